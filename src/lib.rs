@@ -1,0 +1,8 @@
+//! placeholder
+#![forbid(unsafe_code)]
+
+pub mod limits;
+mod network;
+pub mod protocol;
+
+pub use network::*;

@@ -1,0 +1,202 @@
+//! Full messages: received, published, judged. Validity is the application's; who is credited,
+//! penalised and forwarded to is decided here.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    outbox::{Context, Fact, Outbox},
+    outcome::{PublishOutcome, ReceiveOutcome},
+    peers::Link,
+    topic::{Cached, Seen, TopicState},
+};
+use crate::network::{Delivery, FullMessage, Network, Validity};
+
+/// How messages from the network are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handling {
+    /// Each on its own, at once.
+    Sequential,
+    /// Together with the others of its batch.
+    Batched,
+}
+
+impl<N: Network> TopicState<N> {
+    /// A full message came, or a parked one is tried again.
+    pub(crate) fn receive(
+        &mut self,
+        delivery: Delivery<N>,
+        handling: Handling,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        if !self.is_joined() {
+            return ReceiveOutcome::NotSubscribed;
+        }
+        if self.is_duplicate(&delivery, cx, outbox) {
+            return ReceiveOutcome::AlreadyReceived;
+        }
+        let FullMessage { message_id, message, .. } = &*delivery.message;
+        match (cx.network.validate_id(message_id), handling) {
+            (Validity::Valid, Handling::Batched) => {
+                outbox.facts.push(Fact::Batch(delivery));
+                ReceiveOutcome::Batched
+            }
+            (Validity::Valid, Handling::Sequential) => {
+                let verdict = cx.network.validate(message_id, message);
+                self.conclude_delivery(delivery, verdict, cx, outbox)
+            }
+            (verdict, _) => self.conclude_delivery(delivery, verdict, cx, outbox),
+        }
+    }
+
+    /// The verdict on a message of a batch. It may have been seen since, and is routed all the same.
+    pub(crate) fn verdict(
+        &mut self,
+        delivery: Delivery<N>,
+        verdict: Option<Validity>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        match verdict {
+            Some(_) if !self.is_joined() => ReceiveOutcome::NotSubscribed,
+            Some(verdict) => self.conclude_delivery(delivery, verdict, cx, outbox),
+            None => self.conclude_delivery(delivery, Validity::Unknown, cx, outbox),
+        }
+    }
+
+    /// The application publishes a message. It is not delivered to itself.
+    pub(crate) fn publish(
+        &mut self,
+        message: Arc<FullMessage<N>>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> PublishOutcome<N> {
+        if self.seen.get(&message.message_id).is_some() {
+            return PublishOutcome::AlreadyPublished;
+        }
+        self.remember(&message, Vec::new(), cx, outbox);
+        if self.mesh.is_none() {
+            self.refresh_fanout(cx);
+        }
+        let (to, sent) = self.recipients(&[]);
+        outbox.broadcast(sent, &message);
+        PublishOutcome::Published { to }
+    }
+
+    fn is_duplicate(&self, delivery: &Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> bool {
+        let Some(seen) = self.seen.get(&delivery.message.message_id) else { return false };
+        let window = cx.limits.score.topics.parameters(&self.topic).mesh_message_deliveries_window;
+        if cx.now <= seen.first_seen.after(window) {
+            let others = deliverers(delivery).filter(|peer| !seen.senders.contains(peer));
+            outbox.facts.extend(others.map(|peer| Fact::NearFirstDelivery(peer.clone())));
+        }
+        true
+    }
+
+    fn conclude_delivery(
+        &mut self,
+        delivery: Delivery<N>,
+        verdict: Validity,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        match verdict {
+            Validity::Valid => self.accept(delivery, cx, outbox),
+            Validity::Invalid => {
+                outbox.stats.count_recv_invalid_app_messages += 1;
+                outbox.facts.extend(deliverers(&delivery).map(|peer| Fact::InvalidMessage(peer.clone())));
+                ReceiveOutcome::Invalid
+            }
+            Validity::Outdated => {
+                outbox.stats.count_recv_outdated_app_messages += 1;
+                ReceiveOutcome::Outdated
+            }
+            Validity::Unknown => {
+                outbox.stats.count_recv_unknown_validity_app_messages += 1;
+                outbox.facts.push(Fact::Park(delivery));
+                ReceiveOutcome::Unknown
+            }
+        }
+    }
+
+    /// A valid message: remembered, credited, forwarded, delivered.
+    fn accept(
+        &mut self,
+        delivery: Delivery<N>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        outbox.stats.count_recv_valid_app_messages += 1;
+        let Delivery { sender, mut co_senders, message } = delivery;
+        co_senders.retain(|peer| *peer != sender);
+        outbox.facts.push(Fact::FirstDelivery(sender.clone()));
+        outbox.facts.extend(co_senders.iter().map(|peer| Fact::NearFirstDelivery(peer.clone())));
+        let mut senders = co_senders;
+        senders.push(sender);
+        let (to, sent) = self.recipients(&senders);
+        self.remember(&message, senders, cx, outbox);
+        outbox.broadcast(sent, &message);
+        outbox.app.push(message);
+        ReceiveOutcome::Route { to }
+    }
+
+    /// The mesh, or the fanout, and the direct subscribers, without `senders`: whom a message is
+    /// for, and those of them that it is sent to. Bootstrap peers get no full messages.
+    fn recipients(&self, senders: &[N::Peer]) -> (Vec<N::Peer>, Vec<N::Peer>) {
+        let links = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
+        let chosen = links.into_iter().flatten().chain(&self.direct);
+        let mut all: Vec<(&N::Peer, &Link)> = chosen.filter(|(peer, _)| !senders.contains(peer)).collect();
+        if !self.direct.is_empty() {
+            all.sort_unstable_by_key(|(peer, _)| *peer);
+        }
+        let sent = all.iter().filter(|(_, link)| !link.bootstrap).map(|(peer, _)| (*peer).clone()).collect();
+        (all.into_iter().map(|(peer, _)| peer.clone()).collect(), sent)
+    }
+
+    /// Puts a message in the history and its id among the seen.
+    fn remember(
+        &mut self,
+        message: &Arc<FullMessage<N>>,
+        senders: Vec<N::Peer>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        let id = &message.message_id;
+        self.history.insert(id.clone(), |known| match known {
+            Some(_) => None,
+            None => Some(Cached { message: Arc::clone(message), accesses: BTreeMap::new() }),
+        });
+        self.seen.insert(id.clone(), |known| match known {
+            Some(seen) => {
+                seen.senders.extend(senders);
+                None
+            }
+            None => Some(Seen { first_seen: cx.now, senders }),
+        });
+        if cx.network.topic_of(id).is_none() {
+            outbox.history.push((id.clone(), true));
+        }
+    }
+
+    pub(super) fn retry(&mut self, delivery: Delivery<N>, handling: Handling, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        self.receive(delivery, handling, cx, outbox);
+        outbox.facts.push(Fact::Dispatched);
+    }
+
+    pub(super) fn verdicts(
+        &mut self,
+        verdicts: Vec<(Delivery<N>, Option<Validity>)>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        for (delivery, verdict) in verdicts {
+            self.verdict(delivery, verdict, cx, outbox);
+        }
+        outbox.facts.push(Fact::Dispatched);
+    }
+}
+
+fn deliverers<N: Network>(delivery: &Delivery<N>) -> impl Iterator<Item = &N::Peer> {
+    let co_senders = delivery.co_senders.iter().filter(|peer| **peer != delivery.sender);
+    std::iter::once(&delivery.sender).chain(co_senders)
+}

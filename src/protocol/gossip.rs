@@ -1,0 +1,185 @@
+//! Telling peers what we have and asking them for what we lack: IHAVE and IWANT, both ways
+//! (v1.0 "gossip emission").
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use derive_where::derive_where;
+
+use super::{
+    outbox::{Context, Fact, Outbox},
+    outcome::{IHaveOutcome, IWantAnswer, IWantOutcome},
+    peers::{Link, Quota, Standing},
+    sample::{ProtocolRng, choose, shuffle},
+    topic::TopicState,
+};
+use crate::{
+    limits::Limits,
+    network::{Network, P2pMessage, PeerAction, Validity},
+};
+
+/// A peer whose gossip we neither take nor answer.
+pub(crate) struct LowScore {
+    pub(crate) score: f64,
+    pub(crate) threshold: f64,
+}
+
+/// v1.1 "gossip threshold". A peer without a score passes.
+pub(crate) fn check_score<T>(standing: Standing, limits: &Limits<T>) -> Result<(), LowScore> {
+    let threshold = limits.gossip_threshold;
+    match standing.score {
+        Some(score) if score < threshold => Err(LowScore { score, threshold }),
+        _ => Ok(()),
+    }
+}
+
+impl<N: Network> TopicState<N> {
+    /// A peer offers messages. `quota` is the peer's, over all topics.
+    pub(crate) fn ihave(
+        &mut self,
+        peer: &N::Peer,
+        standing: Standing,
+        ids: Vec<N::MessageId>,
+        quota: &mut Quota,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> IHaveOutcome<N> {
+        if let Err(LowScore { score, threshold }) = check_score(standing, cx.limits) {
+            return IHaveOutcome::LowScore { score, threshold };
+        }
+        if let Err(outcome) = quota.take_ihave(cx.limits) {
+            return outcome;
+        }
+        if !self.is_joined() {
+            return IHaveOutcome::TopicNotTracked;
+        }
+        let Some(mut ids) = self.wanted(peer, ids, cx) else {
+            outbox.facts.push(Fact::InvalidMessage(peer.clone()));
+            return IHaveOutcome::InvalidId;
+        };
+        // The order is random so that not all of an attacker's victims ask it for the same.
+        shuffle(&mut ids, &mut self.rng);
+        ids.truncate(quota.iwants_left(cx.limits));
+        quota.requested += ids.len() as u32;
+        outbox.stats.count_recv_ihaves += ids.len() as u64;
+        if !ids.is_empty() {
+            let message = P2pMessage::IWant { message_ids: ids.clone() };
+            outbox.send(peer.clone(), standing.link, message);
+        }
+        IHaveOutcome::Requested { ids }
+    }
+
+    /// The ids that are worth asking for; `None` if one of them is invalid.
+    fn wanted(&self, peer: &N::Peer, ids: Vec<N::MessageId>, cx: &Context<'_, N>) -> Option<Vec<N::MessageId>> {
+        let mut wanted = Vec::new();
+        for id in ids {
+            match cx.network.validate_id(&id) {
+                Validity::Invalid => return None,
+                Validity::Outdated => {}
+                Validity::Valid | Validity::Unknown => {
+                    if self.seen.get(&id).is_none() && cx.network.peer_filter(peer, PeerAction::IHave(&id)) {
+                        wanted.push(id);
+                    }
+                }
+            }
+        }
+        Some(wanted)
+    }
+
+    /// A peer asks for messages of this topic. Each is sent `max_gossip_retransmission` times at most.
+    pub(crate) fn iwant(
+        &mut self,
+        peer: &N::Peer,
+        standing: Standing,
+        ids: Vec<N::MessageId>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> IWantOutcome<N> {
+        if let Err(LowScore { score, threshold }) = check_score(standing, cx.limits) {
+            return IWantOutcome::LowScore { score, threshold };
+        }
+        let mut answers = BTreeMap::new();
+        for id in ids {
+            let answer = self.answer(peer, &id, cx);
+            answers.insert(id, answer);
+        }
+        let bootstrap = standing.link.is_some_and(|link| link.bootstrap);
+        for answer in answers.values() {
+            if let IWantAnswer::Message(message) = answer {
+                outbox.stats.count_recv_iwants += 1;
+                let to = if bootstrap { Vec::new() } else { vec![peer.clone()] };
+                outbox.broadcast(to, message);
+            }
+        }
+        IWantOutcome::Answered { ids: answers }
+    }
+
+    /// Every request is counted, whatever its answer.
+    fn answer(&mut self, peer: &N::Peer, id: &N::MessageId, cx: &Context<'_, N>) -> IWantAnswer<N> {
+        let Some(cached) = self.history.get_mut(id) else { return IWantAnswer::NotFound };
+        let accesses = match cached.accesses.get_mut(peer) {
+            Some(accesses) => accesses,
+            None => cached.accesses.entry(peer.clone()).or_default(),
+        };
+        *accesses = accesses.saturating_add(1);
+        if *accesses > cx.limits.max_gossip_retransmission {
+            IWantAnswer::TooManyRequests
+        } else if cx.network.peer_filter(peer, PeerAction::IWant(id)) {
+            IWantAnswer::Message(Arc::clone(&cached.message))
+        } else {
+            IWantAnswer::Ignored
+        }
+    }
+
+    /// The ids that gossip offers now.
+    pub(crate) fn gossip_ids(&self, limits: &Limits<N::Topic>) -> Vec<N::MessageId> {
+        self.history.latest(limits.history_gossip_length).cloned().collect()
+    }
+
+    /// What to offer, and all to whom it could be: the subscribers that get no full messages from us.
+    pub(crate) fn gossip_plan(&self, cx: &Context<'_, N>) -> GossipPlan<N> {
+        let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
+        let Some(served) = served else { return GossipPlan::default() };
+        let ids = self.gossip_ids(cx.limits);
+        if ids.is_empty() {
+            return GossipPlan::default();
+        }
+        let threshold = cx.limits.gossip_threshold;
+        let candidates =
+            self.candidates(cx, |peer, _, score| score >= threshold && !served.contains_key(peer));
+        GossipPlan { ids, candidates }
+    }
+
+    pub(super) fn send_gossip(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        for (peer, link, message_ids) in self.gossip_plan(cx).select(cx.limits, &mut self.rng) {
+            let message = P2pMessage::IHave { topic: self.topic.clone(), message_ids };
+            outbox.send(peer, Some(link), message);
+        }
+    }
+}
+
+/// Gossip before chance has chosen.
+#[derive_where(Default)]
+pub(crate) struct GossipPlan<N: Network> {
+    ids: Vec<N::MessageId>,
+    candidates: Vec<(N::Peer, Link)>,
+}
+
+impl<N: Network> GossipPlan<N> {
+    /// Chooses max(D_lazy, factor of the candidates) peers. Each gets another selection of ids and
+    /// another order, so that together they know of all.
+    pub(crate) fn select(
+        self,
+        limits: &Limits<N::Topic>,
+        rng: &mut ProtocolRng,
+    ) -> Vec<(N::Peer, Link, Vec<N::MessageId>)> {
+        let by_factor = (limits.gossip_factor * self.candidates.len() as f64) as usize;
+        let chosen = choose(self.candidates, by_factor.max(limits.degree_lazy), rng);
+        let mut offer = |(peer, link)| {
+            let mut ids = self.ids.clone();
+            shuffle(&mut ids, rng);
+            ids.truncate(limits.max_sent_iwant_per_heartbeat as usize);
+            (peer, link, ids)
+        };
+        chosen.into_iter().map(&mut offer).collect()
+    }
+}

@@ -1,0 +1,57 @@
+//! The protocol as pure state machines. In this folder nobody knows an actor, a clock, a lock, a
+//! channel, a log or a metric: time is an argument, randomness is seeded, order is that of ordered
+//! collections wherever it can reach an output.
+//!
+//! There are two machines and their composition:
+//!
+//! * a topic (`topic.rs` and `mesh.rs`, `delivery.rs`, `gossip.rs`, `fanout.rs`, `maintenance.rs`):
+//!   everything about one topic, and no other;
+//! * the peers' side (`peers.rs` and `round.rs`, `px.rs`, `undecided.rs`, `score.rs`): connections,
+//!   scores, and whatever is not one topic's;
+//! * [`Node`]: both, composed synchronously. The actors compose them too, over threads.
+//!
+//! Topics tell the peers' side *facts*; it gives them *orders* (`outbox.rs`). Each input has one
+//! outcome enum whose variants are all that can become of it (`outcome.rs`).
+//!
+//! Behaviour is that of the corrected Octez reference, as recorded in `tests/traces`; comments name
+//! the sections of the libp2p gossipsub specifications v1.0 and v1.1.
+
+mod backoff;
+mod batch;
+mod counters;
+mod delivery;
+mod event;
+mod fanout;
+mod gossip;
+mod maintenance;
+mod mesh;
+mod node;
+mod outbox;
+mod outcome;
+mod parked;
+mod peers;
+mod px;
+mod reconnect;
+mod round;
+mod sample;
+mod score;
+mod stats;
+mod time;
+mod topic;
+mod undecided;
+mod view;
+mod window;
+
+pub use delivery::Handling;
+pub use event::Event;
+pub use node::{Drained, Node};
+pub use outbox::Emission;
+pub use outcome::{
+    AddPeer, GraftOutcome, HeartbeatOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome,
+    LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, RemovePeer, SubscribeOutcome,
+    UnsubscribeOutcome,
+};
+pub use peers::{NodeOptions, PeerKind};
+pub use stats::Stats;
+pub use time::Timestamp;
+pub use view::{CachedView, ConnectionView, FanoutView, ScoreView, SeenView, TopicScoreView, View};

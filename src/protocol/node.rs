@@ -1,0 +1,496 @@
+//! A whole gossipsub node as one pure value: the peers' side and its topics, composed synchronously.
+//! What the actors run on many threads runs here in one call; the simulator, the benches and the
+//! conformance tests drive it. Never asks a clock, never sends anything.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use derive_where::derive_where;
+
+use super::{
+    Timestamp,
+    delivery::Handling,
+    event::Event,
+    gossip::{LowScore, check_score},
+    outbox::{Context, Emission, Fact, Order, Outbox, Roster},
+    outcome::*,
+    peers::{NodeOptions, PeerKind, Peers, Quota, Standing},
+    sample::{choose, rng_for},
+    stats::Stats,
+    topic::TopicState,
+    undecided::judge,
+    view::View,
+};
+use crate::{
+    limits::Limits,
+    network::{AppInput, AppOutput, Delivery, FullMessage, Network, P2pInput, P2pMessage, P2pOutput},
+};
+
+/// A gossipsub node. Every input takes the present time and answers what became of it; what must be
+/// sent gathers until [`drain`](Self::drain).
+#[derive_where(Debug)]
+pub struct Node<N: Network> {
+    #[derive_where(skip)]
+    network: Arc<N>,
+    limits: Arc<Limits<N::Topic>>,
+    seed: u64,
+    peers: Peers<N>,
+    topics: BTreeMap<N::Topic, TopicState<N>>,
+    quotas: BTreeMap<N::Peer, Quota>,
+    /// Where messages are whose ids don't name their topic.
+    homes: BTreeMap<N::MessageId, N::Topic>,
+    next_generation: u64,
+    outbox: Outbox<N>,
+    drained: Drained<N>,
+    stats: Stats,
+}
+
+/// What a node wants done, in order.
+#[derive_where(Clone, Debug, Default)]
+pub struct Drained<N: Network> {
+    /// For the p2p layer.
+    pub p2p: Vec<P2pOutput<N>>,
+    /// For the application.
+    pub app: Vec<AppOutput<N>>,
+    /// For the operator.
+    pub events: Vec<Event<N>>,
+}
+
+// === Inputs of the worker: what the p2p layer and the application say ===
+
+impl<N: Network> Node<N> {
+    /// A node without peers and topics.
+    pub fn new(network: Arc<N>, limits: Limits<N::Topic>, options: NodeOptions<N>) -> Self {
+        let limits = Arc::new(limits);
+        Self {
+            peers: Peers::new(Arc::clone(&network), Arc::clone(&limits), &options),
+            network,
+            limits,
+            seed: options.seed,
+            topics: BTreeMap::new(),
+            quotas: BTreeMap::new(),
+            homes: BTreeMap::new(),
+            next_generation: 0,
+            outbox: Outbox::default(),
+            drained: Drained::default(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// Handles an input of the p2p layer.
+    pub fn p2p_input(&mut self, input: P2pInput<N>, now: Timestamp) {
+        match input {
+            P2pInput::InMessage { from_peer, message } => self.in_message(&from_peer, message, now),
+            P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap } => {
+                self.add_peer(&peer, PeerKind { direct, outbound, trusted, bootstrap }, now);
+            }
+            P2pInput::Disconnection { peer } => {
+                self.remove_peer(&peer, now);
+            }
+        }
+    }
+
+    /// Handles an input of the application.
+    pub fn app_input(&mut self, input: AppInput<N>, now: Timestamp) {
+        match input {
+            AppInput::Publish(message) => drop(self.publish(message, now)),
+            AppInput::Join(topic) => drop(self.join(&topic, now)),
+            AppInput::Leave(topic) => drop(self.leave(&topic, now)),
+            AppInput::SetApplicationScore { peer, score } => self.set_application_score(&peer, score),
+        }
+    }
+
+    fn in_message(&mut self, from: &N::Peer, message: P2pMessage<N>, now: Timestamp) {
+        match message {
+            P2pMessage::Graft { topic } => drop(self.graft(from, &topic, now)),
+            P2pMessage::Prune { topic, px, backoff } => drop(self.prune(from, &topic, px, backoff, now)),
+            P2pMessage::IHave { topic, message_ids } => drop(self.ihave(from, &topic, message_ids, now)),
+            P2pMessage::IWant { message_ids } => drop(self.iwant(from, message_ids, now)),
+            P2pMessage::Subscribe { topic } => drop(self.subscribe(from, &topic, now)),
+            P2pMessage::Unsubscribe { topic } => drop(self.unsubscribe(from, &topic, now)),
+            P2pMessage::FullMessage(message) => {
+                drop(self.receive_message(from, message, self.peers.handling(), now));
+            }
+            P2pMessage::Ping => {}
+        }
+    }
+
+    /// Takes what is to be done.
+    pub fn drain(&mut self) -> Drained<N> {
+        std::mem::take(&mut self.drained)
+    }
+}
+
+// === Inputs of the automaton, each with its outcome ===
+
+impl<N: Network> Node<N> {
+    /// A connection is up.
+    pub fn add_peer(&mut self, peer: &N::Peer, kind: PeerKind, now: Timestamp) -> AddPeer {
+        self.next_generation += 1;
+        let outcome = self.peers.connect(peer, kind, self.next_generation);
+        self.settle(now);
+        outcome
+    }
+
+    /// A connection is gone.
+    pub fn remove_peer(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
+        let outcome = self.peers.disconnect(peer, now);
+        self.settle(now);
+        outcome
+    }
+
+    /// A peer subscribes.
+    pub fn subscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> SubscribeOutcome {
+        let room = self.peers.has_room(peer);
+        let standing = self.peers.standing(peer);
+        self.on_topic(topic, now, |state, _, outbox| state.subscribe(peer, standing, room, outbox))
+    }
+
+    /// A peer unsubscribes.
+    pub fn unsubscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> UnsubscribeOutcome {
+        let standing = self.peers.standing(peer);
+        self.on_topic(topic, now, |state, _, outbox| state.unsubscribe(peer, standing, outbox))
+    }
+
+    /// A peer sends GRAFT.
+    pub fn graft(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> GraftOutcome {
+        let room = self.peers.has_room(peer);
+        let standing = self.peers.standing(peer);
+        self.on_topic(topic, now, |state, cx, outbox| state.graft(peer, standing, room, cx, outbox))
+    }
+
+    /// A peer sends PRUNE, with peers to try in its place and for how long not to come back.
+    pub fn prune(
+        &mut self,
+        peer: &N::Peer,
+        topic: &N::Topic,
+        px: Vec<N::Peer>,
+        backoff: Duration,
+        now: Timestamp,
+    ) -> PruneOutcome<N> {
+        let mut verdict = None;
+        let refusal =
+            self.on_topic_with(topic, now, &mut verdict, |state, cx, outbox| state.prune(peer, px, backoff, cx, outbox));
+        refusal.or(verdict).unwrap_or(PruneOutcome::NoPx)
+    }
+
+    /// A peer offers messages.
+    pub fn ihave(&mut self, peer: &N::Peer, topic: &N::Topic, ids: Vec<N::MessageId>, now: Timestamp) -> IHaveOutcome<N> {
+        let standing = self.peers.standing(peer);
+        let mut quota = self.quota(peer, standing);
+        let outcome = self
+            .on_topic(topic, now, |state, cx, outbox| state.ihave(peer, standing, ids, &mut quota, cx, outbox));
+        self.keep_quota(peer, standing, quota);
+        outcome
+    }
+
+    /// A peer asks for messages, of any topics.
+    pub fn iwant(&mut self, peer: &N::Peer, ids: Vec<N::MessageId>, now: Timestamp) -> IWantOutcome<N> {
+        let standing = self.peers.standing(peer);
+        if let Err(LowScore { score, threshold }) = check_score(standing, &self.limits) {
+            return IWantOutcome::LowScore { score, threshold };
+        }
+        let mut by_topic: BTreeMap<N::Topic, Vec<N::MessageId>> = BTreeMap::new();
+        let mut answers = BTreeMap::new();
+        for id in ids {
+            match self.network.topic_of(&id).or_else(|| self.homes.get(&id).cloned()) {
+                Some(topic) => by_topic.entry(topic).or_default().push(id),
+                None => drop(answers.insert(id, IWantAnswer::NotFound)),
+            }
+        }
+        for (topic, ids) in by_topic {
+            let outcome = self
+                .on_topic(&topic, now, |state, cx, outbox| state.iwant(peer, standing, ids, cx, outbox));
+            if let IWantOutcome::Answered { ids } = outcome {
+                answers.extend(ids);
+            }
+        }
+        IWantOutcome::Answered { ids: answers }
+    }
+
+    /// A peer sends a full message.
+    pub fn receive_message(
+        &mut self,
+        sender: &N::Peer,
+        message: Arc<FullMessage<N>>,
+        handling: Handling,
+        now: Timestamp,
+    ) -> ReceiveOutcome<N> {
+        let topic = message.topic.clone();
+        let delivery = Delivery { sender: sender.clone(), co_senders: Vec::new(), message };
+        self.on_topic(&topic, now, |state, cx, outbox| state.receive(delivery, handling, cx, outbox))
+    }
+
+    /// Judges these messages now, in this order.
+    pub fn apply_batch(&mut self, batch: Vec<Delivery<N>>, now: Timestamp) -> Vec<(Delivery<N>, ReceiveOutcome<N>)> {
+        let verdicts = judge(&*self.network, &batch);
+        let mut apply = |(delivery, verdict): (Delivery<N>, _)| {
+            let topic = delivery.message.topic.clone();
+            let judged = delivery.clone();
+            let outcome =
+                self.on_topic(&topic, now, |state, cx, outbox| state.verdict(judged, verdict, cx, outbox));
+            (delivery, outcome)
+        };
+        batch.into_iter().zip(verdicts).map(&mut apply).collect()
+    }
+
+    /// The application publishes.
+    pub fn publish(&mut self, message: FullMessage<N>, now: Timestamp) -> PublishOutcome<N> {
+        let topic = message.topic.clone();
+        self.on_topic(&topic, now, |state, cx, outbox| state.publish(Arc::new(message), cx, outbox))
+    }
+
+    /// The application joins a topic.
+    pub fn join(&mut self, topic: &N::Topic, now: Timestamp) -> JoinOutcome<N> {
+        self.on_topic(topic, now, TopicState::join)
+    }
+
+    /// The application leaves a topic.
+    pub fn leave(&mut self, topic: &N::Topic, now: Timestamp) -> LeaveOutcome<N> {
+        self.on_topic(topic, now, TopicState::leave)
+    }
+
+    /// The application sets its part of a peer's score (P5).
+    pub fn set_application_score(&mut self, peer: &N::Peer, score: f64) {
+        self.peers.set_application_score(peer, score);
+    }
+
+    /// A heartbeat. Parked messages are tried apart from it, by [`check_parked`](Self::check_parked).
+    pub fn heartbeat(&mut self, now: Timestamp) -> HeartbeatOutcome<N> {
+        self.quotas.clear();
+        self.peers.begin_heartbeat(self.topics.keys().cloned().collect::<Vec<_>>(), now);
+        let mut outcome = HeartbeatOutcome::default();
+        self.settle_with(now, &mut |topic, fact| note_maintenance(topic, fact, &mut outcome), &mut None);
+        self.topics.retain(|_, state| !state.is_empty());
+        outcome
+    }
+
+    /// Tries the parked messages.
+    pub fn check_parked(&mut self, now: Timestamp) {
+        self.peers.check_parked();
+        self.settle(now);
+    }
+
+    /// When the pending batch is due, if there is one.
+    pub fn batch_deadline(&self) -> Option<Timestamp> {
+        self.peers.batch_deadline()
+    }
+
+    /// Judges the pending batch.
+    pub fn process_batch(&mut self, now: Timestamp) {
+        self.peers.process_batch();
+        self.settle(now);
+    }
+
+    /// An attempt to reach a point failed.
+    pub fn set_unreachable_point(&mut self, point: N::Point) {
+        self.peers.set_unreachable_point(point);
+    }
+}
+
+// === Looking in ===
+
+impl<N: Network> Node<N> {
+    /// Each unreachable point with the ticks until it may be tried; negative when that tick is past.
+    pub fn reconnection_delays(&self) -> Vec<(N::Point, i64)> {
+        self.peers.reconnection_delays()
+    }
+
+    /// Whether the topic is joined.
+    pub fn is_subscribed(&self, topic: &N::Topic) -> bool {
+        self.peers.is_joined(topic)
+    }
+
+    /// The sixteen counters.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.peers.stats();
+        stats += self.stats;
+        stats
+    }
+
+    /// The whole state.
+    pub fn view(&self, now: Timestamp) -> View<N> {
+        let mut view = View { time: now, ..View::default() };
+        self.peers.view(&mut view);
+        for state in self.topics.values() {
+            state.view(&self.limits, &mut view);
+        }
+        for (peer, quota) in &self.quotas {
+            view.count_quota(peer, *quota);
+        }
+        view
+    }
+
+    /// Whom a PRUNE to `pruned` would offer now. Changes nothing.
+    pub fn select_px_peers(&self, pruned: &N::Peer, topic: &N::Topic, no_px: &[N::Peer]) -> Vec<N::Peer> {
+        let Some(state) = self.topics.get(topic) else { return Vec::new() };
+        let offers = state.px_offers(pruned, no_px.contains(pruned), &self.context(Timestamp::ZERO));
+        choose(offers, self.limits.peers_to_px, &mut rng_for(self.seed, pruned))
+    }
+
+    /// What gossip would offer to whom now, by peer and topic. Changes nothing.
+    pub fn select_gossip(&self) -> Vec<(N::Peer, N::Topic, Vec<N::MessageId>)> {
+        let cx = self.context(Timestamp::ZERO);
+        let of_topic = |(topic, state): (&N::Topic, &TopicState<N>)| {
+            let selected = state.gossip_plan(&cx).select(&self.limits, &mut rng_for(self.seed, topic));
+            let topic = topic.clone();
+            selected.into_iter().map(move |(peer, _, ids)| (peer, topic.clone(), ids))
+        };
+        let mut gossip: Vec<_> = self.topics.iter().flat_map(of_topic).collect();
+        gossip.sort_unstable();
+        gossip
+    }
+
+    fn context(&self, now: Timestamp) -> Context<'_, N> {
+        Context { network: &self.network, limits: &self.limits, roster: &self.peers, now }
+    }
+}
+
+// === Composition ===
+
+impl<N: Network> Node<N> {
+    /// Lets a topic handle an input, then everything that follows from it.
+    fn on_topic<T>(
+        &mut self,
+        topic: &N::Topic,
+        now: Timestamp,
+        handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
+    ) -> T {
+        self.on_topic_with(topic, now, &mut None, handle)
+    }
+
+    fn on_topic_with<T>(
+        &mut self,
+        topic: &N::Topic,
+        now: Timestamp,
+        px: &mut Option<PruneOutcome<N>>,
+        handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
+    ) -> T {
+        let outcome = self.run(topic, now, handle);
+        self.settle_from(topic.clone(), now, &mut |_, _| {}, px);
+        if self.topics.get(topic).is_some_and(TopicState::is_empty) {
+            self.topics.remove(topic);
+        }
+        outcome
+    }
+
+    fn run<T>(
+        &mut self,
+        topic: &N::Topic,
+        now: Timestamp,
+        handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
+    ) -> T {
+        let cx = Context { network: &*self.network, limits: &self.limits, roster: &self.peers, now };
+        if let Some(state) = self.topics.get_mut(topic) {
+            return handle(state, &cx, &mut self.outbox);
+        }
+        let state = TopicState::new(topic.clone(), &self.limits, self.seed);
+        handle(self.topics.entry(topic.clone()).or_insert(state), &cx, &mut self.outbox)
+    }
+
+    fn settle(&mut self, now: Timestamp) {
+        self.settle_with(now, &mut |_, _| {}, &mut None);
+    }
+
+    /// Carries orders to topics and facts to the peers' side until neither has anything to say.
+    fn settle_with(
+        &mut self,
+        now: Timestamp,
+        note: &mut dyn FnMut(&N::Topic, &Fact<N>),
+        px: &mut Option<PruneOutcome<N>>,
+    ) {
+        let mut orders: VecDeque<(N::Topic, Order<N>)> = self.collect_peers().into();
+        while let Some((topic, order)) = orders.pop_front() {
+            self.run(&topic, now, |state, cx, outbox| state.execute(order, cx, outbox));
+            self.fold_facts(&topic, now, note, px);
+            orders.extend(self.collect_peers());
+        }
+    }
+
+    fn settle_from(
+        &mut self,
+        topic: N::Topic,
+        now: Timestamp,
+        note: &mut dyn FnMut(&N::Topic, &Fact<N>),
+        px: &mut Option<PruneOutcome<N>>,
+    ) {
+        self.fold_facts(&topic, now, note, px);
+        self.settle_with(now, note, px);
+    }
+
+    fn fold_facts(
+        &mut self,
+        topic: &N::Topic,
+        now: Timestamp,
+        note: &mut dyn FnMut(&N::Topic, &Fact<N>),
+        px: &mut Option<PruneOutcome<N>>,
+    ) {
+        self.collect_topic(topic);
+        for fact in std::mem::take(&mut self.outbox.facts) {
+            note(topic, &fact);
+            if let Some(outcome) = self.peers.fold(topic, fact, now) {
+                *px = Some(outcome);
+            }
+        }
+    }
+
+    fn collect_topic(&mut self, topic: &N::Topic) {
+        let outbox = &mut self.outbox;
+        expand(outbox.p2p.drain(..), &mut self.drained.p2p);
+        self.drained.app.append(&mut outbox.app);
+        self.stats += std::mem::take(&mut outbox.stats);
+        for (id, kept) in outbox.history.drain(..) {
+            if kept {
+                self.homes.insert(id, topic.clone());
+            } else {
+                self.homes.remove(&id);
+            }
+        }
+    }
+
+    fn collect_peers(&mut self) -> Vec<(N::Topic, Order<N>)> {
+        let outbox = self.peers.drain();
+        expand(outbox.p2p, &mut self.drained.p2p);
+        self.drained.events.extend(outbox.events);
+        outbox.orders
+    }
+
+    fn quota(&self, peer: &N::Peer, standing: Standing) -> Quota {
+        let known = self.quotas.get(peer).copied();
+        let room = standing.link.is_some()
+            || self.quotas.len() < self.peers.connection_count() + self.limits.bounds.max_strangers;
+        let none_left = Quota { received: u32::MAX, requested: u32::MAX };
+        known.unwrap_or(if room { Quota::default() } else { none_left })
+    }
+
+    fn keep_quota(&mut self, peer: &N::Peer, standing: Standing, quota: Quota) {
+        let used = quota.received > 0;
+        let stranger = standing.link.is_none() && !self.quotas.contains_key(peer);
+        let room = self.quotas.len() < self.peers.connection_count() + self.limits.bounds.max_strangers;
+        if used && (!stranger || room) {
+            self.quotas.insert(peer.clone(), quota);
+        }
+    }
+}
+
+fn expand<N: Network>(emissions: impl IntoIterator<Item = Emission<N>>, outputs: &mut Vec<P2pOutput<N>>) {
+    for emission in emissions {
+        emission.expand(|output| outputs.push(output));
+    }
+}
+
+fn note_maintenance<N: Network>(topic: &N::Topic, fact: &Fact<N>, outcome: &mut HeartbeatOutcome<N>) {
+    let Fact::Maintained(maintenance) = fact else { return };
+    for (peer, _) in &maintenance.grafted {
+        outcome.to_graft.entry(peer.clone()).or_default().insert(topic.clone());
+    }
+    for pruned in &maintenance.pruned {
+        outcome.to_prune.entry(pruned.peer.clone()).or_default().insert(topic.clone());
+        if pruned.no_px {
+            outcome.no_px.insert(pruned.peer.clone());
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What handling an input leaves behind: outputs, facts for the peers' side, orders for the topics'
+//! side. Carries; never decides.
+
+use std::sync::Arc;
+
+use derive_where::derive_where;
+
+use super::{
+    Timestamp,
+    delivery::Handling,
+    peers::{Link, Standing},
+    stats::Stats,
+};
+use crate::{
+    limits::Limits,
+    network::{AppOutput, Delivery, FullMessage, Network, P2pMessage, P2pOutput, Validity},
+};
+
+/// One output for the p2p layer. A full message to many peers is one item until somebody reads it.
+#[derive_where(Clone, Debug)]
+pub enum Emission<N: Network> {
+    /// Send a full message to each of these peers.
+    Broadcast {
+        /// The recipients, ascending.
+        to: Vec<N::Peer>,
+        /// The message.
+        message: Arc<FullMessage<N>>,
+    },
+    /// Do this.
+    Output(P2pOutput<N>),
+}
+
+impl<N: Network> Emission<N> {
+    /// How many of the seed's items it stands for.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Broadcast { to, .. } => to.len(),
+            Self::Output(_) => 1,
+        }
+    }
+
+    /// Hands the seed's items, one a peer, to `each`.
+    pub fn expand(self, mut each: impl FnMut(P2pOutput<N>)) {
+        match self {
+            Self::Broadcast { to, message } => to.into_iter().for_each(|to_peer| {
+                each(P2pOutput::OutMessage { to_peer, message: P2pMessage::FullMessage(Arc::clone(&message)) });
+            }),
+            Self::Output(output) => each(output),
+        }
+    }
+}
+
+/// What a topic may know of the peers that are not its own subscribers' links.
+pub(crate) trait Roster<N: Network> {
+    /// How a peer stands: its connection, if it has one, and its score, if it has one.
+    fn standing(&self, peer: &N::Peer) -> Standing;
+
+    /// A peer's score; zero for one without.
+    fn score(&self, peer: &N::Peer) -> f64 {
+        self.standing(peer).score.unwrap_or_default()
+    }
+}
+
+/// What a state machine of a topic is given with each input.
+pub(crate) struct Context<'a, N: Network> {
+    pub(crate) network: &'a N,
+    pub(crate) limits: &'a Limits<N::Topic>,
+    pub(crate) roster: &'a dyn Roster<N>,
+    pub(crate) now: Timestamp,
+}
+
+/// What a topic leaves behind.
+#[derive_where(Debug, Default)]
+pub(crate) struct Outbox<N: Network> {
+    pub(crate) p2p: Vec<Emission<N>>,
+    pub(crate) app: Vec<AppOutput<N>>,
+    pub(crate) facts: Vec<Fact<N>>,
+    pub(crate) stats: Stats,
+    /// Ids that entered (true) or left the history, for networks whose ids don't name their topic.
+    pub(crate) history: Vec<(N::MessageId, bool)>,
+}
+
+/// What a topic tells the peers' side. Facts of one topic are folded in the order they came about.
+#[derive_where(Clone, Debug)]
+pub(crate) enum Fact<N: Network> {
+    /// A connection (its generation) is subscribed to the topic now.
+    Subscribed(N::Peer, u64),
+    /// It is not any more.
+    Unsubscribed(N::Peer, u64),
+    /// A SUBSCRIBE was refused for the cap on topics.
+    TopicLimitExceeded(N::Peer),
+    Grafted(N::Peer, u64),
+    Pruned(N::Peer, u64),
+    FirstDelivery(N::Peer),
+    /// A duplicate that came within P3's window.
+    NearFirstDelivery(N::Peer),
+    InvalidMessage(N::Peer),
+    /// P7.
+    Misbehaved(N::Peer, u32),
+    /// A PRUNE of a mesh peer carried these peers.
+    PxOffered(N::Peer, Vec<N::Peer>),
+    /// The topic was joined, and waits for [`Order::Welcome`].
+    Joined,
+    /// The topic was left, and waits for [`Order::Farewell`].
+    Left,
+    /// A message whose validity is unknown.
+    Park(Delivery<N>),
+    /// A message for the pending batch.
+    Batch(Delivery<N>),
+    /// The order to maintain is done; the topic waits for [`Order::Conclude`].
+    Maintained(Maintenance<N>),
+    /// An order to retry or to apply verdicts is done.
+    Dispatched,
+}
+
+/// What a heartbeat changed in a mesh.
+#[derive_where(Clone, Debug, Default)]
+pub(crate) struct Maintenance<N: Network> {
+    pub(crate) grafted: Vec<(N::Peer, u64)>,
+    pub(crate) pruned: Vec<Pruned<N>>,
+}
+
+/// A peer that a heartbeat pruned.
+#[derive_where(Clone, Debug)]
+pub(crate) struct Pruned<N: Network> {
+    pub(crate) peer: N::Peer,
+    pub(crate) generation: u64,
+    /// Its score is negative: it gets no px.
+    pub(crate) no_px: bool,
+}
+
+/// What the peers' side tells a topic.
+#[derive_where(Clone, Debug)]
+pub(crate) enum Order<N: Network> {
+    /// These peers are connected: tell them that we joined.
+    Welcome(Arc<[N::Peer]>),
+    /// These peers are connected: tell them that we left.
+    Farewell(Arc<[N::Peer]>),
+    /// A peer connected: tell it that we are in this topic.
+    Announce(N::Peer),
+    /// A connection (its generation) is gone.
+    Gone(N::Peer, u64),
+    /// A parked message is decidable.
+    Retry(Delivery<N>, Handling),
+    /// The verdicts on a batch's messages of this topic; `None` where the application gave none.
+    Verdicts(Vec<(Delivery<N>, Option<Validity>)>),
+    /// First half of a heartbeat: clean up and maintain; answered by [`Fact::Maintained`].
+    Maintain(u64),
+    /// Second half: all topics' changes are in the scores; send prunes and gossip.
+    Conclude,
+}
+
+impl<N: Network> Outbox<N> {
+    /// Sends a control message. A bootstrap peer gets neither gossip nor requests.
+    pub(crate) fn send(&mut self, to_peer: N::Peer, link: Option<Link>, message: P2pMessage<N>) {
+        let bootstrap = link.is_some_and(|link| link.bootstrap);
+        if bootstrap && matches!(message, P2pMessage::IHave { .. } | P2pMessage::IWant { .. }) {
+            return;
+        }
+        match &message {
+            P2pMessage::Graft { .. } => self.stats.count_sent_grafts += 1,
+            P2pMessage::Prune { .. } => self.stats.count_sent_prunes += 1,
+            P2pMessage::IHave { .. } => self.stats.count_sent_ihaves += 1,
+            P2pMessage::IWant { .. } => self.stats.count_sent_iwants += 1,
+            _ => {}
+        }
+        self.p2p.push(Emission::Output(P2pOutput::OutMessage { to_peer, message }));
+    }
+
+    /// Sends a full message to all of `to`, none of whom is a bootstrap peer.
+    pub(crate) fn broadcast(&mut self, to: Vec<N::Peer>, message: &Arc<FullMessage<N>>) {
+        if !to.is_empty() {
+            self.stats.count_sent_app_messages += to.len() as u64;
+            self.p2p.push(Emission::Broadcast { to, message: Arc::clone(message) });
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! The peers' side: connections, subscriptions, scores, and all that is not one topic's: px,
+//! reconnections, messages that wait for a verdict, the heartbeat's rounds. Told facts by topics,
+//! gives them orders; never looks into one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use derive_where::derive_where;
+
+use super::{
+    Timestamp,
+    delivery::Handling,
+    event::{Event, RateLimit},
+    outbox::{Emission, Fact, Order, Roster},
+    outcome::{AddPeer, IHaveOutcome, PruneOutcome, RemovePeer},
+    round::Round,
+    sample::{ProtocolRng, rng_for},
+    score::Scores,
+    reconnect::Unreachable,
+    stats::Stats,
+    undecided::Undecided,
+    view::{ConnectionView, View},
+};
+use crate::{
+    limits::Limits,
+    network::Network,
+};
+
+/// What the p2p layer says of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerKind {
+    /// Always forwarded to, never in a mesh.
+    pub direct: bool,
+    /// Dialled by us.
+    pub outbound: bool,
+    /// Dialled again when lost.
+    pub trusted: bool,
+    /// Gets control messages only.
+    pub bootstrap: bool,
+}
+
+/// What a topic keeps of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// Tells a peer's connections apart: a later one has a greater generation.
+    pub(crate) generation: u64,
+    pub(crate) direct: bool,
+    pub(crate) outbound: bool,
+    pub(crate) bootstrap: bool,
+}
+
+impl Link {
+    pub(crate) fn new(generation: u64, kind: PeerKind) -> Self {
+        let PeerKind { direct, outbound, bootstrap, .. } = kind;
+        Self { generation, direct, outbound, bootstrap }
+    }
+}
+
+/// How a peer stands at the moment of an input.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Standing {
+    /// Its connection, if it has one.
+    pub(crate) link: Option<Link>,
+    /// Its score, if it has one; a peer that left may.
+    pub(crate) score: Option<f64>,
+}
+
+/// What a peer used up in this heartbeat, over all topics (v1.1 "spam protection").
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Quota {
+    /// IHAVEs received from it.
+    pub(crate) received: u32,
+    /// Ids requested from it.
+    pub(crate) requested: u32,
+}
+
+impl Quota {
+    /// Counts an IHAVE, and tells whether it may be looked at.
+    pub(crate) fn take_ihave<N: Network>(&mut self, limits: &Limits<N::Topic>) -> Result<(), IHaveOutcome<N>> {
+        self.received = self.received.saturating_add(1);
+        let max = limits.max_recv_ihave_per_heartbeat;
+        if self.received > max {
+            return Err(IHaveOutcome::TooManyIHaves { count: self.received, max });
+        }
+        let max = limits.max_sent_iwant_per_heartbeat;
+        if self.requested >= max {
+            return Err(IHaveOutcome::TooManyIWants { count: self.requested, max });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn iwants_left<T>(&self, limits: &Limits<T>) -> usize {
+        limits.max_sent_iwant_per_heartbeat.saturating_sub(self.requested) as usize
+    }
+}
+
+/// A connected peer.
+#[derive_where(Debug)]
+pub(super) struct Connection<N: Network> {
+    pub(super) link: Link,
+    /// What it subscribed to.
+    pub(super) topics: BTreeSet<N::Topic>,
+}
+
+/// What the peers' side leaves behind.
+#[derive_where(Debug, Default)]
+pub(crate) struct PeersOutbox<N: Network> {
+    pub(crate) p2p: Vec<Emission<N>>,
+    pub(crate) orders: Vec<(N::Topic, Order<N>)>,
+    pub(crate) events: Vec<Event<N>>,
+}
+
+/// How an engine is set up.
+#[derive_where(Clone, Debug, Default)]
+pub struct NodeOptions<N: Network> {
+    /// This node's own peer: never connected to when peers advertise it.
+    pub self_peer: Option<N::Peer>,
+    /// Where every random choice comes from.
+    pub seed: u64,
+    /// Judge messages in batches, each open for this long; one by one when `None`.
+    pub batch_interval: Option<Duration>,
+}
+
+/// The state of the peers' side.
+#[derive_where(Debug)]
+pub(crate) struct Peers<N: Network> {
+    #[derive_where(skip)]
+    pub(super) network: Arc<N>,
+    pub(super) limits: Arc<Limits<N::Topic>>,
+    pub(super) self_peer: Option<N::Peer>,
+    pub(super) rng: ProtocolRng,
+    pub(super) connections: BTreeMap<N::Peer, Connection<N>>,
+    /// The connected peers as told to topics; made anew when asked for after a change.
+    connected: Option<Arc<[N::Peer]>>,
+    pub(super) scores: Scores<N>,
+    /// The peers to stay connected to. The p2p layer's configuration bounds them.
+    pub(super) trusted: BTreeSet<N::Peer>,
+    pub(super) unreachable: Unreachable<N::Point>,
+    joined: BTreeSet<N::Topic>,
+    pub(super) undecided: Undecided<N>,
+    pub(super) round: Option<Round<N>>,
+    pub(super) ticks: u64,
+    recv_prunes: u64,
+    cap_events: RateLimit,
+    pub(super) outbox: PeersOutbox<N>,
+}
+
+impl<N: Network> Peers<N> {
+    pub(crate) fn new(network: Arc<N>, limits: Arc<Limits<N::Topic>>, options: &NodeOptions<N>) -> Self {
+        Self {
+            self_peer: options.self_peer.clone(),
+            rng: rng_for(options.seed, &"peers"),
+            connections: BTreeMap::new(),
+            connected: None,
+            scores: Scores::new(Arc::clone(&limits)),
+            trusted: BTreeSet::new(),
+            unreachable: Unreachable::new(),
+            joined: BTreeSet::new(),
+            undecided: Undecided::new(&limits.bounds, options.batch_interval),
+            round: None,
+            ticks: 0,
+            recv_prunes: 0,
+            cap_events: RateLimit::new(limits.bounds.event_interval),
+            outbox: PeersOutbox::default(),
+            network,
+            limits,
+        }
+    }
+
+    /// Takes what is to be done.
+    pub(crate) fn drain(&mut self) -> PeersOutbox<N> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// A connection is up. Its `generation` is greater than that of any before.
+    pub(crate) fn connect(&mut self, peer: &N::Peer, kind: PeerKind, generation: u64) -> AddPeer {
+        if let Some(point) = self.network.reachable_point(peer) {
+            self.unreachable.reached(&point);
+        }
+        if self.connections.contains_key(peer) {
+            return AddPeer::AlreadyKnown;
+        }
+        let connection = Connection { link: Link::new(generation, kind), topics: BTreeSet::new() };
+        self.connections.insert(peer.clone(), connection);
+        self.connected = None;
+        self.scores.connect(peer);
+        if kind.trusted {
+            self.trusted.insert(peer.clone());
+        }
+        let announce = |topic: &N::Topic| (topic.clone(), Order::Announce(peer.clone()));
+        self.outbox.orders.extend(self.joined.iter().map(announce));
+        AddPeer::Added
+    }
+
+    /// A connection is gone; its topics are told.
+    pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
+        self.scores.disconnect(peer, now);
+        if let Some(Connection { link, topics }) = self.connections.remove(peer) {
+            self.connected = None;
+            let gone = |topic| (topic, Order::Gone(peer.clone(), link.generation));
+            self.outbox.orders.extend(topics.into_iter().map(gone));
+        }
+        RemovePeer::Removing
+    }
+
+    /// Whether a peer's cap allows it one more topic.
+    pub(crate) fn has_room(&self, peer: &N::Peer) -> bool {
+        let subscribed = self.connections.get(peer).map_or(0, |connection| connection.topics.len());
+        subscribed < self.limits.max_topics_per_peer
+    }
+
+    /// P5.
+    pub(crate) fn set_application_score(&mut self, peer: &N::Peer, score: f64) {
+        self.scores.set_application_score(peer, score);
+    }
+
+    /// An attempt to reach a point failed.
+    pub(crate) fn set_unreachable_point(&mut self, point: N::Point) {
+        self.unreachable.failed(point, self.ticks, &self.limits.bounds);
+    }
+
+    /// Each unreachable point with the ticks until it may be tried; negative when that tick is past.
+    pub(crate) fn reconnection_delays(&self) -> Vec<(N::Point, i64)> {
+        self.unreachable.delays(self.ticks).map(|(point, ticks)| (point.clone(), ticks)).collect()
+    }
+
+    /// A topic came to know something. Answers what became of a PRUNE's px, if this was one.
+    pub(crate) fn fold(&mut self, topic: &N::Topic, fact: Fact<N>, now: Timestamp) -> Option<PruneOutcome<N>> {
+        match fact {
+            Fact::Subscribed(peer, generation) => self.subscribed(peer, generation, topic),
+            Fact::Unsubscribed(peer, generation) => {
+                if let Some(connection) = self.connection(&peer, generation) {
+                    connection.topics.remove(topic);
+                }
+            }
+            Fact::TopicLimitExceeded(peer) => self.topic_limit_exceeded(peer, now),
+            Fact::Grafted(peer, generation) => self.grafted(&peer, generation, topic, now),
+            Fact::Pruned(peer, generation) => self.pruned(&peer, generation, topic),
+            Fact::FirstDelivery(peer) => self.scores.first_delivery(&peer, topic),
+            Fact::NearFirstDelivery(peer) => self.scores.near_first_delivery(&peer, topic),
+            Fact::InvalidMessage(peer) => self.scores.invalid_message(&peer, topic),
+            Fact::Misbehaved(peer, count) => self.scores.penalise(&peer, count),
+            Fact::PxOffered(from, px) => {
+                self.recv_prunes += 1;
+                return Some(self.judge_px(&from, px));
+            }
+            Fact::Joined => self.topic_joined(topic),
+            Fact::Left => self.topic_left(topic),
+            Fact::Park(delivery) => self.undecided.parked.add(delivery),
+            Fact::Batch(delivery) => self.undecided.batch.add(delivery, now),
+            Fact::Maintained(maintenance) => self.maintained(topic, maintenance, now),
+            Fact::Dispatched => self.dispatched(),
+        }
+        None
+    }
+
+    pub(super) fn grafted(&mut self, peer: &N::Peer, generation: u64, topic: &N::Topic, now: Timestamp) {
+        if self.connection(peer, generation).is_some() {
+            self.scores.graft(peer, topic, now);
+        }
+    }
+
+    pub(super) fn pruned(&mut self, peer: &N::Peer, generation: u64, topic: &N::Topic) {
+        if self.connection(peer, generation).is_some() {
+            self.scores.prune(peer, topic);
+        }
+    }
+
+    /// A fact about a connection counts only while that connection is up.
+    fn connection(&mut self, peer: &N::Peer, generation: u64) -> Option<&mut Connection<N>> {
+        self.connections.get_mut(peer).filter(|connection| connection.link.generation == generation)
+    }
+
+    fn subscribed(&mut self, peer: N::Peer, generation: u64, topic: &N::Topic) {
+        match self.connection(&peer, generation) {
+            Some(connection) => drop(connection.topics.insert(topic.clone())),
+            // It ended before we heard of the subscription: the topic has not been told yet.
+            None => self.outbox.orders.push((topic.clone(), Order::Gone(peer, generation))),
+        }
+    }
+
+    fn topic_limit_exceeded(&mut self, peer: N::Peer, now: Timestamp) {
+        if self.cap_events.allows(now) {
+            let max_topics = self.limits.max_topics_per_peer;
+            self.outbox.events.push(Event::SubscribeTopicCapExceeded { peer, max_topics });
+        }
+    }
+
+    fn topic_joined(&mut self, topic: &N::Topic) {
+        self.joined.insert(topic.clone());
+        let connected = self.connected();
+        self.outbox.orders.push((topic.clone(), Order::Welcome(connected)));
+    }
+
+    fn topic_left(&mut self, topic: &N::Topic) {
+        self.joined.remove(topic);
+        let connected = self.connected();
+        self.outbox.orders.push((topic.clone(), Order::Farewell(connected)));
+    }
+
+    fn connected(&mut self) -> Arc<[N::Peer]> {
+        let connections = &self.connections;
+        Arc::clone(self.connected.get_or_insert_with(|| connections.keys().cloned().collect()))
+    }
+
+    /// The peers' side's part of the statistics.
+    pub(crate) fn stats(&self) -> Stats {
+        let bootstrap = self.connections.values().filter(|connection| connection.link.bootstrap);
+        Stats {
+            count_topics: self.joined.len() as u64,
+            count_connections: self.connections.len() as u64,
+            count_bootstrap_connections: bootstrap.count() as u64,
+            count_recv_prunes: self.recv_prunes,
+            ..Stats::default()
+        }
+    }
+
+    /// The peers' side's part of a view.
+    pub(crate) fn view(&self, view: &mut View<N>) {
+        view.heartbeat_ticks = self.ticks;
+        view.scores = self.scores.view();
+        view.connections = self.connections.iter().map(|(peer, c)| (peer.clone(), self.connection_view(peer, c))).collect();
+    }
+
+    fn connection_view(&self, peer: &N::Peer, connection: &Connection<N>) -> ConnectionView<N> {
+        let Link { direct, outbound, bootstrap, .. } = connection.link;
+        let trusted = self.trusted.contains(peer);
+        ConnectionView { topics: connection.topics.clone(), direct, outbound, bootstrap, trusted }
+    }
+
+    pub(crate) fn is_joined(&self, topic: &N::Topic) -> bool {
+        self.joined.contains(topic)
+    }
+
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// How messages from the network are judged.
+    pub(crate) fn handling(&self) -> Handling {
+        self.undecided.handling()
+    }
+}
+
+impl<N: Network> Roster<N> for Peers<N> {
+    fn standing(&self, peer: &N::Peer) -> Standing {
+        let link = self.connections.get(peer).map(|connection| connection.link);
+        Standing { link, score: self.scores.get(peer) }
+    }
+}

@@ -1,0 +1,33 @@
+//! Every random choice of the protocol. Chooses; never looks at what it chooses among.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
+
+/// The source of a state machine's choices.
+pub(crate) type ProtocolRng = ChaCha8Rng;
+
+/// A generator for one owner (a topic, the peers). Derived from the engine's seed and the owner's
+/// name, so that another topic, or another order of joining, changes nobody else's choices.
+pub(crate) fn rng_for(seed: u64, owner: &impl Hash) -> ProtocolRng {
+    let mut hasher = DefaultHasher::new();
+    seed.hash(&mut hasher);
+    owner.hash(&mut hasher);
+    ChaCha8Rng::seed_from_u64(hasher.finish())
+}
+
+/// At most `count` of `items`, chosen uniformly; in no order.
+pub(crate) fn choose<T>(mut items: Vec<T>, count: usize, rng: &mut ProtocolRng) -> Vec<T> {
+    if items.len() > count {
+        let (_chosen, rest) = items.partial_shuffle(rng, count);
+        // The rest stands in front of the chosen.
+        let rest = rest.len();
+        items.drain(..rest);
+    }
+    items
+}
+
+/// All of `items` in a random order.
+pub(crate) fn shuffle<T>(items: &mut [T], rng: &mut ProtocolRng) {
+    items.shuffle(rng);
+}

@@ -1,0 +1,193 @@
+//! The peers' scores (v1.1 "peer scoring"): who is worth what. Told facts, never finds them out.
+//!
+//! P6 (colocation of addresses) is not here: the reference has none.
+
+use std::{cell::Cell, collections::BTreeMap, sync::Arc, time::Duration};
+
+use derive_where::derive_where;
+
+use super::{
+    Timestamp,
+    counters::{TopicCounters, decayed},
+    view::{ScoreView, TopicScoreView},
+};
+use crate::{limits::Limits, network::Network};
+
+/// The scores of connected peers, and of those that left with a score that is kept.
+#[derive_where(Debug)]
+pub(crate) struct Scores<N: Network> {
+    limits: Arc<Limits<N::Topic>>,
+    peers: BTreeMap<N::Peer, PeerScore<N>>,
+}
+
+#[derive_where(Debug, Default)]
+struct PeerScore<N: Network> {
+    topics: BTreeMap<N::Topic, TopicCounters>,
+    /// P5.
+    application_score: f64,
+    /// P7.
+    behaviour_penalty: f64,
+    /// Connected when `None`; else the next refresh from then on drops the entry.
+    expires: Option<Timestamp>,
+    /// The score, unless a counter changed since it was computed.
+    value: Cell<Option<f64>>,
+}
+
+impl<N: Network> Scores<N> {
+    pub(crate) fn new(limits: Arc<Limits<N::Topic>>) -> Self {
+        Self { limits, peers: BTreeMap::new() }
+    }
+
+    /// The score of a peer that is connected or remembered.
+    pub(crate) fn get(&self, peer: &N::Peer) -> Option<f64> {
+        let score = self.peers.get(peer)?;
+        let value = score.value.get().unwrap_or_else(|| score.compute(&self.limits));
+        score.value.set(Some(value));
+        Some(value)
+    }
+
+    /// The peer connected: a remembered score is taken up again.
+    pub(crate) fn connect(&mut self, peer: &N::Peer) {
+        self.peers.entry(peer.clone()).or_default().expires = None;
+    }
+
+    /// The peer disconnected. Only a score that is not positive is kept, for `retain_duration`:
+    /// so a bad peer can't wash itself by reconnecting, and a good one can't live on past deeds.
+    pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) {
+        if self.get(peer).is_some_and(|score| score > 0.0) {
+            self.peers.remove(peer);
+            return;
+        }
+        let limits = Arc::clone(&self.limits);
+        self.update(peer, |score| {
+            for (topic, counters) in &mut score.topics {
+                counters.retain(limits.score.topics.parameters(topic));
+            }
+            score.expires = Some(now.after(limits.retain_duration));
+        });
+    }
+
+    pub(crate) fn graft(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) {
+        self.update_topic(peer, topic, |counters, _| counters.graft(now));
+    }
+
+    pub(crate) fn prune(&mut self, peer: &N::Peer, topic: &N::Topic) {
+        self.update_topic(peer, topic, |counters, limits| {
+            counters.prune(limits.score.topics.parameters(topic));
+        });
+    }
+
+    pub(crate) fn first_delivery(&mut self, peer: &N::Peer, topic: &N::Topic) {
+        self.update_topic(peer, topic, |counters, limits| {
+            counters.first_delivery(limits.score.topics.parameters(topic));
+        });
+    }
+
+    pub(crate) fn near_first_delivery(&mut self, peer: &N::Peer, topic: &N::Topic) {
+        self.update_topic(peer, topic, |counters, limits| {
+            counters.near_first_delivery(limits.score.topics.parameters(topic));
+        });
+    }
+
+    pub(crate) fn invalid_message(&mut self, peer: &N::Peer, topic: &N::Topic) {
+        self.update_topic(peer, topic, |counters, _| counters.invalid_message());
+    }
+
+    /// P7: `count` more faults of behaviour.
+    pub(crate) fn penalise(&mut self, peer: &N::Peer, count: u32) {
+        self.update(peer, |score| score.behaviour_penalty += f64::from(count));
+    }
+
+    /// P5. Unknown peers have no score to set.
+    pub(crate) fn set_application_score(&mut self, peer: &N::Peer, value: f64) {
+        self.update(peer, |score| score.application_score = value);
+    }
+
+    /// Decays every counter and forgets the peers whose retention is over.
+    pub(crate) fn refresh(&mut self, now: Timestamp) {
+        let limits = Arc::clone(&self.limits);
+        self.peers.retain(|_, score| score.expires.is_none_or(|at| at > now));
+        for score in self.peers.values_mut() {
+            score.refresh(&limits, now);
+        }
+    }
+
+    pub(crate) fn peers(&self) -> impl Iterator<Item = &N::Peer> {
+        self.peers.keys()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    pub(crate) fn view(&self) -> BTreeMap<N::Peer, ScoreView<N>> {
+        let view = |peer: &N::Peer, score: &PeerScore<N>| ScoreView {
+            score: self.get(peer).unwrap_or_default(),
+            expires: score.expires,
+            behaviour_penalty: score.behaviour_penalty,
+            application_score: score.application_score,
+            topics: score.topics.iter().map(|(t, c)| (t.clone(), TopicScoreView::from(c))).collect(),
+        };
+        self.peers.iter().map(|(peer, score)| (peer.clone(), view(peer, score))).collect()
+    }
+
+    /// Changes the score of a peer that has one; a fact about a stranger changes nothing.
+    fn update(&mut self, peer: &N::Peer, change: impl FnOnce(&mut PeerScore<N>)) {
+        if let Some(score) = self.peers.get_mut(peer) {
+            score.value.set(None);
+            change(score);
+        }
+    }
+
+    fn update_topic(
+        &mut self,
+        peer: &N::Peer,
+        topic: &N::Topic,
+        change: impl FnOnce(&mut TopicCounters, &Limits<N::Topic>),
+    ) {
+        let limits = Arc::clone(&self.limits);
+        self.update(peer, |score| match score.topics.get_mut(topic) {
+            Some(counters) => change(counters, &limits),
+            None => change(score.topics.entry(topic.clone()).or_default(), &limits),
+        });
+    }
+}
+
+impl<N: Network> PeerScore<N> {
+    fn refresh(&mut self, limits: &Limits<N::Topic>, now: Timestamp) {
+        let zero = limits.score.decay_zero;
+        self.topics.retain(|topic, counters| {
+            counters.refresh(limits.score.topics.parameters(topic), zero, now);
+            !counters.is_zero()
+        });
+        self.behaviour_penalty = decayed(self.behaviour_penalty, limits.score.behaviour_penalty_decay, zero);
+        self.value.set(None);
+    }
+
+    fn compute(&self, limits: &Limits<N::Topic>) -> f64 {
+        let p5 = self.application_score * limits.score.app_specific_weight;
+        self.topic_score(limits) + p5 + self.p7(limits)
+    }
+
+    /// P1 to P4 over all topics, weighted, in ascending order of topics, and capped.
+    fn topic_score(&self, limits: &Limits<N::Topic>) -> f64 {
+        let weighted = |(topic, counters): (&N::Topic, &TopicCounters)| {
+            limits.score.topics.weight(topic) * counters.score(limits.score.topics.parameters(topic))
+        };
+        let sum = self.topics.iter().map(weighted).fold(0.0, |sum, part| sum + part);
+        limits.score.topic_score_cap.map_or(sum, |cap| cap.min(sum))
+    }
+
+    fn p7(&self, limits: &Limits<N::Topic>) -> f64 {
+        let excess = self.behaviour_penalty - limits.score.behaviour_penalty_threshold;
+        if excess > 0.0 { excess * excess * limits.score.behaviour_penalty_weight } else { 0.0 }
+    }
+}
+
+/// How long a time in mesh is, for the view.
+impl From<&TopicCounters> for TopicScoreView {
+    fn from(counters: &TopicCounters) -> Self {
+        let TopicCounters { mesh, first, active, delivered, failure, invalid } = counters.clone();
+        Self { mesh: mesh.map(|(since, during): (Timestamp, Duration)| (since, during)), first, active, delivered, failure, invalid }
+    }
+}

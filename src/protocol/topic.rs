@@ -1,0 +1,243 @@
+//! One topic: who subscribed to it, its mesh or fanout, its backoffs and its messages. A state
+//! machine that knows no other topic; peers' connections and scores belong to
+//! [`Peers`](super::peers::Peers) and come in as plain values.
+//!
+//! Its inputs are handled in files of their own: [`mesh`](super::mesh) (graft, prune, join, leave),
+//! [`delivery`](super::delivery) (receive, publish), [`gossip`](super::gossip) (ihave, iwant),
+//! [`maintenance`](super::maintenance) and [`fanout`](super::fanout) (the heartbeat).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use derive_where::derive_where;
+
+use super::{
+    Timestamp,
+    backoff::Backoffs,
+    outbox::{Context, Fact, Order, Outbox, Pruned},
+    outcome::{SubscribeOutcome, UnsubscribeOutcome},
+    peers::{Link, Standing},
+    sample::{ProtocolRng, rng_for},
+    view::{CachedView, FanoutView, SeenView, View},
+    window::Window,
+};
+use crate::{
+    limits::Limits,
+    network::{FullMessage, Network, P2pMessage},
+};
+
+/// The state of one topic.
+#[derive_where(Debug)]
+pub(crate) struct TopicState<N: Network> {
+    pub(crate) topic: N::Topic,
+    pub(super) rng: ProtocolRng,
+    /// The connected peers that subscribed, with what is known of their connections.
+    pub(super) subscribers: BTreeMap<N::Peer, Link>,
+    /// Those of them that are direct.
+    pub(super) direct: BTreeMap<N::Peer, Link>,
+    /// Present exactly while we take part in the topic. Its peers are subscribed and not direct.
+    pub(super) mesh: Option<BTreeMap<N::Peer, Link>>,
+    /// Present only while there is no mesh.
+    pub(super) fanout: Option<Fanout<N>>,
+    pub(super) backoffs: Backoffs<N::Peer>,
+    /// The messages that can be asked for.
+    pub(super) history: Window<N::MessageId, Cached<N>>,
+    /// The ids that are not handled again.
+    pub(super) seen: Window<N::MessageId, Seen<N>>,
+    /// What the first half of a heartbeat pruned, to be told in the second half; what a leave
+    /// pruned, to be told at the farewell.
+    pub(super) pruned: Vec<Pruned<N>>,
+}
+
+/// Peers for a topic that we publish to without taking part.
+#[derive_where(Clone, Debug)]
+pub(super) struct Fanout<N: Network> {
+    pub(super) peers: BTreeMap<N::Peer, Link>,
+    pub(super) last_published: Timestamp,
+}
+
+/// A message of the history.
+#[derive_where(Clone, Debug)]
+pub(super) struct Cached<N: Network> {
+    pub(super) message: Arc<FullMessage<N>>,
+    /// How often each peer asked for it.
+    pub(super) accesses: BTreeMap<N::Peer, u32>,
+}
+
+/// A seen id.
+#[derive_where(Clone, Debug)]
+pub(super) struct Seen<N: Network> {
+    pub(super) first_seen: Timestamp,
+    /// Who delivered it before it was accepted; few.
+    pub(super) senders: Vec<N::Peer>,
+}
+
+impl<N: Network> TopicState<N> {
+    pub(crate) fn new(topic: N::Topic, limits: &Limits<N::Topic>, seed: u64) -> Self {
+        Self {
+            rng: rng_for(seed, &topic),
+            topic,
+            subscribers: BTreeMap::new(),
+            direct: BTreeMap::new(),
+            mesh: None,
+            fanout: None,
+            backoffs: Backoffs::new(),
+            history: Window::new(limits.history_length),
+            seen: Window::new(limits.seen_history_length),
+            pruned: Vec::new(),
+        }
+    }
+
+    /// Whether we take part in the topic.
+    pub(crate) fn is_joined(&self) -> bool {
+        self.mesh.is_some()
+    }
+
+    /// Whether it needs the attention of a running actor: it is joined, published to, or has
+    /// messages to remember.
+    pub(crate) fn is_active(&self) -> bool {
+        self.mesh.is_some() || self.fanout.is_some() || !self.history.is_empty() || !self.seen.is_empty()
+    }
+
+    /// Whether it remembers nothing, and can be dropped.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.is_active() && self.subscribers.is_empty() && self.backoffs.is_empty()
+    }
+
+    /// Whether `peer`'s connection is subscribed.
+    pub(crate) fn is_subscriber(&self, peer: &N::Peer) -> bool {
+        self.subscribers.contains_key(peer)
+    }
+
+    /// A peer subscribes. `room` tells whether its cap allows one more topic.
+    pub(crate) fn subscribe(
+        &mut self,
+        peer: &N::Peer,
+        standing: Standing,
+        room: bool,
+        outbox: &mut Outbox<N>,
+    ) -> SubscribeOutcome {
+        let Some(link) = standing.link else { return SubscribeOutcome::UnknownPeer };
+        self.drop_older(peer, link, outbox);
+        if !self.subscribers.contains_key(peer) {
+            if !room {
+                outbox.facts.push(Fact::TopicLimitExceeded(peer.clone()));
+                return SubscribeOutcome::TopicLimitExceeded;
+            }
+            self.add_subscriber(peer, link, outbox);
+        }
+        SubscribeOutcome::Subscribed
+    }
+
+    /// A peer unsubscribes: it leaves the mesh and the fanout too.
+    pub(crate) fn unsubscribe(
+        &mut self,
+        peer: &N::Peer,
+        standing: Standing,
+        outbox: &mut Outbox<N>,
+    ) -> UnsubscribeOutcome {
+        let Some(link) = standing.link else { return UnsubscribeOutcome::UnknownPeer };
+        if self.subscribers.contains_key(peer) {
+            outbox.facts.push(Fact::Unsubscribed(peer.clone(), link.generation));
+        }
+        self.remove_from_mesh(peer, outbox);
+        self.remove_links(peer);
+        UnsubscribeOutcome::Unsubscribed
+    }
+
+    /// Executes an order of the peers' side.
+    pub(crate) fn execute(&mut self, order: Order<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        match order {
+            Order::Welcome(connected) => self.welcome(&connected, outbox),
+            Order::Farewell(connected) => self.farewell(&connected, cx, outbox),
+            Order::Announce(peer) => self.announce(peer, outbox),
+            Order::Gone(peer, generation) => self.gone(&peer, generation),
+            Order::Retry(delivery, handling) => self.retry(delivery, handling, cx, outbox),
+            Order::Verdicts(verdicts) => self.verdicts(verdicts, cx, outbox),
+            Order::Maintain(tick) => self.maintain(tick, cx, outbox),
+            Order::Conclude => self.conclude(cx, outbox),
+        }
+    }
+
+    /// A peer connected while we take part.
+    fn announce(&mut self, peer: N::Peer, outbox: &mut Outbox<N>) {
+        if self.is_joined() {
+            outbox.send(peer, None, P2pMessage::Subscribe { topic: self.topic.clone() });
+        }
+    }
+
+    /// A connection ended. The scores know by themselves: no fact is owed.
+    fn gone(&mut self, peer: &N::Peer, generation: u64) {
+        if self.subscribers.get(peer).is_some_and(|link| link.generation <= generation) {
+            self.remove_links(peer);
+        }
+    }
+
+    /// What `peer` had under an earlier connection is void, though the word of its end is still on
+    /// its way.
+    pub(super) fn drop_older(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {
+        if let Some(known) = self.subscribers.get(peer).copied()
+            && known.generation < link.generation
+        {
+            outbox.facts.push(Fact::Unsubscribed(peer.clone(), known.generation));
+            self.remove_links(peer);
+        }
+    }
+
+    pub(super) fn add_subscriber(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {
+        self.subscribers.insert(peer.clone(), link);
+        if link.direct {
+            self.direct.insert(peer.clone(), link);
+        }
+        outbox.facts.push(Fact::Subscribed(peer.clone(), link.generation));
+    }
+
+    pub(super) fn remove_from_mesh(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) {
+        if let Some(link) = self.mesh.as_mut().and_then(|mesh| mesh.remove(peer)) {
+            outbox.facts.push(Fact::Pruned(peer.clone(), link.generation));
+        }
+    }
+
+    fn remove_links(&mut self, peer: &N::Peer) {
+        self.subscribers.remove(peer);
+        self.direct.remove(peer);
+        if let Some(mesh) = &mut self.mesh {
+            mesh.remove(peer);
+        }
+        if let Some(fanout) = &mut self.fanout {
+            fanout.peers.remove(peer);
+        }
+    }
+
+    /// Adds the topic's part to a view.
+    pub(crate) fn view(&self, limits: &Limits<N::Topic>, view: &mut View<N>) {
+        let keys = |links: &BTreeMap<N::Peer, Link>| links.keys().cloned().collect::<BTreeSet<_>>();
+        if let Some(mesh) = &self.mesh {
+            view.mesh.insert(self.topic.clone(), keys(mesh));
+        }
+        if let Some(fanout) = &self.fanout {
+            let fanout = FanoutView { peers: keys(&fanout.peers), last_published: fanout.last_published };
+            view.fanout.insert(self.topic.clone(), fanout);
+        }
+        if !self.backoffs.is_empty() {
+            let backoffs = self.backoffs.iter().map(|(peer, until)| (peer.clone(), until)).collect();
+            view.backoff.insert(self.topic.clone(), backoffs);
+        }
+        if self.mesh.is_some() || self.fanout.is_some() {
+            view.gossip.insert(self.topic.clone(), self.gossip_ids(limits));
+        }
+        view.cached.extend(self.history.iter().map(|(id, cached)| CachedView {
+            topic: self.topic.clone(),
+            id: id.clone(),
+            accesses: cached.accesses.clone(),
+        }));
+        view.seen.extend(self.seen.iter().map(|(id, seen)| SeenView {
+            topic: self.topic.clone(),
+            id: id.clone(),
+            first_seen: seen.first_seen,
+            senders: seen.senders.iter().cloned().collect(),
+        }));
+    }
+}

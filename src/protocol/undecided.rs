@@ -1,0 +1,117 @@
+//! Messages without a verdict: parked ones, which are tried again, and the pending batch, which is
+//! judged as a whole. Asks the application and hands each message back to its topic, one topic at a
+//! time, so that the application receives them in order.
+
+use std::{collections::VecDeque, time::Duration};
+
+use derive_where::derive_where;
+
+use super::{
+    Timestamp, batch::Batch, delivery::Handling, outbox::Order, parked::Parked, peers::Peers,
+};
+use crate::{
+    limits::Bounds,
+    network::{Delivery, Network, Validity},
+};
+
+#[derive_where(Debug)]
+pub(super) struct Undecided<N: Network> {
+    pub(super) parked: Parked<N>,
+    pub(super) batch: Batch<N>,
+    handling: Handling,
+    /// Orders that wait until their predecessor is done.
+    queue: VecDeque<(N::Topic, Order<N>)>,
+    /// Whether an order is out.
+    dispatching: bool,
+}
+
+impl<N: Network> Undecided<N> {
+    pub(super) fn new(bounds: &Bounds, batch_interval: Option<Duration>) -> Self {
+        let handling = if batch_interval.is_some() { Handling::Batched } else { Handling::Sequential };
+        Self {
+            parked: Parked::new(bounds.max_parked_messages, bounds.max_co_senders),
+            batch: Batch::new(batch_interval.unwrap_or_default(), bounds.max_batch_items),
+            handling,
+            queue: VecDeque::new(),
+            dispatching: false,
+        }
+    }
+
+    pub(super) fn handling(&self) -> Handling {
+        self.handling
+    }
+}
+
+impl<N: Network> Peers<N> {
+    /// Tries the parked messages, least id first, up to the first whose id is not decidable: ids
+    /// ascend, so the rest is not either. Each is tried once a call.
+    pub(crate) fn check_parked(&mut self) {
+        let handling = self.handling();
+        while let Some(first) = self.undecided.parked.first() {
+            let verdict = self.network.validate_id(&first.message.message_id);
+            if verdict == Validity::Unknown {
+                break;
+            }
+            let Some(delivery) = self.undecided.parked.pop_first() else { break };
+            if verdict != Validity::Outdated {
+                let topic = delivery.message.topic.clone();
+                self.undecided.queue.push_back((topic, Order::Retry(delivery, handling)));
+            }
+        }
+        self.dispatch();
+    }
+
+    /// When the pending batch is due.
+    pub(crate) fn batch_deadline(&self) -> Option<Timestamp> {
+        self.undecided.batch.deadline()
+    }
+
+    /// Judges all that is pending.
+    pub(crate) fn process_batch(&mut self) {
+        let pending = self.undecided.batch.take();
+        let verdicts = judge(&*self.network, &pending);
+        let mut judged = pending.into_iter().zip(verdicts).peekable();
+        while let Some(first) = judged.next() {
+            let topic = first.0.message.topic.clone();
+            let mut entries = vec![first];
+            while let Some(next) = judged.next_if(|(delivery, _)| delivery.message.topic == topic) {
+                entries.push(next);
+            }
+            self.undecided.queue.push_back((topic, Order::Verdicts(entries)));
+        }
+        self.dispatch();
+    }
+
+    /// The order that was out is done, or its topic is gone.
+    pub(crate) fn dispatched(&mut self) {
+        self.undecided.dispatching = false;
+        self.dispatch();
+    }
+
+    /// Whether `topic` has an order out or waiting.
+    pub(crate) fn is_dispatching(&self) -> bool {
+        self.undecided.dispatching
+    }
+
+    fn dispatch(&mut self) {
+        if self.undecided.dispatching {
+            return;
+        }
+        if let Some(order) = self.undecided.queue.pop_front() {
+            self.undecided.dispatching = true;
+            self.outbox.orders.push(order);
+        }
+    }
+}
+
+/// The application's verdicts, one an entry; `None` for all if it gave another number of them.
+pub(super) fn judge<N: Network>(network: &N, batch: &[Delivery<N>]) -> Vec<Option<Validity>> {
+    if batch.is_empty() {
+        return Vec::new();
+    }
+    let verdicts = network.validate_batch(batch);
+    if verdicts.len() != batch.len() {
+        return vec![None; batch.len()];
+    }
+    verdicts.into_iter().map(Some).collect()
+}

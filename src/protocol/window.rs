@@ -1,0 +1,97 @@
+//! A map whose entries live for a number of heartbeats. The message history and the seen ids are
+//! two of them. Never iterates over more than what expires.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::Hash,
+};
+
+use foldhash::fast::RandomState;
+
+/// Keys with a value, each kept for `length` shifts after it was last inserted.
+#[derive(Clone, Debug)]
+pub(crate) struct Window<K, V> {
+    length: u64,
+    /// The present slot: the number of shifts so far.
+    slot: u64,
+    /// Insertions, oldest first, with the slot of each. A key inserted twice stands here twice.
+    order: VecDeque<(u64, K)>,
+    /// Only looked up by key: its order can't reach an output.
+    values: HashMap<K, Entry<V>, RandomState>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry<V> {
+    value: V,
+    /// How many times the key stands in `order`.
+    insertions: u32,
+}
+
+impl<K: Clone + Eq + Hash, V> Window<K, V> {
+    pub(crate) fn new(length: usize) -> Self {
+        Self { length: length as u64, slot: 0, order: VecDeque::new(), values: HashMap::default() }
+    }
+
+    /// Inserts `key` in the present slot. `merge` sees the value that is there already, or makes one.
+    pub(crate) fn insert(&mut self, key: K, merge: impl FnOnce(Option<&mut V>) -> Option<V>) {
+        match self.values.get_mut(&key) {
+            Some(entry) => {
+                merge(Some(&mut entry.value));
+                entry.insertions += 1;
+            }
+            None => {
+                if let Some(value) = merge(None) {
+                    self.values.insert(key.clone(), Entry { value, insertions: 1 });
+                }
+            }
+        }
+        self.order.push_back((self.slot, key));
+    }
+
+    pub(crate) fn get(&self, key: &K) -> Option<&V> {
+        self.values.get(key).map(|entry| &entry.value)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.values.get_mut(key).map(|entry| &mut entry.value)
+    }
+
+    /// Moves to the next slot; tells `expired` each key that is no longer here.
+    pub(crate) fn shift(&mut self, mut expired: impl FnMut(K)) {
+        self.slot += 1;
+        while self.order.front().is_some_and(|(slot, _)| slot + self.length <= self.slot) {
+            let Some((_, key)) = self.order.pop_front() else { return };
+            let Some(entry) = self.values.get_mut(&key) else { continue };
+            entry.insertions -= 1;
+            if entry.insertions == 0 {
+                self.values.remove(&key);
+                expired(key);
+            }
+        }
+        if self.order.is_empty() {
+            // An idle topic holds no memory.
+            self.order = VecDeque::new();
+            self.values = HashMap::default();
+        }
+    }
+
+    /// The insertions of the last `slots` slots, the present one included, oldest first.
+    pub(crate) fn latest(&self, slots: usize) -> impl Iterator<Item = &K> {
+        let first = (self.slot + 1).saturating_sub(slots as u64);
+        let start = self.order.partition_point(|(slot, _)| *slot < first);
+        self.order.range(start..).map(|(_, key)| key)
+    }
+
+    /// Everything, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.values.iter().map(|(key, entry)| (key, &entry.value))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+}

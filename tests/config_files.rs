@@ -1,0 +1,143 @@
+//! The files in `config` and the presets in the code are the same, valid, and survive being written and read.
+//! Touches no engine.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    time::Duration,
+};
+
+use actix_gossipsub::limits::{Limits, LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores};
+
+/// Files in `config` that hold something else than limits.
+const OTHER_FILES: [&str; 0] = [];
+
+fn presets() -> BTreeMap<String, LimitsConfig> {
+    BTreeMap::from([
+        ("default".into(), LimitsConfig::default()),
+        ("ethereum".into(), LimitsConfig::ethereum()),
+        ("filecoin".into(), LimitsConfig::filecoin()),
+        ("tezos-dal".into(), LimitsConfig::tezos_dal()),
+    ])
+}
+
+/// Name without extension and text of each toml file in `config`.
+fn files() -> BTreeMap<String, String> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let is_limits = |path: &Path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.ends_with(".toml") && !OTHER_FILES.contains(&name)
+    };
+    paths
+        .filter(|path| is_limits(path))
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn every_preset_has_its_file_and_every_file_its_preset() {
+    assert!(presets().keys().eq(files().keys()), "{:?}", files().keys());
+}
+
+#[test]
+fn every_file_equals_its_preset() {
+    let presets = presets();
+    for (name, text) in files() {
+        let read: LimitsConfig = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(read, presets[&name], "{name}");
+    }
+}
+
+/// A parameter that a file leaves out would be explained nowhere. (Topics are not looked at: a file may
+/// well leave out the parameters of topics that do not count.)
+#[test]
+fn every_file_names_every_parameter() {
+    let files = files();
+    for (name, preset) in presets() {
+        let full = toml::Table::try_from(&preset).unwrap();
+        let file: toml::Table = toml::from_str(&files[&name]).unwrap();
+        for section in ["", "score", "bounds"] {
+            let names = |table: &toml::Table| -> BTreeSet<String> {
+                let table = if section.is_empty() { table } else { table[section].as_table().unwrap() };
+                table.keys().cloned().collect()
+            };
+            assert_eq!(names(&file), names(&full), "{name}, [{section}]");
+        }
+    }
+}
+
+#[test]
+fn every_preset_is_valid() {
+    for (name, preset) in presets() {
+        Limits::try_from(preset).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+#[test]
+fn every_preset_survives_being_written_and_read() {
+    for (name, preset) in presets() {
+        let text = toml::to_string(&preset).unwrap();
+        assert_eq!(toml::from_str::<LimitsConfig>(&text).unwrap(), preset, "{name}: {text}");
+        let text = serde_json::to_string(&preset).unwrap();
+        assert_eq!(serde_json::from_str::<LimitsConfig>(&text).unwrap(), preset, "{name}: {text}");
+    }
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(toml::from_str::<LimitsConfig>("").unwrap(), LimitsConfig::default());
+}
+
+#[test]
+fn a_short_file_changes_what_it_names_only() {
+    let text = r#"
+        degree_optimal = 8
+        heartbeat_interval = "700ms"
+        [score]
+        topic_score_cap = 40
+        [score.topics]
+        kind = "single"
+        [score.topics.parameters]
+        time_in_mesh_weight = 2
+    "#;
+    let parameters = TopicScoreLimits { time_in_mesh_weight: 2.0, ..TopicScoreLimits::default() };
+    let expected = LimitsConfig {
+        degree_optimal: 8,
+        heartbeat_interval: Duration::from_millis(700),
+        score: ScoreLimits {
+            topics: TopicScores::Single { parameters },
+            topic_score_cap: Some(40.0),
+            ..ScoreLimits::default()
+        },
+        ..LimitsConfig::default()
+    };
+    assert_eq!(toml::from_str::<LimitsConfig>(text).unwrap(), expected);
+}
+
+/// Each with a word that its error must contain, so that its writer finds the place.
+#[test]
+fn what_is_not_understood_is_refused() {
+    let refused = [
+        ("degree_optimum = 6", "degree_optimum"),
+        ("degree_optimal = -6", "degree_optimal"),
+        ("degree_optimal = 6.5", "degree_optimal"),
+        ("heartbeat_interval = 1000", "heartbeat_interval"),
+        ("heartbeat_interval = \"-1s\"", "heartbeat_interval"),
+        ("heartbeat_interval = \"1 fortnight\"", "heartbeat_interval"),
+        ("[bounds]\nmax_inputs = 1", "max_inputs"),
+        ("[score]\nweight = 1.0", "weight"),
+        ("[score]\ntopic_score_cap = \"no\"", "topic_score_cap"),
+        ("[score.topics]\nkind = \"many\"", "many"),
+        ("[score.topics]\nkind = \"single\"\ndefault_weight = 1.0", "default_weight"),
+        ("[score.topics]\nkind = \"single\"\n[score.topics.parameters]\ntime_weight = 1.0", "time_weight"),
+    ];
+    for (text, word) in refused {
+        let error = toml::from_str::<LimitsConfig>(text).expect_err(text).to_string();
+        assert!(error.contains(word), "{text}: {error}");
+    }
+}

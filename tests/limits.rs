@@ -1,0 +1,234 @@
+//! What parameters are accepted: the recordings of the reference (`tests/traces`), line by line, and the
+//! rules that are ours. Runs no engine.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use actix_gossipsub::limits::{InvalidLimits, Limits, LimitsConfig, TopicScoreLimits, TopicScores};
+use flate2::read::GzDecoder;
+use serde_json::Value;
+
+/// The recordings have spans as milliseconds.
+const SPANS: [&str; 9] = [
+    "unsubscribe_backoff",
+    "graft_flood_threshold",
+    "prune_backoff",
+    "retain_duration",
+    "fanout_ttl",
+    "heartbeat_interval",
+    "time_in_mesh_quantum",
+    "mesh_message_deliveries_window",
+    "mesh_message_deliveries_activation",
+];
+
+/// Counts without a rule, recorded as negative once: the reference then acts as on 0, the nearest that
+/// there is here.
+const UNCHECKED_COUNTS: [&str; 2] = ["max_recv_ihave_per_heartbeat", "opportunistic_graft_peers"];
+
+fn traces() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces")
+}
+
+fn read_trace(trace: &Path) -> impl Iterator<Item = Value> + use<> {
+    let text = BufReader::new(GzDecoder::new(File::open(trace).unwrap()));
+    text.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+}
+
+/// Rewrites recorded limits to what a file would have.
+fn as_in_a_file(recorded: &mut Value) {
+    let Value::Object(fields) = recorded else { return };
+    for (name, value) in fields.iter_mut() {
+        match value.as_i64() {
+            Some(span) if SPANS.contains(&name.as_str()) => *value = format!("{span}ms").into(),
+            Some(count) if count < 0 && UNCHECKED_COUNTS.contains(&name.as_str()) => *value = 0.into(),
+            _ => as_in_a_file(value),
+        }
+    }
+    if let Some(score) = fields.remove("score_limits") {
+        fields.insert("score".into(), score);
+    }
+}
+
+/// A negative count or span is refused when it is read, everything else by validation.
+fn accepted(limits: &Value) -> Result<(), String> {
+    let mut limits = limits.clone();
+    as_in_a_file(&mut limits);
+    let config: LimitsConfig = serde_json::from_value(limits).map_err(|error| error.to_string())?;
+    Limits::try_from(config).map(drop).map_err(|error| error.to_string())
+}
+
+fn check_recorded(name: &str) {
+    let mut checked = 0;
+    for line in read_trace(&traces().join("automaton").join(name)) {
+        let Some(limits) = line["op"].get("limits") else { continue };
+        let expected = match line["expect"]["out"].as_str() {
+            Some("ok") => true,
+            Some("assert_failure") => false,
+            other => panic!("unknown outcome {other:?}"),
+        };
+        let outcome = accepted(limits);
+        assert_eq!(outcome.is_ok(), expected, "{name}, line {checked}: {outcome:?} {limits}");
+        checked += 1;
+    }
+    assert!(checked > 10, "only {checked} lines in {name}");
+}
+
+#[test]
+fn accepts_and_refuses_what_the_reference_does() {
+    check_recorded("s_check_limits.jsonl.gz");
+    check_recorded("s_check_limits_positive.jsonl.gz");
+}
+
+#[test]
+fn accepts_the_limits_of_every_recording() {
+    let directories =
+        ["automaton", "worker"].map(|directory| fs::read_dir(traces().join(directory)).unwrap());
+    let mut checked = 0;
+    for entry in directories.into_iter().flatten() {
+        let path = entry.unwrap().path();
+        let make = read_trace(&path).next().unwrap();
+        assert_eq!(make["op"]["op"], "make", "{}", path.display());
+        accepted(&make["op"]["limits"]).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        checked += 1;
+    }
+    assert!(checked > 200, "only {checked} recordings");
+}
+
+fn violations(config: LimitsConfig) -> Vec<String> {
+    let InvalidLimits(violations) = Limits::try_from(config).expect_err("accepted");
+    violations.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn lists_all_violations_in_the_order_of_the_fields() {
+    let mut config = LimitsConfig { degree_low: 7, degree_out: 4, ..LimitsConfig::default() };
+    config.heartbeat_interval = Duration::ZERO;
+    config.history_gossip_length = 6;
+    config.score.topics = TopicScores::Single {
+        parameters: TopicScoreLimits {
+            time_in_mesh_quantum: Duration::ZERO,
+            first_message_deliveries_decay: 1.5,
+            mesh_message_deliveries_activation: Duration::from_millis(999),
+            ..TopicScoreLimits::default()
+        },
+    };
+    config.score.behaviour_penalty_weight = 1.0;
+    config.bounds.max_reconnect_ticks = 4;
+    let expected = [
+        "degree_low = 7: must be at most degree_optimal (6)",
+        "degree_score = 4: must be, with degree_out (4) added, at most degree_optimal (6)",
+        "degree_out = 4: must be at most half of degree_optimal (6)",
+        "heartbeat_interval = 0ns: must be greater than 0",
+        "history_gossip_length = 6: must be at most history_length (5)",
+        "score.topics.parameters.time_in_mesh_quantum = 0ns: must be greater than 0",
+        "score.topics.parameters.first_message_deliveries_decay = 1.5: must be between 0 and 1",
+        "score.topics.parameters.mesh_message_deliveries_activation = 999ms: must be at least 1s",
+        "score.behaviour_penalty_weight = 1.0: must be a finite number, at most 0",
+        "bounds.max_reconnect_ticks = 4: must be at least first_reconnect_ticks (5)",
+    ];
+    assert_eq!(violations(config.clone()), expected);
+    let report = Limits::try_from(config).unwrap_err().to_string();
+    assert_eq!(report, format!("invalid limits:\n  {}", expected.join("\n  ")));
+}
+
+/// Rules that no recording breaks alone, each with the field it must name.
+#[test]
+fn refuses_what_breaks_one_rule() {
+    type Break = fn(&mut LimitsConfig);
+    let broken: [(&str, Break); 10] = [
+        ("degree_out", |limits| limits.degree_low = 1),
+        ("bounds.max_input_items", |limits| limits.bounds.max_input_items = 0),
+        ("bounds.max_parked_messages", |limits| limits.bounds.max_parked_messages = 0),
+        ("bounds.max_remote_backoff", |limits| limits.bounds.max_remote_backoff = Duration::ZERO),
+        ("bounds.reconnect_interval_ticks", |limits| limits.bounds.reconnect_interval_ticks = 0),
+        ("bounds.first_reconnect_ticks", |limits| limits.bounds.first_reconnect_ticks = 0),
+        ("bounds.max_reconnect_ticks", |limits| limits.bounds.max_reconnect_ticks = 1),
+        ("bounds.unreachable_reset_ticks", |limits| limits.bounds.unreachable_reset_ticks = 0),
+        ("bounds.max_batch_items", |limits| limits.bounds.max_batch_items = 0),
+        ("bounds.max_output_items", |limits| limits.bounds.max_output_items = 0),
+    ];
+    for (field, break_it) in broken {
+        let mut limits = LimitsConfig::default();
+        break_it(&mut limits);
+        let InvalidLimits(violations) = Limits::try_from(limits).expect_err(field);
+        let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(fields, [field]);
+    }
+}
+
+#[test]
+fn checks_every_topic_of_a_family() {
+    let bad = TopicScoreLimits { mesh_message_deliveries_threshold: 0, ..TopicScoreLimits::default() };
+    let mut config = LimitsConfig::default();
+    config.score.topics = TopicScores::Family {
+        all_topics: vec!["a".to_owned()],
+        parameters: [("a".to_owned(), TopicScoreLimits::default()), ("b".to_owned(), bad.clone())].into(),
+        weights: [("c".to_owned(), -1.0)].into(),
+        default_parameters: bad,
+        default_weight: f64::NAN,
+    };
+    let expected = [
+        "score.topics.parameters.\"b\".mesh_message_deliveries_threshold = 0: must be greater than 0",
+        "score.topics.weights.\"c\" = -1.0: must be a finite number, at least 0",
+        "score.topics.default_parameters.mesh_message_deliveries_threshold = 0: must be greater than 0",
+        "score.topics.default_weight = NaN: must be a finite number, at least 0",
+    ];
+    assert_eq!(violations(config), expected);
+}
+
+/// Puts `value` in place of each float in turn.
+fn with_each_float(config: &Value, value: &Value, visit: &mut impl FnMut(&str, Value)) {
+    fn pointers(at: &Value, path: &str, found: &mut Vec<String>) {
+        match at {
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    pointers(field, &format!("{path}/{name}"), found);
+                }
+            }
+            Value::Number(number) if number.is_f64() => found.push(path.to_owned()),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    pointers(config, "", &mut found);
+    for pointer in found {
+        let mut changed = config.clone();
+        *changed.pointer_mut(&pointer).unwrap() = value.clone();
+        visit(&pointer, changed);
+    }
+}
+
+/// JSON has no infinity, so the text goes by toml, which has both.
+#[test]
+fn refuses_every_float_that_is_not_finite() {
+    let config = serde_json::to_value(LimitsConfig::<String>::default()).unwrap();
+    let mut floats = 0;
+    for literal in ["nan", "inf", "-inf"] {
+        with_each_float(&config, &Value::from("@"), &mut |pointer, changed| {
+            let text = toml::to_string(&changed).unwrap().replace("\"@\"", literal);
+            let config: LimitsConfig = toml::from_str(&text).unwrap();
+            assert_eq!(violations(config).len(), 1, "{pointer} = {literal}");
+            floats += 1;
+        });
+    }
+    // Five outside the score, six of the whole peer, ten of a topic.
+    assert_eq!(floats, 3 * 21);
+}
+
+#[test]
+fn topics_are_mapped_with_their_parameters() {
+    let limits = Limits::try_from(LimitsConfig::filecoin()).unwrap();
+    let length = |topic: String| Ok::<_, std::convert::Infallible>(topic.len());
+    let mapped = limits.clone().map_topics(length).unwrap();
+    let (name, blocks) = ("/fil/blocks/testnetnet".to_owned(), "/fil/blocks/testnetnet".len());
+    assert_eq!(mapped.score.topics.weight(&blocks), 0.1);
+    assert_eq!(mapped.score.topics.parameters(&blocks), limits.score.topics.parameters(&name));
+    assert_eq!(mapped.score.topics.weight(&0), 0.0);
+    assert_eq!(mapped.degree_lazy, limits.degree_lazy);
+    let refused = limits.map_topics(|topic| if topic.starts_with("/fil") { Ok(topic) } else { Err(topic) });
+    assert!(refused.unwrap_err().starts_with("/drand"));
+}
