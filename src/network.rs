@@ -227,7 +227,9 @@ impl<N: Network> fmt::Display for P2pMessage<N> {
             Self::Prune { topic, px, backoff } => {
                 write!(f, "prune on {topic:?} ({} px, backoff {backoff:?})", px.len())
             }
-            Self::IHave { topic, message_ids } => write!(f, "ihave of {} ids on {topic:?}", message_ids.len()),
+            Self::IHave { topic, message_ids } => {
+                write!(f, "ihave of {} ids on {topic:?}", message_ids.len())
+            }
             Self::IWant { message_ids } => write!(f, "iwant of {} ids", message_ids.len()),
             Self::Subscribe { topic } => write!(f, "subscribe to {topic:?}"),
             Self::Unsubscribe { topic } => write!(f, "unsubscribe from {topic:?}"),
@@ -244,7 +246,9 @@ impl<N: Network> fmt::Display for P2pOutput<N> {
             Self::Disconnect { peer } => write!(f, "disconnect {peer:?}"),
             Self::Kick { peer } => write!(f, "kick {peer:?}"),
             Self::Connect { peer, origin: Origin::Trusted } => write!(f, "connect to {peer:?} (trusted)"),
-            Self::Connect { peer, origin: Origin::Px(from) } => write!(f, "connect to {peer:?} (px from {from:?})"),
+            Self::Connect { peer, origin: Origin::Px(from) } => {
+                write!(f, "connect to {peer:?} (px from {from:?})")
+            }
             Self::ConnectPoint { point } => write!(f, "connect to point {point:?}"),
             Self::Forget { peer, origin } => write!(f, "forget {peer:?} (px from {origin:?})"),
         }

@@ -43,6 +43,10 @@ impl<P: Ord + Clone> Backoffs<P> {
         self.until.retain(|_, until| until.after(slack) > now);
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.until.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.until.is_empty()
     }

@@ -86,9 +86,8 @@ impl TopicCounters {
 
     fn p1(&self, limits: &TopicScoreLimits) -> f64 {
         let Some((_, during)) = self.mesh else { return 0.0 };
-        let quanta =
-            limits.time_in_mesh_weight * during.as_secs_f64() / limits.time_in_mesh_quantum.as_secs_f64();
-        quanta.min(limits.time_in_mesh_cap)
+        let quanta = during.as_secs_f64() / limits.time_in_mesh_quantum.as_secs_f64();
+        limits.time_in_mesh_weight * quanta.min(limits.time_in_mesh_cap)
     }
 
     fn p2(&self, limits: &TopicScoreLimits) -> f64 {
@@ -104,7 +103,7 @@ impl TopicCounters {
     }
 
     fn p4(&self, limits: &TopicScoreLimits) -> f64 {
-        self.invalid * limits.invalid_message_deliveries_weight
+        self.invalid * self.invalid * limits.invalid_message_deliveries_weight
     }
 
     fn deficit_squared(&self, limits: &TopicScoreLimits) -> f64 {

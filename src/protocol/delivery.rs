@@ -178,7 +178,13 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    pub(super) fn retry(&mut self, delivery: Delivery<N>, handling: Handling, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+    pub(super) fn retry(
+        &mut self,
+        delivery: Delivery<N>,
+        handling: Handling,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
         self.receive(delivery, handling, cx, outbox);
         outbox.facts.push(Fact::Dispatched);
     }

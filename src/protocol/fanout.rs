@@ -14,11 +14,16 @@ impl<N: Network> TopicState<N> {
     /// Something is published: makes a fanout, or keeps the one there is alive.
     pub(super) fn refresh_fanout(&mut self, cx: &Context<'_, N>) {
         if let Some(fanout) = &mut self.fanout {
-            fanout.last_published = cx.now;
+            // A fanout that lost its peers is not kept alive: the next publication finds others.
+            if !fanout.peers.is_empty() {
+                fanout.last_published = cx.now;
+            }
             return;
         }
         let peers = self.fanout_candidates(&BTreeMap::new(), cx);
-        self.fanout = Some(Fanout { peers, last_published: cx.now });
+        if !peers.is_empty() {
+            self.fanout = Some(Fanout { peers, last_published: cx.now });
+        }
     }
 
     /// Heartbeat: drops a fanout that is out of use, and peers that got too bad a score; fills up.

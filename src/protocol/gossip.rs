@@ -69,7 +69,12 @@ impl<N: Network> TopicState<N> {
     }
 
     /// The ids that are worth asking for; `None` if one of them is invalid.
-    fn wanted(&self, peer: &N::Peer, ids: Vec<N::MessageId>, cx: &Context<'_, N>) -> Option<Vec<N::MessageId>> {
+    fn wanted(
+        &self,
+        peer: &N::Peer,
+        ids: Vec<N::MessageId>,
+        cx: &Context<'_, N>,
+    ) -> Option<Vec<N::MessageId>> {
         let mut wanted = Vec::new();
         for id in ids {
             match cx.network.validate_id(&id) {

@@ -74,7 +74,8 @@ impl<N: Network> TopicState<N> {
     }
 
     fn select_surplus(&mut self, mesh: &Links<N::Peer>, cx: &Context<'_, N>) -> Vec<N::Peer> {
-        let mut peers: Vec<_> = mesh.iter().map(|(peer, link)| (peer, link.outbound, cx.roster.score(peer))).collect();
+        let mut peers: Vec<_> =
+            mesh.iter().map(|(peer, link)| (peer, link.outbound, cx.roster.score(peer))).collect();
         // Shuffled first: among equals chance decides.
         shuffle(&mut peers, &mut self.rng);
         peers.sort_by(|(_, _, a), (_, _, b)| b.total_cmp(a));

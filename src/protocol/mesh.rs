@@ -188,8 +188,7 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         filter: impl Fn(&N::Peer, &Link, f64) -> bool,
     ) -> Vec<(N::Peer, Link)> {
-        let fits =
-            |peer: &N::Peer, link: &Link| !link.direct && filter(peer, link, cx.roster.score(peer));
+        let fits = |peer: &N::Peer, link: &Link| !link.direct && filter(peer, link, cx.roster.score(peer));
         let fitting = self.subscribers.iter().filter(|(peer, link)| fits(peer, link));
         fitting.map(|(peer, link)| (peer.clone(), *link)).collect()
     }
@@ -220,12 +219,7 @@ impl<N: Network> TopicState<N> {
     }
 
     /// PRUNE before UNSUBSCRIBE: a peer that hears the latter first has nothing left to prune.
-    pub(super) fn farewell(
-        &mut self,
-        connected: &[N::Peer],
-        cx: &Context<'_, N>,
-        outbox: &mut Outbox<N>,
-    ) {
+    pub(super) fn farewell(&mut self, connected: &[N::Peer], cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         self.send_prunes(cx.limits.unsubscribe_backoff, cx, outbox);
         for peer in connected {
             outbox.send(peer.clone(), None, P2pMessage::Unsubscribe { topic: self.topic.clone() });

@@ -22,6 +22,7 @@ mod counters;
 mod delivery;
 mod event;
 mod fanout;
+mod footprint;
 mod gossip;
 mod maintenance;
 mod mesh;
@@ -44,6 +45,7 @@ mod window;
 
 pub use delivery::Handling;
 pub use event::Event;
+pub use footprint::Footprint;
 pub use node::{Drained, Node};
 pub use outbox::Emission;
 pub use outcome::{

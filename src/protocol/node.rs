@@ -14,6 +14,7 @@ use super::{
     Timestamp,
     delivery::Handling,
     event::Event,
+    footprint::Footprint,
     gossip::{LowScore, check_score},
     outbox::{Context, Emission, Fact, Order, Outbox, Roster},
     outcome::*,
@@ -172,17 +173,25 @@ impl<N: Network> Node<N> {
         now: Timestamp,
     ) -> PruneOutcome<N> {
         let mut verdict = None;
-        let refusal =
-            self.on_topic_with(topic, now, &mut verdict, |state, cx, outbox| state.prune(peer, px, backoff, cx, outbox));
+        let refusal = self.on_topic_with(topic, now, &mut verdict, |state, cx, outbox| {
+            state.prune(peer, px, backoff, cx, outbox)
+        });
         refusal.or(verdict).unwrap_or(PruneOutcome::NoPx)
     }
 
     /// A peer offers messages.
-    pub fn ihave(&mut self, peer: &N::Peer, topic: &N::Topic, ids: Vec<N::MessageId>, now: Timestamp) -> IHaveOutcome<N> {
+    pub fn ihave(
+        &mut self,
+        peer: &N::Peer,
+        topic: &N::Topic,
+        ids: Vec<N::MessageId>,
+        now: Timestamp,
+    ) -> IHaveOutcome<N> {
         let standing = self.peers.standing(peer);
         let mut quota = self.quota(peer, standing);
-        let outcome = self
-            .on_topic(topic, now, |state, cx, outbox| state.ihave(peer, standing, ids, &mut quota, cx, outbox));
+        let outcome = self.on_topic(topic, now, |state, cx, outbox| {
+            state.ihave(peer, standing, ids, &mut quota, cx, outbox)
+        });
         self.keep_quota(peer, standing, quota);
         outcome
     }
@@ -202,8 +211,8 @@ impl<N: Network> Node<N> {
             }
         }
         for (topic, ids) in by_topic {
-            let outcome = self
-                .on_topic(&topic, now, |state, cx, outbox| state.iwant(peer, standing, ids, cx, outbox));
+            let outcome =
+                self.on_topic(&topic, now, |state, cx, outbox| state.iwant(peer, standing, ids, cx, outbox));
             if let IWantOutcome::Answered { ids } = outcome {
                 answers.extend(ids);
             }
@@ -225,7 +234,11 @@ impl<N: Network> Node<N> {
     }
 
     /// Judges these messages now, in this order.
-    pub fn apply_batch(&mut self, batch: Vec<Delivery<N>>, now: Timestamp) -> Vec<(Delivery<N>, ReceiveOutcome<N>)> {
+    pub fn apply_batch(
+        &mut self,
+        batch: Vec<Delivery<N>>,
+        now: Timestamp,
+    ) -> Vec<(Delivery<N>, ReceiveOutcome<N>)> {
         let verdicts = judge(&*self.network, &batch);
         let mut apply = |(delivery, verdict): (Delivery<N>, _)| {
             let topic = delivery.message.topic.clone();
@@ -309,6 +322,14 @@ impl<N: Network> Node<N> {
         let mut stats = self.peers.stats();
         stats += self.stats;
         stats
+    }
+
+    /// How much every map holds.
+    pub fn footprint(&self) -> Footprint {
+        let mut footprint =
+            Footprint { quotas: self.quotas.len(), homes: self.homes.len(), ..self.peers.footprint() };
+        self.topics.values().for_each(|state| footprint += state.footprint());
+        footprint
     }
 
     /// The whole state.

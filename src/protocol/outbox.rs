@@ -43,7 +43,10 @@ impl<N: Network> Emission<N> {
     pub fn expand(self, mut each: impl FnMut(P2pOutput<N>)) {
         match self {
             Self::Broadcast { to, message } => to.into_iter().for_each(|to_peer| {
-                each(P2pOutput::OutMessage { to_peer, message: P2pMessage::FullMessage(Arc::clone(&message)) });
+                each(P2pOutput::OutMessage {
+                    to_peer,
+                    message: P2pMessage::FullMessage(Arc::clone(&message)),
+                });
             }),
             Self::Output(output) => each(output),
         }

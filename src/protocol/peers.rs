@@ -14,20 +14,18 @@ use super::{
     Timestamp,
     delivery::Handling,
     event::{Event, RateLimit},
+    footprint::Footprint,
     outbox::{Emission, Fact, Order, Roster},
     outcome::{AddPeer, IHaveOutcome, PruneOutcome, RemovePeer},
+    reconnect::Unreachable,
     round::Round,
     sample::{ProtocolRng, rng_for},
     score::Scores,
-    reconnect::Unreachable,
     stats::Stats,
     undecided::Undecided,
     view::{ConnectionView, View},
 };
-use crate::{
-    limits::Limits,
-    network::Network,
-};
+use crate::{limits::Limits, network::Network};
 
 /// What the p2p layer says of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +77,10 @@ pub(crate) struct Quota {
 
 impl Quota {
     /// Counts an IHAVE, and tells whether it may be looked at.
-    pub(crate) fn take_ihave<N: Network>(&mut self, limits: &Limits<N::Topic>) -> Result<(), IHaveOutcome<N>> {
+    pub(crate) fn take_ihave<N: Network>(
+        &mut self,
+        limits: &Limits<N::Topic>,
+    ) -> Result<(), IHaveOutcome<N>> {
         self.received = self.received.saturating_add(1);
         let max = limits.max_recv_ihave_per_heartbeat;
         if self.received > max {
@@ -228,7 +229,12 @@ impl<N: Network> Peers<N> {
     }
 
     /// A topic came to know something. Answers what became of a PRUNE's px, if this was one.
-    pub(crate) fn fold(&mut self, topic: &N::Topic, fact: Fact<N>, now: Timestamp) -> Option<PruneOutcome<N>> {
+    pub(crate) fn fold(
+        &mut self,
+        topic: &N::Topic,
+        fact: Fact<N>,
+        now: Timestamp,
+    ) -> Option<PruneOutcome<N>> {
         match fact {
             Fact::Subscribed(peer, generation) => self.subscribed(peer, generation, topic),
             Fact::Unsubscribed(peer, generation) => {
@@ -322,13 +328,29 @@ impl<N: Network> Peers<N> {
     pub(crate) fn view(&self, view: &mut View<N>) {
         view.heartbeat_ticks = self.ticks;
         view.scores = self.scores.view();
-        view.connections = self.connections.iter().map(|(peer, c)| (peer.clone(), self.connection_view(peer, c))).collect();
+        view.connections =
+            self.connections.iter().map(|(peer, c)| (peer.clone(), self.connection_view(peer, c))).collect();
     }
 
     fn connection_view(&self, peer: &N::Peer, connection: &Connection<N>) -> ConnectionView<N> {
         let Link { direct, outbound, bootstrap, .. } = connection.link;
         let trusted = self.trusted.contains(peer);
         ConnectionView { topics: connection.topics.clone(), direct, outbound, bootstrap, trusted }
+    }
+
+    /// How much it holds.
+    pub(crate) fn footprint(&self) -> Footprint {
+        Footprint {
+            connections: self.connections.len(),
+            subscriptions: self.connections.values().map(|connection| connection.topics.len()).sum(),
+            scores: self.scores.len(),
+            trusted: self.trusted.len(),
+            unreachable: self.unreachable.len(),
+            joined: self.joined.len(),
+            parked: self.undecided.parked.len(),
+            batched: self.undecided.batch.len(),
+            ..Footprint::default()
+        }
     }
 
     pub(crate) fn is_joined(&self, topic: &N::Topic) -> bool {

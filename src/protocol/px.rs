@@ -3,9 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    mesh::forget_all, outbox::Emission, outcome::PruneOutcome, peers::Peers, sample::choose,
-};
+use super::{mesh::forget_all, outbox::Emission, outcome::PruneOutcome, peers::Peers, sample::choose};
 use crate::network::{Network, Origin, P2pOutput};
 
 impl<N: Network> Peers<N> {
@@ -29,6 +27,8 @@ impl<N: Network> Peers<N> {
     }
 
     fn is_wanted(&self, peer: &N::Peer) -> bool {
-        !self.connections.contains_key(peer) && self.self_peer.as_ref() != Some(peer) && self.may_contact(peer)
+        !self.connections.contains_key(peer)
+            && self.self_peer.as_ref() != Some(peer)
+            && self.may_contact(peer)
     }
 }

@@ -52,8 +52,8 @@ impl<P: Ord> Unreachable<P> {
         self.points.iter().map(move |(point, retry)| (point, retry.at as i64 - tick as i64))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.points.is_empty()
+    pub(crate) fn len(&self) -> usize {
+        self.points.len()
     }
 }
 

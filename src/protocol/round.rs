@@ -82,7 +82,8 @@ impl<N: Network> Peers<N> {
     }
 
     fn ping_all(&mut self) {
-        let ping = |peer: &N::Peer| P2pOutput::OutMessage { to_peer: peer.clone(), message: P2pMessage::Ping };
+        let ping =
+            |peer: &N::Peer| P2pOutput::OutMessage { to_peer: peer.clone(), message: P2pMessage::Ping };
         self.outbox.p2p.extend(self.connections.keys().map(ping).map(Emission::Output));
     }
 

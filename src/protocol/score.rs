@@ -112,12 +112,8 @@ impl<N: Network> Scores<N> {
         }
     }
 
-    pub(crate) fn peers(&self) -> impl Iterator<Item = &N::Peer> {
-        self.peers.keys()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.peers.is_empty()
+    pub(crate) fn len(&self) -> usize {
+        self.peers.len()
     }
 
     pub(crate) fn view(&self) -> BTreeMap<N::Peer, ScoreView<N>> {
@@ -188,6 +184,13 @@ impl<N: Network> PeerScore<N> {
 impl From<&TopicCounters> for TopicScoreView {
     fn from(counters: &TopicCounters) -> Self {
         let TopicCounters { mesh, first, active, delivered, failure, invalid } = counters.clone();
-        Self { mesh: mesh.map(|(since, during): (Timestamp, Duration)| (since, during)), first, active, delivered, failure, invalid }
+        Self {
+            mesh: mesh.map(|(since, during): (Timestamp, Duration)| (since, during)),
+            first,
+            active,
+            delivered,
+            failure,
+            invalid,
+        }
     }
 }

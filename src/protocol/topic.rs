@@ -16,6 +16,7 @@ use derive_where::derive_where;
 use super::{
     Timestamp,
     backoff::Backoffs,
+    footprint::Footprint,
     outbox::{Context, Fact, Order, Outbox, Pruned},
     outcome::{SubscribeOutcome, UnsubscribeOutcome},
     peers::{Link, Standing},
@@ -208,6 +209,20 @@ impl<N: Network> TopicState<N> {
         }
         if let Some(fanout) = &mut self.fanout {
             fanout.peers.remove(peer);
+        }
+    }
+
+    /// How much it holds.
+    pub(crate) fn footprint(&self) -> Footprint {
+        Footprint {
+            topics: 1,
+            subscribers: self.subscribers.len(),
+            mesh: self.mesh.as_ref().map_or(0, BTreeMap::len),
+            fanout: self.fanout.as_ref().map_or(0, |fanout| fanout.peers.len()),
+            backoffs: self.backoffs.len(),
+            history: self.history.len(),
+            seen: self.seen.len(),
+            ..Footprint::default()
         }
     }
 

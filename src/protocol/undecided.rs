@@ -6,9 +6,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use derive_where::derive_where;
 
-use super::{
-    Timestamp, batch::Batch, delivery::Handling, outbox::Order, parked::Parked, peers::Peers,
-};
+use super::{Timestamp, batch::Batch, delivery::Handling, outbox::Order, parked::Parked, peers::Peers};
 use crate::{
     limits::Bounds,
     network::{Delivery, Network, Validity},

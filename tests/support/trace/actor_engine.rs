@@ -38,7 +38,7 @@ impl<const ARBITERS: usize> Engine for ActorEngine<ARBITERS> {
             .seed(3)
             .arbiters(ARBITERS)
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
-            .observer(move |event| observed.lock().expect("not poisoned").push(render_event(event)))
+            .observer(move |event| observed.lock().expect("not poisoned").extend(render_event(event)))
             .manual();
         if let Some(interval) = make.batching_interval {
             builder = builder.batching(Duration::from_millis(interval));

@@ -119,7 +119,12 @@ fn tuple(rules: &[Rule], value: &Value) -> Result<Value, String> {
     if items.len() != rules.len() {
         return Err(format!("{value} has not {} parts", rules.len()));
     }
-    rules.iter().zip(items).map(|(rule, item)| rule.canonical(item)).collect::<Result<_, _>>().map(Value::Array)
+    rules
+        .iter()
+        .zip(items)
+        .map(|(rule, item)| rule.canonical(item))
+        .collect::<Result<_, _>>()
+        .map(Value::Array)
 }
 
 fn entries(value: &Value) -> Result<&Map<String, Value>, String> {
@@ -139,8 +144,7 @@ fn object(fields: &[Field], tag: Option<&str>, value: &Value) -> Result<Value, S
     if let Some(key) = given.keys().find(|key| !known(key)) {
         return Err(format!("unknown key {key}"));
     }
-    let mut canonical: Map<_, _> =
-        tag.iter().map(|tag| ((*tag).to_owned(), given[*tag].clone())).collect();
+    let mut canonical: Map<_, _> = tag.iter().map(|tag| ((*tag).to_owned(), given[*tag].clone())).collect();
     for field in fields {
         match given.get(field.key) {
             None if field.presence == Presence::Required => return Err(format!("no key {}", field.key)),
@@ -171,7 +175,9 @@ fn non_zero(map: Value) -> Result<Value, String> {
             _ => false,
         }
     }
-    Ok(Value::Object(entries(&map)?.iter().filter(|(_, v)| !is_zero(v)).map(|(k, v)| (k.clone(), v.clone())).collect()))
+    Ok(Value::Object(
+        entries(&map)?.iter().filter(|(_, v)| !is_zero(v)).map(|(k, v)| (k.clone(), v.clone())).collect(),
+    ))
 }
 
 /// FORMAT.md, 5: as a multiset; and for each destination the sequence of types, `ihave` left out.
@@ -189,7 +195,8 @@ fn p2p(item: &Rule, value: &Value) -> Result<Value, String> {
 
 fn diff(path: &str, expected: &Value, got: &Value, found: &mut Vec<String>) {
     match (expected, got) {
-        (Value::Number(a), Value::Number(b)) if a.is_f64() && b.is_f64() && close(a.as_f64(), b.as_f64()) => {}
+        (Value::Number(a), Value::Number(b)) if a.is_f64() && b.is_f64() && close(a.as_f64(), b.as_f64()) => {
+        }
         (Value::Object(a), Value::Object(b)) => {
             for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
                 match (a.get(key), b.get(key)) {

@@ -5,11 +5,7 @@ use actix_gossipsub::{
     protocol::{Stats, Timestamp, View},
 };
 
-use super::{
-    network::TraceNetwork,
-    op::Make,
-    output::Outputs,
-};
+use super::{network::TraceNetwork, op::Make, output::Outputs};
 
 /// A worker's engine. Every method leaves nothing pending: its outputs are there to be drained.
 pub trait Engine: Sized {

@@ -1,7 +1,8 @@
 //! Where the traces are, and which kind each is. Reads files; judges nothing in them.
 
 use std::{
-    fs, io::Read,
+    fs,
+    io::Read,
     path::{Path, PathBuf},
 };
 

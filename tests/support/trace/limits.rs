@@ -107,8 +107,14 @@ impl TraceLimits {
     // Every field is named: a limit that is added to the crate must be given its value here.
     fn translate(self) -> Result<LimitsConfig<Topic>, String> {
         Ok(LimitsConfig {
-            max_recv_ihave_per_heartbeat: count("max_recv_ihave_per_heartbeat", self.max_recv_ihave_per_heartbeat)?,
-            max_sent_iwant_per_heartbeat: count("max_sent_iwant_per_heartbeat", self.max_sent_iwant_per_heartbeat)?,
+            max_recv_ihave_per_heartbeat: count(
+                "max_recv_ihave_per_heartbeat",
+                self.max_recv_ihave_per_heartbeat,
+            )?,
+            max_sent_iwant_per_heartbeat: count(
+                "max_sent_iwant_per_heartbeat",
+                self.max_sent_iwant_per_heartbeat,
+            )?,
             max_gossip_retransmission: count("max_gossip_retransmission", self.max_gossip_retransmission)?,
             degree_optimal: count("degree_optimal", self.degree_optimal)?,
             publish_threshold: self.publish_threshold,
@@ -183,13 +189,28 @@ impl TraceTopicScoreLimits {
             time_in_mesh_cap: self.time_in_mesh_cap,
             time_in_mesh_quantum: span("time_in_mesh_quantum", self.time_in_mesh_quantum)?,
             first_message_deliveries_weight: self.first_message_deliveries_weight,
-            first_message_deliveries_cap: count("first_message_deliveries_cap", self.first_message_deliveries_cap)?,
+            first_message_deliveries_cap: count(
+                "first_message_deliveries_cap",
+                self.first_message_deliveries_cap,
+            )?,
             first_message_deliveries_decay: self.first_message_deliveries_decay,
             mesh_message_deliveries_weight: self.mesh_message_deliveries_weight,
-            mesh_message_deliveries_window: span("mesh_message_deliveries_window", self.mesh_message_deliveries_window)?,
-            mesh_message_deliveries_activation: span("mesh_message_deliveries_activation", self.mesh_message_deliveries_activation)?,
-            mesh_message_deliveries_cap: count("mesh_message_deliveries_cap", self.mesh_message_deliveries_cap)?,
-            mesh_message_deliveries_threshold: count("mesh_message_deliveries_threshold", self.mesh_message_deliveries_threshold)?,
+            mesh_message_deliveries_window: span(
+                "mesh_message_deliveries_window",
+                self.mesh_message_deliveries_window,
+            )?,
+            mesh_message_deliveries_activation: span(
+                "mesh_message_deliveries_activation",
+                self.mesh_message_deliveries_activation,
+            )?,
+            mesh_message_deliveries_cap: count(
+                "mesh_message_deliveries_cap",
+                self.mesh_message_deliveries_cap,
+            )?,
+            mesh_message_deliveries_threshold: count(
+                "mesh_message_deliveries_threshold",
+                self.mesh_message_deliveries_threshold,
+            )?,
             mesh_message_deliveries_decay: self.mesh_message_deliveries_decay,
             mesh_failure_penalty_weight: self.mesh_failure_penalty_weight,
             mesh_failure_penalty_decay: self.mesh_failure_penalty_decay,

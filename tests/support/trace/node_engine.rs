@@ -41,7 +41,7 @@ impl Engine for NodeEngine {
 
     fn drain(&mut self) -> Outputs {
         let drained = self.node.drain();
-        let events = drained.events.iter().map(render_event).collect();
+        let events = drained.events.iter().filter_map(render_event).collect();
         Outputs { p2p: drained.p2p, app: drained.app, events }
     }
 

@@ -122,19 +122,44 @@ pub struct BatchEntry {
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum WorkerOp {
     Make(Make),
-    AdvanceTime { ms: u64 },
-    View { detail: bool },
-    P2pInput { input: TraceP2pInput },
-    BoundedP2pInput { input: TraceP2pInput, #[serde(default = "once")] times: u64 },
-    AppInput { input: TraceAppInput },
-    Heartbeat { #[serde(default = "once")] times: u64 },
+    AdvanceTime {
+        ms: u64,
+    },
+    View {
+        detail: bool,
+    },
+    P2pInput {
+        input: TraceP2pInput,
+    },
+    BoundedP2pInput {
+        input: TraceP2pInput,
+        #[serde(default = "once")]
+        times: u64,
+    },
+    AppInput {
+        input: TraceAppInput,
+    },
+    Heartbeat {
+        #[serde(default = "once")]
+        times: u64,
+    },
     CheckUnknownMessages {},
-    MessageBurst { from_peer: i64, topic: Topic, first_id: i64, step: i64, count: u64 },
-    SetUnreachablePoint { point: i64 },
+    MessageBurst {
+        from_peer: i64,
+        topic: Topic,
+        first_id: i64,
+        step: i64,
+        count: u64,
+    },
+    SetUnreachablePoint {
+        point: i64,
+    },
     Hold {},
     Release {},
     Stats {},
-    IsSubscribed { topic: Topic },
+    IsSubscribed {
+        topic: Topic,
+    },
     ReconnectionDelays {},
     InputQueueLength {},
 }

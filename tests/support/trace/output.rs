@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_gossipsub::{
-    AppInput, FullMessage, Origin, P2pInput, P2pMessage, P2pOutput, protocol::Event,
-};
+use actix_gossipsub::{AppInput, FullMessage, Origin, P2pInput, P2pMessage, P2pOutput, protocol::Event};
 use serde_json::{Value, json};
 
 use super::{
@@ -38,16 +36,17 @@ impl Outputs {
     }
 }
 
-/// An event that the traces don't know is rendered in a form that equals no expectation.
-pub fn render_event(event: &Event<TraceNetwork>) -> Value {
-    match event {
+/// None for what merely tells of an input. An event that the traces don't know, and that no trace
+/// should cause, is rendered in a form that equals no expectation.
+pub fn render_event(event: &Event<TraceNetwork>) -> Option<Value> {
+    Some(match event {
+        Event::Heartbeat { .. } | Event::P2pInput(_) | Event::AppInput(_) => return None,
         Event::SubscribeTopicCapExceeded { peer, max_topics } => {
             json!({ "type": "subscribe_topic_cap_exceeded", "peer": peer, "max_topics": max_topics })
         }
-        Event::InputDropped { depth } => json!({ "type": "p2p_queue_drop", "depth": depth }),
-        #[allow(unreachable_patterns)]
+        Event::InputRefused { depth } => json!({ "type": "p2p_queue_drop", "depth": depth }),
         other => json!({ "type": format!("{other:?}") }),
-    }
+    })
 }
 
 fn render_p2p(output: &P2pOutput<TraceNetwork>) -> Value {

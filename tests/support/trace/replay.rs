@@ -1,12 +1,7 @@
 //! Replays traces line by line and collects what differs: at most one failure a trace, since what
 //! comes after a difference proves nothing. A panic, or an answer that never comes, is a failure too.
 
-use std::{
-    fmt::Write as _,
-    io::Write as _,
-    panic::AssertUnwindSafe,
-    time::Duration,
-};
+use std::{fmt::Write as _, io::Write as _, panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt as _;
 use serde::de::DeserializeOwned;

@@ -3,7 +3,9 @@
 use super::canonical::{
     Field,
     Presence::{AbsentIfEmpty, Optional, Required},
-    Rule::{self, Exact, List, Map, Multiset, NonZero, Nullable, Number, Object, Origin, P2p, Set, Tagged, Tuple},
+    Rule::{
+        self, Exact, List, Map, Multiset, NonZero, Nullable, Number, Object, Origin, P2p, Set, Tagged, Tuple,
+    },
 };
 
 type Variant = (&'static str, &'static [Field]);
