@@ -8,8 +8,8 @@ use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
 /// What an identifier must be able to do: be copied cheaply, ordered, hashed, printed and sent.
-pub trait Key: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static {}
-impl<T: Clone + Ord + Hash + fmt::Debug + Send + Sync + 'static> Key for T {}
+pub trait Key: Clone + Ord + Hash + fmt::Debug + Send + Sync + Unpin + 'static {}
+impl<T: Clone + Ord + Hash + fmt::Debug + Send + Sync + Unpin + 'static> Key for T {}
 
 /// The application's side of the engine: the types of one network and the questions the engine
 /// asks about them (the seed's `WORKER_CONFIGURATION`).
@@ -23,7 +23,7 @@ pub trait Network: Send + Sync + Sized + 'static {
     /// The id of a message, unique within its topic.
     type MessageId: Key;
     /// The content of a message. Compared only between deliveries of the same id.
-    type Message: Clone + Ord + fmt::Debug + Send + Sync + 'static;
+    type Message: Clone + Ord + fmt::Debug + Send + Sync + Unpin + 'static;
     /// A network address at which a peer may be reached again.
     type Point: Key;
 

@@ -151,6 +151,7 @@ fn check_bounds(bounds: &Bounds, found: &mut Found) {
     found.positive("unreachable_reset_ticks", bounds.unreachable_reset_ticks);
     found.positive("max_batch_items", bounds.max_batch_items);
     found.positive("max_output_items", bounds.max_output_items);
+    found.positive("shutdown_deadline", bounds.shutdown_deadline);
 }
 
 /// The violations so far, and where in the structure the check is.

@@ -263,6 +263,9 @@ pub struct Bounds {
     /// Events of one kind are reported at most once in this time. 0 reports all.
     #[serde(with = "humantime_serde")]
     pub event_interval: Duration,
+    /// A shutdown that takes longer is cut off: peers may miss our last words.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_deadline: Duration,
 }
 
 impl Default for Bounds {
@@ -281,6 +284,7 @@ impl Default for Bounds {
             max_px_per_prune: 1024,
             max_output_items: 65_536,
             event_interval: Duration::from_secs(60),
+            shutdown_deadline: Duration::from_secs(5),
         }
     }
 }

@@ -35,6 +35,12 @@ impl TopicCounters {
         self.active = false;
     }
 
+    /// The mesh is gone by a fault of ours.
+    pub(crate) fn leave_blameless(&mut self) {
+        self.mesh = None;
+        self.active = false;
+    }
+
     /// The peer disconnected with a score that is kept: its credits go, its debts stay.
     pub(crate) fn retain(&mut self, limits: &TopicScoreLimits) {
         if self.mesh.is_some() {

@@ -37,7 +37,7 @@ impl<N: Network> TopicState<N> {
 
     /// Second half.
     pub(super) fn conclude(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
-        self.send_prunes(cx.limits.prune_backoff, cx, outbox);
+        self.send_heartbeat_prunes(cx, outbox);
         self.send_gossip(cx, outbox);
     }
 

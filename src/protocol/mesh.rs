@@ -2,7 +2,10 @@
 //! same place that refuses a graft also sets the backoff and answers; the heartbeat's grafts and
 //! prunes are [`maintenance`](super::maintenance).
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     outbox::{Context, Emission, Fact, Outbox, Pruned},
@@ -121,11 +124,12 @@ impl<N: Network> TopicState<N> {
     pub(crate) fn prune(
         &mut self,
         peer: &N::Peer,
-        px: Vec<N::Peer>,
-        backoff: std::time::Duration,
+        mut px: Vec<N::Peer>,
+        backoff: Duration,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> Option<PruneOutcome<N>> {
+        px.truncate(cx.limits.bounds.max_px_per_prune);
         let refusal = match &self.mesh {
             None => Some(PruneOutcome::TopicNotTracked),
             Some(mesh) if !mesh.contains_key(peer) => Some(PruneOutcome::NotInMesh),
@@ -206,34 +210,41 @@ impl<N: Network> TopicState<N> {
     /// The application leaves. Peers are told at the [`Order::Farewell`](super::outbox::Order).
     pub(crate) fn leave(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> LeaveOutcome<N> {
         let Some(mesh) = self.mesh.take() else { return LeaveOutcome::NotJoined };
-        self.pruned.clear();
         for (peer, link) in &mesh {
             self.backoffs.set(peer, cx.limits.unsubscribe_backoff, cx.now);
             let no_px = cx.roster.score(peer) < 0.0;
-            self.pruned.push(Pruned { peer: peer.clone(), generation: link.generation, no_px });
+            self.parting.push(Pruned { peer: peer.clone(), generation: link.generation, no_px });
             outbox.facts.push(Fact::Pruned(peer.clone(), link.generation));
         }
         outbox.facts.push(Fact::Left);
-        let no_px = self.pruned.iter().filter(|pruned| pruned.no_px).map(|pruned| pruned.peer.clone());
+        let no_px = self.parting.iter().filter(|pruned| pruned.no_px).map(|pruned| pruned.peer.clone());
         LeaveOutcome::Left { no_px: no_px.collect(), to_prune: mesh.into_keys().collect() }
     }
 
     /// PRUNE before UNSUBSCRIBE: a peer that hears the latter first has nothing left to prune.
     pub(super) fn farewell(&mut self, connected: &[N::Peer], cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
-        self.send_prunes(cx.limits.unsubscribe_backoff, cx, outbox);
+        self.send_heartbeat_prunes(cx, outbox);
+        let parting = std::mem::take(&mut self.parting);
+        self.send_prunes(parting, cx.limits.unsubscribe_backoff, cx, outbox);
         for peer in connected {
             outbox.send(peer.clone(), None, P2pMessage::Unsubscribe { topic: self.topic.clone() });
         }
     }
 
-    /// Tells those who were pruned.
-    pub(super) fn send_prunes(
+    /// Tells those whom the heartbeat pruned.
+    pub(super) fn send_heartbeat_prunes(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        let pruned = std::mem::take(&mut self.pruned);
+        self.send_prunes(pruned, cx.limits.prune_backoff, cx, outbox);
+    }
+
+    fn send_prunes(
         &mut self,
-        backoff: std::time::Duration,
+        pruned: Vec<Pruned<N>>,
+        backoff: Duration,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
-        for Pruned { peer, no_px, .. } in std::mem::take(&mut self.pruned) {
+        for Pruned { peer, no_px, .. } in pruned {
             let px = self.select_px(&peer, no_px, cx);
             self.send_prune(&peer, None, px, backoff, outbox);
         }
@@ -244,7 +255,7 @@ impl<N: Network> TopicState<N> {
         peer: &N::Peer,
         link: Option<Link>,
         px: Vec<N::Peer>,
-        backoff: std::time::Duration,
+        backoff: Duration,
         outbox: &mut Outbox<N>,
     ) {
         let message = P2pMessage::Prune { topic: self.topic.clone(), px, backoff };
@@ -271,7 +282,7 @@ pub(super) fn forget_all<N: Network>(
     origin: &N::Peer,
     px: impl IntoIterator<Item = N::Peer>,
 ) -> impl Iterator<Item = Emission<N>> {
-    let distinct: std::collections::BTreeSet<_> = px.into_iter().collect();
+    let distinct: BTreeSet<_> = px.into_iter().collect();
     let forget = move |peer| Emission::Output(P2pOutput::Forget { peer, origin: origin.clone() });
     distinct.into_iter().map(forget).collect::<Vec<_>>().into_iter()
 }

@@ -43,6 +43,11 @@ mod undecided;
 mod view;
 mod window;
 
+pub(crate) use event::RateLimit;
+pub(crate) use outbox::{Context, Fact, Order, Outbox, Roster};
+pub(crate) use peers::{Link, Peers, PeersOutbox, Quota, Standing};
+pub(crate) use topic::TopicState;
+
 pub use delivery::Handling;
 pub use event::Event;
 pub use footprint::Footprint;

@@ -136,7 +136,7 @@ pub(crate) struct Peers<N: Network> {
     pub(super) connections: BTreeMap<N::Peer, Connection<N>>,
     /// The connected peers as told to topics; made anew when asked for after a change.
     connected: Option<Arc<[N::Peer]>>,
-    pub(super) scores: Scores<N>,
+    pub(crate) scores: Scores<N>,
     /// The peers to stay connected to. The p2p layer's configuration bounds them.
     pub(super) trusted: BTreeSet<N::Peer>,
     pub(super) unreachable: Unreachable<N::Point>,
@@ -211,6 +211,15 @@ impl<N: Network> Peers<N> {
     pub(crate) fn has_room(&self, peer: &N::Peer) -> bool {
         let subscribed = self.connections.get(peer).map_or(0, |connection| connection.topics.len());
         subscribed < self.limits.max_topics_per_peer
+    }
+
+    /// The connected subscribers of a topic, for one that lost its state.
+    pub(crate) fn subscribers<'a>(
+        &'a self,
+        topic: &'a N::Topic,
+    ) -> impl Iterator<Item = (&'a N::Peer, Link)> {
+        let subscribed = self.connections.iter().filter(|(_, connection)| connection.topics.contains(topic));
+        subscribed.map(|(peer, connection)| (peer, connection.link))
     }
 
     /// P5.

@@ -58,8 +58,10 @@ impl<N: Network> Peers<N> {
         }
     }
 
-    /// A topic is gone: nobody waits for it.
-    pub(crate) fn topic_gone(&mut self, topic: &N::Topic, now: Timestamp) {
+    /// A topic lost its state: nobody waits for what it was doing.
+    pub(crate) fn topic_lost(&mut self, topic: &N::Topic, now: Timestamp) {
+        self.scores.clear_mesh(topic);
+        self.abandon_dispatch(topic);
         if let Some(round) = &mut self.round {
             round.awaited.remove(topic);
             self.conclude_if_complete(now);

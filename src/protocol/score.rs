@@ -2,7 +2,11 @@
 //!
 //! P6 (colocation of addresses) is not here: the reference has none.
 
-use std::{cell::Cell, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use derive_where::derive_where;
 
@@ -18,6 +22,8 @@ use crate::{limits::Limits, network::Network};
 pub(crate) struct Scores<N: Network> {
     limits: Arc<Limits<N::Topic>>,
     peers: BTreeMap<N::Peer, PeerScore<N>>,
+    /// The peers whose score changed since it was last asked for; kept only if somebody asks.
+    changed: Option<BTreeSet<N::Peer>>,
 }
 
 #[derive_where(Debug, Default)]
@@ -35,7 +41,18 @@ struct PeerScore<N: Network> {
 
 impl<N: Network> Scores<N> {
     pub(crate) fn new(limits: Arc<Limits<N::Topic>>) -> Self {
-        Self { limits, peers: BTreeMap::new() }
+        Self { limits, peers: BTreeMap::new(), changed: None }
+    }
+
+    /// From now on, keeps for [`take_changed`](Self::take_changed) whose score changed.
+    pub(crate) fn track_changes(&mut self) {
+        self.changed = Some(BTreeSet::new());
+    }
+
+    /// Each peer whose score changed, with the present one.
+    pub(crate) fn take_changed(&mut self) -> Vec<(N::Peer, Option<f64>)> {
+        let changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
+        changed.into_iter().map(|peer| (peer.clone(), self.get(&peer))).collect()
     }
 
     /// The score of a peer that is connected or remembered.
@@ -49,6 +66,7 @@ impl<N: Network> Scores<N> {
     /// The peer connected: a remembered score is taken up again.
     pub(crate) fn connect(&mut self, peer: &N::Peer) {
         self.peers.entry(peer.clone()).or_default().expires = None;
+        self.note_change(peer);
     }
 
     /// The peer disconnected. Only a score that is not positive is kept, for `retain_duration`:
@@ -56,6 +74,7 @@ impl<N: Network> Scores<N> {
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) {
         if self.get(peer).is_some_and(|score| score > 0.0) {
             self.peers.remove(peer);
+            self.note_change(peer);
             return;
         }
         let limits = Arc::clone(&self.limits);
@@ -75,6 +94,16 @@ impl<N: Network> Scores<N> {
         self.update_topic(peer, topic, |counters, limits| {
             counters.prune(limits.score.topics.parameters(topic));
         });
+    }
+
+    /// A topic lost its mesh by a fault of ours: nobody is in it, nobody is to blame.
+    pub(crate) fn clear_mesh(&mut self, topic: &N::Topic) {
+        for score in self.peers.values_mut() {
+            if let Some(counters) = score.topics.get_mut(topic) {
+                counters.leave_blameless();
+                score.value.set(None);
+            }
+        }
     }
 
     pub(crate) fn first_delivery(&mut self, peer: &N::Peer, topic: &N::Topic) {
@@ -106,6 +135,9 @@ impl<N: Network> Scores<N> {
     /// Decays every counter and forgets the peers whose retention is over.
     pub(crate) fn refresh(&mut self, now: Timestamp) {
         let limits = Arc::clone(&self.limits);
+        if let Some(changed) = &mut self.changed {
+            changed.extend(self.peers.keys().cloned());
+        }
         self.peers.retain(|_, score| score.expires.is_none_or(|at| at > now));
         for score in self.peers.values_mut() {
             score.refresh(&limits, now);
@@ -132,6 +164,15 @@ impl<N: Network> Scores<N> {
         if let Some(score) = self.peers.get_mut(peer) {
             score.value.set(None);
             change(score);
+            self.note_change(peer);
+        }
+    }
+
+    fn note_change(&mut self, peer: &N::Peer) {
+        if let Some(changed) = &mut self.changed
+            && !changed.contains(peer)
+        {
+            changed.insert(peer.clone());
         }
     }
 
@@ -180,17 +221,9 @@ impl<N: Network> PeerScore<N> {
     }
 }
 
-/// How long a time in mesh is, for the view.
 impl From<&TopicCounters> for TopicScoreView {
     fn from(counters: &TopicCounters) -> Self {
         let TopicCounters { mesh, first, active, delivered, failure, invalid } = counters.clone();
-        Self {
-            mesh: mesh.map(|(since, during): (Timestamp, Duration)| (since, during)),
-            first,
-            active,
-            delivered,
-            failure,
-            invalid,
-        }
+        Self { mesh, first, active, delivered, failure, invalid }
     }
 }

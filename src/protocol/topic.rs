@@ -47,9 +47,10 @@ pub(crate) struct TopicState<N: Network> {
     pub(super) history: Window<N::MessageId, Cached<N>>,
     /// The ids that are not handled again.
     pub(super) seen: Window<N::MessageId, Seen<N>>,
-    /// What the first half of a heartbeat pruned, to be told in the second half; what a leave
-    /// pruned, to be told at the farewell.
+    /// What the first half of a heartbeat pruned, to be told in the second half.
     pub(super) pruned: Vec<Pruned<N>>,
+    /// The mesh that was left, to be told at the farewell.
+    pub(super) parting: Vec<Pruned<N>>,
 }
 
 /// Peers for a topic that we publish to without taking part.
@@ -88,6 +89,7 @@ impl<N: Network> TopicState<N> {
             history: Window::new(limits.history_length),
             seen: Window::new(limits.seen_history_length),
             pruned: Vec::new(),
+            parting: Vec::new(),
         }
     }
 
@@ -110,6 +112,19 @@ impl<N: Network> TopicState<N> {
     /// Whether `peer`'s connection is subscribed.
     pub(crate) fn is_subscriber(&self, peer: &N::Peer) -> bool {
         self.subscribers.contains_key(peer)
+    }
+
+    /// The generation of `peer`'s connection under which it is subscribed.
+    pub(crate) fn subscription(&self, peer: &N::Peer) -> Option<u64> {
+        self.subscribers.get(peer).map(|link| link.generation)
+    }
+
+    /// Takes a subscriber up again after the topic's state was lost.
+    pub(crate) fn restore_subscriber(&mut self, peer: N::Peer, link: Link) {
+        if link.direct {
+            self.direct.insert(peer.clone(), link);
+        }
+        self.subscribers.insert(peer, link);
     }
 
     /// A peer subscribes. `room` tells whether its cap allows one more topic.

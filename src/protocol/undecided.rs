@@ -19,8 +19,8 @@ pub(super) struct Undecided<N: Network> {
     handling: Handling,
     /// Orders that wait until their predecessor is done.
     queue: VecDeque<(N::Topic, Order<N>)>,
-    /// Whether an order is out.
-    dispatching: bool,
+    /// The topic that an order is out to.
+    dispatching: Option<N::Topic>,
 }
 
 impl<N: Network> Undecided<N> {
@@ -31,7 +31,7 @@ impl<N: Network> Undecided<N> {
             batch: Batch::new(batch_interval.unwrap_or_default(), bounds.max_batch_items),
             handling,
             queue: VecDeque::new(),
-            dispatching: false,
+            dispatching: None,
         }
     }
 
@@ -82,22 +82,24 @@ impl<N: Network> Peers<N> {
 
     /// The order that was out is done, or its topic is gone.
     pub(crate) fn dispatched(&mut self) {
-        self.undecided.dispatching = false;
+        self.undecided.dispatching = None;
         self.dispatch();
     }
 
-    /// Whether `topic` has an order out or waiting.
-    pub(crate) fn is_dispatching(&self) -> bool {
-        self.undecided.dispatching
+    /// `topic` lost what it was doing: an order that was out to it is not answered.
+    pub(super) fn abandon_dispatch(&mut self, topic: &N::Topic) {
+        if self.undecided.dispatching.as_ref() == Some(topic) {
+            self.dispatched();
+        }
     }
 
     fn dispatch(&mut self) {
-        if self.undecided.dispatching {
+        if self.undecided.dispatching.is_some() {
             return;
         }
-        if let Some(order) = self.undecided.queue.pop_front() {
-            self.undecided.dispatching = true;
-            self.outbox.orders.push(order);
+        if let Some((topic, order)) = self.undecided.queue.pop_front() {
+            self.undecided.dispatching = Some(topic.clone());
+            self.outbox.orders.push((topic, order));
         }
     }
 }

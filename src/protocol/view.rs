@@ -43,6 +43,16 @@ pub struct View<N: Network> {
 }
 
 impl<N: Network> View<N> {
+    /// Adds a topic's part.
+    pub(crate) fn merge(&mut self, part: Self) {
+        self.mesh.extend(part.mesh);
+        self.fanout.extend(part.fanout);
+        self.backoff.extend(part.backoff);
+        self.cached.extend(part.cached);
+        self.seen.extend(part.seen);
+        self.gossip.extend(part.gossip);
+    }
+
     pub(crate) fn count_quota(&mut self, peer: &N::Peer, quota: Quota) {
         if quota.received > 0 {
             self.ihave.insert(peer.clone(), quota.received);

@@ -104,7 +104,7 @@ impl<const ARBITERS: usize> Engine for ActorEngine<ARBITERS> {
     }
 
     async fn reconnection_delays(&mut self) -> Result<Vec<(i64, i64)>, String> {
-        Ok(self.worker.reconnection_delays().await)
+        self.worker.reconnection_delays().await.map_err(describe)
     }
 
     async fn is_subscribed(&mut self, topic: &Topic) -> bool {

@@ -39,10 +39,6 @@ impl InputQueue {
         self.held = held;
     }
 
-    pub fn is_held(&self) -> bool {
-        self.held
-    }
-
     pub fn len(&self) -> usize {
         self.waiting.len()
     }

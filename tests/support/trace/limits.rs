@@ -107,21 +107,21 @@ impl TraceLimits {
     // Every field is named: a limit that is added to the crate must be given its value here.
     fn translate(self) -> Result<LimitsConfig<Topic>, String> {
         Ok(LimitsConfig {
-            max_recv_ihave_per_heartbeat: count(
+            max_recv_ihave_per_heartbeat: at_most(
                 "max_recv_ihave_per_heartbeat",
                 self.max_recv_ihave_per_heartbeat,
             )?,
-            max_sent_iwant_per_heartbeat: count(
+            max_sent_iwant_per_heartbeat: at_most(
                 "max_sent_iwant_per_heartbeat",
                 self.max_sent_iwant_per_heartbeat,
             )?,
-            max_gossip_retransmission: count("max_gossip_retransmission", self.max_gossip_retransmission)?,
+            max_gossip_retransmission: at_most("max_gossip_retransmission", self.max_gossip_retransmission)?,
             degree_optimal: count("degree_optimal", self.degree_optimal)?,
             publish_threshold: self.publish_threshold,
             gossip_threshold: self.gossip_threshold,
             do_px: self.do_px,
             accept_px_threshold: self.accept_px_threshold,
-            peers_to_px: count("peers_to_px", self.peers_to_px)?,
+            peers_to_px: at_most("peers_to_px", self.peers_to_px)?,
             unsubscribe_backoff: span("unsubscribe_backoff", self.unsubscribe_backoff)?,
             graft_flood_threshold: span("graft_flood_threshold", self.graft_flood_threshold)?,
             prune_backoff: span("prune_backoff", self.prune_backoff)?,
@@ -140,10 +140,10 @@ impl TraceLimits {
             history_length: count("history_length", self.history_length)?,
             history_gossip_length: count("history_gossip_length", self.history_gossip_length)?,
             opportunistic_graft_ticks: count("opportunistic_graft_ticks", self.opportunistic_graft_ticks)?,
-            opportunistic_graft_peers: count("opportunistic_graft_peers", self.opportunistic_graft_peers)?,
+            opportunistic_graft_peers: at_most("opportunistic_graft_peers", self.opportunistic_graft_peers)?,
             opportunistic_graft_threshold: self.opportunistic_graft_threshold,
             seen_history_length: count("seen_history_length", self.seen_history_length)?,
-            max_topics_per_peer: count("max_topics_per_peer", self.max_topics_per_peer)?,
+            max_topics_per_peer: at_most("max_topics_per_peer", self.max_topics_per_peer)?,
             score: self.score_limits.translate()?,
             bounds: Bounds::default(),
         })
@@ -222,6 +222,12 @@ impl TraceTopicScoreLimits {
 
 fn count<T: TryFrom<i64>>(field: &str, value: i64) -> Result<T, String> {
     T::try_from(value).map_err(|_| format!("{field} = {value}: out of range"))
+}
+
+/// How many there may be of something. The reference accepts a negative bound (`s_check_limits`, lines 48
+/// and 49) and allows nothing then, as with zero.
+fn at_most<T: TryFrom<i64>>(field: &str, value: i64) -> Result<T, String> {
+    count(field, value.max(0))
 }
 
 fn span(field: &str, ms: i64) -> Result<Duration, String> {

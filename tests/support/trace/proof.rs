@@ -9,9 +9,11 @@ use super::{
     alteration::alterations,
     canonical::differences,
     folder::{self, Kind, Trace},
+    node_engine::NodeEngine,
     op::{AutomatonOp, Line, Step, WorkerOp},
     replay::{Driver, replay},
     rules::ANSWER,
+    worker::WorkerDriver,
 };
 
 /// Lines whose alterations are tried, of each pair of an op and an answer.
@@ -184,4 +186,37 @@ fn a_panic_or_an_empty_or_garbled_trace_is_a_failure_of_that_trace_only() {
     let where_: Vec<_> = report.failures.iter().filter_map(|failure| failure.split(": ").next()).collect();
     assert_eq!(where_, ["panics:2", "empty:0", "garbled:3", "differs:3"]);
     assert!(report.failures[0].contains("three heartbeats"), "{}", report.failures[0]);
+}
+
+/// What a held queue does is in no recorded trace: this one is written after FORMAT.md, 5.
+#[test]
+fn held_inputs_wait_are_bounded_and_come_out_in_order() {
+    let first = own(Kind::Worker)[0].lines.lines().next().expect("make").to_owned();
+    let mut make: Value = serde_json::from_str(&first).expect("make");
+    make["op"]["max_transport_input_queue_length"] = json!(3);
+    make["op"]["topics"] = json!([]);
+    make["expect"] = ok(&[]);
+    let line = |op: Value, expect: Value| json!({ "op": op, "expect": expect }).to_string();
+    let connect =
+        json!({ "type": "new_connection", "peer": 4, "direct": false, "trusted": false, "bootstrap": false });
+    let ping = json!({ "type": "in_message", "from_peer": 4, "p2p_message": { "type": "ping" } });
+    let length = |n: usize| {
+        line(json!({ "op": "input_queue_length" }), json!({ "out": "input_queue_length", "value": n }))
+    };
+    let mut released = ok(&[to(4, json!({ "type": "subscribe", "topic": "t9" }))]);
+    released["events"] = json!([{ "type": "p2p_queue_drop", "depth": 3 }]);
+    let lines = [
+        make.to_string(),
+        line(json!({ "op": "hold" }), ok(&[])),
+        line(json!({ "op": "p2p_input", "input": connect }), ok(&[])),
+        line(json!({ "op": "app_input", "input": { "type": "join", "topic": "t9" } }), ok(&[])),
+        line(json!({ "op": "bounded_p2p_input", "input": ping, "times": 5 }), ok(&[])),
+        length(4),
+        line(json!({ "op": "release" }), released),
+        length(0),
+    ];
+    let traces = [Trace { name: "held".into(), lines: lines.join("\n") }];
+    let report = actix_rt::System::new().block_on(replay::<WorkerDriver<NodeEngine>>(&traces));
+    assert_eq!(report.failures, Vec::<String>::new());
+    assert_eq!(report.lines, lines.len());
 }

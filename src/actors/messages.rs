@@ -1,0 +1,111 @@
+//! Everything that goes from one part of the engine to another, in one place. Carries; never decides.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+pub(crate) use super::inbox::{Inbox, Load, Queued, Ticket, Wake};
+use crate::{
+    directory::PeerRecord,
+    network::{AppOutput, FullMessage, Network, P2pMessage},
+    protocol::{Emission, Fact, Footprint, Order, PeerKind, Timestamp, TopicState, View},
+};
+
+/// To a mesh actor. From the handle: `Peer`, `Publish`, `Join`, `Leave`. From the supervisor: the rest.
+pub(crate) enum TopicItem<N: Network> {
+    /// A peer said something about this topic. The connection is the one it had when it said so.
+    Peer {
+        from: N::Peer,
+        record: Option<Arc<PeerRecord>>,
+        message: P2pMessage<N>,
+        at: Timestamp,
+    },
+    Publish {
+        message: Arc<FullMessage<N>>,
+        at: Timestamp,
+    },
+    Join {
+        at: Timestamp,
+    },
+    Leave {
+        at: Timestamp,
+    },
+    Order(Order<N>),
+    Inspect(oneshot::Sender<Report<N>>),
+    /// Nothing needs the actor: it hands its state to the supervisor and stops.
+    Retire,
+    /// The engine shuts down.
+    Stop,
+}
+
+/// To the supervisor.
+pub(crate) enum SupervisorItem<N: Network> {
+    /// From the handle, in the order of each peer's connections.
+    Connect {
+        peer: N::Peer,
+        kind: PeerKind,
+        generation: u64,
+    },
+    Disconnect {
+        peer: N::Peer,
+        at: Timestamp,
+    },
+    /// From the handle: the application speaks of peers and points.
+    SetApplicationScore {
+        peer: N::Peer,
+        score: f64,
+    },
+    SetUnreachablePoint(N::Point),
+    /// From the handle: something about a topic that has no actor.
+    Topic {
+        topic: N::Topic,
+        item: TopicItem<N>,
+    },
+    /// From the handle: a topic needs an actor; its inbox is in the directory already.
+    Spawn {
+        topic: N::Topic,
+        inbox: Arc<Inbox<TopicItem<N>>>,
+    },
+    /// From a mesh actor: what it came to know.
+    Facts {
+        topic: N::Topic,
+        facts: Vec<Fact<N>>,
+        at: Timestamp,
+    },
+    /// From a mesh actor: it has nothing to do.
+    Idle(N::Topic),
+    /// From a mesh actor that retired.
+    Retired(Box<TopicState<N>>),
+    /// From the watch over a mesh actor.
+    Panicked(N::Topic),
+    /// From the heartbeat, or from whoever drives the engine by hand.
+    Tick,
+    CheckParked,
+    ProcessBatch,
+    /// Questions of the handle.
+    Inspect(oneshot::Sender<Inspection<N>>),
+    Delays(oneshot::Sender<Vec<(N::Point, i64)>>),
+    BatchDeadline(oneshot::Sender<Option<Timestamp>>),
+    /// The last item.
+    Stop(oneshot::Sender<()>),
+}
+
+/// To the router.
+pub(crate) enum RouterItem<N: Network> {
+    /// From mesh actors and the supervisor: what one burst of work emitted.
+    Outputs { p2p: Vec<Emission<N>>, app: Vec<AppOutput<N>> },
+    /// From the supervisor: the last item.
+    Stop,
+}
+
+/// A part's share of the state.
+pub(crate) struct Report<N: Network> {
+    pub(crate) view: View<N>,
+    pub(crate) footprint: Footprint,
+}
+
+/// The supervisor's share of the state, and where the topics' shares are to be had.
+pub(crate) struct Inspection<N: Network> {
+    pub(crate) report: Report<N>,
+    pub(crate) topics: Vec<Arc<Inbox<TopicItem<N>>>>,
+}

@@ -1,0 +1,49 @@
+//! The actors: they translate, call the protocol's state machines, and flush. They never decide.
+//!
+//! ```text
+//!   transport ──┐                      ┌── facts ──▶ supervisor ◀── heartbeat
+//!               ├─▶ handle ─▶ inbox ─▶ mesh actor        │
+//!   application ┘      │               ▲  │   └ orders ◀─┤
+//!                      └───────────────┼──┼─────────────▶│
+//!                                      │  └─ outputs ─▶ router ─▶ p2p stream, app stream
+//! ```
+//!
+//! **Inboxes.** Each actor has an [`inbox`]: a queue that wakes it by one actix message a burst.
+//! Whatever must stay in order goes through one inbox; everything in it is handled in that order.
+//!
+//! **Order.** What is promised, and which edge keeps it:
+//!
+//! | relation | kept by |
+//! |---|---|
+//! | what one peer says about one topic | handle → that topic's inbox; for a topic without actor, handle → supervisor |
+//! | a peer's connections and disconnections | handle → supervisor, entered under the peer's lock in the directory |
+//! | a connection before what the peer says | the directory holds it before `p2p_input` returns; the input carries it |
+//! | the application's join before what arrives after it | the topic's inbox is in the directory, join first, before `app_input` returns |
+//! | SUBSCRIBE before GRAFT, PRUNE before UNSUBSCRIBE | both from the topic's actor, after the supervisor's Welcome or Farewell |
+//! | ping, then grafts, then prunes of a heartbeat | supervisor emits, then orders; a topic emits, then reports; router is FIFO |
+//! | outputs of a topic to a peer | mesh actor → router |
+//! | a score before what follows from it | supervisor publishes scores before it sends orders |
+//! | messages of one batch or one check, to the application | supervisor has one order out at a time |
+//!
+//! Nothing else is ordered.
+//!
+//! **Waiting.** A join or leave needs to know who is connected, which the supervisor knows: the
+//! topic tells it, and holds back all but orders until the answer comes. A heartbeat has two halves
+//! with a barrier at the supervisor, because what one topic prunes changes the scores by which
+//! another chooses.
+//!
+//! **Ends.** A mesh actor that panics is started anew on the same inbox, what it held is lost; more
+//! than five times a minute, and its topic is given up. A panic of supervisor or router ends the
+//! engine: both streams end, `completion` tells the cause. A topic that needs no actor retires: its
+//! state goes to the supervisor, which answers for it until it is joined or published to again.
+
+pub(crate) mod clock;
+pub(crate) mod heartbeat;
+pub(crate) mod inbox;
+pub(crate) mod messages;
+pub(crate) mod pool;
+mod restarts;
+pub(crate) mod router;
+pub(crate) mod shared;
+pub(crate) mod supervisor;
+mod topic;

@@ -1,0 +1,52 @@
+//! The router actor: merges what all actors emit into the p2p output stream and the application's.
+//! Orders nothing anew: what one sender emitted stays in its order.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+
+use super::{
+    messages::{Queued, RouterItem, Wake},
+    shared::Shared,
+};
+use crate::network::Network;
+
+pub(crate) struct RouterActor<N: Network> {
+    shared: Arc<Shared<N>>,
+    backlog: VecDeque<Queued<RouterItem<N>>>,
+}
+
+impl<N: Network> RouterActor<N> {
+    pub(crate) fn new(shared: Arc<Shared<N>>) -> Self {
+        Self { shared, backlog: VecDeque::new() }
+    }
+}
+
+impl<N: Network> Actor for RouterActor<N> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.shared.router.attach(ctx.address().recipient());
+    }
+}
+
+impl<N: Network> Handler<Wake> for RouterActor<N> {
+    type Result = ();
+
+    /// Without a budget: an item costs a move, and there are no more of them than inputs.
+    fn handle(&mut self, _: Wake, ctx: &mut Self::Context) {
+        self.shared.router.take(&mut self.backlog);
+        for Queued { item, ticket } in self.backlog.drain(..) {
+            match item {
+                RouterItem::Outputs { p2p, app } => {
+                    let dropped = self.shared.p2p.extend(p2p) + self.shared.app.extend(app);
+                    if dropped > 0 {
+                        self.shared.metrics.output_dropped(dropped);
+                    }
+                }
+                RouterItem::Stop => ctx.stop(),
+            }
+            drop(ticket);
+        }
+    }
+}

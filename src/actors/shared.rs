@@ -1,0 +1,109 @@
+//! What all actors and the handle of one engine share. Holds; never acts on its own.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    clock::Clock,
+    messages::{Inbox, Load, RouterItem, SupervisorItem},
+};
+use crate::{
+    directory::Directory,
+    limits::Limits,
+    metrics::Metrics,
+    network::{AppOutput, Network},
+    protocol::{Context, Emission, Event, Handling, Outbox, Stats, Timestamp},
+    worker::{Fault, OutputQueue, RefusalReports},
+};
+
+/// One engine's common ground.
+pub(crate) struct Shared<N: Network> {
+    pub(crate) network: Arc<N>,
+    pub(crate) limits: Arc<Limits<N::Topic>>,
+    pub(crate) seed: u64,
+    pub(crate) handling: Handling,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) directory: Directory<N>,
+    pub(crate) load: Arc<Load>,
+    pub(crate) supervisor: Inbox<SupervisorItem<N>>,
+    pub(crate) router: Inbox<RouterItem<N>>,
+    pub(crate) p2p: OutputQueue<Emission<N>>,
+    pub(crate) app: OutputQueue<AppOutput<N>>,
+    pub(crate) observer: Observer<N>,
+    /// Whether inputs are shown to the observer: to copy them for nobody is waste.
+    pub(crate) observes_inputs: bool,
+    pub(crate) refusal_reports: RefusalReports,
+    pub(crate) metrics: Metrics,
+    /// Whether a heartbeat is under way.
+    pub(crate) in_heartbeat: AtomicBool,
+    /// No input is taken any more.
+    pub(crate) closing: AtomicBool,
+    /// How the engine ended, once it did.
+    pub(crate) end: watch::Sender<Option<Result<(), Fault>>>,
+    /// What mesh actors counted, and the supervisor's part.
+    pub(crate) topic_stats: Mutex<Stats>,
+    pub(crate) peer_stats: Mutex<Stats>,
+}
+
+/// Who is told of events.
+pub(crate) type Observer<N> = Arc<dyn Fn(&Event<N>) + Send + Sync>;
+
+impl<N: Network> Shared<N> {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What a topic's state machine is given.
+    pub(crate) fn context(&self, now: Timestamp) -> Context<'_, N> {
+        Context { network: &self.network, limits: &self.limits, roster: &self.directory, now }
+    }
+
+    pub(crate) fn observe(&self, event: &Event<N>) {
+        (self.observer)(event);
+    }
+
+    /// Hands outputs to the router.
+    pub(crate) fn emit(&self, p2p: Vec<Emission<N>>, app: Vec<AppOutput<N>>) {
+        if !p2p.is_empty() || !app.is_empty() {
+            // A closed router: the engine has ended, and with it both streams.
+            let _ = self.router.push(RouterItem::Outputs { p2p, app });
+        }
+    }
+
+    /// Hands on what a topic left behind but for its facts. Outputs go first: what follows from the
+    /// facts must not overtake them.
+    pub(crate) fn flush(&self, topic: &N::Topic, outbox: &mut Outbox<N>) {
+        self.emit(std::mem::take(&mut outbox.p2p), std::mem::take(&mut outbox.app));
+        for (id, entered) in outbox.history.drain(..) {
+            self.directory.note_home(id, topic, entered);
+        }
+        let counted = std::mem::take(&mut outbox.stats);
+        if counted != Stats::default() {
+            *self.topic_stats.lock().unwrap_or_else(PoisonError::into_inner) += counted;
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let mut stats = *self.peer_stats.lock().unwrap_or_else(PoisonError::into_inner);
+        stats += *self.topic_stats.lock().unwrap_or_else(PoisonError::into_inner);
+        stats
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// The engine ended: both streams end, and those who wait hear how.
+    pub(crate) fn finish(&self, end: Result<(), Fault>) {
+        self.closing.store(true, Ordering::Release);
+        self.supervisor.close();
+        self.router.close();
+        self.p2p.close();
+        self.app.close();
+        self.end.send_if_modified(|known| known.is_none() && known.replace(end).is_none());
+    }
+}

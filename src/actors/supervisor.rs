@@ -1,0 +1,373 @@
+//! The supervisor actor: runs the peers' side, spawns topics, watches and respawns them, and keeps
+//! those that need no actor. Translates, calls, flushes; never decides.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, PoisonError, atomic::Ordering},
+};
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use tokio::sync::oneshot;
+
+use super::{
+    messages::{Inbox, Inspection, Queued, Report, RouterItem, SupervisorItem, Ticket, TopicItem, Wake},
+    pool::Pool,
+    restarts::Restarts,
+    shared::Shared,
+    topic::{MeshActor, handle_peer, report},
+};
+use crate::{
+    network::Network,
+    protocol::{Event, Fact, Outbox, Peers, PeersOutbox, Timestamp, TopicState, View},
+};
+
+/// After this many items the actor lets others of its arbiter run.
+const BUDGET: usize = 128;
+
+/// The actor that owns peers and scores.
+pub(crate) struct SupervisorActor<N: Network> {
+    shared: Arc<Shared<N>>,
+    pool: Pool,
+    peers: Peers<N>,
+    topics: BTreeMap<N::Topic, Slot<N>>,
+    restarts: Restarts<N::Topic>,
+    backlog: VecDeque<Queued<SupervisorItem<N>>>,
+    tickets: Vec<Ticket>,
+    /// Of topics that have no actor.
+    outbox: Outbox<N>,
+    /// No timers: the engine is driven by hand.
+    manual: bool,
+    batch_timer: bool,
+}
+
+/// How the supervisor holds a topic.
+enum Slot<N: Network> {
+    /// It has an actor.
+    Running(Arc<Inbox<TopicItem<N>>>),
+    /// Its actor was told to retire; this came meanwhile.
+    Retiring(Vec<SupervisorItem<N>>),
+    /// It needs no actor: only what peers said of it is kept.
+    Dormant(Box<TopicState<N>>),
+}
+
+impl<N: Network> SupervisorActor<N> {
+    pub(crate) fn new(shared: Arc<Shared<N>>, pool: Pool, mut peers: Peers<N>, manual: bool) -> Self {
+        peers.scores.track_changes();
+        Self {
+            shared,
+            pool,
+            peers,
+            topics: BTreeMap::new(),
+            restarts: Restarts::new(),
+            backlog: VecDeque::new(),
+            tickets: Vec::new(),
+            outbox: Outbox::default(),
+            manual,
+            batch_timer: false,
+        }
+    }
+
+    /// Handles a budget's worth of items; tells whether more wait.
+    fn drain(&mut self, ctx: &mut Context<Self>) -> bool {
+        for _ in 0..BUDGET {
+            if self.backlog.is_empty() {
+                self.shared.supervisor.take(&mut self.backlog);
+            }
+            let Some(Queued { item, ticket }) = self.backlog.pop_front() else { break };
+            self.tickets.push(ticket);
+            self.handle_item(item, ctx);
+            self.carry_out();
+        }
+        self.publish_state();
+        self.tickets.clear();
+        !self.backlog.is_empty()
+    }
+
+    fn handle_item(&mut self, item: SupervisorItem<N>, ctx: &mut Context<Self>) {
+        match item {
+            SupervisorItem::Connect { peer, kind, generation } => {
+                self.peers.connect(&peer, kind, generation);
+            }
+            SupervisorItem::Disconnect { peer, at } => {
+                self.peers.disconnect(&peer, at);
+            }
+            SupervisorItem::SetApplicationScore { peer, score } => {
+                self.peers.set_application_score(&peer, score)
+            }
+            SupervisorItem::SetUnreachablePoint(point) => self.peers.set_unreachable_point(point),
+            SupervisorItem::Topic { topic, item } => self.route(topic, item),
+            SupervisorItem::Spawn { topic, inbox } => self.spawn(topic, inbox),
+            SupervisorItem::Facts { topic, facts, at } => self.fold(&topic, facts, at),
+            SupervisorItem::Idle(topic) => self.retire(topic),
+            SupervisorItem::Retired(state) => self.retired(state, ctx),
+            SupervisorItem::Panicked(topic) => self.restart(topic),
+            SupervisorItem::Tick => self.tick(),
+            SupervisorItem::CheckParked => self.peers.check_parked(),
+            SupervisorItem::ProcessBatch => self.process_batch(),
+            SupervisorItem::Inspect(reply) => self.inspect(reply),
+            SupervisorItem::Delays(reply) => drop(reply.send(self.peers.reconnection_delays())),
+            SupervisorItem::BatchDeadline(reply) => drop(reply.send(self.peers.batch_deadline())),
+            SupervisorItem::Stop(reply) => self.stop(reply, ctx),
+        }
+    }
+
+    fn fold(&mut self, topic: &N::Topic, facts: Vec<Fact<N>>, at: Timestamp) {
+        for fact in facts {
+            self.peers.fold(topic, fact, at);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.shared.directory.clear_quotas();
+        let topics: Vec<_> = self.topics.keys().cloned().collect();
+        self.peers.begin_heartbeat(topics, self.shared.now());
+        self.shared.observe(&Event::Heartbeat { tick: self.peers.tick() });
+        self.shared.metrics.heartbeat(&self.shared.stats());
+    }
+
+    fn process_batch(&mut self) {
+        self.batch_timer = false;
+        self.peers.process_batch();
+    }
+
+    /// Carries out what the peers' side wants, and what follows from it.
+    fn carry_out(&mut self) {
+        loop {
+            let PeersOutbox { p2p, orders, events } = self.peers.drain();
+            self.publish_scores();
+            self.shared.emit(p2p, Vec::new());
+            events.iter().for_each(|event| self.shared.observe(event));
+            if orders.is_empty() {
+                break;
+            }
+            for (topic, order) in orders {
+                self.route(topic, TopicItem::Order(order));
+            }
+        }
+        self.shared.in_heartbeat.store(self.peers.in_heartbeat(), Ordering::Release);
+    }
+
+    /// Topics choose by scores: they see a change before they are told what follows from it.
+    fn publish_scores(&mut self) {
+        for (peer, score) in self.peers.scores.take_changed() {
+            self.shared.directory.publish_score(&peer, score);
+        }
+    }
+
+    fn publish_state(&mut self) {
+        let stats = self.peers.stats();
+        *self.shared.peer_stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+    }
+
+    fn inspect(&self, reply: oneshot::Sender<Inspection<N>>) {
+        if self.topics.values().any(|slot| matches!(slot, Slot::Retiring(_))) {
+            // Its state is on its way here: ask again behind it.
+            let _ = self.shared.supervisor.push(SupervisorItem::Inspect(reply));
+        } else {
+            // Nobody waits for the answer any more: as good as told.
+            let _ = reply.send(self.inspection());
+        }
+    }
+
+    fn inspection(&self) -> Inspection<N> {
+        let mut view = View { time: self.shared.now(), ..View::default() };
+        self.peers.view(&mut view);
+        let quotas = self.shared.directory.quotas();
+        for (peer, quota) in &quotas {
+            view.count_quota(peer, *quota);
+        }
+        let mut footprint = self.peers.footprint();
+        footprint.quotas = quotas.len();
+        footprint.homes = self.shared.directory.home_count();
+        let mut topics = Vec::new();
+        for slot in self.topics.values() {
+            match slot {
+                Slot::Running(inbox) => topics.push(Arc::clone(inbox)),
+                Slot::Retiring(_) => {}
+                Slot::Dormant(state) => {
+                    state.view(&self.shared.limits, &mut view);
+                    footprint += report(state, &self.shared).footprint;
+                }
+            }
+        }
+        Inspection { report: Report { view, footprint }, topics }
+    }
+
+    fn stop(&mut self, reply: oneshot::Sender<()>, ctx: &mut Context<Self>) {
+        for slot in std::mem::take(&mut self.topics).into_values() {
+            if let Slot::Running(inbox) = slot {
+                // A closed inbox: it stops already.
+                let _ = inbox.push(TopicItem::Stop);
+            }
+        }
+        self.shared.directory.topics.clear();
+        let _ = self.shared.router.push(RouterItem::Stop);
+        // Nobody waits for it any more: as good as told.
+        let _ = reply.send(());
+        ctx.stop();
+    }
+
+    /// The batch's verdict is due at a time, not at an input.
+    fn arm_batch_timer(&mut self, ctx: &mut Context<Self>) {
+        if self.manual || self.batch_timer {
+            return;
+        }
+        if let Some(deadline) = self.peers.batch_deadline() {
+            self.batch_timer = true;
+            let wait = deadline.saturating_since(self.shared.now());
+            ctx.run_later(wait, |actor, _| {
+                let _ = actor.shared.supervisor.push(SupervisorItem::ProcessBatch);
+            });
+        }
+    }
+}
+
+// === Topics ===
+
+impl<N: Network> SupervisorActor<N> {
+    /// Gives an item to its topic, wherever that is.
+    fn route(&mut self, topic: N::Topic, item: TopicItem<N>) {
+        match self.topics.get_mut(&topic) {
+            // Closed only when its slot says so.
+            Some(Slot::Running(inbox)) => drop(inbox.push(item)),
+            Some(Slot::Retiring(meanwhile)) => meanwhile.push(SupervisorItem::Topic { topic, item }),
+            Some(Slot::Dormant(_)) | None => self.run_dormant(topic, item),
+        }
+    }
+
+    /// Runs a topic that has no actor. It is not joined: there is little to do.
+    fn run_dormant(&mut self, topic: N::Topic, item: TopicItem<N>) {
+        let shared = Arc::clone(&self.shared);
+        let mut state = match self.topics.remove(&topic) {
+            Some(Slot::Dormant(state)) => state,
+            _ => Box::new(TopicState::new(topic.clone(), &shared.limits, shared.seed)),
+        };
+        let mut now = shared.now();
+        match item {
+            TopicItem::Peer { from, record, message, at } => {
+                now = at;
+                handle_peer(&mut state, &from, record.as_deref(), message, at, &shared, &mut self.outbox);
+            }
+            TopicItem::Order(order) => state.execute(order, &shared.context(now), &mut self.outbox),
+            TopicItem::Inspect(reply) => drop(reply.send(report(&state, &shared))),
+            // The handle gives these to topics that have an actor.
+            TopicItem::Publish { .. } | TopicItem::Join { .. } | TopicItem::Leave { .. } => {}
+            TopicItem::Retire | TopicItem::Stop => {}
+        }
+        shared.flush(&topic, &mut self.outbox);
+        let facts = std::mem::take(&mut self.outbox.facts);
+        if !state.is_empty() {
+            self.topics.insert(topic.clone(), Slot::Dormant(state));
+        }
+        self.fold(&topic, facts, now);
+    }
+
+    /// A topic gets an actor.
+    fn spawn(&mut self, topic: N::Topic, inbox: Arc<Inbox<TopicItem<N>>>) {
+        let state = match self.topics.remove(&topic) {
+            Some(Slot::Dormant(state)) => *state,
+            Some(Slot::Retiring(mut meanwhile)) => {
+                meanwhile.push(SupervisorItem::Spawn { topic: topic.clone(), inbox });
+                self.topics.insert(topic, Slot::Retiring(meanwhile));
+                return;
+            }
+            Some(Slot::Running(_)) | None => {
+                TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed)
+            }
+        };
+        self.start(state, inbox, false);
+    }
+
+    fn start(&mut self, state: TopicState<N>, inbox: Arc<Inbox<TopicItem<N>>>, rejoin: bool) {
+        let topic = state.topic.clone();
+        self.topics.insert(topic.clone(), Slot::Running(Arc::clone(&inbox)));
+        let (shared, watcher) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        self.pool.start_next(
+            move || MeshActor::new(state, inbox, shared, rejoin),
+            move |panicked| {
+                if panicked {
+                    // A closed supervisor: the engine has ended.
+                    let _ = watcher.supervisor.push(SupervisorItem::Panicked(topic));
+                }
+            },
+        );
+    }
+
+    /// A topic's actor has nothing to do: if that is still so, it retires. Nobody can put anything
+    /// into its inbox between the look and the end.
+    fn retire(&mut self, topic: N::Topic) {
+        let Some(Slot::Running(inbox)) = self.topics.get(&topic) else { return };
+        let retired = self.shared.directory.topics.remove_if(&topic, |_, entry| {
+            !entry.joined && Arc::ptr_eq(&entry.inbox, inbox) && inbox.close_if_empty(TopicItem::Retire)
+        });
+        if retired.is_some() {
+            self.topics.insert(topic, Slot::Retiring(Vec::new()));
+        }
+    }
+
+    /// The state of a topic is back; what came meanwhile is made good.
+    fn retired(&mut self, state: Box<TopicState<N>>, ctx: &mut Context<Self>) {
+        let topic = state.topic.clone();
+        let slot = self.topics.remove(&topic);
+        if !state.is_empty() {
+            self.topics.insert(topic, Slot::Dormant(state));
+        }
+        if let Some(Slot::Retiring(meanwhile)) = slot {
+            for item in meanwhile {
+                self.handle_item(item, ctx);
+            }
+        }
+    }
+
+    /// A topic's actor panicked: its state is lost, its inbox is not. It starts anew with its
+    /// subscribers, and joined if it was; unless it panics too often.
+    fn restart(&mut self, topic: N::Topic) {
+        let Some(Slot::Running(inbox)) = self.topics.remove(&topic) else { return };
+        let now = self.shared.now();
+        self.peers.topic_lost(&topic, now);
+        if !self.restarts.allow(&topic, now) {
+            return self.give_up(topic, &inbox, now);
+        }
+        let mut state = TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed);
+        for (peer, link) in self.peers.subscribers(&topic) {
+            state.restore_subscriber(peer.clone(), link);
+        }
+        let rejoin = self.shared.directory.topics.get(&topic).is_some_and(|entry| entry.joined);
+        self.start(state, inbox, rejoin);
+        self.shared.metrics.topic_restarted();
+        self.shared.observe(&Event::TopicRestarted { topic });
+    }
+
+    /// Peers are told that we left; the application hears of it.
+    fn give_up(&mut self, topic: N::Topic, inbox: &Inbox<TopicItem<N>>, now: Timestamp) {
+        self.shared.directory.topics.remove(&topic);
+        inbox.close();
+        let mut state = TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed);
+        for (peer, link) in self.peers.subscribers(&topic) {
+            state.restore_subscriber(peer.clone(), link);
+        }
+        self.topics.insert(topic.clone(), Slot::Dormant(Box::new(state)));
+        self.peers.fold(&topic, Fact::Left, now);
+        self.shared.observe(&Event::TopicGivenUp { topic });
+    }
+}
+
+impl<N: Network> Actor for SupervisorActor<N> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.shared.supervisor.attach(ctx.address().recipient());
+    }
+}
+
+impl<N: Network> Handler<Wake> for SupervisorActor<N> {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, ctx: &mut Self::Context) {
+        if self.drain(ctx) {
+            let resume = |_: (), _: &mut Self, ctx: &mut Context<Self>| ctx.notify(Wake);
+            ctx.wait(tokio::task::yield_now().into_actor(self).map(resume));
+        }
+        self.arm_batch_timer(ctx);
+    }
+}

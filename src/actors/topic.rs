@@ -1,0 +1,255 @@
+//! A mesh actor: runs one topic's state machine. Translates, calls, flushes; never decides.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+
+use super::{
+    messages::{Inbox, Queued, Report, SupervisorItem, Ticket, TopicItem, Wake},
+    shared::Shared,
+};
+use crate::{
+    directory::PeerRecord,
+    network::{Delivery, Network, P2pMessage},
+    protocol::{JoinOutcome, LeaveOutcome, Order, Outbox, Timestamp, TopicState, View},
+};
+
+/// After this many items the actor lets others of its arbiter run: actix never interrupts one
+/// whose mailbox fills.
+const BUDGET: usize = 128;
+
+/// The actor of one topic.
+pub(crate) struct MeshActor<N: Network> {
+    state: TopicState<N>,
+    inbox: Arc<Inbox<TopicItem<N>>>,
+    shared: Arc<Shared<N>>,
+    outbox: Outbox<N>,
+    /// Taken from the inbox and not handled.
+    backlog: VecDeque<Queued<TopicItem<N>>>,
+    /// Held back while a join or leave waits for the supervisor's word of who is connected.
+    held: VecDeque<Queued<TopicItem<N>>>,
+    waiting: bool,
+    /// Of the items that were handled since the last flush.
+    tickets: Vec<Ticket>,
+    /// A restarted topic is joined again before anything else.
+    rejoin: bool,
+    /// A heartbeat found that nothing needs the actor.
+    idle: bool,
+}
+
+impl<N: Network> MeshActor<N> {
+    pub(crate) fn new(
+        state: TopicState<N>,
+        inbox: Arc<Inbox<TopicItem<N>>>,
+        shared: Arc<Shared<N>>,
+        rejoin: bool,
+    ) -> Self {
+        Self {
+            state,
+            inbox,
+            shared,
+            outbox: Outbox::default(),
+            backlog: VecDeque::new(),
+            held: VecDeque::new(),
+            waiting: false,
+            tickets: Vec::new(),
+            rejoin,
+            idle: false,
+        }
+    }
+
+    /// Handles a budget's worth of items; tells whether more wait.
+    fn drain(&mut self, ctx: &mut Context<Self>) -> bool {
+        for _ in 0..BUDGET {
+            if self.backlog.is_empty() {
+                self.inbox.take(&mut self.backlog);
+            }
+            let Some(queued) = self.backlog.pop_front() else { break };
+            if self.waiting && !matches!(queued.item, TopicItem::Order(_) | TopicItem::Inspect(_)) {
+                self.held.push_back(queued);
+                continue;
+            }
+            self.tickets.push(queued.ticket);
+            self.handle_item(queued.item, ctx);
+        }
+        self.flush();
+        if self.backlog.is_empty() && self.held.is_empty() && !self.waiting {
+            self.inbox.rest();
+            if std::mem::take(&mut self.idle) {
+                self.tell(SupervisorItem::Idle(self.state.topic.clone()));
+            }
+        }
+        !self.backlog.is_empty()
+    }
+
+    fn handle_item(&mut self, item: TopicItem<N>, ctx: &mut Context<Self>) {
+        let shared = Arc::clone(&self.shared);
+        match item {
+            TopicItem::Peer { from, record, message, at } => {
+                handle_peer(
+                    &mut self.state,
+                    &from,
+                    record.as_deref(),
+                    message,
+                    at,
+                    &shared,
+                    &mut self.outbox,
+                );
+            }
+            TopicItem::Publish { message, at } => {
+                self.state.publish(message, &shared.context(at), &mut self.outbox);
+            }
+            TopicItem::Join { at } => self.join(at),
+            TopicItem::Leave { at } => {
+                let outcome = self.state.leave(&shared.context(at), &mut self.outbox);
+                self.waiting = outcome != LeaveOutcome::NotJoined;
+            }
+            TopicItem::Order(order) => self.execute(order),
+            TopicItem::Inspect(reply) => drop(reply.send(report(&self.state, &shared))),
+            TopicItem::Retire => self.retire(ctx),
+            TopicItem::Stop => ctx.stop(),
+        }
+    }
+
+    fn join(&mut self, at: Timestamp) {
+        let outcome = self.state.join(&self.shared.context(at), &mut self.outbox);
+        self.waiting = outcome != JoinOutcome::AlreadyJoined;
+    }
+
+    fn execute(&mut self, order: Order<N>) {
+        let answered = matches!(order, Order::Welcome(_) | Order::Farewell(_));
+        let concluded = matches!(order, Order::Conclude);
+        self.state.execute(order, &self.shared.context(self.shared.now()), &mut self.outbox);
+        if answered {
+            self.waiting = false;
+            self.held.append(&mut self.backlog);
+            std::mem::swap(&mut self.held, &mut self.backlog);
+        }
+        self.idle = concluded && !self.state.is_active();
+    }
+
+    fn retire(&mut self, ctx: &mut Context<Self>) {
+        self.hand_on();
+        let empty = TopicState::new(self.state.topic.clone(), &self.shared.limits, self.shared.seed);
+        let state = std::mem::replace(&mut self.state, empty);
+        self.tell(SupervisorItem::Retired(Box::new(state)));
+        ctx.stop();
+    }
+
+    /// Hands on what the handled items left behind; only then do they stop counting as load.
+    fn flush(&mut self) {
+        self.hand_on();
+        self.tickets.clear();
+    }
+
+    fn hand_on(&mut self) {
+        self.shared.flush(&self.state.topic, &mut self.outbox);
+        let facts = std::mem::take(&mut self.outbox.facts);
+        if !facts.is_empty() {
+            self.tell(SupervisorItem::Facts {
+                topic: self.state.topic.clone(),
+                facts,
+                at: self.shared.now(),
+            });
+        }
+    }
+
+    /// A closed supervisor: the engine has ended.
+    fn tell(&self, item: SupervisorItem<N>) {
+        let _ = self.shared.supervisor.push(item);
+    }
+}
+
+impl<N: Network> Actor for MeshActor<N> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.rejoin {
+            self.join(self.shared.now());
+            self.flush();
+        }
+        self.inbox.attach(ctx.address().recipient());
+    }
+}
+
+impl<N: Network> Handler<Wake> for MeshActor<N> {
+    type Result = ();
+
+    fn handle(&mut self, _: Wake, ctx: &mut Self::Context) {
+        if self.drain(ctx) {
+            let resume = |_: (), _: &mut Self, ctx: &mut Context<Self>| ctx.notify(Wake);
+            ctx.wait(tokio::task::yield_now().into_actor(self).map(resume));
+        }
+    }
+}
+
+/// Lets a topic handle what a peer said about it. Used by the topic's actor, and by the supervisor
+/// for topics that have none.
+pub(crate) fn handle_peer<N: Network>(
+    state: &mut TopicState<N>,
+    from: &N::Peer,
+    record: Option<&PeerRecord>,
+    message: P2pMessage<N>,
+    at: Timestamp,
+    shared: &Shared<N>,
+    outbox: &mut Outbox<N>,
+) {
+    let standing = record.map(PeerRecord::standing).unwrap_or_default();
+    let cx = shared.context(at);
+    match message {
+        P2pMessage::Subscribe { .. } => with_room(state, from, record, shared, |state, room| {
+            state.subscribe(from, standing, room, outbox);
+        }),
+        P2pMessage::Graft { .. } => with_room(state, from, record, shared, |state, room| {
+            state.graft(from, standing, room, &cx, outbox);
+        }),
+        P2pMessage::Unsubscribe { .. } => {
+            if let Some(record) =
+                record.filter(|record| state.subscription(from) == Some(record.generation()))
+            {
+                record.release_topic();
+            }
+            state.unsubscribe(from, standing, outbox);
+        }
+        P2pMessage::Prune { px, backoff, .. } => drop(state.prune(from, px, backoff, &cx, outbox)),
+        P2pMessage::IHave { message_ids, .. } => {
+            shared.directory.with_quota(from, standing, &shared.limits, |quota| {
+                state.ihave(from, standing, message_ids, quota, &cx, outbox)
+            });
+        }
+        P2pMessage::IWant { message_ids } => drop(state.iwant(from, standing, message_ids, &cx, outbox)),
+        P2pMessage::FullMessage(message) => {
+            let delivery = Delivery { sender: from.clone(), co_senders: Vec::new(), message };
+            state.receive(delivery, shared.handling, &cx, outbox);
+        }
+        P2pMessage::Ping => {}
+    }
+}
+
+/// Reserves a place under the peer's cap on topics, and gives it back if it was not taken up.
+fn with_room<N: Network>(
+    state: &mut TopicState<N>,
+    from: &N::Peer,
+    record: Option<&PeerRecord>,
+    shared: &Shared<N>,
+    handle: impl FnOnce(&mut TopicState<N>, bool),
+) {
+    let generation = record.map(PeerRecord::generation);
+    let subscribed = |state: &TopicState<N>| state.subscription(from) == generation && generation.is_some();
+    let before = subscribed(state);
+    let room = record.is_some_and(|record| record.reserve_topic(shared.limits.max_topics_per_peer));
+    handle(state, room);
+    if room
+        && (before || !subscribed(state))
+        && let Some(record) = record
+    {
+        record.release_topic();
+    }
+}
+
+/// A topic's share of the state.
+pub(crate) fn report<N: Network>(state: &TopicState<N>, shared: &Shared<N>) -> Report<N> {
+    let mut view = View::default();
+    state.view(&shared.limits, &mut view);
+    Report { view, footprint: state.footprint() }
+}

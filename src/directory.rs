@@ -1,0 +1,206 @@
+//! What every thread may look up without asking an actor: each running topic's inbox, each peer's
+//! connection and score. The only shared maps of the engine. Owned copies come out; no guard is held
+//! while anything is sent, but where a comment says why.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
+
+use dashmap::{DashMap, Entry};
+use foldhash::fast::RandomState;
+
+use crate::{
+    actors::messages::{Inbox, TopicItem},
+    limits::Limits,
+    network::Network,
+    protocol::{Link, PeerKind, Quota, Roster, Standing},
+};
+
+/// The shared maps of one engine.
+pub(crate) struct Directory<N: Network> {
+    /// The topics that have an actor, or are about to.
+    pub(crate) topics: DashMap<N::Topic, TopicEntry<N>, RandomState>,
+    /// The connected peers, and those that left with a score that is remembered.
+    peers: DashMap<N::Peer, Arc<PeerRecord>, RandomState>,
+    /// What peers used up in this heartbeat.
+    quotas: DashMap<N::Peer, Quota, RandomState>,
+    /// Where messages are whose ids don't name their topic.
+    homes: DashMap<N::MessageId, N::Topic, RandomState>,
+    generations: AtomicU64,
+    connected: AtomicUsize,
+}
+
+/// A running topic.
+pub(crate) struct TopicEntry<N: Network> {
+    pub(crate) inbox: Arc<Inbox<TopicItem<N>>>,
+    /// Whether the application's last word was join.
+    pub(crate) joined: bool,
+}
+
+/// One connection of a peer, as all threads see it.
+#[derive(Debug)]
+pub(crate) struct PeerRecord {
+    link: Link,
+    connected: AtomicBool,
+    /// The score's bits; [`NO_SCORE`] for a peer without one.
+    score: AtomicU64,
+    /// How many topics it subscribed to.
+    topics: AtomicUsize,
+}
+
+/// A NaN that no score can be.
+const NO_SCORE: u64 = u64::MAX;
+
+impl PeerRecord {
+    fn new(link: Link, score: u64) -> Self {
+        Self {
+            link,
+            connected: AtomicBool::new(true),
+            score: AtomicU64::new(score),
+            topics: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.link.generation
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        let link = self.connected.load(Ordering::Acquire).then_some(self.link);
+        let score = self.score.load(Ordering::Acquire);
+        Standing { link, score: (score != NO_SCORE).then(|| f64::from_bits(score)) }
+    }
+
+    fn publish(&self, score: Option<f64>) {
+        self.score.store(score.map_or(NO_SCORE, f64::to_bits), Ordering::Release);
+    }
+
+    /// Takes a place under the cap on a peer's topics, if there is one.
+    pub(crate) fn reserve_topic(&self, max: usize) -> bool {
+        let more = |taken: usize| (taken < max).then_some(taken + 1);
+        self.topics.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+
+    /// Gives a place back.
+    pub(crate) fn release_topic(&self) {
+        let less = |taken: usize| taken.checked_sub(1);
+        // Nothing to give back: the place was that of an earlier connection.
+        let _ = self.topics.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+    }
+}
+
+impl<N: Network> Directory<N> {
+    pub(crate) fn new() -> Self {
+        Self {
+            topics: DashMap::default(),
+            peers: DashMap::default(),
+            quotas: DashMap::default(),
+            homes: DashMap::default(),
+            generations: AtomicU64::new(0),
+            connected: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn peer(&self, peer: &N::Peer) -> Option<Arc<PeerRecord>> {
+        self.peers.get(peer).map(|record| Arc::clone(&record))
+    }
+
+    /// Enters a connection, unless there is one. `tell` runs before anyone else can enter or remove
+    /// this peer, so that the supervisor hears of a peer's connections in their order.
+    pub(crate) fn connect(&self, peer: &N::Peer, kind: PeerKind, tell: impl FnOnce(u64)) {
+        let mut record = match self.peers.entry(peer.clone()) {
+            Entry::Occupied(entry) => {
+                let known = entry.get();
+                if known.connected.load(Ordering::Acquire) {
+                    return tell(known.generation());
+                }
+                let score = known.score.load(Ordering::Acquire);
+                let mut record = entry.into_ref();
+                *record = Arc::new(PeerRecord::new(self.next_link(kind), score));
+                record
+            }
+            Entry::Vacant(entry) => entry.insert(Arc::new(PeerRecord::new(self.next_link(kind), NO_SCORE))),
+        };
+        self.connected.fetch_add(1, Ordering::AcqRel);
+        tell(record.value_mut().generation());
+    }
+
+    fn next_link(&self, kind: PeerKind) -> Link {
+        Link::new(self.generations.fetch_add(1, Ordering::AcqRel) + 1, kind)
+    }
+
+    /// Ends a connection. The entry goes when the supervisor says that no score is remembered.
+    pub(crate) fn disconnect(&self, peer: &N::Peer, tell: impl FnOnce()) {
+        let record = self.peers.get_mut(peer);
+        if record.as_ref().is_some_and(|record| record.connected.swap(false, Ordering::AcqRel)) {
+            self.connected.fetch_sub(1, Ordering::AcqRel);
+        }
+        tell();
+    }
+
+    /// Makes a score visible to all; forgets a peer that is neither connected nor remembered.
+    pub(crate) fn publish_score(&self, peer: &N::Peer, score: Option<f64>) {
+        if let Some(record) = self.peer(peer) {
+            record.publish(score);
+            if score.is_none() {
+                let gone = |_: &N::Peer, record: &Arc<PeerRecord>| !record.connected.load(Ordering::Acquire);
+                self.peers.remove_if(peer, gone);
+            }
+        }
+    }
+
+    /// Runs `take` on what `peer` used up in this heartbeat. Strangers share `max_strangers` places;
+    /// one without a place has used up everything.
+    pub(crate) fn with_quota<T>(
+        &self,
+        peer: &N::Peer,
+        standing: Standing,
+        limits: &Limits<N::Topic>,
+        take: impl FnOnce(&mut Quota) -> T,
+    ) -> T {
+        let bound = self.connected.load(Ordering::Acquire) + limits.bounds.max_strangers;
+        let full = standing.link.is_none() && self.quotas.len() >= bound && !self.quotas.contains_key(peer);
+        if full {
+            return take(&mut Quota { received: u32::MAX, requested: u32::MAX });
+        }
+        let mut quota = self.quotas.get(peer).map(|quota| *quota).unwrap_or_default();
+        let taken = take(&mut quota);
+        if quota.received > 0 {
+            self.quotas.insert(peer.clone(), quota);
+        }
+        taken
+    }
+
+    pub(crate) fn clear_quotas(&self) {
+        self.quotas.clear();
+    }
+
+    pub(crate) fn quotas(&self) -> Vec<(N::Peer, Quota)> {
+        self.quotas.iter().map(|entry| (entry.key().clone(), *entry.value())).collect()
+    }
+
+    /// The topic that holds a message, if its id doesn't say.
+    pub(crate) fn home(&self, id: &N::MessageId) -> Option<N::Topic> {
+        self.homes.get(id).map(|topic| topic.clone())
+    }
+
+    /// Notes that a message entered (`true`) or left the history of `topic`.
+    pub(crate) fn note_home(&self, id: N::MessageId, topic: &N::Topic, entered: bool) {
+        if entered {
+            self.homes.insert(id, topic.clone());
+        } else {
+            self.homes.remove_if(&id, |_, home| home == topic);
+        }
+    }
+
+    pub(crate) fn home_count(&self) -> usize {
+        self.homes.len()
+    }
+}
+
+impl<N: Network> Roster<N> for Directory<N> {
+    fn standing(&self, peer: &N::Peer) -> Standing {
+        self.peers.get(peer).map(|record| record.standing()).unwrap_or_default()
+    }
+}

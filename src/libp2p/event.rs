@@ -1,0 +1,68 @@
+//! What a behaviour is told once, and what it tells its owner. Plain data.
+
+use std::collections::BTreeSet;
+
+use ::libp2p::{Multiaddr, PeerId, StreamProtocol};
+
+use super::{EncodeError, InboundError, Libp2pNetwork, QueueLimits};
+use crate::network::P2pInput;
+
+/// The settings of a [`Behaviour`](super::Behaviour).
+#[derive(Clone, Debug)]
+pub struct BehaviourConfig {
+    /// The protocols offered, the preferred one first.
+    pub protocols: Vec<StreamProtocol>,
+    /// Peers that are always forwarded to and never in a mesh.
+    pub direct: BTreeSet<PeerId>,
+    /// Peers that are dialled again when lost.
+    pub trusted: BTreeSet<PeerId>,
+    /// Peers that get control messages only.
+    pub bootstrap: BTreeSet<PeerId>,
+    /// How much may wait for a connection to be written to.
+    pub queue: QueueLimits,
+    /// Kicked peers that are remembered; beyond it the oldest is let in again.
+    pub max_blocked: usize,
+    /// Streams on which a peer may send garbage before its connection is closed.
+    pub max_bad_streams: u32,
+}
+
+impl Default for BehaviourConfig {
+    fn default() -> Self {
+        Self {
+            protocols: vec![StreamProtocol::new("/meshsub/1.1.0"), StreamProtocol::new("/meshsub/1.0.0")],
+            direct: BTreeSet::new(),
+            trusted: BTreeSet::new(),
+            bootstrap: BTreeSet::new(),
+            queue: QueueLimits::default(),
+            max_blocked: 4_096,
+            max_bad_streams: 8,
+        }
+    }
+}
+
+/// What a [`Behaviour`](super::Behaviour) tells its owner.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// For the engine, in this order. At most what one RPC said, or one connection's coming or going.
+    Inputs(Vec<P2pInput<Libp2pNetwork>>),
+    /// A connection to a peer carries gossipsub. Comes before the inputs that tell of it.
+    Up { peer: PeerId, protocol: StreamProtocol },
+    /// A peer's stream was dropped for what came on it. The peer may open another.
+    InboundFailed { peer: PeerId, error: InboundError },
+    /// A connected peer speaks no protocol of ours.
+    Unsupported { peer: PeerId },
+    /// A connected peer broke every stream that we opened: nothing can be said to it.
+    OutboundFailed { peer: PeerId },
+    /// So many messages, ihaves and iwants were dropped since the last such event, because the peer
+    /// reads too slowly.
+    Dropped { peer: PeerId, count: u64 },
+    /// Something was not sent to the peer.
+    NotSent { peer: PeerId, error: EncodeError },
+    /// A peer read nothing for so long that its connection is closed.
+    Stalled { peer: PeerId },
+    /// A point that the engine wanted can't be reached: to be told by `set_unreachable_point`.
+    Unreachable { point: Multiaddr, error: String },
+    /// A peer that the engine wanted can't be reached.
+    DialFailed { peer: PeerId, error: String },
+}

@@ -1,0 +1,352 @@
+//! One connection: the stream that we opened, on which we only write, and the stream that the peer
+//! opened, from which we only read. Decodes and verifies, in the connection's own task, what is read;
+//! it knows nothing of other connections and never closes its own.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    fmt, io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use ::libp2p::{
+    Stream, StreamProtocol,
+    core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo},
+    swarm::{
+        ConnectionHandler, ConnectionHandlerEvent, StreamUpgradeError, SubstreamProtocol,
+        handler::{ConnectionEvent, DialUpgradeError},
+    },
+};
+use futures::{AsyncRead, AsyncWrite, future};
+
+use super::{FrameError, Libp2pNetwork, RpcError, codec::FrameDecoder, inbound, queue::SendQueue};
+use crate::network::P2pMessage;
+
+/// Streams that we open on one connection, at most. The fifth makes rust-libp2p give up the connection.
+const MAX_OPENED: u32 = 4;
+/// Bytes read from a stream at once.
+const READ_SIZE: usize = 8_192;
+/// Frames are gathered until about this many bytes can be written at once.
+const WRITE_SIZE: usize = 16_384;
+
+/// Why the stream of a peer is no longer read. It may open another.
+#[derive(Debug, thiserror::Error)]
+pub enum InboundError {
+    /// It does not send frames.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A frame is not an RPC.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// The stream broke.
+    #[error("the stream broke: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// What a handler tells the behaviour.
+pub enum HandlerEvent {
+    /// The first stream of the connection is negotiated, by either side.
+    Up(Up),
+    /// The peer said something.
+    Received(Vec<P2pMessage<Libp2pNetwork>>),
+    /// The peer's stream is no longer read.
+    InboundFailed(InboundError),
+    /// The peer speaks none of our protocols, or won't keep a stream of ours.
+    GaveUp {
+        /// Whether it is for want of a common protocol.
+        unsupported: bool,
+    },
+}
+
+/// A connection that carries gossipsub.
+pub struct Up {
+    pub(super) protocol: StreamProtocol,
+    pub(super) queue: Arc<SendQueue>,
+}
+
+impl fmt::Debug for HandlerEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Up(up) => write!(f, "Up({})", up.protocol),
+            Self::Received(messages) => write!(f, "Received({} messages)", messages.len()),
+            Self::InboundFailed(error) => write!(f, "InboundFailed({error})"),
+            Self::GaveUp { unsupported } => write!(f, "GaveUp {{ unsupported: {unsupported} }}"),
+        }
+    }
+}
+
+/// Offers all our protocols on one substream, the preferred one first.
+#[derive(Clone, Debug)]
+pub struct Protocols(pub(super) Arc<[StreamProtocol]>);
+
+impl UpgradeInfo for Protocols {
+    type Info = StreamProtocol;
+    type InfoIter = std::vec::IntoIter<StreamProtocol>;
+
+    fn protocol_info(&self) -> Self::InfoIter {
+        let ids: Vec<_> = self.0.iter().cloned().collect();
+        ids.into_iter()
+    }
+}
+
+impl InboundUpgrade<Stream> for Protocols {
+    type Output = (Stream, StreamProtocol);
+    type Error = Infallible;
+    type Future = future::Ready<Result<Self::Output, Infallible>>;
+
+    fn upgrade_inbound(self, stream: Stream, protocol: StreamProtocol) -> Self::Future {
+        future::ok((stream, protocol))
+    }
+}
+
+impl OutboundUpgrade<Stream> for Protocols {
+    type Output = (Stream, StreamProtocol);
+    type Error = Infallible;
+    type Future = future::Ready<Result<Self::Output, Infallible>>;
+
+    fn upgrade_outbound(self, stream: Stream, protocol: StreamProtocol) -> Self::Future {
+        future::ok((stream, protocol))
+    }
+}
+
+/// The handler of one connection. Made by the [`Behaviour`](super::Behaviour).
+pub struct Handler {
+    network: Libp2pNetwork,
+    protocols: Protocols,
+    queue: Arc<SendQueue>,
+    inbound: Option<Inbound>,
+    outbound: Outbound,
+    /// Outbound streams asked for so far.
+    opened: u32,
+    up: bool,
+    /// What the next outbound stream begins with: frames that the last one may not have delivered.
+    unsent: Vec<u8>,
+    events: VecDeque<HandlerEvent>,
+}
+
+struct Inbound {
+    stream: Stream,
+    decoder: FrameDecoder,
+}
+
+enum Outbound {
+    /// A stream is to be asked for.
+    Wanted,
+    /// It was asked for.
+    Opening,
+    Open(Writer),
+    /// The peer has none of our protocols: asked again if it shows otherwise by opening one itself.
+    Unsupported,
+    GaveUp,
+}
+
+impl Handler {
+    pub(super) fn new(network: Libp2pNetwork, protocols: Protocols, queue: SendQueue) -> Self {
+        Self {
+            network,
+            protocols,
+            queue: Arc::new(queue),
+            inbound: None,
+            outbound: Outbound::Wanted,
+            opened: 0,
+            up: false,
+            unsent: Vec::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    fn negotiated(&mut self, protocol: StreamProtocol) {
+        if !std::mem::replace(&mut self.up, true) {
+            self.events.push_back(HandlerEvent::Up(Up { protocol, queue: self.queue.clone() }));
+        }
+    }
+
+    fn on_inbound(&mut self, stream: Stream, protocol: StreamProtocol) {
+        if matches!(self.outbound, Outbound::GaveUp) {
+            return;
+        }
+        // A peer that opens a new stream has done with its old one.
+        let decoder = FrameDecoder::new(self.network.limits().max_frame_in);
+        self.inbound = Some(Inbound { stream, decoder });
+        if matches!(self.outbound, Outbound::Unsupported) {
+            self.reopen();
+        }
+        self.negotiated(protocol);
+    }
+
+    fn on_outbound(&mut self, stream: Stream, protocol: StreamProtocol) {
+        self.outbound = Outbound::Open(Writer::new(stream, std::mem::take(&mut self.unsent)));
+        self.negotiated(protocol);
+    }
+
+    fn on_refused(&mut self, error: &StreamUpgradeError<Infallible>) {
+        match error {
+            // Nothing to wait for, unless the peer itself opens a stream.
+            StreamUpgradeError::NegotiationFailed if self.inbound.is_none() => {
+                self.outbound = Outbound::Unsupported;
+                self.give_up(true);
+            }
+            _ => self.reopen(),
+        }
+    }
+
+    /// Asks for an outbound stream again, or gives up.
+    fn reopen(&mut self) {
+        if self.opened < MAX_OPENED {
+            self.outbound = Outbound::Wanted;
+            return;
+        }
+        self.outbound = Outbound::GaveUp;
+        self.inbound = None;
+        self.give_up(false);
+    }
+
+    fn give_up(&mut self, unsupported: bool) {
+        self.up = false;
+        self.unsent = Vec::new();
+        self.events.push_back(HandlerEvent::GaveUp { unsupported });
+    }
+
+    /// Writes as much as the stream takes.
+    fn poll_outbound(&mut self, cx: &mut Context<'_>) {
+        let Outbound::Open(writer) = &mut self.outbound else { return };
+        if let Poll::Ready(Err(_)) = writer.poll_write(cx, &self.queue, &self.network) {
+            self.unsent = std::mem::take(&mut writer.buffer);
+            self.reopen();
+        }
+    }
+
+    /// Reads one frame. `Ready(None)`: the stream has ended.
+    fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Option<HandlerEvent>> {
+        let Some(inbound) = &mut self.inbound else { return Poll::Pending };
+        match ready!(inbound.poll_said(cx, &self.network)) {
+            Ok(Some(said)) => return Poll::Ready(Some(HandlerEvent::Received(said))),
+            Ok(None) => self.inbound = None,
+            Err(error) => {
+                self.inbound = None;
+                return Poll::Ready(Some(HandlerEvent::InboundFailed(error)));
+            }
+        }
+        Poll::Ready(None)
+    }
+}
+
+impl Inbound {
+    /// What the next frame says; `None` when the peer has closed the stream.
+    fn poll_said(
+        &mut self,
+        cx: &mut Context<'_>,
+        network: &Libp2pNetwork,
+    ) -> Poll<Result<Option<Vec<P2pMessage<Libp2pNetwork>>>, InboundError>> {
+        loop {
+            while let Some(frame) = self.decoder.next_frame()? {
+                let said = inbound::read(frame, network)?;
+                if !said.is_empty() {
+                    return Poll::Ready(Ok(Some(said)));
+                }
+            }
+            let mut chunk = [0; READ_SIZE];
+            let count = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut chunk))?;
+            if count == 0 {
+                return Poll::Ready(Ok(None));
+            }
+            self.decoder.extend(&chunk[..count]);
+        }
+    }
+}
+
+/// An outbound stream and the frames that are being written to it.
+struct Writer {
+    stream: Stream,
+    /// Whole frames; kept until flushed, since a stream that breaks may have lost them all. Those that
+    /// it did deliver are then sent twice, which is harmless in gossipsub.
+    buffer: Vec<u8>,
+    written: usize,
+}
+
+impl Writer {
+    fn new(stream: Stream, buffer: Vec<u8>) -> Self {
+        Self { stream, buffer, written: 0 }
+    }
+
+    /// Takes more from the queue only when all taken before is flushed: the socket's pace is ours.
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        queue: &SendQueue,
+        network: &Libp2pNetwork,
+    ) -> Poll<io::Result<Infallible>> {
+        loop {
+            while self.written < self.buffer.len() {
+                let count = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.buffer[self.written..]))?;
+                if count == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                self.written += count;
+            }
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.buffer.clear();
+            self.written = 0;
+            queue.fill(&mut self.buffer, WRITE_SIZE, network.limits(), cx);
+            if self.buffer.is_empty() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl ConnectionHandler for Handler {
+    type FromBehaviour = Infallible;
+    type ToBehaviour = HandlerEvent;
+    type InboundProtocol = Protocols;
+    type OutboundProtocol = Protocols;
+    type InboundOpenInfo = ();
+    type OutboundOpenInfo = ();
+
+    fn listen_protocol(&self) -> SubstreamProtocol<Protocols> {
+        SubstreamProtocol::new(self.protocols.clone(), ())
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Protocols, (), HandlerEvent>> {
+        loop {
+            self.poll_outbound(cx);
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(event));
+            }
+            if matches!(self.outbound, Outbound::Wanted) {
+                self.outbound = Outbound::Opening;
+                self.opened += 1;
+                let protocol = SubstreamProtocol::new(self.protocols.clone(), ());
+                return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
+            }
+            if let Some(event) = ready!(self.poll_inbound(cx)) {
+                return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(event));
+            }
+        }
+    }
+
+    /// Before the connection closes, writes what the socket takes without waiting: a prune, say.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Option<HandlerEvent>> {
+        self.poll_outbound(cx);
+        Poll::Ready(None)
+    }
+
+    fn on_behaviour_event(&mut self, event: Infallible) {
+        match event {}
+    }
+
+    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Protocols, Protocols>) {
+        match event {
+            ConnectionEvent::FullyNegotiatedInbound(stream) => {
+                self.on_inbound(stream.protocol.0, stream.protocol.1);
+            }
+            ConnectionEvent::FullyNegotiatedOutbound(stream) => {
+                self.on_outbound(stream.protocol.0, stream.protocol.1);
+            }
+            ConnectionEvent::DialUpgradeError(DialUpgradeError { error, .. }) => self.on_refused(&error),
+            _ => {}
+        }
+    }
+}

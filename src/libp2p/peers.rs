@@ -1,0 +1,175 @@
+//! The peers that are connected, and over which connections. One of them, the oldest that carries
+//! gossipsub, is written to, so that what we say to a peer keeps its order. It decides nothing else.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ::libp2p::{PeerId, swarm::ConnectionId};
+
+use super::{
+    encode::Fragment,
+    queue::{Push, SendQueue},
+};
+
+/// A connection to a peer.
+#[derive(Debug)]
+struct Link {
+    connection: ConnectionId,
+    dialled: bool,
+    /// Set while the connection carries gossipsub.
+    queue: Option<Arc<SendQueue>>,
+    /// Streams that had to be dropped because of what the peer sent.
+    bad_streams: u32,
+}
+
+/// What a change of links means for the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The peer is now reachable; `dialled` by us or not.
+    Appeared { dialled: bool },
+    /// The peer is no longer reachable.
+    Vanished,
+    /// Nothing that the engine should know.
+    None,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Peers(HashMap<PeerId, Vec<Link>>);
+
+impl Peers {
+    pub(super) fn established(&mut self, peer: PeerId, connection: ConnectionId, dialled: bool) {
+        self.0.entry(peer).or_default().push(Link { connection, dialled, queue: None, bad_streams: 0 });
+    }
+
+    /// A connection began to carry gossipsub.
+    pub(super) fn up(&mut self, peer: &PeerId, connection: ConnectionId, queue: Arc<SendQueue>) -> Change {
+        let before = self.is_up(peer);
+        let Some(link) = self.link(peer, connection) else { return Change::None };
+        link.queue = Some(queue);
+        if before { Change::None } else { Change::Appeared { dialled: link.dialled } }
+    }
+
+    /// A connection no longer carries gossipsub, but stays.
+    pub(super) fn down(&mut self, peer: &PeerId, connection: ConnectionId) -> Change {
+        let before = self.is_up(peer);
+        let queue = self.link(peer, connection).and_then(|link| link.queue.take());
+        self.after_loss(peer, before, queue)
+    }
+
+    pub(super) fn closed(&mut self, peer: &PeerId, connection: ConnectionId) -> Change {
+        let before = self.is_up(peer);
+        let Some(links) = self.0.get_mut(peer) else { return Change::None };
+        let queue = links
+            .iter()
+            .position(|link| link.connection == connection)
+            .and_then(|index| links.remove(index).queue);
+        let empty = links.is_empty();
+        let change = self.after_loss(peer, before, queue);
+        if empty {
+            self.0.remove(peer);
+        }
+        change
+    }
+
+    /// What the lost connection had not written goes to another one, if there is one.
+    fn after_loss(&mut self, peer: &PeerId, before: bool, lost: Option<Arc<SendQueue>>) -> Change {
+        match self.queue(peer) {
+            Some(other) => {
+                let waiting = lost.iter().flat_map(|queue| queue.take());
+                waiting.for_each(|fragment| {
+                    other.push(fragment);
+                });
+                Change::None
+            }
+            None if before => Change::Vanished,
+            None => Change::None,
+        }
+    }
+
+    /// Counts a dropped stream; returns how many the connection has had.
+    pub(super) fn bad_stream(&mut self, peer: &PeerId, connection: ConnectionId) -> u32 {
+        self.link(peer, connection).map_or(0, |link| {
+            link.bad_streams += 1;
+            link.bad_streams
+        })
+    }
+
+    /// Queues a fragment; `None` when the peer is not reachable.
+    pub(super) fn send(&self, peer: &PeerId, fragment: Fragment) -> Option<Push> {
+        self.queue(peer).map(|queue| queue.push(fragment))
+    }
+
+    /// Whether the engine knows the peer.
+    pub(super) fn is_up(&self, peer: &PeerId) -> bool {
+        self.queue(peer).is_some()
+    }
+
+    /// Whether this very connection carries gossipsub.
+    pub(super) fn carries(&self, peer: &PeerId, connection: ConnectionId) -> bool {
+        let mut links = self.0.get(peer).into_iter().flatten();
+        links.any(|link| link.connection == connection && link.queue.is_some())
+    }
+
+    fn queue(&self, peer: &PeerId) -> Option<&Arc<SendQueue>> {
+        self.0.get(peer)?.iter().find_map(|link| link.queue.as_ref())
+    }
+
+    fn link(&mut self, peer: &PeerId, connection: ConnectionId) -> Option<&mut Link> {
+        self.0.get_mut(peer)?.iter_mut().find(|link| link.connection == connection)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::libp2p::{QueueLimits, encode::Kind};
+
+    fn queue() -> Arc<SendQueue> {
+        Arc::new(SendQueue::new(QueueLimits::default()))
+    }
+
+    #[test]
+    fn a_peer_appears_once_and_vanishes_with_its_last_connection() {
+        let (mut peers, peer) = (Peers::default(), PeerId::random());
+        let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
+        peers.established(peer, one, true);
+        assert!(!peers.is_up(&peer));
+        assert_eq!(peers.up(&peer, one, queue()), Change::Appeared { dialled: true });
+        peers.established(peer, two, false);
+        assert_eq!(peers.up(&peer, two, queue()), Change::None);
+        assert_eq!(peers.closed(&peer, one), Change::None);
+        assert_eq!(peers.closed(&peer, two), Change::Vanished);
+        assert!(peers.is_empty());
+    }
+
+    #[test]
+    fn a_connection_without_gossipsub_is_no_peer() {
+        let (mut peers, peer) = (Peers::default(), PeerId::random());
+        let one = ConnectionId::new_unchecked(1);
+        peers.established(peer, one, true);
+        assert_eq!(peers.down(&peer, one), Change::None);
+        assert_eq!(peers.up(&peer, one, queue()), Change::Appeared { dialled: true });
+        assert_eq!(peers.down(&peer, one), Change::Vanished);
+        assert_eq!(peers.closed(&peer, one), Change::None);
+        assert!(peers.is_empty());
+    }
+
+    #[test]
+    fn what_a_lost_connection_had_not_written_goes_to_another() {
+        let (mut peers, peer) = (Peers::default(), PeerId::random());
+        let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
+        let second = queue();
+        peers.established(peer, one, true);
+        peers.established(peer, two, true);
+        peers.up(&peer, one, queue());
+        peers.up(&peer, two, second.clone());
+        let fragment = Fragment { kind: Kind::Graft, bytes: [1, 2, 3].into() };
+        assert_eq!(peers.send(&peer, fragment.clone()), Some(Push::Queued));
+        assert_eq!(peers.closed(&peer, one), Change::None);
+        assert_eq!(second.take(), [fragment]);
+    }
+}

@@ -1,0 +1,109 @@
+//! The engine's metrics, through the `metrics` facade. The only file that names one; handles are made
+//! once, from the recorder that is current when the engine starts. Installs no recorder, opens no port.
+
+use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
+
+use crate::protocol::Stats;
+
+/// Held handles of one engine.
+pub(crate) struct Metrics {
+    inputs: Counter,
+    refused: Counter,
+    outputs_dropped: Counter,
+    heartbeats: Counter,
+    heartbeats_skipped: Counter,
+    topic_restarts: Counter,
+    topics: Gauge,
+    connections: Gauge,
+    sent: [(Counter, fn(&Stats) -> u64); 5],
+    received: [(Counter, fn(&Stats) -> u64); 8],
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        describe();
+        let sent = |kind| counter!(SENT, "kind" => kind);
+        let received = |kind| counter!(RECEIVED, "kind" => kind);
+        Self {
+            inputs: counter!(INPUTS),
+            refused: counter!(REFUSED),
+            outputs_dropped: counter!(DROPPED),
+            heartbeats: counter!(HEARTBEATS),
+            heartbeats_skipped: counter!(SKIPPED),
+            topic_restarts: counter!(RESTARTS),
+            topics: gauge!(TOPICS),
+            connections: gauge!(CONNECTIONS),
+            sent: [
+                (sent("message"), |stats| stats.count_sent_app_messages),
+                (sent("graft"), |stats| stats.count_sent_grafts),
+                (sent("prune"), |stats| stats.count_sent_prunes),
+                (sent("ihave"), |stats| stats.count_sent_ihaves),
+                (sent("iwant"), |stats| stats.count_sent_iwants),
+            ],
+            received: [
+                (received("valid_message"), |stats| stats.count_recv_valid_app_messages),
+                (received("invalid_message"), |stats| stats.count_recv_invalid_app_messages),
+                (received("unknown_message"), |stats| stats.count_recv_unknown_validity_app_messages),
+                (received("outdated_message"), |stats| stats.count_recv_outdated_app_messages),
+                (received("graft"), |stats| stats.count_recv_grafts),
+                (received("prune"), |stats| stats.count_recv_prunes),
+                (received("ihave_id"), |stats| stats.count_recv_ihaves),
+                (received("iwant_id"), |stats| stats.count_recv_iwants),
+            ],
+        }
+    }
+
+    pub(crate) fn input(&self) {
+        self.inputs.increment(1);
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.increment(1);
+    }
+
+    pub(crate) fn output_dropped(&self, count: usize) {
+        self.outputs_dropped.increment(count as u64);
+    }
+
+    pub(crate) fn heartbeat_skipped(&self) {
+        self.heartbeats_skipped.increment(1);
+    }
+
+    pub(crate) fn topic_restarted(&self) {
+        self.topic_restarts.increment(1);
+    }
+
+    /// Counts a heartbeat and brings the sixteen statistics up to date.
+    pub(crate) fn heartbeat(&self, stats: &Stats) {
+        self.heartbeats.increment(1);
+        self.topics.set(stats.count_topics as f64);
+        self.connections.set(stats.count_connections as f64);
+        for (counter, count) in self.sent.iter().chain(&self.received) {
+            counter.absolute(count(stats));
+        }
+    }
+}
+
+fn describe() {
+    describe_counter!(INPUTS, Unit::Count, "Inputs of the p2p layer and the application that were admitted");
+    describe_counter!(REFUSED, Unit::Count, "Inputs that were refused because too many waited");
+    describe_counter!(DROPPED, Unit::Count, "Outputs that were dropped because nobody read the stream");
+    describe_counter!(HEARTBEATS, Unit::Count, "Heartbeats begun");
+    describe_counter!(SKIPPED, Unit::Count, "Heartbeats skipped because the last one was not done");
+    describe_counter!(RESTARTS, Unit::Count, "Topics restarted after a panic");
+    describe_gauge!(TOPICS, Unit::Count, "Topics joined");
+    describe_gauge!(CONNECTIONS, Unit::Count, "Peers connected");
+    describe_counter!(SENT, Unit::Count, "What was sent to peers, as of the last heartbeat");
+    describe_counter!(RECEIVED, Unit::Count, "What came of what peers sent, as of the last heartbeat");
+}
+
+const INPUTS: &str = "gossipsub_inputs_admitted_total";
+const REFUSED: &str = "gossipsub_inputs_refused_total";
+const DROPPED: &str = "gossipsub_outputs_dropped_total";
+const HEARTBEATS: &str = "gossipsub_heartbeats_total";
+const SKIPPED: &str = "gossipsub_heartbeats_missed_total";
+const RESTARTS: &str = "gossipsub_topic_restarts_total";
+const TOPICS: &str = "gossipsub_topics";
+const CONNECTIONS: &str = "gossipsub_connections";
+const SENT: &str = "gossipsub_sent_total";
+const RECEIVED: &str = "gossipsub_received_total";

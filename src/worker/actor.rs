@@ -1,0 +1,46 @@
+//! The handle as an actix actor: inputs as messages, so that actors need no other way in. Adds
+//! nothing to what the handle does.
+
+use actix::{Actor, Context, Handler, Message};
+
+use super::{Refused, Worker};
+use crate::network::{AppInput, FullMessage, Network, P2pInput, P2pOutput};
+
+impl<N: Network> Message for P2pInput<N> {
+    type Result = Result<(), Refused>;
+}
+
+impl<N: Network> Message for AppInput<N> {
+    type Result = Result<(), Refused>;
+}
+
+/// Sent by [`P2pOutputs::forward`](super::P2pOutputs::forward).
+impl<N: Network> Message for P2pOutput<N> {
+    type Result = ();
+}
+
+/// Sent by [`AppOutputs::forward`](super::AppOutputs::forward).
+impl<N: Network> Message for FullMessage<N> {
+    type Result = ();
+}
+
+/// A clone of the handle can be started as an actor; stopping it does not end the engine.
+impl<N: Network> Actor for Worker<N> {
+    type Context = Context<Self>;
+}
+
+impl<N: Network> Handler<P2pInput<N>> for Worker<N> {
+    type Result = Result<(), Refused>;
+
+    fn handle(&mut self, input: P2pInput<N>, _: &mut Self::Context) -> Self::Result {
+        self.p2p_input(input)
+    }
+}
+
+impl<N: Network> Handler<AppInput<N>> for Worker<N> {
+    type Result = Result<(), Refused>;
+
+    fn handle(&mut self, input: AppInput<N>, _: &mut Self::Context) -> Self::Result {
+        self.app_input(input)
+    }
+}

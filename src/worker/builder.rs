@@ -1,0 +1,209 @@
+//! Setting up and starting an engine. Does nothing once it runs.
+
+use std::{
+    num::NonZero,
+    sync::{Arc, Mutex, atomic::AtomicBool},
+    time::Duration,
+};
+
+use actix::System;
+use tokio::sync::watch;
+
+use super::{
+    AppOutputs, Fault, OutputQueue, P2pOutputs, Worker,
+    admission::{self, RefusalReports},
+};
+use crate::{
+    actors::{
+        clock::{Clock, SystemClock},
+        heartbeat::HeartbeatActor,
+        messages::{Inbox, Load},
+        pool::Pool,
+        router::RouterActor,
+        shared::{Observer, Shared},
+        supervisor::SupervisorActor,
+    },
+    directory::Directory,
+    limits::Limits,
+    metrics::Metrics,
+    network::{AppInput, Network},
+    protocol::{Event, Handling, NodeOptions, Peers, RateLimit},
+};
+
+/// How an engine is to run. Every setting has a default.
+pub struct WorkerBuilder<N: Network> {
+    network: N,
+    limits: Limits<N::Topic>,
+    options: NodeOptions<N>,
+    arbiters: usize,
+    clock: Option<Arc<dyn Clock>>,
+    manual: bool,
+    observer: Option<Observer<N>>,
+}
+
+/// A running engine: its handle and its two output streams.
+pub struct Started<N: Network> {
+    /// The handle.
+    pub worker: Worker<N>,
+    /// What the p2p layer is to do.
+    pub p2p: P2pOutputs<N>,
+    /// What the application receives.
+    pub app: AppOutputs<N>,
+}
+
+/// Why an engine could not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Actors need an actix system.
+    #[error(
+        "no actix System runs on this thread: start the engine inside `#[actix::main]` or `System::new().block_on(..)`"
+    )]
+    NoSystem,
+}
+
+impl<N: Network> WorkerBuilder<N> {
+    pub(super) fn new(network: N, limits: Limits<N::Topic>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self {
+            network,
+            limits,
+            options: NodeOptions { seed: rand::random(), ..NodeOptions::default() },
+            arbiters: cores,
+            clock: None,
+            manual: false,
+            observer: None,
+        }
+    }
+
+    /// This node's own peer: when peers advertise it, it is not connected to.
+    pub fn self_peer(mut self, peer: N::Peer) -> Self {
+        self.options.self_peer = Some(peer);
+        self
+    }
+
+    /// Where random choices come from; by default from the operating system.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.options.seed = seed;
+        self
+    }
+
+    /// How many threads of its own the engine runs on; by default as many as there are cores. With 0
+    /// it runs on the arbiter that starts it, where tokio's paused time works.
+    pub fn arbiters(mut self, arbiters: usize) -> Self {
+        self.arbiters = arbiters;
+        self
+    }
+
+    /// Judges messages in batches, each open for `interval`, by
+    /// [`Network::validate_batch`]; by default one by one.
+    pub fn batching(mut self, interval: Duration) -> Self {
+        self.options.batch_interval = Some(interval);
+        self
+    }
+
+    /// Where the time comes from; by default from the system's monotonic clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Runs no timers: heartbeats, retries and batches come by [`Worker::tick`],
+    /// [`Worker::check_parked`] and [`Worker::process_batch`].
+    pub fn manual(mut self) -> Self {
+        self.manual = true;
+        self
+    }
+
+    /// Who is told of [`Event`]s, on the engine's threads and the callers', in place of `tracing`.
+    pub fn observer(mut self, observer: impl Fn(&Event<N>) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Starts the engine and joins `topics`, in order.
+    ///
+    /// # Errors
+    /// No actix system runs on this thread.
+    pub fn start(self, topics: impl IntoIterator<Item = N::Topic>) -> Result<Started<N>, StartError> {
+        if System::try_current().is_none() {
+            return Err(StartError::NoSystem);
+        }
+        let (pool, arbiters) = Pool::new(self.arbiters);
+        let (options, manual) = (self.options.clone(), self.manual);
+        let shared = Arc::new(self.share());
+        start_actors(&shared, pool, &options, manual);
+        let worker = Worker { shared: Arc::clone(&shared), arbiters: Arc::new(Mutex::new(arbiters)) };
+        for topic in topics {
+            // Nothing is refused yet.
+            let _ = admission::app_input(&shared, AppInput::Join(topic));
+        }
+        let (p2p, app) = (P2pOutputs::new(Arc::clone(&shared)), AppOutputs::new(shared));
+        Ok(Started { worker, p2p, app })
+    }
+
+    fn share(self) -> Shared<N> {
+        let load = Arc::new(Load::default());
+        let bounds = &self.limits.bounds;
+        let batched = self.options.batch_interval.is_some();
+        Shared {
+            seed: self.options.seed,
+            handling: if batched { Handling::Batched } else { Handling::Sequential },
+            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
+            directory: Directory::new(),
+            supervisor: Inbox::new(Arc::clone(&load)),
+            router: Inbox::new(Arc::clone(&load)),
+            load,
+            p2p: OutputQueue::new(bounds.max_output_items),
+            app: OutputQueue::new(bounds.max_output_items),
+            observes_inputs: self.observer.is_some(),
+            observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
+            refusal_reports: RefusalReports::new(RateLimit::new(bounds.event_interval)),
+            metrics: Metrics::new(),
+            in_heartbeat: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            end: watch::Sender::new(None),
+            topic_stats: Mutex::default(),
+            peer_stats: Mutex::default(),
+            network: Arc::new(self.network),
+            limits: Arc::new(self.limits),
+        }
+    }
+}
+
+/// Supervisor, router and heartbeat live on one arbiter; topics on all in turn.
+fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: Pool, options: &NodeOptions<N>, manual: bool) {
+    let watch = |fault: Fault| {
+        let shared = Arc::clone(shared);
+        move |panicked| {
+            if panicked {
+                shared.finish(Err(fault));
+            }
+        }
+    };
+    let router = Arc::clone(shared);
+    pool.start_first(move || RouterActor::new(router), watch(Fault::RouterPanicked));
+    if !manual {
+        let heartbeat = Arc::clone(shared);
+        pool.start_first(move || HeartbeatActor::new(heartbeat), |_| {});
+    }
+    let peers = Peers::new(Arc::clone(&shared.network), Arc::clone(&shared.limits), options);
+    let first = pool.first();
+    let (shared, ended) = (Arc::clone(shared), watch(Fault::SupervisorPanicked));
+    crate::actors::pool::start(&first, move || SupervisorActor::new(shared, pool, peers, manual), ended);
+}
+
+/// The default observer.
+fn trace<N: Network>(event: &Event<N>) {
+    match event {
+        Event::Heartbeat { tick } => tracing::trace!(tick, "heartbeat"),
+        Event::P2pInput(_) | Event::AppInput(_) => {}
+        Event::HeartbeatSkipped { tick } => tracing::warn!(tick, "heartbeat skipped: this one is not done"),
+        Event::SubscribeTopicCapExceeded { peer, max_topics } => {
+            tracing::warn!(?peer, max_topics, "subscription ignored: the peer has as many topics as it may");
+        }
+        Event::InputRefused { depth } => tracing::warn!(depth, "inputs refused: too many wait"),
+        Event::TopicRestarted { topic } => tracing::error!(?topic, "topic restarted after a panic"),
+        Event::TopicGivenUp { topic } => tracing::error!(?topic, "topic left: it panicked too often"),
+    }
+}

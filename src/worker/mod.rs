@@ -1,0 +1,255 @@
+//! The handle of a running engine: takes inputs, answers questions. Decides who is admitted, and
+//! nothing else.
+
+mod actor;
+mod admission;
+mod builder;
+mod streams;
+
+use std::sync::{Arc, atomic::Ordering};
+
+use actix::Arbiter;
+use derive_where::derive_where;
+use tokio::sync::oneshot;
+
+pub(crate) use self::{admission::RefusalReports, streams::OutputQueue};
+pub use self::{
+    admission::Refused,
+    builder::{StartError, Started, WorkerBuilder},
+    streams::{AppOutputs, P2pOutputs},
+};
+use crate::{
+    actors::{
+        messages::{Inspection, SupervisorItem, TopicItem},
+        shared::Shared,
+    },
+    limits::Limits,
+    network::{AppInput, Network, P2pInput},
+    protocol::{Footprint, Stats, Timestamp, View},
+};
+
+/// The handle of a gossipsub engine. Cheap to clone, usable from any thread and any runtime.
+///
+/// Made by [`Worker::builder`]. The engine runs until [`shutdown`](Self::shutdown), or until its
+/// actix system ends.
+#[derive_where(Clone)]
+pub struct Worker<N: Network> {
+    shared: Arc<Shared<N>>,
+    arbiters: Arc<std::sync::Mutex<Vec<Arbiter>>>,
+}
+
+/// The engine has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the engine has ended")]
+pub struct Stopped;
+
+/// Why an engine ended though nobody shut it down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The actor that owns peers and scores panicked.
+    #[error("the supervisor panicked: peers and scores are lost; start a new engine")]
+    SupervisorPanicked,
+    /// The actor that merges outputs panicked.
+    #[error("the router panicked: outputs are lost; start a new engine")]
+    RouterPanicked,
+}
+
+// === Inputs ===
+
+impl<N: Network> Worker<N> {
+    /// Sets an engine up for `network` under `limits`.
+    pub fn builder(network: N, limits: Limits<N::Topic>) -> WorkerBuilder<N> {
+        WorkerBuilder::new(network, limits)
+    }
+
+    /// Takes an input of the p2p layer. Never blocks.
+    ///
+    /// # Errors
+    /// A message of a peer is refused when too many inputs wait, or when the application does not
+    /// read its stream: see [`Refused`]. Connections and disconnections are refused only by an engine
+    /// that has ended.
+    pub fn p2p_input(&self, input: P2pInput<N>) -> Result<(), Refused> {
+        admission::p2p_input(&self.shared, input)
+    }
+
+    /// Takes an input of the application. Never blocks. What the application did before, what arrives
+    /// after sees: a message that comes once this returned finds the topic joined.
+    ///
+    /// # Errors
+    /// A publication is refused when far too many inputs wait; everything, by an engine that has ended.
+    pub fn app_input(&self, input: AppInput<N>) -> Result<(), Refused> {
+        admission::app_input(&self.shared, input)
+    }
+
+    /// Says that an attempt to reach `point` failed: it is left alone for 5 heartbeats, then 10, 20 …
+    /// up to 300, until a peer connects from it.
+    pub fn set_unreachable_point(&self, point: N::Point) {
+        self.tell(SupervisorItem::SetUnreachablePoint(point));
+    }
+}
+
+// === Questions ===
+
+impl<N: Network> Worker<N> {
+    /// Whether the application's last word on `topic` was join.
+    pub fn is_subscribed(&self, topic: &N::Topic) -> bool {
+        self.shared.directory.topics.get(topic).is_some_and(|entry| entry.joined)
+    }
+
+    /// The sixteen counters, as of the last burst of work of each actor.
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+
+    /// How many inputs, and what follows from them, wait to be handled.
+    pub fn input_queue_length(&self) -> usize {
+        self.shared.load.items()
+    }
+
+    /// The limits it runs under.
+    pub fn limits(&self) -> &Limits<N::Topic> {
+        &self.shared.limits
+    }
+
+    /// The whole state. Each topic's part is consistent in itself; all are of one moment only when
+    /// nothing is on its way ([`settle`](Self::settle)).
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn state(&self) -> Result<View<N>, Stopped> {
+        self.inspect().await.map(|(view, _)| view)
+    }
+
+    /// How much every map of the engine holds.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn footprint(&self) -> Result<Footprint, Stopped> {
+        self.inspect().await.map(|(_, footprint)| footprint)
+    }
+
+    /// Each unreachable point with the heartbeats until it may be tried; negative when that is past.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn reconnection_delays(&self) -> Result<Vec<(N::Point, i64)>, Stopped> {
+        self.ask(SupervisorItem::Delays).await
+    }
+
+    async fn inspect(&self) -> Result<(View<N>, Footprint), Stopped> {
+        let Inspection { report, topics } = self.ask(SupervisorItem::Inspect).await?;
+        let (mut view, mut footprint) = (report.view, report.footprint);
+        for inbox in topics {
+            let (reply, answer) = oneshot::channel();
+            // A topic that retired or restarted meanwhile is left out.
+            if inbox.push(TopicItem::Inspect(reply)).is_ok()
+                && let Ok(part) = answer.await
+            {
+                view.merge(part.view);
+                footprint += part.footprint;
+            }
+        }
+        Ok((view, footprint))
+    }
+}
+
+// === Life ===
+
+impl<N: Network> Worker<N> {
+    /// Waits until every input given so far, and all that follows from it, is handled and handed to
+    /// the output streams. For tests and debugging: under a constant feed it never returns.
+    pub async fn settle(&self) {
+        self.shared.load.settled().await;
+    }
+
+    /// A heartbeat, for engines that are driven by hand ([`WorkerBuilder::manual`]).
+    pub async fn tick(&self) {
+        self.tell(SupervisorItem::Tick);
+        self.settle().await;
+    }
+
+    /// Tries the parked messages, for engines that are driven by hand.
+    pub async fn check_parked(&self) {
+        self.tell(SupervisorItem::CheckParked);
+        self.settle().await;
+    }
+
+    /// When the pending batch is due, if there is one.
+    pub async fn batch_deadline(&self) -> Option<Timestamp> {
+        self.ask(SupervisorItem::BatchDeadline).await.ok().flatten()
+    }
+
+    /// Judges the pending batch, for engines that are driven by hand.
+    pub async fn process_batch(&self) {
+        self.tell(SupervisorItem::ProcessBatch);
+        self.settle().await;
+    }
+
+    /// Leaves all topics, with PRUNE and UNSUBSCRIBE to the peers; hands everything on its way to the
+    /// output streams, which then end; joins the engine's own threads. What takes longer than
+    /// `shutdown_deadline` is cut off. Further calls wait for the first.
+    pub async fn shutdown(&self) {
+        if self.shared.closing.swap(true, Ordering::AcqRel) {
+            // How it ended is of no interest here.
+            let _ = self.completion().await;
+            return;
+        }
+        admission::leave_all(&self.shared);
+        let deadline = self.shared.limits.bounds.shutdown_deadline;
+        let wind_down = async {
+            self.settle().await;
+            // A supervisor that is gone needs no telling.
+            let _ = self.ask(SupervisorItem::Stop).await;
+            self.settle().await;
+        };
+        // Cut off: the streams end all the same.
+        let _ = tokio::time::timeout(deadline, wind_down).await;
+        self.shared.finish(Ok(()));
+        self.join_arbiters().await;
+    }
+
+    /// Waits for the engine's end.
+    ///
+    /// # Errors
+    /// It ended by a fault of its own.
+    pub async fn completion(&self) -> Result<(), Fault> {
+        let mut end = self.shared.end.subscribe();
+        // The sender lives in `shared`, as long as this handle.
+        let ended = end.wait_for(Option::is_some).await;
+        ended.ok().and_then(|end| *end).unwrap_or(Ok(()))
+    }
+
+    async fn join_arbiters(&self) {
+        let arbiters =
+            std::mem::take(&mut *self.arbiters.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        if arbiters.is_empty() {
+            return;
+        }
+        let (done, joined) = oneshot::channel();
+        std::thread::spawn(move || {
+            for arbiter in arbiters {
+                arbiter.stop();
+                // A panic of its thread is no news: its actors' ends were watched.
+                let _ = arbiter.join();
+            }
+            // Nobody waits any more.
+            let _ = done.send(());
+        });
+        let _ = joined.await;
+    }
+
+    /// A closed supervisor: the engine has ended, and there is nothing to be done.
+    fn tell(&self, item: SupervisorItem<N>) {
+        let _ = self.shared.supervisor.push(item);
+    }
+
+    async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> SupervisorItem<N>,
+    ) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.supervisor.push(question(reply)).map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+}

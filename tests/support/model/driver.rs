@@ -1,0 +1,209 @@
+//! Drives a node by operations and keeps what each left behind. Checks nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_gossipsub::{
+    AppInput, Delivery, FullMessage, P2pInput, P2pMessage,
+    limits::Limits,
+    protocol::{
+        Drained, GraftOutcome, Handling, HeartbeatOutcome, IHaveOutcome, IWantOutcome, JoinOutcome,
+        LeaveOutcome, Node, NodeOptions, PeerKind, PruneOutcome, PublishOutcome, ReceiveOutcome, Timestamp,
+        View,
+    },
+};
+
+use super::{
+    network::{Ids, Net, PEERS, SELF, TOPICS},
+    op::{Msg, Op},
+};
+
+/// No operation moves the clock beyond this, so that there is time left to let everything expire.
+const LATEST: Duration = Duration::from_nanos(u64::MAX / 2);
+
+pub struct Driver<I: Ids> {
+    pub network: Arc<Net<I>>,
+    pub limits: Limits<u8>,
+    pub node: Node<Net<I>>,
+    pub now: Timestamp,
+}
+
+/// What an operation answered, where it answers something.
+#[derive(Debug)]
+pub enum Outcome<I: Ids> {
+    Silent,
+    Graft(GraftOutcome),
+    Prune(PruneOutcome<Net<I>>),
+    IHave(IHaveOutcome<Net<I>>),
+    IWant(IWantOutcome<Net<I>>),
+    Receive(ReceiveOutcome<Net<I>>),
+    Batch(Vec<(Delivery<Net<I>>, ReceiveOutcome<Net<I>>)>),
+    Publish(PublishOutcome<Net<I>>),
+    Join(JoinOutcome<Net<I>>),
+    Leave(LeaveOutcome<Net<I>>),
+    Heartbeat(HeartbeatOutcome<Net<I>>),
+}
+
+/// One operation with all that came of it.
+pub struct Step<'a, I: Ids> {
+    pub op: &'a Op,
+    pub before: &'a View<Net<I>>,
+    pub outcome: Outcome<I>,
+    pub drained: Drained<Net<I>>,
+    pub after: &'a View<Net<I>>,
+}
+
+pub fn full<I: Ids>(message: Msg) -> FullMessage<Net<I>> {
+    let Msg { topic, home, number, content } = message;
+    FullMessage { topic, message_id: I::id(home, number), message: content }
+}
+
+pub fn delivery<I: Ids>((sender, co_senders, message): &(u32, Vec<u32>, Msg)) -> Delivery<Net<I>> {
+    let co_senders: std::collections::BTreeSet<_> = co_senders.iter().copied().collect();
+    let message = Arc::new(full::<I>(*message));
+    Delivery { sender: *sender, co_senders: co_senders.into_iter().collect(), message }
+}
+
+impl<I: Ids> Driver<I> {
+    pub fn new(limits: &Limits<u8>, seed: u64, batch_interval: Option<Duration>) -> Self {
+        let network = Arc::new(Net::new());
+        let options = NodeOptions { self_peer: Some(SELF), seed, batch_interval };
+        let node = Node::new(Arc::clone(&network), limits.clone(), options);
+        Self { network, limits: limits.clone(), node, now: Timestamp::ZERO }
+    }
+
+    pub fn view(&self) -> View<Net<I>> {
+        self.node.view(self.now)
+    }
+
+    pub fn run(&mut self, op: &Op) -> Outcome<I> {
+        self.peers_say(op).or_else(|| self.application_says(op)).unwrap_or_else(|| {
+            self.surroundings_change(op);
+            Outcome::Silent
+        })
+    }
+
+    fn peers_say(&mut self, op: &Op) -> Option<Outcome<I>> {
+        let (node, now) = (&mut self.node, self.now);
+        let id = |(topic, number): &(u8, u16)| I::id(*topic, *number);
+        Some(match op {
+            Op::Connect { peer, kind } => silent(node.add_peer(peer, *kind, now)),
+            Op::Disconnect { peer } => silent(node.remove_peer(peer, now)),
+            Op::Subscribe { peer, topic } => silent(node.subscribe(peer, topic, now)),
+            Op::Unsubscribe { peer, topic } => silent(node.unsubscribe(peer, topic, now)),
+            Op::Graft { peer, topic } => Outcome::Graft(node.graft(peer, topic, now)),
+            Op::Prune { peer, topic, px, backoff } => {
+                Outcome::Prune(node.prune(peer, topic, px.clone(), *backoff, now))
+            }
+            Op::IHave { peer, topic, ids } => {
+                Outcome::IHave(node.ihave(peer, topic, ids.iter().map(id).collect(), now))
+            }
+            Op::IWant { peer, ids } => Outcome::IWant(node.iwant(peer, ids.iter().map(id).collect(), now)),
+            Op::Receive { sender, message, batched } => {
+                let handling = if *batched { Handling::Batched } else { Handling::Sequential };
+                Outcome::Receive(node.receive_message(sender, Arc::new(full::<I>(*message)), handling, now))
+            }
+            _ => return None,
+        })
+    }
+
+    fn application_says(&mut self, op: &Op) -> Option<Outcome<I>> {
+        let (node, now) = (&mut self.node, self.now);
+        Some(match op {
+            Op::ApplyBatch { deliveries } => {
+                Outcome::Batch(node.apply_batch(deliveries.iter().map(delivery::<I>).collect(), now))
+            }
+            Op::Publish { message } => Outcome::Publish(node.publish(full::<I>(*message), now)),
+            Op::Join { topic } => Outcome::Join(node.join(topic, now)),
+            Op::Leave { topic } => Outcome::Leave(node.leave(topic, now)),
+            Op::Heartbeat => Outcome::Heartbeat(node.heartbeat(now)),
+            Op::CheckParked => silent(node.check_parked(now)),
+            Op::ProcessBatch => silent(node.process_batch(now)),
+            Op::ApplicationScore { peer, score } => silent(node.set_application_score(peer, *score)),
+            Op::Unreachable { point } => silent(node.set_unreachable_point(*point)),
+            _ => return None,
+        })
+    }
+
+    fn surroundings_change(&mut self, op: &Op) {
+        let mut answers = self.network.answers();
+        match op {
+            Op::Advance { by } => self.now = self.now.after(*by).min(Timestamp::since_start(LATEST)),
+            Op::JudgeId { number, verdict } => drop(answers.ids.insert(*number, *verdict)),
+            Op::JudgeMessage { number, verdict } => drop(answers.messages.insert(*number, *verdict)),
+            Op::Filter { peer, action, allowed: true } => drop(answers.denied.remove(&(*peer, *action))),
+            Op::Filter { peer, action, allowed: false } => drop(answers.denied.insert((*peer, *action))),
+            Op::BatchLength { wrong } => answers.wrong_length = *wrong,
+            other => unreachable!("{other:?} is not of the surroundings"),
+        }
+    }
+
+    /// The same operation by the worker's inputs, where they have it.
+    pub fn run_as_input(&mut self, op: &Op) {
+        let id = |(topic, number): &(u8, u16)| I::id(*topic, *number);
+        let said = |from: &u32, message| P2pInput::InMessage { from_peer: *from, message };
+        let input = match op {
+            Op::Connect { peer, kind } => {
+                let PeerKind { direct, outbound, trusted, bootstrap } = *kind;
+                P2pInput::NewConnection { peer: *peer, direct, outbound, trusted, bootstrap }
+            }
+            Op::Disconnect { peer } => P2pInput::Disconnection { peer: *peer },
+            Op::Subscribe { peer, topic } => said(peer, P2pMessage::Subscribe { topic: *topic }),
+            Op::Unsubscribe { peer, topic } => said(peer, P2pMessage::Unsubscribe { topic: *topic }),
+            Op::Graft { peer, topic } => said(peer, P2pMessage::Graft { topic: *topic }),
+            Op::Prune { peer, topic, px, backoff } => {
+                said(peer, P2pMessage::Prune { topic: *topic, px: px.clone(), backoff: *backoff })
+            }
+            Op::IHave { peer, topic, ids } => {
+                let message_ids = ids.iter().map(id).collect();
+                said(peer, P2pMessage::IHave { topic: *topic, message_ids })
+            }
+            Op::IWant { peer, ids } => {
+                said(peer, P2pMessage::IWant { message_ids: ids.iter().map(id).collect() })
+            }
+            Op::Publish { message } => return self.app_input(AppInput::Publish(full::<I>(*message))),
+            Op::Join { topic } => return self.app_input(AppInput::Join(*topic)),
+            Op::Leave { topic } => return self.app_input(AppInput::Leave(*topic)),
+            Op::ApplicationScore { peer, score } => {
+                return self.app_input(AppInput::SetApplicationScore { peer: *peer, score: *score });
+            }
+            other => return drop(self.run(other)),
+        };
+        self.node.p2p_input(input, self.now);
+    }
+
+    fn app_input(&mut self, input: AppInput<Net<I>>) {
+        self.node.app_input(input, self.now);
+    }
+
+    /// Everything ends: the verdicts come in, everybody disconnects, every topic is left, and enough
+    /// time passes for all that is remembered to expire.
+    pub fn wind_down(&mut self) {
+        self.decide_everything();
+        (0..PEERS).for_each(|peer| drop(self.node.remove_peer(&peer, self.now)));
+        (0..TOPICS).for_each(|topic| drop(self.node.leave(&topic, self.now)));
+        let longest_span = Duration::from_secs(100);
+        for _ in 0..20 {
+            self.now = self.now.after(longest_span);
+            self.node.heartbeat(self.now);
+        }
+        self.node.drain();
+    }
+
+    fn decide_everything(&mut self) {
+        *self.network.answers() = Default::default();
+        self.node.check_parked(self.now);
+        self.node.process_batch(self.now);
+    }
+
+    /// The state, in an order that depends on nothing else. For comparisons.
+    pub fn digest(&self) -> String {
+        let mut view = self.view();
+        view.cached.sort_by_key(|cached| (cached.topic, cached.id));
+        view.seen.sort_by_key(|seen| (seen.topic, seen.id));
+        format!("{view:?} {:?} {:?}", self.node.footprint(), self.node.stats())
+    }
+}
+
+fn silent<T, I: Ids>(_: T) -> Outcome<I> {
+    Outcome::Silent
+}

@@ -1,0 +1,207 @@
+//! Limits to choose from: small, so that few operations reach them, and valid.
+
+use std::{fmt, time::Duration};
+
+use actix_gossipsub::limits::{Bounds, Limits, LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores};
+use proptest::prelude::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Any valid limits.
+pub fn limits() -> impl Strategy<Value = Limits<u8>> {
+    (degrees(), gossip(), spans(), px_and_thresholds(), ticks(), score(), bounds()).prop_map(
+        |(degrees, gossip, spans, px, ticks, score, bounds)| {
+            let config = LimitsConfig { score, bounds, ..LimitsConfig::default() };
+            let config =
+                [degrees, gossip, spans, px, ticks].into_iter().fold(config, |c, change| change.0(c));
+            Limits::try_from(config).expect("only valid limits are made")
+        },
+    )
+}
+
+/// Some fields of a config, chosen.
+struct Change(Box<dyn FnOnce(LimitsConfig<u8>) -> LimitsConfig<u8>>);
+
+impl Change {
+    fn new(change: impl FnOnce(LimitsConfig<u8>) -> LimitsConfig<u8> + 'static) -> Self {
+        Self(Box::new(change))
+    }
+}
+
+/// Not shown: the limits that come of it are.
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Change")
+    }
+}
+
+fn degrees() -> impl Strategy<Value = Change> {
+    let optimal = (1usize..=6, 0usize..=6, 0usize..=4, 0usize..=3, 0usize..=6);
+    optimal.prop_map(|(degree_optimal, low, above, out, score)| {
+        let degree_low = low.min(degree_optimal);
+        let degree_out = out.min(degree_low).min(degree_optimal / 2);
+        let degree_score = score.min(degree_optimal - degree_out);
+        let degree_high = degree_optimal + above;
+        Change::new(move |c| LimitsConfig {
+            degree_optimal,
+            degree_low,
+            degree_high,
+            degree_out,
+            degree_score,
+            ..c
+        })
+    })
+}
+
+fn gossip() -> impl Strategy<Value = Change> {
+    let lengths = (1usize..=4, 1usize..=4, 1usize..=6);
+    let caps = (0u32..=4, 0u32..=12, 0u32..=3);
+    let chosen = (0usize..=3, prop_oneof![Just(0.0), Just(0.25), Just(1.0), Just(-1.0)], 1usize..=5);
+    (lengths, caps, chosen).prop_map(
+        |((history, gossiped, seen), (ihaves, iwants, retransmission), (lazy, factor, max_topics))| {
+            Change::new(move |c| LimitsConfig {
+                history_length: history,
+                history_gossip_length: gossiped.min(history),
+                seen_history_length: seen,
+                max_recv_ihave_per_heartbeat: ihaves,
+                max_sent_iwant_per_heartbeat: iwants,
+                max_gossip_retransmission: retransmission,
+                degree_lazy: lazy,
+                gossip_factor: factor,
+                max_topics_per_peer: max_topics,
+                ..c
+            })
+        },
+    )
+}
+
+fn spans() -> impl Strategy<Value = Change> {
+    let span = || prop_oneof![Just(Duration::ZERO), (1u64..20).prop_map(Duration::from_secs)];
+    (span(), span(), span(), span(), span()).prop_map(|(prune, unsubscribe, flood, retain, fanout)| {
+        Change::new(move |c| LimitsConfig {
+            prune_backoff: prune,
+            unsubscribe_backoff: unsubscribe,
+            graft_flood_threshold: flood,
+            retain_duration: retain,
+            fanout_ttl: fanout,
+            heartbeat_interval: SECOND,
+            ..c
+        })
+    })
+}
+
+fn px_and_thresholds() -> impl Strategy<Value = Change> {
+    let threshold = || prop_oneof![Just(0.0), -10.0..5.0];
+    (any::<bool>(), 0usize..=4, threshold(), threshold(), threshold()).prop_map(
+        |(do_px, peers_to_px, gossip, publish, px)| {
+            Change::new(move |c| LimitsConfig {
+                do_px,
+                peers_to_px,
+                gossip_threshold: gossip,
+                publish_threshold: publish,
+                accept_px_threshold: px,
+                ..c
+            })
+        },
+    )
+}
+
+fn ticks() -> impl Strategy<Value = Change> {
+    (1u64..=3, 1u64..=3, 1u64..=3, 1u64..=3, 0usize..=3, -1.0..5.0).prop_map(
+        |(ping, backoff, score, opportunistic, grafts, threshold)| {
+            Change::new(move |c| LimitsConfig {
+                heartbeat_ping_interval: ping,
+                backoff_cleanup_ticks: backoff,
+                score_cleanup_ticks: score,
+                opportunistic_graft_ticks: opportunistic,
+                opportunistic_graft_peers: grafts,
+                opportunistic_graft_threshold: threshold,
+                ..c
+            })
+        },
+    )
+}
+
+fn decay() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(0.0), Just(0.5), Just(0.9), Just(1.0)]
+}
+
+fn penalty() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(0.0), -5.0..0.0]
+}
+
+fn score() -> impl Strategy<Value = ScoreLimits<u8>> {
+    let p5_p7 = (0.0..2.0, penalty(), 0u8..3, decay());
+    let cap = proptest::option::of(0.0..100.0);
+    (topics(), cap, p5_p7, 0.0..0.2).prop_map(|(topics, topic_score_cap, (p5, p7, free, decay), zero)| {
+        ScoreLimits {
+            topics,
+            topic_score_cap,
+            behaviour_penalty_weight: p7,
+            behaviour_penalty_threshold: f64::from(free),
+            behaviour_penalty_decay: decay,
+            app_specific_weight: p5,
+            decay_zero: zero,
+        }
+    })
+}
+
+fn topics() -> impl Strategy<Value = TopicScores<u8>> {
+    let single = topic().prop_map(|parameters| TopicScores::Single { parameters });
+    let family = (topic(), topic(), 0.0..3.0, 0.0..3.0).prop_map(|(one, others, weight, default_weight)| {
+        TopicScores::Family {
+            all_topics: vec![0, 1],
+            parameters: [(0, one)].into(),
+            weights: [(1, weight)].into(),
+            default_parameters: others,
+            default_weight,
+        }
+    });
+    prop_oneof![single, family]
+}
+
+fn topic() -> impl Strategy<Value = TopicScoreLimits> {
+    let p1 = (0.0..2.0, 0.0..10.0, 1u64..5000);
+    let p2 = (0.0..2.0, 0u32..10, decay());
+    let window = prop_oneof![Just(Duration::ZERO), Just(SECOND), Just(Duration::MAX)];
+    let p3 = (penalty(), window, 1u64..3, 0u32..10, 1u32..5, decay());
+    let p3b_p4 = (penalty(), decay(), penalty(), decay());
+    (p1, p2, p3, p3b_p4).prop_map(|(p1, p2, p3, (p3b_weight, p3b_decay, p4_weight, p4_decay))| {
+        TopicScoreLimits {
+            time_in_mesh_weight: p1.0,
+            time_in_mesh_cap: p1.1,
+            time_in_mesh_quantum: Duration::from_millis(p1.2),
+            first_message_deliveries_weight: p2.0,
+            first_message_deliveries_cap: p2.1,
+            first_message_deliveries_decay: p2.2,
+            mesh_message_deliveries_weight: p3.0,
+            mesh_message_deliveries_window: p3.1,
+            mesh_message_deliveries_activation: Duration::from_secs(p3.2),
+            mesh_message_deliveries_cap: p3.3,
+            mesh_message_deliveries_threshold: p3.4,
+            mesh_message_deliveries_decay: p3.5,
+            mesh_failure_penalty_weight: p3b_weight,
+            mesh_failure_penalty_decay: p3b_decay,
+            invalid_message_deliveries_weight: p4_weight,
+            invalid_message_deliveries_decay: p4_decay,
+        }
+    })
+}
+
+fn bounds() -> impl Strategy<Value = Bounds> {
+    (1usize..6, 0usize..3, 0usize..2, 1usize..4, 1u64..4).prop_map(
+        |(parked, co_senders, strangers, batch, reconnect)| Bounds {
+            max_parked_messages: parked,
+            max_co_senders: co_senders,
+            max_strangers: strangers,
+            max_batch_items: batch,
+            max_remote_backoff: Duration::from_secs(60),
+            reconnect_interval_ticks: reconnect,
+            first_reconnect_ticks: 1,
+            max_reconnect_ticks: 4,
+            unreachable_reset_ticks: 16,
+            event_interval: Duration::ZERO,
+            ..Bounds::default()
+        },
+    )
+}

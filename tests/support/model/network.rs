@@ -1,0 +1,142 @@
+//! The networks of the properties: few peers and topics, verdicts that can be changed at any time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    marker::PhantomData,
+    sync::{Mutex, MutexGuard},
+};
+
+use actix_gossipsub::{Delivery, Key, Network, PeerAction, Validity};
+
+/// The peers that may connect. Greater ones are strangers.
+pub const PEERS: u32 = 8;
+/// The node's own peer, one of the strangers.
+pub const SELF: u32 = 9;
+/// The topics.
+pub const TOPICS: u8 = 4;
+
+/// How a network names its messages.
+pub trait Ids: Send + Sync + Sized + std::fmt::Debug + 'static {
+    type Id: Key + Copy;
+    /// The id of the `number`th message of `topic`.
+    fn id(topic: u8, number: u16) -> Self::Id;
+    fn number(id: &Self::Id) -> u16;
+    fn topic_of(id: &Self::Id) -> Option<u8>;
+}
+
+/// Ids name their topic, as in Octez.
+#[derive(Debug)]
+pub struct Tagged;
+/// Ids don't name their topic, as in libp2p. Two topics may use the same one.
+#[derive(Debug)]
+pub struct Untagged;
+
+impl Ids for Tagged {
+    type Id = (u16, u8);
+    fn id(topic: u8, number: u16) -> Self::Id {
+        (number, topic)
+    }
+    fn number(id: &Self::Id) -> u16 {
+        id.0
+    }
+    fn topic_of(id: &Self::Id) -> Option<u8> {
+        Some(id.1)
+    }
+}
+
+impl Ids for Untagged {
+    type Id = u16;
+    fn id(_: u8, number: u16) -> Self::Id {
+        number
+    }
+    fn number(id: &Self::Id) -> u16 {
+        *id
+    }
+    fn topic_of(_: &Self::Id) -> Option<u8> {
+        None
+    }
+}
+
+/// What the filter tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    IHave,
+    IWant,
+    Graft,
+}
+
+/// What the application answers now. Valid and allowed unless said otherwise.
+#[derive(Debug, Default)]
+pub struct Answers {
+    pub ids: BTreeMap<u16, Validity>,
+    pub messages: BTreeMap<u16, Validity>,
+    pub denied: BTreeSet<(u32, Action)>,
+    /// Answer batches by one verdict too few.
+    pub wrong_length: bool,
+}
+
+#[derive(Debug)]
+pub struct Net<I: Ids> {
+    answers: Mutex<Answers>,
+    ids: PhantomData<I>,
+}
+
+impl<I: Ids> Net<I> {
+    pub fn new() -> Self {
+        Self { answers: Mutex::default(), ids: PhantomData }
+    }
+
+    pub fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().expect("no holder panics")
+    }
+}
+
+/// Peer 0 has no known point; the others have each their own.
+pub fn point_of(peer: u32) -> Option<u32> {
+    (peer > 0).then_some(peer + 1000)
+}
+
+impl<I: Ids> Network for Net<I> {
+    type Peer = u32;
+    type Topic = u8;
+    type MessageId = I::Id;
+    type Message = u8;
+    type Point = u32;
+
+    fn topic_of(&self, id: &I::Id) -> Option<u8> {
+        I::topic_of(id)
+    }
+
+    fn validate_id(&self, id: &I::Id) -> Validity {
+        self.answers().ids.get(&I::number(id)).copied().unwrap_or(Validity::Valid)
+    }
+
+    fn validate(&self, id: &I::Id, _: &u8) -> Validity {
+        self.answers().messages.get(&I::number(id)).copied().unwrap_or(Validity::Valid)
+    }
+
+    fn validate_batch(&self, batch: &[Delivery<Self>]) -> Vec<Validity> {
+        let skipped = usize::from(self.answers().wrong_length);
+        let judged = batch.iter().skip(skipped);
+        judged
+            .map(|delivery| self.validate(&delivery.message.message_id, &delivery.message.message))
+            .collect()
+    }
+
+    fn peer_filter(&self, peer: &u32, action: PeerAction<'_, Self>) -> bool {
+        let action = match action {
+            PeerAction::IHave(_) => Action::IHave,
+            PeerAction::IWant(_) => Action::IWant,
+            PeerAction::Graft => Action::Graft,
+        };
+        !self.answers().denied.contains(&(*peer, action))
+    }
+
+    fn reachable_point(&self, peer: &u32) -> Option<u32> {
+        point_of(*peer)
+    }
+
+    fn persistent_points(&self) -> Vec<u32> {
+        vec![1001, 2000]
+    }
+}
