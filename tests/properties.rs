@@ -6,14 +6,18 @@ mod model;
 
 use std::time::Duration;
 
-use actix_gossipsub::{limits::Limits, protocol::Footprint};
+use actix_gossipsub::{
+    P2pOutput,
+    limits::{Limits, TopicScores},
+    protocol::Footprint,
+};
 use model::{
-    Checked,
+    Checked, answers,
     driver::{Driver, Step},
     heartbeat,
-    limits::limits,
-    network::{Ids, Tagged, Untagged},
-    op::{Op, ops},
+    limits::{extreme_limits, limits},
+    network::{Ids, Net, TOPICS, Tagged, Untagged},
+    op::{Op, extreme_ops, ops},
     outputs::Told,
     state,
     tally::Tally,
@@ -37,6 +41,7 @@ fn run_checked<I: Ids>(limits: &Limits<u8>, batching: Option<Duration>, ops: &[O
         tally.count(&step);
         let checked = state::check(&driver, &after)
             .and_then(|()| told.check(limits, &step))
+            .and_then(|()| answers::check(limits, &step))
             .and_then(|()| heartbeat::check(limits, &step))
             .and_then(|()| tally.check(&step, driver.node.stats()));
         checked.map_err(|error| TestCaseError::fail(format!("after operation {place}, {op:?}: {error}")))?;
@@ -77,18 +82,98 @@ proptest! {
         forgets_everything::<Untagged>(&limits, batching, &ops)?;
     }
 
+    /// By the methods with their outcomes, or by the worker's inputs.
     #[test]
     fn the_same_inputs_lead_to_the_same_outputs_and_state(
         limits in limits(), batching in batching(), seed: u64, ops in ops()
     ) {
-        let mut nodes = [(); 2].map(|()| Driver::<Tagged>::new(&limits, seed, batching));
+        let [mut one, mut other] = [(); 2].map(|()| Driver::<Tagged>::new(&limits, seed, batching));
         for op in &ops {
-            let [one, other] = nodes.each_mut().map(|driver| {
-                driver.run(op);
-                format!("{:?}", driver.node.drain())
-            });
-            prop_assert_eq!(one, other, "at {:?}", op);
+            one.run(op);
+            other.run_as_input(op);
+            let [said, said_again] = [&mut one, &mut other].map(|driver| format!("{:?}", driver.node.drain()));
+            prop_assert_eq!(said, said_again, "at {:?}", op);
         }
-        prop_assert_eq!(nodes[0].digest(), nodes[1].digest());
+        prop_assert_eq!(one.digest(), other.digest());
     }
+
+    #[test]
+    fn another_topic_changes_nobodys_choices(limits in limits(), seed: u64, ops in ops(), others in ops()) {
+        let limits = only_topic_0_counts(limits);
+        let (mut alone, mut accompanied) =
+            (Driver::<Tagged>::new(&limits, seed, None), Driver::<Tagged>::new(&limits, seed, None));
+        let mut others = others.iter().filter(|op| concerns_only_topic_1(op));
+        for op in ops.iter().filter(|op| concerns_only_topic_0(op)) {
+            alone.run(op);
+            accompanied.run(op);
+            if let Some(other) = others.next() {
+                accompanied.run(other);
+            }
+            let said = [&mut alone, &mut accompanied].map(said_about_topic_0);
+            prop_assert_eq!(&said[0], &said[1], "at {:?}", op);
+        }
+    }
+
+    #[test]
+    fn nothing_overflows(limits in extreme_limits(), batching in batching(), ops in extreme_ops()) {
+        let mut driver = Driver::<Tagged>::new(&limits, 7, batching).until_the_end_of_time();
+        for op in &ops {
+            driver.run(op);
+            driver.node.drain();
+            driver.node.reconnection_delays();
+            driver.view();
+        }
+    }
+}
+
+/// Scores are one matter of all topics: here the others have no weight and no cap.
+fn only_topic_0_counts(limits: Limits<u8>) -> Limits<u8> {
+    let mut config = limits.into_config();
+    config.max_topics_per_peer = usize::from(TOPICS);
+    let one = config.score.topics.parameters(&0).clone();
+    config.score.topics = TopicScores::Family {
+        all_topics: vec![0],
+        parameters: [(0, one.clone())].into(),
+        weights: [(0, 1.0)].into(),
+        default_parameters: one,
+        default_weight: 0.0,
+    };
+    Limits::try_from(config).expect("valid still")
+}
+
+fn concerns_only_topic_0(op: &Op) -> bool {
+    topics_of(op).is_none_or(|topic| topic == 0) && !matches!(op, Op::IWant { .. } | Op::ApplyBatch { .. })
+}
+
+/// What leaves no trace on the peer itself: P7 and the quotas are of all topics.
+fn concerns_only_topic_1(op: &Op) -> bool {
+    use Op::{Join, Leave, Publish, Receive, Subscribe, Unsubscribe};
+    let harmless = matches!(
+        op,
+        Join { .. } | Leave { .. } | Publish { .. } | Receive { .. } | Subscribe { .. } | Unsubscribe { .. }
+    );
+    harmless && topics_of(op) == Some(1)
+}
+
+fn topics_of(op: &Op) -> Option<u8> {
+    match op {
+        Op::Subscribe { topic, .. }
+        | Op::Unsubscribe { topic, .. }
+        | Op::Graft { topic, .. }
+        | Op::Prune { topic, .. }
+        | Op::IHave { topic, .. }
+        | Op::Join { topic }
+        | Op::Leave { topic } => Some(*topic),
+        Op::Receive { message, .. } | Op::Publish { message } => Some(message.topic),
+        _ => None,
+    }
+}
+
+fn said_about_topic_0(driver: &mut Driver<Tagged>) -> String {
+    let about = |output: &P2pOutput<Net<Tagged>>| match output {
+        P2pOutput::OutMessage { message, .. } => message.topic().is_none_or(|topic| *topic == 0),
+        _ => true,
+    };
+    let p2p: Vec<_> = driver.node.drain().p2p.into_iter().filter(about).collect();
+    format!("{p2p:?}")
 }

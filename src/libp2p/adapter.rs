@@ -20,7 +20,10 @@ use tokio::{
 };
 
 use super::{Event, Libp2pNetwork, TransportBehaviour, transport::TransportBehaviourEvent};
-use crate::network::{P2pInput, P2pOutput};
+use crate::{
+    network::{P2pInput, P2pOutput},
+    worker::{Refused, Worker},
+};
 
 /// The engine, as the transport needs it. Neither call may block.
 pub trait Engine {
@@ -30,6 +33,18 @@ pub trait Engine {
     fn p2p_input(&self, input: P2pInput<Libp2pNetwork>) -> Result<(), Self::Refused>;
     /// Learns that a point it asked for can't be reached.
     fn set_unreachable_point(&self, point: Multiaddr);
+}
+
+impl Engine for Worker<Libp2pNetwork> {
+    type Refused = Refused;
+
+    fn p2p_input(&self, input: P2pInput<Libp2pNetwork>) -> Result<(), Refused> {
+        Self::p2p_input(self, input)
+    }
+
+    fn set_unreachable_point(&self, point: Multiaddr) {
+        Self::set_unreachable_point(self, point);
+    }
 }
 
 /// What a node tells its owner.

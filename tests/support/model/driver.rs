@@ -17,7 +17,7 @@ use super::{
     op::{Msg, Op},
 };
 
-/// No operation moves the clock beyond this, so that there is time left to let everything expire.
+/// Time is left after this, to let everything expire.
 const LATEST: Duration = Duration::from_nanos(u64::MAX / 2);
 
 pub struct Driver<I: Ids> {
@@ -25,6 +25,8 @@ pub struct Driver<I: Ids> {
     pub limits: Limits<u8>,
     pub node: Node<Net<I>>,
     pub now: Timestamp,
+    /// No operation moves the clock beyond this.
+    latest: Timestamp,
 }
 
 /// What an operation answered, where it answers something.
@@ -68,7 +70,18 @@ impl<I: Ids> Driver<I> {
         let network = Arc::new(Net::new());
         let options = NodeOptions { self_peer: Some(SELF), seed, batch_interval };
         let node = Node::new(Arc::clone(&network), limits.clone(), options);
-        Self { network, limits: limits.clone(), node, now: Timestamp::ZERO }
+        Self {
+            network,
+            limits: limits.clone(),
+            node,
+            now: Timestamp::ZERO,
+            latest: Timestamp::since_start(LATEST),
+        }
+    }
+
+    /// Lets operations move the clock as far as it goes.
+    pub fn until_the_end_of_time(self) -> Self {
+        Self { latest: Timestamp::since_start(Duration::MAX), ..self }
     }
 
     pub fn view(&self) -> View<Net<I>> {
@@ -127,7 +140,7 @@ impl<I: Ids> Driver<I> {
     fn surroundings_change(&mut self, op: &Op) {
         let mut answers = self.network.answers();
         match op {
-            Op::Advance { by } => self.now = self.now.after(*by).min(Timestamp::since_start(LATEST)),
+            Op::Advance { by } => self.now = self.now.after(*by).min(self.latest),
             Op::JudgeId { number, verdict } => drop(answers.ids.insert(*number, *verdict)),
             Op::JudgeMessage { number, verdict } => drop(answers.messages.insert(*number, *verdict)),
             Op::Filter { peer, action, allowed: true } => drop(answers.denied.remove(&(*peer, *action))),
@@ -179,8 +192,12 @@ impl<I: Ids> Driver<I> {
     /// time passes for all that is remembered to expire.
     pub fn wind_down(&mut self) {
         self.decide_everything();
-        (0..PEERS).for_each(|peer| drop(self.node.remove_peer(&peer, self.now)));
-        (0..TOPICS).for_each(|topic| drop(self.node.leave(&topic, self.now)));
+        for peer in 0..PEERS {
+            self.node.remove_peer(&peer, self.now);
+        }
+        for topic in 0..TOPICS {
+            self.node.leave(&topic, self.now);
+        }
         let longest_span = Duration::from_secs(100);
         for _ in 0..20 {
             self.now = self.now.after(longest_span);

@@ -1,4 +1,5 @@
-//! Limits to choose from: small, so that few operations reach them, and valid.
+//! Limits to choose from: small, so that few operations reach them, and valid. The greater strategies are
+//! boxed: proptest keeps its trees on the stack, and a test's thread has little.
 
 use std::{fmt, time::Duration};
 
@@ -9,12 +10,65 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Any valid limits.
 pub fn limits() -> impl Strategy<Value = Limits<u8>> {
-    (degrees(), gossip(), spans(), px_and_thresholds(), ticks(), score(), bounds()).prop_map(
+    (degrees(), gossip(), spans(), px_and_thresholds(), ticks(), score().boxed(), bounds()).prop_map(
         |(degrees, gossip, spans, px, ticks, score, bounds)| {
             let config = LimitsConfig { score, bounds, ..LimitsConfig::default() };
             let config =
                 [degrees, gossip, spans, px, ticks].into_iter().fold(config, |c, change| change.0(c));
             Limits::try_from(config).expect("only valid limits are made")
+        },
+    )
+}
+
+/// Valid limits of which some are as great as can be.
+pub fn extreme_limits() -> impl Strategy<Value = Limits<u8>> {
+    let some = || proptest::bool::weighted(0.3);
+    (limits().boxed(), [some(), some(), some(), some(), some(), some()]).prop_map(
+        |(limits, [spans, lengths, ticks, caps, degrees, numbers])| {
+            let mut config = limits.into_config();
+            if spans {
+                config.prune_backoff = Duration::MAX;
+                config.unsubscribe_backoff = Duration::MAX;
+                config.graft_flood_threshold = Duration::MAX;
+                config.retain_duration = Duration::MAX;
+                config.fanout_ttl = Duration::MAX;
+                config.heartbeat_interval = Duration::MAX;
+                config.bounds.max_remote_backoff = Duration::MAX;
+                config.bounds.event_interval = Duration::MAX;
+            }
+            if lengths {
+                config.history_length = usize::MAX;
+                config.history_gossip_length = usize::MAX;
+                config.seen_history_length = usize::MAX;
+            }
+            if ticks {
+                config.bounds.first_reconnect_ticks = u64::MAX / 2 + 1;
+                config.bounds.max_reconnect_ticks = u64::MAX;
+                config.bounds.unreachable_reset_ticks = u64::MAX;
+                config.backoff_cleanup_ticks = u64::MAX;
+            }
+            if caps {
+                config.max_recv_ihave_per_heartbeat = u32::MAX;
+                config.max_sent_iwant_per_heartbeat = u32::MAX;
+                config.max_gossip_retransmission = u32::MAX;
+                config.max_topics_per_peer = usize::MAX;
+                config.peers_to_px = usize::MAX;
+                config.bounds.max_strangers = usize::MAX;
+                config.bounds.max_parked_messages = usize::MAX;
+                config.bounds.max_co_senders = usize::MAX;
+            }
+            if degrees {
+                config.degree_optimal = usize::MAX;
+                config.degree_high = usize::MAX;
+                config.degree_lazy = usize::MAX;
+                config.opportunistic_graft_peers = usize::MAX;
+            }
+            if numbers {
+                config.gossip_factor = f64::MAX;
+                config.score.app_specific_weight = f64::MAX;
+                config.score.behaviour_penalty_weight = f64::MIN;
+            }
+            Limits::try_from(config).expect("great is valid")
         },
     )
 }
@@ -147,6 +201,7 @@ fn score() -> impl Strategy<Value = ScoreLimits<u8>> {
 }
 
 fn topics() -> impl Strategy<Value = TopicScores<u8>> {
+    let topic = || topic().boxed();
     let single = topic().prop_map(|parameters| TopicScores::Single { parameters });
     let family = (topic(), topic(), 0.0..3.0, 0.0..3.0).prop_map(|(one, others, weight, default_weight)| {
         TopicScores::Family {
@@ -157,7 +212,7 @@ fn topics() -> impl Strategy<Value = TopicScores<u8>> {
             default_weight,
         }
     });
-    prop_oneof![single, family]
+    prop_oneof![single, family].boxed()
 }
 
 fn topic() -> impl Strategy<Value = TopicScoreLimits> {

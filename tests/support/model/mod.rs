@@ -1,6 +1,7 @@
 //! A small world around [`Node`](actix_gossipsub::protocol::Node) for the properties: networks, limits
 //! and operations to choose from, and what must hold after each operation. Decides nothing itself.
 
+pub mod answers;
 pub mod driver;
 pub mod heartbeat;
 pub mod limits;

@@ -55,6 +55,21 @@ pub fn ops() -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
+/// The same with scores that are no numbers, messages sent on a topic that is not theirs, and leaps
+/// through time.
+pub fn extreme_ops() -> impl Strategy<Value = Vec<Op>> {
+    let scores = prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY)];
+    let leap = prop_oneof![Just(Duration::MAX), Just(Duration::from_nanos(u64::MAX - 1)), span()];
+    let extreme = prop_oneof![
+        (peer(), scores).prop_map(|(peer, score)| Op::ApplicationScore { peer, score }),
+        leap.prop_map(|by| Op::Advance { by }),
+        (peer(), message(), topic(), any::<bool>()).prop_map(|(sender, message, home, batched)| {
+            Op::Receive { sender, message: Msg { home, ..message }, batched }
+        }),
+    ];
+    vec(prop_oneof![4 => op(), 1 => extreme], 1..200).prop_map(|ops| [population(), ops].concat())
+}
+
 /// Half of the peers, subscribed to two topics that are joined. The first is outbound.
 pub fn population() -> Vec<Op> {
     let peers = 0..PEERS / 2;

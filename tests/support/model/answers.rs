@@ -1,0 +1,152 @@
+//! What an input answered, against what it changed and said.
+
+use std::collections::BTreeSet;
+
+use actix_gossipsub::{
+    P2pMessage, P2pOutput,
+    limits::Limits,
+    protocol::{
+        GraftOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome, LeaveOutcome, PublishOutcome,
+        ReceiveOutcome, ScoreView,
+    },
+};
+use proptest::prelude::*;
+
+use super::{
+    Checked,
+    driver::{Outcome, Step},
+    network::{Ids, Net},
+    op::{Id, Op},
+};
+
+pub fn check<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
+    match (&step.outcome, step.op) {
+        (Outcome::Graft(outcome), Op::Graft { peer, topic }) => graft(limits, *outcome, *peer, *topic, step),
+        (Outcome::Receive(ReceiveOutcome::Route { to }), _) => route(to, step),
+        (Outcome::Publish(PublishOutcome::Published { to }), _) => route(to, step),
+        (Outcome::Join(JoinOutcome::Joined { to_graft }), Op::Join { topic }) => {
+            prop_assert_eq!(set(to_graft), step.after.mesh[topic].clone());
+            prop_assert_eq!(set(to_graft), told(step, |message| matches!(message, P2pMessage::Graft { .. })));
+            prop_assert!(to_graft.len() <= limits.degree_optimal);
+            let good = |peer: &u32| step.before.scores[peer].score >= 0.0;
+            prop_assert!(to_graft.iter().all(good), "a negative score in a new mesh");
+            Ok(())
+        }
+        (Outcome::Leave(LeaveOutcome::Left { to_prune, no_px }), Op::Leave { topic }) => {
+            prop_assert_eq!(set(to_prune), step.before.mesh[topic].clone());
+            prop_assert_eq!(set(to_prune), told(step, |message| matches!(message, P2pMessage::Prune { .. })));
+            prop_assert!(set(no_px).is_subset(&set(to_prune)));
+            Ok(())
+        }
+        (Outcome::IHave(outcome), Op::IHave { peer, .. }) => ihave(limits, outcome, *peer, step),
+        (Outcome::IWant(outcome), Op::IWant { peer, ids }) => iwant(limits, outcome, *peer, ids, step),
+        _ => Ok(()),
+    }
+}
+
+fn set(peers: &[u32]) -> BTreeSet<u32> {
+    peers.iter().copied().collect()
+}
+
+/// Who is told such a message.
+fn told<I: Ids>(step: &Step<'_, I>, such: impl Fn(&P2pMessage<Net<I>>) -> bool) -> BTreeSet<u32> {
+    let addressee = |output: &P2pOutput<Net<I>>| match output {
+        P2pOutput::OutMessage { to_peer, message } if such(message) => Some(*to_peer),
+        _ => None,
+    };
+    step.drained.p2p.iter().filter_map(addressee).collect()
+}
+
+fn graft<I: Ids>(
+    limits: &Limits<u8>,
+    outcome: GraftOutcome,
+    peer: u32,
+    topic: u8,
+    step: &Step<'_, I>,
+) -> Checked {
+    use GraftOutcome::{AlreadyInMesh, BackedOff, Grafted, MeshFull, UnexpectedPeer, UnsubscribedTopic};
+    let size = |mesh: Option<&BTreeSet<u32>>| mesh.map_or(0, BTreeSet::len);
+    let full = size(step.before.mesh.get(&topic)) >= limits.degree_high;
+    let outbound = step.before.connections.get(&peer).is_some_and(|connection| connection.outbound);
+    let until = step.before.backoff.get(&topic).and_then(|backoffs| backoffs.get(&peer));
+    let backed_off = until.is_some_and(|until| *until > step.before.time);
+    if outcome == Grafted {
+        prop_assert!(!full || outbound, "grafted into a full mesh");
+        prop_assert!(!backed_off, "grafted during backoff");
+        prop_assert!(step.before.scores[&peer].score >= 0.0, "grafted with a negative score");
+    }
+    let penalty = |score: Option<&ScoreView<Net<I>>>| score.map_or(0.0, |score| score.behaviour_penalty);
+    let faults = penalty(step.after.scores.get(&peer)) - penalty(step.before.scores.get(&peer));
+    prop_assert_eq!(faults > 0.0, outcome == BackedOff, "P7 grew by {}", faults);
+    prop_assert_eq!(
+        outcome == UnsubscribedTopic,
+        told(step, is_prune).len() == 1 && !step.before.mesh.contains_key(&topic)
+    );
+    let member = step.after.mesh.get(&topic).is_some_and(|mesh| mesh.contains(&peer));
+    let stays = matches!(outcome, Grafted | AlreadyInMesh | GraftOutcome::PeerFiltered);
+    prop_assert!(stays || !member, "in the mesh in spite of {outcome:?}");
+    let silent = matches!(outcome, Grafted | AlreadyInMesh | UnexpectedPeer);
+    prop_assert_eq!(silent, told(step, is_prune).is_empty(), "answer to {:?}", outcome);
+    prop_assert!(outcome != MeshFull || full && !outbound);
+    Ok(())
+}
+
+fn is_prune<I: Ids>(message: &P2pMessage<Net<I>>) -> bool {
+    matches!(message, P2pMessage::Prune { .. })
+}
+
+/// All whom a message is for get it, but bootstrap peers.
+fn route<I: Ids>(to: &[u32], step: &Step<'_, I>) -> Checked {
+    prop_assert!(to.is_sorted() && set(to).len() == to.len(), "not ascending: {to:?}");
+    let sent = told(step, |message| matches!(message, P2pMessage::FullMessage(_)));
+    let served = to.iter().copied().filter(|peer| !step.after.connections[peer].bootstrap);
+    prop_assert_eq!(sent, served.collect::<BTreeSet<_>>());
+    Ok(())
+}
+
+fn ihave<I: Ids>(
+    limits: &Limits<u8>,
+    outcome: &IHaveOutcome<Net<I>>,
+    peer: u32,
+    step: &Step<'_, I>,
+) -> Checked {
+    let requested = |view: &actix_gossipsub::protocol::View<Net<I>>| view.iwant.get(&peer).copied();
+    let more = requested(step.after).unwrap_or(0) - requested(step.before).unwrap_or(0);
+    let ids = if let IHaveOutcome::Requested { ids } = outcome { ids.len() } else { 0 };
+    prop_assert_eq!(more as usize, ids, "what is asked for is counted");
+    match outcome {
+        IHaveOutcome::TooManyIHaves { count, max } => {
+            prop_assert!(count > max && *max == limits.max_recv_ihave_per_heartbeat);
+        }
+        IHaveOutcome::TooManyIWants { count, max } => prop_assert!(count >= max),
+        IHaveOutcome::LowScore { score, threshold } => prop_assert!(score < threshold),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn iwant<I: Ids>(
+    limits: &Limits<u8>,
+    outcome: &IWantOutcome<Net<I>>,
+    peer: u32,
+    asked: &[Id],
+    step: &Step<'_, I>,
+) -> Checked {
+    let IWantOutcome::Answered { ids } = outcome else { return Ok(()) };
+    let asked: BTreeSet<_> = asked.iter().map(|(topic, number)| I::id(*topic, *number)).collect();
+    prop_assert_eq!(&asked, &ids.keys().copied().collect::<BTreeSet<_>>(), "each id has its answer");
+    for (id, answer) in ids {
+        let cached = step.after.cached.iter().filter(|cached| cached.id == *id);
+        let accesses: Vec<_> = cached.map(|cached| cached.accesses.get(&peer).copied()).collect();
+        let known = !accesses.is_empty();
+        prop_assert_eq!(known, !matches!(answer, IWantAnswer::NotFound), "{:?} is in the history", id);
+        let most = accesses.iter().flatten().max().copied().unwrap_or(0);
+        if matches!(answer, IWantAnswer::Message(_)) {
+            prop_assert!(most <= limits.max_gossip_retransmission, "{id:?} is sent again and again");
+        }
+        if matches!(answer, IWantAnswer::TooManyRequests) {
+            prop_assert!(most > limits.max_gossip_retransmission);
+        }
+    }
+    Ok(())
+}
