@@ -119,6 +119,7 @@ pub struct Delivery<N: Network> {
 /// What peers say to each other.
 #[derive_where(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "each variant's line tells its fields")]
 pub enum P2pMessage<N: Network> {
     /// "I put you in my mesh of this topic."
     Graft { topic: N::Topic },
@@ -141,6 +142,7 @@ pub enum P2pMessage<N: Network> {
 /// What the p2p layer tells the engine.
 #[derive_where(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "each variant's line tells its fields")]
 pub enum P2pInput<N: Network> {
     /// A peer said something.
     InMessage { from_peer: N::Peer, message: P2pMessage<N> },
@@ -155,6 +157,7 @@ pub enum P2pInput<N: Network> {
 /// What the application tells the engine.
 #[derive_where(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "each variant's line tells its fields")]
 pub enum AppInput<N: Network> {
     /// Publish a message; its topic need not be joined.
     Publish(FullMessage<N>),
@@ -178,6 +181,7 @@ pub enum Origin<N: Network> {
 /// What the p2p layer is to do.
 #[derive_where(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "each variant's line tells its fields")]
 pub enum P2pOutput<N: Network> {
     /// Send `message` to `to_peer`.
     OutMessage { to_peer: N::Peer, message: P2pMessage<N> },
@@ -195,6 +199,18 @@ pub enum P2pOutput<N: Network> {
 
 /// What the application receives: the valid messages of the topics it joined.
 pub type AppOutput<N> = Arc<FullMessage<N>>;
+
+impl<N: Network> P2pInput<N> {
+    /// An ordinary connection: inbound, neither direct nor trusted nor bootstrap.
+    pub fn connected(peer: N::Peer) -> Self {
+        Self::NewConnection { peer, direct: false, outbound: false, trusted: false, bootstrap: false }
+    }
+
+    /// `from_peer` said `message`.
+    pub fn said(from_peer: N::Peer, message: P2pMessage<N>) -> Self {
+        Self::InMessage { from_peer, message }
+    }
+}
 
 impl<N: Network> P2pMessage<N> {
     /// The topic it is about, if it is about one.

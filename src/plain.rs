@@ -1,0 +1,65 @@
+//! A network of numbers and strings, for documentation, tests and first steps. Checks nothing but
+//! what it is told to.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::network::{FullMessage, Network, Validity};
+
+/// Peers and points are numbers, topics and messages strings, ids carry their topic.
+#[derive(Default)]
+pub struct PlainNetwork {
+    validator: Option<Box<Validator>>,
+}
+
+type Validator = dyn Fn(&PlainId, &str) -> Validity + Send + Sync;
+
+/// The id of a [`PlainNetwork`]'s message; ordered by number, then topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PlainId {
+    /// Its number within the topic.
+    pub number: u64,
+    /// Its topic.
+    pub topic: String,
+}
+
+impl PlainNetwork {
+    /// A network in which every message is valid.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A network in which `validator` judges messages.
+    pub fn with_validator(validator: impl Fn(&PlainId, &str) -> Validity + Send + Sync + 'static) -> Self {
+        Self { validator: Some(Box::new(validator)) }
+    }
+
+    /// Message `number` of `topic`.
+    pub fn message(topic: &str, number: u64, content: &str) -> FullMessage<Self> {
+        let message_id = PlainId { number, topic: topic.to_owned() };
+        FullMessage { topic: topic.to_owned(), message_id, message: content.to_owned() }
+    }
+}
+
+impl Network for PlainNetwork {
+    type Peer = u64;
+    type Topic = String;
+    type MessageId = PlainId;
+    type Message = String;
+    type Point = u64;
+
+    fn topic_of(&self, id: &PlainId) -> Option<String> {
+        Some(id.topic.clone())
+    }
+
+    fn validate(&self, id: &PlainId, message: &String) -> Validity {
+        self.validator.as_ref().map_or(Validity::Valid, |validator| validator(id, message))
+    }
+}
+
+impl fmt::Debug for PlainNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlainNetwork").finish_non_exhaustive()
+    }
+}
