@@ -66,10 +66,15 @@ impl PeerRecord {
         self.link.generation
     }
 
+    /// How the peer stood when it said something under this connection. That it may have ended since
+    /// does not matter: what a peer says before it goes is handled before its going.
     pub(crate) fn standing(&self) -> Standing {
-        let link = self.connected.load(Ordering::Acquire).then_some(self.link);
         let score = self.score.load(Ordering::Acquire);
-        Standing { link, score: (score != NO_SCORE).then(|| f64::from_bits(score)) }
+        Standing { link: Some(self.link), score: (score != NO_SCORE).then(|| f64::from_bits(score)) }
+    }
+
+    fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Acquire)
     }
 
     fn publish(&self, score: Option<f64>) {
@@ -102,8 +107,19 @@ impl<N: Network> Directory<N> {
         }
     }
 
-    pub(crate) fn peer(&self, peer: &N::Peer) -> Option<Arc<PeerRecord>> {
+    fn record(&self, peer: &N::Peer) -> Option<Arc<PeerRecord>> {
         self.peers.get(peer).map(|record| Arc::clone(&record))
+    }
+
+    /// The present connection of a peer.
+    pub(crate) fn connection(&self, peer: &N::Peer) -> Option<Arc<PeerRecord>> {
+        self.record(peer).filter(|record| record.is_connected())
+    }
+
+    /// How a peer without a connection stands: a score may be remembered.
+    pub(crate) fn stranger(&self, peer: &N::Peer) -> Standing {
+        let score = self.record(peer).and_then(|record| record.standing().score);
+        Standing { link: None, score }
     }
 
     /// Enters a connection, unless there is one. `tell` runs before anyone else can enter or remove
@@ -112,7 +128,7 @@ impl<N: Network> Directory<N> {
         let mut record = match self.peers.entry(peer.clone()) {
             Entry::Occupied(entry) => {
                 let known = entry.get();
-                if known.connected.load(Ordering::Acquire) {
+                if known.is_connected() {
                     return tell(known.generation());
                 }
                 let score = known.score.load(Ordering::Acquire);
@@ -141,11 +157,10 @@ impl<N: Network> Directory<N> {
 
     /// Makes a score visible to all; forgets a peer that is neither connected nor remembered.
     pub(crate) fn publish_score(&self, peer: &N::Peer, score: Option<f64>) {
-        if let Some(record) = self.peer(peer) {
+        if let Some(record) = self.record(peer) {
             record.publish(score);
             if score.is_none() {
-                let gone = |_: &N::Peer, record: &Arc<PeerRecord>| !record.connected.load(Ordering::Acquire);
-                self.peers.remove_if(peer, gone);
+                self.peers.remove_if(peer, |_, record| !record.is_connected());
             }
         }
     }

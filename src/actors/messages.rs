@@ -38,6 +38,14 @@ pub(crate) enum TopicItem<N: Network> {
     Stop,
 }
 
+impl<N: Network> TopicItem<N> {
+    /// Whether it is handled even while the topic waits to hear who is connected: it is that word, or
+    /// it changes nothing.
+    pub(crate) fn overtakes(&self) -> bool {
+        matches!(self, Self::Order(Order::Welcome(_) | Order::Farewell(_)) | Self::Inspect(_))
+    }
+}
+
 /// To the supervisor.
 pub(crate) enum SupervisorItem<N: Network> {
     /// From the handle, in the order of each peer's connections.
@@ -76,7 +84,7 @@ pub(crate) enum SupervisorItem<N: Network> {
     Idle(N::Topic),
     /// From a mesh actor that retired.
     Retired(Box<TopicState<N>>),
-    /// From the watch over a mesh actor.
+    /// From a mesh actor that ends as it should not.
     Panicked(N::Topic),
     /// From the heartbeat, or from whoever drives the engine by hand.
     Tick,

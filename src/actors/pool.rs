@@ -1,9 +1,7 @@
-//! The arbiters that actors live on. Starts actors there and watches them; knows no protocol.
+//! The arbiters that actors live on. Starts actors there, and watches those whose end is the engine's;
+//! knows no protocol.
 
-use std::{
-    future::Future,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::{Actor, Arbiter, ArbiterHandle, Context};
 
@@ -24,52 +22,37 @@ impl Pool {
         (Self { handles, next: AtomicUsize::new(0) }, arbiters)
     }
 
-    /// Starts an actor on the first arbiter.
-    pub(crate) fn start_first<A>(
-        &self,
-        make: impl FnOnce() -> A + Send + 'static,
-        ended: impl FnOnce(bool) + Send + 'static,
-    ) where
-        A: Actor<Context = Context<A>>,
-    {
-        start(&self.handles[0], make, ended);
-    }
-
     /// The first arbiter.
     pub(crate) fn first(&self) -> ArbiterHandle {
         self.handles[0].clone()
     }
 
     /// Starts an actor on the next arbiter in turn.
-    pub(crate) fn start_next<A>(
-        &self,
-        make: impl FnOnce() -> A + Send + 'static,
-        ended: impl FnOnce(bool) + Send + 'static,
-    ) where
+    pub(crate) fn start_next<A>(&self, make: impl FnOnce() -> A + Send + 'static)
+    where
         A: Actor<Context = Context<A>>,
     {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.handles.len();
-        start(&self.handles[turn], make, ended);
+        self.handles[turn].spawn_fn(move || {
+            actix_rt::spawn(Context::new().into_future(make()));
+        });
     }
 }
 
-/// Starts an actor on `arbiter`. `ended` hears of its end, and whether it panicked: actix' own
-/// supervisor does not restart after a panic.
-pub(crate) fn start<A>(
+/// Starts an actor on `arbiter`; `panicked` is called if that is how it ends.
+pub(crate) fn start_watched<A>(
     arbiter: &ArbiterHandle,
     make: impl FnOnce() -> A + Send + 'static,
-    ended: impl FnOnce(bool) + Send + 'static,
+    panicked: impl FnOnce() + Send + 'static,
 ) where
     A: Actor<Context = Context<A>>,
 {
     arbiter.spawn_fn(move || {
-        let actor = make();
-        let running = actix_rt::spawn(Context::new().into_future(actor));
-        actix_rt::spawn(watch(running, ended));
+        let running = actix_rt::spawn(Context::new().into_future(make()));
+        actix_rt::spawn(async move {
+            if running.await.is_err_and(|error| error.is_panic()) {
+                panicked();
+            }
+        });
     });
-}
-
-async fn watch(running: impl Future<Output = Result<(), tokio::task::JoinError>>, ended: impl FnOnce(bool)) {
-    let panicked = running.await.is_err_and(|error| error.is_panic());
-    ended(panicked);
 }

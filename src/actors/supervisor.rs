@@ -279,18 +279,9 @@ impl<N: Network> SupervisorActor<N> {
     }
 
     fn start(&mut self, state: TopicState<N>, inbox: Arc<Inbox<TopicItem<N>>>, rejoin: bool) {
-        let topic = state.topic.clone();
-        self.topics.insert(topic.clone(), Slot::Running(Arc::clone(&inbox)));
-        let (shared, watcher) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
-        self.pool.start_next(
-            move || MeshActor::new(state, inbox, shared, rejoin),
-            move |panicked| {
-                if panicked {
-                    // A closed supervisor: the engine has ended.
-                    let _ = watcher.supervisor.push(SupervisorItem::Panicked(topic));
-                }
-            },
-        );
+        self.topics.insert(state.topic.clone(), Slot::Running(Arc::clone(&inbox)));
+        let shared = Arc::clone(&self.shared);
+        self.pool.start_next(move || MeshActor::new(state, inbox, shared, rejoin));
     }
 
     /// A topic's actor has nothing to do: if that is still so, it retires. Nobody can put anything

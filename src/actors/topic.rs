@@ -35,6 +35,8 @@ pub(crate) struct MeshActor<N: Network> {
     rejoin: bool,
     /// A heartbeat found that nothing needs the actor.
     idle: bool,
+    /// It ends as it should.
+    ends: bool,
 }
 
 impl<N: Network> MeshActor<N> {
@@ -55,6 +57,7 @@ impl<N: Network> MeshActor<N> {
             tickets: Vec::new(),
             rejoin,
             idle: false,
+            ends: false,
         }
     }
 
@@ -65,7 +68,7 @@ impl<N: Network> MeshActor<N> {
                 self.inbox.take(&mut self.backlog);
             }
             let Some(queued) = self.backlog.pop_front() else { break };
-            if self.waiting && !matches!(queued.item, TopicItem::Order(_) | TopicItem::Inspect(_)) {
+            if self.waiting && !queued.item.overtakes() {
                 self.held.push_back(queued);
                 continue;
             }
@@ -73,12 +76,6 @@ impl<N: Network> MeshActor<N> {
             self.handle_item(queued.item, ctx);
         }
         self.flush();
-        if self.backlog.is_empty() && self.held.is_empty() && !self.waiting {
-            self.inbox.rest();
-            if std::mem::take(&mut self.idle) {
-                self.tell(SupervisorItem::Idle(self.state.topic.clone()));
-            }
-        }
         !self.backlog.is_empty()
     }
 
@@ -107,8 +104,13 @@ impl<N: Network> MeshActor<N> {
             TopicItem::Order(order) => self.execute(order),
             TopicItem::Inspect(reply) => drop(reply.send(report(&self.state, &shared))),
             TopicItem::Retire => self.retire(ctx),
-            TopicItem::Stop => ctx.stop(),
+            TopicItem::Stop => self.end(ctx),
         }
+    }
+
+    fn end(&mut self, ctx: &mut Context<Self>) {
+        self.ends = true;
+        ctx.stop();
     }
 
     fn join(&mut self, at: Timestamp) {
@@ -133,12 +135,18 @@ impl<N: Network> MeshActor<N> {
         let empty = TopicState::new(self.state.topic.clone(), &self.shared.limits, self.shared.seed);
         let state = std::mem::replace(&mut self.state, empty);
         self.tell(SupervisorItem::Retired(Box::new(state)));
-        ctx.stop();
+        self.end(ctx);
     }
 
     /// Hands on what the handled items left behind; only then do they stop counting as load.
     fn flush(&mut self) {
         self.hand_on();
+        if self.backlog.is_empty() && self.held.is_empty() && !self.waiting {
+            self.inbox.rest();
+            if std::mem::take(&mut self.idle) {
+                self.tell(SupervisorItem::Idle(self.state.topic.clone()));
+            }
+        }
         self.tickets.clear();
     }
 
@@ -157,6 +165,16 @@ impl<N: Network> MeshActor<N> {
     /// A closed supervisor: the engine has ended.
     fn tell(&self, item: SupervisorItem<N>) {
         let _ = self.shared.supervisor.push(item);
+    }
+}
+
+/// actix' own supervisor does not restart after a panic, and leaves no trace of one. This runs before
+/// the tickets are dropped: until the supervisor has handled the panic, the engine is not settled.
+impl<N: Network> Drop for MeshActor<N> {
+    fn drop(&mut self) {
+        if !self.ends {
+            self.tell(SupervisorItem::Panicked(self.state.topic.clone()));
+        }
     }
 }
 
@@ -194,7 +212,7 @@ pub(crate) fn handle_peer<N: Network>(
     shared: &Shared<N>,
     outbox: &mut Outbox<N>,
 ) {
-    let standing = record.map(PeerRecord::standing).unwrap_or_default();
+    let standing = record.map_or_else(|| shared.directory.stranger(from), PeerRecord::standing);
     let cx = shared.context(at);
     match message {
         P2pMessage::Subscribe { .. } => with_room(state, from, record, shared, |state, room| {

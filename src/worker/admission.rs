@@ -186,7 +186,7 @@ fn peer_item<N: Network>(
     message: P2pMessage<N>,
     at: Timestamp,
 ) -> TopicItem<N> {
-    TopicItem::Peer { from: from.clone(), record: shared.directory.peer(from), message, at }
+    TopicItem::Peer { from: from.clone(), record: shared.directory.connection(from), message, at }
 }
 
 /// Puts an item into its topic's inbox; into the supervisor's, when the topic has no actor.

@@ -18,7 +18,7 @@ use crate::{
         clock::{Clock, SystemClock},
         heartbeat::HeartbeatActor,
         messages::{Inbox, Load},
-        pool::Pool,
+        pool::{Pool, start_watched},
         router::RouterActor,
         shared::{Observer, Shared},
         supervisor::SupervisorActor,
@@ -173,24 +173,22 @@ impl<N: Network> WorkerBuilder<N> {
 
 /// Supervisor, router and heartbeat live on one arbiter; topics on all in turn.
 fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: Pool, options: &NodeOptions<N>, manual: bool) {
-    let watch = |fault: Fault| {
+    let first = pool.first();
+    let fail = |fault: Fault| {
         let shared = Arc::clone(shared);
-        move |panicked| {
-            if panicked {
-                shared.finish(Err(fault));
-            }
-        }
+        move || shared.finish(Err(fault))
     };
     let router = Arc::clone(shared);
-    pool.start_first(move || RouterActor::new(router), watch(Fault::RouterPanicked));
+    start_watched(&first, move || RouterActor::new(router), fail(Fault::RouterPanicked));
+    let peers = Peers::new(Arc::clone(&shared.network), Arc::clone(&shared.limits), options);
+    let supervisor = Arc::clone(shared);
+    let make = move || SupervisorActor::new(supervisor, pool, peers, manual);
+    start_watched(&first, make, fail(Fault::SupervisorPanicked));
     if !manual {
         let heartbeat = Arc::clone(shared);
-        pool.start_first(move || HeartbeatActor::new(heartbeat), |_| {});
+        let make = move || HeartbeatActor::new(heartbeat);
+        start_watched(&first, make, fail(Fault::HeartbeatPanicked));
     }
-    let peers = Peers::new(Arc::clone(&shared.network), Arc::clone(&shared.limits), options);
-    let first = pool.first();
-    let (shared, ended) = (Arc::clone(shared), watch(Fault::SupervisorPanicked));
-    crate::actors::pool::start(&first, move || SupervisorActor::new(shared, pool, peers, manual), ended);
 }
 
 /// The default observer.

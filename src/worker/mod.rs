@@ -53,6 +53,9 @@ pub enum Fault {
     /// The actor that merges outputs panicked.
     #[error("the router panicked: outputs are lost; start a new engine")]
     RouterPanicked,
+    /// The actor that ticks the others panicked: an observer did.
+    #[error("the heartbeat panicked: does the observer? Start a new engine")]
+    HeartbeatPanicked,
 }
 
 // === Inputs ===

@@ -1,0 +1,81 @@
+//! Faults of the application's hooks, and what they cost.
+
+use actix_gossipsub::{Validity, plain::PlainNetwork, protocol::Event};
+
+use crate::support::*;
+
+/// Panics at messages whose number is 13.
+fn superstitious() -> PlainNetwork {
+    PlainNetwork::with_validator(|id, _| {
+        assert!(id.number != 13, "a fault that a test injects");
+        Validity::Valid
+    })
+}
+
+#[test]
+fn a_panic_restarts_its_topic_and_no_other() {
+    run(async {
+        let (events, observer) = recorder();
+        let mut engine = start(manual(superstitious(), limits()).observer(observer), &["a", "b"]);
+        for peer in [1, 2] {
+            engine.worker.p2p_input(connect(peer)).expect("taken");
+            engine.worker.p2p_input(graft(peer, "a")).expect("taken");
+            engine.worker.p2p_input(graft(peer, "b")).expect("taken");
+        }
+        engine.worker.p2p_input(message(1, "b", 1)).expect("taken");
+        engine.worker.settle().await;
+        engine.worker.p2p_input(message(1, "a", 13)).expect("taken");
+        engine.worker.settle().await;
+        engine.worker.p2p_input(message(1, "a", 2)).expect("taken");
+        engine.worker.p2p_input(message(1, "b", 3)).expect("taken");
+        engine.worker.settle().await;
+        let mut delivered: Vec<_> =
+            std::iter::from_fn(|| engine.app.try_recv()).map(|full| full.message_id.number).collect();
+        delivered.sort_unstable();
+        assert_eq!(delivered, [1, 2, 3]);
+        let view = engine.worker.state().await.expect("it runs");
+        assert!(view.mesh["a"].iter().eq([&1, &2]), "joined again, with its subscribers");
+        let b: Vec<_> =
+            view.seen.iter().filter(|seen| seen.topic == "b").map(|seen| seen.id.number).collect();
+        assert_eq!(b.len(), 2, "the other topic lost nothing");
+        assert_eq!(*events.lock().expect("not poisoned"), [Event::TopicRestarted { topic: "a".to_owned() }]);
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_heartbeat_goes_on_after_a_topic_is_restarted() {
+    run(async {
+        let engine = start(manual(superstitious(), limits()), &["a", "b"]);
+        for tick in 1..=3 {
+            engine.worker.p2p_input(message(1, "a", 13)).expect("taken");
+            engine.worker.tick().await;
+            assert_eq!(engine.worker.state().await.expect("it runs").heartbeat_ticks, tick);
+        }
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_topic_that_panics_too_often_is_given_up() {
+    run(async {
+        let (events, observer) = recorder();
+        let mut engine = start(manual(superstitious(), limits()).observer(observer), &["a", "b"]);
+        engine.worker.p2p_input(connect(1)).expect("taken");
+        for _ in 0..6 {
+            engine.worker.p2p_input(message(1, "a", 13)).expect("taken");
+            engine.worker.settle().await;
+        }
+        assert!(!engine.worker.is_subscribed(&"a".to_owned()));
+        let given_up = Event::TopicGivenUp { topic: "a".to_owned() };
+        assert_eq!(events.lock().expect("not poisoned").last(), Some(&given_up));
+        let outputs: Vec<_> = std::iter::from_fn(|| engine.p2p.try_recv()).collect();
+        assert_eq!(said_to(&outputs, 1, "a").last(), Some(&"unsubscribe"));
+        engine.worker.p2p_input(message(1, "b", 1)).expect("the others run");
+        engine.worker.app_input(join("a")).expect("it may be tried again");
+        engine.worker.p2p_input(message(1, "a", 2)).expect("taken");
+        engine.worker.settle().await;
+        assert_eq!(std::iter::from_fn(|| engine.app.try_recv()).count(), 2);
+        engine.worker.shutdown().await;
+    });
+}

@@ -1,0 +1,10 @@
+//! The running engine through its public surface: what it promises beyond the state machines that
+//! the conformance tests replay. Every test runs real actors; none compares times.
+
+mod actix_forms;
+mod bounds;
+mod concurrency;
+mod faults;
+mod life;
+mod order;
+mod support;

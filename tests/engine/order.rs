@@ -1,0 +1,102 @@
+//! The order that `actors/mod.rs` promises.
+
+use actix_gossipsub::plain::PlainNetwork;
+
+use crate::support::*;
+
+#[test]
+fn a_message_after_a_join_finds_the_topic_joined() {
+    run(async {
+        let mut engine = start(manual(PlainNetwork::new(), limits()), &[]);
+        for number in 0..200 {
+            let topic = format!("t{number}");
+            engine.worker.app_input(join(&topic)).expect("taken");
+            assert!(engine.worker.is_subscribed(&topic));
+            engine.worker.p2p_input(message(1, &topic, number)).expect("taken");
+        }
+        for _ in 0..200 {
+            engine.app.recv().await.expect("each is delivered");
+        }
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_message_after_a_leave_is_not_delivered() {
+    run(async {
+        let mut engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
+        engine.worker.p2p_input(message(1, "a", 1)).expect("taken");
+        engine.worker.app_input(leave("a")).expect("taken");
+        engine.worker.p2p_input(message(1, "a", 2)).expect("taken");
+        engine.worker.settle().await;
+        assert_eq!(engine.app.try_recv().expect("before the leave").message_id.number, 1);
+        assert!(engine.app.try_recv().is_none());
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_peer_hears_subscribe_before_graft_and_prune_before_unsubscribe() {
+    run(async {
+        let mut engine = start(manual(PlainNetwork::new(), limits()), &[]);
+        for peer in 0..20 {
+            engine.worker.p2p_input(connect(peer)).expect("taken");
+            engine.worker.p2p_input(subscribe(peer, "a")).expect("taken");
+        }
+        for _ in 0..10 {
+            engine.worker.app_input(join("a")).expect("taken");
+            engine.worker.app_input(leave("a")).expect("taken");
+        }
+        engine.worker.settle().await;
+        let outputs: Vec<_> = std::iter::from_fn(|| engine.p2p.try_recv()).collect();
+        for peer in 0..20 {
+            let said = said_to(&outputs, peer, "a");
+            let rounds: Vec<_> = said.split_inclusive(|word| *word == "unsubscribe").collect();
+            assert_eq!(rounds.len(), 10, "{said:?}");
+            for round in rounds {
+                let grafted: &[_] = &["subscribe", "graft", "prune", "unsubscribe"];
+                assert!(round == grafted || round == ["subscribe", "unsubscribe"], "{round:?}");
+            }
+        }
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_reconnection_starts_from_nothing() {
+    run(async {
+        let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
+        for _ in 0..100 {
+            engine.worker.p2p_input(connect(1)).expect("taken");
+            engine.worker.p2p_input(subscribe(1, "a")).expect("taken");
+            engine.worker.p2p_input(graft(1, "a")).expect("taken");
+            engine.worker.p2p_input(disconnect(1)).expect("taken");
+        }
+        engine.worker.p2p_input(connect(1)).expect("taken");
+        engine.worker.settle().await;
+        let view = engine.worker.state().await.expect("it runs");
+        assert!(view.connections[&1].topics.is_empty());
+        assert!(view.mesh["a"].is_empty());
+        let footprint = engine.worker.footprint().await.expect("it runs");
+        assert_eq!((footprint.subscribers, footprint.subscriptions), (0, 0));
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn an_unsubscription_and_a_graft_are_handled_as_they_came() {
+    run(async {
+        let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
+        engine.worker.p2p_input(connect(1)).expect("taken");
+        for _ in 0..100 {
+            engine.worker.p2p_input(graft(1, "a")).expect("taken");
+            engine.worker.p2p_input(unsubscribe(1, "a")).expect("taken");
+        }
+        engine.worker.p2p_input(graft(1, "a")).expect("taken");
+        engine.worker.settle().await;
+        let view = engine.worker.state().await.expect("it runs");
+        assert!(view.mesh["a"].contains(&1));
+        assert!(view.connections[&1].topics.contains("a"));
+        engine.worker.shutdown().await;
+    });
+}

@@ -1,0 +1,103 @@
+//! What the engine's tests start from.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex},
+};
+
+use actix_gossipsub::{
+    AppInput, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, Started, Worker, WorkerBuilder,
+    plain::PlainNetwork, protocol::Event,
+};
+
+pub type Output = P2pOutput<PlainNetwork>;
+
+/// Runs a test inside an actix system.
+pub fn run(test: impl Future<Output = ()>) {
+    actix::System::new().block_on(test);
+}
+
+pub fn limits() -> Limits<String> {
+    changed(|_| {})
+}
+
+/// The Tezos preset with some changes.
+pub fn changed(change: impl FnOnce(&mut LimitsConfig)) -> Limits<String> {
+    let mut config = LimitsConfig::tezos_dal();
+    change(&mut config);
+    Limits::try_from(config).expect("a valid change")
+}
+
+/// An engine driven by hand on two threads.
+pub fn manual(network: PlainNetwork, limits: Limits<String>) -> WorkerBuilder<PlainNetwork> {
+    Worker::builder(network, limits).manual().arbiters(2).seed(1)
+}
+
+pub fn start(builder: WorkerBuilder<PlainNetwork>, topics: &[&str]) -> Started<PlainNetwork> {
+    builder.start(topics.iter().map(|topic| topic.to_string())).expect("inside a system")
+}
+
+/// An observer that keeps events, without the inputs.
+pub fn recorder() -> (Arc<Mutex<Vec<Event<PlainNetwork>>>>, impl Fn(&Event<PlainNetwork>) + Send + Sync) {
+    let kept: Arc<Mutex<Vec<_>>> = Arc::default();
+    let events = Arc::clone(&kept);
+    let observer = move |event: &Event<PlainNetwork>| {
+        if !matches!(event, Event::P2pInput(_) | Event::AppInput(_) | Event::Heartbeat { .. }) {
+            events.lock().expect("not poisoned").push(event.clone());
+        }
+    };
+    (kept, observer)
+}
+
+pub fn join(topic: &str) -> AppInput<PlainNetwork> {
+    AppInput::Join(topic.to_owned())
+}
+
+pub fn leave(topic: &str) -> AppInput<PlainNetwork> {
+    AppInput::Leave(topic.to_owned())
+}
+
+pub fn publish(topic: &str, number: u64) -> AppInput<PlainNetwork> {
+    AppInput::Publish(PlainNetwork::message(topic, number, "content"))
+}
+
+pub fn connect(peer: u64) -> P2pInput<PlainNetwork> {
+    P2pInput::connected(peer)
+}
+
+pub fn disconnect(peer: u64) -> P2pInput<PlainNetwork> {
+    P2pInput::Disconnection { peer }
+}
+
+pub fn subscribe(peer: u64, topic: &str) -> P2pInput<PlainNetwork> {
+    P2pInput::said(peer, P2pMessage::Subscribe { topic: topic.to_owned() })
+}
+
+pub fn unsubscribe(peer: u64, topic: &str) -> P2pInput<PlainNetwork> {
+    P2pInput::said(peer, P2pMessage::Unsubscribe { topic: topic.to_owned() })
+}
+
+pub fn graft(peer: u64, topic: &str) -> P2pInput<PlainNetwork> {
+    P2pInput::said(peer, P2pMessage::Graft { topic: topic.to_owned() })
+}
+
+pub fn message(peer: u64, topic: &str, number: u64) -> P2pInput<PlainNetwork> {
+    let message = PlainNetwork::message(topic, number, "content");
+    P2pInput::said(peer, P2pMessage::FullMessage(Arc::new(message)))
+}
+
+/// The words said to a peer about a topic, in order.
+pub fn said_to(outputs: &[Output], peer: u64, topic: &str) -> Vec<&'static str> {
+    let word = |output: &Output| match output {
+        P2pOutput::OutMessage { to_peer, message } if *to_peer == peer => match message {
+            P2pMessage::Subscribe { topic: of } if of == topic => Some("subscribe"),
+            P2pMessage::Unsubscribe { topic: of } if of == topic => Some("unsubscribe"),
+            P2pMessage::Graft { topic: of } if of == topic => Some("graft"),
+            P2pMessage::Prune { topic: of, .. } if of == topic => Some("prune"),
+            P2pMessage::FullMessage(full) if full.topic == topic => Some("message"),
+            _ => None,
+        },
+        _ => None,
+    };
+    outputs.iter().filter_map(word).collect()
+}

@@ -1,0 +1,316 @@
+//! The one way in which these tests come by a node: a [`Setup`] is started and becomes a [`World`], that
+//! is a node with its clock, spoken to about [`TOPIC`] unless another is named.
+
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_gossipsub::{
+    Delivery, FullMessage, Network, Validity,
+    limits::{LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores},
+    protocol::{
+        GraftOutcome, Handling, HeartbeatOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome, Node,
+        NodeOptions, PeerKind, PublishOutcome, ReceiveOutcome, Timestamp, View,
+    },
+};
+
+/// The topic of all that names none.
+pub const TOPIC: u32 = 0;
+/// Four times D and one: enough for every choice of peers to be a choice.
+pub const MANY: Range<u32> = 0..25;
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const BOTH: [Handling; 2] = [Handling::Sequential, Handling::Batched];
+
+/// A network whose messages are all valid, or all invalid.
+#[derive(Debug, Default)]
+pub struct Plain {
+    refuses_all: AtomicBool,
+}
+
+impl Network for Plain {
+    type Peer = u32;
+    type Topic = u32;
+    type MessageId = u32;
+    type Message = ();
+    type Point = u32;
+
+    fn topic_of(&self, _: &u32) -> Option<u32> {
+        None
+    }
+
+    fn validate(&self, _: &u32, (): &()) -> Validity {
+        if self.refuses_all.load(Ordering::Relaxed) { Validity::Invalid } else { Validity::Valid }
+    }
+}
+
+/// What a node starts with.
+pub struct Setup {
+    limits: LimitsConfig<u32>,
+    handling: Handling,
+    connected: Vec<(u32, PeerKind)>,
+    subscribed: Vec<u32>,
+    joined: bool,
+}
+
+impl Setup {
+    /// The reference's default limits, nobody connected, nothing joined.
+    pub fn new() -> Self {
+        let (connected, subscribed) = (Vec::new(), Vec::new());
+        Self {
+            limits: reference_limits(),
+            handling: Handling::Sequential,
+            connected,
+            subscribed,
+            joined: false,
+        }
+    }
+
+    pub fn limits(mut self, change: impl FnOnce(&mut LimitsConfig<u32>)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Changes the score parameters of every topic.
+    pub fn topic_score(mut self, change: impl FnOnce(&mut TopicScoreLimits)) -> Self {
+        if let TopicScores::Single { parameters } = &mut self.limits.score.topics {
+            change(parameters);
+        }
+        self
+    }
+
+    pub fn handling(self, handling: Handling) -> Self {
+        Self { handling, ..self }
+    }
+
+    pub fn connected(mut self, peers: Range<u32>) -> Self {
+        self.connected.extend(peers.map(|peer| (peer, PeerKind::default())));
+        self
+    }
+
+    pub fn outbound(mut self, peers: Range<u32>) -> Self {
+        let outbound = PeerKind { outbound: true, ..PeerKind::default() };
+        self.connected.extend(peers.map(|peer| (peer, outbound)));
+        self
+    }
+
+    /// All who are connected so far subscribe.
+    pub fn subscribed(mut self) -> Self {
+        self.subscribed = self.connected.iter().map(|(peer, _)| *peer).collect();
+        self
+    }
+
+    /// The topic is joined, after everybody subscribed.
+    pub fn joined(self) -> Self {
+        Self { joined: true, ..self }
+    }
+
+    pub fn start(self) -> World {
+        let network = Arc::new(Plain::default());
+        let limits = self.limits.clone().try_into().expect("valid limits");
+        let options = NodeOptions { self_peer: None, seed: 1, batch_interval: None };
+        let node = Node::new(Arc::clone(&network), limits, options);
+        let mut world =
+            World { node, network, limits: self.limits, handling: self.handling, now: Timestamp::ZERO };
+        self.connected.iter().for_each(|(peer, kind)| world.connect(*peer, *kind));
+        self.subscribed.iter().for_each(|peer| world.subscribe(*peer));
+        if self.joined {
+            world.join();
+        }
+        world
+    }
+}
+
+/// Octez' `default_limits.ml`.
+fn reference_limits() -> LimitsConfig<u32> {
+    let parameters = TopicScoreLimits {
+        time_in_mesh_weight: 1.0,
+        time_in_mesh_cap: 3600.0,
+        time_in_mesh_quantum: SECOND,
+        first_message_deliveries_weight: 1.0,
+        first_message_deliveries_cap: 2000,
+        first_message_deliveries_decay: 0.5,
+        mesh_message_deliveries_weight: -1.0,
+        mesh_message_deliveries_window: Duration::from_millis(10),
+        mesh_message_deliveries_activation: 5 * SECOND,
+        mesh_message_deliveries_cap: 100,
+        mesh_message_deliveries_threshold: 20,
+        mesh_message_deliveries_decay: 0.5,
+        mesh_failure_penalty_weight: -1.0,
+        mesh_failure_penalty_decay: 0.5,
+        invalid_message_deliveries_weight: -1.0,
+        invalid_message_deliveries_decay: 0.3,
+    };
+    let score = ScoreLimits {
+        topics: TopicScores::Single { parameters },
+        topic_score_cap: Some(3600.0),
+        behaviour_penalty_weight: -10.0,
+        behaviour_penalty_threshold: 0.0,
+        behaviour_penalty_decay: 0.2,
+        app_specific_weight: 10.0,
+        decay_zero: 0.1,
+    };
+    LimitsConfig {
+        heartbeat_interval: SECOND,
+        do_px: true,
+        gossip_threshold: 0.0,
+        publish_threshold: 0.0,
+        accept_px_threshold: 0.0,
+        retain_duration: 10 * SECOND,
+        score_cleanup_ticks: 1,
+        backoff_cleanup_ticks: 15,
+        score,
+        // The rest of the default is the reference's.
+        ..LimitsConfig::default()
+    }
+}
+
+/// A node and its surroundings.
+pub struct World {
+    pub node: Node<Plain>,
+    pub limits: LimitsConfig<u32>,
+    network: Arc<Plain>,
+    handling: Handling,
+    now: Timestamp,
+}
+
+pub fn full(message_id: u32) -> FullMessage<Plain> {
+    FullMessage { topic: TOPIC, message_id, message: () }
+}
+
+impl World {
+    pub fn advance(&mut self, by: Duration) {
+        self.now = self.now.after(by);
+    }
+
+    pub fn connect(&mut self, peer: u32, kind: PeerKind) {
+        self.node.add_peer(&peer, kind, self.now);
+    }
+
+    pub fn subscribe(&mut self, peer: u32) {
+        self.node.subscribe(&peer, &TOPIC, self.now);
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    pub fn graft(&mut self, peer: u32) -> GraftOutcome {
+        self.node.graft(&peer, &TOPIC, self.now)
+    }
+
+    pub fn graft_all(&mut self, peers: Range<u32>) {
+        for peer in peers {
+            self.graft(peer);
+        }
+    }
+
+    pub fn prune(&mut self, peer: u32, backoff: Duration) {
+        self.node.prune(&peer, &TOPIC, Vec::new(), backoff, self.now);
+    }
+
+    /// Joins and answers who is grafted.
+    pub fn join(&mut self) -> BTreeSet<u32> {
+        match self.node.join(&TOPIC, self.now) {
+            JoinOutcome::Joined { to_graft } => to_graft.into_iter().collect(),
+            JoinOutcome::AlreadyJoined => panic!("joined already"),
+        }
+    }
+
+    pub fn leave(&mut self) {
+        self.node.leave(&TOPIC, self.now);
+    }
+
+    /// Publishes and answers to whom.
+    pub fn publish(&mut self, id: u32) -> Vec<u32> {
+        match self.node.publish(full(id), self.now) {
+            PublishOutcome::Published { to } => to,
+            PublishOutcome::AlreadyPublished => panic!("{id} was published already"),
+        }
+    }
+
+    /// Delivers a message, and the verdict on its batch if it has to wait for one.
+    pub fn deliver(&mut self, sender: u32, id: u32) -> ReceiveOutcome<Plain> {
+        let message = Arc::new(full(id));
+        let outcome = self.node.receive_message(&sender, Arc::clone(&message), self.handling, self.now);
+        if outcome != ReceiveOutcome::Batched {
+            return outcome;
+        }
+        let batch = vec![Delivery { sender, co_senders: Vec::new(), message }];
+        let (_, outcome) = self.node.apply_batch(batch, self.now).remove(0);
+        outcome
+    }
+
+    /// From now on the application finds every message invalid.
+    pub fn refuse_all_messages(&self) {
+        self.network.refuses_all.store(true, Ordering::Relaxed);
+    }
+
+    pub fn ihave(&mut self, peer: u32, ids: Range<u32>) -> IHaveOutcome<Plain> {
+        self.node.ihave(&peer, &TOPIC, ids.collect(), self.now)
+    }
+
+    /// Asks for one message.
+    pub fn iwant(&mut self, peer: u32, id: u32) -> IWantAnswer<Plain> {
+        match self.node.iwant(&peer, vec![id], self.now) {
+            IWantOutcome::Answered { mut ids } => ids.remove(&id).expect("an answer to each id"),
+            IWantOutcome::LowScore { score, .. } => panic!("{peer} has a score of {score}"),
+        }
+    }
+
+    pub fn heartbeat(&mut self) -> HeartbeatOutcome<Plain> {
+        self.node.heartbeat(self.now)
+    }
+
+    /// A heartbeat after its interval; answers how many grafts it makes.
+    pub fn next_heartbeat(&mut self) -> usize {
+        self.advance(self.limits.heartbeat_interval);
+        self.heartbeat().to_graft.len()
+    }
+
+    pub fn set_application_score(&mut self, peer: u32, score: f64) {
+        self.node.set_application_score(&peer, score);
+    }
+
+    pub fn view(&self) -> View<Plain> {
+        self.node.view(self.now)
+    }
+
+    /// The mesh; empty if the topic is not joined.
+    pub fn mesh(&self) -> BTreeSet<u32> {
+        self.view().mesh.remove(&TOPIC).unwrap_or_default()
+    }
+
+    /// The fanout; empty if there is none.
+    pub fn fanout(&self) -> BTreeSet<u32> {
+        self.view().fanout.remove(&TOPIC).map(|fanout| fanout.peers).unwrap_or_default()
+    }
+
+    pub fn topics_of(&self, peer: u32) -> BTreeSet<u32> {
+        self.view().connections.remove(&peer).map(|connection| connection.topics).unwrap_or_default()
+    }
+
+    pub fn is_cached(&self, id: u32) -> bool {
+        self.view().cached.iter().any(|cached| cached.id == id)
+    }
+
+    pub fn score(&self, peer: u32) -> f64 {
+        self.view().scores[&peer].score
+    }
+}
+
+/// Asserts a score as the reference does: to the last place that rounding leaves alone.
+#[track_caller]
+pub fn assert_score(world: &World, peer: u32, expected: f64) {
+    let score = world.score(peer);
+    assert!((score - expected).abs() < 1e-9, "score of {peer} is {score}, not {expected}");
+}
+
+pub fn outbound() -> PeerKind {
+    PeerKind { outbound: true, ..PeerKind::default() }
+}
