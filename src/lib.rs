@@ -46,6 +46,10 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod actors;
 mod directory;
 #[cfg(feature = "http")]

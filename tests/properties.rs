@@ -91,8 +91,8 @@ proptest! {
         for op in &ops {
             one.run(op);
             other.run_as_input(op);
-            let [said, said_again] = [&mut one, &mut other].map(|driver| format!("{:?}", driver.node.drain()));
-            prop_assert_eq!(said, said_again, "at {:?}", op);
+            let said = [&mut one, &mut other].map(|driver| format!("{:?}", driver.node.drain()));
+            prop_assert_eq!(&said[0], &said[1], "at {:?}", op);
         }
         prop_assert_eq!(one.digest(), other.digest());
     }

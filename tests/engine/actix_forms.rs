@@ -40,6 +40,8 @@ fn inputs_are_messages_and_outputs_go_to_recipients() {
         let worker = engine.worker.clone().start();
         worker.send(connect(1)).await.expect("it runs").expect("taken");
         worker.send(connect(2)).await.expect("it runs").expect("taken");
+        // A new peer is told our topics by the supervisor: nothing orders that before a message.
+        engine.worker.settle().await;
         worker.send(graft(2, "a")).await.expect("it runs").expect("taken");
         worker.send(message(1, "a", 7)).await.expect("it runs").expect("taken");
         assert_eq!(app.recv().await.expect("delivered").message_id.number, 7);
