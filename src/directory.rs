@@ -15,6 +15,7 @@ use crate::{
     limits::Limits,
     network::Network,
     protocol::{Link, PeerKind, Quota, Roster, Standing},
+    worker::Waiting,
 };
 
 /// The shared maps of one engine.
@@ -47,6 +48,8 @@ pub(crate) struct PeerRecord {
     score: AtomicU64,
     /// How many topics it subscribed to.
     topics: AtomicUsize,
+    /// What waits to be handled of it.
+    waiting: Arc<Waiting>,
 }
 
 /// A NaN that no score can be.
@@ -59,6 +62,7 @@ impl PeerRecord {
             connected: AtomicBool::new(true),
             score: AtomicU64::new(score),
             topics: AtomicUsize::new(0),
+            waiting: Arc::default(),
         }
     }
 
@@ -75,6 +79,10 @@ impl PeerRecord {
 
     fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn waiting(&self) -> &Arc<Waiting> {
+        &self.waiting
     }
 
     fn publish(&self, score: Option<f64>) {
@@ -105,6 +113,11 @@ impl<N: Network> Directory<N> {
             generations: AtomicU64::new(0),
             connected: AtomicUsize::new(0),
         }
+    }
+
+    /// How many peers are connected.
+    pub(crate) fn connected(&self) -> usize {
+        self.connected.load(Ordering::Acquire)
     }
 
     fn record(&self, peer: &N::Peer) -> Option<Arc<PeerRecord>> {
@@ -174,7 +187,7 @@ impl<N: Network> Directory<N> {
         limits: &Limits<N::Topic>,
         take: impl FnOnce(&mut Quota) -> T,
     ) -> T {
-        let bound = self.connected.load(Ordering::Acquire) + limits.bounds.max_strangers;
+        let bound = self.connected() + limits.bounds.max_strangers;
         let full = standing.link.is_none() && self.quotas.len() >= bound && !self.quotas.contains_key(peer);
         if full {
             return take(&mut Quota { received: u32::MAX, requested: u32::MAX });

@@ -3,18 +3,23 @@
 
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 
-use crate::protocol::Stats;
+use crate::{
+    protocol::Stats,
+    worker::{Refused, Waiting},
+};
 
 /// Held handles of one engine.
 pub(crate) struct Metrics {
     inputs: Counter,
-    refused: Counter,
+    refused: [(&'static str, Counter); 5],
     outputs_dropped: Counter,
     heartbeats: Counter,
     heartbeats_skipped: Counter,
     topic_restarts: Counter,
     topics: Gauge,
     connections: Gauge,
+    waiting_items: Gauge,
+    waiting_bytes: Gauge,
     sent: [(Counter, fn(&Stats) -> u64); 5],
     received: [(Counter, fn(&Stats) -> u64); 8],
 }
@@ -26,13 +31,15 @@ impl Metrics {
         let received = |kind| counter!(RECEIVED, "kind" => kind);
         Self {
             inputs: counter!(INPUTS),
-            refused: counter!(REFUSED),
+            refused: REASONS.map(|reason| (reason, counter!(REFUSED, "reason" => reason))),
             outputs_dropped: counter!(DROPPED),
             heartbeats: counter!(HEARTBEATS),
             heartbeats_skipped: counter!(SKIPPED),
             topic_restarts: counter!(RESTARTS),
             topics: gauge!(TOPICS),
             connections: gauge!(CONNECTIONS),
+            waiting_items: gauge!(WAITING_ITEMS),
+            waiting_bytes: gauge!(WAITING_BYTES),
             sent: [
                 (sent("message"), |stats| stats.count_sent_app_messages),
                 (sent("graft"), |stats| stats.count_sent_grafts),
@@ -57,8 +64,11 @@ impl Metrics {
         self.inputs.increment(1);
     }
 
-    pub(crate) fn refused(&self) {
-        self.refused.increment(1);
+    pub(crate) fn refused(&self, refused: Refused) {
+        let of_reason = self.refused.iter().find(|(reason, _)| *reason == refused.reason());
+        if let Some((_, counter)) = of_reason {
+            counter.increment(1);
+        }
     }
 
     pub(crate) fn output_dropped(&self, count: usize) {
@@ -74,8 +84,10 @@ impl Metrics {
     }
 
     /// Counts a heartbeat and brings the sixteen statistics up to date.
-    pub(crate) fn heartbeat(&self, stats: &Stats) {
+    pub(crate) fn heartbeat(&self, stats: &Stats, waiting: &Waiting) {
         self.heartbeats.increment(1);
+        self.waiting_items.set(waiting.items() as f64);
+        self.waiting_bytes.set(waiting.bytes() as f64);
         self.topics.set(stats.count_topics as f64);
         self.connections.set(stats.count_connections as f64);
         for (counter, count) in self.sent.iter().chain(&self.received) {
@@ -93,11 +105,20 @@ fn describe() {
     describe_counter!(RESTARTS, Unit::Count, "Topics restarted after a panic");
     describe_gauge!(TOPICS, Unit::Count, "Topics joined");
     describe_gauge!(CONNECTIONS, Unit::Count, "Peers connected");
+    describe_gauge!(WAITING_ITEMS, Unit::Count, "Inputs of peers that wait, as of the last heartbeat");
+    describe_gauge!(
+        WAITING_BYTES,
+        Unit::Bytes,
+        "Bytes of inputs of peers that wait, as of the last heartbeat"
+    );
     describe_counter!(SENT, Unit::Count, "What was sent to peers, as of the last heartbeat");
     describe_counter!(RECEIVED, Unit::Count, "What came of what peers sent, as of the last heartbeat");
 }
 
 const INPUTS: &str = "gossipsub_inputs_admitted_total";
+/// The reasons of [`Refused`], one series each from the start.
+const REASONS: [&str; 5] =
+    ["too_many_inputs", "too_many_bytes", "peer_over_share", "application_behind", "stopped"];
 const REFUSED: &str = "gossipsub_inputs_refused_total";
 const DROPPED: &str = "gossipsub_outputs_dropped_total";
 const HEARTBEATS: &str = "gossipsub_heartbeats_total";
@@ -105,5 +126,7 @@ const SKIPPED: &str = "gossipsub_heartbeats_missed_total";
 const RESTARTS: &str = "gossipsub_topic_restarts_total";
 const TOPICS: &str = "gossipsub_topics";
 const CONNECTIONS: &str = "gossipsub_connections";
+const WAITING_ITEMS: &str = "gossipsub_inputs_waiting";
+const WAITING_BYTES: &str = "gossipsub_inputs_waiting_bytes";
 const SENT: &str = "gossipsub_sent_total";
 const RECEIVED: &str = "gossipsub_received_total";

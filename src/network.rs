@@ -50,6 +50,17 @@ pub trait Network: Send + Sync + Sized + 'static {
         batch.iter().map(verdict).collect()
     }
 
+    /// The bytes that a message holds in memory; admission bounds their sum. Override it when messages
+    /// own more than their type shows.
+    fn message_size(&self, message: &Self::Message) -> usize {
+        size_of_val(message)
+    }
+
+    /// The bytes that an id holds in memory.
+    fn message_id_size(&self) -> usize {
+        size_of::<Self::MessageId>()
+    }
+
     /// Whether `peer` may do `action`; `false` makes the engine ignore or refuse it.
     fn peer_filter(&self, peer: &Self::Peer, action: PeerAction<'_, Self>) -> bool {
         let _ = (peer, action);

@@ -53,6 +53,10 @@ impl Network for PlainNetwork {
         Some(id.topic.clone())
     }
 
+    fn message_size(&self, message: &String) -> usize {
+        message.len()
+    }
+
     fn validate(&self, id: &PlainId, message: &String) -> Validity {
         self.validator.as_ref().map_or(Validity::Valid, |validator| validator(id, message))
     }

@@ -9,6 +9,7 @@ use crate::{
     directory::PeerRecord,
     network::{AppOutput, FullMessage, Network, P2pMessage},
     protocol::{Emission, Fact, Footprint, Order, PeerKind, Timestamp, TopicState, View},
+    worker::Credit,
 };
 
 /// To a mesh actor. From the handle: `Peer`, `Publish`, `Join`, `Leave`. From the supervisor: the rest.
@@ -19,10 +20,13 @@ pub(crate) enum TopicItem<N: Network> {
         record: Option<Arc<PeerRecord>>,
         message: P2pMessage<N>,
         at: Timestamp,
+        /// Returned when this is handled.
+        credit: Credit,
     },
     Publish {
         message: Arc<FullMessage<N>>,
         at: Timestamp,
+        credit: Credit,
     },
     Join {
         at: Timestamp,

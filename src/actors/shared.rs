@@ -17,7 +17,7 @@ use crate::{
     metrics::Metrics,
     network::{AppOutput, Network},
     protocol::{Context, Emission, Event, Handling, Outbox, Stats, Timestamp},
-    worker::{Fault, OutputQueue, RefusalReports},
+    worker::{Admission, Fault, OutputQueue, RefusalReports},
 };
 
 /// One engine's common ground.
@@ -29,6 +29,10 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Directory<N>,
     pub(crate) load: Arc<Load>,
+    /// What waits of peers.
+    pub(crate) admission: Arc<Admission>,
+    /// What waits of the application's own publications.
+    pub(crate) publications: Arc<Admission>,
     pub(crate) supervisor: Inbox<SupervisorItem<N>>,
     pub(crate) router: Inbox<RouterItem<N>>,
     pub(crate) p2p: OutputQueue<Emission<N>>,
@@ -100,6 +104,7 @@ impl<N: Network> Shared<N> {
     /// The engine ended: both streams end, and those who wait hear how.
     pub(crate) fn finish(&self, end: Result<(), Fault>) {
         self.closing.store(true, Ordering::Release);
+        self.admission.end();
         self.supervisor.close();
         self.router.close();
         self.p2p.close();

@@ -122,7 +122,7 @@ impl<N: Network> SupervisorActor<N> {
         let topics: Vec<_> = self.topics.keys().cloned().collect();
         self.peers.begin_heartbeat(topics, self.shared.now());
         self.shared.observe(&Event::Heartbeat { tick: self.peers.tick() });
-        self.shared.metrics.heartbeat(&self.shared.stats());
+        self.shared.metrics.heartbeat(&self.shared.stats(), self.shared.admission.total());
     }
 
     fn process_batch(&mut self) {
@@ -244,9 +244,10 @@ impl<N: Network> SupervisorActor<N> {
         };
         let mut now = shared.now();
         match item {
-            TopicItem::Peer { from, record, message, at } => {
+            TopicItem::Peer { from, record, message, at, credit } => {
                 now = at;
                 handle_peer(&mut state, &from, record.as_deref(), message, at, &shared, &mut self.outbox);
+                drop(credit);
             }
             TopicItem::Order(order) => state.execute(order, &shared.context(now), &mut self.outbox),
             TopicItem::Inspect(reply) => drop(reply.send(report(&state, &shared))),

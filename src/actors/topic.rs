@@ -82,7 +82,7 @@ impl<N: Network> MeshActor<N> {
     fn handle_item(&mut self, item: TopicItem<N>, ctx: &mut Context<Self>) {
         let shared = Arc::clone(&self.shared);
         match item {
-            TopicItem::Peer { from, record, message, at } => {
+            TopicItem::Peer { from, record, message, at, credit } => {
                 handle_peer(
                     &mut self.state,
                     &from,
@@ -92,9 +92,11 @@ impl<N: Network> MeshActor<N> {
                     &shared,
                     &mut self.outbox,
                 );
+                drop(credit);
             }
-            TopicItem::Publish { message, at } => {
+            TopicItem::Publish { message, at, credit } => {
                 self.state.publish(message, &shared.context(at), &mut self.outbox);
+                drop(credit);
             }
             TopicItem::Join { at } => self.join(at),
             TopicItem::Leave { at } => {

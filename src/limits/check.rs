@@ -140,6 +140,7 @@ fn check_topic(topic: &TopicScoreLimits, found: &mut Found) {
 
 fn check_bounds(bounds: &Bounds, found: &mut Found) {
     found.positive("max_input_items", bounds.max_input_items);
+    found.positive("max_input_bytes", bounds.max_input_bytes);
     found.positive("max_parked_messages", bounds.max_parked_messages);
     found.positive("max_remote_backoff", bounds.max_remote_backoff);
     found.positive("reconnect_interval_ticks", bounds.reconnect_interval_ticks);

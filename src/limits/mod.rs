@@ -237,6 +237,8 @@ impl<T> LimitsConfig<T> {
 pub struct Bounds {
     /// Inputs waiting to be handled, of all peers together. More are refused at the door.
     pub max_input_items: usize,
+    /// The bytes that those inputs hold together. More are refused at the door.
+    pub max_input_bytes: usize,
     /// Messages whose validity is unknown, kept to be tried again. More are dropped.
     pub max_parked_messages: usize,
     /// Deliverers remembered with a parked message beside the first. May be 0.
@@ -272,6 +274,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             max_input_items: 8192,
+            max_input_bytes: 64 * 1024 * 1024,
             max_parked_messages: 10_000,
             max_co_senders: 32,
             max_remote_backoff: Duration::from_secs(3600),

@@ -36,6 +36,8 @@ pub enum Event<N: Network> {
     InputRefused {
         /// How many wait.
         depth: usize,
+        /// The reason of the refusal reported.
+        reason: &'static str,
     },
     /// A topic's actor panicked and was started anew.
     TopicRestarted {

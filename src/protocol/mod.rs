@@ -18,6 +18,7 @@
 
 mod backoff;
 mod batch;
+mod composition;
 mod counters;
 mod delivery;
 mod event;

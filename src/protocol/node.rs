@@ -2,23 +2,20 @@
 //! What the actors run on many threads runs here in one call; the simulator, the benches and the
 //! conformance tests drive it. Never asks a clock, never sends anything.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use derive_where::derive_where;
 
 use super::{
     Timestamp,
+    composition::note_maintenance,
     delivery::Handling,
     event::Event,
     footprint::Footprint,
     gossip::{LowScore, check_score},
-    outbox::{Context, Emission, Fact, Order, Outbox, Roster},
+    outbox::{Context, Outbox, Roster},
     outcome::*,
-    peers::{NodeOptions, PeerKind, Peers, Quota, Standing},
+    peers::{NodeOptions, PeerKind, Peers, Quota},
     sample::{choose, rng_for},
     stats::Stats,
     topic::TopicState,
@@ -35,18 +32,18 @@ use crate::{
 #[derive_where(Debug)]
 pub struct Node<N: Network> {
     #[derive_where(skip)]
-    network: Arc<N>,
-    limits: Arc<Limits<N::Topic>>,
-    seed: u64,
-    peers: Peers<N>,
-    topics: BTreeMap<N::Topic, TopicState<N>>,
-    quotas: BTreeMap<N::Peer, Quota>,
+    pub(super) network: Arc<N>,
+    pub(super) limits: Arc<Limits<N::Topic>>,
+    pub(super) seed: u64,
+    pub(super) peers: Peers<N>,
+    pub(super) topics: BTreeMap<N::Topic, TopicState<N>>,
+    pub(super) quotas: BTreeMap<N::Peer, Quota>,
     /// Where messages are whose ids don't name their topic.
-    homes: BTreeMap<N::MessageId, N::Topic>,
-    next_generation: u64,
-    outbox: Outbox<N>,
-    drained: Drained<N>,
-    stats: Stats,
+    pub(super) homes: BTreeMap<N::MessageId, N::Topic>,
+    pub(super) next_generation: u64,
+    pub(super) outbox: Outbox<N>,
+    pub(super) drained: Drained<N>,
+    pub(super) stats: Stats,
 }
 
 /// What a node wants done, in order.
@@ -367,151 +364,5 @@ impl<N: Network> Node<N> {
 
     fn context(&self, now: Timestamp) -> Context<'_, N> {
         Context { network: &self.network, limits: &self.limits, roster: &self.peers, now }
-    }
-}
-
-// === Composition ===
-
-impl<N: Network> Node<N> {
-    /// Lets a topic handle an input, then everything that follows from it.
-    fn on_topic<T>(
-        &mut self,
-        topic: &N::Topic,
-        now: Timestamp,
-        handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
-    ) -> T {
-        self.on_topic_with(topic, now, &mut None, handle)
-    }
-
-    fn on_topic_with<T>(
-        &mut self,
-        topic: &N::Topic,
-        now: Timestamp,
-        px: &mut Option<PruneOutcome<N>>,
-        handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
-    ) -> T {
-        let outcome = self.run(topic, now, handle);
-        self.settle_from(topic.clone(), now, &mut |_, _| {}, px);
-        if self.topics.get(topic).is_some_and(TopicState::is_empty) {
-            self.topics.remove(topic);
-        }
-        outcome
-    }
-
-    fn run<T>(
-        &mut self,
-        topic: &N::Topic,
-        now: Timestamp,
-        handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
-    ) -> T {
-        let cx = Context { network: &*self.network, limits: &self.limits, roster: &self.peers, now };
-        if let Some(state) = self.topics.get_mut(topic) {
-            return handle(state, &cx, &mut self.outbox);
-        }
-        let state = TopicState::new(topic.clone(), &self.limits, self.seed);
-        handle(self.topics.entry(topic.clone()).or_insert(state), &cx, &mut self.outbox)
-    }
-
-    fn settle(&mut self, now: Timestamp) {
-        self.settle_with(now, &mut |_, _| {}, &mut None);
-    }
-
-    /// Carries orders to topics and facts to the peers' side until neither has anything to say.
-    fn settle_with(
-        &mut self,
-        now: Timestamp,
-        note: &mut dyn FnMut(&N::Topic, &Fact<N>),
-        px: &mut Option<PruneOutcome<N>>,
-    ) {
-        let mut orders: VecDeque<(N::Topic, Order<N>)> = self.collect_peers().into();
-        while let Some((topic, order)) = orders.pop_front() {
-            self.run(&topic, now, |state, cx, outbox| state.execute(order, cx, outbox));
-            self.fold_facts(&topic, now, note, px);
-            orders.extend(self.collect_peers());
-        }
-    }
-
-    fn settle_from(
-        &mut self,
-        topic: N::Topic,
-        now: Timestamp,
-        note: &mut dyn FnMut(&N::Topic, &Fact<N>),
-        px: &mut Option<PruneOutcome<N>>,
-    ) {
-        self.fold_facts(&topic, now, note, px);
-        self.settle_with(now, note, px);
-    }
-
-    fn fold_facts(
-        &mut self,
-        topic: &N::Topic,
-        now: Timestamp,
-        note: &mut dyn FnMut(&N::Topic, &Fact<N>),
-        px: &mut Option<PruneOutcome<N>>,
-    ) {
-        self.collect_topic(topic);
-        for fact in std::mem::take(&mut self.outbox.facts) {
-            note(topic, &fact);
-            if let Some(outcome) = self.peers.fold(topic, fact, now) {
-                *px = Some(outcome);
-            }
-        }
-    }
-
-    fn collect_topic(&mut self, topic: &N::Topic) {
-        let outbox = &mut self.outbox;
-        expand(outbox.p2p.drain(..), &mut self.drained.p2p);
-        self.drained.app.append(&mut outbox.app);
-        self.stats += std::mem::take(&mut outbox.stats);
-        for (id, kept) in outbox.history.drain(..) {
-            if kept {
-                self.homes.insert(id, topic.clone());
-            } else {
-                self.homes.remove(&id);
-            }
-        }
-    }
-
-    fn collect_peers(&mut self) -> Vec<(N::Topic, Order<N>)> {
-        let outbox = self.peers.drain();
-        expand(outbox.p2p, &mut self.drained.p2p);
-        self.drained.events.extend(outbox.events);
-        outbox.orders
-    }
-
-    fn quota(&self, peer: &N::Peer, standing: Standing) -> Quota {
-        let known = self.quotas.get(peer).copied();
-        let room = standing.link.is_some()
-            || self.quotas.len() < self.peers.connection_count() + self.limits.bounds.max_strangers;
-        let none_left = Quota { received: u32::MAX, requested: u32::MAX };
-        known.unwrap_or(if room { Quota::default() } else { none_left })
-    }
-
-    fn keep_quota(&mut self, peer: &N::Peer, standing: Standing, quota: Quota) {
-        let used = quota.received > 0;
-        let stranger = standing.link.is_none() && !self.quotas.contains_key(peer);
-        let room = self.quotas.len() < self.peers.connection_count() + self.limits.bounds.max_strangers;
-        if used && (!stranger || room) {
-            self.quotas.insert(peer.clone(), quota);
-        }
-    }
-}
-
-fn expand<N: Network>(emissions: impl IntoIterator<Item = Emission<N>>, outputs: &mut Vec<P2pOutput<N>>) {
-    for emission in emissions {
-        emission.expand(|output| outputs.push(output));
-    }
-}
-
-fn note_maintenance<N: Network>(topic: &N::Topic, fact: &Fact<N>, outcome: &mut HeartbeatOutcome<N>) {
-    let Fact::Maintained(maintenance) = fact else { return };
-    for (peer, _) in &maintenance.grafted {
-        outcome.to_graft.entry(peer.clone()).or_default().insert(topic.clone());
-    }
-    for pruned in &maintenance.pruned {
-        outcome.to_prune.entry(pruned.peer.clone()).or_default().insert(topic.clone());
-        if pruned.no_px {
-            outcome.no_px.insert(pruned.peer.clone());
-        }
     }
 }

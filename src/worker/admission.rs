@@ -1,30 +1,37 @@
-//! The engine's door: resolves topic and peer on the caller's thread, and puts each input where it
-//! belongs, or refuses it with a reason. Never blocks.
+//! The bound on what waits: each input of a peer holds a credit, in items and in bytes, until it is
+//! handled. Without one it is refused at the door. Queues nothing itself; never blocks.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
-use dashmap::Entry;
+use tokio::sync::Notify;
 
-use crate::{
-    actors::{
-        messages::{Inbox, SupervisorItem, TopicItem},
-        shared::Shared,
-    },
-    directory::TopicEntry,
-    network::{AppInput, FullMessage, Network, P2pInput, P2pMessage},
-    protocol::{Event, PeerKind, RateLimit, Timestamp},
-};
+use crate::limits::Bounds;
 
 /// Why an input was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
-    /// As many inputs wait as may (`bounds.max_input_items`): slow the sender down.
-    #[error("{waiting} inputs wait already: read less from this peer until they are handled")]
+    /// As many inputs of peers wait as may (`bounds.max_input_items`).
+    #[error("{waiting} inputs wait already: read less until they are handled")]
     TooManyInputs {
+        /// How many.
+        waiting: usize,
+    },
+    /// The inputs of peers that wait hold as many bytes as they may (`bounds.max_input_bytes`).
+    #[error("{waiting} bytes wait already: read less until they are handled")]
+    TooManyBytes {
+        /// How many.
+        waiting: usize,
+    },
+    /// This peer has more than its fair share of what waits, and there is too little room for that:
+    /// half of the bounds is kept for those who have less.
+    #[error(
+        "{waiting} inputs of this peer wait, more than its share: read less from it until they are handled"
+    )]
+    PeerOverShare {
         /// How many.
         waiting: usize,
     },
@@ -39,248 +46,175 @@ pub enum Refused {
     Stopped,
 }
 
-/// At most one report of refusals an interval.
-pub(crate) struct RefusalReports(Mutex<RateLimit>);
-
-impl RefusalReports {
-    pub(crate) fn new(limit: RateLimit) -> Self {
-        Self(Mutex::new(limit))
-    }
-
-    fn allows(&self, now: Timestamp) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).allows(now)
-    }
-}
-
-pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> Result<(), Refused> {
-    open(shared)?;
-    if let P2pInput::InMessage { message, .. } = &input {
-        admit(shared, message).inspect_err(|refused| report(shared, *refused))?;
-    }
-    shared.metrics.input();
-    if shared.observes_inputs {
-        shared.observe(&Event::P2pInput(input.clone()));
-    }
-    match input {
-        P2pInput::InMessage { from_peer, message } => in_message(shared, from_peer, message),
-        P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap } => {
-            connect(shared, peer, PeerKind { direct, outbound, trusted, bootstrap });
-            Ok(())
+impl Refused {
+    /// The reason as a word, for labels.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::TooManyInputs { .. } => "too_many_inputs",
+            Self::TooManyBytes { .. } => "too_many_bytes",
+            Self::PeerOverShare { .. } => "peer_over_share",
+            Self::ApplicationBehind { .. } => "application_behind",
+            Self::Stopped => "stopped",
         }
-        P2pInput::Disconnection { peer } => {
-            disconnect(shared, peer);
-            Ok(())
+    }
+
+    /// What waits, for the event.
+    pub(crate) fn depth(self) -> usize {
+        match self {
+            Self::TooManyInputs { waiting }
+            | Self::TooManyBytes { waiting }
+            | Self::PeerOverShare { waiting }
+            | Self::ApplicationBehind { waiting } => waiting,
+            Self::Stopped => 0,
         }
     }
 }
 
-pub(super) fn app_input<N: Network>(shared: &Shared<N>, input: AppInput<N>) -> Result<(), Refused> {
-    open(shared)?;
-    shared.metrics.input();
-    if shared.observes_inputs {
-        shared.observe(&Event::AppInput(input.clone()));
-    }
-    let at = shared.now();
-    match input {
-        AppInput::Publish(message) => publish(shared, Arc::new(message), at),
-        AppInput::Join(topic) => {
-            join(shared, topic, at);
-            Ok(())
-        }
-        AppInput::Leave(topic) => {
-            leave(shared, &topic, at);
-            Ok(())
-        }
-        AppInput::SetApplicationScore { peer, score } => {
-            tell(shared, SupervisorItem::SetApplicationScore { peer, score });
-            Ok(())
-        }
-    }
+/// What waits of one peer, or of all together.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    items: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
-/// Leaves every topic: the engine shuts down.
-pub(super) fn leave_all<N: Network>(shared: &Shared<N>) {
-    let joined = shared.directory.topics.iter().filter(|entry| entry.joined);
-    let joined: Vec<_> = joined.map(|entry| entry.key().clone()).collect();
-    for topic in joined {
-        leave(shared, &topic, shared.now());
+impl Waiting {
+    fn add(&self, bytes: usize) {
+        self.items.fetch_add(1, Ordering::AcqRel);
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.items.fetch_sub(1, Ordering::AcqRel);
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    pub(crate) fn items(&self) -> usize {
+        self.items.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Acquire)
     }
 }
 
-fn open<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
-    if shared.is_closing() { Err(Refused::Stopped) } else { Ok(()) }
+/// The door of one engine.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    max_items: usize,
+    max_bytes: usize,
+    total: Waiting,
+    /// What waits of peers without a connection, together.
+    pub(crate) strangers: Arc<Waiting>,
+    released: Notify,
+    /// How many wait for room: to wake nobody costs nothing.
+    hopeful: AtomicUsize,
 }
 
-fn admit<N: Network>(shared: &Shared<N>, message: &P2pMessage<N>) -> Result<(), Refused> {
-    let bounds = &shared.limits.bounds;
-    let waiting = shared.load.items();
-    if waiting >= bounds.max_input_items {
-        return Err(Refused::TooManyInputs { waiting });
-    }
-    if matches!(message, P2pMessage::FullMessage(_)) {
-        let waiting = shared.app.len();
-        if waiting >= bounds.max_output_items {
-            return Err(Refused::ApplicationBehind { waiting });
-        }
-    }
-    Ok(())
+/// A credit: returned when the input that holds it is handled.
+#[derive(Debug)]
+pub(crate) struct Credit {
+    admission: Arc<Admission>,
+    of: Arc<Waiting>,
+    bytes: usize,
 }
 
-fn report<N: Network>(shared: &Shared<N>, refused: Refused) {
-    shared.metrics.refused();
-    let (Refused::TooManyInputs { waiting: depth } | Refused::ApplicationBehind { waiting: depth }) = refused
-    else {
-        return;
-    };
-    if shared.refusal_reports.allows(shared.now()) {
-        shared.observe(&Event::InputRefused { depth });
-    }
-}
-
-fn connect<N: Network>(shared: &Shared<N>, peer: N::Peer, kind: PeerKind) {
-    let told = peer.clone();
-    shared.directory.connect(&peer, kind, |generation| {
-        tell(shared, SupervisorItem::Connect { peer: told, kind, generation });
-    });
-}
-
-fn disconnect<N: Network>(shared: &Shared<N>, peer: N::Peer) {
-    let (told, at) = (peer.clone(), shared.now());
-    shared.directory.disconnect(&peer, || tell(shared, SupervisorItem::Disconnect { peer: told, at }));
-}
-
-fn in_message<N: Network>(shared: &Shared<N>, from: N::Peer, message: P2pMessage<N>) -> Result<(), Refused> {
-    let at = shared.now();
-    match message {
-        P2pMessage::IWant { message_ids } => iwant(shared, &from, message_ids, at),
-        message => match message.topic().cloned() {
-            Some(topic) => to_topic(shared, topic, peer_item(shared, &from, message, at)),
-            // A ping says nothing.
-            None => Ok(()),
-        },
-    }
-}
-
-/// An IWANT may ask for messages of many topics; each gets its part.
-fn iwant<N: Network>(
-    shared: &Shared<N>,
-    from: &N::Peer,
-    ids: Vec<N::MessageId>,
-    at: Timestamp,
-) -> Result<(), Refused> {
-    let mut by_topic: BTreeMap<N::Topic, Vec<N::MessageId>> = BTreeMap::new();
-    for id in ids {
-        if let Some(topic) = shared.network.topic_of(&id).or_else(|| shared.directory.home(&id)) {
-            by_topic.entry(topic).or_default().push(id);
+impl Admission {
+    pub(crate) fn new(bounds: &Bounds) -> Self {
+        Self {
+            max_items: bounds.max_input_items,
+            max_bytes: bounds.max_input_bytes,
+            total: Waiting::default(),
+            strangers: Arc::default(),
+            released: Notify::new(),
+            hopeful: AtomicUsize::new(0),
         }
     }
-    for (topic, message_ids) in by_topic {
-        to_topic(shared, topic, peer_item(shared, from, P2pMessage::IWant { message_ids }, at))?;
+
+    /// What waits of all peers together.
+    pub(crate) fn total(&self) -> &Waiting {
+        &self.total
     }
-    Ok(())
-}
 
-fn peer_item<N: Network>(
-    shared: &Shared<N>,
-    from: &N::Peer,
-    message: P2pMessage<N>,
-    at: Timestamp,
-) -> TopicItem<N> {
-    TopicItem::Peer { from: from.clone(), record: shared.directory.connection(from), message, at }
-}
+    /// Takes a credit for an input of `bytes`, of the peer whose inputs `of` counts. `peers` are
+    /// connected.
+    ///
+    /// Several threads at once may overstep a bound by one input each.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        of: &Arc<Waiting>,
+        bytes: usize,
+        peers: usize,
+    ) -> Result<Credit, Refused> {
+        self.check(of, bytes, peers)?;
+        self.total.add(bytes);
+        of.add(bytes);
+        Ok(Credit { admission: Arc::clone(self), of: Arc::clone(of), bytes })
+    }
 
-/// Puts an item into its topic's inbox; into the supervisor's, when the topic has no actor.
-fn to_topic<N: Network>(shared: &Shared<N>, topic: N::Topic, mut item: TopicItem<N>) -> Result<(), Refused> {
-    loop {
-        let inbox = shared.directory.topics.get(&topic).map(|entry| Arc::clone(&entry.inbox));
-        match inbox {
-            Some(inbox) => match inbox.push(item) {
-                Ok(()) => return Ok(()),
-                Err(refused) => item = refused,
-            },
-            None => match to_absent_topic(shared, &topic, item) {
-                Ok(()) => return Ok(()),
-                Err(refused) => item = refused,
-            },
+    /// Whoever has no more than its fair share may fill the bounds; the others, half of them.
+    fn check(&self, of: &Waiting, bytes: usize, peers: usize) -> Result<(), Refused> {
+        let (items, held) = (self.total.items(), self.total.bytes());
+        if items >= self.max_items {
+            return Err(Refused::TooManyInputs { waiting: items });
         }
-        // The topic retired or was spawned meanwhile: look again.
-        open(shared)?;
+        // One input is always taken, however large: the transport bounds its size.
+        if held > 0 && held.saturating_add(bytes) > self.max_bytes {
+            return Err(Refused::TooManyBytes { waiting: held });
+        }
+        let shares = peers.saturating_add(1);
+        let over_share = of.items() > self.max_items / shares || of.bytes() > self.max_bytes / shares;
+        let scarce = items >= self.max_items.div_ceil(2) || held >= self.max_bytes.div_ceil(2);
+        if over_share && scarce {
+            return Err(Refused::PeerOverShare { waiting: of.items() });
+        }
+        Ok(())
+    }
+
+    /// Waits until an input of some bytes, of the peer whose inputs `of` counts, would be taken.
+    pub(crate) async fn ready(&self, of: &Waiting, peers: impl Fn() -> usize, ended: impl Fn() -> bool) {
+        self.hopeful.fetch_add(1, Ordering::AcqRel);
+        let _hope = Hope(&self.hopeful);
+        loop {
+            let released = self.released.notified();
+            tokio::pin!(released);
+            // Registered before the look, so that no release is missed.
+            released.as_mut().enable();
+            if ended() || self.check(of, 0, peers()).is_ok() {
+                return;
+            }
+            released.await;
+        }
+    }
+
+    /// The engine ends: nobody waits any more.
+    pub(crate) fn end(&self) {
+        self.released.notify_waiters();
     }
 }
 
-/// The topic's place is held while the supervisor is told, so that no join slips in between: its
-/// Spawn comes after this item.
-fn to_absent_topic<N: Network>(
-    shared: &Shared<N>,
-    topic: &N::Topic,
-    item: TopicItem<N>,
-) -> Result<(), TopicItem<N>> {
-    match shared.directory.topics.entry(topic.clone()) {
-        Entry::Occupied(_) => Err(item),
-        Entry::Vacant(_place) => {
-            tell(shared, SupervisorItem::Topic { topic: topic.clone(), item });
-            Ok(())
+impl Credit {
+    /// A credit for a part of the same input: it was admitted as a whole.
+    pub(crate) fn share(&self) -> Self {
+        self.admission.total.add(0);
+        self.of.add(0);
+        Self { admission: Arc::clone(&self.admission), of: Arc::clone(&self.of), bytes: 0 }
+    }
+}
+
+impl Drop for Credit {
+    fn drop(&mut self) {
+        self.of.remove(self.bytes);
+        self.admission.total.remove(self.bytes);
+        if self.admission.hopeful.load(Ordering::Acquire) > 0 {
+            self.admission.released.notify_waiters();
         }
     }
 }
 
-fn publish<N: Network>(
-    shared: &Shared<N>,
-    message: Arc<FullMessage<N>>,
-    at: Timestamp,
-) -> Result<(), Refused> {
-    // Twice the peers' bound: the application is not refused because of peers.
-    let waiting = shared.load.items();
-    if waiting >= shared.limits.bounds.max_input_items.saturating_mul(2) {
-        return Err(Refused::TooManyInputs { waiting }).inspect_err(|refused| report(shared, *refused));
+struct Hope<'a>(&'a AtomicUsize);
+
+impl Drop for Hope<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
-    let topic = message.topic.clone();
-    with_actor(shared, topic, TopicItem::Publish { message, at }, |_| {});
-    Ok(())
-}
-
-fn join<N: Network>(shared: &Shared<N>, topic: N::Topic, at: Timestamp) {
-    with_actor(shared, topic, TopicItem::Join { at }, |entry| entry.joined = true);
-}
-
-/// A topic without an actor is not joined: there is nothing to leave.
-fn leave<N: Network>(shared: &Shared<N>, topic: &N::Topic, at: Timestamp) {
-    if let Some(mut entry) = shared.directory.topics.get_mut(topic) {
-        entry.joined = false;
-        push_held(&entry.inbox, TopicItem::Leave { at });
-    }
-}
-
-/// Puts an item into a topic's inbox; a topic without an actor gets one, with this item first in its
-/// inbox. The topic's place is held meanwhile: joins and leaves keep their order.
-fn with_actor<N: Network>(
-    shared: &Shared<N>,
-    topic: N::Topic,
-    item: TopicItem<N>,
-    mark: impl FnOnce(&mut TopicEntry<N>),
-) {
-    match shared.directory.topics.entry(topic.clone()) {
-        Entry::Occupied(mut entry) => {
-            mark(entry.get_mut());
-            push_held(&entry.get().inbox, item);
-        }
-        Entry::Vacant(place) => {
-            let inbox = Arc::new(Inbox::new(Arc::clone(&shared.load)));
-            push_held(&inbox, item);
-            let mut entry = TopicEntry { inbox: Arc::clone(&inbox), joined: false };
-            mark(&mut entry);
-            let _place = place.insert(entry);
-            tell(shared, SupervisorItem::Spawn { topic, inbox });
-        }
-    }
-}
-
-/// An inbox in the directory closes only under the lock that the caller holds: it is open.
-fn push_held<N: Network>(inbox: &Inbox<TopicItem<N>>, item: TopicItem<N>) {
-    let _ = inbox.push(item);
-}
-
-/// A closed supervisor: the engine has ended.
-fn tell<N: Network>(shared: &Shared<N>, item: SupervisorItem<N>) {
-    let _ = shared.supervisor.push(item);
 }

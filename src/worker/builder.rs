@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use super::{
     AppOutputs, Fault, OutputQueue, P2pOutputs, Worker,
-    admission::{self, RefusalReports},
+    admission::Admission,
+    inputs::{self, RefusalReports},
 };
 use crate::{
     actors::{
@@ -136,7 +137,7 @@ impl<N: Network> WorkerBuilder<N> {
         let worker = Worker { shared: Arc::clone(&shared), arbiters: Arc::new(Mutex::new(arbiters)) };
         for topic in topics {
             // Nothing is refused yet.
-            let _ = admission::app_input(&shared, AppInput::Join(topic));
+            let _ = inputs::app_input(&shared, AppInput::Join(topic));
         }
         let (p2p, app) = (P2pOutputs::new(Arc::clone(&shared)), AppOutputs::new(shared));
         Ok(Started { worker, p2p, app })
@@ -151,6 +152,8 @@ impl<N: Network> WorkerBuilder<N> {
             handling: if batched { Handling::Batched } else { Handling::Sequential },
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             directory: Directory::new(),
+            admission: Arc::new(Admission::new(bounds)),
+            publications: Arc::new(Admission::new(bounds)),
             supervisor: Inbox::new(Arc::clone(&load)),
             router: Inbox::new(Arc::clone(&load)),
             load,
@@ -200,7 +203,7 @@ fn trace<N: Network>(event: &Event<N>) {
         Event::SubscribeTopicCapExceeded { peer, max_topics } => {
             tracing::warn!(?peer, max_topics, "subscription ignored: the peer has as many topics as it may");
         }
-        Event::InputRefused { depth } => tracing::warn!(depth, "inputs refused: too many wait"),
+        Event::InputRefused { depth, reason } => tracing::warn!(depth, reason, "inputs refused"),
         Event::TopicRestarted { topic } => tracing::error!(?topic, "topic restarted after a panic"),
         Event::TopicGivenUp { topic } => tracing::error!(?topic, "topic left: it panicked too often"),
     }

@@ -4,6 +4,7 @@
 mod actor;
 mod admission;
 mod builder;
+mod inputs;
 mod streams;
 
 use std::sync::{Arc, atomic::Ordering};
@@ -12,11 +13,15 @@ use actix::Arbiter;
 use derive_where::derive_where;
 use tokio::sync::oneshot;
 
-pub(crate) use self::{admission::RefusalReports, streams::OutputQueue};
 pub use self::{
     admission::Refused,
     builder::{StartError, Started, WorkerBuilder},
     streams::{AppOutputs, P2pOutputs},
+};
+pub(crate) use self::{
+    admission::{Admission, Credit, Waiting},
+    inputs::RefusalReports,
+    streams::OutputQueue,
 };
 use crate::{
     actors::{
@@ -69,20 +74,30 @@ impl<N: Network> Worker<N> {
     /// Takes an input of the p2p layer. Never blocks.
     ///
     /// # Errors
-    /// A message of a peer is refused when too many inputs wait, or when the application does not
-    /// read its stream: see [`Refused`]. Connections and disconnections are refused only by an engine
+    /// A message of a peer is refused when too much waits, of all peers or of this one, or when the
+    /// application does not read its stream: see [`Refused`]. Connections and disconnections are refused only by an engine
     /// that has ended.
     pub fn p2p_input(&self, input: P2pInput<N>) -> Result<(), Refused> {
-        admission::p2p_input(&self.shared, input)
+        inputs::p2p_input(&self.shared, input)
     }
 
     /// Takes an input of the application. Never blocks. What the application did before, what arrives
     /// after sees: a message that comes once this returned finds the topic joined.
     ///
     /// # Errors
-    /// A publication is refused when far too many inputs wait; everything, by an engine that has ended.
+    /// A publication is refused when too many of them wait; everything, by an engine that has ended.
     pub fn app_input(&self, input: AppInput<N>) -> Result<(), Refused> {
-        admission::app_input(&self.shared, input)
+        inputs::app_input(&self.shared, input)
+    }
+
+    /// Waits until an input of `peer` would be taken: a transport that reads no more from this peer
+    /// until then slows it down, and it alone. Returns at once when the engine has ended.
+    pub async fn p2p_input_ready(&self, peer: &N::Peer) {
+        let directory = &self.shared.directory;
+        let record = directory.connection(peer);
+        let waiting = record.as_ref().map_or(&self.shared.admission.strangers, |record| record.waiting());
+        let ended = || self.shared.is_closing();
+        self.shared.admission.ready(waiting, || directory.connected(), ended).await;
     }
 
     /// Says that an attempt to reach `point` failed: it is left alone for 5 heartbeats, then 10, 20 …
@@ -198,7 +213,7 @@ impl<N: Network> Worker<N> {
             let _ = self.completion().await;
             return;
         }
-        admission::leave_all(&self.shared);
+        inputs::leave_all(&self.shared);
         let deadline = self.shared.limits.bounds.shutdown_deadline;
         let wind_down = async {
             self.settle().await;

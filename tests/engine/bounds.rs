@@ -1,6 +1,6 @@
 //! What is refused, and what is never lost.
 
-use actix_gossipsub::{Refused, Worker, plain::PlainNetwork, protocol::Event};
+use actix_gossipsub::{P2pInput, P2pMessage, Refused, Worker, plain::PlainNetwork, protocol::Event};
 
 use crate::support::*;
 
@@ -26,7 +26,7 @@ fn too_many_inputs_are_refused_with_the_reason_and_reported_once() {
         assert_eq!(std::iter::from_fn(|| engine.app.try_recv()).count(), 10);
         engine.worker.p2p_input(message(1, "a", 101)).expect("there is room again");
         let reported = events.lock().expect("not poisoned").clone();
-        assert_eq!(reported, [Event::InputRefused { depth: 10 }]);
+        assert_eq!(reported, [Event::InputRefused { depth: 10, reason: "too_many_inputs" }]);
         engine.worker.shutdown().await;
     });
 }
@@ -105,5 +105,74 @@ fn a_peer_subscribes_to_no_more_topics_than_it_may() {
         let reported = events.lock().expect("not poisoned").clone();
         assert_eq!(reported, [Event::SubscribeTopicCapExceeded { peer: 1, max_topics: 3 }]);
         engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_flooding_peer_is_refused_while_others_have_room() {
+    run(async {
+        let limits = changed(|limits| limits.bounds.max_input_items = 100);
+        let builder = Worker::builder(PlainNetwork::new(), limits).arbiters(0).manual();
+        let mut engine = start(builder, &["a"]);
+        for peer in 0..4 {
+            engine.worker.p2p_input(connect(peer)).expect("taken");
+        }
+        engine.worker.settle().await;
+        let flood = |worker: &Worker<PlainNetwork>, peer: u64, count| {
+            let from = peer * 1000;
+            (from..from + count)
+                .map(|number| worker.p2p_input(message(peer, "a", number)))
+                .collect::<Vec<_>>()
+        };
+        let flooded = flood(&engine.worker, 0, 500);
+        // A share is a fifth of 100; beyond it there is room up to one half.
+        assert_eq!(flooded.iter().filter(|taken| taken.is_ok()).count(), 50);
+        assert_eq!(flooded.last(), Some(&Err(Refused::PeerOverShare { waiting: 50 })));
+        for peer in 1..=2 {
+            assert_eq!(flood(&engine.worker, peer, 21).iter().filter(|taken| taken.is_ok()).count(), 21);
+        }
+        engine.worker.settle().await;
+        assert_eq!(std::iter::from_fn(|| engine.app.try_recv()).count(), 92);
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn bytes_are_bounded_too() {
+    run(async {
+        let limits = changed(|limits| limits.bounds.max_input_bytes = 10_000);
+        let engine = start(Worker::builder(PlainNetwork::new(), limits).arbiters(0).manual(), &["a"]);
+        engine.worker.settle().await;
+        let large = |number| {
+            let message = PlainNetwork::message("a", number, &"x".repeat(4000));
+            P2pInput::said(1, P2pMessage::FullMessage(message.into()))
+        };
+        engine.worker.p2p_input(large(1)).expect("taken");
+        engine.worker.p2p_input(large(2)).expect("taken");
+        assert!(matches!(engine.worker.p2p_input(large(3)), Err(Refused::TooManyBytes { waiting: 8000.. })));
+        engine.worker.settle().await;
+        engine.worker.p2p_input(large(3)).expect("there is room again");
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_transport_can_wait_for_room() {
+    run(async {
+        let limits = changed(|limits| limits.bounds.max_input_items = 10);
+        let mut engine = start(manual(PlainNetwork::new(), limits), &["a"]);
+        let mut numbers = 0..1000;
+        let mut refused = 0;
+        while let Some(number) = numbers.next() {
+            while engine.worker.p2p_input(message(1, "a", number)).is_err() {
+                refused += 1;
+                engine.worker.p2p_input_ready(&1).await;
+            }
+        }
+        engine.worker.settle().await;
+        assert_eq!(std::iter::from_fn(|| engine.app.try_recv()).count(), 1000);
+        assert!(refused > 0, "the bound was never met: the test shows nothing");
+        engine.worker.shutdown().await;
+        engine.worker.p2p_input_ready(&1).await;
     });
 }

@@ -44,7 +44,7 @@ pub fn render_event(event: &Event<TraceNetwork>) -> Option<Value> {
         Event::SubscribeTopicCapExceeded { peer, max_topics } => {
             json!({ "type": "subscribe_topic_cap_exceeded", "peer": peer, "max_topics": max_topics })
         }
-        Event::InputRefused { depth } => json!({ "type": "p2p_queue_drop", "depth": depth }),
+        Event::InputRefused { depth, .. } => json!({ "type": "p2p_queue_drop", "depth": depth }),
         other => json!({ "type": format!("{other:?}") }),
     })
 }

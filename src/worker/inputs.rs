@@ -1,0 +1,305 @@
+//! The engine's door: resolves topic and peer on the caller's thread, and puts each input where it
+//! belongs. Who is let in is [`admission`](super::admission)'s. Never blocks.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use dashmap::Entry;
+
+use super::{Refused, admission::Credit};
+use crate::{
+    actors::{
+        messages::{Inbox, SupervisorItem, TopicItem},
+        shared::Shared,
+    },
+    directory::{PeerRecord, TopicEntry},
+    network::{AppInput, FullMessage, Network, P2pInput, P2pMessage},
+    protocol::{Event, PeerKind, RateLimit, Timestamp},
+};
+
+/// At most one report of refusals an interval.
+pub(crate) struct RefusalReports(Mutex<RateLimit>);
+
+impl RefusalReports {
+    pub(crate) fn new(limit: RateLimit) -> Self {
+        Self(Mutex::new(limit))
+    }
+
+    fn allows(&self, now: Timestamp) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).allows(now)
+    }
+}
+
+pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> Result<(), Refused> {
+    open(shared)?;
+    let speaker = match &input {
+        P2pInput::InMessage { from_peer, message } => {
+            Some(admit(shared, from_peer, message).inspect_err(|refused| report(shared, *refused))?)
+        }
+        _ => None,
+    };
+    shared.metrics.input();
+    if shared.observes_inputs {
+        shared.observe(&Event::P2pInput(input.clone()));
+    }
+    match (input, speaker) {
+        (P2pInput::InMessage { from_peer, message }, Some(speaker)) => {
+            return in_message(shared, from_peer, message, speaker);
+        }
+        (P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap }, _) => {
+            connect(shared, peer, PeerKind { direct, outbound, trusted, bootstrap });
+        }
+        (P2pInput::Disconnection { peer }, _) => disconnect(shared, peer),
+        // A message has a speaker.
+        (P2pInput::InMessage { .. }, None) => {}
+    }
+    Ok(())
+}
+
+pub(super) fn app_input<N: Network>(shared: &Shared<N>, input: AppInput<N>) -> Result<(), Refused> {
+    open(shared)?;
+    shared.metrics.input();
+    if shared.observes_inputs {
+        shared.observe(&Event::AppInput(input.clone()));
+    }
+    let at = shared.now();
+    match input {
+        AppInput::Publish(message) => publish(shared, Arc::new(message), at),
+        AppInput::Join(topic) => {
+            join(shared, topic, at);
+            Ok(())
+        }
+        AppInput::Leave(topic) => {
+            leave(shared, &topic, at);
+            Ok(())
+        }
+        AppInput::SetApplicationScore { peer, score } => {
+            tell(shared, SupervisorItem::SetApplicationScore { peer, score });
+            Ok(())
+        }
+    }
+}
+
+/// Leaves every topic: the engine shuts down.
+pub(super) fn leave_all<N: Network>(shared: &Shared<N>) {
+    let joined = shared.directory.topics.iter().filter(|entry| entry.joined);
+    let joined: Vec<_> = joined.map(|entry| entry.key().clone()).collect();
+    for topic in joined {
+        leave(shared, &topic, shared.now());
+    }
+}
+
+fn open<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
+    if shared.is_closing() { Err(Refused::Stopped) } else { Ok(()) }
+}
+
+/// Who said something, and the credit that it holds while it waits.
+struct Speaker {
+    record: Option<Arc<PeerRecord>>,
+    credit: Credit,
+}
+
+impl Speaker {
+    /// For one more part of what was said, which is admitted as a whole.
+    fn share(&self) -> Self {
+        Self { record: self.record.clone(), credit: self.credit.share() }
+    }
+}
+
+fn admit<N: Network>(
+    shared: &Shared<N>,
+    from: &N::Peer,
+    message: &P2pMessage<N>,
+) -> Result<Speaker, Refused> {
+    check_application(shared, message)?;
+    let record = shared.directory.connection(from);
+    let waiting = record.as_ref().map_or(&shared.admission.strangers, |record| record.waiting());
+    let bytes = weight(&*shared.network, message);
+    let credit = shared.admission.admit(waiting, bytes, shared.directory.connected())?;
+    Ok(Speaker { record, credit })
+}
+
+/// A full message that the application has no room for would be lost.
+fn check_application<N: Network>(shared: &Shared<N>, message: &P2pMessage<N>) -> Result<(), Refused> {
+    let waiting = shared.app.len();
+    if matches!(message, P2pMessage::FullMessage(_)) && waiting >= shared.limits.bounds.max_output_items {
+        return Err(Refused::ApplicationBehind { waiting });
+    }
+    Ok(())
+}
+
+/// The bytes that a message holds while it waits, roughly.
+fn weight<N: Network>(network: &N, message: &P2pMessage<N>) -> usize {
+    let ids = |ids: &[N::MessageId]| ids.len().saturating_mul(network.message_id_size());
+    let contents = match message {
+        P2pMessage::FullMessage(full) => network.message_size(&full.message),
+        P2pMessage::IHave { message_ids, .. } | P2pMessage::IWant { message_ids } => ids(message_ids),
+        P2pMessage::Prune { px, .. } => size_of_val(px.as_slice()),
+        _ => 0,
+    };
+    contents.saturating_add(size_of::<TopicItem<N>>())
+}
+
+fn report<N: Network>(shared: &Shared<N>, refused: Refused) {
+    shared.metrics.refused(refused);
+    if refused != Refused::Stopped && shared.refusal_reports.allows(shared.now()) {
+        shared.observe(&Event::InputRefused { depth: refused.depth(), reason: refused.reason() });
+    }
+}
+
+fn connect<N: Network>(shared: &Shared<N>, peer: N::Peer, kind: PeerKind) {
+    let told = peer.clone();
+    shared.directory.connect(&peer, kind, |generation| {
+        tell(shared, SupervisorItem::Connect { peer: told, kind, generation });
+    });
+}
+
+fn disconnect<N: Network>(shared: &Shared<N>, peer: N::Peer) {
+    let (told, at) = (peer.clone(), shared.now());
+    shared.directory.disconnect(&peer, || tell(shared, SupervisorItem::Disconnect { peer: told, at }));
+}
+
+fn in_message<N: Network>(
+    shared: &Shared<N>,
+    from: N::Peer,
+    message: P2pMessage<N>,
+    speaker: Speaker,
+) -> Result<(), Refused> {
+    let at = shared.now();
+    match message {
+        P2pMessage::IWant { message_ids } => iwant(shared, &from, message_ids, &speaker, at),
+        message => match message.topic().cloned() {
+            Some(topic) => to_topic(shared, topic, peer_item(from, message, speaker, at)),
+            // A ping says nothing.
+            None => Ok(()),
+        },
+    }
+}
+
+/// An IWANT may ask for messages of many topics; each gets its part.
+fn iwant<N: Network>(
+    shared: &Shared<N>,
+    from: &N::Peer,
+    ids: Vec<N::MessageId>,
+    speaker: &Speaker,
+    at: Timestamp,
+) -> Result<(), Refused> {
+    let mut by_topic: BTreeMap<N::Topic, Vec<N::MessageId>> = BTreeMap::new();
+    for id in ids {
+        if let Some(topic) = shared.network.topic_of(&id).or_else(|| shared.directory.home(&id)) {
+            by_topic.entry(topic).or_default().push(id);
+        }
+    }
+    for (topic, message_ids) in by_topic {
+        let part = P2pMessage::IWant { message_ids };
+        to_topic(shared, topic, peer_item(from.clone(), part, speaker.share(), at))?;
+    }
+    Ok(())
+}
+
+fn peer_item<N: Network>(
+    from: N::Peer,
+    message: P2pMessage<N>,
+    speaker: Speaker,
+    at: Timestamp,
+) -> TopicItem<N> {
+    let Speaker { record, credit } = speaker;
+    TopicItem::Peer { from, record, message, at, credit }
+}
+
+/// Puts an item into its topic's inbox; into the supervisor's, when the topic has no actor.
+fn to_topic<N: Network>(shared: &Shared<N>, topic: N::Topic, mut item: TopicItem<N>) -> Result<(), Refused> {
+    loop {
+        let inbox = shared.directory.topics.get(&topic).map(|entry| Arc::clone(&entry.inbox));
+        match inbox {
+            Some(inbox) => match inbox.push(item) {
+                Ok(()) => return Ok(()),
+                Err(refused) => item = refused,
+            },
+            None => match to_absent_topic(shared, &topic, item) {
+                Ok(()) => return Ok(()),
+                Err(refused) => item = refused,
+            },
+        }
+        // The topic retired or was spawned meanwhile: look again.
+        open(shared)?;
+    }
+}
+
+/// The topic's place is held while the supervisor is told, so that no join slips in between: its
+/// Spawn comes after this item.
+fn to_absent_topic<N: Network>(
+    shared: &Shared<N>,
+    topic: &N::Topic,
+    item: TopicItem<N>,
+) -> Result<(), TopicItem<N>> {
+    match shared.directory.topics.entry(topic.clone()) {
+        Entry::Occupied(_) => Err(item),
+        Entry::Vacant(_place) => {
+            tell(shared, SupervisorItem::Topic { topic: topic.clone(), item });
+            Ok(())
+        }
+    }
+}
+
+/// Publications have a bound of their own: they are never refused because of peers.
+fn publish<N: Network>(
+    shared: &Shared<N>,
+    message: Arc<FullMessage<N>>,
+    at: Timestamp,
+) -> Result<(), Refused> {
+    let bytes = shared.network.message_size(&message.message).saturating_add(size_of::<TopicItem<N>>());
+    let of = &shared.publications.strangers;
+    let credit = shared.publications.admit(of, bytes, 0).inspect_err(|refused| report(shared, *refused))?;
+    let topic = message.topic.clone();
+    with_actor(shared, topic, TopicItem::Publish { message, at, credit }, |_| {});
+    Ok(())
+}
+
+fn join<N: Network>(shared: &Shared<N>, topic: N::Topic, at: Timestamp) {
+    with_actor(shared, topic, TopicItem::Join { at }, |entry| entry.joined = true);
+}
+
+/// A topic without an actor is not joined: there is nothing to leave.
+fn leave<N: Network>(shared: &Shared<N>, topic: &N::Topic, at: Timestamp) {
+    if let Some(mut entry) = shared.directory.topics.get_mut(topic) {
+        entry.joined = false;
+        push_held(&entry.inbox, TopicItem::Leave { at });
+    }
+}
+
+/// Puts an item into a topic's inbox; a topic without an actor gets one, with this item first in its
+/// inbox. The topic's place is held meanwhile: joins and leaves keep their order.
+fn with_actor<N: Network>(
+    shared: &Shared<N>,
+    topic: N::Topic,
+    item: TopicItem<N>,
+    mark: impl FnOnce(&mut TopicEntry<N>),
+) {
+    match shared.directory.topics.entry(topic.clone()) {
+        Entry::Occupied(mut entry) => {
+            mark(entry.get_mut());
+            push_held(&entry.get().inbox, item);
+        }
+        Entry::Vacant(place) => {
+            let inbox = Arc::new(Inbox::new(Arc::clone(&shared.load)));
+            push_held(&inbox, item);
+            let mut entry = TopicEntry { inbox: Arc::clone(&inbox), joined: false };
+            mark(&mut entry);
+            let _place = place.insert(entry);
+            tell(shared, SupervisorItem::Spawn { topic, inbox });
+        }
+    }
+}
+
+/// An inbox in the directory closes only under the lock that the caller holds: it is open.
+fn push_held<N: Network>(inbox: &Inbox<TopicItem<N>>, item: TopicItem<N>) {
+    let _ = inbox.push(item);
+}
+
+/// A closed supervisor: the engine has ended.
+fn tell<N: Network>(shared: &Shared<N>, item: SupervisorItem<N>) {
+    let _ = shared.supervisor.push(item);
+}
