@@ -4,7 +4,7 @@
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::{
-    protocol::Stats,
+    protocol::{Lane, Stats},
     worker::{Refused, Waiting},
 };
 
@@ -12,7 +12,7 @@ use crate::{
 pub(crate) struct Metrics {
     inputs: Counter,
     refused: [(&'static str, Counter); 5],
-    outputs_dropped: Counter,
+    outputs_dropped: [Counter; Lane::ALL.len()],
     heartbeats: Counter,
     heartbeats_skipped: Counter,
     topic_restarts: Counter,
@@ -32,7 +32,7 @@ impl Metrics {
         Self {
             inputs: counter!(INPUTS),
             refused: REASONS.map(|reason| (reason, counter!(REFUSED, "reason" => reason))),
-            outputs_dropped: counter!(DROPPED),
+            outputs_dropped: Lane::ALL.map(|lane| counter!(DROPPED, "lane" => lane.name())),
             heartbeats: counter!(HEARTBEATS),
             heartbeats_skipped: counter!(SKIPPED),
             topic_restarts: counter!(RESTARTS),
@@ -71,8 +71,8 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn output_dropped(&self, count: usize) {
-        self.outputs_dropped.increment(count as u64);
+    pub(crate) fn output_dropped(&self, lane: Lane, count: usize) {
+        self.outputs_dropped[lane as usize].increment(count as u64);
     }
 
     pub(crate) fn heartbeat_skipped(&self) {

@@ -39,10 +39,8 @@ impl<N: Network> Handler<Wake> for RouterActor<N> {
         for Queued { item, ticket } in self.backlog.drain(..) {
             match item {
                 RouterItem::Outputs { p2p, app } => {
-                    let dropped = self.shared.p2p.extend(p2p) + self.shared.app.extend(app);
-                    if dropped > 0 {
-                        self.shared.metrics.output_dropped(dropped);
-                    }
+                    self.shared.p2p.extend(p2p, |dropped| self.shared.dropped(dropped));
+                    self.shared.app.extend(app);
                 }
                 RouterItem::Stop => ctx.stop(),
             }

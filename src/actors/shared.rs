@@ -17,7 +17,7 @@ use crate::{
     metrics::Metrics,
     network::{AppOutput, Network},
     protocol::{Context, Emission, Event, Handling, Outbox, Stats, Timestamp},
-    worker::{Admission, Fault, OutputQueue, RefusalReports},
+    worker::{Admission, AppQueue, Fault, Lanes, RefusalReports},
 };
 
 /// One engine's common ground.
@@ -35,8 +35,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) publications: Arc<Admission>,
     pub(crate) supervisor: Inbox<SupervisorItem<N>>,
     pub(crate) router: Inbox<RouterItem<N>>,
-    pub(crate) p2p: OutputQueue<Emission<N>>,
-    pub(crate) app: OutputQueue<AppOutput<N>>,
+    pub(crate) p2p: Lanes<N>,
+    pub(crate) app: AppQueue<N>,
     pub(crate) observer: Observer<N>,
     /// Whether inputs are shown to the observer: to copy them for nobody is waste.
     pub(crate) observes_inputs: bool,
@@ -89,6 +89,11 @@ impl<N: Network> Shared<N> {
         if counted != Stats::default() {
             *self.topic_stats.lock().unwrap_or_else(PoisonError::into_inner) += counted;
         }
+    }
+
+    /// An output found no room.
+    pub(crate) fn dropped(&self, emission: &Emission<N>) {
+        self.metrics.output_dropped(emission.lane(), emission.count());
     }
 
     pub(crate) fn stats(&self) -> Stats {

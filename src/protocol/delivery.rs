@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    outbox::{Context, Fact, Outbox},
+    outbox::{Context, Fact, Lane, Outbox},
     outcome::{PublishOutcome, ReceiveOutcome},
     peers::Link,
     topic::{Cached, Seen, TopicState},
@@ -79,7 +79,7 @@ impl<N: Network> TopicState<N> {
             self.refresh_fanout(cx);
         }
         let (to, sent) = self.recipients(&[]);
-        outbox.broadcast(sent, &message);
+        outbox.broadcast(sent, &message, Lane::Publish);
         PublishOutcome::Published { to }
     }
 
@@ -135,7 +135,7 @@ impl<N: Network> TopicState<N> {
         senders.push(sender);
         let (to, sent) = self.recipients(&senders);
         self.remember(&message, senders, cx, outbox);
-        outbox.broadcast(sent, &message);
+        outbox.broadcast(sent, &message, Lane::Forward);
         outbox.app.push(message);
         ReceiveOutcome::Route { to }
     }

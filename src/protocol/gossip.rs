@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use derive_where::derive_where;
 
 use super::{
-    outbox::{Context, Fact, Outbox},
+    outbox::{Context, Fact, Lane, Outbox},
     outcome::{IHaveOutcome, IWantAnswer, IWantOutcome},
     peers::{Link, Quota, Standing},
     sample::{ProtocolRng, choose, shuffle},
@@ -112,7 +112,7 @@ impl<N: Network> TopicState<N> {
             if let IWantAnswer::Message(message) = answer {
                 outbox.stats.count_recv_iwants += 1;
                 let to = if bootstrap { Vec::new() } else { vec![peer.clone()] };
-                outbox.broadcast(to, message);
+                outbox.broadcast(to, message, Lane::Answer);
             }
         }
         IWantOutcome::Answered { ids: answers }

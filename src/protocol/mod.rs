@@ -53,7 +53,7 @@ pub use delivery::Handling;
 pub use event::Event;
 pub use footprint::Footprint;
 pub use node::{Drained, Node};
-pub use outbox::Emission;
+pub use outbox::{Emission, Lane};
 pub use outcome::{
     AddPeer, GraftOutcome, HeartbeatOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome,
     LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, RemovePeer, SubscribeOutcome,

@@ -16,6 +16,37 @@ use crate::{
     network::{AppOutput, Delivery, FullMessage, Network, P2pMessage, P2pOutput, Validity},
 };
 
+/// How urgent an output is, most urgent first. What is less urgent goes first when there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Who is in which topic and mesh, and whom to connect to. Never dropped.
+    Control,
+    /// Full messages that the application publishes.
+    Publish,
+    /// Full messages of others.
+    Forward,
+    /// Full messages that a peer asked for.
+    Answer,
+    /// Offers and requests: IHAVE, IWANT, ping.
+    Gossip,
+}
+
+impl Lane {
+    /// All lanes, most urgent first.
+    pub const ALL: [Self; 5] = [Self::Control, Self::Publish, Self::Forward, Self::Answer, Self::Gossip];
+
+    /// Its name, for labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::Publish => "publish",
+            Self::Forward => "forward",
+            Self::Answer => "answer",
+            Self::Gossip => "gossip",
+        }
+    }
+}
+
 /// One output for the p2p layer. A full message to many peers is one item until somebody reads it.
 #[derive_where(Clone, Debug)]
 pub enum Emission<N: Network> {
@@ -25,6 +56,8 @@ pub enum Emission<N: Network> {
         to: Vec<N::Peer>,
         /// The message.
         message: Arc<FullMessage<N>>,
+        /// Why it is sent.
+        lane: Lane,
     },
     /// Do this.
     Output(P2pOutput<N>),
@@ -39,10 +72,23 @@ impl<N: Network> Emission<N> {
         }
     }
 
+    /// How urgent it is.
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Broadcast { lane, .. } => *lane,
+            Self::Output(P2pOutput::OutMessage { message, .. }) => match message {
+                P2pMessage::IHave { .. } | P2pMessage::IWant { .. } | P2pMessage::Ping => Lane::Gossip,
+                P2pMessage::FullMessage(_) => Lane::Forward,
+                _ => Lane::Control,
+            },
+            Self::Output(_) => Lane::Control,
+        }
+    }
+
     /// Hands the seed's items, one a peer, to `each`.
     pub fn expand(self, mut each: impl FnMut(P2pOutput<N>)) {
         match self {
-            Self::Broadcast { to, message } => to.into_iter().for_each(|to_peer| {
+            Self::Broadcast { to, message, .. } => to.into_iter().for_each(|to_peer| {
                 each(P2pOutput::OutMessage {
                     to_peer,
                     message: P2pMessage::FullMessage(Arc::clone(&message)),
@@ -171,10 +217,10 @@ impl<N: Network> Outbox<N> {
     }
 
     /// Sends a full message to all of `to`, none of whom is a bootstrap peer.
-    pub(crate) fn broadcast(&mut self, to: Vec<N::Peer>, message: &Arc<FullMessage<N>>) {
+    pub(crate) fn broadcast(&mut self, to: Vec<N::Peer>, message: &Arc<FullMessage<N>>, lane: Lane) {
         if !to.is_empty() {
             self.stats.count_sent_app_messages += to.len() as u64;
-            self.p2p.push(Emission::Broadcast { to, message: Arc::clone(message) });
+            self.p2p.push(Emission::Broadcast { to, message: Arc::clone(message), lane });
         }
     }
 }

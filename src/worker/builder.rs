@@ -10,7 +10,7 @@ use actix::System;
 use tokio::sync::watch;
 
 use super::{
-    AppOutputs, Fault, OutputQueue, P2pOutputs, Worker,
+    AppOutputs, AppQueue, Fault, Lanes, P2pOutputs, Worker,
     admission::Admission,
     inputs::{self, RefusalReports},
 };
@@ -157,8 +157,8 @@ impl<N: Network> WorkerBuilder<N> {
             supervisor: Inbox::new(Arc::clone(&load)),
             router: Inbox::new(Arc::clone(&load)),
             load,
-            p2p: OutputQueue::new(bounds.max_output_items),
-            app: OutputQueue::new(bounds.max_output_items),
+            p2p: Lanes::new(bounds.max_output_items),
+            app: AppQueue::new(),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             refusal_reports: RefusalReports::new(RateLimit::new(bounds.event_interval)),

@@ -5,6 +5,7 @@ mod actor;
 mod admission;
 mod builder;
 mod inputs;
+mod lanes;
 mod streams;
 
 use std::sync::{Arc, atomic::Ordering};
@@ -21,7 +22,7 @@ pub use self::{
 pub(crate) use self::{
     admission::{Admission, Credit, Waiting},
     inputs::RefusalReports,
-    streams::OutputQueue,
+    lanes::{AppQueue, Lanes},
 };
 use crate::{
     actors::{

@@ -1,10 +1,11 @@
-//! The two output streams. Bounded; what is dropped is counted. Interprets nothing.
+//! The two output streams, as their readers see them. What may wait in them is
+//! [`lanes`](super::lanes)'. Interprets nothing.
 
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    sync::Arc,
+    task::{Context, Poll},
 };
 
 use actix::Recipient;
@@ -12,135 +13,15 @@ use futures_core::Stream;
 
 use crate::{
     actors::shared::Shared,
-    network::{AppOutput, FullMessage, Network, P2pMessage, P2pOutput},
+    network::{AppOutput, FullMessage, Network, P2pOutput},
     protocol::Emission,
 };
 
-/// What waits for a stream's reader.
-pub(crate) struct OutputQueue<T> {
-    state: Mutex<State<T>>,
-    /// Beyond so many items, what can be spared is dropped.
-    bound: usize,
-}
-
-struct State<T> {
-    entries: VecDeque<T>,
-    /// The items that `entries` stand for.
-    items: usize,
-    reader: Option<Waker>,
-    closed: bool,
-}
-
-/// Something that a stream carries.
-pub(crate) trait Output {
-    /// The items it stands for.
-    fn items(&self) -> usize;
-    /// Whether it may be dropped when the stream is full.
-    fn can_be_spared(&self) -> bool;
-}
-
-impl<N: Network> Output for Emission<N> {
-    fn items(&self) -> usize {
-        self.count()
-    }
-
-    /// Peers recover lost messages and gossip by themselves; they don't recover from a lost word on
-    /// who is in which mesh.
-    fn can_be_spared(&self) -> bool {
-        match self {
-            Self::Broadcast { .. } => true,
-            Self::Output(P2pOutput::OutMessage { message, .. }) => {
-                matches!(message, P2pMessage::IHave { .. } | P2pMessage::IWant { .. } | P2pMessage::Ping)
-            }
-            Self::Output(_) => false,
-        }
-    }
-}
-
-impl<N: Network> Output for AppOutput<N> {
-    fn items(&self) -> usize {
-        1
-    }
-
-    /// What was accepted is delivered: admission refuses messages while this stream is full.
-    fn can_be_spared(&self) -> bool {
-        false
-    }
-}
-
-impl<T: Output> OutputQueue<T> {
-    pub(crate) fn new(bound: usize) -> Self {
-        let state = State { entries: VecDeque::new(), items: 0, reader: None, closed: false };
-        Self { state: Mutex::new(state), bound }
-    }
-
-    /// Adds entries; answers how many items were dropped.
-    pub(crate) fn extend(&self, entries: Vec<T>) -> usize {
-        let mut dropped = 0;
-        let mut state = self.lock();
-        for entry in entries {
-            let items = entry.items();
-            if state.closed || (state.items + items > self.bound && entry.can_be_spared()) {
-                dropped += items;
-                continue;
-            }
-            state.items += items;
-            state.entries.push_back(entry);
-        }
-        let reader = if state.entries.is_empty() { None } else { state.reader.take() };
-        drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
-        dropped
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.lock().items
-    }
-
-    /// No more will come: the stream ends when it is read out.
-    pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        if let Some(reader) = state.reader.take() {
-            drop(state);
-            reader.wake();
-        }
-    }
-
-    fn try_pop(&self) -> Option<T> {
-        let mut state = self.lock();
-        let entry = state.entries.pop_front()?;
-        state.items -= entry.items();
-        Some(entry)
-    }
-
-    fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let mut state = self.lock();
-        match state.entries.pop_front() {
-            Some(entry) => {
-                state.items -= entry.items();
-                Poll::Ready(Some(entry))
-            }
-            None if state.closed => Poll::Ready(None),
-            None => {
-                state.reader = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // Nothing panics while it is held.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What the p2p layer is to do: a stream, one item a peer, in the order it was decided for that peer.
+/// What the p2p layer is to do: a stream, one item a peer. Within a [`Lane`](crate::protocol::Lane) items
+/// come in the order they were decided; a more urgent lane is read first.
 ///
-/// Beyond `bounds.max_output_items` unread items, full messages and gossip are dropped and counted;
-/// never who is in which topic or mesh.
+/// Beyond `bounds.max_output_items` unread items the least urgent are dropped and counted; never who is
+/// in which topic or mesh.
 pub struct P2pOutputs<N: Network> {
     shared: Arc<Shared<N>>,
     /// Of a full message that is being read peer by peer.

@@ -68,10 +68,10 @@ fn a_transport_that_does_not_read_loses_messages_and_no_control() {
         engine.worker.settle().await;
         let outputs: Vec<_> = std::iter::from_fn(|| engine.p2p.try_recv()).collect();
         for peer in 0..4 {
-            let said = said_to(&outputs, peer, "a");
-            assert!(said.iter().filter(|word| **word == "message").count() < 50);
-            assert_eq!(said.first(), Some(&"subscribe"));
-            assert!(said.ends_with(&["prune", "unsubscribe"]), "{said:?}");
+            let (messages, control): (Vec<_>, Vec<_>) =
+                said_to(&outputs, peer, "a").into_iter().partition(|word| *word == "message");
+            assert!(messages.len() < 50);
+            assert_eq!(control, ["subscribe", "prune", "unsubscribe"]);
         }
         engine.worker.shutdown().await;
     });
@@ -174,5 +174,36 @@ fn a_transport_can_wait_for_room() {
         assert!(refused > 0, "the bound was never met: the test shows nothing");
         engine.worker.shutdown().await;
         engine.worker.p2p_input_ready(&1).await;
+    });
+}
+
+#[test]
+fn the_urgent_is_read_first_and_the_least_urgent_is_dropped_first() {
+    run(async {
+        let limits = changed(|limits| limits.bounds.max_output_items = 12);
+        let mut engine = start(manual(PlainNetwork::new(), limits), &["a"]);
+        for peer in 1..=2 {
+            engine.worker.p2p_input(connect(peer)).expect("taken");
+            engine.worker.p2p_input(graft(peer, "a")).expect("taken");
+        }
+        engine.worker.settle().await;
+        // Ten are forwarded to the one who did not send them, and there is no more room …
+        for number in 0..20 {
+            while engine.app.try_recv().is_some() {}
+            engine.worker.p2p_input(message(1, "a", number)).expect("taken");
+            engine.worker.settle().await;
+        }
+        assert_eq!(engine.p2p.len(), 12);
+        // … but for two that are published here, to both, and for control: in place of eight of them.
+        for number in 100..102 {
+            engine.worker.app_input(publish("a", number)).expect("taken");
+        }
+        engine.worker.app_input(leave("a")).expect("taken");
+        engine.worker.settle().await;
+        let outputs: Vec<_> = std::iter::from_fn(|| engine.p2p.try_recv()).collect();
+        let control = ["subscribe", "prune", "unsubscribe"];
+        assert_eq!(said_to(&outputs, 1, "a"), [&control[..], &["message"; 2]].concat());
+        assert_eq!(said_to(&outputs, 2, "a"), [&control[..], &["message"; 4]].concat());
+        engine.worker.shutdown().await;
     });
 }

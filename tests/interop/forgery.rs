@@ -1,8 +1,6 @@
 //! Messages that break the signature policy: not delivered, not forwarded, and of no consequence for the
 //! peers that keep it.
 
-use std::time::Duration;
-
 use actix_gossipsub::{P2pMessage, libp2p::Flaw};
 use futures::StreamExt;
 use libp2p::{

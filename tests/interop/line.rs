@@ -95,9 +95,9 @@ async fn signed_messages_of_20_kb_over_what_is_negotiated() {
     run(Line { theirs: None, size: 20_000, burst: 25, ..Line::default() }).await;
 }
 
-async fn run(line: Line) {
+async fn run(mut line: Line) {
     let mut config = theirs::config(line.signing);
-    if let Some((id, version)) = line.theirs {
+    if let Some((id, version)) = line.theirs.take() {
         config.protocol_id(id, version);
     }
     let left = Theirs::start("left", line.signing, &config).await;

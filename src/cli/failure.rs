@@ -1,0 +1,51 @@
+//! Why a command failed, in words that say what to do. Never shown for a node that was merely ended.
+
+use std::{io, path::PathBuf};
+
+use actix_gossipsub::{
+    InvalidLimits, Refused, StartError,
+    libp2p::{AuthorError, CommandError, TransportError},
+};
+use libp2p::Multiaddr;
+
+/// Shown after "error: ".
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("{}: can't be read ({error}): check the path and its permissions", file.display())]
+    Unreadable { file: PathBuf, error: io::Error },
+    #[error(
+        "{}: line {line}, column {column}: {message}\ncorrect or remove what is there; config/default.toml \
+         explains every parameter",
+        file.display()
+    )]
+    Unparsable { file: PathBuf, line: usize, column: usize, message: String },
+    #[error("{}: {error}\nchange these values; config/default.toml explains every parameter", file.display())]
+    Limits { file: PathBuf, error: InvalidLimits },
+    #[error("{0}\nchange these options")]
+    Options(InvalidLimits),
+    #[error("{address}: {error}: choose another address with --listen, or port 0 for any that is free")]
+    Listen { address: Multiaddr, error: CommandError },
+    #[error("{address}: {error}: correct --dial")]
+    Dial { address: Multiaddr, error: CommandError },
+    #[error("can't listen for signals: {0}")]
+    Signals(io::Error),
+    #[error("can't start a thread: {0}: the system has too many, or too little memory")]
+    Thread(io::Error),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("{0}: change --size, --prefix or --topic")]
+    Author(#[from] AuthorError),
+    #[error("a message could not be published: {0}")]
+    Publish(#[from] Refused),
+    #[error(
+        "{nodes} nodes, {rate} messages a second and {seconds} seconds are more deliveries than can be kept \
+         account of ({max}): lower --nodes, --rate or --seconds"
+    )]
+    TooMuch { nodes: usize, rate: u64, seconds: u64, max: u64 },
+    #[error("a node of the demonstration did not come up: see the log above (RUST_LOG=debug shows more)")]
+    NodeDown,
+    #[error("{0}")]
+    Incomplete(String),
+}

@@ -1,0 +1,56 @@
+//! The commands of the binary and their arguments. What a command does is in the file of its name.
+
+mod check_config;
+mod demo;
+mod failure;
+mod limits_file;
+mod node;
+mod number;
+mod printer;
+mod publishing;
+mod report;
+mod stop;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+use self::failure::Failure;
+
+/// A gossipsub engine on actix: a demonstration, a node, and a check for parameter files.
+#[derive(Parser)]
+#[command(version, about)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs many nodes in this process, over TCP, and checks that every subscriber gets every message
+    /// exactly once
+    Demo(demo::Arguments),
+    /// Runs one node that speaks gossipsub with any libp2p peer
+    Node(node::Arguments),
+    /// Checks a parameter file and lists every rule it breaks
+    CheckConfig {
+        /// The file: toml, as those in config/
+        file: PathBuf,
+    },
+}
+
+/// Logs go to stderr, as RUST_LOG says; warnings if it says nothing.
+pub fn log_to_stderr() {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// Runs a command to its end.
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::CheckConfig { file } => check_config::run(&file),
+        Command::Node(arguments) => actix::System::new().block_on(node::run(arguments)),
+        Command::Demo(arguments) => actix::System::new().block_on(demo::run(arguments)),
+    }
+}

@@ -1,0 +1,213 @@
+//! `node`: one engine on a libp2p swarm, from its start to its summary. It decides nothing about gossip.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_gossipsub::{
+    AppOutputs, Limits, LimitsConfig, P2pInput, P2pMessage, Started, Worker,
+    libp2p::{
+        Event, Libp2pNetwork, Libp2pNode, NodeEvent, NodeHandle, SignaturePolicy, TopicName, TransportConfig,
+        swarm,
+    },
+};
+use clap::{Args, ValueEnum};
+use libp2p::{Multiaddr, PeerId, identity::Keypair};
+use tokio::{sync::Notify, sync::mpsc, task::JoinHandle, time::timeout};
+
+use super::{
+    Failure, limits_file,
+    number::between,
+    printer::Printer,
+    publishing::Publishing,
+    report::{Line, Report},
+    stop::Stop,
+};
+
+/// How long the end of a part is waited for before it is left to itself.
+const ENDING: Duration = Duration::from_secs(5);
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Where to listen; may be given several times
+    #[arg(long, value_name = "MULTIADDR", value_parser = address, default_value = "/ip4/127.0.0.1/tcp/0")]
+    listen: Vec<Multiaddr>,
+    /// A peer to connect to, again and again if it is lost; may be given several times
+    #[arg(long, value_name = "MULTIADDR", value_parser = address)]
+    dial: Vec<Multiaddr>,
+    /// A topic to join; may be given several times
+    #[arg(long, value_name = "TOPIC", required = true, value_parser = topic)]
+    topic: Vec<TopicName>,
+    /// Messages to publish on each topic
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    publish: u64,
+    /// Length of each message
+    #[arg(long, value_name = "BYTES", default_value_t = 64)]
+    size: usize,
+    /// Time between two messages of a topic
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    interval_ms: u64,
+    /// How messages begin: PREFIX/TOPIC/NUMBER/
+    #[arg(long, value_name = "TEXT", default_value = "m")]
+    prefix: String,
+    /// Time from the first subscription of a peer to the first message
+    #[arg(long, value_name = "MS", default_value_t = 3000)]
+    settle_ms: u64,
+    /// End after this time
+    #[arg(long, value_name = "S")]
+    seconds: Option<u64>,
+    /// Who may publish: those who sign, or those who don't
+    #[arg(long, value_enum, default_value_t = Signing::Strict)]
+    signing: Signing,
+    /// Time between two heartbeats, in place of the parameter file's
+    #[arg(long, value_name = "MS", value_parser = between(1, 3_600_000, "a heartbeat takes 1 ms to an hour"))]
+    heartbeat_ms: Option<u64>,
+    /// Parameters: a toml file as those in config/
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Signing {
+    /// Messages carry their source and its signature
+    Strict,
+    /// Messages are anonymous
+    None,
+}
+
+fn address(text: &str) -> Result<Multiaddr, String> {
+    text.parse().map_err(|error| format!("{error}: write it like /ip4/127.0.0.1/tcp/4001"))
+}
+
+fn topic(text: &str) -> Result<TopicName, String> {
+    if text.is_empty() { Err("a topic has a name".to_owned()) } else { Ok(text.into()) }
+}
+
+impl Arguments {
+    fn limits(&self) -> Result<Limits<TopicName>, Failure> {
+        let mut config = match &self.config {
+            Some(file) => {
+                let config = limits_file::read(file)?;
+                limits_file::check(config.clone(), file)?;
+                config
+            }
+            None => impatient(),
+        };
+        if let Some(heartbeat) = self.heartbeat_ms {
+            config.heartbeat_interval = Duration::from_millis(heartbeat);
+        }
+        let limits = Limits::try_from(config).map_err(Failure::Options)?;
+        let Ok(limits) = limits.map_topics(|name| Ok::<_, Infallible>(TopicName::from(name)));
+        Ok(limits)
+    }
+
+    fn network(&self, key: &Keypair) -> Libp2pNetwork {
+        let policy = match self.signing {
+            Signing::Strict => SignaturePolicy::StrictSign(Box::new(key.clone())),
+            Signing::None => SignaturePolicy::StrictNoSign,
+        };
+        Libp2pNetwork::builder(policy).persistent_points(self.dial.iter().cloned()).build()
+    }
+
+    fn topics(&self) -> BTreeSet<TopicName> {
+        self.topic.iter().cloned().collect()
+    }
+}
+
+/// Defaults for someone who watches: peers that are not up yet are tried after 1, 2, 4 … ticks.
+fn impatient() -> LimitsConfig {
+    let mut config = LimitsConfig::default();
+    config.bounds.reconnect_interval_ticks = 1;
+    config.bounds.first_reconnect_ticks = 1;
+    config
+}
+
+/// Runs a node until it is told to stop.
+pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let limits = arguments.limits()?;
+    let stop = Stop::on_signals()?;
+    if let Some(seconds) = arguments.seconds {
+        stop.after(Duration::from_secs(seconds));
+    }
+    let (printer, printed) = Printer::start(stop.clone())?;
+    let report = Report::new(printer, arguments.json);
+    let outcome = match Running::start(&arguments, limits, report).await {
+        Ok(mut running) => {
+            let outcome = running.until(&stop).await;
+            running.end().await;
+            outcome
+        }
+        Err(failure) => Err(failure),
+    };
+    printed.all().await;
+    outcome
+}
+
+struct Running {
+    worker: Worker<Libp2pNetwork>,
+    swarm: JoinHandle<()>,
+    events: JoinHandle<()>,
+    deliveries: JoinHandle<u64>,
+    publishing: JoinHandle<Result<(), Failure>>,
+    published: Arc<AtomicU64>,
+    report: Report,
+}
+
+impl Running {
+    async fn start(
+        arguments: &Arguments,
+        limits: Limits<TopicName>,
+        report: Report,
+    ) -> Result<Self, Failure> {
+        let key = Keypair::generate_ed25519();
+        let (peer, network, topics) = (key.public().to_peer_id(), arguments.network(&key), arguments.topics());
+        let swarm = swarm(key, network.clone(), &TransportConfig::default())?;
+        let engine = Worker::builder(network.clone(), limits).self_peer(peer);
+        let Started { worker, p2p, app } = engine.start(topics.clone())?;
+        let (sender, heard) = mpsc::unbounded_channel();
+        let hear = move |event: NodeEvent<'_>| hear(event, &sender);
+        let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, hear);
+        let subscribed = Arc::new(Notify::new());
+        let published = Arc::default();
+        let publishing = Publishing {
+            topics: topics.iter().cloned().collect(),
+            count: arguments.publish,
+            size: arguments.size,
+            prefix: arguments.prefix.clone(),
+            interval: Duration::from_millis(arguments.interval_ms),
+            settle: Duration::from_millis(arguments.settle_ms),
+            network,
+            worker: worker.clone(),
+            report: report.clone(),
+            published: Arc::clone(&published),
+        };
+        let events = Events { peer, topics, subscribed: Arc::clone(&subscribed), report: report.clone() };
+        let running = Self {
+            worker,
+            swarm: actix::spawn(node),
+            events: actix::spawn(events.tell(heard)),
+            deliveries: actix::spawn(deliver(app, report.clone())),
+            publishing: actix::spawn(publishing.run(subscribed)),
+            published,
+            report,
+        };
+        match connect(arguments, &handle).await {
+            // The handle goes with the swarm's task: dropping it would end the node.
+            Ok(()) => Ok(running.keep(handle)),
+            Err(failure) => {
+                running.abort();
+                Err(failure)
+            }
+        }
+    }
+}

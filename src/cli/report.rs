@@ -1,0 +1,128 @@
+//! What a node reports, as JSON or as a log for people. It never leaves out an event.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, Instant},
+};
+
+use actix_gossipsub::libp2p::Libp2pNetwork;
+use actix_gossipsub::FullMessage;
+use libp2p::{Multiaddr, PeerId};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::printer::Printer;
+
+/// One line of output.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Line {
+    Listening { addr: String, peer_id: String },
+    Connected { peer: String },
+    Subscribed { peer: String, topic: String },
+    Published(Published),
+    Message(Message),
+    Disconnected { peer: String },
+    Summary { received: u64, published: u64, mesh: BTreeMap<String, Vec<String>> },
+}
+
+#[derive(Serialize)]
+pub struct Published {
+    topic: String,
+    id: String,
+    data_sha256: String,
+    len: usize,
+    t_ms: u64,
+}
+
+#[derive(Serialize)]
+pub struct Message {
+    topic: String,
+    /// Its source; nothing when messages are not signed.
+    from: Option<String>,
+    id: String,
+    data_sha256: String,
+    len: usize,
+    t_ms: u64,
+}
+
+impl Line {
+    pub fn listening(address: &Multiaddr, peer: PeerId) -> Self {
+        Self::Listening { addr: address.to_string(), peer_id: peer.to_string() }
+    }
+}
+
+/// The node's reports. Clones are the same.
+#[derive(Clone)]
+pub struct Report {
+    printer: Printer,
+    json: bool,
+    start: Instant,
+}
+
+impl Report {
+    /// Reports from now on; times are since now.
+    pub fn new(printer: Printer, json: bool) -> Self {
+        Self { printer, json, start: Instant::now() }
+    }
+
+    /// Prints a line.
+    pub async fn line(&self, line: Line) {
+        let text = if self.json { json(&line) } else { format!("{} {line}", Seconds(self.start.elapsed())) };
+        self.printer.line(text).await;
+    }
+
+    /// Reports a message that the engine delivered.
+    pub async fn message(&self, full: &FullMessage<Libp2pNetwork>) {
+        let Published { topic, id, data_sha256, len, t_ms } = self.described(full);
+        let from = full.message.source().map(ToString::to_string);
+        self.line(Line::Message(Message { topic, from, id, data_sha256, len, t_ms })).await;
+    }
+
+    /// What is to be reported of a message of ours once it is published.
+    pub fn described(&self, full: &FullMessage<Libp2pNetwork>) -> Published {
+        Published {
+            topic: full.topic.to_string(),
+            id: full.message_id.to_string(),
+            data_sha256: hex::encode(Sha256::digest(full.message.data())),
+            len: full.message.data().len(),
+            t_ms: u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// A line of JSON. What is reported has no map whose keys are not strings: it can't fail.
+pub fn json(line: &impl Serialize) -> String {
+    serde_json::to_string(line).unwrap_or_else(|error| format!("{{\"event\":\"error\",\"error\":\"{error}\"}}"))
+}
+
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{:9.3} s]", self.0.as_secs_f64())
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listening { addr, peer_id } => write!(f, "listening at {addr}/p2p/{peer_id}"),
+            Self::Connected { peer } => write!(f, "connected to {peer}"),
+            Self::Subscribed { peer, topic } => write!(f, "{peer} subscribed to {topic}"),
+            Self::Published(Published { topic, id, len, .. }) => {
+                write!(f, "published {len} bytes on {topic}, id {id}")
+            }
+            Self::Message(Message { topic, from, id, len, .. }) => {
+                let from = from.as_deref().unwrap_or("someone who does not sign");
+                write!(f, "message of {len} bytes on {topic} from {from}, id {id}")
+            }
+            Self::Disconnected { peer } => write!(f, "disconnected from {peer}"),
+            Self::Summary { received, published, mesh } => {
+                write!(f, "received {received}, published {published}; peers in the mesh:")?;
+                mesh.iter().try_for_each(|(topic, peers)| write!(f, " {topic} {}", peers.len()))
+            }
+        }
+    }
+}

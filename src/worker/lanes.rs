@@ -1,0 +1,181 @@
+//! What waits in the output streams. The p2p stream has lanes: the most urgent is read first, and when
+//! there is no room the least urgent goes first. Control is never dropped: it is bounded by what peers
+//! and the application can cause. The application's stream never drops: admission closes instead.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use derive_where::derive_where;
+
+use crate::{
+    network::{AppOutput, Network},
+    protocol::{Emission, Lane},
+};
+
+/// What waits for the p2p layer.
+pub(crate) struct Lanes<N: Network> {
+    waiting: Mutex<Waiting<N>>,
+    /// Beyond so many items, the least urgent are dropped.
+    bound: usize,
+}
+
+struct Waiting<N: Network> {
+    /// By urgency, each in order of arrival.
+    lanes: [VecDeque<Emission<N>>; Lane::ALL.len()],
+    /// The items that all of them stand for.
+    items: usize,
+    end: End,
+}
+
+/// The reader's side of a queue.
+#[derive(Default)]
+struct End {
+    reader: Option<Waker>,
+    closed: bool,
+}
+
+impl<N: Network> Lanes<N> {
+    pub(crate) fn new(bound: usize) -> Self {
+        let lanes = std::array::from_fn(|_| VecDeque::new());
+        Self { waiting: Mutex::new(Waiting { lanes, items: 0, end: End::default() }), bound }
+    }
+
+    /// Adds emissions; hands what finds no room to `dropped`.
+    pub(crate) fn extend(&self, emissions: Vec<Emission<N>>, mut dropped: impl FnMut(&Emission<N>)) {
+        let mut waiting = lock(&self.waiting);
+        for emission in emissions {
+            if waiting.end.closed || !waiting.make_room(&emission, self.bound, &mut dropped) {
+                dropped(&emission);
+                continue;
+            }
+            waiting.items += emission.count();
+            waiting.lanes[emission.lane() as usize].push_back(emission);
+        }
+        let readable = waiting.items > 0;
+        wake(waiting, |waiting| if readable { waiting.end.reader.take() } else { None });
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.waiting).items
+    }
+
+    /// No more will come: the stream ends when it is read out.
+    pub(crate) fn close(&self) {
+        let mut waiting = lock(&self.waiting);
+        waiting.end.closed = true;
+        wake(waiting, |waiting| waiting.end.reader.take());
+    }
+
+    pub(crate) fn try_pop(&self) -> Option<Emission<N>> {
+        lock(&self.waiting).pop()
+    }
+
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<Emission<N>>> {
+        let mut waiting = lock(&self.waiting);
+        let next = waiting.pop();
+        waiting.end.poll(next, cx)
+    }
+}
+
+impl<N: Network> Waiting<N> {
+    fn pop(&mut self) -> Option<Emission<N>> {
+        let emission = self.lanes.iter_mut().find_map(VecDeque::pop_front)?;
+        self.items -= emission.count();
+        Some(emission)
+    }
+
+    /// Makes room by dropping what is less urgent, newest first; control needs no room.
+    fn make_room(
+        &mut self,
+        emission: &Emission<N>,
+        bound: usize,
+        dropped: &mut impl FnMut(&Emission<N>),
+    ) -> bool {
+        let lane = emission.lane();
+        let needed = emission.count();
+        while self.items + needed > bound {
+            let less_urgent = self.lanes[lane as usize + 1..].iter_mut().rev();
+            match less_urgent.filter(|lane| !lane.is_empty()).find_map(VecDeque::pop_back) {
+                Some(victim) => {
+                    self.items -= victim.count();
+                    dropped(&victim);
+                }
+                None => return lane == Lane::Control,
+            }
+        }
+        true
+    }
+}
+
+/// What waits for the application.
+#[derive_where(Default)]
+pub(crate) struct AppQueue<N: Network> {
+    waiting: Mutex<AppWaiting<N>>,
+}
+
+#[derive_where(Default)]
+struct AppWaiting<N: Network> {
+    messages: VecDeque<AppOutput<N>>,
+    end: End,
+}
+
+impl<N: Network> AppQueue<N> {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn extend(&self, messages: Vec<AppOutput<N>>) {
+        let mut waiting = lock(&self.waiting);
+        if !messages.is_empty() && !waiting.end.closed {
+            waiting.messages.extend(messages);
+            wake(waiting, |waiting| waiting.end.reader.take());
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.waiting).messages.len()
+    }
+
+    pub(crate) fn close(&self) {
+        let mut waiting = lock(&self.waiting);
+        waiting.end.closed = true;
+        wake(waiting, |waiting| waiting.end.reader.take());
+    }
+
+    pub(crate) fn try_pop(&self) -> Option<AppOutput<N>> {
+        lock(&self.waiting).messages.pop_front()
+    }
+
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<AppOutput<N>>> {
+        let mut waiting = lock(&self.waiting);
+        let next = waiting.messages.pop_front();
+        waiting.end.poll(next, cx)
+    }
+}
+
+impl End {
+    fn poll<T>(&mut self, next: Option<T>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        if next.is_some() || self.closed {
+            return Poll::Ready(next);
+        }
+        self.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+/// Wakes the reader, outside the lock.
+fn wake<T>(mut guard: MutexGuard<'_, T>, reader: impl FnOnce(&mut T) -> Option<Waker>) {
+    let reader = reader(&mut guard);
+    drop(guard);
+    if let Some(reader) = reader {
+        reader.wake();
+    }
+}
+
+/// Nothing panics while one of these is held.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
