@@ -71,5 +71,6 @@ pub use network::{
     PeerAction, Validity,
 };
 pub use worker::{
-    AppOutputs, Fault, P2pOutputs, Refused, StartError, Started, Stopped, Worker, WorkerBuilder,
+    AppOutputs, Fault, NotSent, P2pOutputs, PublishReport, PublishTicket, Refused, Routed, StartError,
+    Started, Stopped, Worker, WorkerBuilder,
 };

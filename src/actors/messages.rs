@@ -9,7 +9,7 @@ use crate::{
     directory::PeerRecord,
     network::{AppOutput, FullMessage, Network, P2pMessage},
     protocol::{Emission, Fact, Footprint, Order, PeerKind, Timestamp, TopicState, View},
-    worker::Credit,
+    worker::{Credit, Promise},
 };
 
 /// To a mesh actor. From the handle: `Peer`, `Publish`, `Join`, `Leave`. From the supervisor: the rest.
@@ -27,6 +27,7 @@ pub(crate) enum TopicItem<N: Network> {
         message: Arc<FullMessage<N>>,
         at: Timestamp,
         credit: Credit,
+        promise: Promise,
     },
     Join {
         at: Timestamp,

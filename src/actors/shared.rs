@@ -16,8 +16,8 @@ use crate::{
     limits::Limits,
     metrics::Metrics,
     network::{AppOutput, Network},
-    protocol::{Context, Emission, Event, Handling, Outbox, Stats, Timestamp},
-    worker::{Admission, AppQueue, Fault, Lanes, RefusalReports},
+    protocol::{Context, Emission, Event, Handling, Lane, Outbox, Stats, Timestamp},
+    worker::{Admission, AppQueue, Fault, Lanes, NotSent, RefusalReports, Tickets},
 };
 
 /// One engine's common ground.
@@ -37,6 +37,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) router: Inbox<RouterItem<N>>,
     pub(crate) p2p: Lanes<N>,
     pub(crate) app: AppQueue<N>,
+    /// Publications of which somebody wants to hear more.
+    pub(crate) tickets: Tickets<N>,
     pub(crate) observer: Observer<N>,
     /// Whether inputs are shown to the observer: to copy them for nobody is waste.
     pub(crate) observes_inputs: bool,
@@ -94,6 +96,9 @@ impl<N: Network> Shared<N> {
     /// An output found no room.
     pub(crate) fn dropped(&self, emission: &Emission<N>) {
         self.metrics.output_dropped(emission.lane(), emission.count());
+        if let Emission::Broadcast { to, message, lane: Lane::Publish } = emission {
+            self.tickets.not_sent(&message.topic, &message.message_id, NotSent::StreamFull, to.len());
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -114,6 +119,7 @@ impl<N: Network> Shared<N> {
         self.router.close();
         self.p2p.close();
         self.app.close();
+        self.tickets.end();
         self.end.send_if_modified(|known| known.is_none() && known.replace(end).is_none());
     }
 }

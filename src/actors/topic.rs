@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{
     directory::PeerRecord,
-    network::{Delivery, Network, P2pMessage},
-    protocol::{JoinOutcome, LeaveOutcome, Order, Outbox, Timestamp, TopicState, View},
+    network::{Delivery, FullMessage, Network, P2pMessage},
+    protocol::{JoinOutcome, LeaveOutcome, Order, Outbox, PublishOutcome, Timestamp, TopicState, View},
+    worker::{Promise, Routed},
 };
 
 /// After this many items the actor lets others of its arbiter run: actix never interrupts one
@@ -94,8 +95,8 @@ impl<N: Network> MeshActor<N> {
                 );
                 drop(credit);
             }
-            TopicItem::Publish { message, at, credit } => {
-                self.state.publish(message, &shared.context(at), &mut self.outbox);
+            TopicItem::Publish { message, at, credit, promise } => {
+                self.publish(message, promise, at);
                 drop(credit);
             }
             TopicItem::Join { at } => self.join(at),
@@ -113,6 +114,19 @@ impl<N: Network> MeshActor<N> {
     fn end(&mut self, ctx: &mut Context<Self>) {
         self.ends = true;
         ctx.stop();
+    }
+
+    fn publish(&mut self, message: Arc<FullMessage<N>>, promise: Promise, at: Timestamp) {
+        let key = (message.topic.clone(), message.message_id.clone());
+        let before = self.outbox.stats.count_sent_app_messages;
+        let outcome = self.state.publish(message, &self.shared.context(at), &mut self.outbox);
+        let queued = (self.outbox.stats.count_sent_app_messages - before) as usize;
+        let routed = match outcome {
+            PublishOutcome::AlreadyPublished => Routed::AlreadyPublished,
+            PublishOutcome::Published { .. } if queued == 0 => Routed::NoPeers,
+            PublishOutcome::Published { .. } => Routed::Queued,
+        };
+        promise.keep(routed, queued, |publication| self.shared.tickets.insert(key, publication));
     }
 
     fn join(&mut self, at: Timestamp) {

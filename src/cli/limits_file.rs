@@ -8,8 +8,8 @@ use super::Failure;
 
 /// Reads a file without checking its values.
 pub fn read(file: &Path) -> Result<LimitsConfig, Failure> {
-    let text = fs::read_to_string(file)
-        .map_err(|error| Failure::Unreadable { file: file.to_owned(), error })?;
+    let text =
+        fs::read_to_string(file).map_err(|error| Failure::Unreadable { file: file.to_owned(), error })?;
     toml::from_str(&text).map_err(|error: toml::de::Error| {
         let (line, column) = place(&text, error.span().map_or(0, |span| span.start));
         let message = error.message().to_owned();

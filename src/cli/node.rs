@@ -1,38 +1,29 @@
-//! `node`: one engine on a libp2p swarm, from its start to its summary. It decides nothing about gossip.
+//! `node`: its arguments, and one engine on a libp2p swarm from start to summary. It decides nothing about
+//! gossip.
+
+mod hearing;
+mod running;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     convert::Infallible,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 use actix_gossipsub::{
-    AppOutputs, Limits, LimitsConfig, P2pInput, P2pMessage, Started, Worker,
-    libp2p::{
-        Event, Libp2pNetwork, Libp2pNode, NodeEvent, NodeHandle, SignaturePolicy, TopicName, TransportConfig,
-        swarm,
-    },
+    Limits, LimitsConfig, Worker,
+    libp2p::{Libp2pNetwork, SignaturePolicy, TopicName},
 };
 use clap::{Args, ValueEnum};
-use libp2p::{Multiaddr, PeerId, identity::Keypair};
-use tokio::{sync::Notify, sync::mpsc, task::JoinHandle, time::timeout};
+use libp2p::{Multiaddr, identity::Keypair};
 
+use self::running::Running;
 use super::{
-    Failure, limits_file,
-    number::between,
-    printer::Printer,
-    publishing::Publishing,
-    report::{Line, Report},
+    Failure, limits_file, number::between, printer::Printer, publishing::Publishing, report::Report,
     stop::Stop,
 };
-
-/// How long the end of a part is waited for before it is left to itself.
-const ENDING: Duration = Duration::from_secs(5);
 
 #[derive(Args)]
 pub struct Arguments {
@@ -119,6 +110,27 @@ impl Arguments {
         Libp2pNetwork::builder(policy).persistent_points(self.dial.iter().cloned()).build()
     }
 
+    fn publishing(
+        &self,
+        network: Libp2pNetwork,
+        worker: Worker<Libp2pNetwork>,
+        report: Report,
+        published: Arc<AtomicU64>,
+    ) -> Publishing {
+        Publishing {
+            topics: self.topics().into_iter().collect(),
+            count: self.publish,
+            size: self.size,
+            prefix: self.prefix.clone(),
+            interval: Duration::from_millis(self.interval_ms),
+            settle: Duration::from_millis(self.settle_ms),
+            network,
+            worker,
+            report,
+            published,
+        }
+    }
+
     fn topics(&self) -> BTreeSet<TopicName> {
         self.topic.iter().cloned().collect()
     }
@@ -141,73 +153,13 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let (printer, printed) = Printer::start(stop.clone())?;
     let report = Report::new(printer, arguments.json);
-    let outcome = match Running::start(&arguments, limits, report).await {
-        Ok(mut running) => {
-            let outcome = running.until(&stop).await;
-            running.end().await;
-            outcome
+    let outcome = match Running::start(&arguments, limits, report, &stop).await {
+        Ok(running) => {
+            stop.said().await;
+            running.end().await
         }
         Err(failure) => Err(failure),
     };
     printed.all().await;
     outcome
-}
-
-struct Running {
-    worker: Worker<Libp2pNetwork>,
-    swarm: JoinHandle<()>,
-    events: JoinHandle<()>,
-    deliveries: JoinHandle<u64>,
-    publishing: JoinHandle<Result<(), Failure>>,
-    published: Arc<AtomicU64>,
-    report: Report,
-}
-
-impl Running {
-    async fn start(
-        arguments: &Arguments,
-        limits: Limits<TopicName>,
-        report: Report,
-    ) -> Result<Self, Failure> {
-        let key = Keypair::generate_ed25519();
-        let (peer, network, topics) = (key.public().to_peer_id(), arguments.network(&key), arguments.topics());
-        let swarm = swarm(key, network.clone(), &TransportConfig::default())?;
-        let engine = Worker::builder(network.clone(), limits).self_peer(peer);
-        let Started { worker, p2p, app } = engine.start(topics.clone())?;
-        let (sender, heard) = mpsc::unbounded_channel();
-        let hear = move |event: NodeEvent<'_>| hear(event, &sender);
-        let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, hear);
-        let subscribed = Arc::new(Notify::new());
-        let published = Arc::default();
-        let publishing = Publishing {
-            topics: topics.iter().cloned().collect(),
-            count: arguments.publish,
-            size: arguments.size,
-            prefix: arguments.prefix.clone(),
-            interval: Duration::from_millis(arguments.interval_ms),
-            settle: Duration::from_millis(arguments.settle_ms),
-            network,
-            worker: worker.clone(),
-            report: report.clone(),
-            published: Arc::clone(&published),
-        };
-        let events = Events { peer, topics, subscribed: Arc::clone(&subscribed), report: report.clone() };
-        let running = Self {
-            worker,
-            swarm: actix::spawn(node),
-            events: actix::spawn(events.tell(heard)),
-            deliveries: actix::spawn(deliver(app, report.clone())),
-            publishing: actix::spawn(publishing.run(subscribed)),
-            published,
-            report,
-        };
-        match connect(arguments, &handle).await {
-            // The handle goes with the swarm's task: dropping it would end the node.
-            Ok(()) => Ok(running.keep(handle)),
-            Err(failure) => {
-                running.abort();
-                Err(failure)
-            }
-        }
-    }
 }

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_gossipsub::libp2p::Libp2pNetwork;
 use actix_gossipsub::FullMessage;
+use actix_gossipsub::libp2p::Libp2pNetwork;
 use libp2p::{Multiaddr, PeerId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -94,7 +94,8 @@ impl Report {
 
 /// A line of JSON. What is reported has no map whose keys are not strings: it can't fail.
 pub fn json(line: &impl Serialize) -> String {
-    serde_json::to_string(line).unwrap_or_else(|error| format!("{{\"event\":\"error\",\"error\":\"{error}\"}}"))
+    serde_json::to_string(line)
+        .unwrap_or_else(|error| format!("{{\"event\":\"error\",\"error\":\"{error}\"}}"))
 }
 
 struct Seconds(Duration);

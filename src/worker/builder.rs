@@ -10,7 +10,7 @@ use actix::System;
 use tokio::sync::watch;
 
 use super::{
-    AppOutputs, AppQueue, Fault, Lanes, P2pOutputs, Worker,
+    AppOutputs, AppQueue, Fault, Lanes, P2pOutputs, Tickets, Worker,
     admission::Admission,
     inputs::{self, RefusalReports},
 };
@@ -159,6 +159,7 @@ impl<N: Network> WorkerBuilder<N> {
             load,
             p2p: Lanes::new(bounds.max_output_items),
             app: AppQueue::new(),
+            tickets: Tickets::default(),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             refusal_reports: RefusalReports::new(RateLimit::new(bounds.event_interval)),

@@ -8,7 +8,11 @@ use std::{
 
 use dashmap::Entry;
 
-use super::{Refused, admission::Credit};
+use super::{
+    Refused,
+    admission::Credit,
+    ticket::{Promise, Publication},
+};
 use crate::{
     actors::{
         messages::{Inbox, SupervisorItem, TopicItem},
@@ -66,7 +70,7 @@ pub(super) fn app_input<N: Network>(shared: &Shared<N>, input: AppInput<N>) -> R
     }
     let at = shared.now();
     match input {
-        AppInput::Publish(message) => publish(shared, Arc::new(message), at),
+        AppInput::Publish(message) => publish(shared, Arc::new(message), Promise::new(None), at),
         AppInput::Join(topic) => {
             join(shared, topic, at);
             Ok(())
@@ -80,6 +84,20 @@ pub(super) fn app_input<N: Network>(shared: &Shared<N>, input: AppInput<N>) -> R
             Ok(())
         }
     }
+}
+
+/// As [`app_input`] of a publication, with somebody who wants to hear what becomes of it.
+pub(super) fn publish_with_ticket<N: Network>(
+    shared: &Shared<N>,
+    message: FullMessage<N>,
+    publication: Arc<Publication>,
+) -> Result<(), Refused> {
+    open(shared)?;
+    shared.metrics.input();
+    if shared.observes_inputs {
+        shared.observe(&Event::AppInput(AppInput::Publish(message.clone())));
+    }
+    publish(shared, Arc::new(message), Promise::new(Some(publication)), shared.now())
 }
 
 /// Leaves every topic: the engine shuts down.
@@ -248,13 +266,14 @@ fn to_absent_topic<N: Network>(
 fn publish<N: Network>(
     shared: &Shared<N>,
     message: Arc<FullMessage<N>>,
+    promise: Promise,
     at: Timestamp,
 ) -> Result<(), Refused> {
     let bytes = shared.network.message_size(&message.message).saturating_add(size_of::<TopicItem<N>>());
     let of = &shared.publications.strangers;
     let credit = shared.publications.admit(of, bytes, 0).inspect_err(|refused| report(shared, *refused))?;
     let topic = message.topic.clone();
-    with_actor(shared, topic, TopicItem::Publish { message, at, credit }, |_| {});
+    with_actor(shared, topic, TopicItem::Publish { message, at, credit, promise }, |_| {});
     Ok(())
 }
 

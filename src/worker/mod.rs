@@ -7,6 +7,7 @@ mod builder;
 mod inputs;
 mod lanes;
 mod streams;
+mod ticket;
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -18,11 +19,13 @@ pub use self::{
     admission::Refused,
     builder::{StartError, Started, WorkerBuilder},
     streams::{AppOutputs, P2pOutputs},
+    ticket::{NotSent, PublishReport, PublishTicket, Routed},
 };
 pub(crate) use self::{
     admission::{Admission, Credit, Waiting},
     inputs::RefusalReports,
     lanes::{AppQueue, Lanes},
+    ticket::{Promise, Publication, Tickets},
 };
 use crate::{
     actors::{
@@ -30,7 +33,7 @@ use crate::{
         shared::Shared,
     },
     limits::Limits,
-    network::{AppInput, Network, P2pInput},
+    network::{AppInput, FullMessage, Network, P2pInput},
     protocol::{Footprint, Stats, Timestamp, View},
 };
 
@@ -89,6 +92,34 @@ impl<N: Network> Worker<N> {
     /// A publication is refused when too many of them wait; everything, by an engine that has ended.
     pub fn app_input(&self, input: AppInput<N>) -> Result<(), Refused> {
         inputs::app_input(&self.shared, input)
+    }
+
+    /// Publishes a message, as [`AppInput::Publish`] does, and answers what to wait on to learn what
+    /// became of it.
+    ///
+    /// # Errors
+    /// Too many publications wait, or the engine has ended.
+    pub fn publish(&self, message: FullMessage<N>) -> Result<PublishTicket<N>, Refused> {
+        let publication = Arc::new(Publication::default());
+        let key = (message.topic.clone(), message.message_id.clone());
+        inputs::publish_with_ticket(&self.shared, message, Arc::clone(&publication))?;
+        Ok(PublishTicket::new(self.clone(), key, publication))
+    }
+
+    /// Whether somebody waits to hear what became of this message: then the transport is to tell, for
+    /// each peer, by [`report_sent`](Self::report_sent) or [`report_not_sent`](Self::report_not_sent).
+    pub fn wants_reports(&self, topic: &N::Topic, id: &N::MessageId) -> bool {
+        self.shared.tickets.is_open(topic, id)
+    }
+
+    /// The transport sent a message to one peer.
+    pub fn report_sent(&self, topic: &N::Topic, id: &N::MessageId) {
+        self.shared.tickets.sent(topic, id);
+    }
+
+    /// The transport could not send a message to one peer.
+    pub fn report_not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: NotSent) {
+        self.shared.tickets.not_sent(topic, id, reason, 1);
     }
 
     /// Waits until an input of `peer` would be taken: a transport that reads no more from this peer

@@ -8,3 +8,4 @@ mod faults;
 mod life;
 mod order;
 mod support;
+mod tickets;

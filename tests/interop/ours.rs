@@ -28,7 +28,7 @@ pub type Said = P2pMessage<Net>;
 #[derive(Default)]
 pub struct Record {
     pub delivered: Vec<Shown>,
-    /// What was said to us, or by us, and by or to whom; `None` for a connection that came or went.
+    /// What was said to us, or by us, and the connections that went.
     pub passed: Vec<Passed>,
     /// The protocol of each connection, in order.
     pub protocols: Vec<(PeerId, String)>,
@@ -40,7 +40,6 @@ pub struct Record {
 pub enum Passed {
     Heard(PeerId, Said),
     Spoke(PeerId, Said),
-    Came(PeerId),
     Went(PeerId),
 }
 
@@ -224,12 +223,11 @@ impl Record {
             NodeEvent::Input(P2pInput::InMessage { from_peer, message }) => {
                 self.passed.push(Passed::Heard(*from_peer, message.clone()));
             }
-            NodeEvent::Input(P2pInput::NewConnection { peer, .. }) => self.passed.push(Passed::Came(*peer)),
             NodeEvent::Input(P2pInput::Disconnection { peer }) => self.passed.push(Passed::Went(*peer)),
             NodeEvent::Gossipsub(Event::Up { peer, protocol }) => {
                 self.protocols.push((*peer, protocol.to_string()));
             }
-            NodeEvent::Listening(_) | NodeEvent::ListenerExpired(_) => {}
+            NodeEvent::Input(_) | NodeEvent::Listening(_) | NodeEvent::ListenerExpired(_) => {}
             other => self.trouble.push(format!("{other:?}")),
         }
     }

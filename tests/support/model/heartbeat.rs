@@ -26,8 +26,12 @@ fn changes_are_told_to_the_caller<I: Ids>(outcome: &HeartbeatOutcome<Net<I>>, st
     let (mut grafted, mut pruned) = (ByPeer::new(), ByPeer::new());
     for (topic, before) in &step.before.mesh {
         let after = &step.after.mesh[topic];
-        after.difference(before).for_each(|peer| drop(grafted.entry(*peer).or_default().insert(*topic)));
-        before.difference(after).for_each(|peer| drop(pruned.entry(*peer).or_default().insert(*topic)));
+        for peer in after.difference(before) {
+            grafted.entry(*peer).or_default().insert(*topic);
+        }
+        for peer in before.difference(after) {
+            pruned.entry(*peer).or_default().insert(*topic);
+        }
     }
     prop_assert_eq!(&outcome.to_graft, &grafted, "grafts told and seen");
     prop_assert_eq!(&outcome.to_prune, &pruned, "prunes told and seen");
@@ -44,7 +48,9 @@ fn changes_are_told_to_the_peers<I: Ids>(
     for output in &step.drained.p2p {
         let P2pOutput::OutMessage { to_peer, message } = output else { continue };
         match message {
-            P2pMessage::Graft { topic } => drop(grafts.entry(*to_peer).or_default().insert(*topic)),
+            P2pMessage::Graft { topic } => {
+                grafts.entry(*to_peer).or_default().insert(*topic);
+            }
             P2pMessage::Prune { topic, backoff, .. } => {
                 prunes.entry(*to_peer).or_default().insert(*topic);
                 prop_assert_eq!(*backoff, limits.prune_backoff);

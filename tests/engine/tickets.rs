@@ -1,0 +1,94 @@
+//! What a publisher learns of its message.
+
+use actix_gossipsub::{NotSent, PublishReport, Routed, plain::PlainNetwork};
+
+use crate::support::*;
+
+fn full(number: u64) -> actix_gossipsub::FullMessage<PlainNetwork> {
+    PlainNetwork::message("a", number, "content")
+}
+
+#[test]
+fn a_publisher_learns_for_how_many_it_was_queued_and_to_how_many_it_was_sent() {
+    run(async {
+        let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
+        for peer in 0..4 {
+            engine.worker.p2p_input(connect(peer)).expect("taken");
+            engine.worker.p2p_input(graft(peer, "a")).expect("taken");
+        }
+        let ticket = engine.worker.publish(full(1)).expect("taken");
+        let PublishReport { routed, queued, sent, .. } = ticket.routed().await;
+        assert_eq!((routed, queued, sent), (Some(Routed::Queued), 4, 0));
+        let (topic, id) = ("a".to_owned(), full(1).message_id);
+        assert!(engine.worker.wants_reports(&topic, &id));
+        for _ in 0..3 {
+            engine.worker.report_sent(&topic, &id);
+        }
+        assert!(!ticket.report().is_complete());
+        engine.worker.report_not_sent(&topic, &id, NotSent::PeerSlow);
+        let report = ticket.completed().await;
+        assert_eq!((report.sent, report.not_sent(NotSent::PeerSlow)), (3, 1));
+        assert!(!engine.worker.wants_reports(&topic, &id), "nobody waits any more");
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn nobody_there_and_published_before_are_told_apart() {
+    run(async {
+        let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
+        let ticket = engine.worker.publish(full(1)).expect("taken");
+        assert_eq!(ticket.completed().await.routed, Some(Routed::NoPeers));
+        let again = engine.worker.publish(full(1)).expect("taken");
+        assert_eq!(again.completed().await.routed, Some(Routed::AlreadyPublished));
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn what_the_stream_has_no_room_for_is_told() {
+    run(async {
+        let limits = changed(|limits| limits.bounds.max_output_items = 4);
+        let engine = start(manual(PlainNetwork::new(), limits), &["a"]);
+        for peer in 0..3 {
+            engine.worker.p2p_input(connect(peer)).expect("taken");
+            engine.worker.p2p_input(graft(peer, "a")).expect("taken");
+        }
+        // Three SUBSCRIBEs wait already.
+        let ticket = engine.worker.publish(full(1)).expect("taken");
+        let report = ticket.completed().await;
+        assert_eq!((report.queued, report.not_sent(NotSent::StreamFull)), (3, 3));
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_ticket_does_not_outlive_the_engine_and_a_dropped_one_leaves_nothing() {
+    run(async {
+        let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
+        engine.worker.p2p_input(connect(1)).expect("taken");
+        engine.worker.p2p_input(graft(1, "a")).expect("taken");
+        let ticket = engine.worker.publish(full(1)).expect("taken");
+        let dropped = engine.worker.publish(full(2)).expect("taken");
+        dropped.routed().await;
+        drop(dropped);
+        assert!(!engine.worker.wants_reports(&"a".to_owned(), &full(2).message_id));
+        engine.worker.shutdown().await;
+        let report = ticket.completed().await;
+        assert_eq!((report.queued, report.sent), (1, 0));
+    });
+}
+
+#[test]
+fn a_publication_that_its_topic_loses_is_told() {
+    run(async {
+        let network = PlainNetwork::with_validator(|_, _| panic!("a fault that a test injects"));
+        let engine = start(manual(network, limits()).arbiters(0), &["a"]);
+        engine.worker.settle().await;
+        // Both wait in the inbox when the first is handled.
+        engine.worker.p2p_input(message(1, "a", 1)).expect("taken");
+        let ticket = engine.worker.publish(full(2)).expect("taken");
+        assert_eq!(ticket.completed().await.routed, Some(Routed::Lost));
+        engine.worker.shutdown().await;
+    });
+}
