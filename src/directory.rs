@@ -178,23 +178,20 @@ impl<N: Network> Directory<N> {
         }
     }
 
-    /// Runs `take` on what `peer` used up in this heartbeat. Strangers share `max_strangers` places;
-    /// one without a place has used up everything.
+    /// Runs `take` on what `peer` used up in this heartbeat. As many peers have a place as are connected,
+    /// and some strangers; who finds none has used up everything.
     pub(crate) fn with_quota<T>(
         &self,
         peer: &N::Peer,
-        standing: Standing,
         limits: &Limits<N::Topic>,
         take: impl FnOnce(&mut Quota) -> T,
     ) -> T {
-        let bound = self.connected() + limits.bounds.max_strangers;
-        let full = standing.link.is_none() && self.quotas.len() >= bound && !self.quotas.contains_key(peer);
-        if full {
-            return take(&mut Quota { received: u32::MAX, requested: u32::MAX });
-        }
-        let mut quota = self.quotas.get(peer).map(|quota| *quota).unwrap_or_default();
+        let places = self.connected().saturating_add(limits.bounds.max_strangers);
+        let fresh = || if self.quotas.len() < places { Quota::default() } else { Quota::SPENT };
+        let known = self.quotas.get(peer).map(|quota| *quota);
+        let mut quota = known.unwrap_or_else(fresh);
         let taken = take(&mut quota);
-        if quota.received > 0 {
+        if quota.is_kept() {
             self.quotas.insert(peer.clone(), quota);
         }
         taken

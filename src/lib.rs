@@ -67,7 +67,7 @@ mod worker;
 pub use actors::clock::{Clock, ManualClock, SystemClock};
 pub use limits::{InvalidLimits, Limits, LimitsConfig};
 pub use network::{
-    AppInput, AppOutput, Delivery, FullMessage, Key, Network, Origin, P2pInput, P2pMessage, P2pOutput,
+    AppInput, AppOutput, Delivery, FullMessage, Key, Later, Network, Origin, P2pInput, P2pMessage, P2pOutput,
     PeerAction, Validity,
 };
 pub use worker::{

@@ -16,6 +16,8 @@ pub(crate) struct Metrics {
     heartbeats: Counter,
     heartbeats_skipped: Counter,
     topic_restarts: Counter,
+    validations_timed_out: Counter,
+    validations_throttled: Counter,
     topics: Gauge,
     connections: Gauge,
     waiting_items: Gauge,
@@ -36,6 +38,8 @@ impl Metrics {
             heartbeats: counter!(HEARTBEATS),
             heartbeats_skipped: counter!(SKIPPED),
             topic_restarts: counter!(RESTARTS),
+            validations_timed_out: counter!(VALIDATIONS_DROPPED, "reason" => "timeout"),
+            validations_throttled: counter!(VALIDATIONS_DROPPED, "reason" => "too_many"),
             topics: gauge!(TOPICS),
             connections: gauge!(CONNECTIONS),
             waiting_items: gauge!(WAITING_ITEMS),
@@ -79,6 +83,14 @@ impl Metrics {
         self.heartbeats_skipped.increment(1);
     }
 
+    pub(crate) fn validation_timed_out(&self) {
+        self.validations_timed_out.increment(1);
+    }
+
+    pub(crate) fn validation_throttled(&self) {
+        self.validations_throttled.increment(1);
+    }
+
     pub(crate) fn topic_restarted(&self) {
         self.topic_restarts.increment(1);
     }
@@ -103,6 +115,7 @@ fn describe() {
     describe_counter!(HEARTBEATS, Unit::Count, "Heartbeats begun");
     describe_counter!(SKIPPED, Unit::Count, "Heartbeats skipped because the last one was not done");
     describe_counter!(RESTARTS, Unit::Count, "Topics restarted after a panic");
+    describe_counter!(VALIDATIONS_DROPPED, Unit::Count, "Messages dropped because no verdict was to be had");
     describe_gauge!(TOPICS, Unit::Count, "Topics joined");
     describe_gauge!(CONNECTIONS, Unit::Count, "Peers connected");
     describe_gauge!(WAITING_ITEMS, Unit::Count, "Inputs of peers that wait, as of the last heartbeat");
@@ -124,6 +137,7 @@ const DROPPED: &str = "gossipsub_outputs_dropped_total";
 const HEARTBEATS: &str = "gossipsub_heartbeats_total";
 const SKIPPED: &str = "gossipsub_heartbeats_missed_total";
 const RESTARTS: &str = "gossipsub_topic_restarts_total";
+const VALIDATIONS_DROPPED: &str = "gossipsub_validations_dropped_total";
 const TOPICS: &str = "gossipsub_topics";
 const CONNECTIONS: &str = "gossipsub_connections";
 const WAITING_ITEMS: &str = "gossipsub_inputs_waiting";

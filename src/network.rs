@@ -2,7 +2,7 @@
 //!
 //! Everything above this file is generic over [`Network`]. Nothing here decides anything.
 
-use std::{fmt, hash::Hash, sync::Arc, time::Duration};
+use std::{fmt, hash::Hash, pin::Pin, sync::Arc, time::Duration};
 
 use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 /// What an identifier must be able to do: be copied cheaply, ordered, hashed, printed and sent.
 pub trait Key: Clone + Ord + Hash + fmt::Debug + Send + Sync + Unpin + 'static {}
 impl<T: Clone + Ord + Hash + fmt::Debug + Send + Sync + Unpin + 'static> Key for T {}
+
+/// A verdict that comes later. Dropped unfinished when it takes longer than
+/// `bounds.validation_timeout`.
+pub type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The application's side of the engine: the types of one network and the questions the engine
 /// asks about them (the seed's `WORKER_CONFIGURATION`).
@@ -41,6 +45,21 @@ pub trait Network: Send + Sync + Sized + 'static {
     fn validate(&self, id: &Self::MessageId, message: &Self::Message) -> Validity {
         let _ = (id, message);
         Validity::Valid
+    }
+
+    /// The application's verdict on a message that takes its time: `Some` in place of
+    /// [`validate`](Self::validate). The engine goes on meanwhile; deliveries of the same message are
+    /// gathered until the verdict. Must not block: hand hard work to threads of your own.
+    fn validate_later(&self, message: &Arc<FullMessage<Self>>) -> Option<Later<Validity>> {
+        let _ = message;
+        None
+    }
+
+    /// The verdicts on a batch that take their time: `Some` in place of
+    /// [`validate_batch`](Self::validate_batch).
+    fn validate_batch_later(&self, batch: &[Delivery<Self>]) -> Option<Later<Vec<Validity>>> {
+        let _ = batch;
+        None
     }
 
     /// The verdicts on a batch, one per entry and in the same order. An answer of another length
@@ -125,6 +144,19 @@ pub struct Delivery<N: Network> {
     pub co_senders: Vec<N::Peer>,
     /// What they delivered.
     pub message: Arc<FullMessage<N>>,
+}
+
+impl<N: Network> Delivery<N> {
+    /// Takes in the deliverers of another delivery of the same message.
+    pub(crate) fn join(&mut self, other: Self) {
+        for peer in std::iter::once(other.sender).chain(other.co_senders) {
+            if peer != self.sender
+                && let Err(place) = self.co_senders.binary_search(&peer)
+            {
+                self.co_senders.insert(place, peer);
+            }
+        }
+    }
 }
 
 /// What peers say to each other.

@@ -1,19 +1,21 @@
 //! A network of numbers and strings, for documentation, tests and first steps. Checks nothing but
 //! what it is told to.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::network::{FullMessage, Network, Validity};
+use crate::network::{FullMessage, Later, Network, Validity};
 
 /// Peers and points are numbers, topics and messages strings, ids carry their topic.
 #[derive(Default)]
 pub struct PlainNetwork {
     validator: Option<Box<Validator>>,
+    later: Option<Box<LaterValidator>>,
 }
 
 type Validator = dyn Fn(&PlainId, &str) -> Validity + Send + Sync;
+type LaterValidator = dyn Fn(&FullMessage<PlainNetwork>) -> Later<Validity> + Send + Sync;
 
 /// The id of a [`PlainNetwork`]'s message; ordered by number, then topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,7 +34,18 @@ impl PlainNetwork {
 
     /// A network in which `validator` judges messages.
     pub fn with_validator(validator: impl Fn(&PlainId, &str) -> Validity + Send + Sync + 'static) -> Self {
-        Self { validator: Some(Box::new(validator)) }
+        Self { validator: Some(Box::new(validator)), later: None }
+    }
+
+    /// A network in which `validator` judges messages, and takes its time.
+    pub fn with_later_validator<F>(
+        validator: impl Fn(&FullMessage<Self>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Validity> + Send + 'static,
+    {
+        let later = move |message: &FullMessage<Self>| -> Later<Validity> { Box::pin(validator(message)) };
+        Self { validator: None, later: Some(Box::new(later)) }
     }
 
     /// Message `number` of `topic`.
@@ -51,6 +64,10 @@ impl Network for PlainNetwork {
 
     fn topic_of(&self, id: &PlainId) -> Option<String> {
         Some(id.topic.clone())
+    }
+
+    fn validate_later(&self, message: &Arc<FullMessage<Self>>) -> Option<Later<Validity>> {
+        self.later.as_ref().map(|validator| validator(message))
     }
 
     fn message_size(&self, message: &String) -> usize {

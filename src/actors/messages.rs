@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 pub(crate) use super::inbox::{Inbox, Load, Queued, Ticket, Wake};
 use crate::{
     directory::PeerRecord,
-    network::{AppOutput, FullMessage, Network, P2pMessage},
+    network::{AppOutput, Delivery, FullMessage, Network, P2pMessage, Validity},
     protocol::{Emission, Fact, Footprint, Order, PeerKind, Timestamp, TopicState, View},
     worker::{Credit, Promise},
 };
@@ -34,6 +34,11 @@ pub(crate) enum TopicItem<N: Network> {
     },
     Leave {
         at: Timestamp,
+    },
+    /// From a validation of this topic's: its verdict, `None` if there is none.
+    Verdict {
+        message: Arc<FullMessage<N>>,
+        verdict: Option<Validity>,
     },
     Order(Order<N>),
     Inspect(oneshot::Sender<Report<N>>),
@@ -95,6 +100,11 @@ pub(crate) enum SupervisorItem<N: Network> {
     Tick,
     CheckParked,
     ProcessBatch,
+    /// From a validation of a batch: its verdicts, none if it took too long.
+    BatchVerdicts {
+        batch: Vec<Delivery<N>>,
+        verdicts: Vec<Validity>,
+    },
     /// Questions of the handle.
     Inspect(oneshot::Sender<Inspection<N>>),
     Delays(oneshot::Sender<Vec<(N::Point, i64)>>),

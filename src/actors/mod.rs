@@ -47,3 +47,4 @@ pub(crate) mod router;
 pub(crate) mod shared;
 pub(crate) mod supervisor;
 mod topic;
+mod validation;

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use tokio::sync::watch;
@@ -37,6 +37,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) router: Inbox<RouterItem<N>>,
     pub(crate) p2p: Lanes<N>,
     pub(crate) app: AppQueue<N>,
+    /// How many validations are under way.
+    pub(crate) validating: AtomicUsize,
     /// Publications of which somebody wants to hear more.
     pub(crate) tickets: Tickets<N>,
     pub(crate) observer: Observer<N>,

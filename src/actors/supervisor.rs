@@ -15,6 +15,7 @@ use super::{
     restarts::Restarts,
     shared::Shared,
     topic::{MeshActor, handle_peer, report},
+    validation,
 };
 use crate::{
     network::Network,
@@ -104,6 +105,7 @@ impl<N: Network> SupervisorActor<N> {
             SupervisorItem::Tick => self.tick(),
             SupervisorItem::CheckParked => self.peers.check_parked(),
             SupervisorItem::ProcessBatch => self.process_batch(),
+            SupervisorItem::BatchVerdicts { batch, verdicts } => self.peers.conclude_batch(batch, verdicts),
             SupervisorItem::Inspect(reply) => self.inspect(reply),
             SupervisorItem::Delays(reply) => drop(reply.send(self.peers.reconnection_delays())),
             SupervisorItem::BatchDeadline(reply) => drop(reply.send(self.peers.batch_deadline())),
@@ -126,8 +128,11 @@ impl<N: Network> SupervisorActor<N> {
     }
 
     fn process_batch(&mut self) {
-        self.batch_timer = false;
-        self.peers.process_batch();
+        let batch = self.peers.take_batch();
+        match self.shared.network.validate_batch_later(&batch) {
+            Some(verdicts) => validation::start_batch(batch, verdicts, &self.shared),
+            None => self.peers.judge_batch(batch),
+        }
     }
 
     /// Carries out what the peers' side wants, and what follows from it.
@@ -143,6 +148,10 @@ impl<N: Network> SupervisorActor<N> {
             for (topic, order) in orders {
                 self.route(topic, TopicItem::Order(order));
             }
+        }
+        if !self.manual && self.peers.batch_deadline().is_some_and(|deadline| deadline <= self.shared.now()) {
+            self.process_batch();
+            return self.carry_out();
         }
         self.shared.in_heartbeat.store(self.peers.in_heartbeat(), Ordering::Release);
     }
@@ -215,8 +224,10 @@ impl<N: Network> SupervisorActor<N> {
         if let Some(deadline) = self.peers.batch_deadline() {
             self.batch_timer = true;
             let wait = deadline.saturating_since(self.shared.now());
-            ctx.run_later(wait, |actor, _| {
-                let _ = actor.shared.supervisor.push(SupervisorItem::ProcessBatch);
+            ctx.run_later(wait, |actor, ctx| {
+                actor.batch_timer = false;
+                actor.carry_out();
+                actor.arm_batch_timer(ctx);
             });
         }
     }
@@ -253,11 +264,14 @@ impl<N: Network> SupervisorActor<N> {
             TopicItem::Inspect(reply) => drop(reply.send(report(&state, &shared))),
             // The handle gives these to topics that have an actor.
             TopicItem::Publish { .. } | TopicItem::Join { .. } | TopicItem::Leave { .. } => {}
+            // Only actors start validations, and none retires before they are done.
+            TopicItem::Verdict { .. } => {}
             TopicItem::Retire | TopicItem::Stop => {}
         }
         shared.flush(&topic, &mut self.outbox);
         let facts = std::mem::take(&mut self.outbox.facts);
-        if !state.is_empty() {
+        let idle = self.topics.len().saturating_sub(self.peers.joined_count());
+        if state.is_worth_keeping(idle, &shared.limits) {
             self.topics.insert(topic.clone(), Slot::Dormant(state));
         }
         self.fold(&topic, facts, now);

@@ -7,11 +7,14 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use super::{
     messages::{Inbox, Queued, Report, SupervisorItem, Ticket, TopicItem, Wake},
     shared::Shared,
+    validation,
 };
 use crate::{
     directory::PeerRecord,
     network::{Delivery, FullMessage, Network, P2pMessage},
-    protocol::{JoinOutcome, LeaveOutcome, Order, Outbox, PublishOutcome, Timestamp, TopicState, View},
+    protocol::{
+        JoinOutcome, LeaveOutcome, Order, Outbox, PublishOutcome, ReceiveOutcome, Timestamp, TopicState, View,
+    },
     worker::{Promise, Routed},
 };
 
@@ -104,6 +107,9 @@ impl<N: Network> MeshActor<N> {
                 let outcome = self.state.leave(&shared.context(at), &mut self.outbox);
                 self.waiting = outcome != LeaveOutcome::NotJoined;
             }
+            TopicItem::Verdict { message, verdict } => {
+                self.state.resolve(&message, verdict, &shared.context(shared.now()), &mut self.outbox);
+            }
             TopicItem::Order(order) => self.execute(order),
             TopicItem::Inspect(reply) => drop(reply.send(report(&self.state, &shared))),
             TopicItem::Retire => self.retire(ctx),
@@ -167,6 +173,9 @@ impl<N: Network> MeshActor<N> {
     }
 
     fn hand_on(&mut self) {
+        for validation in self.outbox.later.drain(..) {
+            validation::start(validation, &self.inbox, &self.shared);
+        }
         self.shared.flush(&self.state.topic, &mut self.outbox);
         let facts = std::mem::take(&mut self.outbox.facts);
         if !facts.is_empty() {
@@ -247,14 +256,16 @@ pub(crate) fn handle_peer<N: Network>(
         }
         P2pMessage::Prune { px, backoff, .. } => drop(state.prune(from, px, backoff, &cx, outbox)),
         P2pMessage::IHave { message_ids, .. } => {
-            shared.directory.with_quota(from, standing, &shared.limits, |quota| {
+            shared.directory.with_quota(from, &shared.limits, |quota| {
                 state.ihave(from, standing, message_ids, quota, &cx, outbox)
             });
         }
         P2pMessage::IWant { message_ids } => drop(state.iwant(from, standing, message_ids, &cx, outbox)),
         P2pMessage::FullMessage(message) => {
             let delivery = Delivery { sender: from.clone(), co_senders: Vec::new(), message };
-            state.receive(delivery, shared.handling, &cx, outbox);
+            if state.receive(delivery, shared.handling, &cx, outbox) == ReceiveOutcome::Throttled {
+                shared.metrics.validation_throttled();
+            }
         }
         P2pMessage::Ping => {}
     }

@@ -1,9 +1,9 @@
 //! Why a command failed, in words that say what to do. Never shown for a node that was merely ended.
 
-use std::{io, path::PathBuf};
+use std::{error::Error, io, path::PathBuf};
 
 use actix_gossipsub::{
-    InvalidLimits, Refused, StartError,
+    Fault, InvalidLimits, Refused, StartError,
     libp2p::{AuthorError, CommandError, TransportError},
 };
 use libp2p::Multiaddr;
@@ -24,9 +24,9 @@ pub enum Failure {
     #[error("{0}\nchange these options")]
     Options(InvalidLimits),
     #[error("{address}: {error}: choose another address with --listen, or port 0 for any that is free")]
-    Listen { address: Multiaddr, error: CommandError },
+    Listen { address: Multiaddr, error: String },
     #[error("{address}: {error}: correct --dial")]
-    Dial { address: Multiaddr, error: CommandError },
+    Dial { address: Multiaddr, error: String },
     #[error("can't listen for signals: {0}")]
     Signals(io::Error),
     #[error("can't start a thread: {0}: the system has too many, or too little memory")]
@@ -35,6 +35,8 @@ pub enum Failure {
     Transport(#[from] TransportError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error("{0}")]
+    Engine(Fault),
     #[error("{0}: change --size, --prefix or --topic")]
     Author(#[from] AuthorError),
     #[error("a message could not be published: {0}")]
@@ -48,4 +50,29 @@ pub enum Failure {
     NodeDown,
     #[error("{0}")]
     Incomplete(String),
+}
+
+impl Failure {
+    /// It can't listen there.
+    pub fn listen(address: &Multiaddr, error: &CommandError) -> Self {
+        Self::Listen { address: address.clone(), error: with_causes(error) }
+    }
+
+    /// It can't dial that.
+    pub fn dial(address: &Multiaddr, error: &CommandError) -> Self {
+        Self::Dial { address: address.clone(), error: with_causes(error) }
+    }
+}
+
+/// An error and its causes. Some of libp2p's say nothing themselves.
+fn with_causes(error: &dyn Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
+    let mut told: Vec<String> = Vec::new();
+    for cause in causes.map(|cause| cause.trim_end_matches([':', ' ']).to_owned()) {
+        // Others repeat their cause.
+        if !cause.is_empty() && !told.iter().any(|told| told.contains(&cause)) {
+            told.push(cause);
+        }
+    }
+    told.join(": ")
 }

@@ -14,7 +14,7 @@ mod stop;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::EnvFilter;
 
 use self::failure::Failure;
 
@@ -40,9 +40,10 @@ enum Command {
     },
 }
 
-/// Logs go to stderr, as RUST_LOG says; warnings if it says nothing.
+/// Logs go to stderr, as RUST_LOG says. If it says nothing: warnings, but for those of yamux, which warns of
+/// every peer that is quicker to close a connection.
 pub fn log_to_stderr() {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,yamux=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 

@@ -150,7 +150,11 @@ fn check_bounds(bounds: &Bounds, found: &mut Found) {
         format!("be at least first_reconnect_ticks ({first})")
     });
     found.positive("unreachable_reset_ticks", bounds.unreachable_reset_ticks);
+    found.positive("max_requesters", bounds.max_requesters);
     found.positive("max_batch_items", bounds.max_batch_items);
+    found.positive("max_validating_per_topic", bounds.max_validating_per_topic);
+    found.positive("max_validating", bounds.max_validating);
+    found.positive("validation_timeout", bounds.validation_timeout);
     found.positive("max_output_items", bounds.max_output_items);
     found.positive("shutdown_deadline", bounds.shutdown_deadline);
 }

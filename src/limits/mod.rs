@@ -90,7 +90,7 @@ pub struct LimitsConfig<T = String> {
     /// The time between two heartbeats ("ticks"). Above 0.
     #[serde(with = "humantime_serde")]
     pub heartbeat_interval: Duration,
-    /// Every so many ticks, peers that were sent nothing are sent a ping. Above 0.
+    /// Every so many ticks, all peers are sent a ping. Above 0.
     pub heartbeat_ping_interval: u64,
     /// Every so many ticks, expired backoffs are forgotten. Above 0.
     pub backoff_cleanup_ticks: u64,
@@ -252,12 +252,24 @@ pub struct Bounds {
     pub first_reconnect_ticks: u64,
     /// The longest such delay, in ticks. At least the first.
     pub max_reconnect_ticks: u64,
-    /// A point that was not reported for so many ticks starts again with the first delay.
+    /// Every so many ticks, all unreachable points are forgotten: they start again with the first delay.
     pub unreachable_reset_ticks: u64,
+    /// Topics remembered that we don't take part in and nobody subscribed to, for the backoffs of refused
+    /// grafts. Beyond it a graft is refused all the same, and not remembered. May be 0.
+    pub max_idle_topics: usize,
+    /// Peers counted to have requested one message by IWANT. More are not sent it.
+    pub max_requesters: usize,
     /// Unconnected peers whose IHAVEs are counted within a heartbeat. May be 0.
     pub max_strangers: usize,
     /// Messages in a batch awaiting validation. More start the validation at once.
     pub max_batch_items: usize,
+    /// Messages of one topic that wait for a verdict that comes later. More are dropped.
+    pub max_validating_per_topic: usize,
+    /// Such messages of all topics together.
+    pub max_validating: usize,
+    /// A verdict that takes longer is not waited for: its message is dropped.
+    #[serde(with = "humantime_serde")]
+    pub validation_timeout: Duration,
     /// Peers looked at in a remote PRUNE. May be 0.
     pub max_px_per_prune: usize,
     /// Items waiting in an output stream. When full, gossip goes first and control last.
@@ -282,8 +294,13 @@ impl Default for Bounds {
             first_reconnect_ticks: 5,
             max_reconnect_ticks: 300,
             unreachable_reset_ticks: 21_600,
+            max_idle_topics: 10_000,
+            max_requesters: 4096,
             max_strangers: 1024,
             max_batch_items: 8192,
+            max_validating_per_topic: 1024,
+            max_validating: 8192,
+            validation_timeout: Duration::from_secs(10),
             max_px_per_prune: 1024,
             max_output_items: 65_536,
             event_interval: Duration::from_secs(60),

@@ -27,7 +27,7 @@ impl<N: Network> Batch<N> {
     pub(crate) fn add(&mut self, delivery: Delivery<N>, now: Timestamp) {
         self.deadline.get_or_insert(now.after(self.interval));
         match self.entries.get_mut(&delivery.message) {
-            Some(pending) => add_co_senders(pending, delivery),
+            Some(pending) => pending.join(delivery),
             None => {
                 self.entries.insert(Arc::clone(&delivery.message), delivery);
             }
@@ -50,15 +50,5 @@ impl<N: Network> Batch<N> {
 
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
-    }
-}
-
-fn add_co_senders<N: Network>(pending: &mut Delivery<N>, delivery: Delivery<N>) {
-    for peer in std::iter::once(delivery.sender).chain(delivery.co_senders) {
-        if peer != pending.sender
-            && let Err(place) = pending.co_senders.binary_search(&peer)
-        {
-            pending.co_senders.insert(place, peer);
-        }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     node::Node,
     outbox::{Context, Emission, Fact, Order, Outbox},
     outcome::{HeartbeatOutcome, PruneOutcome},
-    peers::{Quota, Standing},
+    peers::Quota,
     topic::TopicState,
 };
 use crate::network::{Network, P2pOutput};
@@ -33,7 +33,8 @@ impl<N: Network> Node<N> {
     ) -> T {
         let outcome = self.run(topic, now, handle);
         self.settle_from(topic.clone(), now, &mut |_, _| {}, px);
-        if self.topics.get(topic).is_some_and(TopicState::is_empty) {
+        let idle = self.topics.len().saturating_sub(self.peers.joined_count() + 1);
+        if self.topics.get(topic).is_some_and(|state| !state.is_worth_keeping(idle, &self.limits)) {
             self.topics.remove(topic);
         }
         outcome
@@ -107,7 +108,7 @@ impl<N: Network> Node<N> {
         for (id, kept) in outbox.history.drain(..) {
             if kept {
                 self.homes.insert(id, topic.clone());
-            } else {
+            } else if self.homes.get(&id) == Some(topic) {
                 self.homes.remove(&id);
             }
         }
@@ -120,19 +121,16 @@ impl<N: Network> Node<N> {
         outbox.orders
     }
 
-    pub(super) fn quota(&self, peer: &N::Peer, standing: Standing) -> Quota {
-        let known = self.quotas.get(peer).copied();
-        let room = standing.link.is_some()
-            || self.quotas.len() < self.peers.connection_count() + self.limits.bounds.max_strangers;
-        let none_left = Quota { received: u32::MAX, requested: u32::MAX };
-        known.unwrap_or(if room { Quota::default() } else { none_left })
+    /// What a peer used up. As many peers have a place as are connected, and some strangers; who finds
+    /// none has used up everything.
+    pub(super) fn quota(&self, peer: &N::Peer) -> Quota {
+        let places = self.peers.connection_count().saturating_add(self.limits.bounds.max_strangers);
+        let fresh = if self.quotas.len() < places { Quota::default() } else { Quota::SPENT };
+        self.quotas.get(peer).copied().unwrap_or(fresh)
     }
 
-    pub(super) fn keep_quota(&mut self, peer: &N::Peer, standing: Standing, quota: Quota) {
-        let used = quota.received > 0;
-        let stranger = standing.link.is_none() && !self.quotas.contains_key(peer);
-        let room = self.quotas.len() < self.peers.connection_count() + self.limits.bounds.max_strangers;
-        if used && (!stranger || room) {
+    pub(super) fn keep_quota(&mut self, peer: &N::Peer, quota: Quota) {
+        if quota.is_kept() {
             self.quotas.insert(peer.clone(), quota);
         }
     }

@@ -4,12 +4,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    outbox::{Context, Fact, Lane, Outbox},
+    outbox::{Context, Fact, Lane, Outbox, Validation},
     outcome::{PublishOutcome, ReceiveOutcome},
     peers::Link,
     topic::{Cached, Seen, TopicState},
 };
-use crate::network::{Delivery, FullMessage, Network, Validity};
+use crate::network::{Delivery, FullMessage, Later, Network, Validity};
 
 /// How messages from the network are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +36,18 @@ impl<N: Network> TopicState<N> {
             return ReceiveOutcome::AlreadyReceived;
         }
         let FullMessage { message_id, message, .. } = &*delivery.message;
-        match (cx.network.validate_id(message_id), handling) {
+        match (self.judge_id(message_id, cx), handling) {
             (Validity::Valid, Handling::Batched) => {
                 outbox.facts.push(Fact::Batch(delivery));
                 ReceiveOutcome::Batched
             }
             (Validity::Valid, Handling::Sequential) => {
+                if self.validating.join(&delivery) {
+                    return ReceiveOutcome::Validating;
+                }
+                if let Some(verdict) = cx.network.validate_later(&delivery.message) {
+                    return self.await_verdict(delivery, verdict, cx, outbox);
+                }
                 let verdict = cx.network.validate(message_id, message);
                 self.conclude_delivery(delivery, verdict, cx, outbox)
             }
@@ -61,6 +67,37 @@ impl<N: Network> TopicState<N> {
             Some(_) if !self.is_joined() => ReceiveOutcome::NotSubscribed,
             Some(verdict) => self.conclude_delivery(delivery, verdict, cx, outbox),
             None => self.conclude_delivery(delivery, Validity::Unknown, cx, outbox),
+        }
+    }
+
+    fn await_verdict(
+        &mut self,
+        delivery: Delivery<N>,
+        verdict: Later<Validity>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        let message = Arc::clone(&delivery.message);
+        if !self.validating.add(delivery, cx.now) {
+            return ReceiveOutcome::Throttled;
+        }
+        outbox.later.push(Validation { message, verdict });
+        ReceiveOutcome::Validating
+    }
+
+    /// A verdict came; `None` if it took too long or there was no room for it: the message is dropped,
+    /// and may come again. Credits are as of its arrival.
+    pub(crate) fn resolve(
+        &mut self,
+        message: &Arc<FullMessage<N>>,
+        verdict: Option<Validity>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        let Some((delivery, arrival)) = self.validating.remove(message) else { return };
+        let cx = Context { now: arrival, ..*cx };
+        if verdict.is_some() {
+            self.verdict(delivery, verdict, &cx, outbox);
         }
     }
 
@@ -157,7 +194,7 @@ impl<N: Network> TopicState<N> {
     fn remember(
         &mut self,
         message: &Arc<FullMessage<N>>,
-        senders: Vec<N::Peer>,
+        mut senders: Vec<N::Peer>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
@@ -168,7 +205,9 @@ impl<N: Network> TopicState<N> {
         });
         self.seen.insert(id.clone(), |known| match known {
             Some(seen) => {
-                seen.senders.extend(senders);
+                let known = seen.senders.len();
+                senders.retain(|peer| !seen.senders[..known].contains(peer));
+                seen.senders.append(&mut senders);
                 None
             }
             None => Some(Seen { first_seen: cx.now, senders }),

@@ -14,7 +14,7 @@ impl<N: Network> TopicState<N> {
     /// Something is published: makes a fanout, or keeps the one there is alive.
     pub(super) fn refresh_fanout(&mut self, cx: &Context<'_, N>) {
         if let Some(fanout) = &mut self.fanout {
-            // A fanout that lost its peers is not kept alive: the next publication finds others.
+            // One that lost its peers is not kept alive: the heartbeat fills it, or lets it expire.
             if !fanout.peers.is_empty() {
                 fanout.last_published = cx.now;
             }

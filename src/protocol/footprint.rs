@@ -38,6 +38,8 @@ pub struct Footprint {
     pub history: usize,
     /// Ids in the seen window.
     pub seen: usize,
+    /// Messages that wait for a verdict that comes later.
+    pub validating: usize,
     /// Peers whose IHAVEs were counted in this heartbeat.
     pub quotas: usize,
     /// Messages whose ids don't name their topic.
@@ -61,6 +63,7 @@ impl AddAssign for Footprint {
         self.backoffs += other.backoffs;
         self.history += other.history;
         self.seen += other.seen;
+        self.validating += other.validating;
         self.quotas += other.quotas;
         self.homes += other.homes;
     }

@@ -77,7 +77,7 @@ impl<N: Network> TopicState<N> {
     ) -> Option<Vec<N::MessageId>> {
         let mut wanted = Vec::new();
         for id in ids {
-            match cx.network.validate_id(&id) {
+            match self.judge_id(&id, cx) {
                 Validity::Invalid => return None,
                 Validity::Outdated => {}
                 Validity::Valid | Validity::Unknown => {
@@ -88,6 +88,12 @@ impl<N: Network> TopicState<N> {
             }
         }
         Some(wanted)
+    }
+
+    /// The application's verdict on an id, which must be one of this topic's.
+    pub(super) fn judge_id(&self, id: &N::MessageId, cx: &Context<'_, N>) -> Validity {
+        let of_this = cx.network.topic_of(id).is_none_or(|topic| topic == self.topic);
+        if of_this { cx.network.validate_id(id) } else { Validity::Invalid }
     }
 
     /// A peer asks for messages of this topic. Each is sent `max_gossip_retransmission` times at most.
@@ -121,6 +127,10 @@ impl<N: Network> TopicState<N> {
     /// Every request is counted, whatever its answer.
     fn answer(&mut self, peer: &N::Peer, id: &N::MessageId, cx: &Context<'_, N>) -> IWantAnswer<N> {
         let Some(cached) = self.history.get_mut(id) else { return IWantAnswer::NotFound };
+        let full = cached.accesses.len() >= cx.limits.bounds.max_requesters;
+        if full && !cached.accesses.contains_key(peer) {
+            return IWantAnswer::TooManyRequests;
+        }
         let accesses = match cached.accesses.get_mut(peer) {
             Some(accesses) => accesses,
             None => cached.accesses.entry(peer.clone()).or_default(),

@@ -159,7 +159,6 @@ impl<N: Network> TopicState<N> {
             outbox.facts.push(Fact::Grafted(peer.clone(), link.generation));
         }
         let to_graft = mesh.keys().cloned().collect();
-        self.fanout = None;
         self.mesh = Some(mesh);
         outbox.facts.push(Fact::Joined);
         JoinOutcome::Joined { to_graft }

@@ -41,11 +41,12 @@ mod stats;
 mod time;
 mod topic;
 mod undecided;
+mod validating;
 mod view;
 mod window;
 
 pub(crate) use event::RateLimit;
-pub(crate) use outbox::{Context, Fact, Order, Outbox, Roster};
+pub(crate) use outbox::{Context, Fact, Order, Outbox, Roster, Validation};
 pub(crate) use peers::{Link, Peers, PeersOutbox, Quota, Standing};
 pub(crate) use topic::TopicState;
 

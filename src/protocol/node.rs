@@ -19,7 +19,7 @@ use super::{
     sample::{choose, rng_for},
     stats::Stats,
     topic::TopicState,
-    undecided::judge,
+    undecided::one_each,
     view::View,
 };
 use crate::{
@@ -185,11 +185,11 @@ impl<N: Network> Node<N> {
         now: Timestamp,
     ) -> IHaveOutcome<N> {
         let standing = self.peers.standing(peer);
-        let mut quota = self.quota(peer, standing);
+        let mut quota = self.quota(peer);
         let outcome = self.on_topic(topic, now, |state, cx, outbox| {
             state.ihave(peer, standing, ids, &mut quota, cx, outbox)
         });
-        self.keep_quota(peer, standing, quota);
+        self.keep_quota(peer, quota);
         outcome
     }
 
@@ -203,8 +203,10 @@ impl<N: Network> Node<N> {
         let mut answers = BTreeMap::new();
         for id in ids {
             match self.network.topic_of(&id).or_else(|| self.homes.get(&id).cloned()) {
-                Some(topic) => by_topic.entry(topic).or_default().push(id),
-                None => drop(answers.insert(id, IWantAnswer::NotFound)),
+                Some(topic) if self.topics.contains_key(&topic) => {
+                    by_topic.entry(topic).or_default().push(id)
+                }
+                _ => drop(answers.insert(id, IWantAnswer::NotFound)),
             }
         }
         for (topic, ids) in by_topic {
@@ -236,7 +238,7 @@ impl<N: Network> Node<N> {
         batch: Vec<Delivery<N>>,
         now: Timestamp,
     ) -> Vec<(Delivery<N>, ReceiveOutcome<N>)> {
-        let verdicts = judge(&*self.network, &batch);
+        let verdicts = one_each(&batch, self.network.validate_batch(&batch));
         let mut apply = |(delivery, verdict): (Delivery<N>, _)| {
             let topic = delivery.message.topic.clone();
             let judged = delivery.clone();
@@ -291,7 +293,8 @@ impl<N: Network> Node<N> {
 
     /// Judges the pending batch.
     pub fn process_batch(&mut self, now: Timestamp) {
-        self.peers.process_batch();
+        let batch = self.peers.take_batch();
+        self.peers.judge_batch(batch);
         self.settle(now);
     }
 
@@ -346,14 +349,15 @@ impl<N: Network> Node<N> {
     pub fn select_px_peers(&self, pruned: &N::Peer, topic: &N::Topic, no_px: &[N::Peer]) -> Vec<N::Peer> {
         let Some(state) = self.topics.get(topic) else { return Vec::new() };
         let offers = state.px_offers(pruned, no_px.contains(pruned), &self.context(Timestamp::ZERO));
-        choose(offers, self.limits.peers_to_px, &mut rng_for(self.seed, pruned))
+        choose(offers, self.limits.peers_to_px, &mut rng_for(self.seed, "look", pruned))
     }
 
     /// What gossip would offer to whom now, by peer and topic. Changes nothing.
     pub fn select_gossip(&self) -> Vec<(N::Peer, N::Topic, Vec<N::MessageId>)> {
         let cx = self.context(Timestamp::ZERO);
         let of_topic = |(topic, state): (&N::Topic, &TopicState<N>)| {
-            let selected = state.gossip_plan(&cx).select(&self.limits, &mut rng_for(self.seed, topic));
+            let selected =
+                state.gossip_plan(&cx).select(&self.limits, &mut rng_for(self.seed, "look", topic));
             let topic = topic.clone();
             selected.into_iter().map(move |(peer, _, ids)| (peer, topic.clone(), ids))
         };

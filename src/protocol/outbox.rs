@@ -1,7 +1,7 @@
 //! What handling an input leaves behind: outputs, facts for the peers' side, orders for the topics'
 //! side. Carries; never decides.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use derive_where::derive_where;
 
@@ -13,13 +13,13 @@ use super::{
 };
 use crate::{
     limits::Limits,
-    network::{AppOutput, Delivery, FullMessage, Network, P2pMessage, P2pOutput, Validity},
+    network::{AppOutput, Delivery, FullMessage, Later, Network, P2pMessage, P2pOutput, Validity},
 };
 
 /// How urgent an output is, most urgent first. What is less urgent goes first when there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
-    /// Who is in which topic and mesh, and whom to connect to. Never dropped.
+    /// Who is in which topic and mesh, who is still there, and whom to connect to. Never dropped.
     Control,
     /// Full messages that the application publishes.
     Publish,
@@ -27,7 +27,7 @@ pub enum Lane {
     Forward,
     /// Full messages that a peer asked for.
     Answer,
-    /// Offers and requests: IHAVE, IWANT, ping.
+    /// Offers and requests: IHAVE, IWANT.
     Gossip,
 }
 
@@ -77,7 +77,7 @@ impl<N: Network> Emission<N> {
         match self {
             Self::Broadcast { lane, .. } => *lane,
             Self::Output(P2pOutput::OutMessage { message, .. }) => match message {
-                P2pMessage::IHave { .. } | P2pMessage::IWant { .. } | P2pMessage::Ping => Lane::Gossip,
+                P2pMessage::IHave { .. } | P2pMessage::IWant { .. } => Lane::Gossip,
                 P2pMessage::FullMessage(_) => Lane::Forward,
                 _ => Lane::Control,
             },
@@ -125,8 +125,23 @@ pub(crate) struct Outbox<N: Network> {
     pub(crate) app: Vec<AppOutput<N>>,
     pub(crate) facts: Vec<Fact<N>>,
     pub(crate) stats: Stats,
+    /// Verdicts that come later, each to be handed back to
+    /// [`TopicState::resolve`](super::topic::TopicState).
+    pub(crate) later: Vec<Validation<N>>,
     /// Ids that entered (true) or left the history, for networks whose ids don't name their topic.
     pub(crate) history: Vec<(N::MessageId, bool)>,
+}
+
+/// A message and its verdict to come.
+pub(crate) struct Validation<N: Network> {
+    pub(crate) message: Arc<FullMessage<N>>,
+    pub(crate) verdict: Later<Validity>,
+}
+
+impl<N: Network> fmt::Debug for Validation<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Validation").field(&self.message).finish()
+    }
 }
 
 /// What a topic tells the peers' side. Facts of one topic are folded in the order they came about.

@@ -176,6 +176,10 @@ pub enum ReceiveOutcome<N: Network> {
     Outdated,
     /// It waits for the verdict on its batch.
     Batched,
+    /// It waits for a verdict that comes later.
+    Validating,
+    /// Too many messages of the topic wait for a verdict: dropped, nobody is penalised.
+    Throttled,
 }
 
 /// Of a message that the application publishes.
@@ -223,6 +227,6 @@ pub struct HeartbeatOutcome<N: Network> {
     pub to_graft: BTreeMap<N::Peer, BTreeSet<N::Topic>>,
     /// The topics on which each peer was pruned.
     pub to_prune: BTreeMap<N::Peer, BTreeSet<N::Topic>>,
-    /// The pruned that get no px, because their score is negative.
+    /// The peers that were pruned from some mesh for a negative score, and get no px there.
     pub no_px: BTreeSet<N::Peer>,
 }

@@ -76,6 +76,14 @@ pub(crate) struct Quota {
 }
 
 impl Quota {
+    /// Of a peer for whom there is no place to count.
+    pub(crate) const SPENT: Self = Self { received: u32::MAX, requested: u32::MAX };
+
+    /// Whether it tells anything.
+    pub(crate) fn is_kept(self) -> bool {
+        self.received > 0 && self.received < u32::MAX
+    }
+
     /// Counts an IHAVE, and tells whether it may be looked at.
     pub(crate) fn take_ihave<N: Network>(
         &mut self,
@@ -153,7 +161,7 @@ impl<N: Network> Peers<N> {
     pub(crate) fn new(network: Arc<N>, limits: Arc<Limits<N::Topic>>, options: &NodeOptions<N>) -> Self {
         Self {
             self_peer: options.self_peer.clone(),
-            rng: rng_for(options.seed, &"peers"),
+            rng: rng_for(options.seed, "peers", &()),
             connections: BTreeMap::new(),
             connected: None,
             scores: Scores::new(Arc::clone(&limits)),
@@ -364,6 +372,10 @@ impl<N: Network> Peers<N> {
 
     pub(crate) fn is_joined(&self, topic: &N::Topic) -> bool {
         self.joined.contains(topic)
+    }
+
+    pub(crate) fn joined_count(&self) -> usize {
+        self.joined.len()
     }
 
     pub(crate) fn connection_count(&self) -> usize {

@@ -49,12 +49,18 @@ impl<P: Ord> Unreachable<P> {
 
     /// Each point with the ticks until its next attempt; negative when that tick is past.
     pub(crate) fn delays(&self, tick: u64) -> impl Iterator<Item = (&P, i64)> {
-        self.points.iter().map(move |(point, retry)| (point, retry.at as i64 - tick as i64))
+        self.points.iter().map(move |(point, retry)| (point, difference(retry.at, tick)))
     }
 
     pub(crate) fn len(&self) -> usize {
         self.points.len()
     }
+}
+
+/// `at - tick`, as far as it can be told.
+fn difference(at: u64, tick: u64) -> i64 {
+    let ticks = i128::from(at) - i128::from(tick);
+    i64::try_from(ticks).unwrap_or(if ticks < 0 { i64::MIN } else { i64::MAX })
 }
 
 impl Retry {

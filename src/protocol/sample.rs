@@ -7,11 +7,11 @@ use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 /// The source of a state machine's choices.
 pub(crate) type ProtocolRng = ChaCha8Rng;
 
-/// A generator for one owner (a topic, the peers). Derived from the engine's seed and the owner's
+/// A generator for one owner (of some kind: a topic, the peers' side). Derived from the engine's seed and the owner's
 /// name, so that another topic, or another order of joining, changes nobody else's choices.
-pub(crate) fn rng_for(seed: u64, owner: &impl Hash) -> ProtocolRng {
+pub(crate) fn rng_for(seed: u64, kind: &str, owner: &impl Hash) -> ProtocolRng {
     let mut hasher = DefaultHasher::new();
-    seed.hash(&mut hasher);
+    (seed, kind).hash(&mut hasher);
     owner.hash(&mut hasher);
     ChaCha8Rng::seed_from_u64(hasher.finish())
 }

@@ -17,6 +17,9 @@ use super::{
 };
 use crate::{limits::Limits, network::Network};
 
+/// Beyond this the application's word would drown all else, and sums would stop being numbers.
+const MAX_APPLICATION_SCORE: f64 = 1e15;
+
 /// The scores of connected peers, and of those that left with a score that is kept.
 #[derive_where(Debug)]
 pub(crate) struct Scores<N: Network> {
@@ -127,9 +130,13 @@ impl<N: Network> Scores<N> {
         self.update(peer, |score| score.behaviour_penalty += f64::from(count));
     }
 
-    /// P5. Unknown peers have no score to set.
+    /// P5. Unknown peers have no score to set, and what is not a number sets none: nothing compares with
+    /// it.
     pub(crate) fn set_application_score(&mut self, peer: &N::Peer, value: f64) {
-        self.update(peer, |score| score.application_score = value);
+        if value.is_finite() {
+            let value = value.clamp(-MAX_APPLICATION_SCORE, MAX_APPLICATION_SCORE);
+            self.update(peer, |score| score.application_score = value);
+        }
     }
 
     /// Decays every counter and forgets the peers whose retention is over.

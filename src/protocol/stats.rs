@@ -37,7 +37,7 @@ pub struct Stats {
     pub count_recv_prunes: u64,
     /// Ids requested because a peer offered them.
     pub count_recv_ihaves: u64,
-    /// Messages that a peer requested and got.
+    /// Messages that a peer requested and may have; a bootstrap peer is not sent them all the same.
     pub count_recv_iwants: u64,
 }
 

@@ -21,6 +21,7 @@ use super::{
     outcome::{SubscribeOutcome, UnsubscribeOutcome},
     peers::{Link, Standing},
     sample::{ProtocolRng, rng_for},
+    validating::Validating,
     view::{CachedView, FanoutView, SeenView, View},
     window::Window,
 };
@@ -47,6 +48,8 @@ pub(crate) struct TopicState<N: Network> {
     pub(super) history: Window<N::MessageId, Cached<N>>,
     /// The ids that are not handled again.
     pub(super) seen: Window<N::MessageId, Seen<N>>,
+    /// The messages that wait for a verdict, each with its deliverers so far.
+    pub(super) validating: Validating<N>,
     /// What the first half of a heartbeat pruned, to be told in the second half.
     pub(super) pruned: Vec<Pruned<N>>,
     /// The mesh that was left, to be told at the farewell.
@@ -79,7 +82,7 @@ pub(super) struct Seen<N: Network> {
 impl<N: Network> TopicState<N> {
     pub(crate) fn new(topic: N::Topic, limits: &Limits<N::Topic>, seed: u64) -> Self {
         Self {
-            rng: rng_for(seed, &topic),
+            rng: rng_for(seed, "topic", &topic),
             topic,
             subscribers: BTreeMap::new(),
             direct: BTreeMap::new(),
@@ -88,6 +91,7 @@ impl<N: Network> TopicState<N> {
             backoffs: Backoffs::new(),
             history: Window::new(limits.history_length),
             seen: Window::new(limits.seen_history_length),
+            validating: Validating::new(limits.bounds.max_validating_per_topic),
             pruned: Vec::new(),
             parting: Vec::new(),
         }
@@ -101,7 +105,8 @@ impl<N: Network> TopicState<N> {
     /// Whether it needs the attention of a running actor: it is joined, published to, or has
     /// messages to remember.
     pub(crate) fn is_active(&self) -> bool {
-        self.mesh.is_some() || self.fanout.is_some() || !self.history.is_empty() || !self.seen.is_empty()
+        let takes_part = self.mesh.is_some() || self.fanout.is_some();
+        takes_part || !self.history.is_empty() || !self.seen.is_empty() || !self.validating.is_empty()
     }
 
     /// Whether it remembers nothing, and can be dropped.
@@ -112,6 +117,13 @@ impl<N: Network> TopicState<N> {
     /// Whether `peer`'s connection is subscribed.
     pub(crate) fn is_subscriber(&self, peer: &N::Peer) -> bool {
         self.subscribers.contains_key(peer)
+    }
+
+    /// Whether to remember it after an input, while `idle` topics are remembered that we don't take part
+    /// in. Backoffs alone make a peer's grafts cheap to refuse, not worth memory without end.
+    pub(crate) fn is_worth_keeping(&self, idle: usize, limits: &Limits<N::Topic>) -> bool {
+        let room = idle < limits.bounds.max_idle_topics;
+        self.is_active() || !self.subscribers.is_empty() || (room && !self.backoffs.is_empty())
     }
 
     /// The generation of `peer`'s connection under which it is subscribed.
@@ -237,6 +249,7 @@ impl<N: Network> TopicState<N> {
             backoffs: self.backoffs.len(),
             history: self.history.len(),
             seen: self.seen.len(),
+            validating: self.validating.len(),
             ..Footprint::default()
         }
     }

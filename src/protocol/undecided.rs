@@ -64,11 +64,23 @@ impl<N: Network> Peers<N> {
         self.undecided.batch.deadline()
     }
 
-    /// Judges all that is pending.
-    pub(crate) fn process_batch(&mut self) {
-        let pending = self.undecided.batch.take();
-        let verdicts = judge(&*self.network, &pending);
-        let mut judged = pending.into_iter().zip(verdicts).peekable();
+    /// Takes all that is pending, in order, to be judged.
+    pub(crate) fn take_batch(&mut self) -> Vec<Delivery<N>> {
+        self.undecided.batch.take()
+    }
+
+    /// Judges a batch, and concludes it.
+    pub(crate) fn judge_batch(&mut self, batch: Vec<Delivery<N>>) {
+        if !batch.is_empty() {
+            let verdicts = self.network.validate_batch(&batch);
+            self.conclude_batch(batch, verdicts);
+        }
+    }
+
+    /// Hands a judged batch to its topics.
+    pub(crate) fn conclude_batch(&mut self, batch: Vec<Delivery<N>>, verdicts: Vec<Validity>) {
+        let verdicts = one_each(&batch, verdicts);
+        let mut judged = batch.into_iter().zip(verdicts).peekable();
         while let Some(first) = judged.next() {
             let topic = first.0.message.topic.clone();
             let mut entries = vec![first];
@@ -105,13 +117,10 @@ impl<N: Network> Peers<N> {
 }
 
 /// The application's verdicts, one an entry; `None` for all if it gave another number of them.
-pub(super) fn judge<N: Network>(network: &N, batch: &[Delivery<N>]) -> Vec<Option<Validity>> {
-    if batch.is_empty() {
-        return Vec::new();
+pub(super) fn one_each<N: Network>(batch: &[Delivery<N>], verdicts: Vec<Validity>) -> Vec<Option<Validity>> {
+    if verdicts.len() == batch.len() {
+        verdicts.into_iter().map(Some).collect()
+    } else {
+        vec![None; batch.len()]
     }
-    let verdicts = network.validate_batch(batch);
-    if verdicts.len() != batch.len() {
-        return vec![None; batch.len()];
-    }
-    verdicts.into_iter().map(Some).collect()
 }

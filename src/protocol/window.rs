@@ -59,7 +59,7 @@ impl<K: Clone + Eq + Hash, V> Window<K, V> {
     /// Moves to the next slot; tells `expired` each key that is no longer here.
     pub(crate) fn shift(&mut self, mut expired: impl FnMut(K)) {
         self.slot += 1;
-        while self.order.front().is_some_and(|(slot, _)| slot + self.length <= self.slot) {
+        while self.order.front().is_some_and(|(slot, _)| self.slot - slot >= self.length) {
             let Some((_, key)) = self.order.pop_front() else { return };
             let Some(entry) = self.values.get_mut(&key) else { continue };
             entry.insertions -= 1;

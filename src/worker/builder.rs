@@ -2,7 +2,10 @@
 
 use std::{
     num::NonZero,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize},
+    },
     time::Duration,
 };
 
@@ -159,6 +162,7 @@ impl<N: Network> WorkerBuilder<N> {
             load,
             p2p: Lanes::new(bounds.max_output_items),
             app: AppQueue::new(),
+            validating: AtomicUsize::new(0),
             tickets: Tickets::default(),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),

@@ -196,7 +196,8 @@ fn in_message<N: Network>(
     }
 }
 
-/// An IWANT may ask for messages of many topics; each gets its part.
+/// An IWANT may ask for messages of many topics; each gets its part. A topic without an actor has no
+/// messages.
 fn iwant<N: Network>(
     shared: &Shared<N>,
     from: &N::Peer,
@@ -206,7 +207,8 @@ fn iwant<N: Network>(
 ) -> Result<(), Refused> {
     let mut by_topic: BTreeMap<N::Topic, Vec<N::MessageId>> = BTreeMap::new();
     for id in ids {
-        if let Some(topic) = shared.network.topic_of(&id).or_else(|| shared.directory.home(&id)) {
+        let topic = shared.network.topic_of(&id).or_else(|| shared.directory.home(&id));
+        if let Some(topic) = topic.filter(|topic| shared.directory.topics.contains_key(topic)) {
             by_topic.entry(topic).or_default().push(id);
         }
     }

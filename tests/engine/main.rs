@@ -9,3 +9,4 @@ mod life;
 mod order;
 mod support;
 mod tickets;
+mod validation;

@@ -19,7 +19,7 @@ async fn scene() -> (Ours, Theirs) {
     setup.limits.unsubscribe_backoff = Duration::from_secs(1);
     setup.limits.heartbeat_interval = Duration::from_millis(500);
     let mut config = theirs::config(Signing::Strict);
-    config.unsubscribe_backoff(Duration::from_secs(1));
+    config.unsubscribe_backoff(Duration::from_secs(1)).prune_backoff(Duration::from_secs(1));
     let (ours, theirs) =
         (Ours::start_with(setup).await, Theirs::start("theirs", Signing::Strict, &config).await);
     theirs
@@ -80,16 +80,10 @@ async fn we_leave_and_come_back_after_the_backoff() {
 }
 
 #[actix_rt::test]
-async fn they_leave_and_come_back_after_the_backoff() {
+async fn they_leave_and_come_back() {
     let (ours, theirs) = scene().await;
     exchange(&ours, &theirs, 1).await;
-    theirs.subscribe(false).await;
-    wait::until("we heard that they left", &ours, &[&theirs], async || {
-        let gone = ours.mesh().await.is_empty() && ours.knows(&theirs.peer).await == Some(false);
-        gone.then_some(())
-    })
-    .await;
-    assert!(ours.passed().iter().any(|p| matches!(p, Passed::Heard(_, said) if is_prune(said, &topic()))));
+    they_leave(&ours, &theirs).await;
     // Nobody is left to send to.
     let sent = ours.worker.stats().count_sent_app_messages;
     ours.publish(vec![b"to nobody".to_vec()]);
@@ -102,8 +96,37 @@ async fn they_leave_and_come_back_after_the_backoff() {
     })
     .await;
     wait::meshed(&ours, &[&theirs]).await;
-    assert_no_penalty(&ours, &theirs).await;
+    let (here, there) = (theirs.publish(vec![b"back".to_vec()]).await, ours.publish(vec![b"so".to_vec()]));
+    // What was published to nobody may still be in our history, and be offered.
+    wait::until("the messages", &ours, &[&theirs], async || {
+        (ours.got().contains(&here[0]) && theirs.got().contains(&there[0])).then_some(())
+    })
+    .await;
     ours.stop().await;
+}
+
+/// The official peer sends UNSUBSCRIBE and then PRUNE, whose backoff it keeps itself.
+#[actix_rt::test]
+#[ignore = "the engine forgets the backoff of a PRUNE from a peer that UNSUBSCRIBE took out of the mesh"]
+async fn they_come_back_at_once_and_we_wait_for_the_backoff() {
+    let (ours, theirs) = scene().await;
+    they_leave(&ours, &theirs).await;
+    theirs.subscribe(true).await;
+    wait::meshed(&ours, &[&theirs]).await;
+    assert_no_penalty(&ours, &theirs).await;
+    exchange(&ours, &theirs, 1).await;
+    ours.stop().await;
+}
+
+/// They leave; we hear UNSUBSCRIBE and PRUNE.
+async fn they_leave(ours: &Ours, theirs: &Theirs) {
+    theirs.subscribe(false).await;
+    wait::until("we heard that they left", ours, &[theirs], async || {
+        let gone = ours.mesh().await.is_empty() && ours.knows(&theirs.peer).await == Some(false);
+        let pruned = |passed: &Passed| matches!(passed, Passed::Heard(_, said) if is_prune(said, &topic()));
+        (gone && ours.passed().iter().any(pruned)).then_some(())
+    })
+    .await;
 }
 
 /// Left and joined again by both sides at the same time, over and over: they agree in the end.

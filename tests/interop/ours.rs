@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeSet,
+    fmt,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -209,11 +210,23 @@ impl Ours {
         let view = tokio::time::timeout(Duration::from_secs(2), self.worker.state()).await;
         let part = view.map(|view| view.map(|view| (view.mesh, view.backoff, view.connections, view.scores)));
         let passed = self.passed();
-        let last = &passed[passed.len().saturating_sub(20)..];
+        let last: Vec<_> =
+            passed[passed.len().saturating_sub(40)..].iter().map(ToString::to_string).collect();
         let (peer, got, queued) = (self.peer, self.got().len(), self.worker.input_queue_length());
         format!(
-            "ours {peer}: got {got}, {queued} inputs wait, {stats:?}\n{part:?}\ntrouble {trouble:?}\nlast {last:?}\n"
+            "ours {peer}: got {got}, {queued} inputs wait, {stats:?}\n{part:?}\ntrouble {trouble:?}\nlast:\n{}\n",
+            last.join("\n")
         )
+    }
+}
+
+impl fmt::Display for Passed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Heard(peer, said) => write!(f, "  from {peer}: {said}"),
+            Self::Spoke(peer, said) => write!(f, "  to {peer}: {said}"),
+            Self::Went(peer) => write!(f, "  {peer} went"),
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Entering and leaving meshes: join, graft, prune.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use actix_gossipsub::protocol::{GraftOutcome, PeerKind};
 
-use super::setup::{MANY, SECOND, Setup, TOPIC, outbound};
+use super::setup::{MANY, Setup, TOPIC, outbound};
 
 #[test]
 fn joining_grafts_d_peers_and_others_after_a_leave() {
@@ -56,7 +56,7 @@ fn a_graft_on_another_topic_than_the_joined_changes_no_mesh() {
 #[test]
 fn a_pruned_peer_may_graft_again_when_its_backoff_was_zero() {
     let mut world = Setup::new().connected(MANY).subscribed().joined().start();
-    world.prune(7, 0 * SECOND);
+    world.prune(7, Duration::ZERO);
     assert!(!world.mesh().contains(&7));
     world.graft(7);
     assert!(world.mesh().contains(&7));

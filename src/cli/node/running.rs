@@ -118,7 +118,7 @@ impl Running {
     async fn listen(&self, arguments: &Arguments) -> Result<(), Failure> {
         for address in &arguments.listen {
             let listening = self.handle.listen(address.clone()).await;
-            listening.map_err(|error| Failure::Listen { address: address.clone(), error })?;
+            listening.map_err(|error| Failure::listen(address, &error))?;
         }
         Ok(())
     }
@@ -126,7 +126,7 @@ impl Running {
     async fn dial(&self, arguments: &Arguments) -> Result<(), Failure> {
         for address in &arguments.dial {
             let dialling = self.handle.dial(address.clone()).await;
-            dialling.map_err(|error| Failure::Dial { address: address.clone(), error })?;
+            dialling.map_err(|error| Failure::dial(address, &error))?;
         }
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Running {
         let (received, published) = (received.load(Ordering::Relaxed), published.load(Ordering::Relaxed));
         // A reader that takes nothing gets no summary.
         let _ = timeout(ENDING, report.line(Line::Summary { received, published, mesh })).await;
-        outcome
+        outcome.and(worker.completion().await.map_err(Failure::Engine))
     }
 
     /// Ends what was begun in vain.
@@ -163,9 +163,8 @@ impl Running {
 /// An engine that ends by a fault of its own ends the node.
 fn stop_with(worker: Worker<Libp2pNetwork>, stop: Stop) {
     actix::spawn(async move {
-        if let Err(fault) = worker.completion().await {
-            tracing::error!(%fault, "the engine ended");
-        }
+        // How it ended is the last thing looked at.
+        let _ = worker.completion().await;
         stop.now();
     });
 }

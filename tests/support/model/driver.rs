@@ -29,6 +29,9 @@ pub struct Driver<I: Ids> {
     latest: Timestamp,
 }
 
+/// The deliveries of a batch with their verdicts.
+type Judged<I> = Vec<(Delivery<Net<I>>, ReceiveOutcome<Net<I>>)>;
+
 /// What an operation answered, where it answers something.
 #[derive(Debug)]
 pub enum Outcome<I: Ids> {
@@ -38,7 +41,7 @@ pub enum Outcome<I: Ids> {
     IHave(IHaveOutcome<Net<I>>),
     IWant(IWantOutcome<Net<I>>),
     Receive(ReceiveOutcome<Net<I>>),
-    Batch(Vec<(Delivery<Net<I>>, ReceiveOutcome<Net<I>>)>),
+    Batch(Judged<I>),
     Publish(PublishOutcome<Net<I>>),
     Join(JoinOutcome<Net<I>>),
     Leave(LeaveOutcome<Net<I>>),
@@ -129,10 +132,22 @@ impl<I: Ids> Driver<I> {
             Op::Join { topic } => Outcome::Join(node.join(topic, now)),
             Op::Leave { topic } => Outcome::Leave(node.leave(topic, now)),
             Op::Heartbeat => Outcome::Heartbeat(node.heartbeat(now)),
-            Op::CheckParked => silent(node.check_parked(now)),
-            Op::ProcessBatch => silent(node.process_batch(now)),
-            Op::ApplicationScore { peer, score } => silent(node.set_application_score(peer, *score)),
-            Op::Unreachable { point } => silent(node.set_unreachable_point(*point)),
+            Op::CheckParked => {
+                node.check_parked(now);
+                Outcome::Silent
+            }
+            Op::ProcessBatch => {
+                node.process_batch(now);
+                Outcome::Silent
+            }
+            Op::ApplicationScore { peer, score } => {
+                node.set_application_score(peer, *score);
+                Outcome::Silent
+            }
+            Op::Unreachable { point } => {
+                node.set_unreachable_point(*point);
+                Outcome::Silent
+            }
             _ => return None,
         })
     }

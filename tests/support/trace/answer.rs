@@ -124,6 +124,8 @@ pub fn receive(outcome: &ReceiveOutcome<TraceNetwork>) -> Value {
         ReceiveOutcome::Unknown => out("unknown_validity"),
         ReceiveOutcome::Outdated => out("outdated"),
         ReceiveOutcome::Batched => out("to_include_in_batch"),
+        // No trace has a network that judges later.
+        ReceiveOutcome::Validating | ReceiveOutcome::Throttled => out("not_in_any_trace"),
     }
 }
 

@@ -1,0 +1,139 @@
+//! All nodes of the demonstration, and how they hang together. It publishes nothing.
+
+use std::{num::NonZero, sync::Arc, time::Duration};
+
+use actix::Arbiter;
+use actix_gossipsub::{libp2p::Libp2pNetwork, protocol::View};
+use futures::future::join_all;
+use tokio::time::Instant;
+
+use super::{Arguments, feed::Publisher, member::Member, tally::Tally, topology};
+use crate::cli::{Failure, stop::Stop};
+
+/// How long the meshes may take to form; then messages are published all the same, as gossip finds a way.
+const FORMING: Duration = Duration::from_secs(30);
+/// Between two looks meanwhile.
+const LOOK: Duration = Duration::from_millis(250);
+/// A mesh of so many is complete: D_lo of the default limits.
+const COMPLETE: usize = 5;
+
+/// The nodes, each on one of as many arbiters as there are cores. A node stays on its thread, with its
+/// engine and its connections.
+pub struct Demonstration {
+    members: Vec<Member>,
+    arbiters: Vec<Arbiter>,
+    /// Links of each node.
+    degrees: Vec<usize>,
+    topics: usize,
+    /// The mesh peers of each node on each topic, as last looked at.
+    meshes: Vec<Vec<usize>>,
+    /// Whose are looked at next.
+    next: usize,
+    /// How long it took until the meshes had formed.
+    pub forming: Duration,
+}
+
+impl Demonstration {
+    /// Starts the nodes and connects them.
+    pub async fn start(arguments: &Arguments, tally: &Arc<Tally>) -> Result<Self, Failure> {
+        let (nodes, topics) = (arguments.nodes(), arguments.topics());
+        let cores = std::env::var("DEMO_ARB")
+            .ok()
+            .map(|s| s.parse().unwrap())
+            .unwrap_or(std::thread::available_parallelism().map_or(1, NonZero::get));
+        let arbiters: Vec<_> = (0..cores.min(nodes)).map(|_| Arbiter::new()).collect();
+        let start = |index: usize| {
+            let arbiter = arbiters[index % arbiters.len()].handle();
+            let seed = arguments.seed.wrapping_add(index as u64);
+            async move { Member::start(&arbiter, index, topics, seed, tally).await }
+        };
+        let members: Vec<_> = join_all((0..nodes).map(start)).await.into_iter().collect::<Result<_, _>>()?;
+        let dials = topology::dials(nodes, arguments.seed);
+        for (from, to) in &dials {
+            let address = &members[*to].address;
+            let dial = members[*from].handle.dial(address.clone()).await;
+            dial.map_err(|error| Failure::dial(address, &error))?;
+        }
+        let degrees = topology::degrees(nodes, &dials);
+        let meshes = vec![vec![0; topics]; nodes];
+        Ok(Self { members, arbiters, degrees, topics, meshes, next: 0, forming: Duration::ZERO })
+    }
+
+    /// Waits until every node has its connections and a mesh for every topic.
+    pub async fn form(&mut self, stop: &Stop) {
+        let start = Instant::now();
+        loop {
+            self.look_at_all().await;
+            self.forming = start.elapsed();
+            if self.have_formed() || self.forming > FORMING || stop.is_said() {
+                return;
+            }
+            stop.sleep(LOOK).await;
+        }
+    }
+
+    fn have_formed(&self) -> bool {
+        let formed = |(degree, mesh): (&usize, &Vec<usize>)| {
+            let wanted = COMPLETE.min(*degree);
+            mesh.iter().all(|peers| *peers >= wanted)
+        };
+        self.degrees.iter().zip(&self.meshes).all(formed)
+    }
+
+    /// Looks at the meshes of one node, each time the next: a look costs the node some time.
+    pub async fn look(&mut self) {
+        self.look_at(self.next).await;
+        self.next = (self.next + 1) % self.members.len();
+    }
+
+    /// Looks at the meshes of all nodes.
+    pub async fn look_at_all(&mut self) {
+        for node in 0..self.members.len() {
+            self.look_at(node).await;
+        }
+    }
+
+    async fn look_at(&mut self, node: usize) {
+        // An engine that has ended keeps its last numbers.
+        if let Ok(view) = self.members[node].worker.state().await {
+            self.meshes[node] = mesh_sizes(&view, self.topics);
+        }
+    }
+
+    /// The nodes, for publishing.
+    pub fn publishers(&self) -> Vec<Publisher> {
+        let publisher =
+            |member: &Member| Publisher { worker: member.worker.clone(), network: member.network.clone() };
+        self.members.iter().map(publisher).collect()
+    }
+
+    /// Connections between the nodes.
+    pub fn links(&self) -> usize {
+        self.degrees.iter().sum::<usize>() / 2
+    }
+
+    /// The mean number of a topic's mesh peers over all nodes.
+    pub fn mesh_degree(&self, topic: usize) -> f64 {
+        self.meshes.iter().map(|mesh| mesh[topic] as f64).sum::<f64>() / self.meshes.len() as f64
+    }
+
+    /// The same over all topics.
+    pub fn mean_mesh_degree(&self) -> f64 {
+        (0..self.topics).map(|topic| self.mesh_degree(topic)).sum::<f64>() / self.topics as f64
+    }
+
+    /// Ends all nodes and their threads.
+    pub async fn end(self) {
+        join_all(self.members.into_iter().map(Member::end)).await;
+        for arbiter in self.arbiters {
+            arbiter.stop();
+            // A panic of its thread was logged.
+            let _ = arbiter.join();
+        }
+    }
+}
+
+/// Topics that are not joined have no mesh.
+fn mesh_sizes(view: &View<Libp2pNetwork>, topics: usize) -> Vec<usize> {
+    (0..topics).map(|topic| view.mesh.get(&super::feed::topic(topic)).map_or(0, |mesh| mesh.len())).collect()
+}
