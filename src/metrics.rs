@@ -16,6 +16,7 @@ pub(crate) struct Metrics {
     heartbeats: Counter,
     heartbeats_skipped: Counter,
     topic_restarts: Counter,
+    hook_panics: Counter,
     validations_timed_out: Counter,
     validations_throttled: Counter,
     topics: Gauge,
@@ -38,6 +39,7 @@ impl Metrics {
             heartbeats: counter!(HEARTBEATS),
             heartbeats_skipped: counter!(SKIPPED),
             topic_restarts: counter!(RESTARTS),
+            hook_panics: counter!(HOOK_PANICS),
             validations_timed_out: counter!(VALIDATIONS_DROPPED, "reason" => "timeout"),
             validations_throttled: counter!(VALIDATIONS_DROPPED, "reason" => "too_many"),
             topics: gauge!(TOPICS),
@@ -91,6 +93,10 @@ impl Metrics {
         self.validations_throttled.increment(1);
     }
 
+    pub(crate) fn hook_panicked(&self) {
+        self.hook_panics.increment(1);
+    }
+
     pub(crate) fn topic_restarted(&self) {
         self.topic_restarts.increment(1);
     }
@@ -116,6 +122,7 @@ fn describe() {
     describe_counter!(SKIPPED, Unit::Count, "Heartbeats skipped because the last one was not done");
     describe_counter!(RESTARTS, Unit::Count, "Topics restarted after a panic");
     describe_counter!(VALIDATIONS_DROPPED, Unit::Count, "Messages dropped because no verdict was to be had");
+    describe_counter!(HOOK_PANICS, Unit::Count, "Panics of the application's hooks that cost no topic");
     describe_gauge!(TOPICS, Unit::Count, "Topics joined");
     describe_gauge!(CONNECTIONS, Unit::Count, "Peers connected");
     describe_gauge!(WAITING_ITEMS, Unit::Count, "Inputs of peers that wait, as of the last heartbeat");
@@ -138,6 +145,7 @@ const HEARTBEATS: &str = "gossipsub_heartbeats_total";
 const SKIPPED: &str = "gossipsub_heartbeats_missed_total";
 const RESTARTS: &str = "gossipsub_topic_restarts_total";
 const VALIDATIONS_DROPPED: &str = "gossipsub_validations_dropped_total";
+const HOOK_PANICS: &str = "gossipsub_hook_panics_total";
 const TOPICS: &str = "gossipsub_topics";
 const CONNECTIONS: &str = "gossipsub_connections";
 const WAITING_ITEMS: &str = "gossipsub_inputs_waiting";

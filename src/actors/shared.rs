@@ -1,8 +1,11 @@
 //! What all actors and the handle of one engine share. Holds; never acts on its own.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use tokio::sync::watch;
@@ -57,6 +60,12 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) peer_stats: Mutex<Stats>,
 }
 
+/// Runs code of the application's; `None` if it panicked. It gets nothing mutable of ours, so nothing
+/// of ours is left half done.
+fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(run)).ok()
+}
+
 /// Who is told of events.
 pub(crate) type Observer<N> = Arc<dyn Fn(&Event<N>) + Send + Sync>;
 
@@ -70,8 +79,20 @@ impl<N: Network> Shared<N> {
         Context { network: &self.network, limits: &self.limits, roster: &self.directory, now }
     }
 
+    /// Shows an event to the observer. Its panic is its own: the engine goes on.
     pub(crate) fn observe(&self, event: &Event<N>) {
-        (self.observer)(event);
+        if contain(|| (self.observer)(event)).is_none() {
+            self.metrics.hook_panicked();
+        }
+    }
+
+    /// Asks the application something on the supervisor's thread, whose panic would end the engine.
+    pub(crate) fn ask<T>(&self, question: impl FnOnce() -> T) -> Option<T> {
+        let answer = contain(question);
+        if answer.is_none() {
+            self.metrics.hook_panicked();
+        }
+        answer
     }
 
     /// Hands outputs to the router.

@@ -18,7 +18,7 @@ use super::{
     validation,
 };
 use crate::{
-    network::Network,
+    network::{Network, Validity},
     protocol::{Event, Fact, Outbox, Peers, PeersOutbox, Timestamp, TopicState, View},
 };
 
@@ -103,7 +103,7 @@ impl<N: Network> SupervisorActor<N> {
             SupervisorItem::Retired(state) => self.retired(state, ctx),
             SupervisorItem::Panicked(topic) => self.restart(topic),
             SupervisorItem::Tick => self.tick(),
-            SupervisorItem::CheckParked => self.peers.check_parked(),
+            SupervisorItem::CheckParked => self.check_parked(),
             SupervisorItem::ProcessBatch => self.process_batch(),
             SupervisorItem::BatchVerdicts { batch, verdicts } => self.peers.conclude_batch(batch, verdicts),
             SupervisorItem::Inspect(reply) => self.inspect(reply),
@@ -127,11 +127,26 @@ impl<N: Network> SupervisorActor<N> {
         self.shared.metrics.heartbeat(&self.shared.stats(), self.shared.admission.total());
     }
 
+    /// A message at whose id the application panics is dropped: it would panic at each heartbeat.
+    fn check_parked(&mut self) {
+        let shared = &self.shared;
+        let judge = |id: &N::MessageId| shared.ask(|| shared.network.validate_id(id));
+        self.peers.check_parked(|id| judge(id).unwrap_or(Validity::Outdated));
+    }
+
+    /// A panic of the application's verdict is as good as none.
     fn process_batch(&mut self) {
         let batch = self.peers.take_batch();
-        match self.shared.network.validate_batch_later(&batch) {
+        if batch.is_empty() {
+            return;
+        }
+        let network = &self.shared.network;
+        match self.shared.ask(|| network.validate_batch_later(&batch)).flatten() {
             Some(verdicts) => validation::start_batch(batch, verdicts, &self.shared),
-            None => self.peers.judge_batch(batch),
+            None => {
+                let verdicts = self.shared.ask(|| network.validate_batch(&batch)).unwrap_or_default();
+                self.peers.conclude_batch(batch, verdicts);
+            }
         }
     }
 

@@ -254,7 +254,7 @@ pub(crate) fn handle_peer<N: Network>(
             }
             state.unsubscribe(from, standing, outbox);
         }
-        P2pMessage::Prune { px, backoff, .. } => drop(state.prune(from, px, backoff, &cx, outbox)),
+        P2pMessage::Prune { px, backoff, .. } => drop(state.prune(from, standing, px, backoff, &cx, outbox)),
         P2pMessage::IHave { message_ids, .. } => {
             shared.directory.with_quota(from, &shared.limits, |quota| {
                 state.ihave(from, standing, message_ids, quota, &cx, outbox)

@@ -66,13 +66,15 @@ impl Failure {
 
 /// An error and its causes. Some of libp2p's say nothing themselves.
 fn with_causes(error: &dyn Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
     let mut told: Vec<String> = Vec::new();
-    for cause in causes.map(|cause| cause.trim_end_matches([':', ' ']).to_owned()) {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string().trim_end_matches([':', ' ']).to_owned();
         // Others repeat their cause.
-        if !cause.is_empty() && !told.iter().any(|told| told.contains(&cause)) {
-            told.push(cause);
+        if !told.iter().any(|told| told.contains(&text)) {
+            told.push(text);
         }
+        next = error.source();
     }
     told.join(": ")
 }

@@ -20,6 +20,7 @@ use ::libp2p::{
 
 use super::{
     BehaviourConfig, EncodeError, Event, Handler, HandlerEvent, InboundError, Libp2pNetwork,
+    addresses::without_peer,
     encode::{self, Fragment},
     handler::{Protocols, Up},
     peers::{Change, Peers},
@@ -88,7 +89,9 @@ impl Behaviour {
             }
             P2pOutput::Connect { peer, .. } => self.dial(DialOpts::peer_id(peer).build(), Dialled::Peer),
             P2pOutput::ConnectPoint { point } => {
-                self.dial(to_point(&point), Dialled::Point(point));
+                if !self.is_reached(&point) {
+                    self.dial(to_point(&point), Dialled::Point(point));
+                }
             }
             // We keep no list of advertised peers beyond the address book, which ages by itself.
             P2pOutput::Forget { .. } => {}
@@ -153,6 +156,17 @@ impl Behaviour {
     fn dial(&mut self, opts: DialOpts, what: Dialled) {
         self.dials.insert(opts.connection_id(), what);
         self.events.push_back(ToSwarm::Dial { opts });
+    }
+
+    /// Whether we dialled the point and are connected, or are about to be. The engine asks for persistent
+    /// points again and again, and one that names no peer would be dialled each time.
+    fn is_reached(&self, point: &Multiaddr) -> bool {
+        let address = Some(without_peer(point.clone()));
+        let mut pending = self.dials.values();
+        pending.any(|dialled| matches!(dialled, Dialled::Point(pending) if pending == point)) || {
+            let book = self.network.addresses();
+            self.peers.connected().any(|peer| book.point(peer) == address)
+        }
     }
 
     fn tell(&mut self, event: Event) {

@@ -103,6 +103,11 @@ impl Peers {
         self.queue(peer).is_some()
     }
 
+    /// The peers with a connection, whether it carries gossipsub or not.
+    pub(super) fn connected(&self) -> impl Iterator<Item = &PeerId> {
+        self.0.keys()
+    }
+
     /// Whether this very connection carries gossipsub.
     pub(super) fn carries(&self, peer: &PeerId, connection: ConnectionId) -> bool {
         let mut links = self.0.get(peer).into_iter().flatten();

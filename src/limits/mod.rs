@@ -160,6 +160,10 @@ pub struct LimitsConfig<T = String> {
     // -- Peers --
     /// A peer's subscriptions beyond so many topics are ignored. Above 0.
     pub max_topics_per_peer: usize,
+    /// Whether the PRUNE of a connected peer that is not in our mesh sets its backoff all the same.
+    /// Ours, not the reference's: peers that leave a topic say UNSUBSCRIBE before PRUNE, and would find us
+    /// grafting them before their backoff is over. False in the Tezos preset.
+    pub late_prune_sets_backoff: bool,
 
     /// The peer score (P1 to P5, P7).
     pub score: ScoreLimits<T>,
@@ -224,6 +228,7 @@ impl<T> LimitsConfig<T> {
             opportunistic_graft_peers: self.opportunistic_graft_peers,
             opportunistic_graft_threshold: self.opportunistic_graft_threshold,
             max_topics_per_peer: self.max_topics_per_peer,
+            late_prune_sets_backoff: self.late_prune_sets_backoff,
             score,
             bounds: self.bounds,
         })

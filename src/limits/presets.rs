@@ -44,6 +44,7 @@ impl<T> Default for LimitsConfig<T> {
             opportunistic_graft_peers: 2,
             opportunistic_graft_threshold: 1.0,
             max_topics_per_peer: 1024,
+            late_prune_sets_backoff: true,
             score: ScoreLimits::default(),
             bounds: Bounds::default(),
         }
@@ -105,6 +106,7 @@ impl<T> LimitsConfig<T> {
             accept_px_threshold: 0.0,
             retain_duration: Duration::from_secs(10),
             max_topics_per_peer: 65_536,
+            late_prune_sets_backoff: false,
             score: ScoreLimits {
                 topics: TopicScores::Single { parameters: tezos_dal_topic() },
                 topic_score_cap: Some(3600.0),

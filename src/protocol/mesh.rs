@@ -124,6 +124,7 @@ impl<N: Network> TopicState<N> {
     pub(crate) fn prune(
         &mut self,
         peer: &N::Peer,
+        standing: Standing,
         mut px: Vec<N::Peer>,
         backoff: Duration,
         cx: &Context<'_, N>,
@@ -135,12 +136,18 @@ impl<N: Network> TopicState<N> {
             Some(mesh) if !mesh.contains_key(peer) => Some(PruneOutcome::NotInMesh),
             Some(_) => None,
         };
+        let backoff = backoff.min(cx.limits.bounds.max_remote_backoff);
         if refusal.is_some() {
+            // Peers that leave say UNSUBSCRIBE first, which took them out of the mesh: they mean their
+            // backoff all the same.
+            if cx.limits.late_prune_sets_backoff && self.is_joined() && standing.link.is_some() {
+                self.backoffs.set(peer, backoff, cx.now);
+            }
             outbox.p2p.extend(forget_all(peer, px));
             return refusal;
         }
         self.remove_from_mesh(peer, outbox);
-        self.backoffs.set(peer, backoff.min(cx.limits.bounds.max_remote_backoff), cx.now);
+        self.backoffs.set(peer, backoff, cx.now);
         outbox.facts.push(Fact::PxOffered(peer.clone(), px));
         None
     }

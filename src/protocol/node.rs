@@ -170,8 +170,9 @@ impl<N: Network> Node<N> {
         now: Timestamp,
     ) -> PruneOutcome<N> {
         let mut verdict = None;
+        let standing = self.peers.standing(peer);
         let refusal = self.on_topic_with(topic, now, &mut verdict, |state, cx, outbox| {
-            state.prune(peer, px, backoff, cx, outbox)
+            state.prune(peer, standing, px, backoff, cx, outbox)
         });
         refusal.or(verdict).unwrap_or(PruneOutcome::NoPx)
     }
@@ -282,7 +283,8 @@ impl<N: Network> Node<N> {
 
     /// Tries the parked messages.
     pub fn check_parked(&mut self, now: Timestamp) {
-        self.peers.check_parked();
+        let network = Arc::clone(&self.network);
+        self.peers.check_parked(|id| network.validate_id(id));
         self.settle(now);
     }
 

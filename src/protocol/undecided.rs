@@ -42,11 +42,11 @@ impl<N: Network> Undecided<N> {
 
 impl<N: Network> Peers<N> {
     /// Tries the parked messages, least id first, up to the first whose id is not decidable: ids
-    /// ascend, so the rest is not either. Each is tried once a call.
-    pub(crate) fn check_parked(&mut self) {
+    /// ascend, so the rest is not either. Each is tried once a call. `judge` asks the application.
+    pub(crate) fn check_parked(&mut self, judge: impl Fn(&N::MessageId) -> Validity) {
         let handling = self.handling();
         while let Some(first) = self.undecided.parked.first() {
-            let verdict = self.network.validate_id(&first.message.message_id);
+            let verdict = judge(&first.message.message_id);
             if verdict == Validity::Unknown {
                 break;
             }

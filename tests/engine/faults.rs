@@ -1,6 +1,10 @@
 //! Faults of the application's hooks, and what they cost.
 
-use actix_gossipsub::{Validity, plain::PlainNetwork, protocol::Event};
+use actix_gossipsub::{
+    Fault, Network, P2pInput, Validity, Worker,
+    plain::{PlainId, PlainNetwork},
+    protocol::Event,
+};
 
 use crate::support::*;
 
@@ -76,6 +80,52 @@ fn a_topic_that_panics_too_often_is_given_up() {
         engine.worker.p2p_input(message(1, "a", 2)).expect("taken");
         engine.worker.settle().await;
         assert_eq!(std::iter::from_fn(|| engine.app.try_recv()).count(), 2);
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn an_observer_that_panics_stops_nobody() {
+    run(async {
+        let observer = |_: &Event<PlainNetwork>| panic!("a fault that a test injects");
+        let mut engine = start(manual(PlainNetwork::new(), limits()).observer(observer), &["a"]);
+        engine.worker.p2p_input(message(1, "a", 1)).expect("taken");
+        engine.worker.tick().await;
+        assert!(engine.app.try_recv().is_some());
+        assert_eq!(engine.worker.state().await.expect("it runs").heartbeat_ticks, 1);
+        engine.worker.shutdown().await;
+    });
+}
+
+/// Does not know where peers are, and says so loudly.
+struct Lost;
+
+impl Network for Lost {
+    type Peer = u64;
+    type Topic = String;
+    type MessageId = PlainId;
+    type Message = String;
+    type Point = u64;
+
+    fn topic_of(&self, id: &PlainId) -> Option<String> {
+        Some(id.topic.clone())
+    }
+
+    fn reachable_point(&self, _: &u64) -> Option<u64> {
+        panic!("a fault that a test injects")
+    }
+}
+
+#[test]
+fn a_fault_of_the_supervisor_ends_both_streams_and_is_told() {
+    run(async {
+        let builder = Worker::builder(Lost, limits()).manual().arbiters(1);
+        let mut engine = builder.start(["a".to_owned()]).expect("inside a system");
+        engine.worker.p2p_input(P2pInput::connected(1)).expect("taken");
+        assert_eq!(engine.worker.completion().await, Err(Fault::SupervisorPanicked));
+        while engine.p2p.recv().await.is_some() {}
+        assert!(engine.app.recv().await.is_none());
+        assert!(engine.worker.p2p_input(P2pInput::connected(2)).is_err());
         engine.worker.shutdown().await;
     });
 }

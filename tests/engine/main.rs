@@ -2,6 +2,7 @@
 //! the conformance tests replay. Every test runs real actors; none compares times.
 
 mod actix_forms;
+mod batches;
 mod bounds;
 mod concurrency;
 mod faults;

@@ -199,9 +199,11 @@ impl Ours {
         self.record.lock().unwrap().trouble.clone()
     }
 
-    /// The end: it completes when the engine's threads are joined.
+    /// The end: nothing is left undone, and the engine's threads are joined.
     pub async fn stop(self) {
-        tokio::time::timeout(Duration::from_secs(20), self.worker.shutdown()).await.unwrap();
+        let wait = Duration::from_secs(20);
+        tokio::time::timeout(wait, self.worker.settle()).await.expect("inputs are never handled");
+        tokio::time::timeout(wait, self.worker.shutdown()).await.expect("the engine does not end");
     }
 
     /// For the message of a test that fails.
@@ -214,7 +216,7 @@ impl Ours {
             passed[passed.len().saturating_sub(40)..].iter().map(ToString::to_string).collect();
         let (peer, got, queued) = (self.peer, self.got().len(), self.worker.input_queue_length());
         format!(
-            "ours {peer}: got {got}, {queued} inputs wait, {stats:?}\n{part:?}\ntrouble {trouble:?}\nlast:\n{}\n",
+            "ours {peer}: got {got}, {queued} inputs wait, {stats:?}\n{part:?}\ntrouble {trouble:?}\n{}\n",
             last.join("\n")
         )
     }

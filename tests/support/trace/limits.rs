@@ -144,6 +144,7 @@ impl TraceLimits {
             opportunistic_graft_threshold: self.opportunistic_graft_threshold,
             seen_history_length: count("seen_history_length", self.seen_history_length)?,
             max_topics_per_peer: at_most("max_topics_per_peer", self.max_topics_per_peer)?,
+            late_prune_sets_backoff: false,
             score: self.score_limits.translate()?,
             bounds: Bounds::default(),
         })

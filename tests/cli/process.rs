@@ -1,0 +1,102 @@
+//! The binary as a process: started, read line by line, ended. It asserts only that what is waited for
+//! comes.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+/// Far more than anything takes: a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_actix-gossipsub"));
+    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+/// What a finished command left.
+pub struct Output {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs a command that ends by itself.
+pub fn run(arguments: &[&str]) -> Output {
+    let out = binary().args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Output { code: out.status.code(), stdout: text(out.stdout), stderr: text(out.stderr) }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// A command that prints JSON until it is told to end. Killed when it is dropped.
+pub struct Process {
+    child: Child,
+    lines: Option<Receiver<Value>>,
+    seen: Vec<Value>,
+}
+
+impl Process {
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut child = binary().args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines() {
+                let value = serde_json::from_str(&line.unwrap()).unwrap();
+                // Nobody listens any more: the pipe is closed.
+                if sender.send(value).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines: Some(lines), seen: Vec::new() }
+    }
+
+    /// Reads until there were `count` such events; returns all lines so far.
+    pub fn until(&mut self, event: &str, count: usize) -> &[Value] {
+        while self.seen.iter().filter(|line| line["event"] == event).count() < count {
+            let line = self.lines.as_ref().unwrap().recv_timeout(PATIENCE);
+            self.seen.push(line.unwrap_or_else(|error| panic!("no {event}: {error}; {:?}", self.seen)));
+        }
+        &self.seen
+    }
+
+    /// Ends it by SIGTERM and returns all lines it printed.
+    pub fn terminate(mut self) -> Vec<Value> {
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        assert_eq!(self.code(), Some(0));
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.extend(self.lines.take().unwrap().iter());
+        seen
+    }
+
+    /// Reads no more: the pipe is closed at the next line.
+    pub fn close_pipe(&mut self) {
+        self.lines = None;
+    }
+
+    /// The exit code, once it has ended.
+    pub fn code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
