@@ -69,10 +69,8 @@ impl Plan {
         let network = Libp2pNetwork::builder(policy).build();
         let swarm = swarm(key, network.clone(), &TransportConfig::default())?;
         // No threads of its own: an input then never crosses threads between socket and application.
-        let engine = Worker::builder(network.clone(), self.limits)
-            .self_peer(peer)
-            .seed(self.seed)
-            .arbiters(std::env::var("DEMO_ENGINE").map(|s| s.parse().unwrap()).unwrap_or(0));
+        let engine =
+            Worker::builder(network.clone(), self.limits).self_peer(peer).seed(self.seed).arbiters(0);
         let Started { worker, p2p, app } = engine.start((0..self.topics).map(feed::topic))?;
         let (listening, mut addresses) = mpsc::unbounded_channel();
         let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, move |event| {

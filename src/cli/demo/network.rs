@@ -37,10 +37,7 @@ impl Demonstration {
     /// Starts the nodes and connects them.
     pub async fn start(arguments: &Arguments, tally: &Arc<Tally>) -> Result<Self, Failure> {
         let (nodes, topics) = (arguments.nodes(), arguments.topics());
-        let cores = std::env::var("DEMO_ARB")
-            .ok()
-            .map(|s| s.parse().unwrap())
-            .unwrap_or(std::thread::available_parallelism().map_or(1, NonZero::get));
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let arbiters: Vec<_> = (0..cores.min(nodes)).map(|_| Arbiter::new()).collect();
         let start = |index: usize| {
             let arbiter = arbiters[index % arbiters.len()].handle();
