@@ -28,19 +28,24 @@ const MAX_DELIVERIES: u64 = 1 << 31;
 #[derive(Args, Clone)]
 pub struct Arguments {
     /// Nodes, each with an engine and a TCP port of its own
-    #[arg(long, default_value_t = 8, value_parser = between(2, 128, "a message needs a sender and a receiver, and each node some ten sockets"))]
+    #[arg(long, default_value_t = 8,
+        value_parser = between(2, 128, "messages go from one to others; each has some ten sockets"))]
     nodes: u64,
     /// Topics; every node joins all
-    #[arg(long, default_value_t = 20, value_parser = between(1, 1024, "a peer may subscribe to so many"))]
+    #[arg(long, default_value_t = 20,
+        value_parser = between(1, 1024, "a peer may subscribe to so many"))]
     topics: u64,
     /// Messages published a second, in all
-    #[arg(long, default_value_t = 50, value_parser = between(1, 100_000, "without messages there is nothing to see"))]
+    #[arg(long, default_value_t = 50,
+        value_parser = between(1, 100_000, "without messages there is nothing to see"))]
     rate: u64,
     /// Seconds of publishing
-    #[arg(long, default_value_t = 20, value_parser = between(1, 86_400, "up to a day"))]
+    #[arg(long, default_value_t = 20,
+        value_parser = between(1, 86_400, "up to a day"))]
     seconds: u64,
     /// Length of a message in bytes
-    #[arg(long, default_value_t = 256, value_parser = between(16, 65_536, "a message carries its number and its time"))]
+    #[arg(long, default_value_t = 256,
+        value_parser = between(16, 65_536, "a message carries its number and its time"))]
     size: u64,
     /// Who dials whom, and who publishes what, follows from it
     #[arg(long, default_value_t = 1)]

@@ -40,8 +40,9 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     publish: u64,
     /// Length of each message
-    #[arg(long, value_name = "BYTES", default_value_t = 64)]
-    size: usize,
+    #[arg(long, value_name = "BYTES", default_value_t = 64,
+        value_parser = between(0, 1 << 24, "no peer takes more than some megabytes"))]
+    size: u64,
     /// Time between two messages of a topic
     #[arg(long, value_name = "MS", default_value_t = 100)]
     interval_ms: u64,
@@ -120,7 +121,7 @@ impl Arguments {
         Publishing {
             topics: self.topics().into_iter().collect(),
             count: self.publish,
-            size: self.size,
+            size: usize::try_from(self.size).unwrap_or(usize::MAX),
             prefix: self.prefix.clone(),
             interval: Duration::from_millis(self.interval_ms),
             settle: Duration::from_millis(self.settle_ms),

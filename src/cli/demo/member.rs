@@ -68,7 +68,11 @@ impl Plan {
         let policy = SignaturePolicy::StrictSign(Box::new(key.clone()));
         let network = Libp2pNetwork::builder(policy).build();
         let swarm = swarm(key, network.clone(), &TransportConfig::default())?;
-        // No threads of its own: an input then never crosses threads between socket and application.
+        // No threads of its own: between socket and application nothing changes threads, and there are as
+        // many threads as cores. Measured with 20 nodes, 100 topics and 500 messages a second on 2 cores
+        // that had other work too: 0.13 to 0.15 ms of processor time a delivery, against 0.16 to 0.24 ms
+        // with a thread for each engine. Latency was lower with those threads there; on an idle machine
+        // neither was measured.
         let engine =
             Worker::builder(network.clone(), self.limits).self_peer(peer).seed(self.seed).arbiters(0);
         let Started { worker, p2p, app } = engine.start((0..self.topics).map(feed::topic))?;

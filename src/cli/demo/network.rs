@@ -5,7 +5,7 @@ use std::{num::NonZero, sync::Arc, time::Duration};
 use actix::Arbiter;
 use actix_gossipsub::{libp2p::Libp2pNetwork, protocol::View};
 use futures::future::join_all;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::{Arguments, feed::Publisher, member::Member, tally::Tally, topology};
 use crate::cli::{Failure, stop::Stop};
@@ -14,6 +14,8 @@ use crate::cli::{Failure, stop::Stop};
 const FORMING: Duration = Duration::from_secs(30);
 /// Between two looks meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
+/// How long a look may take: an overloaded node must not hold up the display.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// A mesh of so many is complete: D_lo of the default limits.
 const COMPLETE: usize = 5;
 
@@ -91,8 +93,8 @@ impl Demonstration {
     }
 
     async fn look_at(&mut self, node: usize) {
-        // An engine that has ended keeps its last numbers.
-        if let Ok(view) = self.members[node].worker.state().await {
+        // Of an engine that has ended, or too much to do, the last numbers stay.
+        if let Ok(Ok(view)) = timeout(PATIENCE, self.members[node].worker.state()).await {
             self.meshes[node] = mesh_sizes(&view, self.topics);
         }
     }

@@ -12,8 +12,10 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::cli::report::{Line, Report};
 
-/// What is told. So much comes only by connections, each of which may subscribe to so many topics: the
-/// queue in between needs no bound of its own.
+/// What may wait to be told, for a reader that is slow.
+pub const MAX_HEARD: usize = 65_536;
+
+/// What is told.
 pub enum Heard {
     Listening(Multiaddr),
     Connected(PeerId),
@@ -62,7 +64,7 @@ pub struct Hearing {
 
 impl Hearing {
     /// Reports what is heard until the swarm is gone.
-    pub async fn run(self, mut heard: mpsc::UnboundedReceiver<Heard>) {
+    pub async fn run(self, mut heard: mpsc::Receiver<Heard>) {
         while let Some(heard) = heard.recv().await {
             self.report.line(self.line(heard)).await;
         }

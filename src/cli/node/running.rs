@@ -25,7 +25,7 @@ use tokio::{
 
 use super::{
     Arguments,
-    hearing::{Heard, Hearing, log},
+    hearing::{Heard, Hearing, MAX_HEARD, log},
 };
 use crate::cli::{
     Failure,
@@ -93,12 +93,12 @@ impl Running {
             subscribed: Arc::clone(&subscribed),
             report: report.clone(),
         };
-        let (sender, heard) = mpsc::unbounded_channel();
+        let (sender, heard) = mpsc::channel(MAX_HEARD);
         let hear = move |event: NodeEvent<'_>| {
             log(&event);
-            if let Some(heard) = Heard::of(&event) {
-                // The teller ends only after us.
-                let _ = sender.send(heard);
+            // Peers that subscribe and unsubscribe without end must not fill the memory.
+            if Heard::of(&event).is_some_and(|heard| sender.try_send(heard).is_err()) {
+                tracing::warn!(?event, "not reported: the reader of the output is too slow");
             }
         };
         let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, hear);
