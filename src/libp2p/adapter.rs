@@ -1,7 +1,8 @@
 //! The glue between a swarm and an engine: one task that carries the swarm's events to the engine and
-//! the engine's outputs to the swarm. It decides nothing, and knows the engine by two calls only.
+//! the engine's outputs to the swarm. It decides nothing, and knows the engine only as an [`Engine`].
 
 use std::{
+    collections::VecDeque,
     fmt,
     future::Future,
     pin::Pin,
@@ -10,42 +11,20 @@ use std::{
 };
 
 use ::libp2p::{
-    Multiaddr, PeerId, Swarm, TransportError as SwarmTransportError, identify, ping,
+    Multiaddr, PeerId, Swarm, identify, ping,
     swarm::{DialError, SwarmEvent, dial_opts::DialOpts},
 };
 use futures::{Stream, StreamExt};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{Sleep, sleep},
 };
 
-use super::{Event, Libp2pNetwork, TransportBehaviour, transport::TransportBehaviourEvent};
-use crate::{
-    network::{P2pInput, P2pOutput},
-    worker::{Refused, Worker},
+use super::{
+    Engine, Event, Inputs, Libp2pNetwork, NodeHandle, TransportBehaviour, handle::Command, held::Held,
+    outputs::Outputs, transport::TransportBehaviourEvent,
 };
-
-/// The engine, as the transport needs it. Neither call may block.
-pub trait Engine {
-    /// Why an input is refused.
-    type Refused: fmt::Debug;
-    /// Takes what the network says.
-    fn p2p_input(&self, input: P2pInput<Libp2pNetwork>) -> Result<(), Self::Refused>;
-    /// Learns that a point it asked for can't be reached.
-    fn set_unreachable_point(&self, point: Multiaddr);
-}
-
-impl Engine for Worker<Libp2pNetwork> {
-    type Refused = Refused;
-
-    fn p2p_input(&self, input: P2pInput<Libp2pNetwork>) -> Result<(), Refused> {
-        Self::p2p_input(self, input)
-    }
-
-    fn set_unreachable_point(&self, point: Multiaddr) {
-        Self::set_unreachable_point(self, point);
-    }
-}
+use crate::network::{P2pInput, P2pOutput};
 
 /// What a node tells its owner.
 #[derive(Debug)]
@@ -55,10 +34,14 @@ pub enum NodeEvent<'a> {
     Listening(&'a Multiaddr),
     /// We no longer listen at this address.
     ListenerExpired(&'a Multiaddr),
-    /// An input goes to the engine: a connection, a subscription, a message, …
+    /// An input goes to the engine: a connection, a subscription, a message, … It may have to wait.
     Input(&'a P2pInput<Libp2pNetwork>),
-    /// The engine refused an input, which is lost.
+    /// The engine refused an input, which is lost: it has ended, or the peer is gone.
     Refused(&'a P2pInput<Libp2pNetwork>, &'a dyn fmt::Debug),
+    /// The engine has no room for this peer's inputs, for this reason: the peer is not read meanwhile.
+    Held(PeerId, &'a dyn fmt::Debug),
+    /// All inputs of a peer that were held are with the engine.
+    Resumed(PeerId),
     /// Something about gossipsub's streams.
     Gossipsub(&'a Event),
     /// An outgoing connection failed.
@@ -68,27 +51,6 @@ pub enum NodeEvent<'a> {
 }
 
 type Observer = Box<dyn FnMut(NodeEvent<'_>) + Send>;
-
-/// A request to a node that runs.
-enum Command {
-    Listen(Multiaddr, oneshot::Sender<Result<(), CommandError>>),
-    Dial(Multiaddr, oneshot::Sender<Result<(), CommandError>>),
-    Shutdown,
-}
-
-/// Why a node did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum CommandError {
-    /// The node is gone.
-    #[error("the node has stopped")]
-    Stopped,
-    /// It can't listen there.
-    #[error("can't listen: {0}")]
-    Listen(#[from] SwarmTransportError<std::io::Error>),
-    /// It can't dial that.
-    #[error("can't dial: {0}")]
-    Dial(#[from] DialError),
-}
 
 /// Commands that wait at most.
 const MAX_COMMANDS: usize = 64;
@@ -102,51 +64,13 @@ const FLUSHING: Duration = Duration::from_millis(200);
 /// Time that connections then have to close.
 const CLOSING: Duration = Duration::from_secs(2);
 
-/// A running node as its owner holds it. Clones are the same node.
-#[derive(Clone, Debug)]
-pub struct NodeHandle {
-    commands: mpsc::Sender<Command>,
-    peer: PeerId,
-}
-
-impl NodeHandle {
-    /// Our peer id.
-    pub fn peer_id(&self) -> PeerId {
-        self.peer
-    }
-
-    /// Begins to listen; the addresses follow as [`NodeEvent::Listening`].
-    pub async fn listen(&self, address: Multiaddr) -> Result<(), CommandError> {
-        self.request(|answer| Command::Listen(address, answer)).await
-    }
-
-    /// Begins to dial; a failure after that follows as [`NodeEvent::DialFailed`].
-    pub async fn dial(&self, address: Multiaddr) -> Result<(), CommandError> {
-        self.request(|answer| Command::Dial(address, answer)).await
-    }
-
-    /// Ends the node, closing its connections. Its future completes soon after.
-    pub async fn shutdown(&self) {
-        // An error means that it is gone already.
-        let _ = self.commands.send(Command::Shutdown).await;
-    }
-
-    async fn request(
-        &self,
-        command: impl FnOnce(oneshot::Sender<Result<(), CommandError>>) -> Command,
-    ) -> Result<(), CommandError> {
-        let (sender, answer) = oneshot::channel();
-        self.commands.send(command(sender)).await.map_err(|_| CommandError::Stopped)?;
-        answer.await.map_err(|_| CommandError::Stopped)?
-    }
-}
-
 /// A node: a future to be spawned, which completes at shutdown, when the last handle is dropped, or when
 /// the engine's outputs end.
 pub struct Libp2pNode<E, O> {
     swarm: Swarm<TransportBehaviour>,
     engine: E,
-    outputs: O,
+    outputs: Outputs<O>,
+    held: Held,
     commands: mpsc::Receiver<Command>,
     observer: Observer,
     /// Set once the node ends.
@@ -156,32 +80,90 @@ pub struct Libp2pNode<E, O> {
 impl<E, O> Libp2pNode<E, O>
 where
     E: Engine + Unpin,
-    O: Stream<Item = P2pOutput<Libp2pNetwork>> + Unpin,
+    O: Stream<Item = P2pOutput<Libp2pNetwork>> + Unpin + 'static,
 {
-    /// Ties `swarm` to `engine` and to the stream of the engine's p2p outputs. `observer` is called for
-    /// all that happens, on the node's task: it must not block.
+    /// Ties `swarm` to `engine` and to the stream of the engine's p2p outputs. If that is a worker's, it
+    /// is read with its lanes, and each message is encoded once for all who get it. `observer` is called
+    /// for all that happens, on the node's task: it must not block.
     pub fn new(
-        swarm: Swarm<TransportBehaviour>,
+        mut swarm: Swarm<TransportBehaviour>,
         engine: E,
         outputs: O,
         observer: impl FnMut(NodeEvent<'_>) + Send + 'static,
     ) -> (Self, NodeHandle) {
+        swarm.behaviour_mut().gossipsub.set_reports(engine.reports());
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let handle = NodeHandle { commands: sender, peer: *swarm.local_peer_id() };
-        (Self { swarm, engine, outputs, commands, observer: Box::new(observer), closing: None }, handle)
+        let (outputs, observer) = (Outputs::of(outputs), Box::new(observer));
+        (Self { swarm, engine, outputs, held: Held::default(), commands, observer, closing: None }, handle)
     }
 
-    /// An input that the engine refuses is lost. Here, and only here, one could read less from its peer.
-    fn input(&mut self, input: P2pInput<Libp2pNetwork>) {
-        (self.observer)(NodeEvent::Input(&input));
-        if let Err(reason) = self.engine.p2p_input(input.clone()) {
-            (self.observer)(NodeEvent::Refused(&input, &reason));
+    /// What a peer said waits behind what is held of it; its going does not.
+    fn inputs(&mut self, inputs: Inputs) {
+        let peer = inputs.peer();
+        if !self.held.holds(&peer) {
+            self.hand_in(peer, [inputs].into(), false);
+        } else if matches!(inputs.front(), Some(P2pInput::Disconnection { .. })) {
+            self.let_go(peer);
+            self.hand_in(peer, [inputs].into(), false);
+        } else {
+            self.held.append(inputs);
+        }
+    }
+
+    /// Hands inputs of a peer to the engine, and holds those for which it has no room. `again`: they were
+    /// held before.
+    fn hand_in(&mut self, peer: PeerId, mut waiting: VecDeque<Inputs>, again: bool) {
+        let before = count(&waiting);
+        let Err(reason) = self.try_hand_in(&mut waiting) else {
+            if again {
+                (self.observer)(NodeEvent::Resumed(peer));
+            }
+            return;
+        };
+        if !again {
+            (self.observer)(NodeEvent::Held(peer, &reason));
+        }
+        // It said that it had room, and took nothing.
+        let pause = again && count(&waiting) == before;
+        self.held.hold(peer, waiting, self.engine.p2p_input_ready(peer), pause);
+    }
+
+    /// Stops at the first input for which there is no room now; what remains begins with it.
+    fn try_hand_in(&mut self, waiting: &mut VecDeque<Inputs>) -> Result<(), E::Refused> {
+        while let Some(inputs) = waiting.front_mut() {
+            while let Some(input) = inputs.front() {
+                if !inputs.is_announced() {
+                    (self.observer)(NodeEvent::Input(input));
+                }
+                match self.engine.p2p_input(input.clone()) {
+                    Err(reason) if self.engine.is_for_now(&reason) => {
+                        inputs.announced();
+                        return Err(reason);
+                    }
+                    Err(reason) => (self.observer)(NodeEvent::Refused(input, &reason)),
+                    Ok(()) => {}
+                }
+                inputs.next();
+            }
+            waiting.pop_front();
+        }
+        Ok(())
+    }
+
+    /// A peer goes: what is held of it is handed in if there is room, and lost if not.
+    fn let_go(&mut self, peer: PeerId) {
+        let mut waiting = self.held.remove(&peer);
+        if let Err(reason) = self.try_hand_in(&mut waiting) {
+            for input in waiting.into_iter().flatten() {
+                (self.observer)(NodeEvent::Refused(&input, &reason));
+            }
         }
     }
 
     fn gossipsub(&mut self, event: Event) {
         match event {
-            Event::Inputs(inputs) => inputs.into_iter().for_each(|input| self.input(input)),
+            Event::Inputs(inputs) => self.inputs(inputs),
             event => {
                 (self.observer)(NodeEvent::Gossipsub(&event));
                 if let Event::Unreachable { point, .. } = event {
@@ -275,10 +257,15 @@ where
             }
         }
         for _ in 0..TURN {
-            let Poll::Ready(output) = self.outputs.poll_next_unpin(cx) else { break };
-            let Some(output) = output else { return Poll::Ready(Turn::Last) };
+            let Poll::Ready((peer, inputs)) = self.held.poll_ready(cx) else { break };
             idle = false;
-            self.swarm.behaviour_mut().gossipsub.apply(output);
+            self.hand_in(peer, inputs, true);
+        }
+        for _ in 0..TURN {
+            let Poll::Ready(emission) = self.outputs.poll_next(cx) else { break };
+            let Some(emission) = emission else { return Poll::Ready(Turn::Last) };
+            idle = false;
+            self.swarm.behaviour_mut().gossipsub.emit(emission);
         }
         for _ in 0..TURN {
             let Poll::Ready(Some(event)) = self.swarm.poll_next_unpin(cx) else { break };
@@ -287,6 +274,10 @@ where
         }
         if idle { Poll::Pending } else { Poll::Ready(Turn::More) }
     }
+}
+
+fn count(waiting: &VecDeque<Inputs>) -> usize {
+    waiting.iter().map(ExactSizeIterator::len).sum()
 }
 
 /// How far the end of a node has come.
@@ -304,7 +295,7 @@ enum Turn {
 impl<E, O> Future for Libp2pNode<E, O>
 where
     E: Engine + Unpin,
-    O: Stream<Item = P2pOutput<Libp2pNetwork>> + Unpin,
+    O: Stream<Item = P2pOutput<Libp2pNetwork>> + Unpin + 'static,
 {
     type Output = ();
 

@@ -10,34 +10,37 @@ use std::{
 
 use ::libp2p::{
     Multiaddr, PeerId,
-    core::{Endpoint, multiaddr::Protocol, transport::PortUse},
+    core::{Endpoint, transport::PortUse},
     swarm::{
-        CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, DialError, DialFailure, FromSwarm,
-        NetworkBehaviour, THandler, THandlerInEvent, ToSwarm, behaviour::ConnectionEstablished,
-        dial_opts::DialOpts,
+        CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour,
+        THandler, THandlerInEvent, ToSwarm, behaviour::ConnectionEstablished, dial_opts::DialOpts,
     },
 };
 
 use super::{
-    BehaviourConfig, EncodeError, Event, Handler, HandlerEvent, InboundError, Libp2pNetwork,
+    BehaviourConfig, Event, Handler, HandlerEvent, InboundError, Inputs, LaneCounts, Libp2pNetwork, Reports,
     addresses::without_peer,
-    encode::{self, Fragment},
+    dials::Dials,
+    encode::Fragment,
+    encoder::Encoder,
     handler::{Protocols, Up},
     peers::{Change, Peers},
     queue::{Push, SendQueue},
+    reader::Heard,
+    receipt::{Receipt, Receipts},
     recent::Recent,
+    waiting::Item,
 };
-use crate::network::{FullMessage, P2pInput, P2pMessage, P2pOutput};
+use crate::{
+    network::{P2pInput, P2pMessage, P2pOutput},
+    protocol::{Emission, Lane},
+    worker::NotSent,
+};
 
 /// Why a connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} was kicked")]
 pub struct Blocked(pub PeerId);
-
-enum Dialled {
-    Point(Multiaddr),
-    Peer,
-}
 
 /// Gossipsub's streams on a libp2p swarm. Compose it into your own swarm, hand its
 /// [`Event::Inputs`] to an engine, and the engine's outputs to [`apply`](Self::apply).
@@ -47,11 +50,10 @@ pub struct Behaviour {
     protocols: Protocols,
     peers: Peers,
     blocked: Recent<PeerId, ()>,
-    /// The engine's dials that are under way.
-    dials: HashMap<ConnectionId, Dialled>,
-    dropped: HashMap<PeerId, u64>,
-    /// The last message, encoded: it usually goes to several peers in a row.
-    last: Option<(Arc<FullMessage<Libp2pNetwork>>, Vec<Fragment>)>,
+    dials: Dials,
+    dropped: HashMap<PeerId, LaneCounts>,
+    encoder: Encoder,
+    reports: Option<Arc<dyn Reports>>,
     events: VecDeque<ToSwarm<Event, Infallible>>,
     waker: Option<Waker>,
 }
@@ -63,9 +65,10 @@ impl Behaviour {
             protocols: Protocols(config.protocols.clone().into()),
             peers: Peers::default(),
             blocked: Recent::new(config.max_blocked),
-            dials: HashMap::new(),
+            dials: Dials::default(),
             dropped: HashMap::new(),
-            last: None,
+            encoder: Encoder::default(),
+            reports: None,
             events: VecDeque::new(),
             waker: None,
             network,
@@ -78,26 +81,49 @@ impl Behaviour {
         &self.network
     }
 
+    /// Tells `reports` what becomes of the messages that it wants to hear of.
+    pub fn set_reports(&mut self, reports: Option<Arc<dyn Reports>>) {
+        self.reports = reports;
+    }
+
     /// Does what the engine wants. Never blocks; what is not for a reachable peer is forgotten.
     pub fn apply(&mut self, output: P2pOutput<Libp2pNetwork>) {
+        self.emit(Emission::Output(output));
+    }
+
+    /// As [`apply`](Self::apply), of an engine that tells how urgent messages are. Reports are made of
+    /// those that the application publishes, and of those of which the engine does not tell.
+    pub fn emit(&mut self, emission: Emission<Libp2pNetwork>) {
+        let lane = emission.lane();
+        match emission {
+            Emission::Broadcast { to, message, .. } => {
+                self.say(&to, &P2pMessage::FullMessage(message), lane, lane == Lane::Publish);
+            }
+            Emission::Output(P2pOutput::OutMessage { to_peer, message }) => {
+                self.say(&[to_peer], &message, lane, true);
+            }
+            Emission::Output(output) => self.act(output),
+        }
+        self.waker.take().into_iter().for_each(Waker::wake);
+    }
+
+    fn act(&mut self, output: P2pOutput<Libp2pNetwork>) {
         match output {
-            P2pOutput::OutMessage { to_peer, message } => self.send(to_peer, message),
             P2pOutput::Disconnect { peer } => self.close(peer, CloseConnection::All),
             P2pOutput::Kick { peer } => {
                 self.blocked.insert(peer, ());
                 self.close(peer, CloseConnection::All);
             }
-            P2pOutput::Connect { peer, .. } => self.dial(DialOpts::peer_id(peer).build(), Dialled::Peer),
+            P2pOutput::Connect { peer, .. } => {
+                let opts = self.dials.peer(peer);
+                self.dial(opts);
+            }
             P2pOutput::ConnectPoint { point } => {
-                if !self.is_reached(&point) {
-                    self.dial(to_point(&point), Dialled::Point(point));
-                }
+                let opts = (!self.is_reached(&point)).then(|| self.dials.point(point));
+                opts.into_iter().for_each(|opts| self.dial(opts));
             }
             // We keep no list of advertised peers beyond the address book, which ages by itself.
-            P2pOutput::Forget { .. } => {}
-        }
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
+            P2pOutput::Forget { .. } | P2pOutput::OutMessage { .. } => {}
         }
     }
 
@@ -111,39 +137,43 @@ impl Behaviour {
         self.blocked.remove(peer).is_some()
     }
 
-    fn send(&mut self, peer: PeerId, message: P2pMessage<Libp2pNetwork>) {
-        if !self.peers.is_up(&peer) {
-            return;
-        }
-        match self.encode(&message) {
-            Ok(fragments) => fragments.into_iter().for_each(|fragment| self.queue(peer, fragment)),
-            Err(error) => self.tell(Event::NotSent { peer, error }),
-        }
-    }
-
-    fn encode(&mut self, message: &P2pMessage<Libp2pNetwork>) -> Result<Vec<Fragment>, EncodeError> {
-        let P2pMessage::FullMessage(full) = message else {
-            return encode::fragments(message, self.network.limits());
-        };
-        if let Some((last, fragments)) = &self.last
-            && Arc::ptr_eq(last, full)
-        {
-            return Ok(fragments.clone());
-        }
-        let fragments = encode::fragments(message, self.network.limits())?;
-        self.last = Some((full.clone(), fragments.clone()));
-        Ok(fragments)
-    }
-
-    fn queue(&mut self, peer: PeerId, fragment: Fragment) {
-        match self.peers.send(&peer, fragment) {
-            Some(Push::Queued) | None => {}
-            Some(Push::Dropped) => {
-                let count = self.dropped.entry(peer).or_default();
-                *count = count.saturating_add(1);
+    fn say(&mut self, to: &[PeerId], message: &P2pMessage<Libp2pNetwork>, lane: Lane, reported: bool) {
+        let encoded = self.encoder.encode(message, self.network.limits());
+        let receipts = self.reports.as_ref().filter(|_| reported);
+        let receipts = receipts.and_then(|reports| Receipts::of(message, reports));
+        for peer in to {
+            let receipt = receipts.as_ref().map(Receipts::receipt);
+            match &encoded {
+                // The receipt, dropped, says so.
+                _ if !self.peers.is_up(peer) => {}
+                Ok(fragments) => self.queue(*peer, fragments, lane, receipt),
+                Err(error) => {
+                    if let Some(receipt) = receipt {
+                        receipt.not_sent(NotSent::TooLarge);
+                    }
+                    self.tell(Event::NotSent { peer: *peer, error: error.clone() });
+                }
             }
-            Some(Push::Stalled) => {
-                self.tell(Event::Stalled { peer });
+        }
+    }
+
+    /// A message is one fragment: it is written when that is.
+    fn queue(&mut self, peer: PeerId, fragments: &[Fragment], lane: Lane, mut receipt: Option<Receipt>) {
+        for fragment in fragments {
+            let item = Item { fragment: fragment.clone(), lane, receipt: receipt.take() };
+            if let Some(push) = self.peers.send(&peer, item) {
+                self.pushed(peer, push);
+            }
+        }
+    }
+
+    fn pushed(&mut self, peer: PeerId, push: Push) {
+        if push.dropped != LaneCounts::NONE {
+            *self.dropped.entry(peer).or_default() += push.dropped;
+        }
+        if push.stalled {
+            self.tell(Event::Stalled { peer });
+            if self.config.disconnect_stalled {
                 self.close(peer, CloseConnection::All);
             }
         }
@@ -153,8 +183,7 @@ impl Behaviour {
         self.events.push_back(ToSwarm::CloseConnection { peer_id, connection });
     }
 
-    fn dial(&mut self, opts: DialOpts, what: Dialled) {
-        self.dials.insert(opts.connection_id(), what);
+    fn dial(&mut self, opts: DialOpts) {
         self.events.push_back(ToSwarm::Dial { opts });
     }
 
@@ -162,8 +191,7 @@ impl Behaviour {
     /// points again and again, and one that names no peer would be dialled each time.
     fn is_reached(&self, point: &Multiaddr) -> bool {
         let address = Some(without_peer(point.clone()));
-        let mut pending = self.dials.values();
-        pending.any(|dialled| matches!(dialled, Dialled::Point(pending) if pending == point)) || {
+        self.dials.has_point(point) || {
             let book = self.network.addresses();
             self.peers.connected().any(|peer| book.point(peer) == address)
         }
@@ -173,8 +201,8 @@ impl Behaviour {
         self.events.push_back(ToSwarm::GenerateEvent(event));
     }
 
-    fn input(&mut self, input: P2pInput<Libp2pNetwork>) {
-        self.tell(Event::Inputs(vec![input]));
+    fn input(&mut self, peer: PeerId, input: P2pInput<Libp2pNetwork>) {
+        self.tell(Event::Inputs(Inputs::new(peer, [input], None)));
     }
 
     fn changed(&mut self, peer: PeerId, change: Change) {
@@ -183,43 +211,30 @@ impl Behaviour {
                 let has = |peers: &BTreeSet<PeerId>| peers.contains(&peer);
                 let (direct, trusted) = (has(&self.config.direct), has(&self.config.trusted));
                 let bootstrap = has(&self.config.bootstrap);
-                self.input(P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap });
+                self.input(peer, P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap });
             }
             Change::Vanished => {
                 self.dropped.remove(&peer);
-                self.input(P2pInput::Disconnection { peer });
+                self.input(peer, P2pInput::Disconnection { peer });
             }
+            Change::Moved(push) => self.pushed(peer, push),
             Change::None => {}
         }
     }
 
     fn established(&mut self, event: ConnectionEstablished<'_>) {
         let ConnectionEstablished { peer_id, connection_id, endpoint, .. } = event;
-        self.dials.remove(&connection_id);
+        self.dials.succeeded(connection_id);
         if endpoint.is_dialer() {
             self.network.addresses().dialled(peer_id, endpoint.get_remote_address().clone());
         }
         self.peers.established(peer_id, connection_id, endpoint.is_dialer());
     }
 
-    fn dial_failed(&mut self, failure: DialFailure<'_>) {
-        let Some(what) = self.dials.remove(&failure.connection_id) else { return };
-        // Already connected, or about to be: no failure.
-        if matches!(failure.error, DialError::DialPeerConditionFalse(_)) {
-            return;
-        }
-        let error = failure.error.to_string();
-        match (what, failure.peer_id) {
-            (Dialled::Point(point), _) => self.tell(Event::Unreachable { point, error }),
-            (Dialled::Peer, Some(peer)) => self.tell(Event::DialFailed { peer, error }),
-            (Dialled::Peer, None) => {}
-        }
-    }
-
-    fn received(&mut self, peer: PeerId, connection: ConnectionId, said: Vec<P2pMessage<Libp2pNetwork>>) {
+    fn received(&mut self, peer: PeerId, connection: ConnectionId, heard: Heard) {
         if self.peers.carries(&peer, connection) {
-            let input = |message| P2pInput::InMessage { from_peer: peer, message };
-            self.tell(Event::Inputs(said.into_iter().map(input).collect()));
+            let inputs = heard.said.into_iter().map(|message| P2pInput::said(peer, message));
+            self.tell(Event::Inputs(Inputs::new(peer, inputs, Some(heard.debt))));
         }
     }
 
@@ -247,17 +262,9 @@ impl Behaviour {
     }
 
     fn take_dropped(&mut self) -> Option<Event> {
-        let peer = *self.dropped.keys().next()?;
-        let count = self.dropped.remove(&peer)?;
-        Some(Event::Dropped { peer, count })
-    }
-}
-
-/// A dial of `point`. One that names its peer is not dialled if the peer is connected already.
-fn to_point(point: &Multiaddr) -> DialOpts {
-    match point.iter().last() {
-        Some(Protocol::P2p(peer)) => DialOpts::peer_id(peer).addresses(vec![point.clone()]).build(),
-        _ => DialOpts::unknown_peer_id().address(point.clone()).build(),
+        let (peer, lanes) =
+            self.dropped.keys().next().copied().and_then(|peer| self.dropped.remove_entry(&peer))?;
+        Some(Event::Dropped { peer, count: lanes.total(), lanes })
     }
 }
 
@@ -307,7 +314,11 @@ impl NetworkBehaviour for Behaviour {
                 let change = self.peers.closed(&peer_id, connection_id);
                 self.changed(peer_id, change);
             }
-            FromSwarm::DialFailure(failure) => self.dial_failed(failure),
+            FromSwarm::DialFailure(failure) => {
+                if let Some(event) = self.dials.failed(&failure) {
+                    self.tell(event);
+                }
+            }
             _ => {}
         }
     }
@@ -319,7 +330,7 @@ impl NetworkBehaviour for Behaviour {
                 self.tell(Event::Up { peer, protocol });
                 self.changed(peer, change);
             }
-            HandlerEvent::Received(said) => self.received(peer, connection, said),
+            HandlerEvent::Received(heard) => self.received(peer, connection, heard),
             HandlerEvent::InboundFailed(error) => self.inbound_failed(peer, connection, error),
             HandlerEvent::GaveUp { unsupported } => self.gave_up(peer, connection, unsupported),
         }

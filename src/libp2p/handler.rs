@@ -5,8 +5,7 @@
 use std::{
     collections::VecDeque,
     convert::Infallible,
-    fmt, io,
-    pin::Pin,
+    fmt,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -19,38 +18,24 @@ use ::libp2p::{
         handler::{ConnectionEvent, DialUpgradeError},
     },
 };
-use futures::{AsyncRead, AsyncWrite, future};
+use futures::future;
 
-use super::{FrameError, Libp2pNetwork, RpcError, codec::FrameDecoder, inbound, queue::SendQueue};
-use crate::network::P2pMessage;
+use super::{
+    InboundError, Libp2pNetwork,
+    gate::Gate,
+    queue::SendQueue,
+    reader::{Heard, Reader},
+    writer::{Unflushed, Writer},
+};
 
 /// Streams that we open on one connection, at most. The fifth makes rust-libp2p give up the connection.
 const MAX_OPENED: u32 = 4;
-/// Bytes read from a stream at once.
-const READ_SIZE: usize = 8_192;
-/// Frames are gathered until about this many bytes can be written at once.
-const WRITE_SIZE: usize = 16_384;
-
-/// Why the stream of a peer is no longer read. It may open another.
-#[derive(Debug, thiserror::Error)]
-pub enum InboundError {
-    /// It does not send frames.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// A frame is not an RPC.
-    #[error(transparent)]
-    Rpc(#[from] RpcError),
-    /// The stream broke.
-    #[error("the stream broke: {0}")]
-    Io(#[from] io::Error),
-}
-
 /// What a handler tells the behaviour.
 pub enum HandlerEvent {
     /// The first stream of the connection is negotiated, by either side.
     Up(Up),
     /// The peer said something.
-    Received(Vec<P2pMessage<Libp2pNetwork>>),
+    Received(Heard),
     /// The peer's stream is no longer read.
     InboundFailed(InboundError),
     /// The peer speaks none of our protocols, or won't keep a stream of ours.
@@ -70,7 +55,7 @@ impl fmt::Debug for HandlerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Up(up) => write!(f, "Up({})", up.protocol),
-            Self::Received(messages) => write!(f, "Received({} messages)", messages.len()),
+            Self::Received(heard) => write!(f, "Received({} messages)", heard.said.len()),
             Self::InboundFailed(error) => write!(f, "InboundFailed({error})"),
             Self::GaveUp { unsupported } => write!(f, "GaveUp {{ unsupported: {unsupported} }}"),
         }
@@ -116,19 +101,15 @@ pub struct Handler {
     network: Libp2pNetwork,
     protocols: Protocols,
     queue: Arc<SendQueue>,
-    inbound: Option<Inbound>,
+    inbound: Option<Reader>,
+    gate: Arc<Gate>,
     outbound: Outbound,
     /// Outbound streams asked for so far.
     opened: u32,
     up: bool,
     /// What the next outbound stream begins with: frames that the last one may not have delivered.
-    unsent: Vec<u8>,
+    unsent: Unflushed,
     events: VecDeque<HandlerEvent>,
-}
-
-struct Inbound {
-    stream: Stream,
-    decoder: FrameDecoder,
 }
 
 enum Outbound {
@@ -149,10 +130,11 @@ impl Handler {
             protocols,
             queue: Arc::new(queue),
             inbound: None,
+            gate: Arc::default(),
             outbound: Outbound::Wanted,
             opened: 0,
             up: false,
-            unsent: Vec::new(),
+            unsent: Unflushed::default(),
             events: VecDeque::new(),
         }
     }
@@ -168,8 +150,7 @@ impl Handler {
             return;
         }
         // A peer that opens a new stream has done with its old one.
-        let decoder = FrameDecoder::new(self.network.limits().max_frame_in);
-        self.inbound = Some(Inbound { stream, decoder });
+        self.inbound = Some(Reader::new(stream, &self.network));
         if matches!(self.outbound, Outbound::Unsupported) {
             self.reopen();
         }
@@ -205,15 +186,15 @@ impl Handler {
 
     fn give_up(&mut self, unsupported: bool) {
         self.up = false;
-        self.unsent = Vec::new();
+        self.unsent = Unflushed::default();
         self.events.push_back(HandlerEvent::GaveUp { unsupported });
     }
 
     /// Writes as much as the stream takes.
     fn poll_outbound(&mut self, cx: &mut Context<'_>) {
         let Outbound::Open(writer) = &mut self.outbound else { return };
-        if let Poll::Ready(Err(_)) = writer.poll_write(cx, &self.queue, &self.network) {
-            self.unsent = std::mem::take(&mut writer.buffer);
+        if let Poll::Ready(Err(_)) = writer.poll_write(cx, &self.queue, self.network.limits()) {
+            self.unsent = writer.take_unflushed();
             self.reopen();
         }
     }
@@ -221,8 +202,8 @@ impl Handler {
     /// Reads one frame. `Ready(None)`: the stream has ended.
     fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Option<HandlerEvent>> {
         let Some(inbound) = &mut self.inbound else { return Poll::Pending };
-        match ready!(inbound.poll_said(cx, &self.network)) {
-            Ok(Some(said)) => return Poll::Ready(Some(HandlerEvent::Received(said))),
+        match ready!(inbound.poll_heard(cx, &self.gate, &self.network)) {
+            Ok(Some(heard)) => return Poll::Ready(Some(HandlerEvent::Received(heard))),
             Ok(None) => self.inbound = None,
             Err(error) => {
                 self.inbound = None;
@@ -230,70 +211,6 @@ impl Handler {
             }
         }
         Poll::Ready(None)
-    }
-}
-
-impl Inbound {
-    /// What the next frame says; `None` when the peer has closed the stream.
-    fn poll_said(
-        &mut self,
-        cx: &mut Context<'_>,
-        network: &Libp2pNetwork,
-    ) -> Poll<Result<Option<Vec<P2pMessage<Libp2pNetwork>>>, InboundError>> {
-        loop {
-            while let Some(frame) = self.decoder.next_frame()? {
-                let said = inbound::read(frame, network)?;
-                if !said.is_empty() {
-                    return Poll::Ready(Ok(Some(said)));
-                }
-            }
-            let mut chunk = [0; READ_SIZE];
-            let count = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut chunk))?;
-            if count == 0 {
-                return Poll::Ready(Ok(None));
-            }
-            self.decoder.extend(&chunk[..count]);
-        }
-    }
-}
-
-/// An outbound stream and the frames that are being written to it.
-struct Writer {
-    stream: Stream,
-    /// Whole frames; kept until flushed, since a stream that breaks may have lost them all. Those that
-    /// it did deliver are then sent twice, which is harmless in gossipsub.
-    buffer: Vec<u8>,
-    written: usize,
-}
-
-impl Writer {
-    fn new(stream: Stream, buffer: Vec<u8>) -> Self {
-        Self { stream, buffer, written: 0 }
-    }
-
-    /// Takes more from the queue only when all taken before is flushed: the socket's pace is ours.
-    fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        queue: &SendQueue,
-        network: &Libp2pNetwork,
-    ) -> Poll<io::Result<Infallible>> {
-        loop {
-            while self.written < self.buffer.len() {
-                let count = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.buffer[self.written..]))?;
-                if count == 0 {
-                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-                }
-                self.written += count;
-            }
-            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-            self.buffer.clear();
-            self.written = 0;
-            queue.fill(&mut self.buffer, WRITE_SIZE, network.limits(), cx);
-            if self.buffer.is_empty() {
-                return Poll::Pending;
-            }
-        }
     }
 }
 

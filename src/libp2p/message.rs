@@ -66,6 +66,13 @@ impl Message {
         self.0.flaw
     }
 
+    /// The bytes that its content holds, which all clones share.
+    pub(super) fn size(&self) -> usize {
+        let fields = [&self.0.data, &self.0.signature, &self.0.key];
+        let bytes: usize = fields.into_iter().flatten().map(|bytes| bytes.len()).sum();
+        size_of::<Content>() + bytes
+    }
+
     pub(super) fn content(&self) -> &Content {
         &self.0
     }

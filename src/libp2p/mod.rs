@@ -25,8 +25,10 @@
 //! ```
 //!
 //! To compose it into a swarm of your own, put a [`Behaviour`] among your behaviours. Pass each
-//! [`Event::Inputs`] to the engine, each output of the engine to [`Behaviour::apply`], and each
-//! [`Event::Unreachable`] to the engine's `set_unreachable_point`. Tell [`Libp2pNetwork::add_addresses`]
+//! [`Event::Inputs`] to the engine and keep what it refuses for now: the peer is not read meanwhile. Pass
+//! each emission of the engine to [`Behaviour::emit`] (or each output to [`Behaviour::apply`]), and each
+//! [`Event::Unreachable`] to the engine's `set_unreachable_point`; publish tickets want
+//! [`Behaviour::set_reports`]. Tell [`Libp2pNetwork::add_addresses`]
 //! what identify learns, and accept the protocols before you dial or listen (they are when the behaviour
 //! is part of the swarm): rust-libp2p gives up a connection whose peer does not speak gossipsub yet.
 //!
@@ -36,6 +38,10 @@
 //! a message that fails is given to the engine under an id of its own and is `Invalid` there, so that the
 //! sender is penalised and the good message whose id it may have claimed is not taken for it.
 //!
+//! Slow sides: an engine without room for a peer's inputs stops the reading of that peer alone, whose own
+//! queue then fills ([`Inputs`]). A peer that reads slowly is sent what is urgent first, and loses what is
+//! not ([`QueueLimits`]); one to which even control can't be said is disconnected.
+//!
 //! Not on this wire: `Ping` (nothing is sent; libp2p has a protocol of its own for it) and the
 //! extensions of v1.2 and v1.3 (they are skipped when read).
 
@@ -43,33 +49,85 @@ mod adapter;
 mod addresses;
 mod behaviour;
 mod codec;
+mod dials;
 mod encode;
+mod encoder;
+mod engine;
 mod event;
 mod fields;
+mod gate;
+mod handle;
 mod handler;
+mod held;
 mod ids;
 mod inbound;
+mod inputs;
 mod message;
 mod network;
+mod outputs;
 mod pack;
 mod peers;
 mod queue;
+mod reader;
+mod receipt;
 mod recent;
 mod rpc;
 mod sign;
 mod transport;
 mod verdicts;
+mod waiting;
+mod writer;
 
-pub use adapter::{CommandError, Engine, Libp2pNode, NodeEvent, NodeHandle};
+pub use adapter::{Libp2pNode, NodeEvent};
 pub use behaviour::{Behaviour, Blocked};
 pub use codec::{FrameDecoder, FrameError, WireLimits};
 pub use encode::EncodeError;
-pub use event::{BehaviourConfig, Event};
-pub use handler::{Handler, HandlerEvent, InboundError, Protocols, Up};
+pub use engine::Engine;
+pub use event::{BehaviourConfig, Event, LaneCounts};
+pub use handle::{CommandError, NodeHandle};
+pub use handler::{Handler, HandlerEvent, Protocols, Up};
 pub use ids::{MessageId, TopicName};
+pub use inputs::Inputs;
 pub use message::Message;
 pub use network::{AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Validator};
 pub use queue::QueueLimits;
+pub use reader::{Heard, InboundError};
+pub use receipt::Reports;
 pub use rpc::RpcError;
 pub use sign::{Flaw, SignaturePolicy};
 pub use transport::{TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm};
+
+/// The way from bytes to inputs and back, for the fuzz targets alone. Not part of the API.
+#[doc(hidden)]
+pub mod fuzz {
+    use super::{
+        EncodeError, Libp2pNetwork, RpcError, encode, inbound, pack,
+        waiting::{Item, Waiting},
+    };
+    use crate::{P2pMessage, protocol::Lane};
+
+    type Said = P2pMessage<Libp2pNetwork>;
+
+    /// What a frame says.
+    pub fn read(frame: &[u8], network: &Libp2pNetwork) -> Result<Vec<Said>, RpcError> {
+        inbound::read(frame, network)
+    }
+
+    /// The frames that say it.
+    pub fn write(said: &[Said], network: &Libp2pNetwork) -> Result<Vec<u8>, EncodeError> {
+        let (limits, mut waiting, mut out) = (network.limits(), Waiting::default(), Vec::new());
+        for one in said {
+            for fragment in encode::fragments(one, limits)? {
+                // All in one lane: it keeps its order.
+                waiting.push(Item { fragment, lane: Lane::Control, receipt: None });
+            }
+        }
+        while pack::pack(&mut waiting, limits, &mut out, &mut Vec::new()) > 0 {}
+        Ok(out)
+    }
+
+    /// Where `peer` might be reached, by what was read.
+    pub fn addresses(peer: &libp2p::PeerId, network: &Libp2pNetwork) -> Vec<libp2p::Multiaddr> {
+        network.addresses().addresses(peer)
+    }
+}

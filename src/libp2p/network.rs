@@ -227,6 +227,15 @@ impl Network for Libp2pNetwork {
         }
     }
 
+    fn message_size(&self, message: &Message) -> usize {
+        size_of::<Message>() + message.size()
+    }
+
+    /// The usual id, of a source and a number; those of a function of the application's may be longer.
+    fn message_id_size(&self) -> usize {
+        size_of::<MessageId>() + 48
+    }
+
     fn peer_filter(&self, peer: &PeerId, action: PeerAction<'_, Self>) -> bool {
         (self.0.peer_filter)(peer, action)
     }

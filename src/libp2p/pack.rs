@@ -1,23 +1,38 @@
-//! Fragments as frames. It never merges what a receiver would read in another order than ours, and
+//! Fragments as frames, the most urgent first. It never merges what a receiver would read in another order than ours, and
 //! never writes a frame that the limits forbid.
-
-use std::collections::VecDeque;
 
 use super::{
     WireLimits,
     encode::{Fragment, Kind, OVERHEAD, put_varint},
+    receipt::Receipt,
+    waiting::Waiting,
 };
 
-/// Takes from the front of `queue` what goes into one RPC and appends it to `out` as a frame. Returns
-/// the bytes taken from the queue: none if it is empty.
-pub(super) fn pack(queue: &mut VecDeque<Fragment>, limits: &WireLimits, out: &mut Vec<u8>) -> usize {
-    let (count, size) = fill(queue, limits);
+/// Takes from `waiting`, the most urgent first, what goes into one RPC, and appends it to `out` as a
+/// frame, and its receipts to `receipts`. Returns the bytes taken: none if nothing waits.
+pub(super) fn pack(
+    waiting: &mut Waiting,
+    limits: &WireLimits,
+    out: &mut Vec<u8>,
+    receipts: &mut Vec<Receipt>,
+) -> usize {
+    let (count, size) = fill(waiting, limits);
     if count == 0 {
         return 0;
     }
-    let taken: Vec<Fragment> = queue.drain(..count).collect();
-    let first_control = taken.partition_point(|fragment| fragment.kind <= Kind::Message);
-    let (plain, control) = taken.split_at(first_control);
+    let mut taken = Vec::with_capacity(count);
+    for item in std::iter::from_fn(|| waiting.pop()).take(count) {
+        taken.push(item.fragment);
+        receipts.extend(item.receipt);
+    }
+    put_frame(&taken, size, out);
+    size
+}
+
+/// The RPC of these fragments, of ascending kind and `size` bytes together, as a frame.
+fn put_frame(fragments: &[Fragment], size: usize, out: &mut Vec<u8>) {
+    let first_control = fragments.partition_point(|fragment| fragment.kind <= Kind::Message);
+    let (plain, control) = fragments.split_at(first_control);
     let control_size = control.iter().map(|fragment| fragment.bytes.len()).sum::<usize>() as u64;
     let mut head = Vec::new();
     if !control.is_empty() {
@@ -28,14 +43,14 @@ pub(super) fn pack(queue: &mut VecDeque<Fragment>, limits: &WireLimits, out: &mu
     plain.iter().for_each(|fragment| out.extend_from_slice(&fragment.bytes));
     out.extend_from_slice(&head);
     control.iter().for_each(|fragment| out.extend_from_slice(&fragment.bytes));
-    size
 }
 
-/// How many fragments at the front of `queue` go into one RPC, and their bytes.
-fn fill(queue: &VecDeque<Fragment>, limits: &WireLimits) -> (usize, usize) {
+/// How many fragments, the most urgent first, go into one RPC, and their bytes.
+fn fill(waiting: &Waiting, limits: &WireLimits) -> (usize, usize) {
     let (mut size, mut control, mut messages, mut subscriptions) = (0, 0, 0, 0);
     let mut last = Kind::Subscription;
-    for (count, Fragment { kind, bytes }) in queue.iter().enumerate() {
+    for (count, item) in waiting.iter().enumerate() {
+        let Fragment { kind, bytes } = &item.fragment;
         size += bytes.len();
         messages += usize::from(*kind == Kind::Message);
         subscriptions += usize::from(*kind == Kind::Subscription);
@@ -50,7 +65,7 @@ fn fill(queue: &VecDeque<Fragment>, limits: &WireLimits) -> (usize, usize) {
         }
         last = *kind;
     }
-    (queue.len(), size)
+    (waiting.items(), size)
 }
 
 #[cfg(test)]
@@ -64,9 +79,10 @@ mod tests {
     use crate::{
         libp2p::{
             EncodeError, FrameDecoder, Libp2pNetwork, MessageId, SignaturePolicy, TopicName,
-            encode::fragments, inbound, rpc,
+            encode::fragments, inbound, rpc, waiting::Item,
         },
-        network::{FullMessage, P2pMessage},
+        network::{FullMessage, P2pMessage, P2pOutput},
+        protocol::{Emission, Lane},
     };
 
     type Said = P2pMessage<Libp2pNetwork>;
@@ -76,12 +92,30 @@ mod tests {
         Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(key))).build()
     }
 
+    fn lane(said: &Said) -> Lane {
+        let (to_peer, message) = (peer(0), said.clone());
+        Emission::Output(P2pOutput::OutMessage { to_peer, message }).lane()
+    }
+
+    /// What was said, the most urgent first, and otherwise in its order.
+    fn by_lane(mut said: Vec<Said>) -> Vec<Said> {
+        said.sort_by_key(lane);
+        said
+    }
+
     /// What is heard when `said` is queued at once, and the frames that carry it.
     fn heard(network: &Libp2pNetwork, said: &[Said]) -> (Vec<Said>, Vec<Vec<u8>>) {
         let limits = network.limits();
-        let mut queue: VecDeque<_> = said.iter().flat_map(|one| fragments(one, limits).unwrap()).collect();
+        let mut waiting = Waiting::default();
+        for one in said {
+            let lane = lane(one);
+            for fragment in fragments(one, limits).unwrap() {
+                waiting.push(Item { fragment, lane, receipt: None });
+            }
+        }
         let mut bytes = Vec::new();
-        while pack(&mut queue, limits, &mut bytes) > 0 {}
+        while pack(&mut waiting, limits, &mut bytes, &mut Vec::new()) > 0 {}
+        assert_eq!((waiting.items(), waiting.bytes()), (0, 0));
         let mut decoder = FrameDecoder::new(limits.max_frame_in);
         decoder.extend(&bytes);
         let mut frames = Vec::new();
@@ -140,12 +174,12 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn all_is_heard_in_the_order_in_which_it_was_said(
+        fn each_lane_is_heard_in_the_order_in_which_it_was_said(
             all in prop::collection::vec(said(&network()), 0..40),
         ) {
             let network = network();
             let (heard, frames) = heard(&network, &all);
-            prop_assert_eq!(joined(heard), joined(all));
+            prop_assert_eq!(joined(heard), joined(by_lane(all)));
             let limits = network.limits();
             for frame in frames {
                 prop_assert!(frame.len() <= limits.frame_target);

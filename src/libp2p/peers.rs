@@ -6,8 +6,8 @@ use std::{collections::HashMap, sync::Arc};
 use ::libp2p::{PeerId, swarm::ConnectionId};
 
 use super::{
-    encode::Fragment,
     queue::{Push, SendQueue},
+    waiting::Item,
 };
 
 /// A connection to a peer.
@@ -28,6 +28,8 @@ pub(super) enum Change {
     Appeared { dialled: bool },
     /// The peer is no longer reachable.
     Vanished,
+    /// What waited for a lost connection went to another one, but for what found no room.
+    Moved(Push),
     /// Nothing that the engine should know.
     None,
 }
@@ -70,18 +72,23 @@ impl Peers {
         change
     }
 
-    /// What the lost connection had not written goes to another one, if there is one.
+    /// What the lost connection had not written goes to another one; if there is none, it goes nowhere.
     fn after_loss(&mut self, peer: &PeerId, before: bool, lost: Option<Arc<SendQueue>>) -> Change {
         match self.queue(peer) {
             Some(other) => {
-                let waiting = lost.iter().flat_map(|queue| queue.take());
-                waiting.for_each(|fragment| {
-                    other.push(fragment);
-                });
-                Change::None
+                let mut moved = Push::default();
+                for item in lost.iter().flat_map(|queue| queue.take()) {
+                    let Push { dropped, stalled } = other.push(item);
+                    moved.dropped += dropped;
+                    moved.stalled |= stalled;
+                }
+                if moved == Push::default() { Change::None } else { Change::Moved(moved) }
             }
-            None if before => Change::Vanished,
-            None => Change::None,
+            None => {
+                // Its handler may hold it for longer.
+                lost.iter().for_each(|queue| drop(queue.take()));
+                if before { Change::Vanished } else { Change::None }
+            }
         }
     }
 
@@ -93,9 +100,9 @@ impl Peers {
         })
     }
 
-    /// Queues a fragment; `None` when the peer is not reachable.
-    pub(super) fn send(&self, peer: &PeerId, fragment: Fragment) -> Option<Push> {
-        self.queue(peer).map(|queue| queue.push(fragment))
+    /// Queues an item; `None` when the peer is not reachable.
+    pub(super) fn send(&self, peer: &PeerId, item: Item) -> Option<Push> {
+        self.queue(peer).map(|queue| queue.push(item))
     }
 
     /// Whether the engine knows the peer.
@@ -131,7 +138,10 @@ impl Peers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::libp2p::{QueueLimits, encode::Kind};
+    use crate::{
+        libp2p::{QueueLimits, encode::Kind, waiting::tests::item},
+        protocol::Lane,
+    };
 
     fn queue() -> Arc<SendQueue> {
         Arc::new(SendQueue::new(QueueLimits::default()))
@@ -172,9 +182,11 @@ mod tests {
         peers.established(peer, two, true);
         peers.up(&peer, one, queue());
         peers.up(&peer, two, second.clone());
-        let fragment = Fragment { kind: Kind::Graft, bytes: [1, 2, 3].into() };
-        assert_eq!(peers.send(&peer, fragment.clone()), Some(Push::Queued));
+        let item = item(Kind::Graft, Lane::Control, 1);
+        let fragment = item.fragment.clone();
+        assert_eq!(peers.send(&peer, item), Some(Push::default()));
         assert_eq!(peers.closed(&peer, one), Change::None);
-        assert_eq!(second.take(), [fragment]);
+        let moved: Vec<_> = second.take().into_iter().map(|item| item.fragment).collect();
+        assert_eq!(moved, [fragment]);
     }
 }

@@ -1,10 +1,14 @@
 //! The transport over real sockets on loopback: ours with ours, with peers that misbehave, and with the
-//! official rust-libp2p gossipsub. The engine plays no part: its inputs and outputs are looked at.
+//! official rust-libp2p gossipsub. But for `flood` and `tickets`, the engine plays no part: its inputs and
+//! outputs are looked at.
 
+mod backpressure;
+mod flood;
 mod misbehaviour;
 mod node;
 mod official;
 mod support;
+mod tickets;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -18,7 +22,7 @@ fn topic() -> TopicName {
 }
 
 #[tokio::test]
-async fn what_one_says_the_other_hears_in_order() {
+async fn what_one_says_the_other_hears_in_order_of_urgency() {
     let (mut alice, network) = ours(BehaviourConfig::default());
     let trusted = BTreeSet::from([*alice.local_peer_id()]);
     let (mut bob, _) = ours(BehaviourConfig { trusted, ..BehaviourConfig::default() });
@@ -37,13 +41,14 @@ async fn what_one_says_the_other_hears_in_order() {
     let message =
         |n: usize| Said::FullMessage(network.message(topic(), vec![n as u8; 1_000 * n]).unwrap().into());
     let ids: Vec<_> = (0..50u8).map(|n| vec![n; 46].into()).collect();
-    let mut all = vec![Said::Subscribe { topic: topic() }, Said::Graft { topic: topic() }];
-    all.extend((0..60).map(message));
-    all.push(Said::IHave { topic: topic(), message_ids: ids.clone() });
-    all.push(Said::IWant { message_ids: ids });
-    all.push(Said::Prune { topic: topic(), px: vec![a, b], backoff: Duration::from_secs(60) });
-    all.push(Said::Unsubscribe { topic: topic() });
-    all.iter().for_each(|message| say(&mut alice, b, message.clone()));
+    let offers = [Said::IHave { topic: topic(), message_ids: ids.clone() }, Said::IWant { message_ids: ids }];
+    let messages: Vec<_> = (0..60).map(message).collect();
+    let prune = Said::Prune { topic: topic(), px: vec![a, b], backoff: Duration::from_secs(60) };
+    let begin = [Said::Subscribe { topic: topic() }, Said::Graft { topic: topic() }];
+    let end = [prune, Said::Unsubscribe { topic: topic() }];
+    let said = [&begin[..], &offers, &messages, &end].concat();
+    let all = [&begin[..], &end, &messages, &offers].concat();
+    said.iter().for_each(|message| say(&mut alice, b, message.clone()));
 
     let mut heard = Vec::new();
     until(&mut bob, &mut alice, |event| {

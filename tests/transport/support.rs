@@ -120,10 +120,18 @@ pub async fn listen<B: NetworkBehaviour>(swarm: &mut Swarm<B>) -> Multiaddr {
     }
 }
 
+/// The event, if it is gossipsub's.
+pub fn gossipsub_event(event: SwarmEvent<TransportBehaviourEvent>) -> Option<Event> {
+    match event {
+        SwarmEvent::Behaviour(TransportBehaviourEvent::Gossipsub(event)) => Some(event),
+        _ => None,
+    }
+}
+
 /// The inputs of an event, if it has some.
 pub fn inputs(event: Event) -> Vec<Input> {
     match event {
-        Event::Inputs(inputs) => inputs,
+        Event::Inputs(inputs) => inputs.collect(),
         _ => Vec::new(),
     }
 }

@@ -1,0 +1,102 @@
+//! Streams worth starting from: what peers send, in our encoding and in that of others, and what they
+//! should not.
+
+use std::time::Duration;
+
+use actix_gossipsub::{
+    P2pMessage,
+    libp2p::{Libp2pNetwork, MessageId, SignaturePolicy, TopicName, fuzz},
+};
+use libp2p::{PeerId, core::PeerRecord};
+
+use super::rpc::KEY;
+
+type Said = P2pMessage<Libp2pNetwork>;
+
+/// The streams, by name.
+pub fn all() -> Vec<(&'static str, Vec<u8>)> {
+    let peer = KEY.public().to_peer_id();
+    let record = PeerRecord::new_interop(&KEY, vec![address()]).expect("the key signs");
+    let record = record.into_signed_envelope().into_protobuf_encoding();
+    let legacy = PeerRecord::new(&KEY, vec![address()]).expect("the key signs");
+    let legacy = legacy.into_signed_envelope().into_protobuf_encoding();
+    vec![
+        ("subscriptions", written(&[subscribe("news"), Said::Unsubscribe { topic: "sport".into() }])),
+        ("signed", written(&[signed("first"), signed("second")])),
+        ("anonymous", frame(&field(2, &[field(2, b"data"), field(4, b"news")].concat()))),
+        ("mesh", written(&[Said::Graft { topic: topic() }, prune(vec![peer], 60)])),
+        ("gossip", written(&[ihave(3), Said::IWant { message_ids: ids(2) }])),
+        ("everything", written(&[subscribe("news"), signed("data"), ihave(2), prune(vec![], u64::MAX)])),
+        ("frames", written(&[prune(vec![], 1), Said::Graft { topic: topic() }, ihave(1), subscribe("t")])),
+        ("long_list", written(&[ihave(300)])),
+        ("record", frame(&recommended(peer, &record))),
+        ("legacy_record", frame(&recommended(peer, &legacy))),
+        // A subscription with rust-libp2p's flags, idontwant, extensions, fixed-size fields.
+        ("extensions", frame(&extensions())),
+        ("empty_frames", vec![0, 0, 0]),
+        ("no_length", vec![0x80, 0]),
+        ("too_long", vec![0xff, 0xff, 0xff, 0x7f, 1]),
+        ("nested_too_far", frame(&[0x0a, 2, 0x12, 5, 0x12, 6, 0x22, 4, b't', b't', b't', b't'])),
+    ]
+}
+
+fn address() -> libp2p::Multiaddr {
+    "/ip4/10.0.0.1/tcp/4001".parse().expect("an address")
+}
+
+fn topic() -> TopicName {
+    "news".into()
+}
+
+fn network() -> Libp2pNetwork {
+    Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(KEY.clone()))).build()
+}
+
+fn written(said: &[Said]) -> Vec<u8> {
+    fuzz::write(said, &network()).expect("seeds are small")
+}
+
+fn subscribe(topic: &str) -> Said {
+    Said::Subscribe { topic: topic.into() }
+}
+
+fn signed(data: &str) -> Said {
+    Said::FullMessage(network().message(topic(), data).expect("seeds are small").into())
+}
+
+fn ids(count: u8) -> Vec<MessageId> {
+    (0..count).map(|n| vec![n; 5].into()).collect()
+}
+
+fn ihave(count: u16) -> Said {
+    let message_ids = (0..count).map(|n| n.to_be_bytes().repeat(2).into()).collect();
+    Said::IHave { topic: topic(), message_ids }
+}
+
+fn prune(px: Vec<PeerId>, seconds: u64) -> Said {
+    Said::Prune { topic: topic(), px, backoff: Duration::from_secs(seconds) }
+}
+
+fn recommended(peer: PeerId, record: &[u8]) -> Vec<u8> {
+    let info = [field(1, &peer.to_bytes()), field(2, record)].concat();
+    field(3, &field(4, &[field(1, b"news"), field(2, &info)].concat()))
+}
+
+fn extensions() -> Vec<u8> {
+    let subscription = [&[8, 1][..], &field(2, b"t"), &[24, 0, 32, 0]].concat();
+    let control = field(3, &[field(5, &field(1, b"id")), field(6, &[])].concat());
+    let fixed = [9 << 3 | 5, 1, 2, 3, 4, 9 << 3 | 1, 1, 2, 3, 4, 5, 6, 7, 8];
+    [&field(1, &subscription), &control, &fixed[..]].concat()
+}
+
+/// A field of bytes. Written here anew: what it is to test should not make the seeds.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2], frame(bytes).as_slice()].concat()
+}
+
+fn frame(bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).expect("seeds are small");
+    let prefix =
+        if length < 128 { vec![length as u8] } else { vec![length as u8 | 128, (length >> 7) as u8] };
+    [prefix.as_slice(), bytes].concat()
+}

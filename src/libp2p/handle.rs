@@ -1,0 +1,64 @@
+//! A running node as its owner holds it: asks it to listen, to dial, to end. Does none of it itself.
+
+use ::libp2p::{Multiaddr, PeerId, TransportError as SwarmTransportError, swarm::DialError};
+use tokio::sync::{mpsc, oneshot};
+
+/// A request to a node that runs.
+pub(super) enum Command {
+    Listen(Multiaddr, oneshot::Sender<Result<(), CommandError>>),
+    Dial(Multiaddr, oneshot::Sender<Result<(), CommandError>>),
+    Shutdown,
+}
+
+/// Why a node did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The node is gone.
+    #[error("the node has stopped")]
+    Stopped,
+    /// It can't listen there.
+    #[error("can't listen: {0}")]
+    Listen(#[from] SwarmTransportError<std::io::Error>),
+    /// It can't dial that.
+    #[error("can't dial: {0}")]
+    Dial(#[from] DialError),
+}
+
+/// A running node as its owner holds it. Clones are the same node.
+#[derive(Clone, Debug)]
+pub struct NodeHandle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) peer: PeerId,
+}
+
+impl NodeHandle {
+    /// Our peer id.
+    pub fn peer_id(&self) -> PeerId {
+        self.peer
+    }
+
+    /// Begins to listen; the addresses follow as [`NodeEvent::Listening`].
+    pub async fn listen(&self, address: Multiaddr) -> Result<(), CommandError> {
+        self.request(|answer| Command::Listen(address, answer)).await
+    }
+
+    /// Begins to dial; a failure after that follows as [`NodeEvent::DialFailed`].
+    pub async fn dial(&self, address: Multiaddr) -> Result<(), CommandError> {
+        self.request(|answer| Command::Dial(address, answer)).await
+    }
+
+    /// Ends the node, closing its connections. Its future completes soon after.
+    pub async fn shutdown(&self) {
+        // An error means that it is gone already.
+        let _ = self.commands.send(Command::Shutdown).await;
+    }
+
+    async fn request(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<(), CommandError>>) -> Command,
+    ) -> Result<(), CommandError> {
+        let (sender, answer) = oneshot::channel();
+        self.commands.send(command(sender)).await.map_err(|_| CommandError::Stopped)?;
+        answer.await.map_err(|_| CommandError::Stopped)?
+    }
+}

@@ -1,0 +1,101 @@
+//! The [`Field`] of battle: the network of these tests, and what peers say on it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_gossipsub::{FullMessage, Later, Network, P2pInput, P2pMessage, Validity};
+
+/// Ids are 1 to 64 bytes long; the first byte of a message tells its validity.
+#[derive(Clone, Debug, Default)]
+pub struct Field {
+    pub validated: Arc<AtomicUsize>,
+    /// No verdict ever comes.
+    pub undecided: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id {
+    pub topic: u64,
+    pub bytes: Box<[u8]>,
+}
+
+impl Id {
+    pub fn new(topic: u64, number: u64) -> Self {
+        Self { topic, bytes: Box::new(number.to_be_bytes()) }
+    }
+
+    pub fn of_length(topic: u64, length: usize) -> Self {
+        Self { topic, bytes: vec![0; length].into() }
+    }
+}
+
+impl Network for Field {
+    type Peer = u64;
+    type Topic = u64;
+    type MessageId = Id;
+    type Message = Vec<u8>;
+    type Point = u64;
+
+    fn topic_of(&self, id: &Id) -> Option<u64> {
+        Some(id.topic)
+    }
+
+    fn validate_id(&self, id: &Id) -> Validity {
+        if (1..=64).contains(&id.bytes.len()) { Validity::Valid } else { Validity::Invalid }
+    }
+
+    fn validate(&self, _: &Id, message: &Vec<u8>) -> Validity {
+        self.validated.fetch_add(1, Ordering::Relaxed);
+        match message.first() {
+            Some(b'i') => Validity::Invalid,
+            Some(b'u') => Validity::Unknown,
+            _ => Validity::Valid,
+        }
+    }
+
+    fn validate_later(&self, _: &Arc<FullMessage<Self>>) -> Option<Later<Validity>> {
+        self.undecided.then(|| Box::pin(std::future::pending()) as _)
+    }
+
+    fn message_size(&self, message: &Vec<u8>) -> usize {
+        message.len()
+    }
+}
+
+pub fn subscribe(peer: u64, topic: u64) -> P2pInput<Field> {
+    P2pInput::said(peer, P2pMessage::Subscribe { topic })
+}
+
+pub fn unsubscribe(peer: u64, topic: u64) -> P2pInput<Field> {
+    P2pInput::said(peer, P2pMessage::Unsubscribe { topic })
+}
+
+pub fn graft(peer: u64, topic: u64) -> P2pInput<Field> {
+    P2pInput::said(peer, P2pMessage::Graft { topic })
+}
+
+pub fn prune(peer: u64, topic: u64, px: Vec<u64>, backoff: Duration) -> P2pInput<Field> {
+    P2pInput::said(peer, P2pMessage::Prune { topic, px, backoff })
+}
+
+pub fn ihave(peer: u64, topic: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
+    P2pInput::said(peer, P2pMessage::IHave { topic, message_ids })
+}
+
+pub fn iwant(peer: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
+    P2pInput::said(peer, P2pMessage::IWant { message_ids })
+}
+
+pub fn said_message(peer: u64, topic: u64, message_id: Id, message: Vec<u8>) -> P2pInput<Field> {
+    P2pInput::said(peer, P2pMessage::FullMessage(Arc::new(FullMessage { topic, message_id, message })))
+}
+
+/// Message `number` of a topic; its `content` tells its validity.
+pub fn message(peer: u64, topic: u64, number: u64, content: &[u8]) -> P2pInput<Field> {
+    said_message(peer, topic, Id::new(topic, number), content.to_vec())
+}

@@ -1,0 +1,86 @@
+//! A real engine with a tiny door, and a peer that floods it: nothing is lost, and others get through.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use actix_gossipsub::libp2p::{
+    BehaviourConfig, Libp2pNetwork, Libp2pNode, NodeEvent, QueueLimits, SignaturePolicy, TransportConfig,
+};
+use actix_gossipsub::{Limits, LimitsConfig, P2pInput, Started, Worker};
+use futures::StreamExt;
+use libp2p::{Multiaddr, identity::Keypair};
+
+use super::{support::*, topic};
+
+/// Messages are told apart by their content alone, so that 20,000 need no signatures.
+fn network() -> Net {
+    let network = Libp2pNetwork::builder(SignaturePolicy::StrictNoSign);
+    network.message_id(|_, message| message.data().into()).build()
+}
+
+/// A peer without an engine, which sends `count` messages that begin with `name`.
+async fn sender(to: Multiaddr, name: &'static str, count: usize) {
+    let network = network();
+    let queue = QueueLimits { max_items: 100_000, max_bytes: 1 << 30, stall_factor: 8 };
+    let gossipsub = BehaviourConfig { queue, ..BehaviourConfig::default() };
+    let config = TransportConfig { gossipsub, ..TransportConfig::default() };
+    let key = Keypair::generate_ed25519();
+    let mut swarm = actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap();
+    swarm.dial(to).unwrap();
+    loop {
+        let event = swarm.select_next_some().await;
+        if let Some(P2pInput::NewConnection { peer, .. }) = gossipsub_event(event).and_then(connected) {
+            for number in 0..count {
+                let message = network.message(topic(), format!("{name} {number}")).unwrap();
+                say(&mut swarm, peer, Said::FullMessage(message.into()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flood_is_slowed_down_and_delivered_exactly_once() {
+    actix_rt::System::new().block_on(async {
+        let key = Keypair::generate_ed25519();
+        let network = network();
+        let swarm =
+            actix_gossipsub::libp2p::swarm(key, network.clone(), &TransportConfig::default()).unwrap();
+        let mut limits = LimitsConfig::default();
+        limits.bounds.max_input_items = 16;
+        let limits = Limits::try_from(limits).unwrap();
+        let engine = Worker::builder(network, limits).self_peer(*swarm.local_peer_id()).arbiters(1);
+        let Started { worker, p2p, mut app } = engine.start([topic()]).unwrap();
+        let (listening, mut addresses) = tokio::sync::mpsc::unbounded_channel();
+        let held = Arc::new(Mutex::new((0, 0)));
+        let holds = held.clone();
+        let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, move |event| match event {
+            NodeEvent::Listening(address) => listening.send(address.clone()).unwrap(),
+            NodeEvent::Held(..) => holds.lock().unwrap().0 += 1,
+            NodeEvent::Refused(..) => holds.lock().unwrap().1 += 1,
+            _ => {}
+        });
+        actix_rt::spawn(node);
+        handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
+        let address = addresses.recv().await.unwrap();
+        actix_rt::spawn(sender(address.clone(), "flood", 20_000));
+        actix_rt::spawn(sender(address, "honest", 200));
+
+        let mut got = HashMap::<String, usize>::new();
+        let all = async {
+            while got.len() < 20_200 {
+                let full = app.recv().await.unwrap();
+                *got.entry(full.message_id.to_string()).or_default() += 1;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(120), all).await;
+        let (held, refused) = *held.lock().unwrap();
+        assert!(waited.is_ok(), "{} came; held {held}, refused {refused}", got.len());
+        assert!(got.values().all(|count| *count == 1));
+        assert_eq!(refused, 0);
+        assert!(held > 0, "the door was never shut");
+        worker.shutdown().await;
+    });
+}

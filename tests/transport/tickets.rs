@@ -1,0 +1,165 @@
+//! What the transport reports of a publication to a real engine.
+
+use std::time::Duration;
+
+use actix_gossipsub::libp2p::{
+    BehaviourConfig, Libp2pNode, NodeEvent, QueueLimits, TransportConfig, WireLimits,
+};
+use actix_gossipsub::{
+    Limits, LimitsConfig, NotSent, P2pInput, PublishReport, PublishTicket, Started, Worker,
+};
+use futures::StreamExt;
+use libp2p::{Multiaddr, Swarm, identity::Keypair};
+use tokio::task::JoinHandle;
+
+use super::{support::*, topic};
+
+struct Publisher {
+    worker: Worker<Net>,
+    network: Net,
+    address: Multiaddr,
+    _node: JoinHandle<()>,
+}
+
+async fn publisher(gossipsub: BehaviourConfig) -> Publisher {
+    let key = Keypair::generate_ed25519();
+    let network = settings(&key).build();
+    let config = TransportConfig { gossipsub, ..TransportConfig::default() };
+    let swarm = actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap();
+    let limits = Limits::try_from(LimitsConfig::default()).unwrap();
+    let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id()).manual();
+    let Started { worker, p2p, .. } = engine.arbiters(1).start([topic()]).unwrap();
+    let (listening, mut addresses) = tokio::sync::mpsc::unbounded_channel();
+    let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, move |event| {
+        if let NodeEvent::Listening(address) = event {
+            listening.send(address.clone()).unwrap();
+        }
+    });
+    let node = actix_rt::spawn(async move {
+        tokio::join!(node, async {
+            handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
+            // Kept for as long as the node.
+            std::future::pending::<()>().await
+        });
+    });
+    let address = addresses.recv().await.unwrap();
+    Publisher { worker, network, address, _node: node }
+}
+
+impl Publisher {
+    fn publish(&self, size: usize) -> PublishTicket<Net> {
+        self.worker.publish(self.network.message(topic(), vec![7; size]).unwrap()).unwrap()
+    }
+
+    /// Ticks until so many peers are in the mesh.
+    async fn mesh(&self, peers: usize) {
+        let grown = async {
+            loop {
+                self.worker.tick().await;
+                let view = self.worker.state().await.unwrap();
+                if view.mesh.get(&topic()).is_some_and(|mesh| mesh.len() == peers) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), grown).await.expect("the mesh never grows");
+    }
+}
+
+/// A peer of ours without an engine, which subscribes and reads.
+async fn subscriber(to: Multiaddr) {
+    let (mut swarm, _) = ours(BehaviourConfig::default());
+    swarm.dial(to).unwrap();
+    loop {
+        let event = swarm.select_next_some().await;
+        if let Some(P2pInput::NewConnection { peer, .. }) = gossipsub_event(event).and_then(connected) {
+            say(&mut swarm, peer, Said::Subscribe { topic: topic() });
+        }
+    }
+}
+
+async fn completed(ticket: &PublishTicket<Net>) -> PublishReport {
+    let wait = tokio::time::timeout(Duration::from_secs(20), ticket.completed()).await;
+    wait.unwrap_or_else(|_| panic!("never completed: {:?}", ticket.report()))
+}
+
+#[test]
+fn each_peer_to_whom_a_message_was_written_is_reported() {
+    actix_rt::System::new().block_on(async {
+        let publisher = publisher(BehaviourConfig::default()).await;
+        let peers: Vec<_> = (0..3).map(|_| actix_rt::spawn(subscriber(publisher.address.clone()))).collect();
+        publisher.mesh(3).await;
+        for size in [0, 100, 60_000] {
+            let report = completed(&publisher.publish(size)).await;
+            assert_eq!((report.queued, report.sent), (3, 3), "{report:?}");
+        }
+
+        // Made for a network of larger frames.
+        let limits = WireLimits { max_frame_out: 1 << 20, ..WireLimits::default() };
+        let larger = settings(&Keypair::generate_ed25519()).limits(limits).build();
+        let large = larger.message(topic(), vec![7; 100_000]).unwrap();
+        let report = completed(&publisher.worker.publish(large).unwrap()).await;
+        assert_eq!((report.sent, report.not_sent(NotSent::TooLarge)), (0, 3), "{report:?}");
+
+        // Peers that went are not forgotten.
+        peers.iter().for_each(JoinHandle::abort);
+        let report = completed(&publisher.publish(1_000)).await;
+        assert_eq!(report.sent + report.not_sent(NotSent::Disconnected), report.queued, "{report:?}");
+        publisher.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
+    actix_rt::System::new().block_on(async {
+        let queue = QueueLimits { max_items: 4, max_bytes: 1 << 20, stall_factor: 1_000 };
+        let publisher = publisher(BehaviourConfig { queue, ..BehaviourConfig::default() }).await;
+        let mut raw = other(|_| Raw::new(Reads::Nothing));
+        raw.dial(publisher.address.clone()).unwrap();
+        let raw = actix_rt::spawn(run_raw(raw));
+        publisher.mesh(1).await;
+
+        // The stream's window takes some; the queue, four more.
+        let mut tickets = Vec::new();
+        while !tickets.iter().any(|ticket: &PublishTicket<Net>| slow(ticket.report())) {
+            tickets.push(publisher.publish(50_000));
+            publisher.worker.settle().await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            assert!(tickets.len() < 200);
+        }
+        let last = completed(tickets.last().unwrap()).await;
+        assert_eq!((last.queued, last.sent, last.not_sent(NotSent::PeerSlow)), (1, 0, 1));
+        let open = tickets.iter().filter(|ticket| !ticket.report().is_complete()).count();
+        assert!(open >= 4, "{open}");
+
+        raw.abort();
+        let mut gone = 0;
+        for ticket in &tickets {
+            let report = completed(ticket).await;
+            gone += report.not_sent(NotSent::Disconnected);
+            let told = report.sent + NOT_SENT.map(|reason| report.not_sent(reason)).iter().sum::<usize>();
+            assert_eq!((report.queued, told), (1, 1), "{report:?}");
+        }
+        assert_eq!(gone, open);
+        publisher.worker.shutdown().await;
+    });
+}
+
+const NOT_SENT: [NotSent; 2] = [NotSent::PeerSlow, NotSent::Disconnected];
+
+fn slow(report: PublishReport) -> bool {
+    report.not_sent(NotSent::PeerSlow) > 0
+}
+
+/// `subscribe to "news"` in a frame.
+const SUBSCRIBE: &[u8] = &[10, 0x0a, 8, 8, 1, 0x12, 4, b'n', b'e', b'w', b's'];
+
+async fn run_raw(mut raw: Swarm<Raw>) {
+    loop {
+        if let libp2p::swarm::SwarmEvent::ConnectionEstablished { peer_id, .. } = raw.select_next_some().await
+        {
+            raw.behaviour_mut().write(peer_id, SUBSCRIBE, 100);
+        }
+    }
+}
