@@ -11,7 +11,7 @@ use crate::{
 /// Held handles of one engine.
 pub(crate) struct Metrics {
     inputs: Counter,
-    refused: [(&'static str, Counter); 5],
+    refused: [(&'static str, Counter); REASONS.len()],
     outputs_dropped: [Counter; Lane::ALL.len()],
     heartbeats: Counter,
     heartbeats_skipped: Counter,
@@ -137,8 +137,14 @@ fn describe() {
 
 const INPUTS: &str = "gossipsub_inputs_admitted_total";
 /// The reasons of [`Refused`], one series each from the start.
-const REASONS: [&str; 5] =
-    ["too_many_inputs", "too_many_bytes", "peer_over_share", "application_behind", "stopped"];
+const REASONS: [&str; 6] = [
+    "too_many_inputs",
+    "too_many_bytes",
+    "peer_over_share",
+    "application_behind",
+    "transport_behind",
+    "stopped",
+];
 const REFUSED: &str = "gossipsub_inputs_refused_total";
 const DROPPED: &str = "gossipsub_outputs_dropped_total";
 const HEARTBEATS: &str = "gossipsub_heartbeats_total";

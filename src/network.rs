@@ -76,8 +76,8 @@ pub trait Network: Send + Sync + Sized + 'static {
     }
 
     /// The bytes that an id holds in memory.
-    fn message_id_size(&self) -> usize {
-        size_of::<Self::MessageId>()
+    fn message_id_size(&self, id: &Self::MessageId) -> usize {
+        size_of_val(id)
     }
 
     /// Whether `peer` may do `action`; `false` makes the engine ignore or refuse it.

@@ -231,9 +231,8 @@ impl Network for Libp2pNetwork {
         size_of::<Message>() + message.size()
     }
 
-    /// The usual id, of a source and a number; those of a function of the application's may be longer.
-    fn message_id_size(&self) -> usize {
-        size_of::<MessageId>() + 48
+    fn message_id_size(&self, id: &MessageId) -> usize {
+        size_of::<MessageId>() + id.as_bytes().len()
     }
 
     fn peer_filter(&self, peer: &PeerId, action: PeerAction<'_, Self>) -> bool {

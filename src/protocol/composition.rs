@@ -33,11 +33,16 @@ impl<N: Network> Node<N> {
     ) -> T {
         let outcome = self.run(topic, now, handle);
         self.settle_from(topic.clone(), now, &mut |_, _| {}, px);
+        self.forget_if_idle(topic);
+        outcome
+    }
+
+    /// Drops a topic that is not worth remembering.
+    fn forget_if_idle(&mut self, topic: &N::Topic) {
         let idle = self.topics.len().saturating_sub(self.peers.joined_count() + 1);
         if self.topics.get(topic).is_some_and(|state| !state.is_worth_keeping(idle, &self.limits)) {
             self.topics.remove(topic);
         }
-        outcome
     }
 
     fn run<T>(
@@ -69,6 +74,7 @@ impl<N: Network> Node<N> {
         while let Some((topic, order)) = orders.pop_front() {
             self.run(&topic, now, |state, cx, outbox| state.execute(order, cx, outbox));
             self.fold_facts(&topic, now, note, px);
+            self.forget_if_idle(&topic);
             orders.extend(self.collect_peers());
         }
     }

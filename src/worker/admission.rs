@@ -41,6 +41,12 @@ pub enum Refused {
         /// How many.
         waiting: usize,
     },
+    /// The p2p stream is full of control (`bounds.max_output_items`): there would be more of it.
+    #[error("{waiting} outputs wait for the p2p layer: read the p2p stream")]
+    TransportBehind {
+        /// How many.
+        waiting: usize,
+    },
     /// The engine has ended or is about to.
     #[error("the engine has ended")]
     Stopped,
@@ -54,6 +60,7 @@ impl Refused {
             Self::TooManyBytes { .. } => "too_many_bytes",
             Self::PeerOverShare { .. } => "peer_over_share",
             Self::ApplicationBehind { .. } => "application_behind",
+            Self::TransportBehind { .. } => "transport_behind",
             Self::Stopped => "stopped",
         }
     }
@@ -64,6 +71,7 @@ impl Refused {
             Self::TooManyInputs { waiting }
             | Self::TooManyBytes { waiting }
             | Self::PeerOverShare { waiting }
+            | Self::TransportBehind { waiting }
             | Self::ApplicationBehind { waiting } => waiting,
             Self::Stopped => 0,
         }
@@ -110,9 +118,12 @@ pub(crate) struct Admission {
     hopeful: AtomicUsize,
 }
 
-/// A credit: returned when the input that holds it is handled.
+/// A credit: returned when the input that holds it is handled, in all its parts. A part of an input
+/// holds a clone: what was admitted as a whole counts as one.
+pub(crate) type Credit = Arc<Held>;
+
 #[derive(Debug)]
-pub(crate) struct Credit {
+pub(crate) struct Held {
     admission: Arc<Admission>,
     of: Arc<Waiting>,
     bytes: usize,
@@ -148,7 +159,7 @@ impl Admission {
         self.check(of, bytes, peers)?;
         self.total.add(bytes);
         of.add(bytes);
-        Ok(Credit { admission: Arc::clone(self), of: Arc::clone(of), bytes })
+        Ok(Arc::new(Held { admission: Arc::clone(self), of: Arc::clone(of), bytes }))
     }
 
     /// Whoever has no more than its fair share may fill the bounds; the others, half of them.
@@ -192,16 +203,7 @@ impl Admission {
     }
 }
 
-impl Credit {
-    /// A credit for a part of the same input: it was admitted as a whole.
-    pub(crate) fn share(&self) -> Self {
-        self.admission.total.add(0);
-        self.of.add(0);
-        Self { admission: Arc::clone(&self.admission), of: Arc::clone(&self.of), bytes: 0 }
-    }
-}
-
-impl Drop for Credit {
+impl Drop for Held {
     fn drop(&mut self) {
         self.of.remove(self.bytes);
         self.admission.total.remove(self.bytes);

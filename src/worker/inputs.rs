@@ -122,7 +122,7 @@ struct Speaker {
 impl Speaker {
     /// For one more part of what was said, which is admitted as a whole.
     fn share(&self) -> Self {
-        Self { record: self.record.clone(), credit: self.credit.share() }
+        Self { record: self.record.clone(), credit: Arc::clone(&self.credit) }
     }
 }
 
@@ -132,6 +132,7 @@ fn admit<N: Network>(
     message: &P2pMessage<N>,
 ) -> Result<Speaker, Refused> {
     check_application(shared, message)?;
+    check_transport(shared)?;
     let record = shared.directory.connection(from);
     let waiting = record.as_ref().map_or(&shared.admission.strangers, |record| record.waiting());
     let bytes = weight(&*shared.network, message);
@@ -148,11 +149,22 @@ fn check_application<N: Network>(shared: &Shared<N>, message: &P2pMessage<N>) ->
     Ok(())
 }
 
+/// What peers say causes control, which is never dropped: they wait until it is read.
+fn check_transport<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
+    let waiting = shared.p2p.len();
+    if waiting > shared.limits.bounds.max_output_items {
+        return Err(Refused::TransportBehind { waiting });
+    }
+    Ok(())
+}
+
 /// The bytes that a message holds while it waits, roughly.
 fn weight<N: Network>(network: &N, message: &P2pMessage<N>) -> usize {
-    let ids = |ids: &[N::MessageId]| ids.len().saturating_mul(network.message_id_size());
+    let ids = |ids: &[N::MessageId]| ids.iter().map(|id| network.message_id_size(id)).sum::<usize>();
     let contents = match message {
-        P2pMessage::FullMessage(full) => network.message_size(&full.message),
+        P2pMessage::FullMessage(full) => {
+            network.message_size(&full.message).saturating_add(network.message_id_size(&full.message_id))
+        }
         P2pMessage::IHave { message_ids, .. } | P2pMessage::IWant { message_ids } => ids(message_ids),
         P2pMessage::Prune { px, .. } => size_of_val(px.as_slice()),
         _ => 0,

@@ -4,7 +4,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -18,6 +21,8 @@ use crate::{
 /// What waits for the p2p layer.
 pub(crate) struct Lanes<N: Network> {
     waiting: Mutex<Waiting<N>>,
+    /// Its items, to be looked at without the lock.
+    items: AtomicUsize,
     /// Beyond so many items, the least urgent are dropped.
     bound: usize,
 }
@@ -40,7 +45,8 @@ struct End {
 impl<N: Network> Lanes<N> {
     pub(crate) fn new(bound: usize) -> Self {
         let lanes = std::array::from_fn(|_| VecDeque::new());
-        Self { waiting: Mutex::new(Waiting { lanes, items: 0, end: End::default() }), bound }
+        let waiting = Mutex::new(Waiting { lanes, items: 0, end: End::default() });
+        Self { waiting, items: AtomicUsize::new(0), bound }
     }
 
     /// Adds emissions; hands what finds no room to `dropped`.
@@ -55,11 +61,12 @@ impl<N: Network> Lanes<N> {
             waiting.lanes[emission.lane() as usize].push_back(emission);
         }
         let readable = waiting.items > 0;
+        self.items.store(waiting.items, Ordering::Release);
         wake(waiting, |waiting| if readable { waiting.end.reader.take() } else { None });
     }
 
     pub(crate) fn len(&self) -> usize {
-        lock(&self.waiting).items
+        self.items.load(Ordering::Acquire)
     }
 
     /// No more will come: the stream ends when it is read out.
@@ -70,13 +77,19 @@ impl<N: Network> Lanes<N> {
     }
 
     pub(crate) fn try_pop(&self) -> Option<Emission<N>> {
-        lock(&self.waiting).pop()
+        self.pop(&mut lock(&self.waiting))
     }
 
     pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<Emission<N>>> {
         let mut waiting = lock(&self.waiting);
-        let next = waiting.pop();
+        let next = self.pop(&mut waiting);
         waiting.end.poll(next, cx)
+    }
+
+    fn pop(&self, waiting: &mut Waiting<N>) -> Option<Emission<N>> {
+        let next = waiting.pop();
+        self.items.store(waiting.items, Ordering::Release);
+        next
     }
 }
 

@@ -161,9 +161,8 @@ fn a_transport_can_wait_for_room() {
     run(async {
         let limits = changed(|limits| limits.bounds.max_input_items = 10);
         let mut engine = start(manual(PlainNetwork::new(), limits), &["a"]);
-        let mut numbers = 0..1000;
         let mut refused = 0;
-        while let Some(number) = numbers.next() {
+        for number in 0..1000 {
             while engine.worker.p2p_input(message(1, "a", number)).is_err() {
                 refused += 1;
                 engine.worker.p2p_input_ready(&1).await;

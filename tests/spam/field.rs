@@ -62,6 +62,10 @@ impl Network for Field {
         self.undecided.then(|| Box::pin(std::future::pending()) as _)
     }
 
+    fn message_id_size(&self, id: &Id) -> usize {
+        size_of::<Id>() + id.bytes.len()
+    }
+
     fn message_size(&self, message: &Vec<u8>) -> usize {
         message.len()
     }

@@ -62,7 +62,7 @@ fn shortened(items: &[Value]) -> Vec<(String, Value)> {
     let mut altered = vec![("with a null".to_owned(), json!([items, &[Value::Null]].concat()))];
     if let Some((last, others)) = items.split_last() {
         altered.push(("without the last".into(), json!(others)));
-        altered.push(("with the last twice".into(), json!([items, &[last.clone()]].concat())));
+        altered.push(("with the last twice".into(), json!([items, std::slice::from_ref(last)].concat())));
     }
     altered
 }

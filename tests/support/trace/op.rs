@@ -40,6 +40,7 @@ impl<Op: DeserializeOwned> Step<Op> {
 
 #[derive(Debug, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+#[allow(clippy::enum_variant_names, reason = "the names are the ops'")]
 pub enum Setting {
     SetValidity { message_id: Id, id: Option<Validity>, message: Option<Validity>, batch: Option<Validity> },
     SetDefaultValidity { validity: Validity },
