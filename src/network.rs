@@ -41,7 +41,7 @@ pub trait Network: Send + Sync + Sized + 'static {
         Validity::Valid
     }
 
-    /// The application's verdict on a message. Called once per message that is not yet seen.
+    /// The application's verdict on a message that is not yet seen.
     fn validate(&self, id: &Self::MessageId, message: &Self::Message) -> Validity {
         let _ = (id, message);
         Validity::Valid
@@ -49,7 +49,8 @@ pub trait Network: Send + Sync + Sized + 'static {
 
     /// The application's verdict on a message that takes its time: `Some` in place of
     /// [`validate`](Self::validate). The engine goes on meanwhile; deliveries of the same message are
-    /// gathered until the verdict. Must not block: hand hard work to threads of your own.
+    /// gathered until the verdict. Must not block: hand hard work to threads of your own. A
+    /// [`Node`](crate::protocol::Node) waits for nothing: it judges by [`validate`](Self::validate).
     fn validate_later(&self, message: &Arc<FullMessage<Self>>) -> Option<Later<Validity>> {
         let _ = message;
         None

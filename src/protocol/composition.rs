@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::{
     Timestamp,
     node::Node,
-    outbox::{Context, Emission, Fact, Order, Outbox},
+    outbox::{Context, Emission, Fact, Order, Outbox, Validation},
     outcome::{HeartbeatOutcome, PruneOutcome},
     peers::Quota,
     topic::TopicState,
@@ -97,12 +97,21 @@ impl<N: Network> Node<N> {
         note: &mut dyn FnMut(&N::Topic, &Fact<N>),
         px: &mut Option<PruneOutcome<N>>,
     ) {
+        self.judge_at_once(topic, now);
         self.collect_topic(topic);
         for fact in std::mem::take(&mut self.outbox.facts) {
             note(topic, &fact);
             if let Some(outcome) = self.peers.fold(topic, fact, now) {
                 *px = Some(outcome);
             }
+        }
+    }
+
+    /// A node has nobody to wait for a verdict that comes later: it takes the one of now.
+    fn judge_at_once(&mut self, topic: &N::Topic, now: Timestamp) {
+        for Validation { message, .. } in std::mem::take(&mut self.outbox.later) {
+            let verdict = self.network.validate(&message.message_id, &message.message);
+            self.run(topic, now, |state, cx, outbox| state.resolve(&message, Some(verdict), cx, outbox));
         }
     }
 

@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-use actix_gossipsub::{Validity, plain::PlainNetwork};
+use actix_gossipsub::{
+    Validity,
+    plain::PlainNetwork,
+    protocol::{Node, NodeOptions, Timestamp},
+};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::support::*;
@@ -184,4 +188,15 @@ fn a_slow_validator_keeps_no_other_topic_waiting() {
         }
         engine.worker.shutdown().await;
     });
+}
+
+#[test]
+fn a_node_without_actors_judges_at_once() {
+    let network = Arc::new(PlainNetwork::with_later_validator(|_| std::future::pending()));
+    let mut node = Node::new(network, limits(), NodeOptions::default());
+    let now = Timestamp::ZERO;
+    node.join(&"a".to_owned(), now);
+    node.p2p_input(message(1, "a", 1), now);
+    assert_eq!(node.drain().app.len(), 1);
+    assert_eq!((node.footprint().validating, node.footprint().seen), (0, 1));
 }
