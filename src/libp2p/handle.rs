@@ -37,12 +37,12 @@ impl NodeHandle {
         self.peer
     }
 
-    /// Begins to listen; the addresses follow as [`NodeEvent::Listening`].
+    /// Begins to listen; the addresses follow as [`NodeEvent::Listening`](super::NodeEvent::Listening).
     pub async fn listen(&self, address: Multiaddr) -> Result<(), CommandError> {
         self.request(|answer| Command::Listen(address, answer)).await
     }
 
-    /// Begins to dial; a failure after that follows as [`NodeEvent::DialFailed`].
+    /// Begins to dial; a failure after that follows as [`NodeEvent::DialFailed`](super::NodeEvent::DialFailed).
     pub async fn dial(&self, address: Multiaddr) -> Result<(), CommandError> {
         self.request(|answer| Command::Dial(address, answer)).await
     }
