@@ -8,14 +8,12 @@ use std::{
     time::Duration,
 };
 
-use actix_gossipsub::{FullMessage, Later, Network, P2pInput, P2pMessage, Validity};
+use actix_gossipsub::{FullMessage, Network, P2pInput, P2pMessage, Validity};
 
 /// Ids are 1 to 64 bytes long; the first byte of a message tells its validity.
 #[derive(Clone, Debug, Default)]
 pub struct Field {
     pub validated: Arc<AtomicUsize>,
-    /// No verdict ever comes.
-    pub undecided: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,10 +54,6 @@ impl Network for Field {
             Some(b'u') => Validity::Unknown,
             _ => Validity::Valid,
         }
-    }
-
-    fn validate_later(&self, _: &Arc<FullMessage<Self>>) -> Option<Later<Validity>> {
-        self.undecided.then(|| Box::pin(std::future::pending()) as _)
     }
 
     fn message_id_size(&self, id: &Id) -> usize {
