@@ -29,8 +29,10 @@ pub const ENTRY: usize = 512;
 pub const TOPIC: usize = 4096;
 /// More than what an output takes in a queue that doubles when it grows.
 pub const OUTPUT: usize = 256;
-/// More than what one admitted input takes, with what follows from it, in all queues that it passes.
-const INPUT: usize = 1024;
+/// More than what one admitted input takes, with what follows from it, in all queues that it passes: an
+/// inbox and what its actor took out of it, of the topic, the supervisor and the router. Each doubles when
+/// it grows, and keeps its room; how far they grow depends on which thread is how fast.
+const INPUT: usize = 4096;
 /// Fewer than half of the inputs that may wait: nobody is refused who sends so many and waits.
 const BURST: usize = 200;
 /// So many inputs of the attacker come between two honest messages.
