@@ -111,7 +111,11 @@ impl<N: Network> MeshActor<N> {
                 self.state.resolve(&message, verdict, &shared.context(shared.now()), &mut self.outbox);
             }
             TopicItem::Order(order) => self.execute(order),
-            TopicItem::Inspect(reply) => drop(reply.send(report(&self.state, &shared))),
+            TopicItem::Inspect(reply) => {
+                // What is reported has left: who asks may act on it.
+                self.hand_on();
+                drop(reply.send(report(&self.state, &shared)));
+            }
             TopicItem::Retire => self.retire(ctx),
             TopicItem::Stop => self.end(ctx),
         }

@@ -55,17 +55,8 @@ impl<N: Network> P2pOutputs<N> {
 
     /// Waits for items and appends at most `limit` of them; answers how many, 0 at the end.
     pub async fn recv_many(&mut self, into: &mut Vec<P2pOutput<N>>, limit: usize) -> usize {
-        let before = into.len();
-        let wanted = before.saturating_add(limit);
-        if limit > 0 {
-            into.extend(self.recv().await);
-        }
-        while into.len() < wanted
-            && let Some(output) = self.try_recv()
-        {
-            into.push(output);
-        }
-        into.len() - before
+        let first = if limit > 0 { self.recv().await } else { None };
+        append(into, limit, first, || self.try_recv())
     }
 
     /// The next item with a full message to many peers unexpanded, for transports that encode once.
@@ -135,17 +126,8 @@ impl<N: Network> AppOutputs<N> {
 
     /// Waits for messages and appends at most `limit` of them; answers how many, 0 at the end.
     pub async fn recv_many(&mut self, into: &mut Vec<AppOutput<N>>, limit: usize) -> usize {
-        let before = into.len();
-        let wanted = before.saturating_add(limit);
-        if limit > 0 {
-            into.extend(self.recv().await);
-        }
-        while into.len() < wanted
-            && let Some(output) = self.try_recv()
-        {
-            into.push(output);
-        }
-        into.len() - before
+        let first = if limit > 0 { self.recv().await } else { None };
+        append(into, limit, first, || self.try_recv())
     }
 
     /// How many messages wait.
@@ -172,4 +154,21 @@ impl<N: Network> Stream for AppOutputs<N> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.shared.app.poll_pop(cx)
     }
+}
+
+/// Appends `first`, and at most `limit` items with it, as long as `next` has some; answers how many.
+fn append<T>(
+    into: &mut Vec<T>,
+    limit: usize,
+    first: Option<T>,
+    mut next: impl FnMut() -> Option<T>,
+) -> usize {
+    let before = into.len();
+    into.extend(first);
+    while into.len() - before < limit
+        && let Some(item) = next()
+    {
+        into.push(item);
+    }
+    into.len() - before
 }

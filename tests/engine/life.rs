@@ -24,6 +24,8 @@ fn shutdown_says_goodbye_and_ends_both_streams() {
         }
         engine.worker.p2p_input(graft(1, "a")).expect("taken");
         engine.worker.p2p_input(message(1, "a", 1)).expect("taken");
+        // A peer that has not been told of a topic when it is left is not told of it any more.
+        engine.worker.settle().await;
         engine.worker.shutdown().await;
         let mut outputs = Vec::new();
         while let Some(output) = engine.p2p.recv().await {
