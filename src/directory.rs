@@ -14,7 +14,7 @@ use crate::{
     actors::messages::{Inbox, TopicItem},
     limits::Limits,
     network::Network,
-    protocol::{Link, PeerKind, Quota, Roster, Standing},
+    protocol::{Footprint, Link, PeerKind, Quota, Roster, Standing},
     worker::Waiting,
 };
 
@@ -219,8 +219,9 @@ impl<N: Network> Directory<N> {
         }
     }
 
-    pub(crate) fn home_count(&self) -> usize {
-        self.homes.len()
+    /// How much the maps hold that are nowhere but here.
+    pub(crate) fn footprint(&self) -> Footprint {
+        Footprint { quotas: self.quotas.len(), homes: self.homes.len(), ..Footprint::default() }
     }
 }
 

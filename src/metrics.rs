@@ -4,15 +4,16 @@
 use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::{
-    protocol::{Lane, Stats},
-    worker::{Refused, Waiting},
+    protocol::{Footprint, Lane, Stats},
+    worker::{NotSent, Refused, Waiting},
 };
 
 /// Held handles of one engine.
 pub(crate) struct Metrics {
     inputs: Counter,
     refused: [(&'static str, Counter); REASONS.len()],
-    outputs_dropped: [Counter; Lane::ALL.len()],
+    outputs_dropped: [[Counter; NotSent::ALL.len()]; Lane::ALL.len()],
+    slow_peers: Counter,
     heartbeats: Counter,
     heartbeats_skipped: Counter,
     topic_restarts: Counter,
@@ -23,6 +24,8 @@ pub(crate) struct Metrics {
     connections: Gauge,
     waiting_items: Gauge,
     waiting_bytes: Gauge,
+    /// In the order of [`Footprint::maps`].
+    held: Vec<Gauge>,
     sent: [(Counter, fn(&Stats) -> u64); 5],
     received: [(Counter, fn(&Stats) -> u64); 8],
 }
@@ -32,10 +35,13 @@ impl Metrics {
         describe();
         let sent = |kind| counter!(SENT, "kind" => kind);
         let received = |kind| counter!(RECEIVED, "kind" => kind);
+        let dropped =
+            |lane: Lane, why: NotSent| counter!(DROPPED, "lane" => lane.name(), "reason" => why.reason());
         Self {
             inputs: counter!(INPUTS),
             refused: REASONS.map(|reason| (reason, counter!(REFUSED, "reason" => reason))),
-            outputs_dropped: Lane::ALL.map(|lane| counter!(DROPPED, "lane" => lane.name())),
+            outputs_dropped: Lane::ALL.map(|lane| NotSent::ALL.map(|reason| dropped(lane, reason))),
+            slow_peers: counter!(SLOW_PEERS),
             heartbeats: counter!(HEARTBEATS),
             heartbeats_skipped: counter!(SKIPPED),
             topic_restarts: counter!(RESTARTS),
@@ -46,6 +52,7 @@ impl Metrics {
             connections: gauge!(CONNECTIONS),
             waiting_items: gauge!(WAITING_ITEMS),
             waiting_bytes: gauge!(WAITING_BYTES),
+            held: Footprint::default().maps().map(|(map, _)| held(map)).collect(),
             sent: [
                 (sent("message"), |stats| stats.count_sent_app_messages),
                 (sent("graft"), |stats| stats.count_sent_grafts),
@@ -77,8 +84,12 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn output_dropped(&self, lane: Lane, count: usize) {
-        self.outputs_dropped[lane as usize].increment(count as u64);
+    pub(crate) fn output_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
+        self.outputs_dropped[lane as usize][reason as usize].increment(count as u64);
+    }
+
+    pub(crate) fn slow_peer(&self) {
+        self.slow_peers.increment(1);
     }
 
     pub(crate) fn heartbeat_skipped(&self) {
@@ -89,8 +100,8 @@ impl Metrics {
         self.validations_timed_out.increment(1);
     }
 
-    pub(crate) fn validation_throttled(&self) {
-        self.validations_throttled.increment(1);
+    pub(crate) fn validations_throttled(&self, count: usize) {
+        self.validations_throttled.increment(count as u64);
     }
 
     pub(crate) fn hook_panicked(&self) {
@@ -101,9 +112,12 @@ impl Metrics {
         self.topic_restarts.increment(1);
     }
 
-    /// Counts a heartbeat and brings the sixteen statistics up to date.
-    pub(crate) fn heartbeat(&self, stats: &Stats, waiting: &Waiting) {
+    /// Counts a heartbeat and brings up to date the sixteen statistics and what every map holds.
+    pub(crate) fn heartbeat(&self, stats: &Stats, held: &Footprint, waiting: &Waiting) {
         self.heartbeats.increment(1);
+        for (gauge, (_, held)) in self.held.iter().zip(held.maps()) {
+            gauge.set(held as f64);
+        }
         self.waiting_items.set(waiting.items() as f64);
         self.waiting_bytes.set(waiting.bytes() as f64);
         self.topics.set(stats.count_topics as f64);
@@ -114,10 +128,25 @@ impl Metrics {
     }
 }
 
+/// The gauge of what a map holds: entries, or bytes where its name says so.
+fn held(map: &'static str) -> Gauge {
+    match map.strip_suffix("_bytes") {
+        Some(cache) => gauge!(CACHE_BYTES, "cache" => cache),
+        None => gauge!(CACHE_ENTRIES, "cache" => map),
+    }
+}
+
 fn describe() {
     describe_counter!(INPUTS, Unit::Count, "Inputs of the p2p layer and the application that were admitted");
     describe_counter!(REFUSED, Unit::Count, "Inputs that were refused because too many waited");
-    describe_counter!(DROPPED, Unit::Count, "Outputs that were dropped because nobody read the stream");
+    describe_counter!(DROPPED, Unit::Count, "Outputs that were dropped, by urgency and reason");
+    describe_counter!(
+        SLOW_PEERS,
+        Unit::Count,
+        "Times that a peer was found too slow to be told what it must be"
+    );
+    describe_gauge!(CACHE_ENTRIES, Unit::Count, "Entries of each map, as of the last heartbeat");
+    describe_gauge!(CACHE_BYTES, Unit::Bytes, "Bytes of messages in a map, as of the last heartbeat");
     describe_counter!(HEARTBEATS, Unit::Count, "Heartbeats begun");
     describe_counter!(SKIPPED, Unit::Count, "Heartbeats skipped because the last one was not done");
     describe_counter!(RESTARTS, Unit::Count, "Topics restarted after a panic");
@@ -147,6 +176,9 @@ const REASONS: [&str; 6] = [
 ];
 const REFUSED: &str = "gossipsub_inputs_refused_total";
 const DROPPED: &str = "gossipsub_outputs_dropped_total";
+const SLOW_PEERS: &str = "gossipsub_slow_peers_total";
+const CACHE_ENTRIES: &str = "gossipsub_cache_entries";
+const CACHE_BYTES: &str = "gossipsub_cache_bytes";
 const HEARTBEATS: &str = "gossipsub_heartbeats_total";
 const SKIPPED: &str = "gossipsub_heartbeats_missed_total";
 const RESTARTS: &str = "gossipsub_topic_restarts_total";

@@ -147,11 +147,22 @@ pub struct Delivery<N: Network> {
     pub message: Arc<FullMessage<N>>,
 }
 
+impl<N: Network> FullMessage<N> {
+    /// The bytes that it holds in memory, roughly; so few that sums of them are no danger, whatever the
+    /// network says.
+    pub(crate) fn size(&self, network: &N) -> usize {
+        let (message, id) = (network.message_size(&self.message), network.message_id_size(&self.message_id));
+        size_of::<Self>().saturating_add(message).saturating_add(id).min(1 << 32)
+    }
+}
+
 impl<N: Network> Delivery<N> {
-    /// Takes in the deliverers of another delivery of the same message.
-    pub(crate) fn join(&mut self, other: Self) {
+    /// Takes in the deliverers of another delivery of the same message: the first to come, up to `max`
+    /// beside the very first.
+    pub(crate) fn join(&mut self, other: Self, max: usize) {
         for peer in std::iter::once(other.sender).chain(other.co_senders) {
             if peer != self.sender
+                && self.co_senders.len() < max
                 && let Err(place) = self.co_senders.binary_search(&peer)
             {
                 self.co_senders.insert(place, peer);

@@ -61,7 +61,7 @@ fn every_file_names_every_parameter() {
     for (name, preset) in presets() {
         let full = toml::Table::try_from(&preset).unwrap();
         let file: toml::Table = toml::from_str(&files[&name]).unwrap();
-        for section in ["", "score", "bounds"] {
+        for section in ["", "score", "extensions", "bounds"] {
             let names = |table: &toml::Table| -> BTreeSet<String> {
                 let table = if section.is_empty() { table } else { table[section].as_table().unwrap() };
                 table.keys().cloned().collect()

@@ -74,6 +74,8 @@ pub(crate) enum SupervisorItem<N: Network> {
         score: f64,
     },
     SetUnreachablePoint(N::Point),
+    /// From the handle: the p2p layer says so.
+    SlowPeer(N::Peer),
     /// From the handle: something about a topic that has no actor.
     Topic {
         topic: N::Topic,

@@ -19,7 +19,7 @@ use crate::{
     limits::Limits,
     metrics::Metrics,
     network::{AppOutput, Network},
-    protocol::{Context, Emission, Event, Handling, Lane, Outbox, Stats, Timestamp},
+    protocol::{Context, Emission, Event, Footprint, Handling, Lane, Outbox, Stats, Timestamp},
     worker::{Admission, AppQueue, Fault, Lanes, NotSent, RefusalReports, Tickets},
 };
 
@@ -58,6 +58,8 @@ pub(crate) struct Shared<N: Network> {
     /// What mesh actors counted, and the supervisor's part.
     pub(crate) topic_stats: Mutex<Stats>,
     pub(crate) peer_stats: Mutex<Stats>,
+    /// What running topics hold together, as of the last heartbeat of each.
+    pub(crate) topic_footprint: Mutex<Footprint>,
 }
 
 /// Runs code of the application's; `None` if it panicked. It gets nothing mutable of ours, so nothing
@@ -118,7 +120,7 @@ impl<N: Network> Shared<N> {
 
     /// An output found no room.
     pub(crate) fn dropped(&self, emission: &Emission<N>) {
-        self.metrics.output_dropped(emission.lane(), emission.count());
+        self.metrics.output_dropped(emission.lane(), NotSent::StreamFull, emission.count());
         if let Emission::Broadcast { to, message, lane: Lane::Publish } = emission {
             self.tickets.not_sent(&message.topic, &message.message_id, NotSent::StreamFull, to.len());
         }
@@ -128,6 +130,19 @@ impl<N: Network> Shared<N> {
         let mut stats = *self.peer_stats.lock().unwrap_or_else(PoisonError::into_inner);
         stats += *self.topic_stats.lock().unwrap_or_else(PoisonError::into_inner);
         stats
+    }
+
+    /// A running topic holds this now, and held that when it last told.
+    pub(crate) fn note_footprint(&self, now: Footprint, last: Footprint) {
+        let mut held = self.topic_footprint.lock().unwrap_or_else(PoisonError::into_inner);
+        *held += now;
+        *held -= last;
+    }
+
+    /// What all hold together, `rest` included.
+    pub(crate) fn footprint(&self, mut rest: Footprint) -> Footprint {
+        rest += *self.topic_footprint.lock().unwrap_or_else(PoisonError::into_inner);
+        rest
     }
 
     pub(crate) fn is_closing(&self) -> bool {

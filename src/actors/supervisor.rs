@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     network::{Network, Validity},
-    protocol::{Event, Fact, Outbox, Peers, PeersOutbox, Timestamp, TopicState, View},
+    protocol::{Event, Fact, Footprint, Outbox, Peers, PeersOutbox, Timestamp, TopicState, View},
 };
 
 /// After this many items the actor lets others of its arbiter run.
@@ -95,6 +95,7 @@ impl<N: Network> SupervisorActor<N> {
             SupervisorItem::SetApplicationScore { peer, score } => {
                 self.peers.set_application_score(&peer, score)
             }
+            SupervisorItem::SlowPeer(peer) => self.peers.slow_peer(peer),
             SupervisorItem::SetUnreachablePoint(point) => self.peers.set_unreachable_point(point),
             SupervisorItem::Topic { topic, item } => self.route(topic, item),
             SupervisorItem::Spawn { topic, inbox } => self.spawn(topic, inbox),
@@ -124,7 +125,20 @@ impl<N: Network> SupervisorActor<N> {
         let topics: Vec<_> = self.topics.keys().cloned().collect();
         self.peers.begin_heartbeat(topics, self.shared.now());
         self.shared.observe(&Event::Heartbeat { tick: self.peers.tick() });
-        self.shared.metrics.heartbeat(&self.shared.stats(), self.shared.admission.total());
+        let held = self.shared.footprint(self.footprint());
+        self.shared.metrics.heartbeat(&self.shared.stats(), &held, self.shared.admission.total());
+    }
+
+    /// What is held here, by the directory and by topics without an actor.
+    fn footprint(&self) -> Footprint {
+        let mut held = self.peers.footprint();
+        held += self.shared.directory.footprint();
+        for slot in self.topics.values() {
+            if let Slot::Dormant(state) = slot {
+                held += state.footprint();
+            }
+        }
+        held
     }
 
     /// A message at whose id the application panics is dropped: it would panic at each heartbeat.
@@ -153,8 +167,9 @@ impl<N: Network> SupervisorActor<N> {
     /// Carries out what the peers' side wants, and what follows from it.
     fn carry_out(&mut self) {
         loop {
-            let PeersOutbox { p2p, orders, events } = self.peers.drain();
+            let PeersOutbox { p2p, orders, events, throttled } = self.peers.drain();
             self.publish_scores();
+            self.shared.metrics.validations_throttled(throttled);
             self.shared.emit(p2p, Vec::new());
             events.iter().for_each(|event| self.shared.observe(event));
             if orders.is_empty() {
@@ -200,18 +215,13 @@ impl<N: Network> SupervisorActor<N> {
         for (peer, quota) in &quotas {
             view.count_quota(peer, *quota);
         }
-        let mut footprint = self.peers.footprint();
-        footprint.quotas = quotas.len();
-        footprint.homes = self.shared.directory.home_count();
+        let footprint = self.footprint();
         let mut topics = Vec::new();
         for slot in self.topics.values() {
             match slot {
                 Slot::Running(inbox) => topics.push(Arc::clone(inbox)),
                 Slot::Retiring(_) => {}
-                Slot::Dormant(state) => {
-                    state.view(&self.shared.limits, &mut view);
-                    footprint += report(state, &self.shared).footprint;
-                }
+                Slot::Dormant(state) => state.view(&self.shared.limits, &mut view),
             }
         }
         Inspection { report: Report { view, footprint }, topics }

@@ -13,7 +13,8 @@ use crate::{
     directory::PeerRecord,
     network::{Delivery, FullMessage, Network, P2pMessage},
     protocol::{
-        JoinOutcome, LeaveOutcome, Order, Outbox, PublishOutcome, ReceiveOutcome, Timestamp, TopicState, View,
+        Footprint, JoinOutcome, LeaveOutcome, Order, Outbox, PublishOutcome, ReceiveOutcome, Timestamp,
+        TopicState, View,
     },
     worker::{Promise, Routed},
 };
@@ -39,6 +40,8 @@ pub(crate) struct MeshActor<N: Network> {
     rejoin: bool,
     /// A heartbeat found that nothing needs the actor.
     idle: bool,
+    /// What it last told that it holds.
+    footprint: Footprint,
     /// It ends as it should.
     ends: bool,
 }
@@ -61,6 +64,7 @@ impl<N: Network> MeshActor<N> {
             tickets: Vec::new(),
             rejoin,
             idle: false,
+            footprint: Footprint::default(),
             ends: false,
         }
     }
@@ -154,6 +158,14 @@ impl<N: Network> MeshActor<N> {
             std::mem::swap(&mut self.held, &mut self.backlog);
         }
         self.idle = concluded && !self.state.is_active();
+        if concluded {
+            self.note_footprint(self.state.footprint());
+        }
+    }
+
+    fn note_footprint(&mut self, now: Footprint) {
+        let last = std::mem::replace(&mut self.footprint, now);
+        self.shared.note_footprint(now, last);
     }
 
     fn retire(&mut self, ctx: &mut Context<Self>) {
@@ -201,6 +213,7 @@ impl<N: Network> MeshActor<N> {
 /// the tickets are dropped: until the supervisor has handled the panic, the engine is not settled.
 impl<N: Network> Drop for MeshActor<N> {
     fn drop(&mut self) {
+        self.note_footprint(Footprint::default());
         if !self.ends {
             self.tell(SupervisorItem::Panicked(self.state.topic.clone()));
         }
@@ -268,7 +281,7 @@ pub(crate) fn handle_peer<N: Network>(
         P2pMessage::FullMessage(message) => {
             let delivery = Delivery { sender: from.clone(), co_senders: Vec::new(), message };
             if state.receive(delivery, shared.handling, &cx, outbox) == ReceiveOutcome::Throttled {
-                shared.metrics.validation_throttled();
+                shared.metrics.validations_throttled(1);
             }
         }
         P2pMessage::Ping => {}

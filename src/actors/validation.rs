@@ -23,7 +23,7 @@ pub(super) fn start<N: Network>(
     let Validation { message, verdict } = validation;
     let place = Place::take(shared);
     if place.is_none() {
-        shared.metrics.validation_throttled();
+        shared.metrics.validations_throttled(1);
     }
     let (inbox, shared) = (Arc::clone(inbox), Arc::clone(shared));
     let ticket = Ticket::new(&shared.load);

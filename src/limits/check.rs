@@ -41,6 +41,9 @@ pub(super) fn check<T: fmt::Debug>(config: &LimitsConfig<T>) -> Result<(), Inval
     check_heartbeat_and_gossip(config, &mut found);
     check_peers(config, &mut found);
     found.within("score", |found| check_score(&config.score, found));
+    found.within("extensions", |found| {
+        found.reward("slow_peer_penalty", config.extensions.slow_peer_penalty);
+    });
     found.within("bounds", |found| check_bounds(&config.bounds, found));
     if found.violations.is_empty() { Ok(()) } else { Err(InvalidLimits(found.violations)) }
 }
@@ -142,6 +145,10 @@ fn check_bounds(bounds: &Bounds, found: &mut Found) {
     found.positive("max_input_items", bounds.max_input_items);
     found.positive("max_input_bytes", bounds.max_input_bytes);
     found.positive("max_parked_messages", bounds.max_parked_messages);
+    found.positive("max_parked_bytes", bounds.max_parked_bytes);
+    found.positive("max_history_per_topic", bounds.max_history_per_topic);
+    found.positive("max_history_bytes_per_topic", bounds.max_history_bytes_per_topic);
+    found.positive("max_seen_per_topic", bounds.max_seen_per_topic);
     found.positive("max_remote_backoff", bounds.max_remote_backoff);
     found.positive("reconnect_interval_ticks", bounds.reconnect_interval_ticks);
     found.positive("first_reconnect_ticks", bounds.first_reconnect_ticks);

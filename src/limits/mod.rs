@@ -5,6 +5,7 @@
 //! letters of the gossipsub specification are given once, here and in `score.rs`.
 
 mod check;
+mod extensions;
 mod presets;
 mod score;
 
@@ -13,6 +14,7 @@ use std::{fmt, ops::Deref, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use check::{InvalidLimits, Violation};
+pub use extensions::Extensions;
 pub use score::{ScoreLimits, TopicScoreLimits, TopicScores};
 
 /// Validated parameters. Immutable: to change one, take the config out, change it, and validate again.
@@ -160,13 +162,11 @@ pub struct LimitsConfig<T = String> {
     // -- Peers --
     /// A peer's subscriptions beyond so many topics are ignored. Above 0.
     pub max_topics_per_peer: usize,
-    /// Whether the PRUNE of a connected peer that is not in our mesh sets its backoff all the same.
-    /// Ours, not the reference's: peers that leave a topic say UNSUBSCRIBE before PRUNE, and would find us
-    /// grafting them before their backoff is over. False in the Tezos preset.
-    pub late_prune_sets_backoff: bool,
 
     /// The peer score (P1 to P5, P7).
     pub score: ScoreLimits<T>,
+    /// What this engine does beyond the reference.
+    pub extensions: Extensions,
     /// Bounds of this engine, which the specification does not have.
     pub bounds: Bounds,
 }
@@ -228,8 +228,8 @@ impl<T> LimitsConfig<T> {
             opportunistic_graft_peers: self.opportunistic_graft_peers,
             opportunistic_graft_threshold: self.opportunistic_graft_threshold,
             max_topics_per_peer: self.max_topics_per_peer,
-            late_prune_sets_backoff: self.late_prune_sets_backoff,
             score,
+            extensions: self.extensions,
             bounds: self.bounds,
         })
     }
@@ -246,8 +246,31 @@ pub struct Bounds {
     pub max_input_bytes: usize,
     /// Messages whose validity is unknown, kept to be tried again. More are dropped.
     pub max_parked_messages: usize,
-    /// Deliverers remembered with a parked message beside the first. May be 0.
+    /// The bytes that those messages hold together. More are dropped.
+    pub max_parked_bytes: usize,
+    /// Deliverers remembered with a message that waits for its verdict, beside the first. More are neither
+    /// credited nor penalised for it. May be 0.
     pub max_co_senders: usize,
+    /// Messages that one topic keeps for those who ask. Of more, the oldest go before their time.
+    pub max_history_per_topic: usize,
+    /// The bytes that those messages hold together. Of more, the oldest go before their time.
+    pub max_history_bytes_per_topic: usize,
+    /// Ids that one topic recognises when they come again. Of more, the oldest are forgotten before their time.
+    pub max_seen_per_topic: usize,
+    /// Invalid messages that one topic remembers
+    /// ([`invalid_memory_ticks`](Extensions::invalid_memory_ticks)). More are not remembered. May be 0.
+    pub max_invalid_per_topic: usize,
+    /// The bytes that those messages hold together. More are not remembered. May be 0.
+    pub max_invalid_bytes_per_topic: usize,
+    /// Requests of one topic that are watched ([`iwant_followup_time`](Extensions::iwant_followup_time)). More
+    /// are not. May be 0.
+    pub max_promises_per_topic: usize,
+    /// Points left alone for a while because they could not be reached. More are tried at any time. May be 0.
+    pub max_unreachable: usize,
+    /// Peers that left whose scores are remembered. Beyond it the best of them are forgotten. May be 0.
+    pub max_departed: usize,
+    /// Backoffs of one topic. Beyond it those that end first are forgotten. May be 0.
+    pub max_backoffs_per_topic: usize,
     /// A longer backoff in a remote PRUNE is taken as this.
     #[serde(with = "humantime_serde")]
     pub max_remote_backoff: Duration,
@@ -266,7 +289,8 @@ pub struct Bounds {
     pub max_requesters: usize,
     /// Unconnected peers whose IHAVEs are counted within a heartbeat. May be 0.
     pub max_strangers: usize,
-    /// Messages in a batch awaiting validation. More start the validation at once.
+    /// Messages in a batch awaiting validation. More start the validation at once; while another batch is
+    /// being judged, more are dropped.
     pub max_batch_items: usize,
     /// Messages of one topic that wait for a verdict that comes later. More are dropped.
     pub max_validating_per_topic: usize,
@@ -293,7 +317,17 @@ impl Default for Bounds {
             max_input_items: 8192,
             max_input_bytes: 64 * 1024 * 1024,
             max_parked_messages: 10_000,
+            max_parked_bytes: 64 * 1024 * 1024,
             max_co_senders: 32,
+            max_history_per_topic: 16_384,
+            max_history_bytes_per_topic: 64 * 1024 * 1024,
+            max_seen_per_topic: 262_144,
+            max_invalid_per_topic: 1024,
+            max_invalid_bytes_per_topic: 1024 * 1024,
+            max_promises_per_topic: 1024,
+            max_unreachable: 10_000,
+            max_departed: 10_000,
+            max_backoffs_per_topic: 10_000,
             max_remote_backoff: Duration::from_secs(3600),
             reconnect_interval_ticks: 15,
             first_reconnect_ticks: 5,
@@ -306,7 +340,7 @@ impl Default for Bounds {
             max_validating_per_topic: 1024,
             max_validating: 8192,
             validation_timeout: Duration::from_secs(10),
-            max_px_per_prune: 1024,
+            max_px_per_prune: 64,
             max_output_items: 65_536,
             event_interval: Duration::from_secs(60),
             shutdown_deadline: Duration::from_secs(5),

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Bounds, LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores};
+use super::{Bounds, Extensions, LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores};
 
 /// The mainnet's fork digest since epoch 419072 (Fulu, second change of the blob schedule).
 const ETHEREUM_FORK_DIGEST: &str = "8c9f62fe";
@@ -44,8 +44,8 @@ impl<T> Default for LimitsConfig<T> {
             opportunistic_graft_peers: 2,
             opportunistic_graft_threshold: 1.0,
             max_topics_per_peer: 1024,
-            late_prune_sets_backoff: true,
             score: ScoreLimits::default(),
+            extensions: Extensions::default(),
             bounds: Bounds::default(),
         }
     }
@@ -106,7 +106,7 @@ impl<T> LimitsConfig<T> {
             accept_px_threshold: 0.0,
             retain_duration: Duration::from_secs(10),
             max_topics_per_peer: 65_536,
-            late_prune_sets_backoff: false,
+            extensions: Extensions::none(),
             score: ScoreLimits {
                 topics: TopicScores::Single { parameters: tezos_dal_topic() },
                 topic_score_cap: Some(3600.0),

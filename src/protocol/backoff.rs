@@ -11,11 +11,13 @@ use super::Timestamp;
 #[derive(Clone, Debug)]
 pub(crate) struct Backoffs<P> {
     until: BTreeMap<P, Timestamp>,
+    max: usize,
 }
 
 impl<P: Ord + Clone> Backoffs<P> {
-    pub(crate) fn new() -> Self {
-        Self { until: BTreeMap::new() }
+    /// At most `max` of them.
+    pub(crate) fn new(max: usize) -> Self {
+        Self { until: BTreeMap::new(), max }
     }
 
     /// Backs `peer` off for `span`; an entry that lasts longer is not shortened.
@@ -24,9 +26,23 @@ impl<P: Ord + Clone> Backoffs<P> {
         match self.until.get_mut(peer) {
             Some(until) => *until = expiry.max(*until),
             None => {
-                self.until.insert(peer.clone(), expiry);
+                self.make_room();
+                if self.until.len() < self.max {
+                    self.until.insert(peer.clone(), expiry);
+                }
             }
         }
+    }
+
+    /// When full, forgets the eighth that ends first: many at once, so that the search is seldom.
+    fn make_room(&mut self) {
+        if self.until.len() < self.max || self.until.is_empty() {
+            return;
+        }
+        let mut ends: Vec<_> = self.until.values().copied().collect();
+        let (_, last, _) = ends.select_nth_unstable(self.max / 8);
+        let last = *last;
+        self.until.retain(|_, until| *until > last);
     }
 
     /// Until when `peer` is backed off, be it past.

@@ -133,6 +133,7 @@ impl<N: Network> Node<N> {
         let outbox = self.peers.drain();
         expand(outbox.p2p, &mut self.drained.p2p);
         self.drained.events.extend(outbox.events);
+        self.drained.throttled += outbox.throttled;
         outbox.orders
     }
 

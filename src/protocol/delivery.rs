@@ -36,6 +36,10 @@ impl<N: Network> TopicState<N> {
             return ReceiveOutcome::AlreadyReceived;
         }
         let FullMessage { message_id, message, .. } = &*delivery.message;
+        self.promises.keep(message_id);
+        if self.invalid.contains(&delivery.message) {
+            return self.conclude_delivery(delivery, Validity::Invalid, cx, outbox);
+        }
         match (self.judge_id(message_id, cx), handling) {
             (Validity::Valid, Handling::Batched) => {
                 outbox.facts.push(Fact::Batch(delivery));
@@ -49,7 +53,7 @@ impl<N: Network> TopicState<N> {
                     return self.await_verdict(delivery, verdict, cx, outbox);
                 }
                 let verdict = cx.network.validate(message_id, message);
-                self.conclude_delivery(delivery, verdict, cx, outbox)
+                self.conclude_judged(delivery, verdict, cx, outbox)
             }
             (verdict, _) => self.conclude_delivery(delivery, verdict, cx, outbox),
         }
@@ -65,7 +69,7 @@ impl<N: Network> TopicState<N> {
     ) -> ReceiveOutcome<N> {
         match verdict {
             Some(_) if !self.is_joined() => ReceiveOutcome::NotSubscribed,
-            Some(verdict) => self.conclude_delivery(delivery, verdict, cx, outbox),
+            Some(verdict) => self.conclude_judged(delivery, verdict, cx, outbox),
             None => self.conclude_delivery(delivery, Validity::Unknown, cx, outbox),
         }
     }
@@ -111,6 +115,7 @@ impl<N: Network> TopicState<N> {
         if self.seen.get(&message.message_id).is_some() {
             return PublishOutcome::AlreadyPublished;
         }
+        self.promises.keep(&message.message_id);
         self.remember(&message, Vec::new(), cx, outbox);
         if self.mesh.is_none() {
             self.refresh_fanout(cx);
@@ -120,14 +125,33 @@ impl<N: Network> TopicState<N> {
         PublishOutcome::Published { to }
     }
 
-    fn is_duplicate(&self, delivery: &Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> bool {
-        let Some(seen) = self.seen.get(&delivery.message.message_id) else { return false };
+    /// A copy that comes soon after the first is worth something too (P3).
+    fn is_duplicate(&mut self, delivery: &Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> bool {
+        let Some(seen) = self.seen.get_mut(&delivery.message.message_id) else { return false };
         let window = cx.limits.score.topics.parameters(&self.topic).mesh_message_deliveries_window;
         if cx.now <= seen.first_seen.after(window) {
-            let others = deliverers(delivery).filter(|peer| !seen.senders.contains(peer));
-            outbox.facts.extend(others.map(|peer| Fact::NearFirstDelivery(peer.clone())));
+            for peer in deliverers(delivery) {
+                if seen.credits(peer, cx.limits) {
+                    outbox.facts.push(Fact::NearFirstDelivery(peer.clone()));
+                }
+            }
         }
         true
+    }
+
+    /// As [`conclude_delivery`](Self::conclude_delivery), by a verdict on the content.
+    fn conclude_judged(
+        &mut self,
+        delivery: Delivery<N>,
+        verdict: Validity,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        if verdict == Validity::Invalid {
+            let bytes = delivery.message.size(cx.network);
+            self.invalid.add(Arc::clone(&delivery.message), bytes);
+        }
+        self.conclude_delivery(delivery, verdict, cx, outbox)
     }
 
     fn conclude_delivery(
@@ -199,9 +223,13 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) {
         let id = &message.message_id;
+        let (bytes, held) = (message.size(cx.network), &mut self.history_bytes);
         self.history.insert(id.clone(), |known| match known {
             Some(_) => None,
-            None => Some(Cached { message: Arc::clone(message), accesses: BTreeMap::new() }),
+            None => {
+                *held += bytes;
+                Some(Cached { message: Arc::clone(message), bytes, accesses: BTreeMap::new() })
+            }
         });
         self.seen.insert(id.clone(), |known| match known {
             Some(seen) => {
@@ -214,6 +242,22 @@ impl<N: Network> TopicState<N> {
         });
         if cx.network.topic_of(id).is_none() {
             outbox.history.push((id.clone(), true));
+        }
+        self.keep_within_bounds(cx, outbox);
+    }
+
+    /// What is too much goes before its time, oldest first.
+    fn keep_within_bounds(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        let bounds = &cx.limits.bounds;
+        while self.history.insertions() > bounds.max_history_per_topic
+            || self.history_bytes > bounds.max_history_bytes_per_topic
+        {
+            if let Some((id, cached)) = self.history.pop_oldest() {
+                forget_cached(id, cached, &mut self.history_bytes, cx, outbox);
+            }
+        }
+        while self.seen.insertions() > bounds.max_seen_per_topic {
+            self.seen.pop_oldest();
         }
     }
 
@@ -244,4 +288,18 @@ impl<N: Network> TopicState<N> {
 fn deliverers<N: Network>(delivery: &Delivery<N>) -> impl Iterator<Item = &N::Peer> {
     let co_senders = delivery.co_senders.iter().filter(|peer| **peer != delivery.sender);
     std::iter::once(&delivery.sender).chain(co_senders)
+}
+
+/// A message left the history.
+pub(super) fn forget_cached<N: Network>(
+    id: N::MessageId,
+    cached: Cached<N>,
+    held: &mut usize,
+    cx: &Context<'_, N>,
+    outbox: &mut Outbox<N>,
+) {
+    *held -= cached.bytes;
+    if cx.network.topic_of(&id).is_none() {
+        outbox.history.push((id, false));
+    }
 }

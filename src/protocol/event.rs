@@ -39,6 +39,11 @@ pub enum Event<N: Network> {
         /// The reason of the refusal reported.
         reason: &'static str,
     },
+    /// The p2p layer finds a peer too slow to be told what it must be told.
+    SlowPeer {
+        /// The peer.
+        peer: N::Peer,
+    },
     /// A topic's actor panicked and was started anew.
     TopicRestarted {
         /// The topic.

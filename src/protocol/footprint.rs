@@ -1,6 +1,6 @@
 //! How much each map of the engine holds. Counts; never trims.
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, SubAssign};
 
 use serde::Serialize;
 
@@ -12,10 +12,7 @@ use crate::limits::Limits;
 ///
 /// What each map holds at most, whatever peers do: [`Footprint::at_most`] is the last column. In it
 ///
-/// * *P* is the number of peers that are connected, or left and are remembered: `retain_duration` for a
-///   score; for a backoff, the longest of `prune_backoff`, `unsubscribe_backoff` and
-///   `max_remote_backoff`, two heartbeats and `backoff_cleanup_ticks`. No limit bounds how many come and
-///   go in that time: who admits connections does.
+/// * *P* is the number of connected peers, which whoever admits connections bounds.
 /// * *T* is the number of the application's topics: those it joined, and those it left or published to
 ///   that are remembered: as long as a backoff, `fanout_ttl` or `seen_history_length` heartbeats.
 /// * *R* = *T* + *P* × `max_topics_per_peer` + `max_idle_topics`: the topics remembered.
@@ -24,27 +21,28 @@ use crate::limits::Limits;
 /// |---|---|---|---|
 /// | `connections` | 1 | | *P* |
 /// | `subscriptions` | `max_topics_per_peer` | *P* | *P* × `max_topics_per_peer` |
-/// | `scores` | 1 | | *P* |
-/// | `trusted` | 1 | | those that the p2p layer ever called trusted |
-/// | `unreachable` | 1 | | the points reported as such within `unreachable_reset_ticks` |
+/// | `scores` | 1 | | *P* + `max_departed` |
+/// | `trusted` | 1 | | those that the p2p layer ever called trusted: its configuration |
+/// | `unreachable` | 1 | | `max_unreachable` |
 /// | `joined` | | 1 | *T* |
-/// | `parked` | | | `max_parked_messages` |
-/// | `batched` | | | `max_batch_items`, if a batch is judged as soon as it is due |
+/// | `parked` | | | `max_parked_messages`, and `max_parked_bytes` |
+/// | `batched` | | | `max_batch_items` that wait, and as many that are being judged |
 /// | `topics` | | 1 | *R* |
 /// | `subscribers` | `max_topics_per_peer` | *P* | *P* × `max_topics_per_peer` |
 /// | `mesh` | *T* | *P*, of whom inbound: `degree_high` + `opportunistic_graft_peers` | *T* × *P* |
 /// | `fanout` | *T* | `degree_optimal` | *T* × min(`degree_optimal`, *P*) |
-/// | `backoffs` | *R* | *P* | *R* × *P* |
-/// | `history` | | messages accepted or published in `history_length` heartbeats | their rate × time |
-/// | `seen` | | messages accepted or published in `seen_history_length` heartbeats | their rate × time |
+/// | `backoffs` | *R* | `max_backoffs_per_topic` | *R* × that |
+/// | `history` | | `max_history_per_topic`, and `max_history_bytes_per_topic` | *T* × that |
+/// | `seen` | | `max_seen_per_topic` | *T* × that |
 /// | `validating` | | `max_validating_per_topic` | min(*T* × that, `max_validating`) |
+/// | `invalid` | | `max_invalid_per_topic`, and `max_invalid_bytes_per_topic` | *T* × that |
+/// | `promises` | *T* | `max_promises_per_topic` | *T* × that |
 /// | `quotas` | 1 | | *P* + `max_strangers` |
-/// | `homes` | | as many as `history`, or none if ids name their topic | as many as `history` |
+/// | `homes` | | as many as `history`, or none if ids name their topic | *T* × `max_history_per_topic` |
 ///
 /// Inside an entry: a score has counters for *T* topics at most; a message of the history, for
-/// `max_requesters` peers; a parked one names `max_co_senders` peers, a batched, validated or seen one
-/// those who delivered it before its verdict. Backoffs are the dear ones: a peer pays an input for each,
-/// and it is gone soon after its end, so that their number is that of the refused grafts of that time.
+/// `max_requesters` peers; a message that waits for its verdict names `max_co_senders` peers beside the
+/// first, and so does a seen id but for those whose copies came in the batch of the first.
 ///
 /// Bytes depend on the network's types: an entry costs its key and value, and about as much again for the
 /// map around them; a topic without entries about 1 KiB. What waits in queues is bounded apart, by
@@ -66,6 +64,8 @@ pub struct Footprint {
     pub joined: usize,
     /// Messages of unknown validity.
     pub parked: usize,
+    /// The bytes that they hold.
+    pub parked_bytes: usize,
     /// Messages that wait for their batch's verdict.
     pub batched: usize,
     /// Topics that anything is remembered of.
@@ -80,10 +80,18 @@ pub struct Footprint {
     pub backoffs: usize,
     /// Messages in the history.
     pub history: usize,
+    /// The bytes that they hold.
+    pub history_bytes: usize,
     /// Ids in the seen window.
     pub seen: usize,
     /// Messages that wait for a verdict that comes later.
     pub validating: usize,
+    /// Invalid messages that are remembered.
+    pub invalid: usize,
+    /// The bytes that they hold.
+    pub invalid_bytes: usize,
+    /// Requests that are watched.
+    pub promises: usize,
     /// Peers whose IHAVEs were counted in this heartbeat.
     pub quotas: usize,
     /// Messages whose ids don't name their topic.
@@ -91,9 +99,9 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// The most that each map can hold under `limits`, for so many peers that are connected or
-    /// remembered and so many topics of the application's: *P* and *T* of [the budget](Self#the-budget).
-    /// `usize::MAX` for a map that limits alone don't bound.
+    /// The most that each map can hold under `limits`, for so many connected peers and so many topics of the
+    /// application's: *P* and *T* of [the budget](Self#the-budget). `usize::MAX` for the one that limits don't
+    /// bound.
     ///
     /// ```
     /// use actix_gossipsub::{Limits, LimitsConfig, protocol::Footprint};
@@ -108,49 +116,67 @@ impl Footprint {
         let bounds = &limits.bounds;
         let subscriptions = peers.saturating_mul(limits.max_topics_per_peer);
         let remembered = topics.saturating_add(subscriptions).saturating_add(bounds.max_idle_topics);
-        let validating = topics.saturating_mul(bounds.max_validating_per_topic);
+        let of_each = |bound: usize| topics.saturating_mul(bound);
         Self {
             connections: peers,
             subscriptions,
-            scores: peers,
+            scores: peers.saturating_add(bounds.max_departed),
             trusted: usize::MAX,
-            unreachable: usize::MAX,
+            unreachable: bounds.max_unreachable,
             joined: topics,
             parked: bounds.max_parked_messages,
-            batched: bounds.max_batch_items,
+            parked_bytes: bounds.max_parked_bytes,
+            batched: bounds.max_batch_items.saturating_mul(2),
             topics: remembered,
             subscribers: subscriptions,
-            mesh: topics.saturating_mul(peers),
-            fanout: topics.saturating_mul(limits.degree_optimal.min(peers)),
-            backoffs: remembered.saturating_mul(peers),
-            history: usize::MAX,
-            seen: usize::MAX,
-            validating: validating.min(bounds.max_validating),
+            mesh: of_each(peers),
+            fanout: of_each(limits.degree_optimal.min(peers)),
+            backoffs: remembered.saturating_mul(bounds.max_backoffs_per_topic),
+            history: of_each(bounds.max_history_per_topic),
+            history_bytes: of_each(bounds.max_history_bytes_per_topic),
+            seen: of_each(bounds.max_seen_per_topic),
+            validating: of_each(bounds.max_validating_per_topic).min(bounds.max_validating),
+            invalid: of_each(bounds.max_invalid_per_topic),
+            invalid_bytes: of_each(bounds.max_invalid_bytes_per_topic),
+            promises: of_each(bounds.max_promises_per_topic),
             quotas: peers.saturating_add(bounds.max_strangers),
-            homes: usize::MAX,
+            homes: of_each(bounds.max_history_per_topic),
         }
     }
 }
 
+/// The fields, once for all that goes over them.
+macro_rules! maps {
+    ($($map:ident)*) => {
+        impl Footprint {
+            /// Each map's name with what it holds.
+            pub fn maps(&self) -> impl Iterator<Item = (&'static str, usize)> {
+                [$((stringify!($map), self.$map)),*].into_iter()
+            }
+
+            fn maps_mut(&mut self) -> impl Iterator<Item = &mut usize> {
+                [$(&mut self.$map),*].into_iter()
+            }
+        }
+    };
+}
+
+maps! {
+    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs history history_bytes seen validating invalid invalid_bytes promises quotas homes
+}
+
 impl AddAssign for Footprint {
     fn add_assign(&mut self, other: Self) {
-        self.connections += other.connections;
-        self.subscriptions += other.subscriptions;
-        self.scores += other.scores;
-        self.trusted += other.trusted;
-        self.unreachable += other.unreachable;
-        self.joined += other.joined;
-        self.parked += other.parked;
-        self.batched += other.batched;
-        self.topics += other.topics;
-        self.subscribers += other.subscribers;
-        self.mesh += other.mesh;
-        self.fanout += other.fanout;
-        self.backoffs += other.backoffs;
-        self.history += other.history;
-        self.seen += other.seen;
-        self.validating += other.validating;
-        self.quotas += other.quotas;
-        self.homes += other.homes;
+        for (held, (_, more)) in self.maps_mut().zip(other.maps()) {
+            *held += more;
+        }
+    }
+}
+
+impl SubAssign for Footprint {
+    fn sub_assign(&mut self, other: Self) {
+        for (held, (_, less)) in self.maps_mut().zip(other.maps()) {
+            *held = held.saturating_sub(less);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Telling peers what we have and asking them for what we lack: IHAVE and IWANT, both ways
 //! (v1.0 "gossip emission").
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use derive_where::derive_where;
 
@@ -61,7 +61,13 @@ impl<N: Network> TopicState<N> {
         ids.truncate(quota.iwants_left(cx.limits));
         quota.requested += ids.len() as u32;
         outbox.stats.count_recv_ihaves += ids.len() as u64;
-        if !ids.is_empty() {
+        let followup = cx.limits.extensions.iwant_followup_time;
+        if let Some(first) = ids.first() {
+            // Chosen by chance: whoever keeps some promises and breaks others is found out.
+            if followup > Duration::ZERO {
+                let max = cx.limits.bounds.max_promises_per_topic;
+                self.promises.watch(peer, first, cx.now.after(followup), max);
+            }
             let message = P2pMessage::IWant { message_ids: ids.clone() };
             outbox.send(peer.clone(), standing.link, message);
         }

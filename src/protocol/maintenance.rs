@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    delivery::forget_cached,
     outbox::{Context, Fact, Maintenance, Outbox, Pruned},
     peers::Link,
     sample::{choose, shuffle},
@@ -25,18 +26,19 @@ impl<N: Network> TopicState<N> {
             outbox.send(peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });
         }
         self.maintain_fanout(cx);
-        self.history.shift(|id| {
-            if cx.network.topic_of(&id).is_none() {
-                outbox.history.push((id, false));
-            }
-        });
-        self.seen.shift(drop);
+        let held = &mut self.history_bytes;
+        self.history.shift(|id, cached| forget_cached(id, cached, held, cx, outbox));
+        self.seen.shift(|_, _| {});
+        self.invalid.shift();
         self.pruned.clone_from(&maintenance.pruned);
         outbox.facts.push(Fact::Maintained(maintenance));
     }
 
     /// Second half.
     pub(super) fn conclude(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        // It counts from the next heartbeat on: in this one all have chosen by the scores as they were.
+        let broken = self.promises.broken(cx.now);
+        outbox.facts.extend(broken.into_iter().map(|peer| Fact::Misbehaved(peer, 1)));
         self.send_heartbeat_prunes(cx, outbox);
         self.send_gossip(cx, outbox);
     }

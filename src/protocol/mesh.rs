@@ -140,7 +140,7 @@ impl<N: Network> TopicState<N> {
         if refusal.is_some() {
             // Peers that leave say UNSUBSCRIBE first, which took them out of the mesh: they mean their
             // backoff all the same.
-            if cx.limits.late_prune_sets_backoff && self.is_joined() && standing.link.is_some() {
+            if cx.limits.extensions.late_prune_sets_backoff && self.is_joined() && standing.link.is_some() {
                 self.backoffs.set(peer, backoff, cx.now);
             }
             outbox.p2p.extend(forget_all(peer, px));
@@ -223,6 +223,7 @@ impl<N: Network> TopicState<N> {
             outbox.facts.push(Fact::Pruned(peer.clone(), link.generation));
         }
         outbox.facts.push(Fact::Left);
+        self.forget_messages_in_doubt(cx.limits);
         let no_px = self.parting.iter().filter(|pruned| pruned.no_px).map(|pruned| pruned.peer.clone());
         LeaveOutcome::Left { no_px: no_px.collect(), to_prune: mesh.into_keys().collect() }
     }

@@ -55,6 +55,8 @@ pub struct Drained<N: Network> {
     pub app: Vec<AppOutput<N>>,
     /// For the operator.
     pub events: Vec<Event<N>>,
+    /// How many messages were dropped because too many waited for a verdict already.
+    pub throttled: usize,
 }
 
 // === Inputs of the worker: what the p2p layer and the application say ===

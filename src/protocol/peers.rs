@@ -120,6 +120,8 @@ pub(crate) struct PeersOutbox<N: Network> {
     pub(crate) p2p: Vec<Emission<N>>,
     pub(crate) orders: Vec<(N::Topic, Order<N>)>,
     pub(crate) events: Vec<Event<N>>,
+    /// Messages dropped because too many wait for a verdict.
+    pub(crate) throttled: usize,
 }
 
 /// How an engine is set up.
@@ -230,6 +232,12 @@ impl<N: Network> Peers<N> {
         subscribed.map(|(peer, connection)| (peer, connection.link))
     }
 
+    /// The p2p layer finds a peer too slow to be told what it must be told.
+    pub(crate) fn slow_peer(&mut self, peer: N::Peer) {
+        self.scores.penalise(&peer, self.limits.extensions.slow_peer_penalty);
+        self.outbox.events.push(Event::SlowPeer { peer });
+    }
+
     /// P5.
     pub(crate) fn set_application_score(&mut self, peer: &N::Peer, score: f64) {
         self.scores.set_application_score(peer, score);
@@ -265,15 +273,15 @@ impl<N: Network> Peers<N> {
             Fact::FirstDelivery(peer) => self.scores.first_delivery(&peer, topic),
             Fact::NearFirstDelivery(peer) => self.scores.near_first_delivery(&peer, topic),
             Fact::InvalidMessage(peer) => self.scores.invalid_message(&peer, topic),
-            Fact::Misbehaved(peer, count) => self.scores.penalise(&peer, count),
+            Fact::Misbehaved(peer, count) => self.scores.penalise(&peer, f64::from(count)),
             Fact::PxOffered(from, px) => {
                 self.recv_prunes += 1;
                 return Some(self.judge_px(&from, px));
             }
             Fact::Joined => self.topic_joined(topic),
             Fact::Left => self.topic_left(topic),
-            Fact::Park(delivery) => self.undecided.parked.add(delivery),
-            Fact::Batch(delivery) => self.undecided.batch.add(delivery, now),
+            Fact::Park(delivery) => self.park(delivery),
+            Fact::Batch(delivery) => self.await_batch(delivery, now),
             Fact::Maintained(maintenance) => self.maintained(topic, maintenance, now),
             Fact::Dispatched => self.dispatched(),
         }
@@ -365,6 +373,7 @@ impl<N: Network> Peers<N> {
             unreachable: self.unreachable.len(),
             joined: self.joined.len(),
             parked: self.undecided.parked.len(),
+            parked_bytes: self.undecided.parked.bytes(),
             batched: self.undecided.batch.len(),
             ..Footprint::default()
         }

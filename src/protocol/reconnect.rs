@@ -26,6 +26,9 @@ impl<P: Ord> Unreachable<P> {
     /// An attempt failed at `tick`.
     pub(crate) fn failed(&mut self, point: P, tick: u64, bounds: &Bounds) {
         let delay = |last: u64| last.saturating_mul(2).min(bounds.max_reconnect_ticks);
+        if self.points.len() >= bounds.max_unreachable && !self.points.contains_key(&point) {
+            return;
+        }
         self.points
             .entry(point)
             .and_modify(|retry| retry.delay = delay(retry.delay))

@@ -25,6 +25,8 @@ const MAX_APPLICATION_SCORE: f64 = 1e15;
 pub(crate) struct Scores<N: Network> {
     limits: Arc<Limits<N::Topic>>,
     peers: BTreeMap<N::Peer, PeerScore<N>>,
+    /// How many of them are not connected.
+    departed: usize,
     /// The peers whose score changed since it was last asked for; kept only if somebody asks.
     changed: Option<BTreeSet<N::Peer>>,
 }
@@ -44,7 +46,7 @@ struct PeerScore<N: Network> {
 
 impl<N: Network> Scores<N> {
     pub(crate) fn new(limits: Arc<Limits<N::Topic>>) -> Self {
-        Self { limits, peers: BTreeMap::new(), changed: None }
+        Self { limits, peers: BTreeMap::new(), departed: 0, changed: None }
     }
 
     /// From now on, keeps for [`take_changed`](Self::take_changed) whose score changed.
@@ -68,7 +70,8 @@ impl<N: Network> Scores<N> {
 
     /// The peer connected: a remembered score is taken up again.
     pub(crate) fn connect(&mut self, peer: &N::Peer) {
-        self.peers.entry(peer.clone()).or_default().expires = None;
+        let score = self.peers.entry(peer.clone()).or_default();
+        self.departed -= usize::from(score.expires.take().is_some());
         self.note_change(peer);
     }
 
@@ -76,17 +79,39 @@ impl<N: Network> Scores<N> {
     /// so a bad peer can't wash itself by reconnecting, and a good one can't live on past deeds.
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) {
         if self.get(peer).is_some_and(|score| score > 0.0) {
-            self.peers.remove(peer);
-            self.note_change(peer);
+            self.forget(peer);
             return;
         }
         let limits = Arc::clone(&self.limits);
+        let departed = &mut 0;
         self.update(peer, |score| {
             for (topic, counters) in &mut score.topics {
                 counters.retain(limits.score.topics.parameters(topic));
             }
+            *departed = usize::from(score.expires.is_none());
             score.expires = Some(now.after(limits.retain_duration));
         });
+        self.departed += *departed;
+        if self.departed > limits.bounds.max_departed {
+            self.forget_best_departed();
+        }
+    }
+
+    /// Of the peers that left, forgets those that there is least to be said against: whoever comes under ever
+    /// new names has done nothing under most of them, and must not make us forget what others did. An eighth
+    /// at once, so that the search is seldom.
+    fn forget_best_departed(&mut self) {
+        let departed = self.peers.iter().filter(|(_, score)| score.expires.is_some());
+        let mut departed: Vec<_> = departed.map(|(peer, _)| peer.clone()).collect();
+        departed.sort_by(|a, b| self.get(b).unwrap_or_default().total_cmp(&self.get(a).unwrap_or_default()));
+        departed.truncate(self.limits.bounds.max_departed / 8 + 1);
+        departed.iter().for_each(|peer| self.forget(peer));
+    }
+
+    fn forget(&mut self, peer: &N::Peer) {
+        let forgotten = self.peers.remove(peer);
+        self.departed -= usize::from(forgotten.is_some_and(|score| score.expires.is_some()));
+        self.note_change(peer);
     }
 
     pub(crate) fn graft(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) {
@@ -126,8 +151,8 @@ impl<N: Network> Scores<N> {
     }
 
     /// P7: `count` more faults of behaviour.
-    pub(crate) fn penalise(&mut self, peer: &N::Peer, count: u32) {
-        self.update(peer, |score| score.behaviour_penalty += f64::from(count));
+    pub(crate) fn penalise(&mut self, peer: &N::Peer, count: f64) {
+        self.update(peer, |score| score.behaviour_penalty += count);
     }
 
     /// P5. Unknown peers have no score to set, and what is not a number sets none: nothing compares with
@@ -146,6 +171,7 @@ impl<N: Network> Scores<N> {
             changed.extend(self.peers.keys().cloned());
         }
         self.peers.retain(|_, score| score.expires.is_none_or(|at| at > now));
+        self.departed = self.peers.values().filter(|score| score.expires.is_some()).count();
         for score in self.peers.values_mut() {
             score.refresh(&limits, now);
         }

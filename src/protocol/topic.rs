@@ -17,9 +17,11 @@ use super::{
     Timestamp,
     backoff::Backoffs,
     footprint::Footprint,
+    invalid::Invalid,
     outbox::{Context, Fact, Order, Outbox, Pruned},
     outcome::{SubscribeOutcome, UnsubscribeOutcome},
     peers::{Link, Standing},
+    promises::Promises,
     sample::{ProtocolRng, rng_for},
     validating::Validating,
     view::{CachedView, FanoutView, SeenView, View},
@@ -46,10 +48,16 @@ pub(crate) struct TopicState<N: Network> {
     pub(super) backoffs: Backoffs<N::Peer>,
     /// The messages that can be asked for.
     pub(super) history: Window<N::MessageId, Cached<N>>,
+    /// What they hold together.
+    pub(super) history_bytes: usize,
     /// The ids that are not handled again.
     pub(super) seen: Window<N::MessageId, Seen<N>>,
     /// The messages that wait for a verdict, each with its deliverers so far.
     pub(super) validating: Validating<N>,
+    /// What peers offered and were asked for.
+    pub(super) promises: Promises<N>,
+    /// The messages that need no second verdict.
+    pub(super) invalid: Invalid<N>,
     /// What the first half of a heartbeat pruned, to be told in the second half.
     pub(super) pruned: Vec<Pruned<N>>,
     /// The mesh that was left, to be told at the farewell.
@@ -67,6 +75,7 @@ pub(super) struct Fanout<N: Network> {
 #[derive_where(Clone, Debug)]
 pub(super) struct Cached<N: Network> {
     pub(super) message: Arc<FullMessage<N>>,
+    pub(super) bytes: usize,
     /// How often each peer asked for it.
     pub(super) accesses: BTreeMap<N::Peer, u32>,
 }
@@ -75,8 +84,25 @@ pub(super) struct Cached<N: Network> {
 #[derive_where(Clone, Debug)]
 pub(super) struct Seen<N: Network> {
     pub(super) first_seen: Timestamp,
-    /// Who delivered it before it was accepted; few.
+    /// Who delivered it before it was accepted, and who was credited for a copy since; few.
     pub(super) senders: Vec<N::Peer>,
+}
+
+impl<N: Network> Seen<N> {
+    /// Whether a copy from `peer` is worth anything to it.
+    pub(super) fn credits(&mut self, peer: &N::Peer, limits: &Limits<N::Topic>) -> bool {
+        if self.senders.contains(peer) {
+            return false;
+        }
+        if !limits.extensions.credit_duplicates_once {
+            return true;
+        }
+        let room = self.senders.len() <= limits.bounds.max_co_senders;
+        if room {
+            self.senders.push(peer.clone());
+        }
+        room
+    }
 }
 
 impl<N: Network> TopicState<N> {
@@ -88,13 +114,22 @@ impl<N: Network> TopicState<N> {
             direct: BTreeMap::new(),
             mesh: None,
             fanout: None,
-            backoffs: Backoffs::new(),
+            backoffs: Backoffs::new(limits.bounds.max_backoffs_per_topic),
             history: Window::new(limits.history_length),
+            history_bytes: 0,
             seen: Window::new(limits.seen_history_length),
-            validating: Validating::new(limits.bounds.max_validating_per_topic),
+            validating: Validating::new(&limits.bounds),
+            promises: Promises::default(),
+            invalid: Invalid::new(limits),
             pruned: Vec::new(),
             parting: Vec::new(),
         }
+    }
+
+    /// We take no part any more: what only matters to who does is forgotten.
+    pub(super) fn forget_messages_in_doubt(&mut self, limits: &Limits<N::Topic>) {
+        self.promises = Promises::default();
+        self.invalid = Invalid::new(limits);
     }
 
     /// Whether we take part in the topic.
@@ -248,8 +283,12 @@ impl<N: Network> TopicState<N> {
             fanout: self.fanout.as_ref().map_or(0, |fanout| fanout.peers.len()),
             backoffs: self.backoffs.len(),
             history: self.history.len(),
+            history_bytes: self.history_bytes,
             seen: self.seen.len(),
             validating: self.validating.len(),
+            invalid: self.invalid.len(),
+            invalid_bytes: self.invalid.bytes(),
+            promises: self.promises.len(),
             ..Footprint::default()
         }
     }

@@ -27,8 +27,8 @@ impl<N: Network> Undecided<N> {
     pub(super) fn new(bounds: &Bounds, batch_interval: Option<Duration>) -> Self {
         let handling = if batch_interval.is_some() { Handling::Batched } else { Handling::Sequential };
         Self {
-            parked: Parked::new(bounds.max_parked_messages, bounds.max_co_senders),
-            batch: Batch::new(batch_interval.unwrap_or_default(), bounds.max_batch_items),
+            parked: Parked::new(bounds),
+            batch: Batch::new(batch_interval.unwrap_or_default(), bounds),
             handling,
             queue: VecDeque::new(),
             dispatching: None,
@@ -41,6 +41,16 @@ impl<N: Network> Undecided<N> {
 }
 
 impl<N: Network> Peers<N> {
+    pub(super) fn park(&mut self, delivery: Delivery<N>) {
+        let bytes = delivery.message.size(&self.network);
+        self.outbox.throttled += self.undecided.parked.add(delivery, bytes);
+    }
+
+    pub(super) fn await_batch(&mut self, delivery: Delivery<N>, now: Timestamp) {
+        let room = self.undecided.batch.add(delivery, now);
+        self.outbox.throttled += usize::from(!room);
+    }
+
     /// Tries the parked messages, least id first, up to the first whose id is not decidable: ids
     /// ascend, so the rest is not either. Each is tried once a call. `judge` asks the application.
     pub(crate) fn check_parked(&mut self, judge: impl Fn(&N::MessageId) -> Validity) {
@@ -79,6 +89,7 @@ impl<N: Network> Peers<N> {
 
     /// Hands a judged batch to its topics.
     pub(crate) fn conclude_batch(&mut self, batch: Vec<Delivery<N>>, verdicts: Vec<Validity>) {
+        self.undecided.batch.judged();
         let verdicts = one_each(&batch, verdicts);
         let mut judged = batch.into_iter().zip(verdicts).peekable();
         while let Some(first) = judged.next() {

@@ -5,24 +5,29 @@ use std::{collections::BTreeMap, sync::Arc};
 use derive_where::derive_where;
 
 use super::Timestamp;
-use crate::network::{Delivery, FullMessage, Network};
+use crate::{
+    limits::Bounds,
+    network::{Delivery, FullMessage, Network},
+};
 
 /// Each waiting message once, with those who delivered it and when it first came.
 #[derive_where(Debug)]
 pub(super) struct Validating<N: Network> {
     max: usize,
+    max_co_senders: usize,
     waiting: BTreeMap<Arc<FullMessage<N>>, (Delivery<N>, Timestamp)>,
 }
 
 impl<N: Network> Validating<N> {
-    pub(super) fn new(max: usize) -> Self {
-        Self { max, waiting: BTreeMap::new() }
+    pub(super) fn new(bounds: &Bounds) -> Self {
+        let Bounds { max_validating_per_topic, max_co_senders, .. } = *bounds;
+        Self { max: max_validating_per_topic, max_co_senders, waiting: BTreeMap::new() }
     }
 
     /// Adds the deliverers to those of the same message, if that waits already.
     pub(super) fn join(&mut self, delivery: &Delivery<N>) -> bool {
         let Some((waiting, _)) = self.waiting.get_mut(&delivery.message) else { return false };
-        waiting.join(delivery.clone());
+        waiting.join(delivery.clone(), self.max_co_senders);
         true
     }
 

@@ -56,16 +56,12 @@ impl<K: Clone + Eq + Hash, V> Window<K, V> {
         self.values.get_mut(key).map(|entry| &mut entry.value)
     }
 
-    /// Moves to the next slot; tells `expired` each key that is no longer here.
-    pub(crate) fn shift(&mut self, mut expired: impl FnMut(K)) {
+    /// Moves to the next slot; gives `expired` what is no longer here.
+    pub(crate) fn shift(&mut self, mut expired: impl FnMut(K, V)) {
         self.slot += 1;
         while self.order.front().is_some_and(|(slot, _)| self.slot - slot >= self.length) {
-            let Some((_, key)) = self.order.pop_front() else { return };
-            let Some(entry) = self.values.get_mut(&key) else { continue };
-            entry.insertions -= 1;
-            if entry.insertions == 0 {
-                self.values.remove(&key);
-                expired(key);
+            if let Some((key, value)) = self.pop_oldest() {
+                expired(key, value);
             }
         }
         if self.order.is_empty() {
@@ -73,6 +69,20 @@ impl<K: Clone + Eq + Hash, V> Window<K, V> {
             self.order = VecDeque::new();
             self.values = HashMap::default();
         }
+    }
+
+    /// Takes out the oldest insertion; answers what is no longer here, if it was the key's last.
+    pub(crate) fn pop_oldest(&mut self) -> Option<(K, V)> {
+        let (_, key) = self.order.pop_front()?;
+        let entry = self.values.get_mut(&key)?;
+        entry.insertions -= 1;
+        let last = entry.insertions == 0;
+        last.then(|| self.values.remove(&key)).flatten().map(|entry| (key, entry.value))
+    }
+
+    /// How many insertions are remembered.
+    pub(crate) fn insertions(&self) -> usize {
+        self.order.len()
     }
 
     /// The insertions of the last `slots` slots, the present one included, oldest first.

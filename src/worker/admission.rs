@@ -181,8 +181,15 @@ impl Admission {
         Ok(())
     }
 
-    /// Waits until an input of some bytes, of the peer whose inputs `of` counts, would be taken.
-    pub(crate) async fn ready(&self, of: &Waiting, peers: impl Fn() -> usize, ended: impl Fn() -> bool) {
+    /// Waits until an input of some bytes, of the peer whose inputs `of` counts, would be taken: until there is
+    /// room here, and `open` says that nothing else is in the way. Returns at once when the engine has `ended`.
+    pub(crate) async fn ready(
+        &self,
+        of: &Waiting,
+        peers: impl Fn() -> usize,
+        open: impl Fn() -> bool,
+        ended: impl Fn() -> bool,
+    ) {
         self.hopeful.fetch_add(1, Ordering::AcqRel);
         let _hope = Hope(&self.hopeful);
         loop {
@@ -190,10 +197,17 @@ impl Admission {
             tokio::pin!(released);
             // Registered before the look, so that no release is missed.
             released.as_mut().enable();
-            if ended() || self.check(of, 0, peers()).is_ok() {
+            if ended() || (open() && self.check(of, 0, peers()).is_ok()) {
                 return;
             }
             released.await;
+        }
+    }
+
+    /// There is more room than before, here or in the way out: whoever waits looks again.
+    pub(crate) fn room_made(&self) {
+        if self.hopeful.load(Ordering::Acquire) > 0 {
+            self.released.notify_waiters();
         }
     }
 
@@ -207,9 +221,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.of.remove(self.bytes);
         self.admission.total.remove(self.bytes);
-        if self.admission.hopeful.load(Ordering::Acquire) > 0 {
-            self.admission.released.notify_waiters();
-        }
+        self.admission.room_made();
     }
 }
 

@@ -149,19 +149,20 @@ impl<N: Network> WorkerBuilder<N> {
     fn share(self) -> Shared<N> {
         let load = Arc::new(Load::default());
         let bounds = &self.limits.bounds;
+        let admission = Arc::new(Admission::new(bounds));
         let batched = self.options.batch_interval.is_some();
         Shared {
             seed: self.options.seed,
             handling: if batched { Handling::Batched } else { Handling::Sequential },
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             directory: Directory::new(),
-            admission: Arc::new(Admission::new(bounds)),
             publications: Arc::new(Admission::new(bounds)),
             supervisor: Inbox::new(Arc::clone(&load)),
             router: Inbox::new(Arc::clone(&load)),
             load,
-            p2p: Lanes::new(bounds.max_output_items),
-            app: AppQueue::new(),
+            p2p: Lanes::new(bounds.max_output_items, Arc::clone(&admission)),
+            app: AppQueue::new(bounds.max_output_items, Arc::clone(&admission)),
+            admission,
             validating: AtomicUsize::new(0),
             tickets: Tickets::default(),
             observes_inputs: self.observer.is_some(),
@@ -172,6 +173,7 @@ impl<N: Network> WorkerBuilder<N> {
             closing: AtomicBool::new(false),
             end: watch::Sender::new(None),
             topic_stats: Mutex::default(),
+            topic_footprint: Mutex::default(),
             peer_stats: Mutex::default(),
             network: Arc::new(self.network),
             limits: Arc::new(self.limits),
@@ -209,6 +211,7 @@ fn trace<N: Network>(event: &Event<N>) {
             tracing::warn!(?peer, max_topics, "subscription ignored: the peer has as many topics as it may");
         }
         Event::InputRefused { depth, reason } => tracing::warn!(depth, reason, "inputs refused"),
+        Event::SlowPeer { peer } => tracing::warn!(?peer, "slow peer: it does not read what it must be told"),
         Event::TopicRestarted { topic } => tracing::error!(?topic, "topic restarted after a panic"),
         Event::TopicGivenUp { topic } => tracing::error!(?topic, "topic left: it panicked too often"),
     }

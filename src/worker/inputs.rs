@@ -140,20 +140,23 @@ fn admit<N: Network>(
     Ok(Speaker { record, credit })
 }
 
+/// Whether both streams have room for what any input may cause.
+pub(super) fn has_way_out<N: Network>(shared: &Shared<N>) -> bool {
+    shared.app.has_room() && check_transport(shared).is_ok()
+}
+
 /// A full message that the application has no room for would be lost.
 fn check_application<N: Network>(shared: &Shared<N>, message: &P2pMessage<N>) -> Result<(), Refused> {
-    let waiting = shared.app.len();
-    if matches!(message, P2pMessage::FullMessage(_)) && waiting >= shared.limits.bounds.max_output_items {
-        return Err(Refused::ApplicationBehind { waiting });
+    if matches!(message, P2pMessage::FullMessage(_)) && !shared.app.has_room() {
+        return Err(Refused::ApplicationBehind { waiting: shared.app.len() });
     }
     Ok(())
 }
 
 /// What peers say causes control, which is never dropped: they wait until it is read.
 fn check_transport<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
-    let waiting = shared.p2p.len();
-    if waiting > shared.limits.bounds.max_output_items {
-        return Err(Refused::TransportBehind { waiting });
+    if shared.p2p.is_overfull() {
+        return Err(Refused::TransportBehind { waiting: shared.p2p.len() });
     }
     Ok(())
 }
@@ -162,9 +165,7 @@ fn check_transport<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
 fn weight<N: Network>(network: &N, message: &P2pMessage<N>) -> usize {
     let ids = |ids: &[N::MessageId]| ids.iter().map(|id| network.message_id_size(id)).sum::<usize>();
     let contents = match message {
-        P2pMessage::FullMessage(full) => {
-            network.message_size(&full.message).saturating_add(network.message_id_size(&full.message_id))
-        }
+        P2pMessage::FullMessage(full) => full.size(network),
         P2pMessage::IHave { message_ids, .. } | P2pMessage::IWant { message_ids } => ids(message_ids),
         P2pMessage::Prune { px, .. } => size_of_val(px.as_slice()),
         _ => 0,
@@ -283,7 +284,7 @@ fn publish<N: Network>(
     promise: Promise,
     at: Timestamp,
 ) -> Result<(), Refused> {
-    let bytes = shared.network.message_size(&message.message).saturating_add(size_of::<TopicItem<N>>());
+    let bytes = message.size(&shared.network).saturating_add(size_of::<TopicItem<N>>());
     let of = &shared.publications.strangers;
     let credit = shared.publications.admit(of, bytes, 0).inspect_err(|refused| report(shared, *refused))?;
     let topic = message.topic.clone();

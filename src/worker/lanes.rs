@@ -5,7 +5,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -13,6 +13,7 @@ use std::{
 
 use derive_where::derive_where;
 
+use super::Admission;
 use crate::{
     network::{AppOutput, Network},
     protocol::{Emission, Lane},
@@ -25,6 +26,8 @@ pub(crate) struct Lanes<N: Network> {
     items: AtomicUsize,
     /// Beyond so many items, the least urgent are dropped.
     bound: usize,
+    /// What is refused because of too much control waits for room here.
+    admission: Arc<Admission>,
 }
 
 struct Waiting<N: Network> {
@@ -43,10 +46,10 @@ struct End {
 }
 
 impl<N: Network> Lanes<N> {
-    pub(crate) fn new(bound: usize) -> Self {
+    pub(crate) fn new(bound: usize, admission: Arc<Admission>) -> Self {
         let lanes = std::array::from_fn(|_| VecDeque::new());
         let waiting = Mutex::new(Waiting { lanes, items: 0, end: End::default() });
-        Self { waiting, items: AtomicUsize::new(0), bound }
+        Self { waiting, items: AtomicUsize::new(0), bound, admission }
     }
 
     /// Adds emissions; hands what finds no room to `dropped`.
@@ -69,6 +72,11 @@ impl<N: Network> Lanes<N> {
         self.items.load(Ordering::Acquire)
     }
 
+    /// Whether control alone is more than there is room for.
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.len() > self.bound
+    }
+
     /// No more will come: the stream ends when it is read out.
     pub(crate) fn close(&self) {
         let mut waiting = lock(&self.waiting);
@@ -88,7 +96,10 @@ impl<N: Network> Lanes<N> {
 
     fn pop(&self, waiting: &mut Waiting<N>) -> Option<Emission<N>> {
         let next = waiting.pop();
-        self.items.store(waiting.items, Ordering::Release);
+        let before = self.items.swap(waiting.items, Ordering::AcqRel);
+        if before > self.bound && waiting.items <= self.bound {
+            self.admission.room_made();
+        }
         next
     }
 }
@@ -124,9 +135,14 @@ impl<N: Network> Waiting<N> {
 }
 
 /// What waits for the application.
-#[derive_where(Default)]
 pub(crate) struct AppQueue<N: Network> {
     waiting: Mutex<AppWaiting<N>>,
+    /// Its messages, to be looked at without the lock.
+    len: AtomicUsize,
+    /// With so many, no more are admitted.
+    bound: usize,
+    /// What is refused meanwhile waits for room here.
+    admission: Arc<Admission>,
 }
 
 #[derive_where(Default)]
@@ -136,20 +152,25 @@ struct AppWaiting<N: Network> {
 }
 
 impl<N: Network> AppQueue<N> {
-    pub(crate) fn new() -> Self {
-        Self::default()
+    pub(crate) fn new(bound: usize, admission: Arc<Admission>) -> Self {
+        Self { waiting: Mutex::default(), len: AtomicUsize::new(0), bound, admission }
     }
 
     pub(crate) fn extend(&self, messages: Vec<AppOutput<N>>) {
         let mut waiting = lock(&self.waiting);
         if !messages.is_empty() && !waiting.end.closed {
             waiting.messages.extend(messages);
+            self.len.store(waiting.messages.len(), Ordering::Release);
             wake(waiting, |waiting| waiting.end.reader.take());
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        lock(&self.waiting).messages.len()
+        self.len.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.len() < self.bound
     }
 
     pub(crate) fn close(&self) {
@@ -159,13 +180,22 @@ impl<N: Network> AppQueue<N> {
     }
 
     pub(crate) fn try_pop(&self) -> Option<AppOutput<N>> {
-        lock(&self.waiting).messages.pop_front()
+        self.pop(&mut lock(&self.waiting))
     }
 
     pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<AppOutput<N>>> {
         let mut waiting = lock(&self.waiting);
-        let next = waiting.messages.pop_front();
+        let next = self.pop(&mut waiting);
         waiting.end.poll(next, cx)
+    }
+
+    fn pop(&self, waiting: &mut AppWaiting<N>) -> Option<AppOutput<N>> {
+        let next = waiting.messages.pop_front();
+        let before = self.len.swap(waiting.messages.len(), Ordering::AcqRel);
+        if before >= self.bound && self.has_room() {
+            self.admission.room_made();
+        }
+        next
     }
 }
 

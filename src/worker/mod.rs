@@ -34,7 +34,7 @@ use crate::{
     },
     limits::Limits,
     network::{AppInput, FullMessage, Network, P2pInput},
-    protocol::{Footprint, Stats, Timestamp, View},
+    protocol::{Footprint, Lane, Stats, Timestamp, View},
 };
 
 /// The handle of a gossipsub engine. Cheap to clone, usable from any thread and any runtime.
@@ -122,14 +122,29 @@ impl<N: Network> Worker<N> {
         self.shared.tickets.not_sent(topic, id, reason, 1);
     }
 
+    /// The transport finds `peer` too slow to be told what it must be told (grafts, prunes, subscriptions): it
+    /// reads nothing, or less than is said. Counted, told to the observer, and held against it
+    /// ([`slow_peer_penalty`](crate::limits::Extensions::slow_peer_penalty)). Once a stall is enough; what
+    /// becomes of the connection is the transport's.
+    pub fn report_slow_peer(&self, peer: &N::Peer) {
+        self.shared.metrics.slow_peer();
+        self.tell(SupervisorItem::SlowPeer(peer.clone()));
+    }
+
+    /// The transport dropped so many outputs that it had read from the stream, for this reason.
+    pub fn report_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
+        self.shared.metrics.output_dropped(lane, reason, count);
+    }
+
     /// Waits until an input of `peer` would be taken: a transport that reads no more from this peer
     /// until then slows it down, and it alone. Returns at once when the engine has ended.
     pub async fn p2p_input_ready(&self, peer: &N::Peer) {
         let directory = &self.shared.directory;
         let record = directory.connection(peer);
         let waiting = record.as_ref().map_or(&self.shared.admission.strangers, |record| record.waiting());
+        let open = || inputs::has_way_out(&self.shared);
         let ended = || self.shared.is_closing();
-        self.shared.admission.ready(waiting, || directory.connected(), ended).await;
+        self.shared.admission.ready(waiting, || directory.connected(), open, ended).await;
     }
 
     /// Says that an attempt to reach `point` failed: it is left alone for 5 heartbeats, then 10, 20 …

@@ -29,7 +29,18 @@ pub enum NotSent {
 }
 
 impl NotSent {
-    const COUNT: usize = 4;
+    /// All reasons.
+    pub const ALL: [Self; 4] = [Self::StreamFull, Self::PeerSlow, Self::Disconnected, Self::TooLarge];
+
+    /// The reason as a word, for labels.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::StreamFull => "stream_full",
+            Self::PeerSlow => "peer_slow",
+            Self::Disconnected => "disconnected",
+            Self::TooLarge => "too_large",
+        }
+    }
 }
 
 /// What a publication came to, as far as is known.
@@ -41,7 +52,7 @@ pub struct PublishReport {
     pub queued: usize,
     /// The peers to whom the transport says it was sent.
     pub sent: usize,
-    not_sent: [usize; NotSent::COUNT],
+    not_sent: [usize; NotSent::ALL.len()],
 }
 
 /// How a publication was routed.

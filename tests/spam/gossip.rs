@@ -62,7 +62,6 @@ fn ihave_spam_is_looked_at_as_often_as_allowed_in_a_heartbeat() {
 }
 
 #[test]
-#[ignore = "the engine does not remember what it was promised (P7)"]
 fn ids_that_are_offered_and_never_sent_cost_the_peer() {
     besieged(
         |_| {},

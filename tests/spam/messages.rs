@@ -25,7 +25,6 @@ fn invalid_messages_cost_the_peer_its_place_and_the_gossip() {
 }
 
 #[test]
-#[ignore = "the verdict on an invalid message is not remembered"]
 fn an_invalid_message_is_validated_once_however_often_it_comes() {
     besieged(
         |_| {},
@@ -58,7 +57,6 @@ fn duplicates_are_dropped() {
 }
 
 #[test]
-#[ignore = "as in the reference, each copy inside the window is credited (P3), up to the cap"]
 fn who_repeats_the_message_of_another_is_credited_once() {
     besieged(
         |_| {},

@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use actix_gossipsub::limits::{Bounds, Limits, LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores};
+use actix_gossipsub::limits::{
+    Bounds, Extensions, Limits, LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores,
+};
 use serde::Deserialize;
 
 use super::network::Topic;
@@ -144,7 +146,7 @@ impl TraceLimits {
             opportunistic_graft_threshold: self.opportunistic_graft_threshold,
             seen_history_length: count("seen_history_length", self.seen_history_length)?,
             max_topics_per_peer: at_most("max_topics_per_peer", self.max_topics_per_peer)?,
-            late_prune_sets_backoff: false,
+            extensions: Extensions::none(),
             score: self.score_limits.translate()?,
             bounds: Bounds::default(),
         })
