@@ -293,6 +293,7 @@ impl<N: Network> SupervisorActor<N> {
             TopicItem::Verdict { .. } => {}
             TopicItem::Retire | TopicItem::Stop => {}
         }
+        state.tell_credits(&mut self.outbox);
         shared.flush(&topic, &mut self.outbox);
         let facts = std::mem::take(&mut self.outbox.facts);
         let idle = self.topics.len().saturating_sub(self.peers.joined_count());

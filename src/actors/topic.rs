@@ -192,6 +192,7 @@ impl<N: Network> MeshActor<N> {
         for validation in self.outbox.later.drain(..) {
             validation::start(validation, &self.inbox, &self.shared);
         }
+        self.state.tell_credits(&mut self.outbox);
         self.shared.flush(&self.state.topic, &mut self.outbox);
         let facts = std::mem::take(&mut self.outbox.facts);
         if !facts.is_empty() {

@@ -10,6 +10,7 @@ use super::{
     outcome::{HeartbeatOutcome, PruneOutcome},
     peers::Quota,
     topic::TopicState,
+    topics::Slot,
 };
 use crate::network::{Network, P2pOutput};
 
@@ -31,32 +32,65 @@ impl<N: Network> Node<N> {
         px: &mut Option<PruneOutcome<N>>,
         handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
     ) -> T {
-        let outcome = self.run(topic, now, handle);
-        self.settle_from(topic.clone(), now, &mut |_, _| {}, px);
-        self.forget_if_idle(topic);
+        self.settle_credits(now);
+        let slot = self.slot(topic);
+        let outcome = self.run(slot, now, handle);
+        self.follow(slot, now, &mut |_, _| {}, px);
         outcome
     }
 
+    /// As [`on_topic`](Self::on_topic), for what reads no score: what deliveries are worth may wait.
+    pub(super) fn on_message<T>(
+        &mut self,
+        slot: Slot,
+        now: Timestamp,
+        handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
+    ) -> T {
+        let outcome = self.run(slot, now, handle);
+        self.follow(slot, now, &mut |_, _| {}, &mut None);
+        outcome
+    }
+
+    /// Tells the peers' side what deliveries are worth, before anybody asks for a score.
+    pub(super) fn settle_credits(&mut self, now: Timestamp) {
+        let mut credited = std::mem::take(&mut self.credited);
+        for slot in credited.drain(..) {
+            if let Some(state) = self.topics.at_mut(slot) {
+                state.tell_credits(&mut self.outbox);
+                self.fold_facts(slot, now, &mut |_, _| {}, &mut None);
+            }
+        }
+        self.credited = credited;
+    }
+
+    fn slot(&mut self, topic: &N::Topic) -> Slot {
+        let (limits, seed) = (&self.limits, self.seed);
+        self.topics.find_or_insert(topic, || TopicState::new(topic.clone(), limits, seed))
+    }
+
     /// Drops a topic that is not worth remembering.
-    fn forget_if_idle(&mut self, topic: &N::Topic) {
+    fn forget_if_idle(&mut self, slot: Slot) {
         let idle = self.topics.len().saturating_sub(self.peers.joined_count() + 1);
-        if self.topics.get(topic).is_some_and(|state| !state.is_worth_keeping(idle, &self.limits)) {
-            self.topics.remove(topic);
+        if self.topics.at(slot).is_some_and(|state| !state.is_worth_keeping(idle, &self.limits)) {
+            self.topics.remove(slot);
         }
     }
 
+    /// `slot` holds a topic: whoever calls has just found it.
     fn run<T>(
         &mut self,
-        topic: &N::Topic,
+        slot: Slot,
         now: Timestamp,
         handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
     ) -> T {
         let cx = Context { network: &*self.network, limits: &self.limits, roster: &self.peers, now };
-        if let Some(state) = self.topics.get_mut(topic) {
-            return handle(state, &cx, &mut self.outbox);
+        let state = self.topics.state_mut(slot);
+        let told = !state.has_credits();
+        let outcome = handle(state, &cx, &mut self.outbox);
+        if told && state.has_credits() {
+            self.credited.push(slot);
         }
-        let state = TopicState::new(topic.clone(), &self.limits, self.seed);
-        handle(self.topics.entry(topic.clone()).or_insert(state), &cx, &mut self.outbox)
+        outcome
     }
 
     pub(super) fn settle(&mut self, now: Timestamp) {
@@ -70,57 +104,68 @@ impl<N: Network> Node<N> {
         note: &mut dyn FnMut(&N::Topic, &Fact<N>),
         px: &mut Option<PruneOutcome<N>>,
     ) {
+        if self.peers.is_silent() {
+            return;
+        }
         let mut orders: VecDeque<(N::Topic, Order<N>)> = self.collect_peers().into();
         while let Some((topic, order)) = orders.pop_front() {
-            self.run(&topic, now, |state, cx, outbox| state.execute(order, cx, outbox));
-            self.fold_facts(&topic, now, note, px);
-            self.forget_if_idle(&topic);
+            let slot = self.slot(&topic);
+            self.run(slot, now, |state, cx, outbox| state.execute(order, cx, outbox));
+            self.fold_facts(slot, now, note, px);
+            self.forget_if_idle(slot);
             orders.extend(self.collect_peers());
         }
     }
 
-    fn settle_from(
+    fn follow(
         &mut self,
-        topic: N::Topic,
+        slot: Slot,
         now: Timestamp,
         note: &mut dyn FnMut(&N::Topic, &Fact<N>),
         px: &mut Option<PruneOutcome<N>>,
     ) {
-        self.fold_facts(&topic, now, note, px);
+        self.fold_facts(slot, now, note, px);
         self.settle_with(now, note, px);
+        self.forget_if_idle(slot);
     }
 
     fn fold_facts(
         &mut self,
-        topic: &N::Topic,
+        slot: Slot,
         now: Timestamp,
         note: &mut dyn FnMut(&N::Topic, &Fact<N>),
         px: &mut Option<PruneOutcome<N>>,
     ) {
-        self.judge_at_once(topic, now);
-        self.collect_topic(topic);
-        for fact in std::mem::take(&mut self.outbox.facts) {
+        self.judge_at_once(slot, now);
+        self.collect_topic(slot);
+        let mut facts = std::mem::take(&mut self.outbox.facts);
+        let topic = &self.topics.state_mut(slot).topic;
+        for fact in facts.drain(..) {
             note(topic, &fact);
             if let Some(outcome) = self.peers.fold(topic, fact, now) {
                 *px = Some(outcome);
             }
         }
+        self.outbox.facts = facts;
     }
 
     /// A node has nobody to wait for a verdict that comes later: it takes the one of now.
-    fn judge_at_once(&mut self, topic: &N::Topic, now: Timestamp) {
+    fn judge_at_once(&mut self, slot: Slot, now: Timestamp) {
+        if self.outbox.later.is_empty() {
+            return;
+        }
         for Validation { message, .. } in std::mem::take(&mut self.outbox.later) {
             let verdict = self.network.validate(&message.message_id, &message.message);
-            self.run(topic, now, |state, cx, outbox| state.resolve(&message, Some(verdict), cx, outbox));
+            self.run(slot, now, |state, cx, outbox| state.resolve(&message, Some(verdict), cx, outbox));
         }
     }
 
-    fn collect_topic(&mut self, topic: &N::Topic) {
+    fn collect_topic(&mut self, slot: Slot) {
         let outbox = &mut self.outbox;
         expand(outbox.p2p.drain(..), &mut self.drained.p2p);
         self.drained.app.append(&mut outbox.app);
-        self.stats += std::mem::take(&mut outbox.stats);
         for (id, kept) in outbox.history.drain(..) {
+            let topic = &self.topics.state_mut(slot).topic;
             if kept {
                 self.homes.insert(id, topic.clone());
             } else if self.homes.get(&id) == Some(topic) {

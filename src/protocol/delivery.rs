@@ -132,7 +132,7 @@ impl<N: Network> TopicState<N> {
         if cx.now <= seen.first_seen.after(window) {
             for peer in deliverers(delivery) {
                 if seen.credits(peer, cx.limits) {
-                    outbox.facts.push(Fact::NearFirstDelivery(peer.clone()));
+                    self.credits.near_first(peer, outbox);
                 }
             }
         }
@@ -190,8 +190,8 @@ impl<N: Network> TopicState<N> {
         outbox.stats.count_recv_valid_app_messages += 1;
         let Delivery { sender, mut co_senders, message } = delivery;
         co_senders.retain(|peer| *peer != sender);
-        outbox.facts.push(Fact::FirstDelivery(sender.clone()));
-        outbox.facts.extend(co_senders.iter().map(|peer| Fact::NearFirstDelivery(peer.clone())));
+        self.credits.first(&sender, outbox);
+        co_senders.iter().for_each(|peer| self.credits.near_first(peer, outbox));
         let mut senders = co_senders;
         senders.push(sender);
         let (to, sent) = self.recipients(&senders);

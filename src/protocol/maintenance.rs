@@ -21,6 +21,7 @@ impl<N: Network> TopicState<N> {
         if tick.is_multiple_of(cx.limits.backoff_cleanup_ticks) {
             self.backoffs.cleanup(cx.limits.heartbeat_interval.saturating_mul(2), cx.now);
         }
+        self.tell_credits(outbox);
         let maintenance = self.maintain_mesh(tick, cx);
         for (peer, _) in &maintenance.grafted {
             outbox.send(peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });

@@ -85,6 +85,7 @@ impl<N: Network> TopicState<N> {
 
     fn accept_graft(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {
         outbox.stats.count_recv_grafts += 1;
+        self.tell_credits(outbox);
         outbox.facts.push(Fact::Grafted(peer.clone(), link.generation));
         if let Some(mesh) = &mut self.mesh {
             mesh.insert(peer.clone(), link);
@@ -161,6 +162,7 @@ impl<N: Network> TopicState<N> {
         if self.is_joined() {
             return JoinOutcome::AlreadyJoined;
         }
+        self.tell_credits(outbox);
         let mesh = self.first_mesh(cx);
         for (peer, link) in &mesh {
             outbox.facts.push(Fact::Grafted(peer.clone(), link.generation));
@@ -216,6 +218,7 @@ impl<N: Network> TopicState<N> {
     /// The application leaves. Peers are told at the [`Order::Farewell`](super::outbox::Order).
     pub(crate) fn leave(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> LeaveOutcome<N> {
         let Some(mesh) = self.mesh.take() else { return LeaveOutcome::NotJoined };
+        self.tell_credits(outbox);
         for (peer, link) in &mesh {
             self.backoffs.set(peer, cx.limits.unsubscribe_backoff, cx.now);
             let no_px = cx.roster.score(peer) < 0.0;

@@ -2,9 +2,14 @@
 //! What the actors run on many threads runs here in one call; the simulator, the benches and the
 //! conformance tests drive it. Never asks a clock, never sends anything.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use derive_where::derive_where;
+use foldhash::fast::RandomState;
 
 use super::{
     Timestamp,
@@ -19,6 +24,7 @@ use super::{
     sample::{choose, rng_for},
     stats::Stats,
     topic::TopicState,
+    topics::{Slot, Topics},
     undecided::one_each,
     view::View,
 };
@@ -36,14 +42,15 @@ pub struct Node<N: Network> {
     pub(super) limits: Arc<Limits<N::Topic>>,
     pub(super) seed: u64,
     pub(super) peers: Peers<N>,
-    pub(super) topics: BTreeMap<N::Topic, TopicState<N>>,
+    pub(super) topics: Topics<N>,
+    /// The topics that have something to tell of who delivered what.
+    pub(super) credited: Vec<Slot>,
     pub(super) quotas: BTreeMap<N::Peer, Quota>,
     /// Where messages are whose ids don't name their topic.
-    pub(super) homes: BTreeMap<N::MessageId, N::Topic>,
+    pub(super) homes: HashMap<N::MessageId, N::Topic, RandomState>,
     pub(super) next_generation: u64,
     pub(super) outbox: Outbox<N>,
     pub(super) drained: Drained<N>,
-    pub(super) stats: Stats,
 }
 
 /// What a node wants done, in order.
@@ -70,17 +77,18 @@ impl<N: Network> Node<N> {
             network,
             limits,
             seed: options.seed,
-            topics: BTreeMap::new(),
+            topics: Topics::default(),
+            credited: Vec::new(),
             quotas: BTreeMap::new(),
-            homes: BTreeMap::new(),
+            homes: HashMap::default(),
             next_generation: 0,
             outbox: Outbox::default(),
             drained: Drained::default(),
-            stats: Stats::default(),
         }
     }
 
-    /// Handles an input of the p2p layer.
+    /// Handles an input of the p2p layer. What a full message is worth to its deliverer is in the scores when
+    /// it matters to another input, and by the next [`drain`](Self::drain).
     pub fn p2p_input(&mut self, input: P2pInput<N>, now: Timestamp) {
         match input {
             P2pInput::InMessage { from_peer, message } => self.in_message(&from_peer, message, now),
@@ -112,7 +120,7 @@ impl<N: Network> Node<N> {
             P2pMessage::Subscribe { topic } => drop(self.subscribe(from, &topic, now)),
             P2pMessage::Unsubscribe { topic } => drop(self.unsubscribe(from, &topic, now)),
             P2pMessage::FullMessage(message) => {
-                drop(self.receive_message(from, message, self.peers.handling(), now));
+                drop(self.deliver(from, message, self.peers.handling(), now));
             }
             P2pMessage::Ping => {}
         }
@@ -120,6 +128,8 @@ impl<N: Network> Node<N> {
 
     /// Takes what is to be done.
     pub fn drain(&mut self) -> Drained<N> {
+        // What a credit is worth does not depend on the time.
+        self.settle_credits(Timestamp::ZERO);
         std::mem::take(&mut self.drained)
     }
 }
@@ -129,6 +139,7 @@ impl<N: Network> Node<N> {
 impl<N: Network> Node<N> {
     /// A connection is up.
     pub fn add_peer(&mut self, peer: &N::Peer, kind: PeerKind, now: Timestamp) -> AddPeer {
+        self.settle_credits(now);
         self.next_generation += 1;
         let outcome = self.peers.connect(peer, kind, self.next_generation);
         self.settle(now);
@@ -137,6 +148,7 @@ impl<N: Network> Node<N> {
 
     /// A connection is gone.
     pub fn remove_peer(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
+        self.settle_credits(now);
         let outcome = self.peers.disconnect(peer, now);
         self.settle(now);
         outcome
@@ -144,6 +156,7 @@ impl<N: Network> Node<N> {
 
     /// A peer subscribes.
     pub fn subscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> SubscribeOutcome {
+        self.settle_credits(now);
         let room = self.peers.has_room(peer);
         let standing = self.peers.standing(peer);
         self.on_topic(topic, now, |state, _, outbox| state.subscribe(peer, standing, room, outbox))
@@ -151,12 +164,14 @@ impl<N: Network> Node<N> {
 
     /// A peer unsubscribes.
     pub fn unsubscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> UnsubscribeOutcome {
+        self.settle_credits(now);
         let standing = self.peers.standing(peer);
         self.on_topic(topic, now, |state, _, outbox| state.unsubscribe(peer, standing, outbox))
     }
 
     /// A peer sends GRAFT.
     pub fn graft(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> GraftOutcome {
+        self.settle_credits(now);
         let room = self.peers.has_room(peer);
         let standing = self.peers.standing(peer);
         self.on_topic(topic, now, |state, cx, outbox| state.graft(peer, standing, room, cx, outbox))
@@ -171,6 +186,7 @@ impl<N: Network> Node<N> {
         backoff: Duration,
         now: Timestamp,
     ) -> PruneOutcome<N> {
+        self.settle_credits(now);
         let mut verdict = None;
         let standing = self.peers.standing(peer);
         let refusal = self.on_topic_with(topic, now, &mut verdict, |state, cx, outbox| {
@@ -187,6 +203,7 @@ impl<N: Network> Node<N> {
         ids: Vec<N::MessageId>,
         now: Timestamp,
     ) -> IHaveOutcome<N> {
+        self.settle_credits(now);
         let standing = self.peers.standing(peer);
         let mut quota = self.quota(peer);
         let outcome = self.on_topic(topic, now, |state, cx, outbox| {
@@ -198,6 +215,7 @@ impl<N: Network> Node<N> {
 
     /// A peer asks for messages, of any topics.
     pub fn iwant(&mut self, peer: &N::Peer, ids: Vec<N::MessageId>, now: Timestamp) -> IWantOutcome<N> {
+        self.settle_credits(now);
         let standing = self.peers.standing(peer);
         if let Err(LowScore { score, threshold }) = check_score(standing, &self.limits) {
             return IWantOutcome::LowScore { score, threshold };
@@ -206,7 +224,7 @@ impl<N: Network> Node<N> {
         let mut answers = BTreeMap::new();
         for id in ids {
             match self.network.topic_of(&id).or_else(|| self.homes.get(&id).cloned()) {
-                Some(topic) if self.topics.contains_key(&topic) => {
+                Some(topic) if self.topics.find(&topic).is_some() => {
                     by_topic.entry(topic).or_default().push(id)
                 }
                 _ => drop(answers.insert(id, IWantAnswer::NotFound)),
@@ -230,9 +248,21 @@ impl<N: Network> Node<N> {
         handling: Handling,
         now: Timestamp,
     ) -> ReceiveOutcome<N> {
-        let topic = message.topic.clone();
+        let outcome = self.deliver(sender, message, handling, now);
+        self.settle_credits(now);
+        outcome
+    }
+
+    fn deliver(
+        &mut self,
+        sender: &N::Peer,
+        message: Arc<FullMessage<N>>,
+        handling: Handling,
+        now: Timestamp,
+    ) -> ReceiveOutcome<N> {
+        let Some(slot) = self.topics.find(&message.topic) else { return ReceiveOutcome::NotSubscribed };
         let delivery = Delivery { sender: sender.clone(), co_senders: Vec::new(), message };
-        self.on_topic(&topic, now, |state, cx, outbox| state.receive(delivery, handling, cx, outbox))
+        self.on_message(slot, now, |state, cx, outbox| state.receive(delivery, handling, cx, outbox))
     }
 
     /// Judges these messages now, in this order.
@@ -275,11 +305,12 @@ impl<N: Network> Node<N> {
 
     /// A heartbeat. Parked messages are tried apart from it, by [`check_parked`](Self::check_parked).
     pub fn heartbeat(&mut self, now: Timestamp) -> HeartbeatOutcome<N> {
+        self.settle_credits(now);
         self.quotas.clear();
-        self.peers.begin_heartbeat(self.topics.keys().cloned().collect::<Vec<_>>(), now);
+        self.peers.begin_heartbeat(self.topics.names().cloned(), now);
         let mut outcome = HeartbeatOutcome::default();
         self.settle_with(now, &mut |topic, fact| note_maintenance(topic, fact, &mut outcome), &mut None);
-        self.topics.retain(|_, state| !state.is_empty());
+        self.topics.retain(|state| !state.is_empty());
         outcome
     }
 
@@ -324,7 +355,7 @@ impl<N: Network> Node<N> {
     /// The sixteen counters.
     pub fn stats(&self) -> Stats {
         let mut stats = self.peers.stats();
-        stats += self.stats;
+        stats += self.outbox.stats;
         stats
     }
 
@@ -332,7 +363,7 @@ impl<N: Network> Node<N> {
     pub fn footprint(&self) -> Footprint {
         let mut footprint =
             Footprint { quotas: self.quotas.len(), homes: self.homes.len(), ..self.peers.footprint() };
-        self.topics.values().for_each(|state| footprint += state.footprint());
+        self.topics.iter().for_each(|state| footprint += state.footprint());
         footprint
     }
 
@@ -340,7 +371,7 @@ impl<N: Network> Node<N> {
     pub fn view(&self, now: Timestamp) -> View<N> {
         let mut view = View { time: now, ..View::default() };
         self.peers.view(&mut view);
-        for state in self.topics.values() {
+        for state in self.topics.iter() {
             state.view(&self.limits, &mut view);
         }
         for (peer, quota) in &self.quotas {
@@ -359,10 +390,10 @@ impl<N: Network> Node<N> {
     /// What gossip would offer to whom now, by peer and topic. Changes nothing.
     pub fn select_gossip(&self) -> Vec<(N::Peer, N::Topic, Vec<N::MessageId>)> {
         let cx = self.context(Timestamp::ZERO);
-        let of_topic = |(topic, state): (&N::Topic, &TopicState<N>)| {
+        let of_topic = |state: &TopicState<N>| {
+            let topic = state.topic.clone();
             let selected =
-                state.gossip_plan(&cx).select(&self.limits, &mut rng_for(self.seed, "look", topic));
-            let topic = topic.clone();
+                state.gossip_plan(&cx).select(&self.limits, &mut rng_for(self.seed, "look", &topic));
             selected.into_iter().map(move |(peer, _, ids)| (peer, topic.clone(), ids))
         };
         let mut gossip: Vec<_> = self.topics.iter().flat_map(of_topic).collect();

@@ -7,6 +7,7 @@ use derive_where::derive_where;
 
 use super::{
     Timestamp,
+    credits::Deliveries,
     delivery::Handling,
     peers::{Link, Standing},
     stats::Stats,
@@ -155,9 +156,7 @@ pub(crate) enum Fact<N: Network> {
     TopicLimitExceeded(N::Peer),
     Grafted(N::Peer, u64),
     Pruned(N::Peer, u64),
-    FirstDelivery(N::Peer),
-    /// A duplicate that came within P3's window.
-    NearFirstDelivery(N::Peer),
+    Delivered(Deliveries<N>),
     InvalidMessage(N::Peer),
     /// P7.
     Misbehaved(N::Peer, u32),

@@ -181,6 +181,12 @@ impl<N: Network> Peers<N> {
         }
     }
 
+    /// Whether nothing is to be done.
+    pub(crate) fn is_silent(&self) -> bool {
+        let PeersOutbox { p2p, orders, events, throttled } = &self.outbox;
+        p2p.is_empty() && orders.is_empty() && events.is_empty() && *throttled == 0
+    }
+
     /// Takes what is to be done.
     pub(crate) fn drain(&mut self) -> PeersOutbox<N> {
         std::mem::take(&mut self.outbox)
@@ -270,8 +276,7 @@ impl<N: Network> Peers<N> {
             Fact::TopicLimitExceeded(peer) => self.topic_limit_exceeded(peer, now),
             Fact::Grafted(peer, generation) => self.grafted(&peer, generation, topic, now),
             Fact::Pruned(peer, generation) => self.pruned(&peer, generation, topic),
-            Fact::FirstDelivery(peer) => self.scores.first_delivery(&peer, topic),
-            Fact::NearFirstDelivery(peer) => self.scores.near_first_delivery(&peer, topic),
+            Fact::Delivered(deliveries) => self.scores.delivered(&deliveries, topic),
             Fact::InvalidMessage(peer) => self.scores.invalid_message(&peer, topic),
             Fact::Misbehaved(peer, count) => self.scores.penalise(&peer, f64::from(count)),
             Fact::PxOffered(from, px) => {

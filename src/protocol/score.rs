@@ -13,6 +13,7 @@ use derive_where::derive_where;
 use super::{
     Timestamp,
     counters::{TopicCounters, decayed},
+    credits::Deliveries,
     view::{ScoreView, TopicScoreView},
 };
 use crate::{limits::Limits, network::Network};
@@ -134,15 +135,13 @@ impl<N: Network> Scores<N> {
         }
     }
 
-    pub(crate) fn first_delivery(&mut self, peer: &N::Peer, topic: &N::Topic) {
+    /// One by one, as they came: sums of doubles depend on it.
+    pub(crate) fn delivered(&mut self, deliveries: &Deliveries<N>, topic: &N::Topic) {
+        let Deliveries { peer, first, near_first } = deliveries;
         self.update_topic(peer, topic, |counters, limits| {
-            counters.first_delivery(limits.score.topics.parameters(topic));
-        });
-    }
-
-    pub(crate) fn near_first_delivery(&mut self, peer: &N::Peer, topic: &N::Topic) {
-        self.update_topic(peer, topic, |counters, limits| {
-            counters.near_first_delivery(limits.score.topics.parameters(topic));
+            let limits = limits.score.topics.parameters(topic);
+            (0..*first).for_each(|_| counters.first_delivery(limits));
+            (0..*near_first).for_each(|_| counters.near_first_delivery(limits));
         });
     }
 

@@ -16,6 +16,7 @@ use derive_where::derive_where;
 use super::{
     Timestamp,
     backoff::Backoffs,
+    credits::Credits,
     footprint::Footprint,
     invalid::Invalid,
     outbox::{Context, Fact, Order, Outbox, Pruned},
@@ -52,6 +53,8 @@ pub(crate) struct TopicState<N: Network> {
     pub(super) history_bytes: usize,
     /// The ids that are not handled again.
     pub(super) seen: Window<N::MessageId, Seen<N>>,
+    /// What deliveries are worth and the peers' side was not told.
+    pub(super) credits: Credits<N>,
     /// The messages that wait for a verdict, each with its deliverers so far.
     pub(super) validating: Validating<N>,
     /// What peers offered and were asked for.
@@ -118,6 +121,7 @@ impl<N: Network> TopicState<N> {
             history: Window::new(limits.history_length),
             history_bytes: 0,
             seen: Window::new(limits.seen_history_length),
+            credits: Credits::default(),
             validating: Validating::new(&limits.bounds),
             promises: Promises::default(),
             invalid: Invalid::new(limits),
@@ -130,6 +134,17 @@ impl<N: Network> TopicState<N> {
     pub(super) fn forget_messages_in_doubt(&mut self, limits: &Limits<N::Topic>) {
         self.promises = Promises::default();
         self.invalid = Invalid::new(limits);
+    }
+
+    /// Whether the peers' side was not told of all deliveries.
+    pub(crate) fn has_credits(&self) -> bool {
+        !self.credits.is_empty()
+    }
+
+    /// Tells the peers' side of all deliveries: before anything that changes what they are worth, and before
+    /// anybody looks.
+    pub(crate) fn tell_credits(&mut self, outbox: &mut Outbox<N>) {
+        self.credits.tell(outbox);
     }
 
     /// Whether we take part in the topic.
@@ -259,6 +274,7 @@ impl<N: Network> TopicState<N> {
 
     pub(super) fn remove_from_mesh(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) {
         if let Some(link) = self.mesh.as_mut().and_then(|mesh| mesh.remove(peer)) {
+            self.tell_credits(outbox);
             outbox.facts.push(Fact::Pruned(peer.clone(), link.generation));
         }
     }
