@@ -36,6 +36,7 @@ impl<N: Network> Node<N> {
         let slot = self.slot(topic);
         let outcome = self.run(slot, now, handle);
         self.follow(slot, now, &mut |_, _| {}, px);
+        self.settle_credits(now);
         outcome
     }
 
@@ -95,6 +96,7 @@ impl<N: Network> Node<N> {
 
     pub(super) fn settle(&mut self, now: Timestamp) {
         self.settle_with(now, &mut |_, _| {}, &mut None);
+        self.settle_credits(now);
     }
 
     /// Carries orders to topics and facts to the peers' side until neither has anything to say.
