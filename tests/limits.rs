@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use actix_gossipsub::limits::{InvalidLimits, Limits, LimitsConfig, TopicScoreLimits, TopicScores};
+use actix_gossipsub::limits::{
+    Extensions, InvalidLimits, Limits, LimitsConfig, TopicScoreLimits, TopicScores,
+};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
@@ -139,10 +141,15 @@ fn lists_all_violations_in_the_order_of_the_fields() {
 #[test]
 fn refuses_what_breaks_one_rule() {
     type Break = fn(&mut LimitsConfig);
-    let broken: [(&str, Break); 10] = [
+    let broken: [(&str, Break); 15] = [
         ("degree_out", |limits| limits.degree_low = 1),
+        ("extensions.slow_peer_penalty", |limits| limits.extensions.slow_peer_penalty = -0.5),
         ("bounds.max_input_items", |limits| limits.bounds.max_input_items = 0),
         ("bounds.max_parked_messages", |limits| limits.bounds.max_parked_messages = 0),
+        ("bounds.max_parked_bytes", |limits| limits.bounds.max_parked_bytes = 0),
+        ("bounds.max_history_per_topic", |limits| limits.bounds.max_history_per_topic = 0),
+        ("bounds.max_history_bytes_per_topic", |limits| limits.bounds.max_history_bytes_per_topic = 0),
+        ("bounds.max_seen_per_topic", |limits| limits.bounds.max_seen_per_topic = 0),
         ("bounds.max_remote_backoff", |limits| limits.bounds.max_remote_backoff = Duration::ZERO),
         ("bounds.reconnect_interval_ticks", |limits| limits.bounds.reconnect_interval_ticks = 0),
         ("bounds.first_reconnect_ticks", |limits| limits.bounds.first_reconnect_ticks = 0),
@@ -158,6 +165,27 @@ fn refuses_what_breaks_one_rule() {
         let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
         assert_eq!(fields, [field]);
     }
+}
+
+#[test]
+fn what_may_be_0_may_be_0() {
+    let mut limits = LimitsConfig::<String> { extensions: Extensions::none(), ..LimitsConfig::default() };
+    let bounds = &mut limits.bounds;
+    let may_be_0 = [
+        &mut bounds.max_co_senders,
+        &mut bounds.max_invalid_per_topic,
+        &mut bounds.max_invalid_bytes_per_topic,
+        &mut bounds.max_promises_per_topic,
+        &mut bounds.max_unreachable,
+        &mut bounds.max_departed,
+        &mut bounds.max_backoffs_per_topic,
+        &mut bounds.max_idle_topics,
+        &mut bounds.max_strangers,
+        &mut bounds.max_px_per_prune,
+    ];
+    may_be_0.into_iter().for_each(|bound| *bound = 0);
+    bounds.event_interval = Duration::ZERO;
+    Limits::try_from(limits).expect("0 is a bound too");
 }
 
 #[test]
@@ -215,8 +243,8 @@ fn refuses_every_float_that_is_not_finite() {
             floats += 1;
         });
     }
-    // Five outside the score, six of the whole peer, ten of a topic.
-    assert_eq!(floats, 3 * 21);
+    // Five outside the score, one of the extensions, six of the whole peer, ten of a topic.
+    assert_eq!(floats, 3 * 22);
 }
 
 #[test]
