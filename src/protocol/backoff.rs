@@ -39,10 +39,11 @@ impl<P: Ord + Clone> Backoffs<P> {
         if self.until.len() < self.max || self.until.is_empty() {
             return;
         }
-        let mut ends: Vec<_> = self.until.values().copied().collect();
-        let (_, last, _) = ends.select_nth_unstable(self.max / 8);
-        let last = *last;
-        self.until.retain(|_, until| *until > last);
+        let mut ends: Vec<_> = self.until.iter().map(|(peer, until)| (*until, peer.clone())).collect();
+        let (first, last, _) = ends.select_nth_unstable(self.max / 8);
+        for (_, peer) in first.iter().chain([&*last]) {
+            self.until.remove(peer);
+        }
     }
 
     /// Until when `peer` is backed off, be it past.
