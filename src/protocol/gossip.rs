@@ -9,7 +9,7 @@ use super::{
     outbox::{Context, Fact, Lane, Outbox},
     outcome::{IHaveOutcome, IWantAnswer, IWantOutcome},
     peers::{Link, Quota, Standing},
-    sample::{ProtocolRng, choose, shuffle},
+    sample::{ProtocolRng, choose, pick, shuffle},
     topic::TopicState,
 };
 use crate::{
@@ -61,17 +61,23 @@ impl<N: Network> TopicState<N> {
         ids.truncate(quota.iwants_left(cx.limits));
         quota.requested += ids.len() as u32;
         outbox.stats.count_recv_ihaves += ids.len() as u64;
-        let followup = cx.limits.extensions.iwant_followup_time;
-        if let Some(first) = ids.first() {
-            // Chosen by chance: whoever keeps some promises and breaks others is found out.
-            if followup > Duration::ZERO {
-                let max = cx.limits.bounds.max_promises_per_topic;
-                self.promises.watch(peer, first, cx.now.after(followup), max);
-            }
-            let message = P2pMessage::IWant { message_ids: ids.clone() };
-            outbox.send(peer.clone(), standing.link, message);
+        if !ids.is_empty() {
+            self.watch(peer, &ids, cx);
+            outbox.send(peer.clone(), standing.link, P2pMessage::IWant { message_ids: ids.clone() });
         }
         IHaveOutcome::Requested { ids }
+    }
+
+    /// One of the ids that `peer` is asked for is watched. Chosen by chance, and not by the order in which it is
+    /// asked, which it knows: whoever keeps some promises and breaks others is found out.
+    fn watch(&mut self, peer: &N::Peer, ids: &[N::MessageId], cx: &Context<'_, N>) {
+        let followup = cx.limits.extensions.iwant_followup_time;
+        if followup > Duration::ZERO
+            && let Some(id) = pick(ids, &mut self.rng)
+        {
+            let max = cx.limits.bounds.max_promises_per_topic;
+            self.promises.watch(peer, id, cx.now.after(followup), max);
+        }
     }
 
     /// The ids that are worth asking for; `None` if one of them is invalid.

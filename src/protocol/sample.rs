@@ -2,7 +2,11 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
+use rand::{
+    SeedableRng,
+    rngs::ChaCha8Rng,
+    seq::{IndexedRandom, SliceRandom},
+};
 
 /// The source of a state machine's choices.
 pub(crate) type ProtocolRng = ChaCha8Rng;
@@ -25,6 +29,11 @@ pub(crate) fn choose<T>(mut items: Vec<T>, count: usize, rng: &mut ProtocolRng) 
         items.drain(..rest);
     }
     items
+}
+
+/// One of `items`.
+pub(crate) fn pick<'a, T>(items: &'a [T], rng: &mut ProtocolRng) -> Option<&'a T> {
+    items.choose(rng)
 }
 
 /// All of `items` in a random order.
