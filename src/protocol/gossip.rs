@@ -62,7 +62,10 @@ impl<N: Network> TopicState<N> {
         quota.requested += ids.len() as u32;
         outbox.stats.count_recv_ihaves += ids.len() as u64;
         if !ids.is_empty() {
-            self.watch(peer, &ids, cx);
+            // Bootstrap peers are not asked, and owe nothing.
+            if !standing.link.is_some_and(|link| link.bootstrap) {
+                self.watch(peer, &ids, cx);
+            }
             outbox.send(peer.clone(), standing.link, P2pMessage::IWant { message_ids: ids.clone() });
         }
         IHaveOutcome::Requested { ids }
