@@ -32,11 +32,12 @@ impl<N: Network> TopicState<N> {
         if !self.is_joined() {
             return ReceiveOutcome::NotSubscribed;
         }
+        let FullMessage { message_id, message, .. } = &*delivery.message;
+        // A copy of a message that was accepted since it was asked for keeps the promise too.
+        self.promises.keep(message_id);
         if self.is_duplicate(&delivery, cx, outbox) {
             return ReceiveOutcome::AlreadyReceived;
         }
-        let FullMessage { message_id, message, .. } = &*delivery.message;
-        self.promises.keep(message_id);
         if self.invalid.contains(&delivery.message) {
             return self.conclude_delivery(delivery, Validity::Invalid, cx, outbox);
         }
