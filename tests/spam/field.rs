@@ -65,6 +65,12 @@ impl Network for Field {
     }
 }
 
+/// What the engine counts for a message whose id is a number.
+pub fn message_bytes(content: &[u8]) -> usize {
+    let id = Field::default().message_id_size(&Id::new(0, 0));
+    size_of::<FullMessage<Field>>() + id + content.len()
+}
+
 pub fn subscribe(peer: u64, topic: u64) -> P2pInput<Field> {
     P2pInput::said(peer, P2pMessage::Subscribe { topic })
 }

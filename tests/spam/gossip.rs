@@ -1,8 +1,10 @@
 //! IHAVE and IWANT.
 
+use std::time::Duration;
+
 use actix_gossipsub::{
-    Refused,
-    protocol::{IHaveOutcome, IWantAnswer, IWantOutcome, ReceiveOutcome},
+    Limits, P2pMessage, P2pOutput, Refused,
+    protocol::{IHaveOutcome, IWantAnswer, IWantOutcome, PeerKind, ReceiveOutcome},
 };
 
 use crate::{HEAP, support::*, world::World};
@@ -64,13 +66,104 @@ fn ihave_spam_is_looked_at_as_often_as_allowed_in_a_heartbeat() {
 #[test]
 fn ids_that_are_offered_and_never_sent_cost_the_peer() {
     besieged(
-        |_| {},
+        |limits| limits.score.behaviour_penalty_decay = 1.0,
         async |siege| {
-            siege.say(ihave(ATTACKER, ATTACKED, (0..1000).map(|id| Id::new(ATTACKED, id)).collect()));
-            siege.pass(10).await;
-            assert!(siege.view().await.scores[&ATTACKER].behaviour_penalty > 0.0);
+            let offer = |round: u64| (0..1000).map(|id| Id::new(ATTACKED, round * 1000 + id)).collect();
+            for round in 0..10 {
+                siege.say(ihave(ATTACKER, ATTACKED, offer(round)));
+                assert_eq!(siege.burden().await.footprint.promises, 1, "one of many is watched");
+                siege.pass(followup(siege.limits()) - 1).await;
+                assert_eq!(siege.burden().await.footprint.promises, 1, "there is time left");
+                siege.pass(1).await;
+                assert_eq!(siege.burden().await.footprint.promises, 0);
+                let faults = siege.view().await.scores[&ATTACKER].behaviour_penalty;
+                assert_eq!(faults, (round + 1) as f64);
+            }
+            assert!(siege.score().await < siege.limits().gossip_threshold);
+            let asked = siege.heard.iwants;
+            siege.say(ihave(ATTACKER, ATTACKED, offer(99)));
+            assert_eq!(siege.burden().await.footprint.promises, 0);
+            assert_eq!(siege.heard.iwants, asked, "nothing is asked for any more");
         },
     );
+}
+
+/// In so many heartbeats a promise is broken.
+fn followup(limits: &Limits<u64>) -> usize {
+    limits.extensions.iwant_followup_time.div_duration_f64(limits.heartbeat_interval) as usize
+}
+
+/// Offers ten messages in each of many rounds, and sends of what it is asked for what `kept` takes. Answers
+/// how many faults (P7) are counted.
+fn faults(rounds: u64, kept: impl Fn(&[Id]) -> &[Id]) -> f64 {
+    let mut world = World::new(|limits| limits.score.behaviour_penalty_decay = 1.0);
+    world.connect(1);
+    world.join(ATTACKED);
+    for round in 0..rounds {
+        let offer = (0..10).map(|id| Id::new(ATTACKED, round * 10 + id)).collect();
+        let outcome = world.node.ihave(&1, &ATTACKED, offer, world.now);
+        let IHaveOutcome::Requested { ids } = outcome else { panic!("asked for nothing in round {round}") };
+        for id in kept(&ids) {
+            world.receive(1, ATTACKED, id.clone(), b"v");
+        }
+        world.pass(followup(&world.limits));
+    }
+    assert_eq!(world.node.footprint().promises, 0);
+    world.node.view(world.now).scores[&1].behaviour_penalty
+}
+
+#[test]
+fn who_keeps_its_promises_is_not_to_blame_and_who_keeps_some_is_found_out() {
+    assert_eq!(faults(8, |ids| ids), 0.0);
+    assert_eq!(faults(8, |_| &[]), 8.0);
+    // It knows the order in which it was asked, and not what is watched.
+    for faults in [faults(8, |ids| &ids[..1]), faults(8, |ids| &ids[9..])] {
+        assert!((1.0..=8.0).contains(&faults), "{faults} of 8 promises found broken");
+    }
+}
+
+#[test]
+fn nobody_owes_what_another_delivers() {
+    let mut world = World::new(|_| {});
+    world.join(ATTACKED);
+    let id = || Id::new(ATTACKED, 1);
+    for peer in 1..=3 {
+        world.connect(peer);
+        world.node.ihave(&peer, &ATTACKED, vec![id()], world.now);
+    }
+    assert_eq!(world.node.footprint().promises, 3);
+    world.receive(3, ATTACKED, id(), b"v");
+    assert_eq!(world.node.footprint().promises, 0);
+    world.pass(followup(&world.limits));
+    let scores = world.node.view(world.now).scores;
+    assert!(scores.values().all(|score| score.behaviour_penalty == 0.0));
+}
+
+#[test]
+fn who_is_not_asked_owes_nothing() {
+    let mut world = World::new(|_| {});
+    world.join(ATTACKED);
+    world.node.add_peer(&1, PeerKind { bootstrap: true, ..PeerKind::default() }, world.now);
+    world.node.ihave(&1, &ATTACKED, vec![Id::new(ATTACKED, 1)], world.now);
+    let asks = |output: &_| matches!(output, P2pOutput::OutMessage { message: P2pMessage::IWant { .. }, .. });
+    assert!(!world.node.drain().p2p.iter().any(asks));
+    assert_eq!(world.node.footprint().promises, 0);
+}
+
+/// A message that waits for its batch's verdict is not seen yet, and is asked for.
+#[test]
+fn a_copy_of_what_was_accepted_meanwhile_keeps_the_promise() {
+    let mut world = World::with(Field::default(), Some(Duration::from_secs(1)), |_| {});
+    world.join(ATTACKED);
+    (1..=2).for_each(|peer| world.connect(peer));
+    let id = || Id::new(ATTACKED, 1);
+    assert_eq!(world.receive(1, ATTACKED, id(), b"v"), ReceiveOutcome::Batched);
+    world.node.ihave(&2, &ATTACKED, vec![id()], world.now);
+    assert_eq!(world.node.footprint().promises, 1);
+    world.node.process_batch(world.now);
+    assert_eq!(world.receive(2, ATTACKED, id(), b"v"), ReceiveOutcome::AlreadyReceived);
+    world.pass(followup(&world.limits));
+    assert_eq!(world.node.view(world.now).scores[&2].behaviour_penalty, 0.0);
 }
 
 /// More ids than any transport lets through.

@@ -2,7 +2,7 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
 };
 
 use actix_gossipsub::{
@@ -21,6 +21,8 @@ pub const ATTACKER: u64 = 100;
 /// Whom nobody attacks.
 pub const CALM: u64 = 0;
 pub const ATTACKED: u64 = 1;
+/// What the honest say.
+pub const HONEST_CONTENT: &[u8] = b"v";
 /// A topic from here on is one that we did not join.
 pub const NOT_JOINED: u64 = 1 << 20;
 /// More than what an entry of any map takes, with its share of the map and what it owns here.
@@ -73,6 +75,14 @@ impl Toll {
     pub fn bytes(&self) -> usize {
         self.after.bytes.saturating_sub(self.before.bytes)
     }
+
+    /// The bytes that the attacker's invalid messages and broken promises may take.
+    pub fn remembered(&self) -> usize {
+        let (before, after) = (self.before.footprint, self.after.footprint);
+        let more = |after: usize, before: usize| after.saturating_sub(before);
+        let entries = more(after.invalid, before.invalid) + more(after.promises, before.promises);
+        entries * ENTRY + more(after.invalid_bytes, before.invalid_bytes)
+    }
 }
 
 pub struct Siege {
@@ -84,9 +94,11 @@ pub struct Siege {
     pub heard: Heard,
     /// Nobody reads the p2p stream.
     pub unread: bool,
-    sent: u64,
-    delivered: u64,
-    forwarded: u64,
+    ticks: usize,
+    /// The tick at which each honest message was sent.
+    sent: Vec<usize>,
+    delivered: usize,
+    forwarded: usize,
 }
 
 /// Keeps other tests waiting: they would count in the bytes.
@@ -126,8 +138,9 @@ impl Siege {
         let Started { worker, p2p, app } =
             builder.clock(Arc::clone(&clock) as _).start([CALM, ATTACKED]).expect("inside a system");
         let (heard, unread) = (Heard::default(), false);
+        let (sent, ticks, delivered, forwarded) = (Vec::new(), 0, 0, 0);
         let mut siege =
-            Self { worker, p2p, app, clock, field, heard, unread, sent: 0, delivered: 0, forwarded: 0 };
+            Self { worker, p2p, app, clock, field, heard, unread, ticks, sent, delivered, forwarded };
         for peer in HONEST {
             siege.say(P2pInput::connected(peer));
             siege.say(graft(peer, CALM));
@@ -149,11 +162,16 @@ impl Siege {
 
     /// An honest peer sends a message.
     pub fn speak(&mut self, topic: u64) -> Id {
-        let id = Id::new(topic, u64::MAX - self.sent);
-        let from = self.sent % HONEST.end;
-        self.sent += 1;
-        self.say(said_message(from, topic, id.clone(), b"v".to_vec()));
+        let number = self.sent.len() as u64;
+        let id = Id::new(topic, u64::MAX - number);
+        self.sent.push(self.ticks);
+        self.say(said_message(number % HONEST.end, topic, id.clone(), HONEST_CONTENT.to_vec()));
         id
+    }
+
+    /// The honest messages that a map holds which remembers for so many ticks.
+    fn honest(&self, ticks: usize) -> usize {
+        self.sent.iter().filter(|sent| self.ticks - **sent < ticks).count()
     }
 
     /// Sends `count` inputs, as fast as they are handled; the honest go on talking on both topics.
@@ -200,7 +218,7 @@ impl Siege {
         let heard = &mut self.heard;
         match message {
             P2pMessage::FullMessage(full) if HONEST.contains(&to) => {
-                self.forwarded += u64::from(is_honest(&full.message_id));
+                self.forwarded += usize::from(is_honest(&full.message_id));
             }
             P2pMessage::FullMessage(_) => heard.messages += 1,
             P2pMessage::Prune { .. } => heard.prunes += 1,
@@ -209,30 +227,50 @@ impl Siege {
         }
     }
 
-    /// What is held now; the messages of the honest, which are remembered for a while, apart.
+    /// What is held now, each map within its bound; the messages of the honest, which are remembered for a
+    /// while, apart.
     pub async fn burden(&mut self) -> Burden {
         self.rest().await;
         let mut footprint = self.worker.footprint().await.expect("it runs");
-        footprint.history = footprint.history.saturating_sub(self.sent as usize);
-        footprint.seen = footprint.seen.saturating_sub(self.sent as usize);
+        self.assert_within_bounds(&footprint);
+        let cached = self.honest(self.limits().history_length);
+        footprint.history -= cached;
+        footprint.history_bytes -= cached * message_bytes(HONEST_CONTENT);
+        footprint.seen -= self.honest(self.limits().seen_history_length);
         Burden { footprint, bytes: HEAP.current_usage() }
+    }
+
+    fn assert_within_bounds(&self, footprint: &Footprint) {
+        let most = Footprint::at_most(self.limits(), footprint.connections, footprint.joined);
+        for ((map, held), (_, bound)) in footprint.maps().zip(most.maps()) {
+            assert!(held <= bound, "{held} in {map}, of {bound}");
+        }
     }
 
     /// What queues and streams may keep, and the honest messages.
     pub fn slack(&self) -> usize {
-        self.limits().bounds.max_input_items * INPUT + self.sent as usize * 4 * ENTRY
+        self.limits().bounds.max_input_items * INPUT + self.sent.len() * 4 * ENTRY
     }
 
-    /// The attack left nothing behind.
+    /// The attack left nothing behind, but what is remembered against it for a while.
     #[track_caller]
     pub fn assert_nothing_kept(&self, toll: &Toll) {
-        assert_eq!(toll.after.footprint, toll.before.footprint);
-        assert!(toll.bytes() <= self.slack(), "{} bytes kept", toll.bytes());
+        let (before, mut after) = (toll.before.footprint, toll.after.footprint);
+        (after.invalid, after.invalid_bytes) = (before.invalid, before.invalid_bytes);
+        after.promises = before.promises;
+        assert_eq!(after, before);
+        let kept = self.slack() + toll.remembered();
+        assert!(toll.bytes() <= kept, "{} bytes kept, {kept} may be", toll.bytes());
     }
 
     pub async fn view(&mut self) -> View<Field> {
         self.rest().await;
         self.worker.state().await.expect("it runs")
+    }
+
+    /// How many messages were validated that are not the honest's.
+    pub fn validated_of_others(&self) -> usize {
+        self.field.validated.load(Ordering::Relaxed) - self.sent.len()
     }
 
     pub async fn score(&mut self) -> f64 {
@@ -252,6 +290,7 @@ impl Siege {
     /// So many heartbeats pass.
     pub async fn pass(&mut self, ticks: usize) {
         for _ in 0..ticks {
+            self.ticks += 1;
             self.clock.advance(self.limits().heartbeat_interval);
             self.worker.tick().await;
             self.rest().await;
@@ -262,9 +301,11 @@ impl Siege {
         self.speak(CALM);
         self.speak(ATTACKED);
         self.rest().await;
-        assert_eq!(self.delivered, self.sent, "an honest message was not delivered");
+        let sent = self.sent.len();
+        assert_eq!(self.delivered, sent, "an honest message was not delivered");
         if !self.unread {
-            assert_eq!(self.forwarded, self.sent * (HONEST.end - 1), "one was not forwarded to all honest");
+            let others = HONEST.count() - 1;
+            assert_eq!(self.forwarded, sent * others, "one was not forwarded to all honest");
         }
         self.worker.shutdown().await;
     }

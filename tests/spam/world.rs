@@ -12,7 +12,7 @@ use actix_gossipsub::{
 
 use crate::support::{Field, Id, alone};
 
-/// A node whose clock stands still.
+/// A node whose clock stands still but for heartbeats.
 pub struct World {
     pub node: Node<Field>,
     pub limits: Limits<u64>,
@@ -53,6 +53,14 @@ impl World {
 
     pub fn join(&mut self, topic: u64) {
         self.node.join(&topic, self.now);
+    }
+
+    /// So many heartbeats pass.
+    pub fn pass(&mut self, ticks: usize) {
+        for _ in 0..ticks {
+            self.now = self.now.after(self.limits.heartbeat_interval);
+            self.node.heartbeat(self.now);
+        }
     }
 
     /// A peer sends a message; a batch is judged as soon as it is due.
