@@ -14,6 +14,8 @@ use actix_gossipsub::{FullMessage, Network, P2pInput, P2pMessage, Validity};
 #[derive(Clone, Debug, Default)]
 pub struct Field {
     pub validated: Arc<AtomicUsize>,
+    /// Ids don't name their topic.
+    pub nameless: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +42,7 @@ impl Network for Field {
     type Point = u64;
 
     fn topic_of(&self, id: &Id) -> Option<u64> {
-        Some(id.topic)
+        (!self.nameless).then_some(id.topic)
     }
 
     fn validate_id(&self, id: &Id) -> Validity {
