@@ -4,6 +4,7 @@
 mod budget;
 mod connections;
 mod field;
+mod forgetting;
 mod gossip;
 mod mesh;
 mod messages;
