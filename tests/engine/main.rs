@@ -6,6 +6,7 @@ mod batches;
 mod bounds;
 mod concurrency;
 mod faults;
+mod kills;
 mod life;
 mod order;
 mod support;

@@ -1,0 +1,213 @@
+//! A topic's actor is killed under load, again and again, by a validator that panics. What the other
+//! topics took is neither lost nor said twice; the killed topic may lose, and repeats nothing.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use actix_gossipsub::{
+    ManualClock, P2pInput, P2pMessage, P2pOutput, Started, Validity, Worker, WorkerBuilder,
+    plain::PlainNetwork, protocol::Event,
+};
+
+use crate::support::*;
+
+const CALM: [&str; 4] = ["calm0", "calm1", "calm2", "calm3"];
+const KILLED: &str = "killed";
+/// All of them in the mesh of every topic.
+const PEERS: std::ops::RangeInclusive<u64> = 1..=6;
+/// Each thread is the transport of two peers.
+const THREADS: u64 = 3;
+/// What a thread sends on each topic in a round. What follows from it fits into the p2p stream, so that
+/// nothing may be dropped there.
+const MESSAGES: u64 = 400;
+const RESTARTS: u64 = 5;
+
+/// What says a message must come to: its topic and number.
+type Key = (&'static str, u64);
+
+/// An engine, and all that it said.
+struct Field {
+    engine: Started<PlainNetwork>,
+    /// The sender of each message that was admitted.
+    admitted: BTreeMap<Key, u64>,
+    /// How often each message was delivered to the application.
+    delivered: BTreeMap<Key, usize>,
+    /// Whom each message was sent to.
+    forwarded: BTreeMap<Key, Vec<u64>>,
+    ticks: u64,
+}
+
+#[test]
+fn killing_a_topic_under_load_loses_nothing_of_the_others() {
+    run(async {
+        let (events, observer) = recorder();
+        let clock = Arc::new(ManualClock::new());
+        let builder = manual(fragile(), limits()).observer(observer).clock(Arc::clone(&clock) as _);
+        let mut field = Field::start(builder).await;
+        for round in 0..RESTARTS {
+            field.keeps_working(KILLED, 10 * round).await;
+            field.is_killed_under_load(round).await;
+        }
+        let restarted = Event::TopicRestarted { topic: KILLED.to_owned() };
+        assert_eq!(of_topics(&events), vec![restarted.clone(); RESTARTS as usize]);
+        field.keeps_working(KILLED, 10 * RESTARTS).await;
+
+        field.is_killed_under_load(RESTARTS).await;
+        let given_up = Event::TopicGivenUp { topic: KILLED.to_owned() };
+        assert_eq!(of_topics(&events)[RESTARTS as usize..], [given_up]);
+        assert!(!field.engine.worker.is_subscribed(&KILLED.to_owned()));
+        CALM.iter().for_each(|topic| assert!(field.engine.worker.is_subscribed(&(*topic).to_owned())));
+
+        clock.advance(Duration::from_secs(61));
+        field.engine.worker.app_input(join(KILLED)).expect("taken");
+        field.keeps_working(KILLED, 100).await;
+        field.is_killed_under_load(RESTARTS + 1).await;
+        assert_eq!(of_topics(&events).last(), Some(&restarted), "a new minute");
+        field.keeps_working(KILLED, 200).await;
+        field.check();
+        field.engine.worker.shutdown().await;
+    });
+}
+
+/// What happened to topics. Inputs may be refused too: the threads send as fast as they can.
+fn of_topics(events: &Mutex<Vec<Event<PlainNetwork>>>) -> Vec<Event<PlainNetwork>> {
+    let events = events.lock().expect("not poisoned");
+    events.iter().filter(|event| !matches!(event, Event::InputRefused { .. })).cloned().collect()
+}
+
+/// Panics at poison.
+fn fragile() -> PlainNetwork {
+    PlainNetwork::with_validator(|_, content| {
+        assert!(content != "poison", "a fault that a test injects");
+        Validity::Valid
+    })
+}
+
+impl Field {
+    async fn start(builder: WorkerBuilder<PlainNetwork>) -> Self {
+        let topics = [&CALM[..], &[KILLED]].concat();
+        let engine = start(builder, &topics);
+        for peer in PEERS {
+            engine.worker.p2p_input(connect(peer)).expect("taken");
+            topics.iter().for_each(|topic| engine.worker.p2p_input(graft(peer, topic)).expect("taken"));
+        }
+        engine.worker.settle().await;
+        Self {
+            engine,
+            admitted: BTreeMap::new(),
+            delivered: BTreeMap::new(),
+            forwarded: BTreeMap::new(),
+            ticks: 0,
+        }
+    }
+
+    /// One message of each peer, and the same again by the next, is delivered and forwarded.
+    async fn keeps_working(&mut self, topic: &'static str, from: u64) {
+        let numbers = from..from + PEERS.count() as u64;
+        for (peer, number) in PEERS.zip(numbers.clone()) {
+            self.engine.worker.p2p_input(message(peer, topic, number)).expect("taken");
+            self.engine.worker.p2p_input(message(peer % 6 + 1, topic, number)).expect("taken");
+            self.admitted.insert((topic, number), peer);
+        }
+        self.engine.worker.settle().await;
+        self.read();
+        numbers.for_each(|number| self.was_routed_once(&(topic, number)));
+    }
+
+    /// The threads send all they have, one of them poison in the midst of it, and the heart beats.
+    async fn is_killed_under_load(&mut self, round: u64) {
+        let threads: Vec<_> =
+            (0..THREADS).map(|number| transport(self.engine.worker.clone(), round, number)).collect();
+        loop {
+            self.engine.worker.tick().await;
+            self.ticks += 1;
+            self.read();
+            if threads.iter().all(JoinHandle::is_finished) {
+                break;
+            }
+        }
+        for thread in threads {
+            self.admitted.extend(thread.join().expect("no panic"));
+        }
+        self.engine.worker.settle().await;
+        self.read();
+        let view = self.engine.worker.state().await.expect("it runs");
+        assert_eq!(view.heartbeat_ticks, self.ticks);
+        CALM.iter().for_each(|topic| assert!(view.mesh[*topic].iter().copied().eq(PEERS)));
+    }
+
+    fn read(&mut self) {
+        while let Some(full) = self.engine.app.try_recv() {
+            *self.delivered.entry(key(&full.topic, full.message_id.number)).or_default() += 1;
+        }
+        while let Some(output) = self.engine.p2p.try_recv() {
+            if let P2pOutput::OutMessage { to_peer, message: P2pMessage::FullMessage(full) } = output {
+                self.forwarded.entry(key(&full.topic, full.message_id.number)).or_default().push(to_peer);
+            }
+        }
+    }
+
+    fn was_routed_once(&mut self, key: &Key) {
+        assert_eq!(self.delivered.get(key), Some(&1), "deliveries of {key:?}");
+        let to = self.forwarded.get_mut(key).expect("it was forwarded");
+        to.sort_unstable();
+        let sender = self.admitted[key];
+        assert!(to.iter().copied().eq(PEERS.filter(|peer| *peer != sender)), "{key:?} of {sender}: {to:?}");
+    }
+
+    /// Every message of the calm topics came to what it should, each of the killed one to that or less.
+    fn check(&mut self) {
+        let calm: Vec<_> = self.admitted.keys().filter(|(topic, _)| *topic != KILLED).copied().collect();
+        assert_eq!(calm.len() as u64, CALM.len() as u64 * THREADS * MESSAGES * (RESTARTS + 2));
+        calm.iter().for_each(|key| self.was_routed_once(key));
+        let killed: Vec<_> = self.delivered.keys().filter(|(topic, _)| *topic == KILLED).copied().collect();
+        killed.iter().for_each(|key| self.was_routed_once(key));
+        assert!(self.forwarded.keys().eq(self.delivered.keys()), "nothing else was said");
+    }
+}
+
+fn key(topic: &str, number: u64) -> Key {
+    let known = CALM.into_iter().chain([KILLED]).find(|known| *known == topic);
+    (known.expect("a topic of this test"), number)
+}
+
+/// A thread that sends on all topics for its two peers, every third message by both. Answers what was
+/// admitted, by its first sender.
+fn transport(worker: Worker<PlainNetwork>, round: u64, thread: u64) -> JoinHandle<Vec<(Key, u64)>> {
+    thread::spawn(move || {
+        let mut admitted = Vec::new();
+        for count in 0..MESSAGES {
+            let number = 1000 + (round * THREADS + thread) * MESSAGES + count;
+            let (first, second) = (2 * thread + 1 + count % 2, 2 * thread + 2 - count % 2);
+            for topic in CALM {
+                send(&worker, message(first, topic, number));
+                if count % 3 == 0 {
+                    send(&worker, message(second, topic, number));
+                }
+                admitted.push(((topic, number), first));
+            }
+            send(&worker, message(first, KILLED, number));
+            admitted.push(((KILLED, number), first));
+            if (thread, count) == (round % THREADS, MESSAGES / 2) {
+                send(&worker, poison(first, 900 + round));
+            }
+        }
+        admitted
+    })
+}
+
+fn poison(peer: u64, number: u64) -> P2pInput<PlainNetwork> {
+    let message = PlainNetwork::message(KILLED, number, "poison");
+    P2pInput::said(peer, P2pMessage::FullMessage(message.into()))
+}
+
+/// Refused when too much waits: a transport reads on later.
+fn send(worker: &Worker<PlainNetwork>, input: P2pInput<PlainNetwork>) {
+    while worker.p2p_input(input.clone()).is_err() {
+        thread::yield_now();
+    }
+}
