@@ -1,0 +1,225 @@
+//! What honest peers keep of their throughput while one peer floods, and while one topic's verdicts take
+//! 5 ms each. Phases of one run, interleaved, so that a noisy machine does not matter. Judges nothing.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use actix_gossipsub::{
+    AppOutputs, Limits, P2pInput, P2pMessage, Started, Validity, Worker, plain::PlainNetwork, protocol::Event,
+};
+use tokio::task::JoinHandle;
+
+pub const HONEST_PEERS: u64 = 8;
+const FLOODER: u64 = 1000;
+const VERDICT: Duration = Duration::from_millis(5);
+/// So long honest messages may be late before they count as lost.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much is sent, and how long.
+pub struct Pace {
+    pub phase: Duration,
+    pub rounds: usize,
+    /// In each, an honest peer sends one message on its topic.
+    pub tick: Duration,
+    /// What the flooder sends in a tick.
+    pub flood: u64,
+    /// What an honest peer sends besides, on the slow topic, in a tick.
+    pub slow: u64,
+}
+
+/// What else goes on in a phase.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Load {
+    None,
+    Flood,
+    SlowTopic,
+    Both,
+}
+
+impl Load {
+    pub const ALL: [Self; 4] = [Self::None, Self::Flood, Self::SlowTopic, Self::Both];
+
+    pub fn floods(self) -> bool {
+        matches!(self, Self::Flood | Self::Both)
+    }
+
+    fn is_slow(self) -> bool {
+        matches!(self, Self::SlowTopic | Self::Both)
+    }
+}
+
+/// What phases of one load came to.
+#[derive(Clone, Debug, Default)]
+pub struct Row {
+    /// Messages of honest peers on topics of their own.
+    pub delivered: u64,
+    pub time: Duration,
+    /// Messages of anybody.
+    pub refused: u64,
+    pub heartbeats: u64,
+    pub skipped: u64,
+}
+
+impl Row {
+    fn add(&mut self, other: &Self) {
+        self.delivered += other.delivered;
+        self.time += other.time;
+        self.refused += other.refused;
+        self.heartbeats += other.heartbeats;
+        self.skipped += other.skipped;
+    }
+
+    pub fn per_second(&self) -> f64 {
+        self.delivered as f64 / self.time.as_secs_f64()
+    }
+}
+
+/// A row for each of [`Load::ALL`]. Runs inside an actix system.
+pub async fn measure(limits: Limits<String>, pace: &Pace) -> Vec<Row> {
+    let mut run = Run::start(limits);
+    let mut rows = vec![Row::default(); Load::ALL.len()];
+    for _ in 0..pace.rounds {
+        for (row, load) in rows.iter_mut().zip(Load::ALL) {
+            row.add(&run.phase(load, pace).await);
+        }
+    }
+    run.worker.shutdown().await;
+    rows
+}
+
+/// An engine under load.
+struct Run {
+    worker: Worker<PlainNetwork>,
+    app: AppOutputs<PlainNetwork>,
+    heartbeats: Arc<AtomicU64>,
+    skipped: Arc<AtomicU64>,
+    numbers: Arc<AtomicU64>,
+}
+
+impl Run {
+    fn start(limits: Limits<String>) -> Self {
+        let (heartbeats, skipped): (Arc<AtomicU64>, Arc<AtomicU64>) = Default::default();
+        let counters = (Arc::clone(&heartbeats), Arc::clone(&skipped));
+        let observer = move |event: &Event<PlainNetwork>| match event {
+            Event::Heartbeat { .. } => drop(counters.0.fetch_add(1, Ordering::Relaxed)),
+            Event::HeartbeatSkipped { .. } => drop(counters.1.fetch_add(1, Ordering::Relaxed)),
+            _ => {}
+        };
+        let topics = (0..HONEST_PEERS).map(topic_of).chain(["slow".to_owned(), "flooded".to_owned()]);
+        let builder = Worker::builder(network(), limits).arbiters(2).observer(observer);
+        let Started { worker, mut p2p, app } = builder.start(topics).expect("inside a system");
+        actix::spawn(async move { while p2p.recv_emission().await.is_some() {} });
+        for peer in (0..HONEST_PEERS).chain([FLOODER]) {
+            worker.p2p_input(P2pInput::connected(peer)).expect("it runs");
+        }
+        Self { worker, app, heartbeats, skipped, numbers: Arc::default() }
+    }
+
+    async fn phase(&mut self, load: Load, pace: &Pace) -> Row {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (heartbeats, skipped) = (count(&self.heartbeats), count(&self.skipped));
+        let (began, stop) = (Instant::now(), Arc::new(AtomicBool::new(false)));
+        let honest = (0..HONEST_PEERS).map(|peer| (peer, topic_of(peer), 1)).collect();
+        let honest = self.sender(&stop, pace.tick, honest);
+        let others: Vec<_> =
+            others(load, pace).into_iter().map(|plan| self.sender(&stop, pace.tick, vec![plan])).collect();
+        let mut delivered = self.read(pace.phase, u64::MAX).await;
+        stop.store(true, Ordering::Relaxed);
+        let Sent { taken, mut refused } = honest.await.expect("no panic");
+        delivered += self.read(PATIENCE, taken - delivered).await;
+        let time = began.elapsed();
+        for other in others {
+            refused += other.await.expect("no panic").refused;
+        }
+        self.worker.settle().await;
+        while self.app.try_recv().is_some() {}
+        let (heartbeats, skipped) = (count(&self.heartbeats) - heartbeats, count(&self.skipped) - skipped);
+        Row { delivered, time, refused, heartbeats, skipped }
+    }
+
+    /// Reads the application's stream for so long, or until `wanted` messages came that honest peers
+    /// sent on topics of their own; answers how many of these did.
+    async fn read(&mut self, span: Duration, wanted: u64) -> u64 {
+        let mut delivered = 0;
+        let read = async {
+            while delivered < wanted
+                && let Some(message) = self.app.recv().await
+            {
+                delivered += u64::from(message.topic.starts_with("honest"));
+            }
+        };
+        // What is missing then is missing in the throughput.
+        let _ = tokio::time::timeout(span, read).await;
+        delivered
+    }
+
+    /// A transport thread that sends, in each tick, for each (peer, topic, count) so many messages.
+    fn sender(
+        &self,
+        stop: &Arc<AtomicBool>,
+        tick: Duration,
+        plan: Vec<(u64, String, u64)>,
+    ) -> JoinHandle<Sent> {
+        let (worker, numbers, stop) = (self.worker.clone(), Arc::clone(&self.numbers), Arc::clone(stop));
+        tokio::task::spawn_blocking(move || {
+            let (began, mut sent) = (Instant::now(), Sent::default());
+            for ticks in 1.. {
+                for (peer, topic, count) in &plan {
+                    for _ in 0..*count {
+                        let number = numbers.fetch_add(1, Ordering::Relaxed);
+                        let message = PlainNetwork::message(topic, number, "content");
+                        let input = P2pInput::said(*peer, P2pMessage::FullMessage(message.into()));
+                        sent.count(worker.p2p_input(input).is_ok());
+                    }
+                }
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                thread::sleep((tick * ticks).saturating_sub(began.elapsed()));
+            }
+            sent
+        })
+    }
+}
+
+/// What became of what a thread sent.
+#[derive(Default)]
+struct Sent {
+    taken: u64,
+    refused: u64,
+}
+
+impl Sent {
+    fn count(&mut self, taken: bool) {
+        *if taken { &mut self.taken } else { &mut self.refused } += 1;
+    }
+}
+
+/// What else is sent: by whom, on which topic, how much in a tick.
+fn others(load: Load, pace: &Pace) -> Vec<(u64, String, u64)> {
+    let flood = load.floods().then(|| (FLOODER, "flooded".to_owned(), pace.flood));
+    let slow = load.is_slow().then(|| (0, "slow".to_owned(), pace.slow));
+    flood.into_iter().chain(slow).collect()
+}
+
+fn network() -> PlainNetwork {
+    PlainNetwork::with_later_validator(|message| {
+        let slow = message.topic == "slow";
+        async move {
+            if slow {
+                tokio::time::sleep(VERDICT).await;
+            }
+            Validity::Valid
+        }
+    })
+}
+
+fn topic_of(peer: u64) -> String {
+    format!("honest{peer}")
+}
