@@ -56,6 +56,8 @@ type Observer = Box<dyn FnMut(NodeEvent<'_>) + Send>;
 const MAX_COMMANDS: usize = 64;
 /// Events, or outputs, handled in a row before the other side has its turn.
 const TURN: usize = 64;
+/// Events of gossipsub that wait, beyond which no more outputs are read.
+const MAX_BACKLOG: usize = 4_096;
 /// Turns taken before the thread's other tasks have theirs.
 const TURNS: usize = 16;
 /// Time in which what the engine said last is written: a peer may not read what comes together with
@@ -166,10 +168,23 @@ where
             Event::Inputs(inputs) => self.inputs(inputs),
             event => {
                 (self.observer)(NodeEvent::Gossipsub(&event));
-                if let Event::Unreachable { point, .. } = event {
-                    self.engine.set_unreachable_point(point);
+                self.report(event);
+            }
+        }
+    }
+
+    /// Tells the engine what it should know.
+    fn report(&self, event: Event) {
+        match event {
+            Event::Unreachable { point, .. } => self.engine.set_unreachable_point(point),
+            Event::SlowPeer { peer, .. } => self.engine.report_slow_peer(&peer),
+            Event::Dropped { reason, lanes, .. } => {
+                for (lane, count) in lanes.iter().filter(|(_, count)| *count > 0) {
+                    let count = usize::try_from(count).unwrap_or(usize::MAX);
+                    self.engine.report_dropped(lane, reason, count);
                 }
             }
+            _ => {}
         }
     }
 
@@ -262,6 +277,10 @@ where
             self.hand_in(peer, inputs, true);
         }
         for _ in 0..TURN {
+            if self.swarm.behaviour().gossipsub.backlog() > MAX_BACKLOG {
+                idle = false;
+                break;
+            }
             let Poll::Ready(emission) = self.outputs.poll_next(cx) else { break };
             let Some(emission) = emission else { return Poll::Ready(Turn::Last) };
             idle = false;

@@ -13,17 +13,19 @@ use ::libp2p::{
     core::{Endpoint, transport::PortUse},
     swarm::{
         CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour,
-        THandler, THandlerInEvent, ToSwarm, behaviour::ConnectionEstablished, dial_opts::DialOpts,
+        THandler, THandlerInEvent, ToSwarm, behaviour::ConnectionEstablished,
     },
 };
 
 use super::{
     BehaviourConfig, Event, Handler, HandlerEvent, InboundError, Inputs, LaneCounts, Libp2pNetwork, Reports,
+    SlowPeerAction, Slowness,
     addresses::without_peer,
     dials::Dials,
     encode::Fragment,
     encoder::Encoder,
     handler::{Protocols, Up},
+    patience::Patience,
     peers::{Change, Peers},
     queue::{Push, SendQueue},
     reader::Heard,
@@ -51,7 +53,10 @@ pub struct Behaviour {
     peers: Peers,
     blocked: Recent<PeerId, ()>,
     dials: Dials,
-    dropped: HashMap<PeerId, LaneCounts>,
+    /// Not told yet.
+    dropped: HashMap<(PeerId, NotSent), LaneCounts>,
+    /// Whether the last thing told was of these.
+    told_dropped: bool,
     encoder: Encoder,
     reports: Option<Arc<dyn Reports>>,
     events: VecDeque<ToSwarm<Event, Infallible>>,
@@ -65,8 +70,9 @@ impl Behaviour {
             protocols: Protocols(config.protocols.clone().into()),
             peers: Peers::default(),
             blocked: Recent::new(config.max_blocked),
-            dials: Dials::default(),
+            dials: Dials::new(config.max_dials),
             dropped: HashMap::new(),
+            told_dropped: false,
             encoder: Encoder::default(),
             reports: None,
             events: VecDeque::new(),
@@ -86,7 +92,8 @@ impl Behaviour {
         self.reports = reports;
     }
 
-    /// Does what the engine wants. Never blocks; what is not for a reachable peer is forgotten.
+    /// Does what the engine wants. Never blocks. What is not sent is told by [`Event::Dropped`]. Poll the
+    /// swarm between calls: its events wait meanwhile.
     pub fn apply(&mut self, output: P2pOutput<Libp2pNetwork>) {
         self.emit(Emission::Output(output));
     }
@@ -115,12 +122,13 @@ impl Behaviour {
                 self.close(peer, CloseConnection::All);
             }
             P2pOutput::Connect { peer, .. } => {
-                let opts = self.dials.peer(peer);
-                self.dial(opts);
+                let act = self.dials.peer(peer);
+                self.events.push_back(act);
             }
+            P2pOutput::ConnectPoint { point } if self.is_reached(&point) => {}
             P2pOutput::ConnectPoint { point } => {
-                let opts = (!self.is_reached(&point)).then(|| self.dials.point(point));
-                opts.into_iter().for_each(|opts| self.dial(opts));
+                let act = self.dials.point(point);
+                self.events.push_back(act);
             }
             // We keep no list of advertised peers beyond the address book, which ages by itself.
             P2pOutput::Forget { .. } | P2pOutput::OutMessage { .. } => {}
@@ -144,16 +152,15 @@ impl Behaviour {
         for peer in to {
             let receipt = receipts.as_ref().map(Receipts::receipt);
             match &encoded {
-                // The receipt, dropped, says so.
-                _ if !self.peers.is_up(peer) => {}
                 Ok(fragments) => self.queue(*peer, fragments, lane, receipt),
-                Err(error) => {
-                    if let Some(receipt) = receipt {
-                        receipt.not_sent(NotSent::TooLarge);
-                    }
-                    self.tell(Event::NotSent { peer: *peer, error: error.clone() });
+                Err(_) => {
+                    self.lost(*peer, NotSent::TooLarge, lane, 1);
+                    receipt.into_iter().for_each(|receipt| receipt.not_sent(NotSent::TooLarge));
                 }
             }
+        }
+        if let Err(error) = encoded {
+            self.tell(Event::NotSent { error });
         }
     }
 
@@ -161,30 +168,42 @@ impl Behaviour {
     fn queue(&mut self, peer: PeerId, fragments: &[Fragment], lane: Lane, mut receipt: Option<Receipt>) {
         for fragment in fragments {
             let item = Item { fragment: fragment.clone(), lane, receipt: receipt.take() };
-            if let Some(push) = self.peers.send(&peer, item) {
-                self.pushed(peer, push);
+            match self.peers.send(&peer, item) {
+                Some(push) => self.pushed(peer, push),
+                // The receipt, dropped, says so.
+                None => self.lost(peer, NotSent::Disconnected, lane, 1),
             }
         }
     }
 
     fn pushed(&mut self, peer: PeerId, push: Push) {
-        if push.dropped != LaneCounts::NONE {
-            *self.dropped.entry(peer).or_default() += push.dropped;
+        self.all_lost(peer, NotSent::PeerSlow, push.dropped);
+        if push.overflowed {
+            self.slow(peer, Slowness::Overflow);
         }
-        if push.stalled {
-            self.tell(Event::Stalled { peer });
-            if self.config.disconnect_stalled {
-                self.close(peer, CloseConnection::All);
-            }
+    }
+
+    fn slow(&mut self, peer: PeerId, slowness: Slowness) {
+        self.tell(Event::SlowPeer { peer, slowness });
+        if slowness == Slowness::Overflow || self.config.slow_peer == SlowPeerAction::Disconnect {
+            let change = self.peers.give_up(&peer);
+            self.changed(peer, change);
+            self.close(peer, CloseConnection::All);
+        }
+    }
+
+    fn lost(&mut self, peer: PeerId, reason: NotSent, lane: Lane, count: u64) {
+        self.dropped.entry((peer, reason)).or_default().add(lane, count);
+    }
+
+    fn all_lost(&mut self, peer: PeerId, reason: NotSent, lanes: LaneCounts) {
+        if lanes != LaneCounts::NONE {
+            *self.dropped.entry((peer, reason)).or_default() += lanes;
         }
     }
 
     fn close(&mut self, peer_id: PeerId, connection: CloseConnection) {
         self.events.push_back(ToSwarm::CloseConnection { peer_id, connection });
-    }
-
-    fn dial(&mut self, opts: DialOpts) {
-        self.events.push_back(ToSwarm::Dial { opts });
     }
 
     /// Whether we dialled the point and are connected, or are about to be. The engine asks for persistent
@@ -213,8 +232,8 @@ impl Behaviour {
                 let bootstrap = has(&self.config.bootstrap);
                 self.input(peer, P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap });
             }
-            Change::Vanished => {
-                self.dropped.remove(&peer);
+            Change::Vanished { lost } => {
+                self.all_lost(peer, NotSent::Disconnected, lost);
                 self.input(peer, P2pInput::Disconnection { peer });
             }
             Change::Moved(push) => self.pushed(peer, push),
@@ -258,13 +277,19 @@ impl Behaviour {
             return Err(ConnectionDenied::new(Blocked(peer)));
         }
         let queue = SendQueue::new(self.config.queue.clone());
-        Ok(Handler::new(self.network.clone(), self.protocols.clone(), queue))
+        let patience = Patience::new(self.config.write_timeout, self.config.min_written);
+        Ok(Handler::new(self.network.clone(), self.protocols.clone(), queue, patience))
     }
 
     fn take_dropped(&mut self) -> Option<Event> {
-        let (peer, lanes) =
-            self.dropped.keys().next().copied().and_then(|peer| self.dropped.remove_entry(&peer))?;
-        Some(Event::Dropped { peer, count: lanes.total(), lanes })
+        let next = self.dropped.keys().next().copied()?;
+        let ((peer, reason), lanes) = self.dropped.remove_entry(&next)?;
+        Some(Event::Dropped { peer, reason, lanes })
+    }
+
+    /// How many events wait for the swarm to be polled.
+    pub(super) fn backlog(&self) -> usize {
+        self.events.len() + self.dropped.len()
     }
 }
 
@@ -332,6 +357,13 @@ impl NetworkBehaviour for Behaviour {
             }
             HandlerEvent::Received(heard) => self.received(peer, connection, heard),
             HandlerEvent::InboundFailed(error) => self.inbound_failed(peer, connection, error),
+            HandlerEvent::Slow(dropped) => {
+                self.all_lost(peer, NotSent::PeerSlow, dropped);
+                // One that is to be closed already was told of.
+                if self.peers.carries(&peer, connection) {
+                    self.slow(peer, Slowness::Unread);
+                }
+            }
             HandlerEvent::GaveUp { unsupported } => self.gave_up(peer, connection, unsupported),
         }
     }
@@ -340,8 +372,16 @@ impl NetworkBehaviour for Behaviour {
         if let Some(event) = self.events.pop_front() {
             return Poll::Ready(event);
         }
-        if let Some(event) = self.take_dropped() {
+        // The swarm looks at its connections only while we have nothing to tell: an engine that speaks to
+        // those who are gone must not keep it from hearing those who are there.
+        if !std::mem::replace(&mut self.told_dropped, false)
+            && let Some(event) = self.take_dropped()
+        {
+            self.told_dropped = true;
             return Poll::Ready(ToSwarm::GenerateEvent(event));
+        }
+        if !self.dropped.is_empty() {
+            cx.waker().wake_by_ref();
         }
         self.waker = Some(cx.waker().clone());
         Poll::Pending

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use super::{Libp2pNetwork, MessageId, Reports, TopicName};
 use crate::{
     network::P2pInput,
+    protocol::Lane,
     worker::{NotSent, Refused, Worker},
 };
 
@@ -35,6 +36,16 @@ pub trait Engine {
         Box::pin(future::ready(()))
     }
 
+    /// A peer reads too slowly. Told once, until it reads again; it may be disconnected next.
+    fn report_slow_peer(&self, peer: &PeerId) {
+        let _ = peer;
+    }
+
+    /// So many outputs of a lane were not sent.
+    fn report_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
+        let _ = (lane, reason, count);
+    }
+
     /// Who wants to hear what becomes of messages, if anybody.
     fn reports(&self) -> Option<Arc<dyn Reports>> {
         None
@@ -59,6 +70,14 @@ impl Engine for Worker<Libp2pNetwork> {
     fn p2p_input_ready(&self, peer: PeerId) -> BoxFuture<'static, ()> {
         let worker = self.clone();
         Box::pin(async move { Self::p2p_input_ready(&worker, &peer).await })
+    }
+
+    fn report_slow_peer(&self, peer: &PeerId) {
+        Self::report_slow_peer(self, peer);
+    }
+
+    fn report_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
+        Self::report_dropped(self, lane, reason, count);
     }
 
     fn reports(&self) -> Option<Arc<dyn Reports>> {

@@ -1,11 +1,11 @@
 //! What a behaviour is told once, and what it tells its owner. Plain data.
 
-use std::{collections::BTreeSet, fmt, ops::AddAssign};
+use std::{collections::BTreeSet, fmt, ops::AddAssign, time::Duration};
 
 use ::libp2p::{Multiaddr, PeerId, StreamProtocol};
 
 use super::{EncodeError, InboundError, Inputs, QueueLimits};
-use crate::protocol::Lane;
+use crate::{protocol::Lane, worker::NotSent};
 
 /// The settings of a [`Behaviour`](super::Behaviour).
 #[derive(Clone, Debug)]
@@ -20,9 +20,17 @@ pub struct BehaviourConfig {
     pub bootstrap: BTreeSet<PeerId>,
     /// How much may wait for a connection to be written to.
     pub queue: QueueLimits,
-    /// Whether a peer that stalls, so that even control can't be said to it, is disconnected. If not, it
-    /// is served again once it has read all that waits, and has missed what was said meanwhile.
-    pub disconnect_stalled: bool,
+    /// A peer that reads less than `min_written` bytes in this time, though more waits for it, is slow.
+    /// Yamux lets a peer have more only when it has read half of its window, 128 KiB or more: one that
+    /// needs longer for that is slow too.
+    pub write_timeout: Duration,
+    /// The bytes that a peer must read in `write_timeout`, if as many wait. Against peers that read a byte
+    /// now and then.
+    pub min_written: usize,
+    /// What is done about a slow peer.
+    pub slow_peer: SlowPeerAction,
+    /// Dials that the engine asked for and that are under way, at most; beyond it they fail at once.
+    pub max_dials: usize,
     /// Kicked peers that are remembered; beyond it the oldest is let in again.
     pub max_blocked: usize,
     /// Streams on which a peer may send garbage before its connection is closed.
@@ -37,11 +45,38 @@ impl Default for BehaviourConfig {
             trusted: BTreeSet::new(),
             bootstrap: BTreeSet::new(),
             queue: QueueLimits::default(),
-            disconnect_stalled: true,
+            write_timeout: Duration::from_secs(10),
+            min_written: 16 << 10,
+            slow_peer: SlowPeerAction::default(),
+            max_dials: 256,
             max_blocked: 4_096,
             max_bad_streams: 8,
         }
     }
+}
+
+/// What is done about a peer that reads too slowly, besides what is always done: its owner is told
+/// ([`Event::SlowPeer`]) and through it the engine, which lowers the peer's score if its limits say so;
+/// what waits for the peer is dropped, and all but control until it reads again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowPeerAction {
+    /// Nothing else: the peer stays, in its meshes too, as long as its score allows.
+    Report,
+    /// It is disconnected: it may come back.
+    #[default]
+    Disconnect,
+}
+
+/// In what way a peer is slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Slowness {
+    /// For `write_timeout` it read nothing, or next to nothing, of what waited for it.
+    Unread,
+    /// Control alone, which is never dropped, fills `stall_factor` times its queue. It is disconnected in
+    /// any case.
+    Overflow,
 }
 
 /// What a [`Behaviour`](super::Behaviour) tells its owner.
@@ -58,13 +93,14 @@ pub enum Event {
     Unsupported { peer: PeerId },
     /// A connected peer broke every stream that we opened: nothing can be said to it.
     OutboundFailed { peer: PeerId },
-    /// So many items were dropped since the last such event, because the peer reads too slowly.
-    Dropped { peer: PeerId, count: u64, lanes: LaneCounts },
-    /// Something was not sent to the peer.
-    NotSent { peer: PeerId, error: EncodeError },
-    /// A peer reads so slowly that even control can't be said to it. It is disconnected if the
-    /// behaviour's `disconnect_stalled` says so.
-    Stalled { peer: PeerId },
+    /// So many items were not sent to the peer since the last such event, for this reason. All that is
+    /// dropped is told so, once; an item is an entry of an RPC.
+    Dropped { peer: PeerId, reason: NotSent, lanes: LaneCounts },
+    /// Something can't be written at all. It is counted by `Dropped` for each peer it was meant for.
+    NotSent { error: EncodeError },
+    /// A peer reads too slowly: told once, until it reads again. What follows is
+    /// [`BehaviourConfig::slow_peer`]'s.
+    SlowPeer { peer: PeerId, slowness: Slowness },
     /// A point that the engine wanted can't be reached: to be told by `set_unreachable_point`.
     Unreachable { point: Multiaddr, error: String },
     /// A peer that the engine wanted can't be reached.
@@ -82,6 +118,11 @@ impl LaneCounts {
     /// How many of `lane`.
     pub fn of(&self, lane: Lane) -> u64 {
         self.0[lane as usize]
+    }
+
+    /// Each lane with its number, the most urgent first.
+    pub fn iter(&self) -> impl Iterator<Item = (Lane, u64)> {
+        Lane::ALL.into_iter().zip(self.0)
     }
 
     /// How many of all lanes.

@@ -14,14 +14,24 @@ pub(super) enum Command {
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The node is gone.
-    #[error("the node has stopped")]
+    #[error("the node has stopped: start a new one")]
     Stopped,
     /// It can't listen there.
-    #[error("can't listen: {0}")]
+    #[error("can't listen: {}", listening(.0))]
     Listen(#[from] SwarmTransportError<std::io::Error>),
     /// It can't dial that.
     #[error("can't dial: {0}")]
     Dial(#[from] DialError),
+}
+
+/// Why it can't listen: rust-libp2p shows nothing of most such errors.
+fn listening(error: &SwarmTransportError<std::io::Error>) -> String {
+    match error {
+        SwarmTransportError::MultiaddrNotSupported(address) => {
+            format!("{address} is not an address to listen at, such as /ip4/0.0.0.0/tcp/4001")
+        }
+        SwarmTransportError::Other(error) => error.to_string(),
+    }
 }
 
 /// A running node as its owner holds it. Clones are the same node.

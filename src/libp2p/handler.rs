@@ -21,11 +21,12 @@ use ::libp2p::{
 use futures::future;
 
 use super::{
-    InboundError, Libp2pNetwork,
+    InboundError, LaneCounts, Libp2pNetwork,
     gate::Gate,
+    patience::Patience,
     queue::SendQueue,
     reader::{Heard, Reader},
-    writer::{Unflushed, Writer},
+    writer::Writer,
 };
 
 /// Streams that we open on one connection, at most. The fifth makes rust-libp2p give up the connection.
@@ -38,6 +39,8 @@ pub enum HandlerEvent {
     Received(Heard),
     /// The peer's stream is no longer read.
     InboundFailed(InboundError),
+    /// What waits for the peer is not written: it does not read. So much of it was dropped.
+    Slow(LaneCounts),
     /// The peer speaks none of our protocols, or won't keep a stream of ours.
     GaveUp {
         /// Whether it is for want of a common protocol.
@@ -57,6 +60,7 @@ impl fmt::Debug for HandlerEvent {
             Self::Up(up) => write!(f, "Up({})", up.protocol),
             Self::Received(heard) => write!(f, "Received({} messages)", heard.said.len()),
             Self::InboundFailed(error) => write!(f, "InboundFailed({error})"),
+            Self::Slow(dropped) => write!(f, "Slow({dropped:?})"),
             Self::GaveUp { unsupported } => write!(f, "GaveUp {{ unsupported: {unsupported} }}"),
         }
     }
@@ -108,7 +112,8 @@ pub struct Handler {
     opened: u32,
     up: bool,
     /// What the next outbound stream begins with: frames that the last one may not have delivered.
-    unsent: Unflushed,
+    unsent: Vec<u8>,
+    patience: Patience,
     events: VecDeque<HandlerEvent>,
 }
 
@@ -124,7 +129,12 @@ enum Outbound {
 }
 
 impl Handler {
-    pub(super) fn new(network: Libp2pNetwork, protocols: Protocols, queue: SendQueue) -> Self {
+    pub(super) fn new(
+        network: Libp2pNetwork,
+        protocols: Protocols,
+        queue: SendQueue,
+        patience: Patience,
+    ) -> Self {
         Self {
             network,
             protocols,
@@ -134,7 +144,8 @@ impl Handler {
             outbound: Outbound::Wanted,
             opened: 0,
             up: false,
-            unsent: Unflushed::default(),
+            unsent: Vec::new(),
+            patience,
             events: VecDeque::new(),
         }
     }
@@ -186,7 +197,7 @@ impl Handler {
 
     fn give_up(&mut self, unsupported: bool) {
         self.up = false;
-        self.unsent = Unflushed::default();
+        self.unsent = Vec::new();
         self.events.push_back(HandlerEvent::GaveUp { unsupported });
     }
 
@@ -196,6 +207,18 @@ impl Handler {
         if let Poll::Ready(Err(_)) = writer.poll_write(cx, &self.queue, self.network.limits()) {
             self.unsent = writer.take_unflushed();
             self.reopen();
+        }
+    }
+
+    /// Watches whether what waits is written.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) {
+        let (waits, progress) = match &mut self.outbound {
+            Outbound::Open(writer) => (writer.is_behind(), writer.take_progress()),
+            Outbound::Wanted | Outbound::Opening => (self.queue.has_some(cx), 0),
+            Outbound::Unsupported | Outbound::GaveUp => (false, 0),
+        };
+        if self.patience.poll_over(cx, waits, progress).is_ready() {
+            self.events.push_back(HandlerEvent::Slow(self.queue.shed()));
         }
     }
 
@@ -229,6 +252,7 @@ impl ConnectionHandler for Handler {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Protocols, (), HandlerEvent>> {
         loop {
             self.poll_outbound(cx);
+            self.poll_patience(cx);
             if let Some(event) = self.events.pop_front() {
                 return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(event));
             }

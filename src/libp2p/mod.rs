@@ -27,7 +27,8 @@
 //! To compose it into a swarm of your own, put a [`Behaviour`] among your behaviours. Pass each
 //! [`Event::Inputs`] to the engine and keep what it refuses for now: the peer is not read meanwhile. Pass
 //! each emission of the engine to [`Behaviour::emit`] (or each output to [`Behaviour::apply`]), and each
-//! [`Event::Unreachable`] to the engine's `set_unreachable_point`; publish tickets want
+//! [`Event::Unreachable`] to the engine's `set_unreachable_point`, each [`Event::SlowPeer`] to its
+//! `report_slow_peer` and each [`Event::Dropped`] to its `report_dropped`; publish tickets want
 //! [`Behaviour::set_reports`]. Tell [`Libp2pNetwork::add_addresses`]
 //! what identify learns, and accept the protocols before you dial or listen (they are when the behaviour
 //! is part of the swarm): rust-libp2p gives up a connection whose peer does not speak gossipsub yet.
@@ -40,7 +41,33 @@
 //!
 //! Slow sides: an engine without room for a peer's inputs stops the reading of that peer alone, whose own
 //! queue then fills ([`Inputs`]). A peer that reads slowly is sent what is urgent first, and loses what is
-//! not ([`QueueLimits`]); one to which even control can't be said is disconnected.
+//! not ([`QueueLimits`]). One that reads next to nothing for [`BehaviourConfig::write_timeout`] is slow: what
+//! waits for it is dropped, and [`BehaviourConfig::slow_peer`] says what else is done. Control is dropped only
+//! with the connection: one to which even that can't be said is disconnected.
+//!
+//! # What is kept at most
+//!
+//! | what | for each connection | in all |
+//! |---|---|---|
+//! | connections | | `max_connections`, `max_connections_per_peer`, `max_pending_incoming` |
+//! | what waits to be written | `max_items`, `max_bytes`; control alone `stall_factor` times that | |
+//! | what is being written | 16 KiB and a frame of `max_frame_out` | |
+//! | a frame that is being read | `max_frame_in` and 8 KiB | |
+//! | what was read for an engine that has no room | 128 KiB of frames and one more; up to some twenty times their bytes in memory | |
+//! | waits for that room | | one for each peer that waits |
+//! | what yamux keeps | 256 KiB for each of the few hundred streams that it accepts, and 16 MiB | |
+//! | kicked peers | | `max_blocked` |
+//! | dials that the engine asked for | | `max_dials` |
+//! | events for the owner | | 4,096 and what a turn adds, in a [`Libp2pNode`] |
+//! | drops to be told of | | with the events; one entry for each peer and reason |
+//! | commands of the owner | | 64 |
+//! | addresses | | of 3 times 4,096 peers: one, 8, and a signed record of 2 KiB |
+//! | signatures that were checked | | 16,384 digests |
+//! | encoded messages | | the last one, beside what waits |
+//!
+//! Whatever is dropped is told, with its reason: outputs by [`Event::Dropped`], by lane; inputs by
+//! [`NodeEvent::Refused`]; a peer's stream by [`Event::InboundFailed`]. Of a connection that was given up
+//! nothing is heard any more: for the engine its peer is gone.
 //!
 //! Not on this wire: `Ping` (nothing is sent; libp2p has a protocol of its own for it) and the
 //! extensions of v1.2 and v1.3 (they are skipped when read).
@@ -66,6 +93,7 @@ mod message;
 mod network;
 mod outputs;
 mod pack;
+mod patience;
 mod peers;
 mod queue;
 mod reader;
@@ -83,7 +111,7 @@ pub use behaviour::{Behaviour, Blocked};
 pub use codec::{FrameDecoder, FrameError, WireLimits};
 pub use encode::EncodeError;
 pub use engine::Engine;
-pub use event::{BehaviourConfig, Event, LaneCounts};
+pub use event::{BehaviourConfig, Event, LaneCounts, SlowPeerAction, Slowness};
 pub use handle::{CommandError, NodeHandle};
 pub use handler::{Handler, HandlerEvent, Protocols, Up};
 pub use ids::{MessageId, TopicName};

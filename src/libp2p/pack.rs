@@ -4,45 +4,41 @@
 use super::{
     WireLimits,
     encode::{Fragment, Kind, OVERHEAD, put_varint},
-    receipt::Receipt,
-    waiting::Waiting,
+    waiting::{Item, Waiting},
 };
 
 /// Takes from `waiting`, the most urgent first, what goes into one RPC, and appends it to `out` as a
-/// frame, and its receipts to `receipts`. Returns the bytes taken: none if nothing waits.
+/// frame, and to `taken` as it is. Returns the bytes taken: none if nothing waits.
 pub(super) fn pack(
     waiting: &mut Waiting,
     limits: &WireLimits,
     out: &mut Vec<u8>,
-    receipts: &mut Vec<Receipt>,
+    taken: &mut Vec<Item>,
 ) -> usize {
     let (count, size) = fill(waiting, limits);
     if count == 0 {
         return 0;
     }
-    let mut taken = Vec::with_capacity(count);
-    for item in std::iter::from_fn(|| waiting.pop()).take(count) {
-        taken.push(item.fragment);
-        receipts.extend(item.receipt);
-    }
-    put_frame(&taken, size, out);
+    let before = taken.len();
+    taken.extend(std::iter::from_fn(|| waiting.pop()).take(count));
+    put_frame(&taken[before..], size, out);
     size
 }
 
-/// The RPC of these fragments, of ascending kind and `size` bytes together, as a frame.
-fn put_frame(fragments: &[Fragment], size: usize, out: &mut Vec<u8>) {
-    let first_control = fragments.partition_point(|fragment| fragment.kind <= Kind::Message);
-    let (plain, control) = fragments.split_at(first_control);
-    let control_size = control.iter().map(|fragment| fragment.bytes.len()).sum::<usize>() as u64;
+/// The RPC of these items, of ascending kind and `size` bytes together, as a frame.
+fn put_frame(items: &[Item], size: usize, out: &mut Vec<u8>) {
+    let first_control = items.partition_point(|item| item.fragment.kind <= Kind::Message);
+    let (plain, control) = items.split_at(first_control);
+    let control_size = control.iter().map(|item| item.fragment.bytes.len()).sum::<usize>() as u64;
     let mut head = Vec::new();
     if !control.is_empty() {
         put_varint(&mut head, 3 << 3 | 2);
         put_varint(&mut head, control_size);
     }
     put_varint(out, (size + head.len()) as u64);
-    plain.iter().for_each(|fragment| out.extend_from_slice(&fragment.bytes));
+    plain.iter().for_each(|item| out.extend_from_slice(&item.fragment.bytes));
     out.extend_from_slice(&head);
-    control.iter().for_each(|fragment| out.extend_from_slice(&fragment.bytes));
+    control.iter().for_each(|item| out.extend_from_slice(&item.fragment.bytes));
 }
 
 /// How many fragments, the most urgent first, go into one RPC, and their bytes.

@@ -6,9 +6,11 @@ use std::{collections::HashMap, sync::Arc};
 use ::libp2p::{PeerId, swarm::ConnectionId};
 
 use super::{
-    queue::{Push, SendQueue},
+    LaneCounts,
+    queue::{Push, SendQueue, drop_all},
     waiting::Item,
 };
+use crate::worker::NotSent;
 
 /// A connection to a peer.
 #[derive(Debug)]
@@ -26,8 +28,8 @@ struct Link {
 pub(super) enum Change {
     /// The peer is now reachable; `dialled` by us or not.
     Appeared { dialled: bool },
-    /// The peer is no longer reachable.
-    Vanished,
+    /// The peer is no longer reachable, and what waited for it is lost.
+    Vanished { lost: LaneCounts },
     /// What waited for a lost connection went to another one, but for what found no room.
     Moved(Push),
     /// Nothing that the engine should know.
@@ -72,23 +74,29 @@ impl Peers {
         change
     }
 
+    /// Nothing more is said to the peer: all its connections are to be closed. They may take their time,
+    /// if the peer reads nothing at all; for the engine it is gone at once.
+    pub(super) fn give_up(&mut self, peer: &PeerId) -> Change {
+        let before = self.is_up(peer);
+        let links = self.0.get_mut(peer).into_iter().flatten();
+        let items = links.filter_map(|link| link.queue.take()).flat_map(|queue| queue.take()).collect();
+        gone(before, items)
+    }
+
     /// What the lost connection had not written goes to another one; if there is none, it goes nowhere.
     fn after_loss(&mut self, peer: &PeerId, before: bool, lost: Option<Arc<SendQueue>>) -> Change {
         match self.queue(peer) {
             Some(other) => {
                 let mut moved = Push::default();
                 for item in lost.iter().flat_map(|queue| queue.take()) {
-                    let Push { dropped, stalled } = other.push(item);
+                    let Push { dropped, overflowed } = other.push(item);
                     moved.dropped += dropped;
-                    moved.stalled |= stalled;
+                    moved.overflowed |= overflowed;
                 }
                 if moved == Push::default() { Change::None } else { Change::Moved(moved) }
             }
-            None => {
-                // Its handler may hold it for longer.
-                lost.iter().for_each(|queue| drop(queue.take()));
-                if before { Change::Vanished } else { Change::None }
-            }
+            // Its handler may hold the queue for longer.
+            None => gone(before, lost.iter().flat_map(|queue| queue.take()).collect()),
         }
     }
 
@@ -135,6 +143,11 @@ impl Peers {
     }
 }
 
+fn gone(before: bool, items: Vec<Item>) -> Change {
+    let lost = drop_all(items, NotSent::Disconnected);
+    if before { Change::Vanished { lost } } else { Change::None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +155,8 @@ mod tests {
         libp2p::{QueueLimits, encode::Kind, waiting::tests::item},
         protocol::Lane,
     };
+
+    const VANISHED: Change = Change::Vanished { lost: LaneCounts::NONE };
 
     fn queue() -> Arc<SendQueue> {
         Arc::new(SendQueue::new(QueueLimits::default()))
@@ -157,7 +172,7 @@ mod tests {
         peers.established(peer, two, false);
         assert_eq!(peers.up(&peer, two, queue()), Change::None);
         assert_eq!(peers.closed(&peer, one), Change::None);
-        assert_eq!(peers.closed(&peer, two), Change::Vanished);
+        assert_eq!(peers.closed(&peer, two), VANISHED);
         assert!(peers.is_empty());
     }
 
@@ -168,7 +183,7 @@ mod tests {
         peers.established(peer, one, true);
         assert_eq!(peers.down(&peer, one), Change::None);
         assert_eq!(peers.up(&peer, one, queue()), Change::Appeared { dialled: true });
-        assert_eq!(peers.down(&peer, one), Change::Vanished);
+        assert_eq!(peers.down(&peer, one), VANISHED);
         assert_eq!(peers.closed(&peer, one), Change::None);
         assert!(peers.is_empty());
     }
@@ -188,5 +203,22 @@ mod tests {
         assert_eq!(peers.closed(&peer, one), Change::None);
         let moved: Vec<_> = second.take().into_iter().map(|item| item.fragment).collect();
         assert_eq!(moved, [fragment]);
+    }
+
+    #[test]
+    fn a_peer_that_is_given_up_is_gone_before_its_connections() {
+        let (mut peers, peer) = (Peers::default(), PeerId::random());
+        let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
+        for connection in [one, two] {
+            peers.established(peer, connection, true);
+            peers.up(&peer, connection, queue());
+        }
+        peers.send(&peer, item(Kind::Graft, Lane::Control, 1));
+        let Change::Vanished { lost } = peers.give_up(&peer) else { panic!("it was there") };
+        assert_eq!((lost.total(), lost.of(Lane::Control)), (1, 1));
+        assert!(!peers.is_up(&peer) && !peers.carries(&peer, one));
+        assert_eq!(peers.closed(&peer, one), Change::None);
+        assert_eq!(peers.closed(&peer, two), Change::None);
+        assert!(peers.is_empty());
     }
 }

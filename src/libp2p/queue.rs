@@ -1,6 +1,6 @@
 //! What waits to be written to one connection: bounded in items and bytes, filled by the behaviour and
 //! emptied by the connection's handler, which run on different tasks. It never blocks. What is urgent is
-//! written first, and what is not is dropped first; control is dropped only once the peer stalls.
+//! written first, and what is not is dropped first; control is never dropped while the connection lives.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -27,7 +27,9 @@ pub struct QueueLimits {
     /// Beyond this many bytes, the same.
     pub max_bytes: usize,
     /// Beyond this many times the two limits, reached by control alone (subscriptions, grafts, prunes),
-    /// the peer has stalled: it is taken for one that reads nothing.
+    /// the peer is slow and its connections are closed, whatever
+    /// [`slow_peer`](super::BehaviourConfig::slow_peer) says: what it must hear is neither dropped nor kept
+    /// without end.
     pub stall_factor: usize,
 }
 
@@ -40,10 +42,10 @@ impl Default for QueueLimits {
 /// What came of adding an item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Push {
-    /// What was dropped, maybe the item itself.
+    /// What was dropped because the peer is slow, maybe the item itself.
     pub(super) dropped: LaneCounts,
-    /// The peer has just stalled. Nothing more is taken until it has read all that waits.
-    pub(super) stalled: bool,
+    /// There was no room for control: nothing more is taken, the connection is to be closed.
+    pub(super) overflowed: bool,
 }
 
 #[derive(Debug)]
@@ -56,7 +58,11 @@ pub(super) struct SendQueue {
 #[derive(Debug, Default)]
 struct State {
     waiting: Waiting,
-    stalled: bool,
+    /// Taken to be written and not flushed yet, so that a stream that breaks may have lost it.
+    in_flight: Vec<Item>,
+    /// The peer does not read: only control is taken until it has read what is in flight.
+    slow: bool,
+    overflowed: bool,
 }
 
 impl SendQueue {
@@ -66,43 +72,49 @@ impl SendQueue {
 
     pub(super) fn push(&self, item: Item) -> Push {
         let mut dropped = Vec::new();
-        let stalled = self.state().push(item, &self.limits, &mut dropped);
+        let overflowed = self.state().push(item, &self.limits, &mut dropped);
         self.waker.wake();
-        let mut push = Push { stalled, ..Push::default() };
-        for item in dropped {
-            push.dropped.add(item.lane, 1);
-            if let Some(receipt) = item.receipt {
-                receipt.not_sent(NotSent::PeerSlow);
-            }
-        }
-        push
+        Push { dropped: drop_all(dropped, NotSent::PeerSlow), overflowed }
     }
 
-    /// Appends frames to `out`, until it holds `enough` bytes or nothing waits, and their receipts to
-    /// `receipts`. When nothing was appended, the task of `cx` is woken by the next push.
-    pub(super) fn fill(
-        &self,
-        out: &mut Vec<u8>,
-        receipts: &mut Vec<Receipt>,
-        enough: usize,
-        limits: &WireLimits,
-        cx: &Context<'_>,
-    ) {
+    /// All taken before is flushed. Appends frames to `out`, until it holds `enough` bytes or nothing
+    /// waits. When nothing was appended, the task of `cx` is woken by the next push.
+    pub(super) fn fill(&self, out: &mut Vec<u8>, enough: usize, limits: &WireLimits, cx: &Context<'_>) {
         // Registered first: a push between the look and the registration would go unnoticed.
         self.waker.register(cx.waker());
         let mut state = self.state();
-        while out.len() < enough {
-            if pack(&mut state.waiting, limits, out, receipts) == 0 {
-                state.stalled = false;
-                return;
-            }
-        }
+        let State { waiting, in_flight, slow, .. } = &mut *state;
+        let sent: Vec<Receipt> = in_flight.drain(..).filter_map(|item| item.receipt).collect();
+        *slow = false;
+        while out.len() < enough && pack(waiting, limits, out, in_flight) > 0 {}
+        drop(state);
+        sent.into_iter().for_each(Receipt::sent);
     }
 
-    /// Takes all that waits, for another connection or for none.
+    /// Whether something is to be written. If not, the task of `cx` is woken by the next push.
+    pub(super) fn has_some(&self, cx: &Context<'_>) -> bool {
+        self.waker.register(cx.waker());
+        let state = self.state();
+        state.waiting.items() > 0 || !state.in_flight.is_empty()
+    }
+
+    /// The peer does not read: drops all that waits but control, and takes nothing else until what is in
+    /// flight is flushed. That itself can't be withdrawn, but nobody waits any longer to hear of it.
+    pub(super) fn shed(&self) -> LaneCounts {
+        let mut state = self.state();
+        state.slow = true;
+        let dropped = std::iter::from_fn(|| state.waiting.pop_less_urgent(Lane::Control)).collect();
+        let late: Vec<_> = state.in_flight.iter_mut().filter_map(|item| item.receipt.take()).collect();
+        drop(state);
+        late.into_iter().for_each(|receipt| receipt.not_sent(NotSent::PeerSlow));
+        drop_all(dropped, NotSent::PeerSlow)
+    }
+
+    /// Takes all that is not known to be written, for another connection or for none.
     pub(super) fn take(&self) -> Vec<Item> {
-        let mut waiting = std::mem::take(&mut self.state().waiting);
-        std::iter::from_fn(|| waiting.pop()).collect()
+        let State { mut waiting, in_flight: mut items, .. } = std::mem::take(&mut *self.state());
+        items.extend(std::iter::from_fn(|| waiting.pop()));
+        items
     }
 
     /// What waits is plain data: a panic elsewhere leaves it whole.
@@ -111,11 +123,24 @@ impl SendQueue {
     }
 }
 
+/// Counts items that are not sent, and says why to those who want to hear of them.
+pub(super) fn drop_all(items: Vec<Item>, reason: NotSent) -> LaneCounts {
+    let mut counts = LaneCounts::NONE;
+    for item in items {
+        counts.add(item.lane, 1);
+        if let Some(receipt) = item.receipt {
+            receipt.not_sent(reason);
+        }
+    }
+    counts
+}
+
 impl State {
-    /// Puts what finds no room into `dropped`; answers whether the peer has just stalled.
+    /// Puts what finds no room into `dropped`; answers whether it was the first control for which there
+    /// was none.
     fn push(&mut self, item: Item, limits: &QueueLimits, dropped: &mut Vec<Item>) -> bool {
         let control = item.lane == Lane::Control;
-        if self.stalled {
+        if self.overflowed || (self.slow && !control) {
             dropped.push(item);
             return false;
         }
@@ -127,11 +152,11 @@ impl State {
         let factor = if control { limits.stall_factor } else { 1 };
         if self.is_full(&item, limits, factor) {
             dropped.push(item);
-            self.stalled = control;
+            self.overflowed = control;
         } else {
             self.waiting.push(item);
         }
-        self.stalled
+        self.overflowed
     }
 
     /// Whether `item` does not fit into so many times the limits.
@@ -147,23 +172,31 @@ mod tests {
     use super::*;
     use crate::libp2p::{encode::Kind, waiting::tests::item};
 
-    const QUEUED: Push = Push { dropped: LaneCounts::NONE, stalled: false };
+    const QUEUED: Push = Push { dropped: LaneCounts::NONE, overflowed: false };
 
-    fn dropped(lane: Lane, stalled: bool) -> Push {
-        let mut dropped = LaneCounts::NONE;
-        dropped.add(lane, 1);
-        Push { dropped, stalled }
+    fn counts(lane: Lane, count: u64) -> LaneCounts {
+        let mut counts = LaneCounts::NONE;
+        counts.add(lane, count);
+        counts
+    }
+
+    fn dropped(lane: Lane, overflowed: bool) -> Push {
+        Push { dropped: counts(lane, 1), overflowed }
     }
 
     fn fill(queue: &SendQueue, enough: usize) -> usize {
         let (mut out, cx) = (Vec::new(), Context::from_waker(std::task::Waker::noop()));
-        queue.fill(&mut out, &mut Vec::new(), enough, &WireLimits::default(), &cx);
+        queue.fill(&mut out, enough, &WireLimits::default(), &cx);
         out.len()
     }
 
+    fn small() -> SendQueue {
+        SendQueue::new(QueueLimits { max_items: 2, max_bytes: 1_000, stall_factor: 2 })
+    }
+
     #[test]
-    fn what_is_less_urgent_makes_room_and_control_ends_in_a_stall() {
-        let queue = SendQueue::new(QueueLimits { max_items: 2, max_bytes: 1_000, stall_factor: 2 });
+    fn what_is_less_urgent_makes_room_and_control_that_finds_none_is_the_end() {
+        let queue = small();
         let push = |kind, lane| queue.push(item(kind, lane, 0));
         assert_eq!(push(Kind::Message, Lane::Forward), QUEUED);
         assert_eq!(push(Kind::IHave, Lane::Gossip), QUEUED);
@@ -177,10 +210,40 @@ mod tests {
         assert_eq!(push(Kind::Prune, Lane::Control), dropped(Lane::Control, true));
         assert_eq!(push(Kind::Prune, Lane::Control), dropped(Lane::Control, false));
         assert_eq!(push(Kind::Message, Lane::Publish), dropped(Lane::Publish, false));
-        // Once the peer has read all, it is served again.
-        while fill(&queue, 1) > 0 {}
+        assert_eq!(queue.take().len(), 4);
+    }
+
+    #[test]
+    fn a_slow_peer_is_kept_control_for_until_it_reads_again() {
+        let queue = SendQueue::new(QueueLimits::default());
+        let push = |kind, lane| queue.push(item(kind, lane, 0));
+        push(Kind::Message, Lane::Publish);
+        assert!(fill(&queue, 1) > 0);
+        push(Kind::Graft, Lane::Control);
+        push(Kind::Message, Lane::Publish);
+        push(Kind::Message, Lane::Publish);
+        // What is in flight is neither dropped nor kept twice.
+        assert_eq!(queue.shed(), counts(Lane::Publish, 2));
+        assert_eq!(push(Kind::Message, Lane::Publish), dropped(Lane::Publish, false));
+        assert_eq!(push(Kind::Prune, Lane::Control), QUEUED);
+        assert!(fill(&queue, 1) > 0);
         assert_eq!(push(Kind::Message, Lane::Publish), QUEUED);
-        assert_eq!(queue.take().len(), 1);
+        assert_eq!(queue.take().len(), 3);
+    }
+
+    #[test]
+    fn what_is_in_flight_is_not_lost_with_its_stream() {
+        let queue = small();
+        queue.push(item(Kind::Graft, Lane::Control, 1));
+        assert!(fill(&queue, 1) > 0);
+        queue.push(item(Kind::Message, Lane::Publish, 2));
+        let tags: Vec<_> = queue.take().into_iter().map(|item| item.fragment.bytes[0]).collect();
+        assert_eq!(tags, [1, 2]);
+        queue.push(item(Kind::Graft, Lane::Control, 1));
+        assert!(fill(&queue, 1) > 0);
+        // Flushed: the next fill says so.
+        assert_eq!(fill(&queue, 1), 0);
+        assert!(queue.take().is_empty());
     }
 
     #[test]

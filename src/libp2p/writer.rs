@@ -11,34 +11,40 @@ use std::{
 use ::libp2p::Stream;
 use futures::AsyncWrite;
 
-use super::{codec::WireLimits, queue::SendQueue, receipt::Receipt};
+use super::{codec::WireLimits, queue::SendQueue};
 
 /// Frames are gathered until about this many bytes can be written at once.
 const WRITE_SIZE: usize = 16_384;
 
-/// Whole frames; kept until flushed, since a stream that breaks may have lost them all. Those that it did
-/// deliver are then sent twice, which is harmless in gossipsub.
-#[derive(Debug, Default)]
-pub(super) struct Unflushed {
-    frames: Vec<u8>,
-    receipts: Vec<Receipt>,
-}
-
 pub(super) struct Writer {
     stream: Stream,
-    unflushed: Unflushed,
+    /// Whole frames; kept until flushed, since a stream that breaks may have lost them all. Those that it
+    /// did deliver are then sent twice, which is harmless in gossipsub.
+    unflushed: Vec<u8>,
     written: usize,
+    /// Bytes that the stream took since somebody asked.
+    progress: usize,
 }
 
 impl Writer {
     /// Begins with what an earlier stream may not have delivered.
-    pub(super) fn new(stream: Stream, unflushed: Unflushed) -> Self {
-        Self { stream, unflushed, written: 0 }
+    pub(super) fn new(stream: Stream, unflushed: Vec<u8>) -> Self {
+        Self { stream, unflushed, written: 0, progress: 0 }
     }
 
     /// What this stream, which broke, may not have delivered.
-    pub(super) fn take_unflushed(&mut self) -> Unflushed {
+    pub(super) fn take_unflushed(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.unflushed)
+    }
+
+    /// Whether something waits for the stream to take it.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.unflushed.is_empty()
+    }
+
+    /// The bytes that the stream took since this was last asked.
+    pub(super) fn take_progress(&mut self) -> usize {
+        std::mem::take(&mut self.progress)
     }
 
     /// Takes more from the queue only when all taken before is flushed: the socket's pace is ours.
@@ -50,26 +56,25 @@ impl Writer {
     ) -> Poll<io::Result<Infallible>> {
         loop {
             ready!(self.poll_flush(cx))?;
-            let Unflushed { frames, receipts } = &mut self.unflushed;
-            queue.fill(frames, receipts, WRITE_SIZE, limits, cx);
-            if frames.is_empty() {
+            queue.fill(&mut self.unflushed, WRITE_SIZE, limits, cx);
+            if self.unflushed.is_empty() {
                 return Poll::Pending;
             }
         }
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Unflushed { frames, receipts } = &mut self.unflushed;
-        while self.written < frames.len() {
-            let count = ready!(Pin::new(&mut self.stream).poll_write(cx, &frames[self.written..]))?;
+        while self.written < self.unflushed.len() {
+            let rest = &self.unflushed[self.written..];
+            let count = ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += count;
+            self.progress += count;
         }
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-        receipts.drain(..).for_each(Receipt::sent);
-        frames.clear();
+        self.unflushed.clear();
         self.written = 0;
         Poll::Ready(Ok(()))
     }

@@ -145,10 +145,11 @@ async fn receiver(refused: PeerId) -> Receiver {
     Receiver { door, opener, address, seen }
 }
 
-/// A swarm that can queue much.
+/// A swarm that can queue much, and waits for long.
 fn sender() -> (Ours, PeerId) {
     let queue = QueueLimits { max_items: 100_000, max_bytes: 1 << 30, stall_factor: 8 };
-    let (swarm, _) = ours(BehaviourConfig { queue, ..BehaviourConfig::default() });
+    let write_timeout = Duration::MAX;
+    let (swarm, _) = ours(BehaviourConfig { queue, write_timeout, ..BehaviourConfig::default() });
     let peer = *swarm.local_peer_id();
     (swarm, peer)
 }

@@ -1,5 +1,5 @@
 //! The transport over real sockets on loopback: ours with ours, with peers that misbehave, and with the
-//! official rust-libp2p gossipsub. But for `flood` and `tickets`, the engine plays no part: its inputs and
+//! official rust-libp2p gossipsub. But for `flood`, `slow` and `tickets`, the engine plays no part: its inputs and
 //! outputs are looked at.
 
 mod backpressure;
@@ -7,6 +7,7 @@ mod flood;
 mod misbehaviour;
 mod node;
 mod official;
+mod slow;
 mod support;
 mod tickets;
 

@@ -1,7 +1,9 @@
 //! Peers that speak garbage, reset streams, or read nothing: the node and its other streams live on.
 
 use actix_gossipsub::P2pInput;
-use actix_gossipsub::libp2p::{BehaviourConfig, Event, FrameError, InboundError, QueueLimits, RpcError};
+use actix_gossipsub::libp2p::{
+    BehaviourConfig, Event, FrameError, InboundError, QueueLimits, RpcError, Slowness,
+};
 use libp2p::{PeerId, Swarm};
 
 use super::{support::*, topic};
@@ -86,8 +88,9 @@ async fn a_peer_that_resets_our_streams_is_given_up_but_not_its_connection() {
     while !heard.iter().any(|event| matches!(event, Event::OutboundFailed { .. })) {
         // The reset shows only when something is written.
         say(&mut node, peer, Said::Subscribe { topic: topic() });
+        let other = |event: Event| (!matches!(event, Event::Dropped { .. })).then_some(event);
         let next =
-            tokio::time::timeout(std::time::Duration::from_millis(50), until(&mut node, &mut raw, Some));
+            tokio::time::timeout(std::time::Duration::from_millis(50), until(&mut node, &mut raw, other));
         heard.extend(next.await.ok());
         sent |= heard.len() > 2;
     }
@@ -102,8 +105,9 @@ async fn a_peer_that_resets_our_streams_is_given_up_but_not_its_connection() {
 #[tokio::test]
 async fn a_peer_that_reads_nothing_costs_a_bounded_queue() {
     let queue = QueueLimits { max_items: 20, max_bytes: 1 << 20, stall_factor: 5 };
-    let (mut node, mut raw, _) =
-        with_raw(BehaviourConfig { queue, ..BehaviourConfig::default() }, Reads::Nothing).await;
+    let config =
+        BehaviourConfig { queue, write_timeout: std::time::Duration::MAX, ..BehaviourConfig::default() };
+    let (mut node, mut raw, _) = with_raw(config, Reads::Nothing).await;
     let peer = *raw.local_peer_id();
     let network = node.behaviour().gossipsub.network().clone();
     let (mut dropped, mut sent) = (0, 0);
@@ -116,7 +120,7 @@ async fn a_peer_that_reads_nothing_costs_a_bounded_queue() {
         let next = tokio::time::timeout(
             std::time::Duration::from_millis(20),
             until(&mut node, &mut raw, |event| match event {
-                Event::Dropped { count, .. } => Some(count),
+                Event::Dropped { lanes, .. } => Some(lanes.total()),
                 _ => None,
             }),
         );
@@ -127,7 +131,11 @@ async fn a_peer_that_reads_nothing_costs_a_bounded_queue() {
     for _ in 0..200 {
         say(&mut node, peer, Said::Graft { topic: topic() });
     }
-    until(&mut node, &mut raw, |event| matches!(event, Event::Stalled { .. }).then_some(())).await;
+    let slowness = until(&mut node, &mut raw, |event| match event {
+        Event::SlowPeer { slowness, .. } => Some(slowness),
+        _ => None,
+    });
+    assert_eq!(slowness.await, Slowness::Overflow);
     let gone = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
     assert_eq!(gone, P2pInput::Disconnection { peer });
 }

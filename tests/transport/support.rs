@@ -6,6 +6,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
 };
@@ -27,10 +28,11 @@ use libp2p::{
     noise,
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, OneShotHandler,
-        SwarmEvent, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+        SubstreamProtocol, SwarmEvent, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
     },
     tcp, yamux,
 };
+use tokio::sync::watch;
 
 pub type Net = Libp2pNetwork;
 pub type Said = P2pMessage<Net>;
@@ -146,10 +148,14 @@ pub fn say(swarm: &mut Ours, to_peer: PeerId, message: Said) {
 }
 
 /// What a raw peer does with our stream.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone)]
 pub enum Reads {
     All,
     Nothing,
+    /// Nothing until it is told; then all, which it writes down.
+    WhenTold(watch::Receiver<bool>, Arc<Mutex<Vec<u8>>>),
+    /// So many bytes, then it pauses.
+    Slowly(usize, Duration),
     /// It drops the stream at once.
     Resets,
 }
@@ -226,6 +232,26 @@ impl InboundUpgrade<Stream> for Read {
                 Reads::Resets => {}
                 Reads::Nothing => std::future::pending().await,
                 Reads::All => while stream.read(&mut [0; 1024]).await? > 0 {},
+                Reads::WhenTold(mut told, into) => {
+                    // Whoever tells may be gone: then it is never told.
+                    if told.wait_for(|told| *told).await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                    let mut chunk = [0; 8_192];
+                    loop {
+                        match stream.read(&mut chunk).await? {
+                            0 => break,
+                            count => into.lock().unwrap().extend_from_slice(&chunk[..count]),
+                        }
+                    }
+                }
+                Reads::Slowly(piece, pause) => {
+                    let mut chunk = vec![0; piece];
+                    loop {
+                        tokio::time::sleep(pause).await;
+                        stream.read_exact(&mut chunk).await?;
+                    }
+                }
             }
             Ok(())
         })
@@ -234,7 +260,7 @@ impl InboundUpgrade<Stream> for Read {
 
 impl Clone for Read {
     fn clone(&self) -> Self {
-        Self(self.0)
+        Self(self.0.clone())
     }
 }
 
@@ -242,7 +268,9 @@ type RawHandler = OneShotHandler<Read, Write, ()>;
 
 impl Raw {
     fn handler(&self) -> RawHandler {
-        OneShotHandler::new(libp2p::swarm::SubstreamProtocol::new(Read(self.reads), ()), Default::default())
+        // What it does with our stream is done in its upgrade, which takes as long as the stream.
+        let listen = SubstreamProtocol::new(Read(self.reads.clone()), ());
+        OneShotHandler::new(listen.with_timeout(Duration::from_secs(3_600)), Default::default())
     }
 }
 

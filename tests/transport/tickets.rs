@@ -114,7 +114,9 @@ fn each_peer_to_whom_a_message_was_written_is_reported() {
 fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
     actix_rt::System::new().block_on(async {
         let queue = QueueLimits { max_items: 4, max_bytes: 1 << 20, stall_factor: 1_000 };
-        let publisher = publisher(BehaviourConfig { queue, ..BehaviourConfig::default() }).await;
+        let publisher =
+            publisher(BehaviourConfig { queue, write_timeout: Duration::MAX, ..BehaviourConfig::default() })
+                .await;
         let mut raw = other(|_| Raw::new(Reads::Nothing));
         raw.dial(publisher.address.clone()).unwrap();
         let raw = actix_rt::spawn(run_raw(raw));

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use actix_gossipsub::{
-    P2pInput, P2pMessage,
+    NotSent, P2pInput, P2pMessage,
     libp2p::{Event, NodeEvent, TopicName},
 };
 use libp2p::{Multiaddr, PeerId};
@@ -47,6 +47,10 @@ pub fn log(event: &NodeEvent<'_>) {
         // It is tried again, at first often.
         NodeEvent::DialFailed(..) | NodeEvent::Gossipsub(Event::Unreachable { .. }) => {
             tracing::info!(?event, "dial failed");
+        }
+        // Peers go, and something is always on its way to them.
+        NodeEvent::Gossipsub(Event::Dropped { reason: NotSent::Disconnected, .. }) => {
+            tracing::debug!(?event, "not sent");
         }
         event => tracing::warn!(?event, "swarm"),
     }
