@@ -8,7 +8,11 @@ use std::{
 };
 
 use ::libp2p::PeerId;
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::{
+    FutureExt, StreamExt,
+    future::{AbortHandle, Abortable, BoxFuture, abortable},
+    stream::FuturesUnordered,
+};
 use tokio::time::sleep;
 
 use super::Inputs;
@@ -16,19 +20,16 @@ use super::Inputs;
 /// The pause before an engine that said it was ready, and was not, is asked again.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// One wait for room. A peer that goes and comes back waits anew.
-type Turn = (PeerId, u64);
-
 #[derive(Default)]
 pub(super) struct Held {
     peers: HashMap<PeerId, HeldPeer>,
-    hopes: FuturesUnordered<BoxFuture<'static, Turn>>,
-    turns: u64,
+    /// One for each of these peers: those of others are aborted.
+    hopes: FuturesUnordered<Abortable<BoxFuture<'static, PeerId>>>,
 }
 
 struct HeldPeer {
     inputs: VecDeque<Inputs>,
-    turn: u64,
+    hope: AbortHandle,
 }
 
 impl Held {
@@ -52,28 +53,31 @@ impl Held {
         ready: BoxFuture<'static, ()>,
         pause: bool,
     ) {
-        self.turns += 1;
-        let turn = self.turns;
-        self.peers.insert(peer, HeldPeer { inputs, turn });
-        let hope = async move {
+        let wait = async move {
             if pause {
                 sleep(PAUSE).await;
             }
             ready.await;
-            (peer, turn)
+            peer
         };
-        self.hopes.push(hope.boxed());
+        let (wait, hope) = abortable(wait.boxed());
+        let before = self.peers.insert(peer, HeldPeer { inputs, hope });
+        before.into_iter().for_each(|held| held.hope.abort());
+        self.hopes.push(wait);
     }
 
     /// All that is held of `peer`.
     pub(super) fn remove(&mut self, peer: &PeerId) -> VecDeque<Inputs> {
-        self.peers.remove(peer).map(|held| held.inputs).unwrap_or_default()
+        let Some(HeldPeer { inputs, hope }) = self.peers.remove(peer) else { return VecDeque::new() };
+        hope.abort();
+        inputs
     }
 
     /// A peer for whose inputs there may be room now, with them.
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<(PeerId, VecDeque<Inputs>)> {
-        while let Poll::Ready(Some((peer, turn))) = self.hopes.poll_next_unpin(cx) {
-            if self.peers.get(&peer).is_some_and(|held| held.turn == turn) {
+        while let Poll::Ready(Some(hope)) = self.hopes.poll_next_unpin(cx) {
+            // A peer that went and came back waits anew.
+            if let Ok(peer) = hope {
                 return Poll::Ready((peer, self.remove(&peer)));
             }
         }
@@ -102,5 +106,7 @@ mod tests {
         let Poll::Ready((ready, inputs)) = held.poll_ready(&mut cx) else { panic!("it is ready") };
         assert_eq!((ready, inputs.len()), (peer, 2));
         assert!(!held.holds(&peer));
+        assert!(held.poll_ready(&mut cx).is_pending());
+        assert!(held.hopes.is_empty());
     }
 }

@@ -87,13 +87,22 @@ pub fn swarm(
     let builder = SwarmBuilder::with_existing_identity(key).with_tokio().with_tcp(
         tcp::Config::default().nodelay(true),
         noise::Config::new,
-        yamux::Config::default,
+        muxer,
     )?;
     #[cfg(feature = "quic")]
     let builder = builder.with_quic();
     let Ok(builder) = builder.with_behaviour(|_| behaviour);
     let idle_timeout = config.idle_timeout;
     Ok(builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(idle_timeout)).build())
+}
+
+/// A peer that answers late can make rust-libp2p's yamux widen the windows of a connection to 1 GiB, and
+/// then fill them while we don't read. Only the number of streams can be set, of which each is guaranteed
+/// 256 KiB of that: so many leave 16 MiB for wider windows. Far fewer streams are accepted at a time.
+fn muxer() -> yamux::Config {
+    let mut config = yamux::Config::default();
+    config.set_max_num_streams(4_032);
+    config
 }
 
 fn limits(config: &TransportConfig) -> ConnectionLimits {
