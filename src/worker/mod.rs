@@ -318,17 +318,3 @@ impl<N: Network> Worker<N> {
         answer.await.map_err(|_| Stopped)
     }
 }
-
-// === What the transport reports ===
-
-impl<N: Network> Worker<N> {
-    /// A peer reads too slowly: told once, until it reads again.
-    pub fn report_slow_peer(&self, peer: &N::Peer) {
-        let _ = peer;
-    }
-
-    /// The transport dropped so many outputs of a lane.
-    pub fn report_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
-        let _ = (lane, reason, count);
-    }
-}
