@@ -1,16 +1,18 @@
 //! How [`Node`] composes the two sides: carries facts up and orders down until neither has anything to
 //! say. The actors do the same over threads. Decides nothing.
 
-use std::collections::VecDeque;
+use std::{borrow::Cow, collections::VecDeque};
 
 use super::{
     Timestamp,
     node::Node,
-    outbox::{Context, Emission, Fact, Order, Outbox, Validation},
+    outbox::{Context, Emission, Fact, Order, Outbox, Roster, Validation},
     outcome::{HeartbeatOutcome, PruneOutcome},
-    peers::Quota,
+    peers::{Peers, Quota, Standing},
+    score::Scores,
     topic::TopicState,
     topics::Slot,
+    view::View,
 };
 use crate::network::{Network, P2pOutput};
 
@@ -52,6 +54,18 @@ impl<N: Network> Node<N> {
         outcome
     }
 
+    /// The peers as they are once their side was told what deliveries are worth, for who looks and changes
+    /// nothing.
+    pub(super) fn up_to_date(&self) -> UpToDate<'_, N> {
+        let mut scores = Cow::Borrowed(&self.peers.scores);
+        for state in self.credited.iter().filter_map(|slot| self.topics.at(*slot)) {
+            for deliveries in state.credits() {
+                scores.to_mut().delivered(deliveries, &state.topic);
+            }
+        }
+        UpToDate { peers: &self.peers, scores }
+    }
+
     /// Tells the peers' side what deliveries are worth, before anybody asks for a score.
     pub(super) fn settle_credits(&mut self, now: Timestamp) {
         let mut credited = std::mem::take(&mut self.credited);
@@ -71,8 +85,9 @@ impl<N: Network> Node<N> {
 
     /// Drops a topic that is not worth remembering.
     fn forget_if_idle(&mut self, slot: Slot) {
+        let Some(state) = self.topics.at(slot).filter(|state| !state.is_active()) else { return };
         let idle = self.topics.len().saturating_sub(self.peers.joined_count() + 1);
-        if self.topics.at(slot).is_some_and(|state| !state.is_worth_keeping(idle, &self.limits)) {
+        if !state.is_worth_keeping(idle, &self.limits) {
             self.topics.remove(slot);
         }
     }
@@ -138,6 +153,9 @@ impl<N: Network> Node<N> {
         note: &mut dyn FnMut(&N::Topic, &Fact<N>),
         px: &mut Option<PruneOutcome<N>>,
     ) {
+        if self.outbox.is_silent() {
+            return;
+        }
         self.judge_at_once(slot, now);
         self.collect_topic(slot);
         let mut facts = std::mem::take(&mut self.outbox.facts);
@@ -196,6 +214,24 @@ impl<N: Network> Node<N> {
         if quota.is_kept() {
             self.quotas.insert(peer.clone(), quota);
         }
+    }
+}
+
+/// The peers, with scores that know of all deliveries.
+pub(super) struct UpToDate<'a, N: Network> {
+    peers: &'a Peers<N>,
+    scores: Cow<'a, Scores<N>>,
+}
+
+impl<N: Network> UpToDate<'_, N> {
+    pub(super) fn view(&self, view: &mut View<N>) {
+        self.peers.view_with(&self.scores, view);
+    }
+}
+
+impl<N: Network> Roster<N> for UpToDate<'_, N> {
+    fn standing(&self, peer: &N::Peer) -> Standing {
+        Standing { link: self.peers.link(peer), score: self.scores.get(peer) }
     }
 }
 

@@ -42,6 +42,10 @@ impl<N: Network> Credits<N> {
         outbox.facts.extend(self.deliveries.drain(..).map(Fact::Delivered));
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Deliveries<N>> {
+        self.deliveries.iter()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.deliveries.is_empty()
     }

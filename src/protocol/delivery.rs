@@ -6,7 +6,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     outbox::{Context, Fact, Lane, Outbox, Validation},
     outcome::{PublishOutcome, ReceiveOutcome},
-    peers::Link,
     topic::{Cached, Seen, TopicState},
 };
 use crate::network::{Delivery, FullMessage, Later, Network, Validity};
@@ -117,11 +116,11 @@ impl<N: Network> TopicState<N> {
             return PublishOutcome::AlreadyPublished;
         }
         self.promises.keep(&message.message_id);
-        self.remember(&message, Vec::new(), cx, outbox);
+        self.remember(&message, None, Vec::new(), cx, outbox);
         if self.mesh.is_none() {
             self.refresh_fanout(cx);
         }
-        let (to, sent) = self.recipients(&[]);
+        let (to, sent) = self.recipients(None, &[]);
         outbox.broadcast(sent, &message, Lane::Publish);
         PublishOutcome::Published { to }
     }
@@ -193,33 +192,40 @@ impl<N: Network> TopicState<N> {
         co_senders.retain(|peer| *peer != sender);
         self.credits.first(&sender, outbox);
         co_senders.iter().for_each(|peer| self.credits.near_first(peer, outbox));
-        let mut senders = co_senders;
-        senders.push(sender);
-        let (to, sent) = self.recipients(&senders);
-        self.remember(&message, senders, cx, outbox);
+        let (to, sent) = self.recipients(Some(&sender), &co_senders);
+        self.remember(&message, Some(sender), co_senders, cx, outbox);
         outbox.broadcast(sent, &message, Lane::Forward);
         outbox.app.push(message);
         ReceiveOutcome::Route { to }
     }
 
-    /// The mesh, or the fanout, and the direct subscribers, without `senders`: whom a message is
+    /// The mesh, or the fanout, and the direct subscribers, without those who delivered it: whom a message is
     /// for, and those of them that it is sent to. Bootstrap peers get no full messages.
-    fn recipients(&self, senders: &[N::Peer]) -> (Vec<N::Peer>, Vec<N::Peer>) {
+    fn recipients(&self, sender: Option<&N::Peer>, others: &[N::Peer]) -> (Vec<N::Peer>, Vec<N::Peer>) {
         let links = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
-        let chosen = links.into_iter().flatten().chain(&self.direct);
-        let mut all: Vec<(&N::Peer, &Link)> = chosen.filter(|(peer, _)| !senders.contains(peer)).collect();
-        if !self.direct.is_empty() {
-            all.sort_unstable_by_key(|(peer, _)| *peer);
+        let most = links.map_or(0, BTreeMap::len) + self.direct.len();
+        let (mut to, mut sent) = (Vec::with_capacity(most), Vec::with_capacity(most));
+        for (peer, link) in links.into_iter().flatten().chain(&self.direct) {
+            if Some(peer) != sender && !others.contains(peer) {
+                to.push(peer.clone());
+                if !link.bootstrap {
+                    sent.push(peer.clone());
+                }
+            }
         }
-        let sent = all.iter().filter(|(_, link)| !link.bootstrap).map(|(peer, _)| (*peer).clone()).collect();
-        (all.into_iter().map(|(peer, _)| peer.clone()).collect(), sent)
+        if !self.direct.is_empty() {
+            to.sort_unstable();
+            sent.sort_unstable();
+        }
+        (to, sent)
     }
 
     /// Puts a message in the history and its id among the seen.
     fn remember(
         &mut self,
         message: &Arc<FullMessage<N>>,
-        mut senders: Vec<N::Peer>,
+        deliverer: Option<N::Peer>,
+        others: Vec<N::Peer>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
@@ -234,12 +240,10 @@ impl<N: Network> TopicState<N> {
         });
         self.seen.insert(id.clone(), |known| match known {
             Some(seen) => {
-                let known = seen.senders.len();
-                senders.retain(|peer| !seen.senders[..known].contains(peer));
-                seen.senders.append(&mut senders);
+                seen.join(deliverer, others);
                 None
             }
-            None => Some(Seen { first_seen: cx.now, senders }),
+            None => Some(Seen { first_seen: cx.now, deliverer, others }),
         });
         if cx.network.topic_of(id).is_none() {
             outbox.history.push((id.clone(), true));

@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 
 use super::{
     Timestamp,
-    composition::note_maintenance,
+    composition::{UpToDate, note_maintenance},
     delivery::Handling,
     event::Event,
     footprint::Footprint,
@@ -87,8 +87,7 @@ impl<N: Network> Node<N> {
         }
     }
 
-    /// Handles an input of the p2p layer. What a full message is worth to its deliverer is in the scores when
-    /// it matters to another input, and by the next [`drain`](Self::drain).
+    /// Handles an input of the p2p layer.
     pub fn p2p_input(&mut self, input: P2pInput<N>, now: Timestamp) {
         match input {
             P2pInput::InMessage { from_peer, message } => self.in_message(&from_peer, message, now),
@@ -120,7 +119,7 @@ impl<N: Network> Node<N> {
             P2pMessage::Subscribe { topic } => drop(self.subscribe(from, &topic, now)),
             P2pMessage::Unsubscribe { topic } => drop(self.unsubscribe(from, &topic, now)),
             P2pMessage::FullMessage(message) => {
-                drop(self.deliver(from, message, self.peers.handling(), now));
+                drop(self.receive_message(from, message, self.peers.handling(), now));
             }
             P2pMessage::Ping => {}
         }
@@ -128,9 +127,10 @@ impl<N: Network> Node<N> {
 
     /// Takes what is to be done.
     pub fn drain(&mut self) -> Drained<N> {
-        // What a credit is worth does not depend on the time.
-        self.settle_credits(Timestamp::ZERO);
-        std::mem::take(&mut self.drained)
+        // With room for as much again: what is drained often is about as much each time.
+        let Drained { p2p, app, .. } = &self.drained;
+        let (p2p, app) = (Vec::with_capacity(p2p.len()), Vec::with_capacity(app.len()));
+        std::mem::replace(&mut self.drained, Drained { p2p, app, ..Drained::default() })
     }
 }
 
@@ -248,18 +248,6 @@ impl<N: Network> Node<N> {
         handling: Handling,
         now: Timestamp,
     ) -> ReceiveOutcome<N> {
-        let outcome = self.deliver(sender, message, handling, now);
-        self.settle_credits(now);
-        outcome
-    }
-
-    fn deliver(
-        &mut self,
-        sender: &N::Peer,
-        message: Arc<FullMessage<N>>,
-        handling: Handling,
-        now: Timestamp,
-    ) -> ReceiveOutcome<N> {
         let Some(slot) = self.topics.find(&message.topic) else { return ReceiveOutcome::NotSubscribed };
         let delivery = Delivery { sender: sender.clone(), co_senders: Vec::new(), message };
         self.on_message(slot, now, |state, cx, outbox| state.receive(delivery, handling, cx, outbox))
@@ -370,7 +358,7 @@ impl<N: Network> Node<N> {
     /// The whole state.
     pub fn view(&self, now: Timestamp) -> View<N> {
         let mut view = View { time: now, ..View::default() };
-        self.peers.view(&mut view);
+        self.up_to_date().view(&mut view);
         for state in self.topics.iter() {
             state.view(&self.limits, &mut view);
         }
@@ -383,13 +371,15 @@ impl<N: Network> Node<N> {
     /// Whom a PRUNE to `pruned` would offer now. Changes nothing.
     pub fn select_px_peers(&self, pruned: &N::Peer, topic: &N::Topic, no_px: &[N::Peer]) -> Vec<N::Peer> {
         let Some(state) = self.topics.get(topic) else { return Vec::new() };
-        let offers = state.px_offers(pruned, no_px.contains(pruned), &self.context(Timestamp::ZERO));
+        let peers = self.up_to_date();
+        let offers = state.px_offers(pruned, no_px.contains(pruned), &self.context(&peers));
         choose(offers, self.limits.peers_to_px, &mut rng_for(self.seed, "look", pruned))
     }
 
     /// What gossip would offer to whom now, by peer and topic. Changes nothing.
     pub fn select_gossip(&self) -> Vec<(N::Peer, N::Topic, Vec<N::MessageId>)> {
-        let cx = self.context(Timestamp::ZERO);
+        let peers = self.up_to_date();
+        let cx = self.context(&peers);
         let of_topic = |state: &TopicState<N>| {
             let topic = state.topic.clone();
             let selected =
@@ -401,7 +391,8 @@ impl<N: Network> Node<N> {
         gossip
     }
 
-    fn context(&self, now: Timestamp) -> Context<'_, N> {
-        Context { network: &self.network, limits: &self.limits, roster: &self.peers, now }
+    /// For looking only: at no time.
+    fn context<'a>(&'a self, roster: &'a UpToDate<'_, N>) -> Context<'a, N> {
+        Context { network: &self.network, limits: &self.limits, roster, now: Timestamp::ZERO }
     }
 }

@@ -214,6 +214,12 @@ pub(crate) enum Order<N: Network> {
 }
 
 impl<N: Network> Outbox<N> {
+    /// Whether nothing was left behind; what was counted is no matter.
+    pub(crate) fn is_silent(&self) -> bool {
+        let Self { p2p, app, facts, later, history, stats: _ } = self;
+        p2p.is_empty() && app.is_empty() && facts.is_empty() && later.is_empty() && history.is_empty()
+    }
+
     /// Sends a control message. A bootstrap peer gets neither gossip nor requests.
     pub(crate) fn send(&mut self, to_peer: N::Peer, link: Option<Link>, message: P2pMessage<N>) {
         let bootstrap = link.is_some_and(|link| link.bootstrap);

@@ -356,8 +356,13 @@ impl<N: Network> Peers<N> {
 
     /// The peers' side's part of a view.
     pub(crate) fn view(&self, view: &mut View<N>) {
+        self.view_with(&self.scores, view);
+    }
+
+    /// As [`view`](Self::view), with scores that know more.
+    pub(super) fn view_with(&self, scores: &Scores<N>, view: &mut View<N>) {
         view.heartbeat_ticks = self.ticks;
-        view.scores = self.scores.view();
+        view.scores = scores.view();
         view.connections =
             self.connections.iter().map(|(peer, c)| (peer.clone(), self.connection_view(peer, c))).collect();
     }
@@ -384,6 +389,11 @@ impl<N: Network> Peers<N> {
         }
     }
 
+    /// A peer's connection, as topics know it.
+    pub(super) fn link(&self, peer: &N::Peer) -> Option<Link> {
+        self.connections.get(peer).map(|connection| connection.link)
+    }
+
     pub(crate) fn is_joined(&self, topic: &N::Topic) -> bool {
         self.joined.contains(topic)
     }
@@ -404,7 +414,6 @@ impl<N: Network> Peers<N> {
 
 impl<N: Network> Roster<N> for Peers<N> {
     fn standing(&self, peer: &N::Peer) -> Standing {
-        let link = self.connections.get(peer).map(|connection| connection.link);
-        Standing { link, score: self.scores.get(peer) }
+        Standing { link: self.link(peer), score: self.scores.get(peer) }
     }
 }

@@ -16,7 +16,7 @@ use derive_where::derive_where;
 use super::{
     Timestamp,
     backoff::Backoffs,
-    credits::Credits,
+    credits::{Credits, Deliveries},
     footprint::Footprint,
     invalid::Invalid,
     outbox::{Context, Fact, Order, Outbox, Pruned},
@@ -87,24 +87,39 @@ pub(super) struct Cached<N: Network> {
 #[derive_where(Clone, Debug)]
 pub(super) struct Seen<N: Network> {
     pub(super) first_seen: Timestamp,
-    /// Who delivered it before it was accepted, and who was credited for a copy since; few.
-    pub(super) senders: Vec<N::Peer>,
+    /// Who delivered it first; nobody, if we published it.
+    pub(super) deliverer: Option<N::Peer>,
+    /// Who else delivered it before it was accepted, and who was credited for a copy since; few.
+    pub(super) others: Vec<N::Peer>,
 }
 
 impl<N: Network> Seen<N> {
     /// Whether a copy from `peer` is worth anything to it.
     pub(super) fn credits(&mut self, peer: &N::Peer, limits: &Limits<N::Topic>) -> bool {
-        if self.senders.contains(peer) {
+        if self.deliverers().any(|known| known == peer) {
             return false;
         }
         if !limits.extensions.credit_duplicates_once {
             return true;
         }
-        let room = self.senders.len() <= limits.bounds.max_co_senders;
+        let room = self.others.len() < limits.bounds.max_co_senders;
         if room {
-            self.senders.push(peer.clone());
+            self.others.push(peer.clone());
         }
         room
+    }
+
+    fn deliverers(&self) -> impl Iterator<Item = &N::Peer> {
+        self.deliverer.iter().chain(&self.others)
+    }
+
+    /// It was accepted again, from these.
+    pub(super) fn join(&mut self, deliverer: Option<N::Peer>, others: Vec<N::Peer>) {
+        for peer in deliverer.into_iter().chain(others) {
+            if !self.deliverers().any(|known| *known == peer) {
+                self.others.push(peer);
+            }
+        }
     }
 }
 
@@ -139,6 +154,11 @@ impl<N: Network> TopicState<N> {
     /// Whether the peers' side was not told of all deliveries.
     pub(crate) fn has_credits(&self) -> bool {
         !self.credits.is_empty()
+    }
+
+    /// The deliveries that the peers' side was not told of.
+    pub(super) fn credits(&self) -> impl Iterator<Item = &Deliveries<N>> {
+        self.credits.iter()
     }
 
     /// Tells the peers' side of all deliveries: before anything that changes what they are worth, and before
@@ -335,7 +355,7 @@ impl<N: Network> TopicState<N> {
             topic: self.topic.clone(),
             id: id.clone(),
             first_seen: seen.first_seen,
-            senders: seen.senders.iter().cloned().collect(),
+            senders: seen.deliverers().cloned().collect(),
         }));
     }
 }

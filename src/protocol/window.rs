@@ -2,7 +2,7 @@
 //! two of them. Never iterates over more than what expires.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map},
     hash::Hash,
 };
 
@@ -34,14 +34,15 @@ impl<K: Clone + Eq + Hash, V> Window<K, V> {
 
     /// Inserts `key` in the present slot. `merge` sees the value that is there already, or makes one.
     pub(crate) fn insert(&mut self, key: K, merge: impl FnOnce(Option<&mut V>) -> Option<V>) {
-        match self.values.get_mut(&key) {
-            Some(entry) => {
+        match self.values.entry(key.clone()) {
+            hash_map::Entry::Occupied(mut occupied) => {
+                let entry = occupied.get_mut();
                 merge(Some(&mut entry.value));
                 entry.insertions += 1;
             }
-            None => {
+            hash_map::Entry::Vacant(vacant) => {
                 if let Some(value) = merge(None) {
-                    self.values.insert(key.clone(), Entry { value, insertions: 1 });
+                    vacant.insert(Entry { value, insertions: 1 });
                 }
             }
         }
