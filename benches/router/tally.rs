@@ -1,0 +1,21 @@
+//! What went in and came out of a run.
+
+use super::traffic::DEGREE;
+
+/// Counts of one run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub inputs: u64,
+    /// Copies sent to peers.
+    pub forwards: u64,
+    /// Messages handed to the application.
+    pub deliveries: u64,
+}
+
+impl Tally {
+    /// Every message went to the application once, and to all its mesh but the sender.
+    pub fn is_complete(self) -> bool {
+        let messages = self.inputs / DEGREE as u64;
+        self.deliveries == messages && self.forwards == messages * (DEGREE as u64 - 1)
+    }
+}
