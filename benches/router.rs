@@ -1,69 +1,140 @@
-//! What routing a message costs.
+//! What routing a message costs: on `Node`, on the engine, and in a bare loop; in time, instructions and
+//! memory, and what a heartbeat does to it. `benches/README.md` says how to read it.
+//!
+//! `cargo bench --bench router -- [--json] [--instructions] [WORDS]`, `-- --guard`, `-- --record`,
+//! `-- --chart FILE.svg LINES.jsonl`
 
+#[path = "router/chart.rs"]
+mod chart;
+#[path = "router/cpu.rs"]
+mod cpu;
+#[path = "router/engine.rs"]
+mod engine;
 #[path = "router/floor.rs"]
 mod floor;
+#[path = "router/guard.rs"]
+mod guard;
+#[path = "router/heap.rs"]
+mod heap;
 #[path = "router/instructions.rs"]
 mod instructions;
 #[path = "router/networks.rs"]
 mod networks;
 #[path = "router/node.rs"]
 mod node;
+#[path = "router/place.rs"]
+mod place;
+#[path = "router/population.rs"]
+mod population;
 #[path = "router/random.rs"]
 mod random;
+#[path = "router/report.rs"]
+mod report;
+#[path = "router/selection.rs"]
+mod selection;
+#[path = "router/subject.rs"]
+mod subject;
 #[path = "router/tally.rs"]
 mod tally;
 #[path = "router/traffic.rs"]
 mod traffic;
+#[path = "router/waits.rs"]
+mod waits;
 
-use std::{sync::Arc, time::Instant};
+use std::{error::Error, process::ExitCode, rc::Rc};
 
-use actix_gossipsub::{Limits, LimitsConfig};
-use networks::{R, Verdict, W};
+use actix::{System, SystemRunner};
+
+use instructions::Cell;
+use networks::{NamingId, R, W};
+use place::{LONG_PAYLOAD, Place};
+use report::{Form, Line};
+use selection::{Selection, Variant, Word};
 use traffic::Traffic;
 
-fn limits(topics: usize) -> Limits<Arc<str>> {
-    let mut config: LimitsConfig<String> =
-        toml::from_str(include_str!("router/limits.toml")).expect("limits");
-    config.max_topics_per_peer = topics + 1;
-    let config =
-        config.map_topics(|topic| Ok::<_, std::convert::Infallible>(Arc::from(topic))).expect("topics");
-    Limits::try_from(config).expect("valid limits")
-}
+#[global_allocator]
+static HEAP: heap::CountingAllocator = heap::CountingAllocator;
 
-fn child<N: Traffic>(engine: &str, topics: usize, peers: usize, payload: usize, messages: usize) {
-    let population = N::population(topics, peers);
-    let mut source = N::source();
-    let warm = N::rounds(&mut source, &population, 1024, payload);
-    let mut rounds = Some(N::rounds(&mut source, &population, messages, payload));
-    let mut tally = tally::Tally::default();
-    let start;
-    match engine {
-        "node" => {
-            let mut node = node::NodeSubject::<N>::new(limits(topics), Verdict::default());
-            node.join(&population);
-            node.populate(&population);
-            node.run(warm);
-            start = Instant::now();
-            instructions::message_path(&mut || tally = node.run(rounds.take().expect("once")));
-        }
-        _ => {
-            let mut floor = floor::Floor::<N>::new(&population, Verdict::default());
-            floor.run(warm);
-            start = Instant::now();
-            instructions::message_path(&mut || tally = floor.run(rounds.take().expect("once")));
+fn main() -> ExitCode {
+    // What cargo adds says only that this is a bench.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
         }
     }
-    let time = start.elapsed();
-    assert!(tally.is_complete(), "{tally:?}");
-    println!("inputs {} ns/input {:.1}", tally.inputs, time.as_nanos() as f64 / tally.inputs as f64);
 }
 
-fn main() {
-    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    let [workload, engine, topics, peers, payload, messages] = &args[..] else { panic!("six arguments") };
-    let number = |text: &String| text.parse::<usize>().expect("a number");
-    match workload.as_str() {
-        "R" => child::<R>(engine, number(topics), number(peers), number(payload), number(messages)),
-        _ => child::<W>(engine, number(topics), number(peers), number(payload), number(messages)),
+fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["--guard"] => Ok(guard::guard()?),
+        ["--record"] => Ok(guard::record()?),
+        ["--chart", drawing, lines] => chart::draw(drawing.as_ref(), lines.as_ref()),
+        [instructions::CHILD, ..] => {
+            instructions::run_counted(&Rc::new(System::new()), &arguments[1..]);
+            Ok(())
+        }
+        _ => measure(arguments),
     }
+}
+
+/// Measures the chosen cells of the matrix.
+fn measure(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let mut words = arguments.to_vec();
+    let mut take = |flag: &str| {
+        let before = words.len();
+        words.retain(|word| word != flag);
+        words.len() < before
+    };
+    let form = if take("--json") { Form::Json } else { Form::Table };
+    let counts = take("--instructions");
+    let selection = Selection::parse(&words)?;
+    if counts {
+        instructions::check_valgrind()?;
+    }
+    let system = Rc::new(System::new());
+    form.begin();
+    for workload in &selection.workloads {
+        match *workload {
+            "R" => measure_workload::<R>(&system, &selection, form, counts)?,
+            "W" => measure_workload::<W>(&system, &selection, form, counts)?,
+            _ => measure_workload::<W<NamingId>>(&system, &selection, form, counts)?,
+        }
+    }
+    Ok(())
+}
+
+fn measure_workload<N: Traffic>(
+    system: &Rc<SystemRunner>,
+    selection: &Selection,
+    form: Form,
+    counts: bool,
+) -> Result<(), Box<dyn Error>> {
+    for topics in &selection.topics {
+        for peers in &selection.peers {
+            let mut lines = Vec::new();
+            Place::<N>::new(system, *topics, *peers).measure(selection, |line| lines.push(line));
+            for mut line in lines {
+                if counts {
+                    line.instructions_per_input = count(&line)?;
+                }
+                form.show(&line);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The instructions of a cell. A verdict that takes time is no number of instructions, and many threads at
+/// once are not counted: what they do is what one does.
+fn count(line: &Line) -> Result<Option<f64>, instructions::NoCount> {
+    let Line { workload, engine, topics, peers, variant, .. } = line.clone();
+    if variant == Variant::Validator.word() || engine == selection::Engine::EngineN.word() {
+        return Ok(None);
+    }
+    let payload = (variant == Variant::Payload.word()).then_some(LONG_PAYLOAD);
+    instructions::count(&Cell { workload, engine, topics, peers, payload }).map(Some)
 }

@@ -1,6 +1,6 @@
 //! The least that routing takes: a bare loop on one thread that looks the topic up by its name, tells a copy
-//! from a first delivery in two generations of ids, lists the mesh without the sender, and hands one message
-//! to the application. No score, history, verdict, subscription or check.
+//! from a first delivery by two generations of ids, lists the mesh without the sender, and hands one message
+//! to the application. It keeps no score, history or subscription, and refuses nothing.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,13 +13,15 @@ use foldhash::fast::RandomState;
 
 use super::{
     networks::{Verdict, Workload},
+    population::Population,
     tally::Tally,
-    traffic::{Population, Round},
+    traffic::Round,
 };
 
 /// Ids of a generation; when there are so many, the older generation is forgotten.
 const GENERATION: usize = 1 << 20;
 
+/// The loop and what it remembers.
 pub struct Floor<N: Workload> {
     network: N,
     meshes: HashMap<Arc<str>, Vec<N::Peer>, RandomState>,
@@ -43,6 +45,7 @@ impl<N: Workload> Floor<N> {
         }
     }
 
+    /// Feeds the rounds; drops the outputs at the end of each.
     pub fn run(&mut self, rounds: Vec<Round<N>>) -> Tally {
         let mut tally = Tally::default();
         for round in rounds {

@@ -1,8 +1,9 @@
 //! The networks of the two workloads: R's identifiers are the reference's, W's are those of a libp2p node.
-//! They judge messages by waiting for as long as they are told, and nothing else.
+//! They judge messages by working for as long as they are told, and nothing else.
 
 use std::{
     hint,
+    marker::PhantomData,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_gossipsub::{Network, Validity};
+use actix_gossipsub::{Key, Network, Validity};
 
 use super::random::Random;
 
@@ -19,7 +20,7 @@ pub trait Workload: Network<Topic = Arc<str>> {
     /// Its letter.
     const NAME: &'static str;
 
-    /// A network whose verdicts take no time.
+    /// A network whose verdicts take as long as this one says.
     fn new(verdict: Verdict) -> Self;
 
     /// The peer of this number.
@@ -53,7 +54,7 @@ pub struct R(Verdict);
 
 /// An id of [`R`]; ordered by number, then topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NamingId {
+pub struct NumberedId {
     pub number: u64,
     pub topic: Arc<str>,
 }
@@ -73,15 +74,15 @@ impl Workload for R {
 impl Network for R {
     type Peer = u32;
     type Topic = Arc<str>;
-    type MessageId = NamingId;
+    type MessageId = NumberedId;
     type Message = Arc<[u8]>;
     type Point = u32;
 
-    fn topic_of(&self, id: &NamingId) -> Option<Arc<str>> {
+    fn topic_of(&self, id: &NumberedId) -> Option<Arc<str>> {
         Some(Arc::clone(&id.topic))
     }
 
-    fn validate(&self, _: &NamingId, _: &Arc<[u8]>) -> Validity {
+    fn validate(&self, _: &NumberedId, _: &Arc<[u8]>) -> Validity {
         self.0.judge()
     }
 
@@ -90,15 +91,59 @@ impl Network for R {
     }
 }
 
-/// A libp2p node's identifiers: keys of 32 bytes for peers, ids of 20 bytes that name no topic, and a body of
-/// its own for each copy.
-pub struct W(Verdict);
+/// A libp2p node's identifiers: keys of 32 bytes for peers, ids of 20 random bytes, and a body of its own for
+/// each copy.
+pub struct W<Id = [u8; 20]> {
+    verdict: Verdict,
+    ids: PhantomData<fn() -> Id>,
+}
 
-impl Workload for W {
-    const NAME: &'static str = "W";
+/// An id of [`W`].
+pub trait RandomId: Key {
+    const WORKLOAD: &'static str;
+
+    fn new(bytes: [u8; 20], topic: &Arc<str>) -> Self;
+
+    fn topic(&self) -> Option<Arc<str>>;
+}
+
+/// An id that names no topic, as libp2p's: the engine remembers where each message is.
+impl RandomId for [u8; 20] {
+    const WORKLOAD: &'static str = "W";
+
+    fn new(bytes: [u8; 20], _: &Arc<str>) -> Self {
+        bytes
+    }
+
+    fn topic(&self) -> Option<Arc<str>> {
+        None
+    }
+}
+
+/// An id that names its topic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamingId {
+    bytes: [u8; 20],
+    topic: Arc<str>,
+}
+
+impl RandomId for NamingId {
+    const WORKLOAD: &'static str = "W_named";
+
+    fn new(bytes: [u8; 20], topic: &Arc<str>) -> Self {
+        Self { bytes, topic: Arc::clone(topic) }
+    }
+
+    fn topic(&self) -> Option<Arc<str>> {
+        Some(Arc::clone(&self.topic))
+    }
+}
+
+impl<Id: RandomId> Workload for W<Id> {
+    const NAME: &'static str = Id::WORKLOAD;
 
     fn new(verdict: Verdict) -> Self {
-        Self(verdict)
+        Self { verdict, ids: PhantomData }
     }
 
     fn peer(number: usize) -> [u8; 32] {
@@ -108,19 +153,19 @@ impl Workload for W {
     }
 }
 
-impl Network for W {
+impl<Id: RandomId> Network for W<Id> {
     type Peer = [u8; 32];
     type Topic = Arc<str>;
-    type MessageId = [u8; 20];
+    type MessageId = Id;
     type Message = Box<[u8]>;
     type Point = u32;
 
-    fn topic_of(&self, _: &[u8; 20]) -> Option<Arc<str>> {
-        None
+    fn topic_of(&self, id: &Id) -> Option<Arc<str>> {
+        id.topic()
     }
 
-    fn validate(&self, _: &[u8; 20], _: &Box<[u8]>) -> Validity {
-        self.0.judge()
+    fn validate(&self, _: &Id, _: &Box<[u8]>) -> Validity {
+        self.verdict.judge()
     }
 
     fn message_size(&self, message: &Box<[u8]>) -> usize {

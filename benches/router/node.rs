@@ -1,7 +1,10 @@
-//! The protocol without actors, driven by hand: every input is a call, and the outputs are taken and dropped
-//! at the end of each round.
+//! The protocol without actors: every input is a call, and the outputs are taken and dropped at the end of
+//! each round. The clock stands still but for heartbeats.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_gossipsub::{
     AppInput, Limits, P2pMessage, P2pOutput,
@@ -9,43 +12,49 @@ use actix_gossipsub::{
 };
 
 use super::{
-    networks::{Verdict, Workload},
+    cpu,
+    networks::Verdict,
+    population::Population,
+    subject::Subject,
     tally::Tally,
-    traffic::{Population, Round},
+    traffic::{Round, Traffic},
 };
 
-/// A node and its clock, which stands still but for heartbeats.
-pub struct NodeSubject<N: Workload> {
+/// So many inputs of the set-up between two looks at the outputs.
+const BURST: usize = 4096;
+
+/// A node and its clock.
+pub struct NodeSubject<N: Traffic> {
     node: Node<N>,
     now: Timestamp,
 }
 
-impl<N: Workload> NodeSubject<N> {
+impl<N: Traffic> NodeSubject<N> {
     pub fn new(limits: Limits<Arc<str>>, verdict: Verdict) -> Self {
-        let node =
-            Node::new(Arc::new(N::new(verdict)), limits, NodeOptions { seed: 1, ..NodeOptions::default() });
-        Self { node, now: Timestamp::ZERO }
+        let options = NodeOptions { seed: 1, ..NodeOptions::default() };
+        Self { node: Node::new(Arc::new(N::new(verdict)), limits, options), now: Timestamp::ZERO }
     }
+}
 
-    pub fn join(&mut self, population: &Population<N>) {
+impl<N: Traffic> Subject<N> for NodeSubject<N> {
+    fn join(&mut self, population: &Population<N>) {
         for topic in &population.topics {
             self.node.app_input(AppInput::Join(Arc::clone(topic)), self.now);
         }
         drop(self.node.drain());
     }
 
-    /// Connects, subscribes and grafts the peers.
-    pub fn populate(&mut self, population: &Population<N>) {
-        for (count, input) in population.set_up().enumerate() {
+    fn populate(&mut self, population: &Population<N>) {
+        for (count, input) in population.arrivals().enumerate() {
             self.node.p2p_input(input, self.now);
-            if count % 4096 == 0 {
+            if count < population.peers.len() || count % BURST == 0 {
                 drop(self.node.drain());
             }
         }
         drop(self.node.drain());
     }
 
-    pub fn run(&mut self, rounds: Vec<Round<N>>) -> Tally {
+    fn run(&mut self, rounds: Vec<Round<N>>) -> Tally {
         let mut tally = Tally::default();
         for round in rounds {
             tally.inputs += round.len() as u64;
@@ -57,15 +66,23 @@ impl<N: Workload> NodeSubject<N> {
         tally
     }
 
-    /// A second later, a heartbeat.
-    pub fn heartbeat(&mut self) -> usize {
+    fn heartbeat(&mut self) -> Duration {
         self.now = self.now.after(Duration::from_secs(1));
+        let start = cpu::of_thread();
         self.node.heartbeat(self.now);
-        self.node.drain().p2p.len()
+        drop(self.node.drain());
+        cpu::of_thread() - start
+    }
+
+    /// Whatever comes meanwhile waits for all of it.
+    fn heartbeat_wait(&mut self, _: &mut N::Source, _: &Population<N>) -> Duration {
+        let start = Instant::now();
+        self.heartbeat();
+        start.elapsed()
     }
 }
 
-fn count<N: Workload>(drained: Drained<N>, tally: &mut Tally) {
+fn count<N: Traffic>(drained: Drained<N>, tally: &mut Tally) {
     tally.deliveries += drained.app.len() as u64;
     for output in drained.p2p {
         if let P2pOutput::OutMessage { message: P2pMessage::FullMessage(_), .. } = output {

@@ -1,6 +1,6 @@
 //! What went in and came out of a run.
 
-use super::traffic::DEGREE;
+use super::population::DEGREE;
 
 /// Counts of one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,5 +17,11 @@ impl Tally {
     pub fn is_complete(self) -> bool {
         let messages = self.inputs / DEGREE as u64;
         self.deliveries == messages && self.forwards == messages * (DEGREE as u64 - 1)
+    }
+
+    /// More is to come.
+    pub fn is_short(self) -> bool {
+        let messages = self.inputs / DEGREE as u64;
+        self.deliveries < messages || self.forwards < messages * (DEGREE as u64 - 1)
     }
 }

@@ -1,0 +1,191 @@
+//! The engine with its actors: the bench's thread feeds it as a transport does and reads both streams. At
+//! most 4096 inputs are in flight, as many as admission takes of anyone.
+
+use std::{
+    rc::Rc,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use actix::SystemRunner;
+use actix_gossipsub::{
+    AppInput, AppOutputs, Limits, P2pInput, P2pMessage, P2pOutput, P2pOutputs, Started, Worker,
+};
+
+use super::{
+    cpu,
+    networks::Verdict,
+    population::Population,
+    subject::Subject,
+    tally::Tally,
+    traffic::{Round, Traffic},
+    waits,
+};
+
+const IN_FLIGHT: usize = 4096;
+/// So many inputs between two looks at the outputs: a round of W.
+const BURST: usize = 512;
+/// A step that takes longer is stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An engine, driven by hand.
+pub struct EngineSubject<N: Traffic> {
+    system: Rc<SystemRunner>,
+    driver: Driver<N>,
+}
+
+/// What the bench's thread holds of an engine.
+pub struct Driver<N: Traffic> {
+    pub worker: Worker<N>,
+    pub p2p: P2pOutputs<N>,
+    pub app: AppOutputs<N>,
+    /// The engine has threads of its own.
+    threads: bool,
+}
+
+impl<N: Traffic> EngineSubject<N> {
+    /// With 0 `arbiters` it runs on this thread.
+    pub fn new(
+        system: &Rc<SystemRunner>,
+        limits: Limits<Arc<str>>,
+        verdict: Verdict,
+        arbiters: usize,
+    ) -> Self {
+        let builder = Worker::builder(N::new(verdict), limits).seed(1).arbiters(arbiters).manual();
+        let started = system.block_on(async { builder.start([]) });
+        let Started { worker, p2p, app } = started.expect("a system runs");
+        let driver = Driver { worker, p2p, app, threads: arbiters > 0 };
+        Self { system: Rc::clone(system), driver }
+    }
+}
+
+impl<N: Traffic> Drop for EngineSubject<N> {
+    fn drop(&mut self) {
+        self.system.block_on(self.driver.worker.shutdown());
+    }
+}
+
+impl<N: Traffic> Subject<N> for EngineSubject<N> {
+    fn join(&mut self, population: &Population<N>) {
+        let Self { system, driver } = self;
+        system.block_on(async {
+            for topic in &population.topics {
+                driver.worker.app_input(AppInput::Join(Arc::clone(topic))).expect("the engine runs");
+            }
+            driver.read_out().await;
+        });
+    }
+
+    fn populate(&mut self, population: &Population<N>) {
+        let Self { system, driver } = self;
+        system.block_on(async {
+            let mut tally = Tally::default();
+            let mut arrivals = population.arrivals();
+            // A connection is announced each topic: many outputs.
+            for connection in arrivals.by_ref().take(population.peers.len()) {
+                driver.feed([connection].into_iter(), &mut tally).await;
+                driver.read_out().await;
+            }
+            driver.feed(arrivals, &mut tally).await;
+            driver.read_out().await;
+        });
+    }
+
+    fn run(&mut self, rounds: Vec<Round<N>>) -> Tally {
+        let Self { system, driver } = self;
+        system.block_on(async {
+            let mut tally = Tally::default();
+            driver.feed(rounds.into_iter().flatten(), &mut tally).await;
+            let patience = Instant::now() + PATIENCE;
+            while driver.worker.input_queue_length() > 0 || tally.is_short() {
+                driver.breathe(&mut tally).await;
+                assert!(Instant::now() < patience, "what is missing does not come: {tally:?}");
+            }
+            tally
+        })
+    }
+
+    /// Of all threads but this one, which reads the outputs.
+    fn heartbeat(&mut self) -> Duration {
+        let Self { system, driver } = self;
+        let start = cpu::of_process().saturating_sub(cpu::of_thread());
+        system.block_on(driver.tick());
+        cpu::of_process().saturating_sub(cpu::of_thread()).saturating_sub(start)
+    }
+
+    fn heartbeat_wait(&mut self, source: &mut N::Source, population: &Population<N>) -> Duration {
+        let Self { system, driver } = self;
+        system.block_on(async {
+            let wait = waits::longest(driver, source, population).await;
+            driver.read_out().await;
+            wait
+        })
+    }
+}
+
+impl<N: Traffic> Driver<N> {
+    async fn feed(&mut self, inputs: impl Iterator<Item = P2pInput<N>>, tally: &mut Tally) {
+        for (count, input) in inputs.enumerate() {
+            if count.is_multiple_of(BURST) {
+                self.take(tally);
+                while self.worker.input_queue_length() > IN_FLIGHT - BURST {
+                    self.breathe(tally).await;
+                }
+            }
+            self.worker.p2p_input(input).expect("there is room for 4096 inputs of anyone");
+            tally.inputs += 1;
+        }
+    }
+
+    /// Takes what waits in both streams; tells whether anything did.
+    fn take(&mut self, tally: &mut Tally) -> bool {
+        let before = *tally;
+        while let Some(output) = self.p2p.try_recv() {
+            if let P2pOutput::OutMessage { message: P2pMessage::FullMessage(_), .. } = output {
+                tally.forwards += 1;
+            }
+        }
+        while self.app.try_recv().is_some() {
+            tally.deliveries += 1;
+        }
+        *tally != before
+    }
+
+    /// Takes outputs; if there are none, lets others run.
+    async fn breathe(&mut self, tally: &mut Tally) {
+        if self.take(tally) {
+            return;
+        }
+        if self.threads {
+            thread::yield_now();
+        } else {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Until nothing is on its way.
+    async fn read_out(&mut self) {
+        while self.worker.input_queue_length() > 0 || !self.p2p.is_empty() {
+            self.breathe(&mut Tally::default()).await;
+        }
+    }
+
+    /// A heartbeat; its outputs are read meanwhile.
+    async fn tick(&mut self) {
+        {
+            let Self { worker, p2p, .. } = self;
+            let tick = worker.tick();
+            tokio::pin!(tick);
+            let mut outputs = Vec::new();
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut tick => break,
+                    _ = p2p.recv_many(&mut outputs, BURST) => outputs.clear(),
+                }
+            }
+        }
+        self.read_out().await;
+    }
+}

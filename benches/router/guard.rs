@@ -1,0 +1,82 @@
+//! The guard of the message path: counts the instructions of `Node` an input on three cells, and of the floor,
+//! and compares them with those recorded in `guard.toml`. Looks at no clock.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use super::instructions::{Cell, NoCount, count};
+
+/// So much more than recorded is allowed.
+const TOLERANCE: f64 = 0.05;
+
+const HEAD: &str = "\
+# Instructions an input of the message path, counted by callgrind: `cargo bench --bench router -- --guard` fails when
+# one is exceeded by more than 5 %. Written by `cargo bench --bench router -- --record`.
+# The floor is no code of ours: when it differs, so do compiler, libc or processor, and all are to be recorded anew.
+";
+
+/// The recorded cells of workload W.
+const CELLS: [(&str, &str, usize, usize); 4] = [
+    ("floor", "floor", 10, 50),
+    ("w_base", "node", 10, 50),
+    ("w_1000", "node", 1000, 50),
+    ("w_200_peers", "node", 10, 200),
+];
+
+/// Why the guard does not let pass.
+#[derive(Debug, thiserror::Error)]
+pub enum Alarm {
+    #[error(transparent)]
+    NoCount(#[from] NoCount),
+    #[error("{0}: {1}")]
+    Record(PathBuf, String),
+    #[error("{0}")]
+    Exceeded(String),
+}
+
+fn path() -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "benches", "router", "guard.toml"].iter().collect()
+}
+
+/// Counts and compares.
+///
+/// # Errors
+/// A field is exceeded, or there is nothing to compare.
+pub fn guard() -> Result<(), Alarm> {
+    let complain = |error: String| Alarm::Record(path(), error);
+    let record = fs::read_to_string(path()).map_err(|error| complain(error.to_string()))?;
+    let record: BTreeMap<String, f64> =
+        toml::from_str(&record).map_err(|error| complain(error.to_string()))?;
+    let mut exceeded = Vec::new();
+    for (field, ..) in CELLS {
+        let recorded = *record.get(field).ok_or_else(|| complain(format!("no field {field}")))?;
+        let measured = measure(field)?;
+        let change = measured / recorded - 1.0;
+        let report =
+            format!("{field}: recorded {recorded:.0}, measured {measured:.0} ({:+.1} %)", change * 100.0);
+        println!("{report}");
+        if change > TOLERANCE {
+            exceeded.push(report);
+        }
+    }
+    if exceeded.is_empty() { Ok(()) } else { Err(Alarm::Exceeded(exceeded.join("\n"))) }
+}
+
+/// Writes what is measured now into the record.
+///
+/// # Errors
+/// It can't be counted or written.
+pub fn record() -> Result<(), Alarm> {
+    let mut text = HEAD.to_owned();
+    for (field, ..) in CELLS {
+        let line = format!("{field} = {:.1}\n", measure(field)?);
+        print!("{line}");
+        text.push_str(&line);
+    }
+    fs::write(path(), text).map_err(|error| Alarm::Record(path(), error.to_string()))
+}
+
+fn measure(field: &str) -> Result<f64, NoCount> {
+    let cell = CELLS.into_iter().find(|(name, ..)| *name == field);
+    let (_, engine, topics, peers) = cell.expect("a field of the table above");
+    count(&Cell { workload: "W".to_owned(), engine: engine.to_owned(), topics, peers, payload: None })
+}

@@ -1,0 +1,242 @@
+//! One place of the matrix: a workload with so many topics and peers. Every engine is set up once, runs all
+//! variants, and shares each run with the floor, step by step, so that both see the same noise.
+
+use std::{
+    rc::Rc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use actix::SystemRunner;
+
+use super::{
+    engine::EngineSubject,
+    floor::Floor,
+    heap,
+    networks::Verdict,
+    node::NodeSubject,
+    population::{DEGREE, Population, limits},
+    report::Line,
+    selection::{Engine, Selection, Variant, Word},
+    subject::Subject,
+    tally::Tally,
+    traffic::{Round, Traffic},
+};
+
+/// Messages of a step.
+const STEP: usize = 2048;
+/// Steps of a run; the first is not counted.
+const STEPS: usize = 10;
+/// So many heartbeats are measured.
+const HEARTBEATS: u32 = 3;
+/// After so many, messages are forgotten; the reference's number of heartbeats.
+const HISTORY: u32 = 5;
+const VERDICT: Duration = Duration::from_micros(5);
+/// The bytes of a body of the variant with longer ones.
+pub const LONG_PAYLOAD: usize = 2048;
+
+/// A workload with so many topics and peers.
+pub struct Place<'a, N: Traffic> {
+    system: &'a Rc<SystemRunner>,
+    population: Population<N>,
+    verdict: Verdict,
+    /// The floor's times, by variant.
+    floor_times: Vec<(Variant, Vec<f64>)>,
+}
+
+/// An engine that is being measured, and the floor beside it, each with its own messages.
+struct Pair<N: Traffic> {
+    subject: Box<dyn Subject<N>>,
+    source: N::Source,
+    floor: Floor<N>,
+    floor_source: N::Source,
+}
+
+/// Nanoseconds an input, of each step.
+#[derive(Default)]
+struct Times {
+    subject: Vec<f64>,
+    floor: Vec<f64>,
+}
+
+impl<'a, N: Traffic> Place<'a, N> {
+    pub fn new(system: &'a Rc<SystemRunner>, topics: usize, peers: usize) -> Self {
+        let population = N::population(topics, peers);
+        Self { system, population, verdict: Verdict::default(), floor_times: Vec::new() }
+    }
+
+    /// Measures the chosen cells, the floor's last.
+    pub fn measure(&mut self, selection: &Selection, mut show: impl FnMut(Line)) {
+        for engine in selection.engines.iter().copied().filter(|engine| *engine != Engine::Floor) {
+            self.measure_engine(engine, &selection.variants, &mut show);
+        }
+        if selection.engines == [Engine::Floor] {
+            self.measure_floor(&selection.variants);
+        }
+        if selection.engines.contains(&Engine::Floor) {
+            for (variant, times) in std::mem::take(&mut self.floor_times) {
+                show(self.line(Engine::Floor, variant, median(times), Some(1.0)));
+            }
+        }
+    }
+
+    fn measure_engine(&mut self, engine: Engine, variants: &[Variant], show: &mut impl FnMut(Line)) {
+        let Population { topics, peers, .. } = &self.population;
+        eprintln!("{} {} topics={} peers={}", N::NAME, engine.word(), topics.len(), peers.len());
+        let (subject, memory) = self.set_up(engine);
+        let floor = Floor::new(&self.population, self.verdict.clone());
+        let mut pair = Pair { subject, source: N::source(0), floor, floor_source: N::source(0) };
+        for variant in variants {
+            let times = self.run(&mut pair, *variant);
+            let mut line = self.line(engine, *variant, median(times.subject.clone()), Some(times.ratio()));
+            self.note_floor(*variant, times.floor);
+            if *variant == Variant::Plain {
+                [line.bytes_per_topic, line.bytes_per_topic_peer] = memory.map(Some);
+                line.heartbeat_cpu_ms = Some(millis(self.heartbeat_cpu(&mut pair)));
+                line.heartbeat_max_wait_ms = Some(millis(self.heartbeat_wait(&mut pair)));
+            }
+            self.forget(&mut pair);
+            show(line);
+        }
+    }
+
+    /// An engine with everybody in place, and its bytes per topic and per (topic, peer).
+    fn set_up(&self, engine: Engine) -> (Box<dyn Subject<N>>, [f64; 2]) {
+        let (population, topics) = (&self.population, self.population.topics.len());
+        let mut subject = make(self.system, topics, engine, self.verdict.clone());
+        let ((), joined) = heap::growth(|| subject.join(population));
+        let ((), populated) = heap::growth(|| subject.populate(population));
+        let pairs = topics * population.peers.len();
+        (subject, [joined as f64 / topics as f64, populated as f64 / pairs as f64])
+    }
+
+    fn run(&self, pair: &mut Pair<N>, variant: Variant) -> Times {
+        self.verdict.set(if variant == Variant::Validator { VERDICT } else { Duration::ZERO });
+        let mut times = Times::default();
+        for step in 0..STEPS {
+            let rounds = self.rounds(&mut pair.floor_source, variant);
+            let floor = timed(rounds, |rounds| pair.floor.run(rounds));
+            let rounds = self.rounds(&mut pair.source, variant);
+            let subject = timed(rounds, |rounds| pair.subject.run(rounds));
+            if step > 0 {
+                times.floor.push(floor);
+                times.subject.push(subject);
+            }
+        }
+        self.verdict.set(Duration::ZERO);
+        times
+    }
+
+    fn measure_floor(&mut self, variants: &[Variant]) {
+        let mut floor = Floor::new(&self.population, self.verdict.clone());
+        let mut source = N::source(0);
+        for variant in variants {
+            self.verdict.set(if *variant == Variant::Validator { VERDICT } else { Duration::ZERO });
+            let step = |_| timed(self.rounds(&mut source, *variant), |rounds| floor.run(rounds));
+            let times: Vec<f64> = (0..STEPS).map(step).collect();
+            self.note_floor(*variant, times);
+        }
+    }
+
+    /// A mean. R: over the five heartbeats after the messages, as the reference's: two of them have gossip,
+    /// and the last forgets the messages. W: over three, each after about one message a topic, once the
+    /// messages before are forgotten.
+    fn heartbeat_cpu(&self, pair: &mut Pair<N>) -> Duration {
+        if N::NAME == "R" {
+            return (0..HISTORY).map(|_| pair.subject.heartbeat()).sum::<Duration>() / HISTORY;
+        }
+        self.forget(pair);
+        let mut heartbeat = || {
+            self.message_per_topic(pair);
+            pair.subject.heartbeat()
+        };
+        (0..HEARTBEATS).map(|_| heartbeat()).sum::<Duration>() / HEARTBEATS
+    }
+
+    /// The longest of three heartbeats, each after about one message a topic.
+    fn heartbeat_wait(&self, pair: &mut Pair<N>) -> Duration {
+        let mut wait = || {
+            self.message_per_topic(pair);
+            pair.subject.heartbeat_wait(&mut pair.source, &self.population)
+        };
+        (0..HEARTBEATS).map(|_| wait()).max().unwrap_or_default()
+    }
+
+    /// After so many heartbeats the history holds nothing.
+    fn forget(&self, pair: &mut Pair<N>) {
+        (0..HISTORY).for_each(|_| drop(pair.subject.heartbeat()));
+    }
+
+    fn message_per_topic(&self, pair: &mut Pair<N>) {
+        let messages = self.population.topics.len();
+        pair.subject.run(N::rounds(&mut pair.source, &self.population, messages, N::PAYLOAD));
+    }
+
+    fn rounds(&self, source: &mut N::Source, variant: Variant) -> Vec<Round<N>> {
+        let payload = if variant == Variant::Payload { LONG_PAYLOAD } else { N::PAYLOAD };
+        N::rounds(source, &self.population, STEP, payload)
+    }
+
+    fn note_floor(&mut self, variant: Variant, times: Vec<f64>) {
+        match self.floor_times.iter_mut().find(|(noted, _)| *noted == variant) {
+            Some((_, noted)) => noted.extend(times),
+            None => self.floor_times.push((variant, times)),
+        }
+    }
+
+    fn line(&self, engine: Engine, variant: Variant, ns_per_input: f64, ratio: Option<f64>) -> Line {
+        let inputs_per_s = 1e9 / ns_per_input;
+        Line {
+            workload: N::NAME.to_owned(),
+            engine: engine.word().to_owned(),
+            topics: self.population.topics.len(),
+            peers: self.population.peers.len(),
+            variant: variant.word().to_owned(),
+            ns_per_input: Some(ns_per_input),
+            inputs_per_s: Some(inputs_per_s),
+            forwards_per_s: Some(inputs_per_s * (DEGREE as f64 - 1.0) / DEGREE as f64),
+            ratio_to_floor: ratio,
+            ..Line::default()
+        }
+    }
+}
+
+impl Times {
+    /// Each step has its own ratio; the one in the middle.
+    fn ratio(&self) -> f64 {
+        median(self.subject.iter().zip(&self.floor).map(|(subject, floor)| subject / floor).collect())
+    }
+}
+
+fn make<N: Traffic>(
+    system: &Rc<SystemRunner>,
+    topics: usize,
+    engine: Engine,
+    verdict: Verdict,
+) -> Box<dyn Subject<N>> {
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let limits = limits(topics);
+    match engine {
+        Engine::Floor | Engine::Node => Box::new(NodeSubject::new(limits, verdict)),
+        Engine::Engine1 => Box::new(EngineSubject::new(system, limits, verdict, 1)),
+        Engine::EngineN => Box::new(EngineSubject::new(system, limits, verdict, cores)),
+    }
+}
+
+/// Nanoseconds an input. A run from which a message is missing tells nothing.
+fn timed<N: Traffic>(rounds: Vec<Round<N>>, run: impl FnOnce(Vec<Round<N>>) -> Tally) -> f64 {
+    let start = Instant::now();
+    let tally = run(rounds);
+    let time = start.elapsed();
+    assert!(tally.is_complete(), "not every message came out: {tally:?}");
+    time.as_nanos() as f64 / tally.inputs as f64
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

@@ -1,0 +1,27 @@
+//! What the bench asks of everything that it measures. Measures nothing itself.
+
+use std::time::Duration;
+
+use super::{
+    population::Population,
+    tally::Tally,
+    traffic::{Round, Traffic},
+};
+
+/// Something that routes messages.
+pub trait Subject<N: Traffic> {
+    /// Takes part in all topics. Nobody is there yet.
+    fn join(&mut self, population: &Population<N>);
+
+    /// Takes in the peers, their subscriptions and their grafts.
+    fn populate(&mut self, population: &Population<N>);
+
+    /// Feeds the rounds, and takes and drops all that comes out.
+    fn run(&mut self, rounds: Vec<Round<N>>) -> Tally;
+
+    /// A heartbeat; answers the CPU time that it took.
+    fn heartbeat(&mut self) -> Duration;
+
+    /// A heartbeat too; answers how long a message waited because of it at most.
+    fn heartbeat_wait(&mut self, source: &mut N::Source, population: &Population<N>) -> Duration;
+}
