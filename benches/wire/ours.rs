@@ -1,0 +1,97 @@
+//! A node of ours: the engine and its transport, on the thread that starts it.
+
+use actix_gossipsub::{
+    AppInput, Limits, LimitsConfig, Refused, Started, Worker,
+    libp2p::{
+        Behaviour, BehaviourConfig, Libp2pNetwork, Libp2pNode, NodeEvent, NodeHandle, SignaturePolicy,
+        TopicName, TransportBehaviour,
+    },
+};
+use libp2p::{
+    Multiaddr,
+    connection_limits::{self, ConnectionLimits},
+    identity::Keypair,
+    ping,
+};
+use tokio::sync::mpsc;
+
+use super::{
+    account::Account,
+    node::{Local, Node},
+    plan::Plan,
+    wire,
+};
+
+#[derive(Clone)]
+pub struct Ours {
+    worker: Worker<Libp2pNetwork>,
+    network: Libp2pNetwork,
+    handle: NodeHandle,
+    topics: Vec<TopicName>,
+}
+
+impl Ours {
+    pub async fn start(plan: &Plan, account: Account) -> (Self, Multiaddr) {
+        let key = Keypair::generate_ed25519();
+        let policy = SignaturePolicy::StrictSign(Box::new(key.clone()));
+        let network = Libp2pNetwork::builder(policy).build();
+        let behaviour = TransportBehaviour {
+            limits: connection_limits::Behaviour::new(ConnectionLimits::default()),
+            gossipsub: Behaviour::new(network.clone(), BehaviourConfig::default()),
+            identify: wire::identify(&key),
+            ping: ping::Behaviour::default(),
+        };
+        let swarm = wire::swarm(&key, behaviour);
+        let limits = Limits::try_from(LimitsConfig::default()).expect("the defaults");
+        let topics: Vec<TopicName> = (0..plan.topics).map(|index| Plan::topic(index).into()).collect();
+        let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id());
+        let Started { worker, p2p, mut app } =
+            engine.arbiters(0).start(topics.iter().cloned()).expect("inside a system");
+        let (listening, mut addresses) = mpsc::unbounded_channel();
+        let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, move |event| {
+            if let NodeEvent::Listening(address) = event {
+                // Only the first is waited for.
+                let _ = listening.send(address.clone());
+            }
+        });
+        actix::spawn(node);
+        actix::spawn(async move {
+            while let Some(message) = app.recv().await {
+                account.delivered(message.message.data());
+            }
+        });
+        handle.listen(wire::any_port()).await.expect("loopback has a free port");
+        let address = addresses.recv().await.expect("it runs");
+        (Self { worker, network, handle, topics }, address)
+    }
+
+    pub async fn end(&self) {
+        self.worker.shutdown().await;
+    }
+}
+
+impl Node for Ours {
+    fn dial(&self, address: Multiaddr) -> Local<'_, ()> {
+        Box::pin(async { self.handle.dial(address).await.expect("an address") })
+    }
+
+    fn mesh(&self) -> Local<'_, usize> {
+        Box::pin(async {
+            let Ok(view) = self.worker.state().await else { return 0 };
+            let size = |topic: &TopicName| view.mesh.get(topic).map_or(0, |mesh| mesh.len());
+            self.topics.iter().map(size).min().unwrap_or_default()
+        })
+    }
+
+    fn publish(&self, topic: usize, data: Vec<u8>) -> Local<'_, ()> {
+        Box::pin(async move {
+            let message = self.network.message(self.topics[topic].clone(), data).expect("it is small");
+            while let Err(refused) = self.worker.app_input(AppInput::Publish(message.clone())) {
+                if refused == Refused::Stopped {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+    }
+}

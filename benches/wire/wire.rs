@@ -1,0 +1,91 @@
+//! What both sides' swarms have in common: keys, TCP, noise, yamux, identify, ping, and a count of the bytes
+//! that go through the sockets.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::atomic::{AtomicU64, Ordering},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::{AsyncRead, AsyncWrite};
+use libp2p::{
+    Multiaddr, Swarm, Transport,
+    core::{transport::ListenerId, upgrade::Version},
+    identify,
+    identity::Keypair,
+    noise,
+    swarm::{self, NetworkBehaviour, SwarmEvent},
+    tcp, yamux,
+};
+
+/// Written by all nodes of this process.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+pub fn written() -> u64 {
+    WRITTEN.load(Ordering::Relaxed)
+}
+
+/// A swarm over a counted TCP. Runs on the thread that polls it.
+pub fn swarm<B: NetworkBehaviour>(key: &Keypair, behaviour: B) -> Swarm<B> {
+    // As our ready-made swarm sets it.
+    let mut muxer = yamux::Config::default();
+    muxer.set_max_num_streams(4_032);
+    let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .map(|stream, _| Counted(stream))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(key).expect("an ed25519 key"))
+        .multiplex(muxer)
+        .boxed();
+    let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(60));
+    Swarm::new(transport, behaviour, key.public().to_peer_id(), config)
+}
+
+pub fn identify(key: &Keypair) -> identify::Behaviour {
+    identify::Behaviour::new(identify::Config::new("ipfs/0.1.0".to_owned(), key.public()))
+}
+
+/// Begins to listen on loopback.
+pub fn listen<B: NetworkBehaviour>(swarm: &mut Swarm<B>) -> ListenerId {
+    swarm.listen_on(any_port()).expect("loopback has a free port")
+}
+
+pub fn any_port() -> Multiaddr {
+    "/ip4/127.0.0.1/tcp/0".parse().expect("an address")
+}
+
+/// The address, if that is what the event tells.
+pub fn listening<E>(event: &SwarmEvent<E>) -> Option<&Multiaddr> {
+    match event {
+        SwarmEvent::NewListenAddr { address, .. } => Some(address),
+        _ => None,
+    }
+}
+
+/// Counts what is written.
+struct Counted<S>(S);
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.0).poll_write(cx, buf);
+        if let Poll::Ready(Ok(count)) = &poll {
+            WRITTEN.fetch_add(*count as u64, Ordering::Relaxed);
+        }
+        poll
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_close(cx)
+    }
+}
