@@ -124,3 +124,18 @@ async fn points_are_dialled_and_the_unreachable_ones_reported() {
     assert!(matches!(alice.input().await, P2pInput::NewConnection { peer: seen, .. } if seen == peer));
     assert!(alice.unreachable.try_recv().is_err());
 }
+
+#[tokio::test]
+async fn an_address_to_listen_at_is_refused_in_words() {
+    let node = running().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let listen = async |address: &str| {
+        let error = node.handle.listen(address.parse().unwrap()).await.unwrap_err();
+        error.to_string()
+    };
+    let error = listen(&format!("/ip4/127.0.0.1/tcp/{port}")).await;
+    assert!(error.starts_with("can't listen: ") && error.contains("in use"), "{error}");
+    let error = listen("/unix/a").await;
+    assert_eq!(error, "can't listen: /unix/a is not an address to listen at, such as /ip4/0.0.0.0/tcp/4001");
+}
