@@ -15,7 +15,7 @@ use crate::{
     limits::Limits,
     network::Network,
     protocol::{Footprint, Link, PeerKind, Quota, Roster, Standing},
-    worker::Waiting,
+    worker::{Admission, Waiting},
 };
 
 /// The shared maps of one engine.
@@ -30,6 +30,7 @@ pub(crate) struct Directory<N: Network> {
     homes: DashMap<N::MessageId, N::Topic, RandomState>,
     generations: AtomicU64,
     connected: AtomicUsize,
+    admission: Arc<Admission>,
 }
 
 /// A running topic.
@@ -48,21 +49,23 @@ pub(crate) struct PeerRecord {
     score: AtomicU64,
     /// How many topics it subscribed to.
     topics: AtomicUsize,
-    /// What waits to be handled of it.
-    waiting: Arc<Waiting>,
+    /// What waits to be handled of it, and who let it in.
+    waiting: Waiting,
+    admission: Arc<Admission>,
 }
 
 /// A NaN that no score can be.
 const NO_SCORE: u64 = u64::MAX;
 
 impl PeerRecord {
-    fn new(link: Link, score: u64) -> Self {
+    fn new(link: Link, score: u64, admission: Arc<Admission>) -> Self {
         Self {
             link,
             connected: AtomicBool::new(true),
             score: AtomicU64::new(score),
             topics: AtomicUsize::new(0),
-            waiting: Arc::default(),
+            waiting: Waiting::default(),
+            admission,
         }
     }
 
@@ -81,8 +84,12 @@ impl PeerRecord {
         self.connected.load(Ordering::Acquire)
     }
 
-    pub(crate) fn waiting(&self) -> &Arc<Waiting> {
+    pub(crate) fn waiting(&self) -> &Waiting {
         &self.waiting
+    }
+
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     fn publish(&self, score: Option<f64>) {
@@ -104,7 +111,7 @@ impl PeerRecord {
 }
 
 impl<N: Network> Directory<N> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(admission: Arc<Admission>) -> Self {
         Self {
             topics: DashMap::default(),
             peers: DashMap::default(),
@@ -112,6 +119,7 @@ impl<N: Network> Directory<N> {
             homes: DashMap::default(),
             generations: AtomicU64::new(0),
             connected: AtomicUsize::new(0),
+            admission,
         }
     }
 
@@ -146,17 +154,18 @@ impl<N: Network> Directory<N> {
                 }
                 let score = known.score.load(Ordering::Acquire);
                 let mut record = entry.into_ref();
-                *record = Arc::new(PeerRecord::new(self.next_link(kind), score));
+                *record = self.new_record(kind, score);
                 record
             }
-            Entry::Vacant(entry) => entry.insert(Arc::new(PeerRecord::new(self.next_link(kind), NO_SCORE))),
+            Entry::Vacant(entry) => entry.insert(self.new_record(kind, NO_SCORE)),
         };
         self.connected.fetch_add(1, Ordering::AcqRel);
         tell(record.value_mut().generation());
     }
 
-    fn next_link(&self, kind: PeerKind) -> Link {
-        Link::new(self.generations.fetch_add(1, Ordering::AcqRel) + 1, kind)
+    fn new_record(&self, kind: PeerKind, score: u64) -> Arc<PeerRecord> {
+        let generation = self.generations.fetch_add(1, Ordering::AcqRel) + 1;
+        Arc::new(PeerRecord::new(Link::new(generation, kind), score, Arc::clone(&self.admission)))
     }
 
     /// Ends a connection. The entry goes when the supervisor says that no score is remembered.

@@ -24,7 +24,7 @@ pub(crate) struct Inbox<T> {
 }
 
 struct State<T> {
-    items: VecDeque<Queued<T>>,
+    items: VecDeque<T>,
     /// The actor, once it runs.
     owner: Option<Recipient<Wake>>,
     /// Whether a wake-up is on its way.
@@ -32,18 +32,21 @@ struct State<T> {
     /// Whether the actor holds items that it took out.
     busy: bool,
     closed: bool,
-}
-
-/// An item on its way, which counts as load until it is dropped: when it has been handled and what
-/// follows from it has been handed on.
-pub(crate) struct Queued<T> {
-    pub(crate) item: T,
-    pub(crate) ticket: Ticket,
+    /// Held from the first item until all are handled, and what follows from them is handed on: one for all,
+    /// so that an item costs none.
+    ticket: Option<Ticket>,
 }
 
 impl<T> Inbox<T> {
     pub(crate) fn new(load: Arc<Load>) -> Self {
-        let state = State { items: VecDeque::new(), owner: None, woken: false, busy: false, closed: false };
+        let state = State {
+            items: VecDeque::new(),
+            owner: None,
+            woken: false,
+            busy: false,
+            closed: false,
+            ticket: None,
+        };
         Self { state: Mutex::new(state), load }
     }
 
@@ -53,8 +56,7 @@ impl<T> Inbox<T> {
         if state.closed {
             return Err(item);
         }
-        state.items.push_back(Queued { item, ticket: Ticket::new(&self.load) });
-        self.wake(state);
+        self.add(&mut state, item);
         Ok(())
     }
 
@@ -62,9 +64,12 @@ impl<T> Inbox<T> {
     pub(crate) fn attach(&self, owner: Recipient<Wake>) {
         let mut state = self.lock();
         state.owner = Some(owner);
-        state.woken = false;
-        if !state.items.is_empty() {
-            self.wake(state);
+        // The last owner may have ended with a wake-up of its own on its way, and items of its own.
+        (state.woken, state.busy) = (false, false);
+        if state.items.is_empty() {
+            state.ticket = None;
+        } else {
+            state.wake();
         }
     }
 
@@ -74,9 +79,8 @@ impl<T> Inbox<T> {
         if !state.items.is_empty() || state.busy || state.closed {
             return false;
         }
-        state.items.push_back(Queued { item: last, ticket: Ticket::new(&self.load) });
+        self.add(&mut state, last);
         state.closed = true;
-        self.wake(state);
         true
     }
 
@@ -85,13 +89,13 @@ impl<T> Inbox<T> {
         let mut state = self.lock();
         state.closed = true;
         state.owner = None;
-        let items = std::mem::take(&mut state.items);
+        let left = (std::mem::take(&mut state.items), state.ticket.take());
         drop(state);
-        drop(items);
+        drop(left);
     }
 
     /// Takes everything that is in it, into an empty `into`.
-    pub(crate) fn take(&self, into: &mut VecDeque<Queued<T>>) {
+    pub(crate) fn take(&self, into: &mut VecDeque<T>) {
         debug_assert!(into.is_empty());
         let mut state = self.lock();
         std::mem::swap(&mut state.items, into);
@@ -99,18 +103,19 @@ impl<T> Inbox<T> {
         state.busy |= !into.is_empty();
     }
 
-    /// The actor has handled all that it took.
+    /// The actor has handled all that it took, and handed on what follows from it.
     pub(crate) fn rest(&self) {
-        self.lock().busy = false;
+        let mut state = self.lock();
+        state.busy = false;
+        let ticket = if state.items.is_empty() { state.ticket.take() } else { None };
+        drop(state);
+        drop(ticket);
     }
 
-    fn wake(&self, mut state: MutexGuard<'_, State<T>>) {
-        if !state.woken
-            && let Some(owner) = &state.owner
-        {
-            owner.do_send(Wake);
-            state.woken = true;
-        }
+    fn add(&self, state: &mut State<T>, item: T) {
+        state.items.push_back(item);
+        state.ticket.get_or_insert_with(|| Ticket::new(&self.load));
+        state.wake();
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -119,16 +124,28 @@ impl<T> Inbox<T> {
     }
 }
 
-/// How many items are on their way in an engine.
+impl<T> State<T> {
+    fn wake(&mut self) {
+        if !self.woken
+            && let Some(owner) = &self.owner
+        {
+            owner.do_send(Wake);
+            self.woken = true;
+        }
+    }
+}
+
+/// How many parts of an engine have something to do: inboxes that are not empty, or whose actor has not handled
+/// all that it took, and verdicts that are awaited.
 #[derive(Debug, Default)]
 pub(crate) struct Load {
-    items: AtomicUsize,
+    busy: AtomicUsize,
     idle: Notify,
 }
 
 impl Load {
-    pub(crate) fn items(&self) -> usize {
-        self.items.load(Ordering::Acquire)
+    fn is_idle(&self) -> bool {
+        self.busy.load(Ordering::Acquire) == 0
     }
 
     /// Waits until nothing is on its way.
@@ -138,7 +155,7 @@ impl Load {
             tokio::pin!(idle);
             // Registered before the look, so that no moment of idleness is missed.
             idle.as_mut().enable();
-            if self.items() == 0 {
+            if self.is_idle() {
                 return;
             }
             idle.await;
@@ -146,21 +163,21 @@ impl Load {
     }
 }
 
-/// One item's share of the load.
+/// One part's share of the load.
 pub(crate) struct Ticket {
     load: Arc<Load>,
 }
 
 impl Ticket {
     pub(crate) fn new(load: &Arc<Load>) -> Self {
-        load.items.fetch_add(1, Ordering::AcqRel);
+        load.busy.fetch_add(1, Ordering::AcqRel);
         Self { load: Arc::clone(load) }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if self.load.items.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.load.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.load.idle.notify_waiters();
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-pub(crate) use super::inbox::{Inbox, Load, Queued, Ticket, Wake};
+pub(crate) use super::inbox::{Inbox, Load, Ticket, Wake};
 use crate::{
     directory::PeerRecord,
     network::{AppOutput, Delivery, FullMessage, Network, P2pMessage, Validity},
@@ -14,15 +14,8 @@ use crate::{
 
 /// To a mesh actor. From the handle: `Peer`, `Publish`, `Join`, `Leave`. From the supervisor: the rest.
 pub(crate) enum TopicItem<N: Network> {
-    /// A peer said something about this topic. The connection is the one it had when it said so.
-    Peer {
-        from: N::Peer,
-        record: Option<Arc<PeerRecord>>,
-        message: P2pMessage<N>,
-        at: Timestamp,
-        /// Returned when this is handled.
-        credit: Credit,
-    },
+    /// A peer said something about this topic.
+    Peer(Saying<N>),
     Publish {
         message: Arc<FullMessage<N>>,
         at: Timestamp,
@@ -53,6 +46,30 @@ impl<N: Network> TopicItem<N> {
     /// it changes nothing.
     pub(crate) fn overtakes(&self) -> bool {
         matches!(self, Self::Order(Order::Welcome(_) | Order::Farewell(_)) | Self::Inspect(_))
+    }
+}
+
+/// What a peer said.
+pub(crate) struct Saying<N: Network> {
+    pub(crate) from: N::Peer,
+    pub(crate) message: P2pMessage<N>,
+    pub(crate) at: Timestamp,
+    /// Returned when this is handled. It knows the connection that the peer had when it said so.
+    pub(crate) credit: Held,
+}
+
+/// The credit of an input, or a part of one that is handled by several topics: it is returned when all have.
+pub(crate) enum Held {
+    Whole(Credit),
+    Part(Arc<Credit>),
+}
+
+impl Held {
+    pub(crate) fn record(&self) -> Option<&PeerRecord> {
+        match self {
+            Self::Whole(credit) => credit.record(),
+            Self::Part(credit) => credit.record(),
+        }
     }
 }
 

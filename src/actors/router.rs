@@ -6,14 +6,14 @@ use std::{collections::VecDeque, sync::Arc};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 
 use super::{
-    messages::{Queued, RouterItem, Wake},
+    messages::{RouterItem, Wake},
     shared::Shared,
 };
 use crate::network::Network;
 
 pub(crate) struct RouterActor<N: Network> {
     shared: Arc<Shared<N>>,
-    backlog: VecDeque<Queued<RouterItem<N>>>,
+    backlog: VecDeque<RouterItem<N>>,
 }
 
 impl<N: Network> RouterActor<N> {
@@ -36,7 +36,7 @@ impl<N: Network> Handler<Wake> for RouterActor<N> {
     /// Without a budget: an item costs a move, and there are no more of them than inputs.
     fn handle(&mut self, _: Wake, ctx: &mut Self::Context) {
         self.shared.router.take(&mut self.backlog);
-        for Queued { item, ticket } in self.backlog.drain(..) {
+        for item in self.backlog.drain(..) {
             match item {
                 RouterItem::Outputs { p2p, app } => {
                     self.shared.p2p.extend(p2p, |dropped| self.shared.dropped(dropped));
@@ -44,7 +44,7 @@ impl<N: Network> Handler<Wake> for RouterActor<N> {
                 }
                 RouterItem::Stop => ctx.stop(),
             }
-            drop(ticket);
         }
+        self.shared.router.rest();
     }
 }

@@ -10,7 +10,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use tokio::sync::oneshot;
 
 use super::{
-    messages::{Inbox, Inspection, Queued, Report, RouterItem, SupervisorItem, Ticket, TopicItem, Wake},
+    messages::{Inbox, Inspection, Report, RouterItem, SupervisorItem, TopicItem, Wake},
     pool::Pool,
     restarts::Restarts,
     shared::Shared,
@@ -32,8 +32,7 @@ pub(crate) struct SupervisorActor<N: Network> {
     peers: Peers<N>,
     topics: BTreeMap<N::Topic, Slot<N>>,
     restarts: Restarts<N::Topic>,
-    backlog: VecDeque<Queued<SupervisorItem<N>>>,
-    tickets: Vec<Ticket>,
+    backlog: VecDeque<SupervisorItem<N>>,
     /// Of topics that have no actor.
     outbox: Outbox<N>,
     /// No timers: the engine is driven by hand.
@@ -61,7 +60,6 @@ impl<N: Network> SupervisorActor<N> {
             topics: BTreeMap::new(),
             restarts: Restarts::new(),
             backlog: VecDeque::new(),
-            tickets: Vec::new(),
             outbox: Outbox::default(),
             manual,
             batch_timer: false,
@@ -74,13 +72,14 @@ impl<N: Network> SupervisorActor<N> {
             if self.backlog.is_empty() {
                 self.shared.supervisor.take(&mut self.backlog);
             }
-            let Some(Queued { item, ticket }) = self.backlog.pop_front() else { break };
-            self.tickets.push(ticket);
+            let Some(item) = self.backlog.pop_front() else { break };
             self.handle_item(item, ctx);
             self.carry_out();
         }
         self.publish_state();
-        self.tickets.clear();
+        if self.backlog.is_empty() {
+            self.shared.supervisor.rest();
+        }
         !self.backlog.is_empty()
     }
 
@@ -280,10 +279,9 @@ impl<N: Network> SupervisorActor<N> {
         };
         let mut now = shared.now();
         match item {
-            TopicItem::Peer { from, record, message, at, credit } => {
-                now = at;
-                handle_peer(&mut state, &from, record.as_deref(), message, at, &shared, &mut self.outbox);
-                drop(credit);
+            TopicItem::Peer(saying) => {
+                now = saying.at;
+                handle_peer(&mut state, saying, &shared, &mut self.outbox);
             }
             TopicItem::Order(order) => state.execute(order, &shared.context(now), &mut self.outbox),
             TopicItem::Inspect(reply) => drop(reply.send(report(&state, &shared))),

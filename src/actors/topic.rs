@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
 use super::{
-    messages::{Inbox, Queued, Report, SupervisorItem, Ticket, TopicItem, Wake},
+    messages::{Inbox, Report, Saying, SupervisorItem, TopicItem, Wake},
     shared::Shared,
     validation,
 };
@@ -30,12 +30,10 @@ pub(crate) struct MeshActor<N: Network> {
     shared: Arc<Shared<N>>,
     outbox: Outbox<N>,
     /// Taken from the inbox and not handled.
-    backlog: VecDeque<Queued<TopicItem<N>>>,
+    backlog: VecDeque<TopicItem<N>>,
     /// Held back while a join or leave waits for the supervisor's word of who is connected.
-    held: VecDeque<Queued<TopicItem<N>>>,
+    held: VecDeque<TopicItem<N>>,
     waiting: bool,
-    /// Of the items that were handled since the last flush.
-    tickets: Vec<Ticket>,
     /// A restarted topic is joined again before anything else.
     rejoin: bool,
     /// A heartbeat found that nothing needs the actor.
@@ -61,7 +59,6 @@ impl<N: Network> MeshActor<N> {
             backlog: VecDeque::new(),
             held: VecDeque::new(),
             waiting: false,
-            tickets: Vec::new(),
             rejoin,
             idle: false,
             footprint: Footprint::default(),
@@ -75,50 +72,38 @@ impl<N: Network> MeshActor<N> {
             if self.backlog.is_empty() {
                 self.inbox.take(&mut self.backlog);
             }
-            let Some(queued) = self.backlog.pop_front() else { break };
-            if self.waiting && !queued.item.overtakes() {
-                self.held.push_back(queued);
+            let Some(item) = self.backlog.pop_front() else { break };
+            if self.waiting && !item.overtakes() {
+                self.held.push_back(item);
                 continue;
             }
-            self.tickets.push(queued.ticket);
-            self.handle_item(queued.item, ctx);
+            self.handle_item(item, ctx);
         }
         self.flush();
         !self.backlog.is_empty()
     }
 
     fn handle_item(&mut self, item: TopicItem<N>, ctx: &mut Context<Self>) {
-        let shared = Arc::clone(&self.shared);
         match item {
-            TopicItem::Peer { from, record, message, at, credit } => {
-                handle_peer(
-                    &mut self.state,
-                    &from,
-                    record.as_deref(),
-                    message,
-                    at,
-                    &shared,
-                    &mut self.outbox,
-                );
-                drop(credit);
-            }
+            TopicItem::Peer(saying) => handle_peer(&mut self.state, saying, &self.shared, &mut self.outbox),
             TopicItem::Publish { message, at, credit, promise } => {
                 self.publish(message, promise, at);
                 drop(credit);
             }
             TopicItem::Join { at } => self.join(at),
             TopicItem::Leave { at } => {
-                let outcome = self.state.leave(&shared.context(at), &mut self.outbox);
+                let outcome = self.state.leave(&self.shared.context(at), &mut self.outbox);
                 self.waiting = outcome != LeaveOutcome::NotJoined;
             }
             TopicItem::Verdict { message, verdict } => {
-                self.state.resolve(&message, verdict, &shared.context(shared.now()), &mut self.outbox);
+                let cx = self.shared.context(self.shared.now());
+                self.state.resolve(&message, verdict, &cx, &mut self.outbox);
             }
             TopicItem::Order(order) => self.execute(order),
             TopicItem::Inspect(reply) => {
                 // What is reported has left: who asks may act on it.
                 self.hand_on();
-                drop(reply.send(report(&self.state, &shared)));
+                drop(reply.send(report(&self.state, &self.shared)));
             }
             TopicItem::Retire => self.retire(ctx),
             TopicItem::Stop => self.end(ctx),
@@ -176,7 +161,7 @@ impl<N: Network> MeshActor<N> {
         self.end(ctx);
     }
 
-    /// Hands on what the handled items left behind; only then do they stop counting as load.
+    /// Hands on what the handled items left behind; only then does the inbox rest.
     fn flush(&mut self) {
         self.hand_on();
         if self.backlog.is_empty() && self.held.is_empty() && !self.waiting {
@@ -185,7 +170,6 @@ impl<N: Network> MeshActor<N> {
                 self.tell(SupervisorItem::Idle(self.state.topic.clone()));
             }
         }
-        self.tickets.clear();
     }
 
     fn hand_on(&mut self) {
@@ -248,13 +232,12 @@ impl<N: Network> Handler<Wake> for MeshActor<N> {
 /// for topics that have none.
 pub(crate) fn handle_peer<N: Network>(
     state: &mut TopicState<N>,
-    from: &N::Peer,
-    record: Option<&PeerRecord>,
-    message: P2pMessage<N>,
-    at: Timestamp,
+    saying: Saying<N>,
     shared: &Shared<N>,
     outbox: &mut Outbox<N>,
 ) {
+    let Saying { from, message, at, credit } = saying;
+    let (from, record) = (&from, credit.record());
     let standing = record.map_or_else(|| shared.directory.stranger(from), PeerRecord::standing);
     let cx = shared.context(at);
     match message {

@@ -144,6 +144,13 @@ fn check_topic(topic: &TopicScoreLimits, found: &mut Found) {
 fn check_bounds(bounds: &Bounds, found: &mut Found) {
     found.positive("max_input_items", bounds.max_input_items);
     found.positive("max_input_bytes", bounds.max_input_bytes);
+    found.require("max_input_items", bounds.max_input_items, bounds.max_input_items <= 1 << 22, || {
+        format!("be at most {}", 1 << 22)
+    });
+    let max_bytes = 1_usize << 38;
+    found.require("max_input_bytes", bounds.max_input_bytes, bounds.max_input_bytes <= max_bytes, || {
+        format!("be at most {max_bytes}")
+    });
     found.positive("max_parked_messages", bounds.max_parked_messages);
     found.positive("max_parked_bytes", bounds.max_parked_bytes);
     found.positive("max_history_per_topic", bounds.max_history_per_topic);

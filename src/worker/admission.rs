@@ -3,12 +3,12 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use tokio::sync::Notify;
 
-use crate::limits::Bounds;
+use crate::{directory::PeerRecord, limits::Bounds};
 
 /// Why an input was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -78,30 +78,35 @@ impl Refused {
     }
 }
 
-/// What waits of one peer, or of all together.
+/// What waits of one peer, or of all together: items and bytes in one word, since each input changes both.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    items: AtomicUsize,
-    bytes: AtomicUsize,
-}
+pub(crate) struct Waiting(AtomicU64);
+
+/// An item counts from here on, its bytes below. `check.rs` keeps the bounds far below both.
+const ITEM: u64 = 1 << 40;
+/// An input counts for no more, however large: the transport bounds its size.
+const MAX_BYTES: usize = u32::MAX as usize;
 
 impl Waiting {
-    fn add(&self, bytes: usize) {
-        self.items.fetch_add(1, Ordering::AcqRel);
-        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+    fn add(&self, bytes: u64) {
+        self.0.fetch_add(ITEM + bytes, Ordering::AcqRel);
     }
 
-    fn remove(&self, bytes: usize) {
-        self.items.fetch_sub(1, Ordering::AcqRel);
-        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+    fn remove(&self, bytes: u64) {
+        self.0.fetch_sub(ITEM + bytes, Ordering::AcqRel);
     }
 
     pub(crate) fn items(&self) -> usize {
-        self.items.load(Ordering::Acquire)
+        self.both().0
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Acquire)
+        self.both().1
+    }
+
+    fn both(&self) -> (usize, usize) {
+        let both = self.0.load(Ordering::Acquire);
+        ((both / ITEM) as usize, (both % ITEM) as usize)
     }
 }
 
@@ -112,21 +117,56 @@ pub(crate) struct Admission {
     max_bytes: usize,
     total: Waiting,
     /// What waits of peers without a connection, together.
-    pub(crate) strangers: Arc<Waiting>,
+    strangers: Waiting,
     released: Notify,
     /// How many wait for room: to wake nobody costs nothing.
     hopeful: AtomicUsize,
 }
 
-/// A credit: returned when the input that holds it is handled, in all its parts. A part of an input
-/// holds a clone: what was admitted as a whole counts as one.
-pub(crate) type Credit = Arc<Held>;
+/// Whose inputs are counted together.
+#[derive(Clone, Debug)]
+pub(crate) enum Account {
+    /// Those of one connection.
+    Peer(Arc<PeerRecord>),
+    /// Those of all without one.
+    Strangers(Arc<Admission>),
+}
 
+impl Account {
+    fn admission(&self) -> &Admission {
+        match self {
+            Self::Peer(record) => record.admission(),
+            Self::Strangers(admission) => admission,
+        }
+    }
+
+    fn waiting(&self) -> &Waiting {
+        match self {
+            Self::Peer(record) => record.waiting(),
+            Self::Strangers(admission) => &admission.strangers,
+        }
+    }
+
+    /// The connection, if it is one's.
+    pub(crate) fn record(&self) -> Option<&PeerRecord> {
+        match self {
+            Self::Peer(record) => Some(record),
+            Self::Strangers(_) => None,
+        }
+    }
+}
+
+/// What an input holds while it waits: returned when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
-    admission: Arc<Admission>,
-    of: Arc<Waiting>,
-    bytes: usize,
+pub(crate) struct Credit {
+    account: Account,
+    bytes: u64,
+}
+
+impl Credit {
+    pub(crate) fn record(&self) -> Option<&PeerRecord> {
+        self.account.record()
+    }
 }
 
 impl Admission {
@@ -135,7 +175,7 @@ impl Admission {
             max_items: bounds.max_input_items,
             max_bytes: bounds.max_input_bytes,
             total: Waiting::default(),
-            strangers: Arc::default(),
+            strangers: Waiting::default(),
             released: Notify::new(),
             hopeful: AtomicUsize::new(0),
         }
@@ -146,25 +186,21 @@ impl Admission {
         &self.total
     }
 
-    /// Takes a credit for an input of `bytes`, of the peer whose inputs `of` counts. `peers` are
-    /// connected.
+    /// Takes a credit for an input of `bytes`, on `account`. `peers` are connected.
     ///
     /// Several threads at once may overstep a bound by one input each.
-    pub(crate) fn admit(
-        self: &Arc<Self>,
-        of: &Arc<Waiting>,
-        bytes: usize,
-        peers: usize,
-    ) -> Result<Credit, Refused> {
-        self.check(of, bytes, peers)?;
-        self.total.add(bytes);
-        of.add(bytes);
-        Ok(Arc::new(Held { admission: Arc::clone(self), of: Arc::clone(of), bytes }))
+    pub(crate) fn admit(&self, account: Account, bytes: usize, peers: usize) -> Result<Credit, Refused> {
+        let bytes = bytes.min(MAX_BYTES);
+        self.check(account.waiting(), bytes, peers)?;
+        let credit = Credit { account, bytes: bytes as u64 };
+        self.total.add(credit.bytes);
+        credit.account.waiting().add(credit.bytes);
+        Ok(credit)
     }
 
     /// Whoever has no more than its fair share may fill the bounds; the others, half of them.
     fn check(&self, of: &Waiting, bytes: usize, peers: usize) -> Result<(), Refused> {
-        let (items, held) = (self.total.items(), self.total.bytes());
+        let (items, held) = self.total.both();
         if items >= self.max_items {
             return Err(Refused::TooManyInputs { waiting: items });
         }
@@ -173,19 +209,19 @@ impl Admission {
             return Err(Refused::TooManyBytes { waiting: held });
         }
         let shares = peers.saturating_add(1);
-        let over_share = of.items() > self.max_items / shares || of.bytes() > self.max_bytes / shares;
+        let (own_items, own_bytes) = of.both();
+        let over_share = own_items > self.max_items / shares || own_bytes > self.max_bytes / shares;
         let scarce = items >= self.max_items.div_ceil(2) || held >= self.max_bytes.div_ceil(2);
         if over_share && scarce {
-            return Err(Refused::PeerOverShare { waiting: of.items() });
+            return Err(Refused::PeerOverShare { waiting: own_items });
         }
         Ok(())
     }
 
-    /// Waits until an input of some bytes, of the peer whose inputs `of` counts, would be taken: until there is
-    /// room here, and `open` says that nothing else is in the way. Returns at once when the engine has `ended`.
+    /// Waits until an input of some bytes, on `account`, would be taken: until there is room here, and `open` says that nothing else is in the way. Returns at once when the engine has `ended`.
     pub(crate) async fn ready(
         &self,
-        of: &Waiting,
+        account: &Account,
         peers: impl Fn() -> usize,
         open: impl Fn() -> bool,
         ended: impl Fn() -> bool,
@@ -197,7 +233,7 @@ impl Admission {
             tokio::pin!(released);
             // Registered before the look, so that no release is missed.
             released.as_mut().enable();
-            if ended() || (open() && self.check(of, 0, peers()).is_ok()) {
+            if ended() || (open() && self.check(account.waiting(), 0, peers()).is_ok()) {
                 return;
             }
             released.await;
@@ -217,11 +253,12 @@ impl Admission {
     }
 }
 
-impl Drop for Held {
+impl Drop for Credit {
     fn drop(&mut self) {
-        self.of.remove(self.bytes);
-        self.admission.total.remove(self.bytes);
-        self.admission.room_made();
+        let admission = self.account.admission();
+        self.account.waiting().remove(self.bytes);
+        admission.total.remove(self.bytes);
+        admission.room_made();
     }
 }
 

@@ -155,7 +155,7 @@ impl<N: Network> WorkerBuilder<N> {
             seed: self.options.seed,
             handling: if batched { Handling::Batched } else { Handling::Sequential },
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
-            directory: Directory::new(),
+            directory: Directory::new(Arc::clone(&admission)),
             publications: Arc::new(Admission::new(bounds)),
             supervisor: Inbox::new(Arc::clone(&load)),
             router: Inbox::new(Arc::clone(&load)),

@@ -9,16 +9,15 @@ use std::{
 use dashmap::Entry;
 
 use super::{
-    Refused,
-    admission::Credit,
+    Account, Credit, Refused,
     ticket::{Promise, Publication},
 };
 use crate::{
     actors::{
-        messages::{Inbox, SupervisorItem, TopicItem},
+        messages::{Held, Inbox, Saying, SupervisorItem, TopicItem},
         shared::Shared,
     },
-    directory::{PeerRecord, TopicEntry},
+    directory::TopicEntry,
     network::{AppInput, FullMessage, Network, P2pInput, P2pMessage},
     protocol::{Event, PeerKind, RateLimit, Timestamp},
 };
@@ -38,7 +37,7 @@ impl RefusalReports {
 
 pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> Result<(), Refused> {
     open(shared)?;
-    let speaker = match &input {
+    let credit = match &input {
         P2pInput::InMessage { from_peer, message } => {
             Some(admit(shared, from_peer, message).inspect_err(|refused| report(shared, *refused))?)
         }
@@ -48,15 +47,15 @@ pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> R
     if shared.observes_inputs {
         shared.observe(&Event::P2pInput(input.clone()));
     }
-    match (input, speaker) {
-        (P2pInput::InMessage { from_peer, message }, Some(speaker)) => {
-            return in_message(shared, from_peer, message, speaker);
+    match (input, credit) {
+        (P2pInput::InMessage { from_peer, message }, Some(credit)) => {
+            return in_message(shared, from_peer, message, credit);
         }
         (P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap }, _) => {
             connect(shared, peer, PeerKind { direct, outbound, trusted, bootstrap });
         }
         (P2pInput::Disconnection { peer }, _) => disconnect(shared, peer),
-        // A message has a speaker.
+        // A message has a credit.
         (P2pInput::InMessage { .. }, None) => {}
     }
     Ok(())
@@ -113,31 +112,17 @@ fn open<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
     if shared.is_closing() { Err(Refused::Stopped) } else { Ok(()) }
 }
 
-/// Who said something, and the credit that it holds while it waits.
-struct Speaker {
-    record: Option<Arc<PeerRecord>>,
-    credit: Credit,
-}
-
-impl Speaker {
-    /// For one more part of what was said, which is admitted as a whole.
-    fn share(&self) -> Self {
-        Self { record: self.record.clone(), credit: Arc::clone(&self.credit) }
-    }
-}
-
-fn admit<N: Network>(
-    shared: &Shared<N>,
-    from: &N::Peer,
-    message: &P2pMessage<N>,
-) -> Result<Speaker, Refused> {
+fn admit<N: Network>(shared: &Shared<N>, from: &N::Peer, message: &P2pMessage<N>) -> Result<Credit, Refused> {
     check_application(shared, message)?;
     check_transport(shared)?;
-    let record = shared.directory.connection(from);
-    let waiting = record.as_ref().map_or(&shared.admission.strangers, |record| record.waiting());
     let bytes = weight(&*shared.network, message);
-    let credit = shared.admission.admit(waiting, bytes, shared.directory.connected())?;
-    Ok(Speaker { record, credit })
+    shared.admission.admit(account(shared, from), bytes, shared.directory.connected())
+}
+
+/// What a peer's inputs are counted on.
+pub(super) fn account<N: Network>(shared: &Shared<N>, peer: &N::Peer) -> Account {
+    let record = shared.directory.connection(peer);
+    record.map_or_else(|| Account::Strangers(Arc::clone(&shared.admission)), Account::Peer)
 }
 
 /// Whether both streams have room for what any input may cause.
@@ -196,16 +181,14 @@ fn in_message<N: Network>(
     shared: &Shared<N>,
     from: N::Peer,
     message: P2pMessage<N>,
-    speaker: Speaker,
+    credit: Credit,
 ) -> Result<(), Refused> {
     let at = shared.now();
     match message {
-        P2pMessage::IWant { message_ids } => iwant(shared, &from, message_ids, &speaker, at),
-        message => match message.topic().cloned() {
-            Some(topic) => to_topic(shared, topic, peer_item(from, message, speaker, at)),
-            // A ping says nothing.
-            None => Ok(()),
-        },
+        P2pMessage::IWant { message_ids } => iwant(shared, &from, message_ids, credit, at),
+        // A ping says nothing.
+        P2pMessage::Ping => Ok(()),
+        message => to_topic(shared, Saying { from, message, at, credit: Held::Whole(credit) }),
     }
 }
 
@@ -215,7 +198,7 @@ fn iwant<N: Network>(
     shared: &Shared<N>,
     from: &N::Peer,
     ids: Vec<N::MessageId>,
-    speaker: &Speaker,
+    credit: Credit,
     at: Timestamp,
 ) -> Result<(), Refused> {
     let mut by_topic: BTreeMap<N::Topic, Vec<N::MessageId>> = BTreeMap::new();
@@ -225,38 +208,49 @@ fn iwant<N: Network>(
             by_topic.entry(topic).or_default().push(id);
         }
     }
+    let credit = Arc::new(credit);
     for (topic, message_ids) in by_topic {
-        let part = P2pMessage::IWant { message_ids };
-        to_topic(shared, topic, peer_item(from.clone(), part, speaker.share(), at))?;
+        let message = P2pMessage::IWant { message_ids };
+        let credit = Held::Part(Arc::clone(&credit));
+        to_topic_named(shared, &topic, TopicItem::Peer(Saying { from: from.clone(), message, at, credit }))?;
     }
     Ok(())
 }
 
-fn peer_item<N: Network>(
-    from: N::Peer,
-    message: P2pMessage<N>,
-    speaker: Speaker,
-    at: Timestamp,
-) -> TopicItem<N> {
-    let Speaker { record, credit } = speaker;
-    TopicItem::Peer { from, record, message, at, credit }
+/// Puts what a peer said into its topic's inbox. Looked up once, and nothing is copied, if the topic has an
+/// actor, as most have.
+fn to_topic<N: Network>(shared: &Shared<N>, saying: Saying<N>) -> Result<(), Refused> {
+    let Some(topic) = saying.message.topic() else { return Ok(()) };
+    let entry = shared.directory.topics.get(topic);
+    let topic = match &entry {
+        // An inbox in the directory closes only under the lock that is held here: it is open.
+        Some(entry) => {
+            push_held(&entry.inbox, TopicItem::Peer(saying));
+            return Ok(());
+        }
+        None => topic.clone(),
+    };
+    drop(entry);
+    to_topic_named(shared, &topic, TopicItem::Peer(saying))
 }
 
-/// Puts an item into its topic's inbox; into the supervisor's, when the topic has no actor.
-fn to_topic<N: Network>(shared: &Shared<N>, topic: N::Topic, mut item: TopicItem<N>) -> Result<(), Refused> {
+/// Puts an item into a topic's inbox; into the supervisor's, when the topic has no actor.
+fn to_topic_named<N: Network>(
+    shared: &Shared<N>,
+    topic: &N::Topic,
+    mut item: TopicItem<N>,
+) -> Result<(), Refused> {
     loop {
-        let inbox = shared.directory.topics.get(&topic).map(|entry| Arc::clone(&entry.inbox));
-        match inbox {
-            Some(inbox) => match inbox.push(item) {
-                Ok(()) => return Ok(()),
-                Err(refused) => item = refused,
-            },
-            None => match to_absent_topic(shared, &topic, item) {
-                Ok(()) => return Ok(()),
-                Err(refused) => item = refused,
-            },
+        let inbox = shared.directory.topics.get(topic).map(|entry| Arc::clone(&entry.inbox));
+        let put = match inbox {
+            Some(inbox) => inbox.push(item),
+            None => to_absent_topic(shared, topic, item),
+        };
+        match put {
+            Ok(()) => return Ok(()),
+            // The topic retired or was spawned meanwhile: look again.
+            Err(refused) => item = refused,
         }
-        // The topic retired or was spawned meanwhile: look again.
         open(shared)?;
     }
 }
@@ -285,8 +279,9 @@ fn publish<N: Network>(
     at: Timestamp,
 ) -> Result<(), Refused> {
     let bytes = message.size(&shared.network).saturating_add(size_of::<TopicItem<N>>());
-    let of = &shared.publications.strangers;
-    let credit = shared.publications.admit(of, bytes, 0).inspect_err(|refused| report(shared, *refused))?;
+    let account = Account::Strangers(Arc::clone(&shared.publications));
+    let credit =
+        shared.publications.admit(account, bytes, 0).inspect_err(|refused| report(shared, *refused))?;
     let topic = message.topic.clone();
     with_actor(shared, topic, TopicItem::Publish { message, at, credit, promise }, |_| {});
     Ok(())

@@ -22,7 +22,7 @@ pub use self::{
     ticket::{NotSent, PublishReport, PublishTicket, Routed},
 };
 pub(crate) use self::{
-    admission::{Admission, Credit, Waiting},
+    admission::{Account, Admission, Credit, Waiting},
     inputs::RefusalReports,
     lanes::{AppQueue, Lanes},
     ticket::{Promise, Publication, Tickets},
@@ -140,11 +140,10 @@ impl<N: Network> Worker<N> {
     /// until then slows it down, and it alone. Returns at once when the engine has ended.
     pub async fn p2p_input_ready(&self, peer: &N::Peer) {
         let directory = &self.shared.directory;
-        let record = directory.connection(peer);
-        let waiting = record.as_ref().map_or(&self.shared.admission.strangers, |record| record.waiting());
+        let account = inputs::account(&self.shared, peer);
         let open = || inputs::has_way_out(&self.shared);
         let ended = || self.shared.is_closing();
-        self.shared.admission.ready(waiting, || directory.connected(), open, ended).await;
+        self.shared.admission.ready(&account, || directory.connected(), open, ended).await;
     }
 
     /// Says that an attempt to reach `point` failed: it is left alone for 5 heartbeats, then 10, 20 …
@@ -167,9 +166,9 @@ impl<N: Network> Worker<N> {
         self.shared.stats()
     }
 
-    /// How many inputs, and what follows from them, wait to be handled.
+    /// How many messages of peers and publications of the application wait to be handled.
     pub fn input_queue_length(&self) -> usize {
-        self.shared.load.items()
+        self.shared.admission.total().items() + self.shared.publications.total().items()
     }
 
     /// The limits it runs under.
