@@ -9,20 +9,16 @@ use std::time::Duration;
 use actix_gossipsub::{
     P2pOutput,
     limits::{Limits, TopicScores},
-    protocol::Footprint,
 };
 use model::{
-    Checked, answers,
-    driver::{Driver, Step},
-    heartbeat,
+    Checked,
+    driver::Driver,
     limits::{extreme_limits, limits},
     network::{Ids, Net, TOPICS, Tagged, Untagged},
     op::{Op, extreme_ops, ops},
-    outputs::Told,
-    state,
-    tally::Tally,
+    rules,
 };
-use proptest::{prelude::*, test_runner::TestCaseError};
+use proptest::prelude::*;
 
 fn batching() -> impl Strategy<Value = Option<Duration>> {
     prop_oneof![Just(None), Just(Some(Duration::ZERO)), Just(Some(Duration::MAX))]
@@ -30,35 +26,14 @@ fn batching() -> impl Strategy<Value = Option<Duration>> {
 
 /// Runs the operations and checks the state and what was said after each.
 fn run_checked<I: Ids>(limits: &Limits<u8>, batching: Option<Duration>, ops: &[Op]) -> Checked {
-    let mut driver = Driver::<I>::new(limits, 7, batching);
-    let (mut told, mut tally) = (Told::default(), Tally::default());
-    let mut before = driver.view();
-    for (place, op) in ops.iter().enumerate() {
-        let outcome = driver.run(op);
-        let drained = driver.node.drain();
-        let after = driver.view();
-        let step = Step { op, before: &before, outcome, drained, after: &after };
-        tally.count(&step);
-        let checked = state::check(&driver, &after)
-            .and_then(|()| told.check(limits, &step))
-            .and_then(|()| answers::check(limits, &step))
-            .and_then(|()| heartbeat::check(limits, &step))
-            .and_then(|()| tally.check(&step, driver.node.stats()));
-        checked.map_err(|error| TestCaseError::fail(format!("after operation {place}, {op:?}: {error}")))?;
-        before = after;
-    }
-    Ok(())
+    rules::are_kept(&mut Driver::<I>::new(limits, 7, batching), ops)
 }
 
 /// Runs the operations, ends everything, and looks what is left.
 fn forgets_everything<I: Ids>(limits: &Limits<u8>, batching: Option<Duration>, ops: &[Op]) -> Checked {
     let mut driver = Driver::<I>::new(limits, 7, batching);
     ops.iter().for_each(|op| drop(driver.run(op)));
-    driver.wind_down();
-    let mut left = driver.node.footprint();
-    left.trusted = 0;
-    prop_assert_eq!(left, Footprint::default());
-    Ok(())
+    rules::leave_nothing(&mut driver)
 }
 
 proptest! {

@@ -1,23 +1,20 @@
 //! Puts a node through a program and checks it after each operation, as the properties do. In the end
 //! everything is over, and nothing may be left.
 
-use actix_gossipsub::{limits::Limits, protocol::Footprint};
+use actix_gossipsub::limits::Limits;
 use proptest::{
     prelude::*,
     strategy::ValueTree,
-    test_runner::{RngAlgorithm, TestCaseError, TestRng, TestRunner},
+    test_runner::{RngAlgorithm, TestRng, TestRunner},
 };
 
 use super::{
     model::{
-        Checked, answers,
-        driver::{Driver, Step},
-        heartbeat,
+        Checked,
+        driver::Driver,
         limits::{extreme_limits, limits},
         network::{Ids, Tagged, Untagged},
-        outputs::Told,
-        state,
-        tally::Tally,
+        rules,
     },
     program::Program,
 };
@@ -50,32 +47,8 @@ fn limits_of(program: &Program) -> Limits<u8> {
 
 fn keeps_the_rules<I: Ids>(program: &Program, limits: &Limits<u8>) -> Checked {
     let mut driver = Driver::<I>::new(limits, program.seed, program.batching);
-    let (mut told, mut tally) = (Told::default(), Tally::default());
-    let mut before = driver.view();
-    for (place, op) in program.ops.iter().enumerate() {
-        let outcome = driver.run(op);
-        let drained = driver.node.drain();
-        let after = driver.view();
-        let step = Step { op, before: &before, outcome, drained, after: &after };
-        tally.count(&step);
-        let checked = state::check(&driver, &after)
-            .and_then(|()| told.check(limits, &step))
-            .and_then(|()| answers::check(limits, &step))
-            .and_then(|()| heartbeat::check(limits, &step))
-            .and_then(|()| tally.check(&step, driver.node.stats()));
-        checked.map_err(|error| TestCaseError::fail(format!("after operation {place}, {op:?}: {error}")))?;
-        before = after;
-    }
-    forgets_everything(driver)
-}
-
-fn forgets_everything<I: Ids>(mut driver: Driver<I>) -> Checked {
-    driver.wind_down();
-    let mut left = driver.node.footprint();
-    // Trusted peers stay wanted for ever.
-    left.trusted = 0;
-    prop_assert_eq!(left, Footprint::default());
-    Ok(())
+    rules::are_kept(&mut driver, &program.ops)?;
+    rules::leave_nothing(&mut driver)
 }
 
 fn twins_agree<I: Ids>(program: &Program, limits: &Limits<u8>) -> Checked {

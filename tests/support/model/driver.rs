@@ -6,9 +6,9 @@ use actix_gossipsub::{
     AppInput, Delivery, FullMessage, P2pInput, P2pMessage,
     limits::Limits,
     protocol::{
-        Drained, GraftOutcome, Handling, HeartbeatOutcome, IHaveOutcome, IWantOutcome, JoinOutcome,
-        LeaveOutcome, Node, NodeOptions, PeerKind, PruneOutcome, PublishOutcome, ReceiveOutcome, Timestamp,
-        View,
+        Drained, Footprint, GraftOutcome, Handling, HeartbeatOutcome, IHaveOutcome, IWantOutcome,
+        JoinOutcome, LeaveOutcome, Node, NodeOptions, PeerKind, PruneOutcome, PublishOutcome, ReceiveOutcome,
+        Timestamp, View,
     },
 };
 
@@ -55,6 +55,8 @@ pub struct Step<'a, I: Ids> {
     pub outcome: Outcome<I>,
     pub drained: Drained<Net<I>>,
     pub after: &'a View<Net<I>>,
+    pub held_before: Footprint,
+    pub held: Footprint,
 }
 
 pub fn full<I: Ids>(message: Msg) -> FullMessage<Net<I>> {

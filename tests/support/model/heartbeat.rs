@@ -2,13 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actix_gossipsub::{P2pMessage, P2pOutput, limits::Limits, protocol::HeartbeatOutcome};
+use actix_gossipsub::{
+    P2pMessage, P2pOutput,
+    limits::Limits,
+    protocol::{HeartbeatOutcome, Timestamp},
+};
 use proptest::prelude::*;
 
 use super::{
     Checked,
     driver::{Outcome, Step},
+    limits::AMPLE,
     network::{Ids, Net},
+    wrongs::rise_of_misbehaviour,
 };
 
 type ByPeer = BTreeMap<u32, BTreeSet<u8>>;
@@ -55,7 +61,9 @@ fn changes_are_told_to_the_peers<I: Ids>(
                 prunes.entry(*to_peer).or_default().insert(*topic);
                 prop_assert_eq!(*backoff, limits.prune_backoff);
                 let kept = step.after.backoff.get(topic).and_then(|backoffs| backoffs.get(to_peer));
-                prop_assert!(kept.is_some_and(|until| *until >= step.after.time.after(*backoff)));
+                let forgotten = kept.is_none() && limits.bounds.max_backoffs_per_topic < AMPLE;
+                let lasts = |until: &Timestamp| *until >= step.after.time.after(*backoff);
+                prop_assert!(forgotten || kept.is_some_and(lasts));
             }
             _ => {}
         }
@@ -77,8 +85,10 @@ fn meshes_are_in_order<I: Ids>(
             let score = step.after.scores[peer].score;
             // What one topic prunes can turn the score (P3b) by which another has kept the peer.
             let pruned_elsewhere = outcome.to_prune.contains_key(peer);
+            // A promise that is found broken (P7) counts from the next heartbeat on.
+            let broke_a_promise = rise_of_misbehaviour(limits, step, *peer) > 0.0;
             prop_assert!(
-                score >= 0.0 || pruned_elsewhere,
+                score >= 0.0 || pruned_elsewhere || broke_a_promise,
                 "{peer} stays in the mesh of {topic} with score {score}"
             );
         }

@@ -3,16 +3,21 @@
 
 use std::{fmt, time::Duration};
 
-use actix_gossipsub::limits::{Bounds, Limits, LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores};
+use actix_gossipsub::limits::{
+    Bounds, Extensions, Limits, LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores,
+};
 use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// A bound that is never met.
+pub const AMPLE: usize = 1 << 20;
 
 /// Any valid limits.
 pub fn limits() -> impl Strategy<Value = Limits<u8>> {
-    (degrees(), gossip(), spans(), px_and_thresholds(), ticks(), score().boxed(), bounds()).prop_map(
-        |(degrees, gossip, spans, px, ticks, score, bounds)| {
-            let config = LimitsConfig { score, bounds, ..LimitsConfig::default() };
+    let changes = (degrees(), gossip(), spans(), px_and_thresholds(), ticks());
+    (changes, score().boxed(), extensions(), bounds().boxed()).prop_map(
+        |((degrees, gossip, spans, px, ticks), score, extensions, bounds)| {
+            let config = LimitsConfig { score, extensions, bounds, ..LimitsConfig::default() };
             let config =
                 [degrees, gossip, spans, px, ticks].into_iter().fold(config, |c, change| change.0(c));
             Limits::try_from(config).expect("only valid limits are made")
@@ -23,8 +28,8 @@ pub fn limits() -> impl Strategy<Value = Limits<u8>> {
 /// Valid limits of which some are as great as can be.
 pub fn extreme_limits() -> impl Strategy<Value = Limits<u8>> {
     let some = || proptest::bool::weighted(0.3);
-    (limits().boxed(), [some(), some(), some(), some(), some(), some()]).prop_map(
-        |(limits, [spans, lengths, ticks, caps, degrees, numbers])| {
+    (limits().boxed(), [some(), some(), some(), some(), some(), some(), some()]).prop_map(
+        |(limits, [spans, lengths, ticks, caps, none, degrees, numbers])| {
             let mut config = limits.into_config();
             if spans {
                 config.prune_backoff = Duration::MAX;
@@ -35,11 +40,13 @@ pub fn extreme_limits() -> impl Strategy<Value = Limits<u8>> {
                 config.heartbeat_interval = Duration::MAX;
                 config.bounds.max_remote_backoff = Duration::MAX;
                 config.bounds.event_interval = Duration::MAX;
+                config.extensions.iwant_followup_time = Duration::MAX;
             }
             if lengths {
                 config.history_length = usize::MAX;
                 config.history_gossip_length = usize::MAX;
                 config.seen_history_length = usize::MAX;
+                config.extensions.invalid_memory_ticks = usize::MAX;
             }
             if ticks {
                 config.bounds.first_reconnect_ticks = u64::MAX / 2 + 1;
@@ -53,9 +60,10 @@ pub fn extreme_limits() -> impl Strategy<Value = Limits<u8>> {
                 config.max_gossip_retransmission = u32::MAX;
                 config.max_topics_per_peer = usize::MAX;
                 config.peers_to_px = usize::MAX;
-                config.bounds.max_strangers = usize::MAX;
-                config.bounds.max_parked_messages = usize::MAX;
-                config.bounds.max_co_senders = usize::MAX;
+                for_each_bound(&mut config.bounds, |_, bound| *bound = usize::MAX);
+            }
+            if none {
+                for_each_bound(&mut config.bounds, |least, bound| *bound = least);
             }
             if degrees {
                 config.degree_optimal = usize::MAX;
@@ -243,13 +251,76 @@ fn topic() -> impl Strategy<Value = TopicScoreLimits> {
     })
 }
 
+/// Off, or each of them as may be.
+fn extensions() -> impl Strategy<Value = Extensions> {
+    let followup = prop_oneof![Just(Duration::ZERO), Just(SECOND), (1u64..8).prop_map(|s| SECOND * s as u32)];
+    let some = (any::<bool>(), followup, 0usize..5, any::<bool>()).prop_map(
+        |(late_prune, followup, memory, once)| Extensions {
+            late_prune_sets_backoff: late_prune,
+            iwant_followup_time: followup,
+            invalid_memory_ticks: memory,
+            credit_duplicates_once: once,
+            slow_peer_penalty: 1.0,
+        },
+    );
+    prop_oneof![1 => Just(Extensions::none()), 4 => some]
+}
+
+/// Every bound on what waits or is remembered, with the least that it may be.
+fn for_each_bound(bounds: &mut Bounds, mut change: impl FnMut(usize, &mut usize)) {
+    let positive = [
+        &mut bounds.max_parked_messages,
+        &mut bounds.max_parked_bytes,
+        &mut bounds.max_history_per_topic,
+        &mut bounds.max_history_bytes_per_topic,
+        &mut bounds.max_seen_per_topic,
+        &mut bounds.max_requesters,
+        &mut bounds.max_batch_items,
+    ];
+    positive.into_iter().for_each(|bound| change(1, bound));
+    let any = [
+        &mut bounds.max_co_senders,
+        &mut bounds.max_invalid_per_topic,
+        &mut bounds.max_invalid_bytes_per_topic,
+        &mut bounds.max_promises_per_topic,
+        &mut bounds.max_unreachable,
+        &mut bounds.max_departed,
+        &mut bounds.max_backoffs_per_topic,
+        &mut bounds.max_idle_topics,
+        &mut bounds.max_strangers,
+        &mut bounds.max_px_per_prune,
+    ];
+    any.into_iter().for_each(|bound| change(0, bound));
+}
+
 fn bounds() -> impl Strategy<Value = Bounds> {
-    (1usize..6, 0usize..3, 0usize..2, 1usize..4, 1u64..4).prop_map(
-        |(parked, co_senders, strangers, batch, reconnect)| Bounds {
+    let few = |least: usize| prop_oneof![least..6, Just(AMPLE)];
+    // A message takes about ten bytes.
+    let bytes = |least: usize| prop_oneof![least..80, Just(AMPLE)];
+    let parked = (1usize..6, bytes(1), 0usize..3, 1usize..4);
+    let messages = (few(1), bytes(1), few(1), few(0), bytes(0), few(0));
+    let peers = (few(0), few(0), few(0), few(0), 0usize..2, 1u64..4);
+    (parked, messages, peers).prop_map(
+        |(
+            (parked, parked_bytes, co_senders, batch),
+            (history, history_bytes, seen, invalid, invalid_bytes, promises),
+            (unreachable, departed, backoffs, idle, strangers, reconnect),
+        )| Bounds {
             max_parked_messages: parked,
+            max_parked_bytes: parked_bytes,
             max_co_senders: co_senders,
-            max_strangers: strangers,
             max_batch_items: batch,
+            max_history_per_topic: history,
+            max_history_bytes_per_topic: history_bytes,
+            max_seen_per_topic: seen,
+            max_invalid_per_topic: invalid,
+            max_invalid_bytes_per_topic: invalid_bytes,
+            max_promises_per_topic: promises,
+            max_unreachable: unreachable,
+            max_departed: departed,
+            max_backoffs_per_topic: backoffs,
+            max_idle_topics: idle,
+            max_strangers: strangers,
             max_remote_backoff: Duration::from_secs(60),
             reconnect_interval_ticks: reconnect,
             first_reconnect_ticks: 1,

@@ -8,8 +8,10 @@ pub mod limits;
 pub mod network;
 pub mod op;
 pub mod outputs;
+pub mod rules;
 pub mod state;
 pub mod tally;
+pub mod wrongs;
 
 use proptest::test_runner::TestCaseError;
 

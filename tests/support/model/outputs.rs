@@ -12,8 +12,10 @@ use proptest::prelude::*;
 use super::{
     Checked,
     driver::{Outcome, Step, full},
+    limits::AMPLE,
     network::{Ids, Net, SELF},
     op::Op,
+    wrongs::rise_of_misbehaviour,
 };
 
 /// What the peers were told so far, and who delivered what is not judged yet.
@@ -21,13 +23,15 @@ use super::{
 pub struct Told<I: Ids> {
     /// The peers that know us to be in a topic.
     announced: BTreeSet<(u32, u8)>,
-    /// Who delivered each message of the pending batch.
-    pending: BTreeMap<FullMessage<Net<I>>, BTreeSet<u32>>,
+    /// Who delivered each message of the pending batch, and is remembered: the first to come.
+    pending: BTreeMap<FullMessage<Net<I>>, Vec<u32>>,
+    /// Messages that were parked joined the batch, with deliverers of whom nobody told.
+    others_joined: bool,
 }
 
 impl<I: Ids> Default for Told<I> {
     fn default() -> Self {
-        Self { announced: BTreeSet::new(), pending: BTreeMap::new() }
+        Self { announced: BTreeSet::new(), pending: BTreeMap::new(), others_joined: false }
     }
 }
 
@@ -53,13 +57,13 @@ impl<I: Ids> Told<I> {
                     ihave(limits, *to_peer, *topic, message_ids, step)?;
                 }
                 P2pMessage::IWant { message_ids } => iwant(limits, *to_peer, message_ids, step)?,
-                P2pMessage::FullMessage(message) => self.full_message(*to_peer, message, step)?,
+                P2pMessage::FullMessage(message) => self.full_message(limits, *to_peer, message, step)?,
                 _ => {}
             }
         }
         mesh_changes_are_told(step)?;
-        delivered_to_the_application(step)?;
-        self.remember(step);
+        delivered_to_the_application(limits, step)?;
+        self.remember(limits, step);
         Ok(())
     }
 
@@ -102,7 +106,13 @@ impl<I: Ids> Told<I> {
         Ok(())
     }
 
-    fn full_message(&self, to: u32, message: &FullMessage<Net<I>>, step: &Step<'_, I>) -> Checked {
+    fn full_message(
+        &self,
+        limits: &Limits<u8>,
+        to: u32,
+        message: &FullMessage<Net<I>>,
+        step: &Step<'_, I>,
+    ) -> Checked {
         match step.op {
             Op::IWant { peer, .. } => {
                 prop_assert_eq!(*peer, to, "an answer to another peer");
@@ -119,7 +129,8 @@ impl<I: Ids> Told<I> {
             }
             Op::ProcessBatch => {
                 let deliverers = self.pending.get(message);
-                prop_assert!(deliverers.is_none_or(|peers| !peers.contains(&to)), "back to its senders");
+                let past = deliverers.is_none_or(|peers| !peers.contains(&to));
+                prop_assert!(past || self.others_joined, "back to its senders");
             }
             other => prop_assert!(false, "{other:?} sends a full message"),
         }
@@ -127,16 +138,25 @@ impl<I: Ids> Told<I> {
         if matches!(step.op, Op::CheckParked) {
             let id = (message.topic, message.message_id);
             let seen = step.after.seen.iter().find(|seen| (seen.topic, seen.id) == id);
-            prop_assert!(seen.is_some_and(|seen| !seen.senders.contains(&to)), "back to its deliverers");
+            let forgotten = seen.is_none() && limits.bounds.max_seen_per_topic < AMPLE;
+            let past = seen.is_some_and(|seen| !seen.senders.contains(&to));
+            prop_assert!(past || forgotten, "back to its deliverers");
         }
         Ok(())
     }
 
-    fn remember(&mut self, step: &Step<'_, I>) {
+    fn remember(&mut self, limits: &Limits<u8>, step: &Step<'_, I>) {
         match (step.op, &step.outcome) {
-            (Op::ProcessBatch, _) => self.pending.clear(),
+            (Op::ProcessBatch, _) => {
+                self.pending.clear();
+                self.others_joined = false;
+            }
+            (Op::CheckParked, _) => self.others_joined |= step.held.parked < step.held_before.parked,
             (Op::Receive { sender, message, .. }, Outcome::Receive(ReceiveOutcome::Batched)) => {
-                self.pending.entry(full::<I>(*message)).or_default().insert(*sender);
+                let deliverers = self.pending.entry(full::<I>(*message)).or_default();
+                if deliverers.len() <= limits.bounds.max_co_senders && !deliverers.contains(sender) {
+                    deliverers.push(*sender);
+                }
             }
             _ => {}
         }
@@ -191,7 +211,9 @@ fn prune<I: Ids>(limits: &Limits<u8>, to: u32, topic: u8, px: &[u32], step: &Ste
     prop_assert_eq!(px.iter().collect::<BTreeSet<_>>().len(), px.len(), "px twice");
     for peer in px {
         prop_assert!(step.after.connections[peer].topics.contains(&topic), "{peer} is no subscriber");
-        prop_assert!(step.after.scores[peer].score >= 0.0, "{peer} is offered with a negative score");
+        // A promise that another topic finds broken (P7) counts from the next heartbeat on.
+        let good = step.after.scores[peer].score >= 0.0 || rise_of_misbehaviour(limits, step, *peer) > 0.0;
+        prop_assert!(good, "{peer} is offered with a negative score");
     }
     if let Outcome::Heartbeat(outcome) = &step.outcome {
         // The refusal is per topic, the outcome tells it per peer.
@@ -210,7 +232,8 @@ fn ihave<I: Ids>(limits: &Limits<u8>, to: u32, topic: u8, ids: &[I::Id], step: &
     prop_assert!(connection.topics.contains(&topic) && !connection.direct);
     let served = step.after.mesh.get(&topic).or(step.after.fanout.get(&topic).map(|fanout| &fanout.peers));
     prop_assert!(served.is_some_and(|served| !served.contains(&to)), "{to} gets the messages anyway");
-    prop_assert!(step.after.scores[&to].score >= limits.gossip_threshold);
+    let well_scored = step.after.scores[&to].score >= limits.gossip_threshold;
+    prop_assert!(well_scored || rise_of_misbehaviour(limits, step, to) > 0.0);
     Ok(())
 }
 
@@ -260,11 +283,13 @@ fn mesh_changes_are_told<I: Ids>(step: &Step<'_, I>) -> Checked {
     Ok(())
 }
 
-fn delivered_to_the_application<I: Ids>(step: &Step<'_, I>) -> Checked {
+fn delivered_to_the_application<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
+    let forgetful = limits.bounds.max_seen_per_topic < AMPLE;
     for message in &step.drained.app {
         prop_assert!(step.before.mesh.contains_key(&message.topic), "{message:?} of a topic not joined");
         let id = (message.topic, message.message_id);
-        prop_assert!(step.after.seen.iter().any(|seen| (seen.topic, seen.id) == id), "unseen: {message:?}");
+        let seen = step.after.seen.iter().any(|seen| (seen.topic, seen.id) == id);
+        prop_assert!(seen || forgetful, "unseen: {message:?}");
         let judged = matches!(
             step.op,
             Op::Receive { .. } | Op::ApplyBatch { .. } | Op::CheckParked | Op::ProcessBatch

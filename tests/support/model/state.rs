@@ -1,5 +1,7 @@
 //! What holds of a node's state between any two operations.
 
+use std::collections::BTreeMap;
+
 use actix_gossipsub::{
     limits::Limits,
     protocol::{Footprint, ScoreView, TopicScoreView, View},
@@ -9,7 +11,7 @@ use proptest::prelude::*;
 use super::{
     Checked,
     driver::Driver,
-    network::{Ids, Net},
+    network::{Ids, Net, PEERS, TOPICS},
 };
 
 pub fn check<I: Ids>(driver: &Driver<I>, view: &View<Net<I>>) -> Checked {
@@ -20,6 +22,7 @@ pub fn check<I: Ids>(driver: &Driver<I>, view: &View<Net<I>>) -> Checked {
     scores_are_the_sum_of_their_parts(&driver.limits, view)?;
     quotas_and_caps_hold(&driver.limits, view)?;
     footprint_agrees(driver, view)?;
+    nothing_exceeds_its_bound(driver, view)?;
     messages_know_their_place(view)
 }
 
@@ -141,12 +144,32 @@ fn footprint_agrees<I: Ids>(driver: &Driver<I>, view: &View<Net<I>>) -> Checked 
     prop_assert_eq!(footprint.backoffs, view.backoff.values().map(|backoff| backoff.len()).sum::<usize>());
     prop_assert_eq!((footprint.history, footprint.seen), (view.cached.len(), view.seen.len()));
     prop_assert_eq!(footprint.quotas, view.ihave.len());
-    prop_assert!(footprint.parked <= driver.limits.bounds.max_parked_messages);
     let stats = driver.node.stats();
     let bootstrap = view.connections.values().filter(|connection| connection.bootstrap).count();
     prop_assert_eq!(stats.count_topics, view.mesh.len() as u64);
     prop_assert_eq!(stats.count_connections, view.connections.len() as u64);
     prop_assert_eq!(stats.count_bootstrap_connections, bootstrap as u64);
+    Ok(())
+}
+
+/// What the application has to do with is bounded for each topic, the rest in total.
+fn nothing_exceeds_its_bound<I: Ids>(driver: &Driver<I>, view: &View<Net<I>>) -> Checked {
+    let bounds = &driver.limits.bounds;
+    let footprint = driver.node.footprint();
+    let most = Footprint::at_most(&driver.limits, view.connections.len(), usize::from(TOPICS));
+    // Quotas of who has gone stay until the heartbeat.
+    prop_assert!(footprint.quotas <= PEERS as usize + bounds.max_strangers);
+    for ((map, held), (_, bound)) in footprint.maps().zip(most.maps()) {
+        prop_assert!(held <= bound || map == "quotas", "{held} in {map}, of {bound}");
+    }
+    for topic in 0..TOPICS {
+        let cached = view.cached.iter().filter(|cached| cached.topic == topic).count();
+        let seen = view.seen.iter().filter(|seen| seen.topic == topic).count();
+        let backoffs = view.backoff.get(&topic).map_or(0, BTreeMap::len);
+        prop_assert!(cached <= bounds.max_history_per_topic, "{cached} messages in the history");
+        prop_assert!(seen <= bounds.max_seen_per_topic, "{seen} ids seen");
+        prop_assert!(backoffs <= bounds.max_backoffs_per_topic, "{backoffs} backoffs");
+    }
     Ok(())
 }
 
