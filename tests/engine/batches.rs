@@ -1,15 +1,27 @@
 //! Batches of the running engine: when they are judged, and by whom.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use actix_gossipsub::{Delivery, FullMessage, Later, Network, Validity, Worker, plain::PlainId};
+use actix_gossipsub::{
+    Delivery, FullMessage, Later, Network, Validity, Worker, plain::PlainId, protocol::Footprint,
+};
+use tokio::sync::Semaphore;
 
-use crate::support::{limits, run};
+use crate::{
+    recording::Recording,
+    support::{changed, limits, run},
+};
+
+const AN_HOUR: Duration = Duration::from_secs(3600);
 
 /// Judges batches by a function.
 struct Judging {
     judge: Box<dyn Fn(usize) -> Vec<Validity> + Send + Sync>,
-    later: bool,
+    /// Verdicts come later, each batch's by a permit.
+    later: Option<Arc<Semaphore>>,
     sizes: Arc<Mutex<Vec<usize>>>,
 }
 
@@ -30,18 +42,19 @@ impl Network for Judging {
     }
 
     fn validate_batch_later(&self, batch: &[Delivery<Self>]) -> Option<Later<Vec<Validity>>> {
-        let verdicts = self.later.then(|| self.validate_batch(batch))?;
+        let gate = Arc::clone(self.later.as_ref()?);
+        let verdicts = self.validate_batch(batch);
         Some(Box::pin(async move {
-            tokio::task::yield_now().await;
+            gate.acquire().await.expect("not closed").forget();
             verdicts
         }))
     }
 }
 
-fn message(number: u64) -> actix_gossipsub::P2pInput<Judging> {
+fn message(peer: u64, number: u64) -> actix_gossipsub::P2pInput<Judging> {
     let message_id = PlainId { number, topic: "a".to_owned() };
     let full = FullMessage { topic: "a".to_owned(), message_id, message: "content".to_owned() };
-    actix_gossipsub::P2pInput::said(1, actix_gossipsub::P2pMessage::FullMessage(full.into()))
+    actix_gossipsub::P2pInput::said(peer, actix_gossipsub::P2pMessage::FullMessage(full.into()))
 }
 
 /// Sends three messages, which form a batch, and answers how many are delivered.
@@ -50,12 +63,12 @@ async fn delivered(
     later: bool,
 ) -> (usize, Vec<usize>) {
     let sizes = Arc::default();
+    let later = later.then(|| Arc::new(Semaphore::new(1)));
     let network = Judging { judge: Box::new(judge), later, sizes: Arc::clone(&sizes) };
     let builder = Worker::builder(network, limits()).manual().arbiters(2);
-    let interval = std::time::Duration::from_secs(3600);
-    let mut engine = builder.batching(interval).start(["a".to_owned()]).expect("inside a system");
+    let mut engine = builder.batching(AN_HOUR).start(["a".to_owned()]).expect("inside a system");
     for number in 0..3 {
-        engine.worker.p2p_input(message(number)).expect("taken");
+        engine.worker.p2p_input(message(1, number)).expect("taken");
     }
     engine.worker.settle().await;
     assert!(engine.worker.batch_deadline().await.is_some());
@@ -87,5 +100,66 @@ fn verdicts_of_another_number_are_none() {
 fn a_judge_that_panics_gives_no_verdict_and_the_engine_goes_on() {
     run(async {
         assert_eq!(delivered(|_| panic!("a fault that a test injects"), false).await, (0, vec![3]));
+    });
+}
+
+/// Waits until so many messages wait for a verdict or are being judged.
+async fn batched(worker: &Worker<Judging>, count: usize) -> Footprint {
+    loop {
+        let footprint = worker.footprint().await.expect("it runs");
+        if footprint.batched == count {
+            return footprint;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_batch_that_is_being_judged_bounds_the_next() {
+    const ITEMS: usize = 3;
+    run(async {
+        let (gate, sizes) = (Arc::new(Semaphore::new(0)), Arc::default());
+        let judge = Box::new(|count| vec![Validity::Valid; count]);
+        let network = Judging { judge, later: Some(Arc::clone(&gate)), sizes: Arc::clone(&sizes) };
+        let limits = changed(|limits| {
+            limits.bounds.max_batch_items = ITEMS;
+            limits.bounds.validation_timeout = AN_HOUR;
+            limits.heartbeat_interval = AN_HOUR;
+        });
+        let most = Footprint::at_most(&limits, 0, 1).batched;
+        // Not by hand: a full batch is judged at once.
+        let builder = Worker::builder(network, limits).arbiters(2).batching(AN_HOUR);
+        let (recording, mut engine) = Recording::of(builder, ["a".to_owned()]);
+        let say = |peer, number| engine.worker.p2p_input(message(peer, number)).expect("taken");
+        let throttled = || recording.count("gossipsub_validations_dropped_total{reason=too_many}");
+        (0..3).for_each(|number| say(1, number));
+        batched(&engine.worker, ITEMS).await;
+        (3..6).for_each(|number| say(1, number));
+        assert_eq!(batched(&engine.worker, 2 * ITEMS).await.batched, most, "as many as may");
+        assert_eq!(*sizes.lock().expect("not poisoned"), [ITEMS], "one batch is judged at a time");
+        // A copy of what waits finds room; what is new does not.
+        say(2, 3);
+        (6..8).for_each(|number| say(1, number));
+        while throttled() < 2 {
+            tokio::task::yield_now().await;
+        }
+        batched(&engine.worker, most).await;
+        for batch in 0..2 {
+            gate.add_permits(1);
+            for number in 0..3 {
+                let delivered = engine.app.recv().await.expect("delivered").message_id.number;
+                assert_eq!(delivered, 3 * batch + number);
+            }
+        }
+        engine.worker.settle().await;
+        assert_eq!((engine.app.try_recv(), throttled()), (None, 2));
+        // What was dropped may come again.
+        (6..9).for_each(|number| engine.worker.p2p_input(message(1, number)).expect("taken"));
+        gate.add_permits(1);
+        for number in 6..9 {
+            assert_eq!(engine.app.recv().await.expect("delivered").message_id.number, number);
+        }
+        assert_eq!(*sizes.lock().expect("not poisoned"), [ITEMS; 3]);
+        engine.worker.shutdown().await;
     });
 }

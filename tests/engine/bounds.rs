@@ -176,6 +176,82 @@ fn a_transport_can_wait_for_room() {
     });
 }
 
+/// Whether who waits for room goes on waiting, however long others run.
+async fn waits(ready: &actix_rt::task::JoinHandle<()>, worker: &Worker<PlainNetwork>) -> bool {
+    for _ in 0..20 {
+        worker.settle().await;
+        tokio::task::yield_now().await;
+    }
+    !ready.is_finished()
+}
+
+fn wait_for_room(worker: &Worker<PlainNetwork>) -> actix_rt::task::JoinHandle<()> {
+    let worker = worker.clone();
+    actix_rt::spawn(async move { worker.p2p_input_ready(&1).await })
+}
+
+#[test]
+fn a_transport_waits_while_the_application_reads_nothing() {
+    run(async {
+        let limits = changed(|limits| limits.bounds.max_output_items = 5);
+        let mut engine = start(manual(PlainNetwork::new(), limits), &["a"]);
+        for number in 0..5 {
+            engine.worker.p2p_input_ready(&1).await;
+            engine.worker.p2p_input(message(1, "a", number)).expect("taken");
+            engine.worker.settle().await;
+        }
+        assert!(engine.worker.p2p_input(message(1, "a", 5)).is_err());
+        let ready = wait_for_room(&engine.worker);
+        assert!(waits(&ready, &engine.worker).await, "no message would be taken");
+        assert!(engine.app.try_recv().is_some());
+        ready.await.expect("woken when one was read");
+        engine.worker.p2p_input(message(1, "a", 5)).expect("there is room again");
+        engine.worker.settle().await;
+        // And by a reader that waits.
+        let ready = wait_for_room(&engine.worker);
+        assert!(waits(&ready, &engine.worker).await);
+        assert!(engine.app.recv().await.is_some());
+        ready.await.expect("woken when one was read");
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_transport_waits_while_the_control_it_does_not_read_is_too_much() {
+    run(async {
+        let limits = changed(|limits| limits.bounds.max_output_items = 5);
+        let mut engine = start(manual(PlainNetwork::new(), limits), &["a", "b", "c"]);
+        for peer in 1..=2 {
+            engine.worker.p2p_input(connect(peer)).expect("taken");
+        }
+        engine.worker.settle().await;
+        // Both are told of three topics.
+        assert_eq!(engine.p2p.len(), 6);
+        let refused = engine.worker.p2p_input(subscribe(1, "a"));
+        assert_eq!(refused, Err(Refused::TransportBehind { waiting: 6 }));
+        let ready = wait_for_room(&engine.worker);
+        assert!(waits(&ready, &engine.worker).await, "nothing would be taken");
+        assert!(engine.p2p.recv().await.is_some());
+        ready.await.expect("woken when one was read");
+        engine.worker.p2p_input(subscribe(1, "a")).expect("there is room again");
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn who_waits_for_room_is_let_go_when_the_engine_ends() {
+    run(async {
+        let limits = changed(|limits| limits.bounds.max_output_items = 1);
+        let engine = start(manual(PlainNetwork::new(), limits), &["a"]);
+        engine.worker.p2p_input(message(1, "a", 1)).expect("taken");
+        engine.worker.settle().await;
+        let ready = wait_for_room(&engine.worker);
+        assert!(waits(&ready, &engine.worker).await);
+        engine.worker.shutdown().await;
+        ready.await.expect("nobody waits for an engine that ended");
+    });
+}
+
 #[test]
 fn the_urgent_is_read_first_and_the_least_urgent_is_dropped_first() {
     run(async {

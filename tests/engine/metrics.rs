@@ -1,0 +1,192 @@
+//! What the metrics say, against what the engine answers.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_gossipsub::{
+    AppInput, FullMessage, Limits, LimitsConfig, ManualClock, Network, NotSent, P2pInput, P2pMessage,
+    Validity, Worker, plain::PlainNetwork, protocol::Lane,
+};
+
+use crate::{recording::Recording, support::*};
+
+/// Ids are numbers, which tell no topic; a message is its verdict.
+struct Nameless;
+
+impl Network for Nameless {
+    type Peer = u64;
+    type Topic = u64;
+    type MessageId = u64;
+    type Message = char;
+    type Point = u64;
+
+    fn topic_of(&self, _: &u64) -> Option<u64> {
+        None
+    }
+
+    fn validate(&self, _: &u64, message: &char) -> Validity {
+        match message {
+            'i' => Validity::Invalid,
+            'u' => Validity::Unknown,
+            _ => Validity::Valid,
+        }
+    }
+}
+
+fn full(topic: u64, message_id: u64, message: char) -> FullMessage<Nameless> {
+    FullMessage { topic, message_id, message }
+}
+
+/// Something of everything: in each map that no verdict of later fills there is something.
+fn fill(worker: &Worker<Nameless>) {
+    let kind = |peer, outbound, trusted| P2pInput::NewConnection {
+        peer,
+        direct: false,
+        outbound,
+        trusted,
+        bootstrap: false,
+    };
+    for peer in 1..=5 {
+        worker.p2p_input(kind(peer, peer % 2 == 0, peer == 1)).expect("taken");
+    }
+    let said = |peer, message| worker.p2p_input(P2pInput::said(peer, message)).expect("taken");
+    for topic in [1, 2, 9, 10] {
+        said(1, P2pMessage::Subscribe { topic });
+        said(2, P2pMessage::Subscribe { topic });
+    }
+    for peer in 1..=4 {
+        said(peer, P2pMessage::Graft { topic: 1 });
+        // Refused: we are not in it.
+        said(peer, P2pMessage::Graft { topic: 11 });
+    }
+    for (id, content) in [(1, 'v'), (2, 'v'), (3, 'u'), (4, 'i'), (5, 'i'), (6, 'i')] {
+        said(3, P2pMessage::FullMessage(Arc::new(full(1 + id % 2, id, content))));
+    }
+    said(4, P2pMessage::IHave { topic: 1, message_ids: vec![100, 101] });
+    worker.app_input(AppInput::Publish(full(9, 200, 'v'))).expect("taken");
+    worker.p2p_input(P2pInput::Disconnection { peer: 5 }).expect("taken");
+    worker.set_unreachable_point(7);
+}
+
+#[test]
+fn after_a_heartbeat_each_map_has_a_gauge_that_tells_what_it_holds() {
+    run(async {
+        let limits = Limits::try_from(LimitsConfig::default()).expect("valid");
+        // A clock that stands: nothing expires, and no promise is broken.
+        let clock = Arc::new(ManualClock::new());
+        let builder = Worker::builder(Nameless, limits).manual().arbiters(2).seed(1).clock(clock as _);
+        let (recording, engine) = Recording::of(builder, [1, 2]);
+        fill(&engine.worker);
+        engine.worker.settle().await;
+        // Topics tell at the end of a heartbeat what they hold, and the metrics are set at its beginning.
+        for _ in 0..2 {
+            engine.worker.tick().await;
+        }
+        let held = engine.worker.footprint().await.expect("it runs");
+        let series = |map: &str| match map.strip_suffix("_bytes") {
+            Some(map) => format!("gossipsub_cache_bytes{{cache={map}}}"),
+            None => format!("gossipsub_cache_entries{{cache={map}}}"),
+        };
+        for (map, held) in held.maps() {
+            assert_eq!(recording.gauge(&series(map)), held as f64, "{map}");
+            // A heartbeat resets quotas; nothing waits for a verdict here.
+            let empty = ["quotas", "batched", "validating"].contains(&map);
+            assert_eq!(held == 0, empty, "{held} in {map}: the test is to show something of each map");
+        }
+        assert_eq!(recording.series("gossipsub_cache_").len(), held.maps().count());
+        assert_eq!(recording.gauge("gossipsub_topics"), 2.0);
+        assert_eq!(recording.gauge("gossipsub_connections"), 4.0);
+        assert_eq!(recording.count("gossipsub_heartbeats_total"), 2);
+        assert_eq!(recording.count("gossipsub_received_total{kind=invalid_message}"), 3);
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn the_gauges_fall_when_everything_is_over() {
+    run(async {
+        let limits = LimitsConfig { retain_duration: Duration::ZERO, ..LimitsConfig::default() };
+        let limits = Limits::try_from(limits).expect("valid");
+        let (ticks, clock) = (limits.seen_history_length, Arc::new(ManualClock::new()));
+        let builder = Worker::builder(Nameless, limits).manual().arbiters(2).clock(Arc::clone(&clock) as _);
+        let (recording, engine) = Recording::of(builder, [1, 2]);
+        fill(&engine.worker);
+        engine.worker.settle().await;
+        for peer in 1..=5 {
+            engine.worker.p2p_input(P2pInput::Disconnection { peer }).expect("taken");
+        }
+        for topic in 1..=2 {
+            engine.worker.app_input(AppInput::Leave(topic)).expect("taken");
+        }
+        for _ in 0..=ticks {
+            clock.advance(Duration::from_secs(10));
+            engine.worker.tick().await;
+        }
+        engine.worker.check_parked().await;
+        engine.worker.tick().await;
+        for series in recording.series("gossipsub_cache_") {
+            // Who is trusted stays so, and points that could not be reached are left alone.
+            let kept = ["trusted", "unreachable"].iter().any(|map| series.contains(map));
+            assert_eq!(recording.gauge(&series), f64::from(u8::from(kept)), "{series}");
+        }
+        engine.worker.shutdown().await;
+    });
+}
+
+fn dropped(lane: Lane, reason: NotSent) -> String {
+    let (lane, reason) = (lane.name(), reason.reason());
+    format!("gossipsub_outputs_dropped_total{{lane={lane},reason={reason}}}")
+}
+
+#[test]
+fn what_is_dropped_is_counted_by_lane_and_reason() {
+    run(async {
+        let limits = changed(|limits| limits.bounds.max_output_items = 12);
+        let (recording, mut engine) = Recording::of(manual(PlainNetwork::new(), limits), ["a".to_owned()]);
+        for peer in 1..=2 {
+            engine.worker.p2p_input(connect(peer)).expect("taken");
+            engine.worker.p2p_input(graft(peer, "a")).expect("taken");
+        }
+        // Two who are told of the topic, and ten places for forwards.
+        for number in 0..15 {
+            engine.worker.p2p_input(message(1, "a", number)).expect("taken");
+            engine.worker.settle().await;
+            while engine.app.try_recv().is_some() {}
+        }
+        // Each is for two peers.
+        for number in 100..107 {
+            engine.worker.app_input(publish("a", number)).expect("taken");
+            engine.worker.settle().await;
+        }
+        let stream_full = |lane| recording.count(&dropped(lane, NotSent::StreamFull));
+        assert_eq!(stream_full(Lane::Forward), 15);
+        assert_eq!(stream_full(Lane::Publish), 4);
+        assert_eq!(stream_full(Lane::Control), 0);
+        // What the transport drops, it tells.
+        engine.worker.report_dropped(Lane::Forward, NotSent::PeerSlow, 3);
+        engine.worker.report_dropped(Lane::Answer, NotSent::TooLarge, 1);
+        assert_eq!(recording.count(&dropped(Lane::Forward, NotSent::PeerSlow)), 3);
+        assert_eq!(recording.count(&dropped(Lane::Answer, NotSent::TooLarge)), 1);
+        assert_eq!(stream_full(Lane::Forward), 15);
+        let all = Lane::ALL.len() * NotSent::ALL.len();
+        assert_eq!(recording.series("gossipsub_outputs_dropped_total").len(), all);
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn two_engines_are_recorded_apart() {
+    run(async {
+        let start = || Recording::of(manual(PlainNetwork::new(), limits()), ["a".to_owned()]);
+        let ((one, first), (other, second)) = (start(), start());
+        let before = other.count("gossipsub_inputs_admitted_total");
+        first.worker.p2p_input(connect(1)).expect("taken");
+        first.worker.settle().await;
+        first.worker.tick().await;
+        assert_eq!(one.gauge("gossipsub_connections"), 1.0);
+        assert_eq!(other.count("gossipsub_inputs_admitted_total"), before);
+        second.worker.tick().await;
+        assert_eq!(other.gauge("gossipsub_connections"), 0.0);
+        first.worker.shutdown().await;
+        second.worker.shutdown().await;
+    });
+}
