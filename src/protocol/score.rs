@@ -185,6 +185,10 @@ impl<N: Network> Scores<N> {
         }
         self.peers.retain(|_, score| score.expires.is_none_or(|at| at > now));
         self.departed = self.peers.values().filter(|score| score.expires.is_some()).count();
+        // Who was here once takes no room.
+        if self.peers.capacity() > 4 * self.peers.len() {
+            self.peers.shrink_to(2 * self.peers.len());
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
