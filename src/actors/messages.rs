@@ -34,6 +34,8 @@ pub(crate) enum TopicItem<N: Network> {
         verdict: Option<Validity>,
     },
     Order(Order<N>),
+    /// Somebody waits until all is known: the supervisor is to be told of all deliveries.
+    TellCredits,
     Inspect(oneshot::Sender<Report<N>>),
     /// Nothing needs the actor: it hands its state to the supervisor and stops.
     Retire,
@@ -45,7 +47,8 @@ impl<N: Network> TopicItem<N> {
     /// Whether it is handled even while the topic waits to hear who is connected: it is that word, or
     /// it changes nothing.
     pub(crate) fn overtakes(&self) -> bool {
-        matches!(self, Self::Order(Order::Welcome(_) | Order::Farewell(_)) | Self::Inspect(_))
+        let told = matches!(self, Self::Order(Order::Welcome(_) | Order::Farewell(_)));
+        told || matches!(self, Self::Inspect(_) | Self::TellCredits)
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     clock::Clock,
-    messages::{Inbox, Load, RouterItem, SupervisorItem},
+    messages::{Inbox, Load, RouterItem, SupervisorItem, TopicItem},
 };
 use crate::{
     directory::Directory,
@@ -55,6 +55,9 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) closing: AtomicBool,
     /// How the engine ended, once it did.
     pub(crate) end: watch::Sender<Option<Result<(), Fault>>>,
+    /// The topics that have not told the supervisor of all deliveries: they do at each heartbeat, and when
+    /// somebody waits for it.
+    pub(crate) credited: Mutex<Vec<Arc<Inbox<TopicItem<N>>>>>,
     /// What mesh actors counted, and the supervisor's part.
     pub(crate) topic_stats: Mutex<Stats>,
     pub(crate) peer_stats: Mutex<Stats>,
@@ -130,6 +133,27 @@ impl<N: Network> Shared<N> {
         let mut stats = *self.peer_stats.lock().unwrap_or_else(PoisonError::into_inner);
         stats += *self.topic_stats.lock().unwrap_or_else(PoisonError::into_inner);
         stats
+    }
+
+    /// Waits until nothing is on its way and all deliveries are in the scores.
+    pub(crate) async fn settled(&self) {
+        loop {
+            self.load.settled().await;
+            let credited = self.take_credited();
+            if credited.is_empty() {
+                return;
+            }
+            // A closed inbox: its topic is gone.
+            credited.iter().for_each(|inbox| drop(inbox.push(TopicItem::TellCredits)));
+        }
+    }
+
+    pub(crate) fn note_credited(&self, inbox: &Arc<Inbox<TopicItem<N>>>) {
+        self.credited.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(inbox));
+    }
+
+    pub(crate) fn take_credited(&self) -> Vec<Arc<Inbox<TopicItem<N>>>> {
+        std::mem::take(&mut *self.credited.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A running topic holds this now, and held that when it last told.

@@ -121,6 +121,8 @@ impl<N: Network> SupervisorActor<N> {
 
     fn tick(&mut self) {
         self.shared.directory.clear_quotas();
+        // They tell at this heartbeat.
+        drop(self.shared.take_credited());
         let topics: Vec<_> = self.topics.keys().cloned().collect();
         self.peers.begin_heartbeat(topics, self.shared.now());
         self.shared.observe(&Event::Heartbeat { tick: self.peers.tick() });
@@ -289,6 +291,8 @@ impl<N: Network> SupervisorActor<N> {
             TopicItem::Publish { .. } | TopicItem::Join { .. } | TopicItem::Leave { .. } => {}
             // Only actors start validations, and none retires before they are done.
             TopicItem::Verdict { .. } => {}
+            // Without an actor, all is told at once.
+            TopicItem::TellCredits => {}
             TopicItem::Retire | TopicItem::Stop => {}
         }
         state.tell_credits(&mut self.outbox);

@@ -36,6 +36,8 @@ pub(crate) struct MeshActor<N: Network> {
     waiting: bool,
     /// A restarted topic is joined again before anything else.
     rejoin: bool,
+    /// It stands among those who have not told of all deliveries.
+    is_credited: bool,
     /// A heartbeat found that nothing needs the actor.
     idle: bool,
     /// What it last told that it holds.
@@ -60,6 +62,7 @@ impl<N: Network> MeshActor<N> {
             held: VecDeque::new(),
             waiting: false,
             rejoin,
+            is_credited: false,
             idle: false,
             footprint: Footprint::default(),
             ends: false,
@@ -100,8 +103,10 @@ impl<N: Network> MeshActor<N> {
                 self.state.resolve(&message, verdict, &cx, &mut self.outbox);
             }
             TopicItem::Order(order) => self.execute(order),
+            TopicItem::TellCredits => self.state.tell_credits(&mut self.outbox),
             TopicItem::Inspect(reply) => {
                 // What is reported has left: who asks may act on it.
+                self.state.tell_credits(&mut self.outbox);
                 self.hand_on();
                 drop(reply.send(report(&self.state, &self.shared)));
             }
@@ -154,6 +159,7 @@ impl<N: Network> MeshActor<N> {
     }
 
     fn retire(&mut self, ctx: &mut Context<Self>) {
+        self.state.tell_credits(&mut self.outbox);
         self.hand_on();
         let empty = TopicState::new(self.state.topic.clone(), &self.shared.limits, self.shared.seed);
         let state = std::mem::replace(&mut self.state, empty);
@@ -176,7 +182,7 @@ impl<N: Network> MeshActor<N> {
         for validation in self.outbox.later.drain(..) {
             validation::start(validation, &self.inbox, &self.shared);
         }
-        self.state.tell_credits(&mut self.outbox);
+        self.note_credits();
         self.shared.flush(&self.state.topic, &mut self.outbox);
         let facts = std::mem::take(&mut self.outbox.facts);
         if !facts.is_empty() {
@@ -185,6 +191,16 @@ impl<N: Network> MeshActor<N> {
                 facts,
                 at: self.shared.now(),
             });
+        }
+    }
+
+    /// What deliveries are worth is told at heartbeats, not at each: one word is enough for many.
+    fn note_credits(&mut self) {
+        if !self.state.has_credits() {
+            self.is_credited = false;
+        } else if !self.is_credited {
+            self.is_credited = true;
+            self.shared.note_credited(&self.inbox);
         }
     }
 

@@ -29,11 +29,15 @@ impl<N: Network> Promises<N> {
     }
 
     /// A message came, from whomever: nobody owes it any more.
+    #[inline]
     pub(super) fn keep(&mut self, id: &N::MessageId) {
         // Most of the time nothing is owed.
-        if self.owed.is_empty() {
-            return;
+        if !self.owed.is_empty() {
+            self.acquit(id);
         }
+    }
+
+    fn acquit(&mut self, id: &N::MessageId) {
         for peer in self.owed.remove(id).unwrap_or_default() {
             self.debtors.remove(&peer);
         }

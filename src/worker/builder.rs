@@ -172,6 +172,7 @@ impl<N: Network> WorkerBuilder<N> {
             in_heartbeat: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             end: watch::Sender::new(None),
+            credited: Mutex::default(),
             topic_stats: Mutex::default(),
             topic_footprint: Mutex::default(),
             peer_stats: Mutex::default(),

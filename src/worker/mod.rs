@@ -224,7 +224,7 @@ impl<N: Network> Worker<N> {
     /// Waits until every input given so far, and all that follows from it, is handled and handed to
     /// the output streams. For tests and debugging: under a constant feed it never returns.
     pub async fn settle(&self) {
-        self.shared.load.settled().await;
+        self.shared.settled().await;
     }
 
     /// A heartbeat, for engines that are driven by hand ([`WorkerBuilder::manual`]).
