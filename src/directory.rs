@@ -28,6 +28,8 @@ pub(crate) struct Directory<N: Network> {
     quotas: DashMap<N::Peer, Quota, RandomState>,
     /// Where messages are whose ids don't name their topic.
     homes: DashMap<N::MessageId, N::Topic, RandomState>,
+    /// The bits of a score that nobody's is below.
+    lowest_score: AtomicU64,
     generations: AtomicU64,
     connected: AtomicUsize,
     admission: Arc<Admission>,
@@ -117,6 +119,7 @@ impl<N: Network> Directory<N> {
             peers: DashMap::default(),
             quotas: DashMap::default(),
             homes: DashMap::default(),
+            lowest_score: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
             generations: AtomicU64::new(0),
             connected: AtomicUsize::new(0),
             admission,
@@ -187,6 +190,11 @@ impl<N: Network> Directory<N> {
         }
     }
 
+    /// Says that nobody's score is below this.
+    pub(crate) fn publish_lowest_score(&self, lowest: f64) {
+        self.lowest_score.store(lowest.to_bits(), Ordering::Release);
+    }
+
     /// Runs `take` on what `peer` used up in this heartbeat. As many peers have a place as are connected,
     /// and some strangers; who finds none has used up everything.
     pub(crate) fn with_quota<T>(
@@ -237,5 +245,9 @@ impl<N: Network> Directory<N> {
 impl<N: Network> Roster<N> for Directory<N> {
     fn standing(&self, peer: &N::Peer) -> Standing {
         self.peers.get(peer).map(|record| record.standing()).unwrap_or_default()
+    }
+
+    fn none_below(&self, score: f64) -> bool {
+        f64::from_bits(self.lowest_score.load(Ordering::Acquire)) >= score
     }
 }

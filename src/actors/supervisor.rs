@@ -189,7 +189,13 @@ impl<N: Network> SupervisorActor<N> {
 
     /// Topics choose by scores: they see a change before they are told what follows from it.
     fn publish_scores(&mut self) {
-        for (peer, score) in self.peers.scores.take_changed() {
+        let changed = self.peers.scores.take_changed();
+        if changed.is_empty() {
+            return;
+        }
+        // First: where it says nothing, each score is looked at.
+        self.shared.directory.publish_lowest_score(self.peers.scores.lowest());
+        for (peer, score) in changed {
             self.shared.directory.publish_score(&peer, score);
         }
     }

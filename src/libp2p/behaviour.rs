@@ -106,6 +106,7 @@ impl Behaviour {
             Emission::Broadcast { to, message, .. } => {
                 self.say(&to, &P2pMessage::FullMessage(message), lane, lane == Lane::Publish);
             }
+            Emission::Gossip { to, message } => self.say(&to, &message, lane, false),
             Emission::Output(P2pOutput::OutMessage { to_peer, message }) => {
                 self.say(&[to_peer], &message, lane, true);
             }

@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::VecDeque};
 use super::{
     Timestamp,
     node::Node,
-    outbox::{Context, Emission, Fact, Order, Outbox, Roster, Validation},
+    outbox::{Context, Fact, Order, Outbox, Roster, Validation},
     outcome::{HeartbeatOutcome, PruneOutcome},
     peers::{Peers, Quota, Standing},
     score::Scores,
@@ -14,7 +14,7 @@ use super::{
     topics::Slot,
     view::View,
 };
-use crate::network::{Network, P2pOutput};
+use crate::network::Network;
 
 impl<N: Network> Node<N> {
     /// Lets a topic handle an input, then everything that follows from it.
@@ -185,7 +185,7 @@ impl<N: Network> Node<N> {
 
     fn collect_topic(&mut self, slot: Slot) {
         let outbox = &mut self.outbox;
-        expand(outbox.p2p.drain(..), &mut self.drained.p2p);
+        self.emitted.append(&mut outbox.p2p);
         self.drained.app.append(&mut outbox.app);
         for (id, kept) in outbox.history.drain(..) {
             let topic = &self.topics.state_mut(slot).topic;
@@ -199,7 +199,7 @@ impl<N: Network> Node<N> {
 
     fn collect_peers(&mut self) -> Vec<(N::Topic, Order<N>)> {
         let outbox = self.peers.drain();
-        expand(outbox.p2p, &mut self.drained.p2p);
+        self.emitted.extend(outbox.p2p);
         self.drained.events.extend(outbox.events);
         self.drained.throttled += outbox.throttled;
         outbox.orders
@@ -236,11 +236,9 @@ impl<N: Network> Roster<N> for UpToDate<'_, N> {
     fn standing(&self, peer: &N::Peer) -> Standing {
         Standing { link: self.peers.link(peer), score: self.scores.get(peer) }
     }
-}
 
-fn expand<N: Network>(emissions: impl IntoIterator<Item = Emission<N>>, outputs: &mut Vec<P2pOutput<N>>) {
-    for emission in emissions {
-        emission.expand(|output| outputs.push(output));
+    fn none_below(&self, score: f64) -> bool {
+        self.scores.lowest() >= score
     }
 }
 

@@ -50,8 +50,7 @@ impl<N: Network> TopicState<N> {
             return BTreeMap::new();
         }
         let threshold = cx.limits.publish_threshold;
-        let candidates =
-            self.candidates(cx, |peer, _, score| score >= threshold && !present.contains_key(peer));
+        let candidates = self.candidates(cx, threshold, |peer, _| !present.contains_key(peer));
         choose(candidates, missing, &mut self.rng).into_iter().collect()
     }
 }

@@ -174,13 +174,18 @@ impl<N: Network> TopicState<N> {
             return GossipPlan::default();
         }
         let threshold = cx.limits.gossip_threshold;
-        let candidates =
-            self.candidates(cx, |peer, _, score| score >= threshold && !served.contains_key(peer));
+        let candidates = self.candidates(cx, threshold, |peer, _| !served.contains_key(peer));
         GossipPlan { ids, candidates }
     }
 
     pub(super) fn send_gossip(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
-        for (peer, link, message_ids) in self.gossip_plan(cx).select(cx.limits, &mut self.rng) {
+        let plan = self.gossip_plan(cx);
+        if plan.ids.len() <= cx.limits.max_sent_iwant_per_heartbeat as usize {
+            let (to, message_ids) = plan.select_all(cx.limits, &mut self.rng);
+            outbox.gossip(to, P2pMessage::IHave { topic: self.topic.clone(), message_ids });
+            return;
+        }
+        for (peer, link, message_ids) in plan.select(cx.limits, &mut self.rng) {
             let message = P2pMessage::IHave { topic: self.topic.clone(), message_ids };
             outbox.send(peer, Some(link), message);
         }
@@ -198,12 +203,11 @@ impl<N: Network> GossipPlan<N> {
     /// Chooses max(D_lazy, factor of the candidates) peers. Each gets another selection of ids and
     /// another order, so that together they know of all.
     pub(crate) fn select(
-        self,
+        mut self,
         limits: &Limits<N::Topic>,
         rng: &mut ProtocolRng,
     ) -> Vec<(N::Peer, Link, Vec<N::MessageId>)> {
-        let by_factor = (limits.gossip_factor * self.candidates.len() as f64) as usize;
-        let chosen = choose(self.candidates, by_factor.max(limits.degree_lazy), rng);
+        let chosen = self.choose_peers(limits, rng);
         let mut offer = |(peer, link)| {
             let mut ids = self.ids.clone();
             shuffle(&mut ids, rng);
@@ -211,5 +215,22 @@ impl<N: Network> GossipPlan<N> {
             (peer, link, ids)
         };
         chosen.into_iter().map(&mut offer).collect()
+    }
+
+    /// The same for ids so few that each peer gets all: one message does for all.
+    fn select_all(
+        mut self,
+        limits: &Limits<N::Topic>,
+        rng: &mut ProtocolRng,
+    ) -> (Vec<N::Peer>, Vec<N::MessageId>) {
+        let chosen = self.choose_peers(limits, rng).into_iter();
+        let to = chosen.filter(|(_, link)| !link.bootstrap).map(|(peer, _)| peer).collect();
+        shuffle(&mut self.ids, rng);
+        (to, self.ids)
+    }
+
+    fn choose_peers(&mut self, limits: &Limits<N::Topic>, rng: &mut ProtocolRng) -> Vec<(N::Peer, Link)> {
+        let by_factor = (limits.gossip_factor * self.candidates.len() as f64) as usize;
+        choose(std::mem::take(&mut self.candidates), by_factor.max(limits.degree_lazy), rng)
     }
 }

@@ -112,8 +112,8 @@ impl<N: Network> TopicState<N> {
         scores.sort_by(f64::total_cmp);
         let median = scores[scores.len() / 2];
         if median < cx.limits.opportunistic_graft_threshold {
-            let better = self.candidates(cx, |peer, _, score| {
-                score > median && !self.backoffs.contains(peer) && !work.knows(peer)
+            let better = self.candidates(cx, median, |peer, _| {
+                !self.backoffs.contains(peer) && !work.knows(peer) && cx.roster.score(peer) > median
             });
             let count = cx.limits.opportunistic_graft_peers;
             work.grafted.extend(choose(better, count, &mut self.rng));

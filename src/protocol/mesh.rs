@@ -189,18 +189,21 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         also: impl Fn(&N::Peer, &Link) -> bool,
     ) -> Vec<(N::Peer, Link)> {
-        self.candidates(cx, |peer, link, score| {
-            score >= 0.0 && !self.backoffs.contains(peer) && also(peer, link)
-        })
+        self.candidates(cx, 0.0, |peer, link| also(peer, link) && !self.backoffs.contains(peer))
     }
 
-    /// The subscribers that are not direct and that `filter` takes, ascending.
+    /// The subscribers that are not direct, of no lower score than this, and that `also` takes; ascending.
     pub(super) fn candidates(
         &self,
         cx: &Context<'_, N>,
-        filter: impl Fn(&N::Peer, &Link, f64) -> bool,
+        least: f64,
+        also: impl Fn(&N::Peer, &Link) -> bool,
     ) -> Vec<(N::Peer, Link)> {
-        let fits = |peer: &N::Peer, link: &Link| !link.direct && filter(peer, link, cx.roster.score(peer));
+        // Scores are looked up last, and not at all if nobody's is so low: there are many subscribers.
+        let good = cx.roster.none_below(least);
+        let fits = |peer: &N::Peer, link: &Link| {
+            !link.direct && also(peer, link) && (good || cx.roster.score(peer) >= least)
+        };
         let fitting = self.subscribers.iter().filter(|(peer, link)| fits(peer, link));
         fitting.map(|(peer, link)| (peer.clone(), *link)).collect()
     }

@@ -18,7 +18,7 @@ use super::{
     event::Event,
     footprint::Footprint,
     gossip::{LowScore, check_score},
-    outbox::{Context, Outbox, Roster},
+    outbox::{Context, Emission, Outbox, Roster},
     outcome::*,
     peers::{NodeOptions, PeerKind, Peers, Quota},
     sample::{choose, rng_for},
@@ -50,6 +50,8 @@ pub struct Node<N: Network> {
     pub(super) homes: HashMap<N::MessageId, N::Topic, RandomState>,
     pub(super) next_generation: u64,
     pub(super) outbox: Outbox<N>,
+    /// For the p2p layer; peer by peer when it is drained.
+    pub(super) emitted: Vec<Emission<N>>,
     pub(super) drained: Drained<N>,
 }
 
@@ -83,6 +85,7 @@ impl<N: Network> Node<N> {
             homes: HashMap::default(),
             next_generation: 0,
             outbox: Outbox::default(),
+            emitted: Vec::new(),
             drained: Drained::default(),
         }
     }
@@ -127,10 +130,14 @@ impl<N: Network> Node<N> {
 
     /// Takes what is to be done.
     pub fn drain(&mut self) -> Drained<N> {
+        let mut drained = std::mem::take(&mut self.drained);
+        drained.p2p.reserve_exact(self.emitted.iter().map(Emission::count).sum());
+        for emission in self.emitted.drain(..) {
+            emission.expand(|output| drained.p2p.push(output));
+        }
         // With room for as much again: what is drained often is about as much each time.
-        let Drained { p2p, app, .. } = &self.drained;
-        let (p2p, app) = (Vec::with_capacity(p2p.len()), Vec::with_capacity(app.len()));
-        std::mem::replace(&mut self.drained, Drained { p2p, app, ..Drained::default() })
+        self.drained.app.reserve(drained.app.len());
+        drained
     }
 }
 

@@ -48,7 +48,7 @@ impl Lane {
     }
 }
 
-/// One output for the p2p layer. A full message to many peers is one item until somebody reads it.
+/// One output for the p2p layer. What is said to many peers is one item until somebody reads it.
 #[derive_where(Clone, Debug)]
 pub enum Emission<N: Network> {
     /// Send a full message to each of these peers.
@@ -60,6 +60,13 @@ pub enum Emission<N: Network> {
         /// Why it is sent.
         lane: Lane,
     },
+    /// Tell each of these peers the same.
+    Gossip {
+        /// Whom, none of them twice.
+        to: Vec<N::Peer>,
+        /// What: an IHAVE.
+        message: P2pMessage<N>,
+    },
     /// Do this.
     Output(P2pOutput<N>),
 }
@@ -68,7 +75,7 @@ impl<N: Network> Emission<N> {
     /// How many of the seed's items it stands for.
     pub fn count(&self) -> usize {
         match self {
-            Self::Broadcast { to, .. } => to.len(),
+            Self::Broadcast { to, .. } | Self::Gossip { to, .. } => to.len(),
             Self::Output(_) => 1,
         }
     }
@@ -77,6 +84,7 @@ impl<N: Network> Emission<N> {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Broadcast { lane, .. } => *lane,
+            Self::Gossip { .. } => Lane::Gossip,
             Self::Output(P2pOutput::OutMessage { message, .. }) => match message {
                 P2pMessage::IHave { .. } | P2pMessage::IWant { .. } => Lane::Gossip,
                 P2pMessage::FullMessage(_) => Lane::Forward,
@@ -95,6 +103,9 @@ impl<N: Network> Emission<N> {
                     message: P2pMessage::FullMessage(Arc::clone(&message)),
                 });
             }),
+            Self::Gossip { to, message } => to.into_iter().for_each(|to_peer| {
+                each(P2pOutput::OutMessage { to_peer, message: message.clone() });
+            }),
             Self::Output(output) => each(output),
         }
     }
@@ -104,6 +115,9 @@ impl<N: Network> Emission<N> {
 pub(crate) trait Roster<N: Network> {
     /// How a peer stands: its connection, if it has one, and its score, if it has one.
     fn standing(&self, peer: &N::Peer) -> Standing;
+
+    /// Whether surely nobody's score is below this; `false` says nothing.
+    fn none_below(&self, score: f64) -> bool;
 
     /// A peer's score; zero for one without.
     fn score(&self, peer: &N::Peer) -> f64 {
@@ -234,6 +248,14 @@ impl<N: Network> Outbox<N> {
             _ => {}
         }
         self.p2p.push(Emission::Output(P2pOutput::OutMessage { to_peer, message }));
+    }
+
+    /// Offers the same messages to all of `to`, none of whom is a bootstrap peer.
+    pub(crate) fn gossip(&mut self, to: Vec<N::Peer>, message: P2pMessage<N>) {
+        if !to.is_empty() {
+            self.stats.count_sent_ihaves += to.len() as u64;
+            self.p2p.push(Emission::Gossip { to, message });
+        }
     }
 
     /// Sends a full message to all of `to`, none of whom is a bootstrap peer.

@@ -416,4 +416,8 @@ impl<N: Network> Roster<N> for Peers<N> {
     fn standing(&self, peer: &N::Peer) -> Standing {
         Standing { link: self.link(peer), score: self.scores.get(peer) }
     }
+
+    fn none_below(&self, score: f64) -> bool {
+        self.scores.lowest() >= score
+    }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Scores<N: Network> {
     peers: HashMap<N::Peer, PeerScore<N>, RandomState>,
     /// How many of them are not connected.
     departed: usize,
+    /// The lowest of their scores, unless one changed since somebody asked; at most 0.
+    lowest: Cell<Option<f64>>,
     /// The peers whose score changed since it was last asked for, each once; kept only if somebody asks.
     changed: Option<Vec<N::Peer>>,
 }
@@ -58,7 +60,7 @@ struct PeerScore<N: Network> {
 
 impl<N: Network> Scores<N> {
     pub(crate) fn new(limits: Arc<Limits<N::Topic>>) -> Self {
-        Self { limits, peers: HashMap::default(), departed: 0, changed: None }
+        Self { limits, peers: HashMap::default(), departed: 0, lowest: Cell::new(None), changed: None }
     }
 
     /// From now on, keeps for [`take_changed`](Self::take_changed) whose score changed.
@@ -80,6 +82,14 @@ impl<N: Network> Scores<N> {
     /// The score of a peer that is connected or remembered.
     pub(crate) fn get(&self, peer: &N::Peer) -> Option<f64> {
         self.peers.get(peer).map(|score| score.value(&self.limits))
+    }
+
+    /// No score is below this.
+    pub(crate) fn lowest(&self) -> f64 {
+        let found = || self.peers.values().map(|score| score.value(&self.limits)).fold(0.0, f64::min);
+        let lowest = self.lowest.get().unwrap_or_else(found);
+        self.lowest.set(Some(lowest));
+        lowest
     }
 
     /// The peer connected: a remembered score is taken up again.
@@ -142,6 +152,7 @@ impl<N: Network> Scores<N> {
 
     /// A topic lost its mesh by a fault of ours: nobody is in it, nobody is to blame.
     pub(crate) fn clear_mesh(&mut self, topic: &N::Topic) {
+        self.lowest.set(None);
         for score in self.peers.values_mut() {
             if let Some(counters) = score.topics.get_mut(topic) {
                 counters.leave_blameless();
@@ -179,6 +190,7 @@ impl<N: Network> Scores<N> {
 
     /// Decays every counter and forgets the peers whose retention is over.
     pub(crate) fn refresh(&mut self, now: Timestamp) {
+        self.lowest.set(None);
         for (peer, score) in &mut self.peers {
             score.note_change(peer, &mut self.changed);
             score.refresh(&self.limits, now);
@@ -209,6 +221,7 @@ impl<N: Network> Scores<N> {
     /// Changes the score of a peer that has one; a fact about a stranger changes nothing.
     fn update(&mut self, peer: &N::Peer, change: impl FnOnce(&mut PeerScore<N>)) {
         if let Some(score) = self.peers.get_mut(peer) {
+            self.lowest.set(None);
             change(score);
             score.note_change(peer, &mut self.changed);
         }
@@ -222,6 +235,7 @@ impl<N: Network> Scores<N> {
         change: impl FnOnce(&mut TopicCounters, &TopicScoreLimits),
     ) {
         if let Some(score) = self.peers.get_mut(peer) {
+            self.lowest.set(None);
             score.update_topic(topic, &self.limits, change);
             score.note_change(peer, &mut self.changed);
         }
