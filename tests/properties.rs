@@ -13,7 +13,7 @@ use actix_gossipsub::{
 use model::{
     Checked,
     driver::Driver,
-    limits::{extreme_limits, limits},
+    limits::{AMPLE, extreme_limits, limits},
     network::{Ids, Net, TOPICS, Tagged, Untagged},
     op::{Op, extreme_ops, ops},
     rules,
@@ -101,10 +101,12 @@ proptest! {
     }
 }
 
-/// Scores are one matter of all topics: here the others have no weight and no cap.
+/// Scores are one matter of all topics: here the others have no weight and no cap. Nor do they take the places
+/// that all topics share.
 fn only_topic_0_counts(limits: Limits<u8>) -> Limits<u8> {
     let mut config = limits.into_config();
     config.max_topics_per_peer = usize::from(TOPICS);
+    config.bounds.max_idle_topics = AMPLE;
     let one = config.score.topics.parameters(&0).clone();
     config.score.topics = TopicScores::Family {
         all_topics: vec![0],
