@@ -9,6 +9,8 @@ mod harness;
 
 use std::{env, fs, path::PathBuf};
 
+use arbitrary::Unstructured;
+use harness::program::{Program, code::LEAVE};
 use proptest::{collection::vec, prelude::*, sample::Index, test_runner::TestRunner};
 
 /// One of the targets: its folder in the corpus, and what runs on its inputs.
@@ -19,10 +21,18 @@ struct Target {
 }
 
 const TARGETS: &[Target] = &[
-    Target { name: "engine", run: harness::engine::run, seeds: harness::engine_seeds::all },
+    Target {
+        name: "engine",
+        run: |bytes| harness::engine::run(&program(bytes)),
+        seeds: harness::engine_seeds::all,
+    },
     #[cfg(feature = "libp2p")]
     Target { name: "rpc", run: harness::rpc::run, seeds: harness::rpc_seeds::all },
 ];
+
+fn program(bytes: &[u8]) -> Program {
+    Unstructured::new(bytes).arbitrary().expect("any bytes are a program")
+}
 
 impl Target {
     fn folder(&self) -> PathBuf {
@@ -112,9 +122,8 @@ fn changed_seeds_and_random_bytes_keep_the_rules() {
 #[test]
 fn the_programs_among_the_seeds_are_read_to_their_end() {
     for (name, bytes) in harness::engine_seeds::all() {
-        let ops = harness::program::Program::read(&bytes).expect("a setting").ops;
-        let next = [bytes, vec![harness::program::code::LEAVE, 0x30]].concat();
-        let one_more = harness::program::Program::read(&next).expect("a setting").ops;
+        let ops = program(&bytes).ops;
+        let one_more = program(&[bytes, vec![LEAVE, 3]].concat()).ops;
         assert_eq!(one_more.len(), ops.len() + 1, "{name} ends within an operation");
         assert_eq!(format!("{:?}", one_more.last()), "Some(Leave { topic: 3 })", "{name}");
     }

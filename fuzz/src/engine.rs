@@ -16,21 +16,21 @@ use super::{
         network::{Ids, Tagged, Untagged},
         rules,
     },
-    program::Program,
+    program::{Program, Setting},
 };
 
-/// Runs the program that `bytes` are. Panics if the node breaks a rule.
-pub fn run(bytes: &[u8]) {
-    let Some(program) = Program::read(bytes) else { return };
-    let checked = if program.untagged { judge::<Untagged>(&program) } else { judge::<Tagged>(&program) };
+/// Runs a program. Panics if the node breaks a rule.
+pub fn run(program: &Program) {
+    let checked =
+        if program.setting.untagged { judge::<Untagged>(program) } else { judge::<Tagged>(program) };
     if let Err(error) = checked {
-        panic!("{error}\n{program:#?}\n{:#?}", limits_of(&program));
+        panic!("{error}\n{program:#?}\n{:#?}", limits_of(&program.setting));
     }
 }
 
 fn judge<I: Ids>(program: &Program) -> Checked {
-    let limits = limits_of(program);
-    match (program.extreme, program.twins) {
+    let limits = limits_of(&program.setting);
+    match (program.setting.extreme, program.setting.twins) {
         (true, _) => endures::<I>(program, &limits),
         (false, true) => twins_agree::<I>(program, &limits),
         (false, false) => keeps_the_rules::<I>(program, &limits),
@@ -38,21 +38,25 @@ fn judge<I: Ids>(program: &Program) -> Checked {
 }
 
 /// The valid limits of this number.
-fn limits_of(program: &Program) -> Limits<u8> {
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[program.limits; 32]);
+fn limits_of(setting: &Setting) -> Limits<u8> {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[setting.limits; 32]);
     let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
-    let all = if program.extreme { extreme_limits().boxed() } else { limits().boxed() };
+    let all = if setting.extreme { extreme_limits().boxed() } else { limits().boxed() };
     all.new_tree(&mut runner).expect("none is filtered out").current()
 }
 
+fn driver<I: Ids>(program: &Program, limits: &Limits<u8>) -> Driver<I> {
+    Driver::new(limits, u64::from(program.setting.seed), program.setting.batching)
+}
+
 fn keeps_the_rules<I: Ids>(program: &Program, limits: &Limits<u8>) -> Checked {
-    let mut driver = Driver::<I>::new(limits, program.seed, program.batching);
+    let mut driver = driver::<I>(program, limits);
     rules::are_kept(&mut driver, &program.ops)?;
     rules::leave_nothing(&mut driver)
 }
 
 fn twins_agree<I: Ids>(program: &Program, limits: &Limits<u8>) -> Checked {
-    let [mut one, mut other] = [(); 2].map(|()| Driver::<I>::new(limits, program.seed, program.batching));
+    let [mut one, mut other] = [(); 2].map(|()| driver::<I>(program, limits));
     for op in &program.ops {
         one.run(op);
         other.run_as_input(op);
@@ -65,7 +69,7 @@ fn twins_agree<I: Ids>(program: &Program, limits: &Limits<u8>) -> Checked {
 
 /// Nothing may overflow or panic.
 fn endures<I: Ids>(program: &Program, limits: &Limits<u8>) -> Checked {
-    let mut driver = Driver::<I>::new(limits, program.seed, program.batching).until_the_end_of_time();
+    let mut driver = driver::<I>(program, limits).until_the_end_of_time();
     for op in &program.ops {
         driver.run(op);
         driver.node.drain();

@@ -1,119 +1,136 @@
 //! Programs worth starting from: what peers and applications usually do, and what they should not.
+//! Written as [`program`](super::program) reads them.
 
-use super::program::{
-    about,
-    code::{
-        ADVANCE, APPLICATION_SCORE, APPLY_BATCH, BATCH_LENGTH, CHECK_PARKED, CONNECT, DISCONNECT, FILTER,
-        GRAFT, HEARTBEAT, IHAVE, IWANT, JOIN, JUDGE_ID, JUDGE_MESSAGE, LEAVE, PROCESS_BATCH, PRUNE, PUBLISH,
-        RECEIVE, SUBSCRIBE, UNREACHABLE, UNSUBSCRIBE,
-    },
-    flag::{BATCHING, EXTREME, POPULATED, SLOW_BATCHES, TWINS, UNTAGGED},
+use super::program::code::{
+    ADVANCE, APPLICATION_SCORE, APPLY_BATCH, BATCH_LENGTH, CHECK_PARKED, CONNECT, DISCONNECT, FILTER, GRAFT,
+    HEARTBEAT, IHAVE, IWANT, JOIN, JUDGE_ID, JUDGE_MESSAGE, LEAVE, PROCESS_BATCH, PRUNE, PUBLISH, RECEIVE,
+    SUBSCRIBE, UNREACHABLE, UNSUBSCRIBE,
 };
 
-const SECOND: u8 = 1 << 6;
-const TWO_MINUTES: u8 = 2 << 6;
-const SIXTEEN_DAYS: u8 = 3 << 6;
+/// Populated, untagged, extreme, twins, batching.
+type Setting = [u8; 5];
+const EMPTY: Setting = [0; 5];
+const POPULATED: Setting = [1, 0, 0, 0, 0];
+const UNTAGGED: Setting = [1, 1, 0, 0, 0];
+const EXTREME: Setting = [1, 0, 1, 0, 0];
+const TWINS: Setting = [1, 0, 0, 1, 0];
+const BATCHING: Setting = [1, 0, 0, 0, 1];
+const SLOW_BATCHES: Setting = [1, 0, 0, 0, 2];
+
+const SECOND: [u8; 2] = [1, 1];
+const TWO_MINUTES: u8 = 2;
+const SIXTEEN_DAYS: u8 = 3;
+const VALID: u8 = 0;
 const UNKNOWN: u8 = 1;
 const INVALID: u8 = 3;
-const TICK: [u8; 5] = [ADVANCE, 0, SECOND | 1, HEARTBEAT, 0];
+const TICK: [u8; 4] = [ADVANCE, SECOND[0], SECOND[1], HEARTBEAT];
 
 /// The programs, by name.
 pub fn all() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("deliver", program(POPULATED, 1, &[&receive(1, 0, 3), &receive(2, 0, 3), &receive(2, 1, 4), &TICK])),
-        ("publish", program(POPULATED, 2, &[&[PUBLISH, 0, 1, PUBLISH, about(0, 2, 0), 2], &TICK, &TICK])),
-        ("fanout", program(0, 3, &[&crowd(), &[PUBLISH, about(0, 1, 0), 1], &TICK, &later(TWO_MINUTES | 9)])),
-        (
-            "graft_prune",
-            program(POPULATED, 4, &[&grafts(), &prune(1, 0, 130, &[5, 6, 12]), &grafts(), &TICK]),
-        ),
-        ("backoff", program(POPULATED, 5, &[&prune(1, 0, 255, &[]), &grafts(), &later(TWO_MINUTES | 1)])),
-        ("gossip", program(POPULATED | UNTAGGED, 6, &[&receive(1, 0, 3), &TICK, &asked(), &TICK, &asked()])),
-        ("flood", program(POPULATED, 7, &[&[IHAVE, 1, 255, IHAVE, 1, 253, IWANT, 1, 252], &asked(), &TICK])),
+        ("publish", program(POPULATED, 2, &[&publish(0, 1), &publish(2, 2), &TICK, &TICK])),
+        ("fanout", program(EMPTY, 3, &[&crowd(), &publish(1, 1), &TICK, &later(TWO_MINUTES, 9)])),
+        ("graft_prune", program(POPULATED, 4, &[&grafts(), &prune(1, 0, &[5, 6, 1], 130), &grafts(), &TICK])),
+        ("backoff", program(POPULATED, 5, &[&prune(1, 0, &[], 255), &grafts(), &later(TWO_MINUTES, 1)])),
+        ("gossip", program(UNTAGGED, 6, &[&receive(1, 0, 3), &TICK, &asked(), &TICK, &asked()])),
+        ("flood", program(POPULATED, 7, &[&flood(), &asked(), &TICK])),
         (
             "parked",
-            program(POPULATED, 8, &[&judged(UNKNOWN), &[CHECK_PARKED, 0], &judged(0), &[CHECK_PARKED, 0]]),
+            program(POPULATED, 8, &[&judged(UNKNOWN), &[CHECK_PARKED], &judged(VALID), &[CHECK_PARKED]]),
         ),
-        ("invalid", program(POPULATED | UNTAGGED, 9, &[&judged(INVALID), &TICK, &judged(INVALID), &TICK])),
-        ("batches", program(POPULATED | BATCHING, 10, &[&batch(), &[PROCESS_BATCH, 0], &TICK, &batch()])),
-        (
-            "slow_batches",
-            program(POPULATED | SLOW_BATCHES, 11, &[&batch(), &[BATCH_LENGTH, 64, PROCESS_BATCH, 0]]),
-        ),
+        ("invalid", program(UNTAGGED, 9, &[&judged(INVALID), &TICK, &judged(INVALID), &TICK])),
+        ("batches", program(BATCHING, 10, &[&batch(), &[PROCESS_BATCH], &TICK, &batch()])),
+        ("slow_batches", program(SLOW_BATCHES, 11, &[&batch(), &[BATCH_LENGTH, 1, PROCESS_BATCH]])),
         (
             "come_and_go",
-            program(0, 12, &[&crowd(), &TICK, &gone(), &later(SIXTEEN_DAYS | 1), &crowd(), &TICK]),
+            program(EMPTY, 12, &[&crowd(), &TICK, &gone(), &later(SIXTEEN_DAYS, 1), &crowd(), &TICK]),
         ),
-        (
-            "join_leave",
-            program(POPULATED | TWINS, 13, &[&joins(), &TICK, &receive(1, 1, 2), &joins(), &TICK]),
-        ),
-        ("scores", program(POPULATED | TWINS, 14, &[&scores(), &TICK, &grafts(), &TICK, &receive(3, 0, 5)])),
-        ("filtered", program(POPULATED, 15, &[&[FILTER, about(1, 2, 0), FILTER, 1], &grafts(), &asked()])),
+        ("join_leave", program(TWINS, 13, &[&joins(), &TICK, &receive(1, 1, 2), &joins(), &TICK])),
+        ("scores", program(TWINS, 14, &[&scores(), &TICK, &grafts(), &TICK, &receive(3, 0, 5)])),
+        ("filtered", program(POPULATED, 15, &[&[FILTER, 1, 2, 0, FILTER, 1, 0, 0], &grafts(), &asked()])),
         (
             "extreme",
-            program(POPULATED | EXTREME, 16, &[&scores(), &[ADVANCE, 0, 255], &grafts(), &batch(), &TICK]),
+            program(EXTREME, 16, &[&scores(), &[ADVANCE, SIXTEEN_DAYS, 63], &foreign(), &grafts(), &TICK]),
         ),
     ]
 }
 
-fn program(setting: u8, limits: u8, parts: &[&[u8]]) -> Vec<u8> {
-    [&[setting, limits, 7], parts.concat().as_slice()].concat()
+fn program(setting: Setting, limits: u8, parts: &[&[u8]]) -> Vec<u8> {
+    [&setting[..], &[limits, 7], parts.concat().as_slice()].concat()
 }
 
 /// All peers, of all kinds, on two topics, of which one is joined.
 fn crowd() -> Vec<u8> {
     let one = |peer: u8| {
-        let kinds = [about(peer, 0, 0), about(peer, 2, 0), about(peer, 1, 0), about(peer, 2, 3)];
-        let kind = kinds[usize::from(peer % 4)];
-        [CONNECT, kind, SUBSCRIBE, about(peer, 0, 0), SUBSCRIBE, about(peer, 1, 0)]
+        let [direct, outbound, trusted, bootstrap] =
+            [[0, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 1, 1, 1]][usize::from(peer % 4)];
+        let connect = [CONNECT, peer, direct, outbound, trusted, bootstrap];
+        [&connect[..], &[SUBSCRIBE, peer, 0, SUBSCRIBE, peer, 1]].concat()
     };
     (0..8).flat_map(one).chain([JOIN, 0]).collect()
 }
 
 fn gone() -> Vec<u8> {
-    let one = |peer| [UNSUBSCRIBE, about(peer, 0, 0), DISCONNECT, about(peer, 0, 0), UNREACHABLE, peer];
-    (0..8).flat_map(one).collect()
+    (0..8).flat_map(|peer| [UNSUBSCRIBE, peer, 0, DISCONNECT, peer, UNREACHABLE, peer]).collect()
 }
 
 fn receive(sender: u8, topic: u8, number: u8) -> Vec<u8> {
-    vec![RECEIVE, about(sender, topic, 0), number]
+    vec![RECEIVE, sender, topic, number, 0, 0]
 }
 
-fn prune(peer: u8, topic: u8, backoff: u8, px: &[u8]) -> Vec<u8> {
-    [&[PRUNE, about(peer, topic, 0), backoff, px.len() as u8], px].concat()
+/// A message that is judged with others.
+fn gather(sender: u8, topic: u8, number: u8) -> [u8; 6] {
+    [RECEIVE, sender, topic, number, 0, 1]
+}
+
+fn publish(topic: u8, number: u8) -> Vec<u8> {
+    vec![PUBLISH, topic, number, 0]
+}
+
+fn prune(peer: u8, topic: u8, px: &[u8], backoff: u8) -> Vec<u8> {
+    [&[PRUNE, peer, topic, px.len() as u8], px, &[backoff]].concat()
 }
 
 fn grafts() -> Vec<u8> {
-    (0..9).flat_map(|peer| [GRAFT, about(peer, 0, 0), GRAFT, about(peer, 1, 0)]).collect()
+    (0..9).flat_map(|peer| [GRAFT, peer, 0, GRAFT, peer, 1]).collect()
 }
 
-fn later(leap: u8) -> Vec<u8> {
-    [&[ADVANCE, 0, leap], &TICK[..]].concat()
+fn later(unit: u8, amount: u8) -> Vec<u8> {
+    [&[ADVANCE, unit, amount], &TICK[..]].concat()
 }
 
 /// Offers of the messages 3 and 4 of two topics, and a request for them and one nobody knows.
 fn asked() -> Vec<u8> {
-    let offers = [IHAVE, about(2, 0, 0), 2, 3, 4, IHAVE, about(3, 1, 0), 1, 35];
-    [&offers[..], &[IWANT, 2, 3, 3, 4, 20], &[IWANT, 1, 1, 3]].concat()
+    let offers = [&[IHAVE, 2, 0, 2, 0, 3, 0, 4][..], &[IHAVE, 3, 1, 1, 1, 3]];
+    let requests = [&[IWANT, 2, 3, 0, 3, 0, 4, 0, 20][..], &[IWANT, 1, 1, 0, 3]];
+    [offers.concat(), requests.concat()].concat()
+}
+
+/// Thousands of ids.
+fn flood() -> Vec<u8> {
+    [&[IHAVE, 1, 0, 255, 0][..], &[IHAVE, 1, 0, 253, 0], &[IWANT, 1, 252, 0]].concat()
 }
 
 /// Two messages of which the ids are, then the contents, judged like this.
 fn judged(verdict: u8) -> Vec<u8> {
-    let id = [JUDGE_ID, about(0, 0, verdict), 6];
-    let message = [JUDGE_MESSAGE, about(0, 0, verdict), 7];
-    [&id[..], &message, &receive(1, 0, 6), &receive(2, 0, 7), &receive(3, 0, 7), &receive(1, 1, 7)].concat()
+    let verdicts = [JUDGE_ID, 6, verdict, JUDGE_MESSAGE, 7, verdict];
+    [&verdicts[..], &receive(1, 0, 6), &receive(2, 0, 7), &receive(3, 0, 7), &receive(1, 1, 7)].concat()
 }
 
 fn batch() -> Vec<u8> {
-    let waiting =
-        (1..4).flat_map(|peer| [RECEIVE, about(peer, 0, 1), 8, RECEIVE, about(peer, 1, 1), 8 + peer]);
-    let applied = [APPLY_BATCH, 0, 2, about(1, 0, 0), 20, 2, 2, 3, about(2, 1, 0), 21, 0];
-    waiting.chain(applied).collect()
+    let waiting = (1..4).flat_map(|peer| [gather(peer, 0, 8), gather(peer, 1, 8 + peer)]).flatten();
+    let applied = [&[APPLY_BATCH, 2][..], &[1, 2, 2, 3, 0, 20, 0], &[2, 0, 1, 21, 0]];
+    waiting.chain(applied.concat()).collect()
+}
+
+/// Messages on topics that are not theirs.
+fn foreign() -> Vec<u8> {
+    (0..4).flat_map(|home| [RECEIVE, 1, 0, home, 5, 0, 0, PUBLISH, 1, home, 6, 0]).collect()
 }
 
 fn joins() -> Vec<u8> {
-    let topic = |topic| [JOIN, about(0, topic, 0), LEAVE, about(0, topic, 0), JOIN, about(0, topic, 0)];
+    let topic = |topic| [JOIN, topic, LEAVE, topic, JOIN, topic];
     (0..4).flat_map(topic).chain([LEAVE, 0]).collect()
 }
 

@@ -1,12 +1,13 @@
-//! Bytes as a program for a node: a setting, and operations of two bytes and few arguments. Any bytes
-//! are a program, and a changed byte changes little of it. Runs nothing.
+//! A program for a node, made of arbitrary bytes: a setting, and operations. Any bytes are a program, and
+//! a changed byte changes little of it. Runs nothing.
 //!
-//! Byte 0 is the setting ([`flag`]), byte 1 chooses the limits, byte 2 the seed. Each operation is its
-//! code, a byte that tells whom and what it is about ([`about`]), and its arguments.
+//! Each field is a byte, read by [`Unstructured`] in the order in which it is declared; an operation is its
+//! [`code`] and its fields. What is missing at the end is zero.
 
 use std::time::Duration;
 
 use actix_gossipsub::{Validity, protocol::PeerKind};
+use arbitrary::{Arbitrary, Result, Unstructured};
 
 use super::model::{
     network::{Action, PEERS, SELF, TOPICS},
@@ -15,22 +16,7 @@ use super::model::{
 
 /// More operations are not read: a run stays short.
 const MAX_OPS: usize = 256;
-
-/// The bits of the first byte.
-pub mod flag {
-    /// Half of the peers are there and subscribed at first, and two topics are joined.
-    pub const POPULATED: u8 = 1;
-    /// Ids don't name their topic.
-    pub const UNTAGGED: u8 = 2;
-    /// The greatest limits, spans and scores, and scores that are no numbers. Less can be checked then.
-    pub const EXTREME: u8 = 4;
-    /// Two nodes are given the same, one by the methods, one by the worker's inputs.
-    pub const TWINS: u8 = 8;
-    /// Messages wait for a batch whose interval is zero.
-    pub const BATCHING: u8 = 16;
-    /// The batch's interval is as long as can be.
-    pub const SLOW_BATCHES: u8 = 32;
-}
+const NUMBERS: u16 = 32;
 
 /// The codes of the operations.
 pub mod code {
@@ -57,149 +43,147 @@ pub mod code {
     pub const JUDGE_MESSAGE: u8 = 20;
     pub const FILTER: u8 = 21;
     pub const BATCH_LENGTH: u8 = 22;
-    /// How many there are.
-    pub const ALL: u8 = 23;
-}
-
-/// Whom and what an operation is about: a peer, a topic (0 to 3), and two bits of its own.
-pub fn about(peer: u8, topic: u8, bits: u8) -> u8 {
-    peer | topic << 4 | bits << 6
 }
 
 /// What a node is to be put through.
 #[derive(Clone, Debug)]
 pub struct Program {
-    pub untagged: bool,
-    pub extreme: bool,
-    pub twins: bool,
-    pub batching: Option<Duration>,
-    pub limits: u8,
-    pub seed: u64,
+    pub setting: Setting,
     pub ops: Vec<Op>,
 }
 
-impl Program {
-    /// The program that `bytes` are; none if not even a setting.
-    pub fn read(bytes: &[u8]) -> Option<Self> {
-        let [setting, limits, seed, ops @ ..] = bytes else { return None };
-        let has = |bit| setting & bit != 0;
-        let mut program = Self {
-            untagged: has(flag::UNTAGGED),
-            extreme: has(flag::EXTREME),
-            twins: has(flag::TWINS),
-            batching: match (has(flag::BATCHING), has(flag::SLOW_BATCHES)) {
-                (_, true) => Some(Duration::MAX),
-                (true, false) => Some(Duration::ZERO),
-                (false, false) => None,
-            },
-            limits: *limits,
-            seed: u64::from(*seed),
-            ops: if has(flag::POPULATED) { population() } else { Vec::new() },
-        };
-        let mut bytes = Bytes { left: ops, extreme: program.extreme };
-        program.ops.extend(std::iter::from_fn(|| bytes.op()).take(MAX_OPS));
-        Some(program)
+/// How it is put through it.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Half of the peers are there and subscribed at first, and two topics are joined.
+    pub populated: bool,
+    /// Ids don't name their topic.
+    pub untagged: bool,
+    /// The greatest limits, spans and scores, and scores that are no numbers. Less can be checked then.
+    pub extreme: bool,
+    /// Two nodes are given the same, one by the methods, one by the worker's inputs.
+    pub twins: bool,
+    /// Messages wait for a batch, for no time or for ever.
+    pub batching: Option<Duration>,
+    /// Which limits, of all valid ones.
+    pub limits: u8,
+    pub seed: u8,
+}
+
+impl<'a> Arbitrary<'a> for Setting {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(Self {
+            populated: u.arbitrary()?,
+            untagged: u.arbitrary()?,
+            extreme: u.arbitrary()?,
+            twins: u.arbitrary()?,
+            batching: *u.choose(&[None, Some(Duration::ZERO), Some(Duration::MAX)])?,
+            limits: u.arbitrary()?,
+            seed: u.arbitrary()?,
+        })
     }
 }
 
-/// The bytes that are left. Every reader answers `None` when they end.
-struct Bytes<'a> {
-    left: &'a [u8],
+impl<'a> Arbitrary<'a> for Program {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        let setting: Setting = u.arbitrary()?;
+        let mut ops = if setting.populated { population() } else { Vec::new() };
+        let mut reader = Reader { u, extreme: setting.extreme };
+        for _ in 0..MAX_OPS {
+            if reader.u.is_empty() {
+                break;
+            }
+            ops.push(reader.op()?);
+        }
+        Ok(Self { setting, ops })
+    }
+}
+
+/// Reads operations and what they are made of.
+struct Reader<'r, 'a> {
+    u: &'r mut Unstructured<'a>,
     extreme: bool,
 }
 
-/// The second byte of an operation.
-#[derive(Clone, Copy)]
-struct About(u8);
-
-impl About {
-    fn peer(self) -> u32 {
-        u32::from(self.0 & 15) % (SELF + 1)
-    }
-
-    fn topic(self) -> u8 {
-        (self.0 >> 4) % TOPICS
-    }
-
-    fn bits(self) -> u8 {
-        self.0 >> 6
-    }
-
-    fn kind(self) -> PeerKind {
-        let has = |bit| self.0 & bit != 0;
-        PeerKind { direct: has(16), outbound: has(32), trusted: has(64), bootstrap: has(128) }
-    }
-
-    fn verdict(self) -> Validity {
-        [Validity::Valid, Validity::Unknown, Validity::Outdated, Validity::Invalid][usize::from(self.bits())]
-    }
-
-    fn action(self) -> Action {
-        [Action::IHave, Action::IWant, Action::Graft][usize::from(self.topic() % 3)]
-    }
-}
-
-impl Bytes<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.left.split_first()?;
-        self.left = rest;
-        Some(*first)
-    }
-
-    fn op(&mut self) -> Option<Op> {
-        let (code, about) = (self.byte()? % code::ALL, About(self.byte()?));
-        let (peer, topic) = (about.peer(), about.topic());
-        Some(match code {
-            code::CONNECT => Op::Connect { peer: peer % PEERS, kind: about.kind() },
-            code::DISCONNECT => Op::Disconnect { peer },
-            code::SUBSCRIBE => Op::Subscribe { peer, topic },
-            code::UNSUBSCRIBE => Op::Unsubscribe { peer, topic },
-            code::GRAFT => Op::Graft { peer, topic },
-            code::PRUNE => Op::Prune { peer, topic, backoff: self.span()?, px: self.peers(8, SELF + 3)? },
-            code::IHAVE => Op::IHave { peer, topic, ids: self.ids(topic)? },
-            code::IWANT => Op::IWant { peer, ids: self.ids(topic)? },
-            code::RECEIVE => {
-                Op::Receive { sender: peer, message: self.message(topic)?, batched: about.bits() & 1 == 1 }
+impl Reader<'_, '_> {
+    fn op(&mut self) -> Result<Op> {
+        Ok(match self.u.int_in_range(0..=code::BATCH_LENGTH)? {
+            code::CONNECT => Op::Connect { peer: self.u.int_in_range(0..=PEERS - 1)?, kind: self.kind()? },
+            code::DISCONNECT => Op::Disconnect { peer: self.peer()? },
+            code::SUBSCRIBE => Op::Subscribe { peer: self.peer()?, topic: self.topic()? },
+            code::UNSUBSCRIBE => Op::Unsubscribe { peer: self.peer()?, topic: self.topic()? },
+            code::GRAFT => Op::Graft { peer: self.peer()?, topic: self.topic()? },
+            code::PRUNE => {
+                let (peer, topic, px) = (self.peer()?, self.topic()?, self.peers(7, SELF + 2)?);
+                Op::Prune { peer, topic, px, backoff: self.span()? }
             }
-            code::APPLY_BATCH => Op::ApplyBatch { deliveries: self.deliveries()? },
-            code::PUBLISH => Op::Publish { message: self.message(topic)? },
-            code::JOIN => Op::Join { topic },
-            code::LEAVE => Op::Leave { topic },
-            _ => return self.surroundings(code, about),
+            code::IHAVE => Op::IHave { peer: self.peer()?, topic: self.topic()?, ids: self.ids()? },
+            code::IWANT => Op::IWant { peer: self.peer()?, ids: self.ids()? },
+            code::RECEIVE => {
+                Op::Receive { sender: self.peer()?, message: self.message()?, batched: self.u.arbitrary()? }
+            }
+            code::APPLY_BATCH => Op::ApplyBatch { deliveries: self.list(5, Self::delivery)? },
+            code::PUBLISH => Op::Publish { message: self.message()? },
+            code::JOIN => Op::Join { topic: self.topic()? },
+            code::LEAVE => Op::Leave { topic: self.topic()? },
+            code => self.surroundings(code)?,
         })
     }
 
-    fn surroundings(&mut self, code: u8, about: About) -> Option<Op> {
-        Some(match code {
+    fn surroundings(&mut self, code: u8) -> Result<Op> {
+        Ok(match code {
             code::CHECK_PARKED => Op::CheckParked,
             code::PROCESS_BATCH => Op::ProcessBatch,
-            code::APPLICATION_SCORE => Op::ApplicationScore { peer: about.peer(), score: self.score()? },
-            code::UNREACHABLE => Op::Unreachable { point: 1000 + u32::from(about.0 % 12) },
+            code::APPLICATION_SCORE => Op::ApplicationScore { peer: self.peer()?, score: self.score()? },
+            code::UNREACHABLE => Op::Unreachable { point: self.u.int_in_range(1000..=1011)? },
             code::ADVANCE => Op::Advance { by: self.leap()? },
-            code::JUDGE_ID => Op::JudgeId { number: self.number()?, verdict: about.verdict() },
-            code::JUDGE_MESSAGE => Op::JudgeMessage { number: self.number()?, verdict: about.verdict() },
+            code::JUDGE_ID => Op::JudgeId { number: self.number()?, verdict: self.verdict()? },
+            code::JUDGE_MESSAGE => Op::JudgeMessage { number: self.number()?, verdict: self.verdict()? },
             code::FILTER => {
-                Op::Filter { peer: about.peer(), action: about.action(), allowed: about.bits() & 1 == 1 }
+                let action = [Action::IHave, Action::IWant, Action::Graft];
+                let (peer, action) = (self.peer()?, *self.u.choose(&action)?);
+                Op::Filter { peer, action, allowed: self.u.arbitrary()? }
             }
-            code::BATCH_LENGTH => Op::BatchLength { wrong: about.bits() & 1 == 1 },
+            code::BATCH_LENGTH => Op::BatchLength { wrong: self.u.arbitrary()? },
             _ => Op::Heartbeat,
         })
     }
 
+    fn peer(&mut self) -> Result<u32> {
+        self.u.int_in_range(0..=SELF)
+    }
+
+    fn topic(&mut self) -> Result<u8> {
+        self.u.int_in_range(0..=TOPICS - 1)
+    }
+
+    fn number(&mut self) -> Result<u16> {
+        self.u.int_in_range(0..=NUMBERS - 1)
+    }
+
+    fn kind(&mut self) -> Result<PeerKind> {
+        let [direct, outbound, trusted, bootstrap] = self.u.arbitrary()?;
+        Ok(PeerKind { direct, outbound, trusted, bootstrap })
+    }
+
+    fn verdict(&mut self) -> Result<Validity> {
+        let verdicts = [Validity::Valid, Validity::Unknown, Validity::Outdated, Validity::Invalid];
+        Ok(*self.u.choose(&verdicts)?)
+    }
+
     /// Up to a second in milliseconds, or up to two minutes in seconds, or forever.
-    fn span(&mut self) -> Option<Duration> {
-        Some(match self.byte()? {
-            255 => Duration::MAX,
+    fn span(&mut self) -> Result<Duration> {
+        Ok(match self.u.arbitrary()? {
+            u8::MAX => Duration::MAX,
             few @ ..128 => Duration::from_millis(u64::from(few) * 8),
             many => Duration::from_secs(u64::from(many - 127)),
         })
     }
 
-    /// The two upper bits are the unit.
-    fn leap(&mut self) -> Option<Duration> {
-        let byte = self.byte()?;
-        let amount = u64::from(byte & 63);
-        Some(match byte >> 6 {
+    /// A unit, and how many of it.
+    fn leap(&mut self) -> Result<Duration> {
+        let (unit, amount) = (self.u.int_in_range(0..=3)?, self.u.int_in_range(0..=63)?);
+        Ok(match unit {
             0 => Duration::from_millis(amount * 32),
             1 => Duration::from_secs(amount),
             2 => Duration::from_secs(amount * 120),
@@ -209,8 +193,8 @@ impl Bytes<'_> {
         })
     }
 
-    fn score(&mut self) -> Option<f64> {
-        Some(match self.byte()?.cast_signed() {
+    fn score(&mut self) -> Result<f64> {
+        Ok(match self.u.arbitrary()? {
             i8::MAX => f64::MAX,
             i8::MIN => f64::MIN,
             126 if self.extreme => f64::NAN,
@@ -220,39 +204,32 @@ impl Bytes<'_> {
         })
     }
 
-    fn number(&mut self) -> Option<u16> {
-        Some(u16::from(self.byte()? & 31))
+    /// Only in extreme programs is a message sent on a foreign topic.
+    fn message(&mut self) -> Result<Msg> {
+        let topic = self.topic()?;
+        let home = if self.extreme { self.topic()? } else { topic };
+        Ok(Msg { topic, home, number: self.number()?, content: self.u.int_in_range(0..=1)? })
     }
 
-    fn peers(&mut self, fewer_than: u8, beyond: u32) -> Option<Vec<u32>> {
-        let count = self.byte()? % fewer_than;
-        (0..count).map(|_| Some(u32::from(self.byte()?) % beyond)).collect()
-    }
-
-    /// A byte for number and content. Only in extreme programs is a message sent on a foreign topic.
-    fn message(&mut self, topic: u8) -> Option<Msg> {
-        let byte = self.byte()?;
-        let home = if self.extreme { (topic + (byte >> 6)) % TOPICS } else { topic };
-        Some(Msg { topic, home, number: u16::from(byte & 31), content: byte >> 5 & 1 })
-    }
-
-    /// Few ids of a byte each, or thousands of one topic.
-    fn ids(&mut self, topic: u8) -> Option<Vec<Id>> {
-        let count = self.byte()?;
+    /// Few ids, or thousands of one topic.
+    fn ids(&mut self) -> Result<Vec<Id>> {
+        let count: u8 = self.u.arbitrary()?;
         if let Some(thousands @ 1..) = count.checked_sub(250) {
-            return Some((0..u16::from(thousands) * 1000).map(|number| (topic, number)).collect());
+            let topic = self.topic()?;
+            return Ok((0..u16::from(thousands) * 1000).map(|number| (topic, number)).collect());
         }
-        let id = |byte: u8| ((byte >> 5) % TOPICS, u16::from(byte & 31));
-        (0..count % 9).map(|_| Some(id(self.byte()?))).collect()
+        (0..count % 9).map(|_| Ok((self.topic()?, self.number()?))).collect()
     }
 
-    fn deliveries(&mut self) -> Option<Vec<(u32, Vec<u32>, Msg)>> {
-        let count = self.byte()? % 6;
-        let mut one = || {
-            let about = About(self.byte()?);
-            let message = self.message(about.topic())?;
-            Some((about.peer(), self.peers(4, SELF + 1)?, message))
-        };
-        (0..count).map(|_| one()).collect()
+    fn peers(&mut self, most: u8, last: u32) -> Result<Vec<u32>> {
+        self.list(most, |reader| reader.u.int_in_range(0..=last))
+    }
+
+    fn delivery(&mut self) -> Result<(u32, Vec<u32>, Msg)> {
+        Ok((self.peer()?, self.peers(3, SELF)?, self.message()?))
+    }
+
+    fn list<T>(&mut self, most: u8, mut one: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        (0..self.u.int_in_range(0..=most)?).map(|_| one(self)).collect()
     }
 }

@@ -144,7 +144,9 @@ fn is_heard_again(said: Vec<Said>, network: &Libp2pNetwork) {
     };
     let (frames, end) = cut(&bytes, bytes.len().max(1), limits.max_frame_in);
     assert_eq!(end, Ok(()));
-    let heard = frames.iter().flat_map(|frame| fuzz::read(frame, network).expect("our own frame"));
+    let heard: Vec<Said> =
+        frames.iter().flat_map(|frame| fuzz::read(frame, network).expect("our own frame")).collect();
+    assert_eq!(fuzz::write(&heard, network), Ok(bytes), "what we wrote is written in another way again");
     assert_eq!(joined(heard), joined(said));
 }
 

@@ -1,4 +1,4 @@
 //! libFuzzer's way into [`harness::engine`].
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| harness::engine::run(bytes));
+libfuzzer_sys::fuzz_target!(|program: harness::program::Program| harness::engine::run(&program));
