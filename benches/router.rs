@@ -2,7 +2,7 @@
 //! memory, and what a heartbeat does to it. `benches/README.md` says how to read it.
 //!
 //! `cargo bench --bench router -- [--json] [--instructions] [WORDS]`, `-- --guard`, `-- --record`,
-//! `-- --chart FILE.svg LINES.jsonl`
+//! `-- --chart FILE.svg LINES.jsonl`, `-- --table LINES.jsonl`
 
 #[path = "router/chart.rs"]
 mod chart;
@@ -34,6 +34,8 @@ mod report;
 mod selection;
 #[path = "router/subject.rs"]
 mod subject;
+#[path = "router/tables.rs"]
+mod tables;
 #[path = "router/tally.rs"]
 mod tally;
 #[path = "router/traffic.rs"]
@@ -72,7 +74,11 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     match words[..] {
         ["--guard"] => Ok(guard::guard()?),
         ["--record"] => Ok(guard::record()?),
-        ["--chart", drawing, lines] => chart::draw(drawing.as_ref(), lines.as_ref()),
+        ["--chart", drawing, lines] => chart::draw(drawing.as_ref(), &report::read(lines.as_ref())?),
+        ["--table", lines] => {
+            print!("{}", tables::tables(&report::read(lines.as_ref())?));
+            Ok(())
+        }
         [instructions::CHILD, ..] => {
             instructions::run_counted(&Rc::new(System::new()), &arguments[1..]);
             Ok(())
@@ -128,11 +134,17 @@ fn measure_workload<N: Traffic>(
     Ok(())
 }
 
+/// So many (topic, peer) pairs are set up under callgrind in a minute or two; and half a minute.
+const MOST_PAIRS: usize = 2_000_000;
+const MOST_PAIRS_OF_VARIANTS: usize = 250_000;
+
 /// The instructions of a cell. A verdict that takes time is no number of instructions, and many threads at
 /// once are not counted: what they do is what one does.
 fn count(line: &Line) -> Result<Option<f64>, instructions::NoCount> {
     let Line { workload, engine, topics, peers, variant, .. } = line.clone();
-    if variant == Variant::Validator.word() || engine == selection::Engine::EngineN.word() {
+    let most = if variant == Variant::Plain.word() { MOST_PAIRS } else { MOST_PAIRS_OF_VARIANTS };
+    let uncounted = variant == Variant::Validator.word() || engine == selection::Engine::EngineN.word();
+    if uncounted || topics * peers > most {
         return Ok(None);
     }
     let payload = (variant == Variant::Payload.word()).then_some(LONG_PAYLOAD);

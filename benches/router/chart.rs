@@ -71,14 +71,12 @@ struct Series<'a> {
     points: Vec<(f64, f64)>,
 }
 
-/// Draws the plain cells with 50 peers that `lines` holds.
+/// Draws the plain cells with 50 peers.
 ///
 /// # Errors
-/// A file can't be read, understood or written.
-pub fn draw(drawing: &Path, lines: &Path) -> Result<(), Box<dyn Error>> {
-    let text = fs::read_to_string(lines).map_err(|error| format!("{}: {error}", lines.display()))?;
-    let lines = text.lines().map(serde_json::from_str).collect::<Result<Vec<Line>, _>>()?;
-    fs::write(drawing, svg(&lines)?).map_err(|error| format!("{}: {error}", drawing.display()))?;
+/// The drawing can't be written.
+pub fn draw(drawing: &Path, lines: &[Line]) -> Result<(), Box<dyn Error>> {
+    fs::write(drawing, svg(lines)?).map_err(|error| format!("{}: {error}", drawing.display()))?;
     Ok(())
 }
 

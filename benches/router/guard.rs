@@ -56,6 +56,8 @@ pub fn guard() -> Result<(), Alarm> {
         println!("{report}");
         if change > TOLERANCE {
             exceeded.push(report);
+        } else if change < -TOLERANCE {
+            println!("    so much less should be recorded, lest it creep back: --record");
         }
     }
     if exceeded.is_empty() { Ok(()) } else { Err(Alarm::Exceeded(exceeded.join("\n"))) }

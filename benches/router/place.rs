@@ -10,6 +10,7 @@ use std::{
 use actix::SystemRunner;
 
 use super::{
+    cpu,
     engine::EngineSubject,
     floor::Floor,
     heap,
@@ -28,7 +29,7 @@ const STEP: usize = 2048;
 /// Steps of a run; the first is not counted.
 const STEPS: usize = 10;
 /// So many heartbeats are measured.
-const HEARTBEATS: u32 = 3;
+const HEARTBEATS: u32 = 2;
 /// After so many, messages are forgotten; the reference's number of heartbeats.
 const HISTORY: u32 = 5;
 const VERDICT: Duration = Duration::from_micros(5);
@@ -52,11 +53,18 @@ struct Pair<N: Traffic> {
     floor_source: N::Source,
 }
 
-/// Nanoseconds an input, of each step.
+/// What each step of a run took.
 #[derive(Default)]
 struct Times {
-    subject: Vec<f64>,
-    floor: Vec<f64>,
+    subject: Vec<Step>,
+    floor: Vec<Step>,
+}
+
+/// Nanoseconds an input: of the clock on the wall, and of this thread's CPU time.
+#[derive(Clone, Copy)]
+struct Step {
+    wall: f64,
+    cpu: f64,
 }
 
 impl<'a, N: Traffic> Place<'a, N> {
@@ -75,7 +83,7 @@ impl<'a, N: Traffic> Place<'a, N> {
         }
         if selection.engines.contains(&Engine::Floor) {
             for (variant, times) in std::mem::take(&mut self.floor_times) {
-                show(self.line(Engine::Floor, variant, median(times), Some(1.0)));
+                show(self.line(Engine::Floor, variant, median(times), 1.0));
             }
         }
     }
@@ -88,8 +96,8 @@ impl<'a, N: Traffic> Place<'a, N> {
         let mut pair = Pair { subject, source: N::source(0), floor, floor_source: N::source(0) };
         for variant in variants {
             let times = self.run(&mut pair, *variant);
-            let mut line = self.line(engine, *variant, median(times.subject.clone()), Some(times.ratio()));
-            self.note_floor(*variant, times.floor);
+            let mut line = self.line(engine, *variant, times.nanos(engine), times.ratio(engine));
+            self.note_floor(*variant, &times.floor);
             if *variant == Variant::Plain {
                 [line.bytes_per_topic, line.bytes_per_topic_peer] = memory.map(Some);
                 line.heartbeat_cpu_ms = Some(millis(self.heartbeat_cpu(&mut pair)));
@@ -133,13 +141,13 @@ impl<'a, N: Traffic> Place<'a, N> {
         for variant in variants {
             self.verdict.set(if *variant == Variant::Validator { VERDICT } else { Duration::ZERO });
             let step = |_| timed(self.rounds(&mut source, *variant), |rounds| floor.run(rounds));
-            let times: Vec<f64> = (0..STEPS).map(step).collect();
-            self.note_floor(*variant, times);
+            let steps: Vec<Step> = (0..STEPS).map(step).collect();
+            self.note_floor(*variant, &steps);
         }
     }
 
     /// A mean. R: over the five heartbeats after the messages, as the reference's: two of them have gossip,
-    /// and the last forgets the messages. W: over three, each after about one message a topic, once the
+    /// and the last forgets the messages. W: over two, each after about one message a topic, once the
     /// messages before are forgotten.
     fn heartbeat_cpu(&self, pair: &mut Pair<N>) -> Duration {
         if N::NAME == "R" {
@@ -153,7 +161,7 @@ impl<'a, N: Traffic> Place<'a, N> {
         (0..HEARTBEATS).map(|_| heartbeat()).sum::<Duration>() / HEARTBEATS
     }
 
-    /// The longest of three heartbeats, each after about one message a topic.
+    /// The longest of two heartbeats, each after about one message a topic.
     fn heartbeat_wait(&self, pair: &mut Pair<N>) -> Duration {
         let mut wait = || {
             self.message_per_topic(pair);
@@ -164,7 +172,9 @@ impl<'a, N: Traffic> Place<'a, N> {
 
     /// After so many heartbeats the history holds nothing.
     fn forget(&self, pair: &mut Pair<N>) {
-        (0..HISTORY).for_each(|_| drop(pair.subject.heartbeat()));
+        for _ in 0..HISTORY {
+            pair.subject.heartbeat();
+        }
     }
 
     fn message_per_topic(&self, pair: &mut Pair<N>) {
@@ -177,14 +187,15 @@ impl<'a, N: Traffic> Place<'a, N> {
         N::rounds(source, &self.population, STEP, payload)
     }
 
-    fn note_floor(&mut self, variant: Variant, times: Vec<f64>) {
+    fn note_floor(&mut self, variant: Variant, steps: &[Step]) {
+        let times = steps.iter().map(|step| step.cpu);
         match self.floor_times.iter_mut().find(|(noted, _)| *noted == variant) {
             Some((_, noted)) => noted.extend(times),
-            None => self.floor_times.push((variant, times)),
+            None => self.floor_times.push((variant, times.collect())),
         }
     }
 
-    fn line(&self, engine: Engine, variant: Variant, ns_per_input: f64, ratio: Option<f64>) -> Line {
+    fn line(&self, engine: Engine, variant: Variant, ns_per_input: f64, ratio: f64) -> Line {
         let inputs_per_s = 1e9 / ns_per_input;
         Line {
             workload: N::NAME.to_owned(),
@@ -195,16 +206,24 @@ impl<'a, N: Traffic> Place<'a, N> {
             ns_per_input: Some(ns_per_input),
             inputs_per_s: Some(inputs_per_s),
             forwards_per_s: Some(inputs_per_s * (DEGREE as f64 - 1.0) / DEGREE as f64),
-            ratio_to_floor: ratio,
+            ratio_to_floor: Some(ratio),
             ..Line::default()
         }
     }
 }
 
 impl Times {
-    /// Each step has its own ratio; the one in the middle.
-    fn ratio(&self) -> f64 {
-        median(self.subject.iter().zip(&self.floor).map(|(subject, floor)| subject / floor).collect())
+    /// Of what has threads, the fastest step: the others waited for the machine too.
+    fn nanos(&self, engine: Engine) -> f64 {
+        if engine.has_threads() {
+            self.subject.iter().map(|step| step.wall).fold(f64::INFINITY, f64::min)
+        } else {
+            median(self.subject.iter().map(|step| step.cpu).collect())
+        }
+    }
+
+    fn ratio(&self, engine: Engine) -> f64 {
+        self.nanos(engine) / median(self.floor.iter().map(|step| step.cpu).collect())
     }
 }
 
@@ -223,13 +242,14 @@ fn make<N: Traffic>(
     }
 }
 
-/// Nanoseconds an input. A run from which a message is missing tells nothing.
-fn timed<N: Traffic>(rounds: Vec<Round<N>>, run: impl FnOnce(Vec<Round<N>>) -> Tally) -> f64 {
-    let start = Instant::now();
+/// Runs a step. One from which a message is missing tells nothing.
+fn timed<N: Traffic>(rounds: Vec<Round<N>>, run: impl FnOnce(Vec<Round<N>>) -> Tally) -> Step {
+    let (start, cpu) = (Instant::now(), cpu::of_thread());
     let tally = run(rounds);
-    let time = start.elapsed();
+    let (wall, cpu) = (start.elapsed(), cpu::of_thread() - cpu);
     assert!(tally.is_complete(), "not every message came out: {tally:?}");
-    time.as_nanos() as f64 / tally.inputs as f64
+    let per_input = |time: Duration| time.as_nanos() as f64 / tally.inputs as f64;
+    Step { wall: per_input(wall), cpu: per_input(cpu) }
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

@@ -1,5 +1,7 @@
 //! A measured cell, as a line of JSON or of a table. Measures nothing.
 
+use std::{error::Error, fs, path::Path};
+
 use serde::{Deserialize, Serialize};
 
 /// What was measured of one cell; what was not is `null`.
@@ -47,7 +49,19 @@ impl Line {
     }
 }
 
-fn shown(value: Option<f64>, decimals: usize) -> String {
+/// The lines of an earlier run.
+///
+/// # Errors
+/// The file can't be read, or it holds something else.
+pub fn read(path: &Path) -> Result<Vec<Line>, Box<dyn Error>> {
+    let complain = |error: &dyn Error| format!("{}: {error}", path.display());
+    let text = fs::read_to_string(path).map_err(|error| complain(&error))?;
+    let line = |line: &str| serde_json::from_str(line).map_err(|error| complain(&error).into());
+    text.lines().map(line).collect()
+}
+
+/// A cell of a table.
+pub fn shown(value: Option<f64>, decimals: usize) -> String {
     value.map_or_else(String::new, |value| format!("{value:.decimals$}"))
 }
 

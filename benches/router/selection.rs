@@ -16,6 +16,13 @@ pub enum Engine {
     EngineN,
 }
 
+impl Engine {
+    /// Whether it runs on threads other than the bench's.
+    pub fn has_threads(self) -> bool {
+        matches!(self, Self::Engine1 | Self::EngineN)
+    }
+}
+
 /// What differs from the plain workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
@@ -84,7 +91,7 @@ impl fmt::Display for UnknownWord {
             f,
             "{:?} is none of: R W W_named, floor node engine_1 engine_n, topics=10,100,1000,5000,32000, \
              peers=50,200, plain validator_5us payload_2k, --json, --instructions, --guard, --record, \
-             --chart FILE.svg LINES.jsonl",
+             --chart FILE.svg LINES.jsonl, --table LINES.jsonl",
             self.0
         )
     }
