@@ -103,13 +103,13 @@ impl<T> Inbox<T> {
         state.busy |= !into.is_empty();
     }
 
-    /// The actor has handled all that it took, and handed on what follows from it.
-    pub(crate) fn rest(&self) {
+    /// The actor has handled all that it took, and handed on what follows from it. It counts as load until the
+    /// ticket is dropped, if there is one.
+    #[must_use]
+    pub(crate) fn rest(&self) -> Option<Ticket> {
         let mut state = self.lock();
         state.busy = false;
-        let ticket = if state.items.is_empty() { state.ticket.take() } else { None };
-        drop(state);
-        drop(ticket);
+        if state.items.is_empty() { state.ticket.take() } else { None }
     }
 
     fn add(&self, state: &mut State<T>, item: T) {

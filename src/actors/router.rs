@@ -45,6 +45,6 @@ impl<N: Network> Handler<Wake> for RouterActor<N> {
                 RouterItem::Stop => ctx.stop(),
             }
         }
-        self.shared.router.rest();
+        drop(self.shared.router.rest());
     }
 }

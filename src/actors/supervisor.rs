@@ -78,7 +78,7 @@ impl<N: Network> SupervisorActor<N> {
         }
         self.publish_state();
         if self.backlog.is_empty() {
-            self.shared.supervisor.rest();
+            drop(self.shared.supervisor.rest());
         }
         !self.backlog.is_empty()
     }

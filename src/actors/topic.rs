@@ -171,7 +171,7 @@ impl<N: Network> MeshActor<N> {
     fn flush(&mut self) {
         self.hand_on();
         if self.backlog.is_empty() && self.held.is_empty() && !self.waiting {
-            self.inbox.rest();
+            let _ticket = self.inbox.rest();
             if std::mem::take(&mut self.idle) {
                 self.tell(SupervisorItem::Idle(self.state.topic.clone()));
             }
@@ -210,8 +210,8 @@ impl<N: Network> MeshActor<N> {
     }
 }
 
-/// actix' own supervisor does not restart after a panic, and leaves no trace of one. This runs before
-/// the tickets are dropped: until the supervisor has handled the panic, the engine is not settled.
+/// actix' own supervisor does not restart after a panic, and leaves no trace of one. The inbox keeps its ticket:
+/// until the supervisor has handled the panic, the engine is not settled.
 impl<N: Network> Drop for MeshActor<N> {
     fn drop(&mut self) {
         self.note_footprint(Footprint::default());

@@ -78,11 +78,9 @@ impl<N: Network> Topics<N> {
     }
 
     pub(super) fn retain(&mut self, keep: impl Fn(&TopicState<N>) -> bool) {
-        let dropped: Vec<_> = self.in_order.values().copied().collect();
-        for slot in dropped.into_iter().filter(|slot| !self.at(*slot).is_some_and(&keep)).collect::<Vec<_>>()
-        {
-            self.remove(slot);
-        }
+        let slots = self.in_order.values().copied();
+        let dropped: Vec<_> = slots.filter(|slot| !self.at(*slot).is_some_and(&keep)).collect();
+        dropped.into_iter().for_each(|slot| self.remove(slot));
     }
 
     pub(super) fn len(&self) -> usize {
