@@ -27,6 +27,14 @@
 //!
 //! Nothing else is ordered.
 //!
+//! **Deliveries** are counted by the topic, and told to the supervisor at each heartbeat, before anything that
+//! changes their worth (graft, prune, leave), and when somebody waits for it (`settle`): one word a peer does for
+//! hundreds of messages. Until then a score lacks what a peer did well, for a heartbeat at most; what it did badly
+//! is told at once.
+//!
+//! **Load.** An inbox that is not empty, or whose actor has not handed on what follows from what it took, holds a
+//! ticket; so does each verdict that is awaited. Without tickets the engine is settled.
+//!
 //! **Waiting.** A join or leave needs to know who is connected, which the supervisor knows: the
 //! topic tells it, and holds back all but orders until the answer comes. A heartbeat has two halves
 //! with a barrier at the supervisor, because what one topic prunes changes the scores by which
