@@ -245,6 +245,8 @@ impl<N: Network> SupervisorActor<N> {
         let _ = self.shared.router.push(RouterItem::Stop);
         // Nobody waits for it any more: as good as told.
         let _ = reply.send(());
+        // A heartbeat that comes now finds it closed: in an open inbox it would wait for nobody.
+        self.shared.supervisor.close();
         ctx.stop();
     }
 

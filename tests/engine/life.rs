@@ -138,3 +138,22 @@ fn a_topic_that_retired_comes_back() {
         engine.worker.shutdown().await;
     });
 }
+
+#[test]
+fn a_heartbeat_does_not_hold_up_a_shutdown() {
+    run(async {
+        for _ in 0..50 {
+            let limits = changed(|limits| {
+                limits.heartbeat_interval = Duration::from_millis(1);
+                limits.bounds.shutdown_deadline = Duration::from_secs(3600);
+            });
+            let builder = Worker::builder(PlainNetwork::new(), limits).arbiters(2);
+            let engine = start(builder, &["a", "b", "c", "d"]);
+            for number in 0..500 {
+                engine.worker.p2p_input(message(1, "a", number)).expect("taken");
+            }
+            let shutdown = tokio::time::timeout(Duration::from_secs(60), engine.worker.shutdown());
+            shutdown.await.expect("nothing is left that nobody handles");
+        }
+    });
+}
