@@ -49,6 +49,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) observes_inputs: bool,
     pub(crate) refusal_reports: RefusalReports,
     pub(crate) metrics: Metrics,
+    /// When an input was last refused, or an output dropped, for want of room.
+    pub(crate) last_overload: Mutex<Option<Timestamp>>,
     /// Whether a heartbeat is under way.
     pub(crate) in_heartbeat: AtomicBool,
     /// No input is taken any more.
@@ -123,6 +125,7 @@ impl<N: Network> Shared<N> {
 
     /// An output found no room.
     pub(crate) fn dropped(&self, emission: &Emission<N>) {
+        self.note_overload();
         self.metrics.output_dropped(emission.lane(), NotSent::StreamFull, emission.count());
         if let Emission::Broadcast { to, message, lane: Lane::Publish } = emission {
             self.tickets.not_sent(&message.topic, &message.message_id, NotSent::StreamFull, to.len());
@@ -154,6 +157,19 @@ impl<N: Network> Shared<N> {
 
     pub(crate) fn take_credited(&self) -> Vec<Arc<Inbox<TopicItem<N>>>> {
         std::mem::take(&mut *self.credited.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Something found no room: it may have been what we asked for, or our asking.
+    pub(crate) fn note_overload(&self) {
+        *self.last_overload.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.now());
+    }
+
+    /// Whether something found no room while what peers owe now was asked for.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        let limits = &self.limits;
+        let owed_for = limits.extensions.iwant_followup_time.saturating_add(limits.heartbeat_interval);
+        let last = *self.last_overload.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.after(owed_for) >= self.now())
     }
 
     /// A running topic holds this now, and held that when it last told.

@@ -124,7 +124,7 @@ impl<N: Network> SupervisorActor<N> {
         // They tell at this heartbeat.
         drop(self.shared.take_credited());
         let topics: Vec<_> = self.topics.keys().cloned().collect();
-        self.peers.begin_heartbeat(topics, self.shared.now());
+        self.peers.begin_heartbeat(topics, self.shared.is_overloaded(), self.shared.now());
         self.shared.observe(&Event::Heartbeat { tick: self.peers.tick() });
         let held = self.shared.footprint(self.footprint());
         self.shared.metrics.heartbeat(&self.shared.stats(), &held, self.shared.admission.total());

@@ -230,14 +230,12 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) {
         let id = &message.message_id;
-        let (bytes, held) = (message.size(cx.network), &mut self.history_bytes);
-        self.history.insert(id.clone(), |known| match known {
-            Some(_) => None,
-            None => {
-                *held += bytes;
-                Some(Cached { message: Arc::clone(message), bytes, accesses: BTreeMap::new() })
-            }
-        });
+        let bytes = message.size(cx.network);
+        // One that fills more than all the room would drive out all others, and then go itself.
+        let kept = bytes <= cx.limits.bounds.max_history_bytes_per_topic;
+        if kept {
+            self.keep_for_askers(message, bytes);
+        }
         self.seen.insert(id.clone(), |known| match known {
             Some(seen) => {
                 seen.join(deliverer, others);
@@ -245,10 +243,21 @@ impl<N: Network> TopicState<N> {
             }
             None => Some(Seen { first_seen: cx.now, deliverer, others }),
         });
-        if cx.network.topic_of(id).is_none() {
+        if kept && cx.network.topic_of(id).is_none() {
             outbox.history.push((id.clone(), true));
         }
         self.keep_within_bounds(cx, outbox);
+    }
+
+    fn keep_for_askers(&mut self, message: &Arc<FullMessage<N>>, bytes: usize) {
+        let held = &mut self.history_bytes;
+        self.history.insert(message.message_id.clone(), |known| match known {
+            Some(_) => None,
+            None => {
+                *held += bytes;
+                Some(Cached { message: Arc::clone(message), bytes, accesses: BTreeMap::new() })
+            }
+        });
     }
 
     /// What is too much goes before its time, oldest first.

@@ -62,8 +62,8 @@ impl<N: Network> TopicState<N> {
         quota.requested += ids.len() as u32;
         outbox.stats.count_recv_ihaves += ids.len() as u64;
         if !ids.is_empty() {
-            // Bootstrap peers are not asked, and owe nothing.
-            if !standing.link.is_some_and(|link| link.bootstrap) {
+            // Bootstrap peers are not asked, and owe nothing; who is not connected has no score to lose.
+            if standing.link.is_some_and(|link| !link.bootstrap) {
                 self.watch(peer, &ids, cx);
             }
             outbox.send(peer.clone(), standing.link, P2pMessage::IWant { message_ids: ids.clone() });

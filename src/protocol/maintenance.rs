@@ -22,7 +22,8 @@ impl<N: Network> TopicState<N> {
             self.backoffs.cleanup(cx.limits.heartbeat_interval.saturating_mul(2), cx.now);
         }
         self.tell_credits(outbox);
-        let maintenance = self.maintain_mesh(tick, cx);
+        let mut maintenance = self.maintain_mesh(tick, cx);
+        maintenance.broken = self.promises.broken(cx.now);
         for (peer, _) in &maintenance.grafted {
             outbox.send(peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });
         }
@@ -37,9 +38,6 @@ impl<N: Network> TopicState<N> {
 
     /// Second half.
     pub(super) fn conclude(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
-        // It counts from the next heartbeat on: in this one all have chosen by the scores as they were.
-        let broken = self.promises.broken(cx.now);
-        outbox.facts.extend(broken.into_iter().map(|peer| Fact::Misbehaved(peer, 1)));
         self.send_heartbeat_prunes(cx, outbox);
         self.send_gossip(cx, outbox);
     }
@@ -128,7 +126,7 @@ impl<N: Network> TopicState<N> {
         let generations = grafted.iter().map(|(peer, link)| (peer.clone(), link.generation)).collect();
         mesh.extend(grafted);
         self.mesh = Some(mesh);
-        Maintenance { grafted: generations, pruned }
+        Maintenance { grafted: generations, pruned, broken: Vec::new() }
     }
 }
 

@@ -298,11 +298,17 @@ impl<N: Network> Node<N> {
         self.peers.set_application_score(peer, score);
     }
 
+    /// The p2p layer finds a peer too slow to be told what it must be told.
+    pub fn report_slow_peer(&mut self, peer: &N::Peer) {
+        self.peers.slow_peer(peer.clone());
+        self.settle(Timestamp::ZERO);
+    }
+
     /// A heartbeat. Parked messages are tried apart from it, by [`check_parked`](Self::check_parked).
     pub fn heartbeat(&mut self, now: Timestamp) -> HeartbeatOutcome<N> {
         self.settle_credits(now);
         self.quotas.clear();
-        self.peers.begin_heartbeat(self.topics.names().cloned(), now);
+        self.peers.begin_heartbeat(self.topics.names().cloned(), false, now);
         let mut outcome = HeartbeatOutcome::default();
         self.settle_with(now, &mut |topic, fact| note_maintenance(topic, fact, &mut outcome), &mut None);
         self.topics.retain(|state| !state.is_empty());

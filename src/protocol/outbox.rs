@@ -190,11 +190,13 @@ pub(crate) enum Fact<N: Network> {
     Dispatched,
 }
 
-/// What a heartbeat changed in a mesh.
+/// What a heartbeat changed in a mesh, and found.
 #[derive_where(Clone, Debug, Default)]
 pub(crate) struct Maintenance<N: Network> {
     pub(crate) grafted: Vec<(N::Peer, u64)>,
     pub(crate) pruned: Vec<Pruned<N>>,
+    /// Who broke a promise.
+    pub(crate) broken: Vec<N::Peer>,
 }
 
 /// A peer that a heartbeat pruned.

@@ -18,12 +18,19 @@ pub(super) struct Round<N: Network> {
     /// The topics whose first half is not done.
     awaited: BTreeSet<N::Topic>,
     reports: Vec<(N::Topic, Maintenance<N>)>,
+    /// What we were promised may have come, and found no room.
+    overloaded: bool,
 }
 
 impl<N: Network> Peers<N> {
     /// Begins a heartbeat over `topics`. The peers' quotas are to be reset by the caller, who keeps
-    /// them.
-    pub(crate) fn begin_heartbeat(&mut self, topics: impl IntoIterator<Item = N::Topic>, now: Timestamp) {
+    /// them. While we are `overloaded`, and refuse what we asked for, nobody is to blame for what did not come.
+    pub(crate) fn begin_heartbeat(
+        &mut self,
+        topics: impl IntoIterator<Item = N::Topic>,
+        overloaded: bool,
+        now: Timestamp,
+    ) {
         self.ticks += 1;
         if self.ticks.is_multiple_of(self.limits.score_cleanup_ticks) {
             self.scores.refresh(now);
@@ -34,7 +41,7 @@ impl<N: Network> Peers<N> {
         let awaited: BTreeSet<_> = topics.into_iter().collect();
         let maintain = |topic: &N::Topic| (topic.clone(), Order::Maintain(self.ticks));
         self.outbox.orders.extend(awaited.iter().map(maintain));
-        self.round = Some(Round { awaited, reports: Vec::new() });
+        self.round = Some(Round { awaited, reports: Vec::new(), overloaded });
         self.conclude_if_complete(now);
     }
 
@@ -76,6 +83,9 @@ impl<N: Network> Peers<N> {
             }
             for (peer, generation) in &maintenance.grafted {
                 self.grafted(peer, *generation, topic, now);
+            }
+            for peer in maintenance.broken.iter().filter(|_| !round.overloaded) {
+                self.scores.penalise(peer, 1.0);
             }
         }
         let conclude = round.reports.into_iter().map(|(topic, _)| (topic, Order::Conclude));

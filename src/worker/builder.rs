@@ -169,6 +169,7 @@ impl<N: Network> WorkerBuilder<N> {
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             refusal_reports: RefusalReports::new(RateLimit::new(bounds.event_interval)),
             metrics: Metrics::new(),
+            last_overload: Mutex::default(),
             in_heartbeat: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             end: watch::Sender::new(None),

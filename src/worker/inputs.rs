@@ -160,6 +160,7 @@ fn weight<N: Network>(network: &N, message: &P2pMessage<N>) -> usize {
 
 fn report<N: Network>(shared: &Shared<N>, refused: Refused) {
     shared.metrics.refused(refused);
+    shared.note_overload();
     if refused != Refused::Stopped && shared.refusal_reports.allows(shared.now()) {
         shared.observe(&Event::InputRefused { depth: refused.depth(), reason: refused.reason() });
     }

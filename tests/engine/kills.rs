@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    ManualClock, P2pInput, P2pMessage, P2pOutput, Started, Validity, Worker, WorkerBuilder,
+    Limits, ManualClock, P2pInput, P2pMessage, P2pOutput, Started, Validity, Worker, WorkerBuilder,
     plain::PlainNetwork, protocol::Event,
 };
 
@@ -46,7 +46,7 @@ fn killing_a_topic_under_load_loses_nothing_of_the_others() {
     run(async {
         let (events, observer) = recorder();
         let clock = Arc::new(ManualClock::new());
-        let builder = manual(fragile(), limits()).observer(observer).clock(Arc::clone(&clock) as _);
+        let builder = manual(fragile(), long_memory()).observer(observer).clock(Arc::clone(&clock) as _);
         let mut field = Field::start(builder).await;
         for round in 0..RESTARTS {
             field.keeps_working(KILLED, 10 * round).await;
@@ -71,6 +71,11 @@ fn killing_a_topic_under_load_loses_nothing_of_the_others() {
         field.check();
         field.engine.worker.shutdown().await;
     });
+}
+
+/// The threads tick as fast as they can: no id is forgotten meanwhile.
+fn long_memory() -> Limits<String> {
+    changed(|limits| limits.seen_history_length = 1_000_000)
 }
 
 /// What happened to topics. Inputs may be refused too: the threads send as fast as they can.

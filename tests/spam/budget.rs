@@ -119,11 +119,12 @@ type Fill = fn() -> (Filling, &'static [&'static str]);
 
 #[test]
 fn each_map_reaches_its_bound_and_none_exceeds_it() {
-    let fills: [Fill; 11] = [
+    let fills: [Fill; 12] = [
         remembered_topics,
         meshes,
         fanouts,
         requests,
+        promises,
         parked,
         parked_bytes,
         messages,
@@ -198,7 +199,22 @@ fn requests() -> (Filling, &'static [&'static str]) {
             filling.note();
         }
     }
-    (filling, &["quotas", "promises"])
+    (filling, &["quotas"])
+}
+
+/// Peers come, offer something on each topic, and go.
+fn promises() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::joined(Field::default(), None, small);
+    filling.world.node.remove_peer(&0, filling.world.now);
+    for peer in PEERS..PEERS + 2 * filling.world.limits.bounds.max_promises_per_topic as u64 {
+        filling.world.connect(peer);
+        for topic in 0..TOPICS {
+            filling.world.node.ihave(&peer, &topic, vec![Id::new(topic, peer)], filling.world.now);
+            filling.note();
+        }
+        filling.world.node.remove_peer(&peer, filling.world.now);
+    }
+    (filling, &["promises"])
 }
 
 fn parked() -> (Filling, &'static [&'static str]) {
