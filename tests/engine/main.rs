@@ -10,6 +10,7 @@ mod kills;
 mod life;
 mod metrics;
 mod order;
+mod promises;
 mod recording;
 mod slow_peers;
 mod support;
