@@ -174,7 +174,7 @@ fn curve(svg: &mut String, series: &Series<'_>) -> fmt::Result {
 
 /// In two columns below the plot.
 fn legend(svg: &mut String, Series { class, name, .. }: &Series<'_>, place: usize) -> fmt::Result {
-    let (x, y) = ((place % 2) as f64 * 216.0, PLOT.1 + 62.0 + (place / 2) as f64 * 20.0);
+    let (x, y) = ((place % 2) as f64 * 236.0, PLOT.1 + 62.0 + (place / 2) as f64 * 20.0);
     writeln!(svg, r#"<path class="{class}" d="M{x:.1} {y:.1}h26"/>"#)?;
     writeln!(svg, r#"<text x="{:.1}" y="{:.1}">{name}</text>"#, x + 34.0, y + 4.0)
 }
