@@ -117,6 +117,8 @@ impl<N: Network> MeshActor<N> {
 
     fn end(&mut self, ctx: &mut Context<Self>) {
         self.ends = true;
+        // Now, not when it is dropped: nobody waits for that.
+        self.note_footprint(Footprint::default());
         ctx.stop();
     }
 
