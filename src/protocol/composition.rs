@@ -81,6 +81,12 @@ impl<N: Network> Node<N> {
         self.credited = credited;
     }
 
+    /// How a peer stands once all deliveries are counted.
+    pub(super) fn standing(&mut self, peer: &N::Peer, now: Timestamp) -> Standing {
+        self.settle_credits(now);
+        self.peers.standing(peer)
+    }
+
     fn slot(&mut self, topic: &N::Topic) -> Slot {
         let (limits, seed) = (&self.limits, self.seed);
         self.topics.find_or_insert(topic, || TopicState::new(topic.clone(), limits, seed))

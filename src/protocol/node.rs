@@ -18,7 +18,7 @@ use super::{
     event::Event,
     footprint::Footprint,
     gossip::{LowScore, check_score},
-    outbox::{Context, Emission, Outbox, Roster},
+    outbox::{Context, Emission, Outbox},
     outcome::*,
     peers::{NodeOptions, PeerKind, Peers, Quota},
     sample::{choose, rng_for},
@@ -163,24 +163,21 @@ impl<N: Network> Node<N> {
 
     /// A peer subscribes.
     pub fn subscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> SubscribeOutcome {
-        self.settle_credits(now);
         let room = self.peers.has_room(peer);
-        let standing = self.peers.standing(peer);
+        let standing = self.standing(peer, now);
         self.on_topic(topic, now, |state, _, outbox| state.subscribe(peer, standing, room, outbox))
     }
 
     /// A peer unsubscribes.
     pub fn unsubscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> UnsubscribeOutcome {
-        self.settle_credits(now);
-        let standing = self.peers.standing(peer);
+        let standing = self.standing(peer, now);
         self.on_topic(topic, now, |state, _, outbox| state.unsubscribe(peer, standing, outbox))
     }
 
     /// A peer sends GRAFT.
     pub fn graft(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> GraftOutcome {
-        self.settle_credits(now);
         let room = self.peers.has_room(peer);
-        let standing = self.peers.standing(peer);
+        let standing = self.standing(peer, now);
         self.on_topic(topic, now, |state, cx, outbox| state.graft(peer, standing, room, cx, outbox))
     }
 
@@ -193,9 +190,8 @@ impl<N: Network> Node<N> {
         backoff: Duration,
         now: Timestamp,
     ) -> PruneOutcome<N> {
-        self.settle_credits(now);
         let mut verdict = None;
-        let standing = self.peers.standing(peer);
+        let standing = self.standing(peer, now);
         let refusal = self.on_topic_with(topic, now, &mut verdict, |state, cx, outbox| {
             state.prune(peer, standing, px, backoff, cx, outbox)
         });
@@ -210,8 +206,7 @@ impl<N: Network> Node<N> {
         ids: Vec<N::MessageId>,
         now: Timestamp,
     ) -> IHaveOutcome<N> {
-        self.settle_credits(now);
-        let standing = self.peers.standing(peer);
+        let standing = self.standing(peer, now);
         let mut quota = self.quota(peer);
         let outcome = self.on_topic(topic, now, |state, cx, outbox| {
             state.ihave(peer, standing, ids, &mut quota, cx, outbox)
@@ -222,8 +217,7 @@ impl<N: Network> Node<N> {
 
     /// A peer asks for messages, of any topics.
     pub fn iwant(&mut self, peer: &N::Peer, ids: Vec<N::MessageId>, now: Timestamp) -> IWantOutcome<N> {
-        self.settle_credits(now);
-        let standing = self.peers.standing(peer);
+        let standing = self.standing(peer, now);
         if let Err(LowScore { score, threshold }) = check_score(standing, &self.limits) {
             return IWantOutcome::LowScore { score, threshold };
         }
