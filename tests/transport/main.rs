@@ -7,6 +7,7 @@ mod flood;
 mod misbehaviour;
 mod node;
 mod official;
+mod publisher;
 mod slow;
 mod support;
 mod tickets;

@@ -8,23 +8,19 @@ use std::{
 };
 
 use actix_gossipsub::libp2p::{
-    BehaviourConfig, Engine, Event, FrameDecoder, Libp2pNode, NodeEvent, Reports, SlowPeerAction, Slowness,
-    TransportConfig, fuzz,
+    BehaviourConfig, Engine, Event, FrameDecoder, NodeEvent, Reports, SlowPeerAction, Slowness, fuzz,
 };
 use actix_gossipsub::{
-    AppInput, Limits, LimitsConfig, NotSent, P2pInput, P2pMessage, PublishReport, PublishTicket, Refused,
-    Started, Worker, protocol::Lane,
+    AppInput, NotSent, P2pInput, P2pMessage, PublishReport, PublishTicket, Refused, Worker, protocol::Lane,
 };
 use futures::{StreamExt, future::BoxFuture};
 use libp2p::{
-    Multiaddr, PeerId, Swarm,
-    identity::Keypair,
-    ping,
+    Multiaddr, PeerId, Swarm, ping,
     swarm::{NetworkBehaviour, SwarmEvent},
 };
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{support::*, topic};
+use super::{publisher, support::*, topic};
 
 /// What was told of peers and drops, by whom it was told to.
 #[derive(Default)]
@@ -78,62 +74,23 @@ impl Engine for Watched {
     }
 }
 
-struct Publisher {
-    worker: Worker<Net>,
-    network: Net,
-    address: Multiaddr,
-    told: Arc<Mutex<Told>>,
-    _node: JoinHandle<()>,
-}
+type Publisher = publisher::Publisher<Arc<Mutex<Told>>>;
 
 async fn publisher(gossipsub: BehaviourConfig) -> Publisher {
-    let key = Keypair::generate_ed25519();
-    let network = settings(&key).build();
-    let config = TransportConfig { gossipsub, ..TransportConfig::default() };
-    let swarm = actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap();
-    let limits = Limits::try_from(LimitsConfig::default()).unwrap();
-    let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id()).manual();
-    let Started { worker, p2p, .. } = engine.arbiters(1).start([topic()]).unwrap();
-    let (listening, mut addresses) = tokio::sync::mpsc::unbounded_channel();
     let told = Arc::<Mutex<Told>>::default();
-    let (engine, tell) = (Watched { worker: worker.clone(), told: told.clone() }, told.clone());
-    let (node, handle) = Libp2pNode::new(swarm, engine, p2p, move |event| match event {
-        NodeEvent::Listening(address) => listening.send(address.clone()).unwrap(),
+    let (engine_told, node_told) = (told.clone(), told.clone());
+    let watch = |worker| Watched { worker, told: engine_told };
+    let observe = move |event: &NodeEvent<'_>| match event {
         NodeEvent::Gossipsub(Event::SlowPeer { peer, slowness }) => {
-            tell.lock().unwrap().slow.push((*peer, *slowness));
+            node_told.lock().unwrap().slow.push((*peer, *slowness));
         }
-        NodeEvent::Input(P2pInput::Disconnection { peer }) => tell.lock().unwrap().gone.push(*peer),
+        NodeEvent::Input(P2pInput::Disconnection { peer }) => node_told.lock().unwrap().gone.push(*peer),
         _ => {}
-    });
-    let node = actix_rt::spawn(async move {
-        tokio::join!(node, async {
-            handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
-            // Kept for as long as the node.
-            std::future::pending::<()>().await
-        });
-    });
-    let address = addresses.recv().await.unwrap();
-    Publisher { worker, network, address, told, _node: node }
+    };
+    Publisher::start(gossipsub, told, watch, observe).await
 }
 
 impl Publisher {
-    fn publish(&self) -> PublishTicket<Net> {
-        self.worker.publish(self.network.message(topic(), vec![7; SIZE]).unwrap()).unwrap()
-    }
-
-    /// Ticks until so many peers are in the mesh.
-    async fn mesh(&self, peers: usize) {
-        for _ in 0..1_000 {
-            self.worker.tick().await;
-            let view = self.worker.state().await.unwrap();
-            if view.mesh.get(&topic()).is_some_and(|mesh| mesh.len() == peers) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("the mesh never has {peers} peers");
-    }
-
     async fn knows(&self, peer: &PeerId) -> bool {
         self.worker.state().await.unwrap().connections.contains_key(peer)
     }
@@ -237,7 +194,7 @@ impl Scene {
 
     /// Publishes until the slow peer is told of, and checks what all tickets came to.
     async fn play(&mut self) {
-        let tickets: Vec<_> = (0..MESSAGES).map(|_| self.publisher.publish()).collect();
+        let tickets: Vec<_> = (0..MESSAGES).map(|_| self.publisher.publish(SIZE)).collect();
         let mut late = 0;
         for ticket in &tickets {
             let report = completed(ticket).await;
@@ -287,7 +244,7 @@ fn a_peer_that_does_not_read_is_told_of_and_disconnected() {
         assert_eq!(publisher.told.lock().unwrap().gone, [*slow]);
         publisher.worker.settle().await;
         assert!(!publisher.knows(slow).await);
-        let report = completed(&publisher.publish()).await;
+        let report = completed(&publisher.publish(SIZE)).await;
         assert_eq!((report.queued, report.sent), (2, 2));
         publisher.worker.shutdown().await;
     });
@@ -302,7 +259,7 @@ fn a_peer_that_is_only_reported_stays_and_misses_no_control() {
         assert!(*is_connected.borrow() && publisher.knows(slow).await);
 
         // Nothing waits for it any longer but what it must hear.
-        let report = completed(&publisher.publish()).await;
+        let report = completed(&publisher.publish(SIZE)).await;
         assert_eq!((report.queued, report.sent, report.not_sent(NotSent::PeerSlow)), (3, 2, 1), "{report:?}");
         publisher.worker.app_input(AppInput::Leave(topic())).unwrap();
         publisher.worker.settle().await;
@@ -323,7 +280,7 @@ fn a_peer_that_is_only_reported_stays_and_misses_no_control() {
         // Who was pruned is grafted only later; a message to nobody goes to those who are subscribed.
         soon("a message", async {
             while scene.heard().iter().filter(|said| matches!(said, Said::FullMessage(_))).count() == before {
-                publisher.publish();
+                publisher.publish(SIZE);
                 publisher.worker.tick().await;
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -345,7 +302,7 @@ fn a_peer_that_reads_slowly_but_steadily_is_not_slow() {
         let (slow, is_connected, _) = raw(publisher.address.clone(), reads);
         publisher.mesh(1).await;
         let began = tokio::time::Instant::now();
-        let tickets: Vec<_> = (0..64).map(|_| publisher.publish()).collect();
+        let tickets: Vec<_> = (0..64).map(|_| publisher.publish(SIZE)).collect();
         for ticket in &tickets {
             assert_eq!(completed(ticket).await.sent, 1);
         }

@@ -2,69 +2,16 @@
 
 use std::time::Duration;
 
-use actix_gossipsub::libp2p::{
-    BehaviourConfig, Libp2pNode, NodeEvent, QueueLimits, TransportConfig, WireLimits,
-};
-use actix_gossipsub::{
-    Limits, LimitsConfig, NotSent, P2pInput, PublishReport, PublishTicket, Started, Worker,
-};
+use actix_gossipsub::libp2p::{BehaviourConfig, QueueLimits, WireLimits};
+use actix_gossipsub::{NotSent, P2pInput, PublishReport, PublishTicket};
 use futures::StreamExt;
 use libp2p::{Multiaddr, Swarm, identity::Keypair};
 use tokio::task::JoinHandle;
 
-use super::{support::*, topic};
+use super::{publisher::Publisher, support::*, topic};
 
-struct Publisher {
-    worker: Worker<Net>,
-    network: Net,
-    address: Multiaddr,
-    _node: JoinHandle<()>,
-}
-
-async fn publisher(gossipsub: BehaviourConfig) -> Publisher {
-    let key = Keypair::generate_ed25519();
-    let network = settings(&key).build();
-    let config = TransportConfig { gossipsub, ..TransportConfig::default() };
-    let swarm = actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap();
-    let limits = Limits::try_from(LimitsConfig::default()).unwrap();
-    let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id()).manual();
-    let Started { worker, p2p, .. } = engine.arbiters(1).start([topic()]).unwrap();
-    let (listening, mut addresses) = tokio::sync::mpsc::unbounded_channel();
-    let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, move |event| {
-        if let NodeEvent::Listening(address) = event {
-            listening.send(address.clone()).unwrap();
-        }
-    });
-    let node = actix_rt::spawn(async move {
-        tokio::join!(node, async {
-            handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
-            // Kept for as long as the node.
-            std::future::pending::<()>().await
-        });
-    });
-    let address = addresses.recv().await.unwrap();
-    Publisher { worker, network, address, _node: node }
-}
-
-impl Publisher {
-    fn publish(&self, size: usize) -> PublishTicket<Net> {
-        self.worker.publish(self.network.message(topic(), vec![7; size]).unwrap()).unwrap()
-    }
-
-    /// Ticks until so many peers are in the mesh.
-    async fn mesh(&self, peers: usize) {
-        let grown = async {
-            loop {
-                self.worker.tick().await;
-                let view = self.worker.state().await.unwrap();
-                if view.mesh.get(&topic()).is_some_and(|mesh| mesh.len() == peers) {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), grown).await.expect("the mesh never grows");
-    }
+async fn publisher(gossipsub: BehaviourConfig) -> Publisher<()> {
+    Publisher::start(gossipsub, (), |worker| worker, |_| {}).await
 }
 
 /// A peer of ours without an engine, which subscribes and reads.
