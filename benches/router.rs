@@ -47,7 +47,7 @@ use std::{error::Error, process::ExitCode, rc::Rc};
 
 use actix::{System, SystemRunner};
 
-use instructions::Cell;
+use instructions::{Cell, Counted};
 use networks::{NamingId, R, W};
 use place::{LONG_PAYLOAD, Place};
 use report::{Form, Line};
@@ -148,5 +148,6 @@ fn count(line: &Line) -> Result<Option<f64>, instructions::NoCount> {
         return Ok(None);
     }
     let payload = (variant == Variant::Payload.word()).then_some(LONG_PAYLOAD);
-    instructions::count(&Cell { workload, engine, topics, peers, payload }).map(Some)
+    let counted = Counted::Messages;
+    instructions::count(&Cell { workload, engine, topics, peers, payload, counted }).map(Some)
 }

@@ -73,7 +73,7 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
             for topic in &population.topics {
                 driver.worker.app_input(AppInput::Join(Arc::clone(topic))).expect("the engine runs");
             }
-            driver.read_out().await;
+            driver.settle().await;
         });
     }
 
@@ -88,7 +88,19 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
                 driver.read_out().await;
             }
             driver.feed(arrivals, &mut tally).await;
-            driver.read_out().await;
+            driver.settle().await;
+            // Queues that were long give back their room when little comes: this is little.
+            for _ in 0..2 {
+                driver.worker.footprint().await.expect("the engine runs");
+            }
+        });
+    }
+
+    fn graft(&mut self, population: &Population<N>) {
+        let Self { system, driver } = self;
+        system.block_on(async {
+            driver.feed(population.grafts(), &mut Tally::default()).await;
+            driver.settle().await;
         });
     }
 
@@ -173,17 +185,24 @@ impl<N: Traffic> Driver<N> {
 
     /// A heartbeat; its outputs are read meanwhile.
     async fn tick(&mut self) {
-        {
-            let Self { worker, p2p, .. } = self;
-            let tick = worker.tick();
-            tokio::pin!(tick);
-            let mut outputs = Vec::new();
-            loop {
-                tokio::select! {
-                    biased;
-                    () = &mut tick => break,
-                    _ = p2p.recv_many(&mut outputs, BURST) => outputs.clear(),
-                }
+        let worker = self.worker.clone();
+        self.read_during(worker.tick()).await;
+    }
+
+    /// Until nothing is on its way, not even inside: what setting up leaves to be done is not measured.
+    async fn settle(&mut self) {
+        let worker = self.worker.clone();
+        self.read_during(worker.settle()).await;
+    }
+
+    /// What is said to many peers is read as one, as a transport does.
+    async fn read_during(&mut self, done: impl Future<Output = ()>) {
+        tokio::pin!(done);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut done => break,
+                _ = self.p2p.recv_emission() => {}
             }
         }
         self.read_out().await;

@@ -38,7 +38,20 @@ pub struct Cell {
     pub topics: usize,
     pub peers: usize,
     pub payload: Option<usize>,
+    pub counted: Counted,
 }
+
+/// What of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Counted {
+    /// The path of messages: instructions an input.
+    Messages,
+    /// A heartbeat after about one message a topic: instructions a topic.
+    Heartbeat,
+}
+
+/// The argument that has a heartbeat counted.
+const HEARTBEAT: &str = "heartbeat";
 
 /// Why there is no count.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +86,7 @@ pub fn check_valgrind() -> Result<(), NoCount> {
     }
 }
 
-/// Instructions an input, of the message path.
+/// Instructions an input, or a topic.
 ///
 /// # Errors
 /// There is no valgrind, or it failed.
@@ -92,7 +105,7 @@ pub fn count(cell: &Cell) -> Result<f64, NoCount> {
     fs::remove_file(&profile)?;
     match total? {
         0 => Err(NoCount::NoSymbol(program.display().to_string())),
-        total => Ok(total as f64 / cell.inputs() as f64),
+        total => Ok(total as f64 / cell.parts() as f64),
     }
 }
 
@@ -105,19 +118,30 @@ impl Cell {
         self.messages() * DEGREE
     }
 
+    /// What the count is divided by.
+    fn parts(&self) -> usize {
+        match self.counted {
+            Counted::Messages => self.inputs(),
+            Counted::Heartbeat => self.topics,
+        }
+    }
+
     fn arguments(&self) -> Vec<String> {
-        let Self { workload, engine, topics, peers, payload } = self;
+        let Self { workload, engine, topics, peers, payload, counted } = self;
         let mut arguments = vec![CHILD.to_owned(), workload.clone(), engine.clone()];
         arguments.extend([topics, peers].map(ToString::to_string));
         arguments.extend(payload.map(|payload| payload.to_string()));
+        arguments.extend((*counted == Counted::Heartbeat).then(|| HEARTBEAT.to_owned()));
         arguments
     }
 
     fn parse(arguments: &[String]) -> Option<Self> {
-        let [workload, engine, topics, peers, payload @ ..] = arguments else { return None };
+        let [workload, engine, topics, peers, rest @ ..] = arguments else { return None };
         let (topics, peers) = (topics.parse().ok()?, peers.parse().ok()?);
-        let payload = payload.first().and_then(|payload| payload.parse().ok());
-        Some(Self { workload: workload.clone(), engine: engine.clone(), topics, peers, payload })
+        let payload = rest.first().and_then(|payload| payload.parse().ok());
+        let heartbeat = rest.last().is_some_and(|word| word == HEARTBEAT);
+        let counted = if heartbeat { Counted::Heartbeat } else { Counted::Messages };
+        Some(Self { workload: workload.clone(), engine: engine.clone(), topics, peers, payload, counted })
     }
 }
 
@@ -162,7 +186,14 @@ fn run_cell<N: Traffic>(system: &Rc<SystemRunner>, cell: &Cell) {
             };
             subject.join(&population);
             subject.populate(&population);
+            subject.graft(&population);
             subject.run(warm_up);
+            if cell.counted == Counted::Heartbeat {
+                message_path(&mut || {
+                    subject.heartbeat();
+                });
+                std::process::exit(0);
+            }
             run_path(counted, |rounds| subject.run(rounds))
         }
     };

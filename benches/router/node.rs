@@ -1,5 +1,5 @@
 //! The protocol without actors: every input is a call, and the outputs are taken and dropped at the end of
-//! each round. The clock stands still but for heartbeats.
+//! each round; what a heartbeat says to many peers is not copied for each. The clock stands still but for heartbeats.
 
 use std::{sync::Arc, time::Duration};
 
@@ -51,6 +51,11 @@ impl<N: Traffic> Subject<N> for NodeSubject<N> {
         drop(self.node.drain());
     }
 
+    fn graft(&mut self, population: &Population<N>) {
+        population.grafts().for_each(|input| self.node.p2p_input(input, self.now));
+        drop(self.node.drain());
+    }
+
     fn run(&mut self, rounds: Vec<Round<N>>) -> Tally {
         let mut tally = Tally::default();
         for round in rounds {
@@ -67,7 +72,7 @@ impl<N: Traffic> Subject<N> for NodeSubject<N> {
         self.now = self.now.after(Duration::from_secs(1));
         let start = cpu::of_thread();
         self.node.heartbeat(self.now);
-        drop(self.node.drain());
+        drop((self.node.drain_emissions(), self.node.drain()));
         cpu::of_thread() - start
     }
 

@@ -114,6 +114,7 @@ impl<'a, N: Traffic> Place<'a, N> {
         let mut subject = make(self.system, topics, engine, self.verdict.clone());
         let ((), joined) = heap::growth(|| subject.join(population));
         let ((), populated) = heap::growth(|| subject.populate(population));
+        subject.graft(population);
         let pairs = topics * population.peers.len();
         (subject, [joined as f64 / topics as f64, populated as f64 / pairs as f64])
     }

@@ -39,13 +39,16 @@ impl<N: Workload> Population<N> {
         }
     }
 
-    /// The inputs after the joins: all peers connect, all subscribe to everything, and each topic's mesh
-    /// peers graft us. Topic by topic: the reference subscribes peer by peer, which ends the same and takes
-    /// longer.
+    /// The inputs after the joins: all peers connect, all subscribe to everything. Topic by topic: the
+    /// reference subscribes peer by peer, which ends the same and takes longer.
     pub fn arrivals(&self) -> impl Iterator<Item = P2pInput<N>> {
         let subscriptions = self.topics.iter().flat_map(|topic| self.subscriptions(topic));
-        let grafts = self.topics.iter().zip(&self.meshes).flat_map(|(topic, mesh)| self.grafts(topic, mesh));
-        self.peers.iter().map(connection).chain(subscriptions).chain(grafts)
+        self.peers.iter().map(connection).chain(subscriptions)
+    }
+
+    /// The inputs after that: each topic's mesh peers graft us.
+    pub fn grafts(&self) -> impl Iterator<Item = P2pInput<N>> {
+        self.topics.iter().zip(&self.meshes).flat_map(|(topic, mesh)| self.grafts_on(topic, mesh))
     }
 
     fn subscriptions(&self, topic: &Arc<str>) -> impl Iterator<Item = P2pInput<N>> {
@@ -53,7 +56,7 @@ impl<N: Workload> Population<N> {
         self.peers.iter().map(move |peer| P2pInput::said(peer.clone(), subscribe(topic)))
     }
 
-    fn grafts(&self, topic: &Arc<str>, mesh: &[usize; DEGREE]) -> impl Iterator<Item = P2pInput<N>> {
+    fn grafts_on(&self, topic: &Arc<str>, mesh: &[usize; DEGREE]) -> impl Iterator<Item = P2pInput<N>> {
         let graft = |topic: &Arc<str>| P2pMessage::Graft { topic: Arc::clone(topic) };
         mesh.iter().map(move |peer| P2pInput::said(self.peers[*peer].clone(), graft(topic)))
     }

@@ -13,8 +13,11 @@ pub trait Subject<N: Traffic> {
     /// Takes part in all topics. Nobody is there yet.
     fn join(&mut self, population: &Population<N>);
 
-    /// Takes in the peers, their subscriptions and their grafts.
+    /// Takes in the peers and their subscriptions. Nobody is in a mesh yet.
     fn populate(&mut self, population: &Population<N>);
+
+    /// Takes in the peers' grafts.
+    fn graft(&mut self, population: &Population<N>);
 
     /// Feeds the rounds, and takes and drops all that comes out.
     fn run(&mut self, rounds: Vec<Round<N>>) -> Tally;

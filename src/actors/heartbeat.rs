@@ -6,7 +6,7 @@ use std::sync::{Arc, atomic::Ordering};
 use actix::{Actor, AsyncContext, Context};
 
 use super::{messages::SupervisorItem, shared::Shared};
-use crate::{network::Network, protocol::Event};
+use crate::network::Network;
 
 pub(crate) struct HeartbeatActor<N: Network> {
     shared: Arc<Shared<N>>,
@@ -28,9 +28,7 @@ impl<N: Network> HeartbeatActor<N> {
 
     fn beat(&mut self) {
         if self.shared.in_heartbeat.swap(true, Ordering::AcqRel) {
-            self.shared.metrics.heartbeat_skipped();
-            self.shared.observe(&Event::HeartbeatSkipped { tick: self.tick });
-            return;
+            return self.shared.skip_heartbeat(self.tick);
         }
         self.tick += 1;
         for item in [SupervisorItem::Tick, SupervisorItem::CheckParked] {

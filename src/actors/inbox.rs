@@ -31,6 +31,8 @@ struct State<T> {
     woken: bool,
     /// Whether the actor holds items that it took out.
     busy: bool,
+    /// How many it took out at once, the last time.
+    taken: usize,
     closed: bool,
     /// Held from the first item until all are handled, and what follows from them is handed on: one for all,
     /// so that an item costs none.
@@ -44,6 +46,7 @@ impl<T> Inbox<T> {
             owner: None,
             woken: false,
             busy: false,
+            taken: 0,
             closed: false,
             ticket: None,
         };
@@ -99,6 +102,7 @@ impl<T> Inbox<T> {
         debug_assert!(into.is_empty());
         let mut state = self.lock();
         std::mem::swap(&mut state.items, into);
+        state.taken = into.len();
         state.woken = false;
         state.busy |= !into.is_empty();
     }
@@ -109,7 +113,11 @@ impl<T> Inbox<T> {
     pub(crate) fn rest(&self) -> Option<Ticket> {
         let mut state = self.lock();
         state.busy = false;
-        if state.items.is_empty() { state.ticket.take() } else { None }
+        if !state.items.is_empty() {
+            return None;
+        }
+        state.shrink();
+        state.ticket.take()
     }
 
     fn add(&self, state: &mut State<T>, item: T) {
@@ -125,6 +133,14 @@ impl<T> Inbox<T> {
 }
 
 impl<T> State<T> {
+    /// A burst long ago takes no room: there are as many inboxes as topics.
+    fn shrink(&mut self) {
+        let room = self.taken.max(4);
+        if self.items.capacity() > 4 * room {
+            self.items = VecDeque::with_capacity(room);
+        }
+    }
+
     fn wake(&mut self) {
         if !self.woken
             && let Some(owner) = &self.owner

@@ -67,6 +67,13 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) topic_footprint: Mutex<Footprint>,
 }
 
+/// Takes all, and leaves room for as much again while there is much: the next burst will be like this one.
+fn take<T>(from: &mut Vec<T>) -> Vec<T> {
+    const MUCH: usize = 4;
+    let room = if from.len() > MUCH { from.len() } else { 0 };
+    std::mem::replace(from, Vec::with_capacity(room))
+}
+
 /// Runs code of the application's; `None` if it panicked. It gets nothing mutable of ours, so nothing
 /// of ours is left half done.
 fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
@@ -113,7 +120,7 @@ impl<N: Network> Shared<N> {
     /// Hands on what a topic left behind but for its facts. Outputs go first: what follows from the
     /// facts must not overtake them.
     pub(crate) fn flush(&self, topic: &N::Topic, outbox: &mut Outbox<N>) {
-        self.emit(std::mem::take(&mut outbox.p2p), std::mem::take(&mut outbox.app));
+        self.emit(take(&mut outbox.p2p), take(&mut outbox.app));
         for (id, entered) in outbox.history.drain(..) {
             self.directory.note_home(id, topic, entered);
         }
@@ -130,6 +137,12 @@ impl<N: Network> Shared<N> {
         if let Emission::Broadcast { to, message, lane: Lane::Publish } = emission {
             self.tickets.not_sent(&message.topic, &message.message_id, NotSent::StreamFull, to.len());
         }
+    }
+
+    /// A heartbeat is due, and the one of this number is not done.
+    pub(crate) fn skip_heartbeat(&self, tick: u64) {
+        self.metrics.heartbeat_skipped();
+        self.observe(&Event::HeartbeatSkipped { tick });
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -19,11 +19,18 @@ use super::{
 };
 use crate::{
     network::{Network, Validity},
-    protocol::{Event, Fact, Footprint, Outbox, Peers, PeersOutbox, Timestamp, TopicState, View},
+    protocol::{Event, Fact, Footprint, Outbox, Pace, Peers, PeersOutbox, Timestamp, TopicState, View},
 };
 
 /// After this many items the actor lets others of its arbiter run.
 const BUDGET: usize = 128;
+
+/// Of how many topics a heartbeat does something before others run: few enough for a message not to wait long,
+/// and no more than 64 turns for each half, however many topics there are.
+fn pace(topics: usize) -> Pace {
+    let at_once = (topics / 64).max(256);
+    Pace { refreshed: at_once, told: at_once }
+}
 
 /// The actor that owns peers and scores.
 pub(crate) struct SupervisorActor<N: Network> {
@@ -76,11 +83,17 @@ impl<N: Network> SupervisorActor<N> {
             self.handle_item(item, ctx);
             self.carry_out();
         }
+        if self.peers.can_go_on() {
+            self.peers.go_on(self.shared.now());
+            self.carry_out();
+        }
+        self.publish_scores();
         self.publish_state();
-        if self.backlog.is_empty() {
+        let more = !self.backlog.is_empty() || self.peers.can_go_on();
+        if !more {
             drop(self.shared.supervisor.rest());
         }
-        !self.backlog.is_empty()
+        more
     }
 
     fn handle_item(&mut self, item: SupervisorItem<N>, ctx: &mut Context<Self>) {
@@ -120,10 +133,14 @@ impl<N: Network> SupervisorActor<N> {
     }
 
     fn tick(&mut self) {
+        if self.peers.in_heartbeat() {
+            return self.shared.skip_heartbeat(self.peers.tick());
+        }
         self.shared.directory.clear_quotas();
         // They tell at this heartbeat.
         drop(self.shared.take_credited());
         let topics: Vec<_> = self.topics.keys().cloned().collect();
+        self.peers.pace = pace(topics.len());
         self.peers.begin_heartbeat(topics, self.shared.is_overloaded(), self.shared.now());
         self.shared.observe(&Event::Heartbeat { tick: self.peers.tick() });
         let held = self.shared.footprint(self.footprint());
@@ -169,7 +186,9 @@ impl<N: Network> SupervisorActor<N> {
     fn carry_out(&mut self) {
         loop {
             let PeersOutbox { p2p, orders, events, throttled } = self.peers.drain();
-            self.publish_scores();
+            if !orders.is_empty() {
+                self.publish_scores();
+            }
             self.shared.metrics.validations_throttled(throttled);
             self.shared.emit(p2p, Vec::new());
             events.iter().for_each(|event| self.shared.observe(event));

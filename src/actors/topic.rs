@@ -13,7 +13,7 @@ use crate::{
     directory::PeerRecord,
     network::{Delivery, FullMessage, Network, P2pMessage},
     protocol::{
-        Footprint, JoinOutcome, LeaveOutcome, Order, Outbox, PublishOutcome, ReceiveOutcome, Timestamp,
+        self, Footprint, JoinOutcome, LeaveOutcome, Order, Outbox, PublishOutcome, ReceiveOutcome, Timestamp,
         TopicState, View,
     },
     worker::{Promise, Routed},
@@ -255,6 +255,13 @@ pub(crate) fn handle_peer<N: Network>(
     outbox: &mut Outbox<N>,
 ) {
     let Saying { from, message, at, credit } = saying;
+    let message = match message {
+        P2pMessage::FullMessage(message) => {
+            let delivery = Delivery { sender: from, co_senders: Vec::new(), message };
+            return receive(state, delivery, &shared.context(at), shared, outbox);
+        }
+        control => control,
+    };
     let (from, record) = (&from, credit.record());
     let standing = record.map_or_else(|| shared.directory.stranger(from), PeerRecord::standing);
     let cx = shared.context(at);
@@ -280,13 +287,20 @@ pub(crate) fn handle_peer<N: Network>(
             });
         }
         P2pMessage::IWant { message_ids } => drop(state.iwant(from, standing, message_ids, &cx, outbox)),
-        P2pMessage::FullMessage(message) => {
-            let delivery = Delivery { sender: from.clone(), co_senders: Vec::new(), message };
-            if state.receive(delivery, shared.handling, &cx, outbox) == ReceiveOutcome::Throttled {
-                shared.metrics.validations_throttled(1);
-            }
-        }
-        P2pMessage::Ping => {}
+        // A full message is dealt with above; a ping says nothing.
+        P2pMessage::FullMessage(_) | P2pMessage::Ping => {}
+    }
+}
+
+fn receive<N: Network>(
+    state: &mut TopicState<N>,
+    delivery: Delivery<N>,
+    cx: &protocol::Context<'_, N>,
+    shared: &Shared<N>,
+    outbox: &mut Outbox<N>,
+) {
+    if state.receive(delivery, shared.handling, cx, outbox) == ReceiveOutcome::Throttled {
+        shared.metrics.validations_throttled(1);
     }
 }
 

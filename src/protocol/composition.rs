@@ -62,8 +62,8 @@ impl<N: Network> Node<N> {
     pub(super) fn up_to_date(&self) -> UpToDate<'_, N> {
         let mut scores = Cow::Borrowed(&self.peers.scores);
         for state in self.credited.iter().filter_map(|slot| self.topics.at(*slot)) {
-            for deliveries in state.credits() {
-                scores.to_mut().delivered(deliveries, &state.topic);
+            if state.has_credits() {
+                scores.to_mut().delivered(state.credits(), &state.topic);
             }
         }
         UpToDate { peers: &self.peers, scores }

@@ -39,11 +39,13 @@ impl<N: Network> Credits<N> {
 
     /// Tells the peers' side.
     pub(super) fn tell(&mut self, outbox: &mut Outbox<N>) {
-        outbox.facts.extend(self.deliveries.drain(..).map(Fact::Delivered));
+        if !self.deliveries.is_empty() {
+            outbox.facts.push(Fact::Delivered(std::mem::take(&mut self.deliveries)));
+        }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Deliveries<N>> {
-        self.deliveries.iter()
+    pub(super) fn as_slice(&self) -> &[Deliveries<N>] {
+        &self.deliveries
     }
 
     pub(super) fn is_empty(&self) -> bool {

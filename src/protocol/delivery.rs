@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     outbox::{Context, Fact, Lane, Outbox, Validation},
     outcome::{PublishOutcome, ReceiveOutcome},
+    peers::Link,
     topic::{Cached, Seen, TopicState},
 };
 use crate::network::{Delivery, FullMessage, Later, Network, Validity};
@@ -204,18 +205,23 @@ impl<N: Network> TopicState<N> {
     fn recipients(&self, sender: Option<&N::Peer>, others: &[N::Peer]) -> (Vec<N::Peer>, Vec<N::Peer>) {
         let links = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
         let most = links.map_or(0, BTreeMap::len) + self.direct.len();
-        let (mut to, mut sent) = (Vec::with_capacity(most), Vec::with_capacity(most));
-        for (peer, link) in links.into_iter().flatten().chain(&self.direct) {
+        let (mut to, mut bootstrap) = (Vec::with_capacity(most), Vec::new());
+        let mut add = |(peer, link): (&N::Peer, &Link)| {
             if Some(peer) != sender && !others.contains(peer) {
                 to.push(peer.clone());
-                if !link.bootstrap {
-                    sent.push(peer.clone());
+                if link.bootstrap {
+                    bootstrap.push(peer.clone());
                 }
             }
-        }
+        };
+        links.into_iter().flatten().for_each(&mut add);
         if !self.direct.is_empty() {
+            self.direct.iter().for_each(add);
             to.sort_unstable();
-            sent.sort_unstable();
+        }
+        let mut sent = to.clone();
+        if !bootstrap.is_empty() {
+            sent.retain(|peer| !bootstrap.contains(peer));
         }
         (to, sent)
     }

@@ -166,20 +166,14 @@ impl<N: Network> TopicState<N> {
     }
 
     /// What to offer, and all to whom it could be: the subscribers that get no full messages from us.
-    pub(crate) fn gossip_plan(&self, cx: &Context<'_, N>) -> GossipPlan<N> {
+    pub(crate) fn gossip_plan(&self, cx: &Context<'_, N>) -> GossipPlan<'_, N> {
         let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
-        let Some(served) = served else { return GossipPlan::default() };
-        let ids = self.gossip_ids(cx.limits);
-        if ids.is_empty() {
-            return GossipPlan::default();
-        }
-        let threshold = cx.limits.gossip_threshold;
-        let candidates = self.candidates(cx, threshold, |peer, _| !served.contains_key(peer));
-        GossipPlan { ids, candidates }
+        GossipPlan::new(&self.subscribers, served, || self.gossip_ids(cx.limits), cx)
     }
 
     pub(super) fn send_gossip(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
-        let plan = self.gossip_plan(cx);
+        let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
+        let plan = GossipPlan::new(&self.subscribers, served, || self.gossip_ids(cx.limits), cx);
         if plan.ids.len() <= cx.limits.max_sent_iwant_per_heartbeat as usize {
             let (to, message_ids) = plan.select_all(cx.limits, &mut self.rng);
             outbox.gossip(to, P2pMessage::IHave { topic: self.topic.clone(), message_ids });
@@ -192,14 +186,38 @@ impl<N: Network> TopicState<N> {
     }
 }
 
+type Links<P> = BTreeMap<P, Link>;
+
 /// Gossip before chance has chosen.
 #[derive_where(Default)]
-pub(crate) struct GossipPlan<N: Network> {
+pub(crate) struct GossipPlan<'a, N: Network> {
     ids: Vec<N::MessageId>,
-    candidates: Vec<(N::Peer, Link)>,
+    /// Only looked at: most are not chosen.
+    candidates: Vec<(&'a N::Peer, &'a Link)>,
 }
 
-impl<N: Network> GossipPlan<N> {
+impl<'a, N: Network> GossipPlan<'a, N> {
+    /// A topic without a mesh or fanout, or without messages, has none.
+    fn new(
+        subscribers: &'a Links<N::Peer>,
+        served: Option<&Links<N::Peer>>,
+        ids: impl FnOnce() -> Vec<N::MessageId>,
+        cx: &Context<'_, N>,
+    ) -> Self {
+        let Some(served) = served else { return Self::default() };
+        let ids = ids();
+        if ids.is_empty() {
+            return Self::default();
+        }
+        let threshold = cx.limits.gossip_threshold;
+        let good = cx.roster.none_below(threshold);
+        let fits =
+            |(peer, link): &(&N::Peer, &Link)| !link.direct && (good || cx.roster.score(peer) >= threshold);
+        let mut candidates = Vec::with_capacity(subscribers.len());
+        candidates.extend(unserved(subscribers, served).filter(fits));
+        Self { ids, candidates }
+    }
+
     /// Chooses max(D_lazy, factor of the candidates) peers. Each gets another selection of ids and
     /// another order, so that together they know of all.
     pub(crate) fn select(
@@ -208,11 +226,11 @@ impl<N: Network> GossipPlan<N> {
         rng: &mut ProtocolRng,
     ) -> Vec<(N::Peer, Link, Vec<N::MessageId>)> {
         let chosen = self.choose_peers(limits, rng);
-        let mut offer = |(peer, link)| {
+        let mut offer = |(peer, link): (&N::Peer, &Link)| {
             let mut ids = self.ids.clone();
             shuffle(&mut ids, rng);
             ids.truncate(limits.max_sent_iwant_per_heartbeat as usize);
-            (peer, link, ids)
+            (peer.clone(), *link, ids)
         };
         chosen.into_iter().map(&mut offer).collect()
     }
@@ -224,13 +242,29 @@ impl<N: Network> GossipPlan<N> {
         rng: &mut ProtocolRng,
     ) -> (Vec<N::Peer>, Vec<N::MessageId>) {
         let chosen = self.choose_peers(limits, rng).into_iter();
-        let to = chosen.filter(|(_, link)| !link.bootstrap).map(|(peer, _)| peer).collect();
+        let to = chosen.filter(|(_, link)| !link.bootstrap).map(|(peer, _)| peer.clone()).collect();
         shuffle(&mut self.ids, rng);
         (to, self.ids)
     }
 
-    fn choose_peers(&mut self, limits: &Limits<N::Topic>, rng: &mut ProtocolRng) -> Vec<(N::Peer, Link)> {
+    fn choose_peers(
+        &mut self,
+        limits: &Limits<N::Topic>,
+        rng: &mut ProtocolRng,
+    ) -> Vec<(&'a N::Peer, &'a Link)> {
         let by_factor = (limits.gossip_factor * self.candidates.len() as f64) as usize;
         choose(std::mem::take(&mut self.candidates), by_factor.max(limits.degree_lazy), rng)
     }
+}
+
+/// The subscribers that are not among the served. Both ascend: one walk along both, in place of a search for each.
+fn unserved<'a, P: Ord>(
+    subscribers: &'a Links<P>,
+    served: &Links<P>,
+) -> impl Iterator<Item = (&'a P, &'a Link)> {
+    let mut served = served.keys().peekable();
+    subscribers.iter().filter(move |(peer, _)| {
+        while served.next_if(|served| served < peer).is_some() {}
+        served.peek() != Some(peer)
+    })
 }

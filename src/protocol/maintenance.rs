@@ -40,6 +40,7 @@ impl<N: Network> TopicState<N> {
     pub(super) fn conclude(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         self.send_heartbeat_prunes(cx, outbox);
         self.send_gossip(cx, outbox);
+        outbox.facts.push(Fact::Concluded);
     }
 
     fn maintain_mesh(&mut self, tick: u64, cx: &Context<'_, N>) -> Maintenance<N> {
@@ -140,6 +141,9 @@ struct MeshWork<N: Network> {
 impl<N: Network> MeshWork<N> {
     /// Peers of negative score go first, and get no px.
     fn prune_negative(&mut self, cx: &Context<'_, N>) {
+        if cx.roster.none_below(0.0) {
+            return;
+        }
         let negative = |peer: &&N::Peer| cx.roster.score(peer) < 0.0;
         let negative: BTreeSet<_> = self.mesh.keys().filter(negative).cloned().collect();
         for peer in &negative {

@@ -128,7 +128,12 @@ impl<N: Network> Node<N> {
         }
     }
 
-    /// Takes what is to be done.
+    /// Takes what the p2p layer is to do, what is said to many peers in one, for transports that encode once.
+    pub fn drain_emissions(&mut self) -> Vec<Emission<N>> {
+        std::mem::take(&mut self.emitted)
+    }
+
+    /// Takes what is to be done, one item a peer.
     pub fn drain(&mut self) -> Drained<N> {
         let mut drained = std::mem::take(&mut self.drained);
         drained.p2p.reserve_exact(self.emitted.iter().map(Emission::count).sum());
@@ -302,7 +307,7 @@ impl<N: Network> Node<N> {
     pub fn heartbeat(&mut self, now: Timestamp) -> HeartbeatOutcome<N> {
         self.settle_credits(now);
         self.quotas.clear();
-        self.peers.begin_heartbeat(self.topics.names().cloned(), false, now);
+        self.peers.begin_heartbeat(self.topics.names().cloned().collect(), false, now);
         let mut outcome = HeartbeatOutcome::default();
         self.settle_with(now, &mut |topic, fact| note_maintenance(topic, fact, &mut outcome), &mut None);
         self.topics.retain(|state| !state.is_empty());

@@ -170,7 +170,8 @@ pub(crate) enum Fact<N: Network> {
     TopicLimitExceeded(N::Peer),
     Grafted(N::Peer, u64),
     Pruned(N::Peer, u64),
-    Delivered(Deliveries<N>),
+    /// Each peer once.
+    Delivered(Vec<Deliveries<N>>),
     InvalidMessage(N::Peer),
     /// P7.
     Misbehaved(N::Peer, u32),
@@ -186,6 +187,8 @@ pub(crate) enum Fact<N: Network> {
     Batch(Delivery<N>),
     /// The order to maintain is done; the topic waits for [`Order::Conclude`].
     Maintained(Maintenance<N>),
+    /// The order to conclude is done: the topic's part of the heartbeat is.
+    Concluded,
     /// An order to retry or to apply verdicts is done.
     Dispatched,
 }
@@ -197,6 +200,13 @@ pub(crate) struct Maintenance<N: Network> {
     pub(crate) pruned: Vec<Pruned<N>>,
     /// Who broke a promise.
     pub(crate) broken: Vec<N::Peer>,
+}
+
+impl<N: Network> Maintenance<N> {
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { grafted, pruned, broken } = self;
+        grafted.is_empty() && pruned.is_empty() && broken.is_empty()
+    }
 }
 
 /// A peer that a heartbeat pruned.
@@ -225,7 +235,8 @@ pub(crate) enum Order<N: Network> {
     Verdicts(Vec<(Delivery<N>, Option<Validity>)>),
     /// First half of a heartbeat: clean up and maintain; answered by [`Fact::Maintained`].
     Maintain(u64),
-    /// Second half: all topics' changes are in the scores; send prunes and gossip.
+    /// Second half: all topics' changes are in the scores; send prunes and gossip. Answered by
+    /// [`Fact::Concluded`].
     Conclude,
 }
 

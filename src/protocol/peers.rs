@@ -18,7 +18,7 @@ use super::{
     outbox::{Emission, Fact, Order, Roster},
     outcome::{AddPeer, IHaveOutcome, PruneOutcome, RemovePeer},
     reconnect::Unreachable,
-    round::Round,
+    round::{Pace, Round},
     sample::{ProtocolRng, rng_for},
     score::Scores,
     stats::Stats,
@@ -153,6 +153,7 @@ pub(crate) struct Peers<N: Network> {
     joined: BTreeSet<N::Topic>,
     pub(super) undecided: Undecided<N>,
     pub(super) round: Option<Round<N>>,
+    pub(crate) pace: Pace,
     pub(super) ticks: u64,
     recv_prunes: u64,
     cap_events: RateLimit,
@@ -172,6 +173,7 @@ impl<N: Network> Peers<N> {
             joined: BTreeSet::new(),
             undecided: Undecided::new(&limits.bounds, options.batch_interval),
             round: None,
+            pace: Pace::WHOLE,
             ticks: 0,
             recv_prunes: 0,
             cap_events: RateLimit::new(limits.bounds.event_interval),
@@ -288,6 +290,7 @@ impl<N: Network> Peers<N> {
             Fact::Park(delivery) => self.park(delivery),
             Fact::Batch(delivery) => self.await_batch(delivery, now),
             Fact::Maintained(maintenance) => self.maintained(topic, maintenance, now),
+            Fact::Concluded => self.concluded(topic, now),
             Fact::Dispatched => self.dispatched(),
         }
         None

@@ -1,9 +1,14 @@
 //! A heartbeat on the peers' side: scores are refreshed, topics maintain their meshes, their changes
-//! go into the scores, topics tell their peers, lost peers are dialled. Starts no timer.
+//! go into the scores, topics tell their peers, lost peers are dialled. Goes on by a few topics at a time, so that
+//! what comes meanwhile need not wait for all of it. Starts no timer.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, HashSet},
+    vec,
+};
 
 use derive_where::derive_where;
+use foldhash::fast::RandomState;
 
 use super::{
     Timestamp,
@@ -12,37 +17,64 @@ use super::{
 };
 use crate::network::{Network, Origin, P2pMessage, P2pOutput};
 
+/// How much of a heartbeat is done in one go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Topics whose scores are refreshed at once.
+    pub(crate) refreshed: usize,
+    /// Topics that are told to do their part and have not done it.
+    pub(crate) told: usize,
+}
+
+impl Pace {
+    /// All of it.
+    pub(crate) const WHOLE: Self = Self { refreshed: usize::MAX, told: usize::MAX };
+}
+
 /// A heartbeat under way.
 #[derive_where(Debug)]
 pub(super) struct Round<N: Network> {
-    /// The topics whose first half is not done.
-    awaited: BTreeSet<N::Topic>,
+    half: Half,
+    /// The topics that are not told yet to do this half.
+    untold: vec::IntoIter<N::Topic>,
+    /// Those that are told, and have not done it.
+    awaited: HashSet<N::Topic, RandomState>,
+    /// Those that did the first half.
+    maintained: Vec<N::Topic>,
+    /// What the first half changed, where it changed something.
     reports: Vec<(N::Topic, Maintenance<N>)>,
     /// What we were promised may have come, and found no room.
     overloaded: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Half {
+    /// Before both: scores are refreshed.
+    Refresh,
+    Maintain,
+    Conclude,
+}
+
 impl<N: Network> Peers<N> {
     /// Begins a heartbeat over `topics`. The peers' quotas are to be reset by the caller, who keeps
     /// them. While we are `overloaded`, and refuse what we asked for, nobody is to blame for what did not come.
-    pub(crate) fn begin_heartbeat(
-        &mut self,
-        topics: impl IntoIterator<Item = N::Topic>,
-        overloaded: bool,
-        now: Timestamp,
-    ) {
+    pub(crate) fn begin_heartbeat(&mut self, topics: Vec<N::Topic>, overloaded: bool, now: Timestamp) {
         self.ticks += 1;
         if self.ticks.is_multiple_of(self.limits.score_cleanup_ticks) {
-            self.scores.refresh(now);
+            self.scores.begin_refresh(now);
         }
         if self.ticks.is_multiple_of(self.limits.heartbeat_ping_interval) {
             self.ping_all();
         }
-        let awaited: BTreeSet<_> = topics.into_iter().collect();
-        let maintain = |topic: &N::Topic| (topic.clone(), Order::Maintain(self.ticks));
-        self.outbox.orders.extend(awaited.iter().map(maintain));
-        self.round = Some(Round { awaited, reports: Vec::new(), overloaded });
-        self.conclude_if_complete(now);
+        self.round = Some(Round {
+            half: Half::Refresh,
+            untold: topics.into_iter(),
+            awaited: HashSet::default(),
+            maintained: Vec::new(),
+            reports: Vec::new(),
+            overloaded,
+        });
+        self.go_on(now);
     }
 
     /// The number of the present heartbeat.
@@ -55,13 +87,86 @@ impl<N: Network> Peers<N> {
         self.round.is_some()
     }
 
+    /// Whether more of the heartbeat can be done now: whoever runs this calls [`go_on`](Self::go_on) when it has
+    /// let others run.
+    pub(crate) fn can_go_on(&self) -> bool {
+        let untold = |round: &Round<N>| round.untold.len() > 0 && round.awaited.len() < self.pace.told;
+        self.round.as_ref().is_some_and(|round| round.half == Half::Refresh || untold(round))
+    }
+
+    /// Goes on with the heartbeat as far as the pace allows.
+    pub(crate) fn go_on(&mut self, now: Timestamp) {
+        let Some(mut round) = self.round.take() else { return };
+        if round.half == Half::Refresh {
+            if !self.scores.refresh(self.pace.refreshed) {
+                self.round = Some(round);
+                return;
+            }
+            round.half = Half::Maintain;
+        }
+        self.tell(&mut round);
+        if round.is_done() && round.half == Half::Maintain {
+            self.enter(&mut round, now);
+            self.tell(&mut round);
+            self.reconnect();
+        }
+        self.round = Some(round).filter(|round| !round.is_done());
+    }
+
+    /// Tells topics to do their part, as many as the pace allows.
+    fn tell(&mut self, round: &mut Round<N>) {
+        while round.awaited.len() < self.pace.told
+            && let Some(topic) = round.untold.next()
+        {
+            let order = match round.half {
+                Half::Conclude => Order::Conclude,
+                _ => Order::Maintain(self.ticks),
+            };
+            self.outbox.orders.push((topic.clone(), order));
+            round.awaited.insert(topic);
+        }
+    }
+
+    /// All did their first half: what it changed goes into the scores, and the second half begins.
+    fn enter(&mut self, round: &mut Round<N>, now: Timestamp) {
+        for (topic, maintenance) in round.reports.drain(..) {
+            for pruned in &maintenance.pruned {
+                self.pruned(&pruned.peer, pruned.generation, &topic);
+            }
+            for (peer, generation) in &maintenance.grafted {
+                self.grafted(peer, *generation, &topic, now);
+            }
+            for peer in maintenance.broken.iter().filter(|_| !round.overloaded) {
+                self.scores.penalise(peer, 1.0);
+            }
+        }
+        round.half = Half::Conclude;
+        round.untold = std::mem::take(&mut round.maintained).into_iter();
+    }
+
     /// A topic did its first half.
     pub(super) fn maintained(&mut self, topic: &N::Topic, maintenance: Maintenance<N>, now: Timestamp) {
-        if let Some(round) = &mut self.round
-            && round.awaited.remove(topic)
-        {
-            round.reports.push((topic.clone(), maintenance));
-            self.conclude_if_complete(now);
+        let Some(round) = self.round.as_mut().filter(|round| round.half == Half::Maintain) else { return };
+        if round.awaited.remove(topic) {
+            round.maintained.push(topic.clone());
+            if !maintenance.is_empty() {
+                round.reports.push((topic.clone(), maintenance));
+            }
+            self.go_on_if_done(now);
+        }
+    }
+
+    /// A topic did its second half.
+    pub(super) fn concluded(&mut self, topic: &N::Topic, now: Timestamp) {
+        let Some(round) = self.round.as_mut().filter(|round| round.half == Half::Conclude) else { return };
+        if round.awaited.remove(topic) {
+            self.go_on_if_done(now);
+        }
+    }
+
+    fn go_on_if_done(&mut self, now: Timestamp) {
+        if self.round.as_ref().is_some_and(Round::is_done) {
+            self.go_on(now);
         }
     }
 
@@ -69,28 +174,9 @@ impl<N: Network> Peers<N> {
     pub(crate) fn topic_lost(&mut self, topic: &N::Topic, now: Timestamp) {
         self.scores.clear_mesh(topic);
         self.abandon_dispatch(topic);
-        if let Some(round) = &mut self.round {
-            round.awaited.remove(topic);
-            self.conclude_if_complete(now);
+        if self.round.as_mut().is_some_and(|round| round.awaited.remove(topic)) {
+            self.go_on_if_done(now);
         }
-    }
-
-    fn conclude_if_complete(&mut self, now: Timestamp) {
-        let Some(round) = self.round.take_if(|round| round.awaited.is_empty()) else { return };
-        for (topic, maintenance) in &round.reports {
-            for pruned in &maintenance.pruned {
-                self.pruned(&pruned.peer, pruned.generation, topic);
-            }
-            for (peer, generation) in &maintenance.grafted {
-                self.grafted(peer, *generation, topic, now);
-            }
-            for peer in maintenance.broken.iter().filter(|_| !round.overloaded) {
-                self.scores.penalise(peer, 1.0);
-            }
-        }
-        let conclude = round.reports.into_iter().map(|(topic, _)| (topic, Order::Conclude));
-        self.outbox.orders.extend(conclude);
-        self.reconnect();
     }
 
     fn ping_all(&mut self) {
@@ -121,5 +207,12 @@ impl<N: Network> Peers<N> {
     pub(super) fn may_contact(&self, peer: &N::Peer) -> bool {
         let point = self.network.reachable_point(peer);
         point.is_none_or(|point| self.unreachable.may_try(&point, self.ticks))
+    }
+}
+
+impl<N: Network> Round<N> {
+    /// Whether all did the present half.
+    fn is_done(&self) -> bool {
+        self.awaited.is_empty() && self.untold.len() == 0
     }
 }

@@ -3,18 +3,21 @@
 //! P6 (colocation of addresses) is not here: the reference has none.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
 use derive_where::derive_where;
 use foldhash::fast::RandomState;
+use slab::Slab;
 
 use super::{
     Timestamp,
     counters::{TopicCounters, decayed},
     credits::Deliveries,
+    lowest::Lowest,
+    sheet::{PeerKey, RowKey, Sheet},
     view::{ScoreView, TopicScoreView},
 };
 use crate::{
@@ -34,18 +37,22 @@ const SUMMED_UP_ANEW: usize = 16;
 pub(crate) struct Scores<N: Network> {
     limits: Arc<Limits<N::Topic>>,
     /// Looked up by name; where its order could matter, it is sorted.
-    peers: HashMap<N::Peer, PeerScore<N>, RandomState>,
+    keys: HashMap<N::Peer, PeerKey, RandomState>,
+    peers: Slab<PeerScore<N>>,
+    sheet: Sheet<N::Topic>,
+    refresh: Option<Refresh<N::Topic>>,
     /// How many of them are not connected.
     departed: usize,
-    /// The lowest of their scores, unless one changed since somebody asked; at most 0.
-    lowest: Cell<Option<f64>>,
+    lowest: RefCell<Lowest>,
     /// The peers whose score changed since it was last asked for, each once; kept only if somebody asks.
     changed: Option<Vec<N::Peer>>,
 }
 
-#[derive_where(Clone, Debug, Default)]
+#[derive_where(Clone, Debug)]
 struct PeerScore<N: Network> {
-    topics: BTreeMap<N::Topic, TopicCounters>,
+    peer: N::Peer,
+    /// Where it has counters, ascending by the topics' names.
+    rows: Vec<RowKey>,
     /// P5.
     application_score: f64,
     /// P7.
@@ -54,13 +61,32 @@ struct PeerScore<N: Network> {
     expires: Option<Timestamp>,
     /// P1 to P4 over all topics, unless it is to be summed up anew.
     topic_sum: Cell<Option<f64>>,
+    /// The same over the topics that the refresh under way is done with; not a number once that can't be told.
+    fresh_sum: f64,
     /// It stands among the changed.
     is_changed: bool,
 }
 
+/// A refresh under way.
+#[derive(Clone, Debug)]
+struct Refresh<T> {
+    now: Timestamp,
+    /// The last topic that it is done with.
+    done: Option<T>,
+}
+
 impl<N: Network> Scores<N> {
     pub(crate) fn new(limits: Arc<Limits<N::Topic>>) -> Self {
-        Self { limits, peers: HashMap::default(), departed: 0, lowest: Cell::new(None), changed: None }
+        Self {
+            limits,
+            keys: HashMap::default(),
+            peers: Slab::new(),
+            sheet: Sheet::default(),
+            refresh: None,
+            departed: 0,
+            lowest: RefCell::default(),
+            changed: None,
+        }
     }
 
     /// From now on, keeps for [`take_changed`](Self::take_changed) whose score changed.
@@ -71,52 +97,64 @@ impl<N: Network> Scores<N> {
     /// Each peer whose score changed, with the present one.
     pub(crate) fn take_changed(&mut self) -> Vec<(N::Peer, Option<f64>)> {
         let changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
-        for peer in &changed {
-            if let Some(score) = self.peers.get_mut(peer) {
-                score.is_changed = false;
-            }
-        }
-        changed.into_iter().map(|peer| (peer.clone(), self.get(&peer))).collect()
+        let with_score = |peer: N::Peer| {
+            let key = self.keys.get(&peer).copied();
+            let score = key.map(|key| {
+                self.peers[key as usize].is_changed = false;
+                self.value(key)
+            });
+            (peer, score)
+        };
+        changed.into_iter().map(with_score).collect()
     }
 
     /// The score of a peer that is connected or remembered.
     pub(crate) fn get(&self, peer: &N::Peer) -> Option<f64> {
-        self.peers.get(peer).map(|score| score.value(&self.limits))
+        self.keys.get(peer).map(|key| self.value(*key))
     }
 
     /// No score is below this.
     pub(crate) fn lowest(&self) -> f64 {
-        let found = || self.peers.values().map(|score| score.value(&self.limits)).fold(0.0, f64::min);
-        let lowest = self.lowest.get().unwrap_or_else(found);
-        self.lowest.set(Some(lowest));
-        lowest
+        let score = |key: PeerKey| self.peers.contains(key as usize).then(|| self.value(key));
+        self.lowest.borrow_mut().get(score, self.peers.iter().map(|(key, _)| key as PeerKey))
     }
 
     /// The peer connected: a remembered score is taken up again.
     pub(crate) fn connect(&mut self, peer: &N::Peer) {
-        let score = self.peers.entry(peer.clone()).or_default();
-        self.departed -= usize::from(score.expires.take().is_some());
-        score.note_change(peer, &mut self.changed);
+        let key = match self.keys.get(peer) {
+            Some(key) => *key,
+            None => {
+                let key = self.peers.insert(PeerScore::new(peer.clone())) as PeerKey;
+                self.keys.insert(peer.clone(), key);
+                key
+            }
+        };
+        let returned = self.peers[key as usize].expires.take().is_some();
+        self.departed -= usize::from(returned);
+        self.note_change(key);
     }
 
     /// The peer disconnected. Only a score that is not positive is kept, for `retain_duration`:
     /// so a bad peer can't wash itself by reconnecting, and a good one can't live on past deeds.
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) {
-        if self.get(peer).is_some_and(|score| score > 0.0) {
+        let Some(key) = self.keys.get(peer).copied() else { return };
+        if self.value(key) > 0.0 {
             self.forget(peer);
             return;
         }
         let limits = Arc::clone(&self.limits);
-        let departed = &mut 0;
-        self.update(peer, |score| {
-            for (topic, counters) in &mut score.topics {
-                counters.retain(limits.score.topics.parameters(topic));
+        let score = &mut self.peers[key as usize];
+        for row in &score.rows {
+            let row = self.sheet.row_mut(*row);
+            let parameters = limits.score.topics.parameters(&row.topic);
+            if let Some(counters) = row.get_mut(key) {
+                counters.retain(parameters);
             }
-            *departed = usize::from(score.expires.is_none());
-            score.expires = Some(now.after(limits.retain_duration));
-            score.topic_sum.set(None);
-        });
-        self.departed += *departed;
+        }
+        self.departed += usize::from(score.expires.is_none());
+        score.expires = Some(now.after(limits.retain_duration));
+        score.sum_anew();
+        self.note_change(key);
         if self.departed > limits.bounds.max_departed {
             self.forget_best_departed();
         }
@@ -128,50 +166,60 @@ impl<N: Network> Scores<N> {
     fn forget_best_departed(&mut self) {
         let departed = self.peers.iter().filter(|(_, score)| score.expires.is_some());
         let mut departed: Vec<_> =
-            departed.map(|(peer, score)| (score.value(&self.limits), peer.clone())).collect();
+            departed.map(|(key, score)| (self.value(key as PeerKey), score.peer.clone())).collect();
         departed.sort_by(|(a, peer), (b, other)| b.total_cmp(a).then_with(|| peer.cmp(other)));
         departed.truncate(self.limits.bounds.max_departed / 8 + 1);
         departed.iter().for_each(|(_, peer)| self.forget(peer));
     }
 
     fn forget(&mut self, peer: &N::Peer) {
-        let forgotten = self.peers.remove(peer);
-        self.departed -= usize::from(forgotten.is_some_and(|score| score.expires.is_some()));
-        if let Some(changed) = &mut self.changed {
+        let Some(key) = self.keys.remove(peer) else { return };
+        let score = self.peers.remove(key as usize);
+        for row in score.rows {
+            self.sheet.row_mut(row).remove(key);
+            self.sheet.drop_if_empty(row);
+        }
+        self.departed -= usize::from(score.expires.is_some());
+        self.lowest.get_mut().changed(key, self.keys.len());
+        if let Some(changed) = self.changed.as_mut().filter(|_| !score.is_changed) {
             changed.push(peer.clone());
         }
     }
 
     pub(crate) fn graft(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) {
-        self.update_topic(peer, topic, |counters, _| counters.graft(now));
+        self.on_row(topic, |scores, row| scores.update_row(row, peer, |counters, _| counters.graft(now)));
     }
 
     pub(crate) fn prune(&mut self, peer: &N::Peer, topic: &N::Topic) {
-        self.update_topic(peer, topic, TopicCounters::prune);
+        self.on_row(topic, |scores, row| scores.update_row(row, peer, TopicCounters::prune));
     }
 
     /// A topic lost its mesh by a fault of ours: nobody is in it, nobody is to blame.
     pub(crate) fn clear_mesh(&mut self, topic: &N::Topic) {
-        self.lowest.set(None);
-        for score in self.peers.values_mut() {
-            if let Some(counters) = score.topics.get_mut(topic) {
-                counters.leave_blameless();
-                score.topic_sum.set(None);
-            }
+        let Some(row) = self.sheet.find(topic) else { return };
+        self.lowest.get_mut().all_changed();
+        for (key, counters) in self.sheet.row_mut(row).iter_mut() {
+            counters.leave_blameless();
+            self.peers[key as usize].sum_anew();
         }
     }
 
     /// One by one, as they came: sums of doubles depend on it.
-    pub(crate) fn delivered(&mut self, deliveries: &Deliveries<N>, topic: &N::Topic) {
-        let Deliveries { peer, first, near_first } = deliveries;
-        self.update_topic(peer, topic, |counters, limits| {
-            (0..*first).for_each(|_| counters.first_delivery(limits));
-            (0..*near_first).for_each(|_| counters.near_first_delivery(limits));
+    pub(crate) fn delivered(&mut self, deliveries: &[Deliveries<N>], topic: &N::Topic) {
+        self.on_row(topic, |scores, row| {
+            for Deliveries { peer, first, near_first } in deliveries {
+                scores.update_row(row, peer, |counters, limits| {
+                    (0..*first).for_each(|_| counters.first_delivery(limits));
+                    (0..*near_first).for_each(|_| counters.near_first_delivery(limits));
+                });
+            }
         });
     }
 
     pub(crate) fn invalid_message(&mut self, peer: &N::Peer, topic: &N::Topic) {
-        self.update_topic(peer, topic, |counters, _| counters.invalid_message());
+        self.on_row(topic, |scores, row| {
+            scores.update_row(row, peer, |counters, _| counters.invalid_message());
+        });
     }
 
     /// P7: `count` more faults of behaviour.
@@ -188,116 +236,210 @@ impl<N: Network> Scores<N> {
         }
     }
 
-    /// Decays every counter and forgets the peers whose retention is over.
-    pub(crate) fn refresh(&mut self, now: Timestamp) {
-        self.lowest.set(None);
-        for (peer, score) in &mut self.peers {
-            score.note_change(peer, &mut self.changed);
-            score.refresh(&self.limits, now);
-        }
-        self.peers.retain(|_, score| score.expires.is_none_or(|at| at > now));
-        self.departed = self.peers.values().filter(|score| score.expires.is_some()).count();
-        // Who was here once takes no room.
-        if self.peers.capacity() > 4 * self.peers.len() {
-            self.peers.shrink_to(2 * self.peers.len());
-        }
-    }
-
     pub(crate) fn len(&self) -> usize {
-        self.peers.len()
+        self.keys.len()
     }
 
     pub(crate) fn view(&self) -> BTreeMap<N::Peer, ScoreView<N>> {
-        let view = |score: &PeerScore<N>| ScoreView {
-            score: score.value(&self.limits),
+        let of_row = |key: PeerKey, row: RowKey| {
+            let row = self.sheet.row(row);
+            Some((row.topic.clone(), TopicScoreView::from(row.get(key)?)))
+        };
+        let view = |key: usize, score: &PeerScore<N>| ScoreView {
+            score: self.value(key as PeerKey),
             expires: score.expires,
             behaviour_penalty: score.behaviour_penalty,
             application_score: score.application_score,
-            topics: score.topics.iter().map(|(t, c)| (t.clone(), TopicScoreView::from(c))).collect(),
+            topics: score.rows.iter().filter_map(|row| of_row(key as PeerKey, *row)).collect(),
         };
-        self.peers.iter().map(|(peer, score)| (peer.clone(), view(score))).collect()
+        self.peers.iter().map(|(key, score)| (score.peer.clone(), view(key, score))).collect()
+    }
+}
+
+// === The refresh: once a heartbeat, or every few, all counters decay ===
+
+impl<N: Network> Scores<N> {
+    /// From now on every counter decays, topic by topic, as [`refresh`](Self::refresh) goes on. What is told
+    /// meanwhile counts.
+    pub(crate) fn begin_refresh(&mut self, now: Timestamp) {
+        self.peers.iter_mut().for_each(|(_, score)| score.fresh_sum = 0.0);
+        self.refresh = Some(Refresh { now, done: None });
     }
 
-    /// Changes the score of a peer that has one; a fact about a stranger changes nothing.
-    fn update(&mut self, peer: &N::Peer, change: impl FnOnce(&mut PeerScore<N>)) {
-        if let Some(score) = self.peers.get_mut(peer) {
-            self.lowest.set(None);
-            change(score);
-            score.note_change(peer, &mut self.changed);
+    /// Goes on with the refresh, over so many topics; tells whether it is done.
+    pub(crate) fn refresh(&mut self, topics: usize) -> bool {
+        let Some(Refresh { now, done }) = self.refresh.take() else { return true };
+        let rows = self.sheet.after(done.as_ref(), topics);
+        let last = rows.last().map(|row| self.sheet.row(*row).topic.clone());
+        rows.iter().for_each(|row| self.refresh_row(*row, now));
+        if rows.len() < topics {
+            self.conclude_refresh(now);
+        } else {
+            self.refresh = Some(Refresh { now, done: last });
         }
+        self.refresh.is_none()
     }
 
-    /// Changes the counters of a peer that has a score.
-    fn update_topic(
-        &mut self,
-        peer: &N::Peer,
-        topic: &N::Topic,
-        change: impl FnOnce(&mut TopicCounters, &TopicScoreLimits),
-    ) {
-        if let Some(score) = self.peers.get_mut(peer) {
-            self.lowest.set(None);
-            score.update_topic(topic, &self.limits, change);
-            score.note_change(peer, &mut self.changed);
+    fn refresh_row(&mut self, key: RowKey, now: Timestamp) {
+        let (limits, peers) = (&self.limits.score, &mut self.peers);
+        let row = self.sheet.row_mut(key);
+        let parameters = limits.topics.parameters(&row.topic);
+        let weight = limits.topics.weight(&row.topic);
+        let mut gone = Vec::new();
+        row.retain(|peer, counters| {
+            counters.refresh(parameters, limits.decay_zero, now);
+            if counters.is_zero() {
+                gone.push(peer);
+                return false;
+            }
+            peers[peer as usize].fresh_sum += weight * counters.score(parameters);
+            true
+        });
+        for peer in gone {
+            let rows = &mut self.peers[peer as usize].rows;
+            if let Ok(place) = rows.binary_search_by(|row| self.sheet.compare(*row, key)) {
+                rows.remove(place);
+            }
+        }
+        self.sheet.drop_if_empty(key);
+    }
+
+    /// What is not of a topic decays; peers whose retention is over are forgotten.
+    fn conclude_refresh(&mut self, now: Timestamp) {
+        self.lowest.get_mut().all_changed();
+        for (_, score) in &mut self.peers {
+            score.conclude_refresh(&self.limits);
+            score.note_change(&mut self.changed);
+        }
+        let is_over = |score: &PeerScore<N>| score.expires.is_some_and(|at| at <= now);
+        let over = self.peers.iter().filter(|(_, score)| is_over(score));
+        let over: Vec<_> = over.map(|(_, score)| score.peer.clone()).collect();
+        over.iter().for_each(|peer| self.forget(peer));
+        // Who was here once takes no room.
+        if self.keys.capacity() > 4 * self.keys.len() {
+            self.keys.shrink_to(2 * self.keys.len());
+            self.peers.shrink_to_fit();
         }
     }
 }
 
+// === Sums ===
+
+impl<N: Network> Scores<N> {
+    /// Changes the score of a peer that has one; a fact about a stranger changes nothing.
+    fn update(&mut self, peer: &N::Peer, change: impl FnOnce(&mut PeerScore<N>)) {
+        if let Some(key) = self.keys.get(peer).copied() {
+            change(&mut self.peers[key as usize]);
+            self.note_change(key);
+        }
+    }
+
+    /// Does something to a topic's row, which is there as long as there is something in it.
+    fn on_row(&mut self, topic: &N::Topic, change: impl FnOnce(&mut Self, RowKey)) {
+        let row = self.sheet.row_of(topic);
+        change(self, row);
+        self.sheet.drop_if_empty(row);
+    }
+
+    /// Changes the counters of a peer that has a score.
+    fn update_row(
+        &mut self,
+        key: RowKey,
+        peer: &N::Peer,
+        change: impl FnOnce(&mut TopicCounters, &TopicScoreLimits),
+    ) {
+        let Some(peer) = self.keys.get(peer).copied() else { return };
+        let row = self.sheet.row_mut(key);
+        let (limits, score) = (&self.limits.score.topics, &mut self.peers[peer as usize]);
+        let (parameters, weight) = (limits.parameters(&row.topic), limits.weight(&row.topic));
+        let is_fresh = self.refresh.as_ref().is_some_and(|refresh| refresh.is_done_with(&row.topic));
+        let (counters, is_new) = row.get_or_insert(peer);
+        let before = weight * counters.score(parameters);
+        change(counters, parameters);
+        score.topic_changed(before, weight * counters.score(parameters), is_fresh);
+        if is_new {
+            let place = score.rows.partition_point(|row| self.sheet.compare(*row, key).is_lt());
+            score.rows.insert(place, key);
+        }
+        self.note_change(peer);
+    }
+
+    fn note_change(&mut self, peer: PeerKey) {
+        self.lowest.get_mut().changed(peer, self.keys.len());
+        self.peers[peer as usize].note_change(&mut self.changed);
+    }
+
+    fn value(&self, peer: PeerKey) -> f64 {
+        let limits = &self.limits.score;
+        let score = &self.peers[peer as usize];
+        let sum = score.topic_sum.get().unwrap_or_else(|| self.sum_up(peer, score));
+        score.topic_sum.set(Some(sum));
+        let capped = limits.topic_score_cap.map_or(sum, |cap| cap.min(sum));
+        capped + score.application_score * limits.app_specific_weight + score.p7(&self.limits)
+    }
+
+    /// P1 to P4 over all topics, weighted, in ascending order of topics.
+    fn sum_up(&self, peer: PeerKey, score: &PeerScore<N>) -> f64 {
+        let limits = &self.limits.score.topics;
+        let weighted = |row: &RowKey| {
+            let row = self.sheet.row(*row);
+            let counters = row.get(peer)?;
+            Some(limits.weight(&row.topic) * counters.score(limits.parameters(&row.topic)))
+        };
+        score.rows.iter().filter_map(weighted).fold(0.0, |sum, part| sum + part)
+    }
+}
+
 impl<N: Network> PeerScore<N> {
-    fn note_change(&mut self, peer: &N::Peer, changed: &mut Option<Vec<N::Peer>>) {
+    fn new(peer: N::Peer) -> Self {
+        Self {
+            peer,
+            rows: Vec::new(),
+            application_score: 0.0,
+            behaviour_penalty: 0.0,
+            expires: None,
+            topic_sum: Cell::new(None),
+            fresh_sum: 0.0,
+            is_changed: false,
+        }
+    }
+
+    fn note_change(&mut self, changed: &mut Option<Vec<N::Peer>>) {
         if let Some(changed) = changed.as_mut().filter(|_| !self.is_changed) {
-            changed.push(peer.clone());
+            changed.push(self.peer.clone());
             self.is_changed = true;
         }
     }
 
-    fn update_topic(
-        &mut self,
-        topic: &N::Topic,
-        limits: &Limits<N::Topic>,
-        change: impl FnOnce(&mut TopicCounters, &TopicScoreLimits),
-    ) {
-        let known_sum = self.topic_sum.get_mut().take().filter(|_| self.topics.len() > SUMMED_UP_ANEW);
-        let parameters = limits.score.topics.parameters(topic);
-        let counters = match self.topics.get_mut(topic) {
-            Some(counters) => counters,
-            None => self.topics.entry(topic.clone()).or_default(),
-        };
-        let Some(sum) = known_sum else { return change(counters, parameters) };
-        let weight = limits.score.topics.weight(topic);
-        let before = weight * counters.score(parameters);
-        change(counters, parameters);
-        self.topic_sum.set(Some(sum - before + weight * counters.score(parameters)));
+    /// One topic's part is another now.
+    fn topic_changed(&mut self, before: f64, after: f64, is_fresh: bool) {
+        let known_sum = self.topic_sum.take().filter(|_| self.rows.len() > SUMMED_UP_ANEW);
+        self.topic_sum.set(known_sum.map(|sum| sum - before + after));
+        if is_fresh {
+            self.fresh_sum += after - before;
+        }
     }
 
-    fn refresh(&mut self, limits: &Limits<N::Topic>, now: Timestamp) {
-        let zero = limits.score.decay_zero;
-        self.topics.retain(|topic, counters| {
-            counters.refresh(limits.score.topics.parameters(topic), zero, now);
-            !counters.is_zero()
-        });
-        self.behaviour_penalty = decayed(self.behaviour_penalty, limits.score.behaviour_penalty_decay, zero);
+    fn sum_anew(&mut self) {
         self.topic_sum.set(None);
+        self.fresh_sum = f64::NAN;
     }
 
-    fn value(&self, limits: &Limits<N::Topic>) -> f64 {
-        let sum = self.topic_sum.get().unwrap_or_else(|| self.sum_up(limits));
-        self.topic_sum.set(Some(sum));
-        let capped = limits.score.topic_score_cap.map_or(sum, |cap| cap.min(sum));
-        let p5 = self.application_score * limits.score.app_specific_weight;
-        capped + p5 + self.p7(limits)
+    fn conclude_refresh<T>(&mut self, limits: &Limits<T>) {
+        let (rate, zero) = (limits.score.behaviour_penalty_decay, limits.score.decay_zero);
+        self.behaviour_penalty = decayed(self.behaviour_penalty, rate, zero);
+        self.topic_sum.set(Some(self.fresh_sum).filter(|sum| !sum.is_nan()));
     }
 
-    /// P1 to P4 over all topics, weighted, in ascending order of topics.
-    fn sum_up(&self, limits: &Limits<N::Topic>) -> f64 {
-        let weighted = |(topic, counters): (&N::Topic, &TopicCounters)| {
-            limits.score.topics.weight(topic) * counters.score(limits.score.topics.parameters(topic))
-        };
-        self.topics.iter().map(weighted).fold(0.0, |sum, part| sum + part)
-    }
-
-    fn p7(&self, limits: &Limits<N::Topic>) -> f64 {
+    fn p7<T>(&self, limits: &Limits<T>) -> f64 {
         let excess = self.behaviour_penalty - limits.score.behaviour_penalty_threshold;
         if excess > 0.0 { excess * excess * limits.score.behaviour_penalty_weight } else { 0.0 }
+    }
+}
+
+impl<T: Ord> Refresh<T> {
+    fn is_done_with(&self, topic: &T) -> bool {
+        self.done.as_ref().is_some_and(|done| topic <= done)
     }
 }
 

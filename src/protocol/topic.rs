@@ -157,8 +157,8 @@ impl<N: Network> TopicState<N> {
     }
 
     /// The deliveries that the peers' side was not told of.
-    pub(super) fn credits(&self) -> impl Iterator<Item = &Deliveries<N>> {
-        self.credits.iter()
+    pub(super) fn credits(&self) -> &[Deliveries<N>] {
+        self.credits.as_slice()
     }
 
     /// Tells the peers' side of all deliveries: before anything that changes what they are worth, and before

@@ -208,11 +208,13 @@ impl Admission {
         if held > 0 && held.saturating_add(bytes) > self.max_bytes {
             return Err(Refused::TooManyBytes { waiting: held });
         }
+        let scarce = items >= self.max_items.div_ceil(2) || held >= self.max_bytes.div_ceil(2);
+        if !scarce {
+            return Ok(());
+        }
         let shares = peers.saturating_add(1);
         let (own_items, own_bytes) = of.both();
-        let over_share = own_items > self.max_items / shares || own_bytes > self.max_bytes / shares;
-        let scarce = items >= self.max_items.div_ceil(2) || held >= self.max_bytes.div_ceil(2);
-        if over_share && scarce {
+        if own_items > self.max_items / shares || own_bytes > self.max_bytes / shares {
             return Err(Refused::PeerOverShare { waiting: own_items });
         }
         Ok(())

@@ -37,28 +37,38 @@ impl RefusalReports {
 
 pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> Result<(), Refused> {
     open(shared)?;
-    let credit = match &input {
-        P2pInput::InMessage { from_peer, message } => {
-            Some(admit(shared, from_peer, message).inspect_err(|refused| report(shared, *refused))?)
-        }
-        _ => None,
+    let input = match input {
+        P2pInput::InMessage { from_peer, message } => return in_message(shared, from_peer, message),
+        connection => connection,
     };
     shared.metrics.input();
     if shared.observes_inputs {
         shared.observe(&Event::P2pInput(input.clone()));
     }
-    match (input, credit) {
-        (P2pInput::InMessage { from_peer, message }, Some(credit)) => {
-            return in_message(shared, from_peer, message, credit);
-        }
-        (P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap }, _) => {
+    match input {
+        P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap } => {
             connect(shared, peer, PeerKind { direct, outbound, trusted, bootstrap });
         }
-        (P2pInput::Disconnection { peer }, _) => disconnect(shared, peer),
-        // A message has a credit.
-        (P2pInput::InMessage { .. }, None) => {}
+        P2pInput::Disconnection { peer } => disconnect(shared, peer),
+        P2pInput::InMessage { .. } => {}
     }
     Ok(())
+}
+
+fn in_message<N: Network>(shared: &Shared<N>, from: N::Peer, message: P2pMessage<N>) -> Result<(), Refused> {
+    let credit = admit(shared, &from, &message).inspect_err(|refused| report(shared, *refused))?;
+    shared.metrics.input();
+    if shared.observes_inputs {
+        let said = P2pInput::InMessage { from_peer: from.clone(), message: message.clone() };
+        shared.observe(&Event::P2pInput(said));
+    }
+    let at = shared.now();
+    match message {
+        P2pMessage::IWant { message_ids } => iwant(shared, &from, message_ids, credit, at),
+        // A ping says nothing.
+        P2pMessage::Ping => Ok(()),
+        message => to_topic(shared, Saying { from, message, at, credit: Held::Whole(credit) }),
+    }
 }
 
 pub(super) fn app_input<N: Network>(shared: &Shared<N>, input: AppInput<N>) -> Result<(), Refused> {
@@ -176,21 +186,6 @@ fn connect<N: Network>(shared: &Shared<N>, peer: N::Peer, kind: PeerKind) {
 fn disconnect<N: Network>(shared: &Shared<N>, peer: N::Peer) {
     let (told, at) = (peer.clone(), shared.now());
     shared.directory.disconnect(&peer, || tell(shared, SupervisorItem::Disconnect { peer: told, at }));
-}
-
-fn in_message<N: Network>(
-    shared: &Shared<N>,
-    from: N::Peer,
-    message: P2pMessage<N>,
-    credit: Credit,
-) -> Result<(), Refused> {
-    let at = shared.now();
-    match message {
-        P2pMessage::IWant { message_ids } => iwant(shared, &from, message_ids, credit, at),
-        // A ping says nothing.
-        P2pMessage::Ping => Ok(()),
-        message => to_topic(shared, Saying { from, message, at, credit: Held::Whole(credit) }),
-    }
 }
 
 /// An IWANT may ask for messages of many topics; each gets its part. A topic without an actor has no
