@@ -8,6 +8,7 @@ mod concurrency;
 mod faults;
 mod kills;
 mod life;
+mod many_topics;
 mod metrics;
 mod order;
 mod promises;
