@@ -38,11 +38,12 @@
 //!   clock, no IO.
 //! * [`Worker`]: the running engine's handle, `Clone + Send + Sync`; also an actix actor.
 //! * [`limits`]: every parameter, checked before use; presets are files in `config/`.
+//! * [`metrics`]: what an engine can be watched by, with a catalogue.
 //!
 //! # Features
 //!
 //! None by default. `libp2p`: a transport over rust-libp2p (`quic` adds QUIC). `http`: an actix-web
-//! scope. `node`: the binary, with everything.
+//! scope. `prometheus`: what its exporter must know of our metrics. `node`: the binary, with everything.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -58,7 +59,7 @@ pub mod http;
 #[allow(missing_docs, reason = "derived behaviours have no place for comments, variants tell their fields")]
 pub mod libp2p;
 pub mod limits;
-mod metrics;
+pub mod metrics;
 mod network;
 pub mod plain;
 pub mod protocol;

@@ -1,7 +1,7 @@
 //! The engine's metrics, through the `metrics` facade. The only file that names one; handles are made
 //! once, from the recorder that is current when the engine starts. Installs no recorder, opens no port.
 
-use metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
+use ::metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::{
     protocol::{Footprint, Lane, Stats},

@@ -1,0 +1,24 @@
+//! What an engine can be watched by: its metrics, through the `metrics` facade, and the catalogue of them. The
+//! only folder that names one. Installs no recorder, opens no port.
+//!
+//! | part | what it is |
+//! |---|---|
+//! | [`CATALOGUE`] | every metric: name, kind, unit, labels, and what it tells |
+//! | [`with_buckets`](crate::metrics::with_buckets) | prepares an exporter for Prometheus (feature `prometheus`) |
+//!
+//! Each engine has its own handles, made of the recorder that is current when it starts.
+
+mod catalogue;
+mod engine;
+mod metric;
+#[cfg(feature = "prometheus")]
+mod prometheus;
+
+#[cfg(feature = "prometheus")]
+pub use self::prometheus::with_buckets;
+pub(crate) use engine::Metrics;
+pub use {
+    ::metrics::Unit,
+    catalogue::{CATALOGUE, OTHER},
+    metric::{Kind, Label, Metric, Values},
+};
