@@ -69,7 +69,7 @@ pub use actors::clock::{Clock, ManualClock, SystemClock};
 pub use limits::{InvalidLimits, Limits, LimitsConfig};
 pub use network::{
     AppInput, AppOutput, Delivery, FullMessage, Key, Later, Network, Origin, P2pInput, P2pMessage, P2pOutput,
-    PeerAction, Validity,
+    PeerAction, Traffic, Validity,
 };
 pub use worker::{
     AppOutputs, Fault, NotSent, P2pOutputs, PublishReport, PublishTicket, Refused, Routed, StartError,

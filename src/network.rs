@@ -94,10 +94,33 @@ pub trait Network: Send + Sync + Sized + 'static {
         None
     }
 
+    /// What the transport of this network read and wrote so far, if it counts: shown among the metrics.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
+
+    /// What `topic` is called among the metrics, if it gets a label of its own: short, and no other topic's.
+    fn topic_label(&self, topic: &Self::Topic) -> String {
+        format!("{topic:?}").trim_matches('"').to_owned()
+    }
+
     /// Points to stay connected to; asked for at each round of reconnections.
     fn persistent_points(&self) -> Vec<Self::Point> {
         Vec::new()
     }
+}
+
+/// What a transport read and wrote since it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes read from peers.
+    pub received_bytes: u64,
+    /// Bytes written to peers.
+    pub sent_bytes: u64,
+    /// Streams given up because what came was not a frame.
+    pub bad_frames: u64,
+    /// Streams given up because a frame was not an RPC.
+    pub bad_rpcs: u64,
 }
 
 /// A verdict of the application.

@@ -87,6 +87,11 @@ impl<T> Inbox<T> {
         true
     }
 
+    /// How many items nobody took out yet.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().items.len()
+    }
+
     /// Closes it and drops what is in it.
     pub(crate) fn close(&self) {
         let mut state = self.lock();

@@ -52,6 +52,7 @@ pub(crate) mod messages;
 pub(crate) mod pool;
 mod restarts;
 pub(crate) mod router;
+mod sample;
 pub(crate) mod shared;
 pub(crate) mod supervisor;
 mod topic;

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     directory::Directory,
     limits::Limits,
-    metrics::Metrics,
+    metrics::{Metrics, Queues, TopicLabels, TopicSeries},
     network::{AppOutput, Network},
     protocol::{Context, Emission, Event, Footprint, Handling, Lane, Outbox, Stats, Timestamp},
     worker::{Admission, AppQueue, Fault, Lanes, NotSent, RefusalReports, Tickets},
@@ -49,6 +49,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) observes_inputs: bool,
     pub(crate) refusal_reports: RefusalReports,
     pub(crate) metrics: Metrics,
+    /// The topics' own.
+    pub(crate) topic_labels: TopicLabels<N>,
     /// When an input was last refused, or an output dropped, for want of room.
     pub(crate) last_overload: Mutex<Option<Timestamp>>,
     /// Whether a heartbeat is under way.
@@ -118,16 +120,18 @@ impl<N: Network> Shared<N> {
     }
 
     /// Hands on what a topic left behind but for its facts. Outputs go first: what follows from the
-    /// facts must not overtake them.
-    pub(crate) fn flush(&self, topic: &N::Topic, outbox: &mut Outbox<N>) {
+    /// facts must not overtake them. Answers how many peers more than before are in the topic's mesh.
+    pub(crate) fn flush(&self, topic: &N::Topic, series: &TopicSeries, outbox: &mut Outbox<N>) -> i64 {
+        let counted = std::mem::take(&mut outbox.stats);
+        let more = series.flush(&self.metrics, &*self.network, outbox, &counted);
         self.emit(take(&mut outbox.p2p), take(&mut outbox.app));
         for (id, entered) in outbox.history.drain(..) {
             self.directory.note_home(id, topic, entered);
         }
-        let counted = std::mem::take(&mut outbox.stats);
         if counted != Stats::default() {
             *self.topic_stats.lock().unwrap_or_else(PoisonError::into_inner) += counted;
         }
+        more
     }
 
     /// An output found no room.
@@ -141,7 +145,7 @@ impl<N: Network> Shared<N> {
 
     /// A heartbeat is due, and the one of this number is not done.
     pub(crate) fn skip_heartbeat(&self, tick: u64) {
-        self.metrics.heartbeat_skipped();
+        self.metrics.heartbeat_missed();
         self.observe(&Event::HeartbeatSkipped { tick });
     }
 
@@ -196,6 +200,17 @@ impl<N: Network> Shared<N> {
     pub(crate) fn footprint(&self, mut rest: Footprint) -> Footprint {
         rest += *self.topic_footprint.lock().unwrap_or_else(PoisonError::into_inner);
         rest
+    }
+
+    /// What waits now.
+    pub(crate) fn queues(&self) -> Queues {
+        let (inputs, publications) = (self.admission.total(), self.publications.total());
+        let (supervisor, router) = (self.supervisor.len(), self.router.len());
+        let streams = [self.p2p.len(), self.app.len()];
+        Queues {
+            items: [inputs.items(), publications.items(), supervisor, router, streams[0], streams[1]],
+            bytes: [inputs.bytes(), publications.bytes()],
+        }
     }
 
     pub(crate) fn is_closing(&self) -> bool {

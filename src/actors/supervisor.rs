@@ -13,13 +13,17 @@ use super::{
     messages::{Inbox, Inspection, Report, RouterItem, SupervisorItem, TopicItem, Wake},
     pool::Pool,
     restarts::Restarts,
+    sample::Sampler,
     shared::Shared,
     topic::{MeshActor, handle_peer, report},
     validation,
 };
 use crate::{
+    metrics::{Handled, Said},
     network::{Network, Validity},
-    protocol::{Event, Fact, Footprint, Outbox, Pace, Peers, PeersOutbox, Timestamp, TopicState, View},
+    protocol::{
+        Event, Fact, Footprint, Input, Outbox, Pace, Peers, PeersOutbox, Timestamp, TopicState, View,
+    },
 };
 
 /// After this many items the actor lets others of its arbiter run.
@@ -40,8 +44,11 @@ pub(crate) struct SupervisorActor<N: Network> {
     topics: BTreeMap<N::Topic, Slot<N>>,
     restarts: Restarts<N::Topic>,
     backlog: VecDeque<SupervisorItem<N>>,
-    /// Of topics that have no actor.
+    /// Of topics that have no actor, and what is counted here.
     outbox: Outbox<N>,
+    sampler: Sampler,
+    /// When the heartbeat under way began.
+    beat_began: Option<Timestamp>,
     /// No timers: the engine is driven by hand.
     manual: bool,
     batch_timer: bool,
@@ -68,6 +75,8 @@ impl<N: Network> SupervisorActor<N> {
             restarts: Restarts::new(),
             backlog: VecDeque::new(),
             outbox: Outbox::default(),
+            sampler: Sampler::default(),
+            beat_began: None,
             manual,
             batch_timer: false,
         }
@@ -80,8 +89,10 @@ impl<N: Network> SupervisorActor<N> {
                 self.shared.supervisor.take(&mut self.backlog);
             }
             let Some(item) = self.backlog.pop_front() else { break };
+            let sample = self.sampler.begin(&self.shared, || Handled::Supervisor, || None);
             self.handle_item(item, ctx);
             self.carry_out();
+            sample.into_iter().for_each(|sample| sample.end(&self.shared));
         }
         if self.peers.can_go_on() {
             self.peers.go_on(self.shared.now());
@@ -99,10 +110,12 @@ impl<N: Network> SupervisorActor<N> {
     fn handle_item(&mut self, item: SupervisorItem<N>, ctx: &mut Context<Self>) {
         match item {
             SupervisorItem::Connect { peer, kind, generation } => {
-                self.peers.connect(&peer, kind, generation);
+                let outcome = self.peers.connect(&peer, kind, generation);
+                self.outbox.tally.input(Input::AddPeer, &outcome);
             }
             SupervisorItem::Disconnect { peer, at } => {
-                self.peers.disconnect(&peer, at);
+                let outcome = self.peers.disconnect(&peer, at);
+                self.outbox.tally.input(Input::RemovePeer, &outcome);
             }
             SupervisorItem::SetApplicationScore { peer, score } => {
                 self.peers.set_application_score(&peer, score)
@@ -128,7 +141,9 @@ impl<N: Network> SupervisorActor<N> {
 
     fn fold(&mut self, topic: &N::Topic, facts: Vec<Fact<N>>, at: Timestamp) {
         for fact in facts {
-            self.peers.fold(topic, fact, at);
+            if let Some(outcome) = self.peers.fold(topic, fact, at) {
+                self.outbox.tally.input(Input::Prune, &outcome);
+            }
         }
     }
 
@@ -141,10 +156,21 @@ impl<N: Network> SupervisorActor<N> {
         drop(self.shared.take_credited());
         let topics: Vec<_> = self.topics.keys().cloned().collect();
         self.peers.pace = pace(topics.len());
-        self.peers.begin_heartbeat(topics, self.shared.is_overloaded(), self.shared.now());
+        let now = self.shared.now();
+        self.peers.begin_heartbeat(topics, self.shared.is_overloaded(), now);
+        self.beat_began = Some(now);
+        self.sampler.heartbeat(true);
+        self.shared.metrics.heartbeat();
         self.shared.observe(&Event::Heartbeat { tick: self.peers.tick() });
-        let held = self.shared.footprint(self.footprint());
-        self.shared.metrics.heartbeat(&self.shared.stats(), &held, self.shared.admission.total());
+    }
+
+    /// Brings up to date what is shown as of a heartbeat.
+    fn show(&self) {
+        let (shared, metrics) = (&self.shared, &self.shared.metrics);
+        metrics.gauges.set_held(&shared.footprint(self.footprint()));
+        metrics.gauges.set_queues(&shared.queues());
+        metrics.gauges.set_company(&self.peers.company());
+        metrics.gauges.set_traffic(shared.network.traffic());
     }
 
     /// What is held here, by the directory and by topics without an actor.
@@ -185,11 +211,15 @@ impl<N: Network> SupervisorActor<N> {
     /// Carries out what the peers' side wants, and what follows from it.
     fn carry_out(&mut self) {
         loop {
-            let PeersOutbox { p2p, orders, events, throttled } = self.peers.drain();
+            let PeersOutbox { p2p, orders, events, throttled, penalties } = self.peers.drain();
+            self.shared.metrics.penalised(&penalties);
             if !orders.is_empty() {
                 self.publish_scores();
             }
             self.shared.metrics.validations_throttled(throttled);
+            if !p2p.is_empty() {
+                self.shared.metrics.count_said(&Said::of(&p2p, &*self.shared.network));
+            }
             self.shared.emit(p2p, Vec::new());
             events.iter().for_each(|event| self.shared.observe(event));
             if orders.is_empty() {
@@ -203,7 +233,15 @@ impl<N: Network> SupervisorActor<N> {
             self.process_batch();
             return self.carry_out();
         }
+        self.note_heartbeat();
         self.shared.in_heartbeat.store(self.peers.in_heartbeat(), Ordering::Release);
+    }
+
+    fn note_heartbeat(&mut self) {
+        if let Some(began) = self.beat_began.take_if(|_| !self.peers.in_heartbeat()) {
+            self.shared.metrics.heartbeat_took(self.shared.now().saturating_since(began));
+            self.show();
+        }
     }
 
     /// Topics choose by scores: they see a change before they are told what follows from it.
@@ -220,6 +258,7 @@ impl<N: Network> SupervisorActor<N> {
     }
 
     fn publish_state(&mut self) {
+        self.shared.metrics.flush(&mut self.outbox.tally);
         let stats = self.peers.stats();
         *self.shared.peer_stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
     }
@@ -323,7 +362,8 @@ impl<N: Network> SupervisorActor<N> {
             TopicItem::Retire | TopicItem::Stop => {}
         }
         state.tell_credits(&mut self.outbox);
-        shared.flush(&topic, &mut self.outbox);
+        // It has no mesh: nothing to be said of one.
+        shared.flush(&topic, &shared.topic_labels.of(&topic), &mut self.outbox);
         let facts = std::mem::take(&mut self.outbox.facts);
         let idle = self.topics.len().saturating_sub(self.peers.joined_count());
         if state.is_worth_keeping(idle, &shared.limits) {
@@ -409,6 +449,7 @@ impl<N: Network> SupervisorActor<N> {
         }
         self.topics.insert(topic.clone(), Slot::Dormant(Box::new(state)));
         self.peers.fold(&topic, Fact::Left, now);
+        self.shared.metrics.topic_given_up();
         self.shared.observe(&Event::TopicGivenUp { topic });
     }
 }

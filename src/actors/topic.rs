@@ -6,15 +6,17 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 
 use super::{
     messages::{Inbox, Report, Saying, SupervisorItem, TopicItem, Wake},
+    sample::Sampler,
     shared::Shared,
     validation,
 };
 use crate::{
     directory::PeerRecord,
+    metrics::{Handled, TopicMeter},
     network::{Delivery, FullMessage, Network, P2pMessage},
     protocol::{
-        self, Footprint, JoinOutcome, LeaveOutcome, Order, Outbox, PublishOutcome, ReceiveOutcome, Timestamp,
-        TopicState, View,
+        self, Footprint, IWantOutcome, Input, JoinOutcome, LeaveOutcome, Order, Outbox, PublishOutcome,
+        ReceiveOutcome, Timestamp, TopicState, View,
     },
     worker::{Promise, Routed},
 };
@@ -42,6 +44,8 @@ pub(crate) struct MeshActor<N: Network> {
     idle: bool,
     /// What it last told that it holds.
     footprint: Footprint,
+    meter: TopicMeter,
+    sampler: Sampler,
     /// It ends as it should.
     ends: bool,
 }
@@ -53,6 +57,7 @@ impl<N: Network> MeshActor<N> {
         shared: Arc<Shared<N>>,
         rejoin: bool,
     ) -> Self {
+        let series = shared.topic_labels.claim(&state.topic, rejoin, &shared.network);
         Self {
             state,
             inbox,
@@ -65,6 +70,8 @@ impl<N: Network> MeshActor<N> {
             is_credited: false,
             idle: false,
             footprint: Footprint::default(),
+            meter: TopicMeter::new(series),
+            sampler: Sampler::default(),
             ends: false,
         }
     }
@@ -80,7 +87,9 @@ impl<N: Network> MeshActor<N> {
                 self.held.push_back(item);
                 continue;
             }
+            let sample = self.sampler.begin(&self.shared, || Handled::of(&item), || item.since());
             self.handle_item(item, ctx);
+            sample.into_iter().for_each(|sample| sample.end(&self.shared));
         }
         self.flush();
         !self.backlog.is_empty()
@@ -97,6 +106,8 @@ impl<N: Network> MeshActor<N> {
             TopicItem::Leave { at } => {
                 let outcome = self.state.leave(&self.shared.context(at), &mut self.outbox);
                 self.waiting = outcome != LeaveOutcome::NotJoined;
+                self.outbox.tally.input(Input::Leave, &outcome);
+                self.show();
             }
             TopicItem::Verdict { message, verdict } => {
                 let cx = self.shared.context(self.shared.now());
@@ -119,6 +130,7 @@ impl<N: Network> MeshActor<N> {
         self.ends = true;
         // Now, not when it is dropped: nobody waits for that.
         self.note_footprint(Footprint::default());
+        self.meter.show(Default::default());
         ctx.stop();
     }
 
@@ -126,6 +138,7 @@ impl<N: Network> MeshActor<N> {
         let key = (message.topic.clone(), message.message_id.clone());
         let before = self.outbox.stats.count_sent_app_messages;
         let outcome = self.state.publish(message, &self.shared.context(at), &mut self.outbox);
+        self.outbox.tally.input(Input::Publish, &outcome);
         let queued = (self.outbox.stats.count_sent_app_messages - before) as usize;
         let routed = match outcome {
             PublishOutcome::AlreadyPublished => Routed::AlreadyPublished,
@@ -138,6 +151,9 @@ impl<N: Network> MeshActor<N> {
     fn join(&mut self, at: Timestamp) {
         let outcome = self.state.join(&self.shared.context(at), &mut self.outbox);
         self.waiting = outcome != JoinOutcome::AlreadyJoined;
+        self.outbox.tally.input(Input::Join, &outcome);
+        self.meter.rename(self.shared.topic_labels.of(&self.state.topic));
+        self.show();
     }
 
     fn execute(&mut self, order: Order<N>) {
@@ -152,7 +168,13 @@ impl<N: Network> MeshActor<N> {
         self.idle = concluded && !self.state.is_active();
         if concluded {
             self.note_footprint(self.state.footprint());
+            self.show();
+            self.sampler.heartbeat(self.meter.series.is_own());
         }
+    }
+
+    fn show(&mut self) {
+        self.meter.show(self.state.census());
     }
 
     fn note_footprint(&mut self, now: Footprint) {
@@ -185,7 +207,7 @@ impl<N: Network> MeshActor<N> {
             validation::start(validation, &self.inbox, &self.shared);
         }
         self.note_credits();
-        self.shared.flush(&self.state.topic, &mut self.outbox);
+        self.meter.count_mesh(self.shared.flush(&self.state.topic, &self.meter.series, &mut self.outbox));
         let facts = std::mem::take(&mut self.outbox.facts);
         if !facts.is_empty() {
             self.tell(SupervisorItem::Facts {
@@ -218,6 +240,7 @@ impl<N: Network> Drop for MeshActor<N> {
     fn drop(&mut self) {
         self.note_footprint(Footprint::default());
         if !self.ends {
+            self.meter.lost();
             self.tell(SupervisorItem::Panicked(self.state.topic.clone()));
         }
     }
@@ -267,10 +290,12 @@ pub(crate) fn handle_peer<N: Network>(
     let cx = shared.context(at);
     match message {
         P2pMessage::Subscribe { .. } => with_room(state, from, record, shared, |state, room| {
-            state.subscribe(from, standing, room, outbox);
+            let outcome = state.subscribe(from, standing, room, outbox);
+            outbox.tally.input(Input::Subscribe, &outcome);
         }),
         P2pMessage::Graft { .. } => with_room(state, from, record, shared, |state, room| {
-            state.graft(from, standing, room, &cx, outbox);
+            let outcome = state.graft(from, standing, room, &cx, outbox);
+            outbox.tally.input(Input::Graft, &outcome);
         }),
         P2pMessage::Unsubscribe { .. } => {
             if let Some(record) =
@@ -278,15 +303,30 @@ pub(crate) fn handle_peer<N: Network>(
             {
                 record.release_topic();
             }
-            state.unsubscribe(from, standing, outbox);
+            let outcome = state.unsubscribe(from, standing, outbox);
+            outbox.tally.input(Input::Unsubscribe, &outcome);
         }
-        P2pMessage::Prune { px, backoff, .. } => drop(state.prune(from, standing, px, backoff, &cx, outbox)),
+        P2pMessage::Prune { px, backoff, .. } => {
+            // One that is not refused is for the peers' side to judge, and to count.
+            if let Some(refused) = state.prune(from, standing, px, backoff, &cx, outbox) {
+                outbox.tally.input(Input::Prune, &refused);
+            }
+        }
         P2pMessage::IHave { message_ids, .. } => {
-            shared.directory.with_quota(from, &shared.limits, |quota| {
+            outbox.tally.offered(message_ids.len());
+            let outcome = shared.directory.with_quota(from, &shared.limits, |quota| {
                 state.ihave(from, standing, message_ids, quota, &cx, outbox)
             });
+            outbox.tally.input(Input::IHave, &outcome);
         }
-        P2pMessage::IWant { message_ids } => drop(state.iwant(from, standing, message_ids, &cx, outbox)),
+        P2pMessage::IWant { message_ids } => {
+            outbox.tally.asked(message_ids.len());
+            let outcome = state.iwant(from, standing, message_ids, &cx, outbox);
+            outbox.tally.input(Input::IWant, &outcome);
+            if let IWantOutcome::Answered { ids } = &outcome {
+                ids.values().for_each(|answer| outbox.tally.answered(answer));
+            }
+        }
         // A full message is dealt with above; a ping says nothing.
         P2pMessage::FullMessage(_) | P2pMessage::Ping => {}
     }
@@ -299,7 +339,10 @@ fn receive<N: Network>(
     shared: &Shared<N>,
     outbox: &mut Outbox<N>,
 ) {
-    if state.receive(delivery, shared.handling, cx, outbox) == ReceiveOutcome::Throttled {
+    outbox.tally.bytes += shared.network.message_size(&delivery.message.message) as u64;
+    let outcome = state.receive(delivery, shared.handling, cx, outbox);
+    outbox.tally.input(Input::ReceiveMessage, &outcome);
+    if outcome == ReceiveOutcome::Throttled {
         shared.metrics.validations_throttled(1);
     }
 }

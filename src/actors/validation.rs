@@ -56,10 +56,14 @@ pub(super) fn start_batch<N: Network>(
 
 /// A panic of the application's future is as good as no verdict.
 async fn within_time<T: Send + 'static, N: Network>(verdict: Later<T>, shared: &Shared<N>) -> Option<T> {
+    let began = shared.now();
     let task = actix_rt::spawn(verdict);
     let abort = task.abort_handle();
     match timeout(shared.limits.bounds.validation_timeout, task).await {
-        Ok(verdict) => verdict.ok(),
+        Ok(verdict) => {
+            shared.metrics.validated(shared.now().saturating_since(began));
+            verdict.ok()
+        }
         Err(_) => {
             abort.abort();
             shared.metrics.validation_timed_out();

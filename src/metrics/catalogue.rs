@@ -66,7 +66,7 @@ catalogue! {
     // === The engine ===
     HEARTBEATS = Metric::counter("gossipsub_heartbeats_total", &[], "Heartbeats begun");
     HEARTBEATS_MISSED = Metric::counter("gossipsub_heartbeats_missed_total", &[], "Heartbeats skipped because the last one was not done");
-    HEARTBEAT_DURATION = Metric::histogram("gossipsub_heartbeat_duration_seconds", FAST, &[], "From the begin of a heartbeat until every topic did its first half");
+    HEARTBEAT_DURATION = Metric::histogram("gossipsub_heartbeat_duration_seconds", FAST, &[], "From the begin of a heartbeat until every topic did its part");
     HEARTBEAT_INTERVAL = Metric::gauge("gossipsub_heartbeat_interval_seconds", &[], "How often a heartbeat is due").in_unit(Unit::Seconds);
     INPUT_DURATION = Metric::histogram("gossipsub_input_duration_seconds", FAST, &[HANDLED], "How long an actor took to handle an item; one of 64 is measured");
     QUEUE_DEPTH = Metric::gauge("gossipsub_queue_depth", &[QUEUE], "Items that wait in each queue");

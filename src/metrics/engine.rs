@@ -1,86 +1,163 @@
-//! The engine's metrics, through the `metrics` facade. The only file that names one; handles are made
-//! once, from the recorder that is current when the engine starts. Installs no recorder, opens no port.
+//! What is counted of a whole engine: its handles, held. What is a topic's own is [`topic`](super::topic)'s,
+//! what is set at each heartbeat [`state`](super::state)'s.
 
-use ::metrics::{Counter, Gauge, Unit, counter, describe_counter, describe_gauge, gauge};
+use std::{sync::Arc, time::Duration};
 
+use ::metrics::{Counter, Histogram};
+
+use super::{
+    catalogue::{self as catalogue, *},
+    registry::{Registry, Source},
+    said::Said,
+    state::Gauges,
+    stopwatch::Stopwatch,
+};
 use crate::{
-    protocol::{Footprint, Lane, Stats},
-    worker::{NotSent, Refused, Waiting},
+    actors::clock::Clock,
+    limits::Limits,
+    network::{Network, P2pMessage},
+    protocol::{ANSWERS, Input, Lane, Penalties, Rest, Tally},
+    worker::{NotSent, Refused},
 };
 
 /// Held handles of one engine.
 pub(crate) struct Metrics {
-    inputs: Counter,
-    refused: [(&'static str, Counter); REASONS.len()],
+    /// In the order of all inputs' outcomes.
+    inputs: Vec<(Counter, Role)>,
+    refused: [Counter; Refused::REASONS.len()],
+    rpc_received: [Counter; 8],
+    rpc_sent: [Counter; 8],
+    ihave_ids: [Counter; 2],
+    iwant_ids: [Counter; 2],
+    answers: [Counter; ANSWERS.len()],
+    promises: [Counter; 4],
+    promise_duration: Histogram,
+    duplicate_delay: Histogram,
+    validation_duration: Histogram,
+    validations_dropped: [Counter; 2],
     outputs_dropped: [[Counter; NotSent::ALL.len()]; Lane::ALL.len()],
+    penalties: [Counter; 4],
     slow_peers: Counter,
     heartbeats: Counter,
-    heartbeats_skipped: Counter,
-    topic_restarts: Counter,
+    heartbeats_missed: Counter,
+    heartbeat_duration: Histogram,
+    input_duration: [Histogram; 13],
+    queue_wait: [Histogram; 3],
+    topic_restarts: [Counter; 2],
     hook_panics: Counter,
-    validations_timed_out: Counter,
-    validations_throttled: Counter,
-    topics: Gauge,
-    connections: Gauge,
-    waiting_items: Gauge,
-    waiting_bytes: Gauge,
-    /// In the order of [`Footprint::maps`].
-    held: Vec<Gauge>,
-    sent: [(Counter, fn(&Stats) -> u64); 5],
-    received: [(Counter, fn(&Stats) -> u64); 8],
+    pub(crate) gauges: Gauges,
+}
+
+/// What an outcome tells of its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    None,
+    /// A copy of a message came.
+    Copy,
+    /// One of a message that had been accepted before.
+    Duplicate,
+    Published,
+}
+
+/// What an actor handles, as far as it is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handled {
+    Subscribe,
+    Unsubscribe,
+    Graft,
+    Prune,
+    IHave,
+    IWant,
+    ReceiveMessage,
+    JudgeMessage,
+    Publish,
+    Join,
+    Leave,
+    Order,
+    Supervisor,
+}
+
+/// The queues in which items are seen to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    Input,
+    P2pOutput,
+    AppOutput,
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
-        describe();
-        let sent = |kind| counter!(SENT, "kind" => kind);
-        let received = |kind| counter!(RECEIVED, "kind" => kind);
-        let dropped =
-            |lane: Lane, why: NotSent| counter!(DROPPED, "lane" => lane.name(), "reason" => why.reason());
-        Self {
-            inputs: counter!(INPUTS),
-            refused: REASONS.map(|reason| (reason, counter!(REFUSED, "reason" => reason))),
-            outputs_dropped: Lane::ALL.map(|lane| NotSent::ALL.map(|reason| dropped(lane, reason))),
-            slow_peers: counter!(SLOW_PEERS),
-            heartbeats: counter!(HEARTBEATS),
-            heartbeats_skipped: counter!(SKIPPED),
-            topic_restarts: counter!(RESTARTS),
-            hook_panics: counter!(HOOK_PANICS),
-            validations_timed_out: counter!(VALIDATIONS_DROPPED, "reason" => "timeout"),
-            validations_throttled: counter!(VALIDATIONS_DROPPED, "reason" => "too_many"),
-            topics: gauge!(TOPICS),
-            connections: gauge!(CONNECTIONS),
-            waiting_items: gauge!(WAITING_ITEMS),
-            waiting_bytes: gauge!(WAITING_BYTES),
-            held: Footprint::default().maps().map(|(map, _)| held(map)).collect(),
-            sent: [
-                (sent("message"), |stats| stats.count_sent_app_messages),
-                (sent("graft"), |stats| stats.count_sent_grafts),
-                (sent("prune"), |stats| stats.count_sent_prunes),
-                (sent("ihave"), |stats| stats.count_sent_ihaves),
-                (sent("iwant"), |stats| stats.count_sent_iwants),
-            ],
-            received: [
-                (received("valid_message"), |stats| stats.count_recv_valid_app_messages),
-                (received("invalid_message"), |stats| stats.count_recv_invalid_app_messages),
-                (received("unknown_message"), |stats| stats.count_recv_unknown_validity_app_messages),
-                (received("outdated_message"), |stats| stats.count_recv_outdated_app_messages),
-                (received("graft"), |stats| stats.count_recv_grafts),
-                (received("prune"), |stats| stats.count_recv_prunes),
-                (received("ihave_id"), |stats| stats.count_recv_ihaves),
-                (received("iwant_id"), |stats| stats.count_recv_iwants),
-            ],
-        }
+    pub(crate) fn new<T>(source: &Source, limits: &Limits<T>) -> Self {
+        source.with(|registry| {
+            registry.describe_all();
+            registry.gauge(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
+            Self::of(registry, Gauges::new(registry, limits))
+        })
     }
 
-    pub(crate) fn input(&self) {
-        self.inputs.increment(1);
+    fn of(of: &Registry<'_>, gauges: Gauges) -> Self {
+        Self {
+            inputs: inputs(of),
+            refused: of.counters(&INPUTS_REFUSED, &[]),
+            rpc_received: of.counters(&RPC_RECEIVED, &[]),
+            rpc_sent: of.counters(&RPC_SENT, &[]),
+            ihave_ids: of.counters(&MESSAGE_IDS, &["ihave"]),
+            iwant_ids: of.counters(&MESSAGE_IDS, &["iwant"]),
+            answers: of.counters(&IWANT_ANSWERS, &[]),
+            promises: of.counters(&IWANT_PROMISES, &[]),
+            promise_duration: of.histogram(&IWANT_PROMISE_DURATION, &[]),
+            duplicate_delay: of.histogram(&DUPLICATE_DELAY, &[]),
+            validation_duration: of.histogram(&VALIDATION_DURATION, &[]),
+            validations_dropped: of.counters(&VALIDATIONS_DROPPED, &[]),
+            outputs_dropped: of.table(&OUTPUTS_DROPPED),
+            penalties: of.counters(&SCORE_PENALTIES, &[]),
+            slow_peers: of.counter(&catalogue::SLOW_PEERS, &[]),
+            heartbeats: of.counter(&HEARTBEATS, &[]),
+            heartbeats_missed: of.counter(&HEARTBEATS_MISSED, &[]),
+            heartbeat_duration: of.histogram(&HEARTBEAT_DURATION, &[]),
+            input_duration: of.histograms(&INPUT_DURATION, &[]),
+            queue_wait: of.histograms(&QUEUE_WAIT, &[]),
+            topic_restarts: of.counters(&TOPIC_RESTARTS, &[]),
+            hook_panics: of.counter(&HOOK_PANICS, &[]),
+            gauges,
+        }
+    }
+}
+
+/// One for each outcome of each input.
+fn inputs(of: &Registry<'_>) -> Vec<(Counter, Role)> {
+    let role = |input, outcome| match (input, outcome) {
+        (Input::ReceiveMessage, "already_received") => Role::Duplicate,
+        (Input::ReceiveMessage, _) => Role::Copy,
+        (Input::Publish, "published") => Role::Published,
+        _ => Role::None,
+    };
+    let pairs = Input::ALL.into_iter().flat_map(|input| input.outcomes().iter().map(move |o| (input, *o)));
+    pairs
+        .map(|(input, outcome)| (of.counter(&INPUTS, &[input.name(), outcome]), role(input, outcome)))
+        .collect()
+}
+
+// === The door, on the callers' threads ===
+
+impl Metrics {
+    /// A peer's word was taken.
+    pub(crate) fn received<N: Network>(&self, message: &P2pMessage<N>) {
+        self.rpc_received[rpc(message)].increment(1);
     }
 
     pub(crate) fn refused(&self, refused: Refused) {
-        let of_reason = self.refused.iter().find(|(reason, _)| *reason == refused.reason());
-        if let Some((_, counter)) = of_reason {
-            counter.increment(1);
+        let reason = Refused::REASONS.iter().position(|reason| *reason == refused.reason());
+        if let Some(place) = reason {
+            self.refused[place].increment(1);
+        }
+    }
+
+    /// Nobody knows where these ids' messages are.
+    pub(crate) fn not_found(&self, ids: usize) {
+        let place = ANSWERS.iter().position(|answer| *answer == "not_found");
+        if let Some(place) = place.filter(|_| ids > 0) {
+            self.answers[place].increment(ids as u64);
+            self.iwant_ids[RECEIVED].increment(ids as u64);
         }
     }
 
@@ -91,17 +168,83 @@ impl Metrics {
     pub(crate) fn slow_peer(&self) {
         self.slow_peers.increment(1);
     }
+}
 
-    pub(crate) fn heartbeat_skipped(&self) {
-        self.heartbeats_skipped.increment(1);
+// === The actors ===
+
+impl Metrics {
+    /// Takes what the peers' side counted. Roles are of topics: it has none.
+    pub(crate) fn flush(&self, tally: &mut Tally) {
+        self.count_outcomes(tally, |_, _| {});
+        if let Some(rest) = tally.take_rest() {
+            self.count_rest(&rest);
+        }
+    }
+
+    #[inline]
+    pub(super) fn count_outcomes(&self, tally: &mut Tally, mut each: impl FnMut(Role, u64)) {
+        tally.take_outcomes(|place, count| {
+            let (counter, role) = &self.inputs[place];
+            counter.increment(u64::from(count));
+            each(*role, u64::from(count));
+        });
+    }
+
+    pub(super) fn count_rest(&self, rest: &Rest) {
+        increment(&self.promises, &rest.promises);
+        increment(&self.answers, &rest.answers);
+        let seconds = |durations: &[Duration], of: &Histogram| {
+            durations.iter().for_each(|duration| of.record(*duration));
+        };
+        seconds(&rest.promise_durations, &self.promise_duration);
+        seconds(&rest.duplicate_delays, &self.duplicate_delay);
+        increment(&[&self.ihave_ids[RECEIVED], &self.iwant_ids[RECEIVED]], &rest.ids);
+    }
+
+    pub(crate) fn count_said(&self, said: &Said) {
+        increment(&self.rpc_sent, &said.rpcs);
+        increment(&[&self.ihave_ids[SENT], &self.iwant_ids[SENT]], &said.ids);
+    }
+
+    pub(crate) fn penalised(&self, penalties: &Penalties) {
+        increment(&self.penalties, penalties);
+    }
+
+    pub(crate) fn heartbeat(&self) {
+        self.heartbeats.increment(1);
+    }
+
+    pub(crate) fn heartbeat_took(&self, duration: Duration) {
+        self.heartbeat_duration.record(duration);
+    }
+
+    pub(crate) fn heartbeat_missed(&self) {
+        self.heartbeats_missed.increment(1);
+    }
+
+    pub(crate) fn handled(&self, what: Handled, duration: Duration) {
+        self.input_duration[what as usize].record(duration);
+    }
+
+    pub(crate) fn waited(&self, queue: Queue, duration: Duration) {
+        self.queue_wait[queue as usize].record(duration);
+    }
+
+    /// Follows what waits in `queue`.
+    pub(crate) fn stopwatch(&self, queue: Queue, clock: Arc<dyn Clock>) -> Stopwatch {
+        Stopwatch::new(clock, self.queue_wait[queue as usize].clone())
+    }
+
+    pub(crate) fn validated(&self, duration: Duration) {
+        self.validation_duration.record(duration);
     }
 
     pub(crate) fn validation_timed_out(&self) {
-        self.validations_timed_out.increment(1);
+        self.validations_dropped[0].increment(1);
     }
 
     pub(crate) fn validations_throttled(&self, count: usize) {
-        self.validations_throttled.increment(count as u64);
+        self.validations_dropped[1].increment(count as u64);
     }
 
     pub(crate) fn hook_panicked(&self) {
@@ -109,84 +252,54 @@ impl Metrics {
     }
 
     pub(crate) fn topic_restarted(&self) {
-        self.topic_restarts.increment(1);
+        self.topic_restarts[0].increment(1);
     }
 
-    /// Counts a heartbeat and brings up to date the sixteen statistics and what every map holds.
-    pub(crate) fn heartbeat(&self, stats: &Stats, held: &Footprint, waiting: &Waiting) {
-        self.heartbeats.increment(1);
-        for (gauge, (_, held)) in self.held.iter().zip(held.maps()) {
-            gauge.set(held as f64);
+    pub(crate) fn topic_given_up(&self) {
+        self.topic_restarts[1].increment(1);
+    }
+}
+
+/// The places of the directions of ids.
+const RECEIVED: usize = 0;
+const SENT: usize = 1;
+
+/// The place of a message's type.
+pub(super) fn rpc<N: Network>(message: &P2pMessage<N>) -> usize {
+    match message {
+        P2pMessage::FullMessage(_) => 0,
+        P2pMessage::Subscribe { .. } => 1,
+        P2pMessage::Unsubscribe { .. } => 2,
+        P2pMessage::Graft { .. } => 3,
+        P2pMessage::Prune { .. } => 4,
+        P2pMessage::IHave { .. } => 5,
+        P2pMessage::IWant { .. } => 6,
+        P2pMessage::Ping => 7,
+    }
+}
+
+/// Adds to each counter, where there is something to add.
+pub(super) fn increment<C: AsCounter, U: Copy + Into<u64>>(counters: &[C], counts: &[U]) {
+    for (counter, count) in counters.iter().zip(counts) {
+        let count = (*count).into();
+        if count > 0 {
+            counter.as_counter().increment(count);
         }
-        self.waiting_items.set(waiting.items() as f64);
-        self.waiting_bytes.set(waiting.bytes() as f64);
-        self.topics.set(stats.count_topics as f64);
-        self.connections.set(stats.count_connections as f64);
-        for (counter, count) in self.sent.iter().chain(&self.received) {
-            counter.absolute(count(stats));
-        }
     }
 }
 
-/// The gauge of what a map holds: entries, or bytes where its name says so.
-fn held(map: &'static str) -> Gauge {
-    match map.strip_suffix("_bytes") {
-        Some(cache) => gauge!(CACHE_BYTES, "cache" => cache),
-        None => gauge!(CACHE_ENTRIES, "cache" => map),
+pub(super) trait AsCounter {
+    fn as_counter(&self) -> &Counter;
+}
+
+impl AsCounter for Counter {
+    fn as_counter(&self) -> &Counter {
+        self
     }
 }
 
-fn describe() {
-    describe_counter!(INPUTS, Unit::Count, "Inputs of the p2p layer and the application that were admitted");
-    describe_counter!(REFUSED, Unit::Count, "Inputs that were refused because too many waited");
-    describe_counter!(DROPPED, Unit::Count, "Outputs that were dropped, by urgency and reason");
-    describe_counter!(
-        SLOW_PEERS,
-        Unit::Count,
-        "Times that a peer was found too slow to be told what it must be"
-    );
-    describe_gauge!(CACHE_ENTRIES, Unit::Count, "Entries of each map, as of the last heartbeat");
-    describe_gauge!(CACHE_BYTES, Unit::Bytes, "Bytes of messages in a map, as of the last heartbeat");
-    describe_counter!(HEARTBEATS, Unit::Count, "Heartbeats begun");
-    describe_counter!(SKIPPED, Unit::Count, "Heartbeats skipped because the last one was not done");
-    describe_counter!(RESTARTS, Unit::Count, "Topics restarted after a panic");
-    describe_counter!(VALIDATIONS_DROPPED, Unit::Count, "Messages dropped because no verdict was to be had");
-    describe_counter!(HOOK_PANICS, Unit::Count, "Panics of the application's hooks that cost no topic");
-    describe_gauge!(TOPICS, Unit::Count, "Topics joined");
-    describe_gauge!(CONNECTIONS, Unit::Count, "Peers connected");
-    describe_gauge!(WAITING_ITEMS, Unit::Count, "Inputs of peers that wait, as of the last heartbeat");
-    describe_gauge!(
-        WAITING_BYTES,
-        Unit::Bytes,
-        "Bytes of inputs of peers that wait, as of the last heartbeat"
-    );
-    describe_counter!(SENT, Unit::Count, "What was sent to peers, as of the last heartbeat");
-    describe_counter!(RECEIVED, Unit::Count, "What came of what peers sent, as of the last heartbeat");
+impl AsCounter for &Counter {
+    fn as_counter(&self) -> &Counter {
+        self
+    }
 }
-
-const INPUTS: &str = "gossipsub_inputs_admitted_total";
-/// The reasons of [`Refused`], one series each from the start.
-const REASONS: [&str; 6] = [
-    "too_many_inputs",
-    "too_many_bytes",
-    "peer_over_share",
-    "application_behind",
-    "transport_behind",
-    "stopped",
-];
-const REFUSED: &str = "gossipsub_inputs_refused_total";
-const DROPPED: &str = "gossipsub_outputs_dropped_total";
-const SLOW_PEERS: &str = "gossipsub_slow_peers_total";
-const CACHE_ENTRIES: &str = "gossipsub_cache_entries";
-const CACHE_BYTES: &str = "gossipsub_cache_bytes";
-const HEARTBEATS: &str = "gossipsub_heartbeats_total";
-const SKIPPED: &str = "gossipsub_heartbeats_missed_total";
-const RESTARTS: &str = "gossipsub_topic_restarts_total";
-const VALIDATIONS_DROPPED: &str = "gossipsub_validations_dropped_total";
-const HOOK_PANICS: &str = "gossipsub_hook_panics_total";
-const TOPICS: &str = "gossipsub_topics";
-const CONNECTIONS: &str = "gossipsub_connections";
-const WAITING_ITEMS: &str = "gossipsub_inputs_waiting";
-const WAITING_BYTES: &str = "gossipsub_inputs_waiting_bytes";
-const SENT: &str = "gossipsub_sent_total";
-const RECEIVED: &str = "gossipsub_received_total";

@@ -13,10 +13,22 @@ mod engine;
 mod metric;
 #[cfg(feature = "prometheus")]
 mod prometheus;
+mod registry;
+mod said;
+mod state;
+mod stopwatch;
+mod topic;
 
 #[cfg(feature = "prometheus")]
 pub use self::prometheus::with_buckets;
-pub(crate) use engine::Metrics;
+pub(crate) use self::{
+    engine::{Handled, Metrics, Queue},
+    registry::Source,
+    said::Said,
+    state::Queues,
+    stopwatch::Stopwatch,
+    topic::{TopicLabels, TopicMeter, TopicSeries},
+};
 pub use {
     ::metrics::Unit,
     catalogue::{CATALOGUE, OTHER},

@@ -85,6 +85,11 @@ impl TopicCounters {
         self.p1(limits) + self.p2(limits) + self.p3(limits) + self.p3b(limits) + self.p4(limits)
     }
 
+    /// The terms of that sum.
+    pub(crate) fn parts(&self, limits: &TopicScoreLimits) -> [f64; 5] {
+        [self.p1(limits), self.p2(limits), self.p3(limits), self.p3b(limits), self.p4(limits)]
+    }
+
     /// Whether nothing distinguishes it from a fresh one.
     pub(crate) fn is_zero(&self) -> bool {
         *self == Self::default()

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
+    names::Input,
     outbox::{Context, Fact, Lane, Outbox, Validation},
     outcome::{PublishOutcome, ReceiveOutcome},
     peers::Link,
@@ -34,7 +35,7 @@ impl<N: Network> TopicState<N> {
         }
         let FullMessage { message_id, message, .. } = &*delivery.message;
         // A copy of a message that was accepted since it was asked for keeps the promise too.
-        self.promises.keep(message_id);
+        self.keep_promises(message_id, cx, outbox);
         if self.is_duplicate(&delivery, cx, outbox) {
             return ReceiveOutcome::AlreadyReceived;
         }
@@ -102,7 +103,8 @@ impl<N: Network> TopicState<N> {
         let Some((delivery, arrival)) = self.validating.remove(message) else { return };
         let cx = Context { now: arrival, ..*cx };
         if verdict.is_some() {
-            self.verdict(delivery, verdict, &cx, outbox);
+            let outcome = self.verdict(delivery, verdict, &cx, outbox);
+            outbox.tally.input(Input::JudgeMessage, &outcome);
         }
     }
 
@@ -116,19 +118,29 @@ impl<N: Network> TopicState<N> {
         if self.seen.get(&message.message_id).is_some() {
             return PublishOutcome::AlreadyPublished;
         }
-        self.promises.keep(&message.message_id);
+        self.keep_promises(&message.message_id, cx, outbox);
         self.remember(&message, None, Vec::new(), cx, outbox);
         if self.mesh.is_none() {
             self.refresh_fanout(cx);
         }
         let (to, sent) = self.recipients(None, &[]);
+        if self.mesh.is_none() {
+            outbox.tally.fanned_out(sent.len());
+        }
         outbox.broadcast(sent, &message, Lane::Publish);
         PublishOutcome::Published { to }
+    }
+
+    #[inline]
+    fn keep_promises(&mut self, id: &N::MessageId, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        let deadline = || cx.now.after(cx.limits.extensions.iwant_followup_time);
+        self.promises.keep(id, deadline, &mut outbox.tally);
     }
 
     /// A copy that comes soon after the first is worth something too (P3).
     fn is_duplicate(&mut self, delivery: &Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> bool {
         let Some(seen) = self.seen.get_mut(&delivery.message.message_id) else { return false };
+        outbox.tally.duplicate(|| cx.now.saturating_since(seen.first_seen));
         let window = cx.limits.score.topics.parameters(&self.topic).mesh_message_deliveries_window;
         if cx.now <= seen.first_seen.after(window) {
             for peer in deliverers(delivery) {
@@ -288,7 +300,8 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
-        self.receive(delivery, handling, cx, outbox);
+        let outcome = self.receive(delivery, handling, cx, outbox);
+        outbox.tally.input(Input::RetryMessage, &outcome);
         outbox.facts.push(Fact::Dispatched);
     }
 
@@ -299,7 +312,8 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) {
         for (delivery, verdict) in verdicts {
-            self.verdict(delivery, verdict, cx, outbox);
+            let outcome = self.verdict(delivery, verdict, cx, outbox);
+            outbox.tally.input(Input::JudgeMessage, &outcome);
         }
         outbox.facts.push(Fact::Dispatched);
     }

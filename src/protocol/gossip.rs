@@ -10,6 +10,7 @@ use super::{
     outcome::{IHaveOutcome, IWantAnswer, IWantOutcome},
     peers::{Link, Quota, Standing},
     sample::{ProtocolRng, choose, pick, shuffle},
+    tally::Promised,
     topic::TopicState,
 };
 use crate::{
@@ -64,7 +65,7 @@ impl<N: Network> TopicState<N> {
         if !ids.is_empty() {
             // Bootstrap peers are not asked, and owe nothing; who is not connected has no score to lose.
             if standing.link.is_some_and(|link| !link.bootstrap) {
-                self.watch(peer, &ids, cx);
+                self.watch(peer, &ids, cx, outbox);
             }
             outbox.send(peer.clone(), standing.link, P2pMessage::IWant { message_ids: ids.clone() });
         }
@@ -73,13 +74,14 @@ impl<N: Network> TopicState<N> {
 
     /// One of the ids that `peer` is asked for is watched. Chosen by chance, and not by the order in which it is
     /// asked, which it knows: whoever keeps some promises and breaks others is found out.
-    fn watch(&mut self, peer: &N::Peer, ids: &[N::MessageId], cx: &Context<'_, N>) {
+    fn watch(&mut self, peer: &N::Peer, ids: &[N::MessageId], cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         let followup = cx.limits.extensions.iwant_followup_time;
         if followup > Duration::ZERO
             && let Some(id) = pick(ids, &mut self.rng)
         {
             let max = cx.limits.bounds.max_promises_per_topic;
-            self.promises.watch(peer, id, cx.now.after(followup), max);
+            let watched = self.promises.watch(peer, id, cx.now.after(followup), max);
+            outbox.tally.promise(Promised::Started, usize::from(watched));
         }
     }
 

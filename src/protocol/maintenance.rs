@@ -9,6 +9,7 @@ use super::{
     outbox::{Context, Fact, Maintenance, Outbox, Pruned},
     peers::Link,
     sample::{choose, shuffle},
+    tally::{Grafted, Promised, Removed, Tally},
     topic::TopicState,
 };
 use crate::network::{Network, P2pMessage};
@@ -22,8 +23,9 @@ impl<N: Network> TopicState<N> {
             self.backoffs.cleanup(cx.limits.heartbeat_interval.saturating_mul(2), cx.now);
         }
         self.tell_credits(outbox);
-        let mut maintenance = self.maintain_mesh(tick, cx);
+        let mut maintenance = self.maintain_mesh(tick, cx, &mut outbox.tally);
         maintenance.broken = self.promises.broken(cx.now);
+        outbox.tally.promise(Promised::Broken, maintenance.broken.len());
         for (peer, _) in &maintenance.grafted {
             outbox.send(peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });
         }
@@ -43,9 +45,9 @@ impl<N: Network> TopicState<N> {
         outbox.facts.push(Fact::Concluded);
     }
 
-    fn maintain_mesh(&mut self, tick: u64, cx: &Context<'_, N>) -> Maintenance<N> {
+    fn maintain_mesh(&mut self, tick: u64, cx: &Context<'_, N>, tally: &mut Tally) -> Maintenance<N> {
         let Some(mesh) = self.mesh.take() else { return Maintenance::default() };
-        let mut work = MeshWork { mesh, grafted: BTreeMap::new(), pruned: Vec::new() };
+        let mut work = MeshWork { mesh, grafted: BTreeMap::new(), pruned: Vec::new(), tally };
         work.prune_negative(cx);
         self.graft_missing(&mut work, cx);
         self.prune_surplus(&mut work, cx);
@@ -57,21 +59,21 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Below D_lo: up to D. The new peers don't count in what follows in this heartbeat.
-    fn graft_missing(&mut self, work: &mut MeshWork<N>, cx: &Context<'_, N>) {
+    fn graft_missing(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
         if work.mesh.len() < cx.limits.degree_low {
             let missing = cx.limits.degree_optimal - work.mesh.len();
             let candidates = self.graftable(cx, |peer, _| !work.mesh.contains_key(peer));
-            work.grafted.extend(choose(candidates, missing, &mut self.rng));
+            work.graft(choose(candidates, missing, &mut self.rng), Grafted::BelowDegreeLow);
         }
     }
 
     /// Above D_hi: down to D, keeping the D_score best, and D_out outbound ones.
-    fn prune_surplus(&mut self, work: &mut MeshWork<N>, cx: &Context<'_, N>) {
+    fn prune_surplus(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
         if work.mesh.len() <= cx.limits.degree_high {
             return;
         }
         for peer in self.select_surplus(&work.mesh, cx) {
-            work.prune(&peer, false);
+            work.prune(&peer, Removed::AboveDegreeHigh);
         }
     }
 
@@ -88,7 +90,7 @@ impl<N: Network> TopicState<N> {
     }
 
     /// At least D_lo, but fewer than D_out outbound: more of those.
-    fn graft_outbound(&mut self, work: &mut MeshWork<N>, cx: &Context<'_, N>) {
+    fn graft_outbound(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
         if work.mesh.len() < cx.limits.degree_low {
             return;
         }
@@ -98,12 +100,12 @@ impl<N: Network> TopicState<N> {
             let candidates = self.graftable(cx, |peer, link| link.outbound && !work.knows(peer));
             let chosen = choose(candidates, missing, &mut self.rng);
             work.mesh.extend(chosen.iter().cloned());
-            work.grafted.extend(chosen);
+            work.graft(chosen, Grafted::OutboundQuota);
         }
     }
 
     /// v1.1 "opportunistic grafting": when the mesh's median score is poor, a few better peers.
-    fn graft_opportunistically(&mut self, work: &mut MeshWork<N>, cx: &Context<'_, N>) {
+    fn graft_opportunistically(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
         let mut scores: Vec<f64> = work.mesh.keys().map(|peer| cx.roster.score(peer)).collect();
         if scores.len() < 2 {
             return;
@@ -115,12 +117,12 @@ impl<N: Network> TopicState<N> {
                 !self.backoffs.contains(peer) && !work.knows(peer) && cx.roster.score(peer) > median
             });
             let count = cx.limits.opportunistic_graft_peers;
-            work.grafted.extend(choose(better, count, &mut self.rng));
+            work.graft(choose(better, count, &mut self.rng), Grafted::Opportunistic);
         }
     }
 
-    fn finish(&mut self, work: MeshWork<N>, cx: &Context<'_, N>) -> Maintenance<N> {
-        let MeshWork { mut mesh, grafted, pruned } = work;
+    fn finish(&mut self, work: MeshWork<'_, N>, cx: &Context<'_, N>) -> Maintenance<N> {
+        let MeshWork { mut mesh, grafted, pruned, tally: _ } = work;
         for pruned in &pruned {
             self.backoffs.set(&pruned.peer, cx.limits.prune_backoff, cx.now);
         }
@@ -132,13 +134,14 @@ impl<N: Network> TopicState<N> {
 }
 
 /// A mesh while it is maintained.
-struct MeshWork<N: Network> {
+struct MeshWork<'a, N: Network> {
     mesh: Links<N::Peer>,
     grafted: Links<N::Peer>,
     pruned: Vec<Pruned<N>>,
+    tally: &'a mut Tally,
 }
 
-impl<N: Network> MeshWork<N> {
+impl<N: Network> MeshWork<'_, N> {
     /// Peers of negative score go first, and get no px.
     fn prune_negative(&mut self, cx: &Context<'_, N>) {
         if cx.roster.none_below(0.0) {
@@ -147,12 +150,21 @@ impl<N: Network> MeshWork<N> {
         let negative = |peer: &&N::Peer| cx.roster.score(peer) < 0.0;
         let negative: BTreeSet<_> = self.mesh.keys().filter(negative).cloned().collect();
         for peer in &negative {
-            self.prune(peer, true);
+            self.prune(peer, Removed::NegativeScore);
         }
     }
 
-    fn prune(&mut self, peer: &N::Peer, no_px: bool) {
+    /// Adds the chosen, each once.
+    fn graft(&mut self, chosen: Vec<(N::Peer, Link)>, why: Grafted) {
+        let before = self.grafted.len();
+        self.grafted.extend(chosen);
+        self.tally.grafted(why, self.grafted.len() - before);
+    }
+
+    fn prune(&mut self, peer: &N::Peer, why: Removed) {
         if let Some(link) = self.mesh.remove(peer) {
+            let no_px = why == Removed::NegativeScore;
+            self.tally.removed(why, 1);
             self.pruned.push(Pruned { peer: peer.clone(), generation: link.generation, no_px });
         }
     }

@@ -12,6 +12,7 @@ use super::{
     outcome::{GraftOutcome, JoinOutcome, LeaveOutcome, PruneOutcome},
     peers::{Link, Standing},
     sample::choose,
+    tally::{Grafted, Removed},
     topic::TopicState,
 };
 use crate::network::{Network, P2pMessage, P2pOutput, PeerAction};
@@ -89,6 +90,7 @@ impl<N: Network> TopicState<N> {
         outbox.facts.push(Fact::Grafted(peer.clone(), link.generation));
         if let Some(mesh) = &mut self.mesh {
             mesh.insert(peer.clone(), link);
+            outbox.tally.grafted(Grafted::RemoteGraft, 1);
         }
         if !self.is_subscriber(peer) {
             self.add_subscriber(peer, link, outbox);
@@ -147,7 +149,7 @@ impl<N: Network> TopicState<N> {
             outbox.p2p.extend(forget_all(peer, px));
             return refusal;
         }
-        self.remove_from_mesh(peer, outbox);
+        self.remove_from_mesh(peer, Removed::RemotePrune, outbox);
         self.backoffs.set(peer, backoff, cx.now);
         outbox.facts.push(Fact::PxOffered(peer.clone(), px));
         None
@@ -163,7 +165,7 @@ impl<N: Network> TopicState<N> {
             return JoinOutcome::AlreadyJoined;
         }
         self.tell_credits(outbox);
-        let mesh = self.first_mesh(cx);
+        let mesh = self.first_mesh(cx, outbox);
         for (peer, link) in &mesh {
             outbox.facts.push(Fact::Grafted(peer.clone(), link.generation));
         }
@@ -174,12 +176,15 @@ impl<N: Network> TopicState<N> {
     }
 
     /// The fanout's peers come first: they know us as a source already.
-    fn first_mesh(&mut self, cx: &Context<'_, N>) -> BTreeMap<N::Peer, Link> {
+    fn first_mesh(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> BTreeMap<N::Peer, Link> {
         let mut mesh = self.fanout.take().map(|fanout| fanout.peers).unwrap_or_default();
         mesh.retain(|peer, _| !self.backoffs.contains(peer) && cx.roster.score(peer) >= 0.0);
         let missing = cx.limits.degree_optimal.saturating_sub(mesh.len());
         let candidates = self.graftable(cx, |peer, _| !mesh.contains_key(peer));
-        mesh.extend(choose(candidates, missing, &mut self.rng));
+        let chosen = choose(candidates, missing, &mut self.rng);
+        outbox.tally.grafted(Grafted::FanoutPromoted, mesh.len());
+        outbox.tally.grafted(Grafted::Join, chosen.len());
+        mesh.extend(chosen);
         mesh
     }
 
@@ -228,8 +233,9 @@ impl<N: Network> TopicState<N> {
             self.parting.push(Pruned { peer: peer.clone(), generation: link.generation, no_px });
             outbox.facts.push(Fact::Pruned(peer.clone(), link.generation));
         }
+        outbox.tally.removed(Removed::Leave, mesh.len());
         outbox.facts.push(Fact::Left);
-        self.forget_messages_in_doubt(cx.limits);
+        self.forget_messages_in_doubt(cx.limits, outbox);
         let no_px = self.parting.iter().filter(|pruned| pruned.no_px).map(|pruned| pruned.peer.clone());
         LeaveOutcome::Left { no_px: no_px.collect(), to_prune: mesh.into_keys().collect() }
     }

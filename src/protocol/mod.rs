@@ -18,6 +18,7 @@
 
 mod backoff;
 mod batch;
+mod company;
 mod composition;
 mod counters;
 mod credits;
@@ -30,6 +31,7 @@ mod invalid;
 mod lowest;
 mod maintenance;
 mod mesh;
+mod names;
 mod node;
 mod outbox;
 mod outcome;
@@ -43,6 +45,7 @@ mod sample;
 mod score;
 mod sheet;
 mod stats;
+mod tally;
 mod time;
 mod topic;
 mod topics;
@@ -51,15 +54,19 @@ mod validating;
 mod view;
 mod window;
 
+pub(crate) use company::Company;
 pub(crate) use event::RateLimit;
+pub(crate) use names::ANSWERS;
 pub(crate) use outbox::{Context, Fact, Order, Outbox, Roster, Validation};
 pub(crate) use peers::{Link, Peers, PeersOutbox, Quota, Standing};
 pub(crate) use round::Pace;
+pub(crate) use tally::{Penalties, Removed, Rest, Tally};
 pub(crate) use topic::TopicState;
 
 pub use delivery::Handling;
 pub use event::Event;
 pub use footprint::Footprint;
+pub use names::Input;
 pub use node::{Drained, Node};
 pub use outbox::{Emission, Lane};
 pub use outcome::{

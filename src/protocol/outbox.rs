@@ -11,6 +11,7 @@ use super::{
     delivery::Handling,
     peers::{Link, Standing},
     stats::Stats,
+    tally::Tally,
 };
 use crate::{
     limits::Limits,
@@ -140,6 +141,7 @@ pub(crate) struct Outbox<N: Network> {
     pub(crate) app: Vec<AppOutput<N>>,
     pub(crate) facts: Vec<Fact<N>>,
     pub(crate) stats: Stats,
+    pub(crate) tally: Tally,
     /// Verdicts that come later, each to be handed back to
     /// [`TopicState::resolve`](super::topic::TopicState).
     pub(crate) later: Vec<Validation<N>>,
@@ -243,7 +245,7 @@ pub(crate) enum Order<N: Network> {
 impl<N: Network> Outbox<N> {
     /// Whether nothing was left behind; what was counted is no matter.
     pub(crate) fn is_silent(&self) -> bool {
-        let Self { p2p, app, facts, later, history, stats: _ } = self;
+        let Self { p2p, app, facts, later, history, stats: _, tally: _ } = self;
         p2p.is_empty() && app.is_empty() && facts.is_empty() && later.is_empty() && history.is_empty()
     }
 

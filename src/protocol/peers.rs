@@ -22,6 +22,7 @@ use super::{
     sample::{ProtocolRng, rng_for},
     score::Scores,
     stats::Stats,
+    tally::{Penalties, Penalty},
     undecided::Undecided,
     view::{ConnectionView, View},
 };
@@ -122,6 +123,7 @@ pub(crate) struct PeersOutbox<N: Network> {
     pub(crate) events: Vec<Event<N>>,
     /// Messages dropped because too many wait for a verdict.
     pub(crate) throttled: usize,
+    pub(crate) penalties: Penalties,
 }
 
 /// How an engine is set up.
@@ -185,7 +187,7 @@ impl<N: Network> Peers<N> {
 
     /// Whether nothing is to be done.
     pub(crate) fn is_silent(&self) -> bool {
-        let PeersOutbox { p2p, orders, events, throttled } = &self.outbox;
+        let PeersOutbox { p2p, orders, events, throttled, penalties: _ } = &self.outbox;
         p2p.is_empty() && orders.is_empty() && events.is_empty() && *throttled == 0
     }
 
@@ -242,7 +244,9 @@ impl<N: Network> Peers<N> {
 
     /// The p2p layer finds a peer too slow to be told what it must be told.
     pub(crate) fn slow_peer(&mut self, peer: N::Peer) {
-        self.scores.penalise(&peer, self.limits.extensions.slow_peer_penalty);
+        let penalty = self.limits.extensions.slow_peer_penalty;
+        self.scores.penalise(&peer, penalty);
+        self.count_penalty(Penalty::SlowPeer, penalty > 0.0);
         self.outbox.events.push(Event::SlowPeer { peer });
     }
 
@@ -279,8 +283,14 @@ impl<N: Network> Peers<N> {
             Fact::Grafted(peer, generation) => self.grafted(&peer, generation, topic, now),
             Fact::Pruned(peer, generation) => self.pruned(&peer, generation, topic),
             Fact::Delivered(deliveries) => self.scores.delivered(&deliveries, topic),
-            Fact::InvalidMessage(peer) => self.scores.invalid_message(&peer, topic),
-            Fact::Misbehaved(peer, count) => self.scores.penalise(&peer, f64::from(count)),
+            Fact::InvalidMessage(peer) => {
+                self.scores.invalid_message(&peer, topic);
+                self.count_penalty(Penalty::InvalidMessage, true);
+            }
+            Fact::Misbehaved(peer, count) => {
+                self.scores.penalise(&peer, f64::from(count));
+                self.count_penalty(Penalty::GraftBackoff, true);
+            }
             Fact::PxOffered(from, px) => {
                 self.recv_prunes += 1;
                 return Some(self.judge_px(&from, px));
@@ -294,6 +304,10 @@ impl<N: Network> Peers<N> {
             Fact::Dispatched => self.dispatched(),
         }
         None
+    }
+
+    pub(super) fn count_penalty(&mut self, penalty: Penalty, given: bool) {
+        self.outbox.penalties[penalty as usize] += u32::from(given);
     }
 
     pub(super) fn grafted(&mut self, peer: &N::Peer, generation: u64, topic: &N::Topic, now: Timestamp) {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use derive_where::derive_where;
 use foldhash::fast::RandomState;
 
-use super::Timestamp;
+use super::{Timestamp, tally::Tally};
 use crate::network::Network;
 
 /// The watched requests of one topic.
@@ -20,26 +20,42 @@ pub(super) struct Promises<N: Network> {
 
 impl<N: Network> Promises<N> {
     /// Watches that `peer`, who was asked for `id`, sends it by `deadline`; unless it owes another one, or
-    /// `max` peers do.
-    pub(super) fn watch(&mut self, peer: &N::Peer, id: &N::MessageId, deadline: Timestamp, max: usize) {
-        if self.debtors.len() < max && !self.debtors.contains_key(peer) {
+    /// `max` peers do. Tells whether it is watched.
+    pub(super) fn watch(
+        &mut self,
+        peer: &N::Peer,
+        id: &N::MessageId,
+        deadline: Timestamp,
+        max: usize,
+    ) -> bool {
+        let watched = self.debtors.len() < max && !self.debtors.contains_key(peer);
+        if watched {
             self.debtors.insert(peer.clone(), (id.clone(), deadline));
             self.owed.entry(id.clone()).or_default().push(peer.clone());
         }
+        watched
     }
 
-    /// A message came, from whomever: nobody owes it any more.
+    /// A message came, from whomever: nobody owes it any more. If it was asked for now, it would be owed by
+    /// `deadline`.
     #[inline]
-    pub(super) fn keep(&mut self, id: &N::MessageId) {
+    pub(super) fn keep(
+        &mut self,
+        id: &N::MessageId,
+        deadline: impl FnOnce() -> Timestamp,
+        tally: &mut Tally,
+    ) {
         // Most of the time nothing is owed.
         if !self.owed.is_empty() {
-            self.acquit(id);
+            self.acquit(id, deadline(), tally);
         }
     }
 
-    fn acquit(&mut self, id: &N::MessageId) {
+    fn acquit(&mut self, id: &N::MessageId, deadline: Timestamp, tally: &mut Tally) {
         for peer in self.owed.remove(id).unwrap_or_default() {
-            self.debtors.remove(&peer);
+            if let Some((_, due)) = self.debtors.remove(&peer) {
+                tally.promise_kept(deadline.saturating_since(due));
+            }
         }
     }
 

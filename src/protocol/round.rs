@@ -14,6 +14,7 @@ use super::{
     Timestamp,
     outbox::{Emission, Maintenance, Order},
     peers::Peers,
+    tally::Penalty,
 };
 use crate::network::{Network, Origin, P2pMessage, P2pOutput};
 
@@ -138,6 +139,7 @@ impl<N: Network> Peers<N> {
             }
             for peer in maintenance.broken.iter().filter(|_| !round.overloaded) {
                 self.scores.penalise(peer, 1.0);
+                self.count_penalty(Penalty::BrokenPromise, true);
             }
         }
         round.half = Half::Conclude;

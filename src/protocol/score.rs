@@ -14,6 +14,7 @@ use slab::Slab;
 
 use super::{
     Timestamp,
+    company::COMPONENTS,
     counters::{TopicCounters, decayed},
     credits::Deliveries,
     lowest::Lowest,
@@ -238,6 +239,21 @@ impl<N: Network> Scores<N> {
 
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// P1, P2, P3, P3b, P4, P5 and P7 of a peer that has a score, weighted, before any cap; and of how many topics.
+    pub(crate) fn components(&self, peer: &N::Peer) -> Option<([f64; COMPONENTS], usize)> {
+        let (key, limits) = (*self.keys.get(peer)?, &self.limits);
+        let score = &self.peers[key as usize];
+        let p5 = score.application_score * limits.score.app_specific_weight;
+        let mut sums = [0.0, 0.0, 0.0, 0.0, 0.0, p5, score.p7(limits)];
+        for row in score.rows.iter().map(|row| self.sheet.row(*row)) {
+            let Some(counters) = row.get(key) else { continue };
+            let weight = limits.score.topics.weight(&row.topic);
+            let parts = counters.parts(limits.score.topics.parameters(&row.topic));
+            sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += weight * part);
+        }
+        Some((sums, score.rows.len()))
     }
 
     pub(crate) fn view(&self) -> BTreeMap<N::Peer, ScoreView<N>> {

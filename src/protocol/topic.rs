@@ -24,6 +24,7 @@ use super::{
     peers::{Link, Standing},
     promises::Promises,
     sample::{ProtocolRng, rng_for},
+    tally::{Promised, Removed},
     validating::Validating,
     view::{CachedView, FanoutView, SeenView, View},
     window::Window,
@@ -146,7 +147,8 @@ impl<N: Network> TopicState<N> {
     }
 
     /// We take no part any more: what only matters to who does is forgotten.
-    pub(super) fn forget_messages_in_doubt(&mut self, limits: &Limits<N::Topic>) {
+    pub(super) fn forget_messages_in_doubt(&mut self, limits: &Limits<N::Topic>, outbox: &mut Outbox<N>) {
+        outbox.tally.promise(Promised::Void, self.promises.len());
         self.promises = Promises::default();
         self.invalid = Invalid::new(limits);
     }
@@ -240,8 +242,8 @@ impl<N: Network> TopicState<N> {
         if self.subscribers.contains_key(peer) {
             outbox.facts.push(Fact::Unsubscribed(peer.clone(), link.generation));
         }
-        self.remove_from_mesh(peer, outbox);
-        self.remove_links(peer);
+        self.remove_from_mesh(peer, Removed::Unsubscribed, outbox);
+        self.remove_links(peer, outbox);
         UnsubscribeOutcome::Unsubscribed
     }
 
@@ -251,7 +253,7 @@ impl<N: Network> TopicState<N> {
             Order::Welcome(connected) => self.welcome(&connected, outbox),
             Order::Farewell(connected) => self.farewell(&connected, cx, outbox),
             Order::Announce(peer) => self.announce(peer, outbox),
-            Order::Gone(peer, generation) => self.gone(&peer, generation),
+            Order::Gone(peer, generation) => self.gone(&peer, generation, outbox),
             Order::Retry(delivery, handling) => self.retry(delivery, handling, cx, outbox),
             Order::Verdicts(verdicts) => self.verdicts(verdicts, cx, outbox),
             Order::Maintain(tick) => self.maintain(tick, cx, outbox),
@@ -267,9 +269,9 @@ impl<N: Network> TopicState<N> {
     }
 
     /// A connection ended. The scores know by themselves: no fact is owed.
-    fn gone(&mut self, peer: &N::Peer, generation: u64) {
+    fn gone(&mut self, peer: &N::Peer, generation: u64, outbox: &mut Outbox<N>) {
         if self.subscribers.get(peer).is_some_and(|link| link.generation <= generation) {
-            self.remove_links(peer);
+            self.remove_links(peer, outbox);
         }
     }
 
@@ -280,7 +282,7 @@ impl<N: Network> TopicState<N> {
             && known.generation < link.generation
         {
             outbox.facts.push(Fact::Unsubscribed(peer.clone(), known.generation));
-            self.remove_links(peer);
+            self.remove_links(peer, outbox);
         }
     }
 
@@ -292,22 +294,32 @@ impl<N: Network> TopicState<N> {
         outbox.facts.push(Fact::Subscribed(peer.clone(), link.generation));
     }
 
-    pub(super) fn remove_from_mesh(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) {
+    pub(super) fn remove_from_mesh(&mut self, peer: &N::Peer, why: Removed, outbox: &mut Outbox<N>) {
         if let Some(link) = self.mesh.as_mut().and_then(|mesh| mesh.remove(peer)) {
             self.tell_credits(outbox);
             outbox.facts.push(Fact::Pruned(peer.clone(), link.generation));
+            outbox.tally.removed(why, 1);
         }
     }
 
-    fn remove_links(&mut self, peer: &N::Peer) {
+    /// Its connection is gone, or it left the mesh before.
+    fn remove_links(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) {
         self.subscribers.remove(peer);
         self.direct.remove(peer);
-        if let Some(mesh) = &mut self.mesh {
-            mesh.remove(peer);
+        if self.mesh.as_mut().is_some_and(|mesh| mesh.remove(peer).is_some()) {
+            outbox.tally.removed(Removed::Disconnected, 1);
         }
         if let Some(fanout) = &mut self.fanout {
             fanout.peers.remove(peer);
         }
+    }
+
+    /// Whether we take part, its subscribers, the peers of its mesh, and those of them that we dialled.
+    pub(crate) fn census(&self) -> [usize; 4] {
+        let mesh = self.mesh.iter().flatten();
+        let outbound = mesh.filter(|(_, link)| link.outbound).count();
+        let size = self.mesh.as_ref().map_or(0, BTreeMap::len);
+        [usize::from(self.is_joined()), self.subscribers.len(), size, outbound]
     }
 
     /// How much it holds.

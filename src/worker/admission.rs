@@ -53,6 +53,16 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// All reasons.
+    pub(crate) const REASONS: [&str; 6] = [
+        "too_many_inputs",
+        "too_many_bytes",
+        "peer_over_share",
+        "application_behind",
+        "transport_behind",
+        "stopped",
+    ];
+
     /// The reason as a word, for labels.
     pub fn reason(self) -> &'static str {
         match self {

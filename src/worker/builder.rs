@@ -29,7 +29,7 @@ use crate::{
     },
     directory::Directory,
     limits::Limits,
-    metrics::Metrics,
+    metrics::{Metrics, Queue, Source, TopicLabels},
     network::{AppInput, Network},
     protocol::{Event, Handling, NodeOptions, Peers, RateLimit},
 };
@@ -43,6 +43,8 @@ pub struct WorkerBuilder<N: Network> {
     clock: Option<Arc<dyn Clock>>,
     manual: bool,
     observer: Option<Observer<N>>,
+    recorder: Source,
+    max_topic_labels: usize,
 }
 
 /// A running engine: its handle and its two output streams.
@@ -77,6 +79,8 @@ impl<N: Network> WorkerBuilder<N> {
             clock: None,
             manual: false,
             observer: None,
+            recorder: Source::Current,
+            max_topic_labels: 100,
         }
     }
 
@@ -125,6 +129,21 @@ impl<N: Network> WorkerBuilder<N> {
         self
     }
 
+    /// Where its [metrics](crate::metrics) go; by default to the recorder that is current when it starts, and
+    /// for topics that are joined later, to the one that is current then.
+    pub fn recorder(mut self, recorder: Arc<dyn ::metrics::Recorder + Send + Sync>) -> Self {
+        self.recorder = Source::Given(recorder);
+        self
+    }
+
+    /// How many topics are told apart among the metrics, at most; by default 100. Those that are joined first have
+    /// series of their own, for ever; a fifth of the room may go to those that are only published to. The others
+    /// share a label ([`OTHER`](crate::metrics::OTHER)). Each takes 31 series.
+    pub fn max_topic_labels(mut self, topics: usize) -> Self {
+        self.max_topic_labels = topics;
+        self
+    }
+
     /// Starts the engine and joins `topics`, in order.
     ///
     /// # Errors
@@ -151,24 +170,28 @@ impl<N: Network> WorkerBuilder<N> {
         let bounds = &self.limits.bounds;
         let admission = Arc::new(Admission::new(bounds));
         let batched = self.options.batch_interval.is_some();
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
+        let metrics = Metrics::new(&self.recorder, &self.limits);
+        let watch = |queue| metrics.stopwatch(queue, Arc::clone(&clock));
         Shared {
             seed: self.options.seed,
             handling: if batched { Handling::Batched } else { Handling::Sequential },
-            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::new())),
             directory: Directory::new(Arc::clone(&admission)),
             publications: Arc::new(Admission::new(bounds)),
             supervisor: Inbox::new(Arc::clone(&load)),
             router: Inbox::new(Arc::clone(&load)),
             load,
-            p2p: Lanes::new(bounds.max_output_items, Arc::clone(&admission)),
-            app: AppQueue::new(bounds.max_output_items, Arc::clone(&admission)),
+            p2p: Lanes::new(bounds.max_output_items, Arc::clone(&admission), watch(Queue::P2pOutput)),
+            app: AppQueue::new(bounds.max_output_items, Arc::clone(&admission), watch(Queue::AppOutput)),
             admission,
             validating: AtomicUsize::new(0),
             tickets: Tickets::default(),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             refusal_reports: RefusalReports::new(RateLimit::new(bounds.event_interval)),
-            metrics: Metrics::new(),
+            clock,
+            metrics,
+            topic_labels: TopicLabels::new(self.recorder, self.max_topic_labels),
             last_overload: Mutex::default(),
             in_heartbeat: AtomicBool::new(false),
             closing: AtomicBool::new(false),

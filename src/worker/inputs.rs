@@ -41,7 +41,6 @@ pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> R
         P2pInput::InMessage { from_peer, message } => return in_message(shared, from_peer, message),
         connection => connection,
     };
-    shared.metrics.input();
     if shared.observes_inputs {
         shared.observe(&Event::P2pInput(input.clone()));
     }
@@ -57,7 +56,7 @@ pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> R
 
 fn in_message<N: Network>(shared: &Shared<N>, from: N::Peer, message: P2pMessage<N>) -> Result<(), Refused> {
     let credit = admit(shared, &from, &message).inspect_err(|refused| report(shared, *refused))?;
-    shared.metrics.input();
+    shared.metrics.received(&message);
     if shared.observes_inputs {
         let said = P2pInput::InMessage { from_peer: from.clone(), message: message.clone() };
         shared.observe(&Event::P2pInput(said));
@@ -73,7 +72,6 @@ fn in_message<N: Network>(shared: &Shared<N>, from: N::Peer, message: P2pMessage
 
 pub(super) fn app_input<N: Network>(shared: &Shared<N>, input: AppInput<N>) -> Result<(), Refused> {
     open(shared)?;
-    shared.metrics.input();
     if shared.observes_inputs {
         shared.observe(&Event::AppInput(input.clone()));
     }
@@ -102,7 +100,6 @@ pub(super) fn publish_with_ticket<N: Network>(
     publication: Arc<Publication>,
 ) -> Result<(), Refused> {
     open(shared)?;
-    shared.metrics.input();
     if shared.observes_inputs {
         shared.observe(&Event::AppInput(AppInput::Publish(message.clone())));
     }
@@ -198,12 +195,16 @@ fn iwant<N: Network>(
     at: Timestamp,
 ) -> Result<(), Refused> {
     let mut by_topic: BTreeMap<N::Topic, Vec<N::MessageId>> = BTreeMap::new();
+    let asked = ids.len();
+    let mut found = 0;
     for id in ids {
         let topic = shared.network.topic_of(&id).or_else(|| shared.directory.home(&id));
         if let Some(topic) = topic.filter(|topic| shared.directory.topics.contains_key(topic)) {
             by_topic.entry(topic).or_default().push(id);
+            found += 1;
         }
     }
+    shared.metrics.not_found(asked - found);
     let credit = Arc::new(credit);
     for (topic, message_ids) in by_topic {
         let message = P2pMessage::IWant { message_ids };
@@ -284,6 +285,8 @@ fn publish<N: Network>(
 }
 
 fn join<N: Network>(shared: &Shared<N>, topic: N::Topic, at: Timestamp) {
+    // Here and not by its actor: the recorder may be this thread's.
+    shared.topic_labels.claim(&topic, true, &shared.network);
     with_actor(shared, topic, TopicItem::Join { at }, |entry| entry.joined = true);
 }
 

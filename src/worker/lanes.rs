@@ -11,10 +11,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use derive_where::derive_where;
-
 use super::Admission;
 use crate::{
+    metrics::Stopwatch,
     network::{AppOutput, Network},
     protocol::{Emission, Lane},
 };
@@ -35,6 +34,7 @@ struct Waiting<N: Network> {
     lanes: [VecDeque<Emission<N>>; Lane::ALL.len()],
     /// The items that all of them stand for.
     items: usize,
+    stopwatch: Stopwatch,
     end: End,
 }
 
@@ -46,9 +46,9 @@ struct End {
 }
 
 impl<N: Network> Lanes<N> {
-    pub(crate) fn new(bound: usize, admission: Arc<Admission>) -> Self {
+    pub(crate) fn new(bound: usize, admission: Arc<Admission>, stopwatch: Stopwatch) -> Self {
         let lanes = std::array::from_fn(|_| VecDeque::new());
-        let waiting = Mutex::new(Waiting { lanes, items: 0, end: End::default() });
+        let waiting = Mutex::new(Waiting { lanes, items: 0, stopwatch, end: End::default() });
         Self { waiting, items: AtomicUsize::new(0), bound, admission }
     }
 
@@ -60,8 +60,7 @@ impl<N: Network> Lanes<N> {
                 dropped(&emission);
                 continue;
             }
-            waiting.items += emission.count();
-            waiting.lanes[emission.lane() as usize].push_back(emission);
+            waiting.push(emission);
         }
         let readable = waiting.items > 0;
         self.items.store(waiting.items, Ordering::Release);
@@ -105,9 +104,18 @@ impl<N: Network> Lanes<N> {
 }
 
 impl<N: Network> Waiting<N> {
+    fn push(&mut self, emission: Emission<N>) {
+        let lane = emission.lane() as usize;
+        self.items += emission.count();
+        self.stopwatch.pushed(lane, self.lanes[lane].len());
+        self.lanes[lane].push_back(emission);
+    }
+
     fn pop(&mut self) -> Option<Emission<N>> {
-        let emission = self.lanes.iter_mut().find_map(VecDeque::pop_front)?;
+        let lanes = self.lanes.iter_mut().enumerate();
+        let (lane, emission) = { lanes }.find_map(|(lane, items)| Some((lane, items.pop_front()?)))?;
         self.items -= emission.count();
+        self.stopwatch.popped(lane);
         Some(emission)
     }
 
@@ -121,10 +129,13 @@ impl<N: Network> Waiting<N> {
         let lane = emission.lane();
         let needed = emission.count();
         while self.items + needed > bound {
-            let less_urgent = self.lanes[lane as usize + 1..].iter_mut().rev();
-            match less_urgent.filter(|lane| !lane.is_empty()).find_map(VecDeque::pop_back) {
-                Some(victim) => {
+            let less_urgent = self.lanes.iter_mut().enumerate().skip(lane as usize + 1).rev();
+            let last =
+                |(lane, items): (usize, &mut VecDeque<_>)| Some((lane, items.pop_back()?, items.len()));
+            match { less_urgent }.find_map(last) {
+                Some((of, victim, left)) => {
                     self.items -= victim.count();
+                    self.stopwatch.dropped(of, left);
                     dropped(&victim);
                 }
                 None => return lane == Lane::Control,
@@ -145,20 +156,23 @@ pub(crate) struct AppQueue<N: Network> {
     admission: Arc<Admission>,
 }
 
-#[derive_where(Default)]
 struct AppWaiting<N: Network> {
     messages: VecDeque<AppOutput<N>>,
+    stopwatch: Stopwatch,
     end: End,
 }
 
 impl<N: Network> AppQueue<N> {
-    pub(crate) fn new(bound: usize, admission: Arc<Admission>) -> Self {
-        Self { waiting: Mutex::default(), len: AtomicUsize::new(0), bound, admission }
+    pub(crate) fn new(bound: usize, admission: Arc<Admission>, stopwatch: Stopwatch) -> Self {
+        let waiting = AppWaiting { messages: VecDeque::new(), stopwatch, end: End::default() };
+        Self { waiting: Mutex::new(waiting), len: AtomicUsize::new(0), bound, admission }
     }
 
     pub(crate) fn extend(&self, messages: Vec<AppOutput<N>>) {
         let mut waiting = lock(&self.waiting);
         if !messages.is_empty() && !waiting.end.closed {
+            let ahead = waiting.messages.len();
+            waiting.stopwatch.pushed(0, ahead);
             waiting.messages.extend(messages);
             self.len.store(waiting.messages.len(), Ordering::Release);
             wake(waiting, |waiting| waiting.end.reader.take());
@@ -191,6 +205,9 @@ impl<N: Network> AppQueue<N> {
 
     fn pop(&self, waiting: &mut AppWaiting<N>) -> Option<AppOutput<N>> {
         let next = waiting.messages.pop_front();
+        if next.is_some() {
+            waiting.stopwatch.popped(0);
+        }
         let before = self.len.swap(waiting.messages.len(), Ordering::AcqRel);
         if before >= self.bound && self.has_room() {
             self.admission.room_made();

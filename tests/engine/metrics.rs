@@ -7,6 +7,8 @@ use actix_gossipsub::{
     Validity, Worker, plain::PlainNetwork, protocol::Lane,
 };
 
+use metrics::with_local_recorder;
+
 use crate::{recording::Recording, support::*};
 
 /// Ids are numbers, which tell no topic; a message is its verdict.
@@ -94,9 +96,11 @@ fn after_a_heartbeat_each_map_has_a_gauge_that_tells_what_it_holds() {
         }
         assert_eq!(recording.series("gossipsub_cache_").len(), held.maps().count());
         assert_eq!(recording.gauge("gossipsub_topics"), 2.0);
-        assert_eq!(recording.gauge("gossipsub_connections"), 4.0);
+        assert_eq!(recording.gauge("gossipsub_connections{direction=inbound,kind=regular}"), 2.0);
+        assert_eq!(recording.gauge("gossipsub_connections{direction=outbound,kind=regular}"), 2.0);
+        assert_eq!(recording.gauges("gossipsub_connections{"), 4.0);
         assert_eq!(recording.count("gossipsub_heartbeats_total"), 2);
-        assert_eq!(recording.count("gossipsub_received_total{kind=invalid_message}"), 3);
+        assert_eq!(recording.sum("gossipsub_messages_validated_total{", "validity=invalid"), 3);
         engine.worker.shutdown().await;
     });
 }
@@ -176,16 +180,21 @@ fn what_is_dropped_is_counted_by_lane_and_reason() {
 #[test]
 fn two_engines_are_recorded_apart() {
     run(async {
-        let start = || Recording::of(manual(PlainNetwork::new(), limits()), ["a".to_owned()]);
-        let ((one, first), (other, second)) = (start(), start());
-        let before = other.count("gossipsub_inputs_admitted_total");
+        let builder = || manual(PlainNetwork::new(), limits());
+        let (one, first) = Recording::of(builder(), ["a".to_owned()]);
+        // Given none, it takes the recorder that is current.
+        let other = Recording::default();
+        let second = with_local_recorder(&other, || start(builder(), &["a"]));
         first.worker.p2p_input(connect(1)).expect("taken");
+        first.worker.p2p_input(message(1, "a", 1)).expect("taken");
         first.worker.settle().await;
         first.worker.tick().await;
-        assert_eq!(one.gauge("gossipsub_connections"), 1.0);
-        assert_eq!(other.count("gossipsub_inputs_admitted_total"), before);
+        assert_eq!(one.gauges("gossipsub_connections{"), 1.0);
+        assert_eq!(one.count("gossipsub_messages_received_total{topic=a}"), 1);
         second.worker.tick().await;
-        assert_eq!(other.gauge("gossipsub_connections"), 0.0);
+        assert_eq!(other.gauges("gossipsub_connections{"), 0.0);
+        assert_eq!(other.count("gossipsub_messages_received_total{topic=a}"), 0);
+        assert_eq!(other.gauge("gossipsub_topic_subscribed{topic=a}"), 1.0);
         first.worker.shutdown().await;
         second.worker.shutdown().await;
     });

@@ -9,23 +9,20 @@ use std::{
 };
 
 use actix_gossipsub::{Network, Started, WorkerBuilder};
-use metrics::{
-    Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit, with_local_recorder,
-};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
 /// Each series by name and labels, as `name{label=value,…}`.
 #[derive(Clone, Debug, Default)]
 pub struct Recording(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
 
 impl Recording {
-    /// Starts an engine that is recorded here: handles belong to the recorder that is current when they are
-    /// made.
+    /// Starts an engine that is recorded here.
     pub fn of<N: Network>(
         builder: WorkerBuilder<N>,
         topics: impl IntoIterator<Item = N::Topic>,
     ) -> (Self, Started<N>) {
         let recording = Self::default();
-        let started = with_local_recorder(&recording, || builder.start(topics));
+        let started = builder.recorder(Arc::new(recording.clone())).start(topics);
         (recording, started.expect("inside a system"))
     }
 
@@ -39,6 +36,17 @@ impl Recording {
     /// What a gauge shows.
     pub fn gauge(&self, series: &str) -> f64 {
         f64::from_bits(self.count(series))
+    }
+
+    /// What the counters count together whose series begin like this and have this label, if one is given.
+    pub fn sum(&self, prefix: &str, label: &str) -> u64 {
+        let series = self.series(prefix).into_iter().filter(|series| series.contains(label));
+        series.map(|series| self.count(&series)).sum()
+    }
+
+    /// What the gauges show together whose series begin like this.
+    pub fn gauges(&self, prefix: &str) -> f64 {
+        self.series(prefix).iter().map(|series| self.gauge(series)).sum()
     }
 
     /// All series whose names begin like this.

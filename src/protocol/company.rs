@@ -1,0 +1,82 @@
+//! The connected peers as an operator looks at them: how many, of which kind, and what they are worth. Looks;
+//! changes nothing.
+
+use super::peers::{Connection, Peers};
+use crate::network::Network;
+
+/// So many counters of peers on topics are looked at: with more, some peers stand for all, others each time.
+const MAX_COUNTERS: usize = 16_384;
+
+/// A look at the connected peers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Company {
+    /// Topics joined.
+    pub(crate) topics: usize,
+    /// Inbound and outbound; of each the regular, the direct and the bootstrap ones.
+    pub(crate) connections: [[usize; 3]; 2],
+    /// Scores below the publish threshold, else below the gossip threshold, else negative, else not.
+    pub(crate) bands: [usize; 4],
+    /// The least, median and greatest score.
+    pub(crate) scores: [f64; 3],
+    /// P1, P2, P3, P3b, P4, P5 and P7, weighted: the least and the mean.
+    pub(crate) components: [[f64; 2]; COMPONENTS],
+}
+
+/// The components of a score.
+pub(crate) const COMPONENTS: usize = 7;
+
+impl<N: Network> Peers<N> {
+    /// Who is connected, and what they are worth.
+    pub(crate) fn company(&self) -> Company {
+        let mut company = Company { topics: self.joined_count(), ..Company::default() };
+        let mut scores = Vec::with_capacity(self.connections.len());
+        for (peer, connection) in &self.connections {
+            let score = self.scores.get(peer).unwrap_or_default();
+            company.connections[usize::from(connection.link.outbound)][kind(connection)] += 1;
+            company.bands[self.band(score)] += 1;
+            scores.push(score);
+        }
+        scores.sort_by(f64::total_cmp);
+        if let (Some(least), Some(greatest)) = (scores.first(), scores.last()) {
+            company.scores = [*least, scores[scores.len() / 2], *greatest];
+        }
+        company.components = self.components();
+        company
+    }
+
+    fn band(&self, score: f64) -> usize {
+        let limits = [self.limits.publish_threshold, self.limits.gossip_threshold, 0.0];
+        limits.iter().position(|limit| score < *limit).unwrap_or(limits.len())
+    }
+
+    /// The least and mean of each component.
+    fn components(&self) -> [[f64; 2]; COMPONENTS] {
+        let (mut counters, mut looked_at) = (0, 0_u32);
+        let mut components = [[f64::INFINITY, 0.0]; COMPONENTS];
+        let start = self.ticks as usize % self.connections.len().max(1);
+        let in_turn = self.connections.keys().skip(start).chain(self.connections.keys().take(start));
+        for peer in in_turn {
+            let Some((parts, of)) = self.scores.components(peer) else { continue };
+            for ([least, sum], part) in components.iter_mut().zip(parts) {
+                (*least, *sum) = (least.min(part), *sum + part);
+            }
+            (counters, looked_at) = (counters + of, looked_at + 1);
+            if counters >= MAX_COUNTERS {
+                break;
+            }
+        }
+        if looked_at == 0 {
+            return Default::default();
+        }
+        components.map(|[least, sum]| [least, sum / f64::from(looked_at)])
+    }
+}
+
+/// Who is two things at once is what we treat it as first.
+fn kind<N: Network>(connection: &Connection<N>) -> usize {
+    match connection.link {
+        link if link.bootstrap => 2,
+        link if link.direct => 1,
+        _ => 0,
+    }
+}
