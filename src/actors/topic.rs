@@ -57,7 +57,7 @@ impl<N: Network> MeshActor<N> {
         shared: Arc<Shared<N>>,
         rejoin: bool,
     ) -> Self {
-        let series = shared.topic_labels.claim(&state.topic, rejoin, &shared.network);
+        let series = shared.topic_labels.of(&state.topic);
         Self {
             state,
             inbox,

@@ -204,7 +204,7 @@ impl Handler {
     /// Writes as much as the stream takes.
     fn poll_outbound(&mut self, cx: &mut Context<'_>) {
         let Outbound::Open(writer) = &mut self.outbound else { return };
-        if let Poll::Ready(Err(_)) = writer.poll_write(cx, &self.queue, self.network.limits()) {
+        if let Poll::Ready(Err(_)) = writer.poll_write(cx, &self.queue, &self.network) {
             self.unsent = writer.take_unflushed();
             self.reopen();
         }
@@ -230,6 +230,7 @@ impl Handler {
             Ok(None) => self.inbound = None,
             Err(error) => {
                 self.inbound = None;
+                self.network.wire().failed(&error);
                 return Poll::Ready(Some(HandlerEvent::InboundFailed(error)));
             }
         }

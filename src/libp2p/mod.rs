@@ -104,6 +104,7 @@ mod sign;
 mod transport;
 mod verdicts;
 mod waiting;
+mod wire;
 mod writer;
 
 pub use adapter::{Libp2pNode, NodeEvent};

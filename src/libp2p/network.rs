@@ -19,8 +19,9 @@ use super::{
     rpc::RawMessage,
     sign::Check,
     verdicts::{self, Verdicts},
+    wire::Wire,
 };
-use crate::network::{FullMessage, Network, PeerAction, Validity};
+use crate::network::{FullMessage, Network, PeerAction, Traffic, Validity};
 
 /// Makes the id of a message. All nodes of a network must use the same function.
 pub type MessageIdFn = dyn Fn(&TopicName, &Message) -> MessageId + Send + Sync;
@@ -45,6 +46,7 @@ struct Settings {
     next_seqno: AtomicU64,
     addresses: Mutex<AddressBook>,
     verdicts: Mutex<Verdicts>,
+    wire: Wire,
 }
 
 /// Collects the settings of a [`Libp2pNetwork`].
@@ -82,6 +84,7 @@ impl Libp2pNetwork {
             next_seqno: AtomicU64::new(start_seqno()),
             addresses: Mutex::default(),
             verdicts: Mutex::default(),
+            wire: Wire::default(),
         })
     }
 
@@ -152,6 +155,10 @@ impl Libp2pNetwork {
     /// `peer` says that it listens at these addresses (identify): they are tried when it is to be dialled.
     pub fn add_addresses(&self, peer: PeerId, addresses: impl IntoIterator<Item = Multiaddr>) {
         self.addresses().listed(peer, addresses);
+    }
+
+    pub(super) fn wire(&self) -> &Wire {
+        &self.0.wire
     }
 
     pub(super) fn addresses(&self) -> MutexGuard<'_, AddressBook> {
@@ -244,6 +251,14 @@ impl Network for Libp2pNetwork {
         // As the configuration writes it, so that the engine finds its own point again.
         let same = |point: &&Multiaddr| without_peer((*point).clone()) == dialled;
         Some(self.0.persistent_points.iter().find(same).cloned().unwrap_or(dialled))
+    }
+
+    fn topic_label(&self, topic: &TopicName) -> String {
+        topic.as_str().to_owned()
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.0.wire.traffic()
     }
 
     fn persistent_points(&self) -> Vec<Multiaddr> {

@@ -73,6 +73,7 @@ impl Reader {
             if count == 0 {
                 return Poll::Ready(Ok(None));
             }
+            network.wire().received(count);
             self.decoder.extend(&chunk[..count]);
         }
     }

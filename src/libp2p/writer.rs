@@ -11,7 +11,7 @@ use std::{
 use ::libp2p::Stream;
 use futures::AsyncWrite;
 
-use super::{codec::WireLimits, queue::SendQueue};
+use super::{Libp2pNetwork, queue::SendQueue};
 
 /// Frames are gathered until about this many bytes can be written at once.
 const WRITE_SIZE: usize = 16_384;
@@ -52,18 +52,18 @@ impl Writer {
         &mut self,
         cx: &mut Context<'_>,
         queue: &SendQueue,
-        limits: &WireLimits,
+        network: &Libp2pNetwork,
     ) -> Poll<io::Result<Infallible>> {
         loop {
-            ready!(self.poll_flush(cx))?;
-            queue.fill(&mut self.unflushed, WRITE_SIZE, limits, cx);
+            ready!(self.poll_flush(cx, network))?;
+            queue.fill(&mut self.unflushed, WRITE_SIZE, network.limits(), cx);
             if self.unflushed.is_empty() {
                 return Poll::Pending;
             }
         }
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>, network: &Libp2pNetwork) -> Poll<io::Result<()>> {
         while self.written < self.unflushed.len() {
             let rest = &self.unflushed[self.written..];
             let count = ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
@@ -72,6 +72,7 @@ impl Writer {
             }
             self.written += count;
             self.progress += count;
+            network.wire().sent(count);
         }
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.unflushed.clear();

@@ -285,7 +285,6 @@ fn publish<N: Network>(
 }
 
 fn join<N: Network>(shared: &Shared<N>, topic: N::Topic, at: Timestamp) {
-    // Here and not by its actor: the recorder may be this thread's.
     shared.topic_labels.claim(&topic, true, &shared.network);
     with_actor(shared, topic, TopicItem::Join { at }, |entry| entry.joined = true);
 }
@@ -312,6 +311,10 @@ fn with_actor<N: Network>(
             push_held(&entry.get().inbox, item);
         }
         Entry::Vacant(place) => {
+            // Here and not by its actor: the recorder may be this thread's.
+            if matches!(item, TopicItem::Publish { .. }) {
+                shared.topic_labels.claim(&topic, false, &shared.network);
+            }
             let inbox = Arc::new(Inbox::new(Arc::clone(&shared.load)));
             push_held(&inbox, item);
             let mut entry = TopicEntry { inbox: Arc::clone(&inbox), joined: false };

@@ -1,0 +1,23 @@
+//! The limits of the networks here: meshes so small that there is gossip.
+
+use std::time::Duration;
+
+use actix_gossipsub::{Limits, LimitsConfig};
+
+pub fn limits() -> Limits<String> {
+    changed(|_| {})
+}
+
+pub fn changed(change: impl FnOnce(&mut LimitsConfig)) -> Limits<String> {
+    let mut config = LimitsConfig { heartbeat_ping_interval: 3, ..LimitsConfig::default() };
+    (config.degree_optimal, config.degree_low, config.degree_high) = (3, 2, 5);
+    (config.degree_score, config.degree_out) = (2, 1);
+    // Whoever is not in the mesh is told what there is.
+    config.degree_lazy = 16;
+    config.opportunistic_graft_ticks = 2;
+    config.prune_backoff = Duration::from_secs(4);
+    config.unsubscribe_backoff = Duration::from_secs(2);
+    config.backoff_cleanup_ticks = 1;
+    change(&mut config);
+    Limits::try_from(config).expect("a valid change")
+}
