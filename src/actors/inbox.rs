@@ -106,10 +106,12 @@ impl<T> Inbox<T> {
     pub(crate) fn take(&self, into: &mut VecDeque<T>) {
         debug_assert!(into.is_empty());
         let mut state = self.lock();
-        std::mem::swap(&mut state.items, into);
-        state.taken = into.len();
         state.woken = false;
-        state.busy |= !into.is_empty();
+        if !state.items.is_empty() {
+            std::mem::swap(&mut state.items, into);
+            state.taken = into.len();
+            state.busy = true;
+        }
     }
 
     /// The actor has handled all that it took, and handed on what follows from it. It counts as load until the
