@@ -10,6 +10,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use tokio::sync::oneshot;
 
 use super::{
+    log,
     messages::{Inbox, Inspection, Report, RouterItem, SupervisorItem, TopicItem, Wake},
     pool::Pool,
     restarts::Restarts,
@@ -112,10 +113,12 @@ impl<N: Network> SupervisorActor<N> {
             SupervisorItem::Connect { peer, kind, generation } => {
                 let outcome = self.peers.connect(&peer, kind, generation);
                 self.outbox.tally.input(Input::AddPeer, &outcome);
+                log::connection(&peer, outcome.name(), Some(kind));
             }
             SupervisorItem::Disconnect { peer, at } => {
                 let outcome = self.peers.disconnect(&peer, at);
                 self.outbox.tally.input(Input::RemovePeer, &outcome);
+                log::connection(&peer, outcome.name(), None);
             }
             SupervisorItem::SetApplicationScore { peer, score } => {
                 self.peers.set_application_score(&peer, score)
@@ -141,6 +144,7 @@ impl<N: Network> SupervisorActor<N> {
 
     fn fold(&mut self, topic: &N::Topic, facts: Vec<Fact<N>>, at: Timestamp) {
         for fact in facts {
+            log::fact(topic, &fact, |peer| self.peers.scores.get(peer));
             if let Some(outcome) = self.peers.fold(topic, fact, at) {
                 self.outbox.tally.input(Input::Prune, &outcome);
             }
@@ -151,6 +155,7 @@ impl<N: Network> SupervisorActor<N> {
         if self.peers.in_heartbeat() {
             return self.shared.skip_heartbeat(self.peers.tick());
         }
+        let _span = tracing::debug_span!("heartbeat", tick = self.peers.tick() + 1).entered();
         self.shared.directory.clear_quotas();
         // They tell at this heartbeat.
         drop(self.shared.take_credited());

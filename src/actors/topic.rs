@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
 use super::{
+    log::{self, BeforeGraft, Said},
     messages::{Inbox, Report, Saying, SupervisorItem, TopicItem, Wake},
     sample::Sampler,
     shared::Shared,
@@ -105,6 +106,7 @@ impl<N: Network> MeshActor<N> {
             TopicItem::Join { at } => self.join(at),
             TopicItem::Leave { at } => {
                 let outcome = self.state.leave(&self.shared.context(at), &mut self.outbox);
+                log::leave(&self.state.topic, &outcome);
                 self.waiting = outcome != LeaveOutcome::NotJoined;
                 self.outbox.tally.input(Input::Leave, &outcome);
                 self.show();
@@ -138,6 +140,7 @@ impl<N: Network> MeshActor<N> {
         let key = (message.topic.clone(), message.message_id.clone());
         let before = self.outbox.stats.count_sent_app_messages;
         let outcome = self.state.publish(message, &self.shared.context(at), &mut self.outbox);
+        log::publish(&self.state.topic, &outcome);
         self.outbox.tally.input(Input::Publish, &outcome);
         let queued = (self.outbox.stats.count_sent_app_messages - before) as usize;
         let routed = match outcome {
@@ -150,6 +153,7 @@ impl<N: Network> MeshActor<N> {
 
     fn join(&mut self, at: Timestamp) {
         let outcome = self.state.join(&self.shared.context(at), &mut self.outbox);
+        log::join(&self.state.topic, &outcome);
         self.waiting = outcome != JoinOutcome::AlreadyJoined;
         self.outbox.tally.input(Input::Join, &outcome);
         self.meter.rename(self.shared.topic_labels.of(&self.state.topic));
@@ -159,6 +163,7 @@ impl<N: Network> MeshActor<N> {
     fn execute(&mut self, order: Order<N>) {
         let answered = matches!(order, Order::Welcome(_) | Order::Farewell(_));
         let concluded = matches!(order, Order::Conclude);
+        let _span = tracing::trace_span!("order", topic = ?self.state.topic).entered();
         self.state.execute(order, &self.shared.context(self.shared.now()), &mut self.outbox);
         if answered {
             self.waiting = false;
@@ -288,13 +293,17 @@ pub(crate) fn handle_peer<N: Network>(
     let (from, record) = (&from, credit.record());
     let standing = record.map_or_else(|| shared.directory.stranger(from), PeerRecord::standing);
     let cx = shared.context(at);
+    let said = Said::<N> { peer: from, standing };
     match message {
         P2pMessage::Subscribe { .. } => with_room(state, from, record, shared, |state, room| {
             let outcome = state.subscribe(from, standing, room, outbox);
+            said.subscribe(&state.topic, outcome);
             outbox.tally.input(Input::Subscribe, &outcome);
         }),
         P2pMessage::Graft { .. } => with_room(state, from, record, shared, |state, room| {
+            let before = BeforeGraft::of(state, from, at);
             let outcome = state.graft(from, standing, room, &cx, outbox);
+            said.graft(&state.topic, outcome, before, shared.limits.degree_high);
             outbox.tally.input(Input::Graft, &outcome);
         }),
         P2pMessage::Unsubscribe { .. } => {
@@ -304,11 +313,14 @@ pub(crate) fn handle_peer<N: Network>(
                 record.release_topic();
             }
             let outcome = state.unsubscribe(from, standing, outbox);
+            said.unsubscribe(&state.topic, outcome);
             outbox.tally.input(Input::Unsubscribe, &outcome);
         }
         P2pMessage::Prune { px, backoff, .. } => {
             // One that is not refused is for the peers' side to judge, and to count.
-            if let Some(refused) = state.prune(from, standing, px, backoff, &cx, outbox) {
+            let outcome = state.prune(from, standing, px, backoff, &cx, outbox);
+            said.prune(&state.topic, outcome.as_ref());
+            if let Some(refused) = outcome {
                 outbox.tally.input(Input::Prune, &refused);
             }
         }
@@ -317,11 +329,13 @@ pub(crate) fn handle_peer<N: Network>(
             let outcome = shared.directory.with_quota(from, &shared.limits, |quota| {
                 state.ihave(from, standing, message_ids, quota, &cx, outbox)
             });
+            said.ihave(&state.topic, &outcome);
             outbox.tally.input(Input::IHave, &outcome);
         }
         P2pMessage::IWant { message_ids } => {
             outbox.tally.asked(message_ids.len());
             let outcome = state.iwant(from, standing, message_ids, &cx, outbox);
+            said.iwant(&state.topic, &outcome);
             outbox.tally.input(Input::IWant, &outcome);
             if let IWantOutcome::Answered { ids } = &outcome {
                 ids.values().for_each(|answer| outbox.tally.answered(answer));
@@ -340,7 +354,11 @@ fn receive<N: Network>(
     outbox: &mut Outbox<N>,
 ) {
     outbox.tally.bytes += shared.network.message_size(&delivery.message.message) as u64;
+    let sender = log::wants_messages().then(|| delivery.sender.clone());
     let outcome = state.receive(delivery, shared.handling, cx, outbox);
+    if let Some(sender) = sender {
+        log::message::<N>(&sender, &state.topic, &outcome);
+    }
     outbox.tally.input(Input::ReceiveMessage, &outcome);
     if outcome == ReceiveOutcome::Throttled {
         shared.metrics.validations_throttled(1);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    Timestamp,
     outbox::{Context, Emission, Fact, Outbox, Pruned},
     outcome::{GraftOutcome, JoinOutcome, LeaveOutcome, PruneOutcome},
     peers::{Link, Standing},
@@ -82,6 +83,16 @@ impl<N: Network> TopicState<N> {
         let flood = until.after(cx.limits.graft_flood_threshold) > cx.now.after(cx.limits.prune_backoff);
         outbox.facts.push(Fact::Misbehaved(peer.clone(), if flood { 2 } else { 1 }));
         Err(GraftOutcome::BackedOff)
+    }
+
+    /// How long a peer is backed off still, if it is.
+    pub(crate) fn backoff_left(&self, peer: &N::Peer, now: Timestamp) -> Option<Duration> {
+        self.backoffs.get(peer).filter(|until| now < *until).map(|until| until.saturating_since(now))
+    }
+
+    /// How many peers the mesh has; none if there is no mesh.
+    pub(crate) fn mesh_size(&self) -> usize {
+        self.mesh.as_ref().map_or(0, BTreeMap::len)
     }
 
     fn accept_graft(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {

@@ -1,0 +1,185 @@
+//! What the engine says through `tracing`, as somebody who sets `RUST_LOG` reads it: a real subscriber with a
+//! real filter, and the text that it writes.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use actix_gossipsub::{
+    AppInput, Clock, Limits, LimitsConfig, ManualClock, P2pInput, P2pMessage, Started, Worker,
+    plain::PlainNetwork,
+};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+/// What was written.
+#[derive(Clone, Default)]
+struct Text(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Text {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Text {
+    /// The lines that hold all of these.
+    fn lines(&self, parts: &[&str]) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let holds = |line: &&str| parts.iter().all(|part| line.contains(part));
+        text.lines().filter(holds).map(str::to_owned).collect()
+    }
+
+    /// The only such line.
+    fn line(&self, parts: &[&str]) -> String {
+        let found = self.lines(parts);
+        assert_eq!(found.len(), 1, "{parts:?} in {:#?}", self.lines(&[]));
+        found[0].clone()
+    }
+}
+
+/// An engine on this thread, with a clock that the test moves.
+struct Engine {
+    started: Started<PlainNetwork>,
+    clock: Arc<ManualClock>,
+}
+
+impl Engine {
+    fn start() -> Self {
+        let config = LimitsConfig { degree_high: 7, ..LimitsConfig::tezos_dal() };
+        let config = LimitsConfig { degree_optimal: 6, degree_low: 4, ..config };
+        let limits = Limits::try_from(config).unwrap();
+        let clock = Arc::new(ManualClock::new());
+        let builder = Worker::builder(PlainNetwork::new(), limits).manual().arbiters(0).seed(1);
+        let builder = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        Self { started: builder.start(["news".to_owned()]).unwrap(), clock }
+    }
+
+    async fn says(&self, peer: u64, message: P2pMessage<PlainNetwork>) {
+        self.started.worker.p2p_input(P2pInput::said(peer, message)).unwrap();
+        self.started.worker.settle().await;
+    }
+
+    async fn connects(&self, peer: u64) {
+        self.started.worker.p2p_input(P2pInput::connected(peer)).unwrap();
+        self.says(peer, P2pMessage::Subscribe { topic: "news".to_owned() }).await;
+    }
+
+    async fn grafts(&self, peer: u64, topic: &str) {
+        self.says(peer, P2pMessage::Graft { topic: topic.to_owned() }).await;
+    }
+}
+
+/// Runs a test whose log, filtered as `RUST_LOG` would, is written to `text`.
+fn logged(filter: &str, test: impl AsyncFnOnce(&Engine)) -> Text {
+    let text = Text::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(text.clone());
+    let subscriber = subscriber.with_env_filter(EnvFilter::new(filter)).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        actix_rt::System::new().block_on(async {
+            let engine = Engine::start();
+            engine.started.worker.settle().await;
+            test(&engine).await;
+            engine.started.worker.shutdown().await;
+        });
+    });
+    text
+}
+
+const BACKOFF: Duration = Duration::from_secs(60);
+
+async fn comes_back_too_early(engine: &Engine) {
+    engine.connects(7).await;
+    engine.grafts(7, "news").await;
+    let prune = P2pMessage::Prune { topic: "news".to_owned(), px: Vec::new(), backoff: BACKOFF };
+    engine.says(7, prune).await;
+    engine.clock.advance(Duration::from_secs(2));
+    engine.grafts(7, "news").await;
+}
+
+#[test]
+fn a_refused_graft_is_explained_in_one_line() {
+    let text = logged("actix_gossipsub=debug", comes_back_too_early);
+    let line = text.line(&["graft refused"]);
+    for part in [
+        "DEBUG actix_gossipsub::",
+        "peer=7",
+        "topic=\"news\"",
+        "outcome=\"backed_off\"",
+        "reason=\"the peer comes back before its backoff is over\"",
+        "score=0",
+        "backoff_left=58s",
+    ] {
+        assert!(line.contains(part), "no {part} in {line}");
+    }
+    text.line(&["graft accepted", "peer=7"]);
+    text.line(&["prune received", "peer=7"]);
+    text.line(&["penalised (P7)", "peer=7", "reason=\"misbehaviour\""]);
+}
+
+#[test]
+fn the_line_names_what_the_graft_was_judged_by() {
+    let text = logged("actix_gossipsub=debug", async |engine| {
+        for peer in 1..=9 {
+            engine.connects(peer).await;
+        }
+        let score = AppInput::SetApplicationScore { peer: 9, score: -5.0 };
+        engine.started.worker.app_input(score).unwrap();
+        engine.started.worker.settle().await;
+        engine.grafts(9, "news").await;
+        engine.grafts(9, "elsewhere").await;
+        for peer in 1..=8 {
+            engine.grafts(peer, "news").await;
+        }
+        engine.grafts(1, "news").await;
+        engine.grafts(77, "news").await;
+    });
+    let line = text.line(&["graft refused", "negative_score"]);
+    assert!(line.contains("score=-5") && line.contains("threshold=0"), "{line}");
+    let line = text.line(&["graft refused", "mesh_full"]);
+    assert!(line.contains("peer=8") && line.contains("mesh=7 degree_high=7"), "{line}");
+    text.line(&["graft refused", "unsubscribed_topic", "topic=\"elsewhere\""]);
+    text.line(&["graft refused", "already_in_mesh", "peer=1 "]);
+    text.line(&["graft refused", "unexpected_peer", "peer=77"]);
+    assert_eq!(text.lines(&["graft refused"]).len(), 5);
+}
+
+#[test]
+fn who_did_not_ask_hears_nothing() {
+    let text = logged("actix_gossipsub=info", comes_back_too_early);
+    assert_eq!(text.lines(&[]), Vec::<String>::new());
+}
+
+async fn speaks(engine: &Engine) {
+    engine.connects(7).await;
+    let message = PlainNetwork::message("news", 1, "hello");
+    engine.says(7, P2pMessage::FullMessage(Arc::new(message))).await;
+}
+
+#[test]
+fn messages_are_shown_to_who_wants_everything_only() {
+    let heard = |text: &Text| text.lines(&["outcome=\"route\"", "peer=7"]).len();
+    assert_eq!(heard(&logged("actix_gossipsub=debug", speaks)), 0);
+    assert_eq!(heard(&logged("actix_gossipsub=trace", speaks)), 1);
+}
+
+#[test]
+fn a_heartbeat_is_a_span_around_what_it_says() {
+    let text = logged("actix_gossipsub=trace", async |engine| engine.started.worker.tick().await);
+    let line = text.line(&["heartbeat{tick=1}:"]);
+    assert!(line.contains("TRACE"), "{line}");
+}
