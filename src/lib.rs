@@ -63,6 +63,9 @@ pub mod metrics;
 mod network;
 pub mod plain;
 pub mod protocol;
+mod tape;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod worker;
 
 pub use actors::clock::{Clock, ManualClock, SystemClock};
@@ -71,6 +74,7 @@ pub use network::{
     AppInput, AppOutput, Delivery, FullMessage, Key, Later, Network, Origin, P2pInput, P2pMessage, P2pOutput,
     PeerAction, Traffic, Validity,
 };
+pub use tape::{Heard, Tape};
 pub use worker::{
     AppOutputs, Fault, NotSent, P2pOutputs, PublishReport, PublishTicket, Refused, Routed, StartError,
     Started, Stopped, Worker, WorkerBuilder,

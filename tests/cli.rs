@@ -172,6 +172,61 @@ fn mistaken_arguments_are_explained() {
     }
 }
 
+// --- replay ---
+
+/// What a replay printed, twice the same.
+fn replayed(arguments: &[&str]) -> String {
+    let first = run(&[&["replay"], arguments].concat());
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    let second = run(&[&["replay"], arguments].concat());
+    assert_eq!(first.stdout, second.stdout);
+    first.stdout
+}
+
+#[test]
+fn what_a_node_recorded_is_replayed_outcome_by_outcome() {
+    let files = ["receiver", "publisher"].map(|name| file(&format!("{name}.trace.jsonl"), ""));
+    let [receiver_file, publisher_file] = files.each_ref().map(|file| file.to_str().unwrap());
+    let common = ["node", "--json", "--heartbeat-ms", "100", "--topic", "a", "--topic", "b", "--trace"];
+    let mut receiver = Process::start(&[&common[..], &[receiver_file]].concat());
+    let address = receiver.until("listening", 1).last().unwrap()["addr"].as_str().unwrap().to_owned();
+    let publishing = ["--dial", &address, "--publish", "5", "--settle-ms", "500", "--interval-ms", "10"];
+    let mut publisher = Process::start(&[&common[..], &[publisher_file], &publishing].concat());
+    receiver.until("message", 10);
+    publisher.until("published", 10);
+    let published = publisher.terminate();
+    let received = receiver.terminate();
+
+    for (file, events, outcome) in
+        [(receiver_file, received, "route_message"), (publisher_file, published, "publish_message")]
+    {
+        let printed = replayed(&[file, "--json"]);
+        let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (summary, lines) = lines.split_last().unwrap();
+        let outcomes = &summary["summary"]["outcomes"];
+        assert_eq!((&outcomes[outcome], &summary["summary"]["lost"]), (&10.into(), &0.into()), "{summary}");
+        // What the node told its user, and what the replay delivers, are the same messages.
+        let delivered = lines.iter().flat_map(|line| line["answer"]["app"].as_array().unwrap());
+        let delivered = delivered.map(|full| full["message_id"].as_str().unwrap().to_owned());
+        let told = messages(&events, "message").into_iter().map(|(_, id, _)| id);
+        assert_eq!(sorted(delivered.collect()), sorted(told.collect()));
+        let text = replayed(&[file]);
+        assert!(text.contains(&format!("10 {outcome}\n")), "{text}");
+        assert!(text.ends_with("Nothing is missing in the trace.\n"), "{text}");
+    }
+}
+
+#[test]
+fn a_trace_that_can_t_be_replayed_is_explained() {
+    let broken = file("broken.trace.jsonl", "{\"op\":{\"op\":\"make\"}}\n");
+    let out = run(&["replay", broken.to_str().unwrap()]);
+    assert_eq!(out.code, Some(1));
+    assert!(out.stderr.contains("broken.trace.jsonl: line 1: op.limits: is missing"), "{}", out.stderr);
+    let out = run(&["node", "--topic", "t", "--trace", "no/such/folder/file"]);
+    assert_eq!(out.code, Some(1));
+    assert!(out.stderr.contains("no/such/folder/file: the trace can't be written"), "{}", out.stderr);
+}
+
 // --- demo ---
 
 #[test]

@@ -20,6 +20,7 @@ use crate::{
     metrics::{Metrics, Queues, TopicLabels, TopicSeries},
     network::{AppOutput, Network},
     protocol::{Context, Emission, Event, Footprint, Handling, Lane, Outbox, Stats, Timestamp},
+    tape::{Heard, Tape},
     worker::{Admission, AppQueue, Fault, Lanes, NotSent, RefusalReports, Tickets},
 };
 
@@ -45,6 +46,8 @@ pub(crate) struct Shared<N: Network> {
     /// Publications of which somebody wants to hear more.
     pub(crate) tickets: Tickets<N>,
     pub(crate) observer: Observer<N>,
+    /// Who keeps what the engine is told.
+    pub(crate) tape: Option<Arc<dyn Tape<N>>>,
     /// Whether inputs are shown to the observer: to copy them for nobody is waste.
     pub(crate) observes_inputs: bool,
     pub(crate) refusal_reports: RefusalReports,
@@ -99,6 +102,13 @@ impl<N: Network> Shared<N> {
     pub(crate) fn observe(&self, event: &Event<N>) {
         if contain(|| (self.observer)(event)).is_none() {
             self.metrics.hook_panicked();
+        }
+    }
+
+    /// Shows an input to whoever records.
+    pub(crate) fn record(&self, heard: Heard<'_, N>) {
+        if let Some(tape) = &self.tape {
+            tape.hears(&|| self.now(), heard);
         }
     }
 

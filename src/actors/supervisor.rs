@@ -25,6 +25,7 @@ use crate::{
     protocol::{
         Event, Fact, Footprint, Input, Outbox, Pace, Peers, PeersOutbox, Timestamp, TopicState, View,
     },
+    tape::Heard,
 };
 
 /// After this many items the actor lets others of its arbiter run.
@@ -156,6 +157,7 @@ impl<N: Network> SupervisorActor<N> {
             return self.shared.skip_heartbeat(self.peers.tick());
         }
         let _span = tracing::debug_span!("heartbeat", tick = self.peers.tick() + 1).entered();
+        self.shared.record(Heard::Heartbeat);
         self.shared.directory.clear_quotas();
         // They tell at this heartbeat.
         drop(self.shared.take_credited());
@@ -193,6 +195,7 @@ impl<N: Network> SupervisorActor<N> {
     /// A message at whose id the application panics is dropped: it would panic at each heartbeat.
     fn check_parked(&mut self) {
         let shared = &self.shared;
+        shared.record(Heard::CheckParked);
         let judge = |id: &N::MessageId| shared.ask(|| shared.network.validate_id(id));
         self.peers.check_parked(|id| judge(id).unwrap_or(Validity::Outdated));
     }
@@ -203,6 +206,7 @@ impl<N: Network> SupervisorActor<N> {
         if batch.is_empty() {
             return;
         }
+        self.shared.record(Heard::ProcessBatch);
         let network = &self.shared.network;
         match self.shared.ask(|| network.validate_batch_later(&batch)).flatten() {
             Some(verdicts) => validation::start_batch(batch, verdicts, &self.shared),

@@ -5,6 +5,7 @@ use std::{error::Error, io, path::PathBuf};
 use actix_gossipsub::{
     Fault, InvalidLimits, Refused, StartError,
     libp2p::{AuthorError, CommandError, TransportError},
+    trace::ReplayError,
 };
 use libp2p::Multiaddr;
 
@@ -48,6 +49,12 @@ pub enum Failure {
     TooMuch { nodes: usize, rate: u64, seconds: u64, max: u64 },
     #[error("a node of the demonstration did not come up: see the log above (RUST_LOG=debug shows more)")]
     NodeDown,
+    #[error("{}: {error}", file.display())]
+    Trace { file: PathBuf, error: ReplayError },
+    #[error("{}: the trace can't be written ({error}): it ends there", file.display())]
+    Untraceable { file: PathBuf, error: io::Error },
+    #[error("can't write to standard output: {0}")]
+    Output(io::Error),
     #[error("{0}")]
     Incomplete(String),
 }

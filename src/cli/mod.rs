@@ -8,6 +8,7 @@ mod node;
 mod number;
 mod printer;
 mod publishing;
+mod replay;
 mod report;
 mod stop;
 
@@ -18,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::failure::Failure;
 
-/// A gossipsub engine on actix: a demonstration, a node, and a check for parameter files.
+/// A gossipsub engine on actix: a demonstration, a node, the replay of its trace, and a check for parameter files.
 #[derive(Parser)]
 #[command(version, about)]
 pub struct Arguments {
@@ -33,6 +34,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs one node that speaks gossipsub with any libp2p peer
     Node(node::Arguments),
+    /// Performs a recorded trace on a node, without a network, and shows what came of each line
+    Replay(replay::Arguments),
     /// Checks a parameter file and lists every rule it breaks
     CheckConfig {
         /// The file: toml, as those in config/
@@ -51,6 +54,7 @@ pub fn log_to_stderr() {
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::CheckConfig { file } => check_config::run(&file),
+        Command::Replay(arguments) => actix::System::new().block_on(replay::run(arguments)),
         Command::Node(arguments) => actix::System::new().block_on(node::run(arguments)),
         Command::Demo(arguments) => actix::System::new().block_on(demo::run(arguments)),
     }

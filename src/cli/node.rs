@@ -2,6 +2,7 @@
 //! gossip.
 
 mod hearing;
+mod recording;
 mod running;
 
 use std::{
@@ -64,6 +65,9 @@ pub struct Arguments {
     /// Parameters: a toml file as those in config/
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Record all inputs to this file, for `replay`; an old one is written over
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,

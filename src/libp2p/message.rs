@@ -67,7 +67,7 @@ impl Message {
     }
 
     /// The bytes that its content holds, which all clones share.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let fields = [&self.0.data, &self.0.signature, &self.0.key];
         let bytes: usize = fields.into_iter().flatten().map(|bytes| bytes.len()).sum();
         size_of::<Content>() + bytes

@@ -106,6 +106,7 @@ mod verdicts;
 mod waiting;
 mod wire;
 mod writer;
+mod written;
 
 pub use adapter::{Libp2pNode, NodeEvent};
 pub use behaviour::{Behaviour, Blocked};

@@ -14,7 +14,7 @@ use ::libp2p::{Multiaddr, PeerId};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Flaw, Message, MessageId, SignaturePolicy, TopicName, WireLimits,
+    Message, MessageId, SignaturePolicy, TopicName, WireLimits,
     addresses::{AddressBook, without_peer},
     rpc::RawMessage,
     sign::Check,
@@ -228,8 +228,7 @@ impl Network for Libp2pNetwork {
 
     fn validate(&self, id: &MessageId, message: &Message) -> Validity {
         match message.flaw() {
-            Some(Flaw::UnsupportedKey) => Validity::Outdated,
-            Some(_) => Validity::Invalid,
+            Some(flaw) => flaw.validity(),
             None => (self.0.validator)(id, message),
         }
     }

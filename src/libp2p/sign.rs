@@ -5,6 +5,7 @@ use ::libp2p::{
     PeerId,
     identity::{Keypair, PublicKey, SigningError},
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     TopicName,
@@ -12,6 +13,7 @@ use super::{
     message::{Content, Message},
     rpc::RawMessage,
 };
+use crate::network::Validity;
 
 /// What is put before the fields that are signed.
 const PREFIX: &[u8] = b"libp2p-pubsub:";
@@ -43,7 +45,10 @@ impl std::fmt::Debug for SignaturePolicy {
 }
 
 /// How a message breaks the signature policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, thiserror::Error,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Flaw {
     /// StrictSign: it names no source.
     #[error("no source")]
@@ -85,6 +90,16 @@ pub enum Flaw {
     /// StrictNoSign: it has a key.
     #[error("a public key, though messages are anonymous")]
     UnexpectedKey,
+}
+
+impl Flaw {
+    /// The verdict on a message that has it.
+    pub fn validity(self) -> Validity {
+        match self {
+            Self::UnsupportedKey => Validity::Outdated,
+            _ => Validity::Invalid,
+        }
+    }
 }
 
 /// What is left to be checked.

@@ -32,6 +32,7 @@ use crate::{
     metrics::{Metrics, Queue, Source, TopicLabels},
     network::{AppInput, Network},
     protocol::{Event, Handling, NodeOptions, Peers, RateLimit},
+    tape::Tape,
 };
 
 /// How an engine is to run. Every setting has a default.
@@ -45,6 +46,7 @@ pub struct WorkerBuilder<N: Network> {
     observer: Option<Observer<N>>,
     recorder: Source,
     max_topic_labels: usize,
+    tape: Option<Arc<dyn Tape<N>>>,
 }
 
 /// A running engine: its handle and its two output streams.
@@ -81,6 +83,7 @@ impl<N: Network> WorkerBuilder<N> {
             observer: None,
             recorder: Source::Current,
             max_topic_labels: 100,
+            tape: None,
         }
     }
 
@@ -144,6 +147,12 @@ impl<N: Network> WorkerBuilder<N> {
         self
     }
 
+    /// Who is shown every input, in the order of the door.
+    pub fn tape(mut self, tape: Arc<dyn Tape<N>>) -> Self {
+        self.tape = Some(tape);
+        self
+    }
+
     /// Starts the engine and joins `topics`, in order.
     ///
     /// # Errors
@@ -155,6 +164,9 @@ impl<N: Network> WorkerBuilder<N> {
         let (pool, arbiters) = Pool::new(self.arbiters);
         let (options, manual) = (self.options.clone(), self.manual);
         let shared = Arc::new(self.share());
+        if let Some(tape) = &shared.tape {
+            tape.begins(&shared.network, &shared.limits, &options);
+        }
         start_actors(&shared, pool, &options, manual);
         let worker = Worker { shared: Arc::clone(&shared), arbiters: Arc::new(Mutex::new(arbiters)) };
         for topic in topics {
@@ -188,6 +200,7 @@ impl<N: Network> WorkerBuilder<N> {
             tickets: Tickets::default(),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
+            tape: self.tape,
             refusal_reports: RefusalReports::new(RateLimit::new(bounds.event_interval)),
             clock,
             metrics,

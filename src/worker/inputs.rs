@@ -20,6 +20,7 @@ use crate::{
     directory::TopicEntry,
     network::{AppInput, FullMessage, Network, P2pInput, P2pMessage},
     protocol::{Event, PeerKind, RateLimit, Timestamp},
+    tape::Heard,
 };
 
 /// At most one report of refusals an interval.
@@ -44,6 +45,7 @@ pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> R
     if shared.observes_inputs {
         shared.observe(&Event::P2pInput(input.clone()));
     }
+    shared.record(Heard::Connection(&input));
     match input {
         P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap } => {
             connect(shared, peer, PeerKind { direct, outbound, trusted, bootstrap });
@@ -61,6 +63,7 @@ fn in_message<N: Network>(shared: &Shared<N>, from: N::Peer, message: P2pMessage
         let said = P2pInput::InMessage { from_peer: from.clone(), message: message.clone() };
         shared.observe(&Event::P2pInput(said));
     }
+    shared.record(Heard::Said { from: &from, message: &message });
     let at = shared.now();
     match message {
         P2pMessage::IWant { message_ids } => iwant(shared, &from, message_ids, credit, at),
@@ -87,6 +90,7 @@ pub(super) fn app_input<N: Network>(shared: &Shared<N>, input: AppInput<N>) -> R
             Ok(())
         }
         AppInput::SetApplicationScore { peer, score } => {
+            shared.record(Heard::SetApplicationScore { peer: &peer, score });
             tell(shared, SupervisorItem::SetApplicationScore { peer, score });
             Ok(())
         }
@@ -279,6 +283,7 @@ fn publish<N: Network>(
     let account = Account::Strangers(Arc::clone(&shared.publications));
     let credit =
         shared.publications.admit(account, bytes, 0).inspect_err(|refused| report(shared, *refused))?;
+    shared.record(Heard::Publish(&message));
     let topic = message.topic.clone();
     with_actor(shared, topic, TopicItem::Publish { message, at, credit, promise }, |_| {});
     Ok(())
@@ -286,11 +291,13 @@ fn publish<N: Network>(
 
 fn join<N: Network>(shared: &Shared<N>, topic: N::Topic, at: Timestamp) {
     shared.topic_labels.claim(&topic, true, &shared.network);
+    shared.record(Heard::Join(&topic));
     with_actor(shared, topic, TopicItem::Join { at }, |entry| entry.joined = true);
 }
 
 /// A topic without an actor is not joined: there is nothing to leave.
 fn leave<N: Network>(shared: &Shared<N>, topic: &N::Topic, at: Timestamp) {
+    shared.record(Heard::Leave(topic));
     if let Some(mut entry) = shared.directory.topics.get_mut(topic) {
         entry.joined = false;
         push_held(&entry.inbox, TopicItem::Leave { at });

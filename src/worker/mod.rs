@@ -35,6 +35,7 @@ use crate::{
     limits::Limits,
     network::{AppInput, FullMessage, Network, P2pInput},
     protocol::{Footprint, Lane, Stats, Timestamp, View},
+    tape::Heard,
 };
 
 /// The handle of a gossipsub engine. Cheap to clone, usable from any thread and any runtime.
@@ -128,6 +129,7 @@ impl<N: Network> Worker<N> {
     /// becomes of the connection is the transport's.
     pub fn report_slow_peer(&self, peer: &N::Peer) {
         self.shared.metrics.slow_peer();
+        self.shared.record(Heard::SlowPeer(peer));
         self.tell(SupervisorItem::SlowPeer(peer.clone()));
     }
 
@@ -149,6 +151,7 @@ impl<N: Network> Worker<N> {
     /// Says that an attempt to reach `point` failed: it is left alone for 5 heartbeats, then 10, 20 …
     /// up to 300, until a peer connects from it.
     pub fn set_unreachable_point(&self, point: N::Point) {
+        self.shared.record(Heard::UnreachablePoint(&point));
         self.tell(SupervisorItem::SetUnreachablePoint(point));
     }
 }

@@ -26,6 +26,7 @@ use tokio::{
 use super::{
     Arguments,
     hearing::{Heard, Hearing, MAX_HEARD, log},
+    recording::Trace,
 };
 use crate::cli::{
     Failure,
@@ -48,6 +49,7 @@ pub struct Running {
     received: Arc<AtomicU64>,
     published: Arc<AtomicU64>,
     report: Report,
+    trace: Trace,
 }
 
 impl Running {
@@ -62,12 +64,15 @@ impl Running {
         let (peer, network) = (key.public().to_peer_id(), arguments.network(&key));
         let swarm = swarm(key, network.clone(), &TransportConfig::default())?;
         // Its own threads: a busy engine then delays neither the swarm nor the reports.
-        let engine = Worker::builder(network.clone(), limits).self_peer(peer).start(arguments.topics())?;
+        let builder = Worker::builder(network.clone(), limits).self_peer(peer);
+        let (builder, trace) = Trace::begin(arguments.trace.as_deref(), builder)?;
+        let engine = builder.start(arguments.topics())?;
         let worker = engine.worker.clone();
         stop_with(worker.clone(), stop.clone());
         let published = Arc::default();
         let publishing = arguments.publishing(network, worker, report.clone(), Arc::clone(&published));
-        let running = Self::spawn(arguments, swarm, engine, publishing, report, published, stop);
+        let running =
+            Self { trace, ..Self::spawn(arguments, swarm, engine, publishing, report, published, stop) };
         let (listening, dialling) = (running.listen(arguments).await, running.dial(arguments).await);
         match listening.and(dialling) {
             Ok(()) => Ok(running),
@@ -112,6 +117,7 @@ impl Running {
             received,
             published,
             report,
+            trace: Trace::default(),
         }
     }
 
@@ -133,8 +139,18 @@ impl Running {
 
     /// Ends everything and prints the summary: nothing comes after it.
     pub async fn end(self) -> Result<(), Failure> {
-        let Self { worker, handle, swarm, hearing, deliveries, publishing, received, published, report } =
-            self;
+        let Self {
+            worker,
+            handle,
+            swarm,
+            hearing,
+            deliveries,
+            publishing,
+            received,
+            published,
+            report,
+            trace,
+        } = self;
         let outcome = publishing_outcome(publishing).await;
         let mesh = mesh(&worker).await;
         // The engine's streams end with it; the swarm's task sends what they still hold, then ends too.
@@ -147,7 +163,8 @@ impl Running {
         let (received, published) = (received.load(Ordering::Relaxed), published.load(Ordering::Relaxed));
         // A reader that takes nothing gets no summary.
         let _ = timeout(ENDING, report.line(Line::Summary { received, published, mesh })).await;
-        outcome.and(worker.completion().await.map_err(Failure::Engine))
+        let traced = trace.end().await;
+        outcome.and(worker.completion().await.map_err(Failure::Engine)).and(traced)
     }
 
     /// Ends what was begun in vain.
@@ -156,6 +173,8 @@ impl Running {
         self.hearing.abort();
         self.worker.shutdown().await;
         let _ = timeout(ENDING, self.swarm).await;
+        // What failed first is what is told.
+        let _ = self.trace.end().await;
         Err(failure)
     }
 }

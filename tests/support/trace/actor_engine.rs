@@ -3,21 +3,16 @@
 use std::{
     fmt::Display,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use actix_gossipsub::{
     AppInput, AppOutputs, Clock, ManualClock, P2pInput, P2pOutputs, Worker,
     protocol::{Stats, Timestamp, View},
+    trace::{Engine, Make, Outputs, Reference, render_event},
 };
 use serde_json::Value;
 
-use super::{
-    engine::Engine,
-    network::{Topic, TraceNetwork},
-    op::Make,
-    output::{Outputs, render_event},
-};
+use super::TraceNetwork;
 
 /// On this many arbiters.
 pub struct ActorEngine<const ARBITERS: usize> {
@@ -29,19 +24,21 @@ pub struct ActorEngine<const ARBITERS: usize> {
 }
 
 impl<const ARBITERS: usize> Engine for ActorEngine<ARBITERS> {
-    async fn start(make: Make, network: TraceNetwork) -> Result<Self, String> {
+    type Values = Reference;
+
+    async fn start(make: Make<Reference>, network: TraceNetwork) -> Result<Self, String> {
         let clock = Arc::new(ManualClock::new());
         let events = Arc::new(Mutex::new(Vec::new()));
         let observed = Arc::clone(&events);
         let mut builder = Worker::builder(network, make.limits.accept()?)
-            .self_peer(make.self_peer)
+            .self_peer(make.self_peer.ok_or("a worker without a peer")?)
             .seed(3)
             .arbiters(ARBITERS)
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .observer(move |event| observed.lock().expect("not poisoned").extend(render_event(event)))
             .manual();
         if let Some(interval) = make.batching_interval {
-            builder = builder.batching(Duration::from_millis(interval));
+            builder = builder.batching(interval);
         }
         let started = builder.start(make.topics).map_err(describe)?;
         started.worker.settle().await;
@@ -57,7 +54,7 @@ impl<const ARBITERS: usize> Engine for ActorEngine<ARBITERS> {
         self.clock.set(now);
     }
 
-    fn drain(&mut self) -> Outputs {
+    fn drain(&mut self) -> Outputs<TraceNetwork> {
         Outputs {
             p2p: std::iter::from_fn(|| self.p2p.try_recv()).collect(),
             app: std::iter::from_fn(|| self.app.try_recv()).collect(),
@@ -103,11 +100,16 @@ impl<const ARBITERS: usize> Engine for ActorEngine<ARBITERS> {
         self.settled().await
     }
 
+    async fn slow_peer(&mut self, peer: i64) -> Result<(), String> {
+        self.worker.report_slow_peer(&peer);
+        self.settled().await
+    }
+
     async fn reconnection_delays(&mut self) -> Result<Vec<(i64, i64)>, String> {
         self.worker.reconnection_delays().await.map_err(describe)
     }
 
-    async fn is_subscribed(&mut self, topic: &Topic) -> bool {
+    async fn is_subscribed(&mut self, topic: &Arc<str>) -> bool {
         self.worker.is_subscribed(topic)
     }
 

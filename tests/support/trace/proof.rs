@@ -5,27 +5,36 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Value, json};
 
+use actix_gossipsub::trace::{Driver, Line, Reference, Step, WorkerDriver};
+
 use super::{
+    AutomatonOp, NodeEngine, WorkerOp,
     alteration::alterations,
     canonical::differences,
     folder::{self, Kind, Trace},
-    node_engine::NodeEngine,
-    op::{AutomatonOp, Line, Step, WorkerOp},
-    replay::{Driver, replay},
+    replay::replay,
     rules::ANSWER,
-    worker::WorkerDriver,
 };
 
 /// Lines whose alterations are tried, of each pair of an op and an answer.
 const SAMPLES: usize = 8;
+
+/// A line of a recorded trace.
+struct Recorded {
+    op: Value,
+    expect: Value,
+}
 
 fn own(kind: Kind) -> Vec<Trace> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces");
     folder::traces(&root, kind).expect("the repository's traces")
 }
 
-fn lines(trace: &Trace) -> impl Iterator<Item = Line> {
-    trace.lines.lines().map(|line| serde_json::from_str(line).expect("a line"))
+fn lines(trace: &Trace) -> impl Iterator<Item = Recorded> {
+    trace.lines.lines().map(|line| {
+        let Line { op, expect } = Line::read(line).expect("a line");
+        Recorded { op, expect: expect.expect("an expectation") }
+    })
 }
 
 fn equal(expected: &Value, got: &Value) -> bool {
@@ -36,10 +45,10 @@ fn equal(expected: &Value, got: &Value) -> bool {
 fn every_recorded_op_is_known_and_every_expectation_equals_itself() {
     for kind in Kind::ALL {
         for trace in own(kind) {
-            for (index, Line { op, expect }) in lines(&trace).enumerate() {
+            for (index, Recorded { op, expect }) in lines(&trace).enumerate() {
                 let known = match kind {
-                    Kind::Automaton => Step::<AutomatonOp>::parse(&op).map(drop),
-                    Kind::Worker => Step::<WorkerOp>::parse(&op).map(drop),
+                    Kind::Automaton => Step::<Reference, AutomatonOp>::parse(&op).map(drop),
+                    Kind::Worker => Step::<Reference, WorkerOp>::parse(&op).map(drop),
                 };
                 assert_eq!(known, Ok(()), "{}:{}: {op}", trace.name, index + 1);
                 let found = differences(&ANSWER, &expect, &expect);
@@ -82,11 +91,11 @@ fn an_op_with_an_unknown_name_or_argument_is_refused() {
         json!({ "op": "make", "limits": {} }),
     ];
     for op in refused {
-        assert!(Step::<AutomatonOp>::parse(&op).is_err(), "{op}");
+        assert!(Step::<Reference, AutomatonOp>::parse(&op).is_err(), "{op}");
     }
     let ping = json!({ "type": "in_message", "from_peer": 1, "p2p_message": { "type": "ping", "x": 0 } });
     for op in [json!({ "op": "p2p_input", "input": ping }), json!({ "op": "hold", "x": 0 })] {
-        assert!(Step::<WorkerOp>::parse(&op).is_err(), "{op}");
+        assert!(Step::<Reference, WorkerOp>::parse(&op).is_err(), "{op}");
     }
 }
 
@@ -142,12 +151,13 @@ struct Stubborn;
 
 impl Driver for Stubborn {
     type Op = WorkerOp;
+    type Values = Reference;
 
     async fn start(_: WorkerOp) -> Result<(Self, Value), String> {
         Ok((Self, ok(&[])))
     }
 
-    async fn perform(&mut self, step: Step<WorkerOp>) -> Result<Value, String> {
+    async fn perform(&mut self, step: Step<Reference, WorkerOp>) -> Result<Value, String> {
         match step {
             Step::Op(WorkerOp::Heartbeat { times: 3 }) => panic!("three heartbeats"),
             Step::Op(_) => Ok(ok(&[])),

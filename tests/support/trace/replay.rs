@@ -3,26 +3,14 @@
 
 use std::{fmt::Write as _, io::Write as _, panic::AssertUnwindSafe, time::Duration};
 
+use actix_gossipsub::trace::{Driver, Line, Step};
 use futures::FutureExt as _;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::{
     canonical::differences,
     folder::{self, Kind, Trace},
-    op::{Line, Step},
     rules::ANSWER,
 };
-
-/// Performs the ops of one kind of trace on one kind of engine.
-pub trait Driver: Sized {
-    type Op: DeserializeOwned;
-
-    /// By the first line of a trace; with its answer.
-    async fn start(make: Self::Op) -> Result<(Self, Value), String>;
-    async fn perform(&mut self, step: Step<Self::Op>) -> Result<Value, String>;
-    async fn stop(self) -> Result<(), String>;
-}
 
 /// No trace needs more than seconds.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -79,8 +67,9 @@ async fn replay_one<D: Driver>(trace: &Trace, line: &mut usize) -> Result<(), St
     let mut driver: Option<D> = None;
     for text in trace.lines.lines() {
         *line += 1;
-        let Line { op, expect } = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let step = Step::<D::Op>::parse(&op)?;
+        let Line { op, expect } = Line::read(text).map_err(|error| error.to_string())?;
+        let expect = expect.ok_or("a line that expects nothing")?;
+        let step = Step::<D::Values, D::Op>::parse(&op).map_err(|error| error.to_string())?;
         let answer = match (&mut driver, step) {
             (Some(driver), step) => driver.perform(step).await,
             (None, Step::Op(make)) => D::start(make).await.map(|(started, answer)| {
