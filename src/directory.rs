@@ -7,7 +7,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
-use dashmap::{DashMap, Entry};
+use dashmap::{DashMap, Entry, mapref::multiple::RefMulti};
 use foldhash::fast::RandomState;
 
 use crate::{
@@ -178,6 +178,14 @@ impl<N: Network> Directory<N> {
             self.connected.fetch_sub(1, Ordering::AcqRel);
         }
         tell();
+    }
+
+    /// The scores that are visible to all, of the peers that are wanted; in no order.
+    pub(crate) fn scores(&self, wanted: impl Fn(&N::Peer) -> bool) -> Vec<(N::Peer, f64)> {
+        let score = |entry: RefMulti<'_, N::Peer, Arc<PeerRecord>>| {
+            Some((entry.key().clone(), entry.standing().score?))
+        };
+        self.peers.iter().filter(|entry| wanted(entry.key())).filter_map(score).collect()
     }
 
     /// Makes a score visible to all; forgets a peer that is neither connected nor remembered.

@@ -8,7 +8,7 @@ pub(crate) use super::inbox::{Inbox, Load, Ticket, Wake};
 use crate::{
     directory::PeerRecord,
     network::{AppOutput, Delivery, FullMessage, Network, P2pMessage, Validity},
-    protocol::{Emission, Fact, Footprint, Order, PeerKind, Timestamp, TopicState, View},
+    protocol::{Emission, Fact, Order, PeerKind, Peers, Timestamp, TopicState, View},
     worker::{Credit, Promise},
 };
 
@@ -36,7 +36,9 @@ pub(crate) enum TopicItem<N: Network> {
     Order(Order<N>),
     /// Somebody waits until all is known: the supervisor is to be told of all deliveries.
     TellCredits,
-    Inspect(oneshot::Sender<Report<N>>),
+    Inspect(oneshot::Sender<View<N>>),
+    /// From the handle: looks at the state, and changes nothing.
+    Look(TopicLook<N>),
     /// Nothing needs the actor: it hands its state to the supervisor and stops.
     Retire,
     /// The engine shuts down.
@@ -48,9 +50,14 @@ impl<N: Network> TopicItem<N> {
     /// it changes nothing.
     pub(crate) fn overtakes(&self) -> bool {
         let told = matches!(self, Self::Order(Order::Welcome(_) | Order::Farewell(_)));
-        told || matches!(self, Self::Inspect(_) | Self::TellCredits)
+        told || matches!(self, Self::Inspect(_) | Self::Look(_) | Self::TellCredits)
     }
 }
+
+/// What is run on a topic's state, where that is.
+pub(crate) type TopicLook<N> = Box<dyn FnOnce(&TopicState<N>) + Send>;
+/// What is run on the peers' side.
+pub(crate) type PeersLook<N> = Box<dyn FnOnce(&Peers<N>) + Send>;
 
 /// What a peer said.
 pub(crate) struct Saying<N: Network> {
@@ -129,6 +136,9 @@ pub(crate) enum SupervisorItem<N: Network> {
     },
     /// Questions of the handle.
     Inspect(oneshot::Sender<Inspection<N>>),
+    Look(PeersLook<N>),
+    /// The topics that follow this one, at most so many.
+    Topics(Option<N::Topic>, usize, oneshot::Sender<Vec<Place<N>>>),
     Delays(oneshot::Sender<Vec<(N::Point, i64)>>),
     BatchDeadline(oneshot::Sender<Option<Timestamp>>),
     /// The last item.
@@ -143,14 +153,11 @@ pub(crate) enum RouterItem<N: Network> {
     Stop,
 }
 
-/// A part's share of the state.
-pub(crate) struct Report<N: Network> {
-    pub(crate) view: View<N>,
-    pub(crate) footprint: Footprint,
-}
+/// A topic, with the inbox of its actor if it has one.
+pub(crate) type Place<N> = (<N as Network>::Topic, Option<Arc<Inbox<TopicItem<N>>>>);
 
 /// The supervisor's share of the state, and where the topics' shares are to be had.
 pub(crate) struct Inspection<N: Network> {
-    pub(crate) report: Report<N>,
+    pub(crate) view: View<N>,
     pub(crate) topics: Vec<Arc<Inbox<TopicItem<N>>>>,
 }

@@ -51,6 +51,7 @@ pub(crate) mod inbox;
 mod log;
 pub(crate) mod messages;
 pub(crate) mod pool;
+pub(crate) mod pulse;
 mod restarts;
 pub(crate) mod router;
 mod sample;

@@ -81,6 +81,7 @@ impl Handled {
             TopicItem::Order(_)
             | TopicItem::TellCredits
             | TopicItem::Inspect(_)
+            | TopicItem::Look(_)
             | TopicItem::Retire
             | TopicItem::Stop => Self::Order,
         }

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::{
     clock::Clock,
     messages::{Inbox, Load, RouterItem, SupervisorItem, TopicItem},
+    pulse::Pulse,
 };
 use crate::{
     directory::Directory,
@@ -56,6 +57,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) topic_labels: TopicLabels<N>,
     /// When an input was last refused, or an output dropped, for want of room.
     pub(crate) last_overload: Mutex<Option<Timestamp>>,
+    /// When the last heartbeat began.
+    pub(crate) pulse: Pulse,
     /// Whether a heartbeat is under way.
     pub(crate) in_heartbeat: AtomicBool,
     /// No input is taken any more.
@@ -191,12 +194,21 @@ impl<N: Network> Shared<N> {
         *self.last_overload.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.now());
     }
 
+    /// When something last found no room.
+    pub(crate) fn last_overload(&self) -> Option<Timestamp> {
+        *self.last_overload.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many validations are under way.
+    pub(crate) fn validating(&self) -> usize {
+        self.validating.load(Ordering::Acquire)
+    }
+
     /// Whether something found no room while what peers owe now was asked for.
     pub(crate) fn is_overloaded(&self) -> bool {
         let limits = &self.limits;
         let owed_for = limits.extensions.iwant_followup_time.saturating_add(limits.heartbeat_interval);
-        let last = *self.last_overload.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_some_and(|last| last.after(owed_for) >= self.now())
+        self.last_overload().is_some_and(|last| last.after(owed_for) >= self.now())
     }
 
     /// A running topic holds this now, and held that when it last told.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    ops::Bound,
     sync::{Arc, PoisonError, atomic::Ordering},
 };
 
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{
     log,
-    messages::{Inbox, Inspection, Report, RouterItem, SupervisorItem, TopicItem, Wake},
+    messages::{Inbox, Inspection, Place, RouterItem, SupervisorItem, TopicItem, Wake},
     pool::Pool,
     restarts::Restarts,
     sample::Sampler,
@@ -137,6 +138,8 @@ impl<N: Network> SupervisorActor<N> {
             SupervisorItem::ProcessBatch => self.process_batch(),
             SupervisorItem::BatchVerdicts { batch, verdicts } => self.peers.conclude_batch(batch, verdicts),
             SupervisorItem::Inspect(reply) => self.inspect(reply),
+            SupervisorItem::Look(look) => look(&self.peers),
+            SupervisorItem::Topics(after, limit, reply) => drop(reply.send(self.places(after, limit))),
             SupervisorItem::Delays(reply) => drop(reply.send(self.peers.reconnection_delays())),
             SupervisorItem::BatchDeadline(reply) => drop(reply.send(self.peers.batch_deadline())),
             SupervisorItem::Stop(reply) => self.stop(reply, ctx),
@@ -168,6 +171,7 @@ impl<N: Network> SupervisorActor<N> {
         self.beat_began = Some(now);
         self.sampler.heartbeat(true);
         self.shared.metrics.heartbeat();
+        self.shared.pulse.beat(self.peers.tick(), now);
         self.shared.observe(&Event::Heartbeat { tick: self.peers.tick() });
     }
 
@@ -289,7 +293,6 @@ impl<N: Network> SupervisorActor<N> {
         for (peer, quota) in &quotas {
             view.count_quota(peer, *quota);
         }
-        let footprint = self.footprint();
         let mut topics = Vec::new();
         for slot in self.topics.values() {
             match slot {
@@ -298,7 +301,17 @@ impl<N: Network> SupervisorActor<N> {
                 Slot::Dormant(state) => state.view(&self.shared.limits, &mut view),
             }
         }
-        Inspection { report: Report { view, footprint }, topics }
+        Inspection { view, topics }
+    }
+
+    /// The topics that follow `after`, in order.
+    fn places(&self, after: Option<N::Topic>, limit: usize) -> Vec<Place<N>> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let place = |(topic, slot): (&N::Topic, &Slot<N>)| match slot {
+            Slot::Running(inbox) => (topic.clone(), Some(Arc::clone(inbox))),
+            Slot::Retiring(_) | Slot::Dormant(_) => (topic.clone(), None),
+        };
+        self.topics.range((from, Bound::Unbounded)).take(limit).map(place).collect()
     }
 
     fn stop(&mut self, reply: oneshot::Sender<()>, ctx: &mut Context<Self>) {
@@ -362,6 +375,7 @@ impl<N: Network> SupervisorActor<N> {
             }
             TopicItem::Order(order) => state.execute(order, &shared.context(now), &mut self.outbox),
             TopicItem::Inspect(reply) => drop(reply.send(report(&state, &shared))),
+            TopicItem::Look(look) => look(&state),
             // The handle gives these to topics that have an actor.
             TopicItem::Publish { .. } | TopicItem::Join { .. } | TopicItem::Leave { .. } => {}
             // Only actors start validations, and none retires before they are done.

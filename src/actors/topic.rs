@@ -6,7 +6,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 
 use super::{
     log::{self, BeforeGraft, Said},
-    messages::{Inbox, Report, Saying, SupervisorItem, TopicItem, Wake},
+    messages::{Inbox, Saying, SupervisorItem, TopicItem, Wake},
     sample::Sampler,
     shared::Shared,
     validation,
@@ -47,6 +47,8 @@ pub(crate) struct MeshActor<N: Network> {
     footprint: Footprint,
     meter: TopicMeter,
     sampler: Sampler,
+    /// It last told that it is joined and no peer is subscribed.
+    is_lonely: bool,
     /// It ends as it should.
     ends: bool,
 }
@@ -73,6 +75,7 @@ impl<N: Network> MeshActor<N> {
             footprint: Footprint::default(),
             meter: TopicMeter::new(series),
             sampler: Sampler::default(),
+            is_lonely: false,
             ends: false,
         }
     }
@@ -123,6 +126,7 @@ impl<N: Network> MeshActor<N> {
                 self.hand_on();
                 drop(reply.send(report(&self.state, &self.shared)));
             }
+            TopicItem::Look(look) => look(&self.state),
             TopicItem::Retire => self.retire(ctx),
             TopicItem::Stop => self.end(ctx),
         }
@@ -183,6 +187,8 @@ impl<N: Network> MeshActor<N> {
     }
 
     fn note_footprint(&mut self, now: Footprint) {
+        let lonely = now.topics > 0 && self.state.is_joined() && now.subscribers == 0;
+        self.shared.pulse.note_lonely(lonely, std::mem::replace(&mut self.is_lonely, lonely));
         let last = std::mem::replace(&mut self.footprint, now);
         self.shared.note_footprint(now, last);
     }
@@ -387,8 +393,8 @@ fn with_room<N: Network>(
 }
 
 /// A topic's share of the state.
-pub(crate) fn report<N: Network>(state: &TopicState<N>, shared: &Shared<N>) -> Report<N> {
+pub(crate) fn report<N: Network>(state: &TopicState<N>, shared: &Shared<N>) -> View<N> {
     let mut view = View::default();
     state.view(&shared.limits, &mut view);
-    Report { view, footprint: state.footprint() }
+    view
 }

@@ -18,6 +18,7 @@
 
 mod backoff;
 mod batch;
+mod breakdown;
 mod company;
 mod composition;
 mod counters;
@@ -28,6 +29,7 @@ mod fanout;
 mod footprint;
 mod gossip;
 mod invalid;
+mod look;
 mod lowest;
 mod maintenance;
 mod mesh;
@@ -63,9 +65,11 @@ pub(crate) use round::Pace;
 pub(crate) use tally::{Penalties, Removed, Rest, Tally};
 pub(crate) use topic::TopicState;
 
+pub use breakdown::{ScoreBreakdown, Threshold, TopicBreakdown};
 pub use delivery::Handling;
 pub use event::Event;
 pub use footprint::Footprint;
+pub use look::Membership;
 pub use names::Input;
 pub use node::{Drained, Node};
 pub use outbox::{Emission, Lane};

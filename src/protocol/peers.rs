@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::Arc,
     time::Duration,
 };
@@ -388,6 +389,29 @@ impl<N: Network> Peers<N> {
         let Link { direct, outbound, bootstrap, .. } = connection.link;
         let trusted = self.trusted.contains(peer);
         ConnectionView { topics: connection.topics.clone(), direct, outbound, bootstrap, trusted }
+    }
+
+    /// A connected peer, if it is.
+    pub(crate) fn connection_of(&self, peer: &N::Peer) -> Option<ConnectionView<N>> {
+        self.connections.get(peer).map(|connection| self.connection_view(peer, connection))
+    }
+
+    /// The connected peers that follow `after`, in order: as many as have `max` entries together, a peer and
+    /// each of its topics being one; at least one peer, if there is one.
+    pub(crate) fn connections_after(
+        &self,
+        after: Option<&N::Peer>,
+        max: usize,
+    ) -> Vec<(N::Peer, ConnectionView<N>)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut entries = 0;
+        let within = |(_, connection): &(&N::Peer, &Connection<N>)| {
+            let fits = entries == 0 || entries < max;
+            entries += 1 + connection.topics.len();
+            fits
+        };
+        let connections = self.connections.range::<N::Peer, _>((from, Bound::Unbounded)).take_while(within);
+        connections.map(|(peer, c)| (peer.clone(), self.connection_view(peer, c))).collect()
     }
 
     /// How much it holds.

@@ -22,7 +22,7 @@ use super::{
     view::{ScoreView, TopicScoreView},
 };
 use crate::{
-    limits::{Limits, TopicScoreLimits},
+    limits::{Limits, ScoreLimits, TopicScoreLimits},
     network::Network,
 };
 
@@ -257,18 +257,36 @@ impl<N: Network> Scores<N> {
     }
 
     pub(crate) fn view(&self) -> BTreeMap<N::Peer, ScoreView<N>> {
-        let of_row = |key: PeerKey, row: RowKey| {
-            let row = self.sheet.row(row);
+        let view = |key: usize, score: &PeerScore<N>| self.view_rows(key as PeerKey, score, &score.rows);
+        self.peers.iter().map(|(key, score)| (score.peer.clone(), view(key, score))).collect()
+    }
+
+    /// One peer's entry, with those of its topics that follow `after`, at most `limit` of them.
+    pub(super) fn view_of(
+        &self,
+        peer: &N::Peer,
+        after: Option<&N::Topic>,
+        limit: usize,
+    ) -> Option<ScoreView<N>> {
+        let key = *self.keys.get(peer)?;
+        let score = &self.peers[key as usize];
+        let is_before = |row: &RowKey| after.is_some_and(|after| self.sheet.row(*row).topic <= *after);
+        let rows = &score.rows[score.rows.partition_point(is_before)..];
+        Some(self.view_rows(key, score, &rows[..rows.len().min(limit)]))
+    }
+
+    fn view_rows(&self, key: PeerKey, score: &PeerScore<N>, rows: &[RowKey]) -> ScoreView<N> {
+        let of_row = |row: &RowKey| {
+            let row = self.sheet.row(*row);
             Some((row.topic.clone(), TopicScoreView::from(row.get(key)?)))
         };
-        let view = |key: usize, score: &PeerScore<N>| ScoreView {
-            score: self.value(key as PeerKey),
+        ScoreView {
+            score: self.value(key),
             expires: score.expires,
             behaviour_penalty: score.behaviour_penalty,
             application_score: score.application_score,
-            topics: score.rows.iter().filter_map(|row| of_row(key as PeerKey, *row)).collect(),
-        };
-        self.peers.iter().map(|(key, score)| (score.peer.clone(), view(key, score))).collect()
+            topics: rows.iter().filter_map(of_row).collect(),
+        }
     }
 }
 
@@ -448,8 +466,7 @@ impl<N: Network> PeerScore<N> {
     }
 
     fn p7<T>(&self, limits: &Limits<T>) -> f64 {
-        let excess = self.behaviour_penalty - limits.score.behaviour_penalty_threshold;
-        if excess > 0.0 { excess * excess * limits.score.behaviour_penalty_weight } else { 0.0 }
+        p7(self.behaviour_penalty, &limits.score)
     }
 }
 
@@ -457,6 +474,12 @@ impl<T: Ord> Refresh<T> {
     fn is_done_with(&self, topic: &T) -> bool {
         self.done.as_ref().is_some_and(|done| topic <= done)
     }
+}
+
+/// The penalty that so many faults of behaviour are.
+pub(super) fn p7<T>(behaviour_penalty: f64, limits: &ScoreLimits<T>) -> f64 {
+    let excess = behaviour_penalty - limits.behaviour_penalty_threshold;
+    if excess > 0.0 { excess * excess * limits.behaviour_penalty_weight } else { 0.0 }
 }
 
 impl From<&TopicCounters> for TopicScoreView {

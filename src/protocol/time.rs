@@ -23,6 +23,14 @@ impl Timestamp {
         Duration::from_nanos(self.0)
     }
 
+    pub(crate) fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
     /// `self + span`.
     pub fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(nanos(span)))

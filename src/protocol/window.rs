@@ -93,6 +93,17 @@ impl<K: Clone + Eq + Hash, V> Window<K, V> {
         self.order.range(start..).map(|(_, key)| key)
     }
 
+    /// How many insertions there are in each slot that has some: its age in slots, and their number.
+    pub(crate) fn slots(&self) -> Vec<(u64, usize)> {
+        let (mut found, mut start) = (Vec::new(), 0);
+        while let Some((slot, _)) = self.order.get(start) {
+            let end = self.order.partition_point(|(other, _)| other <= slot);
+            found.push((self.slot - slot, end - start));
+            start = end;
+        }
+        found
+    }
+
     /// Everything, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.values.iter().map(|(key, entry)| (key, &entry.value))

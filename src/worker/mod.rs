@@ -6,6 +6,7 @@ mod admission;
 mod builder;
 mod inputs;
 mod lanes;
+mod questions;
 mod streams;
 mod ticket;
 
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 pub use self::{
     admission::Refused,
     builder::{StartError, Started, WorkerBuilder},
+    questions::{LastHeartbeat, Listing, Page, Queue},
     streams::{AppOutputs, P2pOutputs},
     ticket::{NotSent, PublishReport, PublishTicket, Routed},
 };
@@ -34,7 +36,7 @@ use crate::{
     },
     limits::Limits,
     network::{AppInput, FullMessage, Network, P2pInput},
-    protocol::{Footprint, Lane, Stats, Timestamp, View},
+    protocol::{Lane, Stats, Timestamp, View},
     tape::Heard,
 };
 
@@ -185,15 +187,7 @@ impl<N: Network> Worker<N> {
     /// # Errors
     /// The engine has ended.
     pub async fn state(&self) -> Result<View<N>, Stopped> {
-        self.inspect().await.map(|(view, _)| view)
-    }
-
-    /// How much every map of the engine holds.
-    ///
-    /// # Errors
-    /// The engine has ended.
-    pub async fn footprint(&self) -> Result<Footprint, Stopped> {
-        self.inspect().await.map(|(_, footprint)| footprint)
+        self.inspect().await
     }
 
     /// Each unreachable point with the heartbeats until it may be tried; negative when that is past.
@@ -204,20 +198,18 @@ impl<N: Network> Worker<N> {
         self.ask(SupervisorItem::Delays).await
     }
 
-    async fn inspect(&self) -> Result<(View<N>, Footprint), Stopped> {
-        let Inspection { report, topics } = self.ask(SupervisorItem::Inspect).await?;
-        let (mut view, mut footprint) = (report.view, report.footprint);
+    async fn inspect(&self) -> Result<View<N>, Stopped> {
+        let Inspection { mut view, topics } = self.ask(SupervisorItem::Inspect).await?;
         for inbox in topics {
             let (reply, answer) = oneshot::channel();
             // A topic that retired or restarted meanwhile is left out.
             if inbox.push(TopicItem::Inspect(reply)).is_ok()
                 && let Ok(part) = answer.await
             {
-                view.merge(part.view);
-                footprint += part.footprint;
+                view.merge(part);
             }
         }
-        Ok((view, footprint))
+        Ok(view)
     }
 }
 

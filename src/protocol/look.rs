@@ -1,0 +1,64 @@
+//! A topic's state part by part, for questions that want no more. Changes nothing, and copies no window.
+
+use std::collections::BTreeMap;
+
+use super::{Timestamp, topic::TopicState, view::FanoutView};
+use crate::network::Network;
+
+impl<N: Network> TopicState<N> {
+    /// The mesh, ascending; `None` while we take no part.
+    pub(crate) fn mesh_peers(&self) -> Option<Vec<N::Peer>> {
+        self.mesh.as_ref().map(|mesh| mesh.keys().cloned().collect())
+    }
+
+    /// The connected peers that subscribed, ascending.
+    pub(crate) fn subscriber_peers(&self) -> Vec<N::Peer> {
+        self.subscribers.keys().cloned().collect()
+    }
+
+    /// The fanout, if there is one.
+    pub(crate) fn fanout_view(&self) -> Option<FanoutView<N>> {
+        let fanout = self.fanout.as_ref()?;
+        Some(FanoutView {
+            peers: fanout.peers.keys().cloned().collect(),
+            last_published: fanout.last_published,
+        })
+    }
+
+    /// Until when each peer is backed off, expired entries included; ascending.
+    pub(crate) fn backoff_list(&self) -> Vec<(N::Peer, Timestamp)> {
+        self.backoffs.iter().map(|(peer, until)| (peer.clone(), until)).collect()
+    }
+
+    /// How many messages of the history came in each heartbeat: its age in heartbeats, oldest first.
+    pub(crate) fn cached_by_age(&self) -> Vec<(u64, usize)> {
+        self.history.slots()
+    }
+
+    /// How `peer` stands with this topic.
+    pub(crate) fn membership(&self, peer: &N::Peer) -> Membership {
+        let is_in = |links: &Option<&BTreeMap<N::Peer, _>>| links.is_some_and(|l| l.contains_key(peer));
+        Membership {
+            joined: self.is_joined(),
+            subscribed: self.subscribers.contains_key(peer),
+            in_mesh: is_in(&self.mesh.as_ref()),
+            in_fanout: is_in(&self.fanout.as_ref().map(|fanout| &fanout.peers)),
+            backed_off_until: self.backoffs.get(peer),
+        }
+    }
+}
+
+/// How a peer stands with one topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// We take part in the topic.
+    pub joined: bool,
+    /// The peer subscribed to it.
+    pub subscribed: bool,
+    /// It is in our mesh.
+    pub in_mesh: bool,
+    /// It is in our fanout.
+    pub in_fanout: bool,
+    /// Until when it is backed off, be it past: such entries stay until their cleanup.
+    pub backed_off_until: Option<Timestamp>,
+}
