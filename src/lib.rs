@@ -76,6 +76,6 @@ pub use network::{
 };
 pub use tape::{Heard, Tape};
 pub use worker::{
-    AppOutputs, Fault, LastHeartbeat, Listing, NotSent, P2pOutputs, Page, PublishReport, PublishTicket,
-    Queue, Refused, Routed, StartError, Started, Stopped, Worker, WorkerBuilder,
+    AppOutputs, Events, Fault, LastHeartbeat, Listing, NotSent, P2pOutputs, Page, PublishReport,
+    PublishTicket, Queue, Refused, Routed, StartError, Started, Stopped, Worker, WorkerBuilder,
 };

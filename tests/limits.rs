@@ -182,6 +182,8 @@ fn what_may_be_0_may_be_0() {
         &mut bounds.max_idle_topics,
         &mut bounds.max_strangers,
         &mut bounds.max_px_per_prune,
+        &mut bounds.max_decisions,
+        &mut bounds.max_decisions_per_peer,
     ];
     may_be_0.into_iter().for_each(|bound| *bound = 0);
     bounds.event_interval = Duration::ZERO;

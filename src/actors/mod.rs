@@ -48,6 +48,7 @@
 pub(crate) mod clock;
 pub(crate) mod heartbeat;
 pub(crate) mod inbox;
+pub(crate) mod journal;
 mod log;
 pub(crate) mod messages;
 pub(crate) mod pool;

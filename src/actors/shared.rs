@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     clock::Clock,
+    journal::Journal,
     messages::{Inbox, Load, RouterItem, SupervisorItem, TopicItem},
     pulse::Pulse,
 };
@@ -57,6 +58,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) topic_labels: TopicLabels<N>,
     /// When an input was last refused, or an output dropped, for want of room.
     pub(crate) last_overload: Mutex<Option<Timestamp>>,
+    /// What was decided, to be explained.
+    pub(crate) journal: Journal<N>,
     /// When the last heartbeat began.
     pub(crate) pulse: Pulse,
     /// Whether a heartbeat is under way.

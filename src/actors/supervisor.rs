@@ -11,6 +11,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use tokio::sync::oneshot;
 
 use super::{
+    journal::Note,
     log,
     messages::{Inbox, Inspection, Place, RouterItem, SupervisorItem, TopicItem, Wake},
     pool::Pool,
@@ -24,7 +25,8 @@ use crate::{
     metrics::{Handled, Said},
     network::{Network, Validity},
     protocol::{
-        Event, Fact, Footprint, Input, Outbox, Pace, Peers, PeersOutbox, Timestamp, TopicState, View,
+        AddPeer, Decision, Event, Fact, Footprint, Input, Outbox, Pace, Peers, PeersOutbox, Penalty,
+        PruneOutcome, Timestamp, TopicState, View,
     },
     tape::Heard,
 };
@@ -55,6 +57,8 @@ pub(crate) struct SupervisorActor<N: Network> {
     /// No timers: the engine is driven by hand.
     manual: bool,
     batch_timer: bool,
+    /// Something found no room while what peers owe at this heartbeat was asked for.
+    overloaded: bool,
 }
 
 /// How the supervisor holds a topic.
@@ -82,6 +86,7 @@ impl<N: Network> SupervisorActor<N> {
             beat_began: None,
             manual,
             batch_timer: false,
+            overloaded: false,
         }
     }
 
@@ -116,16 +121,26 @@ impl<N: Network> SupervisorActor<N> {
                 let outcome = self.peers.connect(&peer, kind, generation);
                 self.outbox.tally.input(Input::AddPeer, &outcome);
                 log::connection(&peer, outcome.name(), Some(kind));
+                if outcome == AddPeer::Added {
+                    self.note(&peer, None, self.shared.now(), Decision::Connected);
+                }
             }
             SupervisorItem::Disconnect { peer, at } => {
+                let known = self.peers.link(&peer).is_some();
                 let outcome = self.peers.disconnect(&peer, at);
                 self.outbox.tally.input(Input::RemovePeer, &outcome);
                 log::connection(&peer, outcome.name(), None);
+                if known {
+                    self.note(&peer, None, at, Decision::Disconnected);
+                }
             }
             SupervisorItem::SetApplicationScore { peer, score } => {
                 self.peers.set_application_score(&peer, score)
             }
-            SupervisorItem::SlowPeer(peer) => self.peers.slow_peer(peer),
+            SupervisorItem::SlowPeer(peer) => {
+                self.peers.slow_peer(peer.clone());
+                self.note(&peer, None, self.shared.now(), Decision::Penalised(Penalty::SlowPeer));
+            }
             SupervisorItem::SetUnreachablePoint(point) => self.peers.set_unreachable_point(point),
             SupervisorItem::Topic { topic, item } => self.route(topic, item),
             SupervisorItem::Spawn { topic, inbox } => self.spawn(topic, inbox),
@@ -149,10 +164,25 @@ impl<N: Network> SupervisorActor<N> {
     fn fold(&mut self, topic: &N::Topic, facts: Vec<Fact<N>>, at: Timestamp) {
         for fact in facts {
             log::fact(topic, &fact, |peer| self.peers.scores.get(peer));
-            if let Some(outcome) = self.peers.fold(topic, fact, at) {
-                self.outbox.tally.input(Input::Prune, &outcome);
+            let decided = Decision::of_fact(topic, &fact, &self.peers.scores, self.overloaded);
+            let from = if let Fact::PxOffered(from, _) = &fact { Some(from.clone()) } else { None };
+            let px = self.peers.fold(topic, fact, at);
+            for (peer, decision) in decided {
+                self.note(&peer, Some(topic), at, decision);
+            }
+            if let Some(outcome) = &px {
+                self.outbox.tally.input(Input::Prune, outcome);
+            }
+            if let (Some(from), Some(PruneOutcome::ScoreTooLow { .. })) = (from, px) {
+                self.note(&from, Some(topic), at, Decision::PxRefused);
             }
         }
+    }
+
+    /// Notes a decision, with the score that the peer has now.
+    fn note(&self, peer: &N::Peer, topic: Option<&N::Topic>, at: Timestamp, decision: Decision) {
+        let score = self.peers.scores.get(peer);
+        self.shared.journal.decided(Note { peer: Some(peer), topic, score, at }, decision);
     }
 
     fn tick(&mut self) {
@@ -167,7 +197,8 @@ impl<N: Network> SupervisorActor<N> {
         let topics: Vec<_> = self.topics.keys().cloned().collect();
         self.peers.pace = pace(topics.len());
         let now = self.shared.now();
-        self.peers.begin_heartbeat(topics, self.shared.is_overloaded(), now);
+        self.overloaded = self.shared.is_overloaded();
+        self.peers.begin_heartbeat(topics, self.overloaded, now);
         self.beat_began = Some(now);
         self.sampler.heartbeat(true);
         self.shared.metrics.heartbeat();

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
 use super::{
+    journal::Note,
     log::{self, BeforeGraft, Said},
     messages::{Inbox, Saying, SupervisorItem, TopicItem, Wake},
     sample::Sampler,
@@ -16,8 +17,8 @@ use crate::{
     metrics::{Handled, TopicMeter},
     network::{Delivery, FullMessage, Network, P2pMessage},
     protocol::{
-        self, Footprint, IWantOutcome, Input, JoinOutcome, LeaveOutcome, Order, Outbox, PublishOutcome,
-        ReceiveOutcome, Timestamp, TopicState, View,
+        self, Decision, Footprint, Grafting, Happened, IWantOutcome, Input, JoinOutcome, LeaveOutcome, Order,
+        Outbox, Pruning, PublishOutcome, ReceiveOutcome, Roster, Timestamp, TopicState, View,
     },
     worker::{Promise, Routed},
 };
@@ -112,6 +113,7 @@ impl<N: Network> MeshActor<N> {
                 log::leave(&self.state.topic, &outcome);
                 self.waiting = outcome != LeaveOutcome::NotJoined;
                 self.outbox.tally.input(Input::Leave, &outcome);
+                self.note_leave(&outcome, at);
                 self.show();
             }
             TopicItem::Verdict { message, verdict } => {
@@ -146,6 +148,10 @@ impl<N: Network> MeshActor<N> {
         let outcome = self.state.publish(message, &self.shared.context(at), &mut self.outbox);
         log::publish(&self.state.topic, &outcome);
         self.outbox.tally.input(Input::Publish, &outcome);
+        if self.shared.journal.keeps_messages() && matches!(outcome, PublishOutcome::Published { .. }) {
+            let about = Note { peer: None, topic: Some(&key.0), score: None, at };
+            self.shared.journal.message(about, &key.1, Happened::Published);
+        }
         let queued = (self.outbox.stats.count_sent_app_messages - before) as usize;
         let routed = match outcome {
             PublishOutcome::AlreadyPublished => Routed::AlreadyPublished,
@@ -160,8 +166,36 @@ impl<N: Network> MeshActor<N> {
         log::join(&self.state.topic, &outcome);
         self.waiting = outcome != JoinOutcome::AlreadyJoined;
         self.outbox.tally.input(Input::Join, &outcome);
+        self.note_join(&outcome, at);
         self.meter.rename(self.shared.topic_labels.of(&self.state.topic));
         self.show();
+    }
+
+    fn note_join(&self, outcome: &JoinOutcome<N>, at: Timestamp) {
+        if let JoinOutcome::Joined { to_graft } = outcome {
+            self.note(Happened::Joined, at);
+            self.note_each(to_graft, Decision::Grafted(Grafting::Join), at);
+        }
+    }
+
+    fn note_leave(&self, outcome: &LeaveOutcome<N>, at: Timestamp) {
+        if let LeaveOutcome::Left { to_prune, .. } = outcome {
+            self.note(Happened::Left, at);
+            self.note_each(to_prune, Decision::Pruned(Pruning::Leave), at);
+        }
+    }
+
+    fn note(&self, what: Happened, at: Timestamp) {
+        let topic = Some(&self.state.topic);
+        self.shared.journal.note(Note { peer: None, topic, score: None, at }, what);
+    }
+
+    fn note_each(&self, peers: &[N::Peer], decision: Decision, at: Timestamp) {
+        let topic = Some(&self.state.topic);
+        for peer in peers {
+            let score = self.shared.directory.standing(peer).score;
+            self.shared.journal.decided(Note { peer: Some(peer), topic, score, at }, decision);
+        }
     }
 
     fn execute(&mut self, order: Order<N>) {
@@ -300,17 +334,25 @@ pub(crate) fn handle_peer<N: Network>(
     let standing = record.map_or_else(|| shared.directory.stranger(from), PeerRecord::standing);
     let cx = shared.context(at);
     let said = Said::<N> { peer: from, standing };
+    let note = |state: &TopicState<N>, decision: Option<Decision>| {
+        if let Some(decision) = decision {
+            let (topic, score) = (Some(&state.topic), standing.score);
+            shared.journal.decided(Note { peer: Some(from), topic, score, at }, decision);
+        }
+    };
     match message {
         P2pMessage::Subscribe { .. } => with_room(state, from, record, shared, |state, room| {
             let outcome = state.subscribe(from, standing, room, outbox);
             said.subscribe(&state.topic, outcome);
             outbox.tally.input(Input::Subscribe, &outcome);
+            note(state, Decision::of_subscribe(outcome));
         }),
         P2pMessage::Graft { .. } => with_room(state, from, record, shared, |state, room| {
             let before = BeforeGraft::of(state, from, at);
             let outcome = state.graft(from, standing, room, &cx, outbox);
             said.graft(&state.topic, outcome, before, shared.limits.degree_high);
             outbox.tally.input(Input::Graft, &outcome);
+            note(state, Some(Decision::Graft(outcome)));
         }),
         P2pMessage::Unsubscribe { .. } => {
             if let Some(record) =
@@ -318,16 +360,20 @@ pub(crate) fn handle_peer<N: Network>(
             {
                 record.release_topic();
             }
+            let in_mesh = state.is_in_mesh(from);
             let outcome = state.unsubscribe(from, standing, outbox);
             said.unsubscribe(&state.topic, outcome);
             outbox.tally.input(Input::Unsubscribe, &outcome);
+            let left = in_mesh && !state.is_in_mesh(from);
+            note(state, left.then_some(Decision::Pruned(Pruning::Unsubscribed)));
         }
         P2pMessage::Prune { px, backoff, .. } => {
             // One that is not refused is for the peers' side to judge, and to count.
             let outcome = state.prune(from, standing, px, backoff, &cx, outbox);
             said.prune(&state.topic, outcome.as_ref());
-            if let Some(refused) = outcome {
-                outbox.tally.input(Input::Prune, &refused);
+            match outcome {
+                Some(refused) => outbox.tally.input(Input::Prune, &refused),
+                None => note(state, Some(Decision::PrunedByPeer)),
             }
         }
         P2pMessage::IHave { message_ids, .. } => {
@@ -337,12 +383,14 @@ pub(crate) fn handle_peer<N: Network>(
             });
             said.ihave(&state.topic, &outcome);
             outbox.tally.input(Input::IHave, &outcome);
+            note(state, Decision::of_ihave(&outcome));
         }
         P2pMessage::IWant { message_ids } => {
             outbox.tally.asked(message_ids.len());
             let outcome = state.iwant(from, standing, message_ids, &cx, outbox);
             said.iwant(&state.topic, &outcome);
             outbox.tally.input(Input::IWant, &outcome);
+            note(state, Decision::of_iwant(&outcome));
             if let IWantOutcome::Answered { ids } = &outcome {
                 ids.values().for_each(|answer| outbox.tally.answered(answer));
             }
@@ -361,11 +409,17 @@ fn receive<N: Network>(
 ) {
     outbox.tally.bytes += shared.network.message_size(&delivery.message.message) as u64;
     let sender = log::wants_messages().then(|| delivery.sender.clone());
+    let kept = shared.journal.keeps_messages().then(|| delivery.clone());
     let outcome = state.receive(delivery, shared.handling, cx, outbox);
     if let Some(sender) = sender {
         log::message::<N>(&sender, &state.topic, &outcome);
     }
     outbox.tally.input(Input::ReceiveMessage, &outcome);
+    if let Some((delivery, what)) = kept.zip(Happened::to_message(&outcome)) {
+        let (peer, score) = (&delivery.sender, shared.directory.standing(&delivery.sender).score);
+        let about = Note { peer: Some(peer), topic: Some(&state.topic), score, at: cx.now };
+        shared.journal.message(about, &delivery.message.message_id, what);
+    }
     if outcome == ReceiveOutcome::Throttled {
         shared.metrics.validations_throttled(1);
     }

@@ -301,6 +301,10 @@ pub struct Bounds {
     pub validation_timeout: Duration,
     /// Peers looked at in a remote PRUNE. May be 0.
     pub max_px_per_prune: usize,
+    /// Decisions about peers that are remembered, to be explained. Of more, the oldest are forgotten. May be 0.
+    pub max_decisions: usize,
+    /// Those of them about one peer. May be 0.
+    pub max_decisions_per_peer: usize,
     /// Items waiting in an output stream. When full, gossip goes first and control last.
     pub max_output_items: usize,
     /// Events of one kind are reported at most once in this time. 0 reports all.
@@ -341,6 +345,8 @@ impl Default for Bounds {
             max_validating: 8192,
             validation_timeout: Duration::from_secs(10),
             max_px_per_prune: 64,
+            max_decisions: 4096,
+            max_decisions_per_peer: 32,
             max_output_items: 65_536,
             event_interval: Duration::from_secs(60),
             shutdown_deadline: Duration::from_secs(5),

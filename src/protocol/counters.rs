@@ -117,6 +117,11 @@ impl TopicCounters {
         self.invalid * self.invalid * limits.invalid_message_deliveries_weight
     }
 
+    /// What leaving the mesh now would add to P3b.
+    pub(super) fn leaving(&self, limits: &TopicScoreLimits) -> f64 {
+        self.deficit_squared(limits) * limits.mesh_failure_penalty_weight
+    }
+
     fn deficit_squared(&self, limits: &TopicScoreLimits) -> f64 {
         let threshold = f64::from(limits.mesh_message_deliveries_threshold);
         if self.active && self.delivered < threshold { (threshold - self.delivered).powi(2) } else { 0.0 }

@@ -46,7 +46,8 @@ use crate::limits::Limits;
 ///
 /// Bytes depend on the network's types: an entry costs its key and value, and about as much again for the
 /// map around them; a topic without entries about 1 KiB. What waits in queues is bounded apart, by
-/// `max_input_items`, `max_input_bytes` and `max_output_items`.
+/// `max_input_items`, `max_input_bytes` and `max_output_items`; decisions that are remembered to be explained,
+/// by `max_decisions`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Footprint {

@@ -1,7 +1,5 @@
 //! A topic's state part by part, for questions that want no more. Changes nothing, and copies no window.
 
-use std::collections::BTreeMap;
-
 use super::{Timestamp, topic::TopicState, view::FanoutView};
 use crate::network::Network;
 
@@ -35,14 +33,18 @@ impl<N: Network> TopicState<N> {
         self.history.slots()
     }
 
+    /// Whether `peer` is in our mesh.
+    pub(crate) fn is_in_mesh(&self, peer: &N::Peer) -> bool {
+        self.mesh.as_ref().is_some_and(|mesh| mesh.contains_key(peer))
+    }
+
     /// How `peer` stands with this topic.
     pub(crate) fn membership(&self, peer: &N::Peer) -> Membership {
-        let is_in = |links: &Option<&BTreeMap<N::Peer, _>>| links.is_some_and(|l| l.contains_key(peer));
         Membership {
             joined: self.is_joined(),
             subscribed: self.subscribers.contains_key(peer),
-            in_mesh: is_in(&self.mesh.as_ref()),
-            in_fanout: is_in(&self.fanout.as_ref().map(|fanout| &fanout.peers)),
+            in_mesh: self.is_in_mesh(peer),
+            in_fanout: self.fanout.as_ref().is_some_and(|fanout| fanout.peers.contains_key(peer)),
             backed_off_until: self.backoffs.get(peer),
         }
     }

@@ -23,6 +23,7 @@ mod company;
 mod composition;
 mod counters;
 mod credits;
+mod decision;
 mod delivery;
 mod event;
 mod fanout;
@@ -66,6 +67,7 @@ pub(crate) use tally::{Penalties, Removed, Rest, Tally};
 pub(crate) use topic::TopicState;
 
 pub use breakdown::{ScoreBreakdown, Threshold, TopicBreakdown};
+pub use decision::{Decision, Grafting, Happened, Penalty, Pruning, Record};
 pub use delivery::Handling;
 pub use event::Event;
 pub use footprint::Footprint;

@@ -431,7 +431,7 @@ impl<N: Network> Peers<N> {
     }
 
     /// A peer's connection, as topics know it.
-    pub(super) fn link(&self, peer: &N::Peer) -> Option<Link> {
+    pub(crate) fn link(&self, peer: &N::Peer) -> Option<Link> {
         self.connections.get(peer).map(|connection| connection.link)
     }
 

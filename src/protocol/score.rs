@@ -261,6 +261,14 @@ impl<N: Network> Scores<N> {
         self.peers.iter().map(|(key, score)| (score.peer.clone(), view(key, score))).collect()
     }
 
+    /// What leaving the mesh now would cost a peer (P3b), weighted; 0 if nothing.
+    pub(crate) fn deficit(&self, peer: &N::Peer, topic: &N::Topic) -> f64 {
+        let row = self.sheet.find(topic).map(|row| self.sheet.row(row));
+        let counters = self.keys.get(peer).and_then(|key| row?.get(*key));
+        let limits = &self.limits.score.topics;
+        counters.map_or(0.0, |counters| limits.weight(topic) * counters.leaving(limits.parameters(topic)))
+    }
+
     /// One peer's entry, with those of its topics that follow `after`, at most `limit` of them.
     pub(super) fn view_of(
         &self,

@@ -21,6 +21,7 @@ use crate::{
     actors::{
         clock::{Clock, SystemClock},
         heartbeat::HeartbeatActor,
+        journal::Journal,
         messages::{Inbox, Load},
         pool::{Pool, start_watched},
         pulse::Pulse,
@@ -45,6 +46,7 @@ pub struct WorkerBuilder<N: Network> {
     clock: Option<Arc<dyn Clock>>,
     manual: bool,
     observer: Option<Observer<N>>,
+    message_events: usize,
     recorder: Source,
     max_topic_labels: usize,
     tape: Option<Arc<dyn Tape<N>>>,
@@ -82,6 +84,7 @@ impl<N: Network> WorkerBuilder<N> {
             clock: None,
             manual: false,
             observer: None,
+            message_events: 0,
             recorder: Source::Current,
             max_topic_labels: 100,
             tape: None,
@@ -154,6 +157,14 @@ impl<N: Network> WorkerBuilder<N> {
         self
     }
 
+    /// Keeps the last `count` events about full messages (published, delivered, duplicate, rejected) for
+    /// [`Worker::events`]; by default none, as each costs a lock and some copies. Events about peers are kept
+    /// all the same.
+    pub fn message_events(mut self, count: usize) -> Self {
+        self.message_events = count;
+        self
+    }
+
     /// Starts the engine and joins `topics`, in order.
     ///
     /// # Errors
@@ -207,6 +218,7 @@ impl<N: Network> WorkerBuilder<N> {
             metrics,
             topic_labels: TopicLabels::new(self.recorder, self.max_topic_labels),
             last_overload: Mutex::default(),
+            journal: Journal::new(bounds, self.message_events),
             pulse: Pulse::new(self.manual),
             in_heartbeat: AtomicBool::new(false),
             closing: AtomicBool::new(false),

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 pub use self::{
     admission::Refused,
     builder::{StartError, Started, WorkerBuilder},
-    questions::{LastHeartbeat, Listing, Page, Queue},
+    questions::{Events, LastHeartbeat, Listing, Page, Queue},
     streams::{AppOutputs, P2pOutputs},
     ticket::{NotSent, PublishReport, PublishTicket, Routed},
 };

@@ -2,6 +2,7 @@
 //! themselves, a small part at a time: a question to very many topics holds up none of them for longer than
 //! its own part takes. Changes nothing.
 
+use derive_where::derive_where;
 use tokio::sync::oneshot;
 
 use super::{Stopped, Worker};
@@ -9,7 +10,8 @@ use crate::{
     actors::messages::{Place, SupervisorItem, TopicItem},
     network::Network,
     protocol::{
-        ConnectionView, FanoutView, Footprint, Membership, Peers, ScoreBreakdown, Timestamp, TopicState,
+        ConnectionView, FanoutView, Footprint, Membership, Peers, Record, ScoreBreakdown, Timestamp,
+        TopicState,
     },
 };
 
@@ -133,6 +135,39 @@ impl<N: Network> Worker<N> {
     pub fn scores(&self, page: &Page<N::Peer>) -> Listing<(N::Peer, f64)> {
         let scores = self.shared.directory.scores(|peer| is_behind(peer, page));
         listing(scores, page.limit, |(peer, _)| peer)
+    }
+}
+
+// === What was decided ===
+
+/// Events, oldest first.
+#[derive_where(Clone, Debug)]
+pub struct Events<N: Network> {
+    /// The events asked for.
+    pub records: Vec<Record<N>>,
+    /// The number of the last event there is.
+    pub last: u64,
+}
+
+impl<N: Network> Worker<N> {
+    /// The last decisions about a peer, oldest first: grafts, prunes, refusals, penalties. As many as
+    /// `bounds.max_decisions_per_peer`, of all peers together `bounds.max_decisions`; the same several times in
+    /// a row is one.
+    pub fn decisions_about(&self, peer: &N::Peer) -> Vec<Record<N>> {
+        self.shared.journal.about(peer)
+    }
+
+    /// The events with numbers above `since` that are still remembered, at most `limit`: decisions about peers,
+    /// joins and leaves, and what happened to messages if that is kept
+    /// ([`WorkerBuilder::message_events`](crate::WorkerBuilder::message_events)).
+    pub fn events(&self, since: u64, limit: usize) -> Events<N> {
+        let (records, last) = self.shared.journal.since(since, limit);
+        Events { records, last }
+    }
+
+    /// How often each thing happened since the start: its name, its reason (empty if it has none), and the number.
+    pub fn event_counts(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.shared.journal.counts()
     }
 }
 

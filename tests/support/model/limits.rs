@@ -289,6 +289,8 @@ fn for_each_bound(bounds: &mut Bounds, mut change: impl FnMut(usize, &mut usize)
         &mut bounds.max_idle_topics,
         &mut bounds.max_strangers,
         &mut bounds.max_px_per_prune,
+        &mut bounds.max_decisions,
+        &mut bounds.max_decisions_per_peer,
     ];
     any.into_iter().for_each(|bound| change(0, bound));
 }
