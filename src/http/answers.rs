@@ -241,6 +241,97 @@ pub struct ThresholdState {
     pub refusal: &'static str,
 }
 
+/// Why a peer stands as it does.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Explanation {
+    /// The peer.
+    pub peer: Name,
+    /// Whether it is connected.
+    pub connected: bool,
+    /// Its score, if it has one.
+    pub score: Option<f64>,
+    /// How it stands with the topic that was asked for.
+    pub topic: Option<TopicMembership>,
+    /// The last decisions about it, oldest first; the same several times in a row is one.
+    pub decisions: Vec<Event>,
+}
+
+/// How a peer stands with a topic.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TopicMembership {
+    /// The topic.
+    pub topic: Name,
+    /// We take part in it.
+    pub joined: bool,
+    /// The peer subscribed to it.
+    pub subscribed: bool,
+    /// It is in our mesh.
+    pub in_mesh: bool,
+    /// It is in our fanout.
+    pub in_fanout: bool,
+    /// Until when it is backed off; it may be past.
+    #[schema(format = DateTime)]
+    pub backoff: Option<String>,
+}
+
+/// Some of what happened.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// The `since` that goes on from here.
+    pub next: u64,
+    /// Oldest first.
+    pub events: Vec<Event>,
+}
+
+/// Something that happened.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// Its number: a later one is greater.
+    pub seq: u64,
+    /// When, the last time if it happened several times in a row.
+    #[schema(format = DateTime)]
+    pub time: String,
+    /// When it happened first.
+    #[schema(format = DateTime)]
+    pub first_time: String,
+    /// How often in a row.
+    pub times: u64,
+    /// What: a type of go-libp2p-pubsub's trace (`GRAFT`, `PRUNE`, `ADD_PEER`, `REMOVE_PEER`, `JOIN`, `LEAVE`,
+    /// `PUBLISH_MESSAGE`, `DELIVER_MESSAGE`, `DUPLICATE_MESSAGE`, `REJECT_MESSAGE`), or `REJECT_GRAFT`,
+    /// `REJECT_PX`, `REJECT_SUBSCRIBE`, `REJECT_IHAVE`, `REJECT_IWANT`, `PENALTY`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Why, as a word.
+    pub reason: Option<&'static str>,
+    /// Why, for a person.
+    pub message: Option<&'static str>,
+    /// Whom it is about.
+    pub peer: Option<Name>,
+    /// The topic.
+    pub topic: Option<Name>,
+    /// The message.
+    pub message_id: Option<Name>,
+    /// The peer's score at that time.
+    pub score: Option<f64>,
+}
+
+/// How often something happened since the start.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventCount {
+    /// What, as in events.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Why, as a word.
+    pub reason: Option<&'static str>,
+    /// How often.
+    pub count: u64,
+}
+
 /// How much waits in a queue.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -45,11 +45,15 @@
 //! Errors are `{error, message}`: 400 for what can't be understood, 404 for what is not known, 503 when the
 //! engine has ended or does not answer within two seconds.
 
-mod answers;
+mod admin;
+pub mod answers;
 mod ask;
+mod document;
+mod events;
 mod health;
 mod lists;
 mod names;
+mod page;
 mod peer;
 mod problem;
 mod state;
@@ -61,6 +65,10 @@ use actix_web::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use self::problem::Problem;
+pub use self::{
+    admin::{Carried, Transport, admin_scope},
+    document::document,
+};
 use crate::{Network, Worker};
 
 /// A network whose names can be shown and asked for: every one whose names serde knows.
@@ -98,7 +106,11 @@ pub fn scope<N: Shown>(worker: Worker<N>, render: impl Fn() -> String + Send + S
 pub fn scope_without_metrics<N: Shown>(worker: Worker<N>) -> Scope {
     web_scope("")
         .app_data(Data::new(worker))
+        .service(answering(resource(["", "/"]), page::page))
+        .service(only("/page.js", page::script))
+        .service(only("/page.css", page::style))
         .service(only("/metrics", state::metrics))
+        .service(only("/openapi.json", document::openapi))
         .service(only("/health", health::health::<N>))
         .service(
             web_scope("/p2p/gossipsub")
@@ -112,22 +124,35 @@ pub fn scope_without_metrics<N: Shown>(worker: Worker<N>) -> Scope {
                 .service(only("/backoffs", lists::backoffs::<N>))
                 .service(only("/message_cache", lists::message_cache::<N>))
                 .service(only("/reconnection_delays", lists::reconnection_delays::<N>))
+                .service(only("/explain/{peer}", events::explain::<N>))
+                .service(only("/events", events::events::<N>))
+                .service(only("/decisions", events::decisions::<N>))
                 .service(only("/parameters", state::parameters::<N>))
                 .service(only("/stats", state::stats::<N>))
                 .service(only("/queues", state::queues::<N>))
-                .service(only("/footprint", state::footprint::<N>)),
+                .service(only("/footprint", state::footprint::<N>))
+                .default_service(to(unknown_path)),
         )
         .default_service(to(unknown_path))
 }
 
-/// A resource that answers GET, and nothing else.
+/// What answers GET at a path, and nothing else.
 fn only<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    resource(path).route(get().to(handler)).default_service(to(other_method))
+    answering(resource(path), handler)
+}
+
+fn answering<F, Args>(resource: Resource, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    resource.route(get().to(handler)).default_service(to(other_method))
 }
 
 async fn unknown_path() -> Result<HttpResponse, Problem> {

@@ -38,6 +38,11 @@ impl Problem {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, error: "method_not_allowed", message }
     }
 
+    /// 409: it can't be done now.
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::CONFLICT, error: "conflict", message: message.into() }
+    }
+
     /// 503: the engine is too busy to answer.
     pub(super) fn unanswered() -> Self {
         let message = "the engine did not answer within 2 s".to_owned();

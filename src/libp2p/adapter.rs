@@ -231,6 +231,11 @@ where
             Command::Dial(address, answer) => {
                 let _ = answer.send(self.swarm.dial(DialOpts::from(address)).map_err(Into::into));
             }
+            Command::Disconnect(peer, answer) => {
+                // An error means that it is not connected: that is what was wanted.
+                let _ = self.swarm.disconnect_peer_id(peer);
+                let _ = answer.send(Ok(()));
+            }
         }
         true
     }

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(super) enum Command {
     Listen(Multiaddr, oneshot::Sender<Result<(), CommandError>>),
     Dial(Multiaddr, oneshot::Sender<Result<(), CommandError>>),
+    Disconnect(PeerId, oneshot::Sender<Result<(), CommandError>>),
     Shutdown,
 }
 
@@ -55,6 +56,11 @@ impl NodeHandle {
     /// Begins to dial; a failure after that follows as [`NodeEvent::DialFailed`](super::NodeEvent::DialFailed).
     pub async fn dial(&self, address: Multiaddr) -> Result<(), CommandError> {
         self.request(|answer| Command::Dial(address, answer)).await
+    }
+
+    /// Ends the connections to a peer; one that is not connected is no error.
+    pub async fn disconnect(&self, peer: PeerId) -> Result<(), CommandError> {
+        self.request(|answer| Command::Disconnect(peer, answer)).await
     }
 
     /// Ends the node, closing its connections. Its future completes soon after.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 /// Counters since the start; the first three are present values. Names and meaning are the seed's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Stats {
     /// Topics joined now.
     pub count_topics: u64,

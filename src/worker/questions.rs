@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// So many topics are asked before the first answers are waited for.
-const TOPICS_AT_ONCE: usize = 256;
+const TOPICS_AT_ONCE: usize = 2048;
 /// So many entries the supervisor copies before others have their turn.
 const ENTRIES_AT_ONCE: usize = 4096;
 
