@@ -2,10 +2,12 @@
 //! knows nothing of this crate. None compares times.
 
 mod admin;
+mod browser;
 mod document;
 mod explain;
 mod health;
 mod lists;
 mod load;
+mod page;
 mod problems;
 mod support;

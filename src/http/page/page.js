@@ -217,11 +217,11 @@ function spark(name, value, unit) {
   line.output.textContent = `${rounded(value)} ${unit}`.trim();
   line.canvas.setAttribute('aria-label', `${name}: now ${rounded(value)} ${unit}, at most ${rounded(Math.max(...line.values))}`);
   const { pen, width, height } = sheet(line.canvas);
-  const most = Math.max(...line.values, 1e-9), step = width / (HISTORY - 1);
+  const most = Math.max(...line.values, 1e-9), step = width / (Math.max(line.values.length, 30) - 1);
   pen.strokeStyle = colour('--spark');
   pen.lineWidth = 1.5;
   pen.beginPath();
-  line.values.forEach((one, index) => pen.lineTo((HISTORY - line.values.length + index) * step, height - 2 - one / most * (height - 4)));
+  line.values.forEach((one, index) => pen.lineTo(index * step, height - 2 - one / most * (height - 4)));
   pen.stroke();
 }
 
@@ -257,7 +257,8 @@ function draw() {
   };
   state.places = peers.map((peer, index) => ({ peer, place: on(index, peers.length, 1) }));
   const places = new Map(state.places.map(({ peer, place }) => [peer.name, place]));
-  const chosen = state.places[state.chosen]?.peer.name;
+  const focused = document.activeElement === at('graph');
+  const chosen = focused ? state.places[state.chosen]?.peer.name : undefined;
   const centres = topics.map((_, index) => on(index, topics.length, topics.length > 1 ? .5 : 0));
   const lines = strong => {
     pen.strokeStyle = colour(strong ? '--focus' : '--edge');
@@ -272,7 +273,7 @@ function draw() {
     pen.globalAlpha = 1;
   };
   lines(false);
-  if (document.activeElement === at('graph')) lines(true);
+  if (focused) lines(true);
   pen.font = '11px system-ui, sans-serif';
   pen.textBaseline = 'middle';
   topics.forEach((topic, index) => drawTopic(pen, topic, centres[index], topics.length <= 24));
@@ -301,7 +302,7 @@ function drawPeer(pen, peer, [x, y, angle], named, chosen) {
   else pen.arc(x, y, 5, 0, 2 * Math.PI);
   pen.fill();
   if (peer.score < 0) { pen.fillStyle = colour('--card'); pen.fillRect(x - 3, y - 1, 6, 2); }
-  if (chosen && document.activeElement === at('graph')) {
+  if (chosen) {
     pen.strokeStyle = colour('--focus');
     pen.lineWidth = 2.5;
     pen.strokeRect(x - 10, y - 10, 20, 20);
