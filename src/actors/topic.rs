@@ -6,19 +6,19 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 
 use super::{
     journal::Note,
-    log::{self, BeforeGraft, Said},
-    messages::{Inbox, Saying, SupervisorItem, TopicItem, Wake},
+    log,
+    messages::{Inbox, SupervisorItem, TopicItem, Wake},
     sample::Sampler,
+    saying::handle_peer,
     shared::Shared,
     validation,
 };
 use crate::{
-    directory::PeerRecord,
     metrics::{Handled, TopicMeter},
-    network::{Delivery, FullMessage, Network, P2pMessage},
+    network::{FullMessage, Network},
     protocol::{
-        self, Decision, Footprint, Grafting, Happened, IWantOutcome, Input, JoinOutcome, LeaveOutcome, Order,
-        Outbox, Pruning, PublishOutcome, ReceiveOutcome, Roster, Timestamp, TopicState, View,
+        Decision, Footprint, Grafting, Happened, Input, JoinOutcome, LeaveOutcome, Order, Outbox, Pruning,
+        PublishOutcome, Roster, Timestamp, TopicState, View,
     },
     worker::{Promise, Routed},
 };
@@ -311,138 +311,6 @@ impl<N: Network> Handler<Wake> for MeshActor<N> {
             let resume = |_: (), _: &mut Self, ctx: &mut Context<Self>| ctx.notify(Wake);
             ctx.wait(tokio::task::yield_now().into_actor(self).map(resume));
         }
-    }
-}
-
-/// Lets a topic handle what a peer said about it. Used by the topic's actor, and by the supervisor
-/// for topics that have none.
-pub(crate) fn handle_peer<N: Network>(
-    state: &mut TopicState<N>,
-    saying: Saying<N>,
-    shared: &Shared<N>,
-    outbox: &mut Outbox<N>,
-) {
-    let Saying { from, message, at, credit } = saying;
-    let message = match message {
-        P2pMessage::FullMessage(message) => {
-            let delivery = Delivery { sender: from, co_senders: Vec::new(), message };
-            return receive(state, delivery, &shared.context(at), shared, outbox);
-        }
-        control => control,
-    };
-    let (from, record) = (&from, credit.record());
-    let standing = record.map_or_else(|| shared.directory.stranger(from), PeerRecord::standing);
-    let cx = shared.context(at);
-    let said = Said::<N> { peer: from, standing };
-    let note = |state: &TopicState<N>, decision: Option<Decision>| {
-        if let Some(decision) = decision {
-            let (topic, score) = (Some(&state.topic), standing.score);
-            shared.journal.decided(Note { peer: Some(from), topic, score, at }, decision);
-        }
-    };
-    match message {
-        P2pMessage::Subscribe { .. } => with_room(state, from, record, shared, |state, room| {
-            let outcome = state.subscribe(from, standing, room, outbox);
-            said.subscribe(&state.topic, outcome);
-            outbox.tally.input(Input::Subscribe, &outcome);
-            note(state, Decision::of_subscribe(outcome));
-        }),
-        P2pMessage::Graft { .. } => with_room(state, from, record, shared, |state, room| {
-            let before = BeforeGraft::of(state, from, at);
-            let outcome = state.graft(from, standing, room, &cx, outbox);
-            said.graft(&state.topic, outcome, before, shared.limits.degree_high);
-            outbox.tally.input(Input::Graft, &outcome);
-            note(state, Some(Decision::Graft(outcome)));
-        }),
-        P2pMessage::Unsubscribe { .. } => {
-            if let Some(record) =
-                record.filter(|record| state.subscription(from) == Some(record.generation()))
-            {
-                record.release_topic();
-            }
-            let in_mesh = state.is_in_mesh(from);
-            let outcome = state.unsubscribe(from, standing, outbox);
-            said.unsubscribe(&state.topic, outcome);
-            outbox.tally.input(Input::Unsubscribe, &outcome);
-            let left = in_mesh && !state.is_in_mesh(from);
-            note(state, left.then_some(Decision::Pruned(Pruning::Unsubscribed)));
-        }
-        P2pMessage::Prune { px, backoff, .. } => {
-            // One that is not refused is for the peers' side to judge, and to count.
-            let outcome = state.prune(from, standing, px, backoff, &cx, outbox);
-            said.prune(&state.topic, outcome.as_ref());
-            match outcome {
-                Some(refused) => outbox.tally.input(Input::Prune, &refused),
-                None => note(state, Some(Decision::PrunedByPeer)),
-            }
-        }
-        P2pMessage::IHave { message_ids, .. } => {
-            outbox.tally.offered(message_ids.len());
-            let outcome = shared.directory.with_quota(from, &shared.limits, |quota| {
-                state.ihave(from, standing, message_ids, quota, &cx, outbox)
-            });
-            said.ihave(&state.topic, &outcome);
-            outbox.tally.input(Input::IHave, &outcome);
-            note(state, Decision::of_ihave(&outcome));
-        }
-        P2pMessage::IWant { message_ids } => {
-            outbox.tally.asked(message_ids.len());
-            let outcome = state.iwant(from, standing, message_ids, &cx, outbox);
-            said.iwant(&state.topic, &outcome);
-            outbox.tally.input(Input::IWant, &outcome);
-            note(state, Decision::of_iwant(&outcome));
-            if let IWantOutcome::Answered { ids } = &outcome {
-                ids.values().for_each(|answer| outbox.tally.answered(answer));
-            }
-        }
-        // A full message is dealt with above; a ping says nothing.
-        P2pMessage::FullMessage(_) | P2pMessage::Ping => {}
-    }
-}
-
-fn receive<N: Network>(
-    state: &mut TopicState<N>,
-    delivery: Delivery<N>,
-    cx: &protocol::Context<'_, N>,
-    shared: &Shared<N>,
-    outbox: &mut Outbox<N>,
-) {
-    outbox.tally.bytes += shared.network.message_size(&delivery.message.message) as u64;
-    let sender = log::wants_messages().then(|| delivery.sender.clone());
-    let kept = shared.journal.keeps_messages().then(|| delivery.clone());
-    let outcome = state.receive(delivery, shared.handling, cx, outbox);
-    if let Some(sender) = sender {
-        log::message::<N>(&sender, &state.topic, &outcome);
-    }
-    outbox.tally.input(Input::ReceiveMessage, &outcome);
-    if let Some((delivery, what)) = kept.zip(Happened::to_message(&outcome)) {
-        let (peer, score) = (&delivery.sender, shared.directory.standing(&delivery.sender).score);
-        let about = Note { peer: Some(peer), topic: Some(&state.topic), score, at: cx.now };
-        shared.journal.message(about, &delivery.message.message_id, what);
-    }
-    if outcome == ReceiveOutcome::Throttled {
-        shared.metrics.validations_throttled(1);
-    }
-}
-
-/// Reserves a place under the peer's cap on topics, and gives it back if it was not taken up.
-fn with_room<N: Network>(
-    state: &mut TopicState<N>,
-    from: &N::Peer,
-    record: Option<&PeerRecord>,
-    shared: &Shared<N>,
-    handle: impl FnOnce(&mut TopicState<N>, bool),
-) {
-    let generation = record.map(PeerRecord::generation);
-    let subscribed = |state: &TopicState<N>| state.subscription(from) == generation && generation.is_some();
-    let before = subscribed(state);
-    let room = record.is_some_and(|record| record.reserve_topic(shared.limits.max_topics_per_peer));
-    handle(state, room);
-    if room
-        && (before || !subscribed(state))
-        && let Some(record) = record
-    {
-        record.release_topic();
     }
 }
 

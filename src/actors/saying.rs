@@ -1,0 +1,185 @@
+//! Lets a topic handle what a peer said about it, and tells what became of it to whoever wants to know: the tally
+//! counts, the log shows, the journal keeps. Used by the topic's actor, and by the supervisor for topics that have
+//! none. Decides nothing.
+
+use super::{
+    journal::Note,
+    log::{self, BeforeGraft, Said},
+    messages::Saying,
+    shared::Shared,
+};
+use crate::{
+    directory::PeerRecord,
+    network::{Delivery, Network, P2pMessage},
+    protocol::{
+        Context, Decision, Happened, IWantOutcome, Input, Outbox, Pruning, ReceiveOutcome, Roster, Standing,
+        Timestamp, TopicState,
+    },
+};
+
+/// Lets a topic handle what a peer said about it.
+pub(super) fn handle_peer<N: Network>(
+    state: &mut TopicState<N>,
+    saying: Saying<N>,
+    shared: &Shared<N>,
+    outbox: &mut Outbox<N>,
+) {
+    let Saying { from, message, at, credit } = saying;
+    let message = match message {
+        P2pMessage::FullMessage(message) => {
+            let delivery = Delivery { sender: from, co_senders: Vec::new(), message };
+            return receive(state, delivery, &shared.context(at), shared, outbox);
+        }
+        control => control,
+    };
+    let record = credit.record();
+    let standing = record.map_or_else(|| shared.directory.stranger(&from), PeerRecord::standing);
+    let speaker = Speaker { peer: &from, record, standing, at, shared };
+    match message {
+        P2pMessage::Subscribe { .. } => speaker.subscribe(state, outbox),
+        P2pMessage::Unsubscribe { .. } => speaker.unsubscribe(state, outbox),
+        P2pMessage::Graft { .. } => speaker.graft(state, outbox),
+        P2pMessage::Prune { px, backoff, .. } => speaker.prune(state, px, backoff, outbox),
+        P2pMessage::IHave { message_ids, .. } => speaker.ihave(state, message_ids, outbox),
+        P2pMessage::IWant { message_ids } => speaker.iwant(state, message_ids, outbox),
+        // A full message is dealt with above; a ping says nothing.
+        P2pMessage::FullMessage(_) | P2pMessage::Ping => {}
+    }
+}
+
+fn receive<N: Network>(
+    state: &mut TopicState<N>,
+    delivery: Delivery<N>,
+    cx: &Context<'_, N>,
+    shared: &Shared<N>,
+    outbox: &mut Outbox<N>,
+) {
+    outbox.tally.bytes += shared.network.message_size(&delivery.message.message) as u64;
+    let sender = log::wants_messages().then(|| delivery.sender.clone());
+    let kept = shared.journal.keeps_messages().then(|| delivery.clone());
+    let outcome = state.receive(delivery, shared.handling, cx, outbox);
+    outbox.tally.input(Input::ReceiveMessage, &outcome);
+    if let Some(sender) = sender {
+        log::message::<N>(&sender, &state.topic, &outcome);
+    }
+    if let Some((delivery, what)) = kept.zip(Happened::to_message(&outcome)) {
+        let (peer, score) = (&delivery.sender, shared.directory.standing(&delivery.sender).score);
+        let about = Note { peer: Some(peer), topic: Some(&state.topic), score, at: cx.now };
+        shared.journal.message(about, &delivery.message.message_id, what);
+    }
+    if outcome == ReceiveOutcome::Throttled {
+        shared.metrics.validations_throttled(1);
+    }
+}
+
+/// Who says something, and how it stands.
+struct Speaker<'a, N: Network> {
+    peer: &'a N::Peer,
+    /// Its connection, if it has one.
+    record: Option<&'a PeerRecord>,
+    standing: Standing,
+    at: Timestamp,
+    shared: &'a Shared<N>,
+}
+
+impl<N: Network> Speaker<'_, N> {
+    fn subscribe(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
+        let outcome =
+            self.with_room(state, |state, room| state.subscribe(self.peer, self.standing, room, outbox));
+        outbox.tally.input(Input::Subscribe, &outcome);
+        self.said().subscribe(&state.topic, outcome);
+        self.keep(state, Decision::of_subscribe(outcome));
+    }
+
+    fn unsubscribe(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
+        let subscribed = state.subscription(self.peer);
+        if let Some(record) = self.record.filter(|record| subscribed == Some(record.generation())) {
+            record.release_topic();
+        }
+        let in_mesh = state.is_in_mesh(self.peer);
+        let outcome = state.unsubscribe(self.peer, self.standing, outbox);
+        outbox.tally.input(Input::Unsubscribe, &outcome);
+        self.said().unsubscribe(&state.topic, outcome);
+        let left = in_mesh && !state.is_in_mesh(self.peer);
+        self.keep(state, left.then_some(Decision::Pruned(Pruning::Unsubscribed)));
+    }
+
+    fn graft(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
+        let before = BeforeGraft::of(state, self.peer, self.at);
+        let cx = self.shared.context(self.at);
+        let outcome =
+            self.with_room(state, |state, room| state.graft(self.peer, self.standing, room, &cx, outbox));
+        outbox.tally.input(Input::Graft, &outcome);
+        self.said().graft(&state.topic, outcome, before, self.shared.limits.degree_high);
+        self.keep(state, Some(Decision::Graft(outcome)));
+    }
+
+    /// One that is not refused is for the peers' side to judge, and to count.
+    fn prune(
+        &self,
+        state: &mut TopicState<N>,
+        px: Vec<N::Peer>,
+        backoff: std::time::Duration,
+        outbox: &mut Outbox<N>,
+    ) {
+        let cx = self.shared.context(self.at);
+        let outcome = state.prune(self.peer, self.standing, px, backoff, &cx, outbox);
+        self.said().prune(&state.topic, outcome.as_ref());
+        match outcome {
+            Some(refused) => outbox.tally.input(Input::Prune, &refused),
+            None => self.keep(state, Some(Decision::PrunedByPeer)),
+        }
+    }
+
+    fn ihave(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
+        outbox.tally.offered(ids.len());
+        let cx = self.shared.context(self.at);
+        let outcome = self.shared.directory.with_quota(self.peer, &self.shared.limits, |quota| {
+            state.ihave(self.peer, self.standing, ids, quota, &cx, outbox)
+        });
+        outbox.tally.input(Input::IHave, &outcome);
+        self.said().ihave(&state.topic, &outcome);
+        self.keep(state, Decision::of_ihave(&outcome));
+    }
+
+    fn iwant(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
+        outbox.tally.asked(ids.len());
+        let outcome = state.iwant(self.peer, self.standing, ids, &self.shared.context(self.at), outbox);
+        outbox.tally.input(Input::IWant, &outcome);
+        if let IWantOutcome::Answered { ids } = &outcome {
+            ids.values().for_each(|answer| outbox.tally.answered(answer));
+        }
+        self.said().iwant(&state.topic, &outcome);
+        self.keep(state, Decision::of_iwant(&outcome));
+    }
+
+    /// Reserves a place under the peer's cap on topics, and gives it back if it was not taken up.
+    fn with_room<T>(
+        &self,
+        state: &mut TopicState<N>,
+        handle: impl FnOnce(&mut TopicState<N>, bool) -> T,
+    ) -> T {
+        let generation = self.record.map(PeerRecord::generation);
+        let subscribed =
+            |state: &TopicState<N>| state.subscription(self.peer) == generation && generation.is_some();
+        let before = subscribed(state);
+        let max = self.shared.limits.max_topics_per_peer;
+        let room = self.record.filter(|record| record.reserve_topic(max));
+        let outcome = handle(state, room.is_some());
+        if let Some(record) = room.filter(|_| before || !subscribed(state)) {
+            record.release_topic();
+        }
+        outcome
+    }
+
+    fn said(&self) -> Said<'_, N> {
+        Said { peer: self.peer, standing: self.standing }
+    }
+
+    fn keep(&self, state: &TopicState<N>, decision: Option<Decision>) {
+        if let Some(decision) = decision {
+            let (topic, score) = (Some(&state.topic), self.standing.score);
+            self.shared.journal.decided(Note { peer: Some(self.peer), topic, score, at: self.at }, decision);
+        }
+    }
+}
