@@ -1,7 +1,7 @@
 //! What routing a message costs: on `Node`, on the engine, and in a bare loop; in time, instructions and
 //! memory, and what a heartbeat does to it. `benches/README.md` says how to read it.
 //!
-//! `cargo bench --bench router -- [--json] [--instructions] [WORDS]`, `-- --guard`, `-- --record`,
+//! `cargo bench --bench router -- [--json] [--instructions] [WORDS]`, `-- --guard`, `-- --record`, `-- --recording`,
 //! `-- --chart FILE.svg LINES.jsonl`, `-- --table LINES.jsonl`
 
 #[path = "router/chart.rs"]
@@ -28,6 +28,8 @@ mod place;
 mod population;
 #[path = "router/random.rs"]
 mod random;
+#[path = "router/recording.rs"]
+mod recording;
 #[path = "router/report.rs"]
 mod report;
 #[path = "router/selection.rs"]
@@ -74,6 +76,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn Error>> {
     match words[..] {
         ["--guard"] => Ok(guard::guard()?),
         ["--record"] => Ok(guard::record()?),
+        ["--recording"] => recording::check(),
         ["--chart", drawing, lines] => chart::draw(drawing.as_ref(), &report::read(lines.as_ref())?),
         ["--table", lines] => {
             print!("{}", tables::tables(&report::read(lines.as_ref())?));

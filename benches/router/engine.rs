@@ -13,6 +13,8 @@ use actix_gossipsub::{
     AppInput, AppOutputs, Limits, P2pInput, P2pMessage, P2pOutput, P2pOutputs, Started, Worker,
 };
 
+use metrics::Recorder;
+
 use super::{
     cpu,
     networks::Verdict,
@@ -51,8 +53,12 @@ impl<N: Traffic> EngineSubject<N> {
         limits: Limits<Arc<str>>,
         verdict: Verdict,
         arbiters: usize,
+        recorder: Option<Arc<dyn Recorder + Send + Sync>>,
     ) -> Self {
-        let builder = Worker::builder(N::new(verdict), limits).seed(1).arbiters(arbiters).manual();
+        let mut builder = Worker::builder(N::new(verdict), limits).seed(1).arbiters(arbiters).manual();
+        if let Some(recorder) = recorder {
+            builder = builder.recorder(recorder);
+        }
         let started = system.block_on(async { builder.start([]) });
         let Started { worker, p2p, app } = started.expect("a system runs");
         let driver = Driver { worker, p2p, app, threads: arbiters > 0 };

@@ -17,6 +17,7 @@ use super::{
     networks::{NamingId, R, Verdict, W},
     node::NodeSubject,
     population::{DEGREE, limits},
+    recording::recorder,
     selection::{Engine, find},
     subject::Subject,
     tally::Tally,
@@ -182,7 +183,10 @@ fn run_cell<N: Traffic>(system: &Rc<SystemRunner>, cell: &Cell) {
             let mut subject: Box<dyn Subject<N>> = match engine {
                 Some(Engine::Node) => Box::new(NodeSubject::new(limits, Verdict::default())),
                 // On this thread, where callgrind can tell what belongs to the path; the same code.
-                _ => Box::new(EngineSubject::new(system, limits, Verdict::default(), 0)),
+                _ => {
+                    let recorder = recorder(&cell.engine);
+                    Box::new(EngineSubject::new(system, limits, Verdict::default(), 0, recorder))
+                }
             };
             subject.join(&population);
             subject.populate(&population);

@@ -238,8 +238,8 @@ fn make<N: Traffic>(
     let limits = limits(topics);
     match engine {
         Engine::Floor | Engine::Node => Box::new(NodeSubject::new(limits, verdict)),
-        Engine::Engine1 => Box::new(EngineSubject::new(system, limits, verdict, 1)),
-        Engine::EngineN => Box::new(EngineSubject::new(system, limits, verdict, cores)),
+        Engine::Engine1 => Box::new(EngineSubject::new(system, limits, verdict, 1, None)),
+        Engine::EngineN => Box::new(EngineSubject::new(system, limits, verdict, cores, None)),
     }
 }
 

@@ -90,7 +90,7 @@ impl fmt::Display for UnknownWord {
         write!(
             f,
             "{:?} is none of: R W W_named, floor node engine_1 engine_n, topics=10,100,1000,5000,32000, \
-             peers=50,200, plain validator_5us payload_2k, --json, --instructions, --guard, --record, \
+             peers=50,200, plain validator_5us payload_2k, --json, --instructions, --guard, --record, --recording, \
              --chart FILE.svg LINES.jsonl, --table LINES.jsonl",
             self.0
         )

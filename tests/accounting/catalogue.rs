@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 
 use actix_gossipsub::{
-    P2pInput, P2pMessage, Worker,
     metrics::{CATALOGUE, Values},
-    plain::{PlainId, PlainNetwork},
+    plain::PlainNetwork,
     protocol::{Event, Input},
 };
 
 use crate::{
     cluster::{Cluster, Judging},
     limits::{changed, limits},
+    misbehaviour::misbehave,
     scrape::{Sample, Scrape},
 };
 
@@ -70,45 +70,6 @@ fn everything_is_there_from_the_start() {
         check(&cluster.members[0].scrape());
         cluster.shutdown().await;
     });
-}
-
-/// A peer that is no engine says this.
-fn say(worker: &Worker<PlainNetwork>, message: P2pMessage<PlainNetwork>) {
-    // Some of it is to be refused.
-    let _ = worker.p2p_input(P2pInput::said(99, message));
-}
-
-/// Whatever a bad peer can do.
-async fn misbehave(cluster: &mut Cluster) {
-    let topic = || "a".to_owned();
-    let worker = cluster.members[0].worker.clone();
-    worker.p2p_input(P2pInput::connected(99)).expect("taken");
-    for _ in 0..2 {
-        say(&worker, P2pMessage::Subscribe { topic: topic() });
-        say(&worker, P2pMessage::Graft { topic: topic() });
-        worker.settle().await;
-        say(&worker, P2pMessage::Unsubscribe { topic: topic() });
-        say(
-            &worker,
-            P2pMessage::Prune { topic: topic(), px: vec![7], backoff: std::time::Duration::from_secs(60) },
-        );
-        worker.settle().await;
-        say(&worker, P2pMessage::Graft { topic: topic() });
-    }
-    say(
-        &worker,
-        P2pMessage::Prune { topic: topic(), px: vec![], backoff: std::time::Duration::from_secs(600) },
-    );
-    worker.settle().await;
-    let message_ids: Vec<_> =
-        (0..3).map(|number| PlainId { number: 5_000 + number, topic: topic() }).collect();
-    say(&worker, P2pMessage::IHave { topic: topic(), message_ids: message_ids.clone() });
-    say(&worker, P2pMessage::IWant { message_ids });
-    for number in 0..50 {
-        say(&worker, P2pMessage::FullMessage(PlainNetwork::message("a", 9_000 + number, "invalid").into()));
-    }
-    worker.report_slow_peer(&99);
-    cluster.pump().await;
 }
 
 #[test]

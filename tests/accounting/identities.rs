@@ -95,6 +95,26 @@ pub fn gossip(scrape: &Scrape) {
     assert_eq!(promises("kept"), scrape.all("gossipsub_iwant_promise_duration_seconds_count"));
 }
 
+/// Each fault was penalised once.
+pub fn penalties(scrape: &Scrape) {
+    let penalties = |reason| scrape.sum("gossipsub_score_penalties_total", &[("reason", reason)]);
+    assert_eq!(penalties("graft_backoff"), scrape.inputs(Input::Graft, &["backed_off"]));
+    assert_eq!(
+        penalties("broken_promise"),
+        scrape.sum("gossipsub_iwant_promises_total", &[("event", "broken")])
+    );
+    // A message that waited for its verdict has several deliverers.
+    let at_once =
+        scrape.inputs(Input::ReceiveMessage, &["invalid"]) + scrape.inputs(Input::IHave, &["invalid_id"]);
+    let waited =
+        scrape.inputs(Input::JudgeMessage, &["invalid"]) + scrape.inputs(Input::RetryMessage, &["invalid"]);
+    let given = penalties("invalid_message");
+    assert!(
+        if waited > 0.0 { given >= at_once + waited } else { given == at_once },
+        "{given} for {at_once}, {waited}"
+    );
+}
+
 /// As of a heartbeat after which nothing happened. Taken into a mesh - left it = in it, by topic; and so the state
 /// says.
 pub fn meshes<N: Network>(scrape: &Scrape, state: &View<N>)
@@ -270,4 +290,5 @@ where
     meshes(scrape, &state);
     peers(scrape, &state);
     stats(scrape, &worker.stats());
+    penalties(scrape);
 }

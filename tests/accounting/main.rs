@@ -9,5 +9,6 @@ mod limits;
 mod loopback;
 mod lossless;
 mod lossy;
+mod misbehaviour;
 mod scrape;
 mod storm;
