@@ -217,7 +217,9 @@ impl<N: Network> SupervisorActor<N> {
         metrics.gauges.set_held(&shared.footprint(self.footprint()));
         metrics.gauges.set_queues(&shared.queues());
         metrics.gauges.set_company(&self.peers.company());
-        metrics.gauges.set_traffic(shared.network.traffic());
+        if let Some(traffic) = shared.ask(|| shared.network.traffic()) {
+            metrics.gauges.set_traffic(traffic);
+        }
     }
 
     /// What is held here, by the directory and by topics without an actor.

@@ -72,7 +72,7 @@ catalogue! {
     QUEUE_DEPTH = Metric::gauge("gossipsub_queue_depth", &[QUEUE], "Items that wait in each queue");
     QUEUE_BYTES = Metric::gauge("gossipsub_queue_bytes", &[WEIGHED_QUEUE], "Bytes of what waits to be handled").in_unit(Unit::Bytes);
     QUEUE_CAPACITY = Metric::gauge("gossipsub_queue_capacity", &[BOUNDED_QUEUE], "Beyond so many items a queue's door closes, or its least urgent items go");
-    QUEUE_WAIT = Metric::histogram("gossipsub_queue_wait_seconds", SLOW, &[TIMED_QUEUE], "How long items waited; one of 64 is measured");
+    QUEUE_WAIT = Metric::histogram("gossipsub_queue_wait_seconds", SLOW, &[TIMED_QUEUE], "How long items waited; one of many is followed");
     CACHE_ENTRIES = Metric::gauge("gossipsub_cache_entries", &[CACHE], "Entries of each map of the engine (protocol::Footprint, with the most that each can hold)");
     CACHE_BYTES = Metric::gauge("gossipsub_cache_bytes", &[WEIGHED_CACHE], "Bytes of the messages in a map").in_unit(Unit::Bytes);
     TOPIC_RESTARTS = Metric::counter("gossipsub_topic_restarts_total", &[RESTART], "Panics of topics' actors, by what followed");

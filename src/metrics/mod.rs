@@ -6,7 +6,10 @@
 //! | [`CATALOGUE`] | every metric: name, kind, unit, labels, and what it tells |
 //! | [`with_buckets`](crate::metrics::with_buckets) | prepares an exporter for Prometheus (feature `prometheus`) |
 //!
-//! Each engine has its own handles, made of the recorder that is current when it starts.
+//! Each engine has its own handles, made of the recorder that it is given
+//! ([`WorkerBuilder::recorder`](crate::WorkerBuilder::recorder)) or of the one that is current when it starts: two in one
+//! process are told apart. All series are there from the start; gauges are as of the last heartbeat. Actors count into
+//! plain numbers, and into the handles once a burst.
 
 mod catalogue;
 mod engine;

@@ -136,6 +136,31 @@ fn the_gauges_fall_when_everything_is_over() {
     });
 }
 
+#[test]
+fn connections_are_told_apart_by_who_dialled_and_what_they_are() {
+    run(async {
+        let (recording, engine) = Recording::of(manual(PlainNetwork::new(), limits()), ["a".to_owned()]);
+        let kinds = [(false, false), (true, false), (false, true), (true, true)];
+        for (peer, (direct, bootstrap)) in kinds.into_iter().enumerate() {
+            for outbound in [false, true] {
+                let peer = 2 * peer as u64 + u64::from(outbound);
+                let up = P2pInput::NewConnection { peer, direct, outbound, trusted: false, bootstrap };
+                engine.worker.p2p_input(up).expect("taken");
+            }
+        }
+        engine.worker.tick().await;
+        for direction in ["inbound", "outbound"] {
+            let of = |kind| format!("gossipsub_connections{{direction={direction},kind={kind}}}");
+            // Who is both is a bootstrap peer: it gets no messages.
+            for (kind, count) in [("regular", 1.0), ("direct", 1.0), ("bootstrap", 2.0)] {
+                assert_eq!(recording.gauge(&of(kind)), count, "{direction} {kind}");
+            }
+        }
+        assert_eq!(engine.worker.stats().count_bootstrap_connections, 4);
+        engine.worker.shutdown().await;
+    });
+}
+
 fn dropped(lane: Lane, reason: NotSent) -> String {
     let (lane, reason) = (lane.name(), reason.reason());
     format!("gossipsub_outputs_dropped_total{{lane={lane},reason={reason}}}")
