@@ -4,7 +4,7 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`CATALOGUE`] | every metric: name, kind, unit, labels, and what it tells |
-//! | [`with_buckets`](crate::metrics::with_buckets) | prepares an exporter for Prometheus (feature `prometheus`) |
+//! | `with_buckets` | prepares an exporter for Prometheus (feature `prometheus`) |
 //!
 //! Each engine has its own handles, made of the recorder that it is given
 //! ([`WorkerBuilder::recorder`](crate::WorkerBuilder::recorder)) or of the one that is current when it starts: two in one
