@@ -27,12 +27,12 @@ fn a_refused_graft_is_told_with_its_reason_and_the_score() {
         assert_eq!((&explained["connected"], &explained["peer"]), (&json!(true), &json!(1)));
         let decisions = &explained["decisions"];
         let refused = events(decisions, "REJECT_GRAFT");
-        assert_eq!(refused[0]["reason"], "grafting_peer_with_negative_score");
+        assert_eq!(refused[0]["reason"], "negative_score");
         assert_eq!((&refused[0]["topic"], &refused[0]["score"]), (&json!("a"), &json!(-3.0)));
         assert!(refused[0]["message"].as_str().unwrap().contains("negative"));
         // The next ones came in the backoff of the first: each is penalised.
         let reasons: Vec<_> = refused.iter().map(|event| event["reason"].as_str().unwrap()).collect();
-        assert!(reasons.contains(&"peer_backed_off"), "{decisions}");
+        assert!(reasons.contains(&"backed_off"), "{decisions}");
         let penalties: u64 =
             events(decisions, "PENALTY").iter().map(|event| event["times"].as_u64().unwrap()).sum();
         assert_eq!(penalties, 2);
@@ -42,7 +42,7 @@ fn a_refused_graft_is_told_with_its_reason_and_the_score() {
         assert!(of_topic["topic"]["backoff"].is_string());
         assert!(events(&of_topic["decisions"], "ADD_PEER").is_empty(), "that is about no topic");
         let counts = server.json("/p2p/gossipsub/decisions").await;
-        let counted = json!({ "type": "REJECT_GRAFT", "reason": "peer_backed_off", "count": 2 });
+        let counted = json!({ "type": "REJECT_GRAFT", "reason": "backed_off", "count": 2 });
         assert!(counts.as_array().unwrap().contains(&counted), "{counts}");
         server.end().await;
     });
@@ -129,7 +129,7 @@ fn thresholds_tell_what_is_kept_from_a_peer() {
         worker.settle().await;
         let explained = server.json("/p2p/gossipsub/explain/1").await;
         let ignored = events(&explained["decisions"], "REJECT_IHAVE");
-        assert_eq!(ignored[0]["reason"], "ihave_from_peer_with_low_score");
+        assert_eq!(ignored[0]["reason"], "low_score");
         assert_eq!(ignored[0]["score"].as_f64(), Some(publish - 1.0));
         server.end().await;
     });

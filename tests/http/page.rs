@@ -90,7 +90,7 @@ fn it_shows_what_the_api_says() {
         assert_eq!(shown, expected);
         let health = browser.text("health").await;
         assert!(health.starts_with(server.json("/health").await["status"].as_str().unwrap()), "{health}");
-        assert!(browser.text("refused").await.contains("grafting_peer_with_negative_score"));
+        assert!(browser.text("refused").await.contains("negative_score"));
         assert!(browser.text("shown").await.starts_with("8 of 8 topics and 13 of 13 peers"));
         // Live: what comes is shown.
         publish(&workers[1], "blocks", 99);
