@@ -1,0 +1,198 @@
+//! A real Prometheus scrapes three real nodes under load: every panel has data, and the alert of a node that stands
+//! still fires and clears. Polls with bounds; asserts no times.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::{
+    DASHBOARDS, http,
+    model::{Dashboard, Panel},
+    peer::Peer,
+    picture,
+    process::Process,
+    promtool::{self, in_repository},
+    queries::resolved,
+};
+
+/// Two scrapes of a second are enough for a rate, four are on the safe side of a busy machine.
+const RATE: &str = "8s";
+/// So many scrapes before panels are looked at.
+const SCRAPES: usize = 12;
+/// Far more than anything takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A Prometheus of its own, which forgets everything when it ends.
+struct Prometheus {
+    address: String,
+    folder: PathBuf,
+    _process: Process,
+}
+
+impl Prometheus {
+    fn start(targets: &[String]) -> Self {
+        let folder =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("prometheus-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let (config, alerts) = (folder.join("prometheus.yml"), in_repository("dashboards/alerts.yml"));
+        let text = format!(
+            "global: {{ scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s }}\n\
+             rule_files: [{alerts:?}]\n\
+             scrape_configs: [{{ job_name: gossipsub, static_configs: [{{ targets: {targets:?} }}] }}]\n"
+        );
+        fs::write(&config, text).expect("written");
+        let address = format!("127.0.0.1:{}", free_port());
+        let mut command = Command::new("prometheus");
+        command.arg(format!("--config.file={}", config.display()));
+        command.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));
+        command.arg(format!("--web.listen-address={address}")).arg("--log.level=error");
+        let prometheus = Self { address, folder, _process: Process::start(&mut command) };
+        until("Prometheus answers", || http::get(&prometheus.address, "/-/ready").map(drop));
+        prometheus
+    }
+
+    fn query(&self, query: &str) -> Result<Vec<Value>, String> {
+        let data =
+            http::ask(&self.address, "query", &[("query", query)]).map_err(|e| format!("{query}: {e}"))?;
+        data["result"].as_array().cloned().ok_or_else(|| format!("{query}: no result in {data}"))
+    }
+
+    /// The instances whose alert fires.
+    fn firing(&self, alert: &str) -> Result<Vec<String>, String> {
+        let found = self.query(&format!("ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}"))?;
+        Ok(found
+            .iter()
+            .filter_map(|series| series["metric"]["instance"].as_str().map(str::to_owned))
+            .collect())
+    }
+
+    /// The values of a dashboard's variables, as Grafana asks for them; of one that takes many, all.
+    fn variables(&self, dashboard: &Dashboard) -> Vec<(&'static str, String)> {
+        let mut values: Vec<(&str, String)> = Vec::new();
+        for variable in dashboard.variables {
+            let known: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let query = resolved(variable.query, RATE, &known);
+            let inner = query.strip_prefix("label_values(").and_then(|rest| rest.strip_suffix(')'));
+            let (series, label) = inner.and_then(|inner| inner.rsplit_once(", ")).expect("label_values");
+            let found = self.query(&format!("group by ({label}) ({series})")).expect(variable.name);
+            let mut labels: Vec<_> = found.iter().filter_map(|s| s["metric"][label].as_str()).collect();
+            labels.sort_unstable();
+            assert!(!labels.is_empty(), "{}: {} has no value", dashboard.file, variable.name);
+            let value = if variable.many { labels.join("|") } else { labels[0].to_owned() };
+            values.push((variable.name, value));
+        }
+        values
+    }
+
+    /// Each panel's queries, ready to be asked.
+    fn panels<'a>(&self, dashboard: &'a Dashboard) -> Vec<(&'a Panel, Vec<String>)> {
+        let values = self.variables(dashboard);
+        let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let ready = |panel: &Panel| panel.queries.iter().map(|(q, _)| resolved(q, RATE, &values)).collect();
+        dashboard.panels().map(|panel| (panel, ready(panel))).collect()
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        // What is left is small, and in the target's own folder.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr()).expect("a free port").port()
+}
+
+/// Polls until it is so.
+fn until(what: &str, mut is_so: impl FnMut() -> Result<(), String>) {
+    let start = Instant::now();
+    loop {
+        match is_so() {
+            Ok(()) => return,
+            Err(error) if start.elapsed() > PATIENCE => panic!("not so: {what}: {error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(200)),
+        }
+    }
+}
+
+fn check(is_so: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if is_so { Ok(()) } else { Err(otherwise()) }
+}
+
+/// What is wrong with a panel's data.
+fn flaw(prometheus: &Prometheus, panel: &Panel, query: &str) -> Option<String> {
+    let found = match prometheus.query(query) {
+        Ok(found) => found,
+        Err(error) => return Some(error),
+    };
+    let number = |series: &Value| series["value"][1].as_str().and_then(|text| text.parse::<f64>().ok());
+    let finite = found.iter().filter_map(number).any(f64::is_finite);
+    match (found.is_empty(), finite || panel.idle.is_some()) {
+        (true, _) => Some(format!("{}: no data: {query}", panel.title)),
+        (false, false) => Some(format!("{}: no number: {query}", panel.title)),
+        (false, true) => None,
+    }
+}
+
+#[test]
+fn prometheus_scrapes_real_nodes_and_every_panel_has_data() {
+    if !promtool::is_here("dashboards on a real Prometheus") {
+        return;
+    }
+    let mut peers = [Peer::start(), Peer::start(), Peer::start()];
+    let addresses = peers.each_ref().map(|peer| peer.address.clone());
+    for (nth, peer) in peers.iter_mut().enumerate() {
+        addresses[..nth].iter().for_each(|address| peer.process.tell(address));
+    }
+    let targets = peers.each_ref().map(|peer| peer.http.clone());
+    let prometheus = Prometheus::start(&targets);
+    until("all nodes are scraped, and speak to each other", || {
+        let scraped = prometheus.query(&format!(
+            "count(count_over_time(gossipsub_heartbeats_total[10m]) >= {SCRAPES} and on (instance) \
+             sum by (instance) (gossipsub_messages_delivered_total) > 0) == 3"
+        ))?;
+        check(!scraped.is_empty(), || "not yet".to_owned())
+    });
+
+    let scrape = http::get(&targets[0], "/metrics").expect("a scrape");
+    assert!(!scrape.contains(" summary\n"), "a histogram without buckets");
+    assert_eq!(promtool::check_scrape(&scrape), Ok(()));
+
+    every_panel_has_data(&prometheus);
+    picture::draw_if_asked(&prometheus.address, DASHBOARDS, |dashboard| prometheus.panels(dashboard));
+    a_node_that_stands_still_is_noticed(&prometheus, &peers[2]);
+}
+
+fn every_panel_has_data(prometheus: &Prometheus) {
+    // A histogram of which one of 64 is measured may need a moment more.
+    until("every panel has data", || {
+        let mut flaws = Vec::new();
+        for dashboard in DASHBOARDS {
+            for (panel, queries) in prometheus.panels(dashboard) {
+                flaws.extend(queries.iter().filter_map(|query| flaw(prometheus, panel, query)));
+            }
+        }
+        check(flaws.is_empty(), || format!("{flaws:#?}"))
+    });
+}
+
+fn a_node_that_stands_still_is_noticed(prometheus: &Prometheus, peer: &Peer) {
+    assert_eq!(prometheus.firing("NodeDown"), Ok(vec![]), "all nodes answer");
+    peer.process.signal("-STOP");
+    until("NodeDown fires for the stopped node", || {
+        let firing = prometheus.firing("NodeDown")?;
+        check(firing == [peer.http.clone()], || format!("{firing:?}"))
+    });
+    peer.process.signal("-CONT");
+    until("NodeDown is over", || {
+        let firing = prometheus.firing("NodeDown")?;
+        check(firing.is_empty(), || format!("{firing:?}"))
+    });
+}

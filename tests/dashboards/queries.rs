@@ -1,0 +1,139 @@
+//! Every query is PromQL, names metrics that exist, and every metric is on some panel.
+
+use std::collections::BTreeSet;
+
+use actix_gossipsub::metrics::{CATALOGUE, Kind, Label, Values};
+use promql_parser::{
+    label::MatchOp,
+    parser::{self, Expr, VectorSelector},
+    util::{ExprVisitor, walk_expr},
+};
+
+use super::{
+    DASHBOARDS,
+    rules::{ALERTS, expressions},
+};
+
+/// What Prometheus has itself.
+const OWN: [&str; 2] = ["up", "ALERTS"];
+
+/// A query as Prometheus gets it.
+pub fn resolved(query: &str, interval: &str, values: &[(&str, &str)]) -> String {
+    let query = query.replace("$__rate_interval", interval);
+    values.iter().fold(query, |query, (name, value)| query.replace(&format!("${name}"), value))
+}
+
+/// Query, and where it stands.
+fn queries() -> Vec<(String, String)> {
+    let panels = DASHBOARDS.iter().flat_map(|dashboard| {
+        dashboard.panels().flat_map(|panel| {
+            let place = format!("{}: {}", dashboard.file, panel.title);
+            panel.queries.iter().map(move |(query, _)| ((*query).to_owned(), place.clone()))
+        })
+    });
+    let values = [("node", "n"), ("topic", "t"), ("job", "j")];
+    let panels = panels.map(|(query, place)| (resolved(&query, "1m", &values), place));
+    panels.chain(expressions(ALERTS).into_iter().map(|(alert, query)| (query, alert))).collect()
+}
+
+/// The selectors of a query.
+#[derive(Default)]
+struct Selectors(Vec<VectorSelector>);
+
+impl ExprVisitor for Selectors {
+    type Error = String;
+
+    fn pre_visit(&mut self, expr: &Expr) -> Result<bool, String> {
+        match expr {
+            Expr::VectorSelector(selector) => self.0.push(selector.clone()),
+            Expr::MatrixSelector(selector) => self.0.push(selector.vs.clone()),
+            _ => {}
+        }
+        Ok(true)
+    }
+}
+
+fn selectors(query: &str) -> Result<Vec<VectorSelector>, String> {
+    let expr = parser::parse(query)?;
+    let mut found = Selectors::default();
+    walk_expr(&mut found, &expr)?;
+    Ok(found.0)
+}
+
+/// The metric of the catalogue that a series belongs to.
+fn metric_of(series: &str) -> Option<&'static actix_gossipsub::metrics::Metric> {
+    CATALOGUE.iter().find(|metric| match metric.kind {
+        Kind::Histogram { .. } => {
+            ["_bucket", "_sum", "_count"].iter().any(|part| series == format!("{}{part}", metric.name))
+        }
+        Kind::Counter | Kind::Gauge => series == metric.name,
+    })
+}
+
+#[test]
+fn every_query_is_promql_and_asks_for_what_there_is() {
+    let mut asked = 0;
+    for (query, place) in queries() {
+        let selectors = selectors(&query).unwrap_or_else(|error| panic!("{place}: {query}: {error}"));
+        assert!(!selectors.is_empty() || query.contains("vector("), "{place} asks for nothing");
+        for selector in selectors {
+            let name = selector.name.as_deref().unwrap_or_else(|| panic!("{place}: a selector without name"));
+            asked += 1;
+            if OWN.contains(&name) {
+                continue;
+            }
+            let metric = metric_of(name).unwrap_or_else(|| panic!("{place}: {name} is not in the catalogue"));
+            for matcher in &selector.matchers.matchers {
+                let known = metric.labels.iter().find(|label| label.name == matcher.name);
+                let prometheus = ["instance", "job"].contains(&matcher.name.as_str());
+                assert!(known.is_some() || prometheus, "{place}: {name} has no label {}", matcher.name);
+                if let Some(Label { values: Values::OneOf(values), .. }) = known {
+                    let alternatives: Vec<_> = match &matcher.op {
+                        MatchOp::Re(_) | MatchOp::NotRe(_) => matcher.value.split('|').collect(),
+                        MatchOp::Equal | MatchOp::NotEqual => vec![matcher.value.as_str()],
+                    };
+                    for value in alternatives {
+                        assert!(values.contains(&value), "{place}: {name} has no {}={value}", matcher.name);
+                    }
+                }
+            }
+        }
+    }
+    assert!(asked > 80, "only {asked} selectors found");
+}
+
+#[test]
+fn every_metric_is_on_a_panel() {
+    let mut shown = BTreeSet::new();
+    for (query, _) in queries() {
+        for selector in selectors(&query).expect("PromQL") {
+            shown.extend(selector.name.as_deref().and_then(metric_of).map(|metric| metric.name));
+        }
+    }
+    let all: BTreeSet<_> = CATALOGUE.iter().map(|metric| metric.name).collect();
+    let missing: Vec<_> = all.difference(&shown).collect();
+    assert!(missing.is_empty(), "on no panel: {missing:?}");
+}
+
+#[test]
+fn what_is_grouped_by_and_shown_are_labels_of_the_metric() {
+    for dashboard in DASHBOARDS {
+        for panel in dashboard.panels() {
+            for (query, legend) in panel.queries {
+                let query = resolved(query, "1m", &[("node", "n"), ("topic", "t"), ("job", "j")]);
+                let labels: BTreeSet<_> = selectors(&query)
+                    .expect("PromQL")
+                    .iter()
+                    .filter_map(|selector| metric_of(selector.name.as_deref()?))
+                    .flat_map(|metric| metric.labels)
+                    .map(|label| label.name)
+                    .chain(["instance", "job", "alertname"])
+                    .collect();
+                for shown in legend.split("{{").skip(1) {
+                    let name = shown.split("}}").next().expect("a name");
+                    assert!(labels.contains(name), "{}: {legend}: no label {name}", panel.title);
+                }
+            }
+        }
+    }
+}
