@@ -260,3 +260,58 @@ fn the_demonstration_prints_a_table() {
     assert!(out.stdout.contains("demo/000"), "{}", out.stdout);
     assert!(out.stdout.ends_with("Every subscriber got every message exactly once.\n"), "{}", out.stdout);
 }
+
+// --- what is served over HTTP ---
+
+/// What a path of a server answers: status line and body.
+fn get(url: &str, path: &str, host: Option<&str>) -> (String, String) {
+    use std::io::{Read, Write};
+    let address = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix('/')).expect("a URL");
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let host = host.unwrap_or(address);
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[test]
+fn a_node_shows_itself() {
+    let mut node = Process::start(&["node", "--json", "--topic", "a", "--http", "127.0.0.1:0"]);
+    let lines = node.until("serving", 1);
+    let url =
+        lines.iter().find(|line| line["event"] == "serving").unwrap()["url"].as_str().unwrap().to_owned();
+    assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+    let (status, page) = get(&url, "/", None);
+    assert!(status.contains("200") && page.contains("<title>gossipsub</title>"), "{status}");
+    let (status, topics) = get(&url, "/p2p/gossipsub/topics", None);
+    assert!(status.contains("200") && topics.contains("[\"a\"]"), "{status} {topics}");
+    let (status, scrape) = get(&url, "/metrics", None);
+    assert!(status.contains("200") && scrape.contains("gossipsub_connections"), "{status} {scrape}");
+    // A name that anybody can have lead here is none of ours.
+    assert!(get(&url, "/p2p/gossipsub/topics", Some("example.org")).0.contains("404"));
+    assert!(get(&url, "/p2p/gossipsub/topics", Some("localhost:1")).0.contains("200"));
+    // Nobody rules it.
+    assert!(get(&url, "/admin/p2p/connect", None).0.contains("404"));
+    node.terminate();
+}
+
+#[test]
+fn a_node_shows_nothing_unless_told_to() {
+    let mut node = Process::start(&["node", "--json", "--topic", "a"]);
+    node.until("listening", 1);
+    let lines = node.terminate();
+    assert!(lines.iter().all(|line| line["event"] != "serving"), "{lines:?}");
+}
+
+#[test]
+fn the_demonstration_says_where_it_can_be_seen() {
+    let few = ["--nodes", "2", "--topics", "1", "--rate", "2", "--seconds", "1", "--http", "127.0.0.1:0"];
+    let out = run(&[&["demo"], &few[..]].concat());
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    let first = out.stdout.lines().next().unwrap_or_default();
+    assert!(first.starts_with("the first node: page at http://127.0.0.1:"), "{first}");
+    let out = run(&[&["demo", "--json"], &few[..]].concat());
+    assert!(!out.stdout.contains("http://"), "{}", out.stdout);
+}

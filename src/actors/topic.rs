@@ -118,7 +118,9 @@ impl<N: Network> MeshActor<N> {
             }
             TopicItem::Verdict { message, verdict } => {
                 let cx = self.shared.context(self.shared.now());
+                let before = self.outbox.app.len();
                 self.state.resolve(&message, verdict, &cx, &mut self.outbox);
+                self.note_delivered(before);
             }
             TopicItem::Order(order) => self.execute(order),
             TopicItem::TellCredits => self.state.tell_credits(&mut self.outbox),
@@ -190,6 +192,17 @@ impl<N: Network> MeshActor<N> {
         self.shared.journal.note(Note { peer: None, topic, score: None, at }, what);
     }
 
+    /// Messages whose verdict came later; who delivered them is forgotten by now.
+    fn note_delivered(&self, before: usize) {
+        if self.shared.journal.keeps_messages() {
+            for message in &self.outbox.app[before..] {
+                let topic = Some(&self.state.topic);
+                let about = Note { peer: None, topic, score: None, at: self.shared.now() };
+                self.shared.journal.message(about, &message.message_id, Happened::Delivered);
+            }
+        }
+    }
+
     fn note_each(&self, peers: &[N::Peer], decision: Decision, at: Timestamp) {
         let topic = Some(&self.state.topic);
         for peer in peers {
@@ -202,7 +215,9 @@ impl<N: Network> MeshActor<N> {
         let answered = matches!(order, Order::Welcome(_) | Order::Farewell(_));
         let concluded = matches!(order, Order::Conclude);
         let _span = tracing::trace_span!("order", topic = ?self.state.topic).entered();
+        let before = self.outbox.app.len();
         self.state.execute(order, &self.shared.context(self.shared.now()), &mut self.outbox);
+        self.note_delivered(before);
         if answered {
             self.waiting = false;
             self.held.append(&mut self.backlog);

@@ -10,7 +10,7 @@ mod summary;
 mod tally;
 mod topology;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::Args;
 use tokio::time::Instant;
@@ -50,6 +50,10 @@ pub struct Arguments {
     /// Who dials whom, and who publishes what, follows from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Where the first node's live page and metrics are served; by default at 127.0.0.1:9898, or at any port if
+    /// that is taken
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -92,6 +96,7 @@ async fn demonstrate(arguments: Arguments, stop: &Stop, printer: Printer) -> Res
     let tally = Arc::new(Tally::new(arguments.topics(), arguments.nodes()));
     let display = Display::new(printer, arguments.clone(), Arc::clone(&tally));
     let mut nodes = Demonstration::start(&arguments, &tally).await?;
+    display.serving(&nodes).await;
     nodes.form(stop).await;
     display.started(&nodes).await;
 

@@ -1,6 +1,6 @@
 //! Why a command failed, in words that say what to do. Never shown for a node that was merely ended.
 
-use std::{error::Error, io, path::PathBuf};
+use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 
 use actix_gossipsub::{
     Fault, InvalidLimits, Refused, StartError,
@@ -28,6 +28,8 @@ pub enum Failure {
     Listen { address: Multiaddr, error: String },
     #[error("{address}: {error}: correct --dial")]
     Dial { address: Multiaddr, error: String },
+    #[error("{address}: {error}: choose another address with --http, or port 0 for any that is free")]
+    Http { address: SocketAddr, error: io::Error },
     #[error("can't listen for signals: {0}")]
     Signals(io::Error),
     #[error("can't start a thread: {0}: the system has too many, or too little memory")]

@@ -10,6 +10,7 @@ mod printer;
 mod publishing;
 mod replay;
 mod report;
+mod serving;
 mod stop;
 
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ mod running;
 use std::{
     collections::BTreeSet,
     convert::Infallible,
+    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
@@ -22,7 +23,7 @@ use libp2p::{Multiaddr, identity::Keypair};
 
 use self::running::Running;
 use super::{
-    Failure, limits_file, number::between, printer::Printer, publishing::Publishing, report::Report,
+    Failure, limits_file, number::between, printer::Printer, publishing::Publishing, report::Report, serving,
     stop::Stop,
 };
 
@@ -68,6 +69,9 @@ pub struct Arguments {
     /// Record all inputs to this file, for `replay`; an old one is written over
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Serve a live page, questions and metrics over HTTP. Whoever reaches the address can read them
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = serving::DEFAULT)]
+    http: Option<SocketAddr>,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,

@@ -19,6 +19,7 @@ use super::printer::Printer;
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Line {
     Listening { addr: String, peer_id: String },
+    Serving { url: String },
     Connected { peer: String },
     Subscribed { peer: String, topic: String },
     Published(Published),
@@ -110,6 +111,7 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listening { addr, peer_id } => write!(f, "listening at {addr}/p2p/{peer_id}"),
+            Self::Serving { url } => write!(f, "page at {url}, metrics at {url}metrics"),
             Self::Connected { peer } => write!(f, "connected to {peer}"),
             Self::Subscribed { peer, topic } => write!(f, "{peer} subscribed to {topic}"),
             Self::Published(Published { topic, id, len, .. }) => {

@@ -2,7 +2,8 @@
 //! test fails, elsewhere it says that it was skipped.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -11,22 +12,37 @@ use awc::Client as HttpClient;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// A browser with one window.
 pub struct Browser {
     pub client: Client,
-    session: String,
     driver: Driver,
+    /// One at a time: each is several processes.
+    _turn: MutexGuard<'static, ()>,
 }
+
+static TURN: Mutex<()> = Mutex::const_new(());
 
 struct Driver {
     process: Child,
-    address: String,
+    port: u16,
+    session: Option<String>,
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // It has ended already: as good.
+        // A test that failed left its browser: the driver ends it with the session.
+        if let Some(session) = &self.session
+            && let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port))
+        {
+            let request =
+                format!("DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+            // It has ended already: as good.
+            let _ = stream.write_all(request.as_bytes());
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -35,21 +51,23 @@ impl Drop for Driver {
 impl Browser {
     /// `None`: there is none here, and there need not be.
     pub async fn start() -> Option<Self> {
-        let driver = Driver::start()?;
+        let turn = TURN.lock().await;
+        let mut driver = Driver::start()?;
         let options = json!({
             "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--window-size=1120,1500"],
         });
         let wanted = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
         let Value::Object(wanted) = wanted else { unreachable!("an object") };
         let client =
-            ClientBuilder::new(HttpConnector::new()).capabilities(wanted).connect(&driver.address).await;
+            ClientBuilder::new(HttpConnector::new()).capabilities(wanted).connect(&driver.address()).await;
         let client = client.expect("a session of the browser");
-        let session = client.session_id().await.expect("asked").expect("a session");
-        Some(Self { client, session, driver })
+        driver.session = client.session_id().await.expect("asked");
+        Some(Self { client, driver, _turn: turn })
     }
 
-    pub async fn end(self) {
-        self.client.close().await.expect("it closes");
+    pub async fn end(mut self) {
+        self.driver.session = None;
+        self.client.clone().close().await.expect("it closes");
     }
 
     /// What the script answers.
@@ -76,8 +94,7 @@ impl Browser {
 
     /// What the console shows that is wrong.
     pub async fn errors(&self) -> Vec<String> {
-        let log =
-            self.driver.post(&format!("session/{}/se/log", self.session), json!({ "type": "browser" })).await;
+        let log = self.driver.post("se/log", json!({ "type": "browser" })).await;
         let lines = log["value"].as_array().expect("lines").iter();
         let wrong = lines.filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING");
         wrong.map(|line| line["message"].to_string()).collect()
@@ -87,7 +104,7 @@ impl Browser {
     pub async fn prefer(&self, scheme: &str) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
-        let answer = self.driver.post(&format!("session/{}/goog/cdp/execute", self.session), command).await;
+        let answer = self.driver.post("goog/cdp/execute", command).await;
         assert!(answer["value"].get("error").is_none(), "{answer}");
     }
 }
@@ -111,13 +128,20 @@ impl Driver {
             line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok()
         });
         let port = port.expect("the driver says its port");
-        Some(Self { process, address: format!("http://127.0.0.1:{port}") })
+        Some(Self { process, port, session: None })
     }
 
+    fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Commands that are the driver's own.
+
     async fn post(&self, path: &str, body: Value) -> Value {
+        let session = self.session.as_deref().expect("a session");
         let client = HttpClient::builder().timeout(Duration::from_secs(30)).finish();
         let mut answer = client
-            .post(format!("{}/{path}", self.address))
+            .post(format!("{}/session/{session}/{path}", self.address()))
             .send_json(&body)
             .await
             .expect("the driver answers");

@@ -204,6 +204,14 @@ fn everything_has_a_name() {
     });
 }
 
+/// The opaque colours of the drawing, as the style writes them.
+const PIXELS: &str = "const graph = document.getElementById('graph'), \
+    copy = Object.assign(document.createElement('canvas'), { width: graph.width, height: graph.height }), \
+    pen = copy.getContext('2d', { willReadFrequently: true }), seen = new Set(); \
+    pen.drawImage(graph, 0, 0); const pixels = pen.getImageData(0, 0, copy.width, copy.height).data; \
+    for (let i = 0; i < pixels.length; i += 4) if (pixels[i + 3] === 255) \
+    seen.add('#' + [...pixels.slice(i, i + 3)].map(part => part.toString(16).padStart(2, '0')).join(''));";
+
 #[test]
 fn both_schemes_are_drawn() {
     run(async {
@@ -215,6 +223,8 @@ fn both_schemes_are_drawn() {
         for scheme in ["light", "dark"] {
             browser.prefer(scheme).await;
             browser.until("return state.places.length > 0 && state.series.size > 5").await;
+            // Drawn anew, once the page has heard of it.
+            browser.until(&format!("{PIXELS} return seen.has(colour('--topic'))")).await;
             if let Some(folder) = std::env::var_os("GOSSIPSUB_SCREENSHOTS") {
                 for number in 0..6 {
                     for message in 0..=number * 3 % 7 {
@@ -229,12 +239,10 @@ fn both_schemes_are_drawn() {
                     .unwrap();
             }
             let look = browser
-                .run(
-                    "const graph = document.getElementById('graph'), copy = Object.assign(document.createElement('canvas'), { width: graph.width, height: graph.height }), \
-                     pen = copy.getContext('2d', { willReadFrequently: true }); pen.drawImage(graph, 0, 0); const pixels = pen.getImageData(0, 0, copy.width, copy.height).data; \
-                     const colours = new Set(); for (let i = 0; i < pixels.length; i += 4) if (pixels[i + 3] === 255) colours.add(pixels.slice(i, i + 3).join()); \
-                     return { back: getComputedStyle(document.body).backgroundColor, text: getComputedStyle(document.body).color, colours: [...colours].sort() }",
-                )
+                .run(&format!(
+                    "{PIXELS} return {{ back: getComputedStyle(document.body).backgroundColor, \
+                     text: getComputedStyle(document.body).color, colours: [...seen].sort() }}"
+                ))
                 .await;
             // Peers of three kinds of scores, topics, names.
             assert!(look["colours"].as_array().unwrap().len() >= 5, "{scheme}: {look}");

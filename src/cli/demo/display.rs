@@ -93,6 +93,14 @@ impl Display {
         Self { printer, arguments, tally, bar }
     }
 
+    /// The nodes are up, and one can be looked at.
+    pub async fn serving(&self, nodes: &Demonstration) {
+        if !self.arguments.json {
+            let url = nodes.url();
+            self.text(format!("the first node: page at {url}, metrics at {url}metrics")).await;
+        }
+    }
+
     /// The meshes have formed.
     pub async fn started(&self, nodes: &Demonstration) {
         let Arguments { nodes: count, topics, rate, seconds, seed, json: as_json, .. } = self.arguments;

@@ -1,14 +1,19 @@
 //! All nodes of the demonstration, and how they hang together. It publishes nothing.
 
-use std::{num::NonZero, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, num::NonZero, sync::Arc, time::Duration};
 
 use actix::Arbiter;
-use actix_gossipsub::{libp2p::Libp2pNetwork, protocol::View};
+use actix_gossipsub::{Page, libp2p::TopicName};
 use futures::future::join_all;
+use libp2p::PeerId;
 use tokio::time::{Instant, timeout};
 
 use super::{Arguments, feed::Publisher, member::Member, tally::Tally, topology};
-use crate::cli::{Failure, stop::Stop};
+use crate::cli::{
+    Failure,
+    serving::{self, Recording, Serving},
+    stop::Stop,
+};
 
 /// How long the meshes may take to form; then messages are published all the same, as gossip finds a way.
 const FORMING: Duration = Duration::from_secs(30);
@@ -22,6 +27,8 @@ const COMPLETE: usize = 5;
 /// The nodes, each on one of as many arbiters as there are cores. A node stays on its thread, with its
 /// engine and its connections.
 pub struct Demonstration {
+    /// Shows the first of them.
+    serving: Serving,
     members: Vec<Member>,
     arbiters: Vec<Arbiter>,
     /// Links of each node.
@@ -39,14 +46,18 @@ impl Demonstration {
     /// Starts the nodes and connects them.
     pub async fn start(arguments: &Arguments, tally: &Arc<Tally>) -> Result<Self, Failure> {
         let (nodes, topics) = (arguments.nodes(), arguments.topics());
+        let recording = Recording::new();
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let arbiters: Vec<_> = (0..cores.min(nodes)).map(|_| Arbiter::new()).collect();
         let start = |index: usize| {
             let arbiter = arbiters[index % arbiters.len()].handle();
             let seed = arguments.seed.wrapping_add(index as u64);
-            async move { Member::start(&arbiter, index, topics, seed, tally).await }
+            // One is shown for all.
+            let recorder = (index == 0).then(|| Arc::clone(&recording.recorder));
+            async move { Member::start(&arbiter, index, topics, seed, tally, recorder).await }
         };
         let members: Vec<_> = join_all((0..nodes).map(start)).await.into_iter().collect::<Result<_, _>>()?;
+        let serving = serve(arguments.http, &members[0], &recording)?;
         let dials = topology::dials(nodes, arguments.seed);
         for (from, to) in &dials {
             let address = &members[*to].address;
@@ -55,7 +66,12 @@ impl Demonstration {
         }
         let degrees = topology::degrees(nodes, &dials);
         let meshes = vec![vec![0; topics]; nodes];
-        Ok(Self { members, arbiters, degrees, topics, meshes, next: 0, forming: Duration::ZERO })
+        Ok(Self { serving, members, arbiters, degrees, topics, meshes, next: 0, forming: Duration::ZERO })
+    }
+
+    /// Where the first node's page is.
+    pub fn url(&self) -> String {
+        self.serving.url()
     }
 
     /// Waits until every node has its connections and a mesh for every topic.
@@ -94,8 +110,8 @@ impl Demonstration {
 
     async fn look_at(&mut self, node: usize) {
         // Of an engine that has ended, or too much to do, the last numbers stay.
-        if let Ok(Ok(view)) = timeout(PATIENCE, self.members[node].worker.state()).await {
-            self.meshes[node] = mesh_sizes(&view, self.topics);
+        if let Ok(Ok(meshes)) = timeout(PATIENCE, self.members[node].worker.mesh(Page::all())).await {
+            self.meshes[node] = mesh_sizes(&meshes.items, self.topics);
         }
     }
 
@@ -123,6 +139,7 @@ impl Demonstration {
 
     /// Ends all nodes and their threads.
     pub async fn end(self) {
+        self.serving.end().await;
         join_all(self.members.into_iter().map(Member::end)).await;
         for arbiter in self.arbiters {
             arbiter.stop();
@@ -132,7 +149,17 @@ impl Demonstration {
     }
 }
 
+/// At the address given; at the usual one if none is, or at any port if that is taken.
+fn serve(address: Option<SocketAddr>, first: &Member, recording: &Recording) -> Result<Serving, Failure> {
+    let start = |address| Serving::start(address, first.worker.clone(), recording);
+    match address {
+        Some(address) => start(address),
+        None => start(serving::usual()).or_else(|_| start(SocketAddr::from(([127, 0, 0, 1], 0)))),
+    }
+}
+
 /// Topics that are not joined have no mesh.
-fn mesh_sizes(view: &View<Libp2pNetwork>, topics: usize) -> Vec<usize> {
-    (0..topics).map(|topic| view.mesh.get(&super::feed::topic(topic)).map_or(0, |mesh| mesh.len())).collect()
+fn mesh_sizes(meshes: &[(TopicName, Vec<PeerId>)], topics: usize) -> Vec<usize> {
+    let sizes: HashMap<_, _> = meshes.iter().map(|(topic, peers)| (topic, peers.len())).collect();
+    (0..topics).map(|topic| sizes.get(&super::feed::topic(topic)).copied().unwrap_or(0)).collect()
 }

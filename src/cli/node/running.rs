@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppOutputs, Limits, Started, Worker,
+    AppOutputs, Limits, Page, Started, Worker,
     libp2p::{
         Libp2pNetwork, Libp2pNode, NodeEvent, NodeHandle, TopicName, TransportBehaviour, TransportConfig,
         swarm,
@@ -32,9 +33,12 @@ use crate::cli::{
     Failure,
     publishing::Publishing,
     report::{Line, Report},
+    serving::{Recording, Serving},
     stop::Stop,
 };
 
+/// Events about messages that the page shows.
+const MESSAGE_EVENTS: usize = 1024;
 /// How long each part may take to end before it is left to itself.
 const ENDING: Duration = Duration::from_secs(5);
 
@@ -50,6 +54,7 @@ pub struct Running {
     published: Arc<AtomicU64>,
     report: Report,
     trace: Trace,
+    serving: Option<Serving>,
 }
 
 impl Running {
@@ -65,16 +70,24 @@ impl Running {
         let swarm = swarm(key, network.clone(), &TransportConfig::default())?;
         // Its own threads: a busy engine then delays neither the swarm nor the reports.
         let builder = Worker::builder(network.clone(), limits).self_peer(peer);
-        let (builder, trace) = Trace::begin(arguments.trace.as_deref(), builder)?;
+        let (mut builder, trace) = Trace::begin(arguments.trace.as_deref(), builder)?;
+        let recording = arguments.http.map(|address| (address, Recording::new()));
+        if let Some((_, recording)) = &recording {
+            builder = builder.recorder(recording.recorder.clone()).message_events(MESSAGE_EVENTS);
+        }
         let engine = builder.start(arguments.topics())?;
         let worker = engine.worker.clone();
         stop_with(worker.clone(), stop.clone());
         let published = Arc::default();
         let publishing = arguments.publishing(network, worker, report.clone(), Arc::clone(&published));
-        let running =
+        let mut running =
             Self { trace, ..Self::spawn(arguments, swarm, engine, publishing, report, published, stop) };
         let (listening, dialling) = (running.listen(arguments).await, running.dial(arguments).await);
-        match listening.and(dialling) {
+        let serving = match recording {
+            Some((address, recording)) => running.serve(address, &recording).await,
+            None => Ok(()),
+        };
+        match listening.and(dialling).and(serving) {
             Ok(()) => Ok(running),
             Err(failure) => running.end_silently(failure).await,
         }
@@ -118,7 +131,15 @@ impl Running {
             published,
             report,
             trace: Trace::default(),
+            serving: None,
         }
+    }
+
+    async fn serve(&mut self, address: SocketAddr, recording: &Recording) -> Result<(), Failure> {
+        let serving = Serving::start(address, self.worker.clone(), recording)?;
+        self.report.line(Line::Serving { url: serving.url() }).await;
+        self.serving = Some(serving);
+        Ok(())
     }
 
     async fn listen(&self, arguments: &Arguments) -> Result<(), Failure> {
@@ -150,7 +171,12 @@ impl Running {
             published,
             report,
             trace,
+            serving,
         } = self;
+        // First: an answer of an engine that is about to end is none.
+        if let Some(serving) = serving {
+            let _ = timeout(ENDING, serving.end()).await;
+        }
         let outcome = publishing_outcome(publishing).await;
         let mesh = mesh(&worker).await;
         // The engine's streams end with it; the swarm's task sends what they still hold, then ends too.
@@ -173,6 +199,9 @@ impl Running {
         self.hearing.abort();
         self.worker.shutdown().await;
         let _ = timeout(ENDING, self.swarm).await;
+        if let Some(serving) = self.serving {
+            let _ = timeout(ENDING, serving.end()).await;
+        }
         // What failed first is what is told.
         let _ = self.trace.end().await;
         Err(failure)
@@ -211,7 +240,7 @@ async fn publishing_outcome(publishing: JoinHandle<Result<(), Failure>>) -> Resu
 
 /// The mesh of each topic, as of now.
 async fn mesh(worker: &Worker<Libp2pNetwork>) -> BTreeMap<String, Vec<String>> {
-    let Ok(Ok(view)) = timeout(ENDING, worker.state()).await else { return BTreeMap::new() };
-    let named = |peers: std::collections::BTreeSet<PeerId>| peers.iter().map(PeerId::to_string).collect();
-    view.mesh.into_iter().map(|(topic, peers)| (topic.to_string(), named(peers))).collect()
+    let Ok(Ok(meshes)) = timeout(ENDING, worker.mesh(Page::all())).await else { return BTreeMap::new() };
+    let named = |peers: Vec<PeerId>| peers.iter().map(PeerId::to_string).collect();
+    meshes.items.into_iter().map(|(topic, peers)| (topic.to_string(), named(peers))).collect()
 }
