@@ -6,6 +6,7 @@ mod admission;
 mod builder;
 mod inputs;
 mod lanes;
+mod page;
 mod questions;
 mod streams;
 mod ticket;
@@ -19,7 +20,7 @@ use tokio::sync::oneshot;
 pub use self::{
     admission::Refused,
     builder::{StartError, Started, WorkerBuilder},
-    questions::{Events, LastHeartbeat, Listing, Page, Queue},
+    page::{Events, LastHeartbeat, Listing, Page, Queue},
     streams::{AppOutputs, P2pOutputs},
     ticket::{NotSent, PublishReport, PublishTicket, Routed},
 };

@@ -135,8 +135,7 @@ impl Driver {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Commands that are the driver's own.
-
+    /// A command that is the driver's own.
     async fn post(&self, path: &str, body: Value) -> Value {
         let session = self.session.as_deref().expect("a session");
         let client = HttpClient::builder().timeout(Duration::from_secs(30)).finish();
