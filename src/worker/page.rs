@@ -64,7 +64,7 @@ pub struct LastHeartbeat {
     pub tick: u64,
     /// When it began; the engine's start before the first.
     pub at: Timestamp,
-    /// Heartbeats come by [`Worker::tick`] only.
+    /// Heartbeats come by [`Worker::tick`](crate::Worker::tick) only.
     pub manual: bool,
     /// The joined topics that no peer had subscribed to at their last heartbeat.
     pub topics_without_peers: usize,
