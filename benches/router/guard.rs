@@ -52,7 +52,8 @@ pub fn guard() -> Result<(), Alarm> {
     let record = fs::read_to_string(path()).map_err(|error| complain(error.to_string()))?;
     let record: BTreeMap<String, f64> =
         toml::from_str(&record).map_err(|error| complain(error.to_string()))?;
-    let recorded = |field: &str| record.get(field).copied().ok_or_else(|| complain(format!("no field {field}")));
+    let recorded =
+        |field: &str| record.get(field).copied().ok_or_else(|| complain(format!("no field {field}")));
     let scale = measure(FLOOR)? / recorded(FLOOR)?;
     println!("{FLOOR}: {scale:.3} times the recorded; so is what is expected of the others");
     let mut exceeded = Vec::new();
