@@ -61,6 +61,7 @@ mod node_engine;
 mod op;
 mod render;
 mod replay;
+mod said;
 mod values;
 mod view;
 mod worker;
