@@ -162,6 +162,8 @@ impl<N: Network> Shared<N> {
     /// A heartbeat is due, and the one of this number is not done.
     pub(crate) fn skip_heartbeat(&self, tick: u64) {
         self.metrics.heartbeat_missed();
+        // What waits is of most interest then, and nobody else tells.
+        self.metrics.gauges.set_queues(&self.queues());
         self.observe(&Event::HeartbeatSkipped { tick });
     }
 

@@ -1,6 +1,9 @@
 //! What the metrics say, against what the engine answers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::{Duration, Instant},
+};
 
 use actix_gossipsub::{
     AppInput, FullMessage, Limits, LimitsConfig, ManualClock, Network, NotSent, P2pInput, P2pMessage,
@@ -157,6 +160,38 @@ fn connections_are_told_apart_by_who_dialled_and_what_they_are() {
             }
         }
         assert_eq!(engine.worker.stats().count_bootstrap_connections, 4);
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn what_waits_is_shown_while_heartbeats_are_missed() {
+    run(async {
+        let limits = changed(|limits| limits.heartbeat_interval = Duration::from_millis(10));
+        let (release, held) = mpsc::channel::<()>();
+        let held = Mutex::new(held);
+        // Until it is released. The second of two topics on two threads does not share the heartbeat's.
+        let network = PlainNetwork::with_validator(move |_, _| {
+            let _ = held.lock().expect("not poisoned").recv();
+            Validity::Valid
+        });
+        let builder = Worker::builder(network, limits).arbiters(2).seed(1);
+        let (recording, engine) = Recording::of(builder, ["a".to_owned(), "b".to_owned()]);
+        engine.worker.p2p_input(connect(1)).expect("taken");
+        for number in 0..5 {
+            engine.worker.p2p_input(message(1, "b", number)).expect("taken");
+        }
+        let shown = || {
+            recording.count("gossipsub_heartbeats_missed_total") > 0
+                && recording.gauge("gossipsub_queue_depth{queue=input}") == 5.0
+                && recording.gauge("gossipsub_queue_bytes{queue=input}") > 0.0
+        };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !shown() {
+            assert!(Instant::now() < deadline, "never");
+            actix_rt::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(release);
         engine.worker.shutdown().await;
     });
 }
