@@ -146,12 +146,11 @@ fn prometheus_scrapes_real_nodes_and_every_panel_has_data() {
     if !promtool::is_here("dashboards on a real Prometheus") {
         return;
     }
-    let mut peers = [Peer::start(), Peer::start(), Peer::start()];
-    let addresses = peers.each_ref().map(|peer| peer.address.clone());
-    for (nth, peer) in peers.iter_mut().enumerate() {
-        addresses[..nth].iter().for_each(|address| peer.process.tell(address));
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        peers.push(Peer::start(&peers));
     }
-    let targets = peers.each_ref().map(|peer| peer.http.clone());
+    let targets: Vec<_> = peers.iter().map(|peer| peer.http.clone()).collect();
     let prometheus = Prometheus::start(&targets);
     until("all nodes are scraped, and speak to each other", || {
         let scraped = prometheus.query(&format!(
