@@ -12,9 +12,11 @@ use serde_json::Value;
 
 pub type Engine = Worker<PlainNetwork>;
 
-/// Runs a test inside an actix system.
+/// Runs a test inside an actix system; one that takes far longer than any does hangs.
 pub fn run(test: impl Future<Output = ()>) {
-    actix::System::new().block_on(test);
+    actix::System::new().block_on(async {
+        tokio::time::timeout(Duration::from_secs(240), test).await.expect("the test hangs");
+    });
 }
 
 pub fn limits(change: impl FnOnce(&mut LimitsConfig)) -> Limits<String> {
