@@ -30,8 +30,8 @@ impl Peer {
         command.arg("--config").arg(&parameters);
         // More than it has time for.
         command.args(["--publish", "1000000", "--interval-ms", "20", "--settle-ms", "0"]);
-        TOPICS.iter().for_each(|topic| drop(command.args(["--topic", topic])));
-        others.iter().for_each(|other| drop(command.args(["--dial", &other.address])));
+        command.args(TOPICS.iter().flat_map(|topic| ["--topic", topic]));
+        command.args(others.iter().flat_map(|other| ["--dial", other.address.as_str()]));
         let process = Process::start(&mut command);
         let (mut http, mut address) = (None, None);
         while http.is_none() || address.is_none() {

@@ -10,4 +10,5 @@ mod lists;
 mod load;
 mod page;
 mod problems;
+mod scrape;
 mod support;
