@@ -78,13 +78,6 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) topic_footprint: Mutex<Footprint>,
 }
 
-/// Takes all, and leaves room for as much again while there is much: the next burst will be like this one.
-fn take<T>(from: &mut Vec<T>) -> Vec<T> {
-    const MUCH: usize = 4;
-    let room = if from.len() > MUCH { from.len() } else { 0 };
-    std::mem::replace(from, Vec::with_capacity(room))
-}
-
 /// Runs code of the application's; `None` if it panicked. It gets nothing mutable of ours, so nothing
 /// of ours is left half done.
 fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
@@ -140,7 +133,7 @@ impl<N: Network> Shared<N> {
     pub(crate) fn flush(&self, topic: &N::Topic, series: &TopicSeries, outbox: &mut Outbox<N>) -> i64 {
         let counted = std::mem::take(&mut outbox.stats);
         let more = series.flush(&self.metrics, &*self.network, outbox, &counted);
-        self.emit(take(&mut outbox.p2p), take(&mut outbox.app));
+        self.emit(std::mem::take(&mut outbox.p2p), std::mem::take(&mut outbox.app));
         for (id, entered) in outbox.history.drain(..) {
             self.directory.note_home(id, topic, entered);
         }

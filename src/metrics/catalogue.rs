@@ -4,6 +4,7 @@
 use ::metrics::Unit;
 
 use super::metric::{Label, Metric, Values};
+use crate::worker::Refused;
 
 /// One constant a metric, and the list of them all.
 macro_rules! catalogue {
@@ -171,17 +172,7 @@ const OUTCOME: Label = Label::one_of(
         "not_joined",
     ],
 );
-const REFUSED: Label = Label::one_of(
-    "reason",
-    &[
-        "too_many_inputs",
-        "too_many_bytes",
-        "peer_over_share",
-        "application_behind",
-        "transport_behind",
-        "stopped",
-    ],
-);
+const REFUSED: Label = Label::one_of("reason", &Refused::REASONS);
 const RPC: Label = Label::one_of(
     "type",
     &["message", "subscribe", "unsubscribe", "graft", "prune", "ihave", "iwant", "ping"],
