@@ -82,7 +82,7 @@ impl PeerRecord {
         Standing { link: Some(self.link), score: (score != NO_SCORE).then(|| f64::from_bits(score)) }
     }
 
-    fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Acquire)
     }
 

@@ -76,6 +76,6 @@ pub use network::{
 };
 pub use tape::{Heard, Tape};
 pub use worker::{
-    AppOutputs, Events, Fault, LastHeartbeat, Listing, NotSent, P2pOutputs, Page, PublishReport,
+    AppOutputs, Events, Fault, LastHeartbeat, Listing, NotSent, P2pOutputs, Page, PeerInputs, PublishReport,
     PublishTicket, Queue, Refused, Routed, StartError, Started, Stopped, Worker, WorkerBuilder,
 };

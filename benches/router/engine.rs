@@ -10,7 +10,8 @@ use std::{
 
 use actix::SystemRunner;
 use actix_gossipsub::{
-    AppInput, AppOutputs, Limits, P2pInput, P2pMessage, P2pOutput, P2pOutputs, Started, Worker,
+    AppInput, AppOutputs, Limits, P2pInput, P2pMessage, P2pOutput, P2pOutputs, PeerInputs, Refused, Started,
+    Worker,
 };
 
 use metrics::Recorder;
@@ -21,7 +22,7 @@ use super::{
     population::Population,
     subject::Subject,
     tally::Tally,
-    traffic::{Round, Traffic},
+    traffic::{Arrival, Round, Traffic},
     waits,
 };
 
@@ -42,6 +43,8 @@ pub struct Driver<N: Traffic> {
     pub worker: Worker<N>,
     pub p2p: P2pOutputs<N>,
     pub app: AppOutputs<N>,
+    /// One a peer, as a transport has one a connection.
+    connections: Vec<PeerInputs<N>>,
     /// The engine has threads of its own.
     threads: bool,
 }
@@ -61,7 +64,7 @@ impl<N: Traffic> EngineSubject<N> {
         }
         let started = system.block_on(async { builder.start([]) });
         let Started { worker, p2p, app } = started.expect("a system runs");
-        let driver = Driver { worker, p2p, app, threads: arbiters > 0 };
+        let driver = Driver { worker, p2p, app, connections: Vec::new(), threads: arbiters > 0 };
         Self { system: Rc::clone(system), driver }
     }
 }
@@ -90,10 +93,12 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
             let mut arrivals = population.arrivals();
             // A connection is announced each topic: many outputs.
             for connection in arrivals.by_ref().take(population.peers.len()) {
-                driver.feed([connection].into_iter(), &mut tally).await;
+                driver.feed([connection], give, &mut tally).await;
                 driver.read_out().await;
             }
-            driver.feed(arrivals, &mut tally).await;
+            let peers = population.peers.iter().cloned();
+            driver.connections = peers.map(|peer| driver.worker.peer_inputs(peer)).collect();
+            driver.feed(arrivals, give, &mut tally).await;
             driver.settle().await;
             // Queues that were long give back their room when little comes: this is little.
             for _ in 0..2 {
@@ -105,7 +110,7 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
     fn graft(&mut self, population: &Population<N>) {
         let Self { system, driver } = self;
         system.block_on(async {
-            driver.feed(population.grafts(), &mut Tally::default()).await;
+            driver.feed(population.grafts(), give, &mut Tally::default()).await;
             driver.settle().await;
         });
     }
@@ -114,7 +119,9 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
         let Self { system, driver } = self;
         system.block_on(async {
             let mut tally = Tally::default();
-            driver.feed(rounds.into_iter().flatten(), &mut tally).await;
+            for round in rounds {
+                driver.feed(round, say, &mut tally).await;
+            }
             let patience = Instant::now() + PATIENCE;
             while driver.worker.input_queue_length() > 0 || tally.is_short() {
                 driver.breathe(&mut tally).await;
@@ -143,15 +150,20 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
 }
 
 impl<N: Traffic> Driver<N> {
-    async fn feed(&mut self, inputs: impl Iterator<Item = P2pInput<N>>, tally: &mut Tally) {
-        for (count, input) in inputs.enumerate() {
-            if count.is_multiple_of(BURST) {
+    async fn feed<I>(
+        &mut self,
+        inputs: impl IntoIterator<Item = I>,
+        give: impl Fn(&Self, I) -> Result<(), Refused>,
+        tally: &mut Tally,
+    ) {
+        for input in inputs {
+            if tally.inputs.is_multiple_of(BURST as u64) {
                 self.take(tally);
                 while self.worker.input_queue_length() > IN_FLIGHT - BURST {
                     self.breathe(tally).await;
                 }
             }
-            self.worker.p2p_input(input).expect("there is room for 4096 inputs of anyone");
+            give(self, input).expect("there is room for 4096 inputs of anyone");
             tally.inputs += 1;
         }
     }
@@ -212,5 +224,17 @@ impl<N: Traffic> Driver<N> {
             }
         }
         self.read_out().await;
+    }
+}
+
+fn give<N: Traffic>(driver: &Driver<N>, input: P2pInput<N>) -> Result<(), Refused> {
+    driver.worker.p2p_input(input)
+}
+
+/// By way of the connection.
+fn say<N: Traffic>(driver: &Driver<N>, arrival: Arrival<N>) -> Result<(), Refused> {
+    match arrival.input {
+        P2pInput::InMessage { message, .. } => driver.connections[arrival.peer].input(message),
+        _ => unreachable!("rounds are of messages"),
     }
 }

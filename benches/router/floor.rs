@@ -50,8 +50,8 @@ impl<N: Workload> Floor<N> {
         let mut tally = Tally::default();
         for round in rounds {
             tally.inputs += round.len() as u64;
-            for input in round {
-                self.receive(input);
+            for arrival in round {
+                self.receive(arrival.input);
             }
             for (_, to) in self.forwards.drain(..) {
                 tally.forwards += to.len() as u64;

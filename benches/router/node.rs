@@ -60,8 +60,8 @@ impl<N: Traffic> Subject<N> for NodeSubject<N> {
         let mut tally = Tally::default();
         for round in rounds {
             tally.inputs += round.len() as u64;
-            for input in round {
-                self.node.p2p_input(input, self.now);
+            for arrival in round {
+                self.node.p2p_input(arrival.input, self.now);
             }
             count(self.node.drain(), &mut tally);
         }

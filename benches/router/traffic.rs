@@ -14,7 +14,14 @@ use super::{
 const ROUND: usize = 64;
 
 /// Inputs between two looks at the outputs.
-pub type Round<N> = Vec<P2pInput<N>>;
+pub type Round<N> = Vec<Arrival<N>>;
+
+/// A copy of a message.
+pub struct Arrival<N: Workload> {
+    /// The number of the peer that it comes from.
+    pub peer: usize,
+    pub input: P2pInput<N>,
+}
 
 /// A workload that makes its own messages.
 pub trait Traffic: Workload {
@@ -40,13 +47,15 @@ pub trait Traffic: Workload {
 
 /// One copy.
 fn copy<N: Workload>(
-    from: &N::Peer,
+    population: &Population<N>,
+    peer: usize,
     topic: &Arc<str>,
     message_id: N::MessageId,
     message: N::Message,
-) -> P2pInput<N> {
+) -> Arrival<N> {
     let full = FullMessage { topic: Arc::clone(topic), message_id, message };
-    P2pInput::said(from.clone(), P2pMessage::FullMessage(Arc::new(full)))
+    let from = population.peers[peer].clone();
+    Arrival { peer, input: P2pInput::said(from, P2pMessage::FullMessage(Arc::new(full))) }
 }
 
 /// R's messages in order: message `number` goes to topic `number % N`; all its copies come at once, beginning
@@ -91,9 +100,8 @@ impl Numbers {
         let (around, index) = (number as usize / topics, number as usize % topics);
         let (topic, mesh) = (&population.topics[index], &population.meshes[index]);
         let copy_of_rank = |rank: usize| {
-            let from = population.peers[mesh[(around + rank) % DEGREE]];
             let id = NumberedId { number, topic: Arc::clone(topic) };
-            copy(&from, topic, id, Arc::clone(&self.body))
+            copy(population, mesh[(around + rank) % DEGREE], topic, id, Arc::clone(&self.body))
         };
         (0..DEGREE).map(copy_of_rank).collect()
     }
@@ -150,11 +158,11 @@ impl Draft {
         rank: usize,
         population: &Population<W<Id>>,
         payload: usize,
-    ) -> P2pInput<W<Id>> {
+    ) -> Arrival<W<Id>> {
         let mut body = vec![0x5A; payload].into_boxed_slice();
         body[..self.id.len()].copy_from_slice(&self.id);
         let topic = &population.topics[self.topic];
-        copy(&population.peers[self.order[rank]], topic, Id::new(self.id, topic), body)
+        copy(population, self.order[rank], topic, Id::new(self.id, topic), body)
     }
 }
 

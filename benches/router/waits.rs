@@ -71,7 +71,8 @@ async fn times<N: Traffic>(
 fn probes<N: Traffic>(source: &mut N::Source, population: &Population<N>) -> Probes<N> {
     let mut known = HashSet::new();
     let rounds = N::rounds(source, population, MESSAGES, N::PAYLOAD);
-    let named = rounds.into_iter().flatten().map(|input| (id::<N>(&input), input));
+    let inputs = rounds.into_iter().flatten().map(|arrival| arrival.input);
+    let named = inputs.map(|input| (id::<N>(&input), input));
     let first: Vec<_> = named.filter(|(id, _)| known.insert(id.clone())).collect();
     first.into_iter()
 }

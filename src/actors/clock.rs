@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::protocol::Timestamp;
 
-/// The time since an engine's start. Must not go back.
+/// The time since an engine's start. Must not go back, nor call the engine.
 pub trait Clock: Send + Sync + 'static {
     /// Now.
     fn now(&self) -> Timestamp;

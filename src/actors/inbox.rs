@@ -12,6 +12,8 @@ use std::{
 use actix::Recipient;
 use tokio::sync::Notify;
 
+use crate::protocol::Timestamp;
+
 /// "Something is in your inbox": the one message that this engine's actors get.
 #[derive(Clone, Copy, Debug, actix::Message)]
 #[rtype(result = "()")]
@@ -25,6 +27,8 @@ pub(crate) struct Inbox<T> {
 
 struct State<T> {
     items: VecDeque<T>,
+    /// When the first of them came that asked for it.
+    since: Option<Timestamp>,
     /// The actor, once it runs.
     owner: Option<Recipient<Wake>>,
     /// Whether a wake-up is on its way.
@@ -43,6 +47,7 @@ impl<T> Inbox<T> {
     pub(crate) fn new(load: Arc<Load>) -> Self {
         let state = State {
             items: VecDeque::new(),
+            since: None,
             owner: None,
             woken: false,
             busy: false,
@@ -54,11 +59,25 @@ impl<T> Inbox<T> {
     }
 
     /// Puts an item at the end; gives it back if the inbox is closed.
+    #[inline]
     pub(crate) fn push(&self, item: T) -> Result<(), T> {
         let mut state = self.lock();
         if state.closed {
             return Err(item);
         }
+        self.add(&mut state, item);
+        Ok(())
+    }
+
+    /// As [`push`](Self::push), for an item that carries no time: those that are taken out together came when the
+    /// first of them did, give or take what they waited. `now` must not look at this inbox.
+    #[inline]
+    pub(crate) fn push_stamped(&self, item: T, now: impl FnOnce() -> Timestamp) -> Result<(), T> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(item);
+        }
+        state.since.get_or_insert_with(now);
         self.add(&mut state, item);
         Ok(())
     }
@@ -102,8 +121,9 @@ impl<T> Inbox<T> {
         drop(left);
     }
 
-    /// Takes everything that is in it, into an empty `into`.
-    pub(crate) fn take(&self, into: &mut VecDeque<T>) {
+    /// Takes everything that is in it, into an empty `into`; answers since when it waited, if an item was
+    /// [stamped](Self::push_stamped).
+    pub(crate) fn take(&self, into: &mut VecDeque<T>) -> Option<Timestamp> {
         debug_assert!(into.is_empty());
         let mut state = self.lock();
         state.woken = false;
@@ -112,6 +132,7 @@ impl<T> Inbox<T> {
             state.taken = into.len();
             state.busy = true;
         }
+        state.since.take()
     }
 
     /// The actor has handled all that it took, and handed on what follows from it. It counts as load until the
@@ -127,6 +148,7 @@ impl<T> Inbox<T> {
         state.ticket.take()
     }
 
+    #[inline(always)]
     fn add(&self, state: &mut State<T>, item: T) {
         state.items.push_back(item);
         state.ticket.get_or_insert_with(|| Ticket::new(&self.load));

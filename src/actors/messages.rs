@@ -12,10 +12,12 @@ use crate::{
     worker::{Credit, Promise},
 };
 
-/// To a mesh actor. From the handle: `Peer`, `Publish`, `Join`, `Leave`. From the supervisor: the rest.
+/// To a mesh actor. From the handle: `Message`, `Peer`, `Publish`, `Join`, `Leave`. From the supervisor: the rest.
 pub(crate) enum TopicItem<N: Network> {
-    /// A peer said something about this topic.
-    Peer(Saying<N>),
+    /// A peer sent a full message: most of what comes, so that it is small.
+    Message(Arrival<N>),
+    /// A peer said something else about this topic. Boxed, lest it make all items larger.
+    Peer(Box<Saying<N>>),
     Publish {
         message: Arc<FullMessage<N>>,
         at: Timestamp,
@@ -46,6 +48,15 @@ pub(crate) enum TopicItem<N: Network> {
 }
 
 impl<N: Network> TopicItem<N> {
+    /// The topic that it is about, of what peers say.
+    pub(crate) fn topic(&self) -> Option<&N::Topic> {
+        match self {
+            Self::Message(arrival) => Some(&arrival.message.topic),
+            Self::Peer(saying) => saying.message.topic(),
+            _ => None,
+        }
+    }
+
     /// Whether it is handled even while the topic waits to hear who is connected: it is that word, or
     /// it changes nothing.
     pub(crate) fn overtakes(&self) -> bool {
@@ -59,7 +70,15 @@ pub(crate) type TopicLook<N> = Box<dyn FnOnce(&TopicState<N>) + Send>;
 /// What is run on the peers' side.
 pub(crate) type PeersLook<N> = Box<dyn FnOnce(&Peers<N>) + Send>;
 
-/// What a peer said.
+/// A full message that a peer sent. When, its inbox knows: see [`Inbox::push_stamped`].
+pub(crate) struct Arrival<N: Network> {
+    pub(crate) from: N::Peer,
+    pub(crate) message: Arc<FullMessage<N>>,
+    /// Returned when this is handled.
+    pub(crate) credit: Credit,
+}
+
+/// What a peer said but for full messages.
 pub(crate) struct Saying<N: Network> {
     pub(crate) from: N::Peer,
     pub(crate) message: P2pMessage<N>,

@@ -32,6 +32,10 @@
 //! hundreds of messages. Until then a score lacks what a peer did well, for a heartbeat at most; what it did badly
 //! is told at once.
 //!
+//! **Time.** What a peer or the application says is stamped when it comes, not when it is handled. Full messages,
+//! most of what comes, share a stamp: those that are taken out of an inbox together came when the first of them
+//! did. A copy is so never taken for late because we are.
+//!
 //! **Load.** An inbox that is not empty, or whose actor has not handed on what follows from what it took, holds a
 //! ticket; so does each verdict that is awaited. Without tickets the engine is settled.
 //!

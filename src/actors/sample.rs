@@ -65,6 +65,7 @@ impl Sample {
 impl Handled {
     pub(super) fn of<N: Network>(item: &TopicItem<N>) -> Self {
         match item {
+            TopicItem::Message(_) => Self::ReceiveMessage,
             TopicItem::Peer(saying) => match saying.message {
                 P2pMessage::Subscribe { .. } => Self::Subscribe,
                 P2pMessage::Unsubscribe { .. } => Self::Unsubscribe,
@@ -89,9 +90,10 @@ impl Handled {
 }
 
 impl<N: Network> TopicItem<N> {
-    /// When it came, if it was a peer or the application that said it.
-    pub(super) fn since(&self) -> Option<Timestamp> {
+    /// When it came, if it was a peer or the application that said it; a message, with its burst.
+    pub(super) fn since(&self, burst: Timestamp) -> Option<Timestamp> {
         match self {
+            Self::Message(_) => Some(burst),
             Self::Peer(saying) => Some(saying.at),
             Self::Publish { at, .. } | Self::Join { at } | Self::Leave { at } => Some(*at),
             _ => None,

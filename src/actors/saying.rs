@@ -5,14 +5,14 @@
 use super::{
     journal::Note,
     log::{self, BeforeGraft, Said},
-    messages::Saying,
+    messages::{Arrival, Saying},
     shared::Shared,
 };
 use crate::{
     directory::PeerRecord,
     network::{Delivery, Network, P2pMessage},
     protocol::{
-        Context, Decision, Happened, IWantOutcome, Input, Outbox, Pruning, ReceiveOutcome, Roster, Standing,
+        Decision, Happened, IWantOutcome, Input, Outbox, Pruning, ReceiveOutcome, Roster, Standing,
         Timestamp, TopicState,
     },
 };
@@ -25,13 +25,6 @@ pub(super) fn handle_peer<N: Network>(
     outbox: &mut Outbox<N>,
 ) {
     let Saying { from, message, at, credit } = saying;
-    let message = match message {
-        P2pMessage::FullMessage(message) => {
-            let delivery = Delivery { sender: from, co_senders: Vec::new(), message };
-            return receive(state, delivery, &shared.context(at), shared, outbox);
-        }
-        control => control,
-    };
     let record = credit.record();
     let standing = record.map_or_else(|| shared.directory.stranger(&from), PeerRecord::standing);
     let speaker = Speaker { peer: &from, record, standing, at, shared };
@@ -42,33 +35,51 @@ pub(super) fn handle_peer<N: Network>(
         P2pMessage::Prune { px, backoff, .. } => speaker.prune(state, px, backoff, outbox),
         P2pMessage::IHave { message_ids, .. } => speaker.ihave(state, message_ids, outbox),
         P2pMessage::IWant { message_ids } => speaker.iwant(state, message_ids, outbox),
-        // A full message is dealt with above; a ping says nothing.
+        // A full message arrives by another way; a ping says nothing.
         P2pMessage::FullMessage(_) | P2pMessage::Ping => {}
     }
 }
 
-fn receive<N: Network>(
+/// Lets a topic handle a full message that a peer sent. `watched`: see [`watches_messages`].
+pub(super) fn handle_message<N: Network>(
     state: &mut TopicState<N>,
-    delivery: Delivery<N>,
-    cx: &Context<'_, N>,
+    arrival: Arrival<N>,
+    at: Timestamp,
+    watched: bool,
     shared: &Shared<N>,
     outbox: &mut Outbox<N>,
 ) {
+    let Arrival { from, message, credit: _credit } = arrival;
+    let delivery = Delivery { sender: from, co_senders: Vec::new(), message };
     outbox.tally.bytes += shared.network.message_size(&delivery.message.message) as u64;
-    let sender = log::wants_messages().then(|| delivery.sender.clone());
-    let kept = shared.journal.keeps_messages().then(|| delivery.clone());
-    let outcome = state.receive(delivery, shared.handling, cx, outbox);
+    let kept = watched.then(|| delivery.clone());
+    let outcome = state.receive(delivery, shared.handling, &shared.context(at), outbox);
     outbox.tally.input(Input::ReceiveMessage, &outcome);
-    if let Some(sender) = sender {
-        log::message::<N>(&sender, &state.topic, &outcome);
+    if let Some(delivery) = kept {
+        keep_message(&delivery, &outcome, at, shared);
     }
-    if let Some((delivery, what)) = kept.zip(Happened::to_message(&outcome)) {
-        let (peer, score) = (&delivery.sender, shared.directory.standing(&delivery.sender).score);
-        let about = Note { peer: Some(peer), topic: Some(&state.topic), score, at: cx.now };
-        shared.journal.message(about, &delivery.message.message_id, what);
-    }
-    if outcome == ReceiveOutcome::Throttled {
+    if matches!(outcome, ReceiveOutcome::Throttled) {
         shared.metrics.validations_throttled(1);
+    }
+}
+
+/// Whether log or journal want to hear of each full message: they are asked once for many.
+pub(super) fn watches_messages<N: Network>(shared: &Shared<N>) -> bool {
+    shared.journal.keeps_messages() || log::wants_messages()
+}
+
+fn keep_message<N: Network>(
+    delivery: &Delivery<N>,
+    outcome: &ReceiveOutcome<N>,
+    at: Timestamp,
+    shared: &Shared<N>,
+) {
+    let Delivery { sender, message, .. } = delivery;
+    log::message::<N>(sender, &message.topic, outcome);
+    if let Some(what) = Happened::to_message(outcome).filter(|_| shared.journal.keeps_messages()) {
+        let score = shared.directory.standing(sender).score;
+        let about = Note { peer: Some(sender), topic: Some(&message.topic), score, at };
+        shared.journal.message(about, &message.message_id, what);
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     log,
     messages::{Inbox, SupervisorItem, TopicItem, Wake},
     sample::Sampler,
-    saying::handle_peer,
+    saying::{handle_message, handle_peer, watches_messages},
     shared::Shared,
     validation,
 };
@@ -35,6 +35,10 @@ pub(crate) struct MeshActor<N: Network> {
     outbox: Outbox<N>,
     /// Taken from the inbox and not handled.
     backlog: VecDeque<TopicItem<N>>,
+    /// When what is being handled came; see [`Inbox::push_stamped`].
+    at: Timestamp,
+    /// Log or journal want to hear of each full message.
+    watched: bool,
     /// Held back while a join or leave waits for the supervisor's word of who is connected.
     held: VecDeque<TopicItem<N>>,
     waiting: bool,
@@ -61,13 +65,15 @@ impl<N: Network> MeshActor<N> {
         shared: Arc<Shared<N>>,
         rejoin: bool,
     ) -> Self {
-        let series = shared.topic_labels.of(&state.topic);
+        let (series, now) = (shared.topic_labels.of(&state.topic), shared.now());
         Self {
             state,
             inbox,
             shared,
             outbox: Outbox::default(),
             backlog: VecDeque::new(),
+            at: now,
+            watched: false,
             held: VecDeque::new(),
             waiting: false,
             rejoin,
@@ -83,16 +89,18 @@ impl<N: Network> MeshActor<N> {
 
     /// Handles a budget's worth of items; tells whether more wait.
     fn drain(&mut self, ctx: &mut Context<Self>) -> bool {
+        self.watched = watches_messages(&self.shared);
         for _ in 0..BUDGET {
             if self.backlog.is_empty() {
-                self.inbox.take(&mut self.backlog);
+                let since = self.inbox.take(&mut self.backlog);
+                self.at = since.map_or(self.at, |since| since.max(self.at));
             }
             let Some(item) = self.backlog.pop_front() else { break };
             if self.waiting && !item.overtakes() {
                 self.held.push_back(item);
                 continue;
             }
-            let sample = self.sampler.begin(&self.shared, || Handled::of(&item), || item.since());
+            let sample = self.sampler.begin(&self.shared, || Handled::of(&item), || item.since(self.at));
             self.handle_item(item, ctx);
             sample.into_iter().for_each(|sample| sample.end(&self.shared));
         }
@@ -102,7 +110,11 @@ impl<N: Network> MeshActor<N> {
 
     fn handle_item(&mut self, item: TopicItem<N>, ctx: &mut Context<Self>) {
         match item {
-            TopicItem::Peer(saying) => handle_peer(&mut self.state, saying, &self.shared, &mut self.outbox),
+            TopicItem::Message(arrival) => {
+                let (at, watched) = (self.at, self.watched);
+                handle_message(&mut self.state, arrival, at, watched, &self.shared, &mut self.outbox);
+            }
+            TopicItem::Peer(saying) => handle_peer(&mut self.state, *saying, &self.shared, &mut self.outbox),
             TopicItem::Publish { message, at, credit, promise } => {
                 self.publish(message, promise, at);
                 drop(credit);

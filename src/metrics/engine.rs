@@ -140,6 +140,11 @@ fn inputs(of: &Registry<'_>) -> Vec<(Counter, Role)> {
 // === The door, on the callers' threads ===
 
 impl Metrics {
+    /// A peer's full message was taken.
+    pub(crate) fn received_message(&self) {
+        self.rpc_received[FULL_MESSAGE].increment(1);
+    }
+
     /// A peer's word was taken.
     pub(crate) fn received<N: Network>(&self, message: &P2pMessage<N>) {
         self.rpc_received[rpc(message)].increment(1);
@@ -264,10 +269,13 @@ impl Metrics {
 const RECEIVED: usize = 0;
 const SENT: usize = 1;
 
+/// The place of full messages among the types.
+const FULL_MESSAGE: usize = 0;
+
 /// The place of a message's type.
 pub(super) fn rpc<N: Network>(message: &P2pMessage<N>) -> usize {
     match message {
-        P2pMessage::FullMessage(_) => 0,
+        P2pMessage::FullMessage(_) => FULL_MESSAGE,
         P2pMessage::Subscribe { .. } => 1,
         P2pMessage::Unsubscribe { .. } => 2,
         P2pMessage::Graft { .. } => 3,

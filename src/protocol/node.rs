@@ -138,7 +138,7 @@ impl<N: Network> Node<N> {
         let mut drained = std::mem::take(&mut self.drained);
         drained.p2p.reserve_exact(self.emitted.iter().map(Emission::count).sum());
         for emission in self.emitted.drain(..) {
-            emission.expand(|output| drained.p2p.push(output));
+            emission.into_iter().for_each(|output| drained.p2p.push(output));
         }
         // With room for as much again: what is drained often is about as much each time.
         self.drained.app.reserve(drained.app.len());

@@ -94,22 +94,6 @@ impl<N: Network> Emission<N> {
             Self::Output(_) => Lane::Control,
         }
     }
-
-    /// Hands the seed's items, one a peer, to `each`.
-    pub fn expand(self, mut each: impl FnMut(P2pOutput<N>)) {
-        match self {
-            Self::Broadcast { to, message, .. } => to.into_iter().for_each(|to_peer| {
-                each(P2pOutput::OutMessage {
-                    to_peer,
-                    message: P2pMessage::FullMessage(Arc::clone(&message)),
-                });
-            }),
-            Self::Gossip { to, message } => to.into_iter().for_each(|to_peer| {
-                each(P2pOutput::OutMessage { to_peer, message: message.clone() });
-            }),
-            Self::Output(output) => each(output),
-        }
-    }
 }
 
 /// What a topic may know of the peers that are not its own subscribers' links.

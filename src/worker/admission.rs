@@ -125,6 +125,9 @@ impl Waiting {
 pub(crate) struct Admission {
     max_items: usize,
     max_bytes: usize,
+    /// From here on room is scarce: half of the bounds.
+    scarce_items: usize,
+    scarce_bytes: usize,
     total: Waiting,
     /// What waits of peers without a connection, together.
     strangers: Waiting,
@@ -184,6 +187,8 @@ impl Admission {
         Self {
             max_items: bounds.max_input_items,
             max_bytes: bounds.max_input_bytes,
+            scarce_items: bounds.max_input_items.div_ceil(2),
+            scarce_bytes: bounds.max_input_bytes.div_ceil(2),
             total: Waiting::default(),
             strangers: Waiting::default(),
             released: Notify::new(),
@@ -199,6 +204,7 @@ impl Admission {
     /// Takes a credit for an input of `bytes`, on `account`. `peers` are connected.
     ///
     /// Several threads at once may overstep a bound by one input each.
+    #[inline]
     pub(crate) fn admit(&self, account: Account, bytes: usize, peers: usize) -> Result<Credit, Refused> {
         let bytes = bytes.min(MAX_BYTES);
         self.check(account.waiting(), bytes, peers)?;
@@ -218,7 +224,7 @@ impl Admission {
         if held > 0 && held.saturating_add(bytes) > self.max_bytes {
             return Err(Refused::TooManyBytes { waiting: held });
         }
-        let scarce = items >= self.max_items.div_ceil(2) || held >= self.max_bytes.div_ceil(2);
+        let scarce = items >= self.scarce_items || held >= self.scarce_bytes;
         if !scarce {
             return Ok(());
         }

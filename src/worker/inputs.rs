@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     actors::{
-        messages::{Held, Inbox, Saying, SupervisorItem, TopicItem},
+        messages::{Arrival, Held, Inbox, Saying, SupervisorItem, TopicItem},
         shared::Shared,
     },
     directory::TopicEntry,
@@ -39,7 +39,10 @@ impl RefusalReports {
 pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> Result<(), Refused> {
     open(shared)?;
     let input = match input {
-        P2pInput::InMessage { from_peer, message } => return in_message(shared, from_peer, message),
+        P2pInput::InMessage { from_peer, message } => {
+            let account = account(shared, &from_peer);
+            return in_message(shared, account, from_peer, message);
+        }
         connection => connection,
     };
     if shared.observes_inputs {
@@ -56,21 +59,66 @@ pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> R
     Ok(())
 }
 
-fn in_message<N: Network>(shared: &Shared<N>, from: N::Peer, message: P2pMessage<N>) -> Result<(), Refused> {
-    let credit = admit(shared, &from, &message).inspect_err(|refused| report(shared, *refused))?;
+/// What a peer says, counted on `account`.
+pub(super) fn in_message<N: Network>(
+    shared: &Shared<N>,
+    account: Account,
+    from: N::Peer,
+    message: P2pMessage<N>,
+) -> Result<(), Refused> {
+    match message {
+        P2pMessage::FullMessage(message) => full_message(shared, account, from, message),
+        other => control(shared, account, from, other),
+    }
+}
+
+/// A full message: most of what comes.
+#[inline]
+pub(super) fn full_message<N: Network>(
+    shared: &Shared<N>,
+    account: Account,
+    from: N::Peer,
+    message: Arc<FullMessage<N>>,
+) -> Result<(), Refused> {
+    let bytes = message.size(&shared.network).saturating_add(size_of::<TopicItem<N>>());
+    let room = check_application(shared);
+    let credit = room.and_then(|()| admit(shared, account, bytes)).inspect_err(|why| report(shared, *why))?;
+    shared.metrics.received_message();
+    if shared.observes_inputs || shared.tape.is_some() {
+        show(shared, &from, &P2pMessage::FullMessage(Arc::clone(&message)));
+    }
+    to_topic(shared, TopicItem::Message(Arrival { from, message, credit }))
+}
+
+/// Anything else that a peer says.
+fn control<N: Network>(
+    shared: &Shared<N>,
+    account: Account,
+    from: N::Peer,
+    message: P2pMessage<N>,
+) -> Result<(), Refused> {
+    let bytes = weight(&*shared.network, &message);
+    let credit = admit(shared, account, bytes).inspect_err(|why| report(shared, *why))?;
     shared.metrics.received(&message);
+    show(shared, &from, &message);
+    match message {
+        P2pMessage::IWant { message_ids } => iwant(shared, &from, message_ids, credit, shared.now()),
+        // A ping says nothing, and a full message is dealt with above.
+        P2pMessage::Ping | P2pMessage::FullMessage(_) => Ok(()),
+        message => {
+            let saying = Saying { from, message, at: shared.now(), credit: Held::Whole(credit) };
+            to_topic(shared, TopicItem::Peer(Box::new(saying)))
+        }
+    }
+}
+
+/// To whoever watches what comes in.
+fn show<N: Network>(shared: &Shared<N>, from: &N::Peer, message: &P2pMessage<N>) {
     if shared.observes_inputs {
         let said = P2pInput::InMessage { from_peer: from.clone(), message: message.clone() };
         shared.observe(&Event::P2pInput(said));
     }
-    shared.record(Heard::Said { from: &from, message: &message });
-    let at = shared.now();
-    match message {
-        P2pMessage::IWant { message_ids } => iwant(shared, &from, message_ids, credit, at),
-        // A ping says nothing.
-        P2pMessage::Ping => Ok(()),
-        message => to_topic(shared, Saying { from, message, at, credit: Held::Whole(credit) }),
-    }
+    shared.record(Heard::Said { from, message });
 }
 
 pub(super) fn app_input<N: Network>(shared: &Shared<N>, input: AppInput<N>) -> Result<(), Refused> {
@@ -119,15 +167,14 @@ pub(super) fn leave_all<N: Network>(shared: &Shared<N>) {
     }
 }
 
-fn open<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
+pub(super) fn open<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
     if shared.is_closing() { Err(Refused::Stopped) } else { Ok(()) }
 }
 
-fn admit<N: Network>(shared: &Shared<N>, from: &N::Peer, message: &P2pMessage<N>) -> Result<Credit, Refused> {
-    check_application(shared, message)?;
+#[inline]
+fn admit<N: Network>(shared: &Shared<N>, account: Account, bytes: usize) -> Result<Credit, Refused> {
     check_transport(shared)?;
-    let bytes = weight(&*shared.network, message);
-    shared.admission.admit(account(shared, from), bytes, shared.directory.connected())
+    shared.admission.admit(account, bytes, shared.directory.connected())
 }
 
 /// What a peer's inputs are counted on.
@@ -142,8 +189,8 @@ pub(super) fn has_way_out<N: Network>(shared: &Shared<N>) -> bool {
 }
 
 /// A full message that the application has no room for would be lost.
-fn check_application<N: Network>(shared: &Shared<N>, message: &P2pMessage<N>) -> Result<(), Refused> {
-    if matches!(message, P2pMessage::FullMessage(_)) && !shared.app.has_room() {
+fn check_application<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
+    if !shared.app.has_room() {
         return Err(Refused::ApplicationBehind { waiting: shared.app.len() });
     }
     Ok(())
@@ -157,11 +204,10 @@ fn check_transport<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The bytes that a message holds while it waits, roughly.
+/// The bytes that anything but a full message holds while it waits, roughly.
 fn weight<N: Network>(network: &N, message: &P2pMessage<N>) -> usize {
     let ids = |ids: &[N::MessageId]| ids.iter().map(|id| network.message_id_size(id)).sum::<usize>();
     let contents = match message {
-        P2pMessage::FullMessage(full) => full.size(network),
         P2pMessage::IHave { message_ids, .. } | P2pMessage::IWant { message_ids } => ids(message_ids),
         P2pMessage::Prune { px, .. } => size_of_val(px.as_slice()),
         _ => 0,
@@ -213,26 +259,41 @@ fn iwant<N: Network>(
     for (topic, message_ids) in by_topic {
         let message = P2pMessage::IWant { message_ids };
         let credit = Held::Part(Arc::clone(&credit));
-        to_topic_named(shared, &topic, TopicItem::Peer(Saying { from: from.clone(), message, at, credit }))?;
+        let saying = Saying { from: from.clone(), message, at, credit };
+        to_topic_named(shared, &topic, TopicItem::Peer(Box::new(saying)))?;
     }
     Ok(())
 }
 
 /// Puts what a peer said into its topic's inbox. Looked up once, and nothing is copied, if the topic has an
 /// actor, as most have.
-fn to_topic<N: Network>(shared: &Shared<N>, saying: Saying<N>) -> Result<(), Refused> {
-    let Some(topic) = saying.message.topic() else { return Ok(()) };
+#[inline]
+fn to_topic<N: Network>(shared: &Shared<N>, item: TopicItem<N>) -> Result<(), Refused> {
+    let Some(topic) = item.topic() else { return Ok(()) };
     let entry = shared.directory.topics.get(topic);
     let topic = match &entry {
         // An inbox in the directory closes only under the lock that is held here: it is open.
         Some(entry) => {
-            push_held(&entry.inbox, TopicItem::Peer(saying));
+            let _ = put(shared, &entry.inbox, item);
             return Ok(());
         }
         None => topic.clone(),
     };
     drop(entry);
-    to_topic_named(shared, &topic, TopicItem::Peer(saying))
+    to_topic_named(shared, &topic, item)
+}
+
+/// A full message has no time of its own: a look at the clock costs as much as a tenth of all else that it takes.
+#[inline]
+fn put<N: Network>(
+    shared: &Shared<N>,
+    inbox: &Inbox<TopicItem<N>>,
+    item: TopicItem<N>,
+) -> Result<(), TopicItem<N>> {
+    match item {
+        TopicItem::Message(_) => inbox.push_stamped(item, || shared.now()),
+        item => inbox.push(item),
+    }
 }
 
 /// Puts an item into a topic's inbox; into the supervisor's, when the topic has no actor.
@@ -244,7 +305,7 @@ fn to_topic_named<N: Network>(
     loop {
         let inbox = shared.directory.topics.get(topic).map(|entry| Arc::clone(&entry.inbox));
         let put = match inbox {
-            Some(inbox) => inbox.push(item),
+            Some(inbox) => put(shared, &inbox, item),
             None => to_absent_topic(shared, topic, item),
         };
         match put {
@@ -333,6 +394,7 @@ fn with_actor<N: Network>(
 }
 
 /// An inbox in the directory closes only under the lock that the caller holds: it is open.
+#[inline]
 fn push_held<N: Network>(inbox: &Inbox<TopicItem<N>>, item: TopicItem<N>) {
     let _ = inbox.push(item);
 }

@@ -7,6 +7,7 @@ mod builder;
 mod inputs;
 mod lanes;
 mod page;
+mod peer_inputs;
 mod questions;
 mod streams;
 mod ticket;
@@ -21,6 +22,7 @@ pub use self::{
     admission::Refused,
     builder::{StartError, Started, WorkerBuilder},
     page::{Events, LastHeartbeat, Listing, Page, Queue},
+    peer_inputs::PeerInputs,
     streams::{AppOutputs, P2pOutputs},
     ticket::{NotSent, PublishReport, PublishTicket, Routed},
 };
@@ -87,6 +89,12 @@ impl<N: Network> Worker<N> {
     /// that has ended.
     pub fn p2p_input(&self, input: P2pInput<N>) -> Result<(), Refused> {
         inputs::p2p_input(&self.shared, input)
+    }
+
+    /// What takes the messages of `peer` from now on: for a transport that has a task for each connection, and
+    /// asks for it once [`p2p_input`](Self::p2p_input) has taken the connection.
+    pub fn peer_inputs(&self, peer: N::Peer) -> PeerInputs<N> {
+        PeerInputs::new(Arc::clone(&self.shared), peer)
     }
 
     /// Takes an input of the application. Never blocks. What the application did before, what arrives

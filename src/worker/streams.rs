@@ -2,7 +2,6 @@
 //! [`lanes`](super::lanes)'. Interprets nothing.
 
 use std::{
-    collections::VecDeque,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -14,7 +13,7 @@ use futures_core::Stream;
 use crate::{
     actors::shared::Shared,
     network::{AppOutput, FullMessage, Network, P2pOutput},
-    protocol::Emission,
+    protocol::{Emission, Expansion},
 };
 
 /// What the p2p layer is to do: a stream, one item a peer. Within a [`Lane`](crate::protocol::Lane) items
@@ -24,8 +23,8 @@ use crate::{
 /// in which topic or mesh.
 pub struct P2pOutputs<N: Network> {
     shared: Arc<Shared<N>>,
-    /// Of a full message that is being read peer by peer.
-    expanded: VecDeque<P2pOutput<N>>,
+    /// What is being read peer by peer.
+    expanded: Option<Expansion<N>>,
 }
 
 /// The valid messages of the joined topics: a stream. Nothing that was accepted is lost; while it is
@@ -36,7 +35,7 @@ pub struct AppOutputs<N: Network> {
 
 impl<N: Network> P2pOutputs<N> {
     pub(crate) fn new(shared: Arc<Shared<N>>) -> Self {
-        Self { shared, expanded: VecDeque::new() }
+        Self { shared, expanded: None }
     }
 
     /// The next item; `None` once the engine has ended and all is read.
@@ -46,11 +45,12 @@ impl<N: Network> P2pOutputs<N> {
 
     /// The next item, if there is one.
     pub fn try_recv(&mut self) -> Option<P2pOutput<N>> {
-        if self.expanded.is_empty() {
-            let emission = self.shared.p2p.try_pop()?;
-            self.expand(emission);
+        loop {
+            if let Some(output) = self.next_expanded() {
+                return Some(output);
+            }
+            self.expanded = Some(self.shared.p2p.try_pop()?.into_iter());
         }
-        self.expanded.pop_front()
     }
 
     /// Waits for items and appends at most `limit` of them; answers how many, 0 at the end.
@@ -61,7 +61,7 @@ impl<N: Network> P2pOutputs<N> {
 
     /// The next item with a full message to many peers unexpanded, for transports that encode once.
     pub async fn recv_emission(&mut self) -> Option<Emission<N>> {
-        match self.expanded.pop_front() {
+        match self.next_expanded() {
             Some(output) => Some(Emission::Output(output)),
             None => std::future::poll_fn(|cx| self.shared.p2p.poll_pop(cx)).await,
         }
@@ -69,7 +69,7 @@ impl<N: Network> P2pOutputs<N> {
 
     /// How many items wait.
     pub fn len(&self) -> usize {
-        self.expanded.len() + self.shared.p2p.len()
+        self.expanded.as_ref().map_or(0, ExactSizeIterator::len) + self.shared.p2p.len()
     }
 
     /// Whether none waits.
@@ -86,18 +86,24 @@ impl<N: Network> P2pOutputs<N> {
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<P2pOutput<N>>> {
         loop {
-            if let Some(output) = self.expanded.pop_front() {
+            if let Some(output) = self.next_expanded() {
                 return Poll::Ready(Some(output));
             }
             match std::task::ready!(self.shared.p2p.poll_pop(cx)) {
-                Some(emission) => self.expand(emission),
+                Some(emission) => self.expanded = Some(emission.into_iter()),
                 None => return Poll::Ready(None),
             }
         }
     }
 
-    fn expand(&mut self, emission: Emission<N>) {
-        emission.expand(|output| self.expanded.push_back(output));
+    #[inline]
+    fn next_expanded(&mut self) -> Option<P2pOutput<N>> {
+        let next = self.expanded.as_mut()?.next();
+        if next.is_none() {
+            // It may hold a message.
+            self.expanded = None;
+        }
+        next
     }
 }
 

@@ -11,6 +11,7 @@ mod life;
 mod many_topics;
 mod metrics;
 mod order;
+mod peer_inputs;
 mod promises;
 mod recording;
 mod slow_peers;

@@ -9,7 +9,7 @@ use super::{Slot, SupervisorActor};
 use crate::{
     actors::{
         messages::{Inbox, SupervisorItem, TopicItem},
-        saying::handle_peer,
+        saying::{handle_message, handle_peer, watches_messages},
         topic::{MeshActor, report},
     },
     network::Network,
@@ -36,9 +36,13 @@ impl<N: Network> SupervisorActor<N> {
         };
         let mut now = shared.now();
         match item {
+            TopicItem::Message(arrival) => {
+                let watched = watches_messages(&shared);
+                handle_message(&mut state, arrival, now, watched, &shared, &mut self.outbox);
+            }
             TopicItem::Peer(saying) => {
                 now = saying.at;
-                handle_peer(&mut state, saying, &shared, &mut self.outbox);
+                handle_peer(&mut state, *saying, &shared, &mut self.outbox);
             }
             TopicItem::Order(order) => state.execute(order, &shared.context(now), &mut self.outbox),
             TopicItem::Inspect(reply) => drop(reply.send(report(&state, &shared))),
