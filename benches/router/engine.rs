@@ -29,6 +29,8 @@ use super::{
 const IN_FLIGHT: usize = 4096;
 /// So many inputs between two looks at the outputs: a round of W.
 const BURST: usize = 512;
+/// Much less than it takes an engine to handle what is in flight.
+const PAUSE: Duration = Duration::from_micros(20);
 /// A step that takes longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,8 +47,30 @@ pub struct Driver<N: Traffic> {
     pub app: AppOutputs<N>,
     /// One a peer, as a transport has one a connection.
     connections: Vec<PeerInputs<N>>,
-    /// The engine has threads of its own.
-    threads: bool,
+    /// How it waits for the engine.
+    wait: Wait,
+}
+
+/// How the bench's thread lets the engine run while it has nothing to do itself.
+#[derive(Clone, Copy)]
+enum Wait {
+    /// The engine runs on this thread.
+    Task,
+    /// There is a core for it: it looks again at once.
+    Thread,
+    /// The engine has a thread for every core, and needs them all.
+    Sleep,
+}
+
+impl Wait {
+    fn new(arbiters: usize) -> Self {
+        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        match arbiters {
+            0 => Self::Task,
+            few if few < cores => Self::Thread,
+            _ => Self::Sleep,
+        }
+    }
 }
 
 impl<N: Traffic> EngineSubject<N> {
@@ -64,7 +88,7 @@ impl<N: Traffic> EngineSubject<N> {
         }
         let started = system.block_on(async { builder.start([]) });
         let Started { worker, p2p, app } = started.expect("a system runs");
-        let driver = Driver { worker, p2p, app, connections: Vec::new(), threads: arbiters > 0 };
+        let driver = Driver { worker, p2p, app, connections: Vec::new(), wait: Wait::new(arbiters) };
         Self { system: Rc::clone(system), driver }
     }
 }
@@ -187,10 +211,10 @@ impl<N: Traffic> Driver<N> {
         if self.take(tally) {
             return;
         }
-        if self.threads {
-            thread::yield_now();
-        } else {
-            tokio::task::yield_now().await;
+        match self.wait {
+            Wait::Task => tokio::task::yield_now().await,
+            Wait::Thread => thread::yield_now(),
+            Wait::Sleep => thread::sleep(PAUSE),
         }
     }
 
