@@ -14,7 +14,7 @@ use crate::{
     actors::messages::{Inbox, TopicItem},
     limits::Limits,
     network::Network,
-    protocol::{Footprint, Link, PeerKind, Quota, Roster, Standing},
+    protocol::{Footprint, IDontWantOutcome, Link, PeerKind, Quota, Roster, Standing, Unwanted},
     worker::{Admission, Waiting},
 };
 
@@ -26,6 +26,10 @@ pub(crate) struct Directory<N: Network> {
     peers: DashMap<N::Peer, Arc<PeerRecord>, RandomState>,
     /// What peers used up in this heartbeat.
     quotas: DashMap<N::Peer, Quota, RandomState>,
+    /// What connected peers said by IDONTWANT.
+    unwanted: DashMap<N::Peer, Unwanted<N>, RandomState>,
+    /// The ids in it: to look is for free while nobody said any.
+    unwanted_ids: AtomicUsize,
     /// Where messages are whose ids don't name their topic.
     homes: DashMap<N::MessageId, N::Topic, RandomState>,
     /// The bits of a score that nobody's is below.
@@ -118,6 +122,8 @@ impl<N: Network> Directory<N> {
             topics: DashMap::default(),
             peers: DashMap::default(),
             quotas: DashMap::default(),
+            unwanted: DashMap::default(),
+            unwanted_ids: AtomicUsize::new(0),
             homes: DashMap::default(),
             lowest_score: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
             generations: AtomicU64::new(0),
@@ -177,6 +183,9 @@ impl<N: Network> Directory<N> {
         if record.as_ref().is_some_and(|record| record.connected.swap(false, Ordering::AcqRel)) {
             self.connected.fetch_sub(1, Ordering::AcqRel);
         }
+        if let Some((_, unwanted)) = self.unwanted.remove(peer) {
+            self.unwanted_ids.fetch_sub(unwanted.len(), Ordering::AcqRel);
+        }
         tell();
     }
 
@@ -230,6 +239,30 @@ impl<N: Network> Directory<N> {
         self.quotas.iter().map(|entry| (entry.key().clone(), *entry.value())).collect()
     }
 
+    /// A connected peer, whose word is heeded, does not want these.
+    pub(crate) fn note_unwanted(
+        &self,
+        peer: &N::Peer,
+        ids: Vec<N::MessageId>,
+        limits: &Limits<N::Topic>,
+    ) -> IDontWantOutcome {
+        let mut unwanted = self.unwanted.entry(peer.clone()).or_insert_with(|| Unwanted::new(limits));
+        let before = unwanted.len();
+        let outcome = unwanted.note(ids, limits);
+        self.unwanted_ids.fetch_add(unwanted.len() - before, Ordering::AcqRel);
+        outcome
+    }
+
+    /// A heartbeat is over: what was said long ago is forgotten.
+    pub(crate) fn shift_unwanted(&self) {
+        self.unwanted.retain(|_, unwanted| {
+            let before = unwanted.len();
+            unwanted.shift();
+            self.unwanted_ids.fetch_sub(before - unwanted.len(), Ordering::AcqRel);
+            !unwanted.is_empty()
+        });
+    }
+
     /// The topic that holds a message, if its id doesn't say.
     pub(crate) fn home(&self, id: &N::MessageId) -> Option<N::Topic> {
         self.homes.get(id).map(|topic| topic.clone())
@@ -246,7 +279,8 @@ impl<N: Network> Directory<N> {
 
     /// How much the maps hold that are nowhere but here.
     pub(crate) fn footprint(&self) -> Footprint {
-        Footprint { quotas: self.quotas.len(), homes: self.homes.len(), ..Footprint::default() }
+        let unwanted = self.unwanted_ids.load(Ordering::Acquire);
+        Footprint { quotas: self.quotas.len(), unwanted, homes: self.homes.len(), ..Footprint::default() }
     }
 }
 
@@ -257,5 +291,13 @@ impl<N: Network> Roster<N> for Directory<N> {
 
     fn none_below(&self, score: f64) -> bool {
         f64::from_bits(self.lowest_score.load(Ordering::Acquire)) >= score
+    }
+
+    fn has_unwanted(&self) -> bool {
+        self.unwanted_ids.load(Ordering::Acquire) > 0
+    }
+
+    fn is_unwanted(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
+        self.unwanted.get(peer).is_some_and(|unwanted| unwanted.contains(id))
     }
 }

@@ -207,6 +207,8 @@ pub enum P2pMessage<N: Network> {
     IHave { topic: N::Topic, message_ids: Vec<N::MessageId> },
     /// "Send me these messages."
     IWant { message_ids: Vec<N::MessageId> },
+    /// "I have these messages, or they are on their way to me: don't send them" (v1.2).
+    IDontWant { message_ids: Vec<N::MessageId> },
     /// "I want messages of this topic."
     Subscribe { topic: N::Topic },
     /// "I no longer want messages of this topic."
@@ -300,7 +302,7 @@ impl<N: Network> P2pMessage<N> {
             | Self::Subscribe { topic }
             | Self::Unsubscribe { topic } => Some(topic),
             Self::FullMessage(full) => Some(&full.topic),
-            Self::IWant { .. } | Self::Ping => None,
+            Self::IWant { .. } | Self::IDontWant { .. } | Self::Ping => None,
         }
     }
 }
@@ -325,6 +327,7 @@ impl<N: Network> fmt::Display for P2pMessage<N> {
                 write!(f, "ihave of {} ids on {topic:?}", message_ids.len())
             }
             Self::IWant { message_ids } => write!(f, "iwant of {} ids", message_ids.len()),
+            Self::IDontWant { message_ids } => write!(f, "idontwant of {} ids", message_ids.len()),
             Self::Subscribe { topic } => write!(f, "subscribe to {topic:?}"),
             Self::Unsubscribe { topic } => write!(f, "unsubscribe from {topic:?}"),
             Self::FullMessage(full) => full.fmt(f),

@@ -50,7 +50,11 @@ struct Live {
 impl Live {
     fn start(trace: Arc<TraceFile<PlainNetwork>>) -> Self {
         let clock = Arc::new(ManualClock::new());
-        let limits = Limits::try_from(LimitsConfig::default()).unwrap();
+        let mut limits = LimitsConfig::default();
+        // So large are the messages here.
+        limits.extensions.idontwant_message_size = "content".len();
+        limits.extensions.max_idontwant_per_heartbeat = 20;
+        let limits = Limits::try_from(limits).unwrap();
         let builder = Worker::builder(PlainNetwork::new(), limits).manual().arbiters(0).seed(42);
         let builder = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>);
         let builder = builder.tape(Arc::clone(&trace) as _);
@@ -109,7 +113,7 @@ async fn lively(live: &mut Live, steps: usize) {
         live.clock.advance(Duration::from_nanos(rng.random_range(1..90_000_000)));
         let peer = rng.random_range(0..42);
         let ids = vec![id(&mut rng), id(&mut rng)];
-        match rng.random_range(0..14) {
+        match rng.random_range(0..18) {
             0 => live.says(peer, P2pMessage::Graft { topic: topic(&mut rng) }).await,
             1 => {
                 let px = vec![rng.random_range(0..60), rng.random_range(0..60)];
@@ -118,6 +122,7 @@ async fn lively(live: &mut Live, steps: usize) {
             }
             2 => live.says(peer, P2pMessage::IHave { topic: ids[0].topic.clone(), message_ids: ids }).await,
             3 => live.says(peer, P2pMessage::IWant { message_ids: ids }).await,
+            14..18 => live.says(peer, P2pMessage::IDontWant { message_ids: ids }).await,
             4 => live.app(AppInput::Publish(message(&mut rng))).await,
             5 if step % 3 == 0 => live.p2p(P2pInput::Disconnection { peer }).await,
             5 => live.p2p(P2pInput::connected(peer)).await,
@@ -177,6 +182,8 @@ fn a_recorded_engine_is_replayed_to_the_same_state_and_the_same_bytes() {
         "peer_backed_off",
         "grafting_peer_with_negative_score",
         "ignore_px_score_too_low",
+        "noted_idontwant",
+        "idontwant_from_unknown_peer",
     ] {
         let told = format!("\"out\":\"{outcome}\"");
         assert!(first.iter().any(|line| line.contains(&told)), "no {outcome}");

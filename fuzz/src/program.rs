@@ -43,6 +43,7 @@ pub mod code {
     pub const JUDGE_MESSAGE: u8 = 20;
     pub const FILTER: u8 = 21;
     pub const BATCH_LENGTH: u8 = 22;
+    pub const IDONTWANT: u8 = 23;
 }
 
 /// What a node is to be put through.
@@ -107,7 +108,7 @@ struct Reader<'r, 'a> {
 
 impl Reader<'_, '_> {
     fn op(&mut self) -> Result<Op> {
-        Ok(match self.u.int_in_range(0..=code::BATCH_LENGTH)? {
+        Ok(match self.u.int_in_range(0..=code::IDONTWANT)? {
             code::CONNECT => Op::Connect { peer: self.u.int_in_range(0..=PEERS - 1)?, kind: self.kind()? },
             code::DISCONNECT => Op::Disconnect { peer: self.peer()? },
             code::SUBSCRIBE => Op::Subscribe { peer: self.peer()?, topic: self.topic()? },
@@ -119,6 +120,7 @@ impl Reader<'_, '_> {
             }
             code::IHAVE => Op::IHave { peer: self.peer()?, topic: self.topic()?, ids: self.ids()? },
             code::IWANT => Op::IWant { peer: self.peer()?, ids: self.ids()? },
+            code::IDONTWANT => Op::IDontWant { peer: self.peer()?, ids: self.ids()? },
             code::RECEIVE => {
                 Op::Receive { sender: self.peer()?, message: self.message()?, batched: self.u.arbitrary()? }
             }

@@ -90,7 +90,10 @@ fn within_limits(said: &[Said], limits: &WireLimits) {
             Said::FullMessage(_) => messages += 1,
             _ => control += 1,
         }
-        if let Said::IHave { message_ids, .. } | Said::IWant { message_ids } = one {
+        if let Said::IHave { message_ids, .. }
+        | Said::IWant { message_ids }
+        | Said::IDontWant { message_ids } = one
+        {
             all_ids += message_ids.len();
             assert!(message_ids.iter().all(|id| id.as_bytes().len() <= limits.max_id_length));
         }
@@ -161,7 +164,11 @@ fn length(one: &Said) -> usize {
 fn sayable(one: Said, limits: &WireLimits) -> Option<Said> {
     match one {
         Said::FullMessage(full) if full.message.flaw().is_some() => None,
-        Said::IHave { message_ids, .. } | Said::IWant { message_ids } if message_ids.is_empty() => None,
+        Said::IHave { message_ids, .. } | Said::IWant { message_ids } | Said::IDontWant { message_ids }
+            if message_ids.is_empty() =>
+        {
+            None
+        }
         Said::Prune { topic, mut px, backoff } => {
             px.truncate(limits.max_px_out);
             Some(Said::Prune { topic, px, backoff })
@@ -181,6 +188,9 @@ fn joined(all: impl IntoIterator<Item = Said>) -> Vec<Said> {
                 message_ids.extend(more);
             }
             (Some(Said::IWant { message_ids }), Said::IWant { message_ids: more }) => {
+                message_ids.extend(more);
+            }
+            (Some(Said::IDontWant { message_ids }), Said::IDontWant { message_ids: more }) => {
                 message_ids.extend(more);
             }
             (_, next) => joined.push(next),

@@ -26,6 +26,7 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("anonymous", frame(&field(2, &[field(2, b"data"), field(4, b"news")].concat()))),
         ("mesh", written(&[Said::Graft { topic: topic() }, prune(vec![peer], 60)])),
         ("gossip", written(&[ihave(3), Said::IWant { message_ids: ids(2) }])),
+        ("idontwant", written(&[Said::IDontWant { message_ids: ids(2) }, ihave(1), signed("data")])),
         ("everything", written(&[subscribe("news"), signed("data"), ihave(2), prune(vec![], u64::MAX)])),
         ("frames", written(&[prune(vec![], 1), Said::Graft { topic: topic() }, ihave(1), subscribe("t")])),
         ("long_list", written(&[ihave(300)])),

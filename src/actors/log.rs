@@ -9,9 +9,9 @@ use tracing::{debug, field, trace};
 use crate::{
     network::Network,
     protocol::{
-        Fact, GraftOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome, LeaveOutcome, PeerKind,
-        PruneOutcome, PublishOutcome, ReceiveOutcome, Standing, SubscribeOutcome, Timestamp, TopicState,
-        UnsubscribeOutcome,
+        Fact, GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome,
+        LeaveOutcome, PeerKind, PruneOutcome, PublishOutcome, ReceiveOutcome, Standing, SubscribeOutcome,
+        Timestamp, TopicState, UnsubscribeOutcome,
     },
 };
 
@@ -116,6 +116,22 @@ impl<N: Network> Said<'_, N> {
             }
             IWantOutcome::LowScore { threshold, .. } => {
                 debug!(?peer, ?topic, outcome = name, score, threshold, "iwant ignored");
+            }
+        }
+    }
+
+    pub(super) fn idontwant(&self, ids: usize, outcome: IDontWantOutcome) {
+        let (peer, score, name) = (self.peer, self.standing.score, outcome.name());
+        match outcome {
+            IDontWantOutcome::Noted { .. } => trace!(?peer, outcome = name, ids, "idontwant"),
+            IDontWantOutcome::LowScore { threshold, .. } => {
+                debug!(?peer, outcome = name, score, threshold, "idontwant ignored");
+            }
+            IDontWantOutcome::TooMany { ignored, max } => {
+                debug!(?peer, outcome = name, score, ids, ignored, max, "idontwant ignored");
+            }
+            IDontWantOutcome::SwitchedOff | IDontWantOutcome::UnknownPeer => {
+                trace!(?peer, outcome = name, ids, "idontwant ignored");
             }
         }
     }

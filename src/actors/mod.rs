@@ -60,7 +60,7 @@ pub(crate) mod pulse;
 mod restarts;
 pub(crate) mod router;
 mod sample;
-mod saying;
+pub(crate) mod saying;
 pub(crate) mod shared;
 pub(crate) mod supervisor;
 mod topic;

@@ -73,7 +73,10 @@ impl Handled {
                 P2pMessage::Prune { .. } => Self::Prune,
                 P2pMessage::IHave { .. } => Self::IHave,
                 P2pMessage::IWant { .. } => Self::IWant,
-                P2pMessage::FullMessage(_) | P2pMessage::Ping => Self::ReceiveMessage,
+                // The others are dealt with at the door.
+                P2pMessage::FullMessage(_) | P2pMessage::IDontWant { .. } | P2pMessage::Ping => {
+                    Self::ReceiveMessage
+                }
             },
             TopicItem::Publish { .. } => Self::Publish,
             TopicItem::Join { .. } => Self::Join,

@@ -13,7 +13,7 @@ use crate::{
     network::{Delivery, Network, P2pMessage},
     protocol::{
         Decision, Happened, IWantOutcome, Input, Outbox, Pruning, ReceiveOutcome, Roster, Standing,
-        Timestamp, TopicState,
+        Timestamp, TopicState, check_idontwant,
     },
 };
 
@@ -35,8 +35,31 @@ pub(super) fn handle_peer<N: Network>(
         P2pMessage::Prune { px, backoff, .. } => speaker.prune(state, px, backoff, outbox),
         P2pMessage::IHave { message_ids, .. } => speaker.ihave(state, message_ids, outbox),
         P2pMessage::IWant { message_ids } => speaker.iwant(state, message_ids, outbox),
-        // A full message arrives by another way; a ping says nothing.
-        P2pMessage::FullMessage(_) | P2pMessage::Ping => {}
+        // A full message arrives by another way, an IDONTWANT is dealt with at the door; a ping says nothing.
+        P2pMessage::FullMessage(_) | P2pMessage::IDontWant { .. } | P2pMessage::Ping => {}
+    }
+}
+
+/// Heeds an IDONTWANT, at the door: it is no topic's.
+pub(crate) fn handle_idontwant<N: Network>(
+    shared: &Shared<N>,
+    peer: &N::Peer,
+    record: Option<&PeerRecord>,
+    ids: Vec<N::MessageId>,
+    at: Timestamp,
+) {
+    let record = record.filter(|record| record.is_connected());
+    let standing = record.map_or_else(|| shared.directory.stranger(peer), PeerRecord::standing);
+    let named = ids.len();
+    let outcome = match check_idontwant(standing, &shared.limits) {
+        Ok(()) => shared.directory.note_unwanted(peer, ids, &shared.limits),
+        Err(refused) => refused,
+    };
+    shared.metrics.declined(named, &outcome);
+    Said::<N> { peer, standing }.idontwant(named, outcome);
+    if let Some(decision) = Decision::of_idontwant(outcome) {
+        let about = Note { peer: Some(peer), topic: None, score: standing.score, at };
+        shared.journal.decided(about, decision);
     }
 }
 

@@ -197,6 +197,7 @@ impl<N: Network> SupervisorActor<N> {
         let _span = tracing::debug_span!("heartbeat", tick = self.peers.tick() + 1).entered();
         self.shared.record(Heard::Heartbeat);
         self.shared.directory.clear_quotas();
+        self.shared.directory.shift_unwanted();
         // They tell at this heartbeat.
         drop(self.shared.take_credited());
         let topics: Vec<_> = self.topics.keys().cloned().collect();

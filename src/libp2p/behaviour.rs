@@ -18,8 +18,8 @@ use ::libp2p::{
 };
 
 use super::{
-    BehaviourConfig, Event, Handler, HandlerEvent, InboundError, Inputs, LaneCounts, Libp2pNetwork, Reports,
-    SlowPeerAction, Slowness,
+    BehaviourConfig, Event, Handler, HandlerEvent, InboundError, Inputs, LaneCounts, Libp2pNetwork,
+    MessageId, Reports, SlowPeerAction, Slowness,
     addresses::without_peer,
     dials::Dials,
     encode::Fragment,
@@ -38,6 +38,9 @@ use crate::{
     protocol::{Emission, Lane},
     worker::NotSent,
 };
+
+/// Of smaller messages no peer says that it does not want them (js-libp2p has the lowest threshold).
+const MIN_WITHDRAWN: usize = 512;
 
 /// Why a connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -150,10 +153,11 @@ impl Behaviour {
         let encoded = self.encoder.encode(message, self.network.limits());
         let receipts = self.reports.as_ref().filter(|_| reported);
         let receipts = receipts.and_then(|reports| Receipts::of(message, reports));
+        let id = withdrawable(message, lane);
         for peer in to {
             let receipt = receipts.as_ref().map(Receipts::receipt);
             match &encoded {
-                Ok(fragments) => self.queue(*peer, fragments, lane, receipt),
+                Ok(fragments) => self.queue(*peer, fragments, lane, id, receipt),
                 Err(_) => {
                     self.lost(*peer, NotSent::TooLarge, lane, 1);
                     receipt.into_iter().for_each(|receipt| receipt.not_sent(NotSent::TooLarge));
@@ -166,9 +170,17 @@ impl Behaviour {
     }
 
     /// A message is one fragment: it is written when that is.
-    fn queue(&mut self, peer: PeerId, fragments: &[Fragment], lane: Lane, mut receipt: Option<Receipt>) {
+    fn queue(
+        &mut self,
+        peer: PeerId,
+        fragments: &[Fragment],
+        lane: Lane,
+        id: Option<&MessageId>,
+        mut receipt: Option<Receipt>,
+    ) {
         for fragment in fragments {
-            let item = Item { fragment: fragment.clone(), lane, receipt: receipt.take() };
+            let id = id.filter(|_| fragment.bytes.len() >= MIN_WITHDRAWN).cloned();
+            let item = Item { fragment: fragment.clone(), lane, id, receipt: receipt.take() };
             match self.peers.send(&peer, item) {
                 Some(push) => self.pushed(peer, push),
                 // The receipt, dropped, says so.
@@ -179,6 +191,9 @@ impl Behaviour {
 
     fn pushed(&mut self, peer: PeerId, push: Push) {
         self.all_lost(peer, NotSent::PeerSlow, push.dropped);
+        if push.unsupported {
+            self.lost(peer, NotSent::Unsupported, Lane::Gossip, 1);
+        }
         if push.overflowed {
             self.slow(peer, Slowness::Overflow);
         }
@@ -253,6 +268,12 @@ impl Behaviour {
 
     fn received(&mut self, peer: PeerId, connection: ConnectionId, heard: Heard) {
         if self.peers.carries(&peer, connection) {
+            for message in &heard.said {
+                if let P2pMessage::IDontWant { message_ids } = message {
+                    let spared = self.peers.withdraw(&peer, message_ids);
+                    self.all_lost(peer, NotSent::Unwanted, spared);
+                }
+            }
             let inputs = heard.said.into_iter().map(|message| P2pInput::said(peer, message));
             self.tell(Event::Inputs(Inputs::new(peer, inputs, Some(heard.debt))));
         }
@@ -291,6 +312,14 @@ impl Behaviour {
     /// How many events wait for the swarm to be polled.
     pub(super) fn backlog(&self) -> usize {
         self.events.len() + self.dropped.len()
+    }
+}
+
+/// The id of a message that its recipient may say it does not want; not of one that it asked for.
+fn withdrawable(message: &P2pMessage<Libp2pNetwork>, lane: Lane) -> Option<&MessageId> {
+    match message {
+        P2pMessage::FullMessage(full) if lane != Lane::Answer => Some(&full.message_id),
+        _ => None,
     }
 }
 

@@ -15,9 +15,9 @@ pub struct WireLimits {
     pub max_subscriptions_in: usize,
     /// Most messages in an RPC read.
     pub max_messages_in: usize,
-    /// Most entries (graft, prune, ihave, iwant together) in the control part of an RPC read.
+    /// Most entries (graft, prune, ihave, iwant, idontwant together) in the control part of an RPC read.
     pub max_control_in: usize,
-    /// Most message ids, over all ihaves and iwants, in an RPC read.
+    /// Most message ids, over all ihaves, iwants and idontwants, in an RPC read.
     pub max_ids_in: usize,
     /// Longest message id read.
     pub max_id_length: usize,

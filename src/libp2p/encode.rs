@@ -19,6 +19,7 @@ pub(super) enum Kind {
     IWant,
     Graft,
     Prune,
+    IDontWant,
 }
 
 /// One encoded entry of an RPC (of its control part, for the control kinds), with its tag. Shared
@@ -42,7 +43,7 @@ pub enum EncodeError {
 
 /// The bytes that the control part's own tag and length may take, and the frame's length.
 pub(super) const OVERHEAD: usize = 12;
-/// The ids of an ihave or iwant go into entries of about this size, so that entries fill frames well.
+/// The ids of an ihave, iwant or idontwant go into entries of about this size, so that entries fill frames well.
 const ENTRY_TARGET: usize = 4_096;
 
 /// The fragments that say `message`; none when there is nothing to say (a ping has no wire form).
@@ -71,6 +72,9 @@ pub(super) fn fragments(
             chunks(message_ids).map(|ids| entry(Kind::IWant, 2, |out| put_ids(out, 1, ids))).collect()
         }
         P2pMessage::FullMessage(full) => vec![full_message(full)?],
+        P2pMessage::IDontWant { message_ids } => {
+            chunks(message_ids).map(|ids| entry(Kind::IDontWant, 5, |out| put_ids(out, 1, ids))).collect()
+        }
         P2pMessage::Ping => Vec::new(),
     };
     fragments.iter().try_for_each(|fragment| fits(fragment, limits))?;

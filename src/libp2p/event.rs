@@ -40,7 +40,9 @@ pub struct BehaviourConfig {
 impl Default for BehaviourConfig {
     fn default() -> Self {
         Self {
-            protocols: vec![StreamProtocol::new("/meshsub/1.1.0"), StreamProtocol::new("/meshsub/1.0.0")],
+            protocols: ["/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0"]
+                .map(StreamProtocol::new)
+                .to_vec(),
             direct: BTreeSet::new(),
             trusted: BTreeSet::new(),
             bootstrap: BTreeSet::new(),

@@ -100,6 +100,13 @@ impl OutboundUpgrade<Stream> for Protocols {
     }
 }
 
+/// Whether a protocol, named as gossipsub's are, is of version 1.2 or later.
+fn has_idontwant(protocol: &StreamProtocol) -> bool {
+    let version = protocol.as_ref().rsplit('/').next().unwrap_or_default();
+    let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(1), Some(2))
+}
+
 /// The handler of one connection. Made by the [`Behaviour`](super::Behaviour).
 pub struct Handler {
     network: Libp2pNetwork,
@@ -169,6 +176,7 @@ impl Handler {
     }
 
     fn on_outbound(&mut self, stream: Stream, protocol: StreamProtocol) {
+        self.queue.set_idontwant(has_idontwant(&protocol));
         self.outbound = Outbound::Open(Writer::new(stream, std::mem::take(&mut self.unsent)));
         self.negotiated(protocol);
     }

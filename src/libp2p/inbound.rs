@@ -2,7 +2,7 @@
 //! order; it never drops what the engine should judge.
 //!
 //! The order is that of the other implementations: subscriptions, messages, ihaves, iwants, grafts,
-//! prunes. Ours are written to keep their order under it (see `encode::Kind`).
+//! prunes, idontwants. Ours are written to keep their order under it (see `encode::Kind`).
 
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub(super) fn read(bytes: &[u8], network: &Libp2pNetwork) -> Result<Vec<Said>, R
     said.extend(rpc.iwant.iter().map(|ids| Said::IWant { message_ids: message_ids(ids) }));
     said.extend(rpc.graft.iter().map(|topic| Said::Graft { topic: (*topic).into() }));
     said.extend(rpc.prune.iter().map(|entry| prune(entry, network)));
+    said.extend(rpc.idontwant.iter().map(|ids| Said::IDontWant { message_ids: message_ids(ids) }));
     Ok(said)
 }
 

@@ -69,8 +69,12 @@
 //! [`NodeEvent::Refused`]; a peer's stream by [`Event::InboundFailed`]. Of a connection that was given up
 //! nothing is heard any more: for the engine its peer is gone.
 //!
+//! IDONTWANT (v1.2) is heard from any peer, and said to those that take it from us by `/meshsub/1.2.0` or later. A
+//! message that waits for the peer that says it is taken out of its queue, unless the peer asked for it: whoever waits
+//! to hear of it hears [`NotSent::Unwanted`](crate::NotSent).
+//!
 //! Not on this wire: `Ping` (nothing is sent; libp2p has a protocol of its own for it) and the
-//! extensions of v1.2 and v1.3 (they are skipped when read).
+//! extensions of v1.3 (they are skipped when read).
 
 mod adapter;
 mod addresses;
@@ -149,7 +153,7 @@ pub mod fuzz {
         for one in said {
             for fragment in encode::fragments(one, limits)? {
                 // All in one lane: it keeps its order.
-                waiting.push(Item { fragment, lane: Lane::Control, receipt: None });
+                waiting.push(Item { fragment, lane: Lane::Control, id: None, receipt: None });
             }
         }
         while pack::pack(&mut waiting, limits, &mut out, &mut Vec::new()) > 0 {}

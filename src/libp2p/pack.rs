@@ -95,7 +95,7 @@ mod tests {
 
     /// What was said, the most urgent first, and otherwise in its order.
     fn by_lane(mut said: Vec<Said>) -> Vec<Said> {
-        said.sort_by_key(lane);
+        said.sort_by_key(|said| lane(said).place(matches!(said, Said::IDontWant { .. })));
         said
     }
 
@@ -106,7 +106,7 @@ mod tests {
         for one in said {
             let lane = lane(one);
             for fragment in fragments(one, limits).unwrap() {
-                waiting.push(Item { fragment, lane, receipt: None });
+                waiting.push(Item { fragment, lane, id: None, receipt: None });
             }
         }
         let mut bytes = Vec::new();
@@ -139,7 +139,8 @@ mod tests {
                 Said::Prune { topic, px, backoff: Duration::from_secs(seconds) }
             }),
             (topic.clone(), ids.clone()).prop_map(|(topic, message_ids)| Said::IHave { topic, message_ids }),
-            ids.prop_map(|message_ids| Said::IWant { message_ids }),
+            ids.clone().prop_map(|message_ids| Said::IWant { message_ids }),
+            ids.prop_map(|message_ids| Said::IDontWant { message_ids }),
             (topic, data).prop_map(move |(topic, data)| Said::FullMessage(
                 network.message(topic, data).unwrap().into()
             )),
@@ -159,6 +160,9 @@ mod tests {
                     Said::IHave { topic: other, message_ids: more },
                 ) if *topic == other => message_ids.extend(more),
                 (Some(Said::IWant { message_ids }), Said::IWant { message_ids: more }) => {
+                    message_ids.extend(more)
+                }
+                (Some(Said::IDontWant { message_ids }), Said::IDontWant { message_ids: more }) => {
                     message_ids.extend(more)
                 }
                 (_, next) => joined.push(next),

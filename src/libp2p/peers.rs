@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use ::libp2p::{PeerId, swarm::ConnectionId};
 
 use super::{
-    LaneCounts,
+    LaneCounts, MessageId,
     queue::{Push, SendQueue, drop_all},
     waiting::Item,
 };
@@ -89,7 +89,8 @@ impl Peers {
             Some(other) => {
                 let mut moved = Push::default();
                 for item in lost.iter().flat_map(|queue| queue.take()) {
-                    let Push { dropped, overflowed } = other.push(item);
+                    // An idontwant for which the other one has no word is worth nothing by now.
+                    let Push { dropped, overflowed, .. } = other.push(item);
                     moved.dropped += dropped;
                     moved.overflowed |= overflowed;
                 }
@@ -111,6 +112,11 @@ impl Peers {
     /// Queues an item; `None` when the peer is not reachable.
     pub(super) fn send(&self, peer: &PeerId, item: Item) -> Option<Push> {
         self.queue(peer).map(|queue| queue.push(item))
+    }
+
+    /// The peer does not want these messages.
+    pub(super) fn withdraw(&self, peer: &PeerId, ids: &[MessageId]) -> LaneCounts {
+        self.queue(peer).map_or(LaneCounts::NONE, |queue| queue.withdraw(ids))
     }
 
     /// Whether the engine knows the peer.

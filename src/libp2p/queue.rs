@@ -3,15 +3,19 @@
 //! written first, and what is not is dropped first; control is never dropped while the connection lives.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Context,
 };
 
 use futures::task::AtomicWaker;
 
 use super::{
-    LaneCounts,
+    LaneCounts, MessageId,
     codec::WireLimits,
+    encode::Kind,
     pack::pack,
     receipt::Receipt,
     waiting::{Item, Waiting},
@@ -44,6 +48,8 @@ impl Default for QueueLimits {
 pub(super) struct Push {
     /// What was dropped because the peer is slow, maybe the item itself.
     pub(super) dropped: LaneCounts,
+    /// It is an idontwant, and the peer's protocol has none.
+    pub(super) unsupported: bool,
     /// There was no room for control: nothing more is taken, the connection is to be closed.
     pub(super) overflowed: bool,
 }
@@ -51,6 +57,8 @@ pub(super) struct Push {
 #[derive(Debug)]
 pub(super) struct SendQueue {
     state: Mutex<State>,
+    /// Whether the peer takes idontwants from us.
+    idontwant: AtomicBool,
     waker: AtomicWaker,
     limits: QueueLimits,
 }
@@ -67,14 +75,28 @@ struct State {
 
 impl SendQueue {
     pub(super) fn new(limits: QueueLimits) -> Self {
-        Self { state: Mutex::default(), waker: AtomicWaker::new(), limits }
+        Self { state: Mutex::default(), idontwant: AtomicBool::new(false), waker: AtomicWaker::new(), limits }
+    }
+
+    /// The protocol of the stream that we write to is known.
+    pub(super) fn set_idontwant(&self, taken: bool) {
+        self.idontwant.store(taken, Ordering::Release);
     }
 
     pub(super) fn push(&self, item: Item) -> Push {
+        if item.fragment.kind == Kind::IDontWant && !self.idontwant.load(Ordering::Acquire) {
+            return Push { unsupported: true, ..Push::default() };
+        }
         let mut dropped = Vec::new();
         let overflowed = self.state().push(item, &self.limits, &mut dropped);
         self.waker.wake();
-        Push { dropped: drop_all(dropped, NotSent::PeerSlow), overflowed }
+        Push { dropped: drop_all(dropped, NotSent::PeerSlow), unsupported: false, overflowed }
+    }
+
+    /// Takes out messages that the peer does not want, but for what is being written.
+    pub(super) fn withdraw(&self, ids: &[MessageId]) -> LaneCounts {
+        let unwanted = self.state().waiting.withdraw(ids);
+        drop_all(unwanted, NotSent::Unwanted)
     }
 
     /// All taken before is flushed. Appends frames to `out`, until it holds `enough` bytes or nothing
@@ -170,9 +192,9 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::libp2p::{encode::Kind, waiting::tests::item};
+    use crate::libp2p::waiting::tests::item;
 
-    const QUEUED: Push = Push { dropped: LaneCounts::NONE, overflowed: false };
+    const QUEUED: Push = Push { dropped: LaneCounts::NONE, unsupported: false, overflowed: false };
 
     fn counts(lane: Lane, count: u64) -> LaneCounts {
         let mut counts = LaneCounts::NONE;
@@ -181,7 +203,7 @@ mod tests {
     }
 
     fn dropped(lane: Lane, overflowed: bool) -> Push {
-        Push { dropped: counts(lane, 1), overflowed }
+        Push { dropped: counts(lane, 1), unsupported: false, overflowed }
     }
 
     fn fill(queue: &SendQueue, enough: usize) -> usize {
@@ -229,6 +251,16 @@ mod tests {
         assert!(fill(&queue, 1) > 0);
         assert_eq!(push(Kind::Message, Lane::Publish), QUEUED);
         assert_eq!(queue.take().len(), 3);
+    }
+
+    #[test]
+    fn idontwants_are_for_those_who_know_them() {
+        let queue = small();
+        let push = || queue.push(item(Kind::IDontWant, Lane::Gossip, 0));
+        assert_eq!(push(), Push { unsupported: true, ..QUEUED });
+        queue.set_idontwant(true);
+        assert_eq!(push(), QUEUED);
+        assert_eq!(queue.take().len(), 1);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(super) struct Rpc<'a> {
     pub(super) iwant: Vec<Vec<&'a [u8]>>,
     pub(super) graft: Vec<&'a str>,
     pub(super) prune: Vec<Prune<'a>>,
+    pub(super) idontwant: Vec<Vec<&'a [u8]>>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -137,16 +138,23 @@ impl<'a> Reading<'a, '_> {
     fn control(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
         for field in Fields::of(bytes) {
             let (number, Value::Bytes(bytes)) = field? else { continue };
-            if !(1..=4).contains(&number) {
+            if !(1..=5).contains(&number) {
                 continue;
             }
             room("control entries", self.control, self.limits.max_control_in)?;
             self.control += 1;
             match number {
                 1 => self.ihave(bytes)?,
-                2 => self.iwant(bytes)?,
+                2 => {
+                    let ids = self.ids_of(bytes)?;
+                    self.rpc.iwant.push(ids);
+                }
                 3 => self.graft(bytes)?,
-                _ => self.prune(bytes)?,
+                4 => self.prune(bytes)?,
+                _ => {
+                    let ids = self.ids_of(bytes)?;
+                    self.rpc.idontwant.push(ids);
+                }
             }
         }
         Ok(())
@@ -166,15 +174,15 @@ impl<'a> Reading<'a, '_> {
         Ok(())
     }
 
-    fn iwant(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
+    /// Those of an iwant, or of an idontwant.
+    fn ids_of(&mut self, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, RpcError> {
         let mut ids = Vec::new();
         for field in Fields::of(bytes) {
             if let (1, Value::Bytes(id)) = field? {
                 ids.push(self.id(id)?);
             }
         }
-        self.rpc.iwant.push(ids);
-        Ok(())
+        Ok(ids)
     }
 
     fn graft(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
@@ -276,12 +284,12 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_skipped() {
-        // Extensions, idontwant, a signed record, and the two flags that rust-libp2p adds to SubOpts.
+        // Extensions, a signed record, and the two flags that rust-libp2p adds to SubOpts.
         let mut subscription = vec![8, 1];
         subscription.extend(field(2, b"t"));
         subscription.extend([24, 0, 32, 0]);
         let mut bytes =
-            [field(1, &subscription), field(3, &field(6, &[])), field(3, &field(5, &[10, 0]))].concat();
+            [field(1, &subscription), field(3, &field(6, &[])), field(3, &field(7, &[10, 0]))].concat();
         bytes.extend(field(4, &[9; 20]));
         bytes.extend([9 << 3 | 5, 1, 2, 3, 4]);
         bytes.extend([9 << 3 | 1, 1, 2, 3, 4, 5, 6, 7, 8]);
@@ -302,6 +310,8 @@ mod tests {
         assert_eq!(refused(&graft.repeat(3)), RpcError::TooMany { what: "control entries", max: 2 });
         let iwant = field(3, &field(2, &field(1, b"id").repeat(2)));
         assert_eq!(refused(&iwant.repeat(2)), RpcError::TooMany { what: "message ids", max: 3 });
+        let idontwant = field(3, &field(5, &field(1, b"id").repeat(2)));
+        assert_eq!(refused(&[iwant, idontwant].concat()), RpcError::TooMany { what: "message ids", max: 3 });
         let px = [field(1, b"t"), field(2, &[]).repeat(3)].concat();
         assert_eq!(refused(&field(3, &field(4, &px))), RpcError::TooMany { what: "px peers", max: 2 });
     }
@@ -353,9 +363,11 @@ mod tests {
             let limits = small();
             if let Ok(rpc) = read(&bytes, &limits) {
                 prop_assert!(rpc.subscriptions.len() <= 2 && rpc.messages.len() <= 2);
-                prop_assert!(rpc.ihave.len() + rpc.iwant.len() + rpc.graft.len() + rpc.prune.len() <= 2);
+                let control = [rpc.ihave.len(), rpc.iwant.len(), rpc.graft.len(), rpc.prune.len(), rpc.idontwant.len()];
+                prop_assert!(control.iter().sum::<usize>() <= 2);
                 prop_assert!(rpc.prune.iter().map(|prune| prune.px.len()).sum::<usize>() <= 2);
-                let ids = rpc.ihave.iter().map(|entry| entry.ids.len()).chain(rpc.iwant.iter().map(Vec::len));
+                let lists = rpc.iwant.iter().chain(&rpc.idontwant).map(Vec::len);
+                let ids = rpc.ihave.iter().map(|entry| entry.ids.len()).chain(lists);
                 prop_assert!(ids.sum::<usize>() <= 3);
             }
         }

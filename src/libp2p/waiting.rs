@@ -1,8 +1,15 @@
-//! What waits for one connection, by urgency. Within a lane all keeps its order. It bounds nothing.
+//! What waits for one connection, by urgency. Within a lane all keeps its order, but that IDONTWANTs go ahead of
+//! full messages. It bounds nothing.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{encode::Fragment, receipt::Receipt};
+use foldhash::fast::RandomState;
+
+use super::{
+    MessageId,
+    encode::{Fragment, Kind},
+    receipt::Receipt,
+};
 use crate::protocol::Lane;
 
 /// A fragment on its way to one peer.
@@ -10,14 +17,18 @@ use crate::protocol::Lane;
 pub(super) struct Item {
     pub(super) fragment: Fragment,
     pub(super) lane: Lane,
+    /// That of a message which the peer may say that it does not want. None of a small one: nobody says so.
+    pub(super) id: Option<MessageId>,
     /// Settled when the fragment is written or dropped.
     pub(super) receipt: Option<Receipt>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    /// By urgency.
-    lanes: [VecDeque<Item>; Lane::ALL.len()],
+    /// By [`Lane::place`].
+    lanes: [VecDeque<Item>; Lane::PLACES],
+    /// How often each message waits that may be withdrawn.
+    ids: HashMap<MessageId, usize, RandomState>,
     items: usize,
     bytes: usize,
 }
@@ -34,7 +45,10 @@ impl Waiting {
     pub(super) fn push(&mut self, item: Item) {
         self.items += 1;
         self.bytes += item.fragment.bytes.len();
-        self.lanes[item.lane as usize].push_back(item);
+        if let Some(id) = &item.id {
+            *self.ids.entry(id.clone()).or_default() += 1;
+        }
+        self.lanes[item.lane.place(item.fragment.kind == Kind::IDontWant)].push_back(item);
     }
 
     /// All that waits, in the order in which [`pop`](Self::pop) takes it.
@@ -50,14 +64,40 @@ impl Waiting {
 
     /// The newest of the least urgent, if it is less urgent than `lane`.
     pub(super) fn pop_less_urgent(&mut self, lane: Lane) -> Option<Item> {
-        let item = self.lanes[lane as usize + 1..].iter_mut().rev().find_map(VecDeque::pop_back);
+        let item = lane.less_urgent().iter().find_map(|place| self.lanes[*place].pop_back());
         self.took(item)
+    }
+
+    /// Takes out these messages, wherever they wait. Looks for none that does not.
+    pub(super) fn withdraw(&mut self, ids: &[MessageId]) -> Vec<Item> {
+        let there: HashSet<&MessageId, RandomState> =
+            ids.iter().filter(|id| self.ids.contains_key(id)).collect();
+        let mut taken = Vec::new();
+        if there.is_empty() {
+            return taken;
+        }
+        for lane in [Lane::Publish, Lane::Forward] {
+            let lane = &mut self.lanes[lane.place(false)];
+            for item in std::mem::take(lane) {
+                let unwanted = item.id.as_ref().is_some_and(|id| there.contains(id));
+                if unwanted { taken.push(item) } else { lane.push_back(item) }
+            }
+        }
+        taken.into_iter().filter_map(|item| self.took(Some(item))).collect()
     }
 
     fn took(&mut self, item: Option<Item>) -> Option<Item> {
         let item = item?;
         self.items -= 1;
         self.bytes -= item.fragment.bytes.len();
+        if let Some(id) = &item.id
+            && let Some(times) = self.ids.get_mut(id)
+        {
+            *times -= 1;
+            if *times == 0 {
+                self.ids.remove(id);
+            }
+        }
         Some(item)
     }
 }
@@ -69,7 +109,7 @@ pub(super) mod tests {
 
     /// An item of ten bytes, all of them `tag`.
     pub(in crate::libp2p) fn item(kind: Kind, lane: Lane, tag: u8) -> Item {
-        Item { fragment: Fragment { kind, bytes: [tag; 10].into() }, lane, receipt: None }
+        Item { fragment: Fragment { kind, bytes: [tag; 10].into() }, lane, id: None, receipt: None }
     }
 
     #[test]
@@ -87,5 +127,45 @@ pub(super) mod tests {
         assert_eq!((waiting.items(), waiting.bytes()), (2, 20));
         assert_eq!([waiting.pop(), waiting.pop(), waiting.pop()].map(tag), [Some(3), Some(2), None]);
         assert_eq!((waiting.items(), waiting.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_withdrawn_but_for_answers() {
+        let mut waiting = Waiting::default();
+        let id = |tag: u8| MessageId::from(vec![tag]);
+        for (lane, tag) in [(Lane::Forward, 1), (Lane::Publish, 1), (Lane::Forward, 2), (Lane::Forward, 3)] {
+            waiting.push(Item { id: Some(id(tag)), ..item(Kind::Message, lane, tag) });
+        }
+        waiting.push(item(Kind::Message, Lane::Answer, 1));
+        waiting.push(item(Kind::IDontWant, Lane::Gossip, 9));
+        let tags = |items: Vec<Item>| items.iter().map(|item| item.fragment.bytes[0]).collect::<Vec<_>>();
+        assert_eq!(tags(waiting.withdraw(&[id(1), id(3), id(7)])), [1, 1, 3]);
+        assert!(waiting.withdraw(&[id(1), id(3)]).is_empty());
+        assert_eq!((waiting.items(), waiting.bytes()), (3, 30));
+        assert_eq!(tags(std::iter::from_fn(|| waiting.pop()).collect()), [9, 2, 1]);
+        assert!(waiting.ids.is_empty());
+    }
+
+    #[test]
+    fn an_idontwant_goes_ahead_of_messages_and_is_given_up_before_them() {
+        let mut waiting = Waiting::default();
+        let all = [
+            (Kind::Message, Lane::Publish),
+            (Kind::Message, Lane::Forward),
+            (Kind::Message, Lane::Answer),
+            (Kind::IHave, Lane::Gossip),
+            (Kind::IDontWant, Lane::Gossip),
+            (Kind::Graft, Lane::Control),
+        ];
+        for (tag, (kind, lane)) in (0..).zip(all) {
+            waiting.push(item(kind, lane, tag));
+        }
+        let order: Vec<_> = waiting.iter().map(|item| item.fragment.bytes[0]).collect();
+        assert_eq!(order, [5, 4, 0, 1, 2, 3]);
+        let given_up =
+            |waiting: &mut Waiting, lane| waiting.pop_less_urgent(lane).map(|item| item.fragment.bytes[0]);
+        assert_eq!(given_up(&mut waiting, Lane::Gossip), None);
+        let order = [(); 6].map(|()| given_up(&mut waiting, Lane::Control));
+        assert_eq!(order, [Some(3), Some(4), Some(2), Some(1), Some(0), None]);
     }
 }

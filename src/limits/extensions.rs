@@ -27,6 +27,16 @@ pub struct Extensions {
     /// How many misbehaviours (P7) it counts as that a transport finds a peer too slow to be told what it must
     /// be told. At least 0; 0 leaves the score alone.
     pub slow_peer_penalty: f64,
+    /// IDontWantMessageThreshold (v1.2): of a message of so many bytes
+    /// ([`Network::message_size`](crate::Network::message_size)) or more, the mesh is told by IDONTWANT when its
+    /// first copy comes, and who said IDONTWANT is not sent it. Smaller ones cost less than that. 0 says none and
+    /// heeds none.
+    pub idontwant_message_size: usize,
+    /// So many ids in the IDONTWANTs of one peer are heeded within one heartbeat, and one topic says no more. 0 says
+    /// none and heeds none.
+    pub max_idontwant_per_heartbeat: usize,
+    /// For so many ticks a peer's IDONTWANT is heeded. 0 heeds none.
+    pub idontwant_ticks: usize,
 }
 
 impl Extensions {
@@ -38,6 +48,9 @@ impl Extensions {
             invalid_memory_ticks: 0,
             credit_duplicates_once: false,
             slow_peer_penalty: 0.0,
+            idontwant_message_size: 0,
+            max_idontwant_per_heartbeat: 0,
+            idontwant_ticks: 0,
         }
     }
 }
@@ -50,6 +63,9 @@ impl Default for Extensions {
             invalid_memory_ticks: 10,
             credit_duplicates_once: true,
             slow_peer_penalty: 1.0,
+            idontwant_message_size: 1000,
+            max_idontwant_per_heartbeat: 3000,
+            idontwant_ticks: 3,
         }
     }
 }

@@ -44,6 +44,7 @@ catalogue! {
     MESSAGES_DELIVERED = Metric::counter("gossipsub_messages_delivered_total", &[TOPIC], "Valid messages handed to the application");
     MESSAGES_PUBLISHED = Metric::counter("gossipsub_messages_published_total", &[TOPIC], "Messages that the application published");
     MESSAGES_SENT = Metric::counter("gossipsub_messages_sent_total", &[TOPIC, PATH], "Full messages said to peers, one a recipient, by why; what was dropped later is in outputs_dropped");
+    MESSAGES_SPARED = Metric::counter("gossipsub_messages_spared_total", &[TOPIC], "Full messages not said to peers that had said IDONTWANT, one a recipient; those taken out of queues are in outputs_dropped (unwanted)");
     MESSAGE_RECEIVED_BYTES = Metric::counter("gossipsub_message_received_bytes_total", &[TOPIC], "Bytes of the received copies, as Network::message_size tells them").in_unit(Unit::Bytes);
     MESSAGE_SENT_BYTES = Metric::counter("gossipsub_message_sent_bytes_total", &[TOPIC], "Bytes of the messages said to peers, as Network::message_size tells them").in_unit(Unit::Bytes);
     VALIDATION_DURATION = Metric::histogram("gossipsub_validation_duration_seconds", SLOW, &[], "How long a verdict that comes later took: on a message, or on a batch");
@@ -58,8 +59,8 @@ catalogue! {
     RPC_RECEIVED_BYTES = Metric::counter("gossipsub_rpc_received_bytes_total", &[], "Bytes read from peers' streams; nothing without a transport that counts").in_unit(Unit::Bytes);
     RPC_SENT_BYTES = Metric::counter("gossipsub_rpc_sent_bytes_total", &[], "Bytes written to peers' streams; nothing without a transport that counts").in_unit(Unit::Bytes);
     RPC_MALFORMED = Metric::counter("gossipsub_rpc_malformed_total", &[MALFORMED], "Streams of peers that were given up because what came was not a frame, or not an RPC");
-    OUTPUTS_DROPPED = Metric::counter("gossipsub_outputs_dropped_total", &[LANE, NOT_SENT], "Outputs dropped: by the p2p stream because it was not read, by the transport because a peer does not read");
-    MESSAGE_IDS = Metric::counter("gossipsub_message_ids_total", &[ID_TYPE, SENT_OR_RECEIVED], "Ids of messages in IHAVEs and IWANTs that were handled or said");
+    OUTPUTS_DROPPED = Metric::counter("gossipsub_outputs_dropped_total", &[LANE, NOT_SENT], "Outputs dropped: by the p2p stream because it was not read, by the transport because a peer does not read, does not want it, or has no word for it");
+    MESSAGE_IDS = Metric::counter("gossipsub_message_ids_total", &[ID_TYPE, SENT_OR_RECEIVED], "Ids of messages in IHAVEs, IWANTs and IDONTWANTs that were handled or said");
     IWANT_ANSWERS = Metric::counter("gossipsub_iwant_answers_total", &[ANSWER], "Ids that peers asked for, by what they got");
     IWANT_PROMISES = Metric::counter("gossipsub_iwant_promises_total", &[PROMISE], "Requests of ours that were watched, and how they ended");
     IWANT_PROMISE_DURATION = Metric::histogram("gossipsub_iwant_promise_duration_seconds", SLOW, &[], "How long it took until a message that was asked for came");
@@ -122,6 +123,7 @@ const INPUT: Label = Label::one_of(
         "publish",
         "join",
         "leave",
+        "idontwant",
     ],
 );
 /// Of each input those of its outcome enum: `protocol::outcome`.
@@ -170,17 +172,23 @@ const OUTCOME: Label = Label::one_of(
         "already_joined",
         "left",
         "not_joined",
+        "switched_off",
+        "too_many",
+        "noted",
     ],
 );
 const REFUSED: Label = Label::one_of("reason", &Refused::REASONS);
 const RPC: Label = Label::one_of(
     "type",
-    &["message", "subscribe", "unsubscribe", "graft", "prune", "ihave", "iwant", "ping"],
+    &["message", "subscribe", "unsubscribe", "graft", "prune", "ihave", "iwant", "ping", "idontwant"],
 );
 const MALFORMED: Label = Label::one_of("reason", &["frame", "rpc"]);
 const LANE: Label = Label::one_of("lane", &["control", "publish", "forward", "answer", "gossip"]);
-const NOT_SENT: Label = Label::one_of("reason", &["stream_full", "peer_slow", "disconnected", "too_large"]);
-const ID_TYPE: Label = Label::one_of("type", &["ihave", "iwant"]);
+const NOT_SENT: Label = Label::one_of(
+    "reason",
+    &["stream_full", "peer_slow", "disconnected", "too_large", "unwanted", "unsupported"],
+);
+const ID_TYPE: Label = Label::one_of("type", &["ihave", "iwant", "idontwant"]);
 const SENT_OR_RECEIVED: Label = Label::one_of("direction", &["received", "sent"]);
 const ANSWER: Label = Label::one_of("answer", &["message", "not_found", "too_many_requests", "ignored"]);
 const PROMISE: Label = Label::one_of("event", &["started", "kept", "broken", "void"]);
@@ -228,6 +236,8 @@ const CACHE: Label = Label::one_of(
         "validating",
         "invalid",
         "promises",
+        "declined",
+        "unwanted",
         "quotas",
         "homes",
     ],

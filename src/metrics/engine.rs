@@ -16,7 +16,7 @@ use crate::{
     actors::clock::Clock,
     limits::Limits,
     network::{Network, P2pMessage},
-    protocol::{ANSWERS, Input, Lane, Penalties, Rest, Tally},
+    protocol::{ANSWERS, IDontWantOutcome, Input, Lane, Named, Penalties, Rest, Tally},
     worker::{NotSent, Refused},
 };
 
@@ -25,10 +25,11 @@ pub(crate) struct Metrics {
     /// In the order of all inputs' outcomes.
     inputs: Vec<(Counter, Role)>,
     refused: [Counter; Refused::REASONS.len()],
-    rpc_received: [Counter; 8],
-    rpc_sent: [Counter; 8],
+    rpc_received: [Counter; 9],
+    rpc_sent: [Counter; 9],
     ihave_ids: [Counter; 2],
     iwant_ids: [Counter; 2],
+    idontwant_ids: [Counter; 2],
     answers: [Counter; ANSWERS.len()],
     promises: [Counter; 4],
     promise_duration: Histogram,
@@ -102,6 +103,7 @@ impl Metrics {
             rpc_sent: of.counters(&RPC_SENT, &[]),
             ihave_ids: of.counters(&MESSAGE_IDS, &["ihave"]),
             iwant_ids: of.counters(&MESSAGE_IDS, &["iwant"]),
+            idontwant_ids: of.counters(&MESSAGE_IDS, &["idontwant"]),
             answers: of.counters(&IWANT_ANSWERS, &[]),
             promises: of.counters(&IWANT_PROMISES, &[]),
             promise_duration: of.histogram(&IWANT_PROMISE_DURATION, &[]),
@@ -166,6 +168,13 @@ impl Metrics {
         }
     }
 
+    /// A peer named so many ids that it does not want.
+    pub(crate) fn declined(&self, ids: usize, outcome: &IDontWantOutcome) {
+        let (counter, _) = &self.inputs[Input::IDontWant.first() + outcome.place()];
+        counter.increment(1);
+        self.idontwant_ids[RECEIVED].increment(ids as u64);
+    }
+
     pub(crate) fn output_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
         self.outputs_dropped[lane as usize][reason as usize].increment(count as u64);
     }
@@ -208,7 +217,7 @@ impl Metrics {
 
     pub(crate) fn count_said(&self, said: &Said) {
         increment(&self.rpc_sent, &said.rpcs);
-        increment(&[&self.ihave_ids[SENT], &self.iwant_ids[SENT]], &said.ids);
+        increment(&[&self.ihave_ids[SENT], &self.iwant_ids[SENT], &self.idontwant_ids[SENT]], &said.ids);
     }
 
     pub(crate) fn penalised(&self, penalties: &Penalties) {
@@ -283,6 +292,7 @@ pub(super) fn rpc<N: Network>(message: &P2pMessage<N>) -> usize {
         P2pMessage::IHave { .. } => 5,
         P2pMessage::IWant { .. } => 6,
         P2pMessage::Ping => 7,
+        P2pMessage::IDontWant { .. } => 8,
     }
 }
 

@@ -10,9 +10,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Said {
     /// By type.
-    pub(super) rpcs: [u64; 8],
-    /// Of IHAVEs and IWANTs.
-    pub(super) ids: [u64; 2],
+    pub(super) rpcs: [u64; 9],
+    /// Of IHAVEs, IWANTs and IDONTWANTs.
+    pub(super) ids: [u64; 3],
     /// Full messages: published, forwarded, answered.
     pub(super) messages: [u64; 3],
     /// Those of full messages.
@@ -56,6 +56,7 @@ impl Said {
         match message {
             P2pMessage::IHave { message_ids, .. } => self.ids[0] += recipients * message_ids.len() as u64,
             P2pMessage::IWant { message_ids } => self.ids[1] += recipients * message_ids.len() as u64,
+            P2pMessage::IDontWant { message_ids } => self.ids[2] += recipients * message_ids.len() as u64,
             _ => {}
         }
     }

@@ -35,6 +35,7 @@ pub(crate) struct TopicSeries {
     delivered: Counter,
     published: Counter,
     sent: [Counter; 4],
+    spared: Counter,
     received_bytes: Counter,
     sent_bytes: Counter,
 }
@@ -57,6 +58,7 @@ impl TopicSeries {
             delivered: of.counter(&MESSAGES_DELIVERED, &[topic]),
             published: of.counter(&MESSAGES_PUBLISHED, &[topic]),
             sent: of.counters(&MESSAGES_SENT, &[topic]),
+            spared: of.counter(&MESSAGES_SPARED, &[topic]),
             received_bytes: of.counter(&MESSAGE_RECEIVED_BYTES, &[topic]),
             sent_bytes: of.counter(&MESSAGE_SENT_BYTES, &[topic]),
         }
@@ -94,6 +96,7 @@ impl TopicSeries {
         }
         let Some(rest) = rest else { return 0 };
         engine.count_rest(&rest);
+        increment(std::slice::from_ref(&self.spared), &[rest.spared]);
         increment(&self.grafted, &rest.grafted);
         increment(&self.pruned, &rest.removed);
         sum(&rest.grafted) - sum(&rest.removed)

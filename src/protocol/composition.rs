@@ -1,7 +1,10 @@
 //! How [`Node`] composes the two sides: carries facts up and orders down until neither has anything to
 //! say. The actors do the same over threads. Decides nothing.
 
-use std::{borrow::Cow, collections::VecDeque};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, VecDeque},
+};
 
 use super::{
     Timestamp,
@@ -12,6 +15,7 @@ use super::{
     score::Scores,
     topic::TopicState,
     topics::Slot,
+    unwanted::Unwanted,
     view::View,
 };
 use crate::network::Network;
@@ -108,7 +112,8 @@ impl<N: Network> Node<N> {
         now: Timestamp,
         handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
     ) -> T {
-        let cx = Context { network: &*self.network, limits: &self.limits, roster: &self.peers, now };
+        let roster = Known { peers: &self.peers, unwanted: &self.unwanted };
+        let cx = Context { network: &*self.network, limits: &self.limits, roster: &roster, now };
         let state = self.topics.state_mut(slot);
         let told = !state.has_credits();
         let outcome = handle(state, &cx, &mut self.outbox);
@@ -223,6 +228,30 @@ impl<N: Network> Node<N> {
         if quota.is_kept() {
             self.quotas.insert(peer.clone(), quota);
         }
+    }
+}
+
+/// What topics may know of the peers.
+struct Known<'a, N: Network> {
+    peers: &'a Peers<N>,
+    unwanted: &'a BTreeMap<N::Peer, Unwanted<N>>,
+}
+
+impl<N: Network> Roster<N> for Known<'_, N> {
+    fn standing(&self, peer: &N::Peer) -> Standing {
+        self.peers.standing(peer)
+    }
+
+    fn none_below(&self, score: f64) -> bool {
+        self.peers.none_below(score)
+    }
+
+    fn has_unwanted(&self) -> bool {
+        !self.unwanted.is_empty()
+    }
+
+    fn is_unwanted(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
+        self.unwanted.get(peer).is_some_and(|unwanted| unwanted.contains(id))
     }
 }
 

@@ -6,7 +6,10 @@ use derive_where::derive_where;
 use super::{
     Timestamp,
     outbox::{Fact, Maintenance, Pruned},
-    outcome::{GraftOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, ReceiveOutcome, SubscribeOutcome},
+    outcome::{
+        GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, ReceiveOutcome,
+        SubscribeOutcome,
+    },
     score::Scores,
 };
 use crate::network::Network;
@@ -35,6 +38,8 @@ pub enum Decision {
     IHaveRefused(&'static str),
     /// Its IWANT was ignored, or not answered in full. The reason is the outcome's name.
     IWantRefused(&'static str),
+    /// Its IDONTWANT was ignored, or not heeded in full. The reason is the outcome's name.
+    IDontWantRefused(&'static str),
     /// Its score was lowered.
     Penalised(Penalty),
 }
@@ -178,6 +183,7 @@ impl Decision {
             Self::SubscribeRefused => "REJECT_SUBSCRIBE",
             Self::IHaveRefused(_) => "REJECT_IHAVE",
             Self::IWantRefused(_) => "REJECT_IWANT",
+            Self::IDontWantRefused(_) => "REJECT_IDONTWANT",
             Self::Penalised(_) => "PENALTY",
         }
     }
@@ -195,7 +201,9 @@ impl Decision {
             Self::Pruned(Pruning::AboveDegreeHigh) => "above_degree_high",
             Self::PxRefused => "score_too_low",
             Self::SubscribeRefused => SubscribeOutcome::TopicLimitExceeded.name(),
-            Self::IHaveRefused(reason) | Self::IWantRefused(reason) => reason,
+            Self::IHaveRefused(reason) | Self::IWantRefused(reason) | Self::IDontWantRefused(reason) => {
+                reason
+            }
             Self::Penalised(Penalty::GraftBackoff) => "graft_backoff",
             Self::Penalised(Penalty::BrokenPromise) => "broken_promise",
             Self::Penalised(Penalty::SlowPeer) => "slow_peer",
@@ -219,6 +227,7 @@ impl Decision {
             Self::SubscribeRefused => "it is subscribed to max_topics_per_peer topics already",
             Self::IHaveRefused(_) => "its offer was ignored",
             Self::IWantRefused(_) => "not all that it asked for was sent",
+            Self::IDontWantRefused(_) => "not all that it does not want is kept from it",
             Self::Penalised(Penalty::GraftBackoff) => "P7: it came back before its backoff was over",
             Self::Penalised(Penalty::BrokenPromise) => "P7: it offered a message and did not deliver it",
             Self::Penalised(Penalty::SlowPeer) => "P7: it does not read what it must be told",
@@ -270,6 +279,18 @@ impl Decision {
         match outcome {
             IHaveOutcome::Requested { .. } | IHaveOutcome::TopicNotTracked => None,
             refused => Some(Self::IHaveRefused(refused.name())),
+        }
+    }
+
+    /// Of an IDONTWANT.
+    pub(crate) fn of_idontwant(outcome: IDontWantOutcome) -> Option<Self> {
+        match outcome {
+            IDontWantOutcome::LowScore { .. } | IDontWantOutcome::TooMany { .. } => {
+                Some(Self::IDontWantRefused(outcome.name()))
+            }
+            IDontWantOutcome::SwitchedOff
+            | IDontWantOutcome::UnknownPeer
+            | IDontWantOutcome::Noted { .. } => None,
         }
     }
 

@@ -9,6 +9,7 @@ use super::{
     outcome::{PublishOutcome, ReceiveOutcome},
     peers::Link,
     topic::{Cached, Seen, TopicState},
+    unwanted::spare,
 };
 use crate::network::{Delivery, FullMessage, Later, Network, Validity};
 
@@ -42,7 +43,11 @@ impl<N: Network> TopicState<N> {
         if self.invalid.contains(&delivery.message) {
             return self.conclude_delivery(delivery, Validity::Invalid, cx, outbox);
         }
-        match (self.judge_id(message_id, cx), handling) {
+        let judged = self.judge_id(message_id, cx);
+        if matches!(judged, Validity::Valid | Validity::Unknown) {
+            self.decline(&delivery.message, &delivery.sender, cx, outbox);
+        }
+        match (judged, handling) {
             (Validity::Valid, Handling::Batched) => {
                 outbox.facts.push(Fact::Batch(delivery));
                 ReceiveOutcome::Batched
@@ -123,7 +128,8 @@ impl<N: Network> TopicState<N> {
         if self.mesh.is_none() {
             self.refresh_fanout(cx);
         }
-        let (to, sent) = self.recipients(None, &[]);
+        let (to, mut sent) = self.recipients(None, &[]);
+        spare(&mut sent, &message, cx, &mut outbox.tally);
         if self.mesh.is_none() {
             outbox.tally.fanned_out(sent.len());
         }
@@ -205,7 +211,8 @@ impl<N: Network> TopicState<N> {
         co_senders.retain(|peer| *peer != sender);
         self.credits.first(&sender, outbox);
         co_senders.iter().for_each(|peer| self.credits.near_first(peer, outbox));
-        let (to, sent) = self.recipients(Some(&sender), &co_senders);
+        let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
+        spare(&mut sent, &message, cx, &mut outbox.tally);
         self.remember(&message, Some(sender), co_senders, cx, outbox);
         outbox.broadcast(sent, &message, Lane::Forward);
         outbox.app.push(message);
@@ -213,7 +220,8 @@ impl<N: Network> TopicState<N> {
     }
 
     /// The mesh, or the fanout, and the direct subscribers, without those who delivered it: whom a message is
-    /// for, and those of them that it is sent to. Bootstrap peers get no full messages.
+    /// for, and those of them that it is sent to, but for those who don't want it. Bootstrap peers get no full
+    /// messages.
     fn recipients(&self, sender: Option<&N::Peer>, others: &[N::Peer]) -> (Vec<N::Peer>, Vec<N::Peer>) {
         let links = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
         let most = links.map_or(0, BTreeMap::len) + self.direct.len();

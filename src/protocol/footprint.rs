@@ -4,7 +4,7 @@ use std::ops::{AddAssign, SubAssign};
 
 use serde::Serialize;
 
-use crate::limits::Limits;
+use crate::limits::{Extensions, Limits};
 
 /// The number of entries of every map that can grow, summed over topics.
 ///
@@ -37,6 +37,8 @@ use crate::limits::Limits;
 /// | `validating` | | `max_validating_per_topic` | min(*T* × that, `max_validating`) |
 /// | `invalid` | | `max_invalid_per_topic`, and `max_invalid_bytes_per_topic` | *T* × that |
 /// | `promises` | *T* | `max_promises_per_topic` | *T* × that |
+/// | `declined` | | `max_idontwant_per_heartbeat` | *T* × that |
+/// | `unwanted` | `max_idontwant_per_heartbeat` × `idontwant_ticks` | | *P* × that |
 /// | `quotas` | 1 | | *P* + `max_strangers` |
 /// | `homes` | | as many as `history`, or none if ids name their topic | *T* × `max_history_per_topic` |
 ///
@@ -93,6 +95,10 @@ pub struct Footprint {
     pub invalid_bytes: usize,
     /// Requests that are watched.
     pub promises: usize,
+    /// Messages of which meshes were told in this heartbeat that we don't want them.
+    pub declined: usize,
+    /// Messages that peers don't want, one a peer and message.
+    pub unwanted: usize,
     /// Peers whose IHAVEs were counted in this heartbeat.
     pub quotas: usize,
     /// Messages whose ids don't name their topic.
@@ -117,6 +123,8 @@ impl Footprint {
         let bounds = &limits.bounds;
         let subscriptions = peers.saturating_mul(limits.max_topics_per_peer);
         let remembered = topics.saturating_add(subscriptions).saturating_add(bounds.max_idle_topics);
+        let Extensions { max_idontwant_per_heartbeat, idontwant_ticks, .. } = limits.extensions;
+        let unwanted = max_idontwant_per_heartbeat.saturating_mul(idontwant_ticks);
         let of_each = |bound: usize| topics.saturating_mul(bound);
         Self {
             connections: peers,
@@ -140,6 +148,8 @@ impl Footprint {
             invalid: of_each(bounds.max_invalid_per_topic),
             invalid_bytes: of_each(bounds.max_invalid_bytes_per_topic),
             promises: of_each(bounds.max_promises_per_topic),
+            declined: of_each(limits.extensions.max_idontwant_per_heartbeat),
+            unwanted: peers.saturating_mul(unwanted),
             quotas: peers.saturating_add(bounds.max_strangers),
             homes: of_each(bounds.max_history_per_topic),
         }
@@ -163,7 +173,7 @@ macro_rules! maps {
 }
 
 maps! {
-    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs history history_bytes seen validating invalid invalid_bytes promises quotas homes
+    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs history history_bytes seen validating invalid invalid_bytes promises declined unwanted quotas homes
 }
 
 impl AddAssign for Footprint {

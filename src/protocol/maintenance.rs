@@ -34,6 +34,7 @@ impl<N: Network> TopicState<N> {
         self.history.shift(|id, cached| forget_cached(id, cached, held, cx, outbox));
         self.seen.shift(|_, _| {});
         self.invalid.shift();
+        self.declined.shift();
         self.pruned.clone_from(&maintenance.pruned);
         outbox.facts.push(Fact::Maintained(maintenance));
     }

@@ -54,18 +54,20 @@ mod time;
 mod topic;
 mod topics;
 mod undecided;
+mod unwanted;
 mod validating;
 mod view;
 mod window;
 
 pub(crate) use company::Company;
 pub(crate) use event::RateLimit;
-pub(crate) use names::ANSWERS;
+pub(crate) use names::{ANSWERS, Named};
 pub(crate) use outbox::{Context, Fact, Order, Outbox, Roster, Validation};
 pub(crate) use peers::{Link, Peers, PeersOutbox, Quota, Standing};
 pub(crate) use round::Pace;
 pub(crate) use tally::{Penalties, Removed, Rest, Tally};
 pub(crate) use topic::TopicState;
+pub(crate) use unwanted::{Unwanted, check_idontwant};
 
 pub use breakdown::{ScoreBreakdown, Threshold, TopicBreakdown};
 pub use decision::{Decision, Grafting, Happened, Penalty, Pruning, Record};
@@ -78,8 +80,8 @@ pub use names::Input;
 pub use node::{Drained, Node};
 pub use outbox::{Emission, Lane};
 pub use outcome::{
-    AddPeer, GraftOutcome, HeartbeatOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome,
-    LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, RemovePeer, SubscribeOutcome,
+    AddPeer, GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
+    JoinOutcome, LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, RemovePeer, SubscribeOutcome,
     UnsubscribeOutcome,
 };
 pub use peers::{NodeOptions, PeerKind};

@@ -80,6 +80,13 @@ names! {
         LowScore "low_score",
         Answered "answered",
     }
+    IDONTWANT IDontWantOutcome {
+        SwitchedOff "switched_off",
+        UnknownPeer "unknown_peer",
+        LowScore "low_score",
+        TooMany "too_many",
+        Noted "noted",
+    }
     ANSWER IWantAnswer<N> {
         Message "message",
         NotFound "not_found",
@@ -142,11 +149,14 @@ pub enum Input {
     Join,
     /// The application leaves.
     Leave,
+    /// A peer says which messages it does not want. No topic's: counted where it is decided, and not among the
+    /// others.
+    IDontWant,
 }
 
 impl Input {
     /// All inputs.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AddPeer,
         Self::RemovePeer,
         Self::Subscribe,
@@ -161,6 +171,7 @@ impl Input {
         Self::Publish,
         Self::Join,
         Self::Leave,
+        Self::IDontWant,
     ];
 
     /// Its name, for labels and logs.
@@ -180,6 +191,7 @@ impl Input {
             Self::Publish => "publish",
             Self::Join => "join",
             Self::Leave => "leave",
+            Self::IDontWant => "idontwant",
         }
     }
 
@@ -198,11 +210,12 @@ impl Input {
             Self::Publish => PUBLISH,
             Self::Join => JOIN,
             Self::Leave => LEAVE,
+            Self::IDontWant => IDONTWANT,
         }
     }
 
     /// The place of its first outcome among those of all inputs.
-    pub(super) const fn first(self) -> usize {
+    pub(crate) const fn first(self) -> usize {
         let (mut place, mut before) = (0, 0);
         while before < self as usize {
             place += Self::ALL[before].outcomes().len();
@@ -211,9 +224,9 @@ impl Input {
         place
     }
 
-    /// How many outcomes all inputs have.
-    pub(super) const fn outcomes_of_all() -> usize {
-        Self::Leave.first() + LEAVE.len()
+    /// How many outcomes the inputs have that a [`Tally`](super::tally::Tally) counts.
+    pub(super) const fn tallied_outcomes() -> usize {
+        Self::IDontWant.first()
     }
 }
 

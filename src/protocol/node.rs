@@ -26,6 +26,7 @@ use super::{
     topic::TopicState,
     topics::{Slot, Topics},
     undecided::one_each,
+    unwanted::{Unwanted, check_idontwant},
     view::View,
 };
 use crate::{
@@ -46,6 +47,8 @@ pub struct Node<N: Network> {
     /// The topics that have something to tell of who delivered what.
     pub(super) credited: Vec<Slot>,
     pub(super) quotas: BTreeMap<N::Peer, Quota>,
+    /// What connected peers said by IDONTWANT.
+    pub(super) unwanted: BTreeMap<N::Peer, Unwanted<N>>,
     /// Where messages are whose ids don't name their topic.
     pub(super) homes: HashMap<N::MessageId, N::Topic, RandomState>,
     pub(super) next_generation: u64,
@@ -82,6 +85,7 @@ impl<N: Network> Node<N> {
             topics: Topics::default(),
             credited: Vec::new(),
             quotas: BTreeMap::new(),
+            unwanted: BTreeMap::new(),
             homes: HashMap::default(),
             next_generation: 0,
             outbox: Outbox::default(),
@@ -119,6 +123,9 @@ impl<N: Network> Node<N> {
             P2pMessage::Prune { topic, px, backoff } => drop(self.prune(from, &topic, px, backoff, now)),
             P2pMessage::IHave { topic, message_ids } => drop(self.ihave(from, &topic, message_ids, now)),
             P2pMessage::IWant { message_ids } => drop(self.iwant(from, message_ids, now)),
+            P2pMessage::IDontWant { message_ids } => {
+                self.idontwant(from, message_ids, now);
+            }
             P2pMessage::Subscribe { topic } => drop(self.subscribe(from, &topic, now)),
             P2pMessage::Unsubscribe { topic } => drop(self.unsubscribe(from, &topic, now)),
             P2pMessage::FullMessage(message) => {
@@ -161,6 +168,7 @@ impl<N: Network> Node<N> {
     /// A connection is gone.
     pub fn remove_peer(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
         self.settle_credits(now);
+        self.unwanted.remove(peer);
         let outcome = self.peers.disconnect(peer, now);
         self.settle(now);
         outcome
@@ -246,6 +254,16 @@ impl<N: Network> Node<N> {
         IWantOutcome::Answered { ids: answers }
     }
 
+    /// A peer says which messages it does not want, of any topics.
+    pub fn idontwant(&mut self, peer: &N::Peer, ids: Vec<N::MessageId>, now: Timestamp) -> IDontWantOutcome {
+        let standing = self.standing(peer, now);
+        if let Err(refused) = check_idontwant(standing, &self.limits) {
+            return refused;
+        }
+        let fresh = || Unwanted::new(&self.limits);
+        self.unwanted.entry(peer.clone()).or_insert_with(fresh).note(ids, &self.limits)
+    }
+
     /// A peer sends a full message.
     pub fn receive_message(
         &mut self,
@@ -307,6 +325,10 @@ impl<N: Network> Node<N> {
     pub fn heartbeat(&mut self, now: Timestamp) -> HeartbeatOutcome<N> {
         self.settle_credits(now);
         self.quotas.clear();
+        self.unwanted.retain(|_, unwanted| {
+            unwanted.shift();
+            !unwanted.is_empty()
+        });
         self.peers.begin_heartbeat(self.topics.names().cloned().collect(), false, now);
         let mut outcome = HeartbeatOutcome::default();
         self.settle_with(now, &mut |topic, fact| note_maintenance(topic, fact, &mut outcome), &mut None);
@@ -363,6 +385,7 @@ impl<N: Network> Node<N> {
     pub fn footprint(&self) -> Footprint {
         let mut footprint =
             Footprint { quotas: self.quotas.len(), homes: self.homes.len(), ..self.peers.footprint() };
+        footprint.unwanted = self.unwanted.values().map(Unwanted::len).sum();
         self.topics.iter().for_each(|state| footprint += state.footprint());
         footprint
     }

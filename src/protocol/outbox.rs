@@ -29,7 +29,8 @@ pub enum Lane {
     Forward,
     /// Full messages that a peer asked for.
     Answer,
-    /// Offers and requests: IHAVE, IWANT.
+    /// Offers, requests and refusals: IHAVE, IWANT, IDONTWANT. The last are written ahead of full messages all the
+    /// same: after them they are worth nothing.
     Gossip,
 }
 
@@ -45,6 +46,27 @@ impl Lane {
             Self::Forward => "forward",
             Self::Answer => "answer",
             Self::Gossip => "gossip",
+        }
+    }
+
+    /// How many places there are for what waits in lanes: one a lane, and one for IDONTWANTs.
+    pub(crate) const PLACES: usize = Self::ALL.len() + 1;
+
+    /// Where an output of this lane waits, in the order in which places are read.
+    pub(crate) fn place(self, idontwant: bool) -> usize {
+        match self {
+            Self::Control => 0,
+            Self::Gossip if idontwant => 1,
+            lane => lane as usize + 1,
+        }
+    }
+
+    /// The places of what is less urgent than this lane, the first to be given up first.
+    pub(crate) fn less_urgent(self) -> &'static [usize] {
+        const GIVEN_UP: [usize; Lane::PLACES - 1] = [5, 1, 4, 3, 2];
+        match self {
+            Self::Gossip => &[],
+            lane => &GIVEN_UP[..Self::ALL.len() - lane as usize],
         }
     }
 }
@@ -65,7 +87,7 @@ pub enum Emission<N: Network> {
     Gossip {
         /// Whom, none of them twice.
         to: Vec<N::Peer>,
-        /// What: an IHAVE.
+        /// What: an IHAVE, or an IDONTWANT.
         message: P2pMessage<N>,
     },
     /// Do this.
@@ -87,12 +109,25 @@ impl<N: Network> Emission<N> {
             Self::Broadcast { lane, .. } => *lane,
             Self::Gossip { .. } => Lane::Gossip,
             Self::Output(P2pOutput::OutMessage { message, .. }) => match message {
-                P2pMessage::IHave { .. } | P2pMessage::IWant { .. } => Lane::Gossip,
+                P2pMessage::IHave { .. } | P2pMessage::IWant { .. } | P2pMessage::IDontWant { .. } => {
+                    Lane::Gossip
+                }
                 P2pMessage::FullMessage(_) => Lane::Forward,
                 _ => Lane::Control,
             },
             Self::Output(_) => Lane::Control,
         }
+    }
+
+    /// Where it waits, as [`Lane::place`] tells.
+    pub(crate) fn place(&self) -> usize {
+        let idontwant = match self {
+            Self::Gossip { message, .. } | Self::Output(P2pOutput::OutMessage { message, .. }) => {
+                matches!(message, P2pMessage::IDontWant { .. })
+            }
+            Self::Broadcast { .. } | Self::Output(_) => false,
+        };
+        self.lane().place(idontwant)
     }
 }
 
@@ -103,6 +138,17 @@ pub(crate) trait Roster<N: Network> {
 
     /// Whether surely nobody's score is below this; `false` says nothing.
     fn none_below(&self, score: f64) -> bool;
+
+    /// Whether anybody's IDONTWANT is remembered; cheap.
+    fn has_unwanted(&self) -> bool {
+        false
+    }
+
+    /// Whether a peer said that it does not want this message.
+    fn is_unwanted(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
+        let _ = (peer, id);
+        false
+    }
 
     /// A peer's score; zero for one without.
     fn score(&self, peer: &N::Peer) -> f64 {
@@ -253,6 +299,14 @@ impl<N: Network> Outbox<N> {
     pub(crate) fn gossip(&mut self, to: Vec<N::Peer>, message: P2pMessage<N>) {
         if !to.is_empty() {
             self.stats.count_sent_ihaves += to.len() as u64;
+            self.p2p.push(Emission::Gossip { to, message });
+        }
+    }
+
+    /// Tells all of `to`, none of whom is a bootstrap peer, not to send a message.
+    pub(crate) fn decline(&mut self, to: Vec<N::Peer>, id: N::MessageId) {
+        if !to.is_empty() {
+            let message = P2pMessage::IDontWant { message_ids: vec![id] };
             self.p2p.push(Emission::Gossip { to, message });
         }
     }

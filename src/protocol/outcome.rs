@@ -142,6 +142,34 @@ pub enum IWantOutcome<N: Network> {
     },
 }
 
+/// Of a peer's IDONTWANT (v1.2).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum IDontWantOutcome {
+    /// None is heeded (`idontwant_message_size`).
+    SwitchedOff,
+    /// It is not connected: nothing is sent to it anyway.
+    UnknownPeer,
+    /// Its score is below `gossip_threshold`.
+    LowScore {
+        /// The score it has.
+        score: f64,
+        /// The score it needs.
+        threshold: f64,
+    },
+    /// It named more than `max_idontwant_per_heartbeat` ids in this heartbeat.
+    TooMany {
+        /// How many of these are ignored.
+        ignored: usize,
+        /// How many it may name.
+        max: usize,
+    },
+    /// All of them are heeded.
+    Noted {
+        /// How many.
+        ids: usize,
+    },
+}
+
 /// What became of one id of an IWANT.
 #[derive_where(Clone, Debug, PartialEq)]
 pub enum IWantAnswer<N: Network> {
@@ -161,7 +189,7 @@ pub enum ReceiveOutcome<N: Network> {
     /// Valid and new: forwarded to these peers, ascending, and delivered to the application.
     Route {
         /// The mesh and the direct subscribers, without those who delivered it. Bootstrap peers
-        /// stand here too, though nothing is sent to them.
+        /// stand here too, though nothing is sent to them, and so do those who said IDONTWANT.
         to: Vec<N::Peer>,
     },
     /// Seen before; inside the window of P3 its sender is credited.
@@ -187,7 +215,8 @@ pub enum ReceiveOutcome<N: Network> {
 pub enum PublishOutcome<N: Network> {
     /// Sent to these peers, ascending.
     Published {
-        /// The mesh or fanout, and the direct subscribers.
+        /// The mesh or fanout, and the direct subscribers. Bootstrap peers stand here too, though nothing is
+        /// sent to them, and so do those who said IDONTWANT.
         to: Vec<N::Peer>,
     },
     /// Its id was seen before.

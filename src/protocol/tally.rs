@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::names::{ANSWERS, Input, Named};
 
-const OUTCOMES: usize = Input::outcomes_of_all();
+const OUTCOMES: usize = Input::tallied_outcomes();
 /// One word says which outcomes were counted; its last bit, whether anything else was.
 const _: () = assert!(OUTCOMES < 64);
 const REST: u64 = 1 << 63;
@@ -87,6 +87,8 @@ pub(crate) struct Rest {
     pub(crate) ids: [u32; 2],
     /// Messages sent to a fanout, one a recipient.
     pub(crate) fanned_out: u32,
+    /// Messages not sent to peers that said IDONTWANT, one a peer.
+    pub(crate) spared: u32,
     /// How long after asking a watched message came.
     pub(crate) promise_durations: Vec<Duration>,
     /// How long after the first a copy came, of some copies.
@@ -137,6 +139,11 @@ impl Tally {
 
     pub(crate) fn fanned_out(&mut self, recipients: usize) {
         add(&mut self.rest().fanned_out, recipients);
+    }
+
+    /// So many peers said that they don't want a message.
+    pub(crate) fn spared(&mut self, peers: usize) {
+        add(&mut self.rest().spared, peers);
     }
 
     pub(crate) fn promise_kept(&mut self, after: Duration) {

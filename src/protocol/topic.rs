@@ -25,6 +25,7 @@ use super::{
     promises::Promises,
     sample::{ProtocolRng, rng_for},
     tally::{Promised, Removed},
+    unwanted::Declined,
     validating::Validating,
     view::{CachedView, FanoutView, SeenView, View},
     window::Window,
@@ -62,6 +63,8 @@ pub(crate) struct TopicState<N: Network> {
     pub(super) promises: Promises<N>,
     /// The messages that need no second verdict.
     pub(super) invalid: Invalid<N>,
+    /// The messages of which the mesh was told in this heartbeat that we don't want them.
+    pub(super) declined: Declined<N>,
     /// What the first half of a heartbeat pruned, to be told in the second half.
     pub(super) pruned: Vec<Pruned<N>>,
     /// The mesh that was left, to be told at the farewell.
@@ -141,6 +144,7 @@ impl<N: Network> TopicState<N> {
             validating: Validating::new(&limits.bounds),
             promises: Promises::default(),
             invalid: Invalid::new(limits),
+            declined: Declined::default(),
             pruned: Vec::new(),
             parting: Vec::new(),
         }
@@ -151,6 +155,7 @@ impl<N: Network> TopicState<N> {
         outbox.tally.promise(Promised::Void, self.promises.len());
         self.promises = Promises::default();
         self.invalid = Invalid::new(limits);
+        self.declined = Declined::default();
     }
 
     /// Whether the peers' side was not told of all deliveries.
@@ -337,6 +342,7 @@ impl<N: Network> TopicState<N> {
             invalid: self.invalid.len(),
             invalid_bytes: self.invalid.bytes(),
             promises: self.promises.len(),
+            declined: self.declined.len(),
             ..Footprint::default()
         }
     }

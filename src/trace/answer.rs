@@ -11,9 +11,9 @@ use super::{
 use crate::{
     network::Delivery,
     protocol::{
-        AddPeer, GraftOutcome, HeartbeatOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome,
-        LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, RemovePeer, SubscribeOutcome,
-        UnsubscribeOutcome,
+        AddPeer, GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
+        JoinOutcome, LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, RemovePeer,
+        SubscribeOutcome, UnsubscribeOutcome,
     },
 };
 
@@ -82,6 +82,18 @@ pub(super) fn iwant<N: Traced>(network: &N, outcome: &IWantOutcome<N>) -> Value 
             let routed: Vec<_> = ids.iter().map(|(id, answer)| routed(network, id, answer)).collect();
             with(name, json!({ "routed": routed }))
         }
+    }
+}
+
+pub(super) fn idontwant(outcome: IDontWantOutcome) -> Value {
+    let name = outcome.trace_name();
+    match outcome {
+        IDontWantOutcome::LowScore { score, threshold } => {
+            with(name, json!({ "score": score, "threshold": threshold }))
+        }
+        IDontWantOutcome::TooMany { ignored, max } => with(name, json!({ "ignored": ignored, "max": max })),
+        IDontWantOutcome::SwitchedOff | IDontWantOutcome::UnknownPeer => out(name),
+        IDontWantOutcome::Noted { ids } => with(name, json!({ "ids": ids })),
     }
 }
 

@@ -209,7 +209,9 @@ impl<N: Traced> What<N> {
         match self {
             Self::P2p(P2pInput::InMessage { message, .. }, _) => match message {
                 P2pMessage::FullMessage(full) => full.size(network),
-                P2pMessage::IHave { message_ids, .. } | P2pMessage::IWant { message_ids } => ids(message_ids),
+                P2pMessage::IHave { message_ids, .. }
+                | P2pMessage::IWant { message_ids }
+                | P2pMessage::IDontWant { message_ids } => ids(message_ids),
                 P2pMessage::Prune { px, .. } => size_of_val(px.as_slice()),
                 _ => 0,
             },

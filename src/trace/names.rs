@@ -66,6 +66,13 @@ names! {
         LowScore "iwant_from_peer_with_low_score",
         Answered "on_iwant_messages_to_route",
     }
+    IDontWantOutcome {
+        SwitchedOff "idontwant_switched_off",
+        UnknownPeer "idontwant_from_unknown_peer",
+        LowScore "idontwant_from_peer_with_low_score",
+        TooMany "too_many_idontwant_ids",
+        Noted "noted_idontwant",
+    }
     IWantAnswer<N> {
         Ignored "ignored",
         NotFound "not_found",

@@ -168,6 +168,9 @@ impl<V: Values, const EXPLAINED: bool> NodeEngine<V, EXPLAINED> {
             P2pMessage::IWant { message_ids } => {
                 answer::iwant(&self.network, &node.iwant(from, message_ids, now))
             }
+            P2pMessage::IDontWant { message_ids } => {
+                answer::idontwant(node.idontwant(from, message_ids, now))
+            }
             P2pMessage::Subscribe { topic } => answer::subscribe(node.subscribe(from, &topic, now)),
             P2pMessage::Unsubscribe { topic } => answer::unsubscribe(node.unsubscribe(from, &topic, now)),
             P2pMessage::FullMessage(message) => {

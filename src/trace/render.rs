@@ -81,6 +81,9 @@ pub(super) fn p2p_message<N: Traced>(message: &P2pMessage<N>) -> Value {
             json!({ "type": "ihave", "topic": topic, "message_ids": message_ids })
         }
         P2pMessage::IWant { message_ids } => json!({ "type": "iwant", "message_ids": message_ids }),
+        P2pMessage::IDontWant { message_ids } => {
+            json!({ "type": "idontwant", "message_ids": message_ids })
+        }
         P2pMessage::Subscribe { topic } => json!({ "type": "subscribe", "topic": topic }),
         P2pMessage::Unsubscribe { topic } => json!({ "type": "unsubscribe", "topic": topic }),
         P2pMessage::FullMessage(full) => typed("message", full_message(full)),

@@ -48,6 +48,7 @@ pub(super) fn p2p_message<V: Values>(mut f: Fields) -> Result<P2pMessage<TraceNe
         }
         "ihave" => P2pMessage::IHave { topic: f.take("topic")?, message_ids: f.take("message_ids")? },
         "iwant" => P2pMessage::IWant { message_ids: f.take("message_ids")? },
+        "idontwant" => P2pMessage::IDontWant { message_ids: f.take("message_ids")? },
         "subscribe" => P2pMessage::Subscribe { topic: f.take("topic")? },
         "unsubscribe" => P2pMessage::Unsubscribe { topic: f.take("topic")? },
         "message" => P2pMessage::FullMessage(Arc::new(full_message::<V>(&mut f)?)),

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     actors::{
         messages::{Arrival, Held, Inbox, Saying, SupervisorItem, TopicItem},
+        saying::handle_idontwant,
         shared::Shared,
     },
     directory::TopicEntry,
@@ -103,6 +104,10 @@ fn control<N: Network>(
     show(shared, &from, &message);
     match message {
         P2pMessage::IWant { message_ids } => iwant(shared, &from, message_ids, credit, shared.now()),
+        P2pMessage::IDontWant { message_ids } => {
+            handle_idontwant(shared, &from, credit.record(), message_ids, shared.now());
+            Ok(())
+        }
         // A ping says nothing, and a full message is dealt with above.
         P2pMessage::Ping | P2pMessage::FullMessage(_) => Ok(()),
         message => {
@@ -208,7 +213,9 @@ fn check_transport<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
 fn weight<N: Network>(network: &N, message: &P2pMessage<N>) -> usize {
     let ids = |ids: &[N::MessageId]| ids.iter().map(|id| network.message_id_size(id)).sum::<usize>();
     let contents = match message {
-        P2pMessage::IHave { message_ids, .. } | P2pMessage::IWant { message_ids } => ids(message_ids),
+        P2pMessage::IHave { message_ids, .. }
+        | P2pMessage::IWant { message_ids }
+        | P2pMessage::IDontWant { message_ids } => ids(message_ids),
         P2pMessage::Prune { px, .. } => size_of_val(px.as_slice()),
         _ => 0,
     };

@@ -30,8 +30,8 @@ pub(crate) struct Lanes<N: Network> {
 }
 
 struct Waiting<N: Network> {
-    /// By urgency, each in order of arrival.
-    lanes: [VecDeque<Emission<N>>; Lane::ALL.len()],
+    /// By [`Emission::place`], each in order of arrival.
+    lanes: [VecDeque<Emission<N>>; Lane::PLACES],
     /// The items that all of them stand for.
     items: usize,
     stopwatch: Stopwatch,
@@ -105,7 +105,7 @@ impl<N: Network> Lanes<N> {
 
 impl<N: Network> Waiting<N> {
     fn push(&mut self, emission: Emission<N>) {
-        let lane = emission.lane() as usize;
+        let lane = emission.place();
         self.items += emission.count();
         self.stopwatch.pushed(lane, self.lanes[lane].len());
         self.lanes[lane].push_back(emission);
@@ -129,10 +129,8 @@ impl<N: Network> Waiting<N> {
         let lane = emission.lane();
         let needed = emission.count();
         while self.items + needed > bound {
-            let less_urgent = self.lanes.iter_mut().enumerate().skip(lane as usize + 1).rev();
-            let last =
-                |(lane, items): (usize, &mut VecDeque<_>)| Some((lane, items.pop_back()?, items.len()));
-            match { less_urgent }.find_map(last) {
+            let last = |of: &usize| Some((*of, self.lanes[*of].pop_back()?, self.lanes[*of].len()));
+            match lane.less_urgent().iter().find_map(last) {
                 Some((of, victim, left)) => {
                     self.items -= victim.count();
                     self.stopwatch.dropped(of, left);

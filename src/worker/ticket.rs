@@ -26,11 +26,22 @@ pub enum NotSent {
     Disconnected,
     /// The transport can't send so large a message.
     TooLarge,
+    /// The peer said that it has the message already, or is about to (IDONTWANT).
+    Unwanted,
+    /// The peer's version of the protocol has no such word.
+    Unsupported,
 }
 
 impl NotSent {
     /// All reasons.
-    pub const ALL: [Self; 4] = [Self::StreamFull, Self::PeerSlow, Self::Disconnected, Self::TooLarge];
+    pub const ALL: [Self; 6] = [
+        Self::StreamFull,
+        Self::PeerSlow,
+        Self::Disconnected,
+        Self::TooLarge,
+        Self::Unwanted,
+        Self::Unsupported,
+    ];
 
     /// The reason as a word, for labels.
     pub fn reason(self) -> &'static str {
@@ -39,6 +50,8 @@ impl NotSent {
             Self::PeerSlow => "peer_slow",
             Self::Disconnected => "disconnected",
             Self::TooLarge => "too_large",
+            Self::Unwanted => "unwanted",
+            Self::Unsupported => "unsupported",
         }
     }
 }
@@ -61,7 +74,8 @@ pub struct PublishReport {
 pub enum Routed {
     /// Queued for some peers.
     Queued,
-    /// Nobody is there to send it to; those who come soon may still ask for it.
+    /// Nobody is there to send it to, or all who are said that they have it; those who come soon may still ask for
+    /// it.
     NoPeers,
     /// A message of this id was seen before.
     AlreadyPublished,

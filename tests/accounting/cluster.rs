@@ -270,7 +270,7 @@ fn network(judging: Judging, known: &Arc<AtomicBool>) -> PlainNetwork {
 fn lane(message: &Said) -> Lane {
     match message {
         Said::FullMessage(_) => Lane::Forward,
-        Said::IHave { .. } | Said::IWant { .. } => Lane::Gossip,
+        Said::IHave { .. } | Said::IWant { .. } | Said::IDontWant { .. } => Lane::Gossip,
         _ => Lane::Control,
     }
 }

@@ -70,6 +70,7 @@ pub fn inputs(scrape: &Scrape) {
         ("prune", Input::Prune),
         ("ihave", Input::IHave),
         ("message", Input::ReceiveMessage),
+        ("idontwant", Input::IDontWant),
     ];
     for (kind, input) in pairs {
         let received = scrape.sum("gossipsub_rpc_received_total", &[("type", kind)]);
@@ -249,7 +250,7 @@ pub fn wire(scrapes: &[Scrape], with_pings: bool) {
     };
     let groups: [(&[&str], &[&str]); 3] = [
         (&["message"], &["publish", "forward", "answer"]),
-        (&["ihave", "iwant"], &["gossip"]),
+        (&["ihave", "iwant", "idontwant"], &["gossip"]),
         (control, &["control"]),
     ];
     for (types, lanes) in groups {

@@ -18,6 +18,8 @@ pub fn changed(change: impl FnOnce(&mut LimitsConfig)) -> Limits<String> {
     config.prune_backoff = Duration::from_secs(4);
     config.unsubscribe_backoff = Duration::from_secs(2);
     config.backoff_cleanup_ticks = 1;
+    // Every message is worth an IDONTWANT.
+    config.extensions.idontwant_message_size = 1;
     change(&mut config);
     Limits::try_from(config).expect("a valid change")
 }

@@ -180,7 +180,7 @@ const ENGINES: Row = Row {
             "cps",
             "Inputs refused and outputs dropped: the five worst",
             &[(
-                r#"topk(5, sum by (instance) (rate(gossipsub_inputs_refused_total{job="$job"}[$__rate_interval])) + sum by (instance) (rate(gossipsub_outputs_dropped_total{job="$job"}[$__rate_interval])))"#,
+                r#"topk(5, sum by (instance) (rate(gossipsub_inputs_refused_total{job="$job"}[$__rate_interval])) + sum by (instance) (rate(gossipsub_outputs_dropped_total{job="$job",reason!~"unwanted|unsupported"}[$__rate_interval])))"#,
                 "{{instance}}",
             )],
         ),

@@ -200,6 +200,7 @@ const MESSAGES: Row = Row {
         .stacked(),
         Panel::new("Sent, by why", "cps", "Messages said to peers, one a recipient", &[
             (r#"sum by (path) (rate(gossipsub_messages_sent_total{instance="$node",topic=~"$topic"}[$__rate_interval]))"#, "{{path}}"),
+            (r#"sum(rate(gossipsub_messages_spared_total{instance="$node",topic=~"$topic"}[$__rate_interval]))"#, "spared by idontwant"),
         ])
         .stacked(),
         Panel::new("Recipients of a message", "short", "How many peers a message is said to, of those published and forwarded", &[

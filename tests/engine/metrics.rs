@@ -67,6 +67,7 @@ fn fill(worker: &Worker<Nameless>) {
         said(3, P2pMessage::FullMessage(Arc::new(full(1 + id % 2, id, content))));
     }
     said(4, P2pMessage::IHave { topic: 1, message_ids: vec![100, 101] });
+    said(4, P2pMessage::IDontWant { message_ids: vec![102] });
     worker.app_input(AppInput::Publish(full(9, 200, 'v'))).expect("taken");
     worker.p2p_input(P2pInput::Disconnection { peer: 5 }).expect("taken");
     worker.set_unreachable_point(7);
@@ -93,8 +94,8 @@ fn after_a_heartbeat_each_map_has_a_gauge_that_tells_what_it_holds() {
         };
         for (map, held) in held.maps() {
             assert_eq!(recording.gauge(&series(map)), held as f64, "{map}");
-            // A heartbeat resets quotas; nothing waits for a verdict here.
-            let empty = ["quotas", "batched", "validating"].contains(&map);
+            // A heartbeat resets quotas and what was declined in it; nothing waits for a verdict here.
+            let empty = ["quotas", "declined", "batched", "validating"].contains(&map);
             assert_eq!(held == 0, empty, "{held} in {map}: the test is to show something of each map");
         }
         assert_eq!(recording.series("gossipsub_cache_").len(), held.maps().count());

@@ -36,6 +36,7 @@ struct Line {
     burst: usize,
 }
 
+const V1_2: (&str, &str) = ("/meshsub/1.2.0", "Gossipsubv1_2");
 const V1_1: (&str, &str) = ("/meshsub/1.1.0", "Gossipsubv1_1");
 const V1_0: (&str, &str) = ("/meshsub/1.0.0", "Gossipsub");
 
@@ -92,7 +93,7 @@ async fn unsigned_over_1_0_which_is_all_that_they_offer() {
 /// a message that waits too long to be written.
 #[actix_rt::test]
 async fn signed_messages_of_20_kb_over_what_is_negotiated() {
-    run(Line { theirs: None, size: 20_000, burst: 25, ..Line::default() }).await;
+    run(Line { theirs: None, spoken: V1_2, size: 20_000, burst: 25, ..Line::default() }).await;
 }
 
 async fn run(mut line: Line) {

@@ -13,6 +13,7 @@ mod ours;
 mod raw;
 mod reconnect;
 mod theirs;
+mod unwanted;
 mod wait;
 
 /// The topic of all tests.

@@ -1,5 +1,6 @@
-//! The reference's own unit tests (Octez' `test_unit.ml` and `test_message_cache.ml`), on `Node`. Each is
-//! one function, named for the behaviour it shows. Properties and recorded traces stand elsewhere.
+//! The reference's own unit tests (Octez' `test_unit.ml` and `test_message_cache.ml`), on `Node`, and of
+//! IDONTWANT, which it has not (`unwanted.rs`). Each is one function, named for the behaviour it shows. Properties
+//! and recorded traces stand elsewhere.
 
 mod delivery;
 mod gossip;
@@ -8,3 +9,4 @@ mod mesh;
 mod score;
 mod setup;
 mod subscriptions;
+mod unwanted;

@@ -6,7 +6,7 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -15,8 +15,8 @@ use actix_gossipsub::{
     Delivery, FullMessage, Network, Validity,
     limits::{LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores},
     protocol::{
-        GraftOutcome, Handling, HeartbeatOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome, Node,
-        NodeOptions, PeerKind, PublishOutcome, ReceiveOutcome, Timestamp, View,
+        GraftOutcome, Handling, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
+        JoinOutcome, Node, NodeOptions, PeerKind, PublishOutcome, ReceiveOutcome, Timestamp, View,
     },
 };
 
@@ -31,6 +31,8 @@ pub const BOTH: [Handling; 2] = [Handling::Sequential, Handling::Batched];
 #[derive(Debug, Default)]
 pub struct Plain {
     refuses_all: AtomicBool,
+    /// The bytes of every message.
+    size: AtomicUsize,
 }
 
 impl Network for Plain {
@@ -46,6 +48,10 @@ impl Network for Plain {
 
     fn validate(&self, _: &u32, (): &()) -> Validity {
         if self.refuses_all.load(Ordering::Relaxed) { Validity::Invalid } else { Validity::Valid }
+    }
+
+    fn message_size(&self, (): &()) -> usize {
+        self.size.load(Ordering::Relaxed)
     }
 }
 
@@ -251,6 +257,11 @@ impl World {
         self.network.refuses_all.store(true, Ordering::Relaxed);
     }
 
+    /// From now on every message has so many bytes.
+    pub fn messages_have(&self, bytes: usize) {
+        self.network.size.store(bytes, Ordering::Relaxed);
+    }
+
     pub fn ihave(&mut self, peer: u32, ids: Range<u32>) -> IHaveOutcome<Plain> {
         self.node.ihave(&peer, &TOPIC, ids.collect(), self.now)
     }
@@ -261,6 +272,10 @@ impl World {
             IWantOutcome::Answered { mut ids } => ids.remove(&id).expect("an answer to each id"),
             IWantOutcome::LowScore { score, .. } => panic!("{peer} has a score of {score}"),
         }
+    }
+
+    pub fn idontwant(&mut self, peer: u32, ids: Range<u32>) -> IDontWantOutcome {
+        self.node.idontwant(&peer, ids.collect(), self.now)
     }
 
     pub fn heartbeat(&mut self) -> HeartbeatOutcome<Plain> {

@@ -33,6 +33,9 @@ fn small(limits: &mut LimitsConfig<u64>) {
     limits.bounds.max_unreachable = 16;
     limits.bounds.max_departed = 17;
     limits.bounds.max_backoffs_per_topic = 4;
+    limits.extensions.idontwant_message_size = 1;
+    limits.extensions.max_idontwant_per_heartbeat = 18;
+    limits.extensions.idontwant_ticks = 2;
 }
 
 /// What a message takes whose content is a byte.
@@ -119,12 +122,13 @@ type Fill = fn() -> (Filling, &'static [&'static str]);
 
 #[test]
 fn each_map_reaches_its_bound_and_none_exceeds_it() {
-    let fills: [Fill; 12] = [
+    let fills: [Fill; 13] = [
         remembered_topics,
         meshes,
         fanouts,
         requests,
         promises,
+        unwanted,
         parked,
         parked_bytes,
         messages,
@@ -217,6 +221,25 @@ fn promises() -> (Filling, &'static [&'static str]) {
     (filling, &["promises"])
 }
 
+/// Each peer names more ids than it may, in one heartbeat after another.
+fn unwanted() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::joined(Field::default(), None, small);
+    for number in 0..200 {
+        for peer in 0..PEERS {
+            filling.world.node.idontwant(
+                &peer,
+                vec![Id::new(0, number), Id::new(1, number)],
+                filling.world.now,
+            );
+            filling.note();
+        }
+        if number % 50 == 49 {
+            filling.world.pass(1);
+        }
+    }
+    (filling, &["unwanted"])
+}
+
 fn parked() -> (Filling, &'static [&'static str]) {
     let mut filling = Filling::joined(Field::default(), None, small);
     filling.receive(b"u");
@@ -233,7 +256,7 @@ fn messages() -> (Filling, &'static [&'static str]) {
     let mut filling = Filling::joined(Field::default(), None, small);
     filling.receive(b"v");
     filling.receive(b"i");
-    (filling, &["history", "seen", "invalid"])
+    (filling, &["history", "seen", "invalid", "declined"])
 }
 
 fn message_bytes_kept() -> (Filling, &'static [&'static str]) {

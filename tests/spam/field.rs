@@ -97,6 +97,10 @@ pub fn iwant(peer: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
     P2pInput::said(peer, P2pMessage::IWant { message_ids })
 }
 
+pub fn idontwant(peer: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
+    P2pInput::said(peer, P2pMessage::IDontWant { message_ids })
+}
+
 pub fn said_message(peer: u64, topic: u64, message_id: Id, message: Vec<u8>) -> P2pInput<Field> {
     P2pInput::said(peer, P2pMessage::FullMessage(Arc::new(FullMessage { topic, message_id, message })))
 }

@@ -43,6 +43,29 @@ fn iwant_of_what_nobody_has_is_not_answered_and_creates_nothing() {
 }
 
 #[test]
+fn idontwant_spam_is_remembered_as_far_as_allowed_and_not_for_long() {
+    besieged(
+        |limits| limits.extensions.max_idontwant_per_heartbeat = 300,
+        async |siege| {
+            let ids = |from: u64| (0..100).map(|id| Id::new(ATTACKED, from * 100 + id)).collect();
+            let ticks = siege.limits().extensions.idontwant_ticks;
+            for heartbeat in 1..=2 * ticks {
+                let from = heartbeat as u64 * 10_000;
+                let toll = siege.attack(10_000, |number| idontwant(ATTACKER, ids(from + number))).await;
+                let kept = 300 * heartbeat.min(ticks);
+                assert_eq!(toll.after.footprint.unwanted, kept);
+                assert!(toll.bytes() <= siege.slack() + kept * ENTRY);
+                siege.pass(1).await;
+            }
+            siege.pass(ticks).await;
+            assert_eq!(siege.burden().await.footprint.unwanted, 0);
+            let toll = siege.attack(10_000, |number| idontwant(1_000_000 + number, ids(number))).await;
+            siege.assert_nothing_kept(&toll);
+        },
+    );
+}
+
+#[test]
 fn ihave_spam_is_looked_at_as_often_as_allowed_in_a_heartbeat() {
     besieged(
         |_| {},

@@ -76,11 +76,13 @@ impl Toll {
         self.after.bytes.saturating_sub(self.before.bytes)
     }
 
-    /// The bytes that the attacker's invalid messages and broken promises may take.
+    /// The bytes that the attacker's invalid messages and broken promises may take, and our telling others not to send
+    /// its messages.
     pub fn remembered(&self) -> usize {
         let (before, after) = (self.before.footprint, self.after.footprint);
         let more = |after: usize, before: usize| after.saturating_sub(before);
         let entries = more(after.invalid, before.invalid) + more(after.promises, before.promises);
+        let entries = entries + more(after.declined, before.declined);
         entries * ENTRY + more(after.invalid_bytes, before.invalid_bytes)
     }
 }
@@ -258,6 +260,7 @@ impl Siege {
         let (before, mut after) = (toll.before.footprint, toll.after.footprint);
         (after.invalid, after.invalid_bytes) = (before.invalid, before.invalid_bytes);
         after.promises = before.promises;
+        after.declined = before.declined;
         assert_eq!(after, before);
         let kept = self.slack() + toll.remembered();
         assert!(toll.bytes() <= kept, "{} bytes kept, {kept} may be", toll.bytes());

@@ -11,6 +11,7 @@ mod publisher;
 mod slow;
 mod support;
 mod tickets;
+mod unwanted;
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -48,10 +48,11 @@ pub fn log(event: &NodeEvent<'_>) {
         NodeEvent::DialFailed(..) | NodeEvent::Gossipsub(Event::Unreachable { .. }) => {
             tracing::info!(?event, "dial failed");
         }
-        // Peers go, and something is always on its way to them.
-        NodeEvent::Gossipsub(Event::Dropped { reason: NotSent::Disconnected, .. }) => {
-            tracing::debug!(?event, "not sent");
-        }
+        // Peers go, and something is always on its way to them; what they don't want is not lost.
+        NodeEvent::Gossipsub(Event::Dropped {
+            reason: NotSent::Disconnected | NotSent::Unwanted | NotSent::Unsupported,
+            ..
+        }) => tracing::debug!(?event, "not sent"),
         event => tracing::warn!(?event, "swarm"),
     }
 }

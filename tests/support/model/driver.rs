@@ -6,9 +6,9 @@ use actix_gossipsub::{
     AppInput, Delivery, FullMessage, P2pInput, P2pMessage,
     limits::Limits,
     protocol::{
-        Drained, Footprint, GraftOutcome, Handling, HeartbeatOutcome, IHaveOutcome, IWantOutcome,
-        JoinOutcome, LeaveOutcome, Node, NodeOptions, PeerKind, PruneOutcome, PublishOutcome, ReceiveOutcome,
-        Timestamp, View,
+        Drained, Footprint, GraftOutcome, Handling, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome,
+        IWantOutcome, JoinOutcome, LeaveOutcome, Node, NodeOptions, PeerKind, PruneOutcome, PublishOutcome,
+        ReceiveOutcome, Timestamp, View,
     },
 };
 
@@ -40,6 +40,7 @@ pub enum Outcome<I: Ids> {
     Prune(PruneOutcome<Net<I>>),
     IHave(IHaveOutcome<Net<I>>),
     IWant(IWantOutcome<Net<I>>),
+    IDontWant(IDontWantOutcome),
     Receive(ReceiveOutcome<Net<I>>),
     Batch(Judged<I>),
     Publish(PublishOutcome<Net<I>>),
@@ -116,6 +117,9 @@ impl<I: Ids> Driver<I> {
                 Outcome::IHave(node.ihave(peer, topic, ids.iter().map(id).collect(), now))
             }
             Op::IWant { peer, ids } => Outcome::IWant(node.iwant(peer, ids.iter().map(id).collect(), now)),
+            Op::IDontWant { peer, ids } => {
+                Outcome::IDontWant(node.idontwant(peer, ids.iter().map(id).collect(), now))
+            }
             Op::Receive { sender, message, batched } => {
                 let handling = if *batched { Handling::Batched } else { Handling::Sequential };
                 Outcome::Receive(node.receive_message(sender, Arc::new(full::<I>(*message)), handling, now))
@@ -189,6 +193,9 @@ impl<I: Ids> Driver<I> {
             }
             Op::IWant { peer, ids } => {
                 said(peer, P2pMessage::IWant { message_ids: ids.iter().map(id).collect() })
+            }
+            Op::IDontWant { peer, ids } => {
+                said(peer, P2pMessage::IDontWant { message_ids: ids.iter().map(id).collect() })
             }
             Op::Publish { message } => return self.app_input(AppInput::Publish(full::<I>(*message))),
             Op::Join { topic } => return self.app_input(AppInput::Join(*topic)),

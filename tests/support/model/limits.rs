@@ -47,6 +47,7 @@ pub fn extreme_limits() -> impl Strategy<Value = Limits<u8>> {
                 config.history_gossip_length = usize::MAX;
                 config.seen_history_length = usize::MAX;
                 config.extensions.invalid_memory_ticks = usize::MAX;
+                config.extensions.idontwant_ticks = usize::MAX;
             }
             if ticks {
                 config.bounds.first_reconnect_ticks = u64::MAX / 2 + 1;
@@ -60,6 +61,7 @@ pub fn extreme_limits() -> impl Strategy<Value = Limits<u8>> {
                 config.max_gossip_retransmission = u32::MAX;
                 config.max_topics_per_peer = usize::MAX;
                 config.peers_to_px = usize::MAX;
+                config.extensions.max_idontwant_per_heartbeat = usize::MAX;
                 for_each_bound(&mut config.bounds, |_, bound| *bound = usize::MAX);
             }
             if none {
@@ -254,13 +256,18 @@ fn topic() -> impl Strategy<Value = TopicScoreLimits> {
 /// Off, or each of them as may be.
 fn extensions() -> impl Strategy<Value = Extensions> {
     let followup = prop_oneof![Just(Duration::ZERO), Just(SECOND), (1u64..8).prop_map(|s| SECOND * s as u32)];
-    let some = (any::<bool>(), followup, 0usize..5, any::<bool>()).prop_map(
-        |(late_prune, followup, memory, once)| Extensions {
+    // A message has one byte.
+    let idontwant = (0usize..3, prop_oneof![0usize..6, Just(AMPLE)], 0usize..4);
+    let some = (any::<bool>(), followup, 0usize..5, any::<bool>(), idontwant).prop_map(
+        |(late_prune, followup, memory, once, (size, ids, ticks))| Extensions {
             late_prune_sets_backoff: late_prune,
             iwant_followup_time: followup,
             invalid_memory_ticks: memory,
             credit_duplicates_once: once,
             slow_peer_penalty: 1.0,
+            idontwant_message_size: size,
+            max_idontwant_per_heartbeat: ids,
+            idontwant_ticks: ticks,
         },
     );
     prop_oneof![1 => Just(Extensions::none()), 4 => some]

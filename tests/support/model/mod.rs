@@ -11,6 +11,7 @@ pub mod outputs;
 pub mod rules;
 pub mod state;
 pub mod tally;
+mod unwanted;
 pub mod wrongs;
 
 use proptest::test_runner::TestCaseError;

@@ -29,6 +29,7 @@ pub enum Op {
     Prune { peer: u32, topic: u8, px: Vec<u32>, backoff: Duration },
     IHave { peer: u32, topic: u8, ids: Vec<Id> },
     IWant { peer: u32, ids: Vec<Id> },
+    IDontWant { peer: u32, ids: Vec<Id> },
     Receive { sender: u32, message: Msg, batched: bool },
     ApplyBatch { deliveries: Vec<(u32, Vec<u32>, Msg)> },
     Publish { message: Msg },
@@ -84,7 +85,7 @@ pub fn op() -> impl Strategy<Value = Op> {
         30 => membership(),
         30 => mesh(),
         20 => messages(),
-        10 => gossip(),
+        15 => gossip(),
         20 => passing(),
         6 => application(),
     ]
@@ -179,6 +180,7 @@ fn gossip() -> impl Strategy<Value = Op> {
     prop_oneof![
         (peer(), topic(), ids()).prop_map(|(peer, topic, ids)| Op::IHave { peer, topic, ids }),
         (peer(), ids()).prop_map(|(peer, ids)| Op::IWant { peer, ids }),
+        (peer(), ids()).prop_map(|(peer, ids)| Op::IDontWant { peer, ids }),
     ]
 }
 

@@ -165,7 +165,7 @@ impl<I: Ids> Told<I> {
 
 /// Who may be told what at all.
 fn addressed<I: Ids>(to: u32, message: &P2pMessage<Net<I>>, step: &Step<'_, I>) -> Checked {
-    use P2pMessage::{FullMessage, IHave, IWant, Prune};
+    use P2pMessage::{FullMessage, IDontWant, IHave, IWant, Prune};
     let Some(connection) = step.after.connections.get(&to) else {
         // A stranger gets answers only; whether it can be reached is the p2p layer's matter.
         let answered = match (step.op, message) {
@@ -176,7 +176,7 @@ fn addressed<I: Ids>(to: u32, message: &P2pMessage<Net<I>>, step: &Step<'_, I>) 
         prop_assert!(answered, "{message:?} to {to}, who is not connected");
         return Ok(());
     };
-    let withheld = matches!(message, FullMessage(_) | IHave { .. } | IWant { .. });
+    let withheld = matches!(message, FullMessage(_) | IHave { .. } | IWant { .. } | IDontWant { .. });
     prop_assert!(!(connection.bootstrap && withheld), "{message:?} to {to}, a bootstrap peer");
     Ok(())
 }

@@ -12,12 +12,14 @@ use super::{
     outputs::Told,
     state,
     tally::Tally,
+    unwanted::Unwanted,
     wrongs::Wrongs,
 };
 
 /// Runs the operations, and checks the state and what was said after each.
 pub fn are_kept<I: Ids>(driver: &mut Driver<I>, ops: &[Op]) -> Checked {
     let (mut told, mut tally, mut wrongs) = (Told::default(), Tally::default(), Wrongs::default());
+    let mut unwanted = Unwanted::default();
     let (mut before, mut held_before) = (driver.view(), driver.node.footprint());
     for (place, op) in ops.iter().enumerate() {
         let outcome = driver.run(op);
@@ -28,6 +30,7 @@ pub fn are_kept<I: Ids>(driver: &mut Driver<I>, ops: &[Op]) -> Checked {
         let checked = state::check(driver, &after)
             .and_then(|()| told.check(&driver.limits, &step))
             .and_then(|()| answers::check(&driver.limits, &step))
+            .and_then(|()| unwanted.check(&driver.limits, &step))
             .and_then(|()| heartbeat::check(&driver.limits, &step))
             .and_then(|()| wrongs.check(driver, &step))
             .and_then(|()| tally.check(&step, driver.node.stats()));
