@@ -18,18 +18,17 @@ use ::libp2p::{
 };
 
 use super::{
-    BehaviourConfig, Event, Handler, HandlerEvent, InboundError, Inputs, LaneCounts, Libp2pNetwork,
-    MessageId, Reports, SlowPeerAction, Slowness,
+    BehaviourConfig, Event, Handler, HandlerEvent, InboundError, Inputs, LaneCounts, Libp2pNetwork, Reports,
+    SlowPeerAction, Slowness,
     addresses::without_peer,
     dials::Dials,
-    encode::Fragment,
     encoder::Encoder,
     handler::{Protocols, Up},
     patience::Patience,
     peers::{Change, Peers},
     queue::{Push, SendQueue},
     reader::Heard,
-    receipt::{Receipt, Receipts},
+    receipt::Receipts,
     recent::Recent,
     waiting::Item,
 };
@@ -38,9 +37,6 @@ use crate::{
     protocol::{Emission, Lane},
     worker::NotSent,
 };
-
-/// Of smaller messages no peer says that it does not want them (js-libp2p has the lowest threshold).
-const MIN_WITHDRAWN: usize = 512;
 
 /// Why a connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,11 +149,13 @@ impl Behaviour {
         let encoded = self.encoder.encode(message, self.network.limits());
         let receipts = self.reports.as_ref().filter(|_| reported);
         let receipts = receipts.and_then(|reports| Receipts::of(message, reports));
-        let id = withdrawable(message, lane);
         for peer in to {
-            let receipt = receipts.as_ref().map(Receipts::receipt);
+            let mut receipt = receipts.as_ref().map(Receipts::receipt);
             match &encoded {
-                Ok(fragments) => self.queue(*peer, fragments, lane, id, receipt),
+                // A message is one fragment: it is written when that is.
+                Ok(fragments) => fragments.iter().for_each(|fragment| {
+                    self.queue(*peer, Item::of(message, fragment, lane, receipt.take()));
+                }),
                 Err(_) => {
                     self.lost(*peer, NotSent::TooLarge, lane, 1);
                     receipt.into_iter().for_each(|receipt| receipt.not_sent(NotSent::TooLarge));
@@ -169,23 +167,12 @@ impl Behaviour {
         }
     }
 
-    /// A message is one fragment: it is written when that is.
-    fn queue(
-        &mut self,
-        peer: PeerId,
-        fragments: &[Fragment],
-        lane: Lane,
-        id: Option<&MessageId>,
-        mut receipt: Option<Receipt>,
-    ) {
-        for fragment in fragments {
-            let id = id.filter(|_| fragment.bytes.len() >= MIN_WITHDRAWN).cloned();
-            let item = Item { fragment: fragment.clone(), lane, id, receipt: receipt.take() };
-            match self.peers.send(&peer, item) {
-                Some(push) => self.pushed(peer, push),
-                // The receipt, dropped, says so.
-                None => self.lost(peer, NotSent::Disconnected, lane, 1),
-            }
+    fn queue(&mut self, peer: PeerId, item: Item) {
+        let lane = item.lane;
+        match self.peers.send(&peer, item) {
+            Some(push) => self.pushed(peer, push),
+            // The receipt, dropped, says so.
+            None => self.lost(peer, NotSent::Disconnected, lane, 1),
         }
     }
 
@@ -267,7 +254,9 @@ impl Behaviour {
     }
 
     fn received(&mut self, peer: PeerId, connection: ConnectionId, heard: Heard) {
+        self.all_lost(peer, NotSent::Unwanted, heard.spared);
         if self.peers.carries(&peer, connection) {
+            // Another connection may be the one that is written to.
             for message in &heard.said {
                 if let P2pMessage::IDontWant { message_ids } = message {
                     let spared = self.peers.withdraw(&peer, message_ids);
@@ -312,14 +301,6 @@ impl Behaviour {
     /// How many events wait for the swarm to be polled.
     pub(super) fn backlog(&self) -> usize {
         self.events.len() + self.dropped.len()
-    }
-}
-
-/// The id of a message that its recipient may say it does not want; not of one that it asked for.
-fn withdrawable(message: &P2pMessage<Libp2pNetwork>, lane: Lane) -> Option<&MessageId> {
-    match message {
-        P2pMessage::FullMessage(full) if lane != Lane::Answer => Some(&full.message_id),
-        _ => None,
     }
 }
 

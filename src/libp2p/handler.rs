@@ -28,6 +28,7 @@ use super::{
     reader::{Heard, Reader},
     writer::Writer,
 };
+use crate::network::P2pMessage;
 
 /// Streams that we open on one connection, at most. The fifth makes rust-libp2p give up the connection.
 const MAX_OPENED: u32 = 4;
@@ -230,11 +231,25 @@ impl Handler {
         }
     }
 
+    /// Takes back what waits and is not wanted: at once, lest it be written meanwhile.
+    fn withdraw(&self, said: &[P2pMessage<Libp2pNetwork>]) -> LaneCounts {
+        let mut spared = LaneCounts::NONE;
+        for message in said {
+            if let P2pMessage::IDontWant { message_ids } = message {
+                spared += self.queue.withdraw(message_ids);
+            }
+        }
+        spared
+    }
+
     /// Reads one frame. `Ready(None)`: the stream has ended.
     fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Option<HandlerEvent>> {
         let Some(inbound) = &mut self.inbound else { return Poll::Pending };
         match ready!(inbound.poll_heard(cx, &self.gate, &self.network)) {
-            Ok(Some(heard)) => return Poll::Ready(Some(HandlerEvent::Received(heard))),
+            Ok(Some(mut heard)) => {
+                heard.spared = self.withdraw(&heard.said);
+                return Poll::Ready(Some(HandlerEvent::Received(heard)));
+            }
             Ok(None) => self.inbound = None,
             Err(error) => {
                 self.inbound = None;

@@ -12,7 +12,7 @@ use ::libp2p::Stream;
 use futures::AsyncRead;
 
 use super::{
-    FrameError, Libp2pNetwork, RpcError,
+    FrameError, LaneCounts, Libp2pNetwork, RpcError,
     codec::FrameDecoder,
     gate::{Debt, Gate},
     inbound,
@@ -41,6 +41,8 @@ pub enum InboundError {
 pub struct Heard {
     pub(super) said: Vec<P2pMessage<Libp2pNetwork>>,
     pub(super) debt: Debt,
+    /// What waited on the connection for the peer, which does not want it.
+    pub(super) spared: LaneCounts,
 }
 
 pub(super) struct Reader {
@@ -65,7 +67,11 @@ impl Reader {
             while let Some(frame) = self.decoder.next_frame()? {
                 let said = inbound::read(frame, network)?;
                 if !said.is_empty() {
-                    return Poll::Ready(Ok(Some(Heard { said, debt: gate.owe(frame.len()) })));
+                    return Poll::Ready(Ok(Some(Heard {
+                        said,
+                        debt: gate.owe(frame.len()),
+                        spared: LaneCounts::NONE,
+                    })));
                 }
             }
             let mut chunk = [0; READ_SIZE];

@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use foldhash::fast::RandomState;
 
 use super::{
-    MessageId,
+    Libp2pNetwork, MessageId,
     encode::{Fragment, Kind},
     receipt::Receipt,
 };
-use crate::protocol::Lane;
+use crate::{network::P2pMessage, protocol::Lane};
 
 /// A fragment on its way to one peer.
 #[derive(Debug)]
@@ -21,6 +21,29 @@ pub(super) struct Item {
     pub(super) id: Option<MessageId>,
     /// Settled when the fragment is written or dropped.
     pub(super) receipt: Option<Receipt>,
+}
+
+/// Of smaller messages no peer says that it does not want them (js-libp2p has the lowest threshold).
+const MIN_WITHDRAWN: usize = 512;
+
+impl Item {
+    /// A part of what is said. A message may be taken back unless its recipient asked for it.
+    pub(super) fn of(
+        message: &P2pMessage<Libp2pNetwork>,
+        fragment: &Fragment,
+        lane: Lane,
+        receipt: Option<Receipt>,
+    ) -> Self {
+        let id = match message {
+            P2pMessage::FullMessage(full)
+                if lane != Lane::Answer && fragment.bytes.len() >= MIN_WITHDRAWN =>
+            {
+                Some(full.message_id.clone())
+            }
+            _ => None,
+        };
+        Self { fragment: fragment.clone(), lane, id, receipt }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -4,8 +4,8 @@
 //!
 //! There are two machines and their composition:
 //!
-//! * a topic (`topic.rs` and `mesh.rs`, `delivery.rs`, `gossip.rs`, `fanout.rs`, `maintenance.rs`):
-//!   everything about one topic, and no other;
+//! * a topic (`topic.rs` and `mesh.rs`, `delivery.rs`, `gossip.rs`, `unwanted.rs`, `fanout.rs`,
+//!   `maintenance.rs`): everything about one topic, and no other;
 //! * the peers' side (`peers.rs` and `round.rs`, `px.rs`, `undecided.rs`, `score.rs`): connections,
 //!   scores, and whatever is not one topic's;
 //! * [`Node`]: both, composed synchronously. The actors compose them too, over threads.
@@ -14,7 +14,7 @@
 //! outcome enum whose variants are all that can become of it (`outcome.rs`).
 //!
 //! Behaviour is that of the corrected Octez reference, as recorded in `tests/traces`; comments name
-//! the sections of the libp2p gossipsub specifications v1.0 and v1.1.
+//! the sections of the libp2p gossipsub specifications v1.0, v1.1 and v1.2.
 
 mod backoff;
 mod batch;

@@ -21,6 +21,7 @@
 //! | `limits` | `extensions` and `bounds`, as in parameter files. Absent: those of the reference |
 //! | `ms`, and every other span | may have a fraction, to the nanosecond |
 //! | `new_connection` | `outbound` (absent: as `trusted`), and `point`: where the peer is reached, if that is known |
+//! | `p2p_message` | the type `idontwant`, with `message_ids` |
 //! | `app_input` | the type `set_application_score`, with `peer` and `score` |
 //! | `process_batch` | the pending batch is judged |
 //! | `slow_peer` | `peer`: [`report_slow_peer`](crate::Worker::report_slow_peer) |
