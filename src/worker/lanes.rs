@@ -113,7 +113,7 @@ impl<N: Network> Waiting<N> {
 
     fn pop(&mut self) -> Option<Emission<N>> {
         let lanes = self.lanes.iter_mut().enumerate();
-        let (lane, emission) = { lanes }.find_map(|(lane, items)| Some((lane, items.pop_front()?)))?;
+        let (lane, emission) = { lanes }.find_map(|(lane, items)| Some((lane, take_first(items)?)))?;
         self.items -= emission.count();
         self.stopwatch.popped(lane);
         Some(emission)
@@ -202,7 +202,7 @@ impl<N: Network> AppQueue<N> {
     }
 
     fn pop(&self, waiting: &mut AppWaiting<N>) -> Option<AppOutput<N>> {
-        let next = waiting.messages.pop_front();
+        let next = take_first(&mut waiting.messages);
         if next.is_some() {
             waiting.stopwatch.popped(0);
         }
@@ -231,6 +231,18 @@ fn wake<T>(mut guard: MutexGuard<'_, T>, reader: impl FnOnce(&mut T) -> Option<W
     if let Some(reader) = reader {
         reader.wake();
     }
+}
+
+/// An empty queue keeps room for so many.
+const KEPT: usize = 1024;
+
+/// The first item. A burst once read leaves no room behind: each peer that connects is told of all topics.
+fn take_first<T>(items: &mut VecDeque<T>) -> Option<T> {
+    let first = items.pop_front();
+    if items.is_empty() && items.capacity() > 2 * KEPT {
+        items.shrink_to(KEPT);
+    }
+    first
 }
 
 /// Nothing panics while one of these is held.
