@@ -52,6 +52,32 @@ fn peers_that_come_and_go_are_forgotten() {
 }
 
 #[test]
+fn what_waited_for_a_reader_leaves_no_room_behind() {
+    const COMES: usize = 60_000;
+    const PEER: u64 = 1_000_000;
+    besieged(
+        |_| {},
+        async |siege| {
+            let before = siege.burden().await;
+            siege.unread = true;
+            for count in 1..=COMES {
+                siege.say(P2pInput::connected(PEER));
+                siege.say(P2pInput::Disconnection { peer: PEER });
+                if count % 100 == 0 {
+                    siege.rest().await;
+                }
+            }
+            // Each time it is told of both topics.
+            assert!(siege.p2p.len() >= 2 * COMES);
+            siege.unread = false;
+            siege.rest().await;
+            let kept = siege.burden().await.bytes.saturating_sub(before.bytes);
+            assert!(kept <= siege.slack(), "{kept} bytes kept, {} may be", siege.slack());
+        },
+    );
+}
+
+#[test]
 fn a_bad_peer_that_comes_again_is_as_bad() {
     besieged(
         |_| {},
