@@ -257,11 +257,9 @@ impl Behaviour {
         self.all_lost(peer, NotSent::Unwanted, heard.spared);
         if self.peers.carries(&peer, connection) {
             // Another connection may be the one that is written to.
-            for message in &heard.said {
-                if let P2pMessage::IDontWant { message_ids } = message {
-                    let spared = self.peers.withdraw(&peer, message_ids);
-                    self.all_lost(peer, NotSent::Unwanted, spared);
-                }
+            for ids in heard.unwanted() {
+                let spared = self.peers.withdraw(&peer, ids);
+                self.all_lost(peer, NotSent::Unwanted, spared);
             }
             let inputs = heard.said.into_iter().map(|message| P2pInput::said(peer, message));
             self.tell(Event::Inputs(Inputs::new(peer, inputs, Some(heard.debt))));

@@ -28,7 +28,6 @@ use super::{
     reader::{Heard, Reader},
     writer::Writer,
 };
-use crate::network::P2pMessage;
 
 /// Streams that we open on one connection, at most. The fifth makes rust-libp2p give up the connection.
 const MAX_OPENED: u32 = 4;
@@ -232,13 +231,9 @@ impl Handler {
     }
 
     /// Takes back what waits and is not wanted: at once, lest it be written meanwhile.
-    fn withdraw(&self, said: &[P2pMessage<Libp2pNetwork>]) -> LaneCounts {
+    fn withdraw(&self, heard: &Heard) -> LaneCounts {
         let mut spared = LaneCounts::NONE;
-        for message in said {
-            if let P2pMessage::IDontWant { message_ids } = message {
-                spared += self.queue.withdraw(message_ids);
-            }
-        }
+        heard.unwanted().for_each(|ids| spared += self.queue.withdraw(ids));
         spared
     }
 
@@ -247,7 +242,7 @@ impl Handler {
         let Some(inbound) = &mut self.inbound else { return Poll::Pending };
         match ready!(inbound.poll_heard(cx, &self.gate, &self.network)) {
             Ok(Some(mut heard)) => {
-                heard.spared = self.withdraw(&heard.said);
+                heard.spared = self.withdraw(&heard);
                 return Poll::Ready(Some(HandlerEvent::Received(heard)));
             }
             Ok(None) => self.inbound = None,

@@ -12,7 +12,7 @@ use ::libp2p::Stream;
 use futures::AsyncRead;
 
 use super::{
-    FrameError, LaneCounts, Libp2pNetwork, RpcError,
+    FrameError, LaneCounts, Libp2pNetwork, MessageId, RpcError,
     codec::FrameDecoder,
     gate::{Debt, Gate},
     inbound,
@@ -43,6 +43,16 @@ pub struct Heard {
     pub(super) debt: Debt,
     /// What waited on the connection for the peer, which does not want it.
     pub(super) spared: LaneCounts,
+}
+
+impl Heard {
+    /// The ids of each IDONTWANT.
+    pub(super) fn unwanted(&self) -> impl Iterator<Item = &[MessageId]> {
+        self.said.iter().filter_map(|message| match message {
+            P2pMessage::IDontWant { message_ids } => Some(message_ids.as_slice()),
+            _ => None,
+        })
+    }
 }
 
 pub(super) struct Reader {

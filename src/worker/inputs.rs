@@ -61,6 +61,7 @@ pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> R
 }
 
 /// What a peer says, counted on `account`.
+#[inline]
 pub(super) fn in_message<N: Network>(
     shared: &Shared<N>,
     account: Account,
@@ -75,13 +76,13 @@ pub(super) fn in_message<N: Network>(
 
 /// A full message: most of what comes.
 #[inline]
-pub(super) fn full_message<N: Network>(
+fn full_message<N: Network>(
     shared: &Shared<N>,
     account: Account,
     from: N::Peer,
     message: Arc<FullMessage<N>>,
 ) -> Result<(), Refused> {
-    let bytes = message.size(&shared.network).saturating_add(size_of::<TopicItem<N>>());
+    let bytes = weight_of_full(shared, &message);
     let room = check_application(shared);
     let credit = room.and_then(|()| admit(shared, account, bytes)).inspect_err(|why| report(shared, *why))?;
     shared.metrics.received_message();
@@ -219,7 +220,13 @@ fn weight<N: Network>(network: &N, message: &P2pMessage<N>) -> usize {
         P2pMessage::Prune { px, .. } => size_of_val(px.as_slice()),
         _ => 0,
     };
-    contents.saturating_add(size_of::<TopicItem<N>>())
+    contents.saturating_add(size_of::<TopicItem<N>>() + size_of::<Saying<N>>())
+}
+
+/// The bytes that a full message holds while it waits, roughly.
+#[inline]
+fn weight_of_full<N: Network>(shared: &Shared<N>, message: &FullMessage<N>) -> usize {
+    message.size(&shared.network).saturating_add(size_of::<TopicItem<N>>())
 }
 
 fn report<N: Network>(shared: &Shared<N>, refused: Refused) {
@@ -347,7 +354,7 @@ fn publish<N: Network>(
     promise: Promise,
     at: Timestamp,
 ) -> Result<(), Refused> {
-    let bytes = message.size(&shared.network).saturating_add(size_of::<TopicItem<N>>());
+    let bytes = weight_of_full(shared, &message);
     let account = Account::Strangers(Arc::clone(&shared.publications));
     let credit =
         shared.publications.admit(account, bytes, 0).inspect_err(|refused| report(shared, *refused))?;

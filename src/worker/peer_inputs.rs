@@ -47,11 +47,6 @@ impl<N: Network> PeerInputs<N> {
             Some(record) if record.is_connected() => Account::Peer(Arc::clone(record)),
             _ => inputs::account(&self.shared, &self.peer),
         };
-        match message {
-            P2pMessage::FullMessage(full) => {
-                inputs::full_message(&self.shared, account, self.peer.clone(), full)
-            }
-            other => inputs::in_message(&self.shared, account, self.peer.clone(), other),
-        }
+        inputs::in_message(&self.shared, account, self.peer.clone(), message)
     }
 }

@@ -47,6 +47,14 @@ fn heard(ours: &Ours, from: PeerId, id: &str) -> bool {
         .is_some()
 }
 
+async fn meshed_with_each_other(ours: &Ours, one: &Theirs, other: &Theirs) {
+    wait::until("the mesh of the other two", ours, &[one, other], async || {
+        let meshed = one.mesh().await.contains(&other.peer) && other.mesh().await.contains(&one.peer);
+        meshed.then_some(())
+    })
+    .await;
+}
+
 /// An official peer judges a message late, and by then was told by us that we don't want it, or was not. Whether it
 /// sends it to us.
 async fn is_sent_to_us(announced: bool) -> bool {
@@ -68,12 +76,7 @@ async fn is_sent_to_us(announced: bool) -> bool {
     ours.dial(&publisher.address).await;
     publisher.dial(&near.address).await;
     wait::meshed(&ours, &[&near, &publisher]).await;
-    wait::until("the mesh of the other two", &ours, &[&near, &publisher], async || {
-        let meshed =
-            publisher.mesh().await.contains(&near.peer) && near.mesh().await.contains(&publisher.peer);
-        meshed.then_some(())
-    })
-    .await;
+    meshed_with_each_other(&ours, &publisher, &near).await;
 
     let published = publisher.publish(vec![large()]).await.remove(0);
     let id = published.0.as_str();
@@ -154,12 +157,7 @@ async fn we_do_not_send_what_they_do_not_want() {
     publisher.dial(&near.address).await;
     let all = [&publisher, &near, &old];
     wait::meshed(&ours, &all).await;
-    wait::until("the mesh of the other two", &ours, &all, async || {
-        let meshed =
-            publisher.mesh().await.contains(&near.peer) && near.mesh().await.contains(&publisher.peer);
-        meshed.then_some(())
-    })
-    .await;
+    meshed_with_each_other(&ours, &publisher, &near).await;
 
     let published = publisher.publish(vec![large()]).await.remove(0);
     let id = published.0.as_str();

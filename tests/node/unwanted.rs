@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use actix_gossipsub::{
     P2pMessage, P2pOutput,
     limits::Extensions,
-    protocol::{Handling, IDontWantOutcome, IWantAnswer, PeerKind, ReceiveOutcome},
+    protocol::{Emission, Handling, IDontWantOutcome, IWantAnswer, PeerKind, ReceiveOutcome},
 };
 
 use super::setup::{BOTH, MANY, Plain, SECOND, Setup, World, full};
@@ -70,19 +70,11 @@ fn it_is_told_before_the_message_is_sent() {
     let mut world = large();
     said(&mut world);
     world.deliver(99, 7);
-    let order: Vec<bool> = world
-        .node
-        .drain_emissions()
-        .iter()
-        .map(|one| {
-            one.count() > 0 && {
-                matches!(
-                    one,
-                    actix_gossipsub::protocol::Emission::Gossip { message: P2pMessage::IDontWant { .. }, .. }
-                )
-            }
-        })
-        .collect();
+    let declines =
+        |one: &Emission<Plain>| matches!(one, Emission::Gossip { message: P2pMessage::IDontWant { .. }, .. });
+    let emissions = world.node.drain_emissions();
+    assert!(emissions.iter().all(|one| one.count() > 0));
+    let order: Vec<bool> = emissions.iter().map(declines).collect();
     assert_eq!(order, [true, false], "one item for all who are told, then one for all who are sent it");
 }
 

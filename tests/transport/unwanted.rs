@@ -36,16 +36,15 @@ fn dropped(event: Event, why: NotSent) -> Option<LaneCounts> {
 
 /// Both directions are open: something was heard.
 async fn greet(alice: &mut Ours, bob: &mut Ours) {
-    let (a, b) = (*alice.local_peer_id(), *bob.local_peer_id());
-    for (speaker, listener, from, to) in [(&mut *alice, &mut *bob, a, b)] {
-        say(speaker, to, Said::Subscribe { topic: topic() });
-        until(listener, speaker, |event| {
-            inputs(event).iter().any(|input| is_from(input, from)).then_some(())
-        })
+    hail(alice, bob).await;
+    hail(bob, alice).await;
+}
+
+async fn hail(speaker: &mut Ours, listener: &mut Ours) {
+    let (from, to) = (*speaker.local_peer_id(), *listener.local_peer_id());
+    say(speaker, to, Said::Subscribe { topic: topic() });
+    until(listener, speaker, |event| inputs(event).iter().any(|input| is_from(input, from)).then_some(()))
         .await;
-    }
-    say(bob, a, Said::Subscribe { topic: topic() });
-    until(alice, bob, |event| inputs(event).iter().any(|input| is_from(input, b)).then_some(())).await;
 }
 
 fn is_from(input: &Input, peer: PeerId) -> bool {
