@@ -1,5 +1,5 @@
-//! A queue in front of an actor. However many items arrive in a burst, the actor is woken by one
-//! message. Decides nothing about who may put what into it: that is admission's.
+//! A queue in front of an actor. However many items arrive in a burst, the actor's task is woken once.
+//! Decides nothing about who may put what into it: that is admission's.
 
 use std::{
     collections::VecDeque,
@@ -7,17 +7,12 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    task::Waker,
 };
 
-use actix::Recipient;
 use tokio::sync::Notify;
 
 use crate::protocol::Timestamp;
-
-/// "Something is in your inbox": the one message that this engine's actors get.
-#[derive(Clone, Copy, Debug, actix::Message)]
-#[rtype(result = "()")]
-pub(crate) struct Wake;
 
 /// An actor's queue.
 pub(crate) struct Inbox<T> {
@@ -29,9 +24,9 @@ struct State<T> {
     items: VecDeque<T>,
     /// When the first of them came that asked for it.
     since: Option<Timestamp>,
-    /// The actor, once it runs.
-    owner: Option<Recipient<Wake>>,
-    /// Whether a wake-up is on its way.
+    /// The actor's task, once it runs: an actix message would be two allocations a wake-up.
+    owner: Option<Waker>,
+    /// Whether it was woken since it last looked.
     woken: bool,
     /// Whether the actor holds items that it took out.
     busy: bool,
@@ -61,37 +56,33 @@ impl<T> Inbox<T> {
     /// Puts an item at the end; gives it back if the inbox is closed.
     #[inline]
     pub(crate) fn push(&self, item: T) -> Result<(), T> {
-        let mut state = self.lock();
-        if state.closed {
-            return Err(item);
-        }
-        self.add(&mut state, item);
-        Ok(())
+        self.put(item, |_| {})
     }
 
     /// As [`push`](Self::push), for an item that carries no time: those that are taken out together came when the
     /// first of them did, give or take what they waited. `now` must not look at this inbox.
     #[inline]
     pub(crate) fn push_stamped(&self, item: T, now: impl FnOnce() -> Timestamp) -> Result<(), T> {
+        self.put(item, |since| _ = since.get_or_insert_with(now))
+    }
+
+    #[inline]
+    fn put(&self, item: T, stamp: impl FnOnce(&mut Option<Timestamp>)) -> Result<(), T> {
         let mut state = self.lock();
         if state.closed {
             return Err(item);
         }
-        state.since.get_or_insert_with(now);
+        stamp(&mut state.since);
         self.add(&mut state, item);
         Ok(())
     }
 
-    /// The actor runs: it is woken from now on.
-    pub(crate) fn attach(&self, owner: Recipient<Wake>) {
+    /// An actor runs that has taken nothing yet. The last one may have ended with items of its own.
+    pub(crate) fn attach(&self) {
         let mut state = self.lock();
-        state.owner = Some(owner);
-        // The last owner may have ended with a wake-up of its own on its way, and items of its own.
-        (state.woken, state.busy) = (false, false);
+        (state.owner, state.busy) = (None, false);
         if state.items.is_empty() {
             state.ticket = None;
-        } else {
-            state.wake();
         }
     }
 
@@ -122,10 +113,11 @@ impl<T> Inbox<T> {
     }
 
     /// Takes everything that is in it, into an empty `into`; answers since when it waited, if an item was
-    /// [stamped](Self::push_stamped).
-    pub(crate) fn take(&self, into: &mut VecDeque<T>) -> Option<Timestamp> {
+    /// [stamped](Self::push_stamped). The next item wakes `owner`.
+    pub(crate) fn take(&self, into: &mut VecDeque<T>, owner: &Waker) -> Option<Timestamp> {
         debug_assert!(into.is_empty());
         let mut state = self.lock();
+        state.own(owner);
         state.woken = false;
         if !state.items.is_empty() {
             std::mem::swap(&mut state.items, into);
@@ -170,11 +162,18 @@ impl<T> State<T> {
         }
     }
 
+    /// A task's waker seldom changes.
+    fn own(&mut self, owner: &Waker) {
+        if self.owner.as_ref().is_none_or(|known| !known.will_wake(owner)) {
+            self.owner = Some(owner.clone());
+        }
+    }
+
     fn wake(&mut self) {
         if !self.woken
             && let Some(owner) = &self.owner
         {
-            owner.do_send(Wake);
+            owner.wake_by_ref();
             self.woken = true;
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-pub(crate) use super::inbox::{Inbox, Load, Ticket, Wake};
+pub(crate) use super::inbox::{Inbox, Load, Ticket};
 use crate::{
     directory::PeerRecord,
     network::{AppOutput, Delivery, FullMessage, Network, P2pMessage, Validity},

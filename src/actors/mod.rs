@@ -8,7 +8,7 @@
 //!                                      │  └─ outputs ─▶ router ─▶ p2p stream, app stream
 //! ```
 //!
-//! **Inboxes.** Each actor has an [`inbox`]: a queue that wakes it by one actix message a burst.
+//! **Inboxes.** Each actor has an [`inbox`]: a queue that wakes the actor's task once a burst.
 //! Whatever must stay in order goes through one inbox; everything in it is handled in that order.
 //!
 //! **Order.** What is promised, and which edge keeps it:
@@ -49,6 +49,7 @@
 //! engine: both streams end, `completion` tells the cause. A topic that needs no actor retires: its
 //! state goes to the supervisor, which answers for it until it is joined or published to again.
 
+mod attendance;
 pub(crate) mod clock;
 pub(crate) mod heartbeat;
 pub(crate) mod inbox;

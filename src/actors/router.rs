@@ -1,12 +1,13 @@
 //! The router actor: merges what all actors emit into the p2p output stream and the application's.
 //! Orders nothing anew: what one sender emitted stays in its order.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, task::Waker};
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, AsyncContext, Context};
 
 use super::{
-    messages::{RouterItem, Wake},
+    attendance::{Attendance, Attends},
+    messages::RouterItem,
     shared::Shared,
 };
 use crate::network::Network;
@@ -26,16 +27,15 @@ impl<N: Network> Actor for RouterActor<N> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.shared.router.attach(ctx.address().recipient());
+        self.shared.router.attach();
+        ctx.spawn(Attendance);
     }
 }
 
-impl<N: Network> Handler<Wake> for RouterActor<N> {
-    type Result = ();
-
+impl<N: Network> Attends for RouterActor<N> {
     /// Without a budget: an item costs a move, and there are no more of them than inputs.
-    fn handle(&mut self, _: Wake, ctx: &mut Self::Context) {
-        self.shared.router.take(&mut self.backlog);
+    fn attend(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
+        self.shared.router.take(&mut self.backlog, waker);
         for item in self.backlog.drain(..) {
             match item {
                 RouterItem::Outputs { p2p, app } => {
@@ -46,5 +46,6 @@ impl<N: Network> Handler<Wake> for RouterActor<N> {
             }
         }
         drop(self.shared.router.rest());
+        false
     }
 }

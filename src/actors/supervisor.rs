@@ -4,18 +4,20 @@
 mod topics;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    ops::Bound,
+    collections::{HashMap, VecDeque},
     sync::{Arc, PoisonError, atomic::Ordering},
+    task::Waker,
 };
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, ActorContext, AsyncContext, Context};
+use foldhash::fast::FixedState;
 use tokio::sync::oneshot;
 
 use super::{
+    attendance::{Attendance, Attends},
     journal::Note,
     log,
-    messages::{Inbox, Inspection, Place, RouterItem, SupervisorItem, TopicItem, Wake},
+    messages::{Inbox, Inspection, Place, RouterItem, SupervisorItem, TopicItem},
     pool::Pool,
     restarts::Restarts,
     sample::Sampler,
@@ -47,7 +49,8 @@ pub(crate) struct SupervisorActor<N: Network> {
     shared: Arc<Shared<N>>,
     pool: Pool,
     peers: Peers<N>,
-    topics: BTreeMap<N::Topic, Slot<N>>,
+    /// In an order of the engine's seed: each heartbeat finds each topic twice.
+    topics: HashMap<N::Topic, Slot<N>, FixedState>,
     restarts: Restarts<N::Topic>,
     backlog: VecDeque<SupervisorItem<N>>,
     /// Of topics that have no actor, and what is counted here.
@@ -75,11 +78,12 @@ enum Slot<N: Network> {
 impl<N: Network> SupervisorActor<N> {
     pub(crate) fn new(shared: Arc<Shared<N>>, pool: Pool, mut peers: Peers<N>, manual: bool) -> Self {
         peers.scores.track_changes();
+        let seed = shared.seed;
         Self {
             shared,
             pool,
             peers,
-            topics: BTreeMap::new(),
+            topics: HashMap::with_hasher(FixedState::with_seed(seed)),
             restarts: Restarts::new(),
             backlog: VecDeque::new(),
             outbox: Outbox::default(),
@@ -91,29 +95,17 @@ impl<N: Network> SupervisorActor<N> {
         }
     }
 
-    /// Handles a budget's worth of items; tells whether more wait.
-    fn drain(&mut self, ctx: &mut Context<Self>) -> bool {
-        for _ in 0..BUDGET {
-            if self.backlog.is_empty() {
-                self.shared.supervisor.take(&mut self.backlog);
-            }
-            let Some(item) = self.backlog.pop_front() else { break };
-            let sample = self.sampler.begin(&self.shared, || Handled::Supervisor, || None);
-            self.handle_item(item, ctx);
-            self.carry_out();
-            sample.into_iter().for_each(|sample| sample.end(&self.shared));
+    /// Handles an item; tells whether there was one.
+    fn attend_next(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
+        if self.backlog.is_empty() {
+            self.shared.supervisor.take(&mut self.backlog, waker);
         }
-        if self.peers.can_go_on() {
-            self.peers.go_on(self.shared.now());
-            self.carry_out();
-        }
-        self.publish_scores();
-        self.publish_state();
-        let more = !self.backlog.is_empty() || self.peers.can_go_on();
-        if !more {
-            drop(self.shared.supervisor.rest());
-        }
-        more
+        let Some(item) = self.backlog.pop_front() else { return false };
+        let sample = self.sampler.begin(&self.shared, || Handled::Supervisor, || None);
+        self.handle_item(item, ctx);
+        self.carry_out();
+        sample.into_iter().for_each(|sample| sample.end(&self.shared));
+        true
     }
 
     fn handle_item(&mut self, item: SupervisorItem<N>, ctx: &mut Context<Self>) {
@@ -345,12 +337,18 @@ impl<N: Network> SupervisorActor<N> {
 
     /// The topics that follow `after`, in order.
     fn places(&self, after: Option<N::Topic>, limit: usize) -> Vec<Place<N>> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let follows = |(topic, _): &(&N::Topic, _)| after.as_ref().is_none_or(|after| *topic > after);
+        let mut following: Vec<_> = self.topics.iter().filter(follows).collect();
+        if following.len() > limit {
+            following.select_nth_unstable_by(limit, |(one, _), (other, _)| one.cmp(other));
+            following.truncate(limit);
+        }
+        following.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let place = |(topic, slot): (&N::Topic, &Slot<N>)| match slot {
             Slot::Running(inbox) => (topic.clone(), Some(Arc::clone(inbox))),
             Slot::Retiring(_) | Slot::Dormant(_) => (topic.clone(), None),
         };
-        self.topics.range((from, Bound::Unbounded)).take(limit).map(place).collect()
+        following.into_iter().map(place).collect()
     }
 
     fn stop(&mut self, reply: oneshot::Sender<()>, ctx: &mut Context<Self>) {
@@ -390,18 +388,25 @@ impl<N: Network> Actor for SupervisorActor<N> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.shared.supervisor.attach(ctx.address().recipient());
+        self.shared.supervisor.attach();
+        ctx.spawn(Attendance);
     }
 }
 
-impl<N: Network> Handler<Wake> for SupervisorActor<N> {
-    type Result = ();
-
-    fn handle(&mut self, _: Wake, ctx: &mut Self::Context) {
-        if self.drain(ctx) {
-            let resume = |_: (), _: &mut Self, ctx: &mut Context<Self>| ctx.notify(Wake);
-            ctx.wait(tokio::task::yield_now().into_actor(self).map(resume));
+impl<N: Network> Attends for SupervisorActor<N> {
+    fn attend(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
+        let is_used_up = (0..BUDGET).all(|_| self.attend_next(ctx, waker));
+        if self.peers.can_go_on() {
+            self.peers.go_on(self.shared.now());
+            self.carry_out();
+        }
+        self.publish_scores();
+        self.publish_state();
+        let more = is_used_up || self.peers.can_go_on();
+        if !more {
+            drop(self.shared.supervisor.rest());
         }
         self.arm_batch_timer(ctx);
+        more
     }
 }

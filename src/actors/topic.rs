@@ -1,13 +1,14 @@
 //! A mesh actor: runs one topic's state machine. Translates, calls, flushes; never decides.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, task::Waker};
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
+use actix::{Actor, ActorContext, AsyncContext, Context};
 
 use super::{
+    attendance::{Attendance, Attends},
     journal::Note,
     log,
-    messages::{Inbox, SupervisorItem, TopicItem, Wake},
+    messages::{Inbox, SupervisorItem, TopicItem},
     sample::Sampler,
     saying::{handle_message, handle_peer, watches_messages},
     shared::Shared,
@@ -87,32 +88,28 @@ impl<N: Network> MeshActor<N> {
         }
     }
 
-    /// Handles a budget's worth of items; tells whether more wait.
-    fn drain(&mut self, ctx: &mut Context<Self>) -> bool {
-        self.watched = watches_messages(&self.shared);
-        for _ in 0..BUDGET {
-            if self.backlog.is_empty() {
-                let since = self.inbox.take(&mut self.backlog);
-                self.at = since.map_or(self.at, |since| since.max(self.at));
-            }
-            let Some(item) = self.backlog.pop_front() else { break };
-            if self.waiting && !item.overtakes() {
-                self.held.push_back(item);
-                continue;
-            }
-            let sample = self.sampler.begin(&self.shared, || Handled::of(&item), || item.since(self.at));
-            self.handle_item(item, ctx);
-            sample.into_iter().for_each(|sample| sample.end(&self.shared));
+    /// Handles an item, or holds it back; tells whether there was one.
+    fn attend_next(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
+        if self.backlog.is_empty() {
+            let since = self.inbox.take(&mut self.backlog, waker);
+            self.at = since.map_or(self.at, |since| since.max(self.at));
         }
-        self.flush();
-        !self.backlog.is_empty()
+        let Some(item) = self.backlog.pop_front() else { return false };
+        if self.waiting && !item.overtakes() {
+            self.held.push_back(item);
+            return true;
+        }
+        let sample = self.sampler.begin(&self.shared, || Handled::of(&item), || item.since(self.at));
+        self.handle_item(item, ctx);
+        sample.into_iter().for_each(|sample| sample.end(&self.shared));
+        true
     }
 
     fn handle_item(&mut self, item: TopicItem<N>, ctx: &mut Context<Self>) {
         match item {
             TopicItem::Message(arrival) => {
-                let (at, watched) = (self.at, self.watched);
-                handle_message(&mut self.state, arrival, at, watched, &self.shared, &mut self.outbox);
+                let Self { state, at, watched, shared, outbox, .. } = self;
+                handle_message(state, arrival, *at, *watched, shared, outbox);
             }
             TopicItem::Peer(saying) => handle_peer(&mut self.state, *saying, &self.shared, &mut self.outbox),
             TopicItem::Publish { message, at, credit, promise } => {
@@ -326,18 +323,17 @@ impl<N: Network> Actor for MeshActor<N> {
             self.join(self.shared.now());
             self.flush();
         }
-        self.inbox.attach(ctx.address().recipient());
+        self.inbox.attach();
+        ctx.spawn(Attendance);
     }
 }
 
-impl<N: Network> Handler<Wake> for MeshActor<N> {
-    type Result = ();
-
-    fn handle(&mut self, _: Wake, ctx: &mut Self::Context) {
-        if self.drain(ctx) {
-            let resume = |_: (), _: &mut Self, ctx: &mut Context<Self>| ctx.notify(Wake);
-            ctx.wait(tokio::task::yield_now().into_actor(self).map(resume));
-        }
+impl<N: Network> Attends for MeshActor<N> {
+    fn attend(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
+        self.watched = watches_messages(&self.shared);
+        let more = (0..BUDGET).all(|_| self.attend_next(ctx, waker));
+        self.flush();
+        more
     }
 }
 

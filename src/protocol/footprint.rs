@@ -164,9 +164,17 @@ macro_rules! maps {
             pub fn maps(&self) -> impl Iterator<Item = (&'static str, usize)> {
                 [$((stringify!($map), self.$map)),*].into_iter()
             }
+        }
 
-            fn maps_mut(&mut self) -> impl Iterator<Item = &mut usize> {
-                [$(&mut self.$map),*].into_iter()
+        impl AddAssign for Footprint {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$map += other.$map;)*
+            }
+        }
+
+        impl SubAssign for Footprint {
+            fn sub_assign(&mut self, other: Self) {
+                $(self.$map = self.$map.saturating_sub(other.$map);)*
             }
         }
     };
@@ -174,20 +182,4 @@ macro_rules! maps {
 
 maps! {
     connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs history history_bytes seen validating invalid invalid_bytes promises declined unwanted quotas homes
-}
-
-impl AddAssign for Footprint {
-    fn add_assign(&mut self, other: Self) {
-        for (held, (_, more)) in self.maps_mut().zip(other.maps()) {
-            *held += more;
-        }
-    }
-}
-
-impl SubAssign for Footprint {
-    fn sub_assign(&mut self, other: Self) {
-        for (held, (_, less)) in self.maps_mut().zip(other.maps()) {
-            *held = held.saturating_sub(less);
-        }
-    }
 }
