@@ -1,13 +1,21 @@
 //! Counts the bytes that live on the heap, on all threads, while it is told to. Else it costs two
 //! instructions an allocation: a counter that always runs would be a good part of what the floor takes.
 
+#[cfg(not(feature = "mimalloc"))]
+use std::alloc::System as Allocator;
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
+    alloc::{GlobalAlloc, Layout},
     sync::atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
+#[cfg(feature = "mimalloc")]
+use mimalloc::MiMalloc as Allocator;
+
 static COUNTS: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicI64 = AtomicI64::new(0);
+
+/// Whose malloc it is.
+pub const NAME: &str = if cfg!(feature = "mimalloc") { "mimalloc" } else { "glibc" };
 
 /// By how many bytes the heap grew while `work` ran.
 pub fn growth<T>(work: impl FnOnce() -> T) -> (T, i64) {
@@ -18,7 +26,7 @@ pub fn growth<T>(work: impl FnOnce() -> T) -> (T, i64) {
     (result, LIVE.load(Ordering::SeqCst))
 }
 
-/// The system's allocator, with a counter.
+/// An allocator, with a counter.
 pub struct CountingAllocator;
 
 fn count(bytes: usize, sign: i64) {
@@ -27,26 +35,26 @@ fn count(bytes: usize, sign: i64) {
     }
 }
 
-// SAFETY: every call is handed on to the system's allocator as it came.
+// SAFETY: every call is handed on to the allocator as it came.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 1);
-        unsafe { System.alloc(layout) }
+        unsafe { Allocator.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 1);
-        unsafe { System.alloc_zeroed(layout) }
+        unsafe { Allocator.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count(layout.size(), -1);
-        unsafe { System.dealloc(pointer, layout) }
+        unsafe { Allocator.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         count(new_size, 1);
         count(layout.size(), -1);
-        unsafe { System.realloc(pointer, layout, new_size) }
+        unsafe { Allocator.realloc(pointer, layout, new_size) }
     }
 }

@@ -60,11 +60,12 @@ struct Times {
     floor: Vec<Step>,
 }
 
-/// Nanoseconds an input: of the clock on the wall, and of this thread's CPU time.
+/// Nanoseconds an input: of the clock on the wall, and of CPU time, this thread's and that of all others.
 #[derive(Clone, Copy)]
 struct Step {
     wall: f64,
     cpu: f64,
+    others: f64,
 }
 
 impl<'a, N: Traffic> Place<'a, N> {
@@ -97,6 +98,11 @@ impl<'a, N: Traffic> Place<'a, N> {
         for variant in variants {
             let times = self.run(&mut pair, *variant);
             let mut line = self.line(engine, *variant, times.nanos(engine), times.ratio(engine));
+            if engine.has_threads() {
+                let steps = times.subject.iter();
+                line.engine_cpu_ns_per_input = Some(median(steps.clone().map(|step| step.others).collect()));
+                line.bench_cpu_ns_per_input = Some(median(steps.map(|step| step.cpu).collect()));
+            }
             self.note_floor(*variant, &times.floor);
             if *variant == Variant::Plain {
                 [line.bytes_per_topic, line.bytes_per_topic_peer] = memory.map(Some);
@@ -208,6 +214,7 @@ impl<'a, N: Traffic> Place<'a, N> {
             inputs_per_s: Some(inputs_per_s),
             forwards_per_s: Some(inputs_per_s * (DEGREE as f64 - 1.0) / DEGREE as f64),
             ratio_to_floor: Some(ratio),
+            allocator: heap::NAME.to_owned(),
             ..Line::default()
         }
     }
@@ -245,12 +252,12 @@ fn make<N: Traffic>(
 
 /// Runs a step. One from which a message is missing tells nothing.
 fn timed<N: Traffic>(rounds: Vec<Round<N>>, run: impl FnOnce(Vec<Round<N>>) -> Tally) -> Step {
-    let (start, cpu) = (Instant::now(), cpu::of_thread());
+    let (start, cpu, all) = (Instant::now(), cpu::of_thread(), cpu::of_process());
     let tally = run(rounds);
-    let (wall, cpu) = (start.elapsed(), cpu::of_thread() - cpu);
+    let (wall, cpu, all) = (start.elapsed(), cpu::of_thread() - cpu, cpu::of_process() - all);
     assert!(tally.is_complete(), "not every message came out: {tally:?}");
     let per_input = |time: Duration| time.as_nanos() as f64 / tally.inputs as f64;
-    Step { wall: per_input(wall), cpu: per_input(cpu) }
+    Step { wall: per_input(wall), cpu: per_input(cpu), others: per_input(all.saturating_sub(cpu)) }
 }
 
 fn median(mut times: Vec<f64>) -> f64 {
