@@ -340,10 +340,10 @@ impl<N: Network> SupervisorActor<N> {
         let follows = |(topic, _): &(&N::Topic, _)| after.as_ref().is_none_or(|after| *topic > after);
         let mut following: Vec<_> = self.topics.iter().filter(follows).collect();
         if following.len() > limit {
-            following.select_nth_unstable_by(limit, |(one, _), (other, _)| one.cmp(other));
+            following.select_nth_unstable_by_key(limit, |(topic, _)| *topic);
             following.truncate(limit);
         }
-        following.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        following.sort_unstable_by_key(|(topic, _)| *topic);
         let place = |(topic, slot): (&N::Topic, &Slot<N>)| match slot {
             Slot::Running(inbox) => (topic.clone(), Some(Arc::clone(inbox))),
             Slot::Retiring(_) | Slot::Dormant(_) => (topic.clone(), None),
