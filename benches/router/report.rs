@@ -25,13 +25,7 @@ pub struct Line {
     pub bytes_per_topic: Option<f64>,
     pub bytes_per_topic_peer: Option<f64>,
     /// Whose malloc.
-    #[serde(default = "glibc")]
     pub allocator: String,
-}
-
-/// What lines without a word of it are of.
-fn glibc() -> String {
-    "glibc".to_owned()
 }
 
 impl Line {

@@ -77,8 +77,9 @@ impl<T> Inbox<T> {
         Ok(())
     }
 
-    /// An actor runs that has taken nothing yet. The last one may have ended with items of its own.
-    pub(crate) fn attach(&self) {
+    /// An actor takes over: it has taken nothing yet. The last one, if there was one, panicked, and what it had taken
+    /// is lost.
+    pub(crate) fn take_over(&self) {
         let mut state = self.lock();
         (state.owner, state.busy) = (None, false);
         if state.items.is_empty() {

@@ -27,7 +27,6 @@ impl<N: Network> Actor for RouterActor<N> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.shared.router.attach();
         ctx.spawn(Attendance);
     }
 }

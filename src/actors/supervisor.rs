@@ -388,7 +388,6 @@ impl<N: Network> Actor for SupervisorActor<N> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.shared.supervisor.attach();
         ctx.spawn(Attendance);
     }
 }

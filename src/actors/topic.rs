@@ -323,7 +323,7 @@ impl<N: Network> Actor for MeshActor<N> {
             self.join(self.shared.now());
             self.flush();
         }
-        self.inbox.attach();
+        self.inbox.take_over();
         ctx.spawn(Attendance);
     }
 }
