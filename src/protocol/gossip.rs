@@ -3,13 +3,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use derive_where::derive_where;
-
 use super::{
     outbox::{Context, Fact, Lane, Outbox},
     outcome::{IHaveOutcome, IWantAnswer, IWantOutcome},
     peers::{Link, Quota, Standing},
-    sample::{ProtocolRng, choose, pick, shuffle},
+    sample::{ProtocolRng, draw, pick, shuffle},
+    subscribers::Subscribers,
     tally::Promised,
     topic::TopicState,
 };
@@ -167,21 +166,22 @@ impl<N: Network> TopicState<N> {
         self.history.latest(limits.history_gossip_length).cloned().collect()
     }
 
-    /// What to offer, and all to whom it could be: the subscribers that get no full messages from us.
-    pub(crate) fn gossip_plan(&self, cx: &Context<'_, N>) -> GossipPlan<'_, N> {
+    /// What to offer, and among whom chance is to choose.
+    pub(crate) fn gossip_plan<'a>(&'a self, cx: &'a Context<'_, N>) -> Option<GossipPlan<'a, N>> {
         let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
-        GossipPlan::new(&self.subscribers, served, || self.gossip_ids(cx.limits), cx)
+        GossipPlan::new(&self.subscribers, &self.direct, served, || self.gossip_ids(cx.limits), cx)
     }
 
     pub(super) fn send_gossip(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
-        let plan = GossipPlan::new(&self.subscribers, served, || self.gossip_ids(cx.limits), cx);
+        let ids = || self.gossip_ids(cx.limits);
+        let Some(plan) = GossipPlan::new(&self.subscribers, &self.direct, served, ids, cx) else { return };
         if plan.ids.len() <= cx.limits.max_sent_iwant_per_heartbeat as usize {
-            let (to, message_ids) = plan.select_all(cx.limits, &mut self.rng);
+            let (to, message_ids) = plan.select_all(&mut self.rng);
             outbox.gossip(to, P2pMessage::IHave { topic: self.topic.clone(), message_ids });
             return;
         }
-        for (peer, link, message_ids) in plan.select(cx.limits, &mut self.rng) {
+        for (peer, link, message_ids) in plan.select(&mut self.rng) {
             let message = P2pMessage::IHave { topic: self.topic.clone(), message_ids };
             outbox.send(peer, Some(link), message);
         }
@@ -191,82 +191,77 @@ impl<N: Network> TopicState<N> {
 type Links<P> = BTreeMap<P, Link>;
 
 /// Gossip before chance has chosen.
-#[derive_where(Default)]
 pub(crate) struct GossipPlan<'a, N: Network> {
     ids: Vec<N::MessageId>,
-    /// Only looked at: most are not chosen.
-    candidates: Vec<(&'a N::Peer, &'a Link)>,
+    subscribers: &'a [(N::Peer, Link)],
+    /// Those of them that get full messages from us: few, compared one by one.
+    served: Vec<&'a N::Peer>,
+    /// Looked at if anybody may be below it.
+    threshold: Option<f64>,
+    /// How many of the subscribers could be told.
+    candidates: usize,
+    cx: &'a Context<'a, N>,
 }
 
 impl<'a, N: Network> GossipPlan<'a, N> {
     /// A topic without a mesh or fanout, or without messages, has none.
     fn new(
-        subscribers: &'a Links<N::Peer>,
-        served: Option<&Links<N::Peer>>,
+        subscribers: &'a Subscribers<N::Peer>,
+        direct: &Links<N::Peer>,
+        served: Option<&'a Links<N::Peer>>,
         ids: impl FnOnce() -> Vec<N::MessageId>,
-        cx: &Context<'_, N>,
-    ) -> Self {
-        let Some(served) = served else { return Self::default() };
+        cx: &'a Context<'_, N>,
+    ) -> Option<Self> {
+        let served: Vec<_> = served?.keys().collect();
         let ids = ids();
         if ids.is_empty() {
-            return Self::default();
+            return None;
         }
         let threshold = cx.limits.gossip_threshold;
-        let good = cx.roster.none_below(threshold);
-        let fits =
-            |(peer, link): &(&N::Peer, &Link)| !link.direct && (good || cx.roster.score(peer) >= threshold);
-        let mut candidates = Vec::with_capacity(subscribers.len());
-        candidates.extend(unserved(subscribers, served).filter(fits));
-        Self { ids, candidates }
+        let threshold = (!cx.roster.none_below(threshold)).then_some(threshold);
+        let subscribers = subscribers.as_slice();
+        let mut plan = Self { ids, subscribers, served, threshold, candidates: 0, cx };
+        plan.candidates = match threshold {
+            // Nobody is served or direct without having subscribed, and nobody is both.
+            None => subscribers.len().saturating_sub(plan.served.len() + direct.len()),
+            Some(_) => subscribers.iter().filter(|subscriber| plan.fits(subscriber)).count(),
+        };
+        Some(plan)
+    }
+
+    /// Scores are looked up last, and not at all if nobody's is so low.
+    fn fits(&self, (peer, link): &(N::Peer, Link)) -> bool {
+        let is_good = |threshold| self.cx.roster.score(peer) >= threshold;
+        !link.direct && !self.served.contains(&peer) && self.threshold.is_none_or(is_good)
     }
 
     /// Chooses max(D_lazy, factor of the candidates) peers. Each gets another selection of ids and
     /// another order, so that together they know of all.
-    pub(crate) fn select(
-        mut self,
-        limits: &Limits<N::Topic>,
-        rng: &mut ProtocolRng,
-    ) -> Vec<(N::Peer, Link, Vec<N::MessageId>)> {
-        let chosen = self.choose_peers(limits, rng);
-        let mut offer = |(peer, link): (&N::Peer, &Link)| {
+    pub(crate) fn select(self, rng: &mut ProtocolRng) -> Vec<(N::Peer, Link, Vec<N::MessageId>)> {
+        let most = self.cx.limits.max_sent_iwant_per_heartbeat as usize;
+        let chosen = self.choose_peers(rng);
+        let mut offer = |(peer, link): &(N::Peer, Link)| {
             let mut ids = self.ids.clone();
             shuffle(&mut ids, rng);
-            ids.truncate(limits.max_sent_iwant_per_heartbeat as usize);
+            ids.truncate(most);
             (peer.clone(), *link, ids)
         };
         chosen.into_iter().map(&mut offer).collect()
     }
 
     /// The same for ids so few that each peer gets all: one message does for all.
-    fn select_all(
-        mut self,
-        limits: &Limits<N::Topic>,
-        rng: &mut ProtocolRng,
-    ) -> (Vec<N::Peer>, Vec<N::MessageId>) {
-        let chosen = self.choose_peers(limits, rng).into_iter();
-        let to = chosen.filter(|(_, link)| !link.bootstrap).map(|(peer, _)| peer.clone()).collect();
+    fn select_all(mut self, rng: &mut ProtocolRng) -> (Vec<N::Peer>, Vec<N::MessageId>) {
+        let chosen = self.choose_peers(rng);
+        let mut to = Vec::with_capacity(chosen.len());
+        to.extend(chosen.iter().filter(|(_, link)| !link.bootstrap).map(|(peer, _)| peer.clone()));
         shuffle(&mut self.ids, rng);
         (to, self.ids)
     }
 
-    fn choose_peers(
-        &mut self,
-        limits: &Limits<N::Topic>,
-        rng: &mut ProtocolRng,
-    ) -> Vec<(&'a N::Peer, &'a Link)> {
-        let by_factor = (limits.gossip_factor * self.candidates.len() as f64) as usize;
-        choose(std::mem::take(&mut self.candidates), by_factor.max(limits.degree_lazy), rng)
+    fn choose_peers(&self, rng: &mut ProtocolRng) -> Vec<&'a (N::Peer, Link)> {
+        let limits = self.cx.limits;
+        let by_factor = (limits.gossip_factor * self.candidates as f64) as usize;
+        let count = by_factor.max(limits.degree_lazy).min(self.candidates);
+        draw(self.subscribers, count, |subscriber| self.fits(subscriber), rng)
     }
-}
-
-/// The subscribers that are not among the served. Both ascend: one walk along both, in place of a search for each.
-fn unserved<'a, P: Ord>(
-    subscribers: &'a Links<P>,
-    served: &Links<P>,
-) -> impl Iterator<Item = (&'a P, &'a Link)> {
-    let mut served = served.keys().peekable();
-    subscribers.iter().filter(move |(peer, _)| {
-        while served.next_if(|served| served < peer).is_some() {}
-        served.peek() != Some(peer)
-    })
 }

@@ -11,7 +11,7 @@ impl<N: Network> TopicState<N> {
 
     /// The connected peers that subscribed, ascending.
     pub(crate) fn subscriber_peers(&self) -> Vec<N::Peer> {
-        self.subscribers.keys().cloned().collect()
+        self.subscribers.peers().cloned().collect()
     }
 
     /// The fanout, if there is one.
@@ -42,7 +42,7 @@ impl<N: Network> TopicState<N> {
     pub(crate) fn membership(&self, peer: &N::Peer) -> Membership {
         Membership {
             joined: self.is_joined(),
-            subscribed: self.subscribers.contains_key(peer),
+            subscribed: self.subscribers.contains(peer),
             in_mesh: self.is_in_mesh(peer),
             in_fanout: self.fanout.as_ref().is_some_and(|fanout| fanout.peers.contains_key(peer)),
             backed_off_until: self.backoffs.get(peer),

@@ -220,7 +220,7 @@ impl<N: Network> TopicState<N> {
         let fits = |peer: &N::Peer, link: &Link| {
             !link.direct && also(peer, link) && (good || cx.roster.score(peer) >= least)
         };
-        let fitting = self.subscribers.iter().filter(|(peer, link)| fits(peer, link));
+        let fitting = self.subscribers.as_slice().iter().filter(|(peer, link)| fits(peer, link));
         fitting.map(|(peer, link)| (peer.clone(), *link)).collect()
     }
 
@@ -303,7 +303,7 @@ impl<N: Network> TopicState<N> {
             return Vec::new();
         }
         let offered = |peer: &&N::Peer| *peer != pruned && cx.roster.score(peer) >= 0.0;
-        self.subscribers.keys().filter(offered).cloned().collect()
+        self.subscribers.peers().filter(offered).cloned().collect()
     }
 }
 

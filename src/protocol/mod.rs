@@ -49,6 +49,7 @@ mod sample;
 mod score;
 mod sheet;
 mod stats;
+mod subscribers;
 mod tally;
 mod time;
 mod topic;

@@ -419,8 +419,8 @@ impl<N: Network> Node<N> {
         let cx = self.context(&peers);
         let of_topic = |state: &TopicState<N>| {
             let topic = state.topic.clone();
-            let selected =
-                state.gossip_plan(&cx).select(&self.limits, &mut rng_for(self.seed, "look", &topic));
+            let mut rng = rng_for(self.seed, "look", &topic);
+            let selected = state.gossip_plan(&cx).map(|plan| plan.select(&mut rng)).unwrap_or_default();
             selected.into_iter().map(move |(peer, _, ids)| (peer, topic.clone(), ids))
         };
         let mut gossip: Vec<_> = self.topics.iter().flat_map(of_topic).collect();

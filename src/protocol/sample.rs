@@ -1,9 +1,9 @@
-//! Every random choice of the protocol. Chooses; never looks at what it chooses among.
+//! Every random choice of the protocol. Chooses; never judges what it chooses among.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rand::{
-    SeedableRng,
+    RngExt, SeedableRng,
     rngs::ChaCha8Rng,
     seq::{IndexedRandom, SliceRandom},
 };
@@ -29,6 +29,30 @@ pub(crate) fn choose<T>(mut items: Vec<T>, count: usize, rng: &mut ProtocolRng) 
         items.drain(..rest);
     }
     items
+}
+
+/// So many of those of `items` that fit, chosen uniformly; all of them if there are fewer. In no order. Looks at few
+/// that it does not choose, unless few fit.
+pub(crate) fn draw<'a, T>(
+    items: &'a [T],
+    count: usize,
+    fits: impl Fn(&T) -> bool,
+    rng: &mut ProtocolRng,
+) -> Vec<&'a T> {
+    let mut places: Vec<u32> = (0..items.len() as u32).collect();
+    let mut drawn = Vec::with_capacity(count.min(items.len()));
+    for next in 0..places.len() {
+        if drawn.len() >= count {
+            break;
+        }
+        let place = rng.random_range(next..places.len());
+        places.swap(next, place);
+        let item = &items[places[next] as usize];
+        if fits(item) {
+            drawn.push(item);
+        }
+    }
+    drawn
 }
 
 /// One of `items`.

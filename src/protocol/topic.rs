@@ -24,6 +24,7 @@ use super::{
     peers::{Link, Standing},
     promises::Promises,
     sample::{ProtocolRng, rng_for},
+    subscribers::Subscribers,
     tally::{Promised, Removed},
     unwanted::Declined,
     validating::Validating,
@@ -41,7 +42,7 @@ pub(crate) struct TopicState<N: Network> {
     pub(crate) topic: N::Topic,
     pub(super) rng: ProtocolRng,
     /// The connected peers that subscribed, with what is known of their connections.
-    pub(super) subscribers: BTreeMap<N::Peer, Link>,
+    pub(super) subscribers: Subscribers<N::Peer>,
     /// Those of them that are direct.
     pub(super) direct: BTreeMap<N::Peer, Link>,
     /// Present exactly while we take part in the topic. Its peers are subscribed and not direct.
@@ -132,7 +133,7 @@ impl<N: Network> TopicState<N> {
         Self {
             rng: rng_for(seed, "topic", &topic),
             topic,
-            subscribers: BTreeMap::new(),
+            subscribers: Subscribers::default(),
             direct: BTreeMap::new(),
             mesh: None,
             fanout: None,
@@ -193,7 +194,7 @@ impl<N: Network> TopicState<N> {
 
     /// Whether `peer`'s connection is subscribed.
     pub(crate) fn is_subscriber(&self, peer: &N::Peer) -> bool {
-        self.subscribers.contains_key(peer)
+        self.subscribers.contains(peer)
     }
 
     /// Whether to remember it after an input, while `idle` topics are remembered that we don't take part
@@ -226,7 +227,7 @@ impl<N: Network> TopicState<N> {
     ) -> SubscribeOutcome {
         let Some(link) = standing.link else { return SubscribeOutcome::UnknownPeer };
         self.drop_older(peer, link, outbox);
-        if !self.subscribers.contains_key(peer) {
+        if !self.subscribers.contains(peer) {
             if !room {
                 outbox.facts.push(Fact::TopicLimitExceeded(peer.clone()));
                 return SubscribeOutcome::TopicLimitExceeded;
@@ -244,7 +245,7 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) -> UnsubscribeOutcome {
         let Some(link) = standing.link else { return UnsubscribeOutcome::UnknownPeer };
-        if self.subscribers.contains_key(peer) {
+        if self.subscribers.contains(peer) {
             outbox.facts.push(Fact::Unsubscribed(peer.clone(), link.generation));
         }
         self.remove_from_mesh(peer, Removed::Unsubscribed, outbox);

@@ -1,6 +1,11 @@
 //! IHAVE, IWANT, and the history they speak of.
 
-use actix_gossipsub::protocol::{IHaveOutcome, IWantAnswer, PeerKind};
+use std::collections::BTreeSet;
+
+use actix_gossipsub::{
+    P2pMessage, P2pOutput,
+    protocol::{IHaveOutcome, IWantAnswer, PeerKind},
+};
 
 use super::setup::{MANY, Setup, TOPIC, World};
 
@@ -131,4 +136,64 @@ fn gossip_offers_the_latest_slots_of_the_history_in_order() {
     }
     assert!(batch(0).all(|id| world.iwant(1, id) == IWantAnswer::NotFound));
     assert!((10..60).all(|id| is_message(&world.iwant(1, id))));
+}
+
+/// Whom a heartbeat tells what we have.
+fn told(world: &mut World) -> Vec<u32> {
+    drop(world.node.drain());
+    world.heartbeat();
+    let ihave = |output| match output {
+        P2pOutput::OutMessage { to_peer, message: P2pMessage::IHave { .. } } => Some(to_peer),
+        _ => None,
+    };
+    world.node.drain().p2p.into_iter().filter_map(ihave).collect()
+}
+
+/// v1.1 "adaptive gossip dissemination": max(D_lazy, a share) of those who get no full messages, each of them in time.
+#[track_caller]
+fn assert_gossip_goes_round(world: &mut World, but_for: &[u32]) {
+    let (factor, least) = (world.limits.gossip_factor, world.limits.degree_lazy);
+    let (mut candidates, mut reached) = (BTreeSet::new(), BTreeSet::new());
+    for id in 0..100 {
+        world.publish(id);
+        let told = told(world);
+        let mesh = world.mesh();
+        candidates = MANY.filter(|peer| !mesh.contains(peer) && !but_for.contains(peer)).collect();
+        let distinct: BTreeSet<_> = told.iter().copied().collect();
+        assert!(distinct.is_subset(&candidates), "{told:?} of {candidates:?}");
+        let count = least.max((factor * candidates.len() as f64) as usize).min(candidates.len());
+        assert_eq!((told.len(), distinct.len()), (count, count), "of {candidates:?}");
+        reached.extend(distinct);
+    }
+    // That chance passes over somebody 100 times is less likely than one in 10^12.
+    assert_eq!(reached, candidates);
+}
+
+/// Peer 99 is direct.
+fn with_a_direct_peer(factor: f64, lazy: usize) -> World {
+    let limits = |limits: &mut actix_gossipsub::limits::LimitsConfig<u32>| {
+        (limits.gossip_factor, limits.degree_lazy) = (factor, lazy);
+    };
+    let mut world = Setup::new().limits(limits).connected(MANY).subscribed().start();
+    world.connect(99, PeerKind { direct: true, ..PeerKind::default() });
+    world.subscribe(99);
+    world.join();
+    world
+}
+
+#[test]
+fn gossip_goes_to_a_share_of_those_who_get_no_full_messages() {
+    for (factor, lazy) in [(0.25, 6), (0.5, 3), (0.0, 25), (1.0, 0)] {
+        assert_gossip_goes_round(&mut with_a_direct_peer(factor, lazy), &[]);
+    }
+}
+
+#[test]
+fn gossip_passes_over_those_who_stand_badly() {
+    for (factor, lazy) in [(0.25, 6), (0.5, 3), (0.0, 25), (1.0, 0)] {
+        let mut world = with_a_direct_peer(factor, lazy);
+        world.set_application_score(7, -1.0);
+        world.set_application_score(11, -2.0);
+        assert_gossip_goes_round(&mut world, &[7, 11]);
+    }
 }
