@@ -10,8 +10,7 @@ use std::{
 
 use actix::SystemRunner;
 use actix_gossipsub::{
-    AppInput, AppOutputs, Limits, P2pInput, P2pMessage, P2pOutput, P2pOutputs, PeerInputs, Refused, Started,
-    Worker,
+    AppInput, AppOutputs, Limits, P2pInput, P2pOutputs, PeerInputs, Refused, Started, Worker,
 };
 
 use metrics::Recorder;
@@ -30,7 +29,7 @@ const IN_FLIGHT: usize = 4096;
 /// So many inputs between two looks at the outputs: a round of W.
 const BURST: usize = 512;
 /// Much less than it takes an engine to handle what is in flight.
-const PAUSE: Duration = Duration::from_micros(20);
+const PAUSE: Duration = Duration::from_micros(150);
 /// A step that takes longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -192,13 +191,11 @@ impl<N: Traffic> Driver<N> {
         }
     }
 
-    /// Takes what waits in both streams; tells whether anything did.
+    /// Takes what waits in both streams, as a transport does; tells whether anything did.
     fn take(&mut self, tally: &mut Tally) -> bool {
         let before = *tally;
-        while let Some(output) = self.p2p.try_recv() {
-            if let P2pOutput::OutMessage { message: P2pMessage::FullMessage(_), .. } = output {
-                tally.forwards += 1;
-            }
+        while let Some(emission) = self.p2p.try_recv_emission() {
+            tally.count(&emission);
         }
         while self.app.try_recv().is_some() {
             tally.deliveries += 1;

@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_gossipsub::{
-    AppInput, Limits, P2pMessage, P2pOutput,
-    protocol::{Drained, Node, NodeOptions, Timestamp},
+    AppInput, Limits,
+    protocol::{Node, NodeOptions, Timestamp},
 };
 
 use super::{
@@ -63,7 +63,8 @@ impl<N: Traffic> Subject<N> for NodeSubject<N> {
             for arrival in round {
                 self.node.p2p_input(arrival.input, self.now);
             }
-            count(self.node.drain(), &mut tally);
+            self.node.drain_emissions().iter().for_each(|emission| tally.count(emission));
+            tally.deliveries += self.node.drain().app.len() as u64;
         }
         tally
     }
@@ -79,14 +80,5 @@ impl<N: Traffic> Subject<N> for NodeSubject<N> {
     /// Whatever comes meanwhile waits for all of it.
     fn heartbeat_wait(&mut self, _: &mut N::Source, _: &Population<N>) -> Duration {
         self.heartbeat()
-    }
-}
-
-fn count<N: Traffic>(drained: Drained<N>, tally: &mut Tally) {
-    tally.deliveries += drained.app.len() as u64;
-    for output in drained.p2p {
-        if let P2pOutput::OutMessage { message: P2pMessage::FullMessage(_), .. } = output {
-            tally.forwards += 1;
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! What went in and came out of a run.
 
+use actix_gossipsub::{Network, protocol::Emission};
+
 use super::population::DEGREE;
 
 /// Counts of one run.
@@ -13,6 +15,13 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// What the p2p layer is told. A message to many peers is one output for a transport, which encodes it once.
+    pub fn count<N: Network>(&mut self, emission: &Emission<N>) {
+        if let Emission::Broadcast { to, .. } = emission {
+            self.forwards += to.len() as u64;
+        }
+    }
+
     /// Every message went to the application once, and to all its mesh but the sender.
     pub fn is_complete(self) -> bool {
         let messages = self.inputs / DEGREE as u64;

@@ -67,6 +67,11 @@ impl<N: Network> P2pOutputs<N> {
         }
     }
 
+    /// The same, if there is one.
+    pub fn try_recv_emission(&mut self) -> Option<Emission<N>> {
+        self.next_expanded().map(Emission::Output).or_else(|| self.shared.p2p.try_pop())
+    }
+
     /// How many items wait.
     pub fn len(&self) -> usize {
         self.expanded.as_ref().map_or(0, ExactSizeIterator::len) + self.shared.p2p.len()

@@ -1,6 +1,6 @@
 //! The order that `actors/mod.rs` promises.
 
-use actix_gossipsub::plain::PlainNetwork;
+use actix_gossipsub::{P2pMessage, P2pOutput, plain::PlainNetwork, protocol::Emission};
 
 use crate::support::*;
 
@@ -97,6 +97,40 @@ fn an_unsubscription_and_a_graft_are_handled_as_they_came() {
         let view = engine.worker.state().await.expect("it runs");
         assert!(view.mesh["a"].contains(&1));
         assert!(view.connections[&1].topics.contains("a"));
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn what_is_said_to_many_peers_is_read_at_once_or_peer_by_peer() {
+    run(async {
+        let mut engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
+        for peer in 1..=3 {
+            for input in [connect(peer), subscribe(peer, "a"), graft(peer, "a")] {
+                engine.worker.p2p_input(input).expect("taken");
+            }
+        }
+        engine.worker.settle().await;
+        while engine.p2p.try_recv().is_some() {}
+        for number in 1..=2 {
+            engine.worker.app_input(publish("a", number)).expect("taken");
+        }
+        engine.worker.settle().await;
+        let emission = engine.p2p.try_recv_emission();
+        assert!(
+            matches!(&emission, Some(Emission::Broadcast { to, .. }) if *to == [1, 2, 3]),
+            "{emission:?}"
+        );
+        let first = engine.p2p.try_recv().map(Emission::Output);
+        let rest = [first, engine.p2p.try_recv_emission(), engine.p2p.try_recv_emission()];
+        for (emission, peer) in rest.into_iter().zip(1..) {
+            let Some(Emission::Output(P2pOutput::OutMessage { to_peer, message })) = emission else {
+                panic!("{emission:?}")
+            };
+            assert!(matches!(message, P2pMessage::FullMessage(_)), "{message:?}");
+            assert_eq!(to_peer, peer);
+        }
+        assert!(engine.p2p.try_recv_emission().is_none());
         engine.worker.shutdown().await;
     });
 }
