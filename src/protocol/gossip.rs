@@ -212,11 +212,11 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         ids: impl FnOnce() -> Vec<N::MessageId>,
         cx: &'a Context<'_, N>,
     ) -> Option<Self> {
-        let served: Vec<_> = served?.keys().collect();
-        let ids = ids();
+        let (served, ids) = (served?, ids());
         if ids.is_empty() {
             return None;
         }
+        let served: Vec<_> = served.keys().collect();
         let threshold = cx.limits.gossip_threshold;
         let threshold = (!cx.roster.none_below(threshold)).then_some(threshold);
         let subscribers = subscribers.as_slice();
@@ -262,6 +262,7 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         let limits = self.cx.limits;
         let by_factor = (limits.gossip_factor * self.candidates as f64) as usize;
         let count = by_factor.max(limits.degree_lazy).min(self.candidates);
-        draw(self.subscribers, count, |subscriber| self.fits(subscriber), rng)
+        let misfits = self.subscribers.len() - self.candidates;
+        draw(self.subscribers, count, misfits, |subscriber| self.fits(subscriber), rng)
     }
 }

@@ -3,9 +3,9 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rand::{
-    RngExt, SeedableRng,
+    SeedableRng,
     rngs::ChaCha8Rng,
-    seq::{IndexedRandom, SliceRandom},
+    seq::{IndexedRandom, SliceRandom, index::sample},
 };
 
 /// The source of a state machine's choices.
@@ -31,27 +31,18 @@ pub(crate) fn choose<T>(mut items: Vec<T>, count: usize, rng: &mut ProtocolRng) 
     items
 }
 
-/// So many of those of `items` that fit, chosen uniformly; all of them if there are fewer. In no order. Looks at few
-/// that it does not choose, unless few fit.
+/// `count` of those of `items` that fit, all but `misfits` of them, chosen uniformly; in no order. Looks at no more
+/// than it may need.
 pub(crate) fn draw<'a, T>(
     items: &'a [T],
     count: usize,
+    misfits: usize,
     fits: impl Fn(&T) -> bool,
     rng: &mut ProtocolRng,
 ) -> Vec<&'a T> {
-    let mut places: Vec<u32> = (0..items.len() as u32).collect();
-    let mut drawn = Vec::with_capacity(count.min(items.len()));
-    for next in 0..places.len() {
-        if drawn.len() >= count {
-            break;
-        }
-        let place = rng.random_range(next..places.len());
-        places.swap(next, place);
-        let item = &items[places[next] as usize];
-        if fits(item) {
-            drawn.push(item);
-        }
-    }
+    let places = sample(rng, items.len(), (count + misfits).min(items.len()));
+    let mut drawn = Vec::with_capacity(count);
+    drawn.extend(places.iter().map(|place| &items[place]).filter(|item| fits(item)).take(count));
     drawn
 }
 
