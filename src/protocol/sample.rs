@@ -31,8 +31,8 @@ pub(crate) fn choose<T>(mut items: Vec<T>, count: usize, rng: &mut ProtocolRng) 
     items
 }
 
-/// `count` of those of `items` that fit, all but `misfits` of them, chosen uniformly; in no order. Looks at no more
-/// than it may need.
+/// `count` of those of `items` that fit, which are all but `misfits` of them; chosen uniformly, in no order. Looks at
+/// no more than it may need.
 pub(crate) fn draw<'a, T>(
     items: &'a [T],
     count: usize,
