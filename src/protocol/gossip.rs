@@ -198,8 +198,8 @@ pub(crate) struct GossipPlan<'a, N: Network> {
     served: Vec<&'a N::Peer>,
     /// Looked at if anybody may be below it.
     threshold: Option<f64>,
-    /// How many of the subscribers could be told.
-    candidates: usize,
+    /// How many of them are direct.
+    direct: usize,
     cx: &'a Context<'a, N>,
 }
 
@@ -219,14 +219,16 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         let served: Vec<_> = served.keys().collect();
         let threshold = cx.limits.gossip_threshold;
         let threshold = (!cx.roster.none_below(threshold)).then_some(threshold);
-        let subscribers = subscribers.as_slice();
-        let mut plan = Self { ids, subscribers, served, threshold, candidates: 0, cx };
-        plan.candidates = match threshold {
+        Some(Self { ids, subscribers: subscribers.as_slice(), served, threshold, direct: direct.len(), cx })
+    }
+
+    /// How many of the subscribers could be told.
+    fn candidates(&self) -> usize {
+        match self.threshold {
             // Nobody is served or direct without having subscribed, and nobody is both.
-            None => subscribers.len().saturating_sub(plan.served.len() + direct.len()),
-            Some(_) => subscribers.iter().filter(|subscriber| plan.fits(subscriber)).count(),
-        };
-        Some(plan)
+            None => self.subscribers.len().saturating_sub(self.served.len() + self.direct),
+            Some(_) => self.subscribers.iter().filter(|subscriber| self.fits(subscriber)).count(),
+        }
     }
 
     /// Scores are looked up last, and not at all if nobody's is so low.
@@ -259,10 +261,9 @@ impl<'a, N: Network> GossipPlan<'a, N> {
     }
 
     fn choose_peers(&self, rng: &mut ProtocolRng) -> Vec<&'a (N::Peer, Link)> {
-        let limits = self.cx.limits;
-        let by_factor = (limits.gossip_factor * self.candidates as f64) as usize;
-        let count = by_factor.max(limits.degree_lazy).min(self.candidates);
-        let misfits = self.subscribers.len() - self.candidates;
-        draw(self.subscribers, count, misfits, |subscriber| self.fits(subscriber), rng)
+        let (limits, candidates) = (self.cx.limits, self.candidates());
+        let by_factor = (limits.gossip_factor * candidates as f64) as usize;
+        let count = by_factor.max(limits.degree_lazy);
+        draw(self.subscribers, count, candidates, |subscriber| self.fits(subscriber), rng)
     }
 }
