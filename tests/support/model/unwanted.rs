@@ -45,6 +45,8 @@ impl<I: Ids> Unwanted<I> {
                 self.named.remove(peer);
             }
             (Op::Heartbeat, _) => self.forget(),
+            // A topic that is left forgets what it said.
+            (Op::Leave { topic }, _) => self.told.retain(|(of, _)| of != topic),
             (Op::Publish { message }, Outcome::Publish(PublishOutcome::Published { to })) => {
                 self.routed(limits, *message, to, step)?;
             }
