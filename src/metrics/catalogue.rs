@@ -22,7 +22,7 @@ catalogue! {
     CONNECTIONS = Metric::gauge("gossipsub_connections", &[DIRECTION, CONNECTION_KIND], "Peers connected, by who dialled and what they are to us");
     PEERS_BY_SCORE = Metric::gauge("gossipsub_peers_by_score", &[BAND], "Connected peers by the band of their score; the bands are disjoint and sum to all connections");
     PEER_SCORE = Metric::gauge("gossipsub_peer_score", &[SCORE_STAT], "The least, median and greatest score of connected peers, zero while there is none");
-    SCORE_COMPONENT = Metric::gauge("gossipsub_score_component", &[COMPONENT, COMPONENT_STAT], "The weighted part of each component in the scores of connected peers: the least and the mean");
+    SCORE_COMPONENT = Metric::gauge("gossipsub_score_component", &[COMPONENT, COMPONENT_STAT], "The weighted part of each component in the scores of connected peers, as of the last time that scores decayed: the least and the mean");
     SCORE_PENALTIES = Metric::counter("gossipsub_score_penalties_total", &[PENALTY], "Times that a peer was penalised, by reason");
     SLOW_PEERS = Metric::counter("gossipsub_slow_peers_total", &[], "Times that the transport found a peer too slow to be told what it must be told");
 

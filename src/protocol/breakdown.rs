@@ -8,7 +8,8 @@ use derive_where::derive_where;
 use super::{
     Timestamp,
     counters::TopicCounters,
-    score::{Scores, p7},
+    peer_score::p7,
+    score::Scores,
     view::{ScoreView, TopicScoreView},
 };
 use crate::{limits::Limits, network::Network};
@@ -154,7 +155,7 @@ impl TopicBreakdown {
     fn new<N: Network>(topic: &N::Topic, counters: TopicScoreView, limits: &Limits<N::Topic>) -> Self {
         let weight = limits.score.topics.weight(topic);
         let parts = TopicCounters::from(&counters).parts(limits.score.topics.parameters(topic));
-        let [p1, p2, p3, p3b, p4] = parts.map(|part| weight * part);
+        let [p1, p2, p3, p3b, p4] = parts.weighted(weight).0;
         Self { weight, p1, p2, p3, p3b, p4, total: p1 + p2 + p3 + p3b + p4, counters }
     }
 }

@@ -4,9 +4,6 @@
 use super::peers::{Connection, Peers};
 use crate::network::Network;
 
-/// So many counters of peers on topics are looked at: with more, some peers stand for all, others each time.
-const MAX_COUNTERS: usize = 16_384;
-
 /// A look at the connected peers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Company {
@@ -51,18 +48,12 @@ impl<N: Network> Peers<N> {
 
     /// The least and mean of each component.
     fn components(&self) -> [[f64; 2]; COMPONENTS] {
-        let (mut counters, mut looked_at) = (0, 0_u32);
+        let mut looked_at = 0_u32;
         let mut components = [[f64::INFINITY, 0.0]; COMPONENTS];
-        let start = self.ticks as usize % self.connections.len().max(1);
-        let in_turn = self.connections.keys().skip(start).chain(self.connections.keys().take(start));
-        for peer in in_turn {
-            let Some((parts, of)) = self.scores.components(peer) else { continue };
+        for parts in self.connections.keys().filter_map(|peer| self.scores.components(peer)) {
+            looked_at += 1;
             for ([least, sum], part) in components.iter_mut().zip(parts) {
                 (*least, *sum) = (least.min(part), *sum + part);
-            }
-            (counters, looked_at) = (counters + of, looked_at + 1);
-            if counters >= MAX_COUNTERS {
-                break;
             }
         }
         if looked_at == 0 {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Timestamp;
+use super::{Timestamp, parts::Parts};
 use crate::limits::TopicScoreLimits;
 
 /// The counters of one peer on one topic.
@@ -79,15 +79,9 @@ impl TopicCounters {
         self.invalid = decayed(self.invalid, limits.invalid_message_deliveries_decay, decay_zero);
     }
 
-    /// The topic's part of the score, without the topic's weight. The order of the sum is the
-    /// reference's: sums of doubles depend on it.
-    pub(crate) fn score(&self, limits: &TopicScoreLimits) -> f64 {
-        self.p1(limits) + self.p2(limits) + self.p3(limits) + self.p3b(limits) + self.p4(limits)
-    }
-
-    /// The terms of that sum.
-    pub(crate) fn parts(&self, limits: &TopicScoreLimits) -> [f64; 5] {
-        [self.p1(limits), self.p2(limits), self.p3(limits), self.p3b(limits), self.p4(limits)]
+    /// The topic's parts of the score, without the topic's weight.
+    pub(super) fn parts(&self, limits: &TopicScoreLimits) -> Parts {
+        Parts([self.p1(limits), self.p2(limits), self.p3(limits), self.p3b(limits), self.p4(limits)])
     }
 
     /// Whether nothing distinguishes it from a fresh one.

@@ -194,8 +194,9 @@ type Links<P> = BTreeMap<P, Link>;
 pub(crate) struct GossipPlan<'a, N: Network> {
     ids: Vec<N::MessageId>,
     subscribers: &'a [(N::Peer, Link)],
-    /// Those of them that get full messages from us: few, compared one by one.
-    served: Vec<&'a N::Peer>,
+    /// Those of them that get full messages from us, by the generations of their connections, which are told apart
+    /// faster than names: few, compared one by one.
+    served: Vec<u64>,
     /// Looked at if anybody may be below it.
     threshold: Option<f64>,
     /// How many of them are direct.
@@ -216,7 +217,7 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         if ids.is_empty() {
             return None;
         }
-        let served: Vec<_> = served.keys().collect();
+        let served: Vec<_> = served.values().map(|link| link.generation).collect();
         let threshold = cx.limits.gossip_threshold;
         let threshold = (!cx.roster.none_below(threshold)).then_some(threshold);
         Some(Self { ids, subscribers: subscribers.as_slice(), served, threshold, direct: direct.len(), cx })
@@ -234,7 +235,7 @@ impl<'a, N: Network> GossipPlan<'a, N> {
     /// Scores are looked up last, and not at all if nobody's is so low.
     fn fits(&self, (peer, link): &(N::Peer, Link)) -> bool {
         let is_good = |threshold| self.cx.roster.score(peer) >= threshold;
-        !link.direct && !self.served.contains(&peer) && self.threshold.is_none_or(is_good)
+        !link.direct && !self.served.contains(&link.generation) && self.threshold.is_none_or(is_good)
     }
 
     /// Chooses max(D_lazy, factor of the candidates) peers. Each gets another selection of ids and

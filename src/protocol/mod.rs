@@ -40,6 +40,8 @@ mod node;
 mod outbox;
 mod outcome;
 mod parked;
+mod parts;
+mod peer_score;
 mod peers;
 mod promises;
 mod px;

@@ -3,7 +3,7 @@
 //! P6 (colocation of addresses) is not here: the reference has none.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
@@ -15,23 +15,21 @@ use slab::Slab;
 use super::{
     Timestamp,
     company::COMPONENTS,
-    counters::{TopicCounters, decayed},
+    counters::TopicCounters,
     credits::Deliveries,
     lowest::Lowest,
+    parts::Parts,
+    peer_score::PeerScore,
     sheet::{PeerKey, RowKey, Sheet},
     view::{ScoreView, TopicScoreView},
 };
 use crate::{
-    limits::{Limits, ScoreLimits, TopicScoreLimits},
+    limits::{Limits, TopicScoreLimits},
     network::Network,
 };
 
 /// Beyond this the application's word would drown all else, and sums would stop being numbers.
 const MAX_APPLICATION_SCORE: f64 = 1e15;
-
-/// Over no more topics than this, a sum is made anew when one of them changes, in the order of the reference, so
-/// that no rounding differs. Over more, the change is added; at each refresh the sum is made anew all the same.
-const SUMMED_UP_ANEW: usize = 16;
 
 /// The scores of connected peers, and of those that left with a score that is kept.
 #[derive_where(Clone, Debug)]
@@ -39,7 +37,7 @@ pub(crate) struct Scores<N: Network> {
     limits: Arc<Limits<N::Topic>>,
     /// Looked up by name; where its order could matter, it is sorted.
     keys: HashMap<N::Peer, PeerKey, RandomState>,
-    peers: Slab<PeerScore<N>>,
+    peers: Slab<PeerScore<N::Peer>>,
     sheet: Sheet<N::Topic>,
     refresh: Option<Refresh<N::Topic>>,
     /// How many of them are not connected.
@@ -47,25 +45,6 @@ pub(crate) struct Scores<N: Network> {
     lowest: RefCell<Lowest>,
     /// The peers whose score changed since it was last asked for, each once; kept only if somebody asks.
     changed: Option<Vec<N::Peer>>,
-}
-
-#[derive_where(Clone, Debug)]
-struct PeerScore<N: Network> {
-    peer: N::Peer,
-    /// Where it has counters, ascending by the topics' names.
-    rows: Vec<RowKey>,
-    /// P5.
-    application_score: f64,
-    /// P7.
-    behaviour_penalty: f64,
-    /// Connected when `None`; else the next refresh from then on drops the entry.
-    expires: Option<Timestamp>,
-    /// P1 to P4 over all topics, unless it is to be summed up anew.
-    topic_sum: Cell<Option<f64>>,
-    /// The same over the topics that the refresh under way is done with; not a number once that can't be told.
-    fresh_sum: f64,
-    /// It stands among the changed.
-    is_changed: bool,
 }
 
 /// A refresh under way.
@@ -241,23 +220,20 @@ impl<N: Network> Scores<N> {
         self.keys.len()
     }
 
-    /// P1, P2, P3, P3b, P4, P5 and P7 of a peer that has a score, weighted, before any cap; and of how many topics.
-    pub(crate) fn components(&self, peer: &N::Peer) -> Option<([f64; COMPONENTS], usize)> {
+    /// P1, P2, P3, P3b, P4, P5 and P7 of a peer that has a score, weighted, before any cap.
+    pub(crate) fn components(&self, peer: &N::Peer) -> Option<[f64; COMPONENTS]> {
         let (key, limits) = (*self.keys.get(peer)?, &self.limits);
         let score = &self.peers[key as usize];
+        let parts = score.parts.get().unwrap_or_else(|| self.sum_up_parts(key, score));
+        score.parts.set(Some(parts));
+        let [p1, p2, p3, p3b, p4] = parts.0;
         let p5 = score.application_score * limits.score.app_specific_weight;
-        let mut sums = [0.0, 0.0, 0.0, 0.0, 0.0, p5, score.p7(limits)];
-        for row in score.rows.iter().map(|row| self.sheet.row(*row)) {
-            let Some(counters) = row.get(key) else { continue };
-            let weight = limits.score.topics.weight(&row.topic);
-            let parts = counters.parts(limits.score.topics.parameters(&row.topic));
-            sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += weight * part);
-        }
-        Some((sums, score.rows.len()))
+        Some([p1, p2, p3, p3b, p4, p5, score.p7(limits)])
     }
 
     pub(crate) fn view(&self) -> BTreeMap<N::Peer, ScoreView<N>> {
-        let view = |key: usize, score: &PeerScore<N>| self.view_rows(key as PeerKey, score, &score.rows);
+        let view =
+            |key: usize, score: &PeerScore<N::Peer>| self.view_rows(key as PeerKey, score, &score.rows);
         self.peers.iter().map(|(key, score)| (score.peer.clone(), view(key, score))).collect()
     }
 
@@ -283,7 +259,7 @@ impl<N: Network> Scores<N> {
         Some(self.view_rows(key, score, &rows[..rows.len().min(limit)]))
     }
 
-    fn view_rows(&self, key: PeerKey, score: &PeerScore<N>, rows: &[RowKey]) -> ScoreView<N> {
+    fn view_rows(&self, key: PeerKey, score: &PeerScore<N::Peer>, rows: &[RowKey]) -> ScoreView<N> {
         let of_row = |row: &RowKey| {
             let row = self.sheet.row(*row);
             Some((row.topic.clone(), TopicScoreView::from(row.get(key)?)))
@@ -304,7 +280,9 @@ impl<N: Network> Scores<N> {
     /// From now on every counter decays, topic by topic, as [`refresh`](Self::refresh) goes on. What is told
     /// meanwhile counts.
     pub(crate) fn begin_refresh(&mut self, now: Timestamp) {
-        self.peers.iter_mut().for_each(|(_, score)| score.fresh_sum = 0.0);
+        // Who asks for changes asks for the parts too.
+        let shown = self.changed.is_some();
+        self.peers.iter_mut().for_each(|(_, score)| score.begin_refresh(shown));
         self.refresh = Some(Refresh { now, done: None });
     }
 
@@ -334,7 +312,7 @@ impl<N: Network> Scores<N> {
                 gone.push(peer);
                 return false;
             }
-            peers[peer as usize].fresh_sum += weight * counters.score(parameters);
+            peers[peer as usize].refreshed(weight, counters.parts(parameters));
             true
         });
         for peer in gone {
@@ -353,7 +331,7 @@ impl<N: Network> Scores<N> {
             score.conclude_refresh(&self.limits);
             score.note_change(&mut self.changed);
         }
-        let is_over = |score: &PeerScore<N>| score.expires.is_some_and(|at| at <= now);
+        let is_over = |score: &PeerScore<N::Peer>| score.expires.is_some_and(|at| at <= now);
         let over = self.peers.iter().filter(|(_, score)| is_over(score));
         let over: Vec<_> = over.map(|(_, score)| score.peer.clone()).collect();
         over.iter().for_each(|peer| self.forget(peer));
@@ -369,7 +347,7 @@ impl<N: Network> Scores<N> {
 
 impl<N: Network> Scores<N> {
     /// Changes the score of a peer that has one; a fact about a stranger changes nothing.
-    fn update(&mut self, peer: &N::Peer, change: impl FnOnce(&mut PeerScore<N>)) {
+    fn update(&mut self, peer: &N::Peer, change: impl FnOnce(&mut PeerScore<N::Peer>)) {
         if let Some(key) = self.keys.get(peer).copied() {
             change(&mut self.peers[key as usize]);
             self.note_change(key);
@@ -396,9 +374,9 @@ impl<N: Network> Scores<N> {
         let (parameters, weight) = (limits.parameters(&row.topic), limits.weight(&row.topic));
         let is_fresh = self.refresh.as_ref().is_some_and(|refresh| refresh.is_done_with(&row.topic));
         let (counters, is_new) = row.get_or_insert(peer);
-        let before = weight * counters.score(parameters);
+        let before = weight * counters.parts(parameters).sum();
         change(counters, parameters);
-        score.topic_changed(before, weight * counters.score(parameters), is_fresh);
+        score.topic_changed(before, weight * counters.parts(parameters).sum(), is_fresh);
         if is_new {
             let place = score.rows.partition_point(|row| self.sheet.compare(*row, key).is_lt());
             score.rows.insert(place, key);
@@ -421,60 +399,24 @@ impl<N: Network> Scores<N> {
     }
 
     /// P1 to P4 over all topics, weighted, in ascending order of topics.
-    fn sum_up(&self, peer: PeerKey, score: &PeerScore<N>) -> f64 {
+    fn sum_up(&self, peer: PeerKey, score: &PeerScore<N::Peer>) -> f64 {
+        self.parts(peer, score).fold(0.0, |sum, (weight, parts)| sum + weight * parts.sum())
+    }
+
+    /// The same one by one.
+    fn sum_up_parts(&self, peer: PeerKey, score: &PeerScore<N::Peer>) -> Parts {
+        let mut sum = Parts::default();
+        self.parts(peer, score).for_each(|(weight, parts)| sum += parts.weighted(weight));
+        sum
+    }
+
+    /// The parts of each topic, with its weight, in ascending order of topics.
+    fn parts(&self, peer: PeerKey, score: &PeerScore<N::Peer>) -> impl Iterator<Item = (f64, Parts)> {
         let limits = &self.limits.score.topics;
-        let weighted = |row: &RowKey| {
+        score.rows.iter().filter_map(move |row| {
             let row = self.sheet.row(*row);
-            let counters = row.get(peer)?;
-            Some(limits.weight(&row.topic) * counters.score(limits.parameters(&row.topic)))
-        };
-        score.rows.iter().filter_map(weighted).fold(0.0, |sum, part| sum + part)
-    }
-}
-
-impl<N: Network> PeerScore<N> {
-    fn new(peer: N::Peer) -> Self {
-        Self {
-            peer,
-            rows: Vec::new(),
-            application_score: 0.0,
-            behaviour_penalty: 0.0,
-            expires: None,
-            topic_sum: Cell::new(None),
-            fresh_sum: 0.0,
-            is_changed: false,
-        }
-    }
-
-    fn note_change(&mut self, changed: &mut Option<Vec<N::Peer>>) {
-        if let Some(changed) = changed.as_mut().filter(|_| !self.is_changed) {
-            changed.push(self.peer.clone());
-            self.is_changed = true;
-        }
-    }
-
-    /// One topic's part is another now.
-    fn topic_changed(&mut self, before: f64, after: f64, is_fresh: bool) {
-        let known_sum = self.topic_sum.take().filter(|_| self.rows.len() > SUMMED_UP_ANEW);
-        self.topic_sum.set(known_sum.map(|sum| sum - before + after));
-        if is_fresh {
-            self.fresh_sum += after - before;
-        }
-    }
-
-    fn sum_anew(&mut self) {
-        self.topic_sum.set(None);
-        self.fresh_sum = f64::NAN;
-    }
-
-    fn conclude_refresh<T>(&mut self, limits: &Limits<T>) {
-        let (rate, zero) = (limits.score.behaviour_penalty_decay, limits.score.decay_zero);
-        self.behaviour_penalty = decayed(self.behaviour_penalty, rate, zero);
-        self.topic_sum.set(Some(self.fresh_sum).filter(|sum| !sum.is_nan()));
-    }
-
-    fn p7<T>(&self, limits: &Limits<T>) -> f64 {
-        p7(self.behaviour_penalty, &limits.score)
+            Some((limits.weight(&row.topic), row.get(peer)?.parts(limits.parameters(&row.topic))))
+        })
     }
 }
 
@@ -482,12 +424,6 @@ impl<T: Ord> Refresh<T> {
     fn is_done_with(&self, topic: &T) -> bool {
         self.done.as_ref().is_some_and(|done| topic <= done)
     }
-}
-
-/// The penalty that so many faults of behaviour are.
-pub(super) fn p7<T>(behaviour_penalty: f64, limits: &ScoreLimits<T>) -> f64 {
-    let excess = behaviour_penalty - limits.behaviour_penalty_threshold;
-    if excess > 0.0 { excess * excess * limits.behaviour_penalty_weight } else { 0.0 }
 }
 
 impl From<&TopicCounters> for TopicScoreView {
