@@ -123,8 +123,8 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
             driver.connections = peers.map(|peer| driver.worker.peer_inputs(peer)).collect();
             driver.feed(arrivals, give, &mut tally).await;
             driver.settle().await;
-            // Queues that were long give back their room when little comes: this is little.
-            for _ in 0..2 {
+            // Queues that were long give back their room when little came for a while: this is little.
+            for _ in 0..32 {
                 driver.worker.footprint().await.expect("the engine runs");
             }
         });

@@ -14,6 +14,9 @@ use tokio::sync::Notify;
 
 use crate::protocol::Timestamp;
 
+/// No empty queue keeps room for much more than this, however long it was.
+pub(crate) const KEPT: usize = 1024;
+
 /// An actor's queue.
 pub(crate) struct Inbox<T> {
     state: Mutex<State<T>>,
@@ -30,7 +33,7 @@ struct State<T> {
     woken: bool,
     /// Whether the actor holds items that it took out.
     busy: bool,
-    /// How many it took out at once, the last time.
+    /// How many it took out at once, the most of late.
     taken: usize,
     closed: bool,
     /// Held from the first item until all are handled, and what follows from them is handed on: one for all,
@@ -57,6 +60,14 @@ impl<T> Inbox<T> {
     #[inline]
     pub(crate) fn push(&self, item: T) -> Result<(), T> {
         self.put(item, |_| {})
+    }
+
+    /// Puts items at the end, in order; drops them if the inbox is closed.
+    pub(crate) fn extend(&self, items: impl IntoIterator<Item = T>) {
+        let mut state = self.lock();
+        if !state.closed {
+            items.into_iter().for_each(|item| self.add(&mut state, item));
+        }
     }
 
     /// As [`push`](Self::push), for an item that carries no time: those that are taken out together came when the
@@ -122,22 +133,26 @@ impl<T> Inbox<T> {
         state.woken = false;
         if !state.items.is_empty() {
             std::mem::swap(&mut state.items, into);
-            state.taken = into.len();
+            state.taken = into.len().max(state.taken - state.taken.div_ceil(8));
             state.busy = true;
         }
         state.since.take()
     }
 
     /// The actor has handled all that it took, and handed on what follows from it. It counts as load until the
-    /// ticket is dropped, if there is one.
+    /// ticket is dropped, if there is one. `backlog`, into which it [took](Self::take), is empty: like the queue, it
+    /// gives back room that is not needed.
     #[must_use]
-    pub(crate) fn rest(&self) -> Option<Ticket> {
+    pub(crate) fn rest(&self, backlog: &mut VecDeque<T>) -> Option<Ticket> {
+        debug_assert!(backlog.is_empty());
         let mut state = self.lock();
         state.busy = false;
         if !state.items.is_empty() {
             return None;
         }
-        state.shrink();
+        let room = state.taken.clamp(4, KEPT);
+        shrink(&mut state.items, room);
+        shrink(backlog, room);
         state.ticket.take()
     }
 
@@ -155,14 +170,6 @@ impl<T> Inbox<T> {
 }
 
 impl<T> State<T> {
-    /// A burst long ago takes no room: there are as many inboxes as topics.
-    fn shrink(&mut self) {
-        let room = self.taken.max(4);
-        if self.items.capacity() > 4 * room {
-            self.items = VecDeque::with_capacity(room);
-        }
-    }
-
     /// A task's waker seldom changes.
     fn own(&mut self, owner: &Waker) {
         if self.owner.as_ref().is_none_or(|known| !known.will_wake(owner)) {
@@ -177,6 +184,14 @@ impl<T> State<T> {
             owner.wake_by_ref();
             self.woken = true;
         }
+    }
+}
+
+/// A burst long ago takes no room: there are as many inboxes as topics. One of late keeps its room: to grow anew for
+/// each burst costs more than all else here, in malloc's locks too. All of it goes: what comes next needs far less.
+fn shrink<T>(queue: &mut VecDeque<T>, room: usize) {
+    if queue.capacity() > 4 * room {
+        *queue = VecDeque::new();
     }
 }
 
@@ -225,5 +240,28 @@ impl Drop for Ticket {
         if self.load.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.load.idle.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_keeps_its_room_for_a_while_and_then_gives_it_back() {
+        let inbox = Inbox::new(Arc::default());
+        let mut backlog = VecDeque::new();
+        let mut burst = |items: usize| {
+            inbox.extend(0..items);
+            inbox.take(&mut backlog, Waker::noop());
+            backlog.clear();
+            drop(inbox.rest(&mut backlog));
+            inbox.lock().items.capacity() + backlog.capacity()
+        };
+        let room = (burst(1000), burst(1000)).1;
+        assert!(room >= 2000);
+        assert_eq!(burst(1), room, "the next burst may be as long");
+        let after = (0..64).map(|_| burst(1)).last();
+        assert!(after.is_some_and(|after| after <= 32), "{after:?}");
     }
 }

@@ -166,8 +166,10 @@ pub(crate) enum SupervisorItem<N: Network> {
 
 /// To the router.
 pub(crate) enum RouterItem<N: Network> {
-    /// From mesh actors and the supervisor: what one burst of work emitted.
-    Outputs { p2p: Vec<Emission<N>>, app: Vec<AppOutput<N>> },
+    /// From mesh actors and the supervisor: for the p2p layer.
+    P2p(Emission<N>),
+    /// From mesh actors: for the application.
+    App(AppOutput<N>),
     /// From the supervisor: the last item.
     Stop,
 }

@@ -11,6 +11,9 @@
 //! **Inboxes.** Each actor has an [`inbox`]: a queue that wakes the actor's task once a burst.
 //! Whatever must stay in order goes through one inbox; everything in it is handled in that order.
 //!
+//! **Desks.** What a topic's burst leads to is written into an outbox that all topics of one arbiter share, one
+//! after the other: a [`desk`]. It is empty again when the burst is handed on.
+//!
 //! **Order.** What is promised, and which edge keeps it:
 //!
 //! | relation | kept by |
@@ -51,6 +54,7 @@
 
 mod attendance;
 pub(crate) mod clock;
+pub(crate) mod desk;
 pub(crate) mod heartbeat;
 pub(crate) mod inbox;
 pub(crate) mod journal;

@@ -27,14 +27,14 @@ impl Pool {
         self.handles[0].clone()
     }
 
-    /// Starts an actor on the next arbiter in turn.
-    pub(crate) fn start_next<A>(&self, make: impl FnOnce() -> A + Send + 'static)
+    /// Starts an actor on the next arbiter in turn, and tells it which one that is.
+    pub(crate) fn start_next<A>(&self, make: impl FnOnce(usize) -> A + Send + 'static)
     where
         A: Actor<Context = Context<A>>,
     {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.handles.len();
         self.handles[turn].spawn_fn(move || {
-            actix_rt::spawn(Context::new().into_future(make()));
+            actix_rt::spawn(Context::new().into_future(make(turn)));
         });
     }
 }

@@ -10,16 +10,40 @@ use super::{
     messages::RouterItem,
     shared::Shared,
 };
-use crate::network::Network;
+use crate::network::{AppOutput, Network};
+
+/// So many items are put into the streams at once: their readers wait no longer.
+const AT_ONCE: usize = 512;
 
 pub(crate) struct RouterActor<N: Network> {
     shared: Arc<Shared<N>>,
     backlog: VecDeque<RouterItem<N>>,
+    /// Of what is being handled, what is for the application.
+    app: Vec<AppOutput<N>>,
 }
 
 impl<N: Network> RouterActor<N> {
     pub(crate) fn new(shared: Arc<Shared<N>>) -> Self {
-        Self { shared, backlog: VecDeque::new() }
+        Self { shared, backlog: VecDeque::new(), app: Vec::new() }
+    }
+
+    /// Puts the next items into the streams.
+    fn hand_out(&mut self, ctx: &mut Context<Self>) {
+        let Self { shared, backlog, app } = self;
+        let items = backlog.drain(..backlog.len().min(AT_ONCE));
+        let p2p = items.filter_map(|item| match item {
+            RouterItem::P2p(emission) => Some(emission),
+            RouterItem::App(message) => {
+                app.push(message);
+                None
+            }
+            RouterItem::Stop => {
+                ctx.stop();
+                None
+            }
+        });
+        shared.p2p.extend(p2p, |dropped| shared.dropped(dropped));
+        shared.app.extend(app);
     }
 }
 
@@ -35,16 +59,10 @@ impl<N: Network> Attends for RouterActor<N> {
     /// Without a budget: an item costs a move, and there are no more of them than inputs.
     fn attend(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
         self.shared.router.take(&mut self.backlog, waker);
-        for item in self.backlog.drain(..) {
-            match item {
-                RouterItem::Outputs { p2p, app } => {
-                    self.shared.p2p.extend(p2p, |dropped| self.shared.dropped(dropped));
-                    self.shared.app.extend(app);
-                }
-                RouterItem::Stop => ctx.stop(),
-            }
+        while !self.backlog.is_empty() {
+            self.hand_out(ctx);
         }
-        drop(self.shared.router.rest());
+        drop(self.shared.router.rest(&mut self.backlog));
         false
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     clock::Clock,
+    desk::Desk,
     journal::Journal,
     messages::{Inbox, Load, RouterItem, SupervisorItem, TopicItem},
     pulse::Pulse,
@@ -71,6 +72,8 @@ pub(crate) struct Shared<N: Network> {
     /// The topics that have not told the supervisor of all deliveries: they do at each heartbeat, and when
     /// somebody waits for it.
     pub(crate) credited: Mutex<Vec<Arc<Inbox<TopicItem<N>>>>>,
+    /// One an arbiter, for the topics that live there: see [`Desk`].
+    pub(crate) desks: Vec<Arc<Desk<N>>>,
     /// What mesh actors counted, and the supervisor's part.
     pub(crate) topic_stats: Mutex<Stats>,
     pub(crate) peer_stats: Mutex<Stats>,
@@ -120,11 +123,11 @@ impl<N: Network> Shared<N> {
         answer
     }
 
-    /// Hands outputs to the router.
-    pub(crate) fn emit(&self, p2p: Vec<Emission<N>>, app: Vec<AppOutput<N>>) {
+    /// Hands outputs to the router. It is closed only when the engine has ended, and with it both streams.
+    pub(crate) fn emit(&self, p2p: &mut Vec<Emission<N>>, app: &mut Vec<AppOutput<N>>) {
         if !p2p.is_empty() || !app.is_empty() {
-            // A closed router: the engine has ended, and with it both streams.
-            let _ = self.router.push(RouterItem::Outputs { p2p, app });
+            let p2p = p2p.drain(..).map(RouterItem::P2p);
+            self.router.extend(p2p.chain(app.drain(..).map(RouterItem::App)));
         }
     }
 
@@ -133,7 +136,7 @@ impl<N: Network> Shared<N> {
     pub(crate) fn flush(&self, topic: &N::Topic, series: &TopicSeries, outbox: &mut Outbox<N>) -> i64 {
         let counted = std::mem::take(&mut outbox.stats);
         let more = series.flush(&self.metrics, &*self.network, outbox, &counted);
-        self.emit(std::mem::take(&mut outbox.p2p), std::mem::take(&mut outbox.app));
+        self.emit(&mut outbox.p2p, &mut outbox.app);
         for (id, entered) in outbox.history.drain(..) {
             self.directory.note_home(id, topic, entered);
         }

@@ -255,7 +255,7 @@ impl<N: Network> SupervisorActor<N> {
     /// Carries out what the peers' side wants, and what follows from it.
     fn carry_out(&mut self) {
         loop {
-            let PeersOutbox { p2p, orders, events, throttled, penalties } = self.peers.drain();
+            let PeersOutbox { mut p2p, orders, events, throttled, penalties } = self.peers.drain();
             self.shared.metrics.penalised(&penalties);
             if !orders.is_empty() {
                 self.publish_scores();
@@ -264,7 +264,7 @@ impl<N: Network> SupervisorActor<N> {
             if !p2p.is_empty() {
                 self.shared.metrics.count_said(&Said::of(&p2p, &*self.shared.network));
             }
-            self.shared.emit(p2p, Vec::new());
+            self.shared.emit(&mut p2p, &mut Vec::new());
             events.iter().for_each(|event| self.shared.observe(event));
             if orders.is_empty() {
                 break;
@@ -403,7 +403,7 @@ impl<N: Network> Attends for SupervisorActor<N> {
         self.publish_state();
         let more = is_used_up || self.peers.can_go_on();
         if !more {
-            drop(self.shared.supervisor.rest());
+            drop(self.shared.supervisor.rest(&mut self.backlog));
         }
         self.arm_batch_timer(ctx);
         more

@@ -6,6 +6,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context};
 
 use super::{
     attendance::{Attendance, Attends},
+    desk::Desk,
     journal::Note,
     log,
     messages::{Inbox, SupervisorItem, TopicItem},
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     metrics::{Handled, TopicMeter},
-    network::{FullMessage, Network},
+    network::{AppOutput, FullMessage, Network},
     protocol::{
         Decision, Footprint, Grafting, Happened, Input, JoinOutcome, LeaveOutcome, Order, Outbox, Pruning,
         PublishOutcome, Roster, Timestamp, TopicState, View,
@@ -33,7 +34,8 @@ pub(crate) struct MeshActor<N: Network> {
     state: TopicState<N>,
     inbox: Arc<Inbox<TopicItem<N>>>,
     shared: Arc<Shared<N>>,
-    outbox: Outbox<N>,
+    /// Where it writes down what follows, with its neighbours.
+    desk: Arc<Desk<N>>,
     /// Taken from the inbox and not handled.
     backlog: VecDeque<TopicItem<N>>,
     /// When what is being handled came; see [`Inbox::push_stamped`].
@@ -64,14 +66,15 @@ impl<N: Network> MeshActor<N> {
         state: TopicState<N>,
         inbox: Arc<Inbox<TopicItem<N>>>,
         shared: Arc<Shared<N>>,
+        arbiter: usize,
         rejoin: bool,
     ) -> Self {
         let (series, now) = (shared.topic_labels.of(&state.topic), shared.now());
         Self {
             state,
             inbox,
+            desk: Arc::clone(&shared.desks[arbiter]),
             shared,
-            outbox: Outbox::default(),
             backlog: VecDeque::new(),
             at: now,
             watched: false,
@@ -89,7 +92,7 @@ impl<N: Network> MeshActor<N> {
     }
 
     /// Handles an item, or holds it back; tells whether there was one.
-    fn attend_next(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
+    fn attend_next(&mut self, ctx: &mut Context<Self>, waker: &Waker, outbox: &mut Outbox<N>) -> bool {
         if self.backlog.is_empty() {
             let since = self.inbox.take(&mut self.backlog, waker);
             self.at = since.map_or(self.at, |since| since.max(self.at));
@@ -100,47 +103,39 @@ impl<N: Network> MeshActor<N> {
             return true;
         }
         let sample = self.sampler.begin(&self.shared, || Handled::of(&item), || item.since(self.at));
-        self.handle_item(item, ctx);
+        self.handle_item(item, ctx, outbox);
         sample.into_iter().for_each(|sample| sample.end(&self.shared));
         true
     }
 
-    fn handle_item(&mut self, item: TopicItem<N>, ctx: &mut Context<Self>) {
+    fn handle_item(&mut self, item: TopicItem<N>, ctx: &mut Context<Self>, outbox: &mut Outbox<N>) {
         match item {
             TopicItem::Message(arrival) => {
-                let Self { state, at, watched, shared, outbox, .. } = self;
-                handle_message(state, arrival, *at, *watched, shared, outbox);
+                handle_message(&mut self.state, arrival, self.at, self.watched, &self.shared, outbox);
             }
-            TopicItem::Peer(saying) => handle_peer(&mut self.state, *saying, &self.shared, &mut self.outbox),
+            TopicItem::Peer(saying) => handle_peer(&mut self.state, *saying, &self.shared, outbox),
             TopicItem::Publish { message, at, credit, promise } => {
-                self.publish(message, promise, at);
+                self.publish(message, promise, at, outbox);
                 drop(credit);
             }
-            TopicItem::Join { at } => self.join(at),
-            TopicItem::Leave { at } => {
-                let outcome = self.state.leave(&self.shared.context(at), &mut self.outbox);
-                log::leave(&self.state.topic, &outcome);
-                self.waiting = outcome != LeaveOutcome::NotJoined;
-                self.outbox.tally.input(Input::Leave, &outcome);
-                self.note_leave(&outcome, at);
-                self.show();
-            }
+            TopicItem::Join { at } => self.join(at, outbox),
+            TopicItem::Leave { at } => self.leave(at, outbox),
             TopicItem::Verdict { message, verdict } => {
                 let cx = self.shared.context(self.shared.now());
-                let before = self.outbox.app.len();
-                self.state.resolve(&message, verdict, &cx, &mut self.outbox);
-                self.note_delivered(before);
+                let before = outbox.app.len();
+                self.state.resolve(&message, verdict, &cx, outbox);
+                self.note_delivered(&outbox.app[before..]);
             }
-            TopicItem::Order(order) => self.execute(order),
-            TopicItem::TellCredits => self.state.tell_credits(&mut self.outbox),
+            TopicItem::Order(order) => self.execute(order, outbox),
+            TopicItem::TellCredits => self.state.tell_credits(outbox),
             TopicItem::Inspect(reply) => {
                 // What is reported has left: who asks may act on it.
-                self.state.tell_credits(&mut self.outbox);
-                self.hand_on();
+                self.state.tell_credits(outbox);
+                self.hand_on(outbox);
                 drop(reply.send(report(&self.state, &self.shared)));
             }
             TopicItem::Look(look) => look(&self.state),
-            TopicItem::Retire => self.retire(ctx),
+            TopicItem::Retire => self.retire(ctx, outbox),
             TopicItem::Stop => self.end(ctx),
         }
     }
@@ -153,17 +148,23 @@ impl<N: Network> MeshActor<N> {
         ctx.stop();
     }
 
-    fn publish(&mut self, message: Arc<FullMessage<N>>, promise: Promise, at: Timestamp) {
+    fn publish(
+        &mut self,
+        message: Arc<FullMessage<N>>,
+        promise: Promise,
+        at: Timestamp,
+        outbox: &mut Outbox<N>,
+    ) {
         let key = (message.topic.clone(), message.message_id.clone());
-        let before = self.outbox.stats.count_sent_app_messages;
-        let outcome = self.state.publish(message, &self.shared.context(at), &mut self.outbox);
+        let before = outbox.stats.count_sent_app_messages;
+        let outcome = self.state.publish(message, &self.shared.context(at), outbox);
         log::publish(&self.state.topic, &outcome);
-        self.outbox.tally.input(Input::Publish, &outcome);
+        outbox.tally.input(Input::Publish, &outcome);
         if self.shared.journal.keeps_messages() && matches!(outcome, PublishOutcome::Published { .. }) {
             let about = Note { peer: None, topic: Some(&key.0), score: None, at };
             self.shared.journal.message(about, &key.1, Happened::Published);
         }
-        let queued = (self.outbox.stats.count_sent_app_messages - before) as usize;
+        let queued = (outbox.stats.count_sent_app_messages - before) as usize;
         let routed = match outcome {
             PublishOutcome::AlreadyPublished => Routed::AlreadyPublished,
             PublishOutcome::Published { .. } if queued == 0 => Routed::NoPeers,
@@ -172,13 +173,22 @@ impl<N: Network> MeshActor<N> {
         promise.keep(routed, queued, |publication| self.shared.tickets.insert(key, publication));
     }
 
-    fn join(&mut self, at: Timestamp) {
-        let outcome = self.state.join(&self.shared.context(at), &mut self.outbox);
+    fn join(&mut self, at: Timestamp, outbox: &mut Outbox<N>) {
+        let outcome = self.state.join(&self.shared.context(at), outbox);
         log::join(&self.state.topic, &outcome);
         self.waiting = outcome != JoinOutcome::AlreadyJoined;
-        self.outbox.tally.input(Input::Join, &outcome);
+        outbox.tally.input(Input::Join, &outcome);
         self.note_join(&outcome, at);
         self.meter.rename(self.shared.topic_labels.of(&self.state.topic));
+        self.show();
+    }
+
+    fn leave(&mut self, at: Timestamp, outbox: &mut Outbox<N>) {
+        let outcome = self.state.leave(&self.shared.context(at), outbox);
+        log::leave(&self.state.topic, &outcome);
+        self.waiting = outcome != LeaveOutcome::NotJoined;
+        outbox.tally.input(Input::Leave, &outcome);
+        self.note_leave(&outcome, at);
         self.show();
     }
 
@@ -202,9 +212,9 @@ impl<N: Network> MeshActor<N> {
     }
 
     /// Messages whose verdict came later; who delivered them is forgotten by now.
-    fn note_delivered(&self, before: usize) {
+    fn note_delivered(&self, messages: &[AppOutput<N>]) {
         if self.shared.journal.keeps_messages() {
-            for message in &self.outbox.app[before..] {
+            for message in messages {
                 let topic = Some(&self.state.topic);
                 let about = Note { peer: None, topic, score: None, at: self.shared.now() };
                 self.shared.journal.message(about, &message.message_id, Happened::Delivered);
@@ -220,13 +230,13 @@ impl<N: Network> MeshActor<N> {
         }
     }
 
-    fn execute(&mut self, order: Order<N>) {
+    fn execute(&mut self, order: Order<N>, outbox: &mut Outbox<N>) {
         let answered = matches!(order, Order::Welcome(_) | Order::Farewell(_));
         let concluded = matches!(order, Order::Conclude);
         let _span = tracing::trace_span!("order", topic = ?self.state.topic).entered();
-        let before = self.outbox.app.len();
-        self.state.execute(order, &self.shared.context(self.shared.now()), &mut self.outbox);
-        self.note_delivered(before);
+        let before = outbox.app.len();
+        self.state.execute(order, &self.shared.context(self.shared.now()), outbox);
+        self.note_delivered(&outbox.app[before..]);
         if answered {
             self.waiting = false;
             self.held.append(&mut self.backlog);
@@ -251,9 +261,9 @@ impl<N: Network> MeshActor<N> {
         self.shared.note_footprint(now, last);
     }
 
-    fn retire(&mut self, ctx: &mut Context<Self>) {
-        self.state.tell_credits(&mut self.outbox);
-        self.hand_on();
+    fn retire(&mut self, ctx: &mut Context<Self>, outbox: &mut Outbox<N>) {
+        self.state.tell_credits(outbox);
+        self.hand_on(outbox);
         let empty = TopicState::new(self.state.topic.clone(), &self.shared.limits, self.shared.seed);
         let state = std::mem::replace(&mut self.state, empty);
         self.tell(SupervisorItem::Retired(Box::new(state)));
@@ -261,27 +271,26 @@ impl<N: Network> MeshActor<N> {
     }
 
     /// Hands on what the handled items left behind; only then does the inbox rest.
-    fn flush(&mut self) {
-        self.hand_on();
+    fn flush(&mut self, outbox: &mut Outbox<N>) {
+        self.hand_on(outbox);
         if self.backlog.is_empty() && self.held.is_empty() && !self.waiting {
-            let _ticket = self.inbox.rest();
+            let _ticket = self.inbox.rest(&mut self.backlog);
             if std::mem::take(&mut self.idle) {
                 self.tell(SupervisorItem::Idle(self.state.topic.clone()));
             }
         }
     }
 
-    fn hand_on(&mut self) {
-        for validation in self.outbox.later.drain(..) {
+    fn hand_on(&mut self, outbox: &mut Outbox<N>) {
+        for validation in outbox.later.drain(..) {
             validation::start(validation, &self.inbox, &self.shared);
         }
         self.note_credits();
-        self.meter.count_mesh(self.shared.flush(&self.state.topic, &self.meter.series, &mut self.outbox));
-        let facts = std::mem::take(&mut self.outbox.facts);
-        if !facts.is_empty() {
+        self.meter.count_mesh(self.shared.flush(&self.state.topic, &self.meter.series, outbox));
+        if !outbox.facts.is_empty() {
             self.tell(SupervisorItem::Facts {
                 topic: self.state.topic.clone(),
-                facts,
+                facts: outbox.facts.drain(..).collect(),
                 at: self.shared.now(),
             });
         }
@@ -320,8 +329,10 @@ impl<N: Network> Actor for MeshActor<N> {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         if self.rejoin {
-            self.join(self.shared.now());
-            self.flush();
+            let desk = Arc::clone(&self.desk);
+            let mut outbox = desk.sit_down();
+            self.join(self.shared.now(), &mut outbox);
+            self.flush(&mut outbox);
         }
         self.inbox.take_over();
         ctx.spawn(Attendance);
@@ -331,8 +342,10 @@ impl<N: Network> Actor for MeshActor<N> {
 impl<N: Network> Attends for MeshActor<N> {
     fn attend(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
         self.watched = watches_messages(&self.shared);
-        let more = (0..BUDGET).all(|_| self.attend_next(ctx, waker));
-        self.flush();
+        let desk = Arc::clone(&self.desk);
+        let mut outbox = desk.sit_down();
+        let more = (0..BUDGET).all(|_| self.attend_next(ctx, waker, &mut outbox));
+        self.flush(&mut outbox);
         more
     }
 }

@@ -224,6 +224,7 @@ impl<N: Network> WorkerBuilder<N> {
             closing: AtomicBool::new(false),
             end: watch::Sender::new(None),
             credited: Mutex::default(),
+            desks: (0..self.arbiters.max(1)).map(|_| Arc::default()).collect(),
             topic_stats: Mutex::default(),
             topic_footprint: Mutex::default(),
             peer_stats: Mutex::default(),

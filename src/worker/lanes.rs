@@ -13,6 +13,7 @@ use std::{
 
 use super::Admission;
 use crate::{
+    actors::inbox::KEPT,
     metrics::Stopwatch,
     network::{AppOutput, Network},
     protocol::{Emission, Lane},
@@ -53,7 +54,11 @@ impl<N: Network> Lanes<N> {
     }
 
     /// Adds emissions; hands what finds no room to `dropped`.
-    pub(crate) fn extend(&self, emissions: Vec<Emission<N>>, mut dropped: impl FnMut(&Emission<N>)) {
+    pub(crate) fn extend(
+        &self,
+        emissions: impl IntoIterator<Item = Emission<N>>,
+        mut dropped: impl FnMut(&Emission<N>),
+    ) {
         let mut waiting = lock(&self.waiting);
         for emission in emissions {
             if waiting.end.closed || !waiting.make_room(&emission, self.bound, &mut dropped) {
@@ -166,12 +171,18 @@ impl<N: Network> AppQueue<N> {
         Self { waiting: Mutex::new(waiting), len: AtomicUsize::new(0), bound, admission }
     }
 
-    pub(crate) fn extend(&self, messages: Vec<AppOutput<N>>) {
+    /// Adds all of `messages`, unless it is closed; leaves none of them there.
+    pub(crate) fn extend(&self, messages: &mut Vec<AppOutput<N>>) {
+        if messages.is_empty() {
+            return;
+        }
         let mut waiting = lock(&self.waiting);
-        if !messages.is_empty() && !waiting.end.closed {
+        if waiting.end.closed {
+            messages.clear();
+        } else {
             let ahead = waiting.messages.len();
             waiting.stopwatch.pushed(0, ahead);
-            waiting.messages.extend(messages);
+            waiting.messages.extend(messages.drain(..));
             self.len.store(waiting.messages.len(), Ordering::Release);
             wake(waiting, |waiting| waiting.end.reader.take());
         }
@@ -232,9 +243,6 @@ fn wake<T>(mut guard: MutexGuard<'_, T>, reader: impl FnOnce(&mut T) -> Option<W
         reader.wake();
     }
 }
-
-/// An empty queue keeps room for so many.
-const KEPT: usize = 1024;
 
 /// The first item. A burst once read leaves no room behind: each peer that connects is told of all topics.
 fn take_first<T>(items: &mut VecDeque<T>) -> Option<T> {

@@ -85,7 +85,7 @@ impl<N: Network> SupervisorActor<N> {
     fn start(&mut self, state: TopicState<N>, inbox: Arc<Inbox<TopicItem<N>>>, rejoin: bool) {
         self.topics.insert(state.topic.clone(), Slot::Running(Arc::clone(&inbox)));
         let shared = Arc::clone(&self.shared);
-        self.pool.start_next(move || MeshActor::new(state, inbox, shared, rejoin));
+        self.pool.start_next(move |arbiter| MeshActor::new(state, inbox, shared, arbiter, rejoin));
     }
 
     /// A topic's actor has nothing to do: if that is still so, it retires. Nobody can put anything
