@@ -5,20 +5,42 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::{Actor, Arbiter, ArbiterHandle, Context};
 
-/// Where the actors of one engine live: on arbiters of its own, or on that of whoever started it.
+/// Whose arbiters an engine is to live on.
+pub(crate) enum Home {
+    /// So many of its own; with none, that of whoever starts it.
+    Own(usize),
+    /// The caller's.
+    Given(Vec<ArbiterHandle>),
+}
+
+impl Home {
+    /// How many arbiters it will be.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Own(arbiters) => *arbiters,
+            Self::Given(handles) => handles.len(),
+        }
+        .max(1)
+    }
+}
+
+/// The arbiters that the actors of one engine live on.
 pub(crate) struct Pool {
     handles: Vec<ArbiterHandle>,
     next: AtomicUsize,
 }
 
 impl Pool {
-    /// `own` arbiters of its own; with none, the present one. Must be called on an arbiter.
-    pub(crate) fn new(own: usize) -> (Self, Vec<Arbiter>) {
-        let arbiters: Vec<Arbiter> = (0..own).map(|_| Arbiter::new()).collect();
-        let handles = match own {
-            0 => vec![Arbiter::current()],
-            _ => arbiters.iter().map(Arbiter::handle).collect(),
+    /// With the arbiters that it owns. Must be called on an arbiter.
+    pub(crate) fn new(home: &Home) -> (Self, Vec<Arbiter>) {
+        let (arbiters, mut handles): (Vec<Arbiter>, _) = match home {
+            Home::Own(own) => ((0..*own).map(|_| Arbiter::new()).collect(), Vec::new()),
+            Home::Given(handles) => (Vec::new(), handles.clone()),
         };
+        handles.extend(arbiters.iter().map(Arbiter::handle));
+        if handles.is_empty() {
+            handles.push(Arbiter::current());
+        }
         (Self { handles, next: AtomicUsize::new(0) }, arbiters)
     }
 

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use crossbeam_utils::CachePadded;
 use tokio::sync::watch;
 
 use super::{
@@ -27,7 +28,7 @@ use crate::{
     worker::{Admission, AppQueue, Fault, Lanes, NotSent, RefusalReports, Tickets},
 };
 
-/// One engine's common ground.
+/// One engine's common ground. What threads write often is padded: all of them read the rest for each input.
 pub(crate) struct Shared<N: Network> {
     pub(crate) network: Arc<N>,
     pub(crate) limits: Arc<Limits<N::Topic>>,
@@ -40,10 +41,10 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) admission: Arc<Admission>,
     /// What waits of the application's own publications.
     pub(crate) publications: Arc<Admission>,
-    pub(crate) supervisor: Inbox<SupervisorItem<N>>,
-    pub(crate) router: Inbox<RouterItem<N>>,
-    pub(crate) p2p: Lanes<N>,
-    pub(crate) app: AppQueue<N>,
+    pub(crate) supervisor: CachePadded<Inbox<SupervisorItem<N>>>,
+    pub(crate) router: CachePadded<Inbox<RouterItem<N>>>,
+    pub(crate) p2p: CachePadded<Lanes<N>>,
+    pub(crate) app: CachePadded<AppQueue<N>>,
     /// How many validations are under way.
     pub(crate) validating: AtomicUsize,
     /// Publications of which somebody wants to hear more.
@@ -71,11 +72,11 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) end: watch::Sender<Option<Result<(), Fault>>>,
     /// The topics that have not told the supervisor of all deliveries: they do at each heartbeat, and when
     /// somebody waits for it.
-    pub(crate) credited: Mutex<Vec<Arc<Inbox<TopicItem<N>>>>>,
+    pub(crate) credited: CachePadded<Mutex<Vec<Arc<Inbox<TopicItem<N>>>>>>,
     /// One an arbiter, for the topics that live there: see [`Desk`].
     pub(crate) desks: Vec<Arc<Desk<N>>>,
     /// What mesh actors counted, and the supervisor's part.
-    pub(crate) topic_stats: Mutex<Stats>,
+    pub(crate) topic_stats: CachePadded<Mutex<Stats>>,
     pub(crate) peer_stats: Mutex<Stats>,
     /// What running topics hold together, as of the last heartbeat of each.
     pub(crate) topic_footprint: Mutex<Footprint>,
@@ -227,7 +228,7 @@ impl<N: Network> Shared<N> {
 
     /// What waits now.
     pub(crate) fn queues(&self) -> Queues {
-        let (inputs, publications) = (self.admission.total(), self.publications.total());
+        let (inputs, publications) = (self.admission.waiting(), self.publications.waiting());
         let (supervisor, router) = (self.supervisor.len(), self.router.len());
         let streams = [self.p2p.len(), self.app.len()];
         Queues {

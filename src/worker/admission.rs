@@ -3,11 +3,15 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicUsize, Ordering},
 };
 
 use tokio::sync::Notify;
 
+use super::{
+    reserve::Reserve,
+    waiting::{Amount, Waiting},
+};
 use crate::{directory::PeerRecord, limits::Bounds};
 
 /// Why an input was not taken.
@@ -88,38 +92,6 @@ impl Refused {
     }
 }
 
-/// What waits of one peer, or of all together: items and bytes in one word, since each input changes both.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting(AtomicU64);
-
-/// An item counts from here on, its bytes below. `check.rs` keeps the bounds far below both.
-const ITEM: u64 = 1 << 40;
-/// An input counts for no more, however large: the transport bounds its size.
-const MAX_BYTES: usize = u32::MAX as usize;
-
-impl Waiting {
-    fn add(&self, bytes: u64) {
-        self.0.fetch_add(ITEM + bytes, Ordering::AcqRel);
-    }
-
-    fn remove(&self, bytes: u64) {
-        self.0.fetch_sub(ITEM + bytes, Ordering::AcqRel);
-    }
-
-    pub(crate) fn items(&self) -> usize {
-        self.both().0
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.both().1
-    }
-
-    fn both(&self) -> (usize, usize) {
-        let both = self.0.load(Ordering::Acquire);
-        ((both / ITEM) as usize, (both % ITEM) as usize)
-    }
-}
-
 /// The door of one engine.
 #[derive(Debug)]
 pub(crate) struct Admission {
@@ -128,7 +100,7 @@ pub(crate) struct Admission {
     /// From here on room is scarce: half of the bounds.
     scarce_items: usize,
     scarce_bytes: usize,
-    total: Waiting,
+    total: Reserve,
     /// What waits of peers without a connection, together.
     strangers: Waiting,
     released: Notify,
@@ -173,7 +145,7 @@ impl Account {
 #[derive(Debug)]
 pub(crate) struct Credit {
     account: Account,
-    bytes: u64,
+    amount: Amount,
 }
 
 impl Credit {
@@ -189,7 +161,7 @@ impl Admission {
             max_bytes: bounds.max_input_bytes,
             scarce_items: bounds.max_input_items.div_ceil(2),
             scarce_bytes: bounds.max_input_bytes.div_ceil(2),
-            total: Waiting::default(),
+            total: Reserve::new(bounds),
             strangers: Waiting::default(),
             released: Notify::new(),
             hopeful: AtomicUsize::new(0),
@@ -197,8 +169,8 @@ impl Admission {
     }
 
     /// What waits of all peers together.
-    pub(crate) fn total(&self) -> &Waiting {
-        &self.total
+    pub(crate) fn waiting(&self) -> Amount {
+        self.total.waiting()
     }
 
     /// Takes a credit for an input of `bytes`, on `account`. `peers` are connected.
@@ -206,17 +178,27 @@ impl Admission {
     /// Several threads at once may overstep a bound by one input each.
     #[inline]
     pub(crate) fn admit(&self, account: Account, bytes: usize, peers: usize) -> Result<Credit, Refused> {
-        let bytes = bytes.min(MAX_BYTES);
-        self.check(account.waiting(), bytes, peers)?;
-        let credit = Credit { account, bytes: bytes as u64 };
-        self.total.add(credit.bytes);
-        credit.account.waiting().add(credit.bytes);
-        Ok(credit)
+        let amount = Amount::one(bytes);
+        let plenty = self.has_plenty(amount);
+        if !plenty {
+            self.check(account.waiting(), amount.bytes(), peers)?;
+        }
+        self.total.take(amount, plenty);
+        account.waiting().add(amount);
+        Ok(Credit { account, amount })
+    }
+
+    /// Whether so little waits that anybody's input is taken: a look at one word that seldom changes.
+    #[inline]
+    fn has_plenty(&self, input: Amount) -> bool {
+        let with = self.total.at_most().plus(input);
+        with.items() <= self.scarce_items && with.bytes() < self.scarce_bytes
     }
 
     /// Whoever has no more than its fair share may fill the bounds; the others, half of them.
     fn check(&self, of: &Waiting, bytes: usize, peers: usize) -> Result<(), Refused> {
-        let (items, held) = self.total.both();
+        let total = self.total.waiting();
+        let (items, held) = (total.items(), total.bytes());
         if items >= self.max_items {
             return Err(Refused::TooManyInputs { waiting: items });
         }
@@ -229,9 +211,9 @@ impl Admission {
             return Ok(());
         }
         let shares = peers.saturating_add(1);
-        let (own_items, own_bytes) = of.both();
-        if own_items > self.max_items / shares || own_bytes > self.max_bytes / shares {
-            return Err(Refused::PeerOverShare { waiting: own_items });
+        let own = of.amount();
+        if own.items() > self.max_items / shares || own.bytes() > self.max_bytes / shares {
+            return Err(Refused::PeerOverShare { waiting: own.items() });
         }
         Ok(())
     }
@@ -274,8 +256,8 @@ impl Admission {
 impl Drop for Credit {
     fn drop(&mut self) {
         let admission = self.account.admission();
-        self.account.waiting().remove(self.bytes);
-        admission.total.remove(self.bytes);
+        self.account.waiting().remove(self.amount);
+        admission.total.give_back(self.amount);
         admission.room_made();
     }
 }

@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use actix::System;
+use actix::{ArbiterHandle, System};
+use crossbeam_utils::CachePadded;
 use tokio::sync::watch;
 
 use super::{
@@ -23,7 +24,7 @@ use crate::{
         heartbeat::HeartbeatActor,
         journal::Journal,
         messages::{Inbox, Load},
-        pool::{Pool, start_watched},
+        pool::{Home, Pool, start_watched},
         pulse::Pulse,
         router::RouterActor,
         shared::{Observer, Shared},
@@ -42,7 +43,7 @@ pub struct WorkerBuilder<N: Network> {
     network: N,
     limits: Limits<N::Topic>,
     options: NodeOptions<N>,
-    arbiters: usize,
+    home: Home,
     clock: Option<Arc<dyn Clock>>,
     manual: bool,
     observer: Option<Observer<N>>,
@@ -80,7 +81,7 @@ impl<N: Network> WorkerBuilder<N> {
             network,
             limits,
             options: NodeOptions { seed: rand::random(), ..NodeOptions::default() },
-            arbiters: cores,
+            home: Home::Own(cores),
             clock: None,
             manual: false,
             observer: None,
@@ -106,7 +107,15 @@ impl<N: Network> WorkerBuilder<N> {
     /// How many threads of its own the engine runs on; by default as many as there are cores. With 0
     /// it runs on the arbiter that starts it, where tokio's paused time works.
     pub fn arbiters(mut self, arbiters: usize) -> Self {
-        self.arbiters = arbiters;
+        self.home = Home::Own(arbiters);
+        self
+    }
+
+    /// Runs the engine on these arbiters, in place of threads of its own. They are the caller's, who stops them once
+    /// the engine has ended. Connections that live on them too are a topic's neighbours: what one says to the other
+    /// need not cross from core to core. Without any it runs on the arbiter that starts it.
+    pub fn on(mut self, arbiters: impl IntoIterator<Item = ArbiterHandle>) -> Self {
+        self.home = Home::Given(arbiters.into_iter().collect());
         self
     }
 
@@ -173,7 +182,7 @@ impl<N: Network> WorkerBuilder<N> {
         if System::try_current().is_none() {
             return Err(StartError::NoSystem);
         }
-        let (pool, arbiters) = Pool::new(self.arbiters);
+        let (pool, arbiters) = Pool::new(&self.home);
         let (options, manual) = (self.options.clone(), self.manual);
         let shared = Arc::new(self.share());
         if let Some(tape) = &shared.tape {
@@ -202,11 +211,12 @@ impl<N: Network> WorkerBuilder<N> {
             handling: if batched { Handling::Batched } else { Handling::Sequential },
             directory: Directory::new(Arc::clone(&admission)),
             publications: Arc::new(Admission::new(bounds)),
-            supervisor: Inbox::new(Arc::clone(&load)),
-            router: Inbox::new(Arc::clone(&load)),
+            supervisor: Inbox::new(Arc::clone(&load)).into(),
+            router: Inbox::new(Arc::clone(&load)).into(),
             load,
-            p2p: Lanes::new(bounds.max_output_items, Arc::clone(&admission), watch(Queue::P2pOutput)),
-            app: AppQueue::new(bounds.max_output_items, Arc::clone(&admission), watch(Queue::AppOutput)),
+            p2p: Lanes::new(bounds.max_output_items, Arc::clone(&admission), watch(Queue::P2pOutput)).into(),
+            app: AppQueue::new(bounds.max_output_items, Arc::clone(&admission), watch(Queue::AppOutput))
+                .into(),
             admission,
             validating: AtomicUsize::new(0),
             tickets: Tickets::default(),
@@ -223,9 +233,9 @@ impl<N: Network> WorkerBuilder<N> {
             in_heartbeat: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             end: watch::Sender::new(None),
-            credited: Mutex::default(),
-            desks: (0..self.arbiters.max(1)).map(|_| Arc::default()).collect(),
-            topic_stats: Mutex::default(),
+            credited: CachePadded::default(),
+            desks: (0..self.home.len()).map(|_| Arc::default()).collect(),
+            topic_stats: CachePadded::default(),
             topic_footprint: Mutex::default(),
             peer_stats: Mutex::default(),
             network: Arc::new(self.network),

@@ -6,10 +6,12 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
 };
+
+use crossbeam_utils::CachePadded;
 
 use super::Admission;
 use crate::{
@@ -24,6 +26,9 @@ pub(crate) struct Lanes<N: Network> {
     waiting: Mutex<Waiting<N>>,
     /// Its items, to be looked at without the lock.
     items: AtomicUsize,
+    /// Whether control alone is more than there is room for. Looked at for each input, and so apart from what changes
+    /// with each.
+    overfull: CachePadded<AtomicBool>,
     /// Beyond so many items, the least urgent are dropped.
     bound: usize,
     /// What is refused because of too much control waits for room here.
@@ -50,7 +55,8 @@ impl<N: Network> Lanes<N> {
     pub(crate) fn new(bound: usize, admission: Arc<Admission>, stopwatch: Stopwatch) -> Self {
         let lanes = std::array::from_fn(|_| VecDeque::new());
         let waiting = Mutex::new(Waiting { lanes, items: 0, stopwatch, end: End::default() });
-        Self { waiting, items: AtomicUsize::new(0), bound, admission }
+        let (items, overfull) = (AtomicUsize::new(0), CachePadded::default());
+        Self { waiting, items, overfull, bound, admission }
     }
 
     /// Adds emissions; hands what finds no room to `dropped`.
@@ -68,7 +74,7 @@ impl<N: Network> Lanes<N> {
             waiting.push(emission);
         }
         let readable = waiting.items > 0;
-        self.items.store(waiting.items, Ordering::Release);
+        self.note_items(waiting.items);
         wake(waiting, |waiting| if readable { waiting.end.reader.take() } else { None });
     }
 
@@ -78,7 +84,18 @@ impl<N: Network> Lanes<N> {
 
     /// Whether control alone is more than there is room for.
     pub(crate) fn is_overfull(&self) -> bool {
-        self.len() > self.bound
+        self.overfull.load(Ordering::Acquire)
+    }
+
+    fn note_items(&self, items: usize) {
+        self.items.store(items, Ordering::Release);
+        let overfull = items > self.bound;
+        if overfull != self.is_overfull() {
+            self.overfull.store(overfull, Ordering::Release);
+            if !overfull {
+                self.admission.room_made();
+            }
+        }
     }
 
     /// No more will come: the stream ends when it is read out.
@@ -100,10 +117,7 @@ impl<N: Network> Lanes<N> {
 
     fn pop(&self, waiting: &mut Waiting<N>) -> Option<Emission<N>> {
         let next = waiting.pop();
-        let before = self.items.swap(waiting.items, Ordering::AcqRel);
-        if before > self.bound && waiting.items <= self.bound {
-            self.admission.room_made();
-        }
+        self.note_items(waiting.items);
         next
     }
 }
@@ -153,6 +167,8 @@ pub(crate) struct AppQueue<N: Network> {
     waiting: Mutex<AppWaiting<N>>,
     /// Its messages, to be looked at without the lock.
     len: AtomicUsize,
+    /// Whether no more are admitted. Looked at for each input, and so apart from what changes with each.
+    full: CachePadded<AtomicBool>,
     /// With so many, no more are admitted.
     bound: usize,
     /// What is refused meanwhile waits for room here.
@@ -168,7 +184,8 @@ struct AppWaiting<N: Network> {
 impl<N: Network> AppQueue<N> {
     pub(crate) fn new(bound: usize, admission: Arc<Admission>, stopwatch: Stopwatch) -> Self {
         let waiting = AppWaiting { messages: VecDeque::new(), stopwatch, end: End::default() };
-        Self { waiting: Mutex::new(waiting), len: AtomicUsize::new(0), bound, admission }
+        let (len, full) = (AtomicUsize::new(0), CachePadded::new(AtomicBool::new(bound == 0)));
+        Self { waiting: Mutex::new(waiting), len, full, bound, admission }
     }
 
     /// Adds all of `messages`, unless it is closed; leaves none of them there.
@@ -183,7 +200,7 @@ impl<N: Network> AppQueue<N> {
             let ahead = waiting.messages.len();
             waiting.stopwatch.pushed(0, ahead);
             waiting.messages.extend(messages.drain(..));
-            self.len.store(waiting.messages.len(), Ordering::Release);
+            self.note_len(waiting.messages.len());
             wake(waiting, |waiting| waiting.end.reader.take());
         }
     }
@@ -193,7 +210,18 @@ impl<N: Network> AppQueue<N> {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        self.len() < self.bound
+        !self.full.load(Ordering::Acquire)
+    }
+
+    fn note_len(&self, len: usize) {
+        self.len.store(len, Ordering::Release);
+        let full = len >= self.bound;
+        if full == self.has_room() {
+            self.full.store(full, Ordering::Release);
+            if !full {
+                self.admission.room_made();
+            }
+        }
     }
 
     pub(crate) fn close(&self) {
@@ -217,10 +245,7 @@ impl<N: Network> AppQueue<N> {
         if next.is_some() {
             waiting.stopwatch.popped(0);
         }
-        let before = self.len.swap(waiting.messages.len(), Ordering::AcqRel);
-        if before >= self.bound && self.has_room() {
-            self.admission.room_made();
-        }
+        self.note_len(waiting.messages.len());
         next
     }
 }

@@ -9,8 +9,10 @@ mod lanes;
 mod page;
 mod peer_inputs;
 mod questions;
+mod reserve;
 mod streams;
 mod ticket;
+mod waiting;
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -27,10 +29,11 @@ pub use self::{
     ticket::{NotSent, PublishReport, PublishTicket, Routed},
 };
 pub(crate) use self::{
-    admission::{Account, Admission, Credit, Waiting},
+    admission::{Account, Admission, Credit},
     inputs::RefusalReports,
     lanes::{AppQueue, Lanes},
     ticket::{Promise, Publication, Tickets},
+    waiting::Waiting,
 };
 use crate::{
     actors::{
@@ -182,7 +185,7 @@ impl<N: Network> Worker<N> {
 
     /// How many messages of peers and publications of the application wait to be handled.
     pub fn input_queue_length(&self) -> usize {
-        self.shared.admission.total().items() + self.shared.publications.total().items()
+        self.shared.admission.waiting().items() + self.shared.publications.waiting().items()
     }
 
     /// The limits it runs under.

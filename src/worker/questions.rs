@@ -48,11 +48,11 @@ impl<N: Network> Worker<N> {
     pub fn queues(&self) -> [Queue; 6] {
         let (shared, bounds) = (&self.shared, &self.shared.limits.bounds);
         let queue = |name, depth, capacity| Queue { name, depth, capacity };
-        let input = shared.admission.total();
+        let input = shared.admission.waiting();
         [
             queue("input", input.items(), bounds.max_input_items),
             queue("input_bytes", input.bytes(), bounds.max_input_bytes),
-            queue("publication", shared.publications.total().items(), bounds.max_input_items),
+            queue("publication", shared.publications.waiting().items(), bounds.max_input_items),
             queue("p2p_output", shared.p2p.len(), bounds.max_output_items),
             queue("app_output", shared.app.len(), bounds.max_output_items),
             queue("validation", shared.validating(), bounds.max_validating),

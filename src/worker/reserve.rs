@@ -1,0 +1,132 @@
+//! What waits of all peers together, counted so that threads seldom write where others read: each takes room for many
+//! inputs at once, and keeps what comes back for those that follow. Refuses nothing: that is admission's.
+
+use std::{
+    num::NonZero,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use crossbeam_utils::CachePadded;
+
+use super::waiting::{Amount, Waiting};
+use crate::limits::Bounds;
+
+/// All tills together hold no more than one in so many of what may wait.
+const SHARE: usize = 16;
+/// No till needs room for more inputs at once: the total is then written so seldom that it does not matter.
+const MOST: usize = 64;
+
+thread_local! {
+    /// Threads take the tills in turn.
+    static TURN: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    };
+}
+
+/// What waits, and what is set aside for what comes next.
+#[derive(Debug)]
+pub(super) struct Reserve {
+    /// All of it.
+    total: CachePadded<Waiting>,
+    /// What is set aside, by threads.
+    tills: Box<[CachePadded<Waiting>]>,
+    /// What is set aside at once; a till keeps twice that at most.
+    lot: Amount,
+}
+
+impl Reserve {
+    pub(super) fn new(bounds: &Bounds) -> Self {
+        let tills = thread::available_parallelism().map_or(1, NonZero::get);
+        let lot = |bound: usize| bound / (2 * SHARE * tills);
+        Self {
+            total: CachePadded::default(),
+            tills: (0..tills).map(|_| CachePadded::default()).collect(),
+            lot: Amount::of(lot(bounds.max_input_items).min(MOST), lot(bounds.max_input_bytes)),
+        }
+    }
+
+    /// What waits. While it changes it may seem less.
+    pub(super) fn waiting(&self) -> Amount {
+        let total = self.total.amount();
+        let spare = self.tills.iter().fold(Amount::default(), |sum, till| sum.plus(till.amount()));
+        let [items, bytes] = [Amount::items, Amount::bytes].map(|of| of(total).saturating_sub(of(spare)));
+        Amount::of(items, bytes)
+    }
+
+    /// No less than what waits: one look, and no more.
+    #[inline]
+    pub(super) fn at_most(&self) -> Amount {
+        self.total.amount()
+    }
+
+    /// An input waits. With `plenty` of room, some is set aside for the next.
+    #[inline]
+    pub(super) fn take(&self, input: Amount, plenty: bool) {
+        let till = self.till();
+        if till.try_remove(input) {
+            return;
+        }
+        let lot = if plenty { self.lot } else { Amount::default() };
+        self.total.add(input.plus(lot));
+        till.add(lot);
+    }
+
+    /// An input waits no more.
+    #[inline]
+    pub(super) fn give_back(&self, input: Amount) {
+        let (till, lot) = (self.till(), self.lot);
+        let spare = till.add(input);
+        if lot.plus(lot).minus(spare).is_none() {
+            self.total.remove(till.remove_all());
+        }
+    }
+
+    #[inline]
+    fn till(&self) -> &Waiting {
+        &self.tills[TURN.with(|turn| *turn) % self.tills.len()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reserve(items: usize) -> Reserve {
+        let bounds = Bounds { max_input_items: items, max_input_bytes: items * 100, ..Bounds::default() };
+        Reserve::new(&bounds)
+    }
+
+    #[test]
+    fn what_waits_is_told_exactly_and_little_is_set_aside() {
+        let reserve = reserve(8192);
+        let (kept, given) = (Amount::one(70), Amount::one(1000));
+        let threads = 4;
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        [kept, given, given].iter().for_each(|input| reserve.take(*input, true));
+                        [given, given].iter().for_each(|input| reserve.give_back(*input));
+                    }
+                });
+            }
+        });
+        let held = Amount::of(500 * threads, 500 * threads * 70);
+        assert_eq!(reserve.waiting(), held);
+        let spare = reserve.at_most().minus(held).expect("no less than what waits");
+        assert!(spare.items() <= 8192 / SHARE && spare.bytes() <= 819_200 / SHARE, "{spare:?}");
+    }
+
+    #[test]
+    fn nothing_is_set_aside_of_little_room() {
+        for reserve in [reserve(8192), reserve(2)] {
+            let plenty = reserve.lot == Amount::default();
+            reserve.take(Amount::one(10), plenty);
+            assert_eq!(reserve.at_most(), Amount::one(10));
+            reserve.give_back(Amount::one(10));
+            assert_eq!(reserve.waiting(), Amount::default());
+        }
+    }
+}
