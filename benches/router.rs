@@ -34,6 +34,8 @@ mod recording;
 mod report;
 #[path = "router/selection.rs"]
 mod selection;
+#[path = "router/stations.rs"]
+mod stations;
 #[path = "router/subject.rs"]
 mod subject;
 #[path = "router/tables.rs"]

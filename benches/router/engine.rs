@@ -1,79 +1,46 @@
-//! The engine with its actors: the bench's thread feeds it as a transport does and reads both streams. At
-//! most 4096 inputs are in flight, as many as admission takes of anyone.
+//! The engine with its actors, on arbiters that it shares with its transport, as in an actix application. While
+//! messages run, the bench's thread does nothing; it sets up, and reads what heartbeats say.
 
-use std::{
-    rc::Rc,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
-use actix::SystemRunner;
-use actix_gossipsub::{
-    AppInput, AppOutputs, Limits, P2pInput, P2pOutputs, PeerInputs, Refused, Started, Worker,
-};
-
+use actix::{Arbiter, SystemRunner};
+use actix_gossipsub::{AppInput, Limits, P2pInput, Started, Worker};
 use metrics::Recorder;
+use tokio::time::sleep;
 
 use super::{
     cpu,
     networks::Verdict,
     population::Population,
+    stations::{BURST, IN_FLIGHT, Stations, Streams},
     subject::Subject,
     tally::Tally,
-    traffic::{Arrival, Round, Traffic},
+    traffic::Traffic,
     waits,
 };
 
-const IN_FLIGHT: usize = 4096;
-/// So many inputs between two looks at the outputs: a round of W.
-const BURST: usize = 512;
-/// Much less than it takes an engine to handle what is in flight.
+/// What setting up waits for the engine, at a time.
 const PAUSE: Duration = Duration::from_micros(150);
-/// A step that takes longer is stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An engine, driven by hand.
 pub struct EngineSubject<N: Traffic> {
     system: Rc<SystemRunner>,
-    driver: Driver<N>,
+    arbiters: Vec<Arbiter>,
+    stations: Stations<N>,
+    /// Elsewhere only while messages run.
+    driver: Option<Driver<N>>,
+    /// Messages that no connection sends.
+    probes: N::Source,
 }
 
 /// What the bench's thread holds of an engine.
 pub struct Driver<N: Traffic> {
     pub worker: Worker<N>,
-    pub p2p: P2pOutputs<N>,
-    pub app: AppOutputs<N>,
-    /// One a peer, as a transport has one a connection.
-    connections: Vec<PeerInputs<N>>,
-    /// How it waits for the engine.
-    wait: Wait,
-}
-
-/// How the bench's thread lets the engine run while it has nothing to do itself.
-#[derive(Clone, Copy)]
-enum Wait {
-    /// The engine runs on this thread.
-    Task,
-    /// There is a core for it: it looks again at once.
-    Thread,
-    /// The engine has a thread for every core, and needs them all.
-    Sleep,
-}
-
-impl Wait {
-    fn new(arbiters: usize) -> Self {
-        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        match arbiters {
-            0 => Self::Task,
-            few if few < cores => Self::Thread,
-            _ => Self::Sleep,
-        }
-    }
+    pub streams: Streams<N>,
 }
 
 impl<N: Traffic> EngineSubject<N> {
-    /// With 0 `arbiters` it runs on this thread.
+    /// With 0 `arbiters` all runs on this thread.
     pub fn new(
         system: &Rc<SystemRunner>,
         limits: Limits<Arc<str>>,
@@ -81,26 +48,42 @@ impl<N: Traffic> EngineSubject<N> {
         arbiters: usize,
         recorder: Option<Arc<dyn Recorder + Send + Sync>>,
     ) -> Self {
-        let mut builder = Worker::builder(N::new(verdict), limits).seed(1).arbiters(arbiters).manual();
+        let (arbiters, handles) = system.block_on(async {
+            let arbiters: Vec<_> = (0..arbiters).map(|_| Arbiter::new()).collect();
+            let handles: Vec<_> = arbiters.iter().map(Arbiter::handle).collect();
+            let handles = if handles.is_empty() { vec![Arbiter::current()] } else { handles };
+            (arbiters, handles)
+        });
+        let mut builder = Worker::builder(N::new(verdict), limits).seed(1).on(handles.clone()).manual();
         if let Some(recorder) = recorder {
             builder = builder.recorder(recorder);
         }
         let started = system.block_on(async { builder.start([]) });
         let Started { worker, p2p, app } = started.expect("a system runs");
-        let driver = Driver { worker, p2p, app, connections: Vec::new(), wait: Wait::new(arbiters) };
-        Self { system: Rc::clone(system), driver }
+        let stations = Stations::new(handles, worker.clone());
+        let driver = Some(Driver { worker, streams: Streams { p2p, app } });
+        Self { system: Rc::clone(system), arbiters, stations, driver, probes: N::source(1) }
+    }
+
+    fn parts(&mut self) -> (&SystemRunner, &mut Stations<N>, &mut Driver<N>) {
+        (&self.system, &mut self.stations, self.driver.as_mut().expect("no messages run"))
     }
 }
 
 impl<N: Traffic> Drop for EngineSubject<N> {
     fn drop(&mut self) {
-        self.system.block_on(self.driver.worker.shutdown());
+        let (system, _, driver) = self.parts();
+        system.block_on(driver.worker.shutdown());
+        for arbiter in self.arbiters.drain(..) {
+            arbiter.stop();
+            arbiter.join().expect("no task panics");
+        }
     }
 }
 
 impl<N: Traffic> Subject<N> for EngineSubject<N> {
     fn join(&mut self, population: &Population<N>) {
-        let Self { system, driver } = self;
+        let (system, _, driver) = self.parts();
         system.block_on(async {
             for topic in &population.topics {
                 driver.worker.app_input(AppInput::Join(Arc::clone(topic))).expect("the engine runs");
@@ -110,18 +93,17 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
     }
 
     fn populate(&mut self, population: &Population<N>) {
-        let Self { system, driver } = self;
+        let (system, stations, driver) = self.parts();
         system.block_on(async {
-            let mut tally = Tally::default();
             let mut arrivals = population.arrivals();
             // A connection is announced each topic: many outputs.
             for connection in arrivals.by_ref().take(population.peers.len()) {
-                driver.feed([connection], give, &mut tally).await;
+                driver.feed([connection]).await;
                 driver.read_out().await;
             }
-            let peers = population.peers.iter().cloned();
-            driver.connections = peers.map(|peer| driver.worker.peer_inputs(peer)).collect();
-            driver.feed(arrivals, give, &mut tally).await;
+            let connections = population.peers.iter().map(|peer| driver.worker.peer_inputs(peer.clone()));
+            stations.connections = Arc::new(connections.collect());
+            driver.feed(arrivals).await;
             driver.settle().await;
             // Queues that were long give back their room when little came for a while: this is little.
             for _ in 0..32 {
@@ -131,41 +113,37 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
     }
 
     fn graft(&mut self, population: &Population<N>) {
-        let Self { system, driver } = self;
+        let (system, _, driver) = self.parts();
         system.block_on(async {
-            driver.feed(population.grafts(), give, &mut Tally::default()).await;
+            driver.feed(population.grafts()).await;
             driver.settle().await;
         });
     }
 
-    fn run(&mut self, rounds: Vec<Round<N>>) -> Tally {
-        let Self { system, driver } = self;
-        system.block_on(async {
-            let mut tally = Tally::default();
-            for round in rounds {
-                driver.feed(round, say, &mut tally).await;
-            }
-            let patience = Instant::now() + PATIENCE;
-            while driver.worker.input_queue_length() > 0 || tally.is_short() {
-                driver.breathe(&mut tally).await;
-                assert!(Instant::now() < patience, "what is missing does not come: {tally:?}");
-            }
-            tally
-        })
+    fn load(&mut self, population: &Population<N>, messages: usize, payload: usize) {
+        self.system.block_on(self.stations.load(population.topics.len(), messages, payload));
+    }
+
+    fn run(&mut self) -> Tally {
+        let Driver { worker, streams } = self.driver.take().expect("no messages run");
+        let (streams, tally) = self.system.block_on(self.stations.run(streams));
+        self.driver = Some(Driver { worker, streams });
+        tally
     }
 
     /// Of all threads but this one, which reads the outputs.
     fn heartbeat(&mut self) -> Duration {
-        let Self { system, driver } = self;
+        let (system, _, driver) = self.parts();
         let start = cpu::of_process().saturating_sub(cpu::of_thread());
         system.block_on(driver.tick());
         cpu::of_process().saturating_sub(cpu::of_thread()).saturating_sub(start)
     }
 
-    fn heartbeat_wait(&mut self, source: &mut N::Source, population: &Population<N>) -> Duration {
-        let Self { system, driver } = self;
+    fn heartbeat_wait(&mut self, population: &Population<N>) -> Duration {
+        let Self { system, driver, probes, .. } = self;
+        let driver = driver.as_mut().expect("no messages run");
         system.block_on(async {
-            let wait = waits::longest(driver, source, population).await;
+            let wait = waits::longest(driver, probes, population).await;
             driver.read_out().await;
             wait
         })
@@ -173,52 +151,36 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
 }
 
 impl<N: Traffic> Driver<N> {
-    async fn feed<I>(
-        &mut self,
-        inputs: impl IntoIterator<Item = I>,
-        give: impl Fn(&Self, I) -> Result<(), Refused>,
-        tally: &mut Tally,
-    ) {
-        for input in inputs {
-            if tally.inputs.is_multiple_of(BURST as u64) {
-                self.take(tally);
+    async fn feed(&mut self, inputs: impl IntoIterator<Item = P2pInput<N>>) {
+        for (count, input) in inputs.into_iter().enumerate() {
+            if count.is_multiple_of(BURST) {
+                self.take();
                 while self.worker.input_queue_length() > IN_FLIGHT - BURST {
-                    self.breathe(tally).await;
+                    self.breathe().await;
                 }
             }
-            give(self, input).expect("there is room for 4096 inputs of anyone");
-            tally.inputs += 1;
+            self.worker.p2p_input(input).expect("there is room for 4096 inputs of anyone");
         }
     }
 
-    /// Takes what waits in both streams, as a transport does; tells whether anything did.
-    fn take(&mut self, tally: &mut Tally) -> bool {
-        let before = *tally;
-        while let Some(emission) = self.p2p.try_recv_emission() {
-            tally.count(&emission);
-        }
-        while self.app.try_recv().is_some() {
-            tally.deliveries += 1;
-        }
-        *tally != before
+    /// Takes what waits in both streams; tells whether anything did.
+    fn take(&mut self) -> bool {
+        let Streams { p2p, app } = &mut self.streams;
+        let emissions = std::iter::from_fn(|| p2p.try_recv_emission()).count();
+        emissions + std::iter::from_fn(|| app.try_recv()).count() > 0
     }
 
     /// Takes outputs; if there are none, lets others run.
-    async fn breathe(&mut self, tally: &mut Tally) {
-        if self.take(tally) {
-            return;
-        }
-        match self.wait {
-            Wait::Task => tokio::task::yield_now().await,
-            Wait::Thread => thread::yield_now(),
-            Wait::Sleep => thread::sleep(PAUSE),
+    async fn breathe(&mut self) {
+        if !self.take() {
+            sleep(PAUSE).await;
         }
     }
 
     /// Until nothing is on its way.
     async fn read_out(&mut self) {
-        while self.worker.input_queue_length() > 0 || !self.p2p.is_empty() {
-            self.breathe(&mut Tally::default()).await;
+        while self.worker.input_queue_length() > 0 || !self.streams.p2p.is_empty() {
+            self.breathe().await;
         }
     }
 
@@ -241,21 +203,9 @@ impl<N: Traffic> Driver<N> {
             tokio::select! {
                 biased;
                 () = &mut done => break,
-                _ = self.p2p.recv_emission() => {}
+                _ = self.streams.p2p.recv_emission() => {}
             }
         }
         self.read_out().await;
-    }
-}
-
-fn give<N: Traffic>(driver: &Driver<N>, input: P2pInput<N>) -> Result<(), Refused> {
-    driver.worker.p2p_input(input)
-}
-
-/// By way of the connection.
-fn say<N: Traffic>(driver: &Driver<N>, arrival: Arrival<N>) -> Result<(), Refused> {
-    match arrival.input {
-        P2pInput::InMessage { message, .. } => driver.connections[arrival.peer].input(message),
-        _ => unreachable!("rounds are of messages"),
     }
 }

@@ -21,7 +21,7 @@ use super::{
     selection::{Engine, find},
     subject::Subject,
     tally::Tally,
-    traffic::{Round, Traffic},
+    traffic::Traffic,
 };
 
 /// Messages counted, and messages before them; at least one a topic each.
@@ -167,38 +167,30 @@ pub fn run_counted(system: &Rc<SystemRunner>, arguments: &[String]) {
 
 fn run_cell<N: Traffic>(system: &Rc<SystemRunner>, cell: &Cell) {
     let population = N::population(cell.topics, cell.peers);
-    let mut source = N::source(0);
     let payload = cell.payload.unwrap_or(N::PAYLOAD);
-    let mut rounds = |messages| N::rounds(&mut source, &population, messages, payload);
-    let warm_up = rounds(WARM_UP.max(cell.topics));
-    let counted = rounds(cell.messages());
-    let limits = limits(cell.topics);
+    let warm_up = WARM_UP.max(cell.topics);
     let tally = match find(&cell.engine) {
         Some(Engine::Floor) => {
-            let mut floor = Floor::new(&population, Verdict::default());
-            floor.run(warm_up);
-            run_path(counted, |rounds| floor.run(rounds))
+            let (mut floor, mut source) = (Floor::new(&population, Verdict::default()), N::source(0));
+            floor.run(N::rounds(&mut source, &population, warm_up, payload));
+            let mut counted = Some(N::rounds(&mut source, &population, cell.messages(), payload));
+            run_path(|| floor.run(counted.take().unwrap_or_default()))
         }
         engine => {
-            let mut subject: Box<dyn Subject<N>> = match engine {
-                Some(Engine::Node) => Box::new(NodeSubject::new(limits, Verdict::default())),
-                // On this thread, where callgrind can tell what belongs to the path; the same code.
-                _ => {
-                    let recorder = recorder(&cell.engine);
-                    Box::new(EngineSubject::new(system, limits, Verdict::default(), 0, recorder))
-                }
-            };
+            let mut subject = make(system, engine, cell);
             subject.join(&population);
             subject.populate(&population);
             subject.graft(&population);
-            subject.run(warm_up);
+            subject.load(&population, warm_up, payload);
+            subject.run();
             if cell.counted == Counted::Heartbeat {
                 message_path(&mut || {
                     subject.heartbeat();
                 });
                 std::process::exit(0);
             }
-            run_path(counted, |rounds| subject.run(rounds))
+            subject.load(&population, cell.messages(), payload);
+            run_path(|| subject.run())
         }
     };
     assert!(tally.is_complete() && tally.inputs as usize == cell.inputs(), "{tally:?}");
@@ -206,8 +198,17 @@ fn run_cell<N: Traffic>(system: &Rc<SystemRunner>, cell: &Cell) {
     std::process::exit(0);
 }
 
-fn run_path<N: Traffic>(rounds: Vec<Round<N>>, mut run: impl FnMut(Vec<Round<N>>) -> Tally) -> Tally {
-    let (mut rounds, mut tally) = (Some(rounds), Tally::default());
-    message_path(&mut || tally = run(rounds.take().unwrap_or_default()));
+fn make<N: Traffic>(system: &Rc<SystemRunner>, engine: Option<Engine>, cell: &Cell) -> Box<dyn Subject<N>> {
+    let (limits, verdict) = (limits(cell.topics), Verdict::default());
+    match engine {
+        Some(Engine::Node) => Box::new(NodeSubject::new(limits, verdict)),
+        // On this thread, where callgrind can tell what belongs to the path; the same code.
+        _ => Box::new(EngineSubject::new(system, limits, verdict, 0, recorder(&cell.engine))),
+    }
+}
+
+fn run_path(mut run: impl FnMut() -> Tally) -> Tally {
+    let mut tally = Tally::default();
+    message_path(&mut || tally = run());
     tally
 }

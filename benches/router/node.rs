@@ -24,12 +24,16 @@ const BURST: usize = 4096;
 pub struct NodeSubject<N: Traffic> {
     node: Node<N>,
     now: Timestamp,
+    source: N::Source,
+    /// What runs next.
+    rounds: Vec<Round<N>>,
 }
 
 impl<N: Traffic> NodeSubject<N> {
     pub fn new(limits: Limits<Arc<str>>, verdict: Verdict) -> Self {
         let options = NodeOptions { seed: 1, ..NodeOptions::default() };
-        Self { node: Node::new(Arc::new(N::new(verdict)), limits, options), now: Timestamp::ZERO }
+        let node = Node::new(Arc::new(N::new(verdict)), limits, options);
+        Self { node, now: Timestamp::ZERO, source: N::source(0), rounds: Vec::new() }
     }
 }
 
@@ -56,9 +60,13 @@ impl<N: Traffic> Subject<N> for NodeSubject<N> {
         drop(self.node.drain());
     }
 
-    fn run(&mut self, rounds: Vec<Round<N>>) -> Tally {
+    fn load(&mut self, population: &Population<N>, messages: usize, payload: usize) {
+        self.rounds = N::rounds(&mut self.source, population, messages, payload);
+    }
+
+    fn run(&mut self) -> Tally {
         let mut tally = Tally::default();
-        for round in rounds {
+        for round in std::mem::take(&mut self.rounds) {
             tally.inputs += round.len() as u64;
             for arrival in round {
                 self.node.p2p_input(arrival.input, self.now);
@@ -78,7 +86,7 @@ impl<N: Traffic> Subject<N> for NodeSubject<N> {
     }
 
     /// Whatever comes meanwhile waits for all of it.
-    fn heartbeat_wait(&mut self, _: &mut N::Source, _: &Population<N>) -> Duration {
+    fn heartbeat_wait(&mut self, _: &Population<N>) -> Duration {
         self.heartbeat()
     }
 }

@@ -48,7 +48,6 @@ pub struct Place<'a, N: Traffic> {
 /// An engine that is being measured, and the floor beside it, each with its own messages.
 struct Pair<N: Traffic> {
     subject: Box<dyn Subject<N>>,
-    source: N::Source,
     floor: Floor<N>,
     floor_source: N::Source,
 }
@@ -60,12 +59,11 @@ struct Times {
     floor: Vec<Step>,
 }
 
-/// Nanoseconds an input: of the clock on the wall, and of CPU time, this thread's and that of all others.
+/// Nanoseconds an input: of the clock on the wall, and of CPU time of all threads.
 #[derive(Clone, Copy)]
 struct Step {
     wall: f64,
     cpu: f64,
-    others: f64,
 }
 
 impl<'a, N: Traffic> Place<'a, N> {
@@ -94,15 +92,11 @@ impl<'a, N: Traffic> Place<'a, N> {
         eprintln!("{} {} topics={} peers={}", N::NAME, engine.word(), topics.len(), peers.len());
         let (subject, memory) = self.set_up(engine);
         let floor = Floor::new(&self.population, self.verdict.clone());
-        let mut pair = Pair { subject, source: N::source(0), floor, floor_source: N::source(0) };
+        let mut pair = Pair { subject, floor, floor_source: N::source(0) };
         for variant in variants {
             let times = self.run(&mut pair, *variant);
             let mut line = self.line(engine, *variant, times.nanos(engine), times.ratio(engine));
-            if engine.has_threads() {
-                let steps = times.subject.iter();
-                line.engine_cpu_ns_per_input = Some(median(steps.clone().map(|step| step.others).collect()));
-                line.bench_cpu_ns_per_input = Some(median(steps.map(|step| step.cpu).collect()));
-            }
+            line.cpu_ns_per_input = Some(median(times.subject.iter().map(|step| step.cpu).collect()));
             self.note_floor(*variant, &times.floor);
             if *variant == Variant::Plain {
                 [line.bytes_per_topic, line.bytes_per_topic_peer] = memory.map(Some);
@@ -130,9 +124,9 @@ impl<'a, N: Traffic> Place<'a, N> {
         let mut times = Times::default();
         for step in 0..STEPS {
             let rounds = self.rounds(&mut pair.floor_source, variant);
-            let floor = timed(rounds, |rounds| pair.floor.run(rounds));
-            let rounds = self.rounds(&mut pair.source, variant);
-            let subject = timed(rounds, |rounds| pair.subject.run(rounds));
+            let floor = timed(|| pair.floor.run(rounds));
+            pair.subject.load(&self.population, STEP, payload::<N>(variant));
+            let subject = timed(|| pair.subject.run());
             if step > 0 {
                 times.floor.push(floor);
                 times.subject.push(subject);
@@ -147,7 +141,10 @@ impl<'a, N: Traffic> Place<'a, N> {
         let mut source = N::source(0);
         for variant in variants {
             self.verdict.set(if *variant == Variant::Validator { VERDICT } else { Duration::ZERO });
-            let step = |_| timed(self.rounds(&mut source, *variant), |rounds| floor.run(rounds));
+            let step = |_| {
+                let rounds = self.rounds(&mut source, *variant);
+                timed(|| floor.run(rounds))
+            };
             let steps: Vec<Step> = (0..STEPS).map(step).collect();
             self.note_floor(*variant, &steps);
         }
@@ -172,7 +169,7 @@ impl<'a, N: Traffic> Place<'a, N> {
     fn heartbeat_wait(&self, pair: &mut Pair<N>) -> Duration {
         let mut wait = || {
             self.message_per_topic(pair);
-            pair.subject.heartbeat_wait(&mut pair.source, &self.population)
+            pair.subject.heartbeat_wait(&self.population)
         };
         (0..HEARTBEATS).map(|_| wait()).max().unwrap_or_default()
     }
@@ -186,12 +183,12 @@ impl<'a, N: Traffic> Place<'a, N> {
 
     fn message_per_topic(&self, pair: &mut Pair<N>) {
         let messages = self.population.topics.len();
-        pair.subject.run(N::rounds(&mut pair.source, &self.population, messages, N::PAYLOAD));
+        pair.subject.load(&self.population, messages, N::PAYLOAD);
+        pair.subject.run();
     }
 
     fn rounds(&self, source: &mut N::Source, variant: Variant) -> Vec<Round<N>> {
-        let payload = if variant == Variant::Payload { LONG_PAYLOAD } else { N::PAYLOAD };
-        N::rounds(source, &self.population, STEP, payload)
+        N::rounds(source, &self.population, STEP, payload::<N>(variant))
     }
 
     fn note_floor(&mut self, variant: Variant, steps: &[Step]) {
@@ -250,14 +247,19 @@ fn make<N: Traffic>(
     }
 }
 
+/// The bytes of a body.
+fn payload<N: Traffic>(variant: Variant) -> usize {
+    if variant == Variant::Payload { LONG_PAYLOAD } else { N::PAYLOAD }
+}
+
 /// Runs a step. One from which a message is missing tells nothing.
-fn timed<N: Traffic>(rounds: Vec<Round<N>>, run: impl FnOnce(Vec<Round<N>>) -> Tally) -> Step {
-    let (start, cpu, all) = (Instant::now(), cpu::of_thread(), cpu::of_process());
-    let tally = run(rounds);
-    let (wall, cpu, all) = (start.elapsed(), cpu::of_thread() - cpu, cpu::of_process() - all);
+fn timed(run: impl FnOnce() -> Tally) -> Step {
+    let (start, cpu) = (Instant::now(), cpu::of_process());
+    let tally = run();
+    let (wall, cpu) = (start.elapsed(), cpu::of_process() - cpu);
     assert!(tally.is_complete(), "not every message came out: {tally:?}");
     let per_input = |time: Duration| time.as_nanos() as f64 / tally.inputs as f64;
-    Step { wall: per_input(wall), cpu: per_input(cpu), others: per_input(all.saturating_sub(cpu)) }
+    Step { wall: per_input(wall), cpu: per_input(cpu) }
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

@@ -16,9 +16,8 @@ pub struct Line {
     pub inputs_per_s: Option<f64>,
     pub forwards_per_s: Option<f64>,
     pub ratio_to_floor: Option<f64>,
-    /// Of the engine's own threads, and of the bench's, which feeds them and reads.
-    pub engine_cpu_ns_per_input: Option<f64>,
-    pub bench_cpu_ns_per_input: Option<f64>,
+    /// Of all threads.
+    pub cpu_ns_per_input: Option<f64>,
     pub instructions_per_input: Option<f64>,
     pub heartbeat_cpu_ms: Option<f64>,
     pub heartbeat_max_wait_ms: Option<f64>,

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    population::Population,
-    tally::Tally,
-    traffic::{Round, Traffic},
-};
+use super::{population::Population, tally::Tally, traffic::Traffic};
 
 /// Something that routes messages.
 pub trait Subject<N: Traffic> {
@@ -19,12 +15,15 @@ pub trait Subject<N: Traffic> {
     /// Takes in the peers' grafts.
     fn graft(&mut self, population: &Population<N>);
 
-    /// Feeds the rounds, and takes and drops all that comes out.
-    fn run(&mut self, rounds: Vec<Round<N>>) -> Tally;
+    /// Makes all copies of so many messages with bodies of so many bytes, to be run next.
+    fn load(&mut self, population: &Population<N>, messages: usize, payload: usize);
+
+    /// Feeds them, and takes and drops all that comes out.
+    fn run(&mut self) -> Tally;
 
     /// A heartbeat; answers the CPU time that it took.
     fn heartbeat(&mut self) -> Duration;
 
     /// A heartbeat too; answers how long a message waited because of it at most.
-    fn heartbeat_wait(&mut self, source: &mut N::Source, population: &Population<N>) -> Duration;
+    fn heartbeat_wait(&mut self, population: &Population<N>) -> Duration;
 }

@@ -29,7 +29,7 @@ pub trait Traffic: Workload {
     const PAYLOAD: usize;
 
     /// Where the messages come from, without end.
-    type Source;
+    type Source: Send + 'static;
 
     fn population(topics: usize, peers: usize) -> Population<Self>;
 

@@ -52,7 +52,7 @@ async fn times<N: Traffic>(
     while !is_done || !sent.is_empty() {
         tokio::select! {
             biased;
-            Some(message) = driver.app.recv() => {
+            Some(message) = driver.streams.app.recv() => {
                 times.extend(sent.remove(&message.message_id).map(|start: Instant| start.elapsed()));
             }
             _ = clock.tick(), if !is_done => {
@@ -62,7 +62,7 @@ async fn times<N: Traffic>(
                 }
             }
             () = &mut done, if !is_done => is_done = true,
-            _ = driver.p2p.recv_many(&mut outputs, AT_ONCE) => outputs.clear(),
+            _ = driver.streams.p2p.recv_many(&mut outputs, AT_ONCE) => outputs.clear(),
         }
     }
     times
