@@ -4,6 +4,8 @@
 //! `cargo bench --bench router -- [--json] [--instructions] [WORDS]`, `-- --guard`, `-- --record`, `-- --recording`,
 //! `-- --chart FILE.svg LINES.jsonl`, `-- --table LINES.jsonl`
 
+#[path = "router/apart.rs"]
+mod apart;
 #[path = "router/chart.rs"]
 mod chart;
 #[path = "router/cpu.rs"]
@@ -148,8 +150,8 @@ const MOST_PAIRS_OF_VARIANTS: usize = 250_000;
 fn count(line: &Line) -> Result<Option<f64>, instructions::NoCount> {
     let Line { workload, engine, topics, peers, variant, .. } = line.clone();
     let most = if variant == Variant::Plain.word() { MOST_PAIRS } else { MOST_PAIRS_OF_VARIANTS };
-    let uncounted = variant == Variant::Validator.word() || engine == selection::Engine::EngineN.word();
-    if uncounted || topics * peers > most {
+    let is_counted = selection::find(&engine).is_some_and(selection::Engine::is_counted);
+    if !is_counted || variant == Variant::Validator.word() || topics * peers > most {
         return Ok(None);
     }
     let payload = (variant == Variant::Payload.word()).then_some(LONG_PAYLOAD);

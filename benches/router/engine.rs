@@ -1,5 +1,5 @@
-//! The engine with its actors, on arbiters that it shares with its transport, as in an actix application. While
-//! messages run, the bench's thread does nothing; it sets up, and reads what heartbeats say.
+//! The engine with its actors, and its transport: on the bench's thread, or beside the topics on their arbiters. The
+//! bench's thread sets up, and reads what heartbeats say.
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
@@ -9,6 +9,7 @@ use metrics::Recorder;
 use tokio::time::sleep;
 
 use super::{
+    apart::Apart,
     cpu,
     networks::Verdict,
     population::Population,
@@ -26,7 +27,7 @@ const PAUSE: Duration = Duration::from_micros(150);
 pub struct EngineSubject<N: Traffic> {
     system: Rc<SystemRunner>,
     arbiters: Vec<Arbiter>,
-    stations: Stations<N>,
+    transport: Transport<N>,
     /// Elsewhere only while messages run.
     driver: Option<Driver<N>>,
     /// Messages that no connection sends.
@@ -39,6 +40,18 @@ pub struct Driver<N: Traffic> {
     pub streams: Streams<N>,
 }
 
+/// Where connections and readers live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Apart,
+    Beside,
+}
+
+enum Transport<N: Traffic> {
+    Apart(Apart<N>),
+    Beside(Stations<N>),
+}
+
 impl<N: Traffic> EngineSubject<N> {
     /// With 0 `arbiters` all runs on this thread.
     pub fn new(
@@ -46,6 +59,7 @@ impl<N: Traffic> EngineSubject<N> {
         limits: Limits<Arc<str>>,
         verdict: Verdict,
         arbiters: usize,
+        place: Place,
         recorder: Option<Arc<dyn Recorder + Send + Sync>>,
     ) -> Self {
         let (arbiters, handles) = system.block_on(async {
@@ -60,13 +74,16 @@ impl<N: Traffic> EngineSubject<N> {
         }
         let started = system.block_on(async { builder.start([]) });
         let Started { worker, p2p, app } = started.expect("a system runs");
-        let stations = Stations::new(handles, worker.clone());
+        let transport = match place {
+            Place::Apart => Transport::Apart(Apart::new(arbiters.len())),
+            Place::Beside => Transport::Beside(Stations::new(handles, worker.clone())),
+        };
         let driver = Some(Driver { worker, streams: Streams { p2p, app } });
-        Self { system: Rc::clone(system), arbiters, stations, driver, probes: N::source(1) }
+        Self { system: Rc::clone(system), arbiters, transport, driver, probes: N::source(1) }
     }
 
-    fn parts(&mut self) -> (&SystemRunner, &mut Stations<N>, &mut Driver<N>) {
-        (&self.system, &mut self.stations, self.driver.as_mut().expect("no messages run"))
+    fn parts(&mut self) -> (&SystemRunner, &mut Transport<N>, &mut Driver<N>) {
+        (&self.system, &mut self.transport, self.driver.as_mut().expect("no messages run"))
     }
 }
 
@@ -93,7 +110,7 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
     }
 
     fn populate(&mut self, population: &Population<N>) {
-        let (system, stations, driver) = self.parts();
+        let (system, transport, driver) = self.parts();
         system.block_on(async {
             let mut arrivals = population.arrivals();
             // A connection is announced each topic: many outputs.
@@ -102,7 +119,10 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
                 driver.read_out().await;
             }
             let connections = population.peers.iter().map(|peer| driver.worker.peer_inputs(peer.clone()));
-            stations.connections = Arc::new(connections.collect());
+            match transport {
+                Transport::Apart(apart) => apart.connect(connections.collect()),
+                Transport::Beside(stations) => stations.connect(connections.collect()),
+            }
             driver.feed(arrivals).await;
             driver.settle().await;
             // Queues that were long give back their room when little came for a while: this is little.
@@ -121,12 +141,25 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
     }
 
     fn load(&mut self, population: &Population<N>, messages: usize, payload: usize) {
-        self.system.block_on(self.stations.load(population.topics.len(), messages, payload));
+        match &mut self.transport {
+            Transport::Apart(apart) => apart.load(population, messages, payload),
+            Transport::Beside(stations) => {
+                self.system.block_on(stations.load(population.topics.len(), messages, payload));
+            }
+        }
     }
 
     fn run(&mut self) -> Tally {
-        let Driver { worker, streams } = self.driver.take().expect("no messages run");
-        let (streams, tally) = self.system.block_on(self.stations.run(streams));
+        let Driver { worker, mut streams } = self.driver.take().expect("no messages run");
+        let (streams, tally) = self.system.block_on(async {
+            match &mut self.transport {
+                Transport::Apart(apart) => {
+                    let tally = apart.run(&worker, &mut streams).await;
+                    (streams, tally)
+                }
+                Transport::Beside(stations) => stations.run(streams).await,
+            }
+        });
         self.driver = Some(Driver { worker, streams });
         tally
     }
@@ -154,7 +187,7 @@ impl<N: Traffic> Driver<N> {
     async fn feed(&mut self, inputs: impl IntoIterator<Item = P2pInput<N>>) {
         for (count, input) in inputs.into_iter().enumerate() {
             if count.is_multiple_of(BURST) {
-                self.take();
+                self.streams.take(&mut Tally::default());
                 while self.worker.input_queue_length() > IN_FLIGHT - BURST {
                     self.breathe().await;
                 }
@@ -163,16 +196,9 @@ impl<N: Traffic> Driver<N> {
         }
     }
 
-    /// Takes what waits in both streams; tells whether anything did.
-    fn take(&mut self) -> bool {
-        let Streams { p2p, app } = &mut self.streams;
-        let emissions = std::iter::from_fn(|| p2p.try_recv_emission()).count();
-        emissions + std::iter::from_fn(|| app.try_recv()).count() > 0
-    }
-
     /// Takes outputs; if there are none, lets others run.
     async fn breathe(&mut self) {
-        if !self.take() {
+        if !self.streams.take(&mut Tally::default()) {
             sleep(PAUSE).await;
         }
     }

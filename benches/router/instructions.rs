@@ -12,7 +12,7 @@ use std::{
 use actix::SystemRunner;
 
 use super::{
-    engine::EngineSubject,
+    engine::{EngineSubject, Place},
     floor::Floor,
     networks::{NamingId, R, Verdict, W},
     node::NodeSubject,
@@ -203,7 +203,7 @@ fn make<N: Traffic>(system: &Rc<SystemRunner>, engine: Option<Engine>, cell: &Ce
     match engine {
         Some(Engine::Node) => Box::new(NodeSubject::new(limits, verdict)),
         // On this thread, where callgrind can tell what belongs to the path; the same code.
-        _ => Box::new(EngineSubject::new(system, limits, verdict, 0, recorder(&cell.engine))),
+        _ => Box::new(EngineSubject::new(system, limits, verdict, 0, Place::Apart, recorder(&cell.engine))),
     }
 }
 

@@ -11,7 +11,10 @@ use actix::SystemRunner;
 
 use super::{
     cpu,
-    engine::EngineSubject,
+    engine::{
+        EngineSubject,
+        Place::{Apart, Beside},
+    },
     floor::Floor,
     heap,
     networks::Verdict,
@@ -242,8 +245,10 @@ fn make<N: Traffic>(
     let limits = limits(topics);
     match engine {
         Engine::Floor | Engine::Node => Box::new(NodeSubject::new(limits, verdict)),
-        Engine::Engine1 => Box::new(EngineSubject::new(system, limits, verdict, 1, None)),
-        Engine::EngineN => Box::new(EngineSubject::new(system, limits, verdict, cores, None)),
+        Engine::Engine1 => Box::new(EngineSubject::new(system, limits, verdict, 1, Apart, None)),
+        Engine::EngineN => Box::new(EngineSubject::new(system, limits, verdict, cores, Apart, None)),
+        Engine::Beside1 => Box::new(EngineSubject::new(system, limits, verdict, 1, Beside, None)),
+        Engine::BesideN => Box::new(EngineSubject::new(system, limits, verdict, cores, Beside, None)),
     }
 }
 

@@ -14,12 +14,21 @@ pub enum Engine {
     Engine1,
     /// The actors on as many arbiters as there are cores.
     EngineN,
+    /// The actors on one arbiter, and beside them on the same their transport.
+    Beside1,
+    /// The same on as many arbiters as there are cores.
+    BesideN,
 }
 
 impl Engine {
     /// Whether it runs on threads other than the bench's.
     pub fn has_threads(self) -> bool {
-        matches!(self, Self::Engine1 | Self::EngineN)
+        !matches!(self, Self::Floor | Self::Node)
+    }
+
+    /// Whether its instructions can be counted: those of one thread.
+    pub fn is_counted(self) -> bool {
+        matches!(self, Self::Floor | Self::Node | Self::Engine1)
     }
 }
 
@@ -41,7 +50,8 @@ pub trait Word: Copy + PartialEq + 'static {
 }
 
 impl Word for Engine {
-    const ALL: &'static [Self] = &[Self::Floor, Self::Node, Self::Engine1, Self::EngineN];
+    const ALL: &'static [Self] =
+        &[Self::Floor, Self::Node, Self::Engine1, Self::EngineN, Self::Beside1, Self::BesideN];
 
     fn word(self) -> &'static str {
         match self {
@@ -49,6 +59,8 @@ impl Word for Engine {
             Self::Node => "node",
             Self::Engine1 => "engine_1",
             Self::EngineN => "engine_n",
+            Self::Beside1 => "beside_1",
+            Self::BesideN => "beside_n",
         }
     }
 }
@@ -89,8 +101,8 @@ impl fmt::Display for UnknownWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is none of: R W W_named, floor node engine_1 engine_n, topics=10,100,1000,5000,32000, \
-             peers=50,200, plain validator_5us payload_2k, --json, --instructions, --guard, --record, --recording, \
+            "{:?} is none of: R W W_named, floor node engine_1 engine_n beside_1 beside_n, \
+             topics=10,100,1000,5000,32000, peers=50,200, plain validator_5us payload_2k, --json, --instructions, --guard, --record, --recording, \
              --chart FILE.svg LINES.jsonl, --table LINES.jsonl",
             self.0
         )

@@ -1,4 +1,4 @@
-//! The transport as an actix application has it: connections are tasks on the engine's own arbiters, each peer's on
+//! The transport beside the topics, as an actix application has it: connections are tasks on the engine's own arbiters, each peer's on
 //! one of them, and so are the readers of the two streams. At most 4096 inputs are in flight, as many as admission
 //! takes of anyone. Counts what goes in and comes out; knows nothing of time.
 
@@ -20,10 +20,24 @@ pub const BURST: usize = 512;
 /// A run that takes longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The streams of an engine, read on its arbiters while messages run.
+/// The streams of an engine.
 pub struct Streams<N: Traffic> {
     pub p2p: P2pOutputs<N>,
     pub app: AppOutputs<N>,
+}
+
+impl<N: Traffic> Streams<N> {
+    /// Takes what waits in both; tells whether anything did.
+    pub fn take(&mut self, tally: &mut Tally) -> bool {
+        let before = *tally;
+        while let Some(emission) = self.p2p.try_recv_emission() {
+            tally.count(&emission);
+        }
+        while self.app.try_recv().is_some() {
+            tally.deliveries += 1;
+        }
+        *tally != before
+    }
 }
 
 /// The transport of one engine.
@@ -31,7 +45,7 @@ pub struct Stations<N: Traffic> {
     arbiters: Vec<ArbiterHandle>,
     worker: Worker<N>,
     /// One a peer, by number.
-    pub connections: Arc<Vec<PeerInputs<N>>>,
+    connections: Arc<Vec<PeerInputs<N>>>,
     /// One an arbiter; there only while messages run.
     stations: Vec<Station<N>>,
 }
@@ -66,6 +80,10 @@ impl<N: Traffic> Stations<N> {
     pub fn new(arbiters: Vec<ArbiterHandle>, worker: Worker<N>) -> Self {
         let stations = (0..arbiters.len()).map(|turn| Station::new(turn, arbiters.len())).collect();
         Self { arbiters, worker, connections: Arc::default(), stations }
+    }
+
+    pub fn connect(&mut self, connections: Vec<PeerInputs<N>>) {
+        self.connections = Arc::new(connections);
     }
 
     /// Makes what the connections say next.

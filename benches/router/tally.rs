@@ -27,4 +27,10 @@ impl Tally {
         let messages = self.inputs / DEGREE as u64;
         self.deliveries == messages && self.forwards == messages * (DEGREE as u64 - 1)
     }
+
+    /// More is to come.
+    pub fn is_short(self) -> bool {
+        let messages = self.inputs / DEGREE as u64;
+        self.deliveries < messages || self.forwards < messages * (DEGREE as u64 - 1)
+    }
 }
