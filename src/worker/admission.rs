@@ -196,6 +196,7 @@ impl Admission {
     }
 
     /// Whoever has no more than its fair share may fill the bounds; the others, half of them.
+    #[cold]
     fn check(&self, of: &Waiting, bytes: usize, peers: usize) -> Result<(), Refused> {
         let total = self.total.waiting();
         let (items, held) = (total.items(), total.bytes());

@@ -1,21 +1,17 @@
 //! What waits of all peers together, counted so that threads seldom write where others read: each takes room for many
 //! inputs at once, and keeps what comes back for those that follow. Refuses nothing: that is admission's.
 
-use std::{
-    num::NonZero,
-    sync::atomic::{AtomicUsize, Ordering},
-    thread,
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
 
 use super::waiting::{Amount, Waiting};
 use crate::limits::Bounds;
 
+/// Threads that do not share a till; a power of two.
+const TILLS: usize = 16;
 /// All tills together hold no more than one in so many of what may wait.
 const SHARE: usize = 16;
-/// No till needs room for more inputs at once: the total is then written so seldom that it does not matter.
-const MOST: usize = 64;
 
 thread_local! {
     /// Threads take the tills in turn.
@@ -31,19 +27,18 @@ pub(super) struct Reserve {
     /// All of it.
     total: CachePadded<Waiting>,
     /// What is set aside, by threads.
-    tills: Box<[CachePadded<Waiting>]>,
+    tills: [CachePadded<Waiting>; TILLS],
     /// What is set aside at once; a till keeps twice that at most.
     lot: Amount,
 }
 
 impl Reserve {
     pub(super) fn new(bounds: &Bounds) -> Self {
-        let tills = thread::available_parallelism().map_or(1, NonZero::get);
-        let lot = |bound: usize| bound / (2 * SHARE * tills);
+        let lot = |bound: usize| bound / (2 * SHARE * TILLS);
         Self {
             total: CachePadded::default(),
-            tills: (0..tills).map(|_| CachePadded::default()).collect(),
-            lot: Amount::of(lot(bounds.max_input_items).min(MOST), lot(bounds.max_input_bytes)),
+            tills: std::array::from_fn(|_| CachePadded::default()),
+            lot: Amount::of(lot(bounds.max_input_items), lot(bounds.max_input_bytes)),
         }
     }
 
@@ -64,28 +59,30 @@ impl Reserve {
     /// An input waits. With `plenty` of room, some is set aside for the next.
     #[inline]
     pub(super) fn take(&self, input: Amount, plenty: bool) {
-        let till = self.till();
-        if till.try_remove(input) {
-            return;
+        if !self.till().try_remove(input) {
+            self.draw(input, plenty);
         }
+    }
+
+    #[cold]
+    fn draw(&self, input: Amount, plenty: bool) {
         let lot = if plenty { self.lot } else { Amount::default() };
         self.total.add(input.plus(lot));
-        till.add(lot);
+        self.till().add(lot);
     }
 
     /// An input waits no more.
     #[inline]
     pub(super) fn give_back(&self, input: Amount) {
-        let (till, lot) = (self.till(), self.lot);
-        let spare = till.add(input);
-        if lot.plus(lot).minus(spare).is_none() {
+        let till = self.till();
+        if self.lot.plus(self.lot).minus(till.add(input)).is_none() {
             self.total.remove(till.remove_all());
         }
     }
 
     #[inline]
     fn till(&self) -> &Waiting {
-        &self.tills[TURN.with(|turn| *turn) % self.tills.len()]
+        &self.tills[TURN.with(|turn| *turn) % TILLS]
     }
 }
 
@@ -103,7 +100,7 @@ mod tests {
         let reserve = reserve(8192);
         let (kept, given) = (Amount::one(70), Amount::one(1000));
         let threads = 4;
-        thread::scope(|scope| {
+        std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
                     for _ in 0..500 {
