@@ -1,6 +1,6 @@
-//! The transport beside the topics, as an actix application has it: connections are tasks on the engine's own arbiters, each peer's on
-//! one of them, and so are the readers of the two streams. At most 4096 inputs are in flight, as many as admission
-//! takes of anyone. Counts what goes in and comes out; knows nothing of time.
+//! The transport beside the topics, as an actix application has it: connections are tasks on the engine's own
+//! arbiters, each peer's on one of them, and so are the readers of the two streams. At most 4096 inputs are in flight,
+//! as many as admission takes of anyone. Counts what goes in and comes out; knows nothing of time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -46,7 +46,7 @@ pub struct Stations<N: Traffic> {
     worker: Worker<N>,
     /// One a peer, by number.
     connections: Arc<Vec<PeerInputs<N>>>,
-    /// One an arbiter; there only while messages run.
+    /// One an arbiter.
     stations: Vec<Station<N>>,
 }
 
