@@ -6,19 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_gossipsub::{P2pInput, PeerInputs, Worker};
+use actix_gossipsub::{PeerInputs, Worker};
 
 use super::{
     population::Population,
-    stations::{BURST, IN_FLIGHT, Streams},
+    stations::{BURST, IN_FLIGHT, PATIENCE, Streams},
     tally::Tally,
     traffic::{Round, Traffic},
 };
 
 /// Much less than it takes an engine to handle what is in flight.
-const PAUSE: Duration = Duration::from_micros(150);
-/// A run that takes longer is stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PAUSE: Duration = Duration::from_micros(150);
 
 /// The transport of one engine.
 pub struct Apart<N: Traffic> {
@@ -75,10 +73,7 @@ impl<N: Traffic> Apart<N> {
                     self.breathe(streams, &mut tally).await;
                 }
             }
-            let P2pInput::InMessage { message, .. } = arrival.input else {
-                unreachable!("rounds are of messages")
-            };
-            self.connections[arrival.peer].input(message).expect("there is room for 4096 inputs of anyone");
+            arrival.say(&self.connections);
             tally.inputs += 1;
         }
         let patience = Instant::now() + PATIENCE;

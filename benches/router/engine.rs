@@ -9,7 +9,7 @@ use metrics::Recorder;
 use tokio::time::sleep;
 
 use super::{
-    apart::Apart,
+    apart::{Apart, PAUSE},
     cpu,
     networks::Verdict,
     population::Population,
@@ -19,9 +19,6 @@ use super::{
     traffic::Traffic,
     waits,
 };
-
-/// What setting up waits for the engine, at a time.
-const PAUSE: Duration = Duration::from_micros(150);
 
 /// An engine, driven by hand.
 pub struct EngineSubject<N: Traffic> {

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::ArbiterHandle;
-use actix_gossipsub::{AppOutputs, P2pInput, P2pOutputs, PeerInputs, Worker};
+use actix_gossipsub::{AppOutputs, P2pOutputs, PeerInputs, Worker};
 use tokio::{sync::oneshot, task::yield_now, time::timeout};
 
 use super::{
@@ -18,7 +18,7 @@ pub const IN_FLIGHT: usize = 4096;
 /// So many inputs until others of the arbiter run: a round of W.
 pub const BURST: usize = 512;
 /// A run that takes longer is stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The streams of an engine.
 pub struct Streams<N: Traffic> {
@@ -104,11 +104,13 @@ impl<N: Traffic> Stations<N> {
         let (first, last) = (&self.arbiters[0], &self.arbiters[self.arbiters.len() - 1]);
         let p2p = on(first, read_p2p(streams.p2p, messages * (DEGREE as u64 - 1)));
         let app = on(last, read_app(streams.app, messages));
-        let room = IN_FLIGHT - BURST * self.arbiters.len();
+        // All of them together have no more in flight than one has.
+        let burst = BURST.min(IN_FLIGHT / (2 * self.arbiters.len()));
+        let room = IN_FLIGHT - burst * self.arbiters.len();
         let said = self.arbiters.iter().zip(&mut self.stations).map(|(arbiter, station)| {
             let (connections, arrivals) =
                 (Arc::clone(&self.connections), std::mem::take(&mut station.arrivals));
-            on(arbiter, speak(connections, self.worker.clone(), arrivals, room))
+            on(arbiter, speak(connections, self.worker.clone(), arrivals, burst, room))
         });
         for said in said.collect::<Vec<_>>() {
             within(said).await;
@@ -138,19 +140,17 @@ async fn speak<N: Traffic>(
     connections: Arc<Vec<PeerInputs<N>>>,
     worker: Worker<N>,
     arrivals: Vec<Arrival<N>>,
+    burst: usize,
     room: usize,
 ) {
     for (count, arrival) in arrivals.into_iter().enumerate() {
-        if count.is_multiple_of(BURST) {
+        if count.is_multiple_of(burst) {
             yield_now().await;
             while worker.input_queue_length() > room {
                 yield_now().await;
             }
         }
-        let P2pInput::InMessage { message, .. } = arrival.input else {
-            unreachable!("rounds are of messages")
-        };
-        connections[arrival.peer].input(message).expect("there is room for 4096 inputs of anyone");
+        arrival.say(&connections);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_gossipsub::{FullMessage, P2pInput, P2pMessage};
+use actix_gossipsub::{FullMessage, P2pInput, P2pMessage, PeerInputs};
 
 use super::{
     networks::{NumberedId, R, RandomId, W, Workload},
@@ -21,6 +21,14 @@ pub struct Arrival<N: Workload> {
     /// The number of the peer that it comes from.
     pub peer: usize,
     pub input: P2pInput<N>,
+}
+
+impl<N: Workload> Arrival<N> {
+    /// Has the peer say it, by its own one of the `connections`.
+    pub fn say(self, connections: &[PeerInputs<N>]) {
+        let P2pInput::InMessage { message, .. } = self.input else { unreachable!("rounds are of messages") };
+        connections[self.peer].input(message).expect("there is room for 4096 inputs of anyone");
+    }
 }
 
 /// A workload that makes its own messages.
