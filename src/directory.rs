@@ -1,4 +1,4 @@
-//! What every thread may look up without asking an actor: each running topic's inbox, each peer's
+//! What every thread may look up without asking an actor: each running topic's address, each peer's
 //! connection and score. The only shared maps of the engine. Owned copies come out; no guard is held
 //! while anything is sent, but where a comment says why.
 
@@ -11,7 +11,7 @@ use dashmap::{DashMap, Entry, mapref::multiple::RefMulti};
 use foldhash::fast::RandomState;
 
 use crate::{
-    actors::messages::{Inbox, TopicItem},
+    actors::{desk::Address, messages::TopicItem},
     limits::Limits,
     network::Network,
     protocol::{Footprint, IDontWantOutcome, Link, PeerKind, Quota, Roster, Standing, Unwanted},
@@ -41,9 +41,19 @@ pub(crate) struct Directory<N: Network> {
 
 /// A running topic.
 pub(crate) struct TopicEntry<N: Network> {
-    pub(crate) inbox: Arc<Inbox<TopicItem<N>>>,
+    pub(crate) address: Address<N>,
+    /// How many commands the application gave it.
+    pub(crate) commands: u32,
     /// Whether the application's last word was join.
     pub(crate) joined: bool,
+}
+
+impl<N: Network> TopicEntry<N> {
+    /// Gives it a command of the application's.
+    pub(crate) fn command(&mut self, command: TopicItem<N>) {
+        self.commands = self.commands.wrapping_add(1);
+        self.address.push(command);
+    }
 }
 
 /// One connection of a peer, as all threads see it.

@@ -1,51 +1,164 @@
-//! Where the topics of one arbiter write down what follows from what they handle, one after the other. Shared, it stays
-//! in the processor's cache and keeps its room, which there need not be for each topic. Keeps nothing for later.
+//! Where what is for the topics of one arbiter comes in: one inbox for all of them, so that a burst over many topics
+//! wakes one task and is taken out at once. Each topic has a seat there; its address names desk and seat. Handles
+//! nothing: that is the [`host`](super::host)'s.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
+use crossbeam_utils::CachePadded;
 use derive_where::derive_where;
 
-use crate::{network::Network, protocol::Outbox};
+use super::{
+    messages::{Arrival, Inbox, Load, TopicItem},
+    seats::Seats,
+};
+use crate::{network::Network, protocol::Timestamp};
 
-/// The outbox of the topics of one arbiter: empty but while one of them handles a burst.
-#[derive_where(Default)]
-pub(crate) struct Desk<N: Network>(Mutex<Outbox<N>>);
+/// The desk of one arbiter.
+pub(crate) struct Desk<N: Network> {
+    pub(crate) inbox: CachePadded<Inbox<Letter<N>>>,
+    /// Which arbiter's.
+    arbiter: usize,
+    free: Mutex<FreeSeats>,
+    seats: Mutex<Seats<N>>,
+}
+
+/// What comes in.
+pub(crate) enum Letter<N: Network> {
+    /// For the topic that has this seat.
+    To(SeatId, TopicItem<N>),
+    /// The last one.
+    Stop,
+}
+
+/// A seat, and which of those who have it in turn: what is for one does not reach the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SeatId {
+    pub(super) number: u32,
+    pub(super) turn: u32,
+}
+
+/// Where a running topic is.
+#[derive_where(Clone)]
+pub(crate) struct Address<N: Network> {
+    desk: Arc<Desk<N>>,
+    seat: SeatId,
+}
+
+/// The desks of one engine.
+pub(crate) struct Desks<N: Network> {
+    desks: Vec<Arc<Desk<N>>>,
+    next: AtomicUsize,
+}
+
+#[derive(Default)]
+struct FreeSeats {
+    left: Vec<SeatId>,
+    /// From here on nobody ever sat.
+    next: u32,
+}
 
 impl<N: Network> Desk<N> {
-    /// Sits down. Nobody else of this arbiter does meanwhile, so that nobody waits. What a topic that panicked left
-    /// is lost with its state.
-    pub(crate) fn sit_down(&self) -> MutexGuard<'_, Outbox<N>> {
-        self.0.lock().unwrap_or_else(|panicked| {
-            self.0.clear_poison();
-            let mut outbox = panicked.into_inner();
-            *outbox = Outbox::default();
-            outbox
+    fn new(arbiter: usize, load: &Arc<Load>) -> Self {
+        Self {
+            inbox: Inbox::new(Arc::clone(load)).into(),
+            arbiter,
+            free: Mutex::default(),
+            seats: Mutex::new(Seats::new(Arc::clone(load))),
+        }
+    }
+
+    /// Of the arbiter's own thread, and nobody waits for it.
+    pub(super) fn seats(&self) -> MutexGuard<'_, Seats<N>> {
+        // A topic's panic ends at its seat.
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody sits there any more.
+    pub(super) fn vacate(&self, seat: SeatId) {
+        self.free().left.push(seat);
+    }
+
+    fn free(&self) -> MutexGuard<'_, FreeSeats> {
+        // Nothing panics while it is held.
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn free_seat(&self) -> SeatId {
+        let mut free = self.free();
+        free.left.pop().unwrap_or_else(|| {
+            free.next += 1;
+            SeatId { number: free.next - 1, turn: 0 }
         })
+    }
+}
+
+impl<N: Network> Desks<N> {
+    pub(crate) fn new(arbiters: usize, load: &Arc<Load>) -> Self {
+        let desks = (0..arbiters).map(|arbiter| Arc::new(Desk::new(arbiter, load))).collect();
+        Self { desks, next: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Desk<N>>> {
+        self.desks.iter()
+    }
+
+    /// An address for a new topic, on the next arbiter in turn.
+    pub(crate) fn assign(&self) -> Address<N> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.desks.len();
+        let desk = Arc::clone(&self.desks[turn]);
+        Address { seat: desk.free_seat(), desk }
+    }
+}
+
+impl<N: Network> Address<N> {
+    pub(super) fn desk(&self) -> &Desk<N> {
+        &self.desk
+    }
+
+    pub(super) fn seat(&self) -> SeatId {
+        self.seat
+    }
+
+    pub(super) fn arbiter(&self) -> usize {
+        self.desk.arbiter
+    }
+
+    /// Puts an item behind all others for this topic. Lost if the topic is gone, or the engine has ended.
+    #[inline]
+    pub(crate) fn push(&self, item: TopicItem<N>) {
+        let _ = self.desk.inbox.push(Letter::To(self.seat, item));
+    }
+
+    /// As [`push`](Self::push), for a full message: see [`Inbox::push_stamped`].
+    #[inline(always)]
+    pub(crate) fn push_message(&self, now: impl FnOnce() -> Timestamp, make: impl FnOnce() -> Arrival<N>) {
+        self.desk.inbox.push_stamped(now, || Letter::To(self.seat, TopicItem::Message(make())));
+    }
+}
+
+impl<N: Network> PartialEq for Address<N> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.desk, &other.desk) && self.seat == other.seat
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-
     use super::*;
     use crate::plain::PlainNetwork;
 
     #[test]
-    fn nobody_finds_what_a_topic_left_that_panicked() {
-        let desk = Desk::<PlainNetwork>::default();
-        let panicked = catch_unwind(AssertUnwindSafe(|| {
-            let mut outbox = desk.sit_down();
-            outbox.tally.offered(1);
-            outbox.stats.count_sent_iwants = 1;
-            panic!("a topic's");
-        }));
-        assert!(panicked.is_err());
-        let mut outbox = desk.sit_down();
-        assert!(outbox.tally.take_rest().is_none());
-        assert_eq!(outbox.stats, Default::default());
-        outbox.stats.count_sent_iwants = 2;
-        drop(outbox);
-        assert_eq!(desk.sit_down().stats.count_sent_iwants, 2, "what nobody panicked over is there");
+    fn a_seat_is_taken_again_under_another_address() {
+        let desks = Desks::<PlainNetwork>::new(2, &Arc::default());
+        let [first, second, third] = std::array::from_fn(|_| desks.assign());
+        assert_eq!([first.arbiter(), second.arbiter(), third.arbiter()], [0, 1, 0], "arbiters in turn");
+        let SeatId { number, turn } = first.seat();
+        first.desk().vacate(SeatId { number, turn: turn + 1 });
+        let [_, again] = std::array::from_fn(|_| desks.assign());
+        assert_eq!((again.arbiter(), again.seat().number), (0, number));
+        assert!(again != first, "what is for the one does not reach the other");
     }
 }

@@ -31,8 +31,6 @@ struct State<T> {
     owner: Option<Waker>,
     /// Whether it was woken since it last looked.
     woken: bool,
-    /// Whether the actor holds items that it took out.
-    busy: bool,
     /// How many it took out at once, the most of late.
     taken: usize,
     closed: bool,
@@ -48,7 +46,6 @@ impl<T> Inbox<T> {
             since: None,
             owner: None,
             woken: false,
-            busy: false,
             taken: 0,
             closed: false,
             ticket: None,
@@ -59,7 +56,12 @@ impl<T> Inbox<T> {
     /// Puts an item at the end; gives it back if the inbox is closed.
     #[inline]
     pub(crate) fn push(&self, item: T) -> Result<(), T> {
-        self.put(item, |_| {})
+        let mut state = self.lock();
+        if state.closed {
+            return Err(item);
+        }
+        self.add(&mut state, item);
+        Ok(())
     }
 
     /// Puts items at the end, in order; drops them if the inbox is closed.
@@ -70,43 +72,21 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// As [`push`](Self::push), for an item that carries no time: those that are taken out together came when the
-    /// first of them did, give or take what they waited. `now` must not look at this inbox.
-    #[inline]
-    pub(crate) fn push_stamped(&self, item: T, now: impl FnOnce() -> Timestamp) -> Result<(), T> {
-        self.put(item, |since| _ = since.get_or_insert_with(now))
-    }
-
-    #[inline]
-    fn put(&self, item: T, stamp: impl FnOnce(&mut Option<Timestamp>)) -> Result<(), T> {
+    /// Puts an item at the end that carries no time: those that are taken out together came when the first of them
+    /// did, give or take what they waited. Lost if the inbox is closed. Neither `now` nor `make` may look at this
+    /// inbox.
+    #[inline(always)]
+    pub(crate) fn push_stamped(&self, now: impl FnOnce() -> Timestamp, make: impl FnOnce() -> T) {
         let mut state = self.lock();
-        if state.closed {
-            return Err(item);
-        }
-        stamp(&mut state.since);
-        self.add(&mut state, item);
-        Ok(())
-    }
-
-    /// An actor takes over: it has taken nothing yet. The last one, if there was one, panicked, and what it had taken
-    /// is lost.
-    pub(crate) fn take_over(&self) {
-        let mut state = self.lock();
-        (state.owner, state.busy) = (None, false);
-        if state.items.is_empty() {
-            state.ticket = None;
+        if !state.closed {
+            state.since.get_or_insert_with(now);
+            self.add(&mut state, make());
         }
     }
 
-    /// Closes it if nothing is in it and the actor holds nothing; `last` is then the last item.
-    pub(crate) fn close_if_empty(&self, last: T) -> bool {
-        let mut state = self.lock();
-        if !state.items.is_empty() || state.busy || state.closed {
-            return false;
-        }
-        self.add(&mut state, last);
-        state.closed = true;
-        true
+    /// Wakes its actor though nothing came.
+    pub(crate) fn wake(&self) {
+        self.lock().wake();
     }
 
     /// How many items nobody took out yet.
@@ -134,7 +114,6 @@ impl<T> Inbox<T> {
         if !state.items.is_empty() {
             std::mem::swap(&mut state.items, into);
             state.taken = into.len().max(state.taken - state.taken.div_ceil(8));
-            state.busy = true;
         }
         state.since.take()
     }
@@ -146,7 +125,6 @@ impl<T> Inbox<T> {
     pub(crate) fn rest(&self, backlog: &mut VecDeque<T>) -> Option<Ticket> {
         debug_assert!(backlog.is_empty());
         let mut state = self.lock();
-        state.busy = false;
         if !state.items.is_empty() {
             return None;
         }

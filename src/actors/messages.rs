@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::desk::Address;
 pub(crate) use super::inbox::{Inbox, Load, Ticket};
 use crate::{
     directory::PeerRecord,
@@ -12,7 +13,7 @@ use crate::{
     worker::{Credit, Promise},
 };
 
-/// To a mesh actor. From the handle: `Message`, `Peer`, `Publish`, `Join`, `Leave`. From the supervisor: the rest.
+/// To a topic. From the handle: `Message`, `Peer`, `Publish`, `Join`, `Leave`. From the supervisor: the rest.
 pub(crate) enum TopicItem<N: Network> {
     /// A peer sent a full message: most of what comes, so that it is small.
     Message(Arrival<N>),
@@ -48,13 +49,9 @@ pub(crate) enum TopicItem<N: Network> {
 }
 
 impl<N: Network> TopicItem<N> {
-    /// The topic that it is about, of what peers say.
-    pub(crate) fn topic(&self) -> Option<&N::Topic> {
-        match self {
-            Self::Message(arrival) => Some(&arrival.message.topic),
-            Self::Peer(saying) => saying.message.topic(),
-            _ => None,
-        }
+    /// Whether it is the application that says so: what makes a topic need an actor.
+    pub(crate) fn is_command(&self) -> bool {
+        matches!(self, Self::Publish { .. } | Self::Join { .. } | Self::Leave { .. })
     }
 
     /// Whether it is handled even while the topic waits to hear who is connected: it is that word, or
@@ -127,22 +124,22 @@ pub(crate) enum SupervisorItem<N: Network> {
         topic: N::Topic,
         item: TopicItem<N>,
     },
-    /// From the handle: a topic needs an actor; its inbox is in the directory already.
+    /// From the handle: a topic needs an actor; its address is in the directory already.
     Spawn {
         topic: N::Topic,
-        inbox: Arc<Inbox<TopicItem<N>>>,
+        address: Address<N>,
     },
-    /// From a mesh actor: what it came to know.
+    /// From a topic: what it came to know.
     Facts {
         topic: N::Topic,
         facts: Vec<Fact<N>>,
         at: Timestamp,
     },
-    /// From a mesh actor: it has nothing to do.
-    Idle(N::Topic),
-    /// From a mesh actor that retired.
+    /// From a topic: it has nothing to do, after so many of the application's commands.
+    Idle(N::Topic, u32),
+    /// From a topic that retired.
     Retired(Box<TopicState<N>>),
-    /// From a mesh actor that ends as it should not.
+    /// From the seat of a topic that panicked.
     Panicked(N::Topic),
     /// From the heartbeat, or from whoever drives the engine by hand.
     Tick,
@@ -166,19 +163,19 @@ pub(crate) enum SupervisorItem<N: Network> {
 
 /// To the router.
 pub(crate) enum RouterItem<N: Network> {
-    /// From mesh actors and the supervisor: for the p2p layer.
+    /// From topics and the supervisor: for the p2p layer.
     P2p(Emission<N>),
-    /// From mesh actors: for the application.
+    /// From topics: for the application.
     App(AppOutput<N>),
     /// From the supervisor: the last item.
     Stop,
 }
 
-/// A topic, with the inbox of its actor if it has one.
-pub(crate) type Place<N> = (<N as Network>::Topic, Option<Arc<Inbox<TopicItem<N>>>>);
+/// A topic, with its address if it has an actor.
+pub(crate) type Place<N> = (<N as Network>::Topic, Option<Address<N>>);
 
 /// The supervisor's share of the state, and where the topics' shares are to be had.
 pub(crate) struct Inspection<N: Network> {
     pub(crate) view: View<N>,
-    pub(crate) topics: Vec<Arc<Inbox<TopicItem<N>>>>,
+    pub(crate) topics: Vec<Address<N>>,
 }

@@ -1,8 +1,6 @@
 //! The arbiters that actors live on. Starts actors there, and watches those whose end is the engine's;
 //! knows no protocol.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use actix::{Actor, Arbiter, ArbiterHandle, Context};
 
 /// Whose arbiters an engine is to live on.
@@ -13,21 +11,11 @@ pub(crate) enum Home {
     Given(Vec<ArbiterHandle>),
 }
 
-impl Home {
-    /// How many arbiters it will be.
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Own(arbiters) => *arbiters,
-            Self::Given(handles) => handles.len(),
-        }
-        .max(1)
-    }
-}
+impl Home {}
 
 /// The arbiters that the actors of one engine live on.
 pub(crate) struct Pool {
     handles: Vec<ArbiterHandle>,
-    next: AtomicUsize,
 }
 
 impl Pool {
@@ -41,22 +29,26 @@ impl Pool {
         if handles.is_empty() {
             handles.push(Arbiter::current());
         }
-        (Self { handles, next: AtomicUsize::new(0) }, arbiters)
+        (Self { handles }, arbiters)
     }
 
-    /// The first arbiter.
-    pub(crate) fn first(&self) -> ArbiterHandle {
-        self.handles[0].clone()
+    /// How many they are: at least one.
+    pub(crate) fn len(&self) -> usize {
+        self.handles.len()
     }
 
-    /// Starts an actor on the next arbiter in turn, and tells it which one that is.
-    pub(crate) fn start_next<A>(&self, make: impl FnOnce(usize) -> A + Send + 'static)
+    /// One of them.
+    pub(crate) fn arbiter(&self, number: usize) -> &ArbiterHandle {
+        &self.handles[number]
+    }
+
+    /// Starts an actor on one of them.
+    pub(crate) fn start<A>(&self, arbiter: usize, make: impl FnOnce() -> A + Send + 'static)
     where
         A: Actor<Context = Context<A>>,
     {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.handles.len();
-        self.handles[turn].spawn_fn(move || {
-            actix_rt::spawn(Context::new().into_future(make(turn)));
+        self.arbiter(arbiter).spawn_fn(move || {
+            actix_rt::spawn(Context::new().into_future(make()));
         });
     }
 }

@@ -6,13 +6,14 @@ use super::{
     journal::Note,
     log::{self, BeforeGraft, Said},
     messages::{Arrival, Saying},
+    outgoing::Outgoing,
     shared::Shared,
 };
 use crate::{
     directory::PeerRecord,
     network::{Delivery, Network, P2pMessage},
     protocol::{
-        Decision, Happened, IWantOutcome, Input, Outbox, Pruning, ReceiveOutcome, Roster, Standing,
+        Context, Decision, Happened, IWantOutcome, Input, Outbox, Pruning, ReceiveOutcome, Roster, Standing,
         Timestamp, TopicState, check_idontwant,
     },
 };
@@ -67,19 +68,26 @@ pub(crate) fn handle_idontwant<N: Network>(
 pub(super) fn handle_message<N: Network>(
     state: &mut TopicState<N>,
     arrival: Arrival<N>,
-    at: Timestamp,
+    cx: &Context<'_, N>,
     watched: bool,
     shared: &Shared<N>,
     outbox: &mut Outbox<N>,
+    outgoing: &mut Outgoing<N>,
 ) {
-    let Arrival { from, message, credit: _credit } = arrival;
+    let Arrival { from, message, credit } = arrival;
+    let till = credit.till();
+    credit.return_with(&mut outgoing.released);
     let delivery = Delivery { sender: from, co_senders: Vec::new(), message };
-    outbox.tally.bytes += shared.network.message_size(&delivery.message.message) as u64;
+    let bytes = shared.network.message_size(&delivery.message.message);
+    outbox.tally.bytes += bytes as u64;
     let kept = watched.then(|| delivery.clone());
-    let outcome = state.receive(delivery, shared.handling, &shared.context(at), outbox);
+    let outcome = state.receive(delivery, shared.handling, cx, outbox);
     outbox.tally.input(Input::ReceiveMessage, &outcome);
+    if let Some(copy) = outbox.copy.take() {
+        outgoing.spent.add(copy, bytes, till);
+    }
     if let Some(delivery) = kept {
-        keep_message(&delivery, &outcome, at, shared);
+        keep_message(&delivery, &outcome, cx.now, shared);
     }
     if matches!(outcome, ReceiveOutcome::Throttled) {
         shared.metrics.validations_throttled(1);

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::{
     clock::Clock,
-    desk::Desk,
+    desk::{Address, Desks},
     journal::Journal,
     messages::{Inbox, Load, RouterItem, SupervisorItem, TopicItem},
     pulse::Pulse,
@@ -22,10 +22,10 @@ use crate::{
     directory::Directory,
     limits::Limits,
     metrics::{Metrics, Queues, TopicLabels, TopicSeries},
-    network::{AppOutput, Network},
+    network::Network,
     protocol::{Context, Emission, Event, Footprint, Handling, Lane, Outbox, Stats, Timestamp},
     tape::{Heard, Tape},
-    worker::{Admission, AppQueue, Fault, Lanes, NotSent, RefusalReports, Tickets},
+    worker::{Admission, AppQueue, Fault, Lanes, NotSent, RefusalReports, Returns, Tickets},
 };
 
 /// One engine's common ground. What threads write often is padded: all of them read the rest for each input.
@@ -47,6 +47,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) app: CachePadded<AppQueue<N>>,
     /// How many validations are under way.
     pub(crate) validating: AtomicUsize,
+    /// Copies of messages that go back to the threads that brought them.
+    pub(crate) returns: Returns<N>,
     /// Publications of which somebody wants to hear more.
     pub(crate) tickets: Tickets<N>,
     pub(crate) observer: Observer<N>,
@@ -72,9 +74,9 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) end: watch::Sender<Option<Result<(), Fault>>>,
     /// The topics that have not told the supervisor of all deliveries: they do at each heartbeat, and when
     /// somebody waits for it.
-    pub(crate) credited: CachePadded<Mutex<Vec<Arc<Inbox<TopicItem<N>>>>>>,
-    /// One an arbiter, for the topics that live there: see [`Desk`].
-    pub(crate) desks: Vec<Arc<Desk<N>>>,
+    pub(crate) credited: CachePadded<Mutex<Vec<Address<N>>>>,
+    /// One an arbiter, for the topics that live there.
+    pub(crate) desks: Desks<N>,
     /// What mesh actors counted, and the supervisor's part.
     pub(crate) topic_stats: CachePadded<Mutex<Stats>>,
     pub(crate) peer_stats: Mutex<Stats>,
@@ -124,20 +126,34 @@ impl<N: Network> Shared<N> {
         answer
     }
 
-    /// Hands outputs to the router. It is closed only when the engine has ended, and with it both streams.
-    pub(crate) fn emit(&self, p2p: &mut Vec<Emission<N>>, app: &mut Vec<AppOutput<N>>) {
-        if !p2p.is_empty() || !app.is_empty() {
-            let p2p = p2p.drain(..).map(RouterItem::P2p);
-            self.router.extend(p2p.chain(app.drain(..).map(RouterItem::App)));
+    /// Sends an item to a topic. A full message has no time of its own: it is stamped here.
+    pub(crate) fn post(&self, address: &Address<N>, item: TopicItem<N>) {
+        match item {
+            TopicItem::Message(arrival) => address.push_message(|| self.now(), || arrival),
+            item => address.push(item),
         }
     }
 
-    /// Hands on what a topic left behind but for its facts. Outputs go first: what follows from the
-    /// facts must not overtake them. Answers how many peers more than before are in the topic's mesh.
-    pub(crate) fn flush(&self, topic: &N::Topic, series: &TopicSeries, outbox: &mut Outbox<N>) -> i64 {
+    /// Hands outputs to the router. It is closed only when the engine has ended, and with it both streams.
+    pub(crate) fn emit(&self, outputs: impl ExactSizeIterator<Item = RouterItem<N>>) {
+        if outputs.len() > 0 {
+            self.router.extend(outputs);
+        }
+    }
+
+    /// Counts and hands on what a topic left behind, but for its facts: puts what is for the router into `outputs`.
+    /// Answers how many peers more than before are in the topic's mesh.
+    pub(crate) fn flush(
+        &self,
+        topic: &N::Topic,
+        series: &TopicSeries,
+        outbox: &mut Outbox<N>,
+        outputs: &mut Vec<RouterItem<N>>,
+    ) -> i64 {
         let counted = std::mem::take(&mut outbox.stats);
         let more = series.flush(&self.metrics, &*self.network, outbox, &counted);
-        self.emit(&mut outbox.p2p, &mut outbox.app);
+        outputs.extend(outbox.p2p.drain(..).map(RouterItem::P2p));
+        outputs.extend(outbox.app.drain(..).map(RouterItem::App));
         for (id, entered) in outbox.history.drain(..) {
             self.directory.note_home(id, topic, entered);
         }
@@ -178,16 +194,15 @@ impl<N: Network> Shared<N> {
             if credited.is_empty() {
                 return;
             }
-            // A closed inbox: its topic is gone.
-            credited.iter().for_each(|inbox| drop(inbox.push(TopicItem::TellCredits)));
+            credited.iter().for_each(|address| address.push(TopicItem::TellCredits));
         }
     }
 
-    pub(crate) fn note_credited(&self, inbox: &Arc<Inbox<TopicItem<N>>>) {
-        self.credited.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(inbox));
+    pub(crate) fn note_credited(&self, address: &Address<N>) {
+        self.credited.lock().unwrap_or_else(PoisonError::into_inner).push(address.clone());
     }
 
-    pub(crate) fn take_credited(&self) -> Vec<Arc<Inbox<TopicItem<N>>>> {
+    pub(crate) fn take_credited(&self) -> Vec<Address<N>> {
         std::mem::take(&mut *self.credited.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -230,9 +245,9 @@ impl<N: Network> Shared<N> {
     pub(crate) fn queues(&self) -> Queues {
         let (inputs, publications) = (self.admission.waiting(), self.publications.waiting());
         let (supervisor, router) = (self.supervisor.len(), self.router.len());
-        let streams = [self.p2p.len(), self.app.len()];
+        let (p2p, app, returns) = (self.p2p.len(), self.app.len(), self.returns.len());
         Queues {
-            items: [inputs.items(), publications.items(), supervisor, router, streams[0], streams[1]],
+            items: [inputs.items(), publications.items(), supervisor, router, p2p, app, returns],
             bytes: [inputs.bytes(), publications.bytes()],
         }
     }

@@ -15,9 +15,10 @@ use tokio::sync::oneshot;
 
 use super::{
     attendance::{Attendance, Attends},
+    desk::{Address, Letter},
     journal::Note,
     log,
-    messages::{Inbox, Inspection, Place, RouterItem, SupervisorItem, TopicItem},
+    messages::{Inspection, Place, RouterItem, SupervisorItem, TopicItem},
     pool::Pool,
     restarts::Restarts,
     sample::Sampler,
@@ -37,10 +38,11 @@ use crate::{
 /// After this many items the actor lets others of its arbiter run.
 const BUDGET: usize = 128;
 
-/// Of how many topics a heartbeat does something before others run: few enough for a message not to wait long,
-/// and no more than 64 turns for each half, however many topics there are.
+/// Of how many topics a heartbeat does something before others run: few enough for a message, which may have the
+/// orders of two such turns before it, not to wait long; and no more than 128 turns for each half, however many topics
+/// there are.
 fn pace(topics: usize) -> Pace {
-    let at_once = (topics / 64).max(256);
+    let at_once = (topics / 128).max(128);
     Pace { refreshed: at_once, told: at_once }
 }
 
@@ -68,7 +70,7 @@ pub(crate) struct SupervisorActor<N: Network> {
 /// How the supervisor holds a topic.
 enum Slot<N: Network> {
     /// It has an actor.
-    Running(Arc<Inbox<TopicItem<N>>>),
+    Running(Address<N>),
     /// Its actor was told to retire; this came meanwhile.
     Retiring(Vec<SupervisorItem<N>>),
     /// It needs no actor: only what peers said of it is kept.
@@ -121,9 +123,9 @@ impl<N: Network> SupervisorActor<N> {
             }
             SupervisorItem::SetUnreachablePoint(point) => self.peers.set_unreachable_point(point),
             SupervisorItem::Topic { topic, item } => self.route(topic, item),
-            SupervisorItem::Spawn { topic, inbox } => self.spawn(topic, inbox),
+            SupervisorItem::Spawn { topic, address } => self.spawn(topic, address),
             SupervisorItem::Facts { topic, facts, at } => self.fold(&topic, facts, at),
-            SupervisorItem::Idle(topic) => self.retire(topic),
+            SupervisorItem::Idle(topic, commands) => self.retire(topic, commands),
             SupervisorItem::Retired(state) => self.retired(state, ctx),
             SupervisorItem::Panicked(topic) => self.restart(topic),
             SupervisorItem::Tick => self.tick(),
@@ -188,6 +190,7 @@ impl<N: Network> SupervisorActor<N> {
         }
         let _span = tracing::debug_span!("heartbeat", tick = self.peers.tick() + 1).entered();
         self.shared.record(Heard::Heartbeat);
+        self.shared.returns.clear();
         self.shared.directory.clear_quotas();
         self.shared.directory.shift_unwanted();
         // They tell at this heartbeat.
@@ -255,7 +258,7 @@ impl<N: Network> SupervisorActor<N> {
     /// Carries out what the peers' side wants, and what follows from it.
     fn carry_out(&mut self) {
         loop {
-            let PeersOutbox { mut p2p, orders, events, throttled, penalties } = self.peers.drain();
+            let PeersOutbox { p2p, orders, events, throttled, penalties } = self.peers.drain();
             self.shared.metrics.penalised(&penalties);
             if !orders.is_empty() {
                 self.publish_scores();
@@ -264,7 +267,7 @@ impl<N: Network> SupervisorActor<N> {
             if !p2p.is_empty() {
                 self.shared.metrics.count_said(&Said::of(&p2p, &*self.shared.network));
             }
-            self.shared.emit(&mut p2p, &mut Vec::new());
+            self.shared.emit(p2p.into_iter().map(RouterItem::P2p));
             events.iter().for_each(|event| self.shared.observe(event));
             if orders.is_empty() {
                 break;
@@ -327,7 +330,7 @@ impl<N: Network> SupervisorActor<N> {
         let mut topics = Vec::new();
         for slot in self.topics.values() {
             match slot {
-                Slot::Running(inbox) => topics.push(Arc::clone(inbox)),
+                Slot::Running(address) => topics.push(address.clone()),
                 Slot::Retiring(_) => {}
                 Slot::Dormant(state) => state.view(&self.shared.limits, &mut view),
             }
@@ -345,7 +348,7 @@ impl<N: Network> SupervisorActor<N> {
         }
         following.sort_unstable_by_key(|(topic, _)| *topic);
         let place = |(topic, slot): (&N::Topic, &Slot<N>)| match slot {
-            Slot::Running(inbox) => (topic.clone(), Some(Arc::clone(inbox))),
+            Slot::Running(address) => (topic.clone(), Some(address.clone())),
             Slot::Retiring(_) | Slot::Dormant(_) => (topic.clone(), None),
         };
         following.into_iter().map(place).collect()
@@ -353,11 +356,11 @@ impl<N: Network> SupervisorActor<N> {
 
     fn stop(&mut self, reply: oneshot::Sender<()>, ctx: &mut Context<Self>) {
         for slot in std::mem::take(&mut self.topics).into_values() {
-            if let Slot::Running(inbox) = slot {
-                // A closed inbox: it stops already.
-                let _ = inbox.push(TopicItem::Stop);
+            if let Slot::Running(address) = slot {
+                address.push(TopicItem::Stop);
             }
         }
+        self.shared.desks.iter().for_each(|desk| drop(desk.inbox.push(Letter::Stop)));
         self.shared.directory.topics.clear();
         let _ = self.shared.router.push(RouterItem::Stop);
         // Nobody waits for it any more: as good as told.

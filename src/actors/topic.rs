@@ -1,17 +1,16 @@
-//! A mesh actor: runs one topic's state machine. Translates, calls, flushes; never decides.
+//! One topic at work: runs its state machine on what comes to its seat. Translates, calls, flushes; never decides.
 
-use std::{collections::VecDeque, sync::Arc, task::Waker};
-
-use actix::{Actor, ActorContext, AsyncContext, Context};
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    attendance::{Attendance, Attends},
-    desk::Desk,
+    desk::Address,
     journal::Note,
     log,
-    messages::{Inbox, SupervisorItem, TopicItem},
+    messages::{SupervisorItem, TopicItem},
+    outgoing::Outgoing,
+    pile::{Chain, Pile},
     sample::Sampler,
-    saying::{handle_message, handle_peer, watches_messages},
+    saying::{handle_message, handle_peer},
     shared::Shared,
     validation,
 };
@@ -19,34 +18,23 @@ use crate::{
     metrics::{Handled, TopicMeter},
     network::{AppOutput, FullMessage, Network},
     protocol::{
-        Decision, Footprint, Grafting, Happened, Input, JoinOutcome, LeaveOutcome, Order, Outbox, Pruning,
-        PublishOutcome, Roster, Timestamp, TopicState, View,
+        Context, Decision, Footprint, Grafting, Happened, Input, JoinOutcome, LeaveOutcome, Order, Outbox,
+        Pruning, PublishOutcome, Roster, Timestamp, TopicState, View,
     },
     worker::{Promise, Routed},
 };
 
-/// After this many items the actor lets others of its arbiter run: actix never interrupts one
-/// whose mailbox fills.
-const BUDGET: usize = 128;
-
-/// The actor of one topic.
-pub(crate) struct MeshActor<N: Network> {
+/// A running topic.
+pub(super) struct Topic<N: Network> {
     state: TopicState<N>,
-    inbox: Arc<Inbox<TopicItem<N>>>,
+    address: Address<N>,
     shared: Arc<Shared<N>>,
-    /// Where it writes down what follows, with its neighbours.
-    desk: Arc<Desk<N>>,
-    /// Taken from the inbox and not handled.
-    backlog: VecDeque<TopicItem<N>>,
-    /// When what is being handled came; see [`Inbox::push_stamped`].
-    at: Timestamp,
-    /// Log or journal want to hear of each full message.
-    watched: bool,
-    /// Held back while a join or leave waits for the supervisor's word of who is connected.
+    /// Ahead of what comes: held back while a join or leave waits for the supervisor's word of who is connected, or
+    /// left over from the last turn.
     held: VecDeque<TopicItem<N>>,
+    /// When the first of it came, for full messages: those behind it came with it or later.
+    held_at: Timestamp,
     waiting: bool,
-    /// A restarted topic is joined again before anything else.
-    rejoin: bool,
     /// It stands among those who have not told of all deliveries.
     is_credited: bool,
     /// A heartbeat found that nothing needs the actor.
@@ -61,26 +49,55 @@ pub(crate) struct MeshActor<N: Network> {
     ends: bool,
 }
 
-impl<N: Network> MeshActor<N> {
-    pub(crate) fn new(
-        state: TopicState<N>,
-        inbox: Arc<Inbox<TopicItem<N>>>,
-        shared: Arc<Shared<N>>,
-        arbiter: usize,
-        rejoin: bool,
-    ) -> Self {
+/// What a topic works on, and with.
+pub(super) struct Work<'a, N: Network> {
+    /// What came of late.
+    pub(super) pile: &'a mut Pile<N>,
+    /// What of it is for this topic.
+    pub(super) chain: &'a mut Chain,
+    /// How many of the application's commands reached it.
+    pub(super) commands: u32,
+    pub(super) shared: &'a Shared<N>,
+    /// As of when full messages came: those of the pile came together.
+    pub(super) cx: &'a Context<'a, N>,
+    /// On so many items, at most.
+    pub(super) share: usize,
+    /// Log or journal want to hear of each full message.
+    pub(super) watched: bool,
+    /// Where it writes down what follows.
+    pub(super) outbox: &'a mut Outbox<N>,
+    /// Where it puts what is for others.
+    pub(super) outgoing: &'a mut Outgoing<N>,
+}
+
+/// What came of it.
+pub(super) struct Worked {
+    /// How many items it handled.
+    pub(super) items: usize,
+    pub(super) next: Next,
+}
+
+/// What a topic wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Another turn.
+    More,
+    /// To hear when something comes.
+    Rest,
+    /// Its life is over.
+    End,
+}
+
+impl<N: Network> Topic<N> {
+    pub(super) fn new(state: TopicState<N>, address: Address<N>, shared: Arc<Shared<N>>) -> Self {
         let (series, now) = (shared.topic_labels.of(&state.topic), shared.now());
         Self {
             state,
-            inbox,
-            desk: Arc::clone(&shared.desks[arbiter]),
+            address,
             shared,
-            backlog: VecDeque::new(),
-            at: now,
-            watched: false,
             held: VecDeque::new(),
+            held_at: now,
             waiting: false,
-            rejoin,
             is_credited: false,
             idle: false,
             footprint: Footprint::default(),
@@ -91,27 +108,103 @@ impl<N: Network> MeshActor<N> {
         }
     }
 
-    /// Handles an item, or holds it back; tells whether there was one.
-    fn attend_next(&mut self, ctx: &mut Context<Self>, waker: &Waker, outbox: &mut Outbox<N>) -> bool {
-        if self.backlog.is_empty() {
-            let since = self.inbox.take(&mut self.backlog, waker);
-            self.at = since.map_or(self.at, |since| since.max(self.at));
+    pub(super) fn name(&self) -> &N::Topic {
+        &self.state.topic
+    }
+
+    /// Works on what waits for it.
+    pub(super) fn work(&mut self, mut work: Work<'_, N>) -> Worked {
+        let items = (0..work.share).take_while(|_| !self.ends && self.handle_next(&mut work)).count();
+        self.flush(&mut work);
+        let next = match self.ends {
+            true => Next::End,
+            false if self.is_at_rest(work.chain) => Next::Rest,
+            false => Next::More,
+        };
+        Worked { items, next }
+    }
+
+    /// What came before it began is handled first.
+    pub(super) fn begin(&mut self, early: impl Iterator<Item = TopicItem<N>>) {
+        self.held.extend(early);
+    }
+
+    /// Its turn is over: the rest of what came waits here, ahead of what comes next.
+    pub(super) fn put_off(&mut self, pile: &mut Pile<N>, chain: &mut Chain) {
+        while let Some(item) = pile.take(chain) {
+            self.hold(item, pile.since);
         }
-        let Some(item) = self.backlog.pop_front() else { return false };
-        if self.waiting && !item.overtakes() {
-            self.held.push_back(item);
+    }
+
+    fn hold(&mut self, item: TopicItem<N>, came: Timestamp) {
+        if self.held.is_empty() {
+            self.held_at = came;
+        }
+        self.held.push_back(item);
+    }
+
+    /// Nothing that it may handle now waits for it.
+    fn is_at_rest(&self, chain: &Chain) -> bool {
+        chain.is_empty() && (self.waiting || self.held.is_empty())
+    }
+
+    /// Handles an item; tells whether there was one.
+    fn handle_next(&mut self, work: &mut Work<'_, N>) -> bool {
+        // Most of what comes: straight from the pile to the state machine.
+        if !self.waiting
+            && self.held.is_empty()
+            && let Some(arrival) = work.pile.take_message(work.chain)
+        {
+            let since = Some(work.cx.now);
+            let sample = self.sampler.begin(&self.shared, || Handled::ReceiveMessage, || since);
+            let Work { cx, watched, shared, outbox, outgoing, .. } = work;
+            handle_message(&mut self.state, arrival, cx, *watched, shared, outbox, outgoing);
+            sample.into_iter().for_each(|sample| sample.end(&self.shared));
             return true;
         }
-        let sample = self.sampler.begin(&self.shared, || Handled::of(&item), || item.since(self.at));
-        self.handle_item(item, ctx, outbox);
+        let Some(item) = self.next_item(work) else { return false };
+        let since = || item.since(self.held_at);
+        let sample = self.sampler.begin(&self.shared, || Handled::of(&item), since);
+        self.handle_item(item, work);
         sample.into_iter().for_each(|sample| sample.end(&self.shared));
         true
     }
 
-    fn handle_item(&mut self, item: TopicItem<N>, ctx: &mut Context<Self>, outbox: &mut Outbox<N>) {
+    /// Takes the next item; holds back what must wait.
+    fn next_item(&mut self, work: &mut Work<'_, N>) -> Option<TopicItem<N>> {
+        if !self.waiting
+            && let Some(item) = self.held.pop_front()
+        {
+            if self.held.is_empty() {
+                // There are as many of these queues as topics.
+                self.held = VecDeque::new();
+            }
+            return Some(item);
+        }
+        loop {
+            let item = work.pile.take(work.chain)?;
+            if !self.waiting || item.overtakes() {
+                return Some(item);
+            }
+            self.hold(item, work.pile.since);
+        }
+    }
+
+    fn handle_item(&mut self, item: TopicItem<N>, work: &mut Work<'_, N>) {
+        let outbox = &mut *work.outbox;
         match item {
+            // One that was held: others don't come here.
             TopicItem::Message(arrival) => {
-                handle_message(&mut self.state, arrival, self.at, self.watched, &self.shared, outbox);
+                let cx = work.shared.context(self.held_at);
+                handle_message(
+                    &mut self.state,
+                    arrival,
+                    &cx,
+                    work.watched,
+                    work.shared,
+                    outbox,
+                    work.outgoing,
+                );
             }
             TopicItem::Peer(saying) => handle_peer(&mut self.state, *saying, &self.shared, outbox),
             TopicItem::Publish { message, at, credit, promise } => {
@@ -126,26 +219,25 @@ impl<N: Network> MeshActor<N> {
                 self.state.resolve(&message, verdict, &cx, outbox);
                 self.note_delivered(&outbox.app[before..]);
             }
-            TopicItem::Order(order) => self.execute(order, outbox),
+            TopicItem::Order(order) => self.execute(order, work),
             TopicItem::TellCredits => self.state.tell_credits(outbox),
             TopicItem::Inspect(reply) => {
                 // What is reported has left: who asks may act on it.
                 self.state.tell_credits(outbox);
-                self.hand_on(outbox);
+                self.hand_on(work);
+                work.outgoing.send(&self.shared);
                 drop(reply.send(report(&self.state, &self.shared)));
             }
             TopicItem::Look(look) => look(&self.state),
-            TopicItem::Retire => self.retire(ctx, outbox),
-            TopicItem::Stop => self.end(ctx),
+            TopicItem::Retire => self.retire(work),
+            TopicItem::Stop => self.end(),
         }
     }
 
-    fn end(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn end(&mut self) {
         self.ends = true;
-        // Now, not when it is dropped: nobody waits for that.
         self.note_footprint(Footprint::default());
         self.meter.show(Default::default());
-        ctx.stop();
     }
 
     fn publish(
@@ -230,18 +322,15 @@ impl<N: Network> MeshActor<N> {
         }
     }
 
-    fn execute(&mut self, order: Order<N>, outbox: &mut Outbox<N>) {
+    fn execute(&mut self, order: Order<N>, work: &mut Work<'_, N>) {
+        let Work { outbox, .. } = work;
         let answered = matches!(order, Order::Welcome(_) | Order::Farewell(_));
         let concluded = matches!(order, Order::Conclude);
         let _span = tracing::trace_span!("order", topic = ?self.state.topic).entered();
         let before = outbox.app.len();
         self.state.execute(order, &self.shared.context(self.shared.now()), outbox);
         self.note_delivered(&outbox.app[before..]);
-        if answered {
-            self.waiting = false;
-            self.held.append(&mut self.backlog);
-            std::mem::swap(&mut self.held, &mut self.backlog);
-        }
+        self.waiting &= !answered;
         self.idle = concluded && !self.state.is_active();
         if concluded {
             self.note_footprint(self.state.footprint());
@@ -261,34 +350,36 @@ impl<N: Network> MeshActor<N> {
         self.shared.note_footprint(now, last);
     }
 
-    fn retire(&mut self, ctx: &mut Context<Self>, outbox: &mut Outbox<N>) {
-        self.state.tell_credits(outbox);
-        self.hand_on(outbox);
+    fn retire(&mut self, work: &mut Work<'_, N>) {
+        self.state.tell_credits(work.outbox);
+        self.hand_on(work);
         let empty = TopicState::new(self.state.topic.clone(), &self.shared.limits, self.shared.seed);
         let state = std::mem::replace(&mut self.state, empty);
-        self.tell(SupervisorItem::Retired(Box::new(state)));
-        self.end(ctx);
+        work.outgoing.reports.push(SupervisorItem::Retired(Box::new(state)));
+        self.end();
     }
 
-    /// Hands on what the handled items left behind; only then does the inbox rest.
-    fn flush(&mut self, outbox: &mut Outbox<N>) {
-        self.hand_on(outbox);
-        if self.backlog.is_empty() && self.held.is_empty() && !self.waiting {
-            let _ticket = self.inbox.rest(&mut self.backlog);
-            if std::mem::take(&mut self.idle) {
-                self.tell(SupervisorItem::Idle(self.state.topic.clone()));
+    /// Hands on what the handled items left behind; only then it may be said to have nothing to do.
+    fn flush(&mut self, work: &mut Work<'_, N>) {
+        self.hand_on(work);
+        if self.idle && !self.waiting && self.is_at_rest(work.chain) {
+            self.idle = false;
+            if !self.state.is_active() {
+                work.outgoing.reports.push(SupervisorItem::Idle(self.state.topic.clone(), work.commands));
             }
         }
     }
 
-    fn hand_on(&mut self, outbox: &mut Outbox<N>) {
+    fn hand_on(&mut self, work: &mut Work<'_, N>) {
+        let Work { outbox, outgoing, .. } = work;
         for validation in outbox.later.drain(..) {
-            validation::start(validation, &self.inbox, &self.shared);
+            validation::start(validation, &self.address, &self.shared);
         }
         self.note_credits();
-        self.meter.count_mesh(self.shared.flush(&self.state.topic, &self.meter.series, outbox));
+        let more = self.shared.flush(&self.state.topic, &self.meter.series, outbox, &mut outgoing.outputs);
+        self.meter.count_mesh(more);
         if !outbox.facts.is_empty() {
-            self.tell(SupervisorItem::Facts {
+            outgoing.reports.push(SupervisorItem::Facts {
                 topic: self.state.topic.clone(),
                 facts: outbox.facts.drain(..).collect(),
                 at: self.shared.now(),
@@ -302,51 +393,18 @@ impl<N: Network> MeshActor<N> {
             self.is_credited = false;
         } else if !self.is_credited {
             self.is_credited = true;
-            self.shared.note_credited(&self.inbox);
+            self.shared.note_credited(&self.address);
         }
-    }
-
-    /// A closed supervisor: the engine has ended.
-    fn tell(&self, item: SupervisorItem<N>) {
-        let _ = self.shared.supervisor.push(item);
     }
 }
 
-/// actix' own supervisor does not restart after a panic, and leaves no trace of one. The inbox keeps its ticket:
-/// until the supervisor has handled the panic, the engine is not settled.
-impl<N: Network> Drop for MeshActor<N> {
+/// A topic that is lost leaves nothing behind among the numbers that are shown.
+impl<N: Network> Drop for Topic<N> {
     fn drop(&mut self) {
         self.note_footprint(Footprint::default());
         if !self.ends {
             self.meter.lost();
-            self.tell(SupervisorItem::Panicked(self.state.topic.clone()));
         }
-    }
-}
-
-impl<N: Network> Actor for MeshActor<N> {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        if self.rejoin {
-            let desk = Arc::clone(&self.desk);
-            let mut outbox = desk.sit_down();
-            self.join(self.shared.now(), &mut outbox);
-            self.flush(&mut outbox);
-        }
-        self.inbox.take_over();
-        ctx.spawn(Attendance);
-    }
-}
-
-impl<N: Network> Attends for MeshActor<N> {
-    fn attend(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
-        self.watched = watches_messages(&self.shared);
-        let desk = Arc::clone(&self.desk);
-        let mut outbox = desk.sit_down();
-        let more = (0..BUDGET).all(|_| self.attend_next(ctx, waker, &mut outbox));
-        self.flush(&mut outbox);
-        more
     }
 }
 

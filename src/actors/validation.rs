@@ -6,7 +6,8 @@ use std::sync::{Arc, atomic::Ordering};
 use tokio::time::timeout;
 
 use super::{
-    messages::{Inbox, SupervisorItem, Ticket, TopicItem},
+    desk::Address,
+    messages::{SupervisorItem, Ticket, TopicItem},
     shared::Shared,
 };
 use crate::{
@@ -15,25 +16,20 @@ use crate::{
 };
 
 /// Waits for the verdict on a message; its topic hears of it. Must be called on an arbiter.
-pub(super) fn start<N: Network>(
-    validation: Validation<N>,
-    inbox: &Arc<Inbox<TopicItem<N>>>,
-    shared: &Arc<Shared<N>>,
-) {
+pub(super) fn start<N: Network>(validation: Validation<N>, address: &Address<N>, shared: &Arc<Shared<N>>) {
     let Validation { message, verdict } = validation;
     let place = Place::take(shared);
     if place.is_none() {
         shared.metrics.validations_throttled(1);
     }
-    let (inbox, shared) = (Arc::clone(inbox), Arc::clone(shared));
+    let (address, shared) = (address.clone(), Arc::clone(shared));
     let ticket = Ticket::new(&shared.load);
     actix_rt::spawn(async move {
         let verdict = match &place {
             Some(_) => within_time(verdict, &shared).await,
             None => None,
         };
-        // A closed inbox: the topic is gone, and with it who waits.
-        let _ = inbox.push(TopicItem::Verdict { message, verdict });
+        address.push(TopicItem::Verdict { message, verdict });
         drop((place, ticket));
     });
 }

@@ -210,10 +210,13 @@ const HANDLED: Label = Label::one_of(
         "supervisor",
     ],
 );
-const QUEUE: Label =
-    Label::one_of("queue", &["input", "publication", "supervisor", "router", "p2p_output", "app_output"]);
+const QUEUE: Label = Label::one_of(
+    "queue",
+    &["input", "publication", "supervisor", "router", "p2p_output", "app_output", "returns"],
+);
 const WEIGHED_QUEUE: Label = Label::one_of("queue", &["input", "publication"]);
-const BOUNDED_QUEUE: Label = Label::one_of("queue", &["input", "publication", "p2p_output", "app_output"]);
+const BOUNDED_QUEUE: Label =
+    Label::one_of("queue", &["input", "publication", "p2p_output", "app_output", "returns"]);
 const TIMED_QUEUE: Label = Label::one_of("queue", &["input", "p2p_output", "app_output"]);
 const CACHE: Label = Label::one_of(
     "cache",

@@ -38,6 +38,7 @@ impl<N: Network> TopicState<N> {
         // A copy of a message that was accepted since it was asked for keeps the promise too.
         self.keep_promises(message_id, cx, outbox);
         if self.is_duplicate(&delivery, cx, outbox) {
+            outbox.copy = Some(delivery.message);
             return ReceiveOutcome::AlreadyReceived;
         }
         if self.invalid.contains(&delivery.message) {

@@ -175,6 +175,8 @@ pub(crate) struct Outbox<N: Network> {
     /// Verdicts that come later, each to be handed back to
     /// [`TopicState::resolve`](super::topic::TopicState).
     pub(crate) later: Vec<Validation<N>>,
+    /// The copy of a message that was had already: of no more use, but whoever brought it may want its memory back.
+    pub(crate) copy: Option<Arc<FullMessage<N>>>,
     /// Ids that entered (true) or left the history, for networks whose ids don't name their topic.
     pub(crate) history: Vec<(N::MessageId, bool)>,
 }
@@ -275,7 +277,7 @@ pub(crate) enum Order<N: Network> {
 impl<N: Network> Outbox<N> {
     /// Whether nothing was left behind; what was counted is no matter.
     pub(crate) fn is_silent(&self) -> bool {
-        let Self { p2p, app, facts, later, history, stats: _, tally: _ } = self;
+        let Self { p2p, app, facts, later, history, copy: _, stats: _, tally: _ } = self;
         p2p.is_empty() && app.is_empty() && facts.is_empty() && later.is_empty() && history.is_empty()
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::{
     reserve::Reserve,
+    till::Till,
     waiting::{Amount, Waiting},
 };
 use crate::{directory::PeerRecord, limits::Bounds};
@@ -145,12 +146,37 @@ impl Account {
 #[derive(Debug)]
 pub(crate) struct Credit {
     account: Account,
-    amount: Amount,
+    bytes: u32,
+    /// It has not been returned.
+    held: bool,
+    /// Whose thread brought the input.
+    till: Till,
 }
 
 impl Credit {
     pub(crate) fn record(&self) -> Option<&PeerRecord> {
         self.account.record()
+    }
+
+    /// The thread that brought the input.
+    pub(crate) fn till(&self) -> Till {
+        self.till
+    }
+
+    /// Returns the peer's share of it, and answers how much it is.
+    #[inline]
+    fn return_share(&mut self) -> Amount {
+        let amount = Amount::one(self.bytes as usize);
+        self.account.waiting().remove(amount);
+        self.held = false;
+        amount
+    }
+
+    /// Returns the peer's share of it at once; the rest is [released](Admission::release) with that of others, by
+    /// whoever handles many.
+    #[inline]
+    pub(crate) fn return_with(mut self, others: &mut Amount) {
+        *others = others.plus(self.return_share());
     }
 }
 
@@ -173,19 +199,25 @@ impl Admission {
         self.total.waiting()
     }
 
-    /// Takes a credit for an input of `bytes`, on `account`. `peers` are connected.
+    /// Takes a credit for an input of `bytes`, on `account`, brought by the thread `till`. `peers` are connected.
     ///
     /// Several threads at once may overstep a bound by one input each.
-    #[inline]
-    pub(crate) fn admit(&self, account: Account, bytes: usize, peers: usize) -> Result<Credit, Refused> {
+    #[inline(always)]
+    pub(crate) fn admit(
+        &self,
+        account: Account,
+        bytes: usize,
+        till: Till,
+        peers: impl FnOnce() -> usize,
+    ) -> Result<Credit, Refused> {
         let amount = Amount::one(bytes);
         let plenty = self.has_plenty(amount);
         if !plenty {
-            self.check(account.waiting(), amount.bytes(), peers)?;
+            self.check(account.waiting(), amount.bytes(), peers())?;
         }
-        self.total.take(amount, plenty);
+        self.total.take(amount, till, plenty);
         account.waiting().add(amount);
-        Ok(Credit { account, amount })
+        Ok(Credit { account, bytes: amount.bytes() as u32, held: true, till })
     }
 
     /// Whether so little waits that anybody's input is taken: a look at one word that seldom changes.
@@ -241,6 +273,14 @@ impl Admission {
         }
     }
 
+    /// Inputs that held so much are handled.
+    pub(crate) fn release(&self, amount: Amount) {
+        if amount != Amount::default() {
+            self.total.give_back(amount);
+            self.room_made();
+        }
+    }
+
     /// There is more room than before, here or in the way out: whoever waits looks again.
     pub(crate) fn room_made(&self) {
         if self.hopeful.load(Ordering::Acquire) > 0 {
@@ -256,10 +296,10 @@ impl Admission {
 
 impl Drop for Credit {
     fn drop(&mut self) {
-        let admission = self.account.admission();
-        self.account.waiting().remove(self.amount);
-        admission.total.give_back(self.amount);
-        admission.room_made();
+        if self.held {
+            let amount = self.return_share();
+            self.account.admission().release(amount);
+        }
     }
 }
 

@@ -14,14 +14,16 @@ use crossbeam_utils::CachePadded;
 use tokio::sync::watch;
 
 use super::{
-    AppOutputs, AppQueue, Fault, Lanes, P2pOutputs, Tickets, Worker,
+    AppOutputs, AppQueue, Fault, Lanes, P2pOutputs, Returns, Tickets, Worker,
     admission::Admission,
     inputs::{self, RefusalReports},
 };
 use crate::{
     actors::{
         clock::{Clock, SystemClock},
+        desk::Desks,
         heartbeat::HeartbeatActor,
+        host::HostActor,
         journal::Journal,
         messages::{Inbox, Load},
         pool::{Home, Pool, start_watched},
@@ -184,7 +186,7 @@ impl<N: Network> WorkerBuilder<N> {
         }
         let (pool, arbiters) = Pool::new(&self.home);
         let (options, manual) = (self.options.clone(), self.manual);
-        let shared = Arc::new(self.share());
+        let shared = Arc::new(self.share(pool.len()));
         if let Some(tape) = &shared.tape {
             tape.begins(&shared.network, &shared.limits, &options);
         }
@@ -198,7 +200,7 @@ impl<N: Network> WorkerBuilder<N> {
         Ok(Started { worker, p2p, app })
     }
 
-    fn share(self) -> Shared<N> {
+    fn share(self, arbiters: usize) -> Shared<N> {
         let load = Arc::new(Load::default());
         let bounds = &self.limits.bounds;
         let admission = Arc::new(Admission::new(bounds));
@@ -213,6 +215,7 @@ impl<N: Network> WorkerBuilder<N> {
             publications: Arc::new(Admission::new(bounds)),
             supervisor: Inbox::new(Arc::clone(&load)).into(),
             router: Inbox::new(Arc::clone(&load)).into(),
+            desks: Desks::new(arbiters, &load),
             load,
             p2p: Lanes::new(bounds.max_output_items, Arc::clone(&admission), watch(Queue::P2pOutput)).into(),
             app: AppQueue::new(bounds.max_output_items, Arc::clone(&admission), watch(Queue::AppOutput))
@@ -220,6 +223,7 @@ impl<N: Network> WorkerBuilder<N> {
             admission,
             validating: AtomicUsize::new(0),
             tickets: Tickets::default(),
+            returns: Returns::default(),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             tape: self.tape,
@@ -234,7 +238,6 @@ impl<N: Network> WorkerBuilder<N> {
             closing: AtomicBool::new(false),
             end: watch::Sender::new(None),
             credited: CachePadded::default(),
-            desks: (0..self.home.len()).map(|_| Arc::default()).collect(),
             topic_stats: CachePadded::default(),
             topic_footprint: Mutex::default(),
             peer_stats: Mutex::default(),
@@ -246,13 +249,17 @@ impl<N: Network> WorkerBuilder<N> {
 
 /// Supervisor, router and heartbeat live on one arbiter; topics on all in turn.
 fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: Pool, options: &NodeOptions<N>, manual: bool) {
-    let first = pool.first();
+    let first = pool.arbiter(0).clone();
     let fail = |fault: Fault| {
         let shared = Arc::clone(shared);
         move || shared.finish(Err(fault))
     };
     let router = Arc::clone(shared);
     start_watched(&first, move || RouterActor::new(router), fail(Fault::RouterPanicked));
+    for (arbiter, desk) in shared.desks.iter().enumerate() {
+        let (shared, desk) = (Arc::clone(shared), Arc::clone(desk));
+        start_watched(pool.arbiter(arbiter), move || HostActor::new(shared, desk), fail(Fault::HostPanicked));
+    }
     let peers = Peers::new(Arc::clone(&shared.network), Arc::clone(&shared.limits), options);
     let supervisor = Arc::clone(shared);
     let make = move || SupervisorActor::new(supervisor, pool, peers, manual);

@@ -11,10 +11,11 @@ use dashmap::Entry;
 use super::{
     Account, Credit, Refused,
     ticket::{Promise, Publication},
+    till::Till,
 };
 use crate::{
     actors::{
-        messages::{Arrival, Held, Inbox, Saying, SupervisorItem, TopicItem},
+        messages::{Arrival, Held, Saying, SupervisorItem, TopicItem},
         saying::handle_idontwant,
         shared::Shared,
     },
@@ -42,7 +43,7 @@ pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> R
     let input = match input {
         P2pInput::InMessage { from_peer, message } => {
             let account = account(shared, &from_peer);
-            return in_message(shared, account, from_peer, message);
+            return in_message(shared, account, &from_peer, message);
         }
         connection => connection,
     };
@@ -61,11 +62,11 @@ pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> R
 }
 
 /// What a peer says, counted on `account`.
-#[inline]
+#[inline(always)]
 pub(super) fn in_message<N: Network>(
     shared: &Shared<N>,
     account: Account,
-    from: N::Peer,
+    from: &N::Peer,
     message: P2pMessage<N>,
 ) -> Result<(), Refused> {
     match message {
@@ -75,45 +76,59 @@ pub(super) fn in_message<N: Network>(
 }
 
 /// A full message: most of what comes.
-#[inline]
+#[inline(always)]
 fn full_message<N: Network>(
     shared: &Shared<N>,
     account: Account,
-    from: N::Peer,
+    from: &N::Peer,
     message: Arc<FullMessage<N>>,
 ) -> Result<(), Refused> {
+    let till = Till::own();
+    shared.returns.take(till);
     let bytes = weight_of_full(shared, &message);
     let room = check_application(shared);
-    let credit = room.and_then(|()| admit(shared, account, bytes)).inspect_err(|why| report(shared, *why))?;
+    let credit =
+        room.and_then(|()| admit(shared, account, bytes, till)).inspect_err(|why| report(shared, *why))?;
     shared.metrics.received_message();
     if shared.observes_inputs || shared.tape.is_some() {
-        show(shared, &from, &P2pMessage::FullMessage(Arc::clone(&message)));
+        show(shared, from, &P2pMessage::FullMessage(Arc::clone(&message)));
     }
-    to_topic(shared, TopicItem::Message(Arrival { from, message, credit }))
+    let entry = shared.directory.topics.get(&message.topic);
+    if let Some(entry) = &entry {
+        // Nothing is copied, and a look at the clock costs as much as a tenth of all else that a message takes.
+        let arrival = || Arrival { from: from.clone(), message, credit };
+        entry.address.push_message(|| shared.now(), arrival);
+        return Ok(());
+    }
+    drop(entry);
+    let topic = message.topic.clone();
+    to_topic(shared, &topic, TopicItem::Message(Arrival { from: from.clone(), message, credit }))
 }
 
 /// Anything else that a peer says.
 fn control<N: Network>(
     shared: &Shared<N>,
     account: Account,
-    from: N::Peer,
+    from: &N::Peer,
     message: P2pMessage<N>,
 ) -> Result<(), Refused> {
     let bytes = weight(&*shared.network, &message);
-    let credit = admit(shared, account, bytes).inspect_err(|why| report(shared, *why))?;
+    let credit = admit(shared, account, bytes, Till::own()).inspect_err(|why| report(shared, *why))?;
     shared.metrics.received(&message);
-    show(shared, &from, &message);
+    show(shared, from, &message);
     match message {
-        P2pMessage::IWant { message_ids } => iwant(shared, &from, message_ids, credit, shared.now()),
+        P2pMessage::IWant { message_ids } => iwant(shared, from, message_ids, credit, shared.now()),
         P2pMessage::IDontWant { message_ids } => {
-            handle_idontwant(shared, &from, credit.record(), message_ids, shared.now());
+            handle_idontwant(shared, from, credit.record(), message_ids, shared.now());
             Ok(())
         }
         // A ping says nothing, and a full message is dealt with above.
         P2pMessage::Ping | P2pMessage::FullMessage(_) => Ok(()),
         message => {
-            let saying = Saying { from, message, at: shared.now(), credit: Held::Whole(credit) };
-            to_topic(shared, TopicItem::Peer(Box::new(saying)))
+            let saying =
+                Saying { from: from.clone(), message, at: shared.now(), credit: Held::Whole(credit) };
+            let Some(topic) = saying.message.topic().cloned() else { return Ok(()) };
+            to_topic(shared, &topic, TopicItem::Peer(Box::new(saying)))
         }
     }
 }
@@ -177,10 +192,15 @@ pub(super) fn open<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
     if shared.is_closing() { Err(Refused::Stopped) } else { Ok(()) }
 }
 
-#[inline]
-fn admit<N: Network>(shared: &Shared<N>, account: Account, bytes: usize) -> Result<Credit, Refused> {
+#[inline(always)]
+fn admit<N: Network>(
+    shared: &Shared<N>,
+    account: Account,
+    bytes: usize,
+    till: Till,
+) -> Result<Credit, Refused> {
     check_transport(shared)?;
-    shared.admission.admit(account, bytes, shared.directory.connected())
+    shared.admission.admit(account, bytes, till, || shared.directory.connected())
 }
 
 /// What a peer's inputs are counted on.
@@ -274,57 +294,22 @@ fn iwant<N: Network>(
         let message = P2pMessage::IWant { message_ids };
         let credit = Held::Part(Arc::clone(&credit));
         let saying = Saying { from: from.clone(), message, at, credit };
-        to_topic_named(shared, &topic, TopicItem::Peer(Box::new(saying)))?;
+        to_topic(shared, &topic, TopicItem::Peer(Box::new(saying)))?;
     }
     Ok(())
 }
 
-/// Puts what a peer said into its topic's inbox. Looked up once, and nothing is copied, if the topic has an
-/// actor, as most have.
-#[inline]
-fn to_topic<N: Network>(shared: &Shared<N>, item: TopicItem<N>) -> Result<(), Refused> {
-    let Some(topic) = item.topic() else { return Ok(()) };
-    let entry = shared.directory.topics.get(topic);
-    let topic = match &entry {
-        // An inbox in the directory closes only under the lock that is held here: it is open.
-        Some(entry) => {
-            let _ = put(shared, &entry.inbox, item);
+/// Puts an item where its topic finds it; into the supervisor's inbox, when the topic has no actor.
+fn to_topic<N: Network>(shared: &Shared<N>, topic: &N::Topic, mut item: TopicItem<N>) -> Result<(), Refused> {
+    loop {
+        // Who has an entry can't go while it is held here.
+        if let Some(entry) = shared.directory.topics.get(topic) {
+            shared.post(&entry.address, item);
             return Ok(());
         }
-        None => topic.clone(),
-    };
-    drop(entry);
-    to_topic_named(shared, &topic, item)
-}
-
-/// A full message has no time of its own: a look at the clock costs as much as a tenth of all else that it takes.
-#[inline]
-fn put<N: Network>(
-    shared: &Shared<N>,
-    inbox: &Inbox<TopicItem<N>>,
-    item: TopicItem<N>,
-) -> Result<(), TopicItem<N>> {
-    match item {
-        TopicItem::Message(_) => inbox.push_stamped(item, || shared.now()),
-        item => inbox.push(item),
-    }
-}
-
-/// Puts an item into a topic's inbox; into the supervisor's, when the topic has no actor.
-fn to_topic_named<N: Network>(
-    shared: &Shared<N>,
-    topic: &N::Topic,
-    mut item: TopicItem<N>,
-) -> Result<(), Refused> {
-    loop {
-        let inbox = shared.directory.topics.get(topic).map(|entry| Arc::clone(&entry.inbox));
-        let put = match inbox {
-            Some(inbox) => put(shared, &inbox, item),
-            None => to_absent_topic(shared, topic, item),
-        };
-        match put {
+        match to_absent_topic(shared, topic, item) {
             Ok(()) => return Ok(()),
-            // The topic retired or was spawned meanwhile: look again.
+            // The topic was spawned meanwhile: look again.
             Err(refused) => item = refused,
         }
         open(shared)?;
@@ -356,8 +341,10 @@ fn publish<N: Network>(
 ) -> Result<(), Refused> {
     let bytes = weight_of_full(shared, &message);
     let account = Account::Strangers(Arc::clone(&shared.publications));
-    let credit =
-        shared.publications.admit(account, bytes, 0).inspect_err(|refused| report(shared, *refused))?;
+    let credit = shared
+        .publications
+        .admit(account, bytes, Till::own(), || 0)
+        .inspect_err(|refused| report(shared, *refused))?;
     shared.record(Heard::Publish(&message));
     let topic = message.topic.clone();
     with_actor(shared, topic, TopicItem::Publish { message, at, credit, promise }, |_| {});
@@ -375,12 +362,12 @@ fn leave<N: Network>(shared: &Shared<N>, topic: &N::Topic, at: Timestamp) {
     shared.record(Heard::Leave(topic));
     if let Some(mut entry) = shared.directory.topics.get_mut(topic) {
         entry.joined = false;
-        push_held(&entry.inbox, TopicItem::Leave { at });
+        entry.command(TopicItem::Leave { at });
     }
 }
 
-/// Puts an item into a topic's inbox; a topic without an actor gets one, with this item first in its
-/// inbox. The topic's place is held meanwhile: joins and leaves keep their order.
+/// Gives a topic a command; a topic without an actor gets one, and this command first. The topic's place is held
+/// meanwhile: joins and leaves keep their order.
 fn with_actor<N: Network>(
     shared: &Shared<N>,
     topic: N::Topic,
@@ -390,27 +377,21 @@ fn with_actor<N: Network>(
     match shared.directory.topics.entry(topic.clone()) {
         Entry::Occupied(mut entry) => {
             mark(entry.get_mut());
-            push_held(&entry.get().inbox, item);
+            entry.get_mut().command(item);
         }
         Entry::Vacant(place) => {
             // Here and not by its actor: the recorder may be this thread's.
             if matches!(item, TopicItem::Publish { .. }) {
                 shared.topic_labels.claim(&topic, false, &shared.network);
             }
-            let inbox = Arc::new(Inbox::new(Arc::clone(&shared.load)));
-            push_held(&inbox, item);
-            let mut entry = TopicEntry { inbox: Arc::clone(&inbox), joined: false };
+            let address = shared.desks.assign();
+            let mut entry = TopicEntry { address: address.clone(), commands: 0, joined: false };
+            entry.command(item);
             mark(&mut entry);
             let _place = place.insert(entry);
-            tell(shared, SupervisorItem::Spawn { topic, inbox });
+            tell(shared, SupervisorItem::Spawn { topic, address });
         }
     }
-}
-
-/// An inbox in the directory closes only under the lock that the caller holds: it is open.
-#[inline]
-fn push_held<N: Network>(inbox: &Inbox<TopicItem<N>>, item: TopicItem<N>) {
-    let _ = inbox.push(item);
 }
 
 /// A closed supervisor: the engine has ended.

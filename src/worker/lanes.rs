@@ -4,16 +4,11 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
-use crossbeam_utils::CachePadded;
-
-use super::Admission;
+use super::{Admission, level::Level};
 use crate::{
     actors::inbox::KEPT,
     metrics::Stopwatch,
@@ -24,15 +19,10 @@ use crate::{
 /// What waits for the p2p layer.
 pub(crate) struct Lanes<N: Network> {
     waiting: Mutex<Waiting<N>>,
-    /// Its items, to be looked at without the lock.
-    items: AtomicUsize,
-    /// Whether control alone is more than there is room for. Looked at for each input, and so apart from what changes
-    /// with each.
-    overfull: CachePadded<AtomicBool>,
+    /// Its items, to be looked at without the lock; high when control alone is more than there is room for.
+    level: Level,
     /// Beyond so many items, the least urgent are dropped.
     bound: usize,
-    /// What is refused because of too much control waits for room here.
-    admission: Arc<Admission>,
 }
 
 struct Waiting<N: Network> {
@@ -55,8 +45,7 @@ impl<N: Network> Lanes<N> {
     pub(crate) fn new(bound: usize, admission: Arc<Admission>, stopwatch: Stopwatch) -> Self {
         let lanes = std::array::from_fn(|_| VecDeque::new());
         let waiting = Mutex::new(Waiting { lanes, items: 0, stopwatch, end: End::default() });
-        let (items, overfull) = (AtomicUsize::new(0), CachePadded::default());
-        Self { waiting, items, overfull, bound, admission }
+        Self { waiting, level: Level::new(bound.saturating_add(1), admission), bound }
     }
 
     /// Adds emissions; hands what finds no room to `dropped`.
@@ -74,28 +63,17 @@ impl<N: Network> Lanes<N> {
             waiting.push(emission);
         }
         let readable = waiting.items > 0;
-        self.note_items(waiting.items);
+        self.level.set(waiting.items);
         wake(waiting, |waiting| if readable { waiting.end.reader.take() } else { None });
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.items.load(Ordering::Acquire)
+        self.level.len()
     }
 
     /// Whether control alone is more than there is room for.
     pub(crate) fn is_overfull(&self) -> bool {
-        self.overfull.load(Ordering::Acquire)
-    }
-
-    fn note_items(&self, items: usize) {
-        self.items.store(items, Ordering::Release);
-        let overfull = items > self.bound;
-        if overfull != self.is_overfull() {
-            self.overfull.store(overfull, Ordering::Release);
-            if !overfull {
-                self.admission.room_made();
-            }
-        }
+        self.level.is_high()
     }
 
     /// No more will come: the stream ends when it is read out.
@@ -117,7 +95,7 @@ impl<N: Network> Lanes<N> {
 
     fn pop(&self, waiting: &mut Waiting<N>) -> Option<Emission<N>> {
         let next = waiting.pop();
-        self.note_items(waiting.items);
+        self.level.set(waiting.items);
         next
     }
 }
@@ -165,14 +143,8 @@ impl<N: Network> Waiting<N> {
 /// What waits for the application.
 pub(crate) struct AppQueue<N: Network> {
     waiting: Mutex<AppWaiting<N>>,
-    /// Its messages, to be looked at without the lock.
-    len: AtomicUsize,
-    /// Whether no more are admitted. Looked at for each input, and so apart from what changes with each.
-    full: CachePadded<AtomicBool>,
-    /// With so many, no more are admitted.
-    bound: usize,
-    /// What is refused meanwhile waits for room here.
-    admission: Arc<Admission>,
+    /// Its messages, to be looked at without the lock; high when no more are admitted.
+    level: Level,
 }
 
 struct AppWaiting<N: Network> {
@@ -184,8 +156,7 @@ struct AppWaiting<N: Network> {
 impl<N: Network> AppQueue<N> {
     pub(crate) fn new(bound: usize, admission: Arc<Admission>, stopwatch: Stopwatch) -> Self {
         let waiting = AppWaiting { messages: VecDeque::new(), stopwatch, end: End::default() };
-        let (len, full) = (AtomicUsize::new(0), CachePadded::new(AtomicBool::new(bound == 0)));
-        Self { waiting: Mutex::new(waiting), len, full, bound, admission }
+        Self { waiting: Mutex::new(waiting), level: Level::new(bound, admission) }
     }
 
     /// Adds all of `messages`, unless it is closed; leaves none of them there.
@@ -200,28 +171,17 @@ impl<N: Network> AppQueue<N> {
             let ahead = waiting.messages.len();
             waiting.stopwatch.pushed(0, ahead);
             waiting.messages.extend(messages.drain(..));
-            self.note_len(waiting.messages.len());
+            self.level.set(waiting.messages.len());
             wake(waiting, |waiting| waiting.end.reader.take());
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len.load(Ordering::Acquire)
+        self.level.len()
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        !self.full.load(Ordering::Acquire)
-    }
-
-    fn note_len(&self, len: usize) {
-        self.len.store(len, Ordering::Release);
-        let full = len >= self.bound;
-        if full == self.has_room() {
-            self.full.store(full, Ordering::Release);
-            if !full {
-                self.admission.room_made();
-            }
-        }
+        !self.level.is_high()
     }
 
     pub(crate) fn close(&self) {
@@ -245,7 +205,7 @@ impl<N: Network> AppQueue<N> {
         if next.is_some() {
             waiting.stopwatch.popped(0);
         }
-        self.note_len(waiting.messages.len());
+        self.level.set(waiting.messages.len());
         next
     }
 }

@@ -6,12 +6,15 @@ mod admission;
 mod builder;
 mod inputs;
 mod lanes;
+mod level;
 mod page;
 mod peer_inputs;
 mod questions;
 mod reserve;
+mod returns;
 mod streams;
 mod ticket;
+mod till;
 mod waiting;
 
 use std::sync::{Arc, atomic::Ordering};
@@ -32,8 +35,9 @@ pub(crate) use self::{
     admission::{Account, Admission, Credit},
     inputs::RefusalReports,
     lanes::{AppQueue, Lanes},
+    returns::{MAX_RETURNS, Returns, Spent},
     ticket::{Promise, Publication, Tickets},
-    waiting::Waiting,
+    waiting::{Amount, Waiting},
 };
 use crate::{
     actors::{
@@ -71,6 +75,9 @@ pub enum Fault {
     /// The actor that merges outputs panicked.
     #[error("the router panicked: outputs are lost; start a new engine")]
     RouterPanicked,
+    /// The actor that hands topics what is theirs panicked.
+    #[error("the host of an arbiter's topics panicked: they are lost; start a new engine")]
+    HostPanicked,
     /// The actor that ticks the others panicked: an observer did.
     #[error("the heartbeat panicked: does the observer? Start a new engine")]
     HeartbeatPanicked,
@@ -212,12 +219,11 @@ impl<N: Network> Worker<N> {
 
     async fn inspect(&self) -> Result<View<N>, Stopped> {
         let Inspection { mut view, topics } = self.ask(SupervisorItem::Inspect).await?;
-        for inbox in topics {
+        for address in topics {
             let (reply, answer) = oneshot::channel();
+            address.push(TopicItem::Inspect(reply));
             // A topic that retired or restarted meanwhile is left out.
-            if inbox.push(TopicItem::Inspect(reply)).is_ok()
-                && let Ok(part) = answer.await
-            {
+            if let Ok(part) = answer.await {
                 view.merge(part);
             }
         }

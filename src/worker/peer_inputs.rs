@@ -47,6 +47,6 @@ impl<N: Network> PeerInputs<N> {
             Some(record) if record.is_connected() => Account::Peer(Arc::clone(record)),
             _ => inputs::account(&self.shared, &self.peer),
         };
-        inputs::in_message(&self.shared, account, self.peer.clone(), message)
+        inputs::in_message(&self.shared, account, &self.peer, message)
     }
 }

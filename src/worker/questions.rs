@@ -209,7 +209,7 @@ impl<N: Network> Worker<N> {
             let places = self.ask(|reply| SupervisorItem::Topics(after.take(), wanted, reply)).await?;
             let last = places.len() < wanted;
             after = places.last().map(|(topic, _)| topic.clone());
-            let asked = places.into_iter().filter(|(_, inbox)| dormant || inbox.is_some());
+            let asked = places.into_iter().filter(|(_, address)| dormant || address.is_some());
             let answers: Vec<_> = asked.map(|place| self.look_into(place, look.clone())).collect();
             for (topic, answer) in answers {
                 // A topic that retired or restarted meanwhile is left out.
@@ -234,9 +234,9 @@ impl<N: Network> Worker<N> {
         topic: &N::Topic,
         look: impl Fn(&TopicState<N>) -> T + Send + 'static,
     ) -> Result<Option<T>, Stopped> {
-        let inbox = self.shared.directory.topics.get(topic).map(|entry| std::sync::Arc::clone(&entry.inbox));
+        let address = self.shared.directory.topics.get(topic).map(|entry| entry.address.clone());
         let known = move |state: &TopicState<N>| (!state.is_empty()).then(|| look(state));
-        let (_, answer) = self.look_into((topic.clone(), inbox), known);
+        let (_, answer) = self.look_into((topic.clone(), address), known);
         match answer.await {
             Ok(found) => Ok(found),
             Err(_) if self.is_ended() => Err(Stopped),
@@ -247,16 +247,16 @@ impl<N: Network> Worker<N> {
     /// A topic without an actor is with the supervisor.
     fn look_into<T: Send + 'static>(
         &self,
-        (topic, inbox): Place<N>,
+        (topic, address): Place<N>,
         look: impl FnOnce(&TopicState<N>) -> T + Send + 'static,
     ) -> (N::Topic, oneshot::Receiver<T>) {
         let (reply, answer) = oneshot::channel();
         // Nobody waits for the answer any more: as good as told.
         let look = move |state: &TopicState<N>| drop(reply.send(look(state)));
         let item = TopicItem::Look(Box::new(look));
-        match inbox {
-            // A closed inbox: the topic retired meanwhile, and is left out.
-            Some(inbox) => drop(inbox.push(item)),
+        match address {
+            // A topic that retired meanwhile is left out.
+            Some(address) => address.push(item),
             None => self.tell(SupervisorItem::Topic { topic: topic.clone(), item }),
         }
         (topic, answer)

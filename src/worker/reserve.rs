@@ -1,25 +1,16 @@
 //! What waits of all peers together, counted so that threads seldom write where others read: each takes room for many
 //! inputs at once, and keeps what comes back for those that follow. Refuses nothing: that is admission's.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use crossbeam_utils::CachePadded;
 
-use super::waiting::{Amount, Waiting};
+use super::{
+    till::{TILLS, Till},
+    waiting::{Amount, Waiting},
+};
 use crate::limits::Bounds;
 
-/// Threads that do not share a till; a power of two.
-const TILLS: usize = 16;
 /// All tills together hold no more than one in so many of what may wait.
 const SHARE: usize = 16;
-
-thread_local! {
-    /// Threads take the tills in turn.
-    static TURN: usize = {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    };
-}
 
 /// What waits, and what is set aside for what comes next.
 #[derive(Debug)]
@@ -58,31 +49,27 @@ impl Reserve {
 
     /// An input waits. With `plenty` of room, some is set aside for the next.
     #[inline]
-    pub(super) fn take(&self, input: Amount, plenty: bool) {
-        if !self.till().try_remove(input) {
-            self.draw(input, plenty);
+    pub(super) fn take(&self, input: Amount, till: Till, plenty: bool) {
+        let till = &self.tills[till.index()];
+        if !till.try_remove(input) {
+            self.draw(input, till, plenty);
         }
     }
 
     #[cold]
-    fn draw(&self, input: Amount, plenty: bool) {
+    fn draw(&self, input: Amount, till: &Waiting, plenty: bool) {
         let lot = if plenty { self.lot } else { Amount::default() };
         self.total.add(input.plus(lot));
-        self.till().add(lot);
+        till.add(lot);
     }
 
     /// An input waits no more.
     #[inline]
     pub(super) fn give_back(&self, input: Amount) {
-        let till = self.till();
+        let till = &self.tills[Till::own().index()];
         if self.lot.plus(self.lot).minus(till.add(input)).is_none() {
             self.total.remove(till.remove_all());
         }
-    }
-
-    #[inline]
-    fn till(&self) -> &Waiting {
-        &self.tills[TURN.with(|turn| *turn) % TILLS]
     }
 }
 
@@ -104,7 +91,7 @@ mod tests {
             for _ in 0..threads {
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        [kept, given, given].iter().for_each(|input| reserve.take(*input, true));
+                        [kept, given, given].iter().for_each(|input| reserve.take(*input, Till::own(), true));
                         [given, given].iter().for_each(|input| reserve.give_back(*input));
                     }
                 });
@@ -120,7 +107,7 @@ mod tests {
     fn nothing_is_set_aside_of_little_room() {
         for reserve in [reserve(8192), reserve(2)] {
             let plenty = reserve.lot == Amount::default();
-            reserve.take(Amount::one(10), plenty);
+            reserve.take(Amount::one(10), Till::own(), plenty);
             assert_eq!(reserve.at_most(), Amount::one(10));
             reserve.give_back(Amount::one(10));
             assert_eq!(reserve.waiting(), Amount::default());

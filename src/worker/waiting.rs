@@ -29,7 +29,7 @@ impl Amount {
         (self.0 % ITEM) as usize
     }
 
-    pub(super) fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self(self.0 + other.0)
     }
 

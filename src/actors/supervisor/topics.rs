@@ -8,9 +8,12 @@ use actix::Context;
 use super::{Slot, SupervisorActor};
 use crate::{
     actors::{
-        messages::{Inbox, SupervisorItem, TopicItem},
+        desk::Address,
+        mesh::MeshActor,
+        messages::{SupervisorItem, Ticket, TopicItem},
+        outgoing::Outgoing,
         saying::{handle_message, handle_peer, watches_messages},
-        topic::{MeshActor, report},
+        topic::{Topic, report},
     },
     network::Network,
     protocol::{Event, Fact, Timestamp, TopicState},
@@ -20,8 +23,7 @@ impl<N: Network> SupervisorActor<N> {
     /// Gives an item to its topic, wherever that is.
     pub(super) fn route(&mut self, topic: N::Topic, item: TopicItem<N>) {
         match self.topics.get_mut(&topic) {
-            // Closed only when its slot says so.
-            Some(Slot::Running(inbox)) => drop(inbox.push(item)),
+            Some(Slot::Running(address)) => self.shared.post(address, item),
             Some(Slot::Retiring(meanwhile)) => meanwhile.push(SupervisorItem::Topic { topic, item }),
             Some(Slot::Dormant(_)) | None => self.run_dormant(topic, item),
         }
@@ -34,11 +36,12 @@ impl<N: Network> SupervisorActor<N> {
             Some(Slot::Dormant(state)) => state,
             _ => Box::new(TopicState::new(topic.clone(), &shared.limits, shared.seed)),
         };
-        let mut now = shared.now();
+        let (mut now, mut outgoing) = (shared.now(), Outgoing::default());
         match item {
             TopicItem::Message(arrival) => {
                 let watched = watches_messages(&shared);
-                handle_message(&mut state, arrival, now, watched, &shared, &mut self.outbox);
+                let cx = shared.context(now);
+                handle_message(&mut state, arrival, &cx, watched, &shared, &mut self.outbox, &mut outgoing);
             }
             TopicItem::Peer(saying) => {
                 now = saying.at;
@@ -57,7 +60,8 @@ impl<N: Network> SupervisorActor<N> {
         }
         state.tell_credits(&mut self.outbox);
         // It has no mesh: nothing to be said of one.
-        shared.flush(&topic, &shared.topic_labels.of(&topic), &mut self.outbox);
+        shared.flush(&topic, &shared.topic_labels.of(&topic), &mut self.outbox, &mut outgoing.outputs);
+        outgoing.send(&shared);
         let facts = std::mem::take(&mut self.outbox.facts);
         let idle = self.topics.len().saturating_sub(self.peers.joined_count());
         if state.is_worth_keeping(idle, &shared.limits) {
@@ -67,11 +71,11 @@ impl<N: Network> SupervisorActor<N> {
     }
 
     /// A topic gets an actor.
-    pub(super) fn spawn(&mut self, topic: N::Topic, inbox: Arc<Inbox<TopicItem<N>>>) {
+    pub(super) fn spawn(&mut self, topic: N::Topic, address: Address<N>) {
         let state = match self.topics.remove(&topic) {
             Some(Slot::Dormant(state)) => *state,
             Some(Slot::Retiring(mut meanwhile)) => {
-                meanwhile.push(SupervisorItem::Spawn { topic: topic.clone(), inbox });
+                meanwhile.push(SupervisorItem::Spawn { topic: topic.clone(), address });
                 self.topics.insert(topic, Slot::Retiring(meanwhile));
                 return;
             }
@@ -79,23 +83,27 @@ impl<N: Network> SupervisorActor<N> {
                 TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed)
             }
         };
-        self.start(state, inbox, false);
+        self.start(state, address, false);
     }
 
-    fn start(&mut self, state: TopicState<N>, inbox: Arc<Inbox<TopicItem<N>>>, rejoin: bool) {
-        self.topics.insert(state.topic.clone(), Slot::Running(Arc::clone(&inbox)));
-        let shared = Arc::clone(&self.shared);
-        self.pool.start_next(move |arbiter| MeshActor::new(state, inbox, shared, arbiter, rejoin));
+    fn start(&mut self, state: TopicState<N>, address: Address<N>, rejoin: bool) {
+        self.topics.insert(state.topic.clone(), Slot::Running(address.clone()));
+        let (shared, ticket) = (Arc::clone(&self.shared), Ticket::new(&self.shared.load));
+        self.pool.start(address.arbiter(), move || {
+            let topic = Topic::new(state, address.clone(), Arc::clone(&shared));
+            MeshActor::new(topic, address, shared, rejoin, ticket)
+        });
     }
 
-    /// A topic's actor has nothing to do: if that is still so, it retires. Nobody can put anything
-    /// into its inbox between the look and the end.
-    pub(super) fn retire(&mut self, topic: N::Topic) {
-        let Some(Slot::Running(inbox)) = self.topics.get(&topic) else { return };
+    /// A topic had nothing to do after so many commands of the application: if there was none since, it retires. What
+    /// peers said meanwhile reaches it before; what they say from now on is for the supervisor.
+    pub(super) fn retire(&mut self, topic: N::Topic, commands: u32) {
+        let Some(Slot::Running(address)) = self.topics.get(&topic) else { return };
         let retired = self.shared.directory.topics.remove_if(&topic, |_, entry| {
-            !entry.joined && Arc::ptr_eq(&entry.inbox, inbox) && inbox.close_if_empty(TopicItem::Retire)
+            !entry.joined && entry.address == *address && entry.commands == commands
         });
         if retired.is_some() {
+            address.push(TopicItem::Retire);
             self.topics.insert(topic, Slot::Retiring(Vec::new()));
         }
     }
@@ -114,29 +122,29 @@ impl<N: Network> SupervisorActor<N> {
         }
     }
 
-    /// A topic's actor panicked: its state is lost, its inbox is not. It starts anew with its
+    /// A topic panicked: its state is lost, its address is not. It starts anew with its
     /// subscribers, and joined if it was; unless it panics too often.
     pub(super) fn restart(&mut self, topic: N::Topic) {
-        let Some(Slot::Running(inbox)) = self.topics.remove(&topic) else { return };
+        let Some(Slot::Running(address)) = self.topics.remove(&topic) else { return };
         let now = self.shared.now();
         self.peers.topic_lost(&topic, now);
         if !self.restarts.allow(&topic, now) {
-            return self.give_up(topic, &inbox, now);
+            return self.give_up(topic, &address, now);
         }
         let mut state = TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed);
         for (peer, link) in self.peers.subscribers(&topic) {
             state.restore_subscriber(peer.clone(), link);
         }
         let rejoin = self.shared.directory.topics.get(&topic).is_some_and(|entry| entry.joined);
-        self.start(state, inbox, rejoin);
+        self.start(state, address, rejoin);
         self.shared.metrics.topic_restarted();
         self.shared.observe(&Event::TopicRestarted { topic });
     }
 
     /// Peers are told that we left; the application hears of it.
-    fn give_up(&mut self, topic: N::Topic, inbox: &Inbox<TopicItem<N>>, now: Timestamp) {
+    fn give_up(&mut self, topic: N::Topic, address: &Address<N>, now: Timestamp) {
         self.shared.directory.topics.remove(&topic);
-        inbox.close();
+        address.push(TopicItem::Stop);
         let mut state = TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed);
         for (peer, link) in self.peers.subscribers(&topic) {
             state.restore_subscriber(peer.clone(), link);
