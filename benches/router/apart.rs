@@ -66,15 +66,17 @@ impl<N: Traffic> Apart<N> {
     /// Has it said, and all that comes of it read.
     pub async fn run(&mut self, worker: &Worker<N>, streams: &mut Streams<N>) -> Tally {
         let mut tally = Tally::default();
-        for arrival in std::mem::take(&mut self.rounds).into_iter().flatten() {
-            if tally.inputs.is_multiple_of(BURST as u64) {
-                streams.take(&mut tally);
-                while worker.input_queue_length() > IN_FLIGHT - BURST {
-                    self.breathe(streams, &mut tally).await;
+        for round in std::mem::take(&mut self.rounds) {
+            for arrival in round {
+                if tally.inputs.is_multiple_of(BURST as u64) {
+                    streams.take(&mut tally);
+                    while worker.input_queue_length() > IN_FLIGHT - BURST {
+                        self.breathe(streams, &mut tally).await;
+                    }
                 }
+                arrival.say(&self.connections);
+                tally.inputs += 1;
             }
-            arrival.say(&self.connections);
-            tally.inputs += 1;
         }
         let patience = Instant::now() + PATIENCE;
         while worker.input_queue_length() > 0 || tally.is_short() {
