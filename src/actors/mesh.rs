@@ -39,14 +39,11 @@ impl<N: Network> Actor for MeshActor<N> {
         let (topic, ticket) = *beginning;
         let rejoin = self.rejoin.then(|| self.shared.now());
         let (desk, seat) = (self.address.desk(), self.address.seat());
-        let taken = desk.seats().take_place(seat, topic, ctx.address(), rejoin, ticket);
-        match taken {
-            Ok(()) => desk.inbox.wake(),
+        if desk.seats().take_place(seat, topic, ctx.address(), rejoin, ticket) {
+            desk.inbox.wake();
+        } else {
             // The engine stops.
-            Err(mut topic) => {
-                topic.end();
-                ctx.stop();
-            }
+            ctx.stop();
         }
     }
 }

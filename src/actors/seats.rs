@@ -196,8 +196,8 @@ impl<N: Network> Seats<N> {
         }
     }
 
-    /// A topic's actor begins; gives the topic back if nobody waits for it any more. With `rejoin` it joins again
-    /// before anything else. `ticket` is held until it has worked.
+    /// A topic's actor begins; tells whether anybody still waits for it. With `rejoin` the topic joins again before
+    /// anything else. `ticket` is held until it has worked.
     pub(super) fn take_place(
         &mut self,
         id: SeatId,
@@ -205,8 +205,11 @@ impl<N: Network> Seats<N> {
         actor: Addr<MeshActor<N>>,
         rejoin: Option<Timestamp>,
         ticket: Ticket,
-    ) -> Result<(), Topic<N>> {
-        let Some(seat) = seat_of(&mut self.slots, id) else { return Err(topic) };
+    ) -> bool {
+        let Some(seat) = seat_of(&mut self.slots, id) else {
+            topic.end();
+            return false;
+        };
         let rejoin = rejoin.map(|at| TopicItem::Join { at });
         topic.begin(rejoin.into_iter().chain(seat.early.drain(..)));
         seat.early = VecDeque::new();
@@ -214,7 +217,7 @@ impl<N: Network> Seats<N> {
         if !std::mem::replace(&mut seat.is_ready, true) {
             self.ready.push_back(id.number);
         }
-        Ok(())
+        true
     }
 
     /// Sends all that followed.
