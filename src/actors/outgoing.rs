@@ -26,9 +26,7 @@ pub(crate) struct Outgoing<N: Network> {
 impl<N: Network> Outgoing<N> {
     /// Sends all of it. Who is closed has ended, and with it the engine.
     pub(crate) fn send(&mut self, shared: &Shared<N>) {
-        if !self.outputs.is_empty() {
-            shared.router.extend(self.outputs.drain(..));
-        }
+        shared.emit(self.outputs.drain(..));
         if !self.reports.is_empty() {
             shared.supervisor.extend(self.reports.drain(..));
         }

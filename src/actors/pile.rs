@@ -89,21 +89,18 @@ impl<N: Network> Pile<N> {
     /// Takes out the first of a chain, if it is a full message.
     #[inline(always)]
     pub(super) fn take_message(&mut self, chain: &mut Chain) -> Option<Arrival<N>> {
-        let number = chain.first as usize;
-        let letter = self.letters.get_mut(number)?;
-        if !matches!(letter, Letter::To(_, TopicItem::Message(_))) {
+        let first = self.letters.get(chain.first as usize)?;
+        if !matches!(first, Letter::To(_, TopicItem::Message(_))) {
             return None;
         }
-        chain.first = self.next[number];
-        self.left -= 1;
-        match std::mem::replace(letter, Letter::Stop) {
-            Letter::To(_, TopicItem::Message(arrival)) => Some(arrival),
+        match self.take(chain) {
+            Some(TopicItem::Message(arrival)) => Some(arrival),
             _ => None,
         }
     }
 
     /// Takes out the first of a chain.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, chain: &mut Chain) -> Option<TopicItem<N>> {
         let number = chain.first as usize;
         let letter = self.letters.get_mut(number)?;

@@ -25,8 +25,6 @@ use crate::{
     protocol::{Context, Outbox, Timestamp},
 };
 
-/// So much of what waits for one topic is handled until it is the next one's turn.
-const SHARE: usize = 256;
 /// After so many items of a burst, what topics have not handled when their turn is over is put off until the next
 /// burst was looked at: a flood of one topic keeps the others waiting no longer. Few bursts are as long, and to put
 /// off costs a move.
@@ -79,7 +77,6 @@ struct Seat<N: Network> {
 #[derive_where(Clone, Copy)]
 struct Turn<'a, N: Network> {
     desk: &'a Desk<N>,
-    shared: &'a Shared<N>,
     cx: &'a Context<'a, N>,
     watched: bool,
 }
@@ -141,15 +138,16 @@ impl<N: Network> Seats<N> {
         open
     }
 
-    /// Lets topics work in turn, on so many items in all.
+    /// Lets topics work in turn, on so many items in all: a topic for which more waits leaves nothing to the next, and
+    /// is last when the host is back.
     pub(super) fn work(&mut self, items: usize, desk: &Desk<N>, shared: &Shared<N>) {
         let cx = shared.context(self.pile.since);
-        let turn = Turn { desk, shared, cx: &cx, watched: watches_messages(shared) };
+        let turn = Turn { desk, cx: &cx, watched: watches_messages(shared) };
         let mut left = items;
         while left > 0
             && let Some(number) = self.ready.pop_front()
         {
-            let items = self.visit(number, left.min(SHARE), &turn);
+            let items = self.visit(number, left, &turn);
             self.worked += items;
             left -= items;
         }
@@ -157,7 +155,7 @@ impl<N: Network> Seats<N> {
 
     /// Lets one topic work; answers on how many items it did.
     fn visit(&mut self, number: u32, share: usize, turn: &Turn<'_, N>) -> usize {
-        let Turn { desk, shared, cx, watched } = *turn;
+        let Turn { desk, cx, watched } = *turn;
         let Self { slots, pile, ready, outbox, outgoing, worked, load, tickets } = self;
         let slot = &mut slots[number as usize];
         let Some(seat) = &mut slot.seat else { return 0 };
@@ -170,7 +168,7 @@ impl<N: Network> Seats<N> {
         };
         tickets.extend(seat.ticket.take());
         let (chain, commands) = (&mut seat.chain, seat.commands);
-        let work = Work { pile, chain, commands, shared, cx, share, watched, outbox, outgoing };
+        let work = Work { pile, chain, commands, cx, share, watched, outbox, outgoing };
         match catch_unwind(AssertUnwindSafe(|| topic.work(work))) {
             Ok(Worked { items, next: Next::End }) => {
                 seat.drop_letters(pile);

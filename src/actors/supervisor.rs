@@ -19,6 +19,7 @@ use super::{
     journal::Note,
     log,
     messages::{Inspection, Place, RouterItem, SupervisorItem, TopicItem},
+    outgoing::Outgoing,
     pool::Pool,
     restarts::Restarts,
     sample::Sampler,
@@ -57,6 +58,8 @@ pub(crate) struct SupervisorActor<N: Network> {
     backlog: VecDeque<SupervisorItem<N>>,
     /// Of topics that have no actor, and what is counted here.
     outbox: Outbox<N>,
+    /// What is gathered of what they leave behind; empty in between.
+    outgoing: Outgoing<N>,
     sampler: Sampler,
     /// When the heartbeat under way began.
     beat_began: Option<Timestamp>,
@@ -89,6 +92,7 @@ impl<N: Network> SupervisorActor<N> {
             restarts: Restarts::new(),
             backlog: VecDeque::new(),
             outbox: Outbox::default(),
+            outgoing: Outgoing::default(),
             sampler: Sampler::default(),
             beat_began: None,
             manual,

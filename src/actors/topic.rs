@@ -57,7 +57,6 @@ pub(super) struct Work<'a, N: Network> {
     pub(super) chain: &'a mut Chain,
     /// How many of the application's commands reached it.
     pub(super) commands: u32,
-    pub(super) shared: &'a Shared<N>,
     /// As of when full messages came: those of the pile came together.
     pub(super) cx: &'a Context<'a, N>,
     /// On so many items, at most.
@@ -157,8 +156,8 @@ impl<N: Network> Topic<N> {
         {
             let since = Some(work.cx.now);
             let sample = self.sampler.begin(&self.shared, || Handled::ReceiveMessage, || since);
-            let Work { cx, watched, shared, outbox, outgoing, .. } = work;
-            handle_message(&mut self.state, arrival, cx, *watched, shared, outbox, outgoing);
+            let Work { cx, watched, outbox, outgoing, .. } = work;
+            handle_message(&mut self.state, arrival, cx, *watched, &self.shared, outbox, outgoing);
             sample.into_iter().for_each(|sample| sample.end(&self.shared));
             return true;
         }
@@ -195,16 +194,9 @@ impl<N: Network> Topic<N> {
         match item {
             // One that was held: others don't come here.
             TopicItem::Message(arrival) => {
-                let cx = work.shared.context(self.held_at);
-                handle_message(
-                    &mut self.state,
-                    arrival,
-                    &cx,
-                    work.watched,
-                    work.shared,
-                    outbox,
-                    work.outgoing,
-                );
+                let Self { state, shared, held_at, .. } = self;
+                let cx = shared.context(*held_at);
+                handle_message(state, arrival, &cx, work.watched, shared, outbox, work.outgoing);
             }
             TopicItem::Peer(saying) => handle_peer(&mut self.state, *saying, &self.shared, outbox),
             TopicItem::Publish { message, at, credit, promise } => {
@@ -219,7 +211,7 @@ impl<N: Network> Topic<N> {
                 self.state.resolve(&message, verdict, &cx, outbox);
                 self.note_delivered(&outbox.app[before..]);
             }
-            TopicItem::Order(order) => self.execute(order, work),
+            TopicItem::Order(order) => self.execute(order, outbox),
             TopicItem::TellCredits => self.state.tell_credits(outbox),
             TopicItem::Inspect(reply) => {
                 // What is reported has left: who asks may act on it.
@@ -322,8 +314,7 @@ impl<N: Network> Topic<N> {
         }
     }
 
-    fn execute(&mut self, order: Order<N>, work: &mut Work<'_, N>) {
-        let Work { outbox, .. } = work;
+    fn execute(&mut self, order: Order<N>, outbox: &mut Outbox<N>) {
         let answered = matches!(order, Order::Welcome(_) | Order::Farewell(_));
         let concluded = matches!(order, Order::Conclude);
         let _span = tracing::trace_span!("order", topic = ?self.state.topic).entered();

@@ -11,7 +11,6 @@ use crate::{
         desk::Address,
         mesh::MeshActor,
         messages::{SupervisorItem, Ticket, TopicItem},
-        outgoing::Outgoing,
         saying::{handle_message, handle_peer, watches_messages},
         topic::{Topic, report},
     },
@@ -36,12 +35,20 @@ impl<N: Network> SupervisorActor<N> {
             Some(Slot::Dormant(state)) => state,
             _ => Box::new(TopicState::new(topic.clone(), &shared.limits, shared.seed)),
         };
-        let (mut now, mut outgoing) = (shared.now(), Outgoing::default());
+        let mut now = shared.now();
         match item {
             TopicItem::Message(arrival) => {
                 let watched = watches_messages(&shared);
                 let cx = shared.context(now);
-                handle_message(&mut state, arrival, &cx, watched, &shared, &mut self.outbox, &mut outgoing);
+                handle_message(
+                    &mut state,
+                    arrival,
+                    &cx,
+                    watched,
+                    &shared,
+                    &mut self.outbox,
+                    &mut self.outgoing,
+                );
             }
             TopicItem::Peer(saying) => {
                 now = saying.at;
@@ -60,8 +67,8 @@ impl<N: Network> SupervisorActor<N> {
         }
         state.tell_credits(&mut self.outbox);
         // It has no mesh: nothing to be said of one.
-        shared.flush(&topic, &shared.topic_labels.of(&topic), &mut self.outbox, &mut outgoing.outputs);
-        outgoing.send(&shared);
+        shared.flush(&topic, &shared.topic_labels.of(&topic), &mut self.outbox, &mut self.outgoing.outputs);
+        self.outgoing.send(&shared);
         let facts = std::mem::take(&mut self.outbox.facts);
         let idle = self.topics.len().saturating_sub(self.peers.joined_count());
         if state.is_worth_keeping(idle, &shared.limits) {
