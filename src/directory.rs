@@ -3,7 +3,7 @@
 //! while anything is sent, but where a comment says why.
 
 use std::sync::{
-    Arc,
+    Arc, PoisonError, RwLock,
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
@@ -14,7 +14,7 @@ use crate::{
     actors::{desk::Address, messages::TopicItem},
     limits::Limits,
     network::Network,
-    protocol::{Footprint, IDontWantOutcome, Link, PeerKind, Quota, Roster, Standing, Unwanted},
+    protocol::{Footprint, IDontWantOutcome, Link, Names, PeerKind, Quota, Roster, Standing, Unwanted},
     worker::{Admission, Waiting},
 };
 
@@ -24,6 +24,9 @@ pub(crate) struct Directory<N: Network> {
     pub(crate) topics: DashMap<N::Topic, TopicEntry<N>, RandomState>,
     /// The connected peers, and those that left with a score that is remembered.
     peers: DashMap<N::Peer, Arc<PeerRecord>, RandomState>,
+    /// Whose connections are up, by the numbers that topics know them by: read for each burst of gossip, changed when
+    /// somebody comes or goes.
+    names: RwLock<Names<N::Peer>>,
     /// What peers used up in this heartbeat.
     quotas: DashMap<N::Peer, Quota, RandomState>,
     /// What connected peers said by IDONTWANT.
@@ -85,8 +88,8 @@ impl PeerRecord {
         }
     }
 
-    pub(crate) fn generation(&self) -> u64 {
-        self.link.generation
+    pub(crate) fn link(&self) -> Link {
+        self.link
     }
 
     /// How the peer stood when it said something under this connection. That it may have ended since
@@ -131,6 +134,7 @@ impl<N: Network> Directory<N> {
         Self {
             topics: DashMap::default(),
             peers: DashMap::default(),
+            names: RwLock::default(),
             quotas: DashMap::default(),
             unwanted: DashMap::default(),
             unwanted_ids: AtomicUsize::new(0),
@@ -164,12 +168,12 @@ impl<N: Network> Directory<N> {
 
     /// Enters a connection, unless there is one. `tell` runs before anyone else can enter or remove
     /// this peer, so that the supervisor hears of a peer's connections in their order.
-    pub(crate) fn connect(&self, peer: &N::Peer, kind: PeerKind, tell: impl FnOnce(u64)) {
+    pub(crate) fn connect(&self, peer: &N::Peer, kind: PeerKind, tell: impl FnOnce(Link)) {
         let mut record = match self.peers.entry(peer.clone()) {
             Entry::Occupied(entry) => {
                 let known = entry.get();
                 if known.is_connected() {
-                    return tell(known.generation());
+                    return tell(known.link);
                 }
                 let score = known.score.load(Ordering::Acquire);
                 let mut record = entry.into_ref();
@@ -178,8 +182,10 @@ impl<N: Network> Directory<N> {
             }
             Entry::Vacant(entry) => entry.insert(self.new_record(kind, NO_SCORE)),
         };
+        let link = record.value_mut().link;
+        self.names.write().unwrap_or_else(PoisonError::into_inner).insert(link, peer.clone());
         self.connected.fetch_add(1, Ordering::AcqRel);
-        tell(record.value_mut().generation());
+        tell(link);
     }
 
     fn new_record(&self, kind: PeerKind, score: u64) -> Arc<PeerRecord> {
@@ -190,13 +196,20 @@ impl<N: Network> Directory<N> {
     /// Ends a connection. The entry goes when the supervisor says that no score is remembered.
     pub(crate) fn disconnect(&self, peer: &N::Peer, tell: impl FnOnce()) {
         let record = self.peers.get_mut(peer);
-        if record.as_ref().is_some_and(|record| record.connected.swap(false, Ordering::AcqRel)) {
+        if let Some(record) = record.as_ref().filter(|record| record.connected.swap(false, Ordering::AcqRel))
+        {
+            self.names.write().unwrap_or_else(PoisonError::into_inner).remove(&record.link);
             self.connected.fetch_sub(1, Ordering::AcqRel);
         }
         if let Some((_, unwanted)) = self.unwanted.remove(peer) {
             self.unwanted_ids.fetch_sub(unwanted.len(), Ordering::AcqRel);
         }
         tell();
+    }
+
+    /// Runs `look` on who is connected. Nobody comes or goes meanwhile: it must be short.
+    pub(crate) fn with_names<T>(&self, look: impl FnOnce(&Names<N::Peer>) -> T) -> T {
+        look(&self.names.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The scores that are visible to all, of the peers that are wanted; in no order.
@@ -309,5 +322,9 @@ impl<N: Network> Roster<N> for Directory<N> {
 
     fn is_unwanted(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
         self.unwanted.get(peer).is_some_and(|unwanted| unwanted.contains(id))
+    }
+
+    fn name(&self, link: Link) -> Option<N::Peer> {
+        self.with_names(|names| names.get(&link).cloned())
     }
 }

@@ -9,7 +9,7 @@ pub(crate) use super::inbox::{Inbox, Load, Ticket};
 use crate::{
     directory::PeerRecord,
     network::{AppOutput, Delivery, FullMessage, Network, P2pMessage, Validity},
-    protocol::{Emission, Fact, Order, PeerKind, Peers, Timestamp, TopicState, View},
+    protocol::{Fact, Link, Order, PeerKind, Peers, Timestamp, TopicState, Unread, View},
     worker::{Credit, Promise},
 };
 
@@ -105,7 +105,7 @@ pub(crate) enum SupervisorItem<N: Network> {
     Connect {
         peer: N::Peer,
         kind: PeerKind,
-        generation: u64,
+        link: Link,
     },
     Disconnect {
         peer: N::Peer,
@@ -164,7 +164,7 @@ pub(crate) enum SupervisorItem<N: Network> {
 /// To the router.
 pub(crate) enum RouterItem<N: Network> {
     /// From topics and the supervisor: for the p2p layer.
-    P2p(Emission<N>),
+    P2p(Unread<N>),
     /// From topics: for the application.
     App(AppOutput<N>),
     /// From the supervisor: the last item.

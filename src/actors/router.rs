@@ -32,7 +32,7 @@ impl<N: Network> RouterActor<N> {
         let Self { shared, backlog, app } = self;
         let items = backlog.drain(..backlog.len().min(AT_ONCE));
         let p2p = items.filter_map(|item| match item {
-            RouterItem::P2p(emission) => Some(emission),
+            RouterItem::P2p(output) => Some(output),
             RouterItem::App(message) => {
                 app.push(message);
                 None

@@ -134,8 +134,7 @@ impl<N: Network> Speaker<'_, N> {
     }
 
     fn unsubscribe(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
-        let subscribed = state.subscription(self.peer);
-        if let Some(record) = self.record.filter(|record| subscribed == Some(record.generation())) {
+        if let Some(record) = self.record.filter(|record| state.is_subscriber(record.link())) {
             record.release_topic();
         }
         let in_mesh = state.is_in_mesh(self.peer);
@@ -201,9 +200,8 @@ impl<N: Network> Speaker<'_, N> {
         state: &mut TopicState<N>,
         handle: impl FnOnce(&mut TopicState<N>, bool) -> T,
     ) -> T {
-        let generation = self.record.map(PeerRecord::generation);
-        let subscribed =
-            |state: &TopicState<N>| state.subscription(self.peer) == generation && generation.is_some();
+        let link = self.record.map(PeerRecord::link);
+        let subscribed = |state: &TopicState<N>| link.is_some_and(|link| state.is_subscriber(link));
         let before = subscribed(state);
         let max = self.shared.limits.max_topics_per_peer;
         let room = self.record.filter(|record| record.reserve_topic(max));

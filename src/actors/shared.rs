@@ -23,7 +23,7 @@ use crate::{
     limits::Limits,
     metrics::{Metrics, Queues, TopicLabels, TopicSeries},
     network::Network,
-    protocol::{Context, Emission, Event, Footprint, Handling, Lane, Outbox, Stats, Timestamp},
+    protocol::{Context, Emission, Event, Footprint, Handling, Lane, Outbox, Stats, Timestamp, Unread},
     tape::{Heard, Tape},
     worker::{Admission, AppQueue, Fault, Lanes, NotSent, RefusalReports, Returns, Tickets},
 };
@@ -164,12 +164,24 @@ impl<N: Network> Shared<N> {
     }
 
     /// An output found no room.
-    pub(crate) fn dropped(&self, emission: &Emission<N>) {
+    pub(crate) fn dropped(&self, output: &Unread<N>) {
         self.note_overload();
-        self.metrics.output_dropped(emission.lane(), NotSent::StreamFull, emission.count());
-        if let Emission::Broadcast { to, message, lane: Lane::Publish } = emission {
+        self.metrics.output_dropped(output.lane(), NotSent::StreamFull, output.count());
+        if let Unread::Emission(Emission::Broadcast { to, message, lane: Lane::Publish }) = output {
             self.tickets.not_sent(&message.topic, &message.message_id, NotSent::StreamFull, to.len());
         }
+    }
+
+    /// An output is read: now those whom it is for get their names. `None` if they all are gone.
+    pub(crate) fn read(&self, output: Unread<N>) -> Option<Emission<N>> {
+        let (emission, gone) = match output {
+            Unread::Emission(emission) => return Some(emission),
+            gossip => self.directory.with_names(|names| gossip.read(|link| names.get(&link).cloned())),
+        };
+        if gone > 0 {
+            self.metrics.output_dropped(Lane::Gossip, NotSent::Disconnected, gone);
+        }
+        (emission.count() > 0).then_some(emission)
     }
 
     /// A heartbeat is due, and the one of this number is not done.

@@ -30,7 +30,7 @@ use crate::{
     metrics::{Handled, Said},
     network::{Network, Validity},
     protocol::{
-        AddPeer, Decision, Event, Fact, Footprint, Input, Outbox, Pace, PeerKind, Peers, PeersOutbox,
+        AddPeer, Decision, Event, Fact, Footprint, Input, Link, Outbox, Pace, PeerKind, Peers, PeersOutbox,
         Penalty, PruneOutcome, Timestamp, TopicState, View,
     },
     tape::Heard,
@@ -116,7 +116,7 @@ impl<N: Network> SupervisorActor<N> {
 
     fn handle_item(&mut self, item: SupervisorItem<N>, ctx: &mut Context<Self>) {
         match item {
-            SupervisorItem::Connect { peer, kind, generation } => self.connect(&peer, kind, generation),
+            SupervisorItem::Connect { peer, kind, link } => self.connect(&peer, kind, link),
             SupervisorItem::Disconnect { peer, at } => self.disconnect(&peer, at),
             SupervisorItem::SetApplicationScore { peer, score } => {
                 self.peers.set_application_score(&peer, score)
@@ -145,8 +145,8 @@ impl<N: Network> SupervisorActor<N> {
         }
     }
 
-    fn connect(&mut self, peer: &N::Peer, kind: PeerKind, generation: u64) {
-        let outcome = self.peers.connect(peer, kind, generation);
+    fn connect(&mut self, peer: &N::Peer, kind: PeerKind, link: Link) {
+        let outcome = self.peers.connect(peer, link, kind.trusted);
         self.outbox.tally.input(Input::AddPeer, &outcome);
         log::connection(peer, outcome.name(), Some(kind));
         if outcome == AddPeer::Added {

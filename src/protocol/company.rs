@@ -29,7 +29,7 @@ impl<N: Network> Peers<N> {
         let mut scores = Vec::with_capacity(self.connections.len());
         for (peer, connection) in &self.connections {
             let score = self.scores.get(peer).unwrap_or_default();
-            company.connections[usize::from(connection.link.outbound)][kind(connection)] += 1;
+            company.connections[usize::from(connection.link.is_outbound())][kind(connection)] += 1;
             company.bands[self.band(score)] += 1;
             scores.push(score);
         }
@@ -66,8 +66,8 @@ impl<N: Network> Peers<N> {
 /// Who is two things at once is what we treat it as first.
 fn kind<N: Network>(connection: &Connection<N>) -> usize {
     match connection.link {
-        link if link.bootstrap => 2,
-        link if link.direct => 1,
+        link if link.is_bootstrap() => 2,
+        link if link.is_direct() => 1,
         _ => 0,
     }
 }

@@ -4,10 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
+    link::Link,
     names::Input,
     outbox::{Context, Fact, Lane, Outbox, Validation},
     outcome::{PublishOutcome, ReceiveOutcome},
-    peers::Link,
     topic::{Cached, Seen, TopicState},
     unwanted::spare,
 };
@@ -230,7 +230,7 @@ impl<N: Network> TopicState<N> {
         let mut add = |(peer, link): (&N::Peer, &Link)| {
             if Some(peer) != sender && !others.contains(peer) {
                 to.push(peer.clone());
-                if link.bootstrap {
+                if link.is_bootstrap() {
                     bootstrap.push(peer.clone());
                 }
             }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
+    link::Link,
+    mesh::among,
     outbox::Context,
-    peers::Link,
     sample::choose,
     topic::{Fanout, TopicState},
 };
@@ -50,7 +51,7 @@ impl<N: Network> TopicState<N> {
             return BTreeMap::new();
         }
         let threshold = cx.limits.publish_threshold;
-        let candidates = self.candidates(cx, threshold, |peer, _| !present.contains_key(peer));
+        let candidates = self.candidates(cx, threshold, |link| !among(present, link), |_| true);
         choose(candidates, missing, &mut self.rng).into_iter().collect()
     }
 }

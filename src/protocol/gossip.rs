@@ -4,9 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
+    link::Link,
     outbox::{Context, Fact, Lane, Outbox},
     outcome::{IHaveOutcome, IWantAnswer, IWantOutcome},
-    peers::{Link, Quota, Standing},
+    peers::{Quota, Standing},
     sample::{ProtocolRng, draw, pick, shuffle},
     subscribers::Subscribers,
     tally::Promised,
@@ -63,7 +64,7 @@ impl<N: Network> TopicState<N> {
         outbox.stats.count_recv_ihaves += ids.len() as u64;
         if !ids.is_empty() {
             // Bootstrap peers are not asked, and owe nothing; who is not connected has no score to lose.
-            if standing.link.is_some_and(|link| !link.bootstrap) {
+            if standing.link.is_some_and(|link| !link.is_bootstrap()) {
                 self.watch(peer, &ids, cx, outbox);
             }
             outbox.send(peer.clone(), standing.link, P2pMessage::IWant { message_ids: ids.clone() });
@@ -129,7 +130,7 @@ impl<N: Network> TopicState<N> {
             let answer = self.answer(peer, &id, cx);
             answers.insert(id, answer);
         }
-        let bootstrap = standing.link.is_some_and(|link| link.bootstrap);
+        let bootstrap = standing.link.is_some_and(Link::is_bootstrap);
         for answer in answers.values() {
             if let IWantAnswer::Message(message) = answer {
                 outbox.stats.count_recv_iwants += 1;
@@ -193,10 +194,9 @@ type Links<P> = BTreeMap<P, Link>;
 /// Gossip before chance has chosen.
 pub(crate) struct GossipPlan<'a, N: Network> {
     ids: Vec<N::MessageId>,
-    subscribers: &'a [(N::Peer, Link)],
-    /// Those of them that get full messages from us, by the generations of their connections, which are told apart
-    /// faster than names: few, compared one by one.
-    served: Vec<u64>,
+    subscribers: &'a [Link],
+    /// Those of them that get full messages from us: few, compared one by one.
+    served: Vec<Link>,
     /// Looked at if anybody may be below it.
     threshold: Option<f64>,
     /// How many of them are direct.
@@ -207,7 +207,7 @@ pub(crate) struct GossipPlan<'a, N: Network> {
 impl<'a, N: Network> GossipPlan<'a, N> {
     /// A topic without a mesh or fanout, or without messages, has none.
     fn new(
-        subscribers: &'a Subscribers<N::Peer>,
+        subscribers: &'a Subscribers,
         direct: &Links<N::Peer>,
         served: Option<&'a Links<N::Peer>>,
         ids: impl FnOnce() -> Vec<N::MessageId>,
@@ -217,7 +217,7 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         if ids.is_empty() {
             return None;
         }
-        let served: Vec<_> = served.values().map(|link| link.generation).collect();
+        let served: Vec<_> = served.values().copied().collect();
         let threshold = cx.limits.gossip_threshold;
         let threshold = (!cx.roster.none_below(threshold)).then_some(threshold);
         Some(Self { ids, subscribers: subscribers.as_slice(), served, threshold, direct: direct.len(), cx })
@@ -228,14 +228,15 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         match self.threshold {
             // Nobody is served or direct without having subscribed, and nobody is both.
             None => self.subscribers.len().saturating_sub(self.served.len() + self.direct),
-            Some(_) => self.subscribers.iter().filter(|subscriber| self.fits(subscriber)).count(),
+            Some(_) => self.subscribers.iter().filter(|link| self.fits(**link)).count(),
         }
     }
 
     /// Scores are looked up last, and not at all if nobody's is so low.
-    fn fits(&self, (peer, link): &(N::Peer, Link)) -> bool {
-        let is_good = |threshold| self.cx.roster.score(peer) >= threshold;
-        !link.direct && !self.served.contains(&link.generation) && self.threshold.is_none_or(is_good)
+    fn fits(&self, link: Link) -> bool {
+        let roster = self.cx.roster;
+        let is_good = |threshold| roster.name(link).is_some_and(|peer| roster.score(&peer) >= threshold);
+        !link.is_direct() && !self.served.contains(&link) && self.threshold.is_none_or(is_good)
     }
 
     /// Chooses max(D_lazy, factor of the candidates) peers. Each gets another selection of ids and
@@ -243,28 +244,27 @@ impl<'a, N: Network> GossipPlan<'a, N> {
     pub(crate) fn select(self, rng: &mut ProtocolRng) -> Vec<(N::Peer, Link, Vec<N::MessageId>)> {
         let most = self.cx.limits.max_sent_iwant_per_heartbeat as usize;
         let chosen = self.choose_peers(rng);
-        let mut offer = |(peer, link): &(N::Peer, Link)| {
+        let mut offer = |link: Link| {
             let mut ids = self.ids.clone();
             shuffle(&mut ids, rng);
             ids.truncate(most);
-            (peer.clone(), *link, ids)
+            Some((self.cx.roster.name(link)?, link, ids))
         };
-        chosen.into_iter().map(&mut offer).collect()
+        chosen.into_iter().filter_map(&mut offer).collect()
     }
 
     /// The same for ids so few that each peer gets all: one message does for all.
-    fn select_all(mut self, rng: &mut ProtocolRng) -> (Vec<N::Peer>, Vec<N::MessageId>) {
-        let chosen = self.choose_peers(rng);
-        let mut to = Vec::with_capacity(chosen.len());
-        to.extend(chosen.iter().filter(|(_, link)| !link.bootstrap).map(|(peer, _)| peer.clone()));
+    fn select_all(mut self, rng: &mut ProtocolRng) -> (Vec<Link>, Vec<N::MessageId>) {
+        let mut to = self.choose_peers(rng);
+        to.retain(|link| !link.is_bootstrap());
         shuffle(&mut self.ids, rng);
         (to, self.ids)
     }
 
-    fn choose_peers(&self, rng: &mut ProtocolRng) -> Vec<&'a (N::Peer, Link)> {
+    fn choose_peers(&self, rng: &mut ProtocolRng) -> Vec<Link> {
         let (limits, candidates) = (self.cx.limits, self.candidates());
         let by_factor = (limits.gossip_factor * candidates as f64) as usize;
         let count = by_factor.max(limits.degree_lazy);
-        draw(self.subscribers, count, candidates, |subscriber| self.fits(subscriber), rng)
+        draw(self.subscribers, count, candidates, |link| self.fits(*link), rng)
     }
 }

@@ -1,6 +1,6 @@
 //! A topic's state part by part, for questions that want no more. Changes nothing, and copies no window.
 
-use super::{Timestamp, topic::TopicState, view::FanoutView};
+use super::{Timestamp, link::Link, outbox::Roster, topic::TopicState, view::FanoutView};
 use crate::network::Network;
 
 impl<N: Network> TopicState<N> {
@@ -10,8 +10,11 @@ impl<N: Network> TopicState<N> {
     }
 
     /// The connected peers that subscribed, ascending.
-    pub(crate) fn subscriber_peers(&self) -> Vec<N::Peer> {
-        self.subscribers.peers().cloned().collect()
+    pub(crate) fn subscriber_peers(&self, roster: &dyn Roster<N>) -> Vec<N::Peer> {
+        let links = self.subscribers.as_slice().iter();
+        let mut peers: Vec<_> = links.filter_map(|link| roster.name(*link)).collect();
+        peers.sort_unstable();
+        peers
     }
 
     /// The fanout, if there is one.
@@ -38,11 +41,11 @@ impl<N: Network> TopicState<N> {
         self.mesh.as_ref().is_some_and(|mesh| mesh.contains_key(peer))
     }
 
-    /// How `peer` stands with this topic.
-    pub(crate) fn membership(&self, peer: &N::Peer) -> Membership {
+    /// How `peer` stands with this topic, whose connection is `link`.
+    pub(crate) fn membership(&self, peer: &N::Peer, link: Option<Link>) -> Membership {
         Membership {
             joined: self.is_joined(),
-            subscribed: self.subscribers.contains(peer),
+            subscribed: link.is_some_and(|link| self.is_subscriber(link)),
             in_mesh: self.is_in_mesh(peer),
             in_fanout: self.fanout.as_ref().is_some_and(|fanout| fanout.peers.contains_key(peer)),
             backed_off_until: self.backoffs.get(peer),

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     delivery::forget_cached,
+    link::Link,
+    mesh::among,
     outbox::{Context, Fact, Maintenance, Outbox, Pruned},
-    peers::Link,
     sample::{choose, shuffle},
     tally::{Grafted, Promised, Removed, Tally},
     topic::TopicState,
@@ -63,7 +64,7 @@ impl<N: Network> TopicState<N> {
     fn graft_missing(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
         if work.mesh.len() < cx.limits.degree_low {
             let missing = cx.limits.degree_optimal - work.mesh.len();
-            let candidates = self.graftable(cx, |peer, _| !work.mesh.contains_key(peer));
+            let candidates = self.graftable(cx, |link| !among(&work.mesh, link), |_| true);
             work.graft(choose(candidates, missing, &mut self.rng), Grafted::BelowDegreeLow);
         }
     }
@@ -80,7 +81,7 @@ impl<N: Network> TopicState<N> {
 
     fn select_surplus(&mut self, mesh: &Links<N::Peer>, cx: &Context<'_, N>) -> Vec<N::Peer> {
         let mut peers: Vec<_> =
-            mesh.iter().map(|(peer, link)| (peer, link.outbound, cx.roster.score(peer))).collect();
+            mesh.iter().map(|(peer, link)| (peer, link.is_outbound(), cx.roster.score(peer))).collect();
         // Shuffled first: among equals chance decides.
         shuffle(&mut peers, &mut self.rng);
         peers.sort_by(|(_, _, a), (_, _, b)| b.total_cmp(a));
@@ -95,10 +96,10 @@ impl<N: Network> TopicState<N> {
         if work.mesh.len() < cx.limits.degree_low {
             return;
         }
-        let outbound = work.mesh.values().filter(|link| link.outbound).count();
+        let outbound = work.mesh.values().filter(|link| link.is_outbound()).count();
         let missing = cx.limits.degree_out.saturating_sub(outbound);
         if missing > 0 {
-            let candidates = self.graftable(cx, |peer, link| link.outbound && !work.knows(peer));
+            let candidates = self.graftable(cx, Link::is_outbound, |peer| !work.knows(peer));
             let chosen = choose(candidates, missing, &mut self.rng);
             work.mesh.extend(chosen.iter().cloned());
             work.graft(chosen, Grafted::OutboundQuota);
@@ -114,9 +115,12 @@ impl<N: Network> TopicState<N> {
         scores.sort_by(f64::total_cmp);
         let median = scores[scores.len() / 2];
         if median < cx.limits.opportunistic_graft_threshold {
-            let better = self.candidates(cx, median, |peer, _| {
-                !self.backoffs.contains(peer) && !work.knows(peer) && cx.roster.score(peer) > median
-            });
+            let better = self.candidates(
+                cx,
+                median,
+                |_| true,
+                |peer| !self.backoffs.contains(peer) && !work.knows(peer) && cx.roster.score(peer) > median,
+            );
             let count = cx.limits.opportunistic_graft_peers;
             work.graft(choose(better, count, &mut self.rng), Grafted::Opportunistic);
         }
@@ -127,10 +131,10 @@ impl<N: Network> TopicState<N> {
         for pruned in &pruned {
             self.backoffs.set(&pruned.peer, cx.limits.prune_backoff, cx.now);
         }
-        let generations = grafted.iter().map(|(peer, link)| (peer.clone(), link.generation)).collect();
+        let links = grafted.iter().map(|(peer, link)| (peer.clone(), *link)).collect();
         mesh.extend(grafted);
         self.mesh = Some(mesh);
-        Maintenance { grafted: generations, pruned, broken: Vec::new() }
+        Maintenance { grafted: links, pruned, broken: Vec::new() }
     }
 }
 
@@ -166,7 +170,7 @@ impl<N: Network> MeshWork<'_, N> {
         if let Some(link) = self.mesh.remove(peer) {
             let no_px = why == Removed::NegativeScore;
             self.tally.removed(why, 1);
-            self.pruned.push(Pruned { peer: peer.clone(), generation: link.generation, no_px });
+            self.pruned.push(Pruned { peer: peer.clone(), link, no_px });
         }
     }
 

@@ -9,12 +9,14 @@ use std::{
 
 use super::{
     Timestamp,
-    outbox::{Context, Emission, Fact, Outbox, Pruned},
+    link::Link,
+    outbox::{Context, Fact, Outbox, Pruned},
     outcome::{GraftOutcome, JoinOutcome, LeaveOutcome, PruneOutcome},
-    peers::{Link, Standing},
+    peers::Standing,
     sample::choose,
     tally::{Grafted, Removed},
     topic::TopicState,
+    unread::Unread,
 };
 use crate::network::{Network, P2pMessage, P2pOutput, PeerAction};
 
@@ -60,14 +62,14 @@ impl<N: Network> TopicState<N> {
         let mesh = self.mesh.as_ref().ok_or(GraftOutcome::UnsubscribedTopic)?;
         refuse_if(mesh.contains_key(peer), GraftOutcome::AlreadyInMesh)?;
         let link = standing.link.ok_or(GraftOutcome::UnexpectedPeer)?;
-        refuse_if(link.direct, GraftOutcome::DirectPeer)?;
+        refuse_if(link.is_direct(), GraftOutcome::DirectPeer)?;
         self.check_backoff(peer, cx, outbox)?;
         refuse_if(standing.score.is_some_and(|score| score < 0.0), GraftOutcome::NegativeScore)?;
         // v1.1 "outbound mesh quotas": a full mesh is open to those whom we dialled, whom an
         // attacker can't choose to be.
         let full = mesh.len() >= cx.limits.degree_high;
-        refuse_if(full && !link.outbound, GraftOutcome::MeshFull)?;
-        refuse_if(!room && !self.is_subscriber(peer), GraftOutcome::PeerFiltered)?;
+        refuse_if(full && !link.is_outbound(), GraftOutcome::MeshFull)?;
+        refuse_if(!room && !self.is_subscriber(link), GraftOutcome::PeerFiltered)?;
         Ok(link)
     }
 
@@ -98,12 +100,12 @@ impl<N: Network> TopicState<N> {
     fn accept_graft(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {
         outbox.stats.count_recv_grafts += 1;
         self.tell_credits(outbox);
-        outbox.facts.push(Fact::Grafted(peer.clone(), link.generation));
+        outbox.facts.push(Fact::Grafted(peer.clone(), link));
         if let Some(mesh) = &mut self.mesh {
             mesh.insert(peer.clone(), link);
             outbox.tally.grafted(Grafted::RemoteGraft, 1);
         }
-        if !self.is_subscriber(peer) {
+        if !self.is_subscriber(link) {
             self.add_subscriber(peer, link, outbox);
         }
     }
@@ -178,7 +180,7 @@ impl<N: Network> TopicState<N> {
         self.tell_credits(outbox);
         let mesh = self.first_mesh(cx, outbox);
         for (peer, link) in &mesh {
-            outbox.facts.push(Fact::Grafted(peer.clone(), link.generation));
+            outbox.facts.push(Fact::Grafted(peer.clone(), *link));
         }
         let to_graft = mesh.keys().cloned().collect();
         self.mesh = Some(mesh);
@@ -191,7 +193,7 @@ impl<N: Network> TopicState<N> {
         let mut mesh = self.fanout.take().map(|fanout| fanout.peers).unwrap_or_default();
         mesh.retain(|peer, _| !self.backoffs.contains(peer) && cx.roster.score(peer) >= 0.0);
         let missing = cx.limits.degree_optimal.saturating_sub(mesh.len());
-        let candidates = self.graftable(cx, |peer, _| !mesh.contains_key(peer));
+        let candidates = self.graftable(cx, |link| !among(&mesh, link), |_| true);
         let chosen = choose(candidates, missing, &mut self.rng);
         outbox.tally.grafted(Grafted::FanoutPromoted, mesh.len());
         outbox.tally.grafted(Grafted::Join, chosen.len());
@@ -203,25 +205,30 @@ impl<N: Network> TopicState<N> {
     pub(super) fn graftable(
         &self,
         cx: &Context<'_, N>,
-        also: impl Fn(&N::Peer, &Link) -> bool,
+        links: impl Fn(Link) -> bool,
+        peers: impl Fn(&N::Peer) -> bool,
     ) -> Vec<(N::Peer, Link)> {
-        self.candidates(cx, 0.0, |peer, link| also(peer, link) && !self.backoffs.contains(peer))
+        self.candidates(cx, 0.0, links, |peer| peers(peer) && !self.backoffs.contains(peer))
     }
 
-    /// The subscribers that are not direct, of no lower score than this, and that `also` takes; ascending.
+    /// The subscribers that are not direct, of no lower score than this, whose link and name are to the taste of
+    /// `links` and `peers`; ascending.
     pub(super) fn candidates(
         &self,
         cx: &Context<'_, N>,
         least: f64,
-        also: impl Fn(&N::Peer, &Link) -> bool,
+        links: impl Fn(Link) -> bool,
+        peers: impl Fn(&N::Peer) -> bool,
     ) -> Vec<(N::Peer, Link)> {
-        // Scores are looked up last, and not at all if nobody's is so low: there are many subscribers.
+        // Names are looked up late, and scores last, and not at all if nobody's is so low: there are many
+        // subscribers.
         let good = cx.roster.none_below(least);
-        let fits = |peer: &N::Peer, link: &Link| {
-            !link.direct && also(peer, link) && (good || cx.roster.score(peer) >= least)
-        };
-        let fitting = self.subscribers.as_slice().iter().filter(|(peer, link)| fits(peer, link));
-        fitting.map(|(peer, link)| (peer.clone(), *link)).collect()
+        let fits = |peer: &N::Peer| peers(peer) && (good || cx.roster.score(peer) >= least);
+        let fitting = self.subscribers.as_slice().iter().filter(|link| !link.is_direct() && links(**link));
+        let named = fitting.filter_map(|link| Some((cx.roster.name(*link)?, *link)));
+        let mut candidates: Vec<_> = named.filter(|(peer, _)| fits(peer)).collect();
+        candidates.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        candidates
     }
 
     /// SUBSCRIBE before GRAFT: a peer ignores a graft on a topic that we are not in.
@@ -241,8 +248,8 @@ impl<N: Network> TopicState<N> {
         for (peer, link) in &mesh {
             self.backoffs.set(peer, cx.limits.unsubscribe_backoff, cx.now);
             let no_px = cx.roster.score(peer) < 0.0;
-            self.parting.push(Pruned { peer: peer.clone(), generation: link.generation, no_px });
-            outbox.facts.push(Fact::Pruned(peer.clone(), link.generation));
+            self.parting.push(Pruned { peer: peer.clone(), link: *link, no_px });
+            outbox.facts.push(Fact::Pruned(peer.clone(), *link));
         }
         outbox.tally.removed(Removed::Leave, mesh.len());
         outbox.facts.push(Fact::Left);
@@ -302,8 +309,10 @@ impl<N: Network> TopicState<N> {
         if no_px || !cx.limits.do_px {
             return Vec::new();
         }
-        let offered = |peer: &&N::Peer| *peer != pruned && cx.roster.score(peer) >= 0.0;
-        self.subscribers.peers().filter(offered).cloned().collect()
+        let offered = |peer: &N::Peer| peer != pruned && cx.roster.score(peer) >= 0.0;
+        let mut offers = self.subscriber_peers(cx.roster);
+        offers.retain(offered);
+        offers
     }
 }
 
@@ -311,8 +320,13 @@ impl<N: Network> TopicState<N> {
 pub(super) fn forget_all<N: Network>(
     origin: &N::Peer,
     px: impl IntoIterator<Item = N::Peer>,
-) -> impl Iterator<Item = Emission<N>> {
+) -> impl Iterator<Item = Unread<N>> {
     let distinct: BTreeSet<_> = px.into_iter().collect();
-    let forget = move |peer| Emission::Output(P2pOutput::Forget { peer, origin: origin.clone() });
+    let forget = move |peer| Unread::from(P2pOutput::Forget { peer, origin: origin.clone() });
     distinct.into_iter().map(forget).collect::<Vec<_>>().into_iter()
+}
+
+/// Whether a connection is among these: few, and their numbers are compared faster than a name is looked up.
+pub(super) fn among<P>(links: &BTreeMap<P, Link>, link: Link) -> bool {
+    links.values().any(|known| *known == link)
 }

@@ -18,6 +18,7 @@ use super::{
     event::Event,
     footprint::Footprint,
     gossip::{LowScore, check_score},
+    link::{Link, Names},
     outbox::{Context, Emission, Outbox},
     outcome::*,
     peers::{NodeOptions, PeerKind, Peers, Quota},
@@ -52,6 +53,8 @@ pub struct Node<N: Network> {
     /// Where messages are whose ids don't name their topic.
     pub(super) homes: HashMap<N::MessageId, N::Topic, RandomState>,
     pub(super) next_generation: u64,
+    /// Who is connected.
+    pub(super) names: Names<N::Peer>,
     pub(super) outbox: Outbox<N>,
     /// For the p2p layer; peer by peer when it is drained.
     pub(super) emitted: Vec<Emission<N>>,
@@ -88,6 +91,7 @@ impl<N: Network> Node<N> {
             unwanted: BTreeMap::new(),
             homes: HashMap::default(),
             next_generation: 0,
+            names: Names::default(),
             outbox: Outbox::default(),
             emitted: Vec::new(),
             drained: Drained::default(),
@@ -162,7 +166,11 @@ impl<N: Network> Node<N> {
     pub fn add_peer(&mut self, peer: &N::Peer, kind: PeerKind, now: Timestamp) -> AddPeer {
         self.settle_credits(now);
         self.next_generation += 1;
-        let outcome = self.peers.connect(peer, kind, self.next_generation);
+        let link = Link::new(self.next_generation, kind);
+        let outcome = self.peers.connect(peer, link, kind.trusted);
+        if outcome == AddPeer::Added {
+            self.names.insert(link, peer.clone());
+        }
         self.settle(now);
         outcome
     }
@@ -171,6 +179,9 @@ impl<N: Network> Node<N> {
     pub fn remove_peer(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
         self.settle_credits(now);
         self.unwanted.remove(peer);
+        if let Some(link) = self.peers.link(peer) {
+            self.names.remove(&link);
+        }
         let outcome = self.peers.disconnect(peer, now);
         self.settle(now);
         outcome

@@ -6,12 +6,8 @@ use std::{fmt, sync::Arc};
 use derive_where::derive_where;
 
 use super::{
-    Timestamp,
-    credits::Deliveries,
-    delivery::Handling,
-    peers::{Link, Standing},
-    stats::Stats,
-    tally::Tally,
+    Timestamp, credits::Deliveries, delivery::Handling, link::Link, peers::Standing, stats::Stats,
+    tally::Tally, unread::Unread,
 };
 use crate::{
     limits::Limits,
@@ -118,17 +114,6 @@ impl<N: Network> Emission<N> {
             Self::Output(_) => Lane::Control,
         }
     }
-
-    /// Where it waits, as [`Lane::place`] tells.
-    pub(crate) fn place(&self) -> usize {
-        let idontwant = match self {
-            Self::Gossip { message, .. } | Self::Output(P2pOutput::OutMessage { message, .. }) => {
-                matches!(message, P2pMessage::IDontWant { .. })
-            }
-            Self::Broadcast { .. } | Self::Output(_) => false,
-        };
-        self.lane().place(idontwant)
-    }
 }
 
 /// What a topic may know of the peers that are not its own subscribers' links.
@@ -150,6 +135,9 @@ pub(crate) trait Roster<N: Network> {
         false
     }
 
+    /// Whose connection this is; `None` once it has ended.
+    fn name(&self, link: Link) -> Option<N::Peer>;
+
     /// A peer's score; zero for one without.
     fn score(&self, peer: &N::Peer) -> f64 {
         self.standing(peer).score.unwrap_or_default()
@@ -167,7 +155,7 @@ pub(crate) struct Context<'a, N: Network> {
 /// What a topic leaves behind.
 #[derive_where(Debug, Default)]
 pub(crate) struct Outbox<N: Network> {
-    pub(crate) p2p: Vec<Emission<N>>,
+    pub(crate) p2p: Vec<Unread<N>>,
     pub(crate) app: Vec<AppOutput<N>>,
     pub(crate) facts: Vec<Fact<N>>,
     pub(crate) stats: Stats,
@@ -196,14 +184,14 @@ impl<N: Network> fmt::Debug for Validation<N> {
 /// What a topic tells the peers' side. Facts of one topic are folded in the order they came about.
 #[derive_where(Clone, Debug)]
 pub(crate) enum Fact<N: Network> {
-    /// A connection (its generation) is subscribed to the topic now.
-    Subscribed(N::Peer, u64),
+    /// A connection is subscribed to the topic now.
+    Subscribed(N::Peer, Link),
     /// It is not any more.
-    Unsubscribed(N::Peer, u64),
+    Unsubscribed(N::Peer, Link),
     /// A SUBSCRIBE was refused for the cap on topics.
     TopicLimitExceeded(N::Peer),
-    Grafted(N::Peer, u64),
-    Pruned(N::Peer, u64),
+    Grafted(N::Peer, Link),
+    Pruned(N::Peer, Link),
     /// Each peer once.
     Delivered(Vec<Deliveries<N>>),
     InvalidMessage(N::Peer),
@@ -230,7 +218,7 @@ pub(crate) enum Fact<N: Network> {
 /// What a heartbeat changed in a mesh, and found.
 #[derive_where(Clone, Debug, Default)]
 pub(crate) struct Maintenance<N: Network> {
-    pub(crate) grafted: Vec<(N::Peer, u64)>,
+    pub(crate) grafted: Vec<(N::Peer, Link)>,
     pub(crate) pruned: Vec<Pruned<N>>,
     /// Who broke a promise.
     pub(crate) broken: Vec<N::Peer>,
@@ -247,7 +235,7 @@ impl<N: Network> Maintenance<N> {
 #[derive_where(Clone, Debug)]
 pub(crate) struct Pruned<N: Network> {
     pub(crate) peer: N::Peer,
-    pub(crate) generation: u64,
+    pub(crate) link: Link,
     /// Its score is negative: it gets no px.
     pub(crate) no_px: bool,
 }
@@ -261,8 +249,8 @@ pub(crate) enum Order<N: Network> {
     Farewell(Arc<[N::Peer]>),
     /// A peer connected: tell it that we are in this topic.
     Announce(N::Peer),
-    /// A connection (its generation) is gone.
-    Gone(N::Peer, u64),
+    /// A connection is gone.
+    Gone(N::Peer, Link),
     /// A parked message is decidable.
     Retry(Delivery<N>, Handling),
     /// The verdicts on a batch's messages of this topic; `None` where the application gave none.
@@ -283,7 +271,7 @@ impl<N: Network> Outbox<N> {
 
     /// Sends a control message. A bootstrap peer gets neither gossip nor requests.
     pub(crate) fn send(&mut self, to_peer: N::Peer, link: Option<Link>, message: P2pMessage<N>) {
-        let bootstrap = link.is_some_and(|link| link.bootstrap);
+        let bootstrap = link.is_some_and(Link::is_bootstrap);
         if bootstrap && matches!(message, P2pMessage::IHave { .. } | P2pMessage::IWant { .. }) {
             return;
         }
@@ -294,22 +282,22 @@ impl<N: Network> Outbox<N> {
             P2pMessage::IWant { .. } => self.stats.count_sent_iwants += 1,
             _ => {}
         }
-        self.p2p.push(Emission::Output(P2pOutput::OutMessage { to_peer, message }));
+        self.p2p.push(P2pOutput::OutMessage { to_peer, message }.into());
     }
 
     /// Offers the same messages to all of `to`, none of whom is a bootstrap peer.
-    pub(crate) fn gossip(&mut self, to: Vec<N::Peer>, message: P2pMessage<N>) {
+    pub(crate) fn gossip(&mut self, to: Vec<Link>, message: P2pMessage<N>) {
         if !to.is_empty() {
             self.stats.count_sent_ihaves += to.len() as u64;
-            self.p2p.push(Emission::Gossip { to, message });
+            self.p2p.push(Unread::Gossip { to, message });
         }
     }
 
     /// Tells all of `to`, none of whom is a bootstrap peer, not to send a message.
-    pub(crate) fn decline(&mut self, to: Vec<N::Peer>, id: N::MessageId) {
+    pub(crate) fn decline(&mut self, to: Vec<Link>, id: N::MessageId) {
         if !to.is_empty() {
             let message = P2pMessage::IDontWant { message_ids: vec![id] };
-            self.p2p.push(Emission::Gossip { to, message });
+            self.p2p.push(Unread::Gossip { to, message });
         }
     }
 
@@ -317,7 +305,8 @@ impl<N: Network> Outbox<N> {
     pub(crate) fn broadcast(&mut self, to: Vec<N::Peer>, message: &Arc<FullMessage<N>>, lane: Lane) {
         if !to.is_empty() {
             self.stats.count_sent_app_messages += to.len() as u64;
-            self.p2p.push(Emission::Broadcast { to, message: Arc::clone(message), lane });
+            let message = Arc::clone(message);
+            self.p2p.push(Unread::Emission(Emission::Broadcast { to, message, lane }));
         }
     }
 }

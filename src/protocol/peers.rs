@@ -16,7 +16,8 @@ use super::{
     delivery::Handling,
     event::{Event, RateLimit},
     footprint::Footprint,
-    outbox::{Emission, Fact, Order, Roster},
+    link::Link,
+    outbox::{Fact, Order},
     outcome::{AddPeer, IHaveOutcome, PruneOutcome, RemovePeer},
     reconnect::Unreachable,
     round::{Pace, Round},
@@ -25,6 +26,7 @@ use super::{
     stats::Stats,
     tally::{Penalties, Penalty},
     undecided::Undecided,
+    unread::Unread,
     view::{ConnectionView, View},
 };
 use crate::{limits::Limits, network::Network};
@@ -40,23 +42,6 @@ pub struct PeerKind {
     pub trusted: bool,
     /// Gets control messages only.
     pub bootstrap: bool,
-}
-
-/// What a topic keeps of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Link {
-    /// Tells a peer's connections apart: a later one has a greater generation.
-    pub(crate) generation: u64,
-    pub(crate) direct: bool,
-    pub(crate) outbound: bool,
-    pub(crate) bootstrap: bool,
-}
-
-impl Link {
-    pub(crate) fn new(generation: u64, kind: PeerKind) -> Self {
-        let PeerKind { direct, outbound, bootstrap, .. } = kind;
-        Self { generation, direct, outbound, bootstrap }
-    }
 }
 
 /// How a peer stands at the moment of an input.
@@ -119,7 +104,7 @@ pub(super) struct Connection<N: Network> {
 /// What the peers' side leaves behind.
 #[derive_where(Debug, Default)]
 pub(crate) struct PeersOutbox<N: Network> {
-    pub(crate) p2p: Vec<Emission<N>>,
+    pub(crate) p2p: Vec<Unread<N>>,
     pub(crate) orders: Vec<(N::Topic, Order<N>)>,
     pub(crate) events: Vec<Event<N>>,
     /// Messages dropped because too many wait for a verdict.
@@ -197,19 +182,18 @@ impl<N: Network> Peers<N> {
         std::mem::take(&mut self.outbox)
     }
 
-    /// A connection is up. Its `generation` is greater than that of any before.
-    pub(crate) fn connect(&mut self, peer: &N::Peer, kind: PeerKind, generation: u64) -> AddPeer {
+    /// A connection is up. Its `link` is greater than that of any before.
+    pub(crate) fn connect(&mut self, peer: &N::Peer, link: Link, trusted: bool) -> AddPeer {
         if let Some(point) = self.network.reachable_point(peer) {
             self.unreachable.reached(&point);
         }
         if self.connections.contains_key(peer) {
             return AddPeer::AlreadyKnown;
         }
-        let connection = Connection { link: Link::new(generation, kind), topics: BTreeSet::new() };
-        self.connections.insert(peer.clone(), connection);
+        self.connections.insert(peer.clone(), Connection { link, topics: BTreeSet::new() });
         self.connected = None;
         self.scores.connect(peer);
-        if kind.trusted {
+        if trusted {
             self.trusted.insert(peer.clone());
         }
         let announce = |topic: &N::Topic| (topic.clone(), Order::Announce(peer.clone()));
@@ -222,7 +206,7 @@ impl<N: Network> Peers<N> {
         self.scores.disconnect(peer, now);
         if let Some(Connection { link, topics }) = self.connections.remove(peer) {
             self.connected = None;
-            let gone = |topic| (topic, Order::Gone(peer.clone(), link.generation));
+            let gone = |topic| (topic, Order::Gone(peer.clone(), link));
             self.outbox.orders.extend(topics.into_iter().map(gone));
         }
         RemovePeer::Removing
@@ -274,15 +258,15 @@ impl<N: Network> Peers<N> {
         now: Timestamp,
     ) -> Option<PruneOutcome<N>> {
         match fact {
-            Fact::Subscribed(peer, generation) => self.subscribed(peer, generation, topic),
-            Fact::Unsubscribed(peer, generation) => {
-                if let Some(connection) = self.connection(&peer, generation) {
+            Fact::Subscribed(peer, link) => self.subscribed(peer, link, topic),
+            Fact::Unsubscribed(peer, link) => {
+                if let Some(connection) = self.connection(&peer, link) {
                     connection.topics.remove(topic);
                 }
             }
             Fact::TopicLimitExceeded(peer) => self.topic_limit_exceeded(peer, now),
-            Fact::Grafted(peer, generation) => self.grafted(&peer, generation, topic, now),
-            Fact::Pruned(peer, generation) => self.pruned(&peer, generation, topic),
+            Fact::Grafted(peer, link) => self.grafted(&peer, link, topic, now),
+            Fact::Pruned(peer, link) => self.pruned(&peer, link, topic),
             Fact::Delivered(deliveries) => self.scores.delivered(&deliveries, topic),
             Fact::InvalidMessage(peer) => {
                 self.scores.invalid_message(&peer, topic);
@@ -311,28 +295,28 @@ impl<N: Network> Peers<N> {
         self.outbox.penalties[penalty as usize] += u32::from(given);
     }
 
-    pub(super) fn grafted(&mut self, peer: &N::Peer, generation: u64, topic: &N::Topic, now: Timestamp) {
-        if self.connection(peer, generation).is_some() {
+    pub(super) fn grafted(&mut self, peer: &N::Peer, link: Link, topic: &N::Topic, now: Timestamp) {
+        if self.connection(peer, link).is_some() {
             self.scores.graft(peer, topic, now);
         }
     }
 
-    pub(super) fn pruned(&mut self, peer: &N::Peer, generation: u64, topic: &N::Topic) {
-        if self.connection(peer, generation).is_some() {
+    pub(super) fn pruned(&mut self, peer: &N::Peer, link: Link, topic: &N::Topic) {
+        if self.connection(peer, link).is_some() {
             self.scores.prune(peer, topic);
         }
     }
 
     /// A fact about a connection counts only while that connection is up.
-    fn connection(&mut self, peer: &N::Peer, generation: u64) -> Option<&mut Connection<N>> {
-        self.connections.get_mut(peer).filter(|connection| connection.link.generation == generation)
+    fn connection(&mut self, peer: &N::Peer, link: Link) -> Option<&mut Connection<N>> {
+        self.connections.get_mut(peer).filter(|connection| connection.link == link)
     }
 
-    fn subscribed(&mut self, peer: N::Peer, generation: u64, topic: &N::Topic) {
-        match self.connection(&peer, generation) {
+    fn subscribed(&mut self, peer: N::Peer, link: Link, topic: &N::Topic) {
+        match self.connection(&peer, link) {
             Some(connection) => drop(connection.topics.insert(topic.clone())),
             // It ended before we heard of the subscription: the topic has not been told yet.
-            None => self.outbox.orders.push((topic.clone(), Order::Gone(peer, generation))),
+            None => self.outbox.orders.push((topic.clone(), Order::Gone(peer, link))),
         }
     }
 
@@ -362,7 +346,7 @@ impl<N: Network> Peers<N> {
 
     /// The peers' side's part of the statistics.
     pub(crate) fn stats(&self) -> Stats {
-        let bootstrap = self.connections.values().filter(|connection| connection.link.bootstrap);
+        let bootstrap = self.connections.values().filter(|connection| connection.link.is_bootstrap());
         Stats {
             count_topics: self.joined.len() as u64,
             count_connections: self.connections.len() as u64,
@@ -386,9 +370,14 @@ impl<N: Network> Peers<N> {
     }
 
     fn connection_view(&self, peer: &N::Peer, connection: &Connection<N>) -> ConnectionView<N> {
-        let Link { direct, outbound, bootstrap, .. } = connection.link;
-        let trusted = self.trusted.contains(peer);
-        ConnectionView { topics: connection.topics.clone(), direct, outbound, bootstrap, trusted }
+        let Connection { link, topics } = connection;
+        ConnectionView {
+            topics: topics.clone(),
+            direct: link.is_direct(),
+            outbound: link.is_outbound(),
+            bootstrap: link.is_bootstrap(),
+            trusted: self.trusted.contains(peer),
+        }
     }
 
     /// A connected peer, if it is.
@@ -453,12 +442,14 @@ impl<N: Network> Peers<N> {
     }
 }
 
-impl<N: Network> Roster<N> for Peers<N> {
-    fn standing(&self, peer: &N::Peer) -> Standing {
+impl<N: Network> Peers<N> {
+    /// How a peer stands.
+    pub(crate) fn standing(&self, peer: &N::Peer) -> Standing {
         Standing { link: self.link(peer), score: self.scores.get(peer) }
     }
 
-    fn none_below(&self, score: f64) -> bool {
+    /// Whether surely nobody's score is below this.
+    pub(crate) fn none_below(&self, score: f64) -> bool {
         self.scores.lowest() >= score
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{mesh::forget_all, outbox::Emission, outcome::PruneOutcome, peers::Peers, sample::choose};
+use super::{mesh::forget_all, outcome::PruneOutcome, peers::Peers, sample::choose};
 use crate::network::{Network, Origin, P2pOutput};
 
 impl<N: Network> Peers<N> {
@@ -20,7 +20,7 @@ impl<N: Network> Peers<N> {
         let wanted: BTreeSet<_> = accepted.iter().filter(|peer| self.is_wanted(peer)).cloned().collect();
         for peer in &wanted {
             let output = P2pOutput::Connect { peer: peer.clone(), origin: Origin::Px(from.clone()) };
-            self.outbox.p2p.push(Emission::Output(output));
+            self.outbox.p2p.push(output.into());
         }
         self.outbox.p2p.extend(forget_all(from, offered.into_iter().filter(|peer| !wanted.contains(peer))));
         if accepted.is_empty() { PruneOutcome::NoPx } else { PruneOutcome::Px { peers: accepted } }

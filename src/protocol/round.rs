@@ -12,9 +12,10 @@ use foldhash::fast::RandomState;
 
 use super::{
     Timestamp,
-    outbox::{Emission, Maintenance, Order},
+    outbox::{Maintenance, Order},
     peers::Peers,
     tally::Penalty,
+    unread::Unread,
 };
 use crate::network::{Network, Origin, P2pMessage, P2pOutput};
 
@@ -132,10 +133,10 @@ impl<N: Network> Peers<N> {
     fn enter(&mut self, round: &mut Round<N>, now: Timestamp) {
         for (topic, maintenance) in round.reports.drain(..) {
             for pruned in &maintenance.pruned {
-                self.pruned(&pruned.peer, pruned.generation, &topic);
+                self.pruned(&pruned.peer, pruned.link, &topic);
             }
-            for (peer, generation) in &maintenance.grafted {
-                self.grafted(peer, *generation, &topic, now);
+            for (peer, link) in &maintenance.grafted {
+                self.grafted(peer, *link, &topic, now);
             }
             for peer in maintenance.broken.iter().filter(|_| !round.overloaded) {
                 self.scores.penalise(peer, 1.0);
@@ -184,7 +185,7 @@ impl<N: Network> Peers<N> {
     fn ping_all(&mut self) {
         let ping =
             |peer: &N::Peer| P2pOutput::OutMessage { to_peer: peer.clone(), message: P2pMessage::Ping };
-        self.outbox.p2p.extend(self.connections.keys().map(ping).map(Emission::Output));
+        self.outbox.p2p.extend(self.connections.keys().map(ping).map(Unread::from));
     }
 
     /// Dials lost trusted peers and persistent points that may be tried.
@@ -193,11 +194,11 @@ impl<N: Network> Peers<N> {
         if self.ticks.is_multiple_of(bounds.reconnect_interval_ticks) {
             let lost = self.trusted.iter().filter(|peer| !self.connections.contains_key(peer));
             let peers = lost.filter(|peer| self.may_contact(peer)).cloned();
-            let dial = |peer| Emission::Output(P2pOutput::Connect { peer, origin: Origin::Trusted });
+            let dial = |peer| Unread::from(P2pOutput::Connect { peer, origin: Origin::Trusted });
             let mut dials: Vec<_> = peers.map(dial).collect();
             let points: BTreeSet<_> = self.network.persistent_points().into_iter().collect();
             let points = points.into_iter().filter(|point| self.unreachable.may_try(point, self.ticks));
-            dials.extend(points.map(|point| Emission::Output(P2pOutput::ConnectPoint { point })));
+            dials.extend(points.map(|point| Unread::from(P2pOutput::ConnectPoint { point })));
             self.outbox.p2p.extend(dials);
         }
         if self.ticks.is_multiple_of(bounds.unreachable_reset_ticks) {

@@ -33,17 +33,17 @@ pub(crate) fn choose<T>(mut items: Vec<T>, count: usize, rng: &mut ProtocolRng) 
 
 /// At most `count` of those of `items` that fit, who are `fitting`; chosen uniformly, in no order. Looks at no more
 /// than it may need.
-pub(crate) fn draw<'a, T>(
-    items: &'a [T],
+pub(crate) fn draw<T: Copy>(
+    items: &[T],
     count: usize,
     fitting: usize,
     fits: impl Fn(&T) -> bool,
     rng: &mut ProtocolRng,
-) -> Vec<&'a T> {
+) -> Vec<T> {
     let count = count.min(fitting);
     let places = sample(rng, items.len(), items.len() - fitting + count);
     let mut drawn = Vec::with_capacity(count);
-    drawn.extend(places.iter().map(|place| &items[place]).filter(|item| fits(item)).take(count));
+    drawn.extend(places.iter().map(|place| items[place]).filter(|item| fits(item)).take(count));
     drawn
 }
 

@@ -1,55 +1,45 @@
-//! The peers that subscribed to a topic, with what is known of their connections: in one ascending run of memory,
-//! because a heartbeat draws some of many by chance, and looks at no others. Chooses nobody.
+//! The peers that subscribed to a topic, by the links of their connections: in one ascending run of small numbers,
+//! because there are many, and a heartbeat draws some of them by chance. Chooses nobody, and knows nobody's name.
 
-use super::peers::Link;
+use super::link::Link;
 
-/// As many at most as peers are connected. One that comes or goes moves those behind it.
-#[derive(Clone, Debug)]
-pub(super) struct Subscribers<P> {
-    links: Vec<(P, Link)>,
+/// As many at most as peers are connected, and those whose end is on its way here. One that comes or goes moves those
+/// behind it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Subscribers {
+    links: Vec<Link>,
 }
 
-impl<P> Default for Subscribers<P> {
-    fn default() -> Self {
-        Self { links: Vec::new() }
-    }
-}
-
-impl<P: Ord> Subscribers<P> {
-    pub(super) fn get(&self, peer: &P) -> Option<&Link> {
-        self.place(peer).ok().map(|place| &self.links[place].1)
+impl Subscribers {
+    pub(super) fn contains(&self, link: Link) -> bool {
+        self.links.binary_search(&link).is_ok()
     }
 
-    pub(super) fn contains(&self, peer: &P) -> bool {
-        self.place(peer).is_ok()
-    }
-
-    /// What was known of its connection before is void.
-    pub(super) fn insert(&mut self, peer: P, link: Link) {
-        match self.place(&peer) {
-            Ok(place) => self.links[place].1 = link,
-            Err(place) => self.links.insert(place, (peer, link)),
+    /// Whether it is a new one.
+    pub(super) fn insert(&mut self, link: Link) -> bool {
+        let place = self.links.binary_search(&link);
+        if let Err(place) = place {
+            self.links.insert(place, link);
         }
+        place.is_err()
     }
 
-    pub(super) fn remove(&mut self, peer: &P) {
-        if let Ok(place) = self.place(peer) {
+    /// Whether it was one.
+    pub(super) fn remove(&mut self, link: Link) -> bool {
+        let place = self.links.binary_search(&link);
+        if let Ok(place) = place {
             self.links.remove(place);
             // A crowd long ago takes no room.
             if self.links.capacity() > 4 * self.links.len() {
                 self.links.shrink_to(2 * self.links.len());
             }
         }
+        place.is_ok()
     }
 
-    /// All of them, ascending.
-    pub(super) fn as_slice(&self) -> &[(P, Link)] {
+    /// All of them, in the order in which they connected.
+    pub(super) fn as_slice(&self) -> &[Link] {
         &self.links
-    }
-
-    /// Their names, ascending.
-    pub(super) fn peers(&self) -> impl Iterator<Item = &P> {
-        self.links.iter().map(|(peer, _)| peer)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -58,9 +48,5 @@ impl<P: Ord> Subscribers<P> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.links.is_empty()
-    }
-
-    fn place(&self, peer: &P) -> Result<usize, usize> {
-        self.links.binary_search_by(|(known, _)| known.cmp(peer))
     }
 }

@@ -19,9 +19,10 @@ use super::{
     credits::{Credits, Deliveries},
     footprint::Footprint,
     invalid::Invalid,
+    link::Link,
     outbox::{Context, Fact, Order, Outbox, Pruned},
     outcome::{SubscribeOutcome, UnsubscribeOutcome},
-    peers::{Link, Standing},
+    peers::Standing,
     promises::Promises,
     sample::{ProtocolRng, rng_for},
     subscribers::Subscribers,
@@ -41,8 +42,8 @@ use crate::{
 pub(crate) struct TopicState<N: Network> {
     pub(crate) topic: N::Topic,
     pub(super) rng: ProtocolRng,
-    /// The connected peers that subscribed, with what is known of their connections.
-    pub(super) subscribers: Subscribers<N::Peer>,
+    /// The connections that are subscribed.
+    pub(super) subscribers: Subscribers,
     /// Those of them that are direct.
     pub(super) direct: BTreeMap<N::Peer, Link>,
     /// Present exactly while we take part in the topic. Its peers are subscribed and not direct.
@@ -192,9 +193,9 @@ impl<N: Network> TopicState<N> {
         !self.is_active() && self.subscribers.is_empty() && self.backoffs.is_empty()
     }
 
-    /// Whether `peer`'s connection is subscribed.
-    pub(crate) fn is_subscriber(&self, peer: &N::Peer) -> bool {
-        self.subscribers.contains(peer)
+    /// Whether this connection is subscribed.
+    pub(crate) fn is_subscriber(&self, link: Link) -> bool {
+        self.subscribers.contains(link)
     }
 
     /// Whether to remember it after an input, while `idle` topics are remembered that we don't take part
@@ -204,17 +205,12 @@ impl<N: Network> TopicState<N> {
         self.is_active() || !self.subscribers.is_empty() || (room && !self.backoffs.is_empty())
     }
 
-    /// The generation of `peer`'s connection under which it is subscribed.
-    pub(crate) fn subscription(&self, peer: &N::Peer) -> Option<u64> {
-        self.subscribers.get(peer).map(|link| link.generation)
-    }
-
     /// Takes a subscriber up again after the topic's state was lost.
     pub(crate) fn restore_subscriber(&mut self, peer: N::Peer, link: Link) {
-        if link.direct {
-            self.direct.insert(peer.clone(), link);
+        self.subscribers.insert(link);
+        if link.is_direct() {
+            self.direct.insert(peer, link);
         }
-        self.subscribers.insert(peer, link);
     }
 
     /// A peer subscribes. `room` tells whether its cap allows one more topic.
@@ -227,7 +223,7 @@ impl<N: Network> TopicState<N> {
     ) -> SubscribeOutcome {
         let Some(link) = standing.link else { return SubscribeOutcome::UnknownPeer };
         self.drop_older(peer, link, outbox);
-        if !self.subscribers.contains(peer) {
+        if !self.is_subscriber(link) {
             if !room {
                 outbox.facts.push(Fact::TopicLimitExceeded(peer.clone()));
                 return SubscribeOutcome::TopicLimitExceeded;
@@ -245,11 +241,11 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) -> UnsubscribeOutcome {
         let Some(link) = standing.link else { return UnsubscribeOutcome::UnknownPeer };
-        if self.subscribers.contains(peer) {
-            outbox.facts.push(Fact::Unsubscribed(peer.clone(), link.generation));
+        if self.subscribers.remove(link) {
+            outbox.facts.push(Fact::Unsubscribed(peer.clone(), link));
         }
         self.remove_from_mesh(peer, Removed::Unsubscribed, outbox);
-        self.remove_links(peer, outbox);
+        self.remove_up_to(peer, link, outbox);
         UnsubscribeOutcome::Unsubscribed
     }
 
@@ -259,7 +255,7 @@ impl<N: Network> TopicState<N> {
             Order::Welcome(connected) => self.welcome(&connected, outbox),
             Order::Farewell(connected) => self.farewell(&connected, cx, outbox),
             Order::Announce(peer) => self.announce(peer, outbox),
-            Order::Gone(peer, generation) => self.gone(&peer, generation, outbox),
+            Order::Gone(peer, link) => self.gone(&peer, link, outbox),
             Order::Retry(delivery, handling) => self.retry(delivery, handling, cx, outbox),
             Order::Verdicts(verdicts) => self.verdicts(verdicts, cx, outbox),
             Order::Maintain(tick) => self.maintain(tick, cx, outbox),
@@ -275,55 +271,53 @@ impl<N: Network> TopicState<N> {
     }
 
     /// A connection ended. The scores know by themselves: no fact is owed.
-    fn gone(&mut self, peer: &N::Peer, generation: u64, outbox: &mut Outbox<N>) {
-        if self.subscribers.get(peer).is_some_and(|link| link.generation <= generation) {
-            self.remove_links(peer, outbox);
-        }
+    fn gone(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {
+        self.subscribers.remove(link);
+        self.remove_up_to(peer, link, outbox);
     }
 
     /// What `peer` had under an earlier connection is void, though the word of its end is still on
-    /// its way.
+    /// its way. Among the subscribers it stands until then: nobody answers to its link any more.
     pub(super) fn drop_older(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {
-        if let Some(known) = self.subscribers.get(peer).copied()
-            && known.generation < link.generation
-        {
-            outbox.facts.push(Fact::Unsubscribed(peer.clone(), known.generation));
-            self.remove_links(peer, outbox);
+        if !self.is_subscriber(link) {
+            self.remove_up_to(peer, link, outbox);
         }
     }
 
     pub(super) fn add_subscriber(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {
-        self.subscribers.insert(peer.clone(), link);
-        if link.direct {
-            self.direct.insert(peer.clone(), link);
+        self.subscribers.insert(link);
+        if link.is_direct() {
+            let known = self.direct.entry(peer.clone()).or_insert(link);
+            *known = link.max(*known);
         }
-        outbox.facts.push(Fact::Subscribed(peer.clone(), link.generation));
+        outbox.facts.push(Fact::Subscribed(peer.clone(), link));
     }
 
     pub(super) fn remove_from_mesh(&mut self, peer: &N::Peer, why: Removed, outbox: &mut Outbox<N>) {
         if let Some(link) = self.mesh.as_mut().and_then(|mesh| mesh.remove(peer)) {
             self.tell_credits(outbox);
-            outbox.facts.push(Fact::Pruned(peer.clone(), link.generation));
+            outbox.facts.push(Fact::Pruned(peer.clone(), link));
             outbox.tally.removed(why, 1);
         }
     }
 
-    /// Its connection is gone, or it left the mesh before.
-    fn remove_links(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) {
-        self.subscribers.remove(peer);
-        self.direct.remove(peer);
-        if self.mesh.as_mut().is_some_and(|mesh| mesh.remove(peer).is_some()) {
+    /// Takes a peer out of wherever it stands by its name, unless under a later connection than this.
+    fn remove_up_to(&mut self, peer: &N::Peer, last: Link, outbox: &mut Outbox<N>) {
+        let remove = |links: &mut BTreeMap<N::Peer, Link>| {
+            let is_over = links.get(peer).is_some_and(|link| *link <= last);
+            is_over && links.remove(peer).is_some()
+        };
+        remove(&mut self.direct);
+        if self.mesh.as_mut().is_some_and(remove) {
             outbox.tally.removed(Removed::Disconnected, 1);
         }
-        if let Some(fanout) = &mut self.fanout {
-            fanout.peers.remove(peer);
-        }
+        self.fanout.as_mut().map(|fanout| remove(&mut fanout.peers));
     }
 
     /// Whether we take part, its subscribers, the peers of its mesh, and those of them that we dialled.
     pub(crate) fn census(&self) -> [usize; 4] {
         let mesh = self.mesh.iter().flatten();
-        let outbound = mesh.filter(|(_, link)| link.outbound).count();
+        let outbound = mesh.filter(|(_, link)| link.is_outbound()).count();
         let size = self.mesh.as_ref().map_or(0, BTreeMap::len);
         [usize::from(self.is_joined()), self.subscribers.len(), size, outbound]
     }

@@ -131,8 +131,9 @@ impl<N: Network> TopicState<N> {
         let id = &message.message_id;
         let room = self.declined.len() < cx.limits.extensions.max_idontwant_per_heartbeat;
         if room && self.declined.0.insert(id.clone()) {
-            let others = self.mesh.iter().flatten().filter(|(peer, link)| *peer != sender && !link.bootstrap);
-            outbox.decline(others.map(|(peer, _)| peer.clone()).collect(), id.clone());
+            let others =
+                self.mesh.iter().flatten().filter(|(peer, link)| *peer != sender && !link.is_bootstrap());
+            outbox.decline(others.map(|(_, link)| *link).collect(), id.clone());
         }
     }
 }

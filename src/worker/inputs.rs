@@ -259,8 +259,8 @@ fn report<N: Network>(shared: &Shared<N>, refused: Refused) {
 
 fn connect<N: Network>(shared: &Shared<N>, peer: N::Peer, kind: PeerKind) {
     let told = peer.clone();
-    shared.directory.connect(&peer, kind, |generation| {
-        tell(shared, SupervisorItem::Connect { peer: told, kind, generation });
+    shared.directory.connect(&peer, kind, |link| {
+        tell(shared, SupervisorItem::Connect { peer: told, kind, link });
     });
 }
 

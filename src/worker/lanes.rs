@@ -13,7 +13,7 @@ use crate::{
     actors::inbox::KEPT,
     metrics::Stopwatch,
     network::{AppOutput, Network},
-    protocol::{Emission, Lane},
+    protocol::{Lane, Unread},
 };
 
 /// What waits for the p2p layer.
@@ -26,8 +26,8 @@ pub(crate) struct Lanes<N: Network> {
 }
 
 struct Waiting<N: Network> {
-    /// By [`Emission::place`], each in order of arrival.
-    lanes: [VecDeque<Emission<N>>; Lane::PLACES],
+    /// By [`Unread::place`], each in order of arrival.
+    lanes: [VecDeque<Unread<N>>; Lane::PLACES],
     /// The items that all of them stand for.
     items: usize,
     stopwatch: Stopwatch,
@@ -48,19 +48,19 @@ impl<N: Network> Lanes<N> {
         Self { waiting, level: Level::new(bound.saturating_add(1), admission), bound }
     }
 
-    /// Adds emissions; hands what finds no room to `dropped`.
+    /// Adds outputs; hands what finds no room to `dropped`.
     pub(crate) fn extend(
         &self,
-        emissions: impl IntoIterator<Item = Emission<N>>,
-        mut dropped: impl FnMut(&Emission<N>),
+        outputs: impl IntoIterator<Item = Unread<N>>,
+        mut dropped: impl FnMut(&Unread<N>),
     ) {
         let mut waiting = lock(&self.waiting);
-        for emission in emissions {
-            if waiting.end.closed || !waiting.make_room(&emission, self.bound, &mut dropped) {
-                dropped(&emission);
+        for output in outputs {
+            if waiting.end.closed || !waiting.make_room(&output, self.bound, &mut dropped) {
+                dropped(&output);
                 continue;
             }
-            waiting.push(emission);
+            waiting.push(output);
         }
         let readable = waiting.items > 0;
         self.level.set(waiting.items);
@@ -83,17 +83,17 @@ impl<N: Network> Lanes<N> {
         wake(waiting, |waiting| waiting.end.reader.take());
     }
 
-    pub(crate) fn try_pop(&self) -> Option<Emission<N>> {
+    pub(crate) fn try_pop(&self) -> Option<Unread<N>> {
         self.pop(&mut lock(&self.waiting))
     }
 
-    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<Emission<N>>> {
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<Unread<N>>> {
         let mut waiting = lock(&self.waiting);
         let next = self.pop(&mut waiting);
         waiting.end.poll(next, cx)
     }
 
-    fn pop(&self, waiting: &mut Waiting<N>) -> Option<Emission<N>> {
+    fn pop(&self, waiting: &mut Waiting<N>) -> Option<Unread<N>> {
         let next = waiting.pop();
         self.level.set(waiting.items);
         next
@@ -101,30 +101,25 @@ impl<N: Network> Lanes<N> {
 }
 
 impl<N: Network> Waiting<N> {
-    fn push(&mut self, emission: Emission<N>) {
-        let lane = emission.place();
-        self.items += emission.count();
+    fn push(&mut self, output: Unread<N>) {
+        let lane = output.place();
+        self.items += output.count();
         self.stopwatch.pushed(lane, self.lanes[lane].len());
-        self.lanes[lane].push_back(emission);
+        self.lanes[lane].push_back(output);
     }
 
-    fn pop(&mut self) -> Option<Emission<N>> {
+    fn pop(&mut self) -> Option<Unread<N>> {
         let lanes = self.lanes.iter_mut().enumerate();
-        let (lane, emission) = { lanes }.find_map(|(lane, items)| Some((lane, take_first(items)?)))?;
-        self.items -= emission.count();
+        let (lane, output) = { lanes }.find_map(|(lane, items)| Some((lane, take_first(items)?)))?;
+        self.items -= output.count();
         self.stopwatch.popped(lane);
-        Some(emission)
+        Some(output)
     }
 
     /// Makes room by dropping what is less urgent, newest first; control needs no room.
-    fn make_room(
-        &mut self,
-        emission: &Emission<N>,
-        bound: usize,
-        dropped: &mut impl FnMut(&Emission<N>),
-    ) -> bool {
-        let lane = emission.lane();
-        let needed = emission.count();
+    fn make_room(&mut self, output: &Unread<N>, bound: usize, dropped: &mut impl FnMut(&Unread<N>)) -> bool {
+        let lane = output.lane();
+        let needed = output.count();
         while self.items + needed > bound {
             let last = |of: &usize| Some((*of, self.lanes[*of].pop_back()?, self.lanes[*of].len()));
             match lane.less_urgent().iter().find_map(last) {

@@ -2,6 +2,8 @@
 //! themselves, a small part at a time: a question to very many topics holds up none of them for longer than
 //! its own part takes. Changes nothing.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use super::{Events, LastHeartbeat, Listing, Page, Queue, Stopped, Worker};
@@ -127,8 +129,9 @@ impl<N: Network> Worker<N> {
         page: Page<N::Topic>,
         joined_only: bool,
     ) -> Result<Listing<(N::Topic, Vec<N::Peer>)>, Stopped> {
+        let shared = Arc::clone(&self.shared);
         let look = move |state: &TopicState<N>| {
-            let peers = || state.subscriber_peers();
+            let peers = || state.subscriber_peers(&shared.directory);
             if joined_only { state.is_joined().then(peers) } else { Some(peers()).filter(|p| !p.is_empty()) }
         };
         self.each_topic(page, !joined_only, look, Vec::len).await
@@ -176,8 +179,9 @@ impl<N: Network> Worker<N> {
     /// # Errors
     /// The engine has ended.
     pub async fn membership(&self, peer: &N::Peer, topic: &N::Topic) -> Result<Option<Membership>, Stopped> {
-        let peer = peer.clone();
-        self.look_at(topic, move |state| state.membership(&peer)).await
+        let (peer, record) = (peer.clone(), self.shared.directory.connection(peer));
+        let link = record.map(|record| record.link());
+        self.look_at(topic, move |state| state.membership(&peer, link)).await
     }
 
     /// How much every map of the engine holds.

@@ -49,7 +49,7 @@ impl<N: Network> P2pOutputs<N> {
             if let Some(output) = self.next_expanded() {
                 return Some(output);
             }
-            self.expanded = Some(self.shared.p2p.try_pop()?.into_iter());
+            self.expanded = Some(self.try_emission()?.into_iter());
         }
     }
 
@@ -63,13 +63,13 @@ impl<N: Network> P2pOutputs<N> {
     pub async fn recv_emission(&mut self) -> Option<Emission<N>> {
         match self.next_expanded() {
             Some(output) => Some(Emission::Output(output)),
-            None => std::future::poll_fn(|cx| self.shared.p2p.poll_pop(cx)).await,
+            None => std::future::poll_fn(|cx| self.poll_emission(cx)).await,
         }
     }
 
     /// The same, if there is one.
     pub fn try_recv_emission(&mut self) -> Option<Emission<N>> {
-        self.next_expanded().map(Emission::Output).or_else(|| self.shared.p2p.try_pop())
+        self.next_expanded().map(Emission::Output).or_else(|| self.try_emission())
     }
 
     /// How many items wait.
@@ -94,9 +94,29 @@ impl<N: Network> P2pOutputs<N> {
             if let Some(output) = self.next_expanded() {
                 return Poll::Ready(Some(output));
             }
-            match std::task::ready!(self.shared.p2p.poll_pop(cx)) {
+            match std::task::ready!(self.poll_emission(cx)) {
                 Some(emission) => self.expanded = Some(emission.into_iter()),
                 None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// The next emission that is for somebody.
+    fn try_emission(&self) -> Option<Emission<N>> {
+        loop {
+            if let Some(emission) = self.shared.read(self.shared.p2p.try_pop()?) {
+                return Some(emission);
+            }
+        }
+    }
+
+    fn poll_emission(&self, cx: &mut Context<'_>) -> Poll<Option<Emission<N>>> {
+        loop {
+            let Some(output) = std::task::ready!(self.shared.p2p.poll_pop(cx)) else {
+                return Poll::Ready(None);
+            };
+            if let Some(emission) = self.shared.read(output) {
+                return Poll::Ready(Some(emission));
             }
         }
     }
