@@ -1,5 +1,5 @@
 //! What every thread may look up without asking an actor: each running topic's address, each peer's
-//! connection and score. The only shared maps of the engine. Owned copies come out; no guard is held
+//! connection, name and score. The only shared maps of the engine. Owned copies come out; no guard is held
 //! while anything is sent, but where a comment says why.
 
 use std::sync::{
@@ -14,7 +14,7 @@ use crate::{
     actors::{desk::Address, messages::TopicItem},
     limits::Limits,
     network::Network,
-    protocol::{Footprint, IDontWantOutcome, Link, Names, PeerKind, Quota, Roster, Standing, Unwanted},
+    protocol::{Connected, Footprint, IDontWantOutcome, Link, PeerKind, Quota, Roster, Standing, Unwanted},
     worker::{Admission, Waiting},
 };
 
@@ -24,9 +24,9 @@ pub(crate) struct Directory<N: Network> {
     pub(crate) topics: DashMap<N::Topic, TopicEntry<N>, RandomState>,
     /// The connected peers, and those that left with a score that is remembered.
     peers: DashMap<N::Peer, Arc<PeerRecord>, RandomState>,
-    /// Whose connections are up, by the numbers that topics know them by: read for each burst of gossip, changed when
-    /// somebody comes or goes.
-    names: RwLock<Names<N::Peer>>,
+    /// The connected peers by the numbers that topics know them by: read when gossip is, and when peers are chosen;
+    /// changed when somebody comes or goes. No other map is looked into meanwhile.
+    names: RwLock<Connected<N::Peer>>,
     /// What peers used up in this heartbeat.
     quotas: DashMap<N::Peer, Quota, RandomState>,
     /// What connected peers said by IDONTWANT.
@@ -198,7 +198,7 @@ impl<N: Network> Directory<N> {
         let record = self.peers.get_mut(peer);
         if let Some(record) = record.as_ref().filter(|record| record.connected.swap(false, Ordering::AcqRel))
         {
-            self.names.write().unwrap_or_else(PoisonError::into_inner).remove(&record.link);
+            self.names.write().unwrap_or_else(PoisonError::into_inner).remove(record.link);
             self.connected.fetch_sub(1, Ordering::AcqRel);
         }
         if let Some((_, unwanted)) = self.unwanted.remove(peer) {
@@ -207,9 +207,9 @@ impl<N: Network> Directory<N> {
         tell();
     }
 
-    /// Runs `look` on who is connected. Nobody comes or goes meanwhile: it must be short.
-    pub(crate) fn with_names<T>(&self, look: impl FnOnce(&Names<N::Peer>) -> T) -> T {
-        look(&self.names.read().unwrap_or_else(PoisonError::into_inner))
+    /// The peers of those of these connections that are up, in their order.
+    pub(crate) fn peers_of(&self, links: &[Link]) -> Vec<N::Peer> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).peers(links)
     }
 
     /// The scores that are visible to all, of the peers that are wanted; in no order.
@@ -303,7 +303,9 @@ impl<N: Network> Directory<N> {
     /// How much the maps hold that are nowhere but here.
     pub(crate) fn footprint(&self) -> Footprint {
         let unwanted = self.unwanted_ids.load(Ordering::Acquire);
-        Footprint { quotas: self.quotas.len(), unwanted, homes: self.homes.len(), ..Footprint::default() }
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner).len();
+        let (quotas, homes) = (self.quotas.len(), self.homes.len());
+        Footprint { quotas, unwanted, names, homes, ..Footprint::default() }
     }
 }
 
@@ -324,7 +326,7 @@ impl<N: Network> Roster<N> for Directory<N> {
         self.unwanted.get(peer).is_some_and(|unwanted| unwanted.contains(id))
     }
 
-    fn name(&self, link: Link) -> Option<N::Peer> {
-        self.with_names(|names| names.get(&link).cloned())
+    fn named(&self, links: &mut dyn Iterator<Item = Link>) -> Vec<(N::Peer, Link)> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).named(links)
     }
 }

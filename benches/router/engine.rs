@@ -161,12 +161,12 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
         tally
     }
 
-    /// Of all threads but this one, which reads the outputs.
+    /// Of all threads, this one too: it reads the outputs.
     fn heartbeat(&mut self) -> Duration {
         let (system, _, driver) = self.parts();
-        let start = cpu::of_process().saturating_sub(cpu::of_thread());
+        let start = cpu::of_process();
         system.block_on(driver.tick());
-        cpu::of_process().saturating_sub(cpu::of_thread()).saturating_sub(start)
+        cpu::of_process().saturating_sub(start)
     }
 
     fn heartbeat_wait(&mut self, population: &Population<N>) -> Duration {

@@ -26,6 +26,7 @@
 //! |---|---|
 //! | what one peer says about one topic | handle → that topic's desk; for a topic without actor, handle → supervisor |
 //! | a peer's connections and disconnections | handle → supervisor, entered under the peer's lock in the directory |
+//! | a connection's name before its number | the directory holds it before anybody is told; it is gone before topics hear of the end |
 //! | a connection before what the peer says | the directory holds it before `p2p_input` returns; the input carries it |
 //! | the application's join before what arrives after it | the topic's address is in the directory, join sent first, before `app_input` returns |
 //! | SUBSCRIBE before GRAFT, PRUNE before UNSUBSCRIBE | both from the topic, after the supervisor's Welcome or Farewell |

@@ -167,17 +167,16 @@ impl<N: Network> Shared<N> {
     pub(crate) fn dropped(&self, output: &Unread<N>) {
         self.note_overload();
         self.metrics.output_dropped(output.lane(), NotSent::StreamFull, output.count());
-        if let Unread::Emission(Emission::Broadcast { to, message, lane: Lane::Publish }) = output {
+        if let Unread::Broadcast { to, message, lane: Lane::Publish } = output {
             self.tickets.not_sent(&message.topic, &message.message_id, NotSent::StreamFull, to.len());
         }
     }
 
-    /// An output is read: now those whom it is for get their names. `None` if they all are gone.
+    /// An output is read: now those whom it is for get their names. `None` if all of them are gone.
     pub(crate) fn read(&self, output: Unread<N>) -> Option<Emission<N>> {
-        let (emission, gone) = match output {
-            Unread::Emission(emission) => return Some(emission),
-            gossip => self.directory.with_names(|names| gossip.read(|link| names.get(&link).cloned())),
-        };
+        let meant = output.count();
+        let emission = output.read(|links| self.directory.peers_of(links));
+        let gone = meant - emission.count();
         if gone > 0 {
             self.metrics.output_dropped(Lane::Gossip, NotSent::Disconnected, gone);
         }

@@ -59,7 +59,7 @@ catalogue! {
     RPC_RECEIVED_BYTES = Metric::counter("gossipsub_rpc_received_bytes_total", &[], "Bytes read from peers' streams; nothing without a transport that counts").in_unit(Unit::Bytes);
     RPC_SENT_BYTES = Metric::counter("gossipsub_rpc_sent_bytes_total", &[], "Bytes written to peers' streams; nothing without a transport that counts").in_unit(Unit::Bytes);
     RPC_MALFORMED = Metric::counter("gossipsub_rpc_malformed_total", &[MALFORMED], "Streams of peers that were given up because what came was not a frame, or not an RPC");
-    OUTPUTS_DROPPED = Metric::counter("gossipsub_outputs_dropped_total", &[LANE, NOT_SENT], "Outputs dropped: by the p2p stream because it was not read, by the transport because a peer does not read, does not want it, or has no word for it");
+    OUTPUTS_DROPPED = Metric::counter("gossipsub_outputs_dropped_total", &[LANE, NOT_SENT], "Outputs dropped: by the p2p stream because it was not read, or a peer was gone when gossip to it was, by the transport because a peer does not read, does not want it, or has no word for it");
     MESSAGE_IDS = Metric::counter("gossipsub_message_ids_total", &[ID_TYPE, SENT_OR_RECEIVED], "Ids of messages in IHAVEs, IWANTs and IDONTWANTs that were handled or said");
     IWANT_ANSWERS = Metric::counter("gossipsub_iwant_answers_total", &[ANSWER], "Ids that peers asked for, by what they got");
     IWANT_PROMISES = Metric::counter("gossipsub_iwant_promises_total", &[PROMISE], "Requests of ours that were watched, and how they ended");
@@ -242,6 +242,7 @@ const CACHE: Label = Label::one_of(
         "declined",
         "unwanted",
         "quotas",
+        "names",
         "homes",
     ],
 );

@@ -3,7 +3,7 @@
 use super::engine::rpc;
 use crate::{
     network::{Network, P2pMessage, P2pOutput},
-    protocol::{Emission, Lane, Unread},
+    protocol::{Lane, Unread},
 };
 
 /// Sums over outputs, one a recipient.
@@ -24,27 +24,20 @@ impl Said {
         let mut said = Self::default();
         for output in outputs {
             match output {
+                Unread::Broadcast { to, message, lane } => {
+                    said.message(to.len() as u64, *lane, network.message_size(&message.message));
+                }
                 Unread::Gossip { to, message } => said.other(to.len() as u64, message),
-                Unread::Emission(emission) => said.emission(emission, network),
+                Unread::Output(P2pOutput::OutMessage { message, .. }) => match message {
+                    P2pMessage::FullMessage(full) => {
+                        said.message(1, output.lane(), network.message_size(&full.message));
+                    }
+                    message => said.other(1, message),
+                },
+                Unread::Output(_) => {}
             }
         }
         said
-    }
-
-    fn emission<N: Network>(&mut self, emission: &Emission<N>, network: &N) {
-        match emission {
-            Emission::Broadcast { to, message, lane } => {
-                self.message(to.len() as u64, *lane, network.message_size(&message.message));
-            }
-            Emission::Gossip { to, message } => self.other(to.len() as u64, message),
-            Emission::Output(P2pOutput::OutMessage { message, .. }) => match message {
-                P2pMessage::FullMessage(full) => {
-                    self.message(1, emission.lane(), network.message_size(&full.message));
-                }
-                message => self.other(1, message),
-            },
-            Emission::Output(_) => {}
-        }
     }
 
     fn message(&mut self, recipients: u64, lane: Lane, bytes: usize) {

@@ -8,15 +8,15 @@ use std::{
 
 use super::{
     Timestamp,
-    link::{Link, Names},
+    connected::Connected,
+    link::Link,
     node::Node,
-    outbox::{Context, Emission, Fact, Order, Outbox, Roster, Validation},
+    outbox::{Context, Fact, Order, Outbox, Roster, Validation},
     outcome::{HeartbeatOutcome, PruneOutcome},
     peers::{Peers, Quota, Standing},
     score::Scores,
     topic::TopicState,
     topics::Slot,
-    unread::Unread,
     unwanted::Unwanted,
     view::View,
 };
@@ -72,7 +72,7 @@ impl<N: Network> Node<N> {
                 scores.to_mut().delivered(state.credits(), &state.topic);
             }
         }
-        UpToDate { peers: &self.peers, names: &self.names, scores }
+        UpToDate { peers: &self.peers, connected: &self.connected, scores }
     }
 
     /// Tells the peers' side what deliveries are worth, before anybody asks for a score.
@@ -114,7 +114,7 @@ impl<N: Network> Node<N> {
         now: Timestamp,
         handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
     ) -> T {
-        let roster = Known { peers: &self.peers, names: &self.names, unwanted: &self.unwanted };
+        let roster = Known { peers: &self.peers, connected: &self.connected, unwanted: &self.unwanted };
         let cx = Context { network: &*self.network, limits: &self.limits, roster: &roster, now };
         let state = self.topics.state_mut(slot);
         let told = !state.has_credits();
@@ -199,7 +199,7 @@ impl<N: Network> Node<N> {
     fn collect_topic(&mut self, slot: Slot) {
         let outbox = &mut self.outbox;
         outbox.copy = None;
-        emit(&mut self.emitted, outbox.p2p.drain(..), &self.names);
+        self.emitted.append(&mut outbox.p2p);
         self.drained.app.append(&mut outbox.app);
         for (id, kept) in outbox.history.drain(..) {
             let topic = &self.topics.state_mut(slot).topic;
@@ -213,7 +213,7 @@ impl<N: Network> Node<N> {
 
     fn collect_peers(&mut self) -> Vec<(N::Topic, Order<N>)> {
         let outbox = self.peers.drain();
-        emit(&mut self.emitted, outbox.p2p, &self.names);
+        self.emitted.extend(outbox.p2p);
         self.drained.events.extend(outbox.events);
         self.drained.throttled += outbox.throttled;
         outbox.orders
@@ -237,7 +237,7 @@ impl<N: Network> Node<N> {
 /// What topics may know of the peers.
 struct Known<'a, N: Network> {
     peers: &'a Peers<N>,
-    names: &'a Names<N::Peer>,
+    connected: &'a Connected<N::Peer>,
     unwanted: &'a BTreeMap<N::Peer, Unwanted<N>>,
 }
 
@@ -258,15 +258,15 @@ impl<N: Network> Roster<N> for Known<'_, N> {
         self.unwanted.get(peer).is_some_and(|unwanted| unwanted.contains(id))
     }
 
-    fn name(&self, link: Link) -> Option<N::Peer> {
-        self.names.get(&link).cloned()
+    fn named(&self, links: &mut dyn Iterator<Item = Link>) -> Vec<(N::Peer, Link)> {
+        self.connected.named(links)
     }
 }
 
 /// The peers, with scores that know of all deliveries.
 pub(super) struct UpToDate<'a, N: Network> {
     peers: &'a Peers<N>,
-    names: &'a Names<N::Peer>,
+    connected: &'a Connected<N::Peer>,
     scores: Cow<'a, Scores<N>>,
 }
 
@@ -285,18 +285,9 @@ impl<N: Network> Roster<N> for UpToDate<'_, N> {
         self.scores.lowest() >= score
     }
 
-    fn name(&self, link: Link) -> Option<N::Peer> {
-        self.names.get(&link).cloned()
+    fn named(&self, links: &mut dyn Iterator<Item = Link>) -> Vec<(N::Peer, Link)> {
+        self.connected.named(links)
     }
-}
-
-/// Nothing waits to be read in a node: who is connected now is told.
-fn emit<N: Network>(
-    emitted: &mut Vec<Emission<N>>,
-    outputs: impl IntoIterator<Item = Unread<N>>,
-    names: &Names<N::Peer>,
-) {
-    emitted.extend(outputs.into_iter().map(|output| output.read(|link| names.get(&link).cloned()).0));
 }
 
 pub(super) fn note_maintenance<N: Network>(

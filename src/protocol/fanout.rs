@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::{
     link::Link,
-    mesh::among,
     outbox::Context,
     sample::choose,
     topic::{Fanout, TopicState},
@@ -51,7 +50,7 @@ impl<N: Network> TopicState<N> {
             return BTreeMap::new();
         }
         let threshold = cx.limits.publish_threshold;
-        let candidates = self.candidates(cx, threshold, |link| !among(present, link), |_| true);
+        let candidates = self.candidates(cx, threshold, |_| true, |peer| !present.contains_key(peer));
         choose(candidates, missing, &mut self.rng).into_iter().collect()
     }
 }

@@ -40,7 +40,10 @@ use crate::limits::{Extensions, Limits};
 /// | `declined` | | `max_idontwant_per_heartbeat` | *T* × that |
 /// | `unwanted` | `max_idontwant_per_heartbeat` × `idontwant_ticks` | | *P* × that |
 /// | `quotas` | 1 | | *P* + `max_strangers` |
+/// | `names` | 1 | | *P* |
 /// | `homes` | | as many as `history`, or none if ids name their topic | *T* × `max_history_per_topic` |
+///
+/// `subscribers` has besides, of connections that ended a moment ago, what topics have not been told of yet.
 ///
 /// Inside an entry: a score has counters for *T* topics at most; a message of the history, for
 /// `max_requesters` peers; a message that waits for its verdict names `max_co_senders` peers beside the
@@ -73,7 +76,7 @@ pub struct Footprint {
     pub batched: usize,
     /// Topics that anything is remembered of.
     pub topics: usize,
-    /// Subscriptions of connected peers, as the topics know them.
+    /// Subscriptions of connected peers, and of those whose end is on its way, as the topics know them.
     pub subscribers: usize,
     /// Places in meshes.
     pub mesh: usize,
@@ -101,6 +104,8 @@ pub struct Footprint {
     pub unwanted: usize,
     /// Peers whose IHAVEs were counted in this heartbeat.
     pub quotas: usize,
+    /// Connected peers, by the numbers that topics know them by.
+    pub names: usize,
     /// Messages whose ids don't name their topic.
     pub homes: usize,
 }
@@ -151,6 +156,7 @@ impl Footprint {
             declined: of_each(limits.extensions.max_idontwant_per_heartbeat),
             unwanted: peers.saturating_mul(unwanted),
             quotas: peers.saturating_add(bounds.max_strangers),
+            names: peers,
             homes: of_each(bounds.max_history_per_topic),
         }
     }
@@ -181,5 +187,5 @@ macro_rules! maps {
 }
 
 maps! {
-    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs history history_bytes seen validating invalid invalid_bytes promises declined unwanted quotas homes
+    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs history history_bytes seen validating invalid invalid_bytes promises declined unwanted quotas names homes
 }

@@ -223,20 +223,16 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         Some(Self { ids, subscribers: subscribers.as_slice(), served, threshold, direct: direct.len(), cx })
     }
 
-    /// How many of the subscribers could be told.
-    fn candidates(&self) -> usize {
-        match self.threshold {
-            // Nobody is served or direct without having subscribed, and nobody is both.
-            None => self.subscribers.len().saturating_sub(self.served.len() + self.direct),
-            Some(_) => self.subscribers.iter().filter(|link| self.fits(**link)).count(),
-        }
+    /// Who gets no full messages from us.
+    fn fits(&self, link: Link) -> bool {
+        !link.is_direct() && !self.served.contains(&link)
     }
 
-    /// Scores are looked up last, and not at all if nobody's is so low.
-    fn fits(&self, link: Link) -> bool {
+    /// Those of them whose scores are good enough, ascending.
+    fn good(&self, threshold: f64) -> Vec<Link> {
         let roster = self.cx.roster;
-        let is_good = |threshold| roster.name(link).is_some_and(|peer| roster.score(&peer) >= threshold);
-        !link.is_direct() && !self.served.contains(&link) && self.threshold.is_none_or(is_good)
+        let named = roster.named(&mut self.subscribers.iter().copied().filter(|link| self.fits(*link)));
+        named.into_iter().filter(|(peer, _)| roster.score(peer) >= threshold).map(|(_, link)| link).collect()
     }
 
     /// Chooses max(D_lazy, factor of the candidates) peers. Each gets another selection of ids and
@@ -244,13 +240,13 @@ impl<'a, N: Network> GossipPlan<'a, N> {
     pub(crate) fn select(self, rng: &mut ProtocolRng) -> Vec<(N::Peer, Link, Vec<N::MessageId>)> {
         let most = self.cx.limits.max_sent_iwant_per_heartbeat as usize;
         let chosen = self.choose_peers(rng);
-        let mut offer = |link: Link| {
+        let mut offer = |(peer, link)| {
             let mut ids = self.ids.clone();
             shuffle(&mut ids, rng);
             ids.truncate(most);
-            Some((self.cx.roster.name(link)?, link, ids))
+            (peer, link, ids)
         };
-        chosen.into_iter().filter_map(&mut offer).collect()
+        self.cx.roster.named(&mut chosen.into_iter()).into_iter().map(&mut offer).collect()
     }
 
     /// The same for ids so few that each peer gets all: one message does for all.
@@ -262,9 +258,25 @@ impl<'a, N: Network> GossipPlan<'a, N> {
     }
 
     fn choose_peers(&self, rng: &mut ProtocolRng) -> Vec<Link> {
-        let (limits, candidates) = (self.cx.limits, self.candidates());
-        let by_factor = (limits.gossip_factor * candidates as f64) as usize;
-        let count = by_factor.max(limits.degree_lazy);
-        draw(self.subscribers, count, candidates, |link| self.fits(*link), rng)
+        match self.threshold {
+            None => {
+                // Nobody is served or direct without having subscribed, and nobody is both. Where a connection has
+                // ended of which the topic was not told yet, it is for a moment a guess.
+                let candidates = self.subscribers.len().saturating_sub(self.served.len() + self.direct);
+                draw(self.subscribers, self.count(candidates), candidates, |link| self.fits(*link), rng)
+            }
+            // The same chances as if nobody's score had been looked at.
+            Some(threshold) => {
+                let good = self.good(threshold);
+                let is_good = |link: &Link| good.binary_search(link).is_ok();
+                draw(self.subscribers, self.count(good.len()), good.len(), is_good, rng)
+            }
+        }
+    }
+
+    /// How many of so many are told.
+    fn count(&self, candidates: usize) -> usize {
+        let by_factor = (self.cx.limits.gossip_factor * candidates as f64) as usize;
+        by_factor.max(self.cx.limits.degree_lazy)
     }
 }

@@ -1,18 +1,13 @@
-//! A connection of a peer, as topics know it: a number, which takes a quarter of a name's room or less, and tells
-//! what kind of connection it is. Knows no name: that is the [`Roster`](super::outbox::Roster)'s.
+//! A connection of a peer, as topics know it: a small number that tells its kind. Whose it is,
+//! [`Connected`](super::connected::Connected) knows.
 
-use std::{collections::HashMap, fmt};
-
-use foldhash::fast::RandomState;
+use std::fmt;
 
 use super::peers::PeerKind;
 
-/// One connection of one peer. Links order as the connections came about.
+/// One connection of one peer. A later one has a greater link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Link(u64);
-
-/// The peers whose connections are up, by their links; as many as are connected.
-pub(crate) type Names<P> = HashMap<Link, P, RandomState>;
 
 const DIRECT: u64 = 1;
 const OUTBOUND: u64 = 2;
@@ -21,15 +16,15 @@ const BOOTSTRAP: u64 = 4;
 const KIND: u32 = 3;
 
 impl Link {
-    /// The link of the connection of this generation: below 2^61, and a later one's is greater.
+    /// `generation` is below 2^61, and no other connection's.
     pub(crate) fn new(generation: u64, kind: PeerKind) -> Self {
-        let bit = |is: bool, bit: u64| if is { bit } else { 0 };
-        let kind = bit(kind.direct, DIRECT) | bit(kind.outbound, OUTBOUND) | bit(kind.bootstrap, BOOTSTRAP);
+        let PeerKind { direct, outbound, bootstrap, trusted: _ } = kind;
+        let bits = [(direct, DIRECT), (outbound, OUTBOUND), (bootstrap, BOOTSTRAP)];
+        let kind = bits.iter().filter(|(is, _)| *is).map(|(_, bit)| bit).sum::<u64>();
         Self(generation << KIND | kind)
     }
 
-    /// Tells all connections apart, be they of one peer or of several.
-    pub(crate) fn generation(self) -> u64 {
+    fn generation(self) -> u64 {
         self.0 >> KIND
     }
 

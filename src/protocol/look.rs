@@ -1,6 +1,6 @@
 //! A topic's state part by part, for questions that want no more. Changes nothing, and copies no window.
 
-use super::{Timestamp, link::Link, outbox::Roster, topic::TopicState, view::FanoutView};
+use super::{Timestamp, link::Link, topic::TopicState, view::FanoutView};
 use crate::network::Network;
 
 impl<N: Network> TopicState<N> {
@@ -9,12 +9,9 @@ impl<N: Network> TopicState<N> {
         self.mesh.as_ref().map(|mesh| mesh.keys().cloned().collect())
     }
 
-    /// The connected peers that subscribed, ascending.
-    pub(crate) fn subscriber_peers(&self, roster: &dyn Roster<N>) -> Vec<N::Peer> {
-        let links = self.subscribers.as_slice().iter();
-        let mut peers: Vec<_> = links.filter_map(|link| roster.name(*link)).collect();
-        peers.sort_unstable();
-        peers
+    /// The connections that are subscribed: whose they are, whoever asks has to look up.
+    pub(crate) fn subscriber_links(&self) -> Vec<Link> {
+        self.subscribers.as_slice().to_vec()
     }
 
     /// The fanout, if there is one.

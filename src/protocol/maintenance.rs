@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     delivery::forget_cached,
     link::Link,
-    mesh::among,
     outbox::{Context, Fact, Maintenance, Outbox, Pruned},
     sample::{choose, shuffle},
     tally::{Grafted, Promised, Removed, Tally},
@@ -64,7 +63,7 @@ impl<N: Network> TopicState<N> {
     fn graft_missing(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
         if work.mesh.len() < cx.limits.degree_low {
             let missing = cx.limits.degree_optimal - work.mesh.len();
-            let candidates = self.graftable(cx, |link| !among(&work.mesh, link), |_| true);
+            let candidates = self.graftable(cx, |_| true, |peer| !work.mesh.contains_key(peer));
             work.graft(choose(candidates, missing, &mut self.rng), Grafted::BelowDegreeLow);
         }
     }

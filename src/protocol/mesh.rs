@@ -193,7 +193,7 @@ impl<N: Network> TopicState<N> {
         let mut mesh = self.fanout.take().map(|fanout| fanout.peers).unwrap_or_default();
         mesh.retain(|peer, _| !self.backoffs.contains(peer) && cx.roster.score(peer) >= 0.0);
         let missing = cx.limits.degree_optimal.saturating_sub(mesh.len());
-        let candidates = self.graftable(cx, |link| !among(&mesh, link), |_| true);
+        let candidates = self.graftable(cx, |_| true, |peer| !mesh.contains_key(peer));
         let chosen = choose(candidates, missing, &mut self.rng);
         outbox.tally.grafted(Grafted::FanoutPromoted, mesh.len());
         outbox.tally.grafted(Grafted::Join, chosen.len());
@@ -205,28 +205,27 @@ impl<N: Network> TopicState<N> {
     pub(super) fn graftable(
         &self,
         cx: &Context<'_, N>,
-        links: impl Fn(Link) -> bool,
-        peers: impl Fn(&N::Peer) -> bool,
+        link_fits: impl Fn(Link) -> bool,
+        peer_fits: impl Fn(&N::Peer) -> bool,
     ) -> Vec<(N::Peer, Link)> {
-        self.candidates(cx, 0.0, links, |peer| peers(peer) && !self.backoffs.contains(peer))
+        self.candidates(cx, 0.0, link_fits, |peer| peer_fits(peer) && !self.backoffs.contains(peer))
     }
 
-    /// The subscribers that are not direct, of no lower score than this, whose link and name are to the taste of
-    /// `links` and `peers`; ascending.
+    /// The subscribers that are not direct, of no lower score than this, and that fit; ascending, whatever the order
+    /// in which they connected: chance chooses among them.
     pub(super) fn candidates(
         &self,
         cx: &Context<'_, N>,
         least: f64,
-        links: impl Fn(Link) -> bool,
-        peers: impl Fn(&N::Peer) -> bool,
+        link_fits: impl Fn(Link) -> bool,
+        peer_fits: impl Fn(&N::Peer) -> bool,
     ) -> Vec<(N::Peer, Link)> {
         // Names are looked up late, and scores last, and not at all if nobody's is so low: there are many
         // subscribers.
         let good = cx.roster.none_below(least);
-        let fits = |peer: &N::Peer| peers(peer) && (good || cx.roster.score(peer) >= least);
-        let fitting = self.subscribers.as_slice().iter().filter(|link| !link.is_direct() && links(**link));
-        let named = fitting.filter_map(|link| Some((cx.roster.name(*link)?, *link)));
-        let mut candidates: Vec<_> = named.filter(|(peer, _)| fits(peer)).collect();
+        let fitting = self.subscribers.links().filter(|link| !link.is_direct() && link_fits(*link));
+        let mut candidates = cx.roster.named(&mut { fitting });
+        candidates.retain(|(peer, _)| peer_fits(peer) && (good || cx.roster.score(peer) >= least));
         candidates.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         candidates
     }
@@ -310,8 +309,9 @@ impl<N: Network> TopicState<N> {
             return Vec::new();
         }
         let offered = |peer: &N::Peer| peer != pruned && cx.roster.score(peer) >= 0.0;
-        let mut offers = self.subscriber_peers(cx.roster);
-        offers.retain(offered);
+        let named = cx.roster.named(&mut self.subscribers.links()).into_iter();
+        let mut offers: Vec<_> = named.map(|(peer, _)| peer).filter(offered).collect();
+        offers.sort_unstable();
         offers
     }
 }
@@ -324,9 +324,4 @@ pub(super) fn forget_all<N: Network>(
     let distinct: BTreeSet<_> = px.into_iter().collect();
     let forget = move |peer| Unread::from(P2pOutput::Forget { peer, origin: origin.clone() });
     distinct.into_iter().map(forget).collect::<Vec<_>>().into_iter()
-}
-
-/// Whether a connection is among these: few, and their numbers are compared faster than a name is looked up.
-pub(super) fn among<P>(links: &BTreeMap<P, Link>, link: Link) -> bool {
-    links.values().any(|known| *known == link)
 }

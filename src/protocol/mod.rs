@@ -10,6 +10,9 @@
 //!   scores, and whatever is not one topic's;
 //! * [`Node`]: both, composed synchronously. The actors compose them too, over threads.
 //!
+//! Topics know connections by numbers (`link.rs`); who they are is looked up (`connected.rs`), for gossip when it is
+//! read (`unread.rs`).
+//!
 //! Topics tell the peers' side *facts*; it gives them *orders* (`outbox.rs`). Each input has one
 //! outcome enum whose variants are all that can become of it (`outcome.rs`).
 //!
@@ -21,6 +24,7 @@ mod batch;
 mod breakdown;
 mod company;
 mod composition;
+mod connected;
 mod counters;
 mod credits;
 mod decision;
@@ -65,8 +69,9 @@ mod view;
 mod window;
 
 pub(crate) use company::Company;
+pub(crate) use connected::Connected;
 pub(crate) use event::RateLimit;
-pub(crate) use link::{Link, Names};
+pub(crate) use link::Link;
 pub(crate) use names::{ANSWERS, Named};
 pub(crate) use outbox::{Context, Fact, Order, Outbox, Roster, Validation};
 pub(crate) use peers::{Peers, PeersOutbox, Quota, Standing};

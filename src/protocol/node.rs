@@ -14,11 +14,12 @@ use foldhash::fast::RandomState;
 use super::{
     Timestamp,
     composition::{UpToDate, note_maintenance},
+    connected::Connected,
     delivery::Handling,
     event::Event,
     footprint::Footprint,
     gossip::{LowScore, check_score},
-    link::{Link, Names},
+    link::Link,
     outbox::{Context, Emission, Outbox},
     outcome::*,
     peers::{NodeOptions, PeerKind, Peers, Quota},
@@ -27,6 +28,7 @@ use super::{
     topic::TopicState,
     topics::{Slot, Topics},
     undecided::one_each,
+    unread::Unread,
     unwanted::{Unwanted, check_idontwant},
     view::View,
 };
@@ -54,10 +56,10 @@ pub struct Node<N: Network> {
     pub(super) homes: HashMap<N::MessageId, N::Topic, RandomState>,
     pub(super) next_generation: u64,
     /// Who is connected.
-    pub(super) names: Names<N::Peer>,
+    pub(super) connected: Connected<N::Peer>,
     pub(super) outbox: Outbox<N>,
     /// For the p2p layer; peer by peer when it is drained.
-    pub(super) emitted: Vec<Emission<N>>,
+    pub(super) emitted: Vec<Unread<N>>,
     pub(super) drained: Drained<N>,
 }
 
@@ -91,7 +93,7 @@ impl<N: Network> Node<N> {
             unwanted: BTreeMap::new(),
             homes: HashMap::default(),
             next_generation: 0,
-            names: Names::default(),
+            connected: Connected::default(),
             outbox: Outbox::default(),
             emitted: Vec::new(),
             drained: Drained::default(),
@@ -141,16 +143,19 @@ impl<N: Network> Node<N> {
         }
     }
 
-    /// Takes what the p2p layer is to do, what is said to many peers in one, for transports that encode once.
-    pub fn drain_emissions(&mut self) -> Vec<Emission<N>> {
-        std::mem::take(&mut self.emitted)
+    /// Takes what the p2p layer is to do, what is said to many peers in one, for transports that encode once. Gossip to
+    /// a peer whose connection has ended meanwhile is left out.
+    pub fn drain_emissions(&mut self) -> impl Iterator<Item = Emission<N>> + '_ {
+        let (emitted, connected) = (std::mem::take(&mut self.emitted), &self.connected);
+        let read = move |output: Unread<N>| output.read(|links| connected.peers(links));
+        emitted.into_iter().map(read).filter(|emission| emission.count() > 0)
     }
 
-    /// Takes what is to be done, one item a peer.
+    /// Takes what is to be done, one item a peer, as [`drain_emissions`](Self::drain_emissions) does.
     pub fn drain(&mut self) -> Drained<N> {
         let mut drained = std::mem::take(&mut self.drained);
-        drained.p2p.reserve_exact(self.emitted.iter().map(Emission::count).sum());
-        for emission in self.emitted.drain(..) {
+        drained.p2p.reserve_exact(self.emitted.iter().map(Unread::count).sum());
+        for emission in self.drain_emissions() {
             emission.into_iter().for_each(|output| drained.p2p.push(output));
         }
         // With room for as much again: what is drained often is about as much each time.
@@ -169,7 +174,7 @@ impl<N: Network> Node<N> {
         let link = Link::new(self.next_generation, kind);
         let outcome = self.peers.connect(peer, link, kind.trusted);
         if outcome == AddPeer::Added {
-            self.names.insert(link, peer.clone());
+            self.connected.insert(link, peer.clone());
         }
         self.settle(now);
         outcome
@@ -180,7 +185,7 @@ impl<N: Network> Node<N> {
         self.settle_credits(now);
         self.unwanted.remove(peer);
         if let Some(link) = self.peers.link(peer) {
-            self.names.remove(&link);
+            self.connected.remove(link);
         }
         let outcome = self.peers.disconnect(peer, now);
         self.settle(now);
@@ -396,8 +401,12 @@ impl<N: Network> Node<N> {
 
     /// How much every map holds.
     pub fn footprint(&self) -> Footprint {
-        let mut footprint =
-            Footprint { quotas: self.quotas.len(), homes: self.homes.len(), ..self.peers.footprint() };
+        let mut footprint = Footprint {
+            quotas: self.quotas.len(),
+            homes: self.homes.len(),
+            names: self.connected.len(),
+            ..self.peers.footprint()
+        };
         footprint.unwanted = self.unwanted.values().map(Unwanted::len).sum();
         self.topics.iter().for_each(|state| footprint += state.footprint());
         footprint

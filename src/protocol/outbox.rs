@@ -45,6 +45,18 @@ impl Lane {
         }
     }
 
+    /// Of what is for one peer.
+    pub(crate) fn of<N: Network>(output: &P2pOutput<N>) -> Self {
+        let P2pOutput::OutMessage { message, .. } = output else { return Self::Control };
+        match message {
+            P2pMessage::IHave { .. } | P2pMessage::IWant { .. } | P2pMessage::IDontWant { .. } => {
+                Self::Gossip
+            }
+            P2pMessage::FullMessage(_) => Self::Forward,
+            _ => Self::Control,
+        }
+    }
+
     /// How many places there are for what waits in lanes: one a lane, and one for IDONTWANTs.
     pub(crate) const PLACES: usize = Self::ALL.len() + 1;
 
@@ -104,19 +116,12 @@ impl<N: Network> Emission<N> {
         match self {
             Self::Broadcast { lane, .. } => *lane,
             Self::Gossip { .. } => Lane::Gossip,
-            Self::Output(P2pOutput::OutMessage { message, .. }) => match message {
-                P2pMessage::IHave { .. } | P2pMessage::IWant { .. } | P2pMessage::IDontWant { .. } => {
-                    Lane::Gossip
-                }
-                P2pMessage::FullMessage(_) => Lane::Forward,
-                _ => Lane::Control,
-            },
-            Self::Output(_) => Lane::Control,
+            Self::Output(output) => Lane::of(output),
         }
     }
 }
 
-/// What a topic may know of the peers that are not its own subscribers' links.
+/// What a topic may know of the peers beyond their links.
 pub(crate) trait Roster<N: Network> {
     /// How a peer stands: its connection, if it has one, and its score, if it has one.
     fn standing(&self, peer: &N::Peer) -> Standing;
@@ -135,8 +140,8 @@ pub(crate) trait Roster<N: Network> {
         false
     }
 
-    /// Whose connection this is; `None` once it has ended.
-    fn name(&self, link: Link) -> Option<N::Peer>;
+    /// Those of these connections that are up, each with its peer, in their order.
+    fn named(&self, links: &mut dyn Iterator<Item = Link>) -> Vec<(N::Peer, Link)>;
 
     /// A peer's score; zero for one without.
     fn score(&self, peer: &N::Peer) -> f64 {
@@ -305,8 +310,7 @@ impl<N: Network> Outbox<N> {
     pub(crate) fn broadcast(&mut self, to: Vec<N::Peer>, message: &Arc<FullMessage<N>>, lane: Lane) {
         if !to.is_empty() {
             self.stats.count_sent_app_messages += to.len() as u64;
-            let message = Arc::clone(message);
-            self.p2p.push(Unread::Emission(Emission::Broadcast { to, message, lane }));
+            self.p2p.push(Unread::Broadcast { to, message: Arc::clone(message), lane });
         }
     }
 }

@@ -182,7 +182,7 @@ impl<N: Network> Peers<N> {
         std::mem::take(&mut self.outbox)
     }
 
-    /// A connection is up. Its `link` is greater than that of any before.
+    /// A connection is up. Its `link` is greater than those that the peer had before.
     pub(crate) fn connect(&mut self, peer: &N::Peer, link: Link, trusted: bool) -> AddPeer {
         if let Some(point) = self.network.reachable_point(peer) {
             self.unreachable.reached(&point);
@@ -436,20 +436,18 @@ impl<N: Network> Peers<N> {
         self.connections.len()
     }
 
-    /// How messages from the network are judged.
-    pub(crate) fn handling(&self) -> Handling {
-        self.undecided.handling()
-    }
-}
-
-impl<N: Network> Peers<N> {
     /// How a peer stands.
-    pub(crate) fn standing(&self, peer: &N::Peer) -> Standing {
+    pub(super) fn standing(&self, peer: &N::Peer) -> Standing {
         Standing { link: self.link(peer), score: self.scores.get(peer) }
     }
 
     /// Whether surely nobody's score is below this.
-    pub(crate) fn none_below(&self, score: f64) -> bool {
+    pub(super) fn none_below(&self, score: f64) -> bool {
         self.scores.lowest() >= score
+    }
+
+    /// How messages from the network are judged.
+    pub(crate) fn handling(&self) -> Handling {
+        self.undecided.handling()
     }
 }

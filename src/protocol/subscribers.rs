@@ -38,6 +38,11 @@ impl Subscribers {
     }
 
     /// All of them, in the order in which they connected.
+    pub(super) fn links(&self) -> impl Iterator<Item = Link> {
+        self.links.iter().copied()
+    }
+
+    /// The same.
     pub(super) fn as_slice(&self) -> &[Link] {
         &self.links
     }

@@ -44,7 +44,7 @@ pub(crate) struct TopicState<N: Network> {
     pub(super) rng: ProtocolRng,
     /// The connections that are subscribed.
     pub(super) subscribers: Subscribers,
-    /// Those of them that are direct.
+    /// The direct peers among them, each by its last connection.
     pub(super) direct: BTreeMap<N::Peer, Link>,
     /// Present exactly while we take part in the topic. Its peers are subscribed and not direct.
     pub(super) mesh: Option<BTreeMap<N::Peer, Link>>,
@@ -206,10 +206,10 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Takes a subscriber up again after the topic's state was lost.
-    pub(crate) fn restore_subscriber(&mut self, peer: N::Peer, link: Link) {
+    pub(crate) fn restore_subscriber(&mut self, peer: &N::Peer, link: Link) {
         self.subscribers.insert(link);
         if link.is_direct() {
-            self.direct.insert(peer, link);
+            self.direct.insert(peer.clone(), link);
         }
     }
 
@@ -277,7 +277,7 @@ impl<N: Network> TopicState<N> {
     }
 
     /// What `peer` had under an earlier connection is void, though the word of its end is still on
-    /// its way. Among the subscribers it stands until then: nobody answers to its link any more.
+    /// its way. Among the subscribers it stands until then: nobody answers to that link any more.
     pub(super) fn drop_older(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {
         if !self.is_subscriber(link) {
             self.remove_up_to(peer, link, outbox);
@@ -287,6 +287,7 @@ impl<N: Network> TopicState<N> {
     pub(super) fn add_subscriber(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {
         self.subscribers.insert(link);
         if link.is_direct() {
+            // What an earlier connection said may come late.
             let known = self.direct.entry(peer.clone()).or_insert(link);
             *known = link.max(*known);
         }
@@ -311,7 +312,9 @@ impl<N: Network> TopicState<N> {
         if self.mesh.as_mut().is_some_and(remove) {
             outbox.tally.removed(Removed::Disconnected, 1);
         }
-        self.fanout.as_mut().map(|fanout| remove(&mut fanout.peers));
+        if let Some(fanout) = &mut self.fanout {
+            remove(&mut fanout.peers);
+        }
     }
 
     /// Whether we take part, its subscribers, the peers of its mesh, and those of them that we dialled.

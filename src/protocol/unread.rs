@@ -1,5 +1,7 @@
-//! An output that nobody has read yet. What is gossiped to many goes by their links, a few bytes each, until it is
-//! read: then they get their names. Orders nothing anew.
+//! An output for the p2p layer that nobody has read yet: what is gossiped to many goes by their links, a few bytes
+//! each, and they get their names when it is read. Orders nothing anew.
+
+use std::sync::Arc;
 
 use derive_where::derive_where;
 
@@ -7,62 +9,68 @@ use super::{
     link::Link,
     outbox::{Emission, Lane},
 };
-use crate::network::{Network, P2pMessage, P2pOutput};
+use crate::network::{FullMessage, Network, P2pMessage, P2pOutput};
 
-/// One output for the p2p layer, as it waits to be read.
+/// What becomes an [`Emission`].
 #[derive_where(Clone, Debug)]
 pub(crate) enum Unread<N: Network> {
-    /// It is as it will be read.
-    Emission(Emission<N>),
-    /// To be told to the peers of all these connections that are still up: an IHAVE, or an IDONTWANT.
-    Gossip { to: Vec<Link>, message: P2pMessage<N> },
+    /// Of these peers, ascending.
+    Broadcast {
+        to: Vec<N::Peer>,
+        message: Arc<FullMessage<N>>,
+        lane: Lane,
+    },
+    /// An IHAVE or IDONTWANT, to the peers of those of these connections that are still up.
+    Gossip {
+        to: Vec<Link>,
+        message: P2pMessage<N>,
+    },
+    Output(P2pOutput<N>),
 }
 
 impl<N: Network> Unread<N> {
-    /// Of how many of the seed's items room is taken for it.
+    /// Of how many of the seed's items it takes the room.
     pub(crate) fn count(&self) -> usize {
         match self {
-            Self::Emission(emission) => emission.count(),
+            Self::Broadcast { to, .. } => to.len(),
             Self::Gossip { to, .. } => to.len(),
+            Self::Output(_) => 1,
         }
     }
 
     /// How urgent it is.
     pub(crate) fn lane(&self) -> Lane {
         match self {
-            Self::Emission(emission) => emission.lane(),
+            Self::Broadcast { lane, .. } => *lane,
             Self::Gossip { .. } => Lane::Gossip,
+            Self::Output(output) => Lane::of(output),
         }
     }
 
     /// Where it waits, as [`Lane::place`] tells.
     pub(crate) fn place(&self) -> usize {
         let idontwant = match self {
-            Self::Gossip { message, .. }
-            | Self::Emission(Emission::Output(P2pOutput::OutMessage { message, .. })) => {
+            Self::Gossip { message, .. } | Self::Output(P2pOutput::OutMessage { message, .. }) => {
                 matches!(message, P2pMessage::IDontWant { .. })
             }
-            Self::Emission(_) => false,
+            Self::Broadcast { .. } | Self::Output(_) => false,
         };
         self.lane().place(idontwant)
     }
 
-    /// As it is read, and how many of those it was for are gone. `name` knows who is connected.
-    pub(crate) fn read(self, name: impl Fn(Link) -> Option<N::Peer>) -> (Emission<N>, usize) {
+    /// As it is read; for fewer than it was meant for, or for nobody, if they are gone. `peers` answers whose
+    /// connections are up of these.
+    pub(crate) fn read(self, peers: impl FnOnce(&[Link]) -> Vec<N::Peer>) -> Emission<N> {
         match self {
-            Self::Emission(emission) => (emission, 0),
-            Self::Gossip { to: links, message } => {
-                let mut to = Vec::with_capacity(links.len());
-                to.extend(links.iter().filter_map(|link| name(*link)));
-                let gone = links.len() - to.len();
-                (Emission::Gossip { to, message }, gone)
-            }
+            Self::Broadcast { to, message, lane } => Emission::Broadcast { to, message, lane },
+            Self::Gossip { to, message } => Emission::Gossip { to: peers(&to), message },
+            Self::Output(output) => Emission::Output(output),
         }
     }
 }
 
 impl<N: Network> From<P2pOutput<N>> for Unread<N> {
     fn from(output: P2pOutput<N>) -> Self {
-        Self::Emission(Emission::Output(output))
+        Self::Output(output)
     }
 }

@@ -2,8 +2,6 @@
 //! themselves, a small part at a time: a question to very many topics holds up none of them for longer than
 //! its own part takes. Changes nothing.
 
-use std::sync::Arc;
-
 use tokio::sync::oneshot;
 
 use super::{Events, LastHeartbeat, Listing, Page, Queue, Stopped, Worker};
@@ -11,7 +9,7 @@ use crate::{
     actors::messages::{Place, SupervisorItem, TopicItem},
     network::Network,
     protocol::{
-        ConnectionView, FanoutView, Footprint, Membership, Peers, Record, ScoreBreakdown, Timestamp,
+        ConnectionView, FanoutView, Footprint, Link, Membership, Peers, Record, ScoreBreakdown, Timestamp,
         TopicState,
     },
 };
@@ -129,12 +127,18 @@ impl<N: Network> Worker<N> {
         page: Page<N::Topic>,
         joined_only: bool,
     ) -> Result<Listing<(N::Topic, Vec<N::Peer>)>, Stopped> {
-        let shared = Arc::clone(&self.shared);
         let look = move |state: &TopicState<N>| {
-            let peers = || state.subscriber_peers(&shared.directory);
-            if joined_only { state.is_joined().then(peers) } else { Some(peers()).filter(|p| !p.is_empty()) }
+            let links = || state.subscriber_links();
+            if joined_only { state.is_joined().then(links) } else { Some(links()).filter(|l| !l.is_empty()) }
         };
-        self.each_topic(page, !joined_only, look, Vec::len).await
+        let Listing { items, more } = self.each_topic(page, !joined_only, look, Vec::len).await?;
+        let named = |(topic, links): (N::Topic, Vec<Link>)| {
+            let mut peers = self.shared.directory.peers_of(&links);
+            peers.sort_unstable();
+            (topic, peers)
+        };
+        let items = items.into_iter().map(named).filter(|(_, peers)| joined_only || !peers.is_empty());
+        Ok(Listing { items: items.collect(), more })
     }
 
     /// The fanout of each topic that is published to without being joined.

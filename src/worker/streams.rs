@@ -20,7 +20,7 @@ use crate::{
 /// come in the order they were decided; a more urgent lane is read first.
 ///
 /// Beyond `bounds.max_output_items` unread items the least urgent are dropped and counted; never who is
-/// in which topic or mesh.
+/// in which topic or mesh. Gossip to a peer whose connection has ended when it would be read is left out, and counted.
 pub struct P2pOutputs<N: Network> {
     shared: Arc<Shared<N>>,
     /// What is being read peer by peer.
@@ -72,7 +72,7 @@ impl<N: Network> P2pOutputs<N> {
         self.next_expanded().map(Emission::Output).or_else(|| self.try_emission())
     }
 
-    /// How many items wait.
+    /// How many items wait, or somewhat fewer: gossip to who is gone by then is left out when it is read.
     pub fn len(&self) -> usize {
         self.expanded.as_ref().map_or(0, ExactSizeIterator::len) + self.shared.p2p.len()
     }

@@ -13,6 +13,7 @@ mod metrics;
 mod order;
 mod peer_inputs;
 mod promises;
+mod reconnections;
 mod recording;
 mod slow_peers;
 mod support;

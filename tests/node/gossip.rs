@@ -197,3 +197,23 @@ fn gossip_passes_over_those_who_stand_badly() {
         assert_gossip_goes_round(&mut world, &[7, 11]);
     }
 }
+
+#[test]
+fn gossip_is_for_those_who_are_connected_when_it_is_read() {
+    let mut world = with_a_direct_peer(1.0, 0);
+    world.publish(1);
+    drop(world.node.drain());
+    world.heartbeat();
+    let mesh = world.mesh();
+    let gone: BTreeSet<_> = MANY.filter(|peer| peer % 2 == 0).collect();
+    for peer in &gone {
+        world.node.remove_peer(peer, world.now());
+    }
+    let ihave = |output| match output {
+        P2pOutput::OutMessage { to_peer, message: P2pMessage::IHave { .. } } => Some(to_peer),
+        _ => None,
+    };
+    let told: BTreeSet<_> = world.node.drain().p2p.into_iter().filter_map(ihave).collect();
+    let expected = MANY.filter(|peer| !mesh.contains(peer) && !gone.contains(peer));
+    assert_eq!(told, expected.collect());
+}

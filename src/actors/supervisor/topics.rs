@@ -140,7 +140,7 @@ impl<N: Network> SupervisorActor<N> {
         }
         let mut state = TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed);
         for (peer, link) in self.peers.subscribers(&topic) {
-            state.restore_subscriber(peer.clone(), link);
+            state.restore_subscriber(peer, link);
         }
         let rejoin = self.shared.directory.topics.get(&topic).is_some_and(|entry| entry.joined);
         self.start(state, address, rejoin);
@@ -154,7 +154,7 @@ impl<N: Network> SupervisorActor<N> {
         address.push(TopicItem::Stop);
         let mut state = TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed);
         for (peer, link) in self.peers.subscribers(&topic) {
-            state.restore_subscriber(peer.clone(), link);
+            state.restore_subscriber(peer, link);
         }
         self.topics.insert(topic.clone(), Slot::Dormant(Box::new(state)));
         self.peers.fold(&topic, Fact::Left, now);
