@@ -1,14 +1,14 @@
 //! Telling peers what we have and asking them for what we lack: IHAVE and IWANT, both ways
 //! (v1.0 "gossip emission").
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, slice, sync::Arc, time::Duration};
 
 use super::{
     link::Link,
     outbox::{Context, Fact, Lane, Outbox},
     outcome::{IHaveOutcome, IWantAnswer, IWantOutcome},
     peers::{Quota, Standing},
-    sample::{ProtocolRng, draw, pick, shuffle},
+    sample::{ProtocolRng, choose, pick, shuffle},
     subscribers::Subscribers,
     tally::Promised,
     topic::TopicState,
@@ -195,12 +195,10 @@ type Links<P> = BTreeMap<P, Link>;
 pub(crate) struct GossipPlan<'a, N: Network> {
     ids: Vec<N::MessageId>,
     subscribers: &'a [Link],
-    /// Those of them that get full messages from us: few, compared one by one.
+    /// Those of them that get full messages from us, few; both ascend.
     served: Vec<Link>,
     /// Looked at if anybody may be below it.
     threshold: Option<f64>,
-    /// How many of them are direct.
-    direct: usize,
     cx: &'a Context<'a, N>,
 }
 
@@ -217,22 +215,29 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         if ids.is_empty() {
             return None;
         }
-        let served: Vec<_> = served.values().copied().collect();
+        let mut served: Vec<_> = served.values().chain(direct.values()).copied().collect();
+        served.sort_unstable();
         let threshold = cx.limits.gossip_threshold;
         let threshold = (!cx.roster.none_below(threshold)).then_some(threshold);
-        Some(Self { ids, subscribers: subscribers.as_slice(), served, threshold, direct: direct.len(), cx })
+        Some(Self { ids, subscribers: subscribers.as_slice(), served, threshold, cx })
     }
 
-    /// Who gets no full messages from us.
-    fn fits(&self, link: Link) -> bool {
-        !link.is_direct() && !self.served.contains(&link)
-    }
-
-    /// Those of them whose scores are good enough, ascending.
-    fn good(&self, threshold: f64) -> Vec<Link> {
-        let roster = self.cx.roster;
-        let named = roster.named(&mut self.subscribers.iter().copied().filter(|link| self.fits(*link)));
-        named.into_iter().filter(|(peer, _)| roster.score(peer) >= threshold).map(|(_, link)| link).collect()
+    /// Who gets no full messages from us, and does not stand too badly.
+    fn candidates(&self) -> Vec<Link> {
+        let mut candidates = Vec::with_capacity(self.subscribers.len());
+        let mut rest = self.subscribers;
+        for served in &self.served {
+            let (before, from) = rest.split_at(rest.partition_point(|link| link < served));
+            candidates.extend_from_slice(before);
+            rest = from.strip_prefix(slice::from_ref(served)).unwrap_or(from);
+        }
+        candidates.extend_from_slice(rest);
+        if let Some(threshold) = self.threshold {
+            let named = self.cx.roster.named(&mut candidates.into_iter()).into_iter();
+            let good = named.filter(|(peer, _)| self.cx.roster.score(peer) >= threshold);
+            candidates = good.map(|(_, link)| link).collect();
+        }
+        candidates
     }
 
     /// Chooses max(D_lazy, factor of the candidates) peers. Each gets another selection of ids and
@@ -258,25 +263,8 @@ impl<'a, N: Network> GossipPlan<'a, N> {
     }
 
     fn choose_peers(&self, rng: &mut ProtocolRng) -> Vec<Link> {
-        match self.threshold {
-            None => {
-                // Nobody is served or direct without having subscribed, and nobody is both. Where a connection has
-                // ended of which the topic was not told yet, it is for a moment a guess.
-                let candidates = self.subscribers.len().saturating_sub(self.served.len() + self.direct);
-                draw(self.subscribers, self.count(candidates), candidates, |link| self.fits(*link), rng)
-            }
-            // The same chances as if nobody's score had been looked at.
-            Some(threshold) => {
-                let good = self.good(threshold);
-                let is_good = |link: &Link| good.binary_search(link).is_ok();
-                draw(self.subscribers, self.count(good.len()), good.len(), is_good, rng)
-            }
-        }
-    }
-
-    /// How many of so many are told.
-    fn count(&self, candidates: usize) -> usize {
-        let by_factor = (self.cx.limits.gossip_factor * candidates as f64) as usize;
-        by_factor.max(self.cx.limits.degree_lazy)
+        let candidates = self.candidates();
+        let by_factor = (self.cx.limits.gossip_factor * candidates.len() as f64) as usize;
+        choose(candidates, by_factor.max(self.cx.limits.degree_lazy), rng)
     }
 }

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use rand::{
     SeedableRng,
     rngs::ChaCha8Rng,
-    seq::{IndexedRandom, SliceRandom, index::sample},
+    seq::{IndexedRandom, SliceRandom},
 };
 
 /// The source of a state machine's choices.
@@ -26,25 +26,9 @@ pub(crate) fn choose<T>(mut items: Vec<T>, count: usize, rng: &mut ProtocolRng) 
         let (_chosen, rest) = items.partial_shuffle(rng, count);
         // The rest stands in front of the chosen.
         let rest = rest.len();
-        items.drain(..rest);
+        return items.split_off(rest);
     }
     items
-}
-
-/// At most `count` of those of `items` that fit, who are `fitting`; chosen uniformly, in no order. Looks at no more
-/// than it may need.
-pub(crate) fn draw<T: Copy>(
-    items: &[T],
-    count: usize,
-    fitting: usize,
-    fits: impl Fn(&T) -> bool,
-    rng: &mut ProtocolRng,
-) -> Vec<T> {
-    let count = count.min(fitting);
-    let places = sample(rng, items.len(), items.len() - fitting + count);
-    let mut drawn = Vec::with_capacity(count);
-    drawn.extend(places.iter().map(|place| items[place]).filter(|item| fits(item)).take(count));
-    drawn
 }
 
 /// One of `items`.

@@ -166,7 +166,7 @@ fn remembered_topics() -> (Filling, &'static [&'static str]) {
         graft_all(&mut filling, topic);
     }
     (0..TOPICS).for_each(|topic| graft_all(&mut filling, topic));
-    (filling, &["connections", "subscriptions", "subscribers", "joined", "topics", "backoffs"])
+    (filling, &["connections", "names", "subscriptions", "subscribers", "joined", "topics", "backoffs"])
 }
 
 /// Peers that we dialled may enter a full mesh.
