@@ -3,7 +3,7 @@
 //! while anything is sent, but where a comment says why.
 
 use std::sync::{
-    Arc, PoisonError, RwLock,
+    Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
@@ -25,7 +25,7 @@ pub(crate) struct Directory<N: Network> {
     /// The connected peers, and those that left with a score that is remembered.
     peers: DashMap<N::Peer, Arc<PeerRecord>, RandomState>,
     /// The connected peers by the numbers that topics know them by: read when gossip is, and when peers are chosen;
-    /// changed when somebody comes or goes. No other map is looked into meanwhile.
+    /// changed when somebody comes or goes.
     names: RwLock<Connected<N::Peer>>,
     /// What peers used up in this heartbeat.
     quotas: DashMap<N::Peer, Quota, RandomState>,
@@ -183,7 +183,7 @@ impl<N: Network> Directory<N> {
             Entry::Vacant(entry) => entry.insert(self.new_record(kind, NO_SCORE)),
         };
         let link = record.value_mut().link;
-        self.names.write().unwrap_or_else(PoisonError::into_inner).insert(link, peer.clone());
+        self.names_mut().insert(link, peer.clone());
         self.connected.fetch_add(1, Ordering::AcqRel);
         tell(link);
     }
@@ -198,7 +198,7 @@ impl<N: Network> Directory<N> {
         let record = self.peers.get_mut(peer);
         if let Some(record) = record.as_ref().filter(|record| record.connected.swap(false, Ordering::AcqRel))
         {
-            self.names.write().unwrap_or_else(PoisonError::into_inner).remove(record.link);
+            self.names_mut().remove(record.link);
             self.connected.fetch_sub(1, Ordering::AcqRel);
         }
         if let Some((_, unwanted)) = self.unwanted.remove(peer) {
@@ -207,9 +207,19 @@ impl<N: Network> Directory<N> {
         tell();
     }
 
+    /// Nothing panics while it is held, and no other map is looked into.
+    fn names(&self) -> RwLockReadGuard<'_, Connected<N::Peer>> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same.
+    fn names_mut(&self) -> RwLockWriteGuard<'_, Connected<N::Peer>> {
+        self.names.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The peers of those of these connections that are up, in their order.
     pub(crate) fn peers_of(&self, links: &[Link]) -> Vec<N::Peer> {
-        self.names.read().unwrap_or_else(PoisonError::into_inner).peers(links)
+        self.names().peers(links)
     }
 
     /// The scores that are visible to all, of the peers that are wanted; in no order.
@@ -303,7 +313,7 @@ impl<N: Network> Directory<N> {
     /// How much the maps hold that are nowhere but here.
     pub(crate) fn footprint(&self) -> Footprint {
         let unwanted = self.unwanted_ids.load(Ordering::Acquire);
-        let names = self.names.read().unwrap_or_else(PoisonError::into_inner).len();
+        let names = self.names().len();
         let (quotas, homes) = (self.quotas.len(), self.homes.len());
         Footprint { quotas, unwanted, names, homes, ..Footprint::default() }
     }
@@ -327,6 +337,6 @@ impl<N: Network> Roster<N> for Directory<N> {
     }
 
     fn named(&self, links: &mut dyn Iterator<Item = Link>) -> Vec<(N::Peer, Link)> {
-        self.names.read().unwrap_or_else(PoisonError::into_inner).named(links)
+        self.names().named(links)
     }
 }

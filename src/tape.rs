@@ -16,7 +16,9 @@ use crate::{
 /// look at parked messages and a batch's verdict when the supervisor begins it. What one thread gives is shown in
 /// the order in which it gives it. Two inputs that two threads give at the same time may be handled in the other
 /// order than they are shown in, and a topic may handle an input after a heartbeat that was shown later, or when a
-/// disconnection that was shown later is known already: who is gone is not chosen any more. With one thread that waits for [`settle`](crate::Worker::settle) after each input, the order is the engine's own.
+/// disconnection that was shown later is known already: who is gone is not chosen any
+/// more. With one thread that waits for [`settle`](crate::Worker::settle) after each input, the order is the engine's
+/// own.
 ///
 /// Called on the engine's threads and the callers', from several at a time; must not block.
 pub trait Tape<N: Network>: Send + Sync + 'static {

@@ -223,7 +223,8 @@ impl<N: Network> TopicState<N> {
         // Names are looked up late, and scores last, and not at all if nobody's is so low: there are many
         // subscribers.
         let good = cx.roster.none_below(least);
-        let fitting = self.subscribers.links().filter(|link| !link.is_direct() && link_fits(*link));
+        let fitting =
+            self.subscribers.as_slice().iter().copied().filter(|link| !link.is_direct() && link_fits(*link));
         let mut candidates = cx.roster.named(&mut { fitting });
         candidates.retain(|(peer, _)| peer_fits(peer) && (good || cx.roster.score(peer) >= least));
         candidates.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
@@ -309,7 +310,7 @@ impl<N: Network> TopicState<N> {
             return Vec::new();
         }
         let offered = |peer: &N::Peer| peer != pruned && cx.roster.score(peer) >= 0.0;
-        let named = cx.roster.named(&mut self.subscribers.links()).into_iter();
+        let named = cx.roster.named(&mut self.subscribers.as_slice().iter().copied()).into_iter();
         let mut offers: Vec<_> = named.map(|(peer, _)| peer).filter(offered).collect();
         offers.sort_unstable();
         offers

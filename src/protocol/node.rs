@@ -144,11 +144,11 @@ impl<N: Network> Node<N> {
     }
 
     /// Takes what the p2p layer is to do, what is said to many peers in one, for transports that encode once. Gossip to
-    /// a peer whose connection has ended meanwhile is left out.
+    /// a peer whose connection has ended meanwhile is left out. What is not read before the iterator is dropped is lost.
     pub fn drain_emissions(&mut self) -> impl Iterator<Item = Emission<N>> + '_ {
-        let (emitted, connected) = (std::mem::take(&mut self.emitted), &self.connected);
-        let read = move |output: Unread<N>| output.read(|links| connected.peers(links));
-        emitted.into_iter().map(read).filter(|emission| emission.count() > 0)
+        let Self { emitted, connected, .. } = self;
+        let read = |output: Unread<N>| output.read(|links| connected.peers(links));
+        emitted.drain(..).map(read).filter(|emission| emission.count() > 0)
     }
 
     /// Takes what is to be done, one item a peer, as [`drain_emissions`](Self::drain_emissions) does.

@@ -15,13 +15,10 @@ impl Subscribers {
         self.links.binary_search(&link).is_ok()
     }
 
-    /// Whether it is a new one.
-    pub(super) fn insert(&mut self, link: Link) -> bool {
-        let place = self.links.binary_search(&link);
-        if let Err(place) = place {
+    pub(super) fn insert(&mut self, link: Link) {
+        if let Err(place) = self.links.binary_search(&link) {
             self.links.insert(place, link);
         }
-        place.is_err()
     }
 
     /// Whether it was one.
@@ -37,12 +34,7 @@ impl Subscribers {
         place.is_ok()
     }
 
-    /// All of them, in the order in which they connected.
-    pub(super) fn links(&self) -> impl Iterator<Item = Link> {
-        self.links.iter().copied()
-    }
-
-    /// The same.
+    /// All of them, ascending.
     pub(super) fn as_slice(&self) -> &[Link] {
         &self.links
     }

@@ -244,7 +244,10 @@ impl<N: Network> TopicState<N> {
         if self.subscribers.remove(link) {
             outbox.facts.push(Fact::Unsubscribed(peer.clone(), link));
         }
-        self.remove_from_mesh(peer, Removed::Unsubscribed, outbox);
+        let mesh = self.mesh.as_ref();
+        if mesh.and_then(|mesh| mesh.get(peer)).is_some_and(|known| *known <= link) {
+            self.remove_from_mesh(peer, Removed::Unsubscribed, outbox);
+        }
         self.remove_up_to(peer, link, outbox);
         UnsubscribeOutcome::Unsubscribed
     }

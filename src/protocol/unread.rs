@@ -14,7 +14,7 @@ use crate::network::{FullMessage, Network, P2pMessage, P2pOutput};
 /// What becomes an [`Emission`].
 #[derive_where(Clone, Debug)]
 pub(crate) enum Unread<N: Network> {
-    /// Of these peers, ascending.
+    /// A full message, to these peers, ascending.
     Broadcast {
         to: Vec<N::Peer>,
         message: Arc<FullMessage<N>>,

@@ -118,7 +118,7 @@ impl<N: Network> Worker<N> {
     }
 
     /// The connected peers that subscribed to each topic: to each that somebody subscribed to, or only to each
-    /// that we joined.
+    /// that we joined. Of who has just gone, a topic may not have been told: it may stand there with nobody.
     ///
     /// # Errors
     /// The engine has ended.
@@ -137,8 +137,7 @@ impl<N: Network> Worker<N> {
             peers.sort_unstable();
             (topic, peers)
         };
-        let items = items.into_iter().map(named).filter(|(_, peers)| joined_only || !peers.is_empty());
-        Ok(Listing { items: items.collect(), more })
+        Ok(Listing { items: items.into_iter().map(named).collect(), more })
     }
 
     /// The fanout of each topic that is published to without being joined.

@@ -72,12 +72,12 @@ impl<N: Network> P2pOutputs<N> {
         self.next_expanded().map(Emission::Output).or_else(|| self.try_emission())
     }
 
-    /// How many items wait, or somewhat fewer: gossip to who is gone by then is left out when it is read.
+    /// At most so many items wait: gossip to who is gone by then is left out when it is read.
     pub fn len(&self) -> usize {
         self.expanded.as_ref().map_or(0, ExactSizeIterator::len) + self.shared.p2p.len()
     }
 
-    /// Whether none waits.
+    /// Whether none waits; if not, there may still be nothing to read, as [`len`](Self::len) says.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -73,7 +73,6 @@ fn it_is_told_before_the_message_is_sent() {
     let declines =
         |one: &Emission<Plain>| matches!(one, Emission::Gossip { message: P2pMessage::IDontWant { .. }, .. });
     let emissions: Vec<_> = world.node.drain_emissions().collect();
-    assert!(emissions.iter().all(|one| one.count() > 0));
     let order: Vec<bool> = emissions.iter().map(declines).collect();
     assert_eq!(order, [true, false], "one item for all who are told, then one for all who are sent it");
 }

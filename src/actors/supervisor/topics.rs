@@ -40,15 +40,8 @@ impl<N: Network> SupervisorActor<N> {
             TopicItem::Message(arrival) => {
                 let watched = watches_messages(&shared);
                 let cx = shared.context(now);
-                handle_message(
-                    &mut state,
-                    arrival,
-                    &cx,
-                    watched,
-                    &shared,
-                    &mut self.outbox,
-                    &mut self.outgoing,
-                );
+                let Self { outbox, outgoing, .. } = self;
+                handle_message(&mut state, arrival, &cx, watched, &shared, outbox, outgoing);
             }
             TopicItem::Peer(saying) => {
                 now = saying.at;
