@@ -52,6 +52,8 @@
 struct Readme;
 
 mod actors;
+mod admission;
+mod clock;
 mod directory;
 #[cfg(feature = "http")]
 pub mod http;
@@ -61,14 +63,16 @@ pub mod libp2p;
 pub mod limits;
 pub mod metrics;
 mod network;
+mod outputs;
 pub mod plain;
 pub mod protocol;
 mod tape;
+mod timestamp;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod worker;
 
-pub use actors::clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use limits::{InvalidLimits, Limits, LimitsConfig};
 pub use network::{
     AppInput, AppOutput, Delivery, FullMessage, Key, Later, Network, Origin, P2pInput, P2pMessage, P2pOutput,

@@ -61,26 +61,13 @@
 //! told it something since it said so: its state goes to the supervisor, which answers for it until it is joined or
 //! published to again.
 
-mod attendance;
-pub(crate) mod clock;
-pub(crate) mod desk;
+pub(crate) mod arbiter;
+pub(crate) mod diagnostics;
+pub(crate) mod fault;
 pub(crate) mod heartbeat;
-pub(crate) mod host;
 pub(crate) mod inbox;
-pub(crate) mod journal;
-mod log;
-mod mesh;
-pub(crate) mod messages;
-mod outgoing;
-mod pile;
+pub(crate) mod mesh;
 pub(crate) mod pool;
-pub(crate) mod pulse;
-mod restarts;
 pub(crate) mod router;
-mod sample;
-pub(crate) mod saying;
-mod seats;
 pub(crate) mod shared;
 pub(crate) mod supervisor;
-mod topic;
-mod validation;

@@ -12,20 +12,35 @@ use crossbeam_utils::CachePadded;
 use tokio::sync::watch;
 
 use super::{
-    clock::Clock,
-    desk::{Address, Desks},
-    journal::Journal,
-    messages::{Inbox, Load, RouterItem, SupervisorItem, TopicItem},
-    pulse::Pulse,
+    arbiter::mailbox::{Address, Desks},
+    diagnostics::{health::Pulse, journal::Journal, refusals::RefusalReports},
+    fault::Fault,
+    inbox::{Inbox, Load},
+    mesh::messages::TopicItem,
+    router::messages::RouterItem,
+    supervisor::messages::SupervisorItem,
 };
 use crate::{
+    admission::Admission,
+    clock::Clock,
     directory::Directory,
     limits::Limits,
     metrics::{Metrics, Queues, TopicLabels, TopicSeries},
     network::Network,
-    protocol::{Context, Emission, Event, Footprint, Handling, Lane, Outbox, Stats, Timestamp, Unread},
+    outputs::{
+        app_queue::AppQueue,
+        p2p_queue::Lanes,
+        publication::{NotSent, Tickets},
+        recycle::Returns,
+    },
+    protocol::{
+        event::Event,
+        exchange::{Context, Outbox, command::Handling},
+        inspect::{footprint::Footprint, stats::Stats},
+        output::{Emission, Lane, pending::Unread},
+    },
     tape::{Heard, Tape},
-    worker::{Admission, AppQueue, Fault, Lanes, NotSent, RefusalReports, Returns, Tickets},
+    timestamp::Timestamp,
 };
 
 /// One engine's common ground. What threads write often is padded: all of them read the rest for each input.

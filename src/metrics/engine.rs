@@ -6,18 +6,25 @@ use std::{sync::Arc, time::Duration};
 use ::metrics::{Counter, Histogram};
 
 use super::{
-    catalogue::{self as catalogue, *},
+    catalogue::{self, *},
     registry::{Registry, Source},
     said::Said,
     state::Gauges,
-    stopwatch::Stopwatch,
 };
 use crate::{
-    actors::clock::Clock,
+    admission::refused::Refused,
+    clock::Clock,
     limits::Limits,
     network::{Network, P2pMessage},
-    protocol::{ANSWERS, IDontWantOutcome, Input, Lane, Named, Penalties, Rest, Tally},
-    worker::{NotSent, Refused},
+    outputs::{publication::NotSent, wait_time::Stopwatch},
+    protocol::{
+        outcome::{
+            IDontWantOutcome,
+            counters::{Penalties, Rest, Tally},
+            labels::{ANSWERS, Input, Named},
+        },
+        output::Lane,
+    },
 };
 
 /// Held handles of one engine.

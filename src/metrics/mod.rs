@@ -19,19 +19,15 @@ mod prometheus;
 mod registry;
 mod said;
 mod state;
-mod stopwatch;
 mod topic;
 
+pub(crate) use engine::{Handled, Metrics, Queue};
 #[cfg(feature = "prometheus")]
-pub use self::prometheus::with_buckets;
-pub(crate) use self::{
-    engine::{Handled, Metrics, Queue},
-    registry::Source,
-    said::Said,
-    state::Queues,
-    stopwatch::Stopwatch,
-    topic::{TopicLabels, TopicMeter, TopicSeries},
-};
+pub use prometheus::with_buckets;
+pub(crate) use registry::Source;
+pub(crate) use said::Said;
+pub(crate) use state::Queues;
+pub(crate) use topic::{TopicLabels, TopicMeter, TopicSeries};
 pub use {
     ::metrics::Unit,
     catalogue::{CATALOGUE, OTHER},

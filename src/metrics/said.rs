@@ -3,7 +3,7 @@
 use super::engine::rpc;
 use crate::{
     network::{Network, P2pMessage, P2pOutput},
-    protocol::{Lane, Unread},
+    protocol::output::{Lane, pending::Unread},
 };
 
 /// Sums over outputs, one a recipient.

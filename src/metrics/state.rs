@@ -6,8 +6,8 @@ use super::{catalogue::*, registry::Registry};
 use crate::{
     limits::Limits,
     network::Traffic,
-    protocol::{Company, Footprint},
-    worker::MAX_RETURNS,
+    outputs::recycle::MAX_RETURNS,
+    protocol::{inspect::footprint::Footprint, peers::summary::Company},
 };
 
 /// Handles of what is set.

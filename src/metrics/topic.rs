@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     network::Network,
-    protocol::{Outbox, Removed, Stats},
+    protocol::{exchange::Outbox, inspect::stats::Stats, outcome::counters::Removed},
 };
 
 /// The series of one topic, or of all that share [`OTHER`].

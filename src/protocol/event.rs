@@ -1,10 +1,7 @@
 //! What an operator should hear of. Reports; changes nothing.
 
-use std::time::Duration;
-
 use derive_where::derive_where;
 
-use super::Timestamp;
 use crate::network::{AppInput, Network, P2pInput};
 
 /// Something that happened in the engine, for the observer.
@@ -54,25 +51,4 @@ pub enum Event<N: Network> {
         /// The topic.
         topic: N::Topic,
     },
-}
-
-/// Lets one event through an interval.
-#[derive(Clone, Debug)]
-pub(crate) struct RateLimit {
-    interval: Duration,
-    next: Timestamp,
-}
-
-impl RateLimit {
-    pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval, next: Timestamp::ZERO }
-    }
-
-    pub(crate) fn allows(&mut self, now: Timestamp) -> bool {
-        let allowed = now >= self.next;
-        if allowed {
-            self.next = now.after(self.interval);
-        }
-        allowed
-    }
 }

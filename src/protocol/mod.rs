@@ -19,84 +19,42 @@
 //! Behaviour is that of the corrected Octez reference, as recorded in `tests/traces`; comments name
 //! the sections of the libp2p gossipsub specifications v1.0, v1.1 and v1.2.
 
-mod backoff;
-mod batch;
-mod breakdown;
-mod company;
-mod composition;
-mod connected;
-mod counters;
-mod credits;
-mod decision;
-mod delivery;
-mod event;
-mod expansion;
-mod fanout;
-mod footprint;
-mod gossip;
-mod invalid;
-mod link;
-mod look;
-mod lowest;
-mod maintenance;
-mod mesh;
-mod names;
-mod node;
-mod outbox;
-mod outcome;
-mod parked;
-mod parts;
-mod peer_score;
-mod peers;
-mod promises;
-mod px;
-mod reconnect;
-mod round;
-mod sample;
-mod score;
-mod sheet;
-mod stats;
-mod subscribers;
-mod tally;
-mod time;
-mod topic;
-mod topics;
-mod undecided;
-mod unread;
-mod unwanted;
-mod validating;
-mod view;
-mod window;
+pub(crate) mod connection;
+pub(crate) mod event;
+pub(crate) mod exchange;
+pub(crate) mod inspect;
+pub(crate) mod node;
+pub(crate) mod options;
+pub(crate) mod outcome;
+pub(crate) mod output;
+pub(crate) mod peers;
+pub(crate) mod quota;
+pub(crate) mod rate_limit;
+mod rng;
+pub(crate) mod score;
+mod time_cache;
+pub(crate) mod topic;
 
-pub(crate) use company::Company;
-pub(crate) use connected::Connected;
-pub(crate) use event::RateLimit;
-pub(crate) use link::Link;
-pub(crate) use names::{ANSWERS, Named};
-pub(crate) use outbox::{Context, Fact, Order, Outbox, Roster, Validation};
-pub(crate) use peers::{Peers, PeersOutbox, Quota, Standing};
-pub(crate) use round::Pace;
-pub(crate) use tally::{Penalties, Removed, Rest, Tally};
-pub(crate) use topic::TopicState;
-pub(crate) use unread::Unread;
-pub(crate) use unwanted::{Unwanted, check_idontwant};
-
-pub use breakdown::{ScoreBreakdown, Threshold, TopicBreakdown};
-pub use decision::{Decision, Grafting, Happened, Penalty, Pruning, Record};
-pub use delivery::Handling;
-pub use event::Event;
-pub use expansion::Expansion;
-pub use footprint::Footprint;
-pub use look::Membership;
-pub use names::Input;
-pub use node::{Drained, Node};
-pub use outbox::{Emission, Lane};
-pub use outcome::{
-    AddPeer, GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
-    JoinOutcome, LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, RemovePeer, SubscribeOutcome,
-    UnsubscribeOutcome,
+pub use self::{
+    connection::PeerKind,
+    event::Event,
+    exchange::command::Handling,
+    inspect::{
+        footprint::Footprint,
+        stats::Stats,
+        view::{CachedView, ConnectionView, FanoutView, ScoreView, SeenView, TopicScoreView, View},
+    },
+    node::{Drained, Node},
+    options::NodeOptions,
+    outcome::{
+        AddPeer, GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
+        JoinOutcome, LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, RemovePeer,
+        SubscribeOutcome, UnsubscribeOutcome,
+        decision::{Decision, Grafting, Happened, Penalty, Pruning, Record},
+        labels::Input,
+    },
+    output::{Emission, Lane, expand::Expansion},
+    score::breakdown::{ScoreBreakdown, Threshold, TopicBreakdown},
+    topic::inspect::Membership,
 };
-pub use peers::{NodeOptions, PeerKind};
-pub use stats::Stats;
-pub use time::Timestamp;
-pub use view::{CachedView, ConnectionView, FanoutView, ScoreView, SeenView, TopicScoreView, View};
+pub use crate::timestamp::Timestamp;

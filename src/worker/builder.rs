@@ -14,29 +14,31 @@ use crossbeam_utils::CachePadded;
 use tokio::sync::watch;
 
 use super::{
-    AppOutputs, AppQueue, Fault, Lanes, P2pOutputs, Returns, Tickets, Worker,
-    admission::Admission,
-    inputs::{self, RefusalReports},
+    Worker, input,
+    streams::{AppOutputs, P2pOutputs},
 };
 use crate::{
     actors::{
-        clock::{Clock, SystemClock},
-        desk::Desks,
-        heartbeat::HeartbeatActor,
-        host::HostActor,
-        journal::Journal,
-        messages::{Inbox, Load},
+        arbiter::{actor::HostActor, mailbox::Desks},
+        diagnostics::{health::Pulse, journal::Journal, refusals::RefusalReports},
+        fault::Fault,
+        heartbeat::actor::HeartbeatActor,
+        inbox::{Inbox, Load},
         pool::{Home, Pool, start_watched},
-        pulse::Pulse,
-        router::RouterActor,
+        router::actor::RouterActor,
         shared::{Observer, Shared},
-        supervisor::SupervisorActor,
+        supervisor::actor::SupervisorActor,
     },
+    admission::Admission,
+    clock::{Clock, SystemClock},
     directory::Directory,
     limits::Limits,
     metrics::{Metrics, Queue, Source, TopicLabels},
     network::{AppInput, Network},
-    protocol::{Event, Handling, NodeOptions, Peers, RateLimit},
+    outputs::{app_queue::AppQueue, p2p_queue::Lanes, publication::Tickets, recycle::Returns},
+    protocol::{
+        event::Event, exchange::command::Handling, options::NodeOptions, peers::Peers, rate_limit::RateLimit,
+    },
     tape::Tape,
 };
 
@@ -194,7 +196,7 @@ impl<N: Network> WorkerBuilder<N> {
         let worker = Worker { shared: Arc::clone(&shared), arbiters: Arc::new(Mutex::new(arbiters)) };
         for topic in topics {
             // Nothing is refused yet.
-            let _ = inputs::app_input(&shared, AppInput::Join(topic));
+            let _ = input::app_input(&shared, AppInput::Join(topic));
         }
         let (p2p, app) = (P2pOutputs::new(Arc::clone(&shared)), AppOutputs::new(shared));
         Ok(Started { worker, p2p, app })

@@ -2,20 +2,11 @@
 //! nothing else.
 
 mod actor;
-mod admission;
 mod builder;
-mod inputs;
-mod lanes;
-mod level;
-mod page;
-mod peer_inputs;
-mod questions;
-mod reserve;
-mod returns;
+mod input;
+mod queries;
 mod streams;
 mod ticket;
-mod till;
-mod waiting;
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -23,31 +14,30 @@ use actix::Arbiter;
 use derive_where::derive_where;
 use tokio::sync::oneshot;
 
-pub use self::{
-    admission::Refused,
-    builder::{StartError, Started, WorkerBuilder},
-    page::{Events, LastHeartbeat, Listing, Page, Queue},
-    peer_inputs::PeerInputs,
-    streams::{AppOutputs, P2pOutputs},
-    ticket::{NotSent, PublishReport, PublishTicket, Routed},
-};
-pub(crate) use self::{
-    admission::{Account, Admission, Credit},
-    inputs::RefusalReports,
-    lanes::{AppQueue, Lanes},
-    returns::{MAX_RETURNS, Returns, Spent},
-    ticket::{Promise, Publication, Tickets},
-    waiting::{Amount, Waiting},
-};
 use crate::{
     actors::{
-        messages::{Inspection, SupervisorItem, TopicItem},
+        mesh::messages::{Inspection, TopicItem},
         shared::Shared,
+        supervisor::messages::SupervisorItem,
     },
     limits::Limits,
     network::{AppInput, FullMessage, Network, P2pInput},
+    outputs::publication::Publication,
     protocol::{Lane, Stats, Timestamp, View},
     tape::Heard,
+};
+
+pub use self::{
+    builder::{StartError, Started, WorkerBuilder},
+    input::peer::PeerInputs,
+    queries::page::{Events, LastHeartbeat, Listing, Page, Queue},
+    streams::{AppOutputs, P2pOutputs},
+    ticket::PublishTicket,
+};
+pub use crate::{
+    actors::fault::{Fault, Stopped},
+    admission::refused::Refused,
+    outputs::publication::{NotSent, PublishReport, Routed},
 };
 
 /// The handle of a gossipsub engine. Cheap to clone, usable from any thread and any runtime.
@@ -58,29 +48,6 @@ use crate::{
 pub struct Worker<N: Network> {
     shared: Arc<Shared<N>>,
     arbiters: Arc<std::sync::Mutex<Vec<Arbiter>>>,
-}
-
-/// The engine has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the engine has ended")]
-pub struct Stopped;
-
-/// Why an engine ended though nobody shut it down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// The actor that owns peers and scores panicked.
-    #[error("the supervisor panicked: peers and scores are lost; start a new engine")]
-    SupervisorPanicked,
-    /// The actor that merges outputs panicked.
-    #[error("the router panicked: outputs are lost; start a new engine")]
-    RouterPanicked,
-    /// The actor that hands topics what is theirs panicked.
-    #[error("the host of an arbiter's topics panicked: they are lost; start a new engine")]
-    HostPanicked,
-    /// The actor that ticks the others panicked: an observer did.
-    #[error("the heartbeat panicked: does the observer? Start a new engine")]
-    HeartbeatPanicked,
 }
 
 // === Inputs ===
@@ -98,7 +65,7 @@ impl<N: Network> Worker<N> {
     /// application does not read its stream: see [`Refused`]. Connections and disconnections are refused only by an engine
     /// that has ended.
     pub fn p2p_input(&self, input: P2pInput<N>) -> Result<(), Refused> {
-        inputs::p2p_input(&self.shared, input)
+        input::p2p_input(&self.shared, input)
     }
 
     /// What takes the messages of `peer` from now on: for a transport that has a task for each connection, and
@@ -113,7 +80,7 @@ impl<N: Network> Worker<N> {
     /// # Errors
     /// A publication is refused when too many of them wait; everything, by an engine that has ended.
     pub fn app_input(&self, input: AppInput<N>) -> Result<(), Refused> {
-        inputs::app_input(&self.shared, input)
+        input::app_input(&self.shared, input)
     }
 
     /// Publishes a message, as [`AppInput::Publish`] does, and answers what to wait on to learn what
@@ -124,7 +91,7 @@ impl<N: Network> Worker<N> {
     pub fn publish(&self, message: FullMessage<N>) -> Result<PublishTicket<N>, Refused> {
         let publication = Arc::new(Publication::default());
         let key = (message.topic.clone(), message.message_id.clone());
-        inputs::publish_with_ticket(&self.shared, message, Arc::clone(&publication))?;
+        input::publish_with_ticket(&self.shared, message, Arc::clone(&publication))?;
         Ok(PublishTicket::new(self.clone(), key, publication))
     }
 
@@ -163,8 +130,8 @@ impl<N: Network> Worker<N> {
     /// until then slows it down, and it alone. Returns at once when the engine has ended.
     pub async fn p2p_input_ready(&self, peer: &N::Peer) {
         let directory = &self.shared.directory;
-        let account = inputs::account(&self.shared, peer);
-        let open = || inputs::has_way_out(&self.shared);
+        let account = input::account(&self.shared, peer);
+        let open = || input::has_way_out(&self.shared);
         let ended = || self.shared.is_closing();
         self.shared.admission.ready(&account, || directory.connected(), open, ended).await;
     }
@@ -272,7 +239,7 @@ impl<N: Network> Worker<N> {
             let _ = self.completion().await;
             return;
         }
-        inputs::leave_all(&self.shared);
+        input::leave_all(&self.shared);
         let deadline = self.shared.limits.bounds.shutdown_deadline;
         let wind_down = async {
             self.settle().await;

@@ -1,5 +1,5 @@
 //! The two output streams, as their readers see them. What may wait in them is
-//! [`lanes`](super::lanes)'. Interprets nothing.
+//! [`lanes`](crate::outputs::p2p_queue)'. Interprets nothing.
 
 use std::{
     pin::Pin,
@@ -13,10 +13,10 @@ use futures_core::Stream;
 use crate::{
     actors::shared::Shared,
     network::{AppOutput, FullMessage, Network, P2pOutput},
-    protocol::{Emission, Expansion},
+    protocol::output::{Emission, expand::Expansion},
 };
 
-/// What the p2p layer is to do: a stream, one item a peer. Within a [`Lane`](crate::protocol::Lane) items
+/// What the p2p layer is to do: a stream, one item a peer. Within a [`Lane`](crate::protocol::output::Lane) items
 /// come in the order they were decided; a more urgent lane is read first.
 ///
 /// Beyond `bounds.max_output_items` unread items the least urgent are dropped and counted; never who is

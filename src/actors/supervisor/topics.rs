@@ -5,17 +5,24 @@ use std::sync::Arc;
 
 use actix::Context;
 
-use super::{Slot, SupervisorActor};
+use super::{
+    actor::{Slot, SupervisorActor},
+    messages::SupervisorItem,
+};
 use crate::{
     actors::{
-        desk::Address,
-        mesh::MeshActor,
-        messages::{SupervisorItem, Ticket, TopicItem},
-        saying::{handle_message, handle_peer, watches_messages},
-        topic::{Topic, report},
+        arbiter::mailbox::Address,
+        inbox::Ticket,
+        mesh::{
+            actor::MeshActor,
+            messages::TopicItem,
+            peer_message::{handle_message, handle_peer, watches_messages},
+            topic::{Topic, report},
+        },
     },
     network::Network,
-    protocol::{Event, Fact, Timestamp, TopicState},
+    protocol::{event::Event, exchange::event::Fact, topic::TopicState},
+    timestamp::Timestamp,
 };
 
 impl<N: Network> SupervisorActor<N> {

@@ -1,0 +1,82 @@
+//! TODO header.
+
+use tokio::sync::oneshot;
+
+use crate::{
+    actors::{
+        arbiter::mailbox::Address,
+        mesh::messages::{Inspection, PeersLook, TopicItem},
+    },
+    network::{Delivery, Network, Validity},
+    protocol::{
+        connection::{Link, PeerKind},
+        exchange::event::Fact,
+        topic::TopicState,
+    },
+    timestamp::Timestamp,
+};
+
+/// To the supervisor.
+pub(crate) enum SupervisorItem<N: Network> {
+    /// From the handle, in the order of each peer's connections.
+    Connect {
+        peer: N::Peer,
+        kind: PeerKind,
+        link: Link,
+    },
+    Disconnect {
+        peer: N::Peer,
+        at: Timestamp,
+    },
+    /// From the handle: the application speaks of peers and points.
+    SetApplicationScore {
+        peer: N::Peer,
+        score: f64,
+    },
+    SetUnreachablePoint(N::Point),
+    /// From the handle: the p2p layer says so.
+    SlowPeer(N::Peer),
+    /// From the handle: something about a topic that has no actor.
+    Topic {
+        topic: N::Topic,
+        item: TopicItem<N>,
+    },
+    /// From the handle: a topic needs an actor; its address is in the directory already.
+    Spawn {
+        topic: N::Topic,
+        address: Address<N>,
+    },
+    /// From a topic: what it came to know.
+    Facts {
+        topic: N::Topic,
+        facts: Vec<Fact<N>>,
+        at: Timestamp,
+    },
+    /// From a topic: it has nothing to do, after so many of the application's commands.
+    Idle(N::Topic, u32),
+    /// From a topic that retired.
+    Retired(Box<TopicState<N>>),
+    /// From the seat of a topic that panicked.
+    Panicked(N::Topic),
+    /// From the heartbeat, or from whoever drives the engine by hand.
+    Tick,
+    CheckParked,
+    ProcessBatch,
+    /// From a validation of a batch: its verdicts, none if it took too long.
+    BatchVerdicts {
+        batch: Vec<Delivery<N>>,
+        verdicts: Vec<Validity>,
+    },
+    /// Questions of the handle.
+    Inspect(oneshot::Sender<Inspection<N>>),
+    Look(PeersLook<N>),
+    /// The topics that follow this one, at most so many.
+    Topics(Option<N::Topic>, usize, oneshot::Sender<Vec<Place<N>>>),
+    Delays(oneshot::Sender<Vec<(N::Point, i64)>>),
+    BatchDeadline(oneshot::Sender<Option<Timestamp>>),
+    /// The last item.
+    Stop(oneshot::Sender<()>),
+}
+
+/// A topic, with its address if it has an actor.
+pub(crate) type Place<N> = (<N as Network>::Topic, Option<Address<N>>);

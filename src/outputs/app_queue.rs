@@ -1,0 +1,87 @@
+//! TODO header.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+use super::{
+    backpressure::Level,
+    reader::{End, lock, take_first, wake},
+};
+use crate::{
+    admission::Admission,
+    network::{AppOutput, Network},
+    outputs::wait_time::Stopwatch,
+};
+
+/// What waits for the application.
+pub(crate) struct AppQueue<N: Network> {
+    waiting: Mutex<AppWaiting<N>>,
+    /// Its messages, to be looked at without the lock; high when no more are admitted.
+    level: Level,
+}
+
+struct AppWaiting<N: Network> {
+    messages: VecDeque<AppOutput<N>>,
+    stopwatch: Stopwatch,
+    end: End,
+}
+
+impl<N: Network> AppQueue<N> {
+    pub(crate) fn new(bound: usize, admission: Arc<Admission>, stopwatch: Stopwatch) -> Self {
+        let waiting = AppWaiting { messages: VecDeque::new(), stopwatch, end: End::default() };
+        Self { waiting: Mutex::new(waiting), level: Level::new(bound, admission) }
+    }
+
+    /// Adds all of `messages`, unless it is closed; leaves none of them there.
+    pub(crate) fn extend(&self, messages: &mut Vec<AppOutput<N>>) {
+        if messages.is_empty() {
+            return;
+        }
+        let mut waiting = lock(&self.waiting);
+        if waiting.end.closed {
+            messages.clear();
+        } else {
+            let ahead = waiting.messages.len();
+            waiting.stopwatch.pushed(0, ahead);
+            waiting.messages.extend(messages.drain(..));
+            self.level.set(waiting.messages.len());
+            wake(waiting, |waiting| waiting.end.reader.take());
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.level.len()
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        !self.level.is_high()
+    }
+
+    pub(crate) fn close(&self) {
+        let mut waiting = lock(&self.waiting);
+        waiting.end.closed = true;
+        wake(waiting, |waiting| waiting.end.reader.take());
+    }
+
+    pub(crate) fn try_pop(&self) -> Option<AppOutput<N>> {
+        self.pop(&mut lock(&self.waiting))
+    }
+
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<AppOutput<N>>> {
+        let mut waiting = lock(&self.waiting);
+        let next = self.pop(&mut waiting);
+        waiting.end.poll(next, cx)
+    }
+
+    fn pop(&self, waiting: &mut AppWaiting<N>) -> Option<AppOutput<N>> {
+        let next = take_first(&mut waiting.messages);
+        if next.is_some() {
+            waiting.stopwatch.popped(0);
+        }
+        self.level.set(waiting.messages.len());
+        next
+    }
+}

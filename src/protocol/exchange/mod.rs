@@ -1,0 +1,108 @@
+//! What handling an input leaves behind: outputs, facts for the peers' side, orders for the topics'
+//! side. Carries; never decides.
+
+pub(crate) mod command;
+pub(crate) mod event;
+pub(crate) mod peer_view;
+
+use std::{fmt, sync::Arc};
+
+use derive_where::derive_where;
+
+use self::{event::Fact, peer_view::Roster};
+use super::{
+    connection::Link,
+    inspect::stats::Stats,
+    outcome::counters::Tally,
+    output::{Lane, pending::Unread},
+};
+use crate::{
+    limits::Limits,
+    network::{AppOutput, FullMessage, Later, Network, P2pMessage, P2pOutput, Validity},
+    timestamp::Timestamp,
+};
+
+/// What a state machine of a topic is given with each input.
+pub(crate) struct Context<'a, N: Network> {
+    pub(crate) network: &'a N,
+    pub(crate) limits: &'a Limits<N::Topic>,
+    pub(crate) roster: &'a dyn Roster<N>,
+    pub(crate) now: Timestamp,
+}
+
+/// What a topic leaves behind.
+#[derive_where(Debug, Default)]
+pub(crate) struct Outbox<N: Network> {
+    pub(crate) p2p: Vec<Unread<N>>,
+    pub(crate) app: Vec<AppOutput<N>>,
+    pub(crate) facts: Vec<Fact<N>>,
+    pub(crate) stats: Stats,
+    pub(crate) tally: Tally,
+    /// Verdicts that come later, each to be handed back to
+    /// [`TopicState::resolve`](super::topic::TopicState).
+    pub(crate) later: Vec<Validation<N>>,
+    /// The copy of a message that was had already: of no more use, but whoever brought it may want its memory back.
+    pub(crate) copy: Option<Arc<FullMessage<N>>>,
+    /// Ids that entered (true) or left the history, for networks whose ids don't name their topic.
+    pub(crate) history: Vec<(N::MessageId, bool)>,
+}
+
+/// A message and its verdict to come.
+pub(crate) struct Validation<N: Network> {
+    pub(crate) message: Arc<FullMessage<N>>,
+    pub(crate) verdict: Later<Validity>,
+}
+
+impl<N: Network> fmt::Debug for Validation<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Validation").field(&self.message).finish()
+    }
+}
+
+impl<N: Network> Outbox<N> {
+    /// Whether nothing was left behind; what was counted is no matter.
+    pub(crate) fn is_silent(&self) -> bool {
+        let Self { p2p, app, facts, later, history, copy: _, stats: _, tally: _ } = self;
+        p2p.is_empty() && app.is_empty() && facts.is_empty() && later.is_empty() && history.is_empty()
+    }
+
+    /// Sends a control message. A bootstrap peer gets neither gossip nor requests.
+    pub(crate) fn send(&mut self, to_peer: N::Peer, link: Option<Link>, message: P2pMessage<N>) {
+        let bootstrap = link.is_some_and(Link::is_bootstrap);
+        if bootstrap && matches!(message, P2pMessage::IHave { .. } | P2pMessage::IWant { .. }) {
+            return;
+        }
+        match &message {
+            P2pMessage::Graft { .. } => self.stats.count_sent_grafts += 1,
+            P2pMessage::Prune { .. } => self.stats.count_sent_prunes += 1,
+            P2pMessage::IHave { .. } => self.stats.count_sent_ihaves += 1,
+            P2pMessage::IWant { .. } => self.stats.count_sent_iwants += 1,
+            _ => {}
+        }
+        self.p2p.push(P2pOutput::OutMessage { to_peer, message }.into());
+    }
+
+    /// Offers the same messages to all of `to`, none of whom is a bootstrap peer.
+    pub(crate) fn gossip(&mut self, to: Vec<Link>, message: P2pMessage<N>) {
+        if !to.is_empty() {
+            self.stats.count_sent_ihaves += to.len() as u64;
+            self.p2p.push(Unread::Gossip { to, message });
+        }
+    }
+
+    /// Tells all of `to`, none of whom is a bootstrap peer, not to send a message.
+    pub(crate) fn decline(&mut self, to: Vec<Link>, id: N::MessageId) {
+        if !to.is_empty() {
+            let message = P2pMessage::IDontWant { message_ids: vec![id] };
+            self.p2p.push(Unread::Gossip { to, message });
+        }
+    }
+
+    /// Sends a full message to all of `to`, none of whom is a bootstrap peer.
+    pub(crate) fn broadcast(&mut self, to: Vec<N::Peer>, message: &Arc<FullMessage<N>>, lane: Lane) {
+        if !to.is_empty() {
+            self.stats.count_sent_app_messages += to.len() as u64;
+            self.p2p.push(Unread::Broadcast { to, message: Arc::clone(message), lane });
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The decisions about peers that follow from an event of a topic, for the event log.
+
+use crate::{
+    network::Network,
+    protocol::{
+        exchange::event::{Fact, Maintenance, Pruned},
+        outcome::decision::{Decision, Grafting, Penalty, Pruning},
+        score::Scores,
+    },
+};
+
+/// Of what a topic tells the peers' side, before that side heard of it. `overloaded`: nobody is to blame for
+/// what did not come. What deliveries are worth is not among it.
+pub(crate) fn decisions_of<N: Network>(
+    topic: &N::Topic,
+    fact: &Fact<N>,
+    scores: &Scores<N>,
+    overloaded: bool,
+) -> Vec<(N::Peer, Decision)> {
+    let deficit = |peer: &N::Peer| {
+        let lost = scores.deficit(peer, topic) < 0.0;
+        lost.then(|| (peer.clone(), Decision::Penalised(Penalty::MeshDeficit)))
+    };
+    match fact {
+        Fact::Misbehaved(peer, _) => vec![(peer.clone(), Decision::Penalised(Penalty::GraftBackoff))],
+        Fact::InvalidMessage(peer) => vec![(peer.clone(), Decision::Penalised(Penalty::InvalidMessage))],
+        Fact::Pruned(peer, _) => deficit(peer).into_iter().collect(),
+        Fact::Maintained(Maintenance { grafted, pruned, broken }) => {
+            let grafted =
+                grafted.iter().map(|(peer, _)| (peer.clone(), Decision::Grafted(Grafting::Heartbeat)));
+            let broken = broken.iter().filter(|_| !overloaded);
+            let broken = broken.map(|peer| (peer.clone(), Decision::Penalised(Penalty::BrokenPromise)));
+            let mut decided: Vec<_> = grafted.chain(broken).collect();
+            for Pruned { peer, no_px, .. } in pruned {
+                let why = if *no_px { Pruning::NegativeScore } else { Pruning::AboveDegreeHigh };
+                decided.push((peer.clone(), Decision::Pruned(why)));
+                decided.extend(deficit(peer));
+            }
+            decided
+        }
+        _ => Vec::new(),
+    }
+}

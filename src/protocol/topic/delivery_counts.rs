@@ -1,0 +1,61 @@
+//! What peers' deliveries on one topic are worth and the peers' side was not told yet: most messages come many
+//! times, and one word for all copies is enough. Counts; the worth is [`counters`](crate::protocol::score::counters)'.
+
+use derive_where::derive_where;
+
+use crate::{
+    network::Network,
+    protocol::exchange::{
+        Outbox,
+        event::{Deliveries, Fact},
+    },
+};
+
+/// More than peers of any mesh: who comes beyond has the others told first.
+const MAX_PEERS: usize = 64;
+
+/// The deliveries of some peers, each once.
+#[derive_where(Debug, Default)]
+pub(super) struct Credits<N: Network> {
+    /// Few: looked through from the front.
+    deliveries: Vec<Deliveries<N>>,
+}
+
+impl<N: Network> Credits<N> {
+    /// `peer` was the first to deliver a message.
+    pub(super) fn first(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) {
+        self.of(peer, outbox).first += 1;
+    }
+
+    /// `peer` delivered a copy soon after.
+    pub(super) fn near_first(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) {
+        self.of(peer, outbox).near_first += 1;
+    }
+
+    /// Tells the peers' side.
+    pub(super) fn tell(&mut self, outbox: &mut Outbox<N>) {
+        if !self.deliveries.is_empty() {
+            outbox.facts.push(Fact::Delivered(std::mem::take(&mut self.deliveries)));
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[Deliveries<N>] {
+        &self.deliveries
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+
+    fn of(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) -> &mut Deliveries<N> {
+        let known = self.deliveries.iter().position(|deliveries| deliveries.peer == *peer);
+        let place = known.unwrap_or_else(|| {
+            if self.deliveries.len() >= MAX_PEERS {
+                self.tell(outbox);
+            }
+            self.deliveries.push(Deliveries { peer: peer.clone(), first: 0, near_first: 0 });
+            self.deliveries.len() - 1
+        });
+        &mut self.deliveries[place]
+    }
+}

@@ -1,0 +1,54 @@
+//! Peers for topics that we publish to without taking part (v1.0 "fanout").
+
+use std::collections::BTreeMap;
+
+use super::{Fanout, TopicState};
+use crate::{
+    network::Network,
+    protocol::{connection::Link, exchange::Context, rng::choose},
+};
+
+impl<N: Network> TopicState<N> {
+    /// Something is published: makes a fanout, or keeps the one there is alive.
+    pub(super) fn refresh_fanout(&mut self, cx: &Context<'_, N>) {
+        if let Some(fanout) = &mut self.fanout {
+            // One that lost its peers is not kept alive: the heartbeat fills it, or lets it expire.
+            if !fanout.peers.is_empty() {
+                fanout.last_published = cx.now;
+            }
+            return;
+        }
+        let peers = self.fanout_candidates(&BTreeMap::new(), cx);
+        if !peers.is_empty() {
+            self.fanout = Some(Fanout { peers, last_published: cx.now });
+        }
+    }
+
+    /// Heartbeat: drops a fanout that is out of use, and peers that got too bad a score; fills up.
+    pub(super) fn maintain_fanout(&mut self, cx: &Context<'_, N>) {
+        let Some(mut fanout) = self.fanout.take() else { return };
+        if fanout.last_published.after(cx.limits.fanout_ttl) < cx.now {
+            return;
+        }
+        let threshold = cx.limits.publish_threshold;
+        fanout.peers.retain(|peer, _| cx.roster.score(peer) >= threshold);
+        let more = self.fanout_candidates(&fanout.peers, cx);
+        fanout.peers.extend(more);
+        self.fanout = Some(fanout);
+    }
+
+    /// Peers to fill `present` up to D (v1.1 "publish threshold").
+    fn fanout_candidates(
+        &mut self,
+        present: &BTreeMap<N::Peer, Link>,
+        cx: &Context<'_, N>,
+    ) -> BTreeMap<N::Peer, Link> {
+        let missing = cx.limits.degree_optimal.saturating_sub(present.len());
+        if missing == 0 {
+            return BTreeMap::new();
+        }
+        let threshold = cx.limits.publish_threshold;
+        let candidates = self.candidates(cx, threshold, |_| true, |peer| !present.contains_key(peer));
+        choose(candidates, missing, &mut self.rng).into_iter().collect()
+    }
+}

@@ -1,0 +1,258 @@
+//! Telling peers what we have and asking them for what we lack: IHAVE and IWANT, both ways
+//! (v1.0 "gossip emission").
+
+use std::{collections::BTreeMap, slice, sync::Arc, time::Duration};
+
+use super::{TopicState, subscribers::Subscribers};
+use crate::{
+    limits::Limits,
+    network::{Network, P2pMessage, PeerAction, Validity},
+    protocol::{
+        connection::Link,
+        exchange::{
+            Context, Outbox,
+            event::Fact,
+            peer_view::{LowScore, Standing, check_score},
+        },
+        outcome::{IHaveOutcome, IWantAnswer, IWantOutcome, counters::Promised},
+        output::Lane,
+        quota::Quota,
+        rng::{ProtocolRng, choose, pick, shuffle},
+    },
+};
+
+impl<N: Network> TopicState<N> {
+    /// A peer offers messages. `quota` is the peer's, over all topics.
+    pub(crate) fn ihave(
+        &mut self,
+        peer: &N::Peer,
+        standing: Standing,
+        ids: Vec<N::MessageId>,
+        quota: &mut Quota,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> IHaveOutcome<N> {
+        if let Err(LowScore { score, threshold }) = check_score(standing, cx.limits) {
+            return IHaveOutcome::LowScore { score, threshold };
+        }
+        if let Err(outcome) = quota.take_ihave(cx.limits) {
+            return outcome;
+        }
+        if !self.is_joined() {
+            return IHaveOutcome::TopicNotTracked;
+        }
+        let Some(mut ids) = self.wanted(peer, ids, cx) else {
+            outbox.facts.push(Fact::InvalidMessage(peer.clone()));
+            return IHaveOutcome::InvalidId;
+        };
+        // The order is random so that not all of an attacker's victims ask it for the same.
+        shuffle(&mut ids, &mut self.rng);
+        ids.truncate(quota.iwants_left(cx.limits));
+        quota.requested += ids.len() as u32;
+        outbox.stats.count_recv_ihaves += ids.len() as u64;
+        if !ids.is_empty() {
+            // Bootstrap peers are not asked, and owe nothing; who is not connected has no score to lose.
+            if standing.link.is_some_and(|link| !link.is_bootstrap()) {
+                self.watch(peer, &ids, cx, outbox);
+            }
+            outbox.send(peer.clone(), standing.link, P2pMessage::IWant { message_ids: ids.clone() });
+        }
+        IHaveOutcome::Requested { ids }
+    }
+
+    /// One of the ids that `peer` is asked for is watched. Chosen by chance, and not by the order in which it is
+    /// asked, which it knows: whoever keeps some promises and breaks others is found out.
+    fn watch(&mut self, peer: &N::Peer, ids: &[N::MessageId], cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        let followup = cx.limits.extensions.iwant_followup_time;
+        if followup > Duration::ZERO
+            && let Some(id) = pick(ids, &mut self.rng)
+        {
+            let max = cx.limits.bounds.max_promises_per_topic;
+            let watched = self.promises.watch(peer, id, cx.now.after(followup), max);
+            outbox.tally.promise(Promised::Started, usize::from(watched));
+        }
+    }
+
+    /// The ids that are worth asking for; `None` if one of them is invalid.
+    fn wanted(
+        &self,
+        peer: &N::Peer,
+        ids: Vec<N::MessageId>,
+        cx: &Context<'_, N>,
+    ) -> Option<Vec<N::MessageId>> {
+        let mut wanted = Vec::new();
+        for id in ids {
+            match self.judge_id(&id, cx) {
+                Validity::Invalid => return None,
+                Validity::Outdated => {}
+                Validity::Valid | Validity::Unknown => {
+                    if self.seen.get(&id).is_none() && cx.network.peer_filter(peer, PeerAction::IHave(&id)) {
+                        wanted.push(id);
+                    }
+                }
+            }
+        }
+        Some(wanted)
+    }
+
+    /// The application's verdict on an id, which must be one of this topic's.
+    pub(super) fn judge_id(&self, id: &N::MessageId, cx: &Context<'_, N>) -> Validity {
+        let of_this = cx.network.topic_of(id).is_none_or(|topic| topic == self.topic);
+        if of_this { cx.network.validate_id(id) } else { Validity::Invalid }
+    }
+
+    /// A peer asks for messages of this topic. Each is sent `max_gossip_retransmission` times at most.
+    pub(crate) fn iwant(
+        &mut self,
+        peer: &N::Peer,
+        standing: Standing,
+        ids: Vec<N::MessageId>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> IWantOutcome<N> {
+        if let Err(LowScore { score, threshold }) = check_score(standing, cx.limits) {
+            return IWantOutcome::LowScore { score, threshold };
+        }
+        let mut answers = BTreeMap::new();
+        for id in ids {
+            let answer = self.answer(peer, &id, cx);
+            answers.insert(id, answer);
+        }
+        let bootstrap = standing.link.is_some_and(Link::is_bootstrap);
+        for answer in answers.values() {
+            if let IWantAnswer::Message(message) = answer {
+                outbox.stats.count_recv_iwants += 1;
+                let to = if bootstrap { Vec::new() } else { vec![peer.clone()] };
+                outbox.broadcast(to, message, Lane::Answer);
+            }
+        }
+        IWantOutcome::Answered { ids: answers }
+    }
+
+    /// Every request is counted, whatever its answer.
+    fn answer(&mut self, peer: &N::Peer, id: &N::MessageId, cx: &Context<'_, N>) -> IWantAnswer<N> {
+        let Some(cached) = self.history.get_mut(id) else { return IWantAnswer::NotFound };
+        let full = cached.accesses.len() >= cx.limits.bounds.max_requesters;
+        if full && !cached.accesses.contains_key(peer) {
+            return IWantAnswer::TooManyRequests;
+        }
+        let accesses = match cached.accesses.get_mut(peer) {
+            Some(accesses) => accesses,
+            None => cached.accesses.entry(peer.clone()).or_default(),
+        };
+        *accesses = accesses.saturating_add(1);
+        if *accesses > cx.limits.max_gossip_retransmission {
+            IWantAnswer::TooManyRequests
+        } else if cx.network.peer_filter(peer, PeerAction::IWant(id)) {
+            IWantAnswer::Message(Arc::clone(&cached.message))
+        } else {
+            IWantAnswer::Ignored
+        }
+    }
+
+    /// The ids that gossip offers now.
+    pub(crate) fn gossip_ids(&self, limits: &Limits<N::Topic>) -> Vec<N::MessageId> {
+        self.history.latest(limits.history_gossip_length).cloned().collect()
+    }
+
+    /// What to offer, and among whom chance is to choose.
+    pub(crate) fn gossip_plan<'a>(&'a self, cx: &'a Context<'_, N>) -> Option<GossipPlan<'a, N>> {
+        let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
+        GossipPlan::new(&self.subscribers, &self.direct, served, || self.gossip_ids(cx.limits), cx)
+    }
+
+    pub(super) fn send_gossip(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
+        let ids = || self.gossip_ids(cx.limits);
+        let Some(plan) = GossipPlan::new(&self.subscribers, &self.direct, served, ids, cx) else { return };
+        if plan.ids.len() <= cx.limits.max_sent_iwant_per_heartbeat as usize {
+            let (to, message_ids) = plan.select_all(&mut self.rng);
+            outbox.gossip(to, P2pMessage::IHave { topic: self.topic.clone(), message_ids });
+            return;
+        }
+        for (peer, link, message_ids) in plan.select(&mut self.rng) {
+            let message = P2pMessage::IHave { topic: self.topic.clone(), message_ids };
+            outbox.send(peer, Some(link), message);
+        }
+    }
+}
+
+type Links<P> = BTreeMap<P, Link>;
+
+/// Gossip before chance has chosen.
+pub(crate) struct GossipPlan<'a, N: Network> {
+    ids: Vec<N::MessageId>,
+    subscribers: &'a [Link],
+    /// Those of them that get full messages from us, few; both ascend.
+    served: Vec<Link>,
+    /// Looked at if anybody may be below it.
+    threshold: Option<f64>,
+    cx: &'a Context<'a, N>,
+}
+
+impl<'a, N: Network> GossipPlan<'a, N> {
+    /// A topic without a mesh or fanout, or without messages, has none.
+    fn new(
+        subscribers: &'a Subscribers,
+        direct: &Links<N::Peer>,
+        served: Option<&'a Links<N::Peer>>,
+        ids: impl FnOnce() -> Vec<N::MessageId>,
+        cx: &'a Context<'_, N>,
+    ) -> Option<Self> {
+        let (served, ids) = (served?, ids());
+        if ids.is_empty() {
+            return None;
+        }
+        let mut served: Vec<_> = served.values().chain(direct.values()).copied().collect();
+        served.sort_unstable();
+        let threshold = cx.limits.gossip_threshold;
+        let threshold = (!cx.roster.none_below(threshold)).then_some(threshold);
+        Some(Self { ids, subscribers: subscribers.as_slice(), served, threshold, cx })
+    }
+
+    /// Who gets no full messages from us, and does not stand too badly.
+    fn candidates(&self) -> Vec<Link> {
+        let mut candidates = Vec::with_capacity(self.subscribers.len());
+        let mut rest = self.subscribers;
+        for served in &self.served {
+            let (before, from) = rest.split_at(rest.partition_point(|link| link < served));
+            candidates.extend_from_slice(before);
+            rest = from.strip_prefix(slice::from_ref(served)).unwrap_or(from);
+        }
+        candidates.extend_from_slice(rest);
+        if let Some(threshold) = self.threshold {
+            let named = self.cx.roster.named(&mut candidates.into_iter()).into_iter();
+            let good = named.filter(|(peer, _)| self.cx.roster.score(peer) >= threshold);
+            candidates = good.map(|(_, link)| link).collect();
+        }
+        candidates
+    }
+
+    /// Chooses max(D_lazy, factor of the candidates) peers. Each gets another selection of ids and
+    /// another order, so that together they know of all.
+    pub(crate) fn select(self, rng: &mut ProtocolRng) -> Vec<(N::Peer, Link, Vec<N::MessageId>)> {
+        let most = self.cx.limits.max_sent_iwant_per_heartbeat as usize;
+        let chosen = self.choose_peers(rng);
+        let mut offer = |(peer, link)| {
+            let mut ids = self.ids.clone();
+            shuffle(&mut ids, rng);
+            ids.truncate(most);
+            (peer, link, ids)
+        };
+        self.cx.roster.named(&mut chosen.into_iter()).into_iter().map(&mut offer).collect()
+    }
+
+    /// The same for ids so few that each peer gets all: one message does for all.
+    fn select_all(mut self, rng: &mut ProtocolRng) -> (Vec<Link>, Vec<N::MessageId>) {
+        let mut to = self.choose_peers(rng);
+        to.retain(|link| !link.is_bootstrap());
+        shuffle(&mut self.ids, rng);
+        (to, self.ids)
+    }
+
+    fn choose_peers(&self, rng: &mut ProtocolRng) -> Vec<Link> {
+        let candidates = self.candidates();
+        let by_factor = (self.cx.limits.gossip_factor * candidates.len() as f64) as usize;
+        choose(candidates, by_factor.max(self.cx.limits.degree_lazy), rng)
+    }
+}

@@ -1,0 +1,196 @@
+//! The heartbeat of one topic (v1.0 "mesh maintenance", v1.1 "heartbeat procedure"), in two halves:
+//! every topic changes its mesh before any tells its peers, because what one topic prunes changes
+//! the scores by which another chooses px and gossip.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{TopicState, receive::forget_cached};
+use crate::{
+    network::{Network, P2pMessage},
+    protocol::{
+        connection::Link,
+        exchange::{
+            Context, Outbox,
+            event::{Fact, Maintenance, Pruned},
+        },
+        outcome::counters::{Grafted, Promised, Removed, Tally},
+        rng::{choose, shuffle},
+    },
+};
+
+type Links<P> = BTreeMap<P, Link>;
+
+impl<N: Network> TopicState<N> {
+    /// First half.
+    pub(super) fn maintain(&mut self, tick: u64, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        if tick.is_multiple_of(cx.limits.backoff_cleanup_ticks) {
+            self.backoffs.cleanup(cx.limits.heartbeat_interval.saturating_mul(2), cx.now);
+        }
+        self.tell_credits(outbox);
+        let mut maintenance = self.maintain_mesh(tick, cx, &mut outbox.tally);
+        maintenance.broken = self.promises.broken(cx.now);
+        outbox.tally.promise(Promised::Broken, maintenance.broken.len());
+        for (peer, _) in &maintenance.grafted {
+            outbox.send(peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });
+        }
+        self.maintain_fanout(cx);
+        let held = &mut self.history_bytes;
+        self.history.shift(|id, cached| forget_cached(id, cached, held, cx, outbox));
+        self.seen.shift(|_, _| {});
+        self.invalid.shift();
+        self.declined.shift();
+        self.pruned.clone_from(&maintenance.pruned);
+        outbox.facts.push(Fact::Maintained(maintenance));
+    }
+
+    /// Second half.
+    pub(super) fn conclude(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        self.send_heartbeat_prunes(cx, outbox);
+        self.send_gossip(cx, outbox);
+        outbox.facts.push(Fact::Concluded);
+    }
+
+    fn maintain_mesh(&mut self, tick: u64, cx: &Context<'_, N>, tally: &mut Tally) -> Maintenance<N> {
+        let Some(mesh) = self.mesh.take() else { return Maintenance::default() };
+        let mut work = MeshWork { mesh, grafted: BTreeMap::new(), pruned: Vec::new(), tally };
+        work.prune_negative(cx);
+        self.graft_missing(&mut work, cx);
+        self.prune_surplus(&mut work, cx);
+        self.graft_outbound(&mut work, cx);
+        if tick.is_multiple_of(cx.limits.opportunistic_graft_ticks) {
+            self.graft_opportunistically(&mut work, cx);
+        }
+        self.finish(work, cx)
+    }
+
+    /// Below D_lo: up to D. The new peers don't count in what follows in this heartbeat.
+    fn graft_missing(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
+        if work.mesh.len() < cx.limits.degree_low {
+            let missing = cx.limits.degree_optimal - work.mesh.len();
+            let candidates = self.graftable(cx, |_| true, |peer| !work.mesh.contains_key(peer));
+            work.graft(choose(candidates, missing, &mut self.rng), Grafted::BelowDegreeLow);
+        }
+    }
+
+    /// Above D_hi: down to D, keeping the D_score best, and D_out outbound ones.
+    fn prune_surplus(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
+        if work.mesh.len() <= cx.limits.degree_high {
+            return;
+        }
+        for peer in self.select_surplus(&work.mesh, cx) {
+            work.prune(&peer, Removed::AboveDegreeHigh);
+        }
+    }
+
+    fn select_surplus(&mut self, mesh: &Links<N::Peer>, cx: &Context<'_, N>) -> Vec<N::Peer> {
+        let mut peers: Vec<_> =
+            mesh.iter().map(|(peer, link)| (peer, link.is_outbound(), cx.roster.score(peer))).collect();
+        // Shuffled first: among equals chance decides.
+        shuffle(&mut peers, &mut self.rng);
+        peers.sort_by(|(_, _, a), (_, _, b)| b.total_cmp(a));
+        shuffle(&mut peers[cx.limits.degree_score..], &mut self.rng);
+        let mut surplus = peers.split_off(cx.limits.degree_optimal);
+        swap_in_outbound(&mut peers, &mut surplus, cx.limits.degree_out);
+        surplus.into_iter().map(|(peer, ..)| peer.clone()).collect()
+    }
+
+    /// At least D_lo, but fewer than D_out outbound: more of those.
+    fn graft_outbound(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
+        if work.mesh.len() < cx.limits.degree_low {
+            return;
+        }
+        let outbound = work.mesh.values().filter(|link| link.is_outbound()).count();
+        let missing = cx.limits.degree_out.saturating_sub(outbound);
+        if missing > 0 {
+            let candidates = self.graftable(cx, Link::is_outbound, |peer| !work.knows(peer));
+            let chosen = choose(candidates, missing, &mut self.rng);
+            work.mesh.extend(chosen.iter().cloned());
+            work.graft(chosen, Grafted::OutboundQuota);
+        }
+    }
+
+    /// v1.1 "opportunistic grafting": when the mesh's median score is poor, a few better peers.
+    fn graft_opportunistically(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
+        let mut scores: Vec<f64> = work.mesh.keys().map(|peer| cx.roster.score(peer)).collect();
+        if scores.len() < 2 {
+            return;
+        }
+        scores.sort_by(f64::total_cmp);
+        let median = scores[scores.len() / 2];
+        if median < cx.limits.opportunistic_graft_threshold {
+            let better = self.candidates(
+                cx,
+                median,
+                |_| true,
+                |peer| !self.backoffs.contains(peer) && !work.knows(peer) && cx.roster.score(peer) > median,
+            );
+            let count = cx.limits.opportunistic_graft_peers;
+            work.graft(choose(better, count, &mut self.rng), Grafted::Opportunistic);
+        }
+    }
+
+    fn finish(&mut self, work: MeshWork<'_, N>, cx: &Context<'_, N>) -> Maintenance<N> {
+        let MeshWork { mut mesh, grafted, pruned, tally: _ } = work;
+        for pruned in &pruned {
+            self.backoffs.set(&pruned.peer, cx.limits.prune_backoff, cx.now);
+        }
+        let links = grafted.iter().map(|(peer, link)| (peer.clone(), *link)).collect();
+        mesh.extend(grafted);
+        self.mesh = Some(mesh);
+        Maintenance { grafted: links, pruned, broken: Vec::new() }
+    }
+}
+
+/// A mesh while it is maintained.
+struct MeshWork<'a, N: Network> {
+    mesh: Links<N::Peer>,
+    grafted: Links<N::Peer>,
+    pruned: Vec<Pruned<N>>,
+    tally: &'a mut Tally,
+}
+
+impl<N: Network> MeshWork<'_, N> {
+    /// Peers of negative score go first, and get no px.
+    fn prune_negative(&mut self, cx: &Context<'_, N>) {
+        if cx.roster.none_below(0.0) {
+            return;
+        }
+        let negative = |peer: &&N::Peer| cx.roster.score(peer) < 0.0;
+        let negative: BTreeSet<_> = self.mesh.keys().filter(negative).cloned().collect();
+        for peer in &negative {
+            self.prune(peer, Removed::NegativeScore);
+        }
+    }
+
+    /// Adds the chosen, each once.
+    fn graft(&mut self, chosen: Vec<(N::Peer, Link)>, why: Grafted) {
+        let before = self.grafted.len();
+        self.grafted.extend(chosen);
+        self.tally.grafted(why, self.grafted.len() - before);
+    }
+
+    fn prune(&mut self, peer: &N::Peer, why: Removed) {
+        if let Some(link) = self.mesh.remove(peer) {
+            let no_px = why == Removed::NegativeScore;
+            self.tally.removed(why, 1);
+            self.pruned.push(Pruned { peer: peer.clone(), link, no_px });
+        }
+    }
+
+    /// Whether a peer is in the mesh or was pruned from it in this heartbeat.
+    fn knows(&self, peer: &N::Peer) -> bool {
+        self.mesh.contains_key(peer) || self.pruned.iter().any(|pruned| pruned.peer == *peer)
+    }
+}
+
+/// If fewer than `degree_out` of `kept` are outbound, swaps in outbound ones of `surplus` for the
+/// last inbound ones of `kept`.
+fn swap_in_outbound<P>(kept: &mut [(P, bool, f64)], surplus: &mut [(P, bool, f64)], degree_out: usize) {
+    let outbound = kept.iter().filter(|(_, outbound, _)| *outbound).count();
+    let swaps = degree_out.saturating_sub(outbound);
+    let inbound = kept.iter_mut().rev().filter(|(_, outbound, _)| !outbound);
+    let replacements = surplus.iter_mut().filter(|(_, outbound, _)| *outbound);
+    for (inbound, replacement) in inbound.zip(replacements).take(swaps) {
+        std::mem::swap(inbound, replacement);
+    }
+}
