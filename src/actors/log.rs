@@ -7,11 +7,11 @@ use std::time::Duration;
 use tracing::{debug, field, trace};
 
 use crate::{
-    network::Network,
+    network::{Direction, Network, PeerKind},
     protocol::{
         Fact, GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome,
-        LeaveOutcome, PeerKind, PruneOutcome, PublishOutcome, ReceiveOutcome, Standing, SubscribeOutcome,
-        Timestamp, TopicState, UnsubscribeOutcome,
+        LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, Standing, SubscribeOutcome, Timestamp,
+        TopicState, UnsubscribeOutcome,
     },
 };
 
@@ -192,9 +192,14 @@ pub(super) fn publish<N: Network>(topic: &N::Topic, outcome: &PublishOutcome<N>)
 // === What the supervisor does and hears ===
 
 /// A connection is up, of this kind; or gone.
-pub(super) fn connection(peer: &impl std::fmt::Debug, outcome: &'static str, kind: Option<PeerKind>) {
+pub(super) fn connection(
+    peer: &impl std::fmt::Debug,
+    outcome: &'static str,
+    kind: Option<(Direction, PeerKind)>,
+) {
     match kind {
-        Some(PeerKind { direct, outbound, trusted, bootstrap }) => {
+        Some((direction, PeerKind { direct, trusted, bootstrap })) => {
+            let outbound = direction.is_outbound();
             debug!(?peer, outcome, direct, outbound, trusted, bootstrap, "connection");
         }
         None => debug!(?peer, outcome, "disconnection"),

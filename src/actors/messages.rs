@@ -8,8 +8,8 @@ use super::desk::Address;
 pub(crate) use super::inbox::{Inbox, Load, Ticket};
 use crate::{
     directory::PeerRecord,
-    network::{AppOutput, Delivery, FullMessage, Network, P2pMessage, Validity},
-    protocol::{Fact, Link, Order, PeerKind, Peers, Timestamp, TopicState, Unread, View},
+    network::{AppOutput, Delivery, Direction, FullMessage, Network, P2pMessage, PeerKind, Validity},
+    protocol::{Fact, Link, Order, Peers, Timestamp, TopicState, Unread, View},
     worker::{Credit, Promise},
 };
 
@@ -104,6 +104,7 @@ pub(crate) enum SupervisorItem<N: Network> {
     /// From the handle, in the order of each peer's connections.
     Connect {
         peer: N::Peer,
+        direction: Direction,
         kind: PeerKind,
         link: Link,
     },

@@ -11,7 +11,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    network::{Delivery, Later, Network, Validity},
+    network::{BoxFuture, Delivery, Network, Validity},
     protocol::Validation,
 };
 
@@ -37,7 +37,7 @@ pub(super) fn start<N: Network>(validation: Validation<N>, address: &Address<N>,
 /// Waits for the verdicts on a batch; the supervisor hears of them. None for all when it takes too long.
 pub(super) fn start_batch<N: Network>(
     batch: Vec<Delivery<N>>,
-    verdicts: Later<Vec<Validity>>,
+    verdicts: BoxFuture<Vec<Validity>>,
     shared: &Arc<Shared<N>>,
 ) {
     let shared = Arc::clone(shared);
@@ -51,7 +51,7 @@ pub(super) fn start_batch<N: Network>(
 }
 
 /// A panic of the application's future is as good as no verdict.
-async fn within_time<T: Send + 'static, N: Network>(verdict: Later<T>, shared: &Shared<N>) -> Option<T> {
+async fn within_time<T: Send + 'static, N: Network>(verdict: BoxFuture<T>, shared: &Shared<N>) -> Option<T> {
     let began = shared.now();
     let task = actix_rt::spawn(verdict);
     let abort = task.abort_handle();

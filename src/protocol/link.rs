@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::peers::PeerKind;
+use crate::network::{Direction, PeerKind};
 
 /// One connection of one peer. A later one has a greater link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,9 +17,9 @@ const KIND: u32 = 3;
 
 impl Link {
     /// `generation` is below 2^61, and no other connection's.
-    pub(crate) fn new(generation: u64, kind: PeerKind) -> Self {
-        let PeerKind { direct, outbound, bootstrap, trusted: _ } = kind;
-        let bits = [(direct, DIRECT), (outbound, OUTBOUND), (bootstrap, BOOTSTRAP)];
+    pub(crate) fn new(generation: u64, direction: Direction, kind: PeerKind) -> Self {
+        let PeerKind { direct, bootstrap, trusted: _ } = kind;
+        let bits = [(direct, DIRECT), (direction.is_outbound(), OUTBOUND), (bootstrap, BOOTSTRAP)];
         let kind = bits.iter().filter(|(is, _)| *is).map(|(_, bit)| bit).sum::<u64>();
         Self(generation << KIND | kind)
     }

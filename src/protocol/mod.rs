@@ -82,21 +82,21 @@ pub(crate) use unread::Unread;
 pub(crate) use unwanted::{Unwanted, check_idontwant};
 
 pub use breakdown::{ScoreBreakdown, Threshold, TopicBreakdown};
-pub use decision::{Decision, Grafting, Happened, Penalty, Pruning, Record};
-pub use delivery::Handling;
+pub use decision::{EventKind, EventRecord, Grafting, PeerDecision, Penalty, Pruning};
+pub use delivery::ValidationMode;
 pub use event::Event;
-pub use expansion::Expansion;
+pub use expansion::OutputBatchIter;
 pub use footprint::Footprint;
-pub use look::Membership;
+pub use look::PeerTopicStatus;
 pub use names::Input;
-pub use node::{Drained, Node};
-pub use outbox::{Emission, Lane};
+pub use node::{Node, NodeOutputs};
+pub use outbox::{Lane, OutputBatch};
 pub use outcome::{
     AddPeer, GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
     JoinOutcome, LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, RemovePeer, SubscribeOutcome,
     UnsubscribeOutcome,
 };
-pub use peers::{NodeOptions, PeerKind};
+pub use peers::NodeOptions;
 pub use stats::Stats;
 pub use time::Timestamp;
 pub use view::{CachedView, ConnectionView, FanoutView, ScoreView, SeenView, TopicScoreView, View};

@@ -6,12 +6,12 @@ use std::{fmt, sync::Arc};
 use derive_where::derive_where;
 
 use super::{
-    Timestamp, credits::Deliveries, delivery::Handling, link::Link, peers::Standing, stats::Stats,
+    Timestamp, credits::Deliveries, delivery::ValidationMode, link::Link, peers::Standing, stats::Stats,
     tally::Tally, unread::Unread,
 };
 use crate::{
     limits::Limits,
-    network::{AppOutput, Delivery, FullMessage, Later, Network, P2pMessage, P2pOutput, Validity},
+    network::{AppOutput, BoxFuture, Delivery, FullMessage, Network, P2pMessage, P2pOutput, Validity},
 };
 
 /// How urgent an output is, most urgent first. What is less urgent goes first when there is no room.
@@ -81,7 +81,7 @@ impl Lane {
 
 /// One output for the p2p layer. What is said to many peers is one item until somebody reads it.
 #[derive_where(Clone, Debug)]
-pub enum Emission<N: Network> {
+pub enum OutputBatch<N: Network> {
     /// Send a full message to each of these peers.
     Broadcast {
         /// The recipients, ascending.
@@ -102,7 +102,7 @@ pub enum Emission<N: Network> {
     Output(P2pOutput<N>),
 }
 
-impl<N: Network> Emission<N> {
+impl<N: Network> OutputBatch<N> {
     /// How many of the seed's items it stands for.
     pub fn count(&self) -> usize {
         match self {
@@ -177,7 +177,7 @@ pub(crate) struct Outbox<N: Network> {
 /// A message and its verdict to come.
 pub(crate) struct Validation<N: Network> {
     pub(crate) message: Arc<FullMessage<N>>,
-    pub(crate) verdict: Later<Validity>,
+    pub(crate) verdict: BoxFuture<Validity>,
 }
 
 impl<N: Network> fmt::Debug for Validation<N> {
@@ -257,7 +257,7 @@ pub(crate) enum Order<N: Network> {
     /// A connection is gone.
     Gone(N::Peer, Link),
     /// A parked message is decidable.
-    Retry(Delivery<N>, Handling),
+    Retry(Delivery<N>, ValidationMode),
     /// The verdicts on a batch's messages of this topic; `None` where the application gave none.
     Verdicts(Vec<(Delivery<N>, Option<Validity>)>),
     /// First half of a heartbeat: clean up and maintain; answered by [`Fact::Maintained`].

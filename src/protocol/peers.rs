@@ -13,7 +13,7 @@ use derive_where::derive_where;
 
 use super::{
     Timestamp,
-    delivery::Handling,
+    delivery::ValidationMode,
     event::{Event, RateLimit},
     footprint::Footprint,
     link::Link,
@@ -30,19 +30,6 @@ use super::{
     view::{ConnectionView, View},
 };
 use crate::{limits::Limits, network::Network};
-
-/// What the p2p layer says of a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PeerKind {
-    /// Always forwarded to, never in a mesh.
-    pub direct: bool,
-    /// Dialled by us.
-    pub outbound: bool,
-    /// Dialled again when lost.
-    pub trusted: bool,
-    /// Gets control messages only.
-    pub bootstrap: bool,
-}
 
 /// How a peer stands at the moment of an input.
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,6 +101,7 @@ pub(crate) struct PeersOutbox<N: Network> {
 
 /// How an engine is set up.
 #[derive_where(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct NodeOptions<N: Network> {
     /// This node's own peer: never connected to when peers advertise it.
     pub self_peer: Option<N::Peer>,
@@ -121,6 +109,14 @@ pub struct NodeOptions<N: Network> {
     pub seed: u64,
     /// Judge messages in batches, each open for this long; one by one when `None`.
     pub batch_interval: Option<Duration>,
+}
+
+impl<N: Network> NodeOptions<N> {
+    /// Returns these options with `change` applied: `NodeOptions::default().with(|o| o.seed = 1)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 /// The state of the peers' side.
@@ -447,7 +443,7 @@ impl<N: Network> Peers<N> {
     }
 
     /// How messages from the network are judged.
-    pub(crate) fn handling(&self) -> Handling {
-        self.undecided.handling()
+    pub(crate) fn validation_mode(&self) -> ValidationMode {
+        self.undecided.validation_mode()
     }
 }

@@ -26,10 +26,10 @@ use tokio::sync::oneshot;
 pub use self::{
     admission::Refused,
     builder::{StartError, Started, WorkerBuilder},
-    page::{Events, LastHeartbeat, Listing, Page, Queue},
+    page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
     peer_inputs::PeerInputs,
     streams::{AppOutputs, P2pOutputs},
-    ticket::{NotSent, PublishReport, PublishTicket, Routed},
+    ticket::{DropReason, PublishReport, PublishTicket, RouteResult},
 };
 pub(crate) use self::{
     admission::{Account, Admission, Credit},
@@ -44,10 +44,10 @@ use crate::{
         messages::{Inspection, SupervisorItem, TopicItem},
         shared::Shared,
     },
+    input_recorder::RecordedInput,
     limits::Limits,
     network::{AppInput, FullMessage, Network, P2pInput},
     protocol::{Lane, Stats, Timestamp, View},
-    tape::Heard,
 };
 
 /// The handle of a gossipsub engine. Cheap to clone, usable from any thread and any runtime.
@@ -63,12 +63,12 @@ pub struct Worker<N: Network> {
 /// The engine has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the engine has ended")]
-pub struct Stopped;
+pub struct EngineStopped;
 
 /// Why an engine ended though nobody shut it down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum EngineError {
     /// The actor that owns peers and scores panicked.
     #[error("the supervisor panicked: peers and scores are lost; start a new engine")]
     SupervisorPanicked,
@@ -140,7 +140,7 @@ impl<N: Network> Worker<N> {
     }
 
     /// The transport could not send a message to one peer.
-    pub fn report_not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: NotSent) {
+    pub fn report_not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: DropReason) {
         self.shared.tickets.not_sent(topic, id, reason, 1);
     }
 
@@ -150,12 +150,12 @@ impl<N: Network> Worker<N> {
     /// becomes of the connection is the transport's.
     pub fn report_slow_peer(&self, peer: &N::Peer) {
         self.shared.metrics.slow_peer();
-        self.shared.record(Heard::SlowPeer(peer));
+        self.shared.record(RecordedInput::SlowPeer(peer));
         self.tell(SupervisorItem::SlowPeer(peer.clone()));
     }
 
     /// The transport dropped so many outputs that it had read from the stream, for this reason.
-    pub fn report_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
+    pub fn report_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
         self.shared.metrics.output_dropped(lane, reason, count);
     }
 
@@ -172,7 +172,7 @@ impl<N: Network> Worker<N> {
     /// Says that an attempt to reach `point` failed: it is left alone for 5 heartbeats, then 10, 20 …
     /// up to 300, until a peer connects from it.
     pub fn set_unreachable_point(&self, point: N::Point) {
-        self.shared.record(Heard::UnreachablePoint(&point));
+        self.shared.record(RecordedInput::UnreachablePoint(&point));
         self.tell(SupervisorItem::SetUnreachablePoint(point));
     }
 }
@@ -205,7 +205,7 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn state(&self) -> Result<View<N>, Stopped> {
+    pub async fn state(&self) -> Result<View<N>, EngineStopped> {
         self.inspect().await
     }
 
@@ -213,11 +213,11 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn reconnection_delays(&self) -> Result<Vec<(N::Point, i64)>, Stopped> {
+    pub async fn reconnection_delays(&self) -> Result<Vec<(N::Point, i64)>, EngineStopped> {
         self.ask(SupervisorItem::Delays).await
     }
 
-    async fn inspect(&self) -> Result<View<N>, Stopped> {
+    async fn inspect(&self) -> Result<View<N>, EngineStopped> {
         let Inspection { mut view, topics } = self.ask(SupervisorItem::Inspect).await?;
         for address in topics {
             let (reply, answer) = oneshot::channel();
@@ -290,7 +290,7 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// It ended by a fault of its own.
-    pub async fn completion(&self) -> Result<(), Fault> {
+    pub async fn completion(&self) -> Result<(), EngineError> {
         let mut end = self.shared.end.subscribe();
         // The sender lives in `shared`, as long as this handle.
         let ended = end.wait_for(Option::is_some).await;
@@ -324,9 +324,9 @@ impl<N: Network> Worker<N> {
     async fn ask<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> SupervisorItem<N>,
-    ) -> Result<T, Stopped> {
+    ) -> Result<T, EngineStopped> {
         let (reply, answer) = oneshot::channel();
-        self.shared.supervisor.push(question(reply)).map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)
+        self.shared.supervisor.push(question(reply)).map_err(|_| EngineStopped)?;
+        answer.await.map_err(|_| EngineStopped)
     }
 }
