@@ -19,9 +19,9 @@
 //!     }
 //! });
 //! worker.p2p_input(P2pInput::connected(7))?;
-//! worker.p2p_input(P2pInput::said(7, P2pMessage::Subscribe { topic: "news".to_owned() }))?;
+//! worker.p2p_input(P2pInput::message(7, P2pMessage::subscribe("news".to_owned())))?;
 //! let message = PlainNetwork::message("news", 1, "it works");
-//! worker.p2p_input(P2pInput::said(7, P2pMessage::FullMessage(message.into())))?;
+//! worker.p2p_input(P2pInput::message(7, P2pMessage::FullMessage(message.into())))?;
 //! let received = app.recv().await.expect("the engine runs");
 //! assert_eq!(received.message, "it works");
 //! worker.app_input(AppInput::Publish(PlainNetwork::message("news", 2, "so it does")))?;
@@ -57,6 +57,7 @@ mod clock;
 mod directory;
 #[cfg(feature = "http")]
 pub mod http;
+mod input_recorder;
 #[cfg(feature = "libp2p")]
 #[allow(missing_docs, reason = "derived behaviours have no place for comments, variants tell their fields")]
 pub mod libp2p;
@@ -66,20 +67,21 @@ mod network;
 mod outputs;
 pub mod plain;
 pub mod protocol;
-mod tape;
 mod timestamp;
 #[cfg(feature = "trace")]
 pub mod trace;
 mod worker;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use input_recorder::{InputRecorder, RecordedInput};
 pub use limits::{InvalidLimits, Limits, LimitsConfig};
 pub use network::{
-    AppInput, AppOutput, Delivery, FullMessage, Key, Later, Network, Origin, P2pInput, P2pMessage, P2pOutput,
-    PeerAction, Traffic, Validity,
+    AppInput, AppOutput, BoxFuture, ConnectionInfo, Delivery, Direction, FullMessage, Key, Network, Origin,
+    P2pInput, P2pMessage, P2pOutput, PeerAction, PeerKind, PxPeer, SubscribeOptions, TransportStats,
+    Validity,
 };
-pub use tape::{Heard, Tape};
 pub use worker::{
-    AppOutputs, Events, Fault, LastHeartbeat, Listing, NotSent, P2pOutputs, Page, PeerInputs, PublishReport,
-    PublishTicket, Queue, Refused, Routed, StartError, Started, Stopped, Worker, WorkerBuilder,
+    AppOutputs, DropReason, EngineError, EngineStopped, Events, HeartbeatStatus, P2pOutputs, Page, PageOf,
+    PeerInputs, PublishReport, PublishTicket, QueueStatus, Refused, RouteResult, StartError, Started, Worker,
+    WorkerBuilder,
 };

@@ -57,7 +57,7 @@ impl Live {
         let limits = Limits::try_from(limits).unwrap();
         let builder = Worker::builder(PlainNetwork::new(), limits).manual().arbiters(0).seed(42);
         let builder = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>);
-        let builder = builder.tape(Arc::clone(&trace) as _);
+        let builder = builder.input_recorder(Arc::clone(&trace) as _);
         let started = builder.start(["a".to_owned(), "b".to_owned()]).unwrap();
         Self { started, clock, trace, emitted: 0 }
     }
@@ -78,7 +78,7 @@ impl Live {
     }
 
     async fn says(&mut self, peer: u64, message: P2pMessage<PlainNetwork>) {
-        self.p2p(P2pInput::said(peer, message)).await;
+        self.p2p(P2pInput::message(peer, message)).await;
     }
 
     async fn app(&mut self, input: AppInput<PlainNetwork>) {

@@ -70,7 +70,7 @@ impl Engine {
     }
 
     async fn says(&self, peer: u64, message: P2pMessage<PlainNetwork>) {
-        self.started.worker.p2p_input(P2pInput::said(peer, message)).unwrap();
+        self.started.worker.p2p_input(P2pInput::message(peer, message)).unwrap();
         self.started.worker.settle().await;
     }
 

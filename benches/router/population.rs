@@ -53,12 +53,12 @@ impl<N: Workload> Population<N> {
 
     fn subscriptions(&self, topic: &Arc<str>) -> impl Iterator<Item = P2pInput<N>> {
         let subscribe = |topic: &Arc<str>| P2pMessage::Subscribe { topic: Arc::clone(topic) };
-        self.peers.iter().map(move |peer| P2pInput::said(peer.clone(), subscribe(topic)))
+        self.peers.iter().map(move |peer| P2pInput::message(peer.clone(), subscribe(topic)))
     }
 
     fn grafts_on(&self, topic: &Arc<str>, mesh: &[usize; DEGREE]) -> impl Iterator<Item = P2pInput<N>> {
         let graft = |topic: &Arc<str>| P2pMessage::Graft { topic: Arc::clone(topic) };
-        mesh.iter().map(move |peer| P2pInput::said(self.peers[*peer].clone(), graft(topic)))
+        mesh.iter().map(move |peer| P2pInput::message(self.peers[*peer].clone(), graft(topic)))
     }
 }
 

@@ -3,12 +3,12 @@
 /// The engine has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the engine has ended")]
-pub struct Stopped;
+pub struct EngineStopped;
 
 /// Why an engine ended though nobody shut it down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Fault {
+pub enum EngineError {
     /// The actor that owns peers and scores panicked.
     #[error("the supervisor panicked: peers and scores are lost; start a new engine")]
     SupervisorPanicked,

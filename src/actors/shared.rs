@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::{
     arbiter::mailbox::{Address, Desks},
     diagnostics::{health::Pulse, journal::Journal, refusals::RefusalReports},
-    fault::Fault,
+    fault::EngineError,
     inbox::{Inbox, Load},
     mesh::messages::TopicItem,
     router::messages::RouterItem,
@@ -24,22 +24,22 @@ use crate::{
     admission::Admission,
     clock::Clock,
     directory::Directory,
+    input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
     metrics::{Metrics, Queues, TopicLabels, TopicSeries},
     network::Network,
     outputs::{
         app_queue::AppQueue,
         p2p_queue::Lanes,
-        publication::{NotSent, Tickets},
+        publication::{DropReason, Tickets},
         recycle::Returns,
     },
     protocol::{
         event::Event,
-        exchange::{Context, Outbox, command::Handling},
+        exchange::{Context, Outbox, command::ValidationMode},
         inspect::{footprint::Footprint, stats::Stats},
-        output::{Emission, Lane, pending::Unread},
+        output::{Lane, OutputBatch, pending::Unread},
     },
-    tape::{Heard, Tape},
     timestamp::Timestamp,
 };
 
@@ -48,7 +48,7 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) network: Arc<N>,
     pub(crate) limits: Arc<Limits<N::Topic>>,
     pub(crate) seed: u64,
-    pub(crate) handling: Handling,
+    pub(crate) validation_mode: ValidationMode,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Directory<N>,
     pub(crate) load: Arc<Load>,
@@ -68,7 +68,7 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) tickets: Tickets<N>,
     pub(crate) observer: Observer<N>,
     /// Who keeps what the engine is told.
-    pub(crate) tape: Option<Arc<dyn Tape<N>>>,
+    pub(crate) input_recorder: Option<Arc<dyn InputRecorder<N>>>,
     /// Whether inputs are shown to the observer: to copy them for nobody is waste.
     pub(crate) observes_inputs: bool,
     pub(crate) refusal_reports: RefusalReports,
@@ -86,7 +86,7 @@ pub(crate) struct Shared<N: Network> {
     /// No input is taken any more.
     pub(crate) closing: AtomicBool,
     /// How the engine ended, once it did.
-    pub(crate) end: watch::Sender<Option<Result<(), Fault>>>,
+    pub(crate) end: watch::Sender<Option<Result<(), EngineError>>>,
     /// The topics that have not told the supervisor of all deliveries: they do at each heartbeat, and when
     /// somebody waits for it.
     pub(crate) credited: CachePadded<Mutex<Vec<Address<N>>>>,
@@ -126,9 +126,9 @@ impl<N: Network> Shared<N> {
     }
 
     /// Shows an input to whoever records.
-    pub(crate) fn record(&self, heard: Heard<'_, N>) {
-        if let Some(tape) = &self.tape {
-            tape.hears(&|| self.now(), heard);
+    pub(crate) fn record(&self, input: RecordedInput<'_, N>) {
+        if let Some(recorder) = &self.input_recorder {
+            recorder.record(&|| self.now(), input);
         }
     }
 
@@ -181,21 +181,21 @@ impl<N: Network> Shared<N> {
     /// An output found no room.
     pub(crate) fn dropped(&self, output: &Unread<N>) {
         self.note_overload();
-        self.metrics.output_dropped(output.lane(), NotSent::StreamFull, output.count());
+        self.metrics.output_dropped(output.lane(), DropReason::StreamFull, output.count());
         if let Unread::Broadcast { to, message, lane: Lane::Publish } = output {
-            self.tickets.not_sent(&message.topic, &message.message_id, NotSent::StreamFull, to.len());
+            self.tickets.not_sent(&message.topic, &message.message_id, DropReason::StreamFull, to.len());
         }
     }
 
     /// An output is read: now those whom it is for get their names. `None` if all of them are gone.
-    pub(crate) fn read(&self, output: Unread<N>) -> Option<Emission<N>> {
+    pub(crate) fn read(&self, output: Unread<N>) -> Option<OutputBatch<N>> {
         let meant = output.count();
-        let emission = output.read(|links| self.directory.peers_of(links));
-        let gone = meant - emission.count();
+        let batch = output.read(|links| self.directory.peers_of(links));
+        let gone = meant - batch.count();
         if gone > 0 {
-            self.metrics.output_dropped(Lane::Gossip, NotSent::Disconnected, gone);
+            self.metrics.output_dropped(Lane::Gossip, DropReason::Disconnected, gone);
         }
-        (emission.count() > 0).then_some(emission)
+        (batch.count() > 0).then_some(batch)
     }
 
     /// A heartbeat is due, and the one of this number is not done.
@@ -283,7 +283,7 @@ impl<N: Network> Shared<N> {
     }
 
     /// The engine ended: both streams end, and those who wait hear how.
-    pub(crate) fn finish(&self, end: Result<(), Fault>) {
+    pub(crate) fn finish(&self, end: Result<(), EngineError>) {
         self.closing.store(true, Ordering::Release);
         self.admission.end();
         self.supervisor.close();

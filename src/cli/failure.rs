@@ -3,7 +3,7 @@
 use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 
 use actix_gossipsub::{
-    Fault, InvalidLimits, Refused, StartError,
+    EngineError, InvalidLimits, Refused, StartError,
     libp2p::{AuthorError, CommandError, TransportError},
     trace::ReplayError,
 };
@@ -39,7 +39,7 @@ pub enum Failure {
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("{0}")]
-    Engine(Fault),
+    Engine(EngineError),
     #[error("{0}: change --size, --prefix or --topic")]
     Author(#[from] AuthorError),
     #[error("a message could not be published: {0}")]

@@ -17,9 +17,9 @@ use crate::{
     actors::{arbiter::mailbox::Address, mesh::messages::TopicItem},
     admission::Admission,
     limits::Limits,
-    network::Network,
+    network::{ConnectionInfo, Network},
     protocol::{
-        connection::{Connected, Link, PeerKind},
+        connection::{Connected, Link},
         exchange::peer_view::{Roster, Standing},
         inspect::footprint::Footprint,
         outcome::IDontWantOutcome,
@@ -108,7 +108,7 @@ impl<N: Network> Directory<N> {
 
     /// Enters a connection, unless there is one. `tell` runs before anyone else can enter or remove
     /// this peer, so that the supervisor hears of a peer's connections in their order.
-    pub(crate) fn connect(&self, peer: &N::Peer, kind: PeerKind, tell: impl FnOnce(Link)) {
+    pub(crate) fn connect(&self, peer: &N::Peer, info: &ConnectionInfo, tell: impl FnOnce(Link)) {
         let mut record = match self.peers.entry(peer.clone()) {
             Entry::Occupied(entry) => {
                 let known = entry.get();
@@ -117,10 +117,10 @@ impl<N: Network> Directory<N> {
                 }
                 let score = known.score.load(Ordering::Acquire);
                 let mut record = entry.into_ref();
-                *record = self.new_record(kind, score);
+                *record = self.new_record(info, score);
                 record
             }
-            Entry::Vacant(entry) => entry.insert(self.new_record(kind, NO_SCORE)),
+            Entry::Vacant(entry) => entry.insert(self.new_record(info, NO_SCORE)),
         };
         let link = record.value_mut().link;
         self.names_mut().insert(link, peer.clone());
@@ -128,9 +128,10 @@ impl<N: Network> Directory<N> {
         tell(link);
     }
 
-    fn new_record(&self, kind: PeerKind, score: u64) -> Arc<PeerRecord> {
+    fn new_record(&self, info: &ConnectionInfo, score: u64) -> Arc<PeerRecord> {
         let generation = self.generations.fetch_add(1, Ordering::AcqRel) + 1;
-        Arc::new(PeerRecord::new(Link::new(generation, kind), score, Arc::clone(&self.admission)))
+        let link = Link::new(generation, info.direction, info.kind);
+        Arc::new(PeerRecord::new(link, score, Arc::clone(&self.admission)))
     }
 
     /// Ends a connection. The entry goes when the supervisor says that no score is remembered.
@@ -193,7 +194,7 @@ impl<N: Network> Directory<N> {
         limits: &Limits<N::Topic>,
         take: impl FnOnce(&mut Quota) -> T,
     ) -> T {
-        let places = self.connected().saturating_add(limits.bounds.max_strangers);
+        let places = self.connected().saturating_add(limits.bounds.max_unconnected_peers);
         let fresh = || if self.quotas.len() < places { Quota::default() } else { Quota::SPENT };
         let known = self.quotas.get(peer).map(|quota| *quota);
         let mut quota = known.unwrap_or_else(fresh);

@@ -78,7 +78,7 @@ mod tests {
             encode::fragments, inbound, rpc, waiting::Item,
         },
         network::{FullMessage, P2pMessage, P2pOutput},
-        protocol::{Emission, Lane},
+        protocol::{Lane, OutputBatch},
     };
 
     type Said = P2pMessage<Libp2pNetwork>;
@@ -90,7 +90,7 @@ mod tests {
 
     fn lane(said: &Said) -> Lane {
         let (to_peer, message) = (peer(0), said.clone());
-        Emission::Output(P2pOutput::OutMessage { to_peer, message }).lane()
+        OutputBatch::Output(P2pOutput::OutMessage { to_peer, message }).lane()
     }
 
     /// What was said, the most urgent first, and otherwise in its order.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Tezos preset, and so the recorded traces are replayed. The default has all of it on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Extensions {
     /// Whether the PRUNE of a connected peer that is not in our mesh sets its backoff all the same: peers
     /// that leave a topic say UNSUBSCRIBE before PRUNE, and would find us grafting them before their backoff
@@ -40,6 +41,12 @@ pub struct Extensions {
 }
 
 impl Extensions {
+    /// Returns these extensions with `change` applied: `Extensions::default().with(|e| e.idontwant_ticks = 3)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// All switched off: the reference's behaviour.
     pub fn none() -> Self {
         Self {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{InvalidLimits, Violation};
 pub use extensions::Extensions;
-pub use score::{ScoreLimits, TopicScoreLimits, TopicScores};
+pub use score::{ScoreLimits, TopicFamily, TopicScoreLimits, TopicScores};
 
 /// Validated parameters. Immutable: to change one, take the config out, change it, and validate again.
 ///
@@ -75,6 +75,7 @@ impl<T: fmt::Debug> TryFrom<LimitsConfig<T>> for Limits<T> {
 /// [`map_topics`](Self::map_topics) makes them topics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, bound(deserialize = "T: Deserialize<'de> + Ord"))]
+#[non_exhaustive]
 pub struct LimitsConfig<T = String> {
     // -- Mesh --
     /// D: the number of peers a mesh is brought to. Each message is sent about so many times by each node.
@@ -172,6 +173,12 @@ pub struct LimitsConfig<T = String> {
 }
 
 impl<T> LimitsConfig<T> {
+    /// Returns these parameters with `change` applied: `LimitsConfig::default().with(|c| c.bounds.max_co_senders = 8)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// The same parameters, each topic named in them replaced by what `map` makes of it. If it makes the same
     /// of two topics, the parameters and the weight of the greater one hold.
     ///
@@ -239,6 +246,7 @@ impl<T> LimitsConfig<T> {
 /// specification nor the reference has them as parameters. All are above 0 unless said otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Bounds {
     /// Inputs waiting to be handled, of all peers together. More are refused at the door.
     pub max_input_items: usize,
@@ -268,7 +276,7 @@ pub struct Bounds {
     /// Points left alone for a while because they could not be reached. More are tried at any time. May be 0.
     pub max_unreachable: usize,
     /// Peers that left whose scores are remembered. Beyond it the best of them are forgotten. May be 0.
-    pub max_departed: usize,
+    pub max_retained_scores: usize,
     /// Backoffs of one topic. Beyond it those that end first are forgotten. May be 0.
     pub max_backoffs_per_topic: usize,
     /// A longer backoff in a remote PRUNE is taken as this.
@@ -286,9 +294,9 @@ pub struct Bounds {
     /// grafts. Beyond it a graft is refused all the same, and not remembered. May be 0.
     pub max_idle_topics: usize,
     /// Peers counted to have requested one message by IWANT. More are not sent it.
-    pub max_requesters: usize,
+    pub max_iwant_peers_per_message: usize,
     /// Unconnected peers whose IHAVEs are counted within a heartbeat. May be 0.
-    pub max_strangers: usize,
+    pub max_unconnected_peers: usize,
     /// Messages in a batch awaiting validation. More start the validation at once; while another batch is
     /// being judged, more are dropped.
     pub max_batch_items: usize,
@@ -315,6 +323,14 @@ pub struct Bounds {
     pub shutdown_deadline: Duration,
 }
 
+impl Bounds {
+    /// Returns these bounds with `change` applied: `Bounds::default().with(|b| b.max_co_senders = 8)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         Self {
@@ -330,7 +346,7 @@ impl Default for Bounds {
             max_invalid_bytes_per_topic: 1024 * 1024,
             max_promises_per_topic: 1024,
             max_unreachable: 10_000,
-            max_departed: 10_000,
+            max_retained_scores: 10_000,
             max_backoffs_per_topic: 10_000,
             max_remote_backoff: Duration::from_secs(3600),
             reconnect_interval_ticks: 15,
@@ -338,8 +354,8 @@ impl Default for Bounds {
             max_reconnect_ticks: 300,
             unreachable_reset_ticks: 21_600,
             max_idle_topics: 10_000,
-            max_requesters: 4096,
-            max_strangers: 1024,
+            max_iwant_peers_per_message: 4096,
+            max_unconnected_peers: 1024,
             max_batch_items: 8192,
             max_validating_per_topic: 1024,
             max_validating: 8192,

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Bounds, Extensions, LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores};
+use super::{Bounds, Extensions, LimitsConfig, ScoreLimits, TopicFamily, TopicScoreLimits, TopicScores};
 
 /// The mainnet's fork digest since epoch 419072 (Fulu, second change of the blob schedule).
 const ETHEREUM_FORK_DIGEST: &str = "8c9f62fe";
@@ -209,13 +209,13 @@ fn ethereum_topics(fork_digest: &str) -> TopicScores<String> {
     for subnet in 0..ETHEREUM_SUBNETS {
         weights.insert(named(&format!("beacon_attestation_{subnet}")), 0.015625);
     }
-    TopicScores::Family {
+    TopicScores::Family(TopicFamily {
         all_topics: Vec::new(),
         parameters,
         weights,
         default_parameters: ethereum_subnet(),
         default_weight: 0.0,
-    }
+    })
 }
 
 /// What all of Ethereum's topics have in common: P1 to a maximum of 10, P4 decaying in 50 epochs, no P3.
@@ -307,13 +307,13 @@ fn filecoin_topics() -> TopicScores<String> {
             beacon,
         ),
     ];
-    TopicScores::Family {
+    TopicScores::Family(TopicFamily {
         all_topics: Vec::new(),
         weights: topics.iter().map(|(name, weight, _)| (name.to_string(), *weight)).collect(),
         parameters: topics.into_iter().map(|(name, _, parameters)| (name.to_string(), parameters)).collect(),
         default_parameters: TopicScoreLimits::default(),
         default_weight: 0.0,
-    }
+    })
 }
 
 fn filecoin_topic(time_weight: f64, first_weight: f64, first_cap: u32, first_decay: f64) -> TopicScoreLimits {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 /// What the score of a peer is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, bound(deserialize = "T: Deserialize<'de> + Ord"))]
+#[non_exhaustive]
 pub struct ScoreLimits<T = String> {
     /// P1 to P4, for each topic.
     pub topics: TopicScores<T>,
@@ -31,6 +32,14 @@ pub struct ScoreLimits<T = String> {
     pub decay_zero: f64,
 }
 
+impl<T> ScoreLimits<T> {
+    /// Returns these parameters with `change` applied: `ScoreLimits::default().with(|s| s.decay_zero = 0.1)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
 /// The score parameters of topics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
@@ -39,6 +48,7 @@ pub struct ScoreLimits<T = String> {
     deny_unknown_fields,
     bound(deserialize = "T: Deserialize<'de> + Ord")
 )]
+#[non_exhaustive]
 pub enum TopicScores<T = String> {
     /// The same for all topics, each with weight 1.
     Single {
@@ -47,24 +57,45 @@ pub enum TopicScores<T = String> {
         parameters: TopicScoreLimits,
     },
     /// Topics that differ.
-    Family {
-        /// The topics known beforehand. For the reader: nothing depends on it.
-        #[serde(default = "Vec::new")]
-        all_topics: Vec<T>,
-        /// The parameters of single topics. What one leaves out has its value in
-        /// [`TopicScoreLimits::default`], not in `default_parameters`.
-        #[serde(default = "BTreeMap::new")]
-        parameters: BTreeMap<T, TopicScoreLimits>,
-        /// The weights (the spec's TopicWeight) of single topics. At least 0.
-        #[serde(default = "BTreeMap::new")]
-        weights: BTreeMap<T, f64>,
-        /// The parameters of all other topics.
-        #[serde(default)]
-        default_parameters: TopicScoreLimits,
-        /// The weight of all other topics. At least 0; 0 leaves them out of the score.
-        #[serde(default = "full_weight")]
-        default_weight: f64,
-    },
+    Family(TopicFamily<T>),
+}
+
+/// The score parameters of topics that differ.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, bound(deserialize = "T: Deserialize<'de> + Ord"))]
+#[non_exhaustive]
+pub struct TopicFamily<T = String> {
+    /// The topics known beforehand. For the reader: nothing depends on it.
+    pub all_topics: Vec<T>,
+    /// The parameters of single topics. What one leaves out has its value in
+    /// [`TopicScoreLimits::default`], not in `default_parameters`.
+    pub parameters: BTreeMap<T, TopicScoreLimits>,
+    /// The weights (the spec's TopicWeight) of single topics. At least 0.
+    pub weights: BTreeMap<T, f64>,
+    /// The parameters of all other topics.
+    pub default_parameters: TopicScoreLimits,
+    /// The weight of all other topics. At least 0; 0 leaves them out of the score.
+    pub default_weight: f64,
+}
+
+impl<T> TopicFamily<T> {
+    /// Returns these parameters with `change` applied: `TopicFamily::default().with(|f| f.default_weight = 0.0)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+impl<T> Default for TopicFamily<T> {
+    fn default() -> Self {
+        Self {
+            all_topics: Vec::new(),
+            parameters: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            default_parameters: TopicScoreLimits::default(),
+            default_weight: FULL_WEIGHT,
+        }
+    }
 }
 
 impl<T> TopicScores<T> {
@@ -75,9 +106,7 @@ impl<T> TopicScores<T> {
     {
         match self {
             Self::Single { parameters } => parameters,
-            Self::Family { parameters, default_parameters, .. } => {
-                parameters.get(topic).unwrap_or(default_parameters)
-            }
+            Self::Family(family) => family.parameters.get(topic).unwrap_or(&family.default_parameters),
         }
     }
 
@@ -87,8 +116,8 @@ impl<T> TopicScores<T> {
         T: Ord,
     {
         match self {
-            Self::Single { .. } => full_weight(),
-            Self::Family { weights, default_weight, .. } => *weights.get(topic).unwrap_or(default_weight),
+            Self::Single { .. } => FULL_WEIGHT,
+            Self::Family(family) => *family.weights.get(topic).unwrap_or(&family.default_weight),
         }
     }
 
@@ -98,15 +127,13 @@ impl<T> TopicScores<T> {
     ) -> Result<TopicScores<U>, E> {
         Ok(match self {
             Self::Single { parameters } => TopicScores::Single { parameters },
-            Self::Family { all_topics, parameters, weights, default_parameters, default_weight } => {
-                TopicScores::Family {
-                    all_topics: all_topics.into_iter().map(&mut map).collect::<Result<_, _>>()?,
-                    parameters: map_keys(parameters, &mut map)?,
-                    weights: map_keys(weights, &mut map)?,
-                    default_parameters,
-                    default_weight,
-                }
-            }
+            Self::Family(family) => TopicScores::Family(TopicFamily {
+                all_topics: family.all_topics.into_iter().map(&mut map).collect::<Result<_, _>>()?,
+                parameters: map_keys(family.parameters, &mut map)?,
+                weights: map_keys(family.weights, &mut map)?,
+                default_parameters: family.default_parameters,
+                default_weight: family.default_weight,
+            }),
         })
     }
 }
@@ -118,13 +145,13 @@ fn map_keys<T, U: Ord, V, E>(
     entries.into_iter().map(|(topic, value)| Ok((map(topic)?, value))).collect()
 }
 
-fn full_weight() -> f64 {
-    1.0
-}
+/// The weight of every topic of [`TopicScores::Single`].
+const FULL_WEIGHT: f64 = 1.0;
 
 /// The score parameters of one topic.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct TopicScoreLimits {
     /// P1, time in the mesh: weight of the number of quanta. At least 0.
     pub time_in_mesh_weight: f64,
@@ -163,6 +190,14 @@ pub struct TopicScoreLimits {
     pub invalid_message_deliveries_weight: f64,
     /// P4: decay of the counter. In 0..=1.
     pub invalid_message_deliveries_decay: f64,
+}
+
+impl TopicScoreLimits {
+    /// Returns these parameters with `change` applied: `TopicScoreLimits::default().with(|t| t.time_in_mesh_cap = 100.0)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 /// A number or `"none"`: a file has no null, and a field left out has its default.

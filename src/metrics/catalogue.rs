@@ -263,7 +263,7 @@ mod tests {
     use crate::{
         metrics::Kind,
         protocol::{Footprint, Lane},
-        worker::NotSent,
+        worker::DropReason,
     };
 
     #[test]
@@ -297,6 +297,9 @@ mod tests {
         let weighed = maps.iter().filter_map(|map| map.strip_suffix("_bytes"));
         assert_eq!(WEIGHED_CACHE.values, Values::OneOf(&weighed.collect::<Vec<_>>().leak()[..]));
         assert_eq!(LANE.values, Values::OneOf(&Lane::ALL.map(Lane::name).to_vec().leak()[..]));
-        assert_eq!(NOT_SENT.values, Values::OneOf(&NotSent::ALL.map(NotSent::reason).to_vec().leak()[..]));
+        assert_eq!(
+            NOT_SENT.values,
+            Values::OneOf(&DropReason::ALL.map(DropReason::reason).to_vec().leak()[..])
+        );
     }
 }

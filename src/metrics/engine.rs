@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     limits::Limits,
     network::{Network, P2pMessage},
-    outputs::{publication::NotSent, wait_time::Stopwatch},
+    outputs::{publication::DropReason, wait_time::Stopwatch},
     protocol::{
         outcome::{
             IDontWantOutcome,
@@ -43,7 +43,7 @@ pub(crate) struct Metrics {
     duplicate_delay: Histogram,
     validation_duration: Histogram,
     validations_dropped: [Counter; 2],
-    outputs_dropped: [[Counter; NotSent::ALL.len()]; Lane::ALL.len()],
+    outputs_dropped: [[Counter; DropReason::ALL.len()]; Lane::ALL.len()],
     penalties: [Counter; 4],
     slow_peers: Counter,
     heartbeats: Counter,
@@ -182,7 +182,7 @@ impl Metrics {
         self.idontwant_ids[RECEIVED].increment(ids as u64);
     }
 
-    pub(crate) fn output_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
+    pub(crate) fn output_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
         self.outputs_dropped[lane as usize][reason as usize].increment(count as u64);
     }
 

@@ -5,7 +5,7 @@ use ::metrics::{Counter, Gauge};
 use super::{catalogue::*, registry::Registry};
 use crate::{
     limits::Limits,
-    network::Traffic,
+    network::TransportStats,
     outputs::recycle::MAX_RETURNS,
     protocol::{inspect::footprint::Footprint, peers::summary::Company},
 };
@@ -77,8 +77,8 @@ impl Gauges {
     }
 
     /// What the transport counted.
-    pub(crate) fn set_traffic(&self, traffic: Traffic) {
-        let Traffic { received_bytes, sent_bytes, bad_frames, bad_rpcs } = traffic;
+    pub(crate) fn set_transport_stats(&self, stats: TransportStats) {
+        let TransportStats { received_bytes, sent_bytes, bad_frames, bad_rpcs } = stats;
         self.bytes[0].absolute(received_bytes);
         self.bytes[1].absolute(sent_bytes);
         self.malformed[0].absolute(bad_frames);

@@ -15,7 +15,7 @@ use crate::network::Network;
 /// Why a message did not go to a peer it was meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum NotSent {
+pub enum DropReason {
     /// The output stream was full: the transport does not read it fast enough.
     StreamFull,
     /// The transport's queue for this peer was full: the peer does not read fast enough.
@@ -30,7 +30,7 @@ pub enum NotSent {
     Unsupported,
 }
 
-impl NotSent {
+impl DropReason {
     /// All reasons.
     pub const ALL: [Self; 6] = [
         Self::StreamFull,
@@ -58,18 +58,18 @@ impl NotSent {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishReport {
     /// Whether it was routed, and how.
-    pub routed: Option<Routed>,
+    pub routed: Option<RouteResult>,
     /// The peers it was queued for.
     pub queued: usize,
     /// The peers to whom the transport says it was sent.
     pub sent: usize,
-    not_sent: [usize; NotSent::ALL.len()],
+    not_sent: [usize; DropReason::ALL.len()],
 }
 
 /// How a publication was routed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Routed {
+pub enum RouteResult {
     /// Queued for some peers.
     Queued,
     /// Nobody is there to send it to, or all who are said that they have it; those who come soon may still ask for
@@ -83,7 +83,7 @@ pub enum Routed {
 
 impl PublishReport {
     /// How many peers it did not go to for this reason.
-    pub fn not_sent(&self, reason: NotSent) -> usize {
+    pub fn not_sent(&self, reason: DropReason) -> usize {
         self.not_sent[reason as usize]
     }
 
@@ -91,7 +91,7 @@ impl PublishReport {
     pub fn is_complete(&self) -> bool {
         match self.routed {
             None => false,
-            Some(Routed::Queued) => self.sent + self.not_sent.iter().sum::<usize>() >= self.queued,
+            Some(RouteResult::Queued) => self.sent + self.not_sent.iter().sum::<usize>() >= self.queued,
             Some(_) => true,
         }
     }
@@ -152,9 +152,9 @@ impl Promise {
 
     /// The topic routed it, for `queued` peers. If more is to come, `enter` puts it where the stream and
     /// the transport find it, before anyone hears of the routing.
-    pub(crate) fn keep(mut self, routed: Routed, queued: usize, enter: impl FnOnce(&Arc<Publication>)) {
+    pub(crate) fn keep(mut self, routed: RouteResult, queued: usize, enter: impl FnOnce(&Arc<Publication>)) {
         let Some(publication) = self.0.take() else { return };
-        if routed == Routed::Queued {
+        if routed == RouteResult::Queued {
             enter(&publication);
         }
         publication.update(|report| {
@@ -167,7 +167,7 @@ impl Promise {
 impl Drop for Promise {
     fn drop(&mut self) {
         if let Some(publication) = self.0.take() {
-            publication.update(|report| report.routed = Some(Routed::Lost));
+            publication.update(|report| report.routed = Some(RouteResult::Lost));
         }
     }
 }
@@ -195,7 +195,7 @@ impl<N: Network> Tickets<N> {
         self.update(topic, id, |report| report.sent += 1);
     }
 
-    pub(crate) fn not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: NotSent, count: usize) {
+    pub(crate) fn not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: DropReason, count: usize) {
         self.update(topic, id, |report| report.not_sent[reason as usize] += count);
     }
 

@@ -5,6 +5,8 @@ use std::{collections::HashMap, fmt};
 
 use foldhash::fast::RandomState;
 
+use crate::network::{Direction, PeerKind};
+
 /// One connection of one peer. A later one has a greater link.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Link(u64);
@@ -20,9 +22,9 @@ const KIND: u32 = 3;
 
 impl Link {
     /// `generation` is below 2^61, and no other connection's.
-    pub(crate) fn new(generation: u64, kind: PeerKind) -> Self {
-        let PeerKind { direct, outbound, bootstrap, trusted: _ } = kind;
-        let bits = [(direct, DIRECT), (outbound, OUTBOUND), (bootstrap, BOOTSTRAP)];
+    pub(crate) fn new(generation: u64, direction: Direction, kind: PeerKind) -> Self {
+        let PeerKind { direct, bootstrap, trusted: _ } = kind;
+        let bits = [(direct, DIRECT), (direction.is_outbound(), OUTBOUND), (bootstrap, BOOTSTRAP)];
         let kind = bits.iter().filter(|(is, _)| *is).map(|(_, bit)| bit).sum::<u64>();
         Self(generation << KIND | kind)
     }
@@ -55,19 +57,6 @@ impl fmt::Debug for Link {
         let bootstrap = name(self.is_bootstrap(), " bootstrap");
         write!(f, "#{}{direct}{outbound}{bootstrap}", self.generation())
     }
-}
-
-/// What the p2p layer says of a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PeerKind {
-    /// Always forwarded to, never in a mesh.
-    pub direct: bool,
-    /// Dialled by us.
-    pub outbound: bool,
-    /// Dialled again when lost.
-    pub trusted: bool,
-    /// Gets control messages only.
-    pub bootstrap: bool,
 }
 
 /// The connected peers by their links. Only looked up: their order in it reaches no output.

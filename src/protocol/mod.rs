@@ -36,25 +36,24 @@ mod time_cache;
 pub(crate) mod topic;
 
 pub use self::{
-    connection::PeerKind,
     event::Event,
-    exchange::command::Handling,
+    exchange::command::ValidationMode,
     inspect::{
         footprint::Footprint,
         stats::Stats,
         view::{CachedView, ConnectionView, FanoutView, ScoreView, SeenView, TopicScoreView, View},
     },
-    node::{Drained, Node},
+    node::{Node, NodeOutputs},
     options::NodeOptions,
     outcome::{
         AddPeer, GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
         JoinOutcome, LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, RemovePeer,
         SubscribeOutcome, UnsubscribeOutcome,
-        decision::{Decision, Grafting, Happened, Penalty, Pruning, Record},
+        decision::{EventKind, EventRecord, Grafting, PeerDecision, Penalty, Pruning},
         labels::Input,
     },
-    output::{Emission, Lane, expand::Expansion},
+    output::{Lane, OutputBatch, expand::OutputBatchIter},
     score::breakdown::{ScoreBreakdown, Threshold, TopicBreakdown},
-    topic::inspect::Membership,
+    topic::inspect::PeerTopicStatus,
 };
 pub use crate::timestamp::Timestamp;

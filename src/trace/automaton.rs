@@ -14,7 +14,10 @@ use super::{
     values::Values,
     view,
 };
-use crate::protocol::{Handling, Node, NodeOptions, ReceiveOutcome, Timestamp};
+use crate::{
+    network::PxPeer,
+    protocol::{Node, NodeOptions, ReceiveOutcome, Timestamp, ValidationMode},
+};
 
 /// A node that performs automaton ops.
 pub struct Automaton<V: Values> {
@@ -73,7 +76,7 @@ impl<V: Values> Automaton<V> {
                 answer::out("ok")
             }
             AutomatonOp::View { detail } => view::render(&node.view(now), detail),
-            AutomatonOp::AddPeer { peer, kind } => answer::add_peer(node.add_peer(&peer, kind, now)),
+            AutomatonOp::AddPeer { peer, info } => answer::add_peer(node.add_peer(&peer, &info, now)),
             AutomatonOp::RemovePeer { peer } => answer::remove_peer(node.remove_peer(&peer, now)),
             AutomatonOp::Subscribe { peer, topic } => answer::subscribe(node.subscribe(&peer, &topic, now)),
             AutomatonOp::Unsubscribe { peer, topic } => {
@@ -81,6 +84,7 @@ impl<V: Values> Automaton<V> {
             }
             AutomatonOp::Graft { peer, topic } => answer::graft(node.graft(&peer, &topic, now)),
             AutomatonOp::Prune { peer, topic, px, backoff } => {
+                let px = px.into_iter().map(PxPeer::new).collect();
                 answer::prune(&node.prune(&peer, &topic, px, backoff, now))
             }
             AutomatonOp::Ihave { peer, topic, message_ids } => {
@@ -109,8 +113,8 @@ impl<V: Values> Automaton<V> {
 
     fn receive(&mut self, reception: Reception<V>) -> Value {
         let Reception { sender, full, batched } = reception;
-        let handling = if batched { Handling::Batched } else { Handling::Sequential };
-        match self.node.receive_message(&sender, Arc::clone(&full), handling, self.now) {
+        let validation_mode = if batched { ValidationMode::Batched } else { ValidationMode::Sequential };
+        match self.node.receive_message(&sender, Arc::clone(&full), validation_mode, self.now) {
             outcome @ ReceiveOutcome::Batched => json!({
                 "out": outcome.trace_name(),
                 "sender": sender,

@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 
 use super::{limits, render, values::Traced, view::span};
 use crate::{
+    input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
-    network::{FullMessage, Network, P2pInput, P2pMessage},
+    network::{FullMessage, Network, P2pInput, P2pMessage, PxPeer},
     protocol::{NodeOptions, Timestamp},
-    tape::{Heard, Tape},
 };
 
 /// Inputs that wait for the writer.
@@ -29,7 +29,7 @@ const MAX_ITEMS: usize = 16_384;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// Records an engine's inputs to a file, in the form that [this module](super) describes. Give it to
-/// [`WorkerBuilder::tape`](crate::WorkerBuilder::tape), to one engine only.
+/// [`WorkerBuilder::input_recorder`](crate::WorkerBuilder::input_recorder), to one engine only.
 pub struct TraceFile<N: Traced> {
     /// What the first line calls the network.
     name: Option<&'static str>,
@@ -157,8 +157,8 @@ impl<N: Traced> TraceFile<N> {
     }
 }
 
-impl<N: Traced> Tape<N> for TraceFile<N> {
-    fn begins(&self, network: &Arc<N>, limits: &Limits<N::Topic>, options: &NodeOptions<N>) {
+impl<N: Traced> InputRecorder<N> for TraceFile<N> {
+    fn start(&self, network: &Arc<N>, limits: &Limits<N::Topic>, options: &NodeOptions<N>) {
         let points = network.persistent_points();
         self.door.lock().unwrap_or_else(PoisonError::into_inner).network = Some(Arc::clone(network));
         let make = json!({
@@ -175,21 +175,23 @@ impl<N: Traced> Tape<N> for TraceFile<N> {
         self.put(&|| Timestamp::ZERO, |_| What::Make(make));
     }
 
-    fn hears(&self, now: &dyn Fn() -> Timestamp, heard: Heard<'_, N>) {
-        self.put(now, |network| match heard {
-            Heard::Connection(input) => What::P2p(input.clone(), point(network, input)),
-            Heard::Said { from, message } => {
+    fn record(&self, now: &dyn Fn() -> Timestamp, input: RecordedInput<'_, N>) {
+        self.put(now, |network| match input {
+            RecordedInput::Connection(input) => What::P2p(input.clone(), point(network, input)),
+            RecordedInput::PeerMessage { from, message } => {
                 What::P2p(P2pInput::InMessage { from_peer: from.clone(), message: message.clone() }, None)
             }
-            Heard::Publish(message) => What::Publish(Arc::clone(message)),
-            Heard::Join(topic) => What::Join(topic.clone()),
-            Heard::Leave(topic) => What::Leave(topic.clone()),
-            Heard::SetApplicationScore { peer, score } => What::SetApplicationScore(peer.clone(), score),
-            Heard::UnreachablePoint(point) => What::UnreachablePoint(point.clone()),
-            Heard::SlowPeer(peer) => What::SlowPeer(peer.clone()),
-            Heard::Heartbeat => What::Heartbeat,
-            Heard::CheckParked => What::CheckParked,
-            Heard::ProcessBatch => What::ProcessBatch,
+            RecordedInput::Publish(message) => What::Publish(Arc::clone(message)),
+            RecordedInput::Join(topic) => What::Join(topic.clone()),
+            RecordedInput::Leave(topic) => What::Leave(topic.clone()),
+            RecordedInput::SetApplicationScore { peer, score } => {
+                What::SetApplicationScore(peer.clone(), score)
+            }
+            RecordedInput::UnreachablePoint(point) => What::UnreachablePoint(point.clone()),
+            RecordedInput::SlowPeer(peer) => What::SlowPeer(peer.clone()),
+            RecordedInput::Heartbeat => What::Heartbeat,
+            RecordedInput::CheckParked => What::CheckParked,
+            RecordedInput::ProcessBatch => What::ProcessBatch,
         });
     }
 }
@@ -212,7 +214,7 @@ impl<N: Traced> What<N> {
                 P2pMessage::IHave { message_ids, .. }
                 | P2pMessage::IWant { message_ids }
                 | P2pMessage::IDontWant { message_ids } => ids(message_ids),
-                P2pMessage::Prune { px, .. } => size_of_val(px.as_slice()),
+                P2pMessage::Prune { px, .. } => px.iter().map(PxPeer::size).sum(),
                 _ => 0,
             },
             Self::Publish(full) => full.size(network),

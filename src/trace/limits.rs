@@ -13,7 +13,9 @@ use super::{
     fields::{Fields, Mistake, to_span},
     view::span,
 };
-use crate::limits::{Bounds, Extensions, Limits, LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores};
+use crate::limits::{
+    Bounds, Extensions, Limits, LimitsConfig, ScoreLimits, TopicFamily, TopicScoreLimits, TopicScores,
+};
 
 /// The limits of a trace, readable but not yet checked.
 #[derive(Clone, Debug)]
@@ -156,13 +158,13 @@ fn read_topics<T: Ord + DeserializeOwned>(mut r: Reader<'_>) -> Result<TopicScor
     let kind: String = r.plain("kind")?;
     let topics = match kind.as_str() {
         "single" => TopicScores::Single { parameters: read_topic(r.inner("parameters")?)? },
-        "family" => TopicScores::Family {
+        "family" => TopicScores::Family(TopicFamily {
             all_topics: r.plain("all_topics")?,
             parameters: read_own(r.inner("parameters")?)?,
             weights: r.plain("weights")?,
             default_parameters: read_topic(r.inner("default_parameters")?)?,
             default_weight: r.plain("default_weight")?,
-        },
+        }),
         other => return Err(r.fields.mistake("kind", format!("`{other}` is not known here"))),
     };
     r.fields.end()?;
@@ -248,7 +250,8 @@ fn write_score<T: Serialize + Ord>(score: &ScoreLimits<T>) -> Value {
             TopicScores::Single { parameters } => {
                 json!({ "kind": "single", "parameters": write_topic(parameters) })
             }
-            TopicScores::Family { all_topics, parameters, weights, default_parameters, default_weight } => {
+            TopicScores::Family(family) => {
+                let TopicFamily { all_topics, parameters, weights, default_parameters, default_weight } = family;
                 let own: BTreeMap<&T, Value> = parameters.iter().map(|(t, own)| (t, write_topic(own))).collect();
                 json!({
                     "kind": "family",

@@ -1,7 +1,7 @@
 //! Recordings of an engine's inputs, and their replay on a [`Node`](crate::protocol::Node). Nothing here decides
 //! anything about gossip.
 //!
-//! A [`TraceFile`] is given to [`WorkerBuilder::tape`](crate::WorkerBuilder::tape) and writes every input of a
+//! A [`TraceFile`] is given to [`WorkerBuilder::input_recorder`](crate::WorkerBuilder::input_recorder) and writes every input of a
 //! live engine (`actix-gossipsub node --trace FILE`); [`replay`](fn@replay) performs a file again
 //! (`actix-gossipsub replay FILE`). The traces of the reference in `tests/traces` have the same form, and are
 //! performed by the same code.
@@ -37,7 +37,7 @@
 //!
 //! # What is promised
 //!
-//! The file has one order for the whole engine: that of the door. [`Tape`](crate::Tape) says where the
+//! The file has one order for the whole engine: that of the door. [`InputRecorder`](crate::InputRecorder) says where the
 //! engine's own order may differ: by inputs that several threads give at the same time. A time is that of the door,
 //! some microseconds before the input is handled. A replay of an engine that is driven from one thread, and settles
 //! after each input, ends in the same state to the last bit.

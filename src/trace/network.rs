@@ -152,9 +152,9 @@ impl<V: Values> Network for TraceNetwork<V> {
         app.ids.get(id).copied().unwrap_or(app.default)
     }
 
-    fn validate(&self, id: &V::MessageId, message: &V::Message) -> Validity {
+    fn validate(&self, delivery: &Delivery<Self>) -> Validity {
         let app = self.read();
-        app.verdict(&app.messages, id, message)
+        app.verdict(&app.messages, &delivery.message.message_id, &delivery.message.message)
     }
 
     fn validate_batch(&self, batch: &[Delivery<Self>]) -> Vec<Validity> {

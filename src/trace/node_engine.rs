@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     network::{AppInput, P2pInput, P2pMessage},
-    protocol::{Handling, Node, NodeOptions, PeerKind, Stats, Timestamp, View},
+    protocol::{Node, NodeOptions, Stats, Timestamp, ValidationMode, View},
 };
 
 /// A node that is given whole inputs; if `EXPLAINED`, input by input by the kind, so that it tells what became
@@ -22,7 +22,7 @@ use crate::{
 pub struct NodeEngine<V: Values, const EXPLAINED: bool = false> {
     node: Node<TraceNetwork<V>>,
     network: TraceNetwork<V>,
-    handling: Handling,
+    validation_mode: ValidationMode,
     now: Timestamp,
     outcomes: Vec<Value>,
 }
@@ -32,14 +32,15 @@ impl<V: Values, const EXPLAINED: bool> Engine for NodeEngine<V, EXPLAINED> {
 
     async fn start(make: Make<V>, network: TraceNetwork<V>) -> Result<Self, String> {
         let batch_interval = make.batching_interval;
-        let handling = if batch_interval.is_some() { Handling::Batched } else { Handling::Sequential };
+        let validation_mode =
+            if batch_interval.is_some() { ValidationMode::Batched } else { ValidationMode::Sequential };
         let options = NodeOptions { self_peer: make.self_peer, seed: make.seed.unwrap_or(2), batch_interval };
         let mut node = Node::new(Arc::new(network.clone()), make.limits.accept()?, options);
         let now = Timestamp::ZERO;
         for topic in make.topics {
             node.app_input(AppInput::Join(topic), now);
         }
-        Ok(Self { node, network, handling, now, outcomes: Vec::new() })
+        Ok(Self { node, network, validation_mode, now, outcomes: Vec::new() })
     }
 
     async fn stop(self) -> Result<(), String> {
@@ -146,10 +147,7 @@ impl<V: Values, const EXPLAINED: bool> NodeEngine<V, EXPLAINED> {
     fn explained(&mut self, input: P2pInput<TraceNetwork<V>>) -> Value {
         let (node, now) = (&mut self.node, self.now);
         match input {
-            P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap } => {
-                let kind = PeerKind { direct, outbound, trusted, bootstrap };
-                answer::add_peer(node.add_peer(&peer, kind, now))
-            }
+            P2pInput::NewConnection { peer, info } => answer::add_peer(node.add_peer(&peer, &info, now)),
             P2pInput::Disconnection { peer } => answer::remove_peer(node.remove_peer(&peer, now)),
             P2pInput::InMessage { from_peer, message } => self.in_message(&from_peer, message),
         }
@@ -171,10 +169,10 @@ impl<V: Values, const EXPLAINED: bool> NodeEngine<V, EXPLAINED> {
             P2pMessage::IDontWant { message_ids } => {
                 answer::idontwant(node.idontwant(from, message_ids, now))
             }
-            P2pMessage::Subscribe { topic } => answer::subscribe(node.subscribe(from, &topic, now)),
+            P2pMessage::Subscribe { topic, .. } => answer::subscribe(node.subscribe(from, &topic, now)),
             P2pMessage::Unsubscribe { topic } => answer::unsubscribe(node.unsubscribe(from, &topic, now)),
             P2pMessage::FullMessage(message) => {
-                answer::receive(&node.receive_message(from, message, self.handling, now))
+                answer::receive(&node.receive_message(from, message, self.validation_mode, now))
             }
             P2pMessage::Ping => answer::out("ping"),
         }

@@ -12,10 +12,7 @@ use super::{
     said::{app_input, burst, delivery, full_message, p2p_input, unknown},
     values::Values,
 };
-use crate::{
-    network::{AppInput, Delivery, FullMessage, P2pInput},
-    protocol::PeerKind,
-};
+use crate::network::{AppInput, ConnectionInfo, Delivery, Direction, FullMessage, P2pInput, PeerKind};
 
 /// One line of a trace.
 #[derive(Clone, Debug)]
@@ -107,7 +104,7 @@ pub enum AutomatonOp<V: Values> {
     CheckLimits { limits: Box<TraceLimits<V::Topic>> },
     AdvanceTime { span: Duration },
     View { detail: bool },
-    AddPeer { peer: V::Peer, kind: PeerKind },
+    AddPeer { peer: V::Peer, info: ConnectionInfo },
     RemovePeer { peer: V::Peer },
     Subscribe { peer: V::Peer, topic: V::Topic },
     Unsubscribe { peer: V::Peer, topic: V::Topic },
@@ -143,7 +140,7 @@ impl<V: Values> Ops for AutomatonOp<V> {
             "check_limits" => Self::CheckLimits { limits: limits(&mut f)? },
             "advance_time" => Self::AdvanceTime { span: f.span("ms")? },
             "view" => Self::View { detail: f.take("detail")? },
-            "add_peer" => Self::AddPeer { peer: f.take("peer")?, kind: kind(&mut f)? },
+            "add_peer" => Self::AddPeer { peer: f.take("peer")?, info: connection_info(&mut f)? },
             "remove_peer" => Self::RemovePeer { peer: f.take("peer")? },
             "subscribe" => Self::Subscribe { peer: f.take("peer")?, topic: f.take("topic")? },
             "unsubscribe" => Self::Unsubscribe { peer: f.take("peer")?, topic: f.take("topic")? },
@@ -327,11 +324,8 @@ where
     TraceLimits::read(f.fields("limits")?).map(Box::new)
 }
 
-fn kind(f: &mut Fields) -> Result<PeerKind, Mistake> {
-    Ok(PeerKind {
-        direct: f.take("direct")?,
-        outbound: f.take("outbound")?,
-        trusted: false,
-        bootstrap: f.take("bootstrap")?,
-    })
+fn connection_info(f: &mut Fields) -> Result<ConnectionInfo, Mistake> {
+    let direction = if f.take("outbound")? { Direction::Outbound } else { Direction::Inbound };
+    let kind = PeerKind { direct: f.take("direct")?, trusted: false, bootstrap: f.take("bootstrap")? };
+    Ok(ConnectionInfo::new(direction).kind(kind))
 }

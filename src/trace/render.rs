@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{values::Traced, view::span};
 use crate::{
-    network::{FullMessage, Origin, P2pInput, P2pMessage, P2pOutput},
+    network::{FullMessage, Origin, P2pInput, P2pMessage, P2pOutput, PeerKind},
     protocol::Event,
 };
 
@@ -75,6 +75,7 @@ pub(super) fn p2p_message<N: Traced>(message: &P2pMessage<N>) -> Value {
     match message {
         P2pMessage::Graft { topic } => json!({ "type": "graft", "topic": topic }),
         P2pMessage::Prune { topic, px, backoff } => {
+            let px: Vec<_> = px.iter().map(|px| &px.peer).collect();
             json!({ "type": "prune", "topic": topic, "px": px, "backoff": span(*backoff) })
         }
         P2pMessage::IHave { topic, message_ids } => {
@@ -84,7 +85,7 @@ pub(super) fn p2p_message<N: Traced>(message: &P2pMessage<N>) -> Value {
         P2pMessage::IDontWant { message_ids } => {
             json!({ "type": "idontwant", "message_ids": message_ids })
         }
-        P2pMessage::Subscribe { topic } => json!({ "type": "subscribe", "topic": topic }),
+        P2pMessage::Subscribe { topic, .. } => json!({ "type": "subscribe", "topic": topic }),
         P2pMessage::Unsubscribe { topic } => json!({ "type": "unsubscribe", "topic": topic }),
         P2pMessage::FullMessage(full) => typed("message", full_message(full)),
         P2pMessage::Ping => json!({ "type": "ping" }),
@@ -97,12 +98,13 @@ pub(super) fn p2p_input<N: Traced>(input: &P2pInput<N>, point: Option<&N::Point>
         P2pInput::InMessage { from_peer, message } => {
             json!({ "type": "in_message", "from_peer": from_peer, "p2p_message": p2p_message(message) })
         }
-        P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap } => {
+        P2pInput::NewConnection { peer, info } => {
+            let PeerKind { direct, trusted, bootstrap } = info.kind;
             let mut line = json!({
                 "type": "new_connection",
                 "peer": peer,
                 "direct": direct,
-                "outbound": outbound,
+                "outbound": info.direction.is_outbound(),
                 "trusted": trusted,
                 "bootstrap": bootstrap,
             });

@@ -7,7 +7,9 @@ use super::{
     network::TraceNetwork,
     values::Values,
 };
-use crate::network::{AppInput, Delivery, FullMessage, P2pInput, P2pMessage};
+use crate::network::{
+    AppInput, ConnectionInfo, Delivery, Direction, FullMessage, P2pInput, P2pMessage, PeerKind, PxPeer,
+};
 
 /// An input, and where the peer of a new connection is reached.
 pub(super) type ReadP2pInput<V> = (P2pInput<TraceNetwork<V>>, Option<<V as Values>::Point>);
@@ -19,14 +21,11 @@ pub(super) fn p2p_input<V: Values>(mut f: Fields) -> Result<ReadP2pInput<V>, Mis
         "new_connection" => {
             point = f.optional("point")?;
             let trusted = f.take("trusted")?;
-            P2pInput::NewConnection {
-                peer: f.take("peer")?,
-                direct: f.take("direct")?,
-                // FORMAT.md, 6: the reference's worker takes its trusted peers for outbound ones.
-                outbound: f.optional("outbound")?.unwrap_or(trusted),
-                trusted,
-                bootstrap: f.take("bootstrap")?,
-            }
+            // FORMAT.md, 6: the reference's worker takes its trusted peers for outbound ones.
+            let outbound = f.optional("outbound")?.unwrap_or(trusted);
+            let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
+            let kind = PeerKind { direct: f.take("direct")?, trusted, bootstrap: f.take("bootstrap")? };
+            P2pInput::NewConnection { peer: f.take("peer")?, info: ConnectionInfo::new(direction).kind(kind) }
         }
         "disconnection" => P2pInput::Disconnection { peer: f.take("peer")? },
         "in_message" => P2pInput::InMessage {
@@ -44,12 +43,14 @@ pub(super) fn p2p_message<V: Values>(mut f: Fields) -> Result<P2pMessage<TraceNe
     let message = match kind.as_str() {
         "graft" => P2pMessage::Graft { topic: f.take("topic")? },
         "prune" => {
-            P2pMessage::Prune { topic: f.take("topic")?, px: f.take("px")?, backoff: f.span("backoff")? }
+            let px: Vec<V::Peer> = f.take("px")?;
+            let px = px.into_iter().map(PxPeer::new).collect();
+            P2pMessage::Prune { topic: f.take("topic")?, px, backoff: f.span("backoff")? }
         }
         "ihave" => P2pMessage::IHave { topic: f.take("topic")?, message_ids: f.take("message_ids")? },
         "iwant" => P2pMessage::IWant { message_ids: f.take("message_ids")? },
         "idontwant" => P2pMessage::IDontWant { message_ids: f.take("message_ids")? },
-        "subscribe" => P2pMessage::Subscribe { topic: f.take("topic")? },
+        "subscribe" => P2pMessage::subscribe(f.take("topic")?),
         "unsubscribe" => P2pMessage::Unsubscribe { topic: f.take("topic")? },
         "message" => P2pMessage::FullMessage(Arc::new(full_message::<V>(&mut f)?)),
         "ping" => P2pMessage::Ping,

@@ -137,7 +137,7 @@ impl<E: Engine> WorkerDriver<E> {
             WorkerOp::MessageBurst { from_peer, messages } => {
                 for message in messages {
                     let message = P2pMessage::FullMessage(message);
-                    self.offer(Input::P2p(P2pInput::said(from_peer.clone(), message))).await?;
+                    self.offer(Input::P2p(P2pInput::message(from_peer.clone(), message))).await?;
                 }
                 Ok(())
             }

@@ -21,7 +21,7 @@ use crate::{
     actors::{
         arbiter::{actor::HostActor, mailbox::Desks},
         diagnostics::{health::Pulse, journal::Journal, refusals::RefusalReports},
-        fault::Fault,
+        fault::EngineError,
         heartbeat::actor::HeartbeatActor,
         inbox::{Inbox, Load},
         pool::{Home, Pool, start_watched},
@@ -32,14 +32,15 @@ use crate::{
     admission::Admission,
     clock::{Clock, SystemClock},
     directory::Directory,
+    input_recorder::InputRecorder,
     limits::Limits,
     metrics::{Metrics, Queue, Source, TopicLabels},
     network::{AppInput, Network},
     outputs::{app_queue::AppQueue, p2p_queue::Lanes, publication::Tickets, recycle::Returns},
     protocol::{
-        event::Event, exchange::command::Handling, options::NodeOptions, peers::Peers, rate_limit::RateLimit,
+        event::Event, exchange::command::ValidationMode, options::NodeOptions, peers::Peers,
+        rate_limit::RateLimit,
     },
-    tape::Tape,
 };
 
 /// How an engine is to run. Every setting has a default.
@@ -54,7 +55,7 @@ pub struct WorkerBuilder<N: Network> {
     message_events: usize,
     recorder: Source,
     max_topic_labels: usize,
-    tape: Option<Arc<dyn Tape<N>>>,
+    input_recorder: Option<Arc<dyn InputRecorder<N>>>,
 }
 
 /// A running engine: its handle and its two output streams.
@@ -92,7 +93,7 @@ impl<N: Network> WorkerBuilder<N> {
             message_events: 0,
             recorder: Source::Current,
             max_topic_labels: 100,
-            tape: None,
+            input_recorder: None,
         }
     }
 
@@ -165,8 +166,8 @@ impl<N: Network> WorkerBuilder<N> {
     }
 
     /// Who is shown every input, in the order of the door.
-    pub fn tape(mut self, tape: Arc<dyn Tape<N>>) -> Self {
-        self.tape = Some(tape);
+    pub fn input_recorder(mut self, recorder: Arc<dyn InputRecorder<N>>) -> Self {
+        self.input_recorder = Some(recorder);
         self
     }
 
@@ -189,8 +190,8 @@ impl<N: Network> WorkerBuilder<N> {
         let (pool, arbiters) = Pool::new(&self.home);
         let (options, manual) = (self.options.clone(), self.manual);
         let shared = Arc::new(self.share(pool.len()));
-        if let Some(tape) = &shared.tape {
-            tape.begins(&shared.network, &shared.limits, &options);
+        if let Some(recorder) = &shared.input_recorder {
+            recorder.start(&shared.network, &shared.limits, &options);
         }
         start_actors(&shared, pool, &options, manual);
         let worker = Worker { shared: Arc::clone(&shared), arbiters: Arc::new(Mutex::new(arbiters)) };
@@ -212,7 +213,7 @@ impl<N: Network> WorkerBuilder<N> {
         let watch = |queue| metrics.stopwatch(queue, Arc::clone(&clock));
         Shared {
             seed: self.options.seed,
-            handling: if batched { Handling::Batched } else { Handling::Sequential },
+            validation_mode: if batched { ValidationMode::Batched } else { ValidationMode::Sequential },
             directory: Directory::new(Arc::clone(&admission)),
             publications: Arc::new(Admission::new(bounds)),
             supervisor: Inbox::new(Arc::clone(&load)).into(),
@@ -228,7 +229,7 @@ impl<N: Network> WorkerBuilder<N> {
             returns: Returns::default(),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
-            tape: self.tape,
+            input_recorder: self.input_recorder,
             refusal_reports: RefusalReports::new(RateLimit::new(bounds.event_interval)),
             clock,
             metrics,
@@ -252,24 +253,28 @@ impl<N: Network> WorkerBuilder<N> {
 /// Supervisor, router and heartbeat live on one arbiter; topics on all in turn.
 fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: Pool, options: &NodeOptions<N>, manual: bool) {
     let first = pool.arbiter(0).clone();
-    let fail = |fault: Fault| {
+    let fail = |fault: EngineError| {
         let shared = Arc::clone(shared);
         move || shared.finish(Err(fault))
     };
     let router = Arc::clone(shared);
-    start_watched(&first, move || RouterActor::new(router), fail(Fault::RouterPanicked));
+    start_watched(&first, move || RouterActor::new(router), fail(EngineError::RouterPanicked));
     for (arbiter, desk) in shared.desks.iter().enumerate() {
         let (shared, desk) = (Arc::clone(shared), Arc::clone(desk));
-        start_watched(pool.arbiter(arbiter), move || HostActor::new(shared, desk), fail(Fault::HostPanicked));
+        start_watched(
+            pool.arbiter(arbiter),
+            move || HostActor::new(shared, desk),
+            fail(EngineError::HostPanicked),
+        );
     }
     let peers = Peers::new(Arc::clone(&shared.network), Arc::clone(&shared.limits), options);
     let supervisor = Arc::clone(shared);
     let make = move || SupervisorActor::new(supervisor, pool, peers, manual);
-    start_watched(&first, make, fail(Fault::SupervisorPanicked));
+    start_watched(&first, make, fail(EngineError::SupervisorPanicked));
     if !manual {
         let heartbeat = Arc::clone(shared);
         let make = move || HeartbeatActor::new(heartbeat);
-        start_watched(&first, make, fail(Fault::HeartbeatPanicked));
+        start_watched(&first, make, fail(EngineError::HeartbeatPanicked));
     }
 }
 

@@ -20,24 +20,24 @@ use crate::{
         shared::Shared,
         supervisor::messages::SupervisorItem,
     },
+    input_recorder::RecordedInput,
     limits::Limits,
     network::{AppInput, FullMessage, Network, P2pInput},
     outputs::publication::Publication,
     protocol::{Lane, Stats, Timestamp, View},
-    tape::Heard,
 };
 
 pub use self::{
     builder::{StartError, Started, WorkerBuilder},
     input::peer::PeerInputs,
-    queries::page::{Events, LastHeartbeat, Listing, Page, Queue},
+    queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
     streams::{AppOutputs, P2pOutputs},
     ticket::PublishTicket,
 };
 pub use crate::{
-    actors::fault::{Fault, Stopped},
+    actors::fault::{EngineError, EngineStopped},
     admission::refused::Refused,
-    outputs::publication::{NotSent, PublishReport, Routed},
+    outputs::publication::{DropReason, PublishReport, RouteResult},
 };
 
 /// The handle of a gossipsub engine. Cheap to clone, usable from any thread and any runtime.
@@ -107,7 +107,7 @@ impl<N: Network> Worker<N> {
     }
 
     /// The transport could not send a message to one peer.
-    pub fn report_not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: NotSent) {
+    pub fn report_not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: DropReason) {
         self.shared.tickets.not_sent(topic, id, reason, 1);
     }
 
@@ -117,12 +117,12 @@ impl<N: Network> Worker<N> {
     /// becomes of the connection is the transport's.
     pub fn report_slow_peer(&self, peer: &N::Peer) {
         self.shared.metrics.slow_peer();
-        self.shared.record(Heard::SlowPeer(peer));
+        self.shared.record(RecordedInput::SlowPeer(peer));
         self.tell(SupervisorItem::SlowPeer(peer.clone()));
     }
 
     /// The transport dropped so many outputs that it had read from the stream, for this reason.
-    pub fn report_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
+    pub fn report_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
         self.shared.metrics.output_dropped(lane, reason, count);
     }
 
@@ -139,7 +139,7 @@ impl<N: Network> Worker<N> {
     /// Says that an attempt to reach `point` failed: it is left alone for 5 heartbeats, then 10, 20 …
     /// up to 300, until a peer connects from it.
     pub fn set_unreachable_point(&self, point: N::Point) {
-        self.shared.record(Heard::UnreachablePoint(&point));
+        self.shared.record(RecordedInput::UnreachablePoint(&point));
         self.tell(SupervisorItem::SetUnreachablePoint(point));
     }
 }
@@ -172,7 +172,7 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn state(&self) -> Result<View<N>, Stopped> {
+    pub async fn state(&self) -> Result<View<N>, EngineStopped> {
         self.inspect().await
     }
 
@@ -180,11 +180,11 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn reconnection_delays(&self) -> Result<Vec<(N::Point, i64)>, Stopped> {
+    pub async fn reconnection_delays(&self) -> Result<Vec<(N::Point, i64)>, EngineStopped> {
         self.ask(SupervisorItem::Delays).await
     }
 
-    async fn inspect(&self) -> Result<View<N>, Stopped> {
+    async fn inspect(&self) -> Result<View<N>, EngineStopped> {
         let Inspection { mut view, topics } = self.ask(SupervisorItem::Inspect).await?;
         for address in topics {
             let (reply, answer) = oneshot::channel();
@@ -257,7 +257,7 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// It ended by a fault of its own.
-    pub async fn completion(&self) -> Result<(), Fault> {
+    pub async fn completion(&self) -> Result<(), EngineError> {
         let mut end = self.shared.end.subscribe();
         // The sender lives in `shared`, as long as this handle.
         let ended = end.wait_for(Option::is_some).await;
@@ -291,9 +291,9 @@ impl<N: Network> Worker<N> {
     async fn ask<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> SupervisorItem<N>,
-    ) -> Result<T, Stopped> {
+    ) -> Result<T, EngineStopped> {
         let (reply, answer) = oneshot::channel();
-        self.shared.supervisor.push(question(reply)).map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)
+        self.shared.supervisor.push(question(reply)).map_err(|_| EngineStopped)?;
+        answer.await.map_err(|_| EngineStopped)
     }
 }

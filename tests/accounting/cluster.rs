@@ -11,8 +11,8 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, AppOutputs, Limits, ManualClock, NotSent, P2pInput, P2pMessage, P2pOutput, P2pOutputs, Started,
-    Validity, Worker, WorkerBuilder,
+    AppInput, AppOutputs, DropReason, Limits, ManualClock, P2pInput, P2pMessage, P2pOutput, P2pOutputs,
+    Started, Validity, Worker, WorkerBuilder,
     metrics::with_buckets,
     plain::{PlainId, PlainNetwork},
     protocol::Lane,
@@ -199,9 +199,9 @@ impl Cluster {
     async fn carry(&self, from: usize, to: usize, message: Said) {
         if !self.links.contains(&(from, to)) {
             let lane = lane(&message);
-            return self.members[from].worker.report_dropped(lane, NotSent::Disconnected, 1);
+            return self.members[from].worker.report_dropped(lane, DropReason::Disconnected, 1);
         }
-        let (worker, input) = (&self.members[to].worker, P2pInput::said(from as u64, message));
+        let (worker, input) = (&self.members[to].worker, P2pInput::message(from as u64, message));
         while worker.p2p_input(input.clone()).is_err() {
             worker.settle().await;
         }
@@ -256,7 +256,7 @@ fn network(judging: Judging, known: &Arc<AtomicBool>) -> PlainNetwork {
     };
     match judging {
         Judging::AtOnce | Judging::InBatches => PlainNetwork::with_validator(judge),
-        Judging::Later => PlainNetwork::with_later_validator(move |message| {
+        Judging::Later => PlainNetwork::with_async_validator(move |message| {
             let verdict = judge(&message.message_id, &message.message);
             async move {
                 tokio::task::yield_now().await;

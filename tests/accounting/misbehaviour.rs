@@ -17,7 +17,7 @@ use crate::{
 /// A peer that is no engine says this.
 fn say(worker: &Worker<PlainNetwork>, message: P2pMessage<PlainNetwork>) {
     // Some of it is to be refused.
-    let _ = worker.p2p_input(P2pInput::said(99, message));
+    let _ = worker.p2p_input(P2pInput::message(99, message));
 }
 
 /// Whatever a bad peer can do.

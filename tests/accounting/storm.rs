@@ -47,7 +47,7 @@ fn a_storm_of_topics_makes_no_storm_of_series() {
         let scrape = || Scrape::parse(&handle.render());
         worker.p2p_input(P2pInput::connected(1)).expect("taken");
         let say = async |message: P2pMessage<PlainNetwork>| {
-            while worker.p2p_input(P2pInput::said(1, message.clone())).is_err() {
+            while worker.p2p_input(P2pInput::message(1, message.clone())).is_err() {
                 worker.settle().await;
             }
         };

@@ -95,7 +95,7 @@ fn a_heartbeat_in_many_turns_ends_as_one_in_a_single_turn() {
         let mut pair = Pair { worker: engine.worker.clone(), node, clock, now };
         // Read all the while: nothing is dropped for want of room.
         let (mut p2p, mut app) = (engine.p2p, engine.app);
-        let p2p = actix_rt::spawn(async move { while p2p.recv_emission().await.is_some() {} });
+        let p2p = actix_rt::spawn(async move { while p2p.recv_batch().await.is_some() {} });
         let app = actix_rt::spawn(async move { while app.recv().await.is_some() {} });
         pair.hear(arrivals()).await;
         for second in 1..=6 {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, FullMessage, Limits, LimitsConfig, ManualClock, Network, NotSent, P2pInput, P2pMessage,
+    AppInput, DropReason, FullMessage, Limits, LimitsConfig, ManualClock, Network, P2pInput, P2pMessage,
     Validity, Worker, plain::PlainNetwork, protocol::Lane,
 };
 
@@ -53,7 +53,7 @@ fn fill(worker: &Worker<Nameless>) {
     for peer in 1..=5 {
         worker.p2p_input(kind(peer, peer % 2 == 0, peer == 1)).expect("taken");
     }
-    let said = |peer, message| worker.p2p_input(P2pInput::said(peer, message)).expect("taken");
+    let said = |peer, message| worker.p2p_input(P2pInput::message(peer, message)).expect("taken");
     for topic in [1, 2, 9, 10] {
         said(1, P2pMessage::Subscribe { topic });
         said(2, P2pMessage::Subscribe { topic });
@@ -197,7 +197,7 @@ fn what_waits_is_shown_while_heartbeats_are_missed() {
     });
 }
 
-fn dropped(lane: Lane, reason: NotSent) -> String {
+fn dropped(lane: Lane, reason: DropReason) -> String {
     let (lane, reason) = (lane.name(), reason.reason());
     format!("gossipsub_outputs_dropped_total{{lane={lane},reason={reason}}}")
 }
@@ -222,17 +222,17 @@ fn what_is_dropped_is_counted_by_lane_and_reason() {
             engine.worker.app_input(publish("a", number)).expect("taken");
             engine.worker.settle().await;
         }
-        let stream_full = |lane| recording.count(&dropped(lane, NotSent::StreamFull));
+        let stream_full = |lane| recording.count(&dropped(lane, DropReason::StreamFull));
         assert_eq!(stream_full(Lane::Forward), 15);
         assert_eq!(stream_full(Lane::Publish), 4);
         assert_eq!(stream_full(Lane::Control), 0);
         // What the transport drops, it tells.
-        engine.worker.report_dropped(Lane::Forward, NotSent::PeerSlow, 3);
-        engine.worker.report_dropped(Lane::Answer, NotSent::TooLarge, 1);
-        assert_eq!(recording.count(&dropped(Lane::Forward, NotSent::PeerSlow)), 3);
-        assert_eq!(recording.count(&dropped(Lane::Answer, NotSent::TooLarge)), 1);
+        engine.worker.report_dropped(Lane::Forward, DropReason::PeerSlow, 3);
+        engine.worker.report_dropped(Lane::Answer, DropReason::TooLarge, 1);
+        assert_eq!(recording.count(&dropped(Lane::Forward, DropReason::PeerSlow)), 3);
+        assert_eq!(recording.count(&dropped(Lane::Answer, DropReason::TooLarge)), 1);
         assert_eq!(stream_full(Lane::Forward), 15);
-        let all = Lane::ALL.len() * NotSent::ALL.len();
+        let all = Lane::ALL.len() * DropReason::ALL.len();
         assert_eq!(recording.series("gossipsub_outputs_dropped_total").len(), all);
         engine.worker.shutdown().await;
     });

@@ -56,7 +56,7 @@ pub async fn network(count: u64, topics: &[&str], limits: &Limits<String>) -> Ve
                 if let P2pOutput::OutMessage { to_peer, message } = output {
                     // Peers that are no engine hear nothing.
                     if let Some(other) = usize::try_from(to_peer - 1).ok().and_then(|at| others.get(at)) {
-                        let _ = other.p2p_input(P2pInput::said(peer, message));
+                        let _ = other.p2p_input(P2pInput::message(peer, message));
                     }
                 }
             }
@@ -102,7 +102,7 @@ pub async fn until<F: Future<Output = bool>>(mut so: impl FnMut() -> F) {
 }
 
 pub fn said(worker: &Engine, peer: u64, message: P2pMessage<PlainNetwork>) {
-    worker.p2p_input(P2pInput::said(peer, message)).expect("it runs");
+    worker.p2p_input(P2pInput::message(peer, message)).expect("it runs");
 }
 
 pub fn subscribed(worker: &Engine, peer: u64, topic: &str) {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, Limits, LimitsConfig, NotSent, P2pInput, P2pMessage, P2pOutput, Worker,
+    AppInput, DropReason, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, Worker,
     libp2p::{
         BehaviourConfig, Event, Libp2pNetwork, Libp2pNetworkBuilder, Libp2pNode, NodeEvent, NodeHandle,
         SignaturePolicy, TopicName, TransportConfig, swarm,
@@ -244,7 +244,8 @@ impl Record {
             }
             // They have it, or have no word for it.
             NodeEvent::Gossipsub(Event::Dropped {
-                reason: NotSent::Unwanted | NotSent::Unsupported, ..
+                reason: DropReason::Unwanted | DropReason::Unsupported,
+                ..
             }) => {}
             NodeEvent::Input(_) | NodeEvent::Listening(_) | NodeEvent::ListenerExpired(_) => {}
             other => self.trouble.push(format!("{other:?}")),

@@ -15,8 +15,9 @@ use actix_gossipsub::{
     Delivery, FullMessage, Network, Validity,
     limits::{LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores},
     protocol::{
-        GraftOutcome, Handling, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
-        JoinOutcome, Node, NodeOptions, PeerKind, PublishOutcome, ReceiveOutcome, Timestamp, View,
+        GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
+        JoinOutcome, Node, NodeOptions, PeerKind, PublishOutcome, ReceiveOutcome, Timestamp, ValidationMode,
+        View,
     },
 };
 
@@ -25,7 +26,7 @@ pub const TOPIC: u32 = 0;
 /// Four times D and one: enough for every choice of peers to be a choice.
 pub const MANY: Range<u32> = 0..25;
 pub const SECOND: Duration = Duration::from_secs(1);
-pub const BOTH: [Handling; 2] = [Handling::Sequential, Handling::Batched];
+pub const BOTH: [ValidationMode; 2] = [ValidationMode::Sequential, ValidationMode::Batched];
 
 /// A network whose messages are all valid, or all invalid.
 #[derive(Debug, Default)]
@@ -58,7 +59,7 @@ impl Network for Plain {
 /// What a node starts with.
 pub struct Setup {
     limits: LimitsConfig<u32>,
-    handling: Handling,
+    validation_mode: ValidationMode,
     connected: Vec<(u32, PeerKind)>,
     subscribed: Vec<u32>,
     joined: bool,
@@ -70,7 +71,7 @@ impl Setup {
         let (connected, subscribed) = (Vec::new(), Vec::new());
         Self {
             limits: reference_limits(),
-            handling: Handling::Sequential,
+            validation_mode: ValidationMode::Sequential,
             connected,
             subscribed,
             joined: false,
@@ -90,8 +91,8 @@ impl Setup {
         self
     }
 
-    pub fn handling(self, handling: Handling) -> Self {
-        Self { handling, ..self }
+    pub fn validation_mode(self, validation_mode: ValidationMode) -> Self {
+        Self { validation_mode, ..self }
     }
 
     pub fn connected(mut self, peers: Range<u32>) -> Self {
@@ -121,8 +122,13 @@ impl Setup {
         let limits = self.limits.clone().try_into().expect("valid limits");
         let options = NodeOptions { self_peer: None, seed: 1, batch_interval: None };
         let node = Node::new(Arc::clone(&network), limits, options);
-        let mut world =
-            World { node, network, limits: self.limits, handling: self.handling, now: Timestamp::ZERO };
+        let mut world = World {
+            node,
+            network,
+            limits: self.limits,
+            validation_mode: self.validation_mode,
+            now: Timestamp::ZERO,
+        };
         self.connected.iter().for_each(|(peer, kind)| world.connect(*peer, *kind));
         self.subscribed.iter().for_each(|peer| world.subscribe(*peer));
         if self.joined {
@@ -181,7 +187,7 @@ pub struct World {
     pub node: Node<Plain>,
     pub limits: LimitsConfig<u32>,
     network: Arc<Plain>,
-    handling: Handling,
+    validation_mode: ValidationMode,
     now: Timestamp,
 }
 
@@ -243,7 +249,8 @@ impl World {
     /// Delivers a message, and the verdict on its batch if it has to wait for one.
     pub fn deliver(&mut self, sender: u32, id: u32) -> ReceiveOutcome<Plain> {
         let message = Arc::new(full(id));
-        let outcome = self.node.receive_message(&sender, Arc::clone(&message), self.handling, self.now);
+        let outcome =
+            self.node.receive_message(&sender, Arc::clone(&message), self.validation_mode, self.now);
         if outcome != ReceiveOutcome::Batched {
             return outcome;
         }

@@ -74,35 +74,35 @@ pub fn message_bytes(content: &[u8]) -> usize {
 }
 
 pub fn subscribe(peer: u64, topic: u64) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::Subscribe { topic })
+    P2pInput::message(peer, P2pMessage::Subscribe { topic })
 }
 
 pub fn unsubscribe(peer: u64, topic: u64) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::Unsubscribe { topic })
+    P2pInput::message(peer, P2pMessage::Unsubscribe { topic })
 }
 
 pub fn graft(peer: u64, topic: u64) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::Graft { topic })
+    P2pInput::message(peer, P2pMessage::Graft { topic })
 }
 
 pub fn prune(peer: u64, topic: u64, px: Vec<u64>, backoff: Duration) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::Prune { topic, px, backoff })
+    P2pInput::message(peer, P2pMessage::Prune { topic, px, backoff })
 }
 
 pub fn ihave(peer: u64, topic: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::IHave { topic, message_ids })
+    P2pInput::message(peer, P2pMessage::IHave { topic, message_ids })
 }
 
 pub fn iwant(peer: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::IWant { message_ids })
+    P2pInput::message(peer, P2pMessage::IWant { message_ids })
 }
 
 pub fn idontwant(peer: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::IDontWant { message_ids })
+    P2pInput::message(peer, P2pMessage::IDontWant { message_ids })
 }
 
 pub fn said_message(peer: u64, topic: u64, message_id: Id, message: Vec<u8>) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::FullMessage(Arc::new(FullMessage { topic, message_id, message })))
+    P2pInput::message(peer, P2pMessage::FullMessage(Arc::new(FullMessage { topic, message_id, message })))
 }
 
 /// Message `number` of a topic; its `content` tells its validity.

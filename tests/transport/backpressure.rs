@@ -13,7 +13,7 @@ use actix_gossipsub::libp2p::{
     BehaviourConfig, Engine, Libp2pNode, MessageId, NodeEvent, QueueLimits, Reports, TopicName,
     TransportConfig,
 };
-use actix_gossipsub::{NotSent, P2pInput, P2pMessage, P2pOutput};
+use actix_gossipsub::{DropReason, P2pInput, P2pMessage, P2pOutput};
 use futures::{StreamExt, future::BoxFuture};
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use tokio::{sync::watch, task::JoinHandle};
@@ -89,7 +89,7 @@ impl Reports for Sent {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn report_not_sent(&self, _: &TopicName, _: &MessageId, _: NotSent) {}
+    fn report_not_sent(&self, _: &TopicName, _: &MessageId, _: DropReason) {}
 }
 
 impl Sent {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_gossipsub::libp2p::{BehaviourConfig, QueueLimits, WireLimits};
-use actix_gossipsub::{NotSent, P2pInput, PublishReport, PublishTicket};
+use actix_gossipsub::{DropReason, P2pInput, PublishReport, PublishTicket};
 use futures::StreamExt;
 use libp2p::{Multiaddr, Swarm, identity::Keypair};
 use tokio::task::JoinHandle;
@@ -47,12 +47,12 @@ fn each_peer_to_whom_a_message_was_written_is_reported() {
         let larger = settings(&Keypair::generate_ed25519()).limits(limits).build();
         let large = larger.message(topic(), vec![7; 100_000]).unwrap();
         let report = completed(&publisher.worker.publish(large).unwrap()).await;
-        assert_eq!((report.sent, report.not_sent(NotSent::TooLarge)), (0, 3), "{report:?}");
+        assert_eq!((report.sent, report.not_sent(DropReason::TooLarge)), (0, 3), "{report:?}");
 
         // Peers that went are not forgotten.
         peers.iter().for_each(JoinHandle::abort);
         let report = completed(&publisher.publish(1_000)).await;
-        assert_eq!(report.sent + report.not_sent(NotSent::Disconnected), report.queued, "{report:?}");
+        assert_eq!(report.sent + report.not_sent(DropReason::Disconnected), report.queued, "{report:?}");
         publisher.worker.shutdown().await;
     });
 }
@@ -78,7 +78,7 @@ fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
             assert!(tickets.len() < 200);
         }
         let last = completed(tickets.last().unwrap()).await;
-        assert_eq!((last.queued, last.sent, last.not_sent(NotSent::PeerSlow)), (1, 0, 1));
+        assert_eq!((last.queued, last.sent, last.not_sent(DropReason::PeerSlow)), (1, 0, 1));
         let open = tickets.iter().filter(|ticket| !ticket.report().is_complete()).count();
         assert!(open >= 4, "{open}");
 
@@ -86,7 +86,7 @@ fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
         let mut gone = 0;
         for ticket in &tickets {
             let report = completed(ticket).await;
-            gone += report.not_sent(NotSent::Disconnected);
+            gone += report.not_sent(DropReason::Disconnected);
             let told = report.sent + NOT_SENT.map(|reason| report.not_sent(reason)).iter().sum::<usize>();
             assert_eq!((report.queued, told), (1, 1), "{report:?}");
         }
@@ -95,10 +95,10 @@ fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
     });
 }
 
-const NOT_SENT: [NotSent; 2] = [NotSent::PeerSlow, NotSent::Disconnected];
+const NOT_SENT: [DropReason; 2] = [DropReason::PeerSlow, DropReason::Disconnected];
 
 fn slow(report: PublishReport) -> bool {
-    report.not_sent(NotSent::PeerSlow) > 0
+    report.not_sent(DropReason::PeerSlow) > 0
 }
 
 /// `subscribe to "news"` in a frame.

@@ -13,7 +13,7 @@ use foldhash::fast::RandomState;
 use crate::{
     limits::Bounds,
     network::Network,
-    protocol::outcome::decision::{Decision, Happened, Record},
+    protocol::outcome::decision::{EventKind, EventRecord, PeerDecision},
     timestamp::Timestamp,
 };
 
@@ -28,11 +28,11 @@ pub(crate) struct Journal<N: Network> {
 #[derive_where(Default)]
 struct Records<N: Network> {
     last: u64,
-    by_seq: BTreeMap<u64, Record<N>>,
+    by_seq: BTreeMap<u64, EventRecord<N>>,
     /// The numbers of each one's records, ascending; what is about no peer stands under `None`.
     by_peer: HashMap<Option<N::Peer>, VecDeque<u64>, RandomState>,
     /// About full messages, ascending.
-    messages: VecDeque<Record<N>>,
+    messages: VecDeque<EventRecord<N>>,
     /// How often each thing happened, by name and reason.
     counts: BTreeMap<(&'static str, &'static str), u64>,
 }
@@ -52,14 +52,14 @@ impl<N: Network> Journal<N> {
     }
 
     /// Notes a decision about a peer.
-    pub(crate) fn decided(&self, note: Note<'_, N>, decision: Decision) {
-        self.note(note, Happened::Decided(decision));
+    pub(crate) fn decided(&self, note: Note<'_, N>, decision: PeerDecision) {
+        self.note(note, EventKind::Decided(decision));
     }
 
     /// Notes something that is not about a full message.
-    pub(crate) fn note(&self, note: Note<'_, N>, what: Happened) {
+    pub(crate) fn note(&self, note: Note<'_, N>, kind: EventKind) {
         let mut records = self.lock();
-        records.count(what);
+        records.count(kind);
         if self.max_per_peer == 0 {
             return;
         }
@@ -67,14 +67,14 @@ impl<N: Network> Journal<N> {
         let seq = records.last;
         let Note { peer, topic, score, at } = note;
         let peer = peer.cloned();
-        let record = match records.take_repeated(&peer, topic, what) {
-            Some(same) => Record { seq, time: at, times: same.times.saturating_add(1), score, ..same },
-            None => Record {
+        let record = match records.take_repeated(&peer, topic, kind) {
+            Some(same) => EventRecord { seq, time: at, count: same.count.saturating_add(1), score, ..same },
+            None => EventRecord {
                 seq,
                 time: at,
                 first: at,
-                times: 1,
-                what,
+                count: 1,
+                kind,
                 peer: peer.clone(),
                 topic: topic.cloned(),
                 message_id: None,
@@ -92,17 +92,17 @@ impl<N: Network> Journal<N> {
     }
 
     /// Notes something about a full message.
-    pub(crate) fn message(&self, note: Note<'_, N>, id: &N::MessageId, what: Happened) {
+    pub(crate) fn message(&self, note: Note<'_, N>, id: &N::MessageId, kind: EventKind) {
         let mut records = self.lock();
-        records.count(what);
+        records.count(kind);
         records.last += 1;
         let Note { peer, topic, score, at } = note;
-        let record = Record {
+        let record = EventRecord {
             seq: records.last,
             time: at,
             first: at,
-            times: 1,
-            what,
+            count: 1,
+            kind,
             peer: peer.cloned(),
             topic: topic.cloned(),
             message_id: Some(id.clone()),
@@ -115,14 +115,14 @@ impl<N: Network> Journal<N> {
     }
 
     /// The records about a peer, oldest first.
-    pub(crate) fn about(&self, peer: &N::Peer) -> Vec<Record<N>> {
+    pub(crate) fn about(&self, peer: &N::Peer) -> Vec<EventRecord<N>> {
         let records = self.lock();
         let seqs = records.by_peer.get(&Some(peer.clone()));
         seqs.into_iter().flatten().filter_map(|seq| records.by_seq.get(seq).cloned()).collect()
     }
 
     /// The records with numbers above `since`, oldest first, at most `limit`; and the last number there is.
-    pub(crate) fn since(&self, since: u64, limit: usize) -> (Vec<Record<N>>, u64) {
+    pub(crate) fn since(&self, since: u64, limit: usize) -> (Vec<EventRecord<N>>, u64) {
         let records = self.lock();
         let first = records.messages.partition_point(|record| record.seq <= since);
         let mut messages = records.messages.range(first..).peekable();
@@ -147,8 +147,8 @@ impl<N: Network> Journal<N> {
 }
 
 impl<N: Network> Records<N> {
-    fn count(&mut self, what: Happened) {
-        *self.counts.entry((what.name(), what.reason().unwrap_or_default())).or_default() += 1;
+    fn count(&mut self, kind: EventKind) {
+        *self.counts.entry((kind.name(), kind.reason().unwrap_or_default())).or_default() += 1;
     }
 
     /// Takes out the last record about a peer if it says the same: one stands for all in a row.
@@ -156,11 +156,11 @@ impl<N: Network> Records<N> {
         &mut self,
         peer: &Option<N::Peer>,
         topic: Option<&N::Topic>,
-        what: Happened,
-    ) -> Option<Record<N>> {
+        kind: EventKind,
+    ) -> Option<EventRecord<N>> {
         let seqs = self.by_peer.get_mut(peer)?;
         let last = self.by_seq.get(seqs.back()?)?;
-        if last.what != what || last.topic.as_ref() != topic {
+        if last.kind != kind || last.topic.as_ref() != topic {
             return None;
         }
         seqs.pop_back().and_then(|seq| self.by_seq.remove(&seq))

@@ -7,9 +7,8 @@ use std::time::Duration;
 use tracing::{debug, field, trace};
 
 use crate::{
-    network::Network,
+    network::{Direction, Network, PeerKind},
     protocol::{
-        connection::PeerKind,
         exchange::{event::Fact, peer_view::Standing},
         outcome::{
             GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome,
@@ -200,10 +199,11 @@ pub(in crate::actors) fn publish<N: Network>(topic: &N::Topic, outcome: &Publish
 pub(in crate::actors) fn connection(
     peer: &impl std::fmt::Debug,
     outcome: &'static str,
-    kind: Option<PeerKind>,
+    kind: Option<(Direction, PeerKind)>,
 ) {
     match kind {
-        Some(PeerKind { direct, outbound, trusted, bootstrap }) => {
+        Some((direction, PeerKind { direct, trusted, bootstrap })) => {
+            let outbound = direction.is_outbound();
             debug!(?peer, outcome, direct, outbound, trusted, bootstrap, "connection");
         }
         None => debug!(?peer, outcome, "disconnection"),

@@ -13,7 +13,7 @@ use crate::{
         shared::Shared,
     },
     directory::connection::PeerRecord,
-    network::{Delivery, Network, P2pMessage},
+    network::{Delivery, Network, P2pMessage, PxPeer},
     protocol::{
         exchange::{
             Context, Outbox,
@@ -21,7 +21,7 @@ use crate::{
         },
         outcome::{
             IWantOutcome, ReceiveOutcome,
-            decision::{Decision, Happened, Pruning},
+            decision::{EventKind, PeerDecision, Pruning},
             labels::Input,
         },
         peers::idontwant::check_idontwant,
@@ -70,7 +70,7 @@ pub(crate) fn handle_idontwant<N: Network>(
     };
     shared.metrics.declined(named, &outcome);
     Said::<N> { peer, standing }.idontwant(named, outcome);
-    if let Some(decision) = Decision::of_idontwant(outcome) {
+    if let Some(decision) = PeerDecision::of_idontwant(outcome) {
         let about = Note { peer: Some(peer), topic: None, score: standing.score, at };
         shared.journal.decided(about, decision);
     }
@@ -89,11 +89,11 @@ pub(in crate::actors) fn handle_message<N: Network>(
     let Arrival { from, message, credit } = arrival;
     let till = credit.till();
     credit.return_with(&mut outgoing.released);
-    let delivery = Delivery { sender: from, co_senders: Vec::new(), message };
+    let delivery = Delivery::new(from, message);
     let bytes = shared.network.message_size(&delivery.message.message);
     outbox.tally.bytes += bytes as u64;
     let kept = watched.then(|| delivery.clone());
-    let outcome = state.receive(delivery, shared.handling, cx, outbox);
+    let outcome = state.receive(delivery, shared.validation_mode, cx, outbox);
     outbox.tally.input(Input::ReceiveMessage, &outcome);
     if let Some(copy) = outbox.copy.take() {
         outgoing.spent.add(copy, bytes, till);
@@ -119,7 +119,7 @@ fn keep_message<N: Network>(
 ) {
     let Delivery { sender, message, .. } = delivery;
     log::message::<N>(sender, &message.topic, outcome);
-    if let Some(what) = Happened::to_message(outcome).filter(|_| shared.journal.keeps_messages()) {
+    if let Some(what) = EventKind::to_message(outcome).filter(|_| shared.journal.keeps_messages()) {
         let score = shared.directory.standing(sender).score;
         let about = Note { peer: Some(sender), topic: Some(&message.topic), score, at };
         shared.journal.message(about, &message.message_id, what);
@@ -142,7 +142,7 @@ impl<N: Network> Speaker<'_, N> {
             self.with_room(state, |state, room| state.subscribe(self.peer, self.standing, room, outbox));
         outbox.tally.input(Input::Subscribe, &outcome);
         self.said().subscribe(&state.topic, outcome);
-        self.keep(state, Decision::of_subscribe(outcome));
+        self.keep(state, PeerDecision::of_subscribe(outcome));
     }
 
     fn unsubscribe(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
@@ -154,7 +154,7 @@ impl<N: Network> Speaker<'_, N> {
         outbox.tally.input(Input::Unsubscribe, &outcome);
         self.said().unsubscribe(&state.topic, outcome);
         let left = in_mesh && !state.is_in_mesh(self.peer);
-        self.keep(state, left.then_some(Decision::Pruned(Pruning::Unsubscribed)));
+        self.keep(state, left.then_some(PeerDecision::Pruned(Pruning::Unsubscribed)));
     }
 
     fn graft(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
@@ -164,14 +164,14 @@ impl<N: Network> Speaker<'_, N> {
             self.with_room(state, |state, room| state.graft(self.peer, self.standing, room, &cx, outbox));
         outbox.tally.input(Input::Graft, &outcome);
         self.said().graft(&state.topic, outcome, before, self.shared.limits.degree_high);
-        self.keep(state, Some(Decision::Graft(outcome)));
+        self.keep(state, Some(PeerDecision::Graft(outcome)));
     }
 
     /// One that is not refused is for the peers' side to judge, and to count.
     fn prune(
         &self,
         state: &mut TopicState<N>,
-        px: Vec<N::Peer>,
+        px: Vec<PxPeer<N::Peer>>,
         backoff: std::time::Duration,
         outbox: &mut Outbox<N>,
     ) {
@@ -180,7 +180,7 @@ impl<N: Network> Speaker<'_, N> {
         self.said().prune(&state.topic, outcome.as_ref());
         match outcome {
             Some(refused) => outbox.tally.input(Input::Prune, &refused),
-            None => self.keep(state, Some(Decision::PrunedByPeer)),
+            None => self.keep(state, Some(PeerDecision::PrunedByPeer)),
         }
     }
 
@@ -192,7 +192,7 @@ impl<N: Network> Speaker<'_, N> {
         });
         outbox.tally.input(Input::IHave, &outcome);
         self.said().ihave(&state.topic, &outcome);
-        self.keep(state, Decision::of_ihave(&outcome));
+        self.keep(state, PeerDecision::of_ihave(&outcome));
     }
 
     fn iwant(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
@@ -203,7 +203,7 @@ impl<N: Network> Speaker<'_, N> {
             ids.values().for_each(|answer| outbox.tally.answered(answer));
         }
         self.said().iwant(&state.topic, &outcome);
-        self.keep(state, Decision::of_iwant(&outcome));
+        self.keep(state, PeerDecision::of_iwant(&outcome));
     }
 
     /// Reserves a place under the peer's cap on topics, and gives it back if it was not taken up.
@@ -228,7 +228,7 @@ impl<N: Network> Speaker<'_, N> {
         Said { peer: self.peer, standing: self.standing }
     }
 
-    fn keep(&self, state: &TopicState<N>, decision: Option<Decision>) {
+    fn keep(&self, state: &TopicState<N>, decision: Option<PeerDecision>) {
         if let Some(decision) = decision {
             let (topic, score) = (Some(&state.topic), self.standing.score);
             self.shared.journal.decided(Note { peer: Some(self.peer), topic, score, at: self.at }, decision);

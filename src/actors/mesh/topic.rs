@@ -20,13 +20,13 @@ use crate::{
     },
     metrics::{Handled, TopicMeter},
     network::{AppOutput, FullMessage, Network},
-    outputs::publication::{Promise, Routed},
+    outputs::publication::{Promise, RouteResult},
     protocol::{
         exchange::{Context, Outbox, command::Order, peer_view::Roster},
         inspect::{footprint::Footprint, view::View},
         outcome::{
             JoinOutcome, LeaveOutcome, PublishOutcome,
-            decision::{Decision, Grafting, Happened, Pruning},
+            decision::{EventKind, Grafting, PeerDecision, Pruning},
             labels::Input,
         },
         topic::TopicState,
@@ -256,13 +256,13 @@ impl<N: Network> Topic<N> {
         outbox.tally.input(Input::Publish, &outcome);
         if self.shared.journal.keeps_messages() && matches!(outcome, PublishOutcome::Published { .. }) {
             let about = Note { peer: None, topic: Some(&key.0), score: None, at };
-            self.shared.journal.message(about, &key.1, Happened::Published);
+            self.shared.journal.message(about, &key.1, EventKind::Published);
         }
         let queued = (outbox.stats.count_sent_app_messages - before) as usize;
         let routed = match outcome {
-            PublishOutcome::AlreadyPublished => Routed::AlreadyPublished,
-            PublishOutcome::Published { .. } if queued == 0 => Routed::NoPeers,
-            PublishOutcome::Published { .. } => Routed::Queued,
+            PublishOutcome::AlreadyPublished => RouteResult::AlreadyPublished,
+            PublishOutcome::Published { .. } if queued == 0 => RouteResult::NoPeers,
+            PublishOutcome::Published { .. } => RouteResult::Queued,
         };
         promise.keep(routed, queued, |publication| self.shared.tickets.insert(key, publication));
     }
@@ -288,19 +288,19 @@ impl<N: Network> Topic<N> {
 
     fn note_join(&self, outcome: &JoinOutcome<N>, at: Timestamp) {
         if let JoinOutcome::Joined { to_graft } = outcome {
-            self.note(Happened::Joined, at);
-            self.note_each(to_graft, Decision::Grafted(Grafting::Join), at);
+            self.note(EventKind::Joined, at);
+            self.note_each(to_graft, PeerDecision::Grafted(Grafting::Join), at);
         }
     }
 
     fn note_leave(&self, outcome: &LeaveOutcome<N>, at: Timestamp) {
         if let LeaveOutcome::Left { to_prune, .. } = outcome {
-            self.note(Happened::Left, at);
-            self.note_each(to_prune, Decision::Pruned(Pruning::Leave), at);
+            self.note(EventKind::Left, at);
+            self.note_each(to_prune, PeerDecision::Pruned(Pruning::Leave), at);
         }
     }
 
-    fn note(&self, what: Happened, at: Timestamp) {
+    fn note(&self, what: EventKind, at: Timestamp) {
         let topic = Some(&self.state.topic);
         self.shared.journal.note(Note { peer: None, topic, score: None, at }, what);
     }
@@ -311,12 +311,12 @@ impl<N: Network> Topic<N> {
             for message in messages {
                 let topic = Some(&self.state.topic);
                 let about = Note { peer: None, topic, score: None, at: self.shared.now() };
-                self.shared.journal.message(about, &message.message_id, Happened::Delivered);
+                self.shared.journal.message(about, &message.message_id, EventKind::Delivered);
             }
         }
     }
 
-    fn note_each(&self, peers: &[N::Peer], decision: Decision, at: Timestamp) {
+    fn note_each(&self, peers: &[N::Peer], decision: PeerDecision, at: Timestamp) {
         let topic = Some(&self.state.topic);
         for peer in peers {
             let score = self.shared.directory.standing(peer).score;

@@ -10,7 +10,7 @@ use crate::{
     actors::{
         arbiter::mailbox::Address, inbox::Ticket, shared::Shared, supervisor::messages::SupervisorItem,
     },
-    network::{Delivery, Later, Network, Validity},
+    network::{BoxFuture, Delivery, Network, Validity},
     protocol::exchange::Validation,
 };
 
@@ -40,7 +40,7 @@ pub(in crate::actors) fn start<N: Network>(
 /// Waits for the verdicts on a batch; the supervisor hears of them. None for all when it takes too long.
 pub(in crate::actors) fn start_batch<N: Network>(
     batch: Vec<Delivery<N>>,
-    verdicts: Later<Vec<Validity>>,
+    verdicts: BoxFuture<Vec<Validity>>,
     shared: &Arc<Shared<N>>,
 ) {
     let shared = Arc::clone(shared);
@@ -54,7 +54,7 @@ pub(in crate::actors) fn start_batch<N: Network>(
 }
 
 /// A panic of the application's future is as good as no verdict.
-async fn within_time<T: Send + 'static, N: Network>(verdict: Later<T>, shared: &Shared<N>) -> Option<T> {
+async fn within_time<T: Send + 'static, N: Network>(verdict: BoxFuture<T>, shared: &Shared<N>) -> Option<T> {
     let began = shared.now();
     let task = actix_rt::spawn(verdict);
     let abort = task.abort_handle();

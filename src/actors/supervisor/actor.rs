@@ -31,22 +31,22 @@ use crate::{
         router::messages::RouterItem,
         shared::Shared,
     },
+    input_recorder::RecordedInput,
     metrics::{Handled, Said},
-    network::{Network, Validity},
+    network::{Direction, Network, PeerKind, Validity},
     protocol::{
-        connection::{Link, PeerKind},
+        connection::Link,
         event::Event,
         exchange::{Outbox, event::Fact},
         inspect::{footprint::Footprint, view::View},
         outcome::{
             AddPeer, PruneOutcome,
-            decision::{Decision, Penalty},
+            decision::{PeerDecision, Penalty},
             labels::Input,
         },
         peers::{Peers, PeersOutbox, decisions::decisions_of, heartbeat::Pace},
         topic::TopicState,
     },
-    tape::Heard,
     timestamp::Timestamp,
 };
 
@@ -130,14 +130,16 @@ impl<N: Network> SupervisorActor<N> {
 
     pub(in crate::actors) fn handle_item(&mut self, item: SupervisorItem<N>, ctx: &mut Context<Self>) {
         match item {
-            SupervisorItem::Connect { peer, kind, link } => self.connect(&peer, kind, link),
+            SupervisorItem::Connect { peer, direction, kind, link } => {
+                self.connect(&peer, direction, kind, link)
+            }
             SupervisorItem::Disconnect { peer, at } => self.disconnect(&peer, at),
             SupervisorItem::SetApplicationScore { peer, score } => {
                 self.peers.set_application_score(&peer, score)
             }
             SupervisorItem::SlowPeer(peer) => {
                 self.peers.slow_peer(peer.clone());
-                self.note(&peer, None, self.shared.now(), Decision::Penalised(Penalty::SlowPeer));
+                self.note(&peer, None, self.shared.now(), PeerDecision::Penalised(Penalty::SlowPeer));
             }
             SupervisorItem::SetUnreachablePoint(point) => self.peers.set_unreachable_point(point),
             SupervisorItem::Topic { topic, item } => self.route(topic, item),
@@ -159,12 +161,12 @@ impl<N: Network> SupervisorActor<N> {
         }
     }
 
-    fn connect(&mut self, peer: &N::Peer, kind: PeerKind, link: Link) {
+    fn connect(&mut self, peer: &N::Peer, direction: Direction, kind: PeerKind, link: Link) {
         let outcome = self.peers.connect(peer, link, kind.trusted);
         self.outbox.tally.input(Input::AddPeer, &outcome);
-        log::connection(peer, outcome.name(), Some(kind));
+        log::connection(peer, outcome.name(), Some((direction, kind)));
         if outcome == AddPeer::Added {
-            self.note(peer, None, self.shared.now(), Decision::Connected);
+            self.note(peer, None, self.shared.now(), PeerDecision::Connected);
         }
     }
 
@@ -174,7 +176,7 @@ impl<N: Network> SupervisorActor<N> {
         self.outbox.tally.input(Input::RemovePeer, &outcome);
         log::connection(peer, outcome.name(), None);
         if known {
-            self.note(peer, None, at, Decision::Disconnected);
+            self.note(peer, None, at, PeerDecision::Disconnected);
         }
     }
 
@@ -191,13 +193,13 @@ impl<N: Network> SupervisorActor<N> {
                 self.outbox.tally.input(Input::Prune, outcome);
             }
             if let (Some(from), Some(PruneOutcome::ScoreTooLow { .. })) = (from, px) {
-                self.note(&from, Some(topic), at, Decision::PxRefused);
+                self.note(&from, Some(topic), at, PeerDecision::PxRefused);
             }
         }
     }
 
     /// Notes a decision, with the score that the peer has now.
-    fn note(&self, peer: &N::Peer, topic: Option<&N::Topic>, at: Timestamp, decision: Decision) {
+    fn note(&self, peer: &N::Peer, topic: Option<&N::Topic>, at: Timestamp, decision: PeerDecision) {
         let score = self.peers.scores.get(peer);
         self.shared.journal.decided(Note { peer: Some(peer), topic, score, at }, decision);
     }
@@ -207,7 +209,7 @@ impl<N: Network> SupervisorActor<N> {
             return self.shared.skip_heartbeat(self.peers.tick());
         }
         let _span = tracing::debug_span!("heartbeat", tick = self.peers.tick() + 1).entered();
-        self.shared.record(Heard::Heartbeat);
+        self.shared.record(RecordedInput::Heartbeat);
         self.shared.returns.clear();
         self.shared.directory.clear_quotas();
         self.shared.directory.shift_unwanted();
@@ -231,8 +233,8 @@ impl<N: Network> SupervisorActor<N> {
         metrics.gauges.set_held(&shared.footprint(self.footprint()));
         metrics.gauges.set_queues(&shared.queues());
         metrics.gauges.set_company(&self.peers.company());
-        if let Some(traffic) = shared.ask(|| shared.network.traffic()) {
-            metrics.gauges.set_traffic(traffic);
+        if let Some(stats) = shared.ask(|| shared.network.transport_stats()) {
+            metrics.gauges.set_transport_stats(stats);
         }
     }
 
@@ -251,7 +253,7 @@ impl<N: Network> SupervisorActor<N> {
     /// A message at whose id the application panics is dropped: it would panic at each heartbeat.
     fn check_parked(&mut self) {
         let shared = &self.shared;
-        shared.record(Heard::CheckParked);
+        shared.record(RecordedInput::CheckParked);
         let judge = |id: &N::MessageId| shared.ask(|| shared.network.validate_id(id));
         self.peers.check_parked(|id| judge(id).unwrap_or(Validity::Outdated));
     }
@@ -262,9 +264,9 @@ impl<N: Network> SupervisorActor<N> {
         if batch.is_empty() {
             return;
         }
-        self.shared.record(Heard::ProcessBatch);
+        self.shared.record(RecordedInput::ProcessBatch);
         let network = &self.shared.network;
-        match self.shared.ask(|| network.validate_batch_later(&batch)).flatten() {
+        match self.shared.ask(|| network.validate_batch_async(&batch)).flatten() {
             Some(verdicts) => validation::start_batch(batch, verdicts, &self.shared),
             None => {
                 let verdicts = self.shared.ask(|| network.validate_batch(&batch)).unwrap_or_default();

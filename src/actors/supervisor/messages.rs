@@ -7,12 +7,8 @@ use crate::{
         arbiter::mailbox::Address,
         mesh::messages::{Inspection, PeersLook, TopicItem},
     },
-    network::{Delivery, Network, Validity},
-    protocol::{
-        connection::{Link, PeerKind},
-        exchange::event::Fact,
-        topic::TopicState,
-    },
+    network::{Delivery, Direction, Network, PeerKind, Validity},
+    protocol::{connection::Link, exchange::event::Fact, topic::TopicState},
     timestamp::Timestamp,
 };
 
@@ -21,6 +17,7 @@ pub(crate) enum SupervisorItem<N: Network> {
     /// From the handle, in the order of each peer's connections.
     Connect {
         peer: N::Peer,
+        direction: Direction,
         kind: PeerKind,
         link: Link,
     },

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use actix_gossipsub::{
-    NotSent, P2pInput, P2pMessage,
+    DropReason, P2pInput, P2pMessage,
     libp2p::{Event, NodeEvent, TopicName},
 };
 use libp2p::{Multiaddr, PeerId};
@@ -50,7 +50,7 @@ pub fn log(event: &NodeEvent<'_>) {
         }
         // Peers go, and something is always on its way to them; what they don't want is not lost.
         NodeEvent::Gossipsub(Event::Dropped {
-            reason: NotSent::Disconnected | NotSent::Unwanted | NotSent::Unsupported,
+            reason: DropReason::Disconnected | DropReason::Unwanted | DropReason::Unsupported,
             ..
         }) => tracing::debug!(?event, "not sent"),
         event => tracing::warn!(?event, "swarm"),

@@ -27,7 +27,7 @@ impl Trace {
         let file = file.to_owned();
         let trace = TraceFile::create(&file, Libp2p::NETWORK)
             .map_err(|error| Failure::Untraceable { file: file.clone(), error })?;
-        Ok((builder.tape(Arc::clone(&trace) as _), Self(Some((file, trace)))))
+        Ok((builder.input_recorder(Arc::clone(&trace) as _), Self(Some((file, trace)))))
     }
 
     /// Writes what is left. The engine has ended.

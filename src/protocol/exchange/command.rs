@@ -21,7 +21,7 @@ pub(crate) enum Order<N: Network> {
     /// A connection is gone.
     Gone(N::Peer, Link),
     /// A parked message is decidable.
-    Retry(Delivery<N>, Handling),
+    Retry(Delivery<N>, ValidationMode),
     /// The verdicts on a batch's messages of this topic; `None` where the application gave none.
     Verdicts(Vec<(Delivery<N>, Option<Validity>)>),
     /// First half of a heartbeat: clean up and maintain; answered by [`Fact::Maintained`].
@@ -33,7 +33,7 @@ pub(crate) enum Order<N: Network> {
 
 /// How messages from the network are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Handling {
+pub enum ValidationMode {
     /// Each on its own, at once.
     Sequential,
     /// Together with the others of its batch.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     limits::Limits,
-    network::{AppOutput, FullMessage, Later, Network, P2pMessage, P2pOutput, Validity},
+    network::{AppOutput, BoxFuture, FullMessage, Network, P2pMessage, P2pOutput, Validity},
     timestamp::Timestamp,
 };
 
@@ -50,7 +50,7 @@ pub(crate) struct Outbox<N: Network> {
 /// A message and its verdict to come.
 pub(crate) struct Validation<N: Network> {
     pub(crate) message: Arc<FullMessage<N>>,
-    pub(crate) verdict: Later<Validity>,
+    pub(crate) verdict: BoxFuture<Validity>,
 }
 
 impl<N: Network> fmt::Debug for Validation<N> {

@@ -21,7 +21,7 @@ use crate::limits::{Extensions, Limits};
 /// |---|---|---|---|
 /// | `connections` | 1 | | *P* |
 /// | `subscriptions` | `max_topics_per_peer` | *P* | *P* × `max_topics_per_peer` |
-/// | `scores` | 1 | | *P* + `max_departed` |
+/// | `scores` | 1 | | *P* + `max_retained_scores` |
 /// | `trusted` | 1 | | those that the p2p layer ever called trusted: its configuration |
 /// | `unreachable` | 1 | | `max_unreachable` |
 /// | `joined` | | 1 | *T* |
@@ -39,14 +39,14 @@ use crate::limits::{Extensions, Limits};
 /// | `promises` | *T* | `max_promises_per_topic` | *T* × that |
 /// | `declined` | | `max_idontwant_per_heartbeat` | *T* × that |
 /// | `unwanted` | `max_idontwant_per_heartbeat` × `idontwant_ticks` | | *P* × that |
-/// | `quotas` | 1 | | *P* + `max_strangers` |
+/// | `quotas` | 1 | | *P* + `max_unconnected_peers` |
 /// | `names` | 1 | | *P* |
 /// | `homes` | | as many as `history`, or none if ids name their topic | *T* × `max_history_per_topic` |
 ///
 /// `subscribers` has besides, of connections that ended a moment ago, what topics have not been told of yet.
 ///
 /// Inside an entry: a score has counters for *T* topics at most; a message of the history, for
-/// `max_requesters` peers; a message that waits for its verdict names `max_co_senders` peers beside the
+/// `max_iwant_peers_per_message` peers; a message that waits for its verdict names `max_co_senders` peers beside the
 /// first, and so does a seen id but for those whose copies came in the batch of the first.
 ///
 /// Bytes depend on the network's types: an entry costs its key and value, and about as much again for the
@@ -134,7 +134,7 @@ impl Footprint {
         Self {
             connections: peers,
             subscriptions,
-            scores: peers.saturating_add(bounds.max_departed),
+            scores: peers.saturating_add(bounds.max_retained_scores),
             trusted: usize::MAX,
             unreachable: bounds.max_unreachable,
             joined: topics,
@@ -155,7 +155,7 @@ impl Footprint {
             promises: of_each(bounds.max_promises_per_topic),
             declined: of_each(limits.extensions.max_idontwant_per_heartbeat),
             unwanted: peers.saturating_mul(unwanted),
-            quotas: peers.saturating_add(bounds.max_strangers),
+            quotas: peers.saturating_add(bounds.max_unconnected_peers),
             names: peers,
             homes: of_each(bounds.max_history_per_topic),
         }

@@ -21,17 +21,17 @@ use self::{
     topics::{Slot, Topics},
 };
 use super::{
-    connection::{Connected, Link, PeerKind},
+    connection::{Connected, Link},
     event::Event,
     exchange::{
         Context, Outbox,
-        command::Handling,
+        command::ValidationMode,
         peer_view::{LowScore, check_score},
     },
     inspect::{footprint::Footprint, stats::Stats, view::View},
     options::NodeOptions,
     outcome::*,
-    output::{Emission, pending::Unread},
+    output::{OutputBatch, pending::Unread},
     peers::{
         Peers,
         dispatch::one_each,
@@ -43,7 +43,10 @@ use super::{
 };
 use crate::{
     limits::Limits,
-    network::{AppInput, AppOutput, Delivery, FullMessage, Network, P2pInput, P2pMessage, P2pOutput},
+    network::{
+        AppInput, AppOutput, ConnectionInfo, Delivery, FullMessage, Network, P2pInput, P2pMessage, P2pOutput,
+        PxPeer,
+    },
     timestamp::Timestamp,
 };
 
@@ -70,12 +73,12 @@ pub struct Node<N: Network> {
     outbox: Outbox<N>,
     /// For the p2p layer; peer by peer when it is drained.
     emitted: Vec<Unread<N>>,
-    drained: Drained<N>,
+    drained: NodeOutputs<N>,
 }
 
 /// What a node wants done, in order.
 #[derive_where(Clone, Debug, Default)]
-pub struct Drained<N: Network> {
+pub struct NodeOutputs<N: Network> {
     /// For the p2p layer.
     pub p2p: Vec<P2pOutput<N>>,
     /// For the application.
@@ -106,7 +109,7 @@ impl<N: Network> Node<N> {
             connected: Connected::default(),
             outbox: Outbox::default(),
             emitted: Vec::new(),
-            drained: Drained::default(),
+            drained: NodeOutputs::default(),
         }
     }
 
@@ -114,8 +117,8 @@ impl<N: Network> Node<N> {
     pub fn p2p_input(&mut self, input: P2pInput<N>, now: Timestamp) {
         match input {
             P2pInput::InMessage { from_peer, message } => self.in_message(&from_peer, message, now),
-            P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap } => {
-                self.add_peer(&peer, PeerKind { direct, outbound, trusted, bootstrap }, now);
+            P2pInput::NewConnection { peer, info } => {
+                self.add_peer(&peer, &info, now);
             }
             P2pInput::Disconnection { peer } => {
                 self.remove_peer(&peer, now);
@@ -144,10 +147,10 @@ impl<N: Network> Node<N> {
             P2pMessage::IDontWant { message_ids } => {
                 self.idontwant(from, message_ids, now);
             }
-            P2pMessage::Subscribe { topic } => drop(self.subscribe(from, &topic, now)),
+            P2pMessage::Subscribe { topic, .. } => drop(self.subscribe(from, &topic, now)),
             P2pMessage::Unsubscribe { topic } => drop(self.unsubscribe(from, &topic, now)),
             P2pMessage::FullMessage(message) => {
-                drop(self.receive_message(from, message, self.peers.handling(), now));
+                drop(self.receive_message(from, message, self.peers.validation_mode(), now));
             }
             P2pMessage::Ping => {}
         }
@@ -155,18 +158,18 @@ impl<N: Network> Node<N> {
 
     /// Takes what the p2p layer is to do, what is said to many peers in one, for transports that encode once. Gossip to
     /// a peer whose connection has ended meanwhile is left out. What is not read before the iterator is dropped is lost.
-    pub fn drain_emissions(&mut self) -> impl Iterator<Item = Emission<N>> + '_ {
+    pub fn drain_batches(&mut self) -> impl Iterator<Item = OutputBatch<N>> + '_ {
         let Self { emitted, connected, .. } = self;
         let read = |output: Unread<N>| output.read(|links| connected.peers(links));
-        emitted.drain(..).map(read).filter(|emission| emission.count() > 0)
+        emitted.drain(..).map(read).filter(|batch| batch.count() > 0)
     }
 
-    /// Takes what is to be done, one item a peer, as [`drain_emissions`](Self::drain_emissions) does.
-    pub fn drain(&mut self) -> Drained<N> {
+    /// Takes what is to be done, one item a peer, as [`drain_batches`](Self::drain_batches) does.
+    pub fn drain(&mut self) -> NodeOutputs<N> {
         let mut drained = std::mem::take(&mut self.drained);
         drained.p2p.reserve_exact(self.emitted.iter().map(Unread::count).sum());
-        for emission in self.drain_emissions() {
-            emission.into_iter().for_each(|output| drained.p2p.push(output));
+        for batch in self.drain_batches() {
+            batch.into_iter().for_each(|output| drained.p2p.push(output));
         }
         // With room for as much again: what is drained often is about as much each time.
         self.drained.app.reserve(drained.app.len());
@@ -178,11 +181,11 @@ impl<N: Network> Node<N> {
 
 impl<N: Network> Node<N> {
     /// A connection is up.
-    pub fn add_peer(&mut self, peer: &N::Peer, kind: PeerKind, now: Timestamp) -> AddPeer {
+    pub fn add_peer(&mut self, peer: &N::Peer, info: &ConnectionInfo, now: Timestamp) -> AddPeer {
         self.settle_credits(now);
         self.next_generation += 1;
-        let link = Link::new(self.next_generation, kind);
-        let outcome = self.peers.connect(peer, link, kind.trusted);
+        let link = Link::new(self.next_generation, info.direction, info.kind);
+        let outcome = self.peers.connect(peer, link, info.kind.trusted);
         if outcome == AddPeer::Added {
             self.connected.insert(link, peer.clone());
         }
@@ -227,7 +230,7 @@ impl<N: Network> Node<N> {
         &mut self,
         peer: &N::Peer,
         topic: &N::Topic,
-        px: Vec<N::Peer>,
+        px: Vec<PxPeer<N::Peer>>,
         backoff: Duration,
         now: Timestamp,
     ) -> PruneOutcome<N> {
@@ -297,12 +300,12 @@ impl<N: Network> Node<N> {
         &mut self,
         sender: &N::Peer,
         message: Arc<FullMessage<N>>,
-        handling: Handling,
+        validation_mode: ValidationMode,
         now: Timestamp,
     ) -> ReceiveOutcome<N> {
         let Some(slot) = self.topics.find(&message.topic) else { return ReceiveOutcome::NotSubscribed };
-        let delivery = Delivery { sender: sender.clone(), co_senders: Vec::new(), message };
-        self.on_message(slot, now, |state, cx, outbox| state.receive(delivery, handling, cx, outbox))
+        let delivery = Delivery::new(sender.clone(), message);
+        self.on_message(slot, now, |state, cx, outbox| state.receive(delivery, validation_mode, cx, outbox))
     }
 
     /// Judges these messages now, in this order.

@@ -188,8 +188,10 @@ impl<N: Network> Node<N> {
             return;
         }
         for Validation { message, .. } in std::mem::take(&mut self.outbox.later) {
-            let verdict = self.network.validate(&message.message_id, &message.message);
-            self.run(slot, now, |state, cx, outbox| state.resolve(&message, Some(verdict), cx, outbox));
+            self.run(slot, now, |state, cx, outbox| {
+                let verdict = state.pending(&message).map(|delivery| cx.network.validate(delivery));
+                state.resolve(&message, verdict, cx, outbox);
+            });
         }
     }
 
@@ -219,7 +221,7 @@ impl<N: Network> Node<N> {
     /// What a peer used up. As many peers have a place as are connected, and some strangers; who finds
     /// none has used up everything.
     pub(super) fn quota(&self, peer: &N::Peer) -> Quota {
-        let places = self.peers.connection_count().saturating_add(self.limits.bounds.max_strangers);
+        let places = self.peers.connection_count().saturating_add(self.limits.bounds.max_unconnected_peers);
         let fresh = if self.quotas.len() < places { Quota::default() } else { Quota::SPENT };
         self.quotas.get(peer).copied().unwrap_or(fresh)
     }

@@ -11,7 +11,7 @@ use crate::{network::Network, timestamp::Timestamp};
 /// Something that was decided about a peer, or that it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Decision {
+pub enum PeerDecision {
     /// It is connected now.
     Connected,
     /// It is not connected any more.
@@ -81,7 +81,7 @@ pub enum Penalty {
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Happened {
+pub enum EventKind {
     /// We joined a topic.
     Joined,
     /// We left a topic.
@@ -95,12 +95,12 @@ pub enum Happened {
     /// A message was refused. The reason is the outcome's name.
     Rejected(&'static str),
     /// Something was decided about a peer.
-    Decided(Decision),
+    Decided(PeerDecision),
 }
 
 /// Something that happened, with its circumstances.
 #[derive_where(Clone, Debug, PartialEq)]
-pub struct Record<N: Network> {
+pub struct EventRecord<N: Network> {
     /// Its number: a later one is greater. What happens again in a row to one peer has the number of the last
     /// time.
     pub seq: u64,
@@ -109,9 +109,9 @@ pub struct Record<N: Network> {
     /// When it happened first.
     pub first: Timestamp,
     /// How often in a row.
-    pub times: u64,
+    pub count: u64,
     /// What.
-    pub what: Happened,
+    pub kind: EventKind,
     /// Whom it is about.
     pub peer: Option<N::Peer>,
     /// The topic.
@@ -122,7 +122,7 @@ pub struct Record<N: Network> {
     pub score: Option<f64>,
 }
 
-impl Happened {
+impl EventKind {
     /// To a message that a peer delivered; `None` while there is no verdict.
     pub(crate) fn to_message<N: Network>(outcome: &ReceiveOutcome<N>) -> Option<Self> {
         match outcome {
@@ -165,7 +165,7 @@ impl Happened {
     }
 }
 
-impl Decision {
+impl PeerDecision {
     fn name(self) -> &'static str {
         match self {
             Self::Connected => "ADD_PEER",

@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, vec};
 
-use super::Emission;
+use super::OutputBatch;
 use crate::network::{FullMessage, Network, P2pMessage, P2pOutput};
 
-/// The items that an [`Emission`] stands for: see its [`IntoIterator`].
-pub struct Expansion<N: Network>(Left<N>);
+/// The items that an [`OutputBatch`] stands for: see its [`IntoIterator`].
+pub struct OutputBatchIter<N: Network>(Left<N>);
 
 /// What was not taken out yet.
 enum Left<N: Network> {
@@ -15,12 +15,12 @@ enum Left<N: Network> {
     Output(Option<P2pOutput<N>>),
 }
 
-impl<N: Network> IntoIterator for Emission<N> {
+impl<N: Network> IntoIterator for OutputBatch<N> {
     type Item = P2pOutput<N>;
-    type IntoIter = Expansion<N>;
+    type IntoIter = OutputBatchIter<N>;
 
-    fn into_iter(self) -> Expansion<N> {
-        Expansion(match self {
+    fn into_iter(self) -> OutputBatchIter<N> {
+        OutputBatchIter(match self {
             Self::Broadcast { to, message, .. } => Left::Broadcast(to.into_iter(), message),
             Self::Gossip { to, message } => Left::Gossip(to.into_iter(), message),
             Self::Output(output) => Left::Output(Some(output)),
@@ -28,7 +28,7 @@ impl<N: Network> IntoIterator for Emission<N> {
     }
 }
 
-impl<N: Network> Iterator for Expansion<N> {
+impl<N: Network> Iterator for OutputBatchIter<N> {
     type Item = P2pOutput<N>;
 
     #[inline]
@@ -64,4 +64,4 @@ impl<N: Network> Iterator for Expansion<N> {
     }
 }
 
-impl<N: Network> ExactSizeIterator for Expansion<N> {}
+impl<N: Network> ExactSizeIterator for OutputBatchIter<N> {}

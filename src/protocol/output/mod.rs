@@ -76,7 +76,7 @@ impl Lane {
 
 /// One output for the p2p layer. What is said to many peers is one item until somebody reads it.
 #[derive_where(Clone, Debug)]
-pub enum Emission<N: Network> {
+pub enum OutputBatch<N: Network> {
     /// Send a full message to each of these peers.
     Broadcast {
         /// The recipients, ascending.
@@ -97,7 +97,7 @@ pub enum Emission<N: Network> {
     Output(P2pOutput<N>),
 }
 
-impl<N: Network> Emission<N> {
+impl<N: Network> OutputBatch<N> {
     /// How many of the seed's items it stands for.
     pub fn count(&self) -> usize {
         match self {

@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use derive_where::derive_where;
 
-use super::{Emission, Lane};
+use super::{Lane, OutputBatch};
 use crate::{
     network::{FullMessage, Network, P2pMessage, P2pOutput},
     protocol::connection::Link,
 };
 
-/// What becomes an [`Emission`].
+/// What becomes an [`OutputBatch`].
 #[derive_where(Clone, Debug)]
 pub(crate) enum Unread<N: Network> {
     /// A full message, to these peers, ascending.
@@ -60,11 +60,11 @@ impl<N: Network> Unread<N> {
 
     /// As it is read; for fewer than it was meant for, or for nobody, if they are gone. `peers` answers whose
     /// connections are up of these.
-    pub(crate) fn read(self, peers: impl FnOnce(&[Link]) -> Vec<N::Peer>) -> Emission<N> {
+    pub(crate) fn read(self, peers: impl FnOnce(&[Link]) -> Vec<N::Peer>) -> OutputBatch<N> {
         match self {
-            Self::Broadcast { to, message, lane } => Emission::Broadcast { to, message, lane },
-            Self::Gossip { to, message } => Emission::Gossip { to: peers(&to), message },
-            Self::Output(output) => Emission::Output(output),
+            Self::Broadcast { to, message, lane } => OutputBatch::Broadcast { to, message, lane },
+            Self::Gossip { to, message } => OutputBatch::Gossip { to: peers(&to), message },
+            Self::Output(output) => OutputBatch::Output(output),
         }
     }
 }

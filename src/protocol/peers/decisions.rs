@@ -4,7 +4,7 @@ use crate::{
     network::Network,
     protocol::{
         exchange::event::{Fact, Maintenance, Pruned},
-        outcome::decision::{Decision, Grafting, Penalty, Pruning},
+        outcome::decision::{Grafting, PeerDecision, Penalty, Pruning},
         score::Scores,
     },
 };
@@ -16,24 +16,24 @@ pub(crate) fn decisions_of<N: Network>(
     fact: &Fact<N>,
     scores: &Scores<N>,
     overloaded: bool,
-) -> Vec<(N::Peer, Decision)> {
+) -> Vec<(N::Peer, PeerDecision)> {
     let deficit = |peer: &N::Peer| {
         let lost = scores.deficit(peer, topic) < 0.0;
-        lost.then(|| (peer.clone(), Decision::Penalised(Penalty::MeshDeficit)))
+        lost.then(|| (peer.clone(), PeerDecision::Penalised(Penalty::MeshDeficit)))
     };
     match fact {
-        Fact::Misbehaved(peer, _) => vec![(peer.clone(), Decision::Penalised(Penalty::GraftBackoff))],
-        Fact::InvalidMessage(peer) => vec![(peer.clone(), Decision::Penalised(Penalty::InvalidMessage))],
+        Fact::Misbehaved(peer, _) => vec![(peer.clone(), PeerDecision::Penalised(Penalty::GraftBackoff))],
+        Fact::InvalidMessage(peer) => vec![(peer.clone(), PeerDecision::Penalised(Penalty::InvalidMessage))],
         Fact::Pruned(peer, _) => deficit(peer).into_iter().collect(),
         Fact::Maintained(Maintenance { grafted, pruned, broken }) => {
             let grafted =
-                grafted.iter().map(|(peer, _)| (peer.clone(), Decision::Grafted(Grafting::Heartbeat)));
+                grafted.iter().map(|(peer, _)| (peer.clone(), PeerDecision::Grafted(Grafting::Heartbeat)));
             let broken = broken.iter().filter(|_| !overloaded);
-            let broken = broken.map(|peer| (peer.clone(), Decision::Penalised(Penalty::BrokenPromise)));
+            let broken = broken.map(|peer| (peer.clone(), PeerDecision::Penalised(Penalty::BrokenPromise)));
             let mut decided: Vec<_> = grafted.chain(broken).collect();
             for Pruned { peer, no_px, .. } in pruned {
                 let why = if *no_px { Pruning::NegativeScore } else { Pruning::AboveDegreeHigh };
-                decided.push((peer.clone(), Decision::Pruned(why)));
+                decided.push((peer.clone(), PeerDecision::Pruned(why)));
                 decided.extend(deficit(peer));
             }
             decided

@@ -10,7 +10,7 @@ use super::{Peers, batch::Batch, parked::Parked};
 use crate::{
     limits::Bounds,
     network::{Delivery, Network, Validity},
-    protocol::exchange::command::{Handling, Order},
+    protocol::exchange::command::{Order, ValidationMode},
     timestamp::Timestamp,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 pub(super) struct Undecided<N: Network> {
     pub(super) parked: Parked<N>,
     pub(super) batch: Batch<N>,
-    handling: Handling,
+    validation_mode: ValidationMode,
     /// Orders that wait until their predecessor is done.
     queue: VecDeque<(N::Topic, Order<N>)>,
     /// The topic that an order is out to.
@@ -27,18 +27,19 @@ pub(super) struct Undecided<N: Network> {
 
 impl<N: Network> Undecided<N> {
     pub(super) fn new(bounds: &Bounds, batch_interval: Option<Duration>) -> Self {
-        let handling = if batch_interval.is_some() { Handling::Batched } else { Handling::Sequential };
+        let validation_mode =
+            if batch_interval.is_some() { ValidationMode::Batched } else { ValidationMode::Sequential };
         Self {
             parked: Parked::new(bounds),
             batch: Batch::new(batch_interval.unwrap_or_default(), bounds),
-            handling,
+            validation_mode,
             queue: VecDeque::new(),
             dispatching: None,
         }
     }
 
-    pub(super) fn handling(&self) -> Handling {
-        self.handling
+    pub(super) fn validation_mode(&self) -> ValidationMode {
+        self.validation_mode
     }
 }
 
@@ -56,7 +57,7 @@ impl<N: Network> Peers<N> {
     /// Tries the parked messages, least id first, up to the first whose id is not decidable: ids
     /// ascend, so the rest is not either. Each is tried once a call. `judge` asks the application.
     pub(crate) fn check_parked(&mut self, judge: impl Fn(&N::MessageId) -> Validity) {
-        let handling = self.handling();
+        let validation_mode = self.validation_mode();
         while let Some(first) = self.undecided.parked.first() {
             let verdict = judge(&first.message.message_id);
             if verdict == Validity::Unknown {
@@ -65,7 +66,7 @@ impl<N: Network> Peers<N> {
             let Some(delivery) = self.undecided.parked.pop_first() else { break };
             if verdict != Validity::Outdated {
                 let topic = delivery.message.topic.clone();
-                self.undecided.queue.push_back((topic, Order::Retry(delivery, handling)));
+                self.undecided.queue.push_back((topic, Order::Retry(delivery, validation_mode)));
             }
         }
         self.dispatch();

@@ -29,7 +29,7 @@ use super::{
     connection::Link,
     event::Event,
     exchange::{
-        command::{Handling, Order},
+        command::{Order, ValidationMode},
         event::Fact,
         peer_view::Standing,
     },
@@ -393,7 +393,7 @@ impl<N: Network> Peers<N> {
     }
 
     /// How messages from the network are judged.
-    pub(crate) fn handling(&self) -> Handling {
-        self.undecided.handling()
+    pub(crate) fn validation_mode(&self) -> ValidationMode {
+        self.undecided.validation_mode()
     }
 }

@@ -144,7 +144,7 @@ impl<N: Network> Scores<N> {
         score.expires = Some(now.after(limits.retain_duration));
         score.sum_anew();
         self.note_change(key);
-        if self.departed > limits.bounds.max_departed {
+        if self.departed > limits.bounds.max_retained_scores {
             self.forget_best_departed();
         }
     }
@@ -157,7 +157,7 @@ impl<N: Network> Scores<N> {
         let mut departed: Vec<_> =
             departed.map(|(key, score)| (self.value(key as PeerKey), score.peer.clone())).collect();
         departed.sort_by(|(a, peer), (b, other)| b.total_cmp(a).then_with(|| peer.cmp(other)));
-        departed.truncate(self.limits.bounds.max_departed / 8 + 1);
+        departed.truncate(self.limits.bounds.max_retained_scores / 8 + 1);
         departed.iter().for_each(|(_, peer)| self.forget(peer));
     }
 

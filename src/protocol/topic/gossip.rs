@@ -132,7 +132,7 @@ impl<N: Network> TopicState<N> {
     /// Every request is counted, whatever its answer.
     fn answer(&mut self, peer: &N::Peer, id: &N::MessageId, cx: &Context<'_, N>) -> IWantAnswer<N> {
         let Some(cached) = self.history.get_mut(id) else { return IWantAnswer::NotFound };
-        let full = cached.accesses.len() >= cx.limits.bounds.max_requesters;
+        let full = cached.accesses.len() >= cx.limits.bounds.max_iwant_peers_per_message;
         if full && !cached.accesses.contains_key(peer) {
             return IWantAnswer::TooManyRequests;
         }

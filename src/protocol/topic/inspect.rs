@@ -43,8 +43,8 @@ impl<N: Network> TopicState<N> {
     }
 
     /// How `peer` stands with this topic, whose connection is `link`.
-    pub(crate) fn membership(&self, peer: &N::Peer, link: Option<Link>) -> Membership {
-        Membership {
+    pub(crate) fn peer_topic_status(&self, peer: &N::Peer, link: Option<Link>) -> PeerTopicStatus {
+        PeerTopicStatus {
             joined: self.is_joined(),
             subscribed: link.is_some_and(|link| self.is_subscriber(link)),
             in_mesh: self.is_in_mesh(peer),
@@ -56,7 +56,7 @@ impl<N: Network> TopicState<N> {
 
 /// How a peer stands with one topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Membership {
+pub struct PeerTopicStatus {
     /// We take part in the topic.
     pub joined: bool,
     /// The peer subscribed to it.

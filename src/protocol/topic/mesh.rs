@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::TopicState;
 use crate::{
-    network::{Network, P2pMessage, PeerAction},
+    network::{Network, P2pMessage, PeerAction, PxPeer},
     protocol::{
         connection::Link,
         exchange::{
@@ -145,12 +145,12 @@ impl<N: Network> TopicState<N> {
         &mut self,
         peer: &N::Peer,
         standing: Standing,
-        mut px: Vec<N::Peer>,
+        px: Vec<PxPeer<N::Peer>>,
         backoff: Duration,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> Option<PruneOutcome<N>> {
-        px.truncate(cx.limits.bounds.max_px_per_prune);
+        let px: Vec<_> = px.into_iter().take(cx.limits.bounds.max_px_per_prune).map(|px| px.peer).collect();
         let refusal = match &self.mesh {
             None => Some(PruneOutcome::TopicNotTracked),
             Some(mesh) if !mesh.contains_key(peer) => Some(PruneOutcome::NotInMesh),
@@ -238,7 +238,7 @@ impl<N: Network> TopicState<N> {
     /// SUBSCRIBE before GRAFT: a peer ignores a graft on a topic that we are not in.
     pub(super) fn welcome(&mut self, connected: &[N::Peer], outbox: &mut Outbox<N>) {
         for peer in connected {
-            outbox.send(peer.clone(), None, P2pMessage::Subscribe { topic: self.topic.clone() });
+            outbox.send(peer.clone(), None, P2pMessage::subscribe(self.topic.clone()));
         }
         for peer in self.mesh.iter().flat_map(BTreeMap::keys) {
             outbox.send(peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });
@@ -299,6 +299,7 @@ impl<N: Network> TopicState<N> {
         backoff: Duration,
         outbox: &mut Outbox<N>,
     ) {
+        let px = px.into_iter().map(PxPeer::new).collect();
         let message = P2pMessage::Prune { topic: self.topic.clone(), px, backoff };
         outbox.send(peer.clone(), link, message);
     }

@@ -233,7 +233,7 @@ impl<N: Network> TopicState<N> {
             Order::Farewell(connected) => self.farewell(&connected, cx, outbox),
             Order::Announce(peer) => self.announce(peer, outbox),
             Order::Gone(peer, link) => self.gone(&peer, link, outbox),
-            Order::Retry(delivery, handling) => self.retry(delivery, handling, cx, outbox),
+            Order::Retry(delivery, validation_mode) => self.retry(delivery, validation_mode, cx, outbox),
             Order::Verdicts(verdicts) => self.verdicts(verdicts, cx, outbox),
             Order::Maintain(tick) => self.maintain(tick, cx, outbox),
             Order::Conclude => self.conclude(cx, outbox),
@@ -243,7 +243,7 @@ impl<N: Network> TopicState<N> {
     /// A peer connected while we take part.
     fn announce(&mut self, peer: N::Peer, outbox: &mut Outbox<N>) {
         if self.is_joined() {
-            outbox.send(peer, None, P2pMessage::Subscribe { topic: self.topic.clone() });
+            outbox.send(peer, None, P2pMessage::subscribe(self.topic.clone()));
         }
     }
 

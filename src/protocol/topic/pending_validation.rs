@@ -40,6 +40,10 @@ impl<N: Network> Validating<N> {
         room
     }
 
+    pub(super) fn get(&self, message: &Arc<FullMessage<N>>) -> Option<&Delivery<N>> {
+        self.waiting.get(message).map(|(delivery, _)| delivery)
+    }
+
     pub(super) fn remove(&mut self, message: &Arc<FullMessage<N>>) -> Option<(Delivery<N>, Timestamp)> {
         self.waiting.remove(message)
     }

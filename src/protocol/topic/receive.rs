@@ -9,10 +9,10 @@ use super::{
     messages::{Cached, Seen},
 };
 use crate::{
-    network::{Delivery, FullMessage, Later, Network, Validity},
+    network::{BoxFuture, Delivery, FullMessage, Network, Validity},
     protocol::{
         connection::Link,
-        exchange::{Context, Outbox, Validation, command::Handling, event::Fact},
+        exchange::{Context, Outbox, Validation, command::ValidationMode, event::Fact},
         outcome::{PublishOutcome, ReceiveOutcome, labels::Input},
         output::Lane,
     },
@@ -23,14 +23,14 @@ impl<N: Network> TopicState<N> {
     pub(crate) fn receive(
         &mut self,
         delivery: Delivery<N>,
-        handling: Handling,
+        validation_mode: ValidationMode,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
         if !self.is_joined() {
             return ReceiveOutcome::NotSubscribed;
         }
-        let FullMessage { message_id, message, .. } = &*delivery.message;
+        let message_id = &delivery.message.message_id;
         // A copy of a message that was accepted since it was asked for keeps the promise too.
         self.keep_promises(message_id, cx, outbox);
         if self.is_duplicate(&delivery, cx, outbox) {
@@ -44,19 +44,19 @@ impl<N: Network> TopicState<N> {
         if matches!(judged, Validity::Valid | Validity::Unknown) {
             self.decline(&delivery.message, &delivery.sender, cx, outbox);
         }
-        match (judged, handling) {
-            (Validity::Valid, Handling::Batched) => {
+        match (judged, validation_mode) {
+            (Validity::Valid, ValidationMode::Batched) => {
                 outbox.facts.push(Fact::Batch(delivery));
                 ReceiveOutcome::Batched
             }
-            (Validity::Valid, Handling::Sequential) => {
+            (Validity::Valid, ValidationMode::Sequential) => {
                 if self.validating.join(&delivery) {
                     return ReceiveOutcome::Validating;
                 }
-                if let Some(verdict) = cx.network.validate_later(&delivery.message) {
+                if let Some(verdict) = cx.network.validate_async(&delivery) {
                     return self.await_verdict(delivery, verdict, cx, outbox);
                 }
-                let verdict = cx.network.validate(message_id, message);
+                let verdict = cx.network.validate(&delivery);
                 self.conclude_judged(delivery, verdict, cx, outbox)
             }
             (verdict, _) => self.conclude_delivery(delivery, verdict, cx, outbox),
@@ -81,7 +81,7 @@ impl<N: Network> TopicState<N> {
     fn await_verdict(
         &mut self,
         delivery: Delivery<N>,
-        verdict: Later<Validity>,
+        verdict: BoxFuture<Validity>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
@@ -91,6 +91,11 @@ impl<N: Network> TopicState<N> {
         }
         outbox.later.push(Validation { message, verdict });
         ReceiveOutcome::Validating
+    }
+
+    /// The delivery of a message that waits for its verdict.
+    pub(crate) fn pending(&self, message: &Arc<FullMessage<N>>) -> Option<&Delivery<N>> {
+        self.validating.get(message)
     }
 
     /// A verdict came; `None` if it took too long or there was no room for it: the message is dropped,
@@ -301,11 +306,11 @@ impl<N: Network> TopicState<N> {
     pub(super) fn retry(
         &mut self,
         delivery: Delivery<N>,
-        handling: Handling,
+        validation_mode: ValidationMode,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
-        let outcome = self.receive(delivery, handling, cx, outbox);
+        let outcome = self.receive(delivery, validation_mode, cx, outbox);
         outbox.tally.input(Input::RetryMessage, &outcome);
         outbox.facts.push(Fact::Dispatched);
     }

@@ -18,10 +18,10 @@ use crate::{
     },
     admission::{Account, Credit, refused::Refused, thread_slot::Till},
     directory::TopicEntry,
-    network::{AppInput, FullMessage, Network, P2pInput, P2pMessage},
+    input_recorder::RecordedInput,
+    network::{AppInput, ConnectionInfo, FullMessage, Network, P2pInput, P2pMessage, PxPeer},
     outputs::publication::{Promise, Publication},
-    protocol::{connection::PeerKind, event::Event},
-    tape::Heard,
+    protocol::event::Event,
     timestamp::Timestamp,
 };
 
@@ -37,11 +37,9 @@ pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> R
     if shared.observes_inputs {
         shared.observe(&Event::P2pInput(input.clone()));
     }
-    shared.record(Heard::Connection(&input));
+    shared.record(RecordedInput::Connection(&input));
     match input {
-        P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap } => {
-            connect(shared, peer, PeerKind { direct, outbound, trusted, bootstrap });
-        }
+        P2pInput::NewConnection { peer, info } => connect(shared, peer, &info),
         P2pInput::Disconnection { peer } => disconnect(shared, peer),
         P2pInput::InMessage { .. } => {}
     }
@@ -77,7 +75,7 @@ fn full_message<N: Network>(
     let credit =
         room.and_then(|()| admit(shared, account, bytes, till)).inspect_err(|why| report(shared, *why))?;
     shared.metrics.received_message();
-    if shared.observes_inputs || shared.tape.is_some() {
+    if shared.observes_inputs || shared.input_recorder.is_some() {
         show(shared, from, &P2pMessage::FullMessage(Arc::clone(&message)));
     }
     let entry = shared.directory.topics.get(&message.topic);
@@ -126,7 +124,7 @@ fn show<N: Network>(shared: &Shared<N>, from: &N::Peer, message: &P2pMessage<N>)
         let said = P2pInput::InMessage { from_peer: from.clone(), message: message.clone() };
         shared.observe(&Event::P2pInput(said));
     }
-    shared.record(Heard::Said { from, message });
+    shared.record(RecordedInput::PeerMessage { from, message });
 }
 
 pub(super) fn app_input<N: Network>(shared: &Shared<N>, input: AppInput<N>) -> Result<(), Refused> {
@@ -146,7 +144,7 @@ pub(super) fn app_input<N: Network>(shared: &Shared<N>, input: AppInput<N>) -> R
             Ok(())
         }
         AppInput::SetApplicationScore { peer, score } => {
-            shared.record(Heard::SetApplicationScore { peer: &peer, score });
+            shared.record(RecordedInput::SetApplicationScore { peer: &peer, score });
             tell(shared, SupervisorItem::SetApplicationScore { peer, score });
             Ok(())
         }
@@ -224,7 +222,7 @@ fn weight<N: Network>(network: &N, message: &P2pMessage<N>) -> usize {
         P2pMessage::IHave { message_ids, .. }
         | P2pMessage::IWant { message_ids }
         | P2pMessage::IDontWant { message_ids } => ids(message_ids),
-        P2pMessage::Prune { px, .. } => size_of_val(px.as_slice()),
+        P2pMessage::Prune { px, .. } => px.iter().map(PxPeer::size).sum(),
         _ => 0,
     };
     contents.saturating_add(size_of::<TopicItem<N>>() + size_of::<Saying<N>>())
@@ -244,10 +242,10 @@ fn report<N: Network>(shared: &Shared<N>, refused: Refused) {
     }
 }
 
-fn connect<N: Network>(shared: &Shared<N>, peer: N::Peer, kind: PeerKind) {
-    let told = peer.clone();
-    shared.directory.connect(&peer, kind, |link| {
-        tell(shared, SupervisorItem::Connect { peer: told, kind, link });
+fn connect<N: Network>(shared: &Shared<N>, peer: N::Peer, info: &ConnectionInfo) {
+    let (told, direction, kind) = (peer.clone(), info.direction, info.kind);
+    shared.directory.connect(&peer, info, |link| {
+        tell(shared, SupervisorItem::Connect { peer: told, direction, kind, link });
     });
 }
 
@@ -332,7 +330,7 @@ fn publish<N: Network>(
         .publications
         .admit(account, bytes, Till::own(), || 0)
         .inspect_err(|refused| report(shared, *refused))?;
-    shared.record(Heard::Publish(&message));
+    shared.record(RecordedInput::Publish(&message));
     let topic = message.topic.clone();
     with_actor(shared, topic, TopicItem::Publish { message, at, credit, promise }, |_| {});
     Ok(())
@@ -340,13 +338,13 @@ fn publish<N: Network>(
 
 fn join<N: Network>(shared: &Shared<N>, topic: N::Topic, at: Timestamp) {
     shared.topic_labels.claim(&topic, true, &shared.network);
-    shared.record(Heard::Join(&topic));
+    shared.record(RecordedInput::Join(&topic));
     with_actor(shared, topic, TopicItem::Join { at }, |entry| entry.joined = true);
 }
 
 /// A topic without an actor is not joined: there is nothing to leave.
 fn leave<N: Network>(shared: &Shared<N>, topic: &N::Topic, at: Timestamp) {
-    shared.record(Heard::Leave(topic));
+    shared.record(RecordedInput::Leave(topic));
     if let Some(mut entry) = shared.directory.topics.get_mut(topic) {
         entry.joined = false;
         entry.command(TopicItem::Leave { at });

@@ -6,11 +6,11 @@ pub(crate) mod page;
 
 use tokio::sync::oneshot;
 
-use self::page::{Events, LastHeartbeat, Listing, Page, Queue};
+use self::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus};
 use super::Worker;
 use crate::{
     actors::{
-        fault::Stopped,
+        fault::EngineStopped,
         mesh::messages::TopicItem,
         supervisor::messages::{Place, SupervisorItem},
     },
@@ -21,10 +21,10 @@ use crate::{
             footprint::Footprint,
             view::{ConnectionView, FanoutView},
         },
-        outcome::decision::Record,
+        outcome::decision::EventRecord,
         peers::Peers,
         score::breakdown::ScoreBreakdown,
-        topic::{TopicState, inspect::Membership},
+        topic::{TopicState, inspect::PeerTopicStatus},
     },
     timestamp::Timestamp,
 };
@@ -48,10 +48,10 @@ impl<N: Network> Worker<N> {
     }
 
     /// The last heartbeat.
-    pub fn last_heartbeat(&self) -> LastHeartbeat {
+    pub fn last_heartbeat(&self) -> HeartbeatStatus {
         let pulse = &self.shared.pulse;
         let (tick, at, manual) = (pulse.tick(), pulse.at(), pulse.is_manual());
-        LastHeartbeat { tick, at, manual, topics_without_peers: pulse.lonely() }
+        HeartbeatStatus { tick, at, manual, topics_without_peers: pulse.lonely() }
     }
 
     /// When an input was last refused or an output dropped for want of room.
@@ -60,9 +60,9 @@ impl<N: Network> Worker<N> {
     }
 
     /// How much waits in each queue.
-    pub fn queues(&self) -> [Queue; 6] {
+    pub fn queues(&self) -> [QueueStatus; 6] {
         let (shared, bounds) = (&self.shared, &self.shared.limits.bounds);
-        let queue = |name, depth, capacity| Queue { name, depth, capacity };
+        let queue = |name, depth, capacity| QueueStatus { name, depth, capacity };
         let input = shared.admission.waiting();
         [
             queue("input", input.items(), bounds.max_input_items),
@@ -75,7 +75,7 @@ impl<N: Network> Worker<N> {
     }
 
     /// The topics on which the application's last word was join.
-    pub fn topics(&self, page: &Page<N::Topic>) -> Listing<N::Topic> {
+    pub fn topics(&self, page: &Page<N::Topic>) -> PageOf<N::Topic> {
         let joined = self.shared.directory.topics.iter();
         let joined = joined.filter(|entry| entry.joined && is_behind(entry.key(), page));
         listing(joined.map(|entry| entry.key().clone()).collect(), page.limit, |topic| topic)
@@ -83,7 +83,7 @@ impl<N: Network> Worker<N> {
 
     /// The scores of connected peers and of those remembered, as topics see them: what a peer delivered since
     /// the last heartbeat is not in them yet.
-    pub fn scores(&self, page: &Page<N::Peer>) -> Listing<(N::Peer, f64)> {
+    pub fn scores(&self, page: &Page<N::Peer>) -> PageOf<(N::Peer, f64)> {
         let scores = self.shared.directory.scores(|peer| is_behind(peer, page));
         listing(scores, page.limit, |(peer, _)| peer)
     }
@@ -95,7 +95,7 @@ impl<N: Network> Worker<N> {
     /// The last decisions about a peer, oldest first: grafts, prunes, refusals, penalties. As many as
     /// `bounds.max_decisions_per_peer`, of all peers together `bounds.max_decisions`; the same several times in
     /// a row is one.
-    pub fn decisions_about(&self, peer: &N::Peer) -> Vec<Record<N>> {
+    pub fn decisions_about(&self, peer: &N::Peer) -> Vec<EventRecord<N>> {
         self.shared.journal.about(peer)
     }
 
@@ -120,7 +120,10 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn mesh(&self, page: Page<N::Topic>) -> Result<Listing<(N::Topic, Vec<N::Peer>)>, Stopped> {
+    pub async fn mesh(
+        &self,
+        page: Page<N::Topic>,
+    ) -> Result<PageOf<(N::Topic, Vec<N::Peer>)>, EngineStopped> {
         self.each_topic(page, false, TopicState::mesh_peers, Vec::len).await
     }
 
@@ -128,7 +131,7 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn mesh_of(&self, topic: &N::Topic) -> Result<Option<Vec<N::Peer>>, Stopped> {
+    pub async fn mesh_of(&self, topic: &N::Topic) -> Result<Option<Vec<N::Peer>>, EngineStopped> {
         Ok(self.look_at(topic, TopicState::mesh_peers).await?.flatten())
     }
 
@@ -141,25 +144,28 @@ impl<N: Network> Worker<N> {
         &self,
         page: Page<N::Topic>,
         joined_only: bool,
-    ) -> Result<Listing<(N::Topic, Vec<N::Peer>)>, Stopped> {
+    ) -> Result<PageOf<(N::Topic, Vec<N::Peer>)>, EngineStopped> {
         let look = move |state: &TopicState<N>| {
             let links = || state.subscriber_links();
             if joined_only { state.is_joined().then(links) } else { Some(links()).filter(|l| !l.is_empty()) }
         };
-        let Listing { items, more } = self.each_topic(page, !joined_only, look, Vec::len).await?;
+        let PageOf { items, more } = self.each_topic(page, !joined_only, look, Vec::len).await?;
         let named = |(topic, links): (N::Topic, Vec<Link>)| {
             let mut peers = self.shared.directory.peers_of(&links);
             peers.sort_unstable();
             (topic, peers)
         };
-        Ok(Listing { items: items.into_iter().map(named).collect(), more })
+        Ok(PageOf { items: items.into_iter().map(named).collect(), more })
     }
 
     /// The fanout of each topic that is published to without being joined.
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn fanout(&self, page: Page<N::Topic>) -> Result<Listing<(N::Topic, FanoutView<N>)>, Stopped> {
+    pub async fn fanout(
+        &self,
+        page: Page<N::Topic>,
+    ) -> Result<PageOf<(N::Topic, FanoutView<N>)>, EngineStopped> {
         self.each_topic(page, false, TopicState::fanout_view, |fanout| fanout.peers.len()).await
     }
 
@@ -170,7 +176,7 @@ impl<N: Network> Worker<N> {
     pub async fn backoffs(
         &self,
         page: Page<N::Topic>,
-    ) -> Result<Listing<(N::Topic, Vec<(N::Peer, Timestamp)>)>, Stopped> {
+    ) -> Result<PageOf<(N::Topic, Vec<(N::Peer, Timestamp)>)>, EngineStopped> {
         let look = |state: &TopicState<N>| Some(state.backoff_list()).filter(|list| !list.is_empty());
         self.each_topic(page, true, look, Vec::len).await
     }
@@ -182,7 +188,7 @@ impl<N: Network> Worker<N> {
     pub async fn message_cache(
         &self,
         page: Page<N::Topic>,
-    ) -> Result<Listing<(N::Topic, Vec<(u64, usize)>)>, Stopped> {
+    ) -> Result<PageOf<(N::Topic, Vec<(u64, usize)>)>, EngineStopped> {
         let tick = self.shared.pulse.tick();
         let look = move |state: &TopicState<N>| {
             let of_tick = |(age, count)| (tick.saturating_sub(age), count);
@@ -196,17 +202,21 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn membership(&self, peer: &N::Peer, topic: &N::Topic) -> Result<Option<Membership>, Stopped> {
+    pub async fn peer_topic_status(
+        &self,
+        peer: &N::Peer,
+        topic: &N::Topic,
+    ) -> Result<Option<PeerTopicStatus>, EngineStopped> {
         let (peer, record) = (peer.clone(), self.shared.directory.connection(peer));
         let link = record.map(|record| record.link());
-        self.look_at(topic, move |state| state.membership(&peer, link)).await
+        self.look_at(topic, move |state| state.peer_topic_status(&peer, link)).await
     }
 
     /// How much every map of the engine holds.
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn footprint(&self) -> Result<Footprint, Stopped> {
+    pub async fn footprint(&self) -> Result<Footprint, EngineStopped> {
         let mut held = self.look_at_peers(Peers::footprint).await?;
         held += self.shared.directory.footprint();
         let look = |state: &TopicState<N>| Some(state.footprint());
@@ -223,7 +233,7 @@ impl<N: Network> Worker<N> {
         dormant: bool,
         look: impl Fn(&TopicState<N>) -> Option<T> + Clone + Send + 'static,
         entries: impl Fn(&T) -> usize,
-    ) -> Result<Listing<(N::Topic, T)>, Stopped> {
+    ) -> Result<PageOf<(N::Topic, T)>, EngineStopped> {
         let Page { mut after, limit, max_entries } = page;
         let (mut items, mut held) = (Vec::new(), 0_usize);
         while items.len() < limit && held < max_entries {
@@ -239,15 +249,15 @@ impl<N: Network> Worker<N> {
                     held = held.saturating_add(entries(&answer));
                     items.push((topic, answer));
                     if held >= max_entries {
-                        return Ok(Listing { items, more: true });
+                        return Ok(PageOf { items, more: true });
                     }
                 }
             }
             if last {
-                return Ok(Listing { items, more: false });
+                return Ok(PageOf { items, more: false });
             }
         }
-        Ok(Listing { items, more: true })
+        Ok(PageOf { items, more: true })
     }
 
     /// Asks one topic; `None` if nothing is known of it.
@@ -255,13 +265,13 @@ impl<N: Network> Worker<N> {
         &self,
         topic: &N::Topic,
         look: impl Fn(&TopicState<N>) -> T + Send + 'static,
-    ) -> Result<Option<T>, Stopped> {
+    ) -> Result<Option<T>, EngineStopped> {
         let address = self.shared.directory.topics.get(topic).map(|entry| entry.address.clone());
         let known = move |state: &TopicState<N>| (!state.is_empty()).then(|| look(state));
         let (_, answer) = self.look_into((topic.clone(), address), known);
         match answer.await {
             Ok(found) => Ok(found),
-            Err(_) if self.is_ended() => Err(Stopped),
+            Err(_) if self.is_ended() => Err(EngineStopped),
             Err(_) => Ok(None),
         }
     }
@@ -295,7 +305,7 @@ impl<N: Network> Worker<N> {
     pub async fn connections(
         &self,
         page: Page<N::Peer>,
-    ) -> Result<Listing<(N::Peer, ConnectionView<N>)>, Stopped> {
+    ) -> Result<PageOf<(N::Peer, ConnectionView<N>)>, EngineStopped> {
         let Page { mut after, limit, max_entries } = page;
         let (mut items, mut held) = (Vec::new(), 0_usize);
         while items.len() < limit && held < max_entries {
@@ -303,7 +313,7 @@ impl<N: Network> Worker<N> {
             let chunk = move |peers: &Peers<N>| peers.connections_after(behind.as_ref(), ENTRIES_AT_ONCE);
             let chunk = self.look_at_peers(chunk).await?;
             if chunk.is_empty() {
-                return Ok(Listing { items, more: false });
+                return Ok(PageOf { items, more: false });
             }
             for item in chunk {
                 if items.len() >= limit || held >= max_entries {
@@ -314,14 +324,14 @@ impl<N: Network> Worker<N> {
                 items.push(item);
             }
         }
-        Ok(Listing { items, more: true })
+        Ok(PageOf { items, more: true })
     }
 
     /// One connected peer, if it is.
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn connection_of(&self, peer: &N::Peer) -> Result<Option<ConnectionView<N>>, Stopped> {
+    pub async fn connection_of(&self, peer: &N::Peer) -> Result<Option<ConnectionView<N>>, EngineStopped> {
         let peer = peer.clone();
         self.look_at_peers(move |peers| peers.connection_of(&peer)).await
     }
@@ -334,7 +344,7 @@ impl<N: Network> Worker<N> {
         &self,
         peer: &N::Peer,
         page: Page<N::Topic>,
-    ) -> Result<Option<ScoreBreakdown<N>>, Stopped> {
+    ) -> Result<Option<ScoreBreakdown<N>>, EngineStopped> {
         let (peer, limits) = (peer.clone(), std::sync::Arc::clone(&self.shared.limits));
         let Page { after, limit, .. } = page;
         let look = move |peers: &Peers<N>| peers.scores.breakdown(&peer, after.as_ref(), limit, &limits);
@@ -344,7 +354,7 @@ impl<N: Network> Worker<N> {
     async fn look_at_peers<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Peers<N>) -> T + Send + 'static,
-    ) -> Result<T, Stopped> {
+    ) -> Result<T, EngineStopped> {
         // Nobody waits for the answer any more: as good as told.
         self.ask(|reply| SupervisorItem::Look(Box::new(move |peers| drop(reply.send(look(peers)))))).await
     }
@@ -355,9 +365,9 @@ fn is_behind<K: Ord>(key: &K, page: &Page<K>) -> bool {
 }
 
 /// The first of what was found, in order.
-fn listing<T, K: Ord>(mut found: Vec<T>, limit: usize, key: impl Fn(&T) -> &K) -> Listing<T> {
+fn listing<T, K: Ord>(mut found: Vec<T>, limit: usize, key: impl Fn(&T) -> &K) -> PageOf<T> {
     found.sort_unstable_by(|a, b| key(a).cmp(key(b)));
     let more = found.len() > limit;
     found.truncate(limit);
-    Listing { items: found, more }
+    PageOf { items: found, more }
 }

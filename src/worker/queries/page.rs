@@ -2,7 +2,7 @@
 
 use derive_where::derive_where;
 
-use crate::{network::Network, protocol::outcome::decision::Record, timestamp::Timestamp};
+use crate::{network::Network, protocol::outcome::decision::EventRecord, timestamp::Timestamp};
 
 /// Which part of a list is wanted: the lists of this engine are in the order of their keys, and what is in
 /// them changes between two questions.
@@ -36,7 +36,7 @@ impl<K> Page<K> {
 
 /// A part of a list.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Listing<T> {
+pub struct PageOf<T> {
     /// The items, ascending.
     pub items: Vec<T>,
     /// There may be more behind the last of them.
@@ -45,7 +45,7 @@ pub struct Listing<T> {
 
 /// How much waits in a queue of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Queue {
+pub struct QueueStatus {
     /// Its name: `input`, `input_bytes`, `publication`, `p2p_output`, `app_output` or `validation`.
     pub name: &'static str,
     /// What waits in it.
@@ -56,7 +56,7 @@ pub struct Queue {
 
 /// The engine's last heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LastHeartbeat {
+pub struct HeartbeatStatus {
     /// Its number; 0 before the first.
     pub tick: u64,
     /// When it began; the engine's start before the first.
@@ -71,7 +71,7 @@ pub struct LastHeartbeat {
 #[derive_where(Clone, Debug)]
 pub struct Events<N: Network> {
     /// The events asked for.
-    pub records: Vec<Record<N>>,
+    pub records: Vec<EventRecord<N>>,
     /// The number of the last event there is.
     pub last: u64,
 }

@@ -6,9 +6,9 @@ use actix_gossipsub::{
     AppInput, Delivery, FullMessage, P2pInput, P2pMessage,
     limits::Limits,
     protocol::{
-        Drained, Footprint, GraftOutcome, Handling, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome,
-        IWantOutcome, JoinOutcome, LeaveOutcome, Node, NodeOptions, PeerKind, PruneOutcome, PublishOutcome,
-        ReceiveOutcome, Timestamp, View,
+        Footprint, GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantOutcome, JoinOutcome,
+        LeaveOutcome, Node, NodeOptions, NodeOutputs, PeerKind, PruneOutcome, PublishOutcome, ReceiveOutcome,
+        Timestamp, ValidationMode, View,
     },
 };
 
@@ -54,7 +54,7 @@ pub struct Step<'a, I: Ids> {
     pub op: &'a Op,
     pub before: &'a View<Net<I>>,
     pub outcome: Outcome<I>,
-    pub drained: Drained<Net<I>>,
+    pub drained: NodeOutputs<Net<I>>,
     pub after: &'a View<Net<I>>,
     pub held_before: Footprint,
     pub held: Footprint,
@@ -121,8 +121,14 @@ impl<I: Ids> Driver<I> {
                 Outcome::IDontWant(node.idontwant(peer, ids.iter().map(id).collect(), now))
             }
             Op::Receive { sender, message, batched } => {
-                let handling = if *batched { Handling::Batched } else { Handling::Sequential };
-                Outcome::Receive(node.receive_message(sender, Arc::new(full::<I>(*message)), handling, now))
+                let validation_mode =
+                    if *batched { ValidationMode::Batched } else { ValidationMode::Sequential };
+                Outcome::Receive(node.receive_message(
+                    sender,
+                    Arc::new(full::<I>(*message)),
+                    validation_mode,
+                    now,
+                ))
             }
             _ => return None,
         })
