@@ -17,7 +17,7 @@ pub enum EngineError {
     RouterPanicked,
     /// The actor that hands topics what is theirs panicked.
     #[error("the host of an arbiter's topics panicked: they are lost; start a new engine")]
-    HostPanicked,
+    ArbiterPanicked,
     /// The actor that ticks the others panicked: an observer did.
     #[error("the heartbeat panicked: does the observer? Start a new engine")]
     HeartbeatPanicked,

@@ -37,7 +37,7 @@
 //!
 //! Nothing else is ordered.
 //!
-//! **Deliveries** are counted by the topic, and told to the supervisor at each heartbeat, before anything that
+//! **PeerDeliveries** are counted by the topic, and told to the supervisor at each heartbeat, before anything that
 //! changes their worth (graft, prune, leave), and when somebody waits for it (`settle`): one word a peer does for
 //! hundreds of messages. Until then a score lacks what a peer did well, for a heartbeat at most; what it did badly
 //! is told at once.
@@ -46,7 +46,7 @@
 //! most of what comes, share a stamp: those that are taken out of a desk together came when the first of them
 //! did. A copy is so never taken for late because we are.
 //!
-//! **Load.** An inbox that is not empty, or whose owner has not handed on what follows from what it took, holds a
+//! **BusyCount.** An inbox that is not empty, or whose owner has not handed on what follows from what it took, holds a
 //! ticket; so does each verdict that is awaited, and each topic whose actor is about to begin. Without tickets the
 //! engine is settled.
 //!

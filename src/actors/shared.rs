@@ -12,10 +12,10 @@ use crossbeam_utils::CachePadded;
 use tokio::sync::watch;
 
 use super::{
-    arbiter::mailbox::{Address, Desks},
-    diagnostics::{health::Pulse, journal::Journal, refusals::RefusalReports},
+    arbiter::mailbox::{ArbiterMailboxes, TopicAddr},
+    diagnostics::{health::HeartbeatMonitor, journal::EventLog, refusals::RefusalReports},
     fault::EngineError,
-    inbox::{Inbox, Load},
+    inbox::{BusyCount, Inbox},
     mesh::messages::TopicItem,
     router::messages::RouterItem,
     supervisor::messages::SupervisorItem,
@@ -30,15 +30,15 @@ use crate::{
     network::Network,
     outputs::{
         app_queue::AppQueue,
-        p2p_queue::Lanes,
-        publication::{DropReason, Tickets},
-        recycle::Returns,
+        p2p_queue::P2pQueue,
+        publication::{DropReason, PublishReports},
+        recycle::RecycleBins,
     },
     protocol::{
         event::Event,
         exchange::{Context, Outbox, command::ValidationMode},
         inspect::{footprint::Footprint, stats::Stats},
-        output::{Lane, OutputBatch, pending::Unread},
+        output::{Lane, OutputBatch, pending::PendingOutput},
     },
     timestamp::Timestamp,
 };
@@ -51,21 +51,21 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) validation_mode: ValidationMode,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Directory<N>,
-    pub(crate) load: Arc<Load>,
+    pub(crate) load: Arc<BusyCount>,
     /// What waits of peers.
     pub(crate) admission: Arc<Admission>,
     /// What waits of the application's own publications.
     pub(crate) publications: Arc<Admission>,
     pub(crate) supervisor: CachePadded<Inbox<SupervisorItem<N>>>,
     pub(crate) router: CachePadded<Inbox<RouterItem<N>>>,
-    pub(crate) p2p: CachePadded<Lanes<N>>,
+    pub(crate) p2p: CachePadded<P2pQueue<N>>,
     pub(crate) app: CachePadded<AppQueue<N>>,
     /// How many validations are under way.
     pub(crate) validating: AtomicUsize,
     /// Copies of messages that go back to the threads that brought them.
-    pub(crate) returns: Returns<N>,
+    pub(crate) returns: RecycleBins<N>,
     /// Publications of which somebody wants to hear more.
-    pub(crate) tickets: Tickets<N>,
+    pub(crate) tickets: PublishReports<N>,
     pub(crate) observer: Observer<N>,
     /// Who keeps what the engine is told.
     pub(crate) input_recorder: Option<Arc<dyn InputRecorder<N>>>,
@@ -78,9 +78,9 @@ pub(crate) struct Shared<N: Network> {
     /// When an input was last refused, or an output dropped, for want of room.
     pub(crate) last_overload: Mutex<Option<Timestamp>>,
     /// What was decided, to be explained.
-    pub(crate) journal: Journal<N>,
+    pub(crate) journal: EventLog<N>,
     /// When the last heartbeat began.
-    pub(crate) pulse: Pulse,
+    pub(crate) pulse: HeartbeatMonitor,
     /// Whether a heartbeat is under way.
     pub(crate) in_heartbeat: AtomicBool,
     /// No input is taken any more.
@@ -89,9 +89,9 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) end: watch::Sender<Option<Result<(), EngineError>>>,
     /// The topics that have not told the supervisor of all deliveries: they do at each heartbeat, and when
     /// somebody waits for it.
-    pub(crate) credited: CachePadded<Mutex<Vec<Address<N>>>>,
+    pub(crate) credited: CachePadded<Mutex<Vec<TopicAddr<N>>>>,
     /// One an arbiter, for the topics that live there.
-    pub(crate) desks: Desks<N>,
+    pub(crate) desks: ArbiterMailboxes<N>,
     /// What mesh actors counted, and the supervisor's part.
     pub(crate) topic_stats: CachePadded<Mutex<Stats>>,
     pub(crate) peer_stats: Mutex<Stats>,
@@ -115,7 +115,7 @@ impl<N: Network> Shared<N> {
 
     /// What a topic's state machine is given.
     pub(crate) fn context(&self, now: Timestamp) -> Context<'_, N> {
-        Context { network: &self.network, limits: &self.limits, roster: &self.directory, now }
+        Context { network: &self.network, limits: &self.limits, peer_view: &self.directory, now }
     }
 
     /// Shows an event to the observer. Its panic is its own: the engine goes on.
@@ -142,7 +142,7 @@ impl<N: Network> Shared<N> {
     }
 
     /// Sends an item to a topic. A full message has no time of its own: it is stamped here.
-    pub(crate) fn post(&self, address: &Address<N>, item: TopicItem<N>) {
+    pub(crate) fn post(&self, address: &TopicAddr<N>, item: TopicItem<N>) {
         match item {
             TopicItem::Message(arrival) => address.push_message(|| self.now(), || arrival),
             item => address.push(item),
@@ -179,18 +179,18 @@ impl<N: Network> Shared<N> {
     }
 
     /// An output found no room.
-    pub(crate) fn dropped(&self, output: &Unread<N>) {
+    pub(crate) fn dropped(&self, output: &PendingOutput<N>) {
         self.note_overload();
         self.metrics.output_dropped(output.lane(), DropReason::StreamFull, output.count());
-        if let Unread::Broadcast { to, message, lane: Lane::Publish } = output {
+        if let PendingOutput::Broadcast { to, message, lane: Lane::Publish } = output {
             self.tickets.not_sent(&message.topic, &message.message_id, DropReason::StreamFull, to.len());
         }
     }
 
     /// An output is read: now those whom it is for get their names. `None` if all of them are gone.
-    pub(crate) fn read(&self, output: Unread<N>) -> Option<OutputBatch<N>> {
+    pub(crate) fn read(&self, output: PendingOutput<N>) -> Option<OutputBatch<N>> {
         let meant = output.count();
-        let batch = output.read(|links| self.directory.peers_of(links));
+        let batch = output.read(|connection_ids| self.directory.peers_of(connection_ids));
         let gone = meant - batch.count();
         if gone > 0 {
             self.metrics.output_dropped(Lane::Gossip, DropReason::Disconnected, gone);
@@ -220,15 +220,15 @@ impl<N: Network> Shared<N> {
             if credited.is_empty() {
                 return;
             }
-            credited.iter().for_each(|address| address.push(TopicItem::TellCredits));
+            credited.iter().for_each(|address| address.push(TopicItem::FlushDeliveryCounts));
         }
     }
 
-    pub(crate) fn note_credited(&self, address: &Address<N>) {
+    pub(crate) fn note_credited(&self, address: &TopicAddr<N>) {
         self.credited.lock().unwrap_or_else(PoisonError::into_inner).push(address.clone());
     }
 
-    pub(crate) fn take_credited(&self) -> Vec<Address<N>> {
+    pub(crate) fn take_credited(&self) -> Vec<TopicAddr<N>> {
         std::mem::take(&mut *self.credited.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

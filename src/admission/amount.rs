@@ -9,9 +9,9 @@ const MAX_BYTES: usize = u32::MAX as usize;
 
 /// So many inputs of so many bytes together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Amount(u64);
+pub(crate) struct ItemsAndBytes(u64);
 
-impl Amount {
+impl ItemsAndBytes {
     /// One input.
     pub(crate) fn one(bytes: usize) -> Self {
         Self::of(1, bytes.min(MAX_BYTES))
@@ -42,30 +42,30 @@ impl Amount {
 
 /// What waits of one peer, or of all together.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting(AtomicU64);
+pub(crate) struct AtomicItemsAndBytes(AtomicU64);
 
-impl Waiting {
+impl AtomicItemsAndBytes {
     /// Answers what there is then.
-    pub(super) fn add(&self, more: Amount) -> Amount {
-        Amount(self.0.fetch_add(more.0, Ordering::AcqRel)).plus(more)
+    pub(super) fn add(&self, more: ItemsAndBytes) -> ItemsAndBytes {
+        ItemsAndBytes(self.0.fetch_add(more.0, Ordering::AcqRel)).plus(more)
     }
 
     /// There must be as much.
-    pub(super) fn remove(&self, less: Amount) {
+    pub(super) fn remove(&self, less: ItemsAndBytes) {
         self.0.fetch_sub(less.0, Ordering::AcqRel);
     }
 
     /// Tells whether there was as much.
-    pub(super) fn try_remove(&self, less: Amount) -> bool {
-        let without = |amount| Amount(amount).minus(less).map(|left| left.0);
+    pub(super) fn try_remove(&self, less: ItemsAndBytes) -> bool {
+        let without = |amount| ItemsAndBytes(amount).minus(less).map(|left| left.0);
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, without).is_ok()
     }
 
-    pub(super) fn remove_all(&self) -> Amount {
-        Amount(self.0.swap(0, Ordering::AcqRel))
+    pub(super) fn remove_all(&self) -> ItemsAndBytes {
+        ItemsAndBytes(self.0.swap(0, Ordering::AcqRel))
     }
 
-    pub(crate) fn amount(&self) -> Amount {
-        Amount(self.0.load(Ordering::Acquire))
+    pub(crate) fn amount(&self) -> ItemsAndBytes {
+        ItemsAndBytes(self.0.load(Ordering::Acquire))
     }
 }

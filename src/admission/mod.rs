@@ -14,12 +14,12 @@ use std::sync::{
 use tokio::sync::Notify;
 
 use self::{
-    amount::{Amount, Waiting},
+    amount::{AtomicItemsAndBytes, ItemsAndBytes},
     refused::Refused,
-    reserve::Reserve,
-    thread_slot::Till,
+    reserve::ShardedCounter,
+    thread_slot::ThreadSlot,
 };
-use crate::{directory::connection::PeerRecord, limits::Bounds};
+use crate::{directory::connection::ConnectionRecord, limits::Bounds};
 
 /// The door of one engine.
 #[derive(Debug)]
@@ -29,9 +29,9 @@ pub(crate) struct Admission {
     /// From here on room is scarce: half of the bounds.
     scarce_items: usize,
     scarce_bytes: usize,
-    total: Reserve,
+    total: ShardedCounter,
     /// What waits of peers without a connection, together.
-    strangers: Waiting,
+    strangers: AtomicItemsAndBytes,
     released: Notify,
     /// How many wait for room: to wake nobody costs nothing.
     hopeful: AtomicUsize,
@@ -39,33 +39,33 @@ pub(crate) struct Admission {
 
 /// Whose inputs are counted together.
 #[derive(Clone, Debug)]
-pub(crate) enum Account {
+pub(crate) enum CreditOwner {
     /// Those of one connection.
-    Peer(Arc<PeerRecord>),
+    Peer(Arc<ConnectionRecord>),
     /// Those of all without one.
-    Strangers(Arc<Admission>),
+    Unconnected(Arc<Admission>),
 }
 
-impl Account {
+impl CreditOwner {
     fn admission(&self) -> &Admission {
         match self {
             Self::Peer(record) => record.admission(),
-            Self::Strangers(admission) => admission,
+            Self::Unconnected(admission) => admission,
         }
     }
 
-    fn waiting(&self) -> &Waiting {
+    fn waiting(&self) -> &AtomicItemsAndBytes {
         match self {
             Self::Peer(record) => record.waiting(),
-            Self::Strangers(admission) => &admission.strangers,
+            Self::Unconnected(admission) => &admission.strangers,
         }
     }
 
     /// The connection, if it is one's.
-    pub(crate) fn record(&self) -> Option<&PeerRecord> {
+    pub(crate) fn record(&self) -> Option<&ConnectionRecord> {
         match self {
             Self::Peer(record) => Some(record),
-            Self::Strangers(_) => None,
+            Self::Unconnected(_) => None,
         }
     }
 }
@@ -73,37 +73,37 @@ impl Account {
 /// What an input holds while it waits: returned when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Credit {
-    account: Account,
+    account: CreditOwner,
     bytes: u32,
     /// It has not been returned.
     held: bool,
     /// Whose thread brought the input.
-    till: Till,
+    thread_slot: ThreadSlot,
 }
 
 impl Credit {
-    pub(crate) fn record(&self) -> Option<&PeerRecord> {
+    pub(crate) fn record(&self) -> Option<&ConnectionRecord> {
         self.account.record()
     }
 
     /// The thread that brought the input.
-    pub(crate) fn till(&self) -> Till {
-        self.till
+    pub(crate) fn thread_slot(&self) -> ThreadSlot {
+        self.thread_slot
     }
 
-    /// Returns the peer's share of it, and answers how much it is.
+    /// RecycleBins the peer's share of it, and answers how much it is.
     #[inline]
-    fn return_share(&mut self) -> Amount {
-        let amount = Amount::one(self.bytes as usize);
+    fn return_share(&mut self) -> ItemsAndBytes {
+        let amount = ItemsAndBytes::one(self.bytes as usize);
         self.account.waiting().remove(amount);
         self.held = false;
         amount
     }
 
-    /// Returns the peer's share of it at once; the rest is [released](Admission::release) with that of others, by
+    /// RecycleBins the peer's share of it at once; the rest is [released](Admission::release) with that of others, by
     /// whoever handles many.
     #[inline]
-    pub(crate) fn return_with(mut self, others: &mut Amount) {
+    pub(crate) fn return_with(mut self, others: &mut ItemsAndBytes) {
         *others = others.plus(self.return_share());
     }
 }
@@ -115,49 +115,49 @@ impl Admission {
             max_bytes: bounds.max_input_bytes,
             scarce_items: bounds.max_input_items.div_ceil(2),
             scarce_bytes: bounds.max_input_bytes.div_ceil(2),
-            total: Reserve::new(bounds),
-            strangers: Waiting::default(),
+            total: ShardedCounter::new(bounds),
+            strangers: AtomicItemsAndBytes::default(),
             released: Notify::new(),
             hopeful: AtomicUsize::new(0),
         }
     }
 
     /// What waits of all peers together.
-    pub(crate) fn waiting(&self) -> Amount {
+    pub(crate) fn waiting(&self) -> ItemsAndBytes {
         self.total.waiting()
     }
 
-    /// Takes a credit for an input of `bytes`, on `account`, brought by the thread `till`. `peers` are connected.
+    /// Takes a credit for an input of `bytes`, on `account`, brought by the thread `thread_slot`. `peers` are connected.
     ///
     /// Several threads at once may overstep a bound by one input each.
     #[inline(always)]
     pub(crate) fn admit(
         &self,
-        account: Account,
+        account: CreditOwner,
         bytes: usize,
-        till: Till,
+        thread_slot: ThreadSlot,
         peers: impl FnOnce() -> usize,
     ) -> Result<Credit, Refused> {
-        let amount = Amount::one(bytes);
+        let amount = ItemsAndBytes::one(bytes);
         let plenty = self.has_plenty(amount);
         if !plenty {
             self.check(account.waiting(), amount.bytes(), peers())?;
         }
-        self.total.take(amount, till, plenty);
+        self.total.take(amount, thread_slot, plenty);
         account.waiting().add(amount);
-        Ok(Credit { account, bytes: amount.bytes() as u32, held: true, till })
+        Ok(Credit { account, bytes: amount.bytes() as u32, held: true, thread_slot })
     }
 
     /// Whether so little waits that anybody's input is taken: a look at one word that seldom changes.
     #[inline]
-    fn has_plenty(&self, input: Amount) -> bool {
+    fn has_plenty(&self, input: ItemsAndBytes) -> bool {
         let with = self.total.at_most().plus(input);
         with.items() <= self.scarce_items && with.bytes() < self.scarce_bytes
     }
 
     /// Whoever has no more than its fair share may fill the bounds; the others, half of them.
     #[cold]
-    fn check(&self, of: &Waiting, bytes: usize, peers: usize) -> Result<(), Refused> {
+    fn check(&self, of: &AtomicItemsAndBytes, bytes: usize, peers: usize) -> Result<(), Refused> {
         let total = self.total.waiting();
         let (items, held) = (total.items(), total.bytes());
         if items >= self.max_items {
@@ -179,16 +179,16 @@ impl Admission {
         Ok(())
     }
 
-    /// Waits until an input of some bytes, on `account`, would be taken: until there is room here, and `open` says that nothing else is in the way. Returns at once when the engine has `ended`.
+    /// Waits until an input of some bytes, on `account`, would be taken: until there is room here, and `open` says that nothing else is in the way. RecycleBins at once when the engine has `ended`.
     pub(crate) async fn ready(
         &self,
-        account: &Account,
+        account: &CreditOwner,
         peers: impl Fn() -> usize,
         open: impl Fn() -> bool,
         ended: impl Fn() -> bool,
     ) {
         self.hopeful.fetch_add(1, Ordering::AcqRel);
-        let _hope = Hope(&self.hopeful);
+        let _hope = WaiterGuard(&self.hopeful);
         loop {
             let released = self.released.notified();
             tokio::pin!(released);
@@ -202,8 +202,8 @@ impl Admission {
     }
 
     /// Inputs that held so much are handled.
-    pub(crate) fn release(&self, amount: Amount) {
-        if amount != Amount::default() {
+    pub(crate) fn release(&self, amount: ItemsAndBytes) {
+        if amount != ItemsAndBytes::default() {
             self.total.give_back(amount);
             self.room_made();
         }
@@ -231,9 +231,9 @@ impl Drop for Credit {
     }
 }
 
-struct Hope<'a>(&'a AtomicUsize);
+struct WaiterGuard<'a>(&'a AtomicUsize);
 
-impl Drop for Hope<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }

@@ -6,18 +6,18 @@ use std::{
     sync::atomic::{AtomicU8, Ordering},
 };
 
-/// Threads that do not share a till; a power of two.
-pub(crate) const TILLS: usize = 16;
+/// Threads that do not share a thread_slot; a power of two.
+pub(crate) const THREAD_SLOTS: usize = 16;
 
 thread_local! {
-    static OWN: Cell<Option<Till>> = const { Cell::new(None) };
+    static OWN: Cell<Option<ThreadSlot>> = const { Cell::new(None) };
 }
 
 /// The number of a thread. Threads take them in turn; some share one where there are many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Till(u8);
+pub(crate) struct ThreadSlot(u8);
 
-impl Till {
+impl ThreadSlot {
     #[inline]
     pub(crate) fn own() -> Self {
         OWN.get().unwrap_or_else(Self::assign)
@@ -33,6 +33,6 @@ impl Till {
 
     #[inline]
     pub(crate) fn index(self) -> usize {
-        usize::from(self.0) % TILLS
+        usize::from(self.0) % THREAD_SLOTS
     }
 }

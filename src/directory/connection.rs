@@ -6,55 +6,58 @@ use std::sync::{
 };
 
 use crate::{
-    admission::{Admission, amount::Waiting},
-    protocol::{connection::Link, exchange::peer_view::Standing},
+    admission::{Admission, amount::AtomicItemsAndBytes},
+    protocol::{connection::ConnectionId, exchange::peer_view::PeerStatus},
 };
 
 /// One connection of a peer, as all threads see it.
 #[derive(Debug)]
-pub(crate) struct PeerRecord {
-    pub(super) link: Link,
+pub(crate) struct ConnectionRecord {
+    pub(super) connection_id: ConnectionId,
     pub(super) connected: AtomicBool,
     /// The score's bits; [`NO_SCORE`] for a peer without one.
     pub(super) score: AtomicU64,
     /// How many topics it subscribed to.
     pub(super) topics: AtomicUsize,
     /// What waits to be handled of it, and who let it in.
-    pub(super) waiting: Waiting,
+    pub(super) waiting: AtomicItemsAndBytes,
     pub(super) admission: Arc<Admission>,
 }
 
 /// A NaN that no score can be.
 pub(crate) const NO_SCORE: u64 = u64::MAX;
 
-impl PeerRecord {
-    pub(crate) fn new(link: Link, score: u64, admission: Arc<Admission>) -> Self {
+impl ConnectionRecord {
+    pub(crate) fn new(connection_id: ConnectionId, score: u64, admission: Arc<Admission>) -> Self {
         Self {
-            link,
+            connection_id,
             connected: AtomicBool::new(true),
             score: AtomicU64::new(score),
             topics: AtomicUsize::new(0),
-            waiting: Waiting::default(),
+            waiting: AtomicItemsAndBytes::default(),
             admission,
         }
     }
 
-    pub(crate) fn link(&self) -> Link {
-        self.link
+    pub(crate) fn connection_id(&self) -> ConnectionId {
+        self.connection_id
     }
 
     /// How the peer stood when it said something under this connection. That it may have ended since
     /// does not matter: what a peer says before it goes is handled before its going.
-    pub(crate) fn standing(&self) -> Standing {
+    pub(crate) fn status(&self) -> PeerStatus {
         let score = self.score.load(Ordering::Acquire);
-        Standing { link: Some(self.link), score: (score != NO_SCORE).then(|| f64::from_bits(score)) }
+        PeerStatus {
+            connection_id: Some(self.connection_id),
+            score: (score != NO_SCORE).then(|| f64::from_bits(score)),
+        }
     }
 
     pub(crate) fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Acquire)
     }
 
-    pub(crate) fn waiting(&self) -> &Waiting {
+    pub(crate) fn waiting(&self) -> &AtomicItemsAndBytes {
         &self.waiting
     }
 

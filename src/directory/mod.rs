@@ -12,18 +12,18 @@ use std::sync::{
 use dashmap::{DashMap, Entry, mapref::multiple::RefMulti};
 use foldhash::fast::RandomState;
 
-use self::connection::{NO_SCORE, PeerRecord};
+use self::connection::{ConnectionRecord, NO_SCORE};
 use crate::{
-    actors::{arbiter::mailbox::Address, mesh::messages::TopicItem},
+    actors::{arbiter::mailbox::TopicAddr, mesh::messages::TopicItem},
     admission::Admission,
     limits::Limits,
     network::{ConnectionInfo, Network},
     protocol::{
-        connection::{Connected, Link},
-        exchange::peer_view::{Roster, Standing},
+        connection::{ConnectionId, ConnectionIndex},
+        exchange::peer_view::{PeerStatus, PeerView},
         inspect::footprint::Footprint,
         outcome::IDontWantOutcome,
-        peers::idontwant::Unwanted,
+        peers::idontwant::PeerIDontWant,
         quota::Quota,
     },
 };
@@ -33,20 +33,20 @@ pub(crate) struct Directory<N: Network> {
     /// The topics that have an actor, or are about to.
     pub(crate) topics: DashMap<N::Topic, TopicEntry<N>, RandomState>,
     /// The connected peers, and those that left with a score that is remembered.
-    peers: DashMap<N::Peer, Arc<PeerRecord>, RandomState>,
+    peers: DashMap<N::Peer, Arc<ConnectionRecord>, RandomState>,
     /// The connected peers by the numbers that topics know them by: read when gossip is, and when peers are chosen;
     /// changed when somebody comes or goes.
-    names: RwLock<Connected<N::Peer>>,
+    names: RwLock<ConnectionIndex<N::Peer>>,
     /// What peers used up in this heartbeat.
     quotas: DashMap<N::Peer, Quota, RandomState>,
     /// What connected peers said by IDONTWANT.
-    unwanted: DashMap<N::Peer, Unwanted<N>, RandomState>,
+    unwanted: DashMap<N::Peer, PeerIDontWant<N>, RandomState>,
     /// The ids in it: to look is for free while nobody said any.
     unwanted_ids: AtomicUsize,
     /// Where messages are whose ids don't name their topic.
     homes: DashMap<N::MessageId, N::Topic, RandomState>,
     /// The bits of a score that nobody's is below.
-    lowest_score: AtomicU64,
+    min_score: AtomicU64,
     generations: AtomicU64,
     connected: AtomicUsize,
     admission: Arc<Admission>,
@@ -54,7 +54,7 @@ pub(crate) struct Directory<N: Network> {
 
 /// A running topic.
 pub(crate) struct TopicEntry<N: Network> {
-    pub(crate) address: Address<N>,
+    pub(crate) address: TopicAddr<N>,
     /// How many commands the application gave it.
     pub(crate) commands: u32,
     /// Whether the application's last word was join.
@@ -79,7 +79,7 @@ impl<N: Network> Directory<N> {
             unwanted: DashMap::default(),
             unwanted_ids: AtomicUsize::new(0),
             homes: DashMap::default(),
-            lowest_score: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
+            min_score: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
             generations: AtomicU64::new(0),
             connected: AtomicUsize::new(0),
             admission,
@@ -91,29 +91,29 @@ impl<N: Network> Directory<N> {
         self.connected.load(Ordering::Acquire)
     }
 
-    fn record(&self, peer: &N::Peer) -> Option<Arc<PeerRecord>> {
+    fn record(&self, peer: &N::Peer) -> Option<Arc<ConnectionRecord>> {
         self.peers.get(peer).map(|record| Arc::clone(&record))
     }
 
     /// The present connection of a peer.
-    pub(crate) fn connection(&self, peer: &N::Peer) -> Option<Arc<PeerRecord>> {
+    pub(crate) fn connection(&self, peer: &N::Peer) -> Option<Arc<ConnectionRecord>> {
         self.record(peer).filter(|record| record.is_connected())
     }
 
     /// How a peer without a connection stands: a score may be remembered.
-    pub(crate) fn stranger(&self, peer: &N::Peer) -> Standing {
-        let score = self.record(peer).and_then(|record| record.standing().score);
-        Standing { link: None, score }
+    pub(crate) fn status_of_disconnected(&self, peer: &N::Peer) -> PeerStatus {
+        let score = self.record(peer).and_then(|record| record.status().score);
+        PeerStatus { connection_id: None, score }
     }
 
     /// Enters a connection, unless there is one. `tell` runs before anyone else can enter or remove
     /// this peer, so that the supervisor hears of a peer's connections in their order.
-    pub(crate) fn connect(&self, peer: &N::Peer, info: &ConnectionInfo, tell: impl FnOnce(Link)) {
+    pub(crate) fn connect(&self, peer: &N::Peer, info: &ConnectionInfo, tell: impl FnOnce(ConnectionId)) {
         let mut record = match self.peers.entry(peer.clone()) {
             Entry::Occupied(entry) => {
                 let known = entry.get();
                 if known.is_connected() {
-                    return tell(known.link);
+                    return tell(known.connection_id);
                 }
                 let score = known.score.load(Ordering::Acquire);
                 let mut record = entry.into_ref();
@@ -122,16 +122,16 @@ impl<N: Network> Directory<N> {
             }
             Entry::Vacant(entry) => entry.insert(self.new_record(info, NO_SCORE)),
         };
-        let link = record.value_mut().link;
-        self.names_mut().insert(link, peer.clone());
+        let connection_id = record.value_mut().connection_id;
+        self.names_mut().insert(connection_id, peer.clone());
         self.connected.fetch_add(1, Ordering::AcqRel);
-        tell(link);
+        tell(connection_id);
     }
 
-    fn new_record(&self, info: &ConnectionInfo, score: u64) -> Arc<PeerRecord> {
+    fn new_record(&self, info: &ConnectionInfo, score: u64) -> Arc<ConnectionRecord> {
         let generation = self.generations.fetch_add(1, Ordering::AcqRel) + 1;
-        let link = Link::new(generation, info.direction, info.kind);
-        Arc::new(PeerRecord::new(link, score, Arc::clone(&self.admission)))
+        let connection_id = ConnectionId::new(generation, info.direction, info.kind);
+        Arc::new(ConnectionRecord::new(connection_id, score, Arc::clone(&self.admission)))
     }
 
     /// Ends a connection. The entry goes when the supervisor says that no score is remembered.
@@ -139,7 +139,7 @@ impl<N: Network> Directory<N> {
         let record = self.peers.get_mut(peer);
         if let Some(record) = record.as_ref().filter(|record| record.connected.swap(false, Ordering::AcqRel))
         {
-            self.names_mut().remove(record.link);
+            self.names_mut().remove(record.connection_id);
             self.connected.fetch_sub(1, Ordering::AcqRel);
         }
         if let Some((_, unwanted)) = self.unwanted.remove(peer) {
@@ -149,24 +149,24 @@ impl<N: Network> Directory<N> {
     }
 
     /// Nothing panics while it is held, and no other map is looked into.
-    fn names(&self) -> RwLockReadGuard<'_, Connected<N::Peer>> {
+    fn names(&self) -> RwLockReadGuard<'_, ConnectionIndex<N::Peer>> {
         self.names.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same.
-    fn names_mut(&self) -> RwLockWriteGuard<'_, Connected<N::Peer>> {
+    fn names_mut(&self) -> RwLockWriteGuard<'_, ConnectionIndex<N::Peer>> {
         self.names.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The peers of those of these connections that are up, in their order.
-    pub(crate) fn peers_of(&self, links: &[Link]) -> Vec<N::Peer> {
-        self.names().peers(links)
+    pub(crate) fn peers_of(&self, connection_ids: &[ConnectionId]) -> Vec<N::Peer> {
+        self.names().peers(connection_ids)
     }
 
     /// The scores that are visible to all, of the peers that are wanted; in no order.
     pub(crate) fn scores(&self, wanted: impl Fn(&N::Peer) -> bool) -> Vec<(N::Peer, f64)> {
-        let score = |entry: RefMulti<'_, N::Peer, Arc<PeerRecord>>| {
-            Some((entry.key().clone(), entry.standing().score?))
+        let score = |entry: RefMulti<'_, N::Peer, Arc<ConnectionRecord>>| {
+            Some((entry.key().clone(), entry.status().score?))
         };
         self.peers.iter().filter(|entry| wanted(entry.key())).filter_map(score).collect()
     }
@@ -182,8 +182,8 @@ impl<N: Network> Directory<N> {
     }
 
     /// Says that nobody's score is below this.
-    pub(crate) fn publish_lowest_score(&self, lowest: f64) {
-        self.lowest_score.store(lowest.to_bits(), Ordering::Release);
+    pub(crate) fn publish_min_score(&self, lowest: f64) {
+        self.min_score.store(lowest.to_bits(), Ordering::Release);
     }
 
     /// Runs `take` on what `peer` used up in this heartbeat. As many peers have a place as are connected,
@@ -220,7 +220,7 @@ impl<N: Network> Directory<N> {
         ids: Vec<N::MessageId>,
         limits: &Limits<N::Topic>,
     ) -> IDontWantOutcome {
-        let mut unwanted = self.unwanted.entry(peer.clone()).or_insert_with(|| Unwanted::new(limits));
+        let mut unwanted = self.unwanted.entry(peer.clone()).or_insert_with(|| PeerIDontWant::new(limits));
         let before = unwanted.len();
         let outcome = unwanted.note(ids, limits);
         self.unwanted_ids.fetch_add(unwanted.len() - before, Ordering::AcqRel);
@@ -260,13 +260,13 @@ impl<N: Network> Directory<N> {
     }
 }
 
-impl<N: Network> Roster<N> for Directory<N> {
-    fn standing(&self, peer: &N::Peer) -> Standing {
-        self.peers.get(peer).map(|record| record.standing()).unwrap_or_default()
+impl<N: Network> PeerView<N> for Directory<N> {
+    fn status(&self, peer: &N::Peer) -> PeerStatus {
+        self.peers.get(peer).map(|record| record.status()).unwrap_or_default()
     }
 
-    fn none_below(&self, score: f64) -> bool {
-        f64::from_bits(self.lowest_score.load(Ordering::Acquire)) >= score
+    fn min_score_at_least(&self, score: f64) -> bool {
+        f64::from_bits(self.min_score.load(Ordering::Acquire)) >= score
     }
 
     fn has_unwanted(&self) -> bool {
@@ -277,7 +277,7 @@ impl<N: Network> Roster<N> for Directory<N> {
         self.unwanted.get(peer).is_some_and(|unwanted| unwanted.contains(id))
     }
 
-    fn named(&self, links: &mut dyn Iterator<Item = Link>) -> Vec<(N::Peer, Link)> {
-        self.names().named(links)
+    fn named(&self, connection_ids: &mut dyn Iterator<Item = ConnectionId>) -> Vec<(N::Peer, ConnectionId)> {
+        self.names().named(connection_ids)
     }
 }

@@ -20,8 +20,8 @@ use crate::{
     protocol::{
         outcome::{
             IDontWantOutcome,
-            counters::{Penalties, Rest, Tally},
-            labels::{ANSWERS, Input, Named},
+            counters::{InputCounters, Penalties, RareCounters},
+            labels::{ANSWERS, Input, Labelled},
         },
         output::Lane,
     },
@@ -81,7 +81,7 @@ pub(crate) enum Handled {
     Publish,
     Join,
     Leave,
-    Order,
+    TopicCommand,
     Supervisor,
 }
 
@@ -195,7 +195,7 @@ impl Metrics {
 
 impl Metrics {
     /// Takes what the peers' side counted. Roles are of topics: it has none.
-    pub(crate) fn flush(&self, tally: &mut Tally) {
+    pub(crate) fn flush(&self, tally: &mut InputCounters) {
         self.count_outcomes(tally, |_, _| {});
         if let Some(rest) = tally.take_rest() {
             self.count_rest(&rest);
@@ -203,7 +203,7 @@ impl Metrics {
     }
 
     #[inline]
-    pub(super) fn count_outcomes(&self, tally: &mut Tally, mut each: impl FnMut(Role, u64)) {
+    pub(super) fn count_outcomes(&self, tally: &mut InputCounters, mut each: impl FnMut(Role, u64)) {
         tally.take_outcomes(|place, count| {
             let (counter, role) = &self.inputs[place];
             counter.increment(u64::from(count));
@@ -211,7 +211,7 @@ impl Metrics {
         });
     }
 
-    pub(super) fn count_rest(&self, rest: &Rest) {
+    pub(super) fn count_rest(&self, rest: &RareCounters) {
         increment(&self.promises, &rest.promises);
         increment(&self.answers, &rest.answers);
         let seconds = |durations: &[Duration], of: &Histogram| {

@@ -3,7 +3,7 @@
 use super::engine::rpc;
 use crate::{
     network::{Network, P2pMessage, P2pOutput},
-    protocol::output::{Lane, pending::Unread},
+    protocol::output::{Lane, pending::PendingOutput},
 };
 
 /// Sums over outputs, one a recipient.
@@ -20,21 +20,21 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    pub(crate) fn of<N: Network>(outputs: &[Unread<N>], network: &N) -> Self {
+    pub(crate) fn of<N: Network>(outputs: &[PendingOutput<N>], network: &N) -> Self {
         let mut said = Self::default();
         for output in outputs {
             match output {
-                Unread::Broadcast { to, message, lane } => {
+                PendingOutput::Broadcast { to, message, lane } => {
                     said.message(to.len() as u64, *lane, network.message_size(&message.message));
                 }
-                Unread::Gossip { to, message } => said.other(to.len() as u64, message),
-                Unread::Output(P2pOutput::OutMessage { message, .. }) => match message {
+                PendingOutput::Gossip { to, message } => said.other(to.len() as u64, message),
+                PendingOutput::Output(P2pOutput::OutMessage { message, .. }) => match message {
                     P2pMessage::FullMessage(full) => {
                         said.message(1, output.lane(), network.message_size(&full.message));
                     }
                     message => said.other(1, message),
                 },
-                Unread::Output(_) => {}
+                PendingOutput::Output(_) => {}
             }
         }
         said

@@ -6,8 +6,8 @@ use super::{catalogue::*, registry::Registry};
 use crate::{
     limits::Limits,
     network::TransportStats,
-    outputs::recycle::MAX_RETURNS,
-    protocol::{inspect::footprint::Footprint, peers::summary::Company},
+    outputs::recycle::MAX_RECYCLED,
+    protocol::{inspect::footprint::Footprint, peers::summary::PeersSummary},
 };
 
 /// Handles of what is set.
@@ -62,7 +62,7 @@ impl Gauges {
     }
 
     /// Who is connected, and what they are worth.
-    pub(crate) fn set_company(&self, company: &Company) {
+    pub(crate) fn set_company(&self, company: &PeersSummary) {
         self.topics.set(company.topics as f64);
         for (gauges, counts) in self.connections.iter().zip(company.connections) {
             set(gauges, counts);
@@ -104,6 +104,6 @@ fn set_limits<T>(of: &Registry<'_>, limits: &Limits<T>) {
     set(&of.gauges::<4>(&MESH_DEGREE, &[]), degrees);
     let bounds = &limits.bounds;
     let (inputs, outputs) = (bounds.max_input_items, bounds.max_output_items);
-    set(&of.gauges::<5>(&QUEUE_CAPACITY, &[]), [inputs, inputs, outputs, outputs, MAX_RETURNS]);
+    set(&of.gauges::<5>(&QUEUE_CAPACITY, &[]), [inputs, inputs, outputs, outputs, MAX_RECYCLED]);
     of.gauge(&HEARTBEAT_INTERVAL, &[]).set(limits.heartbeat_interval.as_secs_f64());
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    backpressure::Level,
-    reader::{End, lock, take_first, wake},
+    backpressure::Backpressure,
+    reader::{Reader, lock, take_first, wake},
 };
 use crate::{
     admission::Admission,
@@ -18,21 +18,21 @@ use crate::{
 
 /// What waits for the application.
 pub(crate) struct AppQueue<N: Network> {
-    waiting: Mutex<AppWaiting<N>>,
+    waiting: Mutex<AppQueueInner<N>>,
     /// Its messages, to be looked at without the lock; high when no more are admitted.
-    level: Level,
+    level: Backpressure,
 }
 
-struct AppWaiting<N: Network> {
+struct AppQueueInner<N: Network> {
     messages: VecDeque<AppOutput<N>>,
     stopwatch: Stopwatch,
-    end: End,
+    end: Reader,
 }
 
 impl<N: Network> AppQueue<N> {
     pub(crate) fn new(bound: usize, admission: Arc<Admission>, stopwatch: Stopwatch) -> Self {
-        let waiting = AppWaiting { messages: VecDeque::new(), stopwatch, end: End::default() };
-        Self { waiting: Mutex::new(waiting), level: Level::new(bound, admission) }
+        let waiting = AppQueueInner { messages: VecDeque::new(), stopwatch, end: Reader::default() };
+        Self { waiting: Mutex::new(waiting), level: Backpressure::new(bound, admission) }
     }
 
     /// Adds all of `messages`, unless it is closed; leaves none of them there.
@@ -76,7 +76,7 @@ impl<N: Network> AppQueue<N> {
         waiting.end.poll(next, cx)
     }
 
-    fn pop(&self, waiting: &mut AppWaiting<N>) -> Option<AppOutput<N>> {
+    fn pop(&self, waiting: &mut AppQueueInner<N>) -> Option<AppOutput<N>> {
         let next = take_first(&mut waiting.messages);
         if next.is_some() {
             waiting.stopwatch.popped(0);

@@ -11,7 +11,7 @@ use crossbeam_utils::CachePadded;
 use crate::admission::Admission;
 
 /// How much waits in a stream, and whether that is a lot.
-pub(super) struct Level {
+pub(super) struct Backpressure {
     len: AtomicUsize,
     /// Looked at for each input, and so apart from what changes with each.
     high: CachePadded<AtomicBool>,
@@ -21,7 +21,7 @@ pub(super) struct Level {
     admission: Arc<Admission>,
 }
 
-impl Level {
+impl Backpressure {
     pub(super) fn new(mark: usize, admission: Arc<Admission>) -> Self {
         let high = AtomicBool::new(mark == 0).into();
         Self { len: AtomicUsize::new(0), high, mark, admission }

@@ -9,46 +9,46 @@ use std::{
 };
 
 use super::{
-    backpressure::Level,
-    reader::{End, lock, take_first, wake},
+    backpressure::Backpressure,
+    reader::{Reader, lock, take_first, wake},
 };
 use crate::{
     admission::Admission,
     network::Network,
     outputs::wait_time::Stopwatch,
-    protocol::output::{Lane, pending::Unread},
+    protocol::output::{Lane, pending::PendingOutput},
 };
 
 /// What waits for the p2p layer.
-pub(crate) struct Lanes<N: Network> {
-    waiting: Mutex<Waiting<N>>,
+pub(crate) struct P2pQueue<N: Network> {
+    waiting: Mutex<P2pQueueInner<N>>,
     /// Its items, to be looked at without the lock; high when control alone is more than there is room for.
-    level: Level,
+    level: Backpressure,
     /// Beyond so many items, the least urgent are dropped.
     bound: usize,
 }
 
-struct Waiting<N: Network> {
-    /// By [`Unread::place`], each in order of arrival.
-    lanes: [VecDeque<Unread<N>>; Lane::PLACES],
+struct P2pQueueInner<N: Network> {
+    /// By [`PendingOutput::place`], each in order of arrival.
+    lanes: [VecDeque<PendingOutput<N>>; Lane::PLACES],
     /// The items that all of them stand for.
     items: usize,
     stopwatch: Stopwatch,
-    end: End,
+    end: Reader,
 }
 
-impl<N: Network> Lanes<N> {
+impl<N: Network> P2pQueue<N> {
     pub(crate) fn new(bound: usize, admission: Arc<Admission>, stopwatch: Stopwatch) -> Self {
         let lanes = std::array::from_fn(|_| VecDeque::new());
-        let waiting = Mutex::new(Waiting { lanes, items: 0, stopwatch, end: End::default() });
-        Self { waiting, level: Level::new(bound.saturating_add(1), admission), bound }
+        let waiting = Mutex::new(P2pQueueInner { lanes, items: 0, stopwatch, end: Reader::default() });
+        Self { waiting, level: Backpressure::new(bound.saturating_add(1), admission), bound }
     }
 
     /// Adds outputs; hands what finds no room to `dropped`.
     pub(crate) fn extend(
         &self,
-        outputs: impl IntoIterator<Item = Unread<N>>,
-        mut dropped: impl FnMut(&Unread<N>),
+        outputs: impl IntoIterator<Item = PendingOutput<N>>,
+        mut dropped: impl FnMut(&PendingOutput<N>),
     ) {
         let mut waiting = lock(&self.waiting);
         for output in outputs {
@@ -79,32 +79,32 @@ impl<N: Network> Lanes<N> {
         wake(waiting, |waiting| waiting.end.reader.take());
     }
 
-    pub(crate) fn try_pop(&self) -> Option<Unread<N>> {
+    pub(crate) fn try_pop(&self) -> Option<PendingOutput<N>> {
         self.pop(&mut lock(&self.waiting))
     }
 
-    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<Unread<N>>> {
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<PendingOutput<N>>> {
         let mut waiting = lock(&self.waiting);
         let next = self.pop(&mut waiting);
         waiting.end.poll(next, cx)
     }
 
-    fn pop(&self, waiting: &mut Waiting<N>) -> Option<Unread<N>> {
+    fn pop(&self, waiting: &mut P2pQueueInner<N>) -> Option<PendingOutput<N>> {
         let next = waiting.pop();
         self.level.set(waiting.items);
         next
     }
 }
 
-impl<N: Network> Waiting<N> {
-    fn push(&mut self, output: Unread<N>) {
+impl<N: Network> P2pQueueInner<N> {
+    fn push(&mut self, output: PendingOutput<N>) {
         let lane = output.place();
         self.items += output.count();
         self.stopwatch.pushed(lane, self.lanes[lane].len());
         self.lanes[lane].push_back(output);
     }
 
-    fn pop(&mut self) -> Option<Unread<N>> {
+    fn pop(&mut self) -> Option<PendingOutput<N>> {
         let lanes = self.lanes.iter_mut().enumerate();
         let (lane, output) = { lanes }.find_map(|(lane, items)| Some((lane, take_first(items)?)))?;
         self.items -= output.count();
@@ -113,7 +113,12 @@ impl<N: Network> Waiting<N> {
     }
 
     /// Makes room by dropping what is less urgent, newest first; control needs no room.
-    fn make_room(&mut self, output: &Unread<N>, bound: usize, dropped: &mut impl FnMut(&Unread<N>)) -> bool {
+    fn make_room(
+        &mut self,
+        output: &PendingOutput<N>,
+        bound: usize,
+        dropped: &mut impl FnMut(&PendingOutput<N>),
+    ) -> bool {
         let lane = output.lane();
         let needed = output.count();
         while self.items + needed > bound {

@@ -99,13 +99,13 @@ impl PublishReport {
 
 /// The shared state of a ticket.
 #[derive(Debug, Default)]
-pub(crate) struct Publication {
+pub(crate) struct PublishState {
     report: Mutex<PublishReport>,
     changed: Notify,
     ended: std::sync::atomic::AtomicBool,
 }
 
-impl Publication {
+impl PublishState {
     pub(crate) fn lock(&self) -> MutexGuard<'_, PublishReport> {
         // Nothing panics while it is held.
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
@@ -143,16 +143,16 @@ impl Publication {
 
 /// A publication on its way to its topic. Lost on the way, the ticket hears of it.
 #[derive(Debug)]
-pub(crate) struct Promise(Option<Arc<Publication>>);
+pub(crate) struct PublishResponder(Option<Arc<PublishState>>);
 
-impl Promise {
-    pub(crate) fn new(publication: Option<Arc<Publication>>) -> Self {
+impl PublishResponder {
+    pub(crate) fn new(publication: Option<Arc<PublishState>>) -> Self {
         Self(publication)
     }
 
     /// The topic routed it, for `queued` peers. If more is to come, `enter` puts it where the stream and
     /// the transport find it, before anyone hears of the routing.
-    pub(crate) fn keep(mut self, routed: RouteResult, queued: usize, enter: impl FnOnce(&Arc<Publication>)) {
+    pub(crate) fn keep(mut self, routed: RouteResult, queued: usize, enter: impl FnOnce(&Arc<PublishState>)) {
         let Some(publication) = self.0.take() else { return };
         if routed == RouteResult::Queued {
             enter(&publication);
@@ -164,7 +164,7 @@ impl Promise {
     }
 }
 
-impl Drop for Promise {
+impl Drop for PublishResponder {
     fn drop(&mut self) {
         if let Some(publication) = self.0.take() {
             publication.update(|report| report.routed = Some(RouteResult::Lost));
@@ -174,14 +174,14 @@ impl Drop for Promise {
 
 /// The publications of which somebody wants to hear more.
 #[derive_where(Default)]
-pub(crate) struct Tickets<N: Network> {
-    open: DashMap<(N::Topic, N::MessageId), Weak<Publication>, RandomState>,
+pub(crate) struct PublishReports<N: Network> {
+    open: DashMap<(N::Topic, N::MessageId), Weak<PublishState>, RandomState>,
     /// To look is for free while nobody holds a ticket.
     count: AtomicUsize,
 }
 
-impl<N: Network> Tickets<N> {
-    pub(crate) fn insert(&self, key: (N::Topic, N::MessageId), publication: &Arc<Publication>) {
+impl<N: Network> PublishReports<N> {
+    pub(crate) fn insert(&self, key: (N::Topic, N::MessageId), publication: &Arc<PublishState>) {
         if self.open.insert(key, Arc::downgrade(publication)).is_none() {
             self.count.fetch_add(1, Ordering::AcqRel);
         }

@@ -10,12 +10,12 @@ use super::KEPT;
 
 /// The reader's side of a queue.
 #[derive(Default)]
-pub(in crate::outputs) struct End {
+pub(in crate::outputs) struct Reader {
     pub(super) reader: Option<Waker>,
     pub(super) closed: bool,
 }
 
-impl End {
+impl Reader {
     pub(in crate::outputs) fn poll<T>(&mut self, next: Option<T>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         if next.is_some() || self.closed {
             return Poll::Ready(next);

@@ -10,7 +10,7 @@ use crossbeam_utils::CachePadded;
 use derive_where::derive_where;
 
 use crate::{
-    admission::thread_slot::{TILLS, Till},
+    admission::thread_slot::{THREAD_SLOTS, ThreadSlot},
     network::{FullMessage, Network},
 };
 
@@ -20,15 +20,15 @@ const KEPT: usize = 512;
 const MAX_BYTES: usize = 4096;
 
 /// All of them together.
-pub(crate) const MAX_RETURNS: usize = TILLS * KEPT;
+pub(crate) const MAX_RECYCLED: usize = THREAD_SLOTS * KEPT;
 
 /// A copy of a message that was had already.
 type Copy<N> = Arc<FullMessage<N>>;
 
 /// What waits for the threads it came from.
 #[derive_where(Default)]
-pub(crate) struct Returns<N: Network> {
-    bins: [CachePadded<Bin<N>>; TILLS],
+pub(crate) struct RecycleBins<N: Network> {
+    bins: [CachePadded<Bin<N>>; THREAD_SLOTS],
 }
 
 #[derive_where(Default)]
@@ -39,30 +39,30 @@ struct Bin<N: Network> {
 
 /// What one thread gives back, gathered.
 #[derive_where(Default)]
-pub(crate) struct Spent<N: Network> {
-    by_till: [Vec<Copy<N>>; TILLS],
+pub(crate) struct ToRecycle<N: Network> {
+    by_till: [Vec<Copy<N>>; THREAD_SLOTS],
 }
 
-impl<N: Network> Spent<N> {
+impl<N: Network> ToRecycle<N> {
     /// Keeps a copy of so many bytes that came from another thread; frees it if it came from this one.
     #[inline]
-    pub(crate) fn add(&mut self, copy: Copy<N>, bytes: usize, from: Till) {
-        if from != Till::own() && bytes <= MAX_BYTES {
+    pub(crate) fn add(&mut self, copy: Copy<N>, bytes: usize, from: ThreadSlot) {
+        if from != ThreadSlot::own() && bytes <= MAX_BYTES {
             self.by_till[from.index()].push(copy);
         }
     }
 }
 
-impl<N: Network> Returns<N> {
+impl<N: Network> RecycleBins<N> {
     /// Gives all of them back.
-    pub(crate) fn give(&self, spent: &mut Spent<N>) {
+    pub(crate) fn give(&self, spent: &mut ToRecycle<N>) {
         let filled = spent.by_till.iter_mut().zip(&self.bins).filter(|(copies, _)| !copies.is_empty());
         filled.for_each(|(copies, bin)| bin.fill(copies));
     }
 
     /// Frees what has come back to this thread.
     #[inline]
-    pub(crate) fn take(&self, own: Till) {
+    pub(crate) fn take(&self, own: ThreadSlot) {
         self.bins[own.index()].empty();
     }
 
@@ -118,16 +118,16 @@ mod tests {
 
     /// What another thread does with `count` copies that came from this one, and whether they are there still.
     fn handled_elsewhere(
-        returns: &Returns<PlainNetwork>,
+        returns: &RecycleBins<PlainNetwork>,
         count: u64,
         bytes: usize,
     ) -> Vec<Weak<FullMessage<PlainNetwork>>> {
-        let from = Till::own();
+        let from = ThreadSlot::own();
         let copies: Vec<_> =
             (0..count).map(|number| Arc::new(PlainNetwork::message("a", number, "x"))).collect();
         let known = copies.iter().map(Arc::downgrade).collect();
         let handle = move || {
-            let mut spent = Spent::default();
+            let mut spent = ToRecycle::default();
             copies.into_iter().for_each(|copy| spent.add(copy, bytes, from));
             returns.give(&mut spent);
         };
@@ -141,16 +141,16 @@ mod tests {
 
     #[test]
     fn copies_wait_for_the_thread_they_came_from() {
-        let returns = Returns::default();
+        let returns = RecycleBins::default();
         let known = handled_elsewhere(&returns, 3, 100);
         assert_eq!(left(&known), 3);
-        returns.take(Till::own());
+        returns.take(ThreadSlot::own());
         assert_eq!(left(&known), 0);
     }
 
     #[test]
     fn what_is_too_much_or_too_large_waits_for_nobody() {
-        let returns = Returns::default();
+        let returns = RecycleBins::default();
         let known = handled_elsewhere(&returns, KEPT as u64 + 10, 100);
         assert_eq!(left(&known), KEPT);
         assert_eq!(returns.len(), KEPT);
@@ -163,7 +163,7 @@ mod tests {
     fn what_came_from_here_is_freed_here() {
         let copy = Arc::new(PlainNetwork::message("a", 1, "x"));
         let known = Arc::downgrade(&copy);
-        Spent::default().add(copy, 1, Till::own());
+        ToRecycle::default().add(copy, 1, ThreadSlot::own());
         assert_eq!(known.strong_count(), 0);
     }
 }

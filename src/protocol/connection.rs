@@ -1,5 +1,5 @@
 //! A connection of a peer, as topics know it: a small number that tells its kind. Whose it is,
-//! [`Connected`](super::connection::Connected) knows.
+//! [`ConnectionIndex`](super::connection::ConnectionIndex) knows.
 
 use std::{collections::HashMap, fmt};
 
@@ -7,9 +7,9 @@ use foldhash::fast::RandomState;
 
 use crate::network::{Direction, PeerKind};
 
-/// One connection of one peer. A later one has a greater link.
+/// One connection of one peer. A later one has a greater connection_id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Link(u64);
+pub(crate) struct ConnectionId(u64);
 
 const DIRECT: u64 = 1;
 
@@ -17,10 +17,10 @@ const OUTBOUND: u64 = 2;
 
 const BOOTSTRAP: u64 = 4;
 
-/// How many bits of a link tell its kind; above them is its generation.
+/// How many bits of a connection_id tell its kind; above them is its generation.
 const KIND: u32 = 3;
 
-impl Link {
+impl ConnectionId {
     /// `generation` is below 2^61, and no other connection's.
     pub(crate) fn new(generation: u64, direction: Direction, kind: PeerKind) -> Self {
         let PeerKind { direct, bootstrap, trusted: _ } = kind;
@@ -49,7 +49,7 @@ impl Link {
     }
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |is: bool, name: &'static str| if is { name } else { "" };
         let direct = name(self.is_direct(), " direct");
@@ -59,25 +59,25 @@ impl fmt::Debug for Link {
     }
 }
 
-/// The connected peers by their links. Only looked up: their order in it reaches no output.
+/// The connected peers by their connection_ids. Only looked up: their order in it reaches no output.
 #[derive(Debug)]
-pub(crate) struct Connected<P> {
-    names: HashMap<Link, P, RandomState>,
+pub(crate) struct ConnectionIndex<P> {
+    names: HashMap<ConnectionId, P, RandomState>,
 }
 
-impl<P> Default for Connected<P> {
+impl<P> Default for ConnectionIndex<P> {
     fn default() -> Self {
         Self { names: HashMap::default() }
     }
 }
 
-impl<P: Clone> Connected<P> {
-    pub(crate) fn insert(&mut self, link: Link, peer: P) {
-        self.names.insert(link, peer);
+impl<P: Clone> ConnectionIndex<P> {
+    pub(crate) fn insert(&mut self, connection_id: ConnectionId, peer: P) {
+        self.names.insert(connection_id, peer);
     }
 
-    pub(crate) fn remove(&mut self, link: Link) {
-        self.names.remove(&link);
+    pub(crate) fn remove(&mut self, connection_id: ConnectionId) {
+        self.names.remove(&connection_id);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -85,14 +85,20 @@ impl<P: Clone> Connected<P> {
     }
 
     /// The peers of those of these connections that are up, in their order.
-    pub(crate) fn peers(&self, links: &[Link]) -> Vec<P> {
-        let mut peers = Vec::with_capacity(links.len());
-        peers.extend(links.iter().filter_map(|link| self.names.get(link).cloned()));
+    pub(crate) fn peers(&self, connection_ids: &[ConnectionId]) -> Vec<P> {
+        let mut peers = Vec::with_capacity(connection_ids.len());
+        peers
+            .extend(connection_ids.iter().filter_map(|connection_id| self.names.get(connection_id).cloned()));
         peers
     }
 
     /// Those of these connections that are up, each with its peer, in their order.
-    pub(crate) fn named(&self, links: &mut dyn Iterator<Item = Link>) -> Vec<(P, Link)> {
-        links.filter_map(|link| Some((self.names.get(&link)?.clone(), link))).collect()
+    pub(crate) fn named(
+        &self,
+        connection_ids: &mut dyn Iterator<Item = ConnectionId>,
+    ) -> Vec<(P, ConnectionId)> {
+        connection_ids
+            .filter_map(|connection_id| Some((self.names.get(&connection_id)?.clone(), connection_id)))
+            .collect()
     }
 }

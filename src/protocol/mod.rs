@@ -10,7 +10,7 @@
 //!   scores, and whatever is not one topic's;
 //! * [`Node`]: both, composed synchronously. The actors compose them too, over threads.
 //!
-//! Topics know connections by numbers (`link.rs`); who they are is looked up (`connected.rs`), for gossip when it is
+//! Topics know connections by numbers (`connection_id.rs`); who they are is looked up (`connected.rs`), for gossip when it is
 //! read (`unread.rs`).
 //!
 //! Topics tell the peers' side *facts*; it gives them *orders* (`outbox.rs`). Each input has one

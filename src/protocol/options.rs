@@ -19,7 +19,7 @@ pub struct NodeOptions<N: Network> {
 }
 
 impl<N: Network> NodeOptions<N> {
-    /// Returns these options with `change` applied: `NodeOptions::default().with(|o| o.seed = 1)`.
+    /// RecycleBins these options with `change` applied: `NodeOptions::default().with(|o| o.seed = 1)`.
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self

@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 
 /// Keys with a value, each kept for `length` shifts after it was last inserted.
 #[derive(Clone, Debug)]
-pub(crate) struct Window<K, V> {
+pub(crate) struct TimeCache<K, V> {
     length: u64,
     /// The present slot: the number of shifts so far.
     slot: u64,
@@ -27,7 +27,7 @@ struct Entry<V> {
     insertions: u32,
 }
 
-impl<K: Clone + Eq + Hash, V> Window<K, V> {
+impl<K: Clone + Eq + Hash, V> TimeCache<K, V> {
     pub(crate) fn new(length: usize) -> Self {
         Self { length: length as u64, slot: 0, order: VecDeque::new(), values: HashMap::default() }
     }

@@ -19,12 +19,12 @@ use super::{
 };
 use crate::{
     actors::{
-        arbiter::{actor::HostActor, mailbox::Desks},
-        diagnostics::{health::Pulse, journal::Journal, refusals::RefusalReports},
+        arbiter::{actor::ArbiterActor, mailbox::ArbiterMailboxes},
+        diagnostics::{health::HeartbeatMonitor, journal::EventLog, refusals::RefusalReports},
         fault::EngineError,
         heartbeat::actor::HeartbeatActor,
-        inbox::{Inbox, Load},
-        pool::{Home, Pool, start_watched},
+        inbox::{BusyCount, Inbox},
+        pool::{Arbiters, Pool, start_watched},
         router::actor::RouterActor,
         shared::{Observer, Shared},
         supervisor::actor::SupervisorActor,
@@ -36,7 +36,7 @@ use crate::{
     limits::Limits,
     metrics::{Metrics, Queue, Source, TopicLabels},
     network::{AppInput, Network},
-    outputs::{app_queue::AppQueue, p2p_queue::Lanes, publication::Tickets, recycle::Returns},
+    outputs::{app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports, recycle::RecycleBins},
     protocol::{
         event::Event, exchange::command::ValidationMode, options::NodeOptions, peers::Peers,
         rate_limit::RateLimit,
@@ -48,7 +48,7 @@ pub struct WorkerBuilder<N: Network> {
     network: N,
     limits: Limits<N::Topic>,
     options: NodeOptions<N>,
-    home: Home,
+    home: Arbiters,
     clock: Option<Arc<dyn Clock>>,
     manual: bool,
     observer: Option<Observer<N>>,
@@ -86,7 +86,7 @@ impl<N: Network> WorkerBuilder<N> {
             network,
             limits,
             options: NodeOptions { seed: rand::random(), ..NodeOptions::default() },
-            home: Home::Own(cores),
+            home: Arbiters::Own(cores),
             clock: None,
             manual: false,
             observer: None,
@@ -112,7 +112,7 @@ impl<N: Network> WorkerBuilder<N> {
     /// How many threads of its own the engine runs on; by default as many as there are cores. With 0
     /// it runs on the arbiter that starts it, where tokio's paused time works.
     pub fn arbiters(mut self, arbiters: usize) -> Self {
-        self.home = Home::Own(arbiters);
+        self.home = Arbiters::Own(arbiters);
         self
     }
 
@@ -120,7 +120,7 @@ impl<N: Network> WorkerBuilder<N> {
     /// the engine has ended. Connections that live on them too are a topic's neighbours: what one says to the other
     /// need not cross from core to core. Without any it runs on the arbiter that starts it.
     pub fn on(mut self, arbiters: impl IntoIterator<Item = ArbiterHandle>) -> Self {
-        self.home = Home::Given(arbiters.into_iter().collect());
+        self.home = Arbiters::Given(arbiters.into_iter().collect());
         self
     }
 
@@ -204,7 +204,7 @@ impl<N: Network> WorkerBuilder<N> {
     }
 
     fn share(self, arbiters: usize) -> Shared<N> {
-        let load = Arc::new(Load::default());
+        let load = Arc::new(BusyCount::default());
         let bounds = &self.limits.bounds;
         let admission = Arc::new(Admission::new(bounds));
         let batched = self.options.batch_interval.is_some();
@@ -218,15 +218,16 @@ impl<N: Network> WorkerBuilder<N> {
             publications: Arc::new(Admission::new(bounds)),
             supervisor: Inbox::new(Arc::clone(&load)).into(),
             router: Inbox::new(Arc::clone(&load)).into(),
-            desks: Desks::new(arbiters, &load),
+            desks: ArbiterMailboxes::new(arbiters, &load),
             load,
-            p2p: Lanes::new(bounds.max_output_items, Arc::clone(&admission), watch(Queue::P2pOutput)).into(),
+            p2p: P2pQueue::new(bounds.max_output_items, Arc::clone(&admission), watch(Queue::P2pOutput))
+                .into(),
             app: AppQueue::new(bounds.max_output_items, Arc::clone(&admission), watch(Queue::AppOutput))
                 .into(),
             admission,
             validating: AtomicUsize::new(0),
-            tickets: Tickets::default(),
-            returns: Returns::default(),
+            tickets: PublishReports::default(),
+            returns: RecycleBins::default(),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             input_recorder: self.input_recorder,
@@ -235,8 +236,8 @@ impl<N: Network> WorkerBuilder<N> {
             metrics,
             topic_labels: TopicLabels::new(self.recorder, self.max_topic_labels),
             last_overload: Mutex::default(),
-            journal: Journal::new(bounds, self.message_events),
-            pulse: Pulse::new(self.manual),
+            journal: EventLog::new(bounds, self.message_events),
+            pulse: HeartbeatMonitor::new(self.manual),
             in_heartbeat: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             end: watch::Sender::new(None),
@@ -263,8 +264,8 @@ fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: Pool, options: &NodeO
         let (shared, desk) = (Arc::clone(shared), Arc::clone(desk));
         start_watched(
             pool.arbiter(arbiter),
-            move || HostActor::new(shared, desk),
-            fail(EngineError::HostPanicked),
+            move || ArbiterActor::new(shared, desk),
+            fail(EngineError::ArbiterPanicked),
         );
     }
     let peers = Peers::new(Arc::clone(&shared.network), Arc::clone(&shared.limits), options);

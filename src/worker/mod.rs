@@ -16,14 +16,14 @@ use tokio::sync::oneshot;
 
 use crate::{
     actors::{
-        mesh::messages::{Inspection, TopicItem},
+        mesh::messages::{Snapshot, TopicItem},
         shared::Shared,
         supervisor::messages::SupervisorItem,
     },
     input_recorder::RecordedInput,
     limits::Limits,
     network::{AppInput, FullMessage, Network, P2pInput},
-    outputs::publication::Publication,
+    outputs::publication::PublishState,
     protocol::{Lane, Stats, Timestamp, View},
 };
 
@@ -89,7 +89,7 @@ impl<N: Network> Worker<N> {
     /// # Errors
     /// Too many publications wait, or the engine has ended.
     pub fn publish(&self, message: FullMessage<N>) -> Result<PublishTicket<N>, Refused> {
-        let publication = Arc::new(Publication::default());
+        let publication = Arc::new(PublishState::default());
         let key = (message.topic.clone(), message.message_id.clone());
         input::publish_with_ticket(&self.shared, message, Arc::clone(&publication))?;
         Ok(PublishTicket::new(self.clone(), key, publication))
@@ -127,7 +127,7 @@ impl<N: Network> Worker<N> {
     }
 
     /// Waits until an input of `peer` would be taken: a transport that reads no more from this peer
-    /// until then slows it down, and it alone. Returns at once when the engine has ended.
+    /// until then slows it down, and it alone. RecycleBins at once when the engine has ended.
     pub async fn p2p_input_ready(&self, peer: &N::Peer) {
         let directory = &self.shared.directory;
         let account = input::account(&self.shared, peer);
@@ -185,7 +185,7 @@ impl<N: Network> Worker<N> {
     }
 
     async fn inspect(&self) -> Result<View<N>, EngineStopped> {
-        let Inspection { mut view, topics } = self.ask(SupervisorItem::Inspect).await?;
+        let Snapshot { mut view, topics } = self.ask(SupervisorItem::Inspect).await?;
         for address in topics {
             let (reply, answer) = oneshot::channel();
             address.push(TopicItem::Inspect(reply));

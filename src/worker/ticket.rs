@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::Worker;
 use crate::{
     network::Network,
-    outputs::publication::{Publication, PublishReport},
+    outputs::publication::{PublishReport, PublishState},
 };
 
 /// What to hold on to while a publication is on its way. Dropping it changes nothing for the message.
 pub struct PublishTicket<N: Network> {
-    publication: Arc<Publication>,
+    publication: Arc<PublishState>,
     key: (N::Topic, N::MessageId),
     worker: Worker<N>,
 }
@@ -20,7 +20,7 @@ impl<N: Network> PublishTicket<N> {
     pub(super) fn new(
         worker: Worker<N>,
         key: (N::Topic, N::MessageId),
-        publication: Arc<Publication>,
+        publication: Arc<PublishState>,
     ) -> Self {
         Self { publication, key, worker }
     }

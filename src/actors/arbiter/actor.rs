@@ -4,10 +4,10 @@ use std::{sync::Arc, task::Waker};
 
 use actix::{Actor, ActorContext, AsyncContext, Context};
 
-use super::mailbox::Desk;
+use super::mailbox::ArbiterMailbox;
 use crate::{
     actors::{
-        inbox::poll::{Attendance, Attends},
+        inbox::poll::{InboxActor, PollInbox},
         shared::Shared,
     },
     network::Network,
@@ -17,29 +17,29 @@ use crate::{
 const BUDGET: usize = 256;
 
 /// The actor that the topics of one arbiter share.
-pub(crate) struct HostActor<N: Network> {
+pub(crate) struct ArbiterActor<N: Network> {
     shared: Arc<Shared<N>>,
-    desk: Arc<Desk<N>>,
+    desk: Arc<ArbiterMailbox<N>>,
     /// The last letter came.
     ends: bool,
 }
 
-impl<N: Network> HostActor<N> {
-    pub(crate) fn new(shared: Arc<Shared<N>>, desk: Arc<Desk<N>>) -> Self {
+impl<N: Network> ArbiterActor<N> {
+    pub(crate) fn new(shared: Arc<Shared<N>>, desk: Arc<ArbiterMailbox<N>>) -> Self {
         Self { shared, desk, ends: false }
     }
 }
 
-impl<N: Network> Actor for HostActor<N> {
+impl<N: Network> Actor for ArbiterActor<N> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.spawn(Attendance);
+        ctx.spawn(PollInbox);
     }
 }
 
-impl<N: Network> Attends for HostActor<N> {
-    fn attend(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
+impl<N: Network> InboxActor for ArbiterActor<N> {
+    fn poll_inbox(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
         let mut seats = self.desk.seats();
         if seats.wants_letters() {
             let since = self.desk.inbox.take(seats.refill(), waker);
@@ -61,7 +61,7 @@ impl<N: Network> Attends for HostActor<N> {
 }
 
 /// The engine and its topics hold each other: not beyond the host's end.
-impl<N: Network> Drop for HostActor<N> {
+impl<N: Network> Drop for ArbiterActor<N> {
     fn drop(&mut self) {
         self.desk.seats().clear();
     }

@@ -5,17 +5,17 @@ use std::collections::VecDeque;
 
 use derive_where::derive_where;
 
-use super::mailbox::{Letter, SeatId};
+use super::mailbox::{Envelope, SlotId};
 use crate::{
-    actors::mesh::messages::{Arrival, TopicItem},
+    actors::mesh::messages::{IncomingMessage, TopicItem},
     network::Network,
     timestamp::Timestamp,
 };
 
 /// What came at once.
 #[derive_where(Default)]
-pub(in crate::actors) struct Pile<N: Network> {
-    letters: VecDeque<Letter<N>>,
+pub(in crate::actors) struct Burst<N: Network> {
+    letters: VecDeque<Envelope<N>>,
     /// For each letter, the next one of its chain.
     next: Vec<u32>,
     /// How many are in a chain, and not taken out.
@@ -26,29 +26,29 @@ pub(in crate::actors) struct Pile<N: Network> {
 
 /// The letters for one seat, in order.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::actors) struct Chain {
+pub(in crate::actors) struct MessageList {
     first: u32,
     last: u32,
 }
 
 const NONE: u32 = u32::MAX;
 
-impl Default for Chain {
+impl Default for MessageList {
     fn default() -> Self {
         Self { first: NONE, last: NONE }
     }
 }
 
-impl Chain {
+impl MessageList {
     #[inline]
     pub(in crate::actors) fn is_empty(self) -> bool {
         self.first == NONE
     }
 }
 
-impl<N: Network> Pile<N> {
+impl<N: Network> Burst<N> {
     /// Where the next letters are put, once all of these are taken out.
-    pub(in crate::actors) fn refill(&mut self) -> &mut VecDeque<Letter<N>> {
+    pub(in crate::actors) fn refill(&mut self) -> &mut VecDeque<Envelope<N>> {
         self.letters.clear();
         self.next.clear();
         self.left = 0;
@@ -61,16 +61,16 @@ impl<N: Network> Pile<N> {
 
     /// Whom a letter is for, and what it says; the last letter is for nobody.
     #[inline]
-    pub(in crate::actors) fn letter(&self, number: usize) -> Option<(SeatId, &TopicItem<N>)> {
+    pub(in crate::actors) fn letter(&self, number: usize) -> Option<(SlotId, &TopicItem<N>)> {
         match &self.letters[number] {
-            Letter::To(seat, item) => Some((*seat, item)),
-            Letter::Stop => None,
+            Envelope::To(seat, item) => Some((*seat, item)),
+            Envelope::Stop => None,
         }
     }
 
     /// Puts the letter of this number, the next in turn, at the end of a chain; of none, if it is for nobody.
     #[inline]
-    pub(in crate::actors) fn sort(&mut self, chain: Option<&mut Chain>) {
+    pub(in crate::actors) fn sort(&mut self, chain: Option<&mut MessageList>) {
         let number = self.next.len() as u32;
         self.next.push(NONE);
         let Some(chain) = chain else { return };
@@ -89,9 +89,9 @@ impl<N: Network> Pile<N> {
 
     /// Takes out the first of a chain, if it is a full message.
     #[inline(always)]
-    pub(in crate::actors) fn take_message(&mut self, chain: &mut Chain) -> Option<Arrival<N>> {
+    pub(in crate::actors) fn take_message(&mut self, chain: &mut MessageList) -> Option<IncomingMessage<N>> {
         let first = self.letters.get(chain.first as usize)?;
-        if !matches!(first, Letter::To(_, TopicItem::Message(_))) {
+        if !matches!(first, Envelope::To(_, TopicItem::Message(_))) {
             return None;
         }
         match self.take(chain) {
@@ -102,14 +102,14 @@ impl<N: Network> Pile<N> {
 
     /// Takes out the first of a chain.
     #[inline(always)]
-    pub(in crate::actors) fn take(&mut self, chain: &mut Chain) -> Option<TopicItem<N>> {
+    pub(in crate::actors) fn take(&mut self, chain: &mut MessageList) -> Option<TopicItem<N>> {
         let number = chain.first as usize;
         let letter = self.letters.get_mut(number)?;
         chain.first = self.next[number];
         self.left -= 1;
-        match std::mem::replace(letter, Letter::Stop) {
-            Letter::To(_, item) => Some(item),
-            Letter::Stop => None,
+        match std::mem::replace(letter, Envelope::Stop) {
+            Envelope::To(_, item) => Some(item),
+            Envelope::Stop => None,
         }
     }
 }
@@ -129,12 +129,12 @@ mod tests {
 
     #[test]
     fn each_chain_is_taken_in_order_and_nothing_is_left() {
-        let seat = |number| SeatId { number, turn: 0 };
-        let mut pile = Pile::<PlainNetwork>::default();
+        let seat = |number| SlotId { number, turn: 0 };
+        let mut pile = Burst::<PlainNetwork>::default();
         let letters = [(0, 1), (1, 2), (0, 3), (2, 4), (0, 5), (1, 6)];
-        pile.refill().extend(letters.map(|(number, at)| Letter::To(seat(number), join(at))));
-        pile.letters.push_back(Letter::Stop);
-        let mut chains = [Chain::default(); 2];
+        pile.refill().extend(letters.map(|(number, at)| Envelope::To(seat(number), join(at))));
+        pile.letters.push_back(Envelope::Stop);
+        let mut chains = [MessageList::default(); 2];
         for number in 0..pile.len() {
             let of = pile.letter(number).map(|(seat, _)| seat.number as usize);
             // Nobody has the third seat.

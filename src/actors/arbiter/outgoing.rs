@@ -5,9 +5,9 @@ use derive_where::derive_where;
 
 use crate::{
     actors::{router::messages::RouterItem, shared::Shared, supervisor::messages::SupervisorItem},
-    admission::amount::Amount,
+    admission::amount::ItemsAndBytes,
     network::Network,
-    outputs::recycle::Spent,
+    outputs::recycle::ToRecycle,
 };
 
 /// What topics leave behind for the others.
@@ -16,9 +16,9 @@ pub(crate) struct Outgoing<N: Network> {
     pub(crate) outputs: Vec<RouterItem<N>>,
     pub(crate) reports: Vec<SupervisorItem<N>>,
     /// What inputs held while they waited.
-    pub(crate) released: Amount,
+    pub(crate) released: ItemsAndBytes,
     /// Copies that are of no more use.
-    pub(crate) spent: Spent<N>,
+    pub(crate) spent: ToRecycle<N>,
 }
 
 impl<N: Network> Outgoing<N> {

@@ -11,13 +11,13 @@ use actix::Addr;
 use derive_where::derive_where;
 
 use super::{
-    burst::{Chain, Pile},
-    mailbox::{Desk, Letter, SeatId},
+    burst::{Burst, MessageList},
+    mailbox::{ArbiterMailbox, Envelope, SlotId},
     outgoing::Outgoing,
 };
 use crate::{
     actors::{
-        inbox::{Load, Ticket},
+        inbox::{BusyCount, BusyGuard},
         mesh::{
             actor::MeshActor,
             messages::TopicItem,
@@ -38,10 +38,10 @@ use crate::{
 const PATIENCE: usize = 4096;
 
 /// The seats at one desk.
-pub(in crate::actors) struct Seats<N: Network> {
+pub(in crate::actors) struct TopicSlab<N: Network> {
     slots: Vec<Slot<N>>,
     /// What came last, until all of it is handled.
-    pile: Pile<N>,
+    pile: Burst<N>,
     /// The numbers of those for whom something waits, in turn.
     ready: VecDeque<u32>,
     /// Where a topic writes down what follows from what it handles, one after the other. Shared, it stays in the
@@ -50,9 +50,9 @@ pub(in crate::actors) struct Seats<N: Network> {
     outgoing: Outgoing<N>,
     /// On how many items topics worked since the last burst was looked at.
     worked: usize,
-    load: Arc<Load>,
+    load: Arc<BusyCount>,
     /// Of what was handled, and is load until all that follows is sent.
-    tickets: Vec<Ticket>,
+    tickets: Vec<BusyGuard>,
 }
 
 /// A place for a topic, over and over.
@@ -66,7 +66,7 @@ struct Slot<N: Network> {
 #[derive_where(Default)]
 struct Seat<N: Network> {
     /// What waits for it of the pile.
-    chain: Chain,
+    chain: MessageList,
     /// It has a turn.
     is_ready: bool,
     /// How many of the application's commands reached it.
@@ -77,22 +77,22 @@ struct Seat<N: Network> {
     actor: Option<Addr<MeshActor<N>>>,
     /// What came while there was no topic, and a share of the load for it.
     early: VecDeque<TopicItem<N>>,
-    ticket: Option<Ticket>,
+    ticket: Option<BusyGuard>,
 }
 
 /// What does not change while topics work in turn.
 #[derive_where(Clone, Copy)]
 struct Turn<'a, N: Network> {
-    desk: &'a Desk<N>,
+    desk: &'a ArbiterMailbox<N>,
     cx: &'a Context<'a, N>,
     watched: bool,
 }
 
-impl<N: Network> Seats<N> {
-    pub(in crate::actors) fn new(load: Arc<Load>) -> Self {
+impl<N: Network> TopicSlab<N> {
+    pub(in crate::actors) fn new(load: Arc<BusyCount>) -> Self {
         Self {
             slots: Vec::new(),
-            pile: Pile::default(),
+            pile: Burst::default(),
             ready: VecDeque::new(),
             outbox: Outbox::default(),
             outgoing: Outgoing::default(),
@@ -113,7 +113,7 @@ impl<N: Network> Seats<N> {
     }
 
     /// Where the next letters are put.
-    pub(in crate::actors) fn refill(&mut self) -> &mut VecDeque<Letter<N>> {
+    pub(in crate::actors) fn refill(&mut self) -> &mut VecDeque<Envelope<N>> {
         self.pile.refill()
     }
 
@@ -147,7 +147,7 @@ impl<N: Network> Seats<N> {
 
     /// Lets topics work in turn, on so many items in all: a topic for which more waits leaves nothing to the next, and
     /// is last when the host is back.
-    pub(in crate::actors) fn work(&mut self, items: usize, desk: &Desk<N>, shared: &Shared<N>) {
+    pub(in crate::actors) fn work(&mut self, items: usize, desk: &ArbiterMailbox<N>, shared: &Shared<N>) {
         let cx = shared.context(self.pile.since);
         let turn = Turn { desk, cx: &cx, watched: watches_messages(shared) };
         let mut left = items;
@@ -205,11 +205,11 @@ impl<N: Network> Seats<N> {
     /// anything else. `ticket` is held until it has worked.
     pub(in crate::actors) fn take_place(
         &mut self,
-        id: SeatId,
+        id: SlotId,
         mut topic: Topic<N>,
         actor: Addr<MeshActor<N>>,
         rejoin: Option<Timestamp>,
-        ticket: Ticket,
+        ticket: BusyGuard,
     ) -> bool {
         let Some(seat) = seat_of(&mut self.slots, id) else {
             topic.end();
@@ -241,7 +241,7 @@ impl<N: Network> Seats<N> {
 
 /// The seat, if whoever has this address still has it.
 #[inline]
-fn seat_of<N: Network>(slots: &mut Vec<Slot<N>>, id: SeatId) -> Option<&mut Seat<N>> {
+fn seat_of<N: Network>(slots: &mut Vec<Slot<N>>, id: SlotId) -> Option<&mut Seat<N>> {
     let number = id.number as usize;
     if number >= slots.len() {
         add_slots(slots, number + 1);
@@ -262,17 +262,17 @@ fn take_seat<N: Network>() -> Box<Seat<N>> {
 
 impl<N: Network> Slot<N> {
     /// The topic has ended, and its actor with it.
-    fn vacate(&mut self, number: u32, desk: &Desk<N>) {
+    fn vacate(&mut self, number: u32, desk: &ArbiterMailbox<N>) {
         self.seat = None;
         self.turn = self.turn.wrapping_add(1);
-        desk.vacate(SeatId { number, turn: self.turn });
+        desk.vacate(SlotId { number, turn: self.turn });
     }
 }
 
 impl<N: Network> Seat<N> {
     /// Keeps what came for a topic that has not begun; tells whether it need not begin any more.
-    fn keep(&mut self, pile: &mut Pile<N>, load: &Arc<Load>) -> bool {
-        self.ticket.get_or_insert_with(|| Ticket::new(load));
+    fn keep(&mut self, pile: &mut Burst<N>, load: &Arc<BusyCount>) -> bool {
+        self.ticket.get_or_insert_with(|| BusyGuard::new(load));
         while let Some(item) = pile.take(&mut self.chain) {
             if matches!(item, TopicItem::Stop) {
                 self.drop_letters(pile);
@@ -284,12 +284,12 @@ impl<N: Network> Seat<N> {
     }
 
     /// There is nobody any more who would read them.
-    fn drop_letters(&mut self, pile: &mut Pile<N>) {
+    fn drop_letters(&mut self, pile: &mut Burst<N>) {
         while pile.take(&mut self.chain).is_some() {}
     }
 
     /// The topic panicked: its state is lost, and so is what waited for it. It begins anew.
-    fn lose(&mut self, pile: &mut Pile<N>) {
+    fn lose(&mut self, pile: &mut Burst<N>) {
         self.actor = None;
         // What is half done may panic again.
         let topic = self.topic.take();

@@ -7,7 +7,7 @@ use crate::timestamp::Timestamp;
 
 /// What is known of the last heartbeat without asking an actor.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct HeartbeatMonitor {
     tick: AtomicU64,
     at: AtomicU64,
     /// Joined topics to which no peer is subscribed, each as of its last heartbeat.
@@ -16,7 +16,7 @@ pub(crate) struct Pulse {
     manual: bool,
 }
 
-impl Pulse {
+impl HeartbeatMonitor {
     pub(crate) fn new(manual: bool) -> Self {
         Self { tick: AtomicU64::new(0), at: AtomicU64::new(0), lonely: AtomicUsize::new(0), manual }
     }

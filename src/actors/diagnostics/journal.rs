@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The records of one engine.
-pub(crate) struct Journal<N: Network> {
+pub(crate) struct EventLog<N: Network> {
     max: usize,
     max_per_peer: usize,
     max_messages: usize,
@@ -45,7 +45,7 @@ pub(crate) struct Note<'a, N: Network> {
     pub(crate) at: Timestamp,
 }
 
-impl<N: Network> Journal<N> {
+impl<N: Network> EventLog<N> {
     pub(crate) fn new(bounds: &Bounds, max_messages: usize) -> Self {
         let max_per_peer = bounds.max_decisions_per_peer.min(bounds.max_decisions);
         Self { max: bounds.max_decisions, max_per_peer, max_messages, records: Mutex::default() }

@@ -9,7 +9,7 @@ use tracing::{debug, field, trace};
 use crate::{
     network::{Direction, Network, PeerKind},
     protocol::{
-        exchange::{event::Fact, peer_view::Standing},
+        exchange::{event::TopicEvent, peer_view::PeerStatus},
         outcome::{
             GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome,
             LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, SubscribeOutcome, UnsubscribeOutcome,
@@ -22,7 +22,7 @@ use crate::{
 /// Who said something, about what, and how it stood.
 pub(in crate::actors) struct Said<'a, N: Network> {
     pub(in crate::actors) peer: &'a N::Peer,
-    pub(in crate::actors) standing: Standing,
+    pub(in crate::actors) status: PeerStatus,
 }
 
 /// What a graft is judged by, read before it changes.
@@ -51,7 +51,7 @@ impl<N: Network> Said<'_, N> {
         before: BeforeGraft,
         degree_high: usize,
     ) {
-        let (peer, score) = (self.peer, self.standing.score);
+        let (peer, score) = (self.peer, self.status.score);
         let outcome_name = outcome.name();
         let Some(reason) = graft_refusal(outcome) else {
             debug!(?peer, ?topic, outcome = outcome_name, score, "graft accepted");
@@ -74,7 +74,7 @@ impl<N: Network> Said<'_, N> {
 
     /// `None`: what it offers in exchange is yet to be judged.
     pub(in crate::actors) fn prune(&self, topic: &N::Topic, outcome: Option<&PruneOutcome<N>>) {
-        let (peer, score) = (self.peer, self.standing.score);
+        let (peer, score) = (self.peer, self.status.score);
         let outcome = outcome.map_or("pruned", PruneOutcome::name);
         debug!(?peer, ?topic, outcome, score, "prune received");
     }
@@ -94,7 +94,7 @@ impl<N: Network> Said<'_, N> {
     }
 
     pub(in crate::actors) fn ihave(&self, topic: &N::Topic, outcome: &IHaveOutcome<N>) {
-        let (peer, score, name) = (self.peer, self.standing.score, outcome.name());
+        let (peer, score, name) = (self.peer, self.status.score, outcome.name());
         match outcome {
             IHaveOutcome::Requested { ids } => {
                 trace!(?peer, ?topic, outcome = name, requested = ids.len(), "ihave");
@@ -112,7 +112,7 @@ impl<N: Network> Said<'_, N> {
     }
 
     pub(in crate::actors) fn iwant(&self, topic: &N::Topic, outcome: &IWantOutcome<N>) {
-        let (peer, score, name) = (self.peer, self.standing.score, outcome.name());
+        let (peer, score, name) = (self.peer, self.status.score, outcome.name());
         match outcome {
             IWantOutcome::Answered { ids } => {
                 let sent = || ids.values().filter(|answer| matches!(answer, IWantAnswer::Message(_))).count();
@@ -125,7 +125,7 @@ impl<N: Network> Said<'_, N> {
     }
 
     pub(in crate::actors) fn idontwant(&self, ids: usize, outcome: IDontWantOutcome) {
-        let (peer, score, name) = (self.peer, self.standing.score, outcome.name());
+        let (peer, score, name) = (self.peer, self.status.score, outcome.name());
         match outcome {
             IDontWantOutcome::Noted { .. } => trace!(?peer, outcome = name, ids, "idontwant"),
             IDontWantOutcome::LowScore { threshold, .. } => {
@@ -213,11 +213,11 @@ pub(in crate::actors) fn connection(
 /// What a heartbeat changed in a mesh, and what is held against a peer. `score` is that of a peer before.
 pub(in crate::actors) fn fact<N: Network>(
     topic: &N::Topic,
-    fact: &Fact<N>,
+    fact: &TopicEvent<N>,
     score: impl Fn(&N::Peer) -> Option<f64>,
 ) {
     match fact {
-        Fact::Maintained(maintenance) => {
+        TopicEvent::Maintained(maintenance) => {
             for (peer, _) in &maintenance.grafted {
                 debug!(?peer, ?topic, reason = "heartbeat", score = score(peer), "grafted");
             }
@@ -230,10 +230,10 @@ pub(in crate::actors) fn fact<N: Network>(
                 debug!(?peer, ?topic, reason = "broken promise", score = score(peer), "penalised (P7)");
             }
         }
-        Fact::Misbehaved(peer, count) => {
+        TopicEvent::Misbehaved(peer, count) => {
             debug!(?peer, ?topic, reason = "misbehaviour", count, score = score(peer), "penalised (P7)");
         }
-        Fact::InvalidMessage(peer) => {
+        TopicEvent::InvalidMessage(peer) => {
             debug!(?peer, ?topic, reason = "invalid message", score = score(peer), "penalised (P4)");
         }
         _ => {}

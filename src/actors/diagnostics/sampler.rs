@@ -15,7 +15,7 @@ const ONE_OF: u32 = 64;
 
 /// Chooses what an actor measures: the first item, then one of 64.
 #[derive(Debug, Default)]
-pub(in crate::actors) struct Sampler {
+pub(in crate::actors) struct LatencySampler {
     /// So many items are not measured before the next one is.
     left: u32,
 }
@@ -26,7 +26,7 @@ pub(in crate::actors) struct Sample {
     began: Timestamp,
 }
 
-impl Sampler {
+impl LatencySampler {
     /// An item is about to be handled; `since` tells when it came, if it is known.
     #[inline]
     pub(in crate::actors) fn begin<N: Network>(
@@ -82,12 +82,12 @@ impl Handled {
             TopicItem::Join { .. } => Self::Join,
             TopicItem::Leave { .. } => Self::Leave,
             TopicItem::Verdict { .. } => Self::JudgeMessage,
-            TopicItem::Order(_)
-            | TopicItem::TellCredits
+            TopicItem::Command(_)
+            | TopicItem::FlushDeliveryCounts
             | TopicItem::Inspect(_)
             | TopicItem::Look(_)
             | TopicItem::Retire
-            | TopicItem::Stop => Self::Order,
+            | TopicItem::Stop => Self::TopicCommand,
         }
     }
 }

@@ -22,7 +22,7 @@ const KEPT: usize = 1024;
 /// An actor's queue.
 pub(crate) struct Inbox<T> {
     state: Mutex<State<T>>,
-    load: Arc<Load>,
+    load: Arc<BusyCount>,
 }
 
 struct State<T> {
@@ -36,13 +36,13 @@ struct State<T> {
     /// How many it took out at once, the most of late.
     taken: usize,
     closed: bool,
-    /// Held from the first item until all are handled, and what follows from them is handed on: one for all,
+    /// SharedCredit from the first item until all are handled, and what follows from them is handed on: one for all,
     /// so that an item costs none.
-    ticket: Option<Ticket>,
+    ticket: Option<BusyGuard>,
 }
 
 impl<T> Inbox<T> {
-    pub(crate) fn new(load: Arc<Load>) -> Self {
+    pub(crate) fn new(load: Arc<BusyCount>) -> Self {
         let state = State {
             items: VecDeque::new(),
             since: None,
@@ -124,7 +124,7 @@ impl<T> Inbox<T> {
     /// ticket is dropped, if there is one. `backlog`, into which it [took](Self::take), is empty: like the queue, it
     /// gives back room that is not needed.
     #[must_use]
-    pub(crate) fn rest(&self, backlog: &mut VecDeque<T>) -> Option<Ticket> {
+    pub(crate) fn rest(&self, backlog: &mut VecDeque<T>) -> Option<BusyGuard> {
         debug_assert!(backlog.is_empty());
         let mut state = self.lock();
         if !state.items.is_empty() {
@@ -139,7 +139,7 @@ impl<T> Inbox<T> {
     #[inline(always)]
     fn add(&self, state: &mut State<T>, item: T) {
         state.items.push_back(item);
-        state.ticket.get_or_insert_with(|| Ticket::new(&self.load));
+        state.ticket.get_or_insert_with(|| BusyGuard::new(&self.load));
         state.wake();
     }
 
@@ -178,12 +178,12 @@ fn shrink<T>(queue: &mut VecDeque<T>, room: usize) {
 /// How many parts of an engine have something to do: inboxes that are not empty, or whose actor has not handled
 /// all that it took, and verdicts that are awaited.
 #[derive(Debug, Default)]
-pub(crate) struct Load {
+pub(crate) struct BusyCount {
     busy: AtomicUsize,
     idle: Notify,
 }
 
-impl Load {
+impl BusyCount {
     fn is_idle(&self) -> bool {
         self.busy.load(Ordering::Acquire) == 0
     }
@@ -204,18 +204,18 @@ impl Load {
 }
 
 /// One part's share of the load.
-pub(crate) struct Ticket {
-    load: Arc<Load>,
+pub(crate) struct BusyGuard {
+    load: Arc<BusyCount>,
 }
 
-impl Ticket {
-    pub(crate) fn new(load: &Arc<Load>) -> Self {
+impl BusyGuard {
+    pub(crate) fn new(load: &Arc<BusyCount>) -> Self {
         load.busy.fetch_add(1, Ordering::AcqRel);
         Self { load: Arc::clone(load) }
     }
 }
 
-impl Drop for Ticket {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
         if self.load.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.load.idle.notify_waiters();

@@ -8,17 +8,17 @@ use std::{
 use actix::{Actor, ActorFuture, AsyncContext, Context, WrapFuture};
 
 /// An actor that has an inbox.
-pub(crate) trait Attends: Actor<Context = Context<Self>> {
+pub(crate) trait InboxActor: Actor<Context = Context<Self>> {
     /// Handles a budget's worth of what is in the inbox; tells whether to be called again when others have run.
     /// While it waits for that, a wake-up goes unheard: it says no only after it found the inbox empty, unless it
     /// never says yes.
-    fn attend(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool;
+    fn poll_inbox(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool;
 }
 
 /// What an actor with an inbox spawns when it starts; it ends with the actor.
-pub(crate) struct Attendance;
+pub(crate) struct PollInbox;
 
-impl<A: Attends> ActorFuture<A> for Attendance {
+impl<A: InboxActor> ActorFuture<A> for PollInbox {
     type Output = ();
 
     fn poll(
@@ -27,7 +27,7 @@ impl<A: Attends> ActorFuture<A> for Attendance {
         ctx: &mut Context<A>,
         task: &mut task::Context<'_>,
     ) -> Poll<()> {
-        if actor.attend(ctx, task.waker()) {
+        if actor.poll_inbox(ctx, task.waker()) {
             // Others of the arbiter run first, and its timers; then this is polled again.
             ctx.wait(tokio::task::yield_now().into_actor(actor));
         }

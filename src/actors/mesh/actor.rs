@@ -8,16 +8,16 @@ use actix::{Actor, ActorContext, AsyncContext, Context};
 
 use super::topic::Topic;
 use crate::{
-    actors::{arbiter::mailbox::Address, inbox::Ticket, shared::Shared},
+    actors::{arbiter::mailbox::TopicAddr, inbox::BusyGuard, shared::Shared},
     network::Network,
 };
 
 /// The actor of one topic.
 pub(crate) struct MeshActor<N: Network> {
     shared: Arc<Shared<N>>,
-    address: Address<N>,
+    address: TopicAddr<N>,
     /// Until it begins: the topic, and a share of the load. Boxed: it takes no room afterwards.
-    beginning: Option<Box<(Topic<N>, Ticket)>>,
+    beginning: Option<Box<(Topic<N>, BusyGuard)>>,
     /// A restarted topic is joined again before anything else.
     rejoin: bool,
 }
@@ -25,10 +25,10 @@ pub(crate) struct MeshActor<N: Network> {
 impl<N: Network> MeshActor<N> {
     pub(in crate::actors) fn new(
         topic: Topic<N>,
-        address: Address<N>,
+        address: TopicAddr<N>,
         shared: Arc<Shared<N>>,
         rejoin: bool,
-        ticket: Ticket,
+        ticket: BusyGuard,
     ) -> Self {
         Self { shared, address, beginning: Some(Box::new((topic, ticket))), rejoin }
     }

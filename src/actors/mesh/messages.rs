@@ -5,26 +5,26 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::{
-    actors::arbiter::mailbox::Address,
+    actors::arbiter::mailbox::TopicAddr,
     admission::Credit,
-    directory::connection::PeerRecord,
+    directory::connection::ConnectionRecord,
     network::{FullMessage, Network, P2pMessage, Validity},
-    outputs::publication::Promise,
-    protocol::{exchange::command::Order, inspect::view::View, peers::Peers, topic::TopicState},
+    outputs::publication::PublishResponder,
+    protocol::{exchange::command::TopicCommand, inspect::view::View, peers::Peers, topic::TopicState},
     timestamp::Timestamp,
 };
 
 /// To a topic. From the handle: `Message`, `Peer`, `Publish`, `Join`, `Leave`. From the supervisor: the rest.
 pub(crate) enum TopicItem<N: Network> {
     /// A peer sent a full message: most of what comes, so that it is small.
-    Message(Arrival<N>),
+    Message(IncomingMessage<N>),
     /// A peer said something else about this topic. Boxed, lest it make all items larger.
-    Peer(Box<Saying<N>>),
+    Peer(Box<PeerMessage<N>>),
     Publish {
         message: Arc<FullMessage<N>>,
         at: Timestamp,
         credit: Credit,
-        promise: Promise,
+        promise: PublishResponder,
     },
     Join {
         at: Timestamp,
@@ -37,12 +37,12 @@ pub(crate) enum TopicItem<N: Network> {
         message: Arc<FullMessage<N>>,
         verdict: Option<Validity>,
     },
-    Order(Order<N>),
+    Command(TopicCommand<N>),
     /// Somebody waits until all is known: the supervisor is to be told of all deliveries.
-    TellCredits,
+    FlushDeliveryCounts,
     Inspect(oneshot::Sender<View<N>>),
     /// From the handle: looks at the state, and changes nothing.
-    Look(TopicLook<N>),
+    Look(TopicQuery<N>),
     /// Nothing needs the actor: it hands its state to the supervisor and stops.
     Retire,
     /// The engine shuts down.
@@ -58,19 +58,20 @@ impl<N: Network> TopicItem<N> {
     /// Whether it is handled even while the topic waits to hear who is connected: it is that word, or
     /// it changes nothing.
     pub(crate) fn overtakes(&self) -> bool {
-        let told = matches!(self, Self::Order(Order::Welcome(_) | Order::Farewell(_)));
-        told || matches!(self, Self::Inspect(_) | Self::Look(_) | Self::TellCredits)
+        let told =
+            matches!(self, Self::Command(TopicCommand::JoinConfirmed(_) | TopicCommand::LeaveConfirmed(_)));
+        told || matches!(self, Self::Inspect(_) | Self::Look(_) | Self::FlushDeliveryCounts)
     }
 }
 
 /// What is run on a topic's state, where that is.
-pub(crate) type TopicLook<N> = Box<dyn FnOnce(&TopicState<N>) + Send>;
+pub(crate) type TopicQuery<N> = Box<dyn FnOnce(&TopicState<N>) + Send>;
 
 /// What is run on the peers' side.
-pub(crate) type PeersLook<N> = Box<dyn FnOnce(&Peers<N>) + Send>;
+pub(crate) type PeersQuery<N> = Box<dyn FnOnce(&Peers<N>) + Send>;
 
 /// A full message that a peer sent. When, its inbox knows: see [`Inbox::push_stamped`].
-pub(crate) struct Arrival<N: Network> {
+pub(crate) struct IncomingMessage<N: Network> {
     pub(crate) from: N::Peer,
     pub(crate) message: Arc<FullMessage<N>>,
     /// Returned when this is handled.
@@ -78,22 +79,22 @@ pub(crate) struct Arrival<N: Network> {
 }
 
 /// What a peer said but for full messages.
-pub(crate) struct Saying<N: Network> {
+pub(crate) struct PeerMessage<N: Network> {
     pub(crate) from: N::Peer,
     pub(crate) message: P2pMessage<N>,
     pub(crate) at: Timestamp,
     /// Returned when this is handled. It knows the connection that the peer had when it said so.
-    pub(crate) credit: Held,
+    pub(crate) credit: SharedCredit,
 }
 
 /// The credit of an input, or a part of one that is handled by several topics: it is returned when all have.
-pub(crate) enum Held {
+pub(crate) enum SharedCredit {
     Whole(Credit),
     Part(Arc<Credit>),
 }
 
-impl Held {
-    pub(crate) fn record(&self) -> Option<&PeerRecord> {
+impl SharedCredit {
+    pub(crate) fn record(&self) -> Option<&ConnectionRecord> {
         match self {
             Self::Whole(credit) => credit.record(),
             Self::Part(credit) => credit.record(),
@@ -102,7 +103,7 @@ impl Held {
 }
 
 /// The supervisor's share of the state, and where the topics' shares are to be had.
-pub(crate) struct Inspection<N: Network> {
+pub(crate) struct Snapshot<N: Network> {
     pub(crate) view: View<N>,
-    pub(crate) topics: Vec<Address<N>>,
+    pub(crate) topics: Vec<TopicAddr<N>>,
 }

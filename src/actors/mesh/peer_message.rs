@@ -2,7 +2,7 @@
 //! counts, the log shows, the journal keeps. Used by the topic's actor, and by the supervisor for topics that have
 //! none. Decides nothing.
 
-use super::messages::{Arrival, Saying};
+use super::messages::{IncomingMessage, PeerMessage};
 use crate::{
     actors::{
         arbiter::outgoing::Outgoing,
@@ -12,12 +12,12 @@ use crate::{
         },
         shared::Shared,
     },
-    directory::connection::PeerRecord,
+    directory::connection::ConnectionRecord,
     network::{Delivery, Network, P2pMessage, PxPeer},
     protocol::{
         exchange::{
             Context, Outbox,
-            peer_view::{Roster, Standing},
+            peer_view::{PeerStatus, PeerView},
         },
         outcome::{
             IWantOutcome, ReceiveOutcome,
@@ -33,14 +33,15 @@ use crate::{
 /// Lets a topic handle what a peer said about it.
 pub(in crate::actors) fn handle_peer<N: Network>(
     state: &mut TopicState<N>,
-    saying: Saying<N>,
+    saying: PeerMessage<N>,
     shared: &Shared<N>,
     outbox: &mut Outbox<N>,
 ) {
-    let Saying { from, message, at, credit } = saying;
+    let PeerMessage { from, message, at, credit } = saying;
     let record = credit.record();
-    let standing = record.map_or_else(|| shared.directory.stranger(&from), PeerRecord::standing);
-    let speaker = Speaker { peer: &from, record, standing, at, shared };
+    let status =
+        record.map_or_else(|| shared.directory.status_of_disconnected(&from), ConnectionRecord::status);
+    let speaker = PeerInputHandler { peer: &from, record, status, at, shared };
     match message {
         P2pMessage::Subscribe { .. } => speaker.subscribe(state, outbox),
         P2pMessage::Unsubscribe { .. } => speaker.unsubscribe(state, outbox),
@@ -57,21 +58,22 @@ pub(in crate::actors) fn handle_peer<N: Network>(
 pub(crate) fn handle_idontwant<N: Network>(
     shared: &Shared<N>,
     peer: &N::Peer,
-    record: Option<&PeerRecord>,
+    record: Option<&ConnectionRecord>,
     ids: Vec<N::MessageId>,
     at: Timestamp,
 ) {
     let record = record.filter(|record| record.is_connected());
-    let standing = record.map_or_else(|| shared.directory.stranger(peer), PeerRecord::standing);
+    let status =
+        record.map_or_else(|| shared.directory.status_of_disconnected(peer), ConnectionRecord::status);
     let named = ids.len();
-    let outcome = match check_idontwant(standing, &shared.limits) {
+    let outcome = match check_idontwant(status, &shared.limits) {
         Ok(()) => shared.directory.note_unwanted(peer, ids, &shared.limits),
         Err(refused) => refused,
     };
     shared.metrics.declined(named, &outcome);
-    Said::<N> { peer, standing }.idontwant(named, outcome);
+    Said::<N> { peer, status }.idontwant(named, outcome);
     if let Some(decision) = PeerDecision::of_idontwant(outcome) {
-        let about = Note { peer: Some(peer), topic: None, score: standing.score, at };
+        let about = Note { peer: Some(peer), topic: None, score: status.score, at };
         shared.journal.decided(about, decision);
     }
 }
@@ -79,15 +81,15 @@ pub(crate) fn handle_idontwant<N: Network>(
 /// Lets a topic handle a full message that a peer sent. `watched`: see [`watches_messages`].
 pub(in crate::actors) fn handle_message<N: Network>(
     state: &mut TopicState<N>,
-    arrival: Arrival<N>,
+    arrival: IncomingMessage<N>,
     cx: &Context<'_, N>,
     watched: bool,
     shared: &Shared<N>,
     outbox: &mut Outbox<N>,
     outgoing: &mut Outgoing<N>,
 ) {
-    let Arrival { from, message, credit } = arrival;
-    let till = credit.till();
+    let IncomingMessage { from, message, credit } = arrival;
+    let thread_slot = credit.thread_slot();
     credit.return_with(&mut outgoing.released);
     let delivery = Delivery::new(from, message);
     let bytes = shared.network.message_size(&delivery.message.message);
@@ -96,7 +98,7 @@ pub(in crate::actors) fn handle_message<N: Network>(
     let outcome = state.receive(delivery, shared.validation_mode, cx, outbox);
     outbox.tally.input(Input::ReceiveMessage, &outcome);
     if let Some(copy) = outbox.copy.take() {
-        outgoing.spent.add(copy, bytes, till);
+        outgoing.spent.add(copy, bytes, thread_slot);
     }
     if let Some(delivery) = kept {
         keep_message(&delivery, &outcome, cx.now, shared);
@@ -120,37 +122,37 @@ fn keep_message<N: Network>(
     let Delivery { sender, message, .. } = delivery;
     log::message::<N>(sender, &message.topic, outcome);
     if let Some(what) = EventKind::to_message(outcome).filter(|_| shared.journal.keeps_messages()) {
-        let score = shared.directory.standing(sender).score;
+        let score = shared.directory.status(sender).score;
         let about = Note { peer: Some(sender), topic: Some(&message.topic), score, at };
         shared.journal.message(about, &message.message_id, what);
     }
 }
 
 /// Who says something, and how it stands.
-struct Speaker<'a, N: Network> {
+struct PeerInputHandler<'a, N: Network> {
     peer: &'a N::Peer,
     /// Its connection, if it has one.
-    record: Option<&'a PeerRecord>,
-    standing: Standing,
+    record: Option<&'a ConnectionRecord>,
+    status: PeerStatus,
     at: Timestamp,
     shared: &'a Shared<N>,
 }
 
-impl<N: Network> Speaker<'_, N> {
+impl<N: Network> PeerInputHandler<'_, N> {
     fn subscribe(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
         let outcome =
-            self.with_room(state, |state, room| state.subscribe(self.peer, self.standing, room, outbox));
+            self.with_room(state, |state, room| state.subscribe(self.peer, self.status, room, outbox));
         outbox.tally.input(Input::Subscribe, &outcome);
         self.said().subscribe(&state.topic, outcome);
         self.keep(state, PeerDecision::of_subscribe(outcome));
     }
 
     fn unsubscribe(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
-        if let Some(record) = self.record.filter(|record| state.is_subscriber(record.link())) {
+        if let Some(record) = self.record.filter(|record| state.is_subscriber(record.connection_id())) {
             record.release_topic();
         }
         let in_mesh = state.is_in_mesh(self.peer);
-        let outcome = state.unsubscribe(self.peer, self.standing, outbox);
+        let outcome = state.unsubscribe(self.peer, self.status, outbox);
         outbox.tally.input(Input::Unsubscribe, &outcome);
         self.said().unsubscribe(&state.topic, outcome);
         let left = in_mesh && !state.is_in_mesh(self.peer);
@@ -161,7 +163,7 @@ impl<N: Network> Speaker<'_, N> {
         let before = BeforeGraft::of(state, self.peer, self.at);
         let cx = self.shared.context(self.at);
         let outcome =
-            self.with_room(state, |state, room| state.graft(self.peer, self.standing, room, &cx, outbox));
+            self.with_room(state, |state, room| state.graft(self.peer, self.status, room, &cx, outbox));
         outbox.tally.input(Input::Graft, &outcome);
         self.said().graft(&state.topic, outcome, before, self.shared.limits.degree_high);
         self.keep(state, Some(PeerDecision::Graft(outcome)));
@@ -176,7 +178,7 @@ impl<N: Network> Speaker<'_, N> {
         outbox: &mut Outbox<N>,
     ) {
         let cx = self.shared.context(self.at);
-        let outcome = state.prune(self.peer, self.standing, px, backoff, &cx, outbox);
+        let outcome = state.prune(self.peer, self.status, px, backoff, &cx, outbox);
         self.said().prune(&state.topic, outcome.as_ref());
         match outcome {
             Some(refused) => outbox.tally.input(Input::Prune, &refused),
@@ -188,7 +190,7 @@ impl<N: Network> Speaker<'_, N> {
         outbox.tally.offered(ids.len());
         let cx = self.shared.context(self.at);
         let outcome = self.shared.directory.with_quota(self.peer, &self.shared.limits, |quota| {
-            state.ihave(self.peer, self.standing, ids, quota, &cx, outbox)
+            state.ihave(self.peer, self.status, ids, quota, &cx, outbox)
         });
         outbox.tally.input(Input::IHave, &outcome);
         self.said().ihave(&state.topic, &outcome);
@@ -197,7 +199,7 @@ impl<N: Network> Speaker<'_, N> {
 
     fn iwant(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
         outbox.tally.asked(ids.len());
-        let outcome = state.iwant(self.peer, self.standing, ids, &self.shared.context(self.at), outbox);
+        let outcome = state.iwant(self.peer, self.status, ids, &self.shared.context(self.at), outbox);
         outbox.tally.input(Input::IWant, &outcome);
         if let IWantOutcome::Answered { ids } = &outcome {
             ids.values().for_each(|answer| outbox.tally.answered(answer));
@@ -212,8 +214,10 @@ impl<N: Network> Speaker<'_, N> {
         state: &mut TopicState<N>,
         handle: impl FnOnce(&mut TopicState<N>, bool) -> T,
     ) -> T {
-        let link = self.record.map(PeerRecord::link);
-        let subscribed = |state: &TopicState<N>| link.is_some_and(|link| state.is_subscriber(link));
+        let connection_id = self.record.map(ConnectionRecord::connection_id);
+        let subscribed = |state: &TopicState<N>| {
+            connection_id.is_some_and(|connection_id| state.is_subscriber(connection_id))
+        };
         let before = subscribed(state);
         let max = self.shared.limits.max_topics_per_peer;
         let room = self.record.filter(|record| record.reserve_topic(max));
@@ -225,12 +229,12 @@ impl<N: Network> Speaker<'_, N> {
     }
 
     fn said(&self) -> Said<'_, N> {
-        Said { peer: self.peer, standing: self.standing }
+        Said { peer: self.peer, status: self.status }
     }
 
     fn keep(&self, state: &TopicState<N>, decision: Option<PeerDecision>) {
         if let Some(decision) = decision {
-            let (topic, score) = (Some(&state.topic), self.standing.score);
+            let (topic, score) = (Some(&state.topic), self.status.score);
             self.shared.journal.decided(Note { peer: Some(self.peer), topic, score, at: self.at }, decision);
         }
     }

@@ -10,19 +10,19 @@ use super::{
 use crate::{
     actors::{
         arbiter::{
-            burst::{Chain, Pile},
-            mailbox::Address,
+            burst::{Burst, MessageList},
+            mailbox::TopicAddr,
             outgoing::Outgoing,
         },
-        diagnostics::{journal::Note, log, sampler::Sampler},
+        diagnostics::{journal::Note, log, sampler::LatencySampler},
         shared::Shared,
         supervisor::messages::SupervisorItem,
     },
     metrics::{Handled, TopicMeter},
     network::{AppOutput, FullMessage, Network},
-    outputs::publication::{Promise, RouteResult},
+    outputs::publication::{PublishResponder, RouteResult},
     protocol::{
-        exchange::{Context, Outbox, command::Order, peer_view::Roster},
+        exchange::{Context, Outbox, command::TopicCommand, peer_view::PeerView},
         inspect::{footprint::Footprint, view::View},
         outcome::{
             JoinOutcome, LeaveOutcome, PublishOutcome,
@@ -37,7 +37,7 @@ use crate::{
 /// A running topic.
 pub(in crate::actors) struct Topic<N: Network> {
     state: TopicState<N>,
-    address: Address<N>,
+    address: TopicAddr<N>,
     shared: Arc<Shared<N>>,
     /// Ahead of what comes: held back while a join or leave waits for the supervisor's word of who is connected, or
     /// left over from the last turn.
@@ -52,7 +52,7 @@ pub(in crate::actors) struct Topic<N: Network> {
     /// What it last told that it holds.
     footprint: Footprint,
     meter: TopicMeter,
-    sampler: Sampler,
+    sampler: LatencySampler,
     /// It last told that it is joined and no peer is subscribed.
     is_lonely: bool,
     /// It ends as it should.
@@ -62,9 +62,9 @@ pub(in crate::actors) struct Topic<N: Network> {
 /// What a topic works on, and with.
 pub(in crate::actors) struct Work<'a, N: Network> {
     /// What came of late.
-    pub(in crate::actors) pile: &'a mut Pile<N>,
+    pub(in crate::actors) pile: &'a mut Burst<N>,
     /// What of it is for this topic.
-    pub(in crate::actors) chain: &'a mut Chain,
+    pub(in crate::actors) chain: &'a mut MessageList,
     /// How many of the application's commands reached it.
     pub(in crate::actors) commands: u32,
     /// As of when full messages came: those of the pile came together.
@@ -98,7 +98,11 @@ pub(in crate::actors) enum Next {
 }
 
 impl<N: Network> Topic<N> {
-    pub(in crate::actors) fn new(state: TopicState<N>, address: Address<N>, shared: Arc<Shared<N>>) -> Self {
+    pub(in crate::actors) fn new(
+        state: TopicState<N>,
+        address: TopicAddr<N>,
+        shared: Arc<Shared<N>>,
+    ) -> Self {
         let (series, now) = (shared.topic_labels.of(&state.topic), shared.now());
         Self {
             state,
@@ -111,7 +115,7 @@ impl<N: Network> Topic<N> {
             idle: false,
             footprint: Footprint::default(),
             meter: TopicMeter::new(series),
-            sampler: Sampler::default(),
+            sampler: LatencySampler::default(),
             is_lonely: false,
             ends: false,
         }
@@ -139,7 +143,7 @@ impl<N: Network> Topic<N> {
     }
 
     /// Its turn is over: the rest of what came waits here, ahead of what comes next.
-    pub(in crate::actors) fn put_off(&mut self, pile: &mut Pile<N>, chain: &mut Chain) {
+    pub(in crate::actors) fn put_off(&mut self, pile: &mut Burst<N>, chain: &mut MessageList) {
         while let Some(item) = pile.take(chain) {
             self.hold(item, pile.since);
         }
@@ -153,7 +157,7 @@ impl<N: Network> Topic<N> {
     }
 
     /// Nothing that it may handle now waits for it.
-    fn is_at_rest(&self, chain: &Chain) -> bool {
+    fn is_at_rest(&self, chain: &MessageList) -> bool {
         chain.is_empty() && (self.waiting || self.held.is_empty())
     }
 
@@ -221,8 +225,8 @@ impl<N: Network> Topic<N> {
                 self.state.resolve(&message, verdict, &cx, outbox);
                 self.note_delivered(&outbox.app[before..]);
             }
-            TopicItem::Order(order) => self.execute(order, outbox),
-            TopicItem::TellCredits => self.state.tell_credits(outbox),
+            TopicItem::Command(order) => self.execute(order, outbox),
+            TopicItem::FlushDeliveryCounts => self.state.tell_credits(outbox),
             TopicItem::Inspect(reply) => {
                 // What is reported has left: who asks may act on it.
                 self.state.tell_credits(outbox);
@@ -245,7 +249,7 @@ impl<N: Network> Topic<N> {
     fn publish(
         &mut self,
         message: Arc<FullMessage<N>>,
-        promise: Promise,
+        promise: PublishResponder,
         at: Timestamp,
         outbox: &mut Outbox<N>,
     ) {
@@ -319,14 +323,14 @@ impl<N: Network> Topic<N> {
     fn note_each(&self, peers: &[N::Peer], decision: PeerDecision, at: Timestamp) {
         let topic = Some(&self.state.topic);
         for peer in peers {
-            let score = self.shared.directory.standing(peer).score;
+            let score = self.shared.directory.status(peer).score;
             self.shared.journal.decided(Note { peer: Some(peer), topic, score, at }, decision);
         }
     }
 
-    fn execute(&mut self, order: Order<N>, outbox: &mut Outbox<N>) {
-        let answered = matches!(order, Order::Welcome(_) | Order::Farewell(_));
-        let concluded = matches!(order, Order::Conclude);
+    fn execute(&mut self, order: TopicCommand<N>, outbox: &mut Outbox<N>) {
+        let answered = matches!(order, TopicCommand::JoinConfirmed(_) | TopicCommand::LeaveConfirmed(_));
+        let concluded = matches!(order, TopicCommand::FinishHeartbeat);
         let _span = tracing::trace_span!("order", topic = ?self.state.topic).entered();
         let before = outbox.app.len();
         self.state.execute(order, &self.shared.context(self.shared.now()), outbox);

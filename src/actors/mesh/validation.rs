@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::messages::TopicItem;
 use crate::{
     actors::{
-        arbiter::mailbox::Address, inbox::Ticket, shared::Shared, supervisor::messages::SupervisorItem,
+        arbiter::mailbox::TopicAddr, inbox::BusyGuard, shared::Shared, supervisor::messages::SupervisorItem,
     },
     network::{BoxFuture, Delivery, Network, Validity},
     protocol::exchange::Validation,
@@ -17,16 +17,16 @@ use crate::{
 /// Waits for the verdict on a message; its topic hears of it. Must be called on an arbiter.
 pub(in crate::actors) fn start<N: Network>(
     validation: Validation<N>,
-    address: &Address<N>,
+    address: &TopicAddr<N>,
     shared: &Arc<Shared<N>>,
 ) {
     let Validation { message, verdict } = validation;
-    let place = Place::take(shared);
+    let place = ValidationPermit::take(shared);
     if place.is_none() {
         shared.metrics.validations_throttled(1);
     }
     let (address, shared) = (address.clone(), Arc::clone(shared));
-    let ticket = Ticket::new(&shared.load);
+    let ticket = BusyGuard::new(&shared.load);
     actix_rt::spawn(async move {
         let verdict = match &place {
             Some(_) => within_time(verdict, &shared).await,
@@ -44,7 +44,7 @@ pub(in crate::actors) fn start_batch<N: Network>(
     shared: &Arc<Shared<N>>,
 ) {
     let shared = Arc::clone(shared);
-    let ticket = Ticket::new(&shared.load);
+    let ticket = BusyGuard::new(&shared.load);
     actix_rt::spawn(async move {
         let verdicts = within_time(verdicts, &shared).await.unwrap_or_default();
         // A closed supervisor: the engine has ended.
@@ -72,9 +72,9 @@ async fn within_time<T: Send + 'static, N: Network>(verdict: BoxFuture<T>, share
 }
 
 /// One of the places that all topics share.
-struct Place<N: Network>(Arc<Shared<N>>);
+struct ValidationPermit<N: Network>(Arc<Shared<N>>);
 
-impl<N: Network> Place<N> {
+impl<N: Network> ValidationPermit<N> {
     fn take(shared: &Arc<Shared<N>>) -> Option<Self> {
         let max = shared.limits.bounds.max_validating;
         let more = |taken: usize| (taken < max).then_some(taken + 1);
@@ -83,7 +83,7 @@ impl<N: Network> Place<N> {
     }
 }
 
-impl<N: Network> Drop for Place<N> {
+impl<N: Network> Drop for ValidationPermit<N> {
     fn drop(&mut self) {
         self.0.validating.fetch_sub(1, Ordering::AcqRel);
     }

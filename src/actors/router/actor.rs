@@ -8,7 +8,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context};
 use super::messages::RouterItem;
 use crate::{
     actors::{
-        inbox::poll::{Attendance, Attends},
+        inbox::poll::{InboxActor, PollInbox},
         shared::Shared,
     },
     network::{AppOutput, Network},
@@ -53,13 +53,13 @@ impl<N: Network> Actor for RouterActor<N> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.spawn(Attendance);
+        ctx.spawn(PollInbox);
     }
 }
 
-impl<N: Network> Attends for RouterActor<N> {
+impl<N: Network> InboxActor for RouterActor<N> {
     /// Without a budget: an item costs a move, and there are no more of them than inputs.
-    fn attend(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
+    fn poll_inbox(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
         self.shared.router.take(&mut self.backlog, waker);
         while !self.backlog.is_empty() {
             self.hand_out(ctx);

@@ -12,19 +12,19 @@ use foldhash::fast::FixedState;
 use tokio::sync::oneshot;
 
 use super::{
-    messages::{Place, SupervisorItem},
+    messages::{SupervisorItem, TopicLocation},
     restarts::Restarts,
 };
 use crate::{
     actors::{
         arbiter::{
-            mailbox::{Address, Letter},
+            mailbox::{Envelope, TopicAddr},
             outgoing::Outgoing,
         },
-        diagnostics::{journal::Note, log, sampler::Sampler},
-        inbox::poll::{Attendance, Attends},
+        diagnostics::{journal::Note, log, sampler::LatencySampler},
+        inbox::poll::{InboxActor, PollInbox},
         mesh::{
-            messages::{Inspection, TopicItem},
+            messages::{Snapshot, TopicItem},
             validation,
         },
         pool::Pool,
@@ -35,16 +35,16 @@ use crate::{
     metrics::{Handled, Said},
     network::{Direction, Network, PeerKind, Validity},
     protocol::{
-        connection::Link,
+        connection::ConnectionId,
         event::Event,
-        exchange::{Outbox, event::Fact},
+        exchange::{Outbox, event::TopicEvent},
         inspect::{footprint::Footprint, view::View},
         outcome::{
             AddPeer, PruneOutcome,
             decision::{PeerDecision, Penalty},
             labels::Input,
         },
-        peers::{Peers, PeersOutbox, decisions::decisions_of, heartbeat::Pace},
+        peers::{Peers, PeersOutbox, decisions::decisions_of, heartbeat::HeartbeatBudget},
         topic::TopicState,
     },
     timestamp::Timestamp,
@@ -56,9 +56,9 @@ const BUDGET: usize = 128;
 /// Of how many topics a heartbeat does something before others run: few enough for a message, which may have the
 /// orders of two such turns before it, not to wait long; and no more than 128 turns for each half, however many topics
 /// there are.
-fn pace(topics: usize) -> Pace {
+fn pace(topics: usize) -> HeartbeatBudget {
     let at_once = (topics / 128).max(128);
-    Pace { refreshed: at_once, told: at_once }
+    HeartbeatBudget { refreshed: at_once, told: at_once }
 }
 
 /// The actor that owns peers and scores.
@@ -74,7 +74,7 @@ pub(crate) struct SupervisorActor<N: Network> {
     pub(super) outbox: Outbox<N>,
     /// What is gathered of what they leave behind; empty in between.
     pub(super) outgoing: Outgoing<N>,
-    pub(super) sampler: Sampler,
+    pub(super) sampler: LatencySampler,
     /// When the heartbeat under way began.
     pub(super) beat_began: Option<Timestamp>,
     /// No timers: the engine is driven by hand.
@@ -87,7 +87,7 @@ pub(crate) struct SupervisorActor<N: Network> {
 /// How the supervisor holds a topic.
 pub(in crate::actors) enum Slot<N: Network> {
     /// It has an actor.
-    Running(Address<N>),
+    Running(TopicAddr<N>),
     /// Its actor was told to retire; this came meanwhile.
     Retiring(Vec<SupervisorItem<N>>),
     /// It needs no actor: only what peers said of it is kept.
@@ -107,7 +107,7 @@ impl<N: Network> SupervisorActor<N> {
             backlog: VecDeque::new(),
             outbox: Outbox::default(),
             outgoing: Outgoing::default(),
-            sampler: Sampler::default(),
+            sampler: LatencySampler::default(),
             beat_began: None,
             manual,
             batch_timer: false,
@@ -123,15 +123,15 @@ impl<N: Network> SupervisorActor<N> {
         let Some(item) = self.backlog.pop_front() else { return false };
         let sample = self.sampler.begin(&self.shared, || Handled::Supervisor, || None);
         self.handle_item(item, ctx);
-        self.carry_out();
+        self.apply_outputs();
         sample.into_iter().for_each(|sample| sample.end(&self.shared));
         true
     }
 
     pub(in crate::actors) fn handle_item(&mut self, item: SupervisorItem<N>, ctx: &mut Context<Self>) {
         match item {
-            SupervisorItem::Connect { peer, direction, kind, link } => {
-                self.connect(&peer, direction, kind, link)
+            SupervisorItem::Connect { peer, direction, kind, connection_id } => {
+                self.connect(&peer, direction, kind, connection_id)
             }
             SupervisorItem::Disconnect { peer, at } => self.disconnect(&peer, at),
             SupervisorItem::SetApplicationScore { peer, score } => {
@@ -161,8 +161,8 @@ impl<N: Network> SupervisorActor<N> {
         }
     }
 
-    fn connect(&mut self, peer: &N::Peer, direction: Direction, kind: PeerKind, link: Link) {
-        let outcome = self.peers.connect(peer, link, kind.trusted);
+    fn connect(&mut self, peer: &N::Peer, direction: Direction, kind: PeerKind, connection_id: ConnectionId) {
+        let outcome = self.peers.connect(peer, connection_id, kind.trusted);
         self.outbox.tally.input(Input::AddPeer, &outcome);
         log::connection(peer, outcome.name(), Some((direction, kind)));
         if outcome == AddPeer::Added {
@@ -171,7 +171,7 @@ impl<N: Network> SupervisorActor<N> {
     }
 
     fn disconnect(&mut self, peer: &N::Peer, at: Timestamp) {
-        let known = self.peers.link(peer).is_some();
+        let known = self.peers.connection_id(peer).is_some();
         let outcome = self.peers.disconnect(peer, at);
         self.outbox.tally.input(Input::RemovePeer, &outcome);
         log::connection(peer, outcome.name(), None);
@@ -180,11 +180,11 @@ impl<N: Network> SupervisorActor<N> {
         }
     }
 
-    pub(in crate::actors) fn fold(&mut self, topic: &N::Topic, facts: Vec<Fact<N>>, at: Timestamp) {
+    pub(in crate::actors) fn fold(&mut self, topic: &N::Topic, facts: Vec<TopicEvent<N>>, at: Timestamp) {
         for fact in facts {
             log::fact(topic, &fact, |peer| self.peers.scores.get(peer));
             let decided = decisions_of(topic, &fact, &self.peers.scores, self.overloaded);
-            let from = if let Fact::PxOffered(from, _) = &fact { Some(from.clone()) } else { None };
+            let from = if let TopicEvent::PxOffered(from, _) = &fact { Some(from.clone()) } else { None };
             let px = self.peers.fold(topic, fact, at);
             for (peer, decision) in decided {
                 self.note(&peer, Some(topic), at, decision);
@@ -276,7 +276,7 @@ impl<N: Network> SupervisorActor<N> {
     }
 
     /// Carries out what the peers' side wants, and what follows from it.
-    fn carry_out(&mut self) {
+    fn apply_outputs(&mut self) {
         loop {
             let PeersOutbox { p2p, orders, events, throttled, penalties } = self.peers.drain();
             self.shared.metrics.penalised(&penalties);
@@ -293,12 +293,12 @@ impl<N: Network> SupervisorActor<N> {
                 break;
             }
             for (topic, order) in orders {
-                self.route(topic, TopicItem::Order(order));
+                self.route(topic, TopicItem::Command(order));
             }
         }
         if !self.manual && self.peers.batch_deadline().is_some_and(|deadline| deadline <= self.shared.now()) {
             self.process_batch();
-            return self.carry_out();
+            return self.apply_outputs();
         }
         self.note_heartbeat();
         self.shared.in_heartbeat.store(self.peers.in_heartbeat(), Ordering::Release);
@@ -318,7 +318,7 @@ impl<N: Network> SupervisorActor<N> {
             return;
         }
         // First: where it says nothing, each score is looked at.
-        self.shared.directory.publish_lowest_score(self.peers.scores.lowest());
+        self.shared.directory.publish_min_score(self.peers.scores.lowest());
         for (peer, score) in changed {
             self.shared.directory.publish_score(&peer, score);
         }
@@ -330,7 +330,7 @@ impl<N: Network> SupervisorActor<N> {
         *self.shared.peer_stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
     }
 
-    fn inspect(&self, reply: oneshot::Sender<Inspection<N>>) {
+    fn inspect(&self, reply: oneshot::Sender<Snapshot<N>>) {
         if self.topics.values().any(|slot| matches!(slot, Slot::Retiring(_))) {
             // Its state is on its way here: ask again behind it.
             let _ = self.shared.supervisor.push(SupervisorItem::Inspect(reply));
@@ -340,7 +340,7 @@ impl<N: Network> SupervisorActor<N> {
         }
     }
 
-    fn inspection(&self) -> Inspection<N> {
+    fn inspection(&self) -> Snapshot<N> {
         let mut view = View { time: self.shared.now(), ..View::default() };
         self.peers.view(&mut view);
         let quotas = self.shared.directory.quotas();
@@ -355,11 +355,11 @@ impl<N: Network> SupervisorActor<N> {
                 Slot::Dormant(state) => state.view(&self.shared.limits, &mut view),
             }
         }
-        Inspection { view, topics }
+        Snapshot { view, topics }
     }
 
     /// The topics that follow `after`, in order.
-    fn places(&self, after: Option<N::Topic>, limit: usize) -> Vec<Place<N>> {
+    fn places(&self, after: Option<N::Topic>, limit: usize) -> Vec<TopicLocation<N>> {
         let follows = |(topic, _): &(&N::Topic, _)| after.as_ref().is_none_or(|after| *topic > after);
         let mut following: Vec<_> = self.topics.iter().filter(follows).collect();
         if following.len() > limit {
@@ -380,7 +380,7 @@ impl<N: Network> SupervisorActor<N> {
                 address.push(TopicItem::Stop);
             }
         }
-        self.shared.desks.iter().for_each(|desk| drop(desk.inbox.push(Letter::Stop)));
+        self.shared.desks.iter().for_each(|desk| drop(desk.inbox.push(Envelope::Stop)));
         self.shared.directory.topics.clear();
         let _ = self.shared.router.push(RouterItem::Stop);
         // Nobody waits for it any more: as good as told.
@@ -400,7 +400,7 @@ impl<N: Network> SupervisorActor<N> {
             let wait = deadline.saturating_since(self.shared.now());
             ctx.run_later(wait, |actor, ctx| {
                 actor.batch_timer = false;
-                actor.carry_out();
+                actor.apply_outputs();
                 actor.arm_batch_timer(ctx);
             });
         }
@@ -411,16 +411,16 @@ impl<N: Network> Actor for SupervisorActor<N> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.spawn(Attendance);
+        ctx.spawn(PollInbox);
     }
 }
 
-impl<N: Network> Attends for SupervisorActor<N> {
-    fn attend(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
+impl<N: Network> InboxActor for SupervisorActor<N> {
+    fn poll_inbox(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
         let is_used_up = (0..BUDGET).all(|_| self.attend_next(ctx, waker));
         if self.peers.can_go_on() {
             self.peers.go_on(self.shared.now());
-            self.carry_out();
+            self.apply_outputs();
         }
         self.publish_scores();
         self.publish_state();

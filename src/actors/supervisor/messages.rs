@@ -4,11 +4,11 @@ use tokio::sync::oneshot;
 
 use crate::{
     actors::{
-        arbiter::mailbox::Address,
-        mesh::messages::{Inspection, PeersLook, TopicItem},
+        arbiter::mailbox::TopicAddr,
+        mesh::messages::{PeersQuery, Snapshot, TopicItem},
     },
     network::{Delivery, Direction, Network, PeerKind, Validity},
-    protocol::{connection::Link, exchange::event::Fact, topic::TopicState},
+    protocol::{connection::ConnectionId, exchange::event::TopicEvent, topic::TopicState},
     timestamp::Timestamp,
 };
 
@@ -19,7 +19,7 @@ pub(crate) enum SupervisorItem<N: Network> {
         peer: N::Peer,
         direction: Direction,
         kind: PeerKind,
-        link: Link,
+        connection_id: ConnectionId,
     },
     Disconnect {
         peer: N::Peer,
@@ -41,12 +41,12 @@ pub(crate) enum SupervisorItem<N: Network> {
     /// From the handle: a topic needs an actor; its address is in the directory already.
     Spawn {
         topic: N::Topic,
-        address: Address<N>,
+        address: TopicAddr<N>,
     },
     /// From a topic: what it came to know.
     Facts {
         topic: N::Topic,
-        facts: Vec<Fact<N>>,
+        facts: Vec<TopicEvent<N>>,
         at: Timestamp,
     },
     /// From a topic: it has nothing to do, after so many of the application's commands.
@@ -65,10 +65,10 @@ pub(crate) enum SupervisorItem<N: Network> {
         verdicts: Vec<Validity>,
     },
     /// Questions of the handle.
-    Inspect(oneshot::Sender<Inspection<N>>),
-    Look(PeersLook<N>),
+    Inspect(oneshot::Sender<Snapshot<N>>),
+    Look(PeersQuery<N>),
     /// The topics that follow this one, at most so many.
-    Topics(Option<N::Topic>, usize, oneshot::Sender<Vec<Place<N>>>),
+    Topics(Option<N::Topic>, usize, oneshot::Sender<Vec<TopicLocation<N>>>),
     Delays(oneshot::Sender<Vec<(N::Point, i64)>>),
     BatchDeadline(oneshot::Sender<Option<Timestamp>>),
     /// The last item.
@@ -76,4 +76,4 @@ pub(crate) enum SupervisorItem<N: Network> {
 }
 
 /// A topic, with its address if it has an actor.
-pub(crate) type Place<N> = (<N as Network>::Topic, Option<Address<N>>);
+pub(crate) type TopicLocation<N> = (<N as Network>::Topic, Option<TopicAddr<N>>);

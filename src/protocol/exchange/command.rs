@@ -6,29 +6,29 @@ use derive_where::derive_where;
 
 use crate::{
     network::{Delivery, Network, Validity},
-    protocol::connection::Link,
+    protocol::connection::ConnectionId,
 };
 
 /// What the peers' side tells a topic.
 #[derive_where(Clone, Debug)]
-pub(crate) enum Order<N: Network> {
+pub(crate) enum TopicCommand<N: Network> {
     /// These peers are connected: tell them that we joined.
-    Welcome(Arc<[N::Peer]>),
+    JoinConfirmed(Arc<[N::Peer]>),
     /// These peers are connected: tell them that we left.
-    Farewell(Arc<[N::Peer]>),
+    LeaveConfirmed(Arc<[N::Peer]>),
     /// A peer connected: tell it that we are in this topic.
-    Announce(N::Peer),
+    PeerConnected(N::Peer),
     /// A connection is gone.
-    Gone(N::Peer, Link),
+    PeerDisconnected(N::Peer, ConnectionId),
     /// A parked message is decidable.
     Retry(Delivery<N>, ValidationMode),
     /// The verdicts on a batch's messages of this topic; `None` where the application gave none.
     Verdicts(Vec<(Delivery<N>, Option<Validity>)>),
-    /// First half of a heartbeat: clean up and maintain; answered by [`Fact::Maintained`].
-    Maintain(u64),
+    /// First half of a heartbeat: clean up and maintain; answered by [`TopicEvent::Maintained`].
+    StartHeartbeat(u64),
     /// Second half: all topics' changes are in the scores; send prunes and gossip. Answered by
-    /// [`Fact::Concluded`].
-    Conclude,
+    /// [`TopicEvent::Concluded`].
+    FinishHeartbeat,
 }
 
 /// How messages from the network are judged.

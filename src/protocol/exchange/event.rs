@@ -2,37 +2,37 @@
 
 use crate::{
     network::{Delivery, Network},
-    protocol::connection::Link,
+    protocol::connection::ConnectionId,
 };
 use derive_where::derive_where;
 
 /// What a topic tells the peers' side. Facts of one topic are folded in the order they came about.
 #[derive_where(Clone, Debug)]
-pub(crate) enum Fact<N: Network> {
+pub(crate) enum TopicEvent<N: Network> {
     /// A connection is subscribed to the topic now.
-    Subscribed(N::Peer, Link),
+    Subscribed(N::Peer, ConnectionId),
     /// It is not any more.
-    Unsubscribed(N::Peer, Link),
+    Unsubscribed(N::Peer, ConnectionId),
     /// A SUBSCRIBE was refused for the cap on topics.
     TopicLimitExceeded(N::Peer),
-    Grafted(N::Peer, Link),
-    Pruned(N::Peer, Link),
+    Grafted(N::Peer, ConnectionId),
+    Pruned(N::Peer, ConnectionId),
     /// Each peer once.
-    Delivered(Vec<Deliveries<N>>),
+    Delivered(Vec<PeerDeliveries<N>>),
     InvalidMessage(N::Peer),
     /// P7.
     Misbehaved(N::Peer, u32),
     /// A PRUNE of a mesh peer carried these peers.
     PxOffered(N::Peer, Vec<N::Peer>),
-    /// The topic was joined, and waits for [`Order::Welcome`].
+    /// The topic was joined, and waits for [`TopicCommand::JoinConfirmed`].
     Joined,
-    /// The topic was left, and waits for [`Order::Farewell`].
+    /// The topic was left, and waits for [`TopicCommand::LeaveConfirmed`].
     Left,
     /// A message whose validity is unknown.
     Park(Delivery<N>),
     /// A message for the pending batch.
     Batch(Delivery<N>),
-    /// The order to maintain is done; the topic waits for [`Order::Conclude`].
+    /// The order to maintain is done; the topic waits for [`TopicCommand::FinishHeartbeat`].
     Maintained(Maintenance<N>),
     /// The order to conclude is done: the topic's part of the heartbeat is.
     Concluded,
@@ -43,7 +43,7 @@ pub(crate) enum Fact<N: Network> {
 /// What a heartbeat changed in a mesh, and found.
 #[derive_where(Clone, Debug, Default)]
 pub(crate) struct Maintenance<N: Network> {
-    pub(crate) grafted: Vec<(N::Peer, Link)>,
+    pub(crate) grafted: Vec<(N::Peer, ConnectionId)>,
     pub(crate) pruned: Vec<Pruned<N>>,
     /// Who broke a promise.
     pub(crate) broken: Vec<N::Peer>,
@@ -60,14 +60,14 @@ impl<N: Network> Maintenance<N> {
 #[derive_where(Clone, Debug)]
 pub(crate) struct Pruned<N: Network> {
     pub(crate) peer: N::Peer,
-    pub(crate) link: Link,
+    pub(crate) connection_id: ConnectionId,
     /// Its score is negative: it gets no px.
     pub(crate) no_px: bool,
 }
 
 /// What one peer delivered.
 #[derive_where(Clone, Debug)]
-pub(crate) struct Deliveries<N: Network> {
+pub(crate) struct PeerDeliveries<N: Network> {
     pub(crate) peer: N::Peer,
     /// Messages that it was the first to deliver (P2, P3).
     pub(crate) first: u32,

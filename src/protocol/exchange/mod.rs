@@ -9,12 +9,12 @@ use std::{fmt, sync::Arc};
 
 use derive_where::derive_where;
 
-use self::{event::Fact, peer_view::Roster};
+use self::{event::TopicEvent, peer_view::PeerView};
 use super::{
-    connection::Link,
+    connection::ConnectionId,
     inspect::stats::Stats,
-    outcome::counters::Tally,
-    output::{Lane, pending::Unread},
+    outcome::counters::InputCounters,
+    output::{Lane, pending::PendingOutput},
 };
 use crate::{
     limits::Limits,
@@ -26,18 +26,18 @@ use crate::{
 pub(crate) struct Context<'a, N: Network> {
     pub(crate) network: &'a N,
     pub(crate) limits: &'a Limits<N::Topic>,
-    pub(crate) roster: &'a dyn Roster<N>,
+    pub(crate) peer_view: &'a dyn PeerView<N>,
     pub(crate) now: Timestamp,
 }
 
 /// What a topic leaves behind.
 #[derive_where(Debug, Default)]
 pub(crate) struct Outbox<N: Network> {
-    pub(crate) p2p: Vec<Unread<N>>,
+    pub(crate) p2p: Vec<PendingOutput<N>>,
     pub(crate) app: Vec<AppOutput<N>>,
-    pub(crate) facts: Vec<Fact<N>>,
+    pub(crate) facts: Vec<TopicEvent<N>>,
     pub(crate) stats: Stats,
-    pub(crate) tally: Tally,
+    pub(crate) tally: InputCounters,
     /// Verdicts that come later, each to be handed back to
     /// [`TopicState::resolve`](super::topic::TopicState).
     pub(crate) later: Vec<Validation<N>>,
@@ -67,8 +67,13 @@ impl<N: Network> Outbox<N> {
     }
 
     /// Sends a control message. A bootstrap peer gets neither gossip nor requests.
-    pub(crate) fn send(&mut self, to_peer: N::Peer, link: Option<Link>, message: P2pMessage<N>) {
-        let bootstrap = link.is_some_and(Link::is_bootstrap);
+    pub(crate) fn send(
+        &mut self,
+        to_peer: N::Peer,
+        connection_id: Option<ConnectionId>,
+        message: P2pMessage<N>,
+    ) {
+        let bootstrap = connection_id.is_some_and(ConnectionId::is_bootstrap);
         if bootstrap && matches!(message, P2pMessage::IHave { .. } | P2pMessage::IWant { .. }) {
             return;
         }
@@ -83,18 +88,18 @@ impl<N: Network> Outbox<N> {
     }
 
     /// Offers the same messages to all of `to`, none of whom is a bootstrap peer.
-    pub(crate) fn gossip(&mut self, to: Vec<Link>, message: P2pMessage<N>) {
+    pub(crate) fn gossip(&mut self, to: Vec<ConnectionId>, message: P2pMessage<N>) {
         if !to.is_empty() {
             self.stats.count_sent_ihaves += to.len() as u64;
-            self.p2p.push(Unread::Gossip { to, message });
+            self.p2p.push(PendingOutput::Gossip { to, message });
         }
     }
 
     /// Tells all of `to`, none of whom is a bootstrap peer, not to send a message.
-    pub(crate) fn decline(&mut self, to: Vec<Link>, id: N::MessageId) {
+    pub(crate) fn decline(&mut self, to: Vec<ConnectionId>, id: N::MessageId) {
         if !to.is_empty() {
             let message = P2pMessage::IDontWant { message_ids: vec![id] };
-            self.p2p.push(Unread::Gossip { to, message });
+            self.p2p.push(PendingOutput::Gossip { to, message });
         }
     }
 
@@ -102,7 +107,7 @@ impl<N: Network> Outbox<N> {
     pub(crate) fn broadcast(&mut self, to: Vec<N::Peer>, message: &Arc<FullMessage<N>>, lane: Lane) {
         if !to.is_empty() {
             self.stats.count_sent_app_messages += to.len() as u64;
-            self.p2p.push(Unread::Broadcast { to, message: Arc::clone(message), lane });
+            self.p2p.push(PendingOutput::Broadcast { to, message: Arc::clone(message), lane });
         }
     }
 }

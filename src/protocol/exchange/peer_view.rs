@@ -1,14 +1,14 @@
 //! TODO header.
 
-use crate::{limits::Limits, network::Network, protocol::connection::Link};
+use crate::{limits::Limits, network::Network, protocol::connection::ConnectionId};
 
-/// What a topic may know of the peers beyond their links.
-pub(crate) trait Roster<N: Network> {
+/// What a topic may know of the peers beyond their connection_ids.
+pub(crate) trait PeerView<N: Network> {
     /// How a peer stands: its connection, if it has one, and its score, if it has one.
-    fn standing(&self, peer: &N::Peer) -> Standing;
+    fn status(&self, peer: &N::Peer) -> PeerStatus;
 
     /// Whether surely nobody's score is below this; `false` says nothing.
-    fn none_below(&self, score: f64) -> bool;
+    fn min_score_at_least(&self, score: f64) -> bool;
 
     /// Whether anybody's IDONTWANT is remembered; cheap.
     fn has_unwanted(&self) -> bool {
@@ -22,19 +22,19 @@ pub(crate) trait Roster<N: Network> {
     }
 
     /// Those of these connections that are up, each with its peer, in their order.
-    fn named(&self, links: &mut dyn Iterator<Item = Link>) -> Vec<(N::Peer, Link)>;
+    fn named(&self, connection_ids: &mut dyn Iterator<Item = ConnectionId>) -> Vec<(N::Peer, ConnectionId)>;
 
     /// A peer's score; zero for one without.
     fn score(&self, peer: &N::Peer) -> f64 {
-        self.standing(peer).score.unwrap_or_default()
+        self.status(peer).score.unwrap_or_default()
     }
 }
 
 /// How a peer stands at the moment of an input.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Standing {
+pub(crate) struct PeerStatus {
     /// Its connection, if it has one.
-    pub(crate) link: Option<Link>,
+    pub(crate) connection_id: Option<ConnectionId>,
     /// Its score, if it has one; a peer that left may.
     pub(crate) score: Option<f64>,
 }
@@ -46,9 +46,9 @@ pub(crate) struct LowScore {
 }
 
 /// v1.1 "gossip threshold". A peer without a score passes.
-pub(crate) fn check_score<T>(standing: Standing, limits: &Limits<T>) -> Result<(), LowScore> {
+pub(crate) fn check_score<T>(status: PeerStatus, limits: &Limits<T>) -> Result<(), LowScore> {
     let threshold = limits.gossip_threshold;
-    match standing.score {
+    match status.score {
         Some(score) if score < threshold => Err(LowScore { score, threshold }),
         _ => Ok(()),
     }

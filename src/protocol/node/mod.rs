@@ -2,7 +2,7 @@
 //! What the actors run on many threads runs here in one call; the simulator, the benches and the
 //! conformance tests drive it. Never asks a clock, never sends anything.
 
-mod roster;
+mod peer_view;
 mod settle;
 mod topics;
 
@@ -16,12 +16,12 @@ use derive_where::derive_where;
 use foldhash::fast::RandomState;
 
 use self::{
-    roster::UpToDate,
+    peer_view::SettledPeerView,
     settle::note_maintenance,
-    topics::{Slot, Topics},
+    topics::{TopicIndex, Topics},
 };
 use super::{
-    connection::{Connected, Link},
+    connection::{ConnectionId, ConnectionIndex},
     event::Event,
     exchange::{
         Context, Outbox,
@@ -31,11 +31,11 @@ use super::{
     inspect::{footprint::Footprint, stats::Stats, view::View},
     options::NodeOptions,
     outcome::*,
-    output::{OutputBatch, pending::Unread},
+    output::{OutputBatch, pending::PendingOutput},
     peers::{
         Peers,
         dispatch::one_each,
-        idontwant::{Unwanted, check_idontwant},
+        idontwant::{PeerIDontWant, check_idontwant},
     },
     quota::Quota,
     rng::{choose, rng_for},
@@ -61,18 +61,18 @@ pub struct Node<N: Network> {
     peers: Peers<N>,
     topics: Topics<N>,
     /// The topics that have something to tell of who delivered what.
-    credited: Vec<Slot>,
+    credited: Vec<TopicIndex>,
     quotas: BTreeMap<N::Peer, Quota>,
     /// What connected peers said by IDONTWANT.
-    unwanted: BTreeMap<N::Peer, Unwanted<N>>,
+    unwanted: BTreeMap<N::Peer, PeerIDontWant<N>>,
     /// Where messages are whose ids don't name their topic.
     homes: HashMap<N::MessageId, N::Topic, RandomState>,
     next_generation: u64,
     /// Who is connected.
-    connected: Connected<N::Peer>,
+    connected: ConnectionIndex<N::Peer>,
     outbox: Outbox<N>,
     /// For the p2p layer; peer by peer when it is drained.
-    emitted: Vec<Unread<N>>,
+    emitted: Vec<PendingOutput<N>>,
     drained: NodeOutputs<N>,
 }
 
@@ -106,7 +106,7 @@ impl<N: Network> Node<N> {
             unwanted: BTreeMap::new(),
             homes: HashMap::default(),
             next_generation: 0,
-            connected: Connected::default(),
+            connected: ConnectionIndex::default(),
             outbox: Outbox::default(),
             emitted: Vec::new(),
             drained: NodeOutputs::default(),
@@ -160,14 +160,14 @@ impl<N: Network> Node<N> {
     /// a peer whose connection has ended meanwhile is left out. What is not read before the iterator is dropped is lost.
     pub fn drain_batches(&mut self) -> impl Iterator<Item = OutputBatch<N>> + '_ {
         let Self { emitted, connected, .. } = self;
-        let read = |output: Unread<N>| output.read(|links| connected.peers(links));
+        let read = |output: PendingOutput<N>| output.read(|connection_ids| connected.peers(connection_ids));
         emitted.drain(..).map(read).filter(|batch| batch.count() > 0)
     }
 
     /// Takes what is to be done, one item a peer, as [`drain_batches`](Self::drain_batches) does.
     pub fn drain(&mut self) -> NodeOutputs<N> {
         let mut drained = std::mem::take(&mut self.drained);
-        drained.p2p.reserve_exact(self.emitted.iter().map(Unread::count).sum());
+        drained.p2p.reserve_exact(self.emitted.iter().map(PendingOutput::count).sum());
         for batch in self.drain_batches() {
             batch.into_iter().for_each(|output| drained.p2p.push(output));
         }
@@ -184,10 +184,10 @@ impl<N: Network> Node<N> {
     pub fn add_peer(&mut self, peer: &N::Peer, info: &ConnectionInfo, now: Timestamp) -> AddPeer {
         self.settle_credits(now);
         self.next_generation += 1;
-        let link = Link::new(self.next_generation, info.direction, info.kind);
-        let outcome = self.peers.connect(peer, link, info.kind.trusted);
+        let connection_id = ConnectionId::new(self.next_generation, info.direction, info.kind);
+        let outcome = self.peers.connect(peer, connection_id, info.kind.trusted);
         if outcome == AddPeer::Added {
-            self.connected.insert(link, peer.clone());
+            self.connected.insert(connection_id, peer.clone());
         }
         self.settle(now);
         outcome
@@ -197,8 +197,8 @@ impl<N: Network> Node<N> {
     pub fn remove_peer(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
         self.settle_credits(now);
         self.unwanted.remove(peer);
-        if let Some(link) = self.peers.link(peer) {
-            self.connected.remove(link);
+        if let Some(connection_id) = self.peers.connection_id(peer) {
+            self.connected.remove(connection_id);
         }
         let outcome = self.peers.disconnect(peer, now);
         self.settle(now);
@@ -208,21 +208,21 @@ impl<N: Network> Node<N> {
     /// A peer subscribes.
     pub fn subscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> SubscribeOutcome {
         let room = self.peers.has_room(peer);
-        let standing = self.standing(peer, now);
-        self.on_topic(topic, now, |state, _, outbox| state.subscribe(peer, standing, room, outbox))
+        let status = self.status(peer, now);
+        self.on_topic(topic, now, |state, _, outbox| state.subscribe(peer, status, room, outbox))
     }
 
     /// A peer unsubscribes.
     pub fn unsubscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> UnsubscribeOutcome {
-        let standing = self.standing(peer, now);
-        self.on_topic(topic, now, |state, _, outbox| state.unsubscribe(peer, standing, outbox))
+        let status = self.status(peer, now);
+        self.on_topic(topic, now, |state, _, outbox| state.unsubscribe(peer, status, outbox))
     }
 
     /// A peer sends GRAFT.
     pub fn graft(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> GraftOutcome {
         let room = self.peers.has_room(peer);
-        let standing = self.standing(peer, now);
-        self.on_topic(topic, now, |state, cx, outbox| state.graft(peer, standing, room, cx, outbox))
+        let status = self.status(peer, now);
+        self.on_topic(topic, now, |state, cx, outbox| state.graft(peer, status, room, cx, outbox))
     }
 
     /// A peer sends PRUNE, with peers to try in its place and for how long not to come back.
@@ -235,9 +235,9 @@ impl<N: Network> Node<N> {
         now: Timestamp,
     ) -> PruneOutcome<N> {
         let mut verdict = None;
-        let standing = self.standing(peer, now);
+        let status = self.status(peer, now);
         let refusal = self.on_topic_with(topic, now, &mut verdict, |state, cx, outbox| {
-            state.prune(peer, standing, px, backoff, cx, outbox)
+            state.prune(peer, status, px, backoff, cx, outbox)
         });
         refusal.or(verdict).unwrap_or(PruneOutcome::NoPx)
     }
@@ -250,19 +250,18 @@ impl<N: Network> Node<N> {
         ids: Vec<N::MessageId>,
         now: Timestamp,
     ) -> IHaveOutcome<N> {
-        let standing = self.standing(peer, now);
+        let status = self.status(peer, now);
         let mut quota = self.quota(peer);
-        let outcome = self.on_topic(topic, now, |state, cx, outbox| {
-            state.ihave(peer, standing, ids, &mut quota, cx, outbox)
-        });
+        let outcome = self
+            .on_topic(topic, now, |state, cx, outbox| state.ihave(peer, status, ids, &mut quota, cx, outbox));
         self.keep_quota(peer, quota);
         outcome
     }
 
     /// A peer asks for messages, of any topics.
     pub fn iwant(&mut self, peer: &N::Peer, ids: Vec<N::MessageId>, now: Timestamp) -> IWantOutcome<N> {
-        let standing = self.standing(peer, now);
-        if let Err(LowScore { score, threshold }) = check_score(standing, &self.limits) {
+        let status = self.status(peer, now);
+        if let Err(LowScore { score, threshold }) = check_score(status, &self.limits) {
             return IWantOutcome::LowScore { score, threshold };
         }
         let mut by_topic: BTreeMap<N::Topic, Vec<N::MessageId>> = BTreeMap::new();
@@ -277,7 +276,7 @@ impl<N: Network> Node<N> {
         }
         for (topic, ids) in by_topic {
             let outcome =
-                self.on_topic(&topic, now, |state, cx, outbox| state.iwant(peer, standing, ids, cx, outbox));
+                self.on_topic(&topic, now, |state, cx, outbox| state.iwant(peer, status, ids, cx, outbox));
             if let IWantOutcome::Answered { ids } = outcome {
                 answers.extend(ids);
             }
@@ -287,11 +286,11 @@ impl<N: Network> Node<N> {
 
     /// A peer says which messages it does not want, of any topics.
     pub fn idontwant(&mut self, peer: &N::Peer, ids: Vec<N::MessageId>, now: Timestamp) -> IDontWantOutcome {
-        let standing = self.standing(peer, now);
-        if let Err(refused) = check_idontwant(standing, &self.limits) {
+        let status = self.status(peer, now);
+        if let Err(refused) = check_idontwant(status, &self.limits) {
             return refused;
         }
-        let fresh = || Unwanted::new(&self.limits);
+        let fresh = || PeerIDontWant::new(&self.limits);
         self.unwanted.entry(peer.clone()).or_insert_with(fresh).note(ids, &self.limits)
     }
 
@@ -420,7 +419,7 @@ impl<N: Network> Node<N> {
             names: self.connected.len(),
             ..self.peers.footprint()
         };
-        footprint.unwanted = self.unwanted.values().map(Unwanted::len).sum();
+        footprint.unwanted = self.unwanted.values().map(PeerIDontWant::len).sum();
         self.topics.iter().for_each(|state| footprint += state.footprint());
         footprint
     }
@@ -462,7 +461,7 @@ impl<N: Network> Node<N> {
     }
 
     /// For looking only: at no time.
-    fn context<'a>(&'a self, roster: &'a UpToDate<'_, N>) -> Context<'a, N> {
-        Context { network: &self.network, limits: &self.limits, roster, now: Timestamp::ZERO }
+    fn context<'a>(&'a self, peer_view: &'a SettledPeerView<'_, N>) -> Context<'a, N> {
+        Context { network: &self.network, limits: &self.limits, peer_view, now: Timestamp::ZERO }
     }
 }

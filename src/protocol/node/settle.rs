@@ -5,13 +5,15 @@ use std::{borrow::Cow, collections::VecDeque};
 
 use super::{
     Node,
-    roster::{Known, UpToDate},
-    topics::Slot,
+    peer_view::{LivePeerView, SettledPeerView},
+    topics::TopicIndex,
 };
 use crate::{
     network::Network,
     protocol::{
-        exchange::{Context, Outbox, Validation, command::Order, event::Fact, peer_view::Standing},
+        exchange::{
+            Context, Outbox, Validation, command::TopicCommand, event::TopicEvent, peer_view::PeerStatus,
+        },
         outcome::{HeartbeatOutcome, PruneOutcome},
         quota::Quota,
         topic::TopicState,
@@ -48,7 +50,7 @@ impl<N: Network> Node<N> {
     /// As [`on_topic`](Self::on_topic), for what reads no score: what deliveries are worth may wait.
     pub(super) fn on_message<T>(
         &mut self,
-        slot: Slot,
+        slot: TopicIndex,
         now: Timestamp,
         handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
     ) -> T {
@@ -62,14 +64,14 @@ impl<N: Network> Node<N> {
 
     /// The peers as they are once their side was told what deliveries are worth, for who looks and changes
     /// nothing.
-    pub(super) fn up_to_date(&self) -> UpToDate<'_, N> {
+    pub(super) fn up_to_date(&self) -> SettledPeerView<'_, N> {
         let mut scores = Cow::Borrowed(&self.peers.scores);
         for state in self.credited.iter().filter_map(|slot| self.topics.at(*slot)) {
             if state.has_credits() {
                 scores.to_mut().delivered(state.credits(), &state.topic);
             }
         }
-        UpToDate { peers: &self.peers, connected: &self.connected, scores }
+        SettledPeerView { peers: &self.peers, connected: &self.connected, scores }
     }
 
     /// Tells the peers' side what deliveries are worth, before anybody asks for a score.
@@ -85,18 +87,18 @@ impl<N: Network> Node<N> {
     }
 
     /// How a peer stands once all deliveries are counted.
-    pub(super) fn standing(&mut self, peer: &N::Peer, now: Timestamp) -> Standing {
+    pub(super) fn status(&mut self, peer: &N::Peer, now: Timestamp) -> PeerStatus {
         self.settle_credits(now);
-        self.peers.standing(peer)
+        self.peers.status(peer)
     }
 
-    fn slot(&mut self, topic: &N::Topic) -> Slot {
+    fn slot(&mut self, topic: &N::Topic) -> TopicIndex {
         let (limits, seed) = (&self.limits, self.seed);
         self.topics.find_or_insert(topic, || TopicState::new(topic.clone(), limits, seed))
     }
 
     /// Drops a topic that is not worth remembering.
-    fn forget_if_idle(&mut self, slot: Slot) {
+    fn forget_if_idle(&mut self, slot: TopicIndex) {
         let Some(state) = self.topics.at(slot).filter(|state| !state.is_active()) else { return };
         let idle = self.topics.len().saturating_sub(self.peers.joined_count() + 1);
         if !state.is_worth_keeping(idle, &self.limits) {
@@ -107,12 +109,13 @@ impl<N: Network> Node<N> {
     /// `slot` holds a topic: whoever calls has just found it.
     fn run<T>(
         &mut self,
-        slot: Slot,
+        slot: TopicIndex,
         now: Timestamp,
         handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
     ) -> T {
-        let roster = Known { peers: &self.peers, connected: &self.connected, unwanted: &self.unwanted };
-        let cx = Context { network: &*self.network, limits: &self.limits, roster: &roster, now };
+        let peer_view =
+            LivePeerView { peers: &self.peers, connected: &self.connected, unwanted: &self.unwanted };
+        let cx = Context { network: &*self.network, limits: &self.limits, peer_view: &peer_view, now };
         let state = self.topics.state_mut(slot);
         let told = !state.has_credits();
         let outcome = handle(state, &cx, &mut self.outbox);
@@ -131,13 +134,13 @@ impl<N: Network> Node<N> {
     pub(super) fn settle_with(
         &mut self,
         now: Timestamp,
-        note: &mut dyn FnMut(&N::Topic, &Fact<N>),
+        note: &mut dyn FnMut(&N::Topic, &TopicEvent<N>),
         px: &mut Option<PruneOutcome<N>>,
     ) {
         if self.peers.is_silent() {
             return;
         }
-        let mut orders: VecDeque<(N::Topic, Order<N>)> = self.collect_peers().into();
+        let mut orders: VecDeque<(N::Topic, TopicCommand<N>)> = self.collect_peers().into();
         while let Some((topic, order)) = orders.pop_front() {
             let slot = self.slot(&topic);
             self.run(slot, now, |state, cx, outbox| state.execute(order, cx, outbox));
@@ -149,9 +152,9 @@ impl<N: Network> Node<N> {
 
     fn follow(
         &mut self,
-        slot: Slot,
+        slot: TopicIndex,
         now: Timestamp,
-        note: &mut dyn FnMut(&N::Topic, &Fact<N>),
+        note: &mut dyn FnMut(&N::Topic, &TopicEvent<N>),
         px: &mut Option<PruneOutcome<N>>,
     ) {
         self.fold_facts(slot, now, note, px);
@@ -161,9 +164,9 @@ impl<N: Network> Node<N> {
 
     fn fold_facts(
         &mut self,
-        slot: Slot,
+        slot: TopicIndex,
         now: Timestamp,
-        note: &mut dyn FnMut(&N::Topic, &Fact<N>),
+        note: &mut dyn FnMut(&N::Topic, &TopicEvent<N>),
         px: &mut Option<PruneOutcome<N>>,
     ) {
         if self.outbox.is_silent() {
@@ -183,7 +186,7 @@ impl<N: Network> Node<N> {
     }
 
     /// A node has nobody to wait for a verdict that comes later: it takes the one of now.
-    fn judge_at_once(&mut self, slot: Slot, now: Timestamp) {
+    fn judge_at_once(&mut self, slot: TopicIndex, now: Timestamp) {
         if self.outbox.later.is_empty() {
             return;
         }
@@ -195,7 +198,7 @@ impl<N: Network> Node<N> {
         }
     }
 
-    fn collect_topic(&mut self, slot: Slot) {
+    fn collect_topic(&mut self, slot: TopicIndex) {
         let outbox = &mut self.outbox;
         outbox.copy = None;
         self.emitted.append(&mut outbox.p2p);
@@ -210,7 +213,7 @@ impl<N: Network> Node<N> {
         }
     }
 
-    fn collect_peers(&mut self) -> Vec<(N::Topic, Order<N>)> {
+    fn collect_peers(&mut self) -> Vec<(N::Topic, TopicCommand<N>)> {
         let outbox = self.peers.drain();
         self.emitted.extend(outbox.p2p);
         self.drained.events.extend(outbox.events);
@@ -235,10 +238,10 @@ impl<N: Network> Node<N> {
 
 pub(super) fn note_maintenance<N: Network>(
     topic: &N::Topic,
-    fact: &Fact<N>,
+    fact: &TopicEvent<N>,
     outcome: &mut HeartbeatOutcome<N>,
 ) {
-    let Fact::Maintained(maintenance) = fact else { return };
+    let TopicEvent::Maintained(maintenance) = fact else { return };
     for (peer, _) in &maintenance.grafted {
         outcome.to_graft.entry(peer.clone()).or_default().insert(topic.clone());
     }

@@ -8,29 +8,33 @@ use foldhash::fast::RandomState;
 use crate::{network::Network, protocol::topic::TopicState};
 
 /// Where a topic's state is, until the topic is removed.
-pub(super) type Slot = usize;
+pub(super) type TopicIndex = usize;
 
 #[derive_where(Debug, Default)]
 pub(super) struct Topics<N: Network> {
     slots: Vec<Option<Box<TopicState<N>>>>,
-    free: Vec<Slot>,
+    free: Vec<TopicIndex>,
     /// Looked up for every message.
-    by_name: HashMap<N::Topic, Slot, RandomState>,
+    by_name: HashMap<N::Topic, TopicIndex, RandomState>,
     /// Walked at a heartbeat.
-    in_order: BTreeMap<N::Topic, Slot>,
+    in_order: BTreeMap<N::Topic, TopicIndex>,
 }
 
 impl<N: Network> Topics<N> {
-    pub(super) fn find(&self, topic: &N::Topic) -> Option<Slot> {
+    pub(super) fn find(&self, topic: &N::Topic) -> Option<TopicIndex> {
         self.by_name.get(topic).copied()
     }
 
     /// The slot of a topic, whose state is made if there is none.
-    pub(super) fn find_or_insert(&mut self, topic: &N::Topic, make: impl FnOnce() -> TopicState<N>) -> Slot {
+    pub(super) fn find_or_insert(
+        &mut self,
+        topic: &N::Topic,
+        make: impl FnOnce() -> TopicState<N>,
+    ) -> TopicIndex {
         self.find(topic).unwrap_or_else(|| self.insert(topic, make()))
     }
 
-    fn insert(&mut self, topic: &N::Topic, state: TopicState<N>) -> Slot {
+    fn insert(&mut self, topic: &N::Topic, state: TopicState<N>) -> TopicIndex {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
@@ -41,16 +45,16 @@ impl<N: Network> Topics<N> {
         slot
     }
 
-    pub(super) fn at(&self, slot: Slot) -> Option<&TopicState<N>> {
+    pub(super) fn at(&self, slot: TopicIndex) -> Option<&TopicState<N>> {
         self.slots.get(slot)?.as_deref()
     }
 
-    pub(super) fn at_mut(&mut self, slot: Slot) -> Option<&mut TopicState<N>> {
+    pub(super) fn at_mut(&mut self, slot: TopicIndex) -> Option<&mut TopicState<N>> {
         self.slots.get_mut(slot)?.as_deref_mut()
     }
 
     /// The topic in a slot that was just found, and not removed since.
-    pub(super) fn state_mut(&mut self, slot: Slot) -> &mut TopicState<N> {
+    pub(super) fn state_mut(&mut self, slot: TopicIndex) -> &mut TopicState<N> {
         // A slot is given out with its state, and emptied only by `remove`.
         #[allow(clippy::expect_used)]
         self.at_mut(slot).expect("a slot that was just found holds a topic")
@@ -60,7 +64,7 @@ impl<N: Network> Topics<N> {
         self.at(self.find(topic)?)
     }
 
-    pub(super) fn remove(&mut self, slot: Slot) {
+    pub(super) fn remove(&mut self, slot: TopicIndex) {
         if let Some(state) = self.slots.get_mut(slot).and_then(Option::take) {
             self.by_name.remove(&state.topic);
             self.in_order.remove(&state.topic);

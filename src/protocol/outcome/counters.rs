@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::labels::{ANSWERS, Input, Named};
+use super::labels::{ANSWERS, Input, Labelled};
 
 const OUTCOMES: usize = Input::tallied_outcomes();
 /// One word says which outcomes were counted; its last bit, whether anything else was.
@@ -40,7 +40,7 @@ pub(crate) enum Removed {
 
 /// What became of a request that was watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Promised {
+pub(crate) enum PromiseEvent {
     Started,
     Kept,
     Broken,
@@ -62,11 +62,11 @@ pub(crate) type Penalties = [u32; 4];
 
 /// What was counted of one topic, or of the peers' side, since it was last taken.
 #[derive(Clone, Debug)]
-pub(crate) struct Tally {
+pub(crate) struct InputCounters {
     /// Which of the outcomes were counted.
     touched: u64,
     outcomes: [u32; OUTCOMES],
-    rest: Rest,
+    rest: RareCounters,
     copies: u32,
     /// Of the messages that came.
     pub(crate) bytes: u64,
@@ -74,12 +74,12 @@ pub(crate) struct Tally {
 
 /// What is counted more seldom.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Rest {
+pub(crate) struct RareCounters {
     /// By [`Grafted`].
     pub(crate) grafted: [u32; 6],
     /// By [`Removed`].
     pub(crate) removed: [u32; 7],
-    /// By [`Promised`].
+    /// By [`PromiseEvent`].
     pub(crate) promises: [u32; 4],
     /// What became of ids that peers asked for.
     pub(crate) answers: [u32; ANSWERS.len()],
@@ -95,16 +95,16 @@ pub(crate) struct Rest {
     pub(crate) duplicate_delays: Vec<Duration>,
 }
 
-impl Default for Tally {
+impl Default for InputCounters {
     fn default() -> Self {
-        Self { touched: 0, outcomes: [0; OUTCOMES], rest: Rest::default(), copies: 0, bytes: 0 }
+        Self { touched: 0, outcomes: [0; OUTCOMES], rest: RareCounters::default(), copies: 0, bytes: 0 }
     }
 }
 
-impl Tally {
+impl InputCounters {
     /// An input was handled.
     #[inline]
-    pub(crate) fn input(&mut self, input: Input, outcome: &impl Named) {
+    pub(crate) fn input(&mut self, input: Input, outcome: &impl Labelled) {
         let place = input.first() + outcome.place();
         self.touched |= 1 << place;
         // Wraps where nobody takes it.
@@ -119,11 +119,11 @@ impl Tally {
         add(&mut self.rest().removed[reason as usize], count);
     }
 
-    pub(crate) fn promise(&mut self, event: Promised, count: usize) {
+    pub(crate) fn promise(&mut self, event: PromiseEvent, count: usize) {
         add(&mut self.rest().promises[event as usize], count);
     }
 
-    pub(crate) fn answered(&mut self, answer: &impl Named) {
+    pub(crate) fn answered(&mut self, answer: &impl Labelled) {
         add(&mut self.rest().answers[answer.place()], 1);
     }
 
@@ -147,7 +147,7 @@ impl Tally {
     }
 
     pub(crate) fn promise_kept(&mut self, after: Duration) {
-        self.promise(Promised::Kept, 1);
+        self.promise(PromiseEvent::Kept, 1);
         keep(&mut self.rest().promise_durations, after);
     }
 
@@ -174,13 +174,13 @@ impl Tally {
 
     /// What else was counted, if anything was.
     #[inline]
-    pub(crate) fn take_rest(&mut self) -> Option<Rest> {
+    pub(crate) fn take_rest(&mut self) -> Option<RareCounters> {
         let counted = self.touched & REST != 0;
         self.touched &= !REST;
         counted.then(|| std::mem::take(&mut self.rest))
     }
 
-    fn rest(&mut self) -> &mut Rest {
+    fn rest(&mut self) -> &mut RareCounters {
         self.touched |= REST;
         &mut self.rest
     }
@@ -203,11 +203,11 @@ mod tests {
 
     #[test]
     fn what_is_counted_is_taken_once() {
-        let mut tally = Tally::default();
+        let mut tally = InputCounters::default();
         tally.input(Input::Graft, &GraftOutcome::MeshFull);
         tally.input(Input::Graft, &GraftOutcome::MeshFull);
         tally.input(Input::Subscribe, &SubscribeOutcome::Subscribed);
-        let take = |tally: &mut Tally| {
+        let take = |tally: &mut InputCounters| {
             let mut taken = Vec::new();
             tally.take_outcomes(|place, count| taken.push((place, count)));
             taken
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn one_copy_of_64_is_measured_beginning_with_the_first() {
-        let mut tally = Tally::default();
+        let mut tally = InputCounters::default();
         for _ in 0..65 {
             tally.duplicate(|| Duration::from_secs(1));
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::network::Network;
 
 /// An outcome that has a name among those of its kind.
-pub(crate) trait Named {
+pub(crate) trait Labelled {
     /// The place of its name in [`Input::outcomes`].
     fn place(&self) -> usize;
 }
@@ -21,7 +21,7 @@ macro_rules! names {
             }
         }
 
-        impl$(<$n: Network>)? Named for $outcome$(<$n>)? {
+        impl$(<$n: Network>)? Labelled for $outcome$(<$n>)? {
             #[inline]
             fn place(&self) -> usize {
                 enum Place { $($variant),* }
@@ -224,7 +224,7 @@ impl Input {
         place
     }
 
-    /// How many outcomes the inputs have that a [`Tally`](super::counters::Tally) counts.
+    /// How many outcomes the inputs have that a [`InputCounters`](super::counters::InputCounters) counts.
     pub(super) const fn tallied_outcomes() -> usize {
         Self::IDontWant.first()
     }

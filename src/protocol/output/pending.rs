@@ -1,4 +1,4 @@
-//! An output for the p2p layer that nobody has read yet: what is gossiped to many goes by their links, a few bytes
+//! An output for the p2p layer that nobody has read yet: what is gossiped to many goes by their connection_ids, a few bytes
 //! each, and they get their names when it is read. Orders nothing anew.
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -8,12 +8,12 @@ use derive_where::derive_where;
 use super::{Lane, OutputBatch};
 use crate::{
     network::{FullMessage, Network, P2pMessage, P2pOutput},
-    protocol::connection::Link,
+    protocol::connection::ConnectionId,
 };
 
 /// What becomes an [`OutputBatch`].
 #[derive_where(Clone, Debug)]
-pub(crate) enum Unread<N: Network> {
+pub(crate) enum PendingOutput<N: Network> {
     /// A full message, to these peers, ascending.
     Broadcast {
         to: Vec<N::Peer>,
@@ -22,13 +22,13 @@ pub(crate) enum Unread<N: Network> {
     },
     /// An IHAVE or IDONTWANT, to the peers of those of these connections that are still up.
     Gossip {
-        to: Vec<Link>,
+        to: Vec<ConnectionId>,
         message: P2pMessage<N>,
     },
     Output(P2pOutput<N>),
 }
 
-impl<N: Network> Unread<N> {
+impl<N: Network> PendingOutput<N> {
     /// Of how many of the seed's items it takes the room.
     pub(crate) fn count(&self) -> usize {
         match self {
@@ -60,7 +60,7 @@ impl<N: Network> Unread<N> {
 
     /// As it is read; for fewer than it was meant for, or for nobody, if they are gone. `peers` answers whose
     /// connections are up of these.
-    pub(crate) fn read(self, peers: impl FnOnce(&[Link]) -> Vec<N::Peer>) -> OutputBatch<N> {
+    pub(crate) fn read(self, peers: impl FnOnce(&[ConnectionId]) -> Vec<N::Peer>) -> OutputBatch<N> {
         match self {
             Self::Broadcast { to, message, lane } => OutputBatch::Broadcast { to, message, lane },
             Self::Gossip { to, message } => OutputBatch::Gossip { to: peers(&to), message },
@@ -69,7 +69,7 @@ impl<N: Network> Unread<N> {
     }
 }
 
-impl<N: Network> From<P2pOutput<N>> for Unread<N> {
+impl<N: Network> From<P2pOutput<N>> for PendingOutput<N> {
     fn from(output: P2pOutput<N>) -> Self {
         Self::Output(output)
     }
@@ -79,8 +79,8 @@ impl<N: Network> From<P2pOutput<N>> for Unread<N> {
 pub(in crate::protocol) fn forget_all<N: Network>(
     origin: &N::Peer,
     px: impl IntoIterator<Item = N::Peer>,
-) -> impl Iterator<Item = Unread<N>> {
+) -> impl Iterator<Item = PendingOutput<N>> {
     let distinct: BTreeSet<_> = px.into_iter().collect();
-    let forget = move |peer| Unread::from(P2pOutput::Forget { peer, origin: origin.clone() });
+    let forget = move |peer| PendingOutput::from(P2pOutput::Forget { peer, origin: origin.clone() });
     distinct.into_iter().map(forget).collect::<Vec<_>>().into_iter()
 }

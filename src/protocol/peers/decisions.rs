@@ -3,7 +3,7 @@
 use crate::{
     network::Network,
     protocol::{
-        exchange::event::{Fact, Maintenance, Pruned},
+        exchange::event::{Maintenance, Pruned, TopicEvent},
         outcome::decision::{Grafting, PeerDecision, Penalty, Pruning},
         score::Scores,
     },
@@ -13,7 +13,7 @@ use crate::{
 /// what did not come. What deliveries are worth is not among it.
 pub(crate) fn decisions_of<N: Network>(
     topic: &N::Topic,
-    fact: &Fact<N>,
+    fact: &TopicEvent<N>,
     scores: &Scores<N>,
     overloaded: bool,
 ) -> Vec<(N::Peer, PeerDecision)> {
@@ -22,10 +22,14 @@ pub(crate) fn decisions_of<N: Network>(
         lost.then(|| (peer.clone(), PeerDecision::Penalised(Penalty::MeshDeficit)))
     };
     match fact {
-        Fact::Misbehaved(peer, _) => vec![(peer.clone(), PeerDecision::Penalised(Penalty::GraftBackoff))],
-        Fact::InvalidMessage(peer) => vec![(peer.clone(), PeerDecision::Penalised(Penalty::InvalidMessage))],
-        Fact::Pruned(peer, _) => deficit(peer).into_iter().collect(),
-        Fact::Maintained(Maintenance { grafted, pruned, broken }) => {
+        TopicEvent::Misbehaved(peer, _) => {
+            vec![(peer.clone(), PeerDecision::Penalised(Penalty::GraftBackoff))]
+        }
+        TopicEvent::InvalidMessage(peer) => {
+            vec![(peer.clone(), PeerDecision::Penalised(Penalty::InvalidMessage))]
+        }
+        TopicEvent::Pruned(peer, _) => deficit(peer).into_iter().collect(),
+        TopicEvent::Maintained(Maintenance { grafted, pruned, broken }) => {
             let grafted =
                 grafted.iter().map(|(peer, _)| (peer.clone(), PeerDecision::Grafted(Grafting::Heartbeat)));
             let broken = broken.iter().filter(|_| !overloaded);

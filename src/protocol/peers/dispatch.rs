@@ -10,22 +10,22 @@ use super::{Peers, batch::Batch, parked::Parked};
 use crate::{
     limits::Bounds,
     network::{Delivery, Network, Validity},
-    protocol::exchange::command::{Order, ValidationMode},
+    protocol::exchange::command::{TopicCommand, ValidationMode},
     timestamp::Timestamp,
 };
 
 #[derive_where(Debug)]
-pub(super) struct Undecided<N: Network> {
+pub(super) struct PendingDispatch<N: Network> {
     pub(super) parked: Parked<N>,
     pub(super) batch: Batch<N>,
     validation_mode: ValidationMode,
     /// Orders that wait until their predecessor is done.
-    queue: VecDeque<(N::Topic, Order<N>)>,
+    queue: VecDeque<(N::Topic, TopicCommand<N>)>,
     /// The topic that an order is out to.
     dispatching: Option<N::Topic>,
 }
 
-impl<N: Network> Undecided<N> {
+impl<N: Network> PendingDispatch<N> {
     pub(super) fn new(bounds: &Bounds, batch_interval: Option<Duration>) -> Self {
         let validation_mode =
             if batch_interval.is_some() { ValidationMode::Batched } else { ValidationMode::Sequential };
@@ -66,7 +66,7 @@ impl<N: Network> Peers<N> {
             let Some(delivery) = self.undecided.parked.pop_first() else { break };
             if verdict != Validity::Outdated {
                 let topic = delivery.message.topic.clone();
-                self.undecided.queue.push_back((topic, Order::Retry(delivery, validation_mode)));
+                self.undecided.queue.push_back((topic, TopicCommand::Retry(delivery, validation_mode)));
             }
         }
         self.dispatch();
@@ -101,7 +101,7 @@ impl<N: Network> Peers<N> {
             while let Some(next) = judged.next_if(|(delivery, _)| delivery.message.topic == topic) {
                 entries.push(next);
             }
-            self.undecided.queue.push_back((topic, Order::Verdicts(entries)));
+            self.undecided.queue.push_back((topic, TopicCommand::Verdicts(entries)));
         }
         self.dispatch();
     }

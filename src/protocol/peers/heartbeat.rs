@@ -14,31 +14,31 @@ use super::Peers;
 use crate::{
     network::{Network, Origin, P2pMessage, P2pOutput},
     protocol::{
-        exchange::{command::Order, event::Maintenance},
+        exchange::{command::TopicCommand, event::Maintenance},
         outcome::counters::Penalty,
-        output::pending::Unread,
+        output::pending::PendingOutput,
     },
     timestamp::Timestamp,
 };
 
 /// How much of a heartbeat is done in one go.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct HeartbeatBudget {
     /// Topics whose scores are refreshed at once.
     pub(crate) refreshed: usize,
     /// Topics that are told to do their part and have not done it.
     pub(crate) told: usize,
 }
 
-impl Pace {
+impl HeartbeatBudget {
     /// All of it.
     pub(crate) const WHOLE: Self = Self { refreshed: usize::MAX, told: usize::MAX };
 }
 
 /// A heartbeat under way.
 #[derive_where(Debug)]
-pub(in crate::protocol) struct Round<N: Network> {
-    half: Half,
+pub(in crate::protocol) struct HeartbeatRound<N: Network> {
+    half: Phase,
     /// The topics that are not told yet to do this half.
     untold: vec::IntoIter<N::Topic>,
     /// Those that are told, and have not done it.
@@ -52,7 +52,7 @@ pub(in crate::protocol) struct Round<N: Network> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Half {
+enum Phase {
     /// Before both: scores are refreshed.
     Refresh,
     Maintain,
@@ -70,8 +70,8 @@ impl<N: Network> Peers<N> {
         if self.ticks.is_multiple_of(self.limits.heartbeat_ping_interval) {
             self.ping_all();
         }
-        self.round = Some(Round {
-            half: Half::Refresh,
+        self.round = Some(HeartbeatRound {
+            half: Phase::Refresh,
             untold: topics.into_iter(),
             awaited: HashSet::default(),
             maintained: Vec::new(),
@@ -94,22 +94,23 @@ impl<N: Network> Peers<N> {
     /// Whether more of the heartbeat can be done now: whoever runs this calls [`go_on`](Self::go_on) when it has
     /// let others run.
     pub(crate) fn can_go_on(&self) -> bool {
-        let untold = |round: &Round<N>| round.untold.len() > 0 && round.awaited.len() < self.pace.told;
-        self.round.as_ref().is_some_and(|round| round.half == Half::Refresh || untold(round))
+        let untold =
+            |round: &HeartbeatRound<N>| round.untold.len() > 0 && round.awaited.len() < self.pace.told;
+        self.round.as_ref().is_some_and(|round| round.half == Phase::Refresh || untold(round))
     }
 
     /// Goes on with the heartbeat as far as the pace allows.
     pub(crate) fn go_on(&mut self, now: Timestamp) {
         let Some(mut round) = self.round.take() else { return };
-        if round.half == Half::Refresh {
+        if round.half == Phase::Refresh {
             if !self.scores.refresh(self.pace.refreshed) {
                 self.round = Some(round);
                 return;
             }
-            round.half = Half::Maintain;
+            round.half = Phase::Maintain;
         }
         self.tell(&mut round);
-        if round.is_done() && round.half == Half::Maintain {
+        if round.is_done() && round.half == Phase::Maintain {
             self.enter(&mut round, now);
             self.tell(&mut round);
             self.reconnect();
@@ -118,13 +119,13 @@ impl<N: Network> Peers<N> {
     }
 
     /// Tells topics to do their part, as many as the pace allows.
-    fn tell(&mut self, round: &mut Round<N>) {
+    fn tell(&mut self, round: &mut HeartbeatRound<N>) {
         while round.awaited.len() < self.pace.told
             && let Some(topic) = round.untold.next()
         {
             let order = match round.half {
-                Half::Conclude => Order::Conclude,
-                _ => Order::Maintain(self.ticks),
+                Phase::Conclude => TopicCommand::FinishHeartbeat,
+                _ => TopicCommand::StartHeartbeat(self.ticks),
             };
             self.outbox.orders.push((topic.clone(), order));
             round.awaited.insert(topic);
@@ -132,26 +133,26 @@ impl<N: Network> Peers<N> {
     }
 
     /// All did their first half: what it changed goes into the scores, and the second half begins.
-    fn enter(&mut self, round: &mut Round<N>, now: Timestamp) {
+    fn enter(&mut self, round: &mut HeartbeatRound<N>, now: Timestamp) {
         for (topic, maintenance) in round.reports.drain(..) {
             for pruned in &maintenance.pruned {
-                self.pruned(&pruned.peer, pruned.link, &topic);
+                self.pruned(&pruned.peer, pruned.connection_id, &topic);
             }
-            for (peer, link) in &maintenance.grafted {
-                self.grafted(peer, *link, &topic, now);
+            for (peer, connection_id) in &maintenance.grafted {
+                self.grafted(peer, *connection_id, &topic, now);
             }
             for peer in maintenance.broken.iter().filter(|_| !round.overloaded) {
                 self.scores.penalise(peer, 1.0);
                 self.count_penalty(Penalty::BrokenPromise, true);
             }
         }
-        round.half = Half::Conclude;
+        round.half = Phase::Conclude;
         round.untold = std::mem::take(&mut round.maintained).into_iter();
     }
 
     /// A topic did its first half.
     pub(super) fn maintained(&mut self, topic: &N::Topic, maintenance: Maintenance<N>, now: Timestamp) {
-        let Some(round) = self.round.as_mut().filter(|round| round.half == Half::Maintain) else { return };
+        let Some(round) = self.round.as_mut().filter(|round| round.half == Phase::Maintain) else { return };
         if round.awaited.remove(topic) {
             round.maintained.push(topic.clone());
             if !maintenance.is_empty() {
@@ -163,14 +164,14 @@ impl<N: Network> Peers<N> {
 
     /// A topic did its second half.
     pub(super) fn concluded(&mut self, topic: &N::Topic, now: Timestamp) {
-        let Some(round) = self.round.as_mut().filter(|round| round.half == Half::Conclude) else { return };
+        let Some(round) = self.round.as_mut().filter(|round| round.half == Phase::Conclude) else { return };
         if round.awaited.remove(topic) {
             self.go_on_if_done(now);
         }
     }
 
     fn go_on_if_done(&mut self, now: Timestamp) {
-        if self.round.as_ref().is_some_and(Round::is_done) {
+        if self.round.as_ref().is_some_and(HeartbeatRound::is_done) {
             self.go_on(now);
         }
     }
@@ -187,7 +188,7 @@ impl<N: Network> Peers<N> {
     fn ping_all(&mut self) {
         let ping =
             |peer: &N::Peer| P2pOutput::OutMessage { to_peer: peer.clone(), message: P2pMessage::Ping };
-        self.outbox.p2p.extend(self.connections.keys().map(ping).map(Unread::from));
+        self.outbox.p2p.extend(self.connections.keys().map(ping).map(PendingOutput::from));
     }
 
     /// Dials lost trusted peers and persistent points that may be tried.
@@ -196,11 +197,11 @@ impl<N: Network> Peers<N> {
         if self.ticks.is_multiple_of(bounds.reconnect_interval_ticks) {
             let lost = self.trusted.iter().filter(|peer| !self.connections.contains_key(peer));
             let peers = lost.filter(|peer| self.may_contact(peer)).cloned();
-            let dial = |peer| Unread::from(P2pOutput::Connect { peer, origin: Origin::Trusted });
+            let dial = |peer| PendingOutput::from(P2pOutput::Connect { peer, origin: Origin::Trusted });
             let mut dials: Vec<_> = peers.map(dial).collect();
             let points: BTreeSet<_> = self.network.persistent_points().into_iter().collect();
             let points = points.into_iter().filter(|point| self.unreachable.may_try(point, self.ticks));
-            dials.extend(points.map(|point| Unread::from(P2pOutput::ConnectPoint { point })));
+            dials.extend(points.map(|point| PendingOutput::from(P2pOutput::ConnectPoint { point })));
             self.outbox.p2p.extend(dials);
         }
         if self.ticks.is_multiple_of(bounds.unreachable_reset_ticks) {
@@ -215,7 +216,7 @@ impl<N: Network> Peers<N> {
     }
 }
 
-impl<N: Network> Round<N> {
+impl<N: Network> HeartbeatRound<N> {
     /// Whether all did the present half.
     fn is_done(&self) -> bool {
         self.awaited.is_empty() && self.untold.len() == 0

@@ -6,37 +6,37 @@ use crate::{
     limits::{Extensions, Limits},
     network::Network,
     protocol::{
-        exchange::peer_view::{LowScore, Standing, check_score},
+        exchange::peer_view::{LowScore, PeerStatus, check_score},
         outcome::IDontWantOutcome,
-        time_cache::Window,
+        time_cache::TimeCache,
     },
 };
 
 /// What one connected peer said that it does not want, of any topics: ids need not name theirs.
 #[derive_where(Debug)]
-pub(crate) struct Unwanted<N: Network> {
-    ids: Window<N::MessageId, ()>,
+pub(crate) struct PeerIDontWant<N: Network> {
+    ids: TimeCache<N::MessageId, ()>,
     /// How many ids it named in this heartbeat.
     named: usize,
 }
 
 /// Whether a peer's IDONTWANT is heeded at all.
-pub(crate) fn check_idontwant<T>(standing: Standing, limits: &Limits<T>) -> Result<(), IDontWantOutcome> {
+pub(crate) fn check_idontwant<T>(status: PeerStatus, limits: &Limits<T>) -> Result<(), IDontWantOutcome> {
     let Extensions { idontwant_message_size, max_idontwant_per_heartbeat, idontwant_ticks, .. } =
         limits.extensions;
     if [idontwant_message_size, max_idontwant_per_heartbeat, idontwant_ticks].contains(&0) {
         return Err(IDontWantOutcome::SwitchedOff);
     }
-    if standing.link.is_none() {
+    if status.connection_id.is_none() {
         return Err(IDontWantOutcome::UnknownPeer);
     }
-    check_score(standing, limits)
+    check_score(status, limits)
         .map_err(|LowScore { score, threshold }| IDontWantOutcome::LowScore { score, threshold })
 }
 
-impl<N: Network> Unwanted<N> {
+impl<N: Network> PeerIDontWant<N> {
     pub(crate) fn new<T>(limits: &Limits<T>) -> Self {
-        Self { ids: Window::new(limits.extensions.idontwant_ticks), named: 0 }
+        Self { ids: TimeCache::new(limits.extensions.idontwant_ticks), named: 0 }
     }
 
     /// The peer, whose word is heeded, named these.

@@ -21,17 +21,17 @@ use std::{
 use derive_where::derive_where;
 
 use self::{
-    dispatch::Undecided,
-    heartbeat::{Pace, Round},
-    reconnect::Unreachable,
+    dispatch::PendingDispatch,
+    heartbeat::{HeartbeatBudget, HeartbeatRound},
+    reconnect::ReconnectBackoff,
 };
 use super::{
-    connection::Link,
+    connection::ConnectionId,
     event::Event,
     exchange::{
-        command::{Order, ValidationMode},
-        event::Fact,
-        peer_view::Standing,
+        command::{TopicCommand, ValidationMode},
+        event::TopicEvent,
+        peer_view::PeerStatus,
     },
     inspect::{
         footprint::Footprint,
@@ -43,7 +43,7 @@ use super::{
         AddPeer, PruneOutcome, RemovePeer,
         counters::{Penalties, Penalty},
     },
-    output::pending::Unread,
+    output::pending::PendingOutput,
     rate_limit::RateLimit,
     rng::{ProtocolRng, rng_for},
     score::Scores,
@@ -53,7 +53,7 @@ use crate::{limits::Limits, network::Network, timestamp::Timestamp};
 /// A connected peer.
 #[derive_where(Debug)]
 pub(super) struct Connection<N: Network> {
-    pub(super) link: Link,
+    pub(super) connection_id: ConnectionId,
     /// What it subscribed to.
     pub(super) topics: BTreeSet<N::Topic>,
 }
@@ -61,8 +61,8 @@ pub(super) struct Connection<N: Network> {
 /// What the peers' side leaves behind.
 #[derive_where(Debug, Default)]
 pub(crate) struct PeersOutbox<N: Network> {
-    pub(crate) p2p: Vec<Unread<N>>,
-    pub(crate) orders: Vec<(N::Topic, Order<N>)>,
+    pub(crate) p2p: Vec<PendingOutput<N>>,
+    pub(crate) orders: Vec<(N::Topic, TopicCommand<N>)>,
     pub(crate) events: Vec<Event<N>>,
     /// Messages dropped because too many wait for a verdict.
     pub(crate) throttled: usize,
@@ -83,11 +83,11 @@ pub(crate) struct Peers<N: Network> {
     pub(crate) scores: Scores<N>,
     /// The peers to stay connected to. The p2p layer's configuration bounds them.
     trusted: BTreeSet<N::Peer>,
-    unreachable: Unreachable<N::Point>,
+    unreachable: ReconnectBackoff<N::Point>,
     joined: BTreeSet<N::Topic>,
-    undecided: Undecided<N>,
-    round: Option<Round<N>>,
-    pub(crate) pace: Pace,
+    undecided: PendingDispatch<N>,
+    round: Option<HeartbeatRound<N>>,
+    pub(crate) pace: HeartbeatBudget,
     ticks: u64,
     recv_prunes: u64,
     cap_events: RateLimit,
@@ -103,11 +103,11 @@ impl<N: Network> Peers<N> {
             connected: None,
             scores: Scores::new(Arc::clone(&limits)),
             trusted: BTreeSet::new(),
-            unreachable: Unreachable::new(),
+            unreachable: ReconnectBackoff::new(),
             joined: BTreeSet::new(),
-            undecided: Undecided::new(&limits.bounds, options.batch_interval),
+            undecided: PendingDispatch::new(&limits.bounds, options.batch_interval),
             round: None,
-            pace: Pace::WHOLE,
+            pace: HeartbeatBudget::WHOLE,
             ticks: 0,
             recv_prunes: 0,
             cap_events: RateLimit::new(limits.bounds.event_interval),
@@ -128,21 +128,21 @@ impl<N: Network> Peers<N> {
         std::mem::take(&mut self.outbox)
     }
 
-    /// A connection is up. Its `link` is greater than those that the peer had before.
-    pub(crate) fn connect(&mut self, peer: &N::Peer, link: Link, trusted: bool) -> AddPeer {
+    /// A connection is up. Its `connection_id` is greater than those that the peer had before.
+    pub(crate) fn connect(&mut self, peer: &N::Peer, connection_id: ConnectionId, trusted: bool) -> AddPeer {
         if let Some(point) = self.network.reachable_point(peer) {
             self.unreachable.reached(&point);
         }
         if self.connections.contains_key(peer) {
             return AddPeer::AlreadyKnown;
         }
-        self.connections.insert(peer.clone(), Connection { link, topics: BTreeSet::new() });
+        self.connections.insert(peer.clone(), Connection { connection_id, topics: BTreeSet::new() });
         self.connected = None;
         self.scores.connect(peer);
         if trusted {
             self.trusted.insert(peer.clone());
         }
-        let announce = |topic: &N::Topic| (topic.clone(), Order::Announce(peer.clone()));
+        let announce = |topic: &N::Topic| (topic.clone(), TopicCommand::PeerConnected(peer.clone()));
         self.outbox.orders.extend(self.joined.iter().map(announce));
         AddPeer::Added
     }
@@ -150,9 +150,9 @@ impl<N: Network> Peers<N> {
     /// A connection is gone; its topics are told.
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
         self.scores.disconnect(peer, now);
-        if let Some(Connection { link, topics }) = self.connections.remove(peer) {
+        if let Some(Connection { connection_id, topics }) = self.connections.remove(peer) {
             self.connected = None;
-            let gone = |topic| (topic, Order::Gone(peer.clone(), link));
+            let gone = |topic| (topic, TopicCommand::PeerDisconnected(peer.clone(), connection_id));
             self.outbox.orders.extend(topics.into_iter().map(gone));
         }
         RemovePeer::Removing
@@ -168,9 +168,9 @@ impl<N: Network> Peers<N> {
     pub(crate) fn subscribers<'a>(
         &'a self,
         topic: &'a N::Topic,
-    ) -> impl Iterator<Item = (&'a N::Peer, Link)> {
+    ) -> impl Iterator<Item = (&'a N::Peer, ConnectionId)> {
         let subscribed = self.connections.iter().filter(|(_, connection)| connection.topics.contains(topic));
-        subscribed.map(|(peer, connection)| (peer, connection.link))
+        subscribed.map(|(peer, connection)| (peer, connection.connection_id))
     }
 
     /// The p2p layer finds a peer too slow to be told what it must be told.
@@ -200,39 +200,39 @@ impl<N: Network> Peers<N> {
     pub(crate) fn fold(
         &mut self,
         topic: &N::Topic,
-        fact: Fact<N>,
+        fact: TopicEvent<N>,
         now: Timestamp,
     ) -> Option<PruneOutcome<N>> {
         match fact {
-            Fact::Subscribed(peer, link) => self.subscribed(peer, link, topic),
-            Fact::Unsubscribed(peer, link) => {
-                if let Some(connection) = self.connection(&peer, link) {
+            TopicEvent::Subscribed(peer, connection_id) => self.subscribed(peer, connection_id, topic),
+            TopicEvent::Unsubscribed(peer, connection_id) => {
+                if let Some(connection) = self.connection(&peer, connection_id) {
                     connection.topics.remove(topic);
                 }
             }
-            Fact::TopicLimitExceeded(peer) => self.topic_limit_exceeded(peer, now),
-            Fact::Grafted(peer, link) => self.grafted(&peer, link, topic, now),
-            Fact::Pruned(peer, link) => self.pruned(&peer, link, topic),
-            Fact::Delivered(deliveries) => self.scores.delivered(&deliveries, topic),
-            Fact::InvalidMessage(peer) => {
+            TopicEvent::TopicLimitExceeded(peer) => self.topic_limit_exceeded(peer, now),
+            TopicEvent::Grafted(peer, connection_id) => self.grafted(&peer, connection_id, topic, now),
+            TopicEvent::Pruned(peer, connection_id) => self.pruned(&peer, connection_id, topic),
+            TopicEvent::Delivered(deliveries) => self.scores.delivered(&deliveries, topic),
+            TopicEvent::InvalidMessage(peer) => {
                 self.scores.invalid_message(&peer, topic);
                 self.count_penalty(Penalty::InvalidMessage, true);
             }
-            Fact::Misbehaved(peer, count) => {
+            TopicEvent::Misbehaved(peer, count) => {
                 self.scores.penalise(&peer, f64::from(count));
                 self.count_penalty(Penalty::GraftBackoff, true);
             }
-            Fact::PxOffered(from, px) => {
+            TopicEvent::PxOffered(from, px) => {
                 self.recv_prunes += 1;
                 return Some(self.judge_px(&from, px));
             }
-            Fact::Joined => self.topic_joined(topic),
-            Fact::Left => self.topic_left(topic),
-            Fact::Park(delivery) => self.park(delivery),
-            Fact::Batch(delivery) => self.await_batch(delivery, now),
-            Fact::Maintained(maintenance) => self.maintained(topic, maintenance, now),
-            Fact::Concluded => self.concluded(topic, now),
-            Fact::Dispatched => self.dispatched(),
+            TopicEvent::Joined => self.topic_joined(topic),
+            TopicEvent::Left => self.topic_left(topic),
+            TopicEvent::Park(delivery) => self.park(delivery),
+            TopicEvent::Batch(delivery) => self.await_batch(delivery, now),
+            TopicEvent::Maintained(maintenance) => self.maintained(topic, maintenance, now),
+            TopicEvent::Concluded => self.concluded(topic, now),
+            TopicEvent::Dispatched => self.dispatched(),
         }
         None
     }
@@ -241,28 +241,36 @@ impl<N: Network> Peers<N> {
         self.outbox.penalties[penalty as usize] += u32::from(given);
     }
 
-    pub(super) fn grafted(&mut self, peer: &N::Peer, link: Link, topic: &N::Topic, now: Timestamp) {
-        if self.connection(peer, link).is_some() {
+    pub(super) fn grafted(
+        &mut self,
+        peer: &N::Peer,
+        connection_id: ConnectionId,
+        topic: &N::Topic,
+        now: Timestamp,
+    ) {
+        if self.connection(peer, connection_id).is_some() {
             self.scores.graft(peer, topic, now);
         }
     }
 
-    pub(super) fn pruned(&mut self, peer: &N::Peer, link: Link, topic: &N::Topic) {
-        if self.connection(peer, link).is_some() {
+    pub(super) fn pruned(&mut self, peer: &N::Peer, connection_id: ConnectionId, topic: &N::Topic) {
+        if self.connection(peer, connection_id).is_some() {
             self.scores.prune(peer, topic);
         }
     }
 
     /// A fact about a connection counts only while that connection is up.
-    fn connection(&mut self, peer: &N::Peer, link: Link) -> Option<&mut Connection<N>> {
-        self.connections.get_mut(peer).filter(|connection| connection.link == link)
+    fn connection(&mut self, peer: &N::Peer, connection_id: ConnectionId) -> Option<&mut Connection<N>> {
+        self.connections.get_mut(peer).filter(|connection| connection.connection_id == connection_id)
     }
 
-    fn subscribed(&mut self, peer: N::Peer, link: Link, topic: &N::Topic) {
-        match self.connection(&peer, link) {
+    fn subscribed(&mut self, peer: N::Peer, connection_id: ConnectionId, topic: &N::Topic) {
+        match self.connection(&peer, connection_id) {
             Some(connection) => drop(connection.topics.insert(topic.clone())),
             // It ended before we heard of the subscription: the topic has not been told yet.
-            None => self.outbox.orders.push((topic.clone(), Order::Gone(peer, link))),
+            None => {
+                self.outbox.orders.push((topic.clone(), TopicCommand::PeerDisconnected(peer, connection_id)))
+            }
         }
     }
 
@@ -276,13 +284,13 @@ impl<N: Network> Peers<N> {
     fn topic_joined(&mut self, topic: &N::Topic) {
         self.joined.insert(topic.clone());
         let connected = self.connected();
-        self.outbox.orders.push((topic.clone(), Order::Welcome(connected)));
+        self.outbox.orders.push((topic.clone(), TopicCommand::JoinConfirmed(connected)));
     }
 
     fn topic_left(&mut self, topic: &N::Topic) {
         self.joined.remove(topic);
         let connected = self.connected();
-        self.outbox.orders.push((topic.clone(), Order::Farewell(connected)));
+        self.outbox.orders.push((topic.clone(), TopicCommand::LeaveConfirmed(connected)));
     }
 
     fn connected(&mut self) -> Arc<[N::Peer]> {
@@ -292,7 +300,8 @@ impl<N: Network> Peers<N> {
 
     /// The peers' side's part of the statistics.
     pub(crate) fn stats(&self) -> Stats {
-        let bootstrap = self.connections.values().filter(|connection| connection.link.is_bootstrap());
+        let bootstrap =
+            self.connections.values().filter(|connection| connection.connection_id.is_bootstrap());
         Stats {
             count_topics: self.joined.len() as u64,
             count_connections: self.connections.len() as u64,
@@ -316,12 +325,12 @@ impl<N: Network> Peers<N> {
     }
 
     fn connection_view(&self, peer: &N::Peer, connection: &Connection<N>) -> ConnectionView<N> {
-        let Connection { link, topics } = connection;
+        let Connection { connection_id, topics } = connection;
         ConnectionView {
             topics: topics.clone(),
-            direct: link.is_direct(),
-            outbound: link.is_outbound(),
-            bootstrap: link.is_bootstrap(),
+            direct: connection_id.is_direct(),
+            outbound: connection_id.is_outbound(),
+            bootstrap: connection_id.is_bootstrap(),
             trusted: self.trusted.contains(peer),
         }
     }
@@ -366,8 +375,8 @@ impl<N: Network> Peers<N> {
     }
 
     /// A peer's connection, as topics know it.
-    pub(crate) fn link(&self, peer: &N::Peer) -> Option<Link> {
-        self.connections.get(peer).map(|connection| connection.link)
+    pub(crate) fn connection_id(&self, peer: &N::Peer) -> Option<ConnectionId> {
+        self.connections.get(peer).map(|connection| connection.connection_id)
     }
 
     pub(crate) fn is_joined(&self, topic: &N::Topic) -> bool {
@@ -383,12 +392,12 @@ impl<N: Network> Peers<N> {
     }
 
     /// How a peer stands.
-    pub(super) fn standing(&self, peer: &N::Peer) -> Standing {
-        Standing { link: self.link(peer), score: self.scores.get(peer) }
+    pub(super) fn status(&self, peer: &N::Peer) -> PeerStatus {
+        PeerStatus { connection_id: self.connection_id(peer), score: self.scores.get(peer) }
     }
 
     /// Whether surely nobody's score is below this.
-    pub(super) fn none_below(&self, score: f64) -> bool {
+    pub(super) fn min_score_at_least(&self, score: f64) -> bool {
         self.scores.lowest() >= score
     }
 

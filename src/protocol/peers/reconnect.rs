@@ -6,7 +6,7 @@ use crate::limits::Bounds;
 
 /// The points to leave alone for a while. Each keeps its own delay, which doubles at each failure.
 #[derive(Clone, Debug)]
-pub(crate) struct Unreachable<P> {
+pub(crate) struct ReconnectBackoff<P> {
     points: BTreeMap<P, Retry>,
 }
 
@@ -18,7 +18,7 @@ struct Retry {
     at: u64,
 }
 
-impl<P: Ord> Unreachable<P> {
+impl<P: Ord> ReconnectBackoff<P> {
     pub(crate) fn new() -> Self {
         Self { points: BTreeMap::new() }
     }

@@ -6,7 +6,7 @@ use crate::{network::Network, protocol::score::COMPONENTS};
 
 /// A look at the connected peers.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Company {
+pub(crate) struct PeersSummary {
     /// Topics joined.
     pub(crate) topics: usize,
     /// Inbound and outbound; of each the regular, the direct and the bootstrap ones.
@@ -21,12 +21,12 @@ pub(crate) struct Company {
 
 impl<N: Network> Peers<N> {
     /// Who is connected, and what they are worth.
-    pub(crate) fn company(&self) -> Company {
-        let mut company = Company { topics: self.joined_count(), ..Company::default() };
+    pub(crate) fn company(&self) -> PeersSummary {
+        let mut company = PeersSummary { topics: self.joined_count(), ..PeersSummary::default() };
         let mut scores = Vec::with_capacity(self.connections.len());
         for (peer, connection) in &self.connections {
             let score = self.scores.get(peer).unwrap_or_default();
-            company.connections[usize::from(connection.link.is_outbound())][kind(connection)] += 1;
+            company.connections[usize::from(connection.connection_id.is_outbound())][kind(connection)] += 1;
             company.bands[self.band(score)] += 1;
             scores.push(score);
         }
@@ -62,9 +62,9 @@ impl<N: Network> Peers<N> {
 
 /// Who is two things at once is what we treat it as first.
 fn kind<N: Network>(connection: &Connection<N>) -> usize {
-    match connection.link {
-        link if link.is_bootstrap() => 2,
-        link if link.is_direct() => 1,
+    match connection.connection_id {
+        connection_id if connection_id.is_bootstrap() => 2,
+        connection_id if connection_id.is_direct() => 1,
         _ => 0,
     }
 }

@@ -79,8 +79,14 @@ impl TopicCounters {
     }
 
     /// The topic's parts of the score, without the topic's weight.
-    pub(super) fn parts(&self, limits: &TopicScoreLimits) -> Parts {
-        Parts([self.p1(limits), self.p2(limits), self.p3(limits), self.p3b(limits), self.p4(limits)])
+    pub(super) fn parts(&self, limits: &TopicScoreLimits) -> ScoreComponents {
+        ScoreComponents([
+            self.p1(limits),
+            self.p2(limits),
+            self.p3(limits),
+            self.p3b(limits),
+            self.p4(limits),
+        ])
     }
 
     /// Whether nothing distinguishes it from a fresh one.
@@ -129,9 +135,9 @@ pub(crate) fn decayed(value: f64, rate: f64, zero: f64) -> f64 {
 
 /// P1, P2, P3, P3b and P4.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Parts(pub(super) [f64; 5]);
+pub(super) struct ScoreComponents(pub(super) [f64; 5]);
 
-impl Parts {
+impl ScoreComponents {
     /// All of them. The order is the reference's: sums of doubles depend on it.
     pub(super) fn sum(&self) -> f64 {
         let [p1, p2, p3, p3b, p4] = self.0;
@@ -143,7 +149,7 @@ impl Parts {
     }
 }
 
-impl AddAssign for Parts {
+impl AddAssign for ScoreComponents {
     fn add_assign(&mut self, other: Self) {
         self.0.iter_mut().zip(other.0).for_each(|(part, more)| *part += more);
     }

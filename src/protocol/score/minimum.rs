@@ -5,7 +5,7 @@ use super::table::PeerKey;
 
 /// The lowest score, as far as it is known; at most 0.
 #[derive(Clone, Debug)]
-pub(super) struct Lowest {
+pub(super) struct MinScore {
     value: f64,
     /// Whose it is; nobody's if it is 0.
     holder: Option<PeerKey>,
@@ -15,13 +15,13 @@ pub(super) struct Lowest {
     unknown: bool,
 }
 
-impl Default for Lowest {
+impl Default for MinScore {
     fn default() -> Self {
         Self { value: 0.0, holder: None, changed: Vec::new(), unknown: false }
     }
 }
 
-impl Lowest {
+impl MinScore {
     /// This one's score is another than before, or it is gone; `of` so many.
     pub(super) fn changed(&mut self, peer: PeerKey, of: usize) {
         if self.unknown || self.changed.last() == Some(&peer) {

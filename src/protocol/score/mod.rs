@@ -19,13 +19,13 @@ use foldhash::fast::RandomState;
 use slab::Slab;
 
 use self::{
-    counters::{Parts, TopicCounters},
-    minimum::Lowest,
+    counters::{ScoreComponents, TopicCounters},
+    minimum::MinScore,
     peer::PeerScore,
-    table::{PeerKey, RowKey, Sheet},
+    table::{CounterTable, PeerKey, TopicKey},
 };
 use super::{
-    exchange::event::Deliveries,
+    exchange::event::PeerDeliveries,
     inspect::view::{ScoreView, TopicScoreView},
 };
 use crate::{
@@ -47,11 +47,11 @@ pub(crate) struct Scores<N: Network> {
     /// Looked up by name; where its order could matter, it is sorted.
     keys: HashMap<N::Peer, PeerKey, RandomState>,
     peers: Slab<PeerScore<N::Peer>>,
-    sheet: Sheet<N::Topic>,
+    sheet: CounterTable<N::Topic>,
     refresh: Option<Refresh<N::Topic>>,
     /// How many of them are not connected.
     departed: usize,
-    lowest: RefCell<Lowest>,
+    lowest: RefCell<MinScore>,
     /// The peers whose score changed since it was last asked for, each once; kept only if somebody asks.
     changed: Option<Vec<N::Peer>>,
 }
@@ -70,7 +70,7 @@ impl<N: Network> Scores<N> {
             limits,
             keys: HashMap::default(),
             peers: Slab::new(),
-            sheet: Sheet::default(),
+            sheet: CounterTable::default(),
             refresh: None,
             departed: 0,
             lowest: RefCell::default(),
@@ -194,9 +194,9 @@ impl<N: Network> Scores<N> {
     }
 
     /// One by one, as they came: sums of doubles depend on it.
-    pub(crate) fn delivered(&mut self, deliveries: &[Deliveries<N>], topic: &N::Topic) {
+    pub(crate) fn delivered(&mut self, deliveries: &[PeerDeliveries<N>], topic: &N::Topic) {
         self.on_row(topic, |scores, row| {
-            for Deliveries { peer, first, near_first } in deliveries {
+            for PeerDeliveries { peer, first, near_first } in deliveries {
                 scores.update_row(row, peer, |counters, limits| {
                     (0..*first).for_each(|_| counters.first_delivery(limits));
                     (0..*near_first).for_each(|_| counters.near_first_delivery(limits));
@@ -263,13 +263,13 @@ impl<N: Network> Scores<N> {
     ) -> Option<ScoreView<N>> {
         let key = *self.keys.get(peer)?;
         let score = &self.peers[key as usize];
-        let is_before = |row: &RowKey| after.is_some_and(|after| self.sheet.row(*row).topic <= *after);
+        let is_before = |row: &TopicKey| after.is_some_and(|after| self.sheet.row(*row).topic <= *after);
         let rows = &score.rows[score.rows.partition_point(is_before)..];
         Some(self.view_rows(key, score, &rows[..rows.len().min(limit)]))
     }
 
-    fn view_rows(&self, key: PeerKey, score: &PeerScore<N::Peer>, rows: &[RowKey]) -> ScoreView<N> {
-        let of_row = |row: &RowKey| {
+    fn view_rows(&self, key: PeerKey, score: &PeerScore<N::Peer>, rows: &[TopicKey]) -> ScoreView<N> {
+        let of_row = |row: &TopicKey| {
             let row = self.sheet.row(*row);
             Some((row.topic.clone(), TopicScoreView::from(row.get(key)?)))
         };
@@ -309,7 +309,7 @@ impl<N: Network> Scores<N> {
         self.refresh.is_none()
     }
 
-    fn refresh_row(&mut self, key: RowKey, now: Timestamp) {
+    fn refresh_row(&mut self, key: TopicKey, now: Timestamp) {
         let (limits, peers) = (&self.limits.score, &mut self.peers);
         let row = self.sheet.row_mut(key);
         let parameters = limits.topics.parameters(&row.topic);
@@ -355,7 +355,7 @@ impl<N: Network> Scores<N> {
 // === Sums ===
 
 impl<N: Network> Scores<N> {
-    /// Changes the score of a peer that has one; a fact about a stranger changes nothing.
+    /// Changes the score of a peer that has one; a fact about a status_of_disconnected changes nothing.
     fn update(&mut self, peer: &N::Peer, change: impl FnOnce(&mut PeerScore<N::Peer>)) {
         if let Some(key) = self.keys.get(peer).copied() {
             change(&mut self.peers[key as usize]);
@@ -364,7 +364,7 @@ impl<N: Network> Scores<N> {
     }
 
     /// Does something to a topic's row, which is there as long as there is something in it.
-    fn on_row(&mut self, topic: &N::Topic, change: impl FnOnce(&mut Self, RowKey)) {
+    fn on_row(&mut self, topic: &N::Topic, change: impl FnOnce(&mut Self, TopicKey)) {
         let row = self.sheet.row_of(topic);
         change(self, row);
         self.sheet.drop_if_empty(row);
@@ -373,7 +373,7 @@ impl<N: Network> Scores<N> {
     /// Changes the counters of a peer that has a score.
     fn update_row(
         &mut self,
-        key: RowKey,
+        key: TopicKey,
         peer: &N::Peer,
         change: impl FnOnce(&mut TopicCounters, &TopicScoreLimits),
     ) {
@@ -413,14 +413,18 @@ impl<N: Network> Scores<N> {
     }
 
     /// The same one by one.
-    fn sum_up_parts(&self, peer: PeerKey, score: &PeerScore<N::Peer>) -> Parts {
-        let mut sum = Parts::default();
+    fn sum_up_parts(&self, peer: PeerKey, score: &PeerScore<N::Peer>) -> ScoreComponents {
+        let mut sum = ScoreComponents::default();
         self.parts(peer, score).for_each(|(weight, parts)| sum += parts.weighted(weight));
         sum
     }
 
     /// The parts of each topic, with its weight, in ascending order of topics.
-    fn parts(&self, peer: PeerKey, score: &PeerScore<N::Peer>) -> impl Iterator<Item = (f64, Parts)> {
+    fn parts(
+        &self,
+        peer: PeerKey,
+        score: &PeerScore<N::Peer>,
+    ) -> impl Iterator<Item = (f64, ScoreComponents)> {
         let limits = &self.limits.score.topics;
         score.rows.iter().filter_map(move |row| {
             let row = self.sheet.row(*row);

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 
 use super::{
-    counters::{Parts, decayed},
-    table::RowKey,
+    counters::{ScoreComponents, decayed},
+    table::TopicKey,
 };
 use crate::{
     limits::{Limits, ScoreLimits},
@@ -20,7 +20,7 @@ const SUMMED_UP_ANEW: usize = 16;
 pub(super) struct PeerScore<P> {
     pub(super) peer: P,
     /// Where it has counters, ascending by the topics' names.
-    pub(super) rows: Vec<RowKey>,
+    pub(super) rows: Vec<TopicKey>,
     /// P5.
     pub(super) application_score: f64,
     /// P7.
@@ -30,11 +30,11 @@ pub(super) struct PeerScore<P> {
     /// P1 to P4 over all topics, unless it is to be summed up anew.
     pub(super) topic_sum: Cell<Option<f64>>,
     /// The same one by one, to be shown: as of the last refresh.
-    pub(super) parts: Cell<Option<Parts>>,
+    pub(super) parts: Cell<Option<ScoreComponents>>,
     /// The sum over the topics that the refresh under way is done with; not a number once that can't be told.
     fresh_sum: f64,
     /// The same one by one, if somebody will look and it can be told.
-    fresh_parts: Option<Parts>,
+    fresh_parts: Option<ScoreComponents>,
     /// It stands among the changed.
     pub(super) is_changed: bool,
 }
@@ -82,11 +82,11 @@ impl<P: Clone> PeerScore<P> {
     /// `shown`: somebody looks at the parts.
     pub(super) fn begin_refresh(&mut self, shown: bool) {
         self.fresh_sum = 0.0;
-        self.fresh_parts = shown.then(Parts::default);
+        self.fresh_parts = shown.then(ScoreComponents::default);
     }
 
     /// The refresh is done with a topic.
-    pub(super) fn refreshed(&mut self, weight: f64, parts: Parts) {
+    pub(super) fn refreshed(&mut self, weight: f64, parts: ScoreComponents) {
         self.fresh_sum += weight * parts.sum();
         if let Some(sum) = &mut self.fresh_parts {
             *sum += parts.weighted(weight);

@@ -13,69 +13,69 @@ use super::counters::TopicCounters;
 pub(super) type PeerKey = u32;
 
 /// A topic, as long as its row has counters.
-pub(super) type RowKey = u32;
+pub(super) type TopicKey = u32;
 
 /// All counters.
 #[derive(Clone, Debug)]
 #[derive_where(Default)]
-pub(super) struct Sheet<T> {
-    rows: Slab<Row<T>>,
-    by_name: BTreeMap<T, RowKey>,
+pub(super) struct CounterTable<T> {
+    rows: Slab<TopicRow<T>>,
+    by_name: BTreeMap<T, TopicKey>,
 }
 
 /// The counters of one topic. Few: those of the mesh, and of who was there or delivered without being in it.
 #[derive(Clone, Debug)]
-pub(super) struct Row<T> {
+pub(super) struct TopicRow<T> {
     pub(super) topic: T,
     /// Ascending by key.
     counters: Vec<(PeerKey, TopicCounters)>,
 }
 
-impl<T: Ord + Clone> Sheet<T> {
+impl<T: Ord + Clone> CounterTable<T> {
     /// The row of a topic, which is made if there is none.
-    pub(super) fn row_of(&mut self, topic: &T) -> RowKey {
+    pub(super) fn row_of(&mut self, topic: &T) -> TopicKey {
         if let Some(row) = self.by_name.get(topic) {
             return *row;
         }
-        let row = self.rows.insert(Row { topic: topic.clone(), counters: Vec::new() }) as RowKey;
+        let row = self.rows.insert(TopicRow { topic: topic.clone(), counters: Vec::new() }) as TopicKey;
         self.by_name.insert(topic.clone(), row);
         row
     }
 
-    pub(super) fn find(&self, topic: &T) -> Option<RowKey> {
+    pub(super) fn find(&self, topic: &T) -> Option<TopicKey> {
         self.by_name.get(topic).copied()
     }
 
     /// A row that was just found.
-    pub(super) fn row(&self, row: RowKey) -> &Row<T> {
+    pub(super) fn row(&self, row: TopicKey) -> &TopicRow<T> {
         &self.rows[row as usize]
     }
 
-    pub(super) fn row_mut(&mut self, row: RowKey) -> &mut Row<T> {
+    pub(super) fn row_mut(&mut self, row: TopicKey) -> &mut TopicRow<T> {
         &mut self.rows[row as usize]
     }
 
     /// The rows after this topic's, or from the first on; so many at most, ascending by name.
-    pub(super) fn after(&self, topic: Option<&T>, most: usize) -> Vec<RowKey> {
+    pub(super) fn after(&self, topic: Option<&T>, most: usize) -> Vec<TopicKey> {
         let after = topic.map_or(Bound::Unbounded, Bound::Excluded);
         self.by_name.range((after, Bound::Unbounded)).map(|(_, row)| *row).take(most).collect()
     }
 
     /// How the topics of two rows compare.
-    pub(super) fn compare(&self, row: RowKey, other: RowKey) -> Ordering {
+    pub(super) fn compare(&self, row: TopicKey, other: TopicKey) -> Ordering {
         self.row(row).topic.cmp(&self.row(other).topic)
     }
 
     /// Forgets a row without counters.
-    pub(super) fn drop_if_empty(&mut self, row: RowKey) {
+    pub(super) fn drop_if_empty(&mut self, row: TopicKey) {
         if self.row(row).counters.is_empty() {
-            let Row { topic, .. } = self.rows.remove(row as usize);
+            let TopicRow { topic, .. } = self.rows.remove(row as usize);
             self.by_name.remove(&topic);
         }
     }
 }
 
-impl<T> Row<T> {
+impl<T> TopicRow<T> {
     pub(super) fn get(&self, peer: PeerKey) -> Option<&TopicCounters> {
         self.place(peer).ok().map(|place| &self.counters[place].1)
     }

@@ -7,7 +7,7 @@ use crate::{
     network::Network,
     protocol::exchange::{
         Outbox,
-        event::{Deliveries, Fact},
+        event::{PeerDeliveries, TopicEvent},
     },
 };
 
@@ -16,12 +16,12 @@ const MAX_PEERS: usize = 64;
 
 /// The deliveries of some peers, each once.
 #[derive_where(Debug, Default)]
-pub(super) struct Credits<N: Network> {
+pub(super) struct DeliveryCounts<N: Network> {
     /// Few: looked through from the front.
-    deliveries: Vec<Deliveries<N>>,
+    deliveries: Vec<PeerDeliveries<N>>,
 }
 
-impl<N: Network> Credits<N> {
+impl<N: Network> DeliveryCounts<N> {
     /// `peer` was the first to deliver a message.
     pub(super) fn first(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) {
         self.of(peer, outbox).first += 1;
@@ -35,11 +35,11 @@ impl<N: Network> Credits<N> {
     /// Tells the peers' side.
     pub(super) fn tell(&mut self, outbox: &mut Outbox<N>) {
         if !self.deliveries.is_empty() {
-            outbox.facts.push(Fact::Delivered(std::mem::take(&mut self.deliveries)));
+            outbox.facts.push(TopicEvent::Delivered(std::mem::take(&mut self.deliveries)));
         }
     }
 
-    pub(super) fn as_slice(&self) -> &[Deliveries<N>] {
+    pub(super) fn as_slice(&self) -> &[PeerDeliveries<N>] {
         &self.deliveries
     }
 
@@ -47,13 +47,13 @@ impl<N: Network> Credits<N> {
         self.deliveries.is_empty()
     }
 
-    fn of(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) -> &mut Deliveries<N> {
+    fn of(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) -> &mut PeerDeliveries<N> {
         let known = self.deliveries.iter().position(|deliveries| deliveries.peer == *peer);
         let place = known.unwrap_or_else(|| {
             if self.deliveries.len() >= MAX_PEERS {
                 self.tell(outbox);
             }
-            self.deliveries.push(Deliveries { peer: peer.clone(), first: 0, near_first: 0 });
+            self.deliveries.push(PeerDeliveries { peer: peer.clone(), first: 0, near_first: 0 });
             self.deliveries.len() - 1
         });
         &mut self.deliveries[place]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Fanout, TopicState};
 use crate::{
     network::Network,
-    protocol::{connection::Link, exchange::Context, rng::choose},
+    protocol::{connection::ConnectionId, exchange::Context, rng::choose},
 };
 
 impl<N: Network> TopicState<N> {
@@ -31,7 +31,7 @@ impl<N: Network> TopicState<N> {
             return;
         }
         let threshold = cx.limits.publish_threshold;
-        fanout.peers.retain(|peer, _| cx.roster.score(peer) >= threshold);
+        fanout.peers.retain(|peer, _| cx.peer_view.score(peer) >= threshold);
         let more = self.fanout_candidates(&fanout.peers, cx);
         fanout.peers.extend(more);
         self.fanout = Some(fanout);
@@ -40,9 +40,9 @@ impl<N: Network> TopicState<N> {
     /// Peers to fill `present` up to D (v1.1 "publish threshold").
     fn fanout_candidates(
         &mut self,
-        present: &BTreeMap<N::Peer, Link>,
+        present: &BTreeMap<N::Peer, ConnectionId>,
         cx: &Context<'_, N>,
-    ) -> BTreeMap<N::Peer, Link> {
+    ) -> BTreeMap<N::Peer, ConnectionId> {
         let missing = cx.limits.degree_optimal.saturating_sub(present.len());
         if missing == 0 {
             return BTreeMap::new();

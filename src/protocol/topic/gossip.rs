@@ -8,13 +8,13 @@ use crate::{
     limits::Limits,
     network::{Network, P2pMessage, PeerAction, Validity},
     protocol::{
-        connection::Link,
+        connection::ConnectionId,
         exchange::{
             Context, Outbox,
-            event::Fact,
-            peer_view::{LowScore, Standing, check_score},
+            event::TopicEvent,
+            peer_view::{LowScore, PeerStatus, check_score},
         },
-        outcome::{IHaveOutcome, IWantAnswer, IWantOutcome, counters::Promised},
+        outcome::{IHaveOutcome, IWantAnswer, IWantOutcome, counters::PromiseEvent},
         output::Lane,
         quota::Quota,
         rng::{ProtocolRng, choose, pick, shuffle},
@@ -26,13 +26,13 @@ impl<N: Network> TopicState<N> {
     pub(crate) fn ihave(
         &mut self,
         peer: &N::Peer,
-        standing: Standing,
+        status: PeerStatus,
         ids: Vec<N::MessageId>,
         quota: &mut Quota,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> IHaveOutcome<N> {
-        if let Err(LowScore { score, threshold }) = check_score(standing, cx.limits) {
+        if let Err(LowScore { score, threshold }) = check_score(status, cx.limits) {
             return IHaveOutcome::LowScore { score, threshold };
         }
         if let Err(outcome) = quota.take_ihave(cx.limits) {
@@ -42,7 +42,7 @@ impl<N: Network> TopicState<N> {
             return IHaveOutcome::TopicNotTracked;
         }
         let Some(mut ids) = self.wanted(peer, ids, cx) else {
-            outbox.facts.push(Fact::InvalidMessage(peer.clone()));
+            outbox.facts.push(TopicEvent::InvalidMessage(peer.clone()));
             return IHaveOutcome::InvalidId;
         };
         // The order is random so that not all of an attacker's victims ask it for the same.
@@ -52,10 +52,10 @@ impl<N: Network> TopicState<N> {
         outbox.stats.count_recv_ihaves += ids.len() as u64;
         if !ids.is_empty() {
             // Bootstrap peers are not asked, and owe nothing; who is not connected has no score to lose.
-            if standing.link.is_some_and(|link| !link.is_bootstrap()) {
+            if status.connection_id.is_some_and(|connection_id| !connection_id.is_bootstrap()) {
                 self.watch(peer, &ids, cx, outbox);
             }
-            outbox.send(peer.clone(), standing.link, P2pMessage::IWant { message_ids: ids.clone() });
+            outbox.send(peer.clone(), status.connection_id, P2pMessage::IWant { message_ids: ids.clone() });
         }
         IHaveOutcome::Requested { ids }
     }
@@ -69,7 +69,7 @@ impl<N: Network> TopicState<N> {
         {
             let max = cx.limits.bounds.max_promises_per_topic;
             let watched = self.promises.watch(peer, id, cx.now.after(followup), max);
-            outbox.tally.promise(Promised::Started, usize::from(watched));
+            outbox.tally.promise(PromiseEvent::Started, usize::from(watched));
         }
     }
 
@@ -105,12 +105,12 @@ impl<N: Network> TopicState<N> {
     pub(crate) fn iwant(
         &mut self,
         peer: &N::Peer,
-        standing: Standing,
+        status: PeerStatus,
         ids: Vec<N::MessageId>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> IWantOutcome<N> {
-        if let Err(LowScore { score, threshold }) = check_score(standing, cx.limits) {
+        if let Err(LowScore { score, threshold }) = check_score(status, cx.limits) {
             return IWantOutcome::LowScore { score, threshold };
         }
         let mut answers = BTreeMap::new();
@@ -118,7 +118,7 @@ impl<N: Network> TopicState<N> {
             let answer = self.answer(peer, &id, cx);
             answers.insert(id, answer);
         }
-        let bootstrap = standing.link.is_some_and(Link::is_bootstrap);
+        let bootstrap = status.connection_id.is_some_and(ConnectionId::is_bootstrap);
         for answer in answers.values() {
             if let IWantAnswer::Message(message) = answer {
                 outbox.stats.count_recv_iwants += 1;
@@ -170,21 +170,21 @@ impl<N: Network> TopicState<N> {
             outbox.gossip(to, P2pMessage::IHave { topic: self.topic.clone(), message_ids });
             return;
         }
-        for (peer, link, message_ids) in plan.select(&mut self.rng) {
+        for (peer, connection_id, message_ids) in plan.select(&mut self.rng) {
             let message = P2pMessage::IHave { topic: self.topic.clone(), message_ids };
-            outbox.send(peer, Some(link), message);
+            outbox.send(peer, Some(connection_id), message);
         }
     }
 }
 
-type Links<P> = BTreeMap<P, Link>;
+type Links<P> = BTreeMap<P, ConnectionId>;
 
 /// Gossip before chance has chosen.
 pub(crate) struct GossipPlan<'a, N: Network> {
     ids: Vec<N::MessageId>,
-    subscribers: &'a [Link],
+    subscribers: &'a [ConnectionId],
     /// Those of them that get full messages from us, few; both ascend.
-    served: Vec<Link>,
+    served: Vec<ConnectionId>,
     /// Looked at if anybody may be below it.
     threshold: Option<f64>,
     cx: &'a Context<'a, N>,
@@ -206,51 +206,51 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         let mut served: Vec<_> = served.values().chain(direct.values()).copied().collect();
         served.sort_unstable();
         let threshold = cx.limits.gossip_threshold;
-        let threshold = (!cx.roster.none_below(threshold)).then_some(threshold);
+        let threshold = (!cx.peer_view.min_score_at_least(threshold)).then_some(threshold);
         Some(Self { ids, subscribers: subscribers.as_slice(), served, threshold, cx })
     }
 
     /// Who gets no full messages from us, and does not stand too badly.
-    fn candidates(&self) -> Vec<Link> {
+    fn candidates(&self) -> Vec<ConnectionId> {
         let mut candidates = Vec::with_capacity(self.subscribers.len());
         let mut rest = self.subscribers;
         for served in &self.served {
-            let (before, from) = rest.split_at(rest.partition_point(|link| link < served));
+            let (before, from) = rest.split_at(rest.partition_point(|connection_id| connection_id < served));
             candidates.extend_from_slice(before);
             rest = from.strip_prefix(slice::from_ref(served)).unwrap_or(from);
         }
         candidates.extend_from_slice(rest);
         if let Some(threshold) = self.threshold {
-            let named = self.cx.roster.named(&mut candidates.into_iter()).into_iter();
-            let good = named.filter(|(peer, _)| self.cx.roster.score(peer) >= threshold);
-            candidates = good.map(|(_, link)| link).collect();
+            let named = self.cx.peer_view.named(&mut candidates.into_iter()).into_iter();
+            let good = named.filter(|(peer, _)| self.cx.peer_view.score(peer) >= threshold);
+            candidates = good.map(|(_, connection_id)| connection_id).collect();
         }
         candidates
     }
 
     /// Chooses max(D_lazy, factor of the candidates) peers. Each gets another selection of ids and
     /// another order, so that together they know of all.
-    pub(crate) fn select(self, rng: &mut ProtocolRng) -> Vec<(N::Peer, Link, Vec<N::MessageId>)> {
+    pub(crate) fn select(self, rng: &mut ProtocolRng) -> Vec<(N::Peer, ConnectionId, Vec<N::MessageId>)> {
         let most = self.cx.limits.max_sent_iwant_per_heartbeat as usize;
         let chosen = self.choose_peers(rng);
-        let mut offer = |(peer, link)| {
+        let mut offer = |(peer, connection_id)| {
             let mut ids = self.ids.clone();
             shuffle(&mut ids, rng);
             ids.truncate(most);
-            (peer, link, ids)
+            (peer, connection_id, ids)
         };
-        self.cx.roster.named(&mut chosen.into_iter()).into_iter().map(&mut offer).collect()
+        self.cx.peer_view.named(&mut chosen.into_iter()).into_iter().map(&mut offer).collect()
     }
 
     /// The same for ids so few that each peer gets all: one message does for all.
-    fn select_all(mut self, rng: &mut ProtocolRng) -> (Vec<Link>, Vec<N::MessageId>) {
+    fn select_all(mut self, rng: &mut ProtocolRng) -> (Vec<ConnectionId>, Vec<N::MessageId>) {
         let mut to = self.choose_peers(rng);
-        to.retain(|link| !link.is_bootstrap());
+        to.retain(|connection_id| !connection_id.is_bootstrap());
         shuffle(&mut self.ids, rng);
         (to, self.ids)
     }
 
-    fn choose_peers(&self, rng: &mut ProtocolRng) -> Vec<Link> {
+    fn choose_peers(&self, rng: &mut ProtocolRng) -> Vec<ConnectionId> {
         let candidates = self.candidates();
         let by_factor = (self.cx.limits.gossip_factor * candidates.len() as f64) as usize;
         choose(candidates, by_factor.max(self.cx.limits.degree_lazy), rng)

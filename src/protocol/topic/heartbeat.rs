@@ -8,17 +8,17 @@ use super::{TopicState, receive::forget_cached};
 use crate::{
     network::{Network, P2pMessage},
     protocol::{
-        connection::Link,
+        connection::ConnectionId,
         exchange::{
             Context, Outbox,
-            event::{Fact, Maintenance, Pruned},
+            event::{Maintenance, Pruned, TopicEvent},
         },
-        outcome::counters::{Grafted, Promised, Removed, Tally},
+        outcome::counters::{Grafted, InputCounters, PromiseEvent, Removed},
         rng::{choose, shuffle},
     },
 };
 
-type Links<P> = BTreeMap<P, Link>;
+type Links<P> = BTreeMap<P, ConnectionId>;
 
 impl<N: Network> TopicState<N> {
     /// First half.
@@ -29,7 +29,7 @@ impl<N: Network> TopicState<N> {
         self.tell_credits(outbox);
         let mut maintenance = self.maintain_mesh(tick, cx, &mut outbox.tally);
         maintenance.broken = self.promises.broken(cx.now);
-        outbox.tally.promise(Promised::Broken, maintenance.broken.len());
+        outbox.tally.promise(PromiseEvent::Broken, maintenance.broken.len());
         for (peer, _) in &maintenance.grafted {
             outbox.send(peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });
         }
@@ -40,19 +40,19 @@ impl<N: Network> TopicState<N> {
         self.invalid.shift();
         self.declined.shift();
         self.pruned.clone_from(&maintenance.pruned);
-        outbox.facts.push(Fact::Maintained(maintenance));
+        outbox.facts.push(TopicEvent::Maintained(maintenance));
     }
 
     /// Second half.
     pub(super) fn conclude(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         self.send_heartbeat_prunes(cx, outbox);
         self.send_gossip(cx, outbox);
-        outbox.facts.push(Fact::Concluded);
+        outbox.facts.push(TopicEvent::Concluded);
     }
 
-    fn maintain_mesh(&mut self, tick: u64, cx: &Context<'_, N>, tally: &mut Tally) -> Maintenance<N> {
+    fn maintain_mesh(&mut self, tick: u64, cx: &Context<'_, N>, tally: &mut InputCounters) -> Maintenance<N> {
         let Some(mesh) = self.mesh.take() else { return Maintenance::default() };
-        let mut work = MeshWork { mesh, grafted: BTreeMap::new(), pruned: Vec::new(), tally };
+        let mut work = MeshUpdate { mesh, grafted: BTreeMap::new(), pruned: Vec::new(), tally };
         work.prune_negative(cx);
         self.graft_missing(&mut work, cx);
         self.prune_surplus(&mut work, cx);
@@ -64,7 +64,7 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Below D_lo: up to D. The new peers don't count in what follows in this heartbeat.
-    fn graft_missing(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
+    fn graft_missing(&mut self, work: &mut MeshUpdate<'_, N>, cx: &Context<'_, N>) {
         if work.mesh.len() < cx.limits.degree_low {
             let missing = cx.limits.degree_optimal - work.mesh.len();
             let candidates = self.graftable(cx, |_| true, |peer| !work.mesh.contains_key(peer));
@@ -73,7 +73,7 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Above D_hi: down to D, keeping the D_score best, and D_out outbound ones.
-    fn prune_surplus(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
+    fn prune_surplus(&mut self, work: &mut MeshUpdate<'_, N>, cx: &Context<'_, N>) {
         if work.mesh.len() <= cx.limits.degree_high {
             return;
         }
@@ -83,8 +83,10 @@ impl<N: Network> TopicState<N> {
     }
 
     fn select_surplus(&mut self, mesh: &Links<N::Peer>, cx: &Context<'_, N>) -> Vec<N::Peer> {
-        let mut peers: Vec<_> =
-            mesh.iter().map(|(peer, link)| (peer, link.is_outbound(), cx.roster.score(peer))).collect();
+        let mut peers: Vec<_> = mesh
+            .iter()
+            .map(|(peer, connection_id)| (peer, connection_id.is_outbound(), cx.peer_view.score(peer)))
+            .collect();
         // Shuffled first: among equals chance decides.
         shuffle(&mut peers, &mut self.rng);
         peers.sort_by(|(_, _, a), (_, _, b)| b.total_cmp(a));
@@ -95,14 +97,14 @@ impl<N: Network> TopicState<N> {
     }
 
     /// At least D_lo, but fewer than D_out outbound: more of those.
-    fn graft_outbound(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
+    fn graft_outbound(&mut self, work: &mut MeshUpdate<'_, N>, cx: &Context<'_, N>) {
         if work.mesh.len() < cx.limits.degree_low {
             return;
         }
-        let outbound = work.mesh.values().filter(|link| link.is_outbound()).count();
+        let outbound = work.mesh.values().filter(|connection_id| connection_id.is_outbound()).count();
         let missing = cx.limits.degree_out.saturating_sub(outbound);
         if missing > 0 {
-            let candidates = self.graftable(cx, Link::is_outbound, |peer| !work.knows(peer));
+            let candidates = self.graftable(cx, ConnectionId::is_outbound, |peer| !work.knows(peer));
             let chosen = choose(candidates, missing, &mut self.rng);
             work.mesh.extend(chosen.iter().cloned());
             work.graft(chosen, Grafted::OutboundQuota);
@@ -110,8 +112,8 @@ impl<N: Network> TopicState<N> {
     }
 
     /// v1.1 "opportunistic grafting": when the mesh's median score is poor, a few better peers.
-    fn graft_opportunistically(&mut self, work: &mut MeshWork<'_, N>, cx: &Context<'_, N>) {
-        let mut scores: Vec<f64> = work.mesh.keys().map(|peer| cx.roster.score(peer)).collect();
+    fn graft_opportunistically(&mut self, work: &mut MeshUpdate<'_, N>, cx: &Context<'_, N>) {
+        let mut scores: Vec<f64> = work.mesh.keys().map(|peer| cx.peer_view.score(peer)).collect();
         if scores.len() < 2 {
             return;
         }
@@ -122,40 +124,43 @@ impl<N: Network> TopicState<N> {
                 cx,
                 median,
                 |_| true,
-                |peer| !self.backoffs.contains(peer) && !work.knows(peer) && cx.roster.score(peer) > median,
+                |peer| {
+                    !self.backoffs.contains(peer) && !work.knows(peer) && cx.peer_view.score(peer) > median
+                },
             );
             let count = cx.limits.opportunistic_graft_peers;
             work.graft(choose(better, count, &mut self.rng), Grafted::Opportunistic);
         }
     }
 
-    fn finish(&mut self, work: MeshWork<'_, N>, cx: &Context<'_, N>) -> Maintenance<N> {
-        let MeshWork { mut mesh, grafted, pruned, tally: _ } = work;
+    fn finish(&mut self, work: MeshUpdate<'_, N>, cx: &Context<'_, N>) -> Maintenance<N> {
+        let MeshUpdate { mut mesh, grafted, pruned, tally: _ } = work;
         for pruned in &pruned {
             self.backoffs.set(&pruned.peer, cx.limits.prune_backoff, cx.now);
         }
-        let links = grafted.iter().map(|(peer, link)| (peer.clone(), *link)).collect();
+        let connection_ids =
+            grafted.iter().map(|(peer, connection_id)| (peer.clone(), *connection_id)).collect();
         mesh.extend(grafted);
         self.mesh = Some(mesh);
-        Maintenance { grafted: links, pruned, broken: Vec::new() }
+        Maintenance { grafted: connection_ids, pruned, broken: Vec::new() }
     }
 }
 
 /// A mesh while it is maintained.
-struct MeshWork<'a, N: Network> {
+struct MeshUpdate<'a, N: Network> {
     mesh: Links<N::Peer>,
     grafted: Links<N::Peer>,
     pruned: Vec<Pruned<N>>,
-    tally: &'a mut Tally,
+    tally: &'a mut InputCounters,
 }
 
-impl<N: Network> MeshWork<'_, N> {
+impl<N: Network> MeshUpdate<'_, N> {
     /// Peers of negative score go first, and get no px.
     fn prune_negative(&mut self, cx: &Context<'_, N>) {
-        if cx.roster.none_below(0.0) {
+        if cx.peer_view.min_score_at_least(0.0) {
             return;
         }
-        let negative = |peer: &&N::Peer| cx.roster.score(peer) < 0.0;
+        let negative = |peer: &&N::Peer| cx.peer_view.score(peer) < 0.0;
         let negative: BTreeSet<_> = self.mesh.keys().filter(negative).cloned().collect();
         for peer in &negative {
             self.prune(peer, Removed::NegativeScore);
@@ -163,17 +168,17 @@ impl<N: Network> MeshWork<'_, N> {
     }
 
     /// Adds the chosen, each once.
-    fn graft(&mut self, chosen: Vec<(N::Peer, Link)>, why: Grafted) {
+    fn graft(&mut self, chosen: Vec<(N::Peer, ConnectionId)>, why: Grafted) {
         let before = self.grafted.len();
         self.grafted.extend(chosen);
         self.tally.grafted(why, self.grafted.len() - before);
     }
 
     fn prune(&mut self, peer: &N::Peer, why: Removed) {
-        if let Some(link) = self.mesh.remove(peer) {
+        if let Some(connection_id) = self.mesh.remove(peer) {
             let no_px = why == Removed::NegativeScore;
             self.tally.removed(why, 1);
-            self.pruned.push(Pruned { peer: peer.clone(), link, no_px });
+            self.pruned.push(Pruned { peer: peer.clone(), connection_id, no_px });
         }
     }
 

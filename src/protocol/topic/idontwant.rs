@@ -11,16 +11,16 @@ use crate::{
     network::{FullMessage, Network},
     protocol::{
         exchange::{Context, Outbox},
-        outcome::counters::Tally,
+        outcome::counters::InputCounters,
     },
 };
 
 /// What a topic said itself in this heartbeat: of a message whose verdict takes its time, or that is refused, more
 /// than one copy is a first one.
 #[derive_where(Debug, Default)]
-pub(super) struct Declined<N: Network>(HashSet<N::MessageId, RandomState>);
+pub(super) struct SentIDontWant<N: Network>(HashSet<N::MessageId, RandomState>);
 
-impl<N: Network> Declined<N> {
+impl<N: Network> SentIDontWant<N> {
     /// A heartbeat is over.
     pub(super) fn shift(&mut self) {
         if !self.0.is_empty() {
@@ -66,9 +66,12 @@ impl<N: Network> TopicState<N> {
         let id = &message.message_id;
         let room = self.declined.len() < cx.limits.extensions.max_idontwant_per_heartbeat;
         if room && self.declined.0.insert(id.clone()) {
-            let others =
-                self.mesh.iter().flatten().filter(|(peer, link)| *peer != sender && !link.is_bootstrap());
-            outbox.decline(others.map(|(_, link)| *link).collect(), id.clone());
+            let others = self
+                .mesh
+                .iter()
+                .flatten()
+                .filter(|(peer, connection_id)| *peer != sender && !connection_id.is_bootstrap());
+            outbox.decline(others.map(|(_, connection_id)| *connection_id).collect(), id.clone());
         }
     }
 }
@@ -79,11 +82,11 @@ pub(super) fn spare<N: Network>(
     sent: &mut Vec<N::Peer>,
     message: &FullMessage<N>,
     cx: &Context<'_, N>,
-    tally: &mut Tally,
+    tally: &mut InputCounters,
 ) {
-    if is_large(message, cx) && cx.roster.has_unwanted() {
+    if is_large(message, cx) && cx.peer_view.has_unwanted() {
         let meant = sent.len();
-        sent.retain(|peer| !cx.roster.is_unwanted(peer, &message.message_id));
+        sent.retain(|peer| !cx.peer_view.is_unwanted(peer, &message.message_id));
         if sent.len() < meant {
             tally.spared(meant - sent.len());
         }

@@ -3,7 +3,7 @@
 use super::TopicState;
 use crate::{
     network::Network,
-    protocol::{connection::Link, inspect::view::FanoutView},
+    protocol::{connection::ConnectionId, inspect::view::FanoutView},
     timestamp::Timestamp,
 };
 
@@ -14,7 +14,7 @@ impl<N: Network> TopicState<N> {
     }
 
     /// The connections that are subscribed: whose they are, whoever asks has to look up.
-    pub(crate) fn subscriber_links(&self) -> Vec<Link> {
+    pub(crate) fn subscriber_links(&self) -> Vec<ConnectionId> {
         self.subscribers.as_slice().to_vec()
     }
 
@@ -42,11 +42,15 @@ impl<N: Network> TopicState<N> {
         self.mesh.as_ref().is_some_and(|mesh| mesh.contains_key(peer))
     }
 
-    /// How `peer` stands with this topic, whose connection is `link`.
-    pub(crate) fn peer_topic_status(&self, peer: &N::Peer, link: Option<Link>) -> PeerTopicStatus {
+    /// How `peer` stands with this topic, whose connection is `connection_id`.
+    pub(crate) fn peer_topic_status(
+        &self,
+        peer: &N::Peer,
+        connection_id: Option<ConnectionId>,
+    ) -> PeerTopicStatus {
         PeerTopicStatus {
             joined: self.is_joined(),
-            subscribed: link.is_some_and(|link| self.is_subscriber(link)),
+            subscribed: connection_id.is_some_and(|connection_id| self.is_subscriber(connection_id)),
             in_mesh: self.is_in_mesh(peer),
             in_fanout: self.fanout.as_ref().is_some_and(|fanout| fanout.peers.contains_key(peer)),
             backed_off_until: self.backoffs.get(peer),

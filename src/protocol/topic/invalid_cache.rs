@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use derive_where::derive_where;
 
-use crate::protocol::time_cache::Window;
+use crate::protocol::time_cache::TimeCache;
 use crate::{
     limits::{Bounds, Limits},
     network::{FullMessage, Network},
@@ -14,20 +14,20 @@ use crate::{
 /// Remembered by id and content: an attacker who sends rubbish under an honest message's id must not make us
 /// refuse the honest one.
 #[derive_where(Debug)]
-pub(super) struct Invalid<N: Network> {
+pub(super) struct InvalidCache<N: Network> {
     /// 0 if nothing is to be remembered.
     max: usize,
     max_bytes: usize,
     bytes: usize,
-    messages: Window<N::MessageId, (Arc<FullMessage<N>>, usize)>,
+    messages: TimeCache<N::MessageId, (Arc<FullMessage<N>>, usize)>,
 }
 
-impl<N: Network> Invalid<N> {
+impl<N: Network> InvalidCache<N> {
     pub(super) fn new<T>(limits: &Limits<T>) -> Self {
         let Bounds { max_invalid_per_topic, max_invalid_bytes_per_topic: max_bytes, .. } = limits.bounds;
         let ticks = limits.extensions.invalid_memory_ticks;
         let max = if ticks > 0 { max_invalid_per_topic } else { 0 };
-        Self { max, max_bytes, bytes: 0, messages: Window::new(ticks) }
+        Self { max, max_bytes, bytes: 0, messages: TimeCache::new(ticks) }
     }
 
     /// Whether just this message was found invalid.

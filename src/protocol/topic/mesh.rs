@@ -8,11 +8,11 @@ use super::TopicState;
 use crate::{
     network::{Network, P2pMessage, PeerAction, PxPeer},
     protocol::{
-        connection::Link,
+        connection::ConnectionId,
         exchange::{
             Context, Outbox,
-            event::{Fact, Pruned},
-            peer_view::Standing,
+            event::{Pruned, TopicEvent},
+            peer_view::PeerStatus,
         },
         outcome::{
             GraftOutcome, JoinOutcome, LeaveOutcome, PruneOutcome,
@@ -33,21 +33,21 @@ impl<N: Network> TopicState<N> {
     pub(crate) fn graft(
         &mut self,
         peer: &N::Peer,
-        standing: Standing,
+        status: PeerStatus,
         room: bool,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> GraftOutcome {
-        if let Some(link) = standing.link {
-            self.drop_older(peer, link, outbox);
+        if let Some(connection_id) = status.connection_id {
+            self.drop_older(peer, connection_id, outbox);
         }
-        match self.check_graft(peer, standing, room, cx, outbox) {
-            Ok(link) => {
-                self.accept_graft(peer, link, outbox);
+        match self.check_graft(peer, status, room, cx, outbox) {
+            Ok(connection_id) => {
+                self.accept_graft(peer, connection_id, outbox);
                 GraftOutcome::Grafted
             }
             Err(refusal) => {
-                self.refuse_graft(peer, standing, refusal, cx, outbox);
+                self.refuse_graft(peer, status, refusal, cx, outbox);
                 refusal
             }
         }
@@ -56,25 +56,25 @@ impl<N: Network> TopicState<N> {
     fn check_graft(
         &self,
         peer: &N::Peer,
-        standing: Standing,
+        status: PeerStatus,
         room: bool,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
-    ) -> Result<Link, GraftOutcome> {
+    ) -> Result<ConnectionId, GraftOutcome> {
         let refuse_if = |refused: bool, outcome| if refused { Err(outcome) } else { Ok(()) };
         refuse_if(!cx.network.peer_filter(peer, PeerAction::Graft), GraftOutcome::PeerFiltered)?;
         let mesh = self.mesh.as_ref().ok_or(GraftOutcome::UnsubscribedTopic)?;
         refuse_if(mesh.contains_key(peer), GraftOutcome::AlreadyInMesh)?;
-        let link = standing.link.ok_or(GraftOutcome::UnexpectedPeer)?;
-        refuse_if(link.is_direct(), GraftOutcome::DirectPeer)?;
+        let connection_id = status.connection_id.ok_or(GraftOutcome::UnexpectedPeer)?;
+        refuse_if(connection_id.is_direct(), GraftOutcome::DirectPeer)?;
         self.check_backoff(peer, cx, outbox)?;
-        refuse_if(standing.score.is_some_and(|score| score < 0.0), GraftOutcome::NegativeScore)?;
+        refuse_if(status.score.is_some_and(|score| score < 0.0), GraftOutcome::NegativeScore)?;
         // v1.1 "outbound mesh quotas": a full mesh is open to those whom we dialled, whom an
         // attacker can't choose to be.
         let full = mesh.len() >= cx.limits.degree_high;
-        refuse_if(full && !link.is_outbound(), GraftOutcome::MeshFull)?;
-        refuse_if(!room && !self.is_subscriber(link), GraftOutcome::PeerFiltered)?;
-        Ok(link)
+        refuse_if(full && !connection_id.is_outbound(), GraftOutcome::MeshFull)?;
+        refuse_if(!room && !self.is_subscriber(connection_id), GraftOutcome::PeerFiltered)?;
+        Ok(connection_id)
     }
 
     /// Coming back too early is a fault; coming back at once is two (v1.1 "graft flood").
@@ -87,7 +87,7 @@ impl<N: Network> TopicState<N> {
         let Some(until) = self.backoffs.get(peer).filter(|until| cx.now < *until) else { return Ok(()) };
         // `until - prune_backoff + flood > now`, without going below zero.
         let flood = until.after(cx.limits.graft_flood_threshold) > cx.now.after(cx.limits.prune_backoff);
-        outbox.facts.push(Fact::Misbehaved(peer.clone(), if flood { 2 } else { 1 }));
+        outbox.facts.push(TopicEvent::Misbehaved(peer.clone(), if flood { 2 } else { 1 }));
         Err(GraftOutcome::BackedOff)
     }
 
@@ -101,23 +101,23 @@ impl<N: Network> TopicState<N> {
         self.mesh.as_ref().map_or(0, BTreeMap::len)
     }
 
-    fn accept_graft(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {
+    fn accept_graft(&mut self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
         outbox.stats.count_recv_grafts += 1;
         self.tell_credits(outbox);
-        outbox.facts.push(Fact::Grafted(peer.clone(), link));
+        outbox.facts.push(TopicEvent::Grafted(peer.clone(), connection_id));
         if let Some(mesh) = &mut self.mesh {
-            mesh.insert(peer.clone(), link);
+            mesh.insert(peer.clone(), connection_id);
             outbox.tally.grafted(Grafted::RemoteGraft, 1);
         }
-        if !self.is_subscriber(link) {
-            self.add_subscriber(peer, link, outbox);
+        if !self.is_subscriber(connection_id) {
+            self.add_subscriber(peer, connection_id, outbox);
         }
     }
 
     fn refuse_graft(
         &mut self,
         peer: &N::Peer,
-        standing: Standing,
+        status: PeerStatus,
         refusal: GraftOutcome,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
@@ -126,7 +126,7 @@ impl<N: Network> TopicState<N> {
             return;
         }
         let in_mesh = self.mesh.as_ref().is_some_and(|mesh| mesh.contains_key(peer));
-        if standing.link.is_some() && !in_mesh {
+        if status.connection_id.is_some() && !in_mesh {
             self.backoffs.set(peer, cx.limits.prune_backoff, cx.now);
         }
         let px = if refusal == GraftOutcome::MeshFull {
@@ -136,15 +136,15 @@ impl<N: Network> TopicState<N> {
         } else {
             Vec::new()
         };
-        self.send_prune(peer, standing.link, px, cx.limits.prune_backoff, outbox);
+        self.send_prune(peer, status.connection_id, px, cx.limits.prune_backoff, outbox);
     }
 
     /// A peer took us out of its mesh. `None`: we did the same, and what it offers in exchange is
-    /// for the peers' side to judge ([`Fact::PxOffered`]).
+    /// for the peers' side to judge ([`TopicEvent::PxOffered`]).
     pub(crate) fn prune(
         &mut self,
         peer: &N::Peer,
-        standing: Standing,
+        status: PeerStatus,
         px: Vec<PxPeer<N::Peer>>,
         backoff: Duration,
         cx: &Context<'_, N>,
@@ -160,7 +160,10 @@ impl<N: Network> TopicState<N> {
         if refusal.is_some() {
             // Peers that leave say UNSUBSCRIBE first, which took them out of the mesh: they mean their
             // backoff all the same.
-            if cx.limits.extensions.late_prune_sets_backoff && self.is_joined() && standing.link.is_some() {
+            if cx.limits.extensions.late_prune_sets_backoff
+                && self.is_joined()
+                && status.connection_id.is_some()
+            {
                 self.backoffs.set(peer, backoff, cx.now);
             }
             outbox.p2p.extend(forget_all(peer, px));
@@ -168,7 +171,7 @@ impl<N: Network> TopicState<N> {
         }
         self.remove_from_mesh(peer, Removed::RemotePrune, outbox);
         self.backoffs.set(peer, backoff, cx.now);
-        outbox.facts.push(Fact::PxOffered(peer.clone(), px));
+        outbox.facts.push(TopicEvent::PxOffered(peer.clone(), px));
         None
     }
 }
@@ -176,26 +179,26 @@ impl<N: Network> TopicState<N> {
 // === Join and leave ===
 
 impl<N: Network> TopicState<N> {
-    /// The application takes part. Peers are told at the [`Order::Welcome`](crate::protocol::exchange::command::Order).
+    /// The application takes part. Peers are told at the [`TopicCommand::JoinConfirmed`](crate::protocol::exchange::command::TopicCommand).
     pub(crate) fn join(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> JoinOutcome<N> {
         if self.is_joined() {
             return JoinOutcome::AlreadyJoined;
         }
         self.tell_credits(outbox);
         let mesh = self.first_mesh(cx, outbox);
-        for (peer, link) in &mesh {
-            outbox.facts.push(Fact::Grafted(peer.clone(), *link));
+        for (peer, connection_id) in &mesh {
+            outbox.facts.push(TopicEvent::Grafted(peer.clone(), *connection_id));
         }
         let to_graft = mesh.keys().cloned().collect();
         self.mesh = Some(mesh);
-        outbox.facts.push(Fact::Joined);
+        outbox.facts.push(TopicEvent::Joined);
         JoinOutcome::Joined { to_graft }
     }
 
     /// The fanout's peers come first: they know us as a source already.
-    fn first_mesh(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> BTreeMap<N::Peer, Link> {
+    fn first_mesh(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> BTreeMap<N::Peer, ConnectionId> {
         let mut mesh = self.fanout.take().map(|fanout| fanout.peers).unwrap_or_default();
-        mesh.retain(|peer, _| !self.backoffs.contains(peer) && cx.roster.score(peer) >= 0.0);
+        mesh.retain(|peer, _| !self.backoffs.contains(peer) && cx.peer_view.score(peer) >= 0.0);
         let missing = cx.limits.degree_optimal.saturating_sub(mesh.len());
         let candidates = self.graftable(cx, |_| true, |peer| !mesh.contains_key(peer));
         let chosen = choose(candidates, missing, &mut self.rng);
@@ -209,9 +212,9 @@ impl<N: Network> TopicState<N> {
     pub(super) fn graftable(
         &self,
         cx: &Context<'_, N>,
-        link_fits: impl Fn(Link) -> bool,
+        link_fits: impl Fn(ConnectionId) -> bool,
         peer_fits: impl Fn(&N::Peer) -> bool,
-    ) -> Vec<(N::Peer, Link)> {
+    ) -> Vec<(N::Peer, ConnectionId)> {
         self.candidates(cx, 0.0, link_fits, |peer| peer_fits(peer) && !self.backoffs.contains(peer))
     }
 
@@ -221,16 +224,20 @@ impl<N: Network> TopicState<N> {
         &self,
         cx: &Context<'_, N>,
         least: f64,
-        link_fits: impl Fn(Link) -> bool,
+        link_fits: impl Fn(ConnectionId) -> bool,
         peer_fits: impl Fn(&N::Peer) -> bool,
-    ) -> Vec<(N::Peer, Link)> {
+    ) -> Vec<(N::Peer, ConnectionId)> {
         // Names are looked up late, and scores last, and not at all if nobody's is so low: there are many
         // subscribers.
-        let good = cx.roster.none_below(least);
-        let fitting =
-            self.subscribers.as_slice().iter().copied().filter(|link| !link.is_direct() && link_fits(*link));
-        let mut candidates = cx.roster.named(&mut { fitting });
-        candidates.retain(|(peer, _)| peer_fits(peer) && (good || cx.roster.score(peer) >= least));
+        let good = cx.peer_view.min_score_at_least(least);
+        let fitting = self
+            .subscribers
+            .as_slice()
+            .iter()
+            .copied()
+            .filter(|connection_id| !connection_id.is_direct() && link_fits(*connection_id));
+        let mut candidates = cx.peer_view.named(&mut { fitting });
+        candidates.retain(|(peer, _)| peer_fits(peer) && (good || cx.peer_view.score(peer) >= least));
         candidates.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         candidates
     }
@@ -245,18 +252,18 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// The application leaves. Peers are told at the [`Order::Farewell`](crate::protocol::exchange::command::Order).
+    /// The application leaves. Peers are told at the [`TopicCommand::LeaveConfirmed`](crate::protocol::exchange::command::TopicCommand).
     pub(crate) fn leave(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> LeaveOutcome<N> {
         let Some(mesh) = self.mesh.take() else { return LeaveOutcome::NotJoined };
         self.tell_credits(outbox);
-        for (peer, link) in &mesh {
+        for (peer, connection_id) in &mesh {
             self.backoffs.set(peer, cx.limits.unsubscribe_backoff, cx.now);
-            let no_px = cx.roster.score(peer) < 0.0;
-            self.parting.push(Pruned { peer: peer.clone(), link: *link, no_px });
-            outbox.facts.push(Fact::Pruned(peer.clone(), *link));
+            let no_px = cx.peer_view.score(peer) < 0.0;
+            self.parting.push(Pruned { peer: peer.clone(), connection_id: *connection_id, no_px });
+            outbox.facts.push(TopicEvent::Pruned(peer.clone(), *connection_id));
         }
         outbox.tally.removed(Removed::Leave, mesh.len());
-        outbox.facts.push(Fact::Left);
+        outbox.facts.push(TopicEvent::Left);
         self.forget_messages_in_doubt(cx.limits, outbox);
         let no_px = self.parting.iter().filter(|pruned| pruned.no_px).map(|pruned| pruned.peer.clone());
         LeaveOutcome::Left { no_px: no_px.collect(), to_prune: mesh.into_keys().collect() }
@@ -294,14 +301,14 @@ impl<N: Network> TopicState<N> {
     fn send_prune(
         &self,
         peer: &N::Peer,
-        link: Option<Link>,
+        connection_id: Option<ConnectionId>,
         px: Vec<N::Peer>,
         backoff: Duration,
         outbox: &mut Outbox<N>,
     ) {
         let px = px.into_iter().map(PxPeer::new).collect();
         let message = P2pMessage::Prune { topic: self.topic.clone(), px, backoff };
-        outbox.send(peer.clone(), link, message);
+        outbox.send(peer.clone(), connection_id, message);
     }
 
     /// Whom to offer a pruned peer in exchange for us (v1.1 "peer exchange").
@@ -319,8 +326,8 @@ impl<N: Network> TopicState<N> {
         if no_px || !cx.limits.do_px {
             return Vec::new();
         }
-        let offered = |peer: &N::Peer| peer != pruned && cx.roster.score(peer) >= 0.0;
-        let named = cx.roster.named(&mut self.subscribers.as_slice().iter().copied()).into_iter();
+        let offered = |peer: &N::Peer| peer != pruned && cx.peer_view.score(peer) >= 0.0;
+        let named = cx.peer_view.named(&mut self.subscribers.as_slice().iter().copied()).into_iter();
         let mut offers: Vec<_> = named.map(|(peer, _)| peer).filter(offered).collect();
         offers.sort_unstable();
         offers

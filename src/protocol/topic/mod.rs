@@ -27,21 +27,21 @@ use derive_where::derive_where;
 
 use self::{
     backoff::Backoffs,
-    delivery_counts::Credits,
-    idontwant::Declined,
-    invalid_cache::Invalid,
+    delivery_counts::DeliveryCounts,
+    idontwant::SentIDontWant,
+    invalid_cache::InvalidCache,
     messages::{Cached, Seen},
-    pending_validation::Validating,
+    pending_validation::PendingValidations,
     promises::Promises,
     subscribers::Subscribers,
 };
 use super::{
-    connection::Link,
+    connection::ConnectionId,
     exchange::{
         Context, Outbox,
-        command::Order,
-        event::{Deliveries, Fact, Pruned},
-        peer_view::Standing,
+        command::TopicCommand,
+        event::{PeerDeliveries, Pruned, TopicEvent},
+        peer_view::PeerStatus,
     },
     inspect::{
         footprint::Footprint,
@@ -49,10 +49,10 @@ use super::{
     },
     outcome::{
         SubscribeOutcome, UnsubscribeOutcome,
-        counters::{Promised, Removed},
+        counters::{PromiseEvent, Removed},
     },
     rng::{ProtocolRng, rng_for},
-    time_cache::Window,
+    time_cache::TimeCache,
 };
 use crate::{
     limits::Limits,
@@ -68,28 +68,28 @@ pub(crate) struct TopicState<N: Network> {
     /// The connections that are subscribed.
     subscribers: Subscribers,
     /// The direct peers among them, each by its last connection.
-    direct: BTreeMap<N::Peer, Link>,
+    direct: BTreeMap<N::Peer, ConnectionId>,
     /// Present exactly while we take part in the topic. Its peers are subscribed and not direct.
-    mesh: Option<BTreeMap<N::Peer, Link>>,
+    mesh: Option<BTreeMap<N::Peer, ConnectionId>>,
     /// Present only while there is no mesh.
     fanout: Option<Fanout<N>>,
     backoffs: Backoffs<N::Peer>,
     /// The messages that can be asked for.
-    history: Window<N::MessageId, Cached<N>>,
+    history: TimeCache<N::MessageId, Cached<N>>,
     /// What they hold together.
     history_bytes: usize,
     /// The ids that are not handled again.
-    seen: Window<N::MessageId, Seen<N>>,
+    seen: TimeCache<N::MessageId, Seen<N>>,
     /// What deliveries are worth and the peers' side was not told.
-    credits: Credits<N>,
+    credits: DeliveryCounts<N>,
     /// The messages that wait for a verdict, each with its deliverers so far.
-    validating: Validating<N>,
+    validating: PendingValidations<N>,
     /// What peers offered and were asked for.
     promises: Promises<N>,
     /// The messages that need no second verdict.
-    invalid: Invalid<N>,
+    invalid: InvalidCache<N>,
     /// The messages of which the mesh was told in this heartbeat that we don't want them.
-    declined: Declined<N>,
+    declined: SentIDontWant<N>,
     /// What the first half of a heartbeat pruned, to be told in the second half.
     pruned: Vec<Pruned<N>>,
     /// The mesh that was left, to be told at the farewell.
@@ -99,7 +99,7 @@ pub(crate) struct TopicState<N: Network> {
 /// Peers for a topic that we publish to without taking part.
 #[derive_where(Clone, Debug)]
 pub(super) struct Fanout<N: Network> {
-    pub(super) peers: BTreeMap<N::Peer, Link>,
+    pub(super) peers: BTreeMap<N::Peer, ConnectionId>,
     pub(super) last_published: Timestamp,
 }
 
@@ -113,14 +113,14 @@ impl<N: Network> TopicState<N> {
             mesh: None,
             fanout: None,
             backoffs: Backoffs::new(limits.bounds.max_backoffs_per_topic),
-            history: Window::new(limits.history_length),
+            history: TimeCache::new(limits.history_length),
             history_bytes: 0,
-            seen: Window::new(limits.seen_history_length),
-            credits: Credits::default(),
-            validating: Validating::new(&limits.bounds),
+            seen: TimeCache::new(limits.seen_history_length),
+            credits: DeliveryCounts::default(),
+            validating: PendingValidations::new(&limits.bounds),
             promises: Promises::default(),
-            invalid: Invalid::new(limits),
-            declined: Declined::default(),
+            invalid: InvalidCache::new(limits),
+            declined: SentIDontWant::default(),
             pruned: Vec::new(),
             parting: Vec::new(),
         }
@@ -128,10 +128,10 @@ impl<N: Network> TopicState<N> {
 
     /// We take no part any more: what only matters to who does is forgotten.
     pub(super) fn forget_messages_in_doubt(&mut self, limits: &Limits<N::Topic>, outbox: &mut Outbox<N>) {
-        outbox.tally.promise(Promised::Void, self.promises.len());
+        outbox.tally.promise(PromiseEvent::Void, self.promises.len());
         self.promises = Promises::default();
-        self.invalid = Invalid::new(limits);
-        self.declined = Declined::default();
+        self.invalid = InvalidCache::new(limits);
+        self.declined = SentIDontWant::default();
     }
 
     /// Whether the peers' side was not told of all deliveries.
@@ -140,7 +140,7 @@ impl<N: Network> TopicState<N> {
     }
 
     /// The deliveries that the peers' side was not told of.
-    pub(super) fn credits(&self) -> &[Deliveries<N>] {
+    pub(super) fn credits(&self) -> &[PeerDeliveries<N>] {
         self.credits.as_slice()
     }
 
@@ -168,8 +168,8 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Whether this connection is subscribed.
-    pub(crate) fn is_subscriber(&self, link: Link) -> bool {
-        self.subscribers.contains(link)
+    pub(crate) fn is_subscriber(&self, connection_id: ConnectionId) -> bool {
+        self.subscribers.contains(connection_id)
     }
 
     /// Whether to remember it after an input, while `idle` topics are remembered that we don't take part
@@ -180,10 +180,10 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Takes a subscriber up again after the topic's state was lost.
-    pub(crate) fn restore_subscriber(&mut self, peer: &N::Peer, link: Link) {
-        self.subscribers.insert(link);
-        if link.is_direct() {
-            self.direct.insert(peer.clone(), link);
+    pub(crate) fn restore_subscriber(&mut self, peer: &N::Peer, connection_id: ConnectionId) {
+        self.subscribers.insert(connection_id);
+        if connection_id.is_direct() {
+            self.direct.insert(peer.clone(), connection_id);
         }
     }
 
@@ -191,18 +191,18 @@ impl<N: Network> TopicState<N> {
     pub(crate) fn subscribe(
         &mut self,
         peer: &N::Peer,
-        standing: Standing,
+        status: PeerStatus,
         room: bool,
         outbox: &mut Outbox<N>,
     ) -> SubscribeOutcome {
-        let Some(link) = standing.link else { return SubscribeOutcome::UnknownPeer };
-        self.drop_older(peer, link, outbox);
-        if !self.is_subscriber(link) {
+        let Some(connection_id) = status.connection_id else { return SubscribeOutcome::UnknownPeer };
+        self.drop_older(peer, connection_id, outbox);
+        if !self.is_subscriber(connection_id) {
             if !room {
-                outbox.facts.push(Fact::TopicLimitExceeded(peer.clone()));
+                outbox.facts.push(TopicEvent::TopicLimitExceeded(peer.clone()));
                 return SubscribeOutcome::TopicLimitExceeded;
             }
-            self.add_subscriber(peer, link, outbox);
+            self.add_subscriber(peer, connection_id, outbox);
         }
         SubscribeOutcome::Subscribed
     }
@@ -211,32 +211,34 @@ impl<N: Network> TopicState<N> {
     pub(crate) fn unsubscribe(
         &mut self,
         peer: &N::Peer,
-        standing: Standing,
+        status: PeerStatus,
         outbox: &mut Outbox<N>,
     ) -> UnsubscribeOutcome {
-        let Some(link) = standing.link else { return UnsubscribeOutcome::UnknownPeer };
-        if self.subscribers.remove(link) {
-            outbox.facts.push(Fact::Unsubscribed(peer.clone(), link));
+        let Some(connection_id) = status.connection_id else { return UnsubscribeOutcome::UnknownPeer };
+        if self.subscribers.remove(connection_id) {
+            outbox.facts.push(TopicEvent::Unsubscribed(peer.clone(), connection_id));
         }
         let mesh = self.mesh.as_ref();
-        if mesh.and_then(|mesh| mesh.get(peer)).is_some_and(|known| *known <= link) {
+        if mesh.and_then(|mesh| mesh.get(peer)).is_some_and(|known| *known <= connection_id) {
             self.remove_from_mesh(peer, Removed::Unsubscribed, outbox);
         }
-        self.remove_up_to(peer, link, outbox);
+        self.remove_up_to(peer, connection_id, outbox);
         UnsubscribeOutcome::Unsubscribed
     }
 
     /// Executes an order of the peers' side.
-    pub(crate) fn execute(&mut self, order: Order<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+    pub(crate) fn execute(&mut self, order: TopicCommand<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         match order {
-            Order::Welcome(connected) => self.welcome(&connected, outbox),
-            Order::Farewell(connected) => self.farewell(&connected, cx, outbox),
-            Order::Announce(peer) => self.announce(peer, outbox),
-            Order::Gone(peer, link) => self.gone(&peer, link, outbox),
-            Order::Retry(delivery, validation_mode) => self.retry(delivery, validation_mode, cx, outbox),
-            Order::Verdicts(verdicts) => self.verdicts(verdicts, cx, outbox),
-            Order::Maintain(tick) => self.maintain(tick, cx, outbox),
-            Order::Conclude => self.conclude(cx, outbox),
+            TopicCommand::JoinConfirmed(connected) => self.welcome(&connected, outbox),
+            TopicCommand::LeaveConfirmed(connected) => self.farewell(&connected, cx, outbox),
+            TopicCommand::PeerConnected(peer) => self.announce(peer, outbox),
+            TopicCommand::PeerDisconnected(peer, connection_id) => self.gone(&peer, connection_id, outbox),
+            TopicCommand::Retry(delivery, validation_mode) => {
+                self.retry(delivery, validation_mode, cx, outbox)
+            }
+            TopicCommand::Verdicts(verdicts) => self.verdicts(verdicts, cx, outbox),
+            TopicCommand::StartHeartbeat(tick) => self.maintain(tick, cx, outbox),
+            TopicCommand::FinishHeartbeat => self.conclude(cx, outbox),
         }
     }
 
@@ -248,42 +250,47 @@ impl<N: Network> TopicState<N> {
     }
 
     /// A connection ended. The scores know by themselves: no fact is owed.
-    fn gone(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {
-        self.subscribers.remove(link);
-        self.remove_up_to(peer, link, outbox);
+    fn gone(&mut self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
+        self.subscribers.remove(connection_id);
+        self.remove_up_to(peer, connection_id, outbox);
     }
 
     /// What `peer` had under an earlier connection is void, though the word of its end is still on
-    /// its way. Among the subscribers it stands until then: nobody answers to that link any more.
-    pub(super) fn drop_older(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {
-        if !self.is_subscriber(link) {
-            self.remove_up_to(peer, link, outbox);
+    /// its way. Among the subscribers it stands until then: nobody answers to that connection_id any more.
+    pub(super) fn drop_older(&mut self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
+        if !self.is_subscriber(connection_id) {
+            self.remove_up_to(peer, connection_id, outbox);
         }
     }
 
-    pub(super) fn add_subscriber(&mut self, peer: &N::Peer, link: Link, outbox: &mut Outbox<N>) {
-        self.subscribers.insert(link);
-        if link.is_direct() {
+    pub(super) fn add_subscriber(
+        &mut self,
+        peer: &N::Peer,
+        connection_id: ConnectionId,
+        outbox: &mut Outbox<N>,
+    ) {
+        self.subscribers.insert(connection_id);
+        if connection_id.is_direct() {
             // What an earlier connection said may come late.
-            let known = self.direct.entry(peer.clone()).or_insert(link);
-            *known = link.max(*known);
+            let known = self.direct.entry(peer.clone()).or_insert(connection_id);
+            *known = connection_id.max(*known);
         }
-        outbox.facts.push(Fact::Subscribed(peer.clone(), link));
+        outbox.facts.push(TopicEvent::Subscribed(peer.clone(), connection_id));
     }
 
     pub(super) fn remove_from_mesh(&mut self, peer: &N::Peer, why: Removed, outbox: &mut Outbox<N>) {
-        if let Some(link) = self.mesh.as_mut().and_then(|mesh| mesh.remove(peer)) {
+        if let Some(connection_id) = self.mesh.as_mut().and_then(|mesh| mesh.remove(peer)) {
             self.tell_credits(outbox);
-            outbox.facts.push(Fact::Pruned(peer.clone(), link));
+            outbox.facts.push(TopicEvent::Pruned(peer.clone(), connection_id));
             outbox.tally.removed(why, 1);
         }
     }
 
     /// Takes a peer out of wherever it stands by its name, unless under a later connection than this.
-    fn remove_up_to(&mut self, peer: &N::Peer, last: Link, outbox: &mut Outbox<N>) {
-        let remove = |links: &mut BTreeMap<N::Peer, Link>| {
-            let is_over = links.get(peer).is_some_and(|link| *link <= last);
-            is_over && links.remove(peer).is_some()
+    fn remove_up_to(&mut self, peer: &N::Peer, last: ConnectionId, outbox: &mut Outbox<N>) {
+        let remove = |connection_ids: &mut BTreeMap<N::Peer, ConnectionId>| {
+            let is_over = connection_ids.get(peer).is_some_and(|connection_id| *connection_id <= last);
+            is_over && connection_ids.remove(peer).is_some()
         };
         remove(&mut self.direct);
         if self.mesh.as_mut().is_some_and(remove) {
@@ -297,7 +304,7 @@ impl<N: Network> TopicState<N> {
     /// Whether we take part, its subscribers, the peers of its mesh, and those of them that we dialled.
     pub(crate) fn census(&self) -> [usize; 4] {
         let mesh = self.mesh.iter().flatten();
-        let outbound = mesh.filter(|(_, link)| link.is_outbound()).count();
+        let outbound = mesh.filter(|(_, connection_id)| connection_id.is_outbound()).count();
         let size = self.mesh.as_ref().map_or(0, BTreeMap::len);
         [usize::from(self.is_joined()), self.subscribers.len(), size, outbound]
     }
@@ -324,7 +331,9 @@ impl<N: Network> TopicState<N> {
 
     /// Adds the topic's part to a view.
     pub(crate) fn view(&self, limits: &Limits<N::Topic>, view: &mut View<N>) {
-        let keys = |links: &BTreeMap<N::Peer, Link>| links.keys().cloned().collect::<BTreeSet<_>>();
+        let keys = |connection_ids: &BTreeMap<N::Peer, ConnectionId>| {
+            connection_ids.keys().cloned().collect::<BTreeSet<_>>()
+        };
         if let Some(mesh) = &self.mesh {
             view.mesh.insert(self.topic.clone(), keys(mesh));
         }

@@ -12,13 +12,13 @@ use crate::{
 
 /// Each waiting message once, with those who delivered it and when it first came.
 #[derive_where(Debug)]
-pub(super) struct Validating<N: Network> {
+pub(super) struct PendingValidations<N: Network> {
     max: usize,
     max_co_senders: usize,
     waiting: BTreeMap<Arc<FullMessage<N>>, (Delivery<N>, Timestamp)>,
 }
 
-impl<N: Network> Validating<N> {
+impl<N: Network> PendingValidations<N> {
     pub(super) fn new(bounds: &Bounds) -> Self {
         let Bounds { max_validating_per_topic, max_co_senders, .. } = *bounds;
         Self { max: max_validating_per_topic, max_co_senders, waiting: BTreeMap::new() }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use derive_where::derive_where;
 use foldhash::fast::RandomState;
 
-use crate::{network::Network, protocol::outcome::counters::Tally, timestamp::Timestamp};
+use crate::{network::Network, protocol::outcome::counters::InputCounters, timestamp::Timestamp};
 
 /// The watched requests of one topic.
 #[derive_where(Debug, Default)]
@@ -42,7 +42,7 @@ impl<N: Network> Promises<N> {
         &mut self,
         id: &N::MessageId,
         deadline: impl FnOnce() -> Timestamp,
-        tally: &mut Tally,
+        tally: &mut InputCounters,
     ) {
         // Most of the time nothing is owed.
         if !self.owed.is_empty() {
@@ -50,7 +50,7 @@ impl<N: Network> Promises<N> {
         }
     }
 
-    fn acquit(&mut self, id: &N::MessageId, deadline: Timestamp, tally: &mut Tally) {
+    fn acquit(&mut self, id: &N::MessageId, deadline: Timestamp, tally: &mut InputCounters) {
         for peer in self.owed.remove(id).unwrap_or_default() {
             if let Some((_, due)) = self.debtors.remove(&peer) {
                 tally.promise_kept(deadline.saturating_since(due));

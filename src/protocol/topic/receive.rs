@@ -11,8 +11,8 @@ use super::{
 use crate::{
     network::{BoxFuture, Delivery, FullMessage, Network, Validity},
     protocol::{
-        connection::Link,
-        exchange::{Context, Outbox, Validation, command::ValidationMode, event::Fact},
+        connection::ConnectionId,
+        exchange::{Context, Outbox, Validation, command::ValidationMode, event::TopicEvent},
         outcome::{PublishOutcome, ReceiveOutcome, labels::Input},
         output::Lane,
     },
@@ -46,7 +46,7 @@ impl<N: Network> TopicState<N> {
         }
         match (judged, validation_mode) {
             (Validity::Valid, ValidationMode::Batched) => {
-                outbox.facts.push(Fact::Batch(delivery));
+                outbox.facts.push(TopicEvent::Batch(delivery));
                 ReceiveOutcome::Batched
             }
             (Validity::Valid, ValidationMode::Sequential) => {
@@ -99,7 +99,7 @@ impl<N: Network> TopicState<N> {
     }
 
     /// A verdict came; `None` if it took too long or there was no room for it: the message is dropped,
-    /// and may come again. Credits are as of its arrival.
+    /// and may come again. DeliveryCounts are as of its arrival.
     pub(crate) fn resolve(
         &mut self,
         message: &Arc<FullMessage<N>>,
@@ -186,7 +186,9 @@ impl<N: Network> TopicState<N> {
             Validity::Valid => self.accept(delivery, cx, outbox),
             Validity::Invalid => {
                 outbox.stats.count_recv_invalid_app_messages += 1;
-                outbox.facts.extend(deliverers(&delivery).map(|peer| Fact::InvalidMessage(peer.clone())));
+                outbox
+                    .facts
+                    .extend(deliverers(&delivery).map(|peer| TopicEvent::InvalidMessage(peer.clone())));
                 ReceiveOutcome::Invalid
             }
             Validity::Outdated => {
@@ -195,7 +197,7 @@ impl<N: Network> TopicState<N> {
             }
             Validity::Unknown => {
                 outbox.stats.count_recv_unknown_validity_app_messages += 1;
-                outbox.facts.push(Fact::Park(delivery));
+                outbox.facts.push(TopicEvent::Park(delivery));
                 ReceiveOutcome::Unknown
             }
         }
@@ -225,18 +227,18 @@ impl<N: Network> TopicState<N> {
     /// for, and those of them that it is sent to, but for those who don't want it. Bootstrap peers get no full
     /// messages.
     fn recipients(&self, sender: Option<&N::Peer>, others: &[N::Peer]) -> (Vec<N::Peer>, Vec<N::Peer>) {
-        let links = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
-        let most = links.map_or(0, BTreeMap::len) + self.direct.len();
+        let connection_ids = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
+        let most = connection_ids.map_or(0, BTreeMap::len) + self.direct.len();
         let (mut to, mut bootstrap) = (Vec::with_capacity(most), Vec::new());
-        let mut add = |(peer, link): (&N::Peer, &Link)| {
+        let mut add = |(peer, connection_id): (&N::Peer, &ConnectionId)| {
             if Some(peer) != sender && !others.contains(peer) {
                 to.push(peer.clone());
-                if link.is_bootstrap() {
+                if connection_id.is_bootstrap() {
                     bootstrap.push(peer.clone());
                 }
             }
         };
-        links.into_iter().flatten().for_each(&mut add);
+        connection_ids.into_iter().flatten().for_each(&mut add);
         if !self.direct.is_empty() {
             self.direct.iter().for_each(add);
             to.sort_unstable();
@@ -312,7 +314,7 @@ impl<N: Network> TopicState<N> {
     ) {
         let outcome = self.receive(delivery, validation_mode, cx, outbox);
         outbox.tally.input(Input::RetryMessage, &outcome);
-        outbox.facts.push(Fact::Dispatched);
+        outbox.facts.push(TopicEvent::Dispatched);
     }
 
     pub(super) fn verdicts(
@@ -325,7 +327,7 @@ impl<N: Network> TopicState<N> {
             let outcome = self.verdict(delivery, verdict, cx, outbox);
             outbox.tally.input(Input::JudgeMessage, &outcome);
         }
-        outbox.facts.push(Fact::Dispatched);
+        outbox.facts.push(TopicEvent::Dispatched);
     }
 }
 

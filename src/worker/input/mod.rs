@@ -10,17 +10,17 @@ use dashmap::Entry;
 use crate::{
     actors::{
         mesh::{
-            messages::{Arrival, Held, Saying, TopicItem},
+            messages::{IncomingMessage, PeerMessage, SharedCredit, TopicItem},
             peer_message::handle_idontwant,
         },
         shared::Shared,
         supervisor::messages::SupervisorItem,
     },
-    admission::{Account, Credit, refused::Refused, thread_slot::Till},
+    admission::{Credit, CreditOwner, refused::Refused, thread_slot::ThreadSlot},
     directory::TopicEntry,
     input_recorder::RecordedInput,
     network::{AppInput, ConnectionInfo, FullMessage, Network, P2pInput, P2pMessage, PxPeer},
-    outputs::publication::{Promise, Publication},
+    outputs::publication::{PublishResponder, PublishState},
     protocol::event::Event,
     timestamp::Timestamp,
 };
@@ -50,7 +50,7 @@ pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> R
 #[inline(always)]
 pub(super) fn in_message<N: Network>(
     shared: &Shared<N>,
-    account: Account,
+    account: CreditOwner,
     from: &N::Peer,
     message: P2pMessage<N>,
 ) -> Result<(), Refused> {
@@ -64,16 +64,17 @@ pub(super) fn in_message<N: Network>(
 #[inline(always)]
 fn full_message<N: Network>(
     shared: &Shared<N>,
-    account: Account,
+    account: CreditOwner,
     from: &N::Peer,
     message: Arc<FullMessage<N>>,
 ) -> Result<(), Refused> {
-    let till = Till::own();
-    shared.returns.take(till);
+    let thread_slot = ThreadSlot::own();
+    shared.returns.take(thread_slot);
     let bytes = weight_of_full(shared, &message);
     let room = check_application(shared);
-    let credit =
-        room.and_then(|()| admit(shared, account, bytes, till)).inspect_err(|why| report(shared, *why))?;
+    let credit = room
+        .and_then(|()| admit(shared, account, bytes, thread_slot))
+        .inspect_err(|why| report(shared, *why))?;
     shared.metrics.received_message();
     if shared.observes_inputs || shared.input_recorder.is_some() {
         show(shared, from, &P2pMessage::FullMessage(Arc::clone(&message)));
@@ -81,24 +82,24 @@ fn full_message<N: Network>(
     let entry = shared.directory.topics.get(&message.topic);
     if let Some(entry) = &entry {
         // Nothing is copied, and a look at the clock costs as much as a tenth of all else that a message takes.
-        let arrival = || Arrival { from: from.clone(), message, credit };
+        let arrival = || IncomingMessage { from: from.clone(), message, credit };
         entry.address.push_message(|| shared.now(), arrival);
         return Ok(());
     }
     drop(entry);
     let topic = message.topic.clone();
-    to_topic(shared, &topic, TopicItem::Message(Arrival { from: from.clone(), message, credit }))
+    to_topic(shared, &topic, TopicItem::Message(IncomingMessage { from: from.clone(), message, credit }))
 }
 
 /// Anything else that a peer says.
 fn control<N: Network>(
     shared: &Shared<N>,
-    account: Account,
+    account: CreditOwner,
     from: &N::Peer,
     message: P2pMessage<N>,
 ) -> Result<(), Refused> {
     let bytes = weight(&*shared.network, &message);
-    let credit = admit(shared, account, bytes, Till::own()).inspect_err(|why| report(shared, *why))?;
+    let credit = admit(shared, account, bytes, ThreadSlot::own()).inspect_err(|why| report(shared, *why))?;
     shared.metrics.received(&message);
     show(shared, from, &message);
     match message {
@@ -110,8 +111,12 @@ fn control<N: Network>(
         // A ping says nothing, and a full message is dealt with above.
         P2pMessage::Ping | P2pMessage::FullMessage(_) => Ok(()),
         message => {
-            let saying =
-                Saying { from: from.clone(), message, at: shared.now(), credit: Held::Whole(credit) };
+            let saying = PeerMessage {
+                from: from.clone(),
+                message,
+                at: shared.now(),
+                credit: SharedCredit::Whole(credit),
+            };
             let Some(topic) = saying.message.topic().cloned() else { return Ok(()) };
             to_topic(shared, &topic, TopicItem::Peer(Box::new(saying)))
         }
@@ -134,7 +139,7 @@ pub(super) fn app_input<N: Network>(shared: &Shared<N>, input: AppInput<N>) -> R
     }
     let at = shared.now();
     match input {
-        AppInput::Publish(message) => publish(shared, Arc::new(message), Promise::new(None), at),
+        AppInput::Publish(message) => publish(shared, Arc::new(message), PublishResponder::new(None), at),
         AppInput::Join(topic) => {
             join(shared, topic, at);
             Ok(())
@@ -155,13 +160,13 @@ pub(super) fn app_input<N: Network>(shared: &Shared<N>, input: AppInput<N>) -> R
 pub(super) fn publish_with_ticket<N: Network>(
     shared: &Shared<N>,
     message: FullMessage<N>,
-    publication: Arc<Publication>,
+    publication: Arc<PublishState>,
 ) -> Result<(), Refused> {
     open(shared)?;
     if shared.observes_inputs {
         shared.observe(&Event::AppInput(AppInput::Publish(message.clone())));
     }
-    publish(shared, Arc::new(message), Promise::new(Some(publication)), shared.now())
+    publish(shared, Arc::new(message), PublishResponder::new(Some(publication)), shared.now())
 }
 
 /// Leaves every topic: the engine shuts down.
@@ -180,18 +185,18 @@ pub(super) fn open<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
 #[inline(always)]
 fn admit<N: Network>(
     shared: &Shared<N>,
-    account: Account,
+    account: CreditOwner,
     bytes: usize,
-    till: Till,
+    thread_slot: ThreadSlot,
 ) -> Result<Credit, Refused> {
     check_transport(shared)?;
-    shared.admission.admit(account, bytes, till, || shared.directory.connected())
+    shared.admission.admit(account, bytes, thread_slot, || shared.directory.connected())
 }
 
 /// What a peer's inputs are counted on.
-pub(super) fn account<N: Network>(shared: &Shared<N>, peer: &N::Peer) -> Account {
+pub(super) fn account<N: Network>(shared: &Shared<N>, peer: &N::Peer) -> CreditOwner {
     let record = shared.directory.connection(peer);
-    record.map_or_else(|| Account::Strangers(Arc::clone(&shared.admission)), Account::Peer)
+    record.map_or_else(|| CreditOwner::Unconnected(Arc::clone(&shared.admission)), CreditOwner::Peer)
 }
 
 /// Whether both streams have room for what any input may cause.
@@ -225,7 +230,7 @@ fn weight<N: Network>(network: &N, message: &P2pMessage<N>) -> usize {
         P2pMessage::Prune { px, .. } => px.iter().map(PxPeer::size).sum(),
         _ => 0,
     };
-    contents.saturating_add(size_of::<TopicItem<N>>() + size_of::<Saying<N>>())
+    contents.saturating_add(size_of::<TopicItem<N>>() + size_of::<PeerMessage<N>>())
 }
 
 /// The bytes that a full message holds while it waits, roughly.
@@ -244,8 +249,8 @@ fn report<N: Network>(shared: &Shared<N>, refused: Refused) {
 
 fn connect<N: Network>(shared: &Shared<N>, peer: N::Peer, info: &ConnectionInfo) {
     let (told, direction, kind) = (peer.clone(), info.direction, info.kind);
-    shared.directory.connect(&peer, info, |link| {
-        tell(shared, SupervisorItem::Connect { peer: told, direction, kind, link });
+    shared.directory.connect(&peer, info, |connection_id| {
+        tell(shared, SupervisorItem::Connect { peer: told, direction, kind, connection_id });
     });
 }
 
@@ -277,8 +282,8 @@ fn iwant<N: Network>(
     let credit = Arc::new(credit);
     for (topic, message_ids) in by_topic {
         let message = P2pMessage::IWant { message_ids };
-        let credit = Held::Part(Arc::clone(&credit));
-        let saying = Saying { from: from.clone(), message, at, credit };
+        let credit = SharedCredit::Part(Arc::clone(&credit));
+        let saying = PeerMessage { from: from.clone(), message, at, credit };
         to_topic(shared, &topic, TopicItem::Peer(Box::new(saying)))?;
     }
     Ok(())
@@ -321,14 +326,14 @@ fn to_absent_topic<N: Network>(
 fn publish<N: Network>(
     shared: &Shared<N>,
     message: Arc<FullMessage<N>>,
-    promise: Promise,
+    promise: PublishResponder,
     at: Timestamp,
 ) -> Result<(), Refused> {
     let bytes = weight_of_full(shared, &message);
-    let account = Account::Strangers(Arc::clone(&shared.publications));
+    let account = CreditOwner::Unconnected(Arc::clone(&shared.publications));
     let credit = shared
         .publications
-        .admit(account, bytes, Till::own(), || 0)
+        .admit(account, bytes, ThreadSlot::own(), || 0)
         .inspect_err(|refused| report(shared, *refused))?;
     shared.record(RecordedInput::Publish(&message));
     let topic = message.topic.clone();

@@ -7,8 +7,8 @@ use derive_where::derive_where;
 
 use crate::{
     actors::shared::Shared,
-    admission::{Account, refused::Refused},
-    directory::connection::PeerRecord,
+    admission::{CreditOwner, refused::Refused},
+    directory::connection::ConnectionRecord,
     network::{Network, P2pMessage},
     worker::input,
 };
@@ -24,7 +24,7 @@ pub struct PeerInputs<N: Network> {
     shared: Arc<Shared<N>>,
     peer: N::Peer,
     /// The connection that it had when this was made, if it had one.
-    record: Option<Arc<PeerRecord>>,
+    record: Option<Arc<ConnectionRecord>>,
 }
 
 impl<N: Network> PeerInputs<N> {
@@ -45,7 +45,7 @@ impl<N: Network> PeerInputs<N> {
     pub fn input(&self, message: P2pMessage<N>) -> Result<(), Refused> {
         input::open(&self.shared)?;
         let account = match &self.record {
-            Some(record) if record.is_connected() => Account::Peer(Arc::clone(record)),
+            Some(record) if record.is_connected() => CreditOwner::Peer(Arc::clone(record)),
             _ => input::account(&self.shared, &self.peer),
         };
         input::in_message(&self.shared, account, &self.peer, message)

@@ -12,11 +12,11 @@ use crate::{
     actors::{
         fault::EngineStopped,
         mesh::messages::TopicItem,
-        supervisor::messages::{Place, SupervisorItem},
+        supervisor::messages::{SupervisorItem, TopicLocation},
     },
     network::Network,
     protocol::{
-        connection::Link,
+        connection::ConnectionId,
         inspect::{
             footprint::Footprint,
             view::{ConnectionView, FanoutView},
@@ -146,12 +146,16 @@ impl<N: Network> Worker<N> {
         joined_only: bool,
     ) -> Result<PageOf<(N::Topic, Vec<N::Peer>)>, EngineStopped> {
         let look = move |state: &TopicState<N>| {
-            let links = || state.subscriber_links();
-            if joined_only { state.is_joined().then(links) } else { Some(links()).filter(|l| !l.is_empty()) }
+            let connection_ids = || state.subscriber_links();
+            if joined_only {
+                state.is_joined().then(connection_ids)
+            } else {
+                Some(connection_ids()).filter(|l| !l.is_empty())
+            }
         };
         let PageOf { items, more } = self.each_topic(page, !joined_only, look, Vec::len).await?;
-        let named = |(topic, links): (N::Topic, Vec<Link>)| {
-            let mut peers = self.shared.directory.peers_of(&links);
+        let named = |(topic, connection_ids): (N::Topic, Vec<ConnectionId>)| {
+            let mut peers = self.shared.directory.peers_of(&connection_ids);
             peers.sort_unstable();
             (topic, peers)
         };
@@ -208,8 +212,8 @@ impl<N: Network> Worker<N> {
         topic: &N::Topic,
     ) -> Result<Option<PeerTopicStatus>, EngineStopped> {
         let (peer, record) = (peer.clone(), self.shared.directory.connection(peer));
-        let link = record.map(|record| record.link());
-        self.look_at(topic, move |state| state.peer_topic_status(&peer, link)).await
+        let connection_id = record.map(|record| record.connection_id());
+        self.look_at(topic, move |state| state.peer_topic_status(&peer, connection_id)).await
     }
 
     /// How much every map of the engine holds.
@@ -279,7 +283,7 @@ impl<N: Network> Worker<N> {
     /// A topic without an actor is with the supervisor.
     fn look_into<T: Send + 'static>(
         &self,
-        (topic, address): Place<N>,
+        (topic, address): TopicLocation<N>,
         look: impl FnOnce(&TopicState<N>) -> T + Send + 'static,
     ) -> (N::Topic, oneshot::Receiver<T>) {
         let (reply, answer) = oneshot::channel();
