@@ -1,4 +1,4 @@
-//! Where the engine's time comes from. The only file that asks a clock.
+//! The clocks of an engine: the monotonic system clock, and a manual clock for tests and simulations.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use crate::timestamp::Timestamp;
 
-/// The time since an engine's start. Must not go back, nor call the engine.
+/// A source of time. It must be monotonic and must not call the engine.
 pub trait Clock: Send + Sync + 'static {
-    /// Now.
+    /// The time since the start of the engine.
     fn now(&self) -> Timestamp;
 }
 
-/// The system's monotonic clock; follows tokio's paused time on the thread that paused it.
+/// The monotonic clock of the system. On a thread with paused tokio time it follows that time.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
     start: Instant,
@@ -40,14 +40,14 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told to move: for tests, traces and simulations.
+/// A clock that moves only on request, for tests, recordings and simulations.
 #[derive(Debug, Default)]
 pub struct ManualClock {
     nanos: AtomicU64,
 }
 
 impl ManualClock {
-    /// A clock that stands at the start.
+    /// A clock at [`Timestamp::ZERO`].
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,24 +1,24 @@
-//! A point in time as the protocol sees it: nanoseconds since the engine's start. Never asks a clock.
+//! Points in time of the protocol: nanoseconds since the start of the engine.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Time since the engine's start. All arithmetic saturates: a remote peer chooses some of the
-/// durations that are added to it, and must not be able to overflow it.
+/// Time since the start of the engine, in nanoseconds. All arithmetic saturates, because remote peers choose some of
+/// the durations that are added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The engine's start.
+    /// The start of the engine.
     pub const ZERO: Self = Self(0);
 
-    /// `duration` after the engine's start.
+    /// The point in time `duration` after the start.
     pub fn since_start(duration: Duration) -> Self {
         Self(nanos(duration))
     }
 
-    /// Time since the engine's start.
+    /// The duration since the start.
     pub fn as_duration(self) -> Duration {
         Duration::from_nanos(self.0)
     }
@@ -31,17 +31,17 @@ impl Timestamp {
         Self(nanos)
     }
 
-    /// `self + span`.
+    /// Returns `self + span`, at most the largest timestamp.
     pub fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(nanos(span)))
     }
 
-    /// `self - span`, but never before the start.
+    /// Returns `self - span`, at least the start.
     pub fn before(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(nanos(span)))
     }
 
-    /// The time from `earlier` to `self`; zero if it is not earlier.
+    /// The duration from `earlier` to `self`, zero if `earlier` is later.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }

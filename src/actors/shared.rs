@@ -190,7 +190,7 @@ impl<N: Network> Shared<N> {
     /// An output is read: now those whom it is for get their names. `None` if all of them are gone.
     pub(crate) fn read(&self, output: PendingOutput<N>) -> Option<OutputBatch<N>> {
         let meant = output.count();
-        let batch = output.read(|connection_ids| self.directory.peers_of(connection_ids));
+        let batch = output.resolve(|connection_ids| self.directory.peers_of(connection_ids));
         let gone = meant - batch.count();
         if gone > 0 {
             self.metrics.output_dropped(Lane::Gossip, DropReason::Disconnected, gone);

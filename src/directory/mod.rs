@@ -160,7 +160,7 @@ impl<N: Network> Directory<N> {
 
     /// The peers of those of these connections that are up, in their order.
     pub(crate) fn peers_of(&self, connection_ids: &[ConnectionId]) -> Vec<N::Peer> {
-        self.names().peers(connection_ids)
+        self.names().resolve(connection_ids)
     }
 
     /// The scores that are visible to all, of the peers that are wanted; in no order.
@@ -195,11 +195,11 @@ impl<N: Network> Directory<N> {
         take: impl FnOnce(&mut Quota) -> T,
     ) -> T {
         let places = self.connected().saturating_add(limits.bounds.max_unconnected_peers);
-        let fresh = || if self.quotas.len() < places { Quota::default() } else { Quota::SPENT };
+        let fresh = || if self.quotas.len() < places { Quota::default() } else { Quota::EXHAUSTED };
         let known = self.quotas.get(peer).map(|quota| *quota);
         let mut quota = known.unwrap_or_else(fresh);
         let taken = take(&mut quota);
-        if quota.is_kept() {
+        if quota.is_tracked() {
             self.quotas.insert(peer.clone(), quota);
         }
         taken
@@ -269,15 +269,18 @@ impl<N: Network> PeerView<N> for Directory<N> {
         f64::from_bits(self.min_score.load(Ordering::Acquire)) >= score
     }
 
-    fn has_unwanted(&self) -> bool {
+    fn has_idontwant(&self) -> bool {
         self.unwanted_ids.load(Ordering::Acquire) > 0
     }
 
-    fn is_unwanted(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
+    fn declined_by(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
         self.unwanted.get(peer).is_some_and(|unwanted| unwanted.contains(id))
     }
 
-    fn named(&self, connection_ids: &mut dyn Iterator<Item = ConnectionId>) -> Vec<(N::Peer, ConnectionId)> {
-        self.names().named(connection_ids)
+    fn resolve(
+        &self,
+        connection_ids: &mut dyn Iterator<Item = ConnectionId>,
+    ) -> Vec<(N::Peer, ConnectionId)> {
+        self.names().resolve_with_ids(connection_ids)
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct P2pQueue<N: Network> {
 
 struct P2pQueueInner<N: Network> {
     /// By [`PendingOutput::place`], each in order of arrival.
-    lanes: [VecDeque<PendingOutput<N>>; Lane::PLACES],
+    lanes: [VecDeque<PendingOutput<N>>; Lane::QUEUES],
     /// The items that all of them stand for.
     items: usize,
     stopwatch: Stopwatch,
@@ -98,7 +98,7 @@ impl<N: Network> P2pQueue<N> {
 
 impl<N: Network> P2pQueueInner<N> {
     fn push(&mut self, output: PendingOutput<N>) {
-        let lane = output.place();
+        let lane = output.queue_index();
         self.items += output.count();
         self.stopwatch.pushed(lane, self.lanes[lane].len());
         self.lanes[lane].push_back(output);
@@ -123,7 +123,7 @@ impl<N: Network> P2pQueueInner<N> {
         let needed = output.count();
         while self.items + needed > bound {
             let last = |of: &usize| Some((*of, self.lanes[*of].pop_back()?, self.lanes[*of].len()));
-            match lane.less_urgent().iter().find_map(last) {
+            match lane.drop_order().iter().find_map(last) {
                 Some((of, victim, left)) => {
                     self.items -= victim.count();
                     self.stopwatch.dropped(of, left);

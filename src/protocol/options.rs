@@ -1,4 +1,4 @@
-//! TODO header.
+//! The options of a node that are no protocol parameters.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use derive_where::derive_where;
 
 use crate::network::Network;
 
-/// How an engine is set up.
+/// The options of a [`Node`](crate::protocol::Node).
 #[derive_where(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct NodeOptions<N: Network> {
-    /// This node's own peer: never connected to when peers advertise it.
+    /// The id of this node. The node ignores itself when a peer advertises it by px.
     pub self_peer: Option<N::Peer>,
-    /// Where every random choice comes from.
+    /// The seed of all random choices.
     pub seed: u64,
-    /// Judge messages in batches, each open for this long; one by one when `None`.
+    /// Validate messages in batches, each of which stays open for this time. `None` validates each message at once.
     pub batch_interval: Option<Duration>,
 }
 

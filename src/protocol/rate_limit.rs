@@ -1,10 +1,10 @@
-//! TODO header.
+//! Limits how often an event is reported.
 
 use std::time::Duration;
 
 use crate::timestamp::Timestamp;
 
-/// Lets one event through an interval.
+/// Lets at most one event an interval pass.
 #[derive(Clone, Debug)]
 pub(crate) struct RateLimit {
     interval: Duration,
@@ -16,7 +16,8 @@ impl RateLimit {
         Self { interval, next: Timestamp::ZERO }
     }
 
-    pub(crate) fn allows(&mut self, now: Timestamp) -> bool {
+    /// Returns true, and starts the next interval, if an event may pass at `now`.
+    pub(crate) fn try_acquire(&mut self, now: Timestamp) -> bool {
         let allowed = now >= self.next;
         if allowed {
             self.next = now.after(self.interval);

@@ -1,4 +1,4 @@
-//! Every random choice of the protocol. Chooses; never judges what it chooses among.
+//! The random choices of the protocol. Each owner (a topic, or the peers' side) has its own seeded generator.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -8,11 +8,11 @@ use rand::{
     seq::{IndexedRandom, SliceRandom},
 };
 
-/// The source of a state machine's choices.
+/// The generator of a state machine.
 pub(crate) type ProtocolRng = ChaCha8Rng;
 
-/// A generator for one owner (of some kind: a topic, the peers' side). Derived from the engine's seed and the owner's
-/// name, so that another topic, or another order of joining, changes nobody else's choices.
+/// Makes the generator of one owner. It depends only on the engine's seed, the kind and the name of the owner, so a
+/// new topic, or another order of joins, does not change the choices of the others.
 pub(crate) fn rng_for(seed: u64, kind: &str, owner: &impl Hash) -> ProtocolRng {
     let mut hasher = DefaultHasher::new();
     (seed, kind).hash(&mut hasher);
@@ -20,23 +20,23 @@ pub(crate) fn rng_for(seed: u64, kind: &str, owner: &impl Hash) -> ProtocolRng {
     ChaCha8Rng::seed_from_u64(hasher.finish())
 }
 
-/// At most `count` of `items`, chosen uniformly; in no order.
+/// Chooses at most `count` of `items` uniformly. The order of the result is arbitrary.
 pub(crate) fn choose<T>(mut items: Vec<T>, count: usize, rng: &mut ProtocolRng) -> Vec<T> {
     if items.len() > count {
         let (_chosen, rest) = items.partial_shuffle(rng, count);
-        // The rest stands in front of the chosen.
+        // partial_shuffle moves the chosen items to the end.
         let rest = rest.len();
         return items.split_off(rest);
     }
     items
 }
 
-/// One of `items`.
+/// Chooses one of `items` uniformly.
 pub(crate) fn pick<'a, T>(items: &'a [T], rng: &mut ProtocolRng) -> Option<&'a T> {
     items.choose(rng)
 }
 
-/// All of `items` in a random order.
+/// Puts `items` into a random order.
 pub(crate) fn shuffle<T>(items: &mut [T], rng: &mut ProtocolRng) {
     items.shuffle(rng);
 }

@@ -1,5 +1,5 @@
-//! A map whose entries live for a number of heartbeats. The message history and the seen ids are
-//! two of them. Never iterates over more than what expires.
+//! A map whose entries expire after a number of heartbeats, used for the message history and the seen ids. A heartbeat
+//! costs time only for the entries that expire.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map},
@@ -8,31 +8,31 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-/// Keys with a value, each kept for `length` shifts after it was last inserted.
+/// A map that keeps each key for `length` calls of [`advance`](Self::advance) after its last insertion.
 #[derive(Clone, Debug)]
 pub(crate) struct TimeCache<K, V> {
     length: u64,
-    /// The present slot: the number of shifts so far.
-    slot: u64,
-    /// Insertions, oldest first, with the slot of each. A key inserted twice stands here twice.
+    /// The current epoch: the number of calls of `advance`.
+    epoch: u64,
+    /// Insertions, oldest first, each with its epoch. A key that is inserted twice has two entries here.
     order: VecDeque<(u64, K)>,
-    /// Only looked up by key: its order can't reach an output.
+    /// Used only for lookups by key, so the hash map's order reaches no output.
     values: HashMap<K, Entry<V>, RandomState>,
 }
 
 #[derive(Clone, Debug)]
 struct Entry<V> {
     value: V,
-    /// How many times the key stands in `order`.
+    /// The number of entries of the key in `order`.
     insertions: u32,
 }
 
 impl<K: Clone + Eq + Hash, V> TimeCache<K, V> {
     pub(crate) fn new(length: usize) -> Self {
-        Self { length: length as u64, slot: 0, order: VecDeque::new(), values: HashMap::default() }
+        Self { length: length as u64, epoch: 0, order: VecDeque::new(), values: HashMap::default() }
     }
 
-    /// Inserts `key` in the present slot. `merge` sees the value that is there already, or makes one.
+    /// Inserts `key` in the current epoch. `merge` is given the existing value, or makes a new one.
     pub(crate) fn insert(&mut self, key: K, merge: impl FnOnce(Option<&mut V>) -> Option<V>) {
         match self.values.entry(key.clone()) {
             hash_map::Entry::Occupied(mut occupied) => {
@@ -46,7 +46,7 @@ impl<K: Clone + Eq + Hash, V> TimeCache<K, V> {
                 }
             }
         }
-        self.order.push_back((self.slot, key));
+        self.order.push_back((self.epoch, key));
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
@@ -57,22 +57,22 @@ impl<K: Clone + Eq + Hash, V> TimeCache<K, V> {
         self.values.get_mut(key).map(|entry| &mut entry.value)
     }
 
-    /// Moves to the next slot; gives `expired` what is no longer here.
-    pub(crate) fn shift(&mut self, mut expired: impl FnMut(K, V)) {
-        self.slot += 1;
-        while self.order.front().is_some_and(|(slot, _)| self.slot - slot >= self.length) {
+    /// Starts the next epoch, and passes each entry that expires to `expired`.
+    pub(crate) fn advance(&mut self, mut expired: impl FnMut(K, V)) {
+        self.epoch += 1;
+        while self.order.front().is_some_and(|(epoch, _)| self.epoch - epoch >= self.length) {
             if let Some((key, value)) = self.pop_oldest() {
                 expired(key, value);
             }
         }
         if self.order.is_empty() {
-            // An idle topic holds no memory.
+            // The cache of an idle topic uses no heap memory.
             self.order = VecDeque::new();
             self.values = HashMap::default();
         }
     }
 
-    /// Takes out the oldest insertion; answers what is no longer here, if it was the key's last.
+    /// Removes the oldest insertion. Returns the entry if this was the last insertion of its key.
     pub(crate) fn pop_oldest(&mut self) -> Option<(K, V)> {
         let (_, key) = self.order.pop_front()?;
         let entry = self.values.get_mut(&key)?;
@@ -81,30 +81,30 @@ impl<K: Clone + Eq + Hash, V> TimeCache<K, V> {
         last.then(|| self.values.remove(&key)).flatten().map(|entry| (key, entry.value))
     }
 
-    /// How many insertions are remembered.
+    /// The number of insertions that have not expired.
     pub(crate) fn insertions(&self) -> usize {
         self.order.len()
     }
 
-    /// The insertions of the last `slots` slots, the present one included, oldest first.
-    pub(crate) fn latest(&self, slots: usize) -> impl Iterator<Item = &K> {
-        let first = (self.slot + 1).saturating_sub(slots as u64);
-        let start = self.order.partition_point(|(slot, _)| *slot < first);
+    /// Returns the keys inserted in the last `epochs` epochs, the current one included, oldest first.
+    pub(crate) fn recent(&self, epochs: usize) -> impl Iterator<Item = &K> {
+        let first = (self.epoch + 1).saturating_sub(epochs as u64);
+        let start = self.order.partition_point(|(epoch, _)| *epoch < first);
         self.order.range(start..).map(|(_, key)| key)
     }
 
-    /// How many insertions there are in each slot that has some: its age in slots, and their number.
-    pub(crate) fn slots(&self) -> Vec<(u64, usize)> {
+    /// Returns the age of each non-empty epoch, in epochs, and its number of insertions; oldest first.
+    pub(crate) fn entries_per_tick(&self) -> Vec<(u64, usize)> {
         let (mut found, mut start) = (Vec::new(), 0);
-        while let Some((slot, _)) = self.order.get(start) {
-            let end = self.order.partition_point(|(other, _)| other <= slot);
-            found.push((self.slot - slot, end - start));
+        while let Some((epoch, _)) = self.order.get(start) {
+            let end = self.order.partition_point(|(other, _)| other <= epoch);
+            found.push((self.epoch - epoch, end - start));
             start = end;
         }
         found
     }
 
-    /// Everything, in no order.
+    /// All entries, in arbitrary order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.values.iter().map(|(key, entry)| (key, &entry.value))
     }

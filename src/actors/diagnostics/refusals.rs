@@ -12,7 +12,7 @@ impl RefusalReports {
         Self(Mutex::new(limit))
     }
 
-    pub(crate) fn allows(&self, now: Timestamp) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).allows(now)
+    pub(crate) fn try_acquire(&self, now: Timestamp) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).try_acquire(now)
     }
 }

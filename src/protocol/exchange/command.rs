@@ -1,4 +1,4 @@
-//! TODO header.
+//! The commands that the peers' side sends to a topic.
 
 use std::sync::Arc;
 
@@ -9,33 +9,34 @@ use crate::{
     protocol::connection::ConnectionId,
 };
 
-/// What the peers' side tells a topic.
+/// A command of the peers' side to a topic.
 #[derive_where(Clone, Debug)]
 pub(crate) enum TopicCommand<N: Network> {
-    /// These peers are connected: tell them that we joined.
+    /// The peers' side has registered the join. The topic announces it (SUBSCRIBE) to these connected peers.
     JoinConfirmed(Arc<[N::Peer]>),
-    /// These peers are connected: tell them that we left.
+    /// The peers' side has registered the leave. The topic announces it (UNSUBSCRIBE) to these connected peers.
     LeaveConfirmed(Arc<[N::Peer]>),
-    /// A peer connected: tell it that we are in this topic.
+    /// A peer connected. A joined topic announces itself to it.
     PeerConnected(N::Peer),
-    /// A connection is gone.
+    /// A connection closed.
     PeerDisconnected(N::Peer, ConnectionId),
-    /// A parked message is decidable.
+    /// Handle a parked message again: its validity can be decided now.
     Retry(Delivery<N>, ValidationMode),
-    /// The verdicts on a batch's messages of this topic; `None` where the application gave none.
+    /// The verdicts on the messages of a batch that belong to this topic; `None` if the application gave none.
     Verdicts(Vec<(Delivery<N>, Option<Validity>)>),
-    /// First half of a heartbeat: clean up and maintain; answered by [`TopicEvent::Maintained`].
+    /// First phase of a heartbeat: expire state and maintain the mesh. The topic replies with
+    /// [`TopicEvent::Maintained`](super::event::TopicEvent::Maintained).
     StartHeartbeat(u64),
-    /// Second half: all topics' changes are in the scores; send prunes and gossip. Answered by
-    /// [`TopicEvent::Concluded`].
+    /// Second phase, after the changes of all topics are in the scores: send prunes and gossip. The topic replies with
+    /// [`TopicEvent::HeartbeatFinished`](super::event::TopicEvent::HeartbeatFinished).
     FinishHeartbeat,
 }
 
-/// How messages from the network are judged.
+/// How messages from the network are validated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValidationMode {
-    /// Each on its own, at once.
+    /// Each message on its own, at once.
     Sequential,
-    /// Together with the others of its batch.
+    /// Together with the other messages of its batch.
     Batched,
 }

@@ -1,4 +1,4 @@
-//! TODO header.
+//! The events that a topic reports to the peers' side.
 
 use crate::{
     network::{Delivery, Network},
@@ -6,46 +6,50 @@ use crate::{
 };
 use derive_where::derive_where;
 
-/// What a topic tells the peers' side. Facts of one topic are folded in the order they came about.
+/// An event of a topic. The events of one topic are applied in the order in which they happened.
 #[derive_where(Clone, Debug)]
 pub(crate) enum TopicEvent<N: Network> {
-    /// A connection is subscribed to the topic now.
+    /// A connection subscribed to the topic.
     Subscribed(N::Peer, ConnectionId),
-    /// It is not any more.
+    /// A connection unsubscribed from the topic.
     Unsubscribed(N::Peer, ConnectionId),
-    /// A SUBSCRIBE was refused for the cap on topics.
+    /// A SUBSCRIBE was refused: the peer has `max_topics_per_peer` subscriptions.
     TopicLimitExceeded(N::Peer),
+    /// A peer entered the mesh.
     Grafted(N::Peer, ConnectionId),
+    /// A peer left the mesh.
     Pruned(N::Peer, ConnectionId),
-    /// Each peer once.
+    /// The deliveries of some peers since the last report, each peer once.
     Delivered(Vec<PeerDeliveries<N>>),
+    /// A peer delivered an invalid message (P4).
     InvalidMessage(N::Peer),
-    /// P7.
+    /// A peer misbehaved this many times (P7).
     Misbehaved(N::Peer, u32),
-    /// A PRUNE of a mesh peer carried these peers.
+    /// A PRUNE of a mesh peer offered these peers (px).
     PxOffered(N::Peer, Vec<N::Peer>),
-    /// The topic was joined, and waits for [`TopicCommand::JoinConfirmed`].
+    /// The topic was joined and waits for [`TopicCommand::JoinConfirmed`](super::command::TopicCommand::JoinConfirmed).
     Joined,
-    /// The topic was left, and waits for [`TopicCommand::LeaveConfirmed`].
+    /// The topic was left and waits for [`TopicCommand::LeaveConfirmed`](super::command::TopicCommand::LeaveConfirmed).
     Left,
-    /// A message whose validity is unknown.
+    /// A message of unknown validity, to be parked.
     Park(Delivery<N>),
     /// A message for the pending batch.
     Batch(Delivery<N>),
-    /// The order to maintain is done; the topic waits for [`TopicCommand::FinishHeartbeat`].
+    /// The first phase of the heartbeat is done; the topic waits for
+    /// [`TopicCommand::FinishHeartbeat`](super::command::TopicCommand::FinishHeartbeat).
     Maintained(Maintenance<N>),
-    /// The order to conclude is done: the topic's part of the heartbeat is.
-    Concluded,
-    /// An order to retry or to apply verdicts is done.
+    /// The second phase, and with it the heartbeat of this topic, is done.
+    HeartbeatFinished,
+    /// A command to retry or to apply verdicts is done.
     Dispatched,
 }
 
-/// What a heartbeat changed in a mesh, and found.
+/// The result of the first phase of a topic's heartbeat.
 #[derive_where(Clone, Debug, Default)]
 pub(crate) struct Maintenance<N: Network> {
     pub(crate) grafted: Vec<(N::Peer, ConnectionId)>,
     pub(crate) pruned: Vec<Pruned<N>>,
-    /// Who broke a promise.
+    /// The peers that broke an IWANT promise, once for each promise.
     pub(crate) broken: Vec<N::Peer>,
 }
 
@@ -56,21 +60,21 @@ impl<N: Network> Maintenance<N> {
     }
 }
 
-/// A peer that a heartbeat pruned.
+/// A peer that the heartbeat pruned.
 #[derive_where(Clone, Debug)]
 pub(crate) struct Pruned<N: Network> {
     pub(crate) peer: N::Peer,
     pub(crate) connection_id: ConnectionId,
-    /// Its score is negative: it gets no px.
+    /// The peer has a negative score, so the PRUNE carries no px.
     pub(crate) no_px: bool,
 }
 
-/// What one peer delivered.
+/// The deliveries of one peer in one topic.
 #[derive_where(Clone, Debug)]
 pub(crate) struct PeerDeliveries<N: Network> {
     pub(crate) peer: N::Peer,
-    /// Messages that it was the first to deliver (P2, P3).
+    /// Messages that the peer was the first to deliver (P2, P3).
     pub(crate) first: u32,
-    /// Copies that came soon after the first (P3).
-    pub(crate) near_first: u32,
+    /// Duplicates that arrived within the delivery window (P3).
+    pub(crate) duplicate_in_window: u32,
 }

@@ -1,5 +1,5 @@
-//! What handling an input leaves behind: outputs, facts for the peers' side, orders for the topics'
-//! side. Carries; never decides.
+//! What topics and the peers' side exchange: events of topics, commands to topics, and the view of peers that a topic is
+//! given. The outbox collects the effects of one input.
 
 pub(crate) mod command;
 pub(crate) mod event;
@@ -22,7 +22,7 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// What a state machine of a topic is given with each input.
+/// The environment that a topic's state machine is given with each input.
 pub(crate) struct Context<'a, N: Network> {
     pub(crate) network: &'a N,
     pub(crate) limits: &'a Limits<N::Topic>,
@@ -30,7 +30,7 @@ pub(crate) struct Context<'a, N: Network> {
     pub(crate) now: Timestamp,
 }
 
-/// What a topic leaves behind.
+/// The effects of the inputs that a topic has handled.
 #[derive_where(Debug, Default)]
 pub(crate) struct Outbox<N: Network> {
     pub(crate) p2p: Vec<PendingOutput<N>>,
@@ -38,16 +38,15 @@ pub(crate) struct Outbox<N: Network> {
     pub(crate) facts: Vec<TopicEvent<N>>,
     pub(crate) stats: Stats,
     pub(crate) tally: InputCounters,
-    /// Verdicts that come later, each to be handed back to
-    /// [`TopicState::resolve`](super::topic::TopicState).
+    /// Asynchronous validations to wait for. Each result goes back to the topic.
     pub(crate) later: Vec<Validation<N>>,
-    /// The copy of a message that was had already: of no more use, but whoever brought it may want its memory back.
+    /// A duplicate of a known message, which the caller may recycle.
     pub(crate) copy: Option<Arc<FullMessage<N>>>,
-    /// Ids that entered (true) or left the history, for networks whose ids don't name their topic.
+    /// Ids that entered (`true`) or left (`false`) the message history, for networks whose ids do not name a topic.
     pub(crate) history: Vec<(N::MessageId, bool)>,
 }
 
-/// A message and its verdict to come.
+/// A message and the future of its validation.
 pub(crate) struct Validation<N: Network> {
     pub(crate) message: Arc<FullMessage<N>>,
     pub(crate) verdict: BoxFuture<Validity>,
@@ -60,13 +59,13 @@ impl<N: Network> fmt::Debug for Validation<N> {
 }
 
 impl<N: Network> Outbox<N> {
-    /// Whether nothing was left behind; what was counted is no matter.
+    /// Whether there is nothing to send or report, counters aside.
     pub(crate) fn is_silent(&self) -> bool {
         let Self { p2p, app, facts, later, history, copy: _, stats: _, tally: _ } = self;
         p2p.is_empty() && app.is_empty() && facts.is_empty() && later.is_empty() && history.is_empty()
     }
 
-    /// Sends a control message. A bootstrap peer gets neither gossip nor requests.
+    /// Sends a control message. IHAVE and IWANT to a bootstrap peer are left out.
     pub(crate) fn send(
         &mut self,
         to_peer: N::Peer,
@@ -87,7 +86,7 @@ impl<N: Network> Outbox<N> {
         self.p2p.push(P2pOutput::OutMessage { to_peer, message }.into());
     }
 
-    /// Offers the same messages to all of `to`, none of whom is a bootstrap peer.
+    /// Sends an IHAVE to all of `to`, none of which is a bootstrap peer.
     pub(crate) fn gossip(&mut self, to: Vec<ConnectionId>, message: P2pMessage<N>) {
         if !to.is_empty() {
             self.stats.count_sent_ihaves += to.len() as u64;
@@ -95,7 +94,7 @@ impl<N: Network> Outbox<N> {
         }
     }
 
-    /// Tells all of `to`, none of whom is a bootstrap peer, not to send a message.
+    /// Sends an IDONTWANT of `id` to all of `to`, none of which is a bootstrap peer.
     pub(crate) fn decline(&mut self, to: Vec<ConnectionId>, id: N::MessageId) {
         if !to.is_empty() {
             let message = P2pMessage::IDontWant { message_ids: vec![id] };
@@ -103,7 +102,7 @@ impl<N: Network> Outbox<N> {
         }
     }
 
-    /// Sends a full message to all of `to`, none of whom is a bootstrap peer.
+    /// Sends a full message to all of `to`, none of which is a bootstrap peer.
     pub(crate) fn broadcast(&mut self, to: Vec<N::Peer>, message: &Arc<FullMessage<N>>, lane: Lane) {
         if !to.is_empty() {
             self.stats.count_sent_app_messages += to.len() as u64;

@@ -1,51 +1,55 @@
-//! TODO header.
+//! The view of peers that a topic is given: connection, score and IDONTWANT of a peer.
 
 use crate::{limits::Limits, network::Network, protocol::connection::ConnectionId};
 
-/// What a topic may know of the peers beyond their connection_ids.
+/// What a topic may ask about peers.
 pub(crate) trait PeerView<N: Network> {
-    /// How a peer stands: its connection, if it has one, and its score, if it has one.
+    /// The connection and the score of a peer.
     fn status(&self, peer: &N::Peer) -> PeerStatus;
 
-    /// Whether surely nobody's score is below this; `false` says nothing.
+    /// Returns true only if no peer has a score below `score`. False means that this is not known.
     fn min_score_at_least(&self, score: f64) -> bool;
 
-    /// Whether anybody's IDONTWANT is remembered; cheap.
-    fn has_unwanted(&self) -> bool {
+    /// Whether an IDONTWANT of any peer is stored. Cheap enough to ask for each message.
+    fn has_idontwant(&self) -> bool {
         false
     }
 
-    /// Whether a peer said that it does not want this message.
-    fn is_unwanted(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
+    /// Whether `peer` declined the message by IDONTWANT.
+    fn declined_by(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
         let _ = (peer, id);
         false
     }
 
-    /// Those of these connections that are up, each with its peer, in their order.
-    fn named(&self, connection_ids: &mut dyn Iterator<Item = ConnectionId>) -> Vec<(N::Peer, ConnectionId)>;
+    /// Resolves connection ids to peers, in the same order. Closed connections are left out.
+    fn resolve(&self, connection_ids: &mut dyn Iterator<Item = ConnectionId>)
+    -> Vec<(N::Peer, ConnectionId)>;
 
-    /// A peer's score; zero for one without.
+    /// The score of a peer, zero if it has none.
     fn score(&self, peer: &N::Peer) -> f64 {
         self.status(peer).score.unwrap_or_default()
     }
 }
 
-/// How a peer stands at the moment of an input.
+/// The status of a peer at the time of an input.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PeerStatus {
-    /// Its connection, if it has one.
+    /// The connection, if the peer is connected.
     pub(crate) connection_id: Option<ConnectionId>,
-    /// Its score, if it has one; a peer that left may.
+    /// The score, if the peer has one. A disconnected peer may have one too.
     pub(crate) score: Option<f64>,
 }
 
-/// A peer whose gossip we neither take nor answer.
+/// The score of a peer is too low for gossip.
 pub(crate) struct LowScore {
     pub(crate) score: f64,
     pub(crate) threshold: f64,
 }
 
-/// v1.1 "gossip threshold". A peer without a score passes.
+/// Checks the gossip threshold (v1.1). A peer without a score passes.
+///
+/// # Errors
+/// The score and the threshold if the score is below it.
 pub(crate) fn check_score<T>(status: PeerStatus, limits: &Limits<T>) -> Result<(), LowScore> {
     let threshold = limits.gossip_threshold;
     match status.score {

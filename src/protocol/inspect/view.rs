@@ -53,11 +53,11 @@ impl<N: Network> View<N> {
     }
 
     pub(crate) fn count_quota(&mut self, peer: &N::Peer, quota: Quota) {
-        if quota.received > 0 {
-            self.ihave.insert(peer.clone(), quota.received);
+        if quota.ihave_messages > 0 {
+            self.ihave.insert(peer.clone(), quota.ihave_messages);
         }
-        if quota.requested > 0 {
-            self.iwant.insert(peer.clone(), quota.requested);
+        if quota.iwant_ids > 0 {
+            self.iwant.insert(peer.clone(), quota.iwant_ids);
         }
     }
 }

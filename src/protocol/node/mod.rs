@@ -160,7 +160,8 @@ impl<N: Network> Node<N> {
     /// a peer whose connection has ended meanwhile is left out. What is not read before the iterator is dropped is lost.
     pub fn drain_batches(&mut self) -> impl Iterator<Item = OutputBatch<N>> + '_ {
         let Self { emitted, connected, .. } = self;
-        let read = |output: PendingOutput<N>| output.read(|connection_ids| connected.peers(connection_ids));
+        let read =
+            |output: PendingOutput<N>| output.resolve(|connection_ids| connected.resolve(connection_ids));
         emitted.drain(..).map(read).filter(|batch| batch.count() > 0)
     }
 

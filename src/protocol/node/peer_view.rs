@@ -29,16 +29,19 @@ impl<N: Network> PeerView<N> for LivePeerView<'_, N> {
         self.peers.min_score_at_least(score)
     }
 
-    fn has_unwanted(&self) -> bool {
+    fn has_idontwant(&self) -> bool {
         !self.unwanted.is_empty()
     }
 
-    fn is_unwanted(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
+    fn declined_by(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
         self.unwanted.get(peer).is_some_and(|unwanted| unwanted.contains(id))
     }
 
-    fn named(&self, connection_ids: &mut dyn Iterator<Item = ConnectionId>) -> Vec<(N::Peer, ConnectionId)> {
-        self.connected.named(connection_ids)
+    fn resolve(
+        &self,
+        connection_ids: &mut dyn Iterator<Item = ConnectionId>,
+    ) -> Vec<(N::Peer, ConnectionId)> {
+        self.connected.resolve_with_ids(connection_ids)
     }
 }
 
@@ -64,7 +67,10 @@ impl<N: Network> PeerView<N> for SettledPeerView<'_, N> {
         self.scores.lowest() >= score
     }
 
-    fn named(&self, connection_ids: &mut dyn Iterator<Item = ConnectionId>) -> Vec<(N::Peer, ConnectionId)> {
-        self.connected.named(connection_ids)
+    fn resolve(
+        &self,
+        connection_ids: &mut dyn Iterator<Item = ConnectionId>,
+    ) -> Vec<(N::Peer, ConnectionId)> {
+        self.connected.resolve_with_ids(connection_ids)
     }
 }

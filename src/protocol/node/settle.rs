@@ -225,12 +225,12 @@ impl<N: Network> Node<N> {
     /// none has used up everything.
     pub(super) fn quota(&self, peer: &N::Peer) -> Quota {
         let places = self.peers.connection_count().saturating_add(self.limits.bounds.max_unconnected_peers);
-        let fresh = if self.quotas.len() < places { Quota::default() } else { Quota::SPENT };
+        let fresh = if self.quotas.len() < places { Quota::default() } else { Quota::EXHAUSTED };
         self.quotas.get(peer).copied().unwrap_or(fresh)
     }
 
     pub(super) fn keep_quota(&mut self, peer: &N::Peer, quota: Quota) {
-        if quota.is_kept() {
+        if quota.is_tracked() {
             self.quotas.insert(peer.clone(), quota);
         }
     }

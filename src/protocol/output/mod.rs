@@ -1,4 +1,4 @@
-//! TODO header.
+//! Outputs for the p2p layer and their lanes. One output to many peers is one batch until a transport reads it.
 
 pub(crate) mod expand;
 pub(crate) mod pending;
@@ -9,19 +9,19 @@ use derive_where::derive_where;
 
 use crate::network::{FullMessage, Network, P2pMessage, P2pOutput};
 
-/// How urgent an output is, most urgent first. What is less urgent goes first when there is no room.
+/// The priority of an output, most urgent first. When a queue is full, outputs of the least urgent lane are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
-    /// Who is in which topic and mesh, who is still there, and whom to connect to. Never dropped.
+    /// SUBSCRIBE, UNSUBSCRIBE, GRAFT, PRUNE, pings, and connect or disconnect requests. Never dropped.
     Control,
     /// Full messages that the application publishes.
     Publish,
-    /// Full messages of others.
+    /// Full messages received from other peers and forwarded.
     Forward,
-    /// Full messages that a peer asked for.
+    /// Full messages sent in response to an IWANT.
     Answer,
-    /// Offers, requests and refusals: IHAVE, IWANT, IDONTWANT. The last are written ahead of full messages all the
-    /// same: after them they are worth nothing.
+    /// IHAVE, IWANT and IDONTWANT. An IDONTWANT is written ahead of full messages nevertheless, because it is useless
+    /// after the message that it declines.
     Gossip,
 }
 
@@ -29,7 +29,7 @@ impl Lane {
     /// All lanes, most urgent first.
     pub const ALL: [Self; 5] = [Self::Control, Self::Publish, Self::Forward, Self::Answer, Self::Gossip];
 
-    /// Its name, for labels.
+    /// The name of the lane, as used in metric labels.
     pub fn name(self) -> &'static str {
         match self {
             Self::Control => "control",
@@ -40,7 +40,7 @@ impl Lane {
         }
     }
 
-    /// Of what is for one peer.
+    /// The lane of an output for one peer.
     pub(crate) fn of<N: Network>(output: &P2pOutput<N>) -> Self {
         let P2pOutput::OutMessage { message, .. } = output else { return Self::Control };
         match message {
@@ -52,11 +52,11 @@ impl Lane {
         }
     }
 
-    /// How many places there are for what waits in lanes: one a lane, and one for IDONTWANTs.
-    pub(crate) const PLACES: usize = Self::ALL.len() + 1;
+    /// The number of queues that hold outputs: one a lane, and one for IDONTWANT.
+    pub(crate) const QUEUES: usize = Self::ALL.len() + 1;
 
-    /// Where an output of this lane waits, in the order in which places are read.
-    pub(crate) fn place(self, idontwant: bool) -> usize {
+    /// The index of the queue for an output of this lane. Queues are read in ascending order.
+    pub(crate) fn queue_index(self, idontwant: bool) -> usize {
         match self {
             Self::Control => 0,
             Self::Gossip if idontwant => 1,
@@ -64,17 +64,17 @@ impl Lane {
         }
     }
 
-    /// The places of what is less urgent than this lane, the first to be given up first.
-    pub(crate) fn less_urgent(self) -> &'static [usize] {
-        const GIVEN_UP: [usize; Lane::PLACES - 1] = [5, 1, 4, 3, 2];
+    /// The indexes of the queues that are less urgent than this lane, in the order in which they are dropped.
+    pub(crate) fn drop_order(self) -> &'static [usize] {
+        const LEAST_URGENT_FIRST: [usize; Lane::QUEUES - 1] = [5, 1, 4, 3, 2];
         match self {
             Self::Gossip => &[],
-            lane => &GIVEN_UP[..Self::ALL.len() - lane as usize],
+            lane => &LEAST_URGENT_FIRST[..Self::ALL.len() - lane as usize],
         }
     }
 }
 
-/// One output for the p2p layer. What is said to many peers is one item until somebody reads it.
+/// One output for the p2p layer, to one peer or to many.
 #[derive_where(Clone, Debug)]
 pub enum OutputBatch<N: Network> {
     /// Send a full message to each of these peers.
@@ -83,22 +83,22 @@ pub enum OutputBatch<N: Network> {
         to: Vec<N::Peer>,
         /// The message.
         message: Arc<FullMessage<N>>,
-        /// Why it is sent.
+        /// The lane: why the message is sent.
         lane: Lane,
     },
-    /// Tell each of these peers the same.
+    /// Send the same IHAVE or IDONTWANT to each of these peers.
     Gossip {
-        /// Whom, none of them twice.
+        /// The recipients, each once.
         to: Vec<N::Peer>,
-        /// What: an IHAVE, or an IDONTWANT.
+        /// The message: an IHAVE or an IDONTWANT.
         message: P2pMessage<N>,
     },
-    /// Do this.
+    /// A single output.
     Output(P2pOutput<N>),
 }
 
 impl<N: Network> OutputBatch<N> {
-    /// How many of the seed's items it stands for.
+    /// The number of outputs in the batch: one for each recipient.
     pub fn count(&self) -> usize {
         match self {
             Self::Broadcast { to, .. } | Self::Gossip { to, .. } => to.len(),
@@ -106,7 +106,7 @@ impl<N: Network> OutputBatch<N> {
         }
     }
 
-    /// How urgent it is.
+    /// The lane of the batch.
     pub fn lane(&self) -> Lane {
         match self {
             Self::Broadcast { lane, .. } => *lane,

@@ -1,5 +1,5 @@
-//! An output for the p2p layer that nobody has read yet: what is gossiped to many goes by their connection_ids, a few bytes
-//! each, and they get their names when it is read. Orders nothing anew.
+//! Outputs that are queued for the p2p layer. Gossip to many peers holds connection ids, eight bytes each; they are
+//! resolved to peers when the output is read.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -11,16 +11,16 @@ use crate::{
     protocol::connection::ConnectionId,
 };
 
-/// What becomes an [`OutputBatch`].
+/// A queued output, which becomes an [`OutputBatch`] when it is read.
 #[derive_where(Clone, Debug)]
 pub(crate) enum PendingOutput<N: Network> {
-    /// A full message, to these peers, ascending.
+    /// A full message to these peers, ascending.
     Broadcast {
         to: Vec<N::Peer>,
         message: Arc<FullMessage<N>>,
         lane: Lane,
     },
-    /// An IHAVE or IDONTWANT, to the peers of those of these connections that are still up.
+    /// An IHAVE or IDONTWANT to the peers of these connections.
     Gossip {
         to: Vec<ConnectionId>,
         message: P2pMessage<N>,
@@ -29,7 +29,7 @@ pub(crate) enum PendingOutput<N: Network> {
 }
 
 impl<N: Network> PendingOutput<N> {
-    /// Of how many of the seed's items it takes the room.
+    /// The number of recipients: the room that the output takes in a queue.
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Broadcast { to, .. } => to.len(),
@@ -38,7 +38,7 @@ impl<N: Network> PendingOutput<N> {
         }
     }
 
-    /// How urgent it is.
+    /// The lane of the output.
     pub(crate) fn lane(&self) -> Lane {
         match self {
             Self::Broadcast { lane, .. } => *lane,
@@ -47,23 +47,23 @@ impl<N: Network> PendingOutput<N> {
         }
     }
 
-    /// Where it waits, as [`Lane::place`] tells.
-    pub(crate) fn place(&self) -> usize {
+    /// The index of the queue that holds the output; see [`Lane::queue_index`].
+    pub(crate) fn queue_index(&self) -> usize {
         let idontwant = match self {
             Self::Gossip { message, .. } | Self::Output(P2pOutput::OutMessage { message, .. }) => {
                 matches!(message, P2pMessage::IDontWant { .. })
             }
             Self::Broadcast { .. } | Self::Output(_) => false,
         };
-        self.lane().place(idontwant)
+        self.lane().queue_index(idontwant)
     }
 
-    /// As it is read; for fewer than it was meant for, or for nobody, if they are gone. `peers` answers whose
-    /// connections are up of these.
-    pub(crate) fn read(self, peers: impl FnOnce(&[ConnectionId]) -> Vec<N::Peer>) -> OutputBatch<N> {
+    /// Resolves connection ids to peers by `resolve`. Peers that have disconnected are left out, so the batch may be
+    /// empty.
+    pub(crate) fn resolve(self, resolve: impl FnOnce(&[ConnectionId]) -> Vec<N::Peer>) -> OutputBatch<N> {
         match self {
             Self::Broadcast { to, message, lane } => OutputBatch::Broadcast { to, message, lane },
-            Self::Gossip { to, message } => OutputBatch::Gossip { to: peers(&to), message },
+            Self::Gossip { to, message } => OutputBatch::Gossip { to: resolve(&to), message },
             Self::Output(output) => OutputBatch::Output(output),
         }
     }
@@ -75,7 +75,7 @@ impl<N: Network> From<P2pOutput<N>> for PendingOutput<N> {
     }
 }
 
-/// Tells the p2p layer that none of the peers that `origin` offered is wanted, each once.
+/// Outputs that tell the p2p layer to forget the peers that `origin` offered by px, each once.
 pub(in crate::protocol) fn forget_all<N: Network>(
     origin: &N::Peer,
     px: impl IntoIterator<Item = N::Peer>,

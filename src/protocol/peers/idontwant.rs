@@ -60,7 +60,7 @@ impl<N: Network> PeerIDontWant<N> {
     /// A heartbeat is over.
     pub(crate) fn shift(&mut self) {
         self.named = 0;
-        self.ids.shift(|_, ()| {});
+        self.ids.advance(|_, ()| {});
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -231,7 +231,7 @@ impl<N: Network> Peers<N> {
             TopicEvent::Park(delivery) => self.park(delivery),
             TopicEvent::Batch(delivery) => self.await_batch(delivery, now),
             TopicEvent::Maintained(maintenance) => self.maintained(topic, maintenance, now),
-            TopicEvent::Concluded => self.concluded(topic, now),
+            TopicEvent::HeartbeatFinished => self.concluded(topic, now),
             TopicEvent::Dispatched => self.dispatched(),
         }
         None
@@ -275,7 +275,7 @@ impl<N: Network> Peers<N> {
     }
 
     fn topic_limit_exceeded(&mut self, peer: N::Peer, now: Timestamp) {
-        if self.cap_events.allows(now) {
+        if self.cap_events.try_acquire(now) {
             let max_topics = self.limits.max_topics_per_peer;
             self.outbox.events.push(Event::SubscribeTopicCapExceeded { peer, max_topics });
         }

@@ -52,10 +52,10 @@ impl TopicCounters {
 
     pub(crate) fn first_delivery(&mut self, limits: &TopicScoreLimits) {
         self.first = f64::from(limits.first_message_deliveries_cap).min(self.first + 1.0);
-        self.near_first_delivery(limits);
+        self.duplicate_in_window_delivery(limits);
     }
 
-    pub(crate) fn near_first_delivery(&mut self, limits: &TopicScoreLimits) {
+    pub(crate) fn duplicate_in_window_delivery(&mut self, limits: &TopicScoreLimits) {
         if self.mesh.is_some() {
             self.delivered = f64::from(limits.mesh_message_deliveries_cap).min(self.delivered + 1.0);
         }

@@ -196,10 +196,10 @@ impl<N: Network> Scores<N> {
     /// One by one, as they came: sums of doubles depend on it.
     pub(crate) fn delivered(&mut self, deliveries: &[PeerDeliveries<N>], topic: &N::Topic) {
         self.on_row(topic, |scores, row| {
-            for PeerDeliveries { peer, first, near_first } in deliveries {
+            for PeerDeliveries { peer, first, duplicate_in_window } in deliveries {
                 scores.update_row(row, peer, |counters, limits| {
                     (0..*first).for_each(|_| counters.first_delivery(limits));
-                    (0..*near_first).for_each(|_| counters.near_first_delivery(limits));
+                    (0..*duplicate_in_window).for_each(|_| counters.duplicate_in_window_delivery(limits));
                 });
             }
         });

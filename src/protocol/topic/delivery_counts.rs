@@ -28,8 +28,8 @@ impl<N: Network> DeliveryCounts<N> {
     }
 
     /// `peer` delivered a copy soon after.
-    pub(super) fn near_first(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) {
-        self.of(peer, outbox).near_first += 1;
+    pub(super) fn duplicate_in_window(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) {
+        self.of(peer, outbox).duplicate_in_window += 1;
     }
 
     /// Tells the peers' side.
@@ -53,7 +53,7 @@ impl<N: Network> DeliveryCounts<N> {
             if self.deliveries.len() >= MAX_PEERS {
                 self.tell(outbox);
             }
-            self.deliveries.push(PeerDeliveries { peer: peer.clone(), first: 0, near_first: 0 });
+            self.deliveries.push(PeerDeliveries { peer: peer.clone(), first: 0, duplicate_in_window: 0 });
             self.deliveries.len() - 1
         });
         &mut self.deliveries[place]

@@ -48,7 +48,7 @@ impl<N: Network> TopicState<N> {
         // The order is random so that not all of an attacker's victims ask it for the same.
         shuffle(&mut ids, &mut self.rng);
         ids.truncate(quota.iwants_left(cx.limits));
-        quota.requested += ids.len() as u32;
+        quota.iwant_ids += ids.len() as u32;
         outbox.stats.count_recv_ihaves += ids.len() as u64;
         if !ids.is_empty() {
             // Bootstrap peers are not asked, and owe nothing; who is not connected has no score to lose.
@@ -152,7 +152,7 @@ impl<N: Network> TopicState<N> {
 
     /// The ids that gossip offers now.
     pub(crate) fn gossip_ids(&self, limits: &Limits<N::Topic>) -> Vec<N::MessageId> {
-        self.history.latest(limits.history_gossip_length).cloned().collect()
+        self.history.recent(limits.history_gossip_length).cloned().collect()
     }
 
     /// What to offer, and among whom chance is to choose.
@@ -221,7 +221,7 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         }
         candidates.extend_from_slice(rest);
         if let Some(threshold) = self.threshold {
-            let named = self.cx.peer_view.named(&mut candidates.into_iter()).into_iter();
+            let named = self.cx.peer_view.resolve(&mut candidates.into_iter()).into_iter();
             let good = named.filter(|(peer, _)| self.cx.peer_view.score(peer) >= threshold);
             candidates = good.map(|(_, connection_id)| connection_id).collect();
         }
@@ -239,7 +239,7 @@ impl<'a, N: Network> GossipPlan<'a, N> {
             ids.truncate(most);
             (peer, connection_id, ids)
         };
-        self.cx.peer_view.named(&mut chosen.into_iter()).into_iter().map(&mut offer).collect()
+        self.cx.peer_view.resolve(&mut chosen.into_iter()).into_iter().map(&mut offer).collect()
     }
 
     /// The same for ids so few that each peer gets all: one message does for all.

@@ -35,10 +35,10 @@ impl<N: Network> TopicState<N> {
         }
         self.maintain_fanout(cx);
         let held = &mut self.history_bytes;
-        self.history.shift(|id, cached| forget_cached(id, cached, held, cx, outbox));
-        self.seen.shift(|_, _| {});
-        self.invalid.shift();
-        self.declined.shift();
+        self.history.advance(|id, cached| forget_cached(id, cached, held, cx, outbox));
+        self.seen.advance(|_, _| {});
+        self.invalid.advance();
+        self.declined.advance();
         self.pruned.clone_from(&maintenance.pruned);
         outbox.facts.push(TopicEvent::Maintained(maintenance));
     }
@@ -47,7 +47,7 @@ impl<N: Network> TopicState<N> {
     pub(super) fn conclude(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         self.send_heartbeat_prunes(cx, outbox);
         self.send_gossip(cx, outbox);
-        outbox.facts.push(TopicEvent::Concluded);
+        outbox.facts.push(TopicEvent::HeartbeatFinished);
     }
 
     fn maintain_mesh(&mut self, tick: u64, cx: &Context<'_, N>, tally: &mut InputCounters) -> Maintenance<N> {

@@ -84,9 +84,9 @@ pub(super) fn spare<N: Network>(
     cx: &Context<'_, N>,
     tally: &mut InputCounters,
 ) {
-    if is_large(message, cx) && cx.peer_view.has_unwanted() {
+    if is_large(message, cx) && cx.peer_view.has_idontwant() {
         let meant = sent.len();
-        sent.retain(|peer| !cx.peer_view.is_unwanted(peer, &message.message_id));
+        sent.retain(|peer| !cx.peer_view.declined_by(peer, &message.message_id));
         if sent.len() < meant {
             tally.spared(meant - sent.len());
         }

@@ -34,7 +34,7 @@ impl<N: Network> TopicState<N> {
 
     /// How many messages of the history came in each heartbeat: its age in heartbeats, oldest first.
     pub(crate) fn cached_by_age(&self) -> Vec<(u64, usize)> {
-        self.history.slots()
+        self.history.entries_per_tick()
     }
 
     /// Whether `peer` is in our mesh.

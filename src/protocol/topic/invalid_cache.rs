@@ -48,7 +48,7 @@ impl<N: Network> InvalidCache<N> {
     /// A tick is over.
     pub(super) fn shift(&mut self) {
         let held = &mut self.bytes;
-        self.messages.shift(|_, (_, bytes)| *held -= bytes);
+        self.messages.advance(|_, (_, bytes)| *held -= bytes);
     }
 
     pub(super) fn len(&self) -> usize {

@@ -236,7 +236,7 @@ impl<N: Network> TopicState<N> {
             .iter()
             .copied()
             .filter(|connection_id| !connection_id.is_direct() && link_fits(*connection_id));
-        let mut candidates = cx.peer_view.named(&mut { fitting });
+        let mut candidates = cx.peer_view.resolve(&mut { fitting });
         candidates.retain(|(peer, _)| peer_fits(peer) && (good || cx.peer_view.score(peer) >= least));
         candidates.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         candidates
@@ -327,7 +327,7 @@ impl<N: Network> TopicState<N> {
             return Vec::new();
         }
         let offered = |peer: &N::Peer| peer != pruned && cx.peer_view.score(peer) >= 0.0;
-        let named = cx.peer_view.named(&mut self.subscribers.as_slice().iter().copied()).into_iter();
+        let named = cx.peer_view.resolve(&mut self.subscribers.as_slice().iter().copied()).into_iter();
         let mut offers: Vec<_> = named.map(|(peer, _)| peer).filter(offered).collect();
         offers.sort_unstable();
         offers

@@ -153,7 +153,7 @@ impl<N: Network> TopicState<N> {
         if cx.now <= seen.first_seen.after(window) {
             for peer in deliverers(delivery) {
                 if seen.credits(peer, cx.limits) {
-                    self.credits.near_first(peer, outbox);
+                    self.credits.duplicate_in_window(peer, outbox);
                 }
             }
         }
@@ -214,7 +214,7 @@ impl<N: Network> TopicState<N> {
         let Delivery { sender, mut co_senders, message } = delivery;
         co_senders.retain(|peer| *peer != sender);
         self.credits.first(&sender, outbox);
-        co_senders.iter().for_each(|peer| self.credits.near_first(peer, outbox));
+        co_senders.iter().for_each(|peer| self.credits.duplicate_in_window(peer, outbox));
         let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
         spare(&mut sent, &message, cx, &mut outbox.tally);
         self.remember(&message, Some(sender), co_senders, cx, outbox);

@@ -242,7 +242,7 @@ fn weight_of_full<N: Network>(shared: &Shared<N>, message: &FullMessage<N>) -> u
 fn report<N: Network>(shared: &Shared<N>, refused: Refused) {
     shared.metrics.refused(refused);
     shared.note_overload();
-    if refused != Refused::Stopped && shared.refusal_reports.allows(shared.now()) {
+    if refused != Refused::Stopped && shared.refusal_reports.try_acquire(shared.now()) {
         shared.observe(&Event::InputRefused { depth: refused.depth(), reason: refused.reason() });
     }
 }
