@@ -22,7 +22,7 @@ pub(super) struct SentIDontWant<N: Network>(HashSet<N::MessageId, RandomState>);
 
 impl<N: Network> SentIDontWant<N> {
     /// A heartbeat is over.
-    pub(super) fn shift(&mut self) {
+    pub(super) fn advance(&mut self) {
         if !self.0.is_empty() {
             self.0 = HashSet::default();
         }

@@ -46,7 +46,7 @@ impl<N: Network> InvalidCache<N> {
     }
 
     /// A tick is over.
-    pub(super) fn shift(&mut self) {
+    pub(super) fn advance(&mut self) {
         let held = &mut self.bytes;
         self.messages.advance(|_, (_, bytes)| *held -= bytes);
     }
