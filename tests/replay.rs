@@ -12,7 +12,8 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, Clock, FullMessage, Limits, LimitsConfig, ManualClock, P2pInput, P2pMessage, Started, Worker,
+    AppInput, Clock, ConnectionInfo, Direction, FullMessage, Limits, LimitsConfig, ManualClock, P2pInput,
+    P2pMessage, Started, Worker,
     plain::{PlainId, PlainNetwork},
     trace::{Ended, Performed, Plain, ReplayError, TraceFile, Values, render_view, replay},
 };
@@ -104,9 +105,11 @@ async fn lively(live: &mut Live, steps: usize) {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     for peer in 0..40 {
         let [direct, outbound, trusted] = [peer == 0, peer % 3 == 0, peer % 5 == 0];
-        live.p2p(P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap: peer == 1 }).await;
+        let mut info = ConnectionInfo::new(Direction::outbound_if(outbound));
+        (info.kind.direct, info.kind.trusted, info.kind.bootstrap) = (direct, trusted, peer == 1);
+        live.p2p(P2pInput::NewConnection { peer, info }).await;
         for topic in ["a", "b", "c"] {
-            live.says(peer, P2pMessage::Subscribe { topic: topic.to_owned() }).await;
+            live.says(peer, P2pMessage::subscribe(topic.to_owned())).await;
         }
     }
     for step in 0..steps {
@@ -116,7 +119,7 @@ async fn lively(live: &mut Live, steps: usize) {
         match rng.random_range(0..18) {
             0 => live.says(peer, P2pMessage::Graft { topic: topic(&mut rng) }).await,
             1 => {
-                let px = vec![rng.random_range(0..60), rng.random_range(0..60)];
+                let px = vec![rng.random_range(0..60).into(), rng.random_range(0..60).into()];
                 let backoff = Duration::from_micros(rng.random_range(0..90_000_000));
                 live.says(peer, P2pMessage::Prune { topic: topic(&mut rng), px, backoff }).await;
             }

@@ -31,7 +31,7 @@ pub struct NodeSubject<N: Traffic> {
 
 impl<N: Traffic> NodeSubject<N> {
     pub fn new(limits: Limits<Arc<str>>, verdict: Verdict) -> Self {
-        let options = NodeOptions { seed: 1, ..NodeOptions::default() };
+        let options = NodeOptions::default().with(|o| o.seed = 1);
         let node = Node::new(Arc::new(N::new(verdict)), limits, options);
         Self { node, now: Timestamp::ZERO, source: N::source(0), rounds: Vec::new() }
     }

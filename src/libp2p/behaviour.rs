@@ -233,8 +233,7 @@ impl Behaviour {
                 let has = |peers: &BTreeSet<PeerId>| peers.contains(&peer);
                 let (direct, trusted) = (has(&self.config.direct), has(&self.config.trusted));
                 let kind = PeerKind { direct, trusted, bootstrap: has(&self.config.bootstrap) };
-                let direction = if dialled { Direction::Outbound } else { Direction::Inbound };
-                let mut info = ConnectionInfo::new(direction).kind(kind);
+                let mut info = ConnectionInfo::new(Direction::outbound_if(dialled)).kind(kind);
                 // Identify reports the peer's agent later than this.
                 info.remote_address = remote_address;
                 self.input(peer, P2pInput::NewConnection { peer, info });

@@ -109,12 +109,9 @@ fn subscription(topic: &TopicName, subscribe: bool) -> Fragment {
 fn prune(topic: &TopicName, px: &[PxPeer<PeerId>], seconds: u64) -> Fragment {
     entry(Kind::Prune, 4, |out| {
         put_topic(out, topic);
-        for PxPeer { peer, record } in px {
+        for PxPeer { peer, .. } in px {
             let mut info = Vec::new();
             put_bytes(&mut info, 1, &peer.to_bytes());
-            if let Some(record) = record {
-                put_bytes(&mut info, 2, record);
-            }
             put_bytes(out, 2, &info);
         }
         put_varint(out, 3 << 3);

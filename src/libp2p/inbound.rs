@@ -66,6 +66,8 @@ fn prune(entry: &Prune<'_>, network: &Libp2pNetwork) -> Said {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use ::libp2p::identity::Keypair;
 
     use super::*;

@@ -73,7 +73,7 @@ pub struct PxPeer<P> {
     /// The recommended peer.
     pub peer: P,
     /// The signed peer record as received, not verified. `None` if the sender gave none, or one that is larger than the
-    /// transport accepts.
+    /// transport accepts. The engine sets none in the messages that it sends, and the libp2p transport sends none.
     pub record: Option<Arc<[u8]>>,
 }
 

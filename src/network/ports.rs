@@ -43,6 +43,11 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// `Outbound` if `outbound` is true.
+    pub fn outbound_if(outbound: bool) -> Self {
+        if outbound { Self::Outbound } else { Self::Inbound }
+    }
+
     /// Whether we dialled the peer.
     pub fn is_outbound(self) -> bool {
         self == Self::Outbound

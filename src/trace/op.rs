@@ -325,7 +325,7 @@ where
 }
 
 fn connection_info(f: &mut Fields) -> Result<ConnectionInfo, Mistake> {
-    let direction = if f.take("outbound")? { Direction::Outbound } else { Direction::Inbound };
+    let direction = Direction::outbound_if(f.take("outbound")?);
     let kind = PeerKind { direct: f.take("direct")?, trusted: false, bootstrap: f.take("bootstrap")? };
     Ok(ConnectionInfo::new(direction).kind(kind))
 }

@@ -23,7 +23,7 @@ pub(super) fn p2p_input<V: Values>(mut f: Fields) -> Result<ReadP2pInput<V>, Mis
             let trusted = f.take("trusted")?;
             // FORMAT.md, 6: the reference's worker takes its trusted peers for outbound ones.
             let outbound = f.optional("outbound")?.unwrap_or(trusted);
-            let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
+            let direction = Direction::outbound_if(outbound);
             let kind = PeerKind { direct: f.take("direct")?, trusted, bootstrap: f.take("bootstrap")? };
             P2pInput::NewConnection { peer: f.take("peer")?, info: ConnectionInfo::new(direction).kind(kind) }
         }

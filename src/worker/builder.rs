@@ -119,7 +119,7 @@ impl<N: Network> WorkerBuilder<N> {
     /// Runs the engine on these arbiters, in place of threads of its own. They are the caller's, who stops them once
     /// the engine has ended. Connections that live on them too are a topic's neighbours: what one says to the other
     /// need not cross from core to core. Without any it runs on the arbiter that starts it.
-    pub fn on(mut self, arbiters: impl IntoIterator<Item = ArbiterHandle>) -> Self {
+    pub fn on_arbiters(mut self, arbiters: impl IntoIterator<Item = ArbiterHandle>) -> Self {
         self.home = Arbiters::Given(arbiters.into_iter().collect());
         self
     }

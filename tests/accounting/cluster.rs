@@ -11,11 +11,9 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, AppOutputs, DropReason, Limits, ManualClock, P2pInput, P2pMessage, P2pOutput, P2pOutputs,
-    Started, Validity, Worker, WorkerBuilder,
-    metrics::with_buckets,
-    plain::{PlainId, PlainNetwork},
-    protocol::Lane,
+    AppInput, AppOutputs, ConnectionInfo, Delivery, Direction, DropReason, Limits, ManualClock, P2pInput,
+    P2pMessage, P2pOutput, P2pOutputs, Started, Validity, Worker, WorkerBuilder, metrics::with_buckets,
+    plain::PlainNetwork, protocol::Lane,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
@@ -85,8 +83,8 @@ impl Cluster {
         for (at, peer, outbound) in [(one, other, one < other), (other, one, other < one)] {
             self.links.insert((at, peer));
             let peer = peer as u64;
-            let direct = false;
-            let up = P2pInput::NewConnection { peer, direct, outbound, trusted: false, bootstrap: false };
+            let up =
+                P2pInput::NewConnection { peer, info: ConnectionInfo::new(Direction::outbound_if(outbound)) };
             self.members[at].worker.p2p_input(up).expect("taken");
         }
         self.pump().await;
@@ -247,7 +245,7 @@ impl Member {
 
 fn network(judging: Judging, known: &Arc<AtomicBool>) -> PlainNetwork {
     let known = Arc::clone(known);
-    let judge = move |_: &PlainId, content: &str| match content {
+    let judge = move |delivery: &Delivery<PlainNetwork>| match delivery.message.message.as_str() {
         "invalid" => Validity::Invalid,
         "outdated" => Validity::Outdated,
         "unknown" if !known.load(Ordering::Acquire) => Validity::Unknown,
@@ -256,8 +254,8 @@ fn network(judging: Judging, known: &Arc<AtomicBool>) -> PlainNetwork {
     };
     match judging {
         Judging::AtOnce | Judging::InBatches => PlainNetwork::with_validator(judge),
-        Judging::Later => PlainNetwork::with_async_validator(move |message| {
-            let verdict = judge(&message.message_id, &message.message);
+        Judging::Later => PlainNetwork::with_async_validator(move |delivery| {
+            let verdict = judge(delivery);
             async move {
                 tokio::task::yield_now().await;
                 verdict

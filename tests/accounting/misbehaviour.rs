@@ -26,11 +26,14 @@ pub async fn misbehave(cluster: &mut Cluster) {
     let worker = cluster.members[0].worker.clone();
     worker.p2p_input(P2pInput::connected(99)).expect("taken");
     for _ in 0..2 {
-        say(&worker, P2pMessage::Subscribe { topic: topic() });
+        say(&worker, P2pMessage::subscribe(topic()));
         say(&worker, P2pMessage::Graft { topic: topic() });
         worker.settle().await;
         say(&worker, P2pMessage::Unsubscribe { topic: topic() });
-        say(&worker, P2pMessage::Prune { topic: topic(), px: vec![7], backoff: Duration::from_secs(60) });
+        say(
+            &worker,
+            P2pMessage::Prune { topic: topic(), px: vec![7.into()], backoff: Duration::from_secs(60) },
+        );
         worker.settle().await;
         say(&worker, P2pMessage::Graft { topic: topic() });
     }

@@ -54,7 +54,7 @@ fn a_storm_of_topics_makes_no_storm_of_series() {
         // Names of a peer's making.
         for number in 0..TOPICS {
             let topic = format!("theirs {number}");
-            say(P2pMessage::Subscribe { topic: topic.clone() }).await;
+            say(P2pMessage::subscribe(topic.clone())).await;
             say(P2pMessage::Graft { topic: topic.clone() }).await;
             say(P2pMessage::FullMessage(PlainNetwork::message(&topic, 1, "valid").into())).await;
         }

@@ -10,8 +10,8 @@ use crate::support::*;
 
 /// Panics at messages whose number is 13.
 fn superstitious() -> PlainNetwork {
-    PlainNetwork::with_validator(|id, _| {
-        assert!(id.number != 13, "a fault that a test injects");
+    PlainNetwork::with_validator(|delivery| {
+        assert!(delivery.message.message_id.number != 13, "a fault that a test injects");
         Validity::Valid
     })
 }

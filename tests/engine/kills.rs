@@ -86,8 +86,8 @@ fn of_topics(events: &Mutex<Vec<Event<PlainNetwork>>>) -> Vec<Event<PlainNetwork
 
 /// Panics at poison.
 fn fragile() -> PlainNetwork {
-    PlainNetwork::with_validator(|_, content| {
-        assert!(content != "poison", "a fault that a test injects");
+    PlainNetwork::with_validator(|delivery| {
+        assert!(delivery.message.message != "poison", "a fault that a test injects");
         Validity::Valid
     })
 }

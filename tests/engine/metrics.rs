@@ -6,8 +6,8 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, DropReason, FullMessage, Limits, LimitsConfig, ManualClock, Network, P2pInput, P2pMessage,
-    Validity, Worker, plain::PlainNetwork, protocol::Lane,
+    AppInput, ConnectionInfo, Delivery, Direction, DropReason, FullMessage, Limits, LimitsConfig,
+    ManualClock, Network, P2pInput, P2pMessage, Validity, Worker, plain::PlainNetwork, protocol::Lane,
 };
 
 use metrics::with_local_recorder;
@@ -28,8 +28,8 @@ impl Network for Nameless {
         None
     }
 
-    fn validate(&self, _: &u64, message: &char) -> Validity {
-        match message {
+    fn validate(&self, delivery: &Delivery<Self>) -> Validity {
+        match delivery.message.message {
             'i' => Validity::Invalid,
             'u' => Validity::Unknown,
             _ => Validity::Valid,
@@ -43,20 +43,15 @@ fn full(topic: u64, message_id: u64, message: char) -> FullMessage<Nameless> {
 
 /// Something of everything: in each map that no verdict of later fills there is something.
 fn fill(worker: &Worker<Nameless>) {
-    let kind = |peer, outbound, trusted| P2pInput::NewConnection {
-        peer,
-        direct: false,
-        outbound,
-        trusted,
-        bootstrap: false,
-    };
     for peer in 1..=5 {
-        worker.p2p_input(kind(peer, peer % 2 == 0, peer == 1)).expect("taken");
+        let mut info = ConnectionInfo::new(Direction::outbound_if(peer % 2 == 0));
+        info.kind.trusted = peer == 1;
+        worker.p2p_input(P2pInput::NewConnection { peer, info }).expect("taken");
     }
     let said = |peer, message| worker.p2p_input(P2pInput::message(peer, message)).expect("taken");
     for topic in [1, 2, 9, 10] {
-        said(1, P2pMessage::Subscribe { topic });
-        said(2, P2pMessage::Subscribe { topic });
+        said(1, P2pMessage::subscribe(topic));
+        said(2, P2pMessage::subscribe(topic));
     }
     for peer in 1..=4 {
         said(peer, P2pMessage::Graft { topic: 1 });
@@ -112,7 +107,7 @@ fn after_a_heartbeat_each_map_has_a_gauge_that_tells_what_it_holds() {
 #[test]
 fn the_gauges_fall_when_everything_is_over() {
     run(async {
-        let limits = LimitsConfig { retain_duration: Duration::ZERO, ..LimitsConfig::default() };
+        let limits = LimitsConfig::default().with(|c| c.retain_duration = Duration::ZERO);
         let limits = Limits::try_from(limits).expect("valid");
         let (ticks, clock) = (limits.seen_history_length, Arc::new(ManualClock::new()));
         let builder = Worker::builder(Nameless, limits).manual().arbiters(2).clock(Arc::clone(&clock) as _);
@@ -148,8 +143,9 @@ fn connections_are_told_apart_by_who_dialled_and_what_they_are() {
         for (peer, (direct, bootstrap)) in kinds.into_iter().enumerate() {
             for outbound in [false, true] {
                 let peer = 2 * peer as u64 + u64::from(outbound);
-                let up = P2pInput::NewConnection { peer, direct, outbound, trusted: false, bootstrap };
-                engine.worker.p2p_input(up).expect("taken");
+                let mut info = ConnectionInfo::new(Direction::outbound_if(outbound));
+                (info.kind.direct, info.kind.bootstrap) = (direct, bootstrap);
+                engine.worker.p2p_input(P2pInput::NewConnection { peer, info }).expect("taken");
             }
         }
         engine.worker.tick().await;
@@ -172,7 +168,7 @@ fn what_waits_is_shown_while_heartbeats_are_missed() {
         let (release, held) = mpsc::channel::<()>();
         let held = Mutex::new(held);
         // Until it is released. The second of two topics on two threads does not share the heartbeat's.
-        let network = PlainNetwork::with_validator(move |_, _| {
+        let network = PlainNetwork::with_validator(move |_| {
             let _ = held.lock().expect("not poisoned").recv();
             Validity::Valid
         });

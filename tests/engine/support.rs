@@ -70,7 +70,7 @@ pub fn disconnect(peer: u64) -> P2pInput<PlainNetwork> {
 }
 
 pub fn subscribe(peer: u64, topic: &str) -> P2pInput<PlainNetwork> {
-    P2pInput::message(peer, P2pMessage::Subscribe { topic: topic.to_owned() })
+    P2pInput::message(peer, P2pMessage::subscribe(topic.to_owned()))
 }
 
 pub fn unsubscribe(peer: u64, topic: &str) -> P2pInput<PlainNetwork> {
@@ -90,7 +90,7 @@ pub fn message(peer: u64, topic: &str, number: u64) -> P2pInput<PlainNetwork> {
 pub fn said_to(outputs: &[Output], peer: u64, topic: &str) -> Vec<&'static str> {
     let word = |output: &Output| match output {
         P2pOutput::OutMessage { to_peer, message } if *to_peer == peer => match message {
-            P2pMessage::Subscribe { topic: of } if of == topic => Some("subscribe"),
+            P2pMessage::Subscribe { topic: of, .. } if of == topic => Some("subscribe"),
             P2pMessage::Unsubscribe { topic: of } if of == topic => Some("unsubscribe"),
             P2pMessage::Graft { topic: of } if of == topic => Some("graft"),
             P2pMessage::Prune { topic: of, .. } if of == topic => Some("prune"),

@@ -82,7 +82,7 @@ fn a_ticket_does_not_outlive_the_engine_and_a_dropped_one_leaves_nothing() {
 #[test]
 fn a_publication_that_its_topic_loses_is_told() {
     run(async {
-        let network = PlainNetwork::with_validator(|_, _| panic!("a fault that a test injects"));
+        let network = PlainNetwork::with_validator(|_| panic!("a fault that a test injects"));
         let engine = start(manual(network, limits()).arbiters(0), &["a"]);
         engine.worker.settle().await;
         // Both wait in the inbox when the first is handled.

@@ -12,12 +12,11 @@ use std::{
 };
 
 use actix_gossipsub::{
-    Delivery, FullMessage, Network, Validity,
+    ConnectionInfo, Delivery, FullMessage, Network, Validity,
     limits::{LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores},
     protocol::{
         GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
-        JoinOutcome, Node, NodeOptions, PeerKind, PublishOutcome, ReceiveOutcome, Timestamp, ValidationMode,
-        View,
+        JoinOutcome, Node, NodeOptions, PublishOutcome, ReceiveOutcome, Timestamp, ValidationMode, View,
     },
 };
 
@@ -47,7 +46,7 @@ impl Network for Plain {
         None
     }
 
-    fn validate(&self, _: &u32, (): &()) -> Validity {
+    fn validate(&self, _: &Delivery<Self>) -> Validity {
         if self.refuses_all.load(Ordering::Relaxed) { Validity::Invalid } else { Validity::Valid }
     }
 
@@ -60,7 +59,7 @@ impl Network for Plain {
 pub struct Setup {
     limits: LimitsConfig<u32>,
     validation_mode: ValidationMode,
-    connected: Vec<(u32, PeerKind)>,
+    connected: Vec<(u32, ConnectionInfo)>,
     subscribed: Vec<u32>,
     joined: bool,
 }
@@ -96,13 +95,12 @@ impl Setup {
     }
 
     pub fn connected(mut self, peers: Range<u32>) -> Self {
-        self.connected.extend(peers.map(|peer| (peer, PeerKind::default())));
+        self.connected.extend(peers.map(|peer| (peer, ConnectionInfo::inbound())));
         self
     }
 
     pub fn outbound(mut self, peers: Range<u32>) -> Self {
-        let outbound = PeerKind { outbound: true, ..PeerKind::default() };
-        self.connected.extend(peers.map(|peer| (peer, outbound)));
+        self.connected.extend(peers.map(|peer| (peer, ConnectionInfo::outbound())));
         self
     }
 
@@ -120,7 +118,7 @@ impl Setup {
     pub fn start(self) -> World {
         let network = Arc::new(Plain::default());
         let limits = self.limits.clone().try_into().expect("valid limits");
-        let options = NodeOptions { self_peer: None, seed: 1, batch_interval: None };
+        let options = NodeOptions::default().with(|o| o.seed = 1);
         let node = Node::new(Arc::clone(&network), limits, options);
         let mut world = World {
             node,
@@ -129,7 +127,7 @@ impl Setup {
             validation_mode: self.validation_mode,
             now: Timestamp::ZERO,
         };
-        self.connected.iter().for_each(|(peer, kind)| world.connect(*peer, *kind));
+        self.connected.iter().for_each(|(peer, info)| world.connect(*peer, info.clone()));
         self.subscribed.iter().for_each(|peer| world.subscribe(*peer));
         if self.joined {
             world.join();
@@ -140,46 +138,44 @@ impl Setup {
 
 /// Octez' `default_limits.ml`.
 fn reference_limits() -> LimitsConfig<u32> {
-    let parameters = TopicScoreLimits {
-        time_in_mesh_weight: 1.0,
-        time_in_mesh_cap: 3600.0,
-        time_in_mesh_quantum: SECOND,
-        first_message_deliveries_weight: 1.0,
-        first_message_deliveries_cap: 2000,
-        first_message_deliveries_decay: 0.5,
-        mesh_message_deliveries_weight: -1.0,
-        mesh_message_deliveries_window: Duration::from_millis(10),
-        mesh_message_deliveries_activation: 5 * SECOND,
-        mesh_message_deliveries_cap: 100,
-        mesh_message_deliveries_threshold: 20,
-        mesh_message_deliveries_decay: 0.5,
-        mesh_failure_penalty_weight: -1.0,
-        mesh_failure_penalty_decay: 0.5,
-        invalid_message_deliveries_weight: -1.0,
-        invalid_message_deliveries_decay: 0.3,
-    };
-    let score = ScoreLimits {
-        topics: TopicScores::Single { parameters },
-        topic_score_cap: Some(3600.0),
-        behaviour_penalty_weight: -10.0,
-        behaviour_penalty_threshold: 0.0,
-        behaviour_penalty_decay: 0.2,
-        app_specific_weight: 10.0,
-        decay_zero: 0.1,
-    };
-    LimitsConfig {
-        heartbeat_interval: SECOND,
-        do_px: true,
-        gossip_threshold: 0.0,
-        publish_threshold: 0.0,
-        accept_px_threshold: 0.0,
-        retain_duration: 10 * SECOND,
-        score_cleanup_ticks: 1,
-        backoff_cleanup_ticks: 15,
-        score,
-        // The rest of the default is the reference's.
-        ..LimitsConfig::default()
-    }
+    let parameters = TopicScoreLimits::default().with(|t| {
+        t.time_in_mesh_weight = 1.0;
+        t.time_in_mesh_cap = 3600.0;
+        t.time_in_mesh_quantum = SECOND;
+        t.first_message_deliveries_weight = 1.0;
+        t.first_message_deliveries_cap = 2000;
+        t.first_message_deliveries_decay = 0.5;
+        t.mesh_message_deliveries_weight = -1.0;
+        t.mesh_message_deliveries_window = Duration::from_millis(10);
+        t.mesh_message_deliveries_activation = 5 * SECOND;
+        t.mesh_message_deliveries_cap = 100;
+        t.mesh_message_deliveries_threshold = 20;
+        t.mesh_message_deliveries_decay = 0.5;
+        t.mesh_failure_penalty_weight = -1.0;
+        t.mesh_failure_penalty_decay = 0.5;
+        t.invalid_message_deliveries_weight = -1.0;
+        t.invalid_message_deliveries_decay = 0.3;
+    });
+    let score = ScoreLimits::default().with(|s| {
+        s.topics = TopicScores::Single { parameters };
+        s.topic_score_cap = Some(3600.0);
+        s.behaviour_penalty_weight = -10.0;
+        s.behaviour_penalty_threshold = 0.0;
+        s.behaviour_penalty_decay = 0.2;
+        s.app_specific_weight = 10.0;
+        s.decay_zero = 0.1;
+    });
+    LimitsConfig::default().with(|c| {
+        c.heartbeat_interval = SECOND;
+        c.do_px = true;
+        c.gossip_threshold = 0.0;
+        c.publish_threshold = 0.0;
+        c.accept_px_threshold = 0.0;
+        c.retain_duration = 10 * SECOND;
+        c.score_cleanup_ticks = 1;
+        c.backoff_cleanup_ticks = 15;
+        c.score = score;
+    })
 }
 
 /// A node and its surroundings.
@@ -200,8 +196,8 @@ impl World {
         self.now = self.now.after(by);
     }
 
-    pub fn connect(&mut self, peer: u32, kind: PeerKind) {
-        self.node.add_peer(&peer, kind, self.now);
+    pub fn connect(&mut self, peer: u32, info: ConnectionInfo) {
+        self.node.add_peer(&peer, &info, self.now);
     }
 
     pub fn subscribe(&mut self, peer: u32) {
@@ -254,7 +250,7 @@ impl World {
         if outcome != ReceiveOutcome::Batched {
             return outcome;
         }
-        let batch = vec![Delivery { sender, co_senders: Vec::new(), message }];
+        let batch = vec![Delivery::new(sender, message)];
         let (_, outcome) = self.node.apply_batch(batch, self.now).remove(0);
         outcome
     }
@@ -331,8 +327,4 @@ impl World {
 pub fn assert_score(world: &World, peer: u32, expected: f64) {
     let score = world.score(peer);
     assert!((score - expected).abs() < 1e-9, "score of {peer} is {score}, not {expected}");
-}
-
-pub fn outbound() -> PeerKind {
-    PeerKind { outbound: true, ..PeerKind::default() }
 }

@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use actix_gossipsub::{
-    P2pMessage, P2pOutput,
+    ConnectionInfo, P2pMessage, P2pOutput,
     limits::Extensions,
-    protocol::{IDontWantOutcome, IWantAnswer, OutputBatch, PeerKind, ReceiveOutcome, ValidationMode},
+    protocol::{IDontWantOutcome, IWantAnswer, OutputBatch, ReceiveOutcome, ValidationMode},
 };
 
 use super::setup::{BOTH, MANY, Plain, SECOND, Setup, World, full};
@@ -118,7 +118,7 @@ fn nobody_is_told_of_a_small_message_or_of_one_that_we_publish() {
 #[test]
 fn bootstrap_peers_are_not_told() {
     let mut world = large();
-    world.connect(99, PeerKind { bootstrap: true, outbound: true, ..PeerKind::default() });
+    world.connect(99, ConnectionInfo::outbound().bootstrap());
     world.subscribe(99);
     world.graft(99);
     assert!(world.mesh().contains(&99));
@@ -239,7 +239,7 @@ fn what_a_peer_said_is_forgotten_with_its_connection() {
     let now = world.now();
     world.node.remove_peer(&3, now);
     assert_eq!(world.node.footprint().unwanted, 0);
-    world.connect(3, PeerKind { direct: true, ..PeerKind::default() });
+    world.connect(3, ConnectionInfo::inbound().direct());
     world.subscribe(3);
     world.advance(SECOND);
     said(&mut world);

@@ -6,8 +6,8 @@ use std::{
 };
 
 use actix_gossipsub::{
-    FullMessage, Limits, LimitsConfig,
-    protocol::{Node, NodeOptions, PeerKind, ReceiveOutcome, Timestamp, ValidationMode},
+    ConnectionInfo, FullMessage, Limits, LimitsConfig,
+    protocol::{Node, NodeOptions, ReceiveOutcome, Timestamp, ValidationMode},
 };
 
 use crate::support::{Field, Id, alone};
@@ -35,7 +35,10 @@ impl World {
         let mut limits = LimitsConfig::default();
         change(&mut limits);
         let limits = Limits::try_from(limits).expect("valid limits");
-        let options = NodeOptions { self_peer: None, seed: 1, batch_interval };
+        let options = NodeOptions::default().with(|o| {
+            o.seed = 1;
+            o.batch_interval = batch_interval;
+        });
         let validation_mode = batch_interval.map_or(ValidationMode::Sequential, |_| ValidationMode::Batched);
         Self {
             node: Node::new(Arc::new(field), limits.clone(), options),
@@ -48,7 +51,7 @@ impl World {
 
     /// A connection that we dialled: it may enter a full mesh.
     pub fn connect(&mut self, peer: u64) {
-        self.node.add_peer(&peer, PeerKind { outbound: true, ..PeerKind::default() }, self.now);
+        self.node.add_peer(&peer, &ConnectionInfo::outbound(), self.now);
     }
 
     pub fn join(&mut self, topic: u64) {

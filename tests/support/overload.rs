@@ -209,8 +209,8 @@ fn others(load: Load, pace: &Pace) -> Vec<(u64, String, u64)> {
 }
 
 fn network() -> PlainNetwork {
-    PlainNetwork::with_async_validator(|message| {
-        let slow = message.topic == "slow";
+    PlainNetwork::with_async_validator(|delivery| {
+        let slow = delivery.message.topic == "slow";
         async move {
             if slow {
                 tokio::time::sleep(VERDICT).await;

@@ -147,9 +147,11 @@ async fn receiver(refused: PeerId) -> Receiver {
 
 /// A swarm that can queue much, and waits for long.
 fn sender() -> (Ours, PeerId) {
-    let queue = QueueLimits { max_items: 100_000, max_bytes: 1 << 30, stall_factor: 8 };
+    let queue =
+        QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (100_000, 1 << 30, 8));
     let write_timeout = Duration::MAX;
-    let (swarm, _) = ours(BehaviourConfig { queue, write_timeout, ..BehaviourConfig::default() });
+    let (swarm, _) =
+        ours(BehaviourConfig::default().with(|c| (c.queue, c.write_timeout) = (queue, write_timeout)));
     let peer = *swarm.local_peer_id();
     (swarm, peer)
 }

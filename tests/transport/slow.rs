@@ -109,7 +109,7 @@ async fn subscriber(to: Multiaddr, got: watch::Sender<usize>) {
         for input in inputs(event) {
             match input {
                 P2pInput::NewConnection { peer, .. } => {
-                    say(&mut swarm, peer, Said::Subscribe { topic: topic() });
+                    say(&mut swarm, peer, Said::subscribe(topic()));
                 }
                 P2pInput::InMessage { message: P2pMessage::FullMessage(_), .. } => {
                     got.send_modify(|count| *count += 1);
@@ -173,11 +173,10 @@ struct Scene {
 
 impl Scene {
     async fn new(slow_peer: SlowPeerAction) -> Self {
-        let config = BehaviourConfig {
-            write_timeout: Duration::from_millis(500),
-            slow_peer,
-            ..BehaviourConfig::default()
-        };
+        let config = BehaviourConfig::default().with(|c| {
+            c.write_timeout = Duration::from_millis(500);
+            c.slow_peer = slow_peer;
+        });
         let publisher = publisher(config).await;
         let mut got = Vec::new();
         for _ in 0..2 {
@@ -300,7 +299,7 @@ fn a_peer_that_is_only_reported_stays_and_misses_no_control() {
 fn a_peer_that_reads_slowly_but_steadily_is_not_slow() {
     actix_rt::System::new().block_on(async {
         let write_timeout = Duration::from_secs(2);
-        let config = BehaviourConfig { write_timeout, ..BehaviourConfig::default() };
+        let config = BehaviourConfig::default().with(|c| c.write_timeout = write_timeout);
         let publisher = publisher(config).await;
         let reads = Reads::Slowly(64 << 10, Duration::from_millis(100));
         let (slow, is_connected, _) = raw(publisher.address.clone(), reads);

@@ -21,7 +21,7 @@ async fn subscriber(to: Multiaddr) {
     loop {
         let event = swarm.select_next_some().await;
         if let Some(P2pInput::NewConnection { peer, .. }) = gossipsub_event(event).and_then(connected) {
-            say(&mut swarm, peer, Said::Subscribe { topic: topic() });
+            say(&mut swarm, peer, Said::subscribe(topic()));
         }
     }
 }
@@ -43,7 +43,7 @@ fn each_peer_to_whom_a_message_was_written_is_reported() {
         }
 
         // Made for a network of larger frames.
-        let limits = WireLimits { max_frame_out: 1 << 20, ..WireLimits::default() };
+        let limits = WireLimits::default().with(|l| l.max_frame_out = 1 << 20);
         let larger = settings(&Keypair::generate_ed25519()).limits(limits).build();
         let large = larger.message(topic(), vec![7; 100_000]).unwrap();
         let report = completed(&publisher.worker.publish(large).unwrap()).await;
@@ -60,10 +60,12 @@ fn each_peer_to_whom_a_message_was_written_is_reported() {
 #[test]
 fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
     actix_rt::System::new().block_on(async {
-        let queue = QueueLimits { max_items: 4, max_bytes: 1 << 20, stall_factor: 1_000 };
-        let publisher =
-            publisher(BehaviourConfig { queue, write_timeout: Duration::MAX, ..BehaviourConfig::default() })
-                .await;
+        let queue =
+            QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (4, 1 << 20, 1_000));
+        let publisher = publisher(
+            BehaviourConfig::default().with(|c| (c.queue, c.write_timeout) = (queue, Duration::MAX)),
+        )
+        .await;
         let mut raw = other(|_| Raw::new(Reads::Nothing));
         raw.dial(publisher.address.clone()).unwrap();
         let raw = actix_rt::spawn(run_raw(raw));

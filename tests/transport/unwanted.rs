@@ -16,7 +16,7 @@ use super::{support::*, topic};
 async fn pair(protocols: &[&'static str]) -> (Ours, Net, Ours) {
     let protocols = protocols.iter().map(|id| StreamProtocol::new(id)).collect();
     let (mut alice, network) = ours(BehaviourConfig::default());
-    let (mut bob, _) = ours(BehaviourConfig { protocols, ..BehaviourConfig::default() });
+    let (mut bob, _) = ours(BehaviourConfig::default().with(|c| c.protocols = protocols));
     let address = listen(&mut bob).await;
     alice.dial(address).unwrap();
     meet(&mut alice, &mut bob, 1).await;
@@ -42,7 +42,7 @@ async fn greet(alice: &mut Ours, bob: &mut Ours) {
 
 async fn hail(speaker: &mut Ours, listener: &mut Ours) {
     let (from, to) = (*speaker.local_peer_id(), *listener.local_peer_id());
-    say(speaker, to, Said::Subscribe { topic: topic() });
+    say(speaker, to, Said::subscribe(topic()));
     until(listener, speaker, |event| inputs(event).iter().any(|input| is_from(input, from)).then_some(()))
         .await;
 }

@@ -30,9 +30,10 @@ impl Heard {
             NodeEvent::Listening(address) => Some(Self::Listening(address.clone())),
             NodeEvent::Input(P2pInput::NewConnection { peer, .. }) => Some(Self::Connected(*peer)),
             NodeEvent::Input(P2pInput::Disconnection { peer }) => Some(Self::Disconnected(*peer)),
-            NodeEvent::Input(P2pInput::InMessage { from_peer, message: P2pMessage::Subscribe { topic } }) => {
-                Some(Self::Subscribed(*from_peer, topic.clone()))
-            }
+            NodeEvent::Input(P2pInput::InMessage {
+                from_peer,
+                message: P2pMessage::Subscribe { topic, .. },
+            }) => Some(Self::Subscribed(*from_peer, topic.clone())),
             _ => None,
         }
     }
