@@ -95,7 +95,7 @@ mod tests {
 
     /// What was said, the most urgent first, and otherwise in its order.
     fn by_lane(mut said: Vec<Said>) -> Vec<Said> {
-        said.sort_by_key(|said| lane(said).place(matches!(said, Said::IDontWant { .. })));
+        said.sort_by_key(|said| lane(said).queue_index(matches!(said, Said::IDontWant { .. })));
         said
     }
 

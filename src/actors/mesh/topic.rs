@@ -222,14 +222,14 @@ impl<N: Network> Topic<N> {
             TopicItem::Verdict { message, verdict } => {
                 let cx = self.shared.context(self.shared.now());
                 let before = outbox.app.len();
-                self.state.resolve(&message, verdict, &cx, outbox);
+                self.state.on_validation_result(&message, verdict, &cx, outbox);
                 self.note_delivered(&outbox.app[before..]);
             }
             TopicItem::Command(order) => self.execute(order, outbox),
-            TopicItem::FlushDeliveryCounts => self.state.tell_credits(outbox),
+            TopicItem::FlushDeliveryCounts => self.state.flush_delivery_counts(outbox),
             TopicItem::Inspect(reply) => {
                 // What is reported has left: who asks may act on it.
-                self.state.tell_credits(outbox);
+                self.state.flush_delivery_counts(outbox);
                 self.hand_on(work);
                 work.outgoing.send(&self.shared);
                 drop(reply.send(report(&self.state, &self.shared)));
@@ -333,7 +333,7 @@ impl<N: Network> Topic<N> {
         let concluded = matches!(order, TopicCommand::FinishHeartbeat);
         let _span = tracing::trace_span!("order", topic = ?self.state.topic).entered();
         let before = outbox.app.len();
-        self.state.execute(order, &self.shared.context(self.shared.now()), outbox);
+        self.state.handle_command(order, &self.shared.context(self.shared.now()), outbox);
         self.note_delivered(&outbox.app[before..]);
         self.waiting &= !answered;
         self.idle = concluded && !self.state.is_active();
@@ -345,7 +345,7 @@ impl<N: Network> Topic<N> {
     }
 
     fn show(&mut self) {
-        self.meter.show(self.state.census());
+        self.meter.show(self.state.counts());
     }
 
     fn note_footprint(&mut self, now: Footprint) {
@@ -356,7 +356,7 @@ impl<N: Network> Topic<N> {
     }
 
     fn retire(&mut self, work: &mut Work<'_, N>) {
-        self.state.tell_credits(work.outbox);
+        self.state.flush_delivery_counts(work.outbox);
         self.hand_on(work);
         let empty = TopicState::new(self.state.topic.clone(), &self.shared.limits, self.shared.seed);
         let state = std::mem::replace(&mut self.state, empty);
@@ -394,7 +394,7 @@ impl<N: Network> Topic<N> {
 
     /// What deliveries are worth is told at heartbeats, not at each: one word is enough for many.
     fn note_credits(&mut self) {
-        if !self.state.has_credits() {
+        if !self.state.has_unflushed_deliveries() {
             self.is_credited = false;
         } else if !self.is_credited {
             self.is_credited = true;

@@ -54,7 +54,7 @@ impl<N: Network> SupervisorActor<N> {
                 now = saying.at;
                 handle_peer(&mut state, *saying, &shared, &mut self.outbox);
             }
-            TopicItem::Command(order) => state.execute(order, &shared.context(now), &mut self.outbox),
+            TopicItem::Command(order) => state.handle_command(order, &shared.context(now), &mut self.outbox),
             TopicItem::Inspect(reply) => drop(reply.send(report(&state, &shared))),
             TopicItem::Look(look) => look(&state),
             // The handle gives these to topics that have an actor.
@@ -65,13 +65,13 @@ impl<N: Network> SupervisorActor<N> {
             TopicItem::FlushDeliveryCounts => {}
             TopicItem::Retire | TopicItem::Stop => {}
         }
-        state.tell_credits(&mut self.outbox);
+        state.flush_delivery_counts(&mut self.outbox);
         // It has no mesh: nothing to be said of one.
         shared.flush(&topic, &shared.topic_labels.of(&topic), &mut self.outbox, &mut self.outgoing.outputs);
         self.outgoing.send(&shared);
         let facts = std::mem::take(&mut self.outbox.facts);
         let idle = self.topics.len().saturating_sub(self.peers.joined_count());
-        if state.is_worth_keeping(idle, &shared.limits) {
+        if state.should_retain(idle, &shared.limits) {
             self.topics.insert(topic.clone(), Slot::Dormant(state));
         }
         self.fold(&topic, facts, now);

@@ -95,7 +95,7 @@ impl<N: Network> Outbox<N> {
     }
 
     /// Sends an IDONTWANT of `id` to all of `to`, none of which is a bootstrap peer.
-    pub(crate) fn decline(&mut self, to: Vec<ConnectionId>, id: N::MessageId) {
+    pub(crate) fn send_idontwant(&mut self, to: Vec<ConnectionId>, id: N::MessageId) {
         if !to.is_empty() {
             let message = P2pMessage::IDontWant { message_ids: vec![id] };
             self.p2p.push(PendingOutput::Gossip { to, message });

@@ -318,8 +318,9 @@ impl<N: Network> Node<N> {
         let mut apply = |(delivery, verdict): (Delivery<N>, _)| {
             let topic = delivery.message.topic.clone();
             let judged = delivery.clone();
-            let outcome =
-                self.on_topic(&topic, now, |state, cx, outbox| state.verdict(judged, verdict, cx, outbox));
+            let outcome = self.on_topic(&topic, now, |state, cx, outbox| {
+                state.apply_batch_verdict(judged, verdict, cx, outbox)
+            });
             (delivery, outcome)
         };
         batch.into_iter().zip(verdicts).map(&mut apply).collect()

@@ -67,8 +67,8 @@ impl<N: Network> Node<N> {
     pub(super) fn up_to_date(&self) -> SettledPeerView<'_, N> {
         let mut scores = Cow::Borrowed(&self.peers.scores);
         for state in self.credited.iter().filter_map(|slot| self.topics.at(*slot)) {
-            if state.has_credits() {
-                scores.to_mut().delivered(state.credits(), &state.topic);
+            if state.has_unflushed_deliveries() {
+                scores.to_mut().delivered(state.unflushed_deliveries(), &state.topic);
             }
         }
         SettledPeerView { peers: &self.peers, connected: &self.connected, scores }
@@ -79,7 +79,7 @@ impl<N: Network> Node<N> {
         let mut credited = std::mem::take(&mut self.credited);
         for slot in credited.drain(..) {
             if let Some(state) = self.topics.at_mut(slot) {
-                state.tell_credits(&mut self.outbox);
+                state.flush_delivery_counts(&mut self.outbox);
                 self.fold_facts(slot, now, &mut |_, _| {}, &mut None);
             }
         }
@@ -101,7 +101,7 @@ impl<N: Network> Node<N> {
     fn forget_if_idle(&mut self, slot: TopicIndex) {
         let Some(state) = self.topics.at(slot).filter(|state| !state.is_active()) else { return };
         let idle = self.topics.len().saturating_sub(self.peers.joined_count() + 1);
-        if !state.is_worth_keeping(idle, &self.limits) {
+        if !state.should_retain(idle, &self.limits) {
             self.topics.remove(slot);
         }
     }
@@ -117,9 +117,9 @@ impl<N: Network> Node<N> {
             LivePeerView { peers: &self.peers, connected: &self.connected, unwanted: &self.unwanted };
         let cx = Context { network: &*self.network, limits: &self.limits, peer_view: &peer_view, now };
         let state = self.topics.state_mut(slot);
-        let told = !state.has_credits();
+        let told = !state.has_unflushed_deliveries();
         let outcome = handle(state, &cx, &mut self.outbox);
-        if told && state.has_credits() {
+        if told && state.has_unflushed_deliveries() {
             self.credited.push(slot);
         }
         outcome
@@ -143,7 +143,7 @@ impl<N: Network> Node<N> {
         let mut orders: VecDeque<(N::Topic, TopicCommand<N>)> = self.collect_peers().into();
         while let Some((topic, order)) = orders.pop_front() {
             let slot = self.slot(&topic);
-            self.run(slot, now, |state, cx, outbox| state.execute(order, cx, outbox));
+            self.run(slot, now, |state, cx, outbox| state.handle_command(order, cx, outbox));
             self.fold_facts(slot, now, note, px);
             self.forget_if_idle(slot);
             orders.extend(self.collect_peers());
@@ -192,8 +192,9 @@ impl<N: Network> Node<N> {
         }
         for Validation { message, .. } in std::mem::take(&mut self.outbox.later) {
             self.run(slot, now, |state, cx, outbox| {
-                let verdict = state.pending(&message).map(|delivery| cx.network.validate(delivery));
-                state.resolve(&message, verdict, cx, outbox);
+                let verdict =
+                    state.pending_validation(&message).map(|delivery| cx.network.validate(delivery));
+                state.on_validation_result(&message, verdict, cx, outbox);
             });
         }
     }

@@ -45,7 +45,7 @@ pub(crate) enum PromiseEvent {
     Kept,
     Broken,
     /// We took no part in the topic any more.
-    Void,
+    Cancelled,
 }
 
 /// Why a peer was penalised.
@@ -142,7 +142,7 @@ impl InputCounters {
     }
 
     /// So many peers said that they don't want a message.
-    pub(crate) fn spared(&mut self, peers: usize) {
+    pub(crate) fn suppressed_by_idontwant(&mut self, peers: usize) {
         add(&mut self.rest().spared, peers);
     }
 
@@ -199,7 +199,7 @@ fn keep(durations: &mut Vec<Duration>, duration: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use super::{GraftOutcome, SubscribeOutcome};
+    use crate::protocol::outcome::{GraftOutcome, SubscribeOutcome};
 
     #[test]
     fn what_is_counted_is_taken_once() {

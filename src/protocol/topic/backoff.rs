@@ -1,13 +1,13 @@
-//! Who may not be grafted on a topic, and until when. Never sends anything.
+//! The prune backoffs of a topic (v1.1 "prune backoff").
 
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::timestamp::Timestamp;
 
-/// The backoffs of one topic (v1.1 "prune backoff").
+/// The backoffs of one topic.
 ///
-/// An expired entry goes on keeping us from grafting the peer until the next cleanup, as in the
-/// reference; a remote GRAFT is accepted as soon as the time has come.
+/// As in the reference, an expired entry prevents this node from grafting the peer until the next cleanup, while a GRAFT
+/// of the peer is accepted as soon as the backoff has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoffs<P> {
     until: BTreeMap<P, Timestamp>,
@@ -15,12 +15,12 @@ pub(crate) struct Backoffs<P> {
 }
 
 impl<P: Ord + Clone> Backoffs<P> {
-    /// At most `max` of them.
+    /// Makes an empty collection that holds at most `max` backoffs.
     pub(crate) fn new(max: usize) -> Self {
         Self { until: BTreeMap::new(), max }
     }
 
-    /// Backs `peer` off for `span`; an entry that lasts longer is not shortened.
+    /// Sets a backoff of `span` for `peer`. A longer existing backoff is not shortened.
     pub(crate) fn set(&mut self, peer: &P, span: Duration, now: Timestamp) {
         let expiry = now.after(span);
         match self.until.get_mut(peer) {
@@ -34,7 +34,8 @@ impl<P: Ord + Clone> Backoffs<P> {
         }
     }
 
-    /// When full, forgets the eighth that ends first: many at once, so that the search is seldom.
+    /// Removes the eighth of the entries that ends first if the collection is full. Removing many at once makes the
+    /// search rare.
     fn make_room(&mut self) {
         if self.until.len() < self.max || self.until.is_empty() {
             return;
@@ -46,7 +47,7 @@ impl<P: Ord + Clone> Backoffs<P> {
         }
     }
 
-    /// Until when `peer` is backed off, be it past.
+    /// The end of the backoff of `peer`, which may have passed.
     pub(crate) fn get(&self, peer: &P) -> Option<Timestamp> {
         self.until.get(peer).copied()
     }
@@ -55,7 +56,7 @@ impl<P: Ord + Clone> Backoffs<P> {
         self.until.contains_key(peer)
     }
 
-    /// Drops what expired at least `slack` ago: a GRAFT may be on its way, and the peer's clock late.
+    /// Removes entries that expired at least `slack` ago. The slack covers a GRAFT in transit and clock differences.
     pub(crate) fn cleanup(&mut self, slack: Duration, now: Timestamp) {
         self.until.retain(|_, until| until.after(slack) > now);
     }

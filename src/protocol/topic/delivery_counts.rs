@@ -1,5 +1,5 @@
-//! What peers' deliveries on one topic are worth and the peers' side was not told yet: most messages come many
-//! times, and one word for all copies is enough. Counts; the worth is [`counters`](crate::protocol::score::counters)'.
+//! Counts the deliveries of peers in one topic until they are reported to the peers' side, so that many deliveries cost one
+//! event.
 
 use derive_where::derive_where;
 
@@ -11,29 +11,29 @@ use crate::{
     },
 };
 
-/// More than peers of any mesh: who comes beyond has the others told first.
+/// The counts are flushed when more than this many distinct peers are pending. It is larger than any mesh.
 const MAX_PEERS: usize = 64;
 
-/// The deliveries of some peers, each once.
+/// The unreported deliveries, one entry a peer.
 #[derive_where(Debug, Default)]
 pub(super) struct DeliveryCounts<N: Network> {
-    /// Few: looked through from the front.
+    /// A short list, searched linearly.
     deliveries: Vec<PeerDeliveries<N>>,
 }
 
 impl<N: Network> DeliveryCounts<N> {
-    /// `peer` was the first to deliver a message.
+    /// Counts a first delivery of a message by `peer`.
     pub(super) fn first(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) {
         self.of(peer, outbox).first += 1;
     }
 
-    /// `peer` delivered a copy soon after.
+    /// Counts a duplicate of `peer` within the delivery window.
     pub(super) fn duplicate_in_window(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) {
         self.of(peer, outbox).duplicate_in_window += 1;
     }
 
-    /// Tells the peers' side.
-    pub(super) fn tell(&mut self, outbox: &mut Outbox<N>) {
+    /// Reports all counts to the peers' side.
+    pub(super) fn flush(&mut self, outbox: &mut Outbox<N>) {
         if !self.deliveries.is_empty() {
             outbox.facts.push(TopicEvent::Delivered(std::mem::take(&mut self.deliveries)));
         }
@@ -49,13 +49,13 @@ impl<N: Network> DeliveryCounts<N> {
 
     fn of(&mut self, peer: &N::Peer, outbox: &mut Outbox<N>) -> &mut PeerDeliveries<N> {
         let known = self.deliveries.iter().position(|deliveries| deliveries.peer == *peer);
-        let place = known.unwrap_or_else(|| {
+        let index = known.unwrap_or_else(|| {
             if self.deliveries.len() >= MAX_PEERS {
-                self.tell(outbox);
+                self.flush(outbox);
             }
             self.deliveries.push(PeerDeliveries { peer: peer.clone(), first: 0, duplicate_in_window: 0 });
             self.deliveries.len() - 1
         });
-        &mut self.deliveries[place]
+        &mut self.deliveries[index]
     }
 }

@@ -1,4 +1,4 @@
-//! Peers for topics that we publish to without taking part (v1.0 "fanout").
+//! The fanout: peers to which messages are published on a topic that is not joined (v1.0 "fanout").
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use crate::{
 };
 
 impl<N: Network> TopicState<N> {
-    /// Something is published: makes a fanout, or keeps the one there is alive.
+    /// Makes a fanout for a message to publish, or extends the life of the existing one.
     pub(super) fn refresh_fanout(&mut self, cx: &Context<'_, N>) {
         if let Some(fanout) = &mut self.fanout {
-            // One that lost its peers is not kept alive: the heartbeat fills it, or lets it expire.
+            // The life of an empty fanout is not extended: the heartbeat fills it or lets it expire.
             if !fanout.peers.is_empty() {
                 fanout.last_published = cx.now;
             }
@@ -24,7 +24,7 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// Heartbeat: drops a fanout that is out of use, and peers that got too bad a score; fills up.
+    /// Heartbeat: drops an unused fanout, removes peers below the publish threshold, and fills up to D.
     pub(super) fn maintain_fanout(&mut self, cx: &Context<'_, N>) {
         let Some(mut fanout) = self.fanout.take() else { return };
         if fanout.last_published.after(cx.limits.fanout_ttl) < cx.now {
@@ -37,7 +37,7 @@ impl<N: Network> TopicState<N> {
         self.fanout = Some(fanout);
     }
 
-    /// Peers to fill `present` up to D (v1.1 "publish threshold").
+    /// Chooses peers that fill `present` up to D (v1.1 "publish threshold").
     fn fanout_candidates(
         &mut self,
         present: &BTreeMap<N::Peer, ConnectionId>,
@@ -48,7 +48,8 @@ impl<N: Network> TopicState<N> {
             return BTreeMap::new();
         }
         let threshold = cx.limits.publish_threshold;
-        let candidates = self.candidates(cx, threshold, |_| true, |peer| !present.contains_key(peer));
+        let candidates =
+            self.subscriber_candidates(cx, threshold, |_| true, |peer| !present.contains_key(peer));
         choose(candidates, missing, &mut self.rng).into_iter().collect()
     }
 }

@@ -1,5 +1,4 @@
-//! Telling peers what we have and asking them for what we lack: IHAVE and IWANT, both ways
-//! (v1.0 "gossip emission").
+//! Gossip: IHAVE and IWANT, received and sent (v1.0 "gossip emission").
 
 use std::{collections::BTreeMap, slice, sync::Arc, time::Duration};
 
@@ -22,7 +21,7 @@ use crate::{
 };
 
 impl<N: Network> TopicState<N> {
-    /// A peer offers messages. `quota` is the peer's, over all topics.
+    /// Handles an IHAVE. `quota` is that of the peer over all topics.
     pub(crate) fn ihave(
         &mut self,
         peer: &N::Peer,
@@ -41,67 +40,73 @@ impl<N: Network> TopicState<N> {
         if !self.is_joined() {
             return IHaveOutcome::TopicNotTracked;
         }
-        let Some(mut ids) = self.wanted(peer, ids, cx) else {
+        let Some(mut ids) = self.missing_ids(peer, ids, cx) else {
             outbox.facts.push(TopicEvent::InvalidMessage(peer.clone()));
             return IHaveOutcome::InvalidId;
         };
-        // The order is random so that not all of an attacker's victims ask it for the same.
+        // A random order prevents that all nodes request the same ids from an attacker.
         shuffle(&mut ids, &mut self.rng);
         ids.truncate(quota.iwants_left(cx.limits));
         quota.iwant_ids += ids.len() as u32;
         outbox.stats.count_recv_ihaves += ids.len() as u64;
         if !ids.is_empty() {
-            // Bootstrap peers are not asked, and owe nothing; who is not connected has no score to lose.
+            // A bootstrap peer is sent no IWANT, and a disconnected peer has no score to lose.
             if status.connection_id.is_some_and(|connection_id| !connection_id.is_bootstrap()) {
-                self.watch(peer, &ids, cx, outbox);
+                self.track_promise(peer, &ids, cx, outbox);
             }
             outbox.send(peer.clone(), status.connection_id, P2pMessage::IWant { message_ids: ids.clone() });
         }
         IHaveOutcome::Requested { ids }
     }
 
-    /// One of the ids that `peer` is asked for is watched. Chosen by chance, and not by the order in which it is
-    /// asked, which it knows: whoever keeps some promises and breaks others is found out.
-    fn watch(&mut self, peer: &N::Peer, ids: &[N::MessageId], cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+    /// Tracks one of the requested ids as a promise. It is chosen at random, so that a peer cannot know for which of
+    /// the ids it is held to its offer.
+    fn track_promise(
+        &mut self,
+        peer: &N::Peer,
+        ids: &[N::MessageId],
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
         let followup = cx.limits.extensions.iwant_followup_time;
         if followup > Duration::ZERO
             && let Some(id) = pick(ids, &mut self.rng)
         {
             let max = cx.limits.bounds.max_promises_per_topic;
-            let watched = self.promises.watch(peer, id, cx.now.after(followup), max);
-            outbox.tally.promise(PromiseEvent::Started, usize::from(watched));
+            let tracked = self.promises.track(peer, id, cx.now.after(followup), max);
+            outbox.tally.promise(PromiseEvent::Started, usize::from(tracked));
         }
     }
 
-    /// The ids that are worth asking for; `None` if one of them is invalid.
-    fn wanted(
+    /// The ids to request: valid, not seen, and not filtered. `None` if one of the ids is invalid.
+    fn missing_ids(
         &self,
         peer: &N::Peer,
         ids: Vec<N::MessageId>,
         cx: &Context<'_, N>,
     ) -> Option<Vec<N::MessageId>> {
-        let mut wanted = Vec::new();
+        let mut missing = Vec::new();
         for id in ids {
-            match self.judge_id(&id, cx) {
+            match self.validate_id(&id, cx) {
                 Validity::Invalid => return None,
                 Validity::Outdated => {}
                 Validity::Valid | Validity::Unknown => {
                     if self.seen.get(&id).is_none() && cx.network.peer_filter(peer, PeerAction::IHave(&id)) {
-                        wanted.push(id);
+                        missing.push(id);
                     }
                 }
             }
         }
-        Some(wanted)
+        Some(missing)
     }
 
-    /// The application's verdict on an id, which must be one of this topic's.
-    pub(super) fn judge_id(&self, id: &N::MessageId, cx: &Context<'_, N>) -> Validity {
-        let of_this = cx.network.topic_of(id).is_none_or(|topic| topic == self.topic);
-        if of_this { cx.network.validate_id(id) } else { Validity::Invalid }
+    /// Validates an id by the application. An id of another topic is invalid.
+    pub(super) fn validate_id(&self, id: &N::MessageId, cx: &Context<'_, N>) -> Validity {
+        let of_this_topic = cx.network.topic_of(id).is_none_or(|topic| topic == self.topic);
+        if of_this_topic { cx.network.validate_id(id) } else { Validity::Invalid }
     }
 
-    /// A peer asks for messages of this topic. Each is sent `max_gossip_retransmission` times at most.
+    /// Handles an IWANT. Each message is sent to a peer at most `max_gossip_retransmission` times.
     pub(crate) fn iwant(
         &mut self,
         peer: &N::Peer,
@@ -129,11 +134,11 @@ impl<N: Network> TopicState<N> {
         IWantOutcome::Answered { ids: answers }
     }
 
-    /// Every request is counted, whatever its answer.
+    /// Answers the request of one id. Every request counts, whatever the answer.
     fn answer(&mut self, peer: &N::Peer, id: &N::MessageId, cx: &Context<'_, N>) -> IWantAnswer<N> {
         let Some(cached) = self.history.get_mut(id) else { return IWantAnswer::NotFound };
-        let full = cached.accesses.len() >= cx.limits.bounds.max_iwant_peers_per_message;
-        if full && !cached.accesses.contains_key(peer) {
+        let is_full = cached.accesses.len() >= cx.limits.bounds.max_iwant_peers_per_message;
+        if is_full && !cached.accesses.contains_key(peer) {
             return IWantAnswer::TooManyRequests;
         }
         let accesses = match cached.accesses.get_mut(peer) {
@@ -150,17 +155,18 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// The ids that gossip offers now.
+    /// The ids that an IHAVE would offer now.
     pub(crate) fn gossip_ids(&self, limits: &Limits<N::Topic>) -> Vec<N::MessageId> {
         self.history.recent(limits.history_gossip_length).cloned().collect()
     }
 
-    /// What to offer, and among whom chance is to choose.
+    /// The ids to offer and the candidates to offer them to. `None` if there is nothing to offer.
     pub(crate) fn gossip_plan<'a>(&'a self, cx: &'a Context<'_, N>) -> Option<GossipPlan<'a, N>> {
         let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
         GossipPlan::new(&self.subscribers, &self.direct, served, || self.gossip_ids(cx.limits), cx)
     }
 
+    /// Sends IHAVE to randomly chosen subscribers that receive no full messages from this node.
     pub(super) fn send_gossip(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
         let ids = || self.gossip_ids(cx.limits);
@@ -177,25 +183,25 @@ impl<N: Network> TopicState<N> {
     }
 }
 
-type Links<P> = BTreeMap<P, ConnectionId>;
+type Connections<P> = BTreeMap<P, ConnectionId>;
 
-/// Gossip before chance has chosen.
+/// The ids to offer and the candidates, before the random choice.
 pub(crate) struct GossipPlan<'a, N: Network> {
     ids: Vec<N::MessageId>,
     subscribers: &'a [ConnectionId],
-    /// Those of them that get full messages from us, few; both ascend.
+    /// The subscribers that receive full messages from this node. Both lists are ascending.
     served: Vec<ConnectionId>,
-    /// Looked at if anybody may be below it.
+    /// The gossip threshold, if some peer may be below it.
     threshold: Option<f64>,
     cx: &'a Context<'a, N>,
 }
 
 impl<'a, N: Network> GossipPlan<'a, N> {
-    /// A topic without a mesh or fanout, or without messages, has none.
+    /// Returns `None` for a topic without mesh and fanout, or without messages.
     fn new(
         subscribers: &'a Subscribers,
-        direct: &Links<N::Peer>,
-        served: Option<&'a Links<N::Peer>>,
+        direct: &Connections<N::Peer>,
+        served: Option<&'a Connections<N::Peer>>,
         ids: impl FnOnce() -> Vec<N::MessageId>,
         cx: &'a Context<'_, N>,
     ) -> Option<Self> {
@@ -210,7 +216,7 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         Some(Self { ids, subscribers: subscribers.as_slice(), served, threshold, cx })
     }
 
-    /// Who gets no full messages from us, and does not stand too badly.
+    /// The subscribers that receive no full messages from this node and are not below the gossip threshold.
     fn candidates(&self) -> Vec<ConnectionId> {
         let mut candidates = Vec::with_capacity(self.subscribers.len());
         let mut rest = self.subscribers;
@@ -221,15 +227,15 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         }
         candidates.extend_from_slice(rest);
         if let Some(threshold) = self.threshold {
-            let named = self.cx.peer_view.resolve(&mut candidates.into_iter()).into_iter();
-            let good = named.filter(|(peer, _)| self.cx.peer_view.score(peer) >= threshold);
+            let resolved = self.cx.peer_view.resolve(&mut candidates.into_iter()).into_iter();
+            let good = resolved.filter(|(peer, _)| self.cx.peer_view.score(peer) >= threshold);
             candidates = good.map(|(_, connection_id)| connection_id).collect();
         }
         candidates
     }
 
-    /// Chooses max(D_lazy, factor of the candidates) peers. Each gets another selection of ids and
-    /// another order, so that together they know of all.
+    /// Chooses max(D_lazy, gossip_factor x candidates) peers. Each gets its own random selection of ids, so that
+    /// together they learn of all.
     pub(crate) fn select(self, rng: &mut ProtocolRng) -> Vec<(N::Peer, ConnectionId, Vec<N::MessageId>)> {
         let most = self.cx.limits.max_sent_iwant_per_heartbeat as usize;
         let chosen = self.choose_peers(rng);
@@ -242,7 +248,7 @@ impl<'a, N: Network> GossipPlan<'a, N> {
         self.cx.peer_view.resolve(&mut chosen.into_iter()).into_iter().map(&mut offer).collect()
     }
 
-    /// The same for ids so few that each peer gets all: one message does for all.
+    /// Like [`select`](Self::select), for a list of ids that fits into one IHAVE: all peers get the same message.
     fn select_all(mut self, rng: &mut ProtocolRng) -> (Vec<ConnectionId>, Vec<N::MessageId>) {
         let mut to = self.choose_peers(rng);
         to.retain(|connection_id| !connection_id.is_bootstrap());

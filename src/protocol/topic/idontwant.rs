@@ -1,5 +1,5 @@
-//! IDONTWANT (v1.2): peers say which messages they have already, or are about to have, so that nobody sends them
-//! another copy. Large messages only: others cost less than the word. What a peer said is heeded, never answered.
+//! IDONTWANT (v1.2): tells mesh peers not to send a large message that this node has received, and leaves out recipients
+//! that have declined a message. Small messages cost less than an IDONTWANT and are not declined.
 
 use std::collections::HashSet;
 
@@ -15,13 +15,13 @@ use crate::{
     },
 };
 
-/// What a topic said itself in this heartbeat: of a message whose verdict takes its time, or that is refused, more
-/// than one copy is a first one.
+/// The ids for which this topic has sent IDONTWANT in this heartbeat. A message can be received several times before its
+/// id is marked as seen.
 #[derive_where(Debug, Default)]
 pub(super) struct SentIDontWant<N: Network>(HashSet<N::MessageId, RandomState>);
 
 impl<N: Network> SentIDontWant<N> {
-    /// A heartbeat is over.
+    /// Forgets the ids of the last heartbeat.
     pub(super) fn advance(&mut self) {
         if !self.0.is_empty() {
             self.0 = HashSet::default();
@@ -33,7 +33,7 @@ impl<N: Network> SentIDontWant<N> {
     }
 }
 
-/// Whether a message is worth an IDONTWANT.
+/// Whether a message is large enough for an IDONTWANT.
 #[inline]
 fn is_large<N: Network>(message: &FullMessage<N>, cx: &Context<'_, N>) -> bool {
     let size = cx.limits.extensions.idontwant_message_size;
@@ -41,10 +41,10 @@ fn is_large<N: Network>(message: &FullMessage<N>, cx: &Context<'_, N>) -> bool {
 }
 
 impl<N: Network> TopicState<N> {
-    /// A first copy came from `sender`: the mesh need not send others. Said before the verdict, which may take its
-    /// time.
+    /// Sends an IDONTWANT of a message to all mesh peers but its sender. It is sent before validation, which may take
+    /// long.
     #[inline]
-    pub(super) fn decline(
+    pub(super) fn send_idontwant(
         &mut self,
         message: &FullMessage<N>,
         sender: &N::Peer,
@@ -52,11 +52,11 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) {
         if is_large(message, cx) {
-            self.decline_once(message, sender, cx, outbox);
+            self.send_idontwant_once(message, sender, cx, outbox);
         }
     }
 
-    fn decline_once(
+    fn send_idontwant_once(
         &mut self,
         message: &FullMessage<N>,
         sender: &N::Peer,
@@ -64,31 +64,31 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) {
         let id = &message.message_id;
-        let room = self.declined.len() < cx.limits.extensions.max_idontwant_per_heartbeat;
-        if room && self.declined.0.insert(id.clone()) {
+        let below_limit = self.sent_idontwant.len() < cx.limits.extensions.max_idontwant_per_heartbeat;
+        if below_limit && self.sent_idontwant.0.insert(id.clone()) {
             let others = self
                 .mesh
                 .iter()
                 .flatten()
                 .filter(|(peer, connection_id)| *peer != sender && !connection_id.is_bootstrap());
-            outbox.decline(others.map(|(_, connection_id)| *connection_id).collect(), id.clone());
+            outbox.send_idontwant(others.map(|(_, connection_id)| *connection_id).collect(), id.clone());
         }
     }
 }
 
-/// Leaves out of `sent` those who said that they don't want the message.
+/// Removes from `recipients` the peers that declined the message by IDONTWANT.
 #[inline]
-pub(super) fn spare<N: Network>(
-    sent: &mut Vec<N::Peer>,
+pub(super) fn filter_idontwant<N: Network>(
+    recipients: &mut Vec<N::Peer>,
     message: &FullMessage<N>,
     cx: &Context<'_, N>,
     tally: &mut InputCounters,
 ) {
     if is_large(message, cx) && cx.peer_view.has_idontwant() {
-        let meant = sent.len();
-        sent.retain(|peer| !cx.peer_view.declined_by(peer, &message.message_id));
-        if sent.len() < meant {
-            tally.spared(meant - sent.len());
+        let before = recipients.len();
+        recipients.retain(|peer| !cx.peer_view.declined_by(peer, &message.message_id));
+        if recipients.len() < before {
+            tally.suppressed_by_idontwant(before - recipients.len());
         }
     }
 }

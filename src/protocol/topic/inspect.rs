@@ -1,20 +1,29 @@
-//! A topic's state part by part, for questions that want no more. Changes nothing, and copies no window.
+//! Snapshots of a topic's state for queries, metrics and conformance tests.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::TopicState;
 use crate::{
+    limits::Limits,
     network::Network,
-    protocol::{connection::ConnectionId, inspect::view::FanoutView},
+    protocol::{
+        connection::ConnectionId,
+        inspect::{
+            footprint::Footprint,
+            view::{CachedView, FanoutView, SeenView, View},
+        },
+    },
     timestamp::Timestamp,
 };
 
 impl<N: Network> TopicState<N> {
-    /// The mesh, ascending; `None` while we take no part.
+    /// The peers of the mesh, ascending; `None` if the topic is not joined.
     pub(crate) fn mesh_peers(&self) -> Option<Vec<N::Peer>> {
         self.mesh.as_ref().map(|mesh| mesh.keys().cloned().collect())
     }
 
-    /// The connections that are subscribed: whose they are, whoever asks has to look up.
-    pub(crate) fn subscriber_links(&self) -> Vec<ConnectionId> {
+    /// The subscribed connections. The caller resolves them to peers.
+    pub(crate) fn subscriber_ids(&self) -> Vec<ConnectionId> {
         self.subscribers.as_slice().to_vec()
     }
 
@@ -27,22 +36,22 @@ impl<N: Network> TopicState<N> {
         })
     }
 
-    /// Until when each peer is backed off, expired entries included; ascending.
+    /// The end of each backoff, expired entries included, ascending by peer.
     pub(crate) fn backoff_list(&self) -> Vec<(N::Peer, Timestamp)> {
         self.backoffs.iter().map(|(peer, until)| (peer.clone(), until)).collect()
     }
 
-    /// How many messages of the history came in each heartbeat: its age in heartbeats, oldest first.
+    /// The number of messages in the history by age in heartbeats, oldest first.
     pub(crate) fn cached_by_age(&self) -> Vec<(u64, usize)> {
         self.history.entries_per_tick()
     }
 
-    /// Whether `peer` is in our mesh.
+    /// Whether `peer` is in the mesh.
     pub(crate) fn is_in_mesh(&self, peer: &N::Peer) -> bool {
         self.mesh.as_ref().is_some_and(|mesh| mesh.contains_key(peer))
     }
 
-    /// How `peer` stands with this topic, whose connection is `connection_id`.
+    /// The status of `peer`, whose connection is `connection_id`, in this topic.
     pub(crate) fn peer_topic_status(
         &self,
         peer: &N::Peer,
@@ -58,17 +67,79 @@ impl<N: Network> TopicState<N> {
     }
 }
 
-/// How a peer stands with one topic.
+/// The status of a peer in one topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerTopicStatus {
-    /// We take part in the topic.
+    /// The application has joined the topic.
     pub joined: bool,
-    /// The peer subscribed to it.
+    /// The peer is subscribed to the topic.
     pub subscribed: bool,
-    /// It is in our mesh.
+    /// The peer is in the mesh.
     pub in_mesh: bool,
-    /// It is in our fanout.
+    /// The peer is in the fanout.
     pub in_fanout: bool,
-    /// Until when it is backed off, be it past: such entries stay until their cleanup.
+    /// The end of the backoff of the peer. It may have passed, because entries stay until their cleanup.
     pub backed_off_until: Option<Timestamp>,
+}
+
+impl<N: Network> TopicState<N> {
+    /// The number of entries of each collection.
+    pub(crate) fn footprint(&self) -> Footprint {
+        Footprint {
+            topics: 1,
+            subscribers: self.subscribers.len(),
+            mesh: self.mesh.as_ref().map_or(0, BTreeMap::len),
+            fanout: self.fanout.as_ref().map_or(0, |fanout| fanout.peers.len()),
+            backoffs: self.backoffs.len(),
+            history: self.history.len(),
+            history_bytes: self.history_bytes,
+            seen: self.seen.len(),
+            validating: self.pending_validations.len(),
+            invalid: self.invalid_cache.len(),
+            invalid_bytes: self.invalid_cache.bytes(),
+            promises: self.promises.len(),
+            declined: self.sent_idontwant.len(),
+            ..Footprint::default()
+        }
+    }
+
+    /// Adds the topic's state to a view.
+    pub(crate) fn view(&self, limits: &Limits<N::Topic>, view: &mut View<N>) {
+        let keys = |connection_ids: &BTreeMap<N::Peer, ConnectionId>| {
+            connection_ids.keys().cloned().collect::<BTreeSet<_>>()
+        };
+        if let Some(mesh) = &self.mesh {
+            view.mesh.insert(self.topic.clone(), keys(mesh));
+        }
+        if let Some(fanout) = &self.fanout {
+            let fanout = FanoutView { peers: keys(&fanout.peers), last_published: fanout.last_published };
+            view.fanout.insert(self.topic.clone(), fanout);
+        }
+        if !self.backoffs.is_empty() {
+            let backoffs = self.backoffs.iter().map(|(peer, until)| (peer.clone(), until)).collect();
+            view.backoff.insert(self.topic.clone(), backoffs);
+        }
+        if self.mesh.is_some() || self.fanout.is_some() {
+            view.gossip.insert(self.topic.clone(), self.gossip_ids(limits));
+        }
+        view.cached.extend(self.history.iter().map(|(id, cached)| CachedView {
+            topic: self.topic.clone(),
+            id: id.clone(),
+            accesses: cached.accesses.clone(),
+        }));
+        view.seen.extend(self.seen.iter().map(|(id, seen)| SeenView {
+            topic: self.topic.clone(),
+            id: id.clone(),
+            first_seen: seen.first_seen,
+            senders: seen.senders().cloned().collect(),
+        }));
+    }
+
+    /// Whether the topic is joined (0 or 1), and the numbers of subscribers, mesh peers and outbound mesh peers.
+    pub(crate) fn counts(&self) -> [usize; 4] {
+        let mesh = self.mesh.iter().flatten();
+        let outbound = mesh.filter(|(_, connection_id)| connection_id.is_outbound()).count();
+        let size = self.mesh.as_ref().map_or(0, BTreeMap::len);
+        [usize::from(self.is_joined()), self.subscribers.len(), size, outbound]
+    }
 }

@@ -1,21 +1,21 @@
-//! The invalid messages of one topic that are remembered, so that no copy of one is judged twice. Bounded in
-//! bytes and ticks. Judges nothing.
+//! Remembers invalid messages of a topic for some heartbeats, so that copies are not validated again. Bounded in items and
+//! bytes.
 
 use std::sync::Arc;
 
 use derive_where::derive_where;
 
-use crate::protocol::time_cache::TimeCache;
 use crate::{
     limits::{Bounds, Limits},
     network::{FullMessage, Network},
+    protocol::time_cache::TimeCache,
 };
 
-/// Remembered by id and content: an attacker who sends rubbish under an honest message's id must not make us
-/// refuse the honest one.
+/// The recent invalid messages of a topic, by id and content. The content is compared because an attacker may send garbage
+/// with the id of an honest message.
 #[derive_where(Debug)]
 pub(super) struct InvalidCache<N: Network> {
-    /// 0 if nothing is to be remembered.
+    /// The maximum number of messages; 0 switches the cache off.
     max: usize,
     max_bytes: usize,
     bytes: usize,
@@ -30,25 +30,25 @@ impl<N: Network> InvalidCache<N> {
         Self { max, max_bytes, bytes: 0, messages: TimeCache::new(ticks) }
     }
 
-    /// Whether just this message was found invalid.
+    /// Whether a message with this id and content was found invalid.
     pub(super) fn contains(&self, message: &FullMessage<N>) -> bool {
         let known = self.messages.get(&message.message_id);
         known.is_some_and(|(known, _)| known.message == message.message)
     }
 
-    /// Remembers a message of so many bytes, if there is room and no other one of its id is remembered.
+    /// Remembers a message of `bytes` bytes, unless the cache is full or has another message with the same id.
     pub(super) fn add(&mut self, message: Arc<FullMessage<N>>, bytes: usize) {
-        let room = self.len() < self.max && bytes <= self.max_bytes - self.bytes;
-        if room && self.messages.get(&message.message_id).is_none() {
+        let has_room = self.len() < self.max && bytes <= self.max_bytes - self.bytes;
+        if has_room && self.messages.get(&message.message_id).is_none() {
             self.bytes += bytes;
             self.messages.insert(message.message_id.clone(), |_| Some((message, bytes)));
         }
     }
 
-    /// A tick is over.
+    /// Starts the next heartbeat and removes expired messages.
     pub(super) fn advance(&mut self) {
-        let held = &mut self.bytes;
-        self.messages.advance(|_, (_, bytes)| *held -= bytes);
+        let total = &mut self.bytes;
+        self.messages.advance(|_, (_, bytes)| *total -= bytes);
     }
 
     pub(super) fn len(&self) -> usize {

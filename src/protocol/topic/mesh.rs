@@ -1,6 +1,5 @@
-//! Entering and leaving a mesh: GRAFT and PRUNE from peers, join and leave by the application. The
-//! same place that refuses a graft also sets the backoff and answers; the heartbeat's grafts and
-//! prunes are [`maintenance`](super::heartbeat).
+//! The mesh of a topic: GRAFT and PRUNE from peers, join and leave by the application. Grafts and prunes by the
+//! heartbeat are in [`heartbeat`](super::heartbeat).
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -27,21 +26,22 @@ use crate::{
 // === GRAFT and PRUNE ===
 
 impl<N: Network> TopicState<N> {
-    /// A peer put us in its mesh and wants to be in ours (v1.0 "graft", v1.1 "prune backoff").
+    /// Handles a GRAFT: a peer has added this node to its mesh (v1.0 "graft", v1.1 "prune backoff"). A refused GRAFT
+    /// sets a backoff and is answered by a PRUNE.
     ///
-    /// `room` tells whether the peer's cap allows one more topic: a graft subscribes.
+    /// `below_topic_limit` tells whether the peer may subscribe to one more topic, because a GRAFT implies SUBSCRIBE.
     pub(crate) fn graft(
         &mut self,
         peer: &N::Peer,
         status: PeerStatus,
-        room: bool,
+        below_topic_limit: bool,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> GraftOutcome {
         if let Some(connection_id) = status.connection_id {
-            self.drop_older(peer, connection_id, outbox);
+            self.drop_stale_connection(peer, connection_id, outbox);
         }
-        match self.check_graft(peer, status, room, cx, outbox) {
+        match self.check_graft(peer, status, below_topic_limit, cx, outbox) {
             Ok(connection_id) => {
                 self.accept_graft(peer, connection_id, outbox);
                 GraftOutcome::Grafted
@@ -57,7 +57,7 @@ impl<N: Network> TopicState<N> {
         &self,
         peer: &N::Peer,
         status: PeerStatus,
-        room: bool,
+        below_topic_limit: bool,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> Result<ConnectionId, GraftOutcome> {
@@ -69,15 +69,16 @@ impl<N: Network> TopicState<N> {
         refuse_if(connection_id.is_direct(), GraftOutcome::DirectPeer)?;
         self.check_backoff(peer, cx, outbox)?;
         refuse_if(status.score.is_some_and(|score| score < 0.0), GraftOutcome::NegativeScore)?;
-        // v1.1 "outbound mesh quotas": a full mesh is open to those whom we dialled, whom an
-        // attacker can't choose to be.
+        // v1.1 "outbound mesh quotas": a full mesh accepts outbound peers, because an attacker cannot make this
+        // node dial it.
         let full = mesh.len() >= cx.limits.degree_high;
         refuse_if(full && !connection_id.is_outbound(), GraftOutcome::MeshFull)?;
-        refuse_if(!room && !self.is_subscriber(connection_id), GraftOutcome::PeerFiltered)?;
+        refuse_if(!below_topic_limit && !self.is_subscriber(connection_id), GraftOutcome::PeerFiltered)?;
         Ok(connection_id)
     }
 
-    /// Coming back too early is a fault; coming back at once is two (v1.1 "graft flood").
+    /// Checks the backoff. A GRAFT before its end counts as one misbehaviour (P7), and as two within the flood
+    /// threshold (v1.1 "graft flood").
     fn check_backoff(
         &self,
         peer: &N::Peer,
@@ -85,25 +86,25 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) -> Result<(), GraftOutcome> {
         let Some(until) = self.backoffs.get(peer).filter(|until| cx.now < *until) else { return Ok(()) };
-        // `until - prune_backoff + flood > now`, without going below zero.
+        // Means `until - prune_backoff + flood_threshold > now`, written without an underflow.
         let flood = until.after(cx.limits.graft_flood_threshold) > cx.now.after(cx.limits.prune_backoff);
         outbox.facts.push(TopicEvent::Misbehaved(peer.clone(), if flood { 2 } else { 1 }));
         Err(GraftOutcome::BackedOff)
     }
 
-    /// How long a peer is backed off still, if it is.
+    /// The remaining backoff of a peer, if any.
     pub(crate) fn backoff_left(&self, peer: &N::Peer, now: Timestamp) -> Option<Duration> {
         self.backoffs.get(peer).filter(|until| now < *until).map(|until| until.saturating_since(now))
     }
 
-    /// How many peers the mesh has; none if there is no mesh.
+    /// The number of peers in the mesh, zero if the topic is not joined.
     pub(crate) fn mesh_size(&self) -> usize {
         self.mesh.as_ref().map_or(0, BTreeMap::len)
     }
 
     fn accept_graft(&mut self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
         outbox.stats.count_recv_grafts += 1;
-        self.tell_credits(outbox);
+        self.flush_delivery_counts(outbox);
         outbox.facts.push(TopicEvent::Grafted(peer.clone(), connection_id));
         if let Some(mesh) = &mut self.mesh {
             mesh.insert(peer.clone(), connection_id);
@@ -130,7 +131,7 @@ impl<N: Network> TopicState<N> {
             self.backoffs.set(peer, cx.limits.prune_backoff, cx.now);
         }
         let px = if refusal == GraftOutcome::MeshFull {
-            // As in the reference, a graft that only the full mesh refused counts as received.
+            // As in the reference, a GRAFT that is refused only because the mesh is full counts as received.
             outbox.stats.count_recv_grafts += 1;
             self.select_px(peer, false, cx)
         } else {
@@ -139,8 +140,8 @@ impl<N: Network> TopicState<N> {
         self.send_prune(peer, status.connection_id, px, cx.limits.prune_backoff, outbox);
     }
 
-    /// A peer took us out of its mesh. `None`: we did the same, and what it offers in exchange is
-    /// for the peers' side to judge ([`TopicEvent::PxOffered`]).
+    /// Handles a PRUNE: a peer has removed this node from its mesh. `None` means that the peer was removed from this
+    /// mesh too; the peers' side then decides about the offered peers ([`TopicEvent::PxOffered`]).
     pub(crate) fn prune(
         &mut self,
         peer: &N::Peer,
@@ -158,8 +159,8 @@ impl<N: Network> TopicState<N> {
         };
         let backoff = backoff.min(cx.limits.bounds.max_remote_backoff);
         if refusal.is_some() {
-            // Peers that leave say UNSUBSCRIBE first, which took them out of the mesh: they mean their
-            // backoff all the same.
+            // Some implementations send UNSUBSCRIBE before PRUNE when they leave, so the peer is out of the mesh
+            // already. Its backoff still counts.
             if cx.limits.extensions.late_prune_sets_backoff
                 && self.is_joined()
                 && status.connection_id.is_some()
@@ -179,13 +180,13 @@ impl<N: Network> TopicState<N> {
 // === Join and leave ===
 
 impl<N: Network> TopicState<N> {
-    /// The application takes part. Peers are told at the [`TopicCommand::JoinConfirmed`](crate::protocol::exchange::command::TopicCommand).
+    /// Joins the topic. Peers are told when the peers' side replies with [`JoinConfirmed`](crate::protocol::exchange::command::TopicCommand).
     pub(crate) fn join(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> JoinOutcome<N> {
         if self.is_joined() {
             return JoinOutcome::AlreadyJoined;
         }
-        self.tell_credits(outbox);
-        let mesh = self.first_mesh(cx, outbox);
+        self.flush_delivery_counts(outbox);
+        let mesh = self.initial_mesh(cx, outbox);
         for (peer, connection_id) in &mesh {
             outbox.facts.push(TopicEvent::Grafted(peer.clone(), *connection_id));
         }
@@ -195,12 +196,16 @@ impl<N: Network> TopicState<N> {
         JoinOutcome::Joined { to_graft }
     }
 
-    /// The fanout's peers come first: they know us as a source already.
-    fn first_mesh(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> BTreeMap<N::Peer, ConnectionId> {
+    /// Chooses the first mesh. Peers of the fanout come first, because they receive messages from this node already.
+    fn initial_mesh(
+        &mut self,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> BTreeMap<N::Peer, ConnectionId> {
         let mut mesh = self.fanout.take().map(|fanout| fanout.peers).unwrap_or_default();
         mesh.retain(|peer, _| !self.backoffs.contains(peer) && cx.peer_view.score(peer) >= 0.0);
         let missing = cx.limits.degree_optimal.saturating_sub(mesh.len());
-        let candidates = self.graftable(cx, |_| true, |peer| !mesh.contains_key(peer));
+        let candidates = self.graft_candidates(cx, |_| true, |peer| !mesh.contains_key(peer));
         let chosen = choose(candidates, missing, &mut self.rng);
         outbox.tally.grafted(Grafted::FanoutPromoted, mesh.len());
         outbox.tally.grafted(Grafted::Join, chosen.len());
@@ -208,42 +213,45 @@ impl<N: Network> TopicState<N> {
         mesh
     }
 
-    /// The subscribers that may be grafted: not direct, not backed off, of no negative score.
-    pub(super) fn graftable(
+    /// The subscribers that may be grafted: not direct, not backed off, and without a negative score.
+    pub(super) fn graft_candidates(
         &self,
         cx: &Context<'_, N>,
-        link_fits: impl Fn(ConnectionId) -> bool,
+        connection_fits: impl Fn(ConnectionId) -> bool,
         peer_fits: impl Fn(&N::Peer) -> bool,
     ) -> Vec<(N::Peer, ConnectionId)> {
-        self.candidates(cx, 0.0, link_fits, |peer| peer_fits(peer) && !self.backoffs.contains(peer))
+        self.subscriber_candidates(cx, 0.0, connection_fits, |peer| {
+            peer_fits(peer) && !self.backoffs.contains(peer)
+        })
     }
 
-    /// The subscribers that are not direct, of no lower score than this, and that fit; ascending, whatever the order
-    /// in which they connected: chance chooses among them.
-    pub(super) fn candidates(
+    /// The subscribers that are not direct, have at least the score `least`, and pass both filters. They are sorted, so
+    /// that a seeded random choice among them does not depend on the order of connections.
+    pub(super) fn subscriber_candidates(
         &self,
         cx: &Context<'_, N>,
         least: f64,
-        link_fits: impl Fn(ConnectionId) -> bool,
+        connection_fits: impl Fn(ConnectionId) -> bool,
         peer_fits: impl Fn(&N::Peer) -> bool,
     ) -> Vec<(N::Peer, ConnectionId)> {
-        // Names are looked up late, and scores last, and not at all if nobody's is so low: there are many
-        // subscribers.
-        let good = cx.peer_view.min_score_at_least(least);
+        // There may be many subscribers. Ids are resolved after the cheap filters, and scores are looked up only if
+        // some peer has a score below `least`.
+        let all_above = cx.peer_view.min_score_at_least(least);
         let fitting = self
             .subscribers
             .as_slice()
             .iter()
             .copied()
-            .filter(|connection_id| !connection_id.is_direct() && link_fits(*connection_id));
+            .filter(|connection_id| !connection_id.is_direct() && connection_fits(*connection_id));
         let mut candidates = cx.peer_view.resolve(&mut { fitting });
-        candidates.retain(|(peer, _)| peer_fits(peer) && (good || cx.peer_view.score(peer) >= least));
+        candidates.retain(|(peer, _)| peer_fits(peer) && (all_above || cx.peer_view.score(peer) >= least));
         candidates.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         candidates
     }
 
-    /// SUBSCRIBE before GRAFT: a peer ignores a graft on a topic that we are not in.
-    pub(super) fn welcome(&mut self, connected: &[N::Peer], outbox: &mut Outbox<N>) {
+    /// Announces the topic and grafts the mesh. SUBSCRIBE goes first, because a peer ignores a GRAFT on a topic to which
+    /// this node is not subscribed.
+    pub(super) fn announce_join(&mut self, connected: &[N::Peer], outbox: &mut Outbox<N>) {
         for peer in connected {
             outbox.send(peer.clone(), None, P2pMessage::subscribe(self.topic.clone()));
         }
@@ -252,34 +260,40 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// The application leaves. Peers are told at the [`TopicCommand::LeaveConfirmed`](crate::protocol::exchange::command::TopicCommand).
+    /// Leaves the topic. Peers are told when the peers' side replies with [`LeaveConfirmed`](crate::protocol::exchange::command::TopicCommand).
     pub(crate) fn leave(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> LeaveOutcome<N> {
         let Some(mesh) = self.mesh.take() else { return LeaveOutcome::NotJoined };
-        self.tell_credits(outbox);
+        self.flush_delivery_counts(outbox);
         for (peer, connection_id) in &mesh {
             self.backoffs.set(peer, cx.limits.unsubscribe_backoff, cx.now);
             let no_px = cx.peer_view.score(peer) < 0.0;
-            self.parting.push(Pruned { peer: peer.clone(), connection_id: *connection_id, no_px });
+            self.leave_prunes.push(Pruned { peer: peer.clone(), connection_id: *connection_id, no_px });
             outbox.facts.push(TopicEvent::Pruned(peer.clone(), *connection_id));
         }
         outbox.tally.removed(Removed::Leave, mesh.len());
         outbox.facts.push(TopicEvent::Left);
-        self.forget_messages_in_doubt(cx.limits, outbox);
-        let no_px = self.parting.iter().filter(|pruned| pruned.no_px).map(|pruned| pruned.peer.clone());
+        self.clear_pending(cx.limits, outbox);
+        let no_px = self.leave_prunes.iter().filter(|pruned| pruned.no_px).map(|pruned| pruned.peer.clone());
         LeaveOutcome::Left { no_px: no_px.collect(), to_prune: mesh.into_keys().collect() }
     }
 
-    /// PRUNE before UNSUBSCRIBE: a peer that hears the latter first has nothing left to prune.
-    pub(super) fn farewell(&mut self, connected: &[N::Peer], cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+    /// Prunes the former mesh and announces the leave. PRUNE goes first, because a peer that handles UNSUBSCRIBE first
+    /// has already removed this node from its mesh and ignores the PRUNE.
+    pub(super) fn announce_leave(
+        &mut self,
+        connected: &[N::Peer],
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
         self.send_heartbeat_prunes(cx, outbox);
-        let parting = std::mem::take(&mut self.parting);
-        self.send_prunes(parting, cx.limits.unsubscribe_backoff, cx, outbox);
+        let leave_prunes = std::mem::take(&mut self.leave_prunes);
+        self.send_prunes(leave_prunes, cx.limits.unsubscribe_backoff, cx, outbox);
         for peer in connected {
             outbox.send(peer.clone(), None, P2pMessage::Unsubscribe { topic: self.topic.clone() });
         }
     }
 
-    /// Tells those whom the heartbeat pruned.
+    /// Sends the PRUNEs of the last heartbeat.
     pub(super) fn send_heartbeat_prunes(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         let pruned = std::mem::take(&mut self.pruned);
         self.send_prunes(pruned, cx.limits.prune_backoff, cx, outbox);
@@ -309,27 +323,5 @@ impl<N: Network> TopicState<N> {
         let px = px.into_iter().map(PxPeer::new).collect();
         let message = P2pMessage::Prune { topic: self.topic.clone(), px, backoff };
         outbox.send(peer.clone(), connection_id, message);
-    }
-
-    /// Whom to offer a pruned peer in exchange for us (v1.1 "peer exchange").
-    fn select_px(&mut self, pruned: &N::Peer, no_px: bool, cx: &Context<'_, N>) -> Vec<N::Peer> {
-        choose(self.px_offers(pruned, no_px, cx), cx.limits.peers_to_px, &mut self.rng)
-    }
-
-    /// All that could be offered.
-    pub(in crate::protocol) fn px_offers(
-        &self,
-        pruned: &N::Peer,
-        no_px: bool,
-        cx: &Context<'_, N>,
-    ) -> Vec<N::Peer> {
-        if no_px || !cx.limits.do_px {
-            return Vec::new();
-        }
-        let offered = |peer: &N::Peer| peer != pruned && cx.peer_view.score(peer) >= 0.0;
-        let named = cx.peer_view.resolve(&mut self.subscribers.as_slice().iter().copied()).into_iter();
-        let mut offers: Vec<_> = named.map(|(peer, _)| peer).filter(offered).collect();
-        offers.sort_unstable();
-        offers
     }
 }

@@ -1,4 +1,4 @@
-//! TODO header.
+//! The entries of the message history and of the seen ids.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,12 +10,12 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// A message of the history.
+/// A message in the history.
 #[derive_where(Clone, Debug)]
 pub(super) struct Cached<N: Network> {
     pub(super) message: Arc<FullMessage<N>>,
     pub(super) bytes: usize,
-    /// How often each peer asked for it.
+    /// The number of IWANT requests of each peer.
     pub(super) accesses: BTreeMap<N::Peer, u32>,
 }
 
@@ -23,37 +23,38 @@ pub(super) struct Cached<N: Network> {
 #[derive_where(Clone, Debug)]
 pub(super) struct Seen<N: Network> {
     pub(super) first_seen: Timestamp,
-    /// Who delivered it first; nobody, if we published it.
-    pub(super) deliverer: Option<N::Peer>,
-    /// Who else delivered it before it was accepted, and who was credited for a copy since; few.
-    pub(super) others: Vec<N::Peer>,
+    /// The first peer that delivered the message; `None` if this node published it.
+    pub(super) first_sender: Option<N::Peer>,
+    /// Other peers that delivered it before it was accepted, or were credited for a duplicate since. The list is short.
+    pub(super) other_senders: Vec<N::Peer>,
 }
 
 impl<N: Network> Seen<N> {
-    /// Whether a copy from `peer` is worth anything to it.
-    pub(super) fn credits(&mut self, peer: &N::Peer, limits: &Limits<N::Topic>) -> bool {
-        if self.deliverers().any(|known| known == peer) {
+    /// Whether a duplicate from `peer` is credited (P3).
+    pub(super) fn credit_duplicate(&mut self, peer: &N::Peer, limits: &Limits<N::Topic>) -> bool {
+        if self.senders().any(|known| known == peer) {
             return false;
         }
         if !limits.extensions.credit_duplicates_once {
             return true;
         }
-        let room = self.others.len() < limits.bounds.max_co_senders;
-        if room {
-            self.others.push(peer.clone());
+        let below_limit = self.other_senders.len() < limits.bounds.max_co_senders;
+        if below_limit {
+            self.other_senders.push(peer.clone());
         }
-        room
+        below_limit
     }
 
-    pub(in crate::protocol) fn deliverers(&self) -> impl Iterator<Item = &N::Peer> {
-        self.deliverer.iter().chain(&self.others)
+    /// The peers that delivered the message.
+    pub(in crate::protocol) fn senders(&self) -> impl Iterator<Item = &N::Peer> {
+        self.first_sender.iter().chain(&self.other_senders)
     }
 
-    /// It was accepted again, from these.
-    pub(super) fn join(&mut self, deliverer: Option<N::Peer>, others: Vec<N::Peer>) {
-        for peer in deliverer.into_iter().chain(others) {
-            if !self.deliverers().any(|known| *known == peer) {
-                self.others.push(peer);
+    /// Adds the senders of a message that was accepted again.
+    pub(super) fn add_senders(&mut self, first_sender: Option<N::Peer>, other_senders: Vec<N::Peer>) {
+        for peer in first_sender.into_iter().chain(other_senders) {
+            if !self.senders().any(|known| *known == peer) {
+                self.other_senders.push(peer);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! What peers offered, were asked for, and owe us (v1.1 "broken promises"). One request a peer is watched
-//! at a time, so that a topic watches no more requests than it has peers. Penalises nobody.
+//! IWANT promises (v1.1 "broken promises"): ids that a peer offered and was asked for. At most one promise a peer is
+//! tracked at a time, so a topic has no more promises than subscribers.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,78 +8,78 @@ use foldhash::fast::RandomState;
 
 use crate::{network::Network, protocol::outcome::counters::InputCounters, timestamp::Timestamp};
 
-/// The watched requests of one topic.
+/// The tracked promises of one topic.
 #[derive_where(Debug, Default)]
 pub(super) struct Promises<N: Network> {
-    /// Who owes which message, and by when.
-    debtors: BTreeMap<N::Peer, (N::MessageId, Timestamp)>,
-    /// Who owes a message. Only looked up by key: its order can't reach an output.
-    owed: HashMap<N::MessageId, Vec<N::Peer>, RandomState>,
+    /// The promised message and the deadline of each peer.
+    by_peer: BTreeMap<N::Peer, (N::MessageId, Timestamp)>,
+    /// The peers that promised a message. Used only for lookups, so the hash map's order reaches no output.
+    by_message: HashMap<N::MessageId, Vec<N::Peer>, RandomState>,
 }
 
 impl<N: Network> Promises<N> {
-    /// Watches that `peer`, who was asked for `id`, sends it by `deadline`; unless it owes another one, or
-    /// `max` peers do. Tells whether it is watched.
-    pub(super) fn watch(
+    /// Tracks that `peer` delivers `id` by `deadline`. Returns false if a promise of the peer is tracked already, or if
+    /// `max` promises are.
+    pub(super) fn track(
         &mut self,
         peer: &N::Peer,
         id: &N::MessageId,
         deadline: Timestamp,
         max: usize,
     ) -> bool {
-        let watched = self.debtors.len() < max && !self.debtors.contains_key(peer);
-        if watched {
-            self.debtors.insert(peer.clone(), (id.clone(), deadline));
-            self.owed.entry(id.clone()).or_default().push(peer.clone());
+        let tracked = self.by_peer.len() < max && !self.by_peer.contains_key(peer);
+        if tracked {
+            self.by_peer.insert(peer.clone(), (id.clone(), deadline));
+            self.by_message.entry(id.clone()).or_default().push(peer.clone());
         }
-        watched
+        tracked
     }
 
-    /// A message came, from whomever: nobody owes it any more. If it was asked for now, it would be owed by
-    /// `deadline`.
+    /// Fulfils the promises of a message that was received from any peer. `deadline` is that of a request made now,
+    /// from which the duration of a promise is computed.
     #[inline]
-    pub(super) fn keep(
+    pub(super) fn fulfil(
         &mut self,
         id: &N::MessageId,
         deadline: impl FnOnce() -> Timestamp,
         tally: &mut InputCounters,
     ) {
-        // Most of the time nothing is owed.
-        if !self.owed.is_empty() {
-            self.acquit(id, deadline(), tally);
+        // The common case is that no promise is tracked.
+        if !self.by_message.is_empty() {
+            self.fulfil_all(id, deadline(), tally);
         }
     }
 
-    fn acquit(&mut self, id: &N::MessageId, deadline: Timestamp, tally: &mut InputCounters) {
-        for peer in self.owed.remove(id).unwrap_or_default() {
-            if let Some((_, due)) = self.debtors.remove(&peer) {
+    fn fulfil_all(&mut self, id: &N::MessageId, deadline: Timestamp, tally: &mut InputCounters) {
+        for peer in self.by_message.remove(id).unwrap_or_default() {
+            if let Some((_, due)) = self.by_peer.remove(&peer) {
                 tally.promise_kept(deadline.saturating_since(due));
             }
         }
     }
 
-    /// Takes out those whose time is over, ascending.
-    pub(super) fn broken(&mut self, now: Timestamp) -> Vec<N::Peer> {
-        let overdue = self.debtors.iter().filter(|(_, (_, deadline))| *deadline <= now);
+    /// Removes the promises whose deadline has passed, and returns their peers, ascending.
+    pub(super) fn take_expired(&mut self, now: Timestamp) -> Vec<N::Peer> {
+        let overdue = self.by_peer.iter().filter(|(_, (_, deadline))| *deadline <= now);
         let overdue: Vec<_> = overdue.map(|(peer, _)| peer.clone()).collect();
         for peer in &overdue {
-            if let Some((id, _)) = self.debtors.remove(peer) {
-                self.forgive(peer, &id);
+            if let Some((id, _)) = self.by_peer.remove(peer) {
+                self.remove(peer, &id);
             }
         }
         overdue
     }
 
-    fn forgive(&mut self, peer: &N::Peer, id: &N::MessageId) {
-        if let Some(debtors) = self.owed.get_mut(id) {
-            debtors.retain(|debtor| debtor != peer);
-            if debtors.is_empty() {
-                self.owed.remove(id);
+    fn remove(&mut self, peer: &N::Peer, id: &N::MessageId) {
+        if let Some(peers) = self.by_message.get_mut(id) {
+            peers.retain(|other| other != peer);
+            if peers.is_empty() {
+                self.by_message.remove(id);
             }
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.debtors.len()
+        self.by_peer.len()
     }
 }

@@ -1,11 +1,10 @@
-//! Full messages: received, published, judged. Validity is the application's; who is credited,
-//! penalised and forwarded to is decided here.
+//! Full messages from peers: duplicates, validation, credit, forwarding and delivery.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     TopicState,
-    idontwant::spare,
+    idontwant::filter_idontwant,
     messages::{Cached, Seen},
 };
 use crate::{
@@ -13,13 +12,13 @@ use crate::{
     protocol::{
         connection::ConnectionId,
         exchange::{Context, Outbox, Validation, command::ValidationMode, event::TopicEvent},
-        outcome::{PublishOutcome, ReceiveOutcome, labels::Input},
+        outcome::{ReceiveOutcome, labels::Input},
         output::Lane,
     },
 };
 
 impl<N: Network> TopicState<N> {
-    /// A full message came, or a parked one is tried again.
+    /// Handles a full message from a peer, or a parked message that is tried again.
     pub(crate) fn receive(
         &mut self,
         delivery: Delivery<N>,
@@ -31,40 +30,41 @@ impl<N: Network> TopicState<N> {
             return ReceiveOutcome::NotSubscribed;
         }
         let message_id = &delivery.message.message_id;
-        // A copy of a message that was accepted since it was asked for keeps the promise too.
-        self.keep_promises(message_id, cx, outbox);
+        // A duplicate of a message that was requested fulfils the promise too.
+        self.fulfil_promises(message_id, cx, outbox);
         if self.is_duplicate(&delivery, cx, outbox) {
             outbox.copy = Some(delivery.message);
             return ReceiveOutcome::AlreadyReceived;
         }
-        if self.invalid.contains(&delivery.message) {
-            return self.conclude_delivery(delivery, Validity::Invalid, cx, outbox);
+        if self.invalid_cache.contains(&delivery.message) {
+            return self.apply_verdict(delivery, Validity::Invalid, cx, outbox);
         }
-        let judged = self.judge_id(message_id, cx);
-        if matches!(judged, Validity::Valid | Validity::Unknown) {
-            self.decline(&delivery.message, &delivery.sender, cx, outbox);
+        let validity = self.validate_id(message_id, cx);
+        if matches!(validity, Validity::Valid | Validity::Unknown) {
+            self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
         }
-        match (judged, validation_mode) {
+        match (validity, validation_mode) {
             (Validity::Valid, ValidationMode::Batched) => {
                 outbox.facts.push(TopicEvent::Batch(delivery));
                 ReceiveOutcome::Batched
             }
             (Validity::Valid, ValidationMode::Sequential) => {
-                if self.validating.join(&delivery) {
+                if self.pending_validations.join(&delivery) {
                     return ReceiveOutcome::Validating;
                 }
                 if let Some(verdict) = cx.network.validate_async(&delivery) {
-                    return self.await_verdict(delivery, verdict, cx, outbox);
+                    return self.start_validation(delivery, verdict, cx, outbox);
                 }
                 let verdict = cx.network.validate(&delivery);
-                self.conclude_judged(delivery, verdict, cx, outbox)
+                self.apply_content_verdict(delivery, verdict, cx, outbox)
             }
-            (verdict, _) => self.conclude_delivery(delivery, verdict, cx, outbox),
+            (verdict, _) => self.apply_verdict(delivery, verdict, cx, outbox),
         }
     }
 
-    /// The verdict on a message of a batch. It may have been seen since, and is routed all the same.
-    pub(crate) fn verdict(
+    /// Applies the verdict on a message of a batch. The message is routed even if it has been seen since it entered the
+    /// batch.
+    pub(crate) fn apply_batch_verdict(
         &mut self,
         delivery: Delivery<N>,
         verdict: Option<Validity>,
@@ -73,12 +73,12 @@ impl<N: Network> TopicState<N> {
     ) -> ReceiveOutcome<N> {
         match verdict {
             Some(_) if !self.is_joined() => ReceiveOutcome::NotSubscribed,
-            Some(verdict) => self.conclude_judged(delivery, verdict, cx, outbox),
-            None => self.conclude_delivery(delivery, Validity::Unknown, cx, outbox),
+            Some(verdict) => self.apply_content_verdict(delivery, verdict, cx, outbox),
+            None => self.apply_verdict(delivery, Validity::Unknown, cx, outbox),
         }
     }
 
-    fn await_verdict(
+    fn start_validation(
         &mut self,
         delivery: Delivery<N>,
         verdict: BoxFuture<Validity>,
@@ -86,82 +86,58 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
         let message = Arc::clone(&delivery.message);
-        if !self.validating.add(delivery, cx.now) {
+        if !self.pending_validations.add(delivery, cx.now) {
             return ReceiveOutcome::Throttled;
         }
         outbox.later.push(Validation { message, verdict });
         ReceiveOutcome::Validating
     }
 
-    /// The delivery of a message that waits for its verdict.
-    pub(crate) fn pending(&self, message: &Arc<FullMessage<N>>) -> Option<&Delivery<N>> {
-        self.validating.get(message)
+    /// The delivery of a message under asynchronous validation.
+    pub(crate) fn pending_validation(&self, message: &Arc<FullMessage<N>>) -> Option<&Delivery<N>> {
+        self.pending_validations.get(message)
     }
 
-    /// A verdict came; `None` if it took too long or there was no room for it: the message is dropped,
-    /// and may come again. DeliveryCounts are as of its arrival.
-    pub(crate) fn resolve(
+    /// Applies the result of an asynchronous validation. `None` means that it timed out or was throttled: the message is
+    /// dropped and may be received again. Deliveries are credited as of the arrival of the message.
+    pub(crate) fn on_validation_result(
         &mut self,
         message: &Arc<FullMessage<N>>,
         verdict: Option<Validity>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
-        let Some((delivery, arrival)) = self.validating.remove(message) else { return };
+        let Some((delivery, arrival)) = self.pending_validations.remove(message) else { return };
         let cx = Context { now: arrival, ..*cx };
         if verdict.is_some() {
-            let outcome = self.verdict(delivery, verdict, &cx, outbox);
+            let outcome = self.apply_batch_verdict(delivery, verdict, &cx, outbox);
             outbox.tally.input(Input::JudgeMessage, &outcome);
         }
     }
 
-    /// The application publishes a message. It is not delivered to itself.
-    pub(crate) fn publish(
-        &mut self,
-        message: Arc<FullMessage<N>>,
-        cx: &Context<'_, N>,
-        outbox: &mut Outbox<N>,
-    ) -> PublishOutcome<N> {
-        if self.seen.get(&message.message_id).is_some() {
-            return PublishOutcome::AlreadyPublished;
-        }
-        self.keep_promises(&message.message_id, cx, outbox);
-        self.remember(&message, None, Vec::new(), cx, outbox);
-        if self.mesh.is_none() {
-            self.refresh_fanout(cx);
-        }
-        let (to, mut sent) = self.recipients(None, &[]);
-        spare(&mut sent, &message, cx, &mut outbox.tally);
-        if self.mesh.is_none() {
-            outbox.tally.fanned_out(sent.len());
-        }
-        outbox.broadcast(sent, &message, Lane::Publish);
-        PublishOutcome::Published { to }
-    }
-
     #[inline]
-    fn keep_promises(&mut self, id: &N::MessageId, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+    pub(super) fn fulfil_promises(&mut self, id: &N::MessageId, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         let deadline = || cx.now.after(cx.limits.extensions.iwant_followup_time);
-        self.promises.keep(id, deadline, &mut outbox.tally);
+        self.promises.fulfil(id, deadline, &mut outbox.tally);
     }
 
-    /// A copy that comes soon after the first is worth something too (P3).
+    /// Whether the message is a duplicate. A duplicate within the delivery window earns P3.
     fn is_duplicate(&mut self, delivery: &Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> bool {
         let Some(seen) = self.seen.get_mut(&delivery.message.message_id) else { return false };
         outbox.tally.duplicate(|| cx.now.saturating_since(seen.first_seen));
         let window = cx.limits.score.topics.parameters(&self.topic).mesh_message_deliveries_window;
         if cx.now <= seen.first_seen.after(window) {
-            for peer in deliverers(delivery) {
-                if seen.credits(peer, cx.limits) {
-                    self.credits.duplicate_in_window(peer, outbox);
+            for peer in senders(delivery) {
+                if seen.credit_duplicate(peer, cx.limits) {
+                    self.delivery_counts.duplicate_in_window(peer, outbox);
                 }
             }
         }
         true
     }
 
-    /// As [`conclude_delivery`](Self::conclude_delivery), by a verdict on the content.
-    fn conclude_judged(
+    /// Applies a verdict on the content, and remembers an invalid message.
+    fn apply_content_verdict(
         &mut self,
         delivery: Delivery<N>,
         verdict: Validity,
@@ -170,12 +146,12 @@ impl<N: Network> TopicState<N> {
     ) -> ReceiveOutcome<N> {
         if verdict == Validity::Invalid {
             let bytes = delivery.message.size(cx.network);
-            self.invalid.add(Arc::clone(&delivery.message), bytes);
+            self.invalid_cache.add(Arc::clone(&delivery.message), bytes);
         }
-        self.conclude_delivery(delivery, verdict, cx, outbox)
+        self.apply_verdict(delivery, verdict, cx, outbox)
     }
 
-    fn conclude_delivery(
+    fn apply_verdict(
         &mut self,
         delivery: Delivery<N>,
         verdict: Validity,
@@ -186,9 +162,7 @@ impl<N: Network> TopicState<N> {
             Validity::Valid => self.accept(delivery, cx, outbox),
             Validity::Invalid => {
                 outbox.stats.count_recv_invalid_app_messages += 1;
-                outbox
-                    .facts
-                    .extend(deliverers(&delivery).map(|peer| TopicEvent::InvalidMessage(peer.clone())));
+                outbox.facts.extend(senders(&delivery).map(|peer| TopicEvent::InvalidMessage(peer.clone())));
                 ReceiveOutcome::Invalid
             }
             Validity::Outdated => {
@@ -203,7 +177,7 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// A valid message: remembered, credited, forwarded, delivered.
+    /// Accepts a valid message: credits its senders, forwards it and delivers it to the application.
     fn accept(
         &mut self,
         delivery: Delivery<N>,
@@ -213,20 +187,23 @@ impl<N: Network> TopicState<N> {
         outbox.stats.count_recv_valid_app_messages += 1;
         let Delivery { sender, mut co_senders, message } = delivery;
         co_senders.retain(|peer| *peer != sender);
-        self.credits.first(&sender, outbox);
-        co_senders.iter().for_each(|peer| self.credits.duplicate_in_window(peer, outbox));
+        self.delivery_counts.first(&sender, outbox);
+        co_senders.iter().for_each(|peer| self.delivery_counts.duplicate_in_window(peer, outbox));
         let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
-        spare(&mut sent, &message, cx, &mut outbox.tally);
-        self.remember(&message, Some(sender), co_senders, cx, outbox);
+        filter_idontwant(&mut sent, &message, cx, &mut outbox.tally);
+        self.record_seen(&message, Some(sender), co_senders, cx, outbox);
         outbox.broadcast(sent, &message, Lane::Forward);
         outbox.app.push(message);
         ReceiveOutcome::Route { to }
     }
 
-    /// The mesh, or the fanout, and the direct subscribers, without those who delivered it: whom a message is
-    /// for, and those of them that it is sent to, but for those who don't want it. Bootstrap peers get no full
-    /// messages.
-    fn recipients(&self, sender: Option<&N::Peer>, others: &[N::Peer]) -> (Vec<N::Peer>, Vec<N::Peer>) {
+    /// The recipients of a message: the peers of the mesh or fanout and the direct subscribers, without its senders. The
+    /// second list is the first without bootstrap peers, which are sent no full messages.
+    pub(super) fn recipients(
+        &self,
+        sender: Option<&N::Peer>,
+        others: &[N::Peer],
+    ) -> (Vec<N::Peer>, Vec<N::Peer>) {
         let connection_ids = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
         let most = connection_ids.map_or(0, BTreeMap::len) + self.direct.len();
         let (mut to, mut bootstrap) = (Vec::with_capacity(most), Vec::new());
@@ -250,54 +227,54 @@ impl<N: Network> TopicState<N> {
         (to, sent)
     }
 
-    /// Puts a message in the history and its id among the seen.
-    fn remember(
+    /// Adds a message to the history and its id to the seen ids.
+    pub(super) fn record_seen(
         &mut self,
         message: &Arc<FullMessage<N>>,
-        deliverer: Option<N::Peer>,
-        others: Vec<N::Peer>,
+        first_sender: Option<N::Peer>,
+        other_senders: Vec<N::Peer>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
         let id = &message.message_id;
         let bytes = message.size(cx.network);
-        // One that fills more than all the room would drive out all others, and then go itself.
-        let kept = bytes <= cx.limits.bounds.max_history_bytes_per_topic;
-        if kept {
-            self.keep_for_askers(message, bytes);
+        // A message larger than the whole history would evict all others, and then itself.
+        let fits = bytes <= cx.limits.bounds.max_history_bytes_per_topic;
+        if fits {
+            self.cache_message(message, bytes);
         }
         self.seen.insert(id.clone(), |known| match known {
             Some(seen) => {
-                seen.join(deliverer, others);
+                seen.add_senders(first_sender, other_senders);
                 None
             }
-            None => Some(Seen { first_seen: cx.now, deliverer, others }),
+            None => Some(Seen { first_seen: cx.now, first_sender, other_senders }),
         });
-        if kept && cx.network.topic_of(id).is_none() {
+        if fits && cx.network.topic_of(id).is_none() {
             outbox.history.push((id.clone(), true));
         }
-        self.keep_within_bounds(cx, outbox);
+        self.enforce_bounds(cx, outbox);
     }
 
-    fn keep_for_askers(&mut self, message: &Arc<FullMessage<N>>, bytes: usize) {
-        let held = &mut self.history_bytes;
+    fn cache_message(&mut self, message: &Arc<FullMessage<N>>, bytes: usize) {
+        let history_bytes = &mut self.history_bytes;
         self.history.insert(message.message_id.clone(), |known| match known {
             Some(_) => None,
             None => {
-                *held += bytes;
+                *history_bytes += bytes;
                 Some(Cached { message: Arc::clone(message), bytes, accesses: BTreeMap::new() })
             }
         });
     }
 
-    /// What is too much goes before its time, oldest first.
-    fn keep_within_bounds(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+    /// Evicts the oldest messages and seen ids that exceed a limit.
+    fn enforce_bounds(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         let bounds = &cx.limits.bounds;
         while self.history.insertions() > bounds.max_history_per_topic
             || self.history_bytes > bounds.max_history_bytes_per_topic
         {
             if let Some((id, cached)) = self.history.pop_oldest() {
-                forget_cached(id, cached, &mut self.history_bytes, cx, outbox);
+                on_evicted(id, cached, &mut self.history_bytes, cx, outbox);
             }
         }
         while self.seen.insertions() > bounds.max_seen_per_topic {
@@ -305,7 +282,8 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    pub(super) fn retry(
+    /// Handles a parked message again.
+    pub(super) fn retry_parked(
         &mut self,
         delivery: Delivery<N>,
         validation_mode: ValidationMode,
@@ -317,34 +295,35 @@ impl<N: Network> TopicState<N> {
         outbox.facts.push(TopicEvent::Dispatched);
     }
 
-    pub(super) fn verdicts(
+    /// Applies the verdicts on the messages of a batch.
+    pub(super) fn apply_batch_verdicts(
         &mut self,
         verdicts: Vec<(Delivery<N>, Option<Validity>)>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
         for (delivery, verdict) in verdicts {
-            let outcome = self.verdict(delivery, verdict, cx, outbox);
+            let outcome = self.apply_batch_verdict(delivery, verdict, cx, outbox);
             outbox.tally.input(Input::JudgeMessage, &outcome);
         }
         outbox.facts.push(TopicEvent::Dispatched);
     }
 }
 
-fn deliverers<N: Network>(delivery: &Delivery<N>) -> impl Iterator<Item = &N::Peer> {
+fn senders<N: Network>(delivery: &Delivery<N>) -> impl Iterator<Item = &N::Peer> {
     let co_senders = delivery.co_senders.iter().filter(|peer| **peer != delivery.sender);
     std::iter::once(&delivery.sender).chain(co_senders)
 }
 
-/// A message left the history.
-pub(super) fn forget_cached<N: Network>(
+/// Accounts for a message that leaves the history.
+pub(super) fn on_evicted<N: Network>(
     id: N::MessageId,
     cached: Cached<N>,
-    held: &mut usize,
+    history_bytes: &mut usize,
     cx: &Context<'_, N>,
     outbox: &mut Outbox<N>,
 ) {
-    *held -= cached.bytes;
+    *history_bytes -= cached.bytes;
     if cx.network.topic_of(&id).is_none() {
         outbox.history.push((id, false));
     }

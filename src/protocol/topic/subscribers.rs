@@ -1,10 +1,9 @@
-//! The peers that subscribed to a topic, by the connection_ids of their connections: in one ascending run of small numbers,
-//! because there are many, and a heartbeat draws some of them by chance. Chooses nobody, and knows nobody's name.
+//! The subscribed connections of a topic, as one sorted vector of ids: eight bytes a subscriber.
 
 use crate::protocol::connection::ConnectionId;
 
-/// As many at most as peers are connected, and those whose end is on its way here. One that comes or goes moves those
-/// behind it.
+/// The sorted ids of subscribed connections. There are at most as many as connections, plus closed connections whose end
+/// the topic has not handled yet. Insertion and removal move the ids behind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Subscribers {
     connection_ids: Vec<ConnectionId>,
@@ -16,25 +15,25 @@ impl Subscribers {
     }
 
     pub(super) fn insert(&mut self, connection_id: ConnectionId) {
-        if let Err(place) = self.connection_ids.binary_search(&connection_id) {
-            self.connection_ids.insert(place, connection_id);
+        if let Err(index) = self.connection_ids.binary_search(&connection_id) {
+            self.connection_ids.insert(index, connection_id);
         }
     }
 
-    /// Whether it was one.
+    /// Removes a connection, and returns whether it was subscribed.
     pub(super) fn remove(&mut self, connection_id: ConnectionId) -> bool {
-        let place = self.connection_ids.binary_search(&connection_id);
-        if let Ok(place) = place {
-            self.connection_ids.remove(place);
-            // A crowd long ago takes no room.
+        let found = self.connection_ids.binary_search(&connection_id);
+        if let Ok(index) = found {
+            self.connection_ids.remove(index);
+            // Gives back memory after many subscribers have left.
             if self.connection_ids.capacity() > 4 * self.connection_ids.len() {
                 self.connection_ids.shrink_to(2 * self.connection_ids.len());
             }
         }
-        place.is_ok()
+        found.is_ok()
     }
 
-    /// All of them, ascending.
+    /// All ids, ascending.
     pub(super) fn as_slice(&self) -> &[ConnectionId] {
         &self.connection_ids
     }

@@ -146,7 +146,7 @@ impl<N: Network> Worker<N> {
         joined_only: bool,
     ) -> Result<PageOf<(N::Topic, Vec<N::Peer>)>, EngineStopped> {
         let look = move |state: &TopicState<N>| {
-            let connection_ids = || state.subscriber_links();
+            let connection_ids = || state.subscriber_ids();
             if joined_only {
                 state.is_joined().then(connection_ids)
             } else {
