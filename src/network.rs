@@ -149,6 +149,12 @@ pub enum PeerAction<'a, N: Network> {
 }
 
 /// A message with its header (the spec's "full message").
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[serde(bound(
+    serialize = "N::Topic: Serialize, N::MessageId: Serialize, N::Message: Serialize",
+    deserialize = "N::Topic: Deserialize<'de>, N::MessageId: Deserialize<'de>, N::Message: Deserialize<'de>"
+))]
 #[derive_where(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FullMessage<N: Network> {
     /// The topic it was published on.
