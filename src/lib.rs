@@ -43,7 +43,8 @@
 //! # Features
 //!
 //! None by default. `libp2p`: a transport over rust-libp2p (`quic` adds QUIC). `http`: an actix-web
-//! scope. `prometheus`: what its exporter must know of our metrics. `node`: the binary, with everything.
+//! scope. `prometheus`: what its exporter must know of our metrics. `recording`: recordings of an engine's inputs, and
+//! their replay. `node`: the binary, with everything.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -67,9 +68,9 @@ mod network;
 mod outputs;
 pub mod plain;
 pub mod protocol;
+#[cfg(feature = "recording")]
+pub mod recording;
 mod timestamp;
-#[cfg(feature = "trace")]
-pub mod trace;
 mod worker;
 
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -269,6 +269,15 @@ impl Network for Libp2pNetwork {
     }
 }
 
+#[cfg(feature = "recording")]
+impl crate::recording::Recordable for Libp2pNetwork {
+    const NAME: &'static str = "libp2p";
+
+    fn set_reachable_point(&self, peer: &PeerId, point: Multiaddr) {
+        self.addresses().dialled(*peer, point);
+    }
+}
+
 impl fmt::Debug for Libp2pNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Libp2pNetwork").field("policy", &self.0.policy).finish_non_exhaustive()

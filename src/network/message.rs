@@ -4,10 +4,17 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use derive_where::derive_where;
+use serde::{Deserialize, Serialize};
 
 use super::Network;
 
 /// A message with its topic and id (the specification's "full message").
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[serde(bound(
+    serialize = "N::Topic: Serialize, N::MessageId: Serialize, N::Message: Serialize",
+    deserialize = "N::Topic: Deserialize<'de>, N::MessageId: Deserialize<'de>, N::Message: Deserialize<'de>"
+))]
 #[derive_where(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FullMessage<N: Network> {
     /// The topic on which the message is published.

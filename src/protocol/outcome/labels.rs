@@ -235,7 +235,13 @@ pub(crate) const ANSWERS: &[&str] = ANSWER;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Serialize;
+    use serde_json::json;
+
     use super::*;
+    use crate::plain::{PlainId, PlainNetwork};
 
     #[test]
     fn inputs_stand_where_their_number_says() {
@@ -250,5 +256,90 @@ mod tests {
         assert_eq!(GraftOutcome::MeshFull.name(), "mesh_full");
         assert_eq!(RemovePeer::Removing.name(), "removing");
         assert_eq!(SubscribeOutcome::TopicLimitExceeded.name(), "topic_limit_exceeded");
+    }
+
+    /// The names in the JSON of outcomes.
+    fn names<T: Serialize>(outcomes: &[T]) -> Vec<String> {
+        outcomes.iter().map(|outcome| json!(outcome)["outcome"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn outcomes_have_the_names_of_metrics_and_logs() {
+        let (score, threshold, count, max) = (-1.0, 0.0, 2, 1);
+        assert_eq!(names(&[AddPeer::Added, AddPeer::AlreadyKnown]), Input::AddPeer.outcomes());
+        assert_eq!(names(&[RemovePeer::Removing]), Input::RemovePeer.outcomes());
+        let subscribe = [
+            SubscribeOutcome::Subscribed,
+            SubscribeOutcome::UnknownPeer,
+            SubscribeOutcome::TopicLimitExceeded,
+        ];
+        assert_eq!(names(&subscribe), Input::Subscribe.outcomes());
+        let unsubscribe = [UnsubscribeOutcome::Unsubscribed, UnsubscribeOutcome::UnknownPeer];
+        assert_eq!(names(&unsubscribe), Input::Unsubscribe.outcomes());
+        let graft = [
+            GraftOutcome::Grafted,
+            GraftOutcome::PeerFiltered,
+            GraftOutcome::UnsubscribedTopic,
+            GraftOutcome::AlreadyInMesh,
+            GraftOutcome::UnexpectedPeer,
+            GraftOutcome::DirectPeer,
+            GraftOutcome::BackedOff,
+            GraftOutcome::NegativeScore,
+            GraftOutcome::MeshFull,
+        ];
+        assert_eq!(names(&graft), Input::Graft.outcomes());
+        let prune: [PruneOutcome<PlainNetwork>; 5] = [
+            PruneOutcome::TopicNotTracked,
+            PruneOutcome::NotInMesh,
+            PruneOutcome::ScoreTooLow { score },
+            PruneOutcome::NoPx,
+            PruneOutcome::Px { peers: Vec::new() },
+        ];
+        assert_eq!(names(&prune), Input::Prune.outcomes());
+        let ihave: [IHaveOutcome<PlainNetwork>; 6] = [
+            IHaveOutcome::LowScore { score, threshold },
+            IHaveOutcome::TooManyIHaves { count, max },
+            IHaveOutcome::TooManyIWants { count, max },
+            IHaveOutcome::TopicNotTracked,
+            IHaveOutcome::InvalidId,
+            IHaveOutcome::Requested { ids: Vec::new() },
+        ];
+        assert_eq!(names(&ihave), Input::IHave.outcomes());
+        let id = PlainId { number: 1, topic: "a".to_owned() };
+        let ids = BTreeMap::from([(id.clone(), IWantAnswer::TooManyRequests)]);
+        let iwant: [IWantOutcome<PlainNetwork>; 2] =
+            [IWantOutcome::LowScore { score, threshold }, IWantOutcome::Answered { ids }];
+        assert_eq!(names(&iwant), Input::IWant.outcomes());
+        assert_eq!(json!(iwant[1])["ids"], json!([[id, "too_many_requests"]]));
+        let idontwant = [
+            IDontWantOutcome::SwitchedOff,
+            IDontWantOutcome::UnknownPeer,
+            IDontWantOutcome::LowScore { score, threshold },
+            IDontWantOutcome::TooMany { ignored: 1, max: 1 },
+            IDontWantOutcome::Noted { ids: 1 },
+        ];
+        assert_eq!(names(&idontwant), Input::IDontWant.outcomes());
+        let receive: [ReceiveOutcome<PlainNetwork>; 9] = [
+            ReceiveOutcome::Route { to: Vec::new() },
+            ReceiveOutcome::AlreadyReceived,
+            ReceiveOutcome::NotSubscribed,
+            ReceiveOutcome::Invalid,
+            ReceiveOutcome::Unknown,
+            ReceiveOutcome::Outdated,
+            ReceiveOutcome::Batched,
+            ReceiveOutcome::Validating,
+            ReceiveOutcome::Throttled,
+        ];
+        assert_eq!(names(&receive), Input::ReceiveMessage.outcomes());
+        let publish: [PublishOutcome<PlainNetwork>; 2] =
+            [PublishOutcome::Published { to: Vec::new() }, PublishOutcome::AlreadyPublished];
+        assert_eq!(names(&publish), Input::Publish.outcomes());
+        let join: [JoinOutcome<PlainNetwork>; 2] =
+            [JoinOutcome::Joined { to_graft: Vec::new() }, JoinOutcome::AlreadyJoined];
+        assert_eq!(names(&join), Input::Join.outcomes());
+        let (to_prune, no_px) = (Vec::new(), Vec::new());
+        let leave: [LeaveOutcome<PlainNetwork>; 2] =
+            [LeaveOutcome::Left { to_prune, no_px }, LeaveOutcome::NotJoined];
+        assert_eq!(names(&leave), Input::Leave.outcomes());
     }
 }

@@ -11,11 +11,13 @@ use std::{
 };
 
 use derive_where::derive_where;
+use serde::{Serialize, Serializer};
 
 use crate::network::{FullMessage, Network};
 
 /// Of a new connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum AddPeer {
     /// The peer is connected now.
     Added,
@@ -24,14 +26,16 @@ pub enum AddPeer {
 }
 
 /// Of a disconnection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum RemovePeer {
     /// The peer is not connected now, be it that it never was.
     Removing,
 }
 
 /// Of a peer's SUBSCRIBE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum SubscribeOutcome {
     /// The peer is subscribed now.
     Subscribed,
@@ -42,7 +46,8 @@ pub enum SubscribeOutcome {
 }
 
 /// Of a peer's UNSUBSCRIBE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum UnsubscribeOutcome {
     /// The peer is not subscribed now, nor in the mesh or fanout.
     Unsubscribed,
@@ -51,7 +56,8 @@ pub enum UnsubscribeOutcome {
 }
 
 /// Of a peer's GRAFT (v1.1 "graft flood", "prune backoff", "outbound mesh quotas").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum GraftOutcome {
     /// The peer is in the mesh now.
     Grafted,
@@ -74,7 +80,9 @@ pub enum GraftOutcome {
 }
 
 /// Of a peer's PRUNE.
+#[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
+#[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::Peer: Serialize"))]
 pub enum PruneOutcome<N: Network> {
     /// We have not joined the topic.
     TopicNotTracked,
@@ -95,7 +103,9 @@ pub enum PruneOutcome<N: Network> {
 }
 
 /// Of a peer's IHAVE.
+#[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
+#[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::MessageId: Serialize"))]
 pub enum IHaveOutcome<N: Network> {
     /// Its score is below `gossip_threshold`.
     LowScore {
@@ -105,6 +115,7 @@ pub enum IHaveOutcome<N: Network> {
         threshold: f64,
     },
     /// It sent more than `max_recv_ihave_per_heartbeat` in this heartbeat.
+    #[serde(rename = "too_many_ihaves")]
     TooManyIHaves {
         /// How many, this one included.
         count: u32,
@@ -112,6 +123,7 @@ pub enum IHaveOutcome<N: Network> {
         max: u32,
     },
     /// We already requested `max_sent_iwant_per_heartbeat` ids from it in this heartbeat.
+    #[serde(rename = "too_many_iwants")]
     TooManyIWants {
         /// How many we requested.
         count: u32,
@@ -130,7 +142,9 @@ pub enum IHaveOutcome<N: Network> {
 }
 
 /// Of a peer's IWANT.
+#[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
+#[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::MessageId: Serialize"))]
 pub enum IWantOutcome<N: Network> {
     /// Its score is below `gossip_threshold`.
     LowScore {
@@ -141,13 +155,15 @@ pub enum IWantOutcome<N: Network> {
     },
     /// What became of each id.
     Answered {
-        /// By id.
+        /// By id. In JSON pairs of an id and the name of its answer.
+        #[serde(serialize_with = "answer_names")]
         ids: BTreeMap<N::MessageId, IWantAnswer<N>>,
     },
 }
 
 /// Of a peer's IDONTWANT (v1.2).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum IDontWantOutcome {
     /// None is heeded (`idontwant_message_size`).
     SwitchedOff,
@@ -188,7 +204,9 @@ pub enum IWantAnswer<N: Network> {
 }
 
 /// Of a full message that a peer sent, and of the verdict on one that had to wait.
+#[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
+#[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::Peer: Serialize"))]
 pub enum ReceiveOutcome<N: Network> {
     /// Valid and new: forwarded to these peers, ascending, and delivered to the application.
     Route {
@@ -215,7 +233,9 @@ pub enum ReceiveOutcome<N: Network> {
 }
 
 /// Of a message that the application publishes.
+#[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
+#[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::Peer: Serialize"))]
 pub enum PublishOutcome<N: Network> {
     /// Sent to these peers, ascending.
     Published {
@@ -228,7 +248,9 @@ pub enum PublishOutcome<N: Network> {
 }
 
 /// Of the application's joining a topic.
+#[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
+#[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::Peer: Serialize"))]
 pub enum JoinOutcome<N: Network> {
     /// Joined, with these peers as first mesh, ascending.
     Joined {
@@ -240,7 +262,9 @@ pub enum JoinOutcome<N: Network> {
 }
 
 /// Of the application's leaving a topic.
+#[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
+#[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::Peer: Serialize"))]
 pub enum LeaveOutcome<N: Network> {
     /// Left; this was the mesh, ascending.
     Left {
@@ -254,7 +278,9 @@ pub enum LeaveOutcome<N: Network> {
 }
 
 /// Of a heartbeat: what changed in the meshes.
+#[derive(Serialize)]
 #[derive_where(Clone, Debug, Default, PartialEq)]
+#[serde(bound(serialize = "N::Peer: Serialize, N::Topic: Serialize"))]
 pub struct HeartbeatOutcome<N: Network> {
     /// The topics on which each peer was grafted.
     pub to_graft: BTreeMap<N::Peer, BTreeSet<N::Topic>>,
@@ -262,4 +288,12 @@ pub struct HeartbeatOutcome<N: Network> {
     pub to_prune: BTreeMap<N::Peer, BTreeSet<N::Topic>>,
     /// The peers that were pruned from some mesh for a negative score, and get no px there.
     pub no_px: BTreeSet<N::Peer>,
+}
+
+fn answer_names<N, S>(ids: &BTreeMap<N::MessageId, IWantAnswer<N>>, serializer: S) -> Result<S::Ok, S::Error>
+where
+    N: Network<MessageId: Serialize>,
+    S: Serializer,
+{
+    serializer.collect_seq(ids.iter().map(|(id, answer)| (id, answer.name())))
 }

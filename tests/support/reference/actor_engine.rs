@@ -8,13 +8,17 @@ use std::{
 use actix_gossipsub::{
     AppInput, AppOutputs, Clock, ManualClock, P2pInput, P2pOutputs, Worker,
     protocol::{Stats, Timestamp, View},
-    trace::{Engine, Make, Outputs, Reference, render_event},
 };
 use serde_json::Value;
 
-use super::TraceNetwork;
+use super::{
+    TraceNetwork,
+    driver::Engine,
+    ops::Make,
+    outputs::{self, Outputs},
+};
 
-/// On this many arbiters.
+/// On this number of arbiters.
 pub struct ActorEngine<const ARBITERS: usize> {
     worker: Worker<TraceNetwork>,
     p2p: P2pOutputs<TraceNetwork>,
@@ -24,18 +28,16 @@ pub struct ActorEngine<const ARBITERS: usize> {
 }
 
 impl<const ARBITERS: usize> Engine for ActorEngine<ARBITERS> {
-    type Values = Reference;
-
-    async fn start(make: Make<Reference>, network: TraceNetwork) -> Result<Self, String> {
+    async fn start(make: Make, network: TraceNetwork) -> Result<Self, String> {
         let clock = Arc::new(ManualClock::new());
         let events = Arc::new(Mutex::new(Vec::new()));
         let observed = Arc::clone(&events);
         let mut builder = Worker::builder(network, make.limits.accept()?)
-            .self_peer(make.self_peer.ok_or("a worker without a peer")?)
+            .self_peer(make.self_peer)
             .seed(3)
             .arbiters(ARBITERS)
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
-            .observer(move |event| observed.lock().expect("not poisoned").extend(render_event(event)))
+            .observer(move |event| observed.lock().expect("not poisoned").extend(outputs::event(event)))
             .manual();
         if let Some(interval) = make.batching_interval {
             builder = builder.batching(interval);
@@ -50,14 +52,15 @@ impl<const ARBITERS: usize> Engine for ActorEngine<ARBITERS> {
         Ok(())
     }
 
-    fn set_clock(&mut self, now: Timestamp) {
+    async fn set_clock(&mut self, now: Timestamp) -> Result<(), String> {
         self.clock.set(now);
+        Ok(())
     }
 
-    fn drain(&mut self) -> Outputs<TraceNetwork> {
+    fn drain(&mut self) -> Outputs {
         Outputs {
-            p2p: std::iter::from_fn(|| self.p2p.try_recv()).collect(),
-            app: std::iter::from_fn(|| self.app.try_recv()).collect(),
+            p2p: std::iter::from_fn(|| self.p2p.try_recv()).map(outputs::p2p_output).collect(),
+            app: std::iter::from_fn(|| self.app.try_recv()).map(outputs::app_output).collect(),
             events: std::mem::take(&mut *self.events.lock().expect("not poisoned")),
         }
     }
@@ -97,11 +100,6 @@ impl<const ARBITERS: usize> Engine for ActorEngine<ARBITERS> {
 
     async fn set_unreachable_point(&mut self, point: i64) -> Result<(), String> {
         self.worker.set_unreachable_point(point);
-        self.settled().await
-    }
-
-    async fn slow_peer(&mut self, peer: i64) -> Result<(), String> {
-        self.worker.report_slow_peer(&peer);
         self.settled().await
     }
 

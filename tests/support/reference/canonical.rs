@@ -1,5 +1,5 @@
-//! Compares an answer with its expectation. Both are first brought to one form by the rule of their
-//! variant (rules.rs), which refuses any key it does not know; then any difference counts.
+//! Compares an answer with its expectation. Both are first brought to one form by the rule of their variant (rules.rs),
+//! which refuses unknown keys; then every difference counts.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub enum Rule {
     Object(&'static [Field]),
     /// An object whose variant stands under the first key and decides about the others.
     Tagged(&'static str, &'static [(&'static str, &'static [Field])]),
-    /// A map in which what holds only zeros and nulls equals nothing.
+    /// A map in which an entry of zeros and nulls only equals a missing one.
     NonZero(&'static Rule),
     /// The outputs to the p2p layer: items, and the order of types to each destination.
     P2p(&'static Rule),
@@ -48,7 +48,7 @@ pub enum Presence {
     AbsentIfEmpty,
 }
 
-/// Ten lines at most: where `got` is not what `expected` says. Empty if it is.
+/// The places where `got` differs from `expected`, at most ten.
 pub fn differences(rule: &Rule, expected: &Value, got: &Value) -> Vec<String> {
     let mut found = Vec::new();
     match (rule.canonical(expected), rule.canonical(got)) {

@@ -1,4 +1,4 @@
-//! How each answer of the traces compares (FORMAT.md, 4 to 6). Nothing looser than it says.
+//! How each answer of the traces compares, exactly as FORMAT.md, 4 to 6, says.
 
 use super::canonical::{
     Field,

@@ -1,25 +1,26 @@
-//! Replays traces line by line and collects what differs: at most one failure a trace, since what
-//! comes after a difference proves nothing. A panic, or an answer that never comes, is a failure too.
+//! Replays traces line by line and collects the differences: at most one a trace, because the lines after a difference
+//! prove nothing. A panic, or a missing answer, is a failure too.
 
 use std::{fmt::Write as _, io::Write as _, panic::AssertUnwindSafe, time::Duration};
 
-use actix_gossipsub::trace::{Driver, Line, Step};
 use futures::FutureExt as _;
 
 use super::{
     canonical::differences,
+    driver::Driver,
     folder::{self, Kind, Trace},
+    ops::{Line, Step},
     rules::ANSWER,
 };
 
-/// No trace needs more than seconds.
-const PATIENCE: Duration = Duration::from_secs(300);
-const SHOWN: usize = 20;
+/// A trace takes seconds at most.
+const TIMEOUT: Duration = Duration::from_secs(300);
+const MAX_REPORTED: usize = 20;
 
 #[derive(Default)]
 pub struct Report {
     pub traces: usize,
-    /// Compared, the failing ones included.
+    /// The compared lines, failing ones included.
     pub lines: usize,
     pub failures: Vec<String>,
 }
@@ -37,8 +38,8 @@ pub async fn conformance<D: Driver>(kind: Kind, engine: &str) {
     if traces.is_empty() {
         line.push_str(" (0 traces of this kind)");
     }
-    say(&line);
-    assert!(report.failures.is_empty(), "{}", shown(&report));
+    print(&line);
+    assert!(report.failures.is_empty(), "{}", describe(&report));
     if own {
         let expected = if kind == Kind::Automaton { 137 } else { 114 };
         assert_eq!(report.traces, expected, "traces in the repository");
@@ -50,7 +51,7 @@ pub async fn replay<D: Driver>(traces: &[Trace]) -> Report {
     for trace in traces {
         let mut line = 0;
         let run = AssertUnwindSafe(replay_one::<D>(trace, &mut line)).catch_unwind();
-        let failure = match tokio::time::timeout(PATIENCE, run).await {
+        let failure = match tokio::time::timeout(TIMEOUT, run).await {
             Ok(Ok(Ok(()))) => None,
             Ok(Ok(Err(failure))) => Some(failure),
             Ok(Err(panic)) => Some(format!("panic: {}", message_of(&*panic))),
@@ -62,14 +63,13 @@ pub async fn replay<D: Driver>(traces: &[Trace]) -> Report {
     report
 }
 
-/// `line` counts the lines that were begun.
+/// `line` is the number of the last line that was begun.
 async fn replay_one<D: Driver>(trace: &Trace, line: &mut usize) -> Result<(), String> {
     let mut driver: Option<D> = None;
     for text in trace.lines.lines() {
         *line += 1;
-        let Line { op, expect } = Line::read(text).map_err(|error| error.to_string())?;
-        let expect = expect.ok_or("a line that expects nothing")?;
-        let step = Step::<D::Values, D::Op>::parse(&op).map_err(|error| error.to_string())?;
+        let Line { op, expect } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let step = Step::parse(&op)?;
         let answer = match (&mut driver, step) {
             (Some(driver), step) => driver.perform(step).await,
             (None, Step::Op(make)) => D::start(make).await.map(|(started, answer)| {
@@ -92,15 +92,15 @@ fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
 }
 
-fn shown(report: &Report) -> String {
+fn describe(report: &Report) -> String {
     let mut text = format!("{} of {} traces differ:", report.failures.len(), report.traces);
-    for failure in report.failures.iter().take(SHOWN) {
+    for failure in report.failures.iter().take(MAX_REPORTED) {
         let _ = write!(text, "\n  {}", failure.chars().take(4000).collect::<String>());
     }
     text
 }
 
-/// Shown by `cargo test` of passing tests too: libtest captures the print macros only.
-fn say(line: &str) {
+/// `cargo test` prints this of passing tests too: libtest captures the print macros only.
+fn print(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

@@ -1,13 +1,13 @@
-//! Every way to alter one place of a recorded expectation. Used to prove that a comparison fails.
+//! The ways to alter one place of a recorded expectation, to prove that a comparison then fails.
 
 use serde_json::{Value, json};
 
-/// The altered copies, each with what was done.
+/// The altered copies, each with its change.
 pub fn alterations(value: &Value) -> Vec<(String, Value)> {
     let mut altered = Vec::new();
     walk(value, "", &mut |path, place| {
-        for (deed, new) in at(place) {
-            altered.push((format!("{path}: {deed}"), replaced(value, path, new)));
+        for (change, new) in changes(place) {
+            altered.push((format!("{path}: {change}"), replaced(value, path, new)));
         }
     });
     altered
@@ -30,7 +30,7 @@ fn replaced(value: &Value, path: &str, new: Value) -> Value {
     copy
 }
 
-fn at(place: &Value) -> Vec<(String, Value)> {
+fn changes(place: &Value) -> Vec<(String, Value)> {
     match place {
         Value::Null => vec![("0 for null".into(), json!(0))],
         Value::Bool(value) => vec![("flipped".into(), json!(!value))],
@@ -48,7 +48,7 @@ fn at(place: &Value) -> Vec<(String, Value)> {
             let mut altered = vec![("with an unknown key".into(), with(place, "unknown_key", json!(0)))];
             for key in fields.keys() {
                 let mut fields = fields.clone();
-                // An entry that holds only zeros equals none (FORMAT.md, 6).
+                // An entry of zeros only equals none (FORMAT.md, 6).
                 if !fields.remove(key).is_some_and(|entry| is_zero_entry(&entry)) {
                     altered.push((format!("without {key}"), Value::Object(fields)));
                 }

@@ -1,40 +1,32 @@
-//! A comparison that can't fail proves nothing: the recorded expectations equal themselves, and equal
-//! no alteration of themselves; and a driver that does nothing fails every trace. Needs no engine.
+//! Proves that the comparisons can fail: the recorded expectations equal themselves and no alteration of themselves, and
+//! a driver that does nothing fails every trace.
 
 use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Value, json};
 
-use actix_gossipsub::trace::{Driver, Line, Reference, Step, WorkerDriver};
-
 use super::{
-    AutomatonOp, NodeEngine, WorkerOp,
     alteration::alterations,
     canonical::differences,
+    driver::Driver,
     folder::{self, Kind, Trace},
-    replay::replay,
+    node_engine::NodeEngine,
+    ops::{AutomatonOp, Line, Step, WorkerOp},
     rules::ANSWER,
+    runner::replay,
+    worker::WorkerDriver,
 };
 
 /// Lines whose alterations are tried, of each pair of an op and an answer.
 const SAMPLES: usize = 8;
-
-/// A line of a recorded trace.
-struct Recorded {
-    op: Value,
-    expect: Value,
-}
 
 fn own(kind: Kind) -> Vec<Trace> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces");
     folder::traces(&root, kind).expect("the repository's traces")
 }
 
-fn lines(trace: &Trace) -> impl Iterator<Item = Recorded> {
-    trace.lines.lines().map(|line| {
-        let Line { op, expect } = Line::read(line).expect("a line");
-        Recorded { op, expect: expect.expect("an expectation") }
-    })
+fn lines(trace: &Trace) -> impl Iterator<Item = Line> {
+    trace.lines.lines().map(|line| serde_json::from_str(line).expect("a line"))
 }
 
 fn equal(expected: &Value, got: &Value) -> bool {
@@ -45,10 +37,10 @@ fn equal(expected: &Value, got: &Value) -> bool {
 fn every_recorded_op_is_known_and_every_expectation_equals_itself() {
     for kind in Kind::ALL {
         for trace in own(kind) {
-            for (index, Recorded { op, expect }) in lines(&trace).enumerate() {
+            for (index, Line { op, expect }) in lines(&trace).enumerate() {
                 let known = match kind {
-                    Kind::Automaton => Step::<Reference, AutomatonOp>::parse(&op).map(drop),
-                    Kind::Worker => Step::<Reference, WorkerOp>::parse(&op).map(drop),
+                    Kind::Automaton => Step::<AutomatonOp>::parse(&op).map(drop),
+                    Kind::Worker => Step::<WorkerOp>::parse(&op).map(drop),
                 };
                 assert_eq!(known, Ok(()), "{}:{}: {op}", trace.name, index + 1);
                 let found = differences(&ANSWER, &expect, &expect);
@@ -70,10 +62,10 @@ fn no_altered_expectation_equals_its_original() {
     }
     let mut tried = 0;
     for original in samples.into_values().flatten() {
-        for (deed, altered) in alterations(&original) {
+        for (change, altered) in alterations(&original) {
             tried += 1;
-            assert!(!equal(&original, &altered), "{deed} passes:\n{original}\n{altered}");
-            assert!(!equal(&altered, &original), "{deed} passes as expectation:\n{original}\n{altered}");
+            assert!(!equal(&original, &altered), "{change} passes:\n{original}\n{altered}");
+            assert!(!equal(&altered, &original), "{change} passes as expectation:\n{original}\n{altered}");
         }
     }
     assert!(tried > 5_000, "only {tried} alterations tried");
@@ -91,11 +83,11 @@ fn an_op_with_an_unknown_name_or_argument_is_refused() {
         json!({ "op": "make", "limits": {} }),
     ];
     for op in refused {
-        assert!(Step::<Reference, AutomatonOp>::parse(&op).is_err(), "{op}");
+        assert!(Step::<AutomatonOp>::parse(&op).is_err(), "{op}");
     }
     let ping = json!({ "type": "in_message", "from_peer": 1, "p2p_message": { "type": "ping", "x": 0 } });
     for op in [json!({ "op": "p2p_input", "input": ping }), json!({ "op": "hold", "x": 0 })] {
-        assert!(Step::<Reference, WorkerOp>::parse(&op).is_err(), "{op}");
+        assert!(Step::<WorkerOp>::parse(&op).is_err(), "{op}");
     }
 }
 
@@ -151,13 +143,12 @@ struct Stubborn;
 
 impl Driver for Stubborn {
     type Op = WorkerOp;
-    type Values = Reference;
 
     async fn start(_: WorkerOp) -> Result<(Self, Value), String> {
         Ok((Self, ok(&[])))
     }
 
-    async fn perform(&mut self, step: Step<Reference, WorkerOp>) -> Result<Value, String> {
+    async fn perform(&mut self, step: Step<WorkerOp>) -> Result<Value, String> {
         match step {
             Step::Op(WorkerOp::Heartbeat { times: 3 }) => panic!("three heartbeats"),
             Step::Op(_) => Ok(ok(&[])),
@@ -198,7 +189,7 @@ fn a_panic_or_an_empty_or_garbled_trace_is_a_failure_of_that_trace_only() {
     assert!(report.failures[0].contains("three heartbeats"), "{}", report.failures[0]);
 }
 
-/// What a held queue does is in no recorded trace: this one is written after FORMAT.md, 5.
+/// No recorded trace holds the queue. This one is written after FORMAT.md, 5.
 #[test]
 fn held_inputs_wait_are_bounded_and_come_out_in_order() {
     let first = own(Kind::Worker)[0].lines.lines().next().expect("make").to_owned();

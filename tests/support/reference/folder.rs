@@ -1,4 +1,4 @@
-//! Where the traces are, and which kind each is. Reads files; judges nothing in them.
+//! Finds and reads the trace files, and tells automaton and worker traces apart.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
-/// Names another folder of traces of the same form.
+/// The environment variable that names another folder of traces of the same form.
 pub const VARIABLE: &str = "ACTIX_GOSSIPSUB_TRACES";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ impl Kind {
         }
     }
 
-    /// A worker's first line says who it is.
-    fn told_by(lines: &str) -> Result<Self, String> {
+    /// The first line of a worker trace names its own peer.
+    fn of(lines: &str) -> Result<Self, String> {
         let first = lines.lines().next().ok_or("it is empty")?;
         let first: Value = serde_json::from_str(first).map_err(|error| error.to_string())?;
         Ok(if first["op"].get("self").is_some() { Self::Worker } else { Self::Automaton })
@@ -65,14 +65,14 @@ pub fn traces(root: &Path, kind: Kind) -> Result<Vec<Trace>, String> {
     for file in files(root)? {
         count += 1;
         let trace = read(&file)?;
-        if Kind::told_by(&trace.lines).map_err(|error| format!("{}: {error}", file.display()))? == kind {
+        if Kind::of(&trace.lines).map_err(|error| format!("{}: {error}", file.display()))? == kind {
             found.push(trace);
         }
     }
     if count == 0 { Err(format!("no trace in {}", root.display())) } else { Ok(found) }
 }
 
-/// The trace files that stand in a folder itself; none if there is no such folder.
+/// The trace files of a folder, without those of its subfolders; none if there is no such folder.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let failed = |error| format!("{}: {error}", folder.display());
     if !folder.is_dir() {
