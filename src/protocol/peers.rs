@@ -99,20 +99,20 @@ pub(crate) struct PeersOutbox<N: Network> {
     pub(crate) penalties: Penalties,
 }
 
-/// How an engine is set up.
+/// The options of a [`Node`](super::Node) or an engine. The default has no own peer, the seed 0 and no batches.
 #[derive_where(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct NodeOptions<N: Network> {
-    /// This node's own peer: never connected to when peers advertise it.
+    /// The identifier of this node. It is ignored in the recommendations of peers.
     pub self_peer: Option<N::Peer>,
-    /// Where every random choice comes from.
+    /// The seed of all random choices. Equal seeds and inputs give equal outputs.
     pub seed: u64,
-    /// Judge messages in batches, each open for this long; one by one when `None`.
+    /// The time for which a batch of messages is collected before its validation. `None` validates messages one by one.
     pub batch_interval: Option<Duration>,
 }
 
 impl<N: Network> NodeOptions<N> {
-    /// Returns these options with `change` applied: `NodeOptions::default().with(|o| o.seed = 1)`.
+    /// Applies `change` and returns the result: `NodeOptions::default().with(|o| o.seed = 1)`.
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
