@@ -1,6 +1,6 @@
-//! A gossipsub engine for applications built on [actix](https://docs.rs/actix): one actor a topic, a
-//! supervisor that owns peers and their scores, and two output streams, one for the p2p layer and
-//! one for the application. Bring any transport, or take the one in [`libp2p`](crate#features).
+//! A gossipsub v1.2 engine for applications built on [actix](https://docs.rs/actix). Each topic has an actor; a supervisor
+//! owns the peers and their scores; two output streams serve the p2p layer and the application. Use the libp2p transport
+//! of this crate (feature [`libp2p`](crate#features)) or your own.
 //!
 //! # Embedding
 //!
@@ -24,27 +24,31 @@
 //! worker.p2p_input(P2pInput::message(7, P2pMessage::FullMessage(message.into())))?;
 //! let received = app.recv().await.expect("the engine runs");
 //! assert_eq!(received.message, "it works");
-//! worker.app_input(AppInput::Publish(PlainNetwork::message("news", 2, "so it does")))?;
+//! worker.app_input(AppInput::Publish(PlainNetwork::message("news", 2, "so does this")))?;
 //! worker.shutdown().await;
 //! # Ok(()) }) }
 //! ```
 //!
-//! # Map
+//! # Modules
 //!
-//! Arrows go one way: [`Network`] and its words ← [`protocol`] ← actors ← [`Worker`].
+//! Each layer depends only on the layers before it: [`Network`] and its messages, [`limits`], [`protocol`], the actors,
+//! [`Worker`].
 //!
-//! * [`Network`]: the types and hooks an application brings; [`plain`] is a small one.
-//! * [`protocol`]: gossipsub as pure state machines, composed in [`protocol::Node`]; no actor, no
-//!   clock, no IO.
-//! * [`Worker`]: the running engine's handle, `Clone + Send + Sync`; also an actix actor.
-//! * [`limits`]: every parameter, checked before use; presets are files in `config/`.
-//! * [`metrics`]: what an engine can be watched by, with a catalogue.
+//! * [`Network`]: the types and hooks that an application supplies; [`plain`] has a small implementation.
+//! * [`protocol`]: gossipsub as pure state machines without actors, clocks and IO, composed in [`protocol::Node`].
+//! * [`Worker`]: the handle of a running engine. It is `Clone + Send + Sync`, and also an actix actor.
+//! * [`limits`]: all parameters, validated before use. `config/` has files with the presets.
+//! * [`metrics`]: the metrics of an engine, with a catalogue.
 //!
 //! # Features
 //!
-//! None by default. `libp2p`: a transport over rust-libp2p (`quic` adds QUIC). `http`: an actix-web
-//! scope. `prometheus`: what its exporter must know of our metrics. `recording`: recordings of an engine's inputs, and
-//! their replay. `node`: the binary, with everything.
+//! None is enabled by default.
+//!
+//! * `libp2p`: a transport over rust-libp2p; `quic` adds QUIC.
+//! * `http`: an actix-web scope for inspection and administration.
+//! * `prometheus`: the settings of the Prometheus exporter for the metrics of an engine.
+//! * `recording`: recordings of inputs, and their replay.
+//! * `node`: the binary, with all of these except `quic`.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

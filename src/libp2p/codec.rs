@@ -41,7 +41,7 @@ pub struct WireLimits {
 }
 
 impl WireLimits {
-    /// Returns these limits with `change` applied: `WireLimits::default().with(|l| l.max_frame_out = 1 << 20)`.
+    /// Applies `change` and returns the result: `WireLimits::default().with(|l| l.max_frame_out = 1 << 20)`.
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self

@@ -39,7 +39,7 @@ pub struct BehaviourConfig {
 }
 
 impl BehaviourConfig {
-    /// Returns these settings with `change` applied: `BehaviourConfig::default().with(|c| c.max_dials = 16)`.
+    /// Applies `change` and returns the result: `BehaviourConfig::default().with(|c| c.max_dials = 16)`.
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self

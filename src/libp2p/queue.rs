@@ -39,7 +39,7 @@ pub struct QueueLimits {
 }
 
 impl QueueLimits {
-    /// Returns these limits with `change` applied: `QueueLimits::default().with(|l| l.max_items = 64)`.
+    /// Applies `change` and returns the result: `QueueLimits::default().with(|l| l.max_items = 64)`.
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self

@@ -34,7 +34,7 @@ pub struct TransportConfig {
 }
 
 impl TransportConfig {
-    /// Returns these settings with `change` applied: `TransportConfig::default().with(|c| c.max_connections = 64)`.
+    /// Applies `change` and returns the result: `TransportConfig::default().with(|c| c.max_connections = 64)`.
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self

@@ -1,23 +1,24 @@
-//! The rules that parameters must obey. Collects every violation; never changes or mends a value.
+//! Validation of the parameters. It collects all violations, so that a file can be repaired in one step.
 //!
-//! For the reference's fields the rules are the reference's, no stricter: what the recorded `check_limits`
-//! accept is accepted. Added to them: numbers are finite, and a topic's weight is not negative.
+//! The rules for the fields of the reference implementation accept everything that its recorded `check_limits` accept,
+//! except numbers that are not finite and negative topic weights.
 
 use std::{fmt, time::Duration};
 
 use super::{Bounds, LimitsConfig, ScoreLimits, TopicFamily, TopicScoreLimits, TopicScores};
 
+/// The minimum of `mesh_message_deliveries_activation`, as in the reference implementation.
 const MIN_ACTIVATION: Duration = Duration::from_secs(1);
 
-/// A rule that does not hold.
+/// A field that violates a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Violation {
-    /// Path of the field, as in a file: `score.topics.parameters.time_in_mesh_quantum`.
+    /// The path of the field, as in a file: `score.topics.parameters.time_in_mesh_quantum`.
     pub field: String,
-    /// Its value.
+    /// The value of the field.
     pub value: String,
-    /// What it must be.
+    /// The rule, as the end of a sentence that begins with "must".
     pub rule: String,
 }
 
@@ -27,7 +28,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// All that is wrong with some parameters, in the order of the fields; never empty. Displayed one a line.
+/// All violations of a config, at least one, in the order of the fields. `Display` writes one line for each.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid limits:{}", lines(.0))]
 pub struct InvalidLimits(pub Vec<Violation>);
@@ -46,7 +47,7 @@ pub(super) fn check<T: fmt::Debug>(config: &LimitsConfig<T>) -> Result<(), Inval
         violations.non_negative("slow_peer_penalty", config.extensions.slow_peer_penalty);
     });
     violations.within("bounds", |violations| check_bounds(&config.bounds, violations));
-    if violations.violations.is_empty() { Ok(()) } else { Err(InvalidLimits(violations.violations)) }
+    if violations.list.is_empty() { Ok(()) } else { Err(InvalidLimits(violations.list)) }
 }
 
 fn check_mesh<T>(config: &LimitsConfig<T>, violations: &mut Violations) {
@@ -184,15 +185,16 @@ fn check_bounds(bounds: &Bounds, violations: &mut Violations) {
     violations.positive("shutdown_deadline", bounds.shutdown_deadline);
 }
 
-/// The violations so far, and where in the structure the check is.
+/// The violations found so far, and the path of the structure that is being checked.
 #[derive(Default)]
 struct Violations {
+    /// With a dot at the end, unless it is empty.
     path: String,
-    violations: Vec<Violation>,
+    list: Vec<Violation>,
 }
 
 impl Violations {
-    /// Runs `check` with the names of its fields below `name`.
+    /// Runs `check` for the fields of the structure `name`.
     fn within(&mut self, name: &str, check: impl FnOnce(&mut Self)) {
         let outer = self.path.len();
         self.path.push_str(name);
@@ -204,7 +206,7 @@ impl Violations {
     fn require(&mut self, field: &str, value: impl fmt::Debug, holds: bool, rule: impl FnOnce() -> String) {
         if !holds {
             let field = format!("{}{field}", self.path);
-            self.violations.push(Violation { field, value: format!("{value:?}"), rule: rule() });
+            self.list.push(Violation { field, value: format!("{value:?}"), rule: rule() });
         }
     }
 

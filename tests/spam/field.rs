@@ -85,11 +85,8 @@ pub fn graft(peer: u64, topic: u64) -> P2pInput<Field> {
     P2pInput::message(peer, P2pMessage::Graft { topic })
 }
 
-pub fn prune(peer: u64, topic: u64, px: Vec<u64>, backoff: Duration) -> P2pInput<Field> {
-    P2pInput::message(
-        peer,
-        P2pMessage::Prune { topic, px: px.into_iter().map(PxPeer::new).collect(), backoff },
-    )
+pub fn prune(peer: u64, topic: u64, px: Vec<PxPeer<u64>>, backoff: Duration) -> P2pInput<Field> {
+    P2pInput::message(peer, P2pMessage::Prune { topic, px, backoff })
 }
 
 pub fn ihave(peer: u64, topic: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
