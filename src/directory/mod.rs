@@ -222,7 +222,7 @@ impl<N: Network> Directory<N> {
     ) -> IDontWantOutcome {
         let mut unwanted = self.unwanted.entry(peer.clone()).or_insert_with(|| PeerIDontWant::new(limits));
         let before = unwanted.len();
-        let outcome = unwanted.note(ids, limits);
+        let outcome = unwanted.insert(ids, limits);
         self.unwanted_ids.fetch_add(unwanted.len() - before, Ordering::AcqRel);
         outcome
     }
@@ -231,7 +231,7 @@ impl<N: Network> Directory<N> {
     pub(crate) fn shift_unwanted(&self) {
         self.unwanted.retain(|_, unwanted| {
             let before = unwanted.len();
-            unwanted.shift();
+            unwanted.advance();
             self.unwanted_ids.fetch_sub(before - unwanted.len(), Ordering::AcqRel);
             !unwanted.is_empty()
         });

@@ -58,7 +58,7 @@ const BUDGET: usize = 128;
 /// there are.
 fn pace(topics: usize) -> HeartbeatBudget {
     let at_once = (topics / 128).max(128);
-    HeartbeatBudget { refreshed: at_once, told: at_once }
+    HeartbeatBudget { refresh_step: at_once, max_in_flight: at_once }
 }
 
 /// The actor that owns peers and scores.
@@ -138,7 +138,7 @@ impl<N: Network> SupervisorActor<N> {
                 self.peers.set_application_score(&peer, score)
             }
             SupervisorItem::SlowPeer(peer) => {
-                self.peers.slow_peer(peer.clone());
+                self.peers.on_slow_peer(peer.clone());
                 self.note(&peer, None, self.shared.now(), PeerDecision::Penalised(Penalty::SlowPeer));
             }
             SupervisorItem::SetUnreachablePoint(point) => self.peers.set_unreachable_point(point),
@@ -151,7 +151,9 @@ impl<N: Network> SupervisorActor<N> {
             SupervisorItem::Tick => self.tick(),
             SupervisorItem::CheckParked => self.check_parked(),
             SupervisorItem::ProcessBatch => self.process_batch(),
-            SupervisorItem::BatchVerdicts { batch, verdicts } => self.peers.conclude_batch(batch, verdicts),
+            SupervisorItem::BatchVerdicts { batch, verdicts } => {
+                self.peers.apply_batch_verdicts(batch, verdicts)
+            }
             SupervisorItem::Inspect(reply) => self.inspect(reply),
             SupervisorItem::Look(look) => look(&self.peers),
             SupervisorItem::Topics(after, limit, reply) => drop(reply.send(self.places(after, limit))),
@@ -185,7 +187,7 @@ impl<N: Network> SupervisorActor<N> {
             log::fact(topic, &fact, |peer| self.peers.scores.get(peer));
             let decided = decisions_of(topic, &fact, &self.peers.scores, self.overloaded);
             let from = if let TopicEvent::PxOffered(from, _) = &fact { Some(from.clone()) } else { None };
-            let px = self.peers.fold(topic, fact, at);
+            let px = self.peers.apply_event(topic, fact, at);
             for (peer, decision) in decided {
                 self.note(&peer, Some(topic), at, decision);
             }
@@ -216,7 +218,7 @@ impl<N: Network> SupervisorActor<N> {
         // They tell at this heartbeat.
         drop(self.shared.take_credited());
         let topics: Vec<_> = self.topics.keys().cloned().collect();
-        self.peers.pace = pace(topics.len());
+        self.peers.heartbeat_budget = pace(topics.len());
         let now = self.shared.now();
         self.overloaded = self.shared.is_overloaded();
         self.peers.begin_heartbeat(topics, self.overloaded, now);
@@ -270,7 +272,7 @@ impl<N: Network> SupervisorActor<N> {
             Some(verdicts) => validation::start_batch(batch, verdicts, &self.shared),
             None => {
                 let verdicts = self.shared.ask(|| network.validate_batch(&batch)).unwrap_or_default();
-                self.peers.conclude_batch(batch, verdicts);
+                self.peers.apply_batch_verdicts(batch, verdicts);
             }
         }
     }
@@ -278,7 +280,7 @@ impl<N: Network> SupervisorActor<N> {
     /// Carries out what the peers' side wants, and what follows from it.
     fn apply_outputs(&mut self) {
         loop {
-            let PeersOutbox { p2p, orders, events, throttled, penalties } = self.peers.drain();
+            let PeersOutbox { p2p, commands: orders, events, throttled, penalties } = self.peers.drain();
             self.shared.metrics.penalised(&penalties);
             if !orders.is_empty() {
                 self.publish_scores();
@@ -318,7 +320,7 @@ impl<N: Network> SupervisorActor<N> {
             return;
         }
         // First: where it says nothing, each score is looked at.
-        self.shared.directory.publish_min_score(self.peers.scores.lowest());
+        self.shared.directory.publish_min_score(self.peers.scores.min_score());
         for (peer, score) in changed {
             self.shared.directory.publish_score(&peer, score);
         }
@@ -418,13 +420,13 @@ impl<N: Network> Actor for SupervisorActor<N> {
 impl<N: Network> InboxActor for SupervisorActor<N> {
     fn poll_inbox(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
         let is_used_up = (0..BUDGET).all(|_| self.attend_next(ctx, waker));
-        if self.peers.can_go_on() {
-            self.peers.go_on(self.shared.now());
+        if self.peers.has_more() {
+            self.peers.advance(self.shared.now());
             self.apply_outputs();
         }
         self.publish_scores();
         self.publish_state();
-        let more = is_used_up || self.peers.can_go_on();
+        let more = is_used_up || self.peers.has_more();
         if !more {
             drop(self.shared.supervisor.rest(&mut self.backlog));
         }

@@ -157,7 +157,7 @@ impl<N: Network> SupervisorActor<N> {
             state.restore_subscriber(peer, connection_id);
         }
         self.topics.insert(topic.clone(), Slot::Dormant(Box::new(state)));
-        self.peers.fold(&topic, TopicEvent::Left, now);
+        self.peers.apply_event(&topic, TopicEvent::Left, now);
         self.shared.metrics.topic_given_up();
         self.shared.observe(&Event::TopicGivenUp { topic });
     }

@@ -34,7 +34,7 @@ use super::{
     output::{OutputBatch, pending::PendingOutput},
     peers::{
         Peers,
-        dispatch::one_each,
+        dispatch::align_verdicts,
         idontwant::{PeerIDontWant, check_idontwant},
     },
     quota::Quota,
@@ -208,7 +208,7 @@ impl<N: Network> Node<N> {
 
     /// A peer subscribes.
     pub fn subscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> SubscribeOutcome {
-        let room = self.peers.has_room(peer);
+        let room = self.peers.below_topic_limit(peer);
         let status = self.status(peer, now);
         self.on_topic(topic, now, |state, _, outbox| state.subscribe(peer, status, room, outbox))
     }
@@ -221,7 +221,7 @@ impl<N: Network> Node<N> {
 
     /// A peer sends GRAFT.
     pub fn graft(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> GraftOutcome {
-        let room = self.peers.has_room(peer);
+        let room = self.peers.below_topic_limit(peer);
         let status = self.status(peer, now);
         self.on_topic(topic, now, |state, cx, outbox| state.graft(peer, status, room, cx, outbox))
     }
@@ -292,7 +292,7 @@ impl<N: Network> Node<N> {
             return refused;
         }
         let fresh = || PeerIDontWant::new(&self.limits);
-        self.unwanted.entry(peer.clone()).or_insert_with(fresh).note(ids, &self.limits)
+        self.unwanted.entry(peer.clone()).or_insert_with(fresh).insert(ids, &self.limits)
     }
 
     /// A peer sends a full message.
@@ -314,7 +314,7 @@ impl<N: Network> Node<N> {
         batch: Vec<Delivery<N>>,
         now: Timestamp,
     ) -> Vec<(Delivery<N>, ReceiveOutcome<N>)> {
-        let verdicts = one_each(&batch, self.network.validate_batch(&batch));
+        let verdicts = align_verdicts(&batch, self.network.validate_batch(&batch));
         let mut apply = |(delivery, verdict): (Delivery<N>, _)| {
             let topic = delivery.message.topic.clone();
             let judged = delivery.clone();
@@ -349,7 +349,7 @@ impl<N: Network> Node<N> {
 
     /// The p2p layer finds a peer too slow to be told what it must be told.
     pub fn report_slow_peer(&mut self, peer: &N::Peer) {
-        self.peers.slow_peer(peer.clone());
+        self.peers.on_slow_peer(peer.clone());
         self.settle(Timestamp::ZERO);
     }
 
@@ -358,7 +358,7 @@ impl<N: Network> Node<N> {
         self.settle_credits(now);
         self.quotas.clear();
         self.unwanted.retain(|_, unwanted| {
-            unwanted.shift();
+            unwanted.advance();
             !unwanted.is_empty()
         });
         self.peers.begin_heartbeat(self.topics.names().cloned().collect(), false, now);
@@ -383,7 +383,7 @@ impl<N: Network> Node<N> {
     /// Judges the pending batch.
     pub fn process_batch(&mut self, now: Timestamp) {
         let batch = self.peers.take_batch();
-        self.peers.judge_batch(batch);
+        self.peers.validate_batch(batch);
         self.settle(now);
     }
 

@@ -64,7 +64,7 @@ impl<N: Network> PeerView<N> for SettledPeerView<'_, N> {
     }
 
     fn min_score_at_least(&self, score: f64) -> bool {
-        self.scores.lowest() >= score
+        self.scores.min_score() >= score
     }
 
     fn resolve(

@@ -137,7 +137,7 @@ impl<N: Network> Node<N> {
         note: &mut dyn FnMut(&N::Topic, &TopicEvent<N>),
         px: &mut Option<PruneOutcome<N>>,
     ) {
-        if self.peers.is_silent() {
+        if self.peers.is_outbox_empty() {
             return;
         }
         let mut orders: VecDeque<(N::Topic, TopicCommand<N>)> = self.collect_peers().into();
@@ -178,7 +178,7 @@ impl<N: Network> Node<N> {
         let topic = &self.topics.state_mut(slot).topic;
         for fact in facts.drain(..) {
             note(topic, &fact);
-            if let Some(outcome) = self.peers.fold(topic, fact, now) {
+            if let Some(outcome) = self.peers.apply_event(topic, fact, now) {
                 *px = Some(outcome);
             }
         }
@@ -219,7 +219,7 @@ impl<N: Network> Node<N> {
         self.emitted.extend(outbox.p2p);
         self.drained.events.extend(outbox.events);
         self.drained.throttled += outbox.throttled;
-        outbox.orders
+        outbox.commands
     }
 
     /// What a peer used up. As many peers have a place as are connected, and some strangers; who finds

@@ -1,4 +1,4 @@
-//! Messages whose validity the application could not tell yet. Bounded; never asks the application.
+//! Parked messages: the application could not decide their validity yet.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use crate::{
     network::{Delivery, Network},
 };
 
-/// The parked messages, by id then topic, each with those who delivered it.
+/// The parked messages with their senders, sorted by id and topic.
 ///
-/// Ids ascend with the application's levels: what is decidable first stands first.
+/// Ids are expected to ascend with the time at which they become decidable, so the first message is tried first.
 #[derive_where(Debug)]
 pub(crate) struct Parked<N: Network> {
     capacity: usize,
     max_bytes: usize,
     max_co_senders: usize,
     bytes: usize,
-    /// Each with its bytes.
+    /// Each delivery with its size in bytes.
     messages: BTreeMap<(N::MessageId, N::Topic), (Delivery<N>, usize)>,
 }
 
@@ -33,9 +33,8 @@ impl<N: Network> Parked<N> {
         }
     }
 
-    /// Parks a message of so many bytes, or adds its deliverers to those of the same message. Another content
-    /// under an id that is parked already is ignored. When full, the greatest keys go. Answers how many
-    /// messages were dropped.
+    /// Parks a message of `bytes` bytes, or adds its senders to the same parked message. Another content with a parked id
+    /// is dropped. When the collection is full, the greatest keys are dropped. Returns the number of dropped messages.
     pub(crate) fn add(&mut self, mut delivery: Delivery<N>, bytes: usize) -> usize {
         let key = (delivery.message.message_id.clone(), delivery.message.topic.clone());
         if let Some(parked) = self.messages.get_mut(&key) {
@@ -59,12 +58,12 @@ impl<N: Network> Parked<N> {
         dropped
     }
 
-    /// The least key's message.
-    pub(crate) fn first(&self) -> Option<&Delivery<N>> {
+    /// The message with the least key.
+    pub(crate) fn peek_first(&self) -> Option<&Delivery<N>> {
         self.messages.first_key_value().map(|(_, (delivery, _))| delivery)
     }
 
-    /// Takes the least key's message out.
+    /// Removes the message with the least key.
     pub(crate) fn pop_first(&mut self) -> Option<Delivery<N>> {
         let (_, (mut delivery, bytes)) = self.messages.pop_first()?;
         self.bytes -= bytes;
@@ -81,7 +80,8 @@ impl<N: Network> Parked<N> {
     }
 }
 
-/// The first to come are kept: co-senders stand in order of arrival here, and are few.
+/// Adds senders up to `max`, the earliest first. Unlike [`Delivery::join`], it keeps the co-senders in order of arrival,
+/// because the reference truncates them in this order. The list is short.
 fn add_co_senders<N: Network>(parked: &mut Delivery<N>, delivery: Delivery<N>, max: usize) {
     for peer in std::iter::once(delivery.sender).chain(delivery.co_senders) {
         if parked.co_senders.len() >= max {

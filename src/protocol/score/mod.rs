@@ -103,7 +103,7 @@ impl<N: Network> Scores<N> {
     }
 
     /// No score is below this.
-    pub(crate) fn lowest(&self) -> f64 {
+    pub(crate) fn min_score(&self) -> f64 {
         let score = |key: PeerKey| self.peers.contains(key as usize).then(|| self.value(key));
         self.lowest.borrow_mut().get(score, self.peers.iter().map(|(key, _)| key as PeerKey))
     }
