@@ -37,7 +37,7 @@ pub(super) async fn score<N: Shown>(
     let threshold = |threshold: Threshold| ThresholdState {
         name: threshold.name(),
         value: threshold.value(worker.limits()),
-        refused: found.refused.contains(&threshold),
+        refused: found.below.contains(&threshold),
         refusal: threshold.refusal(),
     };
     Ok(answer.json(ExplainedScore {

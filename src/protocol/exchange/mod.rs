@@ -60,7 +60,7 @@ impl<N: Network> fmt::Debug for Validation<N> {
 
 impl<N: Network> Outbox<N> {
     /// Whether there is nothing to send or report, counters aside.
-    pub(crate) fn is_silent(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let Self { p2p, app, facts, later, history, copy: _, stats: _, tally: _ } = self;
         p2p.is_empty() && app.is_empty() && facts.is_empty() && later.is_empty() && history.is_empty()
     }
