@@ -1,10 +1,10 @@
-//! The admin scope: it does what it is told, and nobody has it who did not mount it.
+//! The admin scope: each endpoint takes effect, and the read-only scope serves none of them.
 
 use std::sync::{Arc, Mutex};
 
 use actix_gossipsub::{
     P2pInput,
-    http::{self, Carried, Transport},
+    http::{self, Transport, TransportFuture},
     plain::PlainNetwork,
 };
 use actix_web::web;
@@ -14,14 +14,20 @@ use crate::support::{Engine, Server, alone, limits, manual, run};
 
 /// A transport that connects at once.
 #[derive(Clone)]
-struct Plug {
-    worker: Engine,
-    asked: Arc<Mutex<Vec<String>>>,
+pub struct Plug {
+    pub worker: Engine,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Plug {
+    pub fn new(worker: &Engine) -> Self {
+        Self { worker: worker.clone(), requests: Arc::default() }
+    }
 }
 
 impl Transport<PlainNetwork> for Plug {
-    fn connect(&self, point: u64) -> Carried {
-        self.asked.lock().unwrap().push(format!("connect {point}"));
+    fn connect(&self, point: u64) -> TransportFuture {
+        self.requests.lock().unwrap().push(format!("connect {point}"));
         let outcome = if point == 0 { Err("there is no point 0".to_owned()) } else { Ok(()) };
         if outcome.is_ok() {
             self.worker.p2p_input(P2pInput::connected(point)).unwrap();
@@ -29,19 +35,19 @@ impl Transport<PlainNetwork> for Plug {
         Box::pin(std::future::ready(outcome))
     }
 
-    fn disconnect(&self, peer: u64) -> Carried {
-        self.asked.lock().unwrap().push(format!("disconnect {peer}"));
+    fn disconnect(&self, peer: u64) -> TransportFuture {
+        self.requests.lock().unwrap().push(format!("disconnect {peer}"));
         self.worker.p2p_input(P2pInput::Disconnection { peer }).unwrap();
         Box::pin(std::future::ready(Ok(())))
     }
 }
 
 #[test]
-fn the_verbs_do_what_they_say() {
+fn each_endpoint_takes_effect() {
     run(async {
         let worker = alone(manual(limits(|config| config.score.app_specific_weight = 2.0)), &["a"]);
-        let plug = Plug { worker: worker.clone(), asked: Arc::default() };
-        let asked = Arc::clone(&plug.asked);
+        let plug = Plug::new(&worker);
+        let requests = Arc::clone(&plug.requests);
         let server = Server::serving(move || {
             let admin = http::admin_scope(plug.worker.clone(), plug.clone());
             web::scope("").service(admin).service(http::scope_without_metrics(plug.worker.clone()))
@@ -63,18 +69,20 @@ fn the_verbs_do_what_they_say() {
         assert_eq!(score().await, 0.0);
         assert_eq!(send("PATCH", "peers/by-id/7", Some(json!({ "acl": "ban" }))).await, 200);
         worker.settle().await;
-        assert_eq!(score().await, -1e12, "it is remembered");
+        assert_eq!(score().await, -1e12, "the score is retained");
         assert_eq!(server.json("/p2p/gossipsub/connections").await, json!([]));
         assert_eq!(send("PATCH", "peers/by-id/8", Some(json!({ "acl": "ban" }))).await, 404);
         assert_eq!(send("PATCH", "peers/by-id/7", Some(json!({ "acl": "like" }))).await, 400);
         assert_eq!(send("DELETE", "peers/disconnect/7", None).await, 404);
-        assert_eq!(*asked.lock().unwrap(), ["connect 7", "connect 0", "disconnect 7"]);
+        assert_eq!(*requests.lock().unwrap(), ["connect 7", "connect 0", "disconnect 7"]);
 
         assert_eq!(send("POST", "gossipsub/topics", Some(json!({ "topic": "b" }))).await, 200);
         assert_eq!(server.json("/p2p/gossipsub/topics").await, json!(["a", "b"]));
         assert_eq!(send("DELETE", "gossipsub/topics/a", None).await, 200);
         assert_eq!(server.json("/p2p/gossipsub/topics").await, json!(["b"]));
         assert_eq!(send("DELETE", "gossipsub/topics/a", None).await, 404);
+        assert_eq!(send("GET", "gossipsub/topics", None).await, 405);
+        assert_eq!(send("GET", "gossipsub", None).await, 404);
         server.end().await;
     });
 }
@@ -83,7 +91,7 @@ fn the_verbs_do_what_they_say() {
 fn a_ban_without_weight_is_refused() {
     run(async {
         let worker = alone(manual(limits(|config| config.score.app_specific_weight = 0.0)), &["a"]);
-        let plug = Plug { worker: worker.clone(), asked: Arc::default() };
+        let plug = Plug::new(&worker);
         let server = Server::serving(move || http::admin_scope(plug.worker.clone(), plug.clone()));
         worker.p2p_input(P2pInput::connected(7)).unwrap();
         worker.settle().await;
@@ -94,7 +102,7 @@ fn a_ban_without_weight_is_refused() {
 }
 
 #[test]
-fn the_other_scope_has_none_of_it() {
+fn the_read_only_scope_serves_no_admin_endpoint() {
     run(async {
         let worker = alone(manual(limits(|_| {})), &["a"]);
         let server = Server::of(&worker);

@@ -1,5 +1,5 @@
-//! A headless Chromium, driven by its driver. Both are Debian's; where they must be there and are not, the
-//! test fails, elsewhere it says that it was skipped.
+//! A headless Chromium, controlled through chromedriver. Without them a test prints that it is skipped, or
+//! fails if `CI` or `GOSSIPSUB_REQUIRE_BROWSER` is set.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -18,7 +18,7 @@ use tokio::sync::{Mutex, MutexGuard};
 pub struct Browser {
     pub client: Client,
     driver: Driver,
-    /// One at a time: each is several processes.
+    /// At most one browser runs at a time, because each has several processes.
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -32,13 +32,13 @@ struct Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // A test that failed left its browser: the driver ends it with the session.
+        // After a failed test the browser still runs. The driver ends it with the session.
         if let Some(session) = &self.session
             && let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port))
         {
             let request =
                 format!("DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
-            // It has ended already: as good.
+            // An error means that the browser has already ended.
             let _ = stream.write_all(request.as_bytes());
             let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
             let _ = stream.read_to_end(&mut Vec::new());
@@ -49,7 +49,7 @@ impl Drop for Driver {
 }
 
 impl Browser {
-    /// `None`: there is none here, and there need not be.
+    /// `None` if chromedriver is absent and not required.
     pub async fn start() -> Option<Self> {
         let turn = TURN.lock().await;
         let mut driver = Driver::start()?;
@@ -70,7 +70,7 @@ impl Browser {
         self.client.clone().close().await.expect("it closes");
     }
 
-    /// What the script answers.
+    /// The value that the script returns.
     pub async fn run(&self, script: &str) -> Value {
         self.client.execute(script, vec![]).await.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
@@ -81,7 +81,7 @@ impl Browser {
         found.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Looks until the script answers true; the test fails if it never does.
+    /// Polls until the script returns true. Fails the test after 30 s.
     pub async fn until(&self, script: &str) {
         for _ in 0..600 {
             if self.run(script).await == json!(true) {
@@ -89,18 +89,18 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("it did not come about: {script}\n{}", self.run("return document.body.innerText").await);
+        panic!("still false: {script}\n{}", self.run("return document.body.innerText").await);
     }
 
-    /// What the console shows that is wrong.
+    /// The errors and warnings in the console.
     pub async fn errors(&self) -> Vec<String> {
         let log = self.driver.post("se/log", json!({ "type": "browser" })).await;
         let lines = log["value"].as_array().expect("lines").iter();
-        let wrong = lines.filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING");
-        wrong.map(|line| line["message"].to_string()).collect()
+        let problems = lines.filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING");
+        problems.map(|line| line["message"].to_string()).collect()
     }
 
-    /// Says which scheme the reader prefers.
+    /// Sets the preferred colour scheme.
     pub async fn prefer(&self, scheme: &str) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
         let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
@@ -115,7 +115,7 @@ impl Driver {
         command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = match command.spawn() {
             Ok(process) => process,
-            Err(error) if must_be_there() => {
+            Err(error) if is_required() => {
                 panic!("chromedriver: {error}: install Debian's chromium and chromium-driver")
             }
             Err(error) => {
@@ -123,11 +123,11 @@ impl Driver {
                 return None;
             }
         };
-        let said = BufReader::new(process.stdout.take().expect("piped"));
-        let port = said.lines().map_while(Result::ok).find_map(|line| {
+        let stdout = BufReader::new(process.stdout.take().expect("piped"));
+        let port = stdout.lines().map_while(Result::ok).find_map(|line| {
             line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok()
         });
-        let port = port.expect("the driver says its port");
+        let port = port.expect("the driver prints its port");
         Some(Self { process, port, session: None })
     }
 
@@ -135,7 +135,7 @@ impl Driver {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// A command that is the driver's own.
+    /// Sends a command that WebDriver does not define.
     async fn post(&self, path: &str, body: Value) -> Value {
         let session = self.session.as_deref().expect("a session");
         let client = HttpClient::builder().timeout(Duration::from_secs(30)).finish();
@@ -148,6 +148,6 @@ impl Driver {
     }
 }
 
-fn must_be_there() -> bool {
+fn is_required() -> bool {
     ["CI", "GOSSIPSUB_REQUIRE_BROWSER"].iter().any(|name| std::env::var_os(name).is_some())
 }

@@ -1,11 +1,18 @@
-//! Every path of the document, asked for over HTTP, answers what the document says.
+//! Every documented path responds over HTTP as its OpenAPI entry says, and every served path is documented.
 
 use std::collections::BTreeSet;
 
-use actix_gossipsub::{P2pInput, P2pMessage};
+use actix_gossipsub::{P2pInput, P2pMessage, http};
+use actix_web::{
+    introspection::IntrospectionTree,
+    web::{self, Data},
+};
 use serde_json::{Value, json};
 
-use crate::support::{Server, graft, limits, message, network, publish, quiet, run, said};
+use crate::{
+    admin::Plug,
+    support::{Server, alone, graft, limits, manual, message, network, publish, quiet, receive, run},
+};
 
 #[test]
 fn every_documented_path_answers_as_documented() {
@@ -13,19 +20,19 @@ fn every_documented_path_answers_as_documented() {
         let limits = limits(|config| config.score.app_specific_weight = 1.0);
         let workers = network(4, &["a", "b"], &limits).await;
         let first = &workers[0];
-        // Something of everything: a fanout, a backoff, a message in the history, refusals, penalties.
+        // Every list gets an item: a fanout, a backoff, a cached message, rejections and penalties.
         for worker in &workers {
             worker.tick().await;
         }
         quiet(&workers).await;
         publish(&workers[1], "a", 1);
         first.set_unreachable_point(9);
-        said(&workers[1], 1, P2pMessage::subscribe("elsewhere".to_owned()));
+        receive(&workers[1], 1, P2pMessage::subscribe("elsewhere".to_owned()));
         first.p2p_input(P2pInput::connected(77)).unwrap();
-        said(first, 77, P2pMessage::subscribe("elsewhere".to_owned()));
+        receive(first, 77, P2pMessage::subscribe("elsewhere".to_owned()));
         graft(first, 77, "elsewhere");
         graft(first, 77, "a");
-        said(
+        receive(
             first,
             77,
             P2pMessage::Prune {
@@ -61,7 +68,7 @@ fn every_documented_path_answers_as_documented() {
                 }
             }
         }
-        // A list without items says nothing of the items.
+        // An empty list would not check the schema of its items.
         assert_eq!(empty, BTreeSet::new());
         server.end().await;
     });
@@ -104,16 +111,98 @@ fn problems_are_documented_too() {
     });
 }
 
-/// A document that lets everything pass would be no document.
+/// The operations of a document: method and path.
+fn operations(document: &Value) -> BTreeSet<(String, String)> {
+    let paths = document["paths"].as_object().expect("paths").iter();
+    let operations = paths.flat_map(|(path, item)| {
+        let methods = item.as_object().expect("methods").keys();
+        methods.map(|method| (method.to_uppercase(), path.clone()))
+    });
+    operations.collect()
+}
+
+/// The routes that actix-web reports, and the operations of the two documents, are the same.
+#[test]
+fn every_served_path_is_documented() {
+    run(async {
+        let worker = alone(manual(limits(|_| {})), &["a"]);
+        let plug = Plug::new(&worker);
+        let server = Server::serving(move || {
+            let routes = async |tree: Data<IntrospectionTree>| tree.report_as_json();
+            web::scope("")
+                .route("/routes", web::get().to(routes))
+                .service(http::admin_scope(worker.clone(), plug.clone()))
+                .service(http::scope_without_metrics(worker.clone()))
+        });
+        let routes: Value = serde_json::from_str(&server.ask("/routes").await.text).expect("JSON");
+        let routes = routes.as_array().expect("a list").iter();
+        let routes = routes.filter(|route| route["resource_type"] == "resource").flat_map(|route| {
+            let path = route["full_path"].as_str().expect("a path").to_owned();
+            let methods = route["methods"].as_array().expect("methods").iter();
+            methods.map(move |method| (method.as_str().expect("a method").to_owned(), path.clone()))
+        });
+        let mut served: BTreeSet<_> = routes.collect();
+        assert!(served.remove(&("GET".to_owned(), "/routes".to_owned())), "the test's own route");
+        let documents = [server.json("/openapi.json").await, admin_document()];
+        let documented: BTreeSet<_> = documents.iter().flat_map(operations).collect();
+        assert_eq!(served, documented);
+        assert!(served.len() >= 28, "{served:?}");
+        server.end().await;
+    });
+}
+
+#[test]
+fn administrative_responses_are_as_documented() {
+    run(async {
+        let worker = alone(manual(limits(|config| config.score.app_specific_weight = 1.0)), &["a"]);
+        let plug = Plug::new(&worker);
+        let server = Server::serving(move || http::admin_scope(plug.worker.clone(), plug.clone()));
+        let document = admin_document();
+        let mut answered = BTreeSet::new();
+        for (method, path, argument, body, status) in [
+            ("POST", "/admin/p2p/connect", "", Some(json!({ "point": 7 })), "200"),
+            ("POST", "/admin/p2p/connect", "", Some(json!({ "point": "x" })), "400"),
+            ("POST", "/admin/p2p/connect", "", Some(json!({ "point": 0 })), "409"),
+            ("PATCH", "/admin/p2p/peers/by-id/{peer}", "7", Some(json!({ "acl": "trust" })), "200"),
+            ("PATCH", "/admin/p2p/peers/by-id/{peer}", "7", Some(json!({ "acl": "like" })), "400"),
+            ("PATCH", "/admin/p2p/peers/by-id/{peer}", "8", Some(json!({ "acl": "ban" })), "404"),
+            ("DELETE", "/admin/p2p/peers/disconnect/{peer}", "7", None, "200"),
+            ("DELETE", "/admin/p2p/peers/disconnect/{peer}", "x", None, "400"),
+            ("DELETE", "/admin/p2p/peers/disconnect/{peer}", "8", None, "404"),
+            ("POST", "/admin/p2p/gossipsub/topics", "", Some(json!({ "topic": "b" })), "200"),
+            ("POST", "/admin/p2p/gossipsub/topics", "", Some(json!({ "topic": 1 })), "400"),
+            ("DELETE", "/admin/p2p/gossipsub/topics/{topic}", "b", None, "200"),
+            ("DELETE", "/admin/p2p/gossipsub/topics/{topic}", "c", None, "404"),
+        ] {
+            let (head, _) = path.split_once('{').unwrap_or((path, ""));
+            let answer = server.send(method, &format!("{head}{argument}"), body).await;
+            assert_eq!(answer.status.as_str(), status, "{method} {path} {argument}: {}", answer.text);
+            let operation = &document["paths"][path][method.to_lowercase()];
+            let schema = &operation["responses"][status]["content"]["application/json"]["schema"];
+            assert!(schema.is_object(), "{method} {path} {status}");
+            assert_valid(&document, schema, &answer.json(), path);
+            answered.insert((method.to_owned(), path.to_owned()));
+            worker.settle().await;
+        }
+        assert_eq!(answered, operations(&document));
+        server.end().await;
+    });
+}
+
+fn admin_document() -> Value {
+    serde_json::to_value(http::admin_document()).expect("JSON")
+}
+
+/// A schema that accepts every body would document nothing.
 #[test]
 fn the_schemas_are_strict() {
     let document = serde_json::to_value(actix_gossipsub::http::document()).expect("JSON");
     let schema = json!({ "$ref": "#/components/schemas/PeerScore" });
     assert_valid(&document, &schema, &json!({ "peer": 7, "score": 0.5 }), "as it is");
-    for wrong in
+    for invalid in
         [json!({ "peer": 7 }), json!({ "peer": 7, "score": "0" }), json!({ "peer": 7, "score": 0, "x": 1 })]
     {
-        assert!(!is_valid(&document, &schema, &wrong), "{wrong}");
+        assert!(!is_valid(&document, &schema, &invalid), "{invalid}");
     }
 }
 
@@ -129,7 +218,7 @@ fn is_valid(document: &Value, schema: &Value, answer: &Value) -> bool {
 
 fn assert_valid(document: &Value, schema: &Value, answer: &Value, path: &str) {
     let validator = jsonschema::validator_for(&with_components(document, schema)).expect("a schema");
-    let wrong: Vec<_> =
+    let errors: Vec<_> =
         validator.iter_errors(answer).map(|e| format!("{}: {e}", e.instance_path())).collect();
-    assert!(wrong.is_empty(), "{path}: {wrong:?}\n{answer}");
+    assert!(errors.is_empty(), "{path}: {errors:?}\n{answer}");
 }

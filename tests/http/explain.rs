@@ -1,4 +1,5 @@
-//! Why a peer stands as it does: scores taken apart, refusals with their reason and the score they met.
+//! The explanations of a peer's status: score components, and rejections with their reason and the score at
+//! that time.
 
 use actix_gossipsub::{AppInput, P2pInput, P2pMessage, Validity, Worker, plain::PlainNetwork};
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ fn events<'a>(list: &'a Value, kind: &str) -> Vec<&'a Value> {
 }
 
 #[test]
-fn a_refused_graft_is_told_with_its_reason_and_the_score() {
+fn a_rejected_graft_is_explained_by_its_reason_and_score() {
     run(async {
         let limits = limits(|config| config.score.app_specific_weight = 2.0);
         let worker = alone(manual(limits), &["a"]);
@@ -30,17 +31,17 @@ fn a_refused_graft_is_told_with_its_reason_and_the_score() {
         assert_eq!(refused[0]["reason"], "negative_score");
         assert_eq!((&refused[0]["topic"], &refused[0]["score"]), (&json!("a"), &json!(-3.0)));
         assert!(refused[0]["message"].as_str().unwrap().contains("negative"));
-        // The next ones came in the backoff of the first: each is penalised.
+        // The next two arrived during the backoff of the first: each is penalised.
         let reasons: Vec<_> = refused.iter().map(|event| event["reason"].as_str().unwrap()).collect();
         assert!(reasons.contains(&"backed_off"), "{decisions}");
         let penalties: u64 =
-            events(decisions, "PENALTY").iter().map(|event| event["times"].as_u64().unwrap()).sum();
+            events(decisions, "PENALTY").iter().map(|event| event["count"].as_u64().unwrap()).sum();
         assert_eq!(penalties, 2);
         let of_topic = server.json("/p2p/gossipsub/explain/1?topic=a").await;
         assert_eq!(of_topic["topic"]["subscribed"], true);
         assert_eq!(of_topic["topic"]["in_mesh"], false);
-        assert!(of_topic["topic"]["backoff"].is_string());
-        assert!(events(&of_topic["decisions"], "ADD_PEER").is_empty(), "that is about no topic");
+        assert!(of_topic["topic"]["backoff_until"].is_string());
+        assert!(events(&of_topic["decisions"], "ADD_PEER").is_empty(), "ADD_PEER concerns no topic");
         let counts = server.json("/p2p/gossipsub/decisions").await;
         let counted = json!({ "type": "REJECT_GRAFT", "reason": "backed_off", "count": 2 });
         assert!(counts.as_array().unwrap().contains(&counted), "{counts}");
@@ -49,7 +50,7 @@ fn a_refused_graft_is_told_with_its_reason_and_the_score() {
 }
 
 #[test]
-fn a_score_is_the_sum_of_its_parts() {
+fn a_score_is_the_sum_of_its_components() {
     run(async {
         let limits = limits(|config| {
             config.score.app_specific_weight = 1.0;
@@ -102,7 +103,7 @@ fn a_score_is_the_sum_of_its_parts() {
 }
 
 #[test]
-fn thresholds_tell_what_is_kept_from_a_peer() {
+fn thresholds_list_what_a_peer_is_below() {
     run(async {
         let limits = limits(|config| config.score.app_specific_weight = 1.0);
         let (gossip, publish) = (limits.gossip_threshold, limits.publish_threshold);
@@ -111,7 +112,7 @@ fn thresholds_tell_what_is_kept_from_a_peer() {
         worker.p2p_input(P2pInput::connected(1)).unwrap();
         let server = Server::of(&worker);
         let mid = (gossip + publish) / 2.0;
-        for (score, refused) in
+        for (score, expected) in
             [(0.0, vec![]), (mid, vec!["mesh", "gossip"]), (publish - 1.0, vec!["mesh", "gossip", "publish"])]
         {
             worker.app_input(AppInput::SetApplicationScore { peer: 1, score }).unwrap();
@@ -119,12 +120,12 @@ fn thresholds_tell_what_is_kept_from_a_peer() {
             let explained = server.json("/p2p/gossipsub/scores/1").await;
             let below = explained["thresholds"].as_array().unwrap().iter();
             let below =
-                below.filter(|threshold| threshold["refused"] == true && threshold["name"] != "accept_px");
+                below.filter(|threshold| threshold["below"] == true && threshold["name"] != "accept_px");
             let names: Vec<_> = below.map(|threshold| threshold["name"].as_str().unwrap()).collect();
-            assert_eq!(names, refused, "{score}");
+            assert_eq!(names, expected, "{score}");
         }
-        // What the threshold says is what happens.
-        said_ihave(&worker, 1);
+        // The engine acts on the same threshold.
+        receive_ihave(&worker, 1);
         worker.settle().await;
         let explained = server.json("/p2p/gossipsub/explain/1").await;
         let ignored = events(&explained["decisions"], "REJECT_IHAVE");
@@ -134,14 +135,14 @@ fn thresholds_tell_what_is_kept_from_a_peer() {
     });
 }
 
-fn said_ihave(worker: &Worker<PlainNetwork>, peer: u64) {
+fn receive_ihave(worker: &Worker<PlainNetwork>, peer: u64) {
     let message_ids = vec![PlainNetwork::message("a", 1, "").message_id];
-    crate::support::said(worker, peer, P2pMessage::IHave { topic: "a".to_owned(), message_ids });
+    crate::support::receive(worker, peer, P2pMessage::IHave { topic: "a".to_owned(), message_ids });
 }
 
-/// One peer's flood of refusals drives out its own records and nobody else's.
+/// A flood of rejections evicts records of the flooding peer only.
 #[test]
-fn the_rings_are_bounded_each_for_itself() {
+fn the_records_of_each_peer_are_bounded() {
     run(async {
         let limits = limits(|config| {
             config.bounds.max_decisions = 40;
@@ -154,7 +155,7 @@ fn the_rings_are_bounded_each_for_itself() {
         worker.settle().await;
         worker.p2p_input(P2pInput::connected(2)).unwrap();
         for number in 0..500 {
-            // Each about another topic: none repeats the one before.
+            // Each concerns another topic, so that none is merged with the previous one.
             graft(&worker, 2, &format!("unknown {number}"));
             message(&worker, 2, "a", number);
             worker.settle().await;
@@ -171,7 +172,7 @@ fn the_rings_are_bounded_each_for_itself() {
         let messages = events(&all["events"], "DELIVER_MESSAGE");
         assert_eq!(messages.len(), 5);
         assert_eq!(messages[4]["message_id"], json!({ "number": 499, "topic": "a" }));
-        // Many peers: the oldest of all go.
+        // With many peers the oldest records of all are evicted.
         for peer in 100..200 {
             worker.p2p_input(P2pInput::connected(peer)).unwrap();
         }
@@ -183,7 +184,7 @@ fn the_rings_are_bounded_each_for_itself() {
 }
 
 #[test]
-fn events_go_on_where_the_reader_left_off() {
+fn events_continue_after_the_last_page() {
     run(async {
         let worker = alone(manual(limits(|_| {})), &["a"]);
         for peer in 0..10 {

@@ -1,4 +1,4 @@
-//! Health: each check turns by the fact that it is about.
+//! The health check: each check changes with the fact that it measures.
 
 use actix_gossipsub::{AppInput, P2pInput};
 use serde_json::Value;
@@ -21,7 +21,7 @@ fn a_topic_without_peers_degrades() {
         worker.tick().await;
         let server = Server::of(&worker);
         let answer = server.ask("/health").await;
-        assert_eq!(answer.status, 200, "it works all the same");
+        assert_eq!(answer.status, 200, "a degraded engine works");
         assert_eq!(
             (check(&answer.json(), "topics").as_str(), &answer.json()["status"]),
             ("ko", &"degraded".into())
@@ -46,7 +46,7 @@ fn a_topic_without_peers_degrades() {
 }
 
 #[test]
-fn a_stream_that_nobody_reads_degrades() {
+fn an_unread_stream_degrades() {
     run(async {
         let limits = limits(|config| config.bounds.max_output_items = 4);
         let started = manual(limits).start(["a".to_owned()]).unwrap();
@@ -91,9 +91,9 @@ fn an_ended_engine_is_down() {
     });
 }
 
-/// A clock that jumps is to the engine as heartbeats that do not come.
+/// A clock that jumps ahead looks like missing heartbeats.
 #[test]
-fn a_heartbeat_that_does_not_come_is_told() {
+fn a_missing_heartbeat_is_reported() {
     use actix_gossipsub::{ManualClock, Worker, plain::PlainNetwork};
     use std::{sync::Arc, time::Duration};
     run(async {

@@ -1,4 +1,4 @@
-//! The lists: names and values as the Octez DAL node has them, pages that miss nothing.
+//! The lists: fields and values of the Octez DAL node, and pages without gaps.
 
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ fn fields_are_those_of_octez() {
     });
 }
 
-/// What one endpoint says, another does not deny.
+/// Lists, counters and map sizes agree.
 #[test]
 fn lists_agree_with_counters_and_maps() {
     run(async {
@@ -71,15 +71,15 @@ fn lists_agree_with_counters_and_maps() {
         assert_eq!(stats["count_connections"], count(&server.json("/p2p/gossipsub/connections").await));
         assert_eq!(stats["count_recv_valid_app_messages"], 1);
         let footprint = server.json("/p2p/gossipsub/footprint").await;
-        let held = |map: &str| {
-            let maps = footprint.as_array().unwrap().iter();
-            maps.clone().find(|entry| entry["map"] == map).expect("a map")["held"].as_u64().unwrap()
+        let size = |cache: &str| {
+            let mut caches = footprint.as_array().unwrap().iter();
+            caches.find(|entry| entry["cache"] == cache).expect("a cache")["size"].as_u64().unwrap()
         };
         let mesh = server.json("/p2p/gossipsub/mesh").await;
         let in_mesh: u64 = mesh.as_array().unwrap().iter().map(|entry| count(&entry["peers"])).sum();
-        assert_eq!(held("mesh"), in_mesh);
+        assert_eq!(size("mesh"), in_mesh);
         assert!(in_mesh > 0);
-        assert_eq!(held("history"), 1);
+        assert_eq!(size("history"), 1);
         server.end().await;
     });
 }
@@ -119,7 +119,7 @@ fn pages_miss_nothing_and_repeat_nothing() {
                     Some(next) => query = next,
                     None => break,
                 }
-                // A page that ends with the list may not know it.
+                // The last page may name a next one, which is empty.
                 if walked.len() == whole {
                     break;
                 }
@@ -132,7 +132,7 @@ fn pages_miss_nothing_and_repeat_nothing() {
     });
 }
 
-/// A page ends early rather than hold too much: the next one goes on.
+/// A page ends at 200,000 entries, and the next one continues.
 #[test]
 fn a_page_of_large_items_ends_early() {
     run(async {

@@ -1,4 +1,4 @@
-//! Questions while the engine has much to do, and about very many topics: it goes on meanwhile.
+//! Queries under load and over thousands of topics: the engine keeps delivering messages meanwhile.
 
 use std::sync::{
     Arc,
@@ -27,7 +27,7 @@ async fn all(server: &Server, path: &str) -> Vec<Value> {
 }
 
 #[test]
-fn thousands_of_topics_are_shown_while_messages_go_on() {
+fn thousands_of_topics_are_listed_under_load() {
     run(async {
         let names: Vec<_> = (0..TOPICS).map(|n| format!("t{n:05}")).collect();
         let limits = limits(|config| config.max_topics_per_peer = TOPICS);
@@ -58,7 +58,7 @@ fn thousands_of_topics_are_shown_while_messages_go_on() {
                 }
                 let topic = &topics[number as usize % TOPICS];
                 let message = Arc::new(PlainNetwork::message(topic, number, "content"));
-                // One that finds no room is not sent again.
+                // A refused message is not sent again.
                 taken += u64::from(
                     feeder.p2p_input(P2pInput::message(number % 4, P2pMessage::FullMessage(message))).is_ok(),
                 );
@@ -79,7 +79,7 @@ fn thousands_of_topics_are_shown_while_messages_go_on() {
             for path in ["connections", "message_cache", "scores/1", "events", "queues"] {
                 server.json(&format!("/p2p/gossipsub/{path}")).await;
             }
-            // The engine went on.
+            // The engine keeps delivering.
             until(|| async { delivered.load(Ordering::Relaxed) > before }).await;
         }
         stop.store(true, Ordering::Relaxed);

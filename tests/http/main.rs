@@ -1,5 +1,5 @@
-//! The scope over real HTTP: real engines that talk to each other, a real server on loopback, a client that
-//! knows nothing of this crate. None compares times.
+//! The scope over real HTTP: real engines that exchange messages, a real server on loopback, and clients that
+//! share no code with this crate.
 
 mod admin;
 mod browser;

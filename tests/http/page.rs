@@ -1,5 +1,5 @@
-//! The live page in a real browser: what it shows is what the API says, by mouse, by keyboard, in both
-//! schemes, with many topics and with names that want to be more than names.
+//! The live page in a real browser: it displays what the API returns, by mouse and by keyboard, in both
+//! colour schemes, with many topics and with hostile identifiers.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Twelve engines on eight topics, and two peers at the first that are none: one bad, one direct.
+/// Twelve engines on eight topics. The first has two more peers: one with a negative score and one direct.
 async fn world() -> Vec<Engine> {
     let limits = limits(|config| config.score.app_specific_weight = 1.0);
     let topics = ["blocks", "votes", "slot 0", "slot 1", "slot 2", "slot 3", "news", "idle"];
@@ -45,7 +45,7 @@ async fn world() -> Vec<Engine> {
 }
 
 #[test]
-fn it_shows_what_the_api_says() {
+fn the_page_displays_what_the_api_returns() {
     run(async {
         let Some(browser) = Browser::start().await else { return };
         let workers = world().await;
@@ -61,7 +61,7 @@ fn it_shows_what_the_api_says() {
         ] {
             assert_eq!(browser.text(id).await, stats[counter].to_string(), "{counter}");
         }
-        // Each peer of the API with its score and the number of its meshes.
+        // Every peer of the API, with its score and the number of its meshes.
         let mesh = server.json("/p2p/gossipsub/mesh").await;
         let meshes = |peer: &Value| {
             let topics = mesh.as_array().unwrap().iter();
@@ -81,18 +81,22 @@ fn it_shows_what_the_api_says() {
                 )
             })
             .collect();
-        let shown = browser
+        let displayed = browser
             .run("return [...document.querySelectorAll('#peers tr')].map(row => [...row.cells].map(cell => cell.textContent))")
             .await;
         let cell = |row: &Value, at: usize| row[at].as_str().unwrap().to_owned();
-        let shown: BTreeSet<_> =
-            shown.as_array().unwrap().iter().map(|row| (cell(row, 0), cell(row, 2), cell(row, 3))).collect();
-        assert_eq!(shown, expected);
+        let displayed: BTreeSet<_> = displayed
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| (cell(row, 0), cell(row, 2), cell(row, 3)))
+            .collect();
+        assert_eq!(displayed, expected);
         let health = browser.text("health").await;
         assert!(health.starts_with(server.json("/health").await["status"].as_str().unwrap()), "{health}");
-        assert!(browser.text("refused").await.contains("negative_score"));
-        assert!(browser.text("shown").await.starts_with("8 of 8 topics and 13 of 13 peers"));
-        // Live: what comes is shown.
+        assert!(browser.text("rejections").await.contains("negative_score"));
+        assert!(browser.text("graph-summary").await.starts_with("8 of 8 topics and 13 of 13 peers"));
+        // The page follows new messages.
         publish(&workers[1], "blocks", 99);
         quiet(&workers).await;
         let received = stats["count_recv_valid_app_messages"].as_u64().unwrap() + 1;
@@ -113,7 +117,7 @@ fn the_keyboard_opens_a_score() {
         let server = Server::of(&workers[0]);
         browser.client.goto(&format!("http://{}/", server.address)).await.unwrap();
         browser.until("return document.querySelectorAll('#peers button').length > 0").await;
-        // From the top, by Tab alone, to the first peer: the worst.
+        // Tab leads from the top to the first peer, which has the lowest score.
         let mut steps = 0;
         while browser.run("return document.activeElement.closest('#peers') === null").await == json!(true) {
             browser
@@ -141,8 +145,8 @@ fn the_keyboard_opens_a_score() {
         let sum = browser.text("peer-sum").await;
         assert!(sum.starts_with(&format!("Score {score:.2} = topics 0 + P5 -12.50")), "{sum}");
         assert!(
-            browser.text("peer-thresholds").await.contains("mesh (0): refused"),
-            "it is told what it lacks"
+            browser.text("peer-thresholds").await.contains("mesh (0): below"),
+            "the failed threshold and its effect"
         );
         let decisions = browser.text("peer-decisions").await;
         assert!(
@@ -158,7 +162,7 @@ fn the_keyboard_opens_a_score() {
             .await
             .unwrap();
         browser.until("return !document.getElementById('peer').open").await;
-        // On the drawing: an arrow chooses, Enter explains.
+        // In the graph an arrow key selects a peer, and Enter opens it.
         let graph = browser.client.find(Locator::Id("graph")).await.unwrap();
         graph.send_keys(&format!("{}{}", char::from(Key::Right), char::from(Key::Enter))).await.unwrap();
         browser.until("return document.getElementById('peer').open").await;
@@ -166,9 +170,9 @@ fn the_keyboard_opens_a_score() {
         let label = graph.attr("aria-label").await.unwrap().unwrap();
         assert!(label.contains(&format!("{title},")), "{label} {title}");
         browser.run("document.getElementById('peer').close()").await;
-        // With the mouse, where a peer is drawn.
+        // A click on the position of a peer opens it.
         let at = browser
-            .run("const [x, y] = state.places.find(one => one.peer.name === '40').place; return [x, y]")
+            .run("const [x, y] = state.nodes.find(one => one.peer.name === '40').position; return [x, y]")
             .await;
         let click = format!(
             "const box = document.getElementById('graph').getBoundingClientRect(); document.getElementById('graph')\
@@ -183,9 +187,9 @@ fn the_keyboard_opens_a_score() {
     });
 }
 
-/// Everything that can be reached has a name; nothing is told by colour alone.
+/// Every control, graphic and section has an accessible name.
 #[test]
-fn everything_has_a_name() {
+fn every_element_has_an_accessible_name() {
     run(async {
         let Some(browser) = Browser::start().await else { return };
         let workers = world().await;
@@ -204,7 +208,7 @@ fn everything_has_a_name() {
     });
 }
 
-/// The opaque colours of the drawing, as the style writes them.
+/// Collects the opaque colours of the graph in `seen`, in the notation of the stylesheet.
 const PIXELS: &str = "const graph = document.getElementById('graph'), \
     copy = Object.assign(document.createElement('canvas'), { width: graph.width, height: graph.height }), \
     pen = copy.getContext('2d', { willReadFrequently: true }), seen = new Set(); \
@@ -213,22 +217,22 @@ const PIXELS: &str = "const graph = document.getElementById('graph'), \
     seen.add('#' + [...pixels.slice(i, i + 3)].map(part => part.toString(16).padStart(2, '0')).join(''));";
 
 #[test]
-fn both_schemes_are_drawn() {
+fn both_colour_schemes_are_drawn() {
     run(async {
         let Some(browser) = Browser::start().await else { return };
         let workers = world().await;
         let server = Server::of(&workers[0]);
         browser.client.goto(&format!("http://{}/", server.address)).await.unwrap();
-        let mut looks = Vec::new();
+        let mut renderings = Vec::new();
         for scheme in ["light", "dark"] {
             browser.prefer(scheme).await;
-            browser.until("return state.places.length > 0 && state.series.size > 5").await;
-            // Drawn anew, once the page has heard of it.
+            browser.until("return state.nodes.length > 0 && state.series.size > 5").await;
+            // The page redraws when the scheme changes.
             browser.until(&format!("{PIXELS} return seen.has(colour('--topic'))")).await;
             if let Some(folder) = std::env::var_os("GOSSIPSUB_SCREENSHOTS") {
                 for number in 0..6 {
                     for message in 0..=number * 3 % 7 {
-                        publish(&workers[1], "votes", looks.len() as u64 * 1000 + number * 10 + message);
+                        publish(&workers[1], "votes", renderings.len() as u64 * 1000 + number * 10 + message);
                     }
                     workers[0].tick().await;
                     quiet(&workers).await;
@@ -238,19 +242,19 @@ fn both_schemes_are_drawn() {
                 std::fs::write(std::path::Path::new(&folder).join(format!("page-{scheme}.png")), picture)
                     .unwrap();
             }
-            let look = browser
+            let rendering = browser
                 .run(&format!(
                     "{PIXELS} return {{ back: getComputedStyle(document.body).backgroundColor, \
                      text: getComputedStyle(document.body).color, colours: [...seen].sort() }}"
                 ))
                 .await;
-            // Peers of three kinds of scores, topics, names.
-            assert!(look["colours"].as_array().unwrap().len() >= 5, "{scheme}: {look}");
-            looks.push(look);
+            // Three score colours, topics and labels.
+            assert!(rendering["colours"].as_array().unwrap().len() >= 5, "{scheme}: {rendering}");
+            renderings.push(rendering);
         }
-        assert_ne!(looks[0]["back"], looks[1]["back"]);
-        assert_ne!(looks[0]["text"], looks[1]["text"]);
-        assert_ne!(looks[0]["colours"], looks[1]["colours"]);
+        assert_ne!(renderings[0]["back"], renderings[1]["back"]);
+        assert_ne!(renderings[0]["text"], renderings[1]["text"]);
+        assert_ne!(renderings[0]["colours"], renderings[1]["colours"]);
         assert_eq!(browser.errors().await, Vec::<String>::new());
         server.end().await;
         browser.end().await;
@@ -266,7 +270,7 @@ fn a_thousand_topics_and_two_hundred_peers() {
         let worker = alone(manual(limits(|config| config.max_topics_per_peer = 1_000)), &topics);
         for peer in 1..=200 {
             worker.p2p_input(P2pInput::connected(peer)).unwrap();
-            // Each in a fortieth of the topics, and all in the first.
+            // Each peer subscribes to a fortieth of the topics, and to the first one.
             let some = topics
                 .iter()
                 .enumerate()
@@ -277,22 +281,24 @@ fn a_thousand_topics_and_two_hundred_peers() {
         worker.tick().await;
         let server = Server::of(&worker);
         browser.client.goto(&format!("http://{}/", server.address)).await.unwrap();
-        browser.until("return document.getElementById('shown').textContent.startsWith('60 of 1,000 topics and 200 of 200 peers')").await;
+        browser.until("return document.getElementById('graph-summary').textContent.startsWith('60 of 1,000 topics and 200 of 200 peers')").await;
         assert_eq!(browser.text("topics-count").await, "1,000");
         assert_eq!(browser.run("return document.querySelectorAll('#topics tr').length").await, json!(200));
         assert!(browser.text("topics-more").await.starts_with("800 more are not listed"));
-        // It still listens: a name chosen narrows the drawing.
+        // The filter still responds and narrows the graph.
         let filter = browser.client.find(Locator::Id("filter")).await.unwrap();
         filter.send_keys("topic 07").await.unwrap();
         browser
-            .until("return document.getElementById('shown').textContent.startsWith('60 of 100 topics')")
+            .until(
+                "return document.getElementById('graph-summary').textContent.startsWith('60 of 100 topics')",
+            )
             .await;
         filter.send_keys("77").await.unwrap();
         browser
-            .until("return document.getElementById('shown').textContent.startsWith('1 of 1 topics')")
+            .until("return document.getElementById('graph-summary').textContent.startsWith('1 of 1 topics')")
             .await;
         let mesh = server.json("/p2p/gossipsub/mesh?topic=topic%200777").await;
-        let drawn = browser.run("return drawn().topics[0].peers.length").await;
+        let drawn = browser.run("return graphContent().topics[0].peers.length").await;
         assert_eq!(drawn.as_u64(), Some(mesh[0]["peers"].as_array().unwrap().len() as u64));
         assert_eq!(browser.errors().await, Vec::<String>::new());
         server.end().await;
@@ -301,7 +307,7 @@ fn a_thousand_topics_and_two_hundred_peers() {
 }
 
 #[test]
-fn names_are_never_markup() {
+fn identifiers_are_never_markup() {
     run(async {
         let Some(browser) = Browser::start().await else { return };
         let hostile = [
@@ -319,25 +325,25 @@ fn names_are_never_markup() {
             message(&worker, 1, topic, 1);
         }
         let ids = vec![PlainNetwork::message(hostile[0], 5, "").message_id];
-        crate::support::said(&worker, 1, P2pMessage::IWant { message_ids: ids });
+        crate::support::receive(&worker, 1, P2pMessage::IWant { message_ids: ids });
         worker.settle().await;
         worker.tick().await;
         let served = worker.clone();
-        // Below a path of the application's own, and asked for without the slash.
+        // Mounted below a path prefix, and requested without the trailing slash.
         let server = Server::serving(move || {
             actix_web::web::scope("/x").service(http::scope(served.clone(), String::new))
         });
         browser.client.goto(&format!("http://{}/x", server.address)).await.unwrap();
         browser.until("return document.querySelectorAll('#topics tr').length === 4").await;
-        browser.run("open('1')").await;
+        browser.run("openPeer('1')").await;
         browser.until("return document.querySelectorAll('#peer-decisions li').length > 0 && document.querySelectorAll('#events li').length > 0").await;
         for topic in hostile {
             let quoted = serde_json::to_string(topic).unwrap();
             for place in ["#topics", "#events", "#peer-decisions"] {
-                let shown = browser
+                let displayed = browser
                     .run(&format!("return document.querySelector('{place}').textContent.includes({quoted})"))
                     .await;
-                assert_eq!(shown, json!(true), "{topic} in {place}");
+                assert_eq!(displayed, json!(true), "{topic} in {place}");
             }
         }
         assert_eq!(
@@ -346,7 +352,7 @@ fn names_are_never_markup() {
                 .await,
             json!([true, 0, 1])
         );
-        // Nor could they if they were.
+        // The content security policy blocks inline scripts as well.
         let tried = "const made = document.createElement('script'); made.textContent = 'window.pwned = 1'; document.body.append(made); return window.pwned === undefined";
         assert_eq!(browser.run(tried).await, json!(true));
         server.end().await;

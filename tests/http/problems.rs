@@ -1,4 +1,4 @@
-//! What can't be answered: each has its status and its JSON.
+//! Error responses: each has its status and its JSON body.
 
 use actix_gossipsub::{P2pInput, http};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{Server, alone, limits, manual, run};
 
 #[test]
-fn what_is_wrong_is_said() {
+fn errors_have_a_status_and_a_message() {
     run(async {
         let worker = alone(manual(limits(|_| {})), &["a"]);
         worker.p2p_input(P2pInput::connected(1)).unwrap();
@@ -55,7 +55,7 @@ fn what_is_wrong_is_said() {
 }
 
 #[test]
-fn hostile_names_are_names() {
+fn hostile_identifiers_stay_identifiers() {
     run(async {
         let hostile = "<script>alert(1)</script>\"'&\u{202e}\u{0}/../%2e%2e";
         let worker = alone(manual(limits(|_| {})), &[hostile]);
@@ -87,7 +87,7 @@ fn an_application_without_a_recorder_has_no_metrics() {
         let served = worker.clone();
         let without = Server::serving(move || http::scope_without_metrics(served.clone()));
         assert_eq!(without.ask("/metrics").await.status, 404);
-        // Mounted under a path of the application's own.
+        // Mounted below a path prefix of the application.
         let served = worker.clone();
         let below = Server::serving(move || {
             actix_web::web::scope("/x").service(http::scope_without_metrics(served.clone()))
@@ -100,7 +100,7 @@ fn an_application_without_a_recorder_has_no_metrics() {
 }
 
 #[test]
-fn an_engine_that_has_ended_answers_503() {
+fn a_stopped_engine_responds_with_503() {
     run(async {
         let worker = alone(manual(limits(|_| {})), &["a"]);
         let server = Server::of(&worker);
@@ -116,17 +116,17 @@ fn an_engine_that_has_ended_answers_503() {
     });
 }
 
-/// An engine whose supervisor is held up by the application is not waited for without end.
+/// A request does not wait longer than two seconds for a supervisor that the application blocks.
 #[test]
-fn an_engine_that_does_not_answer_is_a_503() {
+fn a_blocked_engine_responds_with_503() {
     use std::sync::mpsc;
     run(async {
-        let (let_go, held) = mpsc::channel::<()>();
-        let held = std::sync::Mutex::new(held);
+        let (release, blocked) = mpsc::channel::<()>();
+        let blocked = std::sync::Mutex::new(blocked);
         let builder = manual(limits(|_| {})).observer(move |event| {
             if matches!(event, actix_gossipsub::protocol::Event::SlowPeer { .. }) {
-                // Until the test lets go, or has failed.
-                let _ = held.lock().unwrap().recv();
+                // Returns when the test drops the sender, or fails.
+                let _ = blocked.lock().unwrap().recv();
             }
         });
         let worker = alone(builder, &["a"]);
@@ -138,7 +138,7 @@ fn an_engine_that_does_not_answer_is_a_503() {
             assert_eq!(answer.status.as_u16(), 503, "{path}");
             assert!(answer.text.contains("did not answer"), "{}", answer.text);
         }
-        drop(let_go);
+        drop(release);
         worker.settle().await;
         assert_eq!(server.ask("/p2p/gossipsub/mesh").await.status, 200);
         server.end().await;

@@ -1,4 +1,4 @@
-//! The scrape, over HTTP, against what the same server answers when it is asked.
+//! The metrics over HTTP agree with the counters of the same server.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ fn sum(scrape: &str, name: &str, label: &str) -> f64 {
     values.map(|value| value.parse::<f64>().expect("a number")).sum()
 }
 
-/// A little of everything that is counted.
+/// Generates input of every kind that is counted.
 fn live(worker: &Engine) {
     for peer in 1..=6 {
         let info = ConnectionInfo::new(Direction::outbound_if(peer % 2 == 0));
@@ -32,11 +32,11 @@ fn live(worker: &Engine) {
     publish(worker, "a", 99);
     let offered = PlainNetwork::message("a", 7, "content").message_id;
     let ihave = P2pMessage::IHave { topic: "a".to_owned(), message_ids: vec![offered] };
-    said(worker, 3, ihave);
+    receive(worker, 3, ihave);
     let wanted = PlainNetwork::message("a", 1, "content").message_id;
-    said(worker, 4, P2pMessage::IWant { message_ids: vec![wanted] });
+    receive(worker, 4, P2pMessage::IWant { message_ids: vec![wanted] });
     let px = Vec::new();
-    said(
+    receive(
         worker,
         5,
         P2pMessage::Prune { topic: "a".to_owned(), px, backoff: std::time::Duration::from_secs(60) },
@@ -52,10 +52,10 @@ fn the_statistics_equal_the_scrape() {
         live(&worker);
         worker.settle().await;
         worker.tick().await;
-        let shown = worker.clone();
+        let served = worker.clone();
         let server = Server::serving(move || {
             let handle = handle.clone();
-            http::scope(shown.clone(), move || handle.render())
+            http::scope(served.clone(), move || handle.render())
         });
         let stats = server.json("/p2p/gossipsub/stats").await;
         let scrape = server.ask("/metrics").await.text;

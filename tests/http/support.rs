@@ -1,4 +1,4 @@
-//! Engines that hear each other, and a server that shows the first of them.
+//! Engines connected to each other, and a server of the first one.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub type Engine = Worker<PlainNetwork>;
 
-/// Runs a test inside an actix system; one that takes far longer than any does hangs.
+/// Runs a test inside an actix system, with a time limit of 240 s.
 pub fn run(test: impl Future<Output = ()>) {
     actix::System::new().block_on(async {
         tokio::time::timeout(Duration::from_secs(240), test).await.expect("the test hangs");
@@ -25,12 +25,12 @@ pub fn limits(change: impl FnOnce(&mut LimitsConfig)) -> Limits<String> {
     Limits::try_from(config).expect("a valid change")
 }
 
-/// An engine driven by hand.
+/// An engine whose heartbeats the test triggers.
 pub fn manual(limits: Limits<String>) -> WorkerBuilder<PlainNetwork> {
     Worker::builder(PlainNetwork::new(), limits).manual().arbiters(1).seed(1)
 }
 
-/// An engine whose outputs are read and lost.
+/// An engine whose outputs are read and discarded.
 pub fn alone(builder: WorkerBuilder<PlainNetwork>, topics: &[&str]) -> Engine {
     let topics = topics.iter().map(|topic| (*topic).to_owned());
     let Started { worker, mut p2p, mut app } = builder.start(topics).expect("inside a system");
@@ -39,7 +39,7 @@ pub fn alone(builder: WorkerBuilder<PlainNetwork>, topics: &[&str]) -> Engine {
     worker
 }
 
-/// `count` engines, peers 1, 2, …, each connected to all others; the lesser one dialled.
+/// `count` engines, peers 1, 2, …, each connected to all others. The lower number dials.
 pub async fn network(count: u64, topics: &[&str], limits: &Limits<String>) -> Vec<Engine> {
     let started: Vec<_> = (1..=count)
         .map(|peer| {
@@ -54,7 +54,7 @@ pub async fn network(count: u64, topics: &[&str], limits: &Limits<String>) -> Ve
         actix::spawn(async move {
             while let Some(output) = p2p.recv().await {
                 if let P2pOutput::OutMessage { to_peer, message } = output {
-                    // Peers that are no engine hear nothing.
+                    // Other peers are not engines, so their messages are discarded.
                     if let Some(other) = usize::try_from(to_peer - 1).ok().and_then(|at| others.get(at)) {
                         let _ = other.p2p_input(P2pInput::message(peer, message));
                     }
@@ -74,7 +74,7 @@ pub async fn network(count: u64, topics: &[&str], limits: &Limits<String>) -> Ve
     workers
 }
 
-/// Waits until no engine has anything to do: what one says, others hear.
+/// Waits until all engines have handled the messages of all others.
 pub async fn quiet(workers: &[Engine]) {
     for _ in 0..6 {
         for worker in workers {
@@ -85,32 +85,32 @@ pub async fn quiet(workers: &[Engine]) {
     }
 }
 
-/// Looks until it is so; the test fails if it never is.
-pub async fn until<F: Future<Output = bool>>(mut so: impl FnMut() -> F) {
+/// Polls until the condition is true. Fails the test after 20 s.
+pub async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
     for _ in 0..1_000 {
-        if so().await {
+        if condition().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("it did not come about");
+    panic!("the condition is still false");
 }
 
-pub fn said(worker: &Engine, peer: u64, message: P2pMessage<PlainNetwork>) {
+pub fn receive(worker: &Engine, peer: u64, message: P2pMessage<PlainNetwork>) {
     worker.p2p_input(P2pInput::message(peer, message)).expect("it runs");
 }
 
 pub fn subscribed(worker: &Engine, peer: u64, topic: &str) {
-    said(worker, peer, P2pMessage::subscribe(topic.to_owned()));
+    receive(worker, peer, P2pMessage::subscribe(topic.to_owned()));
 }
 
 pub fn graft(worker: &Engine, peer: u64, topic: &str) {
-    said(worker, peer, P2pMessage::Graft { topic: topic.to_owned() });
+    receive(worker, peer, P2pMessage::Graft { topic: topic.to_owned() });
 }
 
 pub fn message(worker: &Engine, peer: u64, topic: &str, number: u64) {
     let message = PlainNetwork::message(topic, number, "content");
-    said(worker, peer, P2pMessage::FullMessage(Arc::new(message)));
+    receive(worker, peer, P2pMessage::FullMessage(Arc::new(message)));
 }
 
 pub fn publish(worker: &Engine, topic: &str, number: u64) {
@@ -118,7 +118,7 @@ pub fn publish(worker: &Engine, topic: &str, number: u64) {
     worker.app_input(AppInput::Publish(message)).expect("there is room");
 }
 
-/// A server on a port of its own.
+/// A server on a free port of loopback.
 pub struct Server {
     pub address: SocketAddr,
     handle: ServerHandle,
@@ -145,7 +145,7 @@ impl Server {
         self.handle.stop(false).await;
     }
 
-    /// A question: what came back.
+    /// Sends a GET request.
     pub async fn ask(&self, path: &str) -> Answer {
         self.send("GET", path, None).await
     }
@@ -169,7 +169,7 @@ impl Server {
         Answer { status: answer.status(), kind, link, text }
     }
 
-    /// The JSON of a question that has an answer.
+    /// The JSON body of a successful GET request.
     pub async fn json(&self, path: &str) -> Value {
         let answer = self.ask(path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
@@ -190,7 +190,7 @@ impl Answer {
         serde_json::from_str(&self.text).expect("JSON")
     }
 
-    /// Where the next page is, as a query.
+    /// The query of the next page.
     pub fn next(&self) -> Option<String> {
         let link = self.link.as_ref()?;
         let (query, rest) = link.strip_prefix('<')?.split_once('>')?;
