@@ -1,15 +1,13 @@
-//! How the engine holds when it is given too much: what honest peers keep of their throughput while one
-//! peer floods, and while one topic's verdicts take 5 ms each. Ratios of phases of one run, interleaved,
-//! so that a noisy machine does not matter. `cargo bench --bench overload`
+//! Measures the throughput of honest peers while one peer floods, and while each validation of one topic takes 5 ms. The
+//! phases of one run are interleaved and compared as ratios, so that other load on the machine affects all of them.
+//! `cargo bench --bench overload`
 
-#[path = "../tests/support/overload.rs"]
-#[allow(dead_code, reason = "the test of fairness is the other user")]
-mod overload;
+mod load;
 
 use std::time::Duration;
 
 use actix_gossipsub::{Limits, LimitsConfig};
-use overload::{HONEST_PEERS, Load, Pace};
+use load::{HONEST_PEERS, Load, Pace};
 
 /// The flooder sends 20 times what an honest peer does.
 const PACE: Pace =
@@ -21,7 +19,7 @@ fn main() {
         PACE.rounds, PACE.phase
     );
     let limits = Limits::try_from(LimitsConfig::tezos_dal()).expect("a preset");
-    let rows = actix::System::new().block_on(overload::measure(limits, &PACE));
+    let rows = actix::System::new().block_on(load::measure(limits, &PACE));
     let base = rows[0].per_second();
     println!("| load | honest messages/s | ratio | refused | heartbeats skipped |");
     println!("|---|---|---|---|---|");

@@ -1,5 +1,4 @@
-//! What honest peers keep of their throughput while one peer floods, and while one topic's verdicts take
-//! 5 ms each. Phases of one run, interleaved, so that a noisy machine does not matter. Judges nothing.
+//! The load of the overload bench: honest peers at a fixed rate, a flooding peer, and a topic with slow validation.
 
 use std::{
     sync::{
@@ -17,23 +16,23 @@ use tokio::task::JoinHandle;
 
 pub const HONEST_PEERS: u64 = 8;
 const FLOODER: u64 = 1000;
-const VERDICT: Duration = Duration::from_millis(5);
-/// So long honest messages may be late before they count as lost.
-const PATIENCE: Duration = Duration::from_secs(10);
+const VALIDATION: Duration = Duration::from_millis(5);
+/// The time after which an honest message counts as lost.
+const LOST_AFTER: Duration = Duration::from_secs(10);
 
-/// How much is sent, and how long.
+/// The rates and durations of the load.
 pub struct Pace {
     pub phase: Duration,
     pub rounds: usize,
-    /// In each, an honest peer sends one message on its topic.
+    /// An honest peer sends one message on its topic in each tick.
     pub tick: Duration,
-    /// What the flooder sends in a tick.
+    /// The number of messages that the flooder sends in a tick.
     pub flood: u64,
-    /// What an honest peer sends besides, on the slow topic, in a tick.
+    /// The number of messages that one honest peer sends on the slow topic in a tick.
     pub slow: u64,
 }
 
-/// What else goes on in a phase.
+/// The additional load of a phase.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Load {
     None,
@@ -54,13 +53,13 @@ impl Load {
     }
 }
 
-/// What phases of one load came to.
+/// The results of the phases with one load.
 #[derive(Clone, Debug, Default)]
 pub struct Row {
-    /// Messages of honest peers on topics of their own.
+    /// Messages of honest peers on their own topics.
     pub delivered: u64,
     pub time: Duration,
-    /// Messages of anybody.
+    /// Refused messages of any peer.
     pub refused: u64,
     pub heartbeats: u64,
     pub skipped: u64,
@@ -132,7 +131,7 @@ impl Run {
         let mut delivered = self.read(pace.phase, u64::MAX).await;
         stop.store(true, Ordering::Relaxed);
         let Sent { taken, mut refused } = honest.await.expect("no panic");
-        delivered += self.read(PATIENCE, taken - delivered).await;
+        delivered += self.read(LOST_AFTER, taken - delivered).await;
         let time = began.elapsed();
         for other in others {
             refused += other.await.expect("no panic").refused;
@@ -143,8 +142,8 @@ impl Run {
         Row { delivered, time, refused, heartbeats, skipped }
     }
 
-    /// Reads the application's stream for so long, or until `wanted` messages came that honest peers
-    /// sent on topics of their own; answers how many of these did.
+    /// Reads the application's stream for `span`, or until `wanted` messages of honest topics arrived. Returns the number of
+    /// these messages.
     async fn read(&mut self, span: Duration, wanted: u64) -> u64 {
         let mut delivered = 0;
         let read = async {
@@ -154,12 +153,12 @@ impl Run {
                 delivered += u64::from(message.topic.starts_with("honest"));
             }
         };
-        // What is missing then is missing in the throughput.
+        // Missing messages lower the measured throughput.
         let _ = tokio::time::timeout(span, read).await;
         delivered
     }
 
-    /// A transport thread that sends, in each tick, for each (peer, topic, count) so many messages.
+    /// A transport thread that sends `count` messages for each (peer, topic, count) in each tick.
     fn sender(
         &self,
         stop: &Arc<AtomicBool>,
@@ -188,7 +187,7 @@ impl Run {
     }
 }
 
-/// What became of what a thread sent.
+/// The numbers of admitted and refused messages of a thread.
 #[derive(Default)]
 struct Sent {
     taken: u64,
@@ -201,7 +200,7 @@ impl Sent {
     }
 }
 
-/// What else is sent: by whom, on which topic, how much in a tick.
+/// The additional senders: peer, topic, and messages a tick.
 fn others(load: Load, pace: &Pace) -> Vec<(u64, String, u64)> {
     let flood = load.floods().then(|| (FLOODER, "flooded".to_owned(), pace.flood));
     let slow = load.is_slow().then(|| (0, "slow".to_owned(), pace.slow));
@@ -213,7 +212,7 @@ fn network() -> PlainNetwork {
         let slow = delivery.message.topic == "slow";
         async move {
             if slow {
-                tokio::time::sleep(VERDICT).await;
+                tokio::time::sleep(VALIDATION).await;
             }
             Validity::Valid
         }
