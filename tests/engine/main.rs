@@ -8,6 +8,7 @@ mod concurrency;
 mod faults;
 mod kills;
 mod life;
+mod log_lines;
 mod many_topics;
 mod metrics;
 mod order;
