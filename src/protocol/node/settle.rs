@@ -222,12 +222,11 @@ impl<N: Network> Node<N> {
         outbox.orders
     }
 
-    /// What a peer used up. As many peers have a place as are connected, and some strangers; who finds
-    /// none has used up everything.
+    /// What a peer has used of its quotas in the current heartbeat.
     pub(super) fn quota(&self, peer: &N::Peer) -> Quota {
-        let places = self.peers.connection_count().saturating_add(self.limits.bounds.max_unconnected_peers);
-        let fresh = if self.quotas.len() < places { Quota::default() } else { Quota::EXHAUSTED };
-        self.quotas.get(peer).copied().unwrap_or(fresh)
+        let untracked =
+            || Quota::of_untracked(self.quotas.len(), self.peers.connection_count(), &self.limits);
+        self.quotas.get(peer).copied().unwrap_or_else(untracked)
     }
 
     pub(super) fn keep_quota(&mut self, peer: &N::Peer, quota: Quota) {
