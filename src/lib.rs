@@ -1,6 +1,7 @@
-//! A gossipsub engine for applications built on [actix](https://docs.rs/actix): one actor a topic, a
-//! supervisor that owns peers and their scores, and two output streams, one for the p2p layer and
-//! one for the application. Bring any transport, or take the one in [`libp2p`](crate#features).
+//! A gossipsub (v1.0, v1.1, v1.2) engine for applications built on [actix](https://docs.rs/actix): an actor for each
+//! topic, a supervisor that owns the peers and their scores, and two output streams, one for the p2p layer and one for the
+//! application. Use it with your own transport, or with the libp2p transport of this crate
+//! ([feature `libp2p`](crate#features)).
 //!
 //! # Embedding
 //!
@@ -29,21 +30,33 @@
 //! # Ok(()) }) }
 //! ```
 //!
-//! # Map
+//! # Modules
 //!
-//! Arrows go one way: [`Network`] and its words ← [`protocol`] ← actors ← [`Worker`].
+//! Each layer uses only the layers below it:
 //!
-//! * [`Network`]: the types and hooks an application brings; [`plain`] is a small one.
-//! * [`protocol`]: gossipsub as pure state machines, composed in [`protocol::Node`]; no actor, no
-//!   clock, no IO.
-//! * [`Worker`]: the running engine's handle, `Clone + Send + Sync`; also an actix actor.
-//! * [`limits`]: every parameter, checked before use; presets are files in `config/`.
-//! * [`metrics`]: what an engine can be watched by, with a catalogue.
+//! | layer | modules | what they do |
+//! |---|---|---|
+//! | interfaces | `libp2p`, `http`, `trace` | the libp2p transport; an actix-web scope; recording and replay of inputs |
+//! | handle | `worker` | [`Worker`], [`WorkerBuilder`], the output streams, [`PublishTicket`]: all that an application calls |
+//! | actors | `actors` | supervisor, topics, heartbeat and router: they run the protocol on several threads |
+//! | metrics | [`metrics`] | the catalogue of metrics, and the code that records them |
+//! | shared state | `outputs`, `directory` | the queues of the output streams; the maps of connections that all threads read |
+//! | admission | `admission` | limits on queued inputs and fair shares of peers |
+//! | protocol | [`protocol`] | gossipsub as pure state machines, composed without actors in [`protocol::Node`] |
+//! | base | `network`, [`limits`], `clock`, `timestamp` | [`Network`]: the types and hooks that an application provides; parameters and presets; time |
+//!
+//! [`plain`] is a small [`Network`] for examples and tests. Parameters are checked before an engine starts
+//! ([`LimitsConfig`], [`Limits`]); preset files are in `config/`.
 //!
 //! # Features
 //!
-//! None by default. `libp2p`: a transport over rust-libp2p (`quic` adds QUIC). `http`: an actix-web
-//! scope. `prometheus`: what its exporter must know of our metrics. `node`: the binary, with everything.
+//! None is on by default.
+//!
+//! * `libp2p`: a transport over rust-libp2p, with TCP; `quic` adds QUIC.
+//! * `http`: an actix-web scope that shows the state of an engine.
+//! * `prometheus`: histogram buckets for the Prometheus exporter.
+//! * `trace`: recording and replay of inputs.
+//! * `node`: the binary, with all of the above.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -13,7 +13,7 @@ pub(crate) struct Quota {
 
 impl Quota {
     /// The quota of a peer that is not tracked because the table is full: nothing is left.
-    pub(crate) const EXHAUSTED: Self = Self { ihave_messages: u32::MAX, iwant_ids: u32::MAX };
+    const EXHAUSTED: Self = Self { ihave_messages: u32::MAX, iwant_ids: u32::MAX };
 
     /// The quota of a peer that is not in the table of the current heartbeat, which has `tracked` peers. The table has
     /// room for as many peers as are connected, and for `max_unconnected_peers` more.
