@@ -32,7 +32,6 @@ use crate::{
         app_queue::AppQueue,
         p2p_queue::P2pQueue,
         publication::{DropReason, PublishReports},
-        recycle::RecycleBins,
     },
     protocol::{
         event::Event,
@@ -62,8 +61,6 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) app: CachePadded<AppQueue<N>>,
     /// How many validations are under way.
     pub(crate) validating: AtomicUsize,
-    /// Copies of messages that go back to the threads that brought them.
-    pub(crate) returns: RecycleBins<N>,
     /// Publications of which somebody wants to hear more.
     pub(crate) tickets: PublishReports<N>,
     pub(crate) observer: Observer<N>,
@@ -271,9 +268,9 @@ impl<N: Network> Shared<N> {
     pub(crate) fn queues(&self) -> Queues {
         let (inputs, publications) = (self.admission.queued(), self.publications.admission().queued());
         let (supervisor, router) = (self.supervisor.len(), self.router.len());
-        let (p2p, app, returns) = (self.p2p.len(), self.app.len(), self.returns.len());
+        let (p2p, app) = (self.p2p.len(), self.app.len());
         Queues {
-            items: [inputs.items(), publications.items(), supervisor, router, p2p, app, returns],
+            items: [inputs.items(), publications.items(), supervisor, router, p2p, app],
             bytes: [inputs.bytes(), publications.bytes()],
         }
     }

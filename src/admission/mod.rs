@@ -4,7 +4,7 @@
 pub(crate) mod amount;
 pub(crate) mod refused;
 mod sharded_counter;
-pub(crate) mod thread_slot;
+mod thread_slot;
 
 use std::sync::{
     Arc,
@@ -17,7 +17,6 @@ use self::{
     amount::{AtomicItemsAndBytes, ItemsAndBytes},
     refused::Refused,
     sharded_counter::ShardedCounter,
-    thread_slot::ThreadSlot,
 };
 use crate::limits::Bounds;
 
@@ -48,15 +47,9 @@ pub(crate) struct Credit {
     /// `None` once it is returned.
     owner: Option<Arc<CreditOwner>>,
     bytes: u32,
-    thread_slot: ThreadSlot,
 }
 
 impl Credit {
-    /// The slot of the thread that sent the input.
-    pub(crate) fn thread_slot(&self) -> ThreadSlot {
-        self.thread_slot
-    }
-
     /// Returns the owner's part and its amount.
     #[inline]
     fn release_owner(&mut self) -> Option<(Arc<CreditOwner>, ItemsAndBytes)> {
@@ -181,10 +174,9 @@ impl CreditOwner {
         if !headroom {
             self.admission.check(&self, input.bytes(), peers())?;
         }
-        let thread_slot = ThreadSlot::current();
-        self.admission.total.add(input, thread_slot, headroom);
+        self.admission.total.add(input, headroom);
         self.queued.add(input);
-        Ok(Credit { owner: Some(self), bytes: input.bytes() as u32, thread_slot })
+        Ok(Credit { owner: Some(self), bytes: input.bytes() as u32 })
     }
 
     /// Waits until [`admit`](Self::admit) would accept a small input and `open` returns true, or until `ended` returns

@@ -52,8 +52,8 @@ impl ShardedCounter {
 
     /// Counts an input. With `headroom`, an empty slot prefetches for the next inputs too.
     #[inline]
-    pub(super) fn add(&self, input: ItemsAndBytes, slot: ThreadSlot, headroom: bool) {
-        let spare = &self.spare[slot.index()];
+    pub(super) fn add(&self, input: ItemsAndBytes, headroom: bool) {
+        let spare = &self.spare[ThreadSlot::current().index()];
         if !spare.try_remove(input) {
             self.refill(input, spare, headroom);
         }
@@ -94,9 +94,7 @@ mod tests {
             for _ in 0..threads {
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        [kept, released, released]
-                            .iter()
-                            .for_each(|input| counter.add(*input, ThreadSlot::current(), true));
+                        [kept, released, released].iter().for_each(|input| counter.add(*input, true));
                         [released, released].iter().for_each(|input| counter.release(*input));
                     }
                 });
@@ -115,7 +113,7 @@ mod tests {
     fn nothing_is_prefetched_without_headroom_or_from_small_limits() {
         for counter in [counter(8192), counter(2)] {
             let headroom = counter.prefetch == ItemsAndBytes::default();
-            counter.add(ItemsAndBytes::one(10), ThreadSlot::current(), headroom);
+            counter.add(ItemsAndBytes::one(10), headroom);
             assert_eq!(counter.upper_bound(), ItemsAndBytes::one(10));
             counter.release(ItemsAndBytes::one(10));
             assert_eq!(counter.queued(), ItemsAndBytes::default());

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The number of slots, a power of two. Threads beyond this number share a slot with others.
-pub(crate) const THREAD_SLOTS: usize = 16;
+pub(super) const THREAD_SLOTS: usize = 16;
 
 thread_local! {
     static CURRENT: Cell<Option<ThreadSlot>> = const { Cell::new(None) };
@@ -14,12 +14,12 @@ thread_local! {
 
 /// The slot of a thread. Threads get slots round-robin, at their first use of [`current`](Self::current).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ThreadSlot(u8);
+pub(super) struct ThreadSlot(u8);
 
 impl ThreadSlot {
     /// The slot of the calling thread.
     #[inline]
-    pub(crate) fn current() -> Self {
+    pub(super) fn current() -> Self {
         CURRENT.get().unwrap_or_else(Self::assign)
     }
 
@@ -33,7 +33,7 @@ impl ThreadSlot {
 
     /// An index below [`THREAD_SLOTS`].
     #[inline]
-    pub(crate) fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::from(self.0) % THREAD_SLOTS
     }
 }

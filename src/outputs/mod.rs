@@ -5,7 +5,6 @@ mod backpressure;
 pub(crate) mod p2p_queue;
 pub(crate) mod publication;
 mod reader;
-pub(crate) mod recycle;
 pub(crate) mod wait_time;
 
 /// An empty queue keeps capacity for about this many items; a longer burst's capacity is freed.

@@ -36,7 +36,7 @@ use crate::{
     limits::Limits,
     metrics::{Metrics, Queue, Source, TopicLabels},
     network::{AppInput, Network},
-    outputs::{app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports, recycle::RecycleBins},
+    outputs::{app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports},
     protocol::{
         event::Event, exchange::command::ValidationMode, options::NodeOptions, peers::Peers,
         rate_limit::RateLimit,
@@ -243,7 +243,6 @@ impl<N: Network> WorkerBuilder<N> {
             admission,
             validating: AtomicUsize::new(0),
             tickets: PublishReports::default(),
-            returns: RecycleBins::default(),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             input_recorder: self.input_recorder,

@@ -89,7 +89,6 @@ pub(in crate::actors) fn handle_message<N: Network>(
     outgoing: &mut Outgoing<N>,
 ) {
     let IncomingMessage { from, message, credit } = arrival;
-    let thread_slot = credit.thread_slot();
     credit.release_into(&mut outgoing.released);
     let delivery = Delivery::new(from, message);
     let bytes = shared.network.message_size(&delivery.message.message);
@@ -97,9 +96,6 @@ pub(in crate::actors) fn handle_message<N: Network>(
     let kept = watched.then(|| delivery.clone());
     let outcome = state.receive(delivery, shared.validation_mode, cx, outbox);
     outbox.tally.input(Input::ReceiveMessage, &outcome);
-    if let Some(copy) = outbox.copy.take() {
-        outgoing.spent.add(copy, bytes, thread_slot);
-    }
     if let Some(delivery) = kept {
         keep_message(&delivery, &outcome, cx.now, shared);
     }

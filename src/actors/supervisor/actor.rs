@@ -210,7 +210,6 @@ impl<N: Network> SupervisorActor<N> {
         }
         let _span = tracing::debug_span!("heartbeat", tick = self.peers.tick() + 1).entered();
         self.shared.record(RecordedInput::Heartbeat);
-        self.shared.returns.clear();
         self.shared.directory.clear_heartbeat_quotas();
         self.shared.directory.advance_idontwant();
         // They tell at this heartbeat.

@@ -201,7 +201,6 @@ impl<N: Network> Node<N> {
 
     fn collect_topic(&mut self, slot: TopicIndex) {
         let outbox = &mut self.outbox;
-        outbox.copy = None;
         self.emitted.append(&mut outbox.p2p);
         self.drained.app.append(&mut outbox.app);
         for (id, kept) in outbox.history.drain(..) {

@@ -15,7 +15,7 @@ use crate::{
         shared::Shared,
         supervisor::messages::SupervisorItem,
     },
-    admission::{Credit, CreditOwner, refused::Refused, thread_slot::ThreadSlot},
+    admission::{Credit, CreditOwner, refused::Refused},
     directory::connection::ConnectionRecord,
     input_recorder::RecordedInput,
     network::{ConnectionInfo, FullMessage, Network, P2pInput, P2pMessage, PxPeer},
@@ -118,7 +118,6 @@ fn full_message<N: Network>(
     from: &N::Peer,
     message: Arc<FullMessage<N>>,
 ) -> Result<(), Refused> {
-    shared.returns.take(ThreadSlot::current());
     let bytes = queued_bytes_of_full(shared, &message);
     let credit = check_app_queue(shared)
         .and_then(|()| admit(shared, owner, bytes))
