@@ -53,7 +53,7 @@
 //! None is on by default.
 //!
 //! * `libp2p`: a transport over rust-libp2p, with TCP; `quic` adds QUIC.
-//! * `http`: an actix-web scope that shows the state of an engine.
+//! * `http`: an actix-web scope that displays the state of an engine.
 //! * `prometheus`: histogram buckets for the Prometheus exporter.
 //! * `trace`: recording and replay of inputs.
 //! * `node`: the binary, with all of the above.
@@ -72,7 +72,7 @@ mod directory;
 pub mod http;
 mod input_recorder;
 #[cfg(feature = "libp2p")]
-#[allow(missing_docs, reason = "derived behaviours have no place for comments, variants tell their fields")]
+#[allow(missing_docs, reason = "derived behaviours have no place for comments, variants name their fields")]
 pub mod libp2p;
 pub mod limits;
 pub mod metrics;

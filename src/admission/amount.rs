@@ -1,4 +1,4 @@
-//! An amount of inputs: their number and their bytes, packed into one word so that one atomic operation changes both.
+//! An amount of inputs: their number and their bytes, packed into 64 bits so that one atomic operation changes both.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -25,7 +25,7 @@ use crate::limits::Bounds;
 pub(crate) struct Admission {
     max_items: usize,
     max_bytes: usize,
-    /// From these amounts on, half of the limits, an owner is held to its fair share.
+    /// From these amounts on, half of the limits, an owner is limited to its fair share.
     fair_share_above_items: usize,
     fair_share_above_bytes: usize,
     total: ShardedCounter,
@@ -95,7 +95,7 @@ impl Admission {
         self.total.queued()
     }
 
-    /// Whether the queue is less than half full with this input, so that every owner may add it. Reads one word that
+    /// Whether the queue is less than half full with this input, so that every owner may add it. Reads one atomic that
     /// seldom changes.
     #[inline]
     fn has_headroom(&self, input: ItemsAndBytes) -> bool {

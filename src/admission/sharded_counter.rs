@@ -44,7 +44,7 @@ impl ShardedCounter {
         ItemsAndBytes::of(items, bytes)
     }
 
-    /// An amount that is not below the queued one, read from one word that seldom changes.
+    /// An amount that is not below the queued one, read from one atomic that seldom changes.
     #[inline]
     pub(super) fn upper_bound(&self) -> ItemsAndBytes {
         self.total.amount()

@@ -1,6 +1,6 @@
 //! The maps that every thread of an engine may read without asking an actor: each running topic's address, and each
-//! peer's connection, score and IDONTWANT ids. No method keeps a guard of a map while it sends to an actor, except those
-//! whose comments say why.
+//! peer's connection, score and IDONTWANT ids. No method keeps a guard of a map while it sends to an actor, except where
+//! its comment gives the reason.
 
 pub(crate) mod connection;
 

@@ -4,7 +4,7 @@
 use ::metrics::Unit;
 
 use super::metric::{Label, Metric, Values};
-use crate::worker::Refused;
+use crate::admission::refused::Refused;
 
 /// One constant a metric, and the list of them all.
 macro_rules! catalogue {
@@ -259,8 +259,8 @@ mod tests {
     use super::*;
     use crate::{
         metrics::Kind,
+        outputs::publication::DropReason,
         protocol::{Footprint, Lane},
-        worker::DropReason,
     };
 
     #[test]

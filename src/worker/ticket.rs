@@ -25,8 +25,8 @@ impl<N: Network> PublishTicket<N> {
         self.state.report()
     }
 
-    /// Waits until the message is routed, or the engine has ended. The report then says how it was routed and for how
-    /// many peers it was queued. Cancellation safe.
+    /// Waits until the message is routed, or the engine has ended. The report then has the result and the
+    /// number of peers for which it was queued. Cancellation safe.
     pub async fn routed(&self) -> PublishReport {
         self.state.wait(|report| report.routed.is_some()).await
     }
