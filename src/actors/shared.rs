@@ -21,7 +21,7 @@ use super::{
     supervisor::messages::SupervisorItem,
 };
 use crate::{
-    admission::Admission,
+    admission::{Admission, CreditOwner},
     clock::Clock,
     directory::Directory,
     input_recorder::{InputRecorder, RecordedInput},
@@ -32,7 +32,6 @@ use crate::{
         app_queue::AppQueue,
         p2p_queue::P2pQueue,
         publication::{DropReason, PublishReports},
-        recycle::RecycleBins,
     },
     protocol::{
         event::Event,
@@ -55,15 +54,13 @@ pub(crate) struct Shared<N: Network> {
     /// What waits of peers.
     pub(crate) admission: Arc<Admission>,
     /// What waits of the application's own publications.
-    pub(crate) publications: Arc<Admission>,
+    pub(crate) publications: Arc<CreditOwner>,
     pub(crate) supervisor: CachePadded<Inbox<SupervisorItem<N>>>,
     pub(crate) router: CachePadded<Inbox<RouterItem<N>>>,
     pub(crate) p2p: CachePadded<P2pQueue<N>>,
     pub(crate) app: CachePadded<AppQueue<N>>,
     /// How many validations are under way.
     pub(crate) validating: AtomicUsize,
-    /// Copies of messages that go back to the threads that brought them.
-    pub(crate) returns: RecycleBins<N>,
     /// Publications of which somebody wants to hear more.
     pub(crate) tickets: PublishReports<N>,
     pub(crate) observer: Observer<N>,
@@ -170,7 +167,7 @@ impl<N: Network> Shared<N> {
         outputs.extend(outbox.p2p.drain(..).map(RouterItem::P2p));
         outputs.extend(outbox.app.drain(..).map(RouterItem::App));
         for (id, entered) in outbox.history.drain(..) {
-            self.directory.note_home(id, topic, entered);
+            self.directory.on_history_change(id, topic, entered);
         }
         if counted != Stats::default() {
             *self.topic_stats.lock().unwrap_or_else(PoisonError::into_inner) += counted;
@@ -269,11 +266,11 @@ impl<N: Network> Shared<N> {
 
     /// What waits now.
     pub(crate) fn queues(&self) -> Queues {
-        let (inputs, publications) = (self.admission.waiting(), self.publications.waiting());
+        let (inputs, publications) = (self.admission.queued(), self.publications.admission().queued());
         let (supervisor, router) = (self.supervisor.len(), self.router.len());
-        let (p2p, app, returns) = (self.p2p.len(), self.app.len(), self.returns.len());
+        let (p2p, app) = (self.p2p.len(), self.app.len());
         Queues {
-            items: [inputs.items(), publications.items(), supervisor, router, p2p, app, returns],
+            items: [inputs.items(), publications.items(), supervisor, router, p2p, app],
             bytes: [inputs.bytes(), publications.bytes()],
         }
     }
@@ -285,12 +282,12 @@ impl<N: Network> Shared<N> {
     /// The engine ended: both streams end, and those who wait hear how.
     pub(crate) fn finish(&self, end: Result<(), EngineError>) {
         self.closing.store(true, Ordering::Release);
-        self.admission.end();
+        self.admission.close();
         self.supervisor.close();
         self.router.close();
         self.p2p.close();
         self.app.close();
-        self.tickets.end();
+        self.tickets.close();
         self.end.send_if_modified(|known| known.is_none() && known.replace(end).is_none());
     }
 }

@@ -4,7 +4,7 @@
 use ::metrics::Unit;
 
 use super::metric::{Label, Metric, Values};
-use crate::worker::Refused;
+use crate::admission::refused::Refused;
 
 /// One constant a metric, and the list of them all.
 macro_rules! catalogue {
@@ -210,13 +210,10 @@ const HANDLED: Label = Label::one_of(
         "supervisor",
     ],
 );
-const QUEUE: Label = Label::one_of(
-    "queue",
-    &["input", "publication", "supervisor", "router", "p2p_output", "app_output", "returns"],
-);
+const QUEUE: Label =
+    Label::one_of("queue", &["input", "publication", "supervisor", "router", "p2p_output", "app_output"]);
 const WEIGHED_QUEUE: Label = Label::one_of("queue", &["input", "publication"]);
-const BOUNDED_QUEUE: Label =
-    Label::one_of("queue", &["input", "publication", "p2p_output", "app_output", "returns"]);
+const BOUNDED_QUEUE: Label = Label::one_of("queue", &["input", "publication", "p2p_output", "app_output"]);
 const TIMED_QUEUE: Label = Label::one_of("queue", &["input", "p2p_output", "app_output"]);
 const CACHE: Label = Label::one_of(
     "cache",
@@ -262,8 +259,8 @@ mod tests {
     use super::*;
     use crate::{
         metrics::Kind,
+        outputs::publication::DropReason,
         protocol::{Footprint, Lane},
-        worker::DropReason,
     };
 
     #[test]

@@ -6,7 +6,6 @@ use super::{catalogue::*, registry::Registry};
 use crate::{
     limits::Limits,
     network::TransportStats,
-    outputs::recycle::MAX_RECYCLED,
     protocol::{inspect::footprint::Footprint, peers::summary::PeersSummary},
 };
 
@@ -17,7 +16,7 @@ pub(crate) struct Gauges {
     peers_by_score: [Gauge; 4],
     peer_score: [Gauge; 3],
     score_component: [[Gauge; 2]; 7],
-    queue_depth: [Gauge; 7],
+    queue_depth: [Gauge; 6],
     queue_bytes: [Gauge; 2],
     /// In the order of [`Footprint::maps`].
     held: Vec<Gauge>,
@@ -29,7 +28,7 @@ pub(crate) struct Gauges {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Queues {
     /// In the order of the catalogue.
-    pub(crate) items: [usize; 7],
+    pub(crate) items: [usize; 6],
     pub(crate) bytes: [usize; 2],
 }
 
@@ -104,6 +103,6 @@ fn set_limits<T>(of: &Registry<'_>, limits: &Limits<T>) {
     set(&of.gauges::<4>(&MESH_DEGREE, &[]), degrees);
     let bounds = &limits.bounds;
     let (inputs, outputs) = (bounds.max_input_items, bounds.max_output_items);
-    set(&of.gauges::<5>(&QUEUE_CAPACITY, &[]), [inputs, inputs, outputs, outputs, MAX_RECYCLED]);
+    set(&of.gauges::<4>(&QUEUE_CAPACITY, &[]), [inputs, inputs, outputs, outputs]);
     of.gauge(&HEARTBEAT_INTERVAL, &[]).set(limits.heartbeat_interval.as_secs_f64());
 }

@@ -7,7 +7,6 @@ use crate::{
     actors::{router::messages::RouterItem, shared::Shared, supervisor::messages::SupervisorItem},
     admission::amount::ItemsAndBytes,
     network::Network,
-    outputs::recycle::ToRecycle,
 };
 
 /// What topics leave behind for the others.
@@ -17,8 +16,6 @@ pub(crate) struct Outgoing<N: Network> {
     pub(crate) reports: Vec<SupervisorItem<N>>,
     /// What inputs held while they waited.
     pub(crate) released: ItemsAndBytes,
-    /// Copies that are of no more use.
-    pub(crate) spent: ToRecycle<N>,
 }
 
 impl<N: Network> Outgoing<N> {
@@ -28,7 +25,6 @@ impl<N: Network> Outgoing<N> {
         if !self.reports.is_empty() {
             shared.supervisor.extend(self.reports.drain(..));
         }
-        shared.returns.give(&mut self.spent);
         shared.admission.release(std::mem::take(&mut self.released));
     }
 }

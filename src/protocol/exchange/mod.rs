@@ -40,8 +40,6 @@ pub(crate) struct Outbox<N: Network> {
     pub(crate) tally: InputCounters,
     /// Asynchronous validations to wait for. Each result goes back to the topic.
     pub(crate) later: Vec<Validation<N>>,
-    /// A duplicate of a known message, which the caller may recycle.
-    pub(crate) copy: Option<Arc<FullMessage<N>>>,
     /// Ids that entered (`true`) or left (`false`) the message history, for networks whose ids do not name a topic.
     pub(crate) history: Vec<(N::MessageId, bool)>,
 }
@@ -61,7 +59,7 @@ impl<N: Network> fmt::Debug for Validation<N> {
 impl<N: Network> Outbox<N> {
     /// Whether there is nothing to send or report, counters aside.
     pub(crate) fn is_empty(&self) -> bool {
-        let Self { p2p, app, facts, later, history, copy: _, stats: _, tally: _ } = self;
+        let Self { p2p, app, facts, later, history, stats: _, tally: _ } = self;
         p2p.is_empty() && app.is_empty() && facts.is_empty() && later.is_empty() && history.is_empty()
     }
 

@@ -205,7 +205,6 @@ impl<N: Network> Node<N> {
     /// Moves the outputs of a topic to those of the node.
     fn take_outputs(&mut self, index: TopicIndex) {
         let outbox = &mut self.outbox;
-        outbox.copy = None;
         self.emitted.append(&mut outbox.p2p);
         self.drained.app.append(&mut outbox.app);
         for (id, entered) in outbox.history.drain(..) {
@@ -230,10 +229,9 @@ impl<N: Network> Node<N> {
     /// The quota of a peer in this heartbeat. The number of tracked peers is bounded; the quota of any other peer is
     /// exhausted.
     pub(super) fn quota(&self, peer: &N::Peer) -> Quota {
-        let max_tracked =
-            self.peers.connection_count().saturating_add(self.limits.bounds.max_unconnected_peers);
-        let initial = if self.quotas.len() < max_tracked { Quota::default() } else { Quota::EXHAUSTED };
-        self.quotas.get(peer).copied().unwrap_or(initial)
+        let untracked =
+            || Quota::of_untracked(self.quotas.len(), self.peers.connection_count(), &self.limits);
+        self.quotas.get(peer).copied().unwrap_or_else(untracked)
     }
 
     pub(super) fn store_quota(&mut self, peer: &N::Peer, quota: Quota) {

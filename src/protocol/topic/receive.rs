@@ -33,7 +33,6 @@ impl<N: Network> TopicState<N> {
         // A duplicate of a message that was requested fulfils the promise too.
         self.fulfil_promises(message_id, cx, outbox);
         if self.is_duplicate(&delivery, cx, outbox) {
-            outbox.copy = Some(delivery.message);
             return ReceiveOutcome::AlreadyReceived;
         }
         if self.invalid_cache.contains(&delivery.message) {
