@@ -312,10 +312,13 @@ impl<N: Network> Directory<N> {
 
     /// How much the maps hold that are nowhere but here.
     pub(crate) fn footprint(&self) -> Footprint {
-        let unwanted = self.unwanted_ids.load(Ordering::Acquire);
-        let names = self.names().len();
-        let (quotas, homes) = (self.quotas.len(), self.homes.len());
-        Footprint { quotas, unwanted, names, homes, ..Footprint::default() }
+        Footprint {
+            heartbeat_quotas: self.quotas.len(),
+            peer_idontwant: self.unwanted_ids.load(Ordering::Acquire),
+            peers_by_connection: self.names().len(),
+            topic_by_message_id: self.homes.len(),
+            ..Footprint::default()
+        }
     }
 }
 

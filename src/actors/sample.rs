@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{messages::TopicItem, shared::Shared};
 use crate::{
-    metrics::{Handled, Queue},
+    metrics::{Handled, TimedQueue},
     network::{Network, P2pMessage},
     protocol::Timestamp,
 };
@@ -42,7 +42,7 @@ impl Sampler {
         self.left = ONE_OF - 1;
         let began = shared.now();
         if let Some(since) = since() {
-            shared.metrics.waited(Queue::Input, began.saturating_since(since));
+            shared.metrics.waited(TimedQueue::Input, began.saturating_since(since));
         }
         Some(Sample { what: what(), began })
     }
@@ -81,13 +81,13 @@ impl Handled {
             TopicItem::Publish { .. } => Self::Publish,
             TopicItem::Join { .. } => Self::Join,
             TopicItem::Leave { .. } => Self::Leave,
-            TopicItem::Verdict { .. } => Self::JudgeMessage,
+            TopicItem::Verdict { .. } => Self::ValidationResult,
             TopicItem::Order(_)
             | TopicItem::TellCredits
             | TopicItem::Inspect(_)
             | TopicItem::Look(_)
             | TopicItem::Retire
-            | TopicItem::Stop => Self::Order,
+            | TopicItem::Stop => Self::Command,
         }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn handle_idontwant<N: Network>(
         Ok(()) => shared.directory.note_unwanted(peer, ids, &shared.limits),
         Err(refused) => refused,
     };
-    shared.metrics.declined(named, &outcome);
+    shared.metrics.idontwant_received(named, &outcome);
     Said::<N> { peer, standing }.idontwant(named, outcome);
     if let Some(decision) = Decision::of_idontwant(outcome) {
         let about = Note { peer: Some(peer), topic: None, score: standing.score, at };
@@ -173,7 +173,7 @@ impl<N: Network> Speaker<'_, N> {
     }
 
     fn ihave(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
-        outbox.tally.offered(ids.len());
+        outbox.tally.ihave_ids(ids.len());
         let cx = self.shared.context(self.at);
         let outcome = self.shared.directory.with_quota(self.peer, &self.shared.limits, |quota| {
             state.ihave(self.peer, self.standing, ids, quota, &cx, outbox)
@@ -184,11 +184,11 @@ impl<N: Network> Speaker<'_, N> {
     }
 
     fn iwant(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
-        outbox.tally.asked(ids.len());
+        outbox.tally.iwant_ids(ids.len());
         let outcome = state.iwant(self.peer, self.standing, ids, &self.shared.context(self.at), outbox);
         outbox.tally.input(Input::IWant, &outcome);
         if let IWantOutcome::Answered { ids } = &outcome {
-            ids.values().for_each(|answer| outbox.tally.answered(answer));
+            ids.values().for_each(|answer| outbox.tally.iwant_response(answer.into()));
         }
         self.said().iwant(&state.topic, &outcome);
         self.keep(state, Decision::of_iwant(&outcome));

@@ -19,7 +19,7 @@ use crate::{
     network::{AppOutput, FullMessage, Network},
     protocol::{
         Context, Decision, Footprint, Grafting, Happened, Input, JoinOutcome, LeaveOutcome, Order, Outbox,
-        Pruning, PublishOutcome, Roster, Timestamp, TopicState, View,
+        Pruning, PublishOutcome, Roster, Timestamp, TopicCounts, TopicState, View,
     },
     worker::{Promise, Routed},
 };
@@ -229,7 +229,7 @@ impl<N: Network> Topic<N> {
     pub(super) fn end(&mut self) {
         self.ends = true;
         self.note_footprint(Footprint::default());
-        self.meter.show(Default::default());
+        self.meter.publish(TopicCounts::default());
     }
 
     fn publish(
@@ -317,7 +317,7 @@ impl<N: Network> Topic<N> {
     fn execute(&mut self, order: Order<N>, outbox: &mut Outbox<N>) {
         let answered = matches!(order, Order::Welcome(_) | Order::Farewell(_));
         let concluded = matches!(order, Order::Conclude);
-        let _span = tracing::trace_span!("order", topic = ?self.state.topic).entered();
+        let _span = tracing::trace_span!("command", topic = ?self.state.topic).entered();
         let before = outbox.app.len();
         self.state.execute(order, &self.shared.context(self.shared.now()), outbox);
         self.note_delivered(&outbox.app[before..]);
@@ -331,7 +331,7 @@ impl<N: Network> Topic<N> {
     }
 
     fn show(&mut self) {
-        self.meter.show(self.state.census());
+        self.meter.publish(self.state.census());
     }
 
     fn note_footprint(&mut self, now: Footprint) {
@@ -368,7 +368,7 @@ impl<N: Network> Topic<N> {
         }
         self.note_credits();
         let more = self.shared.flush(&self.state.topic, &self.meter.series, outbox, &mut outgoing.outputs);
-        self.meter.count_mesh(more);
+        self.meter.mesh_changed(more);
         if !outbox.facts.is_empty() {
             outgoing.reports.push(SupervisorItem::Facts {
                 topic: self.state.topic.clone(),

@@ -1,5 +1,4 @@
-//! How long items wait in a queue that has lanes: one item at a time is followed, from its arrival until it is taken
-//! out. Looks on; never holds an item up.
+//! Samples the waiting time of items in a queue with lanes: it tracks one item at a time, from push to pop.
 
 use std::sync::Arc;
 
@@ -7,56 +6,56 @@ use ::metrics::Histogram;
 
 use crate::{actors::clock::Clock, protocol::Timestamp};
 
-/// One of so many items is followed.
-const ONE_OF: u32 = 16;
+/// At most one of this many items is tracked.
+const SAMPLE_EVERY: u32 = 16;
 
-/// The watch of one queue.
-pub(crate) struct Stopwatch {
+/// Samples how long items wait in one queue.
+pub(crate) struct WaitTime {
     clock: Arc<dyn Clock>,
-    waits: Histogram,
-    /// So many items are let pass before the next one is followed.
-    left: u32,
-    followed: Option<Followed>,
+    histogram: Histogram,
+    /// Items to skip before the next one is tracked.
+    skip: u32,
+    tracked: Option<Tracked>,
 }
 
-/// The item that is followed.
-struct Followed {
+/// The tracked item.
+struct Tracked {
     lane: usize,
-    /// How many of its lane come before it.
+    /// Items of its lane that are popped before it.
     ahead: usize,
-    since: Timestamp,
+    pushed_at: Timestamp,
 }
 
-impl Stopwatch {
-    pub(super) fn new(clock: Arc<dyn Clock>, waits: Histogram) -> Self {
-        Self { clock, waits, left: 0, followed: None }
+impl WaitTime {
+    pub(super) fn new(clock: Arc<dyn Clock>, histogram: Histogram) -> Self {
+        Self { clock, histogram, skip: 0, tracked: None }
     }
 
-    /// An item comes, behind so many of its lane.
+    /// An item was pushed to `lane`, behind `ahead` items of that lane.
     #[inline]
     pub(crate) fn pushed(&mut self, lane: usize, ahead: usize) {
-        if self.left > 0 {
-            self.left -= 1;
-        } else if self.followed.is_none() {
-            self.left = ONE_OF - 1;
-            self.followed = Some(Followed { lane, ahead, since: self.clock.now() });
+        if self.skip > 0 {
+            self.skip -= 1;
+        } else if self.tracked.is_none() {
+            self.skip = SAMPLE_EVERY - 1;
+            self.tracked = Some(Tracked { lane, ahead, pushed_at: self.clock.now() });
         }
     }
 
-    /// The first item of a lane was taken out.
+    /// The first item of `lane` was popped.
     #[inline]
     pub(crate) fn popped(&mut self, lane: usize) {
-        let Some(followed) = self.followed.as_mut().filter(|followed| followed.lane == lane) else { return };
-        if followed.ahead > 0 {
-            followed.ahead -= 1;
+        let Some(tracked) = self.tracked.as_mut().filter(|tracked| tracked.lane == lane) else { return };
+        if tracked.ahead > 0 {
+            tracked.ahead -= 1;
             return;
         }
-        self.waits.record(self.clock.now().saturating_since(followed.since));
-        self.followed = None;
+        self.histogram.record(self.clock.now().saturating_since(tracked.pushed_at));
+        self.tracked = None;
     }
 
-    /// The last items of a lane were dropped: so many are left.
+    /// The last items of `lane` were dropped; `left` items remain. A dropped item is not recorded.
     pub(crate) fn dropped(&mut self, lane: usize, left: usize) {
-        self.followed.take_if(|followed| followed.lane == lane && left <= followed.ahead);
+        self.tracked.take_if(|tracked| tracked.lane == lane && left <= tracked.ahead);
     }
 }

@@ -68,15 +68,18 @@ mod validating;
 mod view;
 mod window;
 
-pub(crate) use company::Company;
+pub(crate) use company::{Company, ConnectionClass, ConnectionDirection, ScoreBand, ScoreComponent};
 pub(crate) use connected::Connected;
 pub(crate) use event::RateLimit;
 pub(crate) use link::Link;
-pub(crate) use names::{ANSWERS, Named};
+pub(crate) use names::Named;
 pub(crate) use outbox::{Context, Fact, Order, Outbox, Roster, Validation};
 pub(crate) use peers::{Peers, PeersOutbox, Quota, Standing};
 pub(crate) use round::Pace;
-pub(crate) use tally::{Penalties, Removed, Rest, Tally};
+pub(crate) use stats::TopicCounts;
+pub(crate) use tally::{
+    Grafted, IWantResponse, Penalties, Penalty as ScorePenalty, Promised, Removed, Rest, Tally,
+};
 pub(crate) use topic::TopicState;
 pub(crate) use unread::Unread;
 pub(crate) use unwanted::{Unwanted, check_idontwant};

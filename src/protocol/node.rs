@@ -402,12 +402,12 @@ impl<N: Network> Node<N> {
     /// How much every map holds.
     pub fn footprint(&self) -> Footprint {
         let mut footprint = Footprint {
-            quotas: self.quotas.len(),
-            homes: self.homes.len(),
-            names: self.connected.len(),
+            heartbeat_quotas: self.quotas.len(),
+            topic_by_message_id: self.homes.len(),
+            peers_by_connection: self.connected.len(),
             ..self.peers.footprint()
         };
-        footprint.unwanted = self.unwanted.values().map(Unwanted::len).sum();
+        footprint.peer_idontwant = self.unwanted.values().map(Unwanted::len).sum();
         self.topics.iter().for_each(|state| footprint += state.footprint());
         footprint
     }

@@ -292,7 +292,7 @@ impl<N: Network> Peers<N> {
     }
 
     pub(super) fn count_penalty(&mut self, penalty: Penalty, given: bool) {
-        self.outbox.penalties[penalty as usize] += u32::from(given);
+        self.outbox.penalties[penalty] += u32::from(given);
     }
 
     pub(super) fn grafted(&mut self, peer: &N::Peer, link: Link, topic: &N::Topic, now: Timestamp) {

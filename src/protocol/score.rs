@@ -9,12 +9,13 @@ use std::{
 };
 
 use derive_where::derive_where;
+use enum_map::{EnumMap, enum_map};
 use foldhash::fast::RandomState;
 use slab::Slab;
 
 use super::{
     Timestamp,
-    company::COMPONENTS,
+    company::ScoreComponent,
     counters::TopicCounters,
     credits::Deliveries,
     lowest::Lowest,
@@ -220,15 +221,23 @@ impl<N: Network> Scores<N> {
         self.keys.len()
     }
 
-    /// P1, P2, P3, P3b, P4, P5 and P7 of a peer that has a score, weighted, before any cap.
-    pub(crate) fn components(&self, peer: &N::Peer) -> Option<[f64; COMPONENTS]> {
+    /// The weighted components of a peer's score, before any cap; `None` for a peer without a score.
+    pub(crate) fn components(&self, peer: &N::Peer) -> Option<EnumMap<ScoreComponent, f64>> {
         let (key, limits) = (*self.keys.get(peer)?, &self.limits);
         let score = &self.peers[key as usize];
         let parts = score.parts.get().unwrap_or_else(|| self.sum_up_parts(key, score));
         score.parts.set(Some(parts));
         let [p1, p2, p3, p3b, p4] = parts.0;
         let p5 = score.application_score * limits.score.app_specific_weight;
-        Some([p1, p2, p3, p3b, p4, p5, score.p7(limits)])
+        Some(enum_map! {
+            ScoreComponent::P1 => p1,
+            ScoreComponent::P2 => p2,
+            ScoreComponent::P3 => p3,
+            ScoreComponent::P3b => p3b,
+            ScoreComponent::P4 => p4,
+            ScoreComponent::P5 => p5,
+            ScoreComponent::P7 => score.p7(limits),
+        })
     }
 
     pub(crate) fn view(&self) -> BTreeMap<N::Peer, ScoreView<N>> {

@@ -25,6 +25,7 @@ use super::{
     peers::Standing,
     promises::Promises,
     sample::{ProtocolRng, rng_for},
+    stats::TopicCounts,
     subscribers::Subscribers,
     tally::{Promised, Removed},
     unwanted::Declined,
@@ -320,12 +321,15 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// Whether we take part, its subscribers, the peers of its mesh, and those of them that we dialled.
-    pub(crate) fn census(&self) -> [usize; 4] {
+    /// The numbers that the topic's gauges publish.
+    pub(crate) fn census(&self) -> TopicCounts {
         let mesh = self.mesh.iter().flatten();
-        let outbound = mesh.filter(|(_, link)| link.is_outbound()).count();
-        let size = self.mesh.as_ref().map_or(0, BTreeMap::len);
-        [usize::from(self.is_joined()), self.subscribers.len(), size, outbound]
+        TopicCounts {
+            joined: usize::from(self.is_joined()),
+            subscribers: self.subscribers.len(),
+            mesh: self.mesh.as_ref().map_or(0, BTreeMap::len),
+            outbound_mesh: mesh.filter(|(_, link)| link.is_outbound()).count(),
+        }
     }
 
     /// How much it holds.
@@ -343,7 +347,7 @@ impl<N: Network> TopicState<N> {
             invalid: self.invalid.len(),
             invalid_bytes: self.invalid.bytes(),
             promises: self.promises.len(),
-            declined: self.declined.len(),
+            sent_idontwant: self.declined.len(),
             ..Footprint::default()
         }
     }

@@ -150,7 +150,7 @@ pub(super) fn spare<N: Network>(
         let meant = sent.len();
         sent.retain(|peer| !cx.roster.is_unwanted(peer, &message.message_id));
         if sent.len() < meant {
-            tally.spared(meant - sent.len());
+            tally.suppressed_by_idontwant(meant - sent.len());
         }
     }
 }

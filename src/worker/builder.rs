@@ -34,7 +34,7 @@ use crate::{
     },
     directory::Directory,
     limits::Limits,
-    metrics::{Metrics, Queue, Source, TopicLabels},
+    metrics::{Metrics, RecorderSource, TimedQueue, TopicLabels},
     network::{AppInput, Network},
     protocol::{Event, Handling, NodeOptions, Peers, RateLimit},
     tape::Tape,
@@ -50,7 +50,7 @@ pub struct WorkerBuilder<N: Network> {
     manual: bool,
     observer: Option<Observer<N>>,
     message_events: usize,
-    recorder: Source,
+    recorder: RecorderSource,
     max_topic_labels: usize,
     tape: Option<Arc<dyn Tape<N>>>,
 }
@@ -88,7 +88,7 @@ impl<N: Network> WorkerBuilder<N> {
             manual: false,
             observer: None,
             message_events: 0,
-            recorder: Source::Current,
+            recorder: RecorderSource::Current,
             max_topic_labels: 100,
             tape: None,
         }
@@ -150,7 +150,7 @@ impl<N: Network> WorkerBuilder<N> {
     /// Where its [metrics](crate::metrics) go; by default to the recorder that is current when it starts, and
     /// for topics that are joined later, to the one that is current then.
     pub fn recorder(mut self, recorder: Arc<dyn ::metrics::Recorder + Send + Sync>) -> Self {
-        self.recorder = Source::Given(recorder);
+        self.recorder = RecorderSource::Given(recorder);
         self
     }
 
@@ -207,7 +207,7 @@ impl<N: Network> WorkerBuilder<N> {
         let batched = self.options.batch_interval.is_some();
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let metrics = Metrics::new(&self.recorder, &self.limits);
-        let watch = |queue| metrics.stopwatch(queue, Arc::clone(&clock));
+        let watch = |queue| metrics.wait_time(queue, Arc::clone(&clock));
         Shared {
             seed: self.options.seed,
             handling: if batched { Handling::Batched } else { Handling::Sequential },
@@ -217,8 +217,9 @@ impl<N: Network> WorkerBuilder<N> {
             router: Inbox::new(Arc::clone(&load)).into(),
             desks: Desks::new(arbiters, &load),
             load,
-            p2p: Lanes::new(bounds.max_output_items, Arc::clone(&admission), watch(Queue::P2pOutput)).into(),
-            app: AppQueue::new(bounds.max_output_items, Arc::clone(&admission), watch(Queue::AppOutput))
+            p2p: Lanes::new(bounds.max_output_items, Arc::clone(&admission), watch(TimedQueue::P2pOutput))
+                .into(),
+            app: AppQueue::new(bounds.max_output_items, Arc::clone(&admission), watch(TimedQueue::AppOutput))
                 .into(),
             admission,
             validating: AtomicUsize::new(0),
@@ -276,13 +277,17 @@ fn trace<N: Network>(event: &Event<N>) {
     match event {
         Event::Heartbeat { tick } => tracing::trace!(tick, "heartbeat"),
         Event::P2pInput(_) | Event::AppInput(_) => {}
-        Event::HeartbeatSkipped { tick } => tracing::warn!(tick, "heartbeat skipped: this one is not done"),
+        Event::HeartbeatSkipped { tick } => {
+            tracing::warn!(tick, "heartbeat skipped: the previous heartbeat has not finished")
+        }
         Event::SubscribeTopicCapExceeded { peer, max_topics } => {
-            tracing::warn!(?peer, max_topics, "subscription ignored: the peer has as many topics as it may");
+            tracing::warn!(?peer, max_topics, "subscription ignored: the peer is at max_topics_per_peer");
         }
         Event::InputRefused { depth, reason } => tracing::warn!(depth, reason, "inputs refused"),
-        Event::SlowPeer { peer } => tracing::warn!(?peer, "slow peer: it does not read what it must be told"),
+        Event::SlowPeer { peer } => {
+            tracing::warn!(?peer, "slow peer: it reads too slowly for control messages")
+        }
         Event::TopicRestarted { topic } => tracing::error!(?topic, "topic restarted after a panic"),
-        Event::TopicGivenUp { topic } => tracing::error!(?topic, "topic left: it panicked too often"),
+        Event::TopicGivenUp { topic } => tracing::error!(?topic, "topic stopped: it panicked too often"),
     }
 }

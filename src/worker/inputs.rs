@@ -89,7 +89,7 @@ fn full_message<N: Network>(
     let room = check_application(shared);
     let credit =
         room.and_then(|()| admit(shared, account, bytes, till)).inspect_err(|why| report(shared, *why))?;
-    shared.metrics.received_message();
+    shared.metrics.message_received();
     if shared.observes_inputs || shared.tape.is_some() {
         show(shared, from, &P2pMessage::FullMessage(Arc::clone(&message)));
     }
@@ -114,7 +114,7 @@ fn control<N: Network>(
 ) -> Result<(), Refused> {
     let bytes = weight(&*shared.network, &message);
     let credit = admit(shared, account, bytes, Till::own()).inspect_err(|why| report(shared, *why))?;
-    shared.metrics.received(&message);
+    shared.metrics.rpc_received(&message);
     show(shared, from, &message);
     match message {
         P2pMessage::IWant { message_ids } => iwant(shared, from, message_ids, credit, shared.now()),
@@ -250,7 +250,7 @@ fn weight_of_full<N: Network>(shared: &Shared<N>, message: &FullMessage<N>) -> u
 }
 
 fn report<N: Network>(shared: &Shared<N>, refused: Refused) {
-    shared.metrics.refused(refused);
+    shared.metrics.input_refused(refused);
     shared.note_overload();
     if refused != Refused::Stopped && shared.refusal_reports.allows(shared.now()) {
         shared.observe(&Event::InputRefused { depth: refused.depth(), reason: refused.reason() });
@@ -288,7 +288,7 @@ fn iwant<N: Network>(
             found += 1;
         }
     }
-    shared.metrics.not_found(asked - found);
+    shared.metrics.iwant_not_found(asked - found);
     let credit = Arc::new(credit);
     for (topic, message_ids) in by_topic {
         let message = P2pMessage::IWant { message_ids };
@@ -352,7 +352,7 @@ fn publish<N: Network>(
 }
 
 fn join<N: Network>(shared: &Shared<N>, topic: N::Topic, at: Timestamp) {
-    shared.topic_labels.claim(&topic, true, &shared.network);
+    shared.topic_labels.label_for(&topic, true, &shared.network);
     shared.record(Heard::Join(&topic));
     with_actor(shared, topic, TopicItem::Join { at }, |entry| entry.joined = true);
 }
@@ -382,7 +382,7 @@ fn with_actor<N: Network>(
         Entry::Vacant(place) => {
             // Here and not by its actor: the recorder may be this thread's.
             if matches!(item, TopicItem::Publish { .. }) {
-                shared.topic_labels.claim(&topic, false, &shared.network);
+                shared.topic_labels.label_for(&topic, false, &shared.network);
             }
             let address = shared.desks.assign();
             let mut entry = TopicEntry { address: address.clone(), commands: 0, joined: false };

@@ -11,7 +11,7 @@ use std::{
 use super::{Admission, level::Level};
 use crate::{
     actors::inbox::KEPT,
-    metrics::Stopwatch,
+    metrics::WaitTime,
     network::{AppOutput, Network},
     protocol::{Lane, Unread},
 };
@@ -30,7 +30,7 @@ struct Waiting<N: Network> {
     lanes: [VecDeque<Unread<N>>; Lane::PLACES],
     /// The items that all of them stand for.
     items: usize,
-    stopwatch: Stopwatch,
+    wait_time: WaitTime,
     end: End,
 }
 
@@ -42,9 +42,9 @@ struct End {
 }
 
 impl<N: Network> Lanes<N> {
-    pub(crate) fn new(bound: usize, admission: Arc<Admission>, stopwatch: Stopwatch) -> Self {
+    pub(crate) fn new(bound: usize, admission: Arc<Admission>, wait_time: WaitTime) -> Self {
         let lanes = std::array::from_fn(|_| VecDeque::new());
-        let waiting = Mutex::new(Waiting { lanes, items: 0, stopwatch, end: End::default() });
+        let waiting = Mutex::new(Waiting { lanes, items: 0, wait_time, end: End::default() });
         Self { waiting, level: Level::new(bound.saturating_add(1), admission), bound }
     }
 
@@ -104,7 +104,7 @@ impl<N: Network> Waiting<N> {
     fn push(&mut self, output: Unread<N>) {
         let lane = output.place();
         self.items += output.count();
-        self.stopwatch.pushed(lane, self.lanes[lane].len());
+        self.wait_time.pushed(lane, self.lanes[lane].len());
         self.lanes[lane].push_back(output);
     }
 
@@ -112,7 +112,7 @@ impl<N: Network> Waiting<N> {
         let lanes = self.lanes.iter_mut().enumerate();
         let (lane, output) = { lanes }.find_map(|(lane, items)| Some((lane, take_first(items)?)))?;
         self.items -= output.count();
-        self.stopwatch.popped(lane);
+        self.wait_time.popped(lane);
         Some(output)
     }
 
@@ -125,7 +125,7 @@ impl<N: Network> Waiting<N> {
             match lane.less_urgent().iter().find_map(last) {
                 Some((of, victim, left)) => {
                     self.items -= victim.count();
-                    self.stopwatch.dropped(of, left);
+                    self.wait_time.dropped(of, left);
                     dropped(&victim);
                 }
                 None => return lane == Lane::Control,
@@ -144,13 +144,13 @@ pub(crate) struct AppQueue<N: Network> {
 
 struct AppWaiting<N: Network> {
     messages: VecDeque<AppOutput<N>>,
-    stopwatch: Stopwatch,
+    wait_time: WaitTime,
     end: End,
 }
 
 impl<N: Network> AppQueue<N> {
-    pub(crate) fn new(bound: usize, admission: Arc<Admission>, stopwatch: Stopwatch) -> Self {
-        let waiting = AppWaiting { messages: VecDeque::new(), stopwatch, end: End::default() };
+    pub(crate) fn new(bound: usize, admission: Arc<Admission>, wait_time: WaitTime) -> Self {
+        let waiting = AppWaiting { messages: VecDeque::new(), wait_time, end: End::default() };
         Self { waiting: Mutex::new(waiting), level: Level::new(bound, admission) }
     }
 
@@ -164,7 +164,7 @@ impl<N: Network> AppQueue<N> {
             messages.clear();
         } else {
             let ahead = waiting.messages.len();
-            waiting.stopwatch.pushed(0, ahead);
+            waiting.wait_time.pushed(0, ahead);
             waiting.messages.extend(messages.drain(..));
             self.level.set(waiting.messages.len());
             wake(waiting, |waiting| waiting.end.reader.take());
@@ -198,7 +198,7 @@ impl<N: Network> AppQueue<N> {
     fn pop(&self, waiting: &mut AppWaiting<N>) -> Option<AppOutput<N>> {
         let next = take_first(&mut waiting.messages);
         if next.is_some() {
-            waiting.stopwatch.popped(0);
+            waiting.wait_time.popped(0);
         }
         self.level.set(waiting.messages.len());
         next
