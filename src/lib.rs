@@ -1,6 +1,6 @@
-//! A gossipsub engine for applications built on [actix](https://docs.rs/actix): one actor a topic, a
-//! supervisor that owns peers and their scores, and two output streams, one for the p2p layer and
-//! one for the application. Bring any transport, or take the one in [`libp2p`](crate#features).
+//! A gossipsub v1.2 engine for applications built on [actix](https://docs.rs/actix). Each topic has an actor; a supervisor
+//! owns the peers and their scores; two output streams serve the p2p layer and the application. Use the libp2p transport
+//! of this crate (feature [`libp2p`](crate#features)) or your own.
 //!
 //! # Embedding
 //!
@@ -19,31 +19,36 @@
 //!     }
 //! });
 //! worker.p2p_input(P2pInput::connected(7))?;
-//! worker.p2p_input(P2pInput::said(7, P2pMessage::Subscribe { topic: "news".to_owned() }))?;
+//! worker.p2p_input(P2pInput::message(7, P2pMessage::subscribe("news".to_owned())))?;
 //! let message = PlainNetwork::message("news", 1, "it works");
-//! worker.p2p_input(P2pInput::said(7, P2pMessage::FullMessage(message.into())))?;
+//! worker.p2p_input(P2pInput::message(7, P2pMessage::FullMessage(message.into())))?;
 //! let received = app.recv().await.expect("the engine runs");
 //! assert_eq!(received.message, "it works");
-//! worker.app_input(AppInput::Publish(PlainNetwork::message("news", 2, "so it does")))?;
+//! worker.app_input(AppInput::Publish(PlainNetwork::message("news", 2, "so does this")))?;
 //! worker.shutdown().await;
 //! # Ok(()) }) }
 //! ```
 //!
-//! # Map
+//! # Modules
 //!
-//! Arrows go one way: [`Network`] and its words ← [`protocol`] ← actors ← [`Worker`].
+//! Each layer depends only on the layers before it: [`Network`] and its messages, [`limits`], [`protocol`], the actors,
+//! [`Worker`].
 //!
-//! * [`Network`]: the types and hooks an application brings; [`plain`] is a small one.
-//! * [`protocol`]: gossipsub as pure state machines, composed in [`protocol::Node`]; no actor, no
-//!   clock, no IO.
-//! * [`Worker`]: the running engine's handle, `Clone + Send + Sync`; also an actix actor.
-//! * [`limits`]: every parameter, checked before use; presets are files in `config/`.
-//! * [`metrics`]: what an engine can be watched by, with a catalogue.
+//! * [`Network`]: the types and hooks that an application supplies; [`plain`] has a small implementation.
+//! * [`protocol`]: gossipsub as pure state machines without actors, clocks and IO, composed in [`protocol::Node`].
+//! * [`Worker`]: the handle of a running engine. It is `Clone + Send + Sync`, and also an actix actor.
+//! * [`limits`]: all parameters, validated before use. `config/` has files with the presets.
+//! * [`metrics`]: the metrics of an engine, with a catalogue.
 //!
 //! # Features
 //!
-//! None by default. `libp2p`: a transport over rust-libp2p (`quic` adds QUIC). `http`: an actix-web
-//! scope. `prometheus`: what its exporter must know of our metrics. `node`: the binary, with everything.
+//! None is enabled by default.
+//!
+//! * `libp2p`: a transport over rust-libp2p; `quic` adds QUIC.
+//! * `http`: an actix-web scope for inspection and administration.
+//! * `prometheus`: the settings of the Prometheus exporter for the metrics of an engine.
+//! * `recording`: recordings of inputs, and their replay.
+//! * `node`: the binary, with all of these except `quic`.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -52,30 +57,36 @@
 struct Readme;
 
 mod actors;
+mod admission;
+mod clock;
 mod directory;
 #[cfg(feature = "http")]
 pub mod http;
+mod input_recorder;
 #[cfg(feature = "libp2p")]
 #[allow(missing_docs, reason = "derived behaviours have no place for comments, variants tell their fields")]
 pub mod libp2p;
 pub mod limits;
 pub mod metrics;
 mod network;
+mod outputs;
 pub mod plain;
 pub mod protocol;
-mod tape;
-#[cfg(feature = "trace")]
-pub mod trace;
+#[cfg(feature = "recording")]
+pub mod recording;
+mod timestamp;
 mod worker;
 
-pub use actors::clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use input_recorder::{InputRecorder, RecordedInput};
 pub use limits::{InvalidLimits, Limits, LimitsConfig};
 pub use network::{
-    AppInput, AppOutput, Delivery, FullMessage, Key, Later, Network, Origin, P2pInput, P2pMessage, P2pOutput,
-    PeerAction, Traffic, Validity,
+    AppInput, AppOutput, BoxFuture, ConnectionInfo, Delivery, Direction, FullMessage, Key, Network, Origin,
+    P2pInput, P2pMessage, P2pOutput, PeerAction, PeerKind, PxPeer, SubscribeOptions, TransportStats,
+    Validity,
 };
-pub use tape::{Heard, Tape};
 pub use worker::{
-    AppOutputs, Events, Fault, LastHeartbeat, Listing, NotSent, P2pOutputs, Page, PeerInputs, PublishReport,
-    PublishTicket, Queue, Refused, Routed, StartError, Started, Stopped, Worker, WorkerBuilder,
+    AppOutputs, DropReason, EngineError, EngineStopped, Events, HeartbeatStatus, P2pOutputs, Page, PageOf,
+    PeerInputs, PublishReport, PublishTicket, QueueStatus, Refused, RouteResult, StartError, Started, Worker,
+    WorkerBuilder,
 };

@@ -1,54 +1,62 @@
-//! A network of numbers and strings, for documentation, tests and first steps. Checks nothing but
-//! what it is told to.
+//! A small [`Network`] for documentation, tests and first steps: peers and points are numbers, topics and contents are
+//! strings. Every message is valid unless a validator says otherwise.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::network::{FullMessage, Later, Network, Validity};
+use crate::network::{BoxFuture, Delivery, FullMessage, Network, Validity};
 
-/// Peers and points are numbers, topics and messages strings, ids carry their topic.
+/// A network whose message ids contain their topic.
+///
+/// ```
+/// use actix_gossipsub::{Validity, plain::PlainNetwork};
+///
+/// let network = PlainNetwork::with_validator(|delivery| {
+///     if delivery.message.message.len() <= 1024 { Validity::Valid } else { Validity::Invalid }
+/// });
+/// # drop(network);
+/// ```
 #[derive(Default)]
 pub struct PlainNetwork {
     validator: Option<Box<Validator>>,
-    later: Option<Box<LaterValidator>>,
+    async_validator: Option<Box<AsyncValidator>>,
 }
 
-type Validator = dyn Fn(&PlainId, &str) -> Validity + Send + Sync;
-type LaterValidator = dyn Fn(&FullMessage<PlainNetwork>) -> Later<Validity> + Send + Sync;
+type Validator = dyn Fn(&Delivery<PlainNetwork>) -> Validity + Send + Sync;
+type AsyncValidator = dyn Fn(&Delivery<PlainNetwork>) -> BoxFuture<Validity> + Send + Sync;
 
-/// The id of a [`PlainNetwork`]'s message; ordered by number, then topic.
+/// The message id of a [`PlainNetwork`]. Ids are ordered by number, then by topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PlainId {
-    /// Its number within the topic.
+    /// The number of the message, unique within the topic.
     pub number: u64,
-    /// Its topic.
+    /// The topic of the message.
     pub topic: String,
 }
 
 impl PlainNetwork {
-    /// A network in which every message is valid.
+    /// A network in which all messages are valid.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A network in which `validator` judges messages.
-    pub fn with_validator(validator: impl Fn(&PlainId, &str) -> Validity + Send + Sync + 'static) -> Self {
-        Self { validator: Some(Box::new(validator)), later: None }
+    /// A network that validates messages with `validator`, which must not block.
+    pub fn with_validator(validator: impl Fn(&Delivery<Self>) -> Validity + Send + Sync + 'static) -> Self {
+        Self { validator: Some(Box::new(validator)), async_validator: None }
     }
 
-    /// A network in which `validator` judges messages, and takes its time.
-    pub fn with_later_validator<F>(
-        validator: impl Fn(&FullMessage<Self>) -> F + Send + Sync + 'static,
-    ) -> Self
+    /// A network that validates messages with the futures that `validator` returns. See
+    /// [`Network::validate_async`] for their limits.
+    pub fn with_async_validator<F>(validator: impl Fn(&Delivery<Self>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Validity> + Send + 'static,
     {
-        let later = move |message: &FullMessage<Self>| -> Later<Validity> { Box::pin(validator(message)) };
-        Self { validator: None, later: Some(Box::new(later)) }
+        let boxed = move |delivery: &Delivery<Self>| -> BoxFuture<Validity> { Box::pin(validator(delivery)) };
+        Self { validator: None, async_validator: Some(Box::new(boxed)) }
     }
 
-    /// Message `number` of `topic`.
+    /// The message with this number, topic and content.
     pub fn message(topic: &str, number: u64, content: &str) -> FullMessage<Self> {
         let message_id = PlainId { number, topic: topic.to_owned() };
         FullMessage { topic: topic.to_owned(), message_id, message: content.to_owned() }
@@ -66,16 +74,16 @@ impl Network for PlainNetwork {
         Some(id.topic.clone())
     }
 
-    fn validate_later(&self, message: &Arc<FullMessage<Self>>) -> Option<Later<Validity>> {
-        self.later.as_ref().map(|validator| validator(message))
+    fn validate(&self, delivery: &Delivery<Self>) -> Validity {
+        self.validator.as_ref().map_or(Validity::Valid, |validator| validator(delivery))
+    }
+
+    fn validate_async(&self, delivery: &Delivery<Self>) -> Option<BoxFuture<Validity>> {
+        self.async_validator.as_ref().map(|validator| validator(delivery))
     }
 
     fn message_size(&self, message: &String) -> usize {
         message.len()
-    }
-
-    fn validate(&self, id: &PlainId, message: &String) -> Validity {
-        self.validator.as_ref().map_or(Validity::Valid, |validator| validator(id, message))
     }
 }
 

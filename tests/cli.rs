@@ -197,22 +197,23 @@ fn what_a_node_recorded_is_replayed_outcome_by_outcome() {
     let published = publisher.terminate();
     let received = receiver.terminate();
 
-    for (file, events, outcome) in
-        [(receiver_file, received, "route_message"), (publisher_file, published, "publish_message")]
-    {
+    for (file, events, (kind, outcome)) in [
+        (receiver_file, received, ("message", "route")),
+        (publisher_file, published, ("publish_message", "published")),
+    ] {
         let printed = replayed(&[file, "--json"]);
         let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let (summary, lines) = lines.split_last().unwrap();
-        let outcomes = &summary["summary"]["outcomes"];
+        let outcomes = &summary["summary"]["outcomes"][kind];
         assert_eq!((&outcomes[outcome], &summary["summary"]["lost"]), (&10.into(), &0.into()), "{summary}");
-        // What the node told its user, and what the replay delivers, are the same messages.
-        let delivered = lines.iter().flat_map(|line| line["answer"]["app"].as_array().unwrap());
+        // The node printed the messages that the replay delivers.
+        let delivered = lines.iter().flat_map(|line| line["app"].as_array().unwrap());
         let delivered = delivered.map(|full| full["message_id"].as_str().unwrap().to_owned());
         let told = messages(&events, "message").into_iter().map(|(_, id, _)| id);
         assert_eq!(sorted(delivered.collect()), sorted(told.collect()));
         let text = replayed(&[file]);
-        assert!(text.contains(&format!("10 {outcome}\n")), "{text}");
-        assert!(text.ends_with("Nothing is missing in the trace.\n"), "{text}");
+        assert!(text.contains(&format!("10 {kind}: {outcome}\n")), "{text}");
+        assert!(text.ends_with("Nothing is missing in the recording.\n"), "{text}");
     }
 }
 
@@ -221,10 +222,13 @@ fn a_trace_that_can_t_be_replayed_is_explained() {
     let broken = file("broken.trace.jsonl", "{\"op\":{\"op\":\"make\"}}\n");
     let out = run(&["replay", broken.to_str().unwrap()]);
     assert_eq!(out.code, Some(1));
-    assert!(out.stderr.contains("broken.trace.jsonl: line 1: op.limits: is missing"), "{}", out.stderr);
+    assert!(out.stderr.contains("broken.trace.jsonl: line 1: op: missing field `limits`"), "{}", out.stderr);
+    let out = run(&["replay", file("empty.trace.jsonl", "").to_str().unwrap()]);
+    assert_eq!(out.code, Some(1));
+    assert!(out.stderr.contains("line 1: column 1: the recording is empty"), "{}", out.stderr);
     let out = run(&["node", "--topic", "t", "--trace", "no/such/folder/file"]);
     assert_eq!(out.code, Some(1));
-    assert!(out.stderr.contains("no/such/folder/file: the trace can't be written"), "{}", out.stderr);
+    assert!(out.stderr.contains("no/such/folder/file: the recording can't be written"), "{}", out.stderr);
 }
 
 // --- demo ---

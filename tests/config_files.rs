@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use actix_gossipsub::limits::{Limits, LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores};
+use actix_gossipsub::limits::{Limits, LimitsConfig, TopicScoreLimits, TopicScores};
 
 /// Files in `config` that hold something else than limits.
 const OTHER_FILES: [&str; 0] = [];
@@ -105,17 +105,13 @@ fn a_short_file_changes_what_it_names_only() {
         [score.topics.parameters]
         time_in_mesh_weight = 2
     "#;
-    let parameters = TopicScoreLimits { time_in_mesh_weight: 2.0, ..TopicScoreLimits::default() };
-    let expected = LimitsConfig {
-        degree_optimal: 8,
-        heartbeat_interval: Duration::from_millis(700),
-        score: ScoreLimits {
-            topics: TopicScores::Single { parameters },
-            topic_score_cap: Some(40.0),
-            ..ScoreLimits::default()
-        },
-        ..LimitsConfig::default()
-    };
+    let parameters = TopicScoreLimits::default().with(|t| t.time_in_mesh_weight = 2.0);
+    let expected = LimitsConfig::default().with(|c| {
+        c.degree_optimal = 8;
+        c.heartbeat_interval = Duration::from_millis(700);
+        c.score.topics = TopicScores::Single { parameters };
+        c.score.topic_score_cap = Some(40.0);
+    });
     assert_eq!(toml::from_str::<LimitsConfig>(text).unwrap(), expected);
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_gossipsub::limits::{
-    Extensions, InvalidLimits, Limits, LimitsConfig, TopicScoreLimits, TopicScores,
+    Extensions, InvalidLimits, Limits, LimitsConfig, TopicFamily, TopicScoreLimits, TopicScores,
 };
 use flate2::read::GzDecoder;
 use serde_json::Value;
@@ -107,16 +107,15 @@ fn violations(config: LimitsConfig) -> Vec<String> {
 
 #[test]
 fn lists_all_violations_in_the_order_of_the_fields() {
-    let mut config = LimitsConfig { degree_low: 7, degree_out: 4, ..LimitsConfig::default() };
+    let mut config = LimitsConfig::default().with(|c| (c.degree_low, c.degree_out) = (7, 4));
     config.heartbeat_interval = Duration::ZERO;
     config.history_gossip_length = 6;
     config.score.topics = TopicScores::Single {
-        parameters: TopicScoreLimits {
-            time_in_mesh_quantum: Duration::ZERO,
-            first_message_deliveries_decay: 1.5,
-            mesh_message_deliveries_activation: Duration::from_millis(999),
-            ..TopicScoreLimits::default()
-        },
+        parameters: TopicScoreLimits::default().with(|t| {
+            t.time_in_mesh_quantum = Duration::ZERO;
+            t.first_message_deliveries_decay = 1.5;
+            t.mesh_message_deliveries_activation = Duration::from_millis(999);
+        }),
     };
     config.score.behaviour_penalty_weight = 1.0;
     config.bounds.max_reconnect_ticks = 4;
@@ -169,7 +168,7 @@ fn refuses_what_breaks_one_rule() {
 
 #[test]
 fn what_may_be_0_may_be_0() {
-    let mut limits = LimitsConfig::<String> { extensions: Extensions::none(), ..LimitsConfig::default() };
+    let mut limits = LimitsConfig::<String>::default().with(|c| c.extensions = Extensions::none());
     let bounds = &mut limits.bounds;
     let may_be_0 = [
         &mut bounds.max_co_senders,
@@ -177,10 +176,10 @@ fn what_may_be_0_may_be_0() {
         &mut bounds.max_invalid_bytes_per_topic,
         &mut bounds.max_promises_per_topic,
         &mut bounds.max_unreachable,
-        &mut bounds.max_departed,
+        &mut bounds.max_retained_scores,
         &mut bounds.max_backoffs_per_topic,
         &mut bounds.max_idle_topics,
-        &mut bounds.max_strangers,
+        &mut bounds.max_unconnected_peers,
         &mut bounds.max_px_per_prune,
         &mut bounds.max_decisions,
         &mut bounds.max_decisions_per_peer,
@@ -192,15 +191,15 @@ fn what_may_be_0_may_be_0() {
 
 #[test]
 fn checks_every_topic_of_a_family() {
-    let bad = TopicScoreLimits { mesh_message_deliveries_threshold: 0, ..TopicScoreLimits::default() };
+    let bad = TopicScoreLimits::default().with(|t| t.mesh_message_deliveries_threshold = 0);
     let mut config = LimitsConfig::default();
-    config.score.topics = TopicScores::Family {
-        all_topics: vec!["a".to_owned()],
-        parameters: [("a".to_owned(), TopicScoreLimits::default()), ("b".to_owned(), bad.clone())].into(),
-        weights: [("c".to_owned(), -1.0)].into(),
-        default_parameters: bad,
-        default_weight: f64::NAN,
-    };
+    config.score.topics = TopicScores::Family(TopicFamily::default().with(|f| {
+        f.all_topics = vec!["a".to_owned()];
+        f.parameters = [("a".to_owned(), TopicScoreLimits::default()), ("b".to_owned(), bad.clone())].into();
+        f.weights = [("c".to_owned(), -1.0)].into();
+        f.default_parameters = bad;
+        f.default_weight = f64::NAN;
+    }));
     let expected = [
         "score.topics.parameters.\"b\".mesh_message_deliveries_threshold = 0: must be greater than 0",
         "score.topics.weights.\"c\" = -1.0: must be a finite number, at least 0",

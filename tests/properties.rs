@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix_gossipsub::{
     P2pOutput,
-    limits::{Limits, TopicScores},
+    limits::{Limits, TopicFamily, TopicScores},
 };
 use model::{
     Checked,
@@ -108,13 +108,13 @@ fn only_topic_0_counts(limits: Limits<u8>) -> Limits<u8> {
     config.max_topics_per_peer = usize::from(TOPICS);
     config.bounds.max_idle_topics = AMPLE;
     let one = config.score.topics.parameters(&0).clone();
-    config.score.topics = TopicScores::Family {
-        all_topics: vec![0],
-        parameters: [(0, one.clone())].into(),
-        weights: [(0, 1.0)].into(),
-        default_parameters: one,
-        default_weight: 0.0,
-    };
+    config.score.topics = TopicScores::Family(TopicFamily::default().with(|f| {
+        f.all_topics = vec![0];
+        f.parameters = [(0, one.clone())].into();
+        f.weights = [(0, 1.0)].into();
+        f.default_parameters = one;
+        f.default_weight = 0.0;
+    }));
     Limits::try_from(config).expect("valid still")
 }
 

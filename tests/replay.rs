@@ -1,8 +1,8 @@
-//! An engine's inputs, recorded while it runs, and performed again on a `Node`: the same state, the same bytes.
+//! Records the inputs of a live engine and replays them on a `Node`, which ends in the same state and emits the same.
 
 use std::{
     fs,
-    io::{self, BufReader, Write},
+    io::{self, Write},
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -12,9 +12,11 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, Clock, FullMessage, Limits, LimitsConfig, ManualClock, P2pInput, P2pMessage, Started, Worker,
+    AppInput, Clock, ConnectionInfo, Direction, FullMessage, Limits, LimitsConfig, ManualClock, P2pInput,
+    P2pMessage, Started, Worker,
     plain::{PlainId, PlainNetwork},
-    trace::{Ended, Performed, Plain, ReplayError, TraceFile, Values, render_view, replay},
+    protocol::View,
+    recording::{FileRecorder, Mistake, Replay, Replayed},
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use serde_json::{Value, json};
@@ -27,39 +29,67 @@ fn temporary(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// All lines of a replay, as JSON text, and its end.
-async fn replayed(trace: &[u8]) -> Result<(Vec<String>, Ended), ReplayError> {
-    let mut lines = Vec::new();
-    let show = |performed: Performed| {
-        let Performed { line, op, outcomes, answer, .. } = performed;
-        lines.push(json!({ "line": line, "op": op, "outcomes": outcomes, "answer": answer }).to_string());
-        Ok(())
-    };
-    let ended = replay(BufReader::new(trace), show).await?;
-    Ok((lines, ended))
+/// A replay to the end.
+struct Ended {
+    lines: Vec<Replayed>,
+    lost: u64,
+    /// The whole state, scores to the last bit, as text.
+    state: String,
 }
 
-/// A manual engine on this thread: its order is the recording's.
+impl Ended {
+    /// All lines as JSON text.
+    fn text(&self) -> String {
+        self.lines.iter().map(|line| json!(line).to_string() + "\n").collect()
+    }
+
+    fn has_outcome(&self, message: &str, outcome: &str) -> bool {
+        let has = |line: &Replayed| {
+            line.op["input"]["p2p_message"]["type"] == message && line.outcome["outcome"] == outcome
+        };
+        self.lines.iter().any(has)
+    }
+}
+
+fn replayed(recording: &str) -> Result<Ended, Mistake> {
+    let (first, rest) = recording.split_once('\n').unwrap_or((recording, ""));
+    let (mut replay, first) = Replay::start(|_| PlainNetwork::new(), first)?;
+    let mut lines = vec![first];
+    for line in rest.lines() {
+        lines.push(replay.perform(line)?);
+    }
+    Ok(Ended { lines, lost: replay.lost(), state: text_of(replay.view()) })
+}
+
+/// A state as text. Its lists without an order are sorted.
+fn text_of(mut view: View<PlainNetwork>) -> String {
+    view.cached.sort_by(|a, b| (&a.topic, &a.id).cmp(&(&b.topic, &b.id)));
+    view.seen.sort_by(|a, b| (&a.topic, &a.id).cmp(&(&b.topic, &b.id)));
+    view.gossip.values_mut().for_each(|ids| ids.sort());
+    serde_json::to_string_pretty(&view).unwrap()
+}
+
+/// A manual engine on this thread: its order is that of the recording.
 struct Live {
     started: Started<PlainNetwork>,
     clock: Arc<ManualClock>,
-    trace: Arc<TraceFile<PlainNetwork>>,
+    recorder: Arc<FileRecorder<PlainNetwork>>,
     emitted: usize,
 }
 
 impl Live {
-    fn start(trace: Arc<TraceFile<PlainNetwork>>) -> Self {
+    fn start(recorder: Arc<FileRecorder<PlainNetwork>>) -> Self {
         let clock = Arc::new(ManualClock::new());
         let mut limits = LimitsConfig::default();
-        // So large are the messages here.
+        // All messages here have this size.
         limits.extensions.idontwant_message_size = "content".len();
         limits.extensions.max_idontwant_per_heartbeat = 20;
         let limits = Limits::try_from(limits).unwrap();
         let builder = Worker::builder(PlainNetwork::new(), limits).manual().arbiters(0).seed(42);
         let builder = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>);
-        let builder = builder.tape(Arc::clone(&trace) as _);
+        let builder = builder.input_recorder(Arc::clone(&recorder) as _);
         let started = builder.start(["a".to_owned(), "b".to_owned()]).unwrap();
-        Self { started, clock, trace, emitted: 0 }
+        Self { started, clock, recorder, emitted: 0 }
     }
 
     fn worker(&self) -> &Worker<PlainNetwork> {
@@ -77,8 +107,8 @@ impl Live {
         self.settle().await;
     }
 
-    async fn says(&mut self, peer: u64, message: P2pMessage<PlainNetwork>) {
-        self.p2p(P2pInput::said(peer, message)).await;
+    async fn message(&mut self, peer: u64, message: P2pMessage<PlainNetwork>) {
+        self.p2p(P2pInput::message(peer, message)).await;
     }
 
     async fn app(&mut self, input: AppInput<PlainNetwork>) {
@@ -104,9 +134,11 @@ async fn lively(live: &mut Live, steps: usize) {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     for peer in 0..40 {
         let [direct, outbound, trusted] = [peer == 0, peer % 3 == 0, peer % 5 == 0];
-        live.p2p(P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap: peer == 1 }).await;
+        let mut info = ConnectionInfo::new(Direction::outbound_if(outbound));
+        (info.kind.direct, info.kind.trusted, info.kind.bootstrap) = (direct, trusted, peer == 1);
+        live.p2p(P2pInput::NewConnection { peer, info }).await;
         for topic in ["a", "b", "c"] {
-            live.says(peer, P2pMessage::Subscribe { topic: topic.to_owned() }).await;
+            live.message(peer, P2pMessage::subscribe(topic.to_owned())).await;
         }
     }
     for step in 0..steps {
@@ -114,15 +146,17 @@ async fn lively(live: &mut Live, steps: usize) {
         let peer = rng.random_range(0..42);
         let ids = vec![id(&mut rng), id(&mut rng)];
         match rng.random_range(0..18) {
-            0 => live.says(peer, P2pMessage::Graft { topic: topic(&mut rng) }).await,
+            0 => live.message(peer, P2pMessage::Graft { topic: topic(&mut rng) }).await,
             1 => {
-                let px = vec![rng.random_range(0..60), rng.random_range(0..60)];
+                let px = vec![rng.random_range(0..60).into(), rng.random_range(0..60).into()];
                 let backoff = Duration::from_micros(rng.random_range(0..90_000_000));
-                live.says(peer, P2pMessage::Prune { topic: topic(&mut rng), px, backoff }).await;
+                live.message(peer, P2pMessage::Prune { topic: topic(&mut rng), px, backoff }).await;
             }
-            2 => live.says(peer, P2pMessage::IHave { topic: ids[0].topic.clone(), message_ids: ids }).await,
-            3 => live.says(peer, P2pMessage::IWant { message_ids: ids }).await,
-            14..18 => live.says(peer, P2pMessage::IDontWant { message_ids: ids }).await,
+            2 => {
+                live.message(peer, P2pMessage::IHave { topic: ids[0].topic.clone(), message_ids: ids }).await
+            }
+            3 => live.message(peer, P2pMessage::IWant { message_ids: ids }).await,
+            14..18 => live.message(peer, P2pMessage::IDontWant { message_ids: ids }).await,
             4 => live.app(AppInput::Publish(message(&mut rng))).await,
             5 if step % 3 == 0 => live.p2p(P2pInput::Disconnection { peer }).await,
             5 => live.p2p(P2pInput::connected(peer)).await,
@@ -142,7 +176,7 @@ async fn lively(live: &mut Live, steps: usize) {
                 live.worker().check_parked().await;
                 live.settle().await;
             }
-            _ => live.says(peer, P2pMessage::FullMessage(Arc::new(message(&mut rng)))).await,
+            _ => live.message(peer, P2pMessage::FullMessage(Arc::new(message(&mut rng)))).await,
         }
     }
 }
@@ -151,64 +185,56 @@ async fn lively(live: &mut Live, steps: usize) {
 fn a_recorded_engine_is_replayed_to_the_same_state_and_the_same_bytes() {
     let file = temporary("lively.jsonl");
     let (state, emitted) = run(async {
-        let mut live = Live::start(TraceFile::create(&file, Plain::NETWORK).unwrap());
+        let mut live = Live::start(FileRecorder::create(&file).unwrap());
         live.settle().await;
         lively(&mut live, 3000).await;
-        let state = render_view(&live.worker().state().await.unwrap(), true);
-        let recorded = live.trace.finish().unwrap();
+        let state = text_of(live.worker().state().await.unwrap());
+        let recorded = live.recorder.finish().unwrap();
         assert_eq!(recorded.lost, 0);
         let lines = fs::read_to_string(&file).unwrap().lines().count();
         assert_eq!(recorded.lines, lines as u64);
         live.worker().shutdown().await;
         (state, live.emitted)
     });
-    let trace = fs::read(&file).unwrap();
-    let (first, ended) = run(replayed(&trace)).unwrap();
-    let (second, again) = run(replayed(&trace)).unwrap();
-    assert_eq!(first, second);
-    assert_eq!(ended.state.to_string(), again.state.to_string());
-    assert_eq!(ended.lost, 0);
-    // The whole state, scores to the last bit, as text.
-    let show = |value: &Value| serde_json::to_string_pretty(value).unwrap();
-    assert_eq!(show(&ended.state), show(&state));
-    let count = |line: &String| {
-        let line: Value = serde_json::from_str(line).unwrap();
-        line["answer"]["p2p"].as_array().map_or(0, Vec::len)
-    };
-    assert_eq!(first.iter().map(count).sum::<usize>(), emitted);
-    // It was lively: what is to be told apart did happen.
-    for outcome in [
-        "grafting_successfully",
-        "peer_backed_off",
-        "grafting_peer_with_negative_score",
-        "ignore_px_score_too_low",
-        "noted_idontwant",
-        "idontwant_from_unknown_peer",
+    let recording = fs::read_to_string(&file).unwrap();
+    let (first, second) = (replayed(&recording).unwrap(), replayed(&recording).unwrap());
+    assert_eq!(first.text(), second.text());
+    assert_eq!(first.state, second.state);
+    assert_eq!(first.lost, 0);
+    assert_eq!(first.state, state);
+    assert_eq!(first.lines.iter().map(|line| line.p2p.len()).sum::<usize>(), emitted);
+    // The recording has what is hard to replay.
+    for (message, outcome) in [
+        ("graft", "grafted"),
+        ("graft", "backed_off"),
+        ("graft", "negative_score"),
+        ("prune", "score_too_low"),
+        ("idontwant", "noted"),
+        ("idontwant", "unknown_peer"),
     ] {
-        let told = format!("\"out\":\"{outcome}\"");
-        assert!(first.iter().any(|line| line.contains(&told)), "no {outcome}");
+        assert!(first.has_outcome(message, outcome), "no {message} that is {outcome}");
     }
 }
 
-/// A file that takes nothing until it is let go.
+/// A file that blocks its writer until it is released.
 struct Slow {
-    go: Receiver<()>,
+    release: Receiver<()>,
     text: Arc<Mutex<Vec<u8>>>,
-    gone: bool,
+    released: bool,
 }
 
 impl Slow {
     fn new() -> (Self, Sender<()>, Arc<Mutex<Vec<u8>>>) {
-        let ((let_go, go), text) = (channel(), Arc::<Mutex<Vec<u8>>>::default());
-        (Self { go, text: Arc::clone(&text), gone: false }, let_go, text)
+        let ((sender, release), text) = (channel(), Arc::<Mutex<Vec<u8>>>::default());
+        (Self { release, text: Arc::clone(&text), released: false }, sender, text)
     }
 }
 
 impl Write for Slow {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.gone {
-            self.go.recv().map_err(io::Error::other)?;
-            self.gone = true;
+        if !self.released {
+            self.release.recv().map_err(io::Error::other)?;
+            self.released = true;
         }
         self.text.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -220,71 +246,128 @@ impl Write for Slow {
 }
 
 #[test]
-fn what_finds_no_room_is_counted_and_its_place_is_marked() {
-    let (slow, let_go, text) = Slow::new();
+fn an_input_without_room_is_counted_and_its_place_is_marked() {
+    let (slow, release, text) = Slow::new();
     run(async {
-        let mut live = Live::start(TraceFile::to(slow, Plain::NETWORK, 20).unwrap());
+        let mut live = Live::start(FileRecorder::to_writer(slow, 20).unwrap());
         lively(&mut live, 10).await;
         live.worker().shutdown().await;
-        let_go.send(()).unwrap();
-        let recorded = live.trace.finish().unwrap();
+        release.send(()).unwrap();
+        let recorded = live.recorder.finish().unwrap();
         assert!(recorded.lost > 0, "{recorded:?}");
-        let text = text.lock().unwrap().clone();
-        let (lines, ended) = replayed(&text).await.unwrap();
+        let text = String::from_utf8(text.lock().unwrap().clone()).unwrap();
+        let ended = replayed(&text).unwrap();
         assert_eq!(ended.lost, recorded.lost);
-        assert!(lines.iter().any(|line| line.contains("\"op\":\"gap\"")), "{lines:#?}");
+        assert!(ended.lines.iter().any(|line| line.op["op"] == "gap"), "{}", ended.text());
     });
 }
 
 #[test]
-fn a_file_that_takes_nothing_costs_the_recording_and_not_the_engine() {
-    let (slow, let_go, _) = Slow::new();
-    drop(let_go);
+fn a_file_that_fails_ends_the_recording_and_not_the_engine() {
+    let (slow, release, _) = Slow::new();
+    drop(release);
     run(async {
-        let mut live = Live::start(TraceFile::to(slow, Plain::NETWORK, 20).unwrap());
+        let mut live = Live::start(FileRecorder::to_writer(slow, 20).unwrap());
         lively(&mut live, 100).await;
-        live.trace.finish().unwrap_err();
+        live.recorder.finish().unwrap_err();
         assert!(!live.worker().state().await.unwrap().connections.is_empty());
         live.worker().shutdown().await;
     });
 }
 
+/// The first line of a recording.
+fn first_line() -> String {
+    let (slow, release, text) = Slow::new();
+    release.send(()).unwrap();
+    run(async {
+        let live = Live::start(FileRecorder::to_writer(slow, 100).unwrap());
+        live.worker().shutdown().await;
+        live.recorder.finish().unwrap();
+    });
+    String::from_utf8(text.lock().unwrap().clone()).unwrap().lines().next().unwrap().to_owned()
+}
+
 #[test]
-fn a_mistake_is_told_with_its_line_and_field() {
-    let first = {
-        let file = temporary("short.jsonl");
-        run(async {
-            let live = Live::start(TraceFile::create(&file, Plain::NETWORK).unwrap());
-            live.worker().shutdown().await;
-            live.trace.finish().unwrap();
-        });
-        fs::read_to_string(&file).unwrap().lines().next().unwrap().to_owned()
-    };
+fn limits_are_recorded_in_the_form_of_the_reference_traces() {
+    let first: Value = serde_json::from_str(&first_line()).unwrap();
+    let limits = &first["op"]["limits"];
+    let defaults = LimitsConfig::<String>::default();
+    assert_eq!(limits["prune_backoff"], json!(defaults.prune_backoff.as_millis() as u64));
+    let score = &limits["score_limits"];
+    assert_eq!(score["topics"]["kind"], "single");
+    assert!(score["topics"]["parameters"]["time_in_mesh_quantum"].is_u64(), "{score}");
+    assert_eq!((limits.get("score"), score["topic_score_cap"].is_string()), (None, false));
+
+    // Topics may have the names of limits; a span may have a fraction; the reference has no extensions.
+    let mut line = first.clone();
+    line["op"]["limits"]["fanout_ttl"] = json!(1.5);
+    line["op"]["limits"].as_object_mut().unwrap().remove("extensions");
+    let parameters = &limits["score_limits"]["topics"]["parameters"];
+    line["op"]["limits"]["score_limits"]["topics"] = json!({
+        "kind": "family",
+        "parameters": { "prune_backoff": parameters },
+        "weights": { "prune_backoff": 2 },
+        "default_parameters": parameters,
+        "default_weight": 1,
+    });
+    replayed(&line.to_string()).unwrap();
+}
+
+#[test]
+fn a_mistake_is_reported_with_its_line_and_field() {
+    let first = first_line();
     let graft = |peer: Value| {
-        let said = json!({ "type": "graft", "topic": "a" });
-        let input = json!({ "type": "in_message", "from_peer": peer, "p2p_message": said });
+        let message = json!({ "type": "graft", "topic": "a" });
+        let input = json!({ "type": "in_message", "from_peer": peer, "p2p_message": message });
         json!({ "op": { "op": "p2p_input", "input": input } }).to_string()
     };
-    let mut unknown: Value = serde_json::from_str(&graft(json!(1))).unwrap();
-    unknown["op"]["input"]["p2p_message"]["loudly"] = json!(true);
-    let mut limits: Value = serde_json::from_str(&first).unwrap();
-    limits["op"]["limits"]["degree_low"] = json!("six");
-    let mut network: Value = serde_json::from_str(&first).unwrap();
-    network["op"]["network"] = json!("pigeons");
-    let ok = graft(json!(1));
+    let altered = |line: &str, alter: fn(&mut Value)| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        alter(&mut line);
+        line.to_string()
+    };
+    let [ok, named, none] = [json!(1), json!("one"), json!(null)].map(graft);
+    let unknown = altered(&ok, |line| line["op"]["input"]["p2p_message"]["loudly"] = json!(true));
+    let nameless = altered(&ok, |line| line["op"]["input"]["type"] = json!(1));
+    let expects = altered(&ok, |line| line["expect"] = json!({}));
+    let limits = altered(&first, |line| line["op"]["limits"]["degree_low"] = json!("six"));
+    let score = altered(&first, |line| line["op"]["limits"]["score_limits"]["decay_zero"] = json!("small"));
+    let refused = altered(&first, |line| line["op"]["limits"]["degree_low"] = json!(1000));
+    let network = altered(&first, |line| line["op"]["network"] = json!("pigeons"));
+    let absent = altered(&first, |line| drop(line["op"].as_object_mut().unwrap().remove("limits")));
+    let misspelt = json!({ "op": { "op": "grraft" } }).to_string();
     let cases = [
-        (vec![first.clone(), ok.clone(), graft(json!("one"))], "line 3: op.input.from_peer: invalid type"),
-        (vec![first.clone(), graft(json!(null))], "line 2: op.input.from_peer: invalid type"),
-        (vec![first.clone(), unknown.to_string()], "line 2: op.input.p2p_message.loudly: is not known here"),
-        (vec![first.clone(), json!({ "op": { "op": "grraft" } }).to_string()], "line 2: op.op: `grraft`"),
-        (vec![first.clone(), "{".to_owned()], "line 2: line: EOF"),
-        (vec![limits.to_string()], "line 1: op.limits.degree_low: invalid type: string \"six\""),
-        (vec![network.to_string()], "line 1: op.network: `pigeons` is not known here"),
-        (vec![ok], "line 1: op.op: `p2p_input` is not known here"),
-        (vec![], "line 1: the trace is empty"),
+        (
+            vec![&*first, &ok, &named],
+            "line 3: op.input.from_peer: invalid type: string \"one\", expected u64",
+        ),
+        (vec![&first, &none], "line 2: op.input.from_peer: invalid type: null, expected u64"),
+        (
+            vec![&first, &unknown],
+            "line 2: op.input.p2p_message.loudly: unknown field `loudly`, expected `topic`",
+        ),
+        (vec![&first, &nameless], "line 2: op.input.type: a name is expected"),
+        (vec![&first, "{}"], "line 2: line: missing field `op`"),
+        (vec![&first, &expects], "line 2: expect: unknown field `expect`, expected `op`"),
+        (
+            vec![&first, &misspelt],
+            "line 2: op: unknown variant `grraft`, expected one of `make`, `advance_time`",
+        ),
+        (vec![&first, &first], "line 2: op.op: `make` must be the first line"),
+        (vec![&first, "{"], "line 2: column 1: EOF while parsing an object"),
+        (vec![&limits], "line 1: op.limits.degree_low: invalid type: string \"six\", expected usize"),
+        (
+            vec![&score],
+            "line 1: op.limits.score_limits.decay_zero: invalid type: string \"small\", expected f64",
+        ),
+        (vec![&refused], "line 1: op.limits: "),
+        (vec![&network], "line 1: op.network: `pigeons` is another network, expected `plain`"),
+        (vec![&absent], "line 1: op: missing field `limits`"),
+        (vec![&ok], "line 1: op.op: the first line must be `make`"),
+        (vec![], "line 1: column 0: EOF while parsing a value"),
     ];
     for (lines, mistake) in cases {
-        let error = run(replayed(lines.join("\n").as_bytes())).unwrap_err().to_string();
+        let error = replayed(&lines.join("\n")).err().expect(mistake).to_string();
         assert!(error.starts_with(mistake), "{error} is not {mistake}");
     }
 }

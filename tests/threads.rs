@@ -25,7 +25,7 @@ fn limits() -> Limits<String> {
 
 fn say(engine: &Started<PlainNetwork>, number: u64) {
     let message = PlainNetwork::message(&format!("t{}", number % 50), number, "content");
-    let input = P2pInput::said(1, P2pMessage::FullMessage(message.into()));
+    let input = P2pInput::message(1, P2pMessage::FullMessage(message.into()));
     engine.worker.p2p_input(input).expect("taken");
 }
 
@@ -48,7 +48,8 @@ async fn shutdown_joins_every_thread() {
 async fn the_callers_arbiters_are_used_and_left_alone() {
     let before = threads();
     let arbiters = [Arbiter::new(), Arbiter::new()];
-    let builder = Worker::builder(PlainNetwork::new(), limits()).on(arbiters.iter().map(Arbiter::handle));
+    let builder =
+        Worker::builder(PlainNetwork::new(), limits()).on_arbiters(arbiters.iter().map(Arbiter::handle));
     let mut engine = builder.start(topics()).expect("a system");
     assert_eq!(threads(), before + 2);
     engine.worker.p2p_input(P2pInput::connected(1)).expect("taken");

@@ -60,8 +60,8 @@ struct Engine {
 
 impl Engine {
     fn start() -> Self {
-        let config = LimitsConfig { degree_high: 7, ..LimitsConfig::tezos_dal() };
-        let config = LimitsConfig { degree_optimal: 6, degree_low: 4, ..config };
+        let config =
+            LimitsConfig::tezos_dal().with(|c| (c.degree_optimal, c.degree_low, c.degree_high) = (6, 4, 7));
         let limits = Limits::try_from(config).unwrap();
         let clock = Arc::new(ManualClock::new());
         let builder = Worker::builder(PlainNetwork::new(), limits).manual().arbiters(0).seed(1);
@@ -70,13 +70,13 @@ impl Engine {
     }
 
     async fn says(&self, peer: u64, message: P2pMessage<PlainNetwork>) {
-        self.started.worker.p2p_input(P2pInput::said(peer, message)).unwrap();
+        self.started.worker.p2p_input(P2pInput::message(peer, message)).unwrap();
         self.started.worker.settle().await;
     }
 
     async fn connects(&self, peer: u64) {
         self.started.worker.p2p_input(P2pInput::connected(peer)).unwrap();
-        self.says(peer, P2pMessage::Subscribe { topic: "news".to_owned() }).await;
+        self.says(peer, P2pMessage::subscribe("news".to_owned())).await;
     }
 
     async fn grafts(&self, peer: u64, topic: &str) {

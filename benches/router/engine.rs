@@ -65,7 +65,8 @@ impl<N: Traffic> EngineSubject<N> {
             let handles = if handles.is_empty() { vec![Arbiter::current()] } else { handles };
             (arbiters, handles)
         });
-        let mut builder = Worker::builder(N::new(verdict), limits).seed(1).on(handles.clone()).manual();
+        let mut builder =
+            Worker::builder(N::new(verdict), limits).seed(1).on_arbiters(handles.clone()).manual();
         if let Some(recorder) = recorder {
             builder = builder.recorder(recorder);
         }
@@ -226,7 +227,7 @@ impl<N: Traffic> Driver<N> {
             tokio::select! {
                 biased;
                 () = &mut done => break,
-                _ = self.streams.p2p.recv_emission() => {}
+                _ = self.streams.p2p.recv_batch() => {}
             }
         }
         self.read_out().await;

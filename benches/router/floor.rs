@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use actix_gossipsub::{FullMessage, P2pInput, P2pMessage, Validity};
+use actix_gossipsub::{Delivery, FullMessage, P2pInput, P2pMessage, Validity};
 use foldhash::fast::RandomState;
 
 use super::{
@@ -69,10 +69,12 @@ impl<N: Workload> Floor<N> {
         if self.seen_before.contains(&message.message_id) || !self.seen.insert(message.message_id.clone()) {
             return;
         }
-        if self.network.validate(&message.message_id, &message.message) != Validity::Valid {
+        let delivery = Delivery::new(from_peer, message);
+        if self.network.validate(&delivery) != Validity::Valid {
             return;
         }
-        let to: Vec<_> = mesh.iter().filter(|peer| **peer != from_peer).cloned().collect();
+        let Delivery { sender, message, .. } = delivery;
+        let to: Vec<_> = mesh.iter().filter(|peer| **peer != sender).cloned().collect();
         self.forwards.push((Arc::clone(&message), to));
         self.app.push(message);
         if self.seen.len() >= GENERATION {

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_gossipsub::{Key, Network, Validity};
+use actix_gossipsub::{Delivery, Key, Network, Validity};
 
 use super::random::Random;
 
@@ -82,7 +82,7 @@ impl Network for R {
         Some(Arc::clone(&id.topic))
     }
 
-    fn validate(&self, _: &NumberedId, _: &Arc<[u8]>) -> Validity {
+    fn validate(&self, _: &Delivery<Self>) -> Validity {
         self.0.judge()
     }
 
@@ -164,7 +164,7 @@ impl<Id: RandomId> Network for W<Id> {
         id.topic()
     }
 
-    fn validate(&self, _: &Id, _: &Box<[u8]>) -> Validity {
+    fn validate(&self, _: &Delivery<Self>) -> Validity {
         self.verdict.judge()
     }
 

@@ -31,7 +31,7 @@ pub struct NodeSubject<N: Traffic> {
 
 impl<N: Traffic> NodeSubject<N> {
     pub fn new(limits: Limits<Arc<str>>, verdict: Verdict) -> Self {
-        let options = NodeOptions { seed: 1, ..NodeOptions::default() };
+        let options = NodeOptions::default().with(|o| o.seed = 1);
         let node = Node::new(Arc::new(N::new(verdict)), limits, options);
         Self { node, now: Timestamp::ZERO, source: N::source(0), rounds: Vec::new() }
     }
@@ -71,7 +71,7 @@ impl<N: Traffic> Subject<N> for NodeSubject<N> {
             for arrival in round {
                 self.node.p2p_input(arrival.input, self.now);
             }
-            self.node.drain_emissions().for_each(|emission| tally.count(&emission));
+            self.node.drain_batches().for_each(|batch| tally.count(&batch));
             tally.deliveries += self.node.drain().app.len() as u64;
         }
         tally
@@ -81,7 +81,7 @@ impl<N: Traffic> Subject<N> for NodeSubject<N> {
         self.now = self.now.after(Duration::from_secs(1));
         let start = cpu::of_thread();
         self.node.heartbeat(self.now);
-        self.node.drain_emissions().for_each(drop);
+        self.node.drain_batches().for_each(drop);
         drop(self.node.drain());
         cpu::of_thread() - start
     }

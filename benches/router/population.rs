@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use actix_gossipsub::{Limits, LimitsConfig, P2pInput, P2pMessage};
+use actix_gossipsub::{ConnectionInfo, Limits, LimitsConfig, P2pInput, P2pMessage};
 
 use super::networks::Workload;
 
@@ -52,18 +52,18 @@ impl<N: Workload> Population<N> {
     }
 
     fn subscriptions(&self, topic: &Arc<str>) -> impl Iterator<Item = P2pInput<N>> {
-        let subscribe = |topic: &Arc<str>| P2pMessage::Subscribe { topic: Arc::clone(topic) };
-        self.peers.iter().map(move |peer| P2pInput::said(peer.clone(), subscribe(topic)))
+        let subscribe = |topic: &Arc<str>| P2pMessage::subscribe(Arc::clone(topic));
+        self.peers.iter().map(move |peer| P2pInput::message(peer.clone(), subscribe(topic)))
     }
 
     fn grafts_on(&self, topic: &Arc<str>, mesh: &[usize; DEGREE]) -> impl Iterator<Item = P2pInput<N>> {
         let graft = |topic: &Arc<str>| P2pMessage::Graft { topic: Arc::clone(topic) };
-        mesh.iter().map(move |peer| P2pInput::said(self.peers[*peer].clone(), graft(topic)))
+        mesh.iter().map(move |peer| P2pInput::message(self.peers[*peer].clone(), graft(topic)))
     }
 }
 
 /// As the reference's: dialled by us and trusted, neither direct nor bootstrap.
 fn connection<N: Workload>(peer: &N::Peer) -> P2pInput<N> {
     let peer = peer.clone();
-    P2pInput::NewConnection { peer, direct: false, outbound: true, trusted: true, bootstrap: false }
+    P2pInput::NewConnection { peer, info: ConnectionInfo::outbound().trusted() }
 }

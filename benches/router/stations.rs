@@ -30,8 +30,8 @@ impl<N: Traffic> Streams<N> {
     /// Takes what waits in both; tells whether anything did.
     pub fn take(&mut self, tally: &mut Tally) -> bool {
         let before = *tally;
-        while let Some(emission) = self.p2p.try_recv_emission() {
-            tally.count(&emission);
+        while let Some(batch) = self.p2p.try_recv_batch() {
+            tally.count(&batch);
         }
         while self.app.try_recv().is_some() {
             tally.deliveries += 1;
@@ -158,8 +158,8 @@ async fn speak<N: Traffic>(
 async fn read_p2p<N: Traffic>(mut p2p: P2pOutputs<N>, forwards: u64) -> (P2pOutputs<N>, u64) {
     let mut tally = Tally::default();
     while tally.forwards < forwards {
-        let Some(emission) = p2p.recv_emission().await else { break };
-        tally.count(&emission);
+        let Some(batch) = p2p.recv_batch().await else { break };
+        tally.count(&batch);
     }
     (p2p, tally.forwards)
 }

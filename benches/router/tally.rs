@@ -1,6 +1,6 @@
 //! What went in and came out of a run.
 
-use actix_gossipsub::{Network, protocol::Emission};
+use actix_gossipsub::{Network, protocol::OutputBatch};
 
 use super::population::DEGREE;
 
@@ -16,8 +16,8 @@ pub struct Tally {
 
 impl Tally {
     /// What the p2p layer is told. A message to many peers is one output for a transport, which encodes it once.
-    pub fn count<N: Network>(&mut self, emission: &Emission<N>) {
-        if let Emission::Broadcast { to, .. } = emission {
+    pub fn count<N: Network>(&mut self, batch: &OutputBatch<N>) {
+        if let OutputBatch::Broadcast { to, .. } = batch {
             self.forwards += to.len() as u64;
         }
     }

@@ -63,7 +63,7 @@ fn copy<N: Workload>(
 ) -> Arrival<N> {
     let full = FullMessage { topic: Arc::clone(topic), message_id, message };
     let from = population.peers[peer].clone();
-    Arrival { peer, input: P2pInput::said(from, P2pMessage::FullMessage(Arc::new(full))) }
+    Arrival { peer, input: P2pInput::message(from, P2pMessage::FullMessage(Arc::new(full))) }
 }
 
 /// R's messages in order: message `number` goes to topic `number % N`; all its copies come at once, beginning

@@ -6,12 +6,12 @@
 
 use std::time::Duration;
 
-use actix_gossipsub::{Validity, protocol::PeerKind};
+use actix_gossipsub::{ConnectionInfo, Validity};
 use arbitrary::{Arbitrary, Result, Unstructured};
 
 use super::model::{
     network::{Action, PEERS, SELF, TOPICS},
-    op::{Id, Msg, Op, population},
+    op::{Id, Msg, Op, connection_info, population},
 };
 
 /// More operations are not read: a run stays short.
@@ -109,7 +109,9 @@ struct Reader<'r, 'a> {
 impl Reader<'_, '_> {
     fn op(&mut self) -> Result<Op> {
         Ok(match self.u.int_in_range(0..=code::IDONTWANT)? {
-            code::CONNECT => Op::Connect { peer: self.u.int_in_range(0..=PEERS - 1)?, kind: self.kind()? },
+            code::CONNECT => {
+                Op::Connect { peer: self.u.int_in_range(0..=PEERS - 1)?, info: self.connection_info()? }
+            }
             code::DISCONNECT => Op::Disconnect { peer: self.peer()? },
             code::SUBSCRIBE => Op::Subscribe { peer: self.peer()?, topic: self.topic()? },
             code::UNSUBSCRIBE => Op::Unsubscribe { peer: self.peer()?, topic: self.topic()? },
@@ -163,9 +165,9 @@ impl Reader<'_, '_> {
         self.u.int_in_range(0..=NUMBERS - 1)
     }
 
-    fn kind(&mut self) -> Result<PeerKind> {
+    fn connection_info(&mut self) -> Result<ConnectionInfo> {
         let [direct, outbound, trusted, bootstrap] = self.u.arbitrary()?;
-        Ok(PeerKind { direct, outbound, trusted, bootstrap })
+        Ok(connection_info(direct, outbound, trusted, bootstrap))
     }
 
     fn verdict(&mut self) -> Result<Validity> {

@@ -1,10 +1,10 @@
 //! Reads bytes as a peer's stream, and as one frame, the way the transport does, and checks what comes
 //! of it. Opens no connection.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use actix_gossipsub::{
-    Network, P2pMessage, Validity,
+    Delivery, Network, P2pMessage, PxPeer, Validity,
     libp2p::{Flaw, FrameDecoder, FrameError, Libp2pNetwork, SignaturePolicy, WireLimits, fuzz},
 };
 use libp2p::identity::Keypair;
@@ -30,17 +30,16 @@ pub fn run(bytes: &[u8]) {
 
 /// So tight that few bytes reach them.
 fn tight() -> WireLimits {
-    WireLimits {
-        max_frame_in: 160,
-        max_subscriptions_in: 2,
-        max_messages_in: 2,
-        max_control_in: 3,
-        max_ids_in: 4,
-        max_id_length: 6,
-        max_px_in: 2,
-        max_topic_length: 6,
-        ..WireLimits::default()
-    }
+    WireLimits::default().with(|l| {
+        l.max_frame_in = 160;
+        l.max_subscriptions_in = 2;
+        l.max_messages_in = 2;
+        l.max_control_in = 3;
+        l.max_ids_in = 4;
+        l.max_id_length = 6;
+        l.max_px_in = 2;
+        l.max_topic_length = 6;
+    })
 }
 
 /// The frames in `bytes` up to the first error; the same ones in whatever pieces the bytes come.
@@ -117,7 +116,7 @@ fn verdict_follows_the_policy(one: &Said, network: &Libp2pNetwork) {
         Some(Flaw::UnsupportedKey) => Validity::Outdated,
         Some(_) => Validity::Invalid,
     };
-    assert_eq!(network.validate(&full.message_id, &full.message), expected);
+    assert_eq!(network.validate(&Delivery::new(KEY.public().to_peer_id(), Arc::clone(full))), expected);
     let own = network.message_id(&full.topic, &full.message) == full.message_id;
     assert_eq!(own, full.message.flaw().is_none(), "a flawed message has an id of its own");
     let signed = matches!(network.policy(), SignaturePolicy::StrictSign(_));
@@ -130,7 +129,7 @@ fn verdict_follows_the_policy(one: &Said, network: &Libp2pNetwork) {
 /// A signed record comes from the peer that is recommended, or from nobody: it is read only here.
 fn addresses_are_bounded(one: &Said, network: &Libp2pNetwork) {
     let Said::Prune { px, .. } = one else { return };
-    for peer in px {
+    for PxPeer { peer, .. } in px {
         let first = fuzz::addresses(peer, network);
         assert!(first.len() <= 8, "{} addresses of one peer", first.len());
         assert_eq!(first, fuzz::addresses(peer, network), "found once, kept");
@@ -160,7 +159,7 @@ fn length(one: &Said) -> usize {
     full.message.data().len() + optional.map(<[u8]>::len).sum::<usize>()
 }
 
-/// What of it can be said: bad messages are not passed on, nor more px than peers read.
+/// What of it can be said: bad messages are not passed on, nor records of peers, nor more px than peers read.
 fn sayable(one: Said, limits: &WireLimits) -> Option<Said> {
     match one {
         Said::FullMessage(full) if full.message.flaw().is_some() => None,
@@ -171,6 +170,7 @@ fn sayable(one: Said, limits: &WireLimits) -> Option<Said> {
         }
         Said::Prune { topic, mut px, backoff } => {
             px.truncate(limits.max_px_out);
+            px.iter_mut().for_each(|px| px.record = None);
             Some(Said::Prune { topic, px, backoff })
         }
         one => Some(one),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use actix_gossipsub::{
-    P2pMessage,
+    P2pMessage, PxPeer,
     libp2p::{Libp2pNetwork, MessageId, SignaturePolicy, TopicName, fuzz},
 };
 use libp2p::{PeerId, core::PeerRecord};
@@ -58,7 +58,7 @@ fn written(said: &[Said]) -> Vec<u8> {
 }
 
 fn subscribe(topic: &str) -> Said {
-    Said::Subscribe { topic: topic.into() }
+    Said::subscribe(topic.into())
 }
 
 fn signed(data: &str) -> Said {
@@ -75,7 +75,11 @@ fn ihave(count: u16) -> Said {
 }
 
 fn prune(px: Vec<PeerId>, seconds: u64) -> Said {
-    Said::Prune { topic: topic(), px, backoff: Duration::from_secs(seconds) }
+    Said::Prune {
+        topic: topic(),
+        px: px.into_iter().map(PxPeer::new).collect(),
+        backoff: Duration::from_secs(seconds),
+    }
 }
 
 fn recommended(peer: PeerId, record: &[u8]) -> Vec<u8> {

@@ -37,7 +37,7 @@
 //!
 //! Nothing else is ordered.
 //!
-//! **Deliveries** are counted by the topic, and told to the supervisor at each heartbeat, before anything that
+//! **PeerDeliveries** are counted by the topic, and told to the supervisor at each heartbeat, before anything that
 //! changes their worth (graft, prune, leave), and when somebody waits for it (`settle`): one word a peer does for
 //! hundreds of messages. Until then a score lacks what a peer did well, for a heartbeat at most; what it did badly
 //! is told at once.
@@ -46,7 +46,7 @@
 //! most of what comes, share a stamp: those that are taken out of a desk together came when the first of them
 //! did. A copy is so never taken for late because we are.
 //!
-//! **Load.** An inbox that is not empty, or whose owner has not handed on what follows from what it took, holds a
+//! **BusyCount.** An inbox that is not empty, or whose owner has not handed on what follows from what it took, holds a
 //! ticket; so does each verdict that is awaited, and each topic whose actor is about to begin. Without tickets the
 //! engine is settled.
 //!
@@ -61,26 +61,13 @@
 //! told it something since it said so: its state goes to the supervisor, which answers for it until it is joined or
 //! published to again.
 
-mod attendance;
-pub(crate) mod clock;
-pub(crate) mod desk;
+pub(crate) mod arbiter;
+pub(crate) mod diagnostics;
+pub(crate) mod fault;
 pub(crate) mod heartbeat;
-pub(crate) mod host;
 pub(crate) mod inbox;
-pub(crate) mod journal;
-mod log;
-mod mesh;
-pub(crate) mod messages;
-mod outgoing;
-mod pile;
+pub(crate) mod mesh;
 pub(crate) mod pool;
-pub(crate) mod pulse;
-mod restarts;
 pub(crate) mod router;
-mod sample;
-pub(crate) mod saying;
-mod seats;
 pub(crate) mod shared;
 pub(crate) mod supervisor;
-mod topic;
-mod validation;

@@ -4,14 +4,14 @@
 use actix::{Actor, Arbiter, ArbiterHandle, Context};
 
 /// Whose arbiters an engine is to live on.
-pub(crate) enum Home {
+pub(crate) enum Arbiters {
     /// So many of its own; with none, that of whoever starts it.
     Own(usize),
     /// The caller's.
     Given(Vec<ArbiterHandle>),
 }
 
-impl Home {}
+impl Arbiters {}
 
 /// The arbiters that the actors of one engine live on.
 pub(crate) struct Pool {
@@ -20,10 +20,10 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// With the arbiters that it owns. Must be called on an arbiter.
-    pub(crate) fn new(home: &Home) -> (Self, Vec<Arbiter>) {
+    pub(crate) fn new(home: &Arbiters) -> (Self, Vec<Arbiter>) {
         let (arbiters, mut handles): (Vec<Arbiter>, _) = match home {
-            Home::Own(own) => ((0..*own).map(|_| Arbiter::new()).collect(), Vec::new()),
-            Home::Given(handles) => (Vec::new(), handles.clone()),
+            Arbiters::Own(own) => ((0..*own).map(|_| Arbiter::new()).collect(), Vec::new()),
+            Arbiters::Given(handles) => (Vec::new(), handles.clone()),
         };
         handles.extend(arbiters.iter().map(Arbiter::handle));
         if handles.is_empty() {

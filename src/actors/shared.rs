@@ -13,20 +13,35 @@ use enum_map::enum_map;
 use tokio::sync::watch;
 
 use super::{
-    clock::Clock,
-    desk::{Address, Desks},
-    journal::Journal,
-    messages::{Inbox, Load, RouterItem, SupervisorItem, TopicItem},
-    pulse::Pulse,
+    arbiter::mailbox::{ArbiterMailboxes, TopicAddr},
+    diagnostics::{health::HeartbeatMonitor, journal::EventLog, refusals::RefusalReports},
+    fault::EngineError,
+    inbox::{BusyCount, Inbox},
+    mesh::messages::TopicItem,
+    router::messages::RouterItem,
+    supervisor::messages::SupervisorItem,
 };
 use crate::{
+    admission::Admission,
+    clock::Clock,
     directory::Directory,
+    input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
     metrics::{ByteQueue, Metrics, Queue, QueueDepths, TopicLabels, TopicSeries},
     network::Network,
-    protocol::{Context, Emission, Event, Footprint, Handling, Lane, Outbox, Stats, Timestamp, Unread},
-    tape::{Heard, Tape},
-    worker::{Admission, AppQueue, Fault, Lanes, NotSent, RefusalReports, Returns, Tickets},
+    outputs::{
+        app_queue::AppQueue,
+        p2p_queue::P2pQueue,
+        publication::{DropReason, PublishReports},
+        recycle::RecycleBins,
+    },
+    protocol::{
+        event::Event,
+        exchange::{Context, Outbox, command::ValidationMode},
+        inspect::{footprint::Footprint, stats::Stats},
+        output::{Lane, OutputBatch, pending::PendingOutput},
+    },
+    timestamp::Timestamp,
 };
 
 /// One engine's common ground. What threads write often is padded: all of them read the rest for each input.
@@ -34,27 +49,27 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) network: Arc<N>,
     pub(crate) limits: Arc<Limits<N::Topic>>,
     pub(crate) seed: u64,
-    pub(crate) handling: Handling,
+    pub(crate) validation_mode: ValidationMode,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Directory<N>,
-    pub(crate) load: Arc<Load>,
+    pub(crate) load: Arc<BusyCount>,
     /// What waits of peers.
     pub(crate) admission: Arc<Admission>,
     /// What waits of the application's own publications.
     pub(crate) publications: Arc<Admission>,
     pub(crate) supervisor: CachePadded<Inbox<SupervisorItem<N>>>,
     pub(crate) router: CachePadded<Inbox<RouterItem<N>>>,
-    pub(crate) p2p: CachePadded<Lanes<N>>,
+    pub(crate) p2p: CachePadded<P2pQueue<N>>,
     pub(crate) app: CachePadded<AppQueue<N>>,
     /// How many validations are under way.
     pub(crate) validating: AtomicUsize,
     /// Copies of messages that go back to the threads that brought them.
-    pub(crate) returns: Returns<N>,
+    pub(crate) returns: RecycleBins<N>,
     /// Publications of which somebody wants to hear more.
-    pub(crate) tickets: Tickets<N>,
+    pub(crate) tickets: PublishReports<N>,
     pub(crate) observer: Observer<N>,
     /// Who keeps what the engine is told.
-    pub(crate) tape: Option<Arc<dyn Tape<N>>>,
+    pub(crate) input_recorder: Option<Arc<dyn InputRecorder<N>>>,
     /// Whether inputs are shown to the observer: to copy them for nobody is waste.
     pub(crate) observes_inputs: bool,
     pub(crate) refusal_reports: RefusalReports,
@@ -64,20 +79,20 @@ pub(crate) struct Shared<N: Network> {
     /// When an input was last refused, or an output dropped, for want of room.
     pub(crate) last_overload: Mutex<Option<Timestamp>>,
     /// What was decided, to be explained.
-    pub(crate) journal: Journal<N>,
+    pub(crate) journal: EventLog<N>,
     /// When the last heartbeat began.
-    pub(crate) pulse: Pulse,
+    pub(crate) pulse: HeartbeatMonitor,
     /// Whether a heartbeat is under way.
     pub(crate) in_heartbeat: AtomicBool,
     /// No input is taken any more.
     pub(crate) closing: AtomicBool,
     /// How the engine ended, once it did.
-    pub(crate) end: watch::Sender<Option<Result<(), Fault>>>,
+    pub(crate) end: watch::Sender<Option<Result<(), EngineError>>>,
     /// The topics that have not told the supervisor of all deliveries: they do at each heartbeat, and when
     /// somebody waits for it.
-    pub(crate) credited: CachePadded<Mutex<Vec<Address<N>>>>,
+    pub(crate) credited: CachePadded<Mutex<Vec<TopicAddr<N>>>>,
     /// One an arbiter, for the topics that live there.
-    pub(crate) desks: Desks<N>,
+    pub(crate) desks: ArbiterMailboxes<N>,
     /// What mesh actors counted, and the supervisor's part.
     pub(crate) topic_stats: CachePadded<Mutex<Stats>>,
     pub(crate) peer_stats: Mutex<Stats>,
@@ -101,7 +116,7 @@ impl<N: Network> Shared<N> {
 
     /// What a topic's state machine is given.
     pub(crate) fn context(&self, now: Timestamp) -> Context<'_, N> {
-        Context { network: &self.network, limits: &self.limits, roster: &self.directory, now }
+        Context { network: &self.network, limits: &self.limits, peer_view: &self.directory, now }
     }
 
     /// Shows an event to the observer. Its panic is its own: the engine goes on.
@@ -112,9 +127,9 @@ impl<N: Network> Shared<N> {
     }
 
     /// Shows an input to whoever records.
-    pub(crate) fn record(&self, heard: Heard<'_, N>) {
-        if let Some(tape) = &self.tape {
-            tape.hears(&|| self.now(), heard);
+    pub(crate) fn record(&self, input: RecordedInput<'_, N>) {
+        if let Some(recorder) = &self.input_recorder {
+            recorder.record(&|| self.now(), input);
         }
     }
 
@@ -128,7 +143,7 @@ impl<N: Network> Shared<N> {
     }
 
     /// Sends an item to a topic. A full message has no time of its own: it is stamped here.
-    pub(crate) fn post(&self, address: &Address<N>, item: TopicItem<N>) {
+    pub(crate) fn post(&self, address: &TopicAddr<N>, item: TopicItem<N>) {
         match item {
             TopicItem::Message(arrival) => address.push_message(|| self.now(), || arrival),
             item => address.push(item),
@@ -165,23 +180,23 @@ impl<N: Network> Shared<N> {
     }
 
     /// An output found no room.
-    pub(crate) fn dropped(&self, output: &Unread<N>) {
+    pub(crate) fn dropped(&self, output: &PendingOutput<N>) {
         self.note_overload();
-        self.metrics.output_dropped(output.lane(), NotSent::StreamFull, output.count());
-        if let Unread::Broadcast { to, message, lane: Lane::Publish } = output {
-            self.tickets.not_sent(&message.topic, &message.message_id, NotSent::StreamFull, to.len());
+        self.metrics.output_dropped(output.lane(), DropReason::StreamFull, output.count());
+        if let PendingOutput::Broadcast { to, message, lane: Lane::Publish } = output {
+            self.tickets.not_sent(&message.topic, &message.message_id, DropReason::StreamFull, to.len());
         }
     }
 
     /// An output is read: now those whom it is for get their names. `None` if all of them are gone.
-    pub(crate) fn read(&self, output: Unread<N>) -> Option<Emission<N>> {
+    pub(crate) fn read(&self, output: PendingOutput<N>) -> Option<OutputBatch<N>> {
         let meant = output.count();
-        let emission = output.read(|links| self.directory.peers_of(links));
-        let gone = meant - emission.count();
+        let batch = output.resolve(|connection_ids| self.directory.peers_of(connection_ids));
+        let gone = meant - batch.count();
         if gone > 0 {
-            self.metrics.output_dropped(Lane::Gossip, NotSent::Disconnected, gone);
+            self.metrics.output_dropped(Lane::Gossip, DropReason::Disconnected, gone);
         }
-        (emission.count() > 0).then_some(emission)
+        (batch.count() > 0).then_some(batch)
     }
 
     /// A heartbeat is due, and the one of this number is not done.
@@ -206,15 +221,15 @@ impl<N: Network> Shared<N> {
             if credited.is_empty() {
                 return;
             }
-            credited.iter().for_each(|address| address.push(TopicItem::TellCredits));
+            credited.iter().for_each(|address| address.push(TopicItem::FlushDeliveryCounts));
         }
     }
 
-    pub(crate) fn note_credited(&self, address: &Address<N>) {
+    pub(crate) fn note_credited(&self, address: &TopicAddr<N>) {
         self.credited.lock().unwrap_or_else(PoisonError::into_inner).push(address.clone());
     }
 
-    pub(crate) fn take_credited(&self) -> Vec<Address<N>> {
+    pub(crate) fn take_credited(&self) -> Vec<TopicAddr<N>> {
         std::mem::take(&mut *self.credited.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -278,7 +293,7 @@ impl<N: Network> Shared<N> {
     }
 
     /// The engine ended: both streams end, and those who wait hear how.
-    pub(crate) fn finish(&self, end: Result<(), Fault>) {
+    pub(crate) fn finish(&self, end: Result<(), EngineError>) {
         self.closing.store(true, Ordering::Release);
         self.admission.end();
         self.supervisor.close();

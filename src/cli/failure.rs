@@ -3,9 +3,9 @@
 use std::{error::Error, io, net::SocketAddr, path::PathBuf};
 
 use actix_gossipsub::{
-    Fault, InvalidLimits, Refused, StartError,
+    EngineError, InvalidLimits, Refused, StartError,
     libp2p::{AuthorError, CommandError, TransportError},
-    trace::ReplayError,
+    recording::Mistake,
 };
 use libp2p::Multiaddr;
 
@@ -39,7 +39,7 @@ pub enum Failure {
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("{0}")]
-    Engine(Fault),
+    Engine(EngineError),
     #[error("{0}: change --size, --prefix or --topic")]
     Author(#[from] AuthorError),
     #[error("a message could not be published: {0}")]
@@ -52,8 +52,8 @@ pub enum Failure {
     #[error("a node of the demonstration did not come up: see the log above (RUST_LOG=debug shows more)")]
     NodeDown,
     #[error("{}: {error}", file.display())]
-    Trace { file: PathBuf, error: ReplayError },
-    #[error("{}: the trace can't be written ({error}): it ends there", file.display())]
+    Trace { file: PathBuf, error: Mistake },
+    #[error("{}: the recording can't be written ({error}): it ends there", file.display())]
     Untraceable { file: PathBuf, error: io::Error },
     #[error("can't write to standard output: {0}")]
     Output(io::Error),

@@ -20,7 +20,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::failure::Failure;
 
-/// A gossipsub engine on actix: a demonstration, a node, the replay of its trace, and a check for parameter files.
+/// A gossipsub engine on actix: a demonstration, a node, the replay of its recording, and a check for parameter files.
 #[derive(Parser)]
 #[command(version, about)]
 pub struct Arguments {
@@ -35,7 +35,7 @@ enum Command {
     Demo(demo::Arguments),
     /// Runs one node that speaks gossipsub with any libp2p peer
     Node(node::Arguments),
-    /// Performs a recorded trace on a node, without a network, and shows what came of each line
+    /// Performs a recording on a node, without a network, and prints the effects of each line
     Replay(replay::Arguments),
     /// Checks a parameter file and lists every rule it breaks
     CheckConfig {
@@ -55,7 +55,7 @@ pub fn log_to_stderr() {
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::CheckConfig { file } => check_config::run(&file),
-        Command::Replay(arguments) => actix::System::new().block_on(replay::run(arguments)),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Node(arguments) => actix::System::new().block_on(node::run(arguments)),
         Command::Demo(arguments) => actix::System::new().block_on(demo::run(arguments)),
     }

@@ -1,4 +1,4 @@
-//! `replay`: performs a recorded trace on a node and shows what came of each line. It starts no engine.
+//! `replay`: performs a recording on a node, without a network, and prints what each line caused.
 
 mod shown;
 
@@ -9,7 +9,12 @@ use std::{
     path::PathBuf,
 };
 
-use actix_gossipsub::trace::{Ended, Performed, ReplayError, replay};
+use actix_gossipsub::{
+    libp2p::{Libp2pNetwork, SignaturePolicy},
+    plain::PlainNetwork,
+    protocol::Timestamp,
+    recording::{Mistake, Recordable, Replay, Replayed},
+};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -17,75 +22,148 @@ use super::Failure;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// The trace: what `node --trace` wrote, or a file as those in tests/traces, unpacked; `-` reads standard
-    /// input
+    /// The recording: what `node --trace` wrote; `-` reads standard input
     file: PathBuf,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
-    /// Print the whole state at the end, as JSON
+    /// Print the whole state at the end, as JSON. Times are nanoseconds since the start
     #[arg(long)]
     state: bool,
 }
 
-/// Replays a trace to its end.
-pub async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let file = arguments.file.clone();
-    let trace: Box<dyn BufRead> = if file.as_os_str() == "-" {
+/// Replays a recording to its end.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let file = &arguments.file;
+    let recording: Box<dyn BufRead> = if file.as_os_str() == "-" {
         Box::new(io::stdin().lock())
     } else {
-        let opened = File::open(&file).map_err(|error| Failure::Unreadable { file: file.clone(), error })?;
+        let opened = File::open(file).map_err(|error| Failure::Unreadable { file: file.clone(), error })?;
         Box::new(BufReader::new(opened))
     };
-    let mut printer = Printer { out: BufWriter::new(io::stdout().lock()), outcomes: BTreeMap::new() };
-    let ended = replay(trace, |performed| printer.line(&performed, arguments.json)).await;
-    let printed = match ended {
-        Ok(ended) => printer.end(&ended, &arguments),
-        Err(ReplayError::Shown(error)) => Err(error),
-        Err(error) => {
-            // What came before it was shown; a reader that is gone is told nothing.
-            let _ = printer.out.flush();
-            return Err(Failure::Trace { file, error });
-        }
-    };
-    match printed {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
-        _ => Ok(()),
+    let mut lines = Lines { lines: recording.lines(), number: 0 };
+    let mut printer = Printer::new(BufWriter::new(io::stdout().lock()), arguments);
+    let first = lines.next().unwrap_or_else(|| Err(mistake(1, "the recording is empty")));
+    let replayed = first.map_err(Stop::Mistake).and_then(|first| match network(&first).as_deref() {
+        Some(PlainNetwork::NAME) => replay(|_| PlainNetwork::new(), &first, lines, &mut printer),
+        _ => replay(libp2p, &first, lines, &mut printer),
+    });
+    match replayed.or_else(|stop| printer.stopped(stop)) {
+        Ok(()) => Ok(()),
+        Err(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(Stop::Output(error)) => Err(Failure::Output(error)),
+        Err(Stop::Mistake(error)) => Err(Failure::Trace { file: file.clone(), error }),
     }
 }
 
-struct Printer<W> {
+/// The kind of network in the first line of a recording.
+fn network(first: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(first).ok()?;
+    line["op"]["network"].as_str().map(str::to_owned)
+}
+
+/// The signatures of recorded messages were checked before they were recorded: the policy does not matter.
+fn libp2p(persistent_points: Vec<libp2p::Multiaddr>) -> Libp2pNetwork {
+    Libp2pNetwork::builder(SignaturePolicy::StrictNoSign).persistent_points(persistent_points).build()
+}
+
+fn replay<N: Recordable>(
+    network: impl FnOnce(Vec<N::Point>) -> N,
+    first: &str,
+    lines: impl Iterator<Item = Result<String, Mistake>>,
+    printer: &mut Printer<impl Write>,
+) -> Result<(), Stop> {
+    let (mut replay, replayed) = Replay::start(network, first)?;
+    printer.line(&replayed)?;
+    for line in lines {
+        printer.line(&replay.perform(&line?)?)?;
+    }
+    printer.end(&replay).map_err(Stop::Output)
+}
+
+/// Why a replay stops early.
+enum Stop {
+    Mistake(Mistake),
+    Output(io::Error),
+}
+
+impl From<Mistake> for Stop {
+    fn from(mistake: Mistake) -> Self {
+        Self::Mistake(mistake)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// The lines of a file; an error knows its line.
+struct Lines<R> {
+    lines: io::Lines<R>,
+    number: usize,
+}
+
+impl<R: BufRead> Iterator for Lines<R> {
+    type Item = Result<String, Mistake>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.number += 1;
+        Some(self.lines.next()?.map_err(|error| mistake(self.number, error)))
+    }
+}
+
+/// A mistake of a line as a whole.
+fn mistake(line: usize, problem: impl ToString) -> Mistake {
+    Mistake { line, place: "column 1".to_owned(), problem: problem.to_string() }
+}
+
+struct Printer<'a, W> {
     out: W,
-    /// How often each came.
-    outcomes: BTreeMap<String, u64>,
+    arguments: &'a Arguments,
+    lines: usize,
+    time: Timestamp,
+    /// How often each outcome occurred, by the kind of its input.
+    outcomes: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
-impl<W: Write> Printer<W> {
-    fn line(&mut self, performed: &Performed, as_json: bool) -> io::Result<()> {
-        for name in shown::names(performed) {
-            *self.outcomes.entry(name.to_owned()).or_default() += 1;
-        }
-        if !as_json {
-            return shown::write(&mut self.out, performed);
-        }
-        let Performed { line, time, op, outcomes, answer, .. } = performed;
-        let time = shown::milliseconds(*time);
-        self.print(&json!({ "line": line, "time": time, "op": op, "outcomes": outcomes, "answer": answer }))
+impl<'a, W: Write> Printer<'a, W> {
+    fn new(out: W, arguments: &'a Arguments) -> Self {
+        Self { out, arguments, lines: 0, time: Timestamp::ZERO, outcomes: BTreeMap::new() }
     }
 
-    fn end(mut self, ended: &Ended, arguments: &Arguments) -> io::Result<()> {
-        let Ended { lines, time, lost, state } = ended;
-        if arguments.state {
-            self.print(state)?;
+    fn line(&mut self, replayed: &Replayed) -> io::Result<()> {
+        (self.lines, self.time) = (replayed.line, replayed.time);
+        if let Some((kind, outcome)) = shown::outcome_of_input(replayed) {
+            *self.outcomes.entry(kind.to_owned()).or_default().entry(outcome.to_owned()).or_default() += 1;
         }
-        if arguments.json {
-            let time = shown::milliseconds(*time);
-            let summary = json!({ "lines": lines, "time": time, "lost": lost, "outcomes": self.outcomes });
+        if self.arguments.json { self.print(&json!(replayed)) } else { shown::write(&mut self.out, replayed) }
+    }
+
+    fn end<N: Recordable>(&mut self, replay: &Replay<N>) -> io::Result<()> {
+        if self.arguments.state {
+            self.print(&json!(replay.view()))?;
+        }
+        let Self { lines, time, outcomes, .. } = self;
+        let (time, lost) = (time.as_duration(), replay.lost());
+        if self.arguments.json {
+            let time = time.as_nanos() as f64 / 1e6;
+            let summary = json!({ "lines": lines, "time": time, "lost": lost, "outcomes": outcomes });
             self.print(&json!({ "summary": summary }))?;
         } else {
-            shown::write_summary(&mut self.out, ended, &self.outcomes)?;
+            writeln!(self.out, "\n{lines} lines, {:.3} s", time.as_secs_f64())?;
+            shown::write_summary(&mut self.out, outcomes, lost)?;
         }
         self.out.flush()
+    }
+
+    /// Prints the lines before a mistake. If that fails too, the mistake is what is reported.
+    fn stopped(&mut self, stop: Stop) -> Result<(), Stop> {
+        if matches!(stop, Stop::Mistake(_)) {
+            let _ = self.out.flush();
+        }
+        Err(stop)
     }
 
     fn print(&mut self, value: &Value) -> io::Result<()> {

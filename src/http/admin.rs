@@ -140,14 +140,14 @@ async fn set_acl<N: Shown>(
         Acl::Open => 0.0,
     };
     let set = AppInput::SetApplicationScore { peer: peer.clone(), score: score / weight };
-    worker.app_input(set).map_err(|_| crate::Stopped)?;
+    worker.app_input(set).map_err(|_| crate::EngineStopped)?;
     let connected = within(worker.connection_of(&peer)).await?.is_some();
     if acl == Acl::Ban && connected { carried(transport.disconnect(peer).await) } else { done() }
 }
 
 async fn join<N: Shown>(body: Json<Join>, worker: Data<Worker<N>>) -> Answer {
     let topic = named("topic", body.into_inner().topic)?;
-    worker.app_input(AppInput::Join(topic)).map_err(|_| crate::Stopped)?;
+    worker.app_input(AppInput::Join(topic)).map_err(|_| crate::EngineStopped)?;
     done()
 }
 
@@ -156,7 +156,7 @@ async fn leave<N: Shown>(_: HttpRequest, path: Path<String>, worker: Data<Worker
     if !worker.is_subscribed(&topic) {
         return Err(Problem::unknown("this topic is not joined"));
     }
-    worker.app_input(AppInput::Leave(topic)).map_err(|_| crate::Stopped)?;
+    worker.app_input(AppInput::Leave(topic)).map_err(|_| crate::EngineStopped)?;
     done()
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 
 use super::{names, problem::Problem};
-use crate::{Listing, Page, Stopped, network::Key, protocol::Timestamp};
+use crate::{EngineStopped, Page, PageOf, network::Key, protocol::Timestamp};
 
 /// How long the engine may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -17,7 +17,7 @@ const MAX_LIMIT: usize = 10_000;
 const MAX_ENTRIES: usize = 200_000;
 
 /// The engine's answer, if it comes in time.
-pub(super) async fn within<T>(answer: impl Future<Output = Result<T, Stopped>>) -> Result<T, Problem> {
+pub(super) async fn within<T>(answer: impl Future<Output = Result<T, EngineStopped>>) -> Result<T, Problem> {
     Ok(timeout(PATIENCE, answer).await.map_err(|_| Problem::unanswered())??)
 }
 
@@ -77,11 +77,11 @@ pub(super) fn limit(wanted: Option<usize>) -> Result<usize, Problem> {
 /// A list as it is sent: `name` names an item, for the next page's `after`.
 pub(super) fn list<T, A: Serialize>(
     request: &HttpRequest,
-    listing: Listing<T>,
+    listing: PageOf<T>,
     name: impl Fn(&T) -> names::Name,
     show: impl Fn(T) -> A,
 ) -> HttpResponse {
-    let Listing { items, more } = listing;
+    let PageOf { items, more } = listing;
     let mut answer = HttpResponse::Ok();
     if let Some(last) = items.last().filter(|_| more) {
         answer.insert_header(names::next_page(&kept_query(request), &name(last).text()));

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Page, Worker,
-    protocol::{Membership, Record},
+    protocol::{EventRecord, PeerTopicStatus},
 };
 
 type Answer = Result<HttpResponse, Problem>;
@@ -41,7 +41,7 @@ pub(super) async fn explain<N: Shown>(
         None => None,
         Some(topic) => {
             records.retain(|record| record.topic.as_ref() == Some(topic));
-            let known = within(worker.membership(&peer, topic)).await?;
+            let known = within(worker.peer_topic_status(&peer, topic)).await?;
             if known.is_none() && records.is_empty() {
                 return Err(Problem::unknown("nothing is known of this topic"));
             }
@@ -88,15 +88,15 @@ pub(super) async fn decisions<N: Shown>(worker: Data<Worker<N>>) -> Answer {
     Ok(HttpResponse::Ok().json(worker.event_counts().into_iter().map(count).collect::<Vec<_>>()))
 }
 
-fn event<N: Shown>(record: &Record<N>, clock: WallClock) -> Event {
+fn event<N: Shown>(record: &EventRecord<N>, clock: WallClock) -> Event {
     Event {
         seq: record.seq,
         time: clock.show(record.time),
         first_time: clock.show(record.first),
-        times: record.times,
-        kind: record.what.name(),
-        reason: record.what.reason(),
-        message: record.what.explanation(),
+        times: record.count,
+        kind: record.kind.name(),
+        reason: record.kind.reason(),
+        message: record.kind.explanation(),
         peer: record.peer.as_ref().map(Name::of),
         topic: record.topic.as_ref().map(Name::of),
         message_id: record.message_id.as_ref().map(Name::of),
@@ -104,8 +104,8 @@ fn event<N: Shown>(record: &Record<N>, clock: WallClock) -> Event {
     }
 }
 
-fn membership(topic: Name, known: Membership, clock: WallClock) -> TopicMembership {
-    let Membership { joined, subscribed, in_mesh, in_fanout, backed_off_until } = known;
+fn membership(topic: Name, known: PeerTopicStatus, clock: WallClock) -> TopicMembership {
+    let PeerTopicStatus { joined, subscribed, in_mesh, in_fanout, backed_off_until } = known;
     let backoff = backed_off_until.map(|until| clock.show(until));
     TopicMembership { topic, joined, subscribed, in_mesh, in_fanout, backoff }
 }

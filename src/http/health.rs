@@ -9,7 +9,7 @@ use super::{
     answers::{Check, CheckStatus, Health, Status},
     ask::within,
 };
-use crate::{LastHeartbeat, Page, Worker};
+use crate::{HeartbeatStatus, Page, Worker};
 
 /// So many heartbeats late is not well; ten times as many is down.
 const LATE_HEARTBEATS: u32 = 3;
@@ -41,7 +41,7 @@ pub(super) async fn health<N: Shown>(worker: Data<Worker<N>>) -> HttpResponse {
 }
 
 fn heartbeat<N: Shown>(worker: &Worker<N>) -> Check {
-    let LastHeartbeat { tick, at, manual, .. } = worker.last_heartbeat();
+    let HeartbeatStatus { tick, at, manual, .. } = worker.last_heartbeat();
     let since = worker.now().saturating_since(at);
     let late = worker.limits().heartbeat_interval.saturating_mul(LATE_HEARTBEATS).max(SLACK);
     let status = match since {
@@ -73,7 +73,7 @@ fn inputs<N: Shown>(worker: &Worker<N>) -> Check {
     }
 }
 
-fn topics(heartbeat: &LastHeartbeat) -> Check {
+fn topics(heartbeat: &HeartbeatStatus) -> Check {
     match heartbeat.topics_without_peers {
         0 => check("topics", CheckStatus::Ok, "each joined one has peers"),
         lonely => check("topics", CheckStatus::Ko, &format!("{lonely} joined ones have no peer")),

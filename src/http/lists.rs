@@ -14,7 +14,7 @@ use super::{
     names::{self, Name},
     problem::Problem,
 };
-use crate::{Listing, Worker, protocol::ConnectionView};
+use crate::{PageOf, Worker, protocol::ConnectionView};
 
 type Answer = Result<HttpResponse, Problem>;
 
@@ -100,7 +100,7 @@ pub(super) async fn backoffs<N: Shown>(request: HttpRequest, worker: Data<Worker
 /// A page is one of topics; what is answered is by heartbeat, newest last.
 pub(super) async fn message_cache<N: Shown>(request: HttpRequest, worker: Data<Worker<N>>) -> Answer {
     let page = ListQuery::read(&request, &[])?.page("topic")?;
-    let Listing { items, more } = within(worker.message_cache(page)).await?;
+    let PageOf { items, more } = within(worker.message_cache(page)).await?;
     let mut answer = HttpResponse::Ok();
     if let Some((last, _)) = items.last().filter(|_| more) {
         answer.insert_header(names::next_page(&super::ask::kept_query(&request), &Name::of(last).text()));
@@ -129,7 +129,7 @@ pub(super) async fn reconnection_delays<N: Shown>(request: HttpRequest, worker: 
     delays.sort_by_key(text);
     let more = delays.len() > page.limit;
     delays.truncate(page.limit);
-    Ok(list(&request, Listing { items: delays, more }, |delay| delay.point.clone(), |delay| delay))
+    Ok(list(&request, PageOf { items: delays, more }, |delay| delay.point.clone(), |delay| delay))
 }
 
 fn topic_peers<N: Shown>((topic, peers): (N::Topic, Vec<N::Peer>)) -> TopicPeers {
@@ -143,7 +143,7 @@ pub(super) fn connection<N: Shown>(view: &ConnectionView<N>, with_topics: bool) 
 }
 
 pub(super) fn running<N: Shown>(worker: &Worker<N>) -> Result<(), Problem> {
-    if worker.is_ended() { Err(crate::Stopped.into()) } else { Ok(()) }
+    if worker.is_ended() { Err(crate::EngineStopped.into()) } else { Ok(()) }
 }
 
 /// To the millisecond: `1m 5s`.

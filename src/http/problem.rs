@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::Stopped;
+use crate::EngineStopped;
 
 /// The body of an answer that is none.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,8 +50,8 @@ impl Problem {
     }
 }
 
-impl From<Stopped> for Problem {
-    fn from(stopped: Stopped) -> Self {
+impl From<EngineStopped> for Problem {
+    fn from(stopped: EngineStopped) -> Self {
         let message = stopped.to_string();
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error: "stopped", message }
     }

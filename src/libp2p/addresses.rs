@@ -1,6 +1,8 @@
 //! Where peers may be reached: what we dialled, what identify told, and what px recommended. Bounded; it
 //! never dials, and believes a recommended address only if the peer itself signed it.
 
+use std::net::{IpAddr, SocketAddr};
+
 use ::libp2p::{
     Multiaddr, PeerId,
     core::{PeerRecord, SignedEnvelope, multiaddr::Protocol},
@@ -13,7 +15,7 @@ const MAX_PEERS: usize = 4_096;
 /// Addresses of one peer that are remembered.
 const MAX_ADDRESSES: usize = 8;
 /// Largest signed peer record that is remembered, in bytes.
-const MAX_RECORD: usize = 2_048;
+pub(super) const MAX_RECORD: usize = 2_048;
 
 #[derive(Debug)]
 pub(super) struct AddressBook {
@@ -93,6 +95,19 @@ pub(super) fn without_peer(mut address: Multiaddr) -> Multiaddr {
     address
 }
 
+/// The IP address and port at the start of `address`. `None` for names, relayed addresses and other transports.
+pub(super) fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
+    let mut protocols = address.iter();
+    let ip = match protocols.next()? {
+        Protocol::Ip4(ip) => IpAddr::from(ip),
+        Protocol::Ip6(ip) => IpAddr::from(ip),
+        _ => return None,
+    };
+    let (Protocol::Tcp(port) | Protocol::Udp(port)) = protocols.next()? else { return None };
+    let relayed = protocols.any(|protocol| protocol == Protocol::P2pCircuit);
+    (!relayed).then(|| SocketAddr::new(ip, port))
+}
+
 #[cfg(test)]
 mod tests {
     use ::libp2p::identity::Keypair;
@@ -120,6 +135,17 @@ mod tests {
         let mut book = AddressBook::default();
         book.recommended(peer, &[1, 2, 3]);
         assert!(book.addresses(&peer).is_empty());
+    }
+
+    #[test]
+    fn only_an_ip_with_a_port_is_a_socket_address() {
+        let relay = PeerId::random();
+        let of = |address: &str| socket_address(&address.parse().unwrap());
+        assert_eq!(of("/ip4/10.0.0.1/tcp/4001"), Some(([10, 0, 0, 1], 4001).into()));
+        assert_eq!(of("/ip6/::1/udp/4001/quic-v1"), Some("[::1]:4001".parse().unwrap()));
+        assert_eq!(of("/dns4/example.org/tcp/4001"), None);
+        assert_eq!(of("/ip4/10.0.0.1"), None);
+        assert_eq!(of(&format!("/ip4/10.0.0.1/tcp/4001/p2p/{relay}/p2p-circuit")), None);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use ::libp2p::{
 use super::{
     BehaviourConfig, Event, Handler, HandlerEvent, InboundError, Inputs, LaneCounts, Libp2pNetwork, Reports,
     SlowPeerAction, Slowness,
-    addresses::without_peer,
+    addresses::{socket_address, without_peer},
     dials::Dials,
     encoder::Encoder,
     handler::{Protocols, Up},
@@ -33,9 +33,9 @@ use super::{
     waiting::Item,
 };
 use crate::{
-    network::{P2pInput, P2pMessage, P2pOutput},
-    protocol::{Emission, Lane},
-    worker::NotSent,
+    network::{ConnectionInfo, Direction, P2pInput, P2pMessage, P2pOutput, PeerKind},
+    protocol::{Lane, OutputBatch},
+    worker::DropReason,
 };
 
 /// Why a connection was refused.
@@ -53,7 +53,7 @@ pub struct Behaviour {
     blocked: Recent<PeerId, ()>,
     dials: Dials,
     /// Not told yet.
-    dropped: HashMap<(PeerId, NotSent), LaneCounts>,
+    dropped: HashMap<(PeerId, DropReason), LaneCounts>,
     /// Whether the last thing told was of these.
     told_dropped: bool,
     encoder: Encoder,
@@ -94,22 +94,22 @@ impl Behaviour {
     /// Does what the engine wants. Never blocks. What is not sent is told by [`Event::Dropped`]. Poll the
     /// swarm between calls: its events wait meanwhile.
     pub fn apply(&mut self, output: P2pOutput<Libp2pNetwork>) {
-        self.emit(Emission::Output(output));
+        self.emit(OutputBatch::Output(output));
     }
 
     /// As [`apply`](Self::apply), of an engine that tells how urgent messages are. Reports are made of
     /// those that the application publishes, and of those of which the engine does not tell.
-    pub fn emit(&mut self, emission: Emission<Libp2pNetwork>) {
-        let lane = emission.lane();
-        match emission {
-            Emission::Broadcast { to, message, .. } => {
+    pub fn emit(&mut self, batch: OutputBatch<Libp2pNetwork>) {
+        let lane = batch.lane();
+        match batch {
+            OutputBatch::Broadcast { to, message, .. } => {
                 self.say(&to, &P2pMessage::FullMessage(message), lane, lane == Lane::Publish);
             }
-            Emission::Gossip { to, message } => self.say(&to, &message, lane, false),
-            Emission::Output(P2pOutput::OutMessage { to_peer, message }) => {
+            OutputBatch::Gossip { to, message } => self.say(&to, &message, lane, false),
+            OutputBatch::Output(P2pOutput::OutMessage { to_peer, message }) => {
                 self.say(&[to_peer], &message, lane, true);
             }
-            Emission::Output(output) => self.act(output),
+            OutputBatch::Output(output) => self.act(output),
         }
         self.waker.take().into_iter().for_each(Waker::wake);
     }
@@ -157,8 +157,8 @@ impl Behaviour {
                     self.queue(*peer, Item::of(message, fragment, lane, receipt.take()));
                 }),
                 Err(_) => {
-                    self.lost(*peer, NotSent::TooLarge, lane, 1);
-                    receipt.into_iter().for_each(|receipt| receipt.not_sent(NotSent::TooLarge));
+                    self.lost(*peer, DropReason::TooLarge, lane, 1);
+                    receipt.into_iter().for_each(|receipt| receipt.not_sent(DropReason::TooLarge));
                 }
             }
         }
@@ -172,14 +172,14 @@ impl Behaviour {
         match self.peers.send(&peer, item) {
             Some(push) => self.pushed(peer, push),
             // The receipt, dropped, says so.
-            None => self.lost(peer, NotSent::Disconnected, lane, 1),
+            None => self.lost(peer, DropReason::Disconnected, lane, 1),
         }
     }
 
     fn pushed(&mut self, peer: PeerId, push: Push) {
-        self.all_lost(peer, NotSent::PeerSlow, push.dropped);
+        self.all_lost(peer, DropReason::PeerSlow, push.dropped);
         if push.unsupported {
-            self.lost(peer, NotSent::Unsupported, Lane::Gossip, 1);
+            self.lost(peer, DropReason::Unsupported, Lane::Gossip, 1);
         }
         if push.overflowed {
             self.slow(peer, Slowness::Overflow);
@@ -195,11 +195,11 @@ impl Behaviour {
         }
     }
 
-    fn lost(&mut self, peer: PeerId, reason: NotSent, lane: Lane, count: u64) {
+    fn lost(&mut self, peer: PeerId, reason: DropReason, lane: Lane, count: u64) {
         self.dropped.entry((peer, reason)).or_default().add(lane, count);
     }
 
-    fn all_lost(&mut self, peer: PeerId, reason: NotSent, lanes: LaneCounts) {
+    fn all_lost(&mut self, peer: PeerId, reason: DropReason, lanes: LaneCounts) {
         if lanes != LaneCounts::NONE {
             *self.dropped.entry((peer, reason)).or_default() += lanes;
         }
@@ -229,14 +229,17 @@ impl Behaviour {
 
     fn changed(&mut self, peer: PeerId, change: Change) {
         match change {
-            Change::Appeared { dialled: outbound } => {
+            Change::Appeared { dialled, remote_address } => {
                 let has = |peers: &BTreeSet<PeerId>| peers.contains(&peer);
                 let (direct, trusted) = (has(&self.config.direct), has(&self.config.trusted));
-                let bootstrap = has(&self.config.bootstrap);
-                self.input(peer, P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap });
+                let kind = PeerKind { direct, trusted, bootstrap: has(&self.config.bootstrap) };
+                let mut info = ConnectionInfo::new(Direction::outbound_if(dialled)).kind(kind);
+                // Identify reports the peer's agent later than this.
+                info.remote_address = remote_address;
+                self.input(peer, P2pInput::NewConnection { peer, info });
             }
             Change::Vanished { lost } => {
-                self.all_lost(peer, NotSent::Disconnected, lost);
+                self.all_lost(peer, DropReason::Disconnected, lost);
                 self.input(peer, P2pInput::Disconnection { peer });
             }
             Change::Moved(push) => self.pushed(peer, push),
@@ -250,18 +253,19 @@ impl Behaviour {
         if endpoint.is_dialer() {
             self.network.addresses().dialled(peer_id, endpoint.get_remote_address().clone());
         }
-        self.peers.established(peer_id, connection_id, endpoint.is_dialer());
+        let remote_address = socket_address(endpoint.get_remote_address());
+        self.peers.established(peer_id, connection_id, endpoint.is_dialer(), remote_address);
     }
 
     fn received(&mut self, peer: PeerId, connection: ConnectionId, heard: Heard) {
-        self.all_lost(peer, NotSent::Unwanted, heard.spared);
+        self.all_lost(peer, DropReason::Unwanted, heard.spared);
         if self.peers.carries(&peer, connection) {
             // Another connection may be the one that is written to.
             for ids in heard.unwanted() {
                 let spared = self.peers.withdraw(&peer, ids);
-                self.all_lost(peer, NotSent::Unwanted, spared);
+                self.all_lost(peer, DropReason::Unwanted, spared);
             }
-            let inputs = heard.said.into_iter().map(|message| P2pInput::said(peer, message));
+            let inputs = heard.said.into_iter().map(|message| P2pInput::message(peer, message));
             self.tell(Event::Inputs(Inputs::new(peer, inputs, Some(heard.debt))));
         }
     }
@@ -367,7 +371,7 @@ impl NetworkBehaviour for Behaviour {
             HandlerEvent::Received(heard) => self.received(peer, connection, heard),
             HandlerEvent::InboundFailed(error) => self.inbound_failed(peer, connection, error),
             HandlerEvent::Slow(dropped) => {
-                self.all_lost(peer, NotSent::PeerSlow, dropped);
+                self.all_lost(peer, DropReason::PeerSlow, dropped);
                 // One that is to be closed already was told of.
                 if self.peers.carries(&peer, connection) {
                     self.slow(peer, Slowness::Unread);

@@ -8,6 +8,7 @@ use unsigned_varint::decode;
 /// The defaults for reading are generous, since a frame beyond them costs the peer its stream; those for
 /// writing are what the known implementations accept by default (rust-libp2p is the strictest).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WireLimits {
     /// Largest frame read, without its length prefix.
     pub max_frame_in: usize,
@@ -39,6 +40,14 @@ pub struct WireLimits {
     pub max_px_out: usize,
 }
 
+impl WireLimits {
+    /// Applies `change` and returns the result: `WireLimits::default().with(|l| l.max_frame_out = 1 << 20)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
 impl Default for WireLimits {
     fn default() -> Self {
         Self {
@@ -62,6 +71,7 @@ impl Default for WireLimits {
 
 /// Why the bytes of a peer are not frames. Nothing after such an error can be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FrameError {
     /// The length prefix is no varint.
     #[error("the length of a frame is not a minimal varint")]

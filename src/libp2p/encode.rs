@@ -6,7 +6,7 @@ use ::libp2p::PeerId;
 use unsigned_varint::encode;
 
 use super::{Libp2pNetwork, MessageId, TopicName, codec::WireLimits, message::Message};
-use crate::network::{FullMessage, P2pMessage};
+use crate::network::{FullMessage, P2pMessage, PxPeer};
 
 /// The parts of an RPC, in the order in which receivers read them (rust-, js-, py- and go-libp2p, and
 /// we: subscriptions, messages, then control). An RPC holds fragments of ascending kind only: wherever
@@ -32,6 +32,7 @@ pub(super) struct Fragment {
 
 /// Why something that the engine wants to say can't be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EncodeError {
     /// It would need a larger frame than peers accept.
     #[error("{length} bytes exceed the limit of {max}")]
@@ -52,7 +53,7 @@ pub(super) fn fragments(
     limits: &WireLimits,
 ) -> Result<Vec<Fragment>, EncodeError> {
     let fragments = match message {
-        P2pMessage::Subscribe { topic } => vec![subscription(topic, true)],
+        P2pMessage::Subscribe { topic, .. } => vec![subscription(topic, true)],
         P2pMessage::Unsubscribe { topic } => vec![subscription(topic, false)],
         P2pMessage::Graft { topic } => vec![entry(Kind::Graft, 3, |out| put_topic(out, topic))],
         P2pMessage::Prune { topic, px, backoff } => {
@@ -105,10 +106,10 @@ fn subscription(topic: &TopicName, subscribe: bool) -> Fragment {
     })
 }
 
-fn prune(topic: &TopicName, px: &[PeerId], seconds: u64) -> Fragment {
+fn prune(topic: &TopicName, px: &[PxPeer<PeerId>], seconds: u64) -> Fragment {
     entry(Kind::Prune, 4, |out| {
         put_topic(out, topic);
-        for peer in px {
+        for PxPeer { peer, .. } in px {
             let mut info = Vec::new();
             put_bytes(&mut info, 1, &peer.to_bytes());
             put_bytes(out, 2, &info);

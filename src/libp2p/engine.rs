@@ -9,7 +9,7 @@ use super::{Libp2pNetwork, MessageId, Reports, TopicName};
 use crate::{
     network::P2pInput,
     protocol::Lane,
-    worker::{NotSent, Refused, Worker},
+    worker::{DropReason, Refused, Worker},
 };
 
 /// The engine, as the transport needs it. No call may block.
@@ -42,7 +42,7 @@ pub trait Engine {
     }
 
     /// So many outputs of a lane were not sent.
-    fn report_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
+    fn report_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
         let _ = (lane, reason, count);
     }
 
@@ -76,7 +76,7 @@ impl Engine for Worker<Libp2pNetwork> {
         Self::report_slow_peer(self, peer);
     }
 
-    fn report_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
+    fn report_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
         Self::report_dropped(self, lane, reason, count);
     }
 
@@ -94,7 +94,7 @@ impl Reports for Worker<Libp2pNetwork> {
         Self::report_sent(self, topic, id);
     }
 
-    fn report_not_sent(&self, topic: &TopicName, id: &MessageId, reason: NotSent) {
+    fn report_not_sent(&self, topic: &TopicName, id: &MessageId, reason: DropReason) {
         Self::report_not_sent(self, topic, id, reason);
     }
 }

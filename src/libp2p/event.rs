@@ -5,10 +5,11 @@ use std::{collections::BTreeSet, fmt, ops::AddAssign, time::Duration};
 use ::libp2p::{Multiaddr, PeerId, StreamProtocol};
 
 use super::{EncodeError, InboundError, Inputs, QueueLimits};
-use crate::{protocol::Lane, worker::NotSent};
+use crate::{protocol::Lane, worker::DropReason};
 
 /// The settings of a [`Behaviour`](super::Behaviour).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct BehaviourConfig {
     /// The protocols offered, the preferred one first.
     pub protocols: Vec<StreamProtocol>,
@@ -35,6 +36,14 @@ pub struct BehaviourConfig {
     pub max_blocked: usize,
     /// Streams on which a peer may send garbage before its connection is closed.
     pub max_bad_streams: u32,
+}
+
+impl BehaviourConfig {
+    /// Applies `change` and returns the result: `BehaviourConfig::default().with(|c| c.max_dials = 16)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 impl Default for BehaviourConfig {
@@ -97,7 +106,7 @@ pub enum Event {
     OutboundFailed { peer: PeerId },
     /// So many items were not sent to the peer since the last such event, for this reason. All that is
     /// dropped is told so, once; an item is an entry of an RPC.
-    Dropped { peer: PeerId, reason: NotSent, lanes: LaneCounts },
+    Dropped { peer: PeerId, reason: DropReason, lanes: LaneCounts },
     /// Something can't be written at all. It is counted by `Dropped` for each peer it was meant for.
     NotSent { error: EncodeError },
     /// A peer reads too slowly: told once, until it reads again. What follows is

@@ -13,6 +13,7 @@ pub(super) enum Command {
 
 /// Why a node did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CommandError {
     /// The node is gone.
     #[error("the node has stopped: start a new one")]

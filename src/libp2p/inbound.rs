@@ -10,9 +10,10 @@ use ::libp2p::PeerId;
 
 use super::{
     Libp2pNetwork, MessageId, TopicName,
+    addresses::MAX_RECORD,
     rpc::{self, IHave, Prune, RawMessage, RpcError},
 };
-use crate::network::{FullMessage, P2pMessage};
+use crate::network::{FullMessage, P2pMessage, PxPeer};
 
 type Said = P2pMessage<Libp2pNetwork>;
 
@@ -31,7 +32,7 @@ pub(super) fn read(bytes: &[u8], network: &Libp2pNetwork) -> Result<Vec<Said>, R
 }
 
 fn subscription(subscribe: bool, topic: TopicName) -> Said {
-    if subscribe { Said::Subscribe { topic } } else { Said::Unsubscribe { topic } }
+    if subscribe { Said::subscribe(topic) } else { Said::Unsubscribe { topic } }
 }
 
 fn ihave(entry: &IHave<'_>) -> Said {
@@ -52,10 +53,12 @@ fn prune(entry: &Prune<'_>, network: &Libp2pNetwork) -> Said {
     let mut px = Vec::with_capacity(entry.px.len());
     for info in &entry.px {
         let Ok(peer) = PeerId::from_bytes(info.peer) else { continue };
-        if let Some(record) = info.record {
+        let mut px_peer = PxPeer::new(peer);
+        if let Some(record) = info.record.filter(|record| record.len() <= MAX_RECORD) {
             network.addresses().recommended(peer, record);
+            px_peer = px_peer.with_record(record);
         }
-        px.push(peer);
+        px.push(px_peer);
     }
     let backoff = entry.backoff.map_or(network.default_backoff(), Duration::from_secs);
     Said::Prune { topic: entry.topic.into(), px, backoff }
@@ -63,16 +66,18 @@ fn prune(entry: &Prune<'_>, network: &Libp2pNetwork) -> Said {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use ::libp2p::identity::Keypair;
 
     use super::*;
     use crate::libp2p::{Flaw, SignaturePolicy};
-    use crate::network::{Network, Validity};
+    use crate::network::{Delivery, Network, Validity};
 
     #[test]
     fn a_forgery_does_not_get_the_id_that_it_claims_and_is_invalid() {
         let policy = || SignaturePolicy::StrictSign(Box::new(Keypair::ed25519_from_bytes([7; 32]).unwrap()));
-        let network = Libp2pNetwork::builder(policy()).validator(|_, _| unreachable!()).build();
+        let network = Libp2pNetwork::builder(policy()).validator(|_| unreachable!()).build();
         let good = network.message("t".into(), *b"data").unwrap();
         let source = good.message.source().unwrap().to_bytes();
         let seqno = good.message.seqno().unwrap().to_be_bytes();
@@ -87,7 +92,10 @@ mod tests {
         let Said::FullMessage(forged) = message(&raw, &network) else { panic!() };
         assert_ne!(forged.message_id, good.message_id);
         assert_eq!(forged.message.flaw(), Some(Flaw::BadSignature));
-        assert_eq!(network.validate(&forged.message_id, &forged.message), Validity::Invalid);
+        assert_eq!(
+            network.validate(&Delivery::new(PeerId::random(), Arc::clone(&forged))),
+            Validity::Invalid
+        );
         let Said::FullMessage(again) = message(&raw, &network) else { panic!() };
         assert_eq!(again, forged);
         let Said::FullMessage(honest) = message(&RawMessage { data: Some(b"data"), ..raw }, &network) else {

@@ -71,7 +71,7 @@
 //!
 //! IDONTWANT (v1.2) is heard from any peer, and said to those that take it from us by `/meshsub/1.2.0` or later. A
 //! message that waits for the peer that says it is taken out of its queue, unless the peer asked for it: whoever waits
-//! to hear of it hears [`NotSent::Unwanted`](crate::NotSent).
+//! to hear of it hears [`DropReason::Unwanted`](crate::DropReason).
 //!
 //! Not on this wire: `Ping` (nothing is sent; libp2p has a protocol of its own for it) and the
 //! extensions of v1.3 (they are skipped when read).

@@ -21,12 +21,12 @@ use super::{
     verdicts::{self, Verdicts},
     wire::Wire,
 };
-use crate::network::{FullMessage, Network, PeerAction, Traffic, Validity};
+use crate::network::{Delivery, FullMessage, Network, PeerAction, TransportStats, Validity};
 
 /// Makes the id of a message. All nodes of a network must use the same function.
 pub type MessageIdFn = dyn Fn(&TopicName, &Message) -> MessageId + Send + Sync;
 /// The application's verdict on a message.
-pub type Validator = dyn Fn(&MessageId, &Message) -> Validity + Send + Sync;
+pub type Validator = dyn Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync;
 /// The application's verdict on what a peer asks for.
 pub type PeerFilter = dyn Fn(&PeerId, PeerAction<'_, Libp2pNetwork>) -> bool + Send + Sync;
 
@@ -54,6 +54,7 @@ pub struct Libp2pNetworkBuilder(Settings);
 
 /// Why a message of ours can't be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AuthorError {
     /// The key refuses to sign.
     #[error("the message can't be signed: {0}")]
@@ -77,7 +78,7 @@ impl Libp2pNetwork {
             policy,
             limits: WireLimits::default(),
             message_id: Box::new(|_, message| default_message_id(message)),
-            validator: Box::new(|_, _| Validity::Valid),
+            validator: Box::new(|_| Validity::Valid),
             peer_filter: Box::new(|_, _| true),
             persistent_points: Vec::new(),
             default_backoff: Duration::from_secs(60),
@@ -183,7 +184,10 @@ impl Libp2pNetworkBuilder {
     }
 
     /// The verdict on a message; asked only about those that keep the signature policy.
-    pub fn validator(mut self, f: impl Fn(&MessageId, &Message) -> Validity + Send + Sync + 'static) -> Self {
+    pub fn validator(
+        mut self,
+        f: impl Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync + 'static,
+    ) -> Self {
         self.0.validator = Box::new(f);
         self
     }
@@ -226,10 +230,10 @@ impl Network for Libp2pNetwork {
         None
     }
 
-    fn validate(&self, id: &MessageId, message: &Message) -> Validity {
-        match message.flaw() {
+    fn validate(&self, delivery: &Delivery<Self>) -> Validity {
+        match delivery.message.message.flaw() {
             Some(flaw) => flaw.validity(),
-            None => (self.0.validator)(id, message),
+            None => (self.0.validator)(delivery),
         }
     }
 
@@ -256,12 +260,21 @@ impl Network for Libp2pNetwork {
         topic.as_str().to_owned()
     }
 
-    fn traffic(&self) -> Traffic {
-        self.0.wire.traffic()
+    fn transport_stats(&self) -> TransportStats {
+        self.0.wire.transport_stats()
     }
 
     fn persistent_points(&self) -> Vec<Multiaddr> {
         self.0.persistent_points.clone()
+    }
+}
+
+#[cfg(feature = "recording")]
+impl crate::recording::Recordable for Libp2pNetwork {
+    const NAME: &'static str = "libp2p";
+
+    fn set_reachable_point(&self, peer: &PeerId, point: Multiaddr) {
+        self.addresses().dialled(*peer, point);
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use futures::{Stream, StreamExt};
 
 use super::Libp2pNetwork;
-use crate::{network::P2pOutput, protocol::Emission, worker::P2pOutputs};
+use crate::{network::P2pOutput, protocol::OutputBatch, worker::P2pOutputs};
 
 pub(super) enum Outputs<O> {
     Lanes(P2pOutputs<Libp2pNetwork>),
@@ -35,11 +35,11 @@ where
     }
 
     /// `None` once the engine has ended.
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Emission<Libp2pNetwork>>> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<OutputBatch<Libp2pNetwork>>> {
         match self {
             // Its future keeps nothing between two polls: a new one goes on where the last one was.
-            Self::Lanes(outputs) => pin!(outputs.recv_emission()).poll(cx),
-            Self::Plain(outputs) => outputs.poll_next_unpin(cx).map(|output| output.map(Emission::Output)),
+            Self::Lanes(outputs) => pin!(outputs.recv_batch()).poll(cx),
+            Self::Plain(outputs) => outputs.poll_next_unpin(cx).map(|output| output.map(OutputBatch::Output)),
         }
     }
 }

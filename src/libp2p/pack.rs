@@ -77,8 +77,8 @@ mod tests {
             EncodeError, FrameDecoder, Libp2pNetwork, MessageId, SignaturePolicy, TopicName,
             encode::fragments, inbound, rpc, waiting::Item,
         },
-        network::{FullMessage, P2pMessage, P2pOutput},
-        protocol::{Emission, Lane},
+        network::{FullMessage, P2pMessage, P2pOutput, PxPeer},
+        protocol::{Lane, OutputBatch},
     };
 
     type Said = P2pMessage<Libp2pNetwork>;
@@ -90,12 +90,12 @@ mod tests {
 
     fn lane(said: &Said) -> Lane {
         let (to_peer, message) = (peer(0), said.clone());
-        Emission::Output(P2pOutput::OutMessage { to_peer, message }).lane()
+        OutputBatch::Output(P2pOutput::OutMessage { to_peer, message }).lane()
     }
 
     /// What was said, the most urgent first, and otherwise in its order.
     fn by_lane(mut said: Vec<Said>) -> Vec<Said> {
-        said.sort_by_key(|said| lane(said).place(matches!(said, Said::IDontWant { .. })));
+        said.sort_by_key(|said| lane(said).queue_index(matches!(said, Said::IDontWant { .. })));
         said
     }
 
@@ -132,10 +132,11 @@ mod tests {
         let data = prop::collection::vec(any::<u8>(), 0..300);
         let px = prop::collection::vec(any::<u8>().prop_map(peer), 0..16);
         prop_oneof![
-            topic.clone().prop_map(|topic| Said::Subscribe { topic }),
+            topic.clone().prop_map(Said::subscribe),
             topic.clone().prop_map(|topic| Said::Unsubscribe { topic }),
             topic.clone().prop_map(|topic| Said::Graft { topic }),
             (topic.clone(), px, 0u64..100).prop_map(|(topic, px, seconds)| {
+                let px = px.into_iter().map(PxPeer::new).collect();
                 Said::Prune { topic, px, backoff: Duration::from_secs(seconds) }
             }),
             (topic.clone(), ids.clone()).prop_map(|(topic, message_ids)| Said::IHave { topic, message_ids }),
@@ -193,7 +194,7 @@ mod tests {
     #[test]
     fn many_entries_are_split_as_the_strictest_peer_wants() {
         let network = network();
-        let topics = (0..1_000).map(|n| Said::Subscribe { topic: format!("topic-{n}").into() });
+        let topics = (0..1_000).map(|n| Said::subscribe(format!("topic-{n}").into()));
         let messages = (0..1_200).map(|_| Said::FullMessage(network.message("t".into(), []).unwrap().into()));
         let ids = (0..2_000u32).map(|n| vec![n as u8; 46].into()).collect();
         let all: Vec<_> =
@@ -213,7 +214,7 @@ mod tests {
         let network = network();
         let topic = || TopicName::from("t");
         let prune = Said::Prune { topic: topic(), px: vec![], backoff: Duration::from_millis(1_500) };
-        let all = [Said::Subscribe { topic: topic() }, Said::Ping, Said::Graft { topic: topic() }];
+        let all = [Said::subscribe(topic()), Said::Ping, Said::Graft { topic: topic() }];
         assert_eq!(heard(&network, &all).1.len(), 1);
         let (heard, frames) = heard(&network, &[prune, Said::Unsubscribe { topic: topic() }]);
         assert_eq!(frames.len(), 2);

@@ -1,7 +1,7 @@
 //! The peers that are connected, and over which connections. One of them, the oldest that carries
 //! gossipsub, is written to, so that what we say to a peer keeps its order. It decides nothing else.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use ::libp2p::{PeerId, swarm::ConnectionId};
 
@@ -10,13 +10,15 @@ use super::{
     queue::{Push, SendQueue, drop_all},
     waiting::Item,
 };
-use crate::worker::NotSent;
+use crate::worker::DropReason;
 
 /// A connection to a peer.
 #[derive(Debug)]
 struct Link {
     connection: ConnectionId,
     dialled: bool,
+    /// The peer's end, if its address has an IP and a port.
+    remote_address: Option<SocketAddr>,
     /// Set while the connection carries gossipsub.
     queue: Option<Arc<SendQueue>>,
     /// Streams that had to be dropped because of what the peer sent.
@@ -27,7 +29,7 @@ struct Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     /// The peer is now reachable; `dialled` by us or not.
-    Appeared { dialled: bool },
+    Appeared { dialled: bool, remote_address: Option<SocketAddr> },
     /// The peer is no longer reachable, and what waited for it is lost.
     Vanished { lost: LaneCounts },
     /// What waited for a lost connection went to another one, but for what found no room.
@@ -40,8 +42,15 @@ pub(super) enum Change {
 pub(super) struct Peers(HashMap<PeerId, Vec<Link>>);
 
 impl Peers {
-    pub(super) fn established(&mut self, peer: PeerId, connection: ConnectionId, dialled: bool) {
-        self.0.entry(peer).or_default().push(Link { connection, dialled, queue: None, bad_streams: 0 });
+    pub(super) fn established(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        dialled: bool,
+        remote_address: Option<SocketAddr>,
+    ) {
+        let link = Link { connection, dialled, remote_address, queue: None, bad_streams: 0 };
+        self.0.entry(peer).or_default().push(link);
     }
 
     /// A connection began to carry gossipsub.
@@ -49,7 +58,8 @@ impl Peers {
         let before = self.is_up(peer);
         let Some(link) = self.link(peer, connection) else { return Change::None };
         link.queue = Some(queue);
-        if before { Change::None } else { Change::Appeared { dialled: link.dialled } }
+        let Link { dialled, remote_address, .. } = *link;
+        if before { Change::None } else { Change::Appeared { dialled, remote_address } }
     }
 
     /// A connection no longer carries gossipsub, but stays.
@@ -150,7 +160,7 @@ impl Peers {
 }
 
 fn gone(before: bool, items: Vec<Item>) -> Change {
-    let lost = drop_all(items, NotSent::Disconnected);
+    let lost = drop_all(items, DropReason::Disconnected);
     if before { Change::Vanished { lost } } else { Change::None }
 }
 
@@ -172,10 +182,10 @@ mod tests {
     fn a_peer_appears_once_and_vanishes_with_its_last_connection() {
         let (mut peers, peer) = (Peers::default(), PeerId::random());
         let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
-        peers.established(peer, one, true);
+        peers.established(peer, one, true, None);
         assert!(!peers.is_up(&peer));
-        assert_eq!(peers.up(&peer, one, queue()), Change::Appeared { dialled: true });
-        peers.established(peer, two, false);
+        assert_eq!(peers.up(&peer, one, queue()), Change::Appeared { dialled: true, remote_address: None });
+        peers.established(peer, two, false, None);
         assert_eq!(peers.up(&peer, two, queue()), Change::None);
         assert_eq!(peers.closed(&peer, one), Change::None);
         assert_eq!(peers.closed(&peer, two), VANISHED);
@@ -186,9 +196,9 @@ mod tests {
     fn a_connection_without_gossipsub_is_no_peer() {
         let (mut peers, peer) = (Peers::default(), PeerId::random());
         let one = ConnectionId::new_unchecked(1);
-        peers.established(peer, one, true);
+        peers.established(peer, one, true, None);
         assert_eq!(peers.down(&peer, one), Change::None);
-        assert_eq!(peers.up(&peer, one, queue()), Change::Appeared { dialled: true });
+        assert_eq!(peers.up(&peer, one, queue()), Change::Appeared { dialled: true, remote_address: None });
         assert_eq!(peers.down(&peer, one), VANISHED);
         assert_eq!(peers.closed(&peer, one), Change::None);
         assert!(peers.is_empty());
@@ -199,8 +209,8 @@ mod tests {
         let (mut peers, peer) = (Peers::default(), PeerId::random());
         let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
         let second = queue();
-        peers.established(peer, one, true);
-        peers.established(peer, two, true);
+        peers.established(peer, one, true, None);
+        peers.established(peer, two, true, None);
         peers.up(&peer, one, queue());
         peers.up(&peer, two, second.clone());
         let item = item(Kind::Graft, Lane::Control, 1);
@@ -216,7 +226,7 @@ mod tests {
         let (mut peers, peer) = (Peers::default(), PeerId::random());
         let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
         for connection in [one, two] {
-            peers.established(peer, connection, true);
+            peers.established(peer, connection, true, None);
             peers.up(&peer, connection, queue());
         }
         peers.send(&peer, item(Kind::Graft, Lane::Control, 1));

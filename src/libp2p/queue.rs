@@ -20,10 +20,11 @@ use super::{
     receipt::Receipt,
     waiting::{Item, Waiting},
 };
-use crate::{protocol::Lane, worker::NotSent};
+use crate::{protocol::Lane, worker::DropReason};
 
 /// How much may wait for one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct QueueLimits {
     /// Beyond this many items (entries of an RPC), the least urgent are dropped, newest first: gossip,
     /// then answers, then others' messages, then ours. Control is not.
@@ -35,6 +36,14 @@ pub struct QueueLimits {
     /// [`slow_peer`](super::BehaviourConfig::slow_peer) says: what it must hear is neither dropped nor kept
     /// without end.
     pub stall_factor: usize,
+}
+
+impl QueueLimits {
+    /// Applies `change` and returns the result: `QueueLimits::default().with(|l| l.max_items = 64)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 impl Default for QueueLimits {
@@ -90,13 +99,13 @@ impl SendQueue {
         let mut dropped = Vec::new();
         let overflowed = self.state().push(item, &self.limits, &mut dropped);
         self.waker.wake();
-        Push { dropped: drop_all(dropped, NotSent::PeerSlow), unsupported: false, overflowed }
+        Push { dropped: drop_all(dropped, DropReason::PeerSlow), unsupported: false, overflowed }
     }
 
     /// Takes out messages that the peer does not want, but for what is being written.
     pub(super) fn withdraw(&self, ids: &[MessageId]) -> LaneCounts {
         let unwanted = self.state().waiting.withdraw(ids);
-        drop_all(unwanted, NotSent::Unwanted)
+        drop_all(unwanted, DropReason::Unwanted)
     }
 
     /// All taken before is flushed. Appends frames to `out`, until it holds `enough` bytes or nothing
@@ -128,8 +137,8 @@ impl SendQueue {
         let dropped = std::iter::from_fn(|| state.waiting.pop_less_urgent(Lane::Control)).collect();
         let late: Vec<_> = state.in_flight.iter_mut().filter_map(|item| item.receipt.take()).collect();
         drop(state);
-        late.into_iter().for_each(|receipt| receipt.not_sent(NotSent::PeerSlow));
-        drop_all(dropped, NotSent::PeerSlow)
+        late.into_iter().for_each(|receipt| receipt.not_sent(DropReason::PeerSlow));
+        drop_all(dropped, DropReason::PeerSlow)
     }
 
     /// Takes all that is not known to be written, for another connection or for none.
@@ -146,7 +155,7 @@ impl SendQueue {
 }
 
 /// Counts items that are not sent, and says why to those who want to hear of them.
-pub(super) fn drop_all(items: Vec<Item>, reason: NotSent) -> LaneCounts {
+pub(super) fn drop_all(items: Vec<Item>, reason: DropReason) -> LaneCounts {
     let mut counts = LaneCounts::NONE;
     for item in items {
         counts.add(item.lane, 1);

@@ -24,6 +24,7 @@ const READ_SIZE: usize = 8_192;
 
 /// Why the stream of a peer is no longer read. It may open another.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum InboundError {
     /// It does not send frames.
     #[error(transparent)]

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use super::{Libp2pNetwork, MessageId, TopicName};
 use crate::{
     network::{FullMessage, P2pMessage},
-    worker::NotSent,
+    worker::DropReason,
 };
 
 /// Who wants to hear what became of messages. Called from several tasks at once; no call may block.
@@ -16,7 +16,7 @@ pub trait Reports: Send + Sync {
     /// All its bytes were handed to one peer's stream, and flushed.
     fn report_sent(&self, topic: &TopicName, id: &MessageId);
     /// It does not go to one peer.
-    fn report_not_sent(&self, topic: &TopicName, id: &MessageId, reason: NotSent);
+    fn report_not_sent(&self, topic: &TopicName, id: &MessageId, reason: DropReason);
 }
 
 /// Goes with a message to one peer, wherever it waits.
@@ -52,11 +52,11 @@ impl Receipt {
         self.reports.report_sent(&self.message.topic, &self.message.message_id);
     }
 
-    pub(super) fn not_sent(mut self, reason: NotSent) {
+    pub(super) fn not_sent(mut self, reason: DropReason) {
         self.settle(reason);
     }
 
-    fn settle(&mut self, reason: NotSent) {
+    fn settle(&mut self, reason: DropReason) {
         self.settled = true;
         self.reports.report_not_sent(&self.message.topic, &self.message.message_id, reason);
     }
@@ -65,7 +65,7 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         if !self.settled {
-            self.settle(NotSent::Disconnected);
+            self.settle(DropReason::Disconnected);
         }
     }
 }

@@ -59,6 +59,7 @@ pub(super) struct PeerInfo<'a> {
 
 /// Why a frame is not an RPC that we read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RpcError {
     /// It is not protobuf.
     #[error("malformed protobuf")]

@@ -28,6 +28,7 @@ const ECDSA: u8 = 3;
 
 /// The signature policy of a network. All its nodes must have the same.
 #[derive(Clone)]
+#[non_exhaustive]
 pub enum SignaturePolicy {
     /// Messages carry their source, a number and the source's signature. Ours are signed with this key.
     StrictSign(Box<Keypair>),
@@ -49,6 +50,7 @@ impl std::fmt::Debug for SignaturePolicy {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, thiserror::Error,
 )]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Flaw {
     /// StrictSign: it names no source.
     #[error("no source")]

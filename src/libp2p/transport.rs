@@ -17,6 +17,7 @@ use super::{Behaviour, BehaviourConfig, Libp2pNetwork};
 
 /// The settings of a swarm.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct TransportConfig {
     /// Gossipsub's settings.
     pub gossipsub: BehaviourConfig,
@@ -30,6 +31,14 @@ pub struct TransportConfig {
     pub max_connections_per_peer: u32,
     /// Inbound connections that are not yet negotiated.
     pub max_pending_incoming: u32,
+}
+
+impl TransportConfig {
+    /// Applies `change` and returns the result: `TransportConfig::default().with(|c| c.max_connections = 64)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
 }
 
 impl Default for TransportConfig {
@@ -60,6 +69,7 @@ pub struct TransportBehaviour {
 
 /// Why a swarm can't be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TransportError {
     /// Noise can't use the key.
     #[error("the key can't be used with noise: {0}")]

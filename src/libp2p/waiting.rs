@@ -49,7 +49,7 @@ impl Item {
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     /// By [`Lane::place`].
-    lanes: [VecDeque<Item>; Lane::PLACES],
+    lanes: [VecDeque<Item>; Lane::QUEUES],
     /// How often each message waits that may be withdrawn.
     ids: HashMap<MessageId, usize, RandomState>,
     items: usize,
@@ -71,7 +71,7 @@ impl Waiting {
         if let Some(id) = &item.id {
             *self.ids.entry(id.clone()).or_default() += 1;
         }
-        self.lanes[item.lane.place(item.fragment.kind == Kind::IDontWant)].push_back(item);
+        self.lanes[item.lane.queue_index(item.fragment.kind == Kind::IDontWant)].push_back(item);
     }
 
     /// All that waits, in the order in which [`pop`](Self::pop) takes it.
@@ -87,7 +87,7 @@ impl Waiting {
 
     /// The newest of the least urgent, if it is less urgent than `lane`.
     pub(super) fn pop_less_urgent(&mut self, lane: Lane) -> Option<Item> {
-        let item = lane.less_urgent().iter().find_map(|place| self.lanes[*place].pop_back());
+        let item = lane.drop_order().iter().find_map(|place| self.lanes[*place].pop_back());
         self.took(item)
     }
 
@@ -100,7 +100,7 @@ impl Waiting {
             return taken;
         }
         for lane in [Lane::Publish, Lane::Forward] {
-            let lane = &mut self.lanes[lane.place(false)];
+            let lane = &mut self.lanes[lane.queue_index(false)];
             for item in std::mem::take(lane) {
                 let unwanted = item.id.as_ref().is_some_and(|id| there.contains(id));
                 if unwanted { taken.push(item) } else { lane.push_back(item) }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::InboundError;
-use crate::network::Traffic;
+use crate::network::TransportStats;
 
 /// Counted by the connections' tasks, read whenever somebody asks.
 #[derive(Debug, Default)]
@@ -34,9 +34,9 @@ impl Wire {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn traffic(&self) -> Traffic {
+    pub(super) fn transport_stats(&self) -> TransportStats {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Traffic {
+        TransportStats {
             received_bytes: of(&self.received),
             sent_bytes: of(&self.sent),
             bad_frames: of(&self.bad_frames),

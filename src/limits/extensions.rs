@@ -1,46 +1,51 @@
-//! What this engine does beyond the reference, each with the value that switches it off. Holds parameters;
-//! their rules are in `check.rs`.
+//! Behaviour that goes beyond the reference implementation. Each field has a value that disables it.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Behaviour that the reference does not have. [`Extensions::none`] has all of it switched off: so runs the
-/// Tezos preset, and so the recorded traces are replayed. The default has all of it on.
+/// Behaviour that the reference implementation does not have. The default enables all of it.
+/// [`Extensions::none`] disables all of it, for the Tezos preset and the replay of the recorded traces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct Extensions {
-    /// Whether the PRUNE of a connected peer that is not in our mesh sets its backoff all the same: peers
-    /// that leave a topic say UNSUBSCRIBE before PRUNE, and would find us grafting them before their backoff
-    /// is over.
+    /// Whether a PRUNE from a connected peer outside our mesh sets its backoff too. A peer that leaves a topic sends
+    /// UNSUBSCRIBE before PRUNE, so that the PRUNE finds it outside the mesh. Without this we may graft it within its
+    /// backoff.
     pub late_prune_sets_backoff: bool,
-    /// IWantFollowupTime (v1.1 "broken promises"): who offers a message that we ask for, and this much later
-    /// nobody has delivered it, misbehaved once (P7). One request a peer and topic is watched at a time. 0
-    /// watches none.
+    /// IWantFollowupTime (v1.1 "broken promises"): the time within which a message that we requested must arrive, from
+    /// any peer. If it does not, the peer that offered it misbehaved once (P7). One request per peer and topic is tracked
+    /// at a time. 0 disables it.
     #[serde(with = "humantime_serde")]
     pub iwant_followup_time: Duration,
-    /// For so many ticks an invalid message is remembered: who delivers a copy is penalised (P4), and the
-    /// application is not asked again. 0 remembers none.
+    /// The number of ticks for which an invalid message is stored. A copy of a stored message is penalised (P4) without
+    /// another validation. 0 disables it.
     pub invalid_memory_ticks: usize,
-    /// Whether one peer's copies of one message are credited (P3) once, however often it sends them.
+    /// Whether several copies of one message from one peer count once as mesh message deliveries (P3).
     pub credit_duplicates_once: bool,
-    /// How many misbehaviours (P7) it counts as that a transport finds a peer too slow to be told what it must
-    /// be told. At least 0; 0 leaves the score alone.
+    /// The P7 increment when the transport reports a slow peer. At least 0. 0 disables it.
     pub slow_peer_penalty: f64,
-    /// IDontWantMessageThreshold (v1.2): of a message of so many bytes
-    /// ([`Network::message_size`](crate::Network::message_size)) or more, the mesh is told by IDONTWANT when its
-    /// first copy comes, and who said IDONTWANT is not sent it. Smaller ones cost less than that. 0 says none and
-    /// heeds none.
+    /// IDontWantMessageThreshold (v1.2), in bytes of
+    /// [`Network::message_size`](crate::Network::message_size). For messages of at least this size, the engine sends
+    /// IDONTWANT to the mesh on the first copy, and does not send the message to peers that sent IDONTWANT. A smaller
+    /// message costs less than the IDONTWANT. 0 disables both.
     pub idontwant_message_size: usize,
-    /// So many ids in the IDONTWANTs of one peer are heeded within one heartbeat, and one topic says no more. 0 says
-    /// none and heeds none.
+    /// The number of ids that are accepted from the IDONTWANTs of one peer within one heartbeat, and that one topic sends.
+    /// 0 disables both.
     pub max_idontwant_per_heartbeat: usize,
-    /// For so many ticks a peer's IDONTWANT is heeded. 0 heeds none.
+    /// The number of ticks for which an IDONTWANT of a peer applies. 0 disables it.
     pub idontwant_ticks: usize,
 }
 
 impl Extensions {
-    /// All switched off: the reference's behaviour.
+    /// Applies `change` and returns the result: `Extensions::default().with(|e| e.idontwant_ticks = 3)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// All extensions disabled: the behaviour of the reference implementation.
     pub fn none() -> Self {
         Self {
             late_prune_sets_backoff: false,

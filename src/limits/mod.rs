@@ -1,9 +1,10 @@
-//! The parameters of an engine: [`LimitsConfig`] as a person writes it, [`Limits`] as the engine takes it.
+//! The parameters of an engine. [`LimitsConfig`] is what a person writes; [`Limits`] is the same after validation, and
+//! the only form that an engine accepts.
 //!
-//! Nothing here reads a file, and nothing below this module ever sees a value that was not checked: a
-//! [`Limits`] exists only if every rule of `check.rs` holds. Names are those of the reference (Octez); the
-//! letters of the gossipsub specification are given once, here and in `score.rs`.
+//! Field names are those of the reference implementation (Octez). The documentation of each field gives the name in the
+//! gossipsub specification. The files in `config/` hold the same values as the presets, with the reason for each.
 
+mod bounds;
 mod check;
 mod extensions;
 mod presets;
@@ -13,16 +14,21 @@ use std::{fmt, ops::Deref, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use bounds::Bounds;
 pub use check::{InvalidLimits, Violation};
 pub use extensions::Extensions;
-pub use score::{ScoreLimits, TopicScoreLimits, TopicScores};
+pub use score::{ScoreLimits, TopicFamily, TopicScoreLimits, TopicScores};
 
-/// Validated parameters. Immutable: to change one, take the config out, change it, and validate again.
+/// Validated parameters. They are immutable: to change one, call [`into_config`](Self::into_config), change the config
+/// and validate it again.
 ///
 /// ```
 /// use actix_gossipsub::limits::{Limits, LimitsConfig};
 ///
-/// let config = LimitsConfig::<String> { degree_optimal: 8, degree_low: 6, ..LimitsConfig::default() };
+/// let config = LimitsConfig::<String>::default().with(|c| {
+///     c.degree_optimal = 8;
+///     c.degree_low = 6;
+/// });
 /// let limits = Limits::try_from(config)?;
 /// assert_eq!(limits.degree_optimal, 8);
 /// # Ok::<(), actix_gossipsub::limits::InvalidLimits>(())
@@ -31,17 +37,18 @@ pub use score::{ScoreLimits, TopicScoreLimits, TopicScores};
 pub struct Limits<T>(LimitsConfig<T>);
 
 impl<T> Limits<T> {
-    /// The parameters, to be changed.
+    /// Returns the parameters as a config that can be changed.
     pub fn into_config(self) -> LimitsConfig<T> {
         self.0
     }
 
-    /// The same parameters for another type of topic. See [`LimitsConfig::map_topics`].
+    /// Converts the topic names. See [`LimitsConfig::map_topics`].
     ///
     /// # Errors
-    /// The first error of `map`.
+    ///
+    /// Returns the first error of `map`.
     pub fn map_topics<U: Ord, E>(self, map: impl FnMut(T) -> Result<U, E>) -> Result<Limits<U>, E> {
-        // No rule of validation is about a topic's name: what was valid stays so.
+        // No rule depends on the name of a topic: valid parameters remain valid.
         self.0.map_topics(map).map(Limits)
     }
 }
@@ -57,126 +64,140 @@ impl<T> Deref for Limits<T> {
 impl<T: fmt::Debug> TryFrom<LimitsConfig<T>> for Limits<T> {
     type Error = InvalidLimits;
 
+    /// Validates the parameters.
+    ///
     /// # Errors
-    /// Every rule that does not hold, at once.
+    ///
+    /// Returns all violations, not only the first.
     fn try_from(config: LimitsConfig<T>) -> Result<Self, Self::Error> {
         check::check(&config)?;
         Ok(Self(config))
     }
 }
 
-/// The parameters of an engine, not yet checked.
+/// The parameters of an engine before validation.
 ///
-/// A field left out of a file has its value in [`LimitsConfig::default`]; a field that is not known is
-/// refused. Spans are written as `"700ms"`, `"1m"`, `"1h 30m"`. Counts are unsigned, so a negative one, which
-/// the reference takes for some fields, does not get this far: it is refused when the file is read.
+/// In a file, a missing field has its value of [`LimitsConfig::default`], and an unknown field is an error. Durations are
+/// written as `"700ms"`, `"1m"` or `"1h 30m"`. Counts are unsigned: a negative value, which the reference accepts for
+/// some fields, is an error when the file is read. A tick is one heartbeat.
 ///
-/// `T` is the type of a topic, named in [`LimitsConfig::score`] only. Files have strings;
-/// [`map_topics`](Self::map_topics) makes them topics.
+/// `T` is the topic type; only [`LimitsConfig::score`] uses it. Files contain strings, and
+/// [`map_topics`](Self::map_topics) converts them.
+///
+/// Fields may be added in a minor version: start from a preset and change it with [`with`](Self::with).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, bound(deserialize = "T: Deserialize<'de> + Ord"))]
+#[non_exhaustive]
 pub struct LimitsConfig<T = String> {
     // -- Mesh --
-    /// D: the number of peers a mesh is brought to. Each message is sent about so many times by each node.
+    /// D: the target number of peers in a mesh. Each node sends a message about D times.
     pub degree_optimal: usize,
-    /// D_lo: a mesh with fewer peers grafts at the next heartbeat. At most D.
+    /// D_lo: if a mesh has fewer peers, the next heartbeat grafts up to D. At most D.
     pub degree_low: usize,
-    /// D_hi: a mesh with more peers prunes to D at the next heartbeat. At least D.
+    /// D_hi: if a mesh has more peers, the next heartbeat prunes down to D. At least D.
     pub degree_high: usize,
-    /// D_score: how many of the best scored peers are kept when pruning. D_score + D_out is at most D.
+    /// D_score: the number of peers with the highest scores that a prune down to D keeps. D_score + D_out is at most D.
     pub degree_score: usize,
-    /// D_out: how many peers that we dialled are kept in a mesh. At most D_lo and D / 2.
+    /// D_out: the minimum number of outbound peers (that we dialled) in a mesh. At most D_lo and at most D / 2.
     pub degree_out: usize,
 
     // -- Heartbeat --
-    /// The time between two heartbeats ("ticks"). Above 0.
+    /// The interval between two heartbeats (ticks). Above 0.
     #[serde(with = "humantime_serde")]
     pub heartbeat_interval: Duration,
-    /// Every so many ticks, all peers are sent a ping. Above 0.
+    /// The number of ticks between two pings to all peers. Above 0.
     pub heartbeat_ping_interval: u64,
-    /// Every so many ticks, expired backoffs are forgotten. Above 0.
+    /// The number of ticks between two removals of expired backoffs. Above 0.
     pub backoff_cleanup_ticks: u64,
-    /// Every so many ticks, scores decay (the spec's DecayInterval) and expired ones are forgotten. Above 0.
+    /// DecayInterval, in ticks: the interval at which score counters decay and expired scores are removed. Above 0.
     pub score_cleanup_ticks: u64,
 
     // -- Gossip --
-    /// D_lazy: at least so many peers outside the mesh are sent IHAVE at each heartbeat.
+    /// D_lazy: the minimum number of peers outside the mesh that each heartbeat sends an IHAVE to.
     pub degree_lazy: usize,
-    /// GossipFactor: this part of the peers outside the mesh are, if that is more than D_lazy. Below 0 is
-    /// as 0.
+    /// GossipFactor: the fraction of the peers outside the mesh that each heartbeat sends an IHAVE to, if that is more
+    /// than D_lazy. A negative value counts as 0.
     pub gossip_factor: f64,
-    /// mcache_len: for so many ticks a message can be had by IWANT. Above 0.
+    /// mcache_len: the number of ticks for which a message is answered to an IWANT. Above 0.
     pub history_length: usize,
-    /// mcache_gossip: for so many ticks a message is announced by IHAVE. In 1..=mcache_len.
+    /// mcache_gossip: the number of ticks for which a message is announced by IHAVE. At least 1, at most mcache_len.
     pub history_gossip_length: usize,
-    /// seen_ttl in ticks: for so long the copies of a message are recognised. Above 0.
+    /// seen_ttl, in ticks: the time for which copies of a message are recognised. Above 0.
     pub seen_history_length: usize,
-    /// MaxIHaveMessages: further IHAVEs of a peer within one heartbeat are ignored.
+    /// MaxIHaveMessages: the number of IHAVEs that are accepted from one peer within one heartbeat. The rest is ignored.
     pub max_recv_ihave_per_heartbeat: u32,
-    /// MaxIHaveLength: so many ids are requested from one peer within one heartbeat.
+    /// MaxIHaveLength: the number of ids that are requested from one peer within one heartbeat.
     pub max_sent_iwant_per_heartbeat: u32,
-    /// GossipRetransmission: so many times one message is sent to one peer that asks for it.
+    /// GossipRetransmission: the number of times that one message is sent to one peer in response to IWANTs.
     pub max_gossip_retransmission: u32,
 
     // -- Fanout, backoff --
-    /// fanout_ttl: peers chosen for a topic that is published on but not joined are forgotten after this.
+    /// fanout_ttl: the time after the last publication at which the peers of a fanout are dropped. A fanout belongs to a
+    /// topic on which we publish without having joined it.
     #[serde(with = "humantime_serde")]
     pub fanout_ttl: Duration,
-    /// PruneBackoff: after a PRUNE, no GRAFT between the two for this long.
+    /// PruneBackoff: the time after a PRUNE in which neither peer may graft the other.
     #[serde(with = "humantime_serde")]
     pub prune_backoff: Duration,
-    /// UnsubscribeBackoff: the same, when the PRUNE is sent because we leave the topic.
+    /// UnsubscribeBackoff: the backoff of the PRUNEs that we send when we leave a topic.
     #[serde(with = "humantime_serde")]
     pub unsubscribe_backoff: Duration,
-    /// GraftFloodThreshold: a GRAFT that comes during a backoff and this soon after the PRUNE is penalised
-    /// (P7) twice.
+    /// GraftFloodThreshold: a GRAFT within this time after the PRUNE counts as two misbehaviours (P7). A later GRAFT
+    /// within the backoff counts as one.
     #[serde(with = "humantime_serde")]
     pub graft_flood_threshold: Duration,
 
     // -- Peer exchange --
-    /// DoPX: whether a PRUNE names other peers of the topic.
+    /// DoPX: whether the PRUNEs that we send recommend other peers of the topic.
     pub do_px: bool,
-    /// PrunePeers: so many peers are named, and so many of those named to us are taken.
+    /// PrunePeers: the maximum number of peers that a PRUNE of ours recommends, and that we accept from a PRUNE.
     pub peers_to_px: usize,
 
-    // -- Thresholds of the score --
-    /// GossipThreshold: a peer with a lower score neither gives nor gets gossip (IHAVE, IWANT).
+    // -- Score thresholds --
+    /// GossipThreshold: a peer with a lower score is sent no gossip, and its gossip (IHAVE, IWANT) is ignored.
     pub gossip_threshold: f64,
-    /// PublishThreshold: a peer with a lower score is not sent what we publish. Usually below the gossip
-    /// threshold.
+    /// PublishThreshold: a peer with a lower score is not sent the messages that we publish. Usually below
+    /// GossipThreshold.
     pub publish_threshold: f64,
-    /// AcceptPXThreshold: peers named by a peer with a lower score are not connected to.
+    /// AcceptPXThreshold: the recommendations of a peer with a lower score are ignored.
     pub accept_px_threshold: f64,
-    /// RetainScore: a disconnected peer's score is kept for this long.
+    /// RetainScore: the time for which the score of a disconnected peer is retained.
     #[serde(with = "humantime_serde")]
     pub retain_duration: Duration,
 
     // -- Opportunistic grafting --
-    /// OpportunisticGraftTicks: every so many ticks, a mesh with a low median score is improved. Above 0.
+    /// OpportunisticGraftTicks: the number of ticks between two checks of the median score in a mesh. Above 0.
     pub opportunistic_graft_ticks: u64,
-    /// OpportunisticGraftPeers: by grafting so many peers with a score above the median.
+    /// OpportunisticGraftPeers: the number of peers with a score above the median that are grafted if the median is low.
     pub opportunistic_graft_peers: usize,
-    /// OpportunisticGraftThreshold: a median below this is low.
+    /// OpportunisticGraftThreshold: a median below this value is low.
     pub opportunistic_graft_threshold: f64,
 
     // -- Peers --
-    /// A peer's subscriptions beyond so many topics are ignored. Above 0.
+    /// The maximum number of topics that one peer can subscribe to. Further subscriptions are ignored. Above 0.
     pub max_topics_per_peer: usize,
 
     /// The peer score (P1 to P5, P7).
     pub score: ScoreLimits<T>,
-    /// What this engine does beyond the reference.
+    /// Behaviour that the reference implementation does not have.
     pub extensions: Extensions,
-    /// Bounds of this engine, which the specification does not have.
+    /// Bounds of memory and time that the specification does not define.
     pub bounds: Bounds,
 }
 
 impl<T> LimitsConfig<T> {
-    /// The same parameters, each topic named in them replaced by what `map` makes of it. If it makes the same
-    /// of two topics, the parameters and the weight of the greater one hold.
+    /// Applies `change` and returns the result: `LimitsConfig::default().with(|c| c.bounds.max_co_senders = 8)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// Converts the topic names with `map`. If `map` returns the same value for two topics, the parameters and the weight
+    /// of the greater name apply.
     ///
     /// # Errors
-    /// The first error of `map`.
+    ///
+    /// Returns the first error of `map`.
     pub fn map_topics<U: Ord, E>(self, mut map: impl FnMut(T) -> Result<U, E>) -> Result<LimitsConfig<U>, E> {
         let ScoreLimits {
             topics,
@@ -232,124 +253,5 @@ impl<T> LimitsConfig<T> {
             extensions: self.extensions,
             bounds: self.bounds,
         })
-    }
-}
-
-/// Bounds that keep remote peers and slow consumers from taking memory or time without end. Ours: neither the
-/// specification nor the reference has them as parameters. All are above 0 unless said otherwise.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Bounds {
-    /// Inputs waiting to be handled, of all peers together. More are refused at the door.
-    pub max_input_items: usize,
-    /// The bytes that those inputs hold together. More are refused at the door.
-    pub max_input_bytes: usize,
-    /// Messages whose validity is unknown, kept to be tried again. More are dropped.
-    pub max_parked_messages: usize,
-    /// The bytes that those messages hold together. More are dropped.
-    pub max_parked_bytes: usize,
-    /// Deliverers remembered with a message that waits for its verdict, beside the first. More are neither
-    /// credited nor penalised for it. May be 0.
-    pub max_co_senders: usize,
-    /// Messages that one topic keeps for those who ask. Of more, the oldest go before their time.
-    pub max_history_per_topic: usize,
-    /// The bytes that those messages hold together. Of more, the oldest go before their time.
-    pub max_history_bytes_per_topic: usize,
-    /// Ids that one topic recognises when they come again. Of more, the oldest are forgotten before their time.
-    pub max_seen_per_topic: usize,
-    /// Invalid messages that one topic remembers
-    /// ([`invalid_memory_ticks`](Extensions::invalid_memory_ticks)). More are not remembered. May be 0.
-    pub max_invalid_per_topic: usize,
-    /// The bytes that those messages hold together. More are not remembered. May be 0.
-    pub max_invalid_bytes_per_topic: usize,
-    /// Requests of one topic that are watched ([`iwant_followup_time`](Extensions::iwant_followup_time)). More
-    /// are not. May be 0.
-    pub max_promises_per_topic: usize,
-    /// Points left alone for a while because they could not be reached. More are tried at any time. May be 0.
-    pub max_unreachable: usize,
-    /// Peers that left whose scores are remembered. Beyond it the best of them are forgotten. May be 0.
-    pub max_departed: usize,
-    /// Backoffs of one topic. Beyond it those that end first are forgotten. May be 0.
-    pub max_backoffs_per_topic: usize,
-    /// A longer backoff in a remote PRUNE is taken as this.
-    #[serde(with = "humantime_serde")]
-    pub max_remote_backoff: Duration,
-    /// Every so many ticks, unreachable points that are due are tried again.
-    pub reconnect_interval_ticks: u64,
-    /// The first delay of an unreachable point, in ticks; it doubles at each failure.
-    pub first_reconnect_ticks: u64,
-    /// The longest such delay, in ticks. At least the first.
-    pub max_reconnect_ticks: u64,
-    /// Every so many ticks, all unreachable points are forgotten: they start again with the first delay.
-    pub unreachable_reset_ticks: u64,
-    /// Topics remembered that we don't take part in and nobody subscribed to, for the backoffs of refused
-    /// grafts. Beyond it a graft is refused all the same, and not remembered. May be 0.
-    pub max_idle_topics: usize,
-    /// Peers counted to have requested one message by IWANT. More are not sent it.
-    pub max_requesters: usize,
-    /// Unconnected peers whose IHAVEs are counted within a heartbeat. May be 0.
-    pub max_strangers: usize,
-    /// Messages in a batch awaiting validation. More start the validation at once; while another batch is
-    /// being judged, more are dropped.
-    pub max_batch_items: usize,
-    /// Messages of one topic that wait for a verdict that comes later. More are dropped.
-    pub max_validating_per_topic: usize,
-    /// Such messages of all topics together.
-    pub max_validating: usize,
-    /// A verdict that takes longer is not waited for: its message is dropped.
-    #[serde(with = "humantime_serde")]
-    pub validation_timeout: Duration,
-    /// Peers looked at in a remote PRUNE. May be 0.
-    pub max_px_per_prune: usize,
-    /// Decisions about peers that are remembered, to be explained. Of more, the oldest are forgotten. May be 0.
-    pub max_decisions: usize,
-    /// Those of them about one peer. May be 0.
-    pub max_decisions_per_peer: usize,
-    /// Items waiting in an output stream. When full, gossip goes first and control last.
-    pub max_output_items: usize,
-    /// Events of one kind are reported at most once in this time. 0 reports all.
-    #[serde(with = "humantime_serde")]
-    pub event_interval: Duration,
-    /// A shutdown that takes longer is cut off: peers may miss our last words.
-    #[serde(with = "humantime_serde")]
-    pub shutdown_deadline: Duration,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            max_input_items: 8192,
-            max_input_bytes: 64 * 1024 * 1024,
-            max_parked_messages: 10_000,
-            max_parked_bytes: 64 * 1024 * 1024,
-            max_co_senders: 32,
-            max_history_per_topic: 16_384,
-            max_history_bytes_per_topic: 64 * 1024 * 1024,
-            max_seen_per_topic: 262_144,
-            max_invalid_per_topic: 1024,
-            max_invalid_bytes_per_topic: 1024 * 1024,
-            max_promises_per_topic: 1024,
-            max_unreachable: 10_000,
-            max_departed: 10_000,
-            max_backoffs_per_topic: 10_000,
-            max_remote_backoff: Duration::from_secs(3600),
-            reconnect_interval_ticks: 15,
-            first_reconnect_ticks: 5,
-            max_reconnect_ticks: 300,
-            unreachable_reset_ticks: 21_600,
-            max_idle_topics: 10_000,
-            max_requesters: 4096,
-            max_strangers: 1024,
-            max_batch_items: 8192,
-            max_validating_per_topic: 1024,
-            max_validating: 8192,
-            validation_timeout: Duration::from_secs(10),
-            max_px_per_prune: 64,
-            max_decisions: 4096,
-            max_decisions_per_peer: 32,
-            max_output_items: 65_536,
-            event_interval: Duration::from_secs(60),
-            shutdown_deadline: Duration::from_secs(5),
-        }
     }
 }

@@ -1,16 +1,16 @@
-//! The parameters of known networks, for programs that read no file. Never differs from the files in
-//! `config`, where the reason of each value is given: a test compares them.
+//! The parameters of known networks, for programs that do not read a file. The files in `config/` have the same values
+//! with the reasons for them; a test compares both.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Bounds, Extensions, LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores};
+use super::{Bounds, Extensions, LimitsConfig, ScoreLimits, TopicFamily, TopicScoreLimits, TopicScores};
 
-/// The mainnet's fork digest since epoch 419072 (Fulu, second change of the blob schedule).
+/// The fork digest of the mainnet since epoch 419072 (Fulu, second change of the blob schedule).
 const ETHEREUM_FORK_DIGEST: &str = "8c9f62fe";
 const ETHEREUM_SUBNETS: usize = 64;
 
 impl<T> Default for LimitsConfig<T> {
-    /// The specification's defaults (gossipsub v1.1) with a mild score: `config/default.toml`.
+    /// The defaults of the specification (gossipsub v1.1) with a mild peer score: `config/default.toml`.
     fn default() -> Self {
         Self {
             degree_optimal: 6,
@@ -52,7 +52,7 @@ impl<T> Default for LimitsConfig<T> {
 }
 
 impl<T> Default for ScoreLimits<T> {
-    /// One invalid message outweighs all that topics can add: `config/default.toml`.
+    /// One invalid message costs more than all topics can add: `config/default.toml`.
     fn default() -> Self {
         Self {
             topics: TopicScores::default(),
@@ -73,7 +73,7 @@ impl<T> Default for TopicScores<T> {
 }
 
 impl Default for TopicScoreLimits {
-    /// Rewards of at most 50, no expectation of deliveries (P3): `config/default.toml`.
+    /// Rewards of at most 50 and no penalty for missing deliveries (P3): `config/default.toml`.
     fn default() -> Self {
         Self {
             time_in_mesh_weight: 0.0027,
@@ -97,7 +97,7 @@ impl Default for TopicScoreLimits {
 }
 
 impl<T> LimitsConfig<T> {
-    /// Tezos' data availability layer, as Octez' DAL nodes run it: `config/tezos-dal.toml`.
+    /// The data availability layer of Tezos with the parameters of the Octez DAL node: `config/tezos-dal.toml`.
     pub fn tezos_dal() -> Self {
         Self {
             do_px: true,
@@ -135,13 +135,14 @@ fn tezos_dal_topic() -> TopicScoreLimits {
 }
 
 impl LimitsConfig<String> {
-    /// Ethereum's consensus layer on the mainnet, scored as Lighthouse does: `config/ethereum.toml`. The
-    /// names of its topics change at each fork; see [`ethereum_at`](Self::ethereum_at).
+    /// The consensus layer of the Ethereum mainnet with the score parameters of Lighthouse: `config/ethereum.toml`. Topic
+    /// names change at each fork; see [`ethereum_at`](Self::ethereum_at).
     pub fn ethereum() -> Self {
         Self::ethereum_at(ETHEREUM_FORK_DIGEST)
     }
 
-    /// The same for the topics of another fork, named by its digest: eight hexadecimal digits.
+    /// The parameters of [`ethereum`](Self::ethereum) for the topics of another fork. `fork_digest` has eight hexadecimal
+    /// digits.
     pub fn ethereum_at(fork_digest: &str) -> Self {
         Self {
             degree_optimal: 8,
@@ -170,7 +171,7 @@ impl LimitsConfig<String> {
         }
     }
 
-    /// Filecoin's mainnet, as Lotus runs it: `config/filecoin.toml`.
+    /// The Filecoin mainnet with the parameters of Lotus: `config/filecoin.toml`.
     pub fn filecoin() -> Self {
         Self {
             degree_optimal: 8,
@@ -209,16 +210,16 @@ fn ethereum_topics(fork_digest: &str) -> TopicScores<String> {
     for subnet in 0..ETHEREUM_SUBNETS {
         weights.insert(named(&format!("beacon_attestation_{subnet}")), 0.015625);
     }
-    TopicScores::Family {
+    TopicScores::Family(TopicFamily {
         all_topics: Vec::new(),
         parameters,
         weights,
         default_parameters: ethereum_subnet(),
         default_weight: 0.0,
-    }
+    })
 }
 
-/// What all of Ethereum's topics have in common: P1 to a maximum of 10, P4 decaying in 50 epochs, no P3.
+/// The common parameters of all Ethereum topics: P1 of at most 10, P4 with a decay over 50 epochs, and no P3.
 fn ethereum_topic() -> TopicScoreLimits {
     TopicScoreLimits {
         time_in_mesh_weight: 0.033333,
@@ -307,13 +308,13 @@ fn filecoin_topics() -> TopicScores<String> {
             beacon,
         ),
     ];
-    TopicScores::Family {
+    TopicScores::Family(TopicFamily {
         all_topics: Vec::new(),
         weights: topics.iter().map(|(name, weight, _)| (name.to_string(), *weight)).collect(),
         parameters: topics.into_iter().map(|(name, _, parameters)| (name.to_string(), parameters)).collect(),
         default_parameters: TopicScoreLimits::default(),
         default_weight: 0.0,
-    }
+    })
 }
 
 fn filecoin_topic(time_weight: f64, first_weight: f64, first_cap: u32, first_decay: f64) -> TopicScoreLimits {

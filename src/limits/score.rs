@@ -1,37 +1,45 @@
-//! The parameters of the peer score, with the specification's P1 to P7. Computes no score.
+//! The parameters of the peer score (gossipsub v1.1 "peer scoring"), with the specification's names P1 to P5 and P7.
 //!
-//! score(peer) = min(cap, sum over topics of weight x (P1 + P2 + P3 + P3b + P4)) + P5 + P7. Rewards have
-//! weights of 0 or more, penalties of 0 or less; a weight of 0 switches a part off. Counters are multiplied
-//! by their decay every `score_cleanup_ticks` heartbeats: a decay of `d` halves a counter in ln(0.5)/ln(d)
-//! of these.
+//! score(peer) = min(cap, sum over topics of weight x (P1 + P2 + P3 + P3b + P4)) + P5 + P7.
+//! The weight of a reward is at least 0, that of a penalty at most 0; a weight of 0 disables the component. Every
+//! `score_cleanup_ticks` heartbeats the counters are multiplied by their decays: a decay of `d` halves a counter in
+//! ln(0.5) / ln(d) such intervals.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-/// What the score of a peer is made of.
+/// The components of the peer score. The default is that of `config/default.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, bound(deserialize = "T: Deserialize<'de> + Ord"))]
+#[non_exhaustive]
 pub struct ScoreLimits<T = String> {
-    /// P1 to P4, for each topic.
+    /// P1 to P4 of each topic.
     pub topics: TopicScores<T>,
-    /// TopicScoreCap: what all topics together can add at most. At least 0; `None` (in a file `"none"`) is
-    /// no cap.
+    /// TopicScoreCap: the maximum of the sum over all topics. At least 0. `None`, in a file `"none"`, disables it.
     #[serde(with = "cap")]
     pub topic_score_cap: Option<f64>,
-    /// P7: weight of the square of the misbehaviours above the threshold. At most 0.
+    /// P7: weight of the square of the number of misbehaviours above the threshold. At most 0.
     pub behaviour_penalty_weight: f64,
-    /// P7: so many misbehaviours cost nothing. At least 0.
+    /// P7: the number of misbehaviours without a penalty. At least 0.
     pub behaviour_penalty_threshold: f64,
-    /// P7: decay of the counter. In 0..=1.
+    /// P7: decay of the counter. From 0 to 1.
     pub behaviour_penalty_decay: f64,
-    /// P5: weight of the score that the application gives to the peer.
+    /// P5: weight of the score that the application sets ([`AppInput::SetApplicationScore`](crate::AppInput)).
     pub app_specific_weight: f64,
-    /// DecayToZero: a counter that decays below this is 0. At least 0.
+    /// DecayToZero: a counter that decays below this value becomes 0. At least 0.
     pub decay_zero: f64,
 }
 
-/// The score parameters of topics.
+impl<T> ScoreLimits<T> {
+    /// Applies `change` and returns the result: `ScoreLimits::default().with(|s| s.decay_zero = 0.1)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+/// The score parameters of all topics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
     tag = "kind",
@@ -39,56 +47,76 @@ pub struct ScoreLimits<T = String> {
     deny_unknown_fields,
     bound(deserialize = "T: Deserialize<'de> + Ord")
 )]
+#[non_exhaustive]
 pub enum TopicScores<T = String> {
-    /// The same for all topics, each with weight 1.
+    /// The same parameters for all topics. Each topic has the weight 1.
     Single {
         /// The parameters of every topic.
         #[serde(default)]
         parameters: TopicScoreLimits,
     },
-    /// Topics that differ.
-    Family {
-        /// The topics known beforehand. For the reader: nothing depends on it.
-        #[serde(default = "Vec::new")]
-        all_topics: Vec<T>,
-        /// The parameters of single topics. What one leaves out has its value in
-        /// [`TopicScoreLimits::default`], not in `default_parameters`.
-        #[serde(default = "BTreeMap::new")]
-        parameters: BTreeMap<T, TopicScoreLimits>,
-        /// The weights (the spec's TopicWeight) of single topics. At least 0.
-        #[serde(default = "BTreeMap::new")]
-        weights: BTreeMap<T, f64>,
-        /// The parameters of all other topics.
-        #[serde(default)]
-        default_parameters: TopicScoreLimits,
-        /// The weight of all other topics. At least 0; 0 leaves them out of the score.
-        #[serde(default = "full_weight")]
-        default_weight: f64,
-    },
+    /// Parameters that differ by topic.
+    Family(TopicFamily<T>),
+}
+
+/// Score parameters that differ by topic. The default has no topics, and the weight 1 for all others.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, bound(deserialize = "T: Deserialize<'de> + Ord"))]
+#[non_exhaustive]
+pub struct TopicFamily<T = String> {
+    /// The topics of the network, as information for the reader. The engine ignores this field.
+    pub all_topics: Vec<T>,
+    /// The parameters of these topics. A field that is missing in a file has its value of
+    /// [`TopicScoreLimits::default`], not that of `default_parameters`.
+    pub parameters: BTreeMap<T, TopicScoreLimits>,
+    /// TopicWeight: the weights of these topics. At least 0.
+    pub weights: BTreeMap<T, f64>,
+    /// The parameters of all other topics.
+    pub default_parameters: TopicScoreLimits,
+    /// The weight of all other topics. At least 0. 0 excludes them from the score.
+    pub default_weight: f64,
+}
+
+impl<T> TopicFamily<T> {
+    /// Applies `change` and returns the result: `TopicFamily::default().with(|f| f.default_weight = 0.0)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+impl<T> Default for TopicFamily<T> {
+    fn default() -> Self {
+        Self {
+            all_topics: Vec::new(),
+            parameters: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            default_parameters: TopicScoreLimits::default(),
+            default_weight: FULL_WEIGHT,
+        }
+    }
 }
 
 impl<T> TopicScores<T> {
-    /// The parameters of `topic`.
+    /// Returns the parameters of `topic`.
     pub fn parameters(&self, topic: &T) -> &TopicScoreLimits
     where
         T: Ord,
     {
         match self {
             Self::Single { parameters } => parameters,
-            Self::Family { parameters, default_parameters, .. } => {
-                parameters.get(topic).unwrap_or(default_parameters)
-            }
+            Self::Family(family) => family.parameters.get(topic).unwrap_or(&family.default_parameters),
         }
     }
 
-    /// How much `topic` counts.
+    /// Returns the weight of `topic`.
     pub fn weight(&self, topic: &T) -> f64
     where
         T: Ord,
     {
         match self {
-            Self::Single { .. } => full_weight(),
-            Self::Family { weights, default_weight, .. } => *weights.get(topic).unwrap_or(default_weight),
+            Self::Single { .. } => FULL_WEIGHT,
+            Self::Family(family) => *family.weights.get(topic).unwrap_or(&family.default_weight),
         }
     }
 
@@ -98,15 +126,13 @@ impl<T> TopicScores<T> {
     ) -> Result<TopicScores<U>, E> {
         Ok(match self {
             Self::Single { parameters } => TopicScores::Single { parameters },
-            Self::Family { all_topics, parameters, weights, default_parameters, default_weight } => {
-                TopicScores::Family {
-                    all_topics: all_topics.into_iter().map(&mut map).collect::<Result<_, _>>()?,
-                    parameters: map_keys(parameters, &mut map)?,
-                    weights: map_keys(weights, &mut map)?,
-                    default_parameters,
-                    default_weight,
-                }
-            }
+            Self::Family(family) => TopicScores::Family(TopicFamily {
+                all_topics: family.all_topics.into_iter().map(&mut map).collect::<Result<_, _>>()?,
+                parameters: map_keys(family.parameters, &mut map)?,
+                weights: map_keys(family.weights, &mut map)?,
+                default_parameters: family.default_parameters,
+                default_weight: family.default_weight,
+            }),
         })
     }
 }
@@ -118,54 +144,62 @@ fn map_keys<T, U: Ord, V, E>(
     entries.into_iter().map(|(topic, value)| Ok((map(topic)?, value))).collect()
 }
 
-fn full_weight() -> f64 {
-    1.0
-}
+/// The weight of every topic of [`TopicScores::Single`].
+const FULL_WEIGHT: f64 = 1.0;
 
-/// The score parameters of one topic.
+/// The score parameters of one topic. The default is that of `config/default.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
 pub struct TopicScoreLimits {
-    /// P1, time in the mesh: weight of the number of quanta. At least 0.
+    /// P1, time in mesh: weight of the number of quanta. At least 0.
     pub time_in_mesh_weight: f64,
-    /// P1: no more quanta than this count. At least 0.
+    /// P1: the maximum number of quanta. At least 0.
     pub time_in_mesh_cap: f64,
     /// P1: the length of a quantum. Above 0.
     #[serde(with = "humantime_serde")]
     pub time_in_mesh_quantum: Duration,
-    /// P2, first deliveries: weight of the number of messages that the peer was the first to deliver. At
-    /// least 0.
+    /// P2, first message deliveries: weight of the number of valid messages that the peer delivered first. At least 0.
     pub first_message_deliveries_weight: f64,
-    /// P2: no more deliveries than this count.
+    /// P2: the maximum number of deliveries.
     pub first_message_deliveries_cap: u32,
-    /// P2: decay of the counter. In 0..=1.
+    /// P2: decay of the counter. From 0 to 1.
     pub first_message_deliveries_decay: f64,
-    /// P3, too few deliveries by a peer of the mesh: weight of the square of what lacks to the threshold.
-    /// At most 0. It needs a topic whose rate of messages is known and steady.
+    /// P3, mesh message deliveries: weight of the square of the deficit below the threshold, for peers in the mesh. At
+    /// most 0. Set it only for topics with a known and steady message rate.
     pub mesh_message_deliveries_weight: f64,
-    /// P3: a copy that comes this long after the first still counts as delivered.
+    /// P3: a copy within this time after the first delivery counts as a delivery.
     #[serde(with = "humantime_serde")]
     pub mesh_message_deliveries_window: Duration,
-    /// P3: a peer must have been in the mesh for this long. At least 1 s.
+    /// P3: the time in the mesh after which the penalty applies. At least 1 s.
     #[serde(with = "humantime_serde")]
     pub mesh_message_deliveries_activation: Duration,
-    /// P3: no more deliveries than this count.
+    /// P3: the maximum number of deliveries.
     pub mesh_message_deliveries_cap: u32,
-    /// P3: the number of deliveries, decayed, below which a peer is penalised. Above 0.
+    /// P3: the penalty applies below this number of deliveries, after decay. Above 0.
     pub mesh_message_deliveries_threshold: u32,
-    /// P3: decay of the counter. In 0..=1.
+    /// P3: decay of the counter. From 0 to 1.
     pub mesh_message_deliveries_decay: f64,
-    /// P3b, left the mesh with too few deliveries: weight of the sum of squares of what lacked. At most 0.
+    /// P3b, mesh failure penalty: weight of the sum of the squared deficits (P3) at the times when the peer left the mesh.
+    /// At most 0.
     pub mesh_failure_penalty_weight: f64,
-    /// P3b: decay of that sum. In 0..=1.
+    /// P3b: decay of that sum. From 0 to 1.
     pub mesh_failure_penalty_decay: f64,
-    /// P4, invalid messages: weight of the square of their number. At most 0.
+    /// P4, invalid messages: weight of the square of the number of invalid messages. At most 0.
     pub invalid_message_deliveries_weight: f64,
-    /// P4: decay of the counter. In 0..=1.
+    /// P4: decay of the counter. From 0 to 1.
     pub invalid_message_deliveries_decay: f64,
 }
 
-/// A number or `"none"`: a file has no null, and a field left out has its default.
+impl TopicScoreLimits {
+    /// Applies `change` and returns the result: `TopicScoreLimits::default().with(|t| t.time_in_mesh_cap = 100.0)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+/// Serialises an optional cap as a number or `"none"`. TOML has no null, and a missing field means the default.
 mod cap {
     use std::fmt;
 
@@ -207,10 +241,10 @@ mod cap {
             Ok(None)
         }
 
-        fn visit_str<E: de::Error>(self, word: &str) -> Result<Self::Value, E> {
-            match word {
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            match text {
                 "none" => Ok(None),
-                _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+                _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
             }
         }
     }

@@ -11,11 +11,12 @@ use super::{
     metric::{Label, Metric, Values},
 };
 use crate::{
+    admission::refused::Refused,
     protocol::{
-        ConnectionClass, ConnectionDirection, Grafted, IWantResponse, Promised, Removed, ScoreBand,
-        ScoreComponent, ScorePenalty,
+        outcome::counters::{Grafted, IWantResponse, Penalty, PromiseEvent, Removed},
+        peers::summary::{ConnectionClass, ConnectionDirection, ScoreBand},
+        score::ScoreComponent,
     },
-    worker::Refused,
 };
 
 /// One constant per metric, and the list of them all.
@@ -71,7 +72,7 @@ catalogue! {
     RPC_RECEIVED_BYTES = Metric::counter("gossipsub_rpc_received_bytes_total", &[], "Bytes read from the peers' streams; 0 if the transport does not count them").in_unit(Unit::Bytes);
     RPC_SENT_BYTES = Metric::counter("gossipsub_rpc_sent_bytes_total", &[], "Bytes written to the peers' streams; 0 if the transport does not count them").in_unit(Unit::Bytes);
     RPC_MALFORMED = Metric::counter("gossipsub_rpc_malformed_total", &[MALFORMED], "Inbound streams closed because of a malformed frame or RPC");
-    OUTPUTS_DROPPED = Metric::counter("gossipsub_outputs_dropped_total", &[LANE, NOT_SENT], "Outputs dropped before they were sent, by lane and reason");
+    OUTPUTS_DROPPED = Metric::counter("gossipsub_outputs_dropped_total", &[LANE, DROP_REASON], "Outputs dropped before they were sent, by lane and reason");
     MESSAGE_IDS = Metric::counter("gossipsub_message_ids_total", &[ID_LIST, RPC_DIRECTION], "Message ids listed in IHAVE, IWANT and IDONTWANT, by direction");
     IWANT_RESPONSES = Metric::counter("gossipsub_iwant_responses_total", &[RESPONSE], "Message ids of received IWANTs, by response");
     IWANT_PROMISES = Metric::counter("gossipsub_iwant_promises_total", &[PROMISE], "Tracked IWANT promises of peers, by event; a promise is cancelled when its topic is left");
@@ -104,7 +105,7 @@ const BAND: Label = Label::one_of("band", ScoreBand::VARIANTS);
 const SCORE_STAT: Label = Label::one_of("stat", ScoreStat::VARIANTS);
 const COMPONENT: Label = Label::one_of("component", ScoreComponent::VARIANTS);
 const COMPONENT_STAT: Label = Label::one_of("stat", ComponentStat::VARIANTS);
-const PENALTY: Label = Label::one_of("reason", ScorePenalty::VARIANTS);
+const PENALTY: Label = Label::one_of("reason", Penalty::VARIANTS);
 const DEGREE: Label = Label::one_of("bound", DegreeBound::VARIANTS);
 const GRAFTED: Label = Label::one_of("reason", Grafted::VARIANTS);
 const PRUNED: Label = Label::one_of("reason", Removed::VARIANTS);
@@ -184,15 +185,15 @@ const RPC: Label = Label::one_of("type", RpcType::VARIANTS);
 const MALFORMED: Label = Label::one_of("reason", Malformed::VARIANTS);
 /// [`Lane::name`](crate::protocol::Lane::name) of all lanes.
 const LANE: Label = Label::one_of("lane", &["control", "publish", "forward", "iwant_response", "gossip"]);
-/// [`NotSent::reason`](crate::worker::NotSent::reason) of all reasons.
-const NOT_SENT: Label = Label::one_of(
+/// [`DropReason::reason`](crate::worker::DropReason::reason) of all reasons.
+const DROP_REASON: Label = Label::one_of(
     "reason",
     &["output_queue_full", "peer_queue_full", "disconnected", "too_large", "idontwant", "unsupported"],
 );
 const ID_LIST: Label = Label::one_of("type", IdListType::VARIANTS);
 const RPC_DIRECTION: Label = Label::one_of("direction", RpcDirection::VARIANTS);
 const RESPONSE: Label = Label::one_of("response", IWantResponse::VARIANTS);
-const PROMISE: Label = Label::one_of("event", Promised::VARIANTS);
+const PROMISE: Label = Label::one_of("event", PromiseEvent::VARIANTS);
 const HANDLED: Label = Label::one_of("input", Handled::VARIANTS);
 const QUEUE: Label = Label::one_of("queue", Queue::VARIANTS);
 const BYTE_QUEUE: Label = Label::one_of("queue", ByteQueue::VARIANTS);
@@ -245,8 +246,8 @@ mod tests {
     use super::*;
     use crate::{
         metrics::Kind,
+        outputs::publication::DropReason,
         protocol::{Footprint, Input, Lane},
-        worker::NotSent,
     };
 
     #[test]
@@ -284,6 +285,7 @@ mod tests {
         let Values::OneOf(listed) = OUTCOME.values else { panic!("a closed list") };
         assert_eq!((outcomes.len(), outcomes), (listed.len(), listed.iter().copied().collect()));
         assert_eq!(LANE.values, Values::OneOf(&Lane::ALL.map(Lane::name).to_vec().leak()[..]));
-        assert_eq!(NOT_SENT.values, Values::OneOf(&NotSent::ALL.map(NotSent::reason).to_vec().leak()[..]));
+        let reasons = DropReason::ALL.map(DropReason::reason).to_vec();
+        assert_eq!(DROP_REASON.values, Values::OneOf(&reasons.leak()[..]));
     }
 }

@@ -11,17 +11,21 @@ use super::{
     labels::{AfterPanic, Handled, IdListType, RpcDirection, RpcType, TimedQueue, Unvalidated},
     registry::{RecorderSource, Registry},
     state::Gauges,
-    stopwatch::WaitTime,
 };
 use crate::{
-    actors::clock::Clock,
+    admission::refused::Refused,
+    clock::Clock,
     limits::Limits,
     network::{Network, P2pMessage, P2pOutput},
+    outputs::{publication::DropReason, wait_time::WaitTime},
     protocol::{
-        IDontWantOutcome, IWantResponse, Input, Lane, Named, Penalties, Promised, Rest, ScorePenalty, Tally,
-        Unread,
+        outcome::{
+            IDontWantOutcome,
+            counters::{IWantResponse, InputCounters, Penalties, Penalty, PromiseEvent, RareCounters},
+            labels::{Input, Labelled},
+        },
+        output::{Lane, pending::PendingOutput},
     },
-    worker::{NotSent, Refused},
 };
 
 /// The metric handles of one engine.
@@ -34,13 +38,13 @@ pub(crate) struct Metrics {
     rpc_sent: EnumMap<RpcType, Counter>,
     message_ids: EnumMap<IdListType, EnumMap<RpcDirection, Counter>>,
     iwant_responses: EnumMap<IWantResponse, Counter>,
-    promises: EnumMap<Promised, Counter>,
+    promises: EnumMap<PromiseEvent, Counter>,
     promise_duration: Histogram,
     duplicate_delay: Histogram,
     validation_duration: Histogram,
     validations_dropped: EnumMap<Unvalidated, Counter>,
-    outputs_dropped: [[Counter; NotSent::ALL.len()]; Lane::ALL.len()],
-    penalties: EnumMap<ScorePenalty, Counter>,
+    outputs_dropped: [[Counter; DropReason::ALL.len()]; Lane::ALL.len()],
+    penalties: EnumMap<Penalty, Counter>,
     slow_peer_reports: Counter,
     heartbeats: Counter,
     heartbeats_skipped: Counter,
@@ -72,8 +76,9 @@ impl Metrics {
     }
 
     fn register(registry: &Registry<'_>, gauges: Gauges) -> Self {
-        let dropped =
-            |lane: Lane, reason: NotSent| registry.counter(&OUTPUTS_DROPPED, &[lane.name(), reason.reason()]);
+        let dropped = |lane: Lane, reason: DropReason| {
+            registry.counter(&OUTPUTS_DROPPED, &[lane.name(), reason.reason()])
+        };
         Self {
             inputs: inputs(registry),
             refused: Refused::REASONS.map(|reason| registry.counter(&INPUTS_REFUSED, &[reason])),
@@ -86,7 +91,7 @@ impl Metrics {
             duplicate_delay: registry.histogram(&DUPLICATE_DELAY, &[]),
             validation_duration: registry.histogram(&VALIDATION_DURATION, &[]),
             validations_dropped: registry.counters(&VALIDATIONS_DROPPED, &[]),
-            outputs_dropped: Lane::ALL.map(|lane| NotSent::ALL.map(|reason| dropped(lane, reason))),
+            outputs_dropped: Lane::ALL.map(|lane| DropReason::ALL.map(|reason| dropped(lane, reason))),
             penalties: registry.counters(&SCORE_PENALTIES, &[]),
             slow_peer_reports: registry.counter(&catalogue::SLOW_PEER_REPORTS, &[]),
             heartbeats: registry.counter(&HEARTBEATS, &[]),
@@ -148,7 +153,7 @@ impl Metrics {
         self.message_ids[IdListType::IDontWant][RpcDirection::Received].increment(ids as u64);
     }
 
-    pub(crate) fn output_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
+    pub(crate) fn output_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
         self.outputs_dropped[lane as usize][reason as usize].increment(count as u64);
     }
 
@@ -161,23 +166,23 @@ impl Metrics {
 
 impl Metrics {
     /// Takes what the supervisor counted. Its inputs have no topic, and so no topic role.
-    pub(crate) fn flush(&self, tally: &mut Tally) {
-        self.count_outcomes(tally, |_, _| {});
-        if let Some(rest) = tally.take_rest() {
+    pub(crate) fn flush(&self, counters: &mut InputCounters) {
+        self.count_outcomes(counters, |_, _| {});
+        if let Some(rest) = counters.take_rest() {
             self.count_rest(&rest);
         }
     }
 
     #[inline]
-    pub(super) fn count_outcomes(&self, tally: &mut Tally, mut each: impl FnMut(TopicRole, u64)) {
-        tally.take_outcomes(|index, count| {
+    pub(super) fn count_outcomes(&self, counters: &mut InputCounters, mut each: impl FnMut(TopicRole, u64)) {
+        counters.take_outcomes(|index, count| {
             let (counter, role) = &self.inputs[index];
             counter.increment(u64::from(count));
             each(*role, u64::from(count));
         });
     }
 
-    pub(super) fn count_rest(&self, rest: &Rest) {
+    pub(super) fn count_rest(&self, rest: &RareCounters) {
         add_all(&self.promises, &rest.promises);
         add_all(&self.iwant_responses, &rest.iwant_responses);
         rest.promise_durations.iter().for_each(|duration| self.promise_duration.record(*duration));
@@ -263,21 +268,21 @@ pub(crate) struct OutputCounts {
 }
 
 impl OutputCounts {
-    pub(crate) fn of<N: Network>(outputs: &[Unread<N>], network: &N) -> Self {
+    pub(crate) fn of<N: Network>(outputs: &[PendingOutput<N>], network: &N) -> Self {
         let mut counts = Self::default();
         for output in outputs {
             match output {
-                Unread::Broadcast { to, message, lane } => {
+                PendingOutput::Broadcast { to, message, lane } => {
                     counts.add_message(to.len() as u64, *lane, network.message_size(&message.message));
                 }
-                Unread::Gossip { to, message } => counts.add_control(to.len() as u64, message),
-                Unread::Output(P2pOutput::OutMessage { message, .. }) => match message {
+                PendingOutput::Gossip { to, message } => counts.add_control(to.len() as u64, message),
+                PendingOutput::Output(P2pOutput::OutMessage { message, .. }) => match message {
                     P2pMessage::FullMessage(full) => {
                         counts.add_message(1, output.lane(), network.message_size(&full.message));
                     }
                     message => counts.add_control(1, message),
                 },
-                Unread::Output(_) => {}
+                PendingOutput::Output(_) => {}
             }
         }
         counts

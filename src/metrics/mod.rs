@@ -19,19 +19,15 @@ mod metric;
 mod prometheus;
 mod registry;
 mod state;
-mod stopwatch;
 mod topic;
 
+pub(crate) use engine::{Metrics, OutputCounts};
+pub(crate) use labels::{ByteQueue, Handled, Queue, TimedQueue};
 #[cfg(feature = "prometheus")]
-pub use self::prometheus::with_buckets;
-pub(crate) use self::{
-    engine::{Metrics, OutputCounts},
-    labels::{ByteQueue, Handled, Queue, TimedQueue},
-    registry::RecorderSource,
-    state::QueueDepths,
-    stopwatch::WaitTime,
-    topic::{TopicLabels, TopicMeter, TopicSeries},
-};
+pub use prometheus::with_buckets;
+pub(crate) use registry::RecorderSource;
+pub(crate) use state::QueueDepths;
+pub(crate) use topic::{TopicLabels, TopicMeter, TopicSeries};
 pub use {
     ::metrics::Unit,
     catalogue::{CATALOGUE, OTHER},

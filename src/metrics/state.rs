@@ -10,9 +10,13 @@ use super::{
 };
 use crate::{
     limits::Limits,
-    network::Traffic,
-    protocol::{Company, ConnectionClass, ConnectionDirection, Footprint, ScoreBand, ScoreComponent},
-    worker::MAX_RETURNS,
+    network::TransportStats,
+    outputs::recycle::MAX_RECYCLED,
+    protocol::{
+        inspect::footprint::Footprint,
+        peers::summary::{ConnectionClass, ConnectionDirection, PeersSummary, ScoreBand},
+        score::ScoreComponent,
+    },
 };
 
 /// Handles that are set from the engine's state.
@@ -67,7 +71,7 @@ impl Gauges {
         set_all(&self.queue_bytes, &queues.bytes);
     }
 
-    pub(crate) fn set_peers(&self, peers: &Company) {
+    pub(crate) fn set_peers(&self, peers: &PeersSummary) {
         self.topics.set(peers.topics as f64);
         for (gauges, counts) in self.connections.values().zip(peers.connections.values()) {
             set_all(gauges, counts);
@@ -83,8 +87,8 @@ impl Gauges {
     }
 
     /// Sets the counters of the transport to its totals since it started.
-    pub(crate) fn set_traffic(&self, traffic: Traffic) {
-        let Traffic { received_bytes, sent_bytes, bad_frames, bad_rpcs } = traffic;
+    pub(crate) fn set_transport_stats(&self, stats: TransportStats) {
+        let TransportStats { received_bytes, sent_bytes, bad_frames, bad_rpcs } = stats;
         self.rpc_received_bytes.absolute(received_bytes);
         self.rpc_sent_bytes.absolute(sent_bytes);
         self.malformed[Malformed::Frame].absolute(bad_frames);
@@ -117,7 +121,7 @@ fn set_limits<T>(registry: &Registry<'_>, limits: &Limits<T>) {
     let capacities = enum_map! {
         BoundedQueue::Input | BoundedQueue::Publication => bounds.max_input_items,
         BoundedQueue::P2pOutput | BoundedQueue::AppOutput => bounds.max_output_items,
-        BoundedQueue::Recycle => MAX_RETURNS,
+        BoundedQueue::Recycle => MAX_RECYCLED,
     };
     set_all(&registry.gauges(&QUEUE_CAPACITY, &[]), &capacities);
     registry.gauge(&HEARTBEAT_INTERVAL, &[]).set(limits.heartbeat_interval.as_secs_f64());

@@ -20,7 +20,11 @@ use super::{
 };
 use crate::{
     network::Network,
-    protocol::{Grafted, Outbox, Removed, Stats, TopicCounts},
+    protocol::{
+        exchange::Outbox,
+        inspect::stats::{Stats, TopicCounts},
+        outcome::counters::{Grafted, Removed},
+    },
 };
 
 /// The series of one topic, or those that topics without a label share.

@@ -1,78 +1,55 @@
-//! What an operator should hear of. Reports; changes nothing.
-
-use std::time::Duration;
+//! The events that an observer of the engine receives, for logs and alerts.
 
 use derive_where::derive_where;
 
-use super::Timestamp;
 use crate::network::{AppInput, Network, P2pInput};
 
-/// Something that happened in the engine, for the observer.
+/// An event of the engine, passed to the observer.
 #[derive_where(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event<N: Network> {
-    /// A heartbeat begins.
+    /// A heartbeat starts.
     Heartbeat {
-        /// Its number.
+        /// The number of the heartbeat.
         tick: u64,
     },
-    /// A heartbeat was due while the last one was not done: it is skipped.
+    /// A heartbeat was due while the previous one was still running. It is skipped.
     HeartbeatSkipped {
-        /// The number of the one that is not done.
+        /// The number of the heartbeat that is still running.
         tick: u64,
     },
-    /// An input of the p2p layer was admitted.
+    /// Admission accepted an input of the p2p layer.
     P2pInput(P2pInput<N>),
-    /// An input of the application was admitted.
+    /// Admission accepted an input of the application.
     AppInput(AppInput<N>),
-    /// A peer subscribed to more topics than it may. At most one an `event_interval`, over all peers.
+    /// A peer tried to subscribe to more topics than `max_topics_per_peer`. Sent at most once an `event_interval`,
+    /// over all peers.
     SubscribeTopicCapExceeded {
         /// The peer.
         peer: N::Peer,
-        /// What it may.
+        /// The limit.
         max_topics: usize,
     },
-    /// Inputs are refused because too many wait. At most one an `event_interval`.
+    /// Admission refuses inputs because a queue is full. Sent at most once an `event_interval`.
     InputRefused {
-        /// How many wait.
+        /// The number of queued inputs.
         depth: usize,
-        /// The reason of the refusal reported.
+        /// The reason of this refusal, as in the label `reason` of the refusal metric.
         reason: &'static str,
     },
-    /// The p2p layer finds a peer too slow to be told what it must be told.
+    /// The transport reports that a peer reads too slowly to receive its control messages.
     SlowPeer {
         /// The peer.
         peer: N::Peer,
     },
-    /// A topic's actor panicked and was started anew.
+    /// The actor of a topic panicked and was restarted.
     TopicRestarted {
         /// The topic.
         topic: N::Topic,
     },
-    /// A topic's actor panicked too often: the topic is left.
+    /// The actor of a topic panicked too often. The node leaves the topic.
     TopicGivenUp {
         /// The topic.
         topic: N::Topic,
     },
-}
-
-/// Lets one event through an interval.
-#[derive(Clone, Debug)]
-pub(crate) struct RateLimit {
-    interval: Duration,
-    next: Timestamp,
-}
-
-impl RateLimit {
-    pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval, next: Timestamp::ZERO }
-    }
-
-    pub(crate) fn allows(&mut self, now: Timestamp) -> bool {
-        let allowed = now >= self.next;
-        if allowed {
-            self.next = now.after(self.interval);
-        }
-        allowed
-    }
 }

@@ -3,8 +3,11 @@
 
 use actix::{Actor, Context, Handler, Message};
 
-use super::{Refused, Worker};
-use crate::network::{AppInput, FullMessage, Network, P2pInput, P2pOutput};
+use super::Worker;
+use crate::{
+    admission::refused::Refused,
+    network::{AppInput, FullMessage, Network, P2pInput, P2pOutput},
+};
 
 impl<N: Network> Message for P2pInput<N> {
     type Result = Result<(), Refused>;
@@ -14,12 +17,12 @@ impl<N: Network> Message for AppInput<N> {
     type Result = Result<(), Refused>;
 }
 
-/// Sent by [`P2pOutputs::forward`](super::P2pOutputs::forward).
+/// Sent by [`P2pOutputs::forward`](super::streams::P2pOutputs::forward).
 impl<N: Network> Message for P2pOutput<N> {
     type Result = ();
 }
 
-/// Sent by [`AppOutputs::forward`](super::AppOutputs::forward).
+/// Sent by [`AppOutputs::forward`](super::streams::AppOutputs::forward).
 impl<N: Network> Message for FullMessage<N> {
     type Result = ();
 }

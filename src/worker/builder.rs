@@ -14,30 +14,33 @@ use crossbeam_utils::CachePadded;
 use tokio::sync::watch;
 
 use super::{
-    AppOutputs, AppQueue, Fault, Lanes, P2pOutputs, Returns, Tickets, Worker,
-    admission::Admission,
-    inputs::{self, RefusalReports},
+    Worker, input,
+    streams::{AppOutputs, P2pOutputs},
 };
 use crate::{
     actors::{
-        clock::{Clock, SystemClock},
-        desk::Desks,
-        heartbeat::HeartbeatActor,
-        host::HostActor,
-        journal::Journal,
-        messages::{Inbox, Load},
-        pool::{Home, Pool, start_watched},
-        pulse::Pulse,
-        router::RouterActor,
+        arbiter::{actor::ArbiterActor, mailbox::ArbiterMailboxes},
+        diagnostics::{health::HeartbeatMonitor, journal::EventLog, refusals::RefusalReports},
+        fault::EngineError,
+        heartbeat::actor::HeartbeatActor,
+        inbox::{BusyCount, Inbox},
+        pool::{Arbiters, Pool, start_watched},
+        router::actor::RouterActor,
         shared::{Observer, Shared},
-        supervisor::SupervisorActor,
+        supervisor::actor::SupervisorActor,
     },
+    admission::Admission,
+    clock::{Clock, SystemClock},
     directory::Directory,
+    input_recorder::InputRecorder,
     limits::Limits,
     metrics::{Metrics, RecorderSource, TimedQueue, TopicLabels},
     network::{AppInput, Network},
-    protocol::{Event, Handling, NodeOptions, Peers, RateLimit},
-    tape::Tape,
+    outputs::{app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports, recycle::RecycleBins},
+    protocol::{
+        event::Event, exchange::command::ValidationMode, options::NodeOptions, peers::Peers,
+        rate_limit::RateLimit,
+    },
 };
 
 /// How an engine is to run. Every setting has a default.
@@ -45,14 +48,14 @@ pub struct WorkerBuilder<N: Network> {
     network: N,
     limits: Limits<N::Topic>,
     options: NodeOptions<N>,
-    home: Home,
+    home: Arbiters,
     clock: Option<Arc<dyn Clock>>,
     manual: bool,
     observer: Option<Observer<N>>,
     message_events: usize,
     recorder: RecorderSource,
     max_topic_labels: usize,
-    tape: Option<Arc<dyn Tape<N>>>,
+    input_recorder: Option<Arc<dyn InputRecorder<N>>>,
 }
 
 /// A running engine: its handle and its two output streams.
@@ -83,14 +86,14 @@ impl<N: Network> WorkerBuilder<N> {
             network,
             limits,
             options: NodeOptions { seed: rand::random(), ..NodeOptions::default() },
-            home: Home::Own(cores),
+            home: Arbiters::Own(cores),
             clock: None,
             manual: false,
             observer: None,
             message_events: 0,
             recorder: RecorderSource::Current,
             max_topic_labels: 100,
-            tape: None,
+            input_recorder: None,
         }
     }
 
@@ -109,15 +112,15 @@ impl<N: Network> WorkerBuilder<N> {
     /// How many threads of its own the engine runs on; by default as many as there are cores. With 0
     /// it runs on the arbiter that starts it, where tokio's paused time works.
     pub fn arbiters(mut self, arbiters: usize) -> Self {
-        self.home = Home::Own(arbiters);
+        self.home = Arbiters::Own(arbiters);
         self
     }
 
     /// Runs the engine on these arbiters, in place of threads of its own. They are the caller's, who stops them once
     /// the engine has ended. Connections that live on them too are a topic's neighbours: what one says to the other
     /// need not cross from core to core. Without any it runs on the arbiter that starts it.
-    pub fn on(mut self, arbiters: impl IntoIterator<Item = ArbiterHandle>) -> Self {
-        self.home = Home::Given(arbiters.into_iter().collect());
+    pub fn on_arbiters(mut self, arbiters: impl IntoIterator<Item = ArbiterHandle>) -> Self {
+        self.home = Arbiters::Given(arbiters.into_iter().collect());
         self
     }
 
@@ -163,8 +166,8 @@ impl<N: Network> WorkerBuilder<N> {
     }
 
     /// Who is shown every input, in the order of the door.
-    pub fn tape(mut self, tape: Arc<dyn Tape<N>>) -> Self {
-        self.tape = Some(tape);
+    pub fn input_recorder(mut self, recorder: Arc<dyn InputRecorder<N>>) -> Self {
+        self.input_recorder = Some(recorder);
         self
     }
 
@@ -187,21 +190,21 @@ impl<N: Network> WorkerBuilder<N> {
         let (pool, arbiters) = Pool::new(&self.home);
         let (options, manual) = (self.options.clone(), self.manual);
         let shared = Arc::new(self.share(pool.len()));
-        if let Some(tape) = &shared.tape {
-            tape.begins(&shared.network, &shared.limits, &options);
+        if let Some(recorder) = &shared.input_recorder {
+            recorder.start(&shared.network, &shared.limits, &options);
         }
         start_actors(&shared, pool, &options, manual);
         let worker = Worker { shared: Arc::clone(&shared), arbiters: Arc::new(Mutex::new(arbiters)) };
         for topic in topics {
             // Nothing is refused yet.
-            let _ = inputs::app_input(&shared, AppInput::Join(topic));
+            let _ = input::app_input(&shared, AppInput::Join(topic));
         }
         let (p2p, app) = (P2pOutputs::new(Arc::clone(&shared)), AppOutputs::new(shared));
         Ok(Started { worker, p2p, app })
     }
 
     fn share(self, arbiters: usize) -> Shared<N> {
-        let load = Arc::new(Load::default());
+        let load = Arc::new(BusyCount::default());
         let bounds = &self.limits.bounds;
         let admission = Arc::new(Admission::new(bounds));
         let batched = self.options.batch_interval.is_some();
@@ -210,31 +213,31 @@ impl<N: Network> WorkerBuilder<N> {
         let watch = |queue| metrics.wait_time(queue, Arc::clone(&clock));
         Shared {
             seed: self.options.seed,
-            handling: if batched { Handling::Batched } else { Handling::Sequential },
+            validation_mode: if batched { ValidationMode::Batched } else { ValidationMode::Sequential },
             directory: Directory::new(Arc::clone(&admission)),
             publications: Arc::new(Admission::new(bounds)),
             supervisor: Inbox::new(Arc::clone(&load)).into(),
             router: Inbox::new(Arc::clone(&load)).into(),
-            desks: Desks::new(arbiters, &load),
+            desks: ArbiterMailboxes::new(arbiters, &load),
             load,
-            p2p: Lanes::new(bounds.max_output_items, Arc::clone(&admission), watch(TimedQueue::P2pOutput))
+            p2p: P2pQueue::new(bounds.max_output_items, Arc::clone(&admission), watch(TimedQueue::P2pOutput))
                 .into(),
             app: AppQueue::new(bounds.max_output_items, Arc::clone(&admission), watch(TimedQueue::AppOutput))
                 .into(),
             admission,
             validating: AtomicUsize::new(0),
-            tickets: Tickets::default(),
-            returns: Returns::default(),
+            tickets: PublishReports::default(),
+            returns: RecycleBins::default(),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
-            tape: self.tape,
+            input_recorder: self.input_recorder,
             refusal_reports: RefusalReports::new(RateLimit::new(bounds.event_interval)),
             clock,
             metrics,
             topic_labels: TopicLabels::new(self.recorder, self.max_topic_labels),
             last_overload: Mutex::default(),
-            journal: Journal::new(bounds, self.message_events),
-            pulse: Pulse::new(self.manual),
+            journal: EventLog::new(bounds, self.message_events),
+            pulse: HeartbeatMonitor::new(self.manual),
             in_heartbeat: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             end: watch::Sender::new(None),
@@ -251,24 +254,28 @@ impl<N: Network> WorkerBuilder<N> {
 /// Supervisor, router and heartbeat live on one arbiter; topics on all in turn.
 fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: Pool, options: &NodeOptions<N>, manual: bool) {
     let first = pool.arbiter(0).clone();
-    let fail = |fault: Fault| {
+    let fail = |fault: EngineError| {
         let shared = Arc::clone(shared);
         move || shared.finish(Err(fault))
     };
     let router = Arc::clone(shared);
-    start_watched(&first, move || RouterActor::new(router), fail(Fault::RouterPanicked));
+    start_watched(&first, move || RouterActor::new(router), fail(EngineError::RouterPanicked));
     for (arbiter, desk) in shared.desks.iter().enumerate() {
         let (shared, desk) = (Arc::clone(shared), Arc::clone(desk));
-        start_watched(pool.arbiter(arbiter), move || HostActor::new(shared, desk), fail(Fault::HostPanicked));
+        start_watched(
+            pool.arbiter(arbiter),
+            move || ArbiterActor::new(shared, desk),
+            fail(EngineError::ArbiterPanicked),
+        );
     }
     let peers = Peers::new(Arc::clone(&shared.network), Arc::clone(&shared.limits), options);
     let supervisor = Arc::clone(shared);
     let make = move || SupervisorActor::new(supervisor, pool, peers, manual);
-    start_watched(&first, make, fail(Fault::SupervisorPanicked));
+    start_watched(&first, make, fail(EngineError::SupervisorPanicked));
     if !manual {
         let heartbeat = Arc::clone(shared);
         let make = move || HeartbeatActor::new(heartbeat);
-        start_watched(&first, make, fail(Fault::HeartbeatPanicked));
+        start_watched(&first, make, fail(EngineError::HeartbeatPanicked));
     }
 }
 

@@ -2,20 +2,11 @@
 //! nothing else.
 
 mod actor;
-mod admission;
 mod builder;
-mod inputs;
-mod lanes;
-mod level;
-mod page;
-mod peer_inputs;
-mod questions;
-mod reserve;
-mod returns;
+mod input;
+mod queries;
 mod streams;
 mod ticket;
-mod till;
-mod waiting;
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -23,31 +14,30 @@ use actix::Arbiter;
 use derive_where::derive_where;
 use tokio::sync::oneshot;
 
-pub use self::{
-    admission::Refused,
-    builder::{StartError, Started, WorkerBuilder},
-    page::{Events, LastHeartbeat, Listing, Page, Queue},
-    peer_inputs::PeerInputs,
-    streams::{AppOutputs, P2pOutputs},
-    ticket::{NotSent, PublishReport, PublishTicket, Routed},
-};
-pub(crate) use self::{
-    admission::{Account, Admission, Credit},
-    inputs::RefusalReports,
-    lanes::{AppQueue, Lanes},
-    returns::{MAX_RETURNS, Returns, Spent},
-    ticket::{Promise, Publication, Tickets},
-    waiting::{Amount, Waiting},
-};
 use crate::{
     actors::{
-        messages::{Inspection, SupervisorItem, TopicItem},
+        mesh::messages::{Snapshot, TopicItem},
         shared::Shared,
+        supervisor::messages::SupervisorItem,
     },
+    input_recorder::RecordedInput,
     limits::Limits,
     network::{AppInput, FullMessage, Network, P2pInput},
+    outputs::publication::PublishState,
     protocol::{Lane, Stats, Timestamp, View},
-    tape::Heard,
+};
+
+pub use self::{
+    builder::{StartError, Started, WorkerBuilder},
+    input::peer::PeerInputs,
+    queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
+    streams::{AppOutputs, P2pOutputs},
+    ticket::PublishTicket,
+};
+pub use crate::{
+    actors::fault::{EngineError, EngineStopped},
+    admission::refused::Refused,
+    outputs::publication::{DropReason, PublishReport, RouteResult},
 };
 
 /// The handle of a gossipsub engine. Cheap to clone, usable from any thread and any runtime.
@@ -58,29 +48,6 @@ use crate::{
 pub struct Worker<N: Network> {
     shared: Arc<Shared<N>>,
     arbiters: Arc<std::sync::Mutex<Vec<Arbiter>>>,
-}
-
-/// The engine has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the engine has ended")]
-pub struct Stopped;
-
-/// Why an engine ended though nobody shut it down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
-    /// The actor that owns peers and scores panicked.
-    #[error("the supervisor panicked: peers and scores are lost; start a new engine")]
-    SupervisorPanicked,
-    /// The actor that merges outputs panicked.
-    #[error("the router panicked: outputs are lost; start a new engine")]
-    RouterPanicked,
-    /// The actor that hands topics what is theirs panicked.
-    #[error("the host of an arbiter's topics panicked: they are lost; start a new engine")]
-    HostPanicked,
-    /// The actor that ticks the others panicked: an observer did.
-    #[error("the heartbeat panicked: does the observer? Start a new engine")]
-    HeartbeatPanicked,
 }
 
 // === Inputs ===
@@ -98,7 +65,7 @@ impl<N: Network> Worker<N> {
     /// application does not read its stream: see [`Refused`]. Connections and disconnections are refused only by an engine
     /// that has ended.
     pub fn p2p_input(&self, input: P2pInput<N>) -> Result<(), Refused> {
-        inputs::p2p_input(&self.shared, input)
+        input::p2p_input(&self.shared, input)
     }
 
     /// What takes the messages of `peer` from now on: for a transport that has a task for each connection, and
@@ -113,7 +80,7 @@ impl<N: Network> Worker<N> {
     /// # Errors
     /// A publication is refused when too many of them wait; everything, by an engine that has ended.
     pub fn app_input(&self, input: AppInput<N>) -> Result<(), Refused> {
-        inputs::app_input(&self.shared, input)
+        input::app_input(&self.shared, input)
     }
 
     /// Publishes a message, as [`AppInput::Publish`] does, and answers what to wait on to learn what
@@ -122,9 +89,9 @@ impl<N: Network> Worker<N> {
     /// # Errors
     /// Too many publications wait, or the engine has ended.
     pub fn publish(&self, message: FullMessage<N>) -> Result<PublishTicket<N>, Refused> {
-        let publication = Arc::new(Publication::default());
+        let publication = Arc::new(PublishState::default());
         let key = (message.topic.clone(), message.message_id.clone());
-        inputs::publish_with_ticket(&self.shared, message, Arc::clone(&publication))?;
+        input::publish_with_ticket(&self.shared, message, Arc::clone(&publication))?;
         Ok(PublishTicket::new(self.clone(), key, publication))
     }
 
@@ -140,7 +107,7 @@ impl<N: Network> Worker<N> {
     }
 
     /// The transport could not send a message to one peer.
-    pub fn report_not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: NotSent) {
+    pub fn report_not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: DropReason) {
         self.shared.tickets.not_sent(topic, id, reason, 1);
     }
 
@@ -150,21 +117,21 @@ impl<N: Network> Worker<N> {
     /// becomes of the connection is the transport's.
     pub fn report_slow_peer(&self, peer: &N::Peer) {
         self.shared.metrics.slow_peer();
-        self.shared.record(Heard::SlowPeer(peer));
+        self.shared.record(RecordedInput::SlowPeer(peer));
         self.tell(SupervisorItem::SlowPeer(peer.clone()));
     }
 
     /// The transport dropped so many outputs that it had read from the stream, for this reason.
-    pub fn report_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
+    pub fn report_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
         self.shared.metrics.output_dropped(lane, reason, count);
     }
 
     /// Waits until an input of `peer` would be taken: a transport that reads no more from this peer
-    /// until then slows it down, and it alone. Returns at once when the engine has ended.
+    /// until then slows it down, and it alone. RecycleBins at once when the engine has ended.
     pub async fn p2p_input_ready(&self, peer: &N::Peer) {
         let directory = &self.shared.directory;
-        let account = inputs::account(&self.shared, peer);
-        let open = || inputs::has_way_out(&self.shared);
+        let account = input::account(&self.shared, peer);
+        let open = || input::has_way_out(&self.shared);
         let ended = || self.shared.is_closing();
         self.shared.admission.ready(&account, || directory.connected(), open, ended).await;
     }
@@ -172,7 +139,7 @@ impl<N: Network> Worker<N> {
     /// Says that an attempt to reach `point` failed: it is left alone for 5 heartbeats, then 10, 20 …
     /// up to 300, until a peer connects from it.
     pub fn set_unreachable_point(&self, point: N::Point) {
-        self.shared.record(Heard::UnreachablePoint(&point));
+        self.shared.record(RecordedInput::UnreachablePoint(&point));
         self.tell(SupervisorItem::SetUnreachablePoint(point));
     }
 }
@@ -205,7 +172,7 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn state(&self) -> Result<View<N>, Stopped> {
+    pub async fn state(&self) -> Result<View<N>, EngineStopped> {
         self.inspect().await
     }
 
@@ -213,12 +180,12 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn reconnection_delays(&self) -> Result<Vec<(N::Point, i64)>, Stopped> {
+    pub async fn reconnection_delays(&self) -> Result<Vec<(N::Point, i64)>, EngineStopped> {
         self.ask(SupervisorItem::Delays).await
     }
 
-    async fn inspect(&self) -> Result<View<N>, Stopped> {
-        let Inspection { mut view, topics } = self.ask(SupervisorItem::Inspect).await?;
+    async fn inspect(&self) -> Result<View<N>, EngineStopped> {
+        let Snapshot { mut view, topics } = self.ask(SupervisorItem::Inspect).await?;
         for address in topics {
             let (reply, answer) = oneshot::channel();
             address.push(TopicItem::Inspect(reply));
@@ -272,7 +239,7 @@ impl<N: Network> Worker<N> {
             let _ = self.completion().await;
             return;
         }
-        inputs::leave_all(&self.shared);
+        input::leave_all(&self.shared);
         let deadline = self.shared.limits.bounds.shutdown_deadline;
         let wind_down = async {
             self.settle().await;
@@ -290,7 +257,7 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// It ended by a fault of its own.
-    pub async fn completion(&self) -> Result<(), Fault> {
+    pub async fn completion(&self) -> Result<(), EngineError> {
         let mut end = self.shared.end.subscribe();
         // The sender lives in `shared`, as long as this handle.
         let ended = end.wait_for(Option::is_some).await;
@@ -324,9 +291,9 @@ impl<N: Network> Worker<N> {
     async fn ask<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> SupervisorItem<N>,
-    ) -> Result<T, Stopped> {
+    ) -> Result<T, EngineStopped> {
         let (reply, answer) = oneshot::channel();
-        self.shared.supervisor.push(question(reply)).map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)
+        self.shared.supervisor.push(question(reply)).map_err(|_| EngineStopped)?;
+        answer.await.map_err(|_| EngineStopped)
     }
 }

@@ -1,5 +1,5 @@
 //! The two output streams, as their readers see them. What may wait in them is
-//! [`lanes`](super::lanes)'. Interprets nothing.
+//! [`lanes`](crate::outputs::p2p_queue)'. Interprets nothing.
 
 use std::{
     pin::Pin,
@@ -13,10 +13,10 @@ use futures_core::Stream;
 use crate::{
     actors::shared::Shared,
     network::{AppOutput, FullMessage, Network, P2pOutput},
-    protocol::{Emission, Expansion},
+    protocol::output::{OutputBatch, expand::OutputBatchIter},
 };
 
-/// What the p2p layer is to do: a stream, one item a peer. Within a [`Lane`](crate::protocol::Lane) items
+/// What the p2p layer is to do: a stream, one item a peer. Within a [`Lane`](crate::protocol::output::Lane) items
 /// come in the order they were decided; a more urgent lane is read first.
 ///
 /// Beyond `bounds.max_output_items` unread items the least urgent are dropped and counted; never who is
@@ -24,7 +24,7 @@ use crate::{
 pub struct P2pOutputs<N: Network> {
     shared: Arc<Shared<N>>,
     /// What is being read peer by peer.
-    expanded: Option<Expansion<N>>,
+    expanded: Option<OutputBatchIter<N>>,
 }
 
 /// The valid messages of the joined topics: a stream. Nothing that was accepted is lost; while it is
@@ -49,7 +49,7 @@ impl<N: Network> P2pOutputs<N> {
             if let Some(output) = self.next_expanded() {
                 return Some(output);
             }
-            self.expanded = Some(self.try_emission()?.into_iter());
+            self.expanded = Some(self.try_batch()?.into_iter());
         }
     }
 
@@ -60,16 +60,16 @@ impl<N: Network> P2pOutputs<N> {
     }
 
     /// The next item with a full message to many peers unexpanded, for transports that encode once.
-    pub async fn recv_emission(&mut self) -> Option<Emission<N>> {
+    pub async fn recv_batch(&mut self) -> Option<OutputBatch<N>> {
         match self.next_expanded() {
-            Some(output) => Some(Emission::Output(output)),
-            None => std::future::poll_fn(|cx| self.poll_emission(cx)).await,
+            Some(output) => Some(OutputBatch::Output(output)),
+            None => std::future::poll_fn(|cx| self.poll_batch(cx)).await,
         }
     }
 
     /// The same, if there is one.
-    pub fn try_recv_emission(&mut self) -> Option<Emission<N>> {
-        self.next_expanded().map(Emission::Output).or_else(|| self.try_emission())
+    pub fn try_recv_batch(&mut self) -> Option<OutputBatch<N>> {
+        self.next_expanded().map(OutputBatch::Output).or_else(|| self.try_batch())
     }
 
     /// At most so many items wait: gossip to who is gone by then is left out when it is read.
@@ -94,29 +94,29 @@ impl<N: Network> P2pOutputs<N> {
             if let Some(output) = self.next_expanded() {
                 return Poll::Ready(Some(output));
             }
-            match std::task::ready!(self.poll_emission(cx)) {
-                Some(emission) => self.expanded = Some(emission.into_iter()),
+            match std::task::ready!(self.poll_batch(cx)) {
+                Some(batch) => self.expanded = Some(batch.into_iter()),
                 None => return Poll::Ready(None),
             }
         }
     }
 
     /// The next emission that is for somebody.
-    fn try_emission(&self) -> Option<Emission<N>> {
+    fn try_batch(&self) -> Option<OutputBatch<N>> {
         loop {
-            if let Some(emission) = self.shared.read(self.shared.p2p.try_pop()?) {
-                return Some(emission);
+            if let Some(batch) = self.shared.read(self.shared.p2p.try_pop()?) {
+                return Some(batch);
             }
         }
     }
 
-    fn poll_emission(&self, cx: &mut Context<'_>) -> Poll<Option<Emission<N>>> {
+    fn poll_batch(&self, cx: &mut Context<'_>) -> Poll<Option<OutputBatch<N>>> {
         loop {
             let Some(output) = std::task::ready!(self.shared.p2p.poll_pop(cx)) else {
                 return Poll::Ready(None);
             };
-            if let Some(emission) = self.shared.read(output) {
-                return Poll::Ready(Some(emission));
+            if let Some(batch) = self.shared.read(output) {
+                return Poll::Ready(Some(batch));
             }
         }
     }

@@ -11,11 +11,9 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, AppOutputs, Limits, ManualClock, NotSent, P2pInput, P2pMessage, P2pOutput, P2pOutputs, Started,
-    Validity, Worker, WorkerBuilder,
-    metrics::with_buckets,
-    plain::{PlainId, PlainNetwork},
-    protocol::Lane,
+    AppInput, AppOutputs, ConnectionInfo, Delivery, Direction, DropReason, Limits, ManualClock, P2pInput,
+    P2pMessage, P2pOutput, P2pOutputs, Started, Validity, Worker, WorkerBuilder, metrics::with_buckets,
+    plain::PlainNetwork, protocol::Lane,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
@@ -85,8 +83,8 @@ impl Cluster {
         for (at, peer, outbound) in [(one, other, one < other), (other, one, other < one)] {
             self.links.insert((at, peer));
             let peer = peer as u64;
-            let direct = false;
-            let up = P2pInput::NewConnection { peer, direct, outbound, trusted: false, bootstrap: false };
+            let up =
+                P2pInput::NewConnection { peer, info: ConnectionInfo::new(Direction::outbound_if(outbound)) };
             self.members[at].worker.p2p_input(up).expect("taken");
         }
         self.pump().await;
@@ -199,9 +197,9 @@ impl Cluster {
     async fn carry(&self, from: usize, to: usize, message: Said) {
         if !self.links.contains(&(from, to)) {
             let lane = lane(&message);
-            return self.members[from].worker.report_dropped(lane, NotSent::Disconnected, 1);
+            return self.members[from].worker.report_dropped(lane, DropReason::Disconnected, 1);
         }
-        let (worker, input) = (&self.members[to].worker, P2pInput::said(from as u64, message));
+        let (worker, input) = (&self.members[to].worker, P2pInput::message(from as u64, message));
         while worker.p2p_input(input.clone()).is_err() {
             worker.settle().await;
         }
@@ -247,7 +245,7 @@ impl Member {
 
 fn network(judging: Judging, known: &Arc<AtomicBool>) -> PlainNetwork {
     let known = Arc::clone(known);
-    let judge = move |_: &PlainId, content: &str| match content {
+    let judge = move |delivery: &Delivery<PlainNetwork>| match delivery.message.message.as_str() {
         "invalid" => Validity::Invalid,
         "outdated" => Validity::Outdated,
         "unknown" if !known.load(Ordering::Acquire) => Validity::Unknown,
@@ -256,8 +254,8 @@ fn network(judging: Judging, known: &Arc<AtomicBool>) -> PlainNetwork {
     };
     match judging {
         Judging::AtOnce | Judging::InBatches => PlainNetwork::with_validator(judge),
-        Judging::Later => PlainNetwork::with_later_validator(move |message| {
-            let verdict = judge(&message.message_id, &message.message);
+        Judging::Later => PlainNetwork::with_async_validator(move |delivery| {
+            let verdict = judge(delivery);
             async move {
                 tokio::task::yield_now().await;
                 verdict

@@ -9,7 +9,7 @@ pub fn limits() -> Limits<String> {
 }
 
 pub fn changed(change: impl FnOnce(&mut LimitsConfig)) -> Limits<String> {
-    let mut config = LimitsConfig { heartbeat_ping_interval: 3, ..LimitsConfig::default() };
+    let mut config = LimitsConfig::default().with(|c| c.heartbeat_ping_interval = 3);
     (config.degree_optimal, config.degree_low, config.degree_high) = (3, 2, 5);
     (config.degree_score, config.degree_out) = (2, 1);
     // Whoever is not in the mesh is told what there is.

@@ -36,8 +36,7 @@ fn topic() -> TopicName {
 }
 
 fn limits() -> Limits<TopicName> {
-    let mut limits =
-        LimitsConfig { heartbeat_interval: Duration::from_millis(100), ..LimitsConfig::default() };
+    let mut limits = LimitsConfig::default().with(|c| c.heartbeat_interval = Duration::from_millis(100));
     // Pings are not on this wire.
     limits.heartbeat_ping_interval = 1_000_000;
     Limits::try_from(limits).expect("valid")

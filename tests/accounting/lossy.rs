@@ -117,7 +117,7 @@ fn meshes_that_are_lost_with_their_topic_are_accounted_for() {
         for number in 0..3 {
             // At which the topic of whoever receives it panics.
             let message = actix_gossipsub::plain::PlainNetwork::message("a", 1000 + number, "panic");
-            let said = P2pInput::said(1, P2pMessage::FullMessage(message.into()));
+            let said = P2pInput::message(1, P2pMessage::FullMessage(message.into()));
             cluster.members[0].worker.p2p_input(said).expect("taken");
             cluster.pump().await;
             cluster.heartbeats(4).await;

@@ -17,7 +17,7 @@ use crate::{
 /// A peer that is no engine says this.
 fn say(worker: &Worker<PlainNetwork>, message: P2pMessage<PlainNetwork>) {
     // Some of it is to be refused.
-    let _ = worker.p2p_input(P2pInput::said(99, message));
+    let _ = worker.p2p_input(P2pInput::message(99, message));
 }
 
 /// Whatever a bad peer can do.
@@ -26,11 +26,14 @@ pub async fn misbehave(cluster: &mut Cluster) {
     let worker = cluster.members[0].worker.clone();
     worker.p2p_input(P2pInput::connected(99)).expect("taken");
     for _ in 0..2 {
-        say(&worker, P2pMessage::Subscribe { topic: topic() });
+        say(&worker, P2pMessage::subscribe(topic()));
         say(&worker, P2pMessage::Graft { topic: topic() });
         worker.settle().await;
         say(&worker, P2pMessage::Unsubscribe { topic: topic() });
-        say(&worker, P2pMessage::Prune { topic: topic(), px: vec![7], backoff: Duration::from_secs(60) });
+        say(
+            &worker,
+            P2pMessage::Prune { topic: topic(), px: vec![7.into()], backoff: Duration::from_secs(60) },
+        );
         worker.settle().await;
         say(&worker, P2pMessage::Graft { topic: topic() });
     }

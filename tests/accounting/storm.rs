@@ -47,14 +47,14 @@ fn a_storm_of_topics_makes_no_storm_of_series() {
         let scrape = || Scrape::parse(&handle.render());
         worker.p2p_input(P2pInput::connected(1)).expect("taken");
         let say = async |message: P2pMessage<PlainNetwork>| {
-            while worker.p2p_input(P2pInput::said(1, message.clone())).is_err() {
+            while worker.p2p_input(P2pInput::message(1, message.clone())).is_err() {
                 worker.settle().await;
             }
         };
         // Names of a peer's making.
         for number in 0..TOPICS {
             let topic = format!("theirs {number}");
-            say(P2pMessage::Subscribe { topic: topic.clone() }).await;
+            say(P2pMessage::subscribe(topic.clone())).await;
             say(P2pMessage::Graft { topic: topic.clone() }).await;
             say(P2pMessage::FullMessage(PlainNetwork::message(&topic, 1, "valid").into())).await;
         }

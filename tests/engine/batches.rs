@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    Delivery, FullMessage, Later, Network, Validity, Worker, plain::PlainId, protocol::Footprint,
+    BoxFuture, Delivery, FullMessage, Network, Validity, Worker, plain::PlainId, protocol::Footprint,
 };
 use tokio::sync::Semaphore;
 
@@ -41,7 +41,7 @@ impl Network for Judging {
         (self.judge)(batch.len())
     }
 
-    fn validate_batch_later(&self, batch: &[Delivery<Self>]) -> Option<Later<Vec<Validity>>> {
+    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
         let gate = Arc::clone(self.later.as_ref()?);
         let verdicts = self.validate_batch(batch);
         Some(Box::pin(async move {
@@ -54,7 +54,7 @@ impl Network for Judging {
 fn message(peer: u64, number: u64) -> actix_gossipsub::P2pInput<Judging> {
     let message_id = PlainId { number, topic: "a".to_owned() };
     let full = FullMessage { topic: "a".to_owned(), message_id, message: "content".to_owned() };
-    actix_gossipsub::P2pInput::said(peer, actix_gossipsub::P2pMessage::FullMessage(full.into()))
+    actix_gossipsub::P2pInput::message(peer, actix_gossipsub::P2pMessage::FullMessage(full.into()))
 }
 
 /// Sends three messages, which form a batch, and answers how many are delivered.

@@ -145,7 +145,7 @@ fn bytes_are_bounded_too() {
         engine.worker.settle().await;
         let large = |number| {
             let message = PlainNetwork::message("a", number, &"x".repeat(4000));
-            P2pInput::said(1, P2pMessage::FullMessage(message.into()))
+            P2pInput::message(1, P2pMessage::FullMessage(message.into()))
         };
         engine.worker.p2p_input(large(1)).expect("taken");
         engine.worker.p2p_input(large(2)).expect("taken");

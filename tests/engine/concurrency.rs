@@ -22,7 +22,7 @@ fn transport(worker: &Worker<PlainNetwork>, thread: u64, inputs: usize) {
             2 => unsubscribe(peer, &topic),
             3 | 4 => subscribe(peer, &topic),
             5 | 6 => graft(peer, &topic),
-            7 => P2pInput::said(
+            7 => P2pInput::message(
                 peer,
                 P2pMessage::Prune { topic, px: vec![], backoff: std::time::Duration::ZERO },
             ),

@@ -1,7 +1,7 @@
 //! Faults of the application's hooks, and what they cost.
 
 use actix_gossipsub::{
-    Fault, Network, P2pInput, Validity, Worker,
+    EngineError, Network, P2pInput, Validity, Worker,
     plain::{PlainId, PlainNetwork},
     protocol::Event,
 };
@@ -10,8 +10,8 @@ use crate::support::*;
 
 /// Panics at messages whose number is 13.
 fn superstitious() -> PlainNetwork {
-    PlainNetwork::with_validator(|id, _| {
-        assert!(id.number != 13, "a fault that a test injects");
+    PlainNetwork::with_validator(|delivery| {
+        assert!(delivery.message.message_id.number != 13, "a fault that a test injects");
         Validity::Valid
     })
 }
@@ -122,7 +122,7 @@ fn a_fault_of_the_supervisor_ends_both_streams_and_is_told() {
         let builder = Worker::builder(Lost, limits()).manual().arbiters(1);
         let mut engine = builder.start(["a".to_owned()]).expect("inside a system");
         engine.worker.p2p_input(P2pInput::connected(1)).expect("taken");
-        assert_eq!(engine.worker.completion().await, Err(Fault::SupervisorPanicked));
+        assert_eq!(engine.worker.completion().await, Err(EngineError::SupervisorPanicked));
         while engine.p2p.recv().await.is_some() {}
         assert!(engine.app.recv().await.is_none());
         assert!(engine.worker.p2p_input(P2pInput::connected(2)).is_err());

@@ -86,8 +86,8 @@ fn of_topics(events: &Mutex<Vec<Event<PlainNetwork>>>) -> Vec<Event<PlainNetwork
 
 /// Panics at poison.
 fn fragile() -> PlainNetwork {
-    PlainNetwork::with_validator(|_, content| {
-        assert!(content != "poison", "a fault that a test injects");
+    PlainNetwork::with_validator(|delivery| {
+        assert!(delivery.message.message != "poison", "a fault that a test injects");
         Validity::Valid
     })
 }
@@ -207,7 +207,7 @@ fn transport(worker: Worker<PlainNetwork>, round: u64, thread: u64) -> JoinHandl
 
 fn poison(peer: u64, number: u64) -> P2pInput<PlainNetwork> {
     let message = PlainNetwork::message(KILLED, number, "poison");
-    P2pInput::said(peer, P2pMessage::FullMessage(message.into()))
+    P2pInput::message(peer, P2pMessage::FullMessage(message.into()))
 }
 
 /// Refused when too much waits: a transport reads on later.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_gossipsub::{
-    Clock, ManualClock, Refused, StartError, Stopped, Worker, plain::PlainNetwork, protocol::Footprint,
+    Clock, EngineStopped, ManualClock, Refused, StartError, Worker, plain::PlainNetwork, protocol::Footprint,
 };
 
 use crate::support::*;
@@ -49,8 +49,8 @@ fn an_engine_that_ended_refuses_and_answers_so() {
         engine.worker.shutdown().await;
         assert_eq!(engine.worker.p2p_input(connect(1)), Err(Refused::Stopped));
         assert_eq!(engine.worker.app_input(join("b")), Err(Refused::Stopped));
-        assert_eq!(engine.worker.state().await.err(), Some(Stopped));
-        assert_eq!(engine.worker.footprint().await, Err(Stopped));
+        assert_eq!(engine.worker.state().await.err(), Some(EngineStopped));
+        assert_eq!(engine.worker.footprint().await, Err(EngineStopped));
     });
 }
 

@@ -86,7 +86,7 @@ fn a_heartbeat_in_many_turns_ends_as_one_in_a_single_turn() {
         let topics: Vec<String> = (0..TOPICS).map(topic).collect();
         let builder = manual(PlainNetwork::new(), limits.clone()).clock(Arc::clone(&clock) as _);
         let engine = builder.start(topics.clone()).expect("inside a system");
-        let options = NodeOptions { seed: 1, ..NodeOptions::default() };
+        let options = NodeOptions::default().with(|o| o.seed = 1);
         let mut node = Node::new(Arc::new(PlainNetwork::new()), limits, options);
         for topic in &topics {
             node.join(topic, Timestamp::ZERO);
@@ -95,7 +95,7 @@ fn a_heartbeat_in_many_turns_ends_as_one_in_a_single_turn() {
         let mut pair = Pair { worker: engine.worker.clone(), node, clock, now };
         // Read all the while: nothing is dropped for want of room.
         let (mut p2p, mut app) = (engine.p2p, engine.app);
-        let p2p = actix_rt::spawn(async move { while p2p.recv_emission().await.is_some() {} });
+        let p2p = actix_rt::spawn(async move { while p2p.recv_batch().await.is_some() {} });
         let app = actix_rt::spawn(async move { while app.recv().await.is_some() {} });
         pair.hear(arrivals()).await;
         for second in 1..=6 {

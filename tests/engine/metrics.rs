@@ -6,8 +6,8 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, FullMessage, Limits, LimitsConfig, ManualClock, Network, NotSent, P2pInput, P2pMessage,
-    Validity, Worker, plain::PlainNetwork, protocol::Lane,
+    AppInput, ConnectionInfo, Delivery, Direction, DropReason, FullMessage, Limits, LimitsConfig,
+    ManualClock, Network, P2pInput, P2pMessage, Validity, Worker, plain::PlainNetwork, protocol::Lane,
 };
 
 use metrics::with_local_recorder;
@@ -28,8 +28,8 @@ impl Network for Nameless {
         None
     }
 
-    fn validate(&self, _: &u64, message: &char) -> Validity {
-        match message {
+    fn validate(&self, delivery: &Delivery<Self>) -> Validity {
+        match delivery.message.message {
             'i' => Validity::Invalid,
             'u' => Validity::Unknown,
             _ => Validity::Valid,
@@ -43,20 +43,15 @@ fn full(topic: u64, message_id: u64, message: char) -> FullMessage<Nameless> {
 
 /// Something of everything: in each map that no verdict of later fills there is something.
 fn fill(worker: &Worker<Nameless>) {
-    let kind = |peer, outbound, trusted| P2pInput::NewConnection {
-        peer,
-        direct: false,
-        outbound,
-        trusted,
-        bootstrap: false,
-    };
     for peer in 1..=5 {
-        worker.p2p_input(kind(peer, peer % 2 == 0, peer == 1)).expect("taken");
+        let mut info = ConnectionInfo::new(Direction::outbound_if(peer % 2 == 0));
+        info.kind.trusted = peer == 1;
+        worker.p2p_input(P2pInput::NewConnection { peer, info }).expect("taken");
     }
-    let said = |peer, message| worker.p2p_input(P2pInput::said(peer, message)).expect("taken");
+    let said = |peer, message| worker.p2p_input(P2pInput::message(peer, message)).expect("taken");
     for topic in [1, 2, 9, 10] {
-        said(1, P2pMessage::Subscribe { topic });
-        said(2, P2pMessage::Subscribe { topic });
+        said(1, P2pMessage::subscribe(topic));
+        said(2, P2pMessage::subscribe(topic));
     }
     for peer in 1..=4 {
         said(peer, P2pMessage::Graft { topic: 1 });
@@ -112,7 +107,7 @@ fn after_a_heartbeat_each_map_has_a_gauge_that_tells_what_it_holds() {
 #[test]
 fn the_gauges_fall_when_everything_is_over() {
     run(async {
-        let limits = LimitsConfig { retain_duration: Duration::ZERO, ..LimitsConfig::default() };
+        let limits = LimitsConfig::default().with(|c| c.retain_duration = Duration::ZERO);
         let limits = Limits::try_from(limits).expect("valid");
         let (ticks, clock) = (limits.seen_history_length, Arc::new(ManualClock::new()));
         let builder = Worker::builder(Nameless, limits).manual().arbiters(2).clock(Arc::clone(&clock) as _);
@@ -148,8 +143,9 @@ fn connections_are_told_apart_by_who_dialled_and_what_they_are() {
         for (peer, (direct, bootstrap)) in kinds.into_iter().enumerate() {
             for outbound in [false, true] {
                 let peer = 2 * peer as u64 + u64::from(outbound);
-                let up = P2pInput::NewConnection { peer, direct, outbound, trusted: false, bootstrap };
-                engine.worker.p2p_input(up).expect("taken");
+                let mut info = ConnectionInfo::new(Direction::outbound_if(outbound));
+                (info.kind.direct, info.kind.bootstrap) = (direct, bootstrap);
+                engine.worker.p2p_input(P2pInput::NewConnection { peer, info }).expect("taken");
             }
         }
         engine.worker.tick().await;
@@ -172,7 +168,7 @@ fn what_waits_is_shown_while_heartbeats_are_missed() {
         let (release, held) = mpsc::channel::<()>();
         let held = Mutex::new(held);
         // Until it is released. The second of two topics on two threads does not share the heartbeat's.
-        let network = PlainNetwork::with_validator(move |_, _| {
+        let network = PlainNetwork::with_validator(move |_| {
             let _ = held.lock().expect("not poisoned").recv();
             Validity::Valid
         });
@@ -197,7 +193,7 @@ fn what_waits_is_shown_while_heartbeats_are_missed() {
     });
 }
 
-fn dropped(lane: Lane, reason: NotSent) -> String {
+fn dropped(lane: Lane, reason: DropReason) -> String {
     let (lane, reason) = (lane.name(), reason.reason());
     format!("gossipsub_outputs_dropped_total{{lane={lane},reason={reason}}}")
 }
@@ -222,17 +218,17 @@ fn what_is_dropped_is_counted_by_lane_and_reason() {
             engine.worker.app_input(publish("a", number)).expect("taken");
             engine.worker.settle().await;
         }
-        let stream_full = |lane| recording.count(&dropped(lane, NotSent::StreamFull));
+        let stream_full = |lane| recording.count(&dropped(lane, DropReason::StreamFull));
         assert_eq!(stream_full(Lane::Forward), 15);
         assert_eq!(stream_full(Lane::Publish), 4);
         assert_eq!(stream_full(Lane::Control), 0);
         // What the transport drops, it tells.
-        engine.worker.report_dropped(Lane::Forward, NotSent::PeerSlow, 3);
-        engine.worker.report_dropped(Lane::Answer, NotSent::TooLarge, 1);
-        assert_eq!(recording.count(&dropped(Lane::Forward, NotSent::PeerSlow)), 3);
-        assert_eq!(recording.count(&dropped(Lane::Answer, NotSent::TooLarge)), 1);
+        engine.worker.report_dropped(Lane::Forward, DropReason::PeerSlow, 3);
+        engine.worker.report_dropped(Lane::Answer, DropReason::TooLarge, 1);
+        assert_eq!(recording.count(&dropped(Lane::Forward, DropReason::PeerSlow)), 3);
+        assert_eq!(recording.count(&dropped(Lane::Answer, DropReason::TooLarge)), 1);
         assert_eq!(stream_full(Lane::Forward), 15);
-        let all = Lane::ALL.len() * NotSent::ALL.len();
+        let all = Lane::ALL.len() * DropReason::ALL.len();
         assert_eq!(recording.series("gossipsub_outputs_dropped_total").len(), all);
         engine.worker.shutdown().await;
     });

@@ -1,6 +1,6 @@
 //! The order that `actors/mod.rs` promises.
 
-use actix_gossipsub::{P2pMessage, P2pOutput, plain::PlainNetwork, protocol::Emission};
+use actix_gossipsub::{P2pMessage, P2pOutput, plain::PlainNetwork, protocol::OutputBatch};
 
 use crate::support::*;
 
@@ -116,21 +116,18 @@ fn what_is_said_to_many_peers_is_read_at_once_or_peer_by_peer() {
             engine.worker.app_input(publish("a", number)).expect("taken");
         }
         engine.worker.settle().await;
-        let emission = engine.p2p.try_recv_emission();
-        assert!(
-            matches!(&emission, Some(Emission::Broadcast { to, .. }) if *to == [1, 2, 3]),
-            "{emission:?}"
-        );
-        let first = engine.p2p.try_recv().map(Emission::Output);
-        let rest = [first, engine.p2p.try_recv_emission(), engine.p2p.try_recv_emission()];
-        for (emission, peer) in rest.into_iter().zip(1..) {
-            let Some(Emission::Output(P2pOutput::OutMessage { to_peer, message })) = emission else {
-                panic!("{emission:?}")
+        let batch = engine.p2p.try_recv_batch();
+        assert!(matches!(&batch, Some(OutputBatch::Broadcast { to, .. }) if *to == [1, 2, 3]), "{batch:?}");
+        let first = engine.p2p.try_recv().map(OutputBatch::Output);
+        let rest = [first, engine.p2p.try_recv_batch(), engine.p2p.try_recv_batch()];
+        for (batch, peer) in rest.into_iter().zip(1..) {
+            let Some(OutputBatch::Output(P2pOutput::OutMessage { to_peer, message })) = batch else {
+                panic!("{batch:?}")
             };
             assert!(matches!(message, P2pMessage::FullMessage(_)), "{message:?}");
             assert_eq!(to_peer, peer);
         }
-        assert!(engine.p2p.try_recv_emission().is_none());
+        assert!(engine.p2p.try_recv_batch().is_none());
         engine.worker.shutdown().await;
     });
 }

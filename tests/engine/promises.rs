@@ -13,7 +13,7 @@ const FOLLOWUP: Duration = Duration::from_secs(3);
 
 fn offer(peer: u64, number: u64) -> P2pInput<PlainNetwork> {
     let message_ids = vec![PlainId { topic: "a".to_owned(), number }];
-    P2pInput::said(peer, P2pMessage::IHave { topic: "a".to_owned(), message_ids })
+    P2pInput::message(peer, P2pMessage::IHave { topic: "a".to_owned(), message_ids })
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use actix_gossipsub::{P2pInput, P2pMessage, Page, Started, plain::PlainNetwork};
+use actix_gossipsub::{ConnectionInfo, P2pInput, P2pMessage, Page, Started, plain::PlainNetwork};
 
 use crate::{recording::Recording, support::*};
 
@@ -133,14 +133,9 @@ fn who_comes_back_as_another_kind_is_of_that_kind() {
         for number in 1..40 {
             // Direct peers are never in a mesh, and get each message all the same.
             let direct = number % 2 == 0;
-            let kind = P2pInput::NewConnection {
-                peer: 1,
-                direct,
-                outbound: direct,
-                trusted: false,
-                bootstrap: false,
-            };
-            let greetings = [kind, subscribe(1, "a"), graft(1, "a")];
+            let info = if direct { ConnectionInfo::outbound().direct() } else { ConnectionInfo::inbound() };
+            let connection = P2pInput::NewConnection { peer: 1, info };
+            let greetings = [connection, subscribe(1, "a"), graft(1, "a")];
             for input in greetings.into_iter().take(if direct { 2 } else { 3 }) {
                 engine.worker.p2p_input(input).expect("taken");
             }

@@ -70,27 +70,27 @@ pub fn disconnect(peer: u64) -> P2pInput<PlainNetwork> {
 }
 
 pub fn subscribe(peer: u64, topic: &str) -> P2pInput<PlainNetwork> {
-    P2pInput::said(peer, P2pMessage::Subscribe { topic: topic.to_owned() })
+    P2pInput::message(peer, P2pMessage::subscribe(topic.to_owned()))
 }
 
 pub fn unsubscribe(peer: u64, topic: &str) -> P2pInput<PlainNetwork> {
-    P2pInput::said(peer, P2pMessage::Unsubscribe { topic: topic.to_owned() })
+    P2pInput::message(peer, P2pMessage::Unsubscribe { topic: topic.to_owned() })
 }
 
 pub fn graft(peer: u64, topic: &str) -> P2pInput<PlainNetwork> {
-    P2pInput::said(peer, P2pMessage::Graft { topic: topic.to_owned() })
+    P2pInput::message(peer, P2pMessage::Graft { topic: topic.to_owned() })
 }
 
 pub fn message(peer: u64, topic: &str, number: u64) -> P2pInput<PlainNetwork> {
     let message = PlainNetwork::message(topic, number, "content");
-    P2pInput::said(peer, P2pMessage::FullMessage(Arc::new(message)))
+    P2pInput::message(peer, P2pMessage::FullMessage(Arc::new(message)))
 }
 
 /// The words said to a peer about a topic, in order.
 pub fn said_to(outputs: &[Output], peer: u64, topic: &str) -> Vec<&'static str> {
     let word = |output: &Output| match output {
         P2pOutput::OutMessage { to_peer, message } if *to_peer == peer => match message {
-            P2pMessage::Subscribe { topic: of } if of == topic => Some("subscribe"),
+            P2pMessage::Subscribe { topic: of, .. } if of == topic => Some("subscribe"),
             P2pMessage::Unsubscribe { topic: of } if of == topic => Some("unsubscribe"),
             P2pMessage::Graft { topic: of } if of == topic => Some("graft"),
             P2pMessage::Prune { topic: of, .. } if of == topic => Some("prune"),

@@ -1,6 +1,6 @@
 //! What a publisher learns of its message.
 
-use actix_gossipsub::{NotSent, PublishReport, Routed, plain::PlainNetwork};
+use actix_gossipsub::{DropReason, PublishReport, RouteResult, plain::PlainNetwork};
 
 use crate::support::*;
 
@@ -18,16 +18,16 @@ fn a_publisher_learns_for_how_many_it_was_queued_and_to_how_many_it_was_sent() {
         }
         let ticket = engine.worker.publish(full(1)).expect("taken");
         let PublishReport { routed, queued, sent, .. } = ticket.routed().await;
-        assert_eq!((routed, queued, sent), (Some(Routed::Queued), 4, 0));
+        assert_eq!((routed, queued, sent), (Some(RouteResult::Queued), 4, 0));
         let (topic, id) = ("a".to_owned(), full(1).message_id);
         assert!(engine.worker.wants_reports(&topic, &id));
         for _ in 0..3 {
             engine.worker.report_sent(&topic, &id);
         }
         assert!(!ticket.report().is_complete());
-        engine.worker.report_not_sent(&topic, &id, NotSent::PeerSlow);
+        engine.worker.report_not_sent(&topic, &id, DropReason::PeerSlow);
         let report = ticket.completed().await;
-        assert_eq!((report.sent, report.not_sent(NotSent::PeerSlow)), (3, 1));
+        assert_eq!((report.sent, report.not_sent(DropReason::PeerSlow)), (3, 1));
         assert!(!engine.worker.wants_reports(&topic, &id), "nobody waits any more");
         engine.worker.shutdown().await;
     });
@@ -38,9 +38,9 @@ fn nobody_there_and_published_before_are_told_apart() {
     run(async {
         let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
         let ticket = engine.worker.publish(full(1)).expect("taken");
-        assert_eq!(ticket.completed().await.routed, Some(Routed::NoPeers));
+        assert_eq!(ticket.completed().await.routed, Some(RouteResult::NoPeers));
         let again = engine.worker.publish(full(1)).expect("taken");
-        assert_eq!(again.completed().await.routed, Some(Routed::AlreadyPublished));
+        assert_eq!(again.completed().await.routed, Some(RouteResult::AlreadyPublished));
         engine.worker.shutdown().await;
     });
 }
@@ -57,7 +57,7 @@ fn what_the_stream_has_no_room_for_is_told() {
         // Three SUBSCRIBEs wait already.
         let ticket = engine.worker.publish(full(1)).expect("taken");
         let report = ticket.completed().await;
-        assert_eq!((report.queued, report.not_sent(NotSent::StreamFull)), (3, 3));
+        assert_eq!((report.queued, report.not_sent(DropReason::StreamFull)), (3, 3));
         engine.worker.shutdown().await;
     });
 }
@@ -82,13 +82,13 @@ fn a_ticket_does_not_outlive_the_engine_and_a_dropped_one_leaves_nothing() {
 #[test]
 fn a_publication_that_its_topic_loses_is_told() {
     run(async {
-        let network = PlainNetwork::with_validator(|_, _| panic!("a fault that a test injects"));
+        let network = PlainNetwork::with_validator(|_| panic!("a fault that a test injects"));
         let engine = start(manual(network, limits()).arbiters(0), &["a"]);
         engine.worker.settle().await;
         // Both wait in the inbox when the first is handled.
         engine.worker.p2p_input(message(1, "a", 1)).expect("taken");
         let ticket = engine.worker.publish(full(2)).expect("taken");
-        assert_eq!(ticket.completed().await.routed, Some(Routed::Lost));
+        assert_eq!(ticket.completed().await.routed, Some(RouteResult::Lost));
         engine.worker.shutdown().await;
     });
 }

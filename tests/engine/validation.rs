@@ -21,9 +21,10 @@ struct Judge(Arc<Mutex<Vec<(u64, oneshot::Sender<Validity>)>>>);
 impl Judge {
     fn network(&self) -> PlainNetwork {
         let waiting = Arc::clone(&self.0);
-        PlainNetwork::with_later_validator(move |message| {
+        PlainNetwork::with_async_validator(move |delivery| {
             let (sender, verdict) = oneshot::channel();
-            waiting.lock().expect("not poisoned").push((message.message_id.number, sender));
+            let number = delivery.message.message_id.number;
+            waiting.lock().expect("not poisoned").push((number, sender));
             async { verdict.await.expect("the test judges") }
         })
     }
@@ -139,8 +140,8 @@ fn what_finds_no_place_is_dropped_and_may_come_again() {
 #[test]
 fn a_verdict_that_takes_too_long_or_panics_is_none() {
     run(async {
-        let network = PlainNetwork::with_later_validator(|message| {
-            let number = message.message_id.number;
+        let network = PlainNetwork::with_async_validator(|delivery| {
+            let number = delivery.message.message_id.number;
             async move {
                 assert!(number != 13, "a fault that a test injects");
                 std::future::pending().await
@@ -163,8 +164,8 @@ fn a_slow_validator_keeps_no_other_topic_waiting() {
     run(async {
         let gate = Arc::new(Semaphore::new(0));
         let open = Arc::clone(&gate);
-        let network = PlainNetwork::with_later_validator(move |message| {
-            let (slow, gate) = (message.topic == "slow", Arc::clone(&open));
+        let network = PlainNetwork::with_async_validator(move |delivery| {
+            let (slow, gate) = (delivery.message.topic == "slow", Arc::clone(&open));
             async move {
                 if slow {
                     gate.acquire().await.expect("not closed").forget();
@@ -192,7 +193,7 @@ fn a_slow_validator_keeps_no_other_topic_waiting() {
 
 #[test]
 fn a_node_without_actors_judges_at_once() {
-    let network = Arc::new(PlainNetwork::with_later_validator(|_| std::future::pending()));
+    let network = Arc::new(PlainNetwork::with_async_validator(|_| std::future::pending()));
     let mut node = Node::new(network, limits(), NodeOptions::default());
     let now = Timestamp::ZERO;
     node.join(&"a".to_owned(), now);

@@ -20,9 +20,9 @@ fn every_documented_path_answers_as_documented() {
         quiet(&workers).await;
         publish(&workers[1], "a", 1);
         first.set_unreachable_point(9);
-        said(&workers[1], 1, P2pMessage::Subscribe { topic: "elsewhere".to_owned() });
+        said(&workers[1], 1, P2pMessage::subscribe("elsewhere".to_owned()));
         first.p2p_input(P2pInput::connected(77)).unwrap();
-        said(first, 77, P2pMessage::Subscribe { topic: "elsewhere".to_owned() });
+        said(first, 77, P2pMessage::subscribe("elsewhere".to_owned()));
         graft(first, 77, "elsewhere");
         graft(first, 77, "a");
         said(

@@ -62,10 +62,9 @@ fn a_score_is_the_sum_of_its_parts() {
             parameters.first_message_deliveries_weight = 1.0;
             parameters.first_message_deliveries_cap = 100;
         });
-        let network =
-            PlainNetwork::with_validator(
-                |id, _| if id.number < 100 { Validity::Valid } else { Validity::Invalid },
-            );
+        let network = PlainNetwork::with_validator(|delivery| {
+            if delivery.message.message_id.number < 100 { Validity::Valid } else { Validity::Invalid }
+        });
         let worker = alone(Worker::builder(network, limits).manual().arbiters(1).seed(1), &["a", "b"]);
         worker.p2p_input(P2pInput::connected(1)).unwrap();
         worker.app_input(AppInput::SetApplicationScore { peer: 1, score: -0.5 }).unwrap();

@@ -60,7 +60,7 @@ fn a_stream_that_nobody_reads_degrades() {
         }
         let health = server.json("/health").await;
         assert_eq!((check(&health, "app_stream"), check(&health, "inputs")), ("ko".into(), "ok".into()));
-        let refused = worker.p2p_input(P2pInput::said(
+        let refused = worker.p2p_input(P2pInput::message(
             1,
             actix_gossipsub::P2pMessage::FullMessage(std::sync::Arc::new(
                 actix_gossipsub::plain::PlainNetwork::message("a", 9, ""),

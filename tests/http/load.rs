@@ -60,7 +60,7 @@ fn thousands_of_topics_are_shown_while_messages_go_on() {
                 let message = Arc::new(PlainNetwork::message(topic, number, "content"));
                 // One that finds no room is not sent again.
                 taken += u64::from(
-                    feeder.p2p_input(P2pInput::said(number % 4, P2pMessage::FullMessage(message))).is_ok(),
+                    feeder.p2p_input(P2pInput::message(number % 4, P2pMessage::FullMessage(message))).is_ok(),
                 );
                 if number % 64 == 0 {
                     std::thread::yield_now();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use actix_gossipsub::{AppInput, P2pInput, P2pMessage, http, plain::PlainNetwork};
+use actix_gossipsub::{AppInput, ConnectionInfo, P2pInput, P2pMessage, http, plain::PlainNetwork};
 use fantoccini::{Locator, key::Key};
 use serde_json::{Value, json};
 
@@ -20,8 +20,8 @@ async fn world() -> Vec<Engine> {
     let topics = ["blocks", "votes", "slot 0", "slot 1", "slot 2", "slot 3", "news", "idle"];
     let workers = network(12, &topics, &limits).await;
     let first = &workers[0];
-    let direct =
-        P2pInput::NewConnection { peer: 40, direct: true, outbound: true, trusted: true, bootstrap: false };
+    let info = ConnectionInfo::outbound().direct().trusted();
+    let direct = P2pInput::NewConnection { peer: 40, info };
     first.p2p_input(direct).unwrap();
     first.p2p_input(P2pInput::connected(77)).unwrap();
     for (peer, score) in [(77, -12.5), (3, 4.0), (5, 2.5)] {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use actix_gossipsub::{P2pInput, P2pMessage, http, metrics::with_buckets, plain::PlainNetwork};
+use actix_gossipsub::{
+    ConnectionInfo, Direction, P2pInput, P2pMessage, http, metrics::with_buckets, plain::PlainNetwork,
+};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use crate::support::*;
@@ -17,13 +19,8 @@ fn sum(scrape: &str, name: &str, label: &str) -> f64 {
 /// A little of everything that is counted.
 fn live(worker: &Engine) {
     for peer in 1..=6 {
-        let connection = P2pInput::NewConnection {
-            peer,
-            direct: false,
-            outbound: peer % 2 == 0,
-            trusted: false,
-            bootstrap: false,
-        };
+        let info = ConnectionInfo::new(Direction::outbound_if(peer % 2 == 0));
+        let connection = P2pInput::NewConnection { peer, info };
         worker.p2p_input(connection).expect("it runs");
         subscribed(worker, peer, "a");
         graft(worker, peer, "a");

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_gossipsub::{
-    AppInput, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, Started, Worker, WorkerBuilder, http,
-    plain::PlainNetwork,
+    AppInput, ConnectionInfo, Direction, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, Started,
+    Worker, WorkerBuilder, http, plain::PlainNetwork,
 };
 use actix_web::{App, HttpServer, Scope, dev::ServerHandle};
 use awc::{Client, http::StatusCode};
@@ -56,7 +56,7 @@ pub async fn network(count: u64, topics: &[&str], limits: &Limits<String>) -> Ve
                 if let P2pOutput::OutMessage { to_peer, message } = output {
                     // Peers that are no engine hear nothing.
                     if let Some(other) = usize::try_from(to_peer - 1).ok().and_then(|at| others.get(at)) {
-                        let _ = other.p2p_input(P2pInput::said(peer, message));
+                        let _ = other.p2p_input(P2pInput::message(peer, message));
                     }
                 }
             }
@@ -65,13 +65,8 @@ pub async fn network(count: u64, topics: &[&str], limits: &Limits<String>) -> Ve
     }
     for (me, worker) in (1..).zip(&workers) {
         for other in (1..=count).filter(|other| *other != me) {
-            let input = P2pInput::NewConnection {
-                peer: other,
-                direct: false,
-                outbound: me < other,
-                trusted: false,
-                bootstrap: false,
-            };
+            let info = ConnectionInfo::new(Direction::outbound_if(me < other));
+            let input = P2pInput::NewConnection { peer: other, info };
             worker.p2p_input(input).expect("it runs");
         }
     }
@@ -102,11 +97,11 @@ pub async fn until<F: Future<Output = bool>>(mut so: impl FnMut() -> F) {
 }
 
 pub fn said(worker: &Engine, peer: u64, message: P2pMessage<PlainNetwork>) {
-    worker.p2p_input(P2pInput::said(peer, message)).expect("it runs");
+    worker.p2p_input(P2pInput::message(peer, message)).expect("it runs");
 }
 
 pub fn subscribed(worker: &Engine, peer: u64, topic: &str) {
-    said(worker, peer, P2pMessage::Subscribe { topic: topic.to_owned() });
+    said(worker, peer, P2pMessage::subscribe(topic.to_owned()));
 }
 
 pub fn graft(worker: &Engine, peer: u64, topic: &str) {

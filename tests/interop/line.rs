@@ -1,7 +1,6 @@
 //! Our node between two official ones that know only ours: what any of the three publishes, the others
 //! get once, through us, under the same id and with the same data.
 
-use actix_gossipsub::libp2p::BehaviourConfig;
 use libp2p::{StreamProtocol, gossipsub::Version};
 
 use crate::{
@@ -105,7 +104,7 @@ async fn run(mut line: Line) {
     let right = Theirs::start("right", line.signing, &config).await;
     let mut setup = Setup::new(line.signing);
     if let Some(id) = line.ours {
-        setup.gossipsub = BehaviourConfig { protocols: vec![StreamProtocol::new(id)], ..setup.gossipsub };
+        setup.gossipsub = setup.gossipsub.with(|c| c.protocols = vec![StreamProtocol::new(id)]);
     }
     let ours = Ours::start_with(setup).await;
     match line.dials {

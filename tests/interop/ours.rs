@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, Limits, LimitsConfig, NotSent, P2pInput, P2pMessage, P2pOutput, Worker,
+    AppInput, DropReason, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, Worker,
     libp2p::{
         BehaviourConfig, Event, Libp2pNetwork, Libp2pNetworkBuilder, Libp2pNode, NodeEvent, NodeHandle,
         SignaturePolicy, TopicName, TransportConfig, swarm,
@@ -67,14 +67,13 @@ impl Setup {
 
 /// The defaults with a quick heartbeat, and a history as long in time as a second's would be.
 fn limits() -> LimitsConfig<TopicName> {
-    LimitsConfig {
-        heartbeat_interval: Duration::from_millis(200),
-        history_length: 20,
-        history_gossip_length: 10,
-        seen_history_length: 600,
-        backoff_cleanup_ticks: 1,
-        ..LimitsConfig::default()
-    }
+    LimitsConfig::default().with(|c| {
+        c.heartbeat_interval = Duration::from_millis(200);
+        c.history_length = 20;
+        c.history_gossip_length = 10;
+        c.seen_history_length = 600;
+        c.backoff_cleanup_ticks = 1;
+    })
 }
 
 /// A running node.
@@ -106,7 +105,7 @@ impl Ours {
             Signing::Anonymous => SignaturePolicy::StrictNoSign,
         };
         let network = network(Libp2pNetwork::builder(policy)).build();
-        let config = TransportConfig { gossipsub, ..TransportConfig::default() };
+        let config = TransportConfig::default().with(|c| c.gossipsub = gossipsub);
         let swarm = swarm(key, network.clone(), &config).unwrap();
         let limits = Limits::try_from(limits).unwrap();
         let engine = Worker::builder(network.clone(), limits).self_peer(peer).arbiters(2);
@@ -244,7 +243,8 @@ impl Record {
             }
             // They have it, or have no word for it.
             NodeEvent::Gossipsub(Event::Dropped {
-                reason: NotSent::Unwanted | NotSent::Unsupported, ..
+                reason: DropReason::Unwanted | DropReason::Unsupported,
+                ..
             }) => {}
             NodeEvent::Input(_) | NodeEvent::Listening(_) | NodeEvent::ListenerExpired(_) => {}
             other => self.trouble.push(format!("{other:?}")),

@@ -71,7 +71,7 @@ async fn the_engine_dials_a_trusted_peer_again() {
     let theirs = Theirs::start("theirs", Signing::Strict, &theirs::config(Signing::Strict)).await;
     let mut setup = Setup::new(Signing::Strict);
     setup.limits.bounds.reconnect_interval_ticks = 1;
-    setup.gossipsub = BehaviourConfig { trusted: [theirs.peer].into(), ..BehaviourConfig::default() };
+    setup.gossipsub = BehaviourConfig::default().with(|c| c.trusted = [theirs.peer].into());
     let ours = Ours::start_with(setup).await;
     let mut published = Published::default();
     ours.dial(&theirs.address).await;

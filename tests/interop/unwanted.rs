@@ -62,7 +62,7 @@ async fn is_sent_to_us(announced: bool) -> bool {
     // What is not decided is not forwarded: both have it from its publisher alone.
     setup.network = |builder| {
         let late = |data: &[u8]| if data.len() >= LARGE { Validity::Unknown } else { Validity::Valid };
-        builder.validator(move |_, message| late(message.data()))
+        builder.validator(move |delivery| late(delivery.message.message.data()))
     };
     if !announced {
         setup.limits.extensions.idontwant_message_size = 0;
@@ -138,8 +138,8 @@ static UNDECIDED: AtomicBool = AtomicBool::new(true);
 async fn we_do_not_send_what_they_do_not_want() {
     let mut setup = setup();
     setup.network = |builder| {
-        builder.validator(|_, message| {
-            let late = message.data().len() >= LARGE && UNDECIDED.load(Ordering::Relaxed);
+        builder.validator(|delivery| {
+            let late = delivery.message.message.data().len() >= LARGE && UNDECIDED.load(Ordering::Relaxed);
             if late { Validity::Unknown } else { Validity::Valid }
         })
     };

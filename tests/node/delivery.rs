@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use actix_gossipsub::protocol::{Handling, ReceiveOutcome};
+use actix_gossipsub::protocol::{ReceiveOutcome, ValidationMode};
 
 use super::setup::{BOTH, MANY, SECOND, Setup, World, assert_score};
 
@@ -24,8 +24,9 @@ fn publishing_to_a_topic_not_joined_makes_a_fanout() {
 
 #[test]
 fn a_received_message_goes_to_the_mesh() {
-    for handling in BOTH {
-        let mut world = Setup::new().handling(handling).connected(MANY).subscribed().joined().start();
+    for validation_mode in BOTH {
+        let mut world =
+            Setup::new().validation_mode(validation_mode).connected(MANY).subscribed().joined().start();
         let ReceiveOutcome::Route { to } = world.deliver(99, 0) else { panic!("not routed") };
         assert_eq!(to.into_iter().collect::<BTreeSet<_>>(), world.mesh());
         assert!(world.is_cached(0));
@@ -34,16 +35,16 @@ fn a_received_message_goes_to_the_mesh() {
 
 #[test]
 fn a_message_of_a_topic_not_joined_is_dropped() {
-    for handling in BOTH {
-        let mut world = Setup::new().handling(handling).connected(MANY).subscribed().start();
+    for validation_mode in BOTH {
+        let mut world = Setup::new().validation_mode(validation_mode).connected(MANY).subscribed().start();
         assert_eq!(world.deliver(0, 0), ReceiveOutcome::NotSubscribed);
         assert!(!world.is_cached(0));
     }
 }
 
 /// P2 and P3 without decay, P1 worth nothing.
-fn counting_deliveries(handling: Handling) -> World {
-    let setup = Setup::new().handling(handling).topic_score(|topic| {
+fn counting_deliveries(validation_mode: ValidationMode) -> World {
+    let setup = Setup::new().validation_mode(validation_mode).topic_score(|topic| {
         topic.time_in_mesh_cap = 0.0;
         topic.first_message_deliveries_decay = 1.0;
         topic.mesh_message_deliveries_decay = 1.0;
@@ -56,8 +57,8 @@ fn counting_deliveries(handling: Handling) -> World {
 
 #[test]
 fn a_duplicate_from_the_same_sender_does_not_count_as_delivered() {
-    for handling in BOTH {
-        let mut world = counting_deliveries(handling);
+    for validation_mode in BOTH {
+        let mut world = counting_deliveries(validation_mode);
         let sender = *world.mesh().first().expect("a mesh");
         world.graft(sender);
         world.deliver(sender, 0);

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use actix_gossipsub::{
-    P2pMessage, P2pOutput,
-    protocol::{IHaveOutcome, IWantAnswer, PeerKind},
+    ConnectionInfo, P2pMessage, P2pOutput,
+    protocol::{IHaveOutcome, IWantAnswer},
 };
 
 use super::setup::{MANY, Setup, TOPIC, World};
@@ -16,7 +16,7 @@ fn many_joined() -> World {
 /// Peer 99 is connected and not in the mesh.
 fn with_peer_99(setup: Setup) -> World {
     let mut world = setup.joined().start();
-    world.connect(99, PeerKind::default());
+    world.connect(99, ConnectionInfo::inbound());
     world
 }
 
@@ -175,7 +175,7 @@ fn with_a_direct_peer(factor: f64, lazy: usize) -> World {
         (limits.gossip_factor, limits.degree_lazy) = (factor, lazy);
     };
     let mut world = Setup::new().limits(limits).connected(MANY).subscribed().start();
-    world.connect(99, PeerKind { direct: true, ..PeerKind::default() });
+    world.connect(99, ConnectionInfo::inbound().direct());
     world.subscribe(99);
     world.join();
     world

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actix_gossipsub::protocol::PeerKind;
+use actix_gossipsub::ConnectionInfo;
 
-use super::setup::{SECOND, Setup, TOPIC, outbound};
+use super::setup::{SECOND, Setup, TOPIC};
 
 #[test]
 fn a_small_mesh_is_filled_up_to_d() {
@@ -63,7 +63,7 @@ fn outbound_peers_are_not_pruned_below_their_quota() {
     let mut world = Setup::new().connected(0..12).subscribed().joined().start();
     world.graft_all(0..12);
     for peer in [12, 13] {
-        world.connect(peer, outbound());
+        world.connect(peer, ConnectionInfo::outbound());
         world.subscribe(peer);
         world.graft(peer);
     }
@@ -80,7 +80,7 @@ fn outbound_peers_are_grafted_up_to_their_quota() {
     world.graft_all(0..12);
     assert_eq!(world.mesh().len(), 12);
     for peer in [12, 13] {
-        world.connect(peer, outbound());
+        world.connect(peer, ConnectionInfo::outbound());
         world.subscribe(peer);
     }
     let outcome = world.heartbeat();
@@ -99,7 +99,7 @@ fn peers_of_negative_score_are_pruned_and_others_grafted() {
     assert_eq!(outcome.to_prune, BTreeMap::from([(0, BTreeSet::from([TOPIC]))]));
     assert!(world.mesh().is_empty());
 
-    world.connect(1, PeerKind::default());
+    world.connect(1, ConnectionInfo::inbound());
     world.subscribe(1);
     let outcome = world.heartbeat();
     assert_eq!(outcome.to_graft, BTreeMap::from([(1, BTreeSet::from([TOPIC]))]));

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use actix_gossipsub::protocol::{GraftOutcome, PeerKind};
+use actix_gossipsub::{ConnectionInfo, protocol::GraftOutcome};
 
-use super::setup::{MANY, Setup, TOPIC, outbound};
+use super::setup::{MANY, Setup, TOPIC};
 
 #[test]
 fn joining_grafts_d_peers_and_others_after_a_leave() {
@@ -28,7 +28,7 @@ fn joining_takes_the_fanout_into_the_mesh() {
     assert_eq!(fanout, BTreeSet::from([0, 1, 2]));
 
     for peer in 3..MANY.end {
-        world.connect(peer, PeerKind::default());
+        world.connect(peer, ConnectionInfo::inbound());
         world.subscribe(peer);
     }
     let to_graft = world.join();
@@ -46,7 +46,7 @@ fn a_graft_on_an_unknown_topic_is_refused() {
 #[test]
 fn a_graft_on_another_topic_than_the_joined_changes_no_mesh() {
     let mut world = Setup::new().connected(MANY).subscribed().joined().start();
-    world.connect(26, PeerKind::default());
+    world.connect(26, ConnectionInfo::inbound());
     world.subscribe(26);
     let outcome = world.node.graft(&26, &7, world.now());
     assert_eq!(outcome, GraftOutcome::UnsubscribedTopic);
@@ -77,8 +77,8 @@ fn a_full_mesh_is_open_to_outbound_peers_only() {
     world.graft_all(0..12);
     assert_eq!(world.mesh().len(), world.limits.degree_high);
 
-    world.connect(99, PeerKind::default());
-    world.connect(98, outbound());
+    world.connect(99, ConnectionInfo::inbound());
+    world.connect(98, ConnectionInfo::outbound());
     assert_eq!(world.graft(99), GraftOutcome::MeshFull);
     assert_eq!(world.graft(98), GraftOutcome::Grafted);
     assert!(!world.mesh().contains(&99) && world.mesh().contains(&98));

@@ -28,8 +28,8 @@ fn p1_grows_with_the_quanta_in_the_mesh_up_to_its_cap() {
 
 #[test]
 fn p2_grows_with_first_deliveries_up_to_its_cap_and_decays() {
-    for handling in BOTH {
-        let setup = Setup::new().handling(handling).topic_score(|topic| {
+    for validation_mode in BOTH {
+        let setup = Setup::new().validation_mode(validation_mode).topic_score(|topic| {
             without_p1(topic);
             topic.first_message_deliveries_weight = 2.0;
             topic.first_message_deliveries_cap = 10;
@@ -55,8 +55,8 @@ fn p2_grows_with_first_deliveries_up_to_its_cap_and_decays() {
 
 #[test]
 fn p4_grows_with_the_square_of_invalid_messages_and_decays() {
-    for handling in BOTH {
-        let setup = Setup::new().handling(handling).topic_score(|topic| {
+    for validation_mode in BOTH {
+        let setup = Setup::new().validation_mode(validation_mode).topic_score(|topic| {
             without_p1(topic);
             topic.first_message_deliveries_weight = 0.0;
             topic.mesh_message_deliveries_weight = 0.0;

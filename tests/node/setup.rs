@@ -12,11 +12,11 @@ use std::{
 };
 
 use actix_gossipsub::{
-    Delivery, FullMessage, Network, Validity,
+    ConnectionInfo, Delivery, FullMessage, Network, Validity,
     limits::{LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores},
     protocol::{
-        GraftOutcome, Handling, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
-        JoinOutcome, Node, NodeOptions, PeerKind, PublishOutcome, ReceiveOutcome, Timestamp, View,
+        GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
+        JoinOutcome, Node, NodeOptions, PublishOutcome, ReceiveOutcome, Timestamp, ValidationMode, View,
     },
 };
 
@@ -25,7 +25,7 @@ pub const TOPIC: u32 = 0;
 /// Four times D and one: enough for every choice of peers to be a choice.
 pub const MANY: Range<u32> = 0..25;
 pub const SECOND: Duration = Duration::from_secs(1);
-pub const BOTH: [Handling; 2] = [Handling::Sequential, Handling::Batched];
+pub const BOTH: [ValidationMode; 2] = [ValidationMode::Sequential, ValidationMode::Batched];
 
 /// A network whose messages are all valid, or all invalid.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl Network for Plain {
         None
     }
 
-    fn validate(&self, _: &u32, (): &()) -> Validity {
+    fn validate(&self, _: &Delivery<Self>) -> Validity {
         if self.refuses_all.load(Ordering::Relaxed) { Validity::Invalid } else { Validity::Valid }
     }
 
@@ -58,8 +58,8 @@ impl Network for Plain {
 /// What a node starts with.
 pub struct Setup {
     limits: LimitsConfig<u32>,
-    handling: Handling,
-    connected: Vec<(u32, PeerKind)>,
+    validation_mode: ValidationMode,
+    connected: Vec<(u32, ConnectionInfo)>,
     subscribed: Vec<u32>,
     joined: bool,
 }
@@ -70,7 +70,7 @@ impl Setup {
         let (connected, subscribed) = (Vec::new(), Vec::new());
         Self {
             limits: reference_limits(),
-            handling: Handling::Sequential,
+            validation_mode: ValidationMode::Sequential,
             connected,
             subscribed,
             joined: false,
@@ -90,18 +90,17 @@ impl Setup {
         self
     }
 
-    pub fn handling(self, handling: Handling) -> Self {
-        Self { handling, ..self }
+    pub fn validation_mode(self, validation_mode: ValidationMode) -> Self {
+        Self { validation_mode, ..self }
     }
 
     pub fn connected(mut self, peers: Range<u32>) -> Self {
-        self.connected.extend(peers.map(|peer| (peer, PeerKind::default())));
+        self.connected.extend(peers.map(|peer| (peer, ConnectionInfo::inbound())));
         self
     }
 
     pub fn outbound(mut self, peers: Range<u32>) -> Self {
-        let outbound = PeerKind { outbound: true, ..PeerKind::default() };
-        self.connected.extend(peers.map(|peer| (peer, outbound)));
+        self.connected.extend(peers.map(|peer| (peer, ConnectionInfo::outbound())));
         self
     }
 
@@ -119,11 +118,16 @@ impl Setup {
     pub fn start(self) -> World {
         let network = Arc::new(Plain::default());
         let limits = self.limits.clone().try_into().expect("valid limits");
-        let options = NodeOptions { self_peer: None, seed: 1, batch_interval: None };
+        let options = NodeOptions::default().with(|o| o.seed = 1);
         let node = Node::new(Arc::clone(&network), limits, options);
-        let mut world =
-            World { node, network, limits: self.limits, handling: self.handling, now: Timestamp::ZERO };
-        self.connected.iter().for_each(|(peer, kind)| world.connect(*peer, *kind));
+        let mut world = World {
+            node,
+            network,
+            limits: self.limits,
+            validation_mode: self.validation_mode,
+            now: Timestamp::ZERO,
+        };
+        self.connected.iter().for_each(|(peer, info)| world.connect(*peer, info.clone()));
         self.subscribed.iter().for_each(|peer| world.subscribe(*peer));
         if self.joined {
             world.join();
@@ -134,46 +138,44 @@ impl Setup {
 
 /// Octez' `default_limits.ml`.
 fn reference_limits() -> LimitsConfig<u32> {
-    let parameters = TopicScoreLimits {
-        time_in_mesh_weight: 1.0,
-        time_in_mesh_cap: 3600.0,
-        time_in_mesh_quantum: SECOND,
-        first_message_deliveries_weight: 1.0,
-        first_message_deliveries_cap: 2000,
-        first_message_deliveries_decay: 0.5,
-        mesh_message_deliveries_weight: -1.0,
-        mesh_message_deliveries_window: Duration::from_millis(10),
-        mesh_message_deliveries_activation: 5 * SECOND,
-        mesh_message_deliveries_cap: 100,
-        mesh_message_deliveries_threshold: 20,
-        mesh_message_deliveries_decay: 0.5,
-        mesh_failure_penalty_weight: -1.0,
-        mesh_failure_penalty_decay: 0.5,
-        invalid_message_deliveries_weight: -1.0,
-        invalid_message_deliveries_decay: 0.3,
-    };
-    let score = ScoreLimits {
-        topics: TopicScores::Single { parameters },
-        topic_score_cap: Some(3600.0),
-        behaviour_penalty_weight: -10.0,
-        behaviour_penalty_threshold: 0.0,
-        behaviour_penalty_decay: 0.2,
-        app_specific_weight: 10.0,
-        decay_zero: 0.1,
-    };
-    LimitsConfig {
-        heartbeat_interval: SECOND,
-        do_px: true,
-        gossip_threshold: 0.0,
-        publish_threshold: 0.0,
-        accept_px_threshold: 0.0,
-        retain_duration: 10 * SECOND,
-        score_cleanup_ticks: 1,
-        backoff_cleanup_ticks: 15,
-        score,
-        // The rest of the default is the reference's.
-        ..LimitsConfig::default()
-    }
+    let parameters = TopicScoreLimits::default().with(|t| {
+        t.time_in_mesh_weight = 1.0;
+        t.time_in_mesh_cap = 3600.0;
+        t.time_in_mesh_quantum = SECOND;
+        t.first_message_deliveries_weight = 1.0;
+        t.first_message_deliveries_cap = 2000;
+        t.first_message_deliveries_decay = 0.5;
+        t.mesh_message_deliveries_weight = -1.0;
+        t.mesh_message_deliveries_window = Duration::from_millis(10);
+        t.mesh_message_deliveries_activation = 5 * SECOND;
+        t.mesh_message_deliveries_cap = 100;
+        t.mesh_message_deliveries_threshold = 20;
+        t.mesh_message_deliveries_decay = 0.5;
+        t.mesh_failure_penalty_weight = -1.0;
+        t.mesh_failure_penalty_decay = 0.5;
+        t.invalid_message_deliveries_weight = -1.0;
+        t.invalid_message_deliveries_decay = 0.3;
+    });
+    let score = ScoreLimits::default().with(|s| {
+        s.topics = TopicScores::Single { parameters };
+        s.topic_score_cap = Some(3600.0);
+        s.behaviour_penalty_weight = -10.0;
+        s.behaviour_penalty_threshold = 0.0;
+        s.behaviour_penalty_decay = 0.2;
+        s.app_specific_weight = 10.0;
+        s.decay_zero = 0.1;
+    });
+    LimitsConfig::default().with(|c| {
+        c.heartbeat_interval = SECOND;
+        c.do_px = true;
+        c.gossip_threshold = 0.0;
+        c.publish_threshold = 0.0;
+        c.accept_px_threshold = 0.0;
+        c.retain_duration = 10 * SECOND;
+        c.score_cleanup_ticks = 1;
+        c.backoff_cleanup_ticks = 15;
+        c.score = score;
+    })
 }
 
 /// A node and its surroundings.
@@ -181,7 +183,7 @@ pub struct World {
     pub node: Node<Plain>,
     pub limits: LimitsConfig<u32>,
     network: Arc<Plain>,
-    handling: Handling,
+    validation_mode: ValidationMode,
     now: Timestamp,
 }
 
@@ -194,8 +196,8 @@ impl World {
         self.now = self.now.after(by);
     }
 
-    pub fn connect(&mut self, peer: u32, kind: PeerKind) {
-        self.node.add_peer(&peer, kind, self.now);
+    pub fn connect(&mut self, peer: u32, info: ConnectionInfo) {
+        self.node.add_peer(&peer, &info, self.now);
     }
 
     pub fn subscribe(&mut self, peer: u32) {
@@ -243,11 +245,12 @@ impl World {
     /// Delivers a message, and the verdict on its batch if it has to wait for one.
     pub fn deliver(&mut self, sender: u32, id: u32) -> ReceiveOutcome<Plain> {
         let message = Arc::new(full(id));
-        let outcome = self.node.receive_message(&sender, Arc::clone(&message), self.handling, self.now);
+        let outcome =
+            self.node.receive_message(&sender, Arc::clone(&message), self.validation_mode, self.now);
         if outcome != ReceiveOutcome::Batched {
             return outcome;
         }
-        let batch = vec![Delivery { sender, co_senders: Vec::new(), message }];
+        let batch = vec![Delivery::new(sender, message)];
         let (_, outcome) = self.node.apply_batch(batch, self.now).remove(0);
         outcome
     }
@@ -324,8 +327,4 @@ impl World {
 pub fn assert_score(world: &World, peer: u32, expected: f64) {
     let score = world.score(peer);
     assert!((score - expected).abs() < 1e-9, "score of {peer} is {score}, not {expected}");
-}
-
-pub fn outbound() -> PeerKind {
-    PeerKind { outbound: true, ..PeerKind::default() }
 }

@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use actix_gossipsub::{
-    P2pMessage, P2pOutput,
+    ConnectionInfo, P2pMessage, P2pOutput,
     limits::Extensions,
-    protocol::{Emission, Handling, IDontWantOutcome, IWantAnswer, PeerKind, ReceiveOutcome},
+    protocol::{IDontWantOutcome, IWantAnswer, OutputBatch, ReceiveOutcome, ValidationMode},
 };
 
 use super::setup::{BOTH, MANY, Plain, SECOND, Setup, World, full};
@@ -50,15 +50,15 @@ fn routed(outcome: ReceiveOutcome<Plain>) -> BTreeSet<u32> {
 
 #[test]
 fn the_mesh_but_the_sender_is_told_of_the_first_copy_of_a_large_message() {
-    for handling in BOTH {
-        let mut world = with(Setup::new().handling(handling));
+    for validation_mode in BOTH {
+        let mut world = with(Setup::new().validation_mode(validation_mode));
         let sender = *world.mesh().first().expect("a mesh");
         said(&mut world);
         world.deliver(sender, 7);
         assert_eq!(said(&mut world).0, others(&world, sender));
         let other = *world.mesh().last().expect("a mesh");
         assert_eq!(
-            world.node.receive_message(&other, full(7).into(), Handling::Sequential, world.now()),
+            world.node.receive_message(&other, full(7).into(), ValidationMode::Sequential, world.now()),
             ReceiveOutcome::AlreadyReceived
         );
         assert_eq!(said(&mut world).0, []);
@@ -70,10 +70,11 @@ fn it_is_told_before_the_message_is_sent() {
     let mut world = large();
     said(&mut world);
     world.deliver(99, 7);
-    let declines =
-        |one: &Emission<Plain>| matches!(one, Emission::Gossip { message: P2pMessage::IDontWant { .. }, .. });
-    let emissions: Vec<_> = world.node.drain_emissions().collect();
-    let order: Vec<bool> = emissions.iter().map(declines).collect();
+    let declines = |one: &OutputBatch<Plain>| {
+        matches!(one, OutputBatch::Gossip { message: P2pMessage::IDontWant { .. }, .. })
+    };
+    let batches: Vec<_> = world.node.drain_batches().collect();
+    let order: Vec<bool> = batches.iter().map(declines).collect();
     assert_eq!(order, [true, false], "one item for all who are told, then one for all who are sent it");
 }
 
@@ -83,7 +84,7 @@ fn a_message_that_waits_for_its_verdict_is_told_of_once() {
     said(&mut world);
     let now = world.now();
     for sender in [99, 98] {
-        let outcome = world.node.receive_message(&sender, full(7).into(), Handling::Batched, now);
+        let outcome = world.node.receive_message(&sender, full(7).into(), ValidationMode::Batched, now);
         assert_eq!(outcome, ReceiveOutcome::Batched);
     }
     assert_eq!(said(&mut world).0, others(&world, 99));
@@ -117,7 +118,7 @@ fn nobody_is_told_of_a_small_message_or_of_one_that_we_publish() {
 #[test]
 fn bootstrap_peers_are_not_told() {
     let mut world = large();
-    world.connect(99, PeerKind { bootstrap: true, outbound: true, ..PeerKind::default() });
+    world.connect(99, ConnectionInfo::outbound().bootstrap());
     world.subscribe(99);
     world.graft(99);
     assert!(world.mesh().contains(&99));
@@ -137,8 +138,8 @@ fn as_the_reference_does_nothing_is_told_and_nothing_heeded() {
 
 #[test]
 fn who_does_not_want_a_message_is_not_sent_it_though_it_is_meant_for_it() {
-    for handling in BOTH {
-        let mut world = with(Setup::new().handling(handling));
+    for validation_mode in BOTH {
+        let mut world = with(Setup::new().validation_mode(validation_mode));
         let (one, mesh) = (*world.mesh().first().expect("a mesh"), world.mesh());
         assert_eq!(world.idontwant(one, 7..9), IDontWantOutcome::Noted { ids: 2 });
         said(&mut world);
@@ -238,11 +239,11 @@ fn what_a_peer_said_is_forgotten_with_its_connection() {
     let now = world.now();
     world.node.remove_peer(&3, now);
     assert_eq!(world.node.footprint().peer_idontwant, 0);
-    world.connect(3, PeerKind { direct: true, ..PeerKind::default() });
+    world.connect(3, ConnectionInfo::inbound().direct());
     world.subscribe(3);
     world.advance(SECOND);
     said(&mut world);
     let message = Arc::new(full(7));
-    world.node.receive_message(&99, message, Handling::Sequential, now);
+    world.node.receive_message(&99, message, ValidationMode::Sequential, now);
     assert!(said(&mut world).1.contains(&3));
 }

@@ -24,14 +24,14 @@ fn small(limits: &mut LimitsConfig<u64>) {
     limits.bounds.max_idle_topics = 7;
     limits.bounds.max_parked_messages = 8;
     limits.bounds.max_batch_items = 9;
-    limits.bounds.max_strangers = 10;
+    limits.bounds.max_unconnected_peers = 10;
     limits.bounds.max_validating_per_topic = 11;
     limits.bounds.max_history_per_topic = 12;
     limits.bounds.max_promises_per_topic = 13;
     limits.bounds.max_seen_per_topic = 14;
     limits.bounds.max_invalid_per_topic = 15;
     limits.bounds.max_unreachable = 16;
-    limits.bounds.max_departed = 17;
+    limits.bounds.max_retained_scores = 17;
     limits.bounds.max_backoffs_per_topic = 4;
     limits.extensions.idontwant_message_size = 1;
     limits.extensions.max_idontwant_per_heartbeat = 18;
@@ -208,7 +208,7 @@ fn fanouts() -> (Filling, &'static [&'static str]) {
 /// Who is connected, and many who are not, offer something on each topic.
 fn requests() -> (Filling, &'static [&'static str]) {
     let mut filling = Filling::joined(Field::default(), None, small);
-    for peer in 0..PEERS + 2 * filling.world.limits.bounds.max_strangers as u64 {
+    for peer in 0..PEERS + 2 * filling.world.limits.bounds.max_unconnected_peers as u64 {
         for topic in 0..TOPICS {
             filling.world.node.ihave(&peer, &topic, vec![Id::new(topic, peer)], filling.world.now);
             filling.note();
@@ -297,7 +297,7 @@ fn unreachable() -> (Filling, &'static [&'static str]) {
 fn scores() -> (Filling, &'static [&'static str]) {
     let mut filling = Filling::peopled(Field::default(), None, small);
     let mut last = 0;
-    for name in 100..100 + 3 * filling.world.limits.bounds.max_departed as u64 {
+    for name in 100..100 + 3 * filling.world.limits.bounds.max_retained_scores as u64 {
         filling.world.node.remove_peer(&last, filling.world.now);
         filling.note();
         filling.world.connect(name);

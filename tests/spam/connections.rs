@@ -100,7 +100,7 @@ fn a_bad_peer_that_comes_again_is_as_bad() {
 #[test]
 fn who_never_connected_is_given_no_memory() {
     besieged(
-        |limits| limits.bounds.max_strangers = 50,
+        |limits| limits.bounds.max_unconnected_peers = 50,
         async |siege| {
             let toll = siege
                 .attack(100_000, |number| {
@@ -114,7 +114,7 @@ fn who_never_connected_is_given_no_memory() {
                     }
                 })
                 .await;
-            let places = siege.limits().bounds.max_strangers + toll.before.footprint.connections;
+            let places = siege.limits().bounds.max_unconnected_peers + toll.before.footprint.connections;
             assert!(toll.after.footprint.heartbeat_quotas <= places);
             // Each place, and what was asked for by it.
             let kept = places * ENTRY + toll.remembered() + siege.slack();

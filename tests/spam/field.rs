@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use actix_gossipsub::{FullMessage, Network, P2pInput, P2pMessage, Validity};
+use actix_gossipsub::{Delivery, FullMessage, Network, P2pInput, P2pMessage, PxPeer, Validity};
 
 /// Ids are 1 to 64 bytes long; the first byte of a message tells its validity.
 #[derive(Clone, Debug, Default)]
@@ -49,9 +49,9 @@ impl Network for Field {
         if (1..=64).contains(&id.bytes.len()) { Validity::Valid } else { Validity::Invalid }
     }
 
-    fn validate(&self, _: &Id, message: &Vec<u8>) -> Validity {
+    fn validate(&self, delivery: &Delivery<Self>) -> Validity {
         self.validated.fetch_add(1, Ordering::Relaxed);
-        match message.first() {
+        match delivery.message.message.first() {
             Some(b'i') => Validity::Invalid,
             Some(b'u') => Validity::Unknown,
             _ => Validity::Valid,
@@ -74,35 +74,35 @@ pub fn message_bytes(content: &[u8]) -> usize {
 }
 
 pub fn subscribe(peer: u64, topic: u64) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::Subscribe { topic })
+    P2pInput::message(peer, P2pMessage::subscribe(topic))
 }
 
 pub fn unsubscribe(peer: u64, topic: u64) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::Unsubscribe { topic })
+    P2pInput::message(peer, P2pMessage::Unsubscribe { topic })
 }
 
 pub fn graft(peer: u64, topic: u64) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::Graft { topic })
+    P2pInput::message(peer, P2pMessage::Graft { topic })
 }
 
-pub fn prune(peer: u64, topic: u64, px: Vec<u64>, backoff: Duration) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::Prune { topic, px, backoff })
+pub fn prune(peer: u64, topic: u64, px: Vec<PxPeer<u64>>, backoff: Duration) -> P2pInput<Field> {
+    P2pInput::message(peer, P2pMessage::Prune { topic, px, backoff })
 }
 
 pub fn ihave(peer: u64, topic: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::IHave { topic, message_ids })
+    P2pInput::message(peer, P2pMessage::IHave { topic, message_ids })
 }
 
 pub fn iwant(peer: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::IWant { message_ids })
+    P2pInput::message(peer, P2pMessage::IWant { message_ids })
 }
 
 pub fn idontwant(peer: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::IDontWant { message_ids })
+    P2pInput::message(peer, P2pMessage::IDontWant { message_ids })
 }
 
 pub fn said_message(peer: u64, topic: u64, message_id: Id, message: Vec<u8>) -> P2pInput<Field> {
-    P2pInput::said(peer, P2pMessage::FullMessage(Arc::new(FullMessage { topic, message_id, message })))
+    P2pInput::message(peer, P2pMessage::FullMessage(Arc::new(FullMessage { topic, message_id, message })))
 }
 
 /// Message `number` of a topic; its `content` tells its validity.

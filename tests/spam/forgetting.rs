@@ -18,7 +18,7 @@ fn visit(world: &mut World, peer: u64) {
 
 #[test]
 fn bad_peers_are_remembered_among_thousands_who_did_nothing() {
-    let mut world = World::new(|limits| limits.bounds.max_departed = 100);
+    let mut world = World::new(|limits| limits.bounds.max_retained_scores = 100);
     world.join(ATTACKED);
     for peer in TEN {
         world.connect(peer);
@@ -40,7 +40,7 @@ fn bad_peers_are_remembered_among_thousands_who_did_nothing() {
 
 #[test]
 fn of_bad_peers_the_worst_are_remembered() {
-    let mut world = World::new(|limits| limits.bounds.max_departed = 100);
+    let mut world = World::new(|limits| limits.bounds.max_retained_scores = 100);
     world.join(ATTACKED);
     // Each of the ten did ten times what each of the others did.
     for peer in TEN.chain(1000..1000 + THOUSANDS) {
@@ -56,7 +56,7 @@ fn of_bad_peers_the_worst_are_remembered() {
 
 #[test]
 fn with_no_room_for_departed_peers_none_is_remembered() {
-    let mut world = World::new(|limits| limits.bounds.max_departed = 0);
+    let mut world = World::new(|limits| limits.bounds.max_retained_scores = 0);
     world.connect(1);
     visit(&mut world, 2);
     visit(&mut world, 3);
@@ -66,7 +66,7 @@ fn with_no_room_for_departed_peers_none_is_remembered() {
 #[test]
 fn in_the_engine_too_peers_that_left_are_remembered_within_the_bound() {
     besieged(
-        |limits| limits.bounds.max_departed = 200,
+        |limits| limits.bounds.max_retained_scores = 200,
         async |siege| {
             let input = |number: u64| match (number % 2, 1_000_000 + number / 2) {
                 (0, peer) => actix_gossipsub::P2pInput::connected(peer),

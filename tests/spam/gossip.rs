@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use actix_gossipsub::{
-    Limits, P2pMessage, P2pOutput, Refused,
-    protocol::{IHaveOutcome, IWantAnswer, IWantOutcome, PeerKind, ReceiveOutcome},
+    ConnectionInfo, Limits, P2pMessage, P2pOutput, Refused,
+    protocol::{IHaveOutcome, IWantAnswer, IWantOutcome, ReceiveOutcome},
 };
 
 use crate::{HEAP, support::*, world::World};
@@ -166,7 +166,7 @@ fn nobody_owes_what_another_delivers() {
 fn who_is_not_asked_owes_nothing() {
     let mut world = World::new(|_| {});
     world.join(ATTACKED);
-    world.node.add_peer(&1, PeerKind { bootstrap: true, ..PeerKind::default() }, world.now);
+    world.node.add_peer(&1, &ConnectionInfo::inbound().bootstrap(), world.now);
     world.node.ihave(&1, &ATTACKED, vec![Id::new(ATTACKED, 1)], world.now);
     let asks = |output: &_| matches!(output, P2pOutput::OutMessage { message: P2pMessage::IWant { .. }, .. });
     assert!(!world.node.drain().p2p.iter().any(asks));

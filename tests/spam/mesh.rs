@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_gossipsub::P2pInput;
+use actix_gossipsub::{P2pInput, PxPeer};
 
 use crate::support::*;
 
@@ -92,7 +92,9 @@ fn of_offered_peers_a_few_are_looked_at_and_fewer_taken() {
             limits.bounds.max_px_per_prune = 64;
         },
         async |siege| {
-            let px = |number: u64, count| (0..count).map(|peer| 1_000_000 + number * count + peer).collect();
+            let px = |number: u64, count| {
+                (0..count).map(|peer| PxPeer::new(1_000_000 + number * count + peer)).collect()
+            };
             let bounds = siege.limits().bounds.clone();
             let taken = siege.limits().peers_to_px;
             siege.say(graft(ATTACKER, ATTACKED));
@@ -100,7 +102,7 @@ fn of_offered_peers_a_few_are_looked_at_and_fewer_taken() {
             let toll = siege.attack(1, |_| prune(ATTACKER, ATTACKED, px(0, OFFERED), backoff)).await;
             let heard = siege.heard;
             assert_eq!((heard.connects, heard.forgets), (taken, bounds.max_px_per_prune - taken));
-            let list = OFFERED as usize * size_of::<u64>();
+            let list = OFFERED as usize * size_of::<PxPeer<u64>>();
             assert!(toll.peak <= 3 * list + siege.slack(), "{} for {list}", toll.peak);
             assert_eq!(toll.after.footprint.unreachable, 0);
             // Who is in no mesh any more is not listened to.
@@ -124,7 +126,8 @@ fn what_peers_cause_to_be_said_is_bounded_though_nobody_reads() {
         },
         async |siege| {
             siege.unread = true;
-            let px = |number: u64| (0..100).map(|peer| 1_000_000 + number * 100 + peer).collect();
+            let px =
+                |number: u64| (0..100).map(|peer| PxPeer::new(1_000_000 + number * 100 + peer)).collect();
             let attack = |number: u64| match number % 2 {
                 0 => graft(ATTACKER, NOT_JOINED),
                 _ => prune(ATTACKER, ATTACKED, px(number), Duration::from_secs(1)),

@@ -6,8 +6,8 @@ use std::{
 };
 
 use actix_gossipsub::{
-    FullMessage, Limits, LimitsConfig,
-    protocol::{Handling, Node, NodeOptions, PeerKind, ReceiveOutcome, Timestamp},
+    ConnectionInfo, FullMessage, Limits, LimitsConfig,
+    protocol::{Node, NodeOptions, ReceiveOutcome, Timestamp, ValidationMode},
 };
 
 use crate::support::{Field, Id, alone};
@@ -17,7 +17,7 @@ pub struct World {
     pub node: Node<Field>,
     pub limits: Limits<u64>,
     pub now: Timestamp,
-    handling: Handling,
+    validation_mode: ValidationMode,
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -35,20 +35,23 @@ impl World {
         let mut limits = LimitsConfig::default();
         change(&mut limits);
         let limits = Limits::try_from(limits).expect("valid limits");
-        let options = NodeOptions { self_peer: None, seed: 1, batch_interval };
-        let handling = batch_interval.map_or(Handling::Sequential, |_| Handling::Batched);
+        let options = NodeOptions::default().with(|o| {
+            o.seed = 1;
+            o.batch_interval = batch_interval;
+        });
+        let validation_mode = batch_interval.map_or(ValidationMode::Sequential, |_| ValidationMode::Batched);
         Self {
             node: Node::new(Arc::new(field), limits.clone(), options),
             limits,
             now: Timestamp::ZERO,
-            handling,
+            validation_mode,
             _alone: alone(),
         }
     }
 
     /// A connection that we dialled: it may enter a full mesh.
     pub fn connect(&mut self, peer: u64) {
-        self.node.add_peer(&peer, PeerKind { outbound: true, ..PeerKind::default() }, self.now);
+        self.node.add_peer(&peer, &ConnectionInfo::outbound(), self.now);
     }
 
     pub fn join(&mut self, topic: u64) {
@@ -72,6 +75,6 @@ impl World {
         content: &[u8],
     ) -> ReceiveOutcome<Field> {
         let message = FullMessage { topic, message_id, message: content.to_vec() };
-        self.node.receive_message(&peer, Arc::new(message), self.handling, self.now)
+        self.node.receive_message(&peer, Arc::new(message), self.validation_mode, self.now)
     }
 }

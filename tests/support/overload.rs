@@ -114,7 +114,7 @@ impl Run {
         let topics = (0..HONEST_PEERS).map(topic_of).chain(["slow".to_owned(), "flooded".to_owned()]);
         let builder = Worker::builder(network(), limits).arbiters(2).observer(observer);
         let Started { worker, mut p2p, app } = builder.start(topics).expect("inside a system");
-        actix::spawn(async move { while p2p.recv_emission().await.is_some() {} });
+        actix::spawn(async move { while p2p.recv_batch().await.is_some() {} });
         for peer in (0..HONEST_PEERS).chain([FLOODER]) {
             worker.p2p_input(P2pInput::connected(peer)).expect("it runs");
         }
@@ -174,7 +174,7 @@ impl Run {
                     for _ in 0..*count {
                         let number = numbers.fetch_add(1, Ordering::Relaxed);
                         let message = PlainNetwork::message(topic, number, "content");
-                        let input = P2pInput::said(*peer, P2pMessage::FullMessage(message.into()));
+                        let input = P2pInput::message(*peer, P2pMessage::FullMessage(message.into()));
                         sent.count(worker.p2p_input(input).is_ok());
                     }
                 }
@@ -209,8 +209,8 @@ fn others(load: Load, pace: &Pace) -> Vec<(u64, String, u64)> {
 }
 
 fn network() -> PlainNetwork {
-    PlainNetwork::with_later_validator(|message| {
-        let slow = message.topic == "slow";
+    PlainNetwork::with_async_validator(|delivery| {
+        let slow = delivery.message.topic == "slow";
         async move {
             if slow {
                 tokio::time::sleep(VERDICT).await;

@@ -13,7 +13,7 @@ use actix_gossipsub::libp2p::{
     BehaviourConfig, Engine, Libp2pNode, MessageId, NodeEvent, QueueLimits, Reports, TopicName,
     TransportConfig,
 };
-use actix_gossipsub::{NotSent, P2pInput, P2pMessage, P2pOutput};
+use actix_gossipsub::{DropReason, P2pInput, P2pMessage, P2pOutput};
 use futures::{StreamExt, future::BoxFuture};
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use tokio::{sync::watch, task::JoinHandle};
@@ -89,7 +89,7 @@ impl Reports for Sent {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn report_not_sent(&self, _: &TopicName, _: &MessageId, _: NotSent) {}
+    fn report_not_sent(&self, _: &TopicName, _: &MessageId, _: DropReason) {}
 }
 
 impl Sent {
@@ -147,9 +147,11 @@ async fn receiver(refused: PeerId) -> Receiver {
 
 /// A swarm that can queue much, and waits for long.
 fn sender() -> (Ours, PeerId) {
-    let queue = QueueLimits { max_items: 100_000, max_bytes: 1 << 30, stall_factor: 8 };
+    let queue =
+        QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (100_000, 1 << 30, 8));
     let write_timeout = Duration::MAX;
-    let (swarm, _) = ours(BehaviourConfig { queue, write_timeout, ..BehaviourConfig::default() });
+    let (swarm, _) =
+        ours(BehaviourConfig::default().with(|c| (c.queue, c.write_timeout) = (queue, write_timeout)));
     let peer = *swarm.local_peer_id();
     (swarm, peer)
 }

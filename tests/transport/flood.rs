@@ -24,9 +24,10 @@ fn network() -> Net {
 /// A peer without an engine, which sends `count` messages that begin with `name`.
 async fn sender(to: Multiaddr, name: &'static str, count: usize) {
     let network = network();
-    let queue = QueueLimits { max_items: 100_000, max_bytes: 1 << 30, stall_factor: 8 };
-    let gossipsub = BehaviourConfig { queue, ..BehaviourConfig::default() };
-    let config = TransportConfig { gossipsub, ..TransportConfig::default() };
+    let queue =
+        QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (100_000, 1 << 30, 8));
+    let gossipsub = BehaviourConfig::default().with(|c| c.queue = queue);
+    let config = TransportConfig::default().with(|c| c.gossipsub = gossipsub);
     let key = Keypair::generate_ed25519();
     let mut swarm = actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap();
     swarm.dial(to).unwrap();

@@ -16,7 +16,7 @@ mod unwanted;
 use std::{collections::BTreeSet, time::Duration};
 
 use actix_gossipsub::libp2p::{BehaviourConfig, TopicName};
-use actix_gossipsub::{P2pInput, P2pOutput};
+use actix_gossipsub::{ConnectionInfo, P2pInput, P2pOutput};
 use libp2p::swarm::SwarmEvent;
 use support::*;
 
@@ -28,26 +28,28 @@ fn topic() -> TopicName {
 async fn what_one_says_the_other_hears_in_order_of_urgency() {
     let (mut alice, network) = ours(BehaviourConfig::default());
     let trusted = BTreeSet::from([*alice.local_peer_id()]);
-    let (mut bob, _) = ours(BehaviourConfig { trusted, ..BehaviourConfig::default() });
+    let (mut bob, _) = ours(BehaviourConfig::default().with(|c| c.trusted = trusted));
     let (a, b) = (*alice.local_peer_id(), *bob.local_peer_id());
     let address = listen(&mut bob).await;
-    alice.dial(address).unwrap();
+    alice.dial(address.clone()).unwrap();
 
     let (seen, heard) = meet(&mut alice, &mut bob, 1).await;
-    let expected =
-        P2pInput::NewConnection { peer: b, direct: false, outbound: true, trusted: false, bootstrap: false };
-    assert_eq!(seen, [expected]);
-    let expected =
-        P2pInput::NewConnection { peer: a, direct: false, outbound: false, trusted: true, bootstrap: false };
-    assert_eq!(heard, [expected]);
+    let info = ConnectionInfo::outbound().remote_address(socket_address(&address));
+    assert_eq!(seen, [P2pInput::NewConnection { peer: b, info }]);
+    // The port from which a peer dials is not known before.
+    let [P2pInput::NewConnection { peer, info }] = &heard[..] else { panic!("{heard:?}") };
+    let from = info.remote_address.expect("TCP has addresses");
+    assert!(from.ip().is_loopback() && from.port() != 0, "{from}");
+    assert_eq!((peer, info), (&a, &ConnectionInfo::inbound().trusted().remote_address(from)));
 
     let message =
         |n: usize| Said::FullMessage(network.message(topic(), vec![n as u8; 1_000 * n]).unwrap().into());
     let ids: Vec<_> = (0..50u8).map(|n| vec![n; 46].into()).collect();
     let offers = [Said::IHave { topic: topic(), message_ids: ids.clone() }, Said::IWant { message_ids: ids }];
     let messages: Vec<_> = (0..60).map(message).collect();
-    let prune = Said::Prune { topic: topic(), px: vec![a, b], backoff: Duration::from_secs(60) };
-    let begin = [Said::Subscribe { topic: topic() }, Said::Graft { topic: topic() }];
+    let prune =
+        Said::Prune { topic: topic(), px: vec![a.into(), b.into()], backoff: Duration::from_secs(60) };
+    let begin = [Said::subscribe(topic()), Said::Graft { topic: topic() }];
     let end = [prune, Said::Unsubscribe { topic: topic() }];
     let said = [&begin[..], &offers, &messages, &end].concat();
     let all = [&begin[..], &end, &messages, &offers].concat();
@@ -110,7 +112,7 @@ async fn two_connections_are_one_peer() {
     alice.dial(to_bob).unwrap();
     bob.dial(to_alice).unwrap();
     let (mut all, _) = meet(&mut alice, &mut bob, 2).await;
-    say(&mut bob, a, Said::Subscribe { topic: topic() });
+    say(&mut bob, a, Said::subscribe(topic()));
     until(&mut alice, &mut bob, |event| {
         all.extend(inputs(event));
         (all.len() > 1).then_some(())

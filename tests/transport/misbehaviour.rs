@@ -39,14 +39,13 @@ async fn frames_may_come_one_byte_at_a_time() {
         (heard.len() == 3).then_some(())
     })
     .await;
-    let said =
-        P2pInput::InMessage { from_peer: *raw.local_peer_id(), message: Said::Subscribe { topic: topic() } };
+    let said = P2pInput::InMessage { from_peer: *raw.local_peer_id(), message: Said::subscribe(topic()) };
     assert_eq!(heard, [said.clone(), said.clone(), said]);
 }
 
 #[tokio::test]
 async fn garbage_costs_a_stream_and_in_the_end_the_connection() {
-    let config = BehaviourConfig { max_bad_streams: 3, ..BehaviourConfig::default() };
+    let config = BehaviourConfig::default().with(|c| c.max_bad_streams = 3);
     let (mut node, mut raw, us) = with_raw(config, Reads::All).await;
     let peer = *raw.local_peer_id();
 
@@ -87,7 +86,7 @@ async fn a_peer_that_resets_our_streams_is_given_up_but_not_its_connection() {
     let mut sent = false;
     while !heard.iter().any(|event| matches!(event, Event::OutboundFailed { .. })) {
         // The reset shows only when something is written.
-        say(&mut node, peer, Said::Subscribe { topic: topic() });
+        say(&mut node, peer, Said::subscribe(topic()));
         let other = |event: Event| (!matches!(event, Event::Dropped { .. })).then_some(event);
         let next =
             tokio::time::timeout(std::time::Duration::from_millis(50), until(&mut node, &mut raw, other));
@@ -104,9 +103,10 @@ async fn a_peer_that_resets_our_streams_is_given_up_but_not_its_connection() {
 
 #[tokio::test]
 async fn a_peer_that_reads_nothing_costs_a_bounded_queue() {
-    let queue = QueueLimits { max_items: 20, max_bytes: 1 << 20, stall_factor: 5 };
+    let queue =
+        QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (20, 1 << 20, 5));
     let config =
-        BehaviourConfig { queue, write_timeout: std::time::Duration::MAX, ..BehaviourConfig::default() };
+        BehaviourConfig::default().with(|c| (c.queue, c.write_timeout) = (queue, std::time::Duration::MAX));
     let (mut node, mut raw, _) = with_raw(config, Reads::Nothing).await;
     let peer = *raw.local_peer_id();
     let network = node.behaviour().gossipsub.network().clone();

@@ -81,12 +81,16 @@ async fn a_node_carries_inputs_outputs_and_commands() {
     let (mut alice, mut bob) = (running().await, running().await);
     let (a, b) = (alice.handle.peer_id(), bob.handle.peer_id());
     alice.handle.dial(bob.address.clone()).await.unwrap();
-    assert!(matches!(alice.input().await, P2pInput::NewConnection { peer, outbound: true, .. } if peer == b));
-    assert!(matches!(bob.input().await, P2pInput::NewConnection { peer, outbound: false, .. } if peer == a));
+    assert!(
+        matches!(alice.input().await, P2pInput::NewConnection { peer, info } if peer == b && info.direction.is_outbound())
+    );
+    assert!(
+        matches!(bob.input().await, P2pInput::NewConnection { peer, info } if peer == a && !info.direction.is_outbound())
+    );
 
     alice.say(b, Said::Unsubscribe { topic: topic() });
-    alice.say(b, Said::Subscribe { topic: topic() });
-    let said = Said::Subscribe { topic: topic() };
+    alice.say(b, Said::subscribe(topic()));
+    let said = Said::subscribe(topic());
     assert_eq!(bob.input().await, P2pInput::InMessage { from_peer: a, message: said });
     assert!(bob.seen.try_iter().any(|event| event.starts_with("Refused")));
 
@@ -99,8 +103,8 @@ async fn a_node_carries_inputs_outputs_and_commands() {
 
     // What the engine says last still arrives.
     assert!(matches!(bob.input().await, P2pInput::NewConnection { peer, .. } if peer == a));
-    bob.say(a, Said::Subscribe { topic: topic() });
-    let said = Said::Subscribe { topic: topic() };
+    bob.say(a, Said::subscribe(topic()));
+    let said = Said::subscribe(topic());
     drop(bob.outputs);
     assert_eq!(alice.input().await, P2pInput::InMessage { from_peer: b, message: said });
 

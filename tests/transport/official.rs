@@ -52,13 +52,13 @@ async fn each_hears_the_other() {
     // They subscribe; we subscribe; they graft us.
     let heard = |message| P2pInput::InMessage { from_peer: them, message };
     let mut all = Vec::new();
-    say(&mut node, them, Said::Subscribe { topic: topic() });
+    say(&mut node, them, Said::subscribe(topic()));
     until(&mut node, &mut theirs, |event| {
         all.extend(inputs(event));
         all.contains(&heard(Said::Graft { topic: topic() })).then_some(())
     })
     .await;
-    assert_eq!(all[0], heard(Said::Subscribe { topic: topic() }));
+    assert_eq!(all[0], heard(Said::subscribe(topic())));
 
     // Ours to them.
     let ours = network.message(topic(), *b"from us").unwrap();
@@ -110,7 +110,7 @@ async fn frames_of_every_size_arrive() {
     let address = listen(&mut theirs).await;
     node.dial(address).unwrap();
     until(&mut node, &mut theirs, connected).await;
-    say(&mut node, them, Said::Subscribe { topic: topic() });
+    say(&mut node, them, Said::subscribe(topic()));
     let sizes: Vec<usize> = (0..200).map(|n| n * 250).collect();
     for size in &sizes {
         let message = network.message(topic(), vec![7; *size]).unwrap();
@@ -160,7 +160,7 @@ async fn anonymous_messages_go_both_ways() {
     let address = listen(&mut theirs).await;
     node.dial(address).unwrap();
     until(&mut node, &mut theirs, connected).await;
-    say(&mut node, them, Said::Subscribe { topic: topic() });
+    say(&mut node, them, Said::subscribe(topic()));
     let message = network.message(topic(), *b"from us").unwrap();
     say(&mut node, them, Said::FullMessage(message.into()));
     let got = both(

@@ -28,7 +28,7 @@ impl<T> Publisher<T> {
     ) -> Self {
         let key = Keypair::generate_ed25519();
         let network = settings(&key).build();
-        let config = TransportConfig { gossipsub, ..TransportConfig::default() };
+        let config = TransportConfig::default().with(|c| c.gossipsub = gossipsub);
         let swarm = actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap();
         let limits = Limits::try_from(LimitsConfig::default()).unwrap();
         let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id()).manual();

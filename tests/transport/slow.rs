@@ -11,7 +11,7 @@ use actix_gossipsub::libp2p::{
     BehaviourConfig, Engine, Event, FrameDecoder, NodeEvent, Reports, SlowPeerAction, Slowness, fuzz,
 };
 use actix_gossipsub::{
-    AppInput, NotSent, P2pInput, P2pMessage, PublishReport, PublishTicket, Refused, Worker, protocol::Lane,
+    AppInput, DropReason, P2pInput, P2pMessage, PublishReport, PublishTicket, Refused, Worker, protocol::Lane,
 };
 use futures::{StreamExt, future::BoxFuture};
 use libp2p::{
@@ -30,7 +30,7 @@ struct Told {
     gone: Vec<PeerId>,
     /// To the engine.
     engine_slow: Vec<PeerId>,
-    engine_dropped: HashMap<(Lane, NotSent), usize>,
+    engine_dropped: HashMap<(Lane, DropReason), usize>,
 }
 
 /// A worker whose reports are written down.
@@ -64,7 +64,7 @@ impl Engine for Watched {
         self.worker.report_slow_peer(peer);
     }
 
-    fn report_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
+    fn report_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
         *self.told.lock().unwrap().engine_dropped.entry((lane, reason)).or_default() += count;
         self.worker.report_dropped(lane, reason, count);
     }
@@ -109,7 +109,7 @@ async fn subscriber(to: Multiaddr, got: watch::Sender<usize>) {
         for input in inputs(event) {
             match input {
                 P2pInput::NewConnection { peer, .. } => {
-                    say(&mut swarm, peer, Said::Subscribe { topic: topic() });
+                    say(&mut swarm, peer, Said::subscribe(topic()));
                 }
                 P2pInput::InMessage { message: P2pMessage::FullMessage(_), .. } => {
                     got.send_modify(|count| *count += 1);
@@ -173,11 +173,10 @@ struct Scene {
 
 impl Scene {
     async fn new(slow_peer: SlowPeerAction) -> Self {
-        let config = BehaviourConfig {
-            write_timeout: Duration::from_millis(500),
-            slow_peer,
-            ..BehaviourConfig::default()
-        };
+        let config = BehaviourConfig::default().with(|c| {
+            c.write_timeout = Duration::from_millis(500);
+            c.slow_peer = slow_peer;
+        });
         let publisher = publisher(config).await;
         let mut got = Vec::new();
         for _ in 0..2 {
@@ -198,9 +197,9 @@ impl Scene {
         let mut late = 0;
         for ticket in &tickets {
             let report = completed(ticket).await;
-            assert_eq!((report.queued, report.not_sent(NotSent::Disconnected)), (3, 0), "{report:?}");
-            assert_eq!(report.sent + report.not_sent(NotSent::PeerSlow), 3, "{report:?}");
-            late += report.not_sent(NotSent::PeerSlow);
+            assert_eq!((report.queued, report.not_sent(DropReason::Disconnected)), (3, 0), "{report:?}");
+            assert_eq!(report.sent + report.not_sent(DropReason::PeerSlow), 3, "{report:?}");
+            late += report.not_sent(DropReason::PeerSlow);
         }
         // Its window took some, and that is all.
         assert!((MESSAGES / 2..MESSAGES).contains(&late), "{late} of {MESSAGES} were not sent");
@@ -217,7 +216,7 @@ impl Scene {
         let told = told();
         assert_eq!(told.slow, [(self.slow, Slowness::Unread)]);
         assert_eq!(told.engine_slow, [self.slow]);
-        let dropped = told.engine_dropped[&(Lane::Publish, NotSent::PeerSlow)];
+        let dropped = told.engine_dropped[&(Lane::Publish, DropReason::PeerSlow)];
         // What is being written can't be dropped.
         assert!((1..=late).contains(&dropped), "{dropped} of {late} were dropped");
     }
@@ -260,7 +259,11 @@ fn a_peer_that_is_only_reported_stays_and_misses_no_control() {
 
         // Nothing waits for it any longer but what it must hear.
         let report = completed(&publisher.publish(SIZE)).await;
-        assert_eq!((report.queued, report.sent, report.not_sent(NotSent::PeerSlow)), (3, 2, 1), "{report:?}");
+        assert_eq!(
+            (report.queued, report.sent, report.not_sent(DropReason::PeerSlow)),
+            (3, 2, 1),
+            "{report:?}"
+        );
         publisher.worker.app_input(AppInput::Leave(topic())).unwrap();
         publisher.worker.settle().await;
 
@@ -296,7 +299,7 @@ fn a_peer_that_is_only_reported_stays_and_misses_no_control() {
 fn a_peer_that_reads_slowly_but_steadily_is_not_slow() {
     actix_rt::System::new().block_on(async {
         let write_timeout = Duration::from_secs(2);
-        let config = BehaviourConfig { write_timeout, ..BehaviourConfig::default() };
+        let config = BehaviourConfig::default().with(|c| c.write_timeout = write_timeout);
         let publisher = publisher(config).await;
         let reads = Reads::Slowly(64 << 10, Duration::from_millis(100));
         let (slow, is_connected, _) = raw(publisher.address.clone(), reads);

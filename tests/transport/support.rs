@@ -25,7 +25,7 @@ use libp2p::{
         upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo},
     },
     identity::Keypair,
-    noise,
+    multiaddr, noise,
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, OneShotHandler,
         SubstreamProtocol, SwarmEvent, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
@@ -47,7 +47,7 @@ pub fn settings(key: &Keypair) -> Libp2pNetworkBuilder {
 pub fn ours(gossipsub: BehaviourConfig) -> (Ours, Net) {
     let key = Keypair::generate_ed25519();
     let network = settings(&key).build();
-    let config = TransportConfig { gossipsub, ..TransportConfig::default() };
+    let config = TransportConfig::default().with(|c| c.gossipsub = gossipsub);
     (actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap(), network)
 }
 
@@ -110,6 +110,15 @@ pub async fn meet(left: &mut Ours, right: &mut Ours, connections: usize) -> (Vec
         inputs_so_far.extend(inputs(event));
     }
     (l, r)
+}
+
+/// An address of loopback, as the standard library writes it.
+pub fn socket_address(address: &Multiaddr) -> std::net::SocketAddr {
+    let parts: Vec<_> = address.iter().collect();
+    let [multiaddr::Protocol::Ip4(ip), multiaddr::Protocol::Tcp(port)] = parts[..] else {
+        panic!("{address}")
+    };
+    (ip, port).into()
 }
 
 /// Listens on loopback and returns the address.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_gossipsub::libp2p::{BehaviourConfig, QueueLimits, WireLimits};
-use actix_gossipsub::{NotSent, P2pInput, PublishReport, PublishTicket};
+use actix_gossipsub::{DropReason, P2pInput, PublishReport, PublishTicket};
 use futures::StreamExt;
 use libp2p::{Multiaddr, Swarm, identity::Keypair};
 use tokio::task::JoinHandle;
@@ -21,7 +21,7 @@ async fn subscriber(to: Multiaddr) {
     loop {
         let event = swarm.select_next_some().await;
         if let Some(P2pInput::NewConnection { peer, .. }) = gossipsub_event(event).and_then(connected) {
-            say(&mut swarm, peer, Said::Subscribe { topic: topic() });
+            say(&mut swarm, peer, Said::subscribe(topic()));
         }
     }
 }
@@ -43,16 +43,16 @@ fn each_peer_to_whom_a_message_was_written_is_reported() {
         }
 
         // Made for a network of larger frames.
-        let limits = WireLimits { max_frame_out: 1 << 20, ..WireLimits::default() };
+        let limits = WireLimits::default().with(|l| l.max_frame_out = 1 << 20);
         let larger = settings(&Keypair::generate_ed25519()).limits(limits).build();
         let large = larger.message(topic(), vec![7; 100_000]).unwrap();
         let report = completed(&publisher.worker.publish(large).unwrap()).await;
-        assert_eq!((report.sent, report.not_sent(NotSent::TooLarge)), (0, 3), "{report:?}");
+        assert_eq!((report.sent, report.not_sent(DropReason::TooLarge)), (0, 3), "{report:?}");
 
         // Peers that went are not forgotten.
         peers.iter().for_each(JoinHandle::abort);
         let report = completed(&publisher.publish(1_000)).await;
-        assert_eq!(report.sent + report.not_sent(NotSent::Disconnected), report.queued, "{report:?}");
+        assert_eq!(report.sent + report.not_sent(DropReason::Disconnected), report.queued, "{report:?}");
         publisher.worker.shutdown().await;
     });
 }
@@ -60,10 +60,12 @@ fn each_peer_to_whom_a_message_was_written_is_reported() {
 #[test]
 fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
     actix_rt::System::new().block_on(async {
-        let queue = QueueLimits { max_items: 4, max_bytes: 1 << 20, stall_factor: 1_000 };
-        let publisher =
-            publisher(BehaviourConfig { queue, write_timeout: Duration::MAX, ..BehaviourConfig::default() })
-                .await;
+        let queue =
+            QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (4, 1 << 20, 1_000));
+        let publisher = publisher(
+            BehaviourConfig::default().with(|c| (c.queue, c.write_timeout) = (queue, Duration::MAX)),
+        )
+        .await;
         let mut raw = other(|_| Raw::new(Reads::Nothing));
         raw.dial(publisher.address.clone()).unwrap();
         let raw = actix_rt::spawn(run_raw(raw));
@@ -78,7 +80,7 @@ fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
             assert!(tickets.len() < 200);
         }
         let last = completed(tickets.last().unwrap()).await;
-        assert_eq!((last.queued, last.sent, last.not_sent(NotSent::PeerSlow)), (1, 0, 1));
+        assert_eq!((last.queued, last.sent, last.not_sent(DropReason::PeerSlow)), (1, 0, 1));
         let open = tickets.iter().filter(|ticket| !ticket.report().is_complete()).count();
         assert!(open >= 4, "{open}");
 
@@ -86,7 +88,7 @@ fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
         let mut gone = 0;
         for ticket in &tickets {
             let report = completed(ticket).await;
-            gone += report.not_sent(NotSent::Disconnected);
+            gone += report.not_sent(DropReason::Disconnected);
             let told = report.sent + NOT_SENT.map(|reason| report.not_sent(reason)).iter().sum::<usize>();
             assert_eq!((report.queued, told), (1, 1), "{report:?}");
         }
@@ -95,10 +97,10 @@ fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
     });
 }
 
-const NOT_SENT: [NotSent; 2] = [NotSent::PeerSlow, NotSent::Disconnected];
+const NOT_SENT: [DropReason; 2] = [DropReason::PeerSlow, DropReason::Disconnected];
 
 fn slow(report: PublishReport) -> bool {
-    report.not_sent(NotSent::PeerSlow) > 0
+    report.not_sent(DropReason::PeerSlow) > 0
 }
 
 /// `subscribe to "news"` in a frame.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use actix_gossipsub::{
-    NotSent, P2pInput,
+    DropReason, P2pInput,
     libp2p::{BehaviourConfig, Event, LaneCounts, MessageId},
-    protocol::{Emission, Lane},
+    protocol::{Lane, OutputBatch},
 };
 use futures::StreamExt;
 use libp2p::{PeerId, StreamProtocol};
@@ -16,7 +16,7 @@ use super::{support::*, topic};
 async fn pair(protocols: &[&'static str]) -> (Ours, Net, Ours) {
     let protocols = protocols.iter().map(|id| StreamProtocol::new(id)).collect();
     let (mut alice, network) = ours(BehaviourConfig::default());
-    let (mut bob, _) = ours(BehaviourConfig { protocols, ..BehaviourConfig::default() });
+    let (mut bob, _) = ours(BehaviourConfig::default().with(|c| c.protocols = protocols));
     let address = listen(&mut bob).await;
     alice.dial(address).unwrap();
     meet(&mut alice, &mut bob, 1).await;
@@ -27,7 +27,7 @@ fn decline(ids: Vec<MessageId>) -> Said {
     Said::IDontWant { message_ids: ids }
 }
 
-fn dropped(event: Event, why: NotSent) -> Option<LaneCounts> {
+fn dropped(event: Event, why: DropReason) -> Option<LaneCounts> {
     match event {
         Event::Dropped { reason, lanes, .. } if reason == why => Some(lanes),
         _ => None,
@@ -42,7 +42,7 @@ async fn greet(alice: &mut Ours, bob: &mut Ours) {
 
 async fn hail(speaker: &mut Ours, listener: &mut Ours) {
     let (from, to) = (*speaker.local_peer_id(), *listener.local_peer_id());
-    say(speaker, to, Said::Subscribe { topic: topic() });
+    say(speaker, to, Said::subscribe(topic()));
     until(listener, speaker, |event| inputs(event).iter().any(|input| is_from(input, from)).then_some(()))
         .await;
 }
@@ -65,7 +65,7 @@ async fn it_is_said_over_1_2_and_dropped_over_1_1() {
             let heard = until(&mut bob, &mut alice, |event| inputs(event).pop()).await;
             assert_eq!(heard, P2pInput::InMessage { from_peer: a, message: said });
         } else {
-            let lanes = until(&mut alice, &mut bob, |event| dropped(event, NotSent::Unsupported)).await;
+            let lanes = until(&mut alice, &mut bob, |event| dropped(event, DropReason::Unsupported)).await;
             assert_eq!((lanes.of(Lane::Gossip), lanes.total()), (1, 1));
         }
     }
@@ -95,7 +95,7 @@ async fn what_waits_for_who_does_not_want_it_is_taken_back() {
     let fill: Vec<_> = (0..MESSAGES).map(message).collect();
     let rest: Vec<_> = [&published, &forwarded, &answered].map(|one| one.message_id.clone()).into();
     let mut emit = |message, lane| {
-        alice.behaviour_mut().gossipsub.emit(Emission::Broadcast { to: vec![b], message, lane });
+        alice.behaviour_mut().gossipsub.emit(OutputBatch::Broadcast { to: vec![b], message, lane });
     };
     fill.into_iter().for_each(|message| emit(message, Lane::Publish));
     emit(published, Lane::Publish);
@@ -106,7 +106,7 @@ async fn what_waits_for_who_does_not_want_it_is_taken_back() {
     let work = async {
         while lanes.values().sum::<u64>() < 2 {
             if let Some(event) = gossipsub_event(alice.select_next_some().await)
-                && let Some(taken) = dropped(event, NotSent::Unwanted)
+                && let Some(taken) = dropped(event, DropReason::Unwanted)
             {
                 taken.iter().for_each(|(lane, count)| *lanes.entry(lane.name()).or_default() += count);
             }

@@ -5,17 +5,24 @@ use std::sync::Arc;
 
 use actix::Context;
 
-use super::{Slot, SupervisorActor};
+use super::{
+    actor::{Slot, SupervisorActor},
+    messages::SupervisorItem,
+};
 use crate::{
     actors::{
-        desk::Address,
-        mesh::MeshActor,
-        messages::{SupervisorItem, Ticket, TopicItem},
-        saying::{handle_message, handle_peer, watches_messages},
-        topic::{Topic, report},
+        arbiter::mailbox::TopicAddr,
+        inbox::BusyGuard,
+        mesh::{
+            actor::MeshActor,
+            messages::TopicItem,
+            peer_message::{handle_message, handle_peer, watches_messages},
+            topic::{Topic, report},
+        },
     },
     network::Network,
-    protocol::{Event, Fact, Timestamp, TopicState},
+    protocol::{event::Event, exchange::event::TopicEvent, topic::TopicState},
+    timestamp::Timestamp,
 };
 
 impl<N: Network> SupervisorActor<N> {
@@ -47,7 +54,7 @@ impl<N: Network> SupervisorActor<N> {
                 now = saying.at;
                 handle_peer(&mut state, *saying, &shared, &mut self.outbox);
             }
-            TopicItem::Order(order) => state.execute(order, &shared.context(now), &mut self.outbox),
+            TopicItem::Command(order) => state.handle_command(order, &shared.context(now), &mut self.outbox),
             TopicItem::Inspect(reply) => drop(reply.send(report(&state, &shared))),
             TopicItem::Look(look) => look(&state),
             // The handle gives these to topics that have an actor.
@@ -55,23 +62,23 @@ impl<N: Network> SupervisorActor<N> {
             // Only actors start validations, and none retires before they are done.
             TopicItem::Verdict { .. } => {}
             // Without an actor, all is told at once.
-            TopicItem::TellCredits => {}
+            TopicItem::FlushDeliveryCounts => {}
             TopicItem::Retire | TopicItem::Stop => {}
         }
-        state.tell_credits(&mut self.outbox);
+        state.flush_delivery_counts(&mut self.outbox);
         // It has no mesh: nothing to be said of one.
         shared.flush(&topic, &shared.topic_labels.of(&topic), &mut self.outbox, &mut self.outgoing.outputs);
         self.outgoing.send(&shared);
         let facts = std::mem::take(&mut self.outbox.facts);
         let idle = self.topics.len().saturating_sub(self.peers.joined_count());
-        if state.is_worth_keeping(idle, &shared.limits) {
+        if state.should_retain(idle, &shared.limits) {
             self.topics.insert(topic.clone(), Slot::Dormant(state));
         }
         self.fold(&topic, facts, now);
     }
 
     /// A topic gets an actor.
-    pub(super) fn spawn(&mut self, topic: N::Topic, address: Address<N>) {
+    pub(super) fn spawn(&mut self, topic: N::Topic, address: TopicAddr<N>) {
         let state = match self.topics.remove(&topic) {
             Some(Slot::Dormant(state)) => *state,
             Some(Slot::Retiring(mut meanwhile)) => {
@@ -86,9 +93,9 @@ impl<N: Network> SupervisorActor<N> {
         self.start(state, address, false);
     }
 
-    fn start(&mut self, state: TopicState<N>, address: Address<N>, rejoin: bool) {
+    fn start(&mut self, state: TopicState<N>, address: TopicAddr<N>, rejoin: bool) {
         self.topics.insert(state.topic.clone(), Slot::Running(address.clone()));
-        let (shared, ticket) = (Arc::clone(&self.shared), Ticket::new(&self.shared.load));
+        let (shared, ticket) = (Arc::clone(&self.shared), BusyGuard::new(&self.shared.load));
         self.pool.start(address.arbiter(), move || {
             let topic = Topic::new(state, address.clone(), Arc::clone(&shared));
             MeshActor::new(topic, address, shared, rejoin, ticket)
@@ -132,8 +139,8 @@ impl<N: Network> SupervisorActor<N> {
             return self.give_up(topic, &address, now);
         }
         let mut state = TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed);
-        for (peer, link) in self.peers.subscribers(&topic) {
-            state.restore_subscriber(peer, link);
+        for (peer, connection_id) in self.peers.subscribers(&topic) {
+            state.restore_subscriber(peer, connection_id);
         }
         let rejoin = self.shared.directory.topics.get(&topic).is_some_and(|entry| entry.joined);
         self.start(state, address, rejoin);
@@ -142,15 +149,15 @@ impl<N: Network> SupervisorActor<N> {
     }
 
     /// Peers are told that we left; the application hears of it.
-    fn give_up(&mut self, topic: N::Topic, address: &Address<N>, now: Timestamp) {
+    fn give_up(&mut self, topic: N::Topic, address: &TopicAddr<N>, now: Timestamp) {
         self.shared.directory.topics.remove(&topic);
         address.push(TopicItem::Stop);
         let mut state = TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed);
-        for (peer, link) in self.peers.subscribers(&topic) {
-            state.restore_subscriber(peer, link);
+        for (peer, connection_id) in self.peers.subscribers(&topic) {
+            state.restore_subscriber(peer, connection_id);
         }
         self.topics.insert(topic.clone(), Slot::Dormant(Box::new(state)));
-        self.peers.fold(&topic, Fact::Left, now);
+        self.peers.fold(&topic, TopicEvent::Left, now);
         self.shared.metrics.topic_given_up();
         self.shared.observe(&Event::TopicGivenUp { topic });
     }

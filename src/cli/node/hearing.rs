@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use actix_gossipsub::{
-    NotSent, P2pInput, P2pMessage,
+    DropReason, P2pInput, P2pMessage,
     libp2p::{Event, NodeEvent, TopicName},
 };
 use libp2p::{Multiaddr, PeerId};
@@ -30,9 +30,10 @@ impl Heard {
             NodeEvent::Listening(address) => Some(Self::Listening(address.clone())),
             NodeEvent::Input(P2pInput::NewConnection { peer, .. }) => Some(Self::Connected(*peer)),
             NodeEvent::Input(P2pInput::Disconnection { peer }) => Some(Self::Disconnected(*peer)),
-            NodeEvent::Input(P2pInput::InMessage { from_peer, message: P2pMessage::Subscribe { topic } }) => {
-                Some(Self::Subscribed(*from_peer, topic.clone()))
-            }
+            NodeEvent::Input(P2pInput::InMessage {
+                from_peer,
+                message: P2pMessage::Subscribe { topic, .. },
+            }) => Some(Self::Subscribed(*from_peer, topic.clone())),
             _ => None,
         }
     }
@@ -50,7 +51,7 @@ pub fn log(event: &NodeEvent<'_>) {
         }
         // Peers go, and something is always on its way to them; what they don't want is not lost.
         NodeEvent::Gossipsub(Event::Dropped {
-            reason: NotSent::Disconnected | NotSent::Unwanted | NotSent::Unsupported,
+            reason: DropReason::Disconnected | DropReason::Unwanted | DropReason::Unsupported,
             ..
         }) => tracing::debug!(?event, "not sent"),
         event => tracing::warn!(?event, "swarm"),

@@ -1,118 +1,106 @@
-//! A replayed line as a person reads it. Words only.
+//! A replayed line as text for a person.
 
 use std::{
     collections::BTreeMap,
     io::{self, Write},
 };
 
-use actix_gossipsub::{
-    protocol::Timestamp,
-    trace::{Ended, Performed},
-};
+use actix_gossipsub::recording::Replayed;
 use serde_json::Value;
 
-/// Lists up to this length are shown whole, longer ones by their length.
-const MAX_SHOWN: usize = 4;
+/// Lists up to this length are printed whole, longer ones by their length.
+const MAX_LISTED: usize = 4;
 
-/// The outcomes of a line: of its inputs, or, in an automaton's trace, its answer.
-pub fn names(performed: &Performed) -> impl Iterator<Item = &str> {
-    let answer = performed.outcomes.is_empty().then_some(&performed.answer);
-    let names = performed.outcomes.iter().chain(answer).filter_map(|outcome| outcome["out"].as_str());
-    names.filter(|name| !matches!(*name, "ok" | "view"))
+/// The kind of a line's input, and the name of its outcome: `graft` and `backed_off`. An input without outcomes is
+/// `done`. None if the line is no input.
+pub fn outcome_of_input(replayed: &Replayed) -> Option<(&str, &str)> {
+    let op = &replayed.op;
+    let (message, input) = (&op["input"]["p2p_message"]["type"], &op["input"]["type"]);
+    let kind = message.as_str().or(input.as_str()).or(op["op"].as_str())?;
+    let is_input = !matches!(kind, "make" | "advance_time" | "gap");
+    is_input.then(|| (kind, replayed.outcome["outcome"].as_str().unwrap_or("done")))
 }
 
-/// Milliseconds of the trace's time.
-pub fn milliseconds(time: Timestamp) -> Value {
-    let nanos = time.as_duration().as_nanos();
-    match nanos % 1_000_000 {
-        0 => Value::from((nanos / 1_000_000) as u64),
-        _ => Value::from(nanos as f64 / 1e6),
-    }
-}
-
-/// `    12      3.250 s  7 says graft on "t0": peer_backed_off; sends prune`.
-pub fn write(out: &mut impl Write, performed: &Performed) -> io::Result<()> {
-    let Performed { line, time, op, outcomes, answer, .. } = performed;
-    let seconds = time.as_duration().as_secs_f64();
-    let told: Vec<String> = if answer["out"] == "ok" {
-        outcomes.iter().map(outcome).chain(emitted(answer)).collect()
-    } else {
-        vec![outcome(answer)]
-    };
-    if told.is_empty() && op["op"] == "advance_time" {
-        // The next line shows the time.
+/// `    12     3.250000 s  graft from 7 topic=t0: backed_off; emits 1 prune`.
+pub fn write(out: &mut impl Write, replayed: &Replayed) -> io::Result<()> {
+    let Replayed { line, time, op, outcome, .. } = replayed;
+    let effects: Vec<String> = described(outcome).into_iter().chain(emitted(replayed)).collect();
+    if effects.is_empty() && op["op"] == "advance_time" {
+        // The next line has the time.
         return Ok(());
     }
-    let colon = if told.is_empty() { "" } else { ": " };
-    writeln!(out, "{line:>7} {seconds:>12.6} s  {}{colon}{}", what(op), told.join("; "))
+    let seconds = time.as_duration().as_secs_f64();
+    let colon = if effects.is_empty() { "" } else { ": " };
+    writeln!(out, "{line:>7} {seconds:>12.6} s  {}{colon}{}", description(op), effects.join("; "))
 }
 
-/// How often what came, and whether the trace is whole.
+/// How often each outcome occurred, and whether the recording is complete.
 pub fn write_summary(
     out: &mut impl Write,
-    ended: &Ended,
-    outcomes: &BTreeMap<String, u64>,
+    outcomes: &BTreeMap<String, BTreeMap<String, u64>>,
+    lost: u64,
 ) -> io::Result<()> {
-    let seconds = ended.time.as_duration().as_secs_f64();
-    writeln!(out, "\n{} lines, {seconds:.3} s", ended.lines)?;
-    for (name, count) in outcomes {
-        writeln!(out, "{count:>9} {name}")?;
+    for (kind, outcomes) in outcomes {
+        for (outcome, count) in outcomes {
+            writeln!(out, "{count:>9} {kind}: {outcome}")?;
+        }
     }
-    match ended.lost {
-        0 => writeln!(out, "Nothing is missing in the trace."),
-        lost => writeln!(out, "{lost} inputs are missing in the trace: it is not exactly what happened."),
+    match lost {
+        0 => writeln!(out, "Nothing is missing in the recording."),
+        lost => writeln!(
+            out,
+            "{lost} inputs are missing in the recording: the replay differs from what happened."
+        ),
     }
 }
 
-/// What is done, in short.
-fn what(op: &Value) -> String {
+/// The operation, in short.
+fn description(op: &Value) -> String {
     let name = op["op"].as_str().unwrap_or_default();
     let input = &op["input"];
     let kind = input["type"].as_str().unwrap_or_default();
     match (name, kind) {
         (_, "in_message") => {
             let message = &input["p2p_message"];
-            let said = message["type"].as_str().unwrap_or_default();
-            format!("{} says {said}{}", short(&input["from_peer"]), about(message))
+            let kind = message["type"].as_str().unwrap_or_default();
+            format!("{kind} from {}{}", short(&input["from_peer"]), arguments(message))
         }
         (_, "new_connection") => format!("{} connects", short(&input["peer"])),
-        (_, "disconnection") => format!("{} is gone", short(&input["peer"])),
-        ("app_input", kind) => format!("the application says {kind}{}", about(input)),
-        (name, _) => format!("{name}{}", about(op)),
+        (_, "disconnection") => format!("{} disconnects", short(&input["peer"])),
+        ("app_input", kind) => format!("application: {kind}{}", arguments(input)),
+        (name, _) => format!("{name}{}", arguments(op)),
     }
 }
 
-/// Whom and what it is about.
-fn about(object: &Value) -> String {
+/// The arguments that identify what an operation is about.
+fn arguments(object: &Value) -> String {
     let field = |key: &str| match &object[key] {
         Value::Null => String::new(),
         value => format!(" {key}={}", short(value)),
     };
-    ["peer", "sender", "topic", "message_id", "ms", "point", "lost", "score"].map(field).concat()
+    ["peer", "topic", "message_id", "ms", "point", "lost", "score"].map(field).concat()
 }
 
-/// An outcome and what it carries.
-fn outcome(value: &Value) -> String {
-    let name = value["out"].as_str().unwrap_or_default();
-    let Some(object) = value.as_object().filter(|_| name != "view") else { return name.to_owned() };
-    let carried = object.iter().filter(|(key, value)| *key != "out" && !is_empty(value));
-    let carried = carried.map(|(key, value)| format!(" {key}={}", short(value)));
-    name.to_owned() + &carried.collect::<String>()
+/// An outcome with its fields; none if there is nothing to say.
+fn described(outcome: &Value) -> Option<String> {
+    let fields = outcome.as_object()?.iter().filter(|(key, value)| *key != "outcome" && !is_empty(value));
+    let fields: String = fields.map(|(key, value)| format!(" {key}={}", short(value))).collect();
+    let text = outcome["outcome"].as_str().unwrap_or_default().to_owned() + &fields;
+    Some(text.trim_start().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// What is sent, by type, and what is delivered.
-fn emitted(answer: &Value) -> Vec<String> {
-    let list = |key: &str| answer[key].as_array().map_or(&[][..], Vec::as_slice).iter();
+/// The outputs: messages and requests to the p2p layer by type, deliveries to the application, events.
+fn emitted(replayed: &Replayed) -> impl Iterator<Item = String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for output in list("p2p") {
+    for output in &replayed.p2p {
         let kind = output["p2p_message"]["type"].as_str().or_else(|| output["type"].as_str());
         *counts.entry(kind.unwrap_or_default()).or_default() += 1;
     }
     let counts: Vec<_> = counts.into_iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    let sends = (!counts.is_empty()).then(|| format!("emits {}", counts.join(", ")));
-    let delivered = list("app").count();
+    let emits = (!counts.is_empty()).then(|| format!("emits {}", counts.join(", ")));
+    let delivered = replayed.app.len();
     let delivers = (delivered > 0).then(|| format!("delivers {delivered}"));
-    sends.into_iter().chain(delivers).chain(list("events").map(Value::to_string)).collect()
+    emits.into_iter().chain(delivers).chain(replayed.events.iter().map(Value::to_string))
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -122,8 +110,8 @@ fn is_empty(value: &Value) -> bool {
 fn short(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(items) if items.len() > MAX_SHOWN => format!("({} of them)", items.len()),
-        Value::Object(fields) if fields.len() > MAX_SHOWN => format!("({} of them)", fields.len()),
+        Value::Array(items) if items.len() > MAX_LISTED => format!("({} of them)", items.len()),
+        Value::Object(fields) if fields.len() > MAX_LISTED => format!("({} of them)", fields.len()),
         other => other.to_string(),
     }
 }

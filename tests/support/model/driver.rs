@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_gossipsub::{
-    AppInput, Delivery, FullMessage, P2pInput, P2pMessage,
+    AppInput, Delivery, FullMessage, P2pInput, P2pMessage, PxPeer,
     limits::Limits,
     protocol::{
-        Drained, Footprint, GraftOutcome, Handling, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome,
-        IWantOutcome, JoinOutcome, LeaveOutcome, Node, NodeOptions, PeerKind, PruneOutcome, PublishOutcome,
-        ReceiveOutcome, Timestamp, View,
+        Footprint, GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantOutcome, JoinOutcome,
+        LeaveOutcome, Node, NodeOptions, NodeOutputs, PruneOutcome, PublishOutcome, ReceiveOutcome,
+        Timestamp, ValidationMode, View,
     },
 };
 
@@ -54,7 +54,7 @@ pub struct Step<'a, I: Ids> {
     pub op: &'a Op,
     pub before: &'a View<Net<I>>,
     pub outcome: Outcome<I>,
-    pub drained: Drained<Net<I>>,
+    pub drained: NodeOutputs<Net<I>>,
     pub after: &'a View<Net<I>>,
     pub held_before: Footprint,
     pub held: Footprint,
@@ -65,16 +65,26 @@ pub fn full<I: Ids>(message: Msg) -> FullMessage<Net<I>> {
     FullMessage { topic, message_id: I::id(home, number), message: content }
 }
 
+fn px_peers(peers: &[u32]) -> Vec<PxPeer<u32>> {
+    peers.iter().copied().map(PxPeer::new).collect()
+}
+
 pub fn delivery<I: Ids>((sender, co_senders, message): &(u32, Vec<u32>, Msg)) -> Delivery<Net<I>> {
     let co_senders: std::collections::BTreeSet<_> = co_senders.iter().copied().collect();
     let message = Arc::new(full::<I>(*message));
-    Delivery { sender: *sender, co_senders: co_senders.into_iter().collect(), message }
+    let mut delivery = Delivery::new(*sender, message);
+    delivery.co_senders = co_senders.into_iter().collect();
+    delivery
 }
 
 impl<I: Ids> Driver<I> {
     pub fn new(limits: &Limits<u8>, seed: u64, batch_interval: Option<Duration>) -> Self {
         let network = Arc::new(Net::new());
-        let options = NodeOptions { self_peer: Some(SELF), seed, batch_interval };
+        let options = NodeOptions::default().with(|o| {
+            o.self_peer = Some(SELF);
+            o.seed = seed;
+            o.batch_interval = batch_interval;
+        });
         let node = Node::new(Arc::clone(&network), limits.clone(), options);
         Self {
             network,
@@ -105,13 +115,13 @@ impl<I: Ids> Driver<I> {
         let (node, now) = (&mut self.node, self.now);
         let id = |(topic, number): &(u8, u16)| I::id(*topic, *number);
         Some(match op {
-            Op::Connect { peer, kind } => silent(node.add_peer(peer, *kind, now)),
+            Op::Connect { peer, info } => silent(node.add_peer(peer, info, now)),
             Op::Disconnect { peer } => silent(node.remove_peer(peer, now)),
             Op::Subscribe { peer, topic } => silent(node.subscribe(peer, topic, now)),
             Op::Unsubscribe { peer, topic } => silent(node.unsubscribe(peer, topic, now)),
             Op::Graft { peer, topic } => Outcome::Graft(node.graft(peer, topic, now)),
             Op::Prune { peer, topic, px, backoff } => {
-                Outcome::Prune(node.prune(peer, topic, px.clone(), *backoff, now))
+                Outcome::Prune(node.prune(peer, topic, px_peers(px), *backoff, now))
             }
             Op::IHave { peer, topic, ids } => {
                 Outcome::IHave(node.ihave(peer, topic, ids.iter().map(id).collect(), now))
@@ -121,8 +131,14 @@ impl<I: Ids> Driver<I> {
                 Outcome::IDontWant(node.idontwant(peer, ids.iter().map(id).collect(), now))
             }
             Op::Receive { sender, message, batched } => {
-                let handling = if *batched { Handling::Batched } else { Handling::Sequential };
-                Outcome::Receive(node.receive_message(sender, Arc::new(full::<I>(*message)), handling, now))
+                let validation_mode =
+                    if *batched { ValidationMode::Batched } else { ValidationMode::Sequential };
+                Outcome::Receive(node.receive_message(
+                    sender,
+                    Arc::new(full::<I>(*message)),
+                    validation_mode,
+                    now,
+                ))
             }
             _ => return None,
         })
@@ -176,16 +192,13 @@ impl<I: Ids> Driver<I> {
         let id = |(topic, number): &(u8, u16)| I::id(*topic, *number);
         let said = |from: &u32, message| P2pInput::InMessage { from_peer: *from, message };
         let input = match op {
-            Op::Connect { peer, kind } => {
-                let PeerKind { direct, outbound, trusted, bootstrap } = *kind;
-                P2pInput::NewConnection { peer: *peer, direct, outbound, trusted, bootstrap }
-            }
+            Op::Connect { peer, info } => P2pInput::NewConnection { peer: *peer, info: info.clone() },
             Op::Disconnect { peer } => P2pInput::Disconnection { peer: *peer },
-            Op::Subscribe { peer, topic } => said(peer, P2pMessage::Subscribe { topic: *topic }),
+            Op::Subscribe { peer, topic } => said(peer, P2pMessage::subscribe(*topic)),
             Op::Unsubscribe { peer, topic } => said(peer, P2pMessage::Unsubscribe { topic: *topic }),
             Op::Graft { peer, topic } => said(peer, P2pMessage::Graft { topic: *topic }),
             Op::Prune { peer, topic, px, backoff } => {
-                said(peer, P2pMessage::Prune { topic: *topic, px: px.clone(), backoff: *backoff })
+                said(peer, P2pMessage::Prune { topic: *topic, px: px_peers(px), backoff: *backoff })
             }
             Op::IHave { peer, topic, ids } => {
                 let message_ids = ids.iter().map(id).collect();

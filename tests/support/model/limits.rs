@@ -4,7 +4,7 @@
 use std::{fmt, time::Duration};
 
 use actix_gossipsub::limits::{
-    Bounds, Extensions, Limits, LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores,
+    Bounds, Extensions, Limits, LimitsConfig, ScoreLimits, TopicFamily, TopicScoreLimits, TopicScores,
 };
 use proptest::prelude::*;
 
@@ -17,9 +17,10 @@ pub fn limits() -> impl Strategy<Value = Limits<u8>> {
     let changes = (degrees(), gossip(), spans(), px_and_thresholds(), ticks());
     (changes, score().boxed(), extensions(), bounds().boxed()).prop_map(
         |((degrees, gossip, spans, px, ticks), score, extensions, bounds)| {
-            let config = LimitsConfig { score, extensions, bounds, ..LimitsConfig::default() };
-            let config =
-                [degrees, gossip, spans, px, ticks].into_iter().fold(config, |c, change| change.0(c));
+            let config = LimitsConfig::default().with(|c| {
+                (c.score, c.extensions, c.bounds) = (score, extensions, bounds);
+                [degrees, gossip, spans, px, ticks].into_iter().for_each(|change| change.0(c));
+            });
             Limits::try_from(config).expect("only valid limits are made")
         },
     )
@@ -84,10 +85,10 @@ pub fn extreme_limits() -> impl Strategy<Value = Limits<u8>> {
 }
 
 /// Some fields of a config, chosen.
-struct Change(Box<dyn FnOnce(LimitsConfig<u8>) -> LimitsConfig<u8>>);
+struct Change(Box<dyn FnOnce(&mut LimitsConfig<u8>)>);
 
 impl Change {
-    fn new(change: impl FnOnce(LimitsConfig<u8>) -> LimitsConfig<u8> + 'static) -> Self {
+    fn new(change: impl FnOnce(&mut LimitsConfig<u8>) + 'static) -> Self {
         Self(Box::new(change))
     }
 }
@@ -106,13 +107,12 @@ fn degrees() -> impl Strategy<Value = Change> {
         let degree_out = out.min(degree_low).min(degree_optimal / 2);
         let degree_score = score.min(degree_optimal - degree_out);
         let degree_high = degree_optimal + above;
-        Change::new(move |c| LimitsConfig {
-            degree_optimal,
-            degree_low,
-            degree_high,
-            degree_out,
-            degree_score,
-            ..c
+        Change::new(move |c| {
+            c.degree_optimal = degree_optimal;
+            c.degree_low = degree_low;
+            c.degree_high = degree_high;
+            c.degree_out = degree_out;
+            c.degree_score = degree_score;
         })
     })
 }
@@ -123,17 +123,16 @@ fn gossip() -> impl Strategy<Value = Change> {
     let chosen = (0usize..=3, prop_oneof![Just(0.0), Just(0.25), Just(1.0), Just(-1.0)], 1usize..=5);
     (lengths, caps, chosen).prop_map(
         |((history, gossiped, seen), (ihaves, iwants, retransmission), (lazy, factor, max_topics))| {
-            Change::new(move |c| LimitsConfig {
-                history_length: history,
-                history_gossip_length: gossiped.min(history),
-                seen_history_length: seen,
-                max_recv_ihave_per_heartbeat: ihaves,
-                max_sent_iwant_per_heartbeat: iwants,
-                max_gossip_retransmission: retransmission,
-                degree_lazy: lazy,
-                gossip_factor: factor,
-                max_topics_per_peer: max_topics,
-                ..c
+            Change::new(move |c| {
+                c.history_length = history;
+                c.history_gossip_length = gossiped.min(history);
+                c.seen_history_length = seen;
+                c.max_recv_ihave_per_heartbeat = ihaves;
+                c.max_sent_iwant_per_heartbeat = iwants;
+                c.max_gossip_retransmission = retransmission;
+                c.degree_lazy = lazy;
+                c.gossip_factor = factor;
+                c.max_topics_per_peer = max_topics;
             })
         },
     )
@@ -142,14 +141,13 @@ fn gossip() -> impl Strategy<Value = Change> {
 fn spans() -> impl Strategy<Value = Change> {
     let span = || prop_oneof![Just(Duration::ZERO), (1u64..20).prop_map(Duration::from_secs)];
     (span(), span(), span(), span(), span()).prop_map(|(prune, unsubscribe, flood, retain, fanout)| {
-        Change::new(move |c| LimitsConfig {
-            prune_backoff: prune,
-            unsubscribe_backoff: unsubscribe,
-            graft_flood_threshold: flood,
-            retain_duration: retain,
-            fanout_ttl: fanout,
-            heartbeat_interval: SECOND,
-            ..c
+        Change::new(move |c| {
+            c.prune_backoff = prune;
+            c.unsubscribe_backoff = unsubscribe;
+            c.graft_flood_threshold = flood;
+            c.retain_duration = retain;
+            c.fanout_ttl = fanout;
+            c.heartbeat_interval = SECOND;
         })
     })
 }
@@ -158,13 +156,12 @@ fn px_and_thresholds() -> impl Strategy<Value = Change> {
     let threshold = || prop_oneof![Just(0.0), -10.0..5.0];
     (any::<bool>(), 0usize..=4, threshold(), threshold(), threshold()).prop_map(
         |(do_px, peers_to_px, gossip, publish, px)| {
-            Change::new(move |c| LimitsConfig {
-                do_px,
-                peers_to_px,
-                gossip_threshold: gossip,
-                publish_threshold: publish,
-                accept_px_threshold: px,
-                ..c
+            Change::new(move |c| {
+                c.do_px = do_px;
+                c.peers_to_px = peers_to_px;
+                c.gossip_threshold = gossip;
+                c.publish_threshold = publish;
+                c.accept_px_threshold = px;
             })
         },
     )
@@ -173,14 +170,13 @@ fn px_and_thresholds() -> impl Strategy<Value = Change> {
 fn ticks() -> impl Strategy<Value = Change> {
     (1u64..=3, 1u64..=3, 1u64..=3, 1u64..=3, 0usize..=3, -1.0..5.0).prop_map(
         |(ping, backoff, score, opportunistic, grafts, threshold)| {
-            Change::new(move |c| LimitsConfig {
-                heartbeat_ping_interval: ping,
-                backoff_cleanup_ticks: backoff,
-                score_cleanup_ticks: score,
-                opportunistic_graft_ticks: opportunistic,
-                opportunistic_graft_peers: grafts,
-                opportunistic_graft_threshold: threshold,
-                ..c
+            Change::new(move |c| {
+                c.heartbeat_ping_interval = ping;
+                c.backoff_cleanup_ticks = backoff;
+                c.score_cleanup_ticks = score;
+                c.opportunistic_graft_ticks = opportunistic;
+                c.opportunistic_graft_peers = grafts;
+                c.opportunistic_graft_threshold = threshold;
             })
         },
     )
@@ -198,15 +194,15 @@ fn score() -> impl Strategy<Value = ScoreLimits<u8>> {
     let p5_p7 = (0.0..2.0, penalty(), 0u8..3, decay());
     let cap = proptest::option::of(0.0..100.0);
     (topics(), cap, p5_p7, 0.0..0.2).prop_map(|(topics, topic_score_cap, (p5, p7, free, decay), zero)| {
-        ScoreLimits {
-            topics,
-            topic_score_cap,
-            behaviour_penalty_weight: p7,
-            behaviour_penalty_threshold: f64::from(free),
-            behaviour_penalty_decay: decay,
-            app_specific_weight: p5,
-            decay_zero: zero,
-        }
+        ScoreLimits::default().with(|s| {
+            s.topics = topics;
+            s.topic_score_cap = topic_score_cap;
+            s.behaviour_penalty_weight = p7;
+            s.behaviour_penalty_threshold = f64::from(free);
+            s.behaviour_penalty_decay = decay;
+            s.app_specific_weight = p5;
+            s.decay_zero = zero;
+        })
     })
 }
 
@@ -214,13 +210,13 @@ fn topics() -> impl Strategy<Value = TopicScores<u8>> {
     let topic = || topic().boxed();
     let single = topic().prop_map(|parameters| TopicScores::Single { parameters });
     let family = (topic(), topic(), 0.0..3.0, 0.0..3.0).prop_map(|(one, others, weight, default_weight)| {
-        TopicScores::Family {
-            all_topics: vec![0, 1],
-            parameters: [(0, one)].into(),
-            weights: [(1, weight)].into(),
-            default_parameters: others,
-            default_weight,
-        }
+        TopicScores::Family(TopicFamily::default().with(|f| {
+            f.all_topics = vec![0, 1];
+            f.parameters = [(0, one)].into();
+            f.weights = [(1, weight)].into();
+            f.default_parameters = others;
+            f.default_weight = default_weight;
+        }))
     });
     prop_oneof![single, family].boxed()
 }
@@ -232,24 +228,24 @@ fn topic() -> impl Strategy<Value = TopicScoreLimits> {
     let p3 = (penalty(), window, 1u64..3, 0u32..10, 1u32..5, decay());
     let p3b_p4 = (penalty(), decay(), penalty(), decay());
     (p1, p2, p3, p3b_p4).prop_map(|(p1, p2, p3, (p3b_weight, p3b_decay, p4_weight, p4_decay))| {
-        TopicScoreLimits {
-            time_in_mesh_weight: p1.0,
-            time_in_mesh_cap: p1.1,
-            time_in_mesh_quantum: Duration::from_millis(p1.2),
-            first_message_deliveries_weight: p2.0,
-            first_message_deliveries_cap: p2.1,
-            first_message_deliveries_decay: p2.2,
-            mesh_message_deliveries_weight: p3.0,
-            mesh_message_deliveries_window: p3.1,
-            mesh_message_deliveries_activation: Duration::from_secs(p3.2),
-            mesh_message_deliveries_cap: p3.3,
-            mesh_message_deliveries_threshold: p3.4,
-            mesh_message_deliveries_decay: p3.5,
-            mesh_failure_penalty_weight: p3b_weight,
-            mesh_failure_penalty_decay: p3b_decay,
-            invalid_message_deliveries_weight: p4_weight,
-            invalid_message_deliveries_decay: p4_decay,
-        }
+        TopicScoreLimits::default().with(|t| {
+            t.time_in_mesh_weight = p1.0;
+            t.time_in_mesh_cap = p1.1;
+            t.time_in_mesh_quantum = Duration::from_millis(p1.2);
+            t.first_message_deliveries_weight = p2.0;
+            t.first_message_deliveries_cap = p2.1;
+            t.first_message_deliveries_decay = p2.2;
+            t.mesh_message_deliveries_weight = p3.0;
+            t.mesh_message_deliveries_window = p3.1;
+            t.mesh_message_deliveries_activation = Duration::from_secs(p3.2);
+            t.mesh_message_deliveries_cap = p3.3;
+            t.mesh_message_deliveries_threshold = p3.4;
+            t.mesh_message_deliveries_decay = p3.5;
+            t.mesh_failure_penalty_weight = p3b_weight;
+            t.mesh_failure_penalty_decay = p3b_decay;
+            t.invalid_message_deliveries_weight = p4_weight;
+            t.invalid_message_deliveries_decay = p4_decay;
+        })
     })
 }
 
@@ -259,15 +255,17 @@ fn extensions() -> impl Strategy<Value = Extensions> {
     // A message has one byte.
     let idontwant = (0usize..3, prop_oneof![0usize..6, Just(AMPLE)], 0usize..4);
     let some = (any::<bool>(), followup, 0usize..5, any::<bool>(), idontwant).prop_map(
-        |(late_prune, followup, memory, once, (size, ids, ticks))| Extensions {
-            late_prune_sets_backoff: late_prune,
-            iwant_followup_time: followup,
-            invalid_memory_ticks: memory,
-            credit_duplicates_once: once,
-            slow_peer_penalty: 1.0,
-            idontwant_message_size: size,
-            max_idontwant_per_heartbeat: ids,
-            idontwant_ticks: ticks,
+        |(late_prune, followup, memory, once, (size, ids, ticks))| {
+            Extensions::default().with(|e| {
+                e.late_prune_sets_backoff = late_prune;
+                e.iwant_followup_time = followup;
+                e.invalid_memory_ticks = memory;
+                e.credit_duplicates_once = once;
+                e.slow_peer_penalty = 1.0;
+                e.idontwant_message_size = size;
+                e.max_idontwant_per_heartbeat = ids;
+                e.idontwant_ticks = ticks;
+            })
         },
     );
     prop_oneof![1 => Just(Extensions::none()), 4 => some]
@@ -281,7 +279,7 @@ fn for_each_bound(bounds: &mut Bounds, mut change: impl FnMut(usize, &mut usize)
         &mut bounds.max_history_per_topic,
         &mut bounds.max_history_bytes_per_topic,
         &mut bounds.max_seen_per_topic,
-        &mut bounds.max_requesters,
+        &mut bounds.max_iwant_peers_per_message,
         &mut bounds.max_batch_items,
     ];
     positive.into_iter().for_each(|bound| change(1, bound));
@@ -291,10 +289,10 @@ fn for_each_bound(bounds: &mut Bounds, mut change: impl FnMut(usize, &mut usize)
         &mut bounds.max_invalid_bytes_per_topic,
         &mut bounds.max_promises_per_topic,
         &mut bounds.max_unreachable,
-        &mut bounds.max_departed,
+        &mut bounds.max_retained_scores,
         &mut bounds.max_backoffs_per_topic,
         &mut bounds.max_idle_topics,
-        &mut bounds.max_strangers,
+        &mut bounds.max_unconnected_peers,
         &mut bounds.max_px_per_prune,
         &mut bounds.max_decisions,
         &mut bounds.max_decisions_per_peer,
@@ -314,29 +312,30 @@ fn bounds() -> impl Strategy<Value = Bounds> {
             (parked, parked_bytes, co_senders, batch),
             (history, history_bytes, seen, invalid, invalid_bytes, promises),
             (unreachable, departed, backoffs, idle, strangers, reconnect),
-        )| Bounds {
-            max_parked_messages: parked,
-            max_parked_bytes: parked_bytes,
-            max_co_senders: co_senders,
-            max_batch_items: batch,
-            max_history_per_topic: history,
-            max_history_bytes_per_topic: history_bytes,
-            max_seen_per_topic: seen,
-            max_invalid_per_topic: invalid,
-            max_invalid_bytes_per_topic: invalid_bytes,
-            max_promises_per_topic: promises,
-            max_unreachable: unreachable,
-            max_departed: departed,
-            max_backoffs_per_topic: backoffs,
-            max_idle_topics: idle,
-            max_strangers: strangers,
-            max_remote_backoff: Duration::from_secs(60),
-            reconnect_interval_ticks: reconnect,
-            first_reconnect_ticks: 1,
-            max_reconnect_ticks: 4,
-            unreachable_reset_ticks: 16,
-            event_interval: Duration::ZERO,
-            ..Bounds::default()
+        )| {
+            Bounds::default().with(|b| {
+                b.max_parked_messages = parked;
+                b.max_parked_bytes = parked_bytes;
+                b.max_co_senders = co_senders;
+                b.max_batch_items = batch;
+                b.max_history_per_topic = history;
+                b.max_history_bytes_per_topic = history_bytes;
+                b.max_seen_per_topic = seen;
+                b.max_invalid_per_topic = invalid;
+                b.max_invalid_bytes_per_topic = invalid_bytes;
+                b.max_promises_per_topic = promises;
+                b.max_unreachable = unreachable;
+                b.max_retained_scores = departed;
+                b.max_backoffs_per_topic = backoffs;
+                b.max_idle_topics = idle;
+                b.max_unconnected_peers = strangers;
+                b.max_remote_backoff = Duration::from_secs(60);
+                b.reconnect_interval_ticks = reconnect;
+                b.first_reconnect_ticks = 1;
+                b.max_reconnect_ticks = 4;
+                b.unreachable_reset_ticks = 16;
+                b.event_interval = Duration::ZERO;
+            })
         },
     )
 }

@@ -111,16 +111,18 @@ impl<I: Ids> Network for Net<I> {
         self.answers().ids.get(&I::number(id)).copied().unwrap_or(Validity::Valid)
     }
 
-    fn validate(&self, id: &I::Id, _: &u8) -> Validity {
-        self.answers().messages.get(&I::number(id)).copied().unwrap_or(Validity::Valid)
+    fn validate(&self, delivery: &Delivery<Self>) -> Validity {
+        self.answers()
+            .messages
+            .get(&I::number(&delivery.message.message_id))
+            .copied()
+            .unwrap_or(Validity::Valid)
     }
 
     fn validate_batch(&self, batch: &[Delivery<Self>]) -> Vec<Validity> {
         let skipped = usize::from(self.answers().wrong_length);
         let judged = batch.iter().skip(skipped);
-        judged
-            .map(|delivery| self.validate(&delivery.message.message_id, &delivery.message.message))
-            .collect()
+        judged.map(|delivery| self.validate(delivery)).collect()
     }
 
     fn peer_filter(&self, peer: &u32, action: PeerAction<'_, Self>) -> bool {
@@ -128,6 +130,7 @@ impl<I: Ids> Network for Net<I> {
             PeerAction::IHave(_) => Action::IHave,
             PeerAction::IWant(_) => Action::IWant,
             PeerAction::Graft => Action::Graft,
+            other => unreachable!("{other:?} is no action yet"),
         };
         !self.answers().denied.contains(&(*peer, action))
     }

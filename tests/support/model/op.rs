@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_gossipsub::{Validity, protocol::PeerKind};
+use actix_gossipsub::{ConnectionInfo, Direction, Validity};
 use proptest::{collection::vec, prelude::*};
 
 use super::network::{Action, PEERS, SELF, TOPICS};
@@ -21,7 +21,7 @@ pub type Id = (u8, u16);
 
 #[derive(Clone, Debug)]
 pub enum Op {
-    Connect { peer: u32, kind: PeerKind },
+    Connect { peer: u32, info: ConnectionInfo },
     Disconnect { peer: u32 },
     Subscribe { peer: u32, topic: u8 },
     Unsubscribe { peer: u32, topic: u8 },
@@ -74,7 +74,7 @@ pub fn extreme_ops() -> impl Strategy<Value = Vec<Op>> {
 /// Half of the peers, subscribed to two topics that are joined. The first is outbound.
 pub fn population() -> Vec<Op> {
     let peers = 0..PEERS / 2;
-    let connect = |peer| Op::Connect { peer, kind: PeerKind { outbound: peer == 0, ..PeerKind::default() } };
+    let connect = |peer| Op::Connect { peer, info: ConnectionInfo::new(Direction::outbound_if(peer == 0)) };
     let subscribe = |peer| (0..2).map(move |topic| Op::Subscribe { peer, topic });
     let connects = peers.clone().map(connect);
     connects.chain(peers.flat_map(subscribe)).chain((0..2).map(|topic| Op::Join { topic })).collect()
@@ -103,14 +103,17 @@ fn number() -> impl Strategy<Value = u16> {
     prop_oneof![4 => 0..8u16, 1 => 0..30u16]
 }
 
-fn kind() -> impl Strategy<Value = PeerKind> {
+fn info() -> impl Strategy<Value = ConnectionInfo> {
     let flag = |percent| prop::bool::weighted(f64::from(percent) / 100.0);
-    (flag(10), flag(40), flag(10), flag(10)).prop_map(|(direct, outbound, trusted, bootstrap)| PeerKind {
-        direct,
-        outbound,
-        trusted,
-        bootstrap,
+    (flag(10), flag(40), flag(10), flag(10)).prop_map(|(direct, outbound, trusted, bootstrap)| {
+        connection_info(direct, outbound, trusted, bootstrap)
     })
+}
+
+pub fn connection_info(direct: bool, outbound: bool, trusted: bool, bootstrap: bool) -> ConnectionInfo {
+    let mut info = ConnectionInfo::new(Direction::outbound_if(outbound));
+    (info.kind.direct, info.kind.trusted, info.kind.bootstrap) = (direct, trusted, bootstrap);
+    info
 }
 
 fn message() -> impl Strategy<Value = Msg> {
@@ -147,7 +150,7 @@ fn ids() -> impl Strategy<Value = Vec<Id>> {
 
 fn membership() -> impl Strategy<Value = Op> {
     prop_oneof![
-        6 => (0..PEERS, kind()).prop_map(|(peer, kind)| Op::Connect { peer, kind }),
+        6 => (0..PEERS, info()).prop_map(|(peer, info)| Op::Connect { peer, info }),
         2 => peer().prop_map(|peer| Op::Disconnect { peer }),
         10 => (peer(), topic()).prop_map(|(peer, topic)| Op::Subscribe { peer, topic }),
         2 => (peer(), topic()).prop_map(|(peer, topic)| Op::Unsubscribe { peer, topic }),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use actix_gossipsub::{
-    FullMessage, Origin, P2pMessage, P2pOutput,
+    FullMessage, Origin, P2pMessage, P2pOutput, PxPeer,
     limits::Limits,
     protocol::{GraftOutcome, ReceiveOutcome},
 };
@@ -76,7 +76,7 @@ impl<I: Ids> Told<I> {
         for output in &step.drained.p2p {
             let P2pOutput::OutMessage { to_peer, message } = output else { continue };
             match message {
-                P2pMessage::Subscribe { topic } => {
+                P2pMessage::Subscribe { topic, .. } => {
                     prop_assert!(self.announced.insert((*to_peer, *topic)), "subscribed twice");
                 }
                 P2pMessage::Unsubscribe { topic } => {
@@ -200,16 +200,16 @@ fn contact<I: Ids>(output: &P2pOutput<Net<I>>, step: &Step<'_, I>) -> Checked {
     Ok(())
 }
 
-fn prune<I: Ids>(limits: &Limits<u8>, to: u32, topic: u8, px: &[u32], step: &Step<'_, I>) -> Checked {
+fn prune<I: Ids>(limits: &Limits<u8>, to: u32, topic: u8, px: &[PxPeer<u32>], step: &Step<'_, I>) -> Checked {
     // A graft that the application refuses is answered by a prune, be the peer in the mesh or not.
     if !matches!(step.op, Op::Graft { .. }) {
         let member = step.after.mesh.get(&topic).is_some_and(|mesh| mesh.contains(&to));
         prop_assert!(!member, "prune to {to}, who stays in the mesh");
     }
     prop_assert!(px.len() <= limits.peers_to_px && (limits.do_px || px.is_empty()));
-    prop_assert!(!px.contains(&to), "{to} is offered to itself");
+    prop_assert!(px.iter().all(|px| px.peer != to), "{to} is offered to itself");
     prop_assert_eq!(px.iter().collect::<BTreeSet<_>>().len(), px.len(), "px twice");
-    for peer in px {
+    for PxPeer { peer, .. } in px {
         prop_assert!(step.after.connections[peer].topics.contains(&topic), "{peer} is no subscriber");
         // A promise that another topic finds broken (P7) counts from the next heartbeat on.
         let good = step.after.scores[peer].score >= 0.0 || rise_of_misbehaviour(limits, step, *peer) > 0.0;

@@ -158,7 +158,7 @@ fn nothing_exceeds_its_bound<I: Ids>(driver: &Driver<I>, view: &View<Net<I>>) ->
     let footprint = driver.node.footprint();
     let most = Footprint::at_most(&driver.limits, view.connections.len(), usize::from(TOPICS));
     // Quotas of who has gone stay until the heartbeat.
-    prop_assert!(footprint.heartbeat_quotas <= PEERS as usize + bounds.max_strangers);
+    prop_assert!(footprint.heartbeat_quotas <= PEERS as usize + bounds.max_unconnected_peers);
     for ((map, held), (_, bound)) in footprint.maps().zip(most.maps()) {
         prop_assert!(held <= bound || map == "heartbeat_quotas", "{held} in {map}, of {bound}");
     }

@@ -1,0 +1,187 @@
+//! What was decided lately, kept to be explained: so many records in all, the last few about each peer, and
+//! if wanted the last about full messages. Who floods us with reasons for refusals drives out its own
+//! records, and nobody else's. Decides nothing.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use derive_where::derive_where;
+use foldhash::fast::RandomState;
+
+use crate::{
+    limits::Bounds,
+    network::Network,
+    protocol::outcome::decision::{EventKind, EventRecord, PeerDecision},
+    timestamp::Timestamp,
+};
+
+/// The records of one engine.
+pub(crate) struct EventLog<N: Network> {
+    max: usize,
+    max_per_peer: usize,
+    max_messages: usize,
+    records: Mutex<Records<N>>,
+}
+
+#[derive_where(Default)]
+struct Records<N: Network> {
+    last: u64,
+    by_seq: BTreeMap<u64, EventRecord<N>>,
+    /// The numbers of each one's records, ascending; what is about no peer stands under `None`.
+    by_peer: HashMap<Option<N::Peer>, VecDeque<u64>, RandomState>,
+    /// About full messages, ascending.
+    messages: VecDeque<EventRecord<N>>,
+    /// How often each thing happened, by name and reason.
+    counts: BTreeMap<(&'static str, &'static str), u64>,
+}
+
+/// What is known of something that happened.
+pub(crate) struct Note<'a, N: Network> {
+    pub(crate) peer: Option<&'a N::Peer>,
+    pub(crate) topic: Option<&'a N::Topic>,
+    pub(crate) score: Option<f64>,
+    pub(crate) at: Timestamp,
+}
+
+impl<N: Network> EventLog<N> {
+    pub(crate) fn new(bounds: &Bounds, max_messages: usize) -> Self {
+        let max_per_peer = bounds.max_decisions_per_peer.min(bounds.max_decisions);
+        Self { max: bounds.max_decisions, max_per_peer, max_messages, records: Mutex::default() }
+    }
+
+    /// Notes a decision about a peer.
+    pub(crate) fn decided(&self, note: Note<'_, N>, decision: PeerDecision) {
+        self.note(note, EventKind::Decided(decision));
+    }
+
+    /// Notes something that is not about a full message.
+    pub(crate) fn note(&self, note: Note<'_, N>, kind: EventKind) {
+        let mut records = self.lock();
+        records.count(kind);
+        if self.max_per_peer == 0 {
+            return;
+        }
+        records.last += 1;
+        let seq = records.last;
+        let Note { peer, topic, score, at } = note;
+        let peer = peer.cloned();
+        let record = match records.take_repeated(&peer, topic, kind) {
+            Some(same) => EventRecord { seq, time: at, count: same.count.saturating_add(1), score, ..same },
+            None => EventRecord {
+                seq,
+                time: at,
+                first: at,
+                count: 1,
+                kind,
+                peer: peer.clone(),
+                topic: topic.cloned(),
+                message_id: None,
+                score,
+            },
+        };
+        records.by_seq.insert(seq, record);
+        records.by_peer.entry(peer.clone()).or_default().push_back(seq);
+        records.keep_within(&peer, self.max, self.max_per_peer);
+    }
+
+    /// Whether events about full messages are kept: to put one together for nobody is waste.
+    pub(crate) fn keeps_messages(&self) -> bool {
+        self.max_messages > 0
+    }
+
+    /// Notes something about a full message.
+    pub(crate) fn message(&self, note: Note<'_, N>, id: &N::MessageId, kind: EventKind) {
+        let mut records = self.lock();
+        records.count(kind);
+        records.last += 1;
+        let Note { peer, topic, score, at } = note;
+        let record = EventRecord {
+            seq: records.last,
+            time: at,
+            first: at,
+            count: 1,
+            kind,
+            peer: peer.cloned(),
+            topic: topic.cloned(),
+            message_id: Some(id.clone()),
+            score,
+        };
+        if records.messages.len() >= self.max_messages {
+            records.messages.pop_front();
+        }
+        records.messages.push_back(record);
+    }
+
+    /// The records about a peer, oldest first.
+    pub(crate) fn about(&self, peer: &N::Peer) -> Vec<EventRecord<N>> {
+        let records = self.lock();
+        let seqs = records.by_peer.get(&Some(peer.clone()));
+        seqs.into_iter().flatten().filter_map(|seq| records.by_seq.get(seq).cloned()).collect()
+    }
+
+    /// The records with numbers above `since`, oldest first, at most `limit`; and the last number there is.
+    pub(crate) fn since(&self, since: u64, limit: usize) -> (Vec<EventRecord<N>>, u64) {
+        let records = self.lock();
+        let first = records.messages.partition_point(|record| record.seq <= since);
+        let mut messages = records.messages.range(first..).peekable();
+        let mut others = records.by_seq.range(since.saturating_add(1)..).map(|(_, record)| record).peekable();
+        let next = || match (messages.peek(), others.peek()) {
+            (Some(message), Some(other)) if message.seq < other.seq => messages.next(),
+            (_, Some(_)) => others.next(),
+            _ => messages.next(),
+        };
+        (std::iter::from_fn(next).take(limit).cloned().collect(), records.last)
+    }
+
+    /// How often each thing happened since the start: its name, its reason, or none if that is empty.
+    pub(crate) fn counts(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.lock().counts.iter().map(|((name, reason), count)| (*name, *reason, *count)).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Records<N>> {
+        // What is inside holds at every step.
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<N: Network> Records<N> {
+    fn count(&mut self, kind: EventKind) {
+        *self.counts.entry((kind.name(), kind.reason().unwrap_or_default())).or_default() += 1;
+    }
+
+    /// Takes out the last record about a peer if it says the same: one stands for all in a row.
+    fn take_repeated(
+        &mut self,
+        peer: &Option<N::Peer>,
+        topic: Option<&N::Topic>,
+        kind: EventKind,
+    ) -> Option<EventRecord<N>> {
+        let seqs = self.by_peer.get_mut(peer)?;
+        let last = self.by_seq.get(seqs.back()?)?;
+        if last.kind != kind || last.topic.as_ref() != topic {
+            return None;
+        }
+        seqs.pop_back().and_then(|seq| self.by_seq.remove(&seq))
+    }
+
+    fn keep_within(&mut self, peer: &Option<N::Peer>, max: usize, max_per_peer: usize) {
+        if let Some(seqs) = self.by_peer.get_mut(peer)
+            && seqs.len() > max_per_peer
+            && let Some(oldest) = seqs.pop_front()
+        {
+            self.by_seq.remove(&oldest);
+        }
+        while self.by_seq.len() > max {
+            let Some((_, oldest)) = self.by_seq.pop_first() else { return };
+            if let Some(seqs) = self.by_peer.get_mut(&oldest.peer) {
+                // Its numbers ascend: the oldest of all is its first.
+                seqs.pop_front();
+                if seqs.is_empty() {
+                    self.by_peer.remove(&oldest.peer);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What became of inputs, as `tracing` events: one line each, in the protocol's words (topic, peer, outcome,
+//! reason, score). What a person looks for is at `debug`, everything else at `trace`. Never decides; asks and
+//! formats nothing when nobody listens.
+
+use std::time::Duration;
+
+use tracing::{debug, field, trace};
+
+use crate::{
+    network::{Direction, Network, PeerKind},
+    protocol::{
+        exchange::{event::TopicEvent, peer_view::PeerStatus},
+        outcome::{
+            GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome,
+            LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, SubscribeOutcome, UnsubscribeOutcome,
+        },
+        topic::TopicState,
+    },
+    timestamp::Timestamp,
+};
+
+/// Who said something, about what, and how it stood.
+pub(in crate::actors) struct Said<'a, N: Network> {
+    pub(in crate::actors) peer: &'a N::Peer,
+    pub(in crate::actors) status: PeerStatus,
+}
+
+/// What a graft is judged by, read before it changes.
+#[derive(Clone, Copy, Default)]
+pub(in crate::actors) struct BeforeGraft {
+    backoff_left: Option<Duration>,
+    mesh: usize,
+}
+
+impl BeforeGraft {
+    /// Empty when nobody listens.
+    pub(in crate::actors) fn of<N: Network>(state: &TopicState<N>, peer: &N::Peer, now: Timestamp) -> Self {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return Self::default();
+        }
+        Self { backoff_left: state.backoff_left(peer, now), mesh: state.mesh_size() }
+    }
+}
+
+impl<N: Network> Said<'_, N> {
+    /// The line that explains a refusal: what it was judged by, and the bound that it broke.
+    pub(in crate::actors) fn graft(
+        &self,
+        topic: &N::Topic,
+        outcome: GraftOutcome,
+        before: BeforeGraft,
+        degree_high: usize,
+    ) {
+        let (peer, score) = (self.peer, self.status.score);
+        let outcome_name = outcome.name();
+        let Some(reason) = graft_refusal(outcome) else {
+            debug!(?peer, ?topic, outcome = outcome_name, score, "graft accepted");
+            return;
+        };
+        let when = |that: GraftOutcome| outcome == that;
+        debug!(
+            ?peer,
+            ?topic,
+            outcome = outcome_name,
+            reason,
+            score,
+            threshold = when(GraftOutcome::NegativeScore).then_some(0.0),
+            backoff_left = before.backoff_left.filter(|_| when(GraftOutcome::BackedOff)).map(field::debug),
+            mesh = when(GraftOutcome::MeshFull).then_some(before.mesh),
+            degree_high = when(GraftOutcome::MeshFull).then_some(degree_high),
+            "graft refused"
+        );
+    }
+
+    /// `None`: what it offers in exchange is yet to be judged.
+    pub(in crate::actors) fn prune(&self, topic: &N::Topic, outcome: Option<&PruneOutcome<N>>) {
+        let (peer, score) = (self.peer, self.status.score);
+        let outcome = outcome.map_or("pruned", PruneOutcome::name);
+        debug!(?peer, ?topic, outcome, score, "prune received");
+    }
+
+    pub(in crate::actors) fn subscribe(&self, topic: &N::Topic, outcome: SubscribeOutcome) {
+        let (peer, name) = (self.peer, outcome.name());
+        match outcome {
+            SubscribeOutcome::Subscribed => trace!(?peer, ?topic, outcome = name, "subscription"),
+            SubscribeOutcome::UnknownPeer | SubscribeOutcome::TopicLimitExceeded => {
+                debug!(?peer, ?topic, outcome = name, "subscription refused");
+            }
+        }
+    }
+
+    pub(in crate::actors) fn unsubscribe(&self, topic: &N::Topic, outcome: UnsubscribeOutcome) {
+        trace!(peer = ?self.peer, ?topic, outcome = outcome.name(), "unsubscription");
+    }
+
+    pub(in crate::actors) fn ihave(&self, topic: &N::Topic, outcome: &IHaveOutcome<N>) {
+        let (peer, score, name) = (self.peer, self.status.score, outcome.name());
+        match outcome {
+            IHaveOutcome::Requested { ids } => {
+                trace!(?peer, ?topic, outcome = name, requested = ids.len(), "ihave");
+            }
+            IHaveOutcome::LowScore { threshold, .. } => {
+                debug!(?peer, ?topic, outcome = name, score, threshold, "ihave ignored");
+            }
+            IHaveOutcome::TooManyIHaves { count, max } | IHaveOutcome::TooManyIWants { count, max } => {
+                debug!(?peer, ?topic, outcome = name, score, count, max, "ihave ignored");
+            }
+            IHaveOutcome::TopicNotTracked | IHaveOutcome::InvalidId => {
+                debug!(?peer, ?topic, outcome = name, score, "ihave ignored");
+            }
+        }
+    }
+
+    pub(in crate::actors) fn iwant(&self, topic: &N::Topic, outcome: &IWantOutcome<N>) {
+        let (peer, score, name) = (self.peer, self.status.score, outcome.name());
+        match outcome {
+            IWantOutcome::Answered { ids } => {
+                let sent = || ids.values().filter(|answer| matches!(answer, IWantAnswer::Message(_))).count();
+                trace!(?peer, ?topic, outcome = name, requested = ids.len(), sent = sent(), "iwant");
+            }
+            IWantOutcome::LowScore { threshold, .. } => {
+                debug!(?peer, ?topic, outcome = name, score, threshold, "iwant ignored");
+            }
+        }
+    }
+
+    pub(in crate::actors) fn idontwant(&self, ids: usize, outcome: IDontWantOutcome) {
+        let (peer, score, name) = (self.peer, self.status.score, outcome.name());
+        match outcome {
+            IDontWantOutcome::Noted { .. } => trace!(?peer, outcome = name, ids, "idontwant"),
+            IDontWantOutcome::LowScore { threshold, .. } => {
+                debug!(?peer, outcome = name, score, threshold, "idontwant ignored");
+            }
+            IDontWantOutcome::TooMany { ignored, max } => {
+                debug!(?peer, outcome = name, score, ids, ignored, max, "idontwant ignored");
+            }
+            IDontWantOutcome::SwitchedOff | IDontWantOutcome::UnknownPeer => {
+                trace!(?peer, outcome = name, ids, "idontwant ignored");
+            }
+        }
+    }
+}
+
+/// Messages are many: only who wants everything is shown them. The penalties that they cause are shown as such.
+#[inline]
+pub(in crate::actors) fn wants_messages() -> bool {
+    tracing::enabled!(tracing::Level::TRACE)
+}
+
+pub(in crate::actors) fn message<N: Network>(peer: &N::Peer, topic: &N::Topic, outcome: &ReceiveOutcome<N>) {
+    trace!(?peer, ?topic, outcome = outcome.name(), "message");
+}
+
+/// Why a graft is refused, in words; none if it is not.
+fn graft_refusal(outcome: GraftOutcome) -> Option<&'static str> {
+    Some(match outcome {
+        GraftOutcome::Grafted => return None,
+        GraftOutcome::PeerFiltered => "the application or the cap on its topics refuses the peer",
+        GraftOutcome::UnsubscribedTopic => "we have not joined the topic",
+        GraftOutcome::AlreadyInMesh => "the peer is in the mesh already",
+        GraftOutcome::UnexpectedPeer => "the peer is not connected",
+        GraftOutcome::DirectPeer => "direct peers are never in a mesh",
+        GraftOutcome::BackedOff => "the peer comes back before its backoff is over",
+        GraftOutcome::NegativeScore => "the score is below the threshold",
+        GraftOutcome::MeshFull => "the mesh is full and the peer is not outbound",
+    })
+}
+
+// === What the application does ===
+
+pub(in crate::actors) fn join<N: Network>(topic: &N::Topic, outcome: &JoinOutcome<N>) {
+    let grafted = match outcome {
+        JoinOutcome::Joined { to_graft } => to_graft.len(),
+        JoinOutcome::AlreadyJoined => 0,
+    };
+    debug!(?topic, outcome = outcome.name(), grafted, "join");
+}
+
+pub(in crate::actors) fn leave<N: Network>(topic: &N::Topic, outcome: &LeaveOutcome<N>) {
+    let pruned = match outcome {
+        LeaveOutcome::Left { to_prune, .. } => to_prune.len(),
+        LeaveOutcome::NotJoined => 0,
+    };
+    debug!(?topic, outcome = outcome.name(), pruned, "leave");
+}
+
+pub(in crate::actors) fn publish<N: Network>(topic: &N::Topic, outcome: &PublishOutcome<N>) {
+    match outcome {
+        PublishOutcome::Published { to } => {
+            trace!(?topic, outcome = outcome.name(), peers = to.len(), "publish");
+        }
+        PublishOutcome::AlreadyPublished => debug!(?topic, outcome = outcome.name(), "publish refused"),
+    }
+}
+
+// === What the supervisor does and hears ===
+
+/// A connection is up, of this kind; or gone.
+pub(in crate::actors) fn connection(
+    peer: &impl std::fmt::Debug,
+    outcome: &'static str,
+    kind: Option<(Direction, PeerKind)>,
+) {
+    match kind {
+        Some((direction, PeerKind { direct, trusted, bootstrap })) => {
+            let outbound = direction.is_outbound();
+            debug!(?peer, outcome, direct, outbound, trusted, bootstrap, "connection");
+        }
+        None => debug!(?peer, outcome, "disconnection"),
+    }
+}
+
+/// What a heartbeat changed in a mesh, and what is held against a peer. `score` is that of a peer before.
+pub(in crate::actors) fn fact<N: Network>(
+    topic: &N::Topic,
+    fact: &TopicEvent<N>,
+    score: impl Fn(&N::Peer) -> Option<f64>,
+) {
+    match fact {
+        TopicEvent::Maintained(maintenance) => {
+            for (peer, _) in &maintenance.grafted {
+                debug!(?peer, ?topic, reason = "heartbeat", score = score(peer), "grafted");
+            }
+            for pruned in &maintenance.pruned {
+                let peer = &pruned.peer;
+                let reason = if pruned.no_px { "negative_score" } else { "above_d_high" };
+                debug!(?peer, ?topic, reason, score = score(peer), "pruned");
+            }
+            for peer in &maintenance.broken {
+                debug!(?peer, ?topic, reason = "broken_promise", score = score(peer), "penalised (P7)");
+            }
+        }
+        TopicEvent::Misbehaved(peer, count) => {
+            debug!(?peer, ?topic, reason = "graft_backoff", count, score = score(peer), "penalised (P7)");
+        }
+        TopicEvent::InvalidMessage(peer) => {
+            debug!(?peer, ?topic, reason = "invalid_message", score = score(peer), "penalised (P4)");
+        }
+        _ => {}
+    }
+}

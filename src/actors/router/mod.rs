@@ -1,0 +1,4 @@
+//! TODO
+
+pub(crate) mod actor;
+pub(crate) mod messages;

@@ -1,0 +1,139 @@
+//! Bounds of memory and time, for protection against remote peers and slow consumers. A file has them in `[bounds]`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Bounds of memory and time. The specification and the reference implementation do not have them as parameters.
+///
+/// All are above 0 unless the field says otherwise. Sizes are in bytes, as
+/// [`Network::message_size`](crate::Network::message_size) and
+/// [`Network::message_id_size`](crate::Network::message_id_size) return them. A tick is one heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Bounds {
+    /// Number of inputs that are queued, of all peers together. Further inputs are refused. At most 2^22.
+    pub max_input_items: usize,
+    /// Size of the queued inputs. Further inputs are refused. At most 2^38.
+    pub max_input_bytes: usize,
+    /// Number of parked messages (of unknown validity, tried again at each heartbeat). Further ones are dropped.
+    pub max_parked_messages: usize,
+    /// Size of the parked messages. Further ones are dropped.
+    pub max_parked_bytes: usize,
+    /// Number of co-senders that are stored with a message before its validation ends, besides the first sender. The
+    /// scores of further senders do not change. May be 0.
+    pub max_co_senders: usize,
+    /// Number of messages in the message cache of one topic. The oldest are removed early.
+    pub max_history_per_topic: usize,
+    /// Size of the message cache of one topic. The oldest messages are removed early.
+    pub max_history_bytes_per_topic: usize,
+    /// Number of message ids in the seen cache of one topic. The oldest are removed early.
+    pub max_seen_per_topic: usize,
+    /// Number of messages in the cache of invalid messages of one topic
+    /// ([`invalid_memory_ticks`](super::Extensions::invalid_memory_ticks)). Further ones are not stored. May be 0.
+    pub max_invalid_per_topic: usize,
+    /// Size of the cache of invalid messages of one topic. Further ones are not stored. May be 0.
+    pub max_invalid_bytes_per_topic: usize,
+    /// Number of IWANT promises of one topic
+    /// ([`iwant_followup_time`](super::Extensions::iwant_followup_time)). Further ones are not tracked. May be 0.
+    pub max_promises_per_topic: usize,
+    /// Number of unreachable points with a reconnection delay. Further ones are dialled without delay. May be 0.
+    pub max_unreachable: usize,
+    /// Number of disconnected peers whose scores are retained. The highest scores are removed first. May be 0.
+    pub max_retained_scores: usize,
+    /// Number of backoffs of one topic. Those that end first are removed first. May be 0.
+    pub max_backoffs_per_topic: usize,
+    /// Duration of a backoff in a received PRUNE. A longer one is shortened to this.
+    #[serde(with = "humantime_serde")]
+    pub max_remote_backoff: Duration,
+    /// Number of ticks between two rounds of dials to lost trusted peers and to
+    /// [`persistent_points`](crate::Network::persistent_points). A round omits points whose delay is not over.
+    pub reconnect_interval_ticks: u64,
+    /// The first delay of an unreachable point, in ticks. Each failure doubles the delay.
+    pub first_reconnect_ticks: u64,
+    /// The longest delay of an unreachable point, in ticks. At least `first_reconnect_ticks`.
+    pub max_reconnect_ticks: u64,
+    /// Number of ticks between two resets. A reset removes all unreachable points with their delays.
+    pub unreachable_reset_ticks: u64,
+    /// Number of topics without members that are stored for the backoffs of refused GRAFTs. Backoffs of further topics
+    /// are not stored. May be 0.
+    pub max_idle_topics: usize,
+    /// Number of peers whose IWANTs for one message are counted. The requests of further peers are ignored.
+    pub max_iwant_peers_per_message: usize,
+    /// Number of unconnected peers whose IHAVEs are counted within one heartbeat. The IHAVEs of further ones are ignored.
+    /// May be 0.
+    pub max_unconnected_peers: usize,
+    /// Number of messages in a batch. A full batch is validated at once. Further messages are dropped while another batch
+    /// is being validated.
+    pub max_batch_items: usize,
+    /// Number of asynchronous validations of one topic. Further messages are dropped.
+    pub max_validating_per_topic: usize,
+    /// Number of asynchronous validations of all topics. Further messages are dropped.
+    pub max_validating: usize,
+    /// Duration of an asynchronous validation. The message is dropped if it takes longer.
+    #[serde(with = "humantime_serde")]
+    pub validation_timeout: Duration,
+    /// Number of recommended peers that are read from one PRUNE. Further ones are ignored. May be 0.
+    pub max_px_per_prune: usize,
+    /// Number of decisions about peers that are stored for
+    /// [`Worker::decisions_about`](crate::Worker::decisions_about). The oldest are removed first. May be 0.
+    pub max_decisions: usize,
+    /// Number of stored decisions about one peer. The oldest are removed first. May be 0.
+    pub max_decisions_per_peer: usize,
+    /// Number of items in an output stream. Above it, gossip is dropped first and control messages last.
+    pub max_output_items: usize,
+    /// Interval between two events of the same kind. Further ones are not reported. May be 0: all are reported.
+    #[serde(with = "humantime_serde")]
+    pub event_interval: Duration,
+    /// Duration of a shutdown. If it takes longer, peers may miss the last messages.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_deadline: Duration,
+}
+
+impl Bounds {
+    /// Applies `change` and returns the result: `Bounds::default().with(|b| b.max_co_senders = 8)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            max_input_items: 8192,
+            max_input_bytes: 64 * 1024 * 1024,
+            max_parked_messages: 10_000,
+            max_parked_bytes: 64 * 1024 * 1024,
+            max_co_senders: 32,
+            max_history_per_topic: 16_384,
+            max_history_bytes_per_topic: 64 * 1024 * 1024,
+            max_seen_per_topic: 262_144,
+            max_invalid_per_topic: 1024,
+            max_invalid_bytes_per_topic: 1024 * 1024,
+            max_promises_per_topic: 1024,
+            max_unreachable: 10_000,
+            max_retained_scores: 10_000,
+            max_backoffs_per_topic: 10_000,
+            max_remote_backoff: Duration::from_secs(3600),
+            reconnect_interval_ticks: 15,
+            first_reconnect_ticks: 5,
+            max_reconnect_ticks: 300,
+            unreachable_reset_ticks: 21_600,
+            max_idle_topics: 10_000,
+            max_iwant_peers_per_message: 4096,
+            max_unconnected_peers: 1024,
+            max_batch_items: 8192,
+            max_validating_per_topic: 1024,
+            max_validating: 8192,
+            validation_timeout: Duration::from_secs(10),
+            max_px_per_prune: 64,
+            max_decisions: 4096,
+            max_decisions_per_peer: 32,
+            max_output_items: 65_536,
+            event_interval: Duration::from_secs(60),
+            shutdown_deadline: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The types and hooks that an application supplies for its network, and the values that enter and leave the engine.
+//! All other modules are generic over [`Network`].
+
+mod message;
+mod ports;
+
+use std::{fmt, hash::Hash, pin::Pin};
+
+use derive_where::derive_where;
+use serde::{Deserialize, Serialize};
+
+pub use message::{Delivery, FullMessage, P2pMessage, PxPeer, SubscribeOptions};
+pub use ports::{AppInput, AppOutput, ConnectionInfo, Direction, Origin, P2pInput, P2pOutput, PeerKind};
+
+/// The bounds of every identifier type of a [`Network`]. Implemented for all types that satisfy them.
+///
+/// The engine clones identifiers often: a clone must be cheap.
+pub trait Key: Clone + Ord + Hash + fmt::Debug + Send + Sync + Unpin + 'static {}
+impl<T: Clone + Ord + Hash + fmt::Debug + Send + Sync + Unpin + 'static> Key for T {}
+
+/// A boxed future, as [`Network::validate_async`] returns it. The engine drops it unfinished if it takes longer than
+/// [`validation_timeout`](crate::limits::Bounds::validation_timeout).
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The types of one network, and the hooks by which the engine asks the application about them.
+///
+/// The engine calls hooks on its own threads, several at the same time. A hook must not block: a blocked hook stops
+/// all topics of its thread. A hook that panics while a topic handles an input restarts that topic, whose mesh and caches
+/// are lost; the other topics go on.
+pub trait Network: Send + Sync + Sized + 'static {
+    /// The identifier of a peer. Make it small, or an `Arc`.
+    type Peer: Key;
+    /// The name of a topic.
+    type Topic: Key;
+    /// The identifier of a message, unique within its topic.
+    type MessageId: Key;
+    /// The content of a message. The engine compares the contents of deliveries that have the same id.
+    type Message: Clone + Ord + fmt::Debug + Send + Sync + Unpin + 'static;
+    /// An address at which a peer can be dialled.
+    type Point: Key;
+
+    /// Returns the topic that `id` contains, if ids contain their topic. Return `None` if they do not, as in libp2p;
+    /// the engine then stores the topic of each cached message.
+    fn topic_of(&self, id: &Self::MessageId) -> Option<Self::Topic>;
+
+    /// Validates an id before the content. The engine calls it for each new message, each parked message and each id
+    /// in an IHAVE.
+    fn validate_id(&self, id: &Self::MessageId) -> Validity {
+        let _ = id;
+        Validity::Valid
+    }
+
+    /// Validates a message that is new to its topic. `delivery` has the sender, the co-senders known so far, and the
+    /// message with its topic.
+    fn validate(&self, delivery: &Delivery<Self>) -> Validity {
+        let _ = delivery;
+        Validity::Valid
+    }
+
+    /// Validates a message asynchronously. `Some` replaces [`validate`](Self::validate); `None`, the default, does not.
+    ///
+    /// The engine handles other inputs while the future runs, and adds peers that deliver the same message to its
+    /// co-senders. The future runs on the arbiter of the topic, so run long computations on other threads. The engine
+    /// drops the future after [`validation_timeout`](crate::limits::Bounds::validation_timeout). A
+    /// [`Node`](crate::protocol::Node) does not poll futures and calls [`validate`](Self::validate) instead.
+    fn validate_async(&self, delivery: &Delivery<Self>) -> Option<BoxFuture<Validity>> {
+        let _ = delivery;
+        None
+    }
+
+    /// Validates a batch: one result per entry, in the order of the entries. If the result has another length, the
+    /// validity of the whole batch is unknown. By default it calls [`validate`](Self::validate) for each entry.
+    fn validate_batch(&self, batch: &[Delivery<Self>]) -> Vec<Validity> {
+        batch.iter().map(|delivery| self.validate(delivery)).collect()
+    }
+
+    /// Validates a batch asynchronously. `Some` replaces [`validate_batch`](Self::validate_batch); `None`, the default,
+    /// does not. The rules of [`validate_async`](Self::validate_async) apply to the future.
+    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
+        let _ = batch;
+        None
+    }
+
+    /// Returns the size of a message's content in memory, in bytes. Admission control and the message cache bound the
+    /// sum of these sizes. Override it if the content owns heap memory.
+    fn message_size(&self, message: &Self::Message) -> usize {
+        size_of_val(message)
+    }
+
+    /// Returns the size of an id in memory, in bytes. Override it if the id owns heap memory.
+    fn message_id_size(&self, id: &Self::MessageId) -> usize {
+        size_of_val(id)
+    }
+
+    /// Returns whether `peer` may do `action`. On `false` the engine ignores or refuses the action.
+    fn peer_filter(&self, peer: &Self::Peer, action: PeerAction<'_, Self>) -> bool {
+        let _ = (peer, action);
+        true
+    }
+
+    /// Returns the point at which `peer` can be dialled, if it is known. The engine applies the reconnection delays of
+    /// [`Worker::set_unreachable_point`](crate::Worker::set_unreachable_point) to the peers of that point.
+    fn reachable_point(&self, peer: &Self::Peer) -> Option<Self::Point> {
+        let _ = peer;
+        None
+    }
+
+    /// Returns the counters of the transport. The engine publishes them as metrics. All are 0 by default.
+    fn transport_stats(&self) -> TransportStats {
+        TransportStats::default()
+    }
+
+    /// Returns the value of the `topic` label in metrics. It must be short, and different for each topic.
+    fn topic_label(&self, topic: &Self::Topic) -> String {
+        format!("{topic:?}").trim_matches('"').to_owned()
+    }
+
+    /// Returns the points to stay connected to. The engine calls it every
+    /// [`reconnect_interval_ticks`](crate::limits::Bounds::reconnect_interval_ticks) heartbeats.
+    fn persistent_points(&self) -> Vec<Self::Point> {
+        Vec::new()
+    }
+}
+
+/// The counters of a transport since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TransportStats {
+    /// Bytes received from peers.
+    pub received_bytes: u64,
+    /// Bytes sent to peers.
+    pub sent_bytes: u64,
+    /// Inbound streams closed because of an invalid frame.
+    pub bad_frames: u64,
+    /// Inbound streams closed because a frame was not a valid RPC.
+    pub bad_rpcs: u64,
+}
+
+/// The result of a validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Validity {
+    /// The engine forwards the message and delivers it to the application. The first sender gains score (P2).
+    Valid,
+    /// The application cannot decide yet. The engine parks the message and tries it again at each heartbeat.
+    Unknown,
+    /// The message is too old. The engine drops it; no score changes.
+    Outdated,
+    /// The engine drops the message and penalises every peer that delivered it (P4).
+    Invalid,
+}
+
+/// A request of a peer, as [`Network::peer_filter`] receives it.
+#[derive_where(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum PeerAction<'a, N: Network> {
+    /// The peer offers this message (IHAVE).
+    IHave(&'a N::MessageId),
+    /// The peer requests this message (IWANT).
+    IWant(&'a N::MessageId),
+    /// The peer adds us to its mesh of a topic (GRAFT).
+    Graft,
+}

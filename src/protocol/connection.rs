@@ -1,0 +1,102 @@
+//! The id by which topics know a connection, and the index from ids to peers. An id is a `u64` that carries the
+//! connection's flags, so that a topic stores eight bytes a subscriber.
+
+use std::{collections::HashMap, fmt};
+
+use foldhash::fast::RandomState;
+
+use crate::network::{Direction, PeerKind};
+
+/// The id of one connection of one peer. A later connection of the same peer has a greater id.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ConnectionId(u64);
+
+const DIRECT: u64 = 1;
+const OUTBOUND: u64 = 2;
+const BOOTSTRAP: u64 = 4;
+
+/// The number of low bits that hold flags; the bits above them hold the generation.
+const FLAG_BITS: u32 = 3;
+
+impl ConnectionId {
+    /// Makes an id. `generation` is below 2^61 and unique among all connections of the engine.
+    pub(crate) fn new(generation: u64, direction: Direction, kind: PeerKind) -> Self {
+        let PeerKind { direct, bootstrap, trusted: _ } = kind;
+        let bits = [(direct, DIRECT), (direction.is_outbound(), OUTBOUND), (bootstrap, BOOTSTRAP)];
+        let kind = bits.iter().filter(|(is, _)| *is).map(|(_, bit)| bit).sum::<u64>();
+        Self(generation << FLAG_BITS | kind)
+    }
+
+    fn generation(self) -> u64 {
+        self.0 >> FLAG_BITS
+    }
+
+    /// Whether the peer is a direct peer: every message is forwarded to it, and it is never in a mesh.
+    pub(crate) fn is_direct(self) -> bool {
+        self.0 & DIRECT != 0
+    }
+
+    /// Whether this node dialled the connection.
+    pub(crate) fn is_outbound(self) -> bool {
+        self.0 & OUTBOUND != 0
+    }
+
+    /// Whether the peer is a bootstrap peer: it is sent control messages only.
+    pub(crate) fn is_bootstrap(self) -> bool {
+        self.0 & BOOTSTRAP != 0
+    }
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |is: bool, name: &'static str| if is { name } else { "" };
+        let direct = name(self.is_direct(), " direct");
+        let outbound = name(self.is_outbound(), " outbound");
+        let bootstrap = name(self.is_bootstrap(), " bootstrap");
+        write!(f, "#{}{direct}{outbound}{bootstrap}", self.generation())
+    }
+}
+
+/// Maps connection ids to peers. It is only used for lookups, so the hash map's order reaches no output.
+#[derive(Debug)]
+pub(crate) struct ConnectionIndex<P> {
+    peers: HashMap<ConnectionId, P, RandomState>,
+}
+
+impl<P> Default for ConnectionIndex<P> {
+    fn default() -> Self {
+        Self { peers: HashMap::default() }
+    }
+}
+
+impl<P: Clone> ConnectionIndex<P> {
+    pub(crate) fn insert(&mut self, connection_id: ConnectionId, peer: P) {
+        self.peers.insert(connection_id, peer);
+    }
+
+    pub(crate) fn remove(&mut self, connection_id: ConnectionId) {
+        self.peers.remove(&connection_id);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Returns the peers of `connection_ids`, in the same order. Closed connections are left out.
+    pub(crate) fn resolve(&self, connection_ids: &[ConnectionId]) -> Vec<P> {
+        let mut peers = Vec::with_capacity(connection_ids.len());
+        peers
+            .extend(connection_ids.iter().filter_map(|connection_id| self.peers.get(connection_id).cloned()));
+        peers
+    }
+
+    /// Like [`resolve`](Self::resolve), and returns each peer together with its connection id.
+    pub(crate) fn resolve_with_ids(
+        &self,
+        connection_ids: &mut dyn Iterator<Item = ConnectionId>,
+    ) -> Vec<(P, ConnectionId)> {
+        connection_ids
+            .filter_map(|connection_id| Some((self.peers.get(&connection_id)?.clone(), connection_id)))
+            .collect()
+    }
+}

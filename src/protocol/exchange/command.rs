@@ -1,0 +1,42 @@
+//! The commands that the peers' side sends to a topic.
+
+use std::sync::Arc;
+
+use derive_where::derive_where;
+
+use crate::{
+    network::{Delivery, Network, Validity},
+    protocol::connection::ConnectionId,
+};
+
+/// A command of the peers' side to a topic.
+#[derive_where(Clone, Debug)]
+pub(crate) enum TopicCommand<N: Network> {
+    /// The peers' side has registered the join. The topic announces it (SUBSCRIBE) to these connected peers.
+    JoinConfirmed(Arc<[N::Peer]>),
+    /// The peers' side has registered the leave. The topic announces it (UNSUBSCRIBE) to these connected peers.
+    LeaveConfirmed(Arc<[N::Peer]>),
+    /// A peer connected. A joined topic announces itself to it.
+    PeerConnected(N::Peer),
+    /// A connection closed.
+    PeerDisconnected(N::Peer, ConnectionId),
+    /// Handle a parked message again: its validity can be decided now.
+    Retry(Delivery<N>, ValidationMode),
+    /// The verdicts on the messages of a batch that belong to this topic; `None` if the application gave none.
+    Verdicts(Vec<(Delivery<N>, Option<Validity>)>),
+    /// First phase of a heartbeat: expire state and maintain the mesh. The topic replies with
+    /// [`TopicEvent::Maintained`](super::event::TopicEvent::Maintained).
+    StartHeartbeat(u64),
+    /// Second phase, after the changes of all topics are in the scores: send prunes and gossip. The topic replies with
+    /// [`TopicEvent::HeartbeatFinished`](super::event::TopicEvent::HeartbeatFinished).
+    FinishHeartbeat,
+}
+
+/// How messages from the network are validated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValidationMode {
+    /// Each message on its own, at once.
+    Sequential,
+    /// Together with the other messages of its batch.
+    Batched,
+}

@@ -1,0 +1,342 @@
+//! What inputs and their outcomes are called, in labels and logs. Decides nothing.
+
+use super::*;
+use crate::network::Network;
+
+/// An outcome that has a name among those of its kind.
+pub(crate) trait Labelled {
+    /// The place of its name in [`Input::outcomes`].
+    fn place(&self) -> usize;
+}
+
+/// The names of each outcome enum. The matches are complete: a new variant without a name does not compile.
+macro_rules! names {
+    ($($names:ident $outcome:ident $(<$n:ident>)? { $($variant:ident $name:literal,)* })*) => { $(
+        const $names: &[&str] = &[$($name),*];
+
+        impl$(<$n: Network>)? $outcome$(<$n>)? {
+            /// Its name, for labels and logs.
+            pub fn name(&self) -> &'static str {
+                $names[self.place()]
+            }
+        }
+
+        impl$(<$n: Network>)? Labelled for $outcome$(<$n>)? {
+            #[inline]
+            fn place(&self) -> usize {
+                enum Place { $($variant),* }
+                match self {
+                    $(Self::$variant { .. } => Place::$variant as usize,)*
+                }
+            }
+        }
+    )* };
+}
+
+names! {
+    ADD_PEER AddPeer {
+        Added "added",
+        AlreadyKnown "already_known",
+    }
+    REMOVE_PEER RemovePeer {
+        Removing "removed",
+    }
+    SUBSCRIBE SubscribeOutcome {
+        Subscribed "subscribed",
+        UnknownPeer "unknown_peer",
+        TopicLimitExceeded "topic_limit_exceeded",
+    }
+    UNSUBSCRIBE UnsubscribeOutcome {
+        Unsubscribed "unsubscribed",
+        UnknownPeer "unknown_peer",
+    }
+    GRAFT GraftOutcome {
+        Grafted "grafted",
+        PeerFiltered "peer_filtered",
+        UnsubscribedTopic "not_joined",
+        AlreadyInMesh "already_in_mesh",
+        UnexpectedPeer "unknown_peer",
+        DirectPeer "direct_peer",
+        BackedOff "backed_off",
+        NegativeScore "negative_score",
+        MeshFull "mesh_full",
+    }
+    PRUNE PruneOutcome<N> {
+        TopicNotTracked "not_joined",
+        NotInMesh "not_in_mesh",
+        ScoreTooLow "px_ignored",
+        NoPx "no_px",
+        Px "px",
+    }
+    IHAVE IHaveOutcome<N> {
+        LowScore "low_score",
+        TooManyIHaves "too_many_ihaves",
+        TooManyIWants "too_many_iwants",
+        TopicNotTracked "not_joined",
+        InvalidId "invalid_id",
+        Requested "requested",
+    }
+    IWANT IWantOutcome<N> {
+        LowScore "low_score",
+        Answered "answered",
+    }
+    IDONTWANT IDontWantOutcome {
+        SwitchedOff "disabled",
+        UnknownPeer "unknown_peer",
+        LowScore "low_score",
+        TooMany "too_many_ids",
+        Noted "recorded",
+    }
+    ANSWER IWantAnswer<N> {
+        Message "message",
+        NotFound "not_found",
+        TooManyRequests "too_many_requests",
+        Ignored "ignored",
+    }
+    RECEIVE ReceiveOutcome<N> {
+        Route "routed",
+        AlreadyReceived "duplicate",
+        NotSubscribed "not_joined",
+        Invalid "invalid",
+        Unknown "unknown",
+        Outdated "outdated",
+        Batched "batched",
+        Validating "validating",
+        Throttled "throttled",
+    }
+    PUBLISH PublishOutcome<N> {
+        Published "published",
+        AlreadyPublished "already_published",
+    }
+    JOIN JoinOutcome<N> {
+        Joined "joined",
+        AlreadyJoined "already_joined",
+    }
+    LEAVE LeaveOutcome<N> {
+        Left "left",
+        NotJoined "not_joined",
+    }
+}
+
+/// An input of a state machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A connection is up.
+    AddPeer,
+    /// A connection is gone.
+    RemovePeer,
+    /// A peer subscribes.
+    Subscribe,
+    /// A peer unsubscribes.
+    Unsubscribe,
+    /// A peer grafts.
+    Graft,
+    /// A peer prunes.
+    Prune,
+    /// A peer offers messages.
+    IHave,
+    /// A peer asks for messages, all of one topic.
+    IWant,
+    /// A peer sends a full message.
+    ReceiveMessage,
+    /// A parked message is tried again.
+    RetryMessage,
+    /// The verdict on a message that had to wait: alone, or with its batch.
+    JudgeMessage,
+    /// The application publishes.
+    Publish,
+    /// The application joins.
+    Join,
+    /// The application leaves.
+    Leave,
+    /// A peer says which messages it does not want. No topic's: counted where it is decided, and not among the
+    /// others.
+    IDontWant,
+}
+
+impl Input {
+    /// All inputs.
+    pub const ALL: [Self; 15] = [
+        Self::AddPeer,
+        Self::RemovePeer,
+        Self::Subscribe,
+        Self::Unsubscribe,
+        Self::Graft,
+        Self::Prune,
+        Self::IHave,
+        Self::IWant,
+        Self::ReceiveMessage,
+        Self::RetryMessage,
+        Self::JudgeMessage,
+        Self::Publish,
+        Self::Join,
+        Self::Leave,
+        Self::IDontWant,
+    ];
+
+    /// Its name, for labels and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AddPeer => "add_peer",
+            Self::RemovePeer => "remove_peer",
+            Self::Subscribe => "subscribe",
+            Self::Unsubscribe => "unsubscribe",
+            Self::Graft => "graft",
+            Self::Prune => "prune",
+            Self::IHave => "ihave",
+            Self::IWant => "iwant",
+            Self::ReceiveMessage => "receive_message",
+            Self::RetryMessage => "retry_validation",
+            Self::JudgeMessage => "validation_result",
+            Self::Publish => "publish",
+            Self::Join => "join",
+            Self::Leave => "leave",
+            Self::IDontWant => "idontwant",
+        }
+    }
+
+    /// The names of all that can become of it.
+    pub const fn outcomes(self) -> &'static [&'static str] {
+        match self {
+            Self::AddPeer => ADD_PEER,
+            Self::RemovePeer => REMOVE_PEER,
+            Self::Subscribe => SUBSCRIBE,
+            Self::Unsubscribe => UNSUBSCRIBE,
+            Self::Graft => GRAFT,
+            Self::Prune => PRUNE,
+            Self::IHave => IHAVE,
+            Self::IWant => IWANT,
+            Self::ReceiveMessage | Self::RetryMessage | Self::JudgeMessage => RECEIVE,
+            Self::Publish => PUBLISH,
+            Self::Join => JOIN,
+            Self::Leave => LEAVE,
+            Self::IDontWant => IDONTWANT,
+        }
+    }
+
+    /// The place of its first outcome among those of all inputs.
+    pub(crate) const fn first(self) -> usize {
+        let (mut place, mut before) = (0, 0);
+        while before < self as usize {
+            place += Self::ALL[before].outcomes().len();
+            before += 1;
+        }
+        place
+    }
+
+    /// How many outcomes the inputs have that a [`InputCounters`](super::counters::InputCounters) counts.
+    pub(super) const fn tallied_outcomes() -> usize {
+        Self::IDontWant.first()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Serialize;
+    use serde_json::json;
+
+    use super::*;
+    use crate::plain::{PlainId, PlainNetwork};
+
+    #[test]
+    fn inputs_stand_where_their_number_says() {
+        for (place, input) in Input::ALL.into_iter().enumerate() {
+            assert_eq!(input as usize, place, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn outcomes_are_called_by_their_own_name() {
+        assert_eq!(GraftOutcome::Grafted.name(), "grafted");
+        assert_eq!(GraftOutcome::MeshFull.name(), "mesh_full");
+        assert_eq!(RemovePeer::Removing.name(), "removed");
+        assert_eq!(SubscribeOutcome::TopicLimitExceeded.name(), "topic_limit_exceeded");
+    }
+
+    /// The names in the JSON of outcomes.
+    fn names<T: Serialize>(outcomes: &[T]) -> Vec<String> {
+        outcomes.iter().map(|outcome| json!(outcome)["outcome"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn outcomes_have_the_names_of_metrics_and_logs() {
+        let (score, threshold, count, max) = (-1.0, 0.0, 2, 1);
+        assert_eq!(names(&[AddPeer::Added, AddPeer::AlreadyKnown]), Input::AddPeer.outcomes());
+        assert_eq!(names(&[RemovePeer::Removing]), Input::RemovePeer.outcomes());
+        let subscribe = [
+            SubscribeOutcome::Subscribed,
+            SubscribeOutcome::UnknownPeer,
+            SubscribeOutcome::TopicLimitExceeded,
+        ];
+        assert_eq!(names(&subscribe), Input::Subscribe.outcomes());
+        let unsubscribe = [UnsubscribeOutcome::Unsubscribed, UnsubscribeOutcome::UnknownPeer];
+        assert_eq!(names(&unsubscribe), Input::Unsubscribe.outcomes());
+        let graft = [
+            GraftOutcome::Grafted,
+            GraftOutcome::PeerFiltered,
+            GraftOutcome::UnsubscribedTopic,
+            GraftOutcome::AlreadyInMesh,
+            GraftOutcome::UnexpectedPeer,
+            GraftOutcome::DirectPeer,
+            GraftOutcome::BackedOff,
+            GraftOutcome::NegativeScore,
+            GraftOutcome::MeshFull,
+        ];
+        assert_eq!(names(&graft), Input::Graft.outcomes());
+        let prune: [PruneOutcome<PlainNetwork>; 5] = [
+            PruneOutcome::TopicNotTracked,
+            PruneOutcome::NotInMesh,
+            PruneOutcome::ScoreTooLow { score },
+            PruneOutcome::NoPx,
+            PruneOutcome::Px { peers: Vec::new() },
+        ];
+        assert_eq!(names(&prune), Input::Prune.outcomes());
+        let ihave: [IHaveOutcome<PlainNetwork>; 6] = [
+            IHaveOutcome::LowScore { score, threshold },
+            IHaveOutcome::TooManyIHaves { count, max },
+            IHaveOutcome::TooManyIWants { count, max },
+            IHaveOutcome::TopicNotTracked,
+            IHaveOutcome::InvalidId,
+            IHaveOutcome::Requested { ids: Vec::new() },
+        ];
+        assert_eq!(names(&ihave), Input::IHave.outcomes());
+        let id = PlainId { number: 1, topic: "a".to_owned() };
+        let ids = BTreeMap::from([(id.clone(), IWantAnswer::TooManyRequests)]);
+        let iwant: [IWantOutcome<PlainNetwork>; 2] =
+            [IWantOutcome::LowScore { score, threshold }, IWantOutcome::Answered { ids }];
+        assert_eq!(names(&iwant), Input::IWant.outcomes());
+        assert_eq!(json!(iwant[1])["ids"], json!([[id, "too_many_requests"]]));
+        let idontwant = [
+            IDontWantOutcome::SwitchedOff,
+            IDontWantOutcome::UnknownPeer,
+            IDontWantOutcome::LowScore { score, threshold },
+            IDontWantOutcome::TooMany { ignored: 1, max: 1 },
+            IDontWantOutcome::Noted { ids: 1 },
+        ];
+        assert_eq!(names(&idontwant), Input::IDontWant.outcomes());
+        let receive: [ReceiveOutcome<PlainNetwork>; 9] = [
+            ReceiveOutcome::Route { to: Vec::new() },
+            ReceiveOutcome::AlreadyReceived,
+            ReceiveOutcome::NotSubscribed,
+            ReceiveOutcome::Invalid,
+            ReceiveOutcome::Unknown,
+            ReceiveOutcome::Outdated,
+            ReceiveOutcome::Batched,
+            ReceiveOutcome::Validating,
+            ReceiveOutcome::Throttled,
+        ];
+        assert_eq!(names(&receive), Input::ReceiveMessage.outcomes());
+        let publish: [PublishOutcome<PlainNetwork>; 2] =
+            [PublishOutcome::Published { to: Vec::new() }, PublishOutcome::AlreadyPublished];
+        assert_eq!(names(&publish), Input::Publish.outcomes());
+        let join: [JoinOutcome<PlainNetwork>; 2] =
+            [JoinOutcome::Joined { to_graft: Vec::new() }, JoinOutcome::AlreadyJoined];
+        assert_eq!(names(&join), Input::Join.outcomes());
+        let (to_prune, no_px) = (Vec::new(), Vec::new());
+        let leave: [LeaveOutcome<PlainNetwork>; 2] =
+            [LeaveOutcome::Left { to_prune, no_px }, LeaveOutcome::NotJoined];
+        assert_eq!(names(&leave), Input::Leave.outcomes());
+    }
+}

@@ -1,0 +1,67 @@
+//! Iterates over an output batch as one output for each recipient.
+
+use std::{sync::Arc, vec};
+
+use super::OutputBatch;
+use crate::network::{FullMessage, Network, P2pMessage, P2pOutput};
+
+/// Iterator over the outputs of an [`OutputBatch`], one for each recipient.
+pub struct OutputBatchIter<N: Network>(Remaining<N>);
+
+/// The outputs that have not been returned yet.
+enum Remaining<N: Network> {
+    Broadcast(vec::IntoIter<N::Peer>, Arc<FullMessage<N>>),
+    Gossip(vec::IntoIter<N::Peer>, P2pMessage<N>),
+    Output(Option<P2pOutput<N>>),
+}
+
+impl<N: Network> IntoIterator for OutputBatch<N> {
+    type Item = P2pOutput<N>;
+    type IntoIter = OutputBatchIter<N>;
+
+    fn into_iter(self) -> OutputBatchIter<N> {
+        OutputBatchIter(match self {
+            Self::Broadcast { to, message, .. } => Remaining::Broadcast(to.into_iter(), message),
+            Self::Gossip { to, message } => Remaining::Gossip(to.into_iter(), message),
+            Self::Output(output) => Remaining::Output(Some(output)),
+        })
+    }
+}
+
+impl<N: Network> Iterator for OutputBatchIter<N> {
+    type Item = P2pOutput<N>;
+
+    #[inline]
+    fn next(&mut self) -> Option<P2pOutput<N>> {
+        let (to_peer, message) = match &mut self.0 {
+            Remaining::Broadcast(to, message) => (to.next()?, P2pMessage::FullMessage(Arc::clone(message))),
+            Remaining::Gossip(to, message) => (to.next()?, message.clone()),
+            Remaining::Output(output) => return output.take(),
+        };
+        Some(P2pOutput::OutMessage { to_peer, message })
+    }
+
+    /// Consumes all outputs without matching on the kind of batch for each.
+    fn fold<B, F: FnMut(B, P2pOutput<N>) -> B>(self, first: B, mut fold: F) -> B {
+        match self.0 {
+            Remaining::Broadcast(to, message) => to.fold(first, |folded, to_peer| {
+                let message = P2pMessage::FullMessage(Arc::clone(&message));
+                fold(folded, P2pOutput::OutMessage { to_peer, message })
+            }),
+            Remaining::Gossip(to, message) => to.fold(first, |folded, to_peer| {
+                fold(folded, P2pOutput::OutMessage { to_peer, message: message.clone() })
+            }),
+            Remaining::Output(output) => output.into_iter().fold(first, fold),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let remaining = match &self.0 {
+            Remaining::Broadcast(to, _) | Remaining::Gossip(to, _) => to.len(),
+            Remaining::Output(output) => usize::from(output.is_some()),
+        };
+        (remaining, Some(remaining))
+    }
+}
+
+impl<N: Network> ExactSizeIterator for OutputBatchIter<N> {}

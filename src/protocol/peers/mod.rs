@@ -1,0 +1,408 @@
+//! The peers' side: connections, subscriptions, scores, and all that is not one topic's: px,
+//! reconnections, messages that wait for a verdict, the heartbeat's rounds. Told facts by topics,
+//! gives them orders; never looks into one.
+
+mod batch;
+pub(crate) mod decisions;
+pub(in crate::protocol) mod dispatch;
+pub(crate) mod heartbeat;
+pub(crate) mod idontwant;
+mod parked;
+mod px;
+pub(in crate::protocol) mod reconnect;
+pub(crate) mod summary;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+};
+
+use derive_where::derive_where;
+
+use self::{
+    dispatch::PendingDispatch,
+    heartbeat::{HeartbeatBudget, HeartbeatRound},
+    reconnect::ReconnectBackoff,
+};
+use super::{
+    connection::ConnectionId,
+    event::Event,
+    exchange::{
+        command::{TopicCommand, ValidationMode},
+        event::TopicEvent,
+        peer_view::PeerStatus,
+    },
+    inspect::{
+        footprint::Footprint,
+        stats::Stats,
+        view::{ConnectionView, View},
+    },
+    options::NodeOptions,
+    outcome::{
+        AddPeer, PruneOutcome, RemovePeer,
+        counters::{Penalties, Penalty},
+    },
+    output::pending::PendingOutput,
+    rate_limit::RateLimit,
+    rng::{ProtocolRng, rng_for},
+    score::Scores,
+};
+use crate::{limits::Limits, network::Network, timestamp::Timestamp};
+
+/// A connected peer.
+#[derive_where(Debug)]
+pub(super) struct Connection<N: Network> {
+    pub(super) connection_id: ConnectionId,
+    /// What it subscribed to.
+    pub(super) topics: BTreeSet<N::Topic>,
+}
+
+/// What the peers' side leaves behind.
+#[derive_where(Debug, Default)]
+pub(crate) struct PeersOutbox<N: Network> {
+    pub(crate) p2p: Vec<PendingOutput<N>>,
+    pub(crate) orders: Vec<(N::Topic, TopicCommand<N>)>,
+    pub(crate) events: Vec<Event<N>>,
+    /// Messages dropped because too many wait for a verdict.
+    pub(crate) throttled: usize,
+    pub(crate) penalties: Penalties,
+}
+
+/// The state of the peers' side.
+#[derive_where(Debug)]
+pub(crate) struct Peers<N: Network> {
+    #[derive_where(skip)]
+    network: Arc<N>,
+    limits: Arc<Limits<N::Topic>>,
+    self_peer: Option<N::Peer>,
+    rng: ProtocolRng,
+    connections: BTreeMap<N::Peer, Connection<N>>,
+    /// The connected peers as told to topics; made anew when asked for after a change.
+    connected: Option<Arc<[N::Peer]>>,
+    pub(crate) scores: Scores<N>,
+    /// The peers to stay connected to. The p2p layer's configuration bounds them.
+    trusted: BTreeSet<N::Peer>,
+    unreachable: ReconnectBackoff<N::Point>,
+    joined: BTreeSet<N::Topic>,
+    undecided: PendingDispatch<N>,
+    round: Option<HeartbeatRound<N>>,
+    pub(crate) pace: HeartbeatBudget,
+    ticks: u64,
+    recv_prunes: u64,
+    cap_events: RateLimit,
+    outbox: PeersOutbox<N>,
+}
+
+impl<N: Network> Peers<N> {
+    pub(crate) fn new(network: Arc<N>, limits: Arc<Limits<N::Topic>>, options: &NodeOptions<N>) -> Self {
+        Self {
+            self_peer: options.self_peer.clone(),
+            rng: rng_for(options.seed, "peers", &()),
+            connections: BTreeMap::new(),
+            connected: None,
+            scores: Scores::new(Arc::clone(&limits)),
+            trusted: BTreeSet::new(),
+            unreachable: ReconnectBackoff::new(),
+            joined: BTreeSet::new(),
+            undecided: PendingDispatch::new(&limits.bounds, options.batch_interval),
+            round: None,
+            pace: HeartbeatBudget::WHOLE,
+            ticks: 0,
+            recv_prunes: 0,
+            cap_events: RateLimit::new(limits.bounds.event_interval),
+            outbox: PeersOutbox::default(),
+            network,
+            limits,
+        }
+    }
+
+    /// Whether nothing is to be done.
+    pub(crate) fn is_silent(&self) -> bool {
+        let PeersOutbox { p2p, orders, events, throttled, penalties: _ } = &self.outbox;
+        p2p.is_empty() && orders.is_empty() && events.is_empty() && *throttled == 0
+    }
+
+    /// Takes what is to be done.
+    pub(crate) fn drain(&mut self) -> PeersOutbox<N> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// A connection is up. Its `connection_id` is greater than those that the peer had before.
+    pub(crate) fn connect(&mut self, peer: &N::Peer, connection_id: ConnectionId, trusted: bool) -> AddPeer {
+        if let Some(point) = self.network.reachable_point(peer) {
+            self.unreachable.reached(&point);
+        }
+        if self.connections.contains_key(peer) {
+            return AddPeer::AlreadyKnown;
+        }
+        self.connections.insert(peer.clone(), Connection { connection_id, topics: BTreeSet::new() });
+        self.connected = None;
+        self.scores.connect(peer);
+        if trusted {
+            self.trusted.insert(peer.clone());
+        }
+        let announce = |topic: &N::Topic| (topic.clone(), TopicCommand::PeerConnected(peer.clone()));
+        self.outbox.orders.extend(self.joined.iter().map(announce));
+        AddPeer::Added
+    }
+
+    /// A connection is gone; its topics are told.
+    pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
+        self.scores.disconnect(peer, now);
+        if let Some(Connection { connection_id, topics }) = self.connections.remove(peer) {
+            self.connected = None;
+            let gone = |topic| (topic, TopicCommand::PeerDisconnected(peer.clone(), connection_id));
+            self.outbox.orders.extend(topics.into_iter().map(gone));
+        }
+        RemovePeer::Removing
+    }
+
+    /// Whether a peer's cap allows it one more topic.
+    pub(crate) fn has_room(&self, peer: &N::Peer) -> bool {
+        let subscribed = self.connections.get(peer).map_or(0, |connection| connection.topics.len());
+        subscribed < self.limits.max_topics_per_peer
+    }
+
+    /// The connected subscribers of a topic, for one that lost its state.
+    pub(crate) fn subscribers<'a>(
+        &'a self,
+        topic: &'a N::Topic,
+    ) -> impl Iterator<Item = (&'a N::Peer, ConnectionId)> {
+        let subscribed = self.connections.iter().filter(|(_, connection)| connection.topics.contains(topic));
+        subscribed.map(|(peer, connection)| (peer, connection.connection_id))
+    }
+
+    /// The p2p layer finds a peer too slow to be told what it must be told.
+    pub(crate) fn slow_peer(&mut self, peer: N::Peer) {
+        let penalty = self.limits.extensions.slow_peer_penalty;
+        self.scores.penalise(&peer, penalty);
+        self.count_penalty(Penalty::SlowPeer, penalty > 0.0);
+        self.outbox.events.push(Event::SlowPeer { peer });
+    }
+
+    /// P5.
+    pub(crate) fn set_application_score(&mut self, peer: &N::Peer, score: f64) {
+        self.scores.set_application_score(peer, score);
+    }
+
+    /// An attempt to reach a point failed.
+    pub(crate) fn set_unreachable_point(&mut self, point: N::Point) {
+        self.unreachable.failed(point, self.ticks, &self.limits.bounds);
+    }
+
+    /// Each unreachable point with the ticks until it may be tried; negative when that tick is past.
+    pub(crate) fn reconnection_delays(&self) -> Vec<(N::Point, i64)> {
+        self.unreachable.delays(self.ticks).map(|(point, ticks)| (point.clone(), ticks)).collect()
+    }
+
+    /// A topic came to know something. Answers what became of a PRUNE's px, if this was one.
+    pub(crate) fn fold(
+        &mut self,
+        topic: &N::Topic,
+        fact: TopicEvent<N>,
+        now: Timestamp,
+    ) -> Option<PruneOutcome<N>> {
+        match fact {
+            TopicEvent::Subscribed(peer, connection_id) => self.subscribed(peer, connection_id, topic),
+            TopicEvent::Unsubscribed(peer, connection_id) => {
+                if let Some(connection) = self.connection(&peer, connection_id) {
+                    connection.topics.remove(topic);
+                }
+            }
+            TopicEvent::TopicLimitExceeded(peer) => self.topic_limit_exceeded(peer, now),
+            TopicEvent::Grafted(peer, connection_id) => self.grafted(&peer, connection_id, topic, now),
+            TopicEvent::Pruned(peer, connection_id) => self.pruned(&peer, connection_id, topic),
+            TopicEvent::Delivered(deliveries) => self.scores.delivered(&deliveries, topic),
+            TopicEvent::InvalidMessage(peer) => {
+                self.scores.invalid_message(&peer, topic);
+                self.count_penalty(Penalty::InvalidMessage, true);
+            }
+            TopicEvent::Misbehaved(peer, count) => {
+                self.scores.penalise(&peer, f64::from(count));
+                self.count_penalty(Penalty::GraftBackoff, true);
+            }
+            TopicEvent::PxOffered(from, px) => {
+                self.recv_prunes += 1;
+                return Some(self.judge_px(&from, px));
+            }
+            TopicEvent::Joined => self.topic_joined(topic),
+            TopicEvent::Left => self.topic_left(topic),
+            TopicEvent::Park(delivery) => self.park(delivery),
+            TopicEvent::Batch(delivery) => self.await_batch(delivery, now),
+            TopicEvent::Maintained(maintenance) => self.maintained(topic, maintenance, now),
+            TopicEvent::HeartbeatFinished => self.concluded(topic, now),
+            TopicEvent::Dispatched => self.dispatched(),
+        }
+        None
+    }
+
+    pub(super) fn count_penalty(&mut self, penalty: Penalty, given: bool) {
+        self.outbox.penalties[penalty] += u32::from(given);
+    }
+
+    pub(super) fn grafted(
+        &mut self,
+        peer: &N::Peer,
+        connection_id: ConnectionId,
+        topic: &N::Topic,
+        now: Timestamp,
+    ) {
+        if self.connection(peer, connection_id).is_some() {
+            self.scores.graft(peer, topic, now);
+        }
+    }
+
+    pub(super) fn pruned(&mut self, peer: &N::Peer, connection_id: ConnectionId, topic: &N::Topic) {
+        if self.connection(peer, connection_id).is_some() {
+            self.scores.prune(peer, topic);
+        }
+    }
+
+    /// A fact about a connection counts only while that connection is up.
+    fn connection(&mut self, peer: &N::Peer, connection_id: ConnectionId) -> Option<&mut Connection<N>> {
+        self.connections.get_mut(peer).filter(|connection| connection.connection_id == connection_id)
+    }
+
+    fn subscribed(&mut self, peer: N::Peer, connection_id: ConnectionId, topic: &N::Topic) {
+        match self.connection(&peer, connection_id) {
+            Some(connection) => drop(connection.topics.insert(topic.clone())),
+            // It ended before we heard of the subscription: the topic has not been told yet.
+            None => {
+                self.outbox.orders.push((topic.clone(), TopicCommand::PeerDisconnected(peer, connection_id)))
+            }
+        }
+    }
+
+    fn topic_limit_exceeded(&mut self, peer: N::Peer, now: Timestamp) {
+        if self.cap_events.try_acquire(now) {
+            let max_topics = self.limits.max_topics_per_peer;
+            self.outbox.events.push(Event::SubscribeTopicCapExceeded { peer, max_topics });
+        }
+    }
+
+    fn topic_joined(&mut self, topic: &N::Topic) {
+        self.joined.insert(topic.clone());
+        let connected = self.connected();
+        self.outbox.orders.push((topic.clone(), TopicCommand::JoinConfirmed(connected)));
+    }
+
+    fn topic_left(&mut self, topic: &N::Topic) {
+        self.joined.remove(topic);
+        let connected = self.connected();
+        self.outbox.orders.push((topic.clone(), TopicCommand::LeaveConfirmed(connected)));
+    }
+
+    fn connected(&mut self) -> Arc<[N::Peer]> {
+        let connections = &self.connections;
+        Arc::clone(self.connected.get_or_insert_with(|| connections.keys().cloned().collect()))
+    }
+
+    /// The peers' side's part of the statistics.
+    pub(crate) fn stats(&self) -> Stats {
+        let bootstrap =
+            self.connections.values().filter(|connection| connection.connection_id.is_bootstrap());
+        Stats {
+            count_topics: self.joined.len() as u64,
+            count_connections: self.connections.len() as u64,
+            count_bootstrap_connections: bootstrap.count() as u64,
+            count_recv_prunes: self.recv_prunes,
+            ..Stats::default()
+        }
+    }
+
+    /// The peers' side's part of a view.
+    pub(crate) fn view(&self, view: &mut View<N>) {
+        self.view_with(&self.scores, view);
+    }
+
+    /// As [`view`](Self::view), with scores that know more.
+    pub(super) fn view_with(&self, scores: &Scores<N>, view: &mut View<N>) {
+        view.heartbeat_ticks = self.ticks;
+        view.scores = scores.view();
+        view.connections =
+            self.connections.iter().map(|(peer, c)| (peer.clone(), self.connection_view(peer, c))).collect();
+    }
+
+    fn connection_view(&self, peer: &N::Peer, connection: &Connection<N>) -> ConnectionView<N> {
+        let Connection { connection_id, topics } = connection;
+        ConnectionView {
+            topics: topics.clone(),
+            direct: connection_id.is_direct(),
+            outbound: connection_id.is_outbound(),
+            bootstrap: connection_id.is_bootstrap(),
+            trusted: self.trusted.contains(peer),
+        }
+    }
+
+    /// A connected peer, if it is.
+    pub(crate) fn connection_of(&self, peer: &N::Peer) -> Option<ConnectionView<N>> {
+        self.connections.get(peer).map(|connection| self.connection_view(peer, connection))
+    }
+
+    /// The connected peers that follow `after`, in order: as many as have `max` entries together, a peer and
+    /// each of its topics being one; at least one peer, if there is one.
+    pub(crate) fn connections_after(
+        &self,
+        after: Option<&N::Peer>,
+        max: usize,
+    ) -> Vec<(N::Peer, ConnectionView<N>)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut entries = 0;
+        let within = |(_, connection): &(&N::Peer, &Connection<N>)| {
+            let fits = entries == 0 || entries < max;
+            entries += 1 + connection.topics.len();
+            fits
+        };
+        let connections = self.connections.range::<N::Peer, _>((from, Bound::Unbounded)).take_while(within);
+        connections.map(|(peer, c)| (peer.clone(), self.connection_view(peer, c))).collect()
+    }
+
+    /// How much it holds.
+    pub(crate) fn footprint(&self) -> Footprint {
+        Footprint {
+            connections: self.connections.len(),
+            subscriptions: self.connections.values().map(|connection| connection.topics.len()).sum(),
+            scores: self.scores.len(),
+            trusted: self.trusted.len(),
+            unreachable: self.unreachable.len(),
+            joined: self.joined.len(),
+            parked: self.undecided.parked.len(),
+            parked_bytes: self.undecided.parked.bytes(),
+            batched: self.undecided.batch.len(),
+            ..Footprint::default()
+        }
+    }
+
+    /// A peer's connection, as topics know it.
+    pub(crate) fn connection_id(&self, peer: &N::Peer) -> Option<ConnectionId> {
+        self.connections.get(peer).map(|connection| connection.connection_id)
+    }
+
+    pub(crate) fn is_joined(&self, topic: &N::Topic) -> bool {
+        self.joined.contains(topic)
+    }
+
+    pub(crate) fn joined_count(&self) -> usize {
+        self.joined.len()
+    }
+
+    pub(crate) fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// How a peer stands.
+    pub(super) fn status(&self, peer: &N::Peer) -> PeerStatus {
+        PeerStatus { connection_id: self.connection_id(peer), score: self.scores.get(peer) }
+    }
+
+    /// Whether surely nobody's score is below this.
+    pub(super) fn min_score_at_least(&self, score: f64) -> bool {
+        self.scores.lowest() >= score
+    }
+
+    /// How messages from the network are judged.
+    pub(crate) fn validation_mode(&self) -> ValidationMode {
+        self.undecided.validation_mode()
+    }
+}

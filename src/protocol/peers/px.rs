@@ -1,0 +1,37 @@
+//! Peers offered in exchange for a PRUNE (v1.1 "peer exchange"): whom to connect to, whom to forget.
+//! What *we* offer is chosen in [`mesh`](crate::protocol::topic::mesh).
+
+use std::collections::BTreeSet;
+
+use super::Peers;
+use crate::{
+    network::{Network, Origin, P2pOutput},
+    protocol::{outcome::PruneOutcome, output::pending::forget_all, rng::choose},
+};
+
+impl<N: Network> Peers<N> {
+    /// Judges the peers that `from` offered. Each is connected to or forgotten, once.
+    pub(super) fn judge_px(&mut self, from: &N::Peer, px: Vec<N::Peer>) -> PruneOutcome<N> {
+        let score = self.scores.get(from).filter(|score| *score < self.limits.accept_px_threshold);
+        if let Some(score) = score {
+            self.outbox.p2p.extend(forget_all(from, px));
+            return PruneOutcome::ScoreTooLow { score };
+        }
+        let offered: BTreeSet<_> = px.into_iter().collect();
+        let mut accepted = choose(offered.iter().cloned().collect(), self.limits.peers_to_px, &mut self.rng);
+        accepted.sort_unstable();
+        let wanted: BTreeSet<_> = accepted.iter().filter(|peer| self.is_wanted(peer)).cloned().collect();
+        for peer in &wanted {
+            let output = P2pOutput::Connect { peer: peer.clone(), origin: Origin::Px(from.clone()) };
+            self.outbox.p2p.push(output.into());
+        }
+        self.outbox.p2p.extend(forget_all(from, offered.into_iter().filter(|peer| !wanted.contains(peer))));
+        if accepted.is_empty() { PruneOutcome::NoPx } else { PruneOutcome::Px { peers: accepted } }
+    }
+
+    fn is_wanted(&self, peer: &N::Peer) -> bool {
+        !self.connections.contains_key(peer)
+            && self.self_peer.as_ref() != Some(peer)
+            && self.may_contact(peer)
+    }
+}

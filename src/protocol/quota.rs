@@ -1,0 +1,47 @@
+//! What one peer may still do within a heartbeat: IHAVE messages and requested ids (v1.1 "spam protection").
+
+use crate::{limits::Limits, network::Network, protocol::outcome::IHaveOutcome};
+
+/// What a peer has used in the current heartbeat, over all topics.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Quota {
+    /// IHAVE messages received from the peer.
+    pub(crate) ihave_messages: u32,
+    /// Message ids requested from the peer by IWANT.
+    pub(crate) iwant_ids: u32,
+}
+
+impl Quota {
+    /// The quota of a peer that is not tracked because the table is full: nothing is left.
+    pub(crate) const EXHAUSTED: Self = Self { ihave_messages: u32::MAX, iwant_ids: u32::MAX };
+
+    /// Whether the counts of a tracked peer differ from zero.
+    pub(crate) fn is_tracked(self) -> bool {
+        self.ihave_messages > 0 && self.ihave_messages < u32::MAX
+    }
+
+    /// Counts one IHAVE message.
+    ///
+    /// # Errors
+    /// The outcome to report if the message exceeds a limit and must be ignored.
+    pub(crate) fn take_ihave<N: Network>(
+        &mut self,
+        limits: &Limits<N::Topic>,
+    ) -> Result<(), IHaveOutcome<N>> {
+        self.ihave_messages = self.ihave_messages.saturating_add(1);
+        let max = limits.max_recv_ihave_per_heartbeat;
+        if self.ihave_messages > max {
+            return Err(IHaveOutcome::TooManyIHaves { count: self.ihave_messages, max });
+        }
+        let max = limits.max_sent_iwant_per_heartbeat;
+        if self.iwant_ids >= max {
+            return Err(IHaveOutcome::TooManyIWants { count: self.iwant_ids, max });
+        }
+        Ok(())
+    }
+
+    /// The number of ids that may still be requested from the peer in this heartbeat.
+    pub(crate) fn iwants_left<T>(&self, limits: &Limits<T>) -> usize {
+        limits.max_sent_iwant_per_heartbeat.saturating_sub(self.iwant_ids) as usize
+    }
+}

@@ -1,0 +1,172 @@
+//! What one peer did on one topic, as far as it matters for its score (P1 to P4). Knows no peer and
+//! no topic; [`Scores`](super::Scores) keeps one a pair.
+
+use std::{ops::AddAssign, time::Duration};
+
+use enum_map::Enum;
+use strum::VariantNames;
+
+use crate::{limits::TopicScoreLimits, timestamp::Timestamp};
+
+/// The counters of one peer on one topic.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct TopicCounters {
+    /// P1: since when the peer is in the mesh, and for how long it was at the last refresh.
+    pub(crate) mesh: Option<(Timestamp, Duration)>,
+    /// P2: messages it was the first to deliver.
+    pub(crate) first: f64,
+    /// P3 counts: it has been in the mesh for long enough.
+    pub(crate) active: bool,
+    /// P3: messages it delivered, first or soon after the first.
+    pub(crate) delivered: f64,
+    /// P3b: deficits it left the mesh with.
+    pub(crate) failure: f64,
+    /// P4: invalid messages it delivered.
+    pub(crate) invalid: f64,
+}
+
+impl TopicCounters {
+    pub(crate) fn graft(&mut self, now: Timestamp) {
+        self.mesh = Some((now, Duration::ZERO));
+    }
+
+    /// Leaving the mesh turns the deficit of deliveries into a sticky penalty (v1.1 P3b).
+    pub(crate) fn prune(&mut self, limits: &TopicScoreLimits) {
+        self.failure += self.deficit_squared(limits);
+        self.mesh = None;
+        self.active = false;
+    }
+
+    /// The mesh is gone by a fault of ours.
+    pub(crate) fn leave_blameless(&mut self) {
+        self.mesh = None;
+        self.active = false;
+    }
+
+    /// The peer disconnected with a score that is kept: its credits go, its debts stay.
+    pub(crate) fn retain(&mut self, limits: &TopicScoreLimits) {
+        if self.mesh.is_some() {
+            self.failure += self.deficit_squared(limits);
+        }
+        self.mesh = None;
+        self.active = false;
+        self.first = 0.0;
+    }
+
+    pub(crate) fn first_delivery(&mut self, limits: &TopicScoreLimits) {
+        self.first = f64::from(limits.first_message_deliveries_cap).min(self.first + 1.0);
+        self.duplicate_in_window_delivery(limits);
+    }
+
+    pub(crate) fn duplicate_in_window_delivery(&mut self, limits: &TopicScoreLimits) {
+        if self.mesh.is_some() {
+            self.delivered = f64::from(limits.mesh_message_deliveries_cap).min(self.delivered + 1.0);
+        }
+    }
+
+    pub(crate) fn invalid_message(&mut self) {
+        self.invalid += 1.0;
+    }
+
+    /// Once a refresh: time in mesh, activation of P3, decay of all counters.
+    pub(crate) fn refresh(&mut self, limits: &TopicScoreLimits, decay_zero: f64, now: Timestamp) {
+        if let Some((since, during)) = &mut self.mesh {
+            *during = now.saturating_since(*since);
+        }
+        let in_mesh_for = self.mesh.map_or(Duration::ZERO, |(_, during)| during);
+        self.active = limits.mesh_message_deliveries_activation <= in_mesh_for;
+        self.first = decayed(self.first, limits.first_message_deliveries_decay, decay_zero);
+        self.delivered = decayed(self.delivered, limits.mesh_message_deliveries_decay, decay_zero);
+        self.failure = decayed(self.failure, limits.mesh_failure_penalty_decay, decay_zero);
+        self.invalid = decayed(self.invalid, limits.invalid_message_deliveries_decay, decay_zero);
+    }
+
+    /// The topic's parts of the score, without the topic's weight.
+    pub(super) fn parts(&self, limits: &TopicScoreLimits) -> ScoreComponents {
+        ScoreComponents([
+            self.p1(limits),
+            self.p2(limits),
+            self.p3(limits),
+            self.p3b(limits),
+            self.p4(limits),
+        ])
+    }
+
+    /// Whether nothing distinguishes it from a fresh one.
+    pub(crate) fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn p1(&self, limits: &TopicScoreLimits) -> f64 {
+        let Some((_, during)) = self.mesh else { return 0.0 };
+        let quanta = during.as_secs_f64() / limits.time_in_mesh_quantum.as_secs_f64();
+        limits.time_in_mesh_weight * quanta.min(limits.time_in_mesh_cap)
+    }
+
+    fn p2(&self, limits: &TopicScoreLimits) -> f64 {
+        limits.first_message_deliveries_weight * self.first
+    }
+
+    fn p3(&self, limits: &TopicScoreLimits) -> f64 {
+        self.deficit_squared(limits) * limits.mesh_message_deliveries_weight
+    }
+
+    fn p3b(&self, limits: &TopicScoreLimits) -> f64 {
+        self.failure * limits.mesh_failure_penalty_weight
+    }
+
+    fn p4(&self, limits: &TopicScoreLimits) -> f64 {
+        self.invalid * self.invalid * limits.invalid_message_deliveries_weight
+    }
+
+    /// What leaving the mesh now would add to P3b.
+    pub(super) fn leaving(&self, limits: &TopicScoreLimits) -> f64 {
+        self.deficit_squared(limits) * limits.mesh_failure_penalty_weight
+    }
+
+    fn deficit_squared(&self, limits: &TopicScoreLimits) -> f64 {
+        let threshold = f64::from(limits.mesh_message_deliveries_threshold);
+        if self.active && self.delivered < threshold { (threshold - self.delivered).powi(2) } else { 0.0 }
+    }
+}
+
+/// One step of decay; what gets small enough is gone.
+pub(crate) fn decayed(value: f64, rate: f64, zero: f64) -> f64 {
+    let value = value * rate;
+    if value < zero { 0.0 } else { value }
+}
+
+/// A component of the score (gossipsub v1.1, "the score function"); the names are metric labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum ScoreComponent {
+    P1,
+    P2,
+    P3,
+    P3b,
+    P4,
+    P5,
+    P7,
+}
+
+/// P1, P2, P3, P3b and P4.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct ScoreComponents(pub(super) [f64; 5]);
+
+impl ScoreComponents {
+    /// All of them. The order is the reference's: sums of doubles depend on it.
+    pub(super) fn sum(&self) -> f64 {
+        let [p1, p2, p3, p3b, p4] = self.0;
+        p1 + p2 + p3 + p3b + p4
+    }
+
+    pub(super) fn weighted(self, weight: f64) -> Self {
+        Self(self.0.map(|part| weight * part))
+    }
+}
+
+impl AddAssign for ScoreComponents {
+    fn add_assign(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(part, more)| *part += more);
+    }
+}

@@ -1,0 +1,55 @@
+//! The fanout: peers to which messages are published on a topic that is not joined (v1.0 "fanout").
+
+use std::collections::BTreeMap;
+
+use super::{Fanout, TopicState};
+use crate::{
+    network::Network,
+    protocol::{connection::ConnectionId, exchange::Context, rng::choose},
+};
+
+impl<N: Network> TopicState<N> {
+    /// Makes a fanout for a message to publish, or extends the life of the existing one.
+    pub(super) fn refresh_fanout(&mut self, cx: &Context<'_, N>) {
+        if let Some(fanout) = &mut self.fanout {
+            // The life of an empty fanout is not extended: the heartbeat fills it or lets it expire.
+            if !fanout.peers.is_empty() {
+                fanout.last_published = cx.now;
+            }
+            return;
+        }
+        let peers = self.fanout_candidates(&BTreeMap::new(), cx);
+        if !peers.is_empty() {
+            self.fanout = Some(Fanout { peers, last_published: cx.now });
+        }
+    }
+
+    /// Heartbeat: drops an unused fanout, removes peers below the publish threshold, and fills up to D.
+    pub(super) fn maintain_fanout(&mut self, cx: &Context<'_, N>) {
+        let Some(mut fanout) = self.fanout.take() else { return };
+        if fanout.last_published.after(cx.limits.fanout_ttl) < cx.now {
+            return;
+        }
+        let threshold = cx.limits.publish_threshold;
+        fanout.peers.retain(|peer, _| cx.peer_view.score(peer) >= threshold);
+        let more = self.fanout_candidates(&fanout.peers, cx);
+        fanout.peers.extend(more);
+        self.fanout = Some(fanout);
+    }
+
+    /// Chooses peers that fill `present` up to D (v1.1 "publish threshold").
+    fn fanout_candidates(
+        &mut self,
+        present: &BTreeMap<N::Peer, ConnectionId>,
+        cx: &Context<'_, N>,
+    ) -> BTreeMap<N::Peer, ConnectionId> {
+        let missing = cx.limits.degree_optimal.saturating_sub(present.len());
+        if missing == 0 {
+            return BTreeMap::new();
+        }
+        let threshold = cx.limits.publish_threshold;
+        let candidates =
+            self.subscriber_candidates(cx, threshold, |_| true, |peer| !present.contains_key(peer));
+        choose(candidates, missing, &mut self.rng).into_iter().collect()
+    }
+}

@@ -1,0 +1,264 @@
+//! Gossip: IHAVE and IWANT, received and sent (v1.0 "gossip emission").
+
+use std::{collections::BTreeMap, slice, sync::Arc, time::Duration};
+
+use super::{TopicState, subscribers::Subscribers};
+use crate::{
+    limits::Limits,
+    network::{Network, P2pMessage, PeerAction, Validity},
+    protocol::{
+        connection::ConnectionId,
+        exchange::{
+            Context, Outbox,
+            event::TopicEvent,
+            peer_view::{LowScore, PeerStatus, check_score},
+        },
+        outcome::{IHaveOutcome, IWantAnswer, IWantOutcome, counters::PromiseEvent},
+        output::Lane,
+        quota::Quota,
+        rng::{ProtocolRng, choose, pick, shuffle},
+    },
+};
+
+impl<N: Network> TopicState<N> {
+    /// Handles an IHAVE. `quota` is that of the peer over all topics.
+    pub(crate) fn ihave(
+        &mut self,
+        peer: &N::Peer,
+        status: PeerStatus,
+        ids: Vec<N::MessageId>,
+        quota: &mut Quota,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> IHaveOutcome<N> {
+        if let Err(LowScore { score, threshold }) = check_score(status, cx.limits) {
+            return IHaveOutcome::LowScore { score, threshold };
+        }
+        if let Err(outcome) = quota.take_ihave(cx.limits) {
+            return outcome;
+        }
+        if !self.is_joined() {
+            return IHaveOutcome::TopicNotTracked;
+        }
+        let Some(mut ids) = self.missing_ids(peer, ids, cx) else {
+            outbox.facts.push(TopicEvent::InvalidMessage(peer.clone()));
+            return IHaveOutcome::InvalidId;
+        };
+        // A random order prevents that all nodes request the same ids from an attacker.
+        shuffle(&mut ids, &mut self.rng);
+        ids.truncate(quota.iwants_left(cx.limits));
+        quota.iwant_ids += ids.len() as u32;
+        outbox.stats.count_recv_ihaves += ids.len() as u64;
+        if !ids.is_empty() {
+            // A bootstrap peer is sent no IWANT, and a disconnected peer has no score to lose.
+            if status.connection_id.is_some_and(|connection_id| !connection_id.is_bootstrap()) {
+                self.track_promise(peer, &ids, cx, outbox);
+            }
+            outbox.send(peer.clone(), status.connection_id, P2pMessage::IWant { message_ids: ids.clone() });
+        }
+        IHaveOutcome::Requested { ids }
+    }
+
+    /// Tracks one of the requested ids as a promise. It is chosen at random, so that a peer cannot know for which of
+    /// the ids it is held to its offer.
+    fn track_promise(
+        &mut self,
+        peer: &N::Peer,
+        ids: &[N::MessageId],
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        let followup = cx.limits.extensions.iwant_followup_time;
+        if followup > Duration::ZERO
+            && let Some(id) = pick(ids, &mut self.rng)
+        {
+            let max = cx.limits.bounds.max_promises_per_topic;
+            let tracked = self.promises.track(peer, id, cx.now.after(followup), max);
+            outbox.tally.promise(PromiseEvent::Started, usize::from(tracked));
+        }
+    }
+
+    /// The ids to request: valid, not seen, and not filtered. `None` if one of the ids is invalid.
+    fn missing_ids(
+        &self,
+        peer: &N::Peer,
+        ids: Vec<N::MessageId>,
+        cx: &Context<'_, N>,
+    ) -> Option<Vec<N::MessageId>> {
+        let mut missing = Vec::new();
+        for id in ids {
+            match self.validate_id(&id, cx) {
+                Validity::Invalid => return None,
+                Validity::Outdated => {}
+                Validity::Valid | Validity::Unknown => {
+                    if self.seen.get(&id).is_none() && cx.network.peer_filter(peer, PeerAction::IHave(&id)) {
+                        missing.push(id);
+                    }
+                }
+            }
+        }
+        Some(missing)
+    }
+
+    /// Validates an id by the application. An id of another topic is invalid.
+    pub(super) fn validate_id(&self, id: &N::MessageId, cx: &Context<'_, N>) -> Validity {
+        let of_this_topic = cx.network.topic_of(id).is_none_or(|topic| topic == self.topic);
+        if of_this_topic { cx.network.validate_id(id) } else { Validity::Invalid }
+    }
+
+    /// Handles an IWANT. Each message is sent to a peer at most `max_gossip_retransmission` times.
+    pub(crate) fn iwant(
+        &mut self,
+        peer: &N::Peer,
+        status: PeerStatus,
+        ids: Vec<N::MessageId>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> IWantOutcome<N> {
+        if let Err(LowScore { score, threshold }) = check_score(status, cx.limits) {
+            return IWantOutcome::LowScore { score, threshold };
+        }
+        let mut answers = BTreeMap::new();
+        for id in ids {
+            let answer = self.answer(peer, &id, cx);
+            answers.insert(id, answer);
+        }
+        let bootstrap = status.connection_id.is_some_and(ConnectionId::is_bootstrap);
+        for answer in answers.values() {
+            if let IWantAnswer::Message(message) = answer {
+                outbox.stats.count_recv_iwants += 1;
+                let to = if bootstrap { Vec::new() } else { vec![peer.clone()] };
+                outbox.broadcast(to, message, Lane::Answer);
+            }
+        }
+        IWantOutcome::Answered { ids: answers }
+    }
+
+    /// Answers the request of one id. Every request counts, whatever the answer.
+    fn answer(&mut self, peer: &N::Peer, id: &N::MessageId, cx: &Context<'_, N>) -> IWantAnswer<N> {
+        let Some(cached) = self.history.get_mut(id) else { return IWantAnswer::NotFound };
+        let is_full = cached.accesses.len() >= cx.limits.bounds.max_iwant_peers_per_message;
+        if is_full && !cached.accesses.contains_key(peer) {
+            return IWantAnswer::TooManyRequests;
+        }
+        let accesses = match cached.accesses.get_mut(peer) {
+            Some(accesses) => accesses,
+            None => cached.accesses.entry(peer.clone()).or_default(),
+        };
+        *accesses = accesses.saturating_add(1);
+        if *accesses > cx.limits.max_gossip_retransmission {
+            IWantAnswer::TooManyRequests
+        } else if cx.network.peer_filter(peer, PeerAction::IWant(id)) {
+            IWantAnswer::Message(Arc::clone(&cached.message))
+        } else {
+            IWantAnswer::Ignored
+        }
+    }
+
+    /// The ids that an IHAVE would offer now.
+    pub(crate) fn gossip_ids(&self, limits: &Limits<N::Topic>) -> Vec<N::MessageId> {
+        self.history.recent(limits.history_gossip_length).cloned().collect()
+    }
+
+    /// The ids to offer and the candidates to offer them to. `None` if there is nothing to offer.
+    pub(crate) fn gossip_plan<'a>(&'a self, cx: &'a Context<'_, N>) -> Option<GossipPlan<'a, N>> {
+        let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
+        GossipPlan::new(&self.subscribers, &self.direct, served, || self.gossip_ids(cx.limits), cx)
+    }
+
+    /// Sends IHAVE to randomly chosen subscribers that receive no full messages from this node.
+    pub(super) fn send_gossip(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        let served = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
+        let ids = || self.gossip_ids(cx.limits);
+        let Some(plan) = GossipPlan::new(&self.subscribers, &self.direct, served, ids, cx) else { return };
+        if plan.ids.len() <= cx.limits.max_sent_iwant_per_heartbeat as usize {
+            let (to, message_ids) = plan.select_all(&mut self.rng);
+            outbox.gossip(to, P2pMessage::IHave { topic: self.topic.clone(), message_ids });
+            return;
+        }
+        for (peer, connection_id, message_ids) in plan.select(&mut self.rng) {
+            let message = P2pMessage::IHave { topic: self.topic.clone(), message_ids };
+            outbox.send(peer, Some(connection_id), message);
+        }
+    }
+}
+
+type Connections<P> = BTreeMap<P, ConnectionId>;
+
+/// The ids to offer and the candidates, before the random choice.
+pub(crate) struct GossipPlan<'a, N: Network> {
+    ids: Vec<N::MessageId>,
+    subscribers: &'a [ConnectionId],
+    /// The subscribers that receive full messages from this node. Both lists are ascending.
+    served: Vec<ConnectionId>,
+    /// The gossip threshold, if some peer may be below it.
+    threshold: Option<f64>,
+    cx: &'a Context<'a, N>,
+}
+
+impl<'a, N: Network> GossipPlan<'a, N> {
+    /// Returns `None` for a topic without mesh and fanout, or without messages.
+    fn new(
+        subscribers: &'a Subscribers,
+        direct: &Connections<N::Peer>,
+        served: Option<&'a Connections<N::Peer>>,
+        ids: impl FnOnce() -> Vec<N::MessageId>,
+        cx: &'a Context<'_, N>,
+    ) -> Option<Self> {
+        let (served, ids) = (served?, ids());
+        if ids.is_empty() {
+            return None;
+        }
+        let mut served: Vec<_> = served.values().chain(direct.values()).copied().collect();
+        served.sort_unstable();
+        let threshold = cx.limits.gossip_threshold;
+        let threshold = (!cx.peer_view.min_score_at_least(threshold)).then_some(threshold);
+        Some(Self { ids, subscribers: subscribers.as_slice(), served, threshold, cx })
+    }
+
+    /// The subscribers that receive no full messages from this node and are not below the gossip threshold.
+    fn candidates(&self) -> Vec<ConnectionId> {
+        let mut candidates = Vec::with_capacity(self.subscribers.len());
+        let mut rest = self.subscribers;
+        for served in &self.served {
+            let (before, from) = rest.split_at(rest.partition_point(|connection_id| connection_id < served));
+            candidates.extend_from_slice(before);
+            rest = from.strip_prefix(slice::from_ref(served)).unwrap_or(from);
+        }
+        candidates.extend_from_slice(rest);
+        if let Some(threshold) = self.threshold {
+            let resolved = self.cx.peer_view.resolve(&mut candidates.into_iter()).into_iter();
+            let good = resolved.filter(|(peer, _)| self.cx.peer_view.score(peer) >= threshold);
+            candidates = good.map(|(_, connection_id)| connection_id).collect();
+        }
+        candidates
+    }
+
+    /// Chooses max(D_lazy, gossip_factor x candidates) peers. Each gets its own random selection of ids, so that
+    /// together they learn of all.
+    pub(crate) fn select(self, rng: &mut ProtocolRng) -> Vec<(N::Peer, ConnectionId, Vec<N::MessageId>)> {
+        let most = self.cx.limits.max_sent_iwant_per_heartbeat as usize;
+        let chosen = self.choose_peers(rng);
+        let mut offer = |(peer, connection_id)| {
+            let mut ids = self.ids.clone();
+            shuffle(&mut ids, rng);
+            ids.truncate(most);
+            (peer, connection_id, ids)
+        };
+        self.cx.peer_view.resolve(&mut chosen.into_iter()).into_iter().map(&mut offer).collect()
+    }
+
+    /// Like [`select`](Self::select), for a list of ids that fits into one IHAVE: all peers get the same message.
+    fn select_all(mut self, rng: &mut ProtocolRng) -> (Vec<ConnectionId>, Vec<N::MessageId>) {
+        let mut to = self.choose_peers(rng);
+        to.retain(|connection_id| !connection_id.is_bootstrap());
+        shuffle(&mut self.ids, rng);
+        (to, self.ids)
+    }
+
+    fn choose_peers(&self, rng: &mut ProtocolRng) -> Vec<ConnectionId> {
+        let candidates = self.candidates();
+        let by_factor = (self.cx.limits.gossip_factor * candidates.len() as f64) as usize;
+        choose(candidates, by_factor.max(self.cx.limits.degree_lazy), rng)
+    }
+}

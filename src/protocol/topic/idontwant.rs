@@ -1,0 +1,94 @@
+//! IDONTWANT (v1.2): tells mesh peers not to send a large message that this node has received, and leaves out recipients
+//! that have declined a message. Small messages cost less than an IDONTWANT and are not declined.
+
+use std::collections::HashSet;
+
+use derive_where::derive_where;
+use foldhash::fast::RandomState;
+
+use super::TopicState;
+use crate::{
+    network::{FullMessage, Network},
+    protocol::{
+        exchange::{Context, Outbox},
+        outcome::counters::InputCounters,
+    },
+};
+
+/// The ids for which this topic has sent IDONTWANT in this heartbeat. A message can be received several times before its
+/// id is marked as seen.
+#[derive_where(Debug, Default)]
+pub(super) struct SentIDontWant<N: Network>(HashSet<N::MessageId, RandomState>);
+
+impl<N: Network> SentIDontWant<N> {
+    /// Forgets the ids of the last heartbeat.
+    pub(super) fn advance(&mut self) {
+        if !self.0.is_empty() {
+            self.0 = HashSet::default();
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Whether a message is large enough for an IDONTWANT.
+#[inline]
+fn is_large<N: Network>(message: &FullMessage<N>, cx: &Context<'_, N>) -> bool {
+    let size = cx.limits.extensions.idontwant_message_size;
+    size > 0 && cx.network.message_size(&message.message) >= size
+}
+
+impl<N: Network> TopicState<N> {
+    /// Sends an IDONTWANT of a message to all mesh peers but its sender. It is sent before validation, which may take
+    /// long.
+    #[inline]
+    pub(super) fn send_idontwant(
+        &mut self,
+        message: &FullMessage<N>,
+        sender: &N::Peer,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        if is_large(message, cx) {
+            self.send_idontwant_once(message, sender, cx, outbox);
+        }
+    }
+
+    fn send_idontwant_once(
+        &mut self,
+        message: &FullMessage<N>,
+        sender: &N::Peer,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        let id = &message.message_id;
+        let below_limit = self.sent_idontwant.len() < cx.limits.extensions.max_idontwant_per_heartbeat;
+        if below_limit && self.sent_idontwant.0.insert(id.clone()) {
+            let others = self
+                .mesh
+                .iter()
+                .flatten()
+                .filter(|(peer, connection_id)| *peer != sender && !connection_id.is_bootstrap());
+            outbox.send_idontwant(others.map(|(_, connection_id)| *connection_id).collect(), id.clone());
+        }
+    }
+}
+
+/// Removes from `recipients` the peers that declined the message by IDONTWANT.
+#[inline]
+pub(super) fn filter_idontwant<N: Network>(
+    recipients: &mut Vec<N::Peer>,
+    message: &FullMessage<N>,
+    cx: &Context<'_, N>,
+    tally: &mut InputCounters,
+) {
+    if is_large(message, cx) && cx.peer_view.has_idontwant() {
+        let before = recipients.len();
+        recipients.retain(|peer| !cx.peer_view.declined_by(peer, &message.message_id));
+        if recipients.len() < before {
+            tally.suppressed_by_idontwant(before - recipients.len());
+        }
+    }
+}

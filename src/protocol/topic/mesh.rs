@@ -1,0 +1,327 @@
+//! The mesh of a topic: GRAFT and PRUNE from peers, join and leave by the application. Grafts and prunes by the
+//! heartbeat are in [`heartbeat`](super::heartbeat).
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::TopicState;
+use crate::{
+    network::{Network, P2pMessage, PeerAction, PxPeer},
+    protocol::{
+        connection::ConnectionId,
+        exchange::{
+            Context, Outbox,
+            event::{Pruned, TopicEvent},
+            peer_view::PeerStatus,
+        },
+        outcome::{
+            GraftOutcome, JoinOutcome, LeaveOutcome, PruneOutcome,
+            counters::{Grafted, Removed},
+        },
+        output::pending::forget_all,
+        rng::choose,
+    },
+    timestamp::Timestamp,
+};
+
+// === GRAFT and PRUNE ===
+
+impl<N: Network> TopicState<N> {
+    /// Handles a GRAFT: a peer has added this node to its mesh (v1.0 "graft", v1.1 "prune backoff"). A refused GRAFT
+    /// sets a backoff and is answered by a PRUNE.
+    ///
+    /// `below_topic_limit` tells whether the peer may subscribe to one more topic, because a GRAFT implies SUBSCRIBE.
+    pub(crate) fn graft(
+        &mut self,
+        peer: &N::Peer,
+        status: PeerStatus,
+        below_topic_limit: bool,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> GraftOutcome {
+        if let Some(connection_id) = status.connection_id {
+            self.drop_stale_connection(peer, connection_id, outbox);
+        }
+        match self.check_graft(peer, status, below_topic_limit, cx, outbox) {
+            Ok(connection_id) => {
+                self.accept_graft(peer, connection_id, outbox);
+                GraftOutcome::Grafted
+            }
+            Err(refusal) => {
+                self.refuse_graft(peer, status, refusal, cx, outbox);
+                refusal
+            }
+        }
+    }
+
+    fn check_graft(
+        &self,
+        peer: &N::Peer,
+        status: PeerStatus,
+        below_topic_limit: bool,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> Result<ConnectionId, GraftOutcome> {
+        let refuse_if = |refused: bool, outcome| if refused { Err(outcome) } else { Ok(()) };
+        refuse_if(!cx.network.peer_filter(peer, PeerAction::Graft), GraftOutcome::PeerFiltered)?;
+        let mesh = self.mesh.as_ref().ok_or(GraftOutcome::UnsubscribedTopic)?;
+        refuse_if(mesh.contains_key(peer), GraftOutcome::AlreadyInMesh)?;
+        let connection_id = status.connection_id.ok_or(GraftOutcome::UnexpectedPeer)?;
+        refuse_if(connection_id.is_direct(), GraftOutcome::DirectPeer)?;
+        self.check_backoff(peer, cx, outbox)?;
+        refuse_if(status.score.is_some_and(|score| score < 0.0), GraftOutcome::NegativeScore)?;
+        // v1.1 "outbound mesh quotas": a full mesh accepts outbound peers, because an attacker cannot make this
+        // node dial it.
+        let full = mesh.len() >= cx.limits.degree_high;
+        refuse_if(full && !connection_id.is_outbound(), GraftOutcome::MeshFull)?;
+        refuse_if(!below_topic_limit && !self.is_subscriber(connection_id), GraftOutcome::PeerFiltered)?;
+        Ok(connection_id)
+    }
+
+    /// Checks the backoff. A GRAFT before its end counts as one misbehaviour (P7), and as two within the flood
+    /// threshold (v1.1 "graft flood").
+    fn check_backoff(
+        &self,
+        peer: &N::Peer,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> Result<(), GraftOutcome> {
+        let Some(until) = self.backoffs.get(peer).filter(|until| cx.now < *until) else { return Ok(()) };
+        // Means `until - prune_backoff + flood_threshold > now`, written without an underflow.
+        let flood = until.after(cx.limits.graft_flood_threshold) > cx.now.after(cx.limits.prune_backoff);
+        outbox.facts.push(TopicEvent::Misbehaved(peer.clone(), if flood { 2 } else { 1 }));
+        Err(GraftOutcome::BackedOff)
+    }
+
+    /// The remaining backoff of a peer, if any.
+    pub(crate) fn backoff_left(&self, peer: &N::Peer, now: Timestamp) -> Option<Duration> {
+        self.backoffs.get(peer).filter(|until| now < *until).map(|until| until.saturating_since(now))
+    }
+
+    /// The number of peers in the mesh, zero if the topic is not joined.
+    pub(crate) fn mesh_size(&self) -> usize {
+        self.mesh.as_ref().map_or(0, BTreeMap::len)
+    }
+
+    fn accept_graft(&mut self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
+        outbox.stats.count_recv_grafts += 1;
+        self.flush_delivery_counts(outbox);
+        outbox.facts.push(TopicEvent::Grafted(peer.clone(), connection_id));
+        if let Some(mesh) = &mut self.mesh {
+            mesh.insert(peer.clone(), connection_id);
+            outbox.tally.grafted(Grafted::RemoteGraft, 1);
+        }
+        if !self.is_subscriber(connection_id) {
+            self.add_subscriber(peer, connection_id, outbox);
+        }
+    }
+
+    fn refuse_graft(
+        &mut self,
+        peer: &N::Peer,
+        status: PeerStatus,
+        refusal: GraftOutcome,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        if matches!(refusal, GraftOutcome::AlreadyInMesh | GraftOutcome::UnexpectedPeer) {
+            return;
+        }
+        let in_mesh = self.mesh.as_ref().is_some_and(|mesh| mesh.contains_key(peer));
+        if status.connection_id.is_some() && !in_mesh {
+            self.backoffs.set(peer, cx.limits.prune_backoff, cx.now);
+        }
+        let px = if refusal == GraftOutcome::MeshFull {
+            // As in the reference, a GRAFT that is refused only because the mesh is full counts as received.
+            outbox.stats.count_recv_grafts += 1;
+            self.select_px(peer, false, cx)
+        } else {
+            Vec::new()
+        };
+        self.send_prune(peer, status.connection_id, px, cx.limits.prune_backoff, outbox);
+    }
+
+    /// Handles a PRUNE: a peer has removed this node from its mesh. `None` means that the peer was removed from this
+    /// mesh too; the peers' side then decides about the offered peers ([`TopicEvent::PxOffered`]).
+    pub(crate) fn prune(
+        &mut self,
+        peer: &N::Peer,
+        status: PeerStatus,
+        px: Vec<PxPeer<N::Peer>>,
+        backoff: Duration,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> Option<PruneOutcome<N>> {
+        let px: Vec<_> = px.into_iter().take(cx.limits.bounds.max_px_per_prune).map(|px| px.peer).collect();
+        let refusal = match &self.mesh {
+            None => Some(PruneOutcome::TopicNotTracked),
+            Some(mesh) if !mesh.contains_key(peer) => Some(PruneOutcome::NotInMesh),
+            Some(_) => None,
+        };
+        let backoff = backoff.min(cx.limits.bounds.max_remote_backoff);
+        if refusal.is_some() {
+            // Some implementations send UNSUBSCRIBE before PRUNE when they leave, so the peer is out of the mesh
+            // already. Its backoff still counts.
+            if cx.limits.extensions.late_prune_sets_backoff
+                && self.is_joined()
+                && status.connection_id.is_some()
+            {
+                self.backoffs.set(peer, backoff, cx.now);
+            }
+            outbox.p2p.extend(forget_all(peer, px));
+            return refusal;
+        }
+        self.remove_from_mesh(peer, Removed::RemotePrune, outbox);
+        self.backoffs.set(peer, backoff, cx.now);
+        outbox.facts.push(TopicEvent::PxOffered(peer.clone(), px));
+        None
+    }
+}
+
+// === Join and leave ===
+
+impl<N: Network> TopicState<N> {
+    /// Joins the topic. Peers are told when the peers' side replies with [`JoinConfirmed`](crate::protocol::exchange::command::TopicCommand).
+    pub(crate) fn join(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> JoinOutcome<N> {
+        if self.is_joined() {
+            return JoinOutcome::AlreadyJoined;
+        }
+        self.flush_delivery_counts(outbox);
+        let mesh = self.initial_mesh(cx, outbox);
+        for (peer, connection_id) in &mesh {
+            outbox.facts.push(TopicEvent::Grafted(peer.clone(), *connection_id));
+        }
+        let to_graft = mesh.keys().cloned().collect();
+        self.mesh = Some(mesh);
+        outbox.facts.push(TopicEvent::Joined);
+        JoinOutcome::Joined { to_graft }
+    }
+
+    /// Chooses the first mesh. Peers of the fanout come first, because they receive messages from this node already.
+    fn initial_mesh(
+        &mut self,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> BTreeMap<N::Peer, ConnectionId> {
+        let mut mesh = self.fanout.take().map(|fanout| fanout.peers).unwrap_or_default();
+        mesh.retain(|peer, _| !self.backoffs.contains(peer) && cx.peer_view.score(peer) >= 0.0);
+        let missing = cx.limits.degree_optimal.saturating_sub(mesh.len());
+        let candidates = self.graft_candidates(cx, |_| true, |peer| !mesh.contains_key(peer));
+        let chosen = choose(candidates, missing, &mut self.rng);
+        outbox.tally.grafted(Grafted::FanoutPromoted, mesh.len());
+        outbox.tally.grafted(Grafted::Join, chosen.len());
+        mesh.extend(chosen);
+        mesh
+    }
+
+    /// The subscribers that may be grafted: not direct, not backed off, and without a negative score.
+    pub(super) fn graft_candidates(
+        &self,
+        cx: &Context<'_, N>,
+        connection_fits: impl Fn(ConnectionId) -> bool,
+        peer_fits: impl Fn(&N::Peer) -> bool,
+    ) -> Vec<(N::Peer, ConnectionId)> {
+        self.subscriber_candidates(cx, 0.0, connection_fits, |peer| {
+            peer_fits(peer) && !self.backoffs.contains(peer)
+        })
+    }
+
+    /// The subscribers that are not direct, have at least the score `least`, and pass both filters. They are sorted, so
+    /// that a seeded random choice among them does not depend on the order of connections.
+    pub(super) fn subscriber_candidates(
+        &self,
+        cx: &Context<'_, N>,
+        least: f64,
+        connection_fits: impl Fn(ConnectionId) -> bool,
+        peer_fits: impl Fn(&N::Peer) -> bool,
+    ) -> Vec<(N::Peer, ConnectionId)> {
+        // There may be many subscribers. Ids are resolved after the cheap filters, and scores are looked up only if
+        // some peer has a score below `least`.
+        let all_above = cx.peer_view.min_score_at_least(least);
+        let fitting = self
+            .subscribers
+            .as_slice()
+            .iter()
+            .copied()
+            .filter(|connection_id| !connection_id.is_direct() && connection_fits(*connection_id));
+        let mut candidates = cx.peer_view.resolve(&mut { fitting });
+        candidates.retain(|(peer, _)| peer_fits(peer) && (all_above || cx.peer_view.score(peer) >= least));
+        candidates.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        candidates
+    }
+
+    /// Announces the topic and grafts the mesh. SUBSCRIBE goes first, because a peer ignores a GRAFT on a topic to which
+    /// this node is not subscribed.
+    pub(super) fn announce_join(&mut self, connected: &[N::Peer], outbox: &mut Outbox<N>) {
+        for peer in connected {
+            outbox.send(peer.clone(), None, P2pMessage::subscribe(self.topic.clone()));
+        }
+        for peer in self.mesh.iter().flat_map(BTreeMap::keys) {
+            outbox.send(peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });
+        }
+    }
+
+    /// Leaves the topic. Peers are told when the peers' side replies with [`LeaveConfirmed`](crate::protocol::exchange::command::TopicCommand).
+    pub(crate) fn leave(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> LeaveOutcome<N> {
+        let Some(mesh) = self.mesh.take() else { return LeaveOutcome::NotJoined };
+        self.flush_delivery_counts(outbox);
+        for (peer, connection_id) in &mesh {
+            self.backoffs.set(peer, cx.limits.unsubscribe_backoff, cx.now);
+            let no_px = cx.peer_view.score(peer) < 0.0;
+            self.leave_prunes.push(Pruned { peer: peer.clone(), connection_id: *connection_id, no_px });
+            outbox.facts.push(TopicEvent::Pruned(peer.clone(), *connection_id));
+        }
+        outbox.tally.removed(Removed::Leave, mesh.len());
+        outbox.facts.push(TopicEvent::Left);
+        self.clear_pending(cx.limits, outbox);
+        let no_px = self.leave_prunes.iter().filter(|pruned| pruned.no_px).map(|pruned| pruned.peer.clone());
+        LeaveOutcome::Left { no_px: no_px.collect(), to_prune: mesh.into_keys().collect() }
+    }
+
+    /// Prunes the former mesh and announces the leave. PRUNE goes first, because a peer that handles UNSUBSCRIBE first
+    /// has already removed this node from its mesh and ignores the PRUNE.
+    pub(super) fn announce_leave(
+        &mut self,
+        connected: &[N::Peer],
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        self.send_heartbeat_prunes(cx, outbox);
+        let leave_prunes = std::mem::take(&mut self.leave_prunes);
+        self.send_prunes(leave_prunes, cx.limits.unsubscribe_backoff, cx, outbox);
+        for peer in connected {
+            outbox.send(peer.clone(), None, P2pMessage::Unsubscribe { topic: self.topic.clone() });
+        }
+    }
+
+    /// Sends the PRUNEs of the last heartbeat.
+    pub(super) fn send_heartbeat_prunes(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        let pruned = std::mem::take(&mut self.pruned);
+        self.send_prunes(pruned, cx.limits.prune_backoff, cx, outbox);
+    }
+
+    fn send_prunes(
+        &mut self,
+        pruned: Vec<Pruned<N>>,
+        backoff: Duration,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        for Pruned { peer, no_px, .. } in pruned {
+            let px = self.select_px(&peer, no_px, cx);
+            self.send_prune(&peer, None, px, backoff, outbox);
+        }
+    }
+
+    fn send_prune(
+        &self,
+        peer: &N::Peer,
+        connection_id: Option<ConnectionId>,
+        px: Vec<N::Peer>,
+        backoff: Duration,
+        outbox: &mut Outbox<N>,
+    ) {
+        let px = px.into_iter().map(PxPeer::new).collect();
+        let message = P2pMessage::Prune { topic: self.topic.clone(), px, backoff };
+        outbox.send(peer.clone(), connection_id, message);
+    }
+}

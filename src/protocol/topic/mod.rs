@@ -1,0 +1,321 @@
+//! The state machine of one topic: subscribers, mesh or fanout, backoffs and messages. Connections and scores of peers
+//! belong to the peers' side and come in as plain values.
+//!
+//! | file | protocol rule |
+//! |---|---|
+//! | `mod.rs` | SUBSCRIBE, UNSUBSCRIBE, commands of the peers' side |
+//! | `mesh.rs` | GRAFT, PRUNE, join, leave |
+//! | `px.rs` | peers offered in a PRUNE |
+//! | `receive.rs`, `publish.rs` | full messages |
+//! | `gossip.rs`, `promises.rs` | IHAVE, IWANT, broken promises |
+//! | `idontwant.rs` | IDONTWANT, both ways |
+//! | `heartbeat.rs`, `fanout.rs` | maintenance at each heartbeat |
+//! | `inspect.rs` | snapshots of the state |
+//!
+//! The other files hold one collection each.
+
+mod backoff;
+pub(in crate::protocol) mod delivery_counts;
+mod fanout;
+mod gossip;
+mod heartbeat;
+pub(in crate::protocol) mod idontwant;
+pub(crate) mod inspect;
+mod invalid_cache;
+mod mesh;
+pub(in crate::protocol) mod messages;
+mod pending_validation;
+mod promises;
+mod publish;
+mod px;
+mod receive;
+pub(in crate::protocol) mod subscribers;
+
+use std::collections::BTreeMap;
+
+use derive_where::derive_where;
+
+use self::{
+    backoff::Backoffs,
+    delivery_counts::DeliveryCounts,
+    idontwant::SentIDontWant,
+    invalid_cache::InvalidCache,
+    messages::{Cached, Seen},
+    pending_validation::PendingValidations,
+    promises::Promises,
+    subscribers::Subscribers,
+};
+use super::{
+    connection::ConnectionId,
+    exchange::{
+        Context, Outbox,
+        command::TopicCommand,
+        event::{PeerDeliveries, Pruned, TopicEvent},
+        peer_view::PeerStatus,
+    },
+    outcome::{
+        SubscribeOutcome, UnsubscribeOutcome,
+        counters::{PromiseEvent, Removed},
+    },
+    rng::{ProtocolRng, rng_for},
+    time_cache::TimeCache,
+};
+use crate::{
+    limits::Limits,
+    network::{Network, P2pMessage},
+    timestamp::Timestamp,
+};
+
+/// The state of one topic.
+#[derive_where(Debug)]
+pub(crate) struct TopicState<N: Network> {
+    pub(crate) topic: N::Topic,
+    rng: ProtocolRng,
+    /// The subscribed connections.
+    subscribers: Subscribers,
+    /// The direct peers among the subscribers, each with its latest connection.
+    direct: BTreeMap<N::Peer, ConnectionId>,
+    /// The mesh. It is `Some` exactly while the topic is joined; its peers are subscribed and not direct.
+    mesh: Option<BTreeMap<N::Peer, ConnectionId>>,
+    /// The fanout. It can be `Some` only while the topic is not joined.
+    fanout: Option<Fanout<N>>,
+    backoffs: Backoffs<N::Peer>,
+    /// The messages that peers can request by IWANT.
+    history: TimeCache<N::MessageId, Cached<N>>,
+    /// The bytes of the messages in `history`.
+    history_bytes: usize,
+    /// The ids of handled messages, to recognise duplicates.
+    seen: TimeCache<N::MessageId, Seen<N>>,
+    /// Deliveries that have not been reported to the peers' side.
+    delivery_counts: DeliveryCounts<N>,
+    /// Messages under asynchronous validation, each with its senders so far.
+    pending_validations: PendingValidations<N>,
+    /// Requested messages that peers have promised by IHAVE.
+    promises: Promises<N>,
+    /// Recent invalid messages, so that no copy is validated again.
+    invalid_cache: InvalidCache<N>,
+    /// The ids for which this topic has sent IDONTWANT in this heartbeat.
+    sent_idontwant: SentIDontWant<N>,
+    /// Peers pruned in the first phase of a heartbeat. Their PRUNEs are sent in the second phase.
+    pruned: Vec<Pruned<N>>,
+    /// The former mesh of a topic that was left. Its PRUNEs are sent when the leave is confirmed.
+    leave_prunes: Vec<Pruned<N>>,
+}
+
+/// The peers to which messages are published on a topic that is not joined (v1.0 "fanout").
+#[derive_where(Clone, Debug)]
+pub(super) struct Fanout<N: Network> {
+    pub(super) peers: BTreeMap<N::Peer, ConnectionId>,
+    pub(super) last_published: Timestamp,
+}
+
+impl<N: Network> TopicState<N> {
+    pub(crate) fn new(topic: N::Topic, limits: &Limits<N::Topic>, seed: u64) -> Self {
+        Self {
+            rng: rng_for(seed, "topic", &topic),
+            topic,
+            subscribers: Subscribers::default(),
+            direct: BTreeMap::new(),
+            mesh: None,
+            fanout: None,
+            backoffs: Backoffs::new(limits.bounds.max_backoffs_per_topic),
+            history: TimeCache::new(limits.history_length),
+            history_bytes: 0,
+            seen: TimeCache::new(limits.seen_history_length),
+            delivery_counts: DeliveryCounts::default(),
+            pending_validations: PendingValidations::new(&limits.bounds),
+            promises: Promises::default(),
+            invalid_cache: InvalidCache::new(limits),
+            sent_idontwant: SentIDontWant::default(),
+            pruned: Vec::new(),
+            leave_prunes: Vec::new(),
+        }
+    }
+
+    /// Clears the state that matters only while the topic is joined.
+    pub(super) fn clear_pending(&mut self, limits: &Limits<N::Topic>, outbox: &mut Outbox<N>) {
+        outbox.tally.promise(PromiseEvent::Cancelled, self.promises.len());
+        self.promises = Promises::default();
+        self.invalid_cache = InvalidCache::new(limits);
+        self.sent_idontwant = SentIDontWant::default();
+    }
+
+    /// Whether there are deliveries that have not been reported to the peers' side.
+    pub(crate) fn has_unflushed_deliveries(&self) -> bool {
+        !self.delivery_counts.is_empty()
+    }
+
+    /// The deliveries that have not been reported to the peers' side.
+    pub(in crate::protocol) fn unflushed_deliveries(&self) -> &[PeerDeliveries<N>] {
+        self.delivery_counts.as_slice()
+    }
+
+    /// Reports all deliveries to the peers' side. It must be called before an event that changes what a delivery is
+    /// worth (graft, prune, leave) and before scores are inspected.
+    pub(crate) fn flush_delivery_counts(&mut self, outbox: &mut Outbox<N>) {
+        self.delivery_counts.flush(outbox);
+    }
+
+    /// Whether the application has joined the topic.
+    pub(crate) fn is_joined(&self) -> bool {
+        self.mesh.is_some()
+    }
+
+    /// Whether the topic needs an actor: it is joined, has a fanout, or remembers messages.
+    pub(crate) fn is_active(&self) -> bool {
+        let has_peers = self.mesh.is_some() || self.fanout.is_some();
+        has_peers || !self.history.is_empty() || !self.seen.is_empty() || !self.pending_validations.is_empty()
+    }
+
+    /// Whether the state is empty and can be dropped.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.is_active() && self.subscribers.is_empty() && self.backoffs.is_empty()
+    }
+
+    /// Whether a connection is subscribed.
+    pub(crate) fn is_subscriber(&self, connection_id: ConnectionId) -> bool {
+        self.subscribers.contains(connection_id)
+    }
+
+    /// Whether to keep the state of a topic that has no actor. `idle` is the number of such topics. A state that holds
+    /// only backoffs is kept while there are fewer than `max_idle_topics`.
+    pub(crate) fn should_retain(&self, idle: usize, limits: &Limits<N::Topic>) -> bool {
+        let below_limit = idle < limits.bounds.max_idle_topics;
+        self.is_active() || !self.subscribers.is_empty() || (below_limit && !self.backoffs.is_empty())
+    }
+
+    /// Adds a subscriber again after a panic lost the state of the topic.
+    pub(crate) fn restore_subscriber(&mut self, peer: &N::Peer, connection_id: ConnectionId) {
+        self.subscribers.insert(connection_id);
+        if connection_id.is_direct() {
+            self.direct.insert(peer.clone(), connection_id);
+        }
+    }
+
+    /// Handles a SUBSCRIBE. `below_topic_limit` tells whether the peer may subscribe to one more topic.
+    pub(crate) fn subscribe(
+        &mut self,
+        peer: &N::Peer,
+        status: PeerStatus,
+        below_topic_limit: bool,
+        outbox: &mut Outbox<N>,
+    ) -> SubscribeOutcome {
+        let Some(connection_id) = status.connection_id else { return SubscribeOutcome::UnknownPeer };
+        self.drop_stale_connection(peer, connection_id, outbox);
+        if !self.is_subscriber(connection_id) {
+            if !below_topic_limit {
+                outbox.facts.push(TopicEvent::TopicLimitExceeded(peer.clone()));
+                return SubscribeOutcome::TopicLimitExceeded;
+            }
+            self.add_subscriber(peer, connection_id, outbox);
+        }
+        SubscribeOutcome::Subscribed
+    }
+
+    /// Handles an UNSUBSCRIBE. The peer leaves the mesh and the fanout too.
+    pub(crate) fn unsubscribe(
+        &mut self,
+        peer: &N::Peer,
+        status: PeerStatus,
+        outbox: &mut Outbox<N>,
+    ) -> UnsubscribeOutcome {
+        let Some(connection_id) = status.connection_id else { return UnsubscribeOutcome::UnknownPeer };
+        if self.subscribers.remove(connection_id) {
+            outbox.facts.push(TopicEvent::Unsubscribed(peer.clone(), connection_id));
+        }
+        let mesh = self.mesh.as_ref();
+        if mesh.and_then(|mesh| mesh.get(peer)).is_some_and(|known| *known <= connection_id) {
+            self.remove_from_mesh(peer, Removed::Unsubscribed, outbox);
+        }
+        self.remove_connections_until(peer, connection_id, outbox);
+        UnsubscribeOutcome::Unsubscribed
+    }
+
+    /// Handles a command of the peers' side.
+    pub(crate) fn handle_command(
+        &mut self,
+        command: TopicCommand<N>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        match command {
+            TopicCommand::JoinConfirmed(connected) => self.announce_join(&connected, outbox),
+            TopicCommand::LeaveConfirmed(connected) => self.announce_leave(&connected, cx, outbox),
+            TopicCommand::PeerConnected(peer) => self.on_peer_connected(peer, outbox),
+            TopicCommand::PeerDisconnected(peer, connection_id) => {
+                self.on_disconnected(&peer, connection_id, outbox)
+            }
+            TopicCommand::Retry(delivery, validation_mode) => {
+                self.retry_parked(delivery, validation_mode, cx, outbox)
+            }
+            TopicCommand::Verdicts(verdicts) => self.apply_batch_verdicts(verdicts, cx, outbox),
+            TopicCommand::StartHeartbeat(tick) => self.heartbeat_maintain_mesh(tick, cx, outbox),
+            TopicCommand::FinishHeartbeat => self.heartbeat_emit(cx, outbox),
+        }
+    }
+
+    /// Announces the topic to a peer that connected.
+    fn on_peer_connected(&mut self, peer: N::Peer, outbox: &mut Outbox<N>) {
+        if self.is_joined() {
+            outbox.send(peer, None, P2pMessage::subscribe(self.topic.clone()));
+        }
+    }
+
+    /// Removes a closed connection. The peers' side knows of it already, so no event is sent.
+    fn on_disconnected(&mut self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
+        self.subscribers.remove(connection_id);
+        self.remove_connections_until(peer, connection_id, outbox);
+    }
+
+    /// Removes the state of an earlier connection of `peer` whose end has not been reported yet. Its entry among the
+    /// subscribers stays until then, since that id no longer resolves to a peer.
+    pub(super) fn drop_stale_connection(
+        &mut self,
+        peer: &N::Peer,
+        connection_id: ConnectionId,
+        outbox: &mut Outbox<N>,
+    ) {
+        if !self.is_subscriber(connection_id) {
+            self.remove_connections_until(peer, connection_id, outbox);
+        }
+    }
+
+    pub(super) fn add_subscriber(
+        &mut self,
+        peer: &N::Peer,
+        connection_id: ConnectionId,
+        outbox: &mut Outbox<N>,
+    ) {
+        self.subscribers.insert(connection_id);
+        if connection_id.is_direct() {
+            // A message of an earlier connection may arrive late.
+            let known = self.direct.entry(peer.clone()).or_insert(connection_id);
+            *known = connection_id.max(*known);
+        }
+        outbox.facts.push(TopicEvent::Subscribed(peer.clone(), connection_id));
+    }
+
+    pub(super) fn remove_from_mesh(&mut self, peer: &N::Peer, reason: Removed, outbox: &mut Outbox<N>) {
+        if let Some(connection_id) = self.mesh.as_mut().and_then(|mesh| mesh.remove(peer)) {
+            self.flush_delivery_counts(outbox);
+            outbox.facts.push(TopicEvent::Pruned(peer.clone(), connection_id));
+            outbox.tally.removed(reason, 1);
+        }
+    }
+
+    /// Removes a peer from the direct peers, the mesh and the fanout, unless it is there with a later connection
+    /// than `last`.
+    fn remove_connections_until(&mut self, peer: &N::Peer, last: ConnectionId, outbox: &mut Outbox<N>) {
+        let remove = |connection_ids: &mut BTreeMap<N::Peer, ConnectionId>| {
+            let is_over = connection_ids.get(peer).is_some_and(|connection_id| *connection_id <= last);
+            is_over && connection_ids.remove(peer).is_some()
+        };
+        remove(&mut self.direct);
+        if self.mesh.as_mut().is_some_and(remove) {
+            outbox.tally.removed(Removed::Disconnected, 1);
+        }
+        if let Some(fanout) = &mut self.fanout {
+            remove(&mut fanout.peers);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Messages that the application publishes.
+
+use std::sync::Arc;
+
+use super::{TopicState, idontwant::filter_idontwant};
+use crate::{
+    network::{FullMessage, Network},
+    protocol::{
+        exchange::{Context, Outbox},
+        outcome::PublishOutcome,
+        output::Lane,
+    },
+};
+
+impl<N: Network> TopicState<N> {
+    /// Publishes a message of the application. It is not delivered to the application itself.
+    pub(crate) fn publish(
+        &mut self,
+        message: Arc<FullMessage<N>>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> PublishOutcome<N> {
+        if self.seen.get(&message.message_id).is_some() {
+            return PublishOutcome::AlreadyPublished;
+        }
+        self.fulfil_promises(&message.message_id, cx, outbox);
+        self.record_seen(&message, None, Vec::new(), cx, outbox);
+        if self.mesh.is_none() {
+            self.refresh_fanout(cx);
+        }
+        let (to, mut sent) = self.recipients(None, &[]);
+        filter_idontwant(&mut sent, &message, cx, &mut outbox.tally);
+        if self.mesh.is_none() {
+            outbox.tally.fanout_sends(sent.len());
+        }
+        outbox.broadcast(sent, &message, Lane::Publish);
+        PublishOutcome::Published { to }
+    }
+}

@@ -1,0 +1,330 @@
+//! Full messages from peers: duplicates, validation, credit, forwarding and delivery.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    TopicState,
+    idontwant::filter_idontwant,
+    messages::{Cached, Seen},
+};
+use crate::{
+    network::{BoxFuture, Delivery, FullMessage, Network, Validity},
+    protocol::{
+        connection::ConnectionId,
+        exchange::{Context, Outbox, Validation, command::ValidationMode, event::TopicEvent},
+        outcome::{ReceiveOutcome, labels::Input},
+        output::Lane,
+    },
+};
+
+impl<N: Network> TopicState<N> {
+    /// Handles a full message from a peer, or a parked message that is tried again.
+    pub(crate) fn receive(
+        &mut self,
+        delivery: Delivery<N>,
+        validation_mode: ValidationMode,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        if !self.is_joined() {
+            return ReceiveOutcome::NotSubscribed;
+        }
+        let message_id = &delivery.message.message_id;
+        // A duplicate of a message that was requested fulfils the promise too.
+        self.fulfil_promises(message_id, cx, outbox);
+        if self.is_duplicate(&delivery, cx, outbox) {
+            outbox.copy = Some(delivery.message);
+            return ReceiveOutcome::AlreadyReceived;
+        }
+        if self.invalid_cache.contains(&delivery.message) {
+            return self.apply_verdict(delivery, Validity::Invalid, cx, outbox);
+        }
+        let validity = self.validate_id(message_id, cx);
+        if matches!(validity, Validity::Valid | Validity::Unknown) {
+            self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
+        }
+        match (validity, validation_mode) {
+            (Validity::Valid, ValidationMode::Batched) => {
+                outbox.facts.push(TopicEvent::Batch(delivery));
+                ReceiveOutcome::Batched
+            }
+            (Validity::Valid, ValidationMode::Sequential) => {
+                if self.pending_validations.join(&delivery) {
+                    return ReceiveOutcome::Validating;
+                }
+                if let Some(verdict) = cx.network.validate_async(&delivery) {
+                    return self.start_validation(delivery, verdict, cx, outbox);
+                }
+                let verdict = cx.network.validate(&delivery);
+                self.apply_content_verdict(delivery, verdict, cx, outbox)
+            }
+            (verdict, _) => self.apply_verdict(delivery, verdict, cx, outbox),
+        }
+    }
+
+    /// Applies the verdict on a message of a batch. The message is routed even if it has been seen since it entered the
+    /// batch.
+    pub(crate) fn apply_batch_verdict(
+        &mut self,
+        delivery: Delivery<N>,
+        verdict: Option<Validity>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        match verdict {
+            Some(_) if !self.is_joined() => ReceiveOutcome::NotSubscribed,
+            Some(verdict) => self.apply_content_verdict(delivery, verdict, cx, outbox),
+            None => self.apply_verdict(delivery, Validity::Unknown, cx, outbox),
+        }
+    }
+
+    fn start_validation(
+        &mut self,
+        delivery: Delivery<N>,
+        verdict: BoxFuture<Validity>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        let message = Arc::clone(&delivery.message);
+        if !self.pending_validations.add(delivery, cx.now) {
+            return ReceiveOutcome::Throttled;
+        }
+        outbox.later.push(Validation { message, verdict });
+        ReceiveOutcome::Validating
+    }
+
+    /// The delivery of a message under asynchronous validation.
+    pub(crate) fn pending_validation(&self, message: &Arc<FullMessage<N>>) -> Option<&Delivery<N>> {
+        self.pending_validations.get(message)
+    }
+
+    /// Applies the result of an asynchronous validation. `None` means that it timed out or was throttled: the message is
+    /// dropped and may be received again. Deliveries are credited as of the arrival of the message.
+    pub(crate) fn on_validation_result(
+        &mut self,
+        message: &Arc<FullMessage<N>>,
+        verdict: Option<Validity>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        let Some((delivery, arrival)) = self.pending_validations.remove(message) else { return };
+        let cx = Context { now: arrival, ..*cx };
+        if verdict.is_some() {
+            let outcome = self.apply_batch_verdict(delivery, verdict, &cx, outbox);
+            outbox.tally.input(Input::JudgeMessage, &outcome);
+        }
+    }
+
+    #[inline]
+    pub(super) fn fulfil_promises(&mut self, id: &N::MessageId, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        let deadline = || cx.now.after(cx.limits.extensions.iwant_followup_time);
+        self.promises.fulfil(id, deadline, &mut outbox.tally);
+    }
+
+    /// Whether the message is a duplicate. A duplicate within the delivery window earns P3.
+    fn is_duplicate(&mut self, delivery: &Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> bool {
+        let Some(seen) = self.seen.get_mut(&delivery.message.message_id) else { return false };
+        outbox.tally.duplicate(|| cx.now.saturating_since(seen.first_seen));
+        let window = cx.limits.score.topics.parameters(&self.topic).mesh_message_deliveries_window;
+        if cx.now <= seen.first_seen.after(window) {
+            for peer in senders(delivery) {
+                if seen.credit_duplicate(peer, cx.limits) {
+                    self.delivery_counts.duplicate_in_window(peer, outbox);
+                }
+            }
+        }
+        true
+    }
+
+    /// Applies a verdict on the content, and remembers an invalid message.
+    fn apply_content_verdict(
+        &mut self,
+        delivery: Delivery<N>,
+        verdict: Validity,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        if verdict == Validity::Invalid {
+            let bytes = delivery.message.size(cx.network);
+            self.invalid_cache.add(Arc::clone(&delivery.message), bytes);
+        }
+        self.apply_verdict(delivery, verdict, cx, outbox)
+    }
+
+    fn apply_verdict(
+        &mut self,
+        delivery: Delivery<N>,
+        verdict: Validity,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        match verdict {
+            Validity::Valid => self.accept(delivery, cx, outbox),
+            Validity::Invalid => {
+                outbox.stats.count_recv_invalid_app_messages += 1;
+                outbox.facts.extend(senders(&delivery).map(|peer| TopicEvent::InvalidMessage(peer.clone())));
+                ReceiveOutcome::Invalid
+            }
+            Validity::Outdated => {
+                outbox.stats.count_recv_outdated_app_messages += 1;
+                ReceiveOutcome::Outdated
+            }
+            Validity::Unknown => {
+                outbox.stats.count_recv_unknown_validity_app_messages += 1;
+                outbox.facts.push(TopicEvent::Park(delivery));
+                ReceiveOutcome::Unknown
+            }
+        }
+    }
+
+    /// Accepts a valid message: credits its senders, forwards it and delivers it to the application.
+    fn accept(
+        &mut self,
+        delivery: Delivery<N>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        outbox.stats.count_recv_valid_app_messages += 1;
+        let Delivery { sender, mut co_senders, message } = delivery;
+        co_senders.retain(|peer| *peer != sender);
+        self.delivery_counts.first(&sender, outbox);
+        co_senders.iter().for_each(|peer| self.delivery_counts.duplicate_in_window(peer, outbox));
+        let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
+        filter_idontwant(&mut sent, &message, cx, &mut outbox.tally);
+        self.record_seen(&message, Some(sender), co_senders, cx, outbox);
+        outbox.broadcast(sent, &message, Lane::Forward);
+        outbox.app.push(message);
+        ReceiveOutcome::Route { to }
+    }
+
+    /// The recipients of a message: the peers of the mesh or fanout and the direct subscribers, without its senders. The
+    /// second list is the first without bootstrap peers, which are sent no full messages.
+    pub(super) fn recipients(
+        &self,
+        sender: Option<&N::Peer>,
+        others: &[N::Peer],
+    ) -> (Vec<N::Peer>, Vec<N::Peer>) {
+        let connection_ids = self.mesh.as_ref().or(self.fanout.as_ref().map(|fanout| &fanout.peers));
+        let most = connection_ids.map_or(0, BTreeMap::len) + self.direct.len();
+        let (mut to, mut bootstrap) = (Vec::with_capacity(most), Vec::new());
+        let mut add = |(peer, connection_id): (&N::Peer, &ConnectionId)| {
+            if Some(peer) != sender && !others.contains(peer) {
+                to.push(peer.clone());
+                if connection_id.is_bootstrap() {
+                    bootstrap.push(peer.clone());
+                }
+            }
+        };
+        connection_ids.into_iter().flatten().for_each(&mut add);
+        if !self.direct.is_empty() {
+            self.direct.iter().for_each(add);
+            to.sort_unstable();
+        }
+        let mut sent = to.clone();
+        if !bootstrap.is_empty() {
+            sent.retain(|peer| !bootstrap.contains(peer));
+        }
+        (to, sent)
+    }
+
+    /// Adds a message to the history and its id to the seen ids.
+    pub(super) fn record_seen(
+        &mut self,
+        message: &Arc<FullMessage<N>>,
+        first_sender: Option<N::Peer>,
+        other_senders: Vec<N::Peer>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        let id = &message.message_id;
+        let bytes = message.size(cx.network);
+        // A message larger than the whole history would evict all others, and then itself.
+        let fits = bytes <= cx.limits.bounds.max_history_bytes_per_topic;
+        if fits {
+            self.cache_message(message, bytes);
+        }
+        self.seen.insert(id.clone(), |known| match known {
+            Some(seen) => {
+                seen.add_senders(first_sender, other_senders);
+                None
+            }
+            None => Some(Seen { first_seen: cx.now, first_sender, other_senders }),
+        });
+        if fits && cx.network.topic_of(id).is_none() {
+            outbox.history.push((id.clone(), true));
+        }
+        self.enforce_bounds(cx, outbox);
+    }
+
+    fn cache_message(&mut self, message: &Arc<FullMessage<N>>, bytes: usize) {
+        let history_bytes = &mut self.history_bytes;
+        self.history.insert(message.message_id.clone(), |known| match known {
+            Some(_) => None,
+            None => {
+                *history_bytes += bytes;
+                Some(Cached { message: Arc::clone(message), bytes, accesses: BTreeMap::new() })
+            }
+        });
+    }
+
+    /// Evicts the oldest messages and seen ids that exceed a limit.
+    fn enforce_bounds(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        let bounds = &cx.limits.bounds;
+        while self.history.insertions() > bounds.max_history_per_topic
+            || self.history_bytes > bounds.max_history_bytes_per_topic
+        {
+            if let Some((id, cached)) = self.history.pop_oldest() {
+                on_evicted(id, cached, &mut self.history_bytes, cx, outbox);
+            }
+        }
+        while self.seen.insertions() > bounds.max_seen_per_topic {
+            self.seen.pop_oldest();
+        }
+    }
+
+    /// Handles a parked message again.
+    pub(super) fn retry_parked(
+        &mut self,
+        delivery: Delivery<N>,
+        validation_mode: ValidationMode,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        let outcome = self.receive(delivery, validation_mode, cx, outbox);
+        outbox.tally.input(Input::RetryMessage, &outcome);
+        outbox.facts.push(TopicEvent::Dispatched);
+    }
+
+    /// Applies the verdicts on the messages of a batch.
+    pub(super) fn apply_batch_verdicts(
+        &mut self,
+        verdicts: Vec<(Delivery<N>, Option<Validity>)>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        for (delivery, verdict) in verdicts {
+            let outcome = self.apply_batch_verdict(delivery, verdict, cx, outbox);
+            outbox.tally.input(Input::JudgeMessage, &outcome);
+        }
+        outbox.facts.push(TopicEvent::Dispatched);
+    }
+}
+
+fn senders<N: Network>(delivery: &Delivery<N>) -> impl Iterator<Item = &N::Peer> {
+    let co_senders = delivery.co_senders.iter().filter(|peer| **peer != delivery.sender);
+    std::iter::once(&delivery.sender).chain(co_senders)
+}
+
+/// Accounts for a message that leaves the history.
+pub(super) fn on_evicted<N: Network>(
+    id: N::MessageId,
+    cached: Cached<N>,
+    history_bytes: &mut usize,
+    cx: &Context<'_, N>,
+    outbox: &mut Outbox<N>,
+) {
+    *history_bytes -= cached.bytes;
+    if cx.network.topic_of(&id).is_none() {
+        outbox.history.push((id, false));
+    }
+}
