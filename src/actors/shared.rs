@@ -9,6 +9,7 @@ use std::{
 };
 
 use crossbeam_utils::CachePadded;
+use enum_map::enum_map;
 use tokio::sync::watch;
 
 use super::{
@@ -26,7 +27,7 @@ use crate::{
     directory::Directory,
     input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
-    metrics::{Metrics, Queues, TopicLabels, TopicSeries},
+    metrics::{ByteQueue, Metrics, Queue, QueueDepths, TopicLabels, TopicSeries},
     network::Network,
     outputs::{
         app_queue::AppQueue,
@@ -197,7 +198,7 @@ impl<N: Network> Shared<N> {
 
     /// A heartbeat is due, and the one of this number is not done.
     pub(crate) fn skip_heartbeat(&self, tick: u64) {
-        self.metrics.heartbeat_missed();
+        self.metrics.heartbeat_skipped();
         // What waits is of most interest then, and nobody else tells.
         self.metrics.gauges.set_queues(&self.queues());
         self.observe(&Event::HeartbeatSkipped { tick });
@@ -264,14 +265,22 @@ impl<N: Network> Shared<N> {
         rest
     }
 
-    /// What waits now.
-    pub(crate) fn queues(&self) -> Queues {
+    /// The current length of each queue.
+    pub(crate) fn queues(&self) -> QueueDepths {
         let (inputs, publications) = (self.admission.queued(), self.publications.admission().queued());
-        let (supervisor, router) = (self.supervisor.len(), self.router.len());
-        let (p2p, app) = (self.p2p.len(), self.app.len());
-        Queues {
-            items: [inputs.items(), publications.items(), supervisor, router, p2p, app],
-            bytes: [inputs.bytes(), publications.bytes()],
+        QueueDepths {
+            items: enum_map! {
+                Queue::Input => inputs.items(),
+                Queue::Publication => publications.items(),
+                Queue::Supervisor => self.supervisor.len(),
+                Queue::Router => self.router.len(),
+                Queue::P2pOutput => self.p2p.len(),
+                Queue::AppOutput => self.app.len(),
+            },
+            bytes: enum_map! {
+                ByteQueue::Input => inputs.bytes(),
+                ByteQueue::Publication => publications.bytes(),
+            },
         }
     }
 

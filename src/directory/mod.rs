@@ -283,10 +283,10 @@ impl<N: Network> Directory<N> {
     /// The sizes of the maps whose entries only the directory has.
     pub(crate) fn footprint(&self) -> Footprint {
         Footprint {
-            quotas: self.heartbeat_quotas.len(),
-            unwanted: self.idontwant_ids.load(Ordering::Acquire),
-            names: self.peers_by_connection().len(),
-            homes: self.topic_by_message_id.len(),
+            heartbeat_quotas: self.heartbeat_quotas.len(),
+            peer_idontwant: self.idontwant_ids.load(Ordering::Acquire),
+            peers_by_connection: self.peers_by_connection().len(),
+            topic_by_message_id: self.topic_by_message_id.len(),
             ..Footprint::default()
         }
     }

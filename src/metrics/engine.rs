@@ -1,185 +1,156 @@
-//! What is counted of a whole engine: its handles, held. What is a topic's own is [`topic`](super::topic)'s,
-//! what is set at each heartbeat [`state`](super::state)'s.
+//! The counters and histograms of a whole engine. Counters of one topic are in [`topic`](super::topic), gauges in
+//! [`state`](super::state).
 
 use std::{sync::Arc, time::Duration};
 
 use ::metrics::{Counter, Histogram};
+use enum_map::{EnumArray, EnumMap};
 
 use super::{
-    catalogue::{self, *},
-    registry::{Registry, Source},
-    said::Said,
+    catalogue::{self as catalogue, *},
+    labels::{AfterPanic, Handled, IdListType, RpcDirection, RpcType, TimedQueue, Unvalidated},
+    registry::{RecorderSource, Registry},
     state::Gauges,
 };
 use crate::{
     admission::refused::Refused,
     clock::Clock,
     limits::Limits,
-    network::{Network, P2pMessage},
+    network::{Network, P2pMessage, P2pOutput},
     outputs::{publication::DropReason, wait_time::WaitTime},
     protocol::{
         outcome::{
             IDontWantOutcome,
-            counters::{InputCounters, Penalties, RareCounters},
-            labels::{ANSWERS, Input, Labelled},
+            counters::{IWantResponse, InputCounters, Penalties, Penalty, PromiseEvent, RareCounters},
+            labels::{Input, Labelled},
         },
-        output::Lane,
+        output::{Lane, pending::PendingOutput},
     },
 };
 
-/// Held handles of one engine.
+/// The metric handles of one engine.
 pub(crate) struct Metrics {
-    /// In the order of all inputs' outcomes.
-    inputs: Vec<(Counter, Role)>,
+    /// By input and outcome, in the order of [`Input::ALL`] and [`Input::outcomes`].
+    inputs: Vec<(Counter, TopicRole)>,
+    /// In the order of [`Refused::REASONS`].
     refused: [Counter; Refused::REASONS.len()],
-    rpc_received: [Counter; 9],
-    rpc_sent: [Counter; 9],
-    ihave_ids: [Counter; 2],
-    iwant_ids: [Counter; 2],
-    idontwant_ids: [Counter; 2],
-    answers: [Counter; ANSWERS.len()],
-    promises: [Counter; 4],
+    rpc_received: EnumMap<RpcType, Counter>,
+    rpc_sent: EnumMap<RpcType, Counter>,
+    message_ids: EnumMap<IdListType, EnumMap<RpcDirection, Counter>>,
+    iwant_responses: EnumMap<IWantResponse, Counter>,
+    promises: EnumMap<PromiseEvent, Counter>,
     promise_duration: Histogram,
     duplicate_delay: Histogram,
     validation_duration: Histogram,
-    validations_dropped: [Counter; 2],
+    validations_dropped: EnumMap<Unvalidated, Counter>,
     outputs_dropped: [[Counter; DropReason::ALL.len()]; Lane::ALL.len()],
-    penalties: [Counter; 4],
-    slow_peers: Counter,
+    penalties: EnumMap<Penalty, Counter>,
+    slow_peer_reports: Counter,
     heartbeats: Counter,
-    heartbeats_missed: Counter,
+    heartbeats_skipped: Counter,
     heartbeat_duration: Histogram,
-    input_duration: [Histogram; 13],
-    queue_wait: [Histogram; 3],
-    topic_restarts: [Counter; 2],
+    input_duration: EnumMap<Handled, Histogram>,
+    queue_wait: EnumMap<TimedQueue, Histogram>,
+    topic_panics: EnumMap<AfterPanic, Counter>,
     hook_panics: Counter,
     pub(crate) gauges: Gauges,
 }
 
-/// What an outcome tells of its topic.
+/// What the outcome of an input adds to the counters of its topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum TopicRole {
     None,
-    /// A copy of a message came.
-    Copy,
-    /// One of a message that had been accepted before.
+    /// A received message that is not a duplicate.
+    Received,
     Duplicate,
     Published,
 }
 
-/// What an actor handles, as far as it is told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Handled {
-    Subscribe,
-    Unsubscribe,
-    Graft,
-    Prune,
-    IHave,
-    IWant,
-    ReceiveMessage,
-    JudgeMessage,
-    Publish,
-    Join,
-    Leave,
-    TopicCommand,
-    Supervisor,
-}
-
-/// The queues in which items are seen to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Queue {
-    Input,
-    P2pOutput,
-    AppOutput,
-}
-
 impl Metrics {
-    pub(crate) fn new<T>(source: &Source, limits: &Limits<T>) -> Self {
+    pub(crate) fn new<T>(source: &RecorderSource, limits: &Limits<T>) -> Self {
         source.with(|registry| {
             registry.describe_all();
             registry.gauge(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
-            Self::of(registry, Gauges::new(registry, limits))
+            Self::register(registry, Gauges::new(registry, limits))
         })
     }
 
-    fn of(of: &Registry<'_>, gauges: Gauges) -> Self {
+    fn register(registry: &Registry<'_>, gauges: Gauges) -> Self {
+        let dropped = |lane: Lane, reason: DropReason| {
+            registry.counter(&OUTPUTS_DROPPED, &[lane.name(), reason.reason()])
+        };
         Self {
-            inputs: inputs(of),
-            refused: of.counters(&INPUTS_REFUSED, &[]),
-            rpc_received: of.counters(&RPC_RECEIVED, &[]),
-            rpc_sent: of.counters(&RPC_SENT, &[]),
-            ihave_ids: of.counters(&MESSAGE_IDS, &["ihave"]),
-            iwant_ids: of.counters(&MESSAGE_IDS, &["iwant"]),
-            idontwant_ids: of.counters(&MESSAGE_IDS, &["idontwant"]),
-            answers: of.counters(&IWANT_ANSWERS, &[]),
-            promises: of.counters(&IWANT_PROMISES, &[]),
-            promise_duration: of.histogram(&IWANT_PROMISE_DURATION, &[]),
-            duplicate_delay: of.histogram(&DUPLICATE_DELAY, &[]),
-            validation_duration: of.histogram(&VALIDATION_DURATION, &[]),
-            validations_dropped: of.counters(&VALIDATIONS_DROPPED, &[]),
-            outputs_dropped: of.table(&OUTPUTS_DROPPED),
-            penalties: of.counters(&SCORE_PENALTIES, &[]),
-            slow_peers: of.counter(&catalogue::SLOW_PEERS, &[]),
-            heartbeats: of.counter(&HEARTBEATS, &[]),
-            heartbeats_missed: of.counter(&HEARTBEATS_MISSED, &[]),
-            heartbeat_duration: of.histogram(&HEARTBEAT_DURATION, &[]),
-            input_duration: of.histograms(&INPUT_DURATION, &[]),
-            queue_wait: of.histograms(&QUEUE_WAIT, &[]),
-            topic_restarts: of.counters(&TOPIC_RESTARTS, &[]),
-            hook_panics: of.counter(&HOOK_PANICS, &[]),
+            inputs: inputs(registry),
+            refused: Refused::REASONS.map(|reason| registry.counter(&INPUTS_REFUSED, &[reason])),
+            rpc_received: registry.counters(&RPC_RECEIVED, &[]),
+            rpc_sent: registry.counters(&RPC_SENT, &[]),
+            message_ids: registry.counter_table(&MESSAGE_IDS),
+            iwant_responses: registry.counters(&IWANT_RESPONSES, &[]),
+            promises: registry.counters(&IWANT_PROMISES, &[]),
+            promise_duration: registry.histogram(&IWANT_PROMISE_DURATION, &[]),
+            duplicate_delay: registry.histogram(&DUPLICATE_DELAY, &[]),
+            validation_duration: registry.histogram(&VALIDATION_DURATION, &[]),
+            validations_dropped: registry.counters(&VALIDATIONS_DROPPED, &[]),
+            outputs_dropped: Lane::ALL.map(|lane| DropReason::ALL.map(|reason| dropped(lane, reason))),
+            penalties: registry.counters(&SCORE_PENALTIES, &[]),
+            slow_peer_reports: registry.counter(&catalogue::SLOW_PEER_REPORTS, &[]),
+            heartbeats: registry.counter(&HEARTBEATS, &[]),
+            heartbeats_skipped: registry.counter(&HEARTBEATS_SKIPPED, &[]),
+            heartbeat_duration: registry.histogram(&HEARTBEAT_DURATION, &[]),
+            input_duration: registry.histograms(&INPUT_DURATION),
+            queue_wait: registry.histograms(&QUEUE_WAIT),
+            topic_panics: registry.counters(&TOPIC_PANICS, &[]),
+            hook_panics: registry.counter(&HOOK_PANICS, &[]),
             gauges,
         }
     }
 }
 
-/// One for each outcome of each input.
-fn inputs(of: &Registry<'_>) -> Vec<(Counter, Role)> {
+/// One counter for each outcome of each input.
+fn inputs(registry: &Registry<'_>) -> Vec<(Counter, TopicRole)> {
     let role = |input, outcome| match (input, outcome) {
-        (Input::ReceiveMessage, "already_received") => Role::Duplicate,
-        (Input::ReceiveMessage, _) => Role::Copy,
-        (Input::Publish, "published") => Role::Published,
-        _ => Role::None,
+        (Input::ReceiveMessage, "duplicate") => TopicRole::Duplicate,
+        (Input::ReceiveMessage, _) => TopicRole::Received,
+        (Input::Publish, "published") => TopicRole::Published,
+        _ => TopicRole::None,
     };
     let pairs = Input::ALL.into_iter().flat_map(|input| input.outcomes().iter().map(move |o| (input, *o)));
     pairs
-        .map(|(input, outcome)| (of.counter(&INPUTS, &[input.name(), outcome]), role(input, outcome)))
+        .map(|(input, outcome)| (registry.counter(&INPUTS, &[input.name(), outcome]), role(input, outcome)))
         .collect()
 }
 
-// === The door, on the callers' threads ===
+// === Admission and transport: called on the callers' threads ===
 
 impl Metrics {
-    /// A peer's full message was taken.
-    pub(crate) fn received_message(&self) {
-        self.rpc_received[FULL_MESSAGE].increment(1);
+    /// A full message of a peer was admitted.
+    pub(crate) fn message_received(&self) {
+        self.rpc_received[RpcType::Message].increment(1);
     }
 
-    /// A peer's word was taken.
-    pub(crate) fn received<N: Network>(&self, message: &P2pMessage<N>) {
-        self.rpc_received[rpc(message)].increment(1);
+    /// An RPC entry of a peer was admitted.
+    pub(crate) fn rpc_received<N: Network>(&self, message: &P2pMessage<N>) {
+        self.rpc_received[RpcType::of(message)].increment(1);
     }
 
-    pub(crate) fn refused(&self, refused: Refused) {
+    pub(crate) fn input_refused(&self, refused: Refused) {
         let reason = Refused::REASONS.iter().position(|reason| *reason == refused.reason());
-        if let Some(place) = reason {
-            self.refused[place].increment(1);
+        if let Some(index) = reason {
+            self.refused[index].increment(1);
         }
     }
 
-    /// Nobody knows where these ids' messages are.
-    pub(crate) fn not_found(&self, ids: usize) {
-        let place = ANSWERS.iter().position(|answer| *answer == "not_found");
-        if let Some(place) = place.filter(|_| ids > 0) {
-            self.answers[place].increment(ids as u64);
-            self.iwant_ids[RECEIVED].increment(ids as u64);
-        }
+    /// An IWANT listed `ids` message ids of no known topic.
+    pub(crate) fn iwant_not_found(&self, ids: usize) {
+        add(&self.iwant_responses[IWantResponse::NotFound], ids as u64);
+        add(&self.message_ids[IdListType::IWant][RpcDirection::Received], ids as u64);
     }
 
-    /// A peer named so many ids that it does not want.
-    pub(crate) fn declined(&self, ids: usize, outcome: &IDontWantOutcome) {
+    /// An IDONTWANT listed `ids` message ids.
+    pub(crate) fn idontwant_received(&self, ids: usize, outcome: &IDontWantOutcome) {
         let (counter, _) = &self.inputs[Input::IDontWant.first() + outcome.place()];
         counter.increment(1);
-        self.idontwant_ids[RECEIVED].increment(ids as u64);
+        self.message_ids[IdListType::IDontWant][RpcDirection::Received].increment(ids as u64);
     }
 
     pub(crate) fn output_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
@@ -187,73 +158,73 @@ impl Metrics {
     }
 
     pub(crate) fn slow_peer(&self) {
-        self.slow_peers.increment(1);
+        self.slow_peer_reports.increment(1);
     }
 }
 
 // === The actors ===
 
 impl Metrics {
-    /// Takes what the peers' side counted. Roles are of topics: it has none.
-    pub(crate) fn flush(&self, tally: &mut InputCounters) {
-        self.count_outcomes(tally, |_, _| {});
-        if let Some(rest) = tally.take_rest() {
+    /// Takes what the supervisor counted. Its inputs have no topic, and so no topic role.
+    pub(crate) fn flush(&self, counters: &mut InputCounters) {
+        self.count_outcomes(counters, |_, _| {});
+        if let Some(rest) = counters.take_rest() {
             self.count_rest(&rest);
         }
     }
 
     #[inline]
-    pub(super) fn count_outcomes(&self, tally: &mut InputCounters, mut each: impl FnMut(Role, u64)) {
-        tally.take_outcomes(|place, count| {
-            let (counter, role) = &self.inputs[place];
+    pub(super) fn count_outcomes(&self, counters: &mut InputCounters, mut each: impl FnMut(TopicRole, u64)) {
+        counters.take_outcomes(|index, count| {
+            let (counter, role) = &self.inputs[index];
             counter.increment(u64::from(count));
             each(*role, u64::from(count));
         });
     }
 
     pub(super) fn count_rest(&self, rest: &RareCounters) {
-        increment(&self.promises, &rest.promises);
-        increment(&self.answers, &rest.answers);
-        let seconds = |durations: &[Duration], of: &Histogram| {
-            durations.iter().for_each(|duration| of.record(*duration));
-        };
-        seconds(&rest.promise_durations, &self.promise_duration);
-        seconds(&rest.duplicate_delays, &self.duplicate_delay);
-        increment(&[&self.ihave_ids[RECEIVED], &self.iwant_ids[RECEIVED]], &rest.ids);
+        add_all(&self.promises, &rest.promises);
+        add_all(&self.iwant_responses, &rest.iwant_responses);
+        rest.promise_durations.iter().for_each(|duration| self.promise_duration.record(*duration));
+        rest.duplicate_delays.iter().for_each(|delay| self.duplicate_delay.record(*delay));
+        add(&self.message_ids[IdListType::IHave][RpcDirection::Received], rest.ihave_ids);
+        add(&self.message_ids[IdListType::IWant][RpcDirection::Received], rest.iwant_ids);
     }
 
-    pub(crate) fn count_said(&self, said: &Said) {
-        increment(&self.rpc_sent, &said.rpcs);
-        increment(&[&self.ihave_ids[SENT], &self.iwant_ids[SENT], &self.idontwant_ids[SENT]], &said.ids);
+    pub(crate) fn count_outputs(&self, outputs: &OutputCounts) {
+        add_all(&self.rpc_sent, &outputs.rpcs);
+        for (list, ids) in outputs.ids {
+            add(&self.message_ids[list][RpcDirection::Sent], ids);
+        }
     }
 
     pub(crate) fn penalised(&self, penalties: &Penalties) {
-        increment(&self.penalties, penalties);
+        add_all(&self.penalties, penalties);
     }
 
-    pub(crate) fn heartbeat(&self) {
+    pub(crate) fn heartbeat_started(&self) {
         self.heartbeats.increment(1);
     }
 
-    pub(crate) fn heartbeat_took(&self, duration: Duration) {
+    pub(crate) fn heartbeat_finished(&self, duration: Duration) {
         self.heartbeat_duration.record(duration);
     }
 
-    pub(crate) fn heartbeat_missed(&self) {
-        self.heartbeats_missed.increment(1);
+    pub(crate) fn heartbeat_skipped(&self) {
+        self.heartbeats_skipped.increment(1);
     }
 
     pub(crate) fn handled(&self, what: Handled, duration: Duration) {
-        self.input_duration[what as usize].record(duration);
+        self.input_duration[what].record(duration);
     }
 
-    pub(crate) fn waited(&self, queue: Queue, duration: Duration) {
-        self.queue_wait[queue as usize].record(duration);
+    pub(crate) fn waited(&self, queue: TimedQueue, duration: Duration) {
+        self.queue_wait[queue].record(duration);
     }
 
-    /// Follows what waits in `queue`.
-    pub(crate) fn wait_time(&self, queue: Queue, clock: Arc<dyn Clock>) -> WaitTime {
-        WaitTime::new(clock, self.queue_wait[queue as usize].clone())
+    /// A sampler of the waiting time in `queue`.
+    pub(crate) fn wait_time(&self, queue: TimedQueue, clock: Arc<dyn Clock>) -> WaitTime {
+        WaitTime::new(clock, self.queue_wait[queue].clone())
     }
 
     pub(crate) fn validated(&self, duration: Duration) {
@@ -261,11 +232,11 @@ impl Metrics {
     }
 
     pub(crate) fn validation_timed_out(&self) {
-        self.validations_dropped[0].increment(1);
+        self.validations_dropped[Unvalidated::Timeout].increment(1);
     }
 
     pub(crate) fn validations_throttled(&self, count: usize) {
-        self.validations_dropped[1].increment(count as u64);
+        self.validations_dropped[Unvalidated::Throttled].increment(count as u64);
     }
 
     pub(crate) fn hook_panicked(&self) {
@@ -273,58 +244,85 @@ impl Metrics {
     }
 
     pub(crate) fn topic_restarted(&self) {
-        self.topic_restarts[0].increment(1);
+        self.topic_panics[AfterPanic::Restarted].increment(1);
     }
 
     pub(crate) fn topic_given_up(&self) {
-        self.topic_restarts[1].increment(1);
+        self.topic_panics[AfterPanic::GivenUp].increment(1);
     }
 }
 
-/// The places of the directions of ids.
-const RECEIVED: usize = 0;
-const SENT: usize = 1;
-
-/// The place of full messages among the types.
-const FULL_MESSAGE: usize = 0;
-
-/// The place of a message's type.
-pub(super) fn rpc<N: Network>(message: &P2pMessage<N>) -> usize {
-    match message {
-        P2pMessage::FullMessage(_) => FULL_MESSAGE,
-        P2pMessage::Subscribe { .. } => 1,
-        P2pMessage::Unsubscribe { .. } => 2,
-        P2pMessage::Graft { .. } => 3,
-        P2pMessage::Prune { .. } => 4,
-        P2pMessage::IHave { .. } => 5,
-        P2pMessage::IWant { .. } => 6,
-        P2pMessage::Ping => 7,
-        P2pMessage::IDontWant { .. } => 8,
-    }
+/// Sums over a burst of outputs. A message to several recipients counts once for each of them.
+#[derive(Debug, Default)]
+pub(crate) struct OutputCounts {
+    pub(super) rpcs: EnumMap<RpcType, u64>,
+    /// Message ids in RPC entries that list some.
+    pub(super) ids: EnumMap<IdListType, u64>,
+    /// Full messages in the publish lane, to the mesh or fanout.
+    pub(super) published: u64,
+    pub(super) forwarded: u64,
+    /// Full messages in response to IWANT.
+    pub(super) iwant_responses: u64,
+    /// Bytes of all full messages.
+    pub(super) message_bytes: u64,
 }
 
-/// Adds to each counter, where there is something to add.
-pub(super) fn increment<C: AsCounter, U: Copy + Into<u64>>(counters: &[C], counts: &[U]) {
-    for (counter, count) in counters.iter().zip(counts) {
-        let count = (*count).into();
-        if count > 0 {
-            counter.as_counter().increment(count);
+impl OutputCounts {
+    pub(crate) fn of<N: Network>(outputs: &[PendingOutput<N>], network: &N) -> Self {
+        let mut counts = Self::default();
+        for output in outputs {
+            match output {
+                PendingOutput::Broadcast { to, message, lane } => {
+                    counts.add_message(to.len() as u64, *lane, network.message_size(&message.message));
+                }
+                PendingOutput::Gossip { to, message } => counts.add_control(to.len() as u64, message),
+                PendingOutput::Output(P2pOutput::OutMessage { message, .. }) => match message {
+                    P2pMessage::FullMessage(full) => {
+                        counts.add_message(1, output.lane(), network.message_size(&full.message));
+                    }
+                    message => counts.add_control(1, message),
+                },
+                PendingOutput::Output(_) => {}
+            }
+        }
+        counts
+    }
+
+    fn add_message(&mut self, recipients: u64, lane: Lane, bytes: usize) {
+        self.rpcs[RpcType::Message] += recipients;
+        self.message_bytes += recipients * bytes as u64;
+        match lane {
+            Lane::Publish => self.published += recipients,
+            Lane::Control | Lane::Forward | Lane::Gossip => self.forwarded += recipients,
+            Lane::Answer => self.iwant_responses += recipients,
         }
     }
-}
 
-pub(super) trait AsCounter {
-    fn as_counter(&self) -> &Counter;
-}
-
-impl AsCounter for Counter {
-    fn as_counter(&self) -> &Counter {
-        self
+    fn add_control<N: Network>(&mut self, recipients: u64, message: &P2pMessage<N>) {
+        self.rpcs[RpcType::of(message)] += recipients;
+        let (list, ids) = match message {
+            P2pMessage::IHave { message_ids, .. } => (IdListType::IHave, message_ids.len()),
+            P2pMessage::IWant { message_ids } => (IdListType::IWant, message_ids.len()),
+            P2pMessage::IDontWant { message_ids } => (IdListType::IDontWant, message_ids.len()),
+            _ => return,
+        };
+        self.ids[list] += recipients * ids as u64;
     }
 }
 
-impl AsCounter for &Counter {
-    fn as_counter(&self) -> &Counter {
-        self
+/// Adds each count to its counter.
+pub(super) fn add_all<K, U>(counters: &EnumMap<K, Counter>, counts: &EnumMap<K, U>)
+where
+    K: EnumArray<Counter> + EnumArray<U>,
+    U: Copy + Into<u64>,
+{
+    counters.values().zip(counts.values()).for_each(|(counter, count)| add(counter, *count));
+}
+
+/// Adds to a counter. Most counts are 0, and an atomic addition of 0 costs as much as any other.
+pub(super) fn add(counter: &Counter, count: impl Into<u64>) {
+    let count = count.into();
+    if count > 0 {
+        counter.increment(count);
     }
 }

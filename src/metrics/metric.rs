@@ -1,59 +1,59 @@
-//! What there is to know of one metric. Counts nothing.
+//! The description of a metric: name, kind, unit, labels and help text.
 
 use ::metrics::Unit;
 
-/// A metric as the [catalogue](super::CATALOGUE) knows it.
+/// An entry of the [catalogue](super::CATALOGUE).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Metric {
-    /// Its name, with its unit: what rules and dashboards ask for.
+    /// The full name, including the unit, as queries use it.
     pub name: &'static str,
     /// Counter, gauge or histogram.
     pub kind: Kind,
-    /// What is counted or measured.
+    /// The unit of the values.
     pub unit: Unit,
-    /// What its series are told apart by.
+    /// The labels of its series.
     pub labels: &'static [Label],
-    /// What it tells, in one sentence.
+    /// The help text: one sentence without a full stop.
     pub description: &'static str,
 }
 
-/// How a metric behaves.
+/// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
-    /// It only grows.
+    /// A value that only grows.
     Counter,
-    /// A present value.
+    /// A value that grows and shrinks.
     Gauge,
-    /// Observations, counted in buckets.
+    /// Observations counted in buckets.
     Histogram {
-        /// Their upper bounds, ascending, in the metric's unit.
+        /// The upper bounds of the buckets, ascending, in the metric's unit.
         buckets: &'static [f64],
     },
 }
 
-/// A label, and the values that it may take.
+/// A label and its possible values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// Its name.
+    /// The name of the label.
     pub name: &'static str,
-    /// Its values.
+    /// The possible values.
     pub values: Values,
 }
 
-/// The values of a label. No value is ever a peer or a message.
+/// The possible values of a label. Peers and messages are never label values, so that the number of series is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
-    /// These, all of which have a series from the start.
+    /// A closed list; each value has a series from the start.
     OneOf(&'static [&'static str]),
-    /// Names of topics: as many as may be labelled, and [`OTHER`](super::OTHER)
-    /// for the rest.
+    /// Names of topics up to [`max_topic_labels`](crate::WorkerBuilder::max_topic_labels), and [`OTHER`](super::OTHER) for
+    /// all other topics.
     Topics,
     /// The version of this package.
     Version,
 }
 
 impl Kind {
-    /// Its name, as Prometheus calls it.
+    /// The name of the type in Prometheus' text format.
     pub fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -80,7 +80,7 @@ impl Metric {
         Self { name, kind: Kind::Gauge, unit: Unit::Count, labels, description }
     }
 
-    /// Of seconds.
+    /// A histogram of seconds.
     pub(super) const fn histogram(
         name: &'static str,
         buckets: &'static [f64],

@@ -1,32 +1,32 @@
-//! What an engine can be watched by: its metrics, through the `metrics` facade, and the catalogue of them. The
-//! only folder that names one. Installs no recorder, opens no port.
+//! The engine's metrics, exported through the `metrics` facade, and the catalogue that lists them. An application
+//! installs its own recorder and serves it; the engine opens no port.
 //!
-//! | part | what it is |
+//! | item | contents |
 //! |---|---|
-//! | [`CATALOGUE`] | every metric: name, kind, unit, labels, and what it tells |
-//! | `with_buckets` | prepares an exporter for Prometheus (feature `prometheus`) |
+//! | [`CATALOGUE`] | every metric: name, kind, unit, labels and help text |
+//! | `with_buckets` | sets the histogram buckets of a Prometheus exporter (feature `prometheus`) |
 //!
-//! Each engine has its own handles, made of the recorder that it is given
-//! ([`WorkerBuilder::recorder`](crate::WorkerBuilder::recorder)) or of the one that is current when it starts: two in one
-//! process are told apart. All series are there from the start; gauges are as of the last heartbeat. Actors count into
-//! plain numbers, and into the handles once a burst.
+//! Each engine registers its own handles when it starts, with the recorder given to
+//! [`WorkerBuilder::recorder`](crate::WorkerBuilder::recorder), or else with the recorder that is current on the starting
+//! thread. Two engines in one process can therefore be recorded separately. All series exist from the start. Gauges are
+//! updated at each heartbeat. Actors count in plain integers and flush them to the handles once per burst.
 
 mod catalogue;
 mod engine;
+mod labels;
 mod metric;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod registry;
-mod said;
 mod state;
 mod topic;
 
-pub(crate) use engine::{Handled, Metrics, Queue};
+pub(crate) use engine::{Metrics, OutputCounts};
+pub(crate) use labels::{ByteQueue, Handled, Queue, TimedQueue};
 #[cfg(feature = "prometheus")]
 pub use prometheus::with_buckets;
-pub(crate) use registry::Source;
-pub(crate) use said::Said;
-pub(crate) use state::Queues;
+pub(crate) use registry::RecorderSource;
+pub(crate) use state::QueueDepths;
 pub(crate) use topic::{TopicLabels, TopicMeter, TopicSeries};
 pub use {
     ::metrics::Unit,

@@ -1,27 +1,29 @@
-//! Makes handles for the series of the catalogue, all of them before anything happens: a rate sees the first
-//! event only if there was a zero before it.
+//! Registers the series of the catalogue with a recorder. All series are registered before the engine runs, because a
+//! rate misses the first event of a series that did not exist before it.
 
 use std::sync::Arc;
 
 use ::metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
+use enum_map::{Enum, EnumArray, EnumMap};
+use strum::VariantNames;
 
 use super::{CATALOGUE, Kind, Metric, Values};
 
-/// Where an engine's series are.
+/// The recorder that an engine registers its series with.
 #[derive(Clone, Default)]
-pub(crate) enum Source {
-    /// The recorder that is current on the thread that asks.
+pub(crate) enum RecorderSource {
+    /// The recorder that is current on the calling thread.
     #[default]
     Current,
-    /// This one, whoever asks.
+    /// This recorder, on any thread.
     Given(Arc<dyn Recorder + Send + Sync>),
 }
 
-impl Source {
-    pub(super) fn with<T>(&self, make: impl FnOnce(&Registry<'_>) -> T) -> T {
+impl RecorderSource {
+    pub(super) fn with<T>(&self, register: impl FnOnce(&Registry<'_>) -> T) -> T {
         match self {
-            Self::Current => ::metrics::with_recorder(|recorder| make(&Registry(recorder))),
-            Self::Given(recorder) => make(&Registry(&**recorder)),
+            Self::Current => ::metrics::with_recorder(|recorder| register(&Registry(recorder))),
+            Self::Given(recorder) => register(&Registry(&**recorder)),
         }
     }
 }
@@ -29,6 +31,11 @@ impl Source {
 pub(super) struct Registry<'a>(&'a dyn Recorder);
 
 const METADATA: Metadata<'static> = Metadata::new("actix_gossipsub", Level::INFO, None);
+
+/// An enum whose variants are the values of a label.
+pub(super) trait LabelValue: Enum + VariantNames {}
+
+impl<K: Enum + VariantNames> LabelValue for K {}
 
 impl Registry<'_> {
     pub(super) fn describe_all(&self) {
@@ -54,28 +61,45 @@ impl Registry<'_> {
         self.0.register_histogram(&key(metric, values), &METADATA)
     }
 
-    /// One for each value of the last label, in their order; `first` are those of the labels before.
-    pub(super) fn counters<const K: usize>(&self, metric: &Metric, first: &[&str]) -> [Counter; K] {
+    /// One counter for each value of the last label. `first` holds the values of the labels before it.
+    pub(super) fn counters<K>(&self, metric: &Metric, first: &[&str]) -> EnumMap<K, Counter>
+    where
+        K: LabelValue + EnumArray<Counter>,
+    {
         each(metric, first, |values| self.counter(metric, values))
     }
 
-    /// As [`counters`](Self::counters).
-    pub(super) fn gauges<const K: usize>(&self, metric: &Metric, first: &[&str]) -> [Gauge; K] {
+    /// One gauge for each value of the last label. `first` holds the values of the labels before it.
+    pub(super) fn gauges<K>(&self, metric: &Metric, first: &[&str]) -> EnumMap<K, Gauge>
+    where
+        K: LabelValue + EnumArray<Gauge>,
+    {
         each(metric, first, |values| self.gauge(metric, values))
     }
 
-    /// As [`counters`](Self::counters).
-    pub(super) fn histograms<const K: usize>(&self, metric: &Metric, first: &[&str]) -> [Histogram; K] {
-        each(metric, first, |values| self.histogram(metric, values))
+    /// One histogram for each value of the only label.
+    pub(super) fn histograms<K>(&self, metric: &Metric) -> EnumMap<K, Histogram>
+    where
+        K: LabelValue + EnumArray<Histogram>,
+    {
+        each(metric, &[], |values| self.histogram(metric, values))
     }
 
-    /// As [`counters`](Self::counters), of a metric with two labels.
-    pub(super) fn table<const L: usize, const K: usize>(&self, metric: &Metric) -> [[Counter; K]; L] {
+    /// The counters of a metric with two labels.
+    pub(super) fn counter_table<J, K>(&self, metric: &Metric) -> EnumMap<J, EnumMap<K, Counter>>
+    where
+        J: LabelValue + EnumArray<EnumMap<K, Counter>>,
+        K: LabelValue + EnumArray<Counter>,
+    {
         each(metric, &[], |values| self.counters(metric, values))
     }
 
-    /// As [`table`](Self::table).
-    pub(super) fn gauge_table<const L: usize, const K: usize>(&self, metric: &Metric) -> [[Gauge; K]; L] {
+    /// The gauges of a metric with two labels.
+    pub(super) fn gauge_table<J, K>(&self, metric: &Metric) -> EnumMap<J, EnumMap<K, Gauge>>
+    where
+        J: LabelValue + EnumArray<EnumMap<K, Gauge>>,
+        K: LabelValue + EnumArray<Gauge>,
+    {
         each(metric, &[], |values| self.gauges(metric, values))
     }
 }
@@ -86,13 +110,12 @@ fn key(metric: &Metric, values: &[&str]) -> Key {
     Key::from_parts(metric.name, metric.labels.iter().zip(values).map(label).collect::<Vec<_>>())
 }
 
-/// Makes one for each value of the label after `first`.
-fn each<T, const K: usize>(metric: &Metric, first: &[&str], make: impl Fn(&[&str]) -> T) -> [T; K] {
-    let label = metric.labels.get(first.len());
-    let values = match label.map(|label| label.values) {
-        Some(Values::OneOf(values)) => values,
-        _ => &[],
-    };
-    debug_assert_eq!(values.len(), K, "{}", metric.name);
-    std::array::from_fn(|place| make(&[first, &[values.get(place).copied().unwrap_or_default()]].concat()))
+/// Registers one handle for each value of the label that follows the `first` ones.
+fn each<K, T>(metric: &Metric, first: &[&str], register: impl Fn(&[&str]) -> T) -> EnumMap<K, T>
+where
+    K: LabelValue + EnumArray<T>,
+{
+    let values = metric.labels.get(first.len()).map(|label| label.values);
+    debug_assert_eq!(values, Some(Values::OneOf(K::VARIANTS)), "{}", metric.name);
+    EnumMap::from_fn(|value: K| register(&[first, &[K::VARIANTS[value.into_usize()]]].concat()))
 }

@@ -1,108 +1,126 @@
-//! What is set at each heartbeat, from the state as it is. Counts nothing.
+//! The gauges of a whole engine, and the counters of its transport. The supervisor sets them at each heartbeat.
 
 use ::metrics::{Counter, Gauge};
+use enum_map::{EnumArray, EnumMap, enum_map};
 
-use super::{catalogue::*, registry::Registry};
+use super::{
+    catalogue::*,
+    labels::{BoundedQueue, ByteQueue, ComponentStat, DegreeBound, Malformed, Queue, ScoreStat},
+    registry::Registry,
+};
 use crate::{
     limits::Limits,
     network::TransportStats,
-    protocol::{inspect::footprint::Footprint, peers::summary::PeersSummary},
+    protocol::{
+        inspect::footprint::Footprint,
+        peers::summary::{ConnectionClass, ConnectionDirection, PeersSummary, ScoreBand},
+        score::ScoreComponent,
+    },
 };
 
-/// Handles of what is set.
+/// Handles that are set from the engine's state.
 pub(crate) struct Gauges {
     topics: Gauge,
-    connections: [[Gauge; 3]; 2],
-    peers_by_score: [Gauge; 4],
-    peer_score: [Gauge; 3],
-    score_component: [[Gauge; 2]; 7],
-    queue_depth: [Gauge; 6],
-    queue_bytes: [Gauge; 2],
+    connections: EnumMap<ConnectionDirection, EnumMap<ConnectionClass, Gauge>>,
+    peers_by_score: EnumMap<ScoreBand, Gauge>,
+    peer_score: EnumMap<ScoreStat, Gauge>,
+    score_component: EnumMap<ScoreComponent, EnumMap<ComponentStat, Gauge>>,
+    queue_depth: EnumMap<Queue, Gauge>,
+    queue_bytes: EnumMap<ByteQueue, Gauge>,
     /// In the order of [`Footprint::maps`].
-    held: Vec<Gauge>,
-    bytes: [Counter; 2],
-    malformed: [Counter; 2],
+    caches: Vec<Gauge>,
+    rpc_received_bytes: Counter,
+    rpc_sent_bytes: Counter,
+    malformed: EnumMap<Malformed, Counter>,
 }
 
-/// What waits, in items and, where it is weighed, in bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Queues {
-    /// In the order of the catalogue.
-    pub(crate) items: [usize; 6],
-    pub(crate) bytes: [usize; 2],
+/// The current length of each queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueDepths {
+    pub(crate) items: EnumMap<Queue, usize>,
+    pub(crate) bytes: EnumMap<ByteQueue, usize>,
 }
 
 impl Gauges {
-    pub(super) fn new<T>(of: &Registry<'_>, limits: &Limits<T>) -> Self {
-        set_limits(of, limits);
+    pub(super) fn new<T>(registry: &Registry<'_>, limits: &Limits<T>) -> Self {
+        set_limits(registry, limits);
         Self {
-            topics: of.gauge(&TOPICS, &[]),
-            connections: of.gauge_table(&CONNECTIONS),
-            peers_by_score: of.gauges(&PEERS_BY_SCORE, &[]),
-            peer_score: of.gauges(&PEER_SCORE, &[]),
-            score_component: of.gauge_table(&SCORE_COMPONENT),
-            queue_depth: of.gauges(&QUEUE_DEPTH, &[]),
-            queue_bytes: of.gauges(&QUEUE_BYTES, &[]),
-            held: Footprint::default().maps().map(|(map, _)| held(of, map)).collect(),
-            bytes: [of.counter(&RPC_RECEIVED_BYTES, &[]), of.counter(&RPC_SENT_BYTES, &[])],
-            malformed: of.counters(&RPC_MALFORMED, &[]),
+            topics: registry.gauge(&TOPICS, &[]),
+            connections: registry.gauge_table(&CONNECTIONS),
+            peers_by_score: registry.gauges(&PEERS_BY_SCORE, &[]),
+            peer_score: registry.gauges(&PEER_SCORE, &[]),
+            score_component: registry.gauge_table(&SCORE_COMPONENT),
+            queue_depth: registry.gauges(&QUEUE_DEPTH, &[]),
+            queue_bytes: registry.gauges(&QUEUE_BYTES, &[]),
+            caches: Footprint::default().maps().map(|(map, _)| cache(registry, map)).collect(),
+            rpc_received_bytes: registry.counter(&RPC_RECEIVED_BYTES, &[]),
+            rpc_sent_bytes: registry.counter(&RPC_SENT_BYTES, &[]),
+            malformed: registry.counters(&RPC_MALFORMED, &[]),
         }
     }
 
-    pub(crate) fn set_held(&self, held: &Footprint) {
-        for (gauge, (_, held)) in self.held.iter().zip(held.maps()) {
-            gauge.set(held as f64);
+    pub(crate) fn set_footprint(&self, footprint: &Footprint) {
+        for (gauge, (_, size)) in self.caches.iter().zip(footprint.maps()) {
+            gauge.set(size as f64);
         }
     }
 
-    pub(crate) fn set_queues(&self, queues: &Queues) {
-        set(&self.queue_depth, queues.items);
-        set(&self.queue_bytes, queues.bytes);
+    pub(crate) fn set_queues(&self, queues: &QueueDepths) {
+        set_all(&self.queue_depth, &queues.items);
+        set_all(&self.queue_bytes, &queues.bytes);
     }
 
-    /// Who is connected, and what they are worth.
-    pub(crate) fn set_company(&self, company: &PeersSummary) {
-        self.topics.set(company.topics as f64);
-        for (gauges, counts) in self.connections.iter().zip(company.connections) {
-            set(gauges, counts);
+    pub(crate) fn set_peers(&self, peers: &PeersSummary) {
+        self.topics.set(peers.topics as f64);
+        for (gauges, counts) in self.connections.values().zip(peers.connections.values()) {
+            set_all(gauges, counts);
         }
-        set(&self.peers_by_score, company.bands);
-        for (gauge, value) in self.peer_score.iter().zip(company.scores) {
-            gauge.set(value);
-        }
-        for (gauges, values) in self.score_component.iter().zip(company.components) {
-            gauges.iter().zip(values).for_each(|(gauge, value)| gauge.set(value));
+        set_all(&self.peers_by_score, &peers.score_bands);
+        self.peer_score[ScoreStat::Min].set(peers.scores.min);
+        self.peer_score[ScoreStat::Median].set(peers.scores.median);
+        self.peer_score[ScoreStat::Max].set(peers.scores.max);
+        for (gauges, range) in self.score_component.values().zip(peers.components.values()) {
+            gauges[ComponentStat::Min].set(range.min);
+            gauges[ComponentStat::Mean].set(range.mean);
         }
     }
 
-    /// What the transport counted.
+    /// Sets the counters of the transport to its totals since it started.
     pub(crate) fn set_transport_stats(&self, stats: TransportStats) {
         let TransportStats { received_bytes, sent_bytes, bad_frames, bad_rpcs } = stats;
-        self.bytes[0].absolute(received_bytes);
-        self.bytes[1].absolute(sent_bytes);
-        self.malformed[0].absolute(bad_frames);
-        self.malformed[1].absolute(bad_rpcs);
+        self.rpc_received_bytes.absolute(received_bytes);
+        self.rpc_sent_bytes.absolute(sent_bytes);
+        self.malformed[Malformed::Frame].absolute(bad_frames);
+        self.malformed[Malformed::Rpc].absolute(bad_rpcs);
     }
 }
 
-fn set(gauges: &[Gauge], values: impl IntoIterator<Item = usize>) {
-    gauges.iter().zip(values).for_each(|(gauge, value)| gauge.set(value as f64));
+fn set_all<K: EnumArray<Gauge> + EnumArray<usize>>(gauges: &EnumMap<K, Gauge>, values: &EnumMap<K, usize>) {
+    gauges.values().zip(values.values()).for_each(|(gauge, value)| gauge.set(*value as f64));
 }
 
-/// The gauge of what a map holds: entries, or bytes where its name says so.
-fn held(of: &Registry<'_>, map: &'static str) -> Gauge {
+/// The gauge of one map of the footprint, in entries, or in bytes if the map's name ends in `_bytes`.
+fn cache(registry: &Registry<'_>, map: &'static str) -> Gauge {
     match map.strip_suffix("_bytes") {
-        Some(cache) => of.gauge(&CACHE_BYTES, &[cache]),
-        None => of.gauge(&CACHE_ENTRIES, &[map]),
+        Some(cache) => registry.gauge(&CACHE_BYTES, &[cache]),
+        None => registry.gauge(&CACHE_ENTRIES, &[map]),
     }
 }
 
-/// What does not change: rules compare with it.
-fn set_limits<T>(of: &Registry<'_>, limits: &Limits<T>) {
-    let degrees = [limits.degree_low, limits.degree_optimal, limits.degree_high, limits.degree_out];
-    set(&of.gauges::<4>(&MESH_DEGREE, &[]), degrees);
+/// Publishes the limits that alert rules compare with. They do not change while the engine runs.
+fn set_limits<T>(registry: &Registry<'_>, limits: &Limits<T>) {
+    let degrees = enum_map! {
+        DegreeBound::Low => limits.degree_low,
+        DegreeBound::Optimal => limits.degree_optimal,
+        DegreeBound::High => limits.degree_high,
+        DegreeBound::Outbound => limits.degree_out,
+    };
+    set_all(&registry.gauges(&MESH_DEGREE, &[]), &degrees);
     let bounds = &limits.bounds;
-    let (inputs, outputs) = (bounds.max_input_items, bounds.max_output_items);
-    set(&of.gauges::<4>(&QUEUE_CAPACITY, &[]), [inputs, inputs, outputs, outputs]);
-    of.gauge(&HEARTBEAT_INTERVAL, &[]).set(limits.heartbeat_interval.as_secs_f64());
+    let capacities = enum_map! {
+        BoundedQueue::Input | BoundedQueue::Publication => bounds.max_input_items,
+        BoundedQueue::P2pOutput | BoundedQueue::AppOutput => bounds.max_output_items,
+    };
+    set_all(&registry.gauges(&QUEUE_CAPACITY, &[]), &capacities);
+    registry.gauge(&HEARTBEAT_INTERVAL, &[]).set(limits.heartbeat_interval.as_secs_f64());
 }

@@ -1,5 +1,5 @@
-//! What is counted of a topic: series of its own while there is room for its name, else those that all others
-//! share. Counts; never decides.
+//! The metrics of topics. Each of our topics has series under its own label until the limit on labels is reached; all
+//! other topics share the series with the label [`OTHER`].
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -8,59 +8,71 @@ use std::{
 
 use ::metrics::{Counter, Gauge};
 use derive_where::derive_where;
+use enum_map::{EnumMap, enum_map};
 use foldhash::fast::RandomState;
 
 use super::{
     OTHER,
     catalogue::*,
-    engine::{Metrics, Role, increment},
-    registry::{Registry, Source},
-    said::Said,
+    engine::{Metrics, OutputCounts, TopicRole, add, add_all},
+    labels::{SendPath, Verdict},
+    registry::{RecorderSource, Registry},
 };
 use crate::{
     network::Network,
-    protocol::{exchange::Outbox, inspect::stats::Stats, outcome::counters::Removed},
+    protocol::{
+        exchange::Outbox,
+        inspect::stats::{Stats, TopicCounts},
+        outcome::counters::{Grafted, Removed},
+    },
 };
 
-/// The series of one topic, or of all that share [`OTHER`].
+/// The series of one topic, or those that topics without a label share.
 pub(crate) struct TopicSeries {
     shared: bool,
-    /// In the order of [`Census`].
-    gauges: [Gauge; 4],
-    grafted: [Counter; 6],
-    pruned: [Counter; 7],
+    gauges: TopicGauges,
+    grafted: EnumMap<Grafted, Counter>,
+    pruned: EnumMap<Removed, Counter>,
     received: Counter,
     duplicate: Counter,
-    validated: [Counter; 4],
+    validated: EnumMap<Verdict, Counter>,
     delivered: Counter,
     published: Counter,
-    sent: [Counter; 4],
-    spared: Counter,
+    sent: EnumMap<SendPath, Counter>,
+    suppressed_by_idontwant: Counter,
     received_bytes: Counter,
     sent_bytes: Counter,
 }
 
-/// What a topic shows at a heartbeat: whether we take part, its subscribers, its mesh, and those of the mesh
-/// that we dialled.
-pub(crate) type Census = [usize; 4];
+/// The gauges of [`TopicCounts`].
+struct TopicGauges {
+    subscribed: Gauge,
+    peers: Gauge,
+    mesh_peers: Gauge,
+    mesh_outbound_peers: Gauge,
+}
 
 impl TopicSeries {
-    fn new(of: &Registry<'_>, topic: &str, shared: bool) -> Self {
-        let gauges = [TOPIC_SUBSCRIBED, TOPIC_PEERS, MESH_PEERS, MESH_OUTBOUND_PEERS];
+    fn new(registry: &Registry<'_>, topic: &str, shared: bool) -> Self {
         Self {
             shared,
-            gauges: gauges.map(|metric| of.gauge(&metric, &[topic])),
-            grafted: of.counters(&MESH_GRAFTED, &[topic]),
-            pruned: of.counters(&MESH_PRUNED, &[topic]),
-            received: of.counter(&MESSAGES_RECEIVED, &[topic]),
-            duplicate: of.counter(&MESSAGES_DUPLICATE, &[topic]),
-            validated: of.counters(&MESSAGES_VALIDATED, &[topic]),
-            delivered: of.counter(&MESSAGES_DELIVERED, &[topic]),
-            published: of.counter(&MESSAGES_PUBLISHED, &[topic]),
-            sent: of.counters(&MESSAGES_SENT, &[topic]),
-            spared: of.counter(&MESSAGES_SPARED, &[topic]),
-            received_bytes: of.counter(&MESSAGE_RECEIVED_BYTES, &[topic]),
-            sent_bytes: of.counter(&MESSAGE_SENT_BYTES, &[topic]),
+            gauges: TopicGauges {
+                subscribed: registry.gauge(&TOPIC_SUBSCRIBED, &[topic]),
+                peers: registry.gauge(&TOPIC_PEERS, &[topic]),
+                mesh_peers: registry.gauge(&MESH_PEERS, &[topic]),
+                mesh_outbound_peers: registry.gauge(&MESH_OUTBOUND_PEERS, &[topic]),
+            },
+            grafted: registry.counters(&MESH_GRAFTED, &[topic]),
+            pruned: registry.counters(&MESH_PRUNED, &[topic]),
+            received: registry.counter(&MESSAGES_RECEIVED, &[topic]),
+            duplicate: registry.counter(&MESSAGES_DUPLICATE, &[topic]),
+            validated: registry.counters(&MESSAGES_VALIDATED, &[topic]),
+            delivered: registry.counter(&MESSAGES_DELIVERED, &[topic]),
+            published: registry.counter(&MESSAGES_PUBLISHED, &[topic]),
+            sent: registry.counters(&MESSAGES_SENT, &[topic]),
+            suppressed_by_idontwant: registry.counter(&MESSAGES_SUPPRESSED_BY_IDONTWANT, &[topic]),
+            received_bytes: registry.counter(&MESSAGE_RECEIVED_BYTES, &[topic]),
+            sent_bytes: registry.counter(&MESSAGE_SENT_BYTES, &[topic]),
         }
     }
 
@@ -69,8 +81,8 @@ impl TopicSeries {
         !self.shared
     }
 
-    /// Counts what a topic leaves behind, before it is handed on. Answers how many peers more than before are
-    /// in its mesh.
+    /// Counts what a topic put into its outbox; call it before the outbox is emptied. Returns the change of the size
+    /// of the mesh.
     pub(crate) fn flush<N: Network>(
         &self,
         engine: &Metrics,
@@ -79,167 +91,172 @@ impl TopicSeries {
         counted: &Stats,
     ) -> i64 {
         self.count_inputs(engine, outbox);
-        let verdicts = [
-            counted.count_recv_valid_app_messages,
-            counted.count_recv_invalid_app_messages,
-            counted.count_recv_outdated_app_messages,
-            counted.count_recv_unknown_validity_app_messages,
-        ];
-        increment(&self.validated, &verdicts);
-        if !outbox.app.is_empty() {
-            self.delivered.increment(outbox.app.len() as u64);
-        }
+        let verdicts = enum_map! {
+            Verdict::Valid => counted.count_recv_valid_app_messages,
+            Verdict::Invalid => counted.count_recv_invalid_app_messages,
+            Verdict::Outdated => counted.count_recv_outdated_app_messages,
+            Verdict::Unknown => counted.count_recv_unknown_validity_app_messages,
+        };
+        add_all(&self.validated, &verdicts);
+        add(&self.delivered, outbox.app.len() as u64);
         let rest = outbox.tally.take_rest();
-        let fanned_out = rest.as_ref().map_or(0, |rest| u64::from(rest.fanned_out));
+        let fanout_sends = rest.as_ref().map_or(0, |rest| u64::from(rest.fanout_sends));
         if !outbox.p2p.is_empty() {
-            self.count_said(engine, &Said::of(&outbox.p2p, network), fanned_out);
+            self.count_outputs(engine, &OutputCounts::of(&outbox.p2p, network), fanout_sends);
         }
         let Some(rest) = rest else { return 0 };
         engine.count_rest(&rest);
-        increment(std::slice::from_ref(&self.spared), &[rest.spared]);
-        increment(&self.grafted, &rest.grafted);
-        increment(&self.pruned, &rest.removed);
-        sum(&rest.grafted) - sum(&rest.removed)
+        add(&self.suppressed_by_idontwant, rest.suppressed_by_idontwant);
+        add_all(&self.grafted, &rest.grafted);
+        add_all(&self.pruned, &rest.removed);
+        let sum = |counts: &[u32]| -> i64 { counts.iter().copied().map(i64::from).sum() };
+        sum(rest.grafted.as_slice()) - sum(rest.removed.as_slice())
     }
 
     fn count_inputs<N: Network>(&self, engine: &Metrics, outbox: &mut Outbox<N>) {
-        let (mut copies, mut duplicates) = (0, 0);
+        let (mut received, mut duplicates) = (0, 0);
         engine.count_outcomes(&mut outbox.tally, |role, count| match role {
-            Role::None => {}
-            Role::Copy => copies += count,
-            Role::Duplicate => duplicates += count,
-            Role::Published => self.published.increment(count),
+            TopicRole::None => {}
+            TopicRole::Received => received += count,
+            TopicRole::Duplicate => duplicates += count,
+            TopicRole::Published => self.published.increment(count),
         });
-        if copies + duplicates > 0 {
-            self.received.increment(copies + duplicates);
+        if received + duplicates > 0 {
+            self.received.increment(received + duplicates);
             self.received_bytes.increment(std::mem::take(&mut outbox.tally.bytes));
         }
-        if duplicates > 0 {
-            self.duplicate.increment(duplicates);
-        }
+        add(&self.duplicate, duplicates);
     }
 
-    fn count_said(&self, engine: &Metrics, said: &Said, fanned_out: u64) {
-        engine.count_said(said);
-        let [published, forwarded, answered] = said.messages;
-        let published = published.saturating_sub(fanned_out);
-        increment(&self.sent, &[published, fanned_out, forwarded, answered]);
-        increment(std::slice::from_ref(&self.sent_bytes), &[said.bytes]);
+    fn count_outputs(&self, engine: &Metrics, outputs: &OutputCounts, fanout_sends: u64) {
+        engine.count_outputs(outputs);
+        let sent = enum_map! {
+            SendPath::Publish => outputs.published.saturating_sub(fanout_sends),
+            SendPath::Fanout => fanout_sends,
+            SendPath::Forward => outputs.forwarded,
+            SendPath::IWant => outputs.iwant_responses,
+        };
+        add_all(&self.sent, &sent);
+        add(&self.sent_bytes, outputs.message_bytes);
     }
 
-    /// Where a name is shared, each topic adds its own to the sum.
-    fn show(&self, now: Census, last: Census) {
-        for ((gauge, now), last) in self.gauges.iter().zip(now).zip(last) {
-            if !self.shared {
-                gauge.set(now as f64);
-            } else if now != last {
-                gauge.increment(now as f64 - last as f64);
-            }
+    /// Publishes a topic's counts. Topics that share series add the change since they last published.
+    fn publish(&self, now: TopicCounts, last: TopicCounts) {
+        let TopicGauges { subscribed, peers, mesh_peers, mesh_outbound_peers } = &self.gauges;
+        self.set(subscribed, now.joined, last.joined);
+        self.set(peers, now.subscribers, last.subscribers);
+        self.set(mesh_peers, now.mesh, last.mesh);
+        self.set(mesh_outbound_peers, now.outbound_mesh, last.outbound_mesh);
+    }
+
+    fn set(&self, gauge: &Gauge, now: usize, last: usize) {
+        if !self.shared {
+            gauge.set(now as f64);
+        } else if now != last {
+            gauge.increment(now as f64 - last as f64);
         }
     }
 
     fn mesh_lost(&self, peers: i64) {
-        self.pruned[Removed::Restart as usize].increment(u64::try_from(peers).unwrap_or_default());
+        self.pruned[Removed::Restart].increment(u64::try_from(peers).unwrap_or_default());
     }
 }
 
-fn sum(counts: &[u32]) -> i64 {
-    counts.iter().copied().map(i64::from).sum()
-}
-
-/// What a running topic counts on.
+/// The metrics of one running topic.
 pub(crate) struct TopicMeter {
     pub(crate) series: Arc<TopicSeries>,
-    /// How many peers are in the mesh, by what was counted.
+    /// The size of the mesh according to the counters.
     mesh: i64,
-    shown: Census,
+    published: TopicCounts,
 }
 
 impl TopicMeter {
     pub(crate) fn new(series: Arc<TopicSeries>) -> Self {
-        Self { series, mesh: 0, shown: Census::default() }
+        Self { series, mesh: 0, published: TopicCounts::default() }
     }
 
-    /// The mesh grew by so many.
-    pub(crate) fn count_mesh(&mut self, more: i64) {
-        self.mesh += more;
+    /// The counters recorded this change of the size of the mesh.
+    pub(crate) fn mesh_changed(&mut self, by: i64) {
+        self.mesh += by;
     }
 
-    pub(crate) fn show(&mut self, now: Census) {
-        self.series.show(now, self.shown);
-        self.shown = now;
+    /// Sets the gauges.
+    pub(crate) fn publish(&mut self, now: TopicCounts) {
+        self.series.publish(now, self.published);
+        self.published = now;
     }
 
-    /// The topic has a name of its own now.
+    /// Moves the topic's gauges to other series, since the topic has a label of its own now.
     pub(crate) fn rename(&mut self, series: Arc<TopicSeries>) {
         if !Arc::ptr_eq(&series, &self.series) {
-            let shown = self.shown;
-            self.show(Census::default());
+            let published = self.published;
+            self.publish(TopicCounts::default());
             self.series = series;
-            self.show(shown);
+            self.publish(published);
         }
     }
 
     /// The topic's state is lost, and its mesh with it.
     pub(crate) fn lost(&mut self) {
         self.series.mesh_lost(std::mem::take(&mut self.mesh));
-        self.show(Census::default());
+        self.publish(TopicCounts::default());
     }
 }
 
-/// Which topics have series of their own.
+/// The topics that have a label, and their series.
 pub(crate) struct TopicLabels<N: Network> {
-    source: Source,
+    source: RecorderSource,
     max: usize,
     other: Arc<TopicSeries>,
     overflow: Counter,
-    known: Mutex<Known<N>>,
+    labels: Mutex<Labels<N>>,
 }
 
 #[derive_where(Default)]
-struct Known<N: Network> {
+struct Labels<N: Network> {
     series: HashMap<N::Topic, Arc<TopicSeries>, RandomState>,
     names: BTreeSet<String>,
-    /// How many of them were named without being joined.
+    /// Labels of topics that were published to and not joined.
     published_only: usize,
 }
 
 impl<N: Network> TopicLabels<N> {
-    pub(crate) fn new(source: Source, max: usize) -> Self {
+    pub(crate) fn new(source: RecorderSource, max: usize) -> Self {
         let (other, overflow) = source.with(|registry| {
             let other = TopicSeries::new(registry, OTHER, true);
             (Arc::new(other), registry.counter(&TOPIC_LABEL_OVERFLOW, &[]))
         });
-        Self { source, max, other, overflow, known: Mutex::default() }
+        Self { source, max, other, overflow, labels: Mutex::default() }
     }
 
     /// The series of a topic.
     pub(crate) fn of(&self, topic: &N::Topic) -> Arc<TopicSeries> {
-        Arc::clone(self.known().series.get(topic).unwrap_or(&self.other))
+        Arc::clone(self.labels().series.get(topic).unwrap_or(&self.other))
     }
 
-    /// As [`of`](Self::of), of a topic of ours, which gets series of its own if there is room. Most of the room
-    /// is kept for those that we join. Peers' topics have none: peers could take all of it.
-    pub(crate) fn claim(&self, topic: &N::Topic, joined: bool, network: &N) -> Arc<TopicSeries> {
-        let mut known = self.known();
-        if let Some(series) = known.series.get(topic) {
+    /// The series of a topic that the application joins or publishes to. The topic gets a label if one is left; topics
+    /// that are only published to get at most a fifth of the labels. Topics that only peers name get none, because
+    /// peers could use up all labels.
+    pub(crate) fn label_for(&self, topic: &N::Topic, joined: bool, network: &N) -> Arc<TopicSeries> {
+        let mut labels = self.labels();
+        if let Some(series) = labels.series.get(topic) {
             return Arc::clone(series);
         }
-        let room = if joined { known.series.len() < self.max } else { known.published_only < self.max / 5 };
-        let name = if room { network.topic_label(topic) } else { OTHER.to_owned() };
-        if known.series.len() >= self.max || name == OTHER || known.names.contains(&name) {
+        let free = if joined { labels.series.len() < self.max } else { labels.published_only < self.max / 5 };
+        let name = if free { network.topic_label(topic) } else { OTHER.to_owned() };
+        if labels.series.len() >= self.max || name == OTHER || labels.names.contains(&name) {
             self.overflow.increment(1);
             return Arc::clone(&self.other);
         }
         let series = Arc::new(self.source.with(|registry| TopicSeries::new(registry, &name, false)));
-        known.series.insert(topic.clone(), Arc::clone(&series));
-        known.names.insert(name);
-        known.published_only += usize::from(!joined);
+        labels.series.insert(topic.clone(), Arc::clone(&series));
+        labels.names.insert(name);
+        labels.published_only += usize::from(!joined);
         series
     }
 
-    fn known(&self) -> MutexGuard<'_, Known<N>> {
-        // Whatever panics while it is held, a name it has stays good.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn labels(&self) -> MutexGuard<'_, Labels<N>> {
+        // Entries are only added, so that the map is valid after a panic of a hook.
+        self.labels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

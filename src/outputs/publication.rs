@@ -45,11 +45,11 @@ impl DropReason {
     /// The reason in snake case, as metrics label it.
     pub fn reason(self) -> &'static str {
         match self {
-            Self::StreamFull => "stream_full",
-            Self::PeerSlow => "peer_slow",
+            Self::StreamFull => "output_queue_full",
+            Self::PeerSlow => "peer_queue_full",
             Self::Disconnected => "disconnected",
             Self::TooLarge => "too_large",
-            Self::Unwanted => "unwanted",
+            Self::Unwanted => "idontwant",
             Self::Unsupported => "unsupported",
         }
     }

@@ -24,7 +24,7 @@ struct Tracked {
     lane: usize,
     /// The number of items before it in its lane.
     ahead: usize,
-    since: Timestamp,
+    pushed_at: Timestamp,
 }
 
 impl WaitTime {
@@ -39,11 +39,11 @@ impl WaitTime {
             self.skip -= 1;
         } else if self.tracked.is_none() {
             self.skip = SAMPLING - 1;
-            self.tracked = Some(Tracked { lane, ahead, since: self.clock.now() });
+            self.tracked = Some(Tracked { lane, ahead, pushed_at: self.clock.now() });
         }
     }
 
-    /// The first item of a lane was taken out.
+    /// The first item of `lane` was popped.
     #[inline]
     pub(super) fn popped(&mut self, lane: usize) {
         let Some(tracked) = self.tracked.as_mut().filter(|tracked| tracked.lane == lane) else { return };
@@ -51,7 +51,7 @@ impl WaitTime {
             tracked.ahead -= 1;
             return;
         }
-        self.histogram.record(self.clock.now().saturating_since(tracked.since));
+        self.histogram.record(self.clock.now().saturating_since(tracked.pushed_at));
         self.tracked = None;
     }
 

@@ -34,7 +34,7 @@ use crate::{
     directory::Directory,
     input_recorder::InputRecorder,
     limits::Limits,
-    metrics::{Metrics, Queue, Source, TopicLabels},
+    metrics::{Metrics, RecorderSource, TimedQueue, TopicLabels},
     network::{AppInput, Network},
     outputs::{app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports},
     protocol::{
@@ -67,7 +67,7 @@ pub struct WorkerBuilder<N: Network> {
     manual: bool,
     observer: Option<Observer<N>>,
     message_events: usize,
-    recorder: Source,
+    recorder: RecorderSource,
     max_topic_labels: usize,
     input_recorder: Option<Arc<dyn InputRecorder<N>>>,
 }
@@ -105,7 +105,7 @@ impl<N: Network> WorkerBuilder<N> {
             manual: false,
             observer: None,
             message_events: 0,
-            recorder: Source::Current,
+            recorder: RecorderSource::Current,
             max_topic_labels: 100,
             input_recorder: None,
         }
@@ -169,7 +169,7 @@ impl<N: Network> WorkerBuilder<N> {
     /// Sets the recorder of the engine's [metrics](crate::metrics). By default it is the current recorder at the start
     /// and, for topics that are joined later, the current recorder at the join.
     pub fn recorder(mut self, recorder: Arc<dyn ::metrics::Recorder + Send + Sync>) -> Self {
-        self.recorder = Source::Given(recorder);
+        self.recorder = RecorderSource::Given(recorder);
         self
     }
 
@@ -236,10 +236,18 @@ impl<N: Network> WorkerBuilder<N> {
             router: Inbox::new(Arc::clone(&load)).into(),
             desks: ArbiterMailboxes::new(arbiters, &load),
             load,
-            p2p: P2pQueue::new(bounds.max_output_items, Arc::clone(&admission), wait_time(Queue::P2pOutput))
-                .into(),
-            app: AppQueue::new(bounds.max_output_items, Arc::clone(&admission), wait_time(Queue::AppOutput))
-                .into(),
+            p2p: P2pQueue::new(
+                bounds.max_output_items,
+                Arc::clone(&admission),
+                wait_time(TimedQueue::P2pOutput),
+            )
+            .into(),
+            app: AppQueue::new(
+                bounds.max_output_items,
+                Arc::clone(&admission),
+                wait_time(TimedQueue::AppOutput),
+            )
+            .into(),
             admission,
             validating: AtomicUsize::new(0),
             tickets: PublishReports::default(),

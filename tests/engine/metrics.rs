@@ -90,7 +90,7 @@ fn after_a_heartbeat_each_map_has_a_gauge_that_tells_what_it_holds() {
         for (map, held) in held.maps() {
             assert_eq!(recording.gauge(&series(map)), held as f64, "{map}");
             // A heartbeat resets quotas and what was declined in it; nothing waits for a verdict here.
-            let empty = ["quotas", "declined", "batched", "validating"].contains(&map);
+            let empty = ["heartbeat_quotas", "sent_idontwant", "batched", "validating"].contains(&map);
             assert_eq!(held == 0, empty, "{held} in {map}: the test is to show something of each map");
         }
         assert_eq!(recording.series("gossipsub_cache_").len(), held.maps().count());

@@ -106,7 +106,10 @@ fn who_comes_back_is_there_once() {
         }
         engine.worker.settle().await;
         let held = engine.worker.footprint().await.expect("it runs");
-        assert_eq!((held.connections, held.names, held.subscriptions, held.subscribers), (1, 1, 1, 1));
+        assert_eq!(
+            (held.connections, held.peers_by_connection, held.subscriptions, held.subscribers),
+            (1, 1, 1, 1)
+        );
         while engine.p2p.try_recv().is_some() {}
         engine.worker.app_input(publish("a", 1)).expect("taken");
         engine.worker.settle().await;
@@ -115,7 +118,10 @@ fn who_comes_back_is_there_once() {
         engine.worker.p2p_input(disconnect(1)).expect("taken");
         engine.worker.settle().await;
         let held = engine.worker.footprint().await.expect("it runs");
-        assert_eq!((held.connections, held.names, held.subscriptions, held.subscribers), (0, 0, 0, 0));
+        assert_eq!(
+            (held.connections, held.peers_by_connection, held.subscriptions, held.subscribers),
+            (0, 0, 0, 0)
+        );
         engine.worker.shutdown().await;
     });
 }

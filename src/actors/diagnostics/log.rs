@@ -116,7 +116,7 @@ impl<N: Network> Said<'_, N> {
         match outcome {
             IWantOutcome::Answered { ids } => {
                 let sent = || ids.values().filter(|answer| matches!(answer, IWantAnswer::Message(_))).count();
-                trace!(?peer, ?topic, outcome = name, asked = ids.len(), sent = sent(), "iwant");
+                trace!(?peer, ?topic, outcome = name, requested = ids.len(), sent = sent(), "iwant");
             }
             IWantOutcome::LowScore { threshold, .. } => {
                 debug!(?peer, ?topic, outcome = name, score, threshold, "iwant ignored");
@@ -208,18 +208,18 @@ pub(in crate::actors) fn fact<N: Network>(
             }
             for pruned in &maintenance.pruned {
                 let peer = &pruned.peer;
-                let reason = if pruned.no_px { "negative score" } else { "mesh above degree_high" };
+                let reason = if pruned.no_px { "negative_score" } else { "above_d_high" };
                 debug!(?peer, ?topic, reason, score = score(peer), "pruned");
             }
             for peer in &maintenance.broken {
-                debug!(?peer, ?topic, reason = "broken promise", score = score(peer), "penalised (P7)");
+                debug!(?peer, ?topic, reason = "broken_promise", score = score(peer), "penalised (P7)");
             }
         }
         TopicEvent::Misbehaved(peer, count) => {
-            debug!(?peer, ?topic, reason = "misbehaviour", count, score = score(peer), "penalised (P7)");
+            debug!(?peer, ?topic, reason = "graft_backoff", count, score = score(peer), "penalised (P7)");
         }
         TopicEvent::InvalidMessage(peer) => {
-            debug!(?peer, ?topic, reason = "invalid message", score = score(peer), "penalised (P4)");
+            debug!(?peer, ?topic, reason = "invalid_message", score = score(peer), "penalised (P4)");
         }
         _ => {}
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     actors::{mesh::messages::TopicItem, shared::Shared},
-    metrics::{Handled, Queue},
+    metrics::{Handled, TimedQueue},
     network::{Network, P2pMessage},
     timestamp::Timestamp,
 };
@@ -42,7 +42,7 @@ impl LatencySampler {
         self.left = ONE_OF - 1;
         let began = shared.now();
         if let Some(since) = since() {
-            shared.metrics.waited(Queue::Input, began.saturating_since(since));
+            shared.metrics.waited(TimedQueue::Input, began.saturating_since(since));
         }
         Some(Sample { what: what(), began })
     }
@@ -81,13 +81,13 @@ impl Handled {
             TopicItem::Publish { .. } => Self::Publish,
             TopicItem::Join { .. } => Self::Join,
             TopicItem::Leave { .. } => Self::Leave,
-            TopicItem::Verdict { .. } => Self::JudgeMessage,
+            TopicItem::Verdict { .. } => Self::ValidationResult,
             TopicItem::Command(_)
             | TopicItem::FlushDeliveryCounts
             | TopicItem::Inspect(_)
             | TopicItem::Look(_)
             | TopicItem::Retire
-            | TopicItem::Stop => Self::TopicCommand,
+            | TopicItem::Stop => Self::Command,
         }
     }
 }

@@ -70,7 +70,7 @@ pub(crate) fn handle_idontwant<N: Network>(
         Ok(()) => shared.directory.insert_idontwant(peer, ids, &shared.limits),
         Err(refused) => refused,
     };
-    shared.metrics.declined(named, &outcome);
+    shared.metrics.idontwant_received(named, &outcome);
     Said::<N> { peer, status }.idontwant(named, outcome);
     if let Some(decision) = PeerDecision::of_idontwant(outcome) {
         let about = Note { peer: Some(peer), topic: None, score: status.score, at };
@@ -183,7 +183,7 @@ impl<N: Network> PeerInputHandler<'_, N> {
     }
 
     fn ihave(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
-        outbox.tally.offered(ids.len());
+        outbox.tally.ihave_ids(ids.len());
         let cx = self.shared.context(self.at);
         let outcome = self.shared.directory.with_heartbeat_quota(self.peer, &self.shared.limits, |quota| {
             state.ihave(self.peer, self.status, ids, quota, &cx, outbox)
@@ -194,11 +194,11 @@ impl<N: Network> PeerInputHandler<'_, N> {
     }
 
     fn iwant(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
-        outbox.tally.asked(ids.len());
+        outbox.tally.iwant_ids(ids.len());
         let outcome = state.iwant(self.peer, self.status, ids, &self.shared.context(self.at), outbox);
         outbox.tally.input(Input::IWant, &outcome);
         if let IWantOutcome::Answered { ids } = &outcome {
-            ids.values().for_each(|answer| outbox.tally.answered(answer));
+            ids.values().for_each(|answer| outbox.tally.iwant_response(answer.into()));
         }
         self.said().iwant(&state.topic, &outcome);
         self.keep(state, PeerDecision::of_iwant(&outcome));

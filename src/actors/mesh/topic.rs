@@ -23,7 +23,7 @@ use crate::{
     outputs::publication::{PublishResponder, RouteResult},
     protocol::{
         exchange::{Context, Outbox, command::TopicCommand, peer_view::PeerView},
-        inspect::{footprint::Footprint, view::View},
+        inspect::{footprint::Footprint, stats::TopicCounts, view::View},
         outcome::{
             JoinOutcome, LeaveOutcome, PublishOutcome,
             decision::{EventKind, Grafting, PeerDecision, Pruning},
@@ -243,7 +243,7 @@ impl<N: Network> Topic<N> {
     pub(in crate::actors) fn end(&mut self) {
         self.ends = true;
         self.note_footprint(Footprint::default());
-        self.meter.show(Default::default());
+        self.meter.publish(TopicCounts::default());
     }
 
     fn publish(
@@ -331,7 +331,7 @@ impl<N: Network> Topic<N> {
     fn execute(&mut self, order: TopicCommand<N>, outbox: &mut Outbox<N>) {
         let answered = matches!(order, TopicCommand::JoinConfirmed(_) | TopicCommand::LeaveConfirmed(_));
         let concluded = matches!(order, TopicCommand::FinishHeartbeat);
-        let _span = tracing::trace_span!("order", topic = ?self.state.topic).entered();
+        let _span = tracing::trace_span!("command", topic = ?self.state.topic).entered();
         let before = outbox.app.len();
         self.state.handle_command(order, &self.shared.context(self.shared.now()), outbox);
         self.note_delivered(&outbox.app[before..]);
@@ -345,7 +345,7 @@ impl<N: Network> Topic<N> {
     }
 
     fn show(&mut self) {
-        self.meter.show(self.state.counts());
+        self.meter.publish(self.state.counts());
     }
 
     fn note_footprint(&mut self, now: Footprint) {
@@ -382,7 +382,7 @@ impl<N: Network> Topic<N> {
         }
         self.note_credits();
         let more = self.shared.flush(&self.state.topic, &self.meter.series, outbox, &mut outgoing.outputs);
-        self.meter.count_mesh(more);
+        self.meter.mesh_changed(more);
         if !outbox.facts.is_empty() {
             outgoing.reports.push(SupervisorItem::Facts {
                 topic: self.state.topic.clone(),

@@ -32,7 +32,7 @@ use crate::{
         shared::Shared,
     },
     input_recorder::RecordedInput,
-    metrics::{Handled, Said},
+    metrics::{Handled, OutputCounts},
     network::{Direction, Network, PeerKind, Validity},
     protocol::{
         connection::ConnectionId,
@@ -223,7 +223,7 @@ impl<N: Network> SupervisorActor<N> {
         self.peers.begin_heartbeat(topics, self.overloaded, now);
         self.beat_began = Some(now);
         self.sampler.heartbeat(true);
-        self.shared.metrics.heartbeat();
+        self.shared.metrics.heartbeat_started();
         self.shared.pulse.beat(self.peers.tick(), now);
         self.shared.observe(&Event::Heartbeat { tick: self.peers.tick() });
     }
@@ -231,9 +231,9 @@ impl<N: Network> SupervisorActor<N> {
     /// Brings up to date what is shown as of a heartbeat.
     fn show(&self) {
         let (shared, metrics) = (&self.shared, &self.shared.metrics);
-        metrics.gauges.set_held(&shared.footprint(self.footprint()));
+        metrics.gauges.set_footprint(&shared.footprint(self.footprint()));
         metrics.gauges.set_queues(&shared.queues());
-        metrics.gauges.set_company(&self.peers.company());
+        metrics.gauges.set_peers(&self.peers.summary());
         if let Some(stats) = shared.ask(|| shared.network.transport_stats()) {
             metrics.gauges.set_transport_stats(stats);
         }
@@ -286,7 +286,7 @@ impl<N: Network> SupervisorActor<N> {
             }
             self.shared.metrics.validations_throttled(throttled);
             if !p2p.is_empty() {
-                self.shared.metrics.count_said(&Said::of(&p2p, &*self.shared.network));
+                self.shared.metrics.count_outputs(&OutputCounts::of(&p2p, &*self.shared.network));
             }
             self.shared.emit(p2p.into_iter().map(RouterItem::P2p));
             events.iter().for_each(|event| self.shared.observe(event));
@@ -307,7 +307,7 @@ impl<N: Network> SupervisorActor<N> {
 
     fn note_heartbeat(&mut self) {
         if let Some(began) = self.beat_began.take_if(|_| !self.peers.in_heartbeat()) {
-            self.shared.metrics.heartbeat_took(self.shared.now().saturating_since(began));
+            self.shared.metrics.heartbeat_finished(self.shared.now().saturating_since(began));
             self.show();
         }
     }

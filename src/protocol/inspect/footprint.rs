@@ -37,11 +37,11 @@ use crate::limits::{Extensions, Limits};
 /// | `validating` | | `max_validating_per_topic` | min(*T* × that, `max_validating`) |
 /// | `invalid` | | `max_invalid_per_topic`, and `max_invalid_bytes_per_topic` | *T* × that |
 /// | `promises` | *T* | `max_promises_per_topic` | *T* × that |
-/// | `declined` | | `max_idontwant_per_heartbeat` | *T* × that |
-/// | `unwanted` | `max_idontwant_per_heartbeat` × `idontwant_ticks` | | *P* × that |
-/// | `quotas` | 1 | | *P* + `max_unconnected_peers` |
-/// | `names` | 1 | | *P* |
-/// | `homes` | | as many as `history`, or none if ids name their topic | *T* × `max_history_per_topic` |
+/// | `sent_idontwant` | | `max_idontwant_per_heartbeat` | *T* × that |
+/// | `peer_idontwant` | `max_idontwant_per_heartbeat` × `idontwant_ticks` | | *P* × that |
+/// | `heartbeat_quotas` | 1 | | *P* + `max_unconnected_peers` |
+/// | `peers_by_connection` | 1 | | *P* |
+/// | `topic_by_message_id` | | as many as `history`, or none if ids name their topic | *T* × `max_history_per_topic` |
 ///
 /// `subscribers` has besides, of connections that ended a moment ago, what topics have not been told of yet.
 ///
@@ -98,16 +98,16 @@ pub struct Footprint {
     pub invalid_bytes: usize,
     /// Requests that are watched.
     pub promises: usize,
-    /// Messages of which meshes were told in this heartbeat that we don't want them.
-    pub declined: usize,
-    /// Messages that peers don't want, one a peer and message.
-    pub unwanted: usize,
-    /// Peers whose IHAVEs were counted in this heartbeat.
-    pub quotas: usize,
-    /// Connected peers, by the numbers that topics know them by.
-    pub names: usize,
-    /// Messages whose ids don't name their topic.
-    pub homes: usize,
+    /// Message ids that topics sent by IDONTWANT in this heartbeat.
+    pub sent_idontwant: usize,
+    /// Message ids received by IDONTWANT, counted per peer.
+    pub peer_idontwant: usize,
+    /// Peers with IHAVE and IWANT counts of this heartbeat.
+    pub heartbeat_quotas: usize,
+    /// Connected peers by connection id.
+    pub peers_by_connection: usize,
+    /// Topics by message id, for ids from which the topic can't be derived.
+    pub topic_by_message_id: usize,
 }
 
 impl Footprint {
@@ -129,7 +129,7 @@ impl Footprint {
         let subscriptions = peers.saturating_mul(limits.max_topics_per_peer);
         let remembered = topics.saturating_add(subscriptions).saturating_add(bounds.max_idle_topics);
         let Extensions { max_idontwant_per_heartbeat, idontwant_ticks, .. } = limits.extensions;
-        let unwanted = max_idontwant_per_heartbeat.saturating_mul(idontwant_ticks);
+        let per_peer = max_idontwant_per_heartbeat.saturating_mul(idontwant_ticks);
         let of_each = |bound: usize| topics.saturating_mul(bound);
         Self {
             connections: peers,
@@ -153,11 +153,11 @@ impl Footprint {
             invalid: of_each(bounds.max_invalid_per_topic),
             invalid_bytes: of_each(bounds.max_invalid_bytes_per_topic),
             promises: of_each(bounds.max_promises_per_topic),
-            declined: of_each(limits.extensions.max_idontwant_per_heartbeat),
-            unwanted: peers.saturating_mul(unwanted),
-            quotas: peers.saturating_add(bounds.max_unconnected_peers),
-            names: peers,
-            homes: of_each(bounds.max_history_per_topic),
+            sent_idontwant: of_each(limits.extensions.max_idontwant_per_heartbeat),
+            peer_idontwant: peers.saturating_mul(per_peer),
+            heartbeat_quotas: peers.saturating_add(bounds.max_unconnected_peers),
+            peers_by_connection: peers,
+            topic_by_message_id: of_each(bounds.max_history_per_topic),
         }
     }
 }
@@ -187,5 +187,5 @@ macro_rules! maps {
 }
 
 maps! {
-    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs history history_bytes seen validating invalid invalid_bytes promises declined unwanted quotas names homes
+    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs history history_bytes seen validating invalid invalid_bytes promises sent_idontwant peer_idontwant heartbeat_quotas peers_by_connection topic_by_message_id
 }

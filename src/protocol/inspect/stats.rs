@@ -80,3 +80,15 @@ impl AddAssign for Stats {
         self.count_recv_iwants += count_recv_iwants;
     }
 }
+
+/// The numbers of one topic that its gauges publish.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TopicCounts {
+    /// 1 if we have joined the topic, else 0.
+    pub(crate) joined: usize,
+    pub(crate) subscribers: usize,
+    /// Peers in our mesh.
+    pub(crate) mesh: usize,
+    /// Mesh peers that we dialled.
+    pub(crate) outbound_mesh: usize,
+}

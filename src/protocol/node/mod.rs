@@ -414,12 +414,12 @@ impl<N: Network> Node<N> {
     /// The number of entries of every collection.
     pub fn footprint(&self) -> Footprint {
         let mut footprint = Footprint {
-            quotas: self.quotas.len(),
-            homes: self.topic_by_message_id.len(),
-            names: self.connected.len(),
+            heartbeat_quotas: self.quotas.len(),
+            topic_by_message_id: self.topic_by_message_id.len(),
+            peers_by_connection: self.connected.len(),
             ..self.peers.footprint()
         };
-        footprint.unwanted = self.idontwant.values().map(PeerIDontWant::len).sum();
+        footprint.peer_idontwant = self.idontwant.values().map(PeerIDontWant::len).sum();
         self.topics.iter().for_each(|state| footprint += state.footprint());
         footprint
     }

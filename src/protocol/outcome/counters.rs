@@ -3,7 +3,14 @@
 
 use std::time::Duration;
 
-use super::labels::{ANSWERS, Input, Labelled};
+use enum_map::{Enum, EnumMap};
+use strum::VariantNames;
+
+use super::{
+    IWantAnswer,
+    labels::{Input, Labelled},
+};
+use crate::network::Network;
 
 const OUTCOMES: usize = Input::tallied_outcomes();
 /// One word says which outcomes were counted; its last bit, whether anything else was.
@@ -14,42 +21,48 @@ const SAMPLED: u32 = 64;
 /// So many durations are kept for whoever takes them.
 const MAX_DURATIONS: usize = 64;
 
-/// Why a peer came into a mesh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a peer entered our mesh; the names are metric labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum Grafted {
     Join,
     FanoutPromoted,
     RemoteGraft,
+    #[strum(serialize = "below_d_low")]
     BelowDegreeLow,
     OutboundQuota,
     Opportunistic,
 }
 
-/// Why a peer left a mesh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a peer left our mesh; the names are metric labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum Removed {
     RemotePrune,
     Unsubscribed,
     Disconnected,
     NegativeScore,
+    #[strum(serialize = "above_d_high")]
     AboveDegreeHigh,
     Leave,
-    /// The topic's state was lost. Counted by whoever finds out.
+    /// The topic's state was lost in a panic; the metrics count it when they drop the topic.
     Restart,
 }
 
-/// What became of a request that was watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What happened to an IWANT promise; the names are metric labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum PromiseEvent {
     Started,
-    Kept,
+    Fulfilled,
     Broken,
-    /// We took no part in the topic any more.
+    /// We left the topic before the message arrived.
     Cancelled,
 }
 
-/// Why a peer was penalised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a peer was penalised; the names are metric labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum Penalty {
     GraftBackoff,
     BrokenPromise,
@@ -57,8 +70,29 @@ pub(crate) enum Penalty {
     SlowPeer,
 }
 
-/// How often each penalty was given, by [`Penalty`].
-pub(crate) type Penalties = [u32; 4];
+/// How often each penalty was given.
+pub(crate) type Penalties = EnumMap<Penalty, u32>;
+
+/// How one id of a received IWANT was answered; the names are metric labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum IWantResponse {
+    Message,
+    NotFound,
+    TooManyRequests,
+    Ignored,
+}
+
+impl<N: Network> From<&IWantAnswer<N>> for IWantResponse {
+    fn from(answer: &IWantAnswer<N>) -> Self {
+        match answer {
+            IWantAnswer::Message(_) => Self::Message,
+            IWantAnswer::NotFound => Self::NotFound,
+            IWantAnswer::TooManyRequests => Self::TooManyRequests,
+            IWantAnswer::Ignored => Self::Ignored,
+        }
+    }
+}
 
 /// What was counted of one topic, or of the peers' side, since it was last taken.
 #[derive(Clone, Debug)]
@@ -75,20 +109,19 @@ pub(crate) struct InputCounters {
 /// What is counted more seldom.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RareCounters {
-    /// By [`Grafted`].
-    pub(crate) grafted: [u32; 6],
-    /// By [`Removed`].
-    pub(crate) removed: [u32; 7],
-    /// By [`PromiseEvent`].
-    pub(crate) promises: [u32; 4],
-    /// What became of ids that peers asked for.
-    pub(crate) answers: [u32; ANSWERS.len()],
-    /// Ids of messages in IHAVEs, and in IWANTs.
-    pub(crate) ids: [u32; 2],
-    /// Messages sent to a fanout, one a recipient.
-    pub(crate) fanned_out: u32,
-    /// Messages not sent to peers that said IDONTWANT, one a peer.
-    pub(crate) spared: u32,
+    pub(crate) grafted: EnumMap<Grafted, u32>,
+    pub(crate) removed: EnumMap<Removed, u32>,
+    pub(crate) promises: EnumMap<PromiseEvent, u32>,
+    /// Ids of received IWANTs, by response.
+    pub(crate) iwant_responses: EnumMap<IWantResponse, u32>,
+    /// Message ids in received IHAVEs.
+    pub(crate) ihave_ids: u32,
+    /// Message ids in received IWANTs.
+    pub(crate) iwant_ids: u32,
+    /// Messages sent to a fanout, one per recipient.
+    pub(crate) fanout_sends: u32,
+    /// Messages not sent because of a peer's IDONTWANT, one per peer.
+    pub(crate) suppressed_by_idontwant: u32,
     /// How long after asking a watched message came.
     pub(crate) promise_durations: Vec<Duration>,
     /// How long after the first a copy came, of some copies.
@@ -112,42 +145,44 @@ impl InputCounters {
     }
 
     pub(crate) fn grafted(&mut self, reason: Grafted, count: usize) {
-        add(&mut self.rest().grafted[reason as usize], count);
+        add(&mut self.rest().grafted[reason], count);
     }
 
     pub(crate) fn removed(&mut self, reason: Removed, count: usize) {
-        add(&mut self.rest().removed[reason as usize], count);
+        add(&mut self.rest().removed[reason], count);
     }
 
     pub(crate) fn promise(&mut self, event: PromiseEvent, count: usize) {
-        add(&mut self.rest().promises[event as usize], count);
+        add(&mut self.rest().promises[event], count);
     }
 
-    pub(crate) fn answered(&mut self, answer: &impl Labelled) {
-        add(&mut self.rest().answers[answer.place()], 1);
+    /// One id of a received IWANT was answered.
+    pub(crate) fn iwant_response(&mut self, response: IWantResponse) {
+        add(&mut self.rest().iwant_responses[response], 1);
     }
 
-    /// A peer offered so many messages.
-    pub(crate) fn offered(&mut self, ids: usize) {
-        add(&mut self.rest().ids[0], ids);
+    /// An IHAVE with this number of message ids was received.
+    pub(crate) fn ihave_ids(&mut self, ids: usize) {
+        add(&mut self.rest().ihave_ids, ids);
     }
 
-    /// A peer asked for so many messages.
-    pub(crate) fn asked(&mut self, ids: usize) {
-        add(&mut self.rest().ids[1], ids);
+    /// An IWANT with this number of message ids was received.
+    pub(crate) fn iwant_ids(&mut self, ids: usize) {
+        add(&mut self.rest().iwant_ids, ids);
     }
 
-    pub(crate) fn fanned_out(&mut self, recipients: usize) {
-        add(&mut self.rest().fanned_out, recipients);
+    /// A message was sent to this number of fanout peers.
+    pub(crate) fn fanout_sends(&mut self, recipients: usize) {
+        add(&mut self.rest().fanout_sends, recipients);
     }
 
-    /// So many peers said that they don't want a message.
+    /// A message was not sent to this number of peers because of their IDONTWANT.
     pub(crate) fn suppressed_by_idontwant(&mut self, peers: usize) {
-        add(&mut self.rest().spared, peers);
+        add(&mut self.rest().suppressed_by_idontwant, peers);
     }
 
     pub(crate) fn promise_kept(&mut self, after: Duration) {
-        self.promise(PromiseEvent::Kept, 1);
+        self.promise(PromiseEvent::Fulfilled, 1);
         keep(&mut self.rest().promise_durations, after);
     }
 
@@ -199,7 +234,10 @@ fn keep(durations: &mut Vec<Duration>, duration: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::outcome::{GraftOutcome, SubscribeOutcome};
+    use crate::{
+        plain::PlainNetwork,
+        protocol::outcome::{GraftOutcome, SubscribeOutcome},
+    };
 
     #[test]
     fn what_is_counted_is_taken_once() {
@@ -218,8 +256,19 @@ mod tests {
         assert_eq!(take(&mut tally), []);
         tally.removed(Removed::Leave, 3);
         assert_eq!(take(&mut tally), []);
-        assert_eq!(tally.take_rest().map(|rest| rest.removed[Removed::Leave as usize]), Some(3));
+        assert_eq!(tally.take_rest().map(|rest| rest.removed[Removed::Leave]), Some(3));
         assert!(tally.take_rest().is_none());
+    }
+
+    #[test]
+    fn label_names_follow_the_specification() {
+        assert_eq!(Grafted::VARIANTS[Grafted::BelowDegreeLow.into_usize()], "below_d_low");
+        assert_eq!(Removed::VARIANTS[Removed::AboveDegreeHigh.into_usize()], "above_d_high");
+        assert_eq!(PromiseEvent::VARIANTS, ["started", "fulfilled", "broken", "cancelled"]);
+        let answers = [IWantAnswer::NotFound, IWantAnswer::TooManyRequests, IWantAnswer::Ignored];
+        for answer in &answers as &[IWantAnswer<PlainNetwork>] {
+            assert_eq!(IWantResponse::VARIANTS[IWantResponse::from(answer).into_usize()], answer.name());
+        }
     }
 
     #[test]

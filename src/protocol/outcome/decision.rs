@@ -192,8 +192,8 @@ impl PeerDecision {
             Self::Pruned(Pruning::Leave) => "leave",
             Self::Pruned(Pruning::Unsubscribed) => "unsubscribed",
             Self::Pruned(Pruning::NegativeScore) => "negative_score",
-            Self::Pruned(Pruning::AboveDegreeHigh) => "above_degree_high",
-            Self::PxRefused => "score_too_low",
+            Self::Pruned(Pruning::AboveDegreeHigh) => "above_d_high",
+            Self::PxRefused => "low_score",
             Self::SubscribeRefused => SubscribeOutcome::TopicLimitExceeded.name(),
             Self::IHaveRefused(reason) | Self::IWantRefused(reason) | Self::IDontWantRefused(reason) => {
                 reason
@@ -211,7 +211,9 @@ impl PeerDecision {
             Self::Connected | Self::Disconnected => return None,
             Self::Graft(outcome) => outcome.explanation(),
             Self::Grafted(Grafting::Join) => "we joined the topic",
-            Self::Grafted(Grafting::Heartbeat) => "a heartbeat found the mesh too small, or poor",
+            Self::Grafted(Grafting::Heartbeat) => {
+                "a heartbeat found too few peers, too few outbound peers, or low scores in the mesh"
+            }
             Self::PrunedByPeer => "it took us out of its mesh",
             Self::Pruned(Pruning::Leave) => "we left the topic",
             Self::Pruned(Pruning::Unsubscribed) => "it unsubscribed from the topic",
@@ -219,14 +221,16 @@ impl PeerDecision {
             Self::Pruned(Pruning::AboveDegreeHigh) => "the mesh had more peers than degree_high",
             Self::PxRefused => "its score is below accept_px_threshold",
             Self::SubscribeRefused => "it is subscribed to max_topics_per_peer topics already",
-            Self::IHaveRefused(_) => "its offer was ignored",
-            Self::IWantRefused(_) => "not all that it asked for was sent",
-            Self::IDontWantRefused(_) => "not all that it does not want is kept from it",
-            Self::Penalised(Penalty::GraftBackoff) => "P7: it came back before its backoff was over",
-            Self::Penalised(Penalty::BrokenPromise) => "P7: it offered a message and did not deliver it",
-            Self::Penalised(Penalty::SlowPeer) => "P7: it does not read what it must be told",
-            Self::Penalised(Penalty::InvalidMessage) => "P4: an invalid message or id came from it",
-            Self::Penalised(Penalty::MeshDeficit) => "P3b: it left the mesh with too few deliveries",
+            Self::IHaveRefused(_) => "its IHAVE was ignored",
+            Self::IWantRefused(_) => "some of its IWANT ids were not answered",
+            Self::IDontWantRefused(_) => "some of its IDONTWANT ids were ignored",
+            Self::Penalised(Penalty::GraftBackoff) => "P7: it sent a GRAFT before its backoff expired",
+            Self::Penalised(Penalty::BrokenPromise) => {
+                "P7: it broke an IWANT promise: it sent an IHAVE and did not send the message"
+            }
+            Self::Penalised(Penalty::SlowPeer) => "P7: it reads too slowly for control messages",
+            Self::Penalised(Penalty::InvalidMessage) => "P4: it sent an invalid message or message id",
+            Self::Penalised(Penalty::MeshDeficit) => "P3b: it left the mesh with a delivery deficit",
         })
     }
 

@@ -39,7 +39,7 @@ names! {
         AlreadyKnown "already_known",
     }
     REMOVE_PEER RemovePeer {
-        Removing "removing",
+        Removing "removed",
     }
     SUBSCRIBE SubscribeOutcome {
         Subscribed "subscribed",
@@ -53,18 +53,18 @@ names! {
     GRAFT GraftOutcome {
         Grafted "grafted",
         PeerFiltered "peer_filtered",
-        UnsubscribedTopic "unsubscribed_topic",
+        UnsubscribedTopic "not_joined",
         AlreadyInMesh "already_in_mesh",
-        UnexpectedPeer "unexpected_peer",
+        UnexpectedPeer "unknown_peer",
         DirectPeer "direct_peer",
         BackedOff "backed_off",
         NegativeScore "negative_score",
         MeshFull "mesh_full",
     }
     PRUNE PruneOutcome<N> {
-        TopicNotTracked "topic_not_tracked",
+        TopicNotTracked "not_joined",
         NotInMesh "not_in_mesh",
-        ScoreTooLow "score_too_low",
+        ScoreTooLow "px_ignored",
         NoPx "no_px",
         Px "px",
     }
@@ -72,7 +72,7 @@ names! {
         LowScore "low_score",
         TooManyIHaves "too_many_ihaves",
         TooManyIWants "too_many_iwants",
-        TopicNotTracked "topic_not_tracked",
+        TopicNotTracked "not_joined",
         InvalidId "invalid_id",
         Requested "requested",
     }
@@ -81,11 +81,11 @@ names! {
         Answered "answered",
     }
     IDONTWANT IDontWantOutcome {
-        SwitchedOff "switched_off",
+        SwitchedOff "disabled",
         UnknownPeer "unknown_peer",
         LowScore "low_score",
-        TooMany "too_many",
-        Noted "noted",
+        TooMany "too_many_ids",
+        Noted "recorded",
     }
     ANSWER IWantAnswer<N> {
         Message "message",
@@ -94,9 +94,9 @@ names! {
         Ignored "ignored",
     }
     RECEIVE ReceiveOutcome<N> {
-        Route "route",
-        AlreadyReceived "already_received",
-        NotSubscribed "not_subscribed",
+        Route "routed",
+        AlreadyReceived "duplicate",
+        NotSubscribed "not_joined",
         Invalid "invalid",
         Unknown "unknown",
         Outdated "outdated",
@@ -186,8 +186,8 @@ impl Input {
             Self::IHave => "ihave",
             Self::IWant => "iwant",
             Self::ReceiveMessage => "receive_message",
-            Self::RetryMessage => "retry_message",
-            Self::JudgeMessage => "judge_message",
+            Self::RetryMessage => "retry_validation",
+            Self::JudgeMessage => "validation_result",
             Self::Publish => "publish",
             Self::Join => "join",
             Self::Leave => "leave",
@@ -230,9 +230,6 @@ impl Input {
     }
 }
 
-/// The names of what becomes of an id that a peer asks for.
-pub(crate) const ANSWERS: &[&str] = ANSWER;
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -254,7 +251,7 @@ mod tests {
     fn outcomes_are_called_by_their_own_name() {
         assert_eq!(GraftOutcome::Grafted.name(), "grafted");
         assert_eq!(GraftOutcome::MeshFull.name(), "mesh_full");
-        assert_eq!(RemovePeer::Removing.name(), "removing");
+        assert_eq!(RemovePeer::Removing.name(), "removed");
         assert_eq!(SubscribeOutcome::TopicLimitExceeded.name(), "topic_limit_exceeded");
     }
 

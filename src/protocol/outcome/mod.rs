@@ -30,6 +30,7 @@ pub enum AddPeer {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum RemovePeer {
     /// The peer is not connected now, be it that it never was.
+    #[serde(rename = "removed")]
     Removing,
 }
 
@@ -64,10 +65,12 @@ pub enum GraftOutcome {
     /// The application, or the cap on its topics, refuses it. Answered by a PRUNE.
     PeerFiltered,
     /// We have not joined the topic. Answered by a PRUNE.
+    #[serde(rename = "not_joined")]
     UnsubscribedTopic,
     /// It is there already.
     AlreadyInMesh,
     /// It is not connected.
+    #[serde(rename = "unknown_peer")]
     UnexpectedPeer,
     /// Direct peers are never in a mesh. Answered by a PRUNE.
     DirectPeer,
@@ -85,10 +88,12 @@ pub enum GraftOutcome {
 #[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::Peer: Serialize"))]
 pub enum PruneOutcome<N: Network> {
     /// We have not joined the topic.
+    #[serde(rename = "not_joined")]
     TopicNotTracked,
     /// The peer is not in the mesh.
     NotInMesh,
     /// Pruned; its peer exchange is ignored because its score is below `accept_px_threshold`.
+    #[serde(rename = "px_ignored")]
     ScoreTooLow {
         /// The score it has.
         score: f64,
@@ -131,6 +136,7 @@ pub enum IHaveOutcome<N: Network> {
         max: u32,
     },
     /// We have not joined the topic.
+    #[serde(rename = "not_joined")]
     TopicNotTracked,
     /// One of the ids is invalid: penalised (P4), none is requested.
     InvalidId,
@@ -166,6 +172,7 @@ pub enum IWantOutcome<N: Network> {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum IDontWantOutcome {
     /// None is heeded (`idontwant_message_size`).
+    #[serde(rename = "disabled")]
     SwitchedOff,
     /// It is not connected: nothing is sent to it anyway.
     UnknownPeer,
@@ -177,6 +184,7 @@ pub enum IDontWantOutcome {
         threshold: f64,
     },
     /// It named more than `max_idontwant_per_heartbeat` ids in this heartbeat.
+    #[serde(rename = "too_many_ids")]
     TooMany {
         /// How many of these are ignored.
         ignored: usize,
@@ -184,6 +192,7 @@ pub enum IDontWantOutcome {
         max: usize,
     },
     /// All of them are heeded.
+    #[serde(rename = "recorded")]
     Noted {
         /// How many.
         ids: usize,
@@ -209,14 +218,17 @@ pub enum IWantAnswer<N: Network> {
 #[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::Peer: Serialize"))]
 pub enum ReceiveOutcome<N: Network> {
     /// Valid and new: forwarded to these peers, ascending, and delivered to the application.
+    #[serde(rename = "routed")]
     Route {
         /// The mesh and the direct subscribers, without those who delivered it. Bootstrap peers
         /// stand here too, though nothing is sent to them, and so do those who said IDONTWANT.
         to: Vec<N::Peer>,
     },
     /// Seen before; inside the window of P3 its sender is credited.
+    #[serde(rename = "duplicate")]
     AlreadyReceived,
     /// We have not joined the topic.
+    #[serde(rename = "not_joined")]
     NotSubscribed,
     /// Its deliverers are penalised (P4).
     Invalid,

@@ -35,7 +35,7 @@ impl Lane {
             Self::Control => "control",
             Self::Publish => "publish",
             Self::Forward => "forward",
-            Self::Answer => "answer",
+            Self::Answer => "iwant_response",
             Self::Gossip => "gossip",
         }
     }

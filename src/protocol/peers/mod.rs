@@ -239,7 +239,7 @@ impl<N: Network> Peers<N> {
 
     /// Counts a penalty, if it was given.
     pub(super) fn count_penalty(&mut self, penalty: Penalty, given: bool) {
-        self.outbox.penalties[penalty as usize] += u32::from(given);
+        self.outbox.penalties[penalty] += u32::from(given);
     }
 
     pub(super) fn grafted(

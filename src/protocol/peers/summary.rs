@@ -1,70 +1,128 @@
-//! The connected peers as an operator looks at them: how many, of which kind, and what they are worth. Looks;
-//! changes nothing.
+//! A summary of the connected peers for operators: their number by kind, and the distribution of their scores and
+//! score components.
+
+use enum_map::{Enum, EnumMap, enum_map};
+use strum::VariantNames;
 
 use super::{Connection, Peers};
-use crate::{network::Network, protocol::score::COMPONENTS};
+use crate::{network::Network, protocol::score::ScoreComponent};
 
-/// A look at the connected peers.
+/// A summary of the connected peers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct PeersSummary {
     /// Topics joined.
     pub(crate) topics: usize,
-    /// Inbound and outbound; of each the regular, the direct and the bootstrap ones.
-    pub(crate) connections: [[usize; 3]; 2],
-    /// Scores below the publish threshold, else below the gossip threshold, else negative, else not.
-    pub(crate) bands: [usize; 4],
-    /// The least, median and greatest score.
-    pub(crate) scores: [f64; 3],
-    /// P1, P2, P3, P3b, P4, P5 and P7, weighted: the least and the mean.
-    pub(crate) components: [[f64; 2]; COMPONENTS],
+    pub(crate) connections: EnumMap<ConnectionDirection, EnumMap<ConnectionClass, usize>>,
+    /// Peers by score band; each peer is in one band.
+    pub(crate) score_bands: EnumMap<ScoreBand, usize>,
+    /// All zero without peers.
+    pub(crate) scores: ScoreRange,
+    /// Weighted components of the scores; all zero without peers.
+    pub(crate) components: EnumMap<ScoreComponent, ComponentRange>,
+}
+
+/// Which side dialled a connection; the names are metric labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum ConnectionDirection {
+    Inbound,
+    Outbound,
+}
+
+/// How a connected peer is treated; the names are metric labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum ConnectionClass {
+    Regular,
+    Direct,
+    Bootstrap,
+}
+
+/// The lowest threshold that a score is below; the names are metric labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum ScoreBand {
+    BelowPublish,
+    BelowGossip,
+    Negative,
+    NonNegative,
+}
+
+/// The distribution of the scores.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct ScoreRange {
+    pub(crate) min: f64,
+    pub(crate) median: f64,
+    pub(crate) max: f64,
+}
+
+/// The distribution of one weighted component.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct ComponentRange {
+    pub(crate) min: f64,
+    pub(crate) mean: f64,
 }
 
 impl<N: Network> Peers<N> {
-    /// Who is connected, and what they are worth.
-    pub(crate) fn company(&self) -> PeersSummary {
-        let mut company = PeersSummary { topics: self.joined_count(), ..PeersSummary::default() };
+    /// Summarises the connected peers. Takes time in proportion to their number.
+    pub(crate) fn summary(&self) -> PeersSummary {
+        let mut summary = PeersSummary { topics: self.joined_count(), ..PeersSummary::default() };
         let mut scores = Vec::with_capacity(self.connections.len());
         for (peer, connection) in &self.connections {
             let score = self.scores.get(peer).unwrap_or_default();
-            company.connections[usize::from(connection.connection_id.is_outbound())][kind(connection)] += 1;
-            company.bands[self.band(score)] += 1;
+            summary.connections[direction(connection)][class(connection)] += 1;
+            summary.score_bands[self.score_band(score)] += 1;
             scores.push(score);
         }
         scores.sort_by(f64::total_cmp);
-        if let (Some(least), Some(greatest)) = (scores.first(), scores.last()) {
-            company.scores = [*least, scores[scores.len() / 2], *greatest];
+        if let (Some(min), Some(max)) = (scores.first(), scores.last()) {
+            summary.scores = ScoreRange { min: *min, median: scores[scores.len() / 2], max: *max };
         }
-        company.components = self.components();
-        company
+        summary.components = self.components();
+        summary
     }
 
-    fn band(&self, score: f64) -> usize {
-        let limits = [self.limits.publish_threshold, self.limits.gossip_threshold, 0.0];
-        limits.iter().position(|limit| score < *limit).unwrap_or(limits.len())
+    fn score_band(&self, score: f64) -> ScoreBand {
+        match score {
+            score if score < self.limits.publish_threshold => ScoreBand::BelowPublish,
+            score if score < self.limits.gossip_threshold => ScoreBand::BelowGossip,
+            score if score < 0.0 => ScoreBand::Negative,
+            _ => ScoreBand::NonNegative,
+        }
     }
 
-    /// The least and mean of each component.
-    fn components(&self) -> [[f64; 2]; COMPONENTS] {
-        let mut looked_at = 0_u32;
-        let mut components = [[f64::INFINITY, 0.0]; COMPONENTS];
-        for parts in self.connections.keys().filter_map(|peer| self.scores.components(peer)) {
-            looked_at += 1;
-            for ([least, sum], part) in components.iter_mut().zip(parts) {
-                (*least, *sum) = (least.min(part), *sum + part);
+    fn components(&self) -> EnumMap<ScoreComponent, ComponentRange> {
+        let mut peers = 0_u32;
+        let (mut min, mut sum) = (enum_map! { _ => f64::INFINITY }, enum_map! { _ => 0.0 });
+        for components in self.connections.keys().filter_map(|peer| self.scores.components(peer)) {
+            peers += 1;
+            for (component, value) in components {
+                min[component] = value.min(min[component]);
+                sum[component] += value;
             }
         }
-        if looked_at == 0 {
-            return Default::default();
+        if peers == 0 {
+            return EnumMap::default();
         }
-        components.map(|[least, sum]| [least, sum / f64::from(looked_at)])
+        EnumMap::from_fn(|component| ComponentRange {
+            min: min[component],
+            mean: sum[component] / f64::from(peers),
+        })
     }
 }
 
-/// Who is two things at once is what we treat it as first.
-fn kind<N: Network>(connection: &Connection<N>) -> usize {
+fn direction<N: Network>(connection: &Connection<N>) -> ConnectionDirection {
+    match connection.connection_id.is_outbound() {
+        true => ConnectionDirection::Outbound,
+        false => ConnectionDirection::Inbound,
+    }
+}
+
+/// A bootstrap peer that is also direct counts as bootstrap, since messages are not sent to it.
+fn class<N: Network>(connection: &Connection<N>) -> ConnectionClass {
     match connection.connection_id {
-        connection_id if connection_id.is_bootstrap() => 2,
-        connection_id if connection_id.is_direct() => 1,
-        _ => 0,
+        id if id.is_bootstrap() => ConnectionClass::Bootstrap,
+        id if id.is_direct() => ConnectionClass::Direct,
+        _ => ConnectionClass::Regular,
     }
 }

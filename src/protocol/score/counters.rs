@@ -2,6 +2,9 @@
 
 use std::{ops::AddAssign, time::Duration};
 
+use enum_map::Enum;
+use strum::VariantNames;
+
 use crate::{limits::TopicScoreLimits, timestamp::Timestamp};
 
 /// The counters of one peer in one topic.
@@ -132,7 +135,20 @@ pub(crate) fn decayed(value: f64, rate: f64, zero: f64) -> f64 {
     if value < zero { 0.0 } else { value }
 }
 
-/// The components P1, P2, P3, P3b and P4.
+/// A component of the score (gossipsub v1.1, "the score function"); the names are metric labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum ScoreComponent {
+    P1,
+    P2,
+    P3,
+    P3b,
+    P4,
+    P5,
+    P7,
+}
+
+/// P1, P2, P3, P3b and P4.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct ScoreComponents(pub(super) [f64; 5]);
 

@@ -15,9 +15,11 @@ use std::{
 };
 
 use derive_where::derive_where;
+use enum_map::{EnumMap, enum_map};
 use foldhash::fast::RandomState;
 use slab::Slab;
 
+pub(crate) use self::counters::ScoreComponent;
 use self::{
     counters::{ScoreComponents, TopicCounters},
     minimum::MinScore,
@@ -34,9 +36,6 @@ use crate::{
     network::Network,
     timestamp::Timestamp,
 };
-
-/// The number of components of a score: P1, P2, P3, P3b, P4, P5 and P7.
-pub(crate) const COMPONENTS: usize = 7;
 
 /// The bound of application scores (P5). Larger values would make sums of scores infinite.
 const MAX_APPLICATION_SCORE: f64 = 1e15;
@@ -220,15 +219,23 @@ impl<N: Network> Scores<N> {
         self.keys.len()
     }
 
-    /// The weighted components P1, P2, P3, P3b, P4, P5 and P7 of a peer, before any cap.
-    pub(crate) fn components(&self, peer: &N::Peer) -> Option<[f64; COMPONENTS]> {
+    /// The weighted components of a peer's score, before any cap; `None` for a peer without a score.
+    pub(crate) fn components(&self, peer: &N::Peer) -> Option<EnumMap<ScoreComponent, f64>> {
         let (key, limits) = (*self.keys.get(peer)?, &self.limits);
         let score = &self.peers[key as usize];
         let sums = score.components.get().unwrap_or_else(|| self.recompute_components(key, score));
         score.components.set(Some(sums));
         let [p1, p2, p3, p3b, p4] = sums.0;
         let p5 = score.application_score * limits.score.app_specific_weight;
-        Some([p1, p2, p3, p3b, p4, p5, score.p7(limits)])
+        Some(enum_map! {
+            ScoreComponent::P1 => p1,
+            ScoreComponent::P2 => p2,
+            ScoreComponent::P3 => p3,
+            ScoreComponent::P3b => p3b,
+            ScoreComponent::P4 => p4,
+            ScoreComponent::P5 => p5,
+            ScoreComponent::P7 => score.p7(limits),
+        })
     }
 
     pub(crate) fn view(&self) -> BTreeMap<N::Peer, ScoreView<N>> {

@@ -10,6 +10,7 @@ use crate::{
         connection::ConnectionId,
         inspect::{
             footprint::Footprint,
+            stats::TopicCounts,
             view::{CachedView, FanoutView, SeenView, View},
         },
     },
@@ -98,7 +99,7 @@ impl<N: Network> TopicState<N> {
             invalid: self.invalid_cache.len(),
             invalid_bytes: self.invalid_cache.bytes(),
             promises: self.promises.len(),
-            declined: self.sent_idontwant.len(),
+            sent_idontwant: self.sent_idontwant.len(),
             ..Footprint::default()
         }
     }
@@ -136,10 +137,13 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Whether the topic is joined (0 or 1), and the numbers of subscribers, mesh peers and outbound mesh peers.
-    pub(crate) fn counts(&self) -> [usize; 4] {
+    pub(crate) fn counts(&self) -> TopicCounts {
         let mesh = self.mesh.iter().flatten();
-        let outbound = mesh.filter(|(_, connection_id)| connection_id.is_outbound()).count();
-        let size = self.mesh.as_ref().map_or(0, BTreeMap::len);
-        [usize::from(self.is_joined()), self.subscribers.len(), size, outbound]
+        TopicCounts {
+            joined: usize::from(self.is_joined()),
+            subscribers: self.subscribers.len(),
+            mesh: self.mesh.as_ref().map_or(0, BTreeMap::len),
+            outbound_mesh: mesh.filter(|(_, connection_id)| connection_id.is_outbound()).count(),
+        }
     }
 }

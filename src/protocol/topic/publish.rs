@@ -31,7 +31,7 @@ impl<N: Network> TopicState<N> {
         let (to, mut sent) = self.recipients(None, &[]);
         filter_idontwant(&mut sent, &message, cx, &mut outbox.tally);
         if self.mesh.is_none() {
-            outbox.tally.fanned_out(sent.len());
+            outbox.tally.fanout_sends(sent.len());
         }
         outbox.broadcast(sent, &message, Lane::Publish);
         PublishOutcome::Published { to }

@@ -76,7 +76,7 @@ fn publish<N: Network>(
 }
 
 fn join<N: Network>(shared: &Shared<N>, topic: N::Topic, at: Timestamp) {
-    shared.topic_labels.claim(&topic, true, &shared.network);
+    shared.topic_labels.label_for(&topic, true, &shared.network);
     shared.record(RecordedInput::Join(&topic));
     command_topic(shared, topic, TopicItem::Join { at }, |entry| entry.joined = true);
 }

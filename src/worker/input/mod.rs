@@ -28,7 +28,7 @@ fn check_open<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
 /// Counts a refused input, and reports it at most once an interval (`bounds.event_interval`).
 #[cold]
 fn report_refused<N: Network>(shared: &Shared<N>, refused: Refused) {
-    shared.metrics.refused(refused);
+    shared.metrics.input_refused(refused);
     shared.note_overload();
     if refused != Refused::Stopped && shared.refusal_reports.try_acquire(shared.now()) {
         shared.observe(&Event::InputRefused { depth: refused.depth(), reason: refused.reason() });
@@ -89,7 +89,7 @@ fn command_topic<N: Network>(
         Entry::Vacant(vacant) => {
             // On the caller's thread and not in the topic's actor: the metrics recorder may be local to this thread.
             if matches!(item, TopicItem::Publish { .. }) {
-                shared.topic_labels.claim(&topic, false, &shared.network);
+                shared.topic_labels.label_for(&topic, false, &shared.network);
             }
             let address = shared.desks.assign();
             let mut entry = TopicEntry { address: address.clone(), commands: 0, joined: false };

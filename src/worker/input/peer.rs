@@ -122,7 +122,7 @@ fn full_message<N: Network>(
     let credit = check_app_queue(shared)
         .and_then(|()| admit(shared, owner, bytes))
         .inspect_err(|refused| report_refused(shared, *refused))?;
-    shared.metrics.received_message();
+    shared.metrics.message_received();
     if shared.observes_inputs || shared.input_recorder.is_some() {
         observe(shared, from, &P2pMessage::FullMessage(Arc::clone(&message)));
     }
@@ -153,7 +153,7 @@ fn control<N: Network>(
     };
     let bytes = queued_bytes_of_control(&*shared.network, &message);
     let credit = admit(shared, owner, bytes).inspect_err(|refused| report_refused(shared, *refused))?;
-    shared.metrics.received(&message);
+    shared.metrics.rpc_received(&message);
     observe(shared, from, &message);
     match message {
         P2pMessage::IWant { message_ids } => iwant(shared, connection, from, message_ids, credit),
@@ -185,7 +185,7 @@ fn iwant<N: Network>(
         let topic = shared.network.topic_of(id).or_else(|| shared.directory.topic_of_message(id));
         topic.filter(|topic| shared.directory.topics.contains_key(topic))
     });
-    shared.metrics.not_found(unknown.len());
+    shared.metrics.iwant_not_found(unknown.len());
     let credit = Arc::new(credit);
     for (topic, message_ids) in topics {
         let (from, connection) = (from.clone(), connection.clone());

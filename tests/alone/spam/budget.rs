@@ -166,7 +166,18 @@ fn remembered_topics() -> (Filling, &'static [&'static str]) {
         graft_all(&mut filling, topic);
     }
     (0..TOPICS).for_each(|topic| graft_all(&mut filling, topic));
-    (filling, &["connections", "names", "subscriptions", "subscribers", "joined", "topics", "backoffs"])
+    (
+        filling,
+        &[
+            "connections",
+            "peers_by_connection",
+            "subscriptions",
+            "subscribers",
+            "joined",
+            "topics",
+            "backoffs",
+        ],
+    )
 }
 
 /// Peers that we dialled may enter a full mesh.
@@ -203,7 +214,7 @@ fn requests() -> (Filling, &'static [&'static str]) {
             filling.note();
         }
     }
-    (filling, &["quotas"])
+    (filling, &["heartbeat_quotas"])
 }
 
 /// Peers come, offer something on each topic, and go.
@@ -237,7 +248,7 @@ fn unwanted() -> (Filling, &'static [&'static str]) {
             filling.world.pass(1);
         }
     }
-    (filling, &["unwanted"])
+    (filling, &["peer_idontwant"])
 }
 
 fn parked() -> (Filling, &'static [&'static str]) {
@@ -256,7 +267,7 @@ fn messages() -> (Filling, &'static [&'static str]) {
     let mut filling = Filling::joined(Field::default(), None, small);
     filling.receive(b"v");
     filling.receive(b"i");
-    (filling, &["history", "seen", "invalid", "declined"])
+    (filling, &["history", "seen", "invalid", "sent_idontwant"])
 }
 
 fn message_bytes_kept() -> (Filling, &'static [&'static str]) {
@@ -270,7 +281,7 @@ fn messages_without_topic() -> (Filling, &'static [&'static str]) {
     let field = Field { nameless: true, ..Field::default() };
     let mut filling = Filling::joined(field, None, small);
     filling.receive(b"v");
-    (filling, &["homes"])
+    (filling, &["topic_by_message_id"])
 }
 
 fn unreachable() -> (Filling, &'static [&'static str]) {

@@ -115,7 +115,7 @@ fn who_never_connected_is_given_no_memory() {
                 })
                 .await;
             let places = siege.limits().bounds.max_unconnected_peers + toll.before.footprint.connections;
-            assert!(toll.after.footprint.quotas <= places);
+            assert!(toll.after.footprint.heartbeat_quotas <= places);
             // Each place, and what was asked for by it.
             let kept = places * ENTRY + toll.remembered() + siege.slack();
             assert!(toll.bytes() <= kept, "{} bytes kept, {kept} may be", toll.bytes());

@@ -53,12 +53,12 @@ fn idontwant_spam_is_remembered_as_far_as_allowed_and_not_for_long() {
                 let from = heartbeat as u64 * 10_000;
                 let toll = siege.attack(10_000, |number| idontwant(ATTACKER, ids(from + number))).await;
                 let kept = 300 * heartbeat.min(ticks);
-                assert_eq!(toll.after.footprint.unwanted, kept);
+                assert_eq!(toll.after.footprint.peer_idontwant, kept);
                 assert!(toll.bytes() <= siege.slack() + kept * ENTRY);
                 siege.pass(1).await;
             }
             siege.pass(ticks).await;
-            assert_eq!(siege.burden().await.footprint.unwanted, 0);
+            assert_eq!(siege.burden().await.footprint.peer_idontwant, 0);
             let toll = siege.attack(10_000, |number| idontwant(1_000_000 + number, ids(number))).await;
             siege.assert_nothing_kept(&toll);
         },
@@ -76,12 +76,12 @@ fn ihave_spam_is_looked_at_as_often_as_allowed_in_a_heartbeat() {
                 let toll = siege.attack(10_000, |number| ihave(ATTACKER, ATTACKED, ids(from + number))).await;
                 let asked = siege.limits().max_recv_ihave_per_heartbeat as usize * 20;
                 assert_eq!(siege.heard.iwants, heartbeat as usize * asked);
-                assert_eq!(toll.after.footprint.quotas, 1);
+                assert_eq!(toll.after.footprint.heartbeat_quotas, 1);
                 assert!(toll.bytes() <= siege.slack());
                 siege.pass(1).await;
             }
             siege.pass(siege.limits().seen_history_length).await;
-            assert_eq!(siege.burden().await.footprint.quotas, 0);
+            assert_eq!(siege.burden().await.footprint.heartbeat_quotas, 0);
         },
     );
 }
@@ -202,7 +202,7 @@ fn long_lists_of_ids_cost_no_more_than_their_length() {
             let max = siege.limits().max_sent_iwant_per_heartbeat as usize;
             let toll = siege.attack(1, |_| ihave(ATTACKER, ATTACKED, ids(ATTACKED))).await;
             assert_eq!(siege.heard.iwants, max);
-            assert_eq!(toll.after.footprint.quotas, 1);
+            assert_eq!(toll.after.footprint.heartbeat_quotas, 1);
             // The list as it came, what is wanted of it while both grow, and the answers.
             assert!(toll.peak <= 4 * list + siege.slack(), "{} for {list}", toll.peak);
             assert!(toll.bytes() <= siege.slack() + max * ENTRY);

@@ -82,7 +82,7 @@ impl Toll {
         let (before, after) = (self.before.footprint, self.after.footprint);
         let more = |after: usize, before: usize| after.saturating_sub(before);
         let entries = more(after.invalid, before.invalid) + more(after.promises, before.promises);
-        let entries = entries + more(after.declined, before.declined);
+        let entries = entries + more(after.sent_idontwant, before.sent_idontwant);
         entries * ENTRY + more(after.invalid_bytes, before.invalid_bytes)
     }
 }
@@ -260,7 +260,7 @@ impl Siege {
         let (before, mut after) = (toll.before.footprint, toll.after.footprint);
         (after.invalid, after.invalid_bytes) = (before.invalid, before.invalid_bytes);
         after.promises = before.promises;
-        after.declined = before.declined;
+        after.sent_idontwant = before.sent_idontwant;
         assert_eq!(after, before);
         let kept = self.slack() + toll.remembered();
         assert!(toll.bytes() <= kept, "{} bytes kept, {kept} may be", toll.bytes());

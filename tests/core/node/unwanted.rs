@@ -191,7 +191,7 @@ fn it_is_heeded_for_some_heartbeats() {
             assert_eq!(said(&mut world).1.contains(&one), passed == ticks, "after {passed} of {ticks}");
         }
         (0..ticks).for_each(|_| drop(world.heartbeat()));
-        assert_eq!(world.node.footprint().unwanted, 0);
+        assert_eq!(world.node.footprint().peer_idontwant, 0);
     }
 }
 
@@ -202,10 +202,10 @@ fn a_peer_may_name_so_many_ids_a_heartbeat() {
     assert_eq!(world.idontwant(0, 8..12), IDontWantOutcome::TooMany { ignored: 2, max: 10 });
     assert_eq!(world.idontwant(0, 12..13), IDontWantOutcome::TooMany { ignored: 1, max: 10 });
     assert_eq!(world.idontwant(1, 12..13), IDontWantOutcome::Noted { ids: 1 });
-    assert_eq!(world.node.footprint().unwanted, 11);
+    assert_eq!(world.node.footprint().peer_idontwant, 11);
     world.heartbeat();
     assert_eq!(world.idontwant(0, 20..30), IDontWantOutcome::Noted { ids: 10 });
-    assert_eq!(world.node.footprint().unwanted, 21);
+    assert_eq!(world.node.footprint().peer_idontwant, 21);
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn no_more_is_said_of_one_topic_than_is_heard_of_one_peer() {
     said(&mut world);
     (0..5).for_each(|id| drop(world.deliver(99, id)));
     assert_eq!(said(&mut world).0.len(), 2 * world.mesh().len());
-    assert_eq!(world.node.footprint().declined, 2);
+    assert_eq!(world.node.footprint().sent_idontwant, 2);
     world.heartbeat();
     said(&mut world);
     world.deliver(99, 5);
@@ -228,17 +228,17 @@ fn strangers_and_peers_below_the_gossip_threshold_are_not_heeded() {
     world.set_application_score(3, -1.0);
     let outcome = world.idontwant(3, 7..8);
     assert!(matches!(outcome, IDontWantOutcome::LowScore { threshold: 0.0, .. }), "{outcome:?}");
-    assert_eq!(world.node.footprint().unwanted, 0);
+    assert_eq!(world.node.footprint().peer_idontwant, 0);
 }
 
 #[test]
 fn what_a_peer_said_is_forgotten_with_its_connection() {
     let mut world = large();
     world.idontwant(3, 0..100);
-    assert_eq!(world.node.footprint().unwanted, 100);
+    assert_eq!(world.node.footprint().peer_idontwant, 100);
     let now = world.now();
     world.node.remove_peer(&3, now);
-    assert_eq!(world.node.footprint().unwanted, 0);
+    assert_eq!(world.node.footprint().peer_idontwant, 0);
     world.connect(3, ConnectionInfo::inbound().direct());
     world.subscribe(3);
     world.advance(SECOND);

@@ -143,7 +143,7 @@ fn footprint_agrees<I: Ids>(driver: &Driver<I>, view: &View<Net<I>>) -> Checked 
     prop_assert_eq!(footprint.fanout, view.fanout.values().map(|fanout| fanout.peers.len()).sum::<usize>());
     prop_assert_eq!(footprint.backoffs, view.backoff.values().map(|backoff| backoff.len()).sum::<usize>());
     prop_assert_eq!((footprint.history, footprint.seen), (view.cached.len(), view.seen.len()));
-    prop_assert_eq!(footprint.quotas, view.ihave.len());
+    prop_assert_eq!(footprint.heartbeat_quotas, view.ihave.len());
     let stats = driver.node.stats();
     let bootstrap = view.connections.values().filter(|connection| connection.bootstrap).count();
     prop_assert_eq!(stats.count_topics, view.mesh.len() as u64);
@@ -158,9 +158,9 @@ fn nothing_exceeds_its_bound<I: Ids>(driver: &Driver<I>, view: &View<Net<I>>) ->
     let footprint = driver.node.footprint();
     let most = Footprint::at_most(&driver.limits, view.connections.len(), usize::from(TOPICS));
     // Quotas of who has gone stay until the heartbeat.
-    prop_assert!(footprint.quotas <= PEERS as usize + bounds.max_unconnected_peers);
+    prop_assert!(footprint.heartbeat_quotas <= PEERS as usize + bounds.max_unconnected_peers);
     for ((map, held), (_, bound)) in footprint.maps().zip(most.maps()) {
-        prop_assert!(held <= bound || map == "quotas", "{held} in {map}, of {bound}");
+        prop_assert!(held <= bound || map == "heartbeat_quotas", "{held} in {map}, of {bound}");
     }
     for topic in 0..TOPICS {
         let cached = view.cached.iter().filter(|cached| cached.topic == topic).count();

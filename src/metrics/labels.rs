@@ -1,0 +1,188 @@
+//! Label values as enums: the [catalogue](super::CATALOGUE) lists their names, and maps of handles are indexed by them.
+//! Reasons that the state machines count are enums of `protocol`, with the same derives.
+
+use enum_map::Enum;
+use strum::VariantNames;
+
+use crate::network::{Network, P2pMessage};
+
+/// The type of an RPC entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(super) enum RpcType {
+    Message,
+    Subscribe,
+    Unsubscribe,
+    Graft,
+    Prune,
+    IHave,
+    IWant,
+    Ping,
+    IDontWant,
+}
+
+impl RpcType {
+    pub(super) fn of<N: Network>(message: &P2pMessage<N>) -> Self {
+        match message {
+            P2pMessage::FullMessage(_) => Self::Message,
+            P2pMessage::Subscribe { .. } => Self::Subscribe,
+            P2pMessage::Unsubscribe { .. } => Self::Unsubscribe,
+            P2pMessage::Graft { .. } => Self::Graft,
+            P2pMessage::Prune { .. } => Self::Prune,
+            P2pMessage::IHave { .. } => Self::IHave,
+            P2pMessage::IWant { .. } => Self::IWant,
+            P2pMessage::Ping => Self::Ping,
+            P2pMessage::IDontWant { .. } => Self::IDontWant,
+        }
+    }
+}
+
+/// The type of an RPC entry that lists message ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(super) enum IdListType {
+    IHave,
+    IWant,
+    IDontWant,
+}
+
+/// Whether a peer or this node sent an RPC entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(super) enum RpcDirection {
+    Received,
+    Sent,
+}
+
+/// Why a full message is sent to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(super) enum SendPath {
+    Publish,
+    Fanout,
+    Forward,
+    IWant,
+}
+
+/// A verdict on a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(super) enum Verdict {
+    Valid,
+    Invalid,
+    Outdated,
+    Unknown,
+}
+
+/// Why a message is dropped before it has a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(super) enum Unvalidated {
+    Timeout,
+    Throttled,
+}
+
+/// What the transport could not decode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(super) enum Malformed {
+    Frame,
+    Rpc,
+}
+
+/// What follows the panic of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(super) enum AfterPanic {
+    Restarted,
+    GivenUp,
+}
+
+/// A configured size of meshes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(super) enum DegreeBound {
+    Low,
+    Optimal,
+    High,
+    Outbound,
+}
+
+/// A statistic of the peers' scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(super) enum ScoreStat {
+    Min,
+    Median,
+    Max,
+}
+
+/// A statistic of one score component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "lowercase")]
+pub(super) enum ComponentStat {
+    Min,
+    Mean,
+}
+
+/// The kind of item that an actor handles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Handled {
+    Subscribe,
+    Unsubscribe,
+    Graft,
+    Prune,
+    #[strum(serialize = "ihave")]
+    IHave,
+    #[strum(serialize = "iwant")]
+    IWant,
+    ReceiveMessage,
+    ValidationResult,
+    Publish,
+    Join,
+    Leave,
+    /// From the supervisor to a topic.
+    Command,
+    /// Any item of the supervisor.
+    Supervisor,
+}
+
+/// A queue of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Queue {
+    Input,
+    Publication,
+    Supervisor,
+    Router,
+    P2pOutput,
+    AppOutput,
+}
+
+/// A queue with a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(super) enum BoundedQueue {
+    Input,
+    Publication,
+    P2pOutput,
+    AppOutput,
+}
+
+/// A queue whose items are counted in bytes too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum ByteQueue {
+    Input,
+    Publication,
+}
+
+/// A queue whose waiting times are sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum TimedQueue {
+    Input,
+    P2pOutput,
+    AppOutput,
+}
