@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 
 use ::libp2p::PeerId;
 
-use super::sign::Flaw;
+use crate::libp2p::signature::policy::Flaw;
 
 /// The content of a message. A clone shares the bytes.
 ///

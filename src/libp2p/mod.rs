@@ -76,67 +76,54 @@
 //! Not on this wire: `Ping` (nothing is sent; libp2p has a protocol of its own for it) and the
 //! extensions of v1.3 (they are skipped when read).
 
-mod adapter;
-mod addresses;
-mod behaviour;
 mod codec;
-mod dials;
-mod encode;
-mod encoder;
-mod engine;
-mod event;
-mod fields;
-mod gate;
-mod handle;
-mod handler;
-mod held;
+mod connection;
 mod ids;
-mod inbound;
-mod inputs;
 mod message;
+mod message_serde;
 mod network;
-mod outputs;
-mod pack;
-mod patience;
-mod peers;
-mod queue;
-mod reader;
-mod receipt;
-mod recent;
-mod rpc;
-mod sign;
-mod transport;
-mod verdicts;
-mod waiting;
-mod wire;
-mod writer;
-mod written;
+mod node;
+mod signature;
+mod swarm;
+mod traffic;
 
-pub use adapter::{Libp2pNode, NodeEvent};
-pub use behaviour::{Behaviour, Blocked};
-pub use codec::{FrameDecoder, FrameError, WireLimits};
-pub use encode::EncodeError;
-pub use engine::Engine;
-pub use event::{BehaviourConfig, Event, LaneCounts, SlowPeerAction, Slowness};
-pub use handle::{CommandError, NodeHandle};
-pub use handler::{Handler, HandlerEvent, Protocols, Up};
+pub use codec::{
+    encode::EncodeError,
+    frame::{FrameDecoder, FrameError, WireLimits},
+    rpc::RpcError,
+};
+pub use connection::{
+    delivery_report::Reports,
+    handler::{Handler, HandlerEvent, Protocols, Up},
+    inbound_stream::{Heard, InboundError},
+    send_queue::QueueLimits,
+};
 pub use ids::{MessageId, TopicName};
-pub use inputs::Inputs;
 pub use message::Message;
 pub use network::{AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Validator};
-pub use queue::QueueLimits;
-pub use reader::{Heard, InboundError};
-pub use receipt::Reports;
-pub use rpc::RpcError;
-pub use sign::{Flaw, SignaturePolicy};
-pub use transport::{TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm};
+pub use node::{
+    driver::{Libp2pNode, NodeEvent},
+    engine::Engine,
+    handle::{CommandError, NodeHandle},
+};
+pub use signature::policy::{Flaw, SignaturePolicy};
+pub use swarm::{
+    behaviour::{Behaviour, Blocked},
+    builder::{TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm},
+    event::{BehaviourConfig, Event, LaneCounts, SlowPeerAction, Slowness},
+    inputs::Inputs,
+};
 
 /// The way from bytes to inputs and back, for the fuzz targets alone. Not part of the API.
 #[doc(hidden)]
 pub mod fuzz {
     use super::{
-        EncodeError, Libp2pNetwork, RpcError, encode, inbound, pack,
-        waiting::{Item, Waiting},
+        EncodeError, Libp2pNetwork, RpcError,
+        codec::{decode as inbound, encode},
+        connection::{
+            lanes::{Item, Waiting},
+            packing as pack,
+        },
     };
     use crate::{P2pMessage, protocol::Lane};
 

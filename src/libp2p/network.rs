@@ -13,15 +13,21 @@ use std::{
 use ::libp2p::{Multiaddr, PeerId};
 use sha2::{Digest, Sha256};
 
-use super::{
-    Message, MessageId, SignaturePolicy, TopicName, WireLimits,
-    addresses::{AddressBook, without_peer},
-    rpc::RawMessage,
-    sign::Check,
-    verdicts::{self, Verdicts},
-    wire::Wire,
+use crate::{
+    libp2p::{
+        codec::{frame::WireLimits, rpc::RawMessage},
+        ids::{MessageId, TopicName},
+        message::Message,
+        signature::{
+            cache as verdicts,
+            cache::Verdicts,
+            policy::{Check, SignaturePolicy},
+        },
+        swarm::address_book::{AddressBook, without_peer},
+        traffic::Wire,
+    },
+    network::{FullMessage, Network, PeerAction, Traffic, Validity},
 };
-use crate::network::{FullMessage, Network, PeerAction, Traffic, Validity};
 
 /// Makes the id of a message. All nodes of a network must use the same function.
 pub type MessageIdFn = dyn Fn(&TopicName, &Message) -> MessageId + Send + Sync;

@@ -1,0 +1,114 @@
+//! A ready-made swarm: TCP (and QUIC, if built with it), noise, yamux, identify, ping, connection limits
+//! and gossipsub. Only for those who don't compose [`Behaviour`] into a swarm of their own.
+
+use std::time::Duration;
+
+use ::libp2p::{
+    Swarm, SwarmBuilder,
+    connection_limits::{self, ConnectionLimits},
+    identify,
+    identity::Keypair,
+    noise, ping,
+    swarm::NetworkBehaviour,
+    tcp, yamux,
+};
+
+use super::{behaviour::Behaviour, event::BehaviourConfig};
+use crate::libp2p::network::Libp2pNetwork;
+
+/// The settings of a swarm.
+#[derive(Clone, Debug)]
+pub struct TransportConfig {
+    /// Gossipsub's settings.
+    pub gossipsub: BehaviourConfig,
+    /// What identify says we are.
+    pub agent: String,
+    /// How long a connection without any stream is kept.
+    pub idle_timeout: Duration,
+    /// Connections, in all.
+    pub max_connections: u32,
+    /// Connections to one peer.
+    pub max_connections_per_peer: u32,
+    /// Inbound connections that are not yet negotiated.
+    pub max_pending_incoming: u32,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            gossipsub: BehaviourConfig::default(),
+            agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
+            idle_timeout: Duration::from_secs(30),
+            max_connections: 1_024,
+            max_connections_per_peer: 4,
+            max_pending_incoming: 256,
+        }
+    }
+}
+
+/// The behaviours of the ready-made swarm.
+#[derive(NetworkBehaviour)]
+pub struct TransportBehaviour {
+    /// First, since it refuses the most connections at the least cost.
+    pub limits: connection_limits::Behaviour,
+    /// Gossipsub's streams.
+    pub gossipsub: Behaviour,
+    /// js-libp2p opens no gossipsub stream to a peer without it.
+    pub identify: identify::Behaviour,
+    /// Finds connections that are dead.
+    pub ping: ping::Behaviour,
+}
+
+/// Why a swarm can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// Noise can't use the key.
+    #[error("the key can't be used with noise: {0}")]
+    Noise(#[from] noise::Error),
+}
+
+/// A swarm with this key. Call it inside a tokio runtime: connections run there as tasks of their own.
+///
+/// The key is the node's identity; the one that signs messages is in the network's signature policy,
+/// and is usually the same.
+pub fn swarm(
+    key: Keypair,
+    network: Libp2pNetwork,
+    config: &TransportConfig,
+) -> Result<Swarm<TransportBehaviour>, TransportError> {
+    let behaviour = TransportBehaviour {
+        limits: connection_limits::Behaviour::new(limits(config)),
+        gossipsub: Behaviour::new(network, config.gossipsub.clone()),
+        identify: identify::Behaviour::new(
+            identify::Config::new("ipfs/0.1.0".to_owned(), key.public())
+                .with_agent_version(config.agent.clone()),
+        ),
+        ping: ping::Behaviour::default(),
+    };
+    let builder = SwarmBuilder::with_existing_identity(key).with_tokio().with_tcp(
+        tcp::Config::default().nodelay(true),
+        noise::Config::new,
+        muxer,
+    )?;
+    #[cfg(feature = "quic")]
+    let builder = builder.with_quic();
+    let Ok(builder) = builder.with_behaviour(|_| behaviour);
+    let idle_timeout = config.idle_timeout;
+    Ok(builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(idle_timeout)).build())
+}
+
+/// A peer that answers late can make rust-libp2p's yamux widen the windows of a connection to 1 GiB, and
+/// then fill them while we don't read. Only the number of streams can be set, of which each is guaranteed
+/// 256 KiB of that: so many leave 16 MiB for wider windows. Far fewer streams are accepted at a time.
+fn muxer() -> yamux::Config {
+    let mut config = yamux::Config::default();
+    config.set_max_num_streams(4_032);
+    config
+}
+
+fn limits(config: &TransportConfig) -> ConnectionLimits {
+    ConnectionLimits::default()
+        .with_max_established(Some(config.max_connections))
+        .with_max_established_per_peer(Some(config.max_connections_per_peer))
+        .with_max_pending_incoming(Some(config.max_pending_incoming))
+}
