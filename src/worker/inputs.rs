@@ -38,6 +38,40 @@ impl RefusalReports {
     }
 }
 
+/// As [`p2p_input`], but gives back an input that is refused. A message that was admitted and then finds the engine
+/// ending is dropped, like all that is queued then.
+#[cfg(feature = "libp2p")]
+pub(super) fn try_p2p_input<N: Network>(
+    shared: &Shared<N>,
+    input: P2pInput<N>,
+) -> Result<(), (Refused, P2pInput<N>)> {
+    if let Err(refused) = open(shared) {
+        return Err((refused, input));
+    }
+    let P2pInput::InMessage { from_peer, message } = input else {
+        // A connection or disconnection is refused only above.
+        let _ = p2p_input(shared, input);
+        return Ok(());
+    };
+    let account = account(shared, &from_peer);
+    let _ = match message {
+        P2pMessage::FullMessage(message) => match admit_full(shared, account, &message) {
+            Ok(credit) => route_full(shared, &from_peer, message, credit),
+            Err(refused) => {
+                return Err((
+                    refused,
+                    P2pInput::InMessage { from_peer, message: P2pMessage::FullMessage(message) },
+                ));
+            }
+        },
+        message => match admit_control(shared, account, &message) {
+            Ok(credit) => route_control(shared, &from_peer, message, credit),
+            Err(refused) => return Err((refused, P2pInput::InMessage { from_peer, message })),
+        },
+    };
+    Ok(())
+}
+
 pub(super) fn p2p_input<N: Network>(shared: &Shared<N>, input: P2pInput<N>) -> Result<(), Refused> {
     open(shared)?;
     let input = match input {
@@ -83,12 +117,30 @@ fn full_message<N: Network>(
     from: &N::Peer,
     message: Arc<FullMessage<N>>,
 ) -> Result<(), Refused> {
+    let credit = admit_full(shared, account, &message)?;
+    route_full(shared, from, message, credit)
+}
+
+#[inline(always)]
+fn admit_full<N: Network>(
+    shared: &Shared<N>,
+    account: Account,
+    message: &FullMessage<N>,
+) -> Result<Credit, Refused> {
     let till = Till::own();
     shared.returns.take(till);
-    let bytes = weight_of_full(shared, &message);
+    let bytes = weight_of_full(shared, message);
     let room = check_application(shared);
-    let credit =
-        room.and_then(|()| admit(shared, account, bytes, till)).inspect_err(|why| report(shared, *why))?;
+    room.and_then(|()| admit(shared, account, bytes, till)).inspect_err(|why| report(shared, *why))
+}
+
+#[inline(always)]
+fn route_full<N: Network>(
+    shared: &Shared<N>,
+    from: &N::Peer,
+    message: Arc<FullMessage<N>>,
+    credit: Credit,
+) -> Result<(), Refused> {
     shared.metrics.received_message();
     if shared.observes_inputs || shared.tape.is_some() {
         show(shared, from, &P2pMessage::FullMessage(Arc::clone(&message)));
@@ -112,8 +164,25 @@ fn control<N: Network>(
     from: &N::Peer,
     message: P2pMessage<N>,
 ) -> Result<(), Refused> {
-    let bytes = weight(&*shared.network, &message);
-    let credit = admit(shared, account, bytes, Till::own()).inspect_err(|why| report(shared, *why))?;
+    let credit = admit_control(shared, account, &message)?;
+    route_control(shared, from, message, credit)
+}
+
+fn admit_control<N: Network>(
+    shared: &Shared<N>,
+    account: Account,
+    message: &P2pMessage<N>,
+) -> Result<Credit, Refused> {
+    let bytes = weight(&*shared.network, message);
+    admit(shared, account, bytes, Till::own()).inspect_err(|why| report(shared, *why))
+}
+
+fn route_control<N: Network>(
+    shared: &Shared<N>,
+    from: &N::Peer,
+    message: P2pMessage<N>,
+    credit: Credit,
+) -> Result<(), Refused> {
     shared.metrics.received(&message);
     show(shared, from, &message);
     match message {

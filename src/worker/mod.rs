@@ -101,6 +101,12 @@ impl<N: Network> Worker<N> {
         inputs::p2p_input(&self.shared, input)
     }
 
+    /// As [`p2p_input`](Self::p2p_input), but gives back an input that is refused.
+    #[cfg(feature = "libp2p")]
+    pub(crate) fn try_p2p_input(&self, input: P2pInput<N>) -> Result<(), (Refused, P2pInput<N>)> {
+        inputs::try_p2p_input(&self.shared, input)
+    }
+
     /// What takes the messages of `peer` from now on: for a transport that has a task for each connection, and
     /// asks for it once [`p2p_input`](Self::p2p_input) has taken the connection.
     pub fn peer_inputs(&self, peer: N::Peer) -> PeerInputs<N> {
