@@ -1,7 +1,7 @@
 //! The fuzz targets without a fuzzer: every seed of the corpus, and seeds and random bytes that are
 //! changed at random, go through the harness of `fuzz/`. `FUZZ_CASES` sets how many (256 each).
 //!
-//! `cargo test --features libp2p --test fuzzing -- --ignored` writes the seeds anew.
+//! `cargo test --features fuzzing --test fuzzing -- --ignored` writes the seeds anew.
 
 #[path = "../fuzz/src/lib.rs"]
 #[allow(dead_code, reason = "the fuzz targets are the other user")]
@@ -26,7 +26,7 @@ const TARGETS: &[Target] = &[
         run: |bytes| harness::engine::run(&program(bytes)),
         seeds: harness::engine_seeds::all,
     },
-    #[cfg(feature = "libp2p")]
+    #[cfg(feature = "fuzzing")]
     Target { name: "rpc", run: harness::rpc::run, seeds: harness::rpc_seeds::all },
 ];
 

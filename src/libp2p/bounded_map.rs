@@ -1,51 +1,48 @@
-//! A map that forgets its oldest entry when it is full. It never grows beyond its capacity, whatever
-//! peers make us remember.
+//! A map of fixed capacity that evicts its oldest entry. What peers make us remember goes into one of these, so that
+//! they can't fill the memory.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    hash::Hash,
-};
+use std::hash::Hash;
 
+use hashlink::LinkedHashMap;
+
+/// Entries are ordered by the time of their first insertion; a lookup or an update leaves the order as it is.
 #[derive(Debug)]
-pub(in crate::libp2p) struct Recent<K, V> {
-    entries: HashMap<K, V>,
-    order: VecDeque<K>,
+pub(super) struct BoundedMap<K, V> {
+    entries: LinkedHashMap<K, V>,
     capacity: usize,
 }
 
-impl<K: Clone + Eq + Hash, V> Recent<K, V> {
-    pub(in crate::libp2p) fn new(capacity: usize) -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new(), capacity }
+impl<K: Eq + Hash, V> BoundedMap<K, V> {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { entries: LinkedHashMap::new(), capacity }
     }
 
-    /// Remembers `value`. A known key keeps its age.
-    pub(in crate::libp2p) fn insert(&mut self, key: K, value: V) {
+    /// Inserts an entry, or updates one in its place. Evicts the oldest entry of a full map.
+    pub(super) fn insert(&mut self, key: K, value: V) {
         if self.capacity == 0 {
             return;
         }
-        if self.entries.insert(key.clone(), value).is_some() {
-            return;
-        }
-        self.order.push_back(key);
-        if self.order.len() > self.capacity
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.entries.remove(&oldest);
+        self.entries.replace(key, value);
+        if self.entries.len() > self.capacity {
+            self.entries.pop_front();
         }
     }
 
-    pub(in crate::libp2p) fn get(&self, key: &K) -> Option<&V> {
+    pub(super) fn get(&self, key: &K) -> Option<&V> {
         self.entries.get(key)
     }
 
-    pub(in crate::libp2p) fn remove(&mut self, key: &K) -> Option<V> {
-        let value = self.entries.remove(key)?;
-        self.order.retain(|other| other != key);
-        Some(value)
+    pub(super) fn contains_key(&self, key: &K) -> bool {
+        self.entries.contains_key(key)
     }
 
-    pub(in crate::libp2p) fn keys(&self) -> impl Iterator<Item = &K> {
-        self.order.iter()
+    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+        self.entries.remove(key)
+    }
+
+    /// The keys, the oldest first.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.entries.keys()
     }
 }
 
@@ -54,14 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_is_forgotten() {
-        let mut recent = Recent::new(2);
+    fn the_oldest_entry_is_evicted() {
+        let mut map = BoundedMap::new(2);
         for n in [1, 2, 1, 3] {
-            recent.insert(n, n * 10);
+            map.insert(n, n * 10);
         }
-        assert_eq!((recent.get(&1), recent.get(&2), recent.get(&3)), (None, Some(&20), Some(&30)));
-        assert_eq!(recent.remove(&2), Some(20));
-        recent.insert(4, 40);
-        assert_eq!(recent.keys().copied().collect::<Vec<_>>(), [3, 4]);
+        assert_eq!((map.get(&1), map.get(&2), map.get(&3)), (None, Some(&20), Some(&30)));
+        assert_eq!(map.remove(&2), Some(20));
+        map.insert(4, 40);
+        assert_eq!(map.keys().copied().collect::<Vec<_>>(), [3, 4]);
     }
 }

@@ -1,38 +1,27 @@
-//! Bytes and messages as a trace or an operator reads them: in hexadecimal, fields by name. Nothing of it crosses
-//! the wire.
-
-use std::fmt;
+//! Message ids and messages in recordings and answers to operators: bytes in hexadecimal, fields by name. Frames have
+//! another format, that of the codec.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-use crate::libp2p::{
+use super::{
     ids::MessageId,
-    message::{Content, Message},
-    signature::policy::Flaw,
+    message::{Content, Message, SignatureError},
 };
 
-/// Bytes shown in hexadecimal.
-struct Hex<'a>(&'a [u8]);
+/// Bytes that are serialised in hexadecimal.
+struct Hex(Box<[u8]>);
 
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(&self.0))
     }
 }
 
-/// Bytes from hexadecimal.
-struct Bytes(Box<[u8]>);
-
-impl<'de> Deserialize<'de> for Bytes {
+impl<'de> Deserialize<'de> for Hex {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let digit = |byte: u8| char::from(byte).to_digit(16);
-        let byte = |pair: &[u8]| match pair {
-            [high, low] => Some((digit(*high)? * 16 + digit(*low)?) as u8),
-            _ => None,
-        };
-        let bytes: Option<Box<[u8]>> = text.as_bytes().chunks(2).map(byte).collect();
-        bytes.map(Self).ok_or_else(|| D::Error::custom("bytes are written in hexadecimal"))
+        let bytes = hex::decode(text).map_err(|_| D::Error::custom("bytes are written in hexadecimal"))?;
+        Ok(Self(bytes.into()))
     }
 }
 
@@ -44,46 +33,41 @@ impl Serialize for MessageId {
 
 impl<'de> Deserialize<'de> for MessageId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Bytes::deserialize(deserializer).map(|Bytes(bytes)| Self::from(&*bytes))
+        Hex::deserialize(deserializer).map(|Hex(bytes)| Self::from(&*bytes))
     }
 }
 
-/// The fields of a message, of which only those stand that it has.
+/// The serialised form of a message. Absent fields are left out.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct MessageFields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     source: Option<::libp2p::PeerId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     seqno: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    data: Option<Bytes>,
+    data: Option<Hex>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    signature: Option<Bytes>,
+    signature: Option<Hex>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    key: Option<Bytes>,
+    key: Option<Hex>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    flaw: Option<Flaw>,
-}
-
-impl Serialize for Bytes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&Hex(&self.0))
-    }
+    signature_error: Option<SignatureError>,
 }
 
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Content { source, seqno, data, signature, key, flaw } = self.content().clone();
-        let [data, signature, key] = [data, signature, key].map(|bytes| bytes.map(Bytes));
-        Written { source, seqno, data, signature, key, flaw }.serialize(serializer)
+        let Content { source, seqno, data, signature, key, signature_error } = self.content().clone();
+        let [data, signature, key] = [data, signature, key].map(|bytes| bytes.map(Hex));
+        MessageFields { source, seqno, data, signature, key, signature_error }.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Written { source, seqno, data, signature, key, flaw } = Written::deserialize(deserializer)?;
-        let [data, signature, key] = [data, signature, key].map(|bytes| bytes.map(|Bytes(bytes)| bytes));
-        Ok(Self::new(Content { source, seqno, data, signature, key, flaw }))
+        let MessageFields { source, seqno, data, signature, key, signature_error } =
+            MessageFields::deserialize(deserializer)?;
+        let [data, signature, key] = [data, signature, key].map(|bytes| bytes.map(|Hex(bytes)| bytes));
+        Ok(Self::new(Content { source, seqno, data, signature, key, signature_error }))
     }
 }

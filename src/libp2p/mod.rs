@@ -76,79 +76,53 @@
 //! Not on this wire: `Ping` (nothing is sent; libp2p has a protocol of its own for it) and the
 //! extensions of v1.3 (they are skipped when read).
 
+mod bounded_map;
 mod codec;
 mod connection;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzz;
 mod ids;
 mod message;
 mod message_serde;
 mod network;
 mod node;
 mod signature;
+mod state;
 mod swarm;
-mod traffic;
+
+pub use ::libp2p::{Multiaddr, PeerId, identity::Keypair};
 
 pub use codec::{
     encode::EncodeError,
-    frame::{FrameDecoder, FrameError, WireLimits},
+    frame::{FrameDecoder, FrameError},
+    limits::WireLimits,
     rpc::RpcError,
 };
 pub use connection::{
-    delivery_report::Reports,
-    handler::{Handler, HandlerEvent, Protocols, Up},
-    inbound_stream::{Heard, InboundError},
+    capabilities::Protocols,
+    delivery_report::DeliveryListener,
+    handler::{Established, Handler, HandlerEvent},
+    inbound_stream::{InboundError, InboundRpc},
+    lanes::LaneCounts,
     send_queue::QueueLimits,
 };
 pub use ids::{MessageId, TopicName};
-pub use message::Message;
+pub use message::{Message, SignatureError};
 pub use network::{AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Validator};
 pub use node::{
-    driver::{Libp2pNode, NodeEvent},
-    engine::Engine,
+    builder::{Node, NodeBuilder, NodeStartError, PublishError},
+    driver::NodeDriver,
+    engine::{Engine, RefusedInput},
+    event::NodeEvent,
     handle::{CommandError, NodeHandle},
+    outputs::{OutputSource, OutputStream},
 };
-pub use signature::policy::{Flaw, SignaturePolicy};
+pub use signature::policy::SignaturePolicy;
 pub use swarm::{
-    behaviour::{Behaviour, Blocked},
+    behaviour::Behaviour,
     builder::{TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm},
-    event::{BehaviourConfig, Event, LaneCounts, SlowPeerAction, Slowness},
+    config::{BehaviourConfig, SlowPeerAction},
+    event::{Blocked, Event, Slowness},
     inputs::Inputs,
 };
-
-/// The way from bytes to inputs and back, for the fuzz targets alone. Not part of the API.
-#[doc(hidden)]
-pub mod fuzz {
-    use super::{
-        EncodeError, Libp2pNetwork, RpcError,
-        codec::{decode as inbound, encode},
-        connection::{
-            lanes::{Item, Waiting},
-            packing as pack,
-        },
-    };
-    use crate::{P2pMessage, protocol::Lane};
-
-    type Said = P2pMessage<Libp2pNetwork>;
-
-    /// What a frame says.
-    pub fn read(frame: &[u8], network: &Libp2pNetwork) -> Result<Vec<Said>, RpcError> {
-        inbound::read(frame, network)
-    }
-
-    /// The frames that say it.
-    pub fn write(said: &[Said], network: &Libp2pNetwork) -> Result<Vec<u8>, EncodeError> {
-        let (limits, mut waiting, mut out) = (network.limits(), Waiting::default(), Vec::new());
-        for one in said {
-            for fragment in encode::fragments(one, limits)? {
-                // All in one lane: it keeps its order.
-                waiting.push(Item { fragment, lane: Lane::Control, id: None, receipt: None });
-            }
-        }
-        while pack::pack(&mut waiting, limits, &mut out, &mut Vec::new()) > 0 {}
-        Ok(out)
-    }
-
-    /// Where `peer` might be reached, by what was read.
-    pub fn addresses(peer: &libp2p::PeerId, network: &Libp2pNetwork) -> Vec<libp2p::Multiaddr> {
-        network.addresses().addresses(peer)
-    }
-}

@@ -32,7 +32,7 @@
 //! | peer | string, base58 | number |
 //! | topic | string | string |
 //! | message id | string, hexadecimal | `{"number":1,"topic":"news"}` |
-//! | message | `source`, `seqno`, `data`, `signature`, `key`, `flaw`: those it has. Bytes in hexadecimal; `flaw` is what breaks the signature policy | string |
+//! | message | `source`, `seqno`, `data`, `signature`, `key`, `signature_error`: those it has. Bytes in hexadecimal; `signature_error` is what breaks the signature policy | string |
 //! | point | string, a multiaddress | number |
 //!
 //! # What is promised
@@ -43,7 +43,7 @@
 //! after each input, ends in the same state to the last bit.
 //!
 //! Not recorded, because they are no inputs: the verdicts of the application (a replay finds every message valid that
-//! has no `flaw`; write `set_validity` lines before the messages if yours differ), its peer filter, verdicts that come
+//! has no `signature_error`; write `set_validity` lines before the messages if yours differ), its peer filter, verdicts that come
 //! late, restarts of topics after a panic, and whether something was refused for want of room.
 //!
 //! The queue to the thread that writes is bounded, in items and bytes. What finds no room there is dropped and

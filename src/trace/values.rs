@@ -161,7 +161,7 @@ impl Values for Libp2p {
     }
 
     fn verdict(message: &Self::Message) -> Option<Validity> {
-        message.flaw().map(crate::libp2p::Flaw::validity)
+        message.signature_error().map(crate::libp2p::SignatureError::validity)
     }
 
     fn message_size(message: &Self::Message) -> usize {

@@ -1,23 +1,26 @@
-//! Writing: what the engine says as fragments of an RPC. Nothing is encoded that no frame could hold.
+//! From an engine's message to fragments: encoded entries of an RPC. A message that no frame could hold is refused
+//! here; the fragments of the others are packed into frames when the connection can take them.
 
 use std::sync::Arc;
 
 use ::libp2p::PeerId;
-use unsigned_varint::encode;
 
-use super::frame::WireLimits;
+use super::{
+    WireNetwork,
+    limits::WireLimits,
+    protobuf::{field, put_bytes, put_integer, put_optional, put_signed_fields},
+};
 use crate::{
     libp2p::{
         ids::{MessageId, TopicName},
-        message::Message,
-        network::Libp2pNetwork,
+        message::{Message, SignatureError},
     },
     network::{FullMessage, P2pMessage},
 };
 
-/// The parts of an RPC, in the order in which receivers read them (rust-, js-, py- and go-libp2p, and
-/// we: subscriptions, messages, then control). An RPC holds fragments of ascending kind only: wherever
-/// ours descend, a new one begins, so that what we say is heard in the order in which we said it.
+/// The parts of an RPC, in the order in which receivers handle them: subscriptions, messages, then control (this
+/// crate, rust-, js-, py- and go-libp2p). The fragments of one RPC ascend in kind; a fragment of a lower kind than
+/// its predecessor begins a new RPC, so that a receiver handles everything in the order in which it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::libp2p) enum Kind {
     Subscription,
@@ -29,39 +32,86 @@ pub(in crate::libp2p) enum Kind {
     IDontWant,
 }
 
-/// One encoded entry of an RPC (of its control part, for the control kinds), with its tag. Shared
-/// between the peers that are sent the same message.
+/// One encoded entry of an RPC, or of its control part for the control kinds, with its tag. The recipients of one
+/// message share its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::libp2p) struct Fragment {
     pub(in crate::libp2p) kind: Kind,
     pub(in crate::libp2p) bytes: Arc<[u8]>,
 }
 
-/// Why something that the engine wants to say can't be written.
+/// Why a message of the engine can't be encoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
-    /// It would need a larger frame than peers accept.
+    /// The message needs a larger frame than peers accept.
     #[error("{length} bytes exceed the limit of {max}")]
-    TooLarge { length: usize, max: usize },
-    /// It broke the signature policy and must not be passed on.
+    TooLarge {
+        /// The length of the encoded message, in bytes.
+        length: usize,
+        /// The limit, in bytes.
+        max: usize,
+    },
+    /// The message breaks the signature policy and must not be forwarded.
     #[error("the message is not valid: {0}")]
-    Flawed(crate::libp2p::signature::policy::Flaw),
+    Signature(SignatureError),
 }
 
-/// The bytes that the control part's own tag and length may take, and the frame's length.
+/// Most bytes of a frame's length prefix and of the control part's tag and length.
 pub(in crate::libp2p) const OVERHEAD: usize = 12;
-/// The ids of an ihave, iwant or idontwant go into entries of about this size, so that entries fill frames well.
+/// The ids of an IHAVE, IWANT or IDONTWANT are split into entries of about this many bytes, so that entries fill
+/// frames well.
 const ENTRY_TARGET: usize = 4_096;
 
-/// The fragments that say `message`; none when there is nothing to say (a ping has no wire form).
-pub(in crate::libp2p) fn fragments(
-    message: &P2pMessage<Libp2pNetwork>,
+/// Encodes messages. A full message is encoded once, however many peers it goes to.
+pub(in crate::libp2p) struct Encoder<N: WireNetwork> {
+    /// The last full message: a source that sends one output per recipient repeats it for the next peer.
+    last: Option<(Arc<FullMessage<N>>, Vec<Fragment>)>,
+}
+
+impl<N: WireNetwork> Default for Encoder<N> {
+    fn default() -> Self {
+        Self { last: None }
+    }
+}
+
+impl<N: WireNetwork> Encoder<N> {
+    /// Encodes `message`. The same full message again gives fragments that share their bytes.
+    ///
+    /// # Errors
+    /// As [`fragments`].
+    pub(in crate::libp2p) fn encode(
+        &mut self,
+        message: &P2pMessage<N>,
+        limits: &WireLimits,
+    ) -> Result<Vec<Fragment>, EncodeError> {
+        let P2pMessage::FullMessage(full) = message else {
+            return fragments(message, limits);
+        };
+        if let Some((last, fragments)) = &self.last
+            && Arc::ptr_eq(last, full)
+        {
+            return Ok(fragments.clone());
+        }
+        let fragments = fragments(message, limits)?;
+        self.last = Some((Arc::clone(full), fragments.clone()));
+        Ok(fragments)
+    }
+}
+
+/// Encodes `message` as fragments; none for a ping, which has no wire form.
+///
+/// # Errors
+/// A fragment exceeds the limits, or the message breaks the signature policy.
+pub(in crate::libp2p) fn fragments<N: WireNetwork>(
+    message: &P2pMessage<N>,
     limits: &WireLimits,
 ) -> Result<Vec<Fragment>, EncodeError> {
     let fragments = match message {
         P2pMessage::Subscribe { topic } => vec![subscription(topic, true)],
         P2pMessage::Unsubscribe { topic } => vec![subscription(topic, false)],
-        P2pMessage::Graft { topic } => vec![entry(Kind::Graft, 3, |out| put_topic(out, topic))],
+        P2pMessage::Graft { topic } => {
+            vec![entry(Kind::Graft, field::control::GRAFT, |out| put_topic(out, topic))]
+        }
         P2pMessage::Prune { topic, px, backoff } => {
             let px = &px[..px.len().min(limits.max_px_out)];
             let seconds = backoff.as_secs().saturating_add(u64::from(backoff.subsec_nanos() > 0));
@@ -69,26 +119,24 @@ pub(in crate::libp2p) fn fragments(
         }
         P2pMessage::IHave { topic, message_ids } => chunks(message_ids)
             .map(|ids| {
-                entry(Kind::IHave, 1, |out| {
+                entry(Kind::IHave, field::control::IHAVE, |out| {
                     put_topic(out, topic);
-                    put_ids(out, 2, ids)
+                    put_ids(out, field::ihave::MESSAGE_IDS, ids)
                 })
             })
             .collect(),
-        P2pMessage::IWant { message_ids } => {
-            chunks(message_ids).map(|ids| entry(Kind::IWant, 2, |out| put_ids(out, 1, ids))).collect()
-        }
+        P2pMessage::IWant { message_ids } => id_lists(Kind::IWant, field::control::IWANT, message_ids),
         P2pMessage::FullMessage(full) => vec![full_message(full)?],
         P2pMessage::IDontWant { message_ids } => {
-            chunks(message_ids).map(|ids| entry(Kind::IDontWant, 5, |out| put_ids(out, 1, ids))).collect()
+            id_lists(Kind::IDontWant, field::control::IDONTWANT, message_ids)
         }
         P2pMessage::Ping => Vec::new(),
     };
-    fragments.iter().try_for_each(|fragment| fits(fragment, limits))?;
+    fragments.iter().try_for_each(|fragment| check_size(fragment, limits))?;
     Ok(fragments)
 }
 
-fn fits(fragment: &Fragment, limits: &WireLimits) -> Result<(), EncodeError> {
+fn check_size(fragment: &Fragment, limits: &WireLimits) -> Result<(), EncodeError> {
     let length = fragment.bytes.len() + OVERHEAD;
     let max = match fragment.kind {
         Kind::Message => limits.max_frame_out,
@@ -97,35 +145,35 @@ fn fits(fragment: &Fragment, limits: &WireLimits) -> Result<(), EncodeError> {
     if length <= max { Ok(()) } else { Err(EncodeError::TooLarge { length, max }) }
 }
 
-fn full_message(full: &FullMessage<Libp2pNetwork>) -> Result<Fragment, EncodeError> {
-    match full.message.flaw() {
-        Some(flaw) => Err(EncodeError::Flawed(flaw)),
-        None => Ok(entry(Kind::Message, 2, |out| put_message(out, &full.topic, &full.message))),
+fn full_message<N: WireNetwork>(full: &FullMessage<N>) -> Result<Fragment, EncodeError> {
+    match full.message.signature_error() {
+        Some(error) => Err(EncodeError::Signature(error)),
+        None => {
+            Ok(entry(Kind::Message, field::rpc::PUBLISH, |out| put_message(out, &full.topic, &full.message)))
+        }
     }
 }
 
 fn subscription(topic: &TopicName, subscribe: bool) -> Fragment {
-    entry(Kind::Subscription, 1, |out| {
-        put_varint(out, 1 << 3);
-        put_varint(out, u64::from(subscribe));
-        put_bytes(out, 2, topic.as_str().as_bytes());
+    entry(Kind::Subscription, field::rpc::SUBSCRIPTIONS, |out| {
+        put_integer(out, field::sub_opts::SUBSCRIBE, u64::from(subscribe));
+        put_bytes(out, field::sub_opts::TOPIC_ID, topic.as_str().as_bytes());
     })
 }
 
 fn prune(topic: &TopicName, px: &[PeerId], seconds: u64) -> Fragment {
-    entry(Kind::Prune, 4, |out| {
+    entry(Kind::Prune, field::control::PRUNE, |out| {
         put_topic(out, topic);
         for peer in px {
             let mut info = Vec::new();
-            put_bytes(&mut info, 1, &peer.to_bytes());
-            put_bytes(out, 2, &info);
+            put_bytes(&mut info, field::peer_info::PEER_ID, &peer.to_bytes());
+            put_bytes(out, field::prune::PEERS, &info);
         }
-        put_varint(out, 3 << 3);
-        put_varint(out, seconds);
+        put_integer(out, field::prune::BACKOFF, seconds);
     })
 }
 
-/// The signed part and the signature of a message, its fields in the order of their numbers.
+/// Writes the signed part and the signature of a message, in the order of the field numbers.
 fn put_message(out: &mut Vec<u8>, topic: &TopicName, message: &Message) {
     let content = message.content();
     let from = content.source.map(PeerId::to_bytes);
@@ -137,25 +185,11 @@ fn put_message(out: &mut Vec<u8>, topic: &TopicName, message: &Message) {
         seqno.as_ref().map(<[u8; 8]>::as_slice),
         topic.as_str(),
     );
-    put_optional(out, 5, content.signature.as_deref());
-    put_optional(out, 6, content.key.as_deref());
+    put_optional(out, field::message::SIGNATURE, content.signature.as_deref());
+    put_optional(out, field::message::KEY, content.key.as_deref());
 }
 
-/// What a signature covers, as all implementations encode it anew before they verify.
-pub(in crate::libp2p) fn put_signed_fields(
-    out: &mut Vec<u8>,
-    from: Option<&[u8]>,
-    data: Option<&[u8]>,
-    seqno: Option<&[u8]>,
-    topic: &str,
-) {
-    put_optional(out, 1, from);
-    put_optional(out, 2, data);
-    put_optional(out, 3, seqno);
-    put_bytes(out, 4, topic.as_bytes());
-}
-
-/// Ids in runs of about `ENTRY_TARGET` bytes.
+/// Splits `ids` into runs of about [`ENTRY_TARGET`] bytes.
 fn chunks(ids: &[MessageId]) -> impl Iterator<Item = &[MessageId]> {
     let mut size = 0;
     ids.chunk_by(move |id, _| {
@@ -176,26 +210,17 @@ fn entry(kind: Kind, field: u64, write: impl FnOnce(&mut Vec<u8>)) -> Fragment {
     Fragment { kind, bytes: bytes.into() }
 }
 
+/// IWANTs or IDONTWANTs of these ids.
+fn id_lists(kind: Kind, number: u64, ids: &[MessageId]) -> Vec<Fragment> {
+    let entries =
+        chunks(ids).map(|ids| entry(kind, number, |out| put_ids(out, field::id_list::MESSAGE_IDS, ids)));
+    entries.collect()
+}
+
 fn put_topic(out: &mut Vec<u8>, topic: &TopicName) {
-    put_bytes(out, 1, topic.as_str().as_bytes());
+    put_bytes(out, field::TOPIC_ID, topic.as_str().as_bytes());
 }
 
 fn put_ids(out: &mut Vec<u8>, field: u64, ids: &[MessageId]) {
     ids.iter().for_each(|id| put_bytes(out, field, id.as_bytes()));
-}
-
-fn put_optional(out: &mut Vec<u8>, field: u64, bytes: Option<&[u8]>) {
-    if let Some(bytes) = bytes {
-        put_bytes(out, field, bytes);
-    }
-}
-
-pub(in crate::libp2p) fn put_bytes(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
-    put_varint(out, field << 3 | 2);
-    put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-pub(in crate::libp2p) fn put_varint(out: &mut Vec<u8>, value: u64) {
-    out.extend_from_slice(encode::u64(value, &mut encode::u64_buffer()));
 }

@@ -1,115 +1,65 @@
-//! Frames: RPCs preceded by their length as an unsigned varint. Works on bytes alone, so that it can be
-//! fed one byte at a time; it never allocates more than a peer has sent, nor looks inside a frame.
+//! Frames: each RPC follows its length, an unsigned varint. The decoder takes bytes in pieces of any size, and
+//! stores at most what the peer has sent of one frame.
 
 use unsigned_varint::decode;
 
-/// What we read from and write to a peer. Sizes are in bytes.
-///
-/// The defaults for reading are generous, since a frame beyond them costs the peer its stream; those for
-/// writing are what the known implementations accept by default (rust-libp2p is the strictest).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WireLimits {
-    /// Largest frame read, without its length prefix.
-    pub max_frame_in: usize,
-    /// Most subscriptions in an RPC read.
-    pub max_subscriptions_in: usize,
-    /// Most messages in an RPC read.
-    pub max_messages_in: usize,
-    /// Most entries (graft, prune, ihave, iwant, idontwant together) in the control part of an RPC read.
-    pub max_control_in: usize,
-    /// Most message ids, over all ihaves, iwants and idontwants, in an RPC read.
-    pub max_ids_in: usize,
-    /// Longest message id read.
-    pub max_id_length: usize,
-    /// Most peers, over all prunes, in an RPC read.
-    pub max_px_in: usize,
-    /// Longest topic name, read or written.
-    pub max_topic_length: usize,
-    /// Largest frame written, with its length prefix: a message that needs more is not sent.
-    pub max_frame_out: usize,
-    /// A frame of several entries is closed before it grows beyond this.
-    pub frame_target: usize,
-    /// Most bytes of subscriptions and control in an RPC written.
-    pub max_control_bytes_out: usize,
-    /// Most subscriptions in an RPC written.
-    pub max_subscriptions_out: usize,
-    /// Most messages in an RPC written.
-    pub max_messages_out: usize,
-    /// Most peers in a prune written.
-    pub max_px_out: usize,
-}
-
-impl Default for WireLimits {
-    fn default() -> Self {
-        Self {
-            max_frame_in: 1 << 20,
-            max_subscriptions_in: 20_000,
-            max_messages_in: 5_000,
-            max_control_in: 20_000,
-            max_ids_in: 20_000,
-            max_id_length: 1_024,
-            max_px_in: 8_192,
-            max_topic_length: 1_024,
-            max_frame_out: 65_536,
-            frame_target: 57_000,
-            max_control_bytes_out: 16_000,
-            max_subscriptions_out: 100,
-            max_messages_out: 500,
-            max_px_out: 16,
-        }
-    }
-}
-
-/// Why the bytes of a peer are not frames. Nothing after such an error can be read.
+/// Why the bytes of a peer are not frames. Nothing on the stream can be read after such an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// The length prefix is no varint.
+    /// The length prefix is not an unsigned varint of minimal length.
     #[error("the length of a frame is not a minimal varint")]
     BadLength,
-    /// The frame is longer than we read.
+    /// The frame is longer than [`WireLimits::max_frame_in`](crate::libp2p::WireLimits::max_frame_in).
     #[error("a frame of {length} bytes exceeds the limit of {max}")]
-    TooLong { length: usize, max: usize },
+    TooLong {
+        /// The length that the prefix announces, in bytes.
+        length: usize,
+        /// The limit, in bytes.
+        max: usize,
+    },
 }
 
-/// The longest length prefix: a 64-bit varint.
+/// The longest length prefix, in bytes: a 64-bit varint.
 const MAX_PREFIX: usize = 10;
 
-/// A larger buffer is given back once its frame is read.
-const KEPT_CAPACITY: usize = 1 << 16;
+/// A buffer of a larger capacity, in bytes, is freed once it is empty.
+const RETAINED_CAPACITY: usize = 1 << 16;
 
-/// Cuts what a peer sends into frames.
+/// Splits the bytes of a stream into frames.
 #[derive(Debug)]
 pub struct FrameDecoder {
     buffer: Vec<u8>,
-    /// Where the first unread byte of `buffer` is.
+    /// The index in `buffer` of the first byte that is not yet part of a returned frame.
     start: usize,
     max_length: usize,
 }
 
 impl FrameDecoder {
-    /// A decoder of frames of at most `max_length` bytes.
+    /// Creates a decoder of frames of at most `max_length` bytes, without their prefix.
     pub fn new(max_length: usize) -> Self {
         Self { buffer: Vec::new(), start: 0, max_length }
     }
 
-    /// Adds bytes that were received. Between two calls take all frames with
-    /// [`next_frame`](Self::next_frame): what is kept is then at most one frame and these bytes.
+    /// Appends received bytes. Call [`next_frame`](Self::next_frame) until it returns `None` before the next call:
+    /// the decoder then stores at most one incomplete frame and these bytes.
     pub fn extend(&mut self, bytes: &[u8]) {
         if self.start > 0 {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
-        if self.buffer.is_empty() && self.buffer.capacity() > KEPT_CAPACITY {
+        if self.buffer.is_empty() && self.buffer.capacity() > RETAINED_CAPACITY {
             self.buffer = Vec::new();
         }
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next complete frame, or `None` when more bytes are needed.
+    /// Returns the next complete frame, without its prefix, or `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// The prefix is not a varint or announces more than the limit. The stream can't be read any further.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
         let Some((length, prefix)) = self.next_length()? else { return Ok(None) };
         let begin = self.start + prefix;
-        // Both fit: `length` is at most `max_length`, which a frame in memory has.
         let Some(end) = begin.checked_add(length).filter(|end| *end <= self.buffer.len()) else {
             return Ok(None);
         };
@@ -117,7 +67,7 @@ impl FrameDecoder {
         Ok(Some(&self.buffer[begin..end]))
     }
 
-    /// The length of the next frame and the bytes its prefix takes, checked against the limit.
+    /// The length of the next frame, checked against the limit, and the length of its prefix.
     fn next_length(&self) -> Result<Option<(usize, usize)>, FrameError> {
         let bytes = &self.buffer[self.start..];
         match decode::usize(bytes) {
@@ -157,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_may_come_one_byte_at_a_time() {
+    fn frames_may_arrive_one_byte_at_a_time() {
         let bodies = [vec![], vec![7; 300], vec![1, 2, 3]];
         let bytes: Vec<u8> = bodies.iter().flat_map(|body| frame(body)).collect();
         let bytewise: Vec<&[u8]> = bytes.chunks(1).collect();
@@ -173,14 +123,14 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_that_is_no_varint_is_refused() {
+    fn a_prefix_that_is_not_a_varint_is_refused() {
         assert_eq!(frames(&[&[0xff; 20]], 300), Err(FrameError::BadLength));
         assert_eq!(frames(&[&[0x80, 0x00]], 300), Err(FrameError::BadLength));
     }
 
     proptest! {
         #[test]
-        fn any_bytes_in_any_pieces_are_read_alike(
+        fn any_bytes_decode_alike_in_pieces_of_any_size(
             bytes in prop::collection::vec(any::<u8>(), 0..400),
             size in 1usize..50,
         ) {
@@ -189,7 +139,7 @@ mod tests {
         }
 
         #[test]
-        fn no_more_is_kept_than_a_frame_and_a_piece(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+        fn at_most_a_frame_and_a_piece_are_stored(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
             let mut decoder = FrameDecoder::new(64);
             for piece in bytes.chunks(16) {
                 decoder.extend(piece);

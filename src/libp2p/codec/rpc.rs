@@ -1,14 +1,14 @@
-//! Reading an RPC: the protobuf of a frame, borrowed from it. Counts and lengths are checked before
-//! anything is stored, unknown fields are skipped; it knows nothing of signatures and never panics.
+//! The decoder of one RPC: `rpc.proto`, borrowed from the frame. It checks counts and lengths before it stores an
+//! entry and skips unknown fields.
 
 use std::str;
 
 use super::{
-    frame::WireLimits,
-    protobuf::{Fields, Value},
+    limits::WireLimits,
+    protobuf::{ProtoReader, Value, field},
 };
 
-/// The parts of an RPC, each in the order in which it was written.
+/// The entries of an RPC by kind, each kind in the order of the bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::libp2p) struct Rpc<'a> {
     pub(in crate::libp2p) subscriptions: Vec<Subscription<'a>>,
@@ -26,7 +26,7 @@ pub(in crate::libp2p) struct Subscription<'a> {
     pub(in crate::libp2p) topic: &'a str,
 }
 
-/// The fields of a message that are there.
+/// The fields of a message. `None` is an absent field, which a signature tells from an empty one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::libp2p) struct RawMessage<'a> {
     pub(in crate::libp2p) from: Option<&'a [u8]>,
@@ -47,7 +47,7 @@ pub(in crate::libp2p) struct IHave<'a> {
 pub(in crate::libp2p) struct Prune<'a> {
     pub(in crate::libp2p) topic: &'a str,
     pub(in crate::libp2p) px: Vec<PeerInfo<'a>>,
-    /// In seconds; v1.0 peers don't say.
+    /// In seconds; absent from v1.0 peers.
     pub(in crate::libp2p) backoff: Option<u64>,
 }
 
@@ -57,102 +57,120 @@ pub(in crate::libp2p) struct PeerInfo<'a> {
     pub(in crate::libp2p) record: Option<&'a [u8]>,
 }
 
-/// Why a frame is not an RPC that we read.
+/// Why a frame is not an acceptable RPC.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RpcError {
-    /// It is not protobuf.
+    /// The frame is not protobuf.
     #[error("malformed protobuf")]
     Malformed,
-    /// A topic is not text.
+    /// A topic name is not UTF-8.
     #[error("a topic is not UTF-8")]
     TopicNotText,
-    /// An entry that must name a topic does not.
+    /// An entry that must name a topic names none, or the empty one.
     #[error("an entry without a topic")]
     MissingTopic,
-    /// There is more of something than we read.
+    /// The RPC has more entries of a kind than [`WireLimits`] allows.
     #[error("more than {max} {what}")]
-    TooMany { what: &'static str, max: usize },
-    /// Something is longer than we read.
+    TooMany {
+        /// The kind of entry.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// A value is longer than [`WireLimits`] allows.
     #[error("a {what} of {length} bytes exceeds the limit of {max}")]
-    TooLong { what: &'static str, length: usize, max: usize },
+    TooLong {
+        /// The kind of value.
+        what: &'static str,
+        /// Its length in bytes.
+        length: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
 }
 
-/// Reads the frame `bytes`.
-pub(in crate::libp2p) fn read<'a>(bytes: &'a [u8], limits: &WireLimits) -> Result<Rpc<'a>, RpcError> {
-    let mut reading = Reading { limits, rpc: Rpc::default(), control: 0, ids: 0, px: 0 };
-    for field in Fields::of(bytes) {
+/// Decodes a frame.
+///
+/// # Errors
+/// The frame is not protobuf, lacks a topic, or exceeds a limit: it is refused as a whole.
+pub(in crate::libp2p) fn decode<'a>(bytes: &'a [u8], limits: &WireLimits) -> Result<Rpc<'a>, RpcError> {
+    let mut decoder = RpcDecoder { limits, rpc: Rpc::default(), control: 0, ids: 0, px: 0 };
+    for field in ProtoReader::new(bytes) {
         match field? {
-            (1, Value::Bytes(bytes)) => reading.subscription(bytes)?,
-            (2, Value::Bytes(bytes)) => reading.message(bytes)?,
-            (3, Value::Bytes(bytes)) => reading.control(bytes)?,
+            (field::rpc::SUBSCRIPTIONS, Value::Bytes(bytes)) => decoder.subscription(bytes)?,
+            (field::rpc::PUBLISH, Value::Bytes(bytes)) => decoder.message(bytes)?,
+            (field::rpc::CONTROL, Value::Bytes(bytes)) => decoder.control(bytes)?,
             _ => {}
         }
     }
-    Ok(reading.rpc)
+    Ok(decoder.rpc)
 }
 
-/// An RPC that is being read, with what was counted so far.
-struct Reading<'a, 'l> {
+/// The part of an RPC that is decoded so far, and the counts that limits apply to.
+struct RpcDecoder<'a, 'l> {
     limits: &'l WireLimits,
     rpc: Rpc<'a>,
+    /// Control entries of all kinds.
     control: usize,
+    /// Message ids, over all control entries.
     ids: usize,
+    /// Peers, over all PRUNEs.
     px: usize,
 }
 
-impl<'a> Reading<'a, '_> {
+impl<'a> RpcDecoder<'a, '_> {
     fn subscription(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
-        room("subscriptions", self.rpc.subscriptions.len(), self.limits.max_subscriptions_in)?;
+        check_count("subscriptions", self.rpc.subscriptions.len(), self.limits.max_subscriptions_in)?;
         let mut entry = Subscription::default();
-        for field in Fields::of(bytes) {
+        for field in ProtoReader::new(bytes) {
             match field? {
-                (1, Value::Varint(flag)) => entry.subscribe = flag != 0,
-                (2, Value::Bytes(name)) => entry.topic = self.topic(name)?,
+                (field::sub_opts::SUBSCRIBE, Value::Varint(flag)) => entry.subscribe = flag != 0,
+                (field::sub_opts::TOPIC_ID, Value::Bytes(name)) => entry.topic = self.topic(name)?,
                 _ => {}
             }
         }
-        named(entry.topic)?;
+        check_topic(entry.topic)?;
         self.rpc.subscriptions.push(entry);
         Ok(())
     }
 
     fn message(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
-        room("messages", self.rpc.messages.len(), self.limits.max_messages_in)?;
+        check_count("messages", self.rpc.messages.len(), self.limits.max_messages_in)?;
         let mut message = RawMessage::default();
-        for field in Fields::of(bytes) {
+        for field in ProtoReader::new(bytes) {
             match field? {
-                (1, Value::Bytes(bytes)) => message.from = Some(bytes),
-                (2, Value::Bytes(bytes)) => message.data = Some(bytes),
-                (3, Value::Bytes(bytes)) => message.seqno = Some(bytes),
-                (4, Value::Bytes(name)) => message.topic = self.topic(name)?,
-                (5, Value::Bytes(bytes)) => message.signature = Some(bytes),
-                (6, Value::Bytes(bytes)) => message.key = Some(bytes),
+                (field::message::FROM, Value::Bytes(bytes)) => message.from = Some(bytes),
+                (field::message::DATA, Value::Bytes(bytes)) => message.data = Some(bytes),
+                (field::message::SEQNO, Value::Bytes(bytes)) => message.seqno = Some(bytes),
+                (field::message::TOPIC, Value::Bytes(name)) => message.topic = self.topic(name)?,
+                (field::message::SIGNATURE, Value::Bytes(bytes)) => message.signature = Some(bytes),
+                (field::message::KEY, Value::Bytes(bytes)) => message.key = Some(bytes),
                 _ => {}
             }
         }
-        named(message.topic)?;
+        check_topic(message.topic)?;
         self.rpc.messages.push(message);
         Ok(())
     }
 
     fn control(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
-        for field in Fields::of(bytes) {
+        for field in ProtoReader::new(bytes) {
             let (number, Value::Bytes(bytes)) = field? else { continue };
-            if !(1..=5).contains(&number) {
+            if !(field::control::IHAVE..=field::control::IDONTWANT).contains(&number) {
                 continue;
             }
-            room("control entries", self.control, self.limits.max_control_in)?;
+            check_count("control entries", self.control, self.limits.max_control_in)?;
             self.control += 1;
             match number {
-                1 => self.ihave(bytes)?,
-                2 => {
-                    let ids = self.ids_of(bytes)?;
+                field::control::IHAVE => self.ihave(bytes)?,
+                field::control::IWANT => {
+                    let ids = self.id_list(bytes)?;
                     self.rpc.iwant.push(ids);
                 }
-                3 => self.graft(bytes)?,
-                4 => self.prune(bytes)?,
+                field::control::GRAFT => self.graft(bytes)?,
+                field::control::PRUNE => self.prune(bytes)?,
                 _ => {
-                    let ids = self.ids_of(bytes)?;
+                    let ids = self.id_list(bytes)?;
                     self.rpc.idontwant.push(ids);
                 }
             }
@@ -162,23 +180,23 @@ impl<'a> Reading<'a, '_> {
 
     fn ihave(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
         let mut entry = IHave::default();
-        for field in Fields::of(bytes) {
+        for field in ProtoReader::new(bytes) {
             match field? {
-                (1, Value::Bytes(name)) => entry.topic = self.topic(name)?,
-                (2, Value::Bytes(id)) => entry.ids.push(self.id(id)?),
+                (field::TOPIC_ID, Value::Bytes(name)) => entry.topic = self.topic(name)?,
+                (field::ihave::MESSAGE_IDS, Value::Bytes(id)) => entry.ids.push(self.id(id)?),
                 _ => {}
             }
         }
-        named(entry.topic)?;
+        check_topic(entry.topic)?;
         self.rpc.ihave.push(entry);
         Ok(())
     }
 
-    /// Those of an iwant, or of an idontwant.
-    fn ids_of(&mut self, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, RpcError> {
+    /// The ids of an IWANT or an IDONTWANT.
+    fn id_list(&mut self, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, RpcError> {
         let mut ids = Vec::new();
-        for field in Fields::of(bytes) {
-            if let (1, Value::Bytes(id)) = field? {
+        for field in ProtoReader::new(bytes) {
+            if let (field::id_list::MESSAGE_IDS, Value::Bytes(id)) = field? {
                 ids.push(self.id(id)?);
             }
         }
@@ -187,39 +205,39 @@ impl<'a> Reading<'a, '_> {
 
     fn graft(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
         let mut topic = "";
-        for field in Fields::of(bytes) {
-            if let (1, Value::Bytes(name)) = field? {
+        for field in ProtoReader::new(bytes) {
+            if let (field::TOPIC_ID, Value::Bytes(name)) = field? {
                 topic = self.topic(name)?;
             }
         }
-        named(topic)?;
+        check_topic(topic)?;
         self.rpc.graft.push(topic);
         Ok(())
     }
 
     fn prune(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
         let mut entry = Prune::default();
-        for field in Fields::of(bytes) {
+        for field in ProtoReader::new(bytes) {
             match field? {
-                (1, Value::Bytes(name)) => entry.topic = self.topic(name)?,
-                (2, Value::Bytes(info)) => entry.px.push(self.peer_info(info)?),
-                (3, Value::Varint(seconds)) => entry.backoff = Some(seconds),
+                (field::TOPIC_ID, Value::Bytes(name)) => entry.topic = self.topic(name)?,
+                (field::prune::PEERS, Value::Bytes(info)) => entry.px.push(self.peer_info(info)?),
+                (field::prune::BACKOFF, Value::Varint(seconds)) => entry.backoff = Some(seconds),
                 _ => {}
             }
         }
-        named(entry.topic)?;
+        check_topic(entry.topic)?;
         self.rpc.prune.push(entry);
         Ok(())
     }
 
     fn peer_info(&mut self, bytes: &'a [u8]) -> Result<PeerInfo<'a>, RpcError> {
-        room("px peers", self.px, self.limits.max_px_in)?;
+        check_count("px peers", self.px, self.limits.max_px_in)?;
         self.px += 1;
         let mut info = PeerInfo::default();
-        for field in Fields::of(bytes) {
+        for field in ProtoReader::new(bytes) {
             match field? {
-                (1, Value::Bytes(peer)) => info.peer = peer,
-                (2, Value::Bytes(record)) => info.record = Some(record),
+                (field::peer_info::PEER_ID, Value::Bytes(peer)) => info.peer = peer,
+                (field::peer_info::SIGNED_PEER_RECORD, Value::Bytes(record)) => info.record = Some(record),
                 _ => {}
             }
         }
@@ -227,28 +245,28 @@ impl<'a> Reading<'a, '_> {
     }
 
     fn topic(&self, name: &'a [u8]) -> Result<&'a str, RpcError> {
-        short("topic", name, self.limits.max_topic_length)?;
+        check_length("topic", name, self.limits.max_topic_length)?;
         str::from_utf8(name).map_err(|_| RpcError::TopicNotText)
     }
 
     fn id(&mut self, id: &'a [u8]) -> Result<&'a [u8], RpcError> {
-        room("message ids", self.ids, self.limits.max_ids_in)?;
+        check_count("message ids", self.ids, self.limits.max_ids_in)?;
         self.ids += 1;
-        short("message id", id, self.limits.max_id_length)?;
+        check_length("message id", id, self.limits.max_id_length)?;
         Ok(id)
     }
 }
 
-fn room(what: &'static str, count: usize, max: usize) -> Result<(), RpcError> {
+fn check_count(what: &'static str, count: usize, max: usize) -> Result<(), RpcError> {
     if count < max { Ok(()) } else { Err(RpcError::TooMany { what, max }) }
 }
 
-fn short(what: &'static str, bytes: &[u8], max: usize) -> Result<(), RpcError> {
+fn check_length(what: &'static str, bytes: &[u8], max: usize) -> Result<(), RpcError> {
     let length = bytes.len();
     if length <= max { Ok(()) } else { Err(RpcError::TooLong { what, length, max }) }
 }
 
-fn named(topic: &str) -> Result<(), RpcError> {
+fn check_topic(topic: &str) -> Result<(), RpcError> {
     if topic.is_empty() { Err(RpcError::MissingTopic) } else { Ok(()) }
 }
 
@@ -257,7 +275,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::libp2p::codec::encode::{put_bytes, put_varint};
+    use crate::libp2p::codec::protobuf::{put_bytes, put_varint};
 
     fn field(number: u64, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -279,7 +297,7 @@ mod tests {
     }
 
     fn refused(bytes: &[u8]) -> RpcError {
-        read(bytes, &small()).unwrap_err()
+        decode(bytes, &small()).unwrap_err()
     }
 
     #[test]
@@ -293,7 +311,7 @@ mod tests {
         bytes.extend(field(4, &[9; 20]));
         bytes.extend([9 << 3 | 5, 1, 2, 3, 4]);
         bytes.extend([9 << 3 | 1, 1, 2, 3, 4, 5, 6, 7, 8]);
-        let rpc = read(&bytes, &small()).unwrap();
+        let rpc = decode(&bytes, &small()).unwrap();
         assert_eq!(
             rpc,
             Rpc { subscriptions: vec![Subscription { subscribe: true, topic: "t" }], ..Rpc::default() }
@@ -301,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_counted_before_it_is_kept() {
+    fn every_entry_is_counted_before_it_is_stored() {
         let message = field(2, &field(4, b"t"));
         assert_eq!(refused(&message.repeat(3)), RpcError::TooMany { what: "messages", max: 2 });
         let subscription = field(1, &field(2, b"t"));
@@ -327,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_protobuf_is_refused() {
+    fn bytes_that_are_not_protobuf_are_refused() {
         for bytes in [&[0x0a][..], &[0x0a, 5, 1], &[0x0b], &[0x00, 0x00], &[0xff; 11], &[0x0d, 1, 2]] {
             assert_eq!(refused(bytes), RpcError::Malformed, "{bytes:?}");
         }
@@ -337,7 +355,7 @@ mod tests {
         assert_eq!(refused(&bytes), RpcError::Malformed);
     }
 
-    /// Bytes that are often protobuf, nested up to `depth`.
+    /// Bytes, most of them protobuf, nested up to `depth`.
     fn messages(depth: u32) -> impl Strategy<Value = Vec<u8>> {
         let leaf = prop::collection::vec(any::<u8>(), 0..8);
         leaf.prop_recursive(depth, 64, 6, |inner| {
@@ -357,11 +375,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_within_the_limits(
+        fn any_bytes_are_decoded_within_the_limits(
             bytes in prop_oneof![messages(5), prop::collection::vec(any::<u8>(), 0..200)],
         ) {
             let limits = small();
-            if let Ok(rpc) = read(&bytes, &limits) {
+            if let Ok(rpc) = decode(&bytes, &limits) {
                 prop_assert!(rpc.subscriptions.len() <= 2 && rpc.messages.len() <= 2);
                 let control = [rpc.ihave.len(), rpc.iwant.len(), rpc.graft.len(), rpc.prune.len(), rpc.idontwant.len()];
                 prop_assert!(control.iter().sum::<usize>() <= 2);

@@ -1,5 +1,5 @@
-//! What becomes of a message on its way to one peer, for those who want to hear of it. A receipt is
-//! settled exactly once: one that is dropped unsettled tells that the connection ended before.
+//! Reports of what becomes of a message on its way to each recipient. Every report is completed exactly once: one that
+//! is dropped says that the connection ended first.
 
 use std::{fmt, sync::Arc};
 
@@ -12,72 +12,73 @@ use crate::{
     worker::NotSent,
 };
 
-/// Who wants to hear what became of messages. Called from several tasks at once; no call may block.
-pub trait Reports: Send + Sync {
-    /// Whether somebody wants to hear of this message. Asked when it is queued.
+/// Receives delivery reports. The methods are called on several tasks at once and must not block.
+pub trait DeliveryListener: Send + Sync {
+    /// Whether reports of this message are wanted. Called once when the message is queued.
     fn wants_reports(&self, topic: &TopicName, id: &MessageId) -> bool;
-    /// All its bytes were handed to one peer's stream, and flushed.
+    /// All bytes of the message were written to one recipient's stream and flushed.
     fn report_sent(&self, topic: &TopicName, id: &MessageId);
-    /// It does not go to one peer.
+    /// The message is not sent to one recipient.
     fn report_not_sent(&self, topic: &TopicName, id: &MessageId, reason: NotSent);
 }
 
-/// Goes with a message to one peer, wherever it waits.
-pub(in crate::libp2p) struct Receipt {
+/// The pending report for one recipient. It travels with the queued message.
+pub(in crate::libp2p) struct DeliveryReport {
     message: Arc<FullMessage<Libp2pNetwork>>,
-    reports: Arc<dyn Reports>,
-    settled: bool,
+    listener: Arc<dyn DeliveryListener>,
+    completed: bool,
 }
 
-/// Makes a receipt for each peer that one message goes to.
-pub(in crate::libp2p) struct Receipts {
+/// Creates the reports of one message, one for each recipient.
+pub(in crate::libp2p) struct DeliveryReports {
     message: Arc<FullMessage<Libp2pNetwork>>,
-    reports: Arc<dyn Reports>,
+    listener: Arc<dyn DeliveryListener>,
 }
 
-impl Receipts {
-    /// `None` if nobody wants to hear of it.
-    pub(in crate::libp2p) fn of(
+impl DeliveryReports {
+    /// `None` if the message is not a full message, or if the listener wants no reports of it.
+    pub(in crate::libp2p) fn new(
         message: &P2pMessage<Libp2pNetwork>,
-        reports: &Arc<dyn Reports>,
+        listener: &Arc<dyn DeliveryListener>,
     ) -> Option<Self> {
         let P2pMessage::FullMessage(message) = message else { return None };
-        let wanted = reports.wants_reports(&message.topic, &message.message_id);
-        wanted.then(|| Self { message: Arc::clone(message), reports: Arc::clone(reports) })
+        let wanted = listener.wants_reports(&message.topic, &message.message_id);
+        wanted.then(|| Self { message: Arc::clone(message), listener: Arc::clone(listener) })
     }
 
-    pub(in crate::libp2p) fn receipt(&self) -> Receipt {
-        let (message, reports) = (Arc::clone(&self.message), Arc::clone(&self.reports));
-        Receipt { message, reports, settled: false }
+    /// The report for another recipient.
+    pub(in crate::libp2p) fn report(&self) -> DeliveryReport {
+        let (message, listener) = (Arc::clone(&self.message), Arc::clone(&self.listener));
+        DeliveryReport { message, listener, completed: false }
     }
 }
 
-impl Receipt {
+impl DeliveryReport {
     pub(in crate::libp2p) fn sent(mut self) {
-        self.settled = true;
-        self.reports.report_sent(&self.message.topic, &self.message.message_id);
+        self.completed = true;
+        self.listener.report_sent(&self.message.topic, &self.message.message_id);
     }
 
     pub(in crate::libp2p) fn not_sent(mut self, reason: NotSent) {
-        self.settle(reason);
+        self.complete_not_sent(reason);
     }
 
-    fn settle(&mut self, reason: NotSent) {
-        self.settled = true;
-        self.reports.report_not_sent(&self.message.topic, &self.message.message_id, reason);
+    fn complete_not_sent(&mut self, reason: NotSent) {
+        self.completed = true;
+        self.listener.report_not_sent(&self.message.topic, &self.message.message_id, reason);
     }
 }
 
-impl Drop for Receipt {
+impl Drop for DeliveryReport {
     fn drop(&mut self) {
-        if !self.settled {
-            self.settle(NotSent::Disconnected);
+        if !self.completed {
+            self.complete_not_sent(NotSent::Disconnected);
         }
     }
 }
 
-impl fmt::Debug for Receipt {
+impl fmt::Debug for DeliveryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Receipt({})", self.message)
+        write!(f, "DeliveryReport({})", self.message)
     }
 }

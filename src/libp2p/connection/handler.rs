@@ -1,6 +1,5 @@
-//! One connection: the stream that we opened, on which we only write, and the stream that the peer
-//! opened, from which we only read. Decodes and verifies, in the connection's own task, what is read;
-//! it knows nothing of other connections and never closes its own.
+//! The handler of one connection: opens the outbound stream, accepts the inbound one, and drives both. Frames are
+//! decoded and signatures verified here, in the connection's own task.
 
 use std::{
     collections::VecDeque,
@@ -12,44 +11,45 @@ use std::{
 
 use ::libp2p::{
     Stream, StreamProtocol,
-    core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo},
     swarm::{
         ConnectionHandler, ConnectionHandlerEvent, StreamUpgradeError, SubstreamProtocol,
         handler::{ConnectionEvent, DialUpgradeError},
     },
 };
-use futures::future;
 
 use super::{
-    inbound_stream::{Heard, InboundError, Reader},
-    outbound_stream::Writer,
-    read_budget::Gate,
+    capabilities::{Protocols, supports_idontwant},
+    inbound_stream::{InboundError, InboundRpc, InboundStream},
+    lanes::LaneCounts,
+    outbound_stream::OutboundStream,
+    read_budget::ReadBudget,
     send_queue::SendQueue,
-    stall_detector::Patience,
+    stall_detector::StallDetector,
 };
-use crate::libp2p::{network::Libp2pNetwork, swarm::event::LaneCounts};
+use crate::libp2p::network::Libp2pNetwork;
 
-/// Streams that we open on one connection, at most. The fifth makes rust-libp2p give up the connection.
+/// Most streams that we open on one connection. A fifth makes rust-libp2p give up the connection.
 const MAX_OPENED: u32 = 4;
-/// What a handler tells the behaviour.
+
+/// An event of a connection, for the behaviour.
 pub enum HandlerEvent {
     /// The first stream of the connection is negotiated, by either side.
-    Up(Up),
-    /// The peer said something.
-    Received(Heard),
+    Established(Established),
+    /// An RPC was received.
+    Received(InboundRpc),
     /// The peer's stream is no longer read.
     InboundFailed(InboundError),
-    /// What waits for the peer is not written: it does not read. So much of it was dropped.
+    /// The peer reads too slowly. These numbers of queued items were dropped.
     Slow(LaneCounts),
-    /// The peer speaks none of our protocols, or won't keep a stream of ours.
+    /// There is no outbound stream, and there will be none.
     GaveUp {
-        /// Whether it is for want of a common protocol.
+        /// True if the peer supports none of our protocols; false if it broke every stream that we opened.
         unsupported: bool,
     },
 }
 
 /// A connection that carries gossipsub.
-pub struct Up {
+pub struct Established {
     pub(in crate::libp2p) protocol: StreamProtocol,
     pub(in crate::libp2p) queue: Arc<SendQueue>,
 }
@@ -57,8 +57,8 @@ pub struct Up {
 impl fmt::Debug for HandlerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Up(up) => write!(f, "Up({})", up.protocol),
-            Self::Received(heard) => write!(f, "Received({} messages)", heard.said.len()),
+            Self::Established(established) => write!(f, "Established({})", established.protocol),
+            Self::Received(rpc) => write!(f, "Received({} messages)", rpc.messages.len()),
             Self::InboundFailed(error) => write!(f, "InboundFailed({error})"),
             Self::Slow(dropped) => write!(f, "Slow({dropped:?})"),
             Self::GaveUp { unsupported } => write!(f, "GaveUp {{ unsupported: {unsupported} }}"),
@@ -66,71 +66,30 @@ impl fmt::Debug for HandlerEvent {
     }
 }
 
-/// Offers all our protocols on one substream, the preferred one first.
-#[derive(Clone, Debug)]
-pub struct Protocols(pub(in crate::libp2p) Arc<[StreamProtocol]>);
-
-impl UpgradeInfo for Protocols {
-    type Info = StreamProtocol;
-    type InfoIter = std::vec::IntoIter<StreamProtocol>;
-
-    fn protocol_info(&self) -> Self::InfoIter {
-        let ids: Vec<_> = self.0.iter().cloned().collect();
-        ids.into_iter()
-    }
-}
-
-impl InboundUpgrade<Stream> for Protocols {
-    type Output = (Stream, StreamProtocol);
-    type Error = Infallible;
-    type Future = future::Ready<Result<Self::Output, Infallible>>;
-
-    fn upgrade_inbound(self, stream: Stream, protocol: StreamProtocol) -> Self::Future {
-        future::ok((stream, protocol))
-    }
-}
-
-impl OutboundUpgrade<Stream> for Protocols {
-    type Output = (Stream, StreamProtocol);
-    type Error = Infallible;
-    type Future = future::Ready<Result<Self::Output, Infallible>>;
-
-    fn upgrade_outbound(self, stream: Stream, protocol: StreamProtocol) -> Self::Future {
-        future::ok((stream, protocol))
-    }
-}
-
-/// Whether a protocol, named as gossipsub's are, is of version 1.2 or later.
-fn has_idontwant(protocol: &StreamProtocol) -> bool {
-    let version = protocol.as_ref().rsplit('/').next().unwrap_or_default();
-    let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
-    (numbers.next(), numbers.next()) >= (Some(1), Some(2))
-}
-
-/// The handler of one connection. Made by the [`Behaviour`](crate::libp2p::Behaviour).
+/// The handler of one connection. Created by the [`Behaviour`](crate::libp2p::Behaviour).
 pub struct Handler {
     network: Libp2pNetwork,
     protocols: Protocols,
     queue: Arc<SendQueue>,
-    inbound: Option<Reader>,
-    gate: Arc<Gate>,
+    inbound: Option<InboundStream>,
+    read_budget: Arc<ReadBudget>,
     outbound: Outbound,
-    /// Outbound streams asked for so far.
+    /// Outbound streams requested so far.
     opened: u32,
-    up: bool,
-    /// What the next outbound stream begins with: frames that the last one may not have delivered.
+    established: bool,
+    /// Frames that the last outbound stream may not have delivered. The next one begins with them.
     unsent: Vec<u8>,
-    patience: Patience,
+    stall_detector: StallDetector,
     events: VecDeque<HandlerEvent>,
 }
 
 enum Outbound {
-    /// A stream is to be asked for.
+    /// A stream is to be requested from the swarm.
     Wanted,
-    /// It was asked for.
+    /// A stream was requested.
     Opening,
-    Open(Writer),
-    /// The peer has none of our protocols: asked again if it shows otherwise by opening one itself.
+    Open(OutboundStream),
+    /// The peer supports none of our protocols. A stream is requested again if the peer opens one itself.
     Unsupported,
     GaveUp,
 }
@@ -140,26 +99,27 @@ impl Handler {
         network: Libp2pNetwork,
         protocols: Protocols,
         queue: SendQueue,
-        patience: Patience,
+        stall_detector: StallDetector,
     ) -> Self {
         Self {
             network,
             protocols,
             queue: Arc::new(queue),
             inbound: None,
-            gate: Arc::default(),
+            read_budget: Arc::default(),
             outbound: Outbound::Wanted,
             opened: 0,
-            up: false,
+            established: false,
             unsent: Vec::new(),
-            patience,
+            stall_detector,
             events: VecDeque::new(),
         }
     }
 
     fn negotiated(&mut self, protocol: StreamProtocol) {
-        if !std::mem::replace(&mut self.up, true) {
-            self.events.push_back(HandlerEvent::Up(Up { protocol, queue: self.queue.clone() }));
+        if !std::mem::replace(&mut self.established, true) {
+            let established = Established { protocol, queue: self.queue.clone() };
+            self.events.push_back(HandlerEvent::Established(established));
         }
     }
 
@@ -167,8 +127,8 @@ impl Handler {
         if matches!(self.outbound, Outbound::GaveUp) {
             return;
         }
-        // A peer that opens a new stream has done with its old one.
-        self.inbound = Some(Reader::new(stream, &self.network));
+        // A peer that opens a new stream has finished its old one.
+        self.inbound = Some(InboundStream::new(stream, &self.network));
         if matches!(self.outbound, Outbound::Unsupported) {
             self.reopen();
         }
@@ -176,14 +136,14 @@ impl Handler {
     }
 
     fn on_outbound(&mut self, stream: Stream, protocol: StreamProtocol) {
-        self.queue.set_idontwant(has_idontwant(&protocol));
-        self.outbound = Outbound::Open(Writer::new(stream, std::mem::take(&mut self.unsent)));
+        self.queue.set_idontwant_supported(supports_idontwant(&protocol));
+        self.outbound = Outbound::Open(OutboundStream::new(stream, std::mem::take(&mut self.unsent)));
         self.negotiated(protocol);
     }
 
     fn on_refused(&mut self, error: &StreamUpgradeError<Infallible>) {
         match error {
-            // Nothing to wait for, unless the peer itself opens a stream.
+            // No retry, unless the peer itself opens a stream.
             StreamUpgradeError::NegotiationFailed if self.inbound.is_none() => {
                 self.outbound = Outbound::Unsupported;
                 self.give_up(true);
@@ -192,7 +152,7 @@ impl Handler {
         }
     }
 
-    /// Asks for an outbound stream again, or gives up.
+    /// Requests an outbound stream again, or gives up.
     fn reopen(&mut self) {
         if self.opened < MAX_OPENED {
             self.outbound = Outbound::Wanted;
@@ -204,55 +164,67 @@ impl Handler {
     }
 
     fn give_up(&mut self, unsupported: bool) {
-        self.up = false;
+        self.established = false;
         self.unsent = Vec::new();
         self.events.push_back(HandlerEvent::GaveUp { unsupported });
     }
 
     /// Writes as much as the stream takes.
     fn poll_outbound(&mut self, cx: &mut Context<'_>) {
-        let Outbound::Open(writer) = &mut self.outbound else { return };
-        if let Poll::Ready(Err(_)) = writer.poll_write(cx, &self.queue, &self.network) {
-            self.unsent = writer.take_unflushed();
+        let Outbound::Open(stream) = &mut self.outbound else { return };
+        let (limits, traffic) = (self.network.limits(), self.network.state().traffic());
+        if let Poll::Ready(Err(_)) = stream.poll_write(cx, &self.queue, limits, traffic) {
+            self.unsent = stream.take_unflushed();
             self.reopen();
         }
     }
 
-    /// Watches whether what waits is written.
-    fn poll_patience(&mut self, cx: &mut Context<'_>) {
-        let (waits, progress) = match &mut self.outbound {
-            Outbound::Open(writer) => (writer.is_behind(), writer.take_progress()),
-            Outbound::Wanted | Outbound::Opening => (self.queue.has_some(cx), 0),
+    /// Drops pending items if the peer reads too slowly.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) {
+        let (pending, progress) = match &mut self.outbound {
+            Outbound::Open(stream) => (stream.has_unflushed(), stream.take_progress()),
+            Outbound::Wanted | Outbound::Opening => (self.queue.has_pending(cx), 0),
             Outbound::Unsupported | Outbound::GaveUp => (false, 0),
         };
-        if self.patience.poll_over(cx, waits, progress).is_ready() {
-            self.events.push_back(HandlerEvent::Slow(self.queue.shed()));
+        if self.stall_detector.poll_stalled(cx, pending, progress).is_ready() {
+            self.events.push_back(HandlerEvent::Slow(self.queue.drop_pending()));
         }
     }
 
-    /// Takes back what waits and is not wanted: at once, lest it be written meanwhile.
-    fn withdraw(&self, heard: &Heard) -> LaneCounts {
-        let mut spared = LaneCounts::NONE;
-        heard.unwanted().for_each(|ids| spared += self.queue.withdraw(ids));
-        spared
+    /// Takes the messages that the peer does not want out of the queue: at once, since they could be written before
+    /// the behaviour sees the RPC.
+    fn withdraw_unwanted(&self, rpc: &InboundRpc) -> LaneCounts {
+        let mut suppressed = LaneCounts::NONE;
+        rpc.idontwant().for_each(|ids| suppressed += self.queue.withdraw(ids));
+        suppressed
     }
 
-    /// Reads one frame. `Ready(None)`: the stream has ended.
+    /// Reads one RPC. `Ready(None)`: the stream has ended.
     fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Option<HandlerEvent>> {
         let Some(inbound) = &mut self.inbound else { return Poll::Pending };
-        match ready!(inbound.poll_heard(cx, &self.gate, &self.network)) {
-            Ok(Some(mut heard)) => {
-                heard.spared = self.withdraw(&heard);
-                return Poll::Ready(Some(HandlerEvent::Received(heard)));
+        match ready!(inbound.poll_rpc(cx, &self.read_budget, &self.network)) {
+            Ok(Some(mut rpc)) => {
+                rpc.suppressed = self.withdraw_unwanted(&rpc);
+                return Poll::Ready(Some(HandlerEvent::Received(rpc)));
             }
             Ok(None) => self.inbound = None,
             Err(error) => {
                 self.inbound = None;
-                self.network.wire().failed(&error);
+                self.count_failure(&error);
                 return Poll::Ready(Some(HandlerEvent::InboundFailed(error)));
             }
         }
         Poll::Ready(None)
+    }
+
+    fn count_failure(&self, error: &InboundError) {
+        let traffic = self.network.state().traffic();
+        match error {
+            InboundError::Frame(_) => traffic.add_bad_frame(),
+            InboundError::Rpc(_) => traffic.add_bad_rpc(),
+            // The connection failed, not the peer.
+            InboundError::Io(_) => {}
+        }
     }
 }
 
@@ -271,7 +243,7 @@ impl ConnectionHandler for Handler {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Protocols, (), HandlerEvent>> {
         loop {
             self.poll_outbound(cx);
-            self.poll_patience(cx);
+            self.poll_stalled(cx);
             if let Some(event) = self.events.pop_front() {
                 return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(event));
             }
@@ -287,7 +259,7 @@ impl ConnectionHandler for Handler {
         }
     }
 
-    /// Before the connection closes, writes what the socket takes without waiting: a prune, say.
+    /// Before the connection closes, writes what the socket takes without waiting, such as a PRUNE.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Option<HandlerEvent>> {
         self.poll_outbound(cx);
         Poll::Ready(None)

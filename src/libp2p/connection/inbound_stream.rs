@@ -1,5 +1,5 @@
-//! The stream that a peer opened: cuts it into frames, and those into what is said. It reads no further
-//! ahead of the engine than the connection's gate allows.
+//! The stream that the peer opened: its bytes become frames, and each frame becomes the messages of one RPC. It is read
+//! only while the connection's read budget has room.
 
 use std::{
     io,
@@ -11,31 +11,33 @@ use std::{
 use ::libp2p::Stream;
 use futures::AsyncRead;
 
-use super::read_budget::{Debt, Gate};
+use super::{
+    lanes::LaneCounts,
+    read_budget::{Permit, ReadBudget},
+};
 use crate::{
     libp2p::{
         codec::{
-            decode as inbound,
+            decode::{Decoded, decode},
             frame::{FrameDecoder, FrameError},
             rpc::RpcError,
         },
         ids::MessageId,
         network::Libp2pNetwork,
-        swarm::event::LaneCounts,
     },
     network::P2pMessage,
 };
 
-/// Bytes read from a stream at once.
+/// Most bytes that are read from a stream at once.
 const READ_SIZE: usize = 8_192;
 
-/// Why the stream of a peer is no longer read. It may open another.
+/// Why the stream of a peer is no longer read. The peer may open another one.
 #[derive(Debug, thiserror::Error)]
 pub enum InboundError {
-    /// It does not send frames.
+    /// The bytes are not frames.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// A frame is not an RPC.
+    /// A frame is not an acceptable RPC.
     #[error(transparent)]
     Rpc(#[from] RpcError),
     /// The stream broke.
@@ -43,52 +45,52 @@ pub enum InboundError {
     Io(#[from] io::Error),
 }
 
-/// What one RPC said.
+/// The messages of one RPC that was received, in the order in which they are handled.
 #[derive(Debug)]
-pub struct Heard {
-    pub(in crate::libp2p) said: Vec<P2pMessage<Libp2pNetwork>>,
-    pub(in crate::libp2p) debt: Debt,
-    /// What waited on the connection for the peer, which does not want it.
-    pub(in crate::libp2p) spared: LaneCounts,
+pub struct InboundRpc {
+    pub(in crate::libp2p) messages: Vec<P2pMessage<Libp2pNetwork>>,
+    /// How many of the messages are IDONTWANTs. They are the last ones.
+    idontwants: usize,
+    pub(in crate::libp2p) permit: Permit,
+    /// The messages that were taken out of this connection's send queue because of the IDONTWANTs.
+    pub(in crate::libp2p) suppressed: LaneCounts,
 }
 
-impl Heard {
+impl InboundRpc {
     /// The ids of each IDONTWANT.
-    pub(in crate::libp2p) fn unwanted(&self) -> impl Iterator<Item = &[MessageId]> {
-        self.said.iter().filter_map(|message| match message {
+    pub(in crate::libp2p) fn idontwant(&self) -> impl Iterator<Item = &[MessageId]> {
+        let first = self.messages.len().saturating_sub(self.idontwants);
+        self.messages[first..].iter().filter_map(|message| match message {
             P2pMessage::IDontWant { message_ids } => Some(message_ids.as_slice()),
             _ => None,
         })
     }
 }
 
-pub(in crate::libp2p) struct Reader {
+pub(super) struct InboundStream {
     stream: Stream,
     decoder: FrameDecoder,
 }
 
-impl Reader {
-    pub(in crate::libp2p) fn new(stream: Stream, network: &Libp2pNetwork) -> Self {
+impl InboundStream {
+    pub(super) fn new(stream: Stream, network: &Libp2pNetwork) -> Self {
         Self { stream, decoder: FrameDecoder::new(network.limits().max_frame_in) }
     }
 
-    /// What the next frame says; `None` when the peer has closed the stream.
-    pub(in crate::libp2p) fn poll_heard(
+    /// The next RPC that has messages; `None` when the peer has closed the stream.
+    pub(super) fn poll_rpc(
         &mut self,
         cx: &mut Context<'_>,
-        gate: &Arc<Gate>,
+        budget: &Arc<ReadBudget>,
         network: &Libp2pNetwork,
-    ) -> Poll<Result<Option<Heard>, InboundError>> {
-        ready!(gate.poll_open(cx));
+    ) -> Poll<Result<Option<InboundRpc>, InboundError>> {
+        ready!(budget.poll_available(cx));
         loop {
             while let Some(frame) = self.decoder.next_frame()? {
-                let said = inbound::read(frame, network)?;
-                if !said.is_empty() {
-                    return Poll::Ready(Ok(Some(Heard {
-                        said,
-                        debt: gate.owe(frame.len()),
-                        spared: LaneCounts::NONE,
-                    })));
+                let Decoded { messages, idontwants } = decode(frame, network)?;
+                if !messages.is_empty() {
+                    let (permit, suppressed) = (budget.acquire(frame.len()), LaneCounts::NONE);
+                    return Poll::Ready(Ok(Some(InboundRpc { messages, idontwants, permit, suppressed })));
                 }
             }
             let mut chunk = [0; READ_SIZE];
@@ -96,7 +98,7 @@ impl Reader {
             if count == 0 {
                 return Poll::Ready(Ok(None));
             }
-            network.wire().received(count);
+            network.state().traffic().add_received(count);
             self.decoder.extend(&chunk[..count]);
         }
     }

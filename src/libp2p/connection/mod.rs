@@ -1,10 +1,13 @@
-//! One connection: its streams, its send queue, and how far it is read ahead of the engine.
+//! One connection, in the connection's own task: the stream that we opened and write, the stream that the peer opened
+//! and we read, the send queue between the behaviour and the first, and the read budget between the second and the
+//! engine.
 
+pub(super) mod capabilities;
 pub(super) mod delivery_report;
 pub(super) mod handler;
 pub(super) mod inbound_stream;
 pub(super) mod lanes;
-pub(super) mod outbound_stream;
+mod outbound_stream;
 pub(super) mod packing;
 pub(super) mod read_budget;
 pub(super) mod send_queue;

@@ -1,6 +1,6 @@
-//! What waits to be written to one connection: bounded in items and bytes, filled by the behaviour and
-//! emptied by the connection's handler, which run on different tasks. It never blocks. What is urgent is
-//! written first, and what is not is dropped first; control is never dropped while the connection lives.
+//! The send queue of one connection, bounded in items and bytes. The behaviour fills it and the connection's handler
+//! empties it, on different tasks. Urgent lanes are written first and dropped last; control is never dropped while the
+//! connection lives.
 
 use std::{
     sync::{
@@ -13,32 +13,31 @@ use std::{
 use futures::task::AtomicWaker;
 
 use super::{
-    delivery_report::Receipt,
-    lanes::{Item, Waiting},
+    delivery_report::DeliveryReport,
+    lanes::{Item, LaneCounts, Lanes},
     packing::pack,
 };
 use crate::{
     libp2p::{
-        codec::{encode::Kind, frame::WireLimits},
+        codec::{encode::Kind, limits::WireLimits},
         ids::MessageId,
-        swarm::event::LaneCounts,
     },
     protocol::Lane,
     worker::NotSent,
 };
 
-/// How much may wait for one connection.
+/// The bounds of one connection's send queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueLimits {
-    /// Beyond this many items (entries of an RPC), the least urgent are dropped, newest first: gossip,
-    /// then answers, then others' messages, then ours. Control is not.
+    /// Most items; an item is an entry of an RPC. Beyond it the least urgent items are dropped, the newest first:
+    /// gossip, then IWANT responses, then forwarded messages, then our own. Control is exempt.
     pub max_items: usize,
-    /// Beyond this many bytes, the same.
+    /// Most bytes. Beyond it items are dropped in the same order.
     pub max_bytes: usize,
-    /// Beyond this many times the two limits, reached by control alone (subscriptions, grafts, prunes),
-    /// the peer is slow and its connections are closed, whatever
-    /// [`slow_peer`](crate::libp2p::BehaviourConfig::slow_peer) says: what it must hear is neither dropped nor kept
-    /// without end.
+    /// The multiple of the two limits that control alone (subscriptions, GRAFTs, PRUNEs) may reach. Beyond it the peer
+    /// is slow and its connections are closed, whatever
+    /// [`BehaviourConfig::slow_peer`](crate::libp2p::BehaviourConfig::slow_peer) says, since control must neither be
+    /// dropped nor be queued without bound.
     pub stall_factor: usize,
 }
 
@@ -48,48 +47,56 @@ impl Default for QueueLimits {
     }
 }
 
-/// What came of adding an item.
+/// The result of adding an item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::libp2p) struct Push {
-    /// What was dropped because the peer is slow, maybe the item itself.
+    /// The items that were dropped because the peer is slow. The new item may be among them.
     pub(in crate::libp2p) dropped: LaneCounts,
-    /// It is an idontwant, and the peer's protocol has none.
+    /// The item is an IDONTWANT, which the peer's protocol version does not support. It was dropped.
     pub(in crate::libp2p) unsupported: bool,
-    /// There was no room for control: nothing more is taken, the connection is to be closed.
+    /// There was no room for control. The queue takes nothing more; the connection is to be closed.
     pub(in crate::libp2p) overflowed: bool,
 }
 
 #[derive(Debug)]
 pub(in crate::libp2p) struct SendQueue {
     state: Mutex<State>,
-    /// Whether the peer takes idontwants from us.
-    idontwant: AtomicBool,
+    /// Whether the negotiated protocol version supports IDONTWANT.
+    idontwant_supported: AtomicBool,
+    /// Wakes the connection's task.
     waker: AtomicWaker,
     limits: QueueLimits,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: Waiting,
-    /// Taken to be written and not flushed yet, so that a stream that breaks may have lost it.
+    pending: Lanes,
+    /// Items that were taken to be written and are not flushed yet. A stream that breaks may have lost them.
     in_flight: Vec<Item>,
-    /// The peer does not read: only control is taken until it has read what is in flight.
+    /// The peer does not read. The queue takes only control until the items in flight are flushed.
     slow: bool,
+    /// There was no room for control. The queue takes nothing more.
     overflowed: bool,
 }
 
 impl SendQueue {
     pub(in crate::libp2p) fn new(limits: QueueLimits) -> Self {
-        Self { state: Mutex::default(), idontwant: AtomicBool::new(false), waker: AtomicWaker::new(), limits }
+        Self {
+            state: Mutex::default(),
+            idontwant_supported: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+            limits,
+        }
     }
 
-    /// The protocol of the stream that we write to is known.
-    pub(in crate::libp2p) fn set_idontwant(&self, taken: bool) {
-        self.idontwant.store(taken, Ordering::Release);
+    /// Called when the protocol of the outbound stream is negotiated.
+    pub(in crate::libp2p) fn set_idontwant_supported(&self, supported: bool) {
+        self.idontwant_supported.store(supported, Ordering::Release);
     }
 
+    /// Adds an item and wakes the connection's task. Never blocks.
     pub(in crate::libp2p) fn push(&self, item: Item) -> Push {
-        if item.fragment.kind == Kind::IDontWant && !self.idontwant.load(Ordering::Acquire) {
+        if item.fragment.kind == Kind::IDontWant && !self.idontwant_supported.load(Ordering::Acquire) {
             return Push { unsupported: true, ..Push::default() };
         }
         let mut dropped = Vec::new();
@@ -98,79 +105,80 @@ impl SendQueue {
         Push { dropped: drop_all(dropped, NotSent::PeerSlow), unsupported: false, overflowed }
     }
 
-    /// Takes out messages that the peer does not want, but for what is being written.
+    /// Takes messages that the peer does not want out of the queue, unless they are being written.
     pub(in crate::libp2p) fn withdraw(&self, ids: &[MessageId]) -> LaneCounts {
-        let unwanted = self.state().waiting.withdraw(ids);
+        let unwanted = self.state().pending.withdraw(ids);
         drop_all(unwanted, NotSent::Unwanted)
     }
 
-    /// All taken before is flushed. Appends frames to `out`, until it holds `enough` bytes or nothing
-    /// waits. When nothing was appended, the task of `cx` is woken by the next push.
+    /// Appends frames to `out` until it has at least `target` bytes or the queue is empty. Call it only when all earlier
+    /// frames are flushed: their reports are completed here. If nothing is appended, the next push wakes the task of
+    /// `cx`.
     pub(in crate::libp2p) fn fill(
         &self,
         out: &mut Vec<u8>,
-        enough: usize,
+        target: usize,
         limits: &WireLimits,
         cx: &Context<'_>,
     ) {
-        // Registered first: a push between the look and the registration would go unnoticed.
+        // Registered first: a push between the check and the registration would wake nobody.
         self.waker.register(cx.waker());
         let mut state = self.state();
-        let State { waiting, in_flight, slow, .. } = &mut *state;
-        let sent: Vec<Receipt> = in_flight.drain(..).filter_map(|item| item.receipt).collect();
+        let State { pending, in_flight, slow, .. } = &mut *state;
+        let sent: Vec<DeliveryReport> = in_flight.drain(..).filter_map(|item| item.report).collect();
         *slow = false;
-        while out.len() < enough && pack(waiting, limits, out, in_flight) > 0 {}
+        while out.len() < target && pack(pending, limits, out, in_flight) > 0 {}
         drop(state);
-        sent.into_iter().for_each(Receipt::sent);
+        sent.into_iter().for_each(DeliveryReport::sent);
     }
 
-    /// Whether something is to be written. If not, the task of `cx` is woken by the next push.
-    pub(in crate::libp2p) fn has_some(&self, cx: &Context<'_>) -> bool {
+    /// Whether items are pending or in flight. If not, the next push wakes the task of `cx`.
+    pub(in crate::libp2p) fn has_pending(&self, cx: &Context<'_>) -> bool {
         self.waker.register(cx.waker());
         let state = self.state();
-        state.waiting.items() > 0 || !state.in_flight.is_empty()
+        state.pending.items() > 0 || !state.in_flight.is_empty()
     }
 
-    /// The peer does not read: drops all that waits but control, and takes nothing else until what is in
-    /// flight is flushed. That itself can't be withdrawn, but nobody waits any longer to hear of it.
-    pub(in crate::libp2p) fn shed(&self) -> LaneCounts {
+    /// Called when the peer does not read: drops all pending items but control, and takes only control until the items
+    /// in flight are flushed. Items in flight can't be dropped, but their reports are completed as not sent.
+    pub(in crate::libp2p) fn drop_pending(&self) -> LaneCounts {
         let mut state = self.state();
         state.slow = true;
-        let dropped = std::iter::from_fn(|| state.waiting.pop_less_urgent(Lane::Control)).collect();
-        let late: Vec<_> = state.in_flight.iter_mut().filter_map(|item| item.receipt.take()).collect();
+        let dropped = std::iter::from_fn(|| state.pending.pop_less_urgent(Lane::Control)).collect();
+        let late: Vec<_> = state.in_flight.iter_mut().filter_map(|item| item.report.take()).collect();
         drop(state);
-        late.into_iter().for_each(|receipt| receipt.not_sent(NotSent::PeerSlow));
+        late.into_iter().for_each(|report| report.not_sent(NotSent::PeerSlow));
         drop_all(dropped, NotSent::PeerSlow)
     }
 
-    /// Takes all that is not known to be written, for another connection or for none.
-    pub(in crate::libp2p) fn take(&self) -> Vec<Item> {
-        let State { mut waiting, in_flight: mut items, .. } = std::mem::take(&mut *self.state());
-        items.extend(std::iter::from_fn(|| waiting.pop()));
+    /// Takes all items that may not have been written: the connection is lost.
+    pub(in crate::libp2p) fn take_all(&self) -> Vec<Item> {
+        let State { mut pending, in_flight: mut items, .. } = std::mem::take(&mut *self.state());
+        items.extend(std::iter::from_fn(|| pending.pop()));
         items
     }
 
-    /// What waits is plain data: a panic elsewhere leaves it whole.
     fn state(&self) -> MutexGuard<'_, State> {
+        // Plain data: a panic elsewhere leaves it whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Counts items that are not sent, and says why to those who want to hear of them.
+/// Counts items that are not sent, and completes their reports.
 pub(in crate::libp2p) fn drop_all(items: Vec<Item>, reason: NotSent) -> LaneCounts {
     let mut counts = LaneCounts::NONE;
     for item in items {
         counts.add(item.lane, 1);
-        if let Some(receipt) = item.receipt {
-            receipt.not_sent(reason);
+        if let Some(report) = item.report {
+            report.not_sent(reason);
         }
     }
     counts
 }
 
 impl State {
-    /// Puts what finds no room into `dropped`; answers whether it was the first control for which there
-    /// was none.
+    /// Adds an item, or moves it or less urgent ones to `dropped`. Returns true when control finds no room for the first
+    /// time.
     fn push(&mut self, item: Item, limits: &QueueLimits, dropped: &mut Vec<Item>) -> bool {
         let control = item.lane == Lane::Control;
         if self.overflowed || (self.slow && !control) {
@@ -178,7 +186,7 @@ impl State {
             return false;
         }
         while self.is_full(&item, limits, 1)
-            && let Some(victim) = self.waiting.pop_less_urgent(item.lane)
+            && let Some(victim) = self.pending.pop_less_urgent(item.lane)
         {
             dropped.push(victim);
         }
@@ -187,15 +195,15 @@ impl State {
             dropped.push(item);
             self.overflowed = control;
         } else {
-            self.waiting.push(item);
+            self.pending.push(item);
         }
         self.overflowed
     }
 
-    /// Whether `item` does not fit into so many times the limits.
+    /// Whether `item` does not fit into `factor` times the limits.
     fn is_full(&self, item: &Item, limits: &QueueLimits, factor: usize) -> bool {
-        let bytes = self.waiting.bytes().saturating_add(item.fragment.bytes.len());
-        self.waiting.items() >= limits.max_items.saturating_mul(factor)
+        let bytes = self.pending.bytes().saturating_add(item.fragment.bytes.len());
+        self.pending.items() >= limits.max_items.saturating_mul(factor)
             || bytes > limits.max_bytes.saturating_mul(factor)
     }
 }
@@ -217,9 +225,9 @@ mod tests {
         Push { dropped: counts(lane, 1), unsupported: false, overflowed }
     }
 
-    fn fill(queue: &SendQueue, enough: usize) -> usize {
+    fn fill(queue: &SendQueue, target: usize) -> usize {
         let (mut out, cx) = (Vec::new(), Context::from_waker(std::task::Waker::noop()));
-        queue.fill(&mut out, enough, &WireLimits::default(), &cx);
+        queue.fill(&mut out, target, &WireLimits::default(), &cx);
         out.len()
     }
 
@@ -228,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_less_urgent_makes_room_and_control_that_finds_none_is_the_end() {
+    fn less_urgent_items_make_room_and_control_without_room_ends_the_queue() {
         let queue = small();
         let push = |kind, lane| queue.push(item(kind, lane, 0));
         assert_eq!(push(Kind::Message, Lane::Forward), QUEUED);
@@ -243,11 +251,11 @@ mod tests {
         assert_eq!(push(Kind::Prune, Lane::Control), dropped(Lane::Control, true));
         assert_eq!(push(Kind::Prune, Lane::Control), dropped(Lane::Control, false));
         assert_eq!(push(Kind::Message, Lane::Publish), dropped(Lane::Publish, false));
-        assert_eq!(queue.take().len(), 4);
+        assert_eq!(queue.take_all().len(), 4);
     }
 
     #[test]
-    fn a_slow_peer_is_kept_control_for_until_it_reads_again() {
+    fn for_a_slow_peer_only_control_is_queued_until_it_reads_again() {
         let queue = SendQueue::new(QueueLimits::default());
         let push = |kind, lane| queue.push(item(kind, lane, 0));
         push(Kind::Message, Lane::Publish);
@@ -255,38 +263,38 @@ mod tests {
         push(Kind::Graft, Lane::Control);
         push(Kind::Message, Lane::Publish);
         push(Kind::Message, Lane::Publish);
-        // What is in flight is neither dropped nor kept twice.
-        assert_eq!(queue.shed(), counts(Lane::Publish, 2));
+        // Items in flight are neither dropped nor queued twice.
+        assert_eq!(queue.drop_pending(), counts(Lane::Publish, 2));
         assert_eq!(push(Kind::Message, Lane::Publish), dropped(Lane::Publish, false));
         assert_eq!(push(Kind::Prune, Lane::Control), QUEUED);
         assert!(fill(&queue, 1) > 0);
         assert_eq!(push(Kind::Message, Lane::Publish), QUEUED);
-        assert_eq!(queue.take().len(), 3);
+        assert_eq!(queue.take_all().len(), 3);
     }
 
     #[test]
-    fn idontwants_are_for_those_who_know_them() {
+    fn idontwants_need_a_protocol_that_supports_them() {
         let queue = small();
         let push = || queue.push(item(Kind::IDontWant, Lane::Gossip, 0));
         assert_eq!(push(), Push { unsupported: true, ..QUEUED });
-        queue.set_idontwant(true);
+        queue.set_idontwant_supported(true);
         assert_eq!(push(), QUEUED);
-        assert_eq!(queue.take().len(), 1);
+        assert_eq!(queue.take_all().len(), 1);
     }
 
     #[test]
-    fn what_is_in_flight_is_not_lost_with_its_stream() {
+    fn items_in_flight_are_not_lost_with_their_stream() {
         let queue = small();
         queue.push(item(Kind::Graft, Lane::Control, 1));
         assert!(fill(&queue, 1) > 0);
         queue.push(item(Kind::Message, Lane::Publish, 2));
-        let tags: Vec<_> = queue.take().into_iter().map(|item| item.fragment.bytes[0]).collect();
+        let tags: Vec<_> = queue.take_all().into_iter().map(|item| item.fragment.bytes[0]).collect();
         assert_eq!(tags, [1, 2]);
         queue.push(item(Kind::Graft, Lane::Control, 1));
         assert!(fill(&queue, 1) > 0);
-        // Flushed: the next fill says so.
+        // The next fill implies that all is flushed.
         assert_eq!(fill(&queue, 1), 0);
-        assert!(queue.take().is_empty());
+        assert!(queue.take_all().is_empty());
     }
 
     #[test]

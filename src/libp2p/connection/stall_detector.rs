@@ -1,5 +1,5 @@
-//! How long a peer may take to read what waits for it. It watches bytes and time; it writes and drops
-//! nothing, and asks the time only while something waits.
+//! Detects peers that read too slowly: fewer bytes than a minimum are written within a timeout, though data is
+//! pending. Time counts only while data is pending.
 
 use std::{
     future::Future,
@@ -10,65 +10,65 @@ use std::{
 
 use tokio::time::{Instant, Sleep, sleep};
 
-/// With one connection. Polled inside a tokio runtime.
-pub(in crate::libp2p) struct Patience {
+/// The stall detector of one connection. Polled inside a tokio runtime.
+pub(in crate::libp2p) struct StallDetector {
     timeout: Duration,
     min_progress: usize,
-    watch: Option<Watch>,
-    /// May fire too early, for a watch that is over: it is then set again.
+    period: Option<Period>,
+    /// May belong to an earlier period and fire too early: it is then set again.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// A time in which something waits, and too little was written so far.
-struct Watch {
+/// A period in which data is pending and fewer than `min_progress` bytes were written so far.
+struct Period {
     since: Instant,
     written: usize,
-    /// Whether patience was lost already.
-    over: bool,
+    /// Whether the stall of this period was reported.
+    reported: bool,
 }
 
-impl Watch {
+impl Period {
     fn begin() -> Self {
-        Self { since: Instant::now(), written: 0, over: false }
+        Self { since: Instant::now(), written: 0, reported: false }
     }
 }
 
-impl Patience {
-    /// It ends when fewer than `min_progress` bytes, or none, were written in `timeout`.
+impl StallDetector {
+    /// Detects a stall when fewer than `min_progress` bytes, or none, are written within `timeout`.
     pub(in crate::libp2p) fn new(timeout: Duration, min_progress: usize) -> Self {
-        Self { timeout, min_progress: min_progress.max(1), watch: None, timer: None }
+        Self { timeout, min_progress: min_progress.max(1), period: None, timer: None }
     }
 
-    /// `Ready` when patience is over, once until progress is made again. `waits`: something is still to be
-    /// written; `progress`: the bytes written since the last poll.
-    pub(in crate::libp2p) fn poll_over(
+    /// `Ready` when the connection has stalled: once, until progress is made again. `pending`: whether data is still
+    /// to be written; `progress`: the bytes written since the last poll.
+    pub(in crate::libp2p) fn poll_stalled(
         &mut self,
         cx: &mut Context<'_>,
-        waits: bool,
+        pending: bool,
         progress: usize,
     ) -> Poll<()> {
-        if !waits {
-            self.watch = None;
+        if !pending {
+            self.period = None;
             return Poll::Pending;
         }
-        let watch = self.watch.get_or_insert_with(Watch::begin);
-        watch.written = watch.written.saturating_add(progress);
-        if watch.written >= self.min_progress {
-            *watch = Watch::begin();
+        let period = self.period.get_or_insert_with(Period::begin);
+        period.written = period.written.saturating_add(progress);
+        if period.written >= self.min_progress {
+            *period = Period::begin();
         }
-        if watch.over {
+        if period.reported {
             return Poll::Pending;
         }
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.timeout)));
         loop {
             ready!(timer.as_mut().poll(cx));
-            let left = self.timeout.saturating_sub(watch.since.elapsed());
+            let left = self.timeout.saturating_sub(period.since.elapsed());
             if left.is_zero() {
                 break;
             }
             timer.set(sleep(left));
         }
-        watch.over = true;
+        period.reported = true;
         self.timer = None;
         Poll::Ready(())
     }
@@ -82,51 +82,51 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Three bytes in ten seconds are enough.
-    fn patience() -> Patience {
-        Patience::new(10 * SECOND, 3)
+    /// Expects three bytes in ten seconds.
+    fn detector() -> StallDetector {
+        StallDetector::new(10 * SECOND, 3)
     }
 
-    impl Patience {
-        fn is_over(&mut self, waits: bool, progress: usize) -> bool {
+    impl StallDetector {
+        fn is_stalled(&mut self, pending: bool, progress: usize) -> bool {
             let mut cx = Context::from_waker(std::task::Waker::noop());
-            self.poll_over(&mut cx, waits, progress).is_ready()
+            self.poll_stalled(&mut cx, pending, progress).is_ready()
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_ends_once_a_stall() {
-        let mut patience = patience();
-        assert!(!patience.is_over(true, 100));
+    async fn a_stall_is_reported_once() {
+        let mut detector = detector();
+        assert!(!detector.is_stalled(true, 100));
         advance(9 * SECOND).await;
-        assert!(!patience.is_over(true, 2));
+        assert!(!detector.is_stalled(true, 2));
         advance(2 * SECOND).await;
-        assert!(patience.is_over(true, 0));
+        assert!(detector.is_stalled(true, 0));
         advance(100 * SECOND).await;
-        assert!(!patience.is_over(true, 0));
-        // It reads again, and stops again.
-        assert!(!patience.is_over(true, 1));
+        assert!(!detector.is_stalled(true, 0));
+        // The peer reads again, and stops again.
+        assert!(!detector.is_stalled(true, 1));
         advance(11 * SECOND).await;
-        assert!(patience.is_over(true, 0));
+        assert!(detector.is_stalled(true, 0));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn slow_and_steady_is_not_too_slow() {
-        let mut patience = patience();
+    async fn slow_and_steady_progress_is_no_stall() {
+        let mut detector = detector();
         for _ in 0..20 {
-            assert!(!patience.is_over(true, 3));
+            assert!(!detector.is_stalled(true, 3));
             advance(9 * SECOND).await;
         }
-        // Nor is a byte now and then, if nothing is left to be written.
+        // A byte now and then is no stall either if nothing is left to be written.
         for _ in 0..20 {
-            assert!(!patience.is_over(true, 1));
+            assert!(!detector.is_stalled(true, 1));
             advance(9 * SECOND).await;
-            assert!(!patience.is_over(false, 1));
+            assert!(!detector.is_stalled(false, 1));
             advance(9 * SECOND).await;
         }
-        // But a byte now and then while more waits is.
+        // A byte now and then while more is pending is a stall.
         let mut bytes = 0;
-        while !patience.is_over(true, 1) {
+        while !detector.is_stalled(true, 1) {
             bytes += 1;
             advance(6 * SECOND).await;
             assert!(bytes < 10);
@@ -134,10 +134,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_may_be_without_end() {
-        let mut patience = Patience::new(Duration::MAX, 1);
-        assert!(!patience.is_over(true, 0));
+    async fn the_timeout_may_be_unlimited() {
+        let mut detector = StallDetector::new(Duration::MAX, 1);
+        assert!(!detector.is_stalled(true, 0));
         advance(1_000_000 * SECOND).await;
-        assert!(!patience.is_over(true, 0));
+        assert!(!detector.is_stalled(true, 0));
     }
 }

@@ -1,192 +1,182 @@
-//! The glue between a swarm and an engine: one task that carries the swarm's events to the engine and
-//! the engine's outputs to the swarm. It decides nothing, and knows the engine only as an [`Engine`].
+//! The driver task of a node: swarm events become inputs of the engine, and outputs of the engine go to the swarm. It
+//! takes turns between commands, pending inputs, outputs and swarm events, so that none of them starves.
 
 use std::{
-    collections::VecDeque,
-    fmt,
+    collections::{HashMap, VecDeque},
     future::Future,
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use ::libp2p::{
-    Multiaddr, PeerId, Swarm, identify, ping,
-    swarm::{DialError, SwarmEvent, dial_opts::DialOpts},
+    Multiaddr, PeerId, Swarm, TransportError as SwarmTransportError,
+    core::transport::ListenerId,
+    identify, ping,
+    swarm::{SwarmEvent, dial_opts::DialOpts},
 };
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{Sleep, sleep},
 };
 
 use super::{
-    engine::Engine,
-    handle::{Command, NodeHandle},
-    outputs::Outputs,
-    pending_inputs::Held,
+    engine::{Engine, RefusedInput},
+    event::NodeEvent,
+    handle::{Command, CommandError, NodeHandle},
+    outputs::OutputSource,
+    pending_inputs::PendingInputs,
 };
 use crate::{
-    libp2p::{
-        network::Libp2pNetwork,
-        swarm::{
-            builder::{TransportBehaviour, TransportBehaviourEvent},
-            event::Event,
-            inputs::Inputs,
-        },
+    libp2p::swarm::{
+        builder::{TransportBehaviour, TransportBehaviourEvent},
+        event::Event,
+        inputs::Inputs,
     },
-    network::{P2pInput, P2pOutput},
+    network::P2pInput,
 };
 
-/// What a node tells its owner.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum NodeEvent<'a> {
-    /// We listen at this address.
-    Listening(&'a Multiaddr),
-    /// We no longer listen at this address.
-    ListenerExpired(&'a Multiaddr),
-    /// An input goes to the engine: a connection, a subscription, a message, … It may have to wait.
-    Input(&'a P2pInput<Libp2pNetwork>),
-    /// The engine refused an input, which is lost: it has ended, or the peer is gone.
-    Refused(&'a P2pInput<Libp2pNetwork>, &'a dyn fmt::Debug),
-    /// The engine has no room for this peer's inputs, for this reason: the peer is not read meanwhile.
-    Held(PeerId, &'a dyn fmt::Debug),
-    /// All inputs of a peer that were held are with the engine.
-    Resumed(PeerId),
-    /// Something about gossipsub's streams.
-    Gossipsub(&'a Event),
-    /// An outgoing connection failed.
-    DialFailed(Option<PeerId>, &'a DialError),
-    /// A peer did not answer pings: its connection is closed.
-    PingFailed(PeerId, &'a ping::Failure),
-}
-
 type Observer = Box<dyn FnMut(NodeEvent<'_>) + Send>;
+type ListenAnswer = oneshot::Sender<Result<Multiaddr, CommandError>>;
 
-/// Commands that wait at most.
+/// Most queued commands.
 const MAX_COMMANDS: usize = 64;
-/// Events, or outputs, handled in a row before the other side has its turn.
+/// Most events, or outputs, that are handled before the other side has its turn.
 const TURN: usize = 64;
-/// Events of gossipsub that wait, beyond which no more outputs are read.
-const MAX_BACKLOG: usize = 4_096;
-/// Turns taken before the thread's other tasks have theirs.
+/// The number of queued events of the behaviour beyond which no outputs are read.
+const MAX_QUEUED_EVENTS: usize = 4_096;
+/// The number of turns after which the other tasks of the thread have theirs.
 const TURNS: usize = 16;
-/// Time in which what the engine said last is written: a peer may not read what comes together with
-/// the end of the connection.
-const FLUSHING: Duration = Duration::from_millis(200);
-/// Time that connections then have to close.
-const CLOSING: Duration = Duration::from_secs(2);
+/// How long the last messages of the engine may take to be written. They are written before connections are closed,
+/// since a peer may not read what arrives together with the end of the connection.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
+/// How long connections may take to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A node: a future to be spawned, which completes at shutdown, when the last handle is dropped, or when
-/// the engine's outputs end.
-pub struct Libp2pNode<E, O> {
+/// The driver of a node: a future that ties a swarm to an engine. Spawn it.
+///
+/// It completes after [`NodeHandle::shutdown`], when the last [`NodeHandle`] is dropped, or when the outputs of the
+/// engine end. It then writes what is queued, for 200 ms at most, and closes the connections, for 2 s at most.
+pub struct NodeDriver<E, O> {
     swarm: Swarm<TransportBehaviour>,
     engine: E,
-    outputs: Outputs<O>,
-    held: Held,
+    outputs: O,
+    pending: PendingInputs,
     commands: mpsc::Receiver<Command>,
+    /// The listen commands whose listener has no address yet.
+    listening: HashMap<ListenerId, ListenAnswer>,
     observer: Observer,
     /// Set once the node ends.
     closing: Option<Closing>,
 }
 
-impl<E, O> Libp2pNode<E, O>
-where
-    E: Engine + Unpin,
-    O: Stream<Item = P2pOutput<Libp2pNetwork>> + Unpin + 'static,
-{
-    /// Ties `swarm` to `engine` and to the stream of the engine's p2p outputs. If that is a worker's, it
-    /// is read with its lanes, and each message is encoded once for all who get it. `observer` is called
-    /// for all that happens, on the node's task: it must not block.
+impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
+    /// Ties `swarm` to `engine` and to the outputs of that engine. `observer` is called on the driver's task for each
+    /// event of the node; it must not block.
     pub fn new(
         mut swarm: Swarm<TransportBehaviour>,
         engine: E,
         outputs: O,
         observer: impl FnMut(NodeEvent<'_>) + Send + 'static,
     ) -> (Self, NodeHandle) {
-        swarm.behaviour_mut().gossipsub.set_reports(engine.reports());
+        swarm.behaviour_mut().gossipsub.set_delivery_listener(engine.delivery_listener());
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let handle = NodeHandle { commands: sender, peer: *swarm.local_peer_id() };
-        let (outputs, observer) = (Outputs::of(outputs), Box::new(observer));
-        (Self { swarm, engine, outputs, held: Held::default(), commands, observer, closing: None }, handle)
+        let driver = Self {
+            swarm,
+            engine,
+            outputs,
+            pending: PendingInputs::default(),
+            commands,
+            listening: HashMap::new(),
+            observer: Box::new(observer),
+            closing: None,
+        };
+        (driver, handle)
     }
 
-    /// What a peer said waits behind what is held of it; its going does not.
-    fn inputs(&mut self, inputs: Inputs) {
+    /// Passes inputs to the engine. Messages are queued behind pending inputs of the same peer; a disconnection
+    /// overtakes them.
+    fn on_inputs(&mut self, inputs: Inputs) {
         let peer = inputs.peer();
-        if !self.held.holds(&peer) {
-            self.hand_in(peer, [inputs].into(), false);
+        if !self.pending.contains(&peer) {
+            self.pass_to_engine(peer, [inputs].into(), false);
         } else if matches!(inputs.front(), Some(P2pInput::Disconnection { .. })) {
-            self.let_go(peer);
-            self.hand_in(peer, [inputs].into(), false);
+            self.drop_peer(peer);
+            self.pass_to_engine(peer, [inputs].into(), false);
         } else {
-            self.held.append(inputs);
+            self.pending.append(inputs);
         }
     }
 
-    /// Hands inputs of a peer to the engine, and holds those for which it has no room. `again`: they were
-    /// held before.
-    fn hand_in(&mut self, peer: PeerId, mut waiting: VecDeque<Inputs>, again: bool) {
-        let before = count(&waiting);
-        let Err(reason) = self.try_hand_in(&mut waiting) else {
-            if again {
+    /// Passes inputs of a peer to the engine and stores those for which it has no room. `retry`: they were stored
+    /// before.
+    fn pass_to_engine(&mut self, peer: PeerId, mut inputs: VecDeque<Inputs>, retry: bool) {
+        let before = count(&inputs);
+        let Err(reason) = self.try_pass_to_engine(&mut inputs) else {
+            if retry {
                 (self.observer)(NodeEvent::Resumed(peer));
             }
             return;
         };
-        if !again {
-            (self.observer)(NodeEvent::Held(peer, &reason));
+        if !retry {
+            (self.observer)(NodeEvent::Paused(peer, &reason));
         }
-        // It said that it had room, and took nothing.
-        let pause = again && count(&waiting) == before;
-        self.held.hold(peer, waiting, self.engine.p2p_input_ready(peer), pause);
+        // The engine was ready and took nothing: do not try again at once.
+        let pause = retry && count(&inputs) == before;
+        self.pending.insert(peer, inputs, self.engine.p2p_input_ready(peer), pause);
     }
 
-    /// Stops at the first input for which there is no room now; what remains begins with it.
-    fn try_hand_in(&mut self, waiting: &mut VecDeque<Inputs>) -> Result<(), E::Refused> {
-        while let Some(inputs) = waiting.front_mut() {
-            while let Some(input) = inputs.front() {
-                if !inputs.is_announced() {
-                    (self.observer)(NodeEvent::Input(input));
+    /// Stops at the first input for which the engine has no room. That one and the later ones stay in `inputs`.
+    fn try_pass_to_engine(&mut self, inputs: &mut VecDeque<Inputs>) -> Result<(), E::Refused> {
+        while let Some(batch) = inputs.front_mut() {
+            let mut observed = batch.is_observed();
+            while let Some(input) = batch.next() {
+                if !std::mem::take(&mut observed) {
+                    (self.observer)(NodeEvent::Input(&input));
                 }
-                match self.engine.p2p_input(input.clone()) {
-                    Err(reason) if self.engine.is_for_now(&reason) => {
-                        inputs.announced();
+                match self.engine.p2p_input(input) {
+                    Err(RefusedInput { reason, input }) if self.engine.is_temporary(&reason) => {
+                        batch.put_back(*input);
+                        batch.set_observed();
                         return Err(reason);
                     }
-                    Err(reason) => (self.observer)(NodeEvent::Refused(input, &reason)),
+                    Err(RefusedInput { reason, input }) => {
+                        (self.observer)(NodeEvent::Refused(&input, &reason));
+                    }
                     Ok(()) => {}
                 }
-                inputs.next();
             }
-            waiting.pop_front();
+            inputs.pop_front();
         }
         Ok(())
     }
 
-    /// A peer goes: what is held of it is handed in if there is room, and lost if not.
-    fn let_go(&mut self, peer: PeerId) {
-        let mut waiting = self.held.remove(&peer);
-        if let Err(reason) = self.try_hand_in(&mut waiting) {
-            for input in waiting.into_iter().flatten() {
+    /// Removes the pending inputs of a peer that disconnects. They are passed to the engine if it has room, and lost
+    /// otherwise.
+    fn drop_peer(&mut self, peer: PeerId) {
+        let mut inputs = self.pending.remove(&peer);
+        if let Err(reason) = self.try_pass_to_engine(&mut inputs) {
+            for input in inputs.into_iter().flatten() {
                 (self.observer)(NodeEvent::Refused(&input, &reason));
             }
         }
     }
 
-    fn gossipsub(&mut self, event: Event) {
+    fn on_gossipsub_event(&mut self, event: Event) {
         match event {
-            Event::Inputs(inputs) => self.inputs(inputs),
+            Event::Inputs(inputs) => self.on_inputs(inputs),
             event => {
                 (self.observer)(NodeEvent::Gossipsub(&event));
-                self.report(event);
+                self.report_to_engine(event);
             }
         }
     }
 
-    /// Tells the engine what it should know.
-    fn report(&self, event: Event) {
+    /// Reports to the engine the events that concern it.
+    fn report_to_engine(&self, event: Event) {
         match event {
             Event::Unreachable { point, .. } => self.engine.set_unreachable_point(point),
             Event::SlowPeer { peer, .. } => self.engine.report_slow_peer(&peer),
@@ -200,31 +190,38 @@ where
         }
     }
 
-    fn behaviour(&mut self, event: TransportBehaviourEvent) {
+    fn on_behaviour_event(&mut self, event: TransportBehaviourEvent) {
         match event {
-            TransportBehaviourEvent::Gossipsub(event) => self.gossipsub(event),
+            TransportBehaviourEvent::Gossipsub(event) => self.on_gossipsub_event(event),
             TransportBehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                self.swarm.behaviour().gossipsub.network().add_addresses(peer_id, info.listen_addrs);
+                self.swarm.behaviour().gossipsub.add_addresses(peer_id, info.listen_addrs);
             }
-            TransportBehaviourEvent::Ping(event) => self.pinged(&event),
+            TransportBehaviourEvent::Ping(event) => self.on_ping(&event),
             TransportBehaviourEvent::Identify(_) => {}
         }
     }
 
-    /// A peer that speaks ping but does not answer is gone, whatever its socket says.
-    fn pinged(&mut self, event: &ping::Event) {
+    /// Closes the connection of a peer that supports ping and does not answer, whatever the state of its socket.
+    fn on_ping(&mut self, event: &ping::Event) {
         if let Err(failure @ (ping::Failure::Timeout | ping::Failure::Other { .. })) = &event.result {
             (self.observer)(NodeEvent::PingFailed(event.peer, failure));
             self.swarm.close_connection(event.connection);
         }
     }
 
-    fn swarm_event(&mut self, event: SwarmEvent<TransportBehaviourEvent>) {
+    fn on_swarm_event(&mut self, event: SwarmEvent<TransportBehaviourEvent>) {
         match event {
-            SwarmEvent::Behaviour(event) => self.behaviour(event),
-            SwarmEvent::NewListenAddr { address, .. } => (self.observer)(NodeEvent::Listening(&address)),
+            SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
+            SwarmEvent::NewListenAddr { listener_id, address } => {
+                (self.observer)(NodeEvent::Listening(&address));
+                self.answer_listen(listener_id, Ok(address));
+            }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 (self.observer)(NodeEvent::ListenerExpired(&address));
+            }
+            SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
+                let error = reason.err().unwrap_or_else(|| io::Error::other("the listener was closed"));
+                self.answer_listen(listener_id, Err(SwarmTransportError::Other(error).into()));
             }
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
                 (self.observer)(NodeEvent::DialFailed(peer_id, &error));
@@ -233,18 +230,28 @@ where
         }
     }
 
-    /// Whether to go on. Owners that no longer wait for the answer don't get one.
-    fn command(&mut self, command: Command) -> bool {
+    /// Answers the command that began this listener, if it is not answered yet.
+    fn answer_listen(&mut self, listener: ListenerId, result: Result<Multiaddr, CommandError>) {
+        if let Some(answer) = self.listening.remove(&listener) {
+            // The owner may have dropped the request.
+            let _ = answer.send(result);
+        }
+    }
+
+    /// Carries out a command. Returns false for the last one. An owner may have dropped the request that waits for the
+    /// answer.
+    fn on_command(&mut self, command: Command) -> bool {
         match command {
             Command::Shutdown => return false,
-            Command::Listen(address, answer) => {
-                let _ = answer.send(self.swarm.listen_on(address).map(|_| ()).map_err(Into::into));
-            }
+            Command::Listen(address, answer) => match self.swarm.listen_on(address) {
+                Ok(listener) => drop(self.listening.insert(listener, answer)),
+                Err(error) => drop(answer.send(Err(error.into()))),
+            },
             Command::Dial(address, answer) => {
                 let _ = answer.send(self.swarm.dial(DialOpts::from(address)).map_err(Into::into));
             }
             Command::Disconnect(peer, answer) => {
-                // An error means that it is not connected: that is what was wanted.
+                // An error means that the peer is not connected, as the owner wants it.
                 let _ = self.swarm.disconnect_peer_id(peer);
                 let _ = answer.send(Ok(()));
             }
@@ -255,15 +262,15 @@ where
     fn close_all(&mut self) {
         let peers: Vec<_> = self.swarm.connected_peers().copied().collect();
         for peer in peers {
-            // An error means that it has just gone by itself.
+            // An error means that the peer has just disconnected.
             let _ = self.swarm.disconnect_peer_id(peer);
         }
     }
 
-    /// Lets the connections write what they have, then closes them.
+    /// Lets the connections write what is queued, then closes them.
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Poll::Ready(Some(event)) = self.swarm.poll_next_unpin(cx) {
-            self.swarm_event(event);
+            self.on_swarm_event(event);
         }
         if self.swarm.connected_peers().next().is_none() {
             return Poll::Ready(());
@@ -273,28 +280,28 @@ where
         if closing.closed {
             return Poll::Ready(());
         }
-        self.closing = Some(Closing { deadline: Box::pin(sleep(CLOSING)), closed: true });
+        self.closing = Some(Closing { deadline: Box::pin(sleep(CLOSE_TIMEOUT)), closed: true });
         self.close_all();
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// One turn for each side. `Pending`: nothing was there to do.
+    /// Gives each side one turn. `Pending`: there was nothing to do.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         let mut idle = true;
         while let Poll::Ready(command) = self.commands.poll_recv(cx) {
             idle = false;
-            if !command.is_some_and(|command| self.command(command)) {
+            if !command.is_some_and(|command| self.on_command(command)) {
                 return Poll::Ready(Turn::Last);
             }
         }
         for _ in 0..TURN {
-            let Poll::Ready((peer, inputs)) = self.held.poll_ready(cx) else { break };
+            let Poll::Ready((peer, inputs)) = self.pending.poll_ready(cx) else { break };
             idle = false;
-            self.hand_in(peer, inputs, true);
+            self.pass_to_engine(peer, inputs, true);
         }
         for _ in 0..TURN {
-            if self.swarm.behaviour().gossipsub.backlog() > MAX_BACKLOG {
+            if self.swarm.behaviour().gossipsub.queued_events() > MAX_QUEUED_EVENTS {
                 idle = false;
                 break;
             }
@@ -306,20 +313,20 @@ where
         for _ in 0..TURN {
             let Poll::Ready(Some(event)) = self.swarm.poll_next_unpin(cx) else { break };
             idle = false;
-            self.swarm_event(event);
+            self.on_swarm_event(event);
         }
         if idle { Poll::Pending } else { Poll::Ready(Turn::More) }
     }
 }
 
-fn count(waiting: &VecDeque<Inputs>) -> usize {
-    waiting.iter().map(ExactSizeIterator::len).sum()
+fn count(inputs: &VecDeque<Inputs>) -> usize {
+    inputs.iter().map(ExactSizeIterator::len).sum()
 }
 
-/// How far the end of a node has come.
+/// The progress of a node's end.
 struct Closing {
     deadline: Pin<Box<Sleep>>,
-    /// Whether the connections were told to close.
+    /// Whether the connections are being closed; before that they write what is queued.
     closed: bool,
 }
 
@@ -328,11 +335,7 @@ enum Turn {
     Last,
 }
 
-impl<E, O> Future for Libp2pNode<E, O>
-where
-    E: Engine + Unpin,
-    O: Stream<Item = P2pOutput<Libp2pNetwork>> + Unpin + 'static,
-{
+impl<E: Engine + Unpin, O: OutputSource + Unpin> Future for NodeDriver<E, O> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -343,7 +346,7 @@ where
             match self.poll_turn(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Turn::Last) => {
-                    self.closing = Some(Closing { deadline: Box::pin(sleep(FLUSHING)), closed: false });
+                    self.closing = Some(Closing { deadline: Box::pin(sleep(FLUSH_TIMEOUT)), closed: false });
                     return self.poll_closing(cx);
                 }
                 Poll::Ready(Turn::More) => {}

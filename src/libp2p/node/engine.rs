@@ -1,4 +1,4 @@
-//! The engine, as the transport needs it, and how a [`Worker`] is one. It adds nothing to either.
+//! The engine as the driver sees it: a trait, and its implementation by [`Worker`].
 
 use std::{fmt, future, sync::Arc};
 
@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use crate::{
     libp2p::{
-        connection::delivery_report::Reports,
+        connection::delivery_report::DeliveryListener,
         ids::{MessageId, TopicName},
         network::Libp2pNetwork,
     },
@@ -16,42 +16,62 @@ use crate::{
     worker::{NotSent, Refused, Worker},
 };
 
-/// The engine, as the transport needs it. No call may block.
+/// An input that an engine refused, given back.
+#[derive(Debug)]
+pub struct RefusedInput<R> {
+    /// Why the engine refused the input.
+    pub reason: R,
+    /// The input.
+    pub input: Box<P2pInput<Libp2pNetwork>>,
+}
+
+impl<R> RefusedInput<R> {
+    /// An input that is refused for this reason.
+    pub fn new(reason: R, input: P2pInput<Libp2pNetwork>) -> Self {
+        Self { reason, input: Box::new(input) }
+    }
+}
+
+/// An engine, as a [`NodeDriver`](crate::libp2p::NodeDriver) uses it. [`Worker`] is one. No method may block.
 pub trait Engine {
     /// Why an input is refused.
     type Refused: fmt::Debug;
 
-    /// Takes what the network says.
-    fn p2p_input(&self, input: P2pInput<Libp2pNetwork>) -> Result<(), Self::Refused>;
+    /// Takes an input from the network.
+    ///
+    /// # Errors
+    /// The engine does not take the input and gives it back. See [`is_temporary`](Self::is_temporary).
+    fn p2p_input(&self, input: P2pInput<Libp2pNetwork>) -> Result<(), RefusedInput<Self::Refused>>;
 
-    /// Learns that a point it asked for can't be reached.
+    /// An address that the engine asked to dial can't be reached.
     fn set_unreachable_point(&self, point: Multiaddr);
 
-    /// Whether there was no room and may be some later. Then the input is kept, and its peer is not read,
-    /// until the engine takes it; otherwise it is lost.
-    fn is_for_now(&self, refused: &Self::Refused) -> bool {
+    /// Whether the engine has no room now but may have some later. The driver then keeps the input, and does not read
+    /// the peer, until the engine takes it. Otherwise the input is lost. By default `false`.
+    fn is_temporary(&self, refused: &Self::Refused) -> bool {
         let _ = refused;
         false
     }
 
-    /// Waits until an input of `peer` may be taken. Too early an answer costs another try.
+    /// Waits until the engine may take an input of `peer`. The driver tries again when this completes; completing too
+    /// early costs one more attempt. By default it completes at once.
     fn p2p_input_ready(&self, peer: PeerId) -> BoxFuture<'static, ()> {
         let _ = peer;
         Box::pin(future::ready(()))
     }
 
-    /// A peer reads too slowly. Told once, until it reads again; it may be disconnected next.
+    /// A peer reads too slowly. Called once, until the peer reads again. The peer may be disconnected next.
     fn report_slow_peer(&self, peer: &PeerId) {
         let _ = peer;
     }
 
-    /// So many outputs of a lane were not sent.
+    /// `count` outputs of `lane` were not sent for this reason.
     fn report_dropped(&self, lane: Lane, reason: NotSent, count: usize) {
         let _ = (lane, reason, count);
     }
 
-    /// Who wants to hear what becomes of messages, if anybody.
-    fn reports(&self) -> Option<Arc<dyn Reports>> {
+    /// The receiver of delivery reports, if the engine wants them. Called once, when the driver is created.
+    fn delivery_listener(&self) -> Option<Arc<dyn DeliveryListener>> {
         None
     }
 }
@@ -59,15 +79,15 @@ pub trait Engine {
 impl Engine for Worker<Libp2pNetwork> {
     type Refused = Refused;
 
-    fn p2p_input(&self, input: P2pInput<Libp2pNetwork>) -> Result<(), Refused> {
-        Self::p2p_input(self, input)
+    fn p2p_input(&self, input: P2pInput<Libp2pNetwork>) -> Result<(), RefusedInput<Refused>> {
+        self.try_p2p_input(input).map_err(|(reason, input)| RefusedInput::new(reason, input))
     }
 
     fn set_unreachable_point(&self, point: Multiaddr) {
         Self::set_unreachable_point(self, point);
     }
 
-    fn is_for_now(&self, refused: &Refused) -> bool {
+    fn is_temporary(&self, refused: &Refused) -> bool {
         *refused != Refused::Stopped
     }
 
@@ -84,12 +104,12 @@ impl Engine for Worker<Libp2pNetwork> {
         Self::report_dropped(self, lane, reason, count);
     }
 
-    fn reports(&self) -> Option<Arc<dyn Reports>> {
+    fn delivery_listener(&self) -> Option<Arc<dyn DeliveryListener>> {
         Some(Arc::new(self.clone()))
     }
 }
 
-impl Reports for Worker<Libp2pNetwork> {
+impl DeliveryListener for Worker<Libp2pNetwork> {
     fn wants_reports(&self, topic: &TopicName, id: &MessageId) -> bool {
         Self::wants_reports(self, topic, id)
     }

@@ -1,8 +1,6 @@
-//! The engine's outputs as the node reads them: with their lanes, if they come from a worker. It keeps
-//! none back.
+//! The outputs that a driver reads: the streams of a worker, with lanes, or any other stream of outputs.
 
 use std::{
-    any::Any,
     future::Future,
     pin::pin,
     task::{Context, Poll},
@@ -12,36 +10,29 @@ use futures::{Stream, StreamExt};
 
 use crate::{libp2p::network::Libp2pNetwork, network::P2pOutput, protocol::Emission, worker::P2pOutputs};
 
-pub(in crate::libp2p) enum Outputs<O> {
-    Lanes(P2pOutputs<Libp2pNetwork>),
-    Plain(O),
+/// A source of outputs for a [`NodeDriver`](crate::libp2p::NodeDriver).
+///
+/// A worker's [`P2pOutputs`] is one, with lanes and with one batch for all recipients of a message. A wrapper around it
+/// keeps both by implementing this trait. Any stream of [`P2pOutput`]s is one as [`OutputStream`]; its messages have
+/// the lane that [`Emission::lane`] derives from their kind.
+pub trait OutputSource {
+    /// Polls for the next outputs; `None` once the engine has ended.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Emission<Libp2pNetwork>>>;
 }
 
-impl<O> Outputs<O>
-where
-    O: Stream<Item = P2pOutput<Libp2pNetwork>> + Unpin + 'static,
-{
-    /// A worker's outputs are a stream as any other, but can do more: told apart here, so that no caller
-    /// has to.
-    pub(in crate::libp2p) fn of(outputs: O) -> Self {
-        match (Box::new(outputs) as Box<dyn Any>).downcast::<P2pOutputs<Libp2pNetwork>>() {
-            Ok(lanes) => Self::Lanes(*lanes),
-            Err(outputs) => match outputs.downcast::<O>() {
-                Ok(outputs) => Self::Plain(*outputs),
-                Err(_) => unreachable!("it was made of an O"),
-            },
-        }
+impl OutputSource for P2pOutputs<Libp2pNetwork> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Emission<Libp2pNetwork>>> {
+        // The future has no state between two polls: a new one continues where the last one stopped.
+        pin!(self.recv_emission()).poll(cx)
     }
+}
 
-    /// `None` once the engine has ended.
-    pub(in crate::libp2p) fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Emission<Libp2pNetwork>>> {
-        match self {
-            // Its future keeps nothing between two polls: a new one goes on where the last one was.
-            Self::Lanes(outputs) => pin!(outputs.recv_emission()).poll(cx),
-            Self::Plain(outputs) => outputs.poll_next_unpin(cx).map(|output| output.map(Emission::Output)),
-        }
+/// Makes an [`OutputSource`] of a stream of single outputs.
+#[derive(Debug)]
+pub struct OutputStream<S>(pub S);
+
+impl<S: Stream<Item = P2pOutput<Libp2pNetwork>> + Unpin> OutputSource for OutputStream<S> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Emission<Libp2pNetwork>>> {
+        self.0.poll_next_unpin(cx).map(|output| output.map(Emission::Output))
     }
 }

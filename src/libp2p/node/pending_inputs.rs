@@ -1,5 +1,5 @@
-//! The inputs for which the engine has no room yet, by peer and in their order. It holds at most what
-//! the gates of a peer's connections let through, and decides nothing.
+//! The inputs for which the engine has no room yet, by peer and in their order. The read budgets of a peer's connections
+//! bound them.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,36 +17,37 @@ use tokio::time::sleep;
 
 use crate::libp2p::swarm::inputs::Inputs;
 
-/// The pause before an engine that said it was ready, and was not, is asked again.
+/// The pause before the next attempt at an engine that was ready and then took nothing.
 const PAUSE: Duration = Duration::from_millis(5);
 
 #[derive(Default)]
-pub(in crate::libp2p) struct Held {
-    peers: HashMap<PeerId, HeldPeer>,
-    /// One for each of these peers: those of others are aborted.
-    hopes: FuturesUnordered<Abortable<BoxFuture<'static, PeerId>>>,
+pub(super) struct PendingInputs {
+    peers: HashMap<PeerId, PendingPeer>,
+    /// One readiness future for each of these peers. The futures of other peers are aborted.
+    readiness: FuturesUnordered<Abortable<BoxFuture<'static, PeerId>>>,
 }
 
-struct HeldPeer {
+struct PendingPeer {
     inputs: VecDeque<Inputs>,
-    hope: AbortHandle,
+    /// Aborts the peer's readiness future.
+    readiness: AbortHandle,
 }
 
-impl Held {
-    /// Whether inputs of `peer` wait, so that others of it must wait behind them.
-    pub(in crate::libp2p) fn holds(&self, peer: &PeerId) -> bool {
+impl PendingInputs {
+    /// Whether inputs of `peer` are pending, so that later ones must be queued behind them.
+    pub(super) fn contains(&self, peer: &PeerId) -> bool {
         self.peers.contains_key(peer)
     }
 
-    /// Puts inputs behind those of the same peer that wait already; there must be some.
-    pub(in crate::libp2p) fn append(&mut self, inputs: Inputs) {
-        if let Some(held) = self.peers.get_mut(&inputs.peer()) {
-            held.inputs.push_back(inputs);
+    /// Queues inputs behind the pending ones of the same peer, of which there must be some.
+    pub(super) fn append(&mut self, inputs: Inputs) {
+        if let Some(pending) = self.peers.get_mut(&inputs.peer()) {
+            pending.inputs.push_back(inputs);
         }
     }
 
-    /// Holds inputs of a peer until `ready`, which is asked at once or after a pause.
-    pub(in crate::libp2p) fn hold(
+    /// Stores inputs of a peer until `ready` completes, which is polled at once or after a pause.
+    pub(super) fn insert(
         &mut self,
         peer: PeerId,
         inputs: VecDeque<Inputs>,
@@ -60,24 +61,24 @@ impl Held {
             ready.await;
             peer
         };
-        let (wait, hope) = abortable(wait.boxed());
-        let before = self.peers.insert(peer, HeldPeer { inputs, hope });
-        before.into_iter().for_each(|held| held.hope.abort());
-        self.hopes.push(wait);
+        let (wait, readiness) = abortable(wait.boxed());
+        let before = self.peers.insert(peer, PendingPeer { inputs, readiness });
+        before.into_iter().for_each(|pending| pending.readiness.abort());
+        self.readiness.push(wait);
     }
 
-    /// All that is held of `peer`.
-    pub(in crate::libp2p) fn remove(&mut self, peer: &PeerId) -> VecDeque<Inputs> {
-        let Some(HeldPeer { inputs, hope }) = self.peers.remove(peer) else { return VecDeque::new() };
-        hope.abort();
+    /// Takes all pending inputs of `peer`.
+    pub(super) fn remove(&mut self, peer: &PeerId) -> VecDeque<Inputs> {
+        let Some(PendingPeer { inputs, readiness }) = self.peers.remove(peer) else { return VecDeque::new() };
+        readiness.abort();
         inputs
     }
 
-    /// A peer for whose inputs there may be room now, with them.
-    pub(in crate::libp2p) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<(PeerId, VecDeque<Inputs>)> {
-        while let Poll::Ready(Some(hope)) = self.hopes.poll_next_unpin(cx) {
-            // A peer that went and came back waits anew.
-            if let Ok(peer) = hope {
+    /// Takes the inputs of a peer for which the engine may have room now.
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<(PeerId, VecDeque<Inputs>)> {
+        while let Poll::Ready(Some(ready)) = self.readiness.poll_next_unpin(cx) {
+            // An aborted future belongs to a peer whose inputs were removed or replaced.
+            if let Ok(peer) = ready {
                 return Poll::Ready((peer, self.remove(&peer)));
             }
         }
@@ -93,20 +94,20 @@ mod tests {
     use crate::network::P2pInput;
 
     #[test]
-    fn a_wait_of_a_peer_that_went_is_forgotten() {
-        let (mut held, peer) = (Held::default(), PeerId::random());
+    fn the_readiness_of_a_removed_peer_has_no_effect() {
+        let (mut pending, peer) = (PendingInputs::default(), PeerId::random());
         let inputs = || VecDeque::from([Inputs::new(peer, [P2pInput::connected(peer)], None)]);
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        held.hold(peer, inputs(), Box::pin(future::ready(())), false);
-        assert_eq!(held.remove(&peer).len(), 1);
-        held.hold(peer, inputs(), Box::pin(future::pending()), false);
-        assert!(held.poll_ready(&mut cx).is_pending());
-        held.hold(peer, inputs(), Box::pin(future::ready(())), false);
-        held.append(Inputs::new(peer, [], None));
-        let Poll::Ready((ready, inputs)) = held.poll_ready(&mut cx) else { panic!("it is ready") };
+        pending.insert(peer, inputs(), Box::pin(future::ready(())), false);
+        assert_eq!(pending.remove(&peer).len(), 1);
+        pending.insert(peer, inputs(), Box::pin(future::pending()), false);
+        assert!(pending.poll_ready(&mut cx).is_pending());
+        pending.insert(peer, inputs(), Box::pin(future::ready(())), false);
+        pending.append(Inputs::new(peer, [], None));
+        let Poll::Ready((ready, inputs)) = pending.poll_ready(&mut cx) else { panic!("it is ready") };
         assert_eq!((ready, inputs.len()), (peer, 2));
-        assert!(!held.holds(&peer));
-        assert!(held.poll_ready(&mut cx).is_pending());
-        assert!(held.hopes.is_empty());
+        assert!(!pending.contains(&peer));
+        assert!(pending.poll_ready(&mut cx).is_pending());
+        assert!(pending.readiness.is_empty());
     }
 }

@@ -1,40 +1,63 @@
-//! The messages whose signatures were checked lately. A message comes from each peer of the mesh, and
-//! verifying costs some fifty times as much as recognising it. Bounded; it never decides anything.
+//! A cache of signature checks. Each peer of a mesh may deliver the same message, and verifying a signature costs
+//! about fifty times as much as a lookup of the digest.
 
-use std::{collections::HashMap, mem};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::policy::Flaw;
-use crate::libp2p::codec::rpc::RawMessage;
+use super::policy::{Check, SignaturePolicy};
+use crate::libp2p::{
+    bounded_map::BoundedMap,
+    codec::rpc::RawMessage,
+    message::{Message, SignatureError},
+};
 
-/// Messages in one of the two generations that are remembered.
-const GENERATION: usize = 8_192;
+/// Most digests in the cache.
+const CAPACITY: usize = 16_384;
 
+/// A digest of all fields of a message.
 pub(in crate::libp2p) type MessageDigest = [u8; 32];
 
-/// What was wrong with a message, if anything, by its digest.
-#[derive(Debug, Default)]
-pub(in crate::libp2p) struct Verdicts {
-    young: HashMap<MessageDigest, Option<Flaw>>,
-    old: HashMap<MessageDigest, Option<Flaw>>,
+/// The results of the last checks: what is wrong with a message, if anything, by its digest.
+#[derive(Debug)]
+pub(in crate::libp2p) struct SignatureCache(Mutex<BoundedMap<MessageDigest, Option<SignatureError>>>);
+
+impl Default for SignatureCache {
+    fn default() -> Self {
+        Self(Mutex::new(BoundedMap::new(CAPACITY)))
+    }
 }
 
-impl Verdicts {
-    pub(in crate::libp2p) fn get(&self, digest: &MessageDigest) -> Option<Option<Flaw>> {
-        self.young.get(digest).or_else(|| self.old.get(digest)).copied()
-    }
-
-    pub(in crate::libp2p) fn insert(&mut self, digest: MessageDigest, flaw: Option<Flaw>) {
-        if self.young.len() >= GENERATION {
-            self.old = mem::take(&mut self.young);
+impl SignatureCache {
+    /// Checks a received message against `policy`, or finds the result of an earlier check of the same bytes. All
+    /// calls must have the same policy. Returns the message's digest too.
+    pub(in crate::libp2p) fn verify(
+        &self,
+        policy: &SignaturePolicy,
+        raw: &RawMessage<'_>,
+    ) -> (MessageDigest, Result<Message, SignatureError>) {
+        let digest = digest(raw);
+        let cached = self.results().get(&digest).copied();
+        let result = match cached {
+            Some(Some(error)) => Err(error),
+            Some(None) => policy.accept(raw, Check::Verified),
+            None => policy.accept(raw, Check::Full),
+        };
+        if cached.is_none() {
+            self.results().insert(digest, result.as_ref().err().copied());
         }
-        self.young.insert(digest, flaw);
+        (digest, result)
+    }
+
+    fn results(&self) -> MutexGuard<'_, BoundedMap<MessageDigest, Option<SignatureError>>> {
+        // Plain data: a panic elsewhere leaves it whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Covers every field, whether it is there, and where it ends; it is no id of any network's messages.
-pub(in crate::libp2p) fn digest(raw: &RawMessage<'_>) -> MessageDigest {
+/// Covers every field, its presence and its length. The prefix keeps digests apart from message ids, which some
+/// networks derive from SHA-256 too.
+fn digest(raw: &RawMessage<'_>) -> MessageDigest {
     let mut hash = Sha256::new();
     hash.update(b"actix-gossipsub: a message and its signature");
     let fields = [raw.from, raw.data, raw.seqno, Some(raw.topic.as_bytes()), raw.signature, raw.key];
@@ -51,18 +74,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_generations_are_remembered() {
-        let key = |n: usize| digest(&RawMessage { data: Some(&n.to_be_bytes()), ..RawMessage::default() });
-        let mut verdicts = Verdicts::default();
-        (0..2 * GENERATION + 1).for_each(|n| verdicts.insert(key(n), None));
-        assert_eq!(verdicts.get(&key(0)), None);
-        assert_eq!(verdicts.get(&key(GENERATION)), Some(None));
-        assert_eq!(verdicts.get(&key(2 * GENERATION)), Some(None));
-        assert!(verdicts.young.len() + verdicts.old.len() <= 2 * GENERATION);
+    fn the_last_results_are_cached() {
+        let cache = SignatureCache::default();
+        let digest_of = |n: usize| {
+            let raw = RawMessage { data: Some(&n.to_be_bytes()), ..RawMessage::default() };
+            cache.verify(&SignaturePolicy::StrictNoSign, &raw).0
+        };
+        let digests: Vec<_> = (0..CAPACITY + 1).map(digest_of).collect();
+        let results = cache.results();
+        assert_eq!(results.get(&digests[0]), None);
+        assert_eq!(results.get(&digests[1]), Some(&None));
+        assert_eq!(results.get(&digests[CAPACITY]), Some(&None));
+        assert_eq!(results.keys().count(), CAPACITY);
     }
 
     #[test]
-    fn absent_and_empty_differ_and_so_do_borders() {
+    fn absent_and_empty_fields_differ_and_so_do_borders_between_fields() {
         let raw = RawMessage::default();
         let all = [
             digest(&raw),

@@ -1,4 +1,4 @@
-//! Who published a message: signature policies, and a cache of the signatures that were checked.
+//! The signatures of messages: what the policy of a network demands of each message, and a cache of results.
 
 pub(super) mod cache;
 pub(super) mod policy;

@@ -1,38 +1,35 @@
-//! Who may say what was published by whom: the signature policies of the pubsub specification. Works on
-//! the fields of one message; it never judges content, and keeps no state.
+//! The signature policies of the libp2p pubsub specification: how our messages are signed, and which fields and
+//! signature a received message must have.
 
 use ::libp2p::{
     PeerId,
     identity::{Keypair, PublicKey, SigningError},
 };
-use serde::{Deserialize, Serialize};
 
-use crate::{
-    libp2p::{
-        codec::{encode::put_signed_fields, rpc::RawMessage},
-        ids::TopicName,
-        message::{Content, Message},
-    },
-    network::Validity,
+use crate::libp2p::{
+    codec::{protobuf::put_signed_fields, rpc::RawMessage},
+    ids::TopicName,
+    message::{Content, Message, SignatureError},
 };
 
-/// What is put before the fields that are signed.
+/// The prefix of the signed fields in what a signature covers.
 const PREFIX: &[u8] = b"libp2p-pubsub:";
-/// The multihash code of a peer id that contains its public key.
+/// The multihash code of a peer id that contains the public key itself.
 const IDENTITY: u64 = 0;
 
-/// The first field of an encoded public key, its type, and the types beside Ed25519 (1).
+/// The tag of an encoded public key's first field, its type, and the types other than Ed25519 (1).
 const KEY_TYPE: u8 = 1 << 3;
 const RSA: u8 = 0;
 const SECP256K1: u8 = 2;
 const ECDSA: u8 = 3;
 
-/// The signature policy of a network. All its nodes must have the same.
+/// The signature policy of a network, of the libp2p pubsub specification. All nodes of a network must have the same
+/// one: messages under the other policy are invalid.
 #[derive(Clone)]
 pub enum SignaturePolicy {
-    /// Messages carry their source, a number and the source's signature. Ours are signed with this key.
+    /// Messages carry their source, a sequence number and the source's signature. This key signs our messages.
     StrictSign(Box<Keypair>),
-    /// Messages are anonymous: they carry neither source, number, signature nor key.
+    /// Messages are anonymous. They must not carry a source, sequence number, signature or key.
     StrictNoSign,
 }
 
@@ -45,74 +42,17 @@ impl std::fmt::Debug for SignaturePolicy {
     }
 }
 
-/// How a message breaks the signature policy.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, thiserror::Error,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Flaw {
-    /// StrictSign: it names no source.
-    #[error("no source")]
-    MissingSource,
-    /// StrictSign: its source is no peer id.
-    #[error("the source is no peer id")]
-    BadSource,
-    /// StrictSign: it has no number.
-    #[error("no sequence number")]
-    MissingSeqno,
-    /// StrictSign: its number is not of 8 bytes.
-    #[error("the sequence number is not of 8 bytes")]
-    BadSeqno,
-    /// StrictSign: it is not signed.
-    #[error("no signature")]
-    MissingSignature,
-    /// StrictSign: its key is of a type that this build of libp2p can't verify. Nobody's fault: such a
-    /// message is dropped as `Outdated`, and its deliverers are not penalised.
-    #[error("a public key of a type that can't be verified here")]
-    UnsupportedKey,
-    /// StrictSign: its key is missing or unreadable.
-    #[error("no usable public key")]
-    BadKey,
-    /// StrictSign: its key is not that of its source.
-    #[error("the public key is not that of the source")]
-    ForeignKey,
-    /// StrictSign: its signature is not over these fields by this source.
-    #[error("wrong signature")]
-    BadSignature,
-    /// StrictNoSign: it names a source.
-    #[error("a source, though messages are anonymous")]
-    UnexpectedSource,
-    /// StrictNoSign: it has a number.
-    #[error("a sequence number, though messages are anonymous")]
-    UnexpectedSeqno,
-    /// StrictNoSign: it is signed.
-    #[error("a signature, though messages are anonymous")]
-    UnexpectedSignature,
-    /// StrictNoSign: it has a key.
-    #[error("a public key, though messages are anonymous")]
-    UnexpectedKey,
-}
-
-impl Flaw {
-    /// The verdict on a message that has it.
-    pub fn validity(self) -> Validity {
-        match self {
-            Self::UnsupportedKey => Validity::Outdated,
-            _ => Validity::Invalid,
-        }
-    }
-}
-
-/// What is left to be checked.
+/// The extent of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::libp2p) enum Check {
+    /// All fields and the signature.
     Full,
-    /// The very same message was found good before: only its fields are taken.
+    /// The fields only: the same bytes passed a full check before.
     Verified,
 }
 
 impl SignaturePolicy {
-    /// Makes a message of ours. `seqno` goes unused when messages are not signed.
+    /// Creates a message of ours. `seqno` is unused under StrictNoSign.
     pub(in crate::libp2p) fn author(
         &self,
         topic: &TopicName,
@@ -132,14 +72,18 @@ impl SignaturePolicy {
             seqno: Some(seqno),
             data: Some(data),
             signature: Some(keypair.sign(&signed)?.into()),
-            // The key goes along only where the peer id does not contain it.
+            // The specification leaves the key out where the peer id contains it.
             key: inlined_key(&source).is_none().then(|| public.encode_protobuf().into()),
-            flaw: None,
+            signature_error: None,
         }))
     }
 
-    /// Accepts a message that was received, or says what is wrong with it.
-    pub(in crate::libp2p) fn accept(&self, raw: &RawMessage<'_>, check: Check) -> Result<Message, Flaw> {
+    /// Checks a received message and takes over its fields.
+    pub(in crate::libp2p) fn accept(
+        &self,
+        raw: &RawMessage<'_>,
+        check: Check,
+    ) -> Result<Message, SignatureError> {
         let (source, seqno) = match self {
             Self::StrictSign(_) => signed(raw, check).map(|(source, seqno)| (Some(source), Some(seqno)))?,
             Self::StrictNoSign => anonymous(raw).map(|()| (None, None))?,
@@ -150,52 +94,53 @@ impl SignaturePolicy {
             data: raw.data.map(Into::into),
             signature: raw.signature.map(Into::into),
             key: raw.key.map(Into::into),
-            flaw: None,
+            signature_error: None,
         }))
     }
 }
 
-fn signed(raw: &RawMessage<'_>, check: Check) -> Result<(PeerId, u64), Flaw> {
-    let from = raw.from.filter(|from| !from.is_empty()).ok_or(Flaw::MissingSource)?;
-    let source = PeerId::from_bytes(from).map_err(|_| Flaw::BadSource)?;
-    let number = raw.seqno.filter(|seqno| !seqno.is_empty()).ok_or(Flaw::MissingSeqno)?;
-    let seqno = <[u8; 8]>::try_from(number).map_err(|_| Flaw::BadSeqno)?;
-    let signature = raw.signature.filter(|bytes| !bytes.is_empty()).ok_or(Flaw::MissingSignature)?;
+fn signed(raw: &RawMessage<'_>, check: Check) -> Result<(PeerId, u64), SignatureError> {
+    let from = raw.from.filter(|from| !from.is_empty()).ok_or(SignatureError::MissingSource)?;
+    let source = PeerId::from_bytes(from).map_err(|_| SignatureError::BadSource)?;
+    let number = raw.seqno.filter(|seqno| !seqno.is_empty()).ok_or(SignatureError::MissingSeqno)?;
+    let seqno = <[u8; 8]>::try_from(number).map_err(|_| SignatureError::BadSeqno)?;
+    let signature =
+        raw.signature.filter(|bytes| !bytes.is_empty()).ok_or(SignatureError::MissingSignature)?;
     if check == Check::Verified {
         return Ok((source, u64::from_be_bytes(seqno)));
     }
     let key = key_of(&source, raw.key)?;
     if !key.verify(&signed_bytes(Some(from), raw.data, Some(number), raw.topic), signature) {
-        return Err(Flaw::BadSignature);
+        return Err(SignatureError::BadSignature);
     }
     Ok((source, u64::from_be_bytes(seqno)))
 }
 
-fn anonymous(raw: &RawMessage<'_>) -> Result<(), Flaw> {
+fn anonymous(raw: &RawMessage<'_>) -> Result<(), SignatureError> {
     match raw {
-        RawMessage { from: Some(_), .. } => Err(Flaw::UnexpectedSource),
-        RawMessage { seqno: Some(_), .. } => Err(Flaw::UnexpectedSeqno),
-        RawMessage { signature: Some(_), .. } => Err(Flaw::UnexpectedSignature),
-        RawMessage { key: Some(_), .. } => Err(Flaw::UnexpectedKey),
+        RawMessage { from: Some(_), .. } => Err(SignatureError::UnexpectedSource),
+        RawMessage { seqno: Some(_), .. } => Err(SignatureError::UnexpectedSeqno),
+        RawMessage { signature: Some(_), .. } => Err(SignatureError::UnexpectedSignature),
+        RawMessage { key: Some(_), .. } => Err(SignatureError::UnexpectedKey),
         _ => Ok(()),
     }
 }
 
-/// The public key of `source`: the one that was sent, which must be its own, or the one in its id.
-fn key_of(source: &PeerId, sent: Option<&[u8]>) -> Result<PublicKey, Flaw> {
+/// The public key of `source`: the one in the message, which must match the peer id, or the one in the peer id.
+fn key_of(source: &PeerId, sent: Option<&[u8]>) -> Result<PublicKey, SignatureError> {
     let Some(sent) = sent.filter(|key| !key.is_empty()) else {
         let hash = source.as_ref();
-        return if hash.code() == IDENTITY { decode_key(hash.digest()) } else { Err(Flaw::BadKey) };
+        return if hash.code() == IDENTITY { decode_key(hash.digest()) } else { Err(SignatureError::BadKey) };
     };
     let key = decode_key(sent)?;
-    if key.to_peer_id() == *source { Ok(key) } else { Err(Flaw::ForeignKey) }
+    if key.to_peer_id() == *source { Ok(key) } else { Err(SignatureError::ForeignKey) }
 }
 
-/// libp2p is built with the key types of its features, of which Ed25519 is the one always there.
-fn decode_key(bytes: &[u8]) -> Result<PublicKey, Flaw> {
+/// Which key types libp2p can decode depends on its features. Ed25519 is always among them.
+fn decode_key(bytes: &[u8]) -> Result<PublicKey, SignatureError> {
     PublicKey::try_decode_protobuf(bytes).map_err(|_| match bytes {
-        [KEY_TYPE, RSA | SECP256K1 | ECDSA, ..] => Flaw::UnsupportedKey,
-        _ => Flaw::BadKey,
+        [KEY_TYPE, RSA | SECP256K1 | ECDSA, ..] => SignatureError::UnsupportedKey,
+        _ => SignatureError::BadKey,
     })
 }
 
@@ -214,7 +159,7 @@ fn signed_bytes(from: Option<&[u8]>, data: Option<&[u8]>, seqno: Option<&[u8]>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::libp2p::codec::encode::put_bytes;
+    use crate::libp2p::codec::protobuf::put_bytes;
 
     fn key() -> Keypair {
         Keypair::ed25519_from_bytes([7; 32]).unwrap()
@@ -224,7 +169,7 @@ mod tests {
         SignaturePolicy::StrictSign(Box::new(key()))
     }
 
-    /// The fields of a message, owned so that tests can spoil them.
+    /// The fields of a message, owned so that tests can change them.
     #[derive(Clone)]
     struct Fields {
         from: Option<Vec<u8>>,
@@ -252,7 +197,7 @@ mod tests {
             Self::signed(Some(b"data"), Some(&5u64.to_be_bytes()))
         }
 
-        fn check(&self, policy: &SignaturePolicy) -> Result<Message, Flaw> {
+        fn check(&self, policy: &SignaturePolicy) -> Result<Message, SignatureError> {
             let raw = RawMessage {
                 from: self.from.as_deref(),
                 data: self.data.as_deref(),
@@ -265,14 +210,14 @@ mod tests {
         }
     }
 
-    fn spoilt(spoil: impl FnOnce(&mut Fields)) -> Result<Message, Flaw> {
+    fn changed(change: impl FnOnce(&mut Fields)) -> Result<Message, SignatureError> {
         let mut fields = Fields::good();
-        spoil(&mut fields);
+        change(&mut fields);
         fields.check(&strict())
     }
 
     #[test]
-    fn what_we_sign_is_what_others_sign() {
+    fn our_signature_covers_the_same_bytes_as_that_of_others() {
         let ours = strict().author(&"t".into(), 5, b"data".to_vec()).unwrap();
         let theirs = Fields::good();
         assert_eq!(ours.signature(), theirs.signature.as_deref());
@@ -282,17 +227,17 @@ mod tests {
 
     #[test]
     fn the_key_may_be_sent_or_left_out() {
-        let message = spoilt(|fields| fields.key = Some(key().public().encode_protobuf())).unwrap();
+        let message = changed(|fields| fields.key = Some(key().public().encode_protobuf())).unwrap();
         assert_eq!(message.key(), Some(key().public().encode_protobuf().as_slice()));
         let foreign = Keypair::generate_ed25519().public().encode_protobuf();
-        assert_eq!(spoilt(|fields| fields.key = Some(foreign)), Err(Flaw::ForeignKey));
-        assert_eq!(spoilt(|fields| fields.key = Some(vec![1, 2])), Err(Flaw::BadKey));
+        assert_eq!(changed(|fields| fields.key = Some(foreign)), Err(SignatureError::ForeignKey));
+        assert_eq!(changed(|fields| fields.key = Some(vec![1, 2])), Err(SignatureError::BadKey));
         let rsa = vec![8, 0, 18, 1, 7];
-        assert_eq!(spoilt(|fields| fields.key = Some(rsa)), Err(Flaw::UnsupportedKey));
+        assert_eq!(changed(|fields| fields.key = Some(rsa)), Err(SignatureError::UnsupportedKey));
     }
 
     #[test]
-    fn absent_and_empty_data_are_both_accepted_and_kept_apart() {
+    fn absent_and_empty_data_are_both_accepted_and_stay_distinct() {
         let seqno = 1u64.to_be_bytes();
         let absent = Fields::signed(None, Some(&seqno)).check(&strict()).unwrap();
         let empty = Fields::signed(Some(b""), Some(&seqno)).check(&strict()).unwrap();
@@ -305,44 +250,44 @@ mod tests {
 
     #[test]
     fn every_field_is_covered() {
-        assert_eq!(spoilt(|fields| fields.data = Some(b"Data".to_vec())), Err(Flaw::BadSignature));
-        assert_eq!(spoilt(|fields| fields.data = None), Err(Flaw::BadSignature));
-        assert_eq!(spoilt(|fields| fields.seqno = Some(vec![0; 8])), Err(Flaw::BadSignature));
-        assert_eq!(spoilt(|fields| fields.signature = Some(vec![1; 64])), Err(Flaw::BadSignature));
+        assert_eq!(changed(|fields| fields.data = Some(b"Data".to_vec())), Err(SignatureError::BadSignature));
+        assert_eq!(changed(|fields| fields.data = None), Err(SignatureError::BadSignature));
+        assert_eq!(changed(|fields| fields.seqno = Some(vec![0; 8])), Err(SignatureError::BadSignature));
+        assert_eq!(changed(|fields| fields.signature = Some(vec![1; 64])), Err(SignatureError::BadSignature));
         let other = Keypair::generate_ed25519().public().to_peer_id().to_bytes();
-        assert_eq!(spoilt(|fields| fields.from = Some(other)), Err(Flaw::BadSignature));
+        assert_eq!(changed(|fields| fields.from = Some(other)), Err(SignatureError::BadSignature));
     }
 
     #[test]
     fn the_seqno_has_eight_bytes() {
         let number = |bytes: Option<&[u8]>| Fields::signed(Some(b"data"), bytes).check(&strict());
-        assert_eq!(number(Some(&[0, 0, 0, 1])), Err(Flaw::BadSeqno));
-        assert_eq!(number(Some(&[0; 9])), Err(Flaw::BadSeqno));
-        assert_eq!(number(None), Err(Flaw::MissingSeqno));
+        assert_eq!(number(Some(&[0, 0, 0, 1])), Err(SignatureError::BadSeqno));
+        assert_eq!(number(Some(&[0; 9])), Err(SignatureError::BadSeqno));
+        assert_eq!(number(None), Err(SignatureError::MissingSeqno));
         assert!(number(Some(&[0; 8])).is_ok());
     }
 
     #[test]
-    fn nothing_may_be_missing() {
-        assert_eq!(spoilt(|fields| fields.from = None), Err(Flaw::MissingSource));
-        assert_eq!(spoilt(|fields| fields.from = Some(vec![3; 5])), Err(Flaw::BadSource));
-        assert_eq!(spoilt(|fields| fields.signature = None), Err(Flaw::MissingSignature));
+    fn source_and_signature_are_required() {
+        assert_eq!(changed(|fields| fields.from = None), Err(SignatureError::MissingSource));
+        assert_eq!(changed(|fields| fields.from = Some(vec![3; 5])), Err(SignatureError::BadSource));
+        assert_eq!(changed(|fields| fields.signature = None), Err(SignatureError::MissingSignature));
     }
 
     #[test]
-    fn anonymous_messages_carry_nothing_but_data() {
+    fn anonymous_messages_carry_only_data() {
         let policy = SignaturePolicy::StrictNoSign;
         let bare = Fields { from: None, data: Some(vec![1]), seqno: None, signature: None, key: None };
         assert_eq!(bare.check(&policy), Ok(policy.author(&"t".into(), 9, vec![1]).unwrap()));
-        let with = |spoil: fn(&mut Fields)| {
+        let with = |change: fn(&mut Fields)| {
             let mut fields = bare.clone();
-            spoil(&mut fields);
+            change(&mut fields);
             fields.check(&policy).unwrap_err()
         };
-        assert_eq!(with(|fields| fields.from = Some(vec![])), Flaw::UnexpectedSource);
-        assert_eq!(with(|fields| fields.seqno = Some(vec![0; 8])), Flaw::UnexpectedSeqno);
-        assert_eq!(with(|fields| fields.signature = Some(vec![1])), Flaw::UnexpectedSignature);
-        assert_eq!(with(|fields| fields.key = Some(vec![1])), Flaw::UnexpectedKey);
-        assert_eq!(bare.check(&strict()), Err(Flaw::MissingSource));
+        assert_eq!(with(|fields| fields.from = Some(vec![])), SignatureError::UnexpectedSource);
+        assert_eq!(with(|fields| fields.seqno = Some(vec![0; 8])), SignatureError::UnexpectedSeqno);
+        assert_eq!(with(|fields| fields.signature = Some(vec![1])), SignatureError::UnexpectedSignature);
+        assert_eq!(with(|fields| fields.key = Some(vec![1])), SignatureError::UnexpectedKey);
+        assert_eq!(bare.check(&strict()), Err(SignatureError::MissingSource));
     }
 }

@@ -1,8 +1,8 @@
-//! The behaviour: turns connections and what peers say into the engine's inputs, and the engine's
-//! outputs into writes, dials and closed connections. It decides nothing about gossipsub itself.
+//! The gossipsub behaviour: connections and received RPCs become inputs of the engine; outputs of the engine become
+//! queued items, dials and closed connections. The rules of gossipsub are the engine's.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -18,67 +18,67 @@ use ::libp2p::{
 };
 
 use super::{
-    address_book::without_peer,
-    bounded_map::Recent,
-    connections::{Change, Peers},
+    config::{BehaviourConfig, SlowPeerAction},
+    connections::{Change, Connections},
     dials::Dials,
-    event::{BehaviourConfig, Event, LaneCounts, SlowPeerAction, Slowness},
+    event::{Blocked, Event, Slowness, UnreportedDrops},
     inputs::Inputs,
 };
 use crate::{
     libp2p::{
-        codec::encoder::Encoder,
+        bounded_map::BoundedMap,
+        codec::encode::Encoder,
         connection::{
-            delivery_report::{Receipts, Reports},
-            handler::{Handler, HandlerEvent, Protocols, Up},
-            inbound_stream::{Heard, InboundError},
+            capabilities::Protocols,
+            delivery_report::{DeliveryListener, DeliveryReports},
+            handler::{Established, Handler, HandlerEvent},
+            inbound_stream::{InboundError, InboundRpc},
             lanes::Item,
             send_queue::{Push, SendQueue},
-            stall_detector::Patience,
+            stall_detector::StallDetector,
         },
         network::Libp2pNetwork,
+        state::{TransportState, address_book::without_peer},
     },
     network::{P2pInput, P2pMessage, P2pOutput},
     protocol::{Emission, Lane},
     worker::NotSent,
 };
 
-/// Why a connection was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} was kicked")]
-pub struct Blocked(pub PeerId);
-
-/// Gossipsub's streams on a libp2p swarm. Compose it into your own swarm, hand its
-/// [`Event::Inputs`] to an engine, and the engine's outputs to [`apply`](Self::apply).
+/// Gossipsub on a libp2p swarm. Compose it into your own swarm, pass each [`Event::Inputs`] to an engine and each
+/// output of the engine to [`apply`](Self::apply) or [`emit`](Self::emit).
 pub struct Behaviour {
     network: Libp2pNetwork,
+    state: Arc<TransportState>,
     config: BehaviourConfig,
     protocols: Protocols,
-    peers: Peers,
-    blocked: Recent<PeerId, ()>,
+    connections: Connections,
+    /// The kicked peers.
+    blocked: BoundedMap<PeerId, ()>,
     dials: Dials,
-    /// Not told yet.
-    dropped: HashMap<(PeerId, NotSent), LaneCounts>,
-    /// Whether the last thing told was of these.
-    told_dropped: bool,
-    encoder: Encoder,
-    reports: Option<Arc<dyn Reports>>,
+    /// Dropped items that are not reported yet.
+    dropped: UnreportedDrops,
+    /// Whether the last event was a report of dropped items.
+    reported_dropped: bool,
+    encoder: Encoder<Libp2pNetwork>,
+    delivery_listener: Option<Arc<dyn DeliveryListener>>,
     events: VecDeque<ToSwarm<Event, Infallible>>,
     waker: Option<Waker>,
 }
 
 impl Behaviour {
-    /// A behaviour for `network`, which the engine must have been given too.
+    /// Creates a behaviour for `network`. The engine must have been started with a clone of the same network.
     pub fn new(network: Libp2pNetwork, config: BehaviourConfig) -> Self {
         Self {
             protocols: Protocols(config.protocols.clone().into()),
-            peers: Peers::default(),
-            blocked: Recent::new(config.max_blocked),
+            state: Arc::clone(network.state()),
+            connections: Connections::default(),
+            blocked: BoundedMap::new(config.max_blocked),
             dials: Dials::new(config.max_dials),
-            dropped: HashMap::new(),
-            told_dropped: false,
+            dropped: UnreportedDrops::default(),
+            reported_dropped: false,
             encoder: Encoder::default(),
-            reports: None,
+            delivery_listener: None,
             events: VecDeque::new(),
             waker: None,
             network,
@@ -86,40 +86,47 @@ impl Behaviour {
         }
     }
 
-    /// The network it serves.
+    /// The network of this behaviour.
     pub fn network(&self) -> &Libp2pNetwork {
         &self.network
     }
 
-    /// Tells `reports` what becomes of the messages that it wants to hear of.
-    pub fn set_reports(&mut self, reports: Option<Arc<dyn Reports>>) {
-        self.reports = reports;
+    /// Sets the receiver of [delivery reports](DeliveryListener).
+    pub fn set_delivery_listener(&mut self, listener: Option<Arc<dyn DeliveryListener>>) {
+        self.delivery_listener = listener;
     }
 
-    /// Does what the engine wants. Never blocks. What is not sent is told by [`Event::Dropped`]. Poll the
-    /// swarm between calls: its events wait meanwhile.
+    /// Stores the listen addresses that `peer` reported, by identify for instance. They are tried when the engine asks
+    /// to dial the peer. At most 8 addresses of a peer are stored, and those of at most 4,096 peers.
+    pub fn add_addresses(&self, peer: PeerId, addresses: impl IntoIterator<Item = Multiaddr>) {
+        self.state.addresses().add_listen(peer, addresses);
+    }
+
+    /// Carries out an output of the engine. Never blocks. Messages that are not sent are reported by
+    /// [`Event::Dropped`]. Poll the swarm between calls, since each may add events.
     pub fn apply(&mut self, output: P2pOutput<Libp2pNetwork>) {
         self.emit(Emission::Output(output));
     }
 
-    /// As [`apply`](Self::apply), of an engine that tells how urgent messages are. Reports are made of
-    /// those that the application publishes, and of those of which the engine does not tell.
+    /// Carries out an output that comes with its lane; see
+    /// [`P2pOutputs::recv_emission`](crate::P2pOutputs::recv_emission). A message to many peers is encoded once.
+    /// Delivery reports are made for the lane [`Publish`](Lane::Publish) and for outputs without a lane.
     pub fn emit(&mut self, emission: Emission<Libp2pNetwork>) {
         let lane = emission.lane();
         match emission {
             Emission::Broadcast { to, message, .. } => {
-                self.say(&to, &P2pMessage::FullMessage(message), lane, lane == Lane::Publish);
+                self.send(&to, &P2pMessage::FullMessage(message), lane, lane == Lane::Publish);
             }
-            Emission::Gossip { to, message } => self.say(&to, &message, lane, false),
+            Emission::Gossip { to, message } => self.send(&to, &message, lane, false),
             Emission::Output(P2pOutput::OutMessage { to_peer, message }) => {
-                self.say(&[to_peer], &message, lane, true);
+                self.send(&[to_peer], &message, lane, true);
             }
-            Emission::Output(output) => self.act(output),
+            Emission::Output(output) => self.carry_out(output),
         }
         self.waker.take().into_iter().for_each(Waker::wake);
     }
 
-    fn act(&mut self, output: P2pOutput<Libp2pNetwork>) {
+    fn carry_out(&mut self, output: P2pOutput<Libp2pNetwork>) {
         match output {
             P2pOutput::Disconnect { peer } => self.close(peer, CloseConnection::All),
             P2pOutput::Kick { peer } => {
@@ -127,86 +134,76 @@ impl Behaviour {
                 self.close(peer, CloseConnection::All);
             }
             P2pOutput::Connect { peer, .. } => {
-                let act = self.dials.peer(peer);
-                self.events.push_back(act);
+                let action = self.dials.dial_peer(peer);
+                self.events.push_back(action);
             }
             P2pOutput::ConnectPoint { point } if self.is_reached(&point) => {}
             P2pOutput::ConnectPoint { point } => {
-                let act = self.dials.point(point);
-                self.events.push_back(act);
+                let action = self.dials.dial_point(point);
+                self.events.push_back(action);
             }
-            // We keep no list of advertised peers beyond the address book, which ages by itself.
+            // Advertised peers are stored in the address book alone, which evicts them by itself.
             P2pOutput::Forget { .. } | P2pOutput::OutMessage { .. } => {}
         }
     }
 
-    /// The peers that are refused, the longest refused first.
+    /// The kicked peers, the one kicked first at the front.
     pub fn blocked(&self) -> impl Iterator<Item = &PeerId> {
         self.blocked.keys()
     }
 
-    /// Lets a kicked peer in again; `false` if it was not refused.
+    /// Admits a kicked peer again. Returns `false` if the peer was not refused.
     pub fn unblock(&mut self, peer: &PeerId) -> bool {
         self.blocked.remove(peer).is_some()
     }
 
-    fn say(&mut self, to: &[PeerId], message: &P2pMessage<Libp2pNetwork>, lane: Lane, reported: bool) {
+    fn send(&mut self, to: &[PeerId], message: &P2pMessage<Libp2pNetwork>, lane: Lane, reported: bool) {
         let encoded = self.encoder.encode(message, self.network.limits());
-        let receipts = self.reports.as_ref().filter(|_| reported);
-        let receipts = receipts.and_then(|reports| Receipts::of(message, reports));
+        let listener = self.delivery_listener.as_ref().filter(|_| reported);
+        let reports = listener.and_then(|listener| DeliveryReports::new(message, listener));
         for peer in to {
-            let mut receipt = receipts.as_ref().map(Receipts::receipt);
+            let mut report = reports.as_ref().map(DeliveryReports::report);
             match &encoded {
-                // A message is one fragment: it is written when that is.
+                // A full message is a single fragment, so that the report of the first fragment is that of the message.
                 Ok(fragments) => fragments.iter().for_each(|fragment| {
-                    self.queue(*peer, Item::of(message, fragment, lane, receipt.take()));
+                    self.queue(*peer, Item::new(message, fragment, lane, report.take()));
                 }),
                 Err(_) => {
-                    self.lost(*peer, NotSent::TooLarge, lane, 1);
-                    receipt.into_iter().for_each(|receipt| receipt.not_sent(NotSent::TooLarge));
+                    self.dropped.add_one(*peer, NotSent::TooLarge, lane);
+                    report.into_iter().for_each(|report| report.not_sent(NotSent::TooLarge));
                 }
             }
         }
         if let Err(error) = encoded {
-            self.tell(Event::NotSent { error });
+            self.add_event(Event::EncodeFailed { error });
         }
     }
 
     fn queue(&mut self, peer: PeerId, item: Item) {
         let lane = item.lane;
-        match self.peers.send(&peer, item) {
-            Some(push) => self.pushed(peer, push),
-            // The receipt, dropped, says so.
-            None => self.lost(peer, NotSent::Disconnected, lane, 1),
+        match self.connections.send(&peer, item) {
+            Some(push) => self.on_pushed(peer, push),
+            // The item's delivery report completes by its drop.
+            None => self.dropped.add_one(peer, NotSent::Disconnected, lane),
         }
     }
 
-    fn pushed(&mut self, peer: PeerId, push: Push) {
-        self.all_lost(peer, NotSent::PeerSlow, push.dropped);
+    fn on_pushed(&mut self, peer: PeerId, push: Push) {
+        self.dropped.add(peer, NotSent::PeerSlow, push.dropped);
         if push.unsupported {
-            self.lost(peer, NotSent::Unsupported, Lane::Gossip, 1);
+            self.dropped.add_one(peer, NotSent::Unsupported, Lane::Gossip);
         }
         if push.overflowed {
-            self.slow(peer, Slowness::Overflow);
+            self.on_slow_peer(peer, Slowness::Overflow);
         }
     }
 
-    fn slow(&mut self, peer: PeerId, slowness: Slowness) {
-        self.tell(Event::SlowPeer { peer, slowness });
+    fn on_slow_peer(&mut self, peer: PeerId, slowness: Slowness) {
+        self.add_event(Event::SlowPeer { peer, slowness });
         if slowness == Slowness::Overflow || self.config.slow_peer == SlowPeerAction::Disconnect {
-            let change = self.peers.give_up(&peer);
-            self.changed(peer, change);
+            let change = self.connections.drop_peer(&peer);
+            self.on_change(peer, change);
             self.close(peer, CloseConnection::All);
-        }
-    }
-
-    fn lost(&mut self, peer: PeerId, reason: NotSent, lane: Lane, count: u64) {
-        self.dropped.entry((peer, reason)).or_default().add(lane, count);
-    }
-
-    fn all_lost(&mut self, peer: PeerId, reason: NotSent, lanes: LaneCounts) {
-        if lanes != LaneCounts::NONE {
-            *self.dropped.entry((peer, reason)).or_default() += lanes;
         }
     }
 
@@ -214,95 +211,93 @@ impl Behaviour {
         self.events.push_back(ToSwarm::CloseConnection { peer_id, connection });
     }
 
-    /// Whether we dialled the point and are connected, or are about to be. The engine asks for persistent
-    /// points again and again, and one that names no peer would be dialled each time.
+    /// Whether a dial of the address is in progress or led to an open connection. The engine asks for persistent points
+    /// again and again, and without this check an address that names no peer would be dialled each time.
     fn is_reached(&self, point: &Multiaddr) -> bool {
         let address = Some(without_peer(point.clone()));
         self.dials.has_point(point) || {
-            let book = self.network.addresses();
-            self.peers.connected().any(|peer| book.point(peer) == address)
+            let book = self.state.addresses();
+            self.connections.peers().any(|peer| book.dialled(peer) == address)
         }
     }
 
-    fn tell(&mut self, event: Event) {
+    fn add_event(&mut self, event: Event) {
         self.events.push_back(ToSwarm::GenerateEvent(event));
     }
 
-    fn input(&mut self, peer: PeerId, input: P2pInput<Libp2pNetwork>) {
-        self.tell(Event::Inputs(Inputs::new(peer, [input], None)));
+    fn add_input(&mut self, peer: PeerId, input: P2pInput<Libp2pNetwork>) {
+        self.add_event(Event::Inputs(Inputs::new(peer, [input], None)));
     }
 
-    fn changed(&mut self, peer: PeerId, change: Change) {
+    fn on_change(&mut self, peer: PeerId, change: Change) {
         match change {
-            Change::Appeared { dialled: outbound } => {
+            Change::Connected { dialled: outbound } => {
                 let has = |peers: &BTreeSet<PeerId>| peers.contains(&peer);
                 let (direct, trusted) = (has(&self.config.direct), has(&self.config.trusted));
                 let bootstrap = has(&self.config.bootstrap);
-                self.input(peer, P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap });
+                self.add_input(peer, P2pInput::NewConnection { peer, direct, outbound, trusted, bootstrap });
             }
-            Change::Vanished { lost } => {
-                self.all_lost(peer, NotSent::Disconnected, lost);
-                self.input(peer, P2pInput::Disconnection { peer });
+            Change::Disconnected { lost } => {
+                self.dropped.add(peer, NotSent::Disconnected, lost);
+                self.add_input(peer, P2pInput::Disconnection { peer });
             }
-            Change::Moved(push) => self.pushed(peer, push),
+            Change::Requeued(push) => self.on_pushed(peer, push),
             Change::None => {}
         }
     }
 
-    fn established(&mut self, event: ConnectionEstablished<'_>) {
+    fn on_connection_established(&mut self, event: ConnectionEstablished<'_>) {
         let ConnectionEstablished { peer_id, connection_id, endpoint, .. } = event;
-        self.dials.succeeded(connection_id);
+        self.dials.on_established(connection_id);
         if endpoint.is_dialer() {
-            self.network.addresses().dialled(peer_id, endpoint.get_remote_address().clone());
+            self.state.addresses().add_dialled(peer_id, endpoint.get_remote_address().clone());
         }
-        self.peers.established(peer_id, connection_id, endpoint.is_dialer());
+        self.connections.add(peer_id, connection_id, endpoint.is_dialer());
     }
 
-    fn received(&mut self, peer: PeerId, connection: ConnectionId, heard: Heard) {
-        self.all_lost(peer, NotSent::Unwanted, heard.spared);
-        if self.peers.carries(&peer, connection) {
-            // Another connection may be the one that is written to.
-            for ids in heard.unwanted() {
-                let spared = self.peers.withdraw(&peer, ids);
-                self.all_lost(peer, NotSent::Unwanted, spared);
+    fn on_rpc(&mut self, peer: PeerId, connection: ConnectionId, rpc: InboundRpc) {
+        self.dropped.add(peer, NotSent::Unwanted, rpc.suppressed);
+        if self.connections.carries_gossipsub(&peer, connection) {
+            // Messages may be queued on another connection, or were queued since the handler withdrew what it found.
+            for ids in rpc.idontwant() {
+                let suppressed = self.connections.withdraw(&peer, ids);
+                self.dropped.add(peer, NotSent::Unwanted, suppressed);
             }
-            let inputs = heard.said.into_iter().map(|message| P2pInput::said(peer, message));
-            self.tell(Event::Inputs(Inputs::new(peer, inputs, Some(heard.debt))));
+            let inputs = rpc.messages.into_iter().map(|message| P2pInput::said(peer, message));
+            self.add_event(Event::Inputs(Inputs::new(peer, inputs, Some(rpc.permit))));
         }
     }
 
-    fn inbound_failed(&mut self, peer: PeerId, connection: ConnectionId, error: InboundError) {
-        // A stream that breaks is the network's doing; garbage is the peer's.
+    fn on_inbound_failed(&mut self, peer: PeerId, connection: ConnectionId, error: InboundError) {
+        // The network breaks streams; only the peer sends garbage.
         let garbage = !matches!(error, InboundError::Io(_));
-        self.tell(Event::InboundFailed { peer, error });
-        if garbage && self.peers.bad_stream(&peer, connection) >= self.config.max_bad_streams {
+        self.add_event(Event::InboundFailed { peer, error });
+        if garbage && self.connections.add_bad_stream(&peer, connection) >= self.config.max_bad_streams {
             self.close(peer, CloseConnection::One(connection));
         }
     }
 
-    fn gave_up(&mut self, peer: PeerId, connection: ConnectionId, unsupported: bool) {
-        let change = self.peers.down(&peer, connection);
-        self.tell(if unsupported { Event::Unsupported { peer } } else { Event::OutboundFailed { peer } });
-        self.changed(peer, change);
+    fn on_gave_up(&mut self, peer: PeerId, connection: ConnectionId, unsupported: bool) {
+        let change = self.connections.gossipsub_lost(&peer, connection);
+        self.add_event(if unsupported {
+            Event::Unsupported { peer }
+        } else {
+            Event::OutboundFailed { peer }
+        });
+        self.on_change(peer, change);
     }
 
     fn handler(&self, peer: PeerId) -> Result<Handler, ConnectionDenied> {
-        if self.blocked.get(&peer).is_some() {
+        if self.blocked.contains_key(&peer) {
             return Err(ConnectionDenied::new(Blocked(peer)));
         }
         let queue = SendQueue::new(self.config.queue.clone());
-        let patience = Patience::new(self.config.write_timeout, self.config.min_written);
-        Ok(Handler::new(self.network.clone(), self.protocols.clone(), queue, patience))
+        let stall_detector = StallDetector::new(self.config.write_timeout, self.config.min_written);
+        Ok(Handler::new(self.network.clone(), self.protocols.clone(), queue, stall_detector))
     }
 
-    fn take_dropped(&mut self) -> Option<Event> {
-        let next = self.dropped.keys().next().copied()?;
-        let ((peer, reason), lanes) = self.dropped.remove_entry(&next)?;
-        Some(Event::Dropped { peer, reason, lanes })
-    }
-
-    /// How many events wait for the swarm to be polled.
-    pub(in crate::libp2p) fn backlog(&self) -> usize {
+    /// How many events are queued until the swarm is polled.
+    pub(in crate::libp2p) fn queued_events(&self) -> usize {
         self.events.len() + self.dropped.len()
     }
 }
@@ -329,8 +324,8 @@ impl NetworkBehaviour for Behaviour {
         _: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
         match peer {
-            Some(peer) if self.blocked.get(&peer).is_some() => Err(ConnectionDenied::new(Blocked(peer))),
-            Some(peer) => Ok(self.network.addresses().addresses(&peer)),
+            Some(peer) if self.blocked.contains_key(&peer) => Err(ConnectionDenied::new(Blocked(peer))),
+            Some(peer) => Ok(self.state.addresses().addresses(&peer)),
             None => Ok(Vec::new()),
         }
     }
@@ -348,14 +343,14 @@ impl NetworkBehaviour for Behaviour {
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
-            FromSwarm::ConnectionEstablished(event) => self.established(event),
+            FromSwarm::ConnectionEstablished(event) => self.on_connection_established(event),
             FromSwarm::ConnectionClosed(ConnectionClosed { peer_id, connection_id, .. }) => {
-                let change = self.peers.closed(&peer_id, connection_id);
-                self.changed(peer_id, change);
+                let change = self.connections.remove(&peer_id, connection_id);
+                self.on_change(peer_id, change);
             }
             FromSwarm::DialFailure(failure) => {
-                if let Some(event) = self.dials.failed(&failure) {
-                    self.tell(event);
+                if let Some(event) = self.dials.on_failure(&failure) {
+                    self.add_event(event);
                 }
             }
             _ => {}
@@ -364,21 +359,21 @@ impl NetworkBehaviour for Behaviour {
 
     fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: HandlerEvent) {
         match event {
-            HandlerEvent::Up(Up { protocol, queue }) => {
-                let change = self.peers.up(&peer, connection, queue);
-                self.tell(Event::Up { peer, protocol });
-                self.changed(peer, change);
+            HandlerEvent::Established(Established { protocol, queue }) => {
+                let change = self.connections.gossipsub_established(&peer, connection, queue);
+                self.add_event(Event::Established { peer, protocol });
+                self.on_change(peer, change);
             }
-            HandlerEvent::Received(heard) => self.received(peer, connection, heard),
-            HandlerEvent::InboundFailed(error) => self.inbound_failed(peer, connection, error),
+            HandlerEvent::Received(rpc) => self.on_rpc(peer, connection, rpc),
+            HandlerEvent::InboundFailed(error) => self.on_inbound_failed(peer, connection, error),
             HandlerEvent::Slow(dropped) => {
-                self.all_lost(peer, NotSent::PeerSlow, dropped);
-                // One that is to be closed already was told of.
-                if self.peers.carries(&peer, connection) {
-                    self.slow(peer, Slowness::Unread);
+                self.dropped.add(peer, NotSent::PeerSlow, dropped);
+                // A connection that is to be closed was reported before.
+                if self.connections.carries_gossipsub(&peer, connection) {
+                    self.on_slow_peer(peer, Slowness::Unread);
                 }
             }
-            HandlerEvent::GaveUp { unsupported } => self.gave_up(peer, connection, unsupported),
+            HandlerEvent::GaveUp { unsupported } => self.on_gave_up(peer, connection, unsupported),
         }
     }
 
@@ -386,15 +381,15 @@ impl NetworkBehaviour for Behaviour {
         if let Some(event) = self.events.pop_front() {
             return Poll::Ready(event);
         }
-        // The swarm looks at its connections only while we have nothing to tell: an engine that speaks to
-        // those who are gone must not keep it from hearing those who are there.
-        if !std::mem::replace(&mut self.told_dropped, false)
-            && let Some(event) = self.take_dropped()
+        // The swarm polls its connections only while this behaviour is pending. Therefore no two reports follow each
+        // other directly: an engine that sends to disconnected peers must not keep the connected ones from being read.
+        if !std::mem::replace(&mut self.reported_dropped, false)
+            && let Some(event) = self.dropped.take()
         {
-            self.told_dropped = true;
+            self.reported_dropped = true;
             return Poll::Ready(ToSwarm::GenerateEvent(event));
         }
-        if !self.dropped.is_empty() {
+        if self.dropped.len() > 0 {
             cx.waker().wake_by_ref();
         }
         self.waker = Some(cx.waker().clone());

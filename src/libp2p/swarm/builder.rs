@@ -1,5 +1,5 @@
-//! A ready-made swarm: TCP (and QUIC, if built with it), noise, yamux, identify, ping, connection limits
-//! and gossipsub. Only for those who don't compose [`Behaviour`] into a swarm of their own.
+//! A ready-made swarm: TCP (and QUIC with the feature `quic`), noise, yamux, identify, ping, connection limits and
+//! gossipsub. An application with a swarm of its own composes [`Behaviour`] into that instead.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use ::libp2p::{
     tcp, yamux,
 };
 
-use super::{behaviour::Behaviour, event::BehaviourConfig};
+use super::{behaviour::Behaviour, config::BehaviourConfig};
 use crate::libp2p::network::Libp2pNetwork;
 
-/// The settings of a swarm.
+/// The settings of the ready-made swarm.
 #[derive(Clone, Debug)]
 pub struct TransportConfig {
-    /// Gossipsub's settings.
+    /// The settings of gossipsub.
     pub gossipsub: BehaviourConfig,
-    /// What identify says we are.
+    /// The agent version that identify reports to peers; by default this crate's name and version.
     pub agent: String,
-    /// How long a connection without any stream is kept.
+    /// How long a connection without any stream stays open; by default 30 s.
     pub idle_timeout: Duration,
-    /// Connections, in all.
+    /// Most connections in total; by default 1,024.
     pub max_connections: u32,
-    /// Connections to one peer.
+    /// Most connections to one peer; by default 4.
     pub max_connections_per_peer: u32,
-    /// Inbound connections that are not yet negotiated.
+    /// Most inbound connections that are not negotiated yet; by default 256.
     pub max_pending_incoming: u32,
 }
 
@@ -49,28 +49,34 @@ impl Default for TransportConfig {
 /// The behaviours of the ready-made swarm.
 #[derive(NetworkBehaviour)]
 pub struct TransportBehaviour {
-    /// First, since it refuses the most connections at the least cost.
+    /// The limits on connections. The first field, since it refuses most connections at the least cost.
     pub limits: connection_limits::Behaviour,
-    /// Gossipsub's streams.
+    /// Gossipsub.
     pub gossipsub: Behaviour,
-    /// js-libp2p opens no gossipsub stream to a peer without it.
+    /// Identify: js-libp2p opens no gossipsub stream to a peer without it.
     pub identify: identify::Behaviour,
-    /// Finds connections that are dead.
+    /// Ping: it finds dead connections.
     pub ping: ping::Behaviour,
 }
 
-/// Why a swarm can't be made.
+/// Why a swarm can't be created.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// Noise can't use the key.
+    /// The noise handshake can't use the key.
     #[error("the key can't be used with noise: {0}")]
     Noise(#[from] noise::Error),
 }
 
-/// A swarm with this key. Call it inside a tokio runtime: connections run there as tasks of their own.
+/// Creates the ready-made swarm.
 ///
-/// The key is the node's identity; the one that signs messages is in the network's signature policy,
-/// and is usually the same.
+/// `key` is the identity of the node. The key that signs messages is part of the network's signature policy and is
+/// usually the same one. Each connection runs as a task of its own on the current tokio runtime.
+///
+/// # Errors
+/// The key can't be used with noise.
+///
+/// # Panics
+/// Outside a tokio runtime.
 pub fn swarm(
     key: Keypair,
     network: Libp2pNetwork,
@@ -97,9 +103,10 @@ pub fn swarm(
     Ok(builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(idle_timeout)).build())
 }
 
-/// A peer that answers late can make rust-libp2p's yamux widen the windows of a connection to 1 GiB, and
-/// then fill them while we don't read. Only the number of streams can be set, of which each is guaranteed
-/// 256 KiB of that: so many leave 16 MiB for wider windows. Far fewer streams are accepted at a time.
+/// Limits the memory of a connection. A peer that answers late can make rust-libp2p's yamux widen the windows of a
+/// connection to 1 GiB in total, and then fill them while we don't read. Only the number of streams can be set, each of
+/// which is guaranteed 256 KiB of that sum: 4,032 streams leave 16 MiB for wider windows. Far fewer streams are accepted
+/// at a time.
 fn muxer() -> yamux::Config {
     let mut config = yamux::Config::default();
     config.set_max_num_streams(4_032);

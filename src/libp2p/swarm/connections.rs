@@ -1,15 +1,14 @@
-//! The peers that are connected, and over which connections. One of them, the oldest that carries
-//! gossipsub, is written to, so that what we say to a peer keeps its order. It decides nothing else.
+//! The connected peers and their connections. All messages to a peer go through one connection, the oldest that carries
+//! gossipsub, so that they keep their order.
 
 use std::{collections::HashMap, sync::Arc};
 
 use ::libp2p::{PeerId, swarm::ConnectionId};
 
-use super::event::LaneCounts;
 use crate::{
     libp2p::{
         connection::{
-            lanes::Item,
+            lanes::{Item, LaneCounts},
             send_queue::{Push, SendQueue, drop_all},
         },
         ids::MessageId,
@@ -17,66 +16,69 @@ use crate::{
     worker::NotSent,
 };
 
-/// A connection to a peer.
+/// One connection to a peer.
 #[derive(Debug)]
-struct Link {
-    connection: ConnectionId,
+struct Connection {
+    id: ConnectionId,
+    /// Whether we dialled it.
     dialled: bool,
     /// Set while the connection carries gossipsub.
     queue: Option<Arc<SendQueue>>,
-    /// Streams that had to be dropped because of what the peer sent.
+    /// Streams that were dropped because of the bytes that the peer sent.
     bad_streams: u32,
 }
 
-/// What a change of links means for the engine.
+/// What a change of connections means for the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::libp2p) enum Change {
-    /// The peer is now reachable; `dialled` by us or not.
-    Appeared { dialled: bool },
-    /// The peer is no longer reachable, and what waited for it is lost.
-    Vanished { lost: LaneCounts },
-    /// What waited for a lost connection went to another one, but for what found no room.
-    Moved(Push),
-    /// Nothing that the engine should know.
+pub(super) enum Change {
+    /// The peer is now connected. `dialled`: we dialled the connection.
+    Connected { dialled: bool },
+    /// The peer is no longer connected; `lost` counts the items that were queued for it.
+    Disconnected { lost: LaneCounts },
+    /// The items of a lost connection moved to another one of the peer. The result covers all of them.
+    Requeued(Push),
+    /// The engine need not know.
     None,
 }
 
+/// The connections of all peers. A peer is connected for the engine while one of its connections carries gossipsub.
 #[derive(Debug, Default)]
-pub(in crate::libp2p) struct Peers(HashMap<PeerId, Vec<Link>>);
+pub(super) struct Connections(HashMap<PeerId, Vec<Connection>>);
 
-impl Peers {
-    pub(in crate::libp2p) fn established(&mut self, peer: PeerId, connection: ConnectionId, dialled: bool) {
-        self.0.entry(peer).or_default().push(Link { connection, dialled, queue: None, bad_streams: 0 });
+impl Connections {
+    /// A connection was established. It does not carry gossipsub yet.
+    pub(super) fn add(&mut self, peer: PeerId, id: ConnectionId, dialled: bool) {
+        let connection = Connection { id, dialled, queue: None, bad_streams: 0 };
+        self.0.entry(peer).or_default().push(connection);
     }
 
     /// A connection began to carry gossipsub.
-    pub(in crate::libp2p) fn up(
+    pub(super) fn gossipsub_established(
         &mut self,
         peer: &PeerId,
-        connection: ConnectionId,
+        id: ConnectionId,
         queue: Arc<SendQueue>,
     ) -> Change {
-        let before = self.is_up(peer);
-        let Some(link) = self.link(peer, connection) else { return Change::None };
-        link.queue = Some(queue);
-        if before { Change::None } else { Change::Appeared { dialled: link.dialled } }
+        let before = self.is_connected(peer);
+        let Some(connection) = self.connection(peer, id) else { return Change::None };
+        connection.queue = Some(queue);
+        if before { Change::None } else { Change::Connected { dialled: connection.dialled } }
     }
 
-    /// A connection no longer carries gossipsub, but stays.
-    pub(in crate::libp2p) fn down(&mut self, peer: &PeerId, connection: ConnectionId) -> Change {
-        let before = self.is_up(peer);
-        let queue = self.link(peer, connection).and_then(|link| link.queue.take());
+    /// A connection no longer carries gossipsub, but stays open.
+    pub(super) fn gossipsub_lost(&mut self, peer: &PeerId, id: ConnectionId) -> Change {
+        let before = self.is_connected(peer);
+        let queue = self.connection(peer, id).and_then(|connection| connection.queue.take());
         self.after_loss(peer, before, queue)
     }
 
-    pub(in crate::libp2p) fn closed(&mut self, peer: &PeerId, connection: ConnectionId) -> Change {
-        let before = self.is_up(peer);
-        let Some(links) = self.0.get_mut(peer) else { return Change::None };
-        let queue = links
-            .iter()
-            .position(|link| link.connection == connection)
-            .and_then(|index| links.remove(index).queue);
-        let empty = links.is_empty();
+    /// A connection was closed.
+    pub(super) fn remove(&mut self, peer: &PeerId, id: ConnectionId) -> Change {
+        let before = self.is_connected(peer);
+        let Some(connections) = self.0.get_mut(peer) else { return Change::None };
+        let index = connections.iter().position(|connection| connection.id == id);
+        let queue = index.and_then(|index| connections.remove(index).queue);
+        let empty = connections.is_empty();
         let change = self.after_loss(peer, before, queue);
         if empty {
             self.0.remove(peer);
@@ -84,84 +86,82 @@ impl Peers {
         change
     }
 
-    /// Nothing more is said to the peer: all its connections are to be closed. They may take their time,
-    /// if the peer reads nothing at all; for the engine it is gone at once.
-    pub(in crate::libp2p) fn give_up(&mut self, peer: &PeerId) -> Change {
-        let before = self.is_up(peer);
-        let links = self.0.get_mut(peer).into_iter().flatten();
-        let items = links.filter_map(|link| link.queue.take()).flat_map(|queue| queue.take()).collect();
-        gone(before, items)
+    /// Drops a peer whose connections are all to be closed. Closing may take long if the peer reads nothing at all; for
+    /// the engine the peer is disconnected at once.
+    pub(super) fn drop_peer(&mut self, peer: &PeerId) -> Change {
+        let before = self.is_connected(peer);
+        let connections = self.0.get_mut(peer).into_iter().flatten();
+        let queues = connections.filter_map(|connection| connection.queue.take());
+        let items = queues.flat_map(|queue| queue.take_all()).collect();
+        disconnected(before, items)
     }
 
-    /// What the lost connection had not written goes to another one; if there is none, it goes nowhere.
+    /// Moves the items of a lost connection to another one of the peer, or drops them if there is none. The handler of
+    /// the lost connection may own its queue for longer.
     fn after_loss(&mut self, peer: &PeerId, before: bool, lost: Option<Arc<SendQueue>>) -> Change {
-        match self.queue(peer) {
-            Some(other) => {
-                let mut moved = Push::default();
-                for item in lost.iter().flat_map(|queue| queue.take()) {
-                    // An idontwant for which the other one has no word is worth nothing by now.
-                    let Push { dropped, overflowed, .. } = other.push(item);
-                    moved.dropped += dropped;
-                    moved.overflowed |= overflowed;
-                }
-                if moved == Push::default() { Change::None } else { Change::Moved(moved) }
-            }
-            // Its handler may hold the queue for longer.
-            None => gone(before, lost.iter().flat_map(|queue| queue.take()).collect()),
+        let items = lost.iter().flat_map(|queue| queue.take_all());
+        let Some(other) = self.queue(peer) else { return disconnected(before, items.collect()) };
+        let mut total = Push::default();
+        for item in items {
+            // `unsupported` is left out: a late IDONTWANT is of no use anyway.
+            let Push { dropped, overflowed, .. } = other.push(item);
+            total.dropped += dropped;
+            total.overflowed |= overflowed;
         }
+        if total == Push::default() { Change::None } else { Change::Requeued(total) }
     }
 
-    /// Counts a dropped stream; returns how many the connection has had.
-    pub(in crate::libp2p) fn bad_stream(&mut self, peer: &PeerId, connection: ConnectionId) -> u32 {
-        self.link(peer, connection).map_or(0, |link| {
-            link.bad_streams += 1;
-            link.bad_streams
+    /// Counts a stream that was dropped because of the bytes that the peer sent. Returns the number for the connection.
+    pub(super) fn add_bad_stream(&mut self, peer: &PeerId, id: ConnectionId) -> u32 {
+        self.connection(peer, id).map_or(0, |connection| {
+            connection.bad_streams += 1;
+            connection.bad_streams
         })
     }
 
-    /// Queues an item; `None` when the peer is not reachable.
-    pub(in crate::libp2p) fn send(&self, peer: &PeerId, item: Item) -> Option<Push> {
+    /// Queues an item; `None` when the peer is not connected.
+    pub(super) fn send(&self, peer: &PeerId, item: Item) -> Option<Push> {
         self.queue(peer).map(|queue| queue.push(item))
     }
 
-    /// The peer does not want these messages.
-    pub(in crate::libp2p) fn withdraw(&self, peer: &PeerId, ids: &[MessageId]) -> LaneCounts {
+    /// Takes messages that the peer does not want out of its queue.
+    pub(super) fn withdraw(&self, peer: &PeerId, ids: &[MessageId]) -> LaneCounts {
         self.queue(peer).map_or(LaneCounts::NONE, |queue| queue.withdraw(ids))
     }
 
-    /// Whether the engine knows the peer.
-    pub(in crate::libp2p) fn is_up(&self, peer: &PeerId) -> bool {
+    /// Whether the peer is connected for the engine.
+    pub(super) fn is_connected(&self, peer: &PeerId) -> bool {
         self.queue(peer).is_some()
     }
 
-    /// The peers with a connection, whether it carries gossipsub or not.
-    pub(in crate::libp2p) fn connected(&self) -> impl Iterator<Item = &PeerId> {
+    /// The peers that have a connection, whether it carries gossipsub or not.
+    pub(super) fn peers(&self) -> impl Iterator<Item = &PeerId> {
         self.0.keys()
     }
 
-    /// Whether this very connection carries gossipsub.
-    pub(in crate::libp2p) fn carries(&self, peer: &PeerId, connection: ConnectionId) -> bool {
-        let mut links = self.0.get(peer).into_iter().flatten();
-        links.any(|link| link.connection == connection && link.queue.is_some())
+    /// Whether this connection carries gossipsub.
+    pub(super) fn carries_gossipsub(&self, peer: &PeerId, id: ConnectionId) -> bool {
+        let mut connections = self.0.get(peer).into_iter().flatten();
+        connections.any(|connection| connection.id == id && connection.queue.is_some())
     }
 
     fn queue(&self, peer: &PeerId) -> Option<&Arc<SendQueue>> {
-        self.0.get(peer)?.iter().find_map(|link| link.queue.as_ref())
+        self.0.get(peer)?.iter().find_map(|connection| connection.queue.as_ref())
     }
 
-    fn link(&mut self, peer: &PeerId, connection: ConnectionId) -> Option<&mut Link> {
-        self.0.get_mut(peer)?.iter_mut().find(|link| link.connection == connection)
+    fn connection(&mut self, peer: &PeerId, id: ConnectionId) -> Option<&mut Connection> {
+        self.0.get_mut(peer)?.iter_mut().find(|connection| connection.id == id)
     }
 
     #[cfg(test)]
-    pub(in crate::libp2p) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-fn gone(before: bool, items: Vec<Item>) -> Change {
+fn disconnected(before: bool, items: Vec<Item>) -> Change {
     let lost = drop_all(items, NotSent::Disconnected);
-    if before { Change::Vanished { lost } } else { Change::None }
+    if before { Change::Disconnected { lost } } else { Change::None }
 }
 
 #[cfg(test)]
@@ -175,69 +175,71 @@ mod tests {
         protocol::Lane,
     };
 
-    const VANISHED: Change = Change::Vanished { lost: LaneCounts::NONE };
+    const DISCONNECTED: Change = Change::Disconnected { lost: LaneCounts::NONE };
 
     fn queue() -> Arc<SendQueue> {
         Arc::new(SendQueue::new(QueueLimits::default()))
     }
 
     #[test]
-    fn a_peer_appears_once_and_vanishes_with_its_last_connection() {
-        let (mut peers, peer) = (Peers::default(), PeerId::random());
+    fn a_peer_connects_once_and_disconnects_with_its_last_connection() {
+        let (mut connections, peer) = (Connections::default(), PeerId::random());
         let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
-        peers.established(peer, one, true);
-        assert!(!peers.is_up(&peer));
-        assert_eq!(peers.up(&peer, one, queue()), Change::Appeared { dialled: true });
-        peers.established(peer, two, false);
-        assert_eq!(peers.up(&peer, two, queue()), Change::None);
-        assert_eq!(peers.closed(&peer, one), Change::None);
-        assert_eq!(peers.closed(&peer, two), VANISHED);
-        assert!(peers.is_empty());
+        connections.add(peer, one, true);
+        assert!(!connections.is_connected(&peer));
+        let change = connections.gossipsub_established(&peer, one, queue());
+        assert_eq!(change, Change::Connected { dialled: true });
+        connections.add(peer, two, false);
+        assert_eq!(connections.gossipsub_established(&peer, two, queue()), Change::None);
+        assert_eq!(connections.remove(&peer, one), Change::None);
+        assert_eq!(connections.remove(&peer, two), DISCONNECTED);
+        assert!(connections.is_empty());
     }
 
     #[test]
-    fn a_connection_without_gossipsub_is_no_peer() {
-        let (mut peers, peer) = (Peers::default(), PeerId::random());
+    fn a_peer_without_gossipsub_is_not_connected() {
+        let (mut connections, peer) = (Connections::default(), PeerId::random());
         let one = ConnectionId::new_unchecked(1);
-        peers.established(peer, one, true);
-        assert_eq!(peers.down(&peer, one), Change::None);
-        assert_eq!(peers.up(&peer, one, queue()), Change::Appeared { dialled: true });
-        assert_eq!(peers.down(&peer, one), VANISHED);
-        assert_eq!(peers.closed(&peer, one), Change::None);
-        assert!(peers.is_empty());
+        connections.add(peer, one, true);
+        assert_eq!(connections.gossipsub_lost(&peer, one), Change::None);
+        let change = connections.gossipsub_established(&peer, one, queue());
+        assert_eq!(change, Change::Connected { dialled: true });
+        assert_eq!(connections.gossipsub_lost(&peer, one), DISCONNECTED);
+        assert_eq!(connections.remove(&peer, one), Change::None);
+        assert!(connections.is_empty());
     }
 
     #[test]
-    fn what_a_lost_connection_had_not_written_goes_to_another() {
-        let (mut peers, peer) = (Peers::default(), PeerId::random());
+    fn the_items_of_a_lost_connection_move_to_another() {
+        let (mut connections, peer) = (Connections::default(), PeerId::random());
         let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
         let second = queue();
-        peers.established(peer, one, true);
-        peers.established(peer, two, true);
-        peers.up(&peer, one, queue());
-        peers.up(&peer, two, second.clone());
+        connections.add(peer, one, true);
+        connections.add(peer, two, true);
+        connections.gossipsub_established(&peer, one, queue());
+        connections.gossipsub_established(&peer, two, second.clone());
         let item = item(Kind::Graft, Lane::Control, 1);
         let fragment = item.fragment.clone();
-        assert_eq!(peers.send(&peer, item), Some(Push::default()));
-        assert_eq!(peers.closed(&peer, one), Change::None);
-        let moved: Vec<_> = second.take().into_iter().map(|item| item.fragment).collect();
+        assert_eq!(connections.send(&peer, item), Some(Push::default()));
+        assert_eq!(connections.remove(&peer, one), Change::None);
+        let moved: Vec<_> = second.take_all().into_iter().map(|item| item.fragment).collect();
         assert_eq!(moved, [fragment]);
     }
 
     #[test]
-    fn a_peer_that_is_given_up_is_gone_before_its_connections() {
-        let (mut peers, peer) = (Peers::default(), PeerId::random());
+    fn a_dropped_peer_disconnects_before_its_connections_close() {
+        let (mut connections, peer) = (Connections::default(), PeerId::random());
         let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
         for connection in [one, two] {
-            peers.established(peer, connection, true);
-            peers.up(&peer, connection, queue());
+            connections.add(peer, connection, true);
+            connections.gossipsub_established(&peer, connection, queue());
         }
-        peers.send(&peer, item(Kind::Graft, Lane::Control, 1));
-        let Change::Vanished { lost } = peers.give_up(&peer) else { panic!("it was there") };
+        connections.send(&peer, item(Kind::Graft, Lane::Control, 1));
+        let Change::Disconnected { lost } = connections.drop_peer(&peer) else { panic!("it was connected") };
         assert_eq!((lost.total(), lost.of(Lane::Control)), (1, 1));
-        assert!(!peers.is_up(&peer) && !peers.carries(&peer, one));
-        assert_eq!(peers.closed(&peer, one), Change::None);
-        assert_eq!(peers.closed(&peer, two), Change::None);
-        assert!(peers.is_empty());
+        assert!(!connections.is_connected(&peer) && !connections.carries_gossipsub(&peer, one));
+        assert_eq!(connections.remove(&peer, one), Change::None);
+        assert_eq!(connections.remove(&peer, two), Change::None);
+        assert!(connections.is_empty());
     }
 }

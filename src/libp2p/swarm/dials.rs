@@ -1,4 +1,5 @@
-//! The engine's dials that are under way, and what their failures mean to it. It dials nothing itself.
+//! The dials that the engine requested and that are in progress. A failure becomes an event that names what the engine
+//! asked for.
 
 use std::{collections::HashMap, convert::Infallible};
 
@@ -10,77 +11,79 @@ use ::libp2p::{
 
 use super::event::Event;
 
-/// What the behaviour does.
-type Act = ToSwarm<Event, Infallible>;
+/// What the behaviour does next.
+type Action = ToSwarm<Event, Infallible>;
 
-const TOO_MANY: &str = "too many dials are under way";
+const TOO_MANY: &str = "too many dials are in progress";
 
-enum Dialled {
+/// What the engine asked to dial.
+enum Target {
     Point(Multiaddr),
     Peer,
 }
 
-pub(in crate::libp2p) struct Dials {
-    under_way: HashMap<ConnectionId, Dialled>,
-    most: usize,
+pub(super) struct Dials {
+    in_progress: HashMap<ConnectionId, Target>,
+    max: usize,
 }
 
 impl Dials {
-    /// At most so many at a time: a peer that recommends others must not make us dial without end.
-    pub(in crate::libp2p) fn new(most: usize) -> Self {
-        Self { under_way: HashMap::new(), most }
+    /// At most `max` dials are in progress at a time, since peer exchange lets others ask for them.
+    pub(super) fn new(max: usize) -> Self {
+        Self { in_progress: HashMap::new(), max }
     }
 
-    /// What to dial, or to tell if too much is dialled already.
-    pub(in crate::libp2p) fn peer(&mut self, peer: PeerId) -> Act {
+    /// Dials a peer at its known addresses, or reports a failure if too many dials are in progress.
+    pub(super) fn dial_peer(&mut self, peer: PeerId) -> Action {
         if self.is_full() {
-            return Act::GenerateEvent(Event::DialFailed { peer, error: TOO_MANY.to_owned() });
+            return Action::GenerateEvent(Event::DialFailed { peer, error: TOO_MANY.to_owned() });
         }
-        self.begin(DialOpts::peer_id(peer).build(), Dialled::Peer)
+        self.begin(DialOpts::peer_id(peer).build(), Target::Peer)
     }
 
-    /// The same. A point that names its peer is not dialled if the peer is connected already.
-    pub(in crate::libp2p) fn point(&mut self, point: Multiaddr) -> Act {
+    /// Dials an address, or reports a failure if too many dials are in progress. The swarm does not dial an address that
+    /// names a connected peer.
+    pub(super) fn dial_point(&mut self, point: Multiaddr) -> Action {
         if self.is_full() {
-            return Act::GenerateEvent(Event::Unreachable { point, error: TOO_MANY.to_owned() });
+            return Action::GenerateEvent(Event::Unreachable { point, error: TOO_MANY.to_owned() });
         }
         let opts = match point.iter().last() {
             Some(Protocol::P2p(peer)) => DialOpts::peer_id(peer).addresses(vec![point.clone()]).build(),
             _ => DialOpts::unknown_peer_id().address(point.clone()).build(),
         };
-        self.begin(opts, Dialled::Point(point))
+        self.begin(opts, Target::Point(point))
     }
 
-    /// Whether a dial of `point` is under way.
-    pub(in crate::libp2p) fn has_point(&self, point: &Multiaddr) -> bool {
-        let mut pending = self.under_way.values();
-        pending.any(|dialled| matches!(dialled, Dialled::Point(pending) if pending == point))
+    /// Whether a dial of `point` is in progress.
+    pub(super) fn has_point(&self, point: &Multiaddr) -> bool {
+        let mut targets = self.in_progress.values();
+        targets.any(|target| matches!(target, Target::Point(dialled) if dialled == point))
     }
 
     fn is_full(&self) -> bool {
-        self.under_way.len() >= self.most
+        self.in_progress.len() >= self.max
     }
 
-    fn begin(&mut self, opts: DialOpts, what: Dialled) -> Act {
-        self.under_way.insert(opts.connection_id(), what);
-        Act::Dial { opts }
+    fn begin(&mut self, opts: DialOpts, target: Target) -> Action {
+        self.in_progress.insert(opts.connection_id(), target);
+        Action::Dial { opts }
     }
 
-    pub(in crate::libp2p) fn succeeded(&mut self, connection: ConnectionId) {
-        self.under_way.remove(&connection);
+    pub(super) fn on_established(&mut self, connection: ConnectionId) {
+        self.in_progress.remove(&connection);
     }
 
-    /// What to tell of it, if the engine wanted that dial.
-    pub(in crate::libp2p) fn failed(&mut self, failure: &DialFailure<'_>) -> Option<Event> {
-        let what = self.under_way.remove(&failure.connection_id)?;
-        // Already connected, or about to be: no failure.
+    /// The event for a failed dial; `None` if the engine did not request it or needs no report.
+    pub(super) fn on_failure(&mut self, failure: &DialFailure<'_>) -> Option<Event> {
+        let target = self.in_progress.remove(&failure.connection_id)?;
+        // The peer is already connected, or another dial is in progress.
         if matches!(failure.error, DialError::DialPeerConditionFalse(_)) {
             return None;
         }
         let error = failure.error.to_string();
-        match (what, failure.peer_id) {
-            (Dialled::Point(point), _) => Some(Event::Unreachable { point, error }),
-            (Dialled::Peer, peer) => peer.map(|peer| Event::DialFailed { peer, error }),
+        match (target, failure.peer_id) {
+            (Target::Point(point), _) => Some(Event::Unreachable { point, error }),
+            (Target::Peer, peer) => peer.map(|peer| Event::DialFailed { peer, error }),
         }
     }
 }
@@ -90,18 +93,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_much_is_not_dialled_but_told() {
+    fn dials_beyond_the_limit_fail_at_once() {
         let point: Multiaddr = "/ip4/10.0.0.1/tcp/4001".parse().unwrap();
         let mut dials = Dials::new(2);
-        let Act::Dial { opts } = dials.point(point.clone()) else { panic!("there is room") };
+        let Action::Dial { opts } = dials.dial_point(point.clone()) else { panic!("there is room") };
         assert!(dials.has_point(&point));
-        assert!(matches!(dials.peer(PeerId::random()), Act::Dial { .. }));
-        let full = dials.peer(PeerId::random());
-        assert!(matches!(full, Act::GenerateEvent(Event::DialFailed { .. })));
-        let full = dials.point(point.clone());
-        assert!(matches!(full, Act::GenerateEvent(Event::Unreachable { .. })));
-        dials.succeeded(opts.connection_id());
+        assert!(matches!(dials.dial_peer(PeerId::random()), Action::Dial { .. }));
+        let full = dials.dial_peer(PeerId::random());
+        assert!(matches!(full, Action::GenerateEvent(Event::DialFailed { .. })));
+        let full = dials.dial_point(point.clone());
+        assert!(matches!(full, Action::GenerateEvent(Event::Unreachable { .. })));
+        dials.on_established(opts.connection_id());
         assert!(!dials.has_point(&point));
-        assert!(matches!(dials.peer(PeerId::random()), Act::Dial { .. }));
+        assert!(matches!(dials.dial_peer(PeerId::random()), Action::Dial { .. }));
     }
 }

@@ -1,54 +1,60 @@
-//! What a peer said at once, on its way to the engine. As long as it is held, the peer's connection is
-//! read only so far ahead.
+//! The inputs of one peer on their way from the swarm to the engine. They use up the connection's read budget until the
+//! engine has taken them.
 
 use std::{collections::VecDeque, fmt};
 
 use ::libp2p::PeerId;
 
 use crate::{
-    libp2p::{connection::read_budget::Debt, network::Libp2pNetwork},
+    libp2p::{connection::read_budget::Permit, network::Libp2pNetwork},
     network::P2pInput,
 };
 
-/// Inputs for the engine, all of one peer: an iterator over what was not taken out yet.
+/// Inputs for the engine, all of one peer. Iterates over the inputs that are not taken yet.
 ///
-/// Hold it, and read no others of this peer before it, while the engine has no room: the peer is then
-/// slowed down, and nobody else. Drop it when it is empty, or when the peer is gone.
+/// When the engine has no room, keep this value, and pass no later inputs of the same peer to the engine before it.
+/// The connection of this peer is then read no further; other peers are not affected. Drop this value when it is empty
+/// or when the peer has disconnected.
 pub struct Inputs {
     peer: PeerId,
-    waiting: VecDeque<P2pInput<Libp2pNetwork>>,
-    /// None for a connection's coming or going.
-    debt: Option<Debt>,
-    /// Whether the owner has shown the next one already.
-    announced: bool,
+    pending: VecDeque<P2pInput<Libp2pNetwork>>,
+    /// `None` for a connection or disconnection.
+    permit: Option<Permit>,
+    /// Whether the observer has seen the next input.
+    observed: bool,
 }
 
 impl Inputs {
     pub(in crate::libp2p) fn new(
         peer: PeerId,
         inputs: impl IntoIterator<Item = P2pInput<Libp2pNetwork>>,
-        debt: Option<Debt>,
+        permit: Option<Permit>,
     ) -> Self {
-        Self { peer, waiting: inputs.into_iter().collect(), debt, announced: false }
+        Self { peer, pending: inputs.into_iter().collect(), permit, observed: false }
     }
 
-    /// Whom they are of.
+    /// The peer of all these inputs.
     pub fn peer(&self) -> PeerId {
         self.peer
     }
 
-    /// The next one, which stays.
+    /// The next input, which stays in place.
     pub fn front(&self) -> Option<&P2pInput<Libp2pNetwork>> {
-        self.waiting.front()
+        self.pending.front()
     }
 
-    pub(in crate::libp2p) fn is_announced(&self) -> bool {
-        self.announced
+    /// Puts an input back that the engine refused. It is the next one again.
+    pub fn put_back(&mut self, input: P2pInput<Libp2pNetwork>) {
+        self.pending.push_front(input);
     }
 
-    /// The next one was shown, but stays.
-    pub(in crate::libp2p) fn announced(&mut self) {
-        self.announced = true;
+    pub(in crate::libp2p) fn is_observed(&self) -> bool {
+        self.observed
+    }
+
+    /// The observer has seen the next input, which was put back.
+    pub(in crate::libp2p) fn set_observed(&mut self) {
+        self.observed = true;
     }
 }
 
@@ -56,12 +62,12 @@ impl Iterator for Inputs {
     type Item = P2pInput<Libp2pNetwork>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.announced = false;
-        self.waiting.pop_front()
+        self.observed = false;
+        self.pending.pop_front()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.waiting.len(), Some(self.waiting.len()))
+        (self.pending.len(), Some(self.pending.len()))
     }
 }
 
@@ -70,6 +76,7 @@ impl ExactSizeIterator for Inputs {}
 impl fmt::Debug for Inputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Inputs");
-        out.field("waiting", &self.waiting).field("debt", &self.debt.is_some()).finish()
+        out.field("peer", &self.peer).field("pending", &self.pending).field("permit", &self.permit.is_some());
+        out.finish_non_exhaustive()
     }
 }
