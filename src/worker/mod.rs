@@ -70,6 +70,12 @@ impl<N: Network> Worker<N> {
         input::p2p_input(&self.shared, input)
     }
 
+    /// Like [`p2p_input`](Self::p2p_input), and gives back an input that is refused.
+    #[cfg(feature = "libp2p")]
+    pub(crate) fn try_p2p_input(&self, input: P2pInput<N>) -> Result<(), (Refused, P2pInput<N>)> {
+        input::try_p2p_input(&self.shared, input)
+    }
+
     /// The input for the messages of `peer`, for transports that have a task for each connection. Call it after
     /// [`p2p_input`](Self::p2p_input) has accepted the connection.
     pub fn peer_inputs(&self, peer: N::Peer) -> PeerInputs<N> {

@@ -1,7 +1,7 @@
 //! The fuzz targets without a fuzzer: every seed of the corpus, and seeds and random bytes that are
 //! changed at random, go through the harness of `fuzz/`. `FUZZ_CASES` sets how many (256 each).
 //!
-//! `cargo test --features libp2p --test fuzzing -- --ignored` writes the seeds anew.
+//! `cargo test --features fuzzing --test fuzzing -- --ignored` writes the seeds anew.
 
 use std::{env, fs, path::PathBuf};
 
@@ -25,7 +25,7 @@ const TARGETS: &[Target] = &[
         run: |bytes| fuzz::engine::run(&program(bytes)),
         seeds: fuzz::engine_seeds::all,
     },
-    #[cfg(feature = "libp2p")]
+    #[cfg(feature = "fuzzing")]
     Target { name: "rpc", run: fuzz::rpc::run, seeds: fuzz::rpc_seeds::all },
 ];
 

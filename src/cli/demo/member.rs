@@ -5,13 +5,11 @@ use std::sync::Arc;
 use actix::ArbiterHandle;
 use actix_gossipsub::{
     AppOutputs, Limits, LimitsConfig, Started, Worker,
-    libp2p::{
-        Libp2pNetwork, Libp2pNode, NodeEvent, NodeHandle, SignaturePolicy, TopicName, TransportConfig, swarm,
-    },
+    libp2p::{Libp2pNetwork, NodeDriver, NodeHandle, SignaturePolicy, TopicName, TransportConfig, swarm},
 };
 use libp2p::{Multiaddr, identity::Keypair};
 use metrics_exporter_prometheus::PrometheusRecorder;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::{feed, tally::Tally};
 use crate::cli::Failure;
@@ -82,13 +80,7 @@ impl Plan {
             engine = engine.recorder(recorder);
         }
         let Started { worker, p2p, app } = engine.start((0..self.topics).map(feed::topic))?;
-        let (listening, mut addresses) = mpsc::unbounded_channel();
-        let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, move |event| {
-            if let NodeEvent::Listening(address) = event {
-                // Only the first is waited for.
-                let _ = listening.send(address.clone());
-            }
-        });
+        let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, |_| {});
         let (end, ended) = oneshot::channel();
         actix::spawn(async move {
             node.await;
@@ -97,8 +89,7 @@ impl Plan {
         actix::spawn(count(app, self.index, self.topics, self.tally));
         let address = any_port();
         let listen = handle.listen(address.clone()).await;
-        listen.map_err(|error| Failure::listen(&address, &error))?;
-        let address = addresses.recv().await.ok_or(Failure::NodeDown)?;
+        let address = listen.map_err(|error| Failure::listen(&address, &error))?;
         Ok(Member { worker, network, handle, address, ended })
     }
 }

@@ -43,7 +43,7 @@ impl Heard {
 pub fn log(event: &NodeEvent<'_>) {
     match event {
         NodeEvent::Input(_) | NodeEvent::Listening(_) => {}
-        NodeEvent::Gossipsub(Event::Up { peer, protocol }) => tracing::info!(%peer, %protocol, "up"),
+        NodeEvent::Gossipsub(Event::Established { peer, protocol }) => tracing::info!(%peer, %protocol, "up"),
         NodeEvent::Refused(input, reason) => tracing::debug!(?input, ?reason, "input refused"),
         // It is tried again, at first often.
         NodeEvent::DialFailed(..) | NodeEvent::Gossipsub(Event::Unreachable { .. }) => {
@@ -69,7 +69,7 @@ pub struct Hearing {
 }
 
 impl Hearing {
-    /// Reports what is heard until the swarm is gone.
+    /// DeliveryListener what is heard until the swarm is gone.
     pub async fn run(self, mut heard: mpsc::Receiver<Heard>) {
         while let Some(heard) = heard.recv().await {
             self.report.line(self.line(heard)).await;

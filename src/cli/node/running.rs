@@ -13,7 +13,7 @@ use std::{
 use actix_gossipsub::{
     AppOutputs, Limits, Page, Started, Worker,
     libp2p::{
-        Libp2pNetwork, Libp2pNode, NodeEvent, NodeHandle, TopicName, TransportBehaviour, TransportConfig,
+        Libp2pNetwork, NodeDriver, NodeEvent, NodeHandle, TopicName, TransportBehaviour, TransportConfig,
         swarm,
     },
 };
@@ -119,7 +119,7 @@ impl Running {
                 tracing::warn!(?event, "not reported: the reader of the output is too slow");
             }
         };
-        let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, hear);
+        let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, hear);
         Self {
             worker,
             handle,

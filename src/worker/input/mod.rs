@@ -7,6 +7,8 @@ mod peer;
 use dashmap::Entry;
 
 pub use self::peer::PeerInputs;
+#[cfg(feature = "libp2p")]
+pub(super) use self::peer::try_p2p_input;
 pub(super) use self::{
     app::{app_input, leave_all, publish_with_ticket},
     peer::{outputs_have_room, p2p_input},

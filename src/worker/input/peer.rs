@@ -98,6 +98,41 @@ pub(in crate::worker) fn p2p_input<N: Network>(
     }
 }
 
+/// Like [`p2p_input`], and gives back an input that is refused. A message that was admitted and then finds the engine
+/// ending is dropped, like all queued messages.
+#[cfg(feature = "libp2p")]
+pub(in crate::worker) fn try_p2p_input<N: Network>(
+    shared: &Shared<N>,
+    input: P2pInput<N>,
+) -> Result<(), (Refused, P2pInput<N>)> {
+    if let Err(refused) = check_open(shared) {
+        return Err((refused, input));
+    }
+    let P2pInput::InMessage { from_peer, message } = input else {
+        // A connection or disconnection is refused only above.
+        let _ = p2p_input(shared, input);
+        return Ok(());
+    };
+    let _ = match message {
+        P2pMessage::FullMessage(message) => {
+            match admit_full(shared, shared.directory.credit_owner(&from_peer), &message) {
+                Ok(credit) => route_full(shared, &from_peer, message, credit),
+                Err(refused) => {
+                    return Err((refused, P2pInput::message(from_peer, P2pMessage::FullMessage(message))));
+                }
+            }
+        }
+        message => {
+            let connection = shared.directory.connection(&from_peer);
+            match admit_control(shared, connection.as_ref(), &message) {
+                Ok(credit) => route_control(shared, connection, &from_peer, message, credit),
+                Err(refused) => return Err((refused, P2pInput::message(from_peer, message))),
+            }
+        }
+    };
+    Ok(())
+}
+
 fn connect<N: Network>(shared: &Shared<N>, peer: &N::Peer, info: &ConnectionInfo) {
     shared.directory.connect(peer, info, |connection_id| {
         let (peer, direction, kind) = (peer.clone(), info.direction, info.kind);
@@ -118,10 +153,29 @@ fn full_message<N: Network>(
     from: &N::Peer,
     message: Arc<FullMessage<N>>,
 ) -> Result<(), Refused> {
-    let bytes = queued_bytes_of_full(shared, &message);
-    let credit = check_app_queue(shared)
+    let credit = admit_full(shared, owner, &message)?;
+    route_full(shared, from, message, credit)
+}
+
+#[inline(always)]
+fn admit_full<N: Network>(
+    shared: &Shared<N>,
+    owner: Arc<CreditOwner>,
+    message: &FullMessage<N>,
+) -> Result<Credit, Refused> {
+    let bytes = queued_bytes_of_full(shared, message);
+    check_app_queue(shared)
         .and_then(|()| admit(shared, owner, bytes))
-        .inspect_err(|refused| report_refused(shared, *refused))?;
+        .inspect_err(|refused| report_refused(shared, *refused))
+}
+
+#[inline(always)]
+fn route_full<N: Network>(
+    shared: &Shared<N>,
+    from: &N::Peer,
+    message: Arc<FullMessage<N>>,
+    credit: Credit,
+) -> Result<(), Refused> {
     shared.metrics.message_received();
     if shared.observes_inputs || shared.input_recorder.is_some() {
         observe(shared, from, &P2pMessage::FullMessage(Arc::clone(&message)));
@@ -147,12 +201,30 @@ fn control<N: Network>(
     from: &N::Peer,
     message: P2pMessage<N>,
 ) -> Result<(), Refused> {
-    let owner = match &connection {
+    let credit = admit_control(shared, connection.as_ref(), &message)?;
+    route_control(shared, connection, from, message, credit)
+}
+
+fn admit_control<N: Network>(
+    shared: &Shared<N>,
+    connection: Option<&Arc<ConnectionRecord>>,
+    message: &P2pMessage<N>,
+) -> Result<Credit, Refused> {
+    let owner = match connection {
         Some(connection) => Arc::clone(connection.credit_owner()),
         None => shared.directory.unconnected_owner(),
     };
-    let bytes = queued_bytes_of_control(&*shared.network, &message);
-    let credit = admit(shared, owner, bytes).inspect_err(|refused| report_refused(shared, *refused))?;
+    let bytes = queued_bytes_of_control(&*shared.network, message);
+    admit(shared, owner, bytes).inspect_err(|refused| report_refused(shared, *refused))
+}
+
+fn route_control<N: Network>(
+    shared: &Shared<N>,
+    connection: Option<Arc<ConnectionRecord>>,
+    from: &N::Peer,
+    message: P2pMessage<N>,
+    credit: Credit,
+) -> Result<(), Refused> {
     shared.metrics.rpc_received(&message);
     observe(shared, from, &message);
     match message {

@@ -1,7 +1,7 @@
 //! Messages that break the signature policy: not delivered, not forwarded, and of no consequence for the
 //! peers that keep it.
 
-use actix_gossipsub::{P2pMessage, libp2p::Flaw};
+use actix_gossipsub::{P2pMessage, libp2p::SignatureError};
 use futures::StreamExt;
 use libp2p::{
     PeerId,
@@ -74,13 +74,15 @@ async fn assert_contained(ours: &Ours, bad: PeerId, good: &[&Theirs], published:
     }
 }
 
-/// The flaws of what came from `peer`.
-fn flaws(ours: &Ours, peer: PeerId) -> Vec<Option<Flaw>> {
-    let flaw = |entry| match entry {
-        Passed::Heard(from, P2pMessage::FullMessage(full)) if from == peer => Some(full.message.flaw()),
+/// The signature errors of the messages from `peer`.
+fn signature_errors(ours: &Ours, peer: PeerId) -> Vec<Option<SignatureError>> {
+    let error = |entry| match entry {
+        Passed::Heard(from, P2pMessage::FullMessage(full)) if from == peer => {
+            Some(full.message.signature_error())
+        }
         _ => None,
     };
-    ours.passed().into_iter().filter_map(flaw).collect()
+    ours.passed().into_iter().filter_map(error).collect()
 }
 
 #[actix_rt::test]
@@ -93,7 +95,7 @@ async fn unsigned_messages_in_anothers_name_among_signed_ones() {
             .await
     })
     .await;
-    assert_eq!(flaws(&ours, bad), [Some(Flaw::MissingSignature); BAD]);
+    assert_eq!(signature_errors(&ours, bad), [Some(SignatureError::MissingSignature); BAD]);
     ours.stop().await;
 }
 
@@ -104,7 +106,7 @@ async fn signed_messages_among_anonymous_ones() {
             .await
     })
     .await;
-    assert_eq!(flaws(&ours, bad), [Some(Flaw::UnexpectedSource); BAD]);
+    assert_eq!(signature_errors(&ours, bad), [Some(SignatureError::UnexpectedSource); BAD]);
     ours.stop().await;
 }
 
@@ -144,7 +146,7 @@ async fn messages_altered_after_they_were_signed() {
         peer
     })
     .await;
-    assert_eq!(flaws(&ours, bad), [Some(Flaw::BadSignature); BAD]);
+    assert_eq!(signature_errors(&ours, bad), [Some(SignatureError::BadSignature); BAD]);
     ours.stop().await;
 }
 

@@ -11,14 +11,13 @@ use std::{
 use actix_gossipsub::{
     AppInput, DropReason, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, Worker,
     libp2p::{
-        BehaviourConfig, Event, Libp2pNetwork, Libp2pNetworkBuilder, Libp2pNode, NodeEvent, NodeHandle,
-        SignaturePolicy, TopicName, TransportConfig, swarm,
+        BehaviourConfig, Event, Libp2pNetwork, Libp2pNetworkBuilder, NodeDriver, NodeEvent, NodeHandle,
+        OutputStream, SignaturePolicy, TopicName, TransportConfig, swarm,
     },
     protocol::View,
 };
 use futures::StreamExt;
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
-use tokio::sync::mpsc;
 
 use super::{Shown, Signing, TOPIC};
 
@@ -124,17 +123,12 @@ impl Ours {
                 spoken.lock().unwrap().passed.push(Passed::Spoke(*to_peer, message.clone()));
             }
         });
-        let (listening, mut addresses) = mpsc::unbounded_channel();
-        let (driver, node) = Libp2pNode::new(swarm, started.worker.clone(), outputs, move |event| {
-            if let NodeEvent::Listening(address) = event {
-                // Only the first is waited for.
-                let _ = listening.send(address.clone());
-            }
+        let outputs = OutputStream(outputs);
+        let (driver, node) = NodeDriver::new(swarm, started.worker.clone(), outputs, move |event| {
             seen.lock().unwrap().write(&event);
         });
         actix_rt::spawn(driver);
-        node.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
-        let address = addresses.recv().await.unwrap();
+        let address = node.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
         Self { peer, address, worker: started.worker, network, node, record }
     }
 
@@ -238,7 +232,7 @@ impl Record {
                 self.passed.push(Passed::Heard(*from_peer, message.clone()));
             }
             NodeEvent::Input(P2pInput::Disconnection { peer }) => self.passed.push(Passed::Went(*peer)),
-            NodeEvent::Gossipsub(Event::Up { peer, protocol }) => {
+            NodeEvent::Gossipsub(Event::Established { peer, protocol }) => {
                 self.protocols.push((*peer, protocol.to_string()));
             }
             // They have it, or have no word for it.

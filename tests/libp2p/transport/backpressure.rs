@@ -10,8 +10,8 @@ use std::{
 };
 
 use actix_gossipsub::libp2p::{
-    BehaviourConfig, Engine, Libp2pNode, MessageId, NodeEvent, QueueLimits, Reports, TopicName,
-    TransportConfig,
+    BehaviourConfig, DeliveryListener, Engine, MessageId, NodeDriver, NodeEvent, NodeHandle, OutputStream,
+    QueueLimits, RefusedInput, TopicName, TransportConfig,
 };
 use actix_gossipsub::{DropReason, P2pInput, P2pMessage, P2pOutput};
 use futures::{StreamExt, future::BoxFuture};
@@ -31,7 +31,7 @@ struct Door {
 impl Engine for Door {
     type Refused = &'static str;
 
-    fn p2p_input(&self, input: Input) -> Result<(), &'static str> {
+    fn p2p_input(&self, input: Input) -> Result<(), RefusedInput<&'static str>> {
         let peer = match &input {
             P2pInput::InMessage { from_peer, .. } => *from_peer,
             P2pInput::NewConnection { peer, .. } | P2pInput::Disconnection { peer } => *peer,
@@ -39,7 +39,7 @@ impl Engine for Door {
         };
         let said = matches!(input, P2pInput::InMessage { .. });
         if said && peer == self.refused && !*self.open.borrow() {
-            return Err("shut");
+            return Err(RefusedInput::new("shut", input));
         }
         self.taken.lock().unwrap().entry(peer).or_default().push(input);
         Ok(())
@@ -47,7 +47,7 @@ impl Engine for Door {
 
     fn set_unreachable_point(&self, _: Multiaddr) {}
 
-    fn is_for_now(&self, _: &&'static str) -> bool {
+    fn is_temporary(&self, _: &&'static str) -> bool {
         true
     }
 
@@ -80,7 +80,7 @@ impl Door {
 #[derive(Default)]
 struct Sent(AtomicUsize);
 
-impl Reports for Sent {
+impl DeliveryListener for Sent {
     fn wants_reports(&self, _: &TopicName, _: &MessageId) -> bool {
         true
     }
@@ -113,6 +113,8 @@ struct Receiver {
     opener: watch::Sender<bool>,
     address: Multiaddr,
     seen: Arc<Mutex<Vec<String>>>,
+    /// The node ends with its last handle.
+    _handle: NodeHandle,
 }
 
 /// A node whose engine is shut for `refused`.
@@ -123,26 +125,17 @@ async fn receiver(refused: PeerId) -> Receiver {
     let (opener, open) = watch::channel(false);
     let door = Door { refused, open, taken: Arc::default() };
     let seen = Arc::<Mutex<Vec<String>>>::default();
-    let (listening, mut addresses) = tokio::sync::mpsc::unbounded_channel();
     let see = seen.clone();
-    let outputs = futures::stream::pending::<P2pOutput<Net>>();
-    let (node, handle) = Libp2pNode::new(swarm, door.clone(), outputs, move |event| match event {
-        NodeEvent::Listening(address) => listening.send(address.clone()).unwrap(),
-        NodeEvent::Held(..) => see.lock().unwrap().push("held".to_owned()),
+    let outputs = OutputStream(futures::stream::pending::<P2pOutput<Net>>());
+    let (node, handle) = NodeDriver::new(swarm, door.clone(), outputs, move |event| match event {
+        NodeEvent::Paused(..) => see.lock().unwrap().push("held".to_owned()),
         NodeEvent::Resumed(..) => see.lock().unwrap().push("resumed".to_owned()),
         NodeEvent::Refused(..) => see.lock().unwrap().push("refused".to_owned()),
         _ => {}
     });
-    tokio::spawn(async move {
-        let listen = handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap());
-        tokio::join!(node, async {
-            listen.await.unwrap();
-            // Kept for as long as the node.
-            std::future::pending::<()>().await
-        })
-    });
-    let address = addresses.recv().await.unwrap();
-    Receiver { door, opener, address, seen }
+    tokio::spawn(node);
+    let address = handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
+    Receiver { door, opener, address, seen, _handle: handle }
 }
 
 /// A swarm that can queue much, and waits for long.
@@ -160,7 +153,7 @@ fn sender() -> (Ours, PeerId) {
 fn send(mut swarm: Ours, to: Multiaddr, count: usize, size: usize) -> (Arc<Sent>, JoinHandle<()>) {
     let sent = Arc::<Sent>::default();
     let gossipsub = &mut swarm.behaviour_mut().gossipsub;
-    gossipsub.set_reports(Some(sent.clone()));
+    gossipsub.set_delivery_listener(Some(sent.clone()));
     let network = gossipsub.network().clone();
     let task = tokio::spawn(async move {
         swarm.dial(to).unwrap();

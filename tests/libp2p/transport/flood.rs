@@ -7,9 +7,9 @@ use std::{
 };
 
 use actix_gossipsub::libp2p::{
-    BehaviourConfig, Libp2pNetwork, Libp2pNode, NodeEvent, QueueLimits, SignaturePolicy, TransportConfig,
+    BehaviourConfig, Libp2pNetwork, Node, NodeEvent, QueueLimits, SignaturePolicy, TransportConfig,
 };
-use actix_gossipsub::{Limits, LimitsConfig, P2pInput, Started, Worker};
+use actix_gossipsub::{LimitsConfig, P2pInput};
 use futures::StreamExt;
 use libp2p::{Multiaddr, identity::Keypair};
 
@@ -45,27 +45,19 @@ async fn sender(to: Multiaddr, name: &'static str, count: usize) {
 #[test]
 fn a_flood_is_slowed_down_and_delivered_exactly_once() {
     actix_rt::System::new().block_on(async {
-        let key = Keypair::generate_ed25519();
-        let network = network();
-        let swarm =
-            actix_gossipsub::libp2p::swarm(key, network.clone(), &TransportConfig::default()).unwrap();
         let mut limits = LimitsConfig::default();
         limits.bounds.max_input_items = 16;
-        let limits = Limits::try_from(limits).unwrap();
-        let engine = Worker::builder(network, limits).self_peer(*swarm.local_peer_id()).arbiters(1);
-        let Started { worker, p2p, mut app } = engine.start([topic()]).unwrap();
-        let (listening, mut addresses) = tokio::sync::mpsc::unbounded_channel();
         let held = Arc::new(Mutex::new((0, 0)));
         let holds = held.clone();
-        let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, move |event| match event {
-            NodeEvent::Listening(address) => listening.send(address.clone()).unwrap(),
-            NodeEvent::Held(..) => holds.lock().unwrap().0 += 1,
+        let builder = Node::builder(Keypair::generate_ed25519()).network(network()).limits(limits);
+        let builder = builder.engine(|engine| engine.arbiters(1)).observer(move |event| match event {
+            NodeEvent::Paused(..) => holds.lock().unwrap().0 += 1,
             NodeEvent::Refused(..) => holds.lock().unwrap().1 += 1,
             _ => {}
         });
-        actix_rt::spawn(node);
-        handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
-        let address = addresses.recv().await.unwrap();
+        let started = builder.topic(topic()).listen("/ip4/127.0.0.1/tcp/0").start().await;
+        let (node, mut app) = started.unwrap();
+        let address = node.addresses()[0].clone();
         actix_rt::spawn(sender(address.clone(), "flood", 20_000));
         actix_rt::spawn(sender(address, "honest", 200));
 
@@ -82,6 +74,6 @@ fn a_flood_is_slowed_down_and_delivered_exactly_once() {
         assert!(got.values().all(|count| *count == 1));
         assert_eq!(refused, 0);
         assert!(held > 0, "the door was never shut");
-        worker.shutdown().await;
+        node.shutdown().await;
     });
 }

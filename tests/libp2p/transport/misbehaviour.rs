@@ -94,7 +94,7 @@ async fn a_peer_that_resets_our_streams_is_given_up_but_not_its_connection() {
         sent |= heard.len() > 2;
     }
     assert!(sent);
-    let ups = heard.iter().filter(|event| matches!(event, Event::Up { .. })).count();
+    let ups = heard.iter().filter(|event| matches!(event, Event::Established { .. })).count();
     assert_eq!(ups, 1);
     let gone = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
     assert_eq!(gone, P2pInput::Disconnection { peer });

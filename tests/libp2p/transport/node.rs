@@ -2,7 +2,7 @@
 
 use std::{sync::mpsc as std_mpsc, time::Duration};
 
-use actix_gossipsub::libp2p::{Engine, Libp2pNode, NodeEvent, NodeHandle, TransportConfig};
+use actix_gossipsub::libp2p::{Engine, NodeDriver, NodeHandle, OutputStream, RefusedInput, TransportConfig};
 use actix_gossipsub::{Origin, P2pInput, P2pOutput};
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -18,11 +18,11 @@ struct Record {
 impl Engine for Record {
     type Refused = &'static str;
 
-    fn p2p_input(&self, input: Input) -> Result<(), &'static str> {
+    fn p2p_input(&self, input: Input) -> Result<(), RefusedInput<&'static str>> {
         if matches!(input, P2pInput::InMessage { message: Said::Unsubscribe { .. }, .. }) {
-            return Err("no");
+            return Err(RefusedInput::new("no", input));
         }
-        self.inputs.send(input).map_err(|_| "gone")
+        self.inputs.send(input).map_err(|error| RefusedInput::new("gone", error.0))
     }
 
     fn set_unreachable_point(&self, point: Multiaddr) {
@@ -47,18 +47,13 @@ async fn running() -> Running {
     let (sender, inputs) = mpsc::unbounded_channel();
     let (unreachable_sender, unreachable) = mpsc::unbounded_channel();
     let (outputs, stream) = futures::channel::mpsc::unbounded();
-    let (listening, mut addresses) = mpsc::unbounded_channel();
     let (see, seen) = std_mpsc::channel();
     let engine = Record { inputs: sender, unreachable: unreachable_sender };
-    let (node, handle) = Libp2pNode::new(swarm, engine, stream, move |event| {
-        if let NodeEvent::Listening(address) = event {
-            let _ = listening.send(address.clone());
-        }
+    let (node, handle) = NodeDriver::new(swarm, engine, OutputStream(stream), move |event| {
         let _ = see.send(format!("{event:?}"));
     });
     let task = tokio::spawn(node);
-    handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
-    let address = addresses.recv().await.unwrap();
+    let address = handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
     Running { handle, task, outputs, inputs, unreachable, seen, address }
 }
 

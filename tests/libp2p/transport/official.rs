@@ -81,7 +81,7 @@ async fn each_hears_the_other() {
     // Theirs to us.
     let id = theirs.behaviour_mut().publish(news.clone(), *b"from them").unwrap();
     let full = until(&mut node, &mut theirs, full_message).await;
-    assert_eq!((full.message.data(), full.message.flaw()), (&b"from them"[..], None));
+    assert_eq!((full.message.data(), full.message.signature_error()), (&b"from them"[..], None));
     assert_eq!(full.message.source(), Some(&them));
     assert_eq!(full.message_id.as_bytes(), id.0);
 
@@ -177,6 +177,6 @@ async fn anonymous_messages_go_both_ways() {
 
     theirs.behaviour_mut().publish(news, *b"from them").unwrap();
     let full = until(&mut node, &mut theirs, full_message).await;
-    assert_eq!((full.message.data(), full.message.flaw()), (&b"from them"[..], None));
+    assert_eq!((full.message.data(), full.message.signature_error()), (&b"from them"[..], None));
     assert_eq!((full.message.source(), full.message_id.as_bytes()), (None, &b"from them"[..]));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_gossipsub::libp2p::{BehaviourConfig, Engine, Libp2pNode, NodeEvent, TransportConfig};
+use actix_gossipsub::libp2p::{BehaviourConfig, Engine, NodeDriver, NodeEvent, NodeHandle, TransportConfig};
 use actix_gossipsub::{Limits, LimitsConfig, PublishTicket, Started, Worker};
 use libp2p::{Multiaddr, identity::Keypair};
 use tokio::task::JoinHandle;
@@ -16,6 +16,8 @@ pub struct Publisher<T> {
     /// What a test writes down of it.
     pub told: T,
     _node: JoinHandle<()>,
+    /// The node ends with its last handle.
+    _handle: NodeHandle,
 }
 
 impl<T> Publisher<T> {
@@ -33,22 +35,12 @@ impl<T> Publisher<T> {
         let limits = Limits::try_from(LimitsConfig::default()).unwrap();
         let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id()).manual();
         let Started { worker, p2p, .. } = engine.arbiters(1).start([topic()]).unwrap();
-        let (listening, mut addresses) = tokio::sync::mpsc::unbounded_channel();
-        let (node, handle) = Libp2pNode::new(swarm, watch(worker.clone()), p2p, move |event| {
+        let (node, handle) = NodeDriver::new(swarm, watch(worker.clone()), p2p, move |event| {
             observe(&event);
-            if let NodeEvent::Listening(address) = event {
-                listening.send(address.clone()).unwrap();
-            }
         });
-        let node = actix_rt::spawn(async move {
-            tokio::join!(node, async {
-                handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
-                // Kept for as long as the node.
-                std::future::pending::<()>().await
-            });
-        });
-        let address = addresses.recv().await.unwrap();
-        Self { worker, network, address, told, _node: node }
+        let node = actix_rt::spawn(node);
+        let address = handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
+        Self { worker, network, address, told, _node: node, _handle: handle }
     }
 
     pub fn publish(&self, size: usize) -> PublishTicket<Net> {

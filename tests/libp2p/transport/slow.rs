@@ -8,7 +8,8 @@ use std::{
 };
 
 use actix_gossipsub::libp2p::{
-    BehaviourConfig, Engine, Event, FrameDecoder, NodeEvent, Reports, SlowPeerAction, Slowness, fuzz,
+    BehaviourConfig, DeliveryListener, Engine, Event, FrameDecoder, NodeEvent, RefusedInput, SlowPeerAction,
+    Slowness, fuzz,
 };
 use actix_gossipsub::{
     AppInput, DropReason, P2pInput, P2pMessage, PublishReport, PublishTicket, Refused, Worker, protocol::Lane,
@@ -43,16 +44,16 @@ struct Watched {
 impl Engine for Watched {
     type Refused = Refused;
 
-    fn p2p_input(&self, input: Input) -> Result<(), Refused> {
-        self.worker.p2p_input(input)
+    fn p2p_input(&self, input: Input) -> Result<(), RefusedInput<Refused>> {
+        Engine::p2p_input(&self.worker, input)
     }
 
     fn set_unreachable_point(&self, point: Multiaddr) {
         self.worker.set_unreachable_point(point);
     }
 
-    fn is_for_now(&self, refused: &Refused) -> bool {
-        self.worker.is_for_now(refused)
+    fn is_temporary(&self, refused: &Refused) -> bool {
+        self.worker.is_temporary(refused)
     }
 
     fn p2p_input_ready(&self, peer: PeerId) -> BoxFuture<'static, ()> {
@@ -69,8 +70,8 @@ impl Engine for Watched {
         self.worker.report_dropped(lane, reason, count);
     }
 
-    fn reports(&self) -> Option<Arc<dyn Reports>> {
-        self.worker.reports()
+    fn delivery_listener(&self) -> Option<Arc<dyn DeliveryListener>> {
+        self.worker.delivery_listener()
     }
 }
 

@@ -106,7 +106,7 @@ pub async fn meet(left: &mut Ours, right: &mut Ours, connections: usize) -> (Vec
         };
         let (is_left, event) = both(left, right, |event| event.map(|event| (true, event)), gossipsub).await;
         let (inputs_so_far, ups) = if is_left { (&mut l, &mut l_ups) } else { (&mut r, &mut r_ups) };
-        *ups += usize::from(matches!(event, Event::Up { .. }));
+        *ups += usize::from(matches!(event, Event::Established { .. }));
         inputs_so_far.extend(inputs(event));
     }
     (l, r)

@@ -4,15 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_gossipsub::{
-    AppInput, AppOutputs, Limits, LimitsConfig, Started, Worker,
-    libp2p::{
-        Libp2pNetwork, Libp2pNode, NodeEvent, NodeHandle, SignaturePolicy, TopicName, TransportConfig, swarm,
-    },
+    AppInput, AppOutputs, LimitsConfig,
+    libp2p::{Libp2pNetwork, Node, TopicName},
     metrics::with_buckets,
 };
-use libp2p::{Multiaddr, identity::Keypair};
+use libp2p::identity::Keypair;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
+use tokio::time::Instant;
 
 use super::{identities, scrape::Scrape};
 
@@ -22,44 +20,29 @@ const MESSAGES: usize = 60;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Running {
-    network: Libp2pNetwork,
-    worker: Worker<Libp2pNetwork>,
+    node: Node,
     app: AppOutputs<Libp2pNetwork>,
     prometheus: PrometheusHandle,
-    node: NodeHandle,
-    task: JoinHandle<()>,
-    address: Multiaddr,
 }
 
 fn topic() -> TopicName {
     "news".into()
 }
 
-fn limits() -> Limits<TopicName> {
+fn limits() -> LimitsConfig<TopicName> {
     let mut limits = LimitsConfig::default().with(|c| c.heartbeat_interval = Duration::from_millis(100));
     // Pings are not on this wire.
     limits.heartbeat_ping_interval = 1_000_000;
-    Limits::try_from(limits).expect("valid")
+    limits
 }
 
 async fn start() -> Running {
-    let key = Keypair::generate_ed25519();
-    let network = Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(key.clone()))).build();
     let recorder = with_buckets(PrometheusBuilder::new()).build_recorder();
     let prometheus = recorder.handle();
-    let builder = Worker::builder(network.clone(), limits()).arbiters(1).recorder(Arc::new(recorder));
-    let Started { worker, p2p, app } = builder.start([topic()]).expect("inside a system");
-    let (listening, mut addresses) = mpsc::unbounded_channel();
-    let swarm = swarm(key, network.clone(), &TransportConfig::default()).expect("a swarm");
-    let (future, node) = Libp2pNode::new(swarm, worker.clone(), p2p, move |event| {
-        if let NodeEvent::Listening(address) = event {
-            let _ = listening.send(address.clone());
-        }
-    });
-    let task = tokio::task::spawn_local(future);
-    node.listen("/ip4/127.0.0.1/tcp/0".parse().expect("an address")).await.expect("it listens");
-    let address = addresses.recv().await.expect("an address");
-    Running { network, worker, app, prometheus, node, task, address }
+    let builder = Node::builder(Keypair::generate_ed25519()).limits(limits()).topic(topic());
+    let builder = builder.engine(|engine| engine.arbiters(1).recorder(Arc::new(recorder)));
+    let (node, app) = builder.listen("/ip4/127.0.0.1/tcp/0").start().await.expect("it starts");
+    Running { node, app, prometheus }
 }
 
 impl Running {
@@ -88,8 +71,8 @@ fn what_goes_over_tcp_is_accounted_for() {
         for number in 0..NODES {
             let node = start().await;
             for other in &nodes[..number] {
-                let Running { address, .. }: &Running = other;
-                node.node.dial(address.clone()).await.expect("it dials");
+                let Running { node: other, .. }: &Running = other;
+                node.node.handle().dial(other.addresses()[0].clone()).await.expect("it dials");
             }
             nodes.push(node);
         }
@@ -98,9 +81,9 @@ fn what_goes_over_tcp_is_accounted_for() {
         until("in meshes", || sum(&nodes, "gossipsub_mesh_peers", &[("topic", "news")]) == all).await;
         let mut delivered = 0;
         for number in 0..MESSAGES {
-            let node = &nodes[number % NODES];
-            let message = node.network.message(topic(), vec![7; 100]).expect("made");
-            node.worker.app_input(AppInput::Publish(message)).expect("taken");
+            let node = &nodes[number % NODES].node;
+            let message = node.network().message(topic(), vec![7; 100]).expect("made");
+            node.worker().app_input(AppInput::Publish(message)).expect("taken");
         }
         let expected = MESSAGES * (NODES - 1);
         until("delivered", || {
@@ -121,21 +104,19 @@ fn what_goes_over_tcp_is_accounted_for() {
         let scrapes: Vec<_> = nodes.iter().map(Running::scrape).collect();
         identities::wire(&scrapes, false);
         for (node, scrape) in nodes.iter().zip(&scrapes) {
-            let state = node.worker.state().await.expect("it runs");
+            let state = node.node.worker().state().await.expect("it runs");
             identities::messages(scrape);
             identities::inputs(scrape);
             identities::gossip(scrape);
             identities::meshes(scrape, &state);
-            identities::stats(scrape, &node.worker.stats());
+            identities::stats(scrape, &node.node.worker().stats());
             // Scores decay at each heartbeat: only their number is sure.
             let banded = scrape.sum("gossipsub_peers_by_score", &[]);
             assert_eq!(banded, scrape.sum("gossipsub_connections", &[]));
             assert!(scrape.sum("gossipsub_heartbeat_duration_seconds_count", &[]) > 0.0);
         }
         for node in nodes {
-            node.worker.shutdown().await;
             node.node.shutdown().await;
-            node.task.await.expect("it ended well");
         }
     });
 }

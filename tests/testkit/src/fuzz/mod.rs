@@ -4,7 +4,7 @@
 pub mod engine;
 pub mod engine_seeds;
 pub mod program;
-#[cfg(feature = "libp2p")]
+#[cfg(feature = "fuzzing")]
 pub mod rpc;
-#[cfg(feature = "libp2p")]
+#[cfg(feature = "fuzzing")]
 pub mod rpc_seeds;

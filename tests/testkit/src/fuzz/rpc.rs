@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use actix_gossipsub::{
     Delivery, Network, P2pMessage, PxPeer, Validity,
-    libp2p::{Flaw, FrameDecoder, FrameError, Libp2pNetwork, SignaturePolicy, WireLimits, fuzz},
+    libp2p::{FrameDecoder, FrameError, Libp2pNetwork, SignatureError, SignaturePolicy, WireLimits, fuzz},
 };
 use libp2p::identity::Keypair;
 
@@ -111,16 +111,16 @@ fn within_limits(said: &[Said], limits: &WireLimits) {
 
 fn verdict_follows_the_policy(one: &Said, network: &Libp2pNetwork) {
     let Said::FullMessage(full) = one else { return };
-    let expected = match full.message.flaw() {
+    let expected = match full.message.signature_error() {
         None => Validity::Valid,
-        Some(Flaw::UnsupportedKey) => Validity::Outdated,
+        Some(SignatureError::UnsupportedKey) => Validity::Outdated,
         Some(_) => Validity::Invalid,
     };
     assert_eq!(network.validate(&Delivery::new(KEY.public().to_peer_id(), Arc::clone(full))), expected);
     let own = network.message_id(&full.topic, &full.message) == full.message_id;
-    assert_eq!(own, full.message.flaw().is_none(), "a flawed message has an id of its own");
+    assert_eq!(own, full.message.signature_error().is_none(), "a flawed message has an id of its own");
     let signed = matches!(network.policy(), SignaturePolicy::StrictSign(_));
-    if full.message.flaw().is_none() {
+    if full.message.signature_error().is_none() {
         assert_eq!(full.message.source().is_some(), signed);
         assert_eq!(full.message.signature().is_some(), signed);
     }
@@ -162,7 +162,7 @@ fn length(one: &Said) -> usize {
 /// What of it can be said: bad messages are not passed on, nor records of peers, nor more px than peers read.
 fn sayable(one: Said, limits: &WireLimits) -> Option<Said> {
     match one {
-        Said::FullMessage(full) if full.message.flaw().is_some() => None,
+        Said::FullMessage(full) if full.message.signature_error().is_some() => None,
         Said::IHave { message_ids, .. } | Said::IWant { message_ids } | Said::IDontWant { message_ids }
             if message_ids.is_empty() =>
         {
