@@ -208,8 +208,8 @@ fn a_recorded_engine_is_replayed_to_the_same_state_and_the_same_bytes() {
         ("graft", "grafted"),
         ("graft", "backed_off"),
         ("graft", "negative_score"),
-        ("prune", "score_too_low"),
-        ("idontwant", "noted"),
+        ("prune", "px_ignored"),
+        ("idontwant", "recorded"),
         ("idontwant", "unknown_peer"),
     ] {
         assert!(first.has_outcome(message, outcome), "no {message} that is {outcome}");
