@@ -1,4 +1,5 @@
-//! The table of metrics in `dashboards/README.md` is the catalogue's. `ACTIX_GOSSIPSUB_WRITE=1` writes it anew.
+//! Checks that the table of metrics in `dashboards/README.md` equals the catalogue. `ACTIX_GOSSIPSUB_WRITE=1` rewrites the
+//! table.
 
 use std::{fmt::Write, fs};
 
@@ -7,19 +8,21 @@ use actix_gossipsub::metrics::{CATALOGUE, Label, Values};
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dashboards/README.md");
 const BEGIN: &str = "<!-- The catalogue's table; tests/catalogue.rs writes it. -->\n";
 const END: &str = "<!-- The catalogue ends. -->\n";
-/// More values than these are not named.
-const NAMED: usize = 13;
+/// Longer lists of values are given by their length.
+const MAX_LISTED: usize = 13;
 
 fn label(label: &Label) -> String {
     match label.values {
-        Values::OneOf(values) if values.len() <= NAMED => format!("`{}`: {}", label.name, values.join(", ")),
+        Values::OneOf(values) if values.len() <= MAX_LISTED => {
+            format!("`{}`: {}", label.name, values.join(", "))
+        }
         Values::OneOf(values) => format!("`{}`: {} values", label.name, values.len()),
         Values::Topics | Values::Version => format!("`{}`", label.name),
     }
 }
 
 fn table() -> String {
-    let mut table = String::from("\n| metric | type | labels | what it tells |\n|---|---|---|---|\n");
+    let mut table = String::from("\n| metric | type | labels | description |\n|---|---|---|---|\n");
     for metric in CATALOGUE {
         let labels: Vec<_> = metric.labels.iter().map(label).collect();
         let (name, kind) = (metric.name, metric.kind.name());
@@ -30,13 +33,13 @@ fn table() -> String {
 }
 
 #[test]
-fn the_table_is_the_catalogue() {
-    let text = fs::read_to_string(FILE).expect("it is there");
-    let (before, rest) = text.split_once(BEGIN).expect("where the table begins");
-    let (written, after) = rest.split_once(END).expect("where it ends");
+fn the_table_equals_the_catalogue() {
+    let text = fs::read_to_string(FILE).expect("the file is readable");
+    let (before, rest) = text.split_once(BEGIN).expect("the begin of the table is marked");
+    let (written, after) = rest.split_once(END).expect("the end of the table is marked");
     if std::env::var_os("ACTIX_GOSSIPSUB_WRITE").is_some() {
-        fs::write(FILE, [before, BEGIN, &table(), END, after].concat()).expect("it can be written");
+        fs::write(FILE, [before, BEGIN, &table(), END, after].concat()).expect("the file is writable");
         return;
     }
-    assert_eq!(written, table(), "ACTIX_GOSSIPSUB_WRITE=1 cargo test --test catalogue writes it anew");
+    assert_eq!(written, table(), "ACTIX_GOSSIPSUB_WRITE=1 cargo test --test catalogue rewrites the table");
 }

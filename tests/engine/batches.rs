@@ -131,7 +131,7 @@ fn a_batch_that_is_being_judged_bounds_the_next() {
         let builder = Worker::builder(network, limits).arbiters(2).batching(AN_HOUR);
         let (recording, mut engine) = Recording::of(builder, ["a".to_owned()]);
         let say = |peer, number| engine.worker.p2p_input(message(peer, number)).expect("taken");
-        let throttled = || recording.count("gossipsub_validations_dropped_total{reason=too_many}");
+        let throttled = || recording.count("gossipsub_validations_dropped_total{reason=throttled}");
         (0..3).for_each(|number| say(1, number));
         batched(&engine.worker, ITEMS).await;
         (3..6).for_each(|number| say(1, number));

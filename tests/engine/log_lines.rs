@@ -128,7 +128,7 @@ fn a_refused_graft_is_explained_in_one_line() {
     }
     text.line(&["graft accepted", "peer=7"]);
     text.line(&["prune received", "peer=7"]);
-    text.line(&["penalised (P7)", "peer=7", "reason=\"misbehaviour\""]);
+    text.line(&["penalised (P7)", "peer=7", "reason=\"graft_backoff\""]);
 }
 
 #[test]
@@ -152,9 +152,9 @@ fn the_line_names_what_the_graft_was_judged_by() {
     assert!(line.contains("score=-5") && line.contains("threshold=0"), "{line}");
     let line = text.line(&["graft refused", "mesh_full"]);
     assert!(line.contains("peer=8") && line.contains("mesh=7 degree_high=7"), "{line}");
-    text.line(&["graft refused", "unsubscribed_topic", "topic=\"elsewhere\""]);
+    text.line(&["graft refused", "not_joined", "topic=\"elsewhere\""]);
     text.line(&["graft refused", "already_in_mesh", "peer=1 "]);
-    text.line(&["graft refused", "unexpected_peer", "peer=77"]);
+    text.line(&["graft refused", "unknown_peer", "peer=77"]);
     assert_eq!(text.lines(&["graft refused"]).len(), 5);
 }
 
@@ -172,7 +172,7 @@ async fn speaks(engine: &Engine) {
 
 #[test]
 fn messages_are_shown_to_who_wants_everything_only() {
-    let heard = |text: &Text| text.lines(&["outcome=\"route\"", "peer=7"]).len();
+    let heard = |text: &Text| text.lines(&["outcome=\"routed\"", "peer=7"]).len();
     assert_eq!(heard(&logged("actix_gossipsub=debug", speaks)), 0);
     assert_eq!(heard(&logged("actix_gossipsub=trace", speaks)), 1);
 }

@@ -179,7 +179,7 @@ fn what_waits_is_shown_while_heartbeats_are_missed() {
             engine.worker.p2p_input(message(1, "b", number)).expect("taken");
         }
         let shown = || {
-            recording.count("gossipsub_heartbeats_missed_total") > 0
+            recording.count("gossipsub_heartbeats_skipped_total") > 0
                 && recording.gauge("gossipsub_queue_depth{queue=input}") == 5.0
                 && recording.gauge("gossipsub_queue_bytes{queue=input}") > 0.0
         };

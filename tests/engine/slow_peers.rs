@@ -20,7 +20,7 @@ async fn reported(change: impl FnOnce(&mut LimitsConfig)) -> [(f64, f64); 2] {
     engine.worker.settle().await;
     let slow = |peer| Event::SlowPeer { peer };
     assert_eq!(*events.lock().expect("not poisoned"), [slow(1), slow(1), slow(3), slow(1)]);
-    assert_eq!(recording.count("gossipsub_slow_peers_total"), 4);
+    assert_eq!(recording.count("gossipsub_slow_peer_reports_total"), 4);
     let view = engine.worker.state().await.expect("it runs");
     assert!(view.scores.keys().eq(&[1, 2]), "nobody gets a score by being reported");
     // Who has a negative score is grafted no more, and leaves the mesh at the next heartbeat.

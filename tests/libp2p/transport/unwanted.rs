@@ -115,7 +115,7 @@ async fn what_waits_for_who_does_not_want_it_is_taken_back() {
     tokio::time::timeout(std::time::Duration::from_secs(20), work)
         .await
         .expect("it is told what is taken back");
-    assert_eq!((lanes["publish"], lanes["forward"], lanes["answer"]), (1, 1, 0));
+    assert_eq!((lanes["publish"], lanes["forward"], lanes["iwant_response"]), (1, 1, 0));
     // All others come, and what was asked for.
     let mut heard = Vec::new();
     until(&mut bob, &mut alice, |event| {

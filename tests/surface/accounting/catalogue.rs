@@ -18,7 +18,7 @@ use super::{
 
 /// What takes a timer, a transport, or an engine that is looked at while it works.
 const ELSEWHERE: [&str; 5] = [
-    "gossipsub_heartbeats_missed_total",
+    "gossipsub_heartbeats_skipped_total",
     "gossipsub_queue_bytes",
     "gossipsub_rpc_received_bytes_total",
     "gossipsub_rpc_sent_bytes_total",

@@ -32,7 +32,7 @@ impl<T: fmt::Display + for<'a> From<&'a str>> Name for T {}
 
 /// The verdicts on messages: as an outcome, and as a validity.
 const VERDICTS: [(&str, &str); 4] =
-    [("route", "valid"), ("invalid", "invalid"), ("outdated", "outdated"), ("unknown", "unknown")];
+    [("routed", "valid"), ("invalid", "invalid"), ("outdated", "outdated"), ("unknown", "unknown")];
 
 /// Copies that came = copies of accepted messages + copies of topics that we are not in + copies dropped or left
 /// waiting + verdicts given at once. Verdicts, whenever they were given, are those on messages by topic; what was
@@ -41,10 +41,10 @@ pub fn messages(scrape: &Scrape) {
     let received = scrape.all("gossipsub_messages_received_total");
     let receive = |outcomes: &[&str]| scrape.inputs(Input::ReceiveMessage, outcomes);
     let duplicate = scrape.all("gossipsub_messages_duplicate_total");
-    assert_eq!(duplicate, receive(&["already_received"]));
-    let left_out = receive(&["not_subscribed", "throttled"]);
+    assert_eq!(duplicate, receive(&["duplicate"]));
+    let left_out = receive(&["not_joined", "throttled"]);
     let waiting = receive(&["batched", "validating"]);
-    let judged_at_once = receive(&["route", "invalid", "outdated", "unknown"]);
+    let judged_at_once = receive(&["routed", "invalid", "outdated", "unknown"]);
     assert_eq!(received, duplicate + left_out + waiting + judged_at_once);
     assert_eq!(received, scrape.sum("gossipsub_rpc_received_total", &[("type", "message")]));
     for (outcome, validity) in VERDICTS {
@@ -82,18 +82,18 @@ pub fn inputs(scrape: &Scrape) {
 /// broken or given up, or still is.
 pub fn gossip(scrape: &Scrape) {
     let asked = scrape.sum("gossipsub_message_ids_total", &[("type", "iwant"), ("direction", "received")]);
-    let answered = scrape.all("gossipsub_iwant_answers_total");
+    let answered = scrape.all("gossipsub_iwant_responses_total");
     if scrape.inputs(Input::IWant, &["low_score"]) == 0.0 {
         assert_eq!(asked, answered);
     } else {
         assert!(asked > answered);
     }
     let sent = scrape.sum("gossipsub_messages_sent_total", &[("path", "iwant")]);
-    assert_eq!(sent, scrape.sum("gossipsub_iwant_answers_total", &[("answer", "message")]));
+    assert_eq!(sent, scrape.sum("gossipsub_iwant_responses_total", &[("response", "message")]));
     let promises = |event| scrape.sum("gossipsub_iwant_promises_total", &[("event", event)]);
     let open = scrape.sum("gossipsub_cache_entries", &[("cache", "promises")]);
-    assert_eq!(promises("started"), promises("kept") + promises("broken") + promises("void") + open);
-    assert_eq!(promises("kept"), scrape.all("gossipsub_iwant_promise_duration_seconds_count"));
+    assert_eq!(promises("started"), promises("fulfilled") + promises("broken") + promises("cancelled") + open);
+    assert_eq!(promises("fulfilled"), scrape.all("gossipsub_iwant_promise_duration_seconds_count"));
 }
 
 /// Each fault was penalised once.
@@ -192,9 +192,9 @@ pub fn stats(scrape: &Scrape, stats: &Stats) {
         validated("unknown"),
         validated("outdated"),
         scrape.inputs(Input::Graft, &["grafted", "mesh_full"]),
-        scrape.inputs(Input::Prune, &["score_too_low", "no_px", "px"]),
+        scrape.inputs(Input::Prune, &["px_ignored", "no_px", "px"]),
         scrape.sum("gossipsub_message_ids_total", &[("type", "iwant"), ("direction", "sent")]),
-        scrape.sum("gossipsub_iwant_answers_total", &[("answer", "message")]),
+        scrape.sum("gossipsub_iwant_responses_total", &[("response", "message")]),
     ];
     let Stats {
         count_topics,
@@ -249,7 +249,7 @@ pub fn wire(scrapes: &[Scrape], with_pings: bool) {
         &["subscribe", "unsubscribe", "graft", "prune"]
     };
     let groups: [(&[&str], &[&str]); 3] = [
-        (&["message"], &["publish", "forward", "answer"]),
+        (&["message"], &["publish", "forward", "iwant_response"]),
         (&["ihave", "iwant", "idontwant"], &["gossip"]),
         (control, &["control"]),
     ];

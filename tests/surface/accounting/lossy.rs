@@ -96,7 +96,7 @@ fn what_finds_no_room_is_accounted_for() {
             cluster.heartbeat().await;
         }
         let scrapes = cluster.scrapes();
-        let full = [("lane", "publish"), ("reason", "stream_full")];
+        let full = [("lane", "publish"), ("reason", "output_queue_full")];
         assert!(scrapes[0].sum("gossipsub_outputs_dropped_total", &full) > 0.0);
         assert!(scrapes[0].sum("gossipsub_inputs_refused_total", &[]) > 0.0);
         check(&mut cluster).await;
@@ -124,7 +124,7 @@ fn meshes_that_are_lost_with_their_topic_are_accounted_for() {
         }
         cluster.quiet().await;
         let scrape = cluster.members[0].scrape();
-        assert_eq!(scrape.sum("gossipsub_topic_restarts_total", &[("outcome", "restarted")]), 3.0);
+        assert_eq!(scrape.sum("gossipsub_topic_panics_total", &[("outcome", "restarted")]), 3.0);
         assert!(scrape.sum("gossipsub_mesh_pruned_total", &[("reason", "restart")]) > 0.0);
         for member in &cluster.members {
             let state = member.worker.state().await.expect("it runs");

@@ -67,7 +67,7 @@ fn faults_are_penalised_once_and_questions_answered() {
         say(&worker, P2pMessage::IWant { message_ids: vec![id(1, "a"), id(7, "a"), id(1, "b"), id(2, "b")] });
         cluster.heartbeat().await;
         let scrape = cluster.members[0].scrape();
-        let answers = |answer| scrape.sum("gossipsub_iwant_answers_total", &[("answer", answer)]);
+        let answers = |answer| scrape.sum("gossipsub_iwant_responses_total", &[("response", answer)]);
         assert_eq!((answers("message"), answers("not_found")), (1.0, 3.0));
         identities::gossip(&scrape);
 
@@ -79,7 +79,7 @@ fn faults_are_penalised_once_and_questions_answered() {
         assert!(scrape.inputs(Input::Graft, &["backed_off"]) > 0.0);
         assert!(scrape.inputs(Input::ReceiveMessage, &["invalid"]) > 0.0);
         let penalties = |reason| scrape.sum("gossipsub_score_penalties_total", &[("reason", reason)]);
-        assert_eq!(penalties("slow_peer"), scrape.sum("gossipsub_slow_peers_total", &[]));
+        assert_eq!(penalties("slow_peer"), scrape.sum("gossipsub_slow_peer_reports_total", &[]));
         assert!(scrape.sum("gossipsub_mesh_pruned_total", &[("reason", "unsubscribed")]) > 0.0);
         assert_eq!(scrape.sum("gossipsub_peers_by_score", &[("band", "below_publish")]), 1.0);
         identities::engine(&worker, &scrape).await;

@@ -197,7 +197,7 @@ fn what_a_node_recorded_is_replayed_outcome_by_outcome() {
     let received = receiver.terminate();
 
     for (file, events, (kind, outcome)) in [
-        (receiver_file, received, ("message", "route")),
+        (receiver_file, received, ("message", "routed")),
         (publisher_file, published, ("publish_message", "published")),
     ] {
         let printed = replayed(&[file, "--json"]);

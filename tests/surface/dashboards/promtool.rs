@@ -76,7 +76,7 @@ fn the_worlds_notice_a_changed_rule() {
     let worlds = folder.join("alerts_test.yml");
     std::fs::write(&worlds, super::rules::ALERTS_TEST).expect("written");
     let changes = [
-        ("gossipsub_topic_restarts_total", "gossipsub_topic_restart_total"),
+        ("gossipsub_topic_panics_total", "gossipsub_topic_panic_total"),
         ("> 0.92", "> 0.94"),
         ("> 0.92", "> 0.85"),
         ("> 0.05", "> 0.005"),
@@ -85,7 +85,7 @@ fn the_worlds_notice_a_changed_rule() {
         ("> 0.3\n", "> 0.4\n"),
         ("gossipsub_queue_capacity > 0.5", "gossipsub_queue_capacity > 0.6"),
         ("{reason!=\"stopped\"}", ""),
-        ("{reason=\"stream_full\"}", ""),
+        ("{reason=\"output_queue_full\"}", ""),
     ];
     for (what, into) in changes {
         let rules = super::rules::ALERTS;
