@@ -71,3 +71,4 @@ pub(crate) mod pool;
 pub(crate) mod router;
 pub(crate) mod shared;
 pub(crate) mod supervisor;
+pub(crate) mod topic_table;

@@ -19,6 +19,7 @@ use super::{
     mesh::messages::TopicItem,
     router::messages::RouterItem,
     supervisor::messages::SupervisorItem,
+    topic_table::TopicTable,
 };
 use crate::{
     admission::Admission,
@@ -51,6 +52,7 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) validation_mode: ValidationMode,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Directory<N>,
+    pub(crate) topic_table: TopicTable<N>,
     pub(crate) load: Arc<BusyCount>,
     /// What waits of peers.
     pub(crate) admission: Arc<Admission>,

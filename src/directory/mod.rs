@@ -1,4 +1,4 @@
-//! What every thread may look up without asking an actor: each running topic's address, each peer's
+//! What every thread may look up without asking an actor: each peer's
 //! connection, name and score. The only shared maps of the engine. Owned copies come out; no guard is held
 //! while anything is sent, but where a comment says why.
 
@@ -14,7 +14,6 @@ use foldhash::fast::RandomState;
 
 use self::connection::{ConnectionRecord, NO_SCORE};
 use crate::{
-    actors::{arbiter::mailbox::TopicAddr, mesh::messages::TopicItem},
     admission::Admission,
     limits::Limits,
     network::{ConnectionInfo, Network},
@@ -30,8 +29,6 @@ use crate::{
 
 /// The shared maps of one engine.
 pub(crate) struct Directory<N: Network> {
-    /// The topics that have an actor, or are about to.
-    pub(crate) topics: DashMap<N::Topic, TopicEntry<N>, RandomState>,
     /// The connected peers, and those that left with a score that is remembered.
     peers: DashMap<N::Peer, Arc<ConnectionRecord>, RandomState>,
     /// The connected peers by the numbers that topics know them by: read when gossip is, and when peers are chosen;
@@ -52,27 +49,9 @@ pub(crate) struct Directory<N: Network> {
     admission: Arc<Admission>,
 }
 
-/// A running topic.
-pub(crate) struct TopicEntry<N: Network> {
-    pub(crate) address: TopicAddr<N>,
-    /// How many commands the application gave it.
-    pub(crate) commands: u32,
-    /// Whether the application's last word was join.
-    pub(crate) joined: bool,
-}
-
-impl<N: Network> TopicEntry<N> {
-    /// Gives it a command of the application's.
-    pub(crate) fn command(&mut self, command: TopicItem<N>) {
-        self.commands = self.commands.wrapping_add(1);
-        self.address.push(command);
-    }
-}
-
 impl<N: Network> Directory<N> {
     pub(crate) fn new(admission: Arc<Admission>) -> Self {
         Self {
-            topics: DashMap::default(),
             peers: DashMap::default(),
             names: RwLock::default(),
             quotas: DashMap::default(),

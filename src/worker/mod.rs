@@ -149,7 +149,7 @@ impl<N: Network> Worker<N> {
 impl<N: Network> Worker<N> {
     /// Whether the application's last word on `topic` was join.
     pub fn is_subscribed(&self, topic: &N::Topic) -> bool {
-        self.shared.directory.topics.get(topic).is_some_and(|entry| entry.joined)
+        self.shared.topic_table.get(topic).is_some_and(|entry| entry.joined)
     }
 
     /// The sixteen counters, as of the last burst of work of each actor.

@@ -383,7 +383,7 @@ impl<N: Network> SupervisorActor<N> {
             }
         }
         self.shared.desks.iter().for_each(|desk| drop(desk.inbox.push(Envelope::Stop)));
-        self.shared.directory.topics.clear();
+        self.shared.topic_table.clear();
         let _ = self.shared.router.push(RouterItem::Stop);
         // Nobody waits for it any more: as good as told.
         let _ = reply.send(());

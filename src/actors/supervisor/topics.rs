@@ -106,7 +106,7 @@ impl<N: Network> SupervisorActor<N> {
     /// peers said meanwhile reaches it before; what they say from now on is for the supervisor.
     pub(super) fn retire(&mut self, topic: N::Topic, commands: u32) {
         let Some(Slot::Running(address)) = self.topics.get(&topic) else { return };
-        let retired = self.shared.directory.topics.remove_if(&topic, |_, entry| {
+        let retired = self.shared.topic_table.remove_if(&topic, |_, entry| {
             !entry.joined && entry.address == *address && entry.commands == commands
         });
         if retired.is_some() {
@@ -142,7 +142,7 @@ impl<N: Network> SupervisorActor<N> {
         for (peer, connection_id) in self.peers.subscribers(&topic) {
             state.restore_subscriber(peer, connection_id);
         }
-        let rejoin = self.shared.directory.topics.get(&topic).is_some_and(|entry| entry.joined);
+        let rejoin = self.shared.topic_table.get(&topic).is_some_and(|entry| entry.joined);
         self.start(state, address, rejoin);
         self.shared.metrics.topic_restarted();
         self.shared.observe(&Event::TopicRestarted { topic });
@@ -150,7 +150,7 @@ impl<N: Network> SupervisorActor<N> {
 
     /// Peers are told that we left; the application hears of it.
     fn give_up(&mut self, topic: N::Topic, address: &TopicAddr<N>, now: Timestamp) {
-        self.shared.directory.topics.remove(&topic);
+        self.shared.topic_table.remove(&topic);
         address.push(TopicItem::Stop);
         let mut state = TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed);
         for (peer, connection_id) in self.peers.subscribers(&topic) {

@@ -15,9 +15,9 @@ use crate::{
         },
         shared::Shared,
         supervisor::messages::SupervisorItem,
+        topic_table::TopicEntry,
     },
     admission::{Credit, CreditOwner, refused::Refused, thread_slot::ThreadSlot},
-    directory::TopicEntry,
     input_recorder::RecordedInput,
     network::{AppInput, ConnectionInfo, FullMessage, Network, P2pInput, P2pMessage, PxPeer},
     outputs::publication::{PublishResponder, PublishState},
@@ -79,7 +79,7 @@ fn full_message<N: Network>(
     if shared.observes_inputs || shared.input_recorder.is_some() {
         show(shared, from, &P2pMessage::FullMessage(Arc::clone(&message)));
     }
-    let entry = shared.directory.topics.get(&message.topic);
+    let entry = shared.topic_table.get(&message.topic);
     if let Some(entry) = &entry {
         // Nothing is copied, and a look at the clock costs as much as a tenth of all else that a message takes.
         let arrival = || IncomingMessage { from: from.clone(), message, credit };
@@ -171,7 +171,7 @@ pub(super) fn publish_with_ticket<N: Network>(
 
 /// Leaves every topic: the engine shuts down.
 pub(super) fn leave_all<N: Network>(shared: &Shared<N>) {
-    let joined = shared.directory.topics.iter().filter(|entry| entry.joined);
+    let joined = shared.topic_table.iter().filter(|entry| entry.joined);
     let joined: Vec<_> = joined.map(|entry| entry.key().clone()).collect();
     for topic in joined {
         leave(shared, &topic, shared.now());
@@ -273,7 +273,7 @@ fn iwant<N: Network>(
     let mut found = 0;
     for id in ids {
         let topic = shared.network.topic_of(&id).or_else(|| shared.directory.home(&id));
-        if let Some(topic) = topic.filter(|topic| shared.directory.topics.contains_key(topic)) {
+        if let Some(topic) = topic.filter(|topic| shared.topic_table.contains_key(topic)) {
             by_topic.entry(topic).or_default().push(id);
             found += 1;
         }
@@ -293,7 +293,7 @@ fn iwant<N: Network>(
 fn to_topic<N: Network>(shared: &Shared<N>, topic: &N::Topic, mut item: TopicItem<N>) -> Result<(), Refused> {
     loop {
         // Who has an entry can't go while it is held here.
-        if let Some(entry) = shared.directory.topics.get(topic) {
+        if let Some(entry) = shared.topic_table.get(topic) {
             shared.post(&entry.address, item);
             return Ok(());
         }
@@ -313,7 +313,7 @@ fn to_absent_topic<N: Network>(
     topic: &N::Topic,
     item: TopicItem<N>,
 ) -> Result<(), TopicItem<N>> {
-    match shared.directory.topics.entry(topic.clone()) {
+    match shared.topic_table.entry(topic.clone()) {
         Entry::Occupied(_) => Err(item),
         Entry::Vacant(_place) => {
             tell(shared, SupervisorItem::Topic { topic: topic.clone(), item });
@@ -350,7 +350,7 @@ fn join<N: Network>(shared: &Shared<N>, topic: N::Topic, at: Timestamp) {
 /// A topic without an actor is not joined: there is nothing to leave.
 fn leave<N: Network>(shared: &Shared<N>, topic: &N::Topic, at: Timestamp) {
     shared.record(RecordedInput::Leave(topic));
-    if let Some(mut entry) = shared.directory.topics.get_mut(topic) {
+    if let Some(mut entry) = shared.topic_table.get_mut(topic) {
         entry.joined = false;
         entry.command(TopicItem::Leave { at });
     }
@@ -364,7 +364,7 @@ fn with_actor<N: Network>(
     item: TopicItem<N>,
     mark: impl FnOnce(&mut TopicEntry<N>),
 ) {
-    match shared.directory.topics.entry(topic.clone()) {
+    match shared.topic_table.entry(topic.clone()) {
         Entry::Occupied(mut entry) => {
             mark(entry.get_mut());
             entry.get_mut().command(item);

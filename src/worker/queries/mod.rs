@@ -76,7 +76,7 @@ impl<N: Network> Worker<N> {
 
     /// The topics on which the application's last word was join.
     pub fn topics(&self, page: &Page<N::Topic>) -> PageOf<N::Topic> {
-        let joined = self.shared.directory.topics.iter();
+        let joined = self.shared.topic_table.iter();
         let joined = joined.filter(|entry| entry.joined && is_behind(entry.key(), page));
         listing(joined.map(|entry| entry.key().clone()).collect(), page.limit, |topic| topic)
     }
@@ -270,7 +270,7 @@ impl<N: Network> Worker<N> {
         topic: &N::Topic,
         look: impl Fn(&TopicState<N>) -> T + Send + 'static,
     ) -> Result<Option<T>, EngineStopped> {
-        let address = self.shared.directory.topics.get(topic).map(|entry| entry.address.clone());
+        let address = self.shared.topic_table.get(topic).map(|entry| entry.address.clone());
         let known = move |state: &TopicState<N>| (!state.is_empty()).then(|| look(state));
         let (_, answer) = self.look_into((topic.clone(), address), known);
         match answer.await {
