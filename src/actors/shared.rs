@@ -22,7 +22,7 @@ use super::{
     topic_table::TopicTable,
 };
 use crate::{
-    admission::Admission,
+    admission::{Admission, CreditOwner},
     clock::Clock,
     directory::Directory,
     input_recorder::{InputRecorder, RecordedInput},
@@ -57,7 +57,7 @@ pub(crate) struct Shared<N: Network> {
     /// What waits of peers.
     pub(crate) admission: Arc<Admission>,
     /// What waits of the application's own publications.
-    pub(crate) publications: Arc<Admission>,
+    pub(crate) publications: Arc<CreditOwner>,
     pub(crate) supervisor: CachePadded<Inbox<SupervisorItem<N>>>,
     pub(crate) router: CachePadded<Inbox<RouterItem<N>>>,
     pub(crate) p2p: CachePadded<P2pQueue<N>>,
@@ -172,7 +172,7 @@ impl<N: Network> Shared<N> {
         outputs.extend(outbox.p2p.drain(..).map(RouterItem::P2p));
         outputs.extend(outbox.app.drain(..).map(RouterItem::App));
         for (id, entered) in outbox.history.drain(..) {
-            self.directory.note_home(id, topic, entered);
+            self.directory.on_history_change(id, topic, entered);
         }
         if counted != Stats::default() {
             *self.topic_stats.lock().unwrap_or_else(PoisonError::into_inner) += counted;
@@ -271,7 +271,7 @@ impl<N: Network> Shared<N> {
 
     /// What waits now.
     pub(crate) fn queues(&self) -> Queues {
-        let (inputs, publications) = (self.admission.waiting(), self.publications.waiting());
+        let (inputs, publications) = (self.admission.queued(), self.publications.admission().queued());
         let (supervisor, router) = (self.supervisor.len(), self.router.len());
         let (p2p, app, returns) = (self.p2p.len(), self.app.len(), self.returns.len());
         Queues {
@@ -287,12 +287,12 @@ impl<N: Network> Shared<N> {
     /// The engine ended: both streams end, and those who wait hear how.
     pub(crate) fn finish(&self, end: Result<(), EngineError>) {
         self.closing.store(true, Ordering::Release);
-        self.admission.end();
+        self.admission.close();
         self.supervisor.close();
         self.router.close();
         self.p2p.close();
         self.app.close();
-        self.tickets.end();
+        self.tickets.close();
         self.end.send_if_modified(|known| known.is_none() && known.replace(end).is_none());
     }
 }

@@ -87,7 +87,7 @@ impl Engine for Worker<Libp2pNetwork> {
 
 impl Reports for Worker<Libp2pNetwork> {
     fn wants_reports(&self, topic: &TopicName, id: &MessageId) -> bool {
-        Self::wants_reports(self, topic, id)
+        self.has_publish_listener(topic, id)
     }
 
     fn report_sent(&self, topic: &TopicName, id: &MessageId) {

@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     limits::Limits,
     network::{Network, P2pMessage},
-    outputs::{publication::DropReason, wait_time::Stopwatch},
+    outputs::{publication::DropReason, wait_time::WaitTime},
     protocol::{
         outcome::{
             IDontWantOutcome,
@@ -252,8 +252,8 @@ impl Metrics {
     }
 
     /// Follows what waits in `queue`.
-    pub(crate) fn stopwatch(&self, queue: Queue, clock: Arc<dyn Clock>) -> Stopwatch {
-        Stopwatch::new(clock, self.queue_wait[queue as usize].clone())
+    pub(crate) fn wait_time(&self, queue: Queue, clock: Arc<dyn Clock>) -> WaitTime {
+        WaitTime::new(clock, self.queue_wait[queue as usize].clone())
     }
 
     pub(crate) fn validated(&self, duration: Duration) {

@@ -47,7 +47,7 @@ impl<N: Network> ToRecycle<N> {
     /// Keeps a copy of so many bytes that came from another thread; frees it if it came from this one.
     #[inline]
     pub(crate) fn add(&mut self, copy: Copy<N>, bytes: usize, from: ThreadSlot) {
-        if from != ThreadSlot::own() && bytes <= MAX_BYTES {
+        if from != ThreadSlot::current() && bytes <= MAX_BYTES {
             self.by_till[from.index()].push(copy);
         }
     }
@@ -122,7 +122,7 @@ mod tests {
         count: u64,
         bytes: usize,
     ) -> Vec<Weak<FullMessage<PlainNetwork>>> {
-        let from = ThreadSlot::own();
+        let from = ThreadSlot::current();
         let copies: Vec<_> =
             (0..count).map(|number| Arc::new(PlainNetwork::message("a", number, "x"))).collect();
         let known = copies.iter().map(Arc::downgrade).collect();
@@ -144,7 +144,7 @@ mod tests {
         let returns = RecycleBins::default();
         let known = handled_elsewhere(&returns, 3, 100);
         assert_eq!(left(&known), 3);
-        returns.take(ThreadSlot::own());
+        returns.take(ThreadSlot::current());
         assert_eq!(left(&known), 0);
     }
 
@@ -163,7 +163,7 @@ mod tests {
     fn what_came_from_here_is_freed_here() {
         let copy = Arc::new(PlainNetwork::message("a", 1, "x"));
         let known = Arc::downgrade(&copy);
-        ToRecycle::default().add(copy, 1, ThreadSlot::own());
+        ToRecycle::default().add(copy, 1, ThreadSlot::current());
         assert_eq!(known.strong_count(), 0);
     }
 }

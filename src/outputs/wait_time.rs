@@ -1,5 +1,4 @@
-//! How long items wait in a queue that has lanes: one item at a time is followed, from its arrival until it is taken
-//! out. Looks on; never holds an item up.
+//! Samples how long items wait in a queue: it tracks one item at a time, from its arrival until it is taken out.
 
 use std::sync::Arc;
 
@@ -7,56 +6,57 @@ use ::metrics::Histogram;
 
 use crate::{clock::Clock, timestamp::Timestamp};
 
-/// One of so many items is followed.
-const ONE_OF: u32 = 16;
+/// At most one of this many items is tracked.
+const SAMPLING: u32 = 16;
 
-/// The watch of one queue.
-pub(crate) struct Stopwatch {
+/// The sampler of one queue, which may consist of several lanes.
+pub(crate) struct WaitTime {
     clock: Arc<dyn Clock>,
-    waits: Histogram,
-    /// So many items are let pass before the next one is followed.
-    left: u32,
-    followed: Option<Followed>,
+    /// In seconds.
+    histogram: Histogram,
+    /// The number of items to skip before the next one is tracked.
+    skip: u32,
+    tracked: Option<Tracked>,
 }
 
-/// The item that is followed.
-struct Followed {
+/// The item that is tracked.
+struct Tracked {
     lane: usize,
-    /// How many of its lane come before it.
+    /// The number of items before it in its lane.
     ahead: usize,
     since: Timestamp,
 }
 
-impl Stopwatch {
-    pub(crate) fn new(clock: Arc<dyn Clock>, waits: Histogram) -> Self {
-        Self { clock, waits, left: 0, followed: None }
+impl WaitTime {
+    pub(crate) fn new(clock: Arc<dyn Clock>, histogram: Histogram) -> Self {
+        Self { clock, histogram, skip: 0, tracked: None }
     }
 
-    /// An item comes, behind so many of its lane.
+    /// An item was added behind `ahead` items of its lane.
     #[inline]
-    pub(crate) fn pushed(&mut self, lane: usize, ahead: usize) {
-        if self.left > 0 {
-            self.left -= 1;
-        } else if self.followed.is_none() {
-            self.left = ONE_OF - 1;
-            self.followed = Some(Followed { lane, ahead, since: self.clock.now() });
+    pub(super) fn pushed(&mut self, lane: usize, ahead: usize) {
+        if self.skip > 0 {
+            self.skip -= 1;
+        } else if self.tracked.is_none() {
+            self.skip = SAMPLING - 1;
+            self.tracked = Some(Tracked { lane, ahead, since: self.clock.now() });
         }
     }
 
     /// The first item of a lane was taken out.
     #[inline]
-    pub(crate) fn popped(&mut self, lane: usize) {
-        let Some(followed) = self.followed.as_mut().filter(|followed| followed.lane == lane) else { return };
-        if followed.ahead > 0 {
-            followed.ahead -= 1;
+    pub(super) fn popped(&mut self, lane: usize) {
+        let Some(tracked) = self.tracked.as_mut().filter(|tracked| tracked.lane == lane) else { return };
+        if tracked.ahead > 0 {
+            tracked.ahead -= 1;
             return;
         }
-        self.waits.record(self.clock.now().saturating_since(followed.since));
-        self.followed = None;
+        self.histogram.record(self.clock.now().saturating_since(tracked.since));
+        self.tracked = None;
     }
 
-    /// The last items of a lane were dropped: so many are left.
-    pub(crate) fn dropped(&mut self, lane: usize, left: usize) {
-        self.followed.take_if(|followed| followed.lane == lane && left <= followed.ahead);
+    /// The last items of a lane were dropped; `remaining` items are left in it.
+    pub(super) fn dropped(&mut self, lane: usize, remaining: usize) {
+        self.tracked.take_if(|tracked| tracked.lane == lane && remaining <= tracked.ahead);
     }
 }

@@ -53,16 +53,16 @@ impl<N: Network> Said<'_, N> {
     ) {
         let (peer, score) = (self.peer, self.status.score);
         let outcome_name = outcome.name();
-        let Some(reason) = graft_refusal(outcome) else {
+        if outcome == GraftOutcome::Grafted {
             debug!(?peer, ?topic, outcome = outcome_name, score, "graft accepted");
             return;
-        };
+        }
         let when = |that: GraftOutcome| outcome == that;
         debug!(
             ?peer,
             ?topic,
             outcome = outcome_name,
-            reason,
+            reason = outcome.explanation(),
             score,
             threshold = when(GraftOutcome::NegativeScore).then_some(0.0),
             backoff_left = before.backoff_left.filter(|_| when(GraftOutcome::BackedOff)).map(field::debug),
@@ -149,21 +149,6 @@ pub(in crate::actors) fn wants_messages() -> bool {
 
 pub(in crate::actors) fn message<N: Network>(peer: &N::Peer, topic: &N::Topic, outcome: &ReceiveOutcome<N>) {
     trace!(?peer, ?topic, outcome = outcome.name(), "message");
-}
-
-/// Why a graft is refused, in words; none if it is not.
-fn graft_refusal(outcome: GraftOutcome) -> Option<&'static str> {
-    Some(match outcome {
-        GraftOutcome::Grafted => return None,
-        GraftOutcome::PeerFiltered => "the application or the cap on its topics refuses the peer",
-        GraftOutcome::UnsubscribedTopic => "we have not joined the topic",
-        GraftOutcome::AlreadyInMesh => "the peer is in the mesh already",
-        GraftOutcome::UnexpectedPeer => "the peer is not connected",
-        GraftOutcome::DirectPeer => "direct peers are never in a mesh",
-        GraftOutcome::BackedOff => "the peer comes back before its backoff is over",
-        GraftOutcome::NegativeScore => "the score is below the threshold",
-        GraftOutcome::MeshFull => "the mesh is full and the peer is not outbound",
-    })
 }
 
 // === What the application does ===

@@ -81,25 +81,19 @@ pub(crate) struct IncomingMessage<N: Network> {
 /// What a peer said but for full messages.
 pub(crate) struct PeerMessage<N: Network> {
     pub(crate) from: N::Peer,
+    /// The connection over which it was received; `None` if the peer was not connected.
+    pub(crate) connection: Option<Arc<ConnectionRecord>>,
     pub(crate) message: P2pMessage<N>,
     pub(crate) at: Timestamp,
-    /// Returned when this is handled. It knows the connection that the peer had when it said so.
+    /// Returned when this is handled.
     pub(crate) credit: SharedCredit,
 }
 
 /// The credit of an input, or a part of one that is handled by several topics: it is returned when all have.
+#[expect(dead_code, reason = "dropping it returns the credit")]
 pub(crate) enum SharedCredit {
     Whole(Credit),
     Part(Arc<Credit>),
-}
-
-impl SharedCredit {
-    pub(crate) fn record(&self) -> Option<&ConnectionRecord> {
-        match self {
-            Self::Whole(credit) => credit.record(),
-            Self::Part(credit) => credit.record(),
-        }
-    }
 }
 
 /// The supervisor's share of the state, and where the topics' shares are to be had.

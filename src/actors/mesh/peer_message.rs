@@ -37,8 +37,8 @@ pub(in crate::actors) fn handle_peer<N: Network>(
     shared: &Shared<N>,
     outbox: &mut Outbox<N>,
 ) {
-    let PeerMessage { from, message, at, credit } = saying;
-    let record = credit.record();
+    let PeerMessage { from, connection, message, at, credit: _credit } = saying;
+    let record = connection.as_deref();
     let status =
         record.map_or_else(|| shared.directory.status_of_disconnected(&from), ConnectionRecord::status);
     let speaker = PeerInputHandler { peer: &from, record, status, at, shared };
@@ -67,7 +67,7 @@ pub(crate) fn handle_idontwant<N: Network>(
         record.map_or_else(|| shared.directory.status_of_disconnected(peer), ConnectionRecord::status);
     let named = ids.len();
     let outcome = match check_idontwant(status, &shared.limits) {
-        Ok(()) => shared.directory.note_unwanted(peer, ids, &shared.limits),
+        Ok(()) => shared.directory.insert_idontwant(peer, ids, &shared.limits),
         Err(refused) => refused,
     };
     shared.metrics.declined(named, &outcome);
@@ -90,7 +90,7 @@ pub(in crate::actors) fn handle_message<N: Network>(
 ) {
     let IncomingMessage { from, message, credit } = arrival;
     let thread_slot = credit.thread_slot();
-    credit.return_with(&mut outgoing.released);
+    credit.release_into(&mut outgoing.released);
     let delivery = Delivery::new(from, message);
     let bytes = shared.network.message_size(&delivery.message.message);
     outbox.tally.bytes += bytes as u64;
@@ -149,7 +149,7 @@ impl<N: Network> PeerInputHandler<'_, N> {
 
     fn unsubscribe(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
         if let Some(record) = self.record.filter(|record| state.is_subscriber(record.connection_id())) {
-            record.release_topic();
+            record.release_subscription();
         }
         let in_mesh = state.is_in_mesh(self.peer);
         let outcome = state.unsubscribe(self.peer, self.status, outbox);
@@ -189,7 +189,7 @@ impl<N: Network> PeerInputHandler<'_, N> {
     fn ihave(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
         outbox.tally.offered(ids.len());
         let cx = self.shared.context(self.at);
-        let outcome = self.shared.directory.with_quota(self.peer, &self.shared.limits, |quota| {
+        let outcome = self.shared.directory.with_heartbeat_quota(self.peer, &self.shared.limits, |quota| {
             state.ihave(self.peer, self.status, ids, quota, &cx, outbox)
         });
         outbox.tally.input(Input::IHave, &outcome);
@@ -220,10 +220,10 @@ impl<N: Network> PeerInputHandler<'_, N> {
         };
         let before = subscribed(state);
         let max = self.shared.limits.max_topics_per_peer;
-        let room = self.record.filter(|record| record.reserve_topic(max));
+        let room = self.record.filter(|record| record.reserve_subscription(max));
         let outcome = handle(state, room.is_some());
         if let Some(record) = room.filter(|_| before || !subscribed(state)) {
-            record.release_topic();
+            record.release_subscription();
         }
         outcome
     }

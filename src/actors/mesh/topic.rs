@@ -268,7 +268,7 @@ impl<N: Network> Topic<N> {
             PublishOutcome::Published { .. } if queued == 0 => RouteResult::NoPeers,
             PublishOutcome::Published { .. } => RouteResult::Queued,
         };
-        promise.keep(routed, queued, |publication| self.shared.tickets.insert(key, publication));
+        promise.respond(routed, queued, |publication| self.shared.tickets.insert(key, publication));
     }
 
     fn join(&mut self, at: Timestamp, outbox: &mut Outbox<N>) {

@@ -213,8 +213,8 @@ impl<N: Network> SupervisorActor<N> {
         let _span = tracing::debug_span!("heartbeat", tick = self.peers.tick() + 1).entered();
         self.shared.record(RecordedInput::Heartbeat);
         self.shared.returns.clear();
-        self.shared.directory.clear_quotas();
-        self.shared.directory.shift_unwanted();
+        self.shared.directory.clear_heartbeat_quotas();
+        self.shared.directory.advance_idontwant();
         // They tell at this heartbeat.
         drop(self.shared.take_credited());
         let topics: Vec<_> = self.topics.keys().cloned().collect();
@@ -345,7 +345,7 @@ impl<N: Network> SupervisorActor<N> {
     fn inspection(&self) -> Snapshot<N> {
         let mut view = View { time: self.shared.now(), ..View::default() };
         self.peers.view(&mut view);
-        let quotas = self.shared.directory.quotas();
+        let quotas = self.shared.directory.heartbeat_quotas();
         for (peer, quota) in &quotas {
             view.count_quota(peer, *quota);
         }

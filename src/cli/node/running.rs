@@ -190,7 +190,7 @@ impl Running {
         // A reader that takes nothing gets no summary.
         let _ = timeout(ENDING, report.line(Line::Summary { received, published, mesh })).await;
         let traced = trace.end().await;
-        outcome.and(worker.completion().await.map_err(Failure::Engine)).and(traced)
+        outcome.and(worker.wait_for_end().await.map_err(Failure::Engine)).and(traced)
     }
 
     /// Ends what was begun in vain.
@@ -212,7 +212,7 @@ impl Running {
 fn stop_with(worker: Worker<Libp2pNetwork>, stop: Stop) {
     actix::spawn(async move {
         // How it ended is the last thing looked at.
-        let _ = worker.completion().await;
+        let _ = worker.wait_for_end().await;
         stop.now();
     });
 }

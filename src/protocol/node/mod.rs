@@ -28,6 +28,7 @@ use super::{
         peer_view::{LowScore, check_score},
     },
     inspect::{footprint::Footprint, stats::Stats, view::View},
+    iwant::IWantByTopic,
     options::NodeOptions,
     outcome::*,
     output::{OutputBatch, pending::PendingOutput},
@@ -267,17 +268,12 @@ impl<N: Network> Node<N> {
         if let Err(LowScore { score, threshold }) = check_score(status, &self.limits) {
             return IWantOutcome::LowScore { score, threshold };
         }
-        let mut by_topic: BTreeMap<N::Topic, Vec<N::MessageId>> = BTreeMap::new();
-        let mut answers = BTreeMap::new();
-        for id in ids {
-            match self.network.topic_of(&id).or_else(|| self.topic_by_message_id.get(&id).cloned()) {
-                Some(topic) if self.topics.find(&topic).is_some() => {
-                    by_topic.entry(topic).or_default().push(id)
-                }
-                _ => drop(answers.insert(id, IWantAnswer::NotFound)),
-            }
-        }
-        for (topic, ids) in by_topic {
+        let IWantByTopic { topics, unknown } = IWantByTopic::split(ids, |id| {
+            let topic = self.network.topic_of(id).or_else(|| self.topic_by_message_id.get(id).cloned());
+            topic.filter(|topic| self.topics.find(topic).is_some())
+        });
+        let mut answers: BTreeMap<_, _> = unknown.into_iter().map(|id| (id, IWantAnswer::NotFound)).collect();
+        for (topic, ids) in topics {
             let outcome =
                 self.on_topic(&topic, now, |state, cx, outbox| state.iwant(peer, status, ids, cx, outbox));
             if let IWantOutcome::Answered { ids } = outcome {

@@ -227,13 +227,11 @@ impl<N: Network> Node<N> {
         outbox.commands
     }
 
-    /// The quota of a peer in this heartbeat. The number of tracked peers is bounded; the quota of any other peer is
-    /// exhausted.
+    /// What a peer has used of its quotas in the current heartbeat.
     pub(super) fn quota(&self, peer: &N::Peer) -> Quota {
-        let max_tracked =
-            self.peers.connection_count().saturating_add(self.limits.bounds.max_unconnected_peers);
-        let initial = if self.quotas.len() < max_tracked { Quota::default() } else { Quota::EXHAUSTED };
-        self.quotas.get(peer).copied().unwrap_or(initial)
+        let untracked =
+            || Quota::of_untracked(self.quotas.len(), self.peers.connection_count(), &self.limits);
+        self.quotas.get(peer).copied().unwrap_or_else(untracked)
     }
 
     pub(super) fn store_quota(&mut self, peer: &N::Peer, quota: Quota) {

@@ -40,7 +40,7 @@ impl<N: Network> Parked<N> {
         if let Some(parked) = self.messages.get_mut(&key) {
             let same = parked.0.message.message == delivery.message.message;
             if same {
-                add_co_senders(&mut parked.0, delivery, self.max_co_senders);
+                parked.0.join(delivery, self.max_co_senders);
             }
             return usize::from(!same);
         }
@@ -53,6 +53,7 @@ impl<N: Network> Parked<N> {
             }
         }
         delivery.co_senders.truncate(self.max_co_senders);
+        delivery.co_senders.sort_unstable();
         self.bytes += bytes;
         self.messages.insert(key, (delivery, bytes));
         dropped
@@ -65,9 +66,8 @@ impl<N: Network> Parked<N> {
 
     /// Removes the message with the least key.
     pub(crate) fn pop_first(&mut self) -> Option<Delivery<N>> {
-        let (_, (mut delivery, bytes)) = self.messages.pop_first()?;
+        let (_, (delivery, bytes)) = self.messages.pop_first()?;
         self.bytes -= bytes;
-        delivery.co_senders.sort_unstable();
         Some(delivery)
     }
 
@@ -77,18 +77,5 @@ impl<N: Network> Parked<N> {
 
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
-    }
-}
-
-/// Adds senders up to `max`, the earliest first. Unlike [`Delivery::join`], it keeps the co-senders in order of arrival,
-/// because the reference truncates them in this order. The list is short.
-fn add_co_senders<N: Network>(parked: &mut Delivery<N>, delivery: Delivery<N>, max: usize) {
-    for peer in std::iter::once(delivery.sender).chain(delivery.co_senders) {
-        if parked.co_senders.len() >= max {
-            return;
-        }
-        if peer != parked.sender && !parked.co_senders.contains(&peer) {
-            parked.co_senders.push(peer);
-        }
     }
 }
