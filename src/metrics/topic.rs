@@ -89,7 +89,7 @@ impl TopicSeries {
         if !outbox.app.is_empty() {
             self.delivered.increment(outbox.app.len() as u64);
         }
-        let rest = outbox.tally.take_rest();
+        let rest = outbox.counters.take_rest();
         let fanned_out = rest.as_ref().map_or(0, |rest| u64::from(rest.fanned_out));
         if !outbox.p2p.is_empty() {
             self.count_said(engine, &Said::of(&outbox.p2p, network), fanned_out);
@@ -104,7 +104,7 @@ impl TopicSeries {
 
     fn count_inputs<N: Network>(&self, engine: &Metrics, outbox: &mut Outbox<N>) {
         let (mut copies, mut duplicates) = (0, 0);
-        engine.count_outcomes(&mut outbox.tally, |role, count| match role {
+        engine.count_outcomes(&mut outbox.counters, |role, count| match role {
             Role::None => {}
             Role::Copy => copies += count,
             Role::Duplicate => duplicates += count,
@@ -112,7 +112,7 @@ impl TopicSeries {
         });
         if copies + duplicates > 0 {
             self.received.increment(copies + duplicates);
-            self.received_bytes.increment(std::mem::take(&mut outbox.tally.bytes));
+            self.received_bytes.increment(std::mem::take(&mut outbox.counters.bytes));
         }
         if duplicates > 0 {
             self.duplicate.increment(duplicates);

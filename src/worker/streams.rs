@@ -117,7 +117,7 @@ impl<N: Network> P2pOutputs<N> {
     /// The next batch with at least one connected recipient.
     fn try_batch(&self) -> Option<OutputBatch<N>> {
         loop {
-            if let Some(batch) = self.shared.read(self.shared.p2p.try_pop()?) {
+            if let Some(batch) = self.shared.resolve_output(self.shared.p2p.try_pop()?) {
                 return Some(batch);
             }
         }
@@ -128,7 +128,7 @@ impl<N: Network> P2pOutputs<N> {
             let Some(output) = std::task::ready!(self.shared.p2p.poll_pop(cx)) else {
                 return Poll::Ready(None);
             };
-            if let Some(batch) = self.shared.read(output) {
+            if let Some(batch) = self.shared.resolve_output(output) {
                 return Poll::Ready(Some(batch));
             }
         }

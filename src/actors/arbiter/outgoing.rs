@@ -1,5 +1,5 @@
-//! What leaves a desk: gathered over a burst, so that router and supervisor are told once. Outputs go first: what
-//! follows from a report must not overtake them.
+//! What topics leave for other parts of the engine, collected over a batch so that router and supervisor are woken once.
+//! Outputs are sent first: what follows from an event must not overtake them.
 
 use derive_where::derive_where;
 
@@ -10,25 +10,25 @@ use crate::{
     outputs::recycle::ToRecycle,
 };
 
-/// What topics leave behind for the others.
+/// The results of a batch of inputs.
 #[derive_where(Default)]
 pub(crate) struct Outgoing<N: Network> {
     pub(crate) outputs: Vec<RouterItem<N>>,
-    pub(crate) reports: Vec<SupervisorItem<N>>,
-    /// What inputs held while they waited.
-    pub(crate) released: ItemsAndBytes,
-    /// Copies that are of no more use.
-    pub(crate) spent: ToRecycle<N>,
+    pub(crate) supervisor_items: Vec<SupervisorItem<N>>,
+    /// The credit of the inputs that were handled.
+    pub(crate) released_credit: ItemsAndBytes,
+    /// Duplicates of messages whose memory may be used again.
+    pub(crate) to_recycle: ToRecycle<N>,
 }
 
 impl<N: Network> Outgoing<N> {
-    /// Sends all of it. Who is closed has ended, and with it the engine.
+    /// Sends everything. A closed inbox drops it: the engine has ended.
     pub(crate) fn send(&mut self, shared: &Shared<N>) {
-        shared.emit(self.outputs.drain(..));
-        if !self.reports.is_empty() {
-            shared.supervisor.extend(self.reports.drain(..));
+        shared.send_outputs(self.outputs.drain(..));
+        if !self.supervisor_items.is_empty() {
+            shared.supervisor.extend(self.supervisor_items.drain(..));
         }
-        shared.returns.give(&mut self.spent);
-        shared.admission.release(std::mem::take(&mut self.released));
+        shared.recycle_bins.give(&mut self.to_recycle);
+        shared.admission.release(std::mem::take(&mut self.released_credit));
     }
 }

@@ -46,7 +46,7 @@ fn send_to_topic<N: Network>(
     loop {
         // The guard keeps the entry from being removed before the item is in the topic's mailbox.
         if let Some(entry) = shared.topic_table.get(topic) {
-            shared.post(&entry.address, item);
+            shared.send_to_topic(&entry.address, item);
             return Ok(());
         }
         match send_to_inactive_topic(shared, topic, item) {
@@ -93,7 +93,7 @@ fn command_topic<N: Network>(
             if matches!(item, TopicItem::Publish { .. }) {
                 shared.topic_labels.claim(&topic, false, &shared.network);
             }
-            let address = shared.desks.assign();
+            let address = shared.mailboxes.allocate();
             let mut entry = TopicEntry { address: address.clone(), commands: 0, joined: false };
             entry.command(item);
             update(&mut entry);

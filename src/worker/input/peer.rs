@@ -13,7 +13,7 @@ use crate::{
             peer_message::handle_idontwant,
         },
         shared::Shared,
-        supervisor::messages::SupervisorItem,
+        supervisor::messages::{Connect, Disconnect, SupervisorItem},
     },
     admission::{Credit, CreditOwner, refused::Refused, thread_slot::ThreadSlot},
     directory::connection::ConnectionRecord,
@@ -101,12 +101,12 @@ pub(in crate::worker) fn p2p_input<N: Network>(
 fn connect<N: Network>(shared: &Shared<N>, peer: &N::Peer, info: &ConnectionInfo) {
     shared.directory.connect(peer, info, |connection_id| {
         let (peer, direction, kind) = (peer.clone(), info.direction, info.kind);
-        send_to_supervisor(shared, SupervisorItem::Connect { peer, direction, kind, connection_id });
+        send_to_supervisor(shared, SupervisorItem::message(Connect { peer, direction, kind, connection_id }));
     });
 }
 
 fn disconnect<N: Network>(shared: &Shared<N>, peer: &N::Peer) {
-    let item = SupervisorItem::Disconnect { peer: peer.clone(), at: shared.now() };
+    let item = SupervisorItem::message(Disconnect { peer: peer.clone(), at: shared.now() });
     shared.directory.disconnect(peer, || send_to_supervisor(shared, item));
 }
 
@@ -118,7 +118,7 @@ fn full_message<N: Network>(
     from: &N::Peer,
     message: Arc<FullMessage<N>>,
 ) -> Result<(), Refused> {
-    shared.returns.take(ThreadSlot::current());
+    shared.recycle_bins.take(ThreadSlot::current());
     let bytes = queued_bytes_of_full(shared, &message);
     let credit = check_app_queue(shared)
         .and_then(|()| admit(shared, owner, bytes))
