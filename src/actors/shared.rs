@@ -27,7 +27,7 @@ use crate::{
     directory::Directory,
     input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
-    metrics::{Metrics, Queues, TopicLabels, TopicSeries},
+    metrics::{Metrics, Queues, TopicLabels},
     network::Network,
     outputs::{
         app_queue::AppQueue,
@@ -37,9 +37,9 @@ use crate::{
     },
     protocol::{
         event::Event,
-        exchange::{Context, Outbox, command::ValidationMode},
+        exchange::{Context, command::ValidationMode},
         inspect::{footprint::Footprint, stats::Stats},
-        output::{Lane, OutputBatch, pending::PendingOutput},
+        output::{Lane, pending::PendingOutput},
     },
     timestamp::Timestamp,
 };
@@ -151,35 +151,6 @@ impl<N: Network> Shared<N> {
         }
     }
 
-    /// Sends outputs to the router. They are dropped if the engine has ended.
-    pub(crate) fn send_outputs(&self, outputs: impl ExactSizeIterator<Item = RouterItem<N>>) {
-        if outputs.len() > 0 {
-            self.router.extend(outputs);
-        }
-    }
-
-    /// Counts and takes what a topic left in the outbox, except its events: outputs move to `outputs`. Returns by how many
-    /// peers the topic's mesh has grown.
-    pub(crate) fn flush_topic(
-        &self,
-        topic: &N::Topic,
-        series: &TopicSeries,
-        outbox: &mut Outbox<N>,
-        outputs: &mut Vec<RouterItem<N>>,
-    ) -> i64 {
-        let stats = std::mem::take(&mut outbox.stats);
-        let mesh_growth = series.flush(&self.metrics, &*self.network, outbox, &stats);
-        outputs.extend(outbox.p2p.drain(..).map(RouterItem::P2p));
-        outputs.extend(outbox.app.drain(..).map(RouterItem::App));
-        for (id, entered) in outbox.history_changes.drain(..) {
-            self.directory.on_history_change(id, topic, entered);
-        }
-        if stats != Stats::default() {
-            *self.topic_stats.lock().unwrap_or_else(PoisonError::into_inner) += stats;
-        }
-        mesh_growth
-    }
-
     /// Reports an output that the full p2p stream dropped.
     pub(crate) fn report_dropped(&self, output: &PendingOutput<N>) {
         self.note_overload();
@@ -188,18 +159,6 @@ impl<N: Network> Shared<N> {
             let (topic, id) = (&message.topic, &message.message_id);
             self.publish_reports.not_sent(topic, id, DropReason::StreamFull, to.len());
         }
-    }
-
-    /// Resolves connection ids when an output is read. Peers that disconnected are left out; returns `None` if no peer
-    /// remains.
-    pub(crate) fn resolve_output(&self, output: PendingOutput<N>) -> Option<OutputBatch<N>> {
-        let intended = output.count();
-        let batch = output.resolve(|connection_ids| self.directory.peers_of(connection_ids));
-        let disconnected = intended - batch.count();
-        if disconnected > 0 {
-            self.metrics.output_dropped(Lane::Gossip, DropReason::Disconnected, disconnected);
-        }
-        (batch.count() > 0).then_some(batch)
     }
 
     // === Settling ===

@@ -247,7 +247,7 @@ impl<N: Network> RunningTopic<N> {
         }
         self.schedule_flush();
         let (topic, series) = (&self.state.topic, &self.meter.series);
-        let mesh_growth = self.shared.flush_topic(topic, series, outbox, &mut outgoing.outputs);
+        let mesh_growth = outgoing.flush_topic(topic, series, outbox, &self.shared);
         self.meter.count_mesh(mesh_growth);
         if !outbox.events.is_empty() {
             outgoing.supervisor_items.push(SupervisorItem::Events {

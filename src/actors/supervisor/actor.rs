@@ -326,8 +326,8 @@ impl<N: Network> SupervisorActor<N> {
             self.shared.metrics.validations_throttled(throttled);
             if !p2p.is_empty() {
                 self.shared.metrics.count_said(&Said::of(&p2p, &*self.shared.network));
+                self.shared.router.extend(p2p.into_iter().map(RouterItem::P2p));
             }
-            self.shared.send_outputs(p2p.into_iter().map(RouterItem::P2p));
             events.iter().for_each(|event| self.shared.observe(event));
             if commands.is_empty() {
                 break;

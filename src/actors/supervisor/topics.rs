@@ -80,9 +80,8 @@ impl<N: Network> SupervisorActor<N> {
             TopicItem::Retire | TopicItem::Stop => {}
         }
         state.flush_delivery_counts(&mut self.outbox);
-        let (series, outputs) = (shared.topic_labels.of(&topic), &mut self.outgoing.outputs);
         // It returns the growth of the mesh, which is 0.
-        shared.flush_topic(&topic, &series, &mut self.outbox, outputs);
+        self.outgoing.flush_topic(&topic, &shared.topic_labels.of(&topic), &mut self.outbox, &shared);
         self.outgoing.send(&shared);
         let events = std::mem::take(&mut self.outbox.events);
         let passive = self.topics.len().saturating_sub(self.peers.joined_count());
