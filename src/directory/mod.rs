@@ -1,6 +1,5 @@
-//! The maps that every thread of an engine may read without asking an actor: each running topic's address, and each
-//! peer's connection, score and IDONTWANT ids. No method keeps a guard of a map while it sends to an actor, except where
-//! its comment gives the reason.
+//! The maps that every thread of an engine may read without asking an actor: each peer's connection, score and IDONTWANT ids. No method keeps a guard of a map while it sends to an actor, except where its
+//! comment gives the reason.
 
 pub(crate) mod connection;
 
@@ -14,7 +13,6 @@ use foldhash::fast::RandomState;
 
 use self::connection::ConnectionRecord;
 use crate::{
-    actors::{arbiter::mailbox::TopicAddr, mesh::messages::TopicItem},
     admission::{Admission, CreditOwner},
     limits::Limits,
     network::{ConnectionInfo, Network},
@@ -30,8 +28,6 @@ use crate::{
 
 /// The shared maps of one engine.
 pub(crate) struct Directory<N: Network> {
-    /// The topics that have an actor, or are about to.
-    pub(crate) topics: DashMap<N::Topic, TopicEntry<N>, RandomState>,
     /// The last connection of each peer that is connected or whose score is remembered.
     peers: DashMap<N::Peer, Arc<ConnectionRecord>, RandomState>,
     /// The connected peers by connection id. Written when a peer connects or disconnects; read when gossip leaves the
@@ -56,27 +52,9 @@ pub(crate) struct Directory<N: Network> {
     unconnected: Arc<CreditOwner>,
 }
 
-/// A running topic.
-pub(crate) struct TopicEntry<N: Network> {
-    pub(crate) address: TopicAddr<N>,
-    /// How many commands the application gave it.
-    pub(crate) commands: u32,
-    /// Whether the application's last word was join.
-    pub(crate) joined: bool,
-}
-
-impl<N: Network> TopicEntry<N> {
-    /// Gives it a command of the application's.
-    pub(crate) fn command(&mut self, command: TopicItem<N>) {
-        self.commands = self.commands.wrapping_add(1);
-        self.address.push(command);
-    }
-}
-
 impl<N: Network> Directory<N> {
     pub(crate) fn new(admission: Arc<Admission>) -> Self {
         Self {
-            topics: DashMap::default(),
             peers: DashMap::default(),
             peers_by_connection: RwLock::default(),
             heartbeat_quotas: DashMap::default(),

@@ -28,6 +28,7 @@ use crate::{
         router::actor::RouterActor,
         shared::{Observer, Shared},
         supervisor::actor::SupervisorActor,
+        topic_table::TopicTable,
     },
     admission::{Admission, CreditOwner},
     clock::{Clock, SystemClock},
@@ -100,7 +101,7 @@ impl<N: Network> WorkerBuilder<N> {
             network,
             limits,
             options: NodeOptions { seed: rand::random(), ..NodeOptions::default() },
-            arbiters: Arbiters::Own(cores),
+            arbiters: Arbiters::Spawn(cores),
             clock: None,
             manual: false,
             observer: None,
@@ -127,7 +128,7 @@ impl<N: Network> WorkerBuilder<N> {
     /// Runs the engine on this number of own threads, by default one a core. With 0 it runs on the arbiter that starts
     /// it: paused tokio time works only there.
     pub fn arbiters(mut self, arbiters: usize) -> Self {
-        self.arbiters = Arbiters::Own(arbiters);
+        self.arbiters = Arbiters::Spawn(arbiters);
         self
     }
 
@@ -135,7 +136,7 @@ impl<N: Network> WorkerBuilder<N> {
     /// Connections that run on the same arbiters exchange messages with topics without a change of thread. With an empty
     /// iterator the engine runs on the arbiter that starts it.
     pub fn on_arbiters(mut self, arbiters: impl IntoIterator<Item = ArbiterHandle>) -> Self {
-        self.arbiters = Arbiters::Given(arbiters.into_iter().collect());
+        self.arbiters = Arbiters::Borrowed(arbiters.into_iter().collect());
         self
     }
 
@@ -209,7 +210,7 @@ impl<N: Network> WorkerBuilder<N> {
         if let Some(recorder) = &shared.input_recorder {
             recorder.start(&shared.network, &shared.limits, &options);
         }
-        start_actors(&shared, pool, &options, manual);
+        start_actors(&shared, &pool, &options, manual);
         let worker = Worker { shared: Arc::clone(&shared), arbiters: Arc::new(Mutex::new(arbiters)) };
         for topic in topics {
             // A join is refused only by an engine that has ended.
@@ -220,7 +221,7 @@ impl<N: Network> WorkerBuilder<N> {
     }
 
     fn into_shared(self, arbiters: usize) -> Shared<N> {
-        let load = Arc::new(BusyCount::default());
+        let busy_count = Arc::new(BusyCount::default());
         let bounds = &self.limits.bounds;
         let admission = Arc::new(Admission::new(bounds));
         let batched = self.options.batch_interval.is_some();
@@ -231,11 +232,12 @@ impl<N: Network> WorkerBuilder<N> {
             seed: self.options.seed,
             validation_mode: if batched { ValidationMode::Batched } else { ValidationMode::Sequential },
             directory: Directory::new(Arc::clone(&admission)),
+            topic_table: TopicTable::<N>::default(),
             publications: Arc::new(CreditOwner::new(Arc::new(Admission::new(bounds)))),
-            supervisor: Inbox::new(Arc::clone(&load)).into(),
-            router: Inbox::new(Arc::clone(&load)).into(),
-            desks: ArbiterMailboxes::new(arbiters, &load),
-            load,
+            supervisor: Inbox::new(Arc::clone(&busy_count)).into(),
+            router: Inbox::new(Arc::clone(&busy_count)).into(),
+            mailboxes: ArbiterMailboxes::new(arbiters, &busy_count),
+            busy_count,
             p2p: P2pQueue::new(
                 bounds.max_output_items,
                 Arc::clone(&admission),
@@ -250,7 +252,7 @@ impl<N: Network> WorkerBuilder<N> {
             .into(),
             admission,
             validating: AtomicUsize::new(0),
-            tickets: PublishReports::default(),
+            publish_reports: PublishReports::default(),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             input_recorder: self.input_recorder,
@@ -259,12 +261,12 @@ impl<N: Network> WorkerBuilder<N> {
             metrics,
             topic_labels: TopicLabels::new(self.recorder, self.max_topic_labels),
             last_overload: Mutex::default(),
-            journal: EventLog::new(bounds, self.message_events),
-            pulse: HeartbeatMonitor::new(self.manual),
-            in_heartbeat: AtomicBool::new(false),
+            event_log: EventLog::new(bounds, self.message_events),
+            heartbeat_monitor: HeartbeatMonitor::new(self.manual),
+            heartbeat_in_progress: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             end: watch::Sender::new(None),
-            credited: CachePadded::default(),
+            unflushed_topics: CachePadded::default(),
             topic_stats: CachePadded::default(),
             topic_footprint: Mutex::default(),
             peer_stats: Mutex::default(),
@@ -275,30 +277,30 @@ impl<N: Network> WorkerBuilder<N> {
 }
 
 /// Starts supervisor, router and heartbeat on the first arbiter, and the actor that runs topics on each.
-fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: Pool, options: &NodeOptions<N>, manual: bool) {
-    let first = pool.arbiter(0).clone();
+fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: &Pool, options: &NodeOptions<N>, manual: bool) {
+    let first = pool.arbiter(0);
     let fail = |fault: EngineError| {
         let shared = Arc::clone(shared);
         move || shared.finish(Err(fault))
     };
     let router = Arc::clone(shared);
-    start_watched(&first, move || RouterActor::new(router), fail(EngineError::RouterPanicked));
-    for (arbiter, desk) in shared.desks.iter().enumerate() {
-        let (shared, desk) = (Arc::clone(shared), Arc::clone(desk));
+    start_watched(first, move || RouterActor::new(router), fail(EngineError::RouterPanicked));
+    for (arbiter, mailbox) in shared.mailboxes.iter().enumerate() {
+        let (shared, mailbox) = (Arc::clone(shared), Arc::clone(mailbox));
         start_watched(
             pool.arbiter(arbiter),
-            move || ArbiterActor::new(shared, desk),
+            move || ArbiterActor::new(shared, mailbox),
             fail(EngineError::ArbiterPanicked),
         );
     }
     let peers = Peers::new(Arc::clone(&shared.network), Arc::clone(&shared.limits), options);
     let supervisor = Arc::clone(shared);
-    let make = move || SupervisorActor::new(supervisor, pool, peers, manual);
-    start_watched(&first, make, fail(EngineError::SupervisorPanicked));
+    let make = move || SupervisorActor::new(supervisor, peers, manual);
+    start_watched(first, make, fail(EngineError::SupervisorPanicked));
     if !manual {
         let heartbeat = Arc::clone(shared);
         let make = move || HeartbeatActor::new(heartbeat);
-        start_watched(&first, make, fail(EngineError::HeartbeatPanicked));
+        start_watched(first, make, fail(EngineError::HeartbeatPanicked));
     }
 }
 

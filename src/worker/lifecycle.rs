@@ -2,15 +2,20 @@
 
 use std::sync::{PoisonError, atomic::Ordering};
 
+use actix::{Actor, Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use super::{Worker, input};
 use crate::{
     actors::{
         fault::{EngineError, EngineStopped},
-        supervisor::messages::SupervisorItem,
+        supervisor::{
+            actor::SupervisorActor,
+            messages::{Stop, SupervisorItem},
+        },
     },
     network::Network,
+    protocol::peers::Peers,
     timestamp::Timestamp,
 };
 
@@ -39,7 +44,7 @@ impl<N: Network> Worker<N> {
         let drain = async {
             self.settle().await;
             // An error means that the supervisor has stopped already.
-            let _ = self.ask(SupervisorItem::Stop).await;
+            let _ = self.ask(Stop).await;
             self.settle().await;
         };
         // The streams end after the deadline too.
@@ -104,7 +109,7 @@ impl<N: Network> Worker<N> {
     /// When the pending batch of messages is due for validation. `None` if there is no batch, or the engine has ended.
     /// Cancellation safe.
     pub async fn batch_deadline(&self) -> Option<Timestamp> {
-        self.ask(SupervisorItem::BatchDeadline).await.ok().flatten()
+        self.query_peers(Peers::batch_deadline).await.ok().flatten()
     }
 
     /// Validates the pending batch and [settles](Self::settle), for engines without timers. If the future is dropped,
@@ -114,13 +119,16 @@ impl<N: Network> Worker<N> {
         self.settle().await;
     }
 
-    /// Sends the supervisor an item with a reply channel and waits for the reply.
-    pub(super) async fn ask<T>(
-        &self,
-        item: impl FnOnce(oneshot::Sender<T>) -> SupervisorItem<N>,
-    ) -> Result<T, EngineStopped> {
-        let (reply, answer) = oneshot::channel();
-        self.shared.supervisor.push(item(reply)).map_err(|_| EngineStopped)?;
+    /// Sends the supervisor an actix message and waits for the result.
+    pub(super) async fn ask<M>(&self, message: M) -> Result<M::Result, EngineStopped>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        SupervisorActor<N>: Actor<Context = Context<SupervisorActor<N>>> + Handler<M>,
+    {
+        let (result, answer) = oneshot::channel();
+        let item = SupervisorItem::request(message, result);
+        self.shared.supervisor.push(item).map_err(|_| EngineStopped)?;
         answer.await.map_err(|_| EngineStopped)
     }
 }

@@ -15,7 +15,10 @@ use actix::Arbiter;
 use derive_where::derive_where;
 
 use crate::{
-    actors::{shared::Shared, supervisor::messages::SupervisorItem},
+    actors::{
+        shared::Shared,
+        supervisor::messages::{SetUnreachablePoint, SlowPeer, SupervisorItem},
+    },
     input_recorder::RecordedInput,
     limits::Limits,
     network::{AppInput, FullMessage, Network, P2pInput},
@@ -97,17 +100,17 @@ impl<N: Network> Worker<N> {
     /// Whether a [`PublishTicket`] waits for reports on this message. If so, the transport should call
     /// [`report_sent`](Self::report_sent) or [`report_not_sent`](Self::report_not_sent) for each recipient.
     pub fn has_publish_listener(&self, topic: &N::Topic, id: &N::MessageId) -> bool {
-        self.shared.tickets.is_open(topic, id)
+        self.shared.publish_reports.is_open(topic, id)
     }
 
     /// Reports that the transport sent a message to one peer.
     pub fn report_sent(&self, topic: &N::Topic, id: &N::MessageId) {
-        self.shared.tickets.sent(topic, id);
+        self.shared.publish_reports.sent(topic, id);
     }
 
     /// Reports that the transport did not send a message to one peer.
     pub fn report_not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: DropReason) {
-        self.shared.tickets.not_sent(topic, id, reason, 1);
+        self.shared.publish_reports.not_sent(topic, id, reason, 1);
     }
 
     /// Reports that `peer` reads its control messages (GRAFT, PRUNE, subscriptions) too slowly or not at all. Report a
@@ -116,7 +119,7 @@ impl<N: Network> Worker<N> {
     pub fn report_slow_peer(&self, peer: &N::Peer) {
         self.shared.metrics.slow_peer();
         self.shared.record(RecordedInput::SlowPeer(peer));
-        self.send(SupervisorItem::SlowPeer(peer.clone()));
+        self.send(SupervisorItem::message(SlowPeer(peer.clone())));
     }
 
     /// Reports that the transport dropped `count` outputs, one a recipient, that it had read from the p2p stream. Only
@@ -130,7 +133,7 @@ impl<N: Network> Worker<N> {
     /// `point` resets it.
     pub fn set_unreachable_point(&self, point: N::Point) {
         self.shared.record(RecordedInput::UnreachablePoint(&point));
-        self.send(SupervisorItem::SetUnreachablePoint(point));
+        self.send(SupervisorItem::message(SetUnreachablePoint(point)));
     }
 }
 

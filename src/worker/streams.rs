@@ -12,7 +12,8 @@ use futures_core::Stream;
 use crate::{
     actors::shared::Shared,
     network::{AppOutput, FullMessage, Network, P2pOutput},
-    protocol::output::{OutputBatch, expand::OutputBatchIter},
+    outputs::publication::DropReason,
+    protocol::output::{Lane, OutputBatch, expand::OutputBatchIter, pending::PendingOutput},
 };
 
 /// The outputs for the p2p layer: a stream with one item for each recipient. Within a
@@ -117,7 +118,7 @@ impl<N: Network> P2pOutputs<N> {
     /// The next batch with at least one connected recipient.
     fn try_batch(&self) -> Option<OutputBatch<N>> {
         loop {
-            if let Some(batch) = self.shared.read(self.shared.p2p.try_pop()?) {
+            if let Some(batch) = self.resolve(self.shared.p2p.try_pop()?) {
                 return Some(batch);
             }
         }
@@ -128,10 +129,23 @@ impl<N: Network> P2pOutputs<N> {
             let Some(output) = std::task::ready!(self.shared.p2p.poll_pop(cx)) else {
                 return Poll::Ready(None);
             };
-            if let Some(batch) = self.shared.read(output) {
+            if let Some(batch) = self.resolve(output) {
                 return Poll::Ready(Some(batch));
             }
         }
+    }
+
+    /// Resolves the connection ids of an output that is read. Peers that disconnected are left out; returns `None` if no
+    /// peer remains.
+    fn resolve(&self, output: PendingOutput<N>) -> Option<OutputBatch<N>> {
+        let intended = output.count();
+        let batch = output.resolve(|connection_ids| self.shared.directory.peers_of(connection_ids));
+        let disconnected = intended - batch.count();
+        if disconnected > 0 {
+            let reason = DropReason::Disconnected;
+            self.shared.metrics.output_dropped(Lane::Gossip, reason, disconnected);
+        }
+        (batch.count() > 0).then_some(batch)
     }
 
     #[inline]

@@ -40,6 +40,6 @@ impl<N: Network> PublishTicket<N> {
 
 impl<N: Network> Drop for PublishTicket<N> {
     fn drop(&mut self) {
-        self.worker.shared.tickets.remove(&self.key);
+        self.worker.shared.publish_reports.remove(&self.key);
     }
 }

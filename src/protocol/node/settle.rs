@@ -177,7 +177,7 @@ impl<N: Network> Node<N> {
         }
         self.validate_now(index, now);
         self.take_outputs(index);
-        let mut events = std::mem::take(&mut self.outbox.facts);
+        let mut events = std::mem::take(&mut self.outbox.events);
         let topic = &self.topics.expect_mut(index).topic;
         for event in events.drain(..) {
             observe(topic, &event);
@@ -185,15 +185,15 @@ impl<N: Network> Node<N> {
                 *px = Some(outcome);
             }
         }
-        self.outbox.facts = events;
+        self.outbox.events = events;
     }
 
     /// A node does not wait for asynchronous validation: it validates synchronously.
     fn validate_now(&mut self, index: TopicIndex, now: Timestamp) {
-        if self.outbox.later.is_empty() {
+        if self.outbox.pending_validations.is_empty() {
             return;
         }
-        for Validation { message, .. } in std::mem::take(&mut self.outbox.later) {
+        for Validation { message, .. } in std::mem::take(&mut self.outbox.pending_validations) {
             self.call_topic(index, now, |state, cx, outbox| {
                 let verdict =
                     state.pending_validation(&message).map(|delivery| cx.network.validate(delivery));
@@ -207,7 +207,7 @@ impl<N: Network> Node<N> {
         let outbox = &mut self.outbox;
         self.emitted.append(&mut outbox.p2p);
         self.drained.app.append(&mut outbox.app);
-        for (id, entered) in outbox.history.drain(..) {
+        for (id, entered) in outbox.history_changes.drain(..) {
             let topic = &self.topics.expect_mut(index).topic;
             if entered {
                 self.topic_by_message_id.insert(id, topic.clone());

@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use super::{check_open, command_topic, peer::queued_bytes_of_full, report_refused, send_to_supervisor};
 use crate::{
-    actors::{mesh::messages::TopicItem, shared::Shared, supervisor::messages::SupervisorItem},
+    actors::{
+        mesh::messages::TopicItem,
+        shared::Shared,
+        supervisor::messages::{SetApplicationScore, SupervisorItem},
+    },
     admission::refused::Refused,
     input_recorder::RecordedInput,
     network::{AppInput, FullMessage, Network},
@@ -30,7 +34,7 @@ pub(in crate::worker) fn app_input<N: Network>(
         AppInput::Leave(topic) => leave(shared, &topic, at),
         AppInput::SetApplicationScore { peer, score } => {
             shared.record(RecordedInput::SetApplicationScore { peer: &peer, score });
-            send_to_supervisor(shared, SupervisorItem::SetApplicationScore { peer, score });
+            send_to_supervisor(shared, SupervisorItem::message(SetApplicationScore { peer, score }));
         }
     }
     Ok(())
@@ -51,7 +55,7 @@ pub(in crate::worker) fn publish_with_ticket<N: Network>(
 
 /// Leaves all joined topics: the engine shuts down.
 pub(in crate::worker) fn leave_all<N: Network>(shared: &Shared<N>) {
-    let joined = shared.directory.topics.iter().filter(|entry| entry.joined);
+    let joined = shared.topic_table.iter().filter(|entry| entry.joined);
     let joined: Vec<_> = joined.map(|entry| entry.key().clone()).collect();
     for topic in joined {
         leave(shared, &topic, shared.now());
@@ -70,7 +74,7 @@ fn publish<N: Network>(
         .inspect_err(|refused| report_refused(shared, *refused))?;
     shared.record(RecordedInput::Publish(&message));
     let topic = message.topic.clone();
-    let item = TopicItem::Publish { message, at, credit, promise: responder };
+    let item = TopicItem::Publish { message, at, credit, responder };
     command_topic(shared, topic, item, |_| {});
     Ok(())
 }
@@ -84,7 +88,7 @@ fn join<N: Network>(shared: &Shared<N>, topic: N::Topic, at: Timestamp) {
 /// A topic without an actor is not joined, so that there is nothing to leave.
 fn leave<N: Network>(shared: &Shared<N>, topic: &N::Topic, at: Timestamp) {
     shared.record(RecordedInput::Leave(topic));
-    if let Some(mut entry) = shared.directory.topics.get_mut(topic) {
+    if let Some(mut entry) = shared.topic_table.get_mut(topic) {
         entry.joined = false;
         entry.command(TopicItem::Leave { at });
     }

@@ -14,9 +14,11 @@ pub(super) use self::{
     peer::{outputs_have_room, p2p_input},
 };
 use crate::{
-    actors::{mesh::messages::TopicItem, shared::Shared, supervisor::messages::SupervisorItem},
+    actors::{
+        mesh::messages::TopicItem, shared::Shared, supervisor::messages::SupervisorItem,
+        topic_table::TopicEntry,
+    },
     admission::refused::Refused,
-    directory::TopicEntry,
     network::Network,
     protocol::event::Event,
 };
@@ -45,8 +47,8 @@ fn send_to_topic<N: Network>(
 ) -> Result<(), Refused> {
     loop {
         // The guard keeps the entry from being removed before the item is in the topic's mailbox.
-        if let Some(entry) = shared.directory.topics.get(topic) {
-            shared.post(&entry.address, item);
+        if let Some(entry) = shared.topic_table.get(topic) {
+            shared.send_to_topic(&entry.address, item);
             return Ok(());
         }
         match send_to_inactive_topic(shared, topic, item) {
@@ -65,7 +67,7 @@ fn send_to_inactive_topic<N: Network>(
     topic: &N::Topic,
     item: TopicItem<N>,
 ) -> Result<(), TopicItem<N>> {
-    match shared.directory.topics.entry(topic.clone()) {
+    match shared.topic_table.entry(topic.clone()) {
         Entry::Occupied(_) => Err(item),
         Entry::Vacant(_vacant) => {
             send_to_supervisor(shared, SupervisorItem::Topic { topic: topic.clone(), item });
@@ -83,7 +85,7 @@ fn command_topic<N: Network>(
     item: TopicItem<N>,
     update: impl FnOnce(&mut TopicEntry<N>),
 ) {
-    match shared.directory.topics.entry(topic.clone()) {
+    match shared.topic_table.entry(topic.clone()) {
         Entry::Occupied(mut entry) => {
             update(entry.get_mut());
             entry.get_mut().command(item);
@@ -93,7 +95,7 @@ fn command_topic<N: Network>(
             if matches!(item, TopicItem::Publish { .. }) {
                 shared.topic_labels.label_for(&topic, false, &shared.network);
             }
-            let address = shared.desks.assign();
+            let address = shared.mailboxes.allocate();
             let mut entry = TopicEntry { address: address.clone(), commands: 0, joined: false };
             entry.command(item);
             update(&mut entry);

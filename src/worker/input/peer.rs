@@ -13,7 +13,7 @@ use crate::{
             peer_message::handle_idontwant,
         },
         shared::Shared,
-        supervisor::messages::SupervisorItem,
+        supervisor::messages::{Connect, Disconnect, SupervisorItem},
     },
     admission::{Credit, CreditOwner, refused::Refused},
     directory::connection::ConnectionRecord,
@@ -136,12 +136,12 @@ pub(in crate::worker) fn try_p2p_input<N: Network>(
 fn connect<N: Network>(shared: &Shared<N>, peer: &N::Peer, info: &ConnectionInfo) {
     shared.directory.connect(peer, info, |connection_id| {
         let (peer, direction, kind) = (peer.clone(), info.direction, info.kind);
-        send_to_supervisor(shared, SupervisorItem::Connect { peer, direction, kind, connection_id });
+        send_to_supervisor(shared, SupervisorItem::message(Connect { peer, direction, kind, connection_id }));
     });
 }
 
 fn disconnect<N: Network>(shared: &Shared<N>, peer: &N::Peer) {
-    let item = SupervisorItem::Disconnect { peer: peer.clone(), at: shared.now() };
+    let item = SupervisorItem::message(Disconnect { peer: peer.clone(), at: shared.now() });
     shared.directory.disconnect(peer, || send_to_supervisor(shared, item));
 }
 
@@ -180,7 +180,7 @@ fn route_full<N: Network>(
     if shared.observes_inputs || shared.input_recorder.is_some() {
         observe(shared, from, &P2pMessage::FullMessage(Arc::clone(&message)));
     }
-    let entry = shared.directory.topics.get(&message.topic);
+    let entry = shared.topic_table.get(&message.topic);
     if let Some(entry) = &entry {
         // The item is made inside the mailbox, which also reads the clock, once a burst: neither moving the item nor
         // reading the clock for each message is cheap here.
@@ -255,7 +255,7 @@ fn iwant<N: Network>(
     let at = shared.now();
     let IWantByTopic { topics, unknown } = IWantByTopic::split(ids, |id| {
         let topic = shared.network.topic_of(id).or_else(|| shared.directory.topic_of_message(id));
-        topic.filter(|topic| shared.directory.topics.contains_key(topic))
+        topic.filter(|topic| shared.topic_table.contains_key(topic))
     });
     shared.metrics.iwant_not_found(unknown.len());
     let credit = Arc::new(credit);

@@ -5,6 +5,8 @@ pub(crate) mod page;
 mod peers;
 mod topics;
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use self::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus};
@@ -12,8 +14,8 @@ use super::Worker;
 use crate::{
     actors::{
         fault::EngineStopped,
-        mesh::messages::{Snapshot, TopicItem},
-        supervisor::messages::SupervisorItem,
+        mesh::messages::{TopicItem, TopicQuery},
+        supervisor::messages::{Snapshot, SupervisorItem, TakeSnapshot},
     },
     limits::Limits,
     network::Network,
@@ -46,12 +48,12 @@ impl<N: Network> Worker<N> {
 
     /// Whether the application has joined `topic`: its last command on it was a join.
     pub fn is_subscribed(&self, topic: &N::Topic) -> bool {
-        self.shared.directory.topics.get(topic).is_some_and(|entry| entry.joined)
+        self.shared.topic_table.get(topic).is_some_and(|entry| entry.joined)
     }
 
     /// The joined topics.
     pub fn topics(&self, page: &Page<N::Topic>) -> PageOf<N::Topic> {
-        let joined = self.shared.directory.topics.iter();
+        let joined = self.shared.topic_table.iter();
         let joined = joined.filter(|entry| entry.joined && page.starts_before(entry.key()));
         PageOf::sorted(joined.map(|entry| entry.key().clone()).collect(), page.limit, |topic| topic)
     }
@@ -65,9 +67,9 @@ impl<N: Network> Worker<N> {
 
     /// The last heartbeat.
     pub fn last_heartbeat(&self) -> HeartbeatStatus {
-        let pulse = &self.shared.pulse;
-        let (tick, at, manual) = (pulse.tick(), pulse.at(), pulse.is_manual());
-        HeartbeatStatus { tick, at, manual, topics_without_peers: pulse.lonely() }
+        let monitor = &self.shared.heartbeat_monitor;
+        let (tick, at, manual) = (monitor.tick(), monitor.at(), monitor.is_manual());
+        HeartbeatStatus { tick, at, manual, topics_without_peers: monitor.topics_without_peers() }
     }
 
     /// When the engine last refused an input or dropped an output because a queue was full. `None` if it never did.
@@ -101,20 +103,20 @@ impl<N: Network> Worker<N> {
     /// `bounds.max_decisions_per_peer` are kept for a peer and `bounds.max_decisions` for all peers together; equal
     /// decisions in a row count as one.
     pub fn decisions_about(&self, peer: &N::Peer) -> Vec<EventRecord<N>> {
-        self.shared.journal.about(peer)
+        self.shared.event_log.about(peer)
     }
 
     /// At most `limit` events with numbers above `since`, of those that are still kept: decisions about peers, joins and
     /// leaves, and events about messages if
     /// [`WorkerBuilder::message_events`](crate::WorkerBuilder::message_events) is set.
     pub fn events(&self, since: u64, limit: usize) -> Events<N> {
-        let (records, last) = self.shared.journal.since(since, limit);
+        let (records, last) = self.shared.event_log.since(since, limit);
         Events { records, last }
     }
 
     /// The number of events of each kind since the start: its name, its reason (empty if it has none) and the number.
     pub fn event_counts(&self) -> Vec<(&'static str, &'static str, u64)> {
-        self.shared.journal.counts()
+        self.shared.event_log.totals()
     }
 }
 
@@ -129,10 +131,21 @@ impl<N: Network> Worker<N> {
     /// # Errors
     /// The engine has ended.
     pub async fn state(&self) -> Result<View<N>, EngineStopped> {
-        let Snapshot { mut view, topics } = self.ask(SupervisorItem::Inspect).await?;
+        let (reply, snapshot) = oneshot::channel();
+        self.send(SupervisorItem::message(TakeSnapshot { reply }));
+        let Snapshot { mut view, topics } = snapshot.await.map_err(|_| EngineStopped)?;
         for address in topics {
             let (reply, answer) = oneshot::channel();
-            address.push(TopicItem::Inspect(reply));
+            let limits = Arc::clone(&self.shared.limits);
+            // The reply fails if the caller was cancelled.
+            let query = TopicQuery::new(move |state| {
+                let mut view = View::default();
+                state.view(&limits, &mut view);
+                drop(reply.send(view));
+            });
+            // The supervisor learns of all deliveries that the topic's part includes.
+            address.push(TopicItem::FlushDeliveryCounts);
+            address.push(TopicItem::Query(query));
             // A topic that has stopped or restarted in the meantime is left out.
             if let Ok(part) = answer.await {
                 view.merge(part);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Page, PageOf};
 use crate::{
-    actors::{fault::EngineStopped, supervisor::messages::SupervisorItem},
+    actors::{fault::EngineStopped, supervisor::messages::PeersQuery},
     network::Network,
     protocol::{inspect::view::ConnectionView, peers::Peers, score::breakdown::ScoreBreakdown},
     worker::Worker,
@@ -75,15 +75,14 @@ impl<N: Network> Worker<N> {
     /// # Errors
     /// The engine has ended.
     pub async fn reconnection_delays(&self) -> Result<Vec<(N::Point, i64)>, EngineStopped> {
-        self.ask(SupervisorItem::Delays).await
+        self.query_peers(Peers::reconnection_delays).await
     }
 
     /// Runs `query` on the supervisor's state of the peers.
-    pub(super) async fn query_peers<T: Send + 'static>(
+    pub(in crate::worker) async fn query_peers<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Peers<N>) -> T + Send + 'static,
     ) -> Result<T, EngineStopped> {
-        // The reply fails if the caller was cancelled.
-        self.ask(|reply| SupervisorItem::Look(Box::new(move |peers| drop(reply.send(query(peers)))))).await
+        self.ask(PeersQuery::new(query)).await
     }
 }

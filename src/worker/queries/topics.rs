@@ -6,8 +6,8 @@ use super::{Page, PageOf};
 use crate::{
     actors::{
         fault::EngineStopped,
-        mesh::messages::TopicItem,
-        supervisor::messages::{SupervisorItem, TopicLocation},
+        mesh::messages::{TopicItem, TopicQuery},
+        supervisor::messages::{ListTopics, SupervisorItem, TopicLocation},
     },
     network::Network,
     protocol::{
@@ -101,7 +101,7 @@ impl<N: Network> Worker<N> {
         &self,
         page: Page<N::Topic>,
     ) -> Result<PageOf<(N::Topic, Vec<(u64, usize)>)>, EngineStopped> {
-        let tick = self.shared.pulse.tick();
+        let tick = self.shared.heartbeat_monitor.tick();
         let query = move |state: &TopicState<N>| {
             let at_tick = |(age, count)| (tick.saturating_sub(age), count);
             Some(state.cached_by_age().into_iter().map(at_tick).collect())
@@ -137,7 +137,7 @@ impl<N: Network> Worker<N> {
         let (mut items, mut total_entries) = (Vec::new(), 0_usize);
         while items.len() < limit && total_entries < max_entries {
             let wanted = TOPICS_AT_ONCE.min(limit - items.len());
-            let locations = self.ask(|reply| SupervisorItem::Topics(after.take(), wanted, reply)).await?;
+            let locations = self.ask(ListTopics { after: after.take(), limit: wanted }).await?;
             let is_last = locations.len() < wanted;
             after = locations.last().map(|(topic, _)| topic.clone());
             let asked = locations.into_iter().filter(|(_, address)| inactive || address.is_some());
@@ -166,7 +166,7 @@ impl<N: Network> Worker<N> {
         topic: &N::Topic,
         query: impl Fn(&TopicState<N>) -> T + Send + 'static,
     ) -> Result<Option<T>, EngineStopped> {
-        let address = self.shared.directory.topics.get(topic).map(|entry| entry.address.clone());
+        let address = self.shared.topic_table.get(topic).map(|entry| entry.address.clone());
         let query = move |state: &TopicState<N>| (!state.is_empty()).then(|| query(state));
         let (_, answer) = self.query_location((topic.clone(), address), query);
         match answer.await {
@@ -186,7 +186,7 @@ impl<N: Network> Worker<N> {
         let (reply, answer) = oneshot::channel();
         // The reply fails if the caller was cancelled.
         let query = move |state: &TopicState<N>| drop(reply.send(query(state)));
-        let item = TopicItem::Look(Box::new(query));
+        let item = TopicItem::Query(TopicQuery::new(query));
         match address {
             Some(address) => address.push(item),
             None => self.send(SupervisorItem::Topic { topic: topic.clone(), item }),
