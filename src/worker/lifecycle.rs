@@ -43,8 +43,10 @@ impl<N: Network> Worker<N> {
         let deadline = self.shared.limits.bounds.shutdown_deadline;
         let drain = async {
             self.settle().await;
+            let (reply, stopped) = oneshot::channel();
             // An error means that the supervisor has stopped already.
-            let _ = self.ask(Stop).await;
+            let _ = self.shared.supervisor.push(SupervisorItem::message(Stop { reply }));
+            let _ = stopped.await;
             self.settle().await;
         };
         // The streams end after the deadline too.

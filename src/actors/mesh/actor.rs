@@ -37,6 +37,8 @@ use crate::{
 /// run the topic on the items of the shared mailbox. The cell is empty once the topic has ended.
 pub(crate) struct MeshActor<N: Network> {
     topic: TopicCell<N>,
+    name: N::Topic,
+    shared: Arc<Shared<N>>,
 }
 
 pub(in crate::actors) type TopicCell<N> = Rc<RefCell<Option<RunningTopic<N>>>>;
@@ -71,8 +73,9 @@ pub(in crate::actors) struct RunningTopic<N: Network> {
 impl<N: Network> MeshActor<N> {
     /// Starts the actor of a topic on the current arbiter. The actor ends when the address is dropped.
     pub(in crate::actors) fn start_topic(topic: RunningTopic<N>) -> (Addr<Self>, TopicCell<N>) {
+        let (name, shared) = (topic.name().clone(), Arc::clone(&topic.shared));
         let topic = Rc::new(RefCell::new(Some(topic)));
-        (Self { topic: Rc::clone(&topic) }.start(), topic)
+        (Self { topic: Rc::clone(&topic), name, shared }.start(), topic)
     }
 }
 
@@ -84,10 +87,16 @@ impl<N: Network> Handler<TopicQuery<N>> for MeshActor<N> {
     type Result = ();
 
     /// Everything before the query is handled and sent: the arbiter's actor forwards the query in the run that reached
-    /// it, and sends the results of that run before this handler can run. A panic of the query loses the answer only.
+    /// it, and sends the results of that run before this handler can run. A panic of the query loses the answer only. If
+    /// the topic retired or panicked in that run, the supervisor, which has heard of that before, runs the query.
     fn handle(&mut self, query: TopicQuery<N>, _: &mut Self::Context) {
-        if let Some(topic) = &*self.topic.borrow() {
-            catch_panic(|| query.run(&topic.state));
+        match &*self.topic.borrow() {
+            Some(topic) => drop(catch_panic(|| query.run(&topic.state))),
+            None => {
+                let item = SupervisorItem::Topic { topic: self.name.clone(), item: TopicItem::Query(query) };
+                // A closed supervisor drops the query: the engine has ended.
+                let _ = self.shared.supervisor.push(item);
+            }
         }
     }
 }

@@ -31,8 +31,8 @@ pub(crate) enum TopicItem<N: Network> {
     Join { at: Timestamp },
     /// The topic prunes its mesh and reports `Left`; then as after a join.
     Leave { at: Timestamp },
-    /// The actor's own [`TopicQuery`] handler runs the query, after everything before it is handled and sent. The query
-    /// is dropped unanswered if the topic has ended or panicked.
+    /// The actor's own [`TopicQuery`] handler runs the query, after everything before it is handled and sent. If the
+    /// topic has retired or panicked, the supervisor runs it. It is dropped unanswered if the engine has ended.
     Query(TopicQuery<N>),
 
     // From a validation that the topic started.

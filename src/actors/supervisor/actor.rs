@@ -277,7 +277,7 @@ impl<N: Network> Handler<TakeSnapshot<N>> for SupervisorActor<N> {
 impl<N: Network> Handler<Stop> for SupervisorActor<N> {
     type Result = ();
 
-    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+    fn handle(&mut self, stop: Stop, ctx: &mut Self::Context) {
         for topic in std::mem::take(&mut self.topics).into_values() {
             if let SupervisedTopic::Active(address) = topic {
                 address.push(TopicItem::Stop);
@@ -289,6 +289,8 @@ impl<N: Network> Handler<Stop> for SupervisorActor<N> {
         // In an open inbox, a later tick would count as work for ever.
         self.shared.supervisor.close();
         ctx.stop();
+        // Fails if `shutdown` was cancelled or took too long.
+        let _ = stop.reply.send(());
     }
 }
 
