@@ -1,4 +1,12 @@
-//! Tests that measure the whole process: its bytes and its threads. They run one after another.
+//! Tests that measure the whole process, its bytes and its threads. They run one after another.
 
 mod spam;
 mod threads;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Blocks until the guards of all other tests are dropped: other tests would change what this one measures.
+fn lock_process() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}

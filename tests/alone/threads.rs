@@ -1,10 +1,11 @@
 //! An engine that is shut down leaves no thread behind, and leaves the caller's arbiters running. The test counts all
 //! threads of a process that it starts for this.
 
-use std::{env, process::Command};
+use std::{env, process::Command, time::Duration};
 
 use actix::Arbiter;
 use actix_gossipsub::{Limits, LimitsConfig, P2pInput, P2pMessage, Started, Worker, plain::PlainNetwork};
+use testkit::wait::until;
 
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("Linux").count()
@@ -12,12 +13,8 @@ fn threads() -> usize {
 
 /// The thread that joined the others may still be on its last instruction.
 async fn are_left(expected: usize) {
-    for _ in 0..1000 {
-        if threads() == expected {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    }
+    let (limit, pause) = (Duration::from_secs(10), Duration::from_millis(1));
+    until(limit, pause, async || (threads() == expected).then_some(())).await;
     assert_eq!(threads(), expected);
 }
 
@@ -79,6 +76,7 @@ const COUNTING: &str = "ACTIX_GOSSIPSUB_COUNTS_THREADS";
 #[test]
 fn threads_are_counted() {
     if env::var_os(COUNTING).is_none() {
+        let _alone = crate::lock_process();
         let mut command = Command::new(env::current_exe().expect("a path"));
         command.args(["--exact", "threads::threads_are_counted"]).env(COUNTING, "1");
         let output = command.output().expect("a process");

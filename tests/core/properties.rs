@@ -1,5 +1,5 @@
-//! Properties of the protocol core: whatever happens, in whatever order, `Node` keeps its state in
-//! order, says only what may be said, forgets in time, and does the same again when asked again.
+//! Properties of the protocol core for arbitrary inputs in arbitrary order: `Node` keeps its state consistent, emits
+//! only what its state allows, forgets in time, and is deterministic.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Every map filled to its bound: [`Footprint::at_most`] is reached, and not exceeded.
+//! Fills every map to its bound: [`Footprint::at_most`] is reached and is the maximum.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +7,7 @@ use std::{
 
 use actix_gossipsub::{FullMessage, LimitsConfig, protocol::Footprint};
 
-use super::{support::*, world::World};
+use super::{bare_node::BareNode, support::*};
 
 const PEERS: u64 = 6;
 const TOPICS: u64 = 3;
@@ -55,38 +55,46 @@ fn small_in_bytes(limits: &mut LimitsConfig<u64>) {
     bounds.max_invalid_bytes_per_topic = 10 * one_message() + 3;
 }
 
-/// A world, and the most that each of its maps held.
+/// A bare, and the most that each of its maps held.
 struct Filling {
-    world: World,
+    bare: BareNode,
     most: BTreeMap<&'static str, usize>,
 }
 
 impl Filling {
-    fn of(world: World) -> Self {
-        Self { world, most: BTreeMap::new() }
+    fn of(bare: BareNode) -> Self {
+        Self { bare, most: BTreeMap::new() }
     }
 
     /// All peers connected.
-    fn peopled(field: Field, batch_interval: Option<Duration>, limits: fn(&mut LimitsConfig<u64>)) -> Self {
-        let mut world = World::with(field, batch_interval, limits);
-        (0..PEERS).for_each(|peer| world.connect(peer));
-        Self::of(world)
+    fn peopled(
+        network: AttackNetwork,
+        batch_interval: Option<Duration>,
+        limits: fn(&mut LimitsConfig<u64>),
+    ) -> Self {
+        let mut bare = BareNode::with(network, batch_interval, limits);
+        (0..PEERS).for_each(|peer| bare.connect(peer));
+        Self::of(bare)
     }
 
     /// And all topics joined.
-    fn joined(field: Field, batch_interval: Option<Duration>, limits: fn(&mut LimitsConfig<u64>)) -> Self {
-        let mut filling = Self::peopled(field, batch_interval, limits);
-        (0..TOPICS).for_each(|topic| filling.world.join(topic));
+    fn joined(
+        network: AttackNetwork,
+        batch_interval: Option<Duration>,
+        limits: fn(&mut LimitsConfig<u64>),
+    ) -> Self {
+        let mut filling = Self::peopled(network, batch_interval, limits);
+        (0..TOPICS).for_each(|topic| filling.bare.join(topic));
         filling
     }
 
     fn budget(&self, peers: usize) -> Footprint {
-        Footprint::at_most(&self.world.limits, peers, TOPICS as usize)
+        Footprint::at_most(&self.bare.limits, peers, TOPICS as usize)
     }
 
     #[track_caller]
-    fn note(&mut self) {
-        let footprint = self.world.node.footprint();
+    fn record(&mut self) {
+        let footprint = self.bare.node.footprint();
         let budget = self.budget(footprint.connections);
         for ((map, held), (_, bound)) in footprint.maps().zip(budget.maps()) {
             assert!(held <= bound, "{held} in {map}, of {bound}");
@@ -111,8 +119,8 @@ impl Filling {
         const COUNT: u64 = 40;
         for number in 0..COUNT * TOPICS {
             let (topic, number) = (number % TOPICS, number * 7 % COUNT);
-            self.world.receive(number % PEERS, topic, Id::new(topic, number), content);
-            self.note();
+            self.bare.receive(number % PEERS, topic, Id::new(topic, number), content);
+            self.record();
         }
     }
 }
@@ -149,57 +157,46 @@ fn each_map_reaches_its_bound_and_none_exceeds_it() {
 
 /// Topics that peers make us remember, and backoffs of more peers than may be on each.
 fn remembered_topics() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::joined(Field::default(), None, small);
+    let mut filling = Filling::joined(AttackNetwork::default(), None, small);
     let graft_all = |filling: &mut Filling, topic: u64| {
         for peer in 0..PEERS {
-            filling.world.node.graft(&peer, &topic, filling.world.now);
-            filling.note();
+            filling.bare.node.graft(&peer, &topic, filling.bare.now);
+            filling.record();
         }
     };
-    for idle in 0..2 * filling.world.limits.bounds.max_idle_topics as u64 {
+    for idle in 0..2 * filling.bare.limits.bounds.max_idle_topics as u64 {
         graft_all(&mut filling, NOT_JOINED + idle);
     }
-    let each = 2 * filling.world.limits.max_topics_per_peer as u64;
+    let each = 2 * filling.bare.limits.max_topics_per_peer as u64;
     for number in 0..PEERS * each {
         let (peer, topic) = (number / each, 2 * NOT_JOINED + number);
-        filling.world.node.subscribe(&peer, &topic, filling.world.now);
+        filling.bare.node.subscribe(&peer, &topic, filling.bare.now);
         graft_all(&mut filling, topic);
     }
     (0..TOPICS).for_each(|topic| graft_all(&mut filling, topic));
-    (
-        filling,
-        &[
-            "connections",
-            "peers_by_connection",
-            "subscriptions",
-            "subscribers",
-            "joined",
-            "topics",
-            "backoffs",
-        ],
-    )
+    (filling, &["connections", "names", "subscriptions", "subscribers", "joined", "topics", "backoffs"])
 }
 
 /// Peers that we dialled may enter a full mesh.
 fn meshes() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::joined(Field::default(), None, small);
+    let mut filling = Filling::joined(AttackNetwork::default(), None, small);
     for number in 0..PEERS * TOPICS {
-        filling.world.node.graft(&(number % PEERS), &(number / PEERS), filling.world.now);
-        filling.note();
+        filling.bare.node.graft(&(number % PEERS), &(number / PEERS), filling.bare.now);
+        filling.record();
     }
     (filling, &["mesh"])
 }
 
 fn fanouts() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::peopled(Field::default(), None, small);
+    let mut filling = Filling::peopled(AttackNetwork::default(), None, small);
     for topic in 0..TOPICS {
         for peer in 0..PEERS {
-            filling.world.node.subscribe(&peer, &topic, filling.world.now);
+            filling.bare.node.subscribe(&peer, &topic, filling.bare.now);
         }
         for number in 0..3 {
             let message = FullMessage { topic, message_id: Id::new(topic, number), message: b"v".to_vec() };
-            filling.world.node.publish(message, filling.world.now);
-            filling.note();
+            filling.bare.node.publish(message, filling.bare.now);
+            filling.record();
         }
     }
     (filling, &["fanout"])
@@ -207,101 +204,101 @@ fn fanouts() -> (Filling, &'static [&'static str]) {
 
 /// Who is connected, and many who are not, offer something on each topic.
 fn requests() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::joined(Field::default(), None, small);
-    for peer in 0..PEERS + 2 * filling.world.limits.bounds.max_unconnected_peers as u64 {
+    let mut filling = Filling::joined(AttackNetwork::default(), None, small);
+    for peer in 0..PEERS + 2 * filling.bare.limits.bounds.max_unconnected_peers as u64 {
         for topic in 0..TOPICS {
-            filling.world.node.ihave(&peer, &topic, vec![Id::new(topic, peer)], filling.world.now);
-            filling.note();
+            filling.bare.node.ihave(&peer, &topic, vec![Id::new(topic, peer)], filling.bare.now);
+            filling.record();
         }
     }
-    (filling, &["heartbeat_quotas"])
+    (filling, &["quotas"])
 }
 
 /// Peers come, offer something on each topic, and go.
 fn promises() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::joined(Field::default(), None, small);
-    filling.world.node.remove_peer(&0, filling.world.now);
-    for peer in PEERS..PEERS + 2 * filling.world.limits.bounds.max_promises_per_topic as u64 {
-        filling.world.connect(peer);
+    let mut filling = Filling::joined(AttackNetwork::default(), None, small);
+    filling.bare.node.remove_peer(&0, filling.bare.now);
+    for peer in PEERS..PEERS + 2 * filling.bare.limits.bounds.max_promises_per_topic as u64 {
+        filling.bare.connect(peer);
         for topic in 0..TOPICS {
-            filling.world.node.ihave(&peer, &topic, vec![Id::new(topic, peer)], filling.world.now);
-            filling.note();
+            filling.bare.node.ihave(&peer, &topic, vec![Id::new(topic, peer)], filling.bare.now);
+            filling.record();
         }
-        filling.world.node.remove_peer(&peer, filling.world.now);
+        filling.bare.node.remove_peer(&peer, filling.bare.now);
     }
     (filling, &["promises"])
 }
 
 /// Each peer names more ids than it may, in one heartbeat after another.
 fn unwanted() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::joined(Field::default(), None, small);
+    let mut filling = Filling::joined(AttackNetwork::default(), None, small);
     for number in 0..200 {
         for peer in 0..PEERS {
-            filling.world.node.idontwant(
+            filling.bare.node.idontwant(
                 &peer,
                 vec![Id::new(0, number), Id::new(1, number)],
-                filling.world.now,
+                filling.bare.now,
             );
-            filling.note();
+            filling.record();
         }
         if number % 50 == 49 {
-            filling.world.pass(1);
+            filling.bare.pass_heartbeats(1);
         }
     }
-    (filling, &["peer_idontwant"])
+    (filling, &["unwanted"])
 }
 
 fn parked() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::joined(Field::default(), None, small);
+    let mut filling = Filling::joined(AttackNetwork::default(), None, small);
     filling.receive(b"u");
     (filling, &["parked"])
 }
 
 fn parked_bytes() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::joined(Field::default(), None, small_in_bytes);
+    let mut filling = Filling::joined(AttackNetwork::default(), None, small_in_bytes);
     filling.receive(b"u");
     (filling, &["parked_bytes"])
 }
 
 fn messages() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::joined(Field::default(), None, small);
+    let mut filling = Filling::joined(AttackNetwork::default(), None, small);
     filling.receive(b"v");
     filling.receive(b"i");
-    (filling, &["history", "seen", "invalid", "sent_idontwant"])
+    (filling, &["history", "seen", "invalid", "declined"])
 }
 
 fn message_bytes_kept() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::joined(Field::default(), None, small_in_bytes);
+    let mut filling = Filling::joined(AttackNetwork::default(), None, small_in_bytes);
     filling.receive(b"i");
     filling.receive(b"v");
     (filling, &["history_bytes", "invalid_bytes"])
 }
 
 fn messages_without_topic() -> (Filling, &'static [&'static str]) {
-    let field = Field { nameless: true, ..Field::default() };
-    let mut filling = Filling::joined(field, None, small);
+    let network = AttackNetwork { ids_without_topic: true, ..AttackNetwork::default() };
+    let mut filling = Filling::joined(network, None, small);
     filling.receive(b"v");
-    (filling, &["topic_by_message_id"])
+    (filling, &["homes"])
 }
 
 fn unreachable() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::peopled(Field::default(), None, small);
-    for point in 0..2 * filling.world.limits.bounds.max_unreachable as u64 {
-        filling.world.node.set_unreachable_point(point);
-        filling.note();
+    let mut filling = Filling::peopled(AttackNetwork::default(), None, small);
+    for point in 0..2 * filling.bare.limits.bounds.max_unreachable as u64 {
+        filling.bare.node.set_unreachable_point(point);
+        filling.record();
     }
     (filling, &["unreachable"])
 }
 
 /// One of the places is taken by ever new peers.
 fn scores() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::peopled(Field::default(), None, small);
+    let mut filling = Filling::peopled(AttackNetwork::default(), None, small);
     let mut last = 0;
-    for name in 100..100 + 3 * filling.world.limits.bounds.max_retained_scores as u64 {
-        filling.world.node.remove_peer(&last, filling.world.now);
-        filling.note();
-        filling.world.connect(name);
-        filling.note();
+    for name in 100..100 + 3 * filling.bare.limits.bounds.max_retained_scores as u64 {
+        filling.bare.node.remove_peer(&last, filling.bare.now);
+        filling.record();
+        filling.bare.connect(name);
+        filling.record();
         last = name;
     }
     (filling, &["scores"])
@@ -309,15 +306,15 @@ fn scores() -> (Filling, &'static [&'static str]) {
 
 #[test]
 fn as_many_messages_wait_for_a_batch_as_may() {
-    let mut filling = Filling::joined(Field::default(), Some(Duration::from_secs(1)), small);
+    let mut filling = Filling::joined(AttackNetwork::default(), Some(Duration::from_secs(1)), small);
     filling.receive(b"v");
-    let max = filling.world.limits.bounds.max_batch_items;
+    let max = filling.bare.limits.bounds.max_batch_items;
     assert_eq!(filling.most["batched"], max);
     // The rest was dropped. What is full is due at once.
-    assert_eq!(filling.world.node.drain().throttled, 40 * TOPICS as usize - max);
-    assert_eq!(filling.world.node.batch_deadline(), Some(filling.world.now));
-    filling.world.node.process_batch(filling.world.now);
-    assert_eq!(filling.world.node.drain().app.len(), max);
+    assert_eq!(filling.bare.node.drain().throttled, 40 * TOPICS as usize - max);
+    assert_eq!(filling.bare.node.batch_deadline(), Some(filling.bare.now));
+    filling.bare.node.process_batch(filling.bare.now);
+    assert_eq!(filling.bare.node.drain().app.len(), max);
     filling.receive(b"v");
     assert_eq!(filling.most["batched"], max);
 }

@@ -1,4 +1,4 @@
-//! Peers that come and go, and such that never came.
+//! Attacks by peers that connect and disconnect, and by peers that never connect.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use super::support::*;
 fn peers_that_come_and_go_are_forgotten() {
     const A_SECOND: u64 = 5000;
     const SECONDS: u64 = 20;
-    besieged(
+    with_attacker(
         |limits| {
             limits.retain_duration = Duration::from_secs(2);
             limits.bounds.max_idle_topics = 100;
         },
-        async |siege| {
-            let before = siege.burden().await;
+        async |scenario| {
+            let before = scenario.usage().await;
             let input = |number: u64| {
                 let peer = 1_000_000 + number / 5;
                 match number % 5 {
@@ -29,24 +29,26 @@ fn peers_that_come_and_go_are_forgotten() {
             };
             for second in 0..SECONDS {
                 let from = second * 5 * A_SECOND;
-                let toll = siege.attack(5 * A_SECOND as usize, |number| input(from + number)).await;
-                let footprint = toll.after.footprint;
+                let cost = scenario.attack(5 * A_SECOND as usize, |number| input(from + number)).await;
+                let footprint = cost.after.footprint;
                 assert_eq!(footprint.connections, before.footprint.connections);
                 assert_eq!(footprint.subscriptions, before.footprint.subscriptions);
                 assert_eq!(footprint.subscribers, before.footprint.subscribers);
                 assert_eq!(footprint.mesh, before.footprint.mesh);
                 // Scores for a while, lest who is bad come back as good.
-                let remembered = (siege.limits().retain_duration.as_secs() + 1) * A_SECOND;
+                let remembered = (scenario.limits().retain_duration.as_secs() + 1) * A_SECOND;
                 assert!(footprint.scores - before.footprint.scores <= remembered as usize);
                 assert!(footprint.topics <= before.footprint.topics + 100);
-                assert!(toll.after.bytes - before.bytes <= remembered as usize * 3 * ENTRY + siege.slack());
-                siege.pass(1).await;
+                assert!(
+                    cost.after.bytes - before.bytes <= remembered as usize * 3 * ENTRY + scenario.allowance()
+                );
+                scenario.pass_heartbeats(1).await;
             }
-            siege.pass(siege.limits().seen_history_length).await;
-            let after = siege.burden().await;
+            scenario.pass_heartbeats(scenario.limits().seen_history_length).await;
+            let after = scenario.usage().await;
             assert_eq!(after.footprint.scores, before.footprint.scores);
             assert_eq!((after.footprint.topics, after.footprint.backoffs), (2, 0));
-            assert!(after.bytes.saturating_sub(before.bytes) <= siege.slack());
+            assert!(after.bytes.saturating_sub(before.bytes) <= scenario.allowance());
         },
     );
 }
@@ -55,54 +57,54 @@ fn peers_that_come_and_go_are_forgotten() {
 fn what_waited_for_a_reader_leaves_no_room_behind() {
     const COMES: usize = 60_000;
     const PEER: u64 = 1_000_000;
-    besieged(
+    with_attacker(
         |_| {},
-        async |siege| {
-            let before = siege.burden().await;
-            siege.unread = true;
+        async |scenario| {
+            let before = scenario.usage().await;
+            scenario.unread = true;
             for count in 1..=COMES {
-                siege.say(P2pInput::connected(PEER));
-                siege.say(P2pInput::Disconnection { peer: PEER });
+                scenario.send(P2pInput::connected(PEER));
+                scenario.send(P2pInput::Disconnection { peer: PEER });
                 if count % 100 == 0 {
-                    siege.rest().await;
+                    scenario.settle().await;
                 }
             }
             // Each time it is told of both topics.
-            assert!(siege.p2p.len() >= 2 * COMES);
-            siege.unread = false;
-            siege.rest().await;
-            let kept = siege.burden().await.bytes.saturating_sub(before.bytes);
-            assert!(kept <= siege.slack(), "{kept} bytes kept, {} may be", siege.slack());
+            assert!(scenario.p2p.len() >= 2 * COMES);
+            scenario.unread = false;
+            scenario.settle().await;
+            let kept = scenario.usage().await.bytes.saturating_sub(before.bytes);
+            assert!(kept <= scenario.allowance(), "{kept} bytes kept, {} may be", scenario.allowance());
         },
     );
 }
 
 #[test]
 fn a_bad_peer_that_comes_again_is_as_bad() {
-    besieged(
+    with_attacker(
         |_| {},
-        async |siege| {
-            let toll = siege.attack(1000, |number| message(ATTACKER, ATTACKED, number, b"i")).await;
-            siege.assert_nothing_kept(&toll);
-            let score = siege.score().await;
+        async |scenario| {
+            let cost = scenario.attack(1000, |number| message(ATTACKER, ATTACKED, number, b"i")).await;
+            scenario.assert_nothing_kept(&cost);
+            let score = scenario.score().await;
             for _ in 0..100 {
-                siege.say(P2pInput::Disconnection { peer: ATTACKER });
-                siege.say(P2pInput::connected(ATTACKER));
+                scenario.send(P2pInput::Disconnection { peer: ATTACKER });
+                scenario.send(P2pInput::connected(ATTACKER));
             }
-            assert_eq!(siege.score().await, score);
-            siege.say(graft(ATTACKER, ATTACKED));
-            assert!(!siege.view().await.mesh[&ATTACKED].contains(&ATTACKER));
-            assert!(!siege.is_answered().await);
+            assert_eq!(scenario.score().await, score);
+            scenario.send(graft(ATTACKER, ATTACKED));
+            assert!(!scenario.view().await.mesh[&ATTACKED].contains(&ATTACKER));
+            assert!(!scenario.is_answered().await);
         },
     );
 }
 
 #[test]
 fn who_never_connected_is_given_no_memory() {
-    besieged(
+    with_attacker(
         |limits| limits.bounds.max_unconnected_peers = 50,
-        async |siege| {
-            let toll = siege
+        async |scenario| {
+            let cost = scenario
                 .attack(100_000, |number| {
                     let stranger = 1_000_000 + number;
                     match number % 5 {
@@ -114,13 +116,13 @@ fn who_never_connected_is_given_no_memory() {
                     }
                 })
                 .await;
-            let places = siege.limits().bounds.max_unconnected_peers + toll.before.footprint.connections;
-            assert!(toll.after.footprint.heartbeat_quotas <= places);
+            let places = scenario.limits().bounds.max_unconnected_peers + cost.before.footprint.connections;
+            assert!(cost.after.footprint.heartbeat_quotas <= places);
             // Each place, and what was asked for by it.
-            let kept = places * ENTRY + toll.remembered() + siege.slack();
-            assert!(toll.bytes() <= kept, "{} bytes kept, {kept} may be", toll.bytes());
-            siege.pass(siege.limits().extensions.invalid_memory_ticks).await;
-            assert_eq!(siege.burden().await.footprint, toll.before.footprint);
+            let kept = places * ENTRY + cost.remembered() + scenario.allowance();
+            assert!(cost.bytes() <= kept, "{} bytes kept, {kept} may be", cost.bytes());
+            scenario.pass_heartbeats(scenario.limits().extensions.invalid_memory_ticks).await;
+            assert_eq!(scenario.usage().await.footprint, cost.before.footprint);
         },
     );
 }

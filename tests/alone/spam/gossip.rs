@@ -1,4 +1,4 @@
-//! IHAVE and IWANT.
+//! Attacks with IHAVE, IWANT and IDONTWANT.
 
 use std::time::Duration;
 
@@ -7,106 +7,107 @@ use actix_gossipsub::{
     protocol::{IHaveOutcome, IWantAnswer, IWantOutcome, ReceiveOutcome},
 };
 
-use super::{HEAP, support::*, world::World};
+use super::{HEAP, bare_node::BareNode, support::*};
 
 #[test]
 fn iwant_spam_is_answered_as_often_as_allowed() {
-    besieged(
+    with_attacker(
         |_| {},
-        async |siege| {
-            let id = siege.speak(ATTACKED);
-            let toll = siege.attack(100_000, |_| iwant(ATTACKER, vec![id.clone()])).await;
-            assert_eq!(siege.heard.messages, siege.limits().max_gossip_retransmission as usize);
-            siege.assert_nothing_kept(&toll);
+        async |scenario| {
+            let id = scenario.send_honest(ATTACKED);
+            let cost = scenario.attack(100_000, |_| iwant(ATTACKER, vec![id.clone()])).await;
+            assert_eq!(scenario.outputs.messages, scenario.limits().max_gossip_retransmission as usize);
+            scenario.assert_nothing_kept(&cost);
         },
     );
 }
 
 #[test]
 fn iwant_of_what_nobody_has_is_not_answered_and_creates_nothing() {
-    besieged(
+    with_attacker(
         |_| {},
-        async |siege| {
+        async |scenario| {
             let ids = |from: u64| (0..1000).map(|number| Id::new(from + number, number)).collect();
-            let toll = siege.attack(1000, |number| iwant(ATTACKER, ids(number * 1000))).await;
-            assert_eq!(siege.heard, Heard::default());
-            siege.assert_nothing_kept(&toll);
+            let cost = scenario.attack(1000, |number| iwant(ATTACKER, ids(number * 1000))).await;
+            assert_eq!(scenario.outputs, OutputCounts::default());
+            scenario.assert_nothing_kept(&cost);
         },
     );
-    let mut world = World::new(|_| {});
-    world.connect(1);
-    let before = world.node.footprint();
+    let mut bare = BareNode::new(|_| {});
+    bare.connect(1);
+    let before = bare.node.footprint();
     let ids: Vec<_> = (0..10_000).map(|topic| Id::new(topic, 1)).collect();
-    let IWantOutcome::Answered { ids } = world.node.iwant(&1, ids, world.now) else { panic!("answered") };
+    let IWantOutcome::Answered { ids } = bare.node.iwant(&1, ids, bare.now) else { panic!("answered") };
     assert!(ids.len() == 10_000 && ids.values().all(|answer| *answer == IWantAnswer::NotFound));
-    assert_eq!(world.node.footprint(), before);
+    assert_eq!(bare.node.footprint(), before);
 }
 
 #[test]
 fn idontwant_spam_is_remembered_as_far_as_allowed_and_not_for_long() {
-    besieged(
+    with_attacker(
         |limits| limits.extensions.max_idontwant_per_heartbeat = 300,
-        async |siege| {
+        async |scenario| {
             let ids = |from: u64| (0..100).map(|id| Id::new(ATTACKED, from * 100 + id)).collect();
-            let ticks = siege.limits().extensions.idontwant_ticks;
+            let ticks = scenario.limits().extensions.idontwant_ticks;
             for heartbeat in 1..=2 * ticks {
                 let from = heartbeat as u64 * 10_000;
-                let toll = siege.attack(10_000, |number| idontwant(ATTACKER, ids(from + number))).await;
+                let cost = scenario.attack(10_000, |number| idontwant(ATTACKER, ids(from + number))).await;
                 let kept = 300 * heartbeat.min(ticks);
-                assert_eq!(toll.after.footprint.peer_idontwant, kept);
-                assert!(toll.bytes() <= siege.slack() + kept * ENTRY);
-                siege.pass(1).await;
+                assert_eq!(cost.after.footprint.peer_idontwant, kept);
+                assert!(cost.bytes() <= scenario.allowance() + kept * ENTRY);
+                scenario.pass_heartbeats(1).await;
             }
-            siege.pass(ticks).await;
-            assert_eq!(siege.burden().await.footprint.peer_idontwant, 0);
-            let toll = siege.attack(10_000, |number| idontwant(1_000_000 + number, ids(number))).await;
-            siege.assert_nothing_kept(&toll);
+            scenario.pass_heartbeats(ticks).await;
+            assert_eq!(scenario.usage().await.footprint.peer_idontwant, 0);
+            let cost = scenario.attack(10_000, |number| idontwant(1_000_000 + number, ids(number))).await;
+            scenario.assert_nothing_kept(&cost);
         },
     );
 }
 
 #[test]
 fn ihave_spam_is_looked_at_as_often_as_allowed_in_a_heartbeat() {
-    besieged(
+    with_attacker(
         |_| {},
-        async |siege| {
+        async |scenario| {
             let ids = |from: u64| (0..20).map(|id| Id::new(ATTACKED, from * 20 + id)).collect();
             for heartbeat in 1..=3 {
                 let from = heartbeat * 10_000;
-                let toll = siege.attack(10_000, |number| ihave(ATTACKER, ATTACKED, ids(from + number))).await;
-                let asked = siege.limits().max_recv_ihave_per_heartbeat as usize * 20;
-                assert_eq!(siege.heard.iwants, heartbeat as usize * asked);
-                assert_eq!(toll.after.footprint.heartbeat_quotas, 1);
-                assert!(toll.bytes() <= siege.slack());
-                siege.pass(1).await;
+                let cost =
+                    scenario.attack(10_000, |number| ihave(ATTACKER, ATTACKED, ids(from + number))).await;
+                let asked = scenario.limits().max_recv_ihave_per_heartbeat as usize * 20;
+                assert_eq!(scenario.outputs.iwants, heartbeat as usize * asked);
+                assert_eq!(cost.after.footprint.heartbeat_quotas, 1);
+                assert!(cost.bytes() <= scenario.allowance());
+                scenario.pass_heartbeats(1).await;
             }
-            siege.pass(siege.limits().seen_history_length).await;
-            assert_eq!(siege.burden().await.footprint.heartbeat_quotas, 0);
+            scenario.pass_heartbeats(scenario.limits().seen_history_length).await;
+            assert_eq!(scenario.usage().await.footprint.heartbeat_quotas, 0);
         },
     );
 }
 
 #[test]
 fn ids_that_are_offered_and_never_sent_cost_the_peer() {
-    besieged(
+    with_attacker(
         |limits| limits.score.behaviour_penalty_decay = 1.0,
-        async |siege| {
+        async |scenario| {
             let offer = |round: u64| (0..1000).map(|id| Id::new(ATTACKED, round * 1000 + id)).collect();
             for round in 0..10 {
-                siege.say(ihave(ATTACKER, ATTACKED, offer(round)));
-                assert_eq!(siege.burden().await.footprint.promises, 1, "one of many is watched");
-                siege.pass(followup(siege.limits()) - 1).await;
-                assert_eq!(siege.burden().await.footprint.promises, 1, "there is time left");
-                siege.pass(1).await;
-                assert_eq!(siege.burden().await.footprint.promises, 0);
-                let faults = siege.view().await.scores[&ATTACKER].behaviour_penalty;
+                scenario.send(ihave(ATTACKER, ATTACKED, offer(round)));
+                assert_eq!(scenario.usage().await.footprint.promises, 1, "one of many is watched");
+                scenario.pass_heartbeats(followup(scenario.limits()) - 1).await;
+                assert_eq!(scenario.usage().await.footprint.promises, 1, "there is time left");
+                scenario.pass_heartbeats(1).await;
+                assert_eq!(scenario.usage().await.footprint.promises, 0);
+                let faults = scenario.view().await.scores[&ATTACKER].behaviour_penalty;
                 assert_eq!(faults, (round + 1) as f64);
             }
-            assert!(siege.score().await < siege.limits().gossip_threshold);
-            let asked = siege.heard.iwants;
-            siege.say(ihave(ATTACKER, ATTACKED, offer(99)));
-            assert_eq!(siege.burden().await.footprint.promises, 0);
-            assert_eq!(siege.heard.iwants, asked, "nothing is asked for any more");
+            assert!(scenario.score().await < scenario.limits().gossip_threshold);
+            let asked = scenario.outputs.iwants;
+            scenario.send(ihave(ATTACKER, ATTACKED, offer(99)));
+            assert_eq!(scenario.usage().await.footprint.promises, 0);
+            assert_eq!(scenario.outputs.iwants, asked, "nothing is asked for any more");
         },
     );
 }
@@ -119,20 +120,20 @@ fn followup(limits: &Limits<u64>) -> usize {
 /// Offers ten messages in each of many rounds, and sends of what it is asked for what `kept` takes. Answers
 /// how many faults (P7) are counted.
 fn faults(rounds: u64, kept: impl Fn(&[Id]) -> &[Id]) -> f64 {
-    let mut world = World::new(|limits| limits.score.behaviour_penalty_decay = 1.0);
-    world.connect(1);
-    world.join(ATTACKED);
+    let mut bare = BareNode::new(|limits| limits.score.behaviour_penalty_decay = 1.0);
+    bare.connect(1);
+    bare.join(ATTACKED);
     for round in 0..rounds {
         let offer = (0..10).map(|id| Id::new(ATTACKED, round * 10 + id)).collect();
-        let outcome = world.node.ihave(&1, &ATTACKED, offer, world.now);
+        let outcome = bare.node.ihave(&1, &ATTACKED, offer, bare.now);
         let IHaveOutcome::Requested { ids } = outcome else { panic!("asked for nothing in round {round}") };
         for id in kept(&ids) {
-            world.receive(1, ATTACKED, id.clone(), b"v");
+            bare.receive(1, ATTACKED, id.clone(), b"v");
         }
-        world.pass(followup(&world.limits));
+        bare.pass_heartbeats(followup(&bare.limits));
     }
-    assert_eq!(world.node.footprint().promises, 0);
-    world.node.view(world.now).scores[&1].behaviour_penalty
+    assert_eq!(bare.node.footprint().promises, 0);
+    bare.node.view(bare.now).scores[&1].behaviour_penalty
 }
 
 #[test]
@@ -147,46 +148,46 @@ fn who_keeps_its_promises_is_not_to_blame_and_who_keeps_some_is_found_out() {
 
 #[test]
 fn nobody_owes_what_another_delivers() {
-    let mut world = World::new(|_| {});
-    world.join(ATTACKED);
+    let mut bare = BareNode::new(|_| {});
+    bare.join(ATTACKED);
     let id = || Id::new(ATTACKED, 1);
     for peer in 1..=3 {
-        world.connect(peer);
-        world.node.ihave(&peer, &ATTACKED, vec![id()], world.now);
+        bare.connect(peer);
+        bare.node.ihave(&peer, &ATTACKED, vec![id()], bare.now);
     }
-    assert_eq!(world.node.footprint().promises, 3);
-    world.receive(3, ATTACKED, id(), b"v");
-    assert_eq!(world.node.footprint().promises, 0);
-    world.pass(followup(&world.limits));
-    let scores = world.node.view(world.now).scores;
+    assert_eq!(bare.node.footprint().promises, 3);
+    bare.receive(3, ATTACKED, id(), b"v");
+    assert_eq!(bare.node.footprint().promises, 0);
+    bare.pass_heartbeats(followup(&bare.limits));
+    let scores = bare.node.view(bare.now).scores;
     assert!(scores.values().all(|score| score.behaviour_penalty == 0.0));
 }
 
 #[test]
 fn who_is_not_asked_owes_nothing() {
-    let mut world = World::new(|_| {});
-    world.join(ATTACKED);
-    world.node.add_peer(&1, &ConnectionInfo::inbound().bootstrap(), world.now);
-    world.node.ihave(&1, &ATTACKED, vec![Id::new(ATTACKED, 1)], world.now);
+    let mut bare = BareNode::new(|_| {});
+    bare.join(ATTACKED);
+    bare.node.add_peer(&1, &ConnectionInfo::inbound().bootstrap(), bare.now);
+    bare.node.ihave(&1, &ATTACKED, vec![Id::new(ATTACKED, 1)], bare.now);
     let asks = |output: &_| matches!(output, P2pOutput::OutMessage { message: P2pMessage::IWant { .. }, .. });
-    assert!(!world.node.drain().p2p.iter().any(asks));
-    assert_eq!(world.node.footprint().promises, 0);
+    assert!(!bare.node.drain().p2p.iter().any(asks));
+    assert_eq!(bare.node.footprint().promises, 0);
 }
 
 /// A message that waits for its batch's verdict is not seen yet, and is asked for.
 #[test]
 fn a_copy_of_what_was_accepted_meanwhile_keeps_the_promise() {
-    let mut world = World::with(Field::default(), Some(Duration::from_secs(1)), |_| {});
-    world.join(ATTACKED);
-    (1..=2).for_each(|peer| world.connect(peer));
+    let mut bare = BareNode::with(AttackNetwork::default(), Some(Duration::from_secs(1)), |_| {});
+    bare.join(ATTACKED);
+    (1..=2).for_each(|peer| bare.connect(peer));
     let id = || Id::new(ATTACKED, 1);
-    assert_eq!(world.receive(1, ATTACKED, id(), b"v"), ReceiveOutcome::Batched);
-    world.node.ihave(&2, &ATTACKED, vec![id()], world.now);
-    assert_eq!(world.node.footprint().promises, 1);
-    world.node.process_batch(world.now);
-    assert_eq!(world.receive(2, ATTACKED, id(), b"v"), ReceiveOutcome::AlreadyReceived);
-    world.pass(followup(&world.limits));
-    assert_eq!(world.node.view(world.now).scores[&2].behaviour_penalty, 0.0);
+    assert_eq!(bare.receive(1, ATTACKED, id(), b"v"), ReceiveOutcome::Batched);
+    bare.node.ihave(&2, &ATTACKED, vec![id()], bare.now);
+    assert_eq!(bare.node.footprint().promises, 1);
+    bare.node.process_batch(bare.now);
+    assert_eq!(bare.receive(2, ATTACKED, id(), b"v"), ReceiveOutcome::AlreadyReceived);
+    bare.pass_heartbeats(followup(&bare.limits));
+    assert_eq!(bare.node.view(bare.now).scores[&2].behaviour_penalty, 0.0);
 }
 
 /// More ids than any transport lets through.
@@ -194,24 +195,24 @@ const LONG: u64 = 500_000;
 
 #[test]
 fn long_lists_of_ids_cost_no_more_than_their_length() {
-    besieged(
+    with_attacker(
         |_| {},
-        async |siege| {
+        async |scenario| {
             let ids = |topic| -> Vec<_> { (0..LONG).map(|number| Id::new(topic, number)).collect() };
             let list = LONG as usize * (size_of::<Id>() + size_of::<u64>());
-            let max = siege.limits().max_sent_iwant_per_heartbeat as usize;
-            let toll = siege.attack(1, |_| ihave(ATTACKER, ATTACKED, ids(ATTACKED))).await;
-            assert_eq!(siege.heard.iwants, max);
-            assert_eq!(toll.after.footprint.heartbeat_quotas, 1);
+            let max = scenario.limits().max_sent_iwant_per_heartbeat as usize;
+            let cost = scenario.attack(1, |_| ihave(ATTACKER, ATTACKED, ids(ATTACKED))).await;
+            assert_eq!(scenario.outputs.iwants, max);
+            assert_eq!(cost.after.footprint.heartbeat_quotas, 1);
             // The list as it came, what is wanted of it while both grow, and the answers.
-            assert!(toll.peak <= 4 * list + siege.slack(), "{} for {list}", toll.peak);
-            assert!(toll.bytes() <= siege.slack() + max * ENTRY);
+            assert!(cost.peak <= 4 * list + scenario.allowance(), "{} for {list}", cost.peak);
+            assert!(cost.bytes() <= scenario.allowance() + max * ENTRY);
             for topic in [ATTACKED, NOT_JOINED] {
-                let toll = siege.attack(1, |_| iwant(ATTACKER, ids(topic))).await;
-                assert!(toll.peak <= 4 * list + siege.slack(), "{} for {list}", toll.peak);
-                siege.assert_nothing_kept(&toll);
+                let cost = scenario.attack(1, |_| iwant(ATTACKER, ids(topic))).await;
+                assert!(cost.peak <= 4 * list + scenario.allowance(), "{} for {list}", cost.peak);
+                scenario.assert_nothing_kept(&cost);
             }
-            assert_eq!(siege.heard.messages, 0);
+            assert_eq!(scenario.outputs.messages, 0);
         },
     );
 }
@@ -219,20 +220,21 @@ fn long_lists_of_ids_cost_no_more_than_their_length() {
 #[test]
 fn empty_and_oversized_ids_are_invalid_and_cost_the_peer() {
     for length in [0, 1 << 20] {
-        besieged(
+        with_attacker(
             |_| {},
-            async |siege| {
-                assert!(siege.is_answered().await);
+            async |scenario| {
+                assert!(scenario.is_answered().await);
                 let ids = || vec![Id::new(ATTACKED, 1), Id::of_length(ATTACKED, length)];
-                let toll = siege.attack(10, |_| ihave(ATTACKER, ATTACKED, ids())).await;
-                assert!(siege.score().await < siege.limits().gossip_threshold);
-                assert_eq!(siege.heard.iwants, 0);
-                assert!(!siege.is_answered().await);
-                assert!(toll.bytes() <= siege.slack(), "{} bytes kept", toll.bytes());
+                let cost = scenario.attack(10, |_| ihave(ATTACKER, ATTACKED, ids())).await;
+                assert!(scenario.score().await < scenario.limits().gossip_threshold);
+                assert_eq!(scenario.outputs.iwants, 0);
+                assert!(!scenario.is_answered().await);
+                assert!(cost.bytes() <= scenario.allowance(), "{} bytes kept", cost.bytes());
                 let id = || Id::of_length(ATTACKED, length);
-                let toll = siege.attack(10, |_| said_message(ATTACKER, ATTACKED, id(), b"v".to_vec())).await;
-                assert_eq!(siege.heard.delivered, 0);
-                siege.assert_nothing_kept(&toll);
+                let cost =
+                    scenario.attack(10, |_| full_message(ATTACKER, ATTACKED, id(), b"v".to_vec())).await;
+                assert_eq!(scenario.outputs.delivered, 0);
+                scenario.assert_nothing_kept(&cost);
             },
         );
     }
@@ -241,43 +243,43 @@ fn empty_and_oversized_ids_are_invalid_and_cost_the_peer() {
 #[test]
 fn the_length_of_ids_counts_when_they_wait() {
     const LENGTH: usize = 64 * 1024;
-    besieged_on(
+    with_attacker_on(
         0,
         |limits| limits.bounds.max_input_bytes = 16 * LENGTH,
-        async |siege| {
+        async |scenario| {
             let before = HEAP.current_usage();
             let ids = || vec![Id::of_length(ATTACKED, LENGTH)];
             let taken = (0..100).filter(|_| {
-                let taken = siege.worker.p2p_input(ihave(ATTACKER, ATTACKED, ids()));
+                let taken = scenario.worker.p2p_input(ihave(ATTACKER, ATTACKED, ids()));
                 taken.is_ok()
             });
             let taken = taken.count();
             let held = HEAP.current_usage().saturating_sub(before);
-            siege.speak(CALM);
-            siege.rest().await;
-            let bound = siege.limits().bounds.max_input_bytes;
-            assert!(held <= bound + siege.slack(), "{taken} taken: {held} bytes wait, {bound} may");
+            scenario.send_honest(CALM);
+            scenario.settle().await;
+            let bound = scenario.limits().bounds.max_input_bytes;
+            assert!(held <= bound + scenario.allowance(), "{taken} taken: {held} bytes wait, {bound} may");
         },
     );
 }
 
 #[test]
 fn one_iwant_over_many_topics_shuts_nobody_out() {
-    besieged_on(
+    with_attacker_on(
         0,
         |limits| limits.bounds.max_input_items = 64,
-        async |siege| {
+        async |scenario| {
             let topics = 2..102;
             for topic in topics.clone() {
-                siege.worker.app_input(actix_gossipsub::AppInput::Join(topic)).expect("taken");
+                scenario.worker.app_input(actix_gossipsub::AppInput::Join(topic)).expect("taken");
             }
-            siege.rest().await;
-            siege.say(iwant(ATTACKER, topics.map(|topic| Id::new(topic, 1)).collect()));
+            scenario.settle().await;
+            scenario.send(iwant(ATTACKER, topics.map(|topic| Id::new(topic, 1)).collect()));
             let more = iwant(ATTACKER, vec![Id::new(CALM, 1)]);
-            let attacker = siege.worker.p2p_input(more);
+            let attacker = scenario.worker.p2p_input(more);
             assert!(matches!(attacker, Ok(()) | Err(Refused::PeerOverShare { .. })), "{attacker:?}");
-            let honest = siege.worker.p2p_input(message(0, CALM, 1, b"v"));
-            siege.rest().await;
+            let honest = scenario.worker.p2p_input(message(0, CALM, 1, b"v"));
+            scenario.settle().await;
             assert_eq!(honest, Ok(()));
         },
     );
@@ -285,31 +287,31 @@ fn one_iwant_over_many_topics_shuts_nobody_out() {
 
 #[test]
 fn ids_of_another_topic_are_invalid_and_cost_the_peer() {
-    besieged(
+    with_attacker(
         |_| {},
-        async |siege| {
+        async |scenario| {
             let foreign = |number| Id::new(CALM, number);
-            let toll = siege.attack(1000, |number| ihave(ATTACKER, ATTACKED, vec![foreign(number)])).await;
-            assert_eq!(siege.heard.iwants, 0);
-            assert!(siege.score().await < siege.limits().gossip_threshold);
-            assert!(toll.bytes() <= siege.slack());
-            let toll = siege
-                .attack(1000, |number| said_message(ATTACKER, ATTACKED, foreign(number), b"v".to_vec()))
+            let cost = scenario.attack(1000, |number| ihave(ATTACKER, ATTACKED, vec![foreign(number)])).await;
+            assert_eq!(scenario.outputs.iwants, 0);
+            assert!(scenario.score().await < scenario.limits().gossip_threshold);
+            assert!(cost.bytes() <= scenario.allowance());
+            let cost = scenario
+                .attack(1000, |number| full_message(ATTACKER, ATTACKED, foreign(number), b"v".to_vec()))
                 .await;
-            assert_eq!(siege.heard, Heard::default());
-            assert!(siege.view().await.scores[&ATTACKER].topics[&ATTACKED].invalid >= 1000.0);
-            siege.assert_nothing_kept(&toll);
+            assert_eq!(scenario.outputs, OutputCounts::default());
+            assert!(scenario.view().await.scores[&ATTACKER].topics[&ATTACKED].invalid >= 1000.0);
+            scenario.assert_nothing_kept(&cost);
         },
     );
-    let mut world = World::new(|_| {});
-    world.connect(1);
-    world.join(ATTACKED);
-    let now = world.now;
-    let outcome = world.receive(1, ATTACKED, Id::new(CALM, 1), b"v");
+    let mut bare = BareNode::new(|_| {});
+    bare.connect(1);
+    bare.join(ATTACKED);
+    let now = bare.now;
+    let outcome = bare.receive(1, ATTACKED, Id::new(CALM, 1), b"v");
     assert_eq!(outcome, ReceiveOutcome::Invalid);
-    let outcome = world.node.ihave(&1, &ATTACKED, vec![Id::new(CALM, 1)], now);
+    let outcome = bare.node.ihave(&1, &ATTACKED, vec![Id::new(CALM, 1)], now);
     assert_eq!(outcome, IHaveOutcome::InvalidId);
-    assert!(world.node.view(now).scores[&1].score < 0.0);
-    let footprint = world.node.footprint();
+    assert!(bare.node.view(now).scores[&1].score < 0.0);
+    let footprint = bare.node.footprint();
     assert_eq!((footprint.history, footprint.seen, footprint.parked), (0, 0, 0));
 }

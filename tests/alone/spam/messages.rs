@@ -1,28 +1,28 @@
-//! Full messages.
+//! Attacks with full messages: invalid, repeated, undecidable, large and unrequested ones.
 
 use actix_gossipsub::protocol::View;
 
-use super::{HEAP, support::*, world::World};
+use super::{HEAP, bare_node::BareNode, support::*};
 
 #[test]
 fn invalid_messages_cost_the_peer_its_place_and_the_gossip() {
-    besieged(
+    with_attacker(
         |limits| limits.bounds.max_invalid_per_topic = 1000,
-        async |siege| {
-            siege.say(graft(ATTACKER, ATTACKED));
-            let toll = siege.attack(50_000, |number| message(ATTACKER, ATTACKED, number, b"i")).await;
-            assert_eq!(siege.heard.delivered, 0);
-            assert!(siege.score().await < siege.limits().publish_threshold);
-            siege.assert_nothing_kept(&toll);
-            let remembered = toll.after.footprint;
+        async |scenario| {
+            scenario.send(graft(ATTACKER, ATTACKED));
+            let cost = scenario.attack(50_000, |number| message(ATTACKER, ATTACKED, number, b"i")).await;
+            assert_eq!(scenario.outputs.delivered, 0);
+            assert!(scenario.score().await < scenario.limits().publish_threshold);
+            scenario.assert_nothing_kept(&cost);
+            let remembered = cost.after.footprint;
             let bytes = remembered.invalid * message_bytes(b"i");
             assert_eq!((remembered.invalid, remembered.invalid_bytes), (1000, bytes));
-            siege.pass(1).await;
-            assert!(!siege.view().await.mesh[&ATTACKED].contains(&ATTACKER));
-            assert_eq!(siege.heard.prunes, 1);
-            siege.say(ihave(ATTACKER, ATTACKED, vec![Id::new(ATTACKED, 1 << 40)]));
-            assert!(!siege.is_answered().await);
-            assert_eq!(siege.heard.iwants, 0);
+            scenario.pass_heartbeats(1).await;
+            assert!(!scenario.view().await.mesh[&ATTACKED].contains(&ATTACKER));
+            assert_eq!(scenario.outputs.prunes, 1);
+            scenario.send(ihave(ATTACKER, ATTACKED, vec![Id::new(ATTACKED, 1 << 40)]));
+            assert!(!scenario.is_answered().await);
+            assert_eq!(scenario.outputs.iwants, 0);
         },
     );
 }
@@ -30,53 +30,54 @@ fn invalid_messages_cost_the_peer_its_place_and_the_gossip() {
 #[test]
 fn an_invalid_message_is_validated_once_however_often_it_comes() {
     const COPIES: usize = 10_000;
-    besieged(
+    with_attacker(
         |_| {},
-        async |siege| {
-            let toll = siege.attack(COPIES, |_| message(ATTACKER, ATTACKED, 1, b"i")).await;
-            assert_eq!(siege.validated_of_others(), 1);
-            siege.assert_nothing_kept(&toll);
-            assert_eq!(toll.after.footprint.invalid, 1);
+        async |scenario| {
+            let cost = scenario.attack(COPIES, |_| message(ATTACKER, ATTACKED, 1, b"i")).await;
+            assert_eq!(scenario.validated_of_others(), 1);
+            scenario.assert_nothing_kept(&cost);
+            assert_eq!(cost.after.footprint.invalid, 1);
             // Each copy costs all the same, whoever sends it.
-            siege.say(message(0, ATTACKED, 1, b"i"));
-            let invalid = |siege: &View<Field>, peer: u64| siege.scores[&peer].topics[&ATTACKED].invalid;
-            let view = siege.view().await;
+            scenario.send(message(0, ATTACKED, 1, b"i"));
+            let invalid =
+                |scenario: &View<AttackNetwork>, peer: u64| scenario.scores[&peer].topics[&ATTACKED].invalid;
+            let view = scenario.view().await;
             assert_eq!((invalid(&view, ATTACKER), invalid(&view, 0)), (COPIES as f64, 1.0));
-            assert_eq!(siege.validated_of_others(), 1);
+            assert_eq!(scenario.validated_of_others(), 1);
         },
     );
 }
 
 #[test]
 fn an_invalid_message_is_remembered_for_some_ticks() {
-    besieged(
+    with_attacker(
         |limits| limits.extensions.invalid_memory_ticks = 4,
-        async |siege| {
-            siege.say(message(ATTACKER, ATTACKED, 1, b"i"));
-            siege.pass(3).await;
-            siege.say(message(ATTACKER, ATTACKED, 1, b"i"));
-            assert_eq!(siege.burden().await.footprint.invalid, 1);
-            assert_eq!(siege.validated_of_others(), 1);
-            siege.pass(1).await;
-            let forgotten = siege.burden().await.footprint;
+        async |scenario| {
+            scenario.send(message(ATTACKER, ATTACKED, 1, b"i"));
+            scenario.pass_heartbeats(3).await;
+            scenario.send(message(ATTACKER, ATTACKED, 1, b"i"));
+            assert_eq!(scenario.usage().await.footprint.invalid, 1);
+            assert_eq!(scenario.validated_of_others(), 1);
+            scenario.pass_heartbeats(1).await;
+            let forgotten = scenario.usage().await.footprint;
             assert_eq!((forgotten.invalid, forgotten.invalid_bytes), (0, 0));
-            siege.say(message(ATTACKER, ATTACKED, 1, b"i"));
-            siege.rest().await;
-            assert_eq!(siege.validated_of_others(), 2);
+            scenario.send(message(ATTACKER, ATTACKED, 1, b"i"));
+            scenario.settle().await;
+            assert_eq!(scenario.validated_of_others(), 2);
         },
     );
 }
 
 #[test]
 fn rubbish_under_the_id_of_an_honest_message_does_not_keep_that_out() {
-    besieged(
+    with_attacker(
         |_| {},
-        async |siege| {
-            siege.say(message(ATTACKER, ATTACKED, 1, b"i"));
-            siege.say(message(0, ATTACKED, 1, b"v"));
-            siege.rest().await;
-            assert_eq!(siege.heard.delivered, 1);
-            let view = siege.view().await;
+        async |scenario| {
+            scenario.send(message(ATTACKER, ATTACKED, 1, b"i"));
+            scenario.send(message(0, ATTACKED, 1, b"v"));
+            scenario.settle().await;
+            assert_eq!(scenario.outputs.delivered, 1);
+            let view = scenario.view().await;
             assert_eq!(view.scores[&0].topics[&ATTACKED].invalid, 0.0);
             assert_eq!(view.scores[&0].topics[&ATTACKED].first, 1.0);
         },
@@ -86,33 +87,35 @@ fn rubbish_under_the_id_of_an_honest_message_does_not_keep_that_out() {
 #[test]
 fn large_invalid_messages_are_remembered_within_their_bytes() {
     const LARGE: usize = 10_000;
-    besieged(
+    with_attacker(
         |limits| limits.bounds.max_invalid_bytes_per_topic = 50 * LARGE,
-        async |siege| {
+        async |scenario| {
             let large = [b'i'; LARGE];
-            let toll = siege.attack(1000, |number| message(ATTACKER, ATTACKED, number, &large)).await;
-            siege.assert_nothing_kept(&toll);
-            let most = siege.limits().bounds.max_invalid_bytes_per_topic / message_bytes(&large);
-            assert_eq!(toll.after.footprint.invalid, most);
-            assert!(toll.bytes() <= siege.limits().bounds.max_invalid_bytes_per_topic + siege.slack());
+            let cost = scenario.attack(1000, |number| message(ATTACKER, ATTACKED, number, &large)).await;
+            scenario.assert_nothing_kept(&cost);
+            let most = scenario.limits().bounds.max_invalid_bytes_per_topic / message_bytes(&large);
+            assert_eq!(cost.after.footprint.invalid, most);
+            assert!(
+                cost.bytes() <= scenario.limits().bounds.max_invalid_bytes_per_topic + scenario.allowance()
+            );
         },
     );
 }
 
 #[test]
 fn duplicates_are_dropped() {
-    besieged(
+    with_attacker(
         |_| {},
-        async |siege| {
-            siege.say(graft(ATTACKER, ATTACKED));
-            siege.say(message(ATTACKER, ATTACKED, 1, b"v"));
-            let before = siege.burden().await;
-            let toll = siege.attack(100_000, |_| message(ATTACKER, ATTACKED, 1, b"v")).await;
-            assert_eq!(siege.heard.delivered, 1);
-            assert_eq!(toll.after.footprint, before.footprint);
-            siege.assert_nothing_kept(&toll);
+        async |scenario| {
+            scenario.send(graft(ATTACKER, ATTACKED));
+            scenario.send(message(ATTACKER, ATTACKED, 1, b"v"));
+            let before = scenario.usage().await;
+            let cost = scenario.attack(100_000, |_| message(ATTACKER, ATTACKED, 1, b"v")).await;
+            assert_eq!(scenario.outputs.delivered, 1);
+            assert_eq!(cost.after.footprint, before.footprint);
+            scenario.assert_nothing_kept(&cost);
             // Once for the first, and never for a copy.
-            let view = siege.view().await;
+            let view = scenario.view().await;
             assert!(view.scores[&ATTACKER].topics[&ATTACKED].first <= 1.0);
         },
     );
@@ -120,15 +123,15 @@ fn duplicates_are_dropped() {
 
 #[test]
 fn who_repeats_the_message_of_another_is_credited_once() {
-    besieged(
+    with_attacker(
         |_| {},
-        async |siege| {
-            siege.say(graft(ATTACKER, ATTACKED));
-            siege.say(message(0, ATTACKED, 1, b"v"));
-            siege.rest().await;
-            let toll = siege.attack(1000, |_| message(ATTACKER, ATTACKED, 1, b"v")).await;
-            siege.assert_nothing_kept(&toll);
-            let delivered = siege.view().await.scores[&ATTACKER].topics[&ATTACKED].delivered;
+        async |scenario| {
+            scenario.send(graft(ATTACKER, ATTACKED));
+            scenario.send(message(0, ATTACKED, 1, b"v"));
+            scenario.settle().await;
+            let cost = scenario.attack(1000, |_| message(ATTACKER, ATTACKED, 1, b"v")).await;
+            scenario.assert_nothing_kept(&cost);
+            let delivered = scenario.view().await.scores[&ATTACKER].topics[&ATTACKED].delivered;
             assert_eq!(delivered, 1.0, "deliveries credited (P3) for one message");
         },
     );
@@ -136,47 +139,48 @@ fn who_repeats_the_message_of_another_is_credited_once() {
 
 #[test]
 fn of_those_who_repeat_a_message_as_many_are_credited_as_are_remembered() {
-    let mut world = World::new(|limits| {
+    let mut bare = BareNode::new(|limits| {
         limits.bounds.max_co_senders = 3;
         (limits.degree_low, limits.degree_optimal, limits.degree_high) = (8, 8, 8);
     });
-    world.join(ATTACKED);
+    bare.join(ATTACKED);
     for peer in 0..8 {
-        world.connect(peer);
-        world.node.graft(&peer, &ATTACKED, world.now);
+        bare.connect(peer);
+        bare.node.graft(&peer, &ATTACKED, bare.now);
     }
     for peer in (0..8).chain(0..8) {
-        world.receive(peer, ATTACKED, Id::new(ATTACKED, 1), b"v");
+        bare.receive(peer, ATTACKED, Id::new(ATTACKED, 1), b"v");
     }
-    let scores = world.node.view(world.now).scores;
+    let scores = bare.node.view(bare.now).scores;
     let credited: Vec<_> = scores.values().map(|score| score.topics[&ATTACKED].delivered).collect();
     assert_eq!(credited, [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
 }
 
 #[test]
 fn of_undecidable_messages_as_many_are_parked_as_may() {
-    besieged(
+    with_attacker(
         |limits| limits.bounds.max_parked_messages = 500,
-        async |siege| {
-            let toll = siege.attack(50_000, |number| message(ATTACKER, ATTACKED, number, b"u")).await;
-            let parked = siege.limits().bounds.max_parked_messages;
-            assert_eq!(toll.after.footprint.parked, parked);
-            assert_eq!(siege.heard.delivered, 0);
-            assert!(toll.bytes() <= parked * ENTRY + siege.slack(), "{} bytes", toll.bytes());
-            siege.worker.check_parked().await;
-            assert_eq!(siege.burden().await.footprint.parked, parked);
+        async |scenario| {
+            let cost = scenario.attack(50_000, |number| message(ATTACKER, ATTACKED, number, b"u")).await;
+            let parked = scenario.limits().bounds.max_parked_messages;
+            assert_eq!(cost.after.footprint.parked, parked);
+            assert_eq!(scenario.outputs.delivered, 0);
+            assert!(cost.bytes() <= parked * ENTRY + scenario.allowance(), "{} bytes", cost.bytes());
+            scenario.worker.check_parked().await;
+            assert_eq!(scenario.usage().await.footprint.parked, parked);
         },
     );
 }
 
 #[test]
 fn messages_on_topics_that_we_are_not_in_leave_no_trace() {
-    besieged(
+    with_attacker(
         |_| {},
-        async |siege| {
-            let toll = siege.attack(100_000, |number| message(ATTACKER, NOT_JOINED + number, 1, b"v")).await;
-            assert_eq!(siege.heard, Heard::default());
-            siege.assert_nothing_kept(&toll);
+        async |scenario| {
+            let cost =
+                scenario.attack(100_000, |number| message(ATTACKER, NOT_JOINED + number, 1, b"v")).await;
+            assert_eq!(scenario.outputs, OutputCounts::default());
+            scenario.assert_nothing_kept(&cost);
         },
     );
 }
@@ -184,23 +188,23 @@ fn messages_on_topics_that_we_are_not_in_leave_no_trace() {
 #[test]
 fn large_messages_wait_within_the_bound_and_the_honest_get_in() {
     const LARGE: usize = 100_000;
-    besieged_on(
+    with_attacker_on(
         0,
         |limits| limits.bounds.max_input_bytes = 40 * LARGE,
-        async |siege| {
+        async |scenario| {
             let before = HEAP.current_usage();
             let large = |number| message(ATTACKER, ATTACKED, number, &vec![b'i'; LARGE]);
-            let taken = (0..200).filter(|number| siege.worker.p2p_input(large(*number)).is_ok()).count();
+            let taken = (0..200).filter(|number| scenario.worker.p2p_input(large(*number)).is_ok()).count();
             let held = HEAP.current_usage().saturating_sub(before);
             assert!((1..40).contains(&taken), "{taken} taken");
-            let bound = siege.limits().bounds.max_input_bytes;
-            assert!(held <= bound + siege.slack(), "{held} bytes wait, {bound} may");
-            siege.speak(CALM);
-            siege.speak(ATTACKED);
-            siege.rest().await;
+            let bound = scenario.limits().bounds.max_input_bytes;
+            assert!(held <= bound + scenario.allowance(), "{held} bytes wait, {bound} may");
+            scenario.send_honest(CALM);
+            scenario.send_honest(ATTACKED);
+            scenario.settle().await;
             let after = HEAP.current_usage().saturating_sub(before);
-            assert!(after <= siege.slack(), "{after} bytes kept");
-            assert!(siege.score().await < siege.limits().gossip_threshold);
+            assert!(after <= scenario.allowance(), "{after} bytes kept");
+            assert!(scenario.score().await < scenario.limits().gossip_threshold);
         },
     );
 }

@@ -1,19 +1,19 @@
-//! Attacks on a running engine. After each: what it cost the attacker, that memory is bounded, by the
-//! engine's own count and by the allocator's, and that honest peers noticed nothing. Never times anything.
+//! Attacks on a running engine. After each of them the tests compare what it cost the attacker, check that memory is
+//! bounded by the engine's own count and by the allocator's, and check that honest peers received everything.
 
+mod bare_node;
 mod budget;
 mod connections;
-mod field;
 mod forgetting;
 mod gossip;
 mod mesh;
 mod messages;
+mod network;
 mod subscriptions;
 mod support;
-mod world;
 
 use peak_alloc::PeakAlloc;
 
-/// Counts the bytes of the whole process: the tests of this binary run one after another.
+/// Counts the bytes of the whole process.
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;

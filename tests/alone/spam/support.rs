@@ -1,8 +1,8 @@
-//! A [`Siege`]: an engine with honest peers, who talk on two topics all the while, and an attacker.
+//! An [`AttackScenario`] is an engine with one attacker and with honest peers that publish on two topics meanwhile.
 
 use std::{
     ops::Range,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
 };
 
 use actix_gossipsub::{
@@ -12,72 +12,72 @@ use actix_gossipsub::{
 };
 
 use super::HEAP;
-pub use super::field::*;
+pub use super::network::*;
+use crate::lock_process;
 
-/// The honest are in the mesh of both topics.
+/// The honest peers. They are in the mesh of both topics.
 pub const HONEST: Range<u64> = 0..5;
-/// Connected, and subscribed to the attacked topic.
+/// The attacker. It is connected, and subscribed to the attacked topic.
 pub const ATTACKER: u64 = 100;
-/// Whom nobody attacks.
+/// The topic that is not attacked.
 pub const CALM: u64 = 0;
 pub const ATTACKED: u64 = 1;
-/// What the honest say.
+/// The content of honest messages.
 pub const HONEST_CONTENT: &[u8] = b"v";
-/// A topic from here on is one that we did not join.
+/// Topics from this number on are never joined.
 pub const NOT_JOINED: u64 = 1 << 20;
-/// More than what an entry of any map takes, with its share of the map and what it owns here.
+/// An upper bound of the bytes of one entry of any map, its share of the map and its heap memory included.
 pub const ENTRY: usize = 512;
-/// More than what a remembered topic takes, without its entries.
+/// An upper bound of the bytes of a remembered topic without its entries.
 pub const TOPIC: usize = 4096;
-/// More than what an output takes in a queue that doubles when it grows.
+/// An upper bound of the bytes of an output in a queue that doubles when it grows.
 pub const OUTPUT: usize = 256;
-/// More than what one admitted input takes, with what follows from it, in all queues that it passes: an
-/// inbox and what its actor took out of it, of the topic, the supervisor and the router. Each doubles when
-/// it grows, and keeps its room; how far they grow depends on which thread is how fast.
+/// An upper bound of the bytes of one admitted input and of what follows from it, in all queues that it passes: the
+/// inboxes of topic, supervisor and router, and the batches taken out of them. Each queue doubles when it grows and
+/// keeps its capacity; how far it grows depends on the scheduling of the threads.
 const INPUT: usize = 4096;
-/// Fewer than half of the inputs that may wait: nobody is refused who sends so many and waits.
+/// Fewer than half of the inputs that may wait: a burst of this size after an empty queue is never refused.
 const BURST: usize = 200;
-/// So many inputs of the attacker come between two honest messages.
+/// The attacker sends this many inputs between two honest messages.
 const PAUSE: usize = 20 * BURST;
 
-/// What the engine said of or to others than the honest.
+/// Counts the outputs that concern other peers than the honest ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Heard {
+pub struct OutputCounts {
     pub prunes: usize,
-    /// Ids asked for.
+    /// Message ids in IWANT.
     pub iwants: usize,
-    /// Full messages sent, whoever they are of.
+    /// Full messages sent, of any publisher.
     pub messages: usize,
     pub connects: usize,
     pub forgets: usize,
-    /// Messages of others that reached the application.
+    /// Messages of other publishers that reached the application.
     pub delivered: usize,
 }
 
-/// What is held at a moment.
+/// The memory in use at one moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Burden {
+pub struct Usage {
     pub footprint: Footprint,
     pub bytes: usize,
 }
 
-/// What an attack did to memory.
+/// What an attack costs in memory.
 #[derive(Clone, Copy, Debug)]
-pub struct Toll {
-    pub before: Burden,
-    pub after: Burden,
-    /// The most that was held meanwhile, beyond what was held before.
+pub struct Cost {
+    pub before: Usage,
+    pub after: Usage,
+    /// The peak in bytes above `before.bytes`.
     pub peak: usize,
 }
 
-impl Toll {
-    /// Bytes that are held now and were not.
+impl Cost {
+    /// Bytes in use after the attack beyond those before it.
     pub fn bytes(&self) -> usize {
         self.after.bytes.saturating_sub(self.before.bytes)
     }
 
-    /// The bytes that the attacker's invalid messages and broken promises may take, and our telling others not to send
-    /// its messages.
+    /// The bytes that the attacker's invalid messages, its broken promises and our IDONTWANT for its messages may take.
     pub fn remembered(&self) -> usize {
         let (before, after) = (self.before.footprint, self.after.footprint);
         let more = |after: usize, before: usize| after.saturating_sub(before);
@@ -87,14 +87,14 @@ impl Toll {
     }
 }
 
-pub struct Siege {
-    pub worker: Worker<Field>,
-    pub p2p: P2pOutputs<Field>,
-    app: AppOutputs<Field>,
+pub struct AttackScenario {
+    pub worker: Worker<AttackNetwork>,
+    pub p2p: P2pOutputs<AttackNetwork>,
+    app: AppOutputs<AttackNetwork>,
     pub clock: Arc<ManualClock>,
-    pub field: Field,
-    pub heard: Heard,
-    /// Nobody reads the p2p stream.
+    pub network: AttackNetwork,
+    pub outputs: OutputCounts,
+    /// The p2p stream is left unread.
     pub unread: bool,
     ticks: usize,
     /// The tick at which each honest message was sent.
@@ -103,143 +103,144 @@ pub struct Siege {
     forwarded: usize,
 }
 
-/// Keeps other tests waiting: they would count in the bytes.
-pub fn alone() -> MutexGuard<'static, ()> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+/// Runs an attack on an engine on two threads. It has the limits of the specification with some changes and a short
+/// input queue. In the end every honest message must have been delivered and forwarded.
+pub fn with_attacker(
+    change: impl FnOnce(&mut LimitsConfig<u64>),
+    attack: impl AsyncFnOnce(&mut AttackScenario),
+) {
+    with_attacker_on(2, change, attack);
 }
 
-/// Runs an attack against an engine with the specification's limits, but for some changes and a short
-/// queue. All that honest peers said must have come through.
-pub fn besieged(change: impl FnOnce(&mut LimitsConfig<u64>), attack: impl AsyncFnOnce(&mut Siege)) {
-    besieged_on(2, change, attack);
-}
-
-/// With as many threads; none: nothing is handled while the attack does not wait.
-pub fn besieged_on(
+/// As [`with_attacker`] on this many threads. With none the engine handles inputs only while the attack awaits it.
+pub fn with_attacker_on(
     arbiters: usize,
     change: impl FnOnce(&mut LimitsConfig<u64>),
-    attack: impl AsyncFnOnce(&mut Siege),
+    attack: impl AsyncFnOnce(&mut AttackScenario),
 ) {
-    let _alone = alone();
+    let _alone = lock_process();
     let mut limits = LimitsConfig::default();
     limits.bounds.max_input_items = 3 * BURST;
     change(&mut limits);
     let limits = Limits::try_from(limits).expect("valid limits");
     actix::System::new().block_on(async {
-        let mut siege = Siege::lay(arbiters, limits).await;
-        attack(&mut siege).await;
-        siege.conclude().await;
+        let mut scenario = AttackScenario::start(arbiters, limits).await;
+        attack(&mut scenario).await;
+        scenario.finish().await;
     });
 }
 
-impl Siege {
-    async fn lay(arbiters: usize, limits: Limits<u64>) -> Self {
-        let (field, clock) = (Field::default(), Arc::new(ManualClock::new()));
-        let builder = Worker::builder(field.clone(), limits).manual().arbiters(arbiters).seed(1);
+impl AttackScenario {
+    async fn start(arbiters: usize, limits: Limits<u64>) -> Self {
+        let (network, clock) = (AttackNetwork::default(), Arc::new(ManualClock::new()));
+        let builder = Worker::builder(network.clone(), limits).manual().arbiters(arbiters).seed(1);
         let Started { worker, p2p, app } =
             builder.clock(Arc::clone(&clock) as _).start([CALM, ATTACKED]).expect("inside a system");
-        let (heard, unread) = (Heard::default(), false);
+        let (outputs, unread) = (OutputCounts::default(), false);
         let (sent, ticks, delivered, forwarded) = (Vec::new(), 0, 0, 0);
-        let mut siege =
-            Self { worker, p2p, app, clock, field, heard, unread, ticks, sent, delivered, forwarded };
+        let mut scenario =
+            Self { worker, p2p, app, clock, network, outputs, unread, ticks, sent, delivered, forwarded };
         for peer in HONEST {
-            siege.say(P2pInput::connected(peer));
-            siege.say(graft(peer, CALM));
-            siege.say(graft(peer, ATTACKED));
+            scenario.send(P2pInput::connected(peer));
+            scenario.send(graft(peer, CALM));
+            scenario.send(graft(peer, ATTACKED));
         }
-        siege.say(P2pInput::connected(ATTACKER));
-        siege.say(subscribe(ATTACKER, ATTACKED));
-        siege.rest().await;
-        siege
+        scenario.send(P2pInput::connected(ATTACKER));
+        scenario.send(subscribe(ATTACKER, ATTACKED));
+        scenario.settle().await;
+        scenario
     }
 
     pub fn limits(&self) -> &Limits<u64> {
         self.worker.limits()
     }
 
-    pub fn say(&self, input: P2pInput<Field>) {
+    pub fn send(&self, input: P2pInput<AttackNetwork>) {
         self.worker.p2p_input(input).expect("there is room");
     }
 
-    /// An honest peer sends a message.
-    pub fn speak(&mut self, topic: u64) -> Id {
+    /// An honest peer sends a message on a topic.
+    pub fn send_honest(&mut self, topic: u64) -> Id {
         let number = self.sent.len() as u64;
         let id = Id::new(topic, u64::MAX - number);
         self.sent.push(self.ticks);
-        self.say(said_message(number % HONEST.end, topic, id.clone(), HONEST_CONTENT.to_vec()));
+        self.send(full_message(number % HONEST.end, topic, id.clone(), HONEST_CONTENT.to_vec()));
         id
     }
 
-    /// The honest messages that a map holds which remembers for so many ticks.
+    /// The number of honest messages in a map that remembers them for `ticks`.
     fn honest(&self, ticks: usize) -> usize {
         self.sent.iter().filter(|sent| self.ticks - **sent < ticks).count()
     }
 
-    /// Sends `count` inputs, as fast as they are handled; the honest go on talking on both topics.
-    pub async fn attack(&mut self, count: usize, input: impl Fn(u64) -> P2pInput<Field>) -> Toll {
-        let before = self.burden().await;
+    /// Sends `count` inputs as fast as the engine handles them, while honest peers go on publishing on both topics.
+    pub async fn attack(&mut self, count: usize, input: impl Fn(u64) -> P2pInput<AttackNetwork>) -> Cost {
+        let before = self.usage().await;
         HEAP.reset_peak_usage();
         for number in 0..count {
-            self.say(input(number as u64));
+            self.send(input(number as u64));
             if number % PAUSE == 0 {
-                self.speak(CALM);
-                self.speak(ATTACKED);
+                self.send_honest(CALM);
+                self.send_honest(ATTACKED);
             }
             if number % BURST == BURST - 1 {
-                self.rest().await;
+                self.settle().await;
             }
         }
-        self.rest().await;
+        self.settle().await;
         let peak = HEAP.peak_usage().saturating_sub(before.bytes);
-        let toll = Toll { before, after: self.burden().await, peak };
-        println!("{count} inputs: {} bytes kept, {peak} at the peak; slack {}", toll.bytes(), self.slack());
-        toll
+        let cost = Cost { before, after: self.usage().await, peak };
+        println!(
+            "{count} inputs: {} bytes kept, {peak} at the peak; allowance {}",
+            cost.bytes(),
+            self.allowance()
+        );
+        cost
     }
 
-    /// Waits until all is handled, and reads both streams.
-    pub async fn rest(&mut self) {
+    /// Waits until every input is handled, then reads both streams.
+    pub async fn settle(&mut self) {
         self.worker.settle().await;
         while !self.unread
             && let Some(output) = self.p2p.try_recv()
         {
-            self.note(output);
+            self.record(output);
         }
         while let Some(message) = self.app.try_recv() {
-            if is_honest(&message.message_id) { self.delivered += 1 } else { self.heard.delivered += 1 }
+            if is_honest(&message.message_id) { self.delivered += 1 } else { self.outputs.delivered += 1 }
         }
     }
 
-    fn note(&mut self, output: P2pOutput<Field>) {
+    fn record(&mut self, output: P2pOutput<AttackNetwork>) {
         let (to, message) = match output {
             P2pOutput::OutMessage { to_peer, message } => (to_peer, message),
-            P2pOutput::Connect { .. } => return self.heard.connects += 1,
-            P2pOutput::Forget { .. } => return self.heard.forgets += 1,
+            P2pOutput::Connect { .. } => return self.outputs.connects += 1,
+            P2pOutput::Forget { .. } => return self.outputs.forgets += 1,
             _ => return,
         };
-        let heard = &mut self.heard;
+        let outputs = &mut self.outputs;
         match message {
             P2pMessage::FullMessage(full) if HONEST.contains(&to) => {
                 self.forwarded += usize::from(is_honest(&full.message_id));
             }
-            P2pMessage::FullMessage(_) => heard.messages += 1,
-            P2pMessage::Prune { .. } => heard.prunes += 1,
-            P2pMessage::IWant { message_ids } => heard.iwants += message_ids.len(),
+            P2pMessage::FullMessage(_) => outputs.messages += 1,
+            P2pMessage::Prune { .. } => outputs.prunes += 1,
+            P2pMessage::IWant { message_ids } => outputs.iwants += message_ids.len(),
             _ => {}
         }
     }
 
-    /// What is held now, each map within its bound; the messages of the honest, which are remembered for a
-    /// while, apart.
-    pub async fn burden(&mut self) -> Burden {
-        self.rest().await;
+    /// The memory in use now. Asserts that each map is within its bound; honest messages that are still remembered are
+    /// not counted.
+    pub async fn usage(&mut self) -> Usage {
+        self.settle().await;
         let mut footprint = self.worker.footprint().await.expect("it runs");
         self.assert_within_bounds(&footprint);
         let cached = self.honest(self.limits().history_length);
         footprint.history -= cached;
         footprint.history_bytes -= cached * message_bytes(HONEST_CONTENT);
         footprint.seen -= self.honest(self.limits().seen_history_length);
-        Burden { footprint, bytes: HEAP.current_usage() }
+        Usage { footprint, bytes: HEAP.current_usage() }
     }
 
     fn assert_within_bounds(&self, footprint: &Footprint) {
@@ -249,61 +250,61 @@ impl Siege {
         }
     }
 
-    /// What queues and streams may keep, and the honest messages.
-    pub fn slack(&self) -> usize {
+    /// The bytes that queues, streams and honest messages may keep.
+    pub fn allowance(&self) -> usize {
         self.limits().bounds.max_input_items * INPUT + self.sent.len() * 4 * ENTRY
     }
 
-    /// The attack left nothing behind, but what is remembered against it for a while.
+    /// Asserts that the attack leaves only what the engine remembers against the attacker for a while.
     #[track_caller]
-    pub fn assert_nothing_kept(&self, toll: &Toll) {
-        let (before, mut after) = (toll.before.footprint, toll.after.footprint);
+    pub fn assert_nothing_kept(&self, cost: &Cost) {
+        let (before, mut after) = (cost.before.footprint, cost.after.footprint);
         (after.invalid, after.invalid_bytes) = (before.invalid, before.invalid_bytes);
         after.promises = before.promises;
         after.sent_idontwant = before.sent_idontwant;
         assert_eq!(after, before);
-        let kept = self.slack() + toll.remembered();
-        assert!(toll.bytes() <= kept, "{} bytes kept, {kept} may be", toll.bytes());
+        let kept = self.allowance() + cost.remembered();
+        assert!(cost.bytes() <= kept, "{} bytes kept, {kept} may be", cost.bytes());
     }
 
-    pub async fn view(&mut self) -> View<Field> {
-        self.rest().await;
+    pub async fn view(&mut self) -> View<AttackNetwork> {
+        self.settle().await;
         self.worker.state().await.expect("it runs")
     }
 
-    /// How many messages were validated that are not the honest's.
+    /// How many messages other than the honest ones were validated.
     pub fn validated_of_others(&self) -> usize {
-        self.field.validated.load(Ordering::Relaxed) - self.sent.len()
+        self.network.validated.load(Ordering::Relaxed) - self.sent.len()
     }
 
     pub async fn score(&mut self) -> f64 {
         self.view().await.scores[&ATTACKER].score
     }
 
-    /// The attacker asks for a message; whether it gets it.
+    /// The attacker asks for a message. Returns whether it receives one.
     pub async fn is_answered(&mut self) -> bool {
-        let id = self.speak(ATTACKED);
-        self.rest().await;
-        let before = self.heard.messages;
-        self.say(iwant(ATTACKER, vec![id]));
-        self.rest().await;
-        self.heard.messages > before
+        let id = self.send_honest(ATTACKED);
+        self.settle().await;
+        let before = self.outputs.messages;
+        self.send(iwant(ATTACKER, vec![id]));
+        self.settle().await;
+        self.outputs.messages > before
     }
 
-    /// So many heartbeats pass.
-    pub async fn pass(&mut self, ticks: usize) {
+    /// Runs this many heartbeats.
+    pub async fn pass_heartbeats(&mut self, ticks: usize) {
         for _ in 0..ticks {
             self.ticks += 1;
             self.clock.advance(self.limits().heartbeat_interval);
             self.worker.tick().await;
-            self.rest().await;
+            self.settle().await;
         }
     }
 
-    async fn conclude(&mut self) {
-        self.speak(CALM);
-        self.speak(ATTACKED);
-        self.rest().await;
+    async fn finish(&mut self) {
+        self.send_honest(CALM);
+        self.send_honest(ATTACKED);
+        self.settle().await;
         let sent = self.sent.len();
         assert_eq!(self.delivered, sent, "an honest message was not delivered");
         if !self.unread {
@@ -314,7 +315,7 @@ impl Siege {
     }
 }
 
-/// Honest messages have the last ids.
+/// Honest messages have the greatest ids.
 fn is_honest(id: &Id) -> bool {
     <[u8; 8]>::try_from(&*id.bytes).is_ok_and(|number| u64::from_be_bytes(number) > u64::MAX / 2)
 }

@@ -176,7 +176,6 @@ fn an_arrow_that_points_up_or_closes_a_circle_is_found() {
 }
 
 #[test]
-#[ignore = "until admission, directory and libp2p are layered"]
 fn imports_point_down() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let arrows = Modules::read(&source).arrows();

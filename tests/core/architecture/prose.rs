@@ -65,9 +65,9 @@ const ALLOWED: &[&str] = &["look_up", "lookup", "keyword", "say_ok"];
 const DISPLAYS: [&str; 2] = ["src/http", "src/cli"];
 
 /// Words that make a sentence a negation.
-const NEGATIONS: [&str; 18] = [
+const NEGATIONS: [&str; 17] = [
     "no", "not", "nor", "none", "never", "nothing", "nobody", "neither", "nowhere", "cannot", "can't",
-    "don't", "doesn't", "isn't", "aren't", "won't", "needn't", "without",
+    "don't", "doesn't", "isn't", "aren't", "won't", "needn't",
 ];
 
 /// A text with the file and line where it stands.

@@ -1,4 +1,4 @@
-//! IHAVE, IWANT, and the history they speak of.
+//! IHAVE, IWANT, and the message history behind them.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What heartbeats do to meshes.
+//! How heartbeats maintain meshes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

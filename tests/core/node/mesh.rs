@@ -1,4 +1,4 @@
-//! Entering and leaving meshes: join, graft, prune.
+//! Joining and leaving meshes: join, leave, GRAFT, PRUNE.
 
 use std::{collections::BTreeSet, time::Duration};
 

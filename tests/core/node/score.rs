@@ -1,4 +1,4 @@
-//! The parts of a score.
+//! The components of a score.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The one way in which these tests come by a node: a [`Setup`] is started and becomes a [`World`], that
-//! is a node with its clock, spoken to about [`TOPIC`] unless another is named.
+//! Builds the node of each test: a [`Setup`] starts a [`World`], which is a node with its clock. Its methods use
+//! [`TOPIC`] unless another topic is named.
 
 use std::{
     collections::BTreeSet,

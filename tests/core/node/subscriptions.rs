@@ -1,4 +1,4 @@
-//! Who is subscribed to what.
+//! Subscriptions of peers.
 
 use std::collections::BTreeSet;
 

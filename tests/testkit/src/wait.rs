@@ -1,28 +1,32 @@
-//! Waits until something is so. All tests that can't await an event use these two loops.
+//! Polls until a condition holds. Tests that can't await an event use these loops.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-/// Probes until the result is `Ok`, with `pause` between two probes. After `limit` the last error is returned; a probe
-/// that takes longer than `limit` by itself panics.
-pub async fn until<T, E>(
+/// Probes until the probe finds something, with `pause` between two probes. Returns `None` after `limit`, also if a
+/// probe takes longer than that.
+pub async fn until<T>(
     limit: Duration,
     pause: Duration,
-    mut probe: impl AsyncFnMut() -> Result<T, E>,
-) -> Result<T, E> {
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> Option<T> {
     let start = Instant::now();
     loop {
-        let found = tokio::time::timeout(limit, probe()).await.expect("a probe takes longer than its limit");
-        if found.is_ok() || start.elapsed() >= limit {
+        let found = tokio::time::timeout(limit, probe()).await.ok()?;
+        if found.is_some() || start.elapsed() >= limit {
             return found;
         }
         tokio::time::sleep(pause).await;
     }
 }
 
-/// The same on a thread that may block.
+/// Probes on a thread that may block, with `pause` between two probes.
+///
+/// # Errors
+///
+/// The last error of the probe, after `limit`.
 pub fn until_blocking<T, E>(
     limit: Duration,
     pause: Duration,

@@ -1,5 +1,4 @@
-//! Puts a node through a program and checks it after each operation, as the properties do. In the end
-//! everything is over, and nothing may be left.
+//! Runs a program on a node, checks the properties after each operation, and disconnects everything in the end.
 
 use actix_gossipsub::limits::Limits;
 use proptest::{

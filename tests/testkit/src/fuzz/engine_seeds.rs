@@ -1,5 +1,5 @@
-//! Programs worth starting from: what peers and applications usually do, and what they should not.
-//! Written as [`program`](super::program) reads them.
+//! Seed programs: what peers and applications usually do, and violations of the protocol. [`program`](super::program)
+//! defines their encoding.
 
 use super::program::code::{
     ADVANCE, APPLICATION_SCORE, APPLY_BATCH, BATCH_LENGTH, CHECK_PARKED, CONNECT, DISCONNECT, FILTER, GRAFT,

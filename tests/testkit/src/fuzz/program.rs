@@ -1,8 +1,8 @@
-//! A program for a node, made of arbitrary bytes: a setting, and operations. Any bytes are a program, and
-//! a changed byte changes little of it. Runs nothing.
+//! A program for a node, decoded from arbitrary bytes: a setting and operations. Any bytes are a program, and a changed
+//! byte changes little of it.
 //!
-//! Each field is a byte, read by [`Unstructured`] in the order in which it is declared; an operation is its
-//! [`code`] and its fields. What is missing at the end is zero.
+//! Each field is a byte, read by [`Unstructured`] in the order of declaration; an operation is its [`code`] and its
+//! fields. Missing bytes at the end count as zero.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Reads bytes as a peer's stream, and as one frame, the way the transport does, and checks what comes
-//! of it. Opens no connection.
+//! Decodes bytes as a peer's stream and as one frame, as the transport does, and checks limits, signatures and the
+//! re-encoded result.
 
 use std::sync::{Arc, LazyLock};
 

@@ -1,5 +1,4 @@
-//! Streams worth starting from: what peers send, in our encoding and in that of others, and what they
-//! should not.
+//! Seed streams: what peers send, in our encoding and in that of other implementations, and violations.
 
 use std::time::Duration;
 

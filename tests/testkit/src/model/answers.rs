@@ -1,4 +1,4 @@
-//! What an input answered, against what it changed and said.
+//! Compares the outcome of an input with the state changes and outputs that it caused.
 
 use std::collections::BTreeSet;
 

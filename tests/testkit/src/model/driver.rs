@@ -1,4 +1,4 @@
-//! Drives a node by operations and keeps what each left behind. Checks nothing.
+//! Runs operations on a node and records the outcome of each.
 
 use std::{sync::Arc, time::Duration};
 

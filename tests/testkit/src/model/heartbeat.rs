@@ -1,4 +1,4 @@
-//! What a heartbeat answers, against what it changed and said.
+//! Compares the outcome of a heartbeat with the state changes and outputs that it caused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use super::{
     driver::{Outcome, Step},
     limits::AMPLE,
     network::{Ids, Net},
-    wrongs::rise_of_misbehaviour,
+    penalties::rise_of_misbehaviour,
 };
 
 type ByPeer = BTreeMap<u32, BTreeSet<u8>>;

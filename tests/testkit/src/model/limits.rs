@@ -1,5 +1,5 @@
-//! Limits to choose from: small, so that few operations reach them, and valid. The greater strategies are
-//! boxed: proptest keeps its trees on the stack, and a test's thread has little.
+//! Strategies for valid limits, so small that few operations reach them. The larger strategies are boxed: proptest
+//! keeps its trees on the stack, and a test thread's stack is small.
 
 use std::{fmt, time::Duration};
 

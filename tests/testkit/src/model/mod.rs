@@ -1,18 +1,18 @@
-//! A small world around [`Node`](actix_gossipsub::protocol::Node) for the properties: networks, limits
-//! and operations to choose from, and what must hold after each operation. Decides nothing itself.
+//! A model of a small network around [`Node`](actix_gossipsub::protocol::Node) for property tests: strategies for
+//! limits and operations, and the invariants that must hold after each operation.
 
 pub mod answers;
 pub mod driver;
 pub mod heartbeat;
+mod idontwant;
 pub mod limits;
 pub mod network;
 pub mod op;
 pub mod outputs;
+pub mod penalties;
 pub mod rules;
 pub mod state;
-pub mod tally;
-mod unwanted;
-pub mod wrongs;
+pub mod statistics;
 
 use proptest::test_runner::TestCaseError;
 

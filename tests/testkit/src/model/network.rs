@@ -1,4 +1,4 @@
-//! The networks of the properties: few peers and topics, verdicts that can be changed at any time.
+//! The networks of the properties: few peers and topics, and verdicts that operations can change at any time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

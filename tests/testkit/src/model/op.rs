@@ -1,4 +1,4 @@
-//! The operations: all that can happen to a node, with arguments good and bad.
+//! The operations: every input of a node, with valid and invalid arguments.
 
 use std::time::Duration;
 

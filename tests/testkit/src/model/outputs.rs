@@ -1,4 +1,4 @@
-//! What holds of all that a node says: to whom, in which order, and why.
+//! Invariants of a node's outputs: destination, order and cause.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,12 +15,12 @@ use super::{
     limits::AMPLE,
     network::{Ids, Net, SELF},
     op::Op,
-    wrongs::rise_of_misbehaviour,
+    penalties::rise_of_misbehaviour,
 };
 
 /// What the peers were told so far, and who delivered what is not judged yet.
 #[derive(Debug)]
-pub struct Told<I: Ids> {
+pub struct OutputCheck<I: Ids> {
     /// The peers that know us to be in a topic.
     announced: BTreeSet<(u32, u8)>,
     /// Who delivered each message of the pending batch, and is remembered: the first to come.
@@ -29,13 +29,13 @@ pub struct Told<I: Ids> {
     others_joined: bool,
 }
 
-impl<I: Ids> Default for Told<I> {
+impl<I: Ids> Default for OutputCheck<I> {
     fn default() -> Self {
         Self { announced: BTreeSet::new(), pending: BTreeMap::new(), others_joined: false }
     }
 }
 
-impl<I: Ids> Told<I> {
+impl<I: Ids> OutputCheck<I> {
     pub fn check(&mut self, limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
         self.announcements(step)?;
         for output in &step.drained.p2p {

@@ -1,4 +1,4 @@
-//! All that must hold, put to a node after each operation, and in the end that nothing is left.
+//! Checks all invariants after each operation, and in the end that the node has released all its state.
 
 use actix_gossipsub::protocol::Footprint;
 use proptest::prelude::*;
@@ -7,33 +7,34 @@ use super::{
     Checked, answers,
     driver::{Driver, Step},
     heartbeat,
+    idontwant::IDontWantCheck,
     network::Ids,
     op::Op,
-    outputs::Told,
+    outputs::OutputCheck,
+    penalties::Penalties,
     state,
-    tally::Tally,
-    unwanted::Unwanted,
-    wrongs::Wrongs,
+    statistics::Statistics,
 };
 
 /// Runs the operations, and checks the state and what was said after each.
 pub fn are_kept<I: Ids>(driver: &mut Driver<I>, ops: &[Op]) -> Checked {
-    let (mut told, mut tally, mut wrongs) = (Told::default(), Tally::default(), Wrongs::default());
-    let mut unwanted = Unwanted::default();
+    let (mut outputs, mut statistics) = (OutputCheck::default(), Statistics::default());
+    let mut penalties = Penalties::default();
+    let mut idontwant = IDontWantCheck::default();
     let (mut before, mut held_before) = (driver.view(), driver.node.footprint());
     for (place, op) in ops.iter().enumerate() {
         let outcome = driver.run(op);
         let drained = driver.node.drain();
         let (after, held) = (driver.view(), driver.node.footprint());
         let step = Step { op, before: &before, outcome, drained, after: &after, held_before, held };
-        tally.count(&step);
+        statistics.count(&step);
         let checked = state::check(driver, &after)
-            .and_then(|()| told.check(&driver.limits, &step))
+            .and_then(|()| outputs.check(&driver.limits, &step))
             .and_then(|()| answers::check(&driver.limits, &step))
-            .and_then(|()| unwanted.check(&driver.limits, &step))
+            .and_then(|()| idontwant.check(&driver.limits, &step))
             .and_then(|()| heartbeat::check(&driver.limits, &step))
-            .and_then(|()| wrongs.check(driver, &step))
-            .and_then(|()| tally.check(&step, driver.node.stats()));
+            .and_then(|()| penalties.check(driver, &step))
+            .and_then(|()| statistics.check(&step, driver.node.stats()));
         checked.map_err(|error| TestCaseError::fail(format!("after operation {place}, {op:?}: {error}")))?;
         (before, held_before) = (after, held);
     }

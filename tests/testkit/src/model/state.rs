@@ -1,4 +1,4 @@
-//! What holds of a node's state between any two operations.
+//! Invariants of a node's state between two operations.
 
 use std::collections::BTreeMap;
 

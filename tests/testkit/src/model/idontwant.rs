@@ -1,5 +1,5 @@
-//! IDONTWANT, counted again: who said that it does not want which message is not sent it, everybody else is; and
-//! what we say of a message is said to the whole mesh once.
+//! Recounts IDONTWANT: a message goes to every mesh peer except those that sent IDONTWANT for it, and our own
+//! IDONTWANT goes to the whole mesh once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use super::{
 
 /// What peers said, and what they were told in this heartbeat.
 #[derive(Debug)]
-pub struct Unwanted<I: Ids> {
+pub struct IDontWantCheck<I: Ids> {
     /// For how many heartbeats more.
     said: BTreeMap<(u32, I::Id), usize>,
     /// Ids that each peer named in this heartbeat.
@@ -27,13 +27,13 @@ pub struct Unwanted<I: Ids> {
     told: BTreeSet<(u8, I::Id)>,
 }
 
-impl<I: Ids> Default for Unwanted<I> {
+impl<I: Ids> Default for IDontWantCheck<I> {
     fn default() -> Self {
         Self { said: BTreeMap::new(), named: BTreeMap::new(), told: BTreeSet::new() }
     }
 }
 
-impl<I: Ids> Unwanted<I> {
+impl<I: Ids> IDontWantCheck<I> {
     pub fn check(&mut self, limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
         match (step.op, &step.outcome) {
             (Op::IDontWant { peer, ids }, Outcome::IDontWant(outcome)) => {

@@ -1,4 +1,4 @@
-//! What peers are blamed for (P4, P7) and what copies are credited (P3): neither more nor less than they did.
+//! Recounts penalties (P4, P7) and delivery credits (P3) and compares them with the node's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,14 +21,14 @@ const CLOSE: f64 = 1e-9;
 
 /// What was found out so far.
 #[derive(Debug, Default)]
-pub struct Wrongs {
+pub struct Penalties {
     /// Who was ever asked for a message.
     asked: BTreeSet<u32>,
     /// The tick at which messages of a number could last be found invalid.
     invalid: BTreeMap<u16, u64>,
 }
 
-impl Wrongs {
+impl Penalties {
     pub fn check<I: Ids>(&mut self, driver: &Driver<I>, step: &Step<'_, I>) -> Checked {
         if let (Op::IHave { peer, .. }, Outcome::IHave(IHaveOutcome::Requested { ids })) =
             (step.op, &step.outcome)

@@ -1,4 +1,4 @@
-//! The [`Field`] of battle: the network of these tests, and what peers say on it.
+//! The [`AttackNetwork`] is the network of these tests. Functions build the messages that peers send on it.
 
 use std::{
     sync::{
@@ -10,12 +10,12 @@ use std::{
 
 use actix_gossipsub::{Delivery, FullMessage, Network, P2pInput, P2pMessage, PxPeer, Validity};
 
-/// Ids are 1 to 64 bytes long; the first byte of a message tells its validity.
+/// Ids are 1 to 64 bytes long; the first byte of a message decides its validity.
 #[derive(Clone, Debug, Default)]
-pub struct Field {
+pub struct AttackNetwork {
     pub validated: Arc<AtomicUsize>,
-    /// Ids don't name their topic.
-    pub nameless: bool,
+    /// Ids don't contain their topic.
+    pub ids_without_topic: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,7 +34,7 @@ impl Id {
     }
 }
 
-impl Network for Field {
+impl Network for AttackNetwork {
     type Peer = u64;
     type Topic = u64;
     type MessageId = Id;
@@ -42,7 +42,7 @@ impl Network for Field {
     type Point = u64;
 
     fn topic_of(&self, id: &Id) -> Option<u64> {
-        (!self.nameless).then_some(id.topic)
+        (!self.ids_without_topic).then_some(id.topic)
     }
 
     fn validate_id(&self, id: &Id) -> Validity {
@@ -69,43 +69,43 @@ impl Network for Field {
 
 /// What the engine counts for a message whose id is a number.
 pub fn message_bytes(content: &[u8]) -> usize {
-    let id = Field::default().message_id_size(&Id::new(0, 0));
-    size_of::<FullMessage<Field>>() + id + content.len()
+    let id = AttackNetwork::default().message_id_size(&Id::new(0, 0));
+    size_of::<FullMessage<AttackNetwork>>() + id + content.len()
 }
 
-pub fn subscribe(peer: u64, topic: u64) -> P2pInput<Field> {
+pub fn subscribe(peer: u64, topic: u64) -> P2pInput<AttackNetwork> {
     P2pInput::message(peer, P2pMessage::subscribe(topic))
 }
 
-pub fn unsubscribe(peer: u64, topic: u64) -> P2pInput<Field> {
+pub fn unsubscribe(peer: u64, topic: u64) -> P2pInput<AttackNetwork> {
     P2pInput::message(peer, P2pMessage::Unsubscribe { topic })
 }
 
-pub fn graft(peer: u64, topic: u64) -> P2pInput<Field> {
+pub fn graft(peer: u64, topic: u64) -> P2pInput<AttackNetwork> {
     P2pInput::message(peer, P2pMessage::Graft { topic })
 }
 
-pub fn prune(peer: u64, topic: u64, px: Vec<PxPeer<u64>>, backoff: Duration) -> P2pInput<Field> {
+pub fn prune(peer: u64, topic: u64, px: Vec<PxPeer<u64>>, backoff: Duration) -> P2pInput<AttackNetwork> {
     P2pInput::message(peer, P2pMessage::Prune { topic, px, backoff })
 }
 
-pub fn ihave(peer: u64, topic: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
+pub fn ihave(peer: u64, topic: u64, message_ids: Vec<Id>) -> P2pInput<AttackNetwork> {
     P2pInput::message(peer, P2pMessage::IHave { topic, message_ids })
 }
 
-pub fn iwant(peer: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
+pub fn iwant(peer: u64, message_ids: Vec<Id>) -> P2pInput<AttackNetwork> {
     P2pInput::message(peer, P2pMessage::IWant { message_ids })
 }
 
-pub fn idontwant(peer: u64, message_ids: Vec<Id>) -> P2pInput<Field> {
+pub fn idontwant(peer: u64, message_ids: Vec<Id>) -> P2pInput<AttackNetwork> {
     P2pInput::message(peer, P2pMessage::IDontWant { message_ids })
 }
 
-pub fn said_message(peer: u64, topic: u64, message_id: Id, message: Vec<u8>) -> P2pInput<Field> {
+pub fn full_message(peer: u64, topic: u64, message_id: Id, message: Vec<u8>) -> P2pInput<AttackNetwork> {
     P2pInput::message(peer, P2pMessage::FullMessage(Arc::new(FullMessage { topic, message_id, message })))
 }
 
-/// Message `number` of a topic; its `content` tells its validity.
-pub fn message(peer: u64, topic: u64, number: u64, content: &[u8]) -> P2pInput<Field> {
-    said_message(peer, topic, Id::new(topic, number), content.to_vec())
+/// Message `number` of a topic; its `content` decides its validity.
+pub fn message(peer: u64, topic: u64, number: u64, content: &[u8]) -> P2pInput<AttackNetwork> {
+    full_message(peer, topic, Id::new(topic, number), content.to_vec())
 }

@@ -1,4 +1,4 @@
-//! IDONTWANT, both ways: what we say when a large message comes, and what becomes of what peers say.
+//! IDONTWANT in both directions: when we send it, and how a peer's own is applied.
 
 use std::{collections::BTreeSet, sync::Arc};
 

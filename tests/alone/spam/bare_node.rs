@@ -1,4 +1,4 @@
-//! A [`World`]: the pure node, for what needs no engine to be seen.
+//! A [`BareNode`] is the pure state machine with its clock, for attacks that can be observed on it alone.
 
 use std::{
     sync::{Arc, MutexGuard},
@@ -10,25 +10,26 @@ use actix_gossipsub::{
     protocol::{Node, NodeOptions, ReceiveOutcome, Timestamp, ValidationMode},
 };
 
-use super::support::{Field, Id, alone};
+use super::support::{AttackNetwork, Id};
+use crate::lock_process;
 
-/// A node whose clock stands still but for heartbeats.
-pub struct World {
-    pub node: Node<Field>,
+/// A node whose clock advances at heartbeats only.
+pub struct BareNode {
+    pub node: Node<AttackNetwork>,
     pub limits: Limits<u64>,
     pub now: Timestamp,
     validation_mode: ValidationMode,
     _alone: MutexGuard<'static, ()>,
 }
 
-impl World {
-    /// A node with the specification's limits, but for some changes.
+impl BareNode {
+    /// A node with the limits of the specification and some changes.
     pub fn new(change: impl FnOnce(&mut LimitsConfig<u64>)) -> Self {
-        Self::with(Field::default(), None, change)
+        Self::with(AttackNetwork::default(), None, change)
     }
 
     pub fn with(
-        field: Field,
+        network: AttackNetwork,
         batch_interval: Option<Duration>,
         change: impl FnOnce(&mut LimitsConfig<u64>),
     ) -> Self {
@@ -41,15 +42,15 @@ impl World {
         });
         let validation_mode = batch_interval.map_or(ValidationMode::Sequential, |_| ValidationMode::Batched);
         Self {
-            node: Node::new(Arc::new(field), limits.clone(), options),
+            node: Node::new(Arc::new(network), limits.clone(), options),
             limits,
             now: Timestamp::ZERO,
             validation_mode,
-            _alone: alone(),
+            _alone: lock_process(),
         }
     }
 
-    /// A connection that we dialled: it may enter a full mesh.
+    /// Adds an outbound connection, which may enter a full mesh.
     pub fn connect(&mut self, peer: u64) {
         self.node.add_peer(&peer, &ConnectionInfo::outbound(), self.now);
     }
@@ -58,22 +59,22 @@ impl World {
         self.node.join(&topic, self.now);
     }
 
-    /// So many heartbeats pass.
-    pub fn pass(&mut self, ticks: usize) {
+    /// Runs this many heartbeats.
+    pub fn pass_heartbeats(&mut self, ticks: usize) {
         for _ in 0..ticks {
             self.now = self.now.after(self.limits.heartbeat_interval);
             self.node.heartbeat(self.now);
         }
     }
 
-    /// A peer sends a message; a batch is judged as soon as it is due.
+    /// A peer sends a message.
     pub fn receive(
         &mut self,
         peer: u64,
         topic: u64,
         message_id: Id,
         content: &[u8],
-    ) -> ReceiveOutcome<Field> {
+    ) -> ReceiveOutcome<AttackNetwork> {
         let message = FullMessage { topic, message_id, message: content.to_vec() };
         self.node.receive_message(&peer, Arc::new(message), self.validation_mode, self.now)
     }

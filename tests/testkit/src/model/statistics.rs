@@ -1,4 +1,4 @@
-//! The statistics, counted again from outcomes and outputs.
+//! Recounts the statistics from outcomes and outputs.
 
 use actix_gossipsub::{
     P2pMessage, P2pOutput,
@@ -14,9 +14,9 @@ use super::{
 };
 
 #[derive(Debug, Default)]
-pub struct Tally(Stats);
+pub struct Statistics(Stats);
 
-impl Tally {
+impl Statistics {
     pub fn count<I: Ids>(&mut self, step: &Step<'_, I>) {
         for output in &step.drained.p2p {
             let P2pOutput::OutMessage { message, .. } = output else { continue };
