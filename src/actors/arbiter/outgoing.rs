@@ -1,5 +1,5 @@
 //! What topics leave for other parts of the engine, collected over a batch so that router and supervisor are woken once.
-//! Outputs are sent first: what follows from an event must not overtake them.
+//! Outputs are sent first, so that they precede the consequences of an event.
 
 use std::sync::PoisonError;
 

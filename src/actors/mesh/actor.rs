@@ -8,7 +8,6 @@ use super::{
     messages::{TopicItem, TopicQuery},
     peer_message::{handle_message, handle_peer},
     run::RunContext,
-    validation,
 };
 use crate::{
     actors::{
@@ -46,7 +45,7 @@ pub(in crate::actors) type TopicCell<N> = Rc<RefCell<Option<RunningTopic<N>>>>;
 /// The state of a mesh actor: the protocol's state machine of a topic, and what the engine needs to run it.
 pub(in crate::actors) struct RunningTopic<N: Network> {
     pub(super) state: TopicState<N>,
-    address: TopicAddr<N>,
+    pub(super) address: TopicAddr<N>,
     pub(super) shared: Arc<Shared<N>>,
     /// Items ahead of the mailbox: those that wait for the supervisor's confirmation of a join or leave, and those that
     /// exceeded the budget of the last run.
@@ -57,12 +56,12 @@ pub(in crate::actors) struct RunningTopic<N: Network> {
     /// A join or leave waits for the supervisor's confirmation.
     pub(super) awaiting_supervisor: bool,
     /// Already listed in `Shared::unflushed_topics`.
-    in_flush_list: bool,
+    pub(super) in_flush_list: bool,
     /// The last heartbeat found that nothing needs the actor.
     pub(super) can_retire: bool,
     /// The footprint that is included in `Shared::topic_footprint`.
     footprint: Footprint,
-    meter: TopicMeter,
+    pub(super) meter: TopicMeter,
     pub(super) sampler: LatencySampler,
     /// The topic is counted in the heartbeat monitor as joined and without subscribers.
     has_no_peers: bool,
@@ -245,38 +244,9 @@ impl<N: Network> RunningTopic<N> {
     }
 }
 
-// === Results ===
+// === Records ===
 
 impl<N: Network> RunningTopic<N> {
-    /// Sends what the handled items left in the outbox: outputs for the router, events for the supervisor.
-    pub(super) fn flush_outbox(&mut self, run: &mut RunContext<'_, N>) {
-        let RunContext { outbox, outgoing, .. } = run;
-        for validation in outbox.pending_validations.drain(..) {
-            validation::start(validation, &self.address, &self.shared);
-        }
-        self.schedule_flush();
-        let (topic, series) = (&self.state.topic, &self.meter.series);
-        let mesh_growth = outgoing.flush_topic(topic, series, outbox, &self.shared);
-        self.meter.mesh_changed(mesh_growth);
-        if !outbox.events.is_empty() {
-            outgoing.supervisor_items.push(SupervisorItem::Events {
-                topic: self.state.topic.clone(),
-                events: outbox.events.drain(..).collect(),
-                at: self.shared.now(),
-            });
-        }
-    }
-
-    /// Deliveries are reported at heartbeats and not one by one: one report stands for hundreds of messages.
-    fn schedule_flush(&mut self) {
-        if !self.state.has_unflushed_deliveries() {
-            self.in_flush_list = false;
-        } else if !self.in_flush_list {
-            self.in_flush_list = true;
-            self.shared.schedule_flush(&self.address);
-        }
-    }
-
     fn record_event(&self, kind: EventKind, at: Timestamp) {
         let topic = Some(&self.state.topic);
         self.shared.event_log.record(EventContext { peer: None, topic, score: None, at }, kind);

@@ -1,5 +1,5 @@
 //! Runs a topic on the messages of peers, and reports each outcome to the counters, the log and the event log. The mesh
-//! actors use it and, for topics without an actor, the supervisor.
+//! actors use it and, for passive topics, the supervisor.
 
 use super::messages::{IncomingMessage, PeerMessage};
 use crate::{

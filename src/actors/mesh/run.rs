@@ -1,5 +1,5 @@
-//! One run of a topic: which items it handles now, which it defers, and whether it must run again. The arbiter's actor
-//! calls it with the part of the drained batch that is for this topic.
+//! One run of a topic: which items it handles now and which it defers, where their results go, and whether it must run
+//! again. The arbiter's actor calls it with the part of the drained batch that is for this topic.
 
 use actix::Addr;
 
@@ -7,6 +7,7 @@ use super::{
     actor::{MeshActor, RunningTopic},
     messages::TopicItem,
     peer_message::handle_message,
+    validation,
 };
 use crate::{
     actors::{
@@ -131,6 +132,35 @@ impl<N: Network> RunningTopic<N> {
                 return Some(item);
             }
             self.defer(item, run.burst.first_arrival);
+        }
+    }
+
+    /// Sends what the handled items left in the outbox: outputs for the router, events for the supervisor.
+    pub(super) fn flush_outbox(&mut self, run: &mut RunContext<'_, N>) {
+        let RunContext { outbox, outgoing, .. } = run;
+        for validation in outbox.pending_validations.drain(..) {
+            validation::start(validation, &self.address, &self.shared);
+        }
+        self.schedule_flush();
+        let (topic, series) = (&self.state.topic, &self.meter.series);
+        let mesh_growth = outgoing.flush_topic(topic, series, outbox, &self.shared);
+        self.meter.mesh_changed(mesh_growth);
+        if !outbox.events.is_empty() {
+            outgoing.supervisor_items.push(SupervisorItem::Events {
+                topic: self.state.topic.clone(),
+                events: outbox.events.drain(..).collect(),
+                at: self.shared.now(),
+            });
+        }
+    }
+
+    /// Deliveries are reported at heartbeats and not one by one: one report stands for hundreds of messages.
+    fn schedule_flush(&mut self) {
+        if !self.state.has_unflushed_deliveries() {
+            self.in_flush_list = false;
+        } else if !self.in_flush_list {
+            self.in_flush_list = true;
+            self.shared.schedule_flush(&self.address);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The messages that the router takes. They come through its inbox, in order. None is answered.
+//! The messages that the router takes, in order, through its inbox.
 
 use crate::{
     network::{AppOutput, Network},

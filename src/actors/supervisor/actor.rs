@@ -352,7 +352,7 @@ impl<N: Network> SupervisorActor<N> {
         if changed.is_empty() {
             return;
         }
-        // First the minimum: a topic that it does not satisfy looks at each score.
+        // First the minimum: a topic for which it is too low reads each score.
         self.shared.directory.publish_min_score(self.peers.scores.min_score());
         for (peer, score) in changed {
             self.shared.directory.publish_score(&peer, score);

@@ -1,4 +1,4 @@
-//! The supervisor's topics: it starts, retires and restarts mesh actors, and runs the topics that need no actor.
+//! The supervisor's topics: it starts, retires and restarts mesh actors, and runs passive topics itself.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

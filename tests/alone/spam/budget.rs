@@ -211,7 +211,7 @@ fn requests() -> (Filling, &'static [&'static str]) {
             filling.record();
         }
     }
-    (filling, &["quotas"])
+    (filling, &["heartbeat_quotas"])
 }
 
 /// Peers come, offer something on each topic, and go.
@@ -245,7 +245,7 @@ fn unwanted() -> (Filling, &'static [&'static str]) {
             filling.bare.pass_heartbeats(1);
         }
     }
-    (filling, &["unwanted"])
+    (filling, &["peer_idontwant"])
 }
 
 fn parked() -> (Filling, &'static [&'static str]) {
@@ -264,7 +264,7 @@ fn messages() -> (Filling, &'static [&'static str]) {
     let mut filling = Filling::joined(AttackNetwork::default(), None, small);
     filling.receive(b"v");
     filling.receive(b"i");
-    (filling, &["history", "seen", "invalid", "declined"])
+    (filling, &["history", "seen", "invalid", "sent_idontwant"])
 }
 
 fn message_bytes_kept() -> (Filling, &'static [&'static str]) {
