@@ -1,59 +1,58 @@
-//! Our node against rust-libp2p's own gossipsub over real TCP: five nodes, each connected to all others and
-//! publishing, with the same transports, keys, sizes and rates, in turns. Everything is measured between two
-//! moments of a run that goes on; it asserts nothing.
+//! Nodes of this crate against nodes of rust-libp2p's gossipsub over TCP: five nodes, each connected to all others and
+//! publishing, with the same transports, keys, sizes and rates. The implementations run in turn.
 //!
-//! `cargo bench --features libp2p --bench wire -- [mode=threads|processes|both] [topics=1,100]
-//! [size=1024,32768] [load=fixed|saturation|500] [side=ours|rust-libp2p] [--rounds N] [--seconds S] [--json]`
+//! `cargo bench --features libp2p --bench wire -- --help`
 
-mod account;
-mod arguments;
+mod actix_node;
+mod cli;
+mod libp2p_node;
+mod network;
 mod node;
-mod ours;
-mod phase;
 mod plan;
 mod publisher;
+mod stats;
+mod swarm;
 mod table;
-mod theirs;
-mod wire;
 
-use self::{arguments::Arguments, phase::Phase, plan::Row, table::Cell};
+use clap::Parser;
+
+use self::{
+    cli::Cli,
+    plan::{Row, name},
+    table::Cell,
+};
 
 fn main() {
-    let arguments = match Arguments::parse(std::env::args().skip(1)) {
-        Ok(Some(arguments)) => arguments,
-        // A node in a process of its own.
-        Ok(None) => return node::run_as_process(),
-        Err(message) => {
-            eprintln!("{message}");
-            std::process::exit(2);
-        }
-    };
+    let cli = Cli::parse();
+    if cli.node {
+        return node::run_as_process();
+    }
     let mut cells: Vec<Cell> = Vec::new();
-    for row in arguments.rows() {
-        let mut sides: Vec<Cell> = arguments.sides.iter().map(|side| Cell::new(row, *side)).collect();
-        for round in 0..arguments.rounds {
-            // Who begins changes, so that neither always follows the other.
-            for turn in 0..sides.len() {
-                let cell = (turn + round) % sides.len();
-                measure(&mut sides[cell], &arguments);
+    for row in cli.rows() {
+        let mut row_cells: Vec<Cell> = cli.implementations.iter().map(|one| Cell::new(row, *one)).collect();
+        for round in 0..cli.rounds as usize {
+            // The order alternates, so that no implementation always follows the other.
+            for turn in 0..row_cells.len() {
+                let cell = (turn + round) % row_cells.len();
+                measure(&mut row_cells[cell], &cli);
             }
         }
-        cells.append(&mut sides);
+        cells.append(&mut row_cells);
     }
-    if arguments.json {
+    if cli.json {
         cells.iter().for_each(|cell| println!("{}", cell.json()));
     } else {
-        println!("{}", table::table(&cells, arguments.rounds, arguments.seconds));
+        println!("{}", table::table(&cells, cli.rounds, cli.seconds));
     }
 }
 
-fn measure(cell: &mut Cell, arguments: &Arguments) {
-    let (Row { mode, topics, size, load }, side) = (cell.row, cell.side);
-    eprintln!("{mode:?}, {topics} topics, {size} bytes, {load}: {side} ...");
-    match Phase::run(cell.row, side, arguments.seconds) {
-        Ok(result) => cell.add(result),
+fn measure(cell: &mut Cell, cli: &Cli) {
+    let (Row { mode, topics, size, load }, implementation) = (cell.row, name(cell.implementation));
+    eprintln!("{}, {topics} topics, {size} bytes, {load}: {implementation} ...", name(mode));
+    match network::run(cell.row, cell.implementation, cli.seconds) {
+        Ok(totals) => cell.add(totals),
         Err(error) => {
-            eprintln!("{side} did not finish: {error}");
+            eprintln!("{implementation} did not finish: {error}");
             cell.failures += 1;
         }
     }

@@ -1,7 +1,6 @@
-//! One node of a network, on a thread of its own: its conversation with whoever measures, by lines. Whose
-//! node it is matters only at the beginning.
+//! One node of a network, on a thread of its own. The coordinator controls it by lines of text:
 //!
-//! `at ADDRESS` → `dial ADDRESS …` → `ready` → `go NANOS` → `done TALLY` → `bye`
+//! `listening ADDRESS` → `dial ADDRESS …` → `ready` → `start NANOS` → `totals JSON` → `stop`
 
 use std::{
     future::Future,
@@ -15,111 +14,112 @@ use libp2p::Multiaddr;
 use tokio::sync::mpsc;
 
 use super::{
-    account::Account,
-    ours::Ours,
-    plan::{DRAINING, NODES, Plan, QUIET, Side, WARMING},
+    actix_node::ActixNode,
+    libp2p_node::Libp2pNode,
+    plan::{DRAIN, Implementation, NODES, Plan, QUIET, WARM_UP},
     publisher::{self, nanos, wait_until},
-    theirs::Theirs,
+    stats::Stats,
 };
 
 /// A future on the node's own thread.
 pub type Local<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// A node of either side.
+/// A node of either implementation.
 pub trait Node: Clone + 'static {
-    /// Dials one that listens there.
     fn dial(&self, address: Multiaddr) -> Local<'_, ()>;
-    /// The smallest mesh of all topics.
-    fn mesh(&self) -> Local<'_, usize>;
-    /// Publishes, and waits only if it is told to come again.
+    /// The size of the smallest mesh of all topics.
+    fn smallest_mesh(&self) -> Local<'_, usize>;
+    /// Publishes. Waits while the node refuses the message because of backpressure.
     fn publish(&self, topic: usize, data: Vec<u8>) -> Local<'_, ()>;
 }
 
-/// The lines that whoever measures says, and how to answer.
-pub struct Line {
-    pub heard: mpsc::UnboundedReceiver<String>,
-    pub say: Box<dyn FnMut(String) + Send>,
+/// The node's end of the connection to the coordinator.
+pub struct Control {
+    pub received: mpsc::UnboundedReceiver<String>,
+    pub send: Box<dyn FnMut(String) + Send>,
 }
 
-impl Line {
-    /// The rest of the next line, which must begin with `word`. `None`: nobody is there any more.
-    async fn hear(&mut self, word: &str) -> Option<String> {
-        let line = self.heard.recv().await?;
-        line.strip_prefix(word).map(|rest| rest.trim().to_owned())
+impl Control {
+    /// The arguments of the next line, which must begin with `command`. `None` if the coordinator has ended.
+    async fn receive(&mut self, command: &str) -> Option<String> {
+        let line = self.received.recv().await?;
+        line.strip_prefix(command).map(|rest| rest.trim().to_owned())
     }
 }
 
 /// Runs a node to its end on this thread.
-pub fn run(plan: Plan, line: Line) {
+pub fn run(plan: Plan, control: Control) {
     actix::System::new().block_on(async move {
-        let account = Account::new();
-        // What is not said any more need not be answered: the network is given up.
-        let _ = match plan.side {
-            Side::Ours => {
-                let (node, address) = Ours::start(&plan, account.clone()).await;
-                let course = course(plan, account, node.clone(), address, line).await;
-                node.end().await;
-                course
+        let stats = Stats::new();
+        // A missing command means that the coordinator has ended.
+        let _ = match plan.implementation {
+            Implementation::ActixGossipsub => {
+                let (node, address) = ActixNode::start(&plan, stats.clone()).await;
+                let end = follow(plan, stats, node.clone(), address, control).await;
+                node.shutdown().await;
+                end
             }
-            Side::Theirs => {
-                let (node, address) = Theirs::start(&plan, account.clone()).await;
-                course(plan, account, node, address, line).await
+            Implementation::RustLibp2p => {
+                let (node, address) = Libp2pNode::start(&plan, stats.clone()).await;
+                follow(plan, stats, node, address, control).await
             }
         };
     });
 }
 
-async fn course(
+/// Follows the coordinator's commands until `stop`.
+async fn follow(
     plan: Plan,
-    account: Account,
+    stats: Stats,
     node: impl Node,
     address: Multiaddr,
-    mut line: Line,
+    mut control: Control,
 ) -> Option<()> {
-    (line.say)(format!("at {address}"));
-    for address in line.hear("dial").await?.split_whitespace() {
+    (control.send)(format!("listening {address}"));
+    for address in control.receive("dial").await?.split_whitespace() {
         node.dial(address.parse().ok()?).await;
     }
-    while node.mesh().await < NODES - 1 {
+    while node.smallest_mesh().await < NODES - 1 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    (line.say)("ready".to_owned());
-    let start = line.hear("go").await?.parse().ok()?;
+    (control.send)("ready".to_owned());
+    let start = control.receive("start").await?.parse().ok()?;
 
-    let (publisher, published) = (node.clone(), account.clone());
+    let (publisher, published) = (node.clone(), stats.clone());
     let publishing = actix::spawn(async move {
         let publish = async |topic, data| publisher.publish(topic, data).await;
         publisher::run(plan, published, start, publish).await;
     });
-    wait_until(start + nanos(WARMING)).await;
-    let from = account.mark(true);
-    wait_until(start + nanos(WARMING + plan.measured)).await;
-    let to = account.mark(false);
-    // It ends at the same time; if it is stuck, the numbers say so.
-    let _ = tokio::time::timeout(DRAINING, publishing).await;
-    drain(&account).await;
-    (line.say)(format!("done {}", account.result(&from, &to).to_json()));
-    line.hear("bye").await.map(|_| ())
+    wait_until(start + nanos(WARM_UP)).await;
+    let from = stats.snapshot(true);
+    wait_until(start + nanos(WARM_UP + plan.measured)).await;
+    let to = stats.snapshot(false);
+    // Publishing ends at the same time. A publisher that is stuck shows in the totals.
+    let _ = tokio::time::timeout(DRAIN, publishing).await;
+    drain(&stats).await;
+    let totals = serde_json::to_string(&stats.totals(&from, &to)).expect("totals are plain data");
+    (control.send)(format!("totals {totals}"));
+    control.receive("stop").await.map(drop)
 }
 
-/// Waits until nothing has come for a while, but not for ever.
-async fn drain(account: &Account) {
-    let end = Instant::now() + DRAINING;
+/// Waits until no message has come for [`QUIET`], for at most [`DRAIN`].
+async fn drain(stats: &Stats) {
+    let end = Instant::now() + DRAIN;
     let mut before = None;
-    while before != Some(account.deliveries()) && Instant::now() < end {
-        before = Some(account.deliveries());
+    while before != Some(stats.deliveries()) && Instant::now() < end {
+        before = Some(stats.deliveries());
         tokio::time::sleep(QUIET).await;
     }
 }
 
-/// A node whose line is standard input and output; the first line is its plan.
+/// Runs a node that standard input controls. The first line is its plan.
 pub fn run_as_process() {
     let mut first = String::new();
     if std::io::stdin().lock().read_line(&mut first).is_err() {
         return;
     }
-    let Some(plan) = Plan::from_json(&first) else { return };
-    let (sender, heard) = mpsc::unbounded_channel();
+    let Ok(plan) = serde_json::from_str(&first) else { return };
+    let (sender, received) = mpsc::unbounded_channel();
     thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {
             if sender.send(line).is_err() {
@@ -127,10 +127,10 @@ pub fn run_as_process() {
             }
         }
     });
-    let say = |line: String| {
+    let send = |line: String| {
         let mut out = std::io::stdout().lock();
-        // Whoever measures may be gone: its silence ends us.
+        // If the coordinator has ended, the end of standard input stops this node.
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     };
-    run(plan, Line { heard, say: Box::new(say) });
+    run(plan, Control { received, send: Box::new(send) });
 }

@@ -1,71 +1,57 @@
-//! What is measured: the rows of the table, and what a node must know of its row. Plain data.
+//! The rows of the table, and the plan that a node gets of its row.
 
 use std::{fmt, time::Duration};
 
-use serde_json::{Value, json};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 /// Nodes in a network, each connected to all others.
 pub const NODES: usize = 5;
-/// Between the start and the first moment that counts.
-pub const WARMING: Duration = Duration::from_secs(1);
-/// What is on its way at the end may arrive within this time,
-pub const DRAINING: Duration = Duration::from_secs(10);
-/// or until nothing has come for so long: longer than a heartbeat, since gossip brings what was lost.
+/// The time between the start and the measurement.
+pub const WARM_UP: Duration = Duration::from_secs(1);
+/// The longest wait for messages that are in flight at the end.
+pub const DRAIN: Duration = Duration::from_secs(10);
+/// The wait for in-flight messages ends after this time without one. It is longer than a heartbeat, since gossip
+/// brings lost messages.
 pub const QUIET: Duration = Duration::from_millis(1_200);
 
-/// Whose nodes they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    Ours,
-    Theirs,
+/// The implementation of a network's nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub enum Implementation {
+    /// This crate
+    #[value(name = "actix-gossipsub")]
+    ActixGossipsub,
+    /// rust-libp2p's gossipsub
+    #[value(name = "rust-libp2p")]
+    RustLibp2p,
 }
 
-impl Side {
-    pub const ALL: [Self; 2] = [Self::Ours, Self::Theirs];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ours => "ours",
-            Self::Theirs => "rust-libp2p",
-        }
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Where the nodes run. Each has one thread, on which all of it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the nodes run, each on one thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// In this process.
+    /// In this process
     Threads,
-    /// Each in a process of its own.
+    /// Each in a process of its own
     Processes,
 }
 
-impl Mode {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Threads => "threads",
-            Self::Processes => "processes",
-        }
-    }
+/// The name of a value on the command line, in JSON and in the table.
+pub fn name(value: impl ValueEnum) -> String {
+    value.to_possible_value().expect("no value is hidden").get_name().to_owned()
 }
 
 /// How much is published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Load {
-    /// So many messages a second, by all nodes together.
+    /// Messages a second, of all nodes together.
     Fixed(u32),
-    /// As much as goes through: each node is so many messages ahead of what it has heard of any other.
+    /// The most that gets through: a node publishes while it is less than [a window](Load::window) ahead of the
+    /// messages that it received from each other node.
     Saturation,
 }
 
 impl Load {
-    /// How far a node may be ahead.
+    /// The window for messages of this size, in messages.
     pub fn window(size: usize) -> u64 {
         if size > 16_384 { 16 } else { 64 }
     }
@@ -89,50 +75,21 @@ pub struct Row {
     pub load: Load,
 }
 
-/// What a node is told when it begins.
-#[derive(Clone, Copy, Debug)]
+/// The configuration of one node. A process gets it as JSON.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Plan {
-    pub side: Side,
+    pub implementation: Implementation,
+    /// Of the node in its network.
     pub index: usize,
     pub topics: usize,
     pub size: usize,
     pub load: Load,
-    /// How long is measured.
+    /// The duration of the measurement.
     pub measured: Duration,
 }
 
 impl Plan {
     pub fn topic(index: usize) -> String {
         format!("topic-{index:03}")
-    }
-
-    /// For a process of its own.
-    pub fn to_json(self) -> Value {
-        let rate = match self.load {
-            Load::Fixed(rate) => rate,
-            Load::Saturation => 0,
-        };
-        json!([
-            self.side == Side::Ours,
-            self.index,
-            self.topics,
-            self.size,
-            rate,
-            self.measured.as_millis() as u64
-        ])
-    }
-
-    pub fn from_json(text: &str) -> Option<Self> {
-        let value: Value = serde_json::from_str(text).ok()?;
-        let number = |index: usize| value[index].as_u64().and_then(|n| usize::try_from(n).ok());
-        let rate = u32::try_from(number(4)?).ok()?;
-        Some(Self {
-            side: if value[0].as_bool()? { Side::Ours } else { Side::Theirs },
-            index: number(1)?,
-            topics: number(2)?,
-            size: number(3)?,
-            load: if rate == 0 { Load::Saturation } else { Load::Fixed(rate) },
-            measured: Duration::from_millis(value[5].as_u64()?),
-        })
     }
 }

@@ -1,40 +1,40 @@
-//! When a node publishes: at its turns of a fixed rate, or as fast as it hears of the others. It knows
-//! nothing of whose node it is.
+//! Decides when a node of either implementation publishes: at its share of a fixed rate, or as fast as the messages
+//! of the other nodes arrive.
 
 use std::time::Duration;
 
 use super::{
-    account::{Account, message, now},
-    plan::{Load, NODES, Plan, WARMING},
+    plan::{Load, NODES, Plan, WARM_UP},
+    stats::{Stats, message, now},
 };
 
-/// A timer that is late by less is not the network's doing.
-const GRAIN: u64 = 2_000_000;
+/// Nanoseconds by which a timer may be late without the load being the cause.
+const TIMER_TOLERANCE: u64 = 2_000_000;
 
-/// Publishes from `start` on, by the clock of all nodes, until the measured time is over. `publish` is given
-/// a topic's number and the content.
-pub async fn run(plan: Plan, account: Account, start: u64, mut publish: impl AsyncFnMut(usize, Vec<u8>)) {
-    let end = start + nanos(WARMING + plan.measured);
+/// Publishes from `start` on, by the clock of all nodes, until the measurement ends. `publish` takes the index of a
+/// topic and the content.
+pub async fn run(plan: Plan, stats: Stats, start: u64, mut publish: impl AsyncFnMut(usize, Vec<u8>)) {
+    let end = start + nanos(WARM_UP + plan.measured);
     let mut number = 0;
     wait_until(start).await;
-    while let Some(due) = turn(&plan, &account, start, end, number).await {
-        // Late for a reason: that counts.
-        let late = now().saturating_sub(due) > GRAIN;
+    while let Some(due) = next_time(&plan, &stats, start, end, number).await {
+        // If the load makes the publisher late, its delay is part of the latency.
+        let late = now().saturating_sub(due) > TIMER_TOLERANCE;
         let stamp = if late { due } else { now() };
-        // Topics change with each message, and differ among the nodes.
+        // The topic changes with each message. Each node begins with another topic.
         let topic = (number as usize + plan.index * plan.topics / NODES) % plan.topics;
-        account.published();
+        stats.record_publication();
         publish(topic, message(plan.index, number, stamp, plan.size)).await;
         number += 1;
     }
 }
 
-/// Waits for the next turn, and says when it was due; `None` when time is over.
-async fn turn(plan: &Plan, account: &Account, start: u64, end: u64, number: u64) -> Option<u64> {
+/// Waits until message `number` is due, and returns that time. `None` after the end.
+async fn next_time(plan: &Plan, stats: &Stats, start: u64, end: u64, number: u64) -> Option<u64> {
     match plan.load {
         Load::Fixed(rate) => {
-            let turn = number * NODES as u64 + plan.index as u64;
-            let due = start + turn * 1_000_000_000 / u64::from(rate);
+            let position = number * NODES as u64 + plan.index as u64;
+            let due = start + position * 1_000_000_000 / u64::from(rate);
             if due >= end {
                 return None;
             }
@@ -42,8 +42,8 @@ async fn turn(plan: &Plan, account: &Account, start: u64, end: u64, number: u64)
             Some(due)
         }
         Load::Saturation => {
-            while now() < end && number >= account.slowest(plan.index) + Load::window(plan.size) {
-                account.heard().await;
+            while now() < end && number >= stats.fewest_published(plan.index) + Load::window(plan.size) {
+                stats.delivery().await;
             }
             (now() < end).then(now)
         }

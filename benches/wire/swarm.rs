@@ -1,5 +1,5 @@
-//! What both sides' swarms have in common: keys, TCP, noise, yamux, identify, ping, and a count of the bytes
-//! that go through the sockets.
+//! The parts of a swarm that both implementations share: TCP, noise, yamux, identify, and a counter of the bytes that
+//! are written to the sockets.
 
 use std::{
     io,
@@ -20,16 +20,16 @@ use libp2p::{
     tcp, yamux,
 };
 
-/// Written by all nodes of this process.
+/// Bytes written by all nodes of this process.
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
 pub fn written() -> u64 {
     WRITTEN.load(Ordering::Relaxed)
 }
 
-/// A swarm over a counted TCP. Runs on the thread that polls it.
-pub fn swarm<B: NetworkBehaviour>(key: &Keypair, behaviour: B) -> Swarm<B> {
-    // As our ready-made swarm sets it.
+/// A swarm over TCP that counts bytes. It runs on the thread that polls it.
+pub fn new<B: NetworkBehaviour>(key: &Keypair, behaviour: B) -> Swarm<B> {
+    // The value of this crate's own swarm builder.
     let mut muxer = yamux::Config::default();
     muxer.set_max_num_streams(4_032);
     let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
@@ -46,7 +46,7 @@ pub fn identify(key: &Keypair) -> identify::Behaviour {
     identify::Behaviour::new(identify::Config::new("ipfs/0.1.0".to_owned(), key.public()))
 }
 
-/// Begins to listen on loopback.
+/// Listens on a free port of the loopback interface.
 pub fn listen<B: NetworkBehaviour>(swarm: &mut Swarm<B>) -> ListenerId {
     swarm.listen_on(any_port()).expect("loopback has a free port")
 }
@@ -55,15 +55,15 @@ pub fn any_port() -> Multiaddr {
     "/ip4/127.0.0.1/tcp/0".parse().expect("an address")
 }
 
-/// The address, if that is what the event tells.
-pub fn listening<E>(event: &SwarmEvent<E>) -> Option<&Multiaddr> {
+/// The address of a `NewListenAddr` event.
+pub fn listen_address<E>(event: &SwarmEvent<E>) -> Option<&Multiaddr> {
     match event {
         SwarmEvent::NewListenAddr { address, .. } => Some(address),
         _ => None,
     }
 }
 
-/// Counts what is written.
+/// A stream that counts the bytes written to it.
 struct Counted<S>(S);
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {

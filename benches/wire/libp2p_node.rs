@@ -1,6 +1,6 @@
-//! A node of rust-libp2p's own gossipsub, on the thread that starts it. Its settings are the defaults, but
-//! for the message ids (the specification's, as ours), the first heartbeat (at once), and flood publishing
-//! (off, as ours; all nodes are in each other's mesh).
+//! A node of rust-libp2p's gossipsub, on the thread that starts it. Three settings differ from the defaults: message
+//! ids are those of the specification and flood publishing is off, both as in this crate, and the first heartbeat comes
+//! at once.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use libp2p::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    account::Account,
     node::{Local, Node},
     plan::Plan,
-    wire,
+    stats::Stats,
+    swarm,
 };
 
 #[derive(NetworkBehaviour)]
@@ -33,17 +33,17 @@ struct Behaviour {
 
 enum Command {
     Dial(Multiaddr),
-    Mesh(oneshot::Sender<usize>),
+    SmallestMesh(oneshot::Sender<usize>),
     Publish(usize, Vec<u8>),
 }
 
 #[derive(Clone)]
-pub struct Theirs {
+pub struct Libp2pNode {
     commands: mpsc::UnboundedSender<Command>,
 }
 
-impl Theirs {
-    pub async fn start(plan: &Plan, account: Account) -> (Self, Multiaddr) {
+impl Libp2pNode {
+    pub async fn start(plan: &Plan, stats: Stats) -> (Self, Multiaddr) {
         let key = Keypair::generate_ed25519();
         let config = ConfigBuilder::default()
             .heartbeat_initial_delay(Duration::from_millis(100))
@@ -55,28 +55,28 @@ impl Theirs {
             limits: connection_limits::Behaviour::new(ConnectionLimits::default()),
             gossipsub: gossipsub::Behaviour::new(MessageAuthenticity::Signed(key.clone()), config)
                 .expect("a configuration"),
-            identify: wire::identify(&key),
+            identify: swarm::identify(&key),
             ping: ping::Behaviour::default(),
         };
-        let mut swarm = wire::swarm(&key, behaviour);
+        let mut swarm = swarm::new(&key, behaviour);
         let topics: Vec<_> = (0..plan.topics).map(|index| IdentTopic::new(Plan::topic(index))).collect();
         for topic in &topics {
             swarm.behaviour_mut().gossipsub.subscribe(topic).expect("no filter");
         }
-        wire::listen(&mut swarm);
+        swarm::listen(&mut swarm);
         let address = loop {
-            if let Some(address) = wire::listening(&swarm.select_next_some().await) {
+            if let Some(address) = swarm::listen_address(&swarm.select_next_some().await) {
                 break address.clone();
             }
         };
         let (commands, receiver) = mpsc::unbounded_channel();
         let topics = topics.iter().map(IdentTopic::hash).collect();
-        actix::spawn(run(swarm, receiver, topics, account));
+        actix::spawn(run(swarm, receiver, topics, stats));
         (Self { commands }, address)
     }
 
-    fn say(&self, command: Command) {
-        // A swarm that has ended publishes nothing: the numbers say so.
+    fn send(&self, command: Command) {
+        // Fails only if the swarm has ended, which shows as lost messages.
         let _ = self.commands.send(command);
     }
 }
@@ -87,30 +87,30 @@ fn message_id(message: &gossipsub::Message) -> gossipsub::MessageId {
     id.into()
 }
 
-impl Node for Theirs {
+impl Node for Libp2pNode {
     fn dial(&self, address: Multiaddr) -> Local<'_, ()> {
-        self.say(Command::Dial(address));
+        self.send(Command::Dial(address));
         Box::pin(std::future::ready(()))
     }
 
-    fn mesh(&self) -> Local<'_, usize> {
+    fn smallest_mesh(&self) -> Local<'_, usize> {
         let (sender, answer) = oneshot::channel();
-        self.say(Command::Mesh(sender));
+        self.send(Command::SmallestMesh(sender));
         Box::pin(async { answer.await.unwrap_or_default() })
     }
 
     fn publish(&self, topic: usize, data: Vec<u8>) -> Local<'_, ()> {
-        self.say(Command::Publish(topic, data));
+        self.send(Command::Publish(topic, data));
         Box::pin(std::future::ready(()))
     }
 }
 
-/// Until nobody commands it any more.
+/// Runs the swarm until all senders of commands are dropped.
 async fn run(
     mut swarm: Swarm<Behaviour>,
     mut commands: mpsc::UnboundedReceiver<Command>,
     topics: Vec<TopicHash>,
-    account: Account,
+    stats: Stats,
 ) {
     loop {
         tokio::select! {
@@ -123,7 +123,7 @@ async fn run(
                     message, ..
                 })) = event
                 {
-                    account.delivered(&message.data);
+                    stats.record_delivery(&message.data);
                 }
             }
         }
@@ -133,15 +133,15 @@ async fn run(
 async fn handle(swarm: &mut Swarm<Behaviour>, command: Command, topics: &[TopicHash]) {
     match command {
         Command::Dial(address) => swarm.dial(DialOpts::from(address)).expect("an address"),
-        Command::Mesh(answer) => {
+        Command::SmallestMesh(answer) => {
             let gossipsub = &swarm.behaviour().gossipsub;
             let size = |topic: &TopicHash| gossipsub.mesh_peers(topic).count();
-            // Whoever asked may have given up.
+            // Fails only if the caller has been cancelled.
             let _ = answer.send(topics.iter().map(size).min().unwrap_or_default());
         }
         Command::Publish(topic, data) => {
             match swarm.behaviour_mut().gossipsub.publish(topics[topic].clone(), data) {
-                // Counted as lost: it offers no way to wait.
+                // Full queues count as lost messages: there is no way to wait for room.
                 Ok(_) | Err(PublishError::AllQueuesFull(_)) => {}
                 Err(error) => eprintln!("rust-libp2p does not publish: {error}"),
             }

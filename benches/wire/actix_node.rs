@@ -1,4 +1,4 @@
-//! A node of ours: the engine and its transport, on the thread that starts it.
+//! A node of this crate: the engine and its libp2p transport, on the thread that starts it.
 
 use actix_gossipsub::{
     AppInput, Limits, LimitsConfig, Refused, Started, Worker,
@@ -15,32 +15,32 @@ use libp2p::{
 };
 
 use super::{
-    account::Account,
     node::{Local, Node},
     plan::Plan,
-    wire,
+    stats::Stats,
+    swarm,
 };
 
 #[derive(Clone)]
-pub struct Ours {
+pub struct ActixNode {
     worker: Worker<Libp2pNetwork>,
     network: Libp2pNetwork,
     handle: NodeHandle,
     topics: Vec<TopicName>,
 }
 
-impl Ours {
-    pub async fn start(plan: &Plan, account: Account) -> (Self, Multiaddr) {
+impl ActixNode {
+    pub async fn start(plan: &Plan, stats: Stats) -> (Self, Multiaddr) {
         let key = Keypair::generate_ed25519();
         let policy = SignaturePolicy::StrictSign(Box::new(key.clone()));
         let network = Libp2pNetwork::builder(policy).build();
         let behaviour = TransportBehaviour {
             limits: connection_limits::Behaviour::new(ConnectionLimits::default()),
             gossipsub: Behaviour::new(network.clone(), BehaviourConfig::default()),
-            identify: wire::identify(&key),
+            identify: swarm::identify(&key),
             ping: ping::Behaviour::default(),
         };
-        let swarm = wire::swarm(&key, behaviour);
+        let swarm = swarm::new(&key, behaviour);
         let limits = Limits::try_from(LimitsConfig::default()).expect("the defaults");
         let topics: Vec<TopicName> = (0..plan.topics).map(|index| Plan::topic(index).into()).collect();
         let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id());
@@ -50,24 +50,24 @@ impl Ours {
         actix::spawn(node);
         actix::spawn(async move {
             while let Some(message) = app.recv().await {
-                account.delivered(message.message.data());
+                stats.record_delivery(message.message.data());
             }
         });
-        let address = handle.listen(wire::any_port()).await.expect("loopback has a free port");
+        let address = handle.listen(swarm::any_port()).await.expect("loopback has a free port");
         (Self { worker, network, handle, topics }, address)
     }
 
-    pub async fn end(&self) {
+    pub async fn shutdown(&self) {
         self.worker.shutdown().await;
     }
 }
 
-impl Node for Ours {
+impl Node for ActixNode {
     fn dial(&self, address: Multiaddr) -> Local<'_, ()> {
         Box::pin(async { self.handle.dial(address).await.expect("an address") })
     }
 
-    fn mesh(&self) -> Local<'_, usize> {
+    fn smallest_mesh(&self) -> Local<'_, usize> {
         Box::pin(async {
             let Ok(view) = self.worker.state().await else { return 0 };
             let size = |topic: &TopicName| view.mesh.get(topic).map_or(0, |mesh| mesh.len());
