@@ -79,7 +79,7 @@ pub fn delivery<I: Ids>((sender, co_senders, message): &(u32, Vec<u32>, Msg)) ->
 
 impl<I: Ids> Driver<I> {
     pub fn new(limits: &Limits<u8>, seed: u64, batch_interval: Option<Duration>) -> Self {
-        let network = Arc::new(Net::new());
+        let network = Arc::new(Net::default());
         let options = NodeOptions::default().with(|o| {
             o.self_peer = Some(SELF);
             o.seed = seed;

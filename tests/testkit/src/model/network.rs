@@ -81,11 +81,13 @@ pub struct Net<I: Ids> {
     ids: PhantomData<I>,
 }
 
-impl<I: Ids> Net<I> {
-    pub fn new() -> Self {
+impl<I: Ids> Default for Net<I> {
+    fn default() -> Self {
         Self { answers: Mutex::default(), ids: PhantomData }
     }
+}
 
+impl<I: Ids> Net<I> {
     pub fn answers(&self) -> MutexGuard<'_, Answers> {
         self.answers.lock().expect("no holder panics")
     }
