@@ -92,7 +92,10 @@ pub fn gossip(scrape: &Scrape) {
     assert_eq!(sent, scrape.sum("gossipsub_iwant_responses_total", &[("response", "message")]));
     let promises = |event| scrape.sum("gossipsub_iwant_promises_total", &[("event", event)]);
     let open = scrape.sum("gossipsub_cache_entries", &[("cache", "promises")]);
-    assert_eq!(promises("started"), promises("fulfilled") + promises("broken") + promises("cancelled") + open);
+    assert_eq!(
+        promises("started"),
+        promises("fulfilled") + promises("broken") + promises("cancelled") + open
+    );
     assert_eq!(promises("fulfilled"), scrape.all("gossipsub_iwant_promise_duration_seconds_count"));
 }
 
