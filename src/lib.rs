@@ -1,6 +1,7 @@
-//! A gossipsub v1.2 engine for applications built on [actix](https://docs.rs/actix). Each topic has an actor; a supervisor
-//! owns the peers and their scores; two output streams serve the p2p layer and the application. Use the libp2p transport
-//! of this crate (feature [`libp2p`](crate#features)) or your own.
+//! A gossipsub (v1.0, v1.1, v1.2) engine for applications built on [actix](https://docs.rs/actix): an actor for each
+//! topic, a supervisor that owns the peers and their scores, and two output streams, one for the p2p layer and one for the
+//! application. Use it with your own transport, or with the libp2p transport of this crate
+//! ([feature `libp2p`](crate#features)).
 //!
 //! # Embedding
 //!
@@ -31,23 +32,30 @@
 //!
 //! # Modules
 //!
-//! Each layer depends only on the layers before it: [`Network`] and its messages, [`limits`], [`protocol`], the actors,
-//! [`Worker`].
+//! Each layer uses only the layers below it:
 //!
-//! * [`Network`]: the types and hooks that an application supplies; [`plain`] has a small implementation.
-//! * [`protocol`]: gossipsub as pure state machines without actors, clocks and IO, composed in [`protocol::Node`].
-//! * [`Worker`]: the handle of a running engine. It is `Clone + Send + Sync`, and also an actix actor.
-//! * [`limits`]: all parameters, validated before use. `config/` has files with the presets.
-//! * [`metrics`]: the metrics of an engine, with a catalogue.
+//! | layer | modules | what they do |
+//! |---|---|---|
+//! | interfaces | `libp2p`, `http`, `recording` | the libp2p transport; an actix-web scope; recording and replay of inputs |
+//! | handle | `worker` | [`Worker`], [`WorkerBuilder`], the output streams, [`PublishTicket`]: all that an application calls |
+//! | actors | `actors` | supervisor, topics, heartbeat and router: they run the protocol on several threads |
+//! | metrics | [`metrics`] | the catalogue of metrics, and the code that records them |
+//! | shared state | `outputs`, `directory` | the queues of the output streams; the maps of connections that all threads read |
+//! | admission | `admission` | limits on queued inputs and fair shares of peers |
+//! | protocol | [`protocol`] | gossipsub as pure state machines, composed without actors in [`protocol::Node`] |
+//! | base | `network`, [`limits`], `clock`, `timestamp` | [`Network`]: the types and hooks that an application provides; parameters and presets; time |
+//!
+//! [`plain`] is a small [`Network`] for examples and tests. Parameters are checked before an engine starts
+//! ([`LimitsConfig`], [`Limits`]); preset files are in `config/`.
 //!
 //! # Features
 //!
-//! None is enabled by default.
+//! None is on by default.
 //!
-//! * `libp2p`: a transport over rust-libp2p; `quic` adds QUIC.
-//! * `http`: an actix-web scope for inspection and administration.
-//! * `prometheus`: the settings of the Prometheus exporter for the metrics of an engine.
-//! * `recording`: recordings of inputs, and their replay.
+//! * `libp2p`: a transport over rust-libp2p, with TCP; `quic` adds QUIC.
+//! * `http`: an actix-web scope that displays the state of an engine.
+//! * `prometheus`: histogram buckets for the Prometheus exporter.
+//! * `recording`: recording and replay of inputs.
 //! * `node`: the binary, with all of these except `quic`.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -64,7 +72,7 @@ mod directory;
 pub mod http;
 mod input_recorder;
 #[cfg(feature = "libp2p")]
-#[allow(missing_docs, reason = "derived behaviours have no place for comments, variants tell their fields")]
+#[allow(missing_docs, reason = "derived behaviours have no place for comments, variants name their fields")]
 pub mod libp2p;
 pub mod limits;
 pub mod metrics;

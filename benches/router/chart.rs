@@ -1,5 +1,5 @@
-//! Draws cost against number of topics from lines of JSON: ours beside what others were measured at. Measures
-//! nothing; what is drawn of others is what was published, and says so.
+//! Draws the cost of an input against the number of topics, from the JSON lines of a run. Figures of other
+//! implementations are quoted from an earlier publication, and the drawing says so.
 
 use std::{
     collections::BTreeMap,
@@ -9,43 +9,46 @@ use std::{
     path::Path,
 };
 
-use super::report::Line;
+use super::{
+    matrix::{Engine, Variant, Workload, name},
+    report::Line,
+};
 
-/// Whom the drawing compares us with.
+/// Published figures of another implementation.
 struct Published {
-    workload: &'static str,
+    workload: Workload,
     name: &'static str,
-    /// Topics, and nanoseconds an input.
+    /// Topics and nanoseconds an input.
     points: &'static [(f64, f64)],
 }
 
-/// Measured by us, on this kind of machine in another state, and published on 22 November 2026.
+/// Measured by us on the same kind of machine on another day, and published on 22 November 2026.
 const PUBLISHED: [Published; 2] = [
     // 2,530 to 2,780 ns at 10 topics: the middle. 15,075 ns at 1000.
     Published {
-        workload: "W",
+        workload: Workload::W,
         name: "rust-libp2p 0.50.1, scoring on *",
         points: &[(10.0, 2655.0), (1000.0, 15_075.0)],
     },
     // 821,313, 465,174, 87,453 and 4,106 inputs/s at 10, 100, 1000 and 5000 topics.
     Published {
-        workload: "R",
+        workload: Workload::R,
         name: "Octez worker *",
         points: &[(10.0, 1217.6), (100.0, 2149.7), (1000.0, 11_434.7), (5000.0, 243_546.0)],
     },
 ];
 
 const NOTE: &str = "* published by us on 2026-11-22, other machine state; not re-run";
-const OURS: [(&str, &str); 4] = [
-    ("engine_n", "engine, all cores"),
-    ("engine_1", "engine, one arbiter"),
-    ("node", "Node (no actors)"),
-    ("floor", "floor: a bare loop"),
+const OURS: [(Engine, &str); 4] = [
+    (Engine::EngineN, "engine, all cores"),
+    (Engine::Engine1, "engine, one arbiter"),
+    (Engine::Node, "Node (no actors)"),
+    (Engine::Baseline, "baseline: a bare loop"),
 ];
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 520.0;
-/// The plotted part of a panel.
+/// The plotted area of a panel.
 const TOP: f64 = 64.0;
 const PLOT: (f64, f64) = (380.0, 300.0);
 const LEFTS: [f64; 2] = [76.0, 552.0];
@@ -54,27 +57,27 @@ const NANOS: (f64, f64) = (100.0, 1_000_000.0);
 
 const STYLE: &str = "\
 text { font: 12px system-ui, sans-serif; fill: #1f2328 } .title { font-size: 15px; font-weight: 600 }
-.back { fill: #ffffff } .grid { stroke: #d0d7de; stroke-width: 1 } path { fill: none; stroke-width: 2.5 }
-.engine_n { stroke: #8250df } .engine_1 { stroke: #0969da } .node { stroke: #1a7f37 } .floor { stroke: #6e7781 }
+.background { fill: #ffffff } .grid { stroke: #d0d7de; stroke-width: 1 } path { fill: none; stroke-width: 2.5 }
+.engine_n { stroke: #8250df } .engine_1 { stroke: #0969da } .node { stroke: #1a7f37 } .baseline { stroke: #6e7781 }
 .other { stroke: #bc4c00; stroke-dasharray: 6 4 } circle { fill: #ffffff; stroke-width: 2 }
 circle.other { stroke-dasharray: none }
 @media (prefers-color-scheme: dark) {
-text { fill: #e6edf3 } .back, circle { fill: #0d1117 } .grid { stroke: #30363d }
-.engine_n { stroke: #bc8cff } .engine_1 { stroke: #58a6ff } .node { stroke: #3fb950 } .floor { stroke: #8b949e }
+text { fill: #e6edf3 } .background, circle { fill: #0d1117 } .grid { stroke: #30363d }
+.engine_n { stroke: #bc8cff } .engine_1 { stroke: #58a6ff } .node { stroke: #3fb950 } .baseline { stroke: #8b949e }
 .other { stroke: #f0883e }
 }";
 
 /// One line of a panel.
-struct Series<'a> {
-    class: &'a str,
-    name: &'a str,
+struct Series {
+    class: String,
+    name: &'static str,
     points: Vec<(f64, f64)>,
 }
 
-/// Draws the plain cells with 50 peers.
+/// Draws the plain cells with 50 peers to the file `drawing`.
 ///
 /// # Errors
-/// The drawing can't be written.
+/// The file can't be written.
 pub fn draw(drawing: &Path, lines: &[Line]) -> Result<(), Box<dyn Error>> {
     fs::write(drawing, svg(lines)?).map_err(|error| format!("{}: {error}", drawing.display()))?;
     Ok(())
@@ -87,17 +90,19 @@ fn svg(lines: &[Line]) -> Result<String, fmt::Error> {
         r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"
   aria-label="Nanoseconds per received copy against the number of topics, 50 peers">
 <style>{STYLE}</style>
-<rect class="back" width="{WIDTH}" height="{HEIGHT}"/>"#
+<rect class="background" width="{WIDTH}" height="{HEIGHT}"/>"#
     )?;
-    let panels =
-        [("W", "Workload W: libp2p's identifiers, random topics"), ("R", "Workload R: the reference's")];
+    let panels = [
+        (Workload::W, "Workload W: libp2p's identifiers, random topics"),
+        (Workload::R, "Workload R: the reference's"),
+    ];
     for ((workload, title), left) in panels.into_iter().zip(LEFTS) {
         let series = series(workload, lines);
         write!(svg, r#"<g transform="translate({left} {TOP})">"#)?;
         axes(&mut svg, title)?;
-        for (place, series) in series.iter().enumerate() {
+        for (index, series) in series.iter().enumerate() {
             curve(&mut svg, series)?;
-            legend(&mut svg, series, place)?;
+            legend(&mut svg, series, index)?;
         }
         writeln!(svg, "</g>")?;
     }
@@ -106,34 +111,40 @@ fn svg(lines: &[Line]) -> Result<String, fmt::Error> {
     Ok(svg)
 }
 
-/// Dearest first, as the eye meets them.
-fn series<'a>(workload: &str, lines: &[Line]) -> Vec<Series<'a>> {
+/// Most expensive first, which is the order of the curves from top to bottom.
+fn series(workload: Workload, lines: &[Line]) -> Vec<Series> {
     let others = PUBLISHED.iter().filter(|published| published.workload == workload);
-    let others =
-        others.map(|Published { name, points, .. }| Series { class: "other", name, points: points.to_vec() });
-    let ours = OURS.into_iter().map(|(engine, name)| {
+    let others = others.map(|Published { name, points, .. }| Series {
+        class: "other".to_owned(),
+        name,
+        points: points.to_vec(),
+    });
+    let ours = OURS.into_iter().map(|(engine, title)| {
         let fits = |line: &&Line| {
-            line.workload == workload && line.engine == engine && line.peers == 50 && line.variant == "plain"
+            line.workload == workload
+                && line.engine == engine
+                && line.peers == 50
+                && line.variant == Variant::Plain
         };
         let points = lines.iter().filter(fits).filter_map(|line| Some((line.topics, line.ns_per_input?)));
         let points: BTreeMap<usize, f64> = points.collect();
         let points = points.into_iter().map(|(topics, nanos)| (topics as f64, nanos)).collect();
-        Series { class: engine, name, points }
+        Series { class: name(engine), name: title, points }
     });
     others.chain(ours).filter(|series| !series.points.is_empty()).collect()
 }
 
-/// Where `value` lies between the ends of a logarithmic axis, in 0..=1.
-fn log_place(value: f64, (low, high): (f64, f64)) -> f64 {
+/// The position of `value` on a logarithmic axis, from 0 (`low`) to 1 (`high`).
+fn log_position(value: f64, (low, high): (f64, f64)) -> f64 {
     (value / low).ln() / (high / low).ln()
 }
 
 fn x(topics: f64) -> f64 {
-    log_place(topics, TOPICS) * PLOT.0
+    log_position(topics, TOPICS) * PLOT.0
 }
 
 fn y(nanos: f64) -> f64 {
-    (1.0 - log_place(nanos, NANOS)) * PLOT.1
+    (1.0 - log_position(nanos, NANOS)) * PLOT.1
 }
 
 fn axes(svg: &mut String, title: &str) -> fmt::Result {
@@ -156,11 +167,11 @@ fn axes(svg: &mut String, title: &str) -> fmt::Result {
     writeln!(svg, r#"<text x="{x:.1}" y="{y:.1}" text-anchor="middle">topics</text>"#)
 }
 
-fn curve(svg: &mut String, series: &Series<'_>) -> fmt::Result {
+fn curve(svg: &mut String, series: &Series) -> fmt::Result {
     let Series { class, points, .. } = series;
     write!(svg, r#"<path class="{class}" d=""#)?;
-    for (place, (topics, nanos)) in points.iter().enumerate() {
-        let command = if place == 0 { 'M' } else { 'L' };
+    for (index, (topics, nanos)) in points.iter().enumerate() {
+        let command = if index == 0 { 'M' } else { 'L' };
         write!(svg, "{command}{:.1} {:.1}", x(*topics), y(*nanos))?;
     }
     writeln!(svg, r#""/>"#)?;
@@ -172,9 +183,9 @@ fn curve(svg: &mut String, series: &Series<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// In two columns below the plot.
-fn legend(svg: &mut String, Series { class, name, .. }: &Series<'_>, place: usize) -> fmt::Result {
-    let (x, y) = ((place % 2) as f64 * 236.0, PLOT.1 + 62.0 + (place / 2) as f64 * 20.0);
+/// One entry of the legend, which has two columns below the plot.
+fn legend(svg: &mut String, Series { class, name, .. }: &Series, index: usize) -> fmt::Result {
+    let (x, y) = ((index % 2) as f64 * 236.0, PLOT.1 + 62.0 + (index / 2) as f64 * 20.0);
     writeln!(svg, r#"<path class="{class}" d="M{x:.1} {y:.1}h26"/>"#)?;
     writeln!(svg, r#"<text x="{:.1}" y="{:.1}">{name}</text>"#, x + 34.0, y + 4.0)
 }

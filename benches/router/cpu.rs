@@ -1,15 +1,15 @@
-//! The CPU time of this process and of one of its threads. Wall time says little on a shared machine.
+//! CPU time of this process and of the calling thread. Wall time means little on a shared machine.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// What all threads used up.
+/// The CPU time of all threads so far.
 pub fn of_process() -> Duration {
     read(ClockId::ProcessCPUTime)
 }
 
-/// What this thread used up.
+/// The CPU time of the calling thread so far.
 pub fn of_thread() -> Duration {
     read(ClockId::ThreadCPUTime)
 }

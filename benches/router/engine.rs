@@ -1,5 +1,5 @@
-//! The engine with its actors, and its transport: on the bench's thread, or beside the topics on their arbiters. The
-//! bench's thread sets up, and reads what heartbeats say.
+//! The engine as a target, with its transport on the bench's thread or on the engine's arbiters. The bench's thread
+//! sets the engine up and reads the outputs of heartbeats.
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
@@ -9,54 +9,55 @@ use metrics::Recorder;
 use tokio::time::sleep;
 
 use super::{
-    apart::{Apart, PAUSE},
-    cpu,
-    networks::Verdict,
-    population::Population,
-    stations::{BURST, IN_FLIGHT, Stations, Streams},
-    subject::Subject,
-    tally::Tally,
+    colocated::{BURST, ColocatedTransport, MAX_IN_FLIGHT, Streams},
+    counts::Counts,
+    cpu, heartbeat_delay,
+    networks::ValidationTime,
+    separate::{PAUSE, SeparateTransport},
+    target::Target,
+    topology::Topology,
     traffic::Traffic,
-    waits,
 };
 
-/// An engine, driven by hand.
-pub struct EngineSubject<N: Traffic> {
+/// An engine with manual heartbeats.
+pub struct EngineTarget<N: Traffic> {
     system: Rc<SystemRunner>,
     arbiters: Vec<Arbiter>,
     transport: Transport<N>,
-    /// Elsewhere only while messages run.
+    /// `None` only during a run.
     driver: Option<Driver<N>>,
-    /// Messages that no connection sends.
+    /// The messages of [`heartbeat_delay`].
     probes: N::Source,
 }
 
-/// What the bench's thread holds of an engine.
+/// The engine's handle and streams.
 pub struct Driver<N: Traffic> {
     pub worker: Worker<N>,
     pub streams: Streams<N>,
 }
 
-/// Where connections and readers live.
+/// Where the transport runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    Apart,
-    Beside,
+pub enum Placement {
+    /// On the bench's thread.
+    Separate,
+    /// On the engine's arbiters.
+    Colocated,
 }
 
 enum Transport<N: Traffic> {
-    Apart(Apart<N>),
-    Beside(Stations<N>),
+    Separate(SeparateTransport<N>),
+    Colocated(ColocatedTransport<N>),
 }
 
-impl<N: Traffic> EngineSubject<N> {
-    /// With 0 `arbiters` all runs on this thread.
+impl<N: Traffic> EngineTarget<N> {
+    /// With 0 `arbiters` the engine runs on this thread.
     pub fn new(
         system: &Rc<SystemRunner>,
         limits: Limits<Arc<str>>,
-        verdict: Verdict,
+        validation: ValidationTime,
         arbiters: usize,
-        place: Place,
+        placement: Placement,
         recorder: Option<Arc<dyn Recorder + Send + Sync>>,
     ) -> Self {
         let (arbiters, handles) = system.block_on(async {
@@ -66,15 +67,15 @@ impl<N: Traffic> EngineSubject<N> {
             (arbiters, handles)
         });
         let mut builder =
-            Worker::builder(N::new(verdict), limits).seed(1).on_arbiters(handles.clone()).manual();
+            Worker::builder(N::new(validation), limits).seed(1).on_arbiters(handles.clone()).manual();
         if let Some(recorder) = recorder {
             builder = builder.recorder(recorder);
         }
         let started = system.block_on(async { builder.start([]) });
         let Started { worker, p2p, app } = started.expect("a system runs");
-        let transport = match place {
-            Place::Apart => Transport::Apart(Apart::new(arbiters.len())),
-            Place::Beside => Transport::Beside(Stations::new(handles, worker.clone())),
+        let transport = match placement {
+            Placement::Separate => Transport::Separate(SeparateTransport::new(arbiters.len())),
+            Placement::Colocated => Transport::Colocated(ColocatedTransport::new(handles, worker.clone())),
         };
         let driver = Some(Driver { worker, streams: Streams { p2p, app } });
         Self { system: Rc::clone(system), arbiters, transport, driver, probes: N::source(1) }
@@ -85,7 +86,7 @@ impl<N: Traffic> EngineSubject<N> {
     }
 }
 
-impl<N: Traffic> Drop for EngineSubject<N> {
+impl<N: Traffic> Drop for EngineTarget<N> {
     fn drop(&mut self) {
         let (system, _, driver) = self.parts();
         system.block_on(driver.worker.shutdown());
@@ -96,73 +97,73 @@ impl<N: Traffic> Drop for EngineSubject<N> {
     }
 }
 
-impl<N: Traffic> Subject<N> for EngineSubject<N> {
-    fn join(&mut self, population: &Population<N>) {
+impl<N: Traffic> Target<N> for EngineTarget<N> {
+    fn join(&mut self, topology: &Topology<N>) {
         let (system, _, driver) = self.parts();
         system.block_on(async {
-            for topic in &population.topics {
+            for topic in &topology.topics {
                 driver.worker.app_input(AppInput::Join(Arc::clone(topic))).expect("the engine runs");
             }
             driver.settle().await;
         });
     }
 
-    fn populate(&mut self, population: &Population<N>) {
+    fn connect(&mut self, topology: &Topology<N>) {
         let (system, transport, driver) = self.parts();
         system.block_on(async {
-            let mut arrivals = population.arrivals();
-            // A connection is announced each topic: many outputs.
-            for connection in arrivals.by_ref().take(population.peers.len()) {
+            let mut inputs = topology.connections();
+            // Each connection announces all topics.
+            for connection in inputs.by_ref().take(topology.peers.len()) {
                 driver.feed([connection]).await;
-                driver.read_out().await;
+                driver.drain().await;
             }
-            let connections = population.peers.iter().map(|peer| driver.worker.peer_inputs(peer.clone()));
+            let connections = topology.peers.iter().map(|peer| driver.worker.peer_inputs(peer.clone()));
             match transport {
-                Transport::Apart(apart) => apart.connect(connections.collect()),
-                Transport::Beside(stations) => stations.connect(connections.collect()),
+                Transport::Separate(separate) => separate.connect(connections.collect()),
+                Transport::Colocated(colocated) => colocated.connect(connections.collect()),
             }
-            driver.feed(arrivals).await;
+            driver.feed(inputs).await;
             driver.settle().await;
-            // Queues that were long give back their room when little came for a while: this is little.
+            // Long queues give their capacity back after some time with few items.
             for _ in 0..32 {
                 driver.worker.footprint().await.expect("the engine runs");
             }
         });
     }
 
-    fn graft(&mut self, population: &Population<N>) {
+    fn graft(&mut self, topology: &Topology<N>) {
         let (system, _, driver) = self.parts();
         system.block_on(async {
-            driver.feed(population.grafts()).await;
+            driver.feed(topology.grafts()).await;
             driver.settle().await;
         });
     }
 
-    fn load(&mut self, population: &Population<N>, messages: usize, payload: usize) {
+    fn prepare(&mut self, topology: &Topology<N>, messages: usize, payload: usize) {
         match &mut self.transport {
-            Transport::Apart(apart) => apart.load(population, messages, payload),
-            Transport::Beside(stations) => {
-                self.system.block_on(stations.load(population.topics.len(), messages, payload));
+            Transport::Separate(separate) => separate.prepare(topology, messages, payload),
+            Transport::Colocated(colocated) => {
+                self.system.block_on(colocated.prepare(topology.topics.len(), messages, payload));
             }
         }
     }
 
-    fn run(&mut self) -> Tally {
+    fn run(&mut self) -> Counts {
         let Driver { worker, mut streams } = self.driver.take().expect("no messages run");
-        let (streams, tally) = self.system.block_on(async {
+        let (streams, counts) = self.system.block_on(async {
             match &mut self.transport {
-                Transport::Apart(apart) => {
-                    let tally = apart.run(&worker, &mut streams).await;
-                    (streams, tally)
+                Transport::Separate(separate) => {
+                    let counts = separate.run(&worker, &mut streams).await;
+                    (streams, counts)
                 }
-                Transport::Beside(stations) => stations.run(streams).await,
+                Transport::Colocated(colocated) => colocated.run(streams).await,
             }
         });
         self.driver = Some(Driver { worker, streams });
-        tally
+        counts
     }
 
-    /// Of all threads, this one too: it reads the outputs.
+    /// The CPU time of all threads, with that of reading the outputs.
     fn heartbeat(&mut self) -> Duration {
         let (system, _, driver) = self.parts();
         let start = cpu::of_process();
@@ -170,13 +171,13 @@ impl<N: Traffic> Subject<N> for EngineSubject<N> {
         cpu::of_process().saturating_sub(start)
     }
 
-    fn heartbeat_wait(&mut self, population: &Population<N>) -> Duration {
+    fn heartbeat_delay(&mut self, topology: &Topology<N>) -> Duration {
         let Self { system, driver, probes, .. } = self;
         let driver = driver.as_mut().expect("no messages run");
         system.block_on(async {
-            let wait = waits::longest(driver, probes, population).await;
-            driver.read_out().await;
-            wait
+            let delay = heartbeat_delay::measure(driver, probes, topology).await;
+            driver.drain().await;
+            delay
         })
     }
 }
@@ -185,42 +186,42 @@ impl<N: Traffic> Driver<N> {
     async fn feed(&mut self, inputs: impl IntoIterator<Item = P2pInput<N>>) {
         for (count, input) in inputs.into_iter().enumerate() {
             if count.is_multiple_of(BURST) {
-                self.streams.take(&mut Tally::default());
-                while self.worker.input_queue_length() > IN_FLIGHT - BURST {
-                    self.breathe().await;
+                self.streams.read(&mut Counts::default());
+                while self.worker.input_queue_length() > MAX_IN_FLIGHT - BURST {
+                    self.read_or_sleep().await;
                 }
             }
-            self.worker.p2p_input(input).expect("there is room for 4096 inputs of anyone");
+            self.worker.p2p_input(input).expect("admission takes 4096 inputs of one peer");
         }
     }
 
-    /// Takes outputs; if there are none, lets others run.
-    async fn breathe(&mut self) {
-        if !self.streams.take(&mut Tally::default()) {
+    /// Reads outputs; sleeps if there are none.
+    async fn read_or_sleep(&mut self) {
+        if !self.streams.read(&mut Counts::default()) {
             sleep(PAUSE).await;
         }
     }
 
-    /// Until nothing is on its way.
-    async fn read_out(&mut self) {
+    /// Reads until no input is queued and the p2p stream is empty.
+    async fn drain(&mut self) {
         while self.worker.input_queue_length() > 0 || !self.streams.p2p.is_empty() {
-            self.breathe().await;
+            self.read_or_sleep().await;
         }
     }
 
-    /// A heartbeat; its outputs are read meanwhile.
+    /// Runs a heartbeat and reads its outputs meanwhile.
     async fn tick(&mut self) {
         let worker = self.worker.clone();
         self.read_during(worker.tick()).await;
     }
 
-    /// Until nothing is on its way, not even inside: what setting up leaves to be done is not measured.
+    /// Reads until the engine is idle, so that no work of the set-up is measured later.
     async fn settle(&mut self) {
         let worker = self.worker.clone();
         self.read_during(worker.settle()).await;
     }
 
-    /// What is said to many peers is read as one, as a transport does.
+    /// A broadcast is read as one output, as the libp2p transport does.
     async fn read_during(&mut self, done: impl Future<Output = ()>) {
         tokio::pin!(done);
         loop {
@@ -230,6 +231,6 @@ impl<N: Traffic> Driver<N> {
                 _ = self.streams.p2p.recv_batch() => {}
             }
         }
-        self.read_out().await;
+        self.drain().await;
     }
 }

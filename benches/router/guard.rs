@@ -1,95 +1,100 @@
-//! The guard of the message path: counts the instructions an input of `Node`, of the engine and of the floor, and
-//! those of a heartbeat, and compares them with those recorded in `guard.toml`. Looks at no clock.
+//! The guard against slow-downs: counts the instructions of an input and of a heartbeat, and compares them with
+//! `guard.toml`. Counts are scaled by that of the baseline, which changes only with the toolchain or the processor.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, thread};
 
-use super::instructions::{Cell, Counted, NoCount, count};
+use super::{
+    instructions::{Cell, CountError, Phase},
+    matrix::{Engine, Workload},
+};
 
-/// So much more than recorded is allowed.
+/// The increase that fails the guard, as a part of the recorded count.
 const TOLERANCE: f64 = 0.05;
 
-const HEAD: &str = "\
-# Instructions an input of the message path, and of a heartbeat a topic, counted by callgrind:
-# `cargo bench --bench router -- --guard` fails when one is exceeded by more than 5 %. Written by `cargo bench --bench router -- --record`.
-# The floor is no code of ours: where it differs, so do compiler, libc or processor, and the others by as much.
+const HEADER: &str = "\
+# Workload W, instructions an input (`heartbeat_per_topic`: a topic), counted by callgrind. Written by
+# `cargo bench --bench router -- --record`. `-- --guard` fails if a count exceeds its record by more than 5 %.
+# The baseline has no code of the engine. If it differs, the toolchain or the processor does; the guard scales the
+# other records by it.
 ";
 
-/// What the others are measured by.
-const FLOOR: &str = "floor";
+const BASELINE: &str = "baseline";
 
-/// The recorded cells of workload W: name, engine, topics, peers, what is counted.
-const CELLS: [(&str, &str, usize, usize, Counted); 6] = [
-    (FLOOR, "floor", 10, 50, Counted::Messages),
-    ("w_base", "node", 10, 50, Counted::Messages),
-    ("w_1000", "node", 1000, 50, Counted::Messages),
-    ("w_200_peers", "node", 10, 200, Counted::Messages),
-    ("w_base_engine", "engine_1", 10, 50, Counted::Messages),
-    ("heartbeat_topic", "node", 1000, 50, Counted::Heartbeat),
-];
+/// Names and cells of the record.
+fn cells() -> [(&'static str, Cell); 6] {
+    let messages = |engine, topics, peers| Cell::new(Workload::W, engine, topics, peers);
+    [
+        (BASELINE, messages(Engine::Baseline, 10, 50)),
+        ("node_10_topics", messages(Engine::Node, 10, 50)),
+        ("node_1000_topics", messages(Engine::Node, 1000, 50)),
+        ("node_200_peers", messages(Engine::Node, 10, 200)),
+        ("engine_10_topics", messages(Engine::Engine1, 10, 50)),
+        ("heartbeat_per_topic", Cell { phase: Phase::Heartbeat, ..messages(Engine::Node, 1000, 50) }),
+    ]
+}
 
-/// Why the guard does not let pass.
+/// Why the guard fails.
 #[derive(Debug, thiserror::Error)]
-pub enum Alarm {
+pub enum GuardError {
     #[error(transparent)]
-    NoCount(#[from] NoCount),
-    #[error("{0}: {1}")]
-    Record(PathBuf, String),
-    #[error("{0}")]
+    Count(#[from] CountError),
+    #[error("router/guard.toml: {0}")]
+    Io(#[from] io::Error),
+    #[error("router/guard.toml: {0}")]
+    Record(#[from] toml::de::Error),
+    #[error("router/guard.toml: there is no `{0}`")]
+    NotRecorded(&'static str),
+    #[error("more instructions than recorded: {0}")]
     Exceeded(String),
 }
 
+/// Beside this file: cargo runs a bench in the folder that the compiler's paths are relative to.
 fn path() -> PathBuf {
-    // Beside this file, whichever package builds it: cargo runs a bench where it compiled it.
     PathBuf::from(file!()).with_file_name("guard.toml")
 }
 
-/// Counts and compares.
+/// Counts the cells and compares them with the record.
 ///
 /// # Errors
-/// A field is exceeded, or there is nothing to compare.
-pub fn guard() -> Result<(), Alarm> {
-    let complain = |error: String| Alarm::Record(path(), error);
-    let record = fs::read_to_string(path()).map_err(|error| complain(error.to_string()))?;
-    let record: BTreeMap<String, f64> =
-        toml::from_str(&record).map_err(|error| complain(error.to_string()))?;
-    let recorded =
-        |field: &str| record.get(field).copied().ok_or_else(|| complain(format!("no field {field}")));
-    let scale = measure(FLOOR)? / recorded(FLOOR)?;
-    println!("{FLOOR}: {scale:.3} times the recorded; so is what is expected of the others");
-    let mut exceeded = Vec::new();
-    for (field, ..) in CELLS.into_iter().filter(|(field, ..)| *field != FLOOR) {
-        let recorded = recorded(field)? * scale;
-        let measured = measure(field)?;
-        let change = measured / recorded - 1.0;
-        let report =
-            format!("{field}: expected {recorded:.0}, measured {measured:.0} ({:+.1} %)", change * 100.0);
-        println!("{report}");
-        if change > TOLERANCE {
-            exceeded.push(report);
+/// A count exceeds its record, or there is no count or no record.
+pub fn guard() -> Result<(), GuardError> {
+    let record: BTreeMap<String, f64> = toml::from_str(&fs::read_to_string(path())?)?;
+    let recorded = |name| record.get(name).copied().ok_or(GuardError::NotRecorded(name));
+    let (mut scale, mut exceeded) = (1.0, Vec::new());
+    for (name, count) in counts()? {
+        let expected = recorded(name)? * scale;
+        let change = count / expected - 1.0;
+        println!("{name}: expected {expected:.0}, counted {count:.0} ({:+.1} %)", change * 100.0);
+        if name == BASELINE {
+            scale = count / expected;
+            println!("    the records below are scaled by {scale:.3}");
+        } else if change > TOLERANCE {
+            exceeded.push(name);
         } else if change < -TOLERANCE {
-            println!("    so much less should be recorded, lest it creep back: --record");
+            println!("    record the improvement with --record, so that it is guarded");
         }
     }
-    if exceeded.is_empty() { Ok(()) } else { Err(Alarm::Exceeded(exceeded.join("\n"))) }
+    if exceeded.is_empty() { Ok(()) } else { Err(GuardError::Exceeded(exceeded.join(", "))) }
 }
 
-/// Writes what is measured now into the record.
+/// Counts the cells and writes the record.
 ///
 /// # Errors
-/// It can't be counted or written.
-pub fn record() -> Result<(), Alarm> {
-    let mut text = HEAD.to_owned();
-    for (field, ..) in CELLS {
-        let line = format!("{field} = {:.1}\n", measure(field)?);
-        print!("{line}");
-        text.push_str(&line);
-    }
-    fs::write(path(), text).map_err(|error| Alarm::Record(path(), error.to_string()))
+/// There is no count, or the file can't be written.
+pub fn record() -> Result<(), GuardError> {
+    let lines = counts()?.into_iter().map(|(name, count)| format!("{name} = {count:.1}\n"));
+    let record = HEADER.to_owned() + &lines.collect::<String>();
+    print!("{record}");
+    Ok(fs::write(path(), record)?)
 }
 
-fn measure(field: &str) -> Result<f64, NoCount> {
-    let cell = CELLS.into_iter().find(|(name, ..)| *name == field);
-    let (_, engine, topics, peers, counted) = cell.expect("a field of the table above");
-    let (workload, engine) = ("W".to_owned(), engine.to_owned());
-    count(&Cell { workload, engine, topics, peers, payload: None, counted })
+/// Counts all cells at once: what they have in common is little.
+fn counts() -> Result<Vec<(&'static str, f64)>, CountError> {
+    thread::scope(|scope| {
+        let running = cells().map(|(name, cell)| (name, scope.spawn(move || cell.count())));
+        let count = |(name, running): (_, thread::ScopedJoinHandle<'_, _>)| {
+            Ok((name, running.join().expect("counting does not panic")?))
+        };
+        running.into_iter().map(count).collect()
+    })
 }

@@ -1,5 +1,5 @@
-//! Counts the bytes that live on the heap, on all threads, while it is told to. Else it costs two
-//! instructions an allocation: a counter that always runs would be a good part of what the floor takes.
+//! An allocator that counts the growth of the heap on all threads while [`growth`] runs. Otherwise it costs two
+//! instructions an allocation, so that it does not distort the other measurements.
 
 #[cfg(not(feature = "mimalloc"))]
 use std::alloc::System as Allocator;
@@ -14,10 +14,10 @@ use mimalloc::MiMalloc as Allocator;
 static COUNTS: AtomicBool = AtomicBool::new(false);
 static LIVE: AtomicI64 = AtomicI64::new(0);
 
-/// Whose malloc it is.
-pub const NAME: &str = if cfg!(feature = "mimalloc") { "mimalloc" } else { "glibc" };
+/// The name of the malloc.
+pub const ALLOCATOR: &str = if cfg!(feature = "mimalloc") { "mimalloc" } else { "glibc" };
 
-/// By how many bytes the heap grew while `work` ran.
+/// Runs `work`. Returns its result and the growth of the heap in bytes.
 pub fn growth<T>(work: impl FnOnce() -> T) -> (T, i64) {
     LIVE.store(0, Ordering::SeqCst);
     COUNTS.store(true, Ordering::SeqCst);
@@ -26,7 +26,7 @@ pub fn growth<T>(work: impl FnOnce() -> T) -> (T, i64) {
     (result, LIVE.load(Ordering::SeqCst))
 }
 
-/// An allocator, with a counter.
+/// The system's allocator, or mimalloc, with a counter.
 pub struct CountingAllocator;
 
 fn count(bytes: usize, sign: i64) {
@@ -35,7 +35,7 @@ fn count(bytes: usize, sign: i64) {
     }
 }
 
-// SAFETY: every call is handed on to the allocator as it came.
+// SAFETY: each call goes to the allocator with its arguments unchanged.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 1);

@@ -1,116 +1,147 @@
-//! Counts instructions: this program runs itself under callgrind, which counts nothing but what happens inside
-//! [`message_path`]. Set-up, warm-up and the making of messages are outside of it; reading the outputs, and
-//! dropping them and the copies, is inside.
+//! Counts instructions: this program runs one cell of the matrix as a child process under callgrind, which counts only
+//! inside [`measured`]. Reading and dropping the outputs and the copies is inside; set-up, warm-up and making the
+//! messages come before.
 
 use std::{
-    env, fs, io,
-    path::Path,
-    process::{Command, Stdio},
+    env, io,
+    process::{self, Command},
     rc::Rc,
 };
 
-use actix::SystemRunner;
+use actix::System;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    engine::{EngineSubject, Place},
-    floor::Floor,
-    networks::{NamingId, R, Verdict, W},
-    node::NodeSubject,
-    population::{DEGREE, limits},
-    recording::recorder,
-    selection::{Engine, find},
-    subject::Subject,
-    tally::Tally,
+    baseline::Baseline,
+    counts::Counts,
+    engine::{EngineTarget, Placement},
+    matrix::{Engine, Workload},
+    metrics_cost,
+    networks::{IdWithTopic, R, ValidationTime, W},
+    node::NodeTarget,
+    target::Target,
+    topology::{DEGREE, limits},
     traffic::Traffic,
 };
 
-/// Messages counted, and messages before them; at least one a topic each.
+/// Counted messages, and messages of the warm-up: at least one a topic each.
 const MESSAGES: usize = 4096;
 const WARM_UP: usize = 1024;
 
-/// The argument that makes this program run one cell, for callgrind to look at.
-pub const CHILD: &str = "--counted";
+/// What callgrind prints before the count.
+const COLLECTED: &str = "Collected :";
 
-/// What is counted.
-#[derive(Clone, Debug)]
+/// The cell that is counted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Cell {
-    pub workload: String,
-    pub engine: String,
+    pub workload: Workload,
+    pub engine: Engine,
     pub topics: usize,
     pub peers: usize,
+    /// The size of a body in bytes, if not that of the workload.
     pub payload: Option<usize>,
-    pub counted: Counted,
+    pub phase: Phase,
+    /// Whether a recorder for Prometheus receives the engine's metrics.
+    pub with_metrics: bool,
 }
 
-/// What of it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Counted {
-    /// The path of messages: instructions an input.
+/// The counted phase.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Messages: instructions an input.
     Messages,
     /// A heartbeat after about one message a topic: instructions a topic.
     Heartbeat,
 }
 
-/// The argument that has a heartbeat counted.
-const HEARTBEAT: &str = "heartbeat";
-
 /// Why there is no count.
 #[derive(Debug, thiserror::Error)]
-pub enum NoCount {
-    #[error("valgrind is not installed: it counts the instructions (packages are called `valgrind`)")]
+pub enum CountError {
+    #[error("valgrind is not installed; instructions are counted with it")]
     NoValgrind,
     #[error("callgrind failed: {0}")]
     Failed(String),
-    #[error("callgrind counted nothing: {0} has no symbol `message_path`; is it stripped?")]
-    NoSymbol(String),
+    #[error("callgrind counted nothing: this program has no symbol `measured`; is it stripped?")]
+    NoSymbol,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// The path of the messages: callgrind's counter is on from when this is entered until it returns.
-#[inline(never)]
-pub fn message_path(run: &mut dyn FnMut()) {
-    run();
-}
-
-// === The side that asks ===
-
-/// Whether instructions can be counted here.
-///
-/// # Errors
-/// They can't.
-pub fn check_valgrind() -> Result<(), NoCount> {
-    let version = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
-    match version {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(NoCount::NoValgrind),
-        other => other.map(drop).map_err(NoCount::Io),
-    }
-}
-
-/// Instructions an input, or a topic.
-///
-/// # Errors
-/// There is no valgrind, or it failed.
-pub fn count(cell: &Cell) -> Result<f64, NoCount> {
-    check_valgrind()?;
-    let program = env::current_exe()?;
-    let profile = env::temp_dir().join(format!("router-{}.callgrind", std::process::id()));
-    let mut run = Command::new("valgrind");
-    run.args(["--tool=callgrind", "--toggle-collect=*instructions::message_path*"]);
-    run.arg(format!("--callgrind-out-file={}", profile.display())).arg(&program).args(cell.arguments());
-    let output = run.output()?;
-    if !output.status.success() {
-        return Err(NoCount::Failed(String::from_utf8_lossy(&output.stderr).into_owned()));
-    }
-    let total = total(&profile);
-    fs::remove_file(&profile)?;
-    match total? {
-        0 => Err(NoCount::NoSymbol(program.display().to_string())),
-        total => Ok(total as f64 / cell.parts() as f64),
-    }
-}
-
 impl Cell {
+    /// Messages of this workload, engine, number of topics and peers.
+    pub fn new(workload: Workload, engine: Engine, topics: usize, peers: usize) -> Self {
+        Self { workload, engine, topics, peers, payload: None, phase: Phase::Messages, with_metrics: false }
+    }
+
+    /// Counts the instructions an input, or a topic, in a child process.
+    ///
+    /// # Errors
+    /// There is no valgrind, or the child failed.
+    pub fn count(&self) -> Result<f64, CountError> {
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--tool=callgrind", "--toggle-collect=*instructions::measured*"]);
+        valgrind.arg("--callgrind-out-file=/dev/null").arg(env::current_exe()?).arg("counted");
+        let cell = serde_json::to_string(self).expect("a cell is plain data");
+        let output = valgrind.arg(cell).output().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => CountError::NoValgrind,
+            _ => error.into(),
+        })?;
+        let text = String::from_utf8_lossy(&output.stderr);
+        let total = text.lines().find_map(|line| line.split_once(COLLECTED)?.1.trim().parse::<u64>().ok());
+        match total {
+            Some(0) if output.status.success() => Err(CountError::NoSymbol),
+            Some(total) if output.status.success() => Ok(total as f64 / self.divisor() as f64),
+            _ => Err(CountError::Failed(text.into_owned())),
+        }
+    }
+
+    /// Runs the cell. Callgrind counts this process.
+    pub fn run(&self) -> ! {
+        match self.workload {
+            Workload::R => self.run_as::<R>(),
+            Workload::W => self.run_as::<W>(),
+            Workload::WNamed => self.run_as::<W<IdWithTopic>>(),
+        }
+        // Freeing everything would take long under callgrind.
+        process::exit(0);
+    }
+
+    fn run_as<N: Traffic>(&self) {
+        let topology = N::topology(self.topics, self.peers);
+        let payload = self.payload.unwrap_or(N::PAYLOAD);
+        let mut target = self.target::<N>();
+        target.join(&topology);
+        target.connect(&topology);
+        target.graft(&topology);
+        target.prepare(&topology, WARM_UP.max(self.topics), payload);
+        target.run();
+        if self.phase == Phase::Heartbeat {
+            measured(&mut || {
+                target.heartbeat();
+            });
+        } else {
+            target.prepare(&topology, self.messages(), payload);
+            let mut counts = Counts::default();
+            measured(&mut || counts = target.run());
+            assert!(counts.is_complete() && counts.inputs as usize == self.inputs(), "{counts:?}");
+        }
+        std::mem::forget(target);
+    }
+
+    fn target<N: Traffic>(&self) -> Box<dyn Target<N>> {
+        let (limits, validation) = (limits(self.topics), ValidationTime::default());
+        match self.engine {
+            Engine::Baseline => Box::new(Baseline::new(validation)),
+            Engine::Node => Box::new(NodeTarget::new(limits, validation)),
+            // On this thread, with the same code: what two threads do depends on how they are scheduled.
+            _ => {
+                let system = Rc::new(System::new());
+                let recorder = self.with_metrics.then(metrics_cost::recorder);
+                Box::new(EngineTarget::new(&system, limits, validation, 0, Placement::Separate, recorder))
+            }
+        }
+    }
+
     fn messages(&self) -> usize {
         MESSAGES.max(self.topics.next_multiple_of(64))
     }
@@ -119,96 +150,16 @@ impl Cell {
         self.messages() * DEGREE
     }
 
-    /// What the count is divided by.
-    fn parts(&self) -> usize {
-        match self.counted {
-            Counted::Messages => self.inputs(),
-            Counted::Heartbeat => self.topics,
+    fn divisor(&self) -> usize {
+        match self.phase {
+            Phase::Messages => self.inputs(),
+            Phase::Heartbeat => self.topics,
         }
     }
-
-    fn arguments(&self) -> Vec<String> {
-        let Self { workload, engine, topics, peers, payload, counted } = self;
-        let mut arguments = vec![CHILD.to_owned(), workload.clone(), engine.clone()];
-        arguments.extend([topics, peers].map(ToString::to_string));
-        arguments.extend(payload.map(|payload| payload.to_string()));
-        arguments.extend((*counted == Counted::Heartbeat).then(|| HEARTBEAT.to_owned()));
-        arguments
-    }
-
-    fn parse(arguments: &[String]) -> Option<Self> {
-        let [workload, engine, topics, peers, rest @ ..] = arguments else { return None };
-        let (topics, peers) = (topics.parse().ok()?, peers.parse().ok()?);
-        let payload = rest.first().and_then(|payload| payload.parse().ok());
-        let heartbeat = rest.last().is_some_and(|word| word == HEARTBEAT);
-        let counted = if heartbeat { Counted::Heartbeat } else { Counted::Messages };
-        Some(Self { workload: workload.clone(), engine: engine.clone(), topics, peers, payload, counted })
-    }
 }
 
-/// The profile's `totals:` line.
-fn total(profile: &Path) -> Result<u64, NoCount> {
-    let text = fs::read_to_string(profile)?;
-    let total = text.lines().find_map(|line| line.strip_prefix("totals: ")?.trim().parse().ok());
-    total.ok_or_else(|| NoCount::Failed("its profile has no total".to_owned()))
-}
-
-// === The side that is counted ===
-
-/// Runs the cell that the arguments name.
-pub fn run_counted(system: &Rc<SystemRunner>, arguments: &[String]) {
-    let cell = Cell::parse(arguments).expect("workload, engine, topics, peers, payload");
-    match cell.workload.as_str() {
-        "R" => run_cell::<R>(system, &cell),
-        "W" => run_cell::<W>(system, &cell),
-        _ => run_cell::<W<NamingId>>(system, &cell),
-    }
-}
-
-fn run_cell<N: Traffic>(system: &Rc<SystemRunner>, cell: &Cell) {
-    let population = N::population(cell.topics, cell.peers);
-    let payload = cell.payload.unwrap_or(N::PAYLOAD);
-    let warm_up = WARM_UP.max(cell.topics);
-    let tally = match find(&cell.engine) {
-        Some(Engine::Floor) => {
-            let (mut floor, mut source) = (Floor::new(&population, Verdict::default()), N::source(0));
-            floor.run(N::rounds(&mut source, &population, warm_up, payload));
-            let mut counted = Some(N::rounds(&mut source, &population, cell.messages(), payload));
-            run_path(|| floor.run(counted.take().unwrap_or_default()))
-        }
-        engine => {
-            let mut subject = make(system, engine, cell);
-            subject.join(&population);
-            subject.populate(&population);
-            subject.graft(&population);
-            subject.load(&population, warm_up, payload);
-            subject.run();
-            if cell.counted == Counted::Heartbeat {
-                message_path(&mut || {
-                    subject.heartbeat();
-                });
-                std::process::exit(0);
-            }
-            subject.load(&population, cell.messages(), payload);
-            run_path(|| subject.run())
-        }
-    };
-    assert!(tally.is_complete() && tally.inputs as usize == cell.inputs(), "{tally:?}");
-    // What would be freed now is of no interest, and takes its time under callgrind.
-    std::process::exit(0);
-}
-
-fn make<N: Traffic>(system: &Rc<SystemRunner>, engine: Option<Engine>, cell: &Cell) -> Box<dyn Subject<N>> {
-    let (limits, verdict) = (limits(cell.topics), Verdict::default());
-    match engine {
-        Some(Engine::Node) => Box::new(NodeSubject::new(limits, verdict)),
-        // On this thread, where callgrind can tell what belongs to the path; the same code.
-        _ => Box::new(EngineSubject::new(system, limits, verdict, 0, Place::Apart, recorder(&cell.engine))),
-    }
-}
-
-fn run_path(mut run: impl FnMut() -> Tally) -> Tally {
-    let mut tally = Tally::default();
-    message_path(&mut || tally = run());
-    tally
+/// Callgrind counts from the call of this function until it returns.
+#[inline(never)]
+fn measured(run: &mut dyn FnMut()) {
+    run();
 }

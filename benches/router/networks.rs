@@ -1,5 +1,5 @@
-//! The networks of the two workloads: R's identifiers are the reference's, W's are those of a libp2p node.
-//! They judge messages by working for as long as they are told, and nothing else.
+//! The networks of the workloads. R has the identifiers of the reference, W those of a libp2p node. Validation
+//! accepts every message after a set time.
 
 use std::{
     hint,
@@ -13,31 +13,30 @@ use std::{
 
 use actix_gossipsub::{Delivery, Key, Network, Validity};
 
-use super::random::Random;
+use super::{matrix, random::Random};
 
-/// A network that the traffic can be made for.
+/// A network that traffic can be made for.
 pub trait Workload: Network<Topic = Arc<str>> {
-    /// Its letter.
-    const NAME: &'static str;
+    const NAME: matrix::Workload;
 
-    /// A network whose verdicts take as long as this one says.
-    fn new(verdict: Verdict) -> Self;
+    /// A network whose validation takes this time.
+    fn new(validation: ValidationTime) -> Self;
 
-    /// The peer of this number.
-    fn peer(number: usize) -> Self::Peer;
+    /// The peer with this index.
+    fn peer(index: usize) -> Self::Peer;
 }
 
-/// How long a verdict takes; the bench changes it between runs.
+/// How long the validation of a message takes. The bench changes it between runs.
 #[derive(Clone, Debug, Default)]
-pub struct Verdict(Arc<AtomicU64>);
+pub struct ValidationTime(Arc<AtomicU64>);
 
-impl Verdict {
+impl ValidationTime {
     pub fn set(&self, time: Duration) {
         self.0.store(time.as_nanos() as u64, Ordering::Relaxed);
     }
 
-    /// Works, as a signature check does: it does not sleep.
-    fn judge(&self) -> Validity {
+    /// Keeps the CPU busy, as a signature check does.
+    fn validate(&self) -> Validity {
         let nanos = self.0.load(Ordering::Relaxed);
         if nanos > 0 {
             let end = Instant::now() + Duration::from_nanos(nanos);
@@ -49,10 +48,10 @@ impl Verdict {
     }
 }
 
-/// The reference's identifiers: numbers for peers, ids that name their topic, one body for all messages.
-pub struct R(Verdict);
+/// The identifiers of the reference: peers are numbers, ids name their topic, all messages share one body.
+pub struct R(ValidationTime);
 
-/// An id of [`R`]; ordered by number, then topic.
+/// An id of [`R`], ordered by number, then topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NumberedId {
     pub number: u64,
@@ -60,14 +59,14 @@ pub struct NumberedId {
 }
 
 impl Workload for R {
-    const NAME: &'static str = "R";
+    const NAME: matrix::Workload = matrix::Workload::R;
 
-    fn new(verdict: Verdict) -> Self {
-        Self(verdict)
+    fn new(validation: ValidationTime) -> Self {
+        Self(validation)
     }
 
-    fn peer(number: usize) -> u32 {
-        number as u32
+    fn peer(index: usize) -> u32 {
+        index as u32
     }
 }
 
@@ -83,7 +82,7 @@ impl Network for R {
     }
 
     fn validate(&self, _: &Delivery<Self>) -> Validity {
-        self.0.judge()
+        self.0.validate()
     }
 
     fn message_size(&self, message: &Arc<[u8]>) -> usize {
@@ -91,25 +90,25 @@ impl Network for R {
     }
 }
 
-/// A libp2p node's identifiers: keys of 32 bytes for peers, ids of 20 random bytes, and a body of its own for
-/// each copy.
+/// The identifiers of a libp2p node: peers are keys of 32 bytes, ids are 20 random bytes, and each copy has a body
+/// of its own.
 pub struct W<Id = [u8; 20]> {
-    verdict: Verdict,
+    validation: ValidationTime,
     ids: PhantomData<fn() -> Id>,
 }
 
 /// An id of [`W`].
 pub trait RandomId: Key {
-    const WORKLOAD: &'static str;
+    const WORKLOAD: matrix::Workload;
 
     fn new(bytes: [u8; 20], topic: &Arc<str>) -> Self;
 
     fn topic(&self) -> Option<Arc<str>>;
 }
 
-/// An id that names no topic, as libp2p's: the engine remembers where each message is.
+/// An id without a topic, as in libp2p: the engine remembers the topic of each message.
 impl RandomId for [u8; 20] {
-    const WORKLOAD: &'static str = "W";
+    const WORKLOAD: matrix::Workload = matrix::Workload::W;
 
     fn new(bytes: [u8; 20], _: &Arc<str>) -> Self {
         bytes
@@ -122,13 +121,13 @@ impl RandomId for [u8; 20] {
 
 /// An id that names its topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NamingId {
+pub struct IdWithTopic {
     bytes: [u8; 20],
     topic: Arc<str>,
 }
 
-impl RandomId for NamingId {
-    const WORKLOAD: &'static str = "W_named";
+impl RandomId for IdWithTopic {
+    const WORKLOAD: matrix::Workload = matrix::Workload::WNamed;
 
     fn new(bytes: [u8; 20], topic: &Arc<str>) -> Self {
         Self { bytes, topic: Arc::clone(topic) }
@@ -140,15 +139,15 @@ impl RandomId for NamingId {
 }
 
 impl<Id: RandomId> Workload for W<Id> {
-    const NAME: &'static str = Id::WORKLOAD;
+    const NAME: matrix::Workload = Id::WORKLOAD;
 
-    fn new(verdict: Verdict) -> Self {
-        Self { verdict, ids: PhantomData }
+    fn new(validation: ValidationTime) -> Self {
+        Self { validation, ids: PhantomData }
     }
 
-    fn peer(number: usize) -> [u8; 32] {
+    fn peer(index: usize) -> [u8; 32] {
         let mut key = [0; 32];
-        Random::new(0x7065_6572 ^ ((number as u64) << 32)).fill(&mut key);
+        Random::new(0x7065_6572 ^ ((index as u64) << 32)).fill(&mut key);
         key
     }
 }
@@ -165,7 +164,7 @@ impl<Id: RandomId> Network for W<Id> {
     }
 
     fn validate(&self, _: &Delivery<Self>) -> Validity {
-        self.verdict.judge()
+        self.validation.validate()
     }
 
     fn message_size(&self, message: &Box<[u8]>) -> usize {

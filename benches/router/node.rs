@@ -1,5 +1,5 @@
-//! The protocol without actors: every input is a call, and the outputs are taken and dropped at the end of
-//! each round; what a heartbeat says to many peers is not copied for each. The clock stands still but for heartbeats.
+//! `protocol::Node` as a target: each input is a call, and outputs are taken and dropped after each round. A
+//! broadcast of a heartbeat stays one output. The node's clock advances only at heartbeats.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,72 +9,73 @@ use actix_gossipsub::{
 };
 
 use super::{
+    counts::Counts,
     cpu,
-    networks::Verdict,
-    population::Population,
-    subject::Subject,
-    tally::Tally,
+    networks::ValidationTime,
+    target::Target,
+    topology::Topology,
     traffic::{Round, Traffic},
 };
 
-/// So many inputs of the set-up between two looks at the outputs.
+/// Subscriptions between two drains of the outputs.
 const BURST: usize = 4096;
 
 /// A node and its clock.
-pub struct NodeSubject<N: Traffic> {
+pub struct NodeTarget<N: Traffic> {
     node: Node<N>,
     now: Timestamp,
     source: N::Source,
-    /// What runs next.
+    /// The input of the next run.
     rounds: Vec<Round<N>>,
 }
 
-impl<N: Traffic> NodeSubject<N> {
-    pub fn new(limits: Limits<Arc<str>>, verdict: Verdict) -> Self {
-        let options = NodeOptions::default().with(|o| o.seed = 1);
-        let node = Node::new(Arc::new(N::new(verdict)), limits, options);
+impl<N: Traffic> NodeTarget<N> {
+    pub fn new(limits: Limits<Arc<str>>, validation: ValidationTime) -> Self {
+        let options = NodeOptions::default().with(|options| options.seed = 1);
+        let node = Node::new(Arc::new(N::new(validation)), limits, options);
         Self { node, now: Timestamp::ZERO, source: N::source(0), rounds: Vec::new() }
     }
 }
 
-impl<N: Traffic> Subject<N> for NodeSubject<N> {
-    fn join(&mut self, population: &Population<N>) {
-        for topic in &population.topics {
+impl<N: Traffic> Target<N> for NodeTarget<N> {
+    fn join(&mut self, topology: &Topology<N>) {
+        for topic in &topology.topics {
             self.node.app_input(AppInput::Join(Arc::clone(topic)), self.now);
         }
         drop(self.node.drain());
     }
 
-    fn populate(&mut self, population: &Population<N>) {
-        for (count, input) in population.arrivals().enumerate() {
+    fn connect(&mut self, topology: &Topology<N>) {
+        for (count, input) in topology.connections().enumerate() {
             self.node.p2p_input(input, self.now);
-            if count < population.peers.len() || count % BURST == 0 {
+            // Each connection announces all topics.
+            if count < topology.peers.len() || count % BURST == 0 {
                 drop(self.node.drain());
             }
         }
         drop(self.node.drain());
     }
 
-    fn graft(&mut self, population: &Population<N>) {
-        population.grafts().for_each(|input| self.node.p2p_input(input, self.now));
+    fn graft(&mut self, topology: &Topology<N>) {
+        topology.grafts().for_each(|input| self.node.p2p_input(input, self.now));
         drop(self.node.drain());
     }
 
-    fn load(&mut self, population: &Population<N>, messages: usize, payload: usize) {
-        self.rounds = N::rounds(&mut self.source, population, messages, payload);
+    fn prepare(&mut self, topology: &Topology<N>, messages: usize, payload: usize) {
+        self.rounds = N::rounds(&mut self.source, topology, messages, payload);
     }
 
-    fn run(&mut self) -> Tally {
-        let mut tally = Tally::default();
+    fn run(&mut self) -> Counts {
+        let mut counts = Counts::default();
         for round in std::mem::take(&mut self.rounds) {
-            tally.inputs += round.len() as u64;
-            for arrival in round {
-                self.node.p2p_input(arrival.input, self.now);
+            counts.inputs += round.len() as u64;
+            for copy in round {
+                self.node.p2p_input(copy.input, self.now);
             }
-            self.node.drain_batches().for_each(|batch| tally.count(&batch));
-            tally.deliveries += self.node.drain().app.len() as u64;
+            self.node.drain_batches().for_each(|batch| counts.add(&batch));
+            counts.deliveries += self.node.drain().app.len() as u64;
         }
-        tally
+        counts
     }
 
     fn heartbeat(&mut self) -> Duration {
@@ -86,8 +87,8 @@ impl<N: Traffic> Subject<N> for NodeSubject<N> {
         cpu::of_thread() - start
     }
 
-    /// Whatever comes meanwhile waits for all of it.
-    fn heartbeat_wait(&mut self, _: &Population<N>) -> Duration {
+    /// A message that arrives during the heartbeat waits for all of it.
+    fn heartbeat_delay(&mut self, _: &Topology<N>) -> Duration {
         self.heartbeat()
     }
 }

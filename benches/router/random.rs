@@ -1,6 +1,7 @@
-//! splitmix64: the same traffic on every machine. No randomness for anything that must not be guessed.
+//! splitmix64, which makes the same traffic on every machine and with every version of the dependencies: recorded
+//! instruction counts depend on the traffic.
 
-/// A sequence of numbers.
+/// A pseudo-random sequence with a fixed seed.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -28,7 +29,7 @@ impl Random {
         }
     }
 
-    /// Brings `items` into a random order.
+    /// Shuffles `items`.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for end in (1..items.len()).rev() {
             items.swap(end, self.below(end + 1));

@@ -1,67 +1,70 @@
-//! The tables of `benches/README.md`, from the lines of a run: one row a place, one column an engine. Measures
-//! nothing.
+//! The tables of `benches/results`, made from the JSON lines of a run: one row a (workload, topics, peers), one
+//! column an engine.
 
 use std::fmt::Write;
 
+use clap::ValueEnum;
+
 use super::{
-    report::{Line, shown},
-    selection::{Engine, Variant, Word},
+    matrix::{Engine, Variant, name},
+    report::{Line, rounded},
 };
 
-/// What a table shows of a line.
+/// The text of one cell of a table.
 type Cell = fn(&Line) -> Option<String>;
 
-/// Each with its title, the variant it is about, and whether the floor has a column.
+/// Title, variant, whether the baseline has a column, and the text of the cells.
 const TABLES: [(&str, Variant, bool, Cell); 7] = [
-    ("Time: ns an input (x floor)", Variant::Plain, true, time),
+    ("Time: ns an input (x baseline)", Variant::Plain, true, time),
     ("Throughput: inputs/s / forwards/s, in thousands", Variant::Plain, true, throughput),
-    ("Instructions an input", Variant::Plain, true, |line| whole(line.instructions_per_input)),
-    ("Heartbeat: CPU ms / longest wait of a message in ms", Variant::Plain, false, heartbeat),
+    ("Instructions an input", Variant::Plain, true, |line| integer(line.instructions_per_input)),
+    ("Heartbeat: CPU ms / longest delay of a message in ms", Variant::Plain, false, heartbeat),
     ("Memory: bytes a topic / a (topic, peer)", Variant::Plain, false, memory),
-    ("Time with a validator of 5 us a message: ns an input (x floor)", Variant::Validator, true, time),
-    ("Time with bodies of 2 KiB: ns an input (x floor)", Variant::Payload, true, time),
+    ("Time with a validation of 5 µs a message: ns an input (x baseline)", Variant::Validator, true, time),
+    ("Time with bodies of 2 KiB: ns an input (x baseline)", Variant::Payload, true, time),
 ];
 
-/// All tables for which there are lines.
+/// All tables that have a value.
 pub fn tables(lines: &[Line]) -> String {
     let mut text = String::new();
-    for (title, variant, floor, cell) in TABLES {
-        let lines: Vec<_> = lines.iter().filter(|line| line.variant == variant.word()).collect();
+    for (title, variant, with_baseline, cell) in TABLES {
+        let lines: Vec<_> = lines.iter().filter(|line| line.variant == variant).collect();
         if lines.iter().any(|line| cell(line).is_some()) {
-            let engines = if floor { Engine::ALL } else { &Engine::ALL[1..] };
+            let engines = Engine::value_variants().iter().copied();
+            let engines = engines.filter(|engine| with_baseline || *engine != Engine::Baseline).collect();
             table(&mut text, title, engines, &lines, cell);
         }
     }
     text
 }
 
-fn table(text: &mut String, title: &str, engines: &[Engine], lines: &[&Line], cell: Cell) {
-    let names: Vec<_> = engines.iter().map(|engine| engine.word()).collect();
-    let rules = "---|".repeat(3 + names.len());
-    let head = format!("\n{title}\n\n| workload | topics | peers | {} |\n|{rules}\n", names.join(" | "));
+fn table(text: &mut String, title: &str, engines: Vec<Engine>, lines: &[&Line], cell: Cell) {
+    let names: Vec<_> = engines.iter().map(|engine| name(*engine)).collect();
+    let separators = "---|".repeat(3 + names.len());
+    let head = format!("\n{title}\n\n| workload | topics | peers | {} |\n|{separators}\n", names.join(" | "));
     text.push_str(&head);
-    let place = |line: &Line| (line.workload.clone(), line.topics, line.peers);
-    let mut places: Vec<_> = lines.iter().map(|line| place(line)).collect();
-    places.sort();
-    places.dedup();
-    for of in places {
+    let key = |line: &Line| (line.workload, line.topics, line.peers);
+    let mut rows: Vec<_> = lines.iter().map(|line| key(line)).collect();
+    rows.sort();
+    rows.dedup();
+    for row in rows {
         let cell_of = |engine: &Engine| {
-            let line = lines.iter().find(|line| place(line) == of && line.engine == engine.word());
+            let line = lines.iter().find(|line| key(line) == row && line.engine == *engine);
             line.and_then(|line| cell(line)).unwrap_or_default()
         };
         let cells: Vec<_> = engines.iter().map(cell_of).collect();
-        let (workload, topics, peers) = of;
+        let (workload, topics, peers) = row;
         // Writing to a string can't fail.
-        let _ = writeln!(text, "| {workload} | {topics} | {peers} | {} |", cells.join(" | "));
+        let _ = writeln!(text, "| {} | {topics} | {peers} | {} |", name(workload), cells.join(" | "));
     }
 }
 
 fn time(line: &Line) -> Option<String> {
-    let nanos = whole(line.ns_per_input)?;
-    if line.engine == Engine::Floor.word() {
+    let nanos = integer(line.ns_per_input)?;
+    if line.engine == Engine::Baseline {
         return Some(nanos);
     }
-    Some(format!("{nanos} ({})", shown(line.ratio_to_floor, 1)))
+    Some(format!("{nanos} ({})", rounded(line.ratio_to_baseline, 1)))
 }
 
 fn throughput(line: &Line) -> Option<String> {
@@ -69,13 +72,15 @@ fn throughput(line: &Line) -> Option<String> {
 }
 
 fn heartbeat(line: &Line) -> Option<String> {
-    Some(format!("{} / {}", shown(line.heartbeat_cpu_ms, 1), shown(Some(line.heartbeat_max_wait_ms?), 1)))
+    let delay = line.heartbeat_max_delay_ms?;
+    Some(format!("{} / {delay:.1}", rounded(line.heartbeat_cpu_ms, 1)))
 }
 
 fn memory(line: &Line) -> Option<String> {
-    Some(format!("{} / {}", shown(line.bytes_per_topic, 0), shown(Some(line.bytes_per_topic_peer?), 0)))
+    let per_peer = line.bytes_per_topic_peer?;
+    Some(format!("{} / {per_peer:.0}", rounded(line.bytes_per_topic, 0)))
 }
 
-fn whole(value: Option<f64>) -> Option<String> {
+fn integer(value: Option<f64>) -> Option<String> {
     value.map(|value| format!("{value:.0}"))
 }

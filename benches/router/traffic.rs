@@ -1,4 +1,4 @@
-//! The messages of the workloads, made before the clock starts. Runs nothing.
+//! Makes the messages of the workloads, before the clock starts.
 
 use std::sync::Arc;
 
@@ -6,68 +6,69 @@ use actix_gossipsub::{FullMessage, P2pInput, P2pMessage, PeerInputs};
 
 use super::{
     networks::{NumberedId, R, RandomId, W, Workload},
-    population::{DEGREE, Population},
     random::Random,
+    topology::{DEGREE, Topology},
 };
 
-/// W's messages of a round.
+/// Messages of W in a round.
 const ROUND: usize = 64;
 
-/// Inputs between two looks at the outputs.
-pub type Round<N> = Vec<Arrival<N>>;
+/// The inputs between two drains of the outputs.
+pub type Round<N> = Vec<ReceivedCopy<N>>;
 
-/// A copy of a message.
-pub struct Arrival<N: Workload> {
-    /// The number of the peer that it comes from.
+/// A copy of a message, received from a peer.
+pub struct ReceivedCopy<N: Workload> {
+    /// The index of the sender.
     pub peer: usize,
     pub input: P2pInput<N>,
 }
 
-impl<N: Workload> Arrival<N> {
-    /// Has the peer say it, by its own one of the `connections`.
-    pub fn say(self, connections: &[PeerInputs<N>]) {
-        let P2pInput::InMessage { message, .. } = self.input else { unreachable!("rounds are of messages") };
-        connections[self.peer].input(message).expect("there is room for 4096 inputs of anyone");
+impl<N: Workload> ReceivedCopy<N> {
+    /// Feeds the copy through its sender's connection.
+    pub fn send(self, connections: &[PeerInputs<N>]) {
+        let P2pInput::InMessage { message, .. } = self.input else {
+            unreachable!("a round has messages only")
+        };
+        connections[self.peer].input(message).expect("admission takes 4096 inputs of one peer");
     }
 }
 
-/// A workload that makes its own messages.
+/// A workload with a topology and a source of messages.
 pub trait Traffic: Workload {
-    /// The bytes of a message's body.
+    /// The size of a body, in bytes.
     const PAYLOAD: usize;
 
-    /// Where the messages come from, without end.
+    /// An endless source of messages.
     type Source: Send + 'static;
 
-    fn population(topics: usize, peers: usize) -> Population<Self>;
+    fn topology(topics: usize, peers: usize) -> Topology<Self>;
 
-    /// A source at its start; another `seed` makes other messages.
+    /// A source at its start. Different seeds make different messages.
     fn source(seed: u64) -> Self::Source;
 
-    /// All copies of so many messages (W: of a multiple of 64).
+    /// All copies of `messages` messages with bodies of `payload` bytes. W rounds `messages` up to a multiple of 64.
     fn rounds(
         source: &mut Self::Source,
-        population: &Population<Self>,
+        topology: &Topology<Self>,
         messages: usize,
         payload: usize,
     ) -> Vec<Round<Self>>;
 }
 
-/// One copy.
 fn copy<N: Workload>(
-    population: &Population<N>,
+    topology: &Topology<N>,
     peer: usize,
     topic: &Arc<str>,
     message_id: N::MessageId,
     message: N::Message,
-) -> Arrival<N> {
+) -> ReceivedCopy<N> {
     let full = FullMessage { topic: Arc::clone(topic), message_id, message };
-    let from = population.peers[peer].clone();
-    Arrival { peer, input: P2pInput::message(from, P2pMessage::FullMessage(Arc::new(full))) }
+    let from = topology.peers[peer].clone();
+    ReceivedCopy { peer, input: P2pInput::message(from, P2pMessage::FullMessage(Arc::new(full))) }
 }
 
-/// R's messages in order: message `number` goes to topic `number % N`; all its copies come at once, beginning
-/// with the next peer of the mesh each time around.
+/// The messages of R, in order. With N topics, message `number` goes to topic `number % N`. Its copies follow each
+/// other; the first sender moves to the next mesh peer after each pass over the topics.
 pub struct Numbers {
     next: u64,
     body: Arc<[u8]>,
@@ -78,9 +79,9 @@ impl Traffic for R {
 
     type Source = Numbers;
 
-    fn population(topics: usize, peers: usize) -> Population<Self> {
+    fn topology(topics: usize, peers: usize) -> Topology<Self> {
         let mesh = |topic: usize| std::array::from_fn(|rank| (topic * DEGREE + rank) % peers);
-        Population::new(topics, peers, mesh)
+        Topology::new(topics, peers, mesh)
     }
 
     fn source(seed: u64) -> Numbers {
@@ -89,27 +90,27 @@ impl Traffic for R {
 
     fn rounds(
         source: &mut Numbers,
-        population: &Population<Self>,
+        topology: &Topology<Self>,
         messages: usize,
         payload: usize,
     ) -> Vec<Round<Self>> {
         if source.body.len() != payload {
             source.body = vec![b'm'; payload].into();
         }
-        (0..messages).map(|_| source.message(population)).collect()
+        (0..messages).map(|_| source.message(topology)).collect()
     }
 }
 
 impl Numbers {
-    fn message(&mut self, population: &Population<R>) -> Round<R> {
-        let topics = population.topics.len();
+    fn message(&mut self, topology: &Topology<R>) -> Round<R> {
+        let topics = topology.topics.len();
         let number = self.next;
         self.next += 1;
-        let (around, index) = (number as usize / topics, number as usize % topics);
-        let (topic, mesh) = (&population.topics[index], &population.meshes[index]);
+        let (pass, index) = (number as usize / topics, number as usize % topics);
+        let (topic, mesh) = (&topology.topics[index], &topology.meshes[index]);
         let copy_of_rank = |rank: usize| {
             let id = NumberedId { number, topic: Arc::clone(topic) };
-            copy(population, mesh[(around + rank) % DEGREE], topic, id, Arc::clone(&self.body))
+            copy(topology, mesh[(pass + rank) % DEGREE], topic, id, Arc::clone(&self.body))
         };
         (0..DEGREE).map(copy_of_rank).collect()
     }
@@ -120,12 +121,12 @@ impl<Id: RandomId> Traffic for W<Id> {
 
     type Source = Random;
 
-    fn population(topics: usize, peers: usize) -> Population<Self> {
+    fn topology(topics: usize, peers: usize) -> Topology<Self> {
         let mut random = Random::new(0x6D65_7368);
-        let mut everybody: Vec<usize> = (0..peers).collect();
-        Population::new(topics, peers, |_| {
-            random.shuffle(&mut everybody);
-            std::array::from_fn(|rank| everybody[rank])
+        let mut all: Vec<usize> = (0..peers).collect();
+        Topology::new(topics, peers, |_| {
+            random.shuffle(&mut all);
+            std::array::from_fn(|rank| all[rank])
         })
     }
 
@@ -135,15 +136,15 @@ impl<Id: RandomId> Traffic for W<Id> {
 
     fn rounds(
         random: &mut Random,
-        population: &Population<Self>,
+        topology: &Topology<Self>,
         messages: usize,
         payload: usize,
     ) -> Vec<Round<Self>> {
-        (0..messages.div_ceil(ROUND)).map(|_| round(random, population, payload)).collect()
+        (0..messages.div_ceil(ROUND)).map(|_| round(random, topology, payload)).collect()
     }
 }
 
-/// A message of W: its topic, the peers that deliver it, in order, and its id.
+/// A message of W: its topic, its senders in order, and its id.
 struct Draft {
     topic: usize,
     order: [usize; DEGREE],
@@ -151,32 +152,32 @@ struct Draft {
 }
 
 impl Draft {
-    fn new<Id: RandomId>(random: &mut Random, population: &Population<W<Id>>) -> Self {
-        let topic = random.below(population.topics.len());
-        let mut order = population.meshes[topic];
+    fn new<Id: RandomId>(random: &mut Random, topology: &Topology<W<Id>>) -> Self {
+        let topic = random.below(topology.topics.len());
+        let mut order = topology.meshes[topic];
         random.shuffle(&mut order);
         let mut id = [0; 20];
         random.fill(&mut id);
         Self { topic, order, id }
     }
 
-    /// The copy of the peer of this rank. Its body begins with the id.
+    /// The copy of the sender with this rank. Its body begins with the id.
     fn copy<Id: RandomId>(
         &self,
         rank: usize,
-        population: &Population<W<Id>>,
+        topology: &Topology<W<Id>>,
         payload: usize,
-    ) -> Arrival<W<Id>> {
+    ) -> ReceivedCopy<W<Id>> {
         let mut body = vec![0x5A; payload].into_boxed_slice();
         body[..self.id.len()].copy_from_slice(&self.id);
-        let topic = &population.topics[self.topic];
-        copy(population, self.order[rank], topic, Id::new(self.id, topic), body)
+        let topic = &topology.topics[self.topic];
+        copy(topology, self.order[rank], topic, Id::new(self.id, topic), body)
     }
 }
 
-/// The k-th copies of all messages come before the (k+1)-th ones.
-fn round<Id: RandomId>(random: &mut Random, population: &Population<W<Id>>, payload: usize) -> Round<W<Id>> {
-    let drafts: Vec<_> = (0..ROUND).map(|_| Draft::new(random, population)).collect();
+/// A round of W: the k-th copies of all messages come before the (k+1)-th ones.
+fn round<Id: RandomId>(random: &mut Random, topology: &Topology<W<Id>>, payload: usize) -> Round<W<Id>> {
+    let drafts: Vec<_> = (0..ROUND).map(|_| Draft::new(random, topology)).collect();
     let copies = (0..DEGREE).flat_map(|rank| drafts.iter().map(move |draft| (rank, draft)));
-    copies.map(|(rank, draft)| draft.copy(rank, population, payload)).collect()
+    copies.map(|(rank, draft)| draft.copy(rank, topology, payload)).collect()
 }

@@ -3,8 +3,8 @@
 use actix_gossipsub::{
     AppInput, Limits, LimitsConfig, Refused, Started, Worker,
     libp2p::{
-        Behaviour, BehaviourConfig, Libp2pNetwork, Libp2pNode, NodeEvent, NodeHandle, SignaturePolicy,
-        TopicName, TransportBehaviour,
+        Behaviour, BehaviourConfig, Libp2pNetwork, NodeDriver, NodeHandle, SignaturePolicy, TopicName,
+        TransportBehaviour,
     },
 };
 use libp2p::{
@@ -13,7 +13,6 @@ use libp2p::{
     identity::Keypair,
     ping,
 };
-use tokio::sync::mpsc;
 
 use super::{
     account::Account,
@@ -47,21 +46,14 @@ impl Ours {
         let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id());
         let Started { worker, p2p, mut app } =
             engine.arbiters(0).start(topics.iter().cloned()).expect("inside a system");
-        let (listening, mut addresses) = mpsc::unbounded_channel();
-        let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, move |event| {
-            if let NodeEvent::Listening(address) = event {
-                // Only the first is waited for.
-                let _ = listening.send(address.clone());
-            }
-        });
+        let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, |_| {});
         actix::spawn(node);
         actix::spawn(async move {
             while let Some(message) = app.recv().await {
                 account.delivered(message.message.data());
             }
         });
-        handle.listen(wire::any_port()).await.expect("loopback has a free port");
-        let address = addresses.recv().await.expect("it runs");
+        let address = handle.listen(wire::any_port()).await.expect("loopback has a free port");
         (Self { worker, network, handle, topics }, address)
     }
 

@@ -1,4 +1,4 @@
-//! libFuzzer's way into [`harness::engine`].
+//! libFuzzer's way into [`testkit::fuzz::engine`].
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|program: harness::program::Program| harness::engine::run(&program));
+libfuzzer_sys::fuzz_target!(|program: testkit::fuzz::program::Program| testkit::fuzz::engine::run(&program));

@@ -1,4 +1,4 @@
-//! libFuzzer's way into [`harness::rpc`].
+//! libFuzzer's way into [`testkit::fuzz::rpc`].
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| harness::rpc::run(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| testkit::fuzz::rpc::run(bytes));

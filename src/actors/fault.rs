@@ -1,11 +1,11 @@
-//! The ways in which an engine ends.
+//! How an engine ends.
 
 /// The engine has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the engine has ended")]
 pub struct EngineStopped;
 
-/// Why an engine ended though nobody shut it down.
+/// Why an engine ended without a shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
@@ -15,10 +15,10 @@ pub enum EngineError {
     /// The actor that merges outputs panicked.
     #[error("the router panicked: outputs are lost; start a new engine")]
     RouterPanicked,
-    /// The actor that hands topics what is theirs panicked.
-    #[error("the host of an arbiter's topics panicked: they are lost; start a new engine")]
+    /// The actor that runs the topics of an arbiter panicked.
+    #[error("the actor of an arbiter's topics panicked: these topics are lost; start a new engine")]
     ArbiterPanicked,
-    /// The actor that ticks the others panicked: an observer did.
-    #[error("the heartbeat panicked: does the observer? Start a new engine")]
+    /// The actor that starts heartbeats panicked.
+    #[error("the heartbeat panicked: no more heartbeats; start a new engine")]
     HeartbeatPanicked,
 }

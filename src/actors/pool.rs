@@ -1,59 +1,45 @@
-//! The arbiters that actors live on. Starts actors there, and watches those whose end is the engine's;
-//! knows no protocol.
+//! The arbiters on which the actors of an engine run, and the start of actors whose panic ends the engine.
 
 use actix::{Actor, Arbiter, ArbiterHandle, Context};
 
-/// Whose arbiters an engine is to live on.
+/// Which arbiters an engine runs on.
 pub(crate) enum Arbiters {
-    /// So many of its own; with none, that of whoever starts it.
-    Own(usize),
-    /// The caller's.
-    Given(Vec<ArbiterHandle>),
+    /// This number of threads of its own; with 0, the arbiter that starts the engine.
+    Spawn(usize),
+    /// Arbiters of the caller; with none, the arbiter that starts the engine.
+    Borrowed(Vec<ArbiterHandle>),
 }
 
-impl Arbiters {}
-
-/// The arbiters that the actors of one engine live on.
+/// The arbiters of one engine, at least one.
 pub(crate) struct Pool {
     handles: Vec<ArbiterHandle>,
 }
 
 impl Pool {
-    /// With the arbiters that it owns. Must be called on an arbiter.
-    pub(crate) fn new(home: &Arbiters) -> (Self, Vec<Arbiter>) {
-        let (arbiters, mut handles): (Vec<Arbiter>, _) = match home {
-            Arbiters::Own(own) => ((0..*own).map(|_| Arbiter::new()).collect(), Vec::new()),
-            Arbiters::Given(handles) => (Vec::new(), handles.clone()),
+    /// Returns the arbiters that were spawned, too. Must be called on an arbiter.
+    pub(crate) fn new(arbiters: &Arbiters) -> (Self, Vec<Arbiter>) {
+        let (spawned, mut handles): (Vec<Arbiter>, _) = match arbiters {
+            Arbiters::Spawn(threads) => ((0..*threads).map(|_| Arbiter::new()).collect(), Vec::new()),
+            Arbiters::Borrowed(handles) => (Vec::new(), handles.clone()),
         };
-        handles.extend(arbiters.iter().map(Arbiter::handle));
+        handles.extend(spawned.iter().map(Arbiter::handle));
         if handles.is_empty() {
             handles.push(Arbiter::current());
         }
-        (Self { handles }, arbiters)
+        (Self { handles }, spawned)
     }
 
-    /// How many they are: at least one.
+    /// The number of arbiters.
     pub(crate) fn len(&self) -> usize {
         self.handles.len()
     }
 
-    /// One of them.
-    pub(crate) fn arbiter(&self, number: usize) -> &ArbiterHandle {
-        &self.handles[number]
-    }
-
-    /// Starts an actor on one of them.
-    pub(crate) fn start<A>(&self, arbiter: usize, make: impl FnOnce() -> A + Send + 'static)
-    where
-        A: Actor<Context = Context<A>>,
-    {
-        self.arbiter(arbiter).spawn_fn(move || {
-            actix_rt::spawn(Context::new().into_future(make()));
-        });
+    pub(crate) fn arbiter(&self, index: usize) -> &ArbiterHandle {
+        &self.handles[index]
     }
 }
 
-/// Starts an actor on `arbiter`; `panicked` is called if that is how it ends.
+/// Starts an actor on `arbiter`; calls `panicked` if it ends with a panic.
 pub(crate) fn start_watched<A>(
     arbiter: &ArbiterHandle,
     make: impl FnOnce() -> A + Send + 'static,

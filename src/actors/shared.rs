@@ -1,4 +1,4 @@
-//! What all actors and the handle of one engine share. Holds; never acts on its own.
+//! The state that the actors and the handle of one engine share, and the functions that several of them use.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -20,31 +20,32 @@ use super::{
     mesh::messages::TopicItem,
     router::messages::RouterItem,
     supervisor::messages::SupervisorItem,
+    topic_table::TopicTable,
 };
 use crate::{
-    admission::Admission,
+    admission::{Admission, CreditOwner},
     clock::Clock,
     directory::Directory,
     input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
-    metrics::{ByteQueue, Metrics, Queue, QueueDepths, TopicLabels, TopicSeries},
+    metrics::{ByteQueue, Metrics, Queue, QueueDepths, TopicLabels},
     network::Network,
     outputs::{
         app_queue::AppQueue,
         p2p_queue::P2pQueue,
         publication::{DropReason, PublishReports},
-        recycle::RecycleBins,
     },
     protocol::{
         event::Event,
-        exchange::{Context, Outbox, command::ValidationMode},
+        exchange::{Context, command::ValidationMode},
         inspect::{footprint::Footprint, stats::Stats},
-        output::{Lane, OutputBatch, pending::PendingOutput},
+        output::{Lane, pending::PendingOutput},
     },
     timestamp::Timestamp,
 };
 
-/// One engine's common ground. What threads write often is padded: all of them read the rest for each input.
+/// The state that the actors and the handle of one engine share. Fields that threads write often are padded, because all
+/// threads read the others for each input.
 pub(crate) struct Shared<N: Network> {
     pub(crate) network: Arc<N>,
     pub(crate) limits: Arc<Limits<N::Topic>>,
@@ -52,61 +53,56 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) validation_mode: ValidationMode,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Directory<N>,
-    pub(crate) load: Arc<BusyCount>,
-    /// What waits of peers.
+    pub(crate) topic_table: TopicTable<N>,
+    pub(crate) busy_count: Arc<BusyCount>,
+    /// The limits on queued inputs of peers.
     pub(crate) admission: Arc<Admission>,
-    /// What waits of the application's own publications.
-    pub(crate) publications: Arc<Admission>,
+    /// The limits on queued publications of the application.
+    pub(crate) publications: Arc<CreditOwner>,
     pub(crate) supervisor: CachePadded<Inbox<SupervisorItem<N>>>,
     pub(crate) router: CachePadded<Inbox<RouterItem<N>>>,
+    /// One for each arbiter, for the topics that live there.
+    pub(crate) mailboxes: ArbiterMailboxes<N>,
     pub(crate) p2p: CachePadded<P2pQueue<N>>,
     pub(crate) app: CachePadded<AppQueue<N>>,
-    /// How many validations are under way.
+    /// The number of validations in progress.
     pub(crate) validating: AtomicUsize,
-    /// Copies of messages that go back to the threads that brought them.
-    pub(crate) returns: RecycleBins<N>,
-    /// Publications of which somebody wants to hear more.
-    pub(crate) tickets: PublishReports<N>,
+    /// The publications whose publisher waits for a report.
+    pub(crate) publish_reports: PublishReports<N>,
     pub(crate) observer: Observer<N>,
-    /// Who keeps what the engine is told.
     pub(crate) input_recorder: Option<Arc<dyn InputRecorder<N>>>,
-    /// Whether inputs are shown to the observer: to copy them for nobody is waste.
+    /// The observer wants inputs too. If not, none is copied for it.
     pub(crate) observes_inputs: bool,
     pub(crate) refusal_reports: RefusalReports,
     pub(crate) metrics: Metrics,
-    /// The topics' own.
     pub(crate) topic_labels: TopicLabels<N>,
-    /// When an input was last refused, or an output dropped, for want of room.
+    /// When an input was last refused or an output dropped because a queue was full.
     pub(crate) last_overload: Mutex<Option<Timestamp>>,
-    /// What was decided, to be explained.
-    pub(crate) journal: EventLog<N>,
-    /// When the last heartbeat began.
-    pub(crate) pulse: HeartbeatMonitor,
-    /// Whether a heartbeat is under way.
-    pub(crate) in_heartbeat: AtomicBool,
-    /// No input is taken any more.
+    pub(crate) event_log: EventLog<N>,
+    pub(crate) heartbeat_monitor: HeartbeatMonitor,
+    pub(crate) heartbeat_in_progress: AtomicBool,
+    /// The engine accepts no more inputs.
     pub(crate) closing: AtomicBool,
     /// How the engine ended, once it did.
     pub(crate) end: watch::Sender<Option<Result<(), EngineError>>>,
-    /// The topics that have not told the supervisor of all deliveries: they do at each heartbeat, and when
-    /// somebody waits for it.
-    pub(crate) credited: CachePadded<Mutex<Vec<TopicAddr<N>>>>,
-    /// One an arbiter, for the topics that live there.
-    pub(crate) desks: ArbiterMailboxes<N>,
-    /// What mesh actors counted, and the supervisor's part.
+    /// The topics with deliveries that the supervisor does not know yet. Topics report them at each heartbeat and in
+    /// [`settled`](Self::settled).
+    pub(crate) unflushed_topics: CachePadded<Mutex<Vec<TopicAddr<N>>>>,
+    /// The counters of all topics.
     pub(crate) topic_stats: CachePadded<Mutex<Stats>>,
+    /// The counters of the supervisor.
     pub(crate) peer_stats: Mutex<Stats>,
-    /// What running topics hold together, as of the last heartbeat of each.
+    /// The footprint of the topics that have an actor, each as of its last heartbeat.
     pub(crate) topic_footprint: Mutex<Footprint>,
 }
 
-/// Runs code of the application's; `None` if it panicked. It gets nothing mutable of ours, so nothing
-/// of ours is left half done.
-fn contain<T>(run: impl FnOnce() -> T) -> Option<T> {
+/// Runs code of the application; returns `None` if it panicked. The code gets nothing of the engine that it could leave
+/// half changed.
+pub(in crate::actors) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(run)).ok()
 }
 
-/// Who is told of events.
+/// The function that receives events.
 pub(crate) type Observer<N> = Arc<dyn Fn(&Event<N>) + Send + Sync>;
 
 impl<N: Network> Shared<N> {
@@ -114,163 +110,105 @@ impl<N: Network> Shared<N> {
         self.clock.now()
     }
 
-    /// What a topic's state machine is given.
+    /// The environment for a topic's state machine.
     pub(crate) fn context(&self, now: Timestamp) -> Context<'_, N> {
         Context { network: &self.network, limits: &self.limits, peer_view: &self.directory, now }
     }
 
-    /// Shows an event to the observer. Its panic is its own: the engine goes on.
+    // === Code of the application ===
+
+    /// Calls the observer. A panic of the observer is counted, and the engine goes on.
     pub(crate) fn observe(&self, event: &Event<N>) {
-        if contain(|| (self.observer)(event)).is_none() {
-            self.metrics.hook_panicked();
-        }
+        let _ = self.call_hook(|| (self.observer)(event));
     }
 
-    /// Shows an input to whoever records.
+    /// Passes an input to the recorder, if there is one.
     pub(crate) fn record(&self, input: RecordedInput<'_, N>) {
         if let Some(recorder) = &self.input_recorder {
             recorder.record(&|| self.now(), input);
         }
     }
 
-    /// Asks the application something on the supervisor's thread, whose panic would end the engine.
-    pub(crate) fn ask<T>(&self, question: impl FnOnce() -> T) -> Option<T> {
-        let answer = contain(question);
-        if answer.is_none() {
+    /// Calls a hook of the application on the supervisor's thread, where a panic would end the engine. Returns `None` if
+    /// the hook panics.
+    pub(crate) fn call_hook<T>(&self, hook: impl FnOnce() -> T) -> Option<T> {
+        let result = catch_panic(hook);
+        if result.is_none() {
             self.metrics.hook_panicked();
         }
-        answer
+        result
     }
 
-    /// Sends an item to a topic. A full message has no time of its own: it is stamped here.
-    pub(crate) fn post(&self, address: &TopicAddr<N>, item: TopicItem<N>) {
+    // === Sending ===
+
+    /// Sends an item to a topic. A full message has no arrival time: it gets the present time here.
+    pub(crate) fn send_to_topic(&self, address: &TopicAddr<N>, item: TopicItem<N>) {
         match item {
-            TopicItem::Message(arrival) => address.push_message(|| self.now(), || arrival),
+            TopicItem::Message(message) => address.push_message(|| self.now(), || message),
             item => address.push(item),
         }
     }
 
-    /// Hands outputs to the router. It is closed only when the engine has ended, and with it both streams.
-    pub(crate) fn emit(&self, outputs: impl ExactSizeIterator<Item = RouterItem<N>>) {
-        if outputs.len() > 0 {
-            self.router.extend(outputs);
-        }
-    }
-
-    /// Counts and hands on what a topic left behind, but for its facts: puts what is for the router into `outputs`.
-    /// Answers how many peers more than before are in the topic's mesh.
-    pub(crate) fn flush(
-        &self,
-        topic: &N::Topic,
-        series: &TopicSeries,
-        outbox: &mut Outbox<N>,
-        outputs: &mut Vec<RouterItem<N>>,
-    ) -> i64 {
-        let counted = std::mem::take(&mut outbox.stats);
-        let more = series.flush(&self.metrics, &*self.network, outbox, &counted);
-        outputs.extend(outbox.p2p.drain(..).map(RouterItem::P2p));
-        outputs.extend(outbox.app.drain(..).map(RouterItem::App));
-        for (id, entered) in outbox.history.drain(..) {
-            self.directory.note_home(id, topic, entered);
-        }
-        if counted != Stats::default() {
-            *self.topic_stats.lock().unwrap_or_else(PoisonError::into_inner) += counted;
-        }
-        more
-    }
-
-    /// An output found no room.
-    pub(crate) fn dropped(&self, output: &PendingOutput<N>) {
+    /// Reports an output that the full p2p stream dropped.
+    pub(crate) fn report_dropped(&self, output: &PendingOutput<N>) {
         self.note_overload();
         self.metrics.output_dropped(output.lane(), DropReason::StreamFull, output.count());
         if let PendingOutput::Broadcast { to, message, lane: Lane::Publish } = output {
-            self.tickets.not_sent(&message.topic, &message.message_id, DropReason::StreamFull, to.len());
+            let (topic, id) = (&message.topic, &message.message_id);
+            self.publish_reports.not_sent(topic, id, DropReason::StreamFull, to.len());
         }
     }
 
-    /// An output is read: now those whom it is for get their names. `None` if all of them are gone.
-    pub(crate) fn read(&self, output: PendingOutput<N>) -> Option<OutputBatch<N>> {
-        let meant = output.count();
-        let batch = output.resolve(|connection_ids| self.directory.peers_of(connection_ids));
-        let gone = meant - batch.count();
-        if gone > 0 {
-            self.metrics.output_dropped(Lane::Gossip, DropReason::Disconnected, gone);
-        }
-        (batch.count() > 0).then_some(batch)
-    }
+    // === Settling ===
 
-    /// A heartbeat is due, and the one of this number is not done.
-    pub(crate) fn skip_heartbeat(&self, tick: u64) {
-        self.metrics.heartbeat_skipped();
-        // What waits is of most interest then, and nobody else tells.
-        self.metrics.gauges.set_queues(&self.queues());
-        self.observe(&Event::HeartbeatSkipped { tick });
-    }
-
-    pub(crate) fn stats(&self) -> Stats {
-        let mut stats = *self.peer_stats.lock().unwrap_or_else(PoisonError::into_inner);
-        stats += *self.topic_stats.lock().unwrap_or_else(PoisonError::into_inner);
-        stats
-    }
-
-    /// Waits until nothing is on its way and all deliveries are in the scores.
+    /// Waits until nothing is busy and the scores include all deliveries.
     pub(crate) async fn settled(&self) {
         loop {
-            self.load.settled().await;
-            let credited = self.take_credited();
-            if credited.is_empty() {
+            self.busy_count.settled().await;
+            let unflushed = self.take_unflushed();
+            if unflushed.is_empty() {
                 return;
             }
-            credited.iter().for_each(|address| address.push(TopicItem::FlushDeliveryCounts));
+            unflushed.iter().for_each(|address| address.push(TopicItem::FlushDeliveryCounts));
         }
     }
 
-    pub(crate) fn note_credited(&self, address: &TopicAddr<N>) {
-        self.credited.lock().unwrap_or_else(PoisonError::into_inner).push(address.clone());
+    /// Adds a topic to those with deliveries that the supervisor does not know yet.
+    pub(crate) fn schedule_flush(&self, address: &TopicAddr<N>) {
+        self.unflushed_topics.lock().unwrap_or_else(PoisonError::into_inner).push(address.clone());
     }
 
-    pub(crate) fn take_credited(&self) -> Vec<TopicAddr<N>> {
-        std::mem::take(&mut *self.credited.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn take_unflushed(&self) -> Vec<TopicAddr<N>> {
+        std::mem::take(&mut *self.unflushed_topics.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Something found no room: it may have been what we asked for, or our asking.
+    // === Load ===
+
+    /// Records that a queue was full. The refused input may have been what we asked for, the dropped output our request.
     pub(crate) fn note_overload(&self) {
         *self.last_overload.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.now());
     }
 
-    /// When something last found no room.
+    /// When a queue was last full.
     pub(crate) fn last_overload(&self) -> Option<Timestamp> {
         *self.last_overload.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many validations are under way.
+    /// Whether a queue was full while the IWANT promises that are due now were made.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        let limits = &self.limits;
+        let period = limits.extensions.iwant_followup_time.saturating_add(limits.heartbeat_interval);
+        self.last_overload().is_some_and(|last| last.after(period) >= self.now())
+    }
+
+    /// The number of validations in progress.
     pub(crate) fn validating(&self) -> usize {
         self.validating.load(Ordering::Acquire)
     }
 
-    /// Whether something found no room while what peers owe now was asked for.
-    pub(crate) fn is_overloaded(&self) -> bool {
-        let limits = &self.limits;
-        let owed_for = limits.extensions.iwant_followup_time.saturating_add(limits.heartbeat_interval);
-        self.last_overload().is_some_and(|last| last.after(owed_for) >= self.now())
-    }
-
-    /// A running topic holds this now, and held that when it last told.
-    pub(crate) fn note_footprint(&self, now: Footprint, last: Footprint) {
-        let mut held = self.topic_footprint.lock().unwrap_or_else(PoisonError::into_inner);
-        *held += now;
-        *held -= last;
-    }
-
-    /// What all hold together, `rest` included.
-    pub(crate) fn footprint(&self, mut rest: Footprint) -> Footprint {
-        rest += *self.topic_footprint.lock().unwrap_or_else(PoisonError::into_inner);
-        rest
-    }
-
-    /// The present length of each queue.
+    /// The current length of each queue.
     pub(crate) fn queues(&self) -> QueueDepths {
-        let (inputs, publications) = (self.admission.waiting(), self.publications.waiting());
+        let (inputs, publications) = (self.admission.queued(), self.publications.admission().queued());
         QueueDepths {
             items: enum_map! {
                 Queue::Input => inputs.items(),
@@ -279,7 +217,6 @@ impl<N: Network> Shared<N> {
                 Queue::Router => self.router.len(),
                 Queue::P2pOutput => self.p2p.len(),
                 Queue::AppOutput => self.app.len(),
-                Queue::Recycle => self.returns.len(),
             },
             bytes: enum_map! {
                 ByteQueue::Input => inputs.bytes(),
@@ -288,19 +225,52 @@ impl<N: Network> Shared<N> {
         }
     }
 
+    // === What is measured ===
+
+    /// Reports a heartbeat that is skipped because the one with this number is in progress.
+    pub(crate) fn skip_heartbeat(&self, tick: u64) {
+        self.metrics.heartbeat_skipped();
+        // The queues matter most now, and the gauges are otherwise set by finished heartbeats.
+        self.metrics.gauges.set_queues(&self.queues());
+        self.observe(&Event::HeartbeatSkipped { tick });
+    }
+
+    /// The counters of the whole engine.
+    pub(crate) fn stats(&self) -> Stats {
+        let mut stats = *self.peer_stats.lock().unwrap_or_else(PoisonError::into_inner);
+        stats += *self.topic_stats.lock().unwrap_or_else(PoisonError::into_inner);
+        stats
+    }
+
+    /// Replaces the footprint of a topic, `before`, in the total.
+    pub(crate) fn record_footprint(&self, now: Footprint, before: Footprint) {
+        let mut total = self.topic_footprint.lock().unwrap_or_else(PoisonError::into_inner);
+        *total += now;
+        *total -= before;
+    }
+
+    /// The footprint of the engine, of which `rest` is everything but topics that have an actor.
+    pub(crate) fn footprint(&self, mut rest: Footprint) -> Footprint {
+        rest += *self.topic_footprint.lock().unwrap_or_else(PoisonError::into_inner);
+        rest
+    }
+
+    // === The end ===
+
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// The engine ended: both streams end, and those who wait hear how.
+    /// Ends the engine: closes inboxes, streams and reports, and wakes those who wait for the end. Only the first call
+    /// determines how the engine ended.
     pub(crate) fn finish(&self, end: Result<(), EngineError>) {
         self.closing.store(true, Ordering::Release);
-        self.admission.end();
+        self.admission.close();
         self.supervisor.close();
         self.router.close();
         self.p2p.close();
         self.app.close();
-        self.tickets.end();
+        self.publish_reports.close();
         self.end.send_if_modified(|known| known.is_none() && known.replace(end).is_none());
     }
 }

@@ -1,18 +1,19 @@
-//! An amount of inputs: how many, and their bytes, in one word, since each input changes both. Bounds nothing.
+//! An amount of inputs: their number and their bytes, packed into 64 bits so that one atomic operation changes both.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An item counts from here on, its bytes below. `check.rs` keeps the bounds far below both.
+/// The lower 40 bits count bytes, the bits above count items. The largest permitted limits (`limits/check.rs`) are far
+/// below both.
 const ITEM: u64 = 1 << 40;
-/// An input counts for no more, however large: the transport bounds its size.
+/// An input counts for at most this many bytes. The transport bounds the real size.
 const MAX_BYTES: usize = u32::MAX as usize;
 
-/// So many inputs of so many bytes together.
+/// A number of inputs and the sum of their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ItemsAndBytes(u64);
 
 impl ItemsAndBytes {
-    /// One input.
+    /// One input of `bytes`.
     pub(crate) fn one(bytes: usize) -> Self {
         Self::of(1, bytes.min(MAX_BYTES))
     }
@@ -21,10 +22,12 @@ impl ItemsAndBytes {
         Self(items as u64 * ITEM + bytes as u64)
     }
 
+    /// The number of inputs.
     pub(crate) fn items(self) -> usize {
         (self.0 / ITEM) as usize
     }
 
+    /// The bytes of all inputs together.
     pub(crate) fn bytes(self) -> usize {
         (self.0 % ITEM) as usize
     }
@@ -33,39 +36,40 @@ impl ItemsAndBytes {
         Self(self.0 + other.0)
     }
 
-    /// None if there is less of either.
+    /// Subtracts `other`. Returns `None` if it has more items or more bytes than `self`.
     pub(super) fn minus(self, other: Self) -> Option<Self> {
         let enough = self.items() >= other.items() && self.bytes() >= other.bytes();
         enough.then(|| Self(self.0 - other.0))
     }
 }
 
-/// What waits of one peer, or of all together.
+/// An [`ItemsAndBytes`] that threads share.
 #[derive(Debug, Default)]
-pub(crate) struct AtomicItemsAndBytes(AtomicU64);
+pub(super) struct AtomicItemsAndBytes(AtomicU64);
 
 impl AtomicItemsAndBytes {
-    /// Answers what there is then.
+    /// Adds `more` and returns the sum.
     pub(super) fn add(&self, more: ItemsAndBytes) -> ItemsAndBytes {
         ItemsAndBytes(self.0.fetch_add(more.0, Ordering::AcqRel)).plus(more)
     }
 
-    /// There must be as much.
+    /// Subtracts `less`. The caller guarantees that there is as much.
     pub(super) fn remove(&self, less: ItemsAndBytes) {
         self.0.fetch_sub(less.0, Ordering::AcqRel);
     }
 
-    /// Tells whether there was as much.
+    /// Subtracts `less` if there is as much. Returns whether it did.
     pub(super) fn try_remove(&self, less: ItemsAndBytes) -> bool {
-        let without = |amount| ItemsAndBytes(amount).minus(less).map(|left| left.0);
+        let without = |amount| ItemsAndBytes(amount).minus(less).map(|rest| rest.0);
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, without).is_ok()
     }
 
+    /// Sets the amount to zero and returns what it was.
     pub(super) fn remove_all(&self) -> ItemsAndBytes {
         ItemsAndBytes(self.0.swap(0, Ordering::AcqRel))
     }
 
-    pub(crate) fn amount(&self) -> ItemsAndBytes {
+    pub(super) fn amount(&self) -> ItemsAndBytes {
         ItemsAndBytes(self.0.load(Ordering::Acquire))
     }
 }

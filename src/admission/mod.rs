@@ -1,10 +1,10 @@
-//! The bound on what waits: each input of a peer holds a credit, in items and in bytes, until it is
-//! handled. Without one it is refused at the door. Queues nothing itself; never blocks.
+//! Admission control: every input takes a [`Credit`] for one item and its bytes, and returns it when it is handled.
+//! An input that gets no credit is refused at once, so that queues are bounded and callers never block.
 
 pub(crate) mod amount;
 pub(crate) mod refused;
-mod reserve;
-pub(crate) mod thread_slot;
+mod sharded_counter;
+mod thread_slot;
 
 use std::sync::{
     Arc,
@@ -16,95 +16,64 @@ use tokio::sync::Notify;
 use self::{
     amount::{AtomicItemsAndBytes, ItemsAndBytes},
     refused::Refused,
-    reserve::ShardedCounter,
-    thread_slot::ThreadSlot,
+    sharded_counter::ShardedCounter,
 };
-use crate::{directory::connection::ConnectionRecord, limits::Bounds};
+use crate::limits::Bounds;
 
-/// The door of one engine.
+/// The queued inputs of one engine and their limits.
 #[derive(Debug)]
 pub(crate) struct Admission {
     max_items: usize,
     max_bytes: usize,
-    /// From here on room is scarce: half of the bounds.
-    scarce_items: usize,
-    scarce_bytes: usize,
+    /// From these amounts on, half of the limits, an owner is limited to its fair share.
+    fair_share_above_items: usize,
+    fair_share_above_bytes: usize,
     total: ShardedCounter,
-    /// What waits of peers without a connection, together.
-    strangers: AtomicItemsAndBytes,
     released: Notify,
-    /// How many wait for room: to wake nobody costs nothing.
-    hopeful: AtomicUsize,
+    /// The number of tasks that wait in [`CreditOwner::ready`]. A release notifies nobody while it is 0.
+    waiters: AtomicUsize,
 }
 
-/// Whose inputs are counted together.
-#[derive(Clone, Debug)]
-pub(crate) enum CreditOwner {
-    /// Those of one connection.
-    Peer(Arc<ConnectionRecord>),
-    /// Those of all without one.
-    Unconnected(Arc<Admission>),
+/// Counts the queued inputs of one connection, or of all peers without a connection together.
+#[derive(Debug)]
+pub(crate) struct CreditOwner {
+    admission: Arc<Admission>,
+    queued: AtomicItemsAndBytes,
 }
 
-impl CreditOwner {
-    fn admission(&self) -> &Admission {
-        match self {
-            Self::Peer(record) => record.admission(),
-            Self::Unconnected(admission) => admission,
-        }
-    }
-
-    fn waiting(&self) -> &AtomicItemsAndBytes {
-        match self {
-            Self::Peer(record) => record.waiting(),
-            Self::Unconnected(admission) => &admission.strangers,
-        }
-    }
-
-    /// The connection, if it is one's.
-    pub(crate) fn record(&self) -> Option<&ConnectionRecord> {
-        match self {
-            Self::Peer(record) => Some(record),
-            Self::Unconnected(_) => None,
-        }
-    }
-}
-
-/// What an input holds while it waits: returned when it is dropped.
+/// The permission for one input to be queued. Dropping it returns it.
 #[derive(Debug)]
 pub(crate) struct Credit {
-    account: CreditOwner,
+    /// `None` once it is returned.
+    owner: Option<Arc<CreditOwner>>,
     bytes: u32,
-    /// It has not been returned.
-    held: bool,
-    /// Whose thread brought the input.
-    thread_slot: ThreadSlot,
 }
 
 impl Credit {
-    pub(crate) fn record(&self) -> Option<&ConnectionRecord> {
-        self.account.record()
-    }
-
-    /// The thread that brought the input.
-    pub(crate) fn thread_slot(&self) -> ThreadSlot {
-        self.thread_slot
-    }
-
-    /// RecycleBins the peer's share of it, and answers how much it is.
+    /// Returns the owner's part and its amount.
     #[inline]
-    fn return_share(&mut self) -> ItemsAndBytes {
+    fn release_owner(&mut self) -> Option<(Arc<CreditOwner>, ItemsAndBytes)> {
+        let owner = self.owner.take()?;
         let amount = ItemsAndBytes::one(self.bytes as usize);
-        self.account.waiting().remove(amount);
-        self.held = false;
-        amount
+        owner.queued.remove(amount);
+        Some((owner, amount))
     }
 
-    /// RecycleBins the peer's share of it at once; the rest is [released](Admission::release) with that of others, by
-    /// whoever handles many.
+    /// Returns the owner's part at once and adds the amount to `released`. The caller [releases](Admission::release)
+    /// that after a batch of inputs.
     #[inline]
-    pub(crate) fn return_with(mut self, others: &mut ItemsAndBytes) {
-        *others = others.plus(self.return_share());
+    pub(crate) fn release_into(mut self, released: &mut ItemsAndBytes) {
+        if let Some((_, amount)) = self.release_owner() {
+            *released = released.plus(amount);
+        }
+    }
+}
+
+impl Drop for Credit {
+    fn drop(&mut self) {
+        if let Some((owner, amount)) = self.release_owner() {
+            owner.admission.release(amount);
+        }
     }
 }
 
@@ -113,124 +82,130 @@ impl Admission {
         Self {
             max_items: bounds.max_input_items,
             max_bytes: bounds.max_input_bytes,
-            scarce_items: bounds.max_input_items.div_ceil(2),
-            scarce_bytes: bounds.max_input_bytes.div_ceil(2),
+            fair_share_above_items: bounds.max_input_items.div_ceil(2),
+            fair_share_above_bytes: bounds.max_input_bytes.div_ceil(2),
             total: ShardedCounter::new(bounds),
-            strangers: AtomicItemsAndBytes::default(),
             released: Notify::new(),
-            hopeful: AtomicUsize::new(0),
+            waiters: AtomicUsize::new(0),
         }
     }
 
-    /// What waits of all peers together.
-    pub(crate) fn waiting(&self) -> ItemsAndBytes {
-        self.total.waiting()
+    /// The queued inputs of all owners.
+    pub(crate) fn queued(&self) -> ItemsAndBytes {
+        self.total.queued()
     }
 
-    /// Takes a credit for an input of `bytes`, on `account`, brought by the thread `thread_slot`. `peers` are connected.
-    ///
-    /// Several threads at once may overstep a bound by one input each.
-    #[inline(always)]
-    pub(crate) fn admit(
-        &self,
-        account: CreditOwner,
-        bytes: usize,
-        thread_slot: ThreadSlot,
-        peers: impl FnOnce() -> usize,
-    ) -> Result<Credit, Refused> {
-        let amount = ItemsAndBytes::one(bytes);
-        let plenty = self.has_plenty(amount);
-        if !plenty {
-            self.check(account.waiting(), amount.bytes(), peers())?;
-        }
-        self.total.take(amount, thread_slot, plenty);
-        account.waiting().add(amount);
-        Ok(Credit { account, bytes: amount.bytes() as u32, held: true, thread_slot })
-    }
-
-    /// Whether so little waits that anybody's input is taken: a look at one word that seldom changes.
+    /// Whether the queue is less than half full with this input, so that every owner may add it. Reads one atomic that
+    /// seldom changes.
     #[inline]
-    fn has_plenty(&self, input: ItemsAndBytes) -> bool {
-        let with = self.total.at_most().plus(input);
-        with.items() <= self.scarce_items && with.bytes() < self.scarce_bytes
+    fn has_headroom(&self, input: ItemsAndBytes) -> bool {
+        let with = self.total.upper_bound().plus(input);
+        with.items() <= self.fair_share_above_items && with.bytes() < self.fair_share_above_bytes
     }
 
-    /// Whoever has no more than its fair share may fill the bounds; the others, half of them.
+    /// Owners that have at most their fair share may fill the queue, the others only half of it.
     #[cold]
-    fn check(&self, of: &AtomicItemsAndBytes, bytes: usize, peers: usize) -> Result<(), Refused> {
-        let total = self.total.waiting();
-        let (items, held) = (total.items(), total.bytes());
+    fn check(&self, owner: &CreditOwner, input_bytes: usize, peers: usize) -> Result<(), Refused> {
+        let total = self.total.queued();
+        let (items, bytes) = (total.items(), total.bytes());
         if items >= self.max_items {
             return Err(Refused::TooManyInputs { waiting: items });
         }
-        // One input is always taken, however large: the transport bounds its size.
-        if held > 0 && held.saturating_add(bytes) > self.max_bytes {
-            return Err(Refused::TooManyBytes { waiting: held });
+        // An empty queue takes one input of any size: the transport bounds it.
+        if bytes > 0 && bytes.saturating_add(input_bytes) > self.max_bytes {
+            return Err(Refused::TooManyBytes { waiting: bytes });
         }
-        let scarce = items >= self.scarce_items || held >= self.scarce_bytes;
-        if !scarce {
+        if items < self.fair_share_above_items && bytes < self.fair_share_above_bytes {
             return Ok(());
         }
         let shares = peers.saturating_add(1);
-        let own = of.amount();
+        let own = owner.queued.amount();
         if own.items() > self.max_items / shares || own.bytes() > self.max_bytes / shares {
             return Err(Refused::PeerOverShare { waiting: own.items() });
         }
         Ok(())
     }
 
-    /// Waits until an input of some bytes, on `account`, would be taken: until there is room here, and `open` says that nothing else is in the way. RecycleBins at once when the engine has `ended`.
+    /// Stops counting handled inputs, whose owners' parts are returned already.
+    pub(crate) fn release(&self, inputs: ItemsAndBytes) {
+        if inputs != ItemsAndBytes::default() {
+            self.total.release(inputs);
+            self.notify_waiters();
+        }
+    }
+
+    /// Lets all tasks in [`CreditOwner::ready`] check again: this queue or an output stream has room.
+    pub(crate) fn notify_waiters(&self) {
+        if self.waiters.load(Ordering::Acquire) > 0 {
+            self.released.notify_waiters();
+        }
+    }
+
+    /// Lets all tasks in [`CreditOwner::ready`] return: the engine has ended.
+    pub(crate) fn close(&self) {
+        self.released.notify_waiters();
+    }
+}
+
+impl CreditOwner {
+    pub(crate) fn new(admission: Arc<Admission>) -> Self {
+        Self { admission, queued: AtomicItemsAndBytes::default() }
+    }
+
+    /// The limits and the total that this owner's inputs count for.
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    /// Takes a credit for an input of `bytes`. `peers` is the number of connected peers, by which the queue is shared.
+    ///
+    /// Threads that call this at the same time may exceed a limit by one input each.
+    ///
+    /// # Errors
+    /// The queue is full, or this owner has more than its share of a queue that is half full.
+    #[inline(always)]
+    pub(crate) fn admit(
+        self: Arc<Self>,
+        bytes: usize,
+        peers: impl FnOnce() -> usize,
+    ) -> Result<Credit, Refused> {
+        let input = ItemsAndBytes::one(bytes);
+        let headroom = self.admission.has_headroom(input);
+        if !headroom {
+            self.admission.check(&self, input.bytes(), peers())?;
+        }
+        self.admission.total.add(input, headroom);
+        self.queued.add(input);
+        Ok(Credit { owner: Some(self), bytes: input.bytes() as u32 })
+    }
+
+    /// Waits until [`admit`](Self::admit) would accept a small input and `open` returns true, or until `ended` returns
+    /// true. Both are called again after each [`Admission::notify_waiters`] and [`Admission::close`].
+    ///
+    /// Cancellation safe: dropping the future changes nothing.
     pub(crate) async fn ready(
         &self,
-        account: &CreditOwner,
         peers: impl Fn() -> usize,
         open: impl Fn() -> bool,
         ended: impl Fn() -> bool,
     ) {
-        self.hopeful.fetch_add(1, Ordering::AcqRel);
-        let _hope = WaiterGuard(&self.hopeful);
+        let admission = &self.admission;
+        admission.waiters.fetch_add(1, Ordering::AcqRel);
+        let _guard = WaiterGuard(&admission.waiters);
         loop {
-            let released = self.released.notified();
+            let released = admission.released.notified();
             tokio::pin!(released);
-            // Registered before the look, so that no release is missed.
+            // Registers before the check, so that no release in between is missed.
             released.as_mut().enable();
-            if ended() || (open() && self.check(account.waiting(), 0, peers()).is_ok()) {
+            if ended() || (open() && admission.check(self, 0, peers()).is_ok()) {
                 return;
             }
             released.await;
         }
     }
-
-    /// Inputs that held so much are handled.
-    pub(crate) fn release(&self, amount: ItemsAndBytes) {
-        if amount != ItemsAndBytes::default() {
-            self.total.give_back(amount);
-            self.room_made();
-        }
-    }
-
-    /// There is more room than before, here or in the way out: whoever waits looks again.
-    pub(crate) fn room_made(&self) {
-        if self.hopeful.load(Ordering::Acquire) > 0 {
-            self.released.notify_waiters();
-        }
-    }
-
-    /// The engine ends: nobody waits any more.
-    pub(crate) fn end(&self) {
-        self.released.notify_waiters();
-    }
 }
 
-impl Drop for Credit {
-    fn drop(&mut self) {
-        if self.held {
-            let amount = self.return_share();
-            self.account.admission().release(amount);
-        }
-    }
-}
-
+/// Counts a waiting task down when it stops waiting or is cancelled.
 struct WaiterGuard<'a>(&'a AtomicUsize);
 
 impl Drop for WaiterGuard<'_> {

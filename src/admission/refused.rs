@@ -1,49 +1,55 @@
-//! TODO header.
+//! The reasons for which the engine does not accept an input.
 
-/// Why an input was not taken.
+/// Why the engine did not accept an input.
+///
+/// All but [`Stopped`](Self::Stopped) are temporary: the caller may send the input again later. A transport should
+/// stop reading from the peer until [`Worker::p2p_input_ready`](crate::Worker::p2p_input_ready) returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
-    /// As many inputs of peers wait as may (`bounds.max_input_items`).
-    #[error("{waiting} inputs wait already: read less until they are handled")]
+    /// The input queue is full: it has `bounds.max_input_items` inputs, of all peers together. For a publication: that
+    /// many publications are queued.
+    #[error("the input queue is full: {waiting} inputs are queued")]
     TooManyInputs {
-        /// How many.
+        /// The number of queued inputs.
         waiting: usize,
     },
-    /// The inputs of peers that wait hold as many bytes as they may (`bounds.max_input_bytes`).
-    #[error("{waiting} bytes wait already: read less until they are handled")]
+    /// The input queue has no room for the bytes of this input (`bounds.max_input_bytes`).
+    #[error("the input queue is full: {waiting} bytes are queued")]
     TooManyBytes {
-        /// How many.
+        /// The bytes of the queued inputs.
         waiting: usize,
     },
-    /// This peer has more than its fair share of what waits, and there is too little room for that:
-    /// half of the bounds is kept for those who have less.
+    /// The input queue is at least half full and this peer has more than its fair share of it: the second half is for
+    /// peers that have less. The fair share is the limit divided by the number of connected peers plus one.
     #[error(
-        "{waiting} inputs of this peer wait, more than its share: read less from it until they are handled"
+        "the input queue is half full and {waiting} inputs of this peer, more than its share, are queued"
     )]
     PeerOverShare {
-        /// How many.
+        /// The number of this peer's queued inputs.
         waiting: usize,
     },
-    /// The application's stream is full (`bounds.max_output_items`): messages would be lost.
-    #[error("{waiting} messages wait for the application: read the application stream")]
+    /// The application's output stream is full (`bounds.max_output_items`), and nothing in it may be dropped. The
+    /// application must read it.
+    #[error("the application stream is full: {waiting} messages are queued")]
     ApplicationBehind {
-        /// How many.
+        /// The number of queued messages.
         waiting: usize,
     },
-    /// The p2p stream is full of control (`bounds.max_output_items`): there would be more of it.
-    #[error("{waiting} outputs wait for the p2p layer: read the p2p stream")]
+    /// The p2p output stream has more than `bounds.max_output_items` control messages, which are never dropped. The
+    /// transport must read it.
+    #[error("the p2p stream is full of control messages: {waiting} outputs are queued")]
     TransportBehind {
-        /// How many.
+        /// The number of queued outputs.
         waiting: usize,
     },
-    /// The engine has ended or is about to.
+    /// The engine has ended or is shutting down.
     #[error("the engine has ended")]
     Stopped,
 }
 
 impl Refused {
-    /// All reasons.
+    /// All reasons, by [`index`](Self::index).
     pub(crate) const REASONS: [&str; 6] = [
         "too_many_inputs",
         "too_many_bytes",
@@ -53,19 +59,23 @@ impl Refused {
         "stopped",
     ];
 
-    /// The reason as a word, for labels.
-    pub fn reason(self) -> &'static str {
+    fn index(self) -> usize {
         match self {
-            Self::TooManyInputs { .. } => "too_many_inputs",
-            Self::TooManyBytes { .. } => "too_many_bytes",
-            Self::PeerOverShare { .. } => "peer_over_share",
-            Self::ApplicationBehind { .. } => "application_behind",
-            Self::TransportBehind { .. } => "transport_behind",
-            Self::Stopped => "stopped",
+            Self::TooManyInputs { .. } => 0,
+            Self::TooManyBytes { .. } => 1,
+            Self::PeerOverShare { .. } => 2,
+            Self::ApplicationBehind { .. } => 3,
+            Self::TransportBehind { .. } => 4,
+            Self::Stopped => 5,
         }
     }
 
-    /// What waits, for the event.
+    /// The reason in snake case, as metrics and events label it.
+    pub fn reason(self) -> &'static str {
+        Self::REASONS[self.index()]
+    }
+
+    /// The depth of the queue that is full, in items or bytes. 0 for [`Stopped`](Self::Stopped).
     pub(crate) fn depth(self) -> usize {
         match self {
             Self::TooManyInputs { waiting }

@@ -1,38 +1,39 @@
-//! Which of a few threads this is. What threads write often is apart by this number, so that they seldom write where
-//! others read. Counts nothing.
+//! A small per-thread index, by which counters are sharded so that threads seldom write to the same cache line.
 
 use std::{
     cell::Cell,
     sync::atomic::{AtomicU8, Ordering},
 };
 
-/// Threads that do not share a thread_slot; a power of two.
-pub(crate) const THREAD_SLOTS: usize = 16;
+/// The number of slots, a power of two. Threads beyond this number share a slot with others.
+pub(super) const THREAD_SLOTS: usize = 16;
 
 thread_local! {
-    static OWN: Cell<Option<ThreadSlot>> = const { Cell::new(None) };
+    static CURRENT: Cell<Option<ThreadSlot>> = const { Cell::new(None) };
 }
 
-/// The number of a thread. Threads take them in turn; some share one where there are many.
+/// The slot of a thread. Threads get slots round-robin, at their first use of [`current`](Self::current).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ThreadSlot(u8);
+pub(super) struct ThreadSlot(u8);
 
 impl ThreadSlot {
+    /// The slot of the calling thread.
     #[inline]
-    pub(crate) fn own() -> Self {
-        OWN.get().unwrap_or_else(Self::assign)
+    pub(super) fn current() -> Self {
+        CURRENT.get().unwrap_or_else(Self::assign)
     }
 
     #[cold]
     fn assign() -> Self {
         static NEXT: AtomicU8 = AtomicU8::new(0);
-        let own = Self(NEXT.fetch_add(1, Ordering::Relaxed));
-        OWN.set(Some(own));
-        own
+        let slot = Self(NEXT.fetch_add(1, Ordering::Relaxed));
+        CURRENT.set(Some(slot));
+        slot
     }
 
+    /// An index below [`THREAD_SLOTS`].
     #[inline]
-    pub(crate) fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::from(self.0) % THREAD_SLOTS
     }
 }

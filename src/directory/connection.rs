@@ -1,4 +1,5 @@
-//! TODO header.
+//! One connection of a peer: its id, state, score and subscription count, which the supervisor and the topics update
+//! and every thread reads.
 
 use std::sync::{
     Arc,
@@ -6,36 +7,34 @@ use std::sync::{
 };
 
 use crate::{
-    admission::{Admission, amount::AtomicItemsAndBytes},
+    admission::CreditOwner,
     protocol::{connection::ConnectionId, exchange::peer_view::PeerStatus},
 };
 
-/// One connection of a peer, as all threads see it.
+/// One connection of a peer. After the peer disconnects, its last record stays in the directory as long as its score is
+/// remembered.
 #[derive(Debug)]
 pub(crate) struct ConnectionRecord {
-    pub(super) connection_id: ConnectionId,
-    pub(super) connected: AtomicBool,
-    /// The score's bits; [`NO_SCORE`] for a peer without one.
-    pub(super) score: AtomicU64,
-    /// How many topics it subscribed to.
-    pub(super) topics: AtomicUsize,
-    /// What waits to be handled of it, and who let it in.
-    pub(super) waiting: AtomicItemsAndBytes,
-    pub(super) admission: Arc<Admission>,
+    connection_id: ConnectionId,
+    connected: AtomicBool,
+    /// The score as f64 bits, or [`NO_SCORE`].
+    score: AtomicU64,
+    /// The number of topics that the peer is subscribed to over this connection.
+    subscriptions: AtomicUsize,
+    credit_owner: Arc<CreditOwner>,
 }
 
-/// A NaN that no score can be.
-pub(crate) const NO_SCORE: u64 = u64::MAX;
+/// The bits that stand for no score: a NaN, which is never a score.
+const NO_SCORE: u64 = u64::MAX;
 
 impl ConnectionRecord {
-    pub(crate) fn new(connection_id: ConnectionId, score: u64, admission: Arc<Admission>) -> Self {
+    pub(super) fn new(connection_id: ConnectionId, score: Option<f64>, credit_owner: CreditOwner) -> Self {
         Self {
             connection_id,
             connected: AtomicBool::new(true),
-            score: AtomicU64::new(score),
-            topics: AtomicUsize::new(0),
-            waiting: AtomicItemsAndBytes::default(),
-            admission,
+            score: AtomicU64::new(to_bits(score)),
+            subscriptions: AtomicUsize::new(0),
+            credit_owner: Arc::new(credit_owner),
         }
     }
 
@@ -43,42 +42,51 @@ impl ConnectionRecord {
         self.connection_id
     }
 
-    /// How the peer stood when it said something under this connection. That it may have ended since
-    /// does not matter: what a peer says before it goes is handled before its going.
+    /// The status under which the inputs of this connection are handled, even if the connection has ended since: a
+    /// disconnection is handled after the inputs that came before it.
     pub(crate) fn status(&self) -> PeerStatus {
-        let score = self.score.load(Ordering::Acquire);
-        PeerStatus {
-            connection_id: Some(self.connection_id),
-            score: (score != NO_SCORE).then(|| f64::from_bits(score)),
-        }
+        PeerStatus { connection_id: Some(self.connection_id), score: self.score() }
+    }
+
+    /// The last published score. `None` if the peer has none.
+    pub(super) fn score(&self) -> Option<f64> {
+        let bits = self.score.load(Ordering::Acquire);
+        (bits != NO_SCORE).then(|| f64::from_bits(bits))
+    }
+
+    pub(super) fn set_score(&self, score: Option<f64>) {
+        self.score.store(to_bits(score), Ordering::Release);
     }
 
     pub(crate) fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Acquire)
     }
 
-    pub(crate) fn waiting(&self) -> &AtomicItemsAndBytes {
-        &self.waiting
+    /// Marks the connection as ended. Returns whether it was connected.
+    pub(super) fn disconnect(&self) -> bool {
+        self.connected.swap(false, Ordering::AcqRel)
     }
 
-    pub(crate) fn admission(&self) -> &Admission {
-        &self.admission
+    /// What the inputs of this connection are counted on.
+    pub(crate) fn credit_owner(&self) -> &Arc<CreditOwner> {
+        &self.credit_owner
     }
 
-    pub(crate) fn publish(&self, score: Option<f64>) {
-        self.score.store(score.map_or(NO_SCORE, f64::to_bits), Ordering::Release);
+    /// Counts one more subscription unless there are `max_topics_per_peer`. Returns whether it did. Topics run on
+    /// several threads, so a topic reserves the subscription before it accepts it.
+    pub(crate) fn reserve_subscription(&self, max_topics_per_peer: usize) -> bool {
+        let more = |count: usize| (count < max_topics_per_peer).then_some(count + 1);
+        self.subscriptions.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 
-    /// Takes a place under the cap on a peer's topics, if there is one.
-    pub(crate) fn reserve_topic(&self, max: usize) -> bool {
-        let more = |taken: usize| (taken < max).then_some(taken + 1);
-        self.topics.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    /// Counts one subscription less.
+    pub(crate) fn release_subscription(&self) {
+        let less = |count: usize| count.checked_sub(1);
+        // The count is 0 if the subscription was made over an earlier connection of the peer.
+        let _ = self.subscriptions.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
     }
+}
 
-    /// Gives a place back.
-    pub(crate) fn release_topic(&self) {
-        let less = |taken: usize| taken.checked_sub(1);
-        // Nothing to give back: the place was that of an earlier connection.
-        let _ = self.topics.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
-    }
+fn to_bits(score: Option<f64>) -> u64 {
+    score.map_or(NO_SCORE, f64::to_bits)
 }

@@ -1,6 +1,5 @@
-//! What every thread may look up without asking an actor: each running topic's address, each peer's
-//! connection, name and score. The only shared maps of the engine. Owned copies come out; no guard is held
-//! while anything is sent, but where a comment says why.
+//! The maps that every thread of an engine may read without asking an actor: each peer's connection, score and IDONTWANT ids. No method keeps a guard of a map while it sends to an actor, except where its
+//! comment gives the reason.
 
 pub(crate) mod connection;
 
@@ -12,10 +11,9 @@ use std::sync::{
 use dashmap::{DashMap, Entry, mapref::multiple::RefMulti};
 use foldhash::fast::RandomState;
 
-use self::connection::{ConnectionRecord, NO_SCORE};
+use self::connection::ConnectionRecord;
 use crate::{
-    actors::{arbiter::mailbox::TopicAddr, mesh::messages::TopicItem},
-    admission::Admission,
+    admission::{Admission, CreditOwner},
     limits::Limits,
     network::{ConnectionInfo, Network},
     protocol::{
@@ -30,234 +28,243 @@ use crate::{
 
 /// The shared maps of one engine.
 pub(crate) struct Directory<N: Network> {
-    /// The topics that have an actor, or are about to.
-    pub(crate) topics: DashMap<N::Topic, TopicEntry<N>, RandomState>,
-    /// The connected peers, and those that left with a score that is remembered.
+    /// The last connection of each peer that is connected or whose score is remembered.
     peers: DashMap<N::Peer, Arc<ConnectionRecord>, RandomState>,
-    /// The connected peers by the numbers that topics know them by: read when gossip is, and when peers are chosen;
-    /// changed when somebody comes or goes.
-    names: RwLock<ConnectionIndex<N::Peer>>,
-    /// What peers used up in this heartbeat.
-    quotas: DashMap<N::Peer, Quota, RandomState>,
-    /// What connected peers said by IDONTWANT.
-    unwanted: DashMap<N::Peer, PeerIDontWant<N>, RandomState>,
-    /// The ids in it: to look is for free while nobody said any.
-    unwanted_ids: AtomicUsize,
-    /// Where messages are whose ids don't name their topic.
-    homes: DashMap<N::MessageId, N::Topic, RandomState>,
-    /// The bits of a score that nobody's is below.
+    /// The connected peers by connection id. Written when a peer connects or disconnects; read when gossip leaves the
+    /// p2p stream and when a topic selects peers.
+    peers_by_connection: RwLock<ConnectionIndex<N::Peer>>,
+    /// What peers have used of their quotas in the current heartbeat.
+    heartbeat_quotas: DashMap<N::Peer, Quota, RandomState>,
+    /// The ids that connected peers sent in IDONTWANT.
+    idontwant: DashMap<N::Peer, PeerIDontWant<N>, RandomState>,
+    /// The number of ids in `idontwant`: while it is 0, nothing is looked up there.
+    idontwant_ids: AtomicUsize,
+    /// The topics of the messages in the history, if message ids do not name their topics
+    /// ([`Network::topic_of`]).
+    topic_by_message_id: DashMap<N::MessageId, N::Topic, RandomState>,
+    /// The minimum score of all peers, as f64 bits.
     min_score: AtomicU64,
+    /// The number of connections so far, from which connection ids are made.
     generations: AtomicU64,
     connected: AtomicUsize,
     admission: Arc<Admission>,
-}
-
-/// A running topic.
-pub(crate) struct TopicEntry<N: Network> {
-    pub(crate) address: TopicAddr<N>,
-    /// How many commands the application gave it.
-    pub(crate) commands: u32,
-    /// Whether the application's last word was join.
-    pub(crate) joined: bool,
-}
-
-impl<N: Network> TopicEntry<N> {
-    /// Gives it a command of the application's.
-    pub(crate) fn command(&mut self, command: TopicItem<N>) {
-        self.commands = self.commands.wrapping_add(1);
-        self.address.push(command);
-    }
+    /// What the inputs of all peers without a connection are counted on.
+    unconnected: Arc<CreditOwner>,
 }
 
 impl<N: Network> Directory<N> {
     pub(crate) fn new(admission: Arc<Admission>) -> Self {
         Self {
-            topics: DashMap::default(),
             peers: DashMap::default(),
-            names: RwLock::default(),
-            quotas: DashMap::default(),
-            unwanted: DashMap::default(),
-            unwanted_ids: AtomicUsize::new(0),
-            homes: DashMap::default(),
+            peers_by_connection: RwLock::default(),
+            heartbeat_quotas: DashMap::default(),
+            idontwant: DashMap::default(),
+            idontwant_ids: AtomicUsize::new(0),
+            topic_by_message_id: DashMap::default(),
             min_score: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
             generations: AtomicU64::new(0),
             connected: AtomicUsize::new(0),
+            unconnected: Arc::new(CreditOwner::new(Arc::clone(&admission))),
             admission,
         }
     }
 
-    /// How many peers are connected.
+    // === Connections ===
+
+    /// The number of connected peers.
     pub(crate) fn connected(&self) -> usize {
         self.connected.load(Ordering::Acquire)
     }
 
-    fn record(&self, peer: &N::Peer) -> Option<Arc<ConnectionRecord>> {
-        self.peers.get(peer).map(|record| Arc::clone(&record))
-    }
-
-    /// The present connection of a peer.
+    /// The current connection of `peer`, if it is connected.
     pub(crate) fn connection(&self, peer: &N::Peer) -> Option<Arc<ConnectionRecord>> {
-        self.record(peer).filter(|record| record.is_connected())
+        let record = self.peers.get(peer)?;
+        record.is_connected().then(|| Arc::clone(&record))
     }
 
-    /// How a peer without a connection stands: a score may be remembered.
+    /// What the inputs of `peer` are counted on.
+    pub(crate) fn credit_owner(&self, peer: &N::Peer) -> Arc<CreditOwner> {
+        match self.peers.get(peer) {
+            Some(record) if record.is_connected() => Arc::clone(record.credit_owner()),
+            _ => self.unconnected_owner(),
+        }
+    }
+
+    /// What the inputs of all peers without a connection are counted on.
+    pub(crate) fn unconnected_owner(&self) -> Arc<CreditOwner> {
+        Arc::clone(&self.unconnected)
+    }
+
+    /// The status of a peer without a connection, whose score may be remembered.
     pub(crate) fn status_of_disconnected(&self, peer: &N::Peer) -> PeerStatus {
-        let score = self.record(peer).and_then(|record| record.status().score);
+        let score = self.peers.get(peer).and_then(|record| record.score());
         PeerStatus { connection_id: None, score }
     }
 
-    /// Enters a connection, unless there is one. `tell` runs before anyone else can enter or remove
-    /// this peer, so that the supervisor hears of a peer's connections in their order.
-    pub(crate) fn connect(&self, peer: &N::Peer, info: &ConnectionInfo, tell: impl FnOnce(ConnectionId)) {
+    /// Adds a connection of `peer`, unless it is connected already. Calls `send` with the id of the current connection
+    /// while the peer's entry is locked, so that the supervisor receives a peer's connections and disconnections in
+    /// their order.
+    pub(crate) fn connect(&self, peer: &N::Peer, info: &ConnectionInfo, send: impl FnOnce(ConnectionId)) {
         let mut record = match self.peers.entry(peer.clone()) {
             Entry::Occupied(entry) => {
                 let known = entry.get();
                 if known.is_connected() {
-                    return tell(known.connection_id);
+                    return send(known.connection_id());
                 }
-                let score = known.score.load(Ordering::Acquire);
+                let score = known.score();
                 let mut record = entry.into_ref();
                 *record = self.new_record(info, score);
                 record
             }
-            Entry::Vacant(entry) => entry.insert(self.new_record(info, NO_SCORE)),
+            Entry::Vacant(entry) => entry.insert(self.new_record(info, None)),
         };
-        let connection_id = record.value_mut().connection_id;
-        self.names_mut().insert(connection_id, peer.clone());
+        let connection_id = record.value_mut().connection_id();
+        self.peers_by_connection_mut().insert(connection_id, peer.clone());
         self.connected.fetch_add(1, Ordering::AcqRel);
-        tell(connection_id);
+        send(connection_id);
     }
 
-    fn new_record(&self, info: &ConnectionInfo, score: u64) -> Arc<ConnectionRecord> {
+    fn new_record(&self, info: &ConnectionInfo, score: Option<f64>) -> Arc<ConnectionRecord> {
         let generation = self.generations.fetch_add(1, Ordering::AcqRel) + 1;
         let connection_id = ConnectionId::new(generation, info.direction, info.kind);
-        Arc::new(ConnectionRecord::new(connection_id, score, Arc::clone(&self.admission)))
+        let credit_owner = CreditOwner::new(Arc::clone(&self.admission));
+        Arc::new(ConnectionRecord::new(connection_id, score, credit_owner))
     }
 
-    /// Ends a connection. The entry goes when the supervisor says that no score is remembered.
-    pub(crate) fn disconnect(&self, peer: &N::Peer, tell: impl FnOnce()) {
+    /// Ends the connection of `peer`, if there is one. Calls `send` while the peer's entry is locked, as
+    /// [`connect`](Self::connect) does. The record stays until the supervisor [publishes](Self::publish_score) that no
+    /// score is remembered.
+    pub(crate) fn disconnect(&self, peer: &N::Peer, send: impl FnOnce()) {
         let record = self.peers.get_mut(peer);
-        if let Some(record) = record.as_ref().filter(|record| record.connected.swap(false, Ordering::AcqRel))
-        {
-            self.names_mut().remove(record.connection_id);
+        if let Some(record) = record.as_ref().filter(|record| record.disconnect()) {
+            self.peers_by_connection_mut().remove(record.connection_id());
             self.connected.fetch_sub(1, Ordering::AcqRel);
         }
-        if let Some((_, unwanted)) = self.unwanted.remove(peer) {
-            self.unwanted_ids.fetch_sub(unwanted.len(), Ordering::AcqRel);
+        if let Some((_, removed)) = self.idontwant.remove(peer) {
+            self.idontwant_ids.fetch_sub(removed.len(), Ordering::AcqRel);
         }
-        tell();
+        send();
     }
 
-    /// Nothing panics while it is held, and no other map is looked into.
-    fn names(&self) -> RwLockReadGuard<'_, ConnectionIndex<N::Peer>> {
-        self.names.read().unwrap_or_else(PoisonError::into_inner)
+    /// No code panics or locks another map while it has this lock.
+    fn peers_by_connection(&self) -> RwLockReadGuard<'_, ConnectionIndex<N::Peer>> {
+        self.peers_by_connection.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The same.
-    fn names_mut(&self) -> RwLockWriteGuard<'_, ConnectionIndex<N::Peer>> {
-        self.names.write().unwrap_or_else(PoisonError::into_inner)
+    /// See [`peers_by_connection`](Self::peers_by_connection).
+    fn peers_by_connection_mut(&self) -> RwLockWriteGuard<'_, ConnectionIndex<N::Peer>> {
+        self.peers_by_connection.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The peers of those of these connections that are up, in their order.
+    /// The peers of these connections, in their order, without those that have ended.
     pub(crate) fn peers_of(&self, connection_ids: &[ConnectionId]) -> Vec<N::Peer> {
-        self.names().resolve(connection_ids)
+        self.peers_by_connection().resolve(connection_ids)
     }
 
-    /// The scores that are visible to all, of the peers that are wanted; in no order.
-    pub(crate) fn scores(&self, wanted: impl Fn(&N::Peer) -> bool) -> Vec<(N::Peer, f64)> {
-        let score = |entry: RefMulti<'_, N::Peer, Arc<ConnectionRecord>>| {
-            Some((entry.key().clone(), entry.status().score?))
-        };
-        self.peers.iter().filter(|entry| wanted(entry.key())).filter_map(score).collect()
+    // === Scores ===
+
+    /// The published scores of the peers for which `filter` is true, in no particular order.
+    pub(crate) fn scores(&self, filter: impl Fn(&N::Peer) -> bool) -> Vec<(N::Peer, f64)> {
+        let score =
+            |entry: RefMulti<'_, N::Peer, Arc<ConnectionRecord>>| Some((entry.key().clone(), entry.score()?));
+        self.peers.iter().filter(|entry| filter(entry.key())).filter_map(score).collect()
     }
 
-    /// Makes a score visible to all; forgets a peer that is neither connected nor remembered.
+    /// Publishes the score of `peer` to all threads. Removes a peer that is not connected and has no score.
     pub(crate) fn publish_score(&self, peer: &N::Peer, score: Option<f64>) {
-        if let Some(record) = self.record(peer) {
-            record.publish(score);
+        let record = self.peers.get(peer).map(|record| Arc::clone(&record));
+        if let Some(record) = record {
+            record.set_score(score);
             if score.is_none() {
                 self.peers.remove_if(peer, |_, record| !record.is_connected());
             }
         }
     }
 
-    /// Says that nobody's score is below this.
-    pub(crate) fn publish_min_score(&self, lowest: f64) {
-        self.min_score.store(lowest.to_bits(), Ordering::Release);
+    /// Publishes the minimum score of all peers.
+    pub(crate) fn publish_min_score(&self, min_score: f64) {
+        self.min_score.store(min_score.to_bits(), Ordering::Release);
     }
 
-    /// Runs `take` on what `peer` used up in this heartbeat. As many peers have a place as are connected,
-    /// and some strangers; who finds none has used up everything.
-    pub(crate) fn with_quota<T>(
+    // === Quotas of the heartbeat ===
+
+    /// Runs `take` on what `peer` has used of its quotas in the current heartbeat.
+    pub(crate) fn with_heartbeat_quota<T>(
         &self,
         peer: &N::Peer,
         limits: &Limits<N::Topic>,
         take: impl FnOnce(&mut Quota) -> T,
     ) -> T {
-        let places = self.connected().saturating_add(limits.bounds.max_unconnected_peers);
-        let fresh = || if self.quotas.len() < places { Quota::default() } else { Quota::EXHAUSTED };
-        let known = self.quotas.get(peer).map(|quota| *quota);
-        let mut quota = known.unwrap_or_else(fresh);
+        let known = self.heartbeat_quotas.get(peer).map(|quota| *quota);
+        let untracked = || Quota::of_untracked(self.heartbeat_quotas.len(), self.connected(), limits);
+        let mut quota = known.unwrap_or_else(untracked);
         let taken = take(&mut quota);
         if quota.is_tracked() {
-            self.quotas.insert(peer.clone(), quota);
+            self.heartbeat_quotas.insert(peer.clone(), quota);
         }
         taken
     }
 
-    pub(crate) fn clear_quotas(&self) {
-        self.quotas.clear();
+    /// Resets all quotas: a heartbeat starts.
+    pub(crate) fn clear_heartbeat_quotas(&self) {
+        self.heartbeat_quotas.clear();
     }
 
-    pub(crate) fn quotas(&self) -> Vec<(N::Peer, Quota)> {
-        self.quotas.iter().map(|entry| (entry.key().clone(), *entry.value())).collect()
+    /// What each tracked peer has used in the current heartbeat.
+    pub(crate) fn heartbeat_quotas(&self) -> Vec<(N::Peer, Quota)> {
+        self.heartbeat_quotas.iter().map(|entry| (entry.key().clone(), *entry.value())).collect()
     }
 
-    /// A connected peer, whose word is heeded, does not want these.
-    pub(crate) fn note_unwanted(
+    // === IDONTWANT ===
+
+    /// Adds the ids of an IDONTWANT of a connected peer that has passed
+    /// [`check_idontwant`](crate::protocol::peers::idontwant::check_idontwant).
+    pub(crate) fn insert_idontwant(
         &self,
         peer: &N::Peer,
         ids: Vec<N::MessageId>,
         limits: &Limits<N::Topic>,
     ) -> IDontWantOutcome {
-        let mut unwanted = self.unwanted.entry(peer.clone()).or_insert_with(|| PeerIDontWant::new(limits));
-        let before = unwanted.len();
-        let outcome = unwanted.note(ids, limits);
-        self.unwanted_ids.fetch_add(unwanted.len() - before, Ordering::AcqRel);
+        let mut idontwant = self.idontwant.entry(peer.clone()).or_insert_with(|| PeerIDontWant::new(limits));
+        let before = idontwant.len();
+        let outcome = idontwant.insert(ids, limits);
+        self.idontwant_ids.fetch_add(idontwant.len() - before, Ordering::AcqRel);
         outcome
     }
 
-    /// A heartbeat is over: what was said long ago is forgotten.
-    pub(crate) fn shift_unwanted(&self) {
-        self.unwanted.retain(|_, unwanted| {
-            let before = unwanted.len();
-            unwanted.shift();
-            self.unwanted_ids.fetch_sub(before - unwanted.len(), Ordering::AcqRel);
-            !unwanted.is_empty()
+    /// Removes expired IDONTWANT ids: a heartbeat is over.
+    pub(crate) fn advance_idontwant(&self) {
+        self.idontwant.retain(|_, idontwant| {
+            let before = idontwant.len();
+            idontwant.advance();
+            self.idontwant_ids.fetch_sub(before - idontwant.len(), Ordering::AcqRel);
+            !idontwant.is_empty()
         });
     }
 
-    /// The topic that holds a message, if its id doesn't say.
-    pub(crate) fn home(&self, id: &N::MessageId) -> Option<N::Topic> {
-        self.homes.get(id).map(|topic| topic.clone())
+    // === Messages ===
+
+    /// The topic that has a message in its history, for ids that do not name their topic.
+    pub(crate) fn topic_of_message(&self, id: &N::MessageId) -> Option<N::Topic> {
+        self.topic_by_message_id.get(id).map(|topic| topic.clone())
     }
 
-    /// Notes that a message entered (`true`) or left the history of `topic`.
-    pub(crate) fn note_home(&self, id: N::MessageId, topic: &N::Topic, entered: bool) {
+    /// A message entered (`true`) or left the history of `topic`.
+    pub(crate) fn on_history_change(&self, id: N::MessageId, topic: &N::Topic, entered: bool) {
         if entered {
-            self.homes.insert(id, topic.clone());
+            self.topic_by_message_id.insert(id, topic.clone());
         } else {
-            self.homes.remove_if(&id, |_, home| home == topic);
+            self.topic_by_message_id.remove_if(&id, |_, known| known == topic);
         }
     }
 
-    /// How much the maps hold that are nowhere but here.
+    /// The sizes of the maps whose entries only the directory has.
     pub(crate) fn footprint(&self) -> Footprint {
         Footprint {
-            heartbeat_quotas: self.quotas.len(),
-            peer_idontwant: self.unwanted_ids.load(Ordering::Acquire),
-            peers_by_connection: self.names().len(),
-            topic_by_message_id: self.homes.len(),
+            heartbeat_quotas: self.heartbeat_quotas.len(),
+            peer_idontwant: self.idontwant_ids.load(Ordering::Acquire),
+            peers_by_connection: self.peers_by_connection().len(),
+            topic_by_message_id: self.topic_by_message_id.len(),
             ..Footprint::default()
         }
     }
@@ -273,17 +280,17 @@ impl<N: Network> PeerView<N> for Directory<N> {
     }
 
     fn has_idontwant(&self) -> bool {
-        self.unwanted_ids.load(Ordering::Acquire) > 0
+        self.idontwant_ids.load(Ordering::Acquire) > 0
     }
 
     fn declined_by(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
-        self.unwanted.get(peer).is_some_and(|unwanted| unwanted.contains(id))
+        self.idontwant.get(peer).is_some_and(|idontwant| idontwant.contains(id))
     }
 
     fn resolve(
         &self,
         connection_ids: &mut dyn Iterator<Item = ConnectionId>,
     ) -> Vec<(N::Peer, ConnectionId)> {
-        self.names().resolve_with_ids(connection_ids)
+        self.peers_by_connection().resolve_with_ids(connection_ids)
     }
 }

@@ -1,5 +1,5 @@
-//! What an operator may look at, as an actix-web scope to mount in any application. Read-only, but for the
-//! separate [`admin_scope`]; opens no port.
+//! An actix-web scope that serves the state of one engine: a live page, health, metrics and a JSON API. It is
+//! read-only; the endpoints that change the engine are in the separate [`admin_scope`].
 //!
 //! ```no_run
 //! # use actix_gossipsub::{Worker, plain::PlainNetwork};
@@ -15,64 +15,67 @@
 //!
 //! # Paths
 //!
-//! The scope takes every path that nobody took before it: mount it last, or under a path of its own
-//! (`web::scope("/gossip").service(http::scope(..))`). `/` is a page that shows all of it, alive;
-//! `/openapi.json` describes all of it, for programs.
+//! The scope matches every path that no earlier service matched. Mount it last, or below a path prefix:
+//! `web::scope("/gossip").service(http::scope(..))`.
 //!
-//! | path | answer |
+//! | path | response |
 //! |---|---|
-//! | `/metrics` | the scrape, for Prometheus |
-//! | `/health` | 200, or 503 when the engine is down: `{status, checks: [{name, status}]}` |
+//! | `/` | a live page that displays all of this |
+//! | `/openapi.json` | the OpenAPI document of this API |
+//! | `/metrics` | the metrics in the Prometheus text format |
+//! | `/health` | 200, or 503 when the engine is down: `{status, checks: [{name, status, message}]}` |
 //! | `/p2p/gossipsub/topics` | the joined topics |
-//! | `…/topics/peers?all` | each topic's subscribed peers; with `all`, also of topics that are not joined |
-//! | `…/mesh?topic=` | each joined topic's mesh |
-//! | `…/fanout` | the peers of each topic that is published to without being joined |
+//! | `…/topics/peers?all` | the subscribers of each joined topic; with `all`, of every topic |
+//! | `…/mesh?topic=` | the mesh of each joined topic |
+//! | `…/fanout` | the fanout of each topic that the application publishes to without having joined it |
+//! | `…/backoffs`, `…/message_cache` | backed-off peers and cached messages, by topic |
 //! | `…/connections?topics=false` | the connected peers |
-//! | `…/scores`, `…/scores/{peer}` | all scores; one taken apart, with what it keeps from the peer |
-//! | `…/backoffs`, `…/message_cache`, `…/reconnection_delays` | what is remembered of peers, messages, points |
+//! | `…/reconnection_delays` | the points that could not be reached |
+//! | `…/scores`, `…/scores/{peer}` | all scores; the components of one score |
 //! | `…/explain/{peer}?topic=` | the last decisions about a peer, with reason, time and score |
-//! | `…/events?since=&limit=` | the last events, under the names of go-libp2p-pubsub's trace where it has one |
-//! | `…/decisions` | how often each decision was taken, by reason |
-//! | `…/parameters`, `…/stats`, `…/queues`, `…/footprint` | the limits, the counters, what waits, what is held |
+//! | `…/events?since=&limit=` | the recent events, named after go-libp2p-pubsub's trace |
+//! | `…/decisions` | the number of events by type and reason |
+//! | `…/parameters`, `…/stats`, `…/queues`, `…/footprint` | limits, counters, queue depths, map sizes |
 //!
-//! Paths and field names up to `reconnection_delays` are those of the Octez DAL node. Peers and topics are
-//! what [`Serialize`] makes of them. In a path or query a name is its text if it deserialises from that, as
-//! strings and peer ids do, or else JSON (`7`, `{"slot_index":1,"pkh":"tz1…"}`).
+//! The paths and fields of topics, connections, delays and the list of scores are those of the Octez DAL
+//! node. Peers and topics appear as [`Serialize`] writes them. In a path or a query an identifier is its text
+//! if its type deserialises from a string, as peer ids do, or else JSON (`7`,
+//! `{"slot_index":1,"pkh":"tz1…"}`).
 //!
-//! Lists take `limit` (1 to 10,000, 1,000 unless said) and `after`, the last name of the page before; a
-//! `Link` header with `rel="next"` says that there is more. A page also ends when it holds 200,000 entries.
+//! Lists take `limit` (1 to 10,000, default 1,000) and `after`, the last identifier of the previous page. A
+//! `Link` header with `rel="next"` names the next page. A page also ends when its items contain 200,000
+//! entries, such as the peers of its topics.
 //!
-//! Errors are `{error, message}`: 400 for what can't be understood, 404 for what is not known, 503 when the
-//! engine has ended or does not answer within two seconds.
+//! Errors are `{error, message}`: 400 for a malformed request, 404 for an unknown path, peer or topic, 405
+//! for an unsupported method, and 503 if the engine has stopped or does not answer within two seconds.
 
-mod admin;
-pub mod answers;
-mod ask;
 mod document;
-mod events;
-mod health;
-mod lists;
-mod names;
-mod page;
-mod peer;
+mod endpoint;
+mod handlers;
+mod identifier;
+mod paging;
 mod problem;
-mod state;
+pub mod responses;
+mod time;
+
+use std::sync::Arc;
 
 use actix_web::{
-    FromRequest, Handler, HttpResponse, Resource, Responder, Scope,
-    web::{Data, get, resource, scope as web_scope, to},
+    Scope,
+    web::{Data, QueryConfig, scope as actix_scope},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use self::problem::Problem;
 pub use self::{
-    admin::{Carried, Transport, admin_scope},
-    document::document,
+    document::{admin_document, document},
+    handlers::admin::{Transport, TransportFuture, admin_scope},
 };
+use self::{handlers::Render, problem::Problem};
 use crate::{Network, Worker};
 
-/// A network whose names can be shown and asked for: every one whose names serde knows.
-pub trait Shown:
+/// A network whose identifiers serde can write as JSON, and whose peers and topics serde can read back. Every
+/// such network implements it.
+pub trait Displayable:
     Network<
         Peer: Serialize + DeserializeOwned,
         Topic: Serialize + DeserializeOwned,
@@ -82,7 +85,7 @@ pub trait Shown:
 {
 }
 
-impl<N> Shown for N where
+impl<N> Displayable for N where
     N: Network<
             Peer: Serialize + DeserializeOwned,
             Topic: Serialize + DeserializeOwned,
@@ -92,73 +95,25 @@ impl<N> Shown for N where
 {
 }
 
-/// How to make the text that Prometheus scrapes.
-type Render = dyn Fn() -> String + Send + Sync;
-
-/// Everything about one engine that can be looked at. `render` makes the answer of `/metrics`: with
+/// All read-only endpoints of one engine. `render` returns the body of `/metrics`: with
 /// metrics-exporter-prometheus, `move || handle.render()`.
-pub fn scope<N: Shown>(worker: Worker<N>, render: impl Fn() -> String + Send + Sync + 'static) -> Scope {
-    let render: std::sync::Arc<Render> = std::sync::Arc::new(render);
+pub fn scope<N: Displayable>(
+    worker: Worker<N>,
+    render: impl Fn() -> String + Send + Sync + 'static,
+) -> Scope {
+    let render: Arc<Render> = Arc::new(render);
     scope_without_metrics(worker).app_data(Data::from(render))
 }
 
-/// The same for an application without a recorder of its own: `/metrics` is not known.
-pub fn scope_without_metrics<N: Shown>(worker: Worker<N>) -> Scope {
-    web_scope("")
+/// [`scope`] for an application that exports no metrics: `/metrics` responds with 404.
+pub fn scope_without_metrics<N: Displayable>(worker: Worker<N>) -> Scope {
+    let endpoints = handlers::endpoints::<N>();
+    let document = document::describe(&endpoints);
+    let queries = QueryConfig::default()
+        .error_handler(|error, _| Problem::bad_request(format!("invalid query: {error}")).into());
+    actix_scope("")
         .app_data(Data::new(worker))
-        .service(answering(resource(["", "/"]), page::page))
-        .service(only("/page.js", page::script))
-        .service(only("/page.css", page::style))
-        .service(only("/metrics", state::metrics))
-        .service(only("/openapi.json", document::openapi))
-        .service(only("/health", health::health::<N>))
-        .service(
-            web_scope("/p2p/gossipsub")
-                .service(only("/topics", lists::topics::<N>))
-                .service(only("/topics/peers", lists::topics_peers::<N>))
-                .service(only("/mesh", lists::mesh::<N>))
-                .service(only("/fanout", lists::fanout::<N>))
-                .service(only("/connections", lists::connections::<N>))
-                .service(only("/scores", lists::scores::<N>))
-                .service(only("/scores/{peer}", peer::score::<N>))
-                .service(only("/backoffs", lists::backoffs::<N>))
-                .service(only("/message_cache", lists::message_cache::<N>))
-                .service(only("/reconnection_delays", lists::reconnection_delays::<N>))
-                .service(only("/explain/{peer}", events::explain::<N>))
-                .service(only("/events", events::events::<N>))
-                .service(only("/decisions", events::decisions::<N>))
-                .service(only("/parameters", state::parameters::<N>))
-                .service(only("/stats", state::stats::<N>))
-                .service(only("/queues", state::queues::<N>))
-                .service(only("/footprint", state::footprint::<N>))
-                .default_service(to(unknown_path)),
-        )
-        .default_service(to(unknown_path))
-}
-
-/// What answers GET at a path, and nothing else.
-fn only<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    answering(resource(path), handler)
-}
-
-fn answering<F, Args>(resource: Resource, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    resource.route(get().to(handler)).default_service(to(other_method))
-}
-
-async fn unknown_path() -> Result<HttpResponse, Problem> {
-    Err(Problem::unknown("there is nothing at this path: /openapi.json tells what there is"))
-}
-
-async fn other_method() -> Result<HttpResponse, Problem> {
-    Err(Problem::method())
+        .app_data(Data::new(document))
+        .app_data(queries)
+        .service(endpoints)
 }

@@ -1,50 +1,66 @@
-//! Answers that are none: what went wrong, as a status and a JSON object. Logs nothing.
+//! Error responses: an HTTP status and a JSON body `{error, message}`.
 
 use std::fmt;
 
 use actix_web::{HttpResponse, ResponseError, http::StatusCode};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::EngineStopped;
 
-/// The body of an answer that is none.
+/// The body of an error response.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Problem {
     #[serde(skip)]
     #[schema(ignore)]
     status: StatusCode,
-    /// What kind of error it is, as a word.
+    /// The kind of error: `bad_request`, `not_found`, `method_not_allowed`, `conflict`, `timeout` or
+    /// `stopped`.
     pub error: &'static str,
-    /// What is wrong, for a person.
+    /// The reason, as a sentence for an operator.
     pub message: String,
 }
 
+/// The OpenAPI entry of a 400.
+#[derive(IntoResponses)]
+#[response(status = 400, description = "The path, the query or the body is malformed")]
+pub(super) struct BadRequest(#[expect(dead_code, reason = "documents the body")] Problem);
+
+/// The OpenAPI entry of a 404.
+#[derive(IntoResponses)]
+#[response(status = 404, description = "The engine does not know this peer or topic")]
+pub(super) struct NotFound(#[expect(dead_code, reason = "documents the body")] Problem);
+
+/// The OpenAPI entry of a 503.
+#[derive(IntoResponses)]
+#[response(status = 503, description = "The engine has stopped or did not answer within two seconds")]
+pub(super) struct Unavailable(#[expect(dead_code, reason = "documents the body")] Problem);
+
 impl Problem {
-    /// 400: it can't be understood.
-    pub(super) fn bad(message: impl Into<String>) -> Self {
+    /// 400: the request is malformed.
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, error: "bad_request", message: message.into() }
     }
 
-    /// 404: it is not known.
-    pub(super) fn unknown(message: impl Into<String>) -> Self {
+    /// 404: the path, peer or topic is unknown.
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, error: "not_found", message: message.into() }
     }
 
-    /// 405: not this way.
-    pub(super) fn method() -> Self {
-        let message = "this path does not take this method".to_owned();
+    /// 405: the path exists, but not with this method.
+    pub(super) fn method_not_allowed() -> Self {
+        let message = "this path does not support this method".to_owned();
         Self { status: StatusCode::METHOD_NOT_ALLOWED, error: "method_not_allowed", message }
     }
 
-    /// 409: it can't be done now.
+    /// 409: the state of the engine or the transport does not permit the operation.
     pub(super) fn conflict(message: impl Into<String>) -> Self {
         Self { status: StatusCode::CONFLICT, error: "conflict", message: message.into() }
     }
 
-    /// 503: the engine is too busy to answer.
-    pub(super) fn unanswered() -> Self {
+    /// 503: the engine is too busy to answer in time.
+    pub(super) fn timeout() -> Self {
         let message = "the engine did not answer within 2 s".to_owned();
         Self { status: StatusCode::SERVICE_UNAVAILABLE, error: "timeout", message }
     }

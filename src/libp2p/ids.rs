@@ -1,22 +1,21 @@
-//! The names that cross the wire: topics and message ids. Cheap to clone, and nothing more: no rule
-//! about what a name may be is kept here (lengths are checked by the codec).
+//! Topic names and message ids. A clone shares the bytes; the codec checks the lengths.
 
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-/// A topic as it is written on the wire.
+/// The name of a topic, as it is written on the wire.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TopicName(Arc<str>);
 
 impl TopicName {
-    /// The topic called `name`.
+    /// Creates a topic name. The name is checked only when it is published to or sent.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }
 
-    /// Its name.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -46,17 +45,17 @@ impl fmt::Debug for TopicName {
     }
 }
 
-/// The id of a message: any bytes. Shown, printed and serialised in hexadecimal.
+/// The id of a message: any bytes. `Display`, `Debug` and serde write it in hexadecimal.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(Arc<[u8]>);
 
 impl MessageId {
-    /// The id made of these bytes.
+    /// Creates an id of these bytes.
     pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
         Self(bytes.into())
     }
 
-    /// Its bytes.
+    /// The bytes of the id.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -91,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_shown_in_hexadecimal() {
+    fn ids_are_printed_in_hexadecimal() {
         let id = MessageId::new(vec![0, 0xab, 7]);
         assert_eq!(id.to_string(), "00ab07");
         assert_eq!(format!("{id:?}"), "00ab07");

@@ -1,17 +1,18 @@
-//! A message as it travels: the wire's fields, kept so that it is forwarded exactly as it was signed.
-//! It never carries its topic (the engine's `FullMessage` does) and never changes once made.
+//! The content of a message: the fields of the wire, kept unchanged so that a message is forwarded exactly as it was
+//! signed. The topic is not among them; the engine's `FullMessage` carries it.
 
 use std::{fmt, sync::Arc};
 
 use ::libp2p::PeerId;
+use serde::{Deserialize, Serialize};
 
-use super::sign::Flaw;
+use crate::network::Validity;
 
-/// The content of a message. A clone shares the bytes.
+/// The content of a message. Immutable; clones share the bytes.
 ///
-/// A message whose signature or fields break the signature policy is still handed to the engine, so
-/// that whoever delivered it is penalised there: it then carries its [`Flaw`] and no content, and
-/// [`Libp2pNetwork::validate`](super::Libp2pNetwork) answers `Invalid` without asking the application.
+/// A received message that breaks the signature policy is passed to the engine too, so that the engine penalises the
+/// peers that delivered it. Such a message carries its [`SignatureError`] in place of content, and
+/// [`Libp2pNetwork::validate`](crate::Network::validate) rejects it without a call to the application.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Message(Arc<Content>);
 
@@ -19,11 +20,11 @@ pub struct Message(Arc<Content>);
 pub(super) struct Content {
     pub(super) source: Option<PeerId>,
     pub(super) seqno: Option<u64>,
-    /// Absent and empty are different things to a signature.
+    /// A signature tells absent data from empty data.
     pub(super) data: Option<Box<[u8]>>,
     pub(super) signature: Option<Box<[u8]>>,
     pub(super) key: Option<Box<[u8]>>,
-    pub(super) flaw: Option<Flaw>,
+    pub(super) signature_error: Option<SignatureError>,
 }
 
 impl Message {
@@ -31,42 +32,42 @@ impl Message {
         Self(Arc::new(content))
     }
 
-    /// A stand-in for a message that must not be used.
-    pub(super) fn flawed(flaw: Flaw) -> Self {
-        Self::new(Content { flaw: Some(flaw), ..Content::default() })
+    /// A message without content, which stands for one that breaks the signature policy.
+    pub(super) fn invalid(error: SignatureError) -> Self {
+        Self::new(Content { signature_error: Some(error), ..Content::default() })
     }
 
-    /// Who published it; absent when messages are not signed.
+    /// The peer that published the message; `None` when messages are not signed.
     pub fn source(&self) -> Option<&PeerId> {
         self.0.source.as_ref()
     }
 
-    /// Its number among those of its source; absent when messages are not signed.
+    /// The sequence number, which is unique among the messages of one source; `None` when messages are not signed.
     pub fn seqno(&self) -> Option<u64> {
         self.0.seqno
     }
 
-    /// What was published.
+    /// The payload that was published.
     pub fn data(&self) -> &[u8] {
         self.0.data.as_deref().unwrap_or_default()
     }
 
-    /// The signature of its source.
+    /// The signature of the source.
     pub fn signature(&self) -> Option<&[u8]> {
         self.0.signature.as_deref()
     }
 
-    /// The source's public key as it was sent (protobuf); absent when the peer id contains it.
+    /// The source's public key, encoded as protobuf; `None` when the peer id contains the key.
     pub fn key(&self) -> Option<&[u8]> {
         self.0.key.as_deref()
     }
 
-    /// What is wrong with it, if it broke the signature policy.
-    pub fn flaw(&self) -> Option<Flaw> {
-        self.0.flaw
+    /// How the message breaks the signature policy, if it does.
+    pub fn signature_error(&self) -> Option<SignatureError> {
+        self.0.signature_error
     }
 
-    /// The bytes that its content holds, which all clones share.
+    /// The bytes in memory that all clones share.
     pub(crate) fn size(&self) -> usize {
         let fields = [&self.0.data, &self.0.signature, &self.0.key];
         let bytes: usize = fields.into_iter().flatten().map(|bytes| bytes.len()).sum();
@@ -85,9 +86,69 @@ impl fmt::Debug for Message {
         out.field("source", &content.source)
             .field("seqno", &content.seqno)
             .field("length", &self.data().len());
-        if let Some(flaw) = content.flaw {
-            out.field("flaw", &flaw);
+        if let Some(error) = content.signature_error {
+            out.field("signature_error", &error);
         }
         out.finish_non_exhaustive()
+    }
+}
+
+/// How a message breaks the [`SignaturePolicy`](crate::libp2p::SignaturePolicy).
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, thiserror::Error,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// StrictSign: the message names no source.
+    #[error("no source")]
+    MissingSource,
+    /// StrictSign: the source is not a peer id.
+    #[error("the source is no peer id")]
+    BadSource,
+    /// StrictSign: the message has no sequence number.
+    #[error("no sequence number")]
+    MissingSeqno,
+    /// StrictSign: the sequence number does not have 8 bytes.
+    #[error("the sequence number is not of 8 bytes")]
+    BadSeqno,
+    /// StrictSign: the message has no signature.
+    #[error("no signature")]
+    MissingSignature,
+    /// StrictSign: this build of libp2p can't verify keys of this type. The senders are not to blame: the message is
+    /// dropped as [`Outdated`](Validity::Outdated), without a penalty.
+    #[error("a public key of a type that can't be verified here")]
+    UnsupportedKey,
+    /// StrictSign: the public key is missing or can't be decoded.
+    #[error("no usable public key")]
+    BadKey,
+    /// StrictSign: the public key belongs to another peer than the source.
+    #[error("the public key is not that of the source")]
+    ForeignKey,
+    /// StrictSign: the signature does not match these fields and this source.
+    #[error("wrong signature")]
+    BadSignature,
+    /// StrictNoSign: the message names a source.
+    #[error("a source, though messages are anonymous")]
+    UnexpectedSource,
+    /// StrictNoSign: the message has a sequence number.
+    #[error("a sequence number, though messages are anonymous")]
+    UnexpectedSeqno,
+    /// StrictNoSign: the message has a signature.
+    #[error("a signature, though messages are anonymous")]
+    UnexpectedSignature,
+    /// StrictNoSign: the message has a public key.
+    #[error("a public key, though messages are anonymous")]
+    UnexpectedKey,
+}
+
+impl SignatureError {
+    /// The validation result of a message with this error: `Outdated` for
+    /// [`UnsupportedKey`](Self::UnsupportedKey), `Invalid` for all others.
+    pub fn validity(self) -> Validity {
+        match self {
+            Self::UnsupportedKey => Validity::Outdated,
+            _ => Validity::Invalid,
+        }
     }
 }

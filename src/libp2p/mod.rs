@@ -76,92 +76,53 @@
 //! Not on this wire: `Ping` (nothing is sent; libp2p has a protocol of its own for it) and the
 //! extensions of v1.3 (they are skipped when read).
 
-mod adapter;
-mod addresses;
-mod behaviour;
+mod bounded_map;
 mod codec;
-mod dials;
-mod encode;
-mod encoder;
-mod engine;
-mod event;
-mod fields;
-mod gate;
-mod handle;
-mod handler;
-mod held;
-mod ids;
-mod inbound;
-mod inputs;
-mod message;
-mod network;
-mod outputs;
-mod pack;
-mod patience;
-mod peers;
-mod queue;
-mod reader;
-mod receipt;
-mod recent;
-mod rpc;
-mod sign;
-mod transport;
-mod verdicts;
-mod waiting;
-mod wire;
-mod writer;
-mod written;
-
-pub use adapter::{Libp2pNode, NodeEvent};
-pub use behaviour::{Behaviour, Blocked};
-pub use codec::{FrameDecoder, FrameError, WireLimits};
-pub use encode::EncodeError;
-pub use engine::Engine;
-pub use event::{BehaviourConfig, Event, LaneCounts, SlowPeerAction, Slowness};
-pub use handle::{CommandError, NodeHandle};
-pub use handler::{Handler, HandlerEvent, Protocols, Up};
-pub use ids::{MessageId, TopicName};
-pub use inputs::Inputs;
-pub use message::Message;
-pub use network::{AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Validator};
-pub use queue::QueueLimits;
-pub use reader::{Heard, InboundError};
-pub use receipt::Reports;
-pub use rpc::RpcError;
-pub use sign::{Flaw, SignaturePolicy};
-pub use transport::{TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm};
-
-/// The way from bytes to inputs and back, for the fuzz targets alone. Not part of the API.
+mod connection;
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
-pub mod fuzz {
-    use super::{
-        EncodeError, Libp2pNetwork, RpcError, encode, inbound, pack,
-        waiting::{Item, Waiting},
-    };
-    use crate::{P2pMessage, protocol::Lane};
+pub mod fuzz;
+mod ids;
+mod message;
+mod message_serde;
+mod network;
+mod node;
+mod signature;
+mod state;
+mod swarm;
 
-    type Said = P2pMessage<Libp2pNetwork>;
+pub use ::libp2p::{Multiaddr, PeerId, identity::Keypair};
 
-    /// What a frame says.
-    pub fn read(frame: &[u8], network: &Libp2pNetwork) -> Result<Vec<Said>, RpcError> {
-        inbound::read(frame, network)
-    }
-
-    /// The frames that say it.
-    pub fn write(said: &[Said], network: &Libp2pNetwork) -> Result<Vec<u8>, EncodeError> {
-        let (limits, mut waiting, mut out) = (network.limits(), Waiting::default(), Vec::new());
-        for one in said {
-            for fragment in encode::fragments(one, limits)? {
-                // All in one lane: it keeps its order.
-                waiting.push(Item { fragment, lane: Lane::Control, id: None, receipt: None });
-            }
-        }
-        while pack::pack(&mut waiting, limits, &mut out, &mut Vec::new()) > 0 {}
-        Ok(out)
-    }
-
-    /// Where `peer` might be reached, by what was read.
-    pub fn addresses(peer: &libp2p::PeerId, network: &Libp2pNetwork) -> Vec<libp2p::Multiaddr> {
-        network.addresses().addresses(peer)
-    }
-}
+pub use codec::{
+    encode::EncodeError,
+    frame::{FrameDecoder, FrameError},
+    limits::WireLimits,
+    rpc::RpcError,
+};
+pub use connection::{
+    capabilities::Protocols,
+    delivery_report::DeliveryListener,
+    handler::{Established, Handler, HandlerEvent},
+    inbound_stream::{InboundError, InboundRpc},
+    lanes::LaneCounts,
+    send_queue::QueueLimits,
+};
+pub use ids::{MessageId, TopicName};
+pub use message::{Message, SignatureError};
+pub use network::{AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Validator};
+pub use node::{
+    builder::{Node, NodeBuilder, NodeStartError, PublishError},
+    driver::NodeDriver,
+    engine::{Engine, RefusedInput},
+    event::NodeEvent,
+    handle::{CommandError, NodeHandle},
+    outputs::{OutputSource, OutputStream},
+};
+pub use signature::policy::SignaturePolicy;
+pub use swarm::{
+    behaviour::Behaviour,
+    builder::{TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm},
+    config::{BehaviourConfig, SlowPeerAction},
+    event::{Blocked, Event, Slowness},
+    inputs::Inputs,
+};

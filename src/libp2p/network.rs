@@ -1,10 +1,10 @@
-//! The network of libp2p peers as the engine sees it: its types, its message ids and verdicts. It makes
-//! our messages and judges those of others; it never opens a connection.
+//! The network of libp2p peers: the hooks that an application sets, the messages that it publishes, and the `Network`
+//! that the engine is started with.
 
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -14,28 +14,32 @@ use ::libp2p::{Multiaddr, PeerId};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Message, MessageId, SignaturePolicy, TopicName, WireLimits,
-    addresses::{AddressBook, without_peer},
-    rpc::RawMessage,
-    sign::Check,
-    verdicts::{self, Verdicts},
-    wire::Wire,
+    codec::{decode::DecodeHooks, limits::WireLimits, rpc::RawMessage},
+    ids::{MessageId, TopicName},
+    message::Message,
+    signature::policy::SignaturePolicy,
+    state::{TransportState, address_book::without_peer},
 };
 use crate::network::{Delivery, FullMessage, Network, PeerAction, TransportStats, Validity};
 
-/// Makes the id of a message. All nodes of a network must use the same function.
+/// Makes the id of a message from its topic and content. All nodes of a network must use the same function.
 pub type MessageIdFn = dyn Fn(&TopicName, &Message) -> MessageId + Send + Sync;
-/// The application's verdict on a message.
+/// The application's validation of a message that keeps the signature policy. Called on the engine's threads; must not
+/// block.
 pub type Validator = dyn Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync;
-/// The application's verdict on what a peer asks for.
+/// Whether a peer may do an action; see [`Network::peer_filter`]. Called on the engine's threads; must not block.
 pub type PeerFilter = dyn Fn(&PeerId, PeerAction<'_, Libp2pNetwork>) -> bool + Send + Sync;
 
-/// The types and hooks of a network of libp2p peers. A clone is the same network: give one to the engine
-/// and one to the [`Behaviour`](super::Behaviour).
+/// The types, hooks and signature policy of a network of libp2p peers. Clones are the same network: the engine gets
+/// one and the [`Behaviour`](super::Behaviour) another.
 #[derive(Clone)]
-pub struct Libp2pNetwork(Arc<Settings>);
+pub struct Libp2pNetwork {
+    hooks: Arc<Hooks>,
+    /// Written by the behaviour; the engine reads dialled addresses and traffic counters through [`Network`].
+    state: Arc<TransportState>,
+}
 
-struct Settings {
+struct Hooks {
     policy: SignaturePolicy,
     limits: WireLimits,
     message_id: Box<MessageIdFn>,
@@ -43,38 +47,48 @@ struct Settings {
     peer_filter: Box<PeerFilter>,
     persistent_points: Vec<Multiaddr>,
     default_backoff: Duration,
+    /// The sequence number of our next message.
     next_seqno: AtomicU64,
-    addresses: Mutex<AddressBook>,
-    verdicts: Mutex<Verdicts>,
-    wire: Wire,
 }
 
-/// Collects the settings of a [`Libp2pNetwork`].
-pub struct Libp2pNetworkBuilder(Settings);
+/// Collects the settings of a [`Libp2pNetwork`]. Every setting but the signature policy has a default.
+pub struct Libp2pNetworkBuilder(Hooks);
 
-/// Why a message of ours can't be made.
+/// Why a message of ours can't be created.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorError {
-    /// The key refuses to sign.
+    /// The key can't sign.
     #[error("the message can't be signed: {0}")]
     Signing(#[from] ::libp2p::identity::SigningError),
-    /// It would never be sent: peers don't accept frames of that size.
+    /// The message needs a larger frame than peers accept, so that it could never be sent.
     #[error("the message has {length} bytes, of which {max} can be sent")]
-    TooLarge { length: usize, max: usize },
-    /// The topic's name is empty or longer than peers accept.
+    TooLarge {
+        /// The length of the payload, in bytes.
+        length: usize,
+        /// The longest payload that can be sent on this topic, in bytes.
+        max: usize,
+    },
+    /// The topic name is empty, or longer than peers accept.
     #[error("a topic's name has 1 to {max} bytes, this one has {length}")]
-    BadTopic { length: usize, max: usize },
+    BadTopic {
+        /// The length of the name, in bytes.
+        length: usize,
+        /// The longest name that is sent, in bytes.
+        max: usize,
+    },
 }
 
-/// The most bytes that source, number, signature (RSA: 512), key (RSA: 550) and tags add to a message.
+/// Most bytes that source, sequence number, signature (RSA: 512), key (RSA: 550) and tags add to a payload.
 const MESSAGE_OVERHEAD: usize = 1_280;
 
 impl Libp2pNetwork {
-    /// A network with this signature policy. Unless told otherwise, ids are source and number of a
-    /// signed message or the SHA-256 of an anonymous one's data, and whatever keeps the policy is valid.
+    /// Begins a network with this signature policy.
+    ///
+    /// By default the id of a signed message is its source and sequence number, that of an anonymous one the SHA-256
+    /// of its payload; every message that keeps the policy is valid, and peers may do everything.
     pub fn builder(policy: SignaturePolicy) -> Libp2pNetworkBuilder {
-        Libp2pNetworkBuilder(Settings {
+        Libp2pNetworkBuilder(Hooks {
             policy,
             limits: WireLimits::default(),
             message_id: Box::new(|_, message| default_message_id(message)),
@@ -83,13 +97,14 @@ impl Libp2pNetwork {
             persistent_points: Vec::new(),
             default_backoff: Duration::from_secs(60),
             next_seqno: AtomicU64::new(start_seqno()),
-            addresses: Mutex::default(),
-            verdicts: Mutex::default(),
-            wire: Wire::default(),
         })
     }
 
-    /// A message of ours, signed as the policy wants it: to be published with `AppInput::Publish`.
+    /// Creates a message of ours, signed as the policy demands. Publish it with
+    /// [`Worker::publish`](crate::Worker::publish).
+    ///
+    /// # Errors
+    /// The topic name or the payload is too long to be sent, or the key can't sign.
     pub fn message(
         &self,
         topic: TopicName,
@@ -97,14 +112,14 @@ impl Libp2pNetwork {
     ) -> Result<FullMessage<Self>, AuthorError> {
         let data = data.into();
         self.check_size(&topic, data.len())?;
-        let seqno = self.0.next_seqno.fetch_add(1, Ordering::Relaxed);
-        let message = self.0.policy.author(&topic, seqno, data)?;
+        let seqno = self.hooks.next_seqno.fetch_add(1, Ordering::Relaxed);
+        let message = self.hooks.policy.author(&topic, seqno, data)?;
         let message_id = self.message_id(&topic, &message);
         Ok(FullMessage { topic, message_id, message })
     }
 
     fn check_size(&self, topic: &TopicName, length: usize) -> Result<(), AuthorError> {
-        let limits = &self.0.limits;
+        let limits = &self.hooks.limits;
         let name = topic.as_str().len();
         if name == 0 || name > limits.max_topic_length {
             return Err(AuthorError::BadTopic { length: name, max: limits.max_topic_length });
@@ -113,68 +128,57 @@ impl Libp2pNetwork {
         if length > max { Err(AuthorError::TooLarge { length, max }) } else { Ok(()) }
     }
 
-    /// A message that was received and its id. One that breaks the signature policy gets an id of its
-    /// own, not the one it claims: anyone could then make us take a good message, not yet arrived, for a
-    /// bad one that we have seen.
-    pub(super) fn accept(&self, topic: &TopicName, raw: &RawMessage<'_>) -> (MessageId, Message) {
-        let digest = verdicts::digest(raw);
-        let known = lock(&self.0.verdicts).get(&digest);
-        let verdict = match known {
-            Some(Some(flaw)) => Err(flaw),
-            Some(None) => self.0.policy.accept(raw, Check::Verified),
-            None => self.0.policy.accept(raw, Check::Full),
-        };
-        if known.is_none() {
-            lock(&self.0.verdicts).insert(digest, verdict.as_ref().err().copied());
-        }
-        match verdict {
-            Ok(message) => (self.message_id(topic, &message), message),
-            Err(flaw) => (digest.as_slice().into(), Message::flawed(flaw)),
-        }
-    }
-
     /// The id of a message that keeps the signature policy.
     pub fn message_id(&self, topic: &TopicName, message: &Message) -> MessageId {
-        (self.0.message_id)(topic, message)
+        (self.hooks.message_id)(topic, message)
     }
 
-    /// What is read and written.
+    /// The limits on what is read and written.
     pub fn limits(&self) -> &WireLimits {
-        &self.0.limits
+        &self.hooks.limits
     }
 
     /// The signature policy.
     pub fn policy(&self) -> &SignaturePolicy {
-        &self.0.policy
+        &self.hooks.policy
     }
 
-    /// The backoff of a prune that names none (gossipsub v1.0).
-    pub(super) fn default_backoff(&self) -> Duration {
-        self.0.default_backoff
+    pub(super) fn state(&self) -> &Arc<TransportState> {
+        &self.state
+    }
+}
+
+impl DecodeHooks for Libp2pNetwork {
+    fn limits(&self) -> &WireLimits {
+        &self.hooks.limits
     }
 
-    /// `peer` says that it listens at these addresses (identify): they are tried when it is to be dialled.
-    pub fn add_addresses(&self, peer: PeerId, addresses: impl IntoIterator<Item = Multiaddr>) {
-        self.addresses().listed(peer, addresses);
+    /// The id of a message that breaks the signature policy is the digest of its bytes, not the id that it claims:
+    /// otherwise anyone could make us take a valid message that has not arrived yet for an invalid one.
+    fn verify(&self, topic: &TopicName, raw: &RawMessage<'_>) -> (MessageId, Message) {
+        match self.state.signatures().verify(&self.hooks.policy, raw) {
+            (_, Ok(message)) => (self.message_id(topic, &message), message),
+            (digest, Err(error)) => (digest.as_slice().into(), Message::invalid(error)),
+        }
     }
 
-    pub(super) fn wire(&self) -> &Wire {
-        &self.0.wire
+    fn default_backoff(&self) -> Duration {
+        self.hooks.default_backoff
     }
 
-    pub(super) fn addresses(&self) -> MutexGuard<'_, AddressBook> {
-        lock(&self.0.addresses)
+    fn px_record(&self, peer: PeerId, record: &[u8]) {
+        self.state.addresses().add_record(peer, record);
     }
 }
 
 impl Libp2pNetworkBuilder {
-    /// What is read and written.
+    /// The limits on what is read and written; by default [`WireLimits::default`].
     pub fn limits(mut self, limits: WireLimits) -> Self {
         self.0.limits = limits;
         self
     }
 
-    /// How the id of a message is made.
+    /// The function that makes message ids. All nodes of a network must use the same one.
     pub fn message_id(
         mut self,
         f: impl Fn(&TopicName, &Message) -> MessageId + Send + Sync + 'static,
@@ -183,7 +187,8 @@ impl Libp2pNetworkBuilder {
         self
     }
 
-    /// The verdict on a message; asked only about those that keep the signature policy.
+    /// The validation of a delivery: message, topic, sender and co-senders. It is called only for messages that keep the signature
+    /// policy, on the engine's threads, and must not block.
     pub fn validator(
         mut self,
         f: impl Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync + 'static,
@@ -192,7 +197,7 @@ impl Libp2pNetworkBuilder {
         self
     }
 
-    /// What peers may ask for.
+    /// Which actions peers are allowed; see [`Network::peer_filter`].
     pub fn peer_filter(
         mut self,
         f: impl Fn(&PeerId, PeerAction<'_, Libp2pNetwork>) -> bool + Send + Sync + 'static,
@@ -201,21 +206,22 @@ impl Libp2pNetworkBuilder {
         self
     }
 
-    /// Points to stay connected to. One that ends in a peer's id (`/p2p/…`) accepts that peer only.
+    /// Addresses to stay connected to: the engine dials them again and again. One that ends in `/p2p/PEER` accepts
+    /// that peer only.
     pub fn persistent_points(mut self, points: impl IntoIterator<Item = Multiaddr>) -> Self {
         self.0.persistent_points = points.into_iter().collect();
         self
     }
 
-    /// The backoff of a prune that names none (gossipsub v1.0); 60 s unless set.
+    /// The backoff of a PRUNE that names none (gossipsub v1.0); by default 60 s.
     pub fn default_backoff(mut self, backoff: Duration) -> Self {
         self.0.default_backoff = backoff;
         self
     }
 
-    /// The network.
+    /// Creates the network.
     pub fn build(self) -> Libp2pNetwork {
-        Libp2pNetwork(Arc::new(self.0))
+        Libp2pNetwork { hooks: Arc::new(self.0), state: Arc::default() }
     }
 }
 
@@ -231,9 +237,9 @@ impl Network for Libp2pNetwork {
     }
 
     fn validate(&self, delivery: &Delivery<Self>) -> Validity {
-        match delivery.message.message.flaw() {
-            Some(flaw) => flaw.validity(),
-            None => (self.0.validator)(delivery),
+        match delivery.message.message.signature_error() {
+            Some(error) => error.validity(),
+            None => (self.hooks.validator)(delivery),
         }
     }
 
@@ -246,14 +252,14 @@ impl Network for Libp2pNetwork {
     }
 
     fn peer_filter(&self, peer: &PeerId, action: PeerAction<'_, Self>) -> bool {
-        (self.0.peer_filter)(peer, action)
+        (self.hooks.peer_filter)(peer, action)
     }
 
     fn reachable_point(&self, peer: &PeerId) -> Option<Multiaddr> {
-        let dialled = self.addresses().point(peer)?;
-        // As the configuration writes it, so that the engine finds its own point again.
+        let dialled = self.state.addresses().dialled(peer)?;
+        // In the form of the configuration, so that the engine recognises its persistent point.
         let same = |point: &&Multiaddr| without_peer((*point).clone()) == dialled;
-        Some(self.0.persistent_points.iter().find(same).cloned().unwrap_or(dialled))
+        Some(self.hooks.persistent_points.iter().find(same).cloned().unwrap_or(dialled))
     }
 
     fn topic_label(&self, topic: &TopicName) -> String {
@@ -261,11 +267,11 @@ impl Network for Libp2pNetwork {
     }
 
     fn transport_stats(&self) -> TransportStats {
-        self.0.wire.transport_stats()
+        self.state.traffic().snapshot()
     }
 
     fn persistent_points(&self) -> Vec<Multiaddr> {
-        self.0.persistent_points.clone()
+        self.hooks.persistent_points.clone()
     }
 }
 
@@ -274,22 +280,18 @@ impl crate::recording::Recordable for Libp2pNetwork {
     const NAME: &'static str = "libp2p";
 
     fn set_reachable_point(&self, peer: &PeerId, point: Multiaddr) {
-        self.addresses().dialled(*peer, point);
+        self.state.addresses().add_dialled(*peer, point);
     }
 }
 
 impl fmt::Debug for Libp2pNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Libp2pNetwork").field("policy", &self.0.policy).finish_non_exhaustive()
+        f.debug_struct("Libp2pNetwork").field("policy", &self.hooks.policy).finish_non_exhaustive()
     }
 }
 
-/// What is locked here is plain data: a panic elsewhere leaves it whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The specification's default: source and number, which rust-, js- and py-libp2p must be told to use.
+/// The default of the pubsub specification: source and sequence number. rust-, js- and py-libp2p have to be configured
+/// to use it.
 fn default_message_id(message: &Message) -> MessageId {
     match (message.source(), message.seqno()) {
         (Some(source), Some(seqno)) => {
@@ -301,8 +303,46 @@ fn default_message_id(message: &Message) -> MessageId {
     }
 }
 
-/// Numbers start at the clock, in nanoseconds, so that they ascend over restarts.
+/// Sequence numbers start at the wall clock, in nanoseconds, so that they ascend over restarts.
 fn start_seqno() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use ::libp2p::identity::Keypair;
+
+    use super::*;
+    use crate::libp2p::message::SignatureError;
+
+    #[test]
+    fn a_forged_message_is_invalid_and_does_not_get_the_id_that_it_claims() {
+        let policy = SignaturePolicy::StrictSign(Box::new(Keypair::ed25519_from_bytes([7; 32]).unwrap()));
+        let network = Libp2pNetwork::builder(policy).validator(|_| unreachable!()).build();
+        let topic = TopicName::from("t");
+        let good = network.message(topic.clone(), *b"data").unwrap();
+        let source = good.message.source().unwrap().to_bytes();
+        let seqno = good.message.seqno().unwrap().to_be_bytes();
+        let raw = RawMessage {
+            from: Some(&source),
+            data: Some(b"Data"),
+            seqno: Some(&seqno),
+            topic: "t",
+            signature: good.message.signature(),
+            key: None,
+        };
+        let (forged_id, forged) = network.verify(&topic, &raw);
+        assert_ne!(forged_id, good.message_id);
+        assert_eq!(forged.signature_error(), Some(SignatureError::BadSignature));
+        let (message_id, message) = (forged_id.clone(), forged.clone());
+        let forgery = FullMessage { topic: topic.clone(), message_id, message };
+        assert_eq!(network.validate(&Delivery::new(PeerId::random(), Arc::new(forgery))), Validity::Invalid);
+        // The second check is answered by the cache.
+        assert_eq!(network.verify(&topic, &raw), (forged_id, forged));
+        for _ in 0..2 {
+            let honest = network.verify(&topic, &RawMessage { data: Some(b"data"), ..raw });
+            assert_eq!(honest, (good.message_id.clone(), good.message.clone()));
+        }
+    }
 }

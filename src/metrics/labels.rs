@@ -40,6 +40,7 @@ impl RpcType {
 /// The type of an RPC entry that lists message ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "lowercase")]
+#[expect(clippy::enum_variant_names, reason = "the specification names them so")]
 pub(super) enum IdListType {
     IHave,
     IWant,
@@ -158,8 +159,6 @@ pub(crate) enum Queue {
     Router,
     P2pOutput,
     AppOutput,
-    /// Message copies that wait to be freed.
-    Recycle,
 }
 
 /// A queue with a limit.
@@ -170,7 +169,6 @@ pub(super) enum BoundedQueue {
     Publication,
     P2pOutput,
     AppOutput,
-    Recycle,
 }
 
 /// A queue whose items are counted in bytes too.

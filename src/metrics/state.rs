@@ -11,7 +11,6 @@ use super::{
 use crate::{
     limits::Limits,
     network::TransportStats,
-    outputs::recycle::MAX_RECYCLED,
     protocol::{
         inspect::footprint::Footprint,
         peers::summary::{ConnectionClass, ConnectionDirection, PeersSummary, ScoreBand},
@@ -35,7 +34,7 @@ pub(crate) struct Gauges {
     malformed: EnumMap<Malformed, Counter>,
 }
 
-/// The present length of each queue.
+/// The current length of each queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueueDepths {
     pub(crate) items: EnumMap<Queue, usize>,
@@ -121,7 +120,6 @@ fn set_limits<T>(registry: &Registry<'_>, limits: &Limits<T>) {
     let capacities = enum_map! {
         BoundedQueue::Input | BoundedQueue::Publication => bounds.max_input_items,
         BoundedQueue::P2pOutput | BoundedQueue::AppOutput => bounds.max_output_items,
-        BoundedQueue::Recycle => MAX_RECYCLED,
     };
     set_all(&registry.gauges(&QUEUE_CAPACITY, &[]), &capacities);
     registry.gauge(&HEARTBEAT_INTERVAL, &[]).set(limits.heartbeat_interval.as_secs_f64());

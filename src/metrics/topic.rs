@@ -99,7 +99,7 @@ impl TopicSeries {
         };
         add_all(&self.validated, &verdicts);
         add(&self.delivered, outbox.app.len() as u64);
-        let rest = outbox.tally.take_rest();
+        let rest = outbox.counters.take_rest();
         let fanout_sends = rest.as_ref().map_or(0, |rest| u64::from(rest.fanout_sends));
         if !outbox.p2p.is_empty() {
             self.count_outputs(engine, &OutputCounts::of(&outbox.p2p, network), fanout_sends);
@@ -115,7 +115,7 @@ impl TopicSeries {
 
     fn count_inputs<N: Network>(&self, engine: &Metrics, outbox: &mut Outbox<N>) {
         let (mut received, mut duplicates) = (0, 0);
-        engine.count_outcomes(&mut outbox.tally, |role, count| match role {
+        engine.count_outcomes(&mut outbox.counters, |role, count| match role {
             TopicRole::None => {}
             TopicRole::Received => received += count,
             TopicRole::Duplicate => duplicates += count,
@@ -123,7 +123,7 @@ impl TopicSeries {
         });
         if received + duplicates > 0 {
             self.received.increment(received + duplicates);
-            self.received_bytes.increment(std::mem::take(&mut outbox.tally.bytes));
+            self.received_bytes.increment(std::mem::take(&mut outbox.counters.bytes));
         }
         add(&self.duplicate, duplicates);
     }

@@ -1,4 +1,4 @@
-//! TODO header.
+//! The queue of the application stream. It drops no message: admission control refuses full messages while it is full.
 
 use std::{
     collections::VecDeque,
@@ -9,79 +9,82 @@ use std::{
 use super::{
     backpressure::Backpressure,
     reader::{Reader, lock, take_first, wake},
+    wait_time::WaitTime,
 };
 use crate::{
     admission::Admission,
     network::{AppOutput, Network},
-    outputs::wait_time::WaitTime,
 };
 
-/// What waits for the application.
+/// The messages for the application.
 pub(crate) struct AppQueue<N: Network> {
-    waiting: Mutex<AppQueueInner<N>>,
-    /// Its messages, to be looked at without the lock; high when no more are admitted.
-    level: Backpressure,
+    inner: Mutex<AppQueueInner<N>>,
+    /// The number of messages, readable without the lock.
+    backpressure: Backpressure,
 }
 
 struct AppQueueInner<N: Network> {
     messages: VecDeque<AppOutput<N>>,
     wait_time: WaitTime,
-    end: Reader,
+    reader: Reader,
 }
 
 impl<N: Network> AppQueue<N> {
-    pub(crate) fn new(bound: usize, admission: Arc<Admission>, wait_time: WaitTime) -> Self {
-        let waiting = AppQueueInner { messages: VecDeque::new(), wait_time, end: Reader::default() };
-        Self { waiting: Mutex::new(waiting), level: Backpressure::new(bound, admission) }
+    /// An empty queue that is full from `limit` messages on.
+    pub(crate) fn new(limit: usize, admission: Arc<Admission>, wait_time: WaitTime) -> Self {
+        let inner = AppQueueInner { messages: VecDeque::new(), wait_time, reader: Reader::default() };
+        Self { inner: Mutex::new(inner), backpressure: Backpressure::new(limit, admission) }
     }
 
-    /// Adds all of `messages`, unless it is closed; leaves none of them there.
+    /// Moves all of `messages` to the queue, full or not. Drops them if it is closed.
     pub(crate) fn extend(&self, messages: &mut Vec<AppOutput<N>>) {
         if messages.is_empty() {
             return;
         }
-        let mut waiting = lock(&self.waiting);
-        if waiting.end.closed {
+        let mut inner = lock(&self.inner);
+        if inner.reader.is_closed() {
             messages.clear();
         } else {
-            let ahead = waiting.messages.len();
-            waiting.wait_time.pushed(0, ahead);
-            waiting.messages.extend(messages.drain(..));
-            self.level.set(waiting.messages.len());
-            wake(waiting, |waiting| waiting.end.reader.take());
+            let ahead = inner.messages.len();
+            inner.wait_time.pushed(0, ahead);
+            inner.messages.extend(messages.drain(..));
+            self.backpressure.set(inner.messages.len());
+            wake(inner, |inner| inner.reader.take_waker());
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.level.len()
+        self.backpressure.len()
     }
 
-    pub(crate) fn has_room(&self) -> bool {
-        !self.level.is_high()
+    pub(crate) fn is_full(&self) -> bool {
+        self.backpressure.is_full()
     }
 
+    /// Accepts no more messages: the stream ends when the queued ones are read.
     pub(crate) fn close(&self) {
-        let mut waiting = lock(&self.waiting);
-        waiting.end.closed = true;
-        wake(waiting, |waiting| waiting.end.reader.take());
+        let mut inner = lock(&self.inner);
+        inner.reader.close();
+        wake(inner, |inner| inner.reader.take_waker());
     }
 
     pub(crate) fn try_pop(&self) -> Option<AppOutput<N>> {
-        self.pop(&mut lock(&self.waiting))
+        self.pop(&mut lock(&self.inner))
     }
 
+    /// The next message; `None` once the queue is closed and empty.
     pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<AppOutput<N>>> {
-        let mut waiting = lock(&self.waiting);
-        let next = self.pop(&mut waiting);
-        waiting.end.poll(next, cx)
+        let mut inner = lock(&self.inner);
+        let next = self.pop(&mut inner);
+        inner.reader.poll(next, cx)
     }
 
-    fn pop(&self, waiting: &mut AppQueueInner<N>) -> Option<AppOutput<N>> {
-        let next = take_first(&mut waiting.messages);
+    fn pop(&self, inner: &mut AppQueueInner<N>) -> Option<AppOutput<N>> {
+        let next = take_first(&mut inner.messages);
         if next.is_some() {
-            waiting.wait_time.popped(0);
+            inner.wait_time.popped(0);
         }
-        self.level.set(waiting.messages.len());
+        self.backpressure.set(inner.messages.len());
         next
     }
 }

@@ -1,5 +1,5 @@
-//! How full an output stream is, for those who would fill it: they look at one flag that seldom changes, and not at
-//! what changes with each output. Holds nothing.
+//! The fill level of an output stream. Admission control reads one flag that seldom changes, not the length that changes
+//! with each output.
 
 use std::sync::{
     Arc,
@@ -10,39 +10,38 @@ use crossbeam_utils::CachePadded;
 
 use crate::admission::Admission;
 
-/// How much waits in a stream, and whether that is a lot.
+/// The length of a queue and whether it has reached its limit.
 pub(super) struct Backpressure {
     len: AtomicUsize,
-    /// Looked at for each input, and so apart from what changes with each.
-    high: CachePadded<AtomicBool>,
-    /// It is high from here on.
-    mark: usize,
-    /// What is refused meanwhile waits for room here.
+    /// Every input reads it: padded, so that writes to `len` do not evict it from other cores' caches.
+    full: CachePadded<AtomicBool>,
+    limit: usize,
+    /// Its waiters are notified when the queue is no longer full.
     admission: Arc<Admission>,
 }
 
 impl Backpressure {
-    pub(super) fn new(mark: usize, admission: Arc<Admission>) -> Self {
-        let high = AtomicBool::new(mark == 0).into();
-        Self { len: AtomicUsize::new(0), high, mark, admission }
+    /// An empty queue that is full from `limit` items on.
+    pub(super) fn new(limit: usize, admission: Arc<Admission>) -> Self {
+        Self { len: AtomicUsize::new(0), full: AtomicBool::new(limit == 0).into(), limit, admission }
     }
 
     pub(super) fn len(&self) -> usize {
         self.len.load(Ordering::Acquire)
     }
 
-    pub(super) fn is_high(&self) -> bool {
-        self.high.load(Ordering::Acquire)
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
     }
 
-    /// So much waits now. By whoever holds the stream's lock.
+    /// Sets the length. The caller has the queue's lock.
     pub(super) fn set(&self, len: usize) {
         self.len.store(len, Ordering::Release);
-        let high = len >= self.mark;
-        if high != self.is_high() {
-            self.high.store(high, Ordering::Release);
-            if !high {
-                self.admission.room_made();
+        let full = len >= self.limit;
+        if full != self.is_full() {
+            self.full.store(full, Ordering::Release);
+            if !full {
+                self.admission.notify_waiters();
             }
         }
     }

@@ -1,12 +1,11 @@
-//! The two output streams of an engine: their queues, what becomes of publications, and the recycling of message copies.
+//! The two output streams of an engine: their queues, their backpressure, and the reports on publications.
 
 pub(crate) mod app_queue;
 mod backpressure;
 pub(crate) mod p2p_queue;
 pub(crate) mod publication;
 mod reader;
-pub(crate) mod recycle;
 pub(crate) mod wait_time;
 
-/// No empty queue keeps room for much more than this, however long it was.
-const KEPT: usize = 1024;
+/// An empty queue keeps capacity for about this many items; a longer burst's capacity is freed.
+const RETAINED_CAPACITY: usize = 1024;

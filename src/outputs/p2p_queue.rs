@@ -1,6 +1,5 @@
-//! What waits in the output streams. The p2p stream has lanes: the most urgent is read first, and when
-//! there is no room the least urgent goes first. Control is never dropped: it is bounded by what peers
-//! and the application can cause. The application's stream never drops: admission closes instead.
+//! The queue of the p2p stream. The most urgent lane is read first, and a full queue drops the least urgent outputs.
+//! Control messages are never dropped: admission control refuses inputs when they alone exceed the limit.
 
 use std::{
     collections::VecDeque,
@@ -11,87 +10,89 @@ use std::{
 use super::{
     backpressure::Backpressure,
     reader::{Reader, lock, take_first, wake},
+    wait_time::WaitTime,
 };
 use crate::{
     admission::Admission,
     network::Network,
-    outputs::wait_time::WaitTime,
     protocol::output::{Lane, pending::PendingOutput},
 };
 
-/// What waits for the p2p layer.
+/// The outputs for the p2p layer.
 pub(crate) struct P2pQueue<N: Network> {
-    waiting: Mutex<P2pQueueInner<N>>,
-    /// Its items, to be looked at without the lock; high when control alone is more than there is room for.
-    level: Backpressure,
-    /// Beyond so many items, the least urgent are dropped.
-    bound: usize,
+    inner: Mutex<P2pQueueInner<N>>,
+    /// The number of items, readable without the lock. Only control messages can make it exceed `limit`.
+    backpressure: Backpressure,
+    /// The number of items, one a recipient, above which the least urgent outputs are dropped.
+    limit: usize,
 }
 
 struct P2pQueueInner<N: Network> {
-    /// By [`PendingOutput::place`], each in order of arrival.
+    /// By [`PendingOutput::queue_index`], each in order of arrival.
     lanes: [VecDeque<PendingOutput<N>>; Lane::QUEUES],
-    /// The items that all of them stand for.
+    /// The items of all lanes: one for each recipient of each output.
     items: usize,
     wait_time: WaitTime,
-    end: Reader,
+    reader: Reader,
 }
 
 impl<N: Network> P2pQueue<N> {
-    pub(crate) fn new(bound: usize, admission: Arc<Admission>, wait_time: WaitTime) -> Self {
+    /// An empty queue for at most `limit` items.
+    pub(crate) fn new(limit: usize, admission: Arc<Admission>, wait_time: WaitTime) -> Self {
         let lanes = std::array::from_fn(|_| VecDeque::new());
-        let waiting = Mutex::new(P2pQueueInner { lanes, items: 0, wait_time, end: Reader::default() });
-        Self { waiting, level: Backpressure::new(bound.saturating_add(1), admission), bound }
+        let inner = Mutex::new(P2pQueueInner { lanes, items: 0, wait_time, reader: Reader::default() });
+        Self { inner, backpressure: Backpressure::new(limit.saturating_add(1), admission), limit }
     }
 
-    /// Adds outputs; hands what finds no room to `dropped`.
+    /// Adds outputs. Calls `dropped` for each output, old or new, that has no room, and for all if the queue is closed.
     pub(crate) fn extend(
         &self,
         outputs: impl IntoIterator<Item = PendingOutput<N>>,
         mut dropped: impl FnMut(&PendingOutput<N>),
     ) {
-        let mut waiting = lock(&self.waiting);
+        let mut inner = lock(&self.inner);
         for output in outputs {
-            if waiting.end.closed || !waiting.make_room(&output, self.bound, &mut dropped) {
+            if inner.reader.is_closed() || !inner.make_room(&output, self.limit, &mut dropped) {
                 dropped(&output);
                 continue;
             }
-            waiting.push(output);
+            inner.push(output);
         }
-        let readable = waiting.items > 0;
-        self.level.set(waiting.items);
-        wake(waiting, |waiting| if readable { waiting.end.reader.take() } else { None });
+        let readable = inner.items > 0;
+        self.backpressure.set(inner.items);
+        wake(inner, |inner| if readable { inner.reader.take_waker() } else { None });
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.level.len()
+        self.backpressure.len()
     }
 
-    /// Whether control alone is more than there is room for.
-    pub(crate) fn is_overfull(&self) -> bool {
-        self.level.is_high()
+    /// Whether control messages alone exceed the limit.
+    pub(crate) fn control_overflow(&self) -> bool {
+        self.backpressure.is_full()
     }
 
-    /// No more will come: the stream ends when it is read out.
+    /// Accepts no more outputs: the stream ends when the queued ones are read.
     pub(crate) fn close(&self) {
-        let mut waiting = lock(&self.waiting);
-        waiting.end.closed = true;
-        wake(waiting, |waiting| waiting.end.reader.take());
+        let mut inner = lock(&self.inner);
+        inner.reader.close();
+        wake(inner, |inner| inner.reader.take_waker());
     }
 
     pub(crate) fn try_pop(&self) -> Option<PendingOutput<N>> {
-        self.pop(&mut lock(&self.waiting))
+        self.pop(&mut lock(&self.inner))
     }
 
+    /// The next output; `None` once the queue is closed and empty.
     pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<PendingOutput<N>>> {
-        let mut waiting = lock(&self.waiting);
-        let next = self.pop(&mut waiting);
-        waiting.end.poll(next, cx)
+        let mut inner = lock(&self.inner);
+        let next = self.pop(&mut inner);
+        inner.reader.poll(next, cx)
     }
 
-    fn pop(&self, waiting: &mut P2pQueueInner<N>) -> Option<PendingOutput<N>> {
-        let next = waiting.pop();
-        self.level.set(waiting.items);
+    fn pop(&self, inner: &mut P2pQueueInner<N>) -> Option<PendingOutput<N>> {
+        let next = inner.pop();
+        self.backpressure.set(inner.items);
         next
     }
 }
@@ -106,27 +107,29 @@ impl<N: Network> P2pQueueInner<N> {
 
     fn pop(&mut self) -> Option<PendingOutput<N>> {
         let lanes = self.lanes.iter_mut().enumerate();
-        let (lane, output) = { lanes }.find_map(|(lane, items)| Some((lane, take_first(items)?)))?;
+        let (lane, output) = { lanes }.find_map(|(lane, outputs)| Some((lane, take_first(outputs)?)))?;
         self.items -= output.count();
         self.wait_time.popped(lane);
         Some(output)
     }
 
-    /// Makes room by dropping what is less urgent, newest first; control needs no room.
+    /// Drops less urgent outputs, the newest first, until there is room for `output`. Returns whether `output` is to be
+    /// queued: control messages are in any case.
     fn make_room(
         &mut self,
         output: &PendingOutput<N>,
-        bound: usize,
+        limit: usize,
         dropped: &mut impl FnMut(&PendingOutput<N>),
     ) -> bool {
         let lane = output.lane();
         let needed = output.count();
-        while self.items + needed > bound {
-            let last = |of: &usize| Some((*of, self.lanes[*of].pop_back()?, self.lanes[*of].len()));
-            match lane.drop_order().iter().find_map(last) {
-                Some((of, victim, left)) => {
+        while self.items + needed > limit {
+            let newest =
+                |index: &usize| Some((*index, self.lanes[*index].pop_back()?, self.lanes[*index].len()));
+            match lane.drop_order().iter().find_map(newest) {
+                Some((index, victim, remaining)) => {
                     self.items -= victim.count();
-                    self.wait_time.dropped(of, left);
+                    self.wait_time.dropped(index, remaining);
                     dropped(&victim);
                 }
                 None => return lane == Lane::Control,

@@ -1,8 +1,9 @@
-//! TODO header.
+//! Reports on publications: how a message was routed and to which peers the transport sent it. The topic, the p2p stream
+//! and the transport add to a report as long as its [`PublishTicket`](crate::PublishTicket) exists.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, Weak,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use dashmap::DashMap;
@@ -12,21 +13,21 @@ use tokio::sync::Notify;
 
 use crate::network::Network;
 
-/// Why a message did not go to a peer it was meant for.
+/// Why a message was not sent to one of its recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DropReason {
-    /// The output stream was full: the transport does not read it fast enough.
+    /// The p2p stream was full (`bounds.max_output_items`): the transport reads it too slowly.
     StreamFull,
-    /// The transport's queue for this peer was full: the peer does not read fast enough.
+    /// The transport's queue for this peer was full: the peer reads too slowly.
     PeerSlow,
-    /// The connection ended before.
+    /// The connection ended first.
     Disconnected,
-    /// The transport can't send so large a message.
+    /// The message is larger than the transport can send.
     TooLarge,
-    /// The peer said that it has the message already, or is about to (IDONTWANT).
+    /// The peer does not want the message: it sent IDONTWANT.
     Unwanted,
-    /// The peer's version of the protocol has no such word.
+    /// The protocol version that the peer speaks cannot express it.
     Unsupported,
 }
 
@@ -41,7 +42,7 @@ impl DropReason {
         Self::Unsupported,
     ];
 
-    /// The reason as a word, for labels.
+    /// The reason in snake case, as metrics label it.
     pub fn reason(self) -> &'static str {
         match self {
             Self::StreamFull => "output_queue_full",
@@ -54,14 +55,14 @@ impl DropReason {
     }
 }
 
-/// What a publication came to, as far as is known.
+/// What is known about a publication so far. Counts are in recipients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishReport {
-    /// Whether it was routed, and how.
+    /// How it was routed; `None` until then.
     pub routed: Option<RouteResult>,
-    /// The peers it was queued for.
+    /// The peers for which it was queued.
     pub queued: usize,
-    /// The peers to whom the transport says it was sent.
+    /// The peers to which the transport has sent it ([`Worker::report_sent`](crate::Worker::report_sent)).
     pub sent: usize,
     not_sent: [usize; DropReason::ALL.len()],
 }
@@ -70,24 +71,24 @@ pub struct PublishReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RouteResult {
-    /// Queued for some peers.
+    /// It was queued for at least one peer.
     Queued,
-    /// Nobody is there to send it to, or all who are said that they have it; those who come soon may still ask for
-    /// it.
+    /// No peer is subscribed to the topic, or all of them sent IDONTWANT for it. Peers that connect soon may still get
+    /// it by IWANT.
     NoPeers,
-    /// A message of this id was seen before.
+    /// A message with this id was published or received before. It was not sent again.
     AlreadyPublished,
-    /// Its topic panicked, or the engine ended, before it was routed.
+    /// The topic panicked, or the engine ended, before it was routed.
     Lost,
 }
 
 impl PublishReport {
-    /// How many peers it did not go to for this reason.
+    /// The number of peers to which it was not sent for this reason.
     pub fn not_sent(&self, reason: DropReason) -> usize {
         self.not_sent[reason as usize]
     }
 
-    /// Whether nothing more will come.
+    /// Whether the report is final: each peer for which it was queued is counted as sent or not sent.
     pub fn is_complete(&self) -> bool {
         match self.routed {
             None => false,
@@ -97,21 +98,26 @@ impl PublishReport {
     }
 }
 
-/// The shared state of a ticket.
+/// A report that a ticket shares with the parts of the engine that complete it.
 #[derive(Debug, Default)]
 pub(crate) struct PublishState {
     report: Mutex<PublishReport>,
     changed: Notify,
-    ended: std::sync::atomic::AtomicBool,
+    ended: AtomicBool,
 }
 
 impl PublishState {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, PublishReport> {
-        // Nothing panics while it is held.
+    /// The report as it is now.
+    pub(crate) fn report(&self) -> PublishReport {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PublishReport> {
+        // No code panics while it has the lock.
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers whether nothing more will come.
+    /// Changes the report and returns whether it is complete now.
     fn update(&self, change: impl FnOnce(&mut PublishReport)) -> bool {
         let mut report = self.lock();
         change(&mut report);
@@ -121,13 +127,14 @@ impl PublishState {
         complete
     }
 
+    /// Waits until `until` is true of the report, or the engine ends. Cancellation safe.
     pub(crate) async fn wait(&self, until: impl Fn(&PublishReport) -> bool) -> PublishReport {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // Registered before the look, so that no change is missed.
+            // Registers before the check, so that no change in between is missed.
             changed.as_mut().enable();
-            let report = *self.lock();
+            let report = self.report();
             if until(&report) || self.ended.load(Ordering::Acquire) {
                 return report;
             }
@@ -141,24 +148,30 @@ impl PublishState {
     }
 }
 
-/// A publication on its way to its topic. Lost on the way, the ticket hears of it.
+/// Reports how a publication is routed to its ticket, if it has one. Dropped without a result, it reports
+/// [`RouteResult::Lost`].
 #[derive(Debug)]
 pub(crate) struct PublishResponder(Option<Arc<PublishState>>);
 
 impl PublishResponder {
-    pub(crate) fn new(publication: Option<Arc<PublishState>>) -> Self {
-        Self(publication)
+    pub(crate) fn new(state: Option<Arc<PublishState>>) -> Self {
+        Self(state)
     }
 
-    /// The topic routed it, for `queued` peers. If more is to come, `enter` puts it where the stream and
-    /// the transport find it, before anyone hears of the routing.
-    pub(crate) fn keep(mut self, routed: RouteResult, queued: usize, enter: impl FnOnce(&Arc<PublishState>)) {
-        let Some(publication) = self.0.take() else { return };
-        if routed == RouteResult::Queued {
-            enter(&publication);
+    /// Reports that the topic routed the message to `queued` peers. If there are any, `register` is called first: it
+    /// makes the state available to the p2p stream and the transport before the ticket's owner sees the result.
+    pub(crate) fn respond(
+        mut self,
+        result: RouteResult,
+        queued: usize,
+        register: impl FnOnce(&Arc<PublishState>),
+    ) {
+        let Some(state) = self.0.take() else { return };
+        if result == RouteResult::Queued {
+            register(&state);
         }
-        publication.update(|report| {
-            report.routed = Some(routed);
+        state.update(|report| {
+            report.routed = Some(result);
             report.queued = queued;
         });
     }
@@ -166,49 +179,52 @@ impl PublishResponder {
 
 impl Drop for PublishResponder {
     fn drop(&mut self) {
-        if let Some(publication) = self.0.take() {
-            publication.update(|report| report.routed = Some(RouteResult::Lost));
+        if let Some(state) = self.0.take() {
+            state.update(|report| report.routed = Some(RouteResult::Lost));
         }
     }
 }
 
-/// The publications of which somebody wants to hear more.
+/// The incomplete reports of publications that have a ticket.
 #[derive_where(Default)]
 pub(crate) struct PublishReports<N: Network> {
     open: DashMap<(N::Topic, N::MessageId), Weak<PublishState>, RandomState>,
-    /// To look is for free while nobody holds a ticket.
+    /// The number of entries of `open`: while it is 0, nothing is looked up there.
     count: AtomicUsize,
 }
 
 impl<N: Network> PublishReports<N> {
-    pub(crate) fn insert(&self, key: (N::Topic, N::MessageId), publication: &Arc<PublishState>) {
-        if self.open.insert(key, Arc::downgrade(publication)).is_none() {
+    pub(crate) fn insert(&self, key: (N::Topic, N::MessageId), state: &Arc<PublishState>) {
+        if self.open.insert(key, Arc::downgrade(state)).is_none() {
             self.count.fetch_add(1, Ordering::AcqRel);
         }
     }
 
+    /// Whether a ticket waits for reports on this message.
     pub(crate) fn is_open(&self, topic: &N::Topic, id: &N::MessageId) -> bool {
         self.count.load(Ordering::Acquire) > 0 && self.open.contains_key(&(topic.clone(), id.clone()))
     }
 
+    /// The transport sent the message to one peer.
     pub(crate) fn sent(&self, topic: &N::Topic, id: &N::MessageId) {
         self.update(topic, id, |report| report.sent += 1);
     }
 
+    /// The message was not sent to `count` peers.
     pub(crate) fn not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: DropReason, count: usize) {
         self.update(topic, id, |report| report.not_sent[reason as usize] += count);
     }
 
-    /// The engine ended: nothing more will come.
-    pub(crate) fn end(&self) {
+    /// Ends all waits: the engine has ended.
+    pub(crate) fn close(&self) {
         for entry in &self.open {
-            if let Some(publication) = entry.value().upgrade() {
-                publication.end();
+            if let Some(state) = entry.value().upgrade() {
+                state.end();
             }
         }
     }
 
-    pub(crate) fn forget(&self, key: &(N::Topic, N::MessageId)) {
+    pub(crate) fn remove(&self, key: &(N::Topic, N::MessageId)) {
         if self.open.remove(key).is_some() {
             self.count.fetch_sub(1, Ordering::AcqRel);
         }
@@ -219,9 +235,9 @@ impl<N: Network> PublishReports<N> {
             return;
         }
         let key = (topic.clone(), id.clone());
-        let publication = self.open.get(&key).and_then(|publication| publication.upgrade());
-        if publication.is_some_and(|publication| publication.update(change)) {
-            self.forget(&key);
+        let state = self.open.get(&key).and_then(|state| state.upgrade());
+        if state.is_some_and(|state| state.update(change)) {
+            self.remove(&key);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Samples the waiting time of items in a queue with lanes: it tracks one item at a time, from push to pop.
+//! Samples how long items wait in a queue: it tracks one item at a time, from its arrival until it is taken out.
 
 use std::sync::Arc;
 
@@ -7,21 +7,22 @@ use ::metrics::Histogram;
 use crate::{clock::Clock, timestamp::Timestamp};
 
 /// At most one of this many items is tracked.
-const SAMPLE_EVERY: u32 = 16;
+const SAMPLING: u32 = 16;
 
-/// Samples how long items wait in one queue.
+/// The sampler of one queue, which may consist of several lanes.
 pub(crate) struct WaitTime {
     clock: Arc<dyn Clock>,
+    /// In seconds.
     histogram: Histogram,
-    /// Items to skip before the next one is tracked.
+    /// The number of items to skip before the next one is tracked.
     skip: u32,
     tracked: Option<Tracked>,
 }
 
-/// The tracked item.
+/// The item that is tracked.
 struct Tracked {
     lane: usize,
-    /// Items of its lane that are popped before it.
+    /// The number of items before it in its lane.
     ahead: usize,
     pushed_at: Timestamp,
 }
@@ -31,20 +32,20 @@ impl WaitTime {
         Self { clock, histogram, skip: 0, tracked: None }
     }
 
-    /// An item was pushed to `lane`, behind `ahead` items of that lane.
+    /// An item was added behind `ahead` items of its lane.
     #[inline]
-    pub(crate) fn pushed(&mut self, lane: usize, ahead: usize) {
+    pub(super) fn pushed(&mut self, lane: usize, ahead: usize) {
         if self.skip > 0 {
             self.skip -= 1;
         } else if self.tracked.is_none() {
-            self.skip = SAMPLE_EVERY - 1;
+            self.skip = SAMPLING - 1;
             self.tracked = Some(Tracked { lane, ahead, pushed_at: self.clock.now() });
         }
     }
 
     /// The first item of `lane` was popped.
     #[inline]
-    pub(crate) fn popped(&mut self, lane: usize) {
+    pub(super) fn popped(&mut self, lane: usize) {
         let Some(tracked) = self.tracked.as_mut().filter(|tracked| tracked.lane == lane) else { return };
         if tracked.ahead > 0 {
             tracked.ahead -= 1;
@@ -54,8 +55,8 @@ impl WaitTime {
         self.tracked = None;
     }
 
-    /// The last items of `lane` were dropped; `left` items remain. A dropped item is not recorded.
-    pub(crate) fn dropped(&mut self, lane: usize, left: usize) {
-        self.tracked.take_if(|tracked| tracked.lane == lane && left <= tracked.ahead);
+    /// The last items of a lane were dropped; `remaining` items are left in it.
+    pub(super) fn dropped(&mut self, lane: usize, remaining: usize) {
+        self.tracked.take_if(|tracked| tracked.lane == lane && remaining <= tracked.ahead);
     }
 }

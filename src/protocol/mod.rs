@@ -23,6 +23,7 @@ pub(crate) mod connection;
 pub(crate) mod event;
 pub(crate) mod exchange;
 pub(crate) mod inspect;
+pub(crate) mod iwant;
 pub(crate) mod node;
 pub(crate) mod options;
 pub(crate) mod outcome;

@@ -13,7 +13,14 @@ pub(crate) struct Quota {
 
 impl Quota {
     /// The quota of a peer that is not tracked because the table is full: nothing is left.
-    pub(crate) const EXHAUSTED: Self = Self { ihave_messages: u32::MAX, iwant_ids: u32::MAX };
+    const EXHAUSTED: Self = Self { ihave_messages: u32::MAX, iwant_ids: u32::MAX };
+
+    /// The quota of a peer that is not in the table of the current heartbeat, which has `tracked` peers. The table has
+    /// room for as many peers as are connected, and for `max_unconnected_peers` more.
+    pub(crate) fn of_untracked<T>(tracked: usize, connected: usize, limits: &Limits<T>) -> Self {
+        let capacity = connected.saturating_add(limits.bounds.max_unconnected_peers);
+        if tracked < capacity { Self::default() } else { Self::EXHAUSTED }
+    }
 
     /// Whether the counts of a tracked peer differ from zero.
     pub(crate) fn is_tracked(self) -> bool {

@@ -1,5 +1,4 @@
-//! The handle as an actix actor: inputs as messages, so that actors need no other way in. Adds
-//! nothing to what the handle does.
+//! The handle as an actix actor: its inputs as actix messages, for applications whose parts are actors.
 
 use actix::{Actor, Context, Handler, Message};
 
@@ -27,7 +26,7 @@ impl<N: Network> Message for FullMessage<N> {
     type Result = ();
 }
 
-/// A clone of the handle can be started as an actor; stopping it does not end the engine.
+/// Start a clone of the handle as an actor. Stopping the actor does not stop the engine.
 impl<N: Network> Actor for Worker<N> {
     type Context = Context<Self>;
 }

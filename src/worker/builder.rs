@@ -1,4 +1,4 @@
-//! Setting up and starting an engine. Does nothing once it runs.
+//! Configures an engine and starts its actors.
 
 use std::{
     num::NonZero,
@@ -28,27 +28,42 @@ use crate::{
         router::actor::RouterActor,
         shared::{Observer, Shared},
         supervisor::actor::SupervisorActor,
+        topic_table::TopicTable,
     },
-    admission::Admission,
+    admission::{Admission, CreditOwner},
     clock::{Clock, SystemClock},
     directory::Directory,
     input_recorder::InputRecorder,
     limits::Limits,
     metrics::{Metrics, RecorderSource, TimedQueue, TopicLabels},
     network::{AppInput, Network},
-    outputs::{app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports, recycle::RecycleBins},
+    outputs::{app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports},
     protocol::{
         event::Event, exchange::command::ValidationMode, options::NodeOptions, peers::Peers,
         rate_limit::RateLimit,
     },
 };
 
-/// How an engine is to run. Every setting has a default.
+/// The configuration of an engine. Every setting has a default.
+///
+/// # Examples
+/// ```
+/// # use actix_gossipsub::{Limits, LimitsConfig, Started, Worker, plain::PlainNetwork};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> { actix::System::new().block_on(async {
+/// let limits = Limits::try_from(LimitsConfig::default())?;
+/// let Started { worker, p2p, app } = Worker::builder(PlainNetwork::new(), limits)
+///     .arbiters(1)
+///     .message_events(100)
+///     .start(["news".to_owned()])?;
+/// assert!(worker.is_subscribed(&"news".to_owned()));
+/// # worker.shutdown().await;
+/// # Ok(()) }) }
+/// ```
 pub struct WorkerBuilder<N: Network> {
     network: N,
     limits: Limits<N::Topic>,
     options: NodeOptions<N>,
-    home: Arbiters,
+    arbiters: Arbiters,
     clock: Option<Arc<dyn Clock>>,
     manual: bool,
     observer: Option<Observer<N>>,
@@ -62,9 +77,9 @@ pub struct WorkerBuilder<N: Network> {
 pub struct Started<N: Network> {
     /// The handle.
     pub worker: Worker<N>,
-    /// What the p2p layer is to do.
+    /// The outputs for the p2p layer.
     pub p2p: P2pOutputs<N>,
-    /// What the application receives.
+    /// The messages for the application.
     pub app: AppOutputs<N>,
 }
 
@@ -72,7 +87,7 @@ pub struct Started<N: Network> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Actors need an actix system.
+    /// The calling thread has no actix system, which actors need.
     #[error(
         "no actix System runs on this thread: start the engine inside `#[actix::main]` or `System::new().block_on(..)`"
     )]
@@ -86,7 +101,7 @@ impl<N: Network> WorkerBuilder<N> {
             network,
             limits,
             options: NodeOptions { seed: rand::random(), ..NodeOptions::default() },
-            home: Arbiters::Own(cores),
+            arbiters: Arbiters::Spawn(cores),
             clock: None,
             manual: false,
             observer: None,
@@ -97,83 +112,85 @@ impl<N: Network> WorkerBuilder<N> {
         }
     }
 
-    /// This node's own peer: when peers advertise it, it is not connected to.
+    /// Sets the peer id of this node. The engine requests no connection to it when peers recommend it. By default it has
+    /// none.
     pub fn self_peer(mut self, peer: N::Peer) -> Self {
         self.options.self_peer = Some(peer);
         self
     }
 
-    /// Where random choices come from; by default from the operating system.
+    /// Sets the seed of all random choices. By default the operating system provides one.
     pub fn seed(mut self, seed: u64) -> Self {
         self.options.seed = seed;
         self
     }
 
-    /// How many threads of its own the engine runs on; by default as many as there are cores. With 0
-    /// it runs on the arbiter that starts it, where tokio's paused time works.
+    /// Runs the engine on this number of own threads, by default one a core. With 0 it runs on the arbiter that starts
+    /// it: paused tokio time works only there.
     pub fn arbiters(mut self, arbiters: usize) -> Self {
-        self.home = Arbiters::Own(arbiters);
+        self.arbiters = Arbiters::Spawn(arbiters);
         self
     }
 
-    /// Runs the engine on these arbiters, in place of threads of its own. They are the caller's, who stops them once
-    /// the engine has ended. Connections that live on them too are a topic's neighbours: what one says to the other
-    /// need not cross from core to core. Without any it runs on the arbiter that starts it.
+    /// Runs the engine on these arbiters instead of own threads. The caller stops them after the engine has ended.
+    /// Connections that run on the same arbiters exchange messages with topics without a change of thread. With an empty
+    /// iterator the engine runs on the arbiter that starts it.
     pub fn on_arbiters(mut self, arbiters: impl IntoIterator<Item = ArbiterHandle>) -> Self {
-        self.home = Arbiters::Given(arbiters.into_iter().collect());
+        self.arbiters = Arbiters::Borrowed(arbiters.into_iter().collect());
         self
     }
 
-    /// Judges messages in batches, each open for `interval`, by
-    /// [`Network::validate_batch`]; by default one by one.
+    /// Validates messages in batches by [`Network::validate_batch`]. A batch is validated `interval` after its first
+    /// message, or when it has `bounds.max_batch_items`. By default messages are validated one by one.
     pub fn batching(mut self, interval: Duration) -> Self {
         self.options.batch_interval = Some(interval);
         self
     }
 
-    /// Where the time comes from; by default from the system's monotonic clock.
+    /// Sets the clock of the engine, by default the system's monotonic clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Runs no timers: heartbeats, retries and batches come by [`Worker::tick`],
+    /// Starts no timers: heartbeats, retries of parked messages and batches run only by [`Worker::tick`],
     /// [`Worker::check_parked`] and [`Worker::process_batch`].
     pub fn manual(mut self) -> Self {
         self.manual = true;
         self
     }
 
-    /// Who is told of [`Event`]s, on the engine's threads and the callers', in place of `tracing`.
+    /// Sets the function that receives each [`Event`], on the engine's threads and on those of its callers. It must not
+    /// block. By default events go to `tracing`, except inputs.
     pub fn observer(mut self, observer: impl Fn(&Event<N>) + Send + Sync + 'static) -> Self {
         self.observer = Some(Arc::new(observer));
         self
     }
 
-    /// Where its [metrics](crate::metrics) go; by default to the recorder that is current when it starts, and
-    /// for topics that are joined later, to the one that is current then.
+    /// Sets the recorder of the engine's [metrics](crate::metrics). By default it is the current recorder at the start
+    /// and, for topics that are joined later, the current recorder at the join.
     pub fn recorder(mut self, recorder: Arc<dyn ::metrics::Recorder + Send + Sync>) -> Self {
         self.recorder = RecorderSource::Given(recorder);
         self
     }
 
-    /// How many topics are told apart among the metrics, at most; by default 100. Those that are joined first have
-    /// series of their own, for ever; a fifth of the room may go to those that are only published to. The others
-    /// share a label ([`OTHER`](crate::metrics::OTHER)). Each takes 31 series.
+    /// Sets how many topics have metrics of their own, by default 100. The first topics that are joined get them and
+    /// keep them; at most a fifth may go to topics to which we only publish. All other topics share the label
+    /// [`OTHER`](crate::metrics::OTHER). Each topic takes 31 series.
     pub fn max_topic_labels(mut self, topics: usize) -> Self {
         self.max_topic_labels = topics;
         self
     }
 
-    /// Who is shown every input, in the order of the door.
+    /// Sets the recorder that receives every accepted input. By default there is none.
     pub fn input_recorder(mut self, recorder: Arc<dyn InputRecorder<N>>) -> Self {
         self.input_recorder = Some(recorder);
         self
     }
 
     /// Keeps the last `count` events about full messages (published, delivered, duplicate, rejected) for
-    /// [`Worker::events`]; by default none, as each costs a lock and some copies. Events about peers are kept
-    /// all the same.
+    /// [`Worker::events`]. By default it keeps none: each costs a lock and some copies. Events about peers are always
+    /// kept.
     pub fn message_events(mut self, count: usize) -> Self {
         self.message_events = count;
         self
@@ -182,52 +199,60 @@ impl<N: Network> WorkerBuilder<N> {
     /// Starts the engine and joins `topics`, in order.
     ///
     /// # Errors
-    /// No actix system runs on this thread.
+    /// The calling thread has no actix system.
     pub fn start(self, topics: impl IntoIterator<Item = N::Topic>) -> Result<Started<N>, StartError> {
         if System::try_current().is_none() {
             return Err(StartError::NoSystem);
         }
-        let (pool, arbiters) = Pool::new(&self.home);
+        let (pool, arbiters) = Pool::new(&self.arbiters);
         let (options, manual) = (self.options.clone(), self.manual);
-        let shared = Arc::new(self.share(pool.len()));
+        let shared = Arc::new(self.into_shared(pool.len()));
         if let Some(recorder) = &shared.input_recorder {
             recorder.start(&shared.network, &shared.limits, &options);
         }
-        start_actors(&shared, pool, &options, manual);
+        start_actors(&shared, &pool, &options, manual);
         let worker = Worker { shared: Arc::clone(&shared), arbiters: Arc::new(Mutex::new(arbiters)) };
         for topic in topics {
-            // Nothing is refused yet.
+            // A join is refused only by an engine that has ended.
             let _ = input::app_input(&shared, AppInput::Join(topic));
         }
         let (p2p, app) = (P2pOutputs::new(Arc::clone(&shared)), AppOutputs::new(shared));
         Ok(Started { worker, p2p, app })
     }
 
-    fn share(self, arbiters: usize) -> Shared<N> {
-        let load = Arc::new(BusyCount::default());
+    fn into_shared(self, arbiters: usize) -> Shared<N> {
+        let busy_count = Arc::new(BusyCount::default());
         let bounds = &self.limits.bounds;
         let admission = Arc::new(Admission::new(bounds));
         let batched = self.options.batch_interval.is_some();
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let metrics = Metrics::new(&self.recorder, &self.limits);
-        let watch = |queue| metrics.wait_time(queue, Arc::clone(&clock));
+        let wait_time = |queue| metrics.wait_time(queue, Arc::clone(&clock));
         Shared {
             seed: self.options.seed,
             validation_mode: if batched { ValidationMode::Batched } else { ValidationMode::Sequential },
             directory: Directory::new(Arc::clone(&admission)),
-            publications: Arc::new(Admission::new(bounds)),
-            supervisor: Inbox::new(Arc::clone(&load)).into(),
-            router: Inbox::new(Arc::clone(&load)).into(),
-            desks: ArbiterMailboxes::new(arbiters, &load),
-            load,
-            p2p: P2pQueue::new(bounds.max_output_items, Arc::clone(&admission), watch(TimedQueue::P2pOutput))
-                .into(),
-            app: AppQueue::new(bounds.max_output_items, Arc::clone(&admission), watch(TimedQueue::AppOutput))
-                .into(),
+            topic_table: TopicTable::<N>::default(),
+            publications: Arc::new(CreditOwner::new(Arc::new(Admission::new(bounds)))),
+            supervisor: Inbox::new(Arc::clone(&busy_count)).into(),
+            router: Inbox::new(Arc::clone(&busy_count)).into(),
+            mailboxes: ArbiterMailboxes::new(arbiters, &busy_count),
+            busy_count,
+            p2p: P2pQueue::new(
+                bounds.max_output_items,
+                Arc::clone(&admission),
+                wait_time(TimedQueue::P2pOutput),
+            )
+            .into(),
+            app: AppQueue::new(
+                bounds.max_output_items,
+                Arc::clone(&admission),
+                wait_time(TimedQueue::AppOutput),
+            )
+            .into(),
             admission,
             validating: AtomicUsize::new(0),
-            tickets: PublishReports::default(),
-            returns: RecycleBins::default(),
+            publish_reports: PublishReports::default(),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             input_recorder: self.input_recorder,
@@ -236,12 +261,12 @@ impl<N: Network> WorkerBuilder<N> {
             metrics,
             topic_labels: TopicLabels::new(self.recorder, self.max_topic_labels),
             last_overload: Mutex::default(),
-            journal: EventLog::new(bounds, self.message_events),
-            pulse: HeartbeatMonitor::new(self.manual),
-            in_heartbeat: AtomicBool::new(false),
+            event_log: EventLog::new(bounds, self.message_events),
+            heartbeat_monitor: HeartbeatMonitor::new(self.manual),
+            heartbeat_in_progress: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             end: watch::Sender::new(None),
-            credited: CachePadded::default(),
+            unflushed_topics: CachePadded::default(),
             topic_stats: CachePadded::default(),
             topic_footprint: Mutex::default(),
             peer_stats: Mutex::default(),
@@ -251,50 +276,52 @@ impl<N: Network> WorkerBuilder<N> {
     }
 }
 
-/// Supervisor, router and heartbeat live on one arbiter; topics on all in turn.
-fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: Pool, options: &NodeOptions<N>, manual: bool) {
-    let first = pool.arbiter(0).clone();
+/// Starts supervisor, router and heartbeat on the first arbiter, and the actor that runs topics on each.
+fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: &Pool, options: &NodeOptions<N>, manual: bool) {
+    let first = pool.arbiter(0);
     let fail = |fault: EngineError| {
         let shared = Arc::clone(shared);
         move || shared.finish(Err(fault))
     };
     let router = Arc::clone(shared);
-    start_watched(&first, move || RouterActor::new(router), fail(EngineError::RouterPanicked));
-    for (arbiter, desk) in shared.desks.iter().enumerate() {
-        let (shared, desk) = (Arc::clone(shared), Arc::clone(desk));
+    start_watched(first, move || RouterActor::new(router), fail(EngineError::RouterPanicked));
+    for (arbiter, mailbox) in shared.mailboxes.iter().enumerate() {
+        let (shared, mailbox) = (Arc::clone(shared), Arc::clone(mailbox));
         start_watched(
             pool.arbiter(arbiter),
-            move || ArbiterActor::new(shared, desk),
+            move || ArbiterActor::new(shared, mailbox),
             fail(EngineError::ArbiterPanicked),
         );
     }
     let peers = Peers::new(Arc::clone(&shared.network), Arc::clone(&shared.limits), options);
     let supervisor = Arc::clone(shared);
-    let make = move || SupervisorActor::new(supervisor, pool, peers, manual);
-    start_watched(&first, make, fail(EngineError::SupervisorPanicked));
+    let make = move || SupervisorActor::new(supervisor, peers, manual);
+    start_watched(first, make, fail(EngineError::SupervisorPanicked));
     if !manual {
         let heartbeat = Arc::clone(shared);
         let make = move || HeartbeatActor::new(heartbeat);
-        start_watched(&first, make, fail(EngineError::HeartbeatPanicked));
+        start_watched(first, make, fail(EngineError::HeartbeatPanicked));
     }
 }
 
-/// The default observer.
+/// The default observer: it logs events, except inputs.
 fn trace<N: Network>(event: &Event<N>) {
     match event {
         Event::Heartbeat { tick } => tracing::trace!(tick, "heartbeat"),
         Event::P2pInput(_) | Event::AppInput(_) => {}
         Event::HeartbeatSkipped { tick } => {
-            tracing::warn!(tick, "heartbeat skipped: the previous heartbeat has not finished")
+            tracing::warn!(tick, "heartbeat skipped: the previous one is running")
         }
         Event::SubscribeTopicCapExceeded { peer, max_topics } => {
-            tracing::warn!(?peer, max_topics, "subscription ignored: the peer is at max_topics_per_peer");
+            tracing::warn!(
+                ?peer,
+                max_topics,
+                "subscription ignored: the peer has max_topics_per_peer topics"
+            );
         }
         Event::InputRefused { depth, reason } => tracing::warn!(depth, reason, "inputs refused"),
-        Event::SlowPeer { peer } => {
-            tracing::warn!(?peer, "slow peer: it reads too slowly for control messages")
-        }
+        Event::SlowPeer { peer } => tracing::warn!(?peer, "slow peer: it reads control messages too slowly"),
         Event::TopicRestarted { topic } => tracing::error!(?topic, "topic restarted after a panic"),
-        Event::TopicGivenUp { topic } => tracing::error!(?topic, "topic stopped: it panicked too often"),
+        Event::TopicGivenUp { topic } => tracing::error!(?topic, "topic left after too many panics"),
     }
 }

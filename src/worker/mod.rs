@@ -1,35 +1,34 @@
-//! The handle of a running engine: takes inputs, answers questions. Decides who is admitted, and
-//! nothing else.
+//! The public handle of a running engine: inputs, queries, output streams, publish tickets, and how an engine starts and
+//! stops. Every method works on the caller's thread; those that need an actor's state are async.
 
 mod actor;
 mod builder;
 mod input;
+mod lifecycle;
 mod queries;
 mod streams;
 mod ticket;
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, Mutex};
 
 use actix::Arbiter;
 use derive_where::derive_where;
-use tokio::sync::oneshot;
 
 use crate::{
     actors::{
-        mesh::messages::{Snapshot, TopicItem},
         shared::Shared,
-        supervisor::messages::SupervisorItem,
+        supervisor::messages::{SetUnreachablePoint, SlowPeer, SupervisorItem},
     },
     input_recorder::RecordedInput,
     limits::Limits,
     network::{AppInput, FullMessage, Network, P2pInput},
     outputs::publication::PublishState,
-    protocol::{Lane, Stats, Timestamp, View},
+    protocol::Lane,
 };
 
 pub use self::{
     builder::{StartError, Started, WorkerBuilder},
-    input::peer::PeerInputs,
+    input::PeerInputs,
     queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
     streams::{AppOutputs, P2pOutputs},
     ticket::PublishTicket,
@@ -40,260 +39,145 @@ pub use crate::{
     outputs::publication::{DropReason, PublishReport, RouteResult},
 };
 
-/// The handle of a gossipsub engine. Cheap to clone, usable from any thread and any runtime.
+/// The handle of a gossipsub engine. It is cheap to clone and works on any thread and in any async runtime.
 ///
-/// Made by [`Worker::builder`]. The engine runs until [`shutdown`](Self::shutdown), or until its
-/// actix system ends.
+/// Made by [`Worker::builder`]. The engine runs until [`shutdown`](Self::shutdown), or until its actix system ends.
+/// Dropping all handles does not stop it.
 #[derive_where(Clone)]
 pub struct Worker<N: Network> {
     shared: Arc<Shared<N>>,
-    arbiters: Arc<std::sync::Mutex<Vec<Arbiter>>>,
+    /// The engine's own threads, to be joined by [`shutdown`](Self::shutdown).
+    arbiters: Arc<Mutex<Vec<Arbiter>>>,
 }
 
-// === Inputs ===
-
 impl<N: Network> Worker<N> {
-    /// Sets an engine up for `network` under `limits`.
+    /// Prepares an engine for `network` under `limits`.
     pub fn builder(network: N, limits: Limits<N::Topic>) -> WorkerBuilder<N> {
         WorkerBuilder::new(network, limits)
     }
+}
 
-    /// Takes an input of the p2p layer. Never blocks.
+// === Inputs of the p2p layer ===
+
+impl<N: Network> Worker<N> {
+    /// Queues an input of the p2p layer. Never blocks.
+    ///
+    /// Inputs of one thread for one topic are handled in their order. Messages of peers that are not connected share one
+    /// part of the input queue.
     ///
     /// # Errors
-    /// A message of a peer is refused when too much waits, of all peers or of this one, or when the
-    /// application does not read its stream: see [`Refused`]. Connections and disconnections are refused only by an engine
-    /// that has ended.
+    /// A message is refused if the input queue is full, if it is half full and the peer has more than its fair share of
+    /// it, or if an output stream is full (see [`Refused`]). [`p2p_input_ready`](Self::p2p_input_ready) waits until
+    /// there is room. Connections and disconnections are refused only by an engine that has ended.
     pub fn p2p_input(&self, input: P2pInput<N>) -> Result<(), Refused> {
         input::p2p_input(&self.shared, input)
     }
 
-    /// What takes the messages of `peer` from now on: for a transport that has a task for each connection, and
-    /// asks for it once [`p2p_input`](Self::p2p_input) has taken the connection.
+    /// Like [`p2p_input`](Self::p2p_input), and gives back an input that is refused.
+    #[cfg(feature = "libp2p")]
+    pub(crate) fn try_p2p_input(&self, input: P2pInput<N>) -> Result<(), (Refused, P2pInput<N>)> {
+        input::try_p2p_input(&self.shared, input)
+    }
+
+    /// The input for the messages of `peer`, for transports that have a task for each connection. Call it after
+    /// [`p2p_input`](Self::p2p_input) has accepted the connection.
     pub fn peer_inputs(&self, peer: N::Peer) -> PeerInputs<N> {
         PeerInputs::new(Arc::clone(&self.shared), peer)
     }
 
-    /// Takes an input of the application. Never blocks. What the application did before, what arrives
-    /// after sees: a message that comes once this returned finds the topic joined.
+    /// Waits until the engine would accept a message of `peer`, or has ended. A transport that does not read from the
+    /// peer until then slows down this peer only.
     ///
-    /// # Errors
-    /// A publication is refused when too many of them wait; everything, by an engine that has ended.
-    pub fn app_input(&self, input: AppInput<N>) -> Result<(), Refused> {
-        input::app_input(&self.shared, input)
+    /// The answer may be outdated at once if other threads send inputs. Cancellation safe: dropping the future changes
+    /// nothing.
+    pub async fn p2p_input_ready(&self, peer: &N::Peer) {
+        let shared = &self.shared;
+        let owner = shared.directory.credit_owner(peer);
+        let connected = || shared.directory.connected();
+        owner.ready(connected, || input::outputs_have_room(shared), || shared.is_closing()).await;
     }
 
-    /// Publishes a message, as [`AppInput::Publish`] does, and answers what to wait on to learn what
-    /// became of it.
-    ///
-    /// # Errors
-    /// Too many publications wait, or the engine has ended.
-    pub fn publish(&self, message: FullMessage<N>) -> Result<PublishTicket<N>, Refused> {
-        let publication = Arc::new(PublishState::default());
-        let key = (message.topic.clone(), message.message_id.clone());
-        input::publish_with_ticket(&self.shared, message, Arc::clone(&publication))?;
-        Ok(PublishTicket::new(self.clone(), key, publication))
+    /// Whether a [`PublishTicket`] waits for reports on this message. If so, the transport should call
+    /// [`report_sent`](Self::report_sent) or [`report_not_sent`](Self::report_not_sent) for each recipient.
+    pub fn has_publish_listener(&self, topic: &N::Topic, id: &N::MessageId) -> bool {
+        self.shared.publish_reports.is_open(topic, id)
     }
 
-    /// Whether somebody waits to hear what became of this message: then the transport is to tell, for
-    /// each peer, by [`report_sent`](Self::report_sent) or [`report_not_sent`](Self::report_not_sent).
-    pub fn wants_reports(&self, topic: &N::Topic, id: &N::MessageId) -> bool {
-        self.shared.tickets.is_open(topic, id)
-    }
-
-    /// The transport sent a message to one peer.
+    /// Reports that the transport sent a message to one peer.
     pub fn report_sent(&self, topic: &N::Topic, id: &N::MessageId) {
-        self.shared.tickets.sent(topic, id);
+        self.shared.publish_reports.sent(topic, id);
     }
 
-    /// The transport could not send a message to one peer.
+    /// Reports that the transport did not send a message to one peer.
     pub fn report_not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: DropReason) {
-        self.shared.tickets.not_sent(topic, id, reason, 1);
+        self.shared.publish_reports.not_sent(topic, id, reason, 1);
     }
 
-    /// The transport finds `peer` too slow to be told what it must be told (grafts, prunes, subscriptions): it
-    /// reads nothing, or less than is said. Counted, told to the observer, and held against it
-    /// ([`slow_peer_penalty`](crate::limits::Extensions::slow_peer_penalty)). Once a stall is enough; what
-    /// becomes of the connection is the transport's.
+    /// Reports that `peer` reads its control messages (GRAFT, PRUNE, subscriptions) too slowly or not at all. Report a
+    /// stall once. The engine counts it, notifies the observer and lowers the peer's score (P7,
+    /// [`slow_peer_penalty`](crate::limits::Extensions::slow_peer_penalty)); it does not close the connection.
     pub fn report_slow_peer(&self, peer: &N::Peer) {
         self.shared.metrics.slow_peer();
         self.shared.record(RecordedInput::SlowPeer(peer));
-        self.tell(SupervisorItem::SlowPeer(peer.clone()));
+        self.send(SupervisorItem::message(SlowPeer(peer.clone())));
     }
 
-    /// The transport dropped so many outputs that it had read from the stream, for this reason.
+    /// Reports that the transport dropped `count` outputs, one a recipient, that it had read from the p2p stream. Only
+    /// metrics count them.
     pub fn report_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
         self.shared.metrics.output_dropped(lane, reason, count);
     }
 
-    /// Waits until an input of `peer` would be taken: a transport that reads no more from this peer
-    /// until then slows it down, and it alone. RecycleBins at once when the engine has ended.
-    pub async fn p2p_input_ready(&self, peer: &N::Peer) {
-        let directory = &self.shared.directory;
-        let account = input::account(&self.shared, peer);
-        let open = || input::has_way_out(&self.shared);
-        let ended = || self.shared.is_closing();
-        self.shared.admission.ready(&account, || directory.connected(), open, ended).await;
-    }
-
-    /// Says that an attempt to reach `point` failed: it is left alone for 5 heartbeats, then 10, 20 …
-    /// up to 300, until a peer connects from it.
+    /// Reports that dialling `point` failed. The engine requests no connection to it for `bounds.first_reconnect_ticks`
+    /// heartbeats. Each further failure doubles the delay, up to `bounds.max_reconnect_ticks`. A peer that connects from
+    /// `point` resets it.
     pub fn set_unreachable_point(&self, point: N::Point) {
         self.shared.record(RecordedInput::UnreachablePoint(&point));
-        self.tell(SupervisorItem::SetUnreachablePoint(point));
+        self.send(SupervisorItem::message(SetUnreachablePoint(point)));
     }
 }
 
-// === Questions ===
+// === Inputs of the application ===
 
 impl<N: Network> Worker<N> {
-    /// Whether the application's last word on `topic` was join.
-    pub fn is_subscribed(&self, topic: &N::Topic) -> bool {
-        self.shared.directory.topics.get(topic).is_some_and(|entry| entry.joined)
-    }
-
-    /// The sixteen counters, as of the last burst of work of each actor.
-    pub fn stats(&self) -> Stats {
-        self.shared.stats()
-    }
-
-    /// How many messages of peers and publications of the application wait to be handled.
-    pub fn input_queue_length(&self) -> usize {
-        self.shared.admission.waiting().items() + self.shared.publications.waiting().items()
-    }
-
-    /// The limits it runs under.
-    pub fn limits(&self) -> &Limits<N::Topic> {
-        &self.shared.limits
-    }
-
-    /// The whole state. Each topic's part is consistent in itself; all are of one moment only when
-    /// nothing is on its way ([`settle`](Self::settle)).
+    /// Queues an input of the application. Never blocks. Inputs for the same topic that are sent after this method has
+    /// returned are handled later: a message that arrives after a join finds the topic joined.
     ///
     /// # Errors
-    /// The engine has ended.
-    pub async fn state(&self) -> Result<View<N>, EngineStopped> {
-        self.inspect().await
+    /// A publication is refused if `bounds.max_input_items` publications or `bounds.max_input_bytes` of them are queued.
+    /// An engine that has ended refuses all inputs.
+    pub fn app_input(&self, input: AppInput<N>) -> Result<(), Refused> {
+        input::app_input(&self.shared, input)
     }
 
-    /// Each unreachable point with the heartbeats until it may be tried; negative when that is past.
+    /// Publishes a message as [`AppInput::Publish`] does, and returns a ticket that reports to how many peers it was
+    /// sent. Dropping the ticket does not affect the message.
     ///
     /// # Errors
-    /// The engine has ended.
-    pub async fn reconnection_delays(&self) -> Result<Vec<(N::Point, i64)>, EngineStopped> {
-        self.ask(SupervisorItem::Delays).await
-    }
-
-    async fn inspect(&self) -> Result<View<N>, EngineStopped> {
-        let Snapshot { mut view, topics } = self.ask(SupervisorItem::Inspect).await?;
-        for address in topics {
-            let (reply, answer) = oneshot::channel();
-            address.push(TopicItem::Inspect(reply));
-            // A topic that retired or restarted meanwhile is left out.
-            if let Ok(part) = answer.await {
-                view.merge(part);
-            }
-        }
-        Ok(view)
+    /// As [`app_input`](Self::app_input).
+    ///
+    /// # Examples
+    /// ```
+    /// # use actix_gossipsub::{Limits, LimitsConfig, RouteResult, Started, Worker, plain::PlainNetwork};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> { actix::System::new().block_on(async {
+    /// # let limits = Limits::try_from(LimitsConfig::default())?;
+    /// # let Started { worker, .. } = Worker::builder(PlainNetwork::new(), limits).start(["news".to_owned()])?;
+    /// let ticket = worker.publish(PlainNetwork::message("news", 1, "hello"))?;
+    /// let report = ticket.routed().await;
+    /// assert_eq!(report.routed, Some(RouteResult::NoPeers), "no peer is connected yet");
+    /// # worker.shutdown().await;
+    /// # Ok(()) }) }
+    /// ```
+    pub fn publish(&self, message: FullMessage<N>) -> Result<PublishTicket<N>, Refused> {
+        let state = Arc::new(PublishState::default());
+        let key = (message.topic.clone(), message.message_id.clone());
+        input::publish_with_ticket(&self.shared, message, Arc::clone(&state))?;
+        Ok(PublishTicket::new(self.clone(), key, state))
     }
 }
 
-// === Life ===
-
 impl<N: Network> Worker<N> {
-    /// Waits until every input given so far, and all that follows from it, is handled and handed to
-    /// the output streams. For tests and debugging: under a constant feed it never returns.
-    pub async fn settle(&self) {
-        self.shared.settled().await;
-    }
-
-    /// A heartbeat, for engines that are driven by hand ([`WorkerBuilder::manual`]).
-    pub async fn tick(&self) {
-        self.tell(SupervisorItem::Tick);
-        self.settle().await;
-    }
-
-    /// Tries the parked messages, for engines that are driven by hand.
-    pub async fn check_parked(&self) {
-        self.tell(SupervisorItem::CheckParked);
-        self.settle().await;
-    }
-
-    /// When the pending batch is due, if there is one.
-    pub async fn batch_deadline(&self) -> Option<Timestamp> {
-        self.ask(SupervisorItem::BatchDeadline).await.ok().flatten()
-    }
-
-    /// Judges the pending batch, for engines that are driven by hand.
-    pub async fn process_batch(&self) {
-        self.tell(SupervisorItem::ProcessBatch);
-        self.settle().await;
-    }
-
-    /// Leaves all topics, with PRUNE and UNSUBSCRIBE to the peers; hands everything on its way to the
-    /// output streams, which then end; joins the engine's own threads. What takes longer than
-    /// `shutdown_deadline` is cut off. Further calls wait for the first.
-    pub async fn shutdown(&self) {
-        if self.shared.closing.swap(true, Ordering::AcqRel) {
-            // How it ended is of no interest here.
-            let _ = self.completion().await;
-            return;
-        }
-        input::leave_all(&self.shared);
-        let deadline = self.shared.limits.bounds.shutdown_deadline;
-        let wind_down = async {
-            self.settle().await;
-            // A supervisor that is gone needs no telling.
-            let _ = self.ask(SupervisorItem::Stop).await;
-            self.settle().await;
-        };
-        // Cut off: the streams end all the same.
-        let _ = tokio::time::timeout(deadline, wind_down).await;
-        self.shared.finish(Ok(()));
-        self.join_arbiters().await;
-    }
-
-    /// Waits for the engine's end.
-    ///
-    /// # Errors
-    /// It ended by a fault of its own.
-    pub async fn completion(&self) -> Result<(), EngineError> {
-        let mut end = self.shared.end.subscribe();
-        // The sender lives in `shared`, as long as this handle.
-        let ended = end.wait_for(Option::is_some).await;
-        ended.ok().and_then(|end| *end).unwrap_or(Ok(()))
-    }
-
-    async fn join_arbiters(&self) {
-        let arbiters =
-            std::mem::take(&mut *self.arbiters.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-        if arbiters.is_empty() {
-            return;
-        }
-        let (done, joined) = oneshot::channel();
-        std::thread::spawn(move || {
-            for arbiter in arbiters {
-                arbiter.stop();
-                // A panic of its thread is no news: its actors' ends were watched.
-                let _ = arbiter.join();
-            }
-            // Nobody waits any more.
-            let _ = done.send(());
-        });
-        let _ = joined.await;
-    }
-
-    /// A closed supervisor: the engine has ended, and there is nothing to be done.
-    fn tell(&self, item: SupervisorItem<N>) {
-        let _ = self.shared.supervisor.push(item);
-    }
-
-    async fn ask<T>(
-        &self,
-        question: impl FnOnce(oneshot::Sender<T>) -> SupervisorItem<N>,
-    ) -> Result<T, EngineStopped> {
-        let (reply, answer) = oneshot::channel();
-        self.shared.supervisor.push(question(reply)).map_err(|_| EngineStopped)?;
-        answer.await.map_err(|_| EngineStopped)
+    fn send(&self, item: SupervisorItem<N>) {
+        input::send_to_supervisor(&self.shared, item);
     }
 }

@@ -1,5 +1,4 @@
-//! The two output streams, as their readers see them. What may wait in them is
-//! [`lanes`](crate::outputs::p2p_queue)'. Interprets nothing.
+//! The output streams as their readers see them. The queues behind them are in [`outputs`](crate::outputs).
 
 use std::{
     pin::Pin,
@@ -13,22 +12,24 @@ use futures_core::Stream;
 use crate::{
     actors::shared::Shared,
     network::{AppOutput, FullMessage, Network, P2pOutput},
-    protocol::output::{OutputBatch, expand::OutputBatchIter},
+    outputs::publication::DropReason,
+    protocol::output::{Lane, OutputBatch, expand::OutputBatchIter, pending::PendingOutput},
 };
 
-/// What the p2p layer is to do: a stream, one item a peer. Within a [`Lane`](crate::protocol::output::Lane) items
-/// come in the order they were decided; a more urgent lane is read first.
+/// The outputs for the p2p layer: a stream with one item for each recipient. Within a
+/// [`Lane`](crate::protocol::output::Lane) the items have the order of the engine's decisions; items of a more urgent
+/// lane come first.
 ///
-/// Beyond `bounds.max_output_items` unread items the least urgent are dropped and counted; never who is
-/// in which topic or mesh. Gossip to a peer whose connection has ended when it would be read is left out, and counted.
+/// With more than `bounds.max_output_items` unread items the engine drops the least urgent ones and counts them. It never
+/// drops control messages. Gossip to peers that have disconnected is skipped when it is read, and counted.
 pub struct P2pOutputs<N: Network> {
     shared: Arc<Shared<N>>,
-    /// What is being read peer by peer.
+    /// The batch whose recipients are read one by one.
     expanded: Option<OutputBatchIter<N>>,
 }
 
-/// The valid messages of the joined topics: a stream. Nothing that was accepted is lost; while it is
-/// full, no messages are admitted.
+/// The valid messages of the joined topics: a stream. The engine drops none of them. While `bounds.max_output_items` are
+/// unread it refuses full messages of peers.
 pub struct AppOutputs<N: Network> {
     shared: Arc<Shared<N>>,
 }
@@ -38,12 +39,14 @@ impl<N: Network> P2pOutputs<N> {
         Self { shared, expanded: None }
     }
 
-    /// The next item; `None` once the engine has ended and all is read.
+    /// Waits for the next item. `None` once the engine has ended and all items are read.
+    ///
+    /// Cancellation safe: dropping the future loses no item.
     pub async fn recv(&mut self) -> Option<P2pOutput<N>> {
         std::future::poll_fn(|cx| self.poll_item(cx)).await
     }
 
-    /// The next item, if there is one.
+    /// The next item; `None` if there is none now.
     pub fn try_recv(&mut self) -> Option<P2pOutput<N>> {
         loop {
             if let Some(output) = self.next_expanded() {
@@ -53,13 +56,19 @@ impl<N: Network> P2pOutputs<N> {
         }
     }
 
-    /// Waits for items and appends at most `limit` of them; answers how many, 0 at the end.
+    /// Waits for at least one item and appends at most `limit` items to `into`. Returns their number: 0 at the end of the
+    /// stream, or if `limit` is 0.
+    ///
+    /// Cancellation safe: dropping the future loses no item.
     pub async fn recv_many(&mut self, into: &mut Vec<P2pOutput<N>>, limit: usize) -> usize {
         let first = if limit > 0 { self.recv().await } else { None };
         append(into, limit, first, || self.try_recv())
     }
 
-    /// The next item with a full message to many peers unexpanded, for transports that encode once.
+    /// Waits for the next batch: a full message with all its recipients, or one item. For transports that encode a
+    /// message once. `None` once the engine has ended and all items are read.
+    ///
+    /// Cancellation safe: dropping the future loses no batch.
     pub async fn recv_batch(&mut self) -> Option<OutputBatch<N>> {
         match self.next_expanded() {
             Some(output) => Some(OutputBatch::Output(output)),
@@ -67,22 +76,27 @@ impl<N: Network> P2pOutputs<N> {
         }
     }
 
-    /// The same, if there is one.
+    /// The next batch; `None` if there is none now.
     pub fn try_recv_batch(&mut self) -> Option<OutputBatch<N>> {
         self.next_expanded().map(OutputBatch::Output).or_else(|| self.try_batch())
     }
 
-    /// At most so many items wait: gossip to who is gone by then is left out when it is read.
+    /// An upper bound of the number of unread items: gossip to peers that have disconnected is counted, and skipped when
+    /// it is read.
     pub fn len(&self) -> usize {
         self.expanded.as_ref().map_or(0, ExactSizeIterator::len) + self.shared.p2p.len()
     }
 
-    /// Whether none waits; if not, there may still be nothing to read, as [`len`](Self::len) says.
+    /// True if the stream has no items. False does not guarantee an item: gossip to peers that have disconnected is skipped
+    /// when it is read.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Sends every item to an actor instead. Runs until the engine ends.
+    /// Sends every item to `recipient`, also beyond the capacity of its mailbox. Returns when the engine has ended. Items
+    /// are lost once the actor has stopped.
+    ///
+    /// Cancellation safe, but it consumes the stream: dropping the future drops the unread items.
     pub async fn forward(mut self, recipient: Recipient<P2pOutput<N>>) {
         while let Some(output) = self.recv().await {
             recipient.do_send(output);
@@ -101,10 +115,10 @@ impl<N: Network> P2pOutputs<N> {
         }
     }
 
-    /// The next emission that is for somebody.
+    /// The next batch with at least one connected recipient.
     fn try_batch(&self) -> Option<OutputBatch<N>> {
         loop {
-            if let Some(batch) = self.shared.read(self.shared.p2p.try_pop()?) {
+            if let Some(batch) = self.resolve(self.shared.p2p.try_pop()?) {
                 return Some(batch);
             }
         }
@@ -115,17 +129,30 @@ impl<N: Network> P2pOutputs<N> {
             let Some(output) = std::task::ready!(self.shared.p2p.poll_pop(cx)) else {
                 return Poll::Ready(None);
             };
-            if let Some(batch) = self.shared.read(output) {
+            if let Some(batch) = self.resolve(output) {
                 return Poll::Ready(Some(batch));
             }
         }
+    }
+
+    /// Resolves the connection ids of an output that is read. Peers that disconnected are left out; returns `None` if no
+    /// peer remains.
+    fn resolve(&self, output: PendingOutput<N>) -> Option<OutputBatch<N>> {
+        let intended = output.count();
+        let batch = output.resolve(|connection_ids| self.shared.directory.peers_of(connection_ids));
+        let disconnected = intended - batch.count();
+        if disconnected > 0 {
+            let reason = DropReason::Disconnected;
+            self.shared.metrics.output_dropped(Lane::Gossip, reason, disconnected);
+        }
+        (batch.count() > 0).then_some(batch)
     }
 
     #[inline]
     fn next_expanded(&mut self) -> Option<P2pOutput<N>> {
         let next = self.expanded.as_mut()?.next();
         if next.is_none() {
-            // It may hold a message.
+            // Frees the message of a batch that is read.
             self.expanded = None;
         }
         next
@@ -145,33 +172,41 @@ impl<N: Network> AppOutputs<N> {
         Self { shared }
     }
 
-    /// The next message; `None` once the engine has ended and all is read.
+    /// Waits for the next message. `None` once the engine has ended and all messages are read.
+    ///
+    /// Cancellation safe: dropping the future loses no message.
     pub async fn recv(&mut self) -> Option<AppOutput<N>> {
         std::future::poll_fn(|cx| self.shared.app.poll_pop(cx)).await
     }
 
-    /// The next message, if there is one.
+    /// The next message; `None` if there is none now.
     pub fn try_recv(&mut self) -> Option<AppOutput<N>> {
         self.shared.app.try_pop()
     }
 
-    /// Waits for messages and appends at most `limit` of them; answers how many, 0 at the end.
+    /// Waits for at least one message and appends at most `limit` messages to `into`. Returns their number: 0 at the end
+    /// of the stream, or if `limit` is 0.
+    ///
+    /// Cancellation safe: dropping the future loses no message.
     pub async fn recv_many(&mut self, into: &mut Vec<AppOutput<N>>, limit: usize) -> usize {
         let first = if limit > 0 { self.recv().await } else { None };
         append(into, limit, first, || self.try_recv())
     }
 
-    /// How many messages wait.
+    /// The number of unread messages.
     pub fn len(&self) -> usize {
         self.shared.app.len()
     }
 
-    /// Whether none waits.
+    /// Whether there are no unread messages.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Sends every message to an actor instead. Runs until the engine ends.
+    /// Sends every message to `recipient`, also beyond the capacity of its mailbox. Returns when the engine has ended.
+    /// Messages are lost once the actor has stopped.
+    ///
+    /// Cancellation safe, but it consumes the stream: dropping the future drops the unread messages.
     pub async fn forward(mut self, recipient: Recipient<FullMessage<N>>) {
         while let Some(message) = self.recv().await {
             recipient.do_send(FullMessage::clone(&message));
@@ -187,7 +222,7 @@ impl<N: Network> Stream for AppOutputs<N> {
     }
 }
 
-/// Appends `first`, and at most `limit` items with it, as long as `next` has some; answers how many.
+/// Appends `first` and then items of `next`, `limit` items at most, and returns their number.
 fn append<T>(
     into: &mut Vec<T>,
     limit: usize,

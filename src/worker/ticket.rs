@@ -1,5 +1,4 @@
-//! What became of a publication: whom it was meant for, whom it reached, and why not. Told by the
-//! topic, the output stream and the transport; decides nothing.
+//! The ticket of a publication, with which its publisher follows how it is routed and sent.
 
 use std::sync::Arc;
 
@@ -9,41 +8,38 @@ use crate::{
     outputs::publication::{PublishReport, PublishState},
 };
 
-/// What to hold on to while a publication is on its way. Dropping it changes nothing for the message.
+/// Reports on one publication. Made by [`Worker::publish`]. Dropping it ends the reports and does not affect the message.
 pub struct PublishTicket<N: Network> {
-    publication: Arc<PublishState>,
+    state: Arc<PublishState>,
     key: (N::Topic, N::MessageId),
     worker: Worker<N>,
 }
 
 impl<N: Network> PublishTicket<N> {
-    pub(super) fn new(
-        worker: Worker<N>,
-        key: (N::Topic, N::MessageId),
-        publication: Arc<PublishState>,
-    ) -> Self {
-        Self { publication, key, worker }
+    pub(super) fn new(worker: Worker<N>, key: (N::Topic, N::MessageId), state: Arc<PublishState>) -> Self {
+        Self { state, key, worker }
     }
 
-    /// What is known by now.
+    /// The report as it is now.
     pub fn report(&self) -> PublishReport {
-        *self.publication.lock()
+        self.state.report()
     }
 
-    /// Waits until it is routed: how, and for how many peers it was queued.
+    /// Waits until the message is routed, or the engine has ended. The report then has the result and the
+    /// number of peers for which it was queued. Cancellation safe.
     pub async fn routed(&self) -> PublishReport {
-        self.publication.wait(|report| report.routed.is_some()).await
+        self.state.wait(|report| report.routed.is_some()).await
     }
 
-    /// Waits until the transport said of each peer whether it was sent. A transport that reports nothing
-    /// ([`Worker::report_sent`]) keeps this waiting until the engine ends.
+    /// Waits until the report [is complete](PublishReport::is_complete), or the engine has ended. With a transport that
+    /// makes no reports ([`Worker::report_sent`]) it waits for the end. Cancellation safe.
     pub async fn completed(&self) -> PublishReport {
-        self.publication.wait(PublishReport::is_complete).await
+        self.state.wait(PublishReport::is_complete).await
     }
 }
 
 impl<N: Network> Drop for PublishTicket<N> {
     fn drop(&mut self) {
-        self.worker.shared.tickets.forget(&self.key);
+        self.worker.shared.publish_reports.remove(&self.key);
     }
 }

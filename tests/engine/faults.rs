@@ -122,7 +122,7 @@ fn a_fault_of_the_supervisor_ends_both_streams_and_is_told() {
         let builder = Worker::builder(Lost, limits()).manual().arbiters(1);
         let mut engine = builder.start(["a".to_owned()]).expect("inside a system");
         engine.worker.p2p_input(P2pInput::connected(1)).expect("taken");
-        assert_eq!(engine.worker.completion().await, Err(EngineError::SupervisorPanicked));
+        assert_eq!(engine.worker.wait_for_end().await, Err(EngineError::SupervisorPanicked));
         while engine.p2p.recv().await.is_some() {}
         assert!(engine.app.recv().await.is_none());
         assert!(engine.worker.p2p_input(P2pInput::connected(2)).is_err());

@@ -37,7 +37,7 @@ fn shutdown_says_goodbye_and_ends_both_streams() {
         let delivered = engine.app.recv().await.expect("accepted before the end");
         assert_eq!(delivered.message_id.number, 1);
         assert!(engine.app.recv().await.is_none());
-        assert_eq!(engine.worker.completion().await, Ok(()));
+        assert_eq!(engine.worker.wait_for_end().await, Ok(()));
     });
 }
 

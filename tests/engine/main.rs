@@ -1,13 +1,14 @@
-//! The running engine through its public surface: what it promises beyond the state machines that
-//! the conformance tests replay. Every test runs real actors; none compares times.
+//! Tests of the running engine through its public surface, with real actors and no assertion on wall-clock times.
 
 mod actix_forms;
 mod batches;
 mod bounds;
 mod concurrency;
+mod fairness;
 mod faults;
 mod kills;
 mod life;
+mod log_lines;
 mod many_topics;
 mod metrics;
 mod order;

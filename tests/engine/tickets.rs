@@ -20,7 +20,7 @@ fn a_publisher_learns_for_how_many_it_was_queued_and_to_how_many_it_was_sent() {
         let PublishReport { routed, queued, sent, .. } = ticket.routed().await;
         assert_eq!((routed, queued, sent), (Some(RouteResult::Queued), 4, 0));
         let (topic, id) = ("a".to_owned(), full(1).message_id);
-        assert!(engine.worker.wants_reports(&topic, &id));
+        assert!(engine.worker.has_publish_listener(&topic, &id));
         for _ in 0..3 {
             engine.worker.report_sent(&topic, &id);
         }
@@ -28,7 +28,7 @@ fn a_publisher_learns_for_how_many_it_was_queued_and_to_how_many_it_was_sent() {
         engine.worker.report_not_sent(&topic, &id, DropReason::PeerSlow);
         let report = ticket.completed().await;
         assert_eq!((report.sent, report.not_sent(DropReason::PeerSlow)), (3, 1));
-        assert!(!engine.worker.wants_reports(&topic, &id), "nobody waits any more");
+        assert!(!engine.worker.has_publish_listener(&topic, &id), "nobody waits any more");
         engine.worker.shutdown().await;
     });
 }
@@ -72,7 +72,7 @@ fn a_ticket_does_not_outlive_the_engine_and_a_dropped_one_leaves_nothing() {
         let dropped = engine.worker.publish(full(2)).expect("taken");
         dropped.routed().await;
         drop(dropped);
-        assert!(!engine.worker.wants_reports(&"a".to_owned(), &full(2).message_id));
+        assert!(!engine.worker.has_publish_listener(&"a".to_owned(), &full(2).message_id));
         engine.worker.shutdown().await;
         let report = ticket.completed().await;
         assert_eq!((report.queued, report.sent), (1, 0));

@@ -1,32 +1,35 @@
-//! The host of one arbiter: takes what comes to its desk, and lets its topics work on it. Handles nothing itself.
+//! The actor that runs the topics of one arbiter on what arrives in the arbiter's mailbox.
 
 use std::{sync::Arc, task::Waker};
 
 use actix::{Actor, ActorContext, AsyncContext, Context};
 
-use super::mailbox::ArbiterMailbox;
+use super::{mailbox::ArbiterMailbox, topics::TopicSlab};
 use crate::{
     actors::{
-        inbox::poll::{InboxActor, PollInbox},
+        inbox::{InboxActor, PollInbox},
         shared::Shared,
     },
     network::Network,
 };
 
-/// After this many items the host lets others of its arbiter run: actix never interrupts one whose mailbox fills.
+/// The number of items after which the actor yields to the other tasks of its arbiter. Actix does not interrupt an actor
+/// whose mailbox keeps filling.
 const BUDGET: usize = 256;
 
-/// The actor that the topics of one arbiter share.
+/// The actor that all topics of one arbiter share.
 pub(crate) struct ArbiterActor<N: Network> {
     shared: Arc<Shared<N>>,
-    desk: Arc<ArbiterMailbox<N>>,
-    /// The last letter came.
-    ends: bool,
+    mailbox: Arc<ArbiterMailbox<N>>,
+    topics: TopicSlab<N>,
+    /// The last envelope was received.
+    stopping: bool,
 }
 
 impl<N: Network> ArbiterActor<N> {
-    pub(crate) fn new(shared: Arc<Shared<N>>, desk: Arc<ArbiterMailbox<N>>) -> Self {
-        Self { shared, desk, ends: false }
+    pub(crate) fn new(shared: Arc<Shared<N>>, mailbox: Arc<ArbiterMailbox<N>>) -> Self {
+        let topics = TopicSlab::new(Arc::clone(&shared.busy_count));
+        Self { shared, mailbox, topics, stopping: false }
     }
 }
 
@@ -40,29 +43,23 @@ impl<N: Network> Actor for ArbiterActor<N> {
 
 impl<N: Network> InboxActor for ArbiterActor<N> {
     fn poll_inbox(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
-        let mut seats = self.desk.seats();
-        if seats.wants_letters() {
-            let since = self.desk.inbox.take(seats.refill(), waker);
-            self.ends |= !seats.sort(since);
+        let Self { shared, mailbox, topics, stopping } = self;
+        if topics.needs_poll() {
+            let first_arrival = mailbox.inbox.drain(topics.buffer(), waker);
+            *stopping |= !topics.dispatch(first_arrival, mailbox, shared);
         }
-        if seats.has_work() {
-            seats.work(BUDGET, &self.desk, &self.shared);
-            seats.send(&self.shared);
-            // Others run; then it looks once more before it rests: to be woken costs more than that, on both sides.
+        if topics.has_work() {
+            topics.run(BUDGET, mailbox, shared);
+            topics.send(shared);
+            // The other tasks run, then the mailbox is drained once more before the actor sleeps: a wake-up costs both
+            // sides more than a drain.
             return true;
         }
-        drop(self.desk.inbox.rest(seats.refill()));
-        if self.ends {
-            self.desk.inbox.close();
+        drop(mailbox.inbox.try_idle(topics.buffer()));
+        if *stopping {
+            mailbox.inbox.close();
             ctx.stop();
         }
         false
-    }
-}
-
-/// The engine and its topics hold each other: not beyond the host's end.
-impl<N: Network> Drop for ArbiterActor<N> {
-    fn drop(&mut self) {
-        self.desk.seats().clear();
     }
 }

@@ -1,30 +1,31 @@
-//! A burst as it was taken out of a desk's inbox: sorted by whom it is for without being moved. Each letter knows the
-//! next one for the same seat. Opens none.
+//! One drained batch of the arbiter's mailbox, grouped by topic. Envelopes stay in place; each stores the index of the
+//! next envelope for the same topic.
 
 use std::collections::VecDeque;
 
 use derive_where::derive_where;
 
-use super::mailbox::{Envelope, SlotId};
+use super::mailbox::{Envelope, StartTopic};
 use crate::{
     actors::mesh::messages::{IncomingMessage, TopicItem},
     network::Network,
     timestamp::Timestamp,
 };
 
-/// What came at once.
+/// The envelopes that were drained at once.
 #[derive_where(Default)]
 pub(in crate::actors) struct Burst<N: Network> {
-    letters: VecDeque<Envelope<N>>,
-    /// For each letter, the next one of its chain.
+    envelopes: VecDeque<Envelope<N>>,
+    /// For each envelope, the index of the next one in its list.
     next: Vec<u32>,
-    /// How many are in a chain, and not taken out.
-    left: usize,
-    /// When the first full message of it came; see [`Inbox::push_stamped`](crate::actors::inbox::Inbox::push_stamped).
-    pub(in crate::actors) since: Timestamp,
+    /// The number of envelopes that are in a list and not taken out.
+    remaining: usize,
+    /// When the first full message of the batch arrived; see
+    /// [`Inbox::push_with_arrival_time`](crate::actors::inbox::Inbox::push_with_arrival_time).
+    pub(in crate::actors) first_arrival: Timestamp,
 }
 
-/// The letters for one seat, in order.
+/// The envelopes of one topic, in order.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::actors) struct MessageList {
     first: u32,
@@ -47,69 +48,74 @@ impl MessageList {
 }
 
 impl<N: Network> Burst<N> {
-    /// Where the next letters are put, once all of these are taken out.
-    pub(in crate::actors) fn refill(&mut self) -> &mut VecDeque<Envelope<N>> {
-        self.letters.clear();
+    /// Clears the batch and returns the queue for the next envelopes.
+    pub(in crate::actors) fn buffer(&mut self) -> &mut VecDeque<Envelope<N>> {
+        self.envelopes.clear();
         self.next.clear();
-        self.left = 0;
-        &mut self.letters
+        self.remaining = 0;
+        &mut self.envelopes
     }
 
     pub(in crate::actors) fn len(&self) -> usize {
-        self.letters.len()
+        self.envelopes.len()
     }
 
-    /// Whom a letter is for, and what it says; the last letter is for nobody.
     #[inline]
-    pub(in crate::actors) fn letter(&self, number: usize) -> Option<(SlotId, &TopicItem<N>)> {
-        match &self.letters[number] {
-            Envelope::To(seat, item) => Some((*seat, item)),
-            Envelope::Stop => None,
+    pub(in crate::actors) fn envelope(&self, index: usize) -> &Envelope<N> {
+        &self.envelopes[index]
+    }
+
+    /// Takes out the envelope at `index` if it starts a topic.
+    pub(in crate::actors) fn take_start(&mut self, index: usize) -> Option<Box<StartTopic<N>>> {
+        let envelope = self.envelopes.get_mut(index).filter(|it| matches!(it, Envelope::Start(_)))?;
+        match std::mem::replace(envelope, Envelope::Stop) {
+            Envelope::Start(start) => Some(start),
+            Envelope::To(..) | Envelope::Stop => None,
         }
     }
 
-    /// Puts the letter of this number, the next in turn, at the end of a chain; of none, if it is for nobody.
+    /// Links the next envelope, in order, to the end of a list; `None` for an envelope without a topic.
     #[inline]
-    pub(in crate::actors) fn sort(&mut self, chain: Option<&mut MessageList>) {
-        let number = self.next.len() as u32;
+    pub(in crate::actors) fn link(&mut self, list: Option<&mut MessageList>) {
+        let index = self.next.len() as u32;
         self.next.push(NONE);
-        let Some(chain) = chain else { return };
-        match chain.is_empty() {
-            true => chain.first = number,
-            false => self.next[chain.last as usize] = number,
+        let Some(list) = list else { return };
+        match list.is_empty() {
+            true => list.first = index,
+            false => self.next[list.last as usize] = index,
         }
-        chain.last = number;
-        self.left += 1;
+        list.last = index;
+        self.remaining += 1;
     }
 
-    /// Whether all of it is taken out.
+    /// Whether every linked envelope is taken out.
     pub(in crate::actors) fn is_done(&self) -> bool {
-        self.left == 0
+        self.remaining == 0
     }
 
-    /// Takes out the first of a chain, if it is a full message.
+    /// Takes out the first item of a list if it is a full message.
     #[inline(always)]
-    pub(in crate::actors) fn take_message(&mut self, chain: &mut MessageList) -> Option<IncomingMessage<N>> {
-        let first = self.letters.get(chain.first as usize)?;
+    pub(in crate::actors) fn take_message(&mut self, list: &mut MessageList) -> Option<IncomingMessage<N>> {
+        let first = self.envelopes.get(list.first as usize)?;
         if !matches!(first, Envelope::To(_, TopicItem::Message(_))) {
             return None;
         }
-        match self.take(chain) {
-            Some(TopicItem::Message(arrival)) => Some(arrival),
+        match self.take(list) {
+            Some(TopicItem::Message(message)) => Some(message),
             _ => None,
         }
     }
 
-    /// Takes out the first of a chain.
+    /// Takes out the first item of a list.
     #[inline(always)]
-    pub(in crate::actors) fn take(&mut self, chain: &mut MessageList) -> Option<TopicItem<N>> {
-        let number = chain.first as usize;
-        let letter = self.letters.get_mut(number)?;
-        chain.first = self.next[number];
-        self.left -= 1;
-        match std::mem::replace(letter, Envelope::Stop) {
+    pub(in crate::actors) fn take(&mut self, list: &mut MessageList) -> Option<TopicItem<N>> {
+        let index = list.first as usize;
+        let envelope = self.envelopes.get_mut(index)?;
+        list.first = self.next[index];
+        self.remaining -= 1;
+        match std::mem::replace(envelope, Envelope::Stop) {
             Envelope::To(_, item) => Some(item),
-            Envelope::Stop => None,
+            Envelope::Start(_) | Envelope::Stop => None,
         }
     }
 }
@@ -117,36 +123,39 @@ impl<N: Network> Burst<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plain::PlainNetwork;
+    use crate::{actors::arbiter::mailbox::SlotId, plain::PlainNetwork};
 
     fn join(at: u64) -> TopicItem<PlainNetwork> {
         TopicItem::Join { at: Timestamp::from_nanos(at) }
     }
 
     fn when(item: Option<TopicItem<PlainNetwork>>) -> Option<u64> {
-        item.and_then(|item| item.since(Timestamp::default())).map(Timestamp::as_nanos)
+        item.and_then(|item| item.arrival(Timestamp::default())).map(Timestamp::as_nanos)
     }
 
     #[test]
-    fn each_chain_is_taken_in_order_and_nothing_is_left() {
-        let seat = |number| SlotId { number, turn: 0 };
-        let mut pile = Burst::<PlainNetwork>::default();
-        let letters = [(0, 1), (1, 2), (0, 3), (2, 4), (0, 5), (1, 6)];
-        pile.refill().extend(letters.map(|(number, at)| Envelope::To(seat(number), join(at))));
-        pile.letters.push_back(Envelope::Stop);
-        let mut chains = [MessageList::default(); 2];
-        for number in 0..pile.len() {
-            let of = pile.letter(number).map(|(seat, _)| seat.number as usize);
-            // Nobody has the third seat.
-            pile.sort(of.and_then(|of| chains.get_mut(of)));
+    fn each_list_is_taken_in_order_until_nothing_remains() {
+        let slot = |index| SlotId { index, generation: 0 };
+        let mut burst = Burst::<PlainNetwork>::default();
+        let items = [(0, 1), (1, 2), (0, 3), (2, 4), (0, 5), (1, 6)];
+        burst.buffer().extend(items.map(|(index, at)| Envelope::To(slot(index), join(at))));
+        burst.envelopes.push_back(Envelope::Stop);
+        let mut lists = [MessageList::default(); 2];
+        for index in 0..burst.len() {
+            let slot = match burst.envelope(index) {
+                Envelope::To(slot, _) => Some(slot.index as usize),
+                Envelope::Start(_) | Envelope::Stop => None,
+            };
+            // The third slot has no topic.
+            burst.link(slot.and_then(|slot| lists.get_mut(slot)));
         }
-        let [mut first, mut second] = chains;
-        assert!(pile.take_message(&mut first).is_none(), "it is no message");
-        assert_eq!(when(pile.take(&mut first)), Some(1));
-        assert_eq!([when(pile.take(&mut second)), when(pile.take(&mut second))], [Some(2), Some(6)]);
-        assert!(second.is_empty() && when(pile.take(&mut second)).is_none());
-        assert!(!pile.is_done());
-        assert_eq!([when(pile.take(&mut first)), when(pile.take(&mut first))], [Some(3), Some(5)]);
-        assert!(first.is_empty() && pile.is_done());
+        let [mut first, mut second] = lists;
+        assert!(burst.take_message(&mut first).is_none(), "a join is no full message");
+        assert_eq!(when(burst.take(&mut first)), Some(1));
+        assert_eq!([when(burst.take(&mut second)), when(burst.take(&mut second))], [Some(2), Some(6)]);
+        assert!(second.is_empty() && when(burst.take(&mut second)).is_none());
+        assert!(!burst.is_done());
+        assert_eq!([when(burst.take(&mut first)), when(burst.take(&mut first))], [Some(3), Some(5)]);
+        assert!(first.is_empty() && burst.is_done());
     }
 }

@@ -1,6 +1,5 @@
-//! Where what is for the topics of one arbiter comes in: one inbox for all of them, so that a burst over many topics
-//! wakes one task and is taken out at once. Each topic has a seat there; its address names desk and seat. Handles
-//! nothing: that is the [`host`](super::actor)'s.
+//! The mailbox of an arbiter: one inbox for all topics that live there, so that a burst over many topics wakes one task
+//! and is drained at once. The address of a topic names the mailbox and a slot.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -10,146 +9,142 @@ use std::sync::{
 use crossbeam_utils::CachePadded;
 use derive_where::derive_where;
 
-use super::topics::TopicSlab;
 use crate::{
     actors::{
         inbox::{BusyCount, Inbox},
         mesh::messages::{IncomingMessage, TopicItem},
     },
     network::Network,
+    protocol::topic::TopicState,
     timestamp::Timestamp,
 };
 
-/// The desk of one arbiter.
+/// The mailbox of one arbiter.
 pub(crate) struct ArbiterMailbox<N: Network> {
     pub(crate) inbox: CachePadded<Inbox<Envelope<N>>>,
-    /// Which arbiter's.
-    arbiter: usize,
-    free: Mutex<FreeSlots>,
-    seats: Mutex<TopicSlab<N>>,
+    free_slots: Mutex<FreeSlots>,
 }
 
-/// What comes in.
+/// An item of the mailbox.
 pub(crate) enum Envelope<N: Network> {
-    /// For the topic that has this seat.
+    /// From the handle, the supervisor and the validations of the topic: an input for the topic in this slot. Dropped if
+    /// the topic has ended; buffered if it has not started.
     To(SlotId, TopicItem<N>),
-    /// The last one.
+    /// From the supervisor: starts the mesh actor of a topic. Boxed, so that it does not make every envelope larger.
+    Start(Box<StartTopic<N>>),
+    /// From the supervisor: the last envelope. All topics end.
     Stop,
 }
 
-/// A seat, and which of those who have it in turn: what is for one does not reach the next.
+/// What a mesh actor is started with.
+pub(crate) struct StartTopic<N: Network> {
+    pub(in crate::actors) slot: SlotId,
+    pub(in crate::actors) state: TopicState<N>,
+    /// The topic was restarted after a panic and was joined before: it joins before it handles anything else.
+    pub(in crate::actors) rejoin: bool,
+}
+
+/// A slot index with a generation, so that messages for a former topic of the slot are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotId {
-    pub(in crate::actors) number: u32,
-    pub(in crate::actors) turn: u32,
+    pub(in crate::actors) index: u32,
+    pub(in crate::actors) generation: u32,
 }
 
-/// Where a running topic is.
+/// The address of a topic that has an actor.
 #[derive_where(Clone)]
 pub(crate) struct TopicAddr<N: Network> {
-    desk: Arc<ArbiterMailbox<N>>,
-    seat: SlotId,
+    mailbox: Arc<ArbiterMailbox<N>>,
+    slot: SlotId,
 }
 
-/// The desks of one engine.
+/// The mailboxes of one engine.
 pub(crate) struct ArbiterMailboxes<N: Network> {
-    desks: Vec<Arc<ArbiterMailbox<N>>>,
+    mailboxes: Vec<Arc<ArbiterMailbox<N>>>,
     next: AtomicUsize,
 }
 
 #[derive(Default)]
 struct FreeSlots {
-    left: Vec<SlotId>,
-    /// From here on nobody ever sat.
-    next: u32,
+    freed: Vec<SlotId>,
+    /// The first index that no topic ever had.
+    unused: u32,
 }
 
 impl<N: Network> ArbiterMailbox<N> {
-    fn new(arbiter: usize, load: &Arc<BusyCount>) -> Self {
-        Self {
-            inbox: Inbox::new(Arc::clone(load)).into(),
-            arbiter,
-            free: Mutex::default(),
-            seats: Mutex::new(TopicSlab::new(Arc::clone(load))),
-        }
+    fn new(busy_count: &Arc<BusyCount>) -> Self {
+        Self { inbox: Inbox::new(Arc::clone(busy_count)).into(), free_slots: Mutex::default() }
     }
 
-    /// Of the arbiter's own thread, and nobody waits for it.
-    pub(in crate::actors) fn seats(&self) -> MutexGuard<'_, TopicSlab<N>> {
-        // A topic's panic ends at its seat.
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Makes a slot available again. `slot` has the next generation.
+    pub(in crate::actors) fn free(&self, slot: SlotId) {
+        self.free_slots().freed.push(slot);
     }
 
-    /// Nobody sits there any more.
-    pub(in crate::actors) fn vacate(&self, seat: SlotId) {
-        self.free().left.push(seat);
+    fn free_slots(&self) -> MutexGuard<'_, FreeSlots> {
+        // Nothing panics while this lock is taken.
+        self.free_slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn free(&self) -> MutexGuard<'_, FreeSlots> {
-        // Nothing panics while it is held.
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn free_seat(&self) -> SlotId {
-        let mut free = self.free();
-        free.left.pop().unwrap_or_else(|| {
-            free.next += 1;
-            SlotId { number: free.next - 1, turn: 0 }
+    fn allocate(&self) -> SlotId {
+        let mut slots = self.free_slots();
+        slots.freed.pop().unwrap_or_else(|| {
+            slots.unused += 1;
+            SlotId { index: slots.unused - 1, generation: 0 }
         })
     }
 }
 
 impl<N: Network> ArbiterMailboxes<N> {
-    pub(crate) fn new(arbiters: usize, load: &Arc<BusyCount>) -> Self {
-        let desks = (0..arbiters).map(|arbiter| Arc::new(ArbiterMailbox::new(arbiter, load))).collect();
-        Self { desks, next: AtomicUsize::new(0) }
+    pub(crate) fn new(arbiters: usize, busy_count: &Arc<BusyCount>) -> Self {
+        let mailboxes = (0..arbiters).map(|_| Arc::new(ArbiterMailbox::new(busy_count))).collect();
+        Self { mailboxes, next: AtomicUsize::new(0) }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<ArbiterMailbox<N>>> {
-        self.desks.iter()
+        self.mailboxes.iter()
     }
 
-    /// An address for a new topic, on the next arbiter in turn.
-    pub(crate) fn assign(&self) -> TopicAddr<N> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.desks.len();
-        let desk = Arc::clone(&self.desks[turn]);
-        TopicAddr { seat: desk.free_seat(), desk }
+    /// Allocates the address of a new topic. The arbiters take turns.
+    pub(crate) fn allocate(&self) -> TopicAddr<N> {
+        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len();
+        TopicAddr::new(&self.mailboxes[next], self.mailboxes[next].allocate())
     }
 }
 
 impl<N: Network> TopicAddr<N> {
-    pub(in crate::actors) fn desk(&self) -> &ArbiterMailbox<N> {
-        &self.desk
+    pub(in crate::actors) fn new(mailbox: &Arc<ArbiterMailbox<N>>, slot: SlotId) -> Self {
+        Self { mailbox: Arc::clone(mailbox), slot }
     }
 
-    pub(in crate::actors) fn seat(&self) -> SlotId {
-        self.seat
+    /// Starts the topic's mesh actor on the arbiter of this address.
+    pub(in crate::actors) fn start(&self, state: TopicState<N>, rejoin: bool) {
+        let start = StartTopic { slot: self.slot, state, rejoin };
+        // A closed mailbox: the engine has ended.
+        let _ = self.mailbox.inbox.push(Envelope::Start(Box::new(start)));
     }
 
-    pub(in crate::actors) fn arbiter(&self) -> usize {
-        self.desk.arbiter
-    }
-
-    /// Puts an item behind all others for this topic. Lost if the topic is gone, or the engine has ended.
+    /// Appends an item for this topic. It is dropped if the topic or the engine has ended.
     #[inline]
     pub(crate) fn push(&self, item: TopicItem<N>) {
-        let _ = self.desk.inbox.push(Envelope::To(self.seat, item));
+        let _ = self.mailbox.inbox.push(Envelope::To(self.slot, item));
     }
 
-    /// As [`push`](Self::push), for a full message: see [`Inbox::push_stamped`].
+    /// As [`push`](Self::push), for a full message: see [`Inbox::push_with_arrival_time`].
     #[inline(always)]
     pub(crate) fn push_message(
         &self,
         now: impl FnOnce() -> Timestamp,
         make: impl FnOnce() -> IncomingMessage<N>,
     ) {
-        self.desk.inbox.push_stamped(now, || Envelope::To(self.seat, TopicItem::Message(make())));
+        let envelope = || Envelope::To(self.slot, TopicItem::Message(make()));
+        self.mailbox.inbox.push_with_arrival_time(now, envelope);
     }
 }
 
 impl<N: Network> PartialEq for TopicAddr<N> {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.desk, &other.desk) && self.seat == other.seat
+        Arc::ptr_eq(&self.mailbox, &other.mailbox) && self.slot == other.slot
     }
 }
 
@@ -159,14 +154,17 @@ mod tests {
     use crate::plain::PlainNetwork;
 
     #[test]
-    fn a_seat_is_taken_again_under_another_address() {
-        let desks = ArbiterMailboxes::<PlainNetwork>::new(2, &Arc::default());
-        let [first, second, third] = std::array::from_fn(|_| desks.assign());
-        assert_eq!([first.arbiter(), second.arbiter(), third.arbiter()], [0, 1, 0], "arbiters in turn");
-        let SlotId { number, turn } = first.seat();
-        first.desk().vacate(SlotId { number, turn: turn + 1 });
-        let [_, again] = std::array::from_fn(|_| desks.assign());
-        assert_eq!((again.arbiter(), again.seat().number), (0, number));
-        assert!(again != first, "what is for the one does not reach the other");
+    fn a_freed_slot_is_allocated_again_under_another_address() {
+        let mailboxes = ArbiterMailboxes::<PlainNetwork>::new(2, &Arc::default());
+        let [first, second, third] = std::array::from_fn(|_| mailboxes.allocate());
+        let arbiter = |address: &TopicAddr<PlainNetwork>| {
+            mailboxes.iter().position(|mailbox| Arc::ptr_eq(mailbox, &address.mailbox))
+        };
+        assert_eq!([&first, &second, &third].map(arbiter), [Some(0), Some(1), Some(0)], "arbiters in turn");
+        let SlotId { index, generation } = first.slot;
+        first.mailbox.free(SlotId { index, generation: generation + 1 });
+        let [_, again] = std::array::from_fn(|_| mailboxes.allocate());
+        assert_eq!((arbiter(&again), again.slot.index), (Some(0), index));
+        assert!(again != first, "an item for the former topic does not reach the new one");
     }
 }

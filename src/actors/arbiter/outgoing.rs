@@ -1,34 +1,58 @@
-//! What leaves a desk: gathered over a burst, so that router and supervisor are told once. Outputs go first: what
-//! follows from a report must not overtake them.
+//! What topics leave for other parts of the engine, collected over a batch so that router and supervisor are woken once.
+//! Outputs are sent first: what follows from an event must not overtake them.
+
+use std::sync::PoisonError;
 
 use derive_where::derive_where;
 
 use crate::{
     actors::{router::messages::RouterItem, shared::Shared, supervisor::messages::SupervisorItem},
     admission::amount::ItemsAndBytes,
+    metrics::TopicSeries,
     network::Network,
-    outputs::recycle::ToRecycle,
+    protocol::{exchange::Outbox, inspect::stats::Stats},
 };
 
-/// What topics leave behind for the others.
+/// The results of a batch of inputs.
 #[derive_where(Default)]
 pub(crate) struct Outgoing<N: Network> {
-    pub(crate) outputs: Vec<RouterItem<N>>,
-    pub(crate) reports: Vec<SupervisorItem<N>>,
-    /// What inputs held while they waited.
-    pub(crate) released: ItemsAndBytes,
-    /// Copies that are of no more use.
-    pub(crate) spent: ToRecycle<N>,
+    outputs: Vec<RouterItem<N>>,
+    pub(in crate::actors) supervisor_items: Vec<SupervisorItem<N>>,
+    /// The credit of the inputs that were handled.
+    pub(in crate::actors) released_credit: ItemsAndBytes,
 }
 
 impl<N: Network> Outgoing<N> {
-    /// Sends all of it. Who is closed has ended, and with it the engine.
-    pub(crate) fn send(&mut self, shared: &Shared<N>) {
-        shared.emit(self.outputs.drain(..));
-        if !self.reports.is_empty() {
-            shared.supervisor.extend(self.reports.drain(..));
+    /// Takes what a topic left in the outbox, except its events, and counts it. Returns by how many peers the topic's mesh
+    /// has grown.
+    pub(in crate::actors) fn flush_topic(
+        &mut self,
+        topic: &N::Topic,
+        series: &TopicSeries,
+        outbox: &mut Outbox<N>,
+        shared: &Shared<N>,
+    ) -> i64 {
+        let stats = std::mem::take(&mut outbox.stats);
+        let mesh_growth = series.flush(&shared.metrics, &*shared.network, outbox, &stats);
+        self.outputs.extend(outbox.p2p.drain(..).map(RouterItem::P2p));
+        self.outputs.extend(outbox.app.drain(..).map(RouterItem::App));
+        for (id, entered) in outbox.history_changes.drain(..) {
+            shared.directory.on_history_change(id, topic, entered);
         }
-        shared.returns.give(&mut self.spent);
-        shared.admission.release(std::mem::take(&mut self.released));
+        if stats != Stats::default() {
+            *shared.topic_stats.lock().unwrap_or_else(PoisonError::into_inner) += stats;
+        }
+        mesh_growth
+    }
+
+    /// Sends everything. A closed inbox drops it: the engine has ended.
+    pub(in crate::actors) fn send(&mut self, shared: &Shared<N>) {
+        if !self.outputs.is_empty() {
+            shared.router.extend(self.outputs.drain(..));
+        }
+        if !self.supervisor_items.is_empty() {
+            shared.supervisor.extend(self.supervisor_items.drain(..));
+        }
+        shared.admission.release(std::mem::take(&mut self.released_credit));
     }
 }

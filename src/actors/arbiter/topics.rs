@@ -1,5 +1,5 @@
-//! The topics of one arbiter, and what waits for each. Lets them work in turn; a topic that panics loses what is its
-//! own, and nobody else's.
+//! The index of the mesh actors of one arbiter: which slot has which actor, and which items wait for it. Runs the topics
+//! in turn; a panic ends only the topic that it happened in.
 
 use std::{
     collections::VecDeque,
@@ -12,17 +12,17 @@ use derive_where::derive_where;
 
 use super::{
     burst::{Burst, MessageList},
-    mailbox::{ArbiterMailbox, Envelope, SlotId},
+    mailbox::{ArbiterMailbox, Envelope, SlotId, StartTopic, TopicAddr},
     outgoing::Outgoing,
 };
 use crate::{
     actors::{
         inbox::{BusyCount, BusyGuard},
         mesh::{
-            actor::MeshActor,
+            actor::{MeshActor, RunningTopic, TopicCell},
             messages::TopicItem,
-            peer_message::watches_messages,
-            topic::{Next, Topic, Work, Worked},
+            peer_message::observes_messages,
+            run::{Next, RunContext, RunResult},
         },
         shared::Shared,
         supervisor::messages::SupervisorItem,
@@ -32,222 +32,221 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// After so many items of a burst, what topics have not handled when their turn is over is put off until the next
-/// burst was looked at: a flood of one topic keeps the others waiting no longer. Few bursts are as long, and to put
-/// off costs a move.
-const PATIENCE: usize = 4096;
+/// After this many items of a batch, a topic that has not finished its part moves the rest into its own queue, so that
+/// the mailbox is drained and other topics get their new items. Few batches are as long, and deferring costs a move.
+const MAX_ITEMS_BEFORE_POLL: usize = 4096;
 
-/// The seats at one desk.
-pub(in crate::actors) struct TopicSlab<N: Network> {
+/// The mesh actors of one arbiter.
+pub(super) struct TopicSlab<N: Network> {
     slots: Vec<Slot<N>>,
-    /// What came last, until all of it is handled.
-    pile: Burst<N>,
-    /// The numbers of those for whom something waits, in turn.
+    /// The last drained batch, until all of it is handled.
+    burst: Burst<N>,
+    /// The indices of the topics that have items, in turn.
     ready: VecDeque<u32>,
-    /// Where a topic writes down what follows from what it handles, one after the other. Shared, it stays in the
-    /// processor's cache and keeps its room. Empty in between.
+    /// The effects of the topic that runs. Topics share it one after the other: so it stays in the processor's cache and
+    /// keeps its capacity. Empty between runs.
     outbox: Outbox<N>,
     outgoing: Outgoing<N>,
-    /// On how many items topics worked since the last burst was looked at.
-    worked: usize,
-    load: Arc<BusyCount>,
-    /// Of what was handled, and is load until all that follows is sent.
-    tickets: Vec<BusyGuard>,
+    /// The number of items handled since the mailbox was drained.
+    processed: usize,
+    busy_count: Arc<BusyCount>,
+    /// Guards of items that are handled and whose results are not sent.
+    busy: Vec<BusyGuard>,
 }
 
-/// A place for a topic, over and over.
+/// A place for one topic at a time.
 #[derive_where(Default)]
 struct Slot<N: Network> {
-    turn: u32,
-    seat: Option<Box<Seat<N>>>,
+    generation: u32,
+    topic: Option<Box<TopicSlot<N>>>,
 }
 
-/// Where one topic works, once its actor has begun.
+/// A topic of the index.
 #[derive_where(Default)]
-struct Seat<N: Network> {
-    /// What waits for it of the pile.
-    chain: MessageList,
-    /// It has a turn.
+struct TopicSlot<N: Network> {
+    /// The topic's items in the batch.
+    list: MessageList,
+    /// The topic is in `ready`.
     is_ready: bool,
-    /// How many of the application's commands reached it.
+    /// The number of commands of the application that reached the topic.
     commands: u32,
-    /// None before its actor has begun, and between a panic and the restart.
-    topic: Option<Topic<N>>,
-    /// Its actor lives as long as this is held.
-    actor: Option<Addr<MeshActor<N>>>,
-    /// What came while there was no topic, and a share of the load for it.
-    early: VecDeque<TopicItem<N>>,
-    ticket: Option<BusyGuard>,
+    /// The topic's actor and the cell with its state. None before the actor starts, and between a panic and the restart.
+    mesh: Option<(Addr<MeshActor<N>>, TopicCell<N>)>,
+    /// Items that arrived while there was no actor, and the guard that counts them as work.
+    pending: VecDeque<TopicItem<N>>,
+    busy: Option<BusyGuard>,
 }
 
-/// What does not change while topics work in turn.
-#[derive_where(Clone, Copy)]
+/// What the topics of one turn have in common.
 struct Turn<'a, N: Network> {
-    desk: &'a ArbiterMailbox<N>,
+    mailbox: &'a ArbiterMailbox<N>,
     cx: &'a Context<'a, N>,
-    watched: bool,
+    observe_messages: bool,
 }
 
 impl<N: Network> TopicSlab<N> {
-    pub(in crate::actors) fn new(load: Arc<BusyCount>) -> Self {
+    pub(super) fn new(busy_count: Arc<BusyCount>) -> Self {
         Self {
             slots: Vec::new(),
-            pile: Burst::default(),
+            burst: Burst::default(),
             ready: VecDeque::new(),
             outbox: Outbox::default(),
             outgoing: Outgoing::default(),
-            worked: 0,
-            load,
-            tickets: Vec::new(),
+            processed: 0,
+            busy_count,
+            busy: Vec::new(),
         }
     }
 
-    /// Whether somebody is due a turn.
-    pub(in crate::actors) fn has_work(&self) -> bool {
+    /// Whether a topic has items to handle.
+    pub(super) fn has_work(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    /// Whether more letters may come: all that came have reached their topics.
-    pub(in crate::actors) fn wants_letters(&self) -> bool {
-        self.pile.is_done()
+    /// Whether the batch is used up and the mailbox may be drained.
+    pub(super) fn needs_poll(&self) -> bool {
+        self.burst.is_done()
     }
 
-    /// Where the next letters are put.
-    pub(in crate::actors) fn refill(&mut self) -> &mut VecDeque<Envelope<N>> {
-        self.pile.refill()
+    /// The empty queue for the next batch.
+    pub(super) fn buffer(&mut self) -> &mut VecDeque<Envelope<N>> {
+        self.burst.buffer()
     }
 
-    /// Tells the seats what came for them; answers whether more will come. Full messages came at `since`.
-    pub(in crate::actors) fn sort(&mut self, since: Option<Timestamp>) -> bool {
-        let Self { pile, slots, ready, worked, .. } = self;
-        *worked = 0;
-        pile.since = since.map_or(pile.since, |since| since.max(pile.since));
+    /// Assigns the envelopes of the batch to their topics and starts new topics. `first_arrival` is the arrival time of
+    /// the first full message. Returns false if the last envelope was among them.
+    pub(super) fn dispatch(
+        &mut self,
+        first_arrival: Option<Timestamp>,
+        mailbox: &Arc<ArbiterMailbox<N>>,
+        shared: &Arc<Shared<N>>,
+    ) -> bool {
+        self.processed = 0;
+        let latest = &mut self.burst.first_arrival;
+        *latest = first_arrival.map_or(*latest, |arrival| arrival.max(*latest));
         let mut open = true;
-        for number in 0..pile.len() {
-            let Some((id, item)) = pile.letter(number) else {
-                open = false;
-                pile.sort(None);
-                continue;
-            };
-            // Who had the seat before is gone.
-            let Some(seat) = seat_of(slots, id) else {
-                pile.sort(None);
-                continue;
-            };
-            if item.is_command() {
-                seat.commands = seat.commands.wrapping_add(1);
-            }
-            pile.sort(Some(&mut seat.chain));
-            if !std::mem::replace(&mut seat.is_ready, true) {
-                ready.push_back(id.number);
+        for index in 0..self.burst.len() {
+            let Self { burst, slots, ready, .. } = self;
+            match burst.envelope(index) {
+                Envelope::To(id, item) => {
+                    let (id, is_command) = (*id, item.is_command());
+                    // An item for a former topic of the slot stays without a list and is dropped.
+                    let Some(slot) = slot_of(slots, id) else {
+                        burst.link(None);
+                        continue;
+                    };
+                    if is_command {
+                        slot.commands = slot.commands.wrapping_add(1);
+                    }
+                    burst.link(Some(&mut slot.list));
+                    if !std::mem::replace(&mut slot.is_ready, true) {
+                        ready.push_back(id.index);
+                    }
+                }
+                Envelope::Start(_) => {
+                    burst.link(None);
+                    let start = burst.take_start(index);
+                    start.into_iter().for_each(|start| self.install(*start, mailbox, shared));
+                }
+                Envelope::Stop => {
+                    burst.link(None);
+                    open = false;
+                }
             }
         }
         open
     }
 
-    /// Lets topics work in turn, on so many items in all: a topic for which more waits leaves nothing to the next, and
-    /// is last when the host is back.
-    pub(in crate::actors) fn work(&mut self, items: usize, desk: &ArbiterMailbox<N>, shared: &Shared<N>) {
-        let cx = shared.context(self.pile.since);
-        let turn = Turn { desk, cx: &cx, watched: watches_messages(shared) };
-        let mut left = items;
+    /// Starts the mesh actor of a topic. Items that arrived before are handled first, and a rejoin before them. The slot
+    /// has a later generation if the topic was stopped before it started.
+    fn install(&mut self, start: StartTopic<N>, mailbox: &Arc<ArbiterMailbox<N>>, shared: &Arc<Shared<N>>) {
+        let StartTopic { slot: id, state, rejoin } = start;
+        let Some(slot) = slot_of(&mut self.slots, id) else { return };
+        let rejoin = rejoin.then(|| TopicItem::Join { at: shared.now() });
+        let pending = rejoin.into_iter().chain(std::mem::take(&mut slot.pending));
+        let topic = RunningTopic::new(state, TopicAddr::new(mailbox, id), Arc::clone(shared), pending);
+        slot.mesh = Some(MeshActor::start_topic(topic));
+        if !std::mem::replace(&mut slot.is_ready, true) {
+            self.ready.push_back(id.index);
+        }
+    }
+
+    /// Runs ready topics round-robin for at most `budget` items. A topic may use the whole budget and is then queued last.
+    pub(super) fn run(&mut self, budget: usize, mailbox: &ArbiterMailbox<N>, shared: &Shared<N>) {
+        let cx = shared.context(self.burst.first_arrival);
+        let turn = Turn { mailbox, cx: &cx, observe_messages: observes_messages(shared) };
+        let mut left = budget;
         while left > 0
-            && let Some(number) = self.ready.pop_front()
+            && let Some(index) = self.ready.pop_front()
         {
-            let items = self.visit(number, left, &turn);
-            self.worked += items;
+            let items = self.run_topic(index, left, &turn);
+            self.processed += items;
             left -= items;
         }
     }
 
-    /// Lets one topic work; answers on how many items it did.
-    fn visit(&mut self, number: u32, share: usize, turn: &Turn<'_, N>) -> usize {
-        let Turn { desk, cx, watched } = *turn;
-        let Self { slots, pile, ready, outbox, outgoing, worked, load, tickets } = self;
-        let slot = &mut slots[number as usize];
-        let Some(seat) = &mut slot.seat else { return 0 };
-        seat.is_ready = false;
-        let Some(topic) = &mut seat.topic else {
-            if seat.keep(pile, load) {
-                slot.vacate(number, desk);
+    /// Runs one topic; returns the number of items that it handled.
+    fn run_topic(&mut self, index: u32, budget: usize, turn: &Turn<'_, N>) -> usize {
+        let Turn { mailbox, cx, observe_messages } = *turn;
+        let Self { slots, burst, ready, outbox, outgoing, processed, busy_count, busy } = self;
+        let slot = &mut slots[index as usize];
+        let Some(topic_slot) = &mut slot.topic else { return 0 };
+        topic_slot.is_ready = false;
+        let Some((actor, cell)) = &topic_slot.mesh else {
+            if topic_slot.buffer(burst, busy_count) {
+                slot.free(index, mailbox);
             }
             return 0;
         };
-        tickets.extend(seat.ticket.take());
-        let (chain, commands) = (&mut seat.chain, seat.commands);
-        let work = Work { pile, chain, commands, cx, share, watched, outbox, outgoing };
-        match catch_unwind(AssertUnwindSafe(|| topic.work(work))) {
-            Ok(Worked { items, next: Next::End }) => {
-                seat.drop_letters(pile);
-                slot.vacate(number, desk);
+        busy.extend(topic_slot.busy.take());
+        let mut cell = cell.borrow_mut();
+        // Only this index empties the cell, and then forgets it.
+        let Some(topic) = &mut *cell else { return 0 };
+        let (list, commands) = (&mut topic_slot.list, topic_slot.commands);
+        let run = RunContext { burst, list, commands, cx, budget, observe_messages, actor, outbox, outgoing };
+        match catch_unwind(AssertUnwindSafe(|| topic.run(run))) {
+            Ok(RunResult { items, next: Next::Stopped }) => {
+                drop(cell);
+                topic_slot.drain(burst);
+                slot.free(index, mailbox);
                 items
             }
-            Ok(Worked { items, next }) => {
-                if next == Next::More {
-                    if *worked >= PATIENCE {
-                        topic.put_off(pile, &mut seat.chain);
+            Ok(RunResult { items, next }) => {
+                if next == Next::Ready {
+                    if *processed >= MAX_ITEMS_BEFORE_POLL {
+                        topic.defer_rest(burst, &mut topic_slot.list);
                     }
-                    seat.is_ready = true;
-                    ready.push_back(number);
+                    topic_slot.is_ready = true;
+                    ready.push_back(index);
                 }
                 items
             }
             Err(_) => {
-                outgoing.reports.push(SupervisorItem::Panicked(topic.name().clone()));
+                outgoing.supervisor_items.push(SupervisorItem::Panicked(topic.name().clone()));
+                drop(cell);
                 *outbox = Outbox::default();
-                seat.lose(pile);
+                topic_slot.discard_after_panic(burst);
                 1
             }
         }
     }
 
-    /// A topic's actor begins; tells whether anybody still waits for it. With `rejoin` the topic joins again before
-    /// anything else. `ticket` is held until it has worked.
-    pub(in crate::actors) fn take_place(
-        &mut self,
-        id: SlotId,
-        mut topic: Topic<N>,
-        actor: Addr<MeshActor<N>>,
-        rejoin: Option<Timestamp>,
-        ticket: BusyGuard,
-    ) -> bool {
-        let Some(seat) = seat_of(&mut self.slots, id) else {
-            topic.end();
-            return false;
-        };
-        let rejoin = rejoin.map(|at| TopicItem::Join { at });
-        topic.begin(rejoin.into_iter().chain(seat.early.drain(..)));
-        seat.early = VecDeque::new();
-        (seat.topic, seat.actor, seat.ticket) = (Some(topic), Some(actor), Some(ticket));
-        if !std::mem::replace(&mut seat.is_ready, true) {
-            self.ready.push_back(id.number);
-        }
-        true
-    }
-
-    /// Sends all that followed.
-    pub(in crate::actors) fn send(&mut self, shared: &Shared<N>) {
+    /// Sends the results of the topics that ran.
+    pub(super) fn send(&mut self, shared: &Shared<N>) {
         self.outgoing.send(shared);
-        self.tickets.clear();
-    }
-
-    /// All topics end, and with them what they hold of the engine.
-    pub(in crate::actors) fn clear(&mut self) {
-        self.slots.clear();
-        self.ready.clear();
-        self.pile.refill();
+        self.busy.clear();
     }
 }
 
-/// The seat, if whoever has this address still has it.
+/// The topic slot of this id, if the slot has not passed to another topic.
 #[inline]
-fn seat_of<N: Network>(slots: &mut Vec<Slot<N>>, id: SlotId) -> Option<&mut Seat<N>> {
-    let number = id.number as usize;
-    if number >= slots.len() {
-        add_slots(slots, number + 1);
+fn slot_of<N: Network>(slots: &mut Vec<Slot<N>>, id: SlotId) -> Option<&mut TopicSlot<N>> {
+    let index = id.index as usize;
+    if index >= slots.len() {
+        add_slots(slots, index + 1);
     }
-    let slot = &mut slots[number];
-    (slot.turn == id.turn).then(|| &mut **slot.seat.get_or_insert_with(take_seat))
+    let slot = &mut slots[index];
+    (slot.generation == id.generation).then(|| &mut **slot.topic.get_or_insert_with(new_topic_slot))
 }
 
 #[cold]
@@ -256,44 +255,57 @@ fn add_slots<N: Network>(slots: &mut Vec<Slot<N>>, len: usize) {
 }
 
 #[cold]
-fn take_seat<N: Network>() -> Box<Seat<N>> {
+fn new_topic_slot<N: Network>() -> Box<TopicSlot<N>> {
     Box::default()
 }
 
 impl<N: Network> Slot<N> {
-    /// The topic has ended, and its actor with it.
-    fn vacate(&mut self, number: u32, desk: &ArbiterMailbox<N>) {
-        self.seat = None;
-        self.turn = self.turn.wrapping_add(1);
-        desk.vacate(SlotId { number, turn: self.turn });
+    /// Ends the topic with its actor, and makes the slot available for another one.
+    fn free(&mut self, index: u32, mailbox: &ArbiterMailbox<N>) {
+        self.topic = None;
+        self.generation = self.generation.wrapping_add(1);
+        mailbox.free(SlotId { index, generation: self.generation });
     }
 }
 
-impl<N: Network> Seat<N> {
-    /// Keeps what came for a topic that has not begun; tells whether it need not begin any more.
-    fn keep(&mut self, pile: &mut Burst<N>, load: &Arc<BusyCount>) -> bool {
-        self.ticket.get_or_insert_with(|| BusyGuard::new(load));
-        while let Some(item) = pile.take(&mut self.chain) {
+impl<N: Network> TopicSlot<N> {
+    /// Buffers the items for a topic that has not started; returns true if it was stopped and must not start any more.
+    fn buffer(&mut self, burst: &mut Burst<N>, busy_count: &Arc<BusyCount>) -> bool {
+        self.busy.get_or_insert_with(|| BusyGuard::new(busy_count));
+        while let Some(item) = burst.take(&mut self.list) {
             if matches!(item, TopicItem::Stop) {
-                self.drop_letters(pile);
+                self.drain(burst);
                 return true;
             }
-            self.early.push_back(item);
+            self.pending.push_back(item);
         }
         false
     }
 
-    /// There is nobody any more who would read them.
-    fn drop_letters(&mut self, pile: &mut Burst<N>) {
-        while pile.take(&mut self.chain).is_some() {}
+    /// Drops the topic's items of the batch.
+    fn drain(&mut self, burst: &mut Burst<N>) {
+        while burst.take(&mut self.list).is_some() {}
     }
 
-    /// The topic panicked: its state is lost, and so is what waited for it. It begins anew.
-    fn lose(&mut self, pile: &mut Burst<N>) {
-        self.actor = None;
-        // What is half done may panic again.
-        let topic = self.topic.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(topic)));
-        self.drop_letters(pile);
+    /// Drops the state of a topic that panicked, and its items. The supervisor restarts the topic in this slot.
+    fn discard_after_panic(&mut self, burst: &mut Burst<N>) {
+        // Dropping an inconsistent state may panic again.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.end()));
+        self.mesh = None;
+        self.drain(burst);
+    }
+
+    /// Drops the topic's state and ends its actor. The actor ends when its task runs next, so the state does not wait for
+    /// that.
+    fn end(&mut self) {
+        if let Some((_, cell)) = self.mesh.take() {
+            drop(cell.take());
+        }
+    }
+}
+
+impl<N: Network> Drop for TopicSlot<N> {
+    fn drop(&mut self) {
+        self.end();
     }
 }

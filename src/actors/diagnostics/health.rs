@@ -1,38 +1,43 @@
-//! The engine's pulse: which heartbeat began last, and when; how many joined topics it found without a
-//! peer. Looked at by whoever asks after the engine's health; judges nothing.
+//! The last heartbeat and the number of joined topics without peers, readable by every thread: the basis of health
+//! checks.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::timestamp::Timestamp;
 
-/// What is known of the last heartbeat without asking an actor.
+/// The status of the heartbeat.
 #[derive(Debug)]
 pub(crate) struct HeartbeatMonitor {
     tick: AtomicU64,
     at: AtomicU64,
-    /// Joined topics to which no peer is subscribed, each as of its last heartbeat.
-    lonely: AtomicUsize,
-    /// The engine is driven by hand: no heartbeat is ever late.
+    /// The number of joined topics to which no peer is subscribed, each as of its last heartbeat.
+    topics_without_peers: AtomicUsize,
+    /// The engine is driven by hand, so that no heartbeat can be late.
     manual: bool,
 }
 
 impl HeartbeatMonitor {
     pub(crate) fn new(manual: bool) -> Self {
-        Self { tick: AtomicU64::new(0), at: AtomicU64::new(0), lonely: AtomicUsize::new(0), manual }
+        Self {
+            tick: AtomicU64::new(0),
+            at: AtomicU64::new(0),
+            topics_without_peers: AtomicUsize::new(0),
+            manual,
+        }
     }
 
-    /// A heartbeat begins.
-    pub(crate) fn beat(&self, tick: u64, now: Timestamp) {
+    /// Records that a heartbeat starts.
+    pub(crate) fn record(&self, tick: u64, now: Timestamp) {
         self.at.store(now.as_nanos(), Ordering::Release);
         self.tick.store(tick, Ordering::Release);
     }
 
-    /// The number of the last one; 0 before the first.
+    /// The number of the last heartbeat; 0 before the first.
     pub(crate) fn tick(&self) -> u64 {
         self.tick.load(Ordering::Acquire)
     }
 
-    /// When it began; the engine's start before the first.
+    /// When the last heartbeat started; the engine's start before the first.
     pub(crate) fn at(&self) -> Timestamp {
         Timestamp::from_nanos(self.at.load(Ordering::Acquire))
     }
@@ -41,16 +46,16 @@ impl HeartbeatMonitor {
         self.manual
     }
 
-    /// A joined topic has no peer now, and had one when it last told; or the other way round.
-    pub(crate) fn note_lonely(&self, now: bool, last: bool) {
-        match (now, last) {
-            (true, false) => drop(self.lonely.fetch_add(1, Ordering::AcqRel)),
-            (false, true) => drop(self.lonely.fetch_sub(1, Ordering::AcqRel)),
+    /// Records whether a topic is joined and without peers, `now` and `before`.
+    pub(crate) fn record_topic_without_peers(&self, now: bool, before: bool) {
+        match (now, before) {
+            (true, false) => drop(self.topics_without_peers.fetch_add(1, Ordering::AcqRel)),
+            (false, true) => drop(self.topics_without_peers.fetch_sub(1, Ordering::AcqRel)),
             _ => {}
         }
     }
 
-    pub(crate) fn lonely(&self) -> usize {
-        self.lonely.load(Ordering::Acquire)
+    pub(crate) fn topics_without_peers(&self) -> usize {
+        self.topics_without_peers.load(Ordering::Acquire)
     }
 }

@@ -1,6 +1,5 @@
-//! What was decided lately, kept to be explained: so many records in all, the last few about each peer, and
-//! if wanted the last about full messages. Who floods us with reasons for refusals drives out its own
-//! records, and nobody else's. Decides nothing.
+//! The log of recent decisions, from which operators learn why a peer was grafted, pruned or penalised. Its size is bounded
+//! for each peer and in total, so that a peer that causes many decisions displaces its own records first.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -29,16 +28,16 @@ pub(crate) struct EventLog<N: Network> {
 struct Records<N: Network> {
     last: u64,
     by_seq: BTreeMap<u64, EventRecord<N>>,
-    /// The numbers of each one's records, ascending; what is about no peer stands under `None`.
+    /// The numbers of each peer's records, ascending. Records about no peer are under `None`.
     by_peer: HashMap<Option<N::Peer>, VecDeque<u64>, RandomState>,
-    /// About full messages, ascending.
+    /// The records about full messages, ascending.
     messages: VecDeque<EventRecord<N>>,
-    /// How often each thing happened, by name and reason.
-    counts: BTreeMap<(&'static str, &'static str), u64>,
+    /// The number of events of each kind, by name and reason.
+    totals: BTreeMap<(&'static str, &'static str), u64>,
 }
 
-/// What is known of something that happened.
-pub(crate) struct Note<'a, N: Network> {
+/// What an event is about.
+pub(crate) struct EventContext<'a, N: Network> {
     pub(crate) peer: Option<&'a N::Peer>,
     pub(crate) topic: Option<&'a N::Topic>,
     pub(crate) score: Option<f64>,
@@ -51,13 +50,13 @@ impl<N: Network> EventLog<N> {
         Self { max: bounds.max_decisions, max_per_peer, max_messages, records: Mutex::default() }
     }
 
-    /// Notes a decision about a peer.
-    pub(crate) fn decided(&self, note: Note<'_, N>, decision: PeerDecision) {
-        self.note(note, EventKind::Decided(decision));
+    /// Records a decision about a peer.
+    pub(crate) fn record_decision(&self, context: EventContext<'_, N>, decision: PeerDecision) {
+        self.record(context, EventKind::Decided(decision));
     }
 
-    /// Notes something that is not about a full message.
-    pub(crate) fn note(&self, note: Note<'_, N>, kind: EventKind) {
+    /// Records an event that is not about a full message.
+    pub(crate) fn record(&self, context: EventContext<'_, N>, kind: EventKind) {
         let mut records = self.lock();
         records.count(kind);
         if self.max_per_peer == 0 {
@@ -65,9 +64,9 @@ impl<N: Network> EventLog<N> {
         }
         records.last += 1;
         let seq = records.last;
-        let Note { peer, topic, score, at } = note;
+        let EventContext { peer, topic, score, at } = context;
         let peer = peer.cloned();
-        let record = match records.take_repeated(&peer, topic, kind) {
+        let record = match records.merge_repeat(&peer, topic, kind) {
             Some(same) => EventRecord { seq, time: at, count: same.count.saturating_add(1), score, ..same },
             None => EventRecord {
                 seq,
@@ -86,17 +85,17 @@ impl<N: Network> EventLog<N> {
         records.keep_within(&peer, self.max, self.max_per_peer);
     }
 
-    /// Whether events about full messages are kept: to put one together for nobody is waste.
+    /// Whether events about full messages are kept. If not, none is assembled.
     pub(crate) fn keeps_messages(&self) -> bool {
         self.max_messages > 0
     }
 
-    /// Notes something about a full message.
-    pub(crate) fn message(&self, note: Note<'_, N>, id: &N::MessageId, kind: EventKind) {
+    /// Records an event about a full message.
+    pub(crate) fn record_message(&self, context: EventContext<'_, N>, id: &N::MessageId, kind: EventKind) {
         let mut records = self.lock();
         records.count(kind);
         records.last += 1;
-        let Note { peer, topic, score, at } = note;
+        let EventContext { peer, topic, score, at } = context;
         let record = EventRecord {
             seq: records.last,
             time: at,
@@ -121,7 +120,7 @@ impl<N: Network> EventLog<N> {
         seqs.into_iter().flatten().filter_map(|seq| records.by_seq.get(seq).cloned()).collect()
     }
 
-    /// The records with numbers above `since`, oldest first, at most `limit`; and the last number there is.
+    /// The records with numbers above `since`, oldest first, at most `limit`; and the number of the last record.
     pub(crate) fn since(&self, since: u64, limit: usize) -> (Vec<EventRecord<N>>, u64) {
         let records = self.lock();
         let first = records.messages.partition_point(|record| record.seq <= since);
@@ -135,24 +134,24 @@ impl<N: Network> EventLog<N> {
         (std::iter::from_fn(next).take(limit).cloned().collect(), records.last)
     }
 
-    /// How often each thing happened since the start: its name, its reason, or none if that is empty.
-    pub(crate) fn counts(&self) -> Vec<(&'static str, &'static str, u64)> {
-        self.lock().counts.iter().map(|((name, reason), count)| (*name, *reason, *count)).collect()
+    /// The number of events of each kind since the start: name, reason (empty if there is none), number.
+    pub(crate) fn totals(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.lock().totals.iter().map(|((name, reason), count)| (*name, *reason, *count)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Records<N>> {
-        // What is inside holds at every step.
+        // The records are consistent after every statement that may panic.
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<N: Network> Records<N> {
     fn count(&mut self, kind: EventKind) {
-        *self.counts.entry((kind.name(), kind.reason().unwrap_or_default())).or_default() += 1;
+        *self.totals.entry((kind.name(), kind.reason().unwrap_or_default())).or_default() += 1;
     }
 
-    /// Takes out the last record about a peer if it says the same: one stands for all in a row.
-    fn take_repeated(
+    /// Removes the last record about a peer if it has the same kind and topic: one record stands for equal events in a row.
+    fn merge_repeat(
         &mut self,
         peer: &Option<N::Peer>,
         topic: Option<&N::Topic>,
@@ -176,7 +175,7 @@ impl<N: Network> Records<N> {
         while self.by_seq.len() > max {
             let Some((_, oldest)) = self.by_seq.pop_first() else { return };
             if let Some(seqs) = self.by_peer.get_mut(&oldest.peer) {
-                // Its numbers ascend: the oldest of all is its first.
+                // The numbers of a peer ascend, so the oldest record is the peer's first.
                 seqs.pop_front();
                 if seqs.is_empty() {
                     self.by_peer.remove(&oldest.peer);

@@ -1,6 +1,5 @@
-//! What became of inputs, as `tracing` events: one line each, in the protocol's words (topic, peer, outcome,
-//! reason, score). What a person looks for is at `debug`, everything else at `trace`. Never decides; asks and
-//! formats nothing when nobody listens.
+//! The outcomes of inputs as `tracing` events: one line each, with topic, peer, outcome, reason and score. Outcomes that an
+//! operator looks for are at `debug`, all others at `trace`. Without a subscriber nothing is formatted.
 
 use std::time::Duration;
 
@@ -19,13 +18,13 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// Who said something, about what, and how it stood.
-pub(in crate::actors) struct Said<'a, N: Network> {
+/// Logs the inputs of a peer, with its status.
+pub(in crate::actors) struct PeerLog<'a, N: Network> {
     pub(in crate::actors) peer: &'a N::Peer,
     pub(in crate::actors) status: PeerStatus,
 }
 
-/// What a graft is judged by, read before it changes.
+/// The backoff and the mesh size on which the outcome of a GRAFT depends, read before they change.
 #[derive(Clone, Copy, Default)]
 pub(in crate::actors) struct BeforeGraft {
     backoff_left: Option<Duration>,
@@ -33,7 +32,7 @@ pub(in crate::actors) struct BeforeGraft {
 }
 
 impl BeforeGraft {
-    /// Empty when nobody listens.
+    /// Empty without a subscriber at `debug`.
     pub(in crate::actors) fn of<N: Network>(state: &TopicState<N>, peer: &N::Peer, now: Timestamp) -> Self {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return Self::default();
@@ -42,8 +41,8 @@ impl BeforeGraft {
     }
 }
 
-impl<N: Network> Said<'_, N> {
-    /// The line that explains a refusal: what it was judged by, and the bound that it broke.
+impl<N: Network> PeerLog<'_, N> {
+    /// Logs a GRAFT. The line of a refused one has the reason, the value that was checked and its bound.
     pub(in crate::actors) fn graft(
         &self,
         topic: &N::Topic,
@@ -53,16 +52,16 @@ impl<N: Network> Said<'_, N> {
     ) {
         let (peer, score) = (self.peer, self.status.score);
         let outcome_name = outcome.name();
-        let Some(reason) = graft_refusal(outcome) else {
+        if outcome == GraftOutcome::Grafted {
             debug!(?peer, ?topic, outcome = outcome_name, score, "graft accepted");
             return;
-        };
+        }
         let when = |that: GraftOutcome| outcome == that;
         debug!(
             ?peer,
             ?topic,
             outcome = outcome_name,
-            reason,
+            reason = outcome.explanation(),
             score,
             threshold = when(GraftOutcome::NegativeScore).then_some(0.0),
             backoff_left = before.backoff_left.filter(|_| when(GraftOutcome::BackedOff)).map(field::debug),
@@ -72,7 +71,7 @@ impl<N: Network> Said<'_, N> {
         );
     }
 
-    /// `None`: what it offers in exchange is yet to be judged.
+    /// Logs a PRUNE. The outcome is `None` if the supervisor decides about its px.
     pub(in crate::actors) fn prune(&self, topic: &N::Topic, outcome: Option<&PruneOutcome<N>>) {
         let (peer, score) = (self.peer, self.status.score);
         let outcome = outcome.map_or("pruned", PruneOutcome::name);
@@ -141,7 +140,7 @@ impl<N: Network> Said<'_, N> {
     }
 }
 
-/// Messages are many: only who wants everything is shown them. The penalties that they cause are shown as such.
+/// Logs a full message, at `trace` because they are many. The penalties that they cause have lines of their own.
 #[inline]
 pub(in crate::actors) fn wants_messages() -> bool {
     tracing::enabled!(tracing::Level::TRACE)
@@ -151,22 +150,7 @@ pub(in crate::actors) fn message<N: Network>(peer: &N::Peer, topic: &N::Topic, o
     trace!(?peer, ?topic, outcome = outcome.name(), "message");
 }
 
-/// Why a graft is refused, in words; none if it is not.
-fn graft_refusal(outcome: GraftOutcome) -> Option<&'static str> {
-    Some(match outcome {
-        GraftOutcome::Grafted => return None,
-        GraftOutcome::PeerFiltered => "the application or the cap on its topics refuses the peer",
-        GraftOutcome::UnsubscribedTopic => "we have not joined the topic",
-        GraftOutcome::AlreadyInMesh => "the peer is in the mesh already",
-        GraftOutcome::UnexpectedPeer => "the peer is not connected",
-        GraftOutcome::DirectPeer => "direct peers are never in a mesh",
-        GraftOutcome::BackedOff => "the peer comes back before its backoff is over",
-        GraftOutcome::NegativeScore => "the score is below the threshold",
-        GraftOutcome::MeshFull => "the mesh is full and the peer is not outbound",
-    })
-}
-
-// === What the application does ===
+// === Inputs of the application ===
 
 pub(in crate::actors) fn join<N: Network>(topic: &N::Topic, outcome: &JoinOutcome<N>) {
     let grafted = match outcome {
@@ -193,9 +177,9 @@ pub(in crate::actors) fn publish<N: Network>(topic: &N::Topic, outcome: &Publish
     }
 }
 
-// === What the supervisor does and hears ===
+// === The supervisor ===
 
-/// A connection is up, of this kind; or gone.
+/// Logs a connection of this kind, or a disconnection.
 pub(in crate::actors) fn connection(
     peer: &impl std::fmt::Debug,
     outcome: &'static str,
@@ -210,13 +194,13 @@ pub(in crate::actors) fn connection(
     }
 }
 
-/// What a heartbeat changed in a mesh, and what is held against a peer. `score` is that of a peer before.
-pub(in crate::actors) fn fact<N: Network>(
+/// Logs the mesh changes of a heartbeat, and penalties. `score` returns the score of a peer before the event.
+pub(in crate::actors) fn topic_event<N: Network>(
     topic: &N::Topic,
-    fact: &TopicEvent<N>,
+    event: &TopicEvent<N>,
     score: impl Fn(&N::Peer) -> Option<f64>,
 ) {
-    match fact {
+    match event {
         TopicEvent::Maintained(maintenance) => {
             for (peer, _) in &maintenance.grafted {
                 debug!(?peer, ?topic, reason = "heartbeat", score = score(peer), "grafted");

@@ -1,4 +1,5 @@
-//! TODO
+//! What an engine reports about itself beside its metrics: log lines, the log of decisions, the status of the heartbeat,
+//! sampled latencies and reports of refused inputs.
 
 pub(crate) mod health;
 pub(crate) mod journal;

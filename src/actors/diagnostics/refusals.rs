@@ -1,10 +1,10 @@
-//! TODO header.
+//! The rate limit of reports about refused inputs. Every thread that queues inputs may report one.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::{protocol::rate_limit::RateLimit, timestamp::Timestamp};
 
-/// At most one report of refusals an interval.
+/// Allows at most one report an interval (`bounds.event_interval`).
 pub(crate) struct RefusalReports(Mutex<RateLimit>);
 
 impl RefusalReports {
@@ -12,6 +12,7 @@ impl RefusalReports {
         Self(Mutex::new(limit))
     }
 
+    /// Whether a report is allowed now; counts it if it is.
     pub(crate) fn try_acquire(&self, now: Timestamp) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).try_acquire(now)
     }

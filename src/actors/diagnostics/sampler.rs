@@ -1,5 +1,5 @@
-//! How long items wait, and how long they take: of some of them, for a look at the clock costs as much as a tenth
-//! of an item. Measures; handles nothing.
+//! Measures how long items wait and how long it takes to handle them. It samples them, because reading the clock costs a
+//! tenth of handling an item.
 
 use std::time::Duration;
 
@@ -10,54 +10,54 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// One of so many items is measured.
-const ONE_OF: u32 = 64;
+/// One item in this number is measured.
+const SAMPLE_EVERY: u32 = 64;
 
-/// Chooses what an actor measures: the first item, then one of 64.
+/// Chooses the items that an actor measures: the first, then one in [`SAMPLE_EVERY`].
 #[derive(Debug, Default)]
 pub(in crate::actors) struct LatencySampler {
-    /// So many items are not measured before the next one is.
-    left: u32,
+    /// The number of items to skip before the next one is measured.
+    skip: u32,
 }
 
-/// An item that is measured.
+/// The measurement of an item.
 pub(in crate::actors) struct Sample {
     what: Handled,
-    began: Timestamp,
+    started: Timestamp,
 }
 
 impl LatencySampler {
-    /// An item is about to be handled; `since` tells when it came, if it is known.
+    /// Starts a measurement if the next item is to be measured. `arrival` returns when the item arrived, if that is known.
     #[inline]
     pub(in crate::actors) fn begin<N: Network>(
         &mut self,
         shared: &Shared<N>,
         what: impl FnOnce() -> Handled,
-        since: impl FnOnce() -> Option<Timestamp>,
+        arrival: impl FnOnce() -> Option<Timestamp>,
     ) -> Option<Sample> {
-        if self.left > 0 {
-            self.left -= 1;
+        if self.skip > 0 {
+            self.skip -= 1;
             return None;
         }
-        self.left = ONE_OF - 1;
-        let began = shared.now();
-        if let Some(since) = since() {
-            shared.metrics.waited(TimedQueue::Input, began.saturating_since(since));
+        self.skip = SAMPLE_EVERY - 1;
+        let started = shared.now();
+        if let Some(arrival) = arrival() {
+            shared.metrics.waited(TimedQueue::Input, started.saturating_since(arrival));
         }
-        Some(Sample { what: what(), began })
+        Some(Sample { what: what(), started })
     }
 
-    /// Where little comes, the first item after each heartbeat is measured too.
-    pub(in crate::actors) fn heartbeat(&mut self, too: bool) {
-        if too {
-            self.left = 0;
+    /// With `enabled`, measures the first item after a heartbeat too, so that actors with little traffic are measured.
+    pub(in crate::actors) fn heartbeat(&mut self, enabled: bool) {
+        if enabled {
+            self.skip = 0;
         }
     }
 }
 
 impl Sample {
     pub(in crate::actors) fn end<N: Network>(self, shared: &Shared<N>) {
-        let took: Duration = shared.now().saturating_since(self.began);
+        let took: Duration = shared.now().saturating_since(self.started);
         shared.metrics.handled(self.what, took);
     }
 }
@@ -66,14 +66,14 @@ impl Handled {
     pub(in crate::actors) fn of<N: Network>(item: &TopicItem<N>) -> Self {
         match item {
             TopicItem::Message(_) => Self::ReceiveMessage,
-            TopicItem::Peer(saying) => match saying.message {
+            TopicItem::Peer(input) => match input.message {
                 P2pMessage::Subscribe { .. } => Self::Subscribe,
                 P2pMessage::Unsubscribe { .. } => Self::Unsubscribe,
                 P2pMessage::Graft { .. } => Self::Graft,
                 P2pMessage::Prune { .. } => Self::Prune,
                 P2pMessage::IHave { .. } => Self::IHave,
                 P2pMessage::IWant { .. } => Self::IWant,
-                // The others are dealt with at the door.
+                // These have no `TopicItem::Peer`.
                 P2pMessage::FullMessage(_) | P2pMessage::IDontWant { .. } | P2pMessage::Ping => {
                     Self::ReceiveMessage
                 }
@@ -84,22 +84,9 @@ impl Handled {
             TopicItem::Verdict { .. } => Self::ValidationResult,
             TopicItem::Command(_)
             | TopicItem::FlushDeliveryCounts
-            | TopicItem::Inspect(_)
-            | TopicItem::Look(_)
+            | TopicItem::Query(_)
             | TopicItem::Retire
             | TopicItem::Stop => Self::Command,
-        }
-    }
-}
-
-impl<N: Network> TopicItem<N> {
-    /// When it came, if it was a peer or the application that said it; a message, with its burst.
-    pub(in crate::actors) fn since(&self, burst: Timestamp) -> Option<Timestamp> {
-        match self {
-            Self::Message(_) => Some(burst),
-            Self::Peer(saying) => Some(saying.at),
-            Self::Publish { at, .. } | Self::Join { at } | Self::Leave { at } => Some(*at),
-            _ => None,
         }
     }
 }

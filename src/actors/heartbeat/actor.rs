@@ -1,10 +1,10 @@
-//! The heartbeat actor: ticks the supervisor, who ticks the topics. A tick that comes while the last
-//! one is not done is skipped and reported; ticks never pile up.
+//! The timer of the heartbeat.
 
 use std::sync::{Arc, atomic::Ordering};
 
-use actix::{Actor, AsyncContext, Context};
+use actix::{Actor, AsyncContext, Context, Handler};
 
+use super::messages::HeartbeatDue;
 use crate::{
     actors::{shared::Shared, supervisor::messages::SupervisorItem},
     network::Network,
@@ -12,6 +12,7 @@ use crate::{
 
 pub(crate) struct HeartbeatActor<N: Network> {
     shared: Arc<Shared<N>>,
+    /// The number of the last tick.
     tick: u64,
 }
 
@@ -20,23 +21,9 @@ impl<N: Network> HeartbeatActor<N> {
         Self { shared, tick: 0 }
     }
 
-    /// Armed anew each time: an interval would fire in a burst after a stall.
-    fn arm(&mut self, ctx: &mut Context<Self>) {
-        ctx.run_later(self.shared.limits.heartbeat_interval, |actor, ctx| {
-            actor.beat();
-            actor.arm(ctx);
-        });
-    }
-
-    fn beat(&mut self) {
-        if self.shared.in_heartbeat.swap(true, Ordering::AcqRel) {
-            return self.shared.skip_heartbeat(self.tick);
-        }
-        self.tick += 1;
-        for item in [SupervisorItem::Tick, SupervisorItem::CheckParked] {
-            // A closed supervisor: the engine has ended.
-            let _ = self.shared.supervisor.push(item);
-        }
+    /// Arms the timer for one heartbeat. An interval would fire in a burst after a stall.
+    fn arm(&self, ctx: &mut Context<Self>) {
+        ctx.notify_later(HeartbeatDue, self.shared.limits.heartbeat_interval);
     }
 }
 
@@ -44,6 +31,23 @@ impl<N: Network> Actor for HeartbeatActor<N> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.arm(ctx);
+    }
+}
+
+impl<N: Network> Handler<HeartbeatDue> for HeartbeatActor<N> {
+    type Result = ();
+
+    fn handle(&mut self, _: HeartbeatDue, ctx: &mut Self::Context) {
+        if self.shared.heartbeat_in_progress.swap(true, Ordering::AcqRel) {
+            self.shared.skip_heartbeat(self.tick);
+        } else {
+            self.tick += 1;
+            for item in [SupervisorItem::Tick, SupervisorItem::CheckParked] {
+                // The supervisor is closed if the engine has ended.
+                let _ = self.shared.supervisor.push(item);
+            }
+        }
         self.arm(ctx);
     }
 }

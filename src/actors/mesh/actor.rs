@@ -1,52 +1,326 @@
-//! The actor of one topic: its life. It takes the topic's seat at the desk of its arbiter when it begins, and lives
-//! until the topic gives the seat up: retired, stopped, or lost to a panic, after which the supervisor spawns another.
-//! What is for the topic comes to the seat, on the actor's own thread: see [`desk`](crate::actors::arbiter::mailbox).
+//! The actor of one topic: its state, and a handler for each message.
 
-use std::sync::Arc;
+use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc};
 
-use actix::{Actor, ActorContext, AsyncContext, Context};
+use actix::{Actor, Addr, Context, Handler};
 
-use super::topic::Topic;
+use super::{
+    messages::{TopicItem, TopicQuery},
+    peer_message::{handle_message, handle_peer},
+    run::RunContext,
+    validation,
+};
 use crate::{
-    actors::{arbiter::mailbox::TopicAddr, inbox::BusyGuard, shared::Shared},
-    network::Network,
+    actors::{
+        arbiter::mailbox::TopicAddr,
+        diagnostics::{journal::EventContext, log, sampler::LatencySampler},
+        shared::{Shared, catch_panic},
+        supervisor::messages::SupervisorItem,
+    },
+    metrics::TopicMeter,
+    network::{AppOutput, FullMessage, Network},
+    outputs::publication::{PublishResponder, RouteResult},
+    protocol::{
+        exchange::{Outbox, command::TopicCommand, peer_view::PeerView},
+        inspect::footprint::Footprint,
+        outcome::{
+            JoinOutcome, LeaveOutcome, PublishOutcome,
+            decision::{EventKind, Grafting, PeerDecision, Pruning},
+            labels::Input,
+        },
+        topic::TopicState,
+    },
+    timestamp::Timestamp,
 };
 
-/// The actor of one topic.
+/// The actor of one topic. It owns the topic's state in a cell that the arbiter's actor, on the same thread, borrows to
+/// run the topic on the items of the shared mailbox. The cell is empty once the topic has ended.
 pub(crate) struct MeshActor<N: Network> {
+    topic: TopicCell<N>,
+    name: N::Topic,
     shared: Arc<Shared<N>>,
+}
+
+pub(in crate::actors) type TopicCell<N> = Rc<RefCell<Option<RunningTopic<N>>>>;
+
+/// The state of a mesh actor: the protocol's state machine of a topic, and what the engine needs to run it.
+pub(in crate::actors) struct RunningTopic<N: Network> {
+    pub(super) state: TopicState<N>,
     address: TopicAddr<N>,
-    /// Until it begins: the topic, and a share of the load. Boxed: it takes no room afterwards.
-    beginning: Option<Box<(Topic<N>, BusyGuard)>>,
-    /// A restarted topic is joined again before anything else.
-    rejoin: bool,
+    pub(super) shared: Arc<Shared<N>>,
+    /// Items ahead of the mailbox: those that wait for the supervisor's confirmation of a join or leave, and those that
+    /// exceeded the budget of the last run.
+    pub(super) deferred: VecDeque<TopicItem<N>>,
+    /// The arrival time for the full messages in `deferred`: that of the first of them. The others arrived with it or
+    /// later.
+    pub(super) deferred_since: Timestamp,
+    /// A join or leave waits for the supervisor's confirmation.
+    pub(super) awaiting_supervisor: bool,
+    /// Already listed in `Shared::unflushed_topics`.
+    in_flush_list: bool,
+    /// The last heartbeat found that nothing needs the actor.
+    pub(super) can_retire: bool,
+    /// The footprint that is included in `Shared::topic_footprint`.
+    footprint: Footprint,
+    meter: TopicMeter,
+    pub(super) sampler: LatencySampler,
+    /// The topic is counted in the heartbeat monitor as joined and without subscribers.
+    has_no_peers: bool,
+    /// The topic has retired or was stopped.
+    pub(super) stopping: bool,
 }
 
 impl<N: Network> MeshActor<N> {
-    pub(in crate::actors) fn new(
-        topic: Topic<N>,
-        address: TopicAddr<N>,
-        shared: Arc<Shared<N>>,
-        rejoin: bool,
-        ticket: BusyGuard,
-    ) -> Self {
-        Self { shared, address, beginning: Some(Box::new((topic, ticket))), rejoin }
+    /// Starts the actor of a topic on the current arbiter. The actor ends when the address is dropped.
+    pub(in crate::actors) fn start_topic(topic: RunningTopic<N>) -> (Addr<Self>, TopicCell<N>) {
+        let (name, shared) = (topic.name().clone(), Arc::clone(&topic.shared));
+        let topic = Rc::new(RefCell::new(Some(topic)));
+        (Self { topic: Rc::clone(&topic), name, shared }.start(), topic)
     }
 }
 
 impl<N: Network> Actor for MeshActor<N> {
     type Context = Context<Self>;
+}
 
-    fn started(&mut self, ctx: &mut Self::Context) {
-        let Some(beginning) = self.beginning.take() else { return };
-        let (topic, ticket) = *beginning;
-        let rejoin = self.rejoin.then(|| self.shared.now());
-        let (desk, seat) = (self.address.desk(), self.address.seat());
-        if desk.seats().take_place(seat, topic, ctx.address(), rejoin, ticket) {
-            desk.inbox.wake();
-        } else {
-            // The engine stops.
-            ctx.stop();
+impl<N: Network> Handler<TopicQuery<N>> for MeshActor<N> {
+    type Result = ();
+
+    /// Everything before the query is handled and sent: the arbiter's actor forwards the query in the run that reached
+    /// it, and sends the results of that run before this handler can run. A panic of the query loses the answer only. If
+    /// the topic retired or panicked in that run, the supervisor, which has heard of that before, runs the query.
+    fn handle(&mut self, query: TopicQuery<N>, _: &mut Self::Context) {
+        match &*self.topic.borrow() {
+            Some(topic) => drop(catch_panic(|| query.run(&topic.state))),
+            None => {
+                let item = SupervisorItem::Topic { topic: self.name.clone(), item: TopicItem::Query(query) };
+                // A closed supervisor drops the query: the engine has ended.
+                let _ = self.shared.supervisor.push(item);
+            }
+        }
+    }
+}
+
+// === Items of the arbiter's mailbox ===
+
+impl<N: Network> RunningTopic<N> {
+    pub(in crate::actors) fn new(
+        state: TopicState<N>,
+        address: TopicAddr<N>,
+        shared: Arc<Shared<N>>,
+        pending: impl Iterator<Item = TopicItem<N>>,
+    ) -> Self {
+        let (series, now) = (shared.topic_labels.of(&state.topic), shared.now());
+        Self {
+            state,
+            address,
+            shared,
+            deferred: pending.collect(),
+            deferred_since: now,
+            awaiting_supervisor: false,
+            in_flush_list: false,
+            can_retire: false,
+            footprint: Footprint::default(),
+            meter: TopicMeter::new(series),
+            sampler: LatencySampler::default(),
+            has_no_peers: false,
+            stopping: false,
+        }
+    }
+
+    pub(in crate::actors) fn name(&self) -> &N::Topic {
+        &self.state.topic
+    }
+
+    pub(super) fn handle_item(&mut self, item: TopicItem<N>, run: &mut RunContext<'_, N>) {
+        let outbox = &mut *run.outbox;
+        match item {
+            // A deferred one: any other goes straight to `handle_message`.
+            TopicItem::Message(message) => {
+                let Self { state, shared, deferred_since, .. } = self;
+                let cx = shared.context(*deferred_since);
+                handle_message(state, message, &cx, run.observe_messages, shared, outbox, run.outgoing);
+            }
+            TopicItem::Peer(message) => handle_peer(&mut self.state, *message, &self.shared, outbox),
+            TopicItem::Publish { message, at, credit, responder } => {
+                self.publish(message, responder, at, outbox);
+                drop(credit);
+            }
+            TopicItem::Join { at } => self.join(at, outbox),
+            TopicItem::Leave { at } => self.leave(at, outbox),
+            TopicItem::Query(query) => run.actor.do_send(query),
+            TopicItem::Verdict { message, verdict } => {
+                let cx = self.shared.context(self.shared.now());
+                let before = outbox.app.len();
+                self.state.on_validation_result(&message, verdict, &cx, outbox);
+                self.record_delivered(&outbox.app[before..]);
+            }
+            TopicItem::Command(command) => self.execute(command, outbox),
+            TopicItem::FlushDeliveryCounts => self.state.flush_delivery_counts(outbox),
+            TopicItem::Retire => self.retire(run),
+            TopicItem::Stop => self.stop(),
+        }
+    }
+
+    fn publish(
+        &mut self,
+        message: Arc<FullMessage<N>>,
+        responder: PublishResponder,
+        at: Timestamp,
+        outbox: &mut Outbox<N>,
+    ) {
+        let key = (message.topic.clone(), message.message_id.clone());
+        let before = outbox.stats.count_sent_app_messages;
+        let outcome = self.state.publish(message, &self.shared.context(at), outbox);
+        log::publish(&self.state.topic, &outcome);
+        outbox.counters.input(Input::Publish, &outcome);
+        let event_log = &self.shared.event_log;
+        if event_log.keeps_messages() && matches!(outcome, PublishOutcome::Published { .. }) {
+            let context = EventContext { peer: None, topic: Some(&key.0), score: None, at };
+            event_log.record_message(context, &key.1, EventKind::Published);
+        }
+        let queued = (outbox.stats.count_sent_app_messages - before) as usize;
+        let route = match outcome {
+            PublishOutcome::AlreadyPublished => RouteResult::AlreadyPublished,
+            PublishOutcome::Published { .. } if queued == 0 => RouteResult::NoPeers,
+            PublishOutcome::Published { .. } => RouteResult::Queued,
+        };
+        responder.respond(route, queued, |state| self.shared.publish_reports.insert(key, state));
+    }
+
+    fn join(&mut self, at: Timestamp, outbox: &mut Outbox<N>) {
+        let outcome = self.state.join(&self.shared.context(at), outbox);
+        log::join(&self.state.topic, &outcome);
+        self.awaiting_supervisor = outcome != JoinOutcome::AlreadyJoined;
+        outbox.counters.input(Input::Join, &outcome);
+        if let JoinOutcome::Joined { to_graft } = &outcome {
+            self.record_event(EventKind::Joined, at);
+            self.record_decisions(to_graft, PeerDecision::Grafted(Grafting::Join), at);
+        }
+        self.meter.rename(self.shared.topic_labels.of(&self.state.topic));
+        self.publish_gauges();
+    }
+
+    fn leave(&mut self, at: Timestamp, outbox: &mut Outbox<N>) {
+        let outcome = self.state.leave(&self.shared.context(at), outbox);
+        log::leave(&self.state.topic, &outcome);
+        self.awaiting_supervisor = outcome != LeaveOutcome::NotJoined;
+        outbox.counters.input(Input::Leave, &outcome);
+        if let LeaveOutcome::Left { to_prune, .. } = &outcome {
+            self.record_event(EventKind::Left, at);
+            self.record_decisions(to_prune, PeerDecision::Pruned(Pruning::Leave), at);
+        }
+        self.publish_gauges();
+    }
+
+    fn execute(&mut self, command: TopicCommand<N>, outbox: &mut Outbox<N>) {
+        let confirms = matches!(command, TopicCommand::JoinConfirmed(_) | TopicCommand::LeaveConfirmed(_));
+        let finishes = matches!(command, TopicCommand::FinishHeartbeat);
+        let _span = tracing::trace_span!("command", topic = ?self.state.topic).entered();
+        let before = outbox.app.len();
+        self.state.handle_command(command, &self.shared.context(self.shared.now()), outbox);
+        self.record_delivered(&outbox.app[before..]);
+        self.awaiting_supervisor &= !confirms;
+        self.can_retire = finishes && !self.state.is_active();
+        if finishes {
+            self.record_footprint(self.state.footprint());
+            self.publish_gauges();
+            self.sampler.heartbeat(self.meter.series.is_own());
+        }
+    }
+
+    fn retire(&mut self, run: &mut RunContext<'_, N>) {
+        self.state.flush_delivery_counts(run.outbox);
+        self.flush_outbox(run);
+        let empty = TopicState::new(self.state.topic.clone(), &self.shared.limits, self.shared.seed);
+        let state = std::mem::replace(&mut self.state, empty);
+        run.outgoing.supervisor_items.push(SupervisorItem::Retired(Box::new(state)));
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.stopping = true;
+        self.record_footprint(Footprint::default());
+        self.meter.publish(crate::protocol::inspect::stats::TopicCounts::default());
+    }
+}
+
+// === Results ===
+
+impl<N: Network> RunningTopic<N> {
+    /// Sends what the handled items left in the outbox: outputs for the router, events for the supervisor.
+    pub(super) fn flush_outbox(&mut self, run: &mut RunContext<'_, N>) {
+        let RunContext { outbox, outgoing, .. } = run;
+        for validation in outbox.pending_validations.drain(..) {
+            validation::start(validation, &self.address, &self.shared);
+        }
+        self.schedule_flush();
+        let (topic, series) = (&self.state.topic, &self.meter.series);
+        let mesh_growth = outgoing.flush_topic(topic, series, outbox, &self.shared);
+        self.meter.mesh_changed(mesh_growth);
+        if !outbox.events.is_empty() {
+            outgoing.supervisor_items.push(SupervisorItem::Events {
+                topic: self.state.topic.clone(),
+                events: outbox.events.drain(..).collect(),
+                at: self.shared.now(),
+            });
+        }
+    }
+
+    /// Deliveries are reported at heartbeats and not one by one: one report stands for hundreds of messages.
+    fn schedule_flush(&mut self) {
+        if !self.state.has_unflushed_deliveries() {
+            self.in_flush_list = false;
+        } else if !self.in_flush_list {
+            self.in_flush_list = true;
+            self.shared.schedule_flush(&self.address);
+        }
+    }
+
+    fn record_event(&self, kind: EventKind, at: Timestamp) {
+        let topic = Some(&self.state.topic);
+        self.shared.event_log.record(EventContext { peer: None, topic, score: None, at }, kind);
+    }
+
+    /// Records messages that were delivered after an asynchronous validation. Their sender is not known any more.
+    fn record_delivered(&self, messages: &[AppOutput<N>]) {
+        if self.shared.event_log.keeps_messages() {
+            for message in messages {
+                let topic = Some(&self.state.topic);
+                let context = EventContext { peer: None, topic, score: None, at: self.shared.now() };
+                self.shared.event_log.record_message(context, &message.message_id, EventKind::Delivered);
+            }
+        }
+    }
+
+    fn record_decisions(&self, peers: &[N::Peer], decision: PeerDecision, at: Timestamp) {
+        let topic = Some(&self.state.topic);
+        for peer in peers {
+            let score = self.shared.directory.status(peer).score;
+            let context = EventContext { peer: Some(peer), topic, score, at };
+            self.shared.event_log.record_decision(context, decision);
+        }
+    }
+
+    fn record_footprint(&mut self, now: Footprint) {
+        let has_no_peers = now.topics > 0 && self.state.is_joined() && now.subscribers == 0;
+        let before = std::mem::replace(&mut self.has_no_peers, has_no_peers);
+        self.shared.heartbeat_monitor.record_topic_without_peers(has_no_peers, before);
+        let before = std::mem::replace(&mut self.footprint, now);
+        self.shared.record_footprint(now, before);
+    }
+
+    fn publish_gauges(&mut self) {
+        self.meter.publish(self.state.counts());
+    }
+}
+
+/// A topic that panicked is taken out of the totals and gauges.
+impl<N: Network> Drop for RunningTopic<N> {
+    fn drop(&mut self) {
+        self.record_footprint(Footprint::default());
+        if !self.stopping {
+            self.meter.lost();
         }
     }
 }

@@ -1,109 +1,127 @@
-//! Everything that goes from one part of the engine to another, in one place. Carries; never decides.
+//! The messages that a mesh actor takes, and the parts that they are made of.
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use actix::Message;
 
 use crate::{
-    actors::arbiter::mailbox::TopicAddr,
     admission::Credit,
     directory::connection::ConnectionRecord,
     network::{FullMessage, Network, P2pMessage, Validity},
     outputs::publication::PublishResponder,
-    protocol::{exchange::command::TopicCommand, inspect::view::View, peers::Peers, topic::TopicState},
+    protocol::{exchange::command::TopicCommand, topic::TopicState},
     timestamp::Timestamp,
 };
 
-/// To a topic. From the handle: `Message`, `Peer`, `Publish`, `Join`, `Leave`. From the supervisor: the rest.
+/// What a mesh actor handles in order, behind everything that was sent to the topic before. It comes through the mailbox
+/// of the topic's arbiter. None is answered to its sender; what follows goes to the router and the supervisor.
 pub(crate) enum TopicItem<N: Network> {
-    /// A peer sent a full message: most of what comes, so that it is small.
+    // From the handle, for peers.
+    /// A full message. The topic validates, delivers and forwards it. Most items are full messages, so this one is small.
     Message(IncomingMessage<N>),
-    /// A peer said something else about this topic. Boxed, lest it make all items larger.
+    /// SUBSCRIBE, UNSUBSCRIBE, GRAFT, PRUNE, IHAVE or IWANT. Boxed, so that it does not make every item larger.
     Peer(Box<PeerMessage<N>>),
-    Publish {
-        message: Arc<FullMessage<N>>,
-        at: Timestamp,
-        credit: Credit,
-        promise: PublishResponder,
-    },
-    Join {
-        at: Timestamp,
-    },
-    Leave {
-        at: Timestamp,
-    },
-    /// From a validation of this topic's: its verdict, `None` if there is none.
-    Verdict {
-        message: Arc<FullMessage<N>>,
-        verdict: Option<Validity>,
-    },
+
+    // From the handle, for the application.
+    /// The topic sends the message to its mesh, or to its fanout if it is not joined, and reports the route to
+    /// `responder`. If the engine ends first, the responder reports that when it is dropped.
+    Publish { message: Arc<FullMessage<N>>, at: Timestamp, credit: Credit, responder: PublishResponder },
+    /// The topic grafts peers and reports `Joined`. Until the supervisor confirms, it defers all items that do not
+    /// [bypass the wait](TopicItem::bypasses_wait).
+    Join { at: Timestamp },
+    /// The topic prunes its mesh and reports `Left`; then as after a join.
+    Leave { at: Timestamp },
+    /// The actor's own [`TopicQuery`] handler runs the query, after everything before it is handled and sent. If the
+    /// topic has retired or panicked, the supervisor runs it. It is dropped unanswered if the engine has ended.
+    Query(TopicQuery<N>),
+
+    // From a validation that the topic started.
+    /// The result for a message; `None` if there is none. The topic delivers or drops the message.
+    Verdict { message: Arc<FullMessage<N>>, verdict: Option<Validity> },
+
+    // From the supervisor.
+    /// The topic changes its state as the command says and reports the events that the command asks for.
     Command(TopicCommand<N>),
-    /// Somebody waits until all is known: the supervisor is to be told of all deliveries.
-    FlushDeliveryCounts,
-    Inspect(oneshot::Sender<View<N>>),
-    /// From the handle: looks at the state, and changes nothing.
-    Look(TopicQuery<N>),
-    /// Nothing needs the actor: it hands its state to the supervisor and stops.
+    /// From the supervisor's retirement of a passive topic: the actor sends its state to the supervisor (`Retired`) and
+    /// ends.
     Retire,
-    /// The engine shuts down.
+    /// The engine shuts down or the topic panicked too often: the actor ends and drops its state.
     Stop,
+
+    // From `settle` and from queries of the whole state.
+    /// The topic reports the deliveries that it has counted and not reported.
+    FlushDeliveryCounts,
 }
 
 impl<N: Network> TopicItem<N> {
-    /// Whether it is the application that says so: what makes a topic need an actor.
+    /// Whether this is a command of the application, which a topic needs an actor for.
     pub(crate) fn is_command(&self) -> bool {
         matches!(self, Self::Publish { .. } | Self::Join { .. } | Self::Leave { .. })
     }
 
-    /// Whether it is handled even while the topic waits to hear who is connected: it is that word, or
-    /// it changes nothing.
-    pub(crate) fn overtakes(&self) -> bool {
-        let told =
-            matches!(self, Self::Command(TopicCommand::JoinConfirmed(_) | TopicCommand::LeaveConfirmed(_)));
-        told || matches!(self, Self::Inspect(_) | Self::Look(_) | Self::FlushDeliveryCounts)
-    }
-}
-
-/// What is run on a topic's state, where that is.
-pub(crate) type TopicQuery<N> = Box<dyn FnOnce(&TopicState<N>) + Send>;
-
-/// What is run on the peers' side.
-pub(crate) type PeersQuery<N> = Box<dyn FnOnce(&Peers<N>) + Send>;
-
-/// A full message that a peer sent. When, its inbox knows: see [`Inbox::push_stamped`].
-pub(crate) struct IncomingMessage<N: Network> {
-    pub(crate) from: N::Peer,
-    pub(crate) message: Arc<FullMessage<N>>,
-    /// Returned when this is handled.
-    pub(crate) credit: Credit,
-}
-
-/// What a peer said but for full messages.
-pub(crate) struct PeerMessage<N: Network> {
-    pub(crate) from: N::Peer,
-    pub(crate) message: P2pMessage<N>,
-    pub(crate) at: Timestamp,
-    /// Returned when this is handled. It knows the connection that the peer had when it said so.
-    pub(crate) credit: SharedCredit,
-}
-
-/// The credit of an input, or a part of one that is handled by several topics: it is returned when all have.
-pub(crate) enum SharedCredit {
-    Whole(Credit),
-    Part(Arc<Credit>),
-}
-
-impl SharedCredit {
-    pub(crate) fn record(&self) -> Option<&ConnectionRecord> {
+    /// Whether this is handled while the topic waits for the supervisor to confirm a join or a leave: because it is the
+    /// confirmation, or because it does not change what the topic decides.
+    pub(crate) fn bypasses_wait(&self) -> bool {
         match self {
-            Self::Whole(credit) => credit.record(),
-            Self::Part(credit) => credit.record(),
+            Self::Command(command) => {
+                matches!(command, TopicCommand::JoinConfirmed(_) | TopicCommand::LeaveConfirmed(_))
+            }
+            Self::Query(_) | Self::FlushDeliveryCounts => true,
+            _ => false,
+        }
+    }
+
+    /// When the input of a peer or of the application arrived. A full message arrived with its batch, at `burst`.
+    pub(crate) fn arrival(&self, burst: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Message(_) => Some(burst),
+            Self::Peer(message) => Some(message.at),
+            Self::Publish { at, .. } | Self::Join { at } | Self::Leave { at } => Some(*at),
+            _ => None,
         }
     }
 }
 
-/// The supervisor's share of the state, and where the topics' shares are to be had.
-pub(crate) struct Snapshot<N: Network> {
-    pub(crate) view: View<N>,
-    pub(crate) topics: Vec<TopicAddr<N>>,
+/// From the handle: reads the topic's state. It contains the channel for its answer, which closes if the query is dropped.
+pub(crate) struct TopicQuery<N: Network>(Box<dyn FnOnce(&TopicState<N>) + Send>);
+
+impl<N: Network> TopicQuery<N> {
+    pub(crate) fn new(read: impl FnOnce(&TopicState<N>) + Send + 'static) -> Self {
+        Self(Box::new(read))
+    }
+
+    pub(in crate::actors) fn run(self, state: &TopicState<N>) {
+        (self.0)(state);
+    }
+}
+
+impl<N: Network> Message for TopicQuery<N> {
+    type Result = ();
+}
+
+/// A full message of a peer. Its arrival time is that of its batch: see
+/// [`Inbox::push_with_arrival_time`](crate::actors::inbox::Inbox::push_with_arrival_time).
+pub(crate) struct IncomingMessage<N: Network> {
+    pub(crate) from: N::Peer,
+    pub(crate) message: Arc<FullMessage<N>>,
+    /// Released when the message is handled.
+    pub(crate) credit: Credit,
+}
+
+/// Any other message of a peer about a topic.
+pub(crate) struct PeerMessage<N: Network> {
+    pub(crate) from: N::Peer,
+    /// The connection over which it was received; `None` if the peer was not connected.
+    pub(crate) connection: Option<Arc<ConnectionRecord>>,
+    pub(crate) message: P2pMessage<N>,
+    pub(crate) at: Timestamp,
+    /// Released when the message is handled.
+    pub(crate) credit: SharedCredit,
+}
+
+/// The credit of an input. An input that several topics handle in parts is released when all have handled theirs.
+#[expect(dead_code, reason = "dropping it returns the credit")]
+pub(crate) enum SharedCredit {
+    Whole(Credit),
+    Part(Arc<Credit>),
 }

@@ -1,14 +1,13 @@
-//! Lets a topic handle what a peer said about it, and tells what became of it to whoever wants to know: the tally
-//! counts, the log shows, the journal keeps. Used by the topic's actor, and by the supervisor for topics that have
-//! none. Decides nothing.
+//! Runs a topic on the messages of peers, and reports each outcome to the counters, the log and the event log. The mesh
+//! actors use it and, for topics without an actor, the supervisor.
 
 use super::messages::{IncomingMessage, PeerMessage};
 use crate::{
     actors::{
         arbiter::outgoing::Outgoing,
         diagnostics::{
-            journal::Note,
-            log::{self, BeforeGraft, Said},
+            journal::EventContext,
+            log::{self, BeforeGraft, PeerLog},
         },
         shared::Shared,
     },
@@ -30,90 +29,86 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// Lets a topic handle what a peer said about it.
+/// Runs a topic on a message of a peer other than a full message.
 pub(in crate::actors) fn handle_peer<N: Network>(
     state: &mut TopicState<N>,
-    saying: PeerMessage<N>,
+    input: PeerMessage<N>,
     shared: &Shared<N>,
     outbox: &mut Outbox<N>,
 ) {
-    let PeerMessage { from, message, at, credit } = saying;
-    let record = credit.record();
+    let PeerMessage { from, connection, message, at, credit: _credit } = input;
+    let connection = connection.as_deref();
     let status =
-        record.map_or_else(|| shared.directory.status_of_disconnected(&from), ConnectionRecord::status);
-    let speaker = PeerInputHandler { peer: &from, record, status, at, shared };
+        connection.map_or_else(|| shared.directory.status_of_disconnected(&from), ConnectionRecord::status);
+    let handler = PeerInputHandler { peer: &from, connection, status, at, shared };
     match message {
-        P2pMessage::Subscribe { .. } => speaker.subscribe(state, outbox),
-        P2pMessage::Unsubscribe { .. } => speaker.unsubscribe(state, outbox),
-        P2pMessage::Graft { .. } => speaker.graft(state, outbox),
-        P2pMessage::Prune { px, backoff, .. } => speaker.prune(state, px, backoff, outbox),
-        P2pMessage::IHave { message_ids, .. } => speaker.ihave(state, message_ids, outbox),
-        P2pMessage::IWant { message_ids } => speaker.iwant(state, message_ids, outbox),
-        // A full message arrives by another way, an IDONTWANT is dealt with at the door; a ping says nothing.
+        P2pMessage::Subscribe { .. } => handler.subscribe(state, outbox),
+        P2pMessage::Unsubscribe { .. } => handler.unsubscribe(state, outbox),
+        P2pMessage::Graft { .. } => handler.graft(state, outbox),
+        P2pMessage::Prune { px, backoff, .. } => handler.prune(state, px, backoff, outbox),
+        P2pMessage::IHave { message_ids, .. } => handler.ihave(state, message_ids, outbox),
+        P2pMessage::IWant { message_ids } => handler.iwant(state, message_ids, outbox),
+        // A full message has an item of its own, the handle handles an IDONTWANT, and a ping has no effect.
         P2pMessage::FullMessage(_) | P2pMessage::IDontWant { .. } | P2pMessage::Ping => {}
     }
 }
 
-/// Heeds an IDONTWANT, at the door: it is no topic's.
+/// Stores the ids of an IDONTWANT. Called by the handle: an IDONTWANT belongs to no topic.
 pub(crate) fn handle_idontwant<N: Network>(
     shared: &Shared<N>,
     peer: &N::Peer,
-    record: Option<&ConnectionRecord>,
+    connection: Option<&ConnectionRecord>,
     ids: Vec<N::MessageId>,
     at: Timestamp,
 ) {
-    let record = record.filter(|record| record.is_connected());
+    let connection = connection.filter(|connection| connection.is_connected());
     let status =
-        record.map_or_else(|| shared.directory.status_of_disconnected(peer), ConnectionRecord::status);
-    let named = ids.len();
+        connection.map_or_else(|| shared.directory.status_of_disconnected(peer), ConnectionRecord::status);
+    let count = ids.len();
     let outcome = match check_idontwant(status, &shared.limits) {
-        Ok(()) => shared.directory.note_unwanted(peer, ids, &shared.limits),
+        Ok(()) => shared.directory.insert_idontwant(peer, ids, &shared.limits),
         Err(refused) => refused,
     };
-    shared.metrics.idontwant_received(named, &outcome);
-    Said::<N> { peer, status }.idontwant(named, outcome);
+    shared.metrics.idontwant_received(count, &outcome);
+    PeerLog::<N> { peer, status }.idontwant(count, outcome);
     if let Some(decision) = PeerDecision::of_idontwant(outcome) {
-        let about = Note { peer: Some(peer), topic: None, score: status.score, at };
-        shared.journal.decided(about, decision);
+        let context = EventContext { peer: Some(peer), topic: None, score: status.score, at };
+        shared.event_log.record_decision(context, decision);
     }
 }
 
-/// Lets a topic handle a full message that a peer sent. `watched`: see [`watches_messages`].
+/// Runs a topic on a full message. `observe_messages`: see [`observes_messages`].
 pub(in crate::actors) fn handle_message<N: Network>(
     state: &mut TopicState<N>,
-    arrival: IncomingMessage<N>,
+    incoming: IncomingMessage<N>,
     cx: &Context<'_, N>,
-    watched: bool,
+    observe_messages: bool,
     shared: &Shared<N>,
     outbox: &mut Outbox<N>,
     outgoing: &mut Outgoing<N>,
 ) {
-    let IncomingMessage { from, message, credit } = arrival;
-    let thread_slot = credit.thread_slot();
-    credit.return_with(&mut outgoing.released);
+    let IncomingMessage { from, message, credit } = incoming;
+    credit.release_into(&mut outgoing.released_credit);
     let delivery = Delivery::new(from, message);
     let bytes = shared.network.message_size(&delivery.message.message);
-    outbox.tally.bytes += bytes as u64;
-    let kept = watched.then(|| delivery.clone());
+    outbox.counters.bytes += bytes as u64;
+    let observed = observe_messages.then(|| delivery.clone());
     let outcome = state.receive(delivery, shared.validation_mode, cx, outbox);
-    outbox.tally.input(Input::ReceiveMessage, &outcome);
-    if let Some(copy) = outbox.copy.take() {
-        outgoing.spent.add(copy, bytes, thread_slot);
-    }
-    if let Some(delivery) = kept {
-        keep_message(&delivery, &outcome, cx.now, shared);
+    outbox.counters.input(Input::ReceiveMessage, &outcome);
+    if let Some(delivery) = observed {
+        record_message(&delivery, &outcome, cx.now, shared);
     }
     if matches!(outcome, ReceiveOutcome::Throttled) {
         shared.metrics.validations_throttled(1);
     }
 }
 
-/// Whether log or journal want to hear of each full message: they are asked once for many.
-pub(in crate::actors) fn watches_messages<N: Network>(shared: &Shared<N>) -> bool {
-    shared.journal.keeps_messages() || log::wants_messages()
+/// Whether the log or the event log wants each full message. Asked once for a batch.
+pub(in crate::actors) fn observes_messages<N: Network>(shared: &Shared<N>) -> bool {
+    shared.event_log.keeps_messages() || log::wants_messages()
 }
 
-fn keep_message<N: Network>(
+fn record_message<N: Network>(
     delivery: &Delivery<N>,
     outcome: &ReceiveOutcome<N>,
     at: Timestamp,
@@ -121,18 +116,18 @@ fn keep_message<N: Network>(
 ) {
     let Delivery { sender, message, .. } = delivery;
     log::message::<N>(sender, &message.topic, outcome);
-    if let Some(what) = EventKind::to_message(outcome).filter(|_| shared.journal.keeps_messages()) {
+    if let Some(kind) = EventKind::to_message(outcome).filter(|_| shared.event_log.keeps_messages()) {
         let score = shared.directory.status(sender).score;
-        let about = Note { peer: Some(sender), topic: Some(&message.topic), score, at };
-        shared.journal.message(about, &message.message_id, what);
+        let context = EventContext { peer: Some(sender), topic: Some(&message.topic), score, at };
+        shared.event_log.record_message(context, &message.message_id, kind);
     }
 }
 
-/// Who says something, and how it stands.
+/// Handles a message of one peer.
 struct PeerInputHandler<'a, N: Network> {
     peer: &'a N::Peer,
-    /// Its connection, if it has one.
-    record: Option<&'a ConnectionRecord>,
+    /// The connection over which the message was received, if the peer was connected.
+    connection: Option<&'a ConnectionRecord>,
     status: PeerStatus,
     at: Timestamp,
     shared: &'a Shared<N>,
@@ -140,36 +135,36 @@ struct PeerInputHandler<'a, N: Network> {
 
 impl<N: Network> PeerInputHandler<'_, N> {
     fn subscribe(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
-        let outcome =
-            self.with_room(state, |state, room| state.subscribe(self.peer, self.status, room, outbox));
-        outbox.tally.input(Input::Subscribe, &outcome);
-        self.said().subscribe(&state.topic, outcome);
-        self.keep(state, PeerDecision::of_subscribe(outcome));
+        let outcome = self
+            .with_subscription(state, |state, room| state.subscribe(self.peer, self.status, room, outbox));
+        outbox.counters.input(Input::Subscribe, &outcome);
+        self.log().subscribe(&state.topic, outcome);
+        self.record(state, PeerDecision::of_subscribe(outcome));
     }
 
     fn unsubscribe(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
-        if let Some(record) = self.record.filter(|record| state.is_subscriber(record.connection_id())) {
-            record.release_topic();
+        if let Some(connection) = self.connection.filter(|it| state.is_subscriber(it.connection_id())) {
+            connection.release_subscription();
         }
         let in_mesh = state.is_in_mesh(self.peer);
         let outcome = state.unsubscribe(self.peer, self.status, outbox);
-        outbox.tally.input(Input::Unsubscribe, &outcome);
-        self.said().unsubscribe(&state.topic, outcome);
+        outbox.counters.input(Input::Unsubscribe, &outcome);
+        self.log().unsubscribe(&state.topic, outcome);
         let left = in_mesh && !state.is_in_mesh(self.peer);
-        self.keep(state, left.then_some(PeerDecision::Pruned(Pruning::Unsubscribed)));
+        self.record(state, left.then_some(PeerDecision::Pruned(Pruning::Unsubscribed)));
     }
 
     fn graft(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
         let before = BeforeGraft::of(state, self.peer, self.at);
         let cx = self.shared.context(self.at);
-        let outcome =
-            self.with_room(state, |state, room| state.graft(self.peer, self.status, room, &cx, outbox));
-        outbox.tally.input(Input::Graft, &outcome);
-        self.said().graft(&state.topic, outcome, before, self.shared.limits.degree_high);
-        self.keep(state, Some(PeerDecision::Graft(outcome)));
+        let outcome = self
+            .with_subscription(state, |state, room| state.graft(self.peer, self.status, room, &cx, outbox));
+        outbox.counters.input(Input::Graft, &outcome);
+        self.log().graft(&state.topic, outcome, before, self.shared.limits.degree_high);
+        self.record(state, Some(PeerDecision::Graft(outcome)));
     }
 
-    /// One that is not refused is for the peers' side to judge, and to count.
+    /// Counts a PRUNE only if it is refused: the supervisor decides about the px of any other, and counts that.
     fn prune(
         &self,
         state: &mut TopicState<N>,
@@ -179,63 +174,66 @@ impl<N: Network> PeerInputHandler<'_, N> {
     ) {
         let cx = self.shared.context(self.at);
         let outcome = state.prune(self.peer, self.status, px, backoff, &cx, outbox);
-        self.said().prune(&state.topic, outcome.as_ref());
+        self.log().prune(&state.topic, outcome.as_ref());
         match outcome {
-            Some(refused) => outbox.tally.input(Input::Prune, &refused),
-            None => self.keep(state, Some(PeerDecision::PrunedByPeer)),
+            Some(refused) => outbox.counters.input(Input::Prune, &refused),
+            None => self.record(state, Some(PeerDecision::PrunedByPeer)),
         }
     }
 
     fn ihave(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
-        outbox.tally.ihave_ids(ids.len());
+        outbox.counters.ihave_ids(ids.len());
         let cx = self.shared.context(self.at);
-        let outcome = self.shared.directory.with_quota(self.peer, &self.shared.limits, |quota| {
+        let outcome = self.shared.directory.with_heartbeat_quota(self.peer, &self.shared.limits, |quota| {
             state.ihave(self.peer, self.status, ids, quota, &cx, outbox)
         });
-        outbox.tally.input(Input::IHave, &outcome);
-        self.said().ihave(&state.topic, &outcome);
-        self.keep(state, PeerDecision::of_ihave(&outcome));
+        outbox.counters.input(Input::IHave, &outcome);
+        self.log().ihave(&state.topic, &outcome);
+        self.record(state, PeerDecision::of_ihave(&outcome));
     }
 
     fn iwant(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
-        outbox.tally.iwant_ids(ids.len());
+        outbox.counters.iwant_ids(ids.len());
         let outcome = state.iwant(self.peer, self.status, ids, &self.shared.context(self.at), outbox);
-        outbox.tally.input(Input::IWant, &outcome);
+        outbox.counters.input(Input::IWant, &outcome);
         if let IWantOutcome::Answered { ids } = &outcome {
-            ids.values().for_each(|answer| outbox.tally.iwant_response(answer.into()));
+            ids.values().for_each(|answer| outbox.counters.iwant_response(answer.into()));
         }
-        self.said().iwant(&state.topic, &outcome);
-        self.keep(state, PeerDecision::of_iwant(&outcome));
+        self.log().iwant(&state.topic, &outcome);
+        self.record(state, PeerDecision::of_iwant(&outcome));
     }
 
-    /// Reserves a place under the peer's cap on topics, and gives it back if it was not taken up.
-    fn with_room<T>(
+    /// Reserves one of the peer's `max_topics_per_peer` subscriptions while `handle` runs, and releases it if the peer did
+    /// not subscribe.
+    fn with_subscription<T>(
         &self,
         state: &mut TopicState<N>,
         handle: impl FnOnce(&mut TopicState<N>, bool) -> T,
     ) -> T {
-        let connection_id = self.record.map(ConnectionRecord::connection_id);
+        let connection_id = self.connection.map(ConnectionRecord::connection_id);
         let subscribed = |state: &TopicState<N>| {
             connection_id.is_some_and(|connection_id| state.is_subscriber(connection_id))
         };
         let before = subscribed(state);
         let max = self.shared.limits.max_topics_per_peer;
-        let room = self.record.filter(|record| record.reserve_topic(max));
-        let outcome = handle(state, room.is_some());
-        if let Some(record) = room.filter(|_| before || !subscribed(state)) {
-            record.release_topic();
+        let reserved = self.connection.filter(|connection| connection.reserve_subscription(max));
+        let outcome = handle(state, reserved.is_some());
+        if let Some(connection) = reserved.filter(|_| before || !subscribed(state)) {
+            connection.release_subscription();
         }
         outcome
     }
 
-    fn said(&self) -> Said<'_, N> {
-        Said { peer: self.peer, status: self.status }
+    fn log(&self) -> PeerLog<'_, N> {
+        PeerLog { peer: self.peer, status: self.status }
     }
 
-    fn keep(&self, state: &TopicState<N>, decision: Option<PeerDecision>) {
+    fn record(&self, state: &TopicState<N>, decision: Option<PeerDecision>) {
         if let Some(decision) = decision {
             let (topic, score) = (Some(&state.topic), self.status.score);
-            self.shared.journal.decided(Note { peer: Some(self.peer), topic, score, at: self.at }, decision);
+            self.shared
+                .event_log
+                .record_decision(EventContext { peer: Some(self.peer), topic, score, at: self.at }, decision);
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Verdicts that come later: waits for them on the arbiter of whoever asked, and hands them back.
-//! Bounded in number and time; judges nothing.
+//! Asynchronous validation: awaits the application's verdict on the arbiter of the topic or the supervisor, and sends it
+//! back to that actor. At most `bounds.max_validating` verdicts of topics are awaited, each for at most
+//! `bounds.validation_timeout`.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -14,53 +15,55 @@ use crate::{
     protocol::exchange::Validation,
 };
 
-/// Waits for the verdict on a message; its topic hears of it. Must be called on an arbiter.
+/// Awaits the verdict on a message and sends it to the topic; no verdict if there is no permit for a validation. Must be
+/// called on an arbiter.
 pub(in crate::actors) fn start<N: Network>(
     validation: Validation<N>,
     address: &TopicAddr<N>,
     shared: &Arc<Shared<N>>,
 ) {
     let Validation { message, verdict } = validation;
-    let place = ValidationPermit::take(shared);
-    if place.is_none() {
+    let permit = ValidationPermit::acquire(shared);
+    if permit.is_none() {
         shared.metrics.validations_throttled(1);
     }
     let (address, shared) = (address.clone(), Arc::clone(shared));
-    let ticket = BusyGuard::new(&shared.load);
+    let busy = BusyGuard::new(&shared.busy_count);
     actix_rt::spawn(async move {
-        let verdict = match &place {
+        let verdict = match &permit {
             Some(_) => within_time(verdict, &shared).await,
             None => None,
         };
         address.push(TopicItem::Verdict { message, verdict });
-        drop((place, ticket));
+        drop((permit, busy));
     });
 }
 
-/// Waits for the verdicts on a batch; the supervisor hears of them. None for all when it takes too long.
+/// Awaits the verdicts on a batch and sends them to the supervisor; no verdicts if that takes too long. Must be called on
+/// an arbiter.
 pub(in crate::actors) fn start_batch<N: Network>(
     batch: Vec<Delivery<N>>,
     verdicts: BoxFuture<Vec<Validity>>,
     shared: &Arc<Shared<N>>,
 ) {
     let shared = Arc::clone(shared);
-    let ticket = BusyGuard::new(&shared.load);
+    let busy = BusyGuard::new(&shared.busy_count);
     actix_rt::spawn(async move {
         let verdicts = within_time(verdicts, &shared).await.unwrap_or_default();
-        // A closed supervisor: the engine has ended.
+        // The supervisor is closed if the engine has ended.
         let _ = shared.supervisor.push(SupervisorItem::BatchVerdicts { batch, verdicts });
-        drop(ticket);
+        drop(busy);
     });
 }
 
-/// A panic of the application's future is as good as no verdict.
+/// Returns `None` if the application's future panics or takes too long.
 async fn within_time<T: Send + 'static, N: Network>(verdict: BoxFuture<T>, shared: &Shared<N>) -> Option<T> {
-    let began = shared.now();
+    let started = shared.now();
     let task = actix_rt::spawn(verdict);
     let abort = task.abort_handle();
     match timeout(shared.limits.bounds.validation_timeout, task).await {
         Ok(verdict) => {
-            shared.metrics.validated(shared.now().saturating_since(began));
+            shared.metrics.validated(shared.now().saturating_since(started));
             verdict.ok()
         }
         Err(_) => {
@@ -71,14 +74,14 @@ async fn within_time<T: Send + 'static, N: Network>(verdict: BoxFuture<T>, share
     }
 }
 
-/// One of the places that all topics share.
+/// The permit for one of the `bounds.max_validating` validations at a time.
 struct ValidationPermit<N: Network>(Arc<Shared<N>>);
 
 impl<N: Network> ValidationPermit<N> {
-    fn take(shared: &Arc<Shared<N>>) -> Option<Self> {
+    fn acquire(shared: &Arc<Shared<N>>) -> Option<Self> {
         let max = shared.limits.bounds.max_validating;
-        let more = |taken: usize| (taken < max).then_some(taken + 1);
-        shared.validating.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        let increment = |count: usize| (count < max).then_some(count + 1);
+        shared.validating.fetch_update(Ordering::AcqRel, Ordering::Acquire, increment).ok()?;
         Some(Self(Arc::clone(shared)))
     }
 }

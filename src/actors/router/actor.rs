@@ -1,5 +1,4 @@
-//! The router actor: merges what all actors emit into the p2p output stream and the application's.
-//! Orders nothing anew: what one sender emitted stays in its order.
+//! Merges the outputs of all actors into the two streams.
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
@@ -8,19 +7,19 @@ use actix::{Actor, ActorContext, AsyncContext, Context};
 use super::messages::RouterItem;
 use crate::{
     actors::{
-        inbox::poll::{InboxActor, PollInbox},
+        inbox::{InboxActor, PollInbox},
         shared::Shared,
     },
     network::{AppOutput, Network},
 };
 
-/// So many items are put into the streams at once: their readers wait no longer.
-const AT_ONCE: usize = 512;
+/// The number of items that are put into the streams at once. More would make the readers wait for the lock.
+const CHUNK: usize = 512;
 
 pub(crate) struct RouterActor<N: Network> {
     shared: Arc<Shared<N>>,
     backlog: VecDeque<RouterItem<N>>,
-    /// Of what is being handled, what is for the application.
+    /// The messages for the application in the current chunk.
     app: Vec<AppOutput<N>>,
 }
 
@@ -30,9 +29,9 @@ impl<N: Network> RouterActor<N> {
     }
 
     /// Puts the next items into the streams.
-    fn hand_out(&mut self, ctx: &mut Context<Self>) {
+    fn forward_chunk(&mut self, ctx: &mut Context<Self>) {
         let Self { shared, backlog, app } = self;
-        let items = backlog.drain(..backlog.len().min(AT_ONCE));
+        let items = backlog.drain(..backlog.len().min(CHUNK));
         let p2p = items.filter_map(|item| match item {
             RouterItem::P2p(output) => Some(output),
             RouterItem::App(message) => {
@@ -44,7 +43,7 @@ impl<N: Network> RouterActor<N> {
                 None
             }
         });
-        shared.p2p.extend(p2p, |dropped| shared.dropped(dropped));
+        shared.p2p.extend(p2p, |dropped| shared.report_dropped(dropped));
         shared.app.extend(app);
     }
 }
@@ -58,13 +57,13 @@ impl<N: Network> Actor for RouterActor<N> {
 }
 
 impl<N: Network> InboxActor for RouterActor<N> {
-    /// Without a budget: an item costs a move, and there are no more of them than inputs.
+    /// Handles everything without a budget: an item costs a move, and the number of items follows from that of the inputs.
     fn poll_inbox(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
-        self.shared.router.take(&mut self.backlog, waker);
+        self.shared.router.drain(&mut self.backlog, waker);
         while !self.backlog.is_empty() {
-            self.hand_out(ctx);
+            self.forward_chunk(ctx);
         }
-        drop(self.shared.router.rest(&mut self.backlog));
+        drop(self.shared.router.try_idle(&mut self.backlog));
         false
     }
 }

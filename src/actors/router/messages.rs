@@ -1,16 +1,22 @@
-//! TODO header.
+//! The messages that the router takes. They come through its inbox, in order. None is answered.
 
 use crate::{
     network::{AppOutput, Network},
     protocol::output::pending::PendingOutput,
 };
 
-/// To the router.
+/// An item of the router's inbox.
 pub(crate) enum RouterItem<N: Network> {
-    /// From topics and the supervisor: for the p2p layer.
+    // From topics and the supervisor.
+    /// The router appends the output to the p2p stream. If the stream is full, the least urgent output is dropped and
+    /// counted.
     P2p(PendingOutput<N>),
-    /// From topics: for the application.
+
+    // From topics.
+    /// The router appends the message to the application's stream.
     App(AppOutput<N>),
-    /// From the supervisor: the last item.
+
+    // From the supervisor.
+    /// The last item: the router stops.
     Stop,
 }

@@ -1,79 +1,171 @@
-//! TODO header.
+//! The messages that the supervisor takes. All come through its inbox, in order; those of the handle that concern peers
+//! are actix messages, for which the actor has a `Handler`.
 
+use std::marker::PhantomData;
+
+use actix::{Actor, Context, Handler, Message, dev::Envelope};
 use tokio::sync::oneshot;
 
+use super::actor::SupervisorActor;
 use crate::{
-    actors::{
-        arbiter::mailbox::TopicAddr,
-        mesh::messages::{PeersQuery, Snapshot, TopicItem},
-    },
+    actors::{arbiter::mailbox::TopicAddr, mesh::messages::TopicItem},
     network::{Delivery, Direction, Network, PeerKind, Validity},
-    protocol::{connection::ConnectionId, exchange::event::TopicEvent, topic::TopicState},
+    protocol::{
+        connection::ConnectionId, exchange::event::TopicEvent, inspect::view::View, peers::Peers,
+        topic::TopicState,
+    },
     timestamp::Timestamp,
 };
 
-/// To the supervisor.
+/// An item of the supervisor's inbox. Only an actix message is answered to its sender.
 pub(crate) enum SupervisorItem<N: Network> {
-    /// From the handle, in the order of each peer's connections.
-    Connect {
-        peer: N::Peer,
-        direction: Direction,
-        kind: PeerKind,
-        connection_id: ConnectionId,
-    },
-    Disconnect {
-        peer: N::Peer,
-        at: Timestamp,
-    },
-    /// From the handle: the application speaks of peers and points.
-    SetApplicationScore {
-        peer: N::Peer,
-        score: f64,
-    },
-    SetUnreachablePoint(N::Point),
-    /// From the handle: the p2p layer says so.
-    SlowPeer(N::Peer),
-    /// From the handle: something about a topic that has no actor.
-    Topic {
-        topic: N::Topic,
-        item: TopicItem<N>,
-    },
-    /// From the handle: a topic needs an actor; its address is in the directory already.
-    Spawn {
-        topic: N::Topic,
-        address: TopicAddr<N>,
-    },
-    /// From a topic: what it came to know.
-    Facts {
-        topic: N::Topic,
-        facts: Vec<TopicEvent<N>>,
-        at: Timestamp,
-    },
-    /// From a topic: it has nothing to do, after so many of the application's commands.
-    Idle(N::Topic, u32),
-    /// From a topic that retired.
+    // From the handle.
+    /// One of the actix messages below.
+    Message(Envelope<SupervisorActor<N>>),
+    /// An input for a topic without an actor. The supervisor runs the topic on it, or sends it to the topic's actor if
+    /// that started in the meantime.
+    Topic { topic: N::Topic, item: TopicItem<N> },
+    /// A topic needs an actor. The topic table has its address already; the supervisor starts the actor there.
+    Spawn { topic: N::Topic, address: TopicAddr<N> },
+
+    // From mesh actors.
+    /// The supervisor applies the events to peers and scores, in order.
+    Events { topic: N::Topic, events: Vec<TopicEvent<N>>, at: Timestamp },
+    /// Nothing needs the topic's actor, after this number of commands of the application. If there was none since, the
+    /// supervisor removes the topic from the topic table and sends `Retire`.
+    CanRetire { topic: N::Topic, commands: u32 },
+    /// The state of a topic whose actor has ended. The supervisor keeps it while it is worth keeping, and handles what it
+    /// deferred for the topic.
     Retired(Box<TopicState<N>>),
-    /// From the seat of a topic that panicked.
+    /// From the arbiter's actor: a topic panicked. The supervisor restarts it, or gives it up if it panics too often.
     Panicked(N::Topic),
-    /// From the heartbeat, or from whoever drives the engine by hand.
+
+    // From the heartbeat, or from the handle of an engine without timers.
+    /// A heartbeat starts, unless one is in progress: that one is reported as skipped.
     Tick,
+    /// The supervisor validates parked messages again.
     CheckParked,
+    /// From such a handle only: the supervisor validates the pending batch.
     ProcessBatch,
-    /// From a validation of a batch: its verdicts, none if it took too long.
-    BatchVerdicts {
-        batch: Vec<Delivery<N>>,
-        verdicts: Vec<Validity>,
-    },
-    /// Questions of the handle.
-    Inspect(oneshot::Sender<Snapshot<N>>),
-    Look(PeersQuery<N>),
-    /// The topics that follow this one, at most so many.
-    Topics(Option<N::Topic>, usize, oneshot::Sender<Vec<TopicLocation<N>>>),
-    Delays(oneshot::Sender<Vec<(N::Point, i64)>>),
-    BatchDeadline(oneshot::Sender<Option<Timestamp>>),
-    /// The last item.
-    Stop(oneshot::Sender<()>),
+
+    // From a batch validation that the supervisor started.
+    /// The verdicts on a batch, none if it took too long. The supervisor passes them on to the topics.
+    BatchVerdicts { batch: Vec<Delivery<N>>, verdicts: Vec<Validity> },
+}
+
+impl<N: Network> SupervisorItem<N> {
+    /// An actix message whose result is not awaited.
+    pub(crate) fn message<M>(message: M) -> Self
+    where
+        M: Message<Result = ()> + Send + 'static,
+        SupervisorActor<N>: Actor<Context = Context<SupervisorActor<N>>> + Handler<M>,
+    {
+        Self::Message(Envelope::new(message, None))
+    }
+
+    /// An actix message with the channel for its result. The channel closes without a result if the engine has ended.
+    pub(crate) fn request<M>(message: M, result: oneshot::Sender<M::Result>) -> Self
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        SupervisorActor<N>: Actor<Context = Context<SupervisorActor<N>>> + Handler<M>,
+    {
+        Self::Message(Envelope::new(message, Some(result)))
+    }
+}
+
+// === Actix messages of the handle, for the p2p layer ===
+
+/// A connection is in the directory. The supervisor gives the peer a score and announces the joined topics to it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Connect<N: Network> {
+    pub(crate) peer: N::Peer,
+    pub(crate) direction: Direction,
+    pub(crate) kind: PeerKind,
+    pub(crate) connection_id: ConnectionId,
+}
+
+/// A connection has left the directory. The supervisor informs the topics, and retains or drops the peer's score.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Disconnect<N: Network> {
+    pub(crate) peer: N::Peer,
+    pub(crate) at: Timestamp,
+}
+
+/// The transport reports that a peer reads control messages too slowly. The supervisor penalises the peer (P7).
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SlowPeer<N: Network>(pub(crate) N::Peer);
+
+/// An attempt to reach a point failed. The supervisor delays the next request to connect to it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SetUnreachablePoint<N: Network>(pub(crate) N::Point);
+
+// === Actix messages of the handle, for the application ===
+
+/// The supervisor sets the application's score of a peer (P5).
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SetApplicationScore<N: Network> {
+    pub(crate) peer: N::Peer,
+    pub(crate) score: f64,
+}
+
+/// The supervisor answers with what `read` returns for the state of the peers. No answer if the engine has ended.
+pub(crate) struct PeersQuery<F, T> {
+    pub(super) read: F,
+    answer: PhantomData<fn() -> T>,
+}
+
+/// The supervisor answers with at most `limit` topics, active and passive, that follow `after`, in order. No answer if the
+/// engine has ended.
+pub(crate) struct ListTopics<N: Network> {
+    pub(crate) after: Option<N::Topic>,
+    pub(crate) limit: usize,
+}
+
+/// The supervisor sends its part of the state to `reply`, once no topic is retiring. `reply` closes if the engine has
+/// ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct TakeSnapshot<N: Network> {
+    pub(crate) reply: oneshot::Sender<Snapshot<N>>,
+}
+
+/// The supervisor stops the topics, the arbiters' actors, the router and itself, and closes its inbox. It answers to
+/// `reply` when all of them have their last message. The channel is part of the message, so that the supervisor stops even
+/// if nobody waits for the answer any more: actix skips a message whose own result channel is closed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Stop {
+    pub(crate) reply: oneshot::Sender<()>,
+}
+
+impl<F, T> PeersQuery<F, T> {
+    pub(crate) fn new<N: Network>(read: F) -> Self
+    where
+        F: FnOnce(&Peers<N>) -> T,
+    {
+        Self { read, answer: PhantomData }
+    }
+}
+
+impl<F: 'static, T: 'static> Message for PeersQuery<F, T> {
+    type Result = T;
+}
+
+impl<N: Network> Message for ListTopics<N> {
+    type Result = Vec<TopicLocation<N>>;
 }
 
 /// A topic, with its address if it has an actor.
 pub(crate) type TopicLocation<N> = (<N as Network>::Topic, Option<TopicAddr<N>>);
+
+/// The supervisor's part of the state, and the addresses of the topics that have the other parts.
+pub(crate) struct Snapshot<N: Network> {
+    pub(crate) view: View<N>,
+    pub(crate) topics: Vec<TopicAddr<N>>,
+}

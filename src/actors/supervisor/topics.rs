@@ -1,23 +1,16 @@
-//! The supervisor's topics: those that have an actor, those whose actor retires, and those that need none. Spawns,
-//! runs and respawns them; knows no peer's score.
+//! The supervisor's topics: it starts, retires and restarts mesh actors, and runs the topics that need no actor.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::Context;
 
-use super::{
-    actor::{Slot, SupervisorActor},
-    messages::SupervisorItem,
-};
+use super::{actor::SupervisorActor, messages::SupervisorItem};
 use crate::{
     actors::{
         arbiter::mailbox::TopicAddr,
-        inbox::BusyGuard,
         mesh::{
-            actor::MeshActor,
             messages::TopicItem,
-            peer_message::{handle_message, handle_peer, watches_messages},
-            topic::{Topic, report},
+            peer_message::{handle_message, handle_peer, observes_messages},
         },
     },
     network::Network,
@@ -25,68 +18,89 @@ use crate::{
     timestamp::Timestamp,
 };
 
+/// A topic of the supervisor.
+pub(super) enum SupervisedTopic<N: Network> {
+    /// The topic has an actor.
+    Active(TopicAddr<N>),
+    /// The actor was sent `Retire`. These items wait until its state is back.
+    Retiring(Vec<SupervisorItem<N>>),
+    /// The topic needs no actor: the engine has not joined it, and only knows its subscribers.
+    Passive(Box<TopicState<N>>),
+}
+
+impl<N: Network> SupervisedTopic<N> {
+    /// The address of the topic's actor.
+    pub(super) fn address(&self) -> Option<&TopicAddr<N>> {
+        match self {
+            Self::Active(address) => Some(address),
+            Self::Retiring(_) | Self::Passive(_) => None,
+        }
+    }
+}
+
 impl<N: Network> SupervisorActor<N> {
-    /// Gives an item to its topic, wherever that is.
-    pub(super) fn route(&mut self, topic: N::Topic, item: TopicItem<N>) {
+    /// Sends an item to a topic's actor, or runs the topic on it if it has none.
+    pub(super) fn send_to_topic(&mut self, topic: N::Topic, item: TopicItem<N>) {
         match self.topics.get_mut(&topic) {
-            Some(Slot::Running(address)) => self.shared.post(address, item),
-            Some(Slot::Retiring(meanwhile)) => meanwhile.push(SupervisorItem::Topic { topic, item }),
-            Some(Slot::Dormant(_)) | None => self.run_dormant(topic, item),
+            Some(SupervisedTopic::Active(address)) => self.shared.send_to_topic(address, item),
+            Some(SupervisedTopic::Retiring(deferred)) => deferred.push(SupervisorItem::Topic { topic, item }),
+            Some(SupervisedTopic::Passive(_)) | None => self.run_passive(topic, item),
         }
     }
 
-    /// Runs a topic that has no actor. It is not joined: there is little to do.
-    fn run_dormant(&mut self, topic: N::Topic, item: TopicItem<N>) {
+    /// Runs a topic without an actor. It is not joined, so it has no mesh and little to do.
+    fn run_passive(&mut self, topic: N::Topic, item: TopicItem<N>) {
         let shared = Arc::clone(&self.shared);
         let mut state = match self.topics.remove(&topic) {
-            Some(Slot::Dormant(state)) => state,
+            Some(SupervisedTopic::Passive(state)) => state,
             _ => Box::new(TopicState::new(topic.clone(), &shared.limits, shared.seed)),
         };
         let mut now = shared.now();
         match item {
-            TopicItem::Message(arrival) => {
-                let watched = watches_messages(&shared);
+            TopicItem::Message(message) => {
+                let observe = observes_messages(&shared);
                 let cx = shared.context(now);
                 let Self { outbox, outgoing, .. } = self;
-                handle_message(&mut state, arrival, &cx, watched, &shared, outbox, outgoing);
+                handle_message(&mut state, message, &cx, observe, &shared, outbox, outgoing);
             }
-            TopicItem::Peer(saying) => {
-                now = saying.at;
-                handle_peer(&mut state, *saying, &shared, &mut self.outbox);
+            TopicItem::Peer(message) => {
+                now = message.at;
+                handle_peer(&mut state, *message, &shared, &mut self.outbox);
             }
-            TopicItem::Command(order) => state.handle_command(order, &shared.context(now), &mut self.outbox),
-            TopicItem::Inspect(reply) => drop(reply.send(report(&state, &shared))),
-            TopicItem::Look(look) => look(&state),
-            // The handle gives these to topics that have an actor.
+            TopicItem::Command(command) => {
+                state.handle_command(command, &shared.context(now), &mut self.outbox)
+            }
+            TopicItem::Query(query) => query.run(&state),
+            // The handle sends these only to topics that have an actor.
             TopicItem::Publish { .. } | TopicItem::Join { .. } | TopicItem::Leave { .. } => {}
             // Only actors start validations, and none retires before they are done.
             TopicItem::Verdict { .. } => {}
-            // Without an actor, all is told at once.
+            // A passive topic reports its deliveries after each item.
             TopicItem::FlushDeliveryCounts => {}
             TopicItem::Retire | TopicItem::Stop => {}
         }
         state.flush_delivery_counts(&mut self.outbox);
-        // It has no mesh: nothing to be said of one.
-        shared.flush(&topic, &shared.topic_labels.of(&topic), &mut self.outbox, &mut self.outgoing.outputs);
+        // It returns the growth of the mesh, which is 0.
+        self.outgoing.flush_topic(&topic, &shared.topic_labels.of(&topic), &mut self.outbox, &shared);
         self.outgoing.send(&shared);
-        let facts = std::mem::take(&mut self.outbox.facts);
-        let idle = self.topics.len().saturating_sub(self.peers.joined_count());
-        if state.should_retain(idle, &shared.limits) {
-            self.topics.insert(topic.clone(), Slot::Dormant(state));
+        let events = std::mem::take(&mut self.outbox.events);
+        let passive = self.topics.len().saturating_sub(self.peers.joined_count());
+        if state.should_retain(passive, &shared.limits) {
+            self.topics.insert(topic.clone(), SupervisedTopic::Passive(state));
         }
-        self.fold(&topic, facts, now);
+        self.apply_events(&topic, events, now);
     }
 
-    /// A topic gets an actor.
+    /// Starts the actor of a topic at `address`.
     pub(super) fn spawn(&mut self, topic: N::Topic, address: TopicAddr<N>) {
         let state = match self.topics.remove(&topic) {
-            Some(Slot::Dormant(state)) => *state,
-            Some(Slot::Retiring(mut meanwhile)) => {
-                meanwhile.push(SupervisorItem::Spawn { topic: topic.clone(), address });
-                self.topics.insert(topic, Slot::Retiring(meanwhile));
+            Some(SupervisedTopic::Passive(state)) => *state,
+            Some(SupervisedTopic::Retiring(mut deferred)) => {
+                deferred.push(SupervisorItem::Spawn { topic: topic.clone(), address });
+                self.topics.insert(topic, SupervisedTopic::Retiring(deferred));
                 return;
             }
-            Some(Slot::Running(_)) | None => {
+            Some(SupervisedTopic::Active(_)) | None => {
                 TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed)
             }
         };
@@ -94,71 +108,93 @@ impl<N: Network> SupervisorActor<N> {
     }
 
     fn start(&mut self, state: TopicState<N>, address: TopicAddr<N>, rejoin: bool) {
-        self.topics.insert(state.topic.clone(), Slot::Running(address.clone()));
-        let (shared, ticket) = (Arc::clone(&self.shared), BusyGuard::new(&self.shared.load));
-        self.pool.start(address.arbiter(), move || {
-            let topic = Topic::new(state, address.clone(), Arc::clone(&shared));
-            MeshActor::new(topic, address, shared, rejoin, ticket)
-        });
+        self.topics.insert(state.topic.clone(), SupervisedTopic::Active(address.clone()));
+        address.start(state, rejoin);
     }
 
-    /// A topic had nothing to do after so many commands of the application: if there was none since, it retires. What
-    /// peers said meanwhile reaches it before; what they say from now on is for the supervisor.
+    /// Retires a topic that needed no actor after `commands` commands of the application, if there was none since. What
+    /// was sent to the topic before reaches it before; everything later comes to the supervisor.
     pub(super) fn retire(&mut self, topic: N::Topic, commands: u32) {
-        let Some(Slot::Running(address)) = self.topics.get(&topic) else { return };
-        let retired = self.shared.directory.topics.remove_if(&topic, |_, entry| {
+        let Some(address) = self.topics.get(&topic).and_then(SupervisedTopic::address) else { return };
+        let retired = self.shared.topic_table.remove_if(&topic, |_, entry| {
             !entry.joined && entry.address == *address && entry.commands == commands
         });
         if retired.is_some() {
             address.push(TopicItem::Retire);
-            self.topics.insert(topic, Slot::Retiring(Vec::new()));
+            self.topics.insert(topic, SupervisedTopic::Retiring(Vec::new()));
         }
     }
 
-    /// The state of a topic is back; what came meanwhile is made good.
+    /// Takes back the state of a topic, and handles what was deferred for it.
     pub(super) fn retired(&mut self, state: Box<TopicState<N>>, ctx: &mut Context<Self>) {
         let topic = state.topic.clone();
-        let slot = self.topics.remove(&topic);
+        let supervised = self.topics.remove(&topic);
         if !state.is_empty() {
-            self.topics.insert(topic, Slot::Dormant(state));
+            self.topics.insert(topic, SupervisedTopic::Passive(state));
         }
-        if let Some(Slot::Retiring(meanwhile)) = slot {
-            for item in meanwhile {
+        if let Some(SupervisedTopic::Retiring(deferred)) = supervised {
+            for item in deferred {
                 self.handle_item(item, ctx);
             }
         }
     }
 
-    /// A topic panicked: its state is lost, its address is not. It starts anew with its
-    /// subscribers, and joined if it was; unless it panics too often.
+    /// Restarts a topic that panicked. Its state is lost, but not its address, its subscribers and whether it was joined.
+    /// A topic that panics too often is given up.
     pub(super) fn restart(&mut self, topic: N::Topic) {
-        let Some(Slot::Running(address)) = self.topics.remove(&topic) else { return };
+        let Some(SupervisedTopic::Active(address)) = self.topics.remove(&topic) else { return };
         let now = self.shared.now();
         self.peers.topic_lost(&topic, now);
         if !self.restarts.allow(&topic, now) {
             return self.give_up(topic, &address, now);
         }
-        let mut state = TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed);
-        for (peer, connection_id) in self.peers.subscribers(&topic) {
-            state.restore_subscriber(peer, connection_id);
-        }
-        let rejoin = self.shared.directory.topics.get(&topic).is_some_and(|entry| entry.joined);
+        let state = self.state_with_subscribers(&topic);
+        let rejoin = self.shared.topic_table.get(&topic).is_some_and(|entry| entry.joined);
         self.start(state, address, rejoin);
         self.shared.metrics.topic_restarted();
         self.shared.observe(&Event::TopicRestarted { topic });
     }
 
-    /// Peers are told that we left; the application hears of it.
+    /// Leaves a topic: peers receive UNSUBSCRIBE, and the observer an event.
     fn give_up(&mut self, topic: N::Topic, address: &TopicAddr<N>, now: Timestamp) {
-        self.shared.directory.topics.remove(&topic);
+        self.shared.topic_table.remove(&topic);
         address.push(TopicItem::Stop);
-        let mut state = TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed);
-        for (peer, connection_id) in self.peers.subscribers(&topic) {
-            state.restore_subscriber(peer, connection_id);
-        }
-        self.topics.insert(topic.clone(), Slot::Dormant(Box::new(state)));
-        self.peers.fold(&topic, TopicEvent::Left, now);
+        let state = self.state_with_subscribers(&topic);
+        self.topics.insert(topic.clone(), SupervisedTopic::Passive(Box::new(state)));
+        self.peers.apply_event(&topic, TopicEvent::Left, now);
         self.shared.metrics.topic_given_up();
         self.shared.observe(&Event::TopicGivenUp { topic });
+    }
+
+    fn state_with_subscribers(&self, topic: &N::Topic) -> TopicState<N> {
+        let mut state = TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed);
+        for (peer, connection_id) in self.peers.subscribers(topic) {
+            state.restore_subscriber(peer, connection_id);
+        }
+        state
+    }
+}
+
+/// More restarts than this in a [`RESTART_PERIOD`] and the topic is given up.
+const MAX_RESTARTS: u32 = 5;
+const RESTART_PERIOD: Duration = Duration::from_secs(60);
+
+/// The restarts of topics that panicked in the last period: the start of the period and the number of panics.
+#[derive(Debug)]
+pub(super) struct Restarts<T> {
+    counts: BTreeMap<T, (Timestamp, u32)>,
+}
+
+impl<T: Ord + Clone> Restarts<T> {
+    pub(super) fn new() -> Self {
+        Self { counts: BTreeMap::new() }
+    }
+
+    /// Counts a panic of `topic`; returns whether it may be restarted once more.
+    fn allow(&mut self, topic: &T, now: Timestamp) -> bool {
+        self.counts.retain(|_, (start, _)| start.after(RESTART_PERIOD) > now);
+        let (_, count) = self.counts.entry(topic.clone()).or_insert((now, 0));
+        *count += 1;
+        *count <= MAX_RESTARTS
     }
 }

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use actix::ArbiterHandle;
 use actix_gossipsub::{
     AppOutputs, Limits, LimitsConfig, Started, Worker,
-    libp2p::{
-        Libp2pNetwork, Libp2pNode, NodeEvent, NodeHandle, SignaturePolicy, TopicName, TransportConfig, swarm,
-    },
+    libp2p::{Libp2pNetwork, NodeDriver, NodeHandle, SignaturePolicy, TopicName, TransportConfig, swarm},
 };
 use libp2p::{Multiaddr, identity::Keypair};
 use metrics_exporter_prometheus::PrometheusRecorder;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::{deliveries::DeliveryLog, publisher};
 use crate::cli::Failure;
@@ -84,13 +82,7 @@ impl NodeConfig {
             engine = engine.recorder(recorder);
         }
         let Started { worker, p2p, app } = engine.start((0..self.topics).map(publisher::topic))?;
-        let (listening, mut addresses) = mpsc::unbounded_channel();
-        let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, move |event| {
-            if let NodeEvent::Listening(address) = event {
-                // The receiver is dropped after the first address.
-                let _ = listening.send(address.clone());
-            }
-        });
+        let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, |_| {});
         let (end, swarm_ended) = oneshot::channel();
         actix::spawn(async move {
             node.await;
@@ -99,8 +91,7 @@ impl NodeConfig {
         actix::spawn(count_deliveries(app, self.index, self.topics, self.log));
         let address = any_port();
         let listen = handle.listen(address.clone()).await;
-        listen.map_err(|error| Failure::listen(&address, &error))?;
-        let address = addresses.recv().await.ok_or(Failure::NodeDown)?;
+        let address = listen.map_err(|error| Failure::listen(&address, &error))?;
         Ok(DemoNode { worker, network, handle, address, swarm_ended })
     }
 }

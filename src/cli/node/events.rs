@@ -43,7 +43,7 @@ impl Reported {
 pub fn log(event: &NodeEvent<'_>) {
     match event {
         NodeEvent::Input(_) | NodeEvent::Listening(_) => {}
-        NodeEvent::Gossipsub(Event::Up { peer, protocol }) => {
+        NodeEvent::Gossipsub(Event::Established { peer, protocol }) => {
             tracing::info!(%peer, %protocol, "gossipsub established");
         }
         NodeEvent::Refused(input, reason) => tracing::debug!(?input, ?reason, "input refused"),

@@ -13,7 +13,7 @@ use std::{
 use actix_gossipsub::{
     AppOutputs, Limits, Page, Started, Worker,
     libp2p::{
-        Libp2pNetwork, Libp2pNode, NodeEvent, NodeHandle, TopicName, TransportBehaviour, TransportConfig,
+        Libp2pNetwork, NodeDriver, NodeEvent, NodeHandle, TopicName, TransportBehaviour, TransportConfig,
         swarm,
     },
 };
@@ -121,7 +121,7 @@ impl RunningNode {
                 tracing::warn!(?event, "event not reported: the reader of the output is too slow");
             }
         };
-        let (node, handle) = Libp2pNode::new(swarm, worker.clone(), p2p, on_event);
+        let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, on_event);
         Self {
             worker,
             handle,
@@ -195,7 +195,7 @@ impl RunningNode {
         // The queue of the printer may be full if nobody reads the output.
         let _ = timeout(STOP_TIMEOUT, report.line(Line::Summary { received, published, mesh })).await;
         let traced = trace.end().await;
-        outcome.and(worker.completion().await.map_err(Failure::Engine)).and(traced)
+        outcome.and(worker.wait_for_end().await.map_err(Failure::Engine)).and(traced)
     }
 
     /// Stops a node that could not start completely, and returns `failure`.
@@ -217,7 +217,7 @@ impl RunningNode {
 fn cancel_with_engine(worker: Worker<Libp2pNetwork>, shutdown: CancellationToken) {
     actix::spawn(async move {
         // `RunningNode::stop` returns the error.
-        let _ = worker.completion().await;
+        let _ = worker.wait_for_end().await;
         shutdown.cancel();
     });
 }

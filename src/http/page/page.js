@@ -1,77 +1,77 @@
-// The live page: asks the API beside it every two seconds and draws what it answers. Shows every name by
-// textContent or on a canvas, never as markup; changes nothing on the node.
+// The live page: requests the API below the same path every two seconds and displays the responses. Identifiers come
+// from other nodes, so the page inserts them by textContent or on a canvas, as text and not as markup.
 'use strict';
 
 const PERIOD = 2000, HISTORY = 90;
-// What is drawn and listed at most; what is left out is said.
+// Upper bounds of the display. The page states how many items it leaves out.
 const MAX_TOPICS = 60, MAX_PEERS = 200, MAX_ROWS = 200, MAX_EVENTS = 40;
 
-const at = id => document.getElementById(id);
+const byId = id => document.getElementById(id);
 const text = name => typeof name === 'string' ? name : JSON.stringify(name);
-const short = name => name.length > 12 ? '…' + name.slice(-8) : name;
-const rounded = value => Math.abs(value) < 1e-9 ? '0' : Math.abs(value) < 1000 ? value.toFixed(2) : value.toFixed(0);
-const count = value => Number(value).toLocaleString('en');
+const shorten = name => name.length > 12 ? '…' + name.slice(-8) : name;
+const round = value => Math.abs(value) < 1e-9 ? '0' : Math.abs(value) < 1000 ? value.toFixed(2) : value.toFixed(0);
+const formatCount = value => Number(value).toLocaleString('en');
 
-// Numbers too large to be exact are kept as they are written: some networks' peers are such numbers.
-const exact = (_, value, context) =>
+// Some networks identify peers by integers that a JavaScript number cannot represent. Their digits stay a string.
+const parseExact = (_, value, context) =>
   typeof value === 'number' && context && /^-?\d+$/.test(context.source) && !Number.isSafeInteger(value)
     ? context.source : value;
 
-async function ask(path) {
-  const answer = await fetch(path, { cache: 'no-store', signal: AbortSignal.timeout(5000) });
-  const body = JSON.parse(await answer.text(), exact);
-  if (!answer.ok && path !== 'health') throw new Error(body.message);
+async function request(path) {
+  const response = await fetch(path, { cache: 'no-store', signal: AbortSignal.timeout(5000) });
+  const body = JSON.parse(await response.text(), parseExact);
+  if (!response.ok && path !== 'health') throw new Error(body.message);
   return body;
 }
-const gossipsub = question => ask('p2p/gossipsub/' + question);
+const gossipsub = path => request('p2p/gossipsub/' + path);
 
-// Makes an element of plain text.
+// Creates an element with plain text.
 function element(tag, content, className) {
-  const made = document.createElement(tag);
-  if (content !== undefined) made.textContent = content;
-  if (className) made.className = className;
-  return made;
+  const created = document.createElement(tag);
+  if (content !== undefined) created.textContent = content;
+  if (className) created.className = className;
+  return created;
 }
 
 const state = {
   peers: [], topics: [], scores: new Map(), meshes: new Map(), since: 0, events: [], last: null,
-  series: new Map(), places: [], chosen: 0, paused: false,
+  series: new Map(), nodes: [], selected: 0, paused: false,
 };
 
-// === What is known ===
+// === Data ===
 
 async function refresh() {
   const started = performance.now();
   const [health, stats, queues, mesh, connections, scores, decisions, events] = await Promise.allSettled([
-    ask('health'), gossipsub('stats'), gossipsub('queues'), gossipsub('mesh?limit=10000'),
+    request('health'), gossipsub('stats'), gossipsub('queues'), gossipsub('mesh?limit=10000'),
     gossipsub('connections?topics=false&limit=1000'), gossipsub('scores?limit=10000'), gossipsub('decisions'),
     gossipsub(`events?limit=1000&since=${state.since}`),
   ]);
-  const known = (answer, use) => { if (answer.status === 'fulfilled') use(answer.value); };
-  known(health, showHealth);
-  if (health.status === 'rejected') showHealth({ status: 'down', checks: [{ name: 'page', status: 'down', message: 'no answer' }] });
-  known(scores, list => { state.scores = new Map(list.map(one => [text(one.peer), one.score])); });
-  known(mesh, learnMeshes);
-  known(connections, learnPeers);
-  known(stats, value => showStats(value, started));
-  known(queues, showQueues);
-  known(decisions, showRefused);
-  known(events, learnEvents);
+  const onSuccess = (result, use) => { if (result.status === 'fulfilled') use(result.value); };
+  onSuccess(health, showHealth);
+  if (health.status === 'rejected') showHealth({ status: 'down', checks: [{ name: 'page', status: 'down', message: 'no response' }] });
+  onSuccess(scores, list => { state.scores = new Map(list.map(({ peer, score }) => [text(peer), score])); });
+  onSuccess(mesh, updateMeshes);
+  onSuccess(connections, updatePeers);
+  onSuccess(stats, value => showStats(value, started));
+  onSuccess(queues, showQueues);
+  onSuccess(decisions, showRejections);
+  onSuccess(events, updateEvents);
   await showMetrics();
   showPeers();
   showTopics();
   draw();
 }
 
-function learnMeshes(list) {
-  state.topics = list.map(one => ({ name: text(one.topic), peers: one.peers.map(text) }));
+function updateMeshes(list) {
+  state.topics = list.map(({ topic, peers }) => ({ name: text(topic), peers: peers.map(text) }));
   state.meshes = new Map();
   for (const topic of state.topics) {
     for (const peer of topic.peers) state.meshes.set(peer, (state.meshes.get(peer) || 0) + 1);
   }
 }
 
-function learnPeers(list) {
+function updatePeers(list) {
   state.peers = list.map(({ peer, connection }) => {
     const name = text(peer);
     return { name, ...connection, score: state.scores.get(name) ?? 0, meshes: state.meshes.get(name) || 0 };
@@ -79,45 +79,45 @@ function learnPeers(list) {
   state.peers.sort((a, b) => a.score - b.score || b.meshes - a.meshes);
 }
 
-function learnEvents({ next, events }) {
-  // A node that was started anew counts anew.
+function updateEvents({ next, events }) {
+  // Taken from the response even if it is lower: a restarted node starts again at 1.
   state.since = next;
   state.events = events.reverse().concat(state.events).slice(0, MAX_EVENTS);
-  at('events').replaceChildren(...state.events.map(eventLine));
+  byId('events').replaceChildren(...state.events.map(eventLine));
 }
 
 function eventLine(event) {
   const parts = [
-    event.time.slice(11, 23), event.type, event.times > 1 ? `×${event.times}` : '', event.reason,
+    event.time.slice(11, 23), event.type, event.count > 1 ? `×${event.count}` : '', event.reason,
     event.peer === null ? '' : `peer ${text(event.peer)}`, event.topic === null ? '' : `topic ${text(event.topic)}`,
-    event.score === null ? '' : `score ${rounded(event.score)}`,
+    event.score === null ? '' : `score ${round(event.score)}`,
   ];
   return element('li', parts.filter(Boolean).join('  '));
 }
 
-// === What is shown ===
+// === Display ===
 
 function showHealth(health) {
-  const wrong = health.checks.filter(check => check.status !== 'ok').map(check => `${check.name}: ${check.message}`);
-  const said = [health.status, ...wrong].join(' · ');
-  // Said again only when it changes: screen readers read it out.
-  if (at('health').textContent !== said) at('health').textContent = said;
-  at('health').className = `pill ${health.status}`;
-  if (typeof health.answered_in === 'number') spark('engine answers in', health.answered_in * 1000, 'ms');
+  const failed = health.checks.filter(check => check.status !== 'ok').map(check => `${check.name}: ${check.message}`);
+  const summary = [health.status, ...failed].join(' · ');
+  // Set only when it changes, because screen readers announce every update.
+  if (byId('health').textContent !== summary) byId('health').textContent = summary;
+  byId('health').className = `pill ${health.status}`;
+  if (typeof health.response_seconds === 'number') spark('response time', health.response_seconds * 1000, 'ms');
 }
 
 function showStats(stats, now) {
-  at('peers-count').textContent = count(stats.count_connections);
-  at('topics-count').textContent = count(stats.count_topics);
-  at('received-count').textContent = count(stats.count_recv_valid_app_messages);
-  at('sent-count').textContent = count(stats.count_sent_app_messages);
+  byId('peers-count').textContent = formatCount(stats.count_connections);
+  byId('topics-count').textContent = formatCount(stats.count_topics);
+  byId('received-count').textContent = formatCount(stats.count_recv_valid_app_messages);
+  byId('sent-count').textContent = formatCount(stats.count_sent_app_messages);
   const last = state.last;
   if (last && now > last.now) {
     const rate = name => Math.max(0, (stats[name] - last.stats[name]) / (now - last.now) * 1000);
-    spark('valid messages in', rate('count_recv_valid_app_messages'), '/s');
-    spark('messages out', rate('count_sent_app_messages'), '/s');
-    spark('grafts out', rate('count_sent_grafts'), '/s');
-    spark('prunes out', rate('count_sent_prunes'), '/s');
+    spark('valid messages received', rate('count_recv_valid_app_messages'), '/s');
+    spark('messages sent', rate('count_sent_app_messages'), '/s');
+    spark('GRAFTs sent', rate('count_sent_grafts'), '/s');
+    spark('PRUNEs sent', rate('count_sent_prunes'), '/s');
   }
   state.last = { stats, now };
 }
@@ -128,21 +128,21 @@ function showQueues(queues) {
   }
 }
 
-// Latencies, if the application has a recorder: the mean of each histogram since the last look.
+// Latencies, if the application exports metrics: the mean of each histogram since the last refresh.
 async function showMetrics() {
   if (state.noMetrics) return;
-  const answer = await fetch('metrics', { cache: 'no-store', signal: AbortSignal.timeout(5000) }).catch(() => null);
-  if (!answer || !answer.ok) {
-    // Not asked again: it would be an error in the console each time.
+  const response = await fetch('metrics', { cache: 'no-store', signal: AbortSignal.timeout(5000) }).catch(() => null);
+  if (!response || !response.ok) {
+    // Not requested again, because the browser logs an error for every failed request.
     state.noMetrics = true;
     return;
   }
-  const scrape = await answer.text(), sums = {};
+  const scrape = await response.text(), sums = {};
   for (const [, name, kind, value] of scrape.matchAll(/^gossipsub_(\w+)_seconds_(sum|count)(?:\{[^}]*\})? (\S+)$/gm)) {
     const sum = sums[name] ??= { sum: 0, count: 0 };
     sum[kind] += Number(value);
   }
-  for (const name of ['heartbeat_duration', 'validation_duration', 'queue_wait', 'delivery_latency']) {
+  for (const name of ['heartbeat_duration', 'validation_duration', 'queue_wait']) {
     const now = sums[name], last = state.sums?.[name];
     if (now && last && now.count > last.count) {
       spark(name.replace('_', ' '), (now.sum - last.sum) / (now.count - last.count) * 1000, 'ms');
@@ -151,52 +151,52 @@ async function showMetrics() {
   state.sums = sums;
 }
 
-function showRefused(decisions) {
-  const refused = decisions.filter(one => /^(REJECT_|PENALTY)/.test(one.type));
-  refused.sort((a, b) => b.count - a.count);
-  at('refused').replaceChildren(...refused.slice(0, 10).map(one =>
-    row([one.type], [one.reason || ''], [count(one.count), 'number'])));
-  at('refused-none').hidden = refused.length > 0;
+function showRejections(decisions) {
+  const rejections = decisions.filter(({ type }) => /^(REJECT_|PENALTY)/.test(type));
+  rejections.sort((a, b) => b.count - a.count);
+  byId('rejections').replaceChildren(...rejections.slice(0, 10).map(({ type, reason, count }) =>
+    row([type], [reason || ''], [formatCount(count), 'number'])));
+  byId('rejections-none').hidden = rejections.length > 0;
 }
 
 function row(...cells) {
-  const made = element('tr');
+  const created = element('tr');
   for (const [content, className] of cells) {
     const cell = element('td', undefined, className);
     if (content instanceof Node) cell.append(content); else cell.textContent = content;
-    made.append(cell);
+    created.append(cell);
   }
-  return made;
+  return created;
 }
 
-const kind = peer => [peer.direct && 'direct', peer.bootstrap && 'bootstrap', peer.outbound ? 'outbound' : 'inbound']
+const connectionKind = peer => [peer.direct && 'direct', peer.bootstrap && 'bootstrap', peer.outbound ? 'outbound' : 'inbound']
   .filter(Boolean).join(', ');
 
 function showPeers() {
-  // Whoever is about to press a button finds it where it was.
-  if (at('peers').contains(document.activeElement)) return;
-  at('peers').replaceChildren(...state.peers.slice(0, MAX_ROWS).map(peer => {
+  // A focused button keeps its position, so the list waits until the focus leaves it.
+  if (byId('peers').contains(document.activeElement)) return;
+  byId('peers').replaceChildren(...state.peers.slice(0, MAX_ROWS).map(peer => {
     const button = element('button', peer.name);
     button.type = 'button';
-    button.addEventListener('click', () => open(peer.name));
-    return row([button], [kind(peer)], [String(peer.meshes), 'number'],
-      [rounded(peer.score), peer.score < 0 ? 'number bad' : 'number']);
+    button.addEventListener('click', () => openPeer(peer.name));
+    return row([button], [connectionKind(peer)], [String(peer.meshes), 'number'],
+      [round(peer.score), peer.score < 0 ? 'number bad' : 'number']);
   }));
   const more = state.peers.length - MAX_ROWS;
-  at('peers-more').textContent = more > 0 ? `${count(more)} more are not listed: those with the best scores.` : '';
+  byId('peers-more').textContent = more > 0 ? `${formatCount(more)} more are not listed. They have the highest scores.` : '';
 }
 
-function wanted() {
-  const part = at('filter').value.trim();
+function filteredTopics() {
+  const part = byId('filter').value.trim();
   return state.topics.filter(topic => topic.name.includes(part));
 }
 
 function showTopics() {
-  const topics = wanted();
-  at('topics').replaceChildren(...topics.slice(0, MAX_ROWS).map(topic =>
+  const topics = filteredTopics();
+  byId('topics').replaceChildren(...topics.slice(0, MAX_ROWS).map(topic =>
     row([topic.name], [String(topic.peers.length), topic.peers.length ? 'number' : 'number bad'])));
   const more = topics.length - MAX_ROWS;
-  at('topics-more').textContent = more > 0 ? `${count(more)} more are not listed: choose by name, above.` : '';
+  byId('topics-more').textContent = more > 0 ? `${formatCount(more)} more are not listed. Use the filter above to find them.` : '';
 }
 
 // === Sparklines ===
@@ -205,30 +205,30 @@ function spark(name, value, unit) {
   let line = state.series.get(name);
   if (!line) {
     line = { values: [], canvas: element('canvas'), output: element('output') };
-    const made = element('div', undefined, 'spark');
+    const container = element('div', undefined, 'spark');
     line.canvas.setAttribute('role', 'img');
-    made.append(element('span', name), line.canvas, line.output);
+    container.append(element('span', name), line.canvas, line.output);
     line.output.setAttribute('aria-label', name);
-    at('sparklines').append(made);
+    byId('sparklines').append(container);
     state.series.set(name, line);
   }
   line.values.push(value);
   if (line.values.length > HISTORY) line.values.shift();
-  line.output.textContent = `${rounded(value)} ${unit}`.trim();
-  line.canvas.setAttribute('aria-label', `${name}: now ${rounded(value)} ${unit}, at most ${rounded(Math.max(...line.values))}`);
-  const { pen, width, height } = sheet(line.canvas);
-  const most = Math.max(...line.values, 1e-9), step = width / (Math.max(line.values.length, 30) - 1);
+  line.output.textContent = `${round(value)} ${unit}`.trim();
+  line.canvas.setAttribute('aria-label', `${name}: now ${round(value)} ${unit}, maximum ${round(Math.max(...line.values))}`);
+  const { pen, width, height } = clearCanvas(line.canvas);
+  const maximum = Math.max(...line.values, 1e-9), step = width / (Math.max(line.values.length, 30) - 1);
   pen.strokeStyle = colour('--spark');
   pen.lineWidth = 1.5;
   pen.beginPath();
-  line.values.forEach((one, index) => pen.lineTo(index * step, height - 2 - one / most * (height - 4)));
+  line.values.forEach((one, index) => pen.lineTo(index * step, height - 2 - one / maximum * (height - 4)));
   pen.stroke();
 }
 
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// A canvas of the size at which it is shown, empty.
-function sheet(canvas) {
+// Clears a canvas and sets its resolution to the size at which it is displayed.
+function clearCanvas(canvas) {
   const ratio = window.devicePixelRatio || 1, { clientWidth: width, clientHeight: height } = canvas;
   canvas.width = width * ratio;
   canvas.height = height * ratio;
@@ -239,62 +239,65 @@ function sheet(canvas) {
 
 // === The graph ===
 
-// Topics with the largest meshes, and the peers in them before others.
-function drawn() {
-  const topics = [...wanted()].sort((a, b) => b.peers.length - a.peers.length || (a.name < b.name ? -1 : 1)).slice(0, MAX_TOPICS);
-  const inside = new Set(topics.flatMap(topic => topic.peers));
-  const order = [...state.peers].sort((a, b) => inside.has(b.name) - inside.has(a.name) || (a.name < b.name ? -1 : 1));
-  const peers = order.slice(0, MAX_PEERS).sort((a, b) => a.name < b.name ? -1 : 1);
-  return { topics, peers, of: wanted().length };
+// The topics with the largest meshes, and their mesh peers before other peers.
+function graphContent() {
+  const topics = [...filteredTopics()].sort((a, b) => b.peers.length - a.peers.length || (a.name < b.name ? -1 : 1)).slice(0, MAX_TOPICS);
+  const inMesh = new Set(topics.flatMap(topic => topic.peers));
+  const sorted = [...state.peers].sort((a, b) => inMesh.has(b.name) - inMesh.has(a.name) || (a.name < b.name ? -1 : 1));
+  const peers = sorted.slice(0, MAX_PEERS).sort((a, b) => a.name < b.name ? -1 : 1);
+  return { topics, peers, topicCount: filteredTopics().length };
 }
 
 function draw() {
-  const { topics, peers, of } = drawn(), { pen, width, height } = sheet(at('graph'));
+  const { topics, peers, topicCount } = graphContent(), { pen, width, height } = clearCanvas(byId('graph'));
   const centre = [width / 2, height / 2], outer = [width / 2 - 46, height / 2 - 26];
-  const on = (index, total, share) => {
+  const onRing = (index, total, scale) => {
     const angle = index / Math.max(total, 1) * 2 * Math.PI - Math.PI / 2;
-    return [centre[0] + Math.cos(angle) * outer[0] * share, centre[1] + Math.sin(angle) * outer[1] * share, angle];
+    return [centre[0] + Math.cos(angle) * outer[0] * scale, centre[1] + Math.sin(angle) * outer[1] * scale, angle];
   };
-  state.places = peers.map((peer, index) => ({ peer, place: on(index, peers.length, 1) }));
-  const places = new Map(state.places.map(({ peer, place }) => [peer.name, place]));
-  const focused = document.activeElement === at('graph');
-  const chosen = focused ? state.places[state.chosen]?.peer.name : undefined;
-  const centres = topics.map((_, index) => on(index, topics.length, topics.length > 1 ? .5 : 0));
-  const lines = strong => {
-    pen.strokeStyle = colour(strong ? '--focus' : '--edge');
-    pen.globalAlpha = strong ? 1 : Math.max(.12, Math.min(.8, 60 / (topics.length * 4 + 1)));
-    pen.lineWidth = strong ? 1.6 : 1;
+  state.nodes = peers.map((peer, index) => ({ peer, position: onRing(index, peers.length, 1) }));
+  const positions = new Map(state.nodes.map(({ peer, position }) => [peer.name, position]));
+  const focused = document.activeElement === byId('graph');
+  const selected = focused ? state.nodes[state.selected]?.peer.name : undefined;
+  const topicPositions = topics.map((_, index) => onRing(index, topics.length, topics.length > 1 ? .5 : 0));
+  // Draws the edges of the selected peer, or those of all others.
+  const drawEdges = ofSelected => {
+    pen.strokeStyle = colour(ofSelected ? '--focus' : '--edge');
+    pen.globalAlpha = ofSelected ? 1 : Math.max(.12, Math.min(.8, 60 / (topics.length * 4 + 1)));
+    pen.lineWidth = ofSelected ? 1.6 : 1;
     pen.beginPath();
     topics.forEach((topic, index) => topic.peers.forEach(peer => {
-      const place = places.get(peer);
-      if (place && (peer === chosen) === strong) { pen.moveTo(...centres[index].slice(0, 2)); pen.lineTo(place[0], place[1]); }
+      const position = positions.get(peer);
+      if (!position || (peer === selected) !== ofSelected) return;
+      pen.moveTo(...topicPositions[index].slice(0, 2));
+      pen.lineTo(position[0], position[1]);
     }));
     pen.stroke();
     pen.globalAlpha = 1;
   };
-  lines(false);
-  if (focused) lines(true);
+  drawEdges(false);
+  if (focused) drawEdges(true);
   pen.font = '11px system-ui, sans-serif';
   pen.textBaseline = 'middle';
-  topics.forEach((topic, index) => drawTopic(pen, topic, centres[index], topics.length <= 24));
-  state.places.forEach(({ peer, place }) => drawPeer(pen, peer, place, peers.length <= 40, peer.name === chosen));
-  at('shown').textContent = `${topics.length} of ${count(of)} topics and ${peers.length} of ${count(state.peers.length)} peers are drawn.` +
-    (topics.length < of ? ' Those with the largest meshes are: choose others by name.' : '');
+  topics.forEach((topic, index) => drawTopic(pen, topic, topicPositions[index], topics.length <= 24));
+  state.nodes.forEach(({ peer, position }) => drawPeer(pen, peer, position, peers.length <= 40, peer.name === selected));
+  byId('graph-summary').textContent = `${topics.length} of ${formatCount(topicCount)} topics and ${peers.length} of ${formatCount(state.peers.length)} peers are drawn.` +
+    (topics.length < topicCount ? ' The drawn topics have the largest meshes. Use the filter to draw others.' : '');
 }
 
-function drawTopic(pen, topic, [x, y], named) {
+function drawTopic(pen, topic, [x, y], labelled) {
   pen.fillStyle = colour(topic.peers.length ? '--topic' : '--bad');
   pen.beginPath();
   pen.arc(x, y, 4, 0, 2 * Math.PI);
   pen.fill();
-  if (named) {
+  if (labelled) {
     pen.fillStyle = colour('--text');
     pen.textAlign = 'center';
-    pen.fillText(short(topic.name), x, y - 11);
+    pen.fillText(shorten(topic.name), x, y - 11);
   }
 }
 
-function drawPeer(pen, peer, [x, y, angle], named, chosen) {
+function drawPeer(pen, peer, [x, y, angle], labelled, selected) {
   pen.fillStyle = colour(peer.score < -1e-9 ? '--bad' : peer.score > 1e-9 ? '--good' : '--mid');
   pen.beginPath();
   if (peer.direct) { pen.moveTo(x, y - 7); pen.lineTo(x + 7, y); pen.lineTo(x, y + 7); pen.lineTo(x - 7, y); }
@@ -302,91 +305,92 @@ function drawPeer(pen, peer, [x, y, angle], named, chosen) {
   else pen.arc(x, y, 5, 0, 2 * Math.PI);
   pen.fill();
   if (peer.score < 0) { pen.fillStyle = colour('--card'); pen.fillRect(x - 3, y - 1, 6, 2); }
-  if (chosen) {
+  if (selected) {
     pen.strokeStyle = colour('--focus');
     pen.lineWidth = 2.5;
     pen.strokeRect(x - 10, y - 10, 20, 20);
   }
-  if (named || chosen) {
+  if (labelled || selected) {
     pen.fillStyle = colour('--text');
     pen.textAlign = Math.cos(angle) < -.3 ? 'right' : Math.cos(angle) > .3 ? 'left' : 'center';
     const side = pen.textAlign === 'right' ? -10 : pen.textAlign === 'left' ? 10 : 0;
-    pen.fillText(short(peer.name), x + side, side ? y : y + (y < 40 ? -14 : 16));
+    pen.fillText(shorten(peer.name), x + side, side ? y : y + (y < 40 ? -14 : 16));
   }
 }
 
-function near(event) {
-  const frame = at('graph').getBoundingClientRect();
-  const distance = ({ place }) => Math.hypot(place[0] - event.clientX + frame.left, place[1] - event.clientY + frame.top);
-  let best = -1;
-  state.places.forEach((one, index) => { if (distance(one) < 14 && (best < 0 || distance(one) < distance(state.places[best]))) best = index; });
-  return best;
+// The index of the node within 14 pixels of the pointer that is nearest to it, or -1.
+function nodeAt(event) {
+  const frame = byId('graph').getBoundingClientRect();
+  const distance = ({ position: [x, y] }) => Math.hypot(x - event.clientX + frame.left, y - event.clientY + frame.top);
+  let nearest = -1;
+  state.nodes.forEach((node, index) => { if (distance(node) < 14 && (nearest < 0 || distance(node) < distance(state.nodes[nearest]))) nearest = index; });
+  return nearest;
 }
 
-function choose(index) {
-  state.chosen = index;
-  const peer = state.places[index]?.peer;
-  if (peer) at('graph').setAttribute('aria-label', `Graph of the meshes. Peer ${peer.name}, ${kind(peer)}, score ${rounded(peer.score)}, in ${peer.meshes} meshes. Enter explains its score.`);
+function select(index) {
+  state.selected = index;
+  const peer = state.nodes[index]?.peer;
+  if (peer) byId('graph').setAttribute('aria-label', `Graph of the meshes. Peer ${peer.name}, ${connectionKind(peer)}, score ${round(peer.score)}, in ${peer.meshes} meshes. Enter opens its score.`);
   draw();
 }
 
-function key(event) {
+function onKey(event) {
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-  const total = state.places.length;
-  if (step && total) choose((state.chosen + step + total) % total);
-  else if (event.key === 'Enter' && state.places[state.chosen]) open(state.places[state.chosen].peer.name);
+  const total = state.nodes.length;
+  if (step && total) select((state.selected + step + total) % total);
+  else if (event.key === 'Enter' && state.nodes[state.selected]) openPeer(state.nodes[state.selected].peer.name);
   else return;
   event.preventDefault();
 }
 
-// === One peer ===
+// === Peer dialog ===
 
-async function open(name) {
+async function openPeer(name) {
   const path = encodeURIComponent(name);
   const [score, explanation] = await Promise.allSettled([gossipsub(`scores/${path}`), gossipsub(`explain/${path}`)]);
-  at('peer-title').textContent = `Peer ${name}`;
+  byId('peer-title').textContent = `Peer ${name}`;
   if (score.status === 'fulfilled') showScore(score.value);
   else {
-    at('peer-sum').textContent = score.reason.message;
-    at('peer-thresholds').replaceChildren();
-    at('peer-topics').replaceChildren();
+    byId('peer-sum').textContent = score.reason.message;
+    byId('peer-thresholds').replaceChildren();
+    byId('peer-topics').replaceChildren();
   }
   const decisions = explanation.status === 'fulfilled' ? explanation.value.decisions.reverse() : [];
-  at('peer-decisions').replaceChildren(...decisions.map(event => {
+  byId('peer-decisions').replaceChildren(...decisions.map(event => {
     const line = eventLine({ ...event, peer: null });
     if (event.message) line.append(element('span', ` (${event.message})`, 'note'));
     return line;
   }));
-  if (!at('peer').open) at('peer').showModal();
+  if (!byId('peer').open) byId('peer').showModal();
 }
 
 function showScore(score) {
   const parts = [['topics', 'topics_sum'], ['P5', 'p5'], ['P6', 'p6'], ['P7', 'p7']];
-  at('peer-sum').textContent = `Score ${rounded(score.score)} = ` + parts.map(([label, name]) => `${label} ${rounded(score[name])}`).join(' + ');
-  at('peer-thresholds').replaceChildren(...score.thresholds.map(threshold =>
-    element('li', `${threshold.name} (${rounded(threshold.value)}): ${threshold.refused ? 'refused: ' + threshold.refusal : 'passed'}`,
-      threshold.refused ? 'bad' : '')));
-  const cells = topic => ['p1', 'p2', 'p3', 'p3b', 'p4', 'total'].map(name => [rounded(topic[name]), topic[name] < 0 ? 'number bad' : 'number']);
+  byId('peer-sum').textContent = `Score ${round(score.score)} = ` + parts.map(([label, name]) => `${label} ${round(score[name])}`).join(' + ');
+  byId('peer-thresholds').replaceChildren(...score.thresholds.map(threshold =>
+    element('li', `${threshold.name} (${round(threshold.value)}): ${threshold.below ? 'below: ' + threshold.effect : 'passed'}`,
+      threshold.below ? 'bad' : '')));
+  const cells = topic => ['p1', 'p2', 'p3', 'p3b', 'p4', 'total'].map(name => [round(topic[name]), topic[name] < 0 ? 'number bad' : 'number']);
   const topics = [...score.topics].sort((a, b) => a.total - b.total).slice(0, MAX_ROWS);
-  at('peer-topics').replaceChildren(...topics.map(topic => row([text(topic.topic)], ...cells(topic))));
+  byId('peer-topics').replaceChildren(...topics.map(topic => row([text(topic.topic)], ...cells(topic))));
 }
 
-// === Life ===
+// === Refresh and controls ===
 
-async function live() {
+async function refreshLoop() {
   if (!state.paused && !document.hidden) await refresh().catch(() => {});
-  setTimeout(live, PERIOD);
+  setTimeout(refreshLoop, PERIOD);
 }
 
-at('pause').addEventListener('click', () => {
+byId('pause').addEventListener('click', () => {
   state.paused = !state.paused;
-  at('pause').setAttribute('aria-pressed', String(state.paused));
+  byId('pause').setAttribute('aria-pressed', String(state.paused));
 });
-at('filter').addEventListener('input', () => { showTopics(); draw(); });
-at('graph').addEventListener('click', event => { const index = near(event); if (index >= 0) { choose(index); open(state.places[index].peer.name); } });
-at('graph').addEventListener('keydown', key);
-at('graph').addEventListener('focus', () => choose(state.chosen));
-at('graph').addEventListener('blur', draw);
+byId('filter').addEventListener('input', () => { showTopics(); draw(); });
+byId('graph').addEventListener('click', event => { const index = nodeAt(event); if (index >= 0) { select(index); openPeer(state.nodes[index].peer.name); } });
+byId('graph').addEventListener('keydown', onKey);
+byId('graph').addEventListener('focus', () => select(state.selected));
+byId('graph').addEventListener('blur', draw);
 window.addEventListener('resize', draw);
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
-live();
+refreshLoop();

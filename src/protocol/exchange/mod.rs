@@ -35,15 +35,13 @@ pub(crate) struct Context<'a, N: Network> {
 pub(crate) struct Outbox<N: Network> {
     pub(crate) p2p: Vec<PendingOutput<N>>,
     pub(crate) app: Vec<AppOutput<N>>,
-    pub(crate) facts: Vec<TopicEvent<N>>,
+    pub(crate) events: Vec<TopicEvent<N>>,
     pub(crate) stats: Stats,
-    pub(crate) tally: InputCounters,
+    pub(crate) counters: InputCounters,
     /// Asynchronous validations to wait for. Each result goes back to the topic.
-    pub(crate) later: Vec<Validation<N>>,
-    /// A duplicate of a known message, which the caller may recycle.
-    pub(crate) copy: Option<Arc<FullMessage<N>>>,
+    pub(crate) pending_validations: Vec<Validation<N>>,
     /// Ids that entered (`true`) or left (`false`) the message history, for networks whose ids do not name a topic.
-    pub(crate) history: Vec<(N::MessageId, bool)>,
+    pub(crate) history_changes: Vec<(N::MessageId, bool)>,
 }
 
 /// A message and the future of its validation.
@@ -60,9 +58,13 @@ impl<N: Network> fmt::Debug for Validation<N> {
 
 impl<N: Network> Outbox<N> {
     /// Whether there is nothing to send or report, counters aside.
-    pub(crate) fn is_silent(&self) -> bool {
-        let Self { p2p, app, facts, later, history, copy: _, stats: _, tally: _ } = self;
-        p2p.is_empty() && app.is_empty() && facts.is_empty() && later.is_empty() && history.is_empty()
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { p2p, app, events, pending_validations, history_changes, stats: _, counters: _ } = self;
+        p2p.is_empty()
+            && app.is_empty()
+            && events.is_empty()
+            && pending_validations.is_empty()
+            && history_changes.is_empty()
     }
 
     /// Sends a control message. IHAVE and IWANT to a bootstrap peer are left out.

@@ -1,6 +1,5 @@
-//! A whole gossipsub node as one pure value: the peers' side and its topics, composed synchronously.
-//! What the actors run on many threads runs here in one call; the simulator, the benches and the
-//! conformance tests drive it. Never asks a clock, never sends anything.
+//! A complete gossipsub node as one pure value: the peers' side and its topics, composed synchronously. Simulations, benches
+//! and conformance tests run it; the actors run the same state machines on several threads.
 
 mod peer_view;
 mod settle;
@@ -17,7 +16,7 @@ use foldhash::fast::RandomState;
 
 use self::{
     peer_view::SettledPeerView,
-    settle::note_maintenance,
+    settle::add_maintenance,
     topics::{TopicIndex, Topics},
 };
 use super::{
@@ -29,12 +28,13 @@ use super::{
         peer_view::{LowScore, check_score},
     },
     inspect::{footprint::Footprint, stats::Stats, view::View},
+    iwant::IWantByTopic,
     options::NodeOptions,
     outcome::*,
     output::{OutputBatch, pending::PendingOutput},
     peers::{
         Peers,
-        dispatch::one_each,
+        dispatch::align_verdicts,
         idontwant::{PeerIDontWant, check_idontwant},
     },
     quota::Quota,
@@ -50,8 +50,8 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// A gossipsub node. Every input takes the present time and answers what became of it; what must be
-/// sent gathers until [`drain`](Self::drain).
+/// A gossipsub node. Each input takes the current time and returns its outcome. Outputs are collected until
+/// [`drain`](Self::drain).
 #[derive_where(Debug)]
 pub struct Node<N: Network> {
     #[derive_where(skip)]
@@ -60,39 +60,39 @@ pub struct Node<N: Network> {
     seed: u64,
     peers: Peers<N>,
     topics: Topics<N>,
-    /// The topics that have something to tell of who delivered what.
-    credited: Vec<TopicIndex>,
+    /// The topics with unflushed delivery counts.
+    unflushed: Vec<TopicIndex>,
     quotas: BTreeMap<N::Peer, Quota>,
-    /// What connected peers said by IDONTWANT.
-    unwanted: BTreeMap<N::Peer, PeerIDontWant<N>>,
-    /// Where messages are whose ids don't name their topic.
-    homes: HashMap<N::MessageId, N::Topic, RandomState>,
+    /// The ids that connected peers declined by IDONTWANT.
+    idontwant: BTreeMap<N::Peer, PeerIDontWant<N>>,
+    /// The topic of each message in the history whose id does not name its topic.
+    topic_by_message_id: HashMap<N::MessageId, N::Topic, RandomState>,
     next_generation: u64,
-    /// Who is connected.
+    /// The connected peers by connection id.
     connected: ConnectionIndex<N::Peer>,
     outbox: Outbox<N>,
-    /// For the p2p layer; peer by peer when it is drained.
+    /// Outputs for the p2p layer, resolved to peers when they are drained.
     emitted: Vec<PendingOutput<N>>,
     drained: NodeOutputs<N>,
 }
 
-/// What a node wants done, in order.
+/// The outputs of a node, in order.
 #[derive_where(Clone, Debug, Default)]
 pub struct NodeOutputs<N: Network> {
-    /// For the p2p layer.
+    /// Outputs for the p2p layer.
     pub p2p: Vec<P2pOutput<N>>,
-    /// For the application.
+    /// Messages for the application.
     pub app: Vec<AppOutput<N>>,
-    /// For the operator.
+    /// Events for the observer.
     pub events: Vec<Event<N>>,
-    /// How many messages were dropped because too many waited for a verdict already.
+    /// The number of messages dropped because too many were waiting for a verdict.
     pub throttled: usize,
 }
 
-// === Inputs of the worker: what the p2p layer and the application say ===
+// === Inputs of the worker ===
 
 impl<N: Network> Node<N> {
-    /// A node without peers and topics.
+    /// Makes a node without peers and topics.
     pub fn new(network: Arc<N>, limits: Limits<N::Topic>, options: NodeOptions<N>) -> Self {
         let limits = Arc::new(limits);
         Self {
@@ -101,10 +101,10 @@ impl<N: Network> Node<N> {
             limits,
             seed: options.seed,
             topics: Topics::default(),
-            credited: Vec::new(),
+            unflushed: Vec::new(),
             quotas: BTreeMap::new(),
-            unwanted: BTreeMap::new(),
-            homes: HashMap::default(),
+            idontwant: BTreeMap::new(),
+            topic_by_message_id: HashMap::default(),
             next_generation: 0,
             connected: ConnectionIndex::default(),
             outbox: Outbox::default(),
@@ -136,7 +136,7 @@ impl<N: Network> Node<N> {
         }
     }
 
-    // A full message is most of what comes: a call of its own is a fiftieth of what it costs.
+    // Most inputs are full messages, and a separate call costs 2 % of one.
     #[inline(always)]
     fn in_message(&mut self, from: &N::Peer, message: P2pMessage<N>, now: Timestamp) {
         match message {
@@ -156,34 +156,35 @@ impl<N: Network> Node<N> {
         }
     }
 
-    /// Takes what the p2p layer is to do, what is said to many peers in one, for transports that encode once. Gossip to
-    /// a peer whose connection has ended meanwhile is left out. What is not read before the iterator is dropped is lost.
+    /// Drains the outputs for the p2p layer as batches: one output to many peers is one item, for transports that encode a
+    /// message once. Gossip to closed connections is left out. Outputs that are not read before the iterator is dropped are
+    /// lost.
     pub fn drain_batches(&mut self) -> impl Iterator<Item = OutputBatch<N>> + '_ {
         let Self { emitted, connected, .. } = self;
-        let read =
+        let resolve =
             |output: PendingOutput<N>| output.resolve(|connection_ids| connected.resolve(connection_ids));
-        emitted.drain(..).map(read).filter(|batch| batch.count() > 0)
+        emitted.drain(..).map(resolve).filter(|batch| batch.count() > 0)
     }
 
-    /// Takes what is to be done, one item a peer, as [`drain_batches`](Self::drain_batches) does.
+    /// Drains all outputs, with one output for each peer.
     pub fn drain(&mut self) -> NodeOutputs<N> {
         let mut drained = std::mem::take(&mut self.drained);
         drained.p2p.reserve_exact(self.emitted.iter().map(PendingOutput::count).sum());
         for batch in self.drain_batches() {
             batch.into_iter().for_each(|output| drained.p2p.push(output));
         }
-        // With room for as much again: what is drained often is about as much each time.
+        // Reserves room for as many messages as were drained, since drains are often of similar size.
         self.drained.app.reserve(drained.app.len());
         drained
     }
 }
 
-// === Inputs of the automaton, each with its outcome ===
+// === Inputs of the automaton, with their outcomes ===
 
 impl<N: Network> Node<N> {
-    /// A connection is up.
+    /// Handles a new connection.
     pub fn add_peer(&mut self, peer: &N::Peer, info: &ConnectionInfo, now: Timestamp) -> AddPeer {
-        self.settle_credits(now);
+        self.flush_delivery_counts(now);
         self.next_generation += 1;
         let connection_id = ConnectionId::new(self.next_generation, info.direction, info.kind);
         let outcome = self.peers.connect(peer, connection_id, info.kind.trusted);
@@ -194,10 +195,10 @@ impl<N: Network> Node<N> {
         outcome
     }
 
-    /// A connection is gone.
+    /// Handles a closed connection.
     pub fn remove_peer(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
-        self.settle_credits(now);
-        self.unwanted.remove(peer);
+        self.flush_delivery_counts(now);
+        self.idontwant.remove(peer);
         if let Some(connection_id) = self.peers.connection_id(peer) {
             self.connected.remove(connection_id);
         }
@@ -206,27 +207,29 @@ impl<N: Network> Node<N> {
         outcome
     }
 
-    /// A peer subscribes.
+    /// Handles a SUBSCRIBE.
     pub fn subscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> SubscribeOutcome {
-        let room = self.peers.has_room(peer);
+        let below_topic_limit = self.peers.below_topic_limit(peer);
         let status = self.status(peer, now);
-        self.on_topic(topic, now, |state, _, outbox| state.subscribe(peer, status, room, outbox))
+        self.on_topic(topic, now, |state, _, outbox| state.subscribe(peer, status, below_topic_limit, outbox))
     }
 
-    /// A peer unsubscribes.
+    /// Handles an UNSUBSCRIBE.
     pub fn unsubscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> UnsubscribeOutcome {
         let status = self.status(peer, now);
         self.on_topic(topic, now, |state, _, outbox| state.unsubscribe(peer, status, outbox))
     }
 
-    /// A peer sends GRAFT.
+    /// Handles a GRAFT.
     pub fn graft(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> GraftOutcome {
-        let room = self.peers.has_room(peer);
+        let below_topic_limit = self.peers.below_topic_limit(peer);
         let status = self.status(peer, now);
-        self.on_topic(topic, now, |state, cx, outbox| state.graft(peer, status, room, cx, outbox))
+        self.on_topic(topic, now, |state, cx, outbox| {
+            state.graft(peer, status, below_topic_limit, cx, outbox)
+        })
     }
 
-    /// A peer sends PRUNE, with peers to try in its place and for how long not to come back.
+    /// Handles a PRUNE with the offered peers and the backoff.
     pub fn prune(
         &mut self,
         peer: &N::Peer,
@@ -235,15 +238,15 @@ impl<N: Network> Node<N> {
         backoff: Duration,
         now: Timestamp,
     ) -> PruneOutcome<N> {
-        let mut verdict = None;
+        let mut px_outcome = None;
         let status = self.status(peer, now);
-        let refusal = self.on_topic_with(topic, now, &mut verdict, |state, cx, outbox| {
+        let refusal = self.on_topic_with(topic, now, &mut px_outcome, |state, cx, outbox| {
             state.prune(peer, status, px, backoff, cx, outbox)
         });
-        refusal.or(verdict).unwrap_or(PruneOutcome::NoPx)
+        refusal.or(px_outcome).unwrap_or(PruneOutcome::NoPx)
     }
 
-    /// A peer offers messages.
+    /// Handles an IHAVE.
     pub fn ihave(
         &mut self,
         peer: &N::Peer,
@@ -255,27 +258,22 @@ impl<N: Network> Node<N> {
         let mut quota = self.quota(peer);
         let outcome = self
             .on_topic(topic, now, |state, cx, outbox| state.ihave(peer, status, ids, &mut quota, cx, outbox));
-        self.keep_quota(peer, quota);
+        self.store_quota(peer, quota);
         outcome
     }
 
-    /// A peer asks for messages, of any topics.
+    /// Handles an IWANT, whose ids may belong to several topics.
     pub fn iwant(&mut self, peer: &N::Peer, ids: Vec<N::MessageId>, now: Timestamp) -> IWantOutcome<N> {
         let status = self.status(peer, now);
         if let Err(LowScore { score, threshold }) = check_score(status, &self.limits) {
             return IWantOutcome::LowScore { score, threshold };
         }
-        let mut by_topic: BTreeMap<N::Topic, Vec<N::MessageId>> = BTreeMap::new();
-        let mut answers = BTreeMap::new();
-        for id in ids {
-            match self.network.topic_of(&id).or_else(|| self.homes.get(&id).cloned()) {
-                Some(topic) if self.topics.find(&topic).is_some() => {
-                    by_topic.entry(topic).or_default().push(id)
-                }
-                _ => drop(answers.insert(id, IWantAnswer::NotFound)),
-            }
-        }
-        for (topic, ids) in by_topic {
+        let IWantByTopic { topics, unknown } = IWantByTopic::split(ids, |id| {
+            let topic = self.network.topic_of(id).or_else(|| self.topic_by_message_id.get(id).cloned());
+            topic.filter(|topic| self.topics.find(topic).is_some())
+        });
+        let mut answers: BTreeMap<_, _> = unknown.into_iter().map(|id| (id, IWantAnswer::NotFound)).collect();
+        for (topic, ids) in topics {
             let outcome =
                 self.on_topic(&topic, now, |state, cx, outbox| state.iwant(peer, status, ids, cx, outbox));
             if let IWantOutcome::Answered { ids } = outcome {
@@ -285,17 +283,17 @@ impl<N: Network> Node<N> {
         IWantOutcome::Answered { ids: answers }
     }
 
-    /// A peer says which messages it does not want, of any topics.
+    /// Handles an IDONTWANT, whose ids may belong to several topics.
     pub fn idontwant(&mut self, peer: &N::Peer, ids: Vec<N::MessageId>, now: Timestamp) -> IDontWantOutcome {
         let status = self.status(peer, now);
         if let Err(refused) = check_idontwant(status, &self.limits) {
             return refused;
         }
-        let fresh = || PeerIDontWant::new(&self.limits);
-        self.unwanted.entry(peer.clone()).or_insert_with(fresh).note(ids, &self.limits)
+        let make = || PeerIDontWant::new(&self.limits);
+        self.idontwant.entry(peer.clone()).or_insert_with(make).insert(ids, &self.limits)
     }
 
-    /// A peer sends a full message.
+    /// Handles a full message of a peer.
     pub fn receive_message(
         &mut self,
         sender: &N::Peer,
@@ -303,18 +301,18 @@ impl<N: Network> Node<N> {
         validation_mode: ValidationMode,
         now: Timestamp,
     ) -> ReceiveOutcome<N> {
-        let Some(slot) = self.topics.find(&message.topic) else { return ReceiveOutcome::NotSubscribed };
+        let Some(index) = self.topics.find(&message.topic) else { return ReceiveOutcome::NotSubscribed };
         let delivery = Delivery::new(sender.clone(), message);
-        self.on_message(slot, now, |state, cx, outbox| state.receive(delivery, validation_mode, cx, outbox))
+        self.on_message(index, now, |state, cx, outbox| state.receive(delivery, validation_mode, cx, outbox))
     }
 
-    /// Judges these messages now, in this order.
+    /// Validates these messages as one batch and applies the verdicts, in this order.
     pub fn apply_batch(
         &mut self,
         batch: Vec<Delivery<N>>,
         now: Timestamp,
     ) -> Vec<(Delivery<N>, ReceiveOutcome<N>)> {
-        let verdicts = one_each(&batch, self.network.validate_batch(&batch));
+        let verdicts = align_verdicts(&batch, self.network.validate_batch(&batch));
         let mut apply = |(delivery, verdict): (Delivery<N>, _)| {
             let topic = delivery.message.topic.clone();
             let judged = delivery.clone();
@@ -326,77 +324,77 @@ impl<N: Network> Node<N> {
         batch.into_iter().zip(verdicts).map(&mut apply).collect()
     }
 
-    /// The application publishes.
+    /// Publishes a message.
     pub fn publish(&mut self, message: FullMessage<N>, now: Timestamp) -> PublishOutcome<N> {
         let topic = message.topic.clone();
         self.on_topic(&topic, now, |state, cx, outbox| state.publish(Arc::new(message), cx, outbox))
     }
 
-    /// The application joins a topic.
+    /// Joins a topic.
     pub fn join(&mut self, topic: &N::Topic, now: Timestamp) -> JoinOutcome<N> {
         self.on_topic(topic, now, TopicState::join)
     }
 
-    /// The application leaves a topic.
+    /// Leaves a topic.
     pub fn leave(&mut self, topic: &N::Topic, now: Timestamp) -> LeaveOutcome<N> {
         self.on_topic(topic, now, TopicState::leave)
     }
 
-    /// The application sets its part of a peer's score (P5).
+    /// Sets the application score (P5) of a peer.
     pub fn set_application_score(&mut self, peer: &N::Peer, score: f64) {
         self.peers.set_application_score(peer, score);
     }
 
-    /// The p2p layer finds a peer too slow to be told what it must be told.
+    /// Handles a slow-peer report of the transport.
     pub fn report_slow_peer(&mut self, peer: &N::Peer) {
-        self.peers.slow_peer(peer.clone());
+        self.peers.on_slow_peer(peer.clone());
         self.settle(Timestamp::ZERO);
     }
 
-    /// A heartbeat. Parked messages are tried apart from it, by [`check_parked`](Self::check_parked).
+    /// Runs a heartbeat. It does not retry parked messages; see [`check_parked`](Self::check_parked).
     pub fn heartbeat(&mut self, now: Timestamp) -> HeartbeatOutcome<N> {
-        self.settle_credits(now);
+        self.flush_delivery_counts(now);
         self.quotas.clear();
-        self.unwanted.retain(|_, unwanted| {
-            unwanted.shift();
-            !unwanted.is_empty()
+        self.idontwant.retain(|_, declined| {
+            declined.advance();
+            !declined.is_empty()
         });
         self.peers.begin_heartbeat(self.topics.names().cloned().collect(), false, now);
         let mut outcome = HeartbeatOutcome::default();
-        self.settle_with(now, &mut |topic, fact| note_maintenance(topic, fact, &mut outcome), &mut None);
+        self.settle_with(now, &mut |topic, event| add_maintenance(topic, event, &mut outcome), &mut None);
         self.topics.retain(|state| !state.is_empty());
         outcome
     }
 
-    /// Tries the parked messages.
+    /// Tries the parked messages again.
     pub fn check_parked(&mut self, now: Timestamp) {
         let network = Arc::clone(&self.network);
         self.peers.check_parked(|id| network.validate_id(id));
         self.settle(now);
     }
 
-    /// When the pending batch is due, if there is one.
+    /// The time at which the pending batch is due, if there is one.
     pub fn batch_deadline(&self) -> Option<Timestamp> {
         self.peers.batch_deadline()
     }
 
-    /// Judges the pending batch.
+    /// Validates the pending batch.
     pub fn process_batch(&mut self, now: Timestamp) {
         let batch = self.peers.take_batch();
-        self.peers.judge_batch(batch);
+        self.peers.validate_batch(batch);
         self.settle(now);
     }
 
-    /// An attempt to reach a point failed.
+    /// Records that an attempt to reach a point failed.
     pub fn set_unreachable_point(&mut self, point: N::Point) {
         self.peers.set_unreachable_point(point);
     }
 }
 
-// === Looking in ===
+// === Queries ===
 
 impl<N: Network> Node<N> {
-    /// Each unreachable point with the ticks until it may be tried; negative when that tick is past.
+    /// Each unreachable point with the ticks until it may be dialled, negative if that tick has passed.
     pub fn reconnection_delays(&self) -> Vec<(N::Point, i64)> {
         self.peers.reconnection_delays()
     }
@@ -406,30 +404,30 @@ impl<N: Network> Node<N> {
         self.peers.is_joined(topic)
     }
 
-    /// The sixteen counters.
+    /// The sixteen counters of the reference.
     pub fn stats(&self) -> Stats {
         let mut stats = self.peers.stats();
         stats += self.outbox.stats;
         stats
     }
 
-    /// How much every map holds.
+    /// The number of entries of every collection.
     pub fn footprint(&self) -> Footprint {
         let mut footprint = Footprint {
             heartbeat_quotas: self.quotas.len(),
-            topic_by_message_id: self.homes.len(),
+            topic_by_message_id: self.topic_by_message_id.len(),
             peers_by_connection: self.connected.len(),
             ..self.peers.footprint()
         };
-        footprint.peer_idontwant = self.unwanted.values().map(PeerIDontWant::len).sum();
+        footprint.peer_idontwant = self.idontwant.values().map(PeerIDontWant::len).sum();
         self.topics.iter().for_each(|state| footprint += state.footprint());
         footprint
     }
 
-    /// The whole state.
+    /// A snapshot of the whole state.
     pub fn view(&self, now: Timestamp) -> View<N> {
         let mut view = View { time: now, ..View::default() };
-        self.up_to_date().view(&mut view);
+        self.settled_peers().view(&mut view);
         for state in self.topics.iter() {
             state.view(&self.limits, &mut view);
         }
@@ -439,30 +437,30 @@ impl<N: Network> Node<N> {
         view
     }
 
-    /// Whom a PRUNE to `pruned` would offer now. Changes nothing.
+    /// The peers that a PRUNE to `pruned` would offer now.
     pub fn select_px_peers(&self, pruned: &N::Peer, topic: &N::Topic, no_px: &[N::Peer]) -> Vec<N::Peer> {
         let Some(state) = self.topics.get(topic) else { return Vec::new() };
-        let peers = self.up_to_date();
+        let peers = self.settled_peers();
         let offers = state.px_offers(pruned, no_px.contains(pruned), &self.context(&peers));
         choose(offers, self.limits.peers_to_px, &mut rng_for(self.seed, "look", pruned))
     }
 
-    /// What gossip would offer to whom now, by peer and topic. Changes nothing.
+    /// The ids that gossip would offer now, by peer and topic.
     pub fn select_gossip(&self) -> Vec<(N::Peer, N::Topic, Vec<N::MessageId>)> {
-        let peers = self.up_to_date();
+        let peers = self.settled_peers();
         let cx = self.context(&peers);
-        let of_topic = |state: &TopicState<N>| {
+        let gossip_of = |state: &TopicState<N>| {
             let topic = state.topic.clone();
             let mut rng = rng_for(self.seed, "look", &topic);
             let selected = state.gossip_plan(&cx).map(|plan| plan.select(&mut rng)).unwrap_or_default();
             selected.into_iter().map(move |(peer, _, ids)| (peer, topic.clone(), ids))
         };
-        let mut gossip: Vec<_> = self.topics.iter().flat_map(of_topic).collect();
+        let mut gossip: Vec<_> = self.topics.iter().flat_map(gossip_of).collect();
         gossip.sort_unstable();
         gossip
     }
 
-    /// For looking only: at no time.
+    /// A context for read-only queries. Its time is the start.
     fn context<'a>(&'a self, peer_view: &'a SettledPeerView<'_, N>) -> Context<'a, N> {
         Context { network: &self.network, limits: &self.limits, peer_view, now: Timestamp::ZERO }
     }

@@ -1,4 +1,4 @@
-//! TODO header.
+//! The views of peers that a [`Node`](super::Node) gives to topics.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -13,11 +13,11 @@ use crate::{
     },
 };
 
-/// What topics may know of the peers.
+/// The current state of the peers' side, given to a topic with each input.
 pub(in crate::protocol) struct LivePeerView<'a, N: Network> {
     pub(super) peers: &'a Peers<N>,
     pub(super) connected: &'a ConnectionIndex<N::Peer>,
-    pub(super) unwanted: &'a BTreeMap<N::Peer, PeerIDontWant<N>>,
+    pub(super) idontwant: &'a BTreeMap<N::Peer, PeerIDontWant<N>>,
 }
 
 impl<N: Network> PeerView<N> for LivePeerView<'_, N> {
@@ -30,11 +30,11 @@ impl<N: Network> PeerView<N> for LivePeerView<'_, N> {
     }
 
     fn has_idontwant(&self) -> bool {
-        !self.unwanted.is_empty()
+        !self.idontwant.is_empty()
     }
 
     fn declined_by(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
-        self.unwanted.get(peer).is_some_and(|unwanted| unwanted.contains(id))
+        self.idontwant.get(peer).is_some_and(|declined| declined.contains(id))
     }
 
     fn resolve(
@@ -45,7 +45,7 @@ impl<N: Network> PeerView<N> for LivePeerView<'_, N> {
     }
 }
 
-/// The peers, with scores that know of all deliveries.
+/// The peers with scores that include all unflushed deliveries, for queries.
 pub(super) struct SettledPeerView<'a, N: Network> {
     pub(super) peers: &'a Peers<N>,
     pub(super) connected: &'a ConnectionIndex<N::Peer>,
@@ -64,7 +64,7 @@ impl<N: Network> PeerView<N> for SettledPeerView<'_, N> {
     }
 
     fn min_score_at_least(&self, score: f64) -> bool {
-        self.scores.lowest() >= score
+        self.scores.min_score() >= score
     }
 
     fn resolve(

@@ -1,5 +1,5 @@
-//! How [`Node`] composes the two sides: carries facts up and orders down until neither has anything to
-//! say. The actors do the same over threads. Decides nothing.
+//! How [`Node`] composes topics and the peers' side: it applies the events of topics and runs the commands of the peers' side
+//! until there are none left. The actors do the same over threads.
 
 use std::{borrow::Cow, collections::VecDeque};
 
@@ -22,7 +22,7 @@ use crate::{
 };
 
 impl<N: Network> Node<N> {
-    /// Lets a topic handle an input, then everything that follows from it.
+    /// Runs an input on a topic, and then everything that follows from it.
     pub(super) fn on_topic<T>(
         &mut self,
         topic: &N::Topic,
@@ -32,6 +32,7 @@ impl<N: Network> Node<N> {
         self.on_topic_with(topic, now, &mut None, handle)
     }
 
+    /// Like [`on_topic`](Self::on_topic), and stores the outcome of a PRUNE in `px`.
     pub(super) fn on_topic_with<T>(
         &mut self,
         topic: &N::Topic,
@@ -39,34 +40,33 @@ impl<N: Network> Node<N> {
         px: &mut Option<PruneOutcome<N>>,
         handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
     ) -> T {
-        self.settle_credits(now);
-        let slot = self.slot(topic);
-        let outcome = self.run(slot, now, handle);
-        self.follow(slot, now, &mut |_, _| {}, px);
-        self.settle_credits(now);
+        self.flush_delivery_counts(now);
+        let index = self.topic_index(topic);
+        let outcome = self.call_topic(index, now, handle);
+        self.propagate(index, now, &mut |_, _| {}, px);
+        self.flush_delivery_counts(now);
         outcome
     }
 
-    /// As [`on_topic`](Self::on_topic), for what reads no score: what deliveries are worth may wait.
+    /// Like [`on_topic`](Self::on_topic), for inputs that read no score, so delivery counts need not be flushed.
     pub(super) fn on_message<T>(
         &mut self,
-        slot: TopicIndex,
+        index: TopicIndex,
         now: Timestamp,
         handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
     ) -> T {
-        let outcome = self.run(slot, now, handle);
-        // Most messages are copies, and nothing follows from them.
-        if !self.outbox.is_silent() {
-            self.follow(slot, now, &mut |_, _| {}, &mut None);
+        let outcome = self.call_topic(index, now, handle);
+        // Most messages are duplicates without any effect.
+        if !self.outbox.is_empty() {
+            self.propagate(index, now, &mut |_, _| {}, &mut None);
         }
         outcome
     }
 
-    /// The peers as they are once their side was told what deliveries are worth, for who looks and changes
-    /// nothing.
-    pub(super) fn up_to_date(&self) -> SettledPeerView<'_, N> {
+    /// The peers with scores that include all unflushed deliveries, for read-only queries.
+    pub(super) fn settled_peers(&self) -> SettledPeerView<'_, N> {
         let mut scores = Cow::Borrowed(&self.peers.scores);
-        for state in self.credited.iter().filter_map(|slot| self.topics.at(*slot)) {
+        for state in self.unflushed.iter().filter_map(|index| self.topics.get_by_index(*index)) {
             if state.has_unflushed_deliveries() {
                 scores.to_mut().delivered(state.unflushed_deliveries(), &state.topic);
             }
@@ -74,124 +74,127 @@ impl<N: Network> Node<N> {
         SettledPeerView { peers: &self.peers, connected: &self.connected, scores }
     }
 
-    /// Tells the peers' side what deliveries are worth, before anybody asks for a score.
-    pub(super) fn settle_credits(&mut self, now: Timestamp) {
-        let mut credited = std::mem::take(&mut self.credited);
-        for slot in credited.drain(..) {
-            if let Some(state) = self.topics.at_mut(slot) {
+    /// Reports all delivery counts to the peers' side, before a score is read.
+    pub(super) fn flush_delivery_counts(&mut self, now: Timestamp) {
+        let mut unflushed = std::mem::take(&mut self.unflushed);
+        for index in unflushed.drain(..) {
+            if let Some(state) = self.topics.get_by_index_mut(index) {
                 state.flush_delivery_counts(&mut self.outbox);
-                self.fold_facts(slot, now, &mut |_, _| {}, &mut None);
+                self.apply_events(index, now, &mut |_, _| {}, &mut None);
             }
         }
-        self.credited = credited;
+        self.unflushed = unflushed;
     }
 
-    /// How a peer stands once all deliveries are counted.
+    /// The status of a peer, with all deliveries counted.
     pub(super) fn status(&mut self, peer: &N::Peer, now: Timestamp) -> PeerStatus {
-        self.settle_credits(now);
+        self.flush_delivery_counts(now);
         self.peers.status(peer)
     }
 
-    fn slot(&mut self, topic: &N::Topic) -> TopicIndex {
+    fn topic_index(&mut self, topic: &N::Topic) -> TopicIndex {
         let (limits, seed) = (&self.limits, self.seed);
         self.topics.find_or_insert(topic, || TopicState::new(topic.clone(), limits, seed))
     }
 
-    /// Drops a topic that is not worth remembering.
-    fn forget_if_idle(&mut self, slot: TopicIndex) {
-        let Some(state) = self.topics.at(slot).filter(|state| !state.is_active()) else { return };
+    /// Drops a topic whose state need not be retained.
+    fn drop_if_idle(&mut self, index: TopicIndex) {
+        let Some(state) = self.topics.get_by_index(index).filter(|state| !state.is_active()) else { return };
         let idle = self.topics.len().saturating_sub(self.peers.joined_count() + 1);
         if !state.should_retain(idle, &self.limits) {
-            self.topics.remove(slot);
+            self.topics.remove(index);
         }
     }
 
-    /// `slot` holds a topic: whoever calls has just found it.
-    fn run<T>(
+    /// Calls a topic. `index` must be valid.
+    fn call_topic<T>(
         &mut self,
-        slot: TopicIndex,
+        index: TopicIndex,
         now: Timestamp,
         handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
     ) -> T {
         let peer_view =
-            LivePeerView { peers: &self.peers, connected: &self.connected, unwanted: &self.unwanted };
+            LivePeerView { peers: &self.peers, connected: &self.connected, idontwant: &self.idontwant };
         let cx = Context { network: &*self.network, limits: &self.limits, peer_view: &peer_view, now };
-        let state = self.topics.state_mut(slot);
-        let told = !state.has_unflushed_deliveries();
+        let state = self.topics.expect_mut(index);
+        let was_flushed = !state.has_unflushed_deliveries();
         let outcome = handle(state, &cx, &mut self.outbox);
-        if told && state.has_unflushed_deliveries() {
-            self.credited.push(slot);
+        if was_flushed && state.has_unflushed_deliveries() {
+            self.unflushed.push(index);
         }
         outcome
     }
 
     pub(super) fn settle(&mut self, now: Timestamp) {
         self.settle_with(now, &mut |_, _| {}, &mut None);
-        self.settle_credits(now);
+        self.flush_delivery_counts(now);
     }
 
-    /// Carries orders to topics and facts to the peers' side until neither has anything to say.
+    /// Runs commands of the peers' side and applies the events that follow, until there are none. `observe` is called with
+    /// each event.
     pub(super) fn settle_with(
         &mut self,
         now: Timestamp,
-        note: &mut dyn FnMut(&N::Topic, &TopicEvent<N>),
+        observe: &mut dyn FnMut(&N::Topic, &TopicEvent<N>),
         px: &mut Option<PruneOutcome<N>>,
     ) {
-        if self.peers.is_silent() {
+        if self.peers.is_outbox_empty() {
             return;
         }
-        let mut orders: VecDeque<(N::Topic, TopicCommand<N>)> = self.collect_peers().into();
-        while let Some((topic, order)) = orders.pop_front() {
-            let slot = self.slot(&topic);
-            self.run(slot, now, |state, cx, outbox| state.handle_command(order, cx, outbox));
-            self.fold_facts(slot, now, note, px);
-            self.forget_if_idle(slot);
-            orders.extend(self.collect_peers());
+        let mut commands: VecDeque<(N::Topic, TopicCommand<N>)> = self.take_commands().into();
+        while let Some((topic, command)) = commands.pop_front() {
+            let index = self.topic_index(&topic);
+            self.call_topic(index, now, |state, cx, outbox| state.handle_command(command, cx, outbox));
+            self.apply_events(index, now, observe, px);
+            self.drop_if_idle(index);
+            commands.extend(self.take_commands());
         }
     }
 
-    fn follow(
+    /// Applies everything that follows from an input of a topic.
+    fn propagate(
         &mut self,
-        slot: TopicIndex,
+        index: TopicIndex,
         now: Timestamp,
-        note: &mut dyn FnMut(&N::Topic, &TopicEvent<N>),
+        observe: &mut dyn FnMut(&N::Topic, &TopicEvent<N>),
         px: &mut Option<PruneOutcome<N>>,
     ) {
-        self.fold_facts(slot, now, note, px);
-        self.settle_with(now, note, px);
-        self.forget_if_idle(slot);
+        self.apply_events(index, now, observe, px);
+        self.settle_with(now, observe, px);
+        self.drop_if_idle(index);
     }
 
-    fn fold_facts(
+    /// Applies the events of a topic to the peers' side.
+    fn apply_events(
         &mut self,
-        slot: TopicIndex,
+        index: TopicIndex,
         now: Timestamp,
-        note: &mut dyn FnMut(&N::Topic, &TopicEvent<N>),
+        observe: &mut dyn FnMut(&N::Topic, &TopicEvent<N>),
         px: &mut Option<PruneOutcome<N>>,
     ) {
-        if self.outbox.is_silent() {
+        if self.outbox.is_empty() {
             return;
         }
-        self.judge_at_once(slot, now);
-        self.collect_topic(slot);
-        let mut facts = std::mem::take(&mut self.outbox.facts);
-        let topic = &self.topics.state_mut(slot).topic;
-        for fact in facts.drain(..) {
-            note(topic, &fact);
-            if let Some(outcome) = self.peers.fold(topic, fact, now) {
+        self.validate_now(index, now);
+        self.take_outputs(index);
+        let mut events = std::mem::take(&mut self.outbox.events);
+        let topic = &self.topics.expect_mut(index).topic;
+        for event in events.drain(..) {
+            observe(topic, &event);
+            if let Some(outcome) = self.peers.apply_event(topic, event, now) {
                 *px = Some(outcome);
             }
         }
-        self.outbox.facts = facts;
+        self.outbox.events = events;
     }
 
-    /// A node has nobody to wait for a verdict that comes later: it takes the one of now.
-    fn judge_at_once(&mut self, slot: TopicIndex, now: Timestamp) {
-        if self.outbox.later.is_empty() {
+    /// A node does not wait for asynchronous validation: it validates synchronously.
+    fn validate_now(&mut self, index: TopicIndex, now: Timestamp) {
+        if self.outbox.pending_validations.is_empty() {
             return;
         }
-        for Validation { message, .. } in std::mem::take(&mut self.outbox.later) {
-            self.run(slot, now, |state, cx, outbox| {
+        for Validation { message, .. } in std::mem::take(&mut self.outbox.pending_validations) {
+            self.call_topic(index, now, |state, cx, outbox| {
                 let verdict =
                     state.pending_validation(&message).map(|delivery| cx.network.validate(delivery));
                 state.on_validation_result(&message, verdict, cx, outbox);
@@ -199,50 +202,52 @@ impl<N: Network> Node<N> {
         }
     }
 
-    fn collect_topic(&mut self, slot: TopicIndex) {
+    /// Moves the outputs of a topic to those of the node.
+    fn take_outputs(&mut self, index: TopicIndex) {
         let outbox = &mut self.outbox;
-        outbox.copy = None;
         self.emitted.append(&mut outbox.p2p);
         self.drained.app.append(&mut outbox.app);
-        for (id, kept) in outbox.history.drain(..) {
-            let topic = &self.topics.state_mut(slot).topic;
-            if kept {
-                self.homes.insert(id, topic.clone());
-            } else if self.homes.get(&id) == Some(topic) {
-                self.homes.remove(&id);
+        for (id, entered) in outbox.history_changes.drain(..) {
+            let topic = &self.topics.expect_mut(index).topic;
+            if entered {
+                self.topic_by_message_id.insert(id, topic.clone());
+            } else if self.topic_by_message_id.get(&id) == Some(topic) {
+                self.topic_by_message_id.remove(&id);
             }
         }
     }
 
-    fn collect_peers(&mut self) -> Vec<(N::Topic, TopicCommand<N>)> {
+    /// Moves the outputs of the peers' side to those of the node, and returns its commands.
+    fn take_commands(&mut self) -> Vec<(N::Topic, TopicCommand<N>)> {
         let outbox = self.peers.drain();
         self.emitted.extend(outbox.p2p);
         self.drained.events.extend(outbox.events);
         self.drained.throttled += outbox.throttled;
-        outbox.orders
+        outbox.commands
     }
 
-    /// What a peer used up. As many peers have a place as are connected, and some strangers; who finds
-    /// none has used up everything.
+    /// The quota of a peer in this heartbeat. The number of tracked peers is bounded; the quota of any other peer is
+    /// exhausted.
     pub(super) fn quota(&self, peer: &N::Peer) -> Quota {
-        let places = self.peers.connection_count().saturating_add(self.limits.bounds.max_unconnected_peers);
-        let fresh = if self.quotas.len() < places { Quota::default() } else { Quota::EXHAUSTED };
-        self.quotas.get(peer).copied().unwrap_or(fresh)
+        let untracked =
+            || Quota::of_untracked(self.quotas.len(), self.peers.connection_count(), &self.limits);
+        self.quotas.get(peer).copied().unwrap_or_else(untracked)
     }
 
-    pub(super) fn keep_quota(&mut self, peer: &N::Peer, quota: Quota) {
+    pub(super) fn store_quota(&mut self, peer: &N::Peer, quota: Quota) {
         if quota.is_tracked() {
             self.quotas.insert(peer.clone(), quota);
         }
     }
 }
 
-pub(super) fn note_maintenance<N: Network>(
+/// Adds the result of a topic's maintenance to the outcome of a heartbeat.
+pub(super) fn add_maintenance<N: Network>(
     topic: &N::Topic,
-    fact: &TopicEvent<N>,
+    event: &TopicEvent<N>,
     outcome: &mut HeartbeatOutcome<N>,
 ) {
-    let TopicEvent::Maintained(maintenance) = fact else { return };
+    let TopicEvent::Maintained(maintenance) = event else { return };
     for (peer, _) in &maintenance.grafted {
         outcome.to_graft.entry(peer.clone()).or_default().insert(topic.clone());
     }

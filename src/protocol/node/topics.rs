@@ -1,4 +1,4 @@
-//! The topics of a node: found by name in constant time, walked in the order of their names. Runs none.
+//! The topics of a node: found by name in constant time, iterated in ascending order.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,25 +7,25 @@ use foldhash::fast::RandomState;
 
 use crate::{network::Network, protocol::topic::TopicState};
 
-/// Where a topic's state is, until the topic is removed.
+/// The index of a topic's state, valid until the topic is removed.
 pub(super) type TopicIndex = usize;
 
 #[derive_where(Debug, Default)]
 pub(super) struct Topics<N: Network> {
     slots: Vec<Option<Box<TopicState<N>>>>,
     free: Vec<TopicIndex>,
-    /// Looked up for every message.
-    by_name: HashMap<N::Topic, TopicIndex, RandomState>,
-    /// Walked at a heartbeat.
-    in_order: BTreeMap<N::Topic, TopicIndex>,
+    /// Used for each message.
+    index: HashMap<N::Topic, TopicIndex, RandomState>,
+    /// Iterated at each heartbeat.
+    sorted: BTreeMap<N::Topic, TopicIndex>,
 }
 
 impl<N: Network> Topics<N> {
     pub(super) fn find(&self, topic: &N::Topic) -> Option<TopicIndex> {
-        self.by_name.get(topic).copied()
+        self.index.get(topic).copied()
     }
 
-    /// The slot of a topic, whose state is made if there is none.
+    /// The index of a topic. Its state is made if it does not exist.
     pub(super) fn find_or_insert(
         &mut self,
         topic: &N::Topic,
@@ -35,58 +35,58 @@ impl<N: Network> Topics<N> {
     }
 
     fn insert(&mut self, topic: &N::Topic, state: TopicState<N>) -> TopicIndex {
-        let slot = self.free.pop().unwrap_or_else(|| {
+        let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        self.slots[slot] = Some(Box::new(state));
-        self.by_name.insert(topic.clone(), slot);
-        self.in_order.insert(topic.clone(), slot);
-        slot
+        self.slots[index] = Some(Box::new(state));
+        self.index.insert(topic.clone(), index);
+        self.sorted.insert(topic.clone(), index);
+        index
     }
 
-    pub(super) fn at(&self, slot: TopicIndex) -> Option<&TopicState<N>> {
-        self.slots.get(slot)?.as_deref()
+    pub(super) fn get_by_index(&self, index: TopicIndex) -> Option<&TopicState<N>> {
+        self.slots.get(index)?.as_deref()
     }
 
-    pub(super) fn at_mut(&mut self, slot: TopicIndex) -> Option<&mut TopicState<N>> {
-        self.slots.get_mut(slot)?.as_deref_mut()
+    pub(super) fn get_by_index_mut(&mut self, index: TopicIndex) -> Option<&mut TopicState<N>> {
+        self.slots.get_mut(index)?.as_deref_mut()
     }
 
-    /// The topic in a slot that was just found, and not removed since.
-    pub(super) fn state_mut(&mut self, slot: TopicIndex) -> &mut TopicState<N> {
-        // A slot is given out with its state, and emptied only by `remove`.
+    /// The topic with this index, which must be valid.
+    pub(super) fn expect_mut(&mut self, index: TopicIndex) -> &mut TopicState<N> {
+        // An index is handed out with its state, and only `remove` empties the slot.
         #[allow(clippy::expect_used)]
-        self.at_mut(slot).expect("a slot that was just found holds a topic")
+        self.get_by_index_mut(index).expect("a valid index has a topic")
     }
 
     pub(super) fn get(&self, topic: &N::Topic) -> Option<&TopicState<N>> {
-        self.at(self.find(topic)?)
+        self.get_by_index(self.find(topic)?)
     }
 
-    pub(super) fn remove(&mut self, slot: TopicIndex) {
-        if let Some(state) = self.slots.get_mut(slot).and_then(Option::take) {
-            self.by_name.remove(&state.topic);
-            self.in_order.remove(&state.topic);
-            self.free.push(slot);
+    pub(super) fn remove(&mut self, index: TopicIndex) {
+        if let Some(state) = self.slots.get_mut(index).and_then(Option::take) {
+            self.index.remove(&state.topic);
+            self.sorted.remove(&state.topic);
+            self.free.push(index);
         }
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &N::Topic> {
-        self.in_order.keys()
+        self.sorted.keys()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &TopicState<N>> {
-        self.in_order.values().filter_map(|slot| self.at(*slot))
+        self.sorted.values().filter_map(|index| self.get_by_index(*index))
     }
 
     pub(super) fn retain(&mut self, keep: impl Fn(&TopicState<N>) -> bool) {
-        let slots = self.in_order.values().copied();
-        let dropped: Vec<_> = slots.filter(|slot| !self.at(*slot).is_some_and(&keep)).collect();
-        dropped.into_iter().for_each(|slot| self.remove(slot));
+        let indexes = self.sorted.values().copied();
+        let dropped: Vec<_> = indexes.filter(|index| !self.get_by_index(*index).is_some_and(&keep)).collect();
+        dropped.into_iter().for_each(|index| self.remove(index));
     }
 
     pub(super) fn len(&self) -> usize {
-        self.by_name.len()
+        self.index.len()
     }
 }

@@ -209,7 +209,7 @@ impl PeerDecision {
     fn explanation(self) -> Option<&'static str> {
         Some(match self {
             Self::Connected | Self::Disconnected => return None,
-            Self::Graft(outcome) => graft_explanation(outcome),
+            Self::Graft(outcome) => outcome.explanation(),
             Self::Grafted(Grafting::Join) => "we joined the topic",
             Self::Grafted(Grafting::Heartbeat) => {
                 "a heartbeat found too few peers, too few outbound peers, or low scores in the mesh"
@@ -273,16 +273,19 @@ impl PeerDecision {
     }
 }
 
-fn graft_explanation(outcome: GraftOutcome) -> &'static str {
-    match outcome {
-        GraftOutcome::Grafted => "it sent a GRAFT",
-        GraftOutcome::PeerFiltered => "the application's peer filter or the topic limit refuses it",
-        GraftOutcome::UnsubscribedTopic => "we have not joined the topic",
-        GraftOutcome::AlreadyInMesh => "it is in the mesh already",
-        GraftOutcome::UnexpectedPeer => "it is not connected",
-        GraftOutcome::DirectPeer => "direct peers are never in a mesh",
-        GraftOutcome::BackedOff => "its backoff has not expired",
-        GraftOutcome::NegativeScore => "its score is negative",
-        GraftOutcome::MeshFull => "the mesh is full, and it is not outbound",
+impl GraftOutcome {
+    /// Why the GRAFT of a peer was accepted or refused, for people.
+    pub(crate) fn explanation(self) -> &'static str {
+        match self {
+            Self::Grafted => "the peer requested it",
+            Self::PeerFiltered => "the application or max_topics_per_peer refuses the peer",
+            Self::UnsubscribedTopic => "we have not joined the topic",
+            Self::AlreadyInMesh => "the peer is in the mesh already",
+            Self::UnexpectedPeer => "the peer is not connected",
+            Self::DirectPeer => "direct peers are never in a mesh",
+            Self::BackedOff => "the peer comes back before its backoff is over",
+            Self::NegativeScore => "the score of the peer is negative",
+            Self::MeshFull => "the mesh is full and the peer is not outbound",
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Messages that wait for one common verdict. Gathers; never judges.
+//! The pending batch: messages that are validated together.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,22 +16,29 @@ pub(crate) struct Batch<N: Network> {
     interval: Duration,
     max_items: usize,
     max_co_senders: usize,
-    /// The entries' order is that of [`FullMessage`]: topic, id, content.
+    /// Sorted as [`FullMessage`] is: by topic, id and content.
     entries: BTreeMap<Arc<FullMessage<N>>, Delivery<N>>,
-    /// When the verdict is due.
+    /// The time at which the batch is validated.
     deadline: Option<Timestamp>,
-    /// So many of another batch are being judged: this one waits.
-    judging: usize,
+    /// The number of messages of the previous batch that are being validated. This batch waits for them.
+    in_validation: usize,
 }
 
 impl<N: Network> Batch<N> {
     pub(crate) fn new(interval: Duration, bounds: &Bounds) -> Self {
         let Bounds { max_batch_items: max_items, max_co_senders, .. } = *bounds;
-        Self { interval, max_items, max_co_senders, entries: BTreeMap::new(), deadline: None, judging: 0 }
+        Self {
+            interval,
+            max_items,
+            max_co_senders,
+            entries: BTreeMap::new(),
+            deadline: None,
+            in_validation: 0,
+        }
     }
 
-    /// Adds a delivery, if there is room. The first one opens the batch; when it is full the verdict is due
-    /// at once.
+    /// Adds a delivery, and returns false if the batch is full. The first delivery starts the interval; a full batch is
+    /// due at once.
     pub(crate) fn add(&mut self, delivery: Delivery<N>, now: Timestamp) -> bool {
         if let Some(pending) = self.entries.get_mut(&delivery.message) {
             pending.join(delivery, self.max_co_senders);
@@ -48,28 +55,28 @@ impl<N: Network> Batch<N> {
         true
     }
 
-    /// When the verdict is due, if anything waits for it and nothing else is being judged.
+    /// The time at which the batch is due; `None` if it is empty or the previous batch is being validated.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        self.deadline.filter(|_| self.judging == 0)
+        self.deadline.filter(|_| self.in_validation == 0)
     }
 
-    /// Takes all that is pending, in order, to be judged; nothing while the last that was taken is.
+    /// Takes all pending deliveries for validation, sorted. Returns none while the previous batch is being validated.
     pub(crate) fn take(&mut self) -> Vec<Delivery<N>> {
-        if self.judging > 0 {
+        if self.in_validation > 0 {
             return Vec::new();
         }
         self.deadline = None;
-        self.judging = self.entries.len();
+        self.in_validation = self.entries.len();
         std::mem::take(&mut self.entries).into_values().collect()
     }
 
-    /// What was taken has its verdicts.
-    pub(crate) fn judged(&mut self) {
-        self.judging = 0;
+    /// The batch that was taken has been validated.
+    pub(crate) fn validated(&mut self) {
+        self.in_validation = 0;
     }
 
-    /// How many wait or are being judged.
+    /// The number of messages that are pending or being validated.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len() + self.judging
+        self.entries.len() + self.in_validation
     }
 }

@@ -9,11 +9,11 @@ use crate::{
     },
 };
 
-/// Of what a topic tells the peers' side, before that side heard of it. `overloaded`: nobody is to blame for
-/// what did not come. What deliveries are worth is not among it.
+/// The decisions that follow from an event, which has not been applied yet. If the node is `overloaded`, broken promises are
+/// not penalised. Changes of P2 and P3 are no decisions.
 pub(crate) fn decisions_of<N: Network>(
     topic: &N::Topic,
-    fact: &TopicEvent<N>,
+    event: &TopicEvent<N>,
     scores: &Scores<N>,
     overloaded: bool,
 ) -> Vec<(N::Peer, PeerDecision)> {
@@ -21,7 +21,7 @@ pub(crate) fn decisions_of<N: Network>(
         let lost = scores.deficit(peer, topic) < 0.0;
         lost.then(|| (peer.clone(), PeerDecision::Penalised(Penalty::MeshDeficit)))
     };
-    match fact {
+    match event {
         TopicEvent::Misbehaved(peer, _) => {
             vec![(peer.clone(), PeerDecision::Penalised(Penalty::GraftBackoff))]
         }
@@ -36,8 +36,8 @@ pub(crate) fn decisions_of<N: Network>(
             let broken = broken.map(|peer| (peer.clone(), PeerDecision::Penalised(Penalty::BrokenPromise)));
             let mut decided: Vec<_> = grafted.chain(broken).collect();
             for Pruned { peer, no_px, .. } in pruned {
-                let why = if *no_px { Pruning::NegativeScore } else { Pruning::AboveDegreeHigh };
-                decided.push((peer.clone(), PeerDecision::Pruned(why)));
+                let reason = if *no_px { Pruning::NegativeScore } else { Pruning::AboveDegreeHigh };
+                decided.push((peer.clone(), PeerDecision::Pruned(reason)));
                 decided.extend(deficit(peer));
             }
             decided

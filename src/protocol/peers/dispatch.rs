@@ -1,6 +1,5 @@
-//! Messages without a verdict: parked ones, which are tried again, and the pending batch, which is
-//! judged as a whole. Asks the application and hands each message back to its topic, one topic at a
-//! time, so that the application receives them in order.
+//! Messages without a verdict: parked messages, which are tried again, and the pending batch. Messages go back to one topic
+//! at a time, so that the application receives them in order.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -14,15 +13,16 @@ use crate::{
     timestamp::Timestamp,
 };
 
+/// Parked messages, the pending batch, and the commands that return them to their topics.
 #[derive_where(Debug)]
 pub(super) struct PendingDispatch<N: Network> {
     pub(super) parked: Parked<N>,
     pub(super) batch: Batch<N>,
     validation_mode: ValidationMode,
-    /// Orders that wait until their predecessor is done.
+    /// Commands that wait until the previous one is done.
     queue: VecDeque<(N::Topic, TopicCommand<N>)>,
-    /// The topic that an order is out to.
-    dispatching: Option<N::Topic>,
+    /// The topic that has a command and has not finished it.
+    in_flight_topic: Option<N::Topic>,
 }
 
 impl<N: Network> PendingDispatch<N> {
@@ -34,7 +34,7 @@ impl<N: Network> PendingDispatch<N> {
             batch: Batch::new(batch_interval.unwrap_or_default(), bounds),
             validation_mode,
             queue: VecDeque::new(),
-            dispatching: None,
+            in_flight_topic: None,
         }
     }
 
@@ -44,94 +44,99 @@ impl<N: Network> PendingDispatch<N> {
 }
 
 impl<N: Network> Peers<N> {
+    /// Parks a message of unknown validity.
     pub(super) fn park(&mut self, delivery: Delivery<N>) {
         let bytes = delivery.message.size(&self.network);
-        self.outbox.throttled += self.undecided.parked.add(delivery, bytes);
+        self.outbox.throttled += self.pending_dispatch.parked.add(delivery, bytes);
     }
 
-    pub(super) fn await_batch(&mut self, delivery: Delivery<N>, now: Timestamp) {
-        let room = self.undecided.batch.add(delivery, now);
-        self.outbox.throttled += usize::from(!room);
+    /// Adds a message to the pending batch.
+    pub(super) fn add_to_batch(&mut self, delivery: Delivery<N>, now: Timestamp) {
+        let added = self.pending_dispatch.batch.add(delivery, now);
+        self.outbox.throttled += usize::from(!added);
     }
 
-    /// Tries the parked messages, least id first, up to the first whose id is not decidable: ids
-    /// ascend, so the rest is not either. Each is tried once a call. `judge` asks the application.
-    pub(crate) fn check_parked(&mut self, judge: impl Fn(&N::MessageId) -> Validity) {
+    /// Tries the parked messages again, in ascending order of ids, up to the first whose id still has unknown validity. Each
+    /// message is tried once a call. `validate_id` asks the application.
+    pub(crate) fn check_parked(&mut self, validate_id: impl Fn(&N::MessageId) -> Validity) {
         let validation_mode = self.validation_mode();
-        while let Some(first) = self.undecided.parked.first() {
-            let verdict = judge(&first.message.message_id);
+        while let Some(first) = self.pending_dispatch.parked.peek_first() {
+            let verdict = validate_id(&first.message.message_id);
             if verdict == Validity::Unknown {
                 break;
             }
-            let Some(delivery) = self.undecided.parked.pop_first() else { break };
+            let Some(delivery) = self.pending_dispatch.parked.pop_first() else { break };
             if verdict != Validity::Outdated {
                 let topic = delivery.message.topic.clone();
-                self.undecided.queue.push_back((topic, TopicCommand::Retry(delivery, validation_mode)));
+                self.pending_dispatch
+                    .queue
+                    .push_back((topic, TopicCommand::Retry(delivery, validation_mode)));
             }
         }
         self.dispatch();
     }
 
-    /// When the pending batch is due.
+    /// The time at which the pending batch is due.
     pub(crate) fn batch_deadline(&self) -> Option<Timestamp> {
-        self.undecided.batch.deadline()
+        self.pending_dispatch.batch.deadline()
     }
 
-    /// Takes all that is pending, in order, to be judged.
+    /// Takes the pending batch for validation, sorted.
     pub(crate) fn take_batch(&mut self) -> Vec<Delivery<N>> {
-        self.undecided.batch.take()
+        self.pending_dispatch.batch.take()
     }
 
-    /// Judges a batch, and concludes it.
-    pub(crate) fn judge_batch(&mut self, batch: Vec<Delivery<N>>) {
+    /// Validates a batch synchronously and applies the verdicts.
+    pub(crate) fn validate_batch(&mut self, batch: Vec<Delivery<N>>) {
         if !batch.is_empty() {
             let verdicts = self.network.validate_batch(&batch);
-            self.conclude_batch(batch, verdicts);
+            self.apply_batch_verdicts(batch, verdicts);
         }
     }
 
-    /// Hands a judged batch to its topics.
-    pub(crate) fn conclude_batch(&mut self, batch: Vec<Delivery<N>>, verdicts: Vec<Validity>) {
-        self.undecided.batch.judged();
-        let verdicts = one_each(&batch, verdicts);
-        let mut judged = batch.into_iter().zip(verdicts).peekable();
-        while let Some(first) = judged.next() {
+    /// Sends a validated batch to its topics.
+    pub(crate) fn apply_batch_verdicts(&mut self, batch: Vec<Delivery<N>>, verdicts: Vec<Validity>) {
+        self.pending_dispatch.batch.validated();
+        let verdicts = align_verdicts(&batch, verdicts);
+        let mut validated = batch.into_iter().zip(verdicts).peekable();
+        while let Some(first) = validated.next() {
             let topic = first.0.message.topic.clone();
             let mut entries = vec![first];
-            while let Some(next) = judged.next_if(|(delivery, _)| delivery.message.topic == topic) {
+            while let Some(next) = validated.next_if(|(delivery, _)| delivery.message.topic == topic) {
                 entries.push(next);
             }
-            self.undecided.queue.push_back((topic, TopicCommand::Verdicts(entries)));
+            self.pending_dispatch.queue.push_back((topic, TopicCommand::Verdicts(entries)));
         }
         self.dispatch();
     }
 
-    /// The order that was out is done, or its topic is gone.
+    /// The command in flight is done, or its topic has ended.
     pub(crate) fn dispatched(&mut self) {
-        self.undecided.dispatching = None;
+        self.pending_dispatch.in_flight_topic = None;
         self.dispatch();
     }
 
-    /// `topic` lost what it was doing: an order that was out to it is not answered.
-    pub(super) fn abandon_dispatch(&mut self, topic: &N::Topic) {
-        if self.undecided.dispatching.as_ref() == Some(topic) {
+    /// `topic` lost its state, so a command in flight to it gets no reply.
+    pub(super) fn cancel_dispatch(&mut self, topic: &N::Topic) {
+        if self.pending_dispatch.in_flight_topic.as_ref() == Some(topic) {
             self.dispatched();
         }
     }
 
     fn dispatch(&mut self) {
-        if self.undecided.dispatching.is_some() {
+        if self.pending_dispatch.in_flight_topic.is_some() {
             return;
         }
-        if let Some((topic, order)) = self.undecided.queue.pop_front() {
-            self.undecided.dispatching = Some(topic.clone());
-            self.outbox.orders.push((topic, order));
+        if let Some((topic, command)) = self.pending_dispatch.queue.pop_front() {
+            self.pending_dispatch.in_flight_topic = Some(topic.clone());
+            self.outbox.commands.push((topic, command));
         }
     }
 }
 
-/// The application's verdicts, one an entry; `None` for all if it gave another number of them.
-pub(in crate::protocol) fn one_each<N: Network>(
+/// The verdicts of the application, one an entry of the batch. All are `None` if their number differs from that of the
+/// entries.
+pub(in crate::protocol) fn align_verdicts<N: Network>(
     batch: &[Delivery<N>],
     verdicts: Vec<Validity>,
 ) -> Vec<Option<Validity>> {

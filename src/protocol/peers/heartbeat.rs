@@ -1,6 +1,6 @@
-//! A heartbeat on the peers' side: scores are refreshed, topics maintain their meshes, their changes
-//! go into the scores, topics tell their peers, lost peers are dialled. Goes on by a few topics at a time, so that
-//! what comes meanwhile need not wait for all of it. Starts no timer.
+//! The heartbeat on the peers' side, in phases: refresh scores; all topics maintain their meshes; their changes go into the
+//! scores; all topics send prunes and gossip; dial lost peers. A budget limits the topics handled at once, so that other
+//! inputs are handled between them.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -21,47 +21,49 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// How much of a heartbeat is done in one go.
+/// How much of a heartbeat is done at once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeartbeatBudget {
-    /// Topics whose scores are refreshed at once.
-    pub(crate) refreshed: usize,
-    /// Topics that are told to do their part and have not done it.
-    pub(crate) told: usize,
+    /// The number of topics whose scores are refreshed in one step.
+    pub(crate) refresh_step: usize,
+    /// The maximum number of topics that have a heartbeat command and have not finished it.
+    pub(crate) max_in_flight: usize,
 }
 
 impl HeartbeatBudget {
-    /// All of it.
-    pub(crate) const WHOLE: Self = Self { refreshed: usize::MAX, told: usize::MAX };
+    /// No limit: the heartbeat is done in one step.
+    pub(crate) const UNLIMITED: Self = Self { refresh_step: usize::MAX, max_in_flight: usize::MAX };
 }
 
-/// A heartbeat under way.
+/// A heartbeat in progress.
 #[derive_where(Debug)]
 pub(in crate::protocol) struct HeartbeatRound<N: Network> {
-    half: Phase,
-    /// The topics that are not told yet to do this half.
-    untold: vec::IntoIter<N::Topic>,
-    /// Those that are told, and have not done it.
-    awaited: HashSet<N::Topic, RandomState>,
-    /// Those that did the first half.
+    phase: Phase,
+    /// The topics that have not been sent the command of this phase.
+    pending: vec::IntoIter<N::Topic>,
+    /// The topics that have the command and have not finished it.
+    in_flight: HashSet<N::Topic, RandomState>,
+    /// The topics that finished the first phase.
     maintained: Vec<N::Topic>,
-    /// What the first half changed, where it changed something.
+    /// The results of the first phase that are not empty.
     reports: Vec<(N::Topic, Maintenance<N>)>,
-    /// What we were promised may have come, and found no room.
+    /// Broken promises are not penalised, because this node refused inputs while it was overloaded.
     overloaded: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
-    /// Before both: scores are refreshed.
+    /// Scores are refreshed.
     Refresh,
+    /// Topics maintain their meshes.
     Maintain,
-    Conclude,
+    /// Topics send prunes and gossip.
+    Emit,
 }
 
 impl<N: Network> Peers<N> {
-    /// Begins a heartbeat over `topics`. The peers' quotas are to be reset by the caller, who keeps
-    /// them. While we are `overloaded`, and refuse what we asked for, nobody is to blame for what did not come.
+    /// Starts a heartbeat over `topics`. The caller, who owns the quotas of peers, resets them. If the node is
+    /// `overloaded`, broken promises are not penalised.
     pub(crate) fn begin_heartbeat(&mut self, topics: Vec<N::Topic>, overloaded: bool, now: Timestamp) {
         self.ticks += 1;
         if self.ticks.is_multiple_of(self.limits.score_cleanup_ticks) {
@@ -71,69 +73,70 @@ impl<N: Network> Peers<N> {
             self.ping_all();
         }
         self.round = Some(HeartbeatRound {
-            half: Phase::Refresh,
-            untold: topics.into_iter(),
-            awaited: HashSet::default(),
+            phase: Phase::Refresh,
+            pending: topics.into_iter(),
+            in_flight: HashSet::default(),
             maintained: Vec::new(),
             reports: Vec::new(),
             overloaded,
         });
-        self.go_on(now);
+        self.advance(now);
     }
 
-    /// The number of the present heartbeat.
+    /// The number of the current heartbeat.
     pub(crate) fn tick(&self) -> u64 {
         self.ticks
     }
 
-    /// Whether a heartbeat is under way.
+    /// Whether a heartbeat is in progress.
     pub(crate) fn in_heartbeat(&self) -> bool {
         self.round.is_some()
     }
 
-    /// Whether more of the heartbeat can be done now: whoever runs this calls [`go_on`](Self::go_on) when it has
-    /// let others run.
-    pub(crate) fn can_go_on(&self) -> bool {
-        let untold =
-            |round: &HeartbeatRound<N>| round.untold.len() > 0 && round.awaited.len() < self.pace.told;
-        self.round.as_ref().is_some_and(|round| round.half == Phase::Refresh || untold(round))
+    /// Whether more of the heartbeat can be done now. The caller yields to other tasks and then calls
+    /// [`advance`](Self::advance).
+    pub(crate) fn has_more(&self) -> bool {
+        let pending = |round: &HeartbeatRound<N>| {
+            round.pending.len() > 0 && round.in_flight.len() < self.heartbeat_budget.max_in_flight
+        };
+        self.round.as_ref().is_some_and(|round| round.phase == Phase::Refresh || pending(round))
     }
 
-    /// Goes on with the heartbeat as far as the pace allows.
-    pub(crate) fn go_on(&mut self, now: Timestamp) {
+    /// Continues the heartbeat as far as the budget allows.
+    pub(crate) fn advance(&mut self, now: Timestamp) {
         let Some(mut round) = self.round.take() else { return };
-        if round.half == Phase::Refresh {
-            if !self.scores.refresh(self.pace.refreshed) {
+        if round.phase == Phase::Refresh {
+            if !self.scores.refresh(self.heartbeat_budget.refresh_step) {
                 self.round = Some(round);
                 return;
             }
-            round.half = Phase::Maintain;
+            round.phase = Phase::Maintain;
         }
-        self.tell(&mut round);
-        if round.is_done() && round.half == Phase::Maintain {
-            self.enter(&mut round, now);
-            self.tell(&mut round);
+        self.dispatch_heartbeat(&mut round);
+        if round.is_done() && round.phase == Phase::Maintain {
+            self.begin_second_phase(&mut round, now);
+            self.dispatch_heartbeat(&mut round);
             self.reconnect();
         }
         self.round = Some(round).filter(|round| !round.is_done());
     }
 
-    /// Tells topics to do their part, as many as the pace allows.
-    fn tell(&mut self, round: &mut HeartbeatRound<N>) {
-        while round.awaited.len() < self.pace.told
-            && let Some(topic) = round.untold.next()
+    /// Sends the command of the phase to topics, as many as the budget allows.
+    fn dispatch_heartbeat(&mut self, round: &mut HeartbeatRound<N>) {
+        while round.in_flight.len() < self.heartbeat_budget.max_in_flight
+            && let Some(topic) = round.pending.next()
         {
-            let order = match round.half {
-                Phase::Conclude => TopicCommand::FinishHeartbeat,
+            let command = match round.phase {
+                Phase::Emit => TopicCommand::FinishHeartbeat,
                 _ => TopicCommand::StartHeartbeat(self.ticks),
             };
-            self.outbox.orders.push((topic.clone(), order));
-            round.awaited.insert(topic);
+            self.outbox.commands.push((topic.clone(), command));
+            round.in_flight.insert(topic);
         }
     }
 
-    /// All did their first half: what it changed goes into the scores, and the second half begins.
-    fn enter(&mut self, round: &mut HeartbeatRound<N>, now: Timestamp) {
+    /// Applies the results of the first phase to the scores, and starts the second phase.
+    fn begin_second_phase(&mut self, round: &mut HeartbeatRound<N>, now: Timestamp) {
         for (topic, maintenance) in round.reports.drain(..) {
             for pruned in &maintenance.pruned {
                 self.pruned(&pruned.peer, pruned.connection_id, &topic);
@@ -146,42 +149,47 @@ impl<N: Network> Peers<N> {
                 self.count_penalty(Penalty::BrokenPromise, true);
             }
         }
-        round.half = Phase::Conclude;
-        round.untold = std::mem::take(&mut round.maintained).into_iter();
+        round.phase = Phase::Emit;
+        round.pending = std::mem::take(&mut round.maintained).into_iter();
     }
 
-    /// A topic did its first half.
-    pub(super) fn maintained(&mut self, topic: &N::Topic, maintenance: Maintenance<N>, now: Timestamp) {
-        let Some(round) = self.round.as_mut().filter(|round| round.half == Phase::Maintain) else { return };
-        if round.awaited.remove(topic) {
+    /// A topic finished the first phase.
+    pub(super) fn on_mesh_maintained(
+        &mut self,
+        topic: &N::Topic,
+        maintenance: Maintenance<N>,
+        now: Timestamp,
+    ) {
+        let Some(round) = self.round.as_mut().filter(|round| round.phase == Phase::Maintain) else { return };
+        if round.in_flight.remove(topic) {
             round.maintained.push(topic.clone());
             if !maintenance.is_empty() {
                 round.reports.push((topic.clone(), maintenance));
             }
-            self.go_on_if_done(now);
+            self.advance_if_done(now);
         }
     }
 
-    /// A topic did its second half.
-    pub(super) fn concluded(&mut self, topic: &N::Topic, now: Timestamp) {
-        let Some(round) = self.round.as_mut().filter(|round| round.half == Phase::Conclude) else { return };
-        if round.awaited.remove(topic) {
-            self.go_on_if_done(now);
+    /// A topic finished the second phase.
+    pub(super) fn on_finished(&mut self, topic: &N::Topic, now: Timestamp) {
+        let Some(round) = self.round.as_mut().filter(|round| round.phase == Phase::Emit) else { return };
+        if round.in_flight.remove(topic) {
+            self.advance_if_done(now);
         }
     }
 
-    fn go_on_if_done(&mut self, now: Timestamp) {
+    fn advance_if_done(&mut self, now: Timestamp) {
         if self.round.as_ref().is_some_and(HeartbeatRound::is_done) {
-            self.go_on(now);
+            self.advance(now);
         }
     }
 
-    /// A topic lost its state: nobody waits for what it was doing.
+    /// A topic lost its state. Commands in flight to it get no reply.
     pub(crate) fn topic_lost(&mut self, topic: &N::Topic, now: Timestamp) {
         self.scores.clear_mesh(topic);
-        self.abandon_dispatch(topic);
-        if self.round.as_mut().is_some_and(|round| round.awaited.remove(topic)) {
-            self.go_on_if_done(now);
+        self.cancel_dispatch(topic);
+        if self.round.as_mut().is_some_and(|round| round.in_flight.remove(topic)) {
+            self.advance_if_done(now);
         }
     }
 
@@ -191,7 +199,7 @@ impl<N: Network> Peers<N> {
         self.outbox.p2p.extend(self.connections.keys().map(ping).map(PendingOutput::from));
     }
 
-    /// Dials lost trusted peers and persistent points that may be tried.
+    /// Dials lost trusted peers and persistent points whose delay has passed.
     fn reconnect(&mut self) {
         let bounds = &self.limits.bounds;
         if self.ticks.is_multiple_of(bounds.reconnect_interval_ticks) {
@@ -200,7 +208,7 @@ impl<N: Network> Peers<N> {
             let dial = |peer| PendingOutput::from(P2pOutput::Connect { peer, origin: Origin::Trusted });
             let mut dials: Vec<_> = peers.map(dial).collect();
             let points: BTreeSet<_> = self.network.persistent_points().into_iter().collect();
-            let points = points.into_iter().filter(|point| self.unreachable.may_try(point, self.ticks));
+            let points = points.into_iter().filter(|point| self.unreachable.is_due(point, self.ticks));
             dials.extend(points.map(|point| PendingOutput::from(P2pOutput::ConnectPoint { point })));
             self.outbox.p2p.extend(dials);
         }
@@ -209,16 +217,16 @@ impl<N: Network> Peers<N> {
         }
     }
 
-    /// Whether a peer's point may be tried.
+    /// Whether the point of a peer may be dialled.
     pub(super) fn may_contact(&self, peer: &N::Peer) -> bool {
         let point = self.network.reachable_point(peer);
-        point.is_none_or(|point| self.unreachable.may_try(&point, self.ticks))
+        point.is_none_or(|point| self.unreachable.is_due(&point, self.ticks))
     }
 }
 
 impl<N: Network> HeartbeatRound<N> {
-    /// Whether all did the present half.
+    /// Whether all topics finished the current phase.
     fn is_done(&self) -> bool {
-        self.awaited.is_empty() && self.untold.len() == 0
+        self.in_flight.is_empty() && self.pending.len() == 0
     }
 }

@@ -1,4 +1,4 @@
-//! TODO header.
+//! The message ids that a peer declined by IDONTWANT (v1.2).
 
 use derive_where::derive_where;
 
@@ -12,15 +12,18 @@ use crate::{
     },
 };
 
-/// What one connected peer said that it does not want, of any topics: ids need not name theirs.
+/// The ids that one connected peer declined, over all topics, since an IDONTWANT names no topic.
 #[derive_where(Debug)]
 pub(crate) struct PeerIDontWant<N: Network> {
     ids: TimeCache<N::MessageId, ()>,
-    /// How many ids it named in this heartbeat.
-    named: usize,
+    /// The number of ids received in this heartbeat.
+    received_this_heartbeat: usize,
 }
 
-/// Whether a peer's IDONTWANT is heeded at all.
+/// Checks whether an IDONTWANT of a peer is accepted.
+///
+/// # Errors
+/// The outcome to report if it is ignored.
 pub(crate) fn check_idontwant<T>(status: PeerStatus, limits: &Limits<T>) -> Result<(), IDontWantOutcome> {
     let Extensions { idontwant_message_size, max_idontwant_per_heartbeat, idontwant_ticks, .. } =
         limits.extensions;
@@ -36,19 +39,19 @@ pub(crate) fn check_idontwant<T>(status: PeerStatus, limits: &Limits<T>) -> Resu
 
 impl<N: Network> PeerIDontWant<N> {
     pub(crate) fn new<T>(limits: &Limits<T>) -> Self {
-        Self { ids: TimeCache::new(limits.extensions.idontwant_ticks), named: 0 }
+        Self { ids: TimeCache::new(limits.extensions.idontwant_ticks), received_this_heartbeat: 0 }
     }
 
-    /// The peer, whose word is heeded, named these.
-    pub(crate) fn note<T>(&mut self, ids: Vec<N::MessageId>, limits: &Limits<T>) -> IDontWantOutcome {
+    /// Adds ids of an accepted IDONTWANT, at most `max_idontwant_per_heartbeat` in a heartbeat.
+    pub(crate) fn insert<T>(&mut self, ids: Vec<N::MessageId>, limits: &Limits<T>) -> IDontWantOutcome {
         let max = limits.extensions.max_idontwant_per_heartbeat;
-        let (asked, room) = (ids.len(), max.saturating_sub(self.named));
-        self.named = self.named.saturating_add(asked);
-        for id in ids.into_iter().take(room) {
+        let (received, allowed) = (ids.len(), max.saturating_sub(self.received_this_heartbeat));
+        self.received_this_heartbeat = self.received_this_heartbeat.saturating_add(received);
+        for id in ids.into_iter().take(allowed) {
             self.ids.insert(id, |known| known.is_none().then_some(()));
         }
-        match asked.saturating_sub(room) {
-            0 => IDontWantOutcome::Noted { ids: asked },
+        match received.saturating_sub(allowed) {
+            0 => IDontWantOutcome::Noted { ids: received },
             ignored => IDontWantOutcome::TooMany { ignored, max },
         }
     }
@@ -57,9 +60,9 @@ impl<N: Network> PeerIDontWant<N> {
         self.ids.get(id).is_some()
     }
 
-    /// A heartbeat is over.
-    pub(crate) fn shift(&mut self) {
-        self.named = 0;
+    /// Starts the next heartbeat and removes expired ids.
+    pub(crate) fn advance(&mut self) {
+        self.received_this_heartbeat = 0;
         self.ids.advance(|_, ()| {});
     }
 

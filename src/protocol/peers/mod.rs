@@ -1,6 +1,5 @@
-//! The peers' side: connections, subscriptions, scores, and all that is not one topic's: px,
-//! reconnections, messages that wait for a verdict, the heartbeat's rounds. Told facts by topics,
-//! gives them orders; never looks into one.
+//! The peers' side: connections, subscriptions, scores, px, reconnections, messages without a verdict, and the rounds of the
+//! heartbeat. It receives events of topics and sends them commands.
 
 mod batch;
 pub(crate) mod decisions;
@@ -54,17 +53,18 @@ use crate::{limits::Limits, network::Network, timestamp::Timestamp};
 #[derive_where(Debug)]
 pub(super) struct Connection<N: Network> {
     pub(super) connection_id: ConnectionId,
-    /// What it subscribed to.
+    /// The subscribed topics.
     pub(super) topics: BTreeSet<N::Topic>,
 }
 
-/// What the peers' side leaves behind.
+/// The effects of the inputs that the peers' side has handled.
 #[derive_where(Debug, Default)]
 pub(crate) struct PeersOutbox<N: Network> {
     pub(crate) p2p: Vec<PendingOutput<N>>,
-    pub(crate) orders: Vec<(N::Topic, TopicCommand<N>)>,
+    /// Commands to topics.
+    pub(crate) commands: Vec<(N::Topic, TopicCommand<N>)>,
     pub(crate) events: Vec<Event<N>>,
-    /// Messages dropped because too many wait for a verdict.
+    /// The number of messages dropped because too many wait for a verdict.
     pub(crate) throttled: usize,
     pub(crate) penalties: Penalties,
 }
@@ -78,19 +78,19 @@ pub(crate) struct Peers<N: Network> {
     self_peer: Option<N::Peer>,
     rng: ProtocolRng,
     connections: BTreeMap<N::Peer, Connection<N>>,
-    /// The connected peers as told to topics; made anew when asked for after a change.
+    /// The connected peers as sent to topics; `None` after a change, until it is needed.
     connected: Option<Arc<[N::Peer]>>,
     pub(crate) scores: Scores<N>,
-    /// The peers to stay connected to. The p2p layer's configuration bounds them.
+    /// The trusted peers. Their number is bounded by the configuration of the p2p layer.
     trusted: BTreeSet<N::Peer>,
     unreachable: ReconnectBackoff<N::Point>,
     joined: BTreeSet<N::Topic>,
-    undecided: PendingDispatch<N>,
+    pending_dispatch: PendingDispatch<N>,
     round: Option<HeartbeatRound<N>>,
-    pub(crate) pace: HeartbeatBudget,
+    pub(crate) heartbeat_budget: HeartbeatBudget,
     ticks: u64,
     recv_prunes: u64,
-    cap_events: RateLimit,
+    topic_limit_events: RateLimit,
     outbox: PeersOutbox<N>,
 }
 
@@ -105,30 +105,30 @@ impl<N: Network> Peers<N> {
             trusted: BTreeSet::new(),
             unreachable: ReconnectBackoff::new(),
             joined: BTreeSet::new(),
-            undecided: PendingDispatch::new(&limits.bounds, options.batch_interval),
+            pending_dispatch: PendingDispatch::new(&limits.bounds, options.batch_interval),
             round: None,
-            pace: HeartbeatBudget::WHOLE,
+            heartbeat_budget: HeartbeatBudget::UNLIMITED,
             ticks: 0,
             recv_prunes: 0,
-            cap_events: RateLimit::new(limits.bounds.event_interval),
+            topic_limit_events: RateLimit::new(limits.bounds.event_interval),
             outbox: PeersOutbox::default(),
             network,
             limits,
         }
     }
 
-    /// Whether nothing is to be done.
-    pub(crate) fn is_silent(&self) -> bool {
-        let PeersOutbox { p2p, orders, events, throttled, penalties: _ } = &self.outbox;
-        p2p.is_empty() && orders.is_empty() && events.is_empty() && *throttled == 0
+    /// Whether the outbox is empty.
+    pub(crate) fn is_outbox_empty(&self) -> bool {
+        let PeersOutbox { p2p, commands, events, throttled, penalties: _ } = &self.outbox;
+        p2p.is_empty() && commands.is_empty() && events.is_empty() && *throttled == 0
     }
 
-    /// Takes what is to be done.
+    /// Takes the effects of the handled inputs.
     pub(crate) fn drain(&mut self) -> PeersOutbox<N> {
         std::mem::take(&mut self.outbox)
     }
 
-    /// A connection is up. Its `connection_id` is greater than those that the peer had before.
+    /// Handles a new connection. Its id is greater than those of earlier connections of the peer.
     pub(crate) fn connect(&mut self, peer: &N::Peer, connection_id: ConnectionId, trusted: bool) -> AddPeer {
         if let Some(point) = self.network.reachable_point(peer) {
             self.unreachable.reached(&point);
@@ -143,28 +143,28 @@ impl<N: Network> Peers<N> {
             self.trusted.insert(peer.clone());
         }
         let announce = |topic: &N::Topic| (topic.clone(), TopicCommand::PeerConnected(peer.clone()));
-        self.outbox.orders.extend(self.joined.iter().map(announce));
+        self.outbox.commands.extend(self.joined.iter().map(announce));
         AddPeer::Added
     }
 
-    /// A connection is gone; its topics are told.
+    /// Handles a closed connection, and tells its topics.
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
         self.scores.disconnect(peer, now);
         if let Some(Connection { connection_id, topics }) = self.connections.remove(peer) {
             self.connected = None;
-            let gone = |topic| (topic, TopicCommand::PeerDisconnected(peer.clone(), connection_id));
-            self.outbox.orders.extend(topics.into_iter().map(gone));
+            let disconnected = |topic| (topic, TopicCommand::PeerDisconnected(peer.clone(), connection_id));
+            self.outbox.commands.extend(topics.into_iter().map(disconnected));
         }
         RemovePeer::Removing
     }
 
-    /// Whether a peer's cap allows it one more topic.
-    pub(crate) fn has_room(&self, peer: &N::Peer) -> bool {
+    /// Whether a peer may subscribe to one more topic.
+    pub(crate) fn below_topic_limit(&self, peer: &N::Peer) -> bool {
         let subscribed = self.connections.get(peer).map_or(0, |connection| connection.topics.len());
         subscribed < self.limits.max_topics_per_peer
     }
 
-    /// The connected subscribers of a topic, for one that lost its state.
+    /// The connected subscribers of a topic, to restore a topic that lost its state.
     pub(crate) fn subscribers<'a>(
         &'a self,
         topic: &'a N::Topic,
@@ -173,15 +173,15 @@ impl<N: Network> Peers<N> {
         subscribed.map(|(peer, connection)| (peer, connection.connection_id))
     }
 
-    /// The p2p layer finds a peer too slow to be told what it must be told.
-    pub(crate) fn slow_peer(&mut self, peer: N::Peer) {
+    /// Handles a slow-peer report of the transport.
+    pub(crate) fn on_slow_peer(&mut self, peer: N::Peer) {
         let penalty = self.limits.extensions.slow_peer_penalty;
         self.scores.penalise(&peer, penalty);
         self.count_penalty(Penalty::SlowPeer, penalty > 0.0);
         self.outbox.events.push(Event::SlowPeer { peer });
     }
 
-    /// P5.
+    /// Sets the application score (P5) of a peer.
     pub(crate) fn set_application_score(&mut self, peer: &N::Peer, score: f64) {
         self.scores.set_application_score(peer, score);
     }
@@ -191,19 +191,19 @@ impl<N: Network> Peers<N> {
         self.unreachable.failed(point, self.ticks, &self.limits.bounds);
     }
 
-    /// Each unreachable point with the ticks until it may be tried; negative when that tick is past.
+    /// Each unreachable point with the ticks until it may be dialled, negative if that tick has passed.
     pub(crate) fn reconnection_delays(&self) -> Vec<(N::Point, i64)> {
         self.unreachable.delays(self.ticks).map(|(point, ticks)| (point.clone(), ticks)).collect()
     }
 
-    /// A topic came to know something. Answers what became of a PRUNE's px, if this was one.
-    pub(crate) fn fold(
+    /// Applies an event of a topic. Returns the outcome of a PRUNE if the event is [`TopicEvent::PxOffered`].
+    pub(crate) fn apply_event(
         &mut self,
         topic: &N::Topic,
-        fact: TopicEvent<N>,
+        event: TopicEvent<N>,
         now: Timestamp,
     ) -> Option<PruneOutcome<N>> {
-        match fact {
+        match event {
             TopicEvent::Subscribed(peer, connection_id) => self.subscribed(peer, connection_id, topic),
             TopicEvent::Unsubscribed(peer, connection_id) => {
                 if let Some(connection) = self.connection(&peer, connection_id) {
@@ -224,19 +224,20 @@ impl<N: Network> Peers<N> {
             }
             TopicEvent::PxOffered(from, px) => {
                 self.recv_prunes += 1;
-                return Some(self.judge_px(&from, px));
+                return Some(self.handle_px(&from, px));
             }
             TopicEvent::Joined => self.topic_joined(topic),
             TopicEvent::Left => self.topic_left(topic),
             TopicEvent::Park(delivery) => self.park(delivery),
-            TopicEvent::Batch(delivery) => self.await_batch(delivery, now),
-            TopicEvent::Maintained(maintenance) => self.maintained(topic, maintenance, now),
-            TopicEvent::HeartbeatFinished => self.concluded(topic, now),
+            TopicEvent::Batch(delivery) => self.add_to_batch(delivery, now),
+            TopicEvent::Maintained(maintenance) => self.on_mesh_maintained(topic, maintenance, now),
+            TopicEvent::HeartbeatFinished => self.on_finished(topic, now),
             TopicEvent::Dispatched => self.dispatched(),
         }
         None
     }
 
+    /// Counts a penalty, if it was given.
     pub(super) fn count_penalty(&mut self, penalty: Penalty, given: bool) {
         self.outbox.penalties[penalty] += u32::from(given);
     }
@@ -259,7 +260,7 @@ impl<N: Network> Peers<N> {
         }
     }
 
-    /// A fact about a connection counts only while that connection is up.
+    /// The connection with this id. An event of a closed connection has no effect.
     fn connection(&mut self, peer: &N::Peer, connection_id: ConnectionId) -> Option<&mut Connection<N>> {
         self.connections.get_mut(peer).filter(|connection| connection.connection_id == connection_id)
     }
@@ -267,15 +268,16 @@ impl<N: Network> Peers<N> {
     fn subscribed(&mut self, peer: N::Peer, connection_id: ConnectionId, topic: &N::Topic) {
         match self.connection(&peer, connection_id) {
             Some(connection) => drop(connection.topics.insert(topic.clone())),
-            // It ended before we heard of the subscription: the topic has not been told yet.
-            None => {
-                self.outbox.orders.push((topic.clone(), TopicCommand::PeerDisconnected(peer, connection_id)))
-            }
+            // The connection closed before this event arrived, so the topic has not been told.
+            None => self
+                .outbox
+                .commands
+                .push((topic.clone(), TopicCommand::PeerDisconnected(peer, connection_id))),
         }
     }
 
     fn topic_limit_exceeded(&mut self, peer: N::Peer, now: Timestamp) {
-        if self.cap_events.try_acquire(now) {
+        if self.topic_limit_events.try_acquire(now) {
             let max_topics = self.limits.max_topics_per_peer;
             self.outbox.events.push(Event::SubscribeTopicCapExceeded { peer, max_topics });
         }
@@ -284,13 +286,13 @@ impl<N: Network> Peers<N> {
     fn topic_joined(&mut self, topic: &N::Topic) {
         self.joined.insert(topic.clone());
         let connected = self.connected();
-        self.outbox.orders.push((topic.clone(), TopicCommand::JoinConfirmed(connected)));
+        self.outbox.commands.push((topic.clone(), TopicCommand::JoinConfirmed(connected)));
     }
 
     fn topic_left(&mut self, topic: &N::Topic) {
         self.joined.remove(topic);
         let connected = self.connected();
-        self.outbox.orders.push((topic.clone(), TopicCommand::LeaveConfirmed(connected)));
+        self.outbox.commands.push((topic.clone(), TopicCommand::LeaveConfirmed(connected)));
     }
 
     fn connected(&mut self) -> Arc<[N::Peer]> {
@@ -298,7 +300,7 @@ impl<N: Network> Peers<N> {
         Arc::clone(self.connected.get_or_insert_with(|| connections.keys().cloned().collect()))
     }
 
-    /// The peers' side's part of the statistics.
+    /// The statistics of the peers' side.
     pub(crate) fn stats(&self) -> Stats {
         let bootstrap =
             self.connections.values().filter(|connection| connection.connection_id.is_bootstrap());
@@ -311,12 +313,12 @@ impl<N: Network> Peers<N> {
         }
     }
 
-    /// The peers' side's part of a view.
+    /// Adds the state of the peers' side to a view.
     pub(crate) fn view(&self, view: &mut View<N>) {
         self.view_with(&self.scores, view);
     }
 
-    /// As [`view`](Self::view), with scores that know more.
+    /// Like [`view`](Self::view), with other scores.
     pub(super) fn view_with(&self, scores: &Scores<N>, view: &mut View<N>) {
         view.heartbeat_ticks = self.ticks;
         view.scores = scores.view();
@@ -335,13 +337,13 @@ impl<N: Network> Peers<N> {
         }
     }
 
-    /// A connected peer, if it is.
+    /// The connection of a peer, if it is connected.
     pub(crate) fn connection_of(&self, peer: &N::Peer) -> Option<ConnectionView<N>> {
         self.connections.get(peer).map(|connection| self.connection_view(peer, connection))
     }
 
-    /// The connected peers that follow `after`, in order: as many as have `max` entries together, a peer and
-    /// each of its topics being one; at least one peer, if there is one.
+    /// The connected peers that follow `after`, ascending, up to `max` entries. A peer and each of its topics count as one
+    /// entry. At least one peer is returned, if there is one.
     pub(crate) fn connections_after(
         &self,
         after: Option<&N::Peer>,
@@ -358,7 +360,7 @@ impl<N: Network> Peers<N> {
         connections.map(|(peer, c)| (peer.clone(), self.connection_view(peer, c))).collect()
     }
 
-    /// How much it holds.
+    /// The number of entries of each collection.
     pub(crate) fn footprint(&self) -> Footprint {
         Footprint {
             connections: self.connections.len(),
@@ -367,14 +369,14 @@ impl<N: Network> Peers<N> {
             trusted: self.trusted.len(),
             unreachable: self.unreachable.len(),
             joined: self.joined.len(),
-            parked: self.undecided.parked.len(),
-            parked_bytes: self.undecided.parked.bytes(),
-            batched: self.undecided.batch.len(),
+            parked: self.pending_dispatch.parked.len(),
+            parked_bytes: self.pending_dispatch.parked.bytes(),
+            batched: self.pending_dispatch.batch.len(),
             ..Footprint::default()
         }
     }
 
-    /// A peer's connection, as topics know it.
+    /// The id of a peer's connection.
     pub(crate) fn connection_id(&self, peer: &N::Peer) -> Option<ConnectionId> {
         self.connections.get(peer).map(|connection| connection.connection_id)
     }
@@ -391,18 +393,18 @@ impl<N: Network> Peers<N> {
         self.connections.len()
     }
 
-    /// How a peer stands.
+    /// The status of a peer.
     pub(super) fn status(&self, peer: &N::Peer) -> PeerStatus {
         PeerStatus { connection_id: self.connection_id(peer), score: self.scores.get(peer) }
     }
 
-    /// Whether surely nobody's score is below this.
+    /// Whether no peer has a score below `score`.
     pub(super) fn min_score_at_least(&self, score: f64) -> bool {
-        self.scores.lowest() >= score
+        self.scores.min_score() >= score
     }
 
-    /// How messages from the network are judged.
+    /// How messages from the network are validated.
     pub(crate) fn validation_mode(&self) -> ValidationMode {
-        self.undecided.validation_mode()
+        self.pending_dispatch.validation_mode()
     }
 }

@@ -1,4 +1,4 @@
-//! Messages whose validity the application could not tell yet. Bounded; never asks the application.
+//! Parked messages: the application could not decide their validity yet.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use crate::{
     network::{Delivery, Network},
 };
 
-/// The parked messages, by id then topic, each with those who delivered it.
+/// The parked messages with their senders, sorted by id and topic.
 ///
-/// Ids ascend with the application's levels: what is decidable first stands first.
+/// Ids are expected to ascend with the time at which they become decidable, so the first message is tried first.
 #[derive_where(Debug)]
 pub(crate) struct Parked<N: Network> {
     capacity: usize,
     max_bytes: usize,
     max_co_senders: usize,
     bytes: usize,
-    /// Each with its bytes.
+    /// Each delivery with its size in bytes.
     messages: BTreeMap<(N::MessageId, N::Topic), (Delivery<N>, usize)>,
 }
 
@@ -33,15 +33,14 @@ impl<N: Network> Parked<N> {
         }
     }
 
-    /// Parks a message of so many bytes, or adds its deliverers to those of the same message. Another content
-    /// under an id that is parked already is ignored. When full, the greatest keys go. Answers how many
-    /// messages were dropped.
+    /// Parks a message of `bytes` bytes, or adds its senders to the same parked message. Another content with a parked id
+    /// is dropped. When the collection is full, the greatest keys are dropped. Returns the number of dropped messages.
     pub(crate) fn add(&mut self, mut delivery: Delivery<N>, bytes: usize) -> usize {
         let key = (delivery.message.message_id.clone(), delivery.message.topic.clone());
         if let Some(parked) = self.messages.get_mut(&key) {
             let same = parked.0.message.message == delivery.message.message;
             if same {
-                add_co_senders(&mut parked.0, delivery, self.max_co_senders);
+                parked.0.join(delivery, self.max_co_senders);
             }
             return usize::from(!same);
         }
@@ -54,21 +53,21 @@ impl<N: Network> Parked<N> {
             }
         }
         delivery.co_senders.truncate(self.max_co_senders);
+        delivery.co_senders.sort_unstable();
         self.bytes += bytes;
         self.messages.insert(key, (delivery, bytes));
         dropped
     }
 
-    /// The least key's message.
-    pub(crate) fn first(&self) -> Option<&Delivery<N>> {
+    /// The message with the least key.
+    pub(crate) fn peek_first(&self) -> Option<&Delivery<N>> {
         self.messages.first_key_value().map(|(_, (delivery, _))| delivery)
     }
 
-    /// Takes the least key's message out.
+    /// Removes the message with the least key.
     pub(crate) fn pop_first(&mut self) -> Option<Delivery<N>> {
-        let (_, (mut delivery, bytes)) = self.messages.pop_first()?;
+        let (_, (delivery, bytes)) = self.messages.pop_first()?;
         self.bytes -= bytes;
-        delivery.co_senders.sort_unstable();
         Some(delivery)
     }
 
@@ -78,17 +77,5 @@ impl<N: Network> Parked<N> {
 
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
-    }
-}
-
-/// The first to come are kept: co-senders stand in order of arrival here, and are few.
-fn add_co_senders<N: Network>(parked: &mut Delivery<N>, delivery: Delivery<N>, max: usize) {
-    for peer in std::iter::once(delivery.sender).chain(delivery.co_senders) {
-        if parked.co_senders.len() >= max {
-            return;
-        }
-        if peer != parked.sender && !parked.co_senders.contains(&peer) {
-            parked.co_senders.push(peer);
-        }
     }
 }

@@ -1,5 +1,5 @@
-//! Peers offered in exchange for a PRUNE (v1.1 "peer exchange"): whom to connect to, whom to forget.
-//! What *we* offer is chosen in [`mesh`](crate::protocol::topic::mesh).
+//! Peers that a PRUNE offers (v1.1 "peer exchange"): which to connect to and which to forget. The peers that this node offers
+//! are chosen in [`topic::px`](crate::protocol::topic).
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl<N: Network> Peers<N> {
-    /// Judges the peers that `from` offered. Each is connected to or forgotten, once.
-    pub(super) fn judge_px(&mut self, from: &N::Peer, px: Vec<N::Peer>) -> PruneOutcome<N> {
+    /// Handles the peers that `from` offered. Each is either connected to or forgotten.
+    pub(super) fn handle_px(&mut self, from: &N::Peer, px: Vec<N::Peer>) -> PruneOutcome<N> {
         let score = self.scores.get(from).filter(|score| *score < self.limits.accept_px_threshold);
         if let Some(score) = score {
             self.outbox.p2p.extend(forget_all(from, px));

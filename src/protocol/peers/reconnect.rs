@@ -1,10 +1,10 @@
-//! Points that could not be reached, and when to try them again. Counts ticks, not time.
+//! Delays before unreachable points are dialled again, in heartbeat ticks.
 
 use std::collections::BTreeMap;
 
 use crate::limits::Bounds;
 
-/// The points to leave alone for a while. Each keeps its own delay, which doubles at each failure.
+/// The unreachable points. The delay of each doubles at each failure.
 #[derive(Clone, Debug)]
 pub(crate) struct ReconnectBackoff<P> {
     points: BTreeMap<P, Retry>,
@@ -12,10 +12,10 @@ pub(crate) struct ReconnectBackoff<P> {
 
 #[derive(Clone, Copy, Debug)]
 struct Retry {
-    /// The present delay, in ticks.
+    /// The current delay, in ticks.
     delay: u64,
-    /// The tick from which on the point may be tried.
-    at: u64,
+    /// The tick from which the point may be dialled.
+    retry_at_tick: u64,
 }
 
 impl<P: Ord> ReconnectBackoff<P> {
@@ -23,7 +23,7 @@ impl<P: Ord> ReconnectBackoff<P> {
         Self { points: BTreeMap::new() }
     }
 
-    /// An attempt failed at `tick`.
+    /// An attempt at `tick` failed.
     pub(crate) fn failed(&mut self, point: P, tick: u64, bounds: &Bounds) {
         let delay = |last: u64| last.saturating_mul(2).min(bounds.max_reconnect_ticks);
         if self.points.len() >= bounds.max_unreachable && !self.points.contains_key(&point) {
@@ -32,27 +32,28 @@ impl<P: Ord> ReconnectBackoff<P> {
         self.points
             .entry(point)
             .and_modify(|retry| retry.delay = delay(retry.delay))
-            .or_insert(Retry { delay: bounds.first_reconnect_ticks, at: 0 })
+            .or_insert(Retry { delay: bounds.first_reconnect_ticks, retry_at_tick: 0 })
             .schedule(tick);
     }
 
-    /// A connection came about.
+    /// A connection succeeded.
     pub(crate) fn reached(&mut self, point: &P) {
         self.points.remove(point);
     }
 
-    pub(crate) fn may_try(&self, point: &P, tick: u64) -> bool {
-        self.points.get(point).is_none_or(|retry| retry.at <= tick)
+    /// Whether the point may be dialled at `tick`.
+    pub(crate) fn is_due(&self, point: &P, tick: u64) -> bool {
+        self.points.get(point).is_none_or(|retry| retry.retry_at_tick <= tick)
     }
 
-    /// Forgets everything, lest the map hold points that nobody knows any more.
+    /// Forgets all points, so that the map does not keep unused ones.
     pub(crate) fn clear(&mut self) {
         self.points.clear();
     }
 
-    /// Each point with the ticks until its next attempt; negative when that tick is past.
+    /// Each point with the ticks until its next attempt, negative if that tick has passed.
     pub(crate) fn delays(&self, tick: u64) -> impl Iterator<Item = (&P, i64)> {
-        self.points.iter().map(move |(point, retry)| (point, difference(retry.at, tick)))
+        self.points.iter().map(move |(point, retry)| (point, difference(retry.retry_at_tick, tick)))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -60,7 +61,7 @@ impl<P: Ord> ReconnectBackoff<P> {
     }
 }
 
-/// `at - tick`, as far as it can be told.
+/// Returns `at - tick`, saturating.
 fn difference(at: u64, tick: u64) -> i64 {
     let ticks = i128::from(at) - i128::from(tick);
     i64::try_from(ticks).unwrap_or(if ticks < 0 { i64::MIN } else { i64::MAX })
@@ -68,6 +69,6 @@ fn difference(at: u64, tick: u64) -> i64 {
 
 impl Retry {
     fn schedule(&mut self, tick: u64) {
-        self.at = tick.saturating_add(self.delay);
+        self.retry_at_tick = tick.saturating_add(self.delay);
     }
 }

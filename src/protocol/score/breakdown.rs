@@ -1,5 +1,5 @@
-//! A peer's score taken apart: what each component adds, from which counters, and what the thresholds keep
-//! from the peer. Computes by the very functions that make the score; changes nothing.
+//! The breakdown of a peer's score into components and counters, and the thresholds that it is below. It uses the functions
+//! that compute the score.
 
 use std::collections::BTreeMap;
 
@@ -13,60 +13,60 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// A score with all that it is made of:
+/// A score and its components:
 /// `score` = min(cap, sum of the topics' `total`s) + `p5` + `p6` + `p7`.
 #[derive_where(Clone, Debug)]
 pub struct ScoreBreakdown<N: Network> {
     /// The score.
     pub score: f64,
-    /// When the entry of a disconnected peer may go; `None` for a connected one.
+    /// The time at which the entry of a disconnected peer expires; `None` for a connected peer.
     pub expires: Option<Timestamp>,
-    /// What all topics add together, after the cap; also those that are not listed here.
+    /// The sum over all topics after the cap, including topics that are not listed here.
     pub topics_sum: f64,
-    /// P1 to P4 of the topics asked for.
+    /// P1 to P4 of the requested topics.
     pub topics: BTreeMap<N::Topic, TopicBreakdown>,
-    /// There are more topics after the last one listed.
+    /// Whether there are topics after the last one listed.
     pub more_topics: bool,
     /// P5, weighted.
     pub p5: f64,
-    /// P6: always 0, as this engine does not look at addresses.
+    /// P6, always 0: IP colocation is not implemented.
     pub p6: f64,
     /// P7, weighted.
     pub p7: f64,
-    /// P5 as the application set it.
+    /// The application score, before its weight.
     pub application_score: f64,
-    /// P7's counter.
+    /// The misbehaviour counter of P7.
     pub behaviour_penalty: f64,
-    /// What is kept from the peer because of its score.
-    pub refused: Vec<Threshold>,
+    /// The thresholds that the score is below.
+    pub below: Vec<Threshold>,
 }
 
-/// What one topic adds to a peer's score, with the topic's weight.
+/// The components of one topic, with the weight of the topic.
 #[derive(Clone, Debug)]
 pub struct TopicBreakdown {
     /// The topic's weight.
     pub weight: f64,
-    /// Time in the mesh.
+    /// P1: time in mesh.
     pub p1: f64,
-    /// First deliveries.
+    /// P2: first deliveries.
     pub p2: f64,
-    /// Too few deliveries.
+    /// P3: mesh delivery deficit.
     pub p3: f64,
-    /// Left the mesh with too few.
+    /// P3b: mesh failure penalty.
     pub p3b: f64,
-    /// Invalid messages.
+    /// P4: invalid messages.
     pub p4: f64,
-    /// All of them.
+    /// The sum of the components.
     pub total: f64,
-    /// What they are computed from.
+    /// The counters from which the components are computed.
     pub counters: TopicScoreView,
 }
 
-/// A score below which something is kept from a peer.
+/// A score threshold, below which a peer is denied something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Threshold {
-    /// 0: it is not in our meshes.
+    /// 0: the peer is not in any mesh of this node.
     Mesh,
     /// `gossip_threshold`.
     Gossip,
@@ -77,10 +77,10 @@ pub enum Threshold {
 }
 
 impl Threshold {
-    /// All of them.
+    /// All thresholds.
     pub const ALL: [Self; 4] = [Self::Mesh, Self::Gossip, Self::Publish, Self::AcceptPx];
 
-    /// Its name, as a word.
+    /// The name, as used in labels.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mesh => "mesh",
@@ -90,7 +90,7 @@ impl Threshold {
         }
     }
 
-    /// Its value under `limits`.
+    /// The value under `limits`.
     pub fn value<T>(self, limits: &Limits<T>) -> f64 {
         match self {
             Self::Mesh => 0.0,
@@ -100,21 +100,19 @@ impl Threshold {
         }
     }
 
-    /// What a peer below it is refused.
+    /// What a peer below the threshold is denied, as a sentence for operators.
     pub fn refusal(self) -> &'static str {
         match self {
-            Self::Mesh => "its GRAFTs are refused, it is pruned from our meshes, and it is offered no peers",
+            Self::Mesh => "its GRAFTs are refused, it is pruned from the meshes, and its PRUNEs carry no px",
             Self::Gossip => "its IHAVEs and IWANTs are ignored, and it is sent no gossip",
-            Self::Publish => {
-                "it is not chosen for messages that we publish without having joined their topic"
-            }
-            Self::AcceptPx => "peers that it names in a PRUNE are not connected to",
+            Self::Publish => "it is not used for fanout: messages published on topics that are not joined",
+            Self::AcceptPx => "peers that it offers by px are not connected to",
         }
     }
 }
 
 impl<N: Network> Scores<N> {
-    /// Takes a peer's score apart, with the topics that follow `after`, at most `limit` of them.
+    /// The breakdown of a peer's score, with the topics that follow `after`, at most `limit` topics.
     pub(crate) fn breakdown(
         &self,
         peer: &N::Peer,
@@ -130,22 +128,22 @@ impl<N: Network> Scores<N> {
         }
         let p5 = application_score * limits.score.app_specific_weight;
         let p7 = p7(behaviour_penalty, &limits.score);
-        let part = |(topic, counters)| {
-            let part = TopicBreakdown::new::<N>(&topic, counters, limits);
-            (topic, part)
+        let with_breakdown = |(topic, counters)| {
+            let breakdown = TopicBreakdown::new::<N>(&topic, counters, limits);
+            (topic, breakdown)
         };
         Some(ScoreBreakdown {
             score,
             expires,
             topics_sum: score - p5 - p7,
-            topics: topics.into_iter().map(part).collect(),
+            topics: topics.into_iter().map(with_breakdown).collect(),
             more_topics,
             p5,
             p6: 0.0,
             p7,
             application_score,
             behaviour_penalty,
-            refused: Threshold::ALL.into_iter().filter(|t| score < t.value(limits)).collect(),
+            below: Threshold::ALL.into_iter().filter(|t| score < t.value(limits)).collect(),
         })
     }
 }
@@ -153,8 +151,8 @@ impl<N: Network> Scores<N> {
 impl TopicBreakdown {
     fn new<N: Network>(topic: &N::Topic, counters: TopicScoreView, limits: &Limits<N::Topic>) -> Self {
         let weight = limits.score.topics.weight(topic);
-        let parts = TopicCounters::from(&counters).parts(limits.score.topics.parameters(topic));
-        let [p1, p2, p3, p3b, p4] = parts.weighted(weight).0;
+        let components = TopicCounters::from(&counters).components(limits.score.topics.parameters(topic));
+        let [p1, p2, p3, p3b, p4] = components.weighted(weight).0;
         Self { weight, p1, p2, p3, p3b, p4, total: p1 + p2 + p3 + p3b + p4, counters }
     }
 }

@@ -1,5 +1,4 @@
-//! What one peer did on one topic, as far as it matters for its score (P1 to P4). Knows no peer and
-//! no topic; [`Scores`](super::Scores) keeps one a pair.
+//! The score counters of one peer in one topic, and the components P1 to P4 that follow from them.
 
 use std::{ops::AddAssign, time::Duration};
 
@@ -8,20 +7,20 @@ use strum::VariantNames;
 
 use crate::{limits::TopicScoreLimits, timestamp::Timestamp};
 
-/// The counters of one peer on one topic.
+/// The counters of one peer in one topic.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TopicCounters {
-    /// P1: since when the peer is in the mesh, and for how long it was at the last refresh.
+    /// P1: the time at which the peer entered the mesh, and its time in the mesh at the last refresh.
     pub(crate) mesh: Option<(Timestamp, Duration)>,
-    /// P2: messages it was the first to deliver.
+    /// P2: first deliveries.
     pub(crate) first: f64,
-    /// P3 counts: it has been in the mesh for long enough.
+    /// Whether P3 applies: the peer has been in the mesh for the activation time.
     pub(crate) active: bool,
-    /// P3: messages it delivered, first or soon after the first.
+    /// P3: deliveries, first or within the delivery window.
     pub(crate) delivered: f64,
-    /// P3b: deficits it left the mesh with.
+    /// P3b: squared delivery deficits at prunes.
     pub(crate) failure: f64,
-    /// P4: invalid messages it delivered.
+    /// P4: invalid messages.
     pub(crate) invalid: f64,
 }
 
@@ -30,21 +29,21 @@ impl TopicCounters {
         self.mesh = Some((now, Duration::ZERO));
     }
 
-    /// Leaving the mesh turns the deficit of deliveries into a sticky penalty (v1.1 P3b).
+    /// Leaving the mesh turns a delivery deficit into a sticky penalty (v1.1 P3b).
     pub(crate) fn prune(&mut self, limits: &TopicScoreLimits) {
         self.failure += self.deficit_squared(limits);
         self.mesh = None;
         self.active = false;
     }
 
-    /// The mesh is gone by a fault of ours.
-    pub(crate) fn leave_blameless(&mut self) {
+    /// Removes the peer from the mesh without a penalty.
+    pub(crate) fn clear_mesh(&mut self) {
         self.mesh = None;
         self.active = false;
     }
 
-    /// The peer disconnected with a score that is kept: its credits go, its debts stay.
-    pub(crate) fn retain(&mut self, limits: &TopicScoreLimits) {
+    /// Handles the disconnection of a peer whose score is retained: positive counters are reset, penalties stay.
+    pub(crate) fn on_disconnect(&mut self, limits: &TopicScoreLimits) {
         if self.mesh.is_some() {
             self.failure += self.deficit_squared(limits);
         }
@@ -68,7 +67,7 @@ impl TopicCounters {
         self.invalid += 1.0;
     }
 
-    /// Once a refresh: time in mesh, activation of P3, decay of all counters.
+    /// Updates the time in mesh and the activation of P3, and decays all counters.
     pub(crate) fn refresh(&mut self, limits: &TopicScoreLimits, decay_zero: f64, now: Timestamp) {
         if let Some((since, during)) = &mut self.mesh {
             *during = now.saturating_since(*since);
@@ -81,8 +80,8 @@ impl TopicCounters {
         self.invalid = decayed(self.invalid, limits.invalid_message_deliveries_decay, decay_zero);
     }
 
-    /// The topic's parts of the score, without the topic's weight.
-    pub(super) fn parts(&self, limits: &TopicScoreLimits) -> ScoreComponents {
+    /// The components of this topic, without the weight of the topic.
+    pub(super) fn components(&self, limits: &TopicScoreLimits) -> ScoreComponents {
         ScoreComponents([
             self.p1(limits),
             self.p2(limits),
@@ -92,7 +91,7 @@ impl TopicCounters {
         ])
     }
 
-    /// Whether nothing distinguishes it from a fresh one.
+    /// Whether all counters have their initial values.
     pub(crate) fn is_zero(&self) -> bool {
         *self == Self::default()
     }
@@ -119,8 +118,8 @@ impl TopicCounters {
         self.invalid * self.invalid * limits.invalid_message_deliveries_weight
     }
 
-    /// What leaving the mesh now would add to P3b.
-    pub(super) fn leaving(&self, limits: &TopicScoreLimits) -> f64 {
+    /// The amount that a prune would add to P3b now.
+    pub(super) fn p3b_if_pruned(&self, limits: &TopicScoreLimits) -> f64 {
         self.deficit_squared(limits) * limits.mesh_failure_penalty_weight
     }
 
@@ -130,7 +129,7 @@ impl TopicCounters {
     }
 }
 
-/// One step of decay; what gets small enough is gone.
+/// One step of decay. A value below `zero` becomes 0.
 pub(crate) fn decayed(value: f64, rate: f64, zero: f64) -> f64 {
     let value = value * rate;
     if value < zero { 0.0 } else { value }
@@ -154,19 +153,19 @@ pub(crate) enum ScoreComponent {
 pub(super) struct ScoreComponents(pub(super) [f64; 5]);
 
 impl ScoreComponents {
-    /// All of them. The order is the reference's: sums of doubles depend on it.
+    /// The sum, in the order of the reference, because the rounding depends on it.
     pub(super) fn sum(&self) -> f64 {
         let [p1, p2, p3, p3b, p4] = self.0;
         p1 + p2 + p3 + p3b + p4
     }
 
     pub(super) fn weighted(self, weight: f64) -> Self {
-        Self(self.0.map(|part| weight * part))
+        Self(self.0.map(|component| weight * component))
     }
 }
 
 impl AddAssign for ScoreComponents {
     fn add_assign(&mut self, other: Self) {
-        self.0.iter_mut().zip(other.0).for_each(|(part, more)| *part += more);
+        self.0.iter_mut().zip(other.0).for_each(|(component, more)| *component += more);
     }
 }

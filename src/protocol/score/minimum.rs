@@ -1,65 +1,64 @@
-//! The lowest of all scores, kept up to date without looking at all of them: most ask only whether anybody stands
-//! badly at all. Knows keys and numbers; what a score is, is told to it.
+//! Tracks the minimum score incrementally, so that callers can skip per-peer lookups when no peer is below a threshold.
 
 use super::table::PeerKey;
 
-/// The lowest score, as far as it is known; at most 0.
+/// The minimum score, at most 0.
 #[derive(Clone, Debug)]
 pub(super) struct MinScore {
     value: f64,
-    /// Whose it is; nobody's if it is 0.
-    holder: Option<PeerKey>,
-    /// Whose score changed since. Some may stand here twice, and may be gone.
+    /// The peer with the minimum; `None` if it is 0.
+    owner: Option<PeerKey>,
+    /// Peers whose score changed since. The list may have duplicates and removed peers.
     changed: Vec<PeerKey>,
-    /// So many changed that all are to be looked at.
+    /// All scores must be considered.
     unknown: bool,
 }
 
 impl Default for MinScore {
     fn default() -> Self {
-        Self { value: 0.0, holder: None, changed: Vec::new(), unknown: false }
+        Self { value: 0.0, owner: None, changed: Vec::new(), unknown: false }
     }
 }
 
 impl MinScore {
-    /// This one's score is another than before, or it is gone; `of` so many.
-    pub(super) fn changed(&mut self, peer: PeerKey, of: usize) {
+    /// Marks a peer's score as changed or removed. `peer_count` is the number of scored peers.
+    pub(super) fn changed(&mut self, peer: PeerKey, peer_count: usize) {
         if self.unknown || self.changed.last() == Some(&peer) {
             return;
         }
-        if self.changed.len() >= of || self.holder == Some(peer) {
+        if self.changed.len() >= peer_count || self.owner == Some(peer) {
             return self.all_changed();
         }
         self.changed.push(peer);
     }
 
-    /// Every score may be another than before.
+    /// Marks all scores as changed.
     pub(super) fn all_changed(&mut self) {
         self.changed.clear();
         self.unknown = true;
     }
 
-    /// The lowest, where `score` answers those that are left, and `all` are all of them.
+    /// The minimum. `score` returns the score of a peer, `None` if it was removed; `all` yields all scored peers.
     pub(super) fn get(
         &mut self,
         score: impl Fn(PeerKey) -> Option<f64>,
         all: impl Iterator<Item = PeerKey>,
     ) -> f64 {
         if self.unknown {
-            (self.value, self.holder, self.unknown) = (0.0, None, false);
-            all.for_each(|peer| self.look_at(peer, &score));
+            (self.value, self.owner, self.unknown) = (0.0, None, false);
+            all.for_each(|peer| self.consider(peer, &score));
         } else {
-            for place in 0..self.changed.len() {
-                self.look_at(self.changed[place], &score);
+            for index in 0..self.changed.len() {
+                self.consider(self.changed[index], &score);
             }
             self.changed.clear();
         }
         self.value
     }
 
-    fn look_at(&mut self, peer: PeerKey, score: impl Fn(PeerKey) -> Option<f64>) {
+    fn consider(&mut self, peer: PeerKey, score: impl Fn(PeerKey) -> Option<f64>) {
         if let Some(score) = score(peer).filter(|score| *score < self.value) {
-            (self.value, self.holder) = (score, Some(peer));
+            (self.value, self.owner) = (score, Some(peer));
         }
     }
 }

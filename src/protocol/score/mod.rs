@@ -1,11 +1,11 @@
-//! The peers' scores (v1.1 "peer scoring"): who is worth what. Told facts, never finds them out.
-//!
-//! P6 (colocation of addresses) is not here: the reference has none.
+//! The scores of peers (v1.1 "peer scoring"), computed from reported events. P6 (IP colocation) is not implemented: the
+//! reference has none.
 
 pub(crate) mod breakdown;
 mod counters;
 mod minimum;
 mod peer;
+mod refresh;
 mod table;
 
 use std::{
@@ -24,6 +24,7 @@ use self::{
     counters::{ScoreComponents, TopicCounters},
     minimum::MinScore,
     peer::PeerScore,
+    refresh::Refresh,
     table::{CounterTable, PeerKey, TopicKey},
 };
 use super::{
@@ -36,31 +37,23 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// Beyond this the application's word would drown all else, and sums would stop being numbers.
+/// The bound of application scores (P5). Larger values would make sums of scores infinite.
 const MAX_APPLICATION_SCORE: f64 = 1e15;
 
-/// The scores of connected peers, and of those that left with a score that is kept.
+/// The scores of connected peers, and of disconnected peers whose score is retained.
 #[derive_where(Clone, Debug)]
 pub(crate) struct Scores<N: Network> {
     limits: Arc<Limits<N::Topic>>,
-    /// Looked up by name; where its order could matter, it is sorted.
+    /// Used only for lookups, so the hash map's order reaches no output.
     keys: HashMap<N::Peer, PeerKey, RandomState>,
     peers: Slab<PeerScore<N::Peer>>,
-    sheet: CounterTable<N::Topic>,
+    table: CounterTable<N::Topic>,
     refresh: Option<Refresh<N::Topic>>,
-    /// How many of them are not connected.
-    departed: usize,
-    lowest: RefCell<MinScore>,
-    /// The peers whose score changed since it was last asked for, each once; kept only if somebody asks.
+    /// The number of disconnected peers whose score is retained.
+    disconnected: usize,
+    min_score: RefCell<MinScore>,
+    /// The peers whose score changed since [`take_changed`](Self::take_changed), each once; `None` if not tracked.
     changed: Option<Vec<N::Peer>>,
-}
-
-/// A refresh under way.
-#[derive(Clone, Debug)]
-struct Refresh<T> {
-    now: Timestamp,
-    /// The last topic that it is done with.
-    done: Option<T>,
 }
 
 impl<N: Network> Scores<N> {
@@ -69,45 +62,45 @@ impl<N: Network> Scores<N> {
             limits,
             keys: HashMap::default(),
             peers: Slab::new(),
-            sheet: CounterTable::default(),
+            table: CounterTable::default(),
             refresh: None,
-            departed: 0,
-            lowest: RefCell::default(),
+            disconnected: 0,
+            min_score: RefCell::default(),
             changed: None,
         }
     }
 
-    /// From now on, keeps for [`take_changed`](Self::take_changed) whose score changed.
+    /// Starts to track changes for [`take_changed`](Self::take_changed).
     pub(crate) fn track_changes(&mut self) {
         self.changed = Some(Vec::new());
     }
 
-    /// Each peer whose score changed, with the present one.
+    /// Takes the peers whose score changed, each with its current score.
     pub(crate) fn take_changed(&mut self) -> Vec<(N::Peer, Option<f64>)> {
         let changed = self.changed.as_mut().map(std::mem::take).unwrap_or_default();
         let with_score = |peer: N::Peer| {
             let key = self.keys.get(&peer).copied();
             let score = key.map(|key| {
                 self.peers[key as usize].is_changed = false;
-                self.value(key)
+                self.score_of(key)
             });
             (peer, score)
         };
         changed.into_iter().map(with_score).collect()
     }
 
-    /// The score of a peer that is connected or remembered.
+    /// The score of a connected or retained peer.
     pub(crate) fn get(&self, peer: &N::Peer) -> Option<f64> {
-        self.keys.get(peer).map(|key| self.value(*key))
+        self.keys.get(peer).map(|key| self.score_of(*key))
     }
 
-    /// No score is below this.
-    pub(crate) fn lowest(&self) -> f64 {
-        let score = |key: PeerKey| self.peers.contains(key as usize).then(|| self.value(key));
-        self.lowest.borrow_mut().get(score, self.peers.iter().map(|(key, _)| key as PeerKey))
+    /// The minimum of all scores, at most 0.
+    pub(crate) fn min_score(&self) -> f64 {
+        let score = |key: PeerKey| self.peers.contains(key as usize).then(|| self.score_of(key));
+        self.min_score.borrow_mut().get(score, self.peers.iter().map(|(key, _)| key as PeerKey))
     }
 
-    /// The peer connected: a remembered score is taken up again.
+    /// Handles a connection. A retained score is used again.
     pub(crate) fn connect(&mut self, peer: &N::Peer) {
         let key = match self.keys.get(peer) {
             Some(key) => *key,
@@ -118,57 +111,56 @@ impl<N: Network> Scores<N> {
             }
         };
         let returned = self.peers[key as usize].expires.take().is_some();
-        self.departed -= usize::from(returned);
-        self.note_change(key);
+        self.disconnected -= usize::from(returned);
+        self.mark_changed(key);
     }
 
-    /// The peer disconnected. Only a score that is not positive is kept, for `retain_duration`:
-    /// so a bad peer can't wash itself by reconnecting, and a good one can't live on past deeds.
+    /// Handles a disconnection. A score that is not positive is retained for `retain_duration`, so that a peer cannot reset
+    /// a bad score by reconnecting.
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) {
         let Some(key) = self.keys.get(peer).copied() else { return };
-        if self.value(key) > 0.0 {
+        if self.score_of(key) > 0.0 {
             self.forget(peer);
             return;
         }
         let limits = Arc::clone(&self.limits);
         let score = &mut self.peers[key as usize];
         for row in &score.rows {
-            let row = self.sheet.row_mut(*row);
+            let row = self.table.row_mut(*row);
             let parameters = limits.score.topics.parameters(&row.topic);
             if let Some(counters) = row.get_mut(key) {
-                counters.retain(parameters);
+                counters.on_disconnect(parameters);
             }
         }
-        self.departed += usize::from(score.expires.is_none());
+        self.disconnected += usize::from(score.expires.is_none());
         score.expires = Some(now.after(limits.retain_duration));
-        score.sum_anew();
-        self.note_change(key);
-        if self.departed > limits.bounds.max_retained_scores {
-            self.forget_best_departed();
+        score.invalidate_sums();
+        self.mark_changed(key);
+        if self.disconnected > limits.bounds.max_retained_scores {
+            self.evict_best_disconnected();
         }
     }
 
-    /// Of the peers that left, forgets those that there is least to be said against: whoever comes under ever
-    /// new names has done nothing under most of them, and must not make us forget what others did. An eighth
-    /// at once, so that the search is seldom.
-    fn forget_best_departed(&mut self) {
-        let departed = self.peers.iter().filter(|(_, score)| score.expires.is_some());
-        let mut departed: Vec<_> =
-            departed.map(|(key, score)| (self.value(key as PeerKey), score.peer.clone())).collect();
-        departed.sort_by(|(a, peer), (b, other)| b.total_cmp(a).then_with(|| peer.cmp(other)));
-        departed.truncate(self.limits.bounds.max_retained_scores / 8 + 1);
-        departed.iter().for_each(|(_, peer)| self.forget(peer));
+    /// Forgets the disconnected peers with the best scores, an eighth of the limit at once, so that the search is rare. An
+    /// attacker that connects under many identities has done nothing under most of them, and must not evict bad scores.
+    fn evict_best_disconnected(&mut self) {
+        let disconnected = self.peers.iter().filter(|(_, score)| score.expires.is_some());
+        let mut disconnected: Vec<_> =
+            disconnected.map(|(key, score)| (self.score_of(key as PeerKey), score.peer.clone())).collect();
+        disconnected.sort_by(|(a, peer), (b, other)| b.total_cmp(a).then_with(|| peer.cmp(other)));
+        disconnected.truncate(self.limits.bounds.max_retained_scores / 8 + 1);
+        disconnected.iter().for_each(|(_, peer)| self.forget(peer));
     }
 
     fn forget(&mut self, peer: &N::Peer) {
         let Some(key) = self.keys.remove(peer) else { return };
         let score = self.peers.remove(key as usize);
         for row in score.rows {
-            self.sheet.row_mut(row).remove(key);
-            self.sheet.drop_if_empty(row);
+            self.table.row_mut(row).remove(key);
+            self.table.drop_if_empty(row);
         }
-        self.departed -= usize::from(score.expires.is_some());
-        self.lowest.get_mut().changed(key, self.keys.len());
+        self.disconnected -= usize::from(score.expires.is_some());
+        self.min_score.get_mut().changed(key, self.keys.len());
         if let Some(changed) = self.changed.as_mut().filter(|_| !score.is_changed) {
             changed.push(peer.clone());
         }
@@ -182,17 +174,17 @@ impl<N: Network> Scores<N> {
         self.on_row(topic, |scores, row| scores.update_row(row, peer, TopicCounters::prune));
     }
 
-    /// A topic lost its mesh by a fault of ours: nobody is in it, nobody is to blame.
+    /// Clears the mesh of a topic that lost its state. No peer is penalised for it.
     pub(crate) fn clear_mesh(&mut self, topic: &N::Topic) {
-        let Some(row) = self.sheet.find(topic) else { return };
-        self.lowest.get_mut().all_changed();
-        for (key, counters) in self.sheet.row_mut(row).iter_mut() {
-            counters.leave_blameless();
-            self.peers[key as usize].sum_anew();
+        let Some(row) = self.table.find(topic) else { return };
+        self.min_score.get_mut().all_changed();
+        for (key, counters) in self.table.row_mut(row).iter_mut() {
+            counters.clear_mesh();
+            self.peers[key as usize].invalidate_sums();
         }
     }
 
-    /// One by one, as they came: sums of doubles depend on it.
+    /// Counts deliveries. They are added one by one, because the rounding of sums depends on it.
     pub(crate) fn delivered(&mut self, deliveries: &[PeerDeliveries<N>], topic: &N::Topic) {
         self.on_row(topic, |scores, row| {
             for PeerDeliveries { peer, first, duplicate_in_window } in deliveries {
@@ -210,13 +202,12 @@ impl<N: Network> Scores<N> {
         });
     }
 
-    /// P7: `count` more faults of behaviour.
+    /// Adds `count` misbehaviours (P7).
     pub(crate) fn penalise(&mut self, peer: &N::Peer, count: f64) {
         self.update(peer, |score| score.behaviour_penalty += count);
     }
 
-    /// P5. Unknown peers have no score to set, and what is not a number sets none: nothing compares with
-    /// it.
+    /// Sets the application score (P5). Unknown peers and values that are not finite are ignored.
     pub(crate) fn set_application_score(&mut self, peer: &N::Peer, value: f64) {
         if value.is_finite() {
             let value = value.clamp(-MAX_APPLICATION_SCORE, MAX_APPLICATION_SCORE);
@@ -232,9 +223,9 @@ impl<N: Network> Scores<N> {
     pub(crate) fn components(&self, peer: &N::Peer) -> Option<EnumMap<ScoreComponent, f64>> {
         let (key, limits) = (*self.keys.get(peer)?, &self.limits);
         let score = &self.peers[key as usize];
-        let parts = score.parts.get().unwrap_or_else(|| self.sum_up_parts(key, score));
-        score.parts.set(Some(parts));
-        let [p1, p2, p3, p3b, p4] = parts.0;
+        let sums = score.components.get().unwrap_or_else(|| self.recompute_components(key, score));
+        score.components.set(Some(sums));
+        let [p1, p2, p3, p3b, p4] = sums.0;
         let p5 = score.application_score * limits.score.app_specific_weight;
         Some(enum_map! {
             ScoreComponent::P1 => p1,
@@ -253,15 +244,16 @@ impl<N: Network> Scores<N> {
         self.peers.iter().map(|(key, score)| (score.peer.clone(), view(key, score))).collect()
     }
 
-    /// What leaving the mesh now would cost a peer (P3b), weighted; 0 if nothing.
+    /// The weighted P3b that a prune would add now, at most 0.
     pub(crate) fn deficit(&self, peer: &N::Peer, topic: &N::Topic) -> f64 {
-        let row = self.sheet.find(topic).map(|row| self.sheet.row(row));
+        let row = self.table.find(topic).map(|row| self.table.row(row));
         let counters = self.keys.get(peer).and_then(|key| row?.get(*key));
         let limits = &self.limits.score.topics;
-        counters.map_or(0.0, |counters| limits.weight(topic) * counters.leaving(limits.parameters(topic)))
+        counters
+            .map_or(0.0, |counters| limits.weight(topic) * counters.p3b_if_pruned(limits.parameters(topic)))
     }
 
-    /// One peer's entry, with those of its topics that follow `after`, at most `limit` of them.
+    /// The score of one peer with the counters of its topics that follow `after`, at most `limit` topics.
     pub(super) fn view_of(
         &self,
         peer: &N::Peer,
@@ -270,18 +262,18 @@ impl<N: Network> Scores<N> {
     ) -> Option<ScoreView<N>> {
         let key = *self.keys.get(peer)?;
         let score = &self.peers[key as usize];
-        let is_before = |row: &TopicKey| after.is_some_and(|after| self.sheet.row(*row).topic <= *after);
+        let is_before = |row: &TopicKey| after.is_some_and(|after| self.table.row(*row).topic <= *after);
         let rows = &score.rows[score.rows.partition_point(is_before)..];
         Some(self.view_rows(key, score, &rows[..rows.len().min(limit)]))
     }
 
     fn view_rows(&self, key: PeerKey, score: &PeerScore<N::Peer>, rows: &[TopicKey]) -> ScoreView<N> {
         let of_row = |row: &TopicKey| {
-            let row = self.sheet.row(*row);
+            let row = self.table.row(*row);
             Some((row.topic.clone(), TopicScoreView::from(row.get(key)?)))
         };
         ScoreView {
-            score: self.value(key),
+            score: self.score_of(key),
             expires: score.expires,
             behaviour_penalty: score.behaviour_penalty,
             application_score: score.application_score,
@@ -290,91 +282,22 @@ impl<N: Network> Scores<N> {
     }
 }
 
-// === The refresh: once a heartbeat, or every few, all counters decay ===
+// === Changes and sums ===
 
 impl<N: Network> Scores<N> {
-    /// From now on every counter decays, topic by topic, as [`refresh`](Self::refresh) goes on. What is told
-    /// meanwhile counts.
-    pub(crate) fn begin_refresh(&mut self, now: Timestamp) {
-        // Who asks for changes asks for the parts too.
-        let shown = self.changed.is_some();
-        self.peers.iter_mut().for_each(|(_, score)| score.begin_refresh(shown));
-        self.refresh = Some(Refresh { now, done: None });
-    }
-
-    /// Goes on with the refresh, over so many topics; tells whether it is done.
-    pub(crate) fn refresh(&mut self, topics: usize) -> bool {
-        let Some(Refresh { now, done }) = self.refresh.take() else { return true };
-        let rows = self.sheet.after(done.as_ref(), topics);
-        let last = rows.last().map(|row| self.sheet.row(*row).topic.clone());
-        rows.iter().for_each(|row| self.refresh_row(*row, now));
-        if rows.len() < topics {
-            self.conclude_refresh(now);
-        } else {
-            self.refresh = Some(Refresh { now, done: last });
-        }
-        self.refresh.is_none()
-    }
-
-    fn refresh_row(&mut self, key: TopicKey, now: Timestamp) {
-        let (limits, peers) = (&self.limits.score, &mut self.peers);
-        let row = self.sheet.row_mut(key);
-        let parameters = limits.topics.parameters(&row.topic);
-        let weight = limits.topics.weight(&row.topic);
-        let mut gone = Vec::new();
-        row.retain(|peer, counters| {
-            counters.refresh(parameters, limits.decay_zero, now);
-            if counters.is_zero() {
-                gone.push(peer);
-                return false;
-            }
-            peers[peer as usize].refreshed(weight, counters.parts(parameters));
-            true
-        });
-        for peer in gone {
-            let rows = &mut self.peers[peer as usize].rows;
-            if let Ok(place) = rows.binary_search_by(|row| self.sheet.compare(*row, key)) {
-                rows.remove(place);
-            }
-        }
-        self.sheet.drop_if_empty(key);
-    }
-
-    /// What is not of a topic decays; peers whose retention is over are forgotten.
-    fn conclude_refresh(&mut self, now: Timestamp) {
-        self.lowest.get_mut().all_changed();
-        for (_, score) in &mut self.peers {
-            score.conclude_refresh(&self.limits);
-            score.note_change(&mut self.changed);
-        }
-        let is_over = |score: &PeerScore<N::Peer>| score.expires.is_some_and(|at| at <= now);
-        let over = self.peers.iter().filter(|(_, score)| is_over(score));
-        let over: Vec<_> = over.map(|(_, score)| score.peer.clone()).collect();
-        over.iter().for_each(|peer| self.forget(peer));
-        // Who was here once takes no room.
-        if self.keys.capacity() > 4 * self.keys.len() {
-            self.keys.shrink_to(2 * self.keys.len());
-            self.peers.shrink_to_fit();
-        }
-    }
-}
-
-// === Sums ===
-
-impl<N: Network> Scores<N> {
-    /// Changes the score of a peer that has one; a fact about a status_of_disconnected changes nothing.
+    /// Changes the score of a peer, if it has one.
     fn update(&mut self, peer: &N::Peer, change: impl FnOnce(&mut PeerScore<N::Peer>)) {
         if let Some(key) = self.keys.get(peer).copied() {
             change(&mut self.peers[key as usize]);
-            self.note_change(key);
+            self.mark_changed(key);
         }
     }
 
-    /// Does something to a topic's row, which is there as long as there is something in it.
+    /// Changes the row of a topic. The row exists only while it has counters.
     fn on_row(&mut self, topic: &N::Topic, change: impl FnOnce(&mut Self, TopicKey)) {
-        let row = self.sheet.row_of(topic);
+        let row = self.table.row_or_insert(topic);
         change(self, row);
-        self.sheet.drop_if_empty(row);
+        self.table.drop_if_empty(row);
     }
 
     /// Changes the counters of a peer that has a score.
@@ -385,64 +308,61 @@ impl<N: Network> Scores<N> {
         change: impl FnOnce(&mut TopicCounters, &TopicScoreLimits),
     ) {
         let Some(peer) = self.keys.get(peer).copied() else { return };
-        let row = self.sheet.row_mut(key);
+        let row = self.table.row_mut(key);
         let (limits, score) = (&self.limits.score.topics, &mut self.peers[peer as usize]);
         let (parameters, weight) = (limits.parameters(&row.topic), limits.weight(&row.topic));
-        let is_fresh = self.refresh.as_ref().is_some_and(|refresh| refresh.is_done_with(&row.topic));
+        let already_refreshed = self.refresh.as_ref().is_some_and(|refresh| refresh.is_done_with(&row.topic));
         let (counters, is_new) = row.get_or_insert(peer);
-        let before = weight * counters.parts(parameters).sum();
+        let before = weight * counters.components(parameters).sum();
         change(counters, parameters);
-        score.topic_changed(before, weight * counters.parts(parameters).sum(), is_fresh);
+        score.topic_changed(before, weight * counters.components(parameters).sum(), already_refreshed);
         if is_new {
-            let place = score.rows.partition_point(|row| self.sheet.compare(*row, key).is_lt());
-            score.rows.insert(place, key);
+            let index = score.rows.partition_point(|row| self.table.compare(*row, key).is_lt());
+            score.rows.insert(index, key);
         }
-        self.note_change(peer);
+        self.mark_changed(peer);
     }
 
-    fn note_change(&mut self, peer: PeerKey) {
-        self.lowest.get_mut().changed(peer, self.keys.len());
-        self.peers[peer as usize].note_change(&mut self.changed);
+    fn mark_changed(&mut self, peer: PeerKey) {
+        self.min_score.get_mut().changed(peer, self.keys.len());
+        self.peers[peer as usize].mark_changed(&mut self.changed);
     }
 
-    fn value(&self, peer: PeerKey) -> f64 {
+    /// The score of a peer. A sum that is not known is recomputed.
+    fn score_of(&self, peer: PeerKey) -> f64 {
         let limits = &self.limits.score;
         let score = &self.peers[peer as usize];
-        let sum = score.topic_sum.get().unwrap_or_else(|| self.sum_up(peer, score));
+        let sum = score.topic_sum.get().unwrap_or_else(|| self.recompute(peer, score));
         score.topic_sum.set(Some(sum));
         let capped = limits.topic_score_cap.map_or(sum, |cap| cap.min(sum));
         capped + score.application_score * limits.app_specific_weight + score.p7(&self.limits)
     }
 
-    /// P1 to P4 over all topics, weighted, in ascending order of topics.
-    fn sum_up(&self, peer: PeerKey, score: &PeerScore<N::Peer>) -> f64 {
-        self.parts(peer, score).fold(0.0, |sum, (weight, parts)| sum + weight * parts.sum())
+    /// The sum of P1 to P4 over all topics, weighted, in ascending order of topics.
+    fn recompute(&self, peer: PeerKey, score: &PeerScore<N::Peer>) -> f64 {
+        let components = self.topic_components(peer, score);
+        components.fold(0.0, |sum, (weight, components)| sum + weight * components.sum())
     }
 
-    /// The same one by one.
-    fn sum_up_parts(&self, peer: PeerKey, score: &PeerScore<N::Peer>) -> ScoreComponents {
+    /// The same sum for each component.
+    fn recompute_components(&self, peer: PeerKey, score: &PeerScore<N::Peer>) -> ScoreComponents {
         let mut sum = ScoreComponents::default();
-        self.parts(peer, score).for_each(|(weight, parts)| sum += parts.weighted(weight));
+        self.topic_components(peer, score)
+            .for_each(|(weight, components)| sum += components.weighted(weight));
         sum
     }
 
-    /// The parts of each topic, with its weight, in ascending order of topics.
-    fn parts(
+    /// The components of each topic with its weight, in ascending order of topics.
+    fn topic_components(
         &self,
         peer: PeerKey,
         score: &PeerScore<N::Peer>,
     ) -> impl Iterator<Item = (f64, ScoreComponents)> {
         let limits = &self.limits.score.topics;
         score.rows.iter().filter_map(move |row| {
-            let row = self.sheet.row(*row);
-            Some((limits.weight(&row.topic), row.get(peer)?.parts(limits.parameters(&row.topic))))
+            let row = self.table.row(*row);
+            Some((limits.weight(&row.topic), row.get(peer)?.components(limits.parameters(&row.topic))))
         })
-    }
-}
-
-impl<T: Ord> Refresh<T> {
-    fn is_done_with(&self, topic: &T) -> bool {
-        self.done.as_ref().is_some_and(|done| topic <= done)
     }
 }
 

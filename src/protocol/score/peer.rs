@@ -1,4 +1,4 @@
-//! What one peer's score is made of, but for its counters on topics. Adds up what it is told; looks nothing up.
+//! The score of one peer: application score (P5), misbehaviour (P7), and the cached sums over its topics.
 
 use std::cell::Cell;
 
@@ -11,31 +11,31 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// Over no more topics than this, a sum is made anew when one of them changes, in the order of the reference, so
-/// that no rounding differs. Over more, the change is added; at each refresh the sum is made anew all the same.
-const SUMMED_UP_ANEW: usize = 16;
+/// Up to this number of topics, the sum is recomputed after each change, in the order of the reference, so that its rounding
+/// is the same. With more topics the difference is added, and the sum is recomputed at each refresh.
+const EXACT_SUM_MAX_TOPICS: usize = 16;
 
-/// A peer that has a score.
+/// The score of a peer.
 #[derive(Clone, Debug)]
 pub(super) struct PeerScore<P> {
     pub(super) peer: P,
-    /// Where it has counters, ascending by the topics' names.
+    /// The topics in which the peer has counters, ascending by topic.
     pub(super) rows: Vec<TopicKey>,
-    /// P5.
+    /// The application score (P5).
     pub(super) application_score: f64,
-    /// P7.
+    /// The misbehaviour counter (P7).
     pub(super) behaviour_penalty: f64,
-    /// Connected when `None`; else the next refresh from then on drops the entry.
+    /// `None` while the peer is connected; otherwise the time from which a refresh removes the entry.
     pub(super) expires: Option<Timestamp>,
-    /// P1 to P4 over all topics, unless it is to be summed up anew.
+    /// The sum of P1 to P4 over all topics; `None` if it must be recomputed.
     pub(super) topic_sum: Cell<Option<f64>>,
-    /// The same one by one, to be shown: as of the last refresh.
-    pub(super) parts: Cell<Option<ScoreComponents>>,
-    /// The sum over the topics that the refresh under way is done with; not a number once that can't be told.
-    fresh_sum: f64,
-    /// The same one by one, if somebody will look and it can be told.
-    fresh_parts: Option<ScoreComponents>,
-    /// It stands among the changed.
+    /// The sum of each component over all topics, as of the last refresh, for inspection.
+    pub(super) components: Cell<Option<ScoreComponents>>,
+    /// The sum over the topics that the current refresh has handled; NaN if it must be recomputed.
+    refresh_sum: f64,
+    /// The same for each component, if components are needed.
+    refresh_components: Option<ScoreComponents>,
+    /// The peer is in the list of changed scores.
     pub(super) is_changed: bool,
 }
 
@@ -48,56 +48,58 @@ impl<P: Clone> PeerScore<P> {
             behaviour_penalty: 0.0,
             expires: None,
             topic_sum: Cell::new(None),
-            parts: Cell::new(None),
-            fresh_sum: 0.0,
-            fresh_parts: None,
+            components: Cell::new(None),
+            refresh_sum: 0.0,
+            refresh_components: None,
             is_changed: false,
         }
     }
 
-    pub(super) fn note_change(&mut self, changed: &mut Option<Vec<P>>) {
+    /// Adds the peer to the list of changed scores, once.
+    pub(super) fn mark_changed(&mut self, changed: &mut Option<Vec<P>>) {
         if let Some(changed) = changed.as_mut().filter(|_| !self.is_changed) {
             changed.push(self.peer.clone());
             self.is_changed = true;
         }
     }
 
-    /// One topic's part is another now.
-    pub(super) fn topic_changed(&mut self, before: f64, after: f64, is_fresh: bool) {
-        let known_sum = self.topic_sum.take().filter(|_| self.rows.len() > SUMMED_UP_ANEW);
+    /// The weighted sum of one topic changed from `before` to `after`.
+    pub(super) fn topic_changed(&mut self, before: f64, after: f64, already_refreshed: bool) {
+        let known_sum = self.topic_sum.take().filter(|_| self.rows.len() > EXACT_SUM_MAX_TOPICS);
         self.topic_sum.set(known_sum.map(|sum| sum - before + after));
-        if is_fresh {
-            self.fresh_sum += after - before;
+        if already_refreshed {
+            self.refresh_sum += after - before;
         }
     }
 
-    /// What is known of the sums is void.
-    pub(super) fn sum_anew(&mut self) {
+    /// Marks all sums to be recomputed.
+    pub(super) fn invalidate_sums(&mut self) {
         self.topic_sum.set(None);
-        self.parts.set(None);
-        self.fresh_sum = f64::NAN;
-        self.fresh_parts = None;
+        self.components.set(None);
+        self.refresh_sum = f64::NAN;
+        self.refresh_components = None;
     }
 
-    /// `shown`: somebody looks at the parts.
-    pub(super) fn begin_refresh(&mut self, shown: bool) {
-        self.fresh_sum = 0.0;
-        self.fresh_parts = shown.then(ScoreComponents::default);
+    /// Starts a refresh. `with_components` tells whether the components are needed.
+    pub(super) fn begin_refresh(&mut self, with_components: bool) {
+        self.refresh_sum = 0.0;
+        self.refresh_components = with_components.then(ScoreComponents::default);
     }
 
-    /// The refresh is done with a topic.
-    pub(super) fn refreshed(&mut self, weight: f64, parts: ScoreComponents) {
-        self.fresh_sum += weight * parts.sum();
-        if let Some(sum) = &mut self.fresh_parts {
-            *sum += parts.weighted(weight);
+    /// Adds a topic that the refresh has handled.
+    pub(super) fn refreshed(&mut self, weight: f64, components: ScoreComponents) {
+        self.refresh_sum += weight * components.sum();
+        if let Some(sum) = &mut self.refresh_components {
+            *sum += components.weighted(weight);
         }
     }
 
-    pub(super) fn conclude_refresh<T>(&mut self, limits: &Limits<T>) {
+    /// Decays P7 and takes over the sums of the refresh.
+    pub(super) fn finish_refresh<T>(&mut self, limits: &Limits<T>) {
         let (rate, zero) = (limits.score.behaviour_penalty_decay, limits.score.decay_zero);
         self.behaviour_penalty = decayed(self.behaviour_penalty, rate, zero);
-        self.topic_sum.set(Some(self.fresh_sum).filter(|sum| !sum.is_nan()));
-        self.parts.set(self.fresh_parts.take());
+        self.topic_sum.set(Some(self.refresh_sum).filter(|sum| !sum.is_nan()));
+        self.components.set(self.refresh_components.take());
     }
 
     pub(super) fn p7<T>(&self, limits: &Limits<T>) -> f64 {
@@ -105,7 +107,7 @@ impl<P: Clone> PeerScore<P> {
     }
 }
 
-/// The penalty that so many faults of behaviour are.
+/// P7 for a misbehaviour counter: the square of its excess over the threshold, weighted.
 pub(super) fn p7<T>(behaviour_penalty: f64, limits: &ScoreLimits<T>) -> f64 {
     let excess = behaviour_penalty - limits.behaviour_penalty_threshold;
     if excess > 0.0 { excess * excess * limits.behaviour_penalty_weight } else { 0.0 }

@@ -1,6 +1,5 @@
-//! The counters of every (topic, peer) that has some, one row a topic: a heartbeat walks them row by row, in the
-//! order of the topics' names, and a topic's word is entered after one search. Knows no name of a peer and no
-//! score: [`Scores`](super::Scores) gives each peer a key and adds up.
+//! The score counters of all (topic, peer) pairs, one row a topic. A heartbeat walks the rows in the order of topics; an
+//! event of a topic costs one search for its row.
 
 use std::{cmp::Ordering, collections::BTreeMap, ops::Bound};
 
@@ -9,10 +8,10 @@ use slab::Slab;
 
 use super::counters::TopicCounters;
 
-/// A peer, as long as it has a score.
+/// The key of a peer, valid while the peer has a score.
 pub(super) type PeerKey = u32;
 
-/// A topic, as long as its row has counters.
+/// The key of a topic, valid while its row has counters.
 pub(super) type TopicKey = u32;
 
 /// All counters.
@@ -23,17 +22,17 @@ pub(super) struct CounterTable<T> {
     by_name: BTreeMap<T, TopicKey>,
 }
 
-/// The counters of one topic. Few: those of the mesh, and of who was there or delivered without being in it.
+/// The counters of one topic, for peers that are or were in its mesh or delivered messages.
 #[derive(Clone, Debug)]
 pub(super) struct TopicRow<T> {
     pub(super) topic: T,
-    /// Ascending by key.
+    /// Ascending by peer key.
     counters: Vec<(PeerKey, TopicCounters)>,
 }
 
 impl<T: Ord + Clone> CounterTable<T> {
-    /// The row of a topic, which is made if there is none.
-    pub(super) fn row_of(&mut self, topic: &T) -> TopicKey {
+    /// The row of a topic. It is created if it does not exist.
+    pub(super) fn row_or_insert(&mut self, topic: &T) -> TopicKey {
         if let Some(row) = self.by_name.get(topic) {
             return *row;
         }
@@ -46,7 +45,7 @@ impl<T: Ord + Clone> CounterTable<T> {
         self.by_name.get(topic).copied()
     }
 
-    /// A row that was just found.
+    /// The row with this key, which must be valid.
     pub(super) fn row(&self, row: TopicKey) -> &TopicRow<T> {
         &self.rows[row as usize]
     }
@@ -55,18 +54,18 @@ impl<T: Ord + Clone> CounterTable<T> {
         &mut self.rows[row as usize]
     }
 
-    /// The rows after this topic's, or from the first on; so many at most, ascending by name.
+    /// The rows after `topic`, or all rows, ascending by topic, at most `most`.
     pub(super) fn after(&self, topic: Option<&T>, most: usize) -> Vec<TopicKey> {
         let after = topic.map_or(Bound::Unbounded, Bound::Excluded);
         self.by_name.range((after, Bound::Unbounded)).map(|(_, row)| *row).take(most).collect()
     }
 
-    /// How the topics of two rows compare.
+    /// Compares the topics of two rows.
     pub(super) fn compare(&self, row: TopicKey, other: TopicKey) -> Ordering {
         self.row(row).topic.cmp(&self.row(other).topic)
     }
 
-    /// Forgets a row without counters.
+    /// Removes a row that has no counters.
     pub(super) fn drop_if_empty(&mut self, row: TopicKey) {
         if self.row(row).counters.is_empty() {
             let TopicRow { topic, .. } = self.rows.remove(row as usize);
@@ -77,33 +76,33 @@ impl<T: Ord + Clone> CounterTable<T> {
 
 impl<T> TopicRow<T> {
     pub(super) fn get(&self, peer: PeerKey) -> Option<&TopicCounters> {
-        self.place(peer).ok().map(|place| &self.counters[place].1)
+        self.index_of(peer).ok().map(|index| &self.counters[index].1)
     }
 
-    /// The counters of a peer, which are made if there are none; and whether they were.
+    /// The counters of a peer, created if they do not exist, and whether they were created.
     pub(super) fn get_or_insert(&mut self, peer: PeerKey) -> (&mut TopicCounters, bool) {
-        let found = self.place(peer);
-        let place = found.unwrap_or_else(|place| {
-            self.counters.insert(place, (peer, TopicCounters::default()));
-            place
+        let found = self.index_of(peer);
+        let index = found.unwrap_or_else(|index| {
+            self.counters.insert(index, (peer, TopicCounters::default()));
+            index
         });
-        (&mut self.counters[place].1, found.is_err())
+        (&mut self.counters[index].1, found.is_err())
     }
 
     pub(super) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut TopicCounters> {
-        self.place(peer).ok().map(|place| &mut self.counters[place].1)
+        self.index_of(peer).ok().map(|index| &mut self.counters[index].1)
     }
 
     pub(super) fn remove(&mut self, peer: PeerKey) {
-        if let Ok(place) = self.place(peer) {
-            self.counters.remove(place);
+        if let Ok(index) = self.index_of(peer) {
+            self.counters.remove(index);
         }
     }
 
-    /// Those whose counters `keep` says to keep stay.
+    /// Keeps only the counters for which `keep` returns true.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(PeerKey, &mut TopicCounters) -> bool) {
         self.counters.retain_mut(|(peer, counters)| keep(*peer, counters));
-        // A flood of strangers long ago takes no room.
+        // Gives back memory after many peers had counters.
         if self.counters.capacity() > 4 * self.counters.len().max(4) {
             self.counters.shrink_to_fit();
         }
@@ -113,7 +112,7 @@ impl<T> TopicRow<T> {
         self.counters.iter_mut().map(|(peer, counters)| (*peer, counters))
     }
 
-    fn place(&self, peer: PeerKey) -> Result<usize, usize> {
+    fn index_of(&self, peer: PeerKey) -> Result<usize, usize> {
         self.counters.binary_search_by_key(&peer, |(peer, _)| *peer)
     }
 }

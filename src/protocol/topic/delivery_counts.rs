@@ -35,7 +35,7 @@ impl<N: Network> DeliveryCounts<N> {
     /// Reports all counts to the peers' side.
     pub(super) fn flush(&mut self, outbox: &mut Outbox<N>) {
         if !self.deliveries.is_empty() {
-            outbox.facts.push(TopicEvent::Delivered(std::mem::take(&mut self.deliveries)));
+            outbox.events.push(TopicEvent::Delivered(std::mem::take(&mut self.deliveries)));
         }
     }
 

@@ -41,7 +41,7 @@ impl<N: Network> TopicState<N> {
             return IHaveOutcome::TopicNotTracked;
         }
         let Some(mut ids) = self.missing_ids(peer, ids, cx) else {
-            outbox.facts.push(TopicEvent::InvalidMessage(peer.clone()));
+            outbox.events.push(TopicEvent::InvalidMessage(peer.clone()));
             return IHaveOutcome::InvalidId;
         };
         // A random order prevents that all nodes request the same ids from an attacker.
@@ -74,7 +74,7 @@ impl<N: Network> TopicState<N> {
         {
             let max = cx.limits.bounds.max_promises_per_topic;
             let tracked = self.promises.track(peer, id, cx.now.after(followup), max);
-            outbox.tally.promise(PromiseEvent::Started, usize::from(tracked));
+            outbox.counters.promise(PromiseEvent::Started, usize::from(tracked));
         }
     }
 

@@ -27,9 +27,9 @@ impl<N: Network> TopicState<N> {
             self.backoffs.cleanup(cx.limits.heartbeat_interval.saturating_mul(2), cx.now);
         }
         self.flush_delivery_counts(outbox);
-        let mut maintenance = self.maintain_mesh(tick, cx, &mut outbox.tally);
+        let mut maintenance = self.maintain_mesh(tick, cx, &mut outbox.counters);
         maintenance.broken = self.promises.take_expired(cx.now);
-        outbox.tally.promise(PromiseEvent::Broken, maintenance.broken.len());
+        outbox.counters.promise(PromiseEvent::Broken, maintenance.broken.len());
         for (peer, _) in &maintenance.grafted {
             outbox.send(peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });
         }
@@ -40,14 +40,14 @@ impl<N: Network> TopicState<N> {
         self.invalid_cache.advance();
         self.sent_idontwant.advance();
         self.pruned.clone_from(&maintenance.pruned);
-        outbox.facts.push(TopicEvent::Maintained(maintenance));
+        outbox.events.push(TopicEvent::Maintained(maintenance));
     }
 
     /// Second phase: sends prunes and gossip.
     pub(super) fn heartbeat_emit(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         self.send_heartbeat_prunes(cx, outbox);
         self.send_gossip(cx, outbox);
-        outbox.facts.push(TopicEvent::HeartbeatFinished);
+        outbox.events.push(TopicEvent::HeartbeatFinished);
     }
 
     fn maintain_mesh(&mut self, tick: u64, cx: &Context<'_, N>, tally: &mut InputCounters) -> Maintenance<N> {

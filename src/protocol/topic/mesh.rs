@@ -88,7 +88,7 @@ impl<N: Network> TopicState<N> {
         let Some(until) = self.backoffs.get(peer).filter(|until| cx.now < *until) else { return Ok(()) };
         // Means `until - prune_backoff + flood_threshold > now`, written without an underflow.
         let flood = until.after(cx.limits.graft_flood_threshold) > cx.now.after(cx.limits.prune_backoff);
-        outbox.facts.push(TopicEvent::Misbehaved(peer.clone(), if flood { 2 } else { 1 }));
+        outbox.events.push(TopicEvent::Misbehaved(peer.clone(), if flood { 2 } else { 1 }));
         Err(GraftOutcome::BackedOff)
     }
 
@@ -105,10 +105,10 @@ impl<N: Network> TopicState<N> {
     fn accept_graft(&mut self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
         outbox.stats.count_recv_grafts += 1;
         self.flush_delivery_counts(outbox);
-        outbox.facts.push(TopicEvent::Grafted(peer.clone(), connection_id));
+        outbox.events.push(TopicEvent::Grafted(peer.clone(), connection_id));
         if let Some(mesh) = &mut self.mesh {
             mesh.insert(peer.clone(), connection_id);
-            outbox.tally.grafted(Grafted::RemoteGraft, 1);
+            outbox.counters.grafted(Grafted::RemoteGraft, 1);
         }
         if !self.is_subscriber(connection_id) {
             self.add_subscriber(peer, connection_id, outbox);
@@ -172,7 +172,7 @@ impl<N: Network> TopicState<N> {
         }
         self.remove_from_mesh(peer, Removed::RemotePrune, outbox);
         self.backoffs.set(peer, backoff, cx.now);
-        outbox.facts.push(TopicEvent::PxOffered(peer.clone(), px));
+        outbox.events.push(TopicEvent::PxOffered(peer.clone(), px));
         None
     }
 }
@@ -188,11 +188,11 @@ impl<N: Network> TopicState<N> {
         self.flush_delivery_counts(outbox);
         let mesh = self.initial_mesh(cx, outbox);
         for (peer, connection_id) in &mesh {
-            outbox.facts.push(TopicEvent::Grafted(peer.clone(), *connection_id));
+            outbox.events.push(TopicEvent::Grafted(peer.clone(), *connection_id));
         }
         let to_graft = mesh.keys().cloned().collect();
         self.mesh = Some(mesh);
-        outbox.facts.push(TopicEvent::Joined);
+        outbox.events.push(TopicEvent::Joined);
         JoinOutcome::Joined { to_graft }
     }
 
@@ -207,8 +207,8 @@ impl<N: Network> TopicState<N> {
         let missing = cx.limits.degree_optimal.saturating_sub(mesh.len());
         let candidates = self.graft_candidates(cx, |_| true, |peer| !mesh.contains_key(peer));
         let chosen = choose(candidates, missing, &mut self.rng);
-        outbox.tally.grafted(Grafted::FanoutPromoted, mesh.len());
-        outbox.tally.grafted(Grafted::Join, chosen.len());
+        outbox.counters.grafted(Grafted::FanoutPromoted, mesh.len());
+        outbox.counters.grafted(Grafted::Join, chosen.len());
         mesh.extend(chosen);
         mesh
     }
@@ -268,10 +268,10 @@ impl<N: Network> TopicState<N> {
             self.backoffs.set(peer, cx.limits.unsubscribe_backoff, cx.now);
             let no_px = cx.peer_view.score(peer) < 0.0;
             self.leave_prunes.push(Pruned { peer: peer.clone(), connection_id: *connection_id, no_px });
-            outbox.facts.push(TopicEvent::Pruned(peer.clone(), *connection_id));
+            outbox.events.push(TopicEvent::Pruned(peer.clone(), *connection_id));
         }
-        outbox.tally.removed(Removed::Leave, mesh.len());
-        outbox.facts.push(TopicEvent::Left);
+        outbox.counters.removed(Removed::Leave, mesh.len());
+        outbox.events.push(TopicEvent::Left);
         self.clear_pending(cx.limits, outbox);
         let no_px = self.leave_prunes.iter().filter(|pruned| pruned.no_px).map(|pruned| pruned.peer.clone());
         LeaveOutcome::Left { no_px: no_px.collect(), to_prune: mesh.into_keys().collect() }

@@ -134,7 +134,7 @@ impl<N: Network> TopicState<N> {
 
     /// Clears the state that matters only while the topic is joined.
     pub(super) fn clear_pending(&mut self, limits: &Limits<N::Topic>, outbox: &mut Outbox<N>) {
-        outbox.tally.promise(PromiseEvent::Cancelled, self.promises.len());
+        outbox.counters.promise(PromiseEvent::Cancelled, self.promises.len());
         self.promises = Promises::default();
         self.invalid_cache = InvalidCache::new(limits);
         self.sent_idontwant = SentIDontWant::default();
@@ -204,7 +204,7 @@ impl<N: Network> TopicState<N> {
         self.drop_stale_connection(peer, connection_id, outbox);
         if !self.is_subscriber(connection_id) {
             if !below_topic_limit {
-                outbox.facts.push(TopicEvent::TopicLimitExceeded(peer.clone()));
+                outbox.events.push(TopicEvent::TopicLimitExceeded(peer.clone()));
                 return SubscribeOutcome::TopicLimitExceeded;
             }
             self.add_subscriber(peer, connection_id, outbox);
@@ -221,7 +221,7 @@ impl<N: Network> TopicState<N> {
     ) -> UnsubscribeOutcome {
         let Some(connection_id) = status.connection_id else { return UnsubscribeOutcome::UnknownPeer };
         if self.subscribers.remove(connection_id) {
-            outbox.facts.push(TopicEvent::Unsubscribed(peer.clone(), connection_id));
+            outbox.events.push(TopicEvent::Unsubscribed(peer.clone(), connection_id));
         }
         let mesh = self.mesh.as_ref();
         if mesh.and_then(|mesh| mesh.get(peer)).is_some_and(|known| *known <= connection_id) {
@@ -292,14 +292,14 @@ impl<N: Network> TopicState<N> {
             let known = self.direct.entry(peer.clone()).or_insert(connection_id);
             *known = connection_id.max(*known);
         }
-        outbox.facts.push(TopicEvent::Subscribed(peer.clone(), connection_id));
+        outbox.events.push(TopicEvent::Subscribed(peer.clone(), connection_id));
     }
 
     pub(super) fn remove_from_mesh(&mut self, peer: &N::Peer, reason: Removed, outbox: &mut Outbox<N>) {
         if let Some(connection_id) = self.mesh.as_mut().and_then(|mesh| mesh.remove(peer)) {
             self.flush_delivery_counts(outbox);
-            outbox.facts.push(TopicEvent::Pruned(peer.clone(), connection_id));
-            outbox.tally.removed(reason, 1);
+            outbox.events.push(TopicEvent::Pruned(peer.clone(), connection_id));
+            outbox.counters.removed(reason, 1);
         }
     }
 
@@ -312,7 +312,7 @@ impl<N: Network> TopicState<N> {
         };
         remove(&mut self.direct);
         if self.mesh.as_mut().is_some_and(remove) {
-            outbox.tally.removed(Removed::Disconnected, 1);
+            outbox.counters.removed(Removed::Disconnected, 1);
         }
         if let Some(fanout) = &mut self.fanout {
             remove(&mut fanout.peers);

@@ -29,9 +29,9 @@ impl<N: Network> TopicState<N> {
             self.refresh_fanout(cx);
         }
         let (to, mut sent) = self.recipients(None, &[]);
-        filter_idontwant(&mut sent, &message, cx, &mut outbox.tally);
+        filter_idontwant(&mut sent, &message, cx, &mut outbox.counters);
         if self.mesh.is_none() {
-            outbox.tally.fanout_sends(sent.len());
+            outbox.counters.fanout_sends(sent.len());
         }
         outbox.broadcast(sent, &message, Lane::Publish);
         PublishOutcome::Published { to }

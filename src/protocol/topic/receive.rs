@@ -33,7 +33,6 @@ impl<N: Network> TopicState<N> {
         // A duplicate of a message that was requested fulfils the promise too.
         self.fulfil_promises(message_id, cx, outbox);
         if self.is_duplicate(&delivery, cx, outbox) {
-            outbox.copy = Some(delivery.message);
             return ReceiveOutcome::AlreadyReceived;
         }
         if self.invalid_cache.contains(&delivery.message) {
@@ -45,7 +44,7 @@ impl<N: Network> TopicState<N> {
         }
         match (validity, validation_mode) {
             (Validity::Valid, ValidationMode::Batched) => {
-                outbox.facts.push(TopicEvent::Batch(delivery));
+                outbox.events.push(TopicEvent::Batch(delivery));
                 ReceiveOutcome::Batched
             }
             (Validity::Valid, ValidationMode::Sequential) => {
@@ -89,7 +88,7 @@ impl<N: Network> TopicState<N> {
         if !self.pending_validations.add(delivery, cx.now) {
             return ReceiveOutcome::Throttled;
         }
-        outbox.later.push(Validation { message, verdict });
+        outbox.pending_validations.push(Validation { message, verdict });
         ReceiveOutcome::Validating
     }
 
@@ -111,20 +110,20 @@ impl<N: Network> TopicState<N> {
         let cx = Context { now: arrival, ..*cx };
         if verdict.is_some() {
             let outcome = self.apply_batch_verdict(delivery, verdict, &cx, outbox);
-            outbox.tally.input(Input::JudgeMessage, &outcome);
+            outbox.counters.input(Input::JudgeMessage, &outcome);
         }
     }
 
     #[inline]
     pub(super) fn fulfil_promises(&mut self, id: &N::MessageId, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         let deadline = || cx.now.after(cx.limits.extensions.iwant_followup_time);
-        self.promises.fulfil(id, deadline, &mut outbox.tally);
+        self.promises.fulfil(id, deadline, &mut outbox.counters);
     }
 
     /// Whether the message is a duplicate. A duplicate within the delivery window earns P3.
     fn is_duplicate(&mut self, delivery: &Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> bool {
         let Some(seen) = self.seen.get_mut(&delivery.message.message_id) else { return false };
-        outbox.tally.duplicate(|| cx.now.saturating_since(seen.first_seen));
+        outbox.counters.duplicate(|| cx.now.saturating_since(seen.first_seen));
         let window = cx.limits.score.topics.parameters(&self.topic).mesh_message_deliveries_window;
         if cx.now <= seen.first_seen.after(window) {
             for peer in senders(delivery) {
@@ -162,7 +161,7 @@ impl<N: Network> TopicState<N> {
             Validity::Valid => self.accept(delivery, cx, outbox),
             Validity::Invalid => {
                 outbox.stats.count_recv_invalid_app_messages += 1;
-                outbox.facts.extend(senders(&delivery).map(|peer| TopicEvent::InvalidMessage(peer.clone())));
+                outbox.events.extend(senders(&delivery).map(|peer| TopicEvent::InvalidMessage(peer.clone())));
                 ReceiveOutcome::Invalid
             }
             Validity::Outdated => {
@@ -171,7 +170,7 @@ impl<N: Network> TopicState<N> {
             }
             Validity::Unknown => {
                 outbox.stats.count_recv_unknown_validity_app_messages += 1;
-                outbox.facts.push(TopicEvent::Park(delivery));
+                outbox.events.push(TopicEvent::Park(delivery));
                 ReceiveOutcome::Unknown
             }
         }
@@ -190,7 +189,7 @@ impl<N: Network> TopicState<N> {
         self.delivery_counts.first(&sender, outbox);
         co_senders.iter().for_each(|peer| self.delivery_counts.duplicate_in_window(peer, outbox));
         let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
-        filter_idontwant(&mut sent, &message, cx, &mut outbox.tally);
+        filter_idontwant(&mut sent, &message, cx, &mut outbox.counters);
         self.record_seen(&message, Some(sender), co_senders, cx, outbox);
         outbox.broadcast(sent, &message, Lane::Forward);
         outbox.app.push(message);
@@ -251,7 +250,7 @@ impl<N: Network> TopicState<N> {
             None => Some(Seen { first_seen: cx.now, first_sender, other_senders }),
         });
         if fits && cx.network.topic_of(id).is_none() {
-            outbox.history.push((id.clone(), true));
+            outbox.history_changes.push((id.clone(), true));
         }
         self.enforce_bounds(cx, outbox);
     }
@@ -291,8 +290,8 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) {
         let outcome = self.receive(delivery, validation_mode, cx, outbox);
-        outbox.tally.input(Input::RetryMessage, &outcome);
-        outbox.facts.push(TopicEvent::Dispatched);
+        outbox.counters.input(Input::RetryMessage, &outcome);
+        outbox.events.push(TopicEvent::Dispatched);
     }
 
     /// Applies the verdicts on the messages of a batch.
@@ -304,9 +303,9 @@ impl<N: Network> TopicState<N> {
     ) {
         for (delivery, verdict) in verdicts {
             let outcome = self.apply_batch_verdict(delivery, verdict, cx, outbox);
-            outbox.tally.input(Input::JudgeMessage, &outcome);
+            outbox.counters.input(Input::JudgeMessage, &outcome);
         }
-        outbox.facts.push(TopicEvent::Dispatched);
+        outbox.events.push(TopicEvent::Dispatched);
     }
 }
 
@@ -325,6 +324,6 @@ pub(super) fn on_evicted<N: Network>(
 ) {
     *history_bytes -= cached.bytes;
     if cx.network.topic_of(&id).is_none() {
-        outbox.history.push((id, false));
+        outbox.history_changes.push((id, false));
     }
 }

@@ -1,53 +1,336 @@
-//! The door for what one connected peer says: its connection is looked up once, not at each input. Who is let
-//! in, and where it goes, is [`inputs`](crate::worker::input)'.
+//! Inputs of the p2p layer: connections, disconnections and the messages of peers. A peer's message is refused when a
+//! queue that it would add to is full.
 
 use std::sync::Arc;
 
 use derive_where::derive_where;
 
+use super::{check_open, report_refused, send_to_supervisor, send_to_topic};
 use crate::{
-    actors::shared::Shared,
-    admission::{CreditOwner, refused::Refused},
+    actors::{
+        mesh::{
+            messages::{IncomingMessage, PeerMessage, SharedCredit, TopicItem},
+            peer_message::handle_idontwant,
+        },
+        shared::Shared,
+        supervisor::messages::{Connect, Disconnect, SupervisorItem},
+    },
+    admission::{Credit, CreditOwner, refused::Refused},
     directory::connection::ConnectionRecord,
-    network::{Network, P2pMessage},
-    worker::input,
+    input_recorder::RecordedInput,
+    network::{ConnectionInfo, FullMessage, Network, P2pInput, P2pMessage, PxPeer},
+    protocol::{event::Event, iwant::IWantByTopic},
 };
 
-/// Takes what one peer says: for transports with a task or an actor a connection, which keep it as long as
-/// that lives. Made by [`Worker::peer_inputs`](crate::Worker::peer_inputs).
+/// The input of one peer's messages, for transports that have a task or an actor for each connection: the peer's
+/// connection is looked up once and not for each message. Made by [`Worker::peer_inputs`](crate::Worker::peer_inputs)
+/// once the engine has accepted the connection.
 ///
-/// The same as [`Worker::p2p_input`](crate::Worker::p2p_input) with an
-/// [`InMessage`](crate::P2pInput::InMessage) of this peer, for some 200 instructions less. When the connection
-/// has ended since, or had not begun, it is looked up each time: nothing is counted on a connection that is gone.
+/// [`input`](Self::input) is equivalent to [`Worker::p2p_input`](crate::Worker::p2p_input) with an
+/// [`InMessage`](crate::P2pInput::InMessage) of this peer, and takes about 200 instructions less. After the connection
+/// has ended, the peer's current connection is looked up for each message.
 #[derive_where(Clone)]
 pub struct PeerInputs<N: Network> {
     shared: Arc<Shared<N>>,
     peer: N::Peer,
-    /// The connection that it had when this was made, if it had one.
-    record: Option<Arc<ConnectionRecord>>,
+    /// The peer's connection when this was made; `None` if it had none.
+    connection: Option<Arc<ConnectionRecord>>,
 }
 
 impl<N: Network> PeerInputs<N> {
     pub(in crate::worker) fn new(shared: Arc<Shared<N>>, peer: N::Peer) -> Self {
-        let record = shared.directory.connection(&peer);
-        Self { shared, peer, record }
+        let connection = shared.directory.connection(&peer);
+        Self { shared, peer, connection }
     }
 
-    /// Whose inputs these are.
+    /// The peer whose messages this takes.
     pub fn peer(&self) -> &N::Peer {
         &self.peer
     }
 
-    /// Takes what the peer says. Never blocks.
+    /// Queues a message of the peer. Never blocks.
     ///
     /// # Errors
     /// As [`Worker::p2p_input`](crate::Worker::p2p_input).
     pub fn input(&self, message: P2pMessage<N>) -> Result<(), Refused> {
-        input::open(&self.shared)?;
-        let account = match &self.record {
-            Some(record) if record.is_connected() => CreditOwner::Peer(Arc::clone(record)),
-            _ => input::account(&self.shared, &self.peer),
-        };
-        input::in_message(&self.shared, account, &self.peer, message)
+        let Self { shared, peer, connection } = self;
+        check_open(shared)?;
+        let connection = connection.as_ref().filter(|connection| connection.is_connected());
+        match message {
+            P2pMessage::FullMessage(message) => {
+                let owner = match connection {
+                    Some(connection) => Arc::clone(connection.credit_owner()),
+                    None => shared.directory.credit_owner(peer),
+                };
+                full_message(shared, owner, peer, message)
+            }
+            other => {
+                let connection = connection.cloned().or_else(|| shared.directory.connection(peer));
+                control(shared, connection, peer, other)
+            }
+        }
     }
+}
+
+/// See [`Worker::p2p_input`](crate::Worker::p2p_input).
+pub(in crate::worker) fn p2p_input<N: Network>(
+    shared: &Shared<N>,
+    input: P2pInput<N>,
+) -> Result<(), Refused> {
+    check_open(shared)?;
+    match input {
+        P2pInput::InMessage { from_peer, message: P2pMessage::FullMessage(message) } => {
+            full_message(shared, shared.directory.credit_owner(&from_peer), &from_peer, message)
+        }
+        P2pInput::InMessage { from_peer, message } => {
+            control(shared, shared.directory.connection(&from_peer), &from_peer, message)
+        }
+        P2pInput::NewConnection { ref peer, ref info } => {
+            observe_connection(shared, &input);
+            connect(shared, peer, info);
+            Ok(())
+        }
+        P2pInput::Disconnection { ref peer } => {
+            observe_connection(shared, &input);
+            disconnect(shared, peer);
+            Ok(())
+        }
+    }
+}
+
+/// Like [`p2p_input`], and gives back an input that is refused. A message that was admitted and then finds the engine
+/// ending is dropped, like all queued messages.
+#[cfg(feature = "libp2p")]
+pub(in crate::worker) fn try_p2p_input<N: Network>(
+    shared: &Shared<N>,
+    input: P2pInput<N>,
+) -> Result<(), (Refused, P2pInput<N>)> {
+    if let Err(refused) = check_open(shared) {
+        return Err((refused, input));
+    }
+    let P2pInput::InMessage { from_peer, message } = input else {
+        // A connection or disconnection is refused only above.
+        let _ = p2p_input(shared, input);
+        return Ok(());
+    };
+    let _ = match message {
+        P2pMessage::FullMessage(message) => {
+            match admit_full(shared, shared.directory.credit_owner(&from_peer), &message) {
+                Ok(credit) => route_full(shared, &from_peer, message, credit),
+                Err(refused) => {
+                    return Err((refused, P2pInput::message(from_peer, P2pMessage::FullMessage(message))));
+                }
+            }
+        }
+        message => {
+            let connection = shared.directory.connection(&from_peer);
+            match admit_control(shared, connection.as_ref(), &message) {
+                Ok(credit) => route_control(shared, connection, &from_peer, message, credit),
+                Err(refused) => return Err((refused, P2pInput::message(from_peer, message))),
+            }
+        }
+    };
+    Ok(())
+}
+
+fn connect<N: Network>(shared: &Shared<N>, peer: &N::Peer, info: &ConnectionInfo) {
+    shared.directory.connect(peer, info, |connection_id| {
+        let (peer, direction, kind) = (peer.clone(), info.direction, info.kind);
+        send_to_supervisor(shared, SupervisorItem::message(Connect { peer, direction, kind, connection_id }));
+    });
+}
+
+fn disconnect<N: Network>(shared: &Shared<N>, peer: &N::Peer) {
+    let item = SupervisorItem::message(Disconnect { peer: peer.clone(), at: shared.now() });
+    shared.directory.disconnect(peer, || send_to_supervisor(shared, item));
+}
+
+/// Queues a full message for its topic. This is the hot path of an engine.
+#[inline(always)]
+fn full_message<N: Network>(
+    shared: &Shared<N>,
+    owner: Arc<CreditOwner>,
+    from: &N::Peer,
+    message: Arc<FullMessage<N>>,
+) -> Result<(), Refused> {
+    let credit = admit_full(shared, owner, &message)?;
+    route_full(shared, from, message, credit)
+}
+
+#[inline(always)]
+fn admit_full<N: Network>(
+    shared: &Shared<N>,
+    owner: Arc<CreditOwner>,
+    message: &FullMessage<N>,
+) -> Result<Credit, Refused> {
+    let bytes = queued_bytes_of_full(shared, message);
+    check_app_queue(shared)
+        .and_then(|()| admit(shared, owner, bytes))
+        .inspect_err(|refused| report_refused(shared, *refused))
+}
+
+#[inline(always)]
+fn route_full<N: Network>(
+    shared: &Shared<N>,
+    from: &N::Peer,
+    message: Arc<FullMessage<N>>,
+    credit: Credit,
+) -> Result<(), Refused> {
+    shared.metrics.message_received();
+    if shared.observes_inputs || shared.input_recorder.is_some() {
+        observe(shared, from, &P2pMessage::FullMessage(Arc::clone(&message)));
+    }
+    let entry = shared.topic_table.get(&message.topic);
+    if let Some(entry) = &entry {
+        // The item is made inside the mailbox, which also reads the clock, once a burst: neither moving the item nor
+        // reading the clock for each message is cheap here.
+        let incoming = || IncomingMessage { from: from.clone(), message, credit };
+        entry.address.push_message(|| shared.now(), incoming);
+        return Ok(());
+    }
+    drop(entry);
+    let topic = message.topic.clone();
+    let incoming = IncomingMessage { from: from.clone(), message, credit };
+    send_to_topic(shared, &topic, TopicItem::Message(incoming))
+}
+
+/// Queues any other message for its topics. An IDONTWANT belongs to no topic and is handled at once.
+fn control<N: Network>(
+    shared: &Shared<N>,
+    connection: Option<Arc<ConnectionRecord>>,
+    from: &N::Peer,
+    message: P2pMessage<N>,
+) -> Result<(), Refused> {
+    let credit = admit_control(shared, connection.as_ref(), &message)?;
+    route_control(shared, connection, from, message, credit)
+}
+
+fn admit_control<N: Network>(
+    shared: &Shared<N>,
+    connection: Option<&Arc<ConnectionRecord>>,
+    message: &P2pMessage<N>,
+) -> Result<Credit, Refused> {
+    let owner = match connection {
+        Some(connection) => Arc::clone(connection.credit_owner()),
+        None => shared.directory.unconnected_owner(),
+    };
+    let bytes = queued_bytes_of_control(&*shared.network, message);
+    admit(shared, owner, bytes).inspect_err(|refused| report_refused(shared, *refused))
+}
+
+fn route_control<N: Network>(
+    shared: &Shared<N>,
+    connection: Option<Arc<ConnectionRecord>>,
+    from: &N::Peer,
+    message: P2pMessage<N>,
+    credit: Credit,
+) -> Result<(), Refused> {
+    shared.metrics.rpc_received(&message);
+    observe(shared, from, &message);
+    match message {
+        P2pMessage::IWant { message_ids } => iwant(shared, connection, from, message_ids, credit),
+        P2pMessage::IDontWant { message_ids } => {
+            handle_idontwant(shared, from, connection.as_deref(), message_ids, shared.now());
+            Ok(())
+        }
+        // A ping has no effect. Full messages do not get here.
+        P2pMessage::Ping | P2pMessage::FullMessage(_) => Ok(()),
+        message => {
+            let Some(topic) = message.topic().cloned() else { return Ok(()) };
+            let (from, at, credit) = (from.clone(), shared.now(), SharedCredit::Whole(credit));
+            let message = PeerMessage { from, connection, message, at, credit };
+            send_to_topic(shared, &topic, TopicItem::Peer(Box::new(message)))
+        }
+    }
+}
+
+/// Queues the ids of an IWANT for the topics that may have the messages. A topic without an actor has none.
+fn iwant<N: Network>(
+    shared: &Shared<N>,
+    connection: Option<Arc<ConnectionRecord>>,
+    from: &N::Peer,
+    ids: Vec<N::MessageId>,
+    credit: Credit,
+) -> Result<(), Refused> {
+    let at = shared.now();
+    let IWantByTopic { topics, unknown } = IWantByTopic::split(ids, |id| {
+        let topic = shared.network.topic_of(id).or_else(|| shared.directory.topic_of_message(id));
+        topic.filter(|topic| shared.topic_table.contains_key(topic))
+    });
+    shared.metrics.iwant_not_found(unknown.len());
+    let credit = Arc::new(credit);
+    for (topic, message_ids) in topics {
+        let (from, connection) = (from.clone(), connection.clone());
+        let (message, credit) = (P2pMessage::IWant { message_ids }, SharedCredit::Part(Arc::clone(&credit)));
+        let message = PeerMessage { from, connection, message, at, credit };
+        send_to_topic(shared, &topic, TopicItem::Peer(Box::new(message)))?;
+    }
+    Ok(())
+}
+
+// === Admission ===
+
+#[inline(always)]
+fn admit<N: Network>(shared: &Shared<N>, owner: Arc<CreditOwner>, bytes: usize) -> Result<Credit, Refused> {
+    check_p2p_queue(shared)?;
+    owner.admit(bytes, || shared.directory.connected())
+}
+
+/// Whether both output streams have room, so that admission depends on the input queue only.
+pub(in crate::worker) fn outputs_have_room<N: Network>(shared: &Shared<N>) -> bool {
+    check_app_queue(shared).is_ok() && check_p2p_queue(shared).is_ok()
+}
+
+/// Full messages go to the application stream, which drops none.
+fn check_app_queue<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
+    if shared.app.is_full() {
+        return Err(Refused::ApplicationBehind { waiting: shared.app.len() });
+    }
+    Ok(())
+}
+
+/// Messages of peers cause control messages, which the p2p stream never drops.
+fn check_p2p_queue<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
+    if shared.p2p.control_overflow() {
+        return Err(Refused::TransportBehind { waiting: shared.p2p.len() });
+    }
+    Ok(())
+}
+
+/// The approximate bytes that a queued message takes, for all but full messages.
+fn queued_bytes_of_control<N: Network>(network: &N, message: &P2pMessage<N>) -> usize {
+    let ids = |ids: &[N::MessageId]| ids.iter().map(|id| network.message_id_size(id)).sum::<usize>();
+    let contents = match message {
+        P2pMessage::IHave { message_ids, .. }
+        | P2pMessage::IWant { message_ids }
+        | P2pMessage::IDontWant { message_ids } => ids(message_ids),
+        P2pMessage::Prune { px, .. } => px.iter().map(PxPeer::size).sum(),
+        _ => 0,
+    };
+    contents.saturating_add(size_of::<TopicItem<N>>() + size_of::<PeerMessage<N>>())
+}
+
+/// The approximate bytes that a queued full message takes.
+#[inline]
+pub(super) fn queued_bytes_of_full<N: Network>(shared: &Shared<N>, message: &FullMessage<N>) -> usize {
+    message.size(&shared.network).saturating_add(size_of::<TopicItem<N>>())
+}
+
+// === Observation ===
+
+/// Passes a message of a peer to the observer and the input recorder, if there are any.
+fn observe<N: Network>(shared: &Shared<N>, from: &N::Peer, message: &P2pMessage<N>) {
+    if shared.observes_inputs {
+        let input = P2pInput::InMessage { from_peer: from.clone(), message: message.clone() };
+        shared.observe(&Event::P2pInput(input));
+    }
+    shared.record(RecordedInput::PeerMessage { from, message });
+}
+
+/// Passes a connection or disconnection to the observer and the input recorder, if there are any.
+fn observe_connection<N: Network>(shared: &Shared<N>, input: &P2pInput<N>) {
+    if shared.observes_inputs {
+        shared.observe(&Event::P2pInput(input.clone()));
+    }
+    shared.record(RecordedInput::Connection(input));
 }

@@ -1,8 +1,11 @@
-//! Questions about a running engine's state, part by part. Each topic and the supervisor answer for
-//! themselves, a small part at a time: a question to very many topics holds up none of them for longer than
-//! its own part takes. Changes nothing.
+//! Queries of an engine's state. Those of this file read what all threads share; the others ask topics (`topics.rs`) and
+//! the supervisor (`peers.rs`), a bounded part at a time, so that a query never delays them for long.
 
 pub(crate) mod page;
+mod peers;
+mod topics;
+
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
@@ -11,367 +14,156 @@ use super::Worker;
 use crate::{
     actors::{
         fault::EngineStopped,
-        mesh::messages::TopicItem,
-        supervisor::messages::{SupervisorItem, TopicLocation},
+        mesh::messages::{TopicItem, TopicQuery},
+        supervisor::messages::{Snapshot, SupervisorItem, TakeSnapshot},
     },
+    limits::Limits,
     network::Network,
     protocol::{
-        connection::ConnectionId,
-        inspect::{
-            footprint::Footprint,
-            view::{ConnectionView, FanoutView},
-        },
+        inspect::{footprint::Footprint, stats::Stats, view::View},
         outcome::decision::EventRecord,
         peers::Peers,
-        score::breakdown::ScoreBreakdown,
-        topic::{TopicState, inspect::PeerTopicStatus},
+        topic::TopicState,
     },
     timestamp::Timestamp,
 };
 
-/// So many topics are asked before the first answers are waited for.
-const TOPICS_AT_ONCE: usize = 2048;
-/// So many entries the supervisor copies before others have their turn.
-const ENTRIES_AT_ONCE: usize = 4096;
-
-// === What is known without asking an actor ===
+// === Read without asking an actor ===
 
 impl<N: Network> Worker<N> {
-    /// The engine's time.
+    /// The limits of the engine.
+    pub fn limits(&self) -> &Limits<N::Topic> {
+        &self.shared.limits
+    }
+
+    /// The current time of the engine's clock.
     pub fn now(&self) -> Timestamp {
         self.shared.now()
     }
 
-    /// Whether the engine has ended or is about to.
-    pub fn is_ended(&self) -> bool {
-        self.shared.is_closing()
+    /// The counters of the engine since its start. Each actor adds to them after a batch of work.
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+
+    /// Whether the application has joined `topic`: its last command on it was a join.
+    pub fn is_subscribed(&self, topic: &N::Topic) -> bool {
+        self.shared.topic_table.get(topic).is_some_and(|entry| entry.joined)
+    }
+
+    /// The joined topics.
+    pub fn topics(&self, page: &Page<N::Topic>) -> PageOf<N::Topic> {
+        let joined = self.shared.topic_table.iter();
+        let joined = joined.filter(|entry| entry.joined && page.starts_before(entry.key()));
+        PageOf::sorted(joined.map(|entry| entry.key().clone()).collect(), page.limit, |topic| topic)
+    }
+
+    /// The scores of the connected peers and of those whose scores are remembered, as topics see them: deliveries since
+    /// the last heartbeat are not included.
+    pub fn scores(&self, page: &Page<N::Peer>) -> PageOf<(N::Peer, f64)> {
+        let scores = self.shared.directory.scores(|peer| page.starts_before(peer));
+        PageOf::sorted(scores, page.limit, |(peer, _)| peer)
     }
 
     /// The last heartbeat.
     pub fn last_heartbeat(&self) -> HeartbeatStatus {
-        let pulse = &self.shared.pulse;
-        let (tick, at, manual) = (pulse.tick(), pulse.at(), pulse.is_manual());
-        HeartbeatStatus { tick, at, manual, topics_without_peers: pulse.lonely() }
+        let monitor = &self.shared.heartbeat_monitor;
+        let (tick, at, manual) = (monitor.tick(), monitor.at(), monitor.is_manual());
+        HeartbeatStatus { tick, at, manual, topics_without_peers: monitor.topics_without_peers() }
     }
 
-    /// When an input was last refused or an output dropped for want of room.
+    /// When the engine last refused an input or dropped an output because a queue was full. `None` if it never did.
     pub fn last_overload(&self) -> Option<Timestamp> {
         self.shared.last_overload()
     }
 
-    /// How much waits in each queue.
+    /// The fill level of each queue.
     pub fn queues(&self) -> [QueueStatus; 6] {
         let (shared, bounds) = (&self.shared, &self.shared.limits.bounds);
         let queue = |name, depth, capacity| QueueStatus { name, depth, capacity };
-        let input = shared.admission.waiting();
+        let input = shared.admission.queued();
+        let publications = shared.publications.admission().queued();
         [
             queue("input", input.items(), bounds.max_input_items),
             queue("input_bytes", input.bytes(), bounds.max_input_bytes),
-            queue("publication", shared.publications.waiting().items(), bounds.max_input_items),
+            queue("publication", publications.items(), bounds.max_input_items),
             queue("p2p_output", shared.p2p.len(), bounds.max_output_items),
             queue("app_output", shared.app.len(), bounds.max_output_items),
             queue("validation", shared.validating(), bounds.max_validating),
         ]
     }
 
-    /// The topics on which the application's last word was join.
-    pub fn topics(&self, page: &Page<N::Topic>) -> PageOf<N::Topic> {
-        let joined = self.shared.directory.topics.iter();
-        let joined = joined.filter(|entry| entry.joined && is_behind(entry.key(), page));
-        listing(joined.map(|entry| entry.key().clone()).collect(), page.limit, |topic| topic)
+    /// The number of queued inputs: messages of peers and publications of the application.
+    pub fn input_queue_length(&self) -> usize {
+        let publications = self.shared.publications.admission().queued();
+        self.shared.admission.queued().items() + publications.items()
     }
 
-    /// The scores of connected peers and of those remembered, as topics see them: what a peer delivered since
-    /// the last heartbeat is not in them yet.
-    pub fn scores(&self, page: &Page<N::Peer>) -> PageOf<(N::Peer, f64)> {
-        let scores = self.shared.directory.scores(|peer| is_behind(peer, page));
-        listing(scores, page.limit, |(peer, _)| peer)
-    }
-}
-
-// === What was decided ===
-
-impl<N: Network> Worker<N> {
-    /// The last decisions about a peer, oldest first: grafts, prunes, refusals, penalties. As many as
-    /// `bounds.max_decisions_per_peer`, of all peers together `bounds.max_decisions`; the same several times in
-    /// a row is one.
+    /// The last decisions about a peer, from the oldest to the newest: grafts, prunes, refusals, penalties. At most
+    /// `bounds.max_decisions_per_peer` are kept for a peer and `bounds.max_decisions` for all peers together; equal
+    /// decisions in a row count as one.
     pub fn decisions_about(&self, peer: &N::Peer) -> Vec<EventRecord<N>> {
-        self.shared.journal.about(peer)
+        self.shared.event_log.about(peer)
     }
 
-    /// The events with numbers above `since` that are still remembered, at most `limit`: decisions about peers,
-    /// joins and leaves, and what happened to messages if that is kept
-    /// ([`WorkerBuilder::message_events`](crate::WorkerBuilder::message_events)).
+    /// At most `limit` events with numbers above `since`, of those that are still kept: decisions about peers, joins and
+    /// leaves, and events about messages if
+    /// [`WorkerBuilder::message_events`](crate::WorkerBuilder::message_events) is set.
     pub fn events(&self, since: u64, limit: usize) -> Events<N> {
-        let (records, last) = self.shared.journal.since(since, limit);
+        let (records, last) = self.shared.event_log.since(since, limit);
         Events { records, last }
     }
 
-    /// How often each thing happened since the start: its name, its reason (empty if it has none), and the number.
+    /// The number of events of each kind since the start: its name, its reason (empty if it has none) and the number.
     pub fn event_counts(&self) -> Vec<(&'static str, &'static str, u64)> {
-        self.shared.journal.counts()
+        self.shared.event_log.totals()
     }
 }
 
-// === What topics know ===
+// === Of the whole engine ===
 
 impl<N: Network> Worker<N> {
-    /// The mesh of each joined topic.
+    /// The whole state, for tests and debugging: it copies everything. Each topic's part is consistent. Parts of
+    /// different topics are of the same moment only if nothing is queued ([`settle`](Self::settle)).
+    ///
+    /// Cancellation safe, as all queries: dropping the future changes nothing.
     ///
     /// # Errors
     /// The engine has ended.
-    pub async fn mesh(
-        &self,
-        page: Page<N::Topic>,
-    ) -> Result<PageOf<(N::Topic, Vec<N::Peer>)>, EngineStopped> {
-        self.each_topic(page, false, TopicState::mesh_peers, Vec::len).await
-    }
-
-    /// The mesh of one topic; `None` if it is not joined.
-    ///
-    /// # Errors
-    /// The engine has ended.
-    pub async fn mesh_of(&self, topic: &N::Topic) -> Result<Option<Vec<N::Peer>>, EngineStopped> {
-        Ok(self.look_at(topic, TopicState::mesh_peers).await?.flatten())
-    }
-
-    /// The connected peers that subscribed to each topic: to each that somebody subscribed to, or only to each
-    /// that we joined. Of who has just gone, a topic may not have been told: it may stand there with nobody.
-    ///
-    /// # Errors
-    /// The engine has ended.
-    pub async fn subscribers(
-        &self,
-        page: Page<N::Topic>,
-        joined_only: bool,
-    ) -> Result<PageOf<(N::Topic, Vec<N::Peer>)>, EngineStopped> {
-        let look = move |state: &TopicState<N>| {
-            let connection_ids = || state.subscriber_ids();
-            if joined_only {
-                state.is_joined().then(connection_ids)
-            } else {
-                Some(connection_ids()).filter(|l| !l.is_empty())
+    pub async fn state(&self) -> Result<View<N>, EngineStopped> {
+        let (reply, snapshot) = oneshot::channel();
+        self.send(SupervisorItem::message(TakeSnapshot { reply }));
+        let Snapshot { mut view, topics } = snapshot.await.map_err(|_| EngineStopped)?;
+        for address in topics {
+            let (reply, answer) = oneshot::channel();
+            let limits = Arc::clone(&self.shared.limits);
+            // The reply fails if the caller was cancelled.
+            let query = TopicQuery::new(move |state| {
+                let mut view = View::default();
+                state.view(&limits, &mut view);
+                drop(reply.send(view));
+            });
+            // The supervisor learns of all deliveries that the topic's part includes.
+            address.push(TopicItem::FlushDeliveryCounts);
+            address.push(TopicItem::Query(query));
+            // A topic that has stopped or restarted in the meantime is left out.
+            if let Ok(part) = answer.await {
+                view.merge(part);
             }
-        };
-        let PageOf { items, more } = self.each_topic(page, !joined_only, look, Vec::len).await?;
-        let named = |(topic, connection_ids): (N::Topic, Vec<ConnectionId>)| {
-            let mut peers = self.shared.directory.peers_of(&connection_ids);
-            peers.sort_unstable();
-            (topic, peers)
-        };
-        Ok(PageOf { items: items.into_iter().map(named).collect(), more })
+        }
+        Ok(view)
     }
 
-    /// The fanout of each topic that is published to without being joined.
-    ///
-    /// # Errors
-    /// The engine has ended.
-    pub async fn fanout(
-        &self,
-        page: Page<N::Topic>,
-    ) -> Result<PageOf<(N::Topic, FanoutView<N>)>, EngineStopped> {
-        self.each_topic(page, false, TopicState::fanout_view, |fanout| fanout.peers.len()).await
-    }
-
-    /// Until when each peer is backed off on each topic, expired entries included until their cleanup.
-    ///
-    /// # Errors
-    /// The engine has ended.
-    pub async fn backoffs(
-        &self,
-        page: Page<N::Topic>,
-    ) -> Result<PageOf<(N::Topic, Vec<(N::Peer, Timestamp)>)>, EngineStopped> {
-        let look = |state: &TopicState<N>| Some(state.backoff_list()).filter(|list| !list.is_empty());
-        self.each_topic(page, true, look, Vec::len).await
-    }
-
-    /// How many messages of each topic are kept for those who ask, by the heartbeat in which they came.
-    ///
-    /// # Errors
-    /// The engine has ended.
-    pub async fn message_cache(
-        &self,
-        page: Page<N::Topic>,
-    ) -> Result<PageOf<(N::Topic, Vec<(u64, usize)>)>, EngineStopped> {
-        let tick = self.shared.pulse.tick();
-        let look = move |state: &TopicState<N>| {
-            let of_tick = |(age, count)| (tick.saturating_sub(age), count);
-            Some(state.cached_by_age().into_iter().map(of_tick).collect())
-                .filter(|slots: &Vec<_>| !slots.is_empty())
-        };
-        self.each_topic(page, false, look, Vec::len).await
-    }
-
-    /// How a peer stands with a topic; `None` if nothing is known of the topic.
-    ///
-    /// # Errors
-    /// The engine has ended.
-    pub async fn peer_topic_status(
-        &self,
-        peer: &N::Peer,
-        topic: &N::Topic,
-    ) -> Result<Option<PeerTopicStatus>, EngineStopped> {
-        let (peer, record) = (peer.clone(), self.shared.directory.connection(peer));
-        let connection_id = record.map(|record| record.connection_id());
-        self.look_at(topic, move |state| state.peer_topic_status(&peer, connection_id)).await
-    }
-
-    /// How much every map of the engine holds.
+    /// The sizes of all maps of the engine.
     ///
     /// # Errors
     /// The engine has ended.
     pub async fn footprint(&self) -> Result<Footprint, EngineStopped> {
-        let mut held = self.look_at_peers(Peers::footprint).await?;
-        held += self.shared.directory.footprint();
-        let look = |state: &TopicState<N>| Some(state.footprint());
-        let topics = self.each_topic(Page::all(), true, look, |_| 1).await?;
-        topics.items.into_iter().for_each(|(_, footprint)| held += footprint);
-        Ok(held)
+        let mut footprint = self.query_peers(Peers::footprint).await?;
+        footprint += self.shared.directory.footprint();
+        let query = |state: &TopicState<N>| Some(state.footprint());
+        let topics = self.query_topics(Page::all(), true, query, |_| 1).await?;
+        topics.items.into_iter().for_each(|(_, topic)| footprint += topic);
+        Ok(footprint)
     }
-
-    /// Asks each topic that has an actor, and with `dormant` those without one too; leaves out those whose
-    /// answer is `None`.
-    async fn each_topic<T: Send + 'static>(
-        &self,
-        page: Page<N::Topic>,
-        dormant: bool,
-        look: impl Fn(&TopicState<N>) -> Option<T> + Clone + Send + 'static,
-        entries: impl Fn(&T) -> usize,
-    ) -> Result<PageOf<(N::Topic, T)>, EngineStopped> {
-        let Page { mut after, limit, max_entries } = page;
-        let (mut items, mut held) = (Vec::new(), 0_usize);
-        while items.len() < limit && held < max_entries {
-            let wanted = TOPICS_AT_ONCE.min(limit - items.len());
-            let places = self.ask(|reply| SupervisorItem::Topics(after.take(), wanted, reply)).await?;
-            let last = places.len() < wanted;
-            after = places.last().map(|(topic, _)| topic.clone());
-            let asked = places.into_iter().filter(|(_, address)| dormant || address.is_some());
-            let answers: Vec<_> = asked.map(|place| self.look_into(place, look.clone())).collect();
-            for (topic, answer) in answers {
-                // A topic that retired or restarted meanwhile is left out.
-                if let Ok(Some(answer)) = answer.await {
-                    held = held.saturating_add(entries(&answer));
-                    items.push((topic, answer));
-                    if held >= max_entries {
-                        return Ok(PageOf { items, more: true });
-                    }
-                }
-            }
-            if last {
-                return Ok(PageOf { items, more: false });
-            }
-        }
-        Ok(PageOf { items, more: true })
-    }
-
-    /// Asks one topic; `None` if nothing is known of it.
-    async fn look_at<T: Send + 'static>(
-        &self,
-        topic: &N::Topic,
-        look: impl Fn(&TopicState<N>) -> T + Send + 'static,
-    ) -> Result<Option<T>, EngineStopped> {
-        let address = self.shared.directory.topics.get(topic).map(|entry| entry.address.clone());
-        let known = move |state: &TopicState<N>| (!state.is_empty()).then(|| look(state));
-        let (_, answer) = self.look_into((topic.clone(), address), known);
-        match answer.await {
-            Ok(found) => Ok(found),
-            Err(_) if self.is_ended() => Err(EngineStopped),
-            Err(_) => Ok(None),
-        }
-    }
-
-    /// A topic without an actor is with the supervisor.
-    fn look_into<T: Send + 'static>(
-        &self,
-        (topic, address): TopicLocation<N>,
-        look: impl FnOnce(&TopicState<N>) -> T + Send + 'static,
-    ) -> (N::Topic, oneshot::Receiver<T>) {
-        let (reply, answer) = oneshot::channel();
-        // Nobody waits for the answer any more: as good as told.
-        let look = move |state: &TopicState<N>| drop(reply.send(look(state)));
-        let item = TopicItem::Look(Box::new(look));
-        match address {
-            // A topic that retired meanwhile is left out.
-            Some(address) => address.push(item),
-            None => self.tell(SupervisorItem::Topic { topic: topic.clone(), item }),
-        }
-        (topic, answer)
-    }
-}
-
-// === What the supervisor knows ===
-
-impl<N: Network> Worker<N> {
-    /// The connected peers.
-    ///
-    /// # Errors
-    /// The engine has ended.
-    pub async fn connections(
-        &self,
-        page: Page<N::Peer>,
-    ) -> Result<PageOf<(N::Peer, ConnectionView<N>)>, EngineStopped> {
-        let Page { mut after, limit, max_entries } = page;
-        let (mut items, mut held) = (Vec::new(), 0_usize);
-        while items.len() < limit && held < max_entries {
-            let behind = after.take();
-            let chunk = move |peers: &Peers<N>| peers.connections_after(behind.as_ref(), ENTRIES_AT_ONCE);
-            let chunk = self.look_at_peers(chunk).await?;
-            if chunk.is_empty() {
-                return Ok(PageOf { items, more: false });
-            }
-            for item in chunk {
-                if items.len() >= limit || held >= max_entries {
-                    break;
-                }
-                held = held.saturating_add(1 + item.1.topics.len());
-                after = Some(item.0.clone());
-                items.push(item);
-            }
-        }
-        Ok(PageOf { items, more: true })
-    }
-
-    /// One connected peer, if it is.
-    ///
-    /// # Errors
-    /// The engine has ended.
-    pub async fn connection_of(&self, peer: &N::Peer) -> Result<Option<ConnectionView<N>>, EngineStopped> {
-        let peer = peer.clone();
-        self.look_at_peers(move |peers| peers.connection_of(&peer)).await
-    }
-
-    /// A peer's score taken apart, with the topics of `page`; `None` for a peer without a score.
-    ///
-    /// # Errors
-    /// The engine has ended.
-    pub async fn score_of(
-        &self,
-        peer: &N::Peer,
-        page: Page<N::Topic>,
-    ) -> Result<Option<ScoreBreakdown<N>>, EngineStopped> {
-        let (peer, limits) = (peer.clone(), std::sync::Arc::clone(&self.shared.limits));
-        let Page { after, limit, .. } = page;
-        let look = move |peers: &Peers<N>| peers.scores.breakdown(&peer, after.as_ref(), limit, &limits);
-        self.look_at_peers(look).await
-    }
-
-    async fn look_at_peers<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(&Peers<N>) -> T + Send + 'static,
-    ) -> Result<T, EngineStopped> {
-        // Nobody waits for the answer any more: as good as told.
-        self.ask(|reply| SupervisorItem::Look(Box::new(move |peers| drop(reply.send(look(peers)))))).await
-    }
-}
-
-fn is_behind<K: Ord>(key: &K, page: &Page<K>) -> bool {
-    page.after.as_ref().is_none_or(|after| key > after)
-}
-
-/// The first of what was found, in order.
-fn listing<T, K: Ord>(mut found: Vec<T>, limit: usize, key: impl Fn(&T) -> &K) -> PageOf<T> {
-    found.sort_unstable_by(|a, b| key(a).cmp(key(b)));
-    let more = found.len() > limit;
-    found.truncate(limit);
-    PageOf { items: found, more }
 }

@@ -1,24 +1,39 @@
-//! What questions to a running engine are asked with, and answered in. Asks nothing.
+//! The types in which queries are asked and answered: pages of ordered lists, queue fill levels, events.
 
 use derive_where::derive_where;
 
 use crate::{network::Network, protocol::outcome::decision::EventRecord, timestamp::Timestamp};
 
-/// Which part of a list is wanted: the lists of this engine are in the order of their keys, and what is in
-/// them changes between two questions.
+/// The part of a list that a query returns. Lists are ordered by their keys. They may change between two queries.
+///
+/// # Examples
+/// ```
+/// # use actix_gossipsub::{Limits, LimitsConfig, Page, Started, Worker, plain::PlainNetwork};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> { actix::System::new().block_on(async {
+/// # let limits = Limits::try_from(LimitsConfig::default())?;
+/// let topics = ["a", "b", "c"].map(str::to_owned);
+/// let Started { worker, .. } = Worker::builder(PlainNetwork::new(), limits).start(topics)?;
+/// let page = Page::first(2);
+/// let first = worker.topics(&page);
+/// assert_eq!((first.items, first.more), (vec!["a".to_owned(), "b".to_owned()], true));
+/// let next = worker.topics(&page.after("b".to_owned()));
+/// assert_eq!((next.items, next.more), (vec!["c".to_owned()], false));
+/// # worker.shutdown().await;
+/// # Ok(()) }) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<K> {
-    /// From behind this one; from the start when `None`. It need not be there any more.
+    /// The page starts after this key, which need not exist any more; at the start of the list if `None`.
     pub after: Option<K>,
-    /// At most so many items.
+    /// The page has at most this many items.
     pub limit: usize,
-    /// The page ends with the item that brings what is in its items to so many in all: a mesh has peers, a
-    /// connection has topics.
+    /// The page ends with the item at which the entries of all its items together reach this number. The entries of a
+    /// mesh are its peers, those of a connection its topics.
     pub max_entries: usize,
 }
 
 impl<K> Page<K> {
-    /// Everything.
+    /// The whole list.
     pub fn all() -> Self {
         Self { after: None, limit: usize::MAX, max_entries: usize::MAX }
     }
@@ -28,50 +43,68 @@ impl<K> Page<K> {
         Self { limit, ..Self::all() }
     }
 
-    /// The same, from behind `key`.
+    /// A page of the same size that starts after `key`.
     pub fn after(self, key: K) -> Self {
         Self { after: Some(key), ..self }
+    }
+
+    /// Whether the page starts before `key`.
+    pub(super) fn starts_before(&self, key: &K) -> bool
+    where
+        K: Ord,
+    {
+        self.after.as_ref().is_none_or(|after| key > after)
     }
 }
 
 /// A part of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PageOf<T> {
-    /// The items, ascending.
+    /// The items, in ascending order of their keys.
     pub items: Vec<T>,
-    /// There may be more behind the last of them.
+    /// Whether there may be more items after the last one.
     pub more: bool,
 }
 
-/// How much waits in a queue of the engine.
+impl<T> PageOf<T> {
+    /// The first `limit` of `items` by `key`.
+    pub(super) fn sorted<K: Ord>(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> &K) -> Self {
+        items.sort_unstable_by(|a, b| key(a).cmp(key(b)));
+        let more = items.len() > limit;
+        items.truncate(limit);
+        Self { items, more }
+    }
+}
+
+/// The fill level of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueStatus {
-    /// Its name: `input`, `input_bytes`, `publication`, `p2p_output`, `app_output` or `validation`.
+    /// The queue: `input`, `input_bytes`, `publication`, `p2p_output`, `app_output` or `validation`.
     pub name: &'static str,
-    /// What waits in it.
+    /// Its items; for `input_bytes`, their bytes.
     pub depth: usize,
-    /// What may wait before something is refused or dropped.
+    /// The depth from which on the engine refuses inputs or drops outputs.
     pub capacity: usize,
 }
 
-/// The engine's last heartbeat.
+/// The last heartbeat of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeartbeatStatus {
-    /// Its number; 0 before the first.
+    /// Its number, from 1; 0 before the first heartbeat.
     pub tick: u64,
-    /// When it began; the engine's start before the first.
+    /// The time at which it started; the start of the engine before the first heartbeat.
     pub at: Timestamp,
-    /// Heartbeats come by [`Worker::tick`](crate::Worker::tick) only.
+    /// Whether the engine has no timers: only [`Worker::tick`](crate::Worker::tick) runs a heartbeat.
     pub manual: bool,
-    /// The joined topics that no peer had subscribed to at their last heartbeat.
+    /// The number of joined topics that had no subscribed peer at their last heartbeat.
     pub topics_without_peers: usize,
 }
 
-/// Events, oldest first.
+/// Events, from the oldest to the newest.
 #[derive_where(Clone, Debug)]
 pub struct Events<N: Network> {
-    /// The events asked for.
+    /// The requested events.
     pub records: Vec<EventRecord<N>>,
-    /// The number of the last event there is.
+    /// The number of the newest event of the engine, in `records` or not.
     pub last: u64,
 }

@@ -1,0 +1,28 @@
+//! The topics that have an actor, with the addresses of those actors. Every thread reads it: an input of a topic that is
+//! listed here goes to the topic's actor, any other goes to the supervisor.
+
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
+
+use super::{arbiter::mailbox::TopicAddr, mesh::messages::TopicItem};
+use crate::network::Network;
+
+/// The topics that have an actor or are about to get one.
+pub(crate) type TopicTable<N> = DashMap<<N as Network>::Topic, TopicEntry<N>, RandomState>;
+
+/// A topic that has an actor.
+pub(crate) struct TopicEntry<N: Network> {
+    pub(crate) address: TopicAddr<N>,
+    /// The number of commands that the application gave the topic; it wraps around.
+    pub(crate) commands: u32,
+    /// Whether the last of the application's joins and leaves was a join.
+    pub(crate) joined: bool,
+}
+
+impl<N: Network> TopicEntry<N> {
+    /// Counts a command of the application and sends it to the topic.
+    pub(crate) fn command(&mut self, command: TopicItem<N>) {
+        self.commands = self.commands.wrapping_add(1);
+        self.address.push(command);
+    }
+}

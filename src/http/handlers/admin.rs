@@ -1,0 +1,286 @@
+//! The endpoints that change a running engine: connections, peer access and topics. They are in a scope of
+//! their own, [`admin_scope`], because they are unauthenticated.
+
+use std::{pin::Pin, sync::Arc};
+
+use actix_web::{
+    HttpResponse, Scope,
+    dev::HttpServiceFactory,
+    web::{Data, Json, JsonConfig, Path, scope as actix_scope, to},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_actix_web::{OpenApiFactory, scope::scope};
+
+use super::{unknown_path, with_timeout};
+use crate::{
+    AppInput, Network, Page, Worker,
+    http::{
+        Displayable,
+        endpoint::endpoint,
+        identifier::{self, Identifier},
+        problem::{BadRequest, NotFound, Problem, Unavailable},
+        responses::Done,
+    },
+};
+
+/// The result of a transport operation. The error is a sentence for the operator.
+pub type TransportFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// The transport operations that an operator may request.
+///
+/// Both futures are awaited by the HTTP handler. They are dropped if the client disconnects.
+pub trait Transport<N: Network>: Send + Sync + 'static {
+    /// Starts to dial a point. Completes without waiting for the connection.
+    ///
+    /// # Errors
+    /// The transport refuses to dial.
+    fn connect(&self, point: N::Point) -> TransportFuture;
+
+    /// Closes all connections to a peer.
+    ///
+    /// # Errors
+    /// The transport refuses, or does not know the peer.
+    fn disconnect(&self, peer: N::Peer) -> TransportFuture;
+}
+
+#[cfg(feature = "libp2p")]
+impl Transport<crate::libp2p::Libp2pNetwork> for crate::libp2p::NodeHandle {
+    fn connect(&self, point: libp2p::Multiaddr) -> TransportFuture {
+        let handle = self.clone();
+        Box::pin(async move { handle.dial(point).await.map_err(|error| error.to_string()) })
+    }
+
+    fn disconnect(&self, peer: libp2p::PeerId) -> TransportFuture {
+        let handle = self.clone();
+        Box::pin(async move { handle.disconnect(peer).await.map_err(|error| error.to_string()) })
+    }
+}
+
+/// The administrative endpoints, below `/admin`. **Unauthenticated: anyone who can reach it controls the
+/// node.** Protect it with a guard, a middleware or a private socket, and mount it before
+/// [`scope`](crate::http::scope).
+///
+/// | request | effect |
+/// |---|---|
+/// | `POST /admin/p2p/connect {"point": P}` | dials a point |
+/// | `DELETE /admin/p2p/peers/disconnect/{peer}` | closes the connections to a peer |
+/// | `PATCH /admin/p2p/peers/by-id/{peer} {"acl": "ban"}` | sets its application score (P5): `ban`, `trust` or `open` (0); a ban disconnects too |
+/// | `POST /admin/p2p/gossipsub/topics {"topic": T}` | joins a topic |
+/// | `DELETE /admin/p2p/gossipsub/topics/{topic}` | leaves a topic |
+///
+/// Each answers `{}`, or an error `{error, message}`. [`admin_document`](crate::http::admin_document) is
+/// their OpenAPI document. Bodies need the content type `application/json`, so that a browser does not send
+/// them from pages of another origin.
+pub fn admin_scope<N: Displayable>(worker: Worker<N>, transport: impl Transport<N>) -> Scope
+where
+    N::Point: DeserializeOwned,
+{
+    let transport: Arc<dyn Transport<N>> = Arc::new(transport);
+    let bodies =
+        JsonConfig::default().error_handler(|error, _| Problem::bad_request(error.to_string()).into());
+    actix_scope(PREFIX)
+        .app_data(Data::new(worker))
+        .app_data(Data::from(transport))
+        .app_data(bodies)
+        .service(endpoints::<N>())
+}
+
+/// Where [`admin_scope`] is mounted.
+pub(in crate::http) const PREFIX: &str = "/admin";
+
+/// All administrative endpoints, relative to [`PREFIX`].
+pub(in crate::http) fn endpoints<N: Displayable>() -> impl HttpServiceFactory + OpenApiFactory + 'static
+where
+    N::Point: DeserializeOwned,
+{
+    scope("")
+        .service(endpoint(__path_connect, connect::<N>))
+        .service(endpoint(__path_disconnect, disconnect::<N>))
+        .service(endpoint(__path_set_acl, set_acl::<N>))
+        .service(endpoint(__path_join, join::<N>))
+        .service(endpoint(__path_leave, leave::<N>))
+        .default_service(to(unknown_path))
+}
+
+type Response = Result<HttpResponse, Problem>;
+
+/// A point to dial.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Connect {
+    /// The point.
+    #[schema(value_type = Identifier)]
+    point: Value,
+}
+
+/// A topic to join.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Join {
+    /// The topic.
+    #[schema(value_type = Identifier)]
+    topic: Value,
+}
+
+/// The access of a peer.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SetAcl {
+    /// The access.
+    acl: Acl,
+}
+
+/// The access of a peer, applied as its application score (P5).
+#[derive(Clone, Copy, Deserialize, PartialEq, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Acl {
+    /// Disconnected, with a score below all thresholds.
+    Ban,
+    /// A score above `accept_px_threshold`.
+    Trust,
+    /// Score 0.
+    Open,
+}
+
+/// The weighted application score of a banned peer. Low enough that no positive component can compensate.
+const BANNED: f64 = -1e12;
+
+/// Dials a point
+///
+/// The response does not wait for the connection.
+#[utoipa::path(
+    post,
+    path = "/p2p/connect",
+    request_body = Connect,
+    responses(
+        (status = 200, description = "The transport dials", body = Done),
+        BadRequest,
+        (status = 409, description = "The transport refuses", body = Problem),
+    )
+)]
+async fn connect<N: Displayable>(body: Json<Connect>, transport: Data<dyn Transport<N>>) -> Response
+where
+    N::Point: DeserializeOwned,
+{
+    transport_result(transport.connect(parse_json("point", body.into_inner().point)?).await)
+}
+
+/// Closes the connections to a peer
+#[utoipa::path(
+    delete,
+    path = "/p2p/peers/disconnect/{peer}",
+    params(("peer" = String, Path, description = "The peer, as text")),
+    responses(
+        (status = 200, description = "The connections are closed", body = Done),
+        BadRequest,
+        NotFound,
+        (status = 409, description = "The transport refuses", body = Problem),
+        Unavailable,
+    )
+)]
+async fn disconnect<N: Displayable>(
+    path: Path<String>,
+    worker: Data<Worker<N>>,
+    transport: Data<dyn Transport<N>>,
+) -> Response {
+    let peer: N::Peer = identifier::parse("peer", &path)?;
+    let connection = with_timeout(worker.connection_of(&peer)).await?;
+    connection.ok_or_else(|| Problem::not_found("this peer is not connected"))?;
+    transport_result(transport.disconnect(peer).await)
+}
+
+/// Sets the application score (P5) of a peer
+///
+/// `ban` also closes its connections. The weight `app_specific_weight` must be above 0.
+#[utoipa::path(
+    patch,
+    path = "/p2p/peers/by-id/{peer}",
+    params(("peer" = String, Path, description = "The peer, as text")),
+    request_body = SetAcl,
+    responses(
+        (status = 200, description = "The score is set", body = Done),
+        BadRequest,
+        NotFound,
+        (status = 409, description = "`app_specific_weight` is 0, or the transport refuses", body = Problem),
+        Unavailable,
+    )
+)]
+async fn set_acl<N: Displayable>(
+    path: Path<String>,
+    body: Json<SetAcl>,
+    worker: Data<Worker<N>>,
+    transport: Data<dyn Transport<N>>,
+) -> Response {
+    let peer: N::Peer = identifier::parse("peer", &path)?;
+    let (acl, limits) = (body.acl, worker.limits());
+    let weight = limits.score.app_specific_weight;
+    if weight <= 0.0 {
+        return Err(Problem::conflict(
+            "application scores have no effect: app_specific_weight is not above 0",
+        ));
+    }
+    let score = with_timeout(worker.score_of(&peer, Page::first(0))).await?;
+    score.ok_or_else(|| Problem::not_found("this peer is not connected and has no retained score"))?;
+    let score = match acl {
+        Acl::Ban => BANNED,
+        Acl::Trust => limits.accept_px_threshold.max(0.0) + 1.0,
+        Acl::Open => 0.0,
+    };
+    let input = AppInput::SetApplicationScore { peer: peer.clone(), score: score / weight };
+    worker.app_input(input).map_err(|_| crate::EngineStopped)?;
+    let connected = with_timeout(worker.connection_of(&peer)).await?.is_some();
+    if acl == Acl::Ban && connected { transport_result(transport.disconnect(peer).await) } else { done() }
+}
+
+/// Joins a topic
+#[utoipa::path(
+    post,
+    path = "/p2p/gossipsub/topics",
+    request_body = Join,
+    responses(
+        (status = 200, description = "The engine joins the topic", body = Done),
+        BadRequest,
+        Unavailable,
+    )
+)]
+async fn join<N: Displayable>(body: Json<Join>, worker: Data<Worker<N>>) -> Response {
+    let topic = parse_json("topic", body.into_inner().topic)?;
+    worker.app_input(AppInput::Join(topic)).map_err(|_| crate::EngineStopped)?;
+    done()
+}
+
+/// Leaves a topic
+#[utoipa::path(
+    delete,
+    path = "/p2p/gossipsub/topics/{topic}",
+    params(("topic" = String, Path, description = "The topic, as text")),
+    responses(
+        (status = 200, description = "The engine leaves the topic", body = Done),
+        BadRequest,
+        NotFound,
+        Unavailable,
+    )
+)]
+async fn leave<N: Displayable>(path: Path<String>, worker: Data<Worker<N>>) -> Response {
+    let topic: N::Topic = identifier::parse("topic", &path)?;
+    if !worker.is_subscribed(&topic) {
+        return Err(Problem::not_found("this topic is not joined"));
+    }
+    worker.app_input(AppInput::Leave(topic)).map_err(|_| crate::EngineStopped)?;
+    done()
+}
+
+fn parse_json<T: DeserializeOwned>(kind: &str, value: Value) -> Result<T, Problem> {
+    serde_json::from_value(value).map_err(|error| Problem::bad_request(format!("invalid {kind}: {error}")))
+}
+
+fn transport_result(result: Result<(), String>) -> Response {
+    result.map_err(Problem::conflict)?;
+    done()
+}
+
+fn done() -> Response {
+    Ok(HttpResponse::Ok().json(Done {}))
+}

@@ -1,0 +1,81 @@
+//! The handlers by topic, and the table of all endpoints. Each handler's `#[utoipa::path]` attribute and doc
+//! comment are its route and its OpenAPI entry.
+
+pub(super) mod admin;
+mod engine;
+mod events;
+mod health;
+mod page;
+mod peers;
+mod topics;
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpResponse,
+    dev::HttpServiceFactory,
+    web::{Data, to},
+};
+use tokio::time::timeout;
+use utoipa::openapi::OpenApi;
+use utoipa_actix_web::{OpenApiFactory, scope::scope};
+
+pub(super) use self::engine::Render;
+use super::{Displayable, endpoint::endpoint, problem::Problem};
+use crate::{EngineStopped, Worker};
+
+/// The time limit of one query to the engine.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// All read-only endpoints.
+pub(super) fn endpoints<N: Displayable>() -> impl HttpServiceFactory + OpenApiFactory + 'static {
+    scope("")
+        .service(endpoint(page::__path_page, page::page))
+        .service(endpoint(page::__path_script, page::script))
+        .service(endpoint(page::__path_style, page::style))
+        .service(endpoint(__path_openapi, openapi))
+        .service(endpoint(engine::__path_metrics, engine::metrics))
+        .service(endpoint(health::__path_health, health::health::<N>))
+        .service(endpoint(topics::__path_topics, topics::topics::<N>))
+        .service(endpoint(topics::__path_subscribers, topics::subscribers::<N>))
+        .service(endpoint(topics::__path_mesh, topics::mesh::<N>))
+        .service(endpoint(topics::__path_fanout, topics::fanout::<N>))
+        .service(endpoint(topics::__path_backoffs, topics::backoffs::<N>))
+        .service(endpoint(topics::__path_message_cache, topics::message_cache::<N>))
+        .service(endpoint(peers::__path_connections, peers::connections::<N>))
+        .service(endpoint(peers::__path_reconnection_delays, peers::reconnection_delays::<N>))
+        .service(endpoint(peers::__path_scores, peers::scores::<N>))
+        .service(endpoint(peers::__path_score, peers::score::<N>))
+        .service(endpoint(events::__path_explain, events::explain::<N>))
+        .service(endpoint(events::__path_events, events::events::<N>))
+        .service(endpoint(events::__path_decisions, events::decisions::<N>))
+        .service(endpoint(engine::__path_parameters, engine::parameters::<N>))
+        .service(endpoint(engine::__path_stats, engine::stats::<N>))
+        .service(endpoint(engine::__path_queues, engine::queues::<N>))
+        .service(endpoint(engine::__path_footprint, engine::footprint::<N>))
+        .default_service(to(unknown_path))
+}
+
+/// This document
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    responses((status = 200, description = "An OpenAPI document", body = Object))
+)]
+async fn openapi(document: Data<OpenApi>) -> HttpResponse {
+    HttpResponse::Ok().json(&**document)
+}
+
+async fn unknown_path() -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found("nothing is served at this path; /openapi.json lists all paths"))
+}
+
+/// The answer to an engine query, or 503 after [`QUERY_TIMEOUT`].
+async fn with_timeout<T>(query: impl Future<Output = Result<T, EngineStopped>>) -> Result<T, Problem> {
+    Ok(timeout(QUERY_TIMEOUT, query).await.map_err(|_| Problem::timeout())??)
+}
+
+/// 503 if the engine has stopped. Needed where the answer takes no query: that state outlives the engine.
+fn check_running<N: Displayable>(worker: &Worker<N>) -> Result<(), Problem> {
+    if worker.is_ended() { Err(EngineStopped.into()) } else { Ok(()) }
+}

@@ -1,0 +1,97 @@
+//! [`Identifier`] carries the network's peers, topics, message ids and points in JSON, in paths and in
+//! queries.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{AnyOfBuilder, ObjectBuilder, Type},
+    },
+};
+
+use super::problem::Problem;
+
+/// A peer, topic, message id or point, as its type serialises it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Identifier(Value);
+
+impl Identifier {
+    /// A value that serde cannot write as JSON is replaced by the error text, so that the rest of the
+    /// response still reaches the operator.
+    pub(super) fn new(value: &impl Serialize) -> Self {
+        Self(serde_json::to_value(value).unwrap_or_else(|error| Value::String(format!("<{error}>"))))
+    }
+
+    /// The text that [`parse`] reads back.
+    pub(super) fn text(&self) -> String {
+        match &self.0 {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl PartialSchema for Identifier {
+    fn schema() -> RefOr<Schema> {
+        let of_type = |kind| ObjectBuilder::new().schema_type(kind).build();
+        let types = [Type::String, Type::Integer, Type::Object].map(of_type).into_iter();
+        types
+            .fold(AnyOfBuilder::new(), AnyOfBuilder::item)
+            .description(Some("A peer, topic, message id or point, in the JSON form of this network"))
+            .into()
+    }
+}
+
+impl ToSchema for Identifier {}
+
+/// Reads an identifier from a path or a query: as a string if the type deserialises from one, else as JSON.
+/// `kind` is the noun for the error message.
+pub(super) fn parse<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T, Problem> {
+    let as_string = || serde_json::from_value(Value::String(text.to_owned()));
+    let parsed: Result<T, _> =
+        as_string().or_else(|not_string| serde_json::from_str(text).map_err(|_| not_string));
+    parsed.map_err(|error| Problem::bad_request(format!("invalid {kind}: {error}")))
+}
+
+/// All characters but the unreserved ones of RFC 3986, section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// `text` as a value in a query.
+pub(super) fn percent_encode(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Slot {
+        slot_index: u8,
+        pkh: String,
+    }
+
+    #[test]
+    fn an_identifier_parses_from_its_text() {
+        for text in ["7", "\"7\"", "a b/ü", "null", "{}"] {
+            assert_eq!(parse::<String>("topic", text).unwrap(), text);
+            assert_eq!(Identifier::new(&text).text(), text);
+        }
+        assert_eq!(parse::<u64>("peer", &Identifier::new(&7).text()).unwrap(), 7);
+        let slot = Slot { slot_index: 1, pkh: "tz1".to_owned() };
+        assert_eq!(parse::<Slot>("topic", &Identifier::new(&slot).text()).unwrap(), slot);
+        assert!(parse::<u64>("peer", "x").is_err());
+    }
+
+    #[test]
+    fn reserved_characters_are_percent_encoded() {
+        assert_eq!(percent_encode("a-Z_0.~"), "a-Z_0.~");
+        assert_eq!(percent_encode("\"/ü&"), "%22%2F%C3%BC%26");
+    }
+}

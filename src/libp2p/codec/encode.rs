@@ -1,0 +1,227 @@
+//! From an engine's message to fragments: encoded entries of an RPC. A message that no frame could hold is refused
+//! here; the fragments of the others are packed into frames when the connection can take them.
+
+use std::sync::Arc;
+
+use ::libp2p::PeerId;
+
+use super::{
+    WireNetwork,
+    limits::WireLimits,
+    protobuf::{field, put_bytes, put_integer, put_optional, put_signed_fields},
+};
+use crate::{
+    libp2p::{
+        ids::{MessageId, TopicName},
+        message::{Message, SignatureError},
+    },
+    network::{FullMessage, P2pMessage, PxPeer},
+};
+
+/// The parts of an RPC, in the order in which receivers handle them: subscriptions, messages, then control (this
+/// crate, rust-, js-, py- and go-libp2p). The fragments of one RPC ascend in kind; a fragment of a lower kind than
+/// its predecessor begins a new RPC, so that a receiver handles everything in the order in which it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::libp2p) enum Kind {
+    Subscription,
+    Message,
+    IHave,
+    IWant,
+    Graft,
+    Prune,
+    IDontWant,
+}
+
+/// One encoded entry of an RPC, or of its control part for the control kinds, with its tag. The recipients of one
+/// message share its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::libp2p) struct Fragment {
+    pub(in crate::libp2p) kind: Kind,
+    pub(in crate::libp2p) bytes: Arc<[u8]>,
+}
+
+/// Why a message of the engine can't be encoded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The message needs a larger frame than peers accept.
+    #[error("{length} bytes exceed the limit of {max}")]
+    TooLarge {
+        /// The length of the encoded message, in bytes.
+        length: usize,
+        /// The limit, in bytes.
+        max: usize,
+    },
+    /// The message breaks the signature policy and must not be forwarded.
+    #[error("the message is not valid: {0}")]
+    Signature(SignatureError),
+}
+
+/// Most bytes of a frame's length prefix and of the control part's tag and length.
+pub(in crate::libp2p) const OVERHEAD: usize = 12;
+/// The ids of an IHAVE, IWANT or IDONTWANT are split into entries of about this many bytes, so that entries fill
+/// frames well.
+const ENTRY_TARGET: usize = 4_096;
+
+/// Encodes messages. A full message is encoded once, however many peers it goes to.
+pub(in crate::libp2p) struct Encoder<N: WireNetwork> {
+    /// The last full message: a source that sends one output per recipient repeats it for the next peer.
+    last: Option<(Arc<FullMessage<N>>, Vec<Fragment>)>,
+}
+
+impl<N: WireNetwork> Default for Encoder<N> {
+    fn default() -> Self {
+        Self { last: None }
+    }
+}
+
+impl<N: WireNetwork> Encoder<N> {
+    /// Encodes `message`. The same full message again gives fragments that share their bytes.
+    ///
+    /// # Errors
+    /// As [`fragments`].
+    pub(in crate::libp2p) fn encode(
+        &mut self,
+        message: &P2pMessage<N>,
+        limits: &WireLimits,
+    ) -> Result<Vec<Fragment>, EncodeError> {
+        let P2pMessage::FullMessage(full) = message else {
+            return fragments(message, limits);
+        };
+        if let Some((last, fragments)) = &self.last
+            && Arc::ptr_eq(last, full)
+        {
+            return Ok(fragments.clone());
+        }
+        let fragments = fragments(message, limits)?;
+        self.last = Some((Arc::clone(full), fragments.clone()));
+        Ok(fragments)
+    }
+}
+
+/// Encodes `message` as fragments; none for a ping, which has no wire form.
+///
+/// # Errors
+/// A fragment exceeds the limits, or the message breaks the signature policy.
+pub(in crate::libp2p) fn fragments<N: WireNetwork>(
+    message: &P2pMessage<N>,
+    limits: &WireLimits,
+) -> Result<Vec<Fragment>, EncodeError> {
+    let fragments = match message {
+        P2pMessage::Subscribe { topic, .. } => vec![subscription(topic, true)],
+        P2pMessage::Unsubscribe { topic } => vec![subscription(topic, false)],
+        P2pMessage::Graft { topic } => {
+            vec![entry(Kind::Graft, field::control::GRAFT, |out| put_topic(out, topic))]
+        }
+        P2pMessage::Prune { topic, px, backoff } => {
+            let px = &px[..px.len().min(limits.max_px_out)];
+            let seconds = backoff.as_secs().saturating_add(u64::from(backoff.subsec_nanos() > 0));
+            vec![prune(topic, px, seconds)]
+        }
+        P2pMessage::IHave { topic, message_ids } => chunks(message_ids)
+            .map(|ids| {
+                entry(Kind::IHave, field::control::IHAVE, |out| {
+                    put_topic(out, topic);
+                    put_ids(out, field::ihave::MESSAGE_IDS, ids)
+                })
+            })
+            .collect(),
+        P2pMessage::IWant { message_ids } => id_lists(Kind::IWant, field::control::IWANT, message_ids),
+        P2pMessage::FullMessage(full) => vec![full_message(full)?],
+        P2pMessage::IDontWant { message_ids } => {
+            id_lists(Kind::IDontWant, field::control::IDONTWANT, message_ids)
+        }
+        P2pMessage::Ping => Vec::new(),
+    };
+    fragments.iter().try_for_each(|fragment| check_size(fragment, limits))?;
+    Ok(fragments)
+}
+
+fn check_size(fragment: &Fragment, limits: &WireLimits) -> Result<(), EncodeError> {
+    let length = fragment.bytes.len() + OVERHEAD;
+    let max = match fragment.kind {
+        Kind::Message => limits.max_frame_out,
+        _ => limits.max_control_bytes_out,
+    };
+    if length <= max { Ok(()) } else { Err(EncodeError::TooLarge { length, max }) }
+}
+
+fn full_message<N: WireNetwork>(full: &FullMessage<N>) -> Result<Fragment, EncodeError> {
+    match full.message.signature_error() {
+        Some(error) => Err(EncodeError::Signature(error)),
+        None => {
+            Ok(entry(Kind::Message, field::rpc::PUBLISH, |out| put_message(out, &full.topic, &full.message)))
+        }
+    }
+}
+
+fn subscription(topic: &TopicName, subscribe: bool) -> Fragment {
+    entry(Kind::Subscription, field::rpc::SUBSCRIPTIONS, |out| {
+        put_integer(out, field::sub_opts::SUBSCRIBE, u64::from(subscribe));
+        put_bytes(out, field::sub_opts::TOPIC_ID, topic.as_str().as_bytes());
+    })
+}
+
+fn prune(topic: &TopicName, px: &[PxPeer<PeerId>], seconds: u64) -> Fragment {
+    entry(Kind::Prune, field::control::PRUNE, |out| {
+        put_topic(out, topic);
+        for PxPeer { peer, .. } in px {
+            let mut info = Vec::new();
+            put_bytes(&mut info, field::peer_info::PEER_ID, &peer.to_bytes());
+            put_bytes(out, field::prune::PEERS, &info);
+        }
+        put_integer(out, field::prune::BACKOFF, seconds);
+    })
+}
+
+/// Writes the signed part and the signature of a message, in the order of the field numbers.
+fn put_message(out: &mut Vec<u8>, topic: &TopicName, message: &Message) {
+    let content = message.content();
+    let from = content.source.map(PeerId::to_bytes);
+    let seqno = content.seqno.map(u64::to_be_bytes);
+    put_signed_fields(
+        out,
+        from.as_deref(),
+        content.data.as_deref(),
+        seqno.as_ref().map(<[u8; 8]>::as_slice),
+        topic.as_str(),
+    );
+    put_optional(out, field::message::SIGNATURE, content.signature.as_deref());
+    put_optional(out, field::message::KEY, content.key.as_deref());
+}
+
+/// Splits `ids` into runs of about [`ENTRY_TARGET`] bytes.
+fn chunks(ids: &[MessageId]) -> impl Iterator<Item = &[MessageId]> {
+    let mut size = 0;
+    ids.chunk_by(move |id, _| {
+        size += id.as_bytes().len() + 4;
+        let together = size < ENTRY_TARGET;
+        if !together {
+            size = 0;
+        }
+        together
+    })
+}
+
+fn entry(kind: Kind, field: u64, write: impl FnOnce(&mut Vec<u8>)) -> Fragment {
+    let mut body = Vec::new();
+    write(&mut body);
+    let mut bytes = Vec::with_capacity(body.len() + OVERHEAD);
+    put_bytes(&mut bytes, field, &body);
+    Fragment { kind, bytes: bytes.into() }
+}
+
+/// IWANTs or IDONTWANTs of these ids.
+fn id_lists(kind: Kind, number: u64, ids: &[MessageId]) -> Vec<Fragment> {
+    let entries =
+        chunks(ids).map(|ids| entry(kind, number, |out| put_ids(out, field::id_list::MESSAGE_IDS, ids)));
+    entries.collect()
+}
+
+fn put_topic(out: &mut Vec<u8>, topic: &TopicName) {
+    put_bytes(out, field::TOPIC_ID, topic.as_str().as_bytes());
+}
+
+fn put_ids(out: &mut Vec<u8>, field: u64, ids: &[MessageId]) {
+    ids.iter().for_each(|id| put_bytes(out, field, id.as_bytes()));
+}

@@ -1,0 +1,71 @@
+//! The limits on what is read from and written to a peer. A frame beyond a limit for reading costs the peer its
+//! stream; nothing beyond a limit for writing is sent.
+
+/// Limits on frames and on the entries of an RPC, in both directions. Sizes are in bytes.
+///
+/// The limits for reading (`…_in`) are generous, since a frame beyond them costs the peer its stream. Those for
+/// writing (`…_out`) are what the known implementations accept by default; rust-libp2p is the strictest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WireLimits {
+    /// The largest frame that is read, without its length prefix.
+    pub max_frame_in: usize,
+    /// Most subscriptions in an RPC that is read.
+    pub max_subscriptions_in: usize,
+    /// Most messages in an RPC that is read.
+    pub max_messages_in: usize,
+    /// Most entries (GRAFT, PRUNE, IHAVE, IWANT and IDONTWANT together) in the control part of an RPC that is read.
+    pub max_control_in: usize,
+    /// Most message ids, over all IHAVEs, IWANTs and IDONTWANTs, in an RPC that is read.
+    pub max_ids_in: usize,
+    /// The longest message id that is read.
+    pub max_id_length: usize,
+    /// Most peers, over all PRUNEs, in an RPC that is read.
+    pub max_px_in: usize,
+    /// The longest topic name that is read or written.
+    pub max_topic_length: usize,
+    /// The largest frame that is written, with its length prefix. A message that needs more is not sent.
+    pub max_frame_out: usize,
+    /// A frame of several entries is closed before it grows beyond this size.
+    pub frame_target: usize,
+    /// Most bytes of subscriptions and control in an RPC that is written.
+    pub max_control_bytes_out: usize,
+    /// Most subscriptions in an RPC that is written.
+    pub max_subscriptions_out: usize,
+    /// Most messages in an RPC that is written.
+    pub max_messages_out: usize,
+    /// Most peers in a PRUNE that is written.
+    pub max_px_out: usize,
+}
+
+impl WireLimits {
+    /// Applies `change` and returns the result: `WireLimits::default().with(|l| l.max_frame_out = 1 << 20)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+impl Default for WireLimits {
+    fn default() -> Self {
+        Self {
+            max_frame_in: 1 << 20,
+            max_subscriptions_in: 20_000,
+            max_messages_in: 5_000,
+            max_control_in: 20_000,
+            max_ids_in: 20_000,
+            max_id_length: 1_024,
+            max_px_in: 8_192,
+            max_topic_length: 1_024,
+            max_frame_out: 65_536,
+            frame_target: 57_000,
+            max_control_bytes_out: 16_000,
+            max_subscriptions_out: 100,
+            max_messages_out: 500,
+            max_px_out: 16,
+        }
+    }
+}
+
+/// The largest signed peer record that is kept of a PRUNE, in bytes.
+pub(in crate::libp2p) const MAX_PEER_RECORD: usize = 2_048;

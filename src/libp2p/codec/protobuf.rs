@@ -1,0 +1,168 @@
+//! Protobuf by hand: a reader of one message's fields, the writers of fields, and the field numbers of `rpc.proto`.
+//! The reader borrows from its input, so that its callers can check every count and length before they store
+//! anything.
+
+use quick_protobuf::BytesReader;
+use unsigned_varint::encode;
+
+use super::rpc::RpcError;
+
+/// The field numbers of `rpc.proto`, by message.
+pub(in crate::libp2p) mod field {
+    pub(in crate::libp2p) mod rpc {
+        pub(in crate::libp2p) const SUBSCRIPTIONS: u64 = 1;
+        pub(in crate::libp2p) const PUBLISH: u64 = 2;
+        pub(in crate::libp2p) const CONTROL: u64 = 3;
+    }
+
+    pub(in crate::libp2p) mod sub_opts {
+        pub(in crate::libp2p) const SUBSCRIBE: u64 = 1;
+        pub(in crate::libp2p) const TOPIC_ID: u64 = 2;
+    }
+
+    pub(in crate::libp2p) mod message {
+        pub(in crate::libp2p) const FROM: u64 = 1;
+        pub(in crate::libp2p) const DATA: u64 = 2;
+        pub(in crate::libp2p) const SEQNO: u64 = 3;
+        pub(in crate::libp2p) const TOPIC: u64 = 4;
+        pub(in crate::libp2p) const SIGNATURE: u64 = 5;
+        pub(in crate::libp2p) const KEY: u64 = 6;
+    }
+
+    pub(in crate::libp2p) mod control {
+        pub(in crate::libp2p) const IHAVE: u64 = 1;
+        pub(in crate::libp2p) const IWANT: u64 = 2;
+        pub(in crate::libp2p) const GRAFT: u64 = 3;
+        pub(in crate::libp2p) const PRUNE: u64 = 4;
+        pub(in crate::libp2p) const IDONTWANT: u64 = 5;
+    }
+
+    /// IHAVE, GRAFT and PRUNE all begin with their topic.
+    pub(in crate::libp2p) const TOPIC_ID: u64 = 1;
+
+    pub(in crate::libp2p) mod ihave {
+        pub(in crate::libp2p) const MESSAGE_IDS: u64 = 2;
+    }
+
+    /// IWANT and IDONTWANT have the same shape.
+    pub(in crate::libp2p) mod id_list {
+        pub(in crate::libp2p) const MESSAGE_IDS: u64 = 1;
+    }
+
+    pub(in crate::libp2p) mod prune {
+        pub(in crate::libp2p) const PEERS: u64 = 2;
+        pub(in crate::libp2p) const BACKOFF: u64 = 3;
+    }
+
+    pub(in crate::libp2p) mod peer_info {
+        pub(in crate::libp2p) const PEER_ID: u64 = 1;
+        pub(in crate::libp2p) const SIGNED_PEER_RECORD: u64 = 2;
+    }
+}
+
+/// The wire types of protobuf: the low three bits of a field's tag.
+mod wire_type {
+    pub(super) const VARINT: u64 = 0;
+    pub(super) const FIXED64: u64 = 1;
+    pub(super) const LENGTH_DELIMITED: u64 = 2;
+    pub(super) const FIXED32: u64 = 5;
+    pub(super) const BITS: u32 = 3;
+}
+
+/// The value of a field. `rpc.proto` has no field of a fixed size, so that the value of one is not kept.
+pub(super) enum Value<'a> {
+    Varint(u64),
+    Bytes(&'a [u8]),
+    Fixed,
+}
+
+/// Iterates over the fields of one message: field number and value, in the order of the bytes. After an error the
+/// iterator ends.
+///
+/// A nested message is read by a reader of its own slice, so that lengths are checked against the innermost
+/// message.
+pub(super) struct ProtoReader<'a> {
+    reader: BytesReader,
+    bytes: &'a [u8],
+}
+
+impl<'a> ProtoReader<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { reader: BytesReader::from_bytes(bytes), bytes }
+    }
+
+    fn read(&mut self) -> quick_protobuf::Result<(u64, Value<'a>)> {
+        let tag = self.reader.read_varint64(self.bytes)?;
+        let (number, wire_type) = (tag >> wire_type::BITS, tag & ((1 << wire_type::BITS) - 1));
+        let value = match wire_type {
+            wire_type::VARINT => Value::Varint(self.reader.read_varint64(self.bytes)?),
+            wire_type::FIXED64 => self.reader.read_fixed64(self.bytes).map(|_| Value::Fixed)?,
+            wire_type::LENGTH_DELIMITED => Value::Bytes(self.reader.read_bytes(self.bytes)?),
+            wire_type::FIXED32 => self.reader.read_fixed32(self.bytes).map(|_| Value::Fixed)?,
+            other => return Err(quick_protobuf::Error::UnknownWireType(other as u8)),
+        };
+        Ok((number, value))
+    }
+}
+
+impl<'a> Iterator for ProtoReader<'a> {
+    type Item = Result<(u64, Value<'a>), RpcError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.reader.is_eof() {
+            return None;
+        }
+        let field = self.read().map_err(|_| RpcError::Malformed);
+        // Field number 0 is not allowed.
+        if !matches!(field, Ok((1.., _))) {
+            self.reader.read_to_end();
+            return Some(Err(RpcError::Malformed));
+        }
+        Some(field)
+    }
+}
+
+/// Writes the fields of a message that its signature covers. Signer and verifier encode them in this order and
+/// this form; an absent field is left out, an empty one is not.
+pub(in crate::libp2p) fn put_signed_fields(
+    out: &mut Vec<u8>,
+    from: Option<&[u8]>,
+    data: Option<&[u8]>,
+    seqno: Option<&[u8]>,
+    topic: &str,
+) {
+    put_optional(out, field::message::FROM, from);
+    put_optional(out, field::message::DATA, data);
+    put_optional(out, field::message::SEQNO, seqno);
+    put_bytes(out, field::message::TOPIC, topic.as_bytes());
+}
+
+/// Writes a field of bytes, text or a nested message, if there is one.
+pub(in crate::libp2p) fn put_optional(out: &mut Vec<u8>, field: u64, bytes: Option<&[u8]>) {
+    if let Some(bytes) = bytes {
+        put_bytes(out, field, bytes);
+    }
+}
+
+/// Writes a field of bytes, text or a nested message.
+pub(in crate::libp2p) fn put_bytes(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
+    put_length(out, field, bytes.len());
+    out.extend_from_slice(bytes);
+}
+
+/// Writes the tag and the length of a field, whose `length` bytes follow.
+pub(in crate::libp2p) fn put_length(out: &mut Vec<u8>, field: u64, length: usize) {
+    put_varint(out, field << wire_type::BITS | wire_type::LENGTH_DELIMITED);
+    put_varint(out, length as u64);
+}
+
+/// Writes an integer field.
+pub(in crate::libp2p) fn put_integer(out: &mut Vec<u8>, field: u64, value: u64) {
+    put_varint(out, field << wire_type::BITS | wire_type::VARINT);
+    put_varint(out, value);
+}
+
+/// Writes an unsigned varint.
+pub(in crate::libp2p) fn put_varint(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(encode::u64(value, &mut encode::u64_buffer()));
+}

@@ -1,0 +1,245 @@
+//! The items that are queued for one connection, by lane. Items of one lane keep their order, except that IDONTWANTs
+//! overtake full messages. The send queue sets the bounds.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    fmt,
+    ops::AddAssign,
+};
+
+use foldhash::fast::RandomState;
+
+use super::delivery_report::DeliveryReport;
+use crate::{
+    libp2p::{
+        codec::encode::{Fragment, Kind},
+        ids::MessageId,
+        network::Libp2pNetwork,
+    },
+    network::P2pMessage,
+    protocol::Lane,
+};
+
+/// A fragment on its way to one peer.
+#[derive(Debug)]
+pub(in crate::libp2p) struct Item {
+    pub(in crate::libp2p) fragment: Fragment,
+    pub(in crate::libp2p) lane: Lane,
+    /// The id of a message that an IDONTWANT may withdraw. `None` for small messages, which no peer names in one.
+    pub(in crate::libp2p) id: Option<MessageId>,
+    /// Completed when the fragment is written or dropped.
+    pub(in crate::libp2p) report: Option<DeliveryReport>,
+}
+
+/// The size in bytes from which peers send IDONTWANT for a message. js-libp2p has the lowest threshold.
+const MIN_IDONTWANT_SIZE: usize = 512;
+
+impl Item {
+    /// Creates an item for a fragment of `message`. An IDONTWANT may withdraw a full message, unless its recipient
+    /// requested it by IWANT.
+    pub(in crate::libp2p) fn new(
+        message: &P2pMessage<Libp2pNetwork>,
+        fragment: &Fragment,
+        lane: Lane,
+        report: Option<DeliveryReport>,
+    ) -> Self {
+        let id = match message {
+            P2pMessage::FullMessage(full)
+                if lane != Lane::Answer && fragment.bytes.len() >= MIN_IDONTWANT_SIZE =>
+            {
+                Some(full.message_id.clone())
+            }
+            _ => None,
+        };
+        Self { fragment: fragment.clone(), lane, id, report }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(in crate::libp2p) struct Lanes {
+    /// Indexed by [`Lane::place`].
+    lanes: [VecDeque<Item>; Lane::QUEUES],
+    /// How many times each message that may be withdrawn is queued.
+    ids: HashMap<MessageId, usize, RandomState>,
+    items: usize,
+    bytes: usize,
+}
+
+impl Lanes {
+    pub(in crate::libp2p) fn items(&self) -> usize {
+        self.items
+    }
+
+    pub(in crate::libp2p) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(in crate::libp2p) fn push(&mut self, item: Item) {
+        self.items += 1;
+        self.bytes += item.fragment.bytes.len();
+        if let Some(id) = &item.id {
+            *self.ids.entry(id.clone()).or_default() += 1;
+        }
+        self.lanes[item.lane.queue_index(item.fragment.kind == Kind::IDontWant)].push_back(item);
+    }
+
+    /// All items, in the order in which [`pop`](Self::pop) takes them.
+    pub(in crate::libp2p) fn iter(&self) -> impl Iterator<Item = &Item> {
+        self.lanes.iter().flatten()
+    }
+
+    /// Takes the oldest item of the most urgent lane.
+    pub(in crate::libp2p) fn pop(&mut self) -> Option<Item> {
+        let item = self.lanes.iter_mut().find_map(VecDeque::pop_front);
+        self.taken(item)
+    }
+
+    /// Takes the newest item of the least urgent lane, if that is less urgent than `lane`.
+    pub(in crate::libp2p) fn pop_less_urgent(&mut self, lane: Lane) -> Option<Item> {
+        let item = lane.drop_order().iter().find_map(|place| self.lanes[*place].pop_back());
+        self.taken(item)
+    }
+
+    /// Takes these messages out of the lanes of full messages. The lanes are searched only if one of them is queued.
+    pub(in crate::libp2p) fn withdraw(&mut self, ids: &[MessageId]) -> Vec<Item> {
+        let queued: HashSet<&MessageId, RandomState> =
+            ids.iter().filter(|id| self.ids.contains_key(id)).collect();
+        let mut taken = Vec::new();
+        if queued.is_empty() {
+            return taken;
+        }
+        for lane in [Lane::Publish, Lane::Forward] {
+            let lane = &mut self.lanes[lane.queue_index(false)];
+            for item in std::mem::take(lane) {
+                let unwanted = item.id.as_ref().is_some_and(|id| queued.contains(id));
+                if unwanted { taken.push(item) } else { lane.push_back(item) }
+            }
+        }
+        taken.into_iter().filter_map(|item| self.taken(Some(item))).collect()
+    }
+
+    /// Updates the counts after an item was taken out.
+    fn taken(&mut self, item: Option<Item>) -> Option<Item> {
+        let item = item?;
+        self.items -= 1;
+        self.bytes -= item.fragment.bytes.len();
+        if let Some(id) = &item.id
+            && let Some(count) = self.ids.get_mut(id)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.ids.remove(id);
+            }
+        }
+        Some(item)
+    }
+}
+
+/// A number of items for each lane.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct LaneCounts([u64; Lane::ALL.len()]);
+
+impl LaneCounts {
+    /// Zero for every lane.
+    pub const NONE: Self = Self([0; Lane::ALL.len()]);
+
+    /// The number for `lane`.
+    pub fn of(&self, lane: Lane) -> u64 {
+        self.0[lane as usize]
+    }
+
+    /// Each lane and its number, the most urgent first.
+    pub fn iter(&self) -> impl Iterator<Item = (Lane, u64)> {
+        Lane::ALL.into_iter().zip(self.0)
+    }
+
+    /// The sum over all lanes.
+    pub fn total(&self) -> u64 {
+        self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    pub(in crate::libp2p) fn add(&mut self, lane: Lane, count: u64) {
+        let counted = &mut self.0[lane as usize];
+        *counted = counted.saturating_add(count);
+    }
+}
+
+impl AddAssign for LaneCounts {
+    fn add_assign(&mut self, other: Self) {
+        Lane::ALL.iter().for_each(|lane| self.add(*lane, other.of(*lane)));
+    }
+}
+
+impl fmt::Debug for LaneCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(Lane::ALL.iter().map(|lane| (lane.name(), self.of(*lane)))).finish()
+    }
+}
+
+#[cfg(test)]
+pub(in crate::libp2p) mod tests {
+    use super::*;
+    use crate::libp2p::codec::encode::Kind;
+
+    /// An item of ten bytes, all of them `tag`.
+    pub(in crate::libp2p) fn item(kind: Kind, lane: Lane, tag: u8) -> Item {
+        Item { fragment: Fragment { kind, bytes: [tag; 10].into() }, lane, id: None, report: None }
+    }
+
+    #[test]
+    fn the_most_urgent_item_is_sent_first_and_the_least_urgent_dropped_first() {
+        let mut lanes = Lanes::default();
+        for (lane, tag) in [(Lane::Gossip, 1), (Lane::Forward, 2), (Lane::Control, 3), (Lane::Forward, 4)] {
+            lanes.push(item(Kind::Message, lane, tag));
+        }
+        let tag = |item: Option<Item>| item.map(|item| item.fragment.bytes[0]);
+        let order: Vec<_> = lanes.iter().map(|item| item.fragment.bytes[0]).collect();
+        assert_eq!(order, [3, 2, 4, 1]);
+        assert_eq!(tag(lanes.pop_less_urgent(Lane::Gossip)), None);
+        assert_eq!(tag(lanes.pop_less_urgent(Lane::Publish)), Some(1));
+        assert_eq!(tag(lanes.pop_less_urgent(Lane::Publish)), Some(4));
+        assert_eq!((lanes.items(), lanes.bytes()), (2, 20));
+        assert_eq!([lanes.pop(), lanes.pop(), lanes.pop()].map(tag), [Some(3), Some(2), None]);
+        assert_eq!((lanes.items(), lanes.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn unwanted_messages_are_withdrawn_except_iwant_responses() {
+        let mut lanes = Lanes::default();
+        let id = |tag: u8| MessageId::from(vec![tag]);
+        for (lane, tag) in [(Lane::Forward, 1), (Lane::Publish, 1), (Lane::Forward, 2), (Lane::Forward, 3)] {
+            lanes.push(Item { id: Some(id(tag)), ..item(Kind::Message, lane, tag) });
+        }
+        lanes.push(item(Kind::Message, Lane::Answer, 1));
+        lanes.push(item(Kind::IDontWant, Lane::Gossip, 9));
+        let tags = |items: Vec<Item>| items.iter().map(|item| item.fragment.bytes[0]).collect::<Vec<_>>();
+        assert_eq!(tags(lanes.withdraw(&[id(1), id(3), id(7)])), [1, 1, 3]);
+        assert!(lanes.withdraw(&[id(1), id(3)]).is_empty());
+        assert_eq!((lanes.items(), lanes.bytes()), (3, 30));
+        assert_eq!(tags(std::iter::from_fn(|| lanes.pop()).collect()), [9, 2, 1]);
+        assert!(lanes.ids.is_empty());
+    }
+
+    #[test]
+    fn an_idontwant_is_sent_before_messages_and_dropped_before_them() {
+        let mut lanes = Lanes::default();
+        let all = [
+            (Kind::Message, Lane::Publish),
+            (Kind::Message, Lane::Forward),
+            (Kind::Message, Lane::Answer),
+            (Kind::IHave, Lane::Gossip),
+            (Kind::IDontWant, Lane::Gossip),
+            (Kind::Graft, Lane::Control),
+        ];
+        for (tag, (kind, lane)) in (0..).zip(all) {
+            lanes.push(item(kind, lane, tag));
+        }
+        let order: Vec<_> = lanes.iter().map(|item| item.fragment.bytes[0]).collect();
+        assert_eq!(order, [5, 4, 0, 1, 2, 3]);
+        let dropped =
+            |lanes: &mut Lanes, lane| lanes.pop_less_urgent(lane).map(|item| item.fragment.bytes[0]);
+        assert_eq!(dropped(&mut lanes, Lane::Gossip), None);
+        let order = [(); 6].map(|()| dropped(&mut lanes, Lane::Control));
+        assert_eq!(order, [Some(3), Some(4), Some(2), Some(1), Some(0), None]);
+    }
+}

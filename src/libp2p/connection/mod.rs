@@ -1,0 +1,14 @@
+//! One connection, in the connection's own task: the stream that we opened and write, the stream that the peer opened
+//! and we read, the send queue between the behaviour and the first, and the read budget between the second and the
+//! engine.
+
+pub(super) mod capabilities;
+pub(super) mod delivery_report;
+pub(super) mod handler;
+pub(super) mod inbound_stream;
+pub(super) mod lanes;
+mod outbound_stream;
+pub(super) mod packing;
+pub(super) mod read_budget;
+pub(super) mod send_queue;
+pub(super) mod stall_detector;

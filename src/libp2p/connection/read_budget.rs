@@ -1,0 +1,84 @@
+//! How far one connection is read ahead of the engine. Frames that the engine has not taken yet use up the budget;
+//! when it is exhausted the stream is not read, and the peer's own send queue fills.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use futures::task::AtomicWaker;
+
+/// Bytes of frames that may be read and not yet taken before reading stops. One connection therefore buffers less than
+/// this and one frame. It is enough to keep the connection's task and the node's task busy at the same time.
+const READ_AHEAD: usize = 128 << 10;
+/// The bytes that the smallest frame counts for, since each frame takes memory for an event too.
+const MIN_PERMIT: usize = 1 << 10;
+
+/// The read budget of one connection.
+#[derive(Debug, Default)]
+pub(in crate::libp2p) struct ReadBudget {
+    used: AtomicUsize,
+    reader: AtomicWaker,
+}
+
+/// The part of a budget that one frame uses. Dropped when the engine has taken all messages of the frame.
+#[derive(Debug)]
+pub(in crate::libp2p) struct Permit {
+    budget: Arc<ReadBudget>,
+    bytes: usize,
+}
+
+impl ReadBudget {
+    /// Takes `bytes` out of the budget, whether that many are left or not.
+    pub(in crate::libp2p) fn acquire(self: &Arc<Self>, bytes: usize) -> Permit {
+        let bytes = bytes.max(MIN_PERMIT);
+        self.used.fetch_add(bytes, Ordering::AcqRel);
+        Permit { budget: Arc::clone(self), bytes }
+    }
+
+    /// `Ready` if another frame may be read. Otherwise the task is woken once a permit is dropped.
+    pub(in crate::libp2p) fn poll_available(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.is_available() {
+            return Poll::Ready(());
+        }
+        self.reader.register(cx.waker());
+        // A permit dropped before the registration wakes nobody: look again.
+        if self.is_available() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn is_available(&self) -> bool {
+        self.used.load(Ordering::Acquire) < READ_AHEAD
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::AcqRel);
+        if self.budget.is_available() {
+            self.budget.reader.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_stops_while_the_budget_is_exhausted() {
+        let (budget, cx) = (Arc::new(ReadBudget::default()), Context::from_waker(std::task::Waker::noop()));
+        let large = budget.acquire(READ_AHEAD * 3);
+        assert!(budget.poll_available(&cx).is_pending());
+        drop(large);
+        let mut small = Vec::new();
+        while budget.poll_available(&cx).is_ready() {
+            small.push(budget.acquire(0));
+        }
+        assert_eq!(small.len(), READ_AHEAD / MIN_PERMIT);
+        small.pop();
+        assert!(budget.poll_available(&cx).is_ready());
+    }
+}

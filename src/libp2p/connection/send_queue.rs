@@ -1,0 +1,317 @@
+//! The send queue of one connection, bounded in items and bytes. The behaviour fills it and the connection's handler
+//! empties it, on different tasks. Urgent lanes are written first and dropped last; control is never dropped while the
+//! connection lives.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Context,
+};
+
+use futures::task::AtomicWaker;
+
+use super::{
+    delivery_report::DeliveryReport,
+    lanes::{Item, LaneCounts, Lanes},
+    packing::pack,
+};
+use crate::{
+    libp2p::{
+        codec::{encode::Kind, limits::WireLimits},
+        ids::MessageId,
+    },
+    protocol::Lane,
+    worker::DropReason,
+};
+
+/// The bounds of one connection's send queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueLimits {
+    /// Most items; an item is an entry of an RPC. Beyond it the least urgent items are dropped, the newest first:
+    /// gossip, then IWANT responses, then forwarded messages, then our own. Control is exempt.
+    pub max_items: usize,
+    /// Most bytes. Beyond it items are dropped in the same order.
+    pub max_bytes: usize,
+    /// The multiple of the two limits that control alone (subscriptions, GRAFTs, PRUNEs) may reach. Beyond it the peer
+    /// is slow and its connections are closed, whatever
+    /// [`BehaviourConfig::slow_peer`](crate::libp2p::BehaviourConfig::slow_peer) says, since control must neither be
+    /// dropped nor be queued without bound.
+    pub stall_factor: usize,
+}
+
+impl QueueLimits {
+    /// Applies `change` and returns the result: `QueueLimits::default().with(|l| l.max_items = 64)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self { max_items: 8_192, max_bytes: 8 << 20, stall_factor: 8 }
+    }
+}
+
+/// The result of adding an item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::libp2p) struct Push {
+    /// The items that were dropped because the peer is slow. The new item may be among them.
+    pub(in crate::libp2p) dropped: LaneCounts,
+    /// The item is an IDONTWANT, which the peer's protocol version does not support. It was dropped.
+    pub(in crate::libp2p) unsupported: bool,
+    /// There was no room for control. The queue takes nothing more; the connection is to be closed.
+    pub(in crate::libp2p) overflowed: bool,
+}
+
+#[derive(Debug)]
+pub(in crate::libp2p) struct SendQueue {
+    state: Mutex<State>,
+    /// Whether the negotiated protocol version supports IDONTWANT.
+    idontwant_supported: AtomicBool,
+    /// Wakes the connection's task.
+    waker: AtomicWaker,
+    limits: QueueLimits,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pending: Lanes,
+    /// Items that were taken to be written and are not flushed yet. A stream that breaks may have lost them.
+    in_flight: Vec<Item>,
+    /// The peer does not read. The queue takes only control until the items in flight are flushed.
+    slow: bool,
+    /// There was no room for control. The queue takes nothing more.
+    overflowed: bool,
+}
+
+impl SendQueue {
+    pub(in crate::libp2p) fn new(limits: QueueLimits) -> Self {
+        Self {
+            state: Mutex::default(),
+            idontwant_supported: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+            limits,
+        }
+    }
+
+    /// Called when the protocol of the outbound stream is negotiated.
+    pub(in crate::libp2p) fn set_idontwant_supported(&self, supported: bool) {
+        self.idontwant_supported.store(supported, Ordering::Release);
+    }
+
+    /// Adds an item and wakes the connection's task. Never blocks.
+    pub(in crate::libp2p) fn push(&self, item: Item) -> Push {
+        if item.fragment.kind == Kind::IDontWant && !self.idontwant_supported.load(Ordering::Acquire) {
+            return Push { unsupported: true, ..Push::default() };
+        }
+        let mut dropped = Vec::new();
+        let overflowed = self.state().push(item, &self.limits, &mut dropped);
+        self.waker.wake();
+        Push { dropped: drop_all(dropped, DropReason::PeerSlow), unsupported: false, overflowed }
+    }
+
+    /// Takes messages that the peer does not want out of the queue, unless they are being written.
+    pub(in crate::libp2p) fn withdraw(&self, ids: &[MessageId]) -> LaneCounts {
+        let unwanted = self.state().pending.withdraw(ids);
+        drop_all(unwanted, DropReason::Unwanted)
+    }
+
+    /// Appends frames to `out` until it has at least `target` bytes or the queue is empty. Call it only when all earlier
+    /// frames are flushed: their reports are completed here. If nothing is appended, the next push wakes the task of
+    /// `cx`.
+    pub(in crate::libp2p) fn fill(
+        &self,
+        out: &mut Vec<u8>,
+        target: usize,
+        limits: &WireLimits,
+        cx: &Context<'_>,
+    ) {
+        // Registered first: a push between the check and the registration would wake nobody.
+        self.waker.register(cx.waker());
+        let mut state = self.state();
+        let State { pending, in_flight, slow, .. } = &mut *state;
+        let sent: Vec<DeliveryReport> = in_flight.drain(..).filter_map(|item| item.report).collect();
+        *slow = false;
+        while out.len() < target && pack(pending, limits, out, in_flight) > 0 {}
+        drop(state);
+        sent.into_iter().for_each(DeliveryReport::sent);
+    }
+
+    /// Whether items are pending or in flight. If not, the next push wakes the task of `cx`.
+    pub(in crate::libp2p) fn has_pending(&self, cx: &Context<'_>) -> bool {
+        self.waker.register(cx.waker());
+        let state = self.state();
+        state.pending.items() > 0 || !state.in_flight.is_empty()
+    }
+
+    /// Called when the peer does not read: drops all pending items but control, and takes only control until the items
+    /// in flight are flushed. Items in flight can't be dropped, but their reports are completed as not sent.
+    pub(in crate::libp2p) fn drop_pending(&self) -> LaneCounts {
+        let mut state = self.state();
+        state.slow = true;
+        let dropped = std::iter::from_fn(|| state.pending.pop_less_urgent(Lane::Control)).collect();
+        let late: Vec<_> = state.in_flight.iter_mut().filter_map(|item| item.report.take()).collect();
+        drop(state);
+        late.into_iter().for_each(|report| report.not_sent(DropReason::PeerSlow));
+        drop_all(dropped, DropReason::PeerSlow)
+    }
+
+    /// Takes all items that may not have been written: the connection is lost.
+    pub(in crate::libp2p) fn take_all(&self) -> Vec<Item> {
+        let State { mut pending, in_flight: mut items, .. } = std::mem::take(&mut *self.state());
+        items.extend(std::iter::from_fn(|| pending.pop()));
+        items
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Plain data: a panic elsewhere leaves it whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts items that are not sent, and completes their reports.
+pub(in crate::libp2p) fn drop_all(items: Vec<Item>, reason: DropReason) -> LaneCounts {
+    let mut counts = LaneCounts::NONE;
+    for item in items {
+        counts.add(item.lane, 1);
+        if let Some(report) = item.report {
+            report.not_sent(reason);
+        }
+    }
+    counts
+}
+
+impl State {
+    /// Adds an item, or moves it or less urgent ones to `dropped`. Returns true when control finds no room for the first
+    /// time.
+    fn push(&mut self, item: Item, limits: &QueueLimits, dropped: &mut Vec<Item>) -> bool {
+        let control = item.lane == Lane::Control;
+        if self.overflowed || (self.slow && !control) {
+            dropped.push(item);
+            return false;
+        }
+        while self.is_full(&item, limits, 1)
+            && let Some(victim) = self.pending.pop_less_urgent(item.lane)
+        {
+            dropped.push(victim);
+        }
+        let factor = if control { limits.stall_factor } else { 1 };
+        if self.is_full(&item, limits, factor) {
+            dropped.push(item);
+            self.overflowed = control;
+        } else {
+            self.pending.push(item);
+        }
+        self.overflowed
+    }
+
+    /// Whether `item` does not fit into `factor` times the limits.
+    fn is_full(&self, item: &Item, limits: &QueueLimits, factor: usize) -> bool {
+        let bytes = self.pending.bytes().saturating_add(item.fragment.bytes.len());
+        self.pending.items() >= limits.max_items.saturating_mul(factor)
+            || bytes > limits.max_bytes.saturating_mul(factor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::libp2p::connection::lanes::tests::item;
+
+    const QUEUED: Push = Push { dropped: LaneCounts::NONE, unsupported: false, overflowed: false };
+
+    fn counts(lane: Lane, count: u64) -> LaneCounts {
+        let mut counts = LaneCounts::NONE;
+        counts.add(lane, count);
+        counts
+    }
+
+    fn dropped(lane: Lane, overflowed: bool) -> Push {
+        Push { dropped: counts(lane, 1), unsupported: false, overflowed }
+    }
+
+    fn fill(queue: &SendQueue, target: usize) -> usize {
+        let (mut out, cx) = (Vec::new(), Context::from_waker(std::task::Waker::noop()));
+        queue.fill(&mut out, target, &WireLimits::default(), &cx);
+        out.len()
+    }
+
+    fn small() -> SendQueue {
+        SendQueue::new(QueueLimits { max_items: 2, max_bytes: 1_000, stall_factor: 2 })
+    }
+
+    #[test]
+    fn less_urgent_items_make_room_and_control_without_room_ends_the_queue() {
+        let queue = small();
+        let push = |kind, lane| queue.push(item(kind, lane, 0));
+        assert_eq!(push(Kind::Message, Lane::Forward), QUEUED);
+        assert_eq!(push(Kind::IHave, Lane::Gossip), QUEUED);
+        assert_eq!(push(Kind::IHave, Lane::Gossip), dropped(Lane::Gossip, false));
+        assert_eq!(push(Kind::Message, Lane::Publish), dropped(Lane::Gossip, false));
+        assert_eq!(push(Kind::Message, Lane::Answer), dropped(Lane::Answer, false));
+        assert_eq!(push(Kind::Graft, Lane::Control), dropped(Lane::Forward, false));
+        assert_eq!(push(Kind::Subscription, Lane::Control), dropped(Lane::Publish, false));
+        assert_eq!(push(Kind::Prune, Lane::Control), QUEUED);
+        assert_eq!(push(Kind::Prune, Lane::Control), QUEUED);
+        assert_eq!(push(Kind::Prune, Lane::Control), dropped(Lane::Control, true));
+        assert_eq!(push(Kind::Prune, Lane::Control), dropped(Lane::Control, false));
+        assert_eq!(push(Kind::Message, Lane::Publish), dropped(Lane::Publish, false));
+        assert_eq!(queue.take_all().len(), 4);
+    }
+
+    #[test]
+    fn for_a_slow_peer_only_control_is_queued_until_it_reads_again() {
+        let queue = SendQueue::new(QueueLimits::default());
+        let push = |kind, lane| queue.push(item(kind, lane, 0));
+        push(Kind::Message, Lane::Publish);
+        assert!(fill(&queue, 1) > 0);
+        push(Kind::Graft, Lane::Control);
+        push(Kind::Message, Lane::Publish);
+        push(Kind::Message, Lane::Publish);
+        // Items in flight are neither dropped nor queued twice.
+        assert_eq!(queue.drop_pending(), counts(Lane::Publish, 2));
+        assert_eq!(push(Kind::Message, Lane::Publish), dropped(Lane::Publish, false));
+        assert_eq!(push(Kind::Prune, Lane::Control), QUEUED);
+        assert!(fill(&queue, 1) > 0);
+        assert_eq!(push(Kind::Message, Lane::Publish), QUEUED);
+        assert_eq!(queue.take_all().len(), 3);
+    }
+
+    #[test]
+    fn idontwants_need_a_protocol_that_supports_them() {
+        let queue = small();
+        let push = || queue.push(item(Kind::IDontWant, Lane::Gossip, 0));
+        assert_eq!(push(), Push { unsupported: true, ..QUEUED });
+        queue.set_idontwant_supported(true);
+        assert_eq!(push(), QUEUED);
+        assert_eq!(queue.take_all().len(), 1);
+    }
+
+    #[test]
+    fn items_in_flight_are_not_lost_with_their_stream() {
+        let queue = small();
+        queue.push(item(Kind::Graft, Lane::Control, 1));
+        assert!(fill(&queue, 1) > 0);
+        queue.push(item(Kind::Message, Lane::Publish, 2));
+        let tags: Vec<_> = queue.take_all().into_iter().map(|item| item.fragment.bytes[0]).collect();
+        assert_eq!(tags, [1, 2]);
+        queue.push(item(Kind::Graft, Lane::Control, 1));
+        assert!(fill(&queue, 1) > 0);
+        // The next fill implies that all is flushed.
+        assert_eq!(fill(&queue, 1), 0);
+        assert!(queue.take_all().is_empty());
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let queue = SendQueue::new(QueueLimits { max_items: 100, max_bytes: 25, stall_factor: 2 });
+        let pushed = [(); 3].map(|()| queue.push(item(Kind::Message, Lane::Forward, 0)));
+        assert_eq!(pushed, [QUEUED, QUEUED, dropped(Lane::Forward, false)]);
+        assert_eq!(fill(&queue, 1), 21);
+        assert_eq!(queue.push(item(Kind::Message, Lane::Forward, 0)), QUEUED);
+    }
+}

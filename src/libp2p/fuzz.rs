@@ -1,0 +1,50 @@
+//! The codec's entry points for the fuzz targets and for tests that read frames. Behind the feature `fuzzing`, and not
+//! part of the API.
+
+use ::libp2p::{Multiaddr, PeerId};
+
+use super::{
+    codec::{
+        decode::decode,
+        encode::{EncodeError, fragments},
+        rpc::RpcError,
+    },
+    connection::{
+        lanes::{Item, Lanes},
+        packing::pack,
+    },
+    network::Libp2pNetwork,
+};
+use crate::{network::P2pMessage, protocol::Lane};
+
+/// Decodes a frame, without its length prefix.
+///
+/// # Errors
+/// The frame is not an RPC within the limits of `network`.
+pub fn read(frame: &[u8], network: &Libp2pNetwork) -> Result<Vec<P2pMessage<Libp2pNetwork>>, RpcError> {
+    decode(frame, network).map(|decoded| decoded.messages)
+}
+
+/// Encodes messages as frames, with their length prefixes.
+///
+/// # Errors
+/// A message can't be encoded.
+pub fn write(
+    messages: &[P2pMessage<Libp2pNetwork>],
+    network: &Libp2pNetwork,
+) -> Result<Vec<u8>, EncodeError> {
+    let (limits, mut lanes, mut out) = (network.limits(), Lanes::default(), Vec::new());
+    for message in messages {
+        for fragment in fragments(message, limits)? {
+            // A single lane keeps the order of the messages.
+            lanes.push(Item { fragment, lane: Lane::Control, id: None, report: None });
+        }
+    }
+    while pack(&mut lanes, limits, &mut out, &mut Vec::new()) > 0 {}
+    Ok(out)
+}
+
+/// The known addresses of a peer.
+pub fn addresses(peer: &PeerId, network: &Libp2pNetwork) -> Vec<Multiaddr> {
+    network.state().addresses().addresses(peer)
+}

@@ -1,0 +1,346 @@
+//! A whole node for an application: engine, ready-made swarm and driver, started together.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use ::libp2p::{Multiaddr, PeerId, identity::Keypair, multiaddr::Protocol};
+use tokio::{sync::watch, time::sleep};
+
+use super::{
+    driver::NodeDriver,
+    event::NodeEvent,
+    handle::{CommandError, NodeHandle},
+};
+use crate::{
+    AppOutputs, EngineStopped, InvalidLimits, Limits, LimitsConfig, PublishTicket, Refused, StartError,
+    Started, Worker, WorkerBuilder,
+    libp2p::{
+        ids::TopicName,
+        network::{AuthorError, Libp2pNetwork},
+        signature::policy::SignaturePolicy,
+        swarm::builder::{TransportConfig, TransportError, swarm},
+    },
+};
+
+/// The pause between two looks at a mesh that is waited for.
+const MESH_POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A running node: an engine, a swarm, and the driver task between them. Clones are the same node.
+///
+/// The example starts two nodes in one process; the second one publishes and the first one receives.
+///
+/// ```
+/// use actix_gossipsub::libp2p::{Keypair, Node};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> { actix::System::new().block_on(async {
+/// let (alice, mut received) = Node::builder(Keypair::generate_ed25519())
+///     .listen("/ip4/127.0.0.1/tcp/0")
+///     .topic("news")
+///     .start()
+///     .await?;
+/// let (bob, _received) = Node::builder(Keypair::generate_ed25519())
+///     .dial(alice.addresses()[0].clone())
+///     .topic("news")
+///     .start()
+///     .await?;
+/// bob.wait_for_mesh("news", 1).await?;
+/// bob.publish("news", "hello")?;
+/// let message = received.recv().await.expect("the node runs");
+/// assert_eq!(message.message.data(), b"hello");
+/// bob.shutdown().await;
+/// alice.shutdown().await;
+/// # Ok(()) }) }
+/// ```
+///
+/// A node ends by [`shutdown`](Self::shutdown). If all clones are dropped before, the connections close, but the engine
+/// runs until its [`Worker`] is shut down or the actix system ends.
+#[derive(Clone)]
+pub struct Node {
+    worker: Worker<Libp2pNetwork>,
+    network: Libp2pNetwork,
+    handle: NodeHandle,
+    addresses: Arc<[Multiaddr]>,
+    /// Closed when the driver has ended.
+    driver: watch::Receiver<()>,
+}
+
+/// Collects the settings of a [`Node`]. Every setting has a default.
+#[must_use = "a builder starts nothing by itself"]
+pub struct NodeBuilder {
+    key: Keypair,
+    network: Option<Libp2pNetwork>,
+    limits: LimitsConfig<TopicName>,
+    transport: TransportConfig,
+    topics: Vec<TopicName>,
+    listen: Vec<Multiaddr>,
+    dial: Vec<Multiaddr>,
+    /// The first address that can't be parsed, and why.
+    bad_address: Option<String>,
+    engine: Box<EngineSettings>,
+    observer: Box<dyn FnMut(NodeEvent<'_>) + Send>,
+}
+
+type EngineSettings = dyn FnOnce(WorkerBuilder<Libp2pNetwork>) -> WorkerBuilder<Libp2pNetwork>;
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeStartError {
+    /// A listen or dial address can't be parsed.
+    #[error("not an address: {0}")]
+    Address(String),
+    /// The limits break rules.
+    #[error(transparent)]
+    Limits(#[from] InvalidLimits),
+    /// The engine can't start.
+    #[error(transparent)]
+    Engine(#[from] StartError),
+    /// The swarm can't be created.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The node can't listen on an address, or can't dial one.
+    #[error("{address}: {error}")]
+    Command {
+        /// The address.
+        address: Multiaddr,
+        /// What is wrong.
+        error: CommandError,
+    },
+}
+
+/// Why a message was not published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The message can't be created.
+    #[error(transparent)]
+    Message(#[from] AuthorError),
+    /// The engine does not take the message.
+    #[error("the engine does not take the message: {0}")]
+    Refused(#[from] Refused),
+}
+
+impl Node {
+    /// Begins a node whose identity is `key`. By default the key also signs its messages.
+    pub fn builder(key: Keypair) -> NodeBuilder {
+        NodeBuilder {
+            key,
+            network: None,
+            limits: LimitsConfig::default(),
+            transport: TransportConfig::default(),
+            topics: Vec::new(),
+            listen: Vec::new(),
+            dial: Vec::new(),
+            bad_address: None,
+            engine: Box::new(|builder| builder),
+            observer: Box::new(|_| {}),
+        }
+    }
+
+    /// The peer id of the node.
+    pub fn peer_id(&self) -> PeerId {
+        self.handle.peer_id()
+    }
+
+    /// The first address of each listener, in the order in which the builder got them, each with the node's peer id at
+    /// its end (`/p2p/PEER`). Other nodes can dial them.
+    pub fn addresses(&self) -> &[Multiaddr] {
+        &self.addresses
+    }
+
+    /// The engine: for joining and leaving topics, queries and statistics.
+    pub fn worker(&self) -> &Worker<Libp2pNetwork> {
+        &self.worker
+    }
+
+    /// The network of the node, which creates its messages.
+    pub fn network(&self) -> &Libp2pNetwork {
+        &self.network
+    }
+
+    /// The handle of the swarm: for listening, dialling and disconnecting.
+    pub fn handle(&self) -> &NodeHandle {
+        &self.handle
+    }
+
+    /// Signs a message as the signature policy demands and publishes it. The topic need not be joined. Never blocks.
+    /// The ticket tells what becomes of the message.
+    ///
+    /// # Errors
+    /// The topic name or the payload is too long, the key can't sign, or the engine has no room or has ended.
+    pub fn publish(
+        &self,
+        topic: impl Into<TopicName>,
+        data: impl Into<Vec<u8>>,
+    ) -> Result<PublishTicket<Libp2pNetwork>, PublishError> {
+        let message = self.network.message(topic.into(), data)?;
+        Ok(self.worker.publish(message)?)
+    }
+
+    /// Waits until the mesh of a joined topic has at least `peers` peers. A mesh grows at heartbeats. There is no
+    /// timeout; dropping the future has no effect on the node.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn wait_for_mesh(
+        &self,
+        topic: impl Into<TopicName>,
+        peers: usize,
+    ) -> Result<(), EngineStopped> {
+        let topic = topic.into();
+        while self.worker.mesh_of(&topic).await?.is_none_or(|mesh| mesh.len() < peers) {
+            sleep(MESH_POLL_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    /// Ends the node: leaves all topics, sends what is queued, closes the connections, and waits until all is done.
+    /// [`Worker::shutdown`] and [`NodeDriver`] bound the time. If the future is dropped, the node may end all the same.
+    pub async fn shutdown(&self) {
+        // The outputs end with the engine, and the driver with the outputs.
+        self.worker.shutdown().await;
+        let mut driver = self.driver.clone();
+        while driver.changed().await.is_ok() {}
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Node");
+        out.field("peer_id", &self.peer_id()).field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl NodeBuilder {
+    /// Listens on an address such as `/ip4/0.0.0.0/tcp/4001`; port 0 is any free port. By default the node does not
+    /// listen.
+    pub fn listen(mut self, address: impl TryInto<Multiaddr, Error: fmt::Display>) -> Self {
+        let address = self.parse(address);
+        self.listen.extend(address);
+        self
+    }
+
+    /// Dials an address once. For peers to stay connected to, see
+    /// [`persistent_points`](crate::libp2p::Libp2pNetworkBuilder::persistent_points).
+    pub fn dial(mut self, address: impl TryInto<Multiaddr, Error: fmt::Display>) -> Self {
+        let address = self.parse(address);
+        self.dial.extend(address);
+        self
+    }
+
+    /// Joins a topic at the start.
+    pub fn topic(mut self, topic: impl Into<TopicName>) -> Self {
+        self.topics.push(topic.into());
+        self
+    }
+
+    /// Joins topics at the start.
+    pub fn topics(mut self, topics: impl IntoIterator<Item: Into<TopicName>>) -> Self {
+        self.topics.extend(topics.into_iter().map(Into::into));
+        self
+    }
+
+    /// The network: signature policy, message ids, validation. By default
+    /// [`StrictSign`](SignaturePolicy::StrictSign) with the node's key, and every message is valid.
+    pub fn network(mut self, network: Libp2pNetwork) -> Self {
+        self.network = Some(network);
+        self
+    }
+
+    /// The parameters of the engine, checked at the start; by default [`LimitsConfig::default`].
+    pub fn limits(mut self, limits: LimitsConfig<TopicName>) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The settings of the swarm; by default [`TransportConfig::default`].
+    pub fn transport(mut self, transport: TransportConfig) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    /// Further settings of the engine, such as its threads and its metrics recorder. Replaces earlier ones.
+    pub fn engine(
+        mut self,
+        settings: impl FnOnce(WorkerBuilder<Libp2pNetwork>) -> WorkerBuilder<Libp2pNetwork> + 'static,
+    ) -> Self {
+        self.engine = Box::new(settings);
+        self
+    }
+
+    /// Called for each event of the node, on the driver's task; must not block.
+    pub fn observer(mut self, observer: impl FnMut(NodeEvent<'_>) + Send + 'static) -> Self {
+        self.observer = Box::new(observer);
+        self
+    }
+
+    /// Starts the node on the current arbiter, waits until it listens, and begins to dial. Returns the node and the
+    /// messages that it receives on its topics. Read them: the engine takes no more messages from peers while too many
+    /// are unread.
+    ///
+    /// If the future is dropped, the node may have been started in part; its connections then close.
+    ///
+    /// # Errors
+    /// An address or the limits are invalid, no actix system runs on this thread, or the node can't listen or dial. In
+    /// each case nothing stays running.
+    pub async fn start(self) -> Result<(Node, AppOutputs<Libp2pNetwork>), NodeStartError> {
+        if let Some(bad_address) = self.bad_address {
+            return Err(NodeStartError::Address(bad_address));
+        }
+        if actix::System::try_current().is_none() {
+            return Err(StartError::NoSystem.into());
+        }
+        let limits = Limits::try_from(self.limits)?;
+        let network = self.network.unwrap_or_else(|| {
+            Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(self.key.clone()))).build()
+        });
+        let swarm = swarm(self.key, network.clone(), &self.transport)?;
+        let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id());
+        let Started { worker, p2p, app } = (self.engine)(engine).start(self.topics)?;
+        let (task, handle) = NodeDriver::new(swarm, worker.clone(), p2p, self.observer);
+        let (ended, driver) = watch::channel(());
+        actix::spawn(async move {
+            task.await;
+            drop(ended);
+        });
+        let mut node = Node { worker, network, handle, addresses: Arc::default(), driver };
+        match node.listen_and_dial(self.listen, self.dial).await {
+            Ok(addresses) => node.addresses = addresses.into(),
+            Err(error) => {
+                node.shutdown().await;
+                return Err(error);
+            }
+        }
+        Ok((node, app))
+    }
+
+    fn parse(&mut self, address: impl TryInto<Multiaddr, Error: fmt::Display>) -> Option<Multiaddr> {
+        match address.try_into() {
+            Ok(address) => Some(address),
+            Err(error) => {
+                self.bad_address.get_or_insert(error.to_string());
+                None
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Listens on the first addresses and dials the others. Returns the first address of each listener.
+    async fn listen_and_dial(
+        &self,
+        listen: Vec<Multiaddr>,
+        dial: Vec<Multiaddr>,
+    ) -> Result<Vec<Multiaddr>, NodeStartError> {
+        let mut addresses = Vec::with_capacity(listen.len());
+        for address in listen {
+            let listening = self.handle.listen(address.clone()).await;
+            let first = listening.map_err(|error| NodeStartError::Command { address, error })?;
+            addresses.push(first.with(Protocol::P2p(self.peer_id())));
+        }
+        for address in dial {
+            let dialling = self.handle.dial(address.clone()).await;
+            dialling.map_err(|error| NodeStartError::Command { address, error })?;
+        }
+        Ok(addresses)
+    }
+}

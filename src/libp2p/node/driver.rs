@@ -1,0 +1,358 @@
+//! The driver task of a node: swarm events become inputs of the engine, and outputs of the engine go to the swarm. It
+//! takes turns between commands, pending inputs, outputs and swarm events, so that none of them starves.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use ::libp2p::{
+    Multiaddr, PeerId, Swarm, TransportError as SwarmTransportError,
+    core::transport::ListenerId,
+    identify, ping,
+    swarm::{SwarmEvent, dial_opts::DialOpts},
+};
+use futures::StreamExt;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Sleep, sleep},
+};
+
+use super::{
+    engine::{Engine, RefusedInput},
+    event::NodeEvent,
+    handle::{Command, CommandError, NodeHandle},
+    outputs::OutputSource,
+    pending_inputs::PendingInputs,
+};
+use crate::{
+    libp2p::swarm::{
+        builder::{TransportBehaviour, TransportBehaviourEvent},
+        event::Event,
+        inputs::Inputs,
+    },
+    network::P2pInput,
+};
+
+type Observer = Box<dyn FnMut(NodeEvent<'_>) + Send>;
+type ListenAnswer = oneshot::Sender<Result<Multiaddr, CommandError>>;
+
+/// Most queued commands.
+const MAX_COMMANDS: usize = 64;
+/// Most events, or outputs, that are handled before the other side has its turn.
+const TURN: usize = 64;
+/// The number of queued events of the behaviour beyond which no outputs are read.
+const MAX_QUEUED_EVENTS: usize = 4_096;
+/// The number of turns after which the other tasks of the thread have theirs.
+const TURNS: usize = 16;
+/// How long the last messages of the engine may take to be written. They are written before connections are closed,
+/// since a peer may not read what arrives together with the end of the connection.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
+/// How long connections may take to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The driver of a node: a future that ties a swarm to an engine. Spawn it.
+///
+/// It completes after [`NodeHandle::shutdown`], when the last [`NodeHandle`] is dropped, or when the outputs of the
+/// engine end. It then writes what is queued, for 200 ms at most, and closes the connections, for 2 s at most.
+pub struct NodeDriver<E, O> {
+    swarm: Swarm<TransportBehaviour>,
+    engine: E,
+    outputs: O,
+    pending: PendingInputs,
+    commands: mpsc::Receiver<Command>,
+    /// The listen commands whose listener has no address yet.
+    listening: HashMap<ListenerId, ListenAnswer>,
+    observer: Observer,
+    /// Set once the node ends.
+    closing: Option<Closing>,
+}
+
+impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
+    /// Ties `swarm` to `engine` and to the outputs of that engine. `observer` is called on the driver's task for each
+    /// event of the node; it must not block.
+    pub fn new(
+        mut swarm: Swarm<TransportBehaviour>,
+        engine: E,
+        outputs: O,
+        observer: impl FnMut(NodeEvent<'_>) + Send + 'static,
+    ) -> (Self, NodeHandle) {
+        swarm.behaviour_mut().gossipsub.set_delivery_listener(engine.delivery_listener());
+        let (sender, commands) = mpsc::channel(MAX_COMMANDS);
+        let handle = NodeHandle { commands: sender, peer: *swarm.local_peer_id() };
+        let driver = Self {
+            swarm,
+            engine,
+            outputs,
+            pending: PendingInputs::default(),
+            commands,
+            listening: HashMap::new(),
+            observer: Box::new(observer),
+            closing: None,
+        };
+        (driver, handle)
+    }
+
+    /// Passes inputs to the engine. Messages are queued behind pending inputs of the same peer; a disconnection
+    /// overtakes them.
+    fn on_inputs(&mut self, inputs: Inputs) {
+        let peer = inputs.peer();
+        if !self.pending.contains(&peer) {
+            self.pass_to_engine(peer, [inputs].into(), false);
+        } else if matches!(inputs.front(), Some(P2pInput::Disconnection { .. })) {
+            self.drop_peer(peer);
+            self.pass_to_engine(peer, [inputs].into(), false);
+        } else {
+            self.pending.append(inputs);
+        }
+    }
+
+    /// Passes inputs of a peer to the engine and stores those for which it has no room. `retry`: they were stored
+    /// before.
+    fn pass_to_engine(&mut self, peer: PeerId, mut inputs: VecDeque<Inputs>, retry: bool) {
+        let before = count(&inputs);
+        let Err(reason) = self.try_pass_to_engine(&mut inputs) else {
+            if retry {
+                (self.observer)(NodeEvent::Resumed(peer));
+            }
+            return;
+        };
+        if !retry {
+            (self.observer)(NodeEvent::Paused(peer, &reason));
+        }
+        // The engine was ready and took nothing: do not try again at once.
+        let pause = retry && count(&inputs) == before;
+        self.pending.insert(peer, inputs, self.engine.p2p_input_ready(peer), pause);
+    }
+
+    /// Stops at the first input for which the engine has no room. That one and the later ones stay in `inputs`.
+    fn try_pass_to_engine(&mut self, inputs: &mut VecDeque<Inputs>) -> Result<(), E::Refused> {
+        while let Some(batch) = inputs.front_mut() {
+            let mut observed = batch.is_observed();
+            while let Some(input) = batch.next() {
+                if !std::mem::take(&mut observed) {
+                    (self.observer)(NodeEvent::Input(&input));
+                }
+                match self.engine.p2p_input(input) {
+                    Err(RefusedInput { reason, input }) if self.engine.is_temporary(&reason) => {
+                        batch.put_back(*input);
+                        batch.set_observed();
+                        return Err(reason);
+                    }
+                    Err(RefusedInput { reason, input }) => {
+                        (self.observer)(NodeEvent::Refused(&input, &reason));
+                    }
+                    Ok(()) => {}
+                }
+            }
+            inputs.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Removes the pending inputs of a peer that disconnects. They are passed to the engine if it has room, and lost
+    /// otherwise.
+    fn drop_peer(&mut self, peer: PeerId) {
+        let mut inputs = self.pending.remove(&peer);
+        if let Err(reason) = self.try_pass_to_engine(&mut inputs) {
+            for input in inputs.into_iter().flatten() {
+                (self.observer)(NodeEvent::Refused(&input, &reason));
+            }
+        }
+    }
+
+    fn on_gossipsub_event(&mut self, event: Event) {
+        match event {
+            Event::Inputs(inputs) => self.on_inputs(inputs),
+            event => {
+                (self.observer)(NodeEvent::Gossipsub(&event));
+                self.report_to_engine(event);
+            }
+        }
+    }
+
+    /// Reports to the engine the events that concern it.
+    fn report_to_engine(&self, event: Event) {
+        match event {
+            Event::Unreachable { point, .. } => self.engine.set_unreachable_point(point),
+            Event::SlowPeer { peer, .. } => self.engine.report_slow_peer(&peer),
+            Event::Dropped { reason, lanes, .. } => {
+                for (lane, count) in lanes.iter().filter(|(_, count)| *count > 0) {
+                    let count = usize::try_from(count).unwrap_or(usize::MAX);
+                    self.engine.report_dropped(lane, reason, count);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_behaviour_event(&mut self, event: TransportBehaviourEvent) {
+        match event {
+            TransportBehaviourEvent::Gossipsub(event) => self.on_gossipsub_event(event),
+            TransportBehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+                self.swarm.behaviour().gossipsub.add_addresses(peer_id, info.listen_addrs);
+            }
+            TransportBehaviourEvent::Ping(event) => self.on_ping(&event),
+            TransportBehaviourEvent::Identify(_) => {}
+        }
+    }
+
+    /// Closes the connection of a peer that supports ping and does not answer, whatever the state of its socket.
+    fn on_ping(&mut self, event: &ping::Event) {
+        if let Err(failure @ (ping::Failure::Timeout | ping::Failure::Other { .. })) = &event.result {
+            (self.observer)(NodeEvent::PingFailed(event.peer, failure));
+            self.swarm.close_connection(event.connection);
+        }
+    }
+
+    fn on_swarm_event(&mut self, event: SwarmEvent<TransportBehaviourEvent>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour_event(event),
+            SwarmEvent::NewListenAddr { listener_id, address } => {
+                (self.observer)(NodeEvent::Listening(&address));
+                self.answer_listen(listener_id, Ok(address));
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                (self.observer)(NodeEvent::ListenerExpired(&address));
+            }
+            SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
+                let error = reason.err().unwrap_or_else(|| io::Error::other("the listener was closed"));
+                self.answer_listen(listener_id, Err(SwarmTransportError::Other(error).into()));
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
+                (self.observer)(NodeEvent::DialFailed(peer_id, &error));
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers the command that began this listener, if it is not answered yet.
+    fn answer_listen(&mut self, listener: ListenerId, result: Result<Multiaddr, CommandError>) {
+        if let Some(answer) = self.listening.remove(&listener) {
+            // The owner may have dropped the request.
+            let _ = answer.send(result);
+        }
+    }
+
+    /// Carries out a command. Returns false for the last one. An owner may have dropped the request that waits for the
+    /// answer.
+    fn on_command(&mut self, command: Command) -> bool {
+        match command {
+            Command::Shutdown => return false,
+            Command::Listen(address, answer) => match self.swarm.listen_on(address) {
+                Ok(listener) => drop(self.listening.insert(listener, answer)),
+                Err(error) => drop(answer.send(Err(error.into()))),
+            },
+            Command::Dial(address, answer) => {
+                let _ = answer.send(self.swarm.dial(DialOpts::from(address)).map_err(Into::into));
+            }
+            Command::Disconnect(peer, answer) => {
+                // An error means that the peer is not connected, as the owner wants it.
+                let _ = self.swarm.disconnect_peer_id(peer);
+                let _ = answer.send(Ok(()));
+            }
+        }
+        true
+    }
+
+    fn close_all(&mut self) {
+        let peers: Vec<_> = self.swarm.connected_peers().copied().collect();
+        for peer in peers {
+            // An error means that the peer has just disconnected.
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+    }
+
+    /// Lets the connections write what is queued, then closes them.
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Poll::Ready(Some(event)) = self.swarm.poll_next_unpin(cx) {
+            self.on_swarm_event(event);
+        }
+        if self.swarm.connected_peers().next().is_none() {
+            return Poll::Ready(());
+        }
+        let Some(closing) = &mut self.closing else { return Poll::Ready(()) };
+        ready!(closing.deadline.as_mut().poll(cx));
+        if closing.closed {
+            return Poll::Ready(());
+        }
+        self.closing = Some(Closing { deadline: Box::pin(sleep(CLOSE_TIMEOUT)), closed: true });
+        self.close_all();
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Gives each side one turn. `Pending`: there was nothing to do.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        let mut idle = true;
+        while let Poll::Ready(command) = self.commands.poll_recv(cx) {
+            idle = false;
+            if !command.is_some_and(|command| self.on_command(command)) {
+                return Poll::Ready(Turn::Last);
+            }
+        }
+        for _ in 0..TURN {
+            let Poll::Ready((peer, inputs)) = self.pending.poll_ready(cx) else { break };
+            idle = false;
+            self.pass_to_engine(peer, inputs, true);
+        }
+        for _ in 0..TURN {
+            if self.swarm.behaviour().gossipsub.queued_events() > MAX_QUEUED_EVENTS {
+                idle = false;
+                break;
+            }
+            let Poll::Ready(emission) = self.outputs.poll_next(cx) else { break };
+            let Some(emission) = emission else { return Poll::Ready(Turn::Last) };
+            idle = false;
+            self.swarm.behaviour_mut().gossipsub.emit(emission);
+        }
+        for _ in 0..TURN {
+            let Poll::Ready(Some(event)) = self.swarm.poll_next_unpin(cx) else { break };
+            idle = false;
+            self.on_swarm_event(event);
+        }
+        if idle { Poll::Pending } else { Poll::Ready(Turn::More) }
+    }
+}
+
+fn count(inputs: &VecDeque<Inputs>) -> usize {
+    inputs.iter().map(ExactSizeIterator::len).sum()
+}
+
+/// The progress of a node's end.
+struct Closing {
+    deadline: Pin<Box<Sleep>>,
+    /// Whether the connections are being closed; before that they write what is queued.
+    closed: bool,
+}
+
+enum Turn {
+    More,
+    Last,
+}
+
+impl<E: Engine + Unpin, O: OutputSource + Unpin> Future for NodeDriver<E, O> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.closing.is_some() {
+            return self.poll_closing(cx);
+        }
+        for _ in 0..TURNS {
+            match self.poll_turn(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Turn::Last) => {
+                    self.closing = Some(Closing { deadline: Box::pin(sleep(FLUSH_TIMEOUT)), closed: false });
+                    return self.poll_closing(cx);
+                }
+                Poll::Ready(Turn::More) => {}
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,124 @@
+//! The engine as the driver sees it: a trait, and its implementation by [`Worker`].
+
+use std::{fmt, future, sync::Arc};
+
+use ::libp2p::{Multiaddr, PeerId};
+use futures::future::BoxFuture;
+
+use crate::{
+    libp2p::{
+        connection::delivery_report::DeliveryListener,
+        ids::{MessageId, TopicName},
+        network::Libp2pNetwork,
+    },
+    network::P2pInput,
+    protocol::Lane,
+    worker::{DropReason, Refused, Worker},
+};
+
+/// An input that an engine refused, given back.
+#[derive(Debug)]
+pub struct RefusedInput<R> {
+    /// Why the engine refused the input.
+    pub reason: R,
+    /// The input.
+    pub input: Box<P2pInput<Libp2pNetwork>>,
+}
+
+impl<R> RefusedInput<R> {
+    /// An input that is refused for this reason.
+    pub fn new(reason: R, input: P2pInput<Libp2pNetwork>) -> Self {
+        Self { reason, input: Box::new(input) }
+    }
+}
+
+/// An engine, as a [`NodeDriver`](crate::libp2p::NodeDriver) uses it. [`Worker`] is one. No method may block.
+pub trait Engine {
+    /// Why an input is refused.
+    type Refused: fmt::Debug;
+
+    /// Takes an input from the network.
+    ///
+    /// # Errors
+    /// The engine does not take the input and gives it back. See [`is_temporary`](Self::is_temporary).
+    fn p2p_input(&self, input: P2pInput<Libp2pNetwork>) -> Result<(), RefusedInput<Self::Refused>>;
+
+    /// An address that the engine asked to dial can't be reached.
+    fn set_unreachable_point(&self, point: Multiaddr);
+
+    /// Whether the engine has no room now but may have some later. The driver then keeps the input, and does not read
+    /// the peer, until the engine takes it. Otherwise the input is lost. By default `false`.
+    fn is_temporary(&self, refused: &Self::Refused) -> bool {
+        let _ = refused;
+        false
+    }
+
+    /// Waits until the engine may take an input of `peer`. The driver tries again when this completes; completing too
+    /// early costs one more attempt. By default it completes at once.
+    fn p2p_input_ready(&self, peer: PeerId) -> BoxFuture<'static, ()> {
+        let _ = peer;
+        Box::pin(future::ready(()))
+    }
+
+    /// A peer reads too slowly. Called once, until the peer reads again. The peer may be disconnected next.
+    fn report_slow_peer(&self, peer: &PeerId) {
+        let _ = peer;
+    }
+
+    /// `count` outputs of `lane` were not sent for this reason.
+    fn report_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
+        let _ = (lane, reason, count);
+    }
+
+    /// The receiver of delivery reports, if the engine wants them. Called once, when the driver is created.
+    fn delivery_listener(&self) -> Option<Arc<dyn DeliveryListener>> {
+        None
+    }
+}
+
+impl Engine for Worker<Libp2pNetwork> {
+    type Refused = Refused;
+
+    fn p2p_input(&self, input: P2pInput<Libp2pNetwork>) -> Result<(), RefusedInput<Refused>> {
+        self.try_p2p_input(input).map_err(|(reason, input)| RefusedInput::new(reason, input))
+    }
+
+    fn set_unreachable_point(&self, point: Multiaddr) {
+        Self::set_unreachable_point(self, point);
+    }
+
+    fn is_temporary(&self, refused: &Refused) -> bool {
+        *refused != Refused::Stopped
+    }
+
+    fn p2p_input_ready(&self, peer: PeerId) -> BoxFuture<'static, ()> {
+        let worker = self.clone();
+        Box::pin(async move { Self::p2p_input_ready(&worker, &peer).await })
+    }
+
+    fn report_slow_peer(&self, peer: &PeerId) {
+        Self::report_slow_peer(self, peer);
+    }
+
+    fn report_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
+        Self::report_dropped(self, lane, reason, count);
+    }
+
+    fn delivery_listener(&self) -> Option<Arc<dyn DeliveryListener>> {
+        Some(Arc::new(self.clone()))
+    }
+}
+
+impl DeliveryListener for Worker<Libp2pNetwork> {
+    fn wants_reports(&self, topic: &TopicName, id: &MessageId) -> bool {
+        self.has_publish_listener(topic, id)
+    }
+
+    fn report_sent(&self, topic: &TopicName, id: &MessageId) {
+        Self::report_sent(self, topic, id);
+    }
+
+    fn report_not_sent(&self, topic: &TopicName, id: &MessageId, reason: DropReason) {
+        Self::report_not_sent(self, topic, id, reason);
+    }
+}

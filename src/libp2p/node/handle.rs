@@ -1,0 +1,101 @@
+//! The handle of a running node: commands to its driver.
+
+use ::libp2p::{Multiaddr, PeerId, TransportError as SwarmTransportError, swarm::DialError};
+use tokio::sync::{mpsc, oneshot};
+
+/// A command for the driver, with the channel for its answer.
+pub(super) enum Command {
+    /// Answered with the first address when the listener has one.
+    Listen(Multiaddr, oneshot::Sender<Result<Multiaddr, CommandError>>),
+    Dial(Multiaddr, oneshot::Sender<Result<(), CommandError>>),
+    Disconnect(PeerId, oneshot::Sender<Result<(), CommandError>>),
+    Shutdown,
+}
+
+/// Why a node did not carry out a command.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The node has ended.
+    #[error("the node has stopped: start a new one")]
+    Stopped,
+    /// The node can't listen on this address.
+    #[error("can't listen: {}", describe(.0))]
+    Listen(#[from] SwarmTransportError<std::io::Error>),
+    /// The node can't dial this address.
+    #[error("can't dial: {0}")]
+    Dial(#[from] DialError),
+}
+
+/// Describes why a node can't listen. The `Display` of rust-libp2p leaves the cause out.
+fn describe(error: &SwarmTransportError<std::io::Error>) -> String {
+    match error {
+        SwarmTransportError::MultiaddrNotSupported(address) => {
+            format!("{address} is not an address to listen at, such as /ip4/0.0.0.0/tcp/4001")
+        }
+        SwarmTransportError::Other(error) => error.to_string(),
+    }
+}
+
+/// The handle of a running node. Clones are handles of the same node. The node ends when the last handle is dropped.
+#[derive(Clone, Debug)]
+pub struct NodeHandle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) peer: PeerId,
+}
+
+impl NodeHandle {
+    /// The peer id of the node.
+    pub fn peer_id(&self) -> PeerId {
+        self.peer
+    }
+
+    /// Listens on `address` and waits until the listener has an address; returns the first one. A listener on all
+    /// interfaces has several: each is an event [`NodeEvent::Listening`](crate::libp2p::NodeEvent::Listening).
+    ///
+    /// If the future is dropped after its first poll, the node may listen all the same.
+    ///
+    /// # Errors
+    /// The node has ended, or can't listen on this address.
+    pub async fn listen(&self, address: Multiaddr) -> Result<Multiaddr, CommandError> {
+        self.request(|answer| Command::Listen(address, answer)).await
+    }
+
+    /// Starts to dial `address`. A later failure is an event
+    /// [`NodeEvent::DialFailed`](crate::libp2p::NodeEvent::DialFailed).
+    ///
+    /// If the future is dropped after its first poll, the node may dial all the same.
+    ///
+    /// # Errors
+    /// The node has ended, or can't dial this address.
+    pub async fn dial(&self, address: Multiaddr) -> Result<(), CommandError> {
+        self.request(|answer| Command::Dial(address, answer)).await
+    }
+
+    /// Closes the connections to `peer`, if there are any.
+    ///
+    /// If the future is dropped after its first poll, the peer may be disconnected all the same.
+    ///
+    /// # Errors
+    /// The node has ended.
+    pub async fn disconnect(&self, peer: PeerId) -> Result<(), CommandError> {
+        self.request(|answer| Command::Disconnect(peer, answer)).await
+    }
+
+    /// Ends the node: it writes what is queued, for 200 ms at most, and closes its connections. Returns when the command
+    /// is queued; the [`NodeDriver`](crate::libp2p::NodeDriver) completes soon after. If the future is dropped, the
+    /// command may not be sent.
+    pub async fn shutdown(&self) {
+        // An error means that the node has ended before.
+        let _ = self.commands.send(Command::Shutdown).await;
+    }
+
+    async fn request<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, CommandError>>) -> Command,
+    ) -> Result<T, CommandError> {
+        let (sender, answer) = oneshot::channel();
+        self.commands.send(command(sender)).await.map_err(|_| CommandError::Stopped)?;
+        answer.await.map_err(|_| CommandError::Stopped)?
+    }
+}

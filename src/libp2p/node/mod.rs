@@ -1,0 +1,10 @@
+//! A node: the driver task that ties the ready-made swarm to an engine, and [`Node`](builder::Node), which starts swarm,
+//! engine and driver for an application.
+
+pub(super) mod builder;
+pub(super) mod driver;
+pub(super) mod engine;
+pub(super) mod event;
+pub(super) mod handle;
+pub(super) mod outputs;
+mod pending_inputs;

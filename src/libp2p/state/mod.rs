@@ -1,0 +1,77 @@
+//! What all connections of a node share while it runs: known addresses, checked signatures, traffic counters. The
+//! behaviour and its connections write it; the engine reads two parts of it through its `Network`.
+
+pub(super) mod address_book;
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use self::address_book::AddressBook;
+use super::signature::cache::SignatureCache;
+use crate::network::TransportStats;
+
+/// The shared state of a node's transport. It is created with the [`Libp2pNetwork`](crate::libp2p::Libp2pNetwork)
+/// that the engine and the behaviour are both given.
+#[derive(Debug, Default)]
+pub(super) struct TransportState {
+    addresses: Mutex<AddressBook>,
+    signatures: SignatureCache,
+    traffic: TrafficCounters,
+}
+
+impl TransportState {
+    /// The address book, locked. The lock is held for short computations only, never across a poll.
+    pub(super) fn addresses(&self) -> MutexGuard<'_, AddressBook> {
+        // The book is plain data: a panic elsewhere leaves it whole.
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn signatures(&self) -> &SignatureCache {
+        &self.signatures
+    }
+
+    pub(super) fn traffic(&self) -> &TrafficCounters {
+        &self.traffic
+    }
+}
+
+/// Counts what all connections read and wrote. Connections add to it from their own tasks.
+#[derive(Debug, Default)]
+pub(super) struct TrafficCounters {
+    received_bytes: AtomicU64,
+    sent_bytes: AtomicU64,
+    bad_frames: AtomicU64,
+    bad_rpcs: AtomicU64,
+}
+
+impl TrafficCounters {
+    pub(super) fn add_received(&self, bytes: usize) {
+        self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_sent(&self, bytes: usize) {
+        self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A peer's stream was closed because its bytes are not frames.
+    pub(super) fn add_bad_frame(&self) {
+        self.bad_frames.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A peer's stream was closed because a frame is not an acceptable RPC.
+    pub(super) fn add_bad_rpc(&self) {
+        self.bad_rpcs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn snapshot(&self) -> TransportStats {
+        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        TransportStats {
+            received_bytes: value(&self.received_bytes),
+            sent_bytes: value(&self.sent_bytes),
+            bad_frames: value(&self.bad_frames),
+            bad_rpcs: value(&self.bad_rpcs),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The settings of a behaviour.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use ::libp2p::{PeerId, StreamProtocol};
+
+use crate::libp2p::connection::send_queue::QueueLimits;
+
+/// The settings of a [`Behaviour`](crate::libp2p::Behaviour).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BehaviourConfig {
+    /// The protocols that are offered, the preferred one first. By default `/meshsub/1.2.0`, `1.1.0` and `1.0.0`.
+    pub protocols: Vec<StreamProtocol>,
+    /// Direct peers: every message is forwarded to them, and they are in no mesh.
+    pub direct: BTreeSet<PeerId>,
+    /// Trusted peers: they are dialled again when their connection is lost.
+    pub trusted: BTreeSet<PeerId>,
+    /// Bootstrap peers: they get control messages only.
+    pub bootstrap: BTreeSet<PeerId>,
+    /// The bounds of each connection's send queue.
+    pub queue: QueueLimits,
+    /// A peer is slow if fewer than `min_written` bytes are written to it in this time, though more are pending. By
+    /// default 10 s.
+    ///
+    /// Yamux grants a peer's stream more window only when the peer has read half of it, 128 KiB or more. A peer that
+    /// needs longer than `write_timeout` for that is slow too.
+    pub write_timeout: Duration,
+    /// The bytes that must be written in `write_timeout` if as many are pending; by default 16 KiB. This finds peers
+    /// that read a byte now and then.
+    pub min_written: usize,
+    /// What is done about a slow peer.
+    pub slow_peer: SlowPeerAction,
+    /// Most dials that the engine requested and that are in progress; by default 256. Further ones fail at once.
+    pub max_dials: usize,
+    /// Most kicked peers that are refused; by default 4,096. Beyond it the oldest is admitted again.
+    pub max_blocked: usize,
+    /// How many streams a peer may break by bytes that are not acceptable RPCs before the connection is closed; by
+    /// default 8.
+    pub max_bad_streams: u32,
+}
+
+impl BehaviourConfig {
+    /// Applies `change` and returns the result: `BehaviourConfig::default().with(|c| c.max_dials = 16)`.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+impl Default for BehaviourConfig {
+    fn default() -> Self {
+        Self {
+            protocols: ["/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0"]
+                .map(StreamProtocol::new)
+                .to_vec(),
+            direct: BTreeSet::new(),
+            trusted: BTreeSet::new(),
+            bootstrap: BTreeSet::new(),
+            queue: QueueLimits::default(),
+            write_timeout: Duration::from_secs(10),
+            min_written: 16 << 10,
+            slow_peer: SlowPeerAction::default(),
+            max_dials: 256,
+            max_blocked: 4_096,
+            max_bad_streams: 8,
+        }
+    }
+}
+
+/// What is done about a peer that reads too slowly, in addition to what is always done: [`Event::SlowPeer`] is emitted,
+/// through which the engine may lower the peer's score; the items that are pending for the peer are dropped; and only
+/// control is queued until the peer reads again.
+///
+/// [`Event::SlowPeer`]: crate::libp2p::Event::SlowPeer
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowPeerAction {
+    /// Nothing else. The peer stays connected, and in meshes as long as its score allows.
+    Report,
+    /// The peer is disconnected. It may connect again.
+    #[default]
+    Disconnect,
+}

@@ -1,0 +1,254 @@
+//! The connected peers and their connections. All messages to a peer go through one connection, the oldest that carries
+//! gossipsub, so that they keep their order.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+
+use ::libp2p::{PeerId, swarm::ConnectionId};
+
+use crate::{
+    libp2p::{
+        connection::{
+            lanes::{Item, LaneCounts},
+            send_queue::{Push, SendQueue, drop_all},
+        },
+        ids::MessageId,
+    },
+    worker::DropReason,
+};
+
+/// One connection to a peer.
+#[derive(Debug)]
+struct Connection {
+    id: ConnectionId,
+    /// Whether we dialled it.
+    dialled: bool,
+    /// The address of the peer, if it has an IP and a port.
+    remote_address: Option<SocketAddr>,
+    /// Set while the connection carries gossipsub.
+    queue: Option<Arc<SendQueue>>,
+    /// Streams that were dropped because of the bytes that the peer sent.
+    bad_streams: u32,
+}
+
+/// What a change of connections means for the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// The peer is now connected. `dialled`: we dialled the connection.
+    Connected { dialled: bool, remote_address: Option<SocketAddr> },
+    /// The peer is no longer connected; `lost` counts the items that were queued for it.
+    Disconnected { lost: LaneCounts },
+    /// The items of a lost connection moved to another one of the peer. The result covers all of them.
+    Requeued(Push),
+    /// The engine need not know.
+    None,
+}
+
+/// The connections of all peers. A peer is connected for the engine while one of its connections carries gossipsub.
+#[derive(Debug, Default)]
+pub(super) struct Connections(HashMap<PeerId, Vec<Connection>>);
+
+impl Connections {
+    /// A connection was established. It does not carry gossipsub yet.
+    pub(super) fn add(
+        &mut self,
+        peer: PeerId,
+        id: ConnectionId,
+        dialled: bool,
+        remote_address: Option<SocketAddr>,
+    ) {
+        let connection = Connection { id, dialled, remote_address, queue: None, bad_streams: 0 };
+        self.0.entry(peer).or_default().push(connection);
+    }
+
+    /// A connection began to carry gossipsub.
+    pub(super) fn gossipsub_established(
+        &mut self,
+        peer: &PeerId,
+        id: ConnectionId,
+        queue: Arc<SendQueue>,
+    ) -> Change {
+        let before = self.is_connected(peer);
+        let Some(connection) = self.connection(peer, id) else { return Change::None };
+        connection.queue = Some(queue);
+        let Connection { dialled, remote_address, .. } = *connection;
+        if before { Change::None } else { Change::Connected { dialled, remote_address } }
+    }
+
+    /// A connection no longer carries gossipsub, but stays open.
+    pub(super) fn gossipsub_lost(&mut self, peer: &PeerId, id: ConnectionId) -> Change {
+        let before = self.is_connected(peer);
+        let queue = self.connection(peer, id).and_then(|connection| connection.queue.take());
+        self.after_loss(peer, before, queue)
+    }
+
+    /// A connection was closed.
+    pub(super) fn remove(&mut self, peer: &PeerId, id: ConnectionId) -> Change {
+        let before = self.is_connected(peer);
+        let Some(connections) = self.0.get_mut(peer) else { return Change::None };
+        let index = connections.iter().position(|connection| connection.id == id);
+        let queue = index.and_then(|index| connections.remove(index).queue);
+        let empty = connections.is_empty();
+        let change = self.after_loss(peer, before, queue);
+        if empty {
+            self.0.remove(peer);
+        }
+        change
+    }
+
+    /// Drops a peer whose connections are all to be closed. Closing may take long if the peer reads nothing at all; for
+    /// the engine the peer is disconnected at once.
+    pub(super) fn drop_peer(&mut self, peer: &PeerId) -> Change {
+        let before = self.is_connected(peer);
+        let connections = self.0.get_mut(peer).into_iter().flatten();
+        let queues = connections.filter_map(|connection| connection.queue.take());
+        let items = queues.flat_map(|queue| queue.take_all()).collect();
+        disconnected(before, items)
+    }
+
+    /// Moves the items of a lost connection to another one of the peer, or drops them if there is none. The handler of
+    /// the lost connection may own its queue for longer.
+    fn after_loss(&mut self, peer: &PeerId, before: bool, lost: Option<Arc<SendQueue>>) -> Change {
+        let items = lost.iter().flat_map(|queue| queue.take_all());
+        let Some(other) = self.queue(peer) else { return disconnected(before, items.collect()) };
+        let mut total = Push::default();
+        for item in items {
+            // `unsupported` is left out: a late IDONTWANT is of no use anyway.
+            let Push { dropped, overflowed, .. } = other.push(item);
+            total.dropped += dropped;
+            total.overflowed |= overflowed;
+        }
+        if total == Push::default() { Change::None } else { Change::Requeued(total) }
+    }
+
+    /// Counts a stream that was dropped because of the bytes that the peer sent. Returns the number for the connection.
+    pub(super) fn add_bad_stream(&mut self, peer: &PeerId, id: ConnectionId) -> u32 {
+        self.connection(peer, id).map_or(0, |connection| {
+            connection.bad_streams += 1;
+            connection.bad_streams
+        })
+    }
+
+    /// Queues an item; `None` when the peer is not connected.
+    pub(super) fn send(&self, peer: &PeerId, item: Item) -> Option<Push> {
+        self.queue(peer).map(|queue| queue.push(item))
+    }
+
+    /// Takes messages that the peer does not want out of its queue.
+    pub(super) fn withdraw(&self, peer: &PeerId, ids: &[MessageId]) -> LaneCounts {
+        self.queue(peer).map_or(LaneCounts::NONE, |queue| queue.withdraw(ids))
+    }
+
+    /// Whether the peer is connected for the engine.
+    pub(super) fn is_connected(&self, peer: &PeerId) -> bool {
+        self.queue(peer).is_some()
+    }
+
+    /// The peers that have a connection, whether it carries gossipsub or not.
+    pub(super) fn peers(&self) -> impl Iterator<Item = &PeerId> {
+        self.0.keys()
+    }
+
+    /// Whether this connection carries gossipsub.
+    pub(super) fn carries_gossipsub(&self, peer: &PeerId, id: ConnectionId) -> bool {
+        let mut connections = self.0.get(peer).into_iter().flatten();
+        connections.any(|connection| connection.id == id && connection.queue.is_some())
+    }
+
+    fn queue(&self, peer: &PeerId) -> Option<&Arc<SendQueue>> {
+        self.0.get(peer)?.iter().find_map(|connection| connection.queue.as_ref())
+    }
+
+    fn connection(&mut self, peer: &PeerId, id: ConnectionId) -> Option<&mut Connection> {
+        self.0.get_mut(peer)?.iter_mut().find(|connection| connection.id == id)
+    }
+
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn disconnected(before: bool, items: Vec<Item>) -> Change {
+    let lost = drop_all(items, DropReason::Disconnected);
+    if before { Change::Disconnected { lost } } else { Change::None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        libp2p::{
+            codec::encode::Kind,
+            connection::{lanes::tests::item, send_queue::QueueLimits},
+        },
+        protocol::Lane,
+    };
+
+    const DISCONNECTED: Change = Change::Disconnected { lost: LaneCounts::NONE };
+
+    fn queue() -> Arc<SendQueue> {
+        Arc::new(SendQueue::new(QueueLimits::default()))
+    }
+
+    #[test]
+    fn a_peer_connects_once_and_disconnects_with_its_last_connection() {
+        let (mut connections, peer) = (Connections::default(), PeerId::random());
+        let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
+        connections.add(peer, one, true, None);
+        assert!(!connections.is_connected(&peer));
+        let change = connections.gossipsub_established(&peer, one, queue());
+        assert_eq!(change, Change::Connected { dialled: true, remote_address: None });
+        connections.add(peer, two, false, None);
+        assert_eq!(connections.gossipsub_established(&peer, two, queue()), Change::None);
+        assert_eq!(connections.remove(&peer, one), Change::None);
+        assert_eq!(connections.remove(&peer, two), DISCONNECTED);
+        assert!(connections.is_empty());
+    }
+
+    #[test]
+    fn a_peer_without_gossipsub_is_not_connected() {
+        let (mut connections, peer) = (Connections::default(), PeerId::random());
+        let one = ConnectionId::new_unchecked(1);
+        connections.add(peer, one, true, None);
+        assert_eq!(connections.gossipsub_lost(&peer, one), Change::None);
+        let change = connections.gossipsub_established(&peer, one, queue());
+        assert_eq!(change, Change::Connected { dialled: true, remote_address: None });
+        assert_eq!(connections.gossipsub_lost(&peer, one), DISCONNECTED);
+        assert_eq!(connections.remove(&peer, one), Change::None);
+        assert!(connections.is_empty());
+    }
+
+    #[test]
+    fn the_items_of_a_lost_connection_move_to_another() {
+        let (mut connections, peer) = (Connections::default(), PeerId::random());
+        let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
+        let second = queue();
+        connections.add(peer, one, true, None);
+        connections.add(peer, two, true, None);
+        connections.gossipsub_established(&peer, one, queue());
+        connections.gossipsub_established(&peer, two, second.clone());
+        let item = item(Kind::Graft, Lane::Control, 1);
+        let fragment = item.fragment.clone();
+        assert_eq!(connections.send(&peer, item), Some(Push::default()));
+        assert_eq!(connections.remove(&peer, one), Change::None);
+        let moved: Vec<_> = second.take_all().into_iter().map(|item| item.fragment).collect();
+        assert_eq!(moved, [fragment]);
+    }
+
+    #[test]
+    fn a_dropped_peer_disconnects_before_its_connections_close() {
+        let (mut connections, peer) = (Connections::default(), PeerId::random());
+        let [one, two] = [1, 2].map(ConnectionId::new_unchecked);
+        for connection in [one, two] {
+            connections.add(peer, connection, true, None);
+            connections.gossipsub_established(&peer, connection, queue());
+        }
+        connections.send(&peer, item(Kind::Graft, Lane::Control, 1));
+        let Change::Disconnected { lost } = connections.drop_peer(&peer) else { panic!("it was connected") };
+        assert_eq!((lost.total(), lost.of(Lane::Control)), (1, 1));
+        assert!(!connections.is_connected(&peer) && !connections.carries_gossipsub(&peer, one));
+        assert_eq!(connections.remove(&peer, one), Change::None);
+        assert_eq!(connections.remove(&peer, two), Change::None);
+        assert!(connections.is_empty());
+    }
+}

@@ -1,0 +1,10 @@
+//! Gossipsub on a rust-libp2p swarm: the behaviour, which owns what is common to all connections, and a ready-made
+//! swarm around it.
+
+pub(super) mod behaviour;
+pub(super) mod builder;
+pub(super) mod config;
+mod connections;
+mod dials;
+pub(super) mod event;
+pub(super) mod inputs;

@@ -1,0 +1,323 @@
+//! Every map filled to its bound: [`Footprint::at_most`] is reached, and not exceeded.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use actix_gossipsub::{FullMessage, LimitsConfig, protocol::Footprint};
+
+use super::{support::*, world::World};
+
+const PEERS: u64 = 6;
+const TOPICS: u64 = 3;
+/// The maps that a node does not fill to their bounds. The p2p layer's configuration bounds `trusted`. A node
+/// waits for no verdict: that actors wait for no more than they may is shown in tests/engine, in validation.rs
+/// and in batches.rs; a node holds half of the `batched`, the other half being judged.
+const ELSEWHERE: [&str; 3] = ["batched", "trusted", "validating"];
+
+/// Small bounds, each another number; bytes are no bound.
+fn small(limits: &mut LimitsConfig<u64>) {
+    limits.max_topics_per_peer = 5;
+    (limits.degree_low, limits.degree_optimal, limits.degree_high) = (3, 4, 5);
+    (limits.degree_score, limits.degree_out) = (1, 1);
+    limits.bounds.max_idle_topics = 7;
+    limits.bounds.max_parked_messages = 8;
+    limits.bounds.max_batch_items = 9;
+    limits.bounds.max_unconnected_peers = 10;
+    limits.bounds.max_validating_per_topic = 11;
+    limits.bounds.max_history_per_topic = 12;
+    limits.bounds.max_promises_per_topic = 13;
+    limits.bounds.max_seen_per_topic = 14;
+    limits.bounds.max_invalid_per_topic = 15;
+    limits.bounds.max_unreachable = 16;
+    limits.bounds.max_retained_scores = 17;
+    limits.bounds.max_backoffs_per_topic = 4;
+    limits.extensions.idontwant_message_size = 1;
+    limits.extensions.max_idontwant_per_heartbeat = 18;
+    limits.extensions.idontwant_ticks = 2;
+}
+
+/// What a message takes whose content is a byte.
+fn one_message() -> usize {
+    message_bytes(b"v")
+}
+
+/// The same, but that messages are bounded by their bytes alone: room for some, and a little more.
+fn small_in_bytes(limits: &mut LimitsConfig<u64>) {
+    small(limits);
+    let bounds = &mut limits.bounds;
+    bounds.max_parked_messages = 1000;
+    bounds.max_history_per_topic = 1000;
+    bounds.max_invalid_per_topic = 1000;
+    bounds.max_parked_bytes = 8 * one_message() + 1;
+    bounds.max_history_bytes_per_topic = 9 * one_message() + 2;
+    bounds.max_invalid_bytes_per_topic = 10 * one_message() + 3;
+}
+
+/// A world, and the most that each of its maps held.
+struct Filling {
+    world: World,
+    most: BTreeMap<&'static str, usize>,
+}
+
+impl Filling {
+    fn of(world: World) -> Self {
+        Self { world, most: BTreeMap::new() }
+    }
+
+    /// All peers connected.
+    fn peopled(field: Field, batch_interval: Option<Duration>, limits: fn(&mut LimitsConfig<u64>)) -> Self {
+        let mut world = World::with(field, batch_interval, limits);
+        (0..PEERS).for_each(|peer| world.connect(peer));
+        Self::of(world)
+    }
+
+    /// And all topics joined.
+    fn joined(field: Field, batch_interval: Option<Duration>, limits: fn(&mut LimitsConfig<u64>)) -> Self {
+        let mut filling = Self::peopled(field, batch_interval, limits);
+        (0..TOPICS).for_each(|topic| filling.world.join(topic));
+        filling
+    }
+
+    fn budget(&self, peers: usize) -> Footprint {
+        Footprint::at_most(&self.world.limits, peers, TOPICS as usize)
+    }
+
+    #[track_caller]
+    fn note(&mut self) {
+        let footprint = self.world.node.footprint();
+        let budget = self.budget(footprint.connections);
+        for ((map, held), (_, bound)) in footprint.maps().zip(budget.maps()) {
+            assert!(held <= bound, "{held} in {map}, of {bound}");
+            let most = self.most.entry(map).or_default();
+            *most = held.max(*most);
+        }
+    }
+
+    /// These maps were full: to the last entry, or but for less than a message.
+    #[track_caller]
+    fn assert_full(&self, maps: &[&'static str]) {
+        let budget: BTreeMap<_, _> = self.budget(PEERS as usize).maps().collect();
+        for map in maps {
+            let (most, bound) = (self.most[map], budget[map]);
+            let full = if map.ends_with("_bytes") { most + one_message() > bound } else { most == bound };
+            assert!(full, "{most} in {map}, of {bound}");
+        }
+    }
+
+    /// Sends twice as many messages on each topic as any bound allows, in an order of their own.
+    fn receive(&mut self, content: &[u8]) {
+        const COUNT: u64 = 40;
+        for number in 0..COUNT * TOPICS {
+            let (topic, number) = (number % TOPICS, number * 7 % COUNT);
+            self.world.receive(number % PEERS, topic, Id::new(topic, number), content);
+            self.note();
+        }
+    }
+}
+
+/// What fills which maps.
+type Fill = fn() -> (Filling, &'static [&'static str]);
+
+#[test]
+fn each_map_reaches_its_bound_and_none_exceeds_it() {
+    let fills: [Fill; 13] = [
+        remembered_topics,
+        meshes,
+        fanouts,
+        requests,
+        promises,
+        unwanted,
+        parked,
+        parked_bytes,
+        messages,
+        message_bytes_kept,
+        messages_without_topic,
+        unreachable,
+        scores,
+    ];
+    let mut filled = BTreeSet::from(ELSEWHERE);
+    for fill in fills {
+        let (filling, maps) = fill();
+        filling.assert_full(maps);
+        filled.extend(maps);
+    }
+    let all: BTreeSet<_> = Footprint::default().maps().map(|(map, _)| map).collect();
+    assert_eq!(filled, all, "the maps that a test fills, and all");
+}
+
+/// Topics that peers make us remember, and backoffs of more peers than may be on each.
+fn remembered_topics() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::joined(Field::default(), None, small);
+    let graft_all = |filling: &mut Filling, topic: u64| {
+        for peer in 0..PEERS {
+            filling.world.node.graft(&peer, &topic, filling.world.now);
+            filling.note();
+        }
+    };
+    for idle in 0..2 * filling.world.limits.bounds.max_idle_topics as u64 {
+        graft_all(&mut filling, NOT_JOINED + idle);
+    }
+    let each = 2 * filling.world.limits.max_topics_per_peer as u64;
+    for number in 0..PEERS * each {
+        let (peer, topic) = (number / each, 2 * NOT_JOINED + number);
+        filling.world.node.subscribe(&peer, &topic, filling.world.now);
+        graft_all(&mut filling, topic);
+    }
+    (0..TOPICS).for_each(|topic| graft_all(&mut filling, topic));
+    (
+        filling,
+        &[
+            "connections",
+            "peers_by_connection",
+            "subscriptions",
+            "subscribers",
+            "joined",
+            "topics",
+            "backoffs",
+        ],
+    )
+}
+
+/// Peers that we dialled may enter a full mesh.
+fn meshes() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::joined(Field::default(), None, small);
+    for number in 0..PEERS * TOPICS {
+        filling.world.node.graft(&(number % PEERS), &(number / PEERS), filling.world.now);
+        filling.note();
+    }
+    (filling, &["mesh"])
+}
+
+fn fanouts() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::peopled(Field::default(), None, small);
+    for topic in 0..TOPICS {
+        for peer in 0..PEERS {
+            filling.world.node.subscribe(&peer, &topic, filling.world.now);
+        }
+        for number in 0..3 {
+            let message = FullMessage { topic, message_id: Id::new(topic, number), message: b"v".to_vec() };
+            filling.world.node.publish(message, filling.world.now);
+            filling.note();
+        }
+    }
+    (filling, &["fanout"])
+}
+
+/// Who is connected, and many who are not, offer something on each topic.
+fn requests() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::joined(Field::default(), None, small);
+    for peer in 0..PEERS + 2 * filling.world.limits.bounds.max_unconnected_peers as u64 {
+        for topic in 0..TOPICS {
+            filling.world.node.ihave(&peer, &topic, vec![Id::new(topic, peer)], filling.world.now);
+            filling.note();
+        }
+    }
+    (filling, &["heartbeat_quotas"])
+}
+
+/// Peers come, offer something on each topic, and go.
+fn promises() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::joined(Field::default(), None, small);
+    filling.world.node.remove_peer(&0, filling.world.now);
+    for peer in PEERS..PEERS + 2 * filling.world.limits.bounds.max_promises_per_topic as u64 {
+        filling.world.connect(peer);
+        for topic in 0..TOPICS {
+            filling.world.node.ihave(&peer, &topic, vec![Id::new(topic, peer)], filling.world.now);
+            filling.note();
+        }
+        filling.world.node.remove_peer(&peer, filling.world.now);
+    }
+    (filling, &["promises"])
+}
+
+/// Each peer names more ids than it may, in one heartbeat after another.
+fn unwanted() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::joined(Field::default(), None, small);
+    for number in 0..200 {
+        for peer in 0..PEERS {
+            filling.world.node.idontwant(
+                &peer,
+                vec![Id::new(0, number), Id::new(1, number)],
+                filling.world.now,
+            );
+            filling.note();
+        }
+        if number % 50 == 49 {
+            filling.world.pass(1);
+        }
+    }
+    (filling, &["peer_idontwant"])
+}
+
+fn parked() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::joined(Field::default(), None, small);
+    filling.receive(b"u");
+    (filling, &["parked"])
+}
+
+fn parked_bytes() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::joined(Field::default(), None, small_in_bytes);
+    filling.receive(b"u");
+    (filling, &["parked_bytes"])
+}
+
+fn messages() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::joined(Field::default(), None, small);
+    filling.receive(b"v");
+    filling.receive(b"i");
+    (filling, &["history", "seen", "invalid", "sent_idontwant"])
+}
+
+fn message_bytes_kept() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::joined(Field::default(), None, small_in_bytes);
+    filling.receive(b"i");
+    filling.receive(b"v");
+    (filling, &["history_bytes", "invalid_bytes"])
+}
+
+fn messages_without_topic() -> (Filling, &'static [&'static str]) {
+    let field = Field { nameless: true, ..Field::default() };
+    let mut filling = Filling::joined(field, None, small);
+    filling.receive(b"v");
+    (filling, &["topic_by_message_id"])
+}
+
+fn unreachable() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::peopled(Field::default(), None, small);
+    for point in 0..2 * filling.world.limits.bounds.max_unreachable as u64 {
+        filling.world.node.set_unreachable_point(point);
+        filling.note();
+    }
+    (filling, &["unreachable"])
+}
+
+/// One of the places is taken by ever new peers.
+fn scores() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::peopled(Field::default(), None, small);
+    let mut last = 0;
+    for name in 100..100 + 3 * filling.world.limits.bounds.max_retained_scores as u64 {
+        filling.world.node.remove_peer(&last, filling.world.now);
+        filling.note();
+        filling.world.connect(name);
+        filling.note();
+        last = name;
+    }
+    (filling, &["scores"])
+}
+
+#[test]
+fn as_many_messages_wait_for_a_batch_as_may() {
+    let mut filling = Filling::joined(Field::default(), Some(Duration::from_secs(1)), small);
+    filling.receive(b"v");
+    let max = filling.world.limits.bounds.max_batch_items;
+    assert_eq!(filling.most["batched"], max);
+    // The rest was dropped. What is full is due at once.
+    assert_eq!(filling.world.node.drain().throttled, 40 * TOPICS as usize - max);
+    assert_eq!(filling.world.node.batch_deadline(), Some(filling.world.now));
+    filling.world.node.process_batch(filling.world.now);
+    assert_eq!(filling.world.node.drain().app.len(), max);
+    filling.receive(b"v");
+    assert_eq!(filling.most["batched"], max);
+}

@@ -1,0 +1,93 @@
+//! An engine that is shut down leaves no thread behind, and leaves the caller's arbiters running. The test counts all
+//! threads of a process that it starts for this.
+
+use std::{env, process::Command};
+
+use actix::Arbiter;
+use actix_gossipsub::{Limits, LimitsConfig, P2pInput, P2pMessage, Started, Worker, plain::PlainNetwork};
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").expect("Linux").count()
+}
+
+/// The thread that joined the others may still be on its last instruction.
+async fn are_left(expected: usize) {
+    for _ in 0..1000 {
+        if threads() == expected {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert_eq!(threads(), expected);
+}
+
+fn limits() -> Limits<String> {
+    Limits::try_from(LimitsConfig::default()).expect("valid")
+}
+
+fn say(engine: &Started<PlainNetwork>, number: u64) {
+    let message = PlainNetwork::message(&format!("t{}", number % 50), number, "content");
+    let input = P2pInput::message(1, P2pMessage::FullMessage(message.into()));
+    engine.worker.p2p_input(input).expect("taken");
+}
+
+fn topics() -> impl Iterator<Item = String> {
+    (0..50).map(|number| format!("t{number}"))
+}
+
+async fn shutdown_joins_every_thread() {
+    let before = threads();
+    for _ in 0..3 {
+        let builder = Worker::builder(PlainNetwork::new(), limits()).arbiters(4);
+        let engine = builder.start(topics()).expect("a system");
+        assert!(threads() >= before + 4);
+        (0..500).for_each(|number| say(&engine, number));
+        engine.worker.shutdown().await;
+        are_left(before).await;
+    }
+}
+
+async fn the_callers_arbiters_are_used_and_left_alone() {
+    let before = threads();
+    let arbiters = [Arbiter::new(), Arbiter::new()];
+    let builder =
+        Worker::builder(PlainNetwork::new(), limits()).on_arbiters(arbiters.iter().map(Arbiter::handle));
+    let mut engine = builder.start(topics()).expect("a system");
+    assert_eq!(threads(), before + 2);
+    engine.worker.p2p_input(P2pInput::connected(1)).expect("taken");
+    for number in 0..100 {
+        say(&engine, number);
+    }
+    for _ in 0..100 {
+        assert!(engine.app.recv().await.is_some());
+    }
+    engine.worker.shutdown().await;
+    assert!(engine.app.recv().await.is_none());
+    for arbiter in arbiters {
+        let (done, runs) = tokio::sync::oneshot::channel();
+        arbiter.spawn(async move { done.send(()).expect("somebody waits") });
+        runs.await.expect("it runs on");
+        arbiter.stop();
+        arbiter.join().expect("no panic");
+    }
+    are_left(before).await;
+}
+
+/// Set in the process that counts. It runs no other test, so all its threads are of this one.
+const COUNTING: &str = "ACTIX_GOSSIPSUB_COUNTS_THREADS";
+
+#[test]
+fn threads_are_counted() {
+    if env::var_os(COUNTING).is_none() {
+        let mut command = Command::new(env::current_exe().expect("a path"));
+        command.args(["--exact", "threads::threads_are_counted"]).env(COUNTING, "1");
+        let output = command.output().expect("a process");
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
+    actix::System::new().block_on(async {
+        shutdown_joins_every_thread().await;
+        the_callers_arbiters_are_used_and_left_alone().await;
+    });
+}

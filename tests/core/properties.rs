@@ -1,0 +1,152 @@
+//! Properties of the protocol core: whatever happens, in whatever order, `Node` keeps its state in
+//! order, says only what may be said, forgets in time, and does the same again when asked again.
+
+use std::time::Duration;
+
+use actix_gossipsub::{
+    P2pOutput,
+    limits::{Limits, TopicFamily, TopicScores},
+};
+use proptest::prelude::*;
+use testkit::model::{
+    Checked,
+    driver::Driver,
+    limits::{AMPLE, extreme_limits, limits},
+    network::{Ids, Net, TOPICS, Tagged, Untagged},
+    op::{Op, extreme_ops, ops},
+    rules,
+};
+
+fn batching() -> impl Strategy<Value = Option<Duration>> {
+    prop_oneof![Just(None), Just(Some(Duration::ZERO)), Just(Some(Duration::MAX))]
+}
+
+/// Runs the operations and checks the state and what was said after each.
+fn run_checked<I: Ids>(limits: &Limits<u8>, batching: Option<Duration>, ops: &[Op]) -> Checked {
+    rules::are_kept(&mut Driver::<I>::new(limits, 7, batching), ops)
+}
+
+/// Runs the operations, ends everything, and looks what is left.
+fn forgets_everything<I: Ids>(limits: &Limits<u8>, batching: Option<Duration>, ops: &[Op]) -> Checked {
+    let mut driver = Driver::<I>::new(limits, 7, batching);
+    ops.iter().for_each(|op| drop(driver.run(op)));
+    rules::leave_nothing(&mut driver)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn order_is_kept_when_ids_name_their_topic(limits in limits(), batching in batching(), ops in ops()) {
+        run_checked::<Tagged>(&limits, batching, &ops)?;
+    }
+
+    #[test]
+    fn order_is_kept_when_ids_do_not_name_their_topic(
+        limits in limits(), batching in batching(), ops in ops()
+    ) {
+        run_checked::<Untagged>(&limits, batching, &ops)?;
+    }
+
+    #[test]
+    fn nothing_is_left_when_everything_ended(limits in limits(), batching in batching(), ops in ops()) {
+        forgets_everything::<Tagged>(&limits, batching, &ops)?;
+        forgets_everything::<Untagged>(&limits, batching, &ops)?;
+    }
+
+    /// By the methods with their outcomes, or by the worker's inputs.
+    #[test]
+    fn the_same_inputs_lead_to_the_same_outputs_and_state(
+        limits in limits(), batching in batching(), seed: u64, ops in ops()
+    ) {
+        let [mut one, mut other] = [(); 2].map(|()| Driver::<Tagged>::new(&limits, seed, batching));
+        for op in &ops {
+            one.run(op);
+            other.run_as_input(op);
+            let said = [&mut one, &mut other].map(|driver| format!("{:?}", driver.node.drain()));
+            prop_assert_eq!(&said[0], &said[1], "at {:?}", op);
+        }
+        prop_assert_eq!(one.digest(), other.digest());
+    }
+
+    #[test]
+    fn another_topic_changes_nobodys_choices(limits in limits(), seed: u64, ops in ops(), others in ops()) {
+        let limits = only_topic_0_counts(limits);
+        let (mut alone, mut accompanied) =
+            (Driver::<Tagged>::new(&limits, seed, None), Driver::<Tagged>::new(&limits, seed, None));
+        let mut others = others.iter().filter(|op| concerns_only_topic_1(op));
+        for op in ops.iter().filter(|op| concerns_only_topic_0(op)) {
+            alone.run(op);
+            accompanied.run(op);
+            if let Some(other) = others.next() {
+                accompanied.run(other);
+            }
+            let said = [&mut alone, &mut accompanied].map(said_about_topic_0);
+            prop_assert_eq!(&said[0], &said[1], "at {:?}", op);
+        }
+    }
+
+    #[test]
+    fn nothing_overflows(limits in extreme_limits(), batching in batching(), ops in extreme_ops()) {
+        let mut driver = Driver::<Tagged>::new(&limits, 7, batching).until_the_end_of_time();
+        for op in &ops {
+            driver.run(op);
+            driver.node.drain();
+            driver.node.reconnection_delays();
+            driver.view();
+        }
+    }
+}
+
+/// Scores are one matter of all topics: here the others have no weight and no cap. Nor do they take the places
+/// that all topics share.
+fn only_topic_0_counts(limits: Limits<u8>) -> Limits<u8> {
+    let mut config = limits.into_config();
+    config.max_topics_per_peer = usize::from(TOPICS);
+    config.bounds.max_idle_topics = AMPLE;
+    let one = config.score.topics.parameters(&0).clone();
+    config.score.topics = TopicScores::Family(TopicFamily::default().with(|f| {
+        f.all_topics = vec![0];
+        f.parameters = [(0, one.clone())].into();
+        f.weights = [(0, 1.0)].into();
+        f.default_parameters = one;
+        f.default_weight = 0.0;
+    }));
+    Limits::try_from(config).expect("valid still")
+}
+
+fn concerns_only_topic_0(op: &Op) -> bool {
+    topics_of(op).is_none_or(|topic| topic == 0) && !matches!(op, Op::IWant { .. } | Op::ApplyBatch { .. })
+}
+
+/// What leaves no trace on the peer itself: P7 and the quotas are of all topics, as are the messages that
+/// wait for a verdict.
+fn concerns_only_topic_1(op: &Op) -> bool {
+    use Op::{Join, Leave, Publish, Subscribe, Unsubscribe};
+    let harmless =
+        matches!(op, Join { .. } | Leave { .. } | Publish { .. } | Subscribe { .. } | Unsubscribe { .. });
+    harmless && topics_of(op) == Some(1)
+}
+
+fn topics_of(op: &Op) -> Option<u8> {
+    match op {
+        Op::Subscribe { topic, .. }
+        | Op::Unsubscribe { topic, .. }
+        | Op::Graft { topic, .. }
+        | Op::Prune { topic, .. }
+        | Op::IHave { topic, .. }
+        | Op::Join { topic }
+        | Op::Leave { topic } => Some(*topic),
+        Op::Receive { message, .. } | Op::Publish { message } => Some(message.topic),
+        _ => None,
+    }
+}
+
+fn said_about_topic_0(driver: &mut Driver<Tagged>) -> String {
+    let about = |output: &P2pOutput<Net<Tagged>>| match output {
+        P2pOutput::OutMessage { message, .. } => message.topic().is_none_or(|topic| *topic == 0),
+        _ => true,
+    };
+    let p2p: Vec<_> = driver.node.drain().p2p.into_iter().filter(about).collect();
+    format!("{p2p:?}")
+}

@@ -1,0 +1,223 @@
+//! An engine that has no room for one peer: that peer is slowed down, and nobody else.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_gossipsub::libp2p::{
+    BehaviourConfig, DeliveryListener, Engine, MessageId, NodeDriver, NodeEvent, NodeHandle, OutputStream,
+    QueueLimits, RefusedInput, TopicName, TransportConfig,
+};
+use actix_gossipsub::{DropReason, P2pInput, P2pMessage, P2pOutput};
+use futures::{StreamExt, future::BoxFuture};
+use libp2p::{Multiaddr, PeerId, identity::Keypair};
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::{support::*, topic};
+
+/// An engine with a door for one peer.
+#[derive(Clone)]
+struct Door {
+    refused: PeerId,
+    open: watch::Receiver<bool>,
+    taken: Arc<Mutex<HashMap<PeerId, Vec<Input>>>>,
+}
+
+impl Engine for Door {
+    type Refused = &'static str;
+
+    fn p2p_input(&self, input: Input) -> Result<(), RefusedInput<&'static str>> {
+        let peer = match &input {
+            P2pInput::InMessage { from_peer, .. } => *from_peer,
+            P2pInput::NewConnection { peer, .. } | P2pInput::Disconnection { peer } => *peer,
+            _ => unreachable!(),
+        };
+        let said = matches!(input, P2pInput::InMessage { .. });
+        if said && peer == self.refused && !*self.open.borrow() {
+            return Err(RefusedInput::new("shut", input));
+        }
+        self.taken.lock().unwrap().entry(peer).or_default().push(input);
+        Ok(())
+    }
+
+    fn set_unreachable_point(&self, _: Multiaddr) {}
+
+    fn is_temporary(&self, _: &&'static str) -> bool {
+        true
+    }
+
+    fn p2p_input_ready(&self, _: PeerId) -> BoxFuture<'static, ()> {
+        let mut open = self.open.clone();
+        Box::pin(async move {
+            let _ = open.wait_for(|open| *open).await;
+        })
+    }
+}
+
+impl Door {
+    fn count(&self, peer: PeerId) -> usize {
+        self.taken.lock().unwrap().get(&peer).map_or(0, Vec::len)
+    }
+
+    /// What was said by `peer`.
+    fn numbers(&self, peer: PeerId) -> Vec<usize> {
+        let number = |input: &Input| match input {
+            P2pInput::InMessage { message: P2pMessage::FullMessage(full), .. } => {
+                Some(usize::from_be_bytes(full.message.data()[..8].try_into().unwrap()))
+            }
+            _ => None,
+        };
+        self.taken.lock().unwrap()[&peer].iter().filter_map(number).collect()
+    }
+}
+
+/// Counts what a sender has written.
+#[derive(Default)]
+struct Sent(AtomicUsize);
+
+impl DeliveryListener for Sent {
+    fn wants_reports(&self, _: &TopicName, _: &MessageId) -> bool {
+        true
+    }
+
+    fn report_sent(&self, _: &TopicName, _: &MessageId) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn report_not_sent(&self, _: &TopicName, _: &MessageId, _: DropReason) {}
+}
+
+impl Sent {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// The count, once it has begun to grow and then stood still for a second.
+    async fn settled(&self) -> usize {
+        let mut last = 0;
+        while last == 0 || last != self.count() {
+            last = self.count();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        last
+    }
+}
+
+struct Receiver {
+    door: Door,
+    opener: watch::Sender<bool>,
+    address: Multiaddr,
+    seen: Arc<Mutex<Vec<String>>>,
+    /// The node ends with its last handle.
+    _handle: NodeHandle,
+}
+
+/// A node whose engine is shut for `refused`.
+async fn receiver(refused: PeerId) -> Receiver {
+    let key = Keypair::generate_ed25519();
+    let network = settings(&key).build();
+    let swarm = actix_gossipsub::libp2p::swarm(key, network, &TransportConfig::default()).unwrap();
+    let (opener, open) = watch::channel(false);
+    let door = Door { refused, open, taken: Arc::default() };
+    let seen = Arc::<Mutex<Vec<String>>>::default();
+    let see = seen.clone();
+    let outputs = OutputStream(futures::stream::pending::<P2pOutput<Net>>());
+    let (node, handle) = NodeDriver::new(swarm, door.clone(), outputs, move |event| match event {
+        NodeEvent::Paused(..) => see.lock().unwrap().push("held".to_owned()),
+        NodeEvent::Resumed(..) => see.lock().unwrap().push("resumed".to_owned()),
+        NodeEvent::Refused(..) => see.lock().unwrap().push("refused".to_owned()),
+        _ => {}
+    });
+    tokio::spawn(node);
+    let address = handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
+    Receiver { door, opener, address, seen, _handle: handle }
+}
+
+/// A swarm that can queue much, and waits for long.
+fn sender() -> (Ours, PeerId) {
+    let queue =
+        QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (100_000, 1 << 30, 8));
+    let write_timeout = Duration::MAX;
+    let (swarm, _) =
+        ours(BehaviourConfig::default().with(|c| (c.queue, c.write_timeout) = (queue, write_timeout)));
+    let peer = *swarm.local_peer_id();
+    (swarm, peer)
+}
+
+/// Lets `swarm` send `count` numbered messages of `size` bytes.
+fn send(mut swarm: Ours, to: Multiaddr, count: usize, size: usize) -> (Arc<Sent>, JoinHandle<()>) {
+    let sent = Arc::<Sent>::default();
+    let gossipsub = &mut swarm.behaviour_mut().gossipsub;
+    gossipsub.set_delivery_listener(Some(sent.clone()));
+    let network = gossipsub.network().clone();
+    let task = tokio::spawn(async move {
+        swarm.dial(to).unwrap();
+        loop {
+            let event = swarm.select_next_some().await;
+            let Some(P2pInput::NewConnection { peer, .. }) = gossipsub_event(event).and_then(connected)
+            else {
+                continue;
+            };
+            for number in 0..count {
+                let mut data = number.to_be_bytes().to_vec();
+                data.resize(size, 7);
+                let message = network.message(topic(), data).unwrap();
+                say(&mut swarm, peer, Said::FullMessage(message.into()));
+            }
+        }
+    });
+    (sent, task)
+}
+
+async fn wait_for(what: &str, until: impl Fn() -> bool) {
+    let wait = async {
+        while !until() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_peer_stalls_alone_and_nothing_is_lost() {
+    let ((slow, slow_peer), (quick, quick_peer)) = (sender(), sender());
+    let receiver = receiver(slow_peer).await;
+    let door = &receiver.door;
+    let (slow_sent, _slow) = send(slow, receiver.address.clone(), 1_000, 20_000);
+    wait_for("held", || receiver.seen.lock().unwrap().contains(&"held".to_owned())).await;
+
+    let (_, _quick) = send(quick, receiver.address.clone(), 500, 1_000);
+    wait_for("another's messages", || door.count(quick_peer) == 501).await;
+    assert_eq!(door.numbers(quick_peer), (0..500).collect::<Vec<_>>());
+
+    // The slow one's connection is all that was told of it, and its queue does not move.
+    let written = slow_sent.settled().await;
+    assert_eq!(door.count(slow_peer), 1);
+    assert!((1..500).contains(&written), "{written} of 1000 messages of 20 kB were written");
+
+    receiver.opener.send(true).unwrap();
+    wait_for("the rest", || door.count(slow_peer) == 1_001).await;
+    assert_eq!(door.numbers(slow_peer), (0..1_000).collect::<Vec<_>>());
+    wait_for("the reports", || slow_sent.count() == 1_000).await;
+    assert_eq!(*receiver.seen.lock().unwrap(), ["held", "resumed"]);
+}
+
+#[tokio::test]
+async fn a_refused_peer_that_goes_is_gone_at_once() {
+    let (slow, slow_peer) = sender();
+    let receiver = receiver(slow_peer).await;
+    let (_, slow) = send(slow, receiver.address.clone(), 100, 10_000);
+    wait_for("held", || !receiver.seen.lock().unwrap().is_empty()).await;
+    slow.abort();
+    wait_for("gone", || receiver.door.count(slow_peer) == 2).await;
+    let told = receiver.door.taken.lock().unwrap()[&slow_peer].clone();
+    assert!(matches!(told[..], [P2pInput::NewConnection { .. }, P2pInput::Disconnection { .. }]));
+    let seen = receiver.seen.lock().unwrap().clone();
+    assert_eq!(seen[0], "held");
+    assert!(seen.len() > 1 && seen[1..].iter().all(|event| event == "refused"), "{seen:?}");
+}

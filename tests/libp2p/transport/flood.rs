@@ -1,0 +1,79 @@
+//! A real engine with a tiny door, and a peer that floods it: nothing is lost, and others get through.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use actix_gossipsub::libp2p::{
+    BehaviourConfig, Libp2pNetwork, Node, NodeEvent, QueueLimits, SignaturePolicy, TransportConfig,
+};
+use actix_gossipsub::{LimitsConfig, P2pInput};
+use futures::StreamExt;
+use libp2p::{Multiaddr, identity::Keypair};
+
+use super::{support::*, topic};
+
+/// Messages are told apart by their content alone, so that 20,000 need no signatures.
+fn network() -> Net {
+    let network = Libp2pNetwork::builder(SignaturePolicy::StrictNoSign);
+    network.message_id(|_, message| message.data().into()).build()
+}
+
+/// A peer without an engine, which sends `count` messages that begin with `name`.
+async fn sender(to: Multiaddr, name: &'static str, count: usize) {
+    let network = network();
+    let queue =
+        QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (100_000, 1 << 30, 8));
+    let gossipsub = BehaviourConfig::default().with(|c| c.queue = queue);
+    let config = TransportConfig::default().with(|c| c.gossipsub = gossipsub);
+    let key = Keypair::generate_ed25519();
+    let mut swarm = actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap();
+    swarm.dial(to).unwrap();
+    loop {
+        let event = swarm.select_next_some().await;
+        if let Some(P2pInput::NewConnection { peer, .. }) = gossipsub_event(event).and_then(connected) {
+            for number in 0..count {
+                let message = network.message(topic(), format!("{name} {number}")).unwrap();
+                say(&mut swarm, peer, Said::FullMessage(message.into()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flood_is_slowed_down_and_delivered_exactly_once() {
+    actix_rt::System::new().block_on(async {
+        let mut limits = LimitsConfig::default();
+        limits.bounds.max_input_items = 16;
+        let held = Arc::new(Mutex::new((0, 0)));
+        let holds = held.clone();
+        let builder = Node::builder(Keypair::generate_ed25519()).network(network()).limits(limits);
+        let builder = builder.engine(|engine| engine.arbiters(1)).observer(move |event| match event {
+            NodeEvent::Paused(..) => holds.lock().unwrap().0 += 1,
+            NodeEvent::Refused(..) => holds.lock().unwrap().1 += 1,
+            _ => {}
+        });
+        let started = builder.topic(topic()).listen("/ip4/127.0.0.1/tcp/0").start().await;
+        let (node, mut app) = started.unwrap();
+        let address = node.addresses()[0].clone();
+        actix_rt::spawn(sender(address.clone(), "flood", 20_000));
+        actix_rt::spawn(sender(address, "honest", 200));
+
+        let mut got = HashMap::<String, usize>::new();
+        let all = async {
+            while got.len() < 20_200 {
+                let full = app.recv().await.unwrap();
+                *got.entry(full.message_id.to_string()).or_default() += 1;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(120), all).await;
+        let (held, refused) = *held.lock().unwrap();
+        assert!(waited.is_ok(), "{} came; held {held}, refused {refused}", got.len());
+        assert!(got.values().all(|count| *count == 1));
+        assert_eq!(refused, 0);
+        assert!(held > 0, "the door was never shut");
+        node.shutdown().await;
+    });
+}

@@ -1,0 +1,151 @@
+//! Peers that speak garbage, reset streams, or read nothing: the node and its other streams live on.
+
+use actix_gossipsub::P2pInput;
+use actix_gossipsub::libp2p::{
+    BehaviourConfig, Event, FrameError, InboundError, QueueLimits, RpcError, Slowness,
+};
+use libp2p::{PeerId, Swarm};
+
+use super::{support::*, topic};
+
+/// A node of ours, connected to a raw peer.
+async fn with_raw(config: BehaviourConfig, reads: Reads) -> (Ours, Swarm<Raw>, PeerId) {
+    let (mut node, _) = ours(config);
+    let mut raw = other(|_| Raw::new(reads));
+    let address = listen(&mut node).await;
+    let us = *node.local_peer_id();
+    raw.dial(address).unwrap();
+    until(&mut node, &mut raw, connected).await;
+    (node, raw, us)
+}
+
+/// `subscribe to "news"` in a frame.
+const SUBSCRIBE: &[u8] = &[10, 0x0a, 8, 8, 1, 0x12, 4, b'n', b'e', b'w', b's'];
+
+fn failure(event: Event) -> Option<InboundError> {
+    match event {
+        Event::InboundFailed { error, .. } => Some(error),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn frames_may_come_one_byte_at_a_time() {
+    let (mut node, mut raw, us) = with_raw(BehaviourConfig::default(), Reads::All).await;
+    raw.behaviour_mut().write(us, SUBSCRIBE.repeat(3), 1);
+    let mut heard = Vec::new();
+    until(&mut node, &mut raw, |event| {
+        heard.extend(inputs(event));
+        (heard.len() == 3).then_some(())
+    })
+    .await;
+    let said = P2pInput::InMessage { from_peer: *raw.local_peer_id(), message: Said::subscribe(topic()) };
+    assert_eq!(heard, [said.clone(), said.clone(), said]);
+}
+
+#[tokio::test]
+async fn garbage_costs_a_stream_and_in_the_end_the_connection() {
+    let config = BehaviourConfig::default().with(|c| c.max_bad_streams = 3);
+    let (mut node, mut raw, us) = with_raw(config, Reads::All).await;
+    let peer = *raw.local_peer_id();
+
+    raw.behaviour_mut().write(us, [5, 1, 2, 3, 4, 5], 100);
+    let error = until(&mut node, &mut raw, failure).await;
+    assert!(matches!(error, InboundError::Rpc(RpcError::Malformed)), "{error}");
+
+    // A length of 2 MiB: refused by its prefix alone.
+    raw.behaviour_mut().write(us, [0x80, 0x80, 0x80, 1], 100);
+    let error = until(&mut node, &mut raw, failure).await;
+    assert!(matches!(error, InboundError::Frame(FrameError::TooLong { length: 2_097_152, .. })), "{error}");
+
+    // The connection still stands, and a new stream replaces the old.
+    raw.behaviour_mut().write(us, SUBSCRIBE, 100);
+    let heard = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
+    assert!(matches!(heard, P2pInput::InMessage { .. }));
+
+    raw.behaviour_mut().write(us, [0xff; 20], 100);
+    let error = until(&mut node, &mut raw, failure).await;
+    assert!(matches!(error, InboundError::Frame(_)), "{error}");
+    let gone = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
+    assert_eq!(gone, P2pInput::Disconnection { peer });
+
+    // And the node takes others, and the same again.
+    let address = node.listeners().next().unwrap().clone();
+    raw.dial(address).unwrap();
+    until(&mut node, &mut raw, connected).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_resets_our_streams_is_given_up_but_not_its_connection() {
+    let (mut node, _) = ours(BehaviourConfig::default());
+    let mut raw = other(|_| Raw::new(Reads::Resets));
+    let address = listen(&mut node).await;
+    raw.dial(address).unwrap();
+    let peer = *raw.local_peer_id();
+    let mut heard = Vec::new();
+    let mut sent = false;
+    while !heard.iter().any(|event| matches!(event, Event::OutboundFailed { .. })) {
+        // The reset shows only when something is written.
+        say(&mut node, peer, Said::subscribe(topic()));
+        let other = |event: Event| (!matches!(event, Event::Dropped { .. })).then_some(event);
+        let next =
+            tokio::time::timeout(std::time::Duration::from_millis(50), until(&mut node, &mut raw, other));
+        heard.extend(next.await.ok());
+        sent |= heard.len() > 2;
+    }
+    assert!(sent);
+    let ups = heard.iter().filter(|event| matches!(event, Event::Established { .. })).count();
+    assert_eq!(ups, 1);
+    let gone = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
+    assert_eq!(gone, P2pInput::Disconnection { peer });
+    assert!(node.is_connected(&peer));
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_nothing_costs_a_bounded_queue() {
+    let queue =
+        QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (20, 1 << 20, 5));
+    let config =
+        BehaviourConfig::default().with(|c| (c.queue, c.write_timeout) = (queue, std::time::Duration::MAX));
+    let (mut node, mut raw, _) = with_raw(config, Reads::Nothing).await;
+    let peer = *raw.local_peer_id();
+    let network = node.behaviour().gossipsub.network().clone();
+    let (mut dropped, mut sent) = (0, 0);
+    while dropped == 0 {
+        for _ in 0..10 {
+            let message = network.message(topic(), vec![0; 50_000]).unwrap();
+            say(&mut node, peer, Said::FullMessage(message.into()));
+            sent += 1;
+        }
+        let next = tokio::time::timeout(
+            std::time::Duration::from_millis(20),
+            until(&mut node, &mut raw, |event| match event {
+                Event::Dropped { lanes, .. } => Some(lanes.total()),
+                _ => None,
+            }),
+        );
+        dropped = next.await.unwrap_or(0);
+        assert!(sent < 10_000);
+    }
+    // Grafts are not dropped, but they too have an end: the connection.
+    for _ in 0..200 {
+        say(&mut node, peer, Said::Graft { topic: topic() });
+    }
+    let slowness = until(&mut node, &mut raw, |event| match event {
+        Event::SlowPeer { slowness, .. } => Some(slowness),
+        _ => None,
+    });
+    assert_eq!(slowness.await, Slowness::Overflow);
+    let gone = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
+    assert_eq!(gone, P2pInput::Disconnection { peer });
+}
+
+#[tokio::test]
+async fn a_peer_without_gossipsub_is_no_peer_of_the_engine() {
+    let (mut node, _) = ours(BehaviourConfig::default());
+    let mut deaf = other(|_| libp2p::swarm::dummy::Behaviour);
+    let address = listen(&mut node).await;
+    deaf.dial(address).unwrap();
+    let first = until(&mut node, &mut deaf, Some).await;
+    assert!(matches!(first, Event::Unsupported { .. }), "{first:?}");
+}

@@ -1,0 +1,124 @@
+//! The transport over real sockets on loopback: ours with ours, with peers that misbehave, and with the
+//! official rust-libp2p gossipsub. But for `flood`, `slow` and `tickets`, the engine plays no part: its inputs and
+//! outputs are looked at.
+
+mod backpressure;
+mod flood;
+mod misbehaviour;
+mod node;
+mod official;
+mod publisher;
+mod slow;
+pub mod support;
+mod tickets;
+mod unwanted;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use actix_gossipsub::libp2p::{BehaviourConfig, TopicName};
+use actix_gossipsub::{ConnectionInfo, P2pInput, P2pOutput};
+use libp2p::swarm::SwarmEvent;
+use support::*;
+
+fn topic() -> TopicName {
+    "news".into()
+}
+
+#[tokio::test]
+async fn what_one_says_the_other_hears_in_order_of_urgency() {
+    let (mut alice, network) = ours(BehaviourConfig::default());
+    let trusted = BTreeSet::from([*alice.local_peer_id()]);
+    let (mut bob, _) = ours(BehaviourConfig::default().with(|c| c.trusted = trusted));
+    let (a, b) = (*alice.local_peer_id(), *bob.local_peer_id());
+    let address = listen(&mut bob).await;
+    alice.dial(address.clone()).unwrap();
+
+    let (seen, heard) = meet(&mut alice, &mut bob, 1).await;
+    let info = ConnectionInfo::outbound().remote_address(socket_address(&address));
+    assert_eq!(seen, [P2pInput::NewConnection { peer: b, info }]);
+    // The port from which a peer dials is not known before.
+    let [P2pInput::NewConnection { peer, info }] = &heard[..] else { panic!("{heard:?}") };
+    let from = info.remote_address.expect("TCP has addresses");
+    assert!(from.ip().is_loopback() && from.port() != 0, "{from}");
+    assert_eq!((peer, info), (&a, &ConnectionInfo::inbound().trusted().remote_address(from)));
+
+    let message =
+        |n: usize| Said::FullMessage(network.message(topic(), vec![n as u8; 1_000 * n]).unwrap().into());
+    let ids: Vec<_> = (0..50u8).map(|n| vec![n; 46].into()).collect();
+    let offers = [Said::IHave { topic: topic(), message_ids: ids.clone() }, Said::IWant { message_ids: ids }];
+    let messages: Vec<_> = (0..60).map(message).collect();
+    let prune =
+        Said::Prune { topic: topic(), px: vec![a.into(), b.into()], backoff: Duration::from_secs(60) };
+    let begin = [Said::subscribe(topic()), Said::Graft { topic: topic() }];
+    let end = [prune, Said::Unsubscribe { topic: topic() }];
+    let said = [&begin[..], &offers, &messages, &end].concat();
+    let all = [&begin[..], &end, &messages, &offers].concat();
+    said.iter().for_each(|message| say(&mut alice, b, message.clone()));
+
+    let mut heard = Vec::new();
+    until(&mut bob, &mut alice, |event| {
+        heard.extend(inputs(event));
+        (heard.len() >= all.len()).then_some(())
+    })
+    .await;
+    let said: Vec<_> = all.into_iter().map(|message| P2pInput::InMessage { from_peer: a, message }).collect();
+    assert_eq!(heard, said);
+
+    alice.behaviour_mut().gossipsub.apply(P2pOutput::Disconnect { peer: b });
+    let gone = until(&mut bob, &mut alice, |event| inputs(event).pop()).await;
+    assert_eq!(gone, P2pInput::Disconnection { peer: a });
+}
+
+#[tokio::test]
+async fn a_kicked_peer_is_refused_until_it_is_let_in_again() {
+    let (mut alice, _) = ours(BehaviourConfig::default());
+    let (mut bob, _) = ours(BehaviourConfig::default());
+    let (a, b) = (*alice.local_peer_id(), *bob.local_peer_id());
+    let address = listen(&mut alice).await;
+    bob.dial(address.clone()).unwrap();
+    meet(&mut alice, &mut bob, 1).await;
+    alice.behaviour_mut().gossipsub.apply(P2pOutput::Kick { peer: b });
+    until(&mut bob, &mut alice, |event| {
+        inputs(event).contains(&P2pInput::Disconnection { peer: a }).then_some(())
+    })
+    .await;
+    assert_eq!(alice.behaviour().gossipsub.blocked().collect::<Vec<_>>(), [&b]);
+
+    // Neither side can connect: alice refuses at once, on dialling and on being dialled.
+    assert!(alice.dial(b).is_err());
+    bob.dial(address.clone()).unwrap();
+    let refused = both(
+        &mut alice,
+        &mut bob,
+        |event| event.and_then(connected).map(|_| false),
+        |event| {
+            matches!(event, SwarmEvent::ConnectionClosed { .. } | SwarmEvent::OutgoingConnectionError { .. })
+                .then_some(true)
+        },
+    );
+    assert!(refused.await);
+
+    assert!(alice.behaviour_mut().gossipsub.unblock(&b));
+    bob.dial(address).unwrap();
+    until(&mut alice, &mut bob, connected).await;
+}
+
+#[tokio::test]
+async fn two_connections_are_one_peer() {
+    let (mut alice, _) = ours(BehaviourConfig::default());
+    let (mut bob, _) = ours(BehaviourConfig::default());
+    let (a, b) = (*alice.local_peer_id(), *bob.local_peer_id());
+    let (to_alice, to_bob) = (listen(&mut alice).await, listen(&mut bob).await);
+    alice.dial(to_bob).unwrap();
+    bob.dial(to_alice).unwrap();
+    let (mut all, _) = meet(&mut alice, &mut bob, 2).await;
+    say(&mut bob, a, Said::subscribe(topic()));
+    until(&mut alice, &mut bob, |event| {
+        all.extend(inputs(event));
+        (all.len() > 1).then_some(())
+    })
+    .await;
+    assert!(
+        matches!(all[..], [P2pInput::NewConnection { peer, .. }, P2pInput::InMessage { .. }] if peer == b)
+    );
+}

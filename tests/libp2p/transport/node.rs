@@ -1,0 +1,140 @@
+//! The driver task, with a stand-in for the engine.
+
+use std::{sync::mpsc as std_mpsc, time::Duration};
+
+use actix_gossipsub::libp2p::{Engine, NodeDriver, NodeHandle, OutputStream, RefusedInput, TransportConfig};
+use actix_gossipsub::{Origin, P2pInput, P2pOutput};
+use libp2p::{Multiaddr, PeerId, identity::Keypair};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{support::*, topic};
+
+/// An engine that writes down what it is told, and refuses unsubscriptions.
+struct Record {
+    inputs: mpsc::UnboundedSender<Input>,
+    unreachable: mpsc::UnboundedSender<Multiaddr>,
+}
+
+impl Engine for Record {
+    type Refused = &'static str;
+
+    fn p2p_input(&self, input: Input) -> Result<(), RefusedInput<&'static str>> {
+        if matches!(input, P2pInput::InMessage { message: Said::Unsubscribe { .. }, .. }) {
+            return Err(RefusedInput::new("no", input));
+        }
+        self.inputs.send(input).map_err(|error| RefusedInput::new("gone", error.0))
+    }
+
+    fn set_unreachable_point(&self, point: Multiaddr) {
+        let _ = self.unreachable.send(point);
+    }
+}
+
+struct Running {
+    handle: NodeHandle,
+    task: JoinHandle<()>,
+    outputs: futures::channel::mpsc::UnboundedSender<P2pOutput<Net>>,
+    inputs: mpsc::UnboundedReceiver<Input>,
+    unreachable: mpsc::UnboundedReceiver<Multiaddr>,
+    seen: std_mpsc::Receiver<String>,
+    address: Multiaddr,
+}
+
+async fn running() -> Running {
+    let key = Keypair::generate_ed25519();
+    let network = settings(&key).build();
+    let swarm = actix_gossipsub::libp2p::swarm(key, network, &TransportConfig::default()).unwrap();
+    let (sender, inputs) = mpsc::unbounded_channel();
+    let (unreachable_sender, unreachable) = mpsc::unbounded_channel();
+    let (outputs, stream) = futures::channel::mpsc::unbounded();
+    let (see, seen) = std_mpsc::channel();
+    let engine = Record { inputs: sender, unreachable: unreachable_sender };
+    let (node, handle) = NodeDriver::new(swarm, engine, OutputStream(stream), move |event| {
+        let _ = see.send(format!("{event:?}"));
+    });
+    let task = tokio::spawn(node);
+    let address = handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
+    Running { handle, task, outputs, inputs, unreachable, seen, address }
+}
+
+impl Running {
+    fn output(&self, output: P2pOutput<Net>) {
+        self.outputs.unbounded_send(output).unwrap();
+    }
+
+    fn say(&self, to_peer: PeerId, message: Said) {
+        self.output(P2pOutput::OutMessage { to_peer, message });
+    }
+
+    async fn input(&mut self) -> Input {
+        tokio::time::timeout(Duration::from_secs(10), self.inputs.recv()).await.unwrap().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_node_carries_inputs_outputs_and_commands() {
+    let (mut alice, mut bob) = (running().await, running().await);
+    let (a, b) = (alice.handle.peer_id(), bob.handle.peer_id());
+    alice.handle.dial(bob.address.clone()).await.unwrap();
+    assert!(
+        matches!(alice.input().await, P2pInput::NewConnection { peer, info } if peer == b && info.direction.is_outbound())
+    );
+    assert!(
+        matches!(bob.input().await, P2pInput::NewConnection { peer, info } if peer == a && !info.direction.is_outbound())
+    );
+
+    alice.say(b, Said::Unsubscribe { topic: topic() });
+    alice.say(b, Said::subscribe(topic()));
+    let said = Said::subscribe(topic());
+    assert_eq!(bob.input().await, P2pInput::InMessage { from_peer: a, message: said });
+    assert!(bob.seen.try_iter().any(|event| event.starts_with("Refused")));
+
+    // A peer that is lost is found again by its id alone: by what identify told or by what was dialled.
+    alice.output(P2pOutput::Disconnect { peer: b });
+    assert_eq!(alice.input().await, P2pInput::Disconnection { peer: b });
+    assert_eq!(bob.input().await, P2pInput::Disconnection { peer: a });
+    alice.output(P2pOutput::Connect { peer: b, origin: Origin::Trusted });
+    assert!(matches!(alice.input().await, P2pInput::NewConnection { peer, .. } if peer == b));
+
+    // What the engine says last still arrives.
+    assert!(matches!(bob.input().await, P2pInput::NewConnection { peer, .. } if peer == a));
+    bob.say(a, Said::subscribe(topic()));
+    let said = Said::subscribe(topic());
+    drop(bob.outputs);
+    assert_eq!(alice.input().await, P2pInput::InMessage { from_peer: b, message: said });
+
+    tokio::time::timeout(Duration::from_secs(10), bob.task).await.unwrap().unwrap();
+    assert_eq!(alice.input().await, P2pInput::Disconnection { peer: b });
+    assert!(bob.handle.dial(alice.address.clone()).await.is_err());
+
+    alice.handle.shutdown().await;
+    tokio::time::timeout(Duration::from_secs(10), alice.task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn points_are_dialled_and_the_unreachable_ones_reported() {
+    let (mut alice, bob) = (running().await, running().await);
+    let nowhere: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
+    alice.output(P2pOutput::ConnectPoint { point: nowhere.clone() });
+    let point = tokio::time::timeout(Duration::from_secs(10), alice.unreachable.recv()).await.unwrap();
+    assert_eq!(point, Some(nowhere));
+    alice.output(P2pOutput::ConnectPoint { point: bob.address.clone() });
+    let peer = bob.handle.peer_id();
+    assert!(matches!(alice.input().await, P2pInput::NewConnection { peer: seen, .. } if seen == peer));
+    assert!(alice.unreachable.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn an_address_to_listen_at_is_refused_in_words() {
+    let node = running().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let listen = async |address: &str| {
+        let error = node.handle.listen(address.parse().unwrap()).await.unwrap_err();
+        error.to_string()
+    };
+    let error = listen(&format!("/ip4/127.0.0.1/tcp/{port}")).await;
+    assert!(error.starts_with("can't listen: ") && error.contains("in use"), "{error}");
+    let error = listen("/unix/a").await;
+    assert_eq!(error, "can't listen: /unix/a is not an address to listen at, such as /ip4/0.0.0.0/tcp/4001");
+}

@@ -1,0 +1,182 @@
+//! With the official rust-libp2p gossipsub.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_gossipsub::libp2p::{BehaviourConfig, Event, Libp2pNetwork, SignaturePolicy, TransportConfig};
+use actix_gossipsub::{FullMessage, P2pInput, P2pMessage};
+use libp2p::{
+    Swarm,
+    gossipsub::{self, IdentTopic, MessageAuthenticity, ValidationMode},
+    identity::Keypair,
+    swarm::SwarmEvent,
+};
+
+use super::{support::*, topic};
+
+/// The official gossipsub, told to use the specification's message ids.
+fn official() -> Swarm<gossipsub::Behaviour> {
+    other(|key| {
+        let id = |message: &gossipsub::Message| {
+            let mut id = message.source.map(|source| source.to_bytes()).unwrap_or_default();
+            id.extend(message.sequence_number.unwrap_or_default().to_be_bytes());
+            id.into()
+        };
+        let config = gossipsub::ConfigBuilder::default()
+            .heartbeat_initial_delay(Duration::from_millis(100))
+            .heartbeat_interval(Duration::from_millis(200))
+            .message_id_fn(id)
+            .build()
+            .unwrap();
+        gossipsub::Behaviour::new(MessageAuthenticity::Signed(key.clone()), config).unwrap()
+    })
+}
+
+fn full_message(event: Event) -> Option<Arc<FullMessage<Net>>> {
+    inputs(event).into_iter().find_map(|input| match input {
+        P2pInput::InMessage { message: P2pMessage::FullMessage(full), .. } => Some(full),
+        _ => None,
+    })
+}
+
+#[tokio::test]
+async fn each_hears_the_other() {
+    let (mut node, network) = ours(BehaviourConfig::default());
+    let mut theirs = official();
+    let (us, them) = (*node.local_peer_id(), *theirs.local_peer_id());
+    let news = IdentTopic::new("news");
+    theirs.behaviour_mut().subscribe(&news).unwrap();
+    let address = listen(&mut theirs).await;
+    node.dial(address).unwrap();
+    until(&mut node, &mut theirs, connected).await;
+
+    // They subscribe; we subscribe; they graft us.
+    let heard = |message| P2pInput::InMessage { from_peer: them, message };
+    let mut all = Vec::new();
+    say(&mut node, them, Said::subscribe(topic()));
+    until(&mut node, &mut theirs, |event| {
+        all.extend(inputs(event));
+        all.contains(&heard(Said::Graft { topic: topic() })).then_some(())
+    })
+    .await;
+    assert_eq!(all[0], heard(Said::subscribe(topic())));
+
+    // Ours to them.
+    let ours = network.message(topic(), *b"from us").unwrap();
+    say(&mut node, them, Said::FullMessage(ours.clone().into()));
+    let (id, got) = both(
+        &mut node,
+        &mut theirs,
+        |_| None,
+        |event| match event {
+            SwarmEvent::Behaviour(gossipsub::Event::Message { message_id, message, .. }) => {
+                Some((message_id, message))
+            }
+            _ => None,
+        },
+    )
+    .await;
+    assert_eq!((got.data.as_slice(), got.source), (&b"from us"[..], Some(us)));
+    assert_eq!(id.0, ours.message_id.as_bytes());
+
+    // Theirs to us.
+    let id = theirs.behaviour_mut().publish(news.clone(), *b"from them").unwrap();
+    let full = until(&mut node, &mut theirs, full_message).await;
+    assert_eq!((full.message.data(), full.message.signature_error()), (&b"from them"[..], None));
+    assert_eq!(full.message.source(), Some(&them));
+    assert_eq!(full.message_id.as_bytes(), id.0);
+
+    // They leave: a prune with a backoff, and the subscription ends.
+    assert!(theirs.behaviour_mut().unsubscribe(&news));
+    let mut all = Vec::new();
+    until(&mut node, &mut theirs, |event| {
+        all.extend(inputs(event));
+        (all.len() >= 2).then_some(())
+    })
+    .await;
+    assert!(all.contains(&heard(Said::Unsubscribe { topic: topic() })), "{all:?}");
+    let pruned = |input: &Input| match input {
+        P2pInput::InMessage { message: P2pMessage::Prune { backoff, .. }, .. } => backoff.as_secs() > 0,
+        _ => false,
+    };
+    assert!(all.iter().any(pruned), "{all:?}");
+}
+
+#[tokio::test]
+async fn frames_of_every_size_arrive() {
+    let (mut node, network) = ours(BehaviourConfig::default());
+    let mut theirs = official();
+    let them = *theirs.local_peer_id();
+    theirs.behaviour_mut().subscribe(&IdentTopic::new("news")).unwrap();
+    let address = listen(&mut theirs).await;
+    node.dial(address).unwrap();
+    until(&mut node, &mut theirs, connected).await;
+    say(&mut node, them, Said::subscribe(topic()));
+    let sizes: Vec<usize> = (0..200).map(|n| n * 250).collect();
+    for size in &sizes {
+        let message = network.message(topic(), vec![7; *size]).unwrap();
+        say(&mut node, them, Said::FullMessage(message.into()));
+    }
+    let ids: Vec<_> = (0..2_000u32).map(|n| [&n.to_be_bytes()[..], &[0; 42]].concat().into()).collect();
+    say(&mut node, them, Said::IHave { topic: topic(), message_ids: ids });
+    let message = network.message(topic(), *b"last").unwrap();
+    say(&mut node, them, Said::FullMessage(message.into()));
+    let mut got = Vec::new();
+    both(
+        &mut node,
+        &mut theirs,
+        |_| None,
+        |event| {
+            if let SwarmEvent::Behaviour(gossipsub::Event::Message { message, .. }) = event {
+                got.push(message.data.len());
+            }
+            (got.len() == sizes.len() + 1).then_some(())
+        },
+    )
+    .await;
+    assert_eq!(got, [sizes, vec![4]].concat());
+}
+
+/// Both without signatures; the content is the id.
+#[tokio::test]
+async fn anonymous_messages_go_both_ways() {
+    let network =
+        Libp2pNetwork::builder(SignaturePolicy::StrictNoSign).message_id(|_, message| message.data().into());
+    let network = network.build();
+    let config = TransportConfig::default();
+    let mut node =
+        actix_gossipsub::libp2p::swarm(Keypair::generate_ed25519(), network.clone(), &config).unwrap();
+    let mut theirs = other(|_| {
+        let config = gossipsub::ConfigBuilder::default()
+            .validation_mode(ValidationMode::Anonymous)
+            .message_id_fn(|message| message.data.clone().into())
+            .build()
+            .unwrap();
+        gossipsub::Behaviour::<gossipsub::IdentityTransform>::new(MessageAuthenticity::Anonymous, config)
+            .unwrap()
+    });
+    let them = *theirs.local_peer_id();
+    let news = IdentTopic::new("news");
+    theirs.behaviour_mut().subscribe(&news).unwrap();
+    let address = listen(&mut theirs).await;
+    node.dial(address).unwrap();
+    until(&mut node, &mut theirs, connected).await;
+    say(&mut node, them, Said::subscribe(topic()));
+    let message = network.message(topic(), *b"from us").unwrap();
+    say(&mut node, them, Said::FullMessage(message.into()));
+    let got = both(
+        &mut node,
+        &mut theirs,
+        |_| None,
+        |event| match event {
+            SwarmEvent::Behaviour(gossipsub::Event::Message { message, .. }) => Some(message),
+            _ => None,
+        },
+    );
+    let got = got.await;
+    assert_eq!((got.data.as_slice(), got.source, got.sequence_number), (&b"from us"[..], None, None));
+
+    theirs.behaviour_mut().publish(news, *b"from them").unwrap();
+    let full = until(&mut node, &mut theirs, full_message).await;
+    assert_eq!((full.message.data(), full.message.signature_error()), (&b"from them"[..], None));
+    assert_eq!((full.message.source(), full.message_id.as_bytes()), (None, &b"from them"[..]));
+}

@@ -1,0 +1,62 @@
+//! A node of ours with a real engine on one topic, driven by hand.
+
+use std::time::Duration;
+
+use actix_gossipsub::libp2p::{BehaviourConfig, Engine, NodeDriver, NodeEvent, NodeHandle, TransportConfig};
+use actix_gossipsub::{Limits, LimitsConfig, PublishTicket, Started, Worker};
+use libp2p::{Multiaddr, identity::Keypair};
+use tokio::task::JoinHandle;
+
+use super::{support::*, topic};
+
+pub struct Publisher<T> {
+    pub worker: Worker<Net>,
+    pub network: Net,
+    pub address: Multiaddr,
+    /// What a test writes down of it.
+    pub told: T,
+    _node: JoinHandle<()>,
+    /// The node ends with its last handle.
+    _handle: NodeHandle,
+}
+
+impl<T> Publisher<T> {
+    /// Listens. The node has what `watch` makes of the worker for its engine; `observe` is shown its events.
+    pub async fn start<E: Engine + Unpin + 'static>(
+        gossipsub: BehaviourConfig,
+        told: T,
+        watch: impl FnOnce(Worker<Net>) -> E,
+        mut observe: impl FnMut(&NodeEvent<'_>) + Send + 'static,
+    ) -> Self {
+        let key = Keypair::generate_ed25519();
+        let network = settings(&key).build();
+        let config = TransportConfig::default().with(|c| c.gossipsub = gossipsub);
+        let swarm = actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap();
+        let limits = Limits::try_from(LimitsConfig::default()).unwrap();
+        let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id()).manual();
+        let Started { worker, p2p, .. } = engine.arbiters(1).start([topic()]).unwrap();
+        let (node, handle) = NodeDriver::new(swarm, watch(worker.clone()), p2p, move |event| {
+            observe(&event);
+        });
+        let node = actix_rt::spawn(node);
+        let address = handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
+        Self { worker, network, address, told, _node: node, _handle: handle }
+    }
+
+    pub fn publish(&self, size: usize) -> PublishTicket<Net> {
+        self.worker.publish(self.network.message(topic(), vec![7; size]).unwrap()).unwrap()
+    }
+
+    /// Ticks until so many peers are in the mesh.
+    pub async fn mesh(&self, peers: usize) {
+        for _ in 0..1_000 {
+            self.worker.tick().await;
+            let view = self.worker.state().await.unwrap();
+            if view.mesh.get(&topic()).is_some_and(|mesh| mesh.len() == peers) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the mesh never has {peers} peers");
+    }
+}

@@ -1,0 +1,323 @@
+//! Swarms for the tests: ours, the official gossipsub's, and a raw peer that writes any bytes.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use actix_gossipsub::libp2p::{
+    BehaviourConfig, Event, Libp2pNetwork, Libp2pNetworkBuilder, SignaturePolicy, TransportBehaviour,
+    TransportBehaviourEvent, TransportConfig,
+};
+use actix_gossipsub::{P2pInput, P2pMessage, P2pOutput};
+use futures::{AsyncReadExt, AsyncWriteExt, StreamExt, future::BoxFuture};
+use libp2p::{
+    Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder,
+    core::{
+        Endpoint,
+        transport::PortUse,
+        upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo},
+    },
+    identity::Keypair,
+    multiaddr, noise,
+    swarm::{
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, OneShotHandler,
+        SubstreamProtocol, SwarmEvent, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+    },
+    tcp, yamux,
+};
+use tokio::sync::watch;
+
+pub type Net = Libp2pNetwork;
+pub type Said = P2pMessage<Net>;
+pub type Input = P2pInput<Net>;
+pub type Ours = Swarm<TransportBehaviour>;
+
+pub fn settings(key: &Keypair) -> Libp2pNetworkBuilder {
+    Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(key.clone())))
+}
+
+/// One of our swarms, and its network.
+pub fn ours(gossipsub: BehaviourConfig) -> (Ours, Net) {
+    let key = Keypair::generate_ed25519();
+    let network = settings(&key).build();
+    let config = TransportConfig::default().with(|c| c.gossipsub = gossipsub);
+    (actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap(), network)
+}
+
+/// A swarm of any behaviour over the same transports.
+pub fn other<B: NetworkBehaviour>(behaviour: impl FnOnce(&Keypair) -> B) -> Swarm<B> {
+    let Ok(builder) = SwarmBuilder::with_existing_identity(Keypair::generate_ed25519())
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .unwrap()
+        .with_behaviour(behaviour);
+    builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(Duration::from_secs(60))).build()
+}
+
+/// Waits for an event of `left` that `pick` takes, while `right` runs too.
+pub async fn until<B: NetworkBehaviour, T>(
+    left: &mut Ours,
+    right: &mut Swarm<B>,
+    mut pick: impl FnMut(Event) -> Option<T>,
+) -> T {
+    both(left, right, |event| pick(event?), |_| None).await
+}
+
+/// Runs both swarms until one of the two closures takes an event. The first also hears `None` for each
+/// event that is not gossipsub's.
+pub async fn both<B: NetworkBehaviour, T>(
+    left: &mut Ours,
+    right: &mut Swarm<B>,
+    mut pick: impl FnMut(Option<Event>) -> Option<T>,
+    mut pick_right: impl FnMut(SwarmEvent<B::ToSwarm>) -> Option<T>,
+) -> T {
+    let work = async {
+        loop {
+            let found = tokio::select! {
+                event = left.select_next_some() => match event {
+                    SwarmEvent::Behaviour(TransportBehaviourEvent::Gossipsub(event)) => pick(Some(event)),
+                    _ => pick(None),
+                },
+                event = right.select_next_some() => pick_right(event),
+            };
+            if let Some(found) = found {
+                return found;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), work).await.expect("nothing came within 20 s")
+}
+
+/// Runs two swarms of ours until both have heard of the other; returns what each was told, and how many
+/// connections that carry gossipsub each has seen.
+pub async fn meet(left: &mut Ours, right: &mut Ours, connections: usize) -> (Vec<Input>, Vec<Input>) {
+    let ((mut l, mut r), (mut l_ups, mut r_ups)) = ((Vec::new(), Vec::new()), (0, 0));
+    while l_ups < connections || r_ups < connections || l.is_empty() || r.is_empty() {
+        let gossipsub = |event| match event {
+            SwarmEvent::Behaviour(TransportBehaviourEvent::Gossipsub(event)) => Some((false, event)),
+            _ => None,
+        };
+        let (is_left, event) = both(left, right, |event| event.map(|event| (true, event)), gossipsub).await;
+        let (inputs_so_far, ups) = if is_left { (&mut l, &mut l_ups) } else { (&mut r, &mut r_ups) };
+        *ups += usize::from(matches!(event, Event::Established { .. }));
+        inputs_so_far.extend(inputs(event));
+    }
+    (l, r)
+}
+
+/// An address of loopback, as the standard library writes it.
+pub fn socket_address(address: &Multiaddr) -> std::net::SocketAddr {
+    let parts: Vec<_> = address.iter().collect();
+    let [multiaddr::Protocol::Ip4(ip), multiaddr::Protocol::Tcp(port)] = parts[..] else {
+        panic!("{address}")
+    };
+    (ip, port).into()
+}
+
+/// Listens on loopback and returns the address.
+pub async fn listen<B: NetworkBehaviour>(swarm: &mut Swarm<B>) -> Multiaddr {
+    swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+    loop {
+        if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+            return address;
+        }
+    }
+}
+
+/// The event, if it is gossipsub's.
+pub fn gossipsub_event(event: SwarmEvent<TransportBehaviourEvent>) -> Option<Event> {
+    match event {
+        SwarmEvent::Behaviour(TransportBehaviourEvent::Gossipsub(event)) => Some(event),
+        _ => None,
+    }
+}
+
+/// The inputs of an event, if it has some.
+pub fn inputs(event: Event) -> Vec<Input> {
+    match event {
+        Event::Inputs(inputs) => inputs.collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a connection to a peer is among the inputs of an event.
+pub fn connected(event: Event) -> Option<Input> {
+    inputs(event).into_iter().find(|input| matches!(input, P2pInput::NewConnection { .. }))
+}
+
+pub fn say(swarm: &mut Ours, to_peer: PeerId, message: Said) {
+    swarm.behaviour_mut().gossipsub.apply(P2pOutput::OutMessage { to_peer, message });
+}
+
+/// What a raw peer does with our stream.
+#[derive(Clone)]
+pub enum Reads {
+    All,
+    Nothing,
+    /// Nothing until it is told; then all, which it writes down.
+    WhenTold(watch::Receiver<bool>, Arc<Mutex<Vec<u8>>>),
+    /// So many bytes, then it pauses.
+    Slowly(usize, Duration),
+    /// It drops the stream at once.
+    Resets,
+}
+
+/// A peer that negotiates /meshsub/1.1.0 and then writes whatever it is told, each on a new stream.
+pub struct Raw {
+    reads: Reads,
+    out: VecDeque<(PeerId, Write)>,
+}
+
+impl Raw {
+    pub fn new(reads: Reads) -> Self {
+        Self { reads, out: VecDeque::new() }
+    }
+
+    /// Writes `bytes` in pieces of `piece` on a stream of their own.
+    pub fn write(&mut self, peer: PeerId, bytes: impl Into<Vec<u8>>, piece: usize) {
+        self.out.push_back((peer, Write { bytes: bytes.into(), piece }));
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Write {
+    bytes: Vec<u8>,
+    piece: usize,
+}
+
+pub struct Read(Reads);
+
+const PROTOCOL: StreamProtocol = StreamProtocol::new("/meshsub/1.1.0");
+
+impl UpgradeInfo for Write {
+    type Info = StreamProtocol;
+    type InfoIter = std::iter::Once<StreamProtocol>;
+    fn protocol_info(&self) -> Self::InfoIter {
+        std::iter::once(PROTOCOL)
+    }
+}
+
+impl UpgradeInfo for Read {
+    type Info = StreamProtocol;
+    type InfoIter = std::iter::Once<StreamProtocol>;
+    fn protocol_info(&self) -> Self::InfoIter {
+        std::iter::once(PROTOCOL)
+    }
+}
+
+impl OutboundUpgrade<Stream> for Write {
+    type Output = ();
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<()>>;
+
+    fn upgrade_outbound(self, mut stream: Stream, _: StreamProtocol) -> Self::Future {
+        Box::pin(async move {
+            for piece in self.bytes.chunks(self.piece) {
+                stream.write_all(piece).await?;
+                stream.flush().await?;
+            }
+            // Until the other side closes it.
+            let _ = stream.read(&mut [0]).await;
+            Ok(())
+        })
+    }
+}
+
+impl InboundUpgrade<Stream> for Read {
+    type Output = ();
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+    fn upgrade_inbound(self, mut stream: Stream, _: StreamProtocol) -> Self::Future {
+        Box::pin(async move {
+            match self.0 {
+                Reads::Resets => {}
+                Reads::Nothing => std::future::pending().await,
+                Reads::All => while stream.read(&mut [0; 1024]).await? > 0 {},
+                Reads::WhenTold(mut told, into) => {
+                    // Whoever tells may be gone: then it is never told.
+                    if told.wait_for(|told| *told).await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                    let mut chunk = [0; 8_192];
+                    loop {
+                        match stream.read(&mut chunk).await? {
+                            0 => break,
+                            count => into.lock().unwrap().extend_from_slice(&chunk[..count]),
+                        }
+                    }
+                }
+                Reads::Slowly(piece, pause) => {
+                    let mut chunk = vec![0; piece];
+                    loop {
+                        tokio::time::sleep(pause).await;
+                        stream.read_exact(&mut chunk).await?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Clone for Read {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+type RawHandler = OneShotHandler<Read, Write, ()>;
+
+impl Raw {
+    fn handler(&self) -> RawHandler {
+        // What it does with our stream is done in its upgrade, which takes as long as the stream.
+        let listen = SubstreamProtocol::new(Read(self.reads.clone()), ());
+        OneShotHandler::new(listen.with_timeout(Duration::from_secs(3_600)), Default::default())
+    }
+}
+
+impl NetworkBehaviour for Raw {
+    type ConnectionHandler = RawHandler;
+    type ToSwarm = Infallible;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(self.handler())
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        _: ConnectionId,
+        _: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        Ok(self.handler())
+    }
+
+    fn on_swarm_event(&mut self, _: FromSwarm<'_>) {}
+
+    fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, _: THandlerOutEvent<Self>) {}
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Infallible, THandlerInEvent<Self>>> {
+        match self.out.pop_front() {
+            Some((peer_id, event)) => {
+                Poll::Ready(ToSwarm::NotifyHandler { peer_id, handler: NotifyHandler::Any, event })
+            }
+            None => Poll::Pending,
+        }
+    }
+}

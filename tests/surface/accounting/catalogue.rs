@@ -1,0 +1,135 @@
+//! The catalogue and what is exported are the same: names, kinds, labels and their values, from the start and after
+//! all that can happen; and nothing in it is dead.
+
+use std::collections::BTreeSet;
+
+use actix_gossipsub::{
+    metrics::{CATALOGUE, Values},
+    plain::PlainNetwork,
+    protocol::{Event, Input},
+};
+
+use super::{
+    cluster::{Cluster, Judging},
+    limits::{changed, limits},
+    misbehaviour::misbehave,
+    scrape::{Sample, Scrape},
+};
+
+/// What takes a timer, a transport, or an engine that is looked at while it works.
+const ELSEWHERE: [&str; 5] = [
+    "gossipsub_heartbeats_skipped_total",
+    "gossipsub_queue_bytes",
+    "gossipsub_rpc_received_bytes_total",
+    "gossipsub_rpc_sent_bytes_total",
+    "gossipsub_rpc_malformed_total",
+];
+
+/// The family of a line: histograms have several.
+fn family(sample: &Sample) -> &str {
+    let name = sample.name.as_str();
+    let stems = ["_bucket", "_sum", "_count"].iter().filter_map(|suffix| name.strip_suffix(suffix));
+    let histogram = |stem: &&str| CATALOGUE.iter().any(|metric| metric.name == *stem);
+    { stems }.find(histogram).unwrap_or(name)
+}
+
+/// Names, kinds and labels are the catalogue's, and all are there.
+fn check(scrape: &Scrape) {
+    let names: BTreeSet<_> = CATALOGUE.iter().map(|metric| metric.name).collect();
+    assert_eq!(scrape.kinds.keys().map(String::as_str).collect::<BTreeSet<_>>(), names);
+    for metric in CATALOGUE {
+        assert_eq!(scrape.kinds[metric.name], metric.kind.name(), "{}", metric.name);
+        let samples = scrape.samples.iter().filter(|sample| family(sample) == metric.name);
+        for sample in samples {
+            let labels = sample.labels.iter().filter(|(label, _)| *label != "le");
+            let expected: BTreeSet<_> = metric.labels.iter().map(|label| label.name).collect();
+            assert_eq!(labels.clone().map(|(label, _)| label.as_str()).collect::<BTreeSet<_>>(), expected);
+            for (label, value) in labels {
+                let known = metric.labels.iter().find(|known| known.name == label).expect("just found");
+                if let Values::OneOf(values) = known.values {
+                    assert!(values.contains(&value.as_str()), "{}: {label}={value}", metric.name);
+                }
+            }
+        }
+        for label in metric.labels {
+            if let Values::OneOf(values) = label.values {
+                let line = scrape.samples.iter().find(|sample| family(sample) == metric.name).expect("one");
+                let shown = scrape.values(&line.name, label.name);
+                assert_eq!(shown.len(), values.len(), "{}: each {} from the start", metric.name, label.name);
+            }
+        }
+    }
+    let inputs = CATALOGUE.iter().find(|metric| metric.name == "gossipsub_inputs_total").expect("known");
+    assert_eq!(inputs.labels[0].values, Values::OneOf(&Input::ALL.map(Input::name).to_vec().leak()[..]));
+}
+
+#[test]
+fn everything_is_there_from_the_start() {
+    actix::System::new().block_on(async {
+        let mut cluster = Cluster::new(1, &limits(), Judging::AtOnce);
+        check(&cluster.members[0].scrape());
+        cluster.shutdown().await;
+    });
+}
+
+#[test]
+fn nothing_in_it_is_dead() {
+    actix::System::new().block_on(async {
+        let limits = changed(|limits| {
+            limits.bounds.max_output_items = 60;
+            limits.bounds.max_input_items = 20;
+            limits.bounds.max_validating_per_topic = 4;
+        });
+        // An observer whose panics are counted, and two topics with names of their own.
+        let set = |builder: actix_gossipsub::WorkerBuilder<PlainNetwork>| {
+            let observer = |event: &Event<PlainNetwork>| assert!(!matches!(event, Event::SlowPeer { .. }));
+            builder.max_topic_labels(2).observer(observer)
+        };
+        let mut cluster = Cluster::with(5, &limits, Judging::Later, set);
+        cluster.connect_all().await;
+        for topic in ["a", "b", "c"] {
+            for member in 0..5 {
+                cluster.join(member, topic).await;
+            }
+        }
+        cluster.heartbeats(2).await;
+        for _ in 0..3 {
+            for number in 0..60 {
+                let content = ["valid", "outdated", "unknown"][number % 3];
+                let topic = ["a", "b", "c"][number % 3];
+                cluster.publish_when_there_is_room(number % 5, topic, content).await;
+                if number % 7 == 0 {
+                    cluster.pump().await;
+                }
+            }
+            cluster.heartbeats(3).await;
+            misbehave(&mut cluster).await;
+        }
+        cluster.publish(1, "a", "panic");
+        cluster.know();
+        cluster.heartbeats(3).await;
+        // What nobody reads.
+        for _ in 0..80 {
+            cluster.publish_when_there_is_room(0, "a", "valid").await;
+        }
+        cluster.members[0].worker.settle().await;
+        cluster.members[0].worker.tick().await;
+        let shown = dead(&cluster);
+        let expected: BTreeSet<_> = ELSEWHERE.into_iter().collect();
+        assert_eq!(shown, expected, "these and no others say nothing");
+        for scrape in cluster.scrapes() {
+            check(&scrape);
+        }
+        cluster.shutdown().await;
+    });
+}
+
+/// The metrics that tell nothing, on any engine.
+fn dead(cluster: &Cluster) -> BTreeSet<&'static str> {
+    let scrapes = cluster.scrapes();
+    let tells = |name: &str| {
+        let samples = scrapes.iter().flat_map(|scrape| &scrape.samples);
+        samples.filter(|sample| family(sample) == name).any(|sample| sample.value != 0.0)
+    };
+    CATALOGUE.iter().map(|metric| metric.name).filter(|name| !tells(name)).collect()
+}

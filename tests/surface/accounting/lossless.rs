@@ -1,0 +1,135 @@
+//! A network on which nothing is lost: published x subscribers = delivered, and all else.
+
+use std::collections::BTreeMap;
+
+use super::{
+    cluster::{Cluster, Judging},
+    identities,
+    limits::limits,
+};
+
+const MEMBERS: usize = 7;
+
+/// What must be delivered, by topic, in all.
+#[derive(Default)]
+struct Expected {
+    joined: BTreeMap<&'static str, Vec<usize>>,
+    published: BTreeMap<&'static str, usize>,
+    delivered: BTreeMap<&'static str, usize>,
+}
+
+impl Expected {
+    async fn join(&mut self, cluster: &mut Cluster, member: usize, topic: &'static str) {
+        self.joined.entry(topic).or_default().push(member);
+        cluster.join(member, topic).await;
+    }
+
+    async fn leave(&mut self, cluster: &mut Cluster, member: usize, topic: &'static str) {
+        self.joined.entry(topic).or_default().retain(|joined| *joined != member);
+        cluster.leave(member, topic).await;
+    }
+
+    /// Messages that reach whoever is in the topic: their content says that they are valid, now or later.
+    fn publish(&mut self, cluster: &mut Cluster, member: usize, topic: &'static str, content: &str) {
+        let others = self.joined[topic].iter().filter(|joined| **joined != member).count();
+        *self.published.entry(topic).or_default() += 1;
+        *self.delivered.entry(topic).or_default() += others;
+        cluster.publish(member, topic, content);
+    }
+
+    /// Messages that reach nobody's application.
+    fn publish_in_vain(&mut self, cluster: &mut Cluster, member: usize, topic: &'static str, content: &str) {
+        *self.published.entry(topic).or_default() += 1;
+        cluster.publish(member, topic, content);
+    }
+
+    /// Published x subscribers = delivered, by what the engines say and by what the applications got.
+    fn check(&self, cluster: &Cluster) {
+        let scrapes = cluster.scrapes();
+        for (topic, published) in &self.published {
+            let sum = |name| scrapes.iter().map(|scrape| labelled(scrape, name, topic)).sum::<f64>();
+            assert_eq!(sum("gossipsub_messages_published_total"), *published as f64, "{topic}");
+            let delivered = self.delivered.get(topic).copied().unwrap_or_default();
+            assert_eq!(sum("gossipsub_messages_delivered_total"), delivered as f64, "{topic}");
+            let got = cluster.members.iter().filter_map(|member| member.delivered.get(*topic)).sum::<usize>();
+            assert_eq!(got, delivered, "{topic}");
+        }
+    }
+}
+
+/// Zero where the topic was never the engine's own.
+fn labelled(scrape: &super::scrape::Scrape, name: &str, topic: &str) -> f64 {
+    let known = scrape.values(name, "topic").contains(topic);
+    if known { scrape.sum(name, &[("topic", topic)]) } else { 0.0 }
+}
+
+/// All join, publish, are wrong, leave and come back.
+async fn live(judging: Judging) {
+    let mut cluster = Cluster::new(MEMBERS, &limits(), judging);
+    let mut expected = Expected::default();
+    cluster.connect_all().await;
+    for member in 0..MEMBERS {
+        expected.join(&mut cluster, member, "a").await;
+        expected.join(&mut cluster, member, "b").await;
+    }
+    for member in 0..3 {
+        expected.join(&mut cluster, member, "c").await;
+    }
+    cluster.heartbeats(3).await;
+    for round in 0..10 {
+        for member in 0..MEMBERS {
+            expected.publish(&mut cluster, member, "a", "valid");
+            if round % 3 == 0 {
+                expected.publish(&mut cluster, member, "b", "unknown");
+            }
+        }
+        cluster.pump().await;
+    }
+    // Not one of theirs: by a fanout.
+    expected.publish(&mut cluster, 5, "c", "valid");
+    expected.publish_in_vain(&mut cluster, 1, "b", "invalid");
+    expected.publish_in_vain(&mut cluster, 2, "b", "outdated");
+    cluster.heartbeats(2).await;
+    cluster.know();
+    cluster.heartbeats(4).await;
+    expected.check(&cluster);
+
+    expected.leave(&mut cluster, 0, "a").await;
+    expected.leave(&mut cluster, 6, "b").await;
+    cluster.heartbeats(2).await;
+    for member in [0, 3, 4] {
+        expected.publish(&mut cluster, member, "a", "valid");
+    }
+    cluster.heartbeats(6).await;
+    expected.join(&mut cluster, 0, "a").await;
+    cluster.heartbeats(2).await;
+    expected.publish(&mut cluster, 0, "a", "valid");
+    cluster.heartbeats(6).await;
+    expected.check(&cluster);
+    cluster.quiet().await;
+    let scrapes = cluster.scrapes();
+    let meshes: f64 = scrapes.iter().map(|scrape| scrape.sum("gossipsub_mesh_peers", &[])).sum();
+    assert!(meshes > 0.0, "there is something to be compared");
+    identities::wire(&scrapes, true);
+    identities::contents(&scrapes);
+    for (member, scrape) in cluster.members.iter().zip(&scrapes) {
+        identities::engine(&member.worker, scrape).await;
+        identities::inputs(scrape);
+    }
+    cluster.shutdown().await;
+}
+
+#[test]
+fn messages_judged_at_once_are_all_accounted_for() {
+    actix::System::new().block_on(live(Judging::AtOnce));
+}
+
+#[test]
+fn messages_judged_later_are_all_accounted_for() {
+    actix::System::new().block_on(live(Judging::Later));
+}
+
+#[test]
+fn messages_judged_in_batches_are_all_accounted_for() {
+    actix::System::new().block_on(live(Judging::InBatches));
+}

@@ -1,0 +1,89 @@
+//! A peer that is no engine, and does what it should not: every fault is penalised once, every question answered.
+
+use std::time::Duration;
+
+use actix_gossipsub::{
+    P2pInput, P2pMessage, Worker,
+    plain::{PlainId, PlainNetwork},
+    protocol::Input,
+};
+
+use super::{
+    cluster::{Cluster, Judging},
+    identities,
+    limits::limits,
+};
+
+/// A peer that is no engine says this.
+fn say(worker: &Worker<PlainNetwork>, message: P2pMessage<PlainNetwork>) {
+    // Some of it is to be refused.
+    let _ = worker.p2p_input(P2pInput::message(99, message));
+}
+
+/// Whatever a bad peer can do.
+pub async fn misbehave(cluster: &mut Cluster) {
+    let topic = || "a".to_owned();
+    let worker = cluster.members[0].worker.clone();
+    worker.p2p_input(P2pInput::connected(99)).expect("taken");
+    for _ in 0..2 {
+        say(&worker, P2pMessage::subscribe(topic()));
+        say(&worker, P2pMessage::Graft { topic: topic() });
+        worker.settle().await;
+        say(&worker, P2pMessage::Unsubscribe { topic: topic() });
+        say(
+            &worker,
+            P2pMessage::Prune { topic: topic(), px: vec![7.into()], backoff: Duration::from_secs(60) },
+        );
+        worker.settle().await;
+        say(&worker, P2pMessage::Graft { topic: topic() });
+    }
+    say(&worker, P2pMessage::Prune { topic: topic(), px: vec![], backoff: Duration::from_secs(600) });
+    worker.settle().await;
+    let message_ids: Vec<_> =
+        (0..3).map(|number| PlainId { number: 5_000 + number, topic: topic() }).collect();
+    say(&worker, P2pMessage::IHave { topic: topic(), message_ids: message_ids.clone() });
+    say(&worker, P2pMessage::IWant { message_ids });
+    for number in 0..50 {
+        say(&worker, P2pMessage::FullMessage(PlainNetwork::message("a", 9_000 + number, "invalid").into()));
+    }
+    worker.report_slow_peer(&99);
+    cluster.pump().await;
+}
+
+#[test]
+fn faults_are_penalised_once_and_questions_answered() {
+    actix::System::new().block_on(async {
+        let mut cluster = Cluster::new(2, &limits(), Judging::AtOnce);
+        cluster.connect_all().await;
+        for member in 0..2 {
+            cluster.join(member, "a").await;
+            cluster.publish(member, "a", "valid");
+        }
+        cluster.heartbeats(2).await;
+        let worker = cluster.members[0].worker.clone();
+        worker.p2p_input(P2pInput::connected(99)).expect("taken");
+        // Of a topic that is known, and of one that is not.
+        let id = |number, topic: &str| PlainId { number, topic: topic.to_owned() };
+        say(&worker, P2pMessage::IWant { message_ids: vec![id(1, "a"), id(7, "a"), id(1, "b"), id(2, "b")] });
+        cluster.heartbeat().await;
+        let scrape = cluster.members[0].scrape();
+        let answers = |answer| scrape.sum("gossipsub_iwant_responses_total", &[("response", answer)]);
+        assert_eq!((answers("message"), answers("not_found")), (1.0, 3.0));
+        identities::gossip(&scrape);
+
+        for _ in 0..3 {
+            misbehave(&mut cluster).await;
+        }
+        cluster.quiet().await;
+        let scrape = cluster.members[0].scrape();
+        assert!(scrape.inputs(Input::Graft, &["backed_off"]) > 0.0);
+        assert!(scrape.inputs(Input::ReceiveMessage, &["invalid"]) > 0.0);
+        let penalties = |reason| scrape.sum("gossipsub_score_penalties_total", &[("reason", reason)]);
+        assert_eq!(penalties("slow_peer"), scrape.sum("gossipsub_slow_peer_reports_total", &[]));
+        assert!(scrape.sum("gossipsub_mesh_pruned_total", &[("reason", "unsubscribed")]) > 0.0);
+        assert_eq!(scrape.sum("gossipsub_peers_by_score", &[("band", "below_publish")]), 1.0);
+        identities::engine(&worker, &scrape).await;
+        identities::inputs(&scrape);
+        cluster.shutdown().await;
+    });
+}

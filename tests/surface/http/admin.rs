@@ -1,0 +1,124 @@
+//! The admin scope: each endpoint takes effect, and the read-only scope serves none of them.
+
+use std::sync::{Arc, Mutex};
+
+use actix_gossipsub::{
+    P2pInput,
+    http::{self, Transport, TransportFuture},
+    plain::PlainNetwork,
+};
+use actix_web::web;
+use serde_json::json;
+
+use super::support::{Engine, Server, alone, limits, manual, run};
+
+/// A transport that connects at once.
+#[derive(Clone)]
+pub struct Plug {
+    pub worker: Engine,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Plug {
+    pub fn new(worker: &Engine) -> Self {
+        Self { worker: worker.clone(), requests: Arc::default() }
+    }
+}
+
+impl Transport<PlainNetwork> for Plug {
+    fn connect(&self, point: u64) -> TransportFuture {
+        self.requests.lock().unwrap().push(format!("connect {point}"));
+        let outcome = if point == 0 { Err("there is no point 0".to_owned()) } else { Ok(()) };
+        if outcome.is_ok() {
+            self.worker.p2p_input(P2pInput::connected(point)).unwrap();
+        }
+        Box::pin(std::future::ready(outcome))
+    }
+
+    fn disconnect(&self, peer: u64) -> TransportFuture {
+        self.requests.lock().unwrap().push(format!("disconnect {peer}"));
+        self.worker.p2p_input(P2pInput::Disconnection { peer }).unwrap();
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[test]
+fn each_endpoint_takes_effect() {
+    run(async {
+        let worker = alone(manual(limits(|config| config.score.app_specific_weight = 2.0)), &["a"]);
+        let plug = Plug::new(&worker);
+        let requests = Arc::clone(&plug.requests);
+        let server = Server::serving(move || {
+            let admin = http::admin_scope(plug.worker.clone(), plug.clone());
+            web::scope("").service(admin).service(http::scope_without_metrics(plug.worker.clone()))
+        });
+        let send = async |method: &str, path: &str, body| {
+            server.send(method, &format!("/admin/p2p/{path}"), body).await.status.as_u16()
+        };
+        assert_eq!(send("POST", "connect", Some(json!({ "point": 7 }))).await, 200);
+        assert_eq!(send("POST", "connect", Some(json!({ "point": 0 }))).await, 409);
+        assert_eq!(send("POST", "connect", Some(json!({ "point": "x" }))).await, 400);
+        assert_eq!(send("POST", "connect", Some(json!({}))).await, 400);
+        worker.settle().await;
+        let score = async || server.json("/p2p/gossipsub/scores/7").await["score"].as_f64().unwrap();
+        assert_eq!(send("PATCH", "peers/by-id/7", Some(json!({ "acl": "trust" }))).await, 200);
+        worker.settle().await;
+        assert!(score().await > 0.0);
+        assert_eq!(send("PATCH", "peers/by-id/7", Some(json!({ "acl": "open" }))).await, 200);
+        worker.settle().await;
+        assert_eq!(score().await, 0.0);
+        assert_eq!(send("PATCH", "peers/by-id/7", Some(json!({ "acl": "ban" }))).await, 200);
+        worker.settle().await;
+        assert_eq!(score().await, -1e12, "the score is retained");
+        assert_eq!(server.json("/p2p/gossipsub/connections").await, json!([]));
+        assert_eq!(send("PATCH", "peers/by-id/8", Some(json!({ "acl": "ban" }))).await, 404);
+        assert_eq!(send("PATCH", "peers/by-id/7", Some(json!({ "acl": "like" }))).await, 400);
+        assert_eq!(send("DELETE", "peers/disconnect/7", None).await, 404);
+        assert_eq!(*requests.lock().unwrap(), ["connect 7", "connect 0", "disconnect 7"]);
+
+        assert_eq!(send("POST", "gossipsub/topics", Some(json!({ "topic": "b" }))).await, 200);
+        assert_eq!(server.json("/p2p/gossipsub/topics").await, json!(["a", "b"]));
+        assert_eq!(send("DELETE", "gossipsub/topics/a", None).await, 200);
+        assert_eq!(server.json("/p2p/gossipsub/topics").await, json!(["b"]));
+        assert_eq!(send("DELETE", "gossipsub/topics/a", None).await, 404);
+        assert_eq!(send("GET", "gossipsub/topics", None).await, 405);
+        assert_eq!(send("GET", "gossipsub", None).await, 404);
+        server.end().await;
+    });
+}
+
+#[test]
+fn a_ban_without_weight_is_refused() {
+    run(async {
+        let worker = alone(manual(limits(|config| config.score.app_specific_weight = 0.0)), &["a"]);
+        let plug = Plug::new(&worker);
+        let server = Server::serving(move || http::admin_scope(plug.worker.clone(), plug.clone()));
+        worker.p2p_input(P2pInput::connected(7)).unwrap();
+        worker.settle().await;
+        let answer = server.send("PATCH", "/admin/p2p/peers/by-id/7", Some(json!({ "acl": "ban" }))).await;
+        assert_eq!(answer.status, 409, "{}", answer.text);
+        server.end().await;
+    });
+}
+
+#[test]
+fn the_read_only_scope_serves_no_admin_endpoint() {
+    run(async {
+        let worker = alone(manual(limits(|_| {})), &["a"]);
+        let server = Server::of(&worker);
+        for (method, path) in [
+            ("POST", "/admin/p2p/connect"),
+            ("POST", "/p2p/connect"),
+            ("DELETE", "/p2p/peers/disconnect/1"),
+            ("PATCH", "/p2p/peers/by-id/1"),
+            ("DELETE", "/p2p/gossipsub/topics/a"),
+        ] {
+            let answer = server.send(method, path, Some(json!({}))).await;
+            assert_eq!(answer.status, 404, "{method} {path}");
+        }
+        let answer = server.send("POST", "/p2p/gossipsub/topics", Some(json!({ "topic": "b" }))).await;
+        assert_eq!(answer.status, 405);
+        assert!(!worker.is_subscribed(&"b".to_owned()));
+        server.end().await;
+    });
+}

@@ -1,0 +1,140 @@
+//! A headless Chromium, controlled through chromedriver. Without them a test prints that it is skipped, or
+//! fails if `CI` or `GOSSIPSUB_REQUIRE_BROWSER` is set.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use fantoccini::{Client, ClientBuilder};
+use serde_json::{Value, json};
+use testkit::http::{connector, send, send_blocking};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// A browser with one window.
+pub struct Browser {
+    pub client: Client,
+    driver: Driver,
+    /// At most one browser runs at a time, because each has several processes.
+    _turn: MutexGuard<'static, ()>,
+}
+
+static TURN: Mutex<()> = Mutex::const_new(());
+
+struct Driver {
+    process: Child,
+    port: u16,
+    session: Option<String>,
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // After a failed test the browser still runs. The driver ends it with the session.
+        if let Some(session) = &self.session {
+            // An error means that the browser has already ended.
+            let _ = send_blocking("DELETE", &format!("{}/session/{session}", self.address()), &[], None);
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Browser {
+    /// `None` if chromedriver is absent and not required.
+    pub async fn start() -> Option<Self> {
+        let turn = TURN.lock().await;
+        let mut driver = Driver::start()?;
+        let options = json!({
+            "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--window-size=1120,1500"],
+        });
+        let wanted = json!({ "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } });
+        let Value::Object(wanted) = wanted else { unreachable!("an object") };
+        let client = ClientBuilder::new(connector()).capabilities(wanted).connect(&driver.address()).await;
+        let client = client.expect("a session of the browser");
+        driver.session = client.session_id().await.expect("asked");
+        Some(Self { client, driver, _turn: turn })
+    }
+
+    pub async fn end(mut self) {
+        self.driver.session = None;
+        self.client.clone().close().await.expect("it closes");
+    }
+
+    /// The value that the script returns.
+    pub async fn run(&self, script: &str) -> Value {
+        self.client.execute(script, vec![]).await.unwrap_or_else(|error| panic!("{script}: {error}"))
+    }
+
+    /// The text of an element.
+    pub async fn text(&self, id: &str) -> String {
+        let found = self.run(&format!("return document.getElementById('{id}').textContent")).await;
+        found.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Polls until the script returns true. Fails the test after 30 s.
+    pub async fn until(&self, script: &str) {
+        for _ in 0..600 {
+            if self.run(script).await == json!(true) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("still false: {script}\n{}", self.run("return document.body.innerText").await);
+    }
+
+    /// The errors and warnings in the console.
+    pub async fn errors(&self) -> Vec<String> {
+        let log = self.driver.post("se/log", json!({ "type": "browser" })).await;
+        let lines = log["value"].as_array().expect("lines").iter();
+        let problems = lines.filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING");
+        problems.map(|line| line["message"].to_string()).collect()
+    }
+
+    /// Sets the preferred colour scheme.
+    pub async fn prefer(&self, scheme: &str) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
+        let answer = self.driver.post("goog/cdp/execute", command).await;
+        assert!(answer["value"].get("error").is_none(), "{answer}");
+    }
+}
+
+impl Driver {
+    fn start() -> Option<Self> {
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = match command.spawn() {
+            Ok(process) => process,
+            Err(error) if is_required() => {
+                panic!("chromedriver: {error}: install Debian's chromium and chromium-driver")
+            }
+            Err(error) => {
+                eprintln!("SKIPPED: chromedriver: {error}: install Debian's chromium and chromium-driver");
+                return None;
+            }
+        };
+        let stdout = BufReader::new(process.stdout.take().expect("piped"));
+        let port = stdout.lines().map_while(Result::ok).find_map(|line| {
+            line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok()
+        });
+        let port = port.expect("the driver prints its port");
+        Some(Self { process, port, session: None })
+    }
+
+    fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Sends a command that WebDriver does not define.
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let session = self.session.as_deref().expect("a session");
+        let url = format!("{}/session/{session}/{path}", self.address());
+        let answer = send("POST", &url, &[], Some(&body)).await.expect("the driver answers");
+        serde_json::from_str(&answer.text).expect("JSON")
+    }
+}
+
+fn is_required() -> bool {
+    ["CI", "GOSSIPSUB_REQUIRE_BROWSER"].iter().any(|name| std::env::var_os(name).is_some())
+}

@@ -1,0 +1,14 @@
+//! The scope over real HTTP: real engines that exchange messages, a real server on loopback, and clients that
+//! share no code with this crate.
+
+mod admin;
+mod browser;
+mod document;
+mod explain;
+mod health;
+mod lists;
+mod load;
+mod page;
+mod problems;
+mod scrape;
+mod support;

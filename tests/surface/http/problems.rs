@@ -1,0 +1,146 @@
+//! Error responses: each has its status and its JSON body.
+
+use actix_gossipsub::{P2pInput, http};
+use serde_json::json;
+
+use super::support::{Server, alone, limits, manual, run};
+
+#[test]
+fn errors_have_a_status_and_a_message() {
+    run(async {
+        let worker = alone(manual(limits(|_| {})), &["a"]);
+        worker.p2p_input(P2pInput::connected(1)).unwrap();
+        worker.settle().await;
+        let server = Server::of(&worker);
+        let cases = [
+            ("/p2p/gossipsub/scores/2", 404, "not_found"),
+            ("/p2p/gossipsub/scores/x", 400, "bad_request"),
+            ("/p2p/gossipsub/scores/-1", 400, "bad_request"),
+            ("/p2p/gossipsub/explain/2", 404, "not_found"),
+            ("/p2p/gossipsub/explain/1?topic=unknown", 404, "not_found"),
+            ("/p2p/gossipsub/mesh?topic=unknown", 404, "not_found"),
+            ("/p2p/gossipsub/mesh?limit=0", 400, "bad_request"),
+            ("/p2p/gossipsub/mesh?limit=10001", 400, "bad_request"),
+            ("/p2p/gossipsub/mesh?limit=-1", 400, "bad_request"),
+            ("/p2p/gossipsub/mesh?limit=many", 400, "bad_request"),
+            ("/p2p/gossipsub/mesh?limt=1", 400, "bad_request"),
+            ("/p2p/gossipsub/mesh?all", 400, "bad_request"),
+            ("/p2p/gossipsub/topics/peers?all=perhaps", 400, "bad_request"),
+            ("/p2p/gossipsub/connections?after=x", 400, "bad_request"),
+            ("/p2p/gossipsub/events?since=x", 400, "bad_request"),
+            ("/p2p/gossipsub/events?limit=0", 400, "bad_request"),
+            ("/p2p/gossipsub", 404, "not_found"),
+            ("/nothing", 404, "not_found"),
+        ];
+        for (path, status, error) in cases {
+            let answer = server.ask(path).await;
+            assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text);
+            let problem = answer.json();
+            assert_eq!(problem["error"], error, "{path}");
+            assert!(
+                problem["message"].as_str().is_some_and(|message| message.len() > 10),
+                "{path}: {problem}"
+            );
+            assert_eq!(problem.as_object().unwrap().len(), 2);
+        }
+        for method in ["POST", "PUT", "DELETE", "PATCH"] {
+            for path in ["/health", "/p2p/gossipsub/mesh", "/p2p/connect"] {
+                let answer = server.send(method, path, Some(json!({}))).await;
+                let expected = if path == "/p2p/connect" { 404 } else { 405 };
+                assert_eq!(answer.status.as_u16(), expected, "{method} {path}");
+            }
+        }
+        server.end().await;
+    });
+}
+
+#[test]
+fn hostile_identifiers_stay_identifiers() {
+    run(async {
+        let hostile = "<script>alert(1)</script>\"'&\u{202e}\u{0}/../%2e%2e";
+        let worker = alone(manual(limits(|_| {})), &[hostile]);
+        worker.settle().await;
+        let server = Server::of(&worker);
+        assert_eq!(server.json("/p2p/gossipsub/topics").await, json!([hostile]));
+        let encoded: String = hostile.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let mesh = server.json(&format!("/p2p/gossipsub/mesh?topic={encoded}")).await;
+        assert_eq!(mesh, json!([{ "topic": hostile, "peers": [] }]));
+        for path in
+            [encoded.as_str(), "%00", "%ff%fe", "..%2f..%2fetc%2fpasswd", "{}", "null", &"9".repeat(4_000)]
+        {
+            let answer = server.ask(&format!("/p2p/gossipsub/scores/{path}")).await;
+            assert!([400, 404].contains(&answer.status.as_u16()), "{path}: {}", answer.text);
+            assert!(answer.json()["error"].is_string());
+        }
+        server.end().await;
+    });
+}
+
+#[test]
+fn an_application_without_a_recorder_has_no_metrics() {
+    run(async {
+        let worker = alone(manual(limits(|_| {})), &["a"]);
+        let with = Server::of(&worker);
+        let answer = with.ask("/metrics").await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "# nothing\n"));
+        assert!(answer.kind.starts_with("text/plain; version=0.0.4"), "{}", answer.kind);
+        let served = worker.clone();
+        let without = Server::serving(move || http::scope_without_metrics(served.clone()));
+        assert_eq!(without.ask("/metrics").await.status, 404);
+        // Mounted below a path prefix of the application.
+        let served = worker.clone();
+        let below = Server::serving(move || {
+            actix_web::web::scope("/x").service(http::scope_without_metrics(served.clone()))
+        });
+        assert_eq!(below.json("/x/p2p/gossipsub/topics").await, json!(["a"]));
+        for server in [with, without, below] {
+            server.end().await;
+        }
+    });
+}
+
+#[test]
+fn a_stopped_engine_responds_with_503() {
+    run(async {
+        let worker = alone(manual(limits(|_| {})), &["a"]);
+        let server = Server::of(&worker);
+        worker.shutdown().await;
+        for path in
+            ["topics", "mesh", "scores", "scores/1", "connections", "stats", "queues", "footprint", "events"]
+        {
+            let answer = server.ask(&format!("/p2p/gossipsub/{path}")).await;
+            assert_eq!(answer.status.as_u16(), 503, "{path}");
+            assert_eq!(answer.json()["error"], "stopped");
+        }
+        server.end().await;
+    });
+}
+
+/// A request does not wait longer than two seconds for a supervisor that the application blocks.
+#[test]
+fn a_blocked_engine_responds_with_503() {
+    use std::sync::mpsc;
+    run(async {
+        let (release, blocked) = mpsc::channel::<()>();
+        let blocked = std::sync::Mutex::new(blocked);
+        let builder = manual(limits(|_| {})).observer(move |event| {
+            if matches!(event, actix_gossipsub::protocol::Event::SlowPeer { .. }) {
+                // Returns when the test drops the sender, or fails.
+                let _ = blocked.lock().unwrap().recv();
+            }
+        });
+        let worker = alone(builder, &["a"]);
+        worker.settle().await;
+        worker.report_slow_peer(&1);
+        let server = Server::of(&worker);
+        for path in ["/p2p/gossipsub/mesh", "/health"] {
+            let answer = server.ask(path).await;
+            assert_eq!(answer.status.as_u16(), 503, "{path}");
+            assert!(answer.text.contains("did not answer"), "{}", answer.text);
+        }
+        drop(release);
+        worker.settle().await;
+        assert_eq!(server.ask("/p2p/gossipsub/mesh").await.status, 200);
+        server.end().await;
+    });
+}

@@ -1,0 +1,189 @@
+//! Engines connected to each other, and a server of the first one.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_gossipsub::{
+    AppInput, ConnectionInfo, Direction, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, Started,
+    Worker, WorkerBuilder, http, plain::PlainNetwork,
+};
+use actix_web::{App, HttpServer, Scope, dev::ServerHandle};
+use serde_json::Value;
+use testkit::http::{StatusCode, send};
+
+pub type Engine = Worker<PlainNetwork>;
+
+/// Runs a test inside an actix system, with a time limit of 240 s.
+pub fn run(test: impl Future<Output = ()>) {
+    actix::System::new().block_on(async {
+        tokio::time::timeout(Duration::from_secs(240), test).await.expect("the test hangs");
+    });
+}
+
+pub fn limits(change: impl FnOnce(&mut LimitsConfig)) -> Limits<String> {
+    let mut config = LimitsConfig::default();
+    change(&mut config);
+    Limits::try_from(config).expect("a valid change")
+}
+
+/// An engine whose heartbeats the test triggers.
+pub fn manual(limits: Limits<String>) -> WorkerBuilder<PlainNetwork> {
+    Worker::builder(PlainNetwork::new(), limits).manual().arbiters(1).seed(1)
+}
+
+/// An engine whose outputs are read and discarded.
+pub fn alone(builder: WorkerBuilder<PlainNetwork>, topics: &[&str]) -> Engine {
+    let topics = topics.iter().map(|topic| (*topic).to_owned());
+    let Started { worker, mut p2p, mut app } = builder.start(topics).expect("inside a system");
+    actix::spawn(async move { while p2p.recv().await.is_some() {} });
+    actix::spawn(async move { while app.recv().await.is_some() {} });
+    worker
+}
+
+/// `count` engines, peers 1, 2, …, each connected to all others. The lower number dials.
+pub async fn network(count: u64, topics: &[&str], limits: &Limits<String>) -> Vec<Engine> {
+    let started: Vec<_> = (1..=count)
+        .map(|peer| {
+            let topics = topics.iter().map(|topic| (*topic).to_owned());
+            let builder = manual(limits.clone()).self_peer(peer).message_events(64);
+            builder.start(topics).expect("inside a system")
+        })
+        .collect();
+    let workers: Vec<Engine> = started.iter().map(|started| started.worker.clone()).collect();
+    for (peer, Started { mut p2p, mut app, .. }) in (1..).zip(started) {
+        let others = workers.clone();
+        actix::spawn(async move {
+            while let Some(output) = p2p.recv().await {
+                if let P2pOutput::OutMessage { to_peer, message } = output {
+                    // Other peers are not engines, so their messages are discarded.
+                    if let Some(other) = usize::try_from(to_peer - 1).ok().and_then(|at| others.get(at)) {
+                        let _ = other.p2p_input(P2pInput::message(peer, message));
+                    }
+                }
+            }
+        });
+        actix::spawn(async move { while app.recv().await.is_some() {} });
+    }
+    for (me, worker) in (1..).zip(&workers) {
+        for other in (1..=count).filter(|other| *other != me) {
+            let info = ConnectionInfo::new(Direction::outbound_if(me < other));
+            let input = P2pInput::NewConnection { peer: other, info };
+            worker.p2p_input(input).expect("it runs");
+        }
+    }
+    quiet(&workers).await;
+    workers
+}
+
+/// Waits until all engines have handled the messages of all others.
+pub async fn quiet(workers: &[Engine]) {
+    for _ in 0..6 {
+        for worker in workers {
+            worker.settle().await;
+        }
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Polls until the condition is true. Fails the test after 20 s.
+pub async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
+    for _ in 0..1_000 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the condition is still false");
+}
+
+pub fn receive(worker: &Engine, peer: u64, message: P2pMessage<PlainNetwork>) {
+    worker.p2p_input(P2pInput::message(peer, message)).expect("it runs");
+}
+
+pub fn subscribed(worker: &Engine, peer: u64, topic: &str) {
+    receive(worker, peer, P2pMessage::subscribe(topic.to_owned()));
+}
+
+pub fn graft(worker: &Engine, peer: u64, topic: &str) {
+    receive(worker, peer, P2pMessage::Graft { topic: topic.to_owned() });
+}
+
+pub fn message(worker: &Engine, peer: u64, topic: &str, number: u64) {
+    let message = PlainNetwork::message(topic, number, "content");
+    receive(worker, peer, P2pMessage::FullMessage(Arc::new(message)));
+}
+
+pub fn publish(worker: &Engine, topic: &str, number: u64) {
+    let message = PlainNetwork::message(topic, number, "content");
+    worker.app_input(AppInput::Publish(message)).expect("there is room");
+}
+
+/// A server on a free port of loopback.
+pub struct Server {
+    pub address: SocketAddr,
+    handle: ServerHandle,
+}
+
+impl Server {
+    pub fn of(worker: &Engine) -> Self {
+        let worker = worker.clone();
+        Self::serving(move || http::scope(worker.clone(), || "# nothing\n".to_owned()))
+    }
+
+    pub fn serving(scope: impl Fn() -> Scope + Clone + Send + 'static) -> Self {
+        let factory = move || App::new().service(scope());
+        let server = HttpServer::new(factory).workers(1).disable_signals();
+        let server = server.bind(("127.0.0.1", 0)).expect("a free port");
+        let address = server.addrs()[0];
+        let server = server.run();
+        let handle = server.handle();
+        actix::spawn(server);
+        Self { address, handle }
+    }
+
+    pub async fn end(self) {
+        self.handle.stop(false).await;
+    }
+
+    /// Sends a GET request.
+    pub async fn ask(&self, path: &str) -> Answer {
+        self.send("GET", path, None).await
+    }
+
+    pub async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let url = format!("http://{}{path}", self.address);
+        let answer = send(method, &url, &[], body.as_ref()).await.expect("an answer");
+        let header = |name: &str| answer.header(name).map(str::to_owned);
+        let (kind, link) = (header("content-type").unwrap_or_default(), header("link"));
+        Answer { status: answer.status, kind, link, text: answer.text }
+    }
+
+    /// The JSON body of a successful GET request.
+    pub async fn json(&self, path: &str) -> Value {
+        let answer = self.ask(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+        answer.json()
+    }
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub kind: String,
+    pub link: Option<String>,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        assert_eq!(self.kind, "application/json");
+        serde_json::from_str(&self.text).expect("JSON")
+    }
+
+    /// The query of the next page.
+    pub fn next(&self) -> Option<String> {
+        let link = self.link.as_ref()?;
+        let (query, rest) = link.strip_prefix('<')?.split_once('>')?;
+        assert_eq!(rest, "; rel=\"next\"");
+        Some(query.to_owned())
+    }
+}

@@ -1,0 +1,200 @@
+//! Reads bytes as a peer's stream, and as one frame, the way the transport does, and checks what comes
+//! of it. Opens no connection.
+
+use std::sync::{Arc, LazyLock};
+
+use actix_gossipsub::{
+    Delivery, Network, P2pMessage, PxPeer, Validity,
+    libp2p::{FrameDecoder, FrameError, Libp2pNetwork, SignatureError, SignaturePolicy, WireLimits, fuzz},
+};
+use libp2p::identity::Keypair;
+
+type Said = P2pMessage<Libp2pNetwork>;
+
+/// Our key, and that of the seeds: nothing here depends on chance.
+pub static KEY: LazyLock<Keypair> =
+    LazyLock::new(|| Keypair::ed25519_from_bytes([7; 32]).expect("32 bytes are a key"));
+
+/// Reads `bytes` under both signature policies, with generous limits and with tight ones. Panics if a
+/// limit or what was said gets lost on the way.
+pub fn run(bytes: &[u8]) {
+    let signed = || SignaturePolicy::StrictSign(Box::new(KEY.clone()));
+    for policy in [signed(), SignaturePolicy::StrictNoSign] {
+        for limits in [WireLimits::default(), tight()] {
+            let mut frames = frames(bytes, limits.max_frame_in);
+            frames.push(bytes.to_vec());
+            frames.iter().for_each(|frame| judge(frame, &policy, &limits));
+        }
+    }
+}
+
+/// So tight that few bytes reach them.
+fn tight() -> WireLimits {
+    WireLimits::default().with(|l| {
+        l.max_frame_in = 160;
+        l.max_subscriptions_in = 2;
+        l.max_messages_in = 2;
+        l.max_control_in = 3;
+        l.max_ids_in = 4;
+        l.max_id_length = 6;
+        l.max_px_in = 2;
+        l.max_topic_length = 6;
+    })
+}
+
+/// The frames in `bytes` up to the first error; the same ones in whatever pieces the bytes come.
+fn frames(bytes: &[u8], max: usize) -> Vec<Vec<u8>> {
+    let (whole, end) = cut(bytes, bytes.len().max(1), max);
+    for size in [1, 7] {
+        assert_eq!(cut(bytes, size, max), (whole.clone(), end.clone()), "in pieces of {size}");
+    }
+    assert!(whole.iter().all(|frame| frame.len() <= max), "a frame beyond the limit");
+    whole
+}
+
+fn cut(bytes: &[u8], size: usize, max: usize) -> (Vec<Vec<u8>>, Result<(), FrameError>) {
+    let (mut decoder, mut frames) = (FrameDecoder::new(max), Vec::new());
+    for piece in bytes.chunks(size) {
+        decoder.extend(piece);
+        loop {
+            match decoder.next_frame() {
+                Ok(Some(frame)) => frames.push(frame.to_vec()),
+                Ok(None) => break,
+                Err(error) => return (frames, Err(error)),
+            }
+        }
+    }
+    (frames, Ok(()))
+}
+
+fn judge(frame: &[u8], policy: &SignaturePolicy, limits: &WireLimits) {
+    let network = &Libp2pNetwork::builder(policy.clone()).limits(limits.clone()).build();
+    let generous = &Libp2pNetwork::builder(policy.clone()).build();
+    let read = fuzz::read(frame, network);
+    assert_eq!(read, fuzz::read(frame, network), "another time something else");
+    let Ok(said) = read else { return };
+    within_limits(&said, network.limits());
+    let strictest = fuzz::read(frame, generous).expect("what tight limits allow generous ones do");
+    assert_eq!(said, strictest, "limits change what is said");
+    said.iter().for_each(|one| verdict_follows_the_policy(one, network));
+    said.iter().for_each(|one| addresses_are_bounded(one, network));
+    is_heard_again(said, generous);
+}
+
+fn within_limits(said: &[Said], limits: &WireLimits) {
+    let (mut subscriptions, mut messages, mut control, mut px, mut all_ids) = (0, 0, 0, 0, 0);
+    for one in said {
+        match one {
+            Said::Subscribe { .. } | Said::Unsubscribe { .. } => subscriptions += 1,
+            Said::FullMessage(_) => messages += 1,
+            _ => control += 1,
+        }
+        if let Said::IHave { message_ids, .. }
+        | Said::IWant { message_ids }
+        | Said::IDontWant { message_ids } = one
+        {
+            all_ids += message_ids.len();
+            assert!(message_ids.iter().all(|id| id.as_bytes().len() <= limits.max_id_length));
+        }
+        if let Said::Prune { px: peers, .. } = one {
+            px += peers.len();
+        }
+        let name = one.topic().map_or(1, |topic| topic.as_str().len());
+        assert!((1..=limits.max_topic_length).contains(&name), "a topic of {name} bytes");
+    }
+    assert!(subscriptions <= limits.max_subscriptions_in, "{subscriptions} subscriptions");
+    assert!(messages <= limits.max_messages_in, "{messages} messages");
+    assert!(control <= limits.max_control_in, "{control} control entries");
+    assert!(all_ids <= limits.max_ids_in, "{all_ids} ids");
+    assert!(px <= limits.max_px_in, "{px} px peers");
+}
+
+fn verdict_follows_the_policy(one: &Said, network: &Libp2pNetwork) {
+    let Said::FullMessage(full) = one else { return };
+    let expected = match full.message.signature_error() {
+        None => Validity::Valid,
+        Some(SignatureError::UnsupportedKey) => Validity::Outdated,
+        Some(_) => Validity::Invalid,
+    };
+    assert_eq!(network.validate(&Delivery::new(KEY.public().to_peer_id(), Arc::clone(full))), expected);
+    let own = network.message_id(&full.topic, &full.message) == full.message_id;
+    assert_eq!(own, full.message.signature_error().is_none(), "a flawed message has an id of its own");
+    let signed = matches!(network.policy(), SignaturePolicy::StrictSign(_));
+    if full.message.signature_error().is_none() {
+        assert_eq!(full.message.source().is_some(), signed);
+        assert_eq!(full.message.signature().is_some(), signed);
+    }
+}
+
+/// A signed record comes from the peer that is recommended, or from nobody: it is read only here.
+fn addresses_are_bounded(one: &Said, network: &Libp2pNetwork) {
+    let Said::Prune { px, .. } = one else { return };
+    for PxPeer { peer, .. } in px {
+        let first = fuzz::addresses(peer, network);
+        assert!(first.len() <= 8, "{} addresses of one peer", first.len());
+        assert_eq!(first, fuzz::addresses(peer, network), "found once, kept");
+    }
+}
+
+/// What is said again, in our own encoding, is heard as it was said.
+fn is_heard_again(said: Vec<Said>, network: &Libp2pNetwork) {
+    let limits = network.limits();
+    let said: Vec<Said> = said.into_iter().filter_map(|one| sayable(one, limits)).collect();
+    let Ok(bytes) = fuzz::write(&said, network) else {
+        assert!(said.iter().any(|one| length(one) > 60_000), "too large to be said");
+        return;
+    };
+    let (frames, end) = cut(&bytes, bytes.len().max(1), limits.max_frame_in);
+    assert_eq!(end, Ok(()));
+    let heard: Vec<Said> =
+        frames.iter().flat_map(|frame| fuzz::read(frame, network).expect("our own frame")).collect();
+    assert_eq!(fuzz::write(&heard, network), Ok(bytes), "what we wrote is written in another way again");
+    assert_eq!(joined(heard), joined(said));
+}
+
+/// The bytes that a message has at least.
+fn length(one: &Said) -> usize {
+    let Said::FullMessage(full) = one else { return 0 };
+    let optional = [full.message.signature(), full.message.key()].into_iter().flatten();
+    full.message.data().len() + optional.map(<[u8]>::len).sum::<usize>()
+}
+
+/// What of it can be said: bad messages are not passed on, nor records of peers, nor more px than peers read.
+fn sayable(one: Said, limits: &WireLimits) -> Option<Said> {
+    match one {
+        Said::FullMessage(full) if full.message.signature_error().is_some() => None,
+        Said::IHave { message_ids, .. } | Said::IWant { message_ids } | Said::IDontWant { message_ids }
+            if message_ids.is_empty() =>
+        {
+            None
+        }
+        Said::Prune { topic, mut px, backoff } => {
+            px.truncate(limits.max_px_out);
+            px.iter_mut().for_each(|px| px.record = None);
+            Some(Said::Prune { topic, px, backoff })
+        }
+        one => Some(one),
+    }
+}
+
+/// Long lists of ids are cut when they are written: joins what came in pieces.
+fn joined(all: impl IntoIterator<Item = Said>) -> Vec<Said> {
+    let mut joined: Vec<Said> = Vec::new();
+    for next in all {
+        match (joined.last_mut(), next) {
+            (Some(Said::IHave { topic, message_ids }), Said::IHave { topic: other, message_ids: more })
+                if *topic == other =>
+            {
+                message_ids.extend(more);
+            }
+            (Some(Said::IWant { message_ids }), Said::IWant { message_ids: more }) => {
+                message_ids.extend(more);
+            }
+            (Some(Said::IDontWant { message_ids }), Said::IDontWant { message_ids: more }) => {
+                message_ids.extend(more);
+            }
+            (_, next) => joined.push(next),
+        }
+    }
+    joined
+}

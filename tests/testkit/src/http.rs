@@ -1,0 +1,93 @@
+//! One HTTP client for all tests: HTTP/1.1 to servers on this machine, bodies as text.
+
+use std::{thread, time::Duration};
+
+pub use http::StatusCode;
+use http::{HeaderMap, Request, header::CONTENT_TYPE};
+use http_body_util::BodyExt;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::Value;
+
+/// Longer than any answer takes.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// An answer whose body is read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// A header's text, if the answer has it.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("a header is text"))
+    }
+
+    /// The text of a successful answer; of any other, an error that quotes it.
+    pub fn ok(self) -> Result<String, String> {
+        if self.status == StatusCode::OK {
+            Ok(self.text)
+        } else {
+            Err(format!("{}: {}", self.status, self.text))
+        }
+    }
+}
+
+/// The connector of this client, for libraries that need one.
+pub fn connector() -> HttpConnector {
+    HttpConnector::new()
+}
+
+/// Sends a request with these headers, and with a JSON body if there is one.
+///
+/// # Errors
+///
+/// A text that names the URL, if no complete answer comes within 30 s.
+pub async fn send(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: Option<&Value>,
+) -> Result<Answer, String> {
+    let request = Request::builder().method(method).uri(url);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request = match body {
+        Some(body) => request.header(CONTENT_TYPE, "application/json").body(body.to_string()),
+        None => request.body(String::new()),
+    };
+    let exchange = async {
+        let client = Client::builder(TokioExecutor::new()).build(connector());
+        let answer = client.request(request.map_err(|error| error.to_string())?).await;
+        let (head, body) = answer.map_err(|error| format!("{error:?}"))?.into_parts();
+        let bytes = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        let text = String::from_utf8(bytes.into()).map_err(|error| error.to_string())?;
+        Ok(Answer { status: head.status, headers: head.headers, text })
+    };
+    let answer = tokio::time::timeout(LIMIT, exchange).await;
+    answer
+        .unwrap_or_else(|_| Err(format!("no answer within {LIMIT:?}")))
+        .map_err(|error: String| format!("{url}: {error}"))
+}
+
+/// The same for code that is not async; it may be called inside a runtime too.
+///
+/// # Errors
+///
+/// As of [`send`].
+pub fn send_blocking(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: Option<&Value>,
+) -> Result<Answer, String> {
+    let exchange = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(|error| error.to_string())?.block_on(send(method, url, headers, body))
+    };
+    thread::scope(|scope| scope.spawn(exchange).join()).expect("the client does not panic")
+}
