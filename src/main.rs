@@ -1,5 +1,4 @@
-//! The binary: reads the arguments, runs the command, turns its result into an exit code. Everything
-//! else is in `cli`.
+//! The entry point of the binary: parses the arguments, runs the command, and exits with 1 if it fails.
 
 #![forbid(unsafe_code)]
 
@@ -9,8 +8,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Up to twice as fast as the system's across threads. The library leaves the choice to its user, and
-/// here the user is this binary.
+/// mimalloc takes up to half the time of the system's allocator on several threads. The library leaves the choice of an
+/// allocator to its user.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

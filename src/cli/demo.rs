@@ -1,129 +1,126 @@
-//! `demo`: many nodes over real TCP in this process, and the proof that every subscriber got every message
-//! exactly once. Its arguments, and its course.
+//! The command `demo`: several nodes in this process, connected over TCP. It succeeds only if every subscriber receives
+//! every message exactly once.
 
-mod display;
-mod feed;
-mod latency;
-mod member;
+mod deliveries;
 mod network;
-mod summary;
-mod tally;
-mod topology;
+mod node;
+mod publisher;
+mod report;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use clap::Args;
-use tokio::time::Instant;
+use clap::{Args, builder::RangedU64ValueParser, value_parser};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
-use self::{display::Display, feed::Feed, network::Demonstration, summary::Summary, tally::Tally};
-use super::{Failure, number::between, printer::Printer, stop::Stop};
+use self::{
+    deliveries::DeliveryLog,
+    network::DemoNetwork,
+    publisher::Publisher,
+    report::{Report, Summary},
+};
+use super::{Failure, output::Printer, shutdown::cancelled_by_signals};
 
-/// How long the last messages are waited for.
-const STRAGGLERS: Duration = Duration::from_secs(15);
-/// Between two looks at what has arrived.
-const LOOK: Duration = Duration::from_secs(1);
-/// Deliveries that can be told apart: a bit each, 256 MiB.
+/// Time limit for the last deliveries, which may need gossip at several heartbeats.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(15);
+/// Interval of progress lines.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// Limit of expected deliveries. Each takes one bit, 256 MiB in all.
 const MAX_DELIVERIES: u64 = 1 << 31;
 
 #[derive(Args, Clone)]
 pub struct Arguments {
-    /// Nodes, each with an engine and a TCP port of its own
-    #[arg(long, default_value_t = 8,
-        value_parser = between(2, 128, "messages go from one to others; each has some ten sockets"))]
-    nodes: u64,
-    /// Topics; every node joins all
-    #[arg(long, default_value_t = 20,
-        value_parser = between(1, 1024, "a peer may subscribe to so many"))]
-    topics: u64,
-    /// Messages published a second, in all
-    #[arg(long, default_value_t = 50,
-        value_parser = between(1, 100_000, "without messages there is nothing to see"))]
+    /// Number of nodes, from 2 to 128; each has an engine and a TCP port
+    #[arg(long, default_value_t = 8, value_parser = RangedU64ValueParser::<usize>::new().range(2..=128))]
+    nodes: usize,
+    /// Number of topics, from 1 to 1024; every node joins all of them
+    #[arg(long, default_value_t = 20, value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    topics: usize,
+    /// Messages published per second, over all nodes
+    #[arg(long, default_value_t = 50, value_parser = value_parser!(u64).range(1..=100_000))]
     rate: u64,
-    /// Seconds of publishing
-    #[arg(long, default_value_t = 20,
-        value_parser = between(1, 86_400, "up to a day"))]
+    /// Duration of publishing in seconds, up to a day
+    #[arg(long, default_value_t = 20, value_parser = value_parser!(u64).range(1..=86_400))]
     seconds: u64,
-    /// Length of a message in bytes
-    #[arg(long, default_value_t = 256,
-        value_parser = between(16, 65_536, "a message carries its number and its time"))]
-    size: u64,
-    /// Who dials whom, and who publishes what, follows from it
+    /// Size of a message in bytes, from 16 to 65536
+    #[arg(long, default_value_t = 256, value_parser = RangedU64ValueParser::<usize>::new().range(16..=65_536))]
+    size: usize,
+    /// Seed of the random topology and of the random publishers and topics
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where the first node's live page and metrics are served; by default at 127.0.0.1:9898, or at any port if
-    /// that is taken
+    /// Address of the first node's status page and metrics [default: 127.0.0.1:9898, or any free port if that one is in
+    /// use]
     #[arg(long, value_name = "ADDRESS")]
     http: Option<SocketAddr>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
 impl Arguments {
-    fn nodes(&self) -> usize {
-        usize::try_from(self.nodes).unwrap_or(usize::MAX)
-    }
-
-    fn topics(&self) -> usize {
-        usize::try_from(self.topics).unwrap_or(usize::MAX)
-    }
-
-    /// Messages, in all.
+    /// The number of messages to publish.
     fn messages(&self) -> u64 {
         self.rate.saturating_mul(self.seconds)
     }
 
     fn check(&self) -> Result<(), Failure> {
-        if self.messages().saturating_mul(self.nodes) <= MAX_DELIVERIES {
+        let Self { nodes, rate, seconds, .. } = *self;
+        if self.messages().saturating_mul(nodes as u64) <= MAX_DELIVERIES {
             return Ok(());
         }
-        let (nodes, rate, seconds) = (self.nodes(), self.rate, self.seconds);
-        Err(Failure::TooMuch { nodes, rate, seconds, max: MAX_DELIVERIES })
+        Err(Failure::TooManyDeliveries { nodes, rate, seconds, max: MAX_DELIVERIES })
     }
 }
 
-/// Runs the demonstration; fails unless every delivery was made, once.
+/// Runs the demonstration.
+///
+/// # Errors
+/// A node can't start, or a delivery is missing or repeated.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     arguments.check()?;
-    let stop = Stop::on_signals()?;
-    let (printer, printed) = Printer::start(stop.clone())?;
-    let outcome = demonstrate(arguments, &stop, printer).await;
-    printed.all().await;
+    let shutdown = cancelled_by_signals()?;
+    let (printer, printed) = Printer::start(shutdown.clone())?;
+    let outcome = demonstrate(arguments, &shutdown, printer).await;
+    printed.wait().await;
     outcome
 }
 
-async fn demonstrate(arguments: Arguments, stop: &Stop, printer: Printer) -> Result<(), Failure> {
-    let tally = Arc::new(Tally::new(arguments.topics(), arguments.nodes()));
-    let display = Display::new(printer, arguments.clone(), Arc::clone(&tally));
-    let mut nodes = Demonstration::start(&arguments, &tally).await?;
-    display.serving(&nodes).await;
-    nodes.form(stop).await;
-    display.started(&nodes).await;
+async fn demonstrate(
+    arguments: Arguments,
+    shutdown: &CancellationToken,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let log = Arc::new(DeliveryLog::new(arguments.topics, arguments.nodes));
+    let report = Report::new(printer, arguments.clone(), Arc::clone(&log));
+    let mut network = DemoNetwork::start(&arguments, &log).await?;
+    report.serving(&network).await;
+    network.form_meshes(shutdown).await;
+    report.started(&network).await;
 
-    let feed = Feed::new(&arguments, nodes.publishers(), Arc::clone(&tally), stop.clone());
-    let feeding = actix::spawn(feed.run());
-    while !feeding.is_finished() {
-        tokio::time::sleep(LOOK).await;
-        nodes.look().await;
-        display.progress(&nodes).await;
+    let publisher = Publisher::new(&arguments, network.publish_handles(), Arc::clone(&log), shutdown.clone());
+    let publishing = actix::spawn(publisher.run());
+    while !publishing.is_finished() {
+        sleep(PROGRESS_INTERVAL).await;
+        network.query_next().await;
+        report.progress(&network).await;
     }
-    wait_for_the_last(&tally, &display, &nodes).await;
-    nodes.look_at_all().await;
-    let summary = Summary::new(&tally, &nodes, arguments.topics());
-    display.summary(&summary).await;
-    nodes.end().await;
-    // It can't panic, and nobody aborts it.
-    feeding.await.unwrap_or(Ok(()))?;
-    summary.verdict()
+    await_deliveries(&log, &report, &network).await;
+    network.query_all().await;
+    let summary = Summary::new(&log, &network, arguments.topics);
+    report.summary(&summary).await;
+    network.stop().await;
+    // The task is neither aborted nor expected to panic.
+    publishing.await.unwrap_or(Ok(()))?;
+    summary.check()
 }
 
-/// Lost messages come by gossip, some heartbeats later.
-async fn wait_for_the_last(tally: &Tally, display: &Display, nodes: &Demonstration) {
-    let deadline = Instant::now() + STRAGGLERS;
-    // What must not come has a heartbeat's time to come all the same.
-    tokio::time::sleep(LOOK).await;
-    while tally.total().missing() > 0 && Instant::now() < deadline {
-        display.progress(nodes).await;
-        tokio::time::sleep(LOOK).await;
+/// Waits until no delivery is missing, for at most [`DELIVERY_TIMEOUT`].
+async fn await_deliveries(log: &DeliveryLog, report: &Report, network: &DemoNetwork) {
+    let deadline = Instant::now() + DELIVERY_TIMEOUT;
+    // Waits one heartbeat in any case, so that a duplicate by gossip is counted.
+    sleep(PROGRESS_INTERVAL).await;
+    while log.totals().missing() > 0 && Instant::now() < deadline {
+        report.progress(network).await;
+        sleep(PROGRESS_INTERVAL).await;
     }
 }

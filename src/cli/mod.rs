@@ -1,17 +1,15 @@
-//! The commands of the binary and their arguments. What a command does is in the file of its name.
+//! The commands of the binary and their arguments. Each command has a module of its own; `check-config` is in
+//! `config_file`.
 
-mod check_config;
+mod config_file;
 mod demo;
 mod failure;
-mod limits_file;
 mod node;
-mod number;
-mod printer;
-mod publishing;
+mod output;
+mod publish;
 mod replay;
-mod report;
-mod serving;
-mod stop;
+mod shutdown;
+mod status_server;
 
 use std::path::PathBuf;
 
@@ -20,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::failure::Failure;
 
-/// A gossipsub engine on actix: a demonstration, a node, the replay of its recording, and a check for parameter files.
+/// A gossipsub engine on actix: a demonstration, a node, the replay of a node's recording, and a check of parameter files.
 #[derive(Parser)]
 #[command(version, about)]
 pub struct Arguments {
@@ -30,31 +28,34 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs many nodes in this process, over TCP, and checks that every subscriber gets every message
+    /// Runs several nodes in this process, connected over TCP, and checks that every subscriber receives every message
     /// exactly once
     Demo(demo::Arguments),
     /// Runs one node that speaks gossipsub with any libp2p peer
     Node(node::Arguments),
     /// Performs a recording on a node, without a network, and prints the effects of each line
     Replay(replay::Arguments),
-    /// Checks a parameter file and lists every rule it breaks
+    /// Checks a parameter file and lists every violated rule
     CheckConfig {
-        /// The file: toml, as those in config/
+        /// The parameter file in TOML; config/ has examples
         file: PathBuf,
     },
 }
 
-/// Logs go to stderr, as RUST_LOG says. If it says nothing: warnings, but for those of yamux, which warns of
-/// every peer that is quicker to close a connection.
+/// Logs to standard error, filtered by RUST_LOG. The default filter lets warnings pass, except those of yamux, which warns
+/// of each connection that the remote side closes first.
 pub fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,yamux=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
-/// Runs a command to its end.
+/// Runs a command until it ends.
+///
+/// # Errors
+/// The command failed.
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
-        Command::CheckConfig { file } => check_config::run(&file),
+        Command::CheckConfig { file } => config_file::run_check(&file),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Node(arguments) => actix::System::new().block_on(node::run(arguments)),
         Command::Demo(arguments) => actix::System::new().block_on(demo::run(arguments)),

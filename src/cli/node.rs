@@ -1,8 +1,9 @@
-//! `node`: its arguments, and one engine on a libp2p swarm from start to summary. It decides nothing about
-//! gossip.
+//! The command `node`: one engine with a libp2p swarm, from its arguments to its summary.
 
-mod hearing;
+mod events;
+mod publishing;
 mod recording;
+mod report;
 mod running;
 
 use std::{
@@ -18,70 +19,75 @@ use actix_gossipsub::{
     Limits, LimitsConfig, Worker,
     libp2p::{Libp2pNetwork, SignaturePolicy, TopicName},
 };
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::RangedU64ValueParser, value_parser};
 use libp2p::{Multiaddr, identity::Keypair};
 
-use self::running::Running;
+use self::{publishing::Publishing, report::Report, running::RunningNode};
 use super::{
-    Failure, limits_file, number::between, printer::Printer, publishing::Publishing, report::Report, serving,
-    stop::Stop,
+    Failure, config_file,
+    output::Printer,
+    shutdown::{cancel_after, cancelled_by_signals},
+    status_server,
 };
+
+/// The largest message that `--size` allows. Peers accept a few MiB.
+const MAX_SIZE: u64 = 1 << 24;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Where to listen; may be given several times
+    /// Address to listen on; may be repeated
     #[arg(long, value_name = "MULTIADDR", value_parser = address, default_value = "/ip4/127.0.0.1/tcp/0")]
     listen: Vec<Multiaddr>,
-    /// A peer to connect to, again and again if it is lost; may be given several times
+    /// Peer to dial, and to dial again when the connection is lost; may be repeated
     #[arg(long, value_name = "MULTIADDR", value_parser = address)]
     dial: Vec<Multiaddr>,
-    /// A topic to join; may be given several times
+    /// Topic to join; may be repeated
     #[arg(long, value_name = "TOPIC", required = true, value_parser = topic)]
     topic: Vec<TopicName>,
-    /// Messages to publish on each topic
+    /// Number of messages to publish on each topic
     #[arg(long, value_name = "N", default_value_t = 0)]
     publish: u64,
-    /// Length of each message
+    /// Size of each message, up to 16 MiB; most peers accept a few MiB
     #[arg(long, value_name = "BYTES", default_value_t = 64,
-        value_parser = between(0, 1 << 24, "no peer takes more than some megabytes"))]
-    size: u64,
+        value_parser = RangedU64ValueParser::<usize>::new().range(..=MAX_SIZE))]
+    size: usize,
     /// Time between two messages of a topic
     #[arg(long, value_name = "MS", default_value_t = 100)]
     interval_ms: u64,
-    /// How messages begin: PREFIX/TOPIC/NUMBER/
+    /// Prefix of each message: PREFIX/TOPIC/NUMBER/
     #[arg(long, value_name = "TEXT", default_value = "m")]
     prefix: String,
     /// Time from the first subscription of a peer to the first message
     #[arg(long, value_name = "MS", default_value_t = 3000)]
     settle_ms: u64,
-    /// End after this time
+    /// Exit after this time
     #[arg(long, value_name = "S")]
     seconds: Option<u64>,
-    /// Who may publish: those who sign, or those who don't
+    /// Signature policy of all topics
     #[arg(long, value_enum, default_value_t = Signing::Strict)]
     signing: Signing,
-    /// Time between two heartbeats, in place of the parameter file's
-    #[arg(long, value_name = "MS", value_parser = between(1, 3_600_000, "a heartbeat takes 1 ms to an hour"))]
+    /// Heartbeat interval, up to an hour; overrides the parameter file
+    #[arg(long, value_name = "MS", value_parser = value_parser!(u64).range(1..=3_600_000))]
     heartbeat_ms: Option<u64>,
-    /// Parameters: a toml file as those in config/
+    /// Parameter file in TOML; config/ has examples
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Record all inputs to this file, for `replay`; an old one is written over
+    /// Record all inputs to this file, for `replay`; an existing file is overwritten
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Serve a live page, questions and metrics over HTTP. Whoever reaches the address can read them
-    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = serving::DEFAULT)]
+    /// Serve a status page, a query API and metrics over HTTP, without authentication
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = status_server::DEFAULT)]
     http: Option<SocketAddr>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Signing {
-    /// Messages carry their source and its signature
+    /// StrictSign: sign messages, and require valid signatures
     Strict,
-    /// Messages are anonymous
+    /// StrictNoSign: publish anonymously, and reject signed messages
     None,
 }
 
@@ -90,18 +96,18 @@ fn address(text: &str) -> Result<Multiaddr, String> {
 }
 
 fn topic(text: &str) -> Result<TopicName, String> {
-    if text.is_empty() { Err("a topic has a name".to_owned()) } else { Ok(text.into()) }
+    if text.is_empty() { Err("the name of a topic can't be empty".to_owned()) } else { Ok(text.into()) }
 }
 
 impl Arguments {
     fn limits(&self) -> Result<Limits<TopicName>, Failure> {
         let mut config = match &self.config {
             Some(file) => {
-                let config = limits_file::read(file)?;
-                limits_file::check(config.clone(), file)?;
+                let config = config_file::read(file)?;
+                config_file::check(config.clone(), file)?;
                 config
             }
-            None => impatient(),
+            None => interactive_defaults(),
         };
         if let Some(heartbeat) = self.heartbeat_ms {
             config.heartbeat_interval = Duration::from_millis(heartbeat);
@@ -129,7 +135,7 @@ impl Arguments {
         Publishing {
             topics: self.topics().into_iter().collect(),
             count: self.publish,
-            size: usize::try_from(self.size).unwrap_or(usize::MAX),
+            size: self.size,
             prefix: self.prefix.clone(),
             interval: Duration::from_millis(self.interval_ms),
             settle: Duration::from_millis(self.settle_ms),
@@ -145,30 +151,33 @@ impl Arguments {
     }
 }
 
-/// Defaults for someone who watches: peers that are not up yet are tried after 1, 2, 4 … ticks.
-fn impatient() -> LimitsConfig {
+/// The default limits, except that a peer which is not up yet is dialled again after 1, 2, 4, … heartbeats.
+fn interactive_defaults() -> LimitsConfig {
     let mut config = LimitsConfig::default();
     config.bounds.reconnect_interval_ticks = 1;
     config.bounds.first_reconnect_ticks = 1;
     config
 }
 
-/// Runs a node until it is told to stop.
+/// Runs a node until a signal, `--seconds`, a closed pipe or an error stops it.
+///
+/// # Errors
+/// The node can't start, or its engine failed.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let limits = arguments.limits()?;
-    let stop = Stop::on_signals()?;
+    let shutdown = cancelled_by_signals()?;
     if let Some(seconds) = arguments.seconds {
-        stop.after(Duration::from_secs(seconds));
+        cancel_after(&shutdown, Duration::from_secs(seconds));
     }
-    let (printer, printed) = Printer::start(stop.clone())?;
+    let (printer, printed) = Printer::start(shutdown.clone())?;
     let report = Report::new(printer, arguments.json);
-    let outcome = match Running::start(&arguments, limits, report, &stop).await {
+    let outcome = match RunningNode::start(&arguments, limits, report, &shutdown).await {
         Ok(running) => {
-            stop.said().await;
-            running.end().await
+            shutdown.cancelled().await;
+            running.stop().await
         }
         Err(failure) => Err(failure),
     };
-    printed.all().await;
+    printed.wait().await;
     outcome
 }

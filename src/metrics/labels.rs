@@ -40,7 +40,7 @@ impl RpcType {
 /// The type of an RPC entry that lists message ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "lowercase")]
-#[allow(clippy::enum_variant_names, reason = "the names of the RPC entries")]
+#[expect(clippy::enum_variant_names, reason = "the specification names them so")]
 pub(super) enum IdListType {
     IHave,
     IWant,

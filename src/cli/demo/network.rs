@@ -1,165 +1,256 @@
-//! All nodes of the demonstration, and how they hang together. It publishes nothing.
+//! The network of the demonstration: all nodes, their random topology, and the sizes of their meshes.
 
-use std::{collections::HashMap, net::SocketAddr, num::NonZero, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::SocketAddr,
+    num::NonZero,
+    sync::Arc,
+    time::Duration,
+};
 
 use actix::Arbiter;
 use actix_gossipsub::{Page, libp2p::TopicName};
 use futures::future::join_all;
 use libp2p::PeerId;
-use tokio::time::{Instant, timeout};
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
-use super::{Arguments, feed::Publisher, member::Member, tally::Tally, topology};
+use super::{
+    Arguments,
+    deliveries::DeliveryLog,
+    node::DemoNode,
+    publisher::{PublishHandle, topic},
+};
 use crate::cli::{
     Failure,
-    serving::{self, Recording, Serving},
-    stop::Stop,
+    status_server::{Exporter, StatusServer, default_address},
 };
 
-/// How long the meshes may take to form; then messages are published all the same, as gossip finds a way.
-const FORMING: Duration = Duration::from_secs(30);
-/// Between two looks meanwhile.
-const LOOK: Duration = Duration::from_millis(250);
-/// How long a look may take: an overloaded node must not hold up the display.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// A mesh of so many is complete: D_lo of the default limits.
-const COMPLETE: usize = 5;
+/// Time limit for the meshes to form. Publishing starts after it in any case, since gossip reaches nodes without a full mesh.
+const MESH_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the meshes are queried while they form.
+const MESH_POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// Time limit for a query, so that an overloaded node does not block the display.
+const QUERY_TIMEOUT: Duration = Duration::from_millis(500);
+/// A mesh of this size is complete: D_low of the default limits.
+const COMPLETE_MESH: usize = 5;
+/// Peers that each node dials, if there are enough nodes.
+const DIALS: usize = 3;
 
-/// The nodes, each on one of as many arbiters as there are cores. A node stays on its thread, with its
-/// engine and its connections.
-pub struct Demonstration {
-    /// Shows the first of them.
-    serving: Serving,
-    members: Vec<Member>,
+/// The nodes. There is one arbiter per core, and each node stays on one of them.
+pub struct DemoNetwork {
+    /// Serves the first node.
+    status_server: StatusServer,
+    nodes: Vec<DemoNode>,
     arbiters: Vec<Arbiter>,
-    /// Links of each node.
+    /// The number of connections of each node.
     degrees: Vec<usize>,
     topics: usize,
-    /// The mesh peers of each node on each topic, as last looked at.
-    meshes: Vec<Vec<usize>>,
-    /// Whose are looked at next.
+    /// The size of the mesh of each topic at each node, as of the last query of the node.
+    mesh_sizes: Vec<Vec<usize>>,
+    /// The node to query next.
     next: usize,
-    /// How long it took until the meshes had formed.
-    pub forming: Duration,
+    /// Time until the meshes had formed.
+    pub formation_time: Duration,
 }
 
-impl Demonstration {
+impl DemoNetwork {
     /// Starts the nodes and connects them.
-    pub async fn start(arguments: &Arguments, tally: &Arc<Tally>) -> Result<Self, Failure> {
-        let (nodes, topics) = (arguments.nodes(), arguments.topics());
-        let recording = Recording::new();
+    ///
+    /// # Errors
+    /// A node or the HTTP server can't start, or a dial fails.
+    pub async fn start(arguments: &Arguments, log: &Arc<DeliveryLog>) -> Result<Self, Failure> {
+        let Arguments { nodes: count, topics, seed, .. } = *arguments;
+        let exporter = Exporter::new();
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let arbiters: Vec<_> = (0..cores.min(nodes)).map(|_| Arbiter::new()).collect();
+        let arbiters: Vec<_> = (0..cores.min(count)).map(|_| Arbiter::new()).collect();
         let start = |index: usize| {
             let arbiter = arbiters[index % arbiters.len()].handle();
-            let seed = arguments.seed.wrapping_add(index as u64);
-            // One is shown for all.
-            let recorder = (index == 0).then(|| Arc::clone(&recording.recorder));
-            async move { Member::start(&arbiter, index, topics, seed, tally, recorder).await }
+            let seed = seed.wrapping_add(index as u64);
+            let recorder = (index == 0).then(|| Arc::clone(&exporter.recorder));
+            async move { DemoNode::start(&arbiter, index, topics, seed, log, recorder).await }
         };
-        let members: Vec<_> = join_all((0..nodes).map(start)).await.into_iter().collect::<Result<_, _>>()?;
-        let serving = serve(arguments.http, &members[0], &recording)?;
-        let dials = topology::dials(nodes, arguments.seed);
+        let nodes: Vec<_> = join_all((0..count).map(start)).await.into_iter().collect::<Result<_, _>>()?;
+        let status_server = serve(arguments.http, &nodes[0], &exporter)?;
+        let dials = dials(count, seed);
         for (from, to) in &dials {
-            let address = &members[*to].address;
-            let dial = members[*from].handle.dial(address.clone()).await;
+            let address = &nodes[*to].address;
+            let dial = nodes[*from].handle.dial(address.clone()).await;
             dial.map_err(|error| Failure::dial(address, &error))?;
         }
-        let degrees = topology::degrees(nodes, &dials);
-        let meshes = vec![vec![0; topics]; nodes];
-        Ok(Self { serving, members, arbiters, degrees, topics, meshes, next: 0, forming: Duration::ZERO })
+        Ok(Self {
+            status_server,
+            nodes,
+            arbiters,
+            degrees: degrees(count, &dials),
+            topics,
+            mesh_sizes: vec![vec![0; topics]; count],
+            next: 0,
+            formation_time: Duration::ZERO,
+        })
     }
 
-    /// Where the first node's page is.
+    /// The URL of the first node's status page.
     pub fn url(&self) -> String {
-        self.serving.url()
+        self.status_server.url()
     }
 
-    /// Waits until every node has its connections and a mesh for every topic.
-    pub async fn form(&mut self, stop: &Stop) {
+    /// Waits until every node has a complete mesh for every topic, for at most [`MESH_TIMEOUT`].
+    pub async fn form_meshes(&mut self, shutdown: &CancellationToken) {
         let start = Instant::now();
         loop {
-            self.look_at_all().await;
-            self.forming = start.elapsed();
-            if self.have_formed() || self.forming > FORMING || stop.is_said() {
+            self.query_all().await;
+            self.formation_time = start.elapsed();
+            if self.has_formed() || self.formation_time > MESH_TIMEOUT {
                 return;
             }
-            stop.sleep(LOOK).await;
+            if shutdown.run_until_cancelled(sleep(MESH_POLL_INTERVAL)).await.is_none() {
+                return;
+            }
         }
     }
 
-    fn have_formed(&self) -> bool {
-        let formed = |(degree, mesh): (&usize, &Vec<usize>)| {
-            let wanted = COMPLETE.min(*degree);
-            mesh.iter().all(|peers| *peers >= wanted)
+    fn has_formed(&self) -> bool {
+        let formed = |(degree, sizes): (&usize, &Vec<usize>)| {
+            let wanted = COMPLETE_MESH.min(*degree);
+            sizes.iter().all(|size| *size >= wanted)
         };
-        self.degrees.iter().zip(&self.meshes).all(formed)
+        self.degrees.iter().zip(&self.mesh_sizes).all(formed)
     }
 
-    /// Looks at the meshes of one node, each time the next: a look costs the node some time.
-    pub async fn look(&mut self) {
-        self.look_at(self.next).await;
-        self.next = (self.next + 1) % self.members.len();
+    /// Queries the meshes of one node, round-robin, because a query takes time of the node.
+    pub async fn query_next(&mut self) {
+        self.query(self.next).await;
+        self.next = (self.next + 1) % self.nodes.len();
     }
 
-    /// Looks at the meshes of all nodes.
-    pub async fn look_at_all(&mut self) {
-        for node in 0..self.members.len() {
-            self.look_at(node).await;
+    /// Queries the meshes of all nodes.
+    pub async fn query_all(&mut self) {
+        for node in 0..self.nodes.len() {
+            self.query(node).await;
         }
     }
 
-    async fn look_at(&mut self, node: usize) {
-        // Of an engine that has ended, or too much to do, the last numbers stay.
-        if let Ok(Ok(meshes)) = timeout(PATIENCE, self.members[node].worker.mesh(Page::all())).await {
-            self.meshes[node] = mesh_sizes(&meshes.items, self.topics);
+    /// Keeps the last sizes if the engine does not answer.
+    async fn query(&mut self, node: usize) {
+        if let Ok(Ok(meshes)) = timeout(QUERY_TIMEOUT, self.nodes[node].worker.mesh(Page::all())).await {
+            self.mesh_sizes[node] = mesh_sizes(&meshes.items, self.topics);
         }
     }
 
-    /// The nodes, for publishing.
-    pub fn publishers(&self) -> Vec<Publisher> {
-        let publisher =
-            |member: &Member| Publisher { worker: member.worker.clone(), network: member.network.clone() };
-        self.members.iter().map(publisher).collect()
+    /// Handles for publishing on each node.
+    pub fn publish_handles(&self) -> Vec<PublishHandle> {
+        let handle =
+            |node: &DemoNode| PublishHandle { worker: node.worker.clone(), network: node.network.clone() };
+        self.nodes.iter().map(handle).collect()
     }
 
-    /// Connections between the nodes.
-    pub fn links(&self) -> usize {
+    /// The number of connections between the nodes.
+    pub fn connections(&self) -> usize {
         self.degrees.iter().sum::<usize>() / 2
     }
 
-    /// The mean number of a topic's mesh peers over all nodes.
+    /// The mean mesh size of a topic over all nodes.
     pub fn mesh_degree(&self, topic: usize) -> f64 {
-        self.meshes.iter().map(|mesh| mesh[topic] as f64).sum::<f64>() / self.meshes.len() as f64
+        self.mesh_sizes.iter().map(|sizes| sizes[topic] as f64).sum::<f64>() / self.mesh_sizes.len() as f64
     }
 
-    /// The same over all topics.
+    /// The mean mesh size over all topics and nodes.
     pub fn mean_mesh_degree(&self) -> f64 {
         (0..self.topics).map(|topic| self.mesh_degree(topic)).sum::<f64>() / self.topics as f64
     }
 
-    /// Ends all nodes and their threads.
-    pub async fn end(self) {
-        self.serving.end().await;
-        join_all(self.members.into_iter().map(Member::end)).await;
+    /// Stops all nodes and their threads.
+    pub async fn stop(self) {
+        self.status_server.stop().await;
+        join_all(self.nodes.into_iter().map(DemoNode::stop)).await;
         for arbiter in self.arbiters {
             arbiter.stop();
-            // A panic of its thread was logged.
+            // The panic handler has already logged a panic of the thread.
             let _ = arbiter.join();
         }
     }
 }
 
-/// At the address given; at the usual one if none is, or at any port if that is taken.
-fn serve(address: Option<SocketAddr>, first: &Member, recording: &Recording) -> Result<Serving, Failure> {
-    let start = |address| Serving::start(address, first.worker.clone(), recording);
+/// Serves on the given address; otherwise on the default address, or on any free port if that one is in use.
+fn serve(
+    address: Option<SocketAddr>,
+    first: &DemoNode,
+    exporter: &Exporter,
+) -> Result<StatusServer, Failure> {
+    let start = |address| StatusServer::start(address, first.worker.clone(), exporter);
     match address {
         Some(address) => start(address),
-        None => start(serving::usual()).or_else(|_| start(SocketAddr::from(([127, 0, 0, 1], 0)))),
+        None => start(default_address()).or_else(|_| start(SocketAddr::from(([127, 0, 0, 1], 0)))),
     }
 }
 
-/// Topics that are not joined have no mesh.
+/// The mesh size of each topic, 0 for topics that the answer does not contain.
 fn mesh_sizes(meshes: &[(TopicName, Vec<PeerId>)], topics: usize) -> Vec<usize> {
     let sizes: HashMap<_, _> = meshes.iter().map(|(topic, peers)| (topic, peers.len())).collect();
-    (0..topics).map(|topic| sizes.get(&super::feed::topic(topic)).copied().unwrap_or(0)).collect()
+    (0..topics).map(|index| sizes.get(&topic(index)).copied().unwrap_or(0)).collect()
+}
+
+/// A random, connected topology as pairs of the dialling and the dialled node. It depends only on the arguments, and has no
+/// pair twice, in either direction.
+fn dials(nodes: usize, seed: u64) -> Vec<(usize, usize)> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut connected = BTreeSet::new();
+    let mut dials = Vec::new();
+    let mut dial = |from: usize, to: usize| {
+        let new = connected.insert((from.min(to), from.max(to)));
+        if new {
+            dials.push((from, to));
+        }
+        new
+    };
+    // A random tree connects all nodes.
+    for node in 1..nodes {
+        dial(node, rng.random_range(0..node));
+    }
+    for node in 0..nodes {
+        let mut others: Vec<_> = (0..nodes).filter(|other| *other != node).collect();
+        others.shuffle(&mut rng);
+        // Each node but the first has dialled its parent in the tree.
+        let wanted = if node == 0 { DIALS } else { DIALS - 1 };
+        others.into_iter().filter(|other| dial(node, *other)).take(wanted).for_each(drop);
+    }
+    dials
+}
+
+/// The number of connections of each node.
+fn degrees(nodes: usize, dials: &[(usize, usize)]) -> Vec<usize> {
+    let mut degrees = vec![0; nodes];
+    for (from, to) in dials {
+        degrees[*from] += 1;
+        degrees[*to] += 1;
+    }
+    degrees
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_topology_is_connected_and_has_no_pair_twice() {
+        for (nodes, seed) in [(2, 1), (3, 2), (8, 3), (50, 4), (128, 5)] {
+            let dials = dials(nodes, seed);
+            let mut reached = BTreeSet::from([0]);
+            for _ in 0..nodes {
+                for (a, b) in &dials {
+                    if reached.contains(a) || reached.contains(b) {
+                        reached.extend([*a, *b]);
+                    }
+                }
+            }
+            assert_eq!(reached.len(), nodes);
+            let pairs: BTreeSet<_> = dials.iter().map(|(a, b)| (a.min(b), a.max(b))).collect();
+            assert_eq!(pairs.len(), dials.len());
+            assert_eq!(degrees(nodes, &dials).iter().sum::<usize>(), 2 * dials.len());
+        }
+        assert_eq!(dials(20, 7), dials(20, 7));
+        assert_ne!(dials(20, 7), dials(20, 8));
+    }
 }

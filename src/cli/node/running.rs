@@ -1,4 +1,4 @@
-//! A node that runs: its engine, its swarm, and the tasks around them, started and ended in order.
+//! A running node: its engine, its swarm and the tasks around them, started and stopped in order.
 
 use std::{
     collections::BTreeMap,
@@ -23,73 +23,76 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Arguments,
-    hearing::{Heard, Hearing, MAX_HEARD, log},
+    events::{EventReporter, MAX_EVENTS, Reported, log},
+    publishing::Publishing,
     recording::Trace,
+    report::{Line, Report},
 };
 use crate::cli::{
     Failure,
-    publishing::Publishing,
-    report::{Line, Report},
-    serving::{Recording, Serving},
-    stop::Stop,
+    status_server::{Exporter, StatusServer},
 };
 
-/// Events about messages that the page shows.
+/// Events about messages that the engine remembers for the status page.
 const MESSAGE_EVENTS: usize = 1024;
-/// How long each part may take to end before it is left to itself.
-const ENDING: Duration = Duration::from_secs(5);
+/// Time limit for each part of the node to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub struct Running {
+pub struct RunningNode {
     worker: Worker<Libp2pNetwork>,
-    /// Without it the swarm's task would end.
+    /// The swarm's task ends when the last handle is dropped.
     handle: NodeHandle,
     swarm: JoinHandle<()>,
-    hearing: JoinHandle<()>,
+    events: JoinHandle<()>,
     deliveries: JoinHandle<()>,
     publishing: JoinHandle<Result<(), Failure>>,
     received: Arc<AtomicU64>,
     published: Arc<AtomicU64>,
     report: Report,
     trace: Trace,
-    serving: Option<Serving>,
+    status_server: Option<StatusServer>,
 }
 
-impl Running {
-    /// Starts everything, listens and dials. `stop` is said when the engine ends or can't publish.
+impl RunningNode {
+    /// Starts the node, listens and dials. The node cancels `shutdown` when its engine stops or publishing fails.
+    ///
+    /// # Errors
+    /// A part of the node can't start, or an address is unusable; all parts are stopped again then.
     pub async fn start(
         arguments: &Arguments,
         limits: Limits<TopicName>,
         report: Report,
-        stop: &Stop,
+        shutdown: &CancellationToken,
     ) -> Result<Self, Failure> {
         let key = Keypair::generate_ed25519();
         let (peer, network) = (key.public().to_peer_id(), arguments.network(&key));
         let swarm = swarm(key, network.clone(), &TransportConfig::default())?;
-        // Its own threads: a busy engine then delays neither the swarm nor the reports.
+        // The engine has threads of its own, so that a busy engine delays neither the swarm nor the reports.
         let builder = Worker::builder(network.clone(), limits).self_peer(peer);
         let (mut builder, trace) = Trace::begin(arguments.trace.as_deref(), builder)?;
-        let recording = arguments.http.map(|address| (address, Recording::new()));
-        if let Some((_, recording)) = &recording {
-            builder = builder.recorder(recording.recorder.clone()).message_events(MESSAGE_EVENTS);
+        let http = arguments.http.map(|address| (address, Exporter::new()));
+        if let Some((_, exporter)) = &http {
+            builder = builder.recorder(exporter.recorder.clone()).message_events(MESSAGE_EVENTS);
         }
         let engine = builder.start(arguments.topics())?;
         let worker = engine.worker.clone();
-        stop_with(worker.clone(), stop.clone());
+        cancel_with_engine(worker.clone(), shutdown.clone());
         let published = Arc::default();
         let publishing = arguments.publishing(network, worker, report.clone(), Arc::clone(&published));
         let mut running =
-            Self { trace, ..Self::spawn(arguments, swarm, engine, publishing, report, published, stop) };
+            Self { trace, ..Self::spawn(arguments, swarm, engine, publishing, report, published, shutdown) };
         let (listening, dialling) = (running.listen(arguments).await, running.dial(arguments).await);
-        let serving = match recording {
-            Some((address, recording)) => running.serve(address, &recording).await,
+        let serving = match http {
+            Some((address, exporter)) => running.serve(address, &exporter).await,
             None => Ok(()),
         };
         match listening.and(dialling).and(serving) {
             Ok(()) => Ok(running),
-            Err(failure) => running.end_silently(failure).await,
+            Err(failure) => running.stop_after(failure).await,
         }
     }
 
@@ -100,45 +103,44 @@ impl Running {
         publishing: Publishing,
         report: Report,
         published: Arc<AtomicU64>,
-        stop: &Stop,
+        shutdown: &CancellationToken,
     ) -> Self {
         let Started { worker, p2p, app } = engine;
         let (subscribed, received) = (Arc::new(Notify::new()), Arc::<AtomicU64>::default());
-        let peer: PeerId = *swarm.local_peer_id();
-        let hearing = Hearing {
-            peer,
+        let reporter = EventReporter {
+            local_peer: *swarm.local_peer_id(),
             topics: arguments.topics(),
             subscribed: Arc::clone(&subscribed),
             report: report.clone(),
         };
-        let (sender, heard) = mpsc::channel(MAX_HEARD);
-        let hear = move |event: NodeEvent<'_>| {
+        let (sender, events) = mpsc::channel(MAX_EVENTS);
+        let on_event = move |event: NodeEvent<'_>| {
             log(&event);
-            // Peers that subscribe and unsubscribe without end must not fill the memory.
-            if Heard::of(&event).is_some_and(|heard| sender.try_send(heard).is_err()) {
-                tracing::warn!(?event, "not reported: the reader of the output is too slow");
+            // The queue is bounded: peers could subscribe and unsubscribe without end.
+            if Reported::of(&event).is_some_and(|reported| sender.try_send(reported).is_err()) {
+                tracing::warn!(?event, "event not reported: the reader of the output is too slow");
             }
         };
-        let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, hear);
+        let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, on_event);
         Self {
             worker,
             handle,
             swarm: actix::spawn(node),
-            hearing: actix::spawn(hearing.run(heard)),
-            deliveries: actix::spawn(deliver(app, Arc::clone(&received), report.clone())),
-            publishing: actix::spawn(publish(publishing, subscribed, stop.clone())),
+            events: actix::spawn(reporter.run(events)),
+            deliveries: actix::spawn(report_deliveries(app, Arc::clone(&received), report.clone())),
+            publishing: actix::spawn(publish(publishing, subscribed, shutdown.clone())),
             received,
             published,
             report,
             trace: Trace::default(),
-            serving: None,
+            status_server: None,
         }
     }
 
-    async fn serve(&mut self, address: SocketAddr, recording: &Recording) -> Result<(), Failure> {
-        let serving = Serving::start(address, self.worker.clone(), recording)?;
-        self.report.line(Line::Serving { url: serving.url() }).await;
-        self.serving = Some(serving);
+    async fn serve(&mut self, address: SocketAddr, exporter: &Exporter) -> Result<(), Failure> {
+        let server = StatusServer::start(address, self.worker.clone(), exporter)?;
+        self.report.line(Line::Serving { url: server.url() }).await;
+        self.status_server = Some(server);
         Ok(())
     }
 
@@ -158,89 +160,98 @@ impl Running {
         Ok(())
     }
 
-    /// Ends everything and prints the summary: nothing comes after it.
-    pub async fn end(self) -> Result<(), Failure> {
+    /// Stops the node and prints the summary as the last line. Each part has [`STOP_TIMEOUT`] to stop.
+    ///
+    /// # Errors
+    /// Publishing or the engine failed, or the recording can't be written.
+    pub async fn stop(self) -> Result<(), Failure> {
         let Self {
             worker,
             handle,
             swarm,
-            hearing,
+            events,
             deliveries,
             publishing,
             received,
             published,
             report,
             trace,
-            serving,
+            status_server,
         } = self;
-        // First: an answer of an engine that is about to end is none.
-        if let Some(serving) = serving {
-            let _ = timeout(ENDING, serving.end()).await;
+        // The server stops first, because the engine would answer its last queries with errors.
+        if let Some(server) = status_server {
+            let _ = timeout(STOP_TIMEOUT, server.stop()).await;
         }
-        let outcome = publishing_outcome(publishing).await;
+        let outcome = abort_publishing(publishing).await;
         let mesh = mesh(&worker).await;
-        // The engine's streams end with it; the swarm's task sends what they still hold, then ends too.
+        // The engine closes its output streams. The swarm's task sends their remaining items and ends.
         worker.shutdown().await;
-        for part in [deliveries, swarm, hearing] {
-            // Late or not: there is nothing more that could be done for it.
-            let _ = timeout(ENDING, part).await;
+        for task in [deliveries, swarm, events] {
+            // A task that exceeds the limit ends with the process.
+            let _ = timeout(STOP_TIMEOUT, task).await;
         }
         drop(handle);
         let (received, published) = (received.load(Ordering::Relaxed), published.load(Ordering::Relaxed));
-        // A reader that takes nothing gets no summary.
-        let _ = timeout(ENDING, report.line(Line::Summary { received, published, mesh })).await;
+        // The queue of the printer may be full if nobody reads the output.
+        let _ = timeout(STOP_TIMEOUT, report.line(Line::Summary { received, published, mesh })).await;
         let traced = trace.end().await;
         outcome.and(worker.wait_for_end().await.map_err(Failure::Engine)).and(traced)
     }
 
-    /// Ends what was begun in vain.
-    async fn end_silently(self, failure: Failure) -> Result<Self, Failure> {
+    /// Stops a node that could not start completely, and returns `failure`.
+    async fn stop_after(self, failure: Failure) -> Result<Self, Failure> {
         self.publishing.abort();
-        self.hearing.abort();
+        self.events.abort();
         self.worker.shutdown().await;
-        let _ = timeout(ENDING, self.swarm).await;
-        if let Some(serving) = self.serving {
-            let _ = timeout(ENDING, serving.end()).await;
+        let _ = timeout(STOP_TIMEOUT, self.swarm).await;
+        if let Some(server) = self.status_server {
+            let _ = timeout(STOP_TIMEOUT, server.stop()).await;
         }
-        // What failed first is what is told.
+        // The first failure is reported, not one of the recording.
         let _ = self.trace.end().await;
         Err(failure)
     }
 }
 
-/// An engine that ends by a fault of its own ends the node.
-fn stop_with(worker: Worker<Libp2pNetwork>, stop: Stop) {
+/// Cancels `shutdown` when the engine has stopped.
+fn cancel_with_engine(worker: Worker<Libp2pNetwork>, shutdown: CancellationToken) {
     actix::spawn(async move {
-        // How it ended is the last thing looked at.
+        // `RunningNode::stop` returns the error.
         let _ = worker.wait_for_end().await;
-        stop.now();
+        shutdown.cancel();
     });
 }
 
-async fn deliver(mut app: AppOutputs<Libp2pNetwork>, received: Arc<AtomicU64>, report: Report) {
+async fn report_deliveries(mut app: AppOutputs<Libp2pNetwork>, received: Arc<AtomicU64>, report: Report) {
     while let Some(message) = app.recv().await {
         received.fetch_add(1, Ordering::Relaxed);
         report.message(&message).await;
     }
 }
 
-async fn publish(publishing: Publishing, subscribed: Arc<Notify>, stop: Stop) -> Result<(), Failure> {
+async fn publish(
+    publishing: Publishing,
+    subscribed: Arc<Notify>,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
     let outcome = publishing.run(subscribed).await;
     if outcome.is_err() {
-        stop.now();
+        shutdown.cancel();
     }
     outcome
 }
 
-/// A publisher that still has something to do is cut off.
-async fn publishing_outcome(publishing: JoinHandle<Result<(), Failure>>) -> Result<(), Failure> {
+/// Aborts the publishing task, and returns its error if it had failed before.
+async fn abort_publishing(publishing: JoinHandle<Result<(), Failure>>) -> Result<(), Failure> {
     publishing.abort();
     publishing.await.unwrap_or(Ok(()))
 }
 
-/// The mesh of each topic, as of now.
+/// The present mesh of each topic; empty if the engine does not answer in time.
 async fn mesh(worker: &Worker<Libp2pNetwork>) -> BTreeMap<String, Vec<String>> {
-    let Ok(Ok(meshes)) = timeout(ENDING, worker.mesh(Page::all())).await else { return BTreeMap::new() };
-    let named = |peers: Vec<PeerId>| peers.iter().map(PeerId::to_string).collect();
-    meshes.items.into_iter().map(|(topic, peers)| (topic.to_string(), named(peers))).collect()
+    let Ok(Ok(meshes)) = timeout(STOP_TIMEOUT, worker.mesh(Page::all())).await else {
+        return BTreeMap::new();
+    };
+    let texts = |peers: Vec<PeerId>| peers.iter().map(PeerId::to_string).collect();
+    meshes.items.into_iter().map(|(topic, peers)| (topic.to_string(), texts(peers))).collect()
 }

@@ -154,8 +154,8 @@ fn a_closed_pipe_ends_the_node() {
 #[test]
 fn mistaken_arguments_are_explained() {
     let cases: [(&[&str], &str); 6] = [
-        (&["demo", "--nodes", "1"], "from 2 to 128"),
-        (&["demo", "--rate", "0"], "from 1 to 100000"),
+        (&["demo", "--nodes", "1"], "1 is not in 2..=128"),
+        (&["demo", "--rate", "0"], "0 is not in 1..=100000"),
         (
             &["demo", "--nodes", "100", "--rate", "100000", "--seconds", "86400"],
             "lower --nodes, --rate or --seconds",

@@ -1,5 +1,5 @@
-//! The page, the questions and the metrics of one engine, over HTTP. Read-only; on loopback unless told
-//! otherwise.
+//! The HTTP server of one engine: the status page, the query API and the metrics, all read-only. On a loopback address it
+//! answers only requests whose `Host` header is an IP address or `localhost`.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,24 +15,24 @@ use tokio::task::JoinHandle;
 
 use super::Failure;
 
-/// Where it is served unless told otherwise; `config/prometheus.yml` scrapes it there.
+/// The default address; `config/prometheus.yml` scrapes it.
 pub const DEFAULT: &str = "127.0.0.1:9898";
 
-/// The same, as an address.
-pub fn usual() -> SocketAddr {
+/// [`DEFAULT`], parsed.
+pub fn default_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 9898))
 }
 
-/// How often the recorder takes in what was observed, should nobody scrape.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// How often the recorder moves observations into the buckets of histograms between scrapes.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What one engine's metrics are recorded by, and shown from.
-pub struct Recording {
+/// The Prometheus recorder of one engine, and the handle that renders its metrics.
+pub struct Exporter {
     pub recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
 }
 
-impl Recording {
+impl Exporter {
     pub fn new() -> Self {
         let recorder = with_buckets(PrometheusBuilder::new()).build_recorder();
         Self { handle: recorder.handle(), recorder: Arc::new(recorder) }
@@ -40,56 +40,60 @@ impl Recording {
 }
 
 /// A running server.
-pub struct Serving {
+pub struct StatusServer {
     pub address: SocketAddr,
     server: ServerHandle,
     upkeep: JoinHandle<()>,
 }
 
-impl Serving {
-    /// Serves what there is to be seen of an engine.
+impl StatusServer {
+    /// Serves one engine. Must be called inside an actix system.
+    ///
+    /// # Errors
+    /// The server can't bind `address`.
     pub fn start(
         address: SocketAddr,
         worker: Worker<Libp2pNetwork>,
-        recording: &Recording,
+        exporter: &Exporter,
     ) -> Result<Self, Failure> {
         let bind = |error: io::Error| Failure::Http { address, error };
-        let handle = recording.handle.clone();
-        let local = address.ip().is_loopback();
+        let handle = exporter.handle.clone();
+        let loopback = address.ip().is_loopback();
         let app = move || {
             let render = handle.clone();
             let scope = http::scope(worker.clone(), move || render.render());
-            // A page that calls itself by another name and has that name lead here sees nothing.
-            App::new().service(scope.guard(fn_guard(move |request| !local || is_local(request))))
+            // Protects against DNS rebinding: a web page can't read the server under a host name of its own.
+            App::new().service(scope.guard(fn_guard(move |request| !loopback || has_local_host(request))))
         };
         let server = HttpServer::new(app).workers(1).disable_signals().bind(address).map_err(bind)?;
         let address = server.addrs().first().copied().unwrap_or(address);
         let server = server.run();
         let running = server.handle();
         actix::spawn(server);
-        Ok(Self { address, server: running, upkeep: actix::spawn(keep_up(recording.handle.clone())) })
+        Ok(Self { address, server: running, upkeep: actix::spawn(upkeep(exporter.handle.clone())) })
     }
 
-    /// Where the page is.
+    /// The URL of the status page.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    pub async fn end(self) {
+    /// Stops the server without waiting for open connections.
+    pub async fn stop(self) {
         self.upkeep.abort();
         self.server.stop(false).await;
     }
 }
 
-async fn keep_up(handle: PrometheusHandle) {
+async fn upkeep(handle: PrometheusHandle) {
     loop {
-        tokio::time::sleep(UPKEEP).await;
+        tokio::time::sleep(UPKEEP_INTERVAL).await;
         handle.run_upkeep();
     }
 }
 
-/// Whether a request was sent to this machine by a name that nobody else can give out.
-fn is_local(request: &GuardContext<'_>) -> bool {
+/// Whether the `Host` header is `localhost` or an IP address, with or without a port.
+fn has_local_host(request: &GuardContext<'_>) -> bool {
     let host = request.head().headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name =
         host.rsplit_once(':').map_or(host, |(name, port)| if port.contains(']') { host } else { name });

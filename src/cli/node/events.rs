@@ -1,5 +1,5 @@
-//! What a node hears of its swarm, told as lines or logged. It changes nothing, and never waits on the
-//! swarm's task.
+//! Events of a node's swarm: some are reported to standard output, and failures are logged. A bounded queue separates the
+//! task of the swarm from a slow reader of the output.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -10,21 +10,21 @@ use actix_gossipsub::{
 use libp2p::{Multiaddr, PeerId};
 use tokio::sync::{Notify, mpsc};
 
-use crate::cli::report::{Line, Report};
+use super::report::{Line, Report};
 
-/// What may wait to be told, for a reader that is slow.
-pub const MAX_HEARD: usize = 65_536;
+/// Events that may wait to be reported.
+pub const MAX_EVENTS: usize = 65_536;
 
-/// What is told.
-pub enum Heard {
+/// An event that is reported to standard output.
+pub enum Reported {
     Listening(Multiaddr),
     Connected(PeerId),
     Subscribed(PeerId, TopicName),
     Disconnected(PeerId),
 }
 
-impl Heard {
-    /// What is to be told of an event, if it is.
+impl Reported {
+    /// The part of a swarm's event that is reported, or `None` for other events.
     pub fn of(event: &NodeEvent<'_>) -> Option<Self> {
         match *event {
             NodeEvent::Listening(address) => Some(Self::Listening(address.clone())),
@@ -39,49 +39,51 @@ impl Heard {
     }
 }
 
-/// Logs what goes wrong.
+/// Logs events of the connections and of failures.
 pub fn log(event: &NodeEvent<'_>) {
     match event {
         NodeEvent::Input(_) | NodeEvent::Listening(_) => {}
-        NodeEvent::Gossipsub(Event::Established { peer, protocol }) => tracing::info!(%peer, %protocol, "up"),
+        NodeEvent::Gossipsub(Event::Established { peer, protocol }) => {
+            tracing::info!(%peer, %protocol, "gossipsub established");
+        }
         NodeEvent::Refused(input, reason) => tracing::debug!(?input, ?reason, "input refused"),
-        // It is tried again, at first often.
+        // The node dials again, with increasing delays.
         NodeEvent::DialFailed(..) | NodeEvent::Gossipsub(Event::Unreachable { .. }) => {
             tracing::info!(?event, "dial failed");
         }
-        // Peers go, and something is always on its way to them; what they don't want is not lost.
+        // These drops are normal: a peer disconnects, has the message, or speaks an older version of the protocol.
         NodeEvent::Gossipsub(Event::Dropped {
             reason: DropReason::Disconnected | DropReason::Unwanted | DropReason::Unsupported,
             ..
-        }) => tracing::debug!(?event, "not sent"),
-        event => tracing::warn!(?event, "swarm"),
+        }) => tracing::debug!(?event, "output dropped"),
+        event => tracing::warn!(?event, "swarm event"),
     }
 }
 
-/// The teller.
-pub struct Hearing {
-    pub peer: PeerId,
-    /// The topics we joined.
+/// Reports events to standard output.
+pub struct EventReporter {
+    pub local_peer: PeerId,
+    /// The joined topics.
     pub topics: BTreeSet<TopicName>,
-    /// Told when a peer subscribes to one of them.
+    /// Notified when a peer subscribes to a joined topic.
     pub subscribed: Arc<Notify>,
     pub report: Report,
 }
 
-impl Hearing {
-    /// DeliveryListener what is heard until the swarm is gone.
-    pub async fn run(self, mut heard: mpsc::Receiver<Heard>) {
-        while let Some(heard) = heard.recv().await {
-            self.report.line(self.line(heard)).await;
+impl EventReporter {
+    /// Reports events until the swarm's task, which owns the sender, has ended.
+    pub async fn run(self, mut events: mpsc::Receiver<Reported>) {
+        while let Some(event) = events.recv().await {
+            self.report.line(self.line(event)).await;
         }
     }
 
-    fn line(&self, heard: Heard) -> Line {
-        match heard {
-            Heard::Listening(address) => Line::listening(&address, self.peer),
-            Heard::Connected(peer) => Line::Connected { peer: peer.to_string() },
-            Heard::Disconnected(peer) => Line::Disconnected { peer: peer.to_string() },
-            Heard::Subscribed(peer, topic) => {
+    fn line(&self, event: Reported) -> Line {
+        match event {
+            Reported::Listening(address) => Line::listening(&address, self.local_peer),
+            Reported::Connected(peer) => Line::Connected { peer: peer.to_string() },
+            Reported::Disconnected(peer) => Line::Disconnected { peer: peer.to_string() },
+            Reported::Subscribed(peer, topic) => {
                 if self.topics.contains(&topic) {
                     self.subscribed.notify_one();
                 }

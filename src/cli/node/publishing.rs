@@ -1,4 +1,4 @@
-//! The messages that a node publishes by itself, for trials and tests. It decides when, not to whom.
+//! The test messages that `node --publish` publishes at a fixed interval.
 
 use std::{
     sync::{
@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, Refused, Worker,
+    Worker,
     libp2p::{Libp2pNetwork, TopicName},
 };
 use tokio::{
@@ -17,39 +17,40 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use super::{
-    Failure,
-    report::{Line, Report},
-};
+use super::report::{Line, Report};
+use crate::cli::{Failure, publish::publish};
 
-/// How long an engine that has too much to do is left alone.
-const PAUSE: Duration = Duration::from_millis(5);
-
-/// What to publish, and how.
+/// The messages to publish, and the handles to publish them with.
 pub struct Publishing {
     pub topics: Vec<TopicName>,
-    /// Messages for each topic.
+    /// Number of messages for each topic.
     pub count: u64,
+    /// Size of each message in bytes.
     pub size: usize,
     pub prefix: String,
     pub interval: Duration,
-    /// From the first subscription of a peer to the first message.
+    /// Time from the first subscription of a peer to the first message.
     pub settle: Duration,
     pub network: Libp2pNetwork,
     pub worker: Worker<Libp2pNetwork>,
     pub report: Report,
-    /// Messages published so far.
+    /// Counts the published messages.
     pub published: Arc<AtomicU64>,
 }
 
 impl Publishing {
-    /// Publishes all, one of each topic at a time, once `subscribed` tells of a peer that wants some.
+    /// Waits until a peer has subscribed and `settle` has passed, then publishes one message on each topic per interval.
+    /// Skips messages after the engine has stopped.
+    ///
+    /// # Errors
+    /// The transport can't encode a message of this size, prefix and topic.
     pub async fn run(self, subscribed: Arc<Notify>) -> Result<(), Failure> {
         if self.count == 0 {
             return Ok(());
         }
         subscribed.notified().await;
         sleep(self.settle).await;
+        // An interval of zero panics.
         let mut times = interval(self.interval.max(Duration::from_nanos(1)));
         times.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for number in 0..self.count {
@@ -63,12 +64,9 @@ impl Publishing {
 
     async fn publish(&self, topic: &TopicName, number: u64) -> Result<(), Failure> {
         let message = self.network.message(topic.clone(), payload(&self.prefix, topic, number, self.size))?;
-        let published = self.report.described(&message);
-        while let Err(refused) = self.worker.app_input(AppInput::Publish(message.clone())) {
-            match refused {
-                Refused::Stopped => return Ok(()),
-                _ => sleep(PAUSE).await,
-            }
+        let published = self.report.published(&message);
+        if publish(&self.worker, &message).await.is_err() {
+            return Ok(());
         }
         self.published.fetch_add(1, Ordering::Relaxed);
         self.report.line(Line::Published(published)).await;
@@ -76,7 +74,7 @@ impl Publishing {
     }
 }
 
-/// `PREFIX/TOPIC/NUMBER/`, filled up with the alphabet to `size` bytes.
+/// `PREFIX/TOPIC/NUMBER/`, padded with the alphabet to `size` bytes.
 fn payload(prefix: &str, topic: &TopicName, number: u64, size: usize) -> Vec<u8> {
     let mut data = format!("{prefix}/{topic}/{number}/").into_bytes();
     let padding = size.saturating_sub(data.len());
@@ -89,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn payloads_have_the_size_unless_their_head_is_longer() {
+    fn payloads_have_the_size_unless_their_prefix_is_longer() {
         let topic = TopicName::from("t");
         assert_eq!(payload("m", &topic, 7, 10), b"m/t/7/abcd");
         assert_eq!(payload("m", &topic, 7, 3), b"m/t/7/");

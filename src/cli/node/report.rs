@@ -1,4 +1,4 @@
-//! What a node reports, as JSON or as a log for people. It never leaves out an event.
+//! The output of a node, as JSON or as text. Scripts and tests parse the JSON: its events and fields are stable.
 
 use std::{
     collections::BTreeMap,
@@ -6,15 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_gossipsub::FullMessage;
-use actix_gossipsub::libp2p::Libp2pNetwork;
+use actix_gossipsub::{FullMessage, libp2p::Libp2pNetwork};
 use libp2p::{Multiaddr, PeerId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::printer::Printer;
+use crate::cli::output::{Printer, json};
 
-/// One line of output.
+/// A line of output.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Line {
@@ -34,13 +33,14 @@ pub struct Published {
     id: String,
     data_sha256: String,
     len: usize,
+    /// Milliseconds since the start of the report.
     t_ms: u64,
 }
 
 #[derive(Serialize)]
 pub struct Message {
     topic: String,
-    /// Its source; nothing when messages are not signed.
+    /// The author; `None` for an anonymous message.
     from: Option<String>,
     id: String,
     data_sha256: String,
@@ -54,7 +54,7 @@ impl Line {
     }
 }
 
-/// The node's reports. Clones are the same.
+/// Writes lines to standard output. Clones share the printer and the start time.
 #[derive(Clone)]
 pub struct Report {
     printer: Printer,
@@ -63,7 +63,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Reports from now on; times are since now.
+    /// Starts a report. The times of its lines count from now.
     pub fn new(printer: Printer, json: bool) -> Self {
         Self { printer, json, start: Instant::now() }
     }
@@ -74,15 +74,15 @@ impl Report {
         self.printer.line(text).await;
     }
 
-    /// Reports a message that the engine delivered.
+    /// Prints a message that the engine delivered.
     pub async fn message(&self, full: &FullMessage<Libp2pNetwork>) {
-        let Published { topic, id, data_sha256, len, t_ms } = self.described(full);
+        let Published { topic, id, data_sha256, len, t_ms } = self.published(full);
         let from = full.message.source().map(ToString::to_string);
         self.line(Line::Message(Message { topic, from, id, data_sha256, len, t_ms })).await;
     }
 
-    /// What is to be reported of a message of ours once it is published.
-    pub fn described(&self, full: &FullMessage<Libp2pNetwork>) -> Published {
+    /// Describes a message of this node. Print it as [`Line::Published`] when the message is published.
+    pub fn published(&self, full: &FullMessage<Libp2pNetwork>) -> Published {
         Published {
             topic: full.topic.to_string(),
             id: full.message_id.to_string(),
@@ -91,12 +91,6 @@ impl Report {
             t_ms: u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }
-}
-
-/// A line of JSON. What is reported has no map whose keys are not strings: it can't fail.
-pub fn json(line: &impl Serialize) -> String {
-    serde_json::to_string(line)
-        .unwrap_or_else(|error| format!("{{\"event\":\"error\",\"error\":\"{error}\"}}"))
 }
 
 struct Seconds(Duration);
@@ -110,7 +104,7 @@ impl fmt::Display for Seconds {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listening { addr, peer_id } => write!(f, "listening at {addr}/p2p/{peer_id}"),
+            Self::Listening { addr, peer_id } => write!(f, "listening on {addr}/p2p/{peer_id}"),
             Self::Serving { url } => write!(f, "page at {url}, metrics at {url}metrics"),
             Self::Connected { peer } => write!(f, "connected to {peer}"),
             Self::Subscribed { peer, topic } => write!(f, "{peer} subscribed to {topic}"),
@@ -118,12 +112,12 @@ impl fmt::Display for Line {
                 write!(f, "published {len} bytes on {topic}, id {id}")
             }
             Self::Message(Message { topic, from, id, len, .. }) => {
-                let from = from.as_deref().unwrap_or("someone who does not sign");
+                let from = from.as_deref().unwrap_or("an anonymous author");
                 write!(f, "message of {len} bytes on {topic} from {from}, id {id}")
             }
             Self::Disconnected { peer } => write!(f, "disconnected from {peer}"),
             Self::Summary { received, published, mesh } => {
-                write!(f, "received {received}, published {published}; peers in the mesh:")?;
+                write!(f, "received {received}, published {published}; mesh peers:")?;
                 mesh.iter().try_for_each(|(topic, peers)| write!(f, " {topic} {}", peers.len()))
             }
         }
