@@ -56,7 +56,6 @@ mod directory;
 #[cfg(feature = "http")]
 pub mod http;
 #[cfg(feature = "libp2p")]
-#[allow(missing_docs, reason = "derived behaviours have no place for comments, variants tell their fields")]
 pub mod libp2p;
 pub mod limits;
 pub mod metrics;
