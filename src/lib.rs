@@ -72,7 +72,6 @@ mod directory;
 pub mod http;
 mod input_recorder;
 #[cfg(feature = "libp2p")]
-#[allow(missing_docs, reason = "derived behaviours have no place for comments, variants name their fields")]
 pub mod libp2p;
 pub mod limits;
 pub mod metrics;

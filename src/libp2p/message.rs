@@ -1,4 +1,4 @@
-//! The content of a message: the fields of the wire, kept unchanged so that a message is forwarded exactly as it was
+//! The content of a message: the fields of the wire, stored unchanged so that a message is forwarded exactly as it was
 //! signed. The topic is not among them; the engine's `FullMessage` carries it.
 
 use std::{fmt, sync::Arc};
@@ -20,7 +20,7 @@ pub struct Message(Arc<Content>);
 pub(super) struct Content {
     pub(super) source: Option<PeerId>,
     pub(super) seqno: Option<u64>,
-    /// A signature tells absent data from empty data.
+    /// A signature distinguishes absent data from empty data.
     pub(super) data: Option<Box<[u8]>>,
     pub(super) signature: Option<Box<[u8]>>,
     pub(super) key: Option<Box<[u8]>>,

@@ -1,80 +1,139 @@
-//! The transport of real networks: gossipsub's RPCs over rust-libp2p. It carries and checks what is
-//! said; all decisions are the engine's, which it knows only by the types of [`Network`](crate::Network).
+//! The transport for real networks: gossipsub over rust-libp2p.
 //!
-//! | part | what it is |
+//! An engine decides what is sent to whom; this module carries it. It opens streams, frames and encodes RPCs, checks
+//! signatures and limits, and turns what arrives into the engine's inputs. It knows the engine only by its
+//! [`Network`](crate::Network) types, its inputs and its outputs.
+//!
+//! # Where to begin
+//!
+//! * An application that wants a node starts a [`Node`]: engine, swarm and driver in one. Its documentation has an
+//!   example of two nodes that exchange a message.
+//! * An application that runs the engine itself takes [`swarm`], a ready-made swarm (TCP, noise, yamux, identify, ping,
+//!   connection limits), and ties it to the engine by a [`NodeDriver`].
+//! * An application with a swarm of its own puts a [`Behaviour`] among its behaviours; see [below](#in-your-own-swarm).
+//!
+//! # Layers
+//!
+//! Each folder uses only those below it.
+//!
+//! | folder | content |
 //! |---|---|
-//! | [`Libp2pNetwork`] | the types, ids and verdicts of the network, for the engine; makes our messages |
-//! | [`SignaturePolicy`], [`Flaw`] | who may claim to have published what |
-//! | [`Behaviour`] | gossipsub's streams on a swarm: outputs in, [`Event::Inputs`] out |
-//! | [`WireLimits`], [`FrameDecoder`] | what is read and written, checked before it is stored |
-//! | [`swarm`] | a ready-made swarm: tcp, noise, yamux, identify, ping and the behaviour |
-//! | [`Libp2pNode`] | a task that ties the ready-made swarm to an engine |
+//! | `node` | [`Node`] and its builder; [`NodeDriver`], the task between swarm and engine; [`Engine`], the engine as the driver sees it |
+//! | `swarm` | [`Behaviour`]: connected peers, dials, kicked peers; [`swarm`], the ready-made swarm |
+//! | `connection` | [`Handler`]: the two streams of one connection, its send queue, its read budget |
+//! | `network` | [`Libp2pNetwork`]: message ids, validation, signature policy; creates our messages |
+//! | `state` | the address book, the signature cache and the traffic counters, which all connections share |
+//! | `signature` | [`SignaturePolicy`], and the cache of signatures that were checked |
+//! | `codec` | frames and RPCs: [`FrameDecoder`], [`WireLimits`], `rpc.proto` |
+//! | `message`, `ids`, `bounded_map` | [`Message`], [`SignatureError`], [`TopicName`], [`MessageId`]; a map that evicts its oldest entry |
 //!
-//! ```no_run
-//! use actix_gossipsub::libp2p::{Libp2pNetwork, SignaturePolicy, TransportConfig, swarm};
-//! use libp2p::identity::Keypair;
+//! # Connections and streams
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let key = Keypair::generate_ed25519();
-//! let network = Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(key.clone()))).build();
-//! let swarm = swarm(key, network.clone(), &TransportConfig::default())?;
-//! // Start an engine for `network`, and give it and its p2p outputs to `Libp2pNode::new`. Publish what
-//! // `Libp2pNetwork::message` makes:
-//! let message = network.message("news".into(), "first")?;
-//! # Ok(()) }
-//! ```
+//! On each connection we open one stream, on which we only write, and read from the stream that the peer opens. A peer
+//! is connected for the engine from the first stream of its first connection ([`Event::Established`]) until its last
+//! connection with a stream closes. A peer with several connections is read on all of them and written on the oldest,
+//! so that what we send keeps its order; what a lost connection had not written moves to the next one.
 //!
-//! To compose it into a swarm of your own, put a [`Behaviour`] among your behaviours. Pass each
-//! [`Event::Inputs`] to the engine and keep what it refuses for now: the peer is not read meanwhile. Pass
-//! each emission of the engine to [`Behaviour::emit`] (or each output to [`Behaviour::apply`]), and each
-//! [`Event::Unreachable`] to the engine's `set_unreachable_point`, each [`Event::SlowPeer`] to its
-//! `report_slow_peer` and each [`Event::Dropped`] to its `report_dropped`; publish tickets want
-//! [`Behaviour::set_reports`]. Tell [`Libp2pNetwork::add_addresses`]
-//! what identify learns, and accept the protocols before you dial or listen (they are when the behaviour
-//! is part of the swarm): rust-libp2p gives up a connection whose peer does not speak gossipsub yet.
+//! A stream that breaks is replaced; at most four are opened on one connection. The version of the protocol is negotiated
+//! on each stream: IDONTWANT (v1.2) is sent only over `/meshsub/1.2.0` or later, and accepted from any peer. A full
+//! message that is queued for the peer that sends the IDONTWANT is taken out of the queue, unless the peer requested it
+//! by IWANT. `Ping` is not sent, since libp2p has a protocol of its own for it, and the extensions of v1.3 are skipped.
 //!
-//! What it does on a connection: it opens one stream at once, on which it only writes, and reads from the
-//! stream that the peer opens. The peer exists for the engine from the first such stream of its first
-//! connection until the last connection that has one closes. Signatures are checked here, on reception:
-//! a message that fails is given to the engine under an id of its own and is `Invalid` there, so that the
-//! sender is penalised and the good message whose id it may have claimed is not taken for it.
+//! # A message in
 //!
-//! Slow sides: an engine without room for a peer's inputs stops the reading of that peer alone, whose own
-//! queue then fills ([`Inputs`]). A peer that reads slowly is sent what is urgent first, and loses what is
-//! not ([`QueueLimits`]). One that reads next to nothing for [`BehaviourConfig::write_timeout`] is slow: what
-//! waits for it is dropped, and [`BehaviourConfig::slow_peer`] says what else is done. Control is dropped only
-//! with the connection: one to which even that can't be said is disconnected.
+//! The connection's own task cuts the stream into frames, decodes each frame as one RPC and checks every signature. A
+//! message that breaks the [`SignaturePolicy`] still goes to the engine, which
+//! penalises its sender; it gets an id of its own instead of the one that it claims, so that it can't be mistaken for the
+//! valid message with that id. [`Event::Inputs`] carries the messages of one RPC to the driver, which passes them to the
+//! engine one by one.
 //!
-//! # What is kept at most
+//! # A message out
 //!
-//! | what | for each connection | in all |
+//! The driver reads outputs with their [`Lane`](crate::protocol::Lane). The behaviour encodes a message once for all its
+//! recipients and puts the fragments into the send queue of each. The connection's task packs them into frames, the most
+//! urgent lane first, whenever its socket takes more.
+//!
+//! # Back-pressure and limits
+//!
+//! *An engine without room* stops the reading of the one peer whose input it refused: the driver keeps the input, the
+//! connection's read budget (128 KiB of frames) runs out, the stream is not read, and the peer's own queue fills. Other
+//! peers are not affected ([`NodeEvent::Paused`], [`Inputs`]).
+//!
+//! *A peer that reads slowly* gets the urgent lanes first and loses items of the others when its queue is full
+//! ([`QueueLimits`]). If it reads next to nothing for [`BehaviourConfig::write_timeout`] it is slow: what is queued is
+//! dropped, and [`BehaviourConfig::slow_peer`] sets what else is done. Control (subscriptions, GRAFT, PRUNE) is dropped
+//! only with the connection: a peer whose control queue overflows is disconnected.
+//!
+//! Every dropped item is reported with its reason: outputs by [`Event::Dropped`], by lane; inputs by
+//! [`NodeEvent::Refused`]; a stream by [`Event::InboundFailed`]. These are the bounds on memory:
+//!
+//! | what | for each connection | in total |
 //! |---|---|---|
 //! | connections | | `max_connections`, `max_connections_per_peer`, `max_pending_incoming` |
-//! | what waits to be written | `max_items`, `max_bytes`; control alone `stall_factor` times that | |
-//! | what is being written | 16 KiB and a frame of `max_frame_out` | |
-//! | a frame that is being read | `max_frame_in` and 8 KiB | |
-//! | what was read for an engine that has no room | 128 KiB of frames and one more; up to some twenty times their bytes in memory | |
-//! | waits for that room | | one for each peer that waits |
-//! | what yamux keeps | 256 KiB for each of the few hundred streams that it accepts, and 16 MiB | |
+//! | items to be written | `max_items`, `max_bytes`; `stall_factor` times that for control alone | |
+//! | bytes being written | 16 KiB and a frame of `max_frame_out` | |
+//! | the frame being read | `max_frame_in` and 8 KiB | |
+//! | inputs that the engine has no room for | 128 KiB of frames and one more frame; decoded, up to about twenty times as many bytes | |
+//! | waits for room in the engine | | one for each peer |
+//! | yamux | 256 KiB for each of the few hundred streams that it accepts, and 16 MiB | |
 //! | kicked peers | | `max_blocked` |
-//! | dials that the engine asked for | | `max_dials` |
-//! | events for the owner | | 4,096 and what a turn adds, in a [`Libp2pNode`] |
-//! | drops to be told of | | with the events; one entry for each peer and reason |
-//! | commands of the owner | | 64 |
-//! | addresses | | of 3 times 4,096 peers: one, 8, and a signed record of 2 KiB |
-//! | signatures that were checked | | 16,384 digests |
-//! | encoded messages | | the last one, beside what waits |
+//! | dials that the engine requested | | `max_dials` |
+//! | queued events | | in a [`NodeDriver`]: 4,096, and what one turn adds |
+//! | unreported drops | | in a [`NodeDriver`], with the queued events; one entry for each peer and reason |
+//! | queued commands | | 64 |
+//! | addresses | | for 4,096 peers each: one dialled address, 8 listen addresses, a signed record of 2 KiB |
+//! | signature cache | | 16,384 digests |
+//! | encoded messages | | the last one, and those in the queues |
 //!
-//! Whatever is dropped is told, with its reason: outputs by [`Event::Dropped`], by lane; inputs by
-//! [`NodeEvent::Refused`]; a peer's stream by [`Event::InboundFailed`]. Of a connection that was given up
-//! nothing is heard any more: for the engine its peer is gone.
+//! # What an attacker meets
 //!
-//! IDONTWANT (v1.2) is heard from any peer, and said to those that take it from us by `/meshsub/1.2.0` or later. A
-//! message that waits for the peer that says it is taken out of its queue, unless the peer asked for it: whoever waits
-//! to hear of it hears [`DropReason::Unwanted`](crate::DropReason).
+//! | attack | answer |
+//! |---|---|
+//! | long frames, many entries, long names | [`WireLimits`] are checked before anything is stored; a frame beyond them costs the stream, and [`BehaviourConfig::max_bad_streams`] such streams the connection |
+//! | floods of valid messages | the engine refuses the peer's inputs beyond its share, and the peer is not read |
+//! | a peer that reads a byte now and then | bytes written in `write_timeout` must reach [`BehaviourConfig::min_written`] |
+//! | a peer that never reads control | disconnected at `stall_factor` times the queue's limits |
+//! | forged or replayed signatures | verified under the policy; the sender is penalised by the engine (P4); a repeated forgery costs one digest |
+//! | messages in the name of another message's id | they get an id of their own |
+//! | peer exchange with wrong addresses | only a record signed by the recommended peer is used, verified when it is dialled |
+//! | peer exchange with thousands of peers | `max_dials`, and a bounded map of its own in the address book |
+//! | many connections | limits in total, for each peer, and before negotiation |
+//! | kicked peers that come back | refused, on dialling and on being dialled, until `max_blocked` others were kicked |
+//! | dead peers | ping closes their connections |
 //!
-//! Not on this wire: `Ping` (nothing is sent; libp2p has a protocol of its own for it) and the
-//! extensions of v1.3 (they are skipped when read).
+//! # In your own swarm
+//!
+//! Create one [`Libp2pNetwork`] and give a clone to the engine and another to [`Behaviour::new`]. Then:
+//!
+//! * Pass each input of [`Event::Inputs`] to the engine. When the engine refuses one for now,
+//!   [put it back](Inputs::put_back) and keep the [`Inputs`] until there is room: the peer is not read meanwhile.
+//! * Pass each output of the engine to [`Behaviour::emit`], or to [`Behaviour::apply`] if it comes without its lane.
+//! * Pass [`Event::Unreachable`] to the engine's `set_unreachable_point`, [`Event::SlowPeer`] to `report_slow_peer` and
+//!   [`Event::Dropped`] to `report_dropped`. Publish tickets need [`Behaviour::set_delivery_listener`].
+//! * Pass the addresses that identify reports to [`Behaviour::add_addresses`].
+//! * Add the behaviour before you dial or listen: rust-libp2p closes a connection whose peer offers no gossipsub yet.
+//!
+//! With the ready-made swarm:
+//!
+//! ```no_run
+//! use actix_gossipsub::{
+//!     Limits, LimitsConfig, Started, Worker,
+//!     libp2p::{Keypair, Libp2pNetwork, NodeDriver, SignaturePolicy, TransportConfig, swarm},
+//! };
+//!
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let key = Keypair::generate_ed25519();
+//! let network = Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(key.clone()))).build();
+//! let limits = Limits::try_from(LimitsConfig::default())?;
+//! let Started { worker, p2p, app } = Worker::builder(network.clone(), limits).start(["news".into()])?;
+//! let swarm = swarm(key, network.clone(), &TransportConfig::default())?;
+//! let (driver, handle) = NodeDriver::new(swarm, worker.clone(), p2p, |event| println!("{event:?}"));
+//! actix::spawn(driver);
+//! let address = handle.listen("/ip4/0.0.0.0/tcp/4001".parse()?).await?;
+//! worker.publish(network.message("news".into(), "first")?)?;
+//! # let _ = (app, address);
+//! # Ok(()) }
+//! ```
 
 mod bounded_map;
 mod codec;
@@ -113,16 +172,13 @@ pub use network::{AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn,
 pub use node::{
     builder::{Node, NodeBuilder, NodeStartError, PublishError},
     driver::NodeDriver,
-    engine::{Engine, RefusedInput},
-    event::NodeEvent,
-    handle::{CommandError, NodeHandle},
-    outputs::{OutputSource, OutputStream},
+    engine::{Engine, OutputSource, OutputStream, RefusedInput},
+    handle::{CommandError, NodeEvent, NodeHandle},
 };
 pub use signature::policy::SignaturePolicy;
 pub use swarm::{
     behaviour::Behaviour,
     builder::{TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm},
     config::{BehaviourConfig, SlowPeerAction},
-    event::{Blocked, Event, Slowness},
-    inputs::Inputs,
+    event::{Blocked, Event, Inputs, Slowness},
 };

@@ -21,7 +21,7 @@ use crate::{
 
 /// What the decoder asks of the network that the messages are for.
 pub(in crate::libp2p) trait DecodeHooks {
-    /// The limits that a frame must keep.
+    /// The limits for frames that are read.
     fn limits(&self) -> &WireLimits;
     /// Checks the signature of a message and makes its id.
     fn verify(&self, topic: &TopicName, raw: &RawMessage<'_>) -> (MessageId, Message);

@@ -1,4 +1,4 @@
-//! From an engine's message to fragments: encoded entries of an RPC. A message that no frame could hold is refused
+//! From an engine's message to fragments: encoded entries of an RPC. A message that fits into no frame is refused
 //! here; the fragments of the others are packed into frames when the connection can take them.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The wire format: frames that hold the RPC of `rpc.proto`. A pure function of bytes and values: limits are
+//! The wire format: frames that contain the RPC of `rpc.proto`. A pure function of bytes and values: limits are
 //! checked before anything is stored, and no socket, swarm or hook is involved.
 
 pub(super) mod decode;

@@ -9,54 +9,54 @@ use super::rpc::RpcError;
 
 /// The field numbers of `rpc.proto`, by message.
 pub(in crate::libp2p) mod field {
-    pub(in crate::libp2p) mod rpc {
-        pub(in crate::libp2p) const SUBSCRIPTIONS: u64 = 1;
-        pub(in crate::libp2p) const PUBLISH: u64 = 2;
-        pub(in crate::libp2p) const CONTROL: u64 = 3;
+    pub mod rpc {
+        pub const SUBSCRIPTIONS: u64 = 1;
+        pub const PUBLISH: u64 = 2;
+        pub const CONTROL: u64 = 3;
     }
 
-    pub(in crate::libp2p) mod sub_opts {
-        pub(in crate::libp2p) const SUBSCRIBE: u64 = 1;
-        pub(in crate::libp2p) const TOPIC_ID: u64 = 2;
+    pub mod sub_opts {
+        pub const SUBSCRIBE: u64 = 1;
+        pub const TOPIC_ID: u64 = 2;
     }
 
-    pub(in crate::libp2p) mod message {
-        pub(in crate::libp2p) const FROM: u64 = 1;
-        pub(in crate::libp2p) const DATA: u64 = 2;
-        pub(in crate::libp2p) const SEQNO: u64 = 3;
-        pub(in crate::libp2p) const TOPIC: u64 = 4;
-        pub(in crate::libp2p) const SIGNATURE: u64 = 5;
-        pub(in crate::libp2p) const KEY: u64 = 6;
+    pub mod message {
+        pub const FROM: u64 = 1;
+        pub const DATA: u64 = 2;
+        pub const SEQNO: u64 = 3;
+        pub const TOPIC: u64 = 4;
+        pub const SIGNATURE: u64 = 5;
+        pub const KEY: u64 = 6;
     }
 
-    pub(in crate::libp2p) mod control {
-        pub(in crate::libp2p) const IHAVE: u64 = 1;
-        pub(in crate::libp2p) const IWANT: u64 = 2;
-        pub(in crate::libp2p) const GRAFT: u64 = 3;
-        pub(in crate::libp2p) const PRUNE: u64 = 4;
-        pub(in crate::libp2p) const IDONTWANT: u64 = 5;
+    pub mod control {
+        pub const IHAVE: u64 = 1;
+        pub const IWANT: u64 = 2;
+        pub const GRAFT: u64 = 3;
+        pub const PRUNE: u64 = 4;
+        pub const IDONTWANT: u64 = 5;
     }
 
     /// IHAVE, GRAFT and PRUNE all begin with their topic.
-    pub(in crate::libp2p) const TOPIC_ID: u64 = 1;
+    pub const TOPIC_ID: u64 = 1;
 
-    pub(in crate::libp2p) mod ihave {
-        pub(in crate::libp2p) const MESSAGE_IDS: u64 = 2;
+    pub mod ihave {
+        pub const MESSAGE_IDS: u64 = 2;
     }
 
     /// IWANT and IDONTWANT have the same shape.
-    pub(in crate::libp2p) mod id_list {
-        pub(in crate::libp2p) const MESSAGE_IDS: u64 = 1;
+    pub mod id_list {
+        pub const MESSAGE_IDS: u64 = 1;
     }
 
-    pub(in crate::libp2p) mod prune {
-        pub(in crate::libp2p) const PEERS: u64 = 2;
-        pub(in crate::libp2p) const BACKOFF: u64 = 3;
+    pub mod prune {
+        pub const PEERS: u64 = 2;
+        pub const BACKOFF: u64 = 3;
     }
 
-    pub(in crate::libp2p) mod peer_info {
-        pub(in crate::libp2p) const PEER_ID: u64 = 1;
-        pub(in crate::libp2p) const SIGNED_PEER_RECORD: u64 = 2;
+    pub mod peer_info {
+        pub const PEER_ID: u64 = 1;
+        pub const SIGNED_PEER_RECORD: u64 = 2;
     }
 }
 
@@ -69,7 +69,7 @@ mod wire_type {
     pub(super) const BITS: u32 = 3;
 }
 
-/// The value of a field. `rpc.proto` has no field of a fixed size, so that the value of one is not kept.
+/// The value of a field. Values of a fixed size are skipped, since no field of `rpc.proto` has one.
 pub(super) enum Value<'a> {
     Varint(u64),
     Bytes(&'a [u8]),
@@ -138,7 +138,7 @@ pub(in crate::libp2p) fn put_signed_fields(
 }
 
 /// Writes a field of bytes, text or a nested message, if there is one.
-pub(in crate::libp2p) fn put_optional(out: &mut Vec<u8>, field: u64, bytes: Option<&[u8]>) {
+pub(super) fn put_optional(out: &mut Vec<u8>, field: u64, bytes: Option<&[u8]>) {
     if let Some(bytes) = bytes {
         put_bytes(out, field, bytes);
     }
@@ -157,7 +157,7 @@ pub(in crate::libp2p) fn put_length(out: &mut Vec<u8>, field: u64, length: usize
 }
 
 /// Writes an integer field.
-pub(in crate::libp2p) fn put_integer(out: &mut Vec<u8>, field: u64, value: u64) {
+pub(super) fn put_integer(out: &mut Vec<u8>, field: u64, value: u64) {
     put_varint(out, field << wire_type::BITS | wire_type::VARINT);
     put_varint(out, value);
 }

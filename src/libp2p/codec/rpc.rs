@@ -13,20 +13,20 @@ use super::{
 pub(in crate::libp2p) struct Rpc<'a> {
     pub(in crate::libp2p) subscriptions: Vec<Subscription<'a>>,
     pub(in crate::libp2p) messages: Vec<RawMessage<'a>>,
-    pub(in crate::libp2p) ihave: Vec<IHave<'a>>,
-    pub(in crate::libp2p) iwant: Vec<Vec<&'a [u8]>>,
-    pub(in crate::libp2p) graft: Vec<&'a str>,
-    pub(in crate::libp2p) prune: Vec<Prune<'a>>,
-    pub(in crate::libp2p) idontwant: Vec<Vec<&'a [u8]>>,
+    pub(super) ihave: Vec<IHave<'a>>,
+    pub(super) iwant: Vec<Vec<&'a [u8]>>,
+    pub(super) graft: Vec<&'a str>,
+    pub(super) prune: Vec<Prune<'a>>,
+    pub(super) idontwant: Vec<Vec<&'a [u8]>>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::libp2p) struct Subscription<'a> {
-    pub(in crate::libp2p) subscribe: bool,
+    pub(super) subscribe: bool,
     pub(in crate::libp2p) topic: &'a str,
 }
 
-/// The fields of a message. `None` is an absent field, which a signature tells from an empty one.
+/// The fields of a message. `None` is an absent field; a signature distinguishes it from an empty one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::libp2p) struct RawMessage<'a> {
     pub(in crate::libp2p) from: Option<&'a [u8]>,
@@ -38,23 +38,23 @@ pub(in crate::libp2p) struct RawMessage<'a> {
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::libp2p) struct IHave<'a> {
-    pub(in crate::libp2p) topic: &'a str,
-    pub(in crate::libp2p) ids: Vec<&'a [u8]>,
+pub(super) struct IHave<'a> {
+    pub(super) topic: &'a str,
+    pub(super) ids: Vec<&'a [u8]>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::libp2p) struct Prune<'a> {
-    pub(in crate::libp2p) topic: &'a str,
-    pub(in crate::libp2p) px: Vec<PeerInfo<'a>>,
+pub(super) struct Prune<'a> {
+    pub(super) topic: &'a str,
+    pub(super) px: Vec<PeerInfo<'a>>,
     /// In seconds; absent from v1.0 peers.
-    pub(in crate::libp2p) backoff: Option<u64>,
+    pub(super) backoff: Option<u64>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::libp2p) struct PeerInfo<'a> {
-    pub(in crate::libp2p) peer: &'a [u8],
-    pub(in crate::libp2p) record: Option<&'a [u8]>,
+pub(super) struct PeerInfo<'a> {
+    pub(super) peer: &'a [u8],
+    pub(super) record: Option<&'a [u8]>,
 }
 
 /// Why a frame is not an acceptable RPC.

@@ -1,5 +1,5 @@
 //! Reports of what becomes of a message on its way to each recipient. Every report is completed exactly once: one that
-//! is dropped says that the connection ended first.
+//! is dropped reports that the connection ended first.
 
 use std::{fmt, sync::Arc};
 

@@ -95,7 +95,7 @@ impl Lanes {
     }
 
     /// Takes the newest item of the least urgent lane, if that is less urgent than `lane`.
-    pub(in crate::libp2p) fn pop_less_urgent(&mut self, lane: Lane) -> Option<Item> {
+    pub(super) fn pop_less_urgent(&mut self, lane: Lane) -> Option<Item> {
         let item = lane.drop_order().iter().find_map(|place| self.lanes[*place].pop_back());
         self.taken(item)
     }

@@ -19,7 +19,7 @@ const MIN_PERMIT: usize = 1 << 10;
 
 /// The read budget of one connection.
 #[derive(Debug, Default)]
-pub(in crate::libp2p) struct ReadBudget {
+pub(super) struct ReadBudget {
     used: AtomicUsize,
     reader: AtomicWaker,
 }
@@ -33,14 +33,14 @@ pub(in crate::libp2p) struct Permit {
 
 impl ReadBudget {
     /// Takes `bytes` out of the budget, whether that many are left or not.
-    pub(in crate::libp2p) fn acquire(self: &Arc<Self>, bytes: usize) -> Permit {
+    pub(super) fn acquire(self: &Arc<Self>, bytes: usize) -> Permit {
         let bytes = bytes.max(MIN_PERMIT);
         self.used.fetch_add(bytes, Ordering::AcqRel);
         Permit { budget: Arc::clone(self), bytes }
     }
 
     /// `Ready` if another frame may be read. Otherwise the task is woken once a permit is dropped.
-    pub(in crate::libp2p) fn poll_available(&self, cx: &Context<'_>) -> Poll<()> {
+    pub(super) fn poll_available(&self, cx: &Context<'_>) -> Poll<()> {
         if self.is_available() {
             return Poll::Ready(());
         }

@@ -30,15 +30,15 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueLimits {
-    /// Most items; an item is an entry of an RPC. Beyond it the least urgent items are dropped, the newest first:
+    /// Most items; an item is an entry of an RPC. By default 8,192. Beyond it the least urgent items are dropped, the newest first:
     /// gossip, then IWANT responses, then forwarded messages, then our own. Control is exempt.
     pub max_items: usize,
-    /// Most bytes. Beyond it items are dropped in the same order.
+    /// Most bytes; by default 8 MiB. Beyond it items are dropped in the same order.
     pub max_bytes: usize,
     /// The multiple of the two limits that control alone (subscriptions, GRAFTs, PRUNEs) may reach. Beyond it the peer
-    /// is slow and its connections are closed, whatever
-    /// [`BehaviourConfig::slow_peer`](crate::libp2p::BehaviourConfig::slow_peer) says, since control must neither be
-    /// dropped nor be queued without bound.
+    /// is slow and its connections are closed, under any
+    /// [`BehaviourConfig::slow_peer`](crate::libp2p::BehaviourConfig::slow_peer), since control must neither be
+    /// dropped nor be queued without bound. By default 8.
     pub stall_factor: usize,
 }
 
@@ -99,7 +99,7 @@ impl SendQueue {
     }
 
     /// Called when the protocol of the outbound stream is negotiated.
-    pub(in crate::libp2p) fn set_idontwant_supported(&self, supported: bool) {
+    pub(super) fn set_idontwant_supported(&self, supported: bool) {
         self.idontwant_supported.store(supported, Ordering::Release);
     }
 
@@ -142,7 +142,7 @@ impl SendQueue {
     }
 
     /// Whether items are pending or in flight. If not, the next push wakes the task of `cx`.
-    pub(in crate::libp2p) fn has_pending(&self, cx: &Context<'_>) -> bool {
+    pub(super) fn has_pending(&self, cx: &Context<'_>) -> bool {
         self.waker.register(cx.waker());
         let state = self.state();
         state.pending.items() > 0 || !state.in_flight.is_empty()
@@ -150,7 +150,7 @@ impl SendQueue {
 
     /// Called when the peer does not read: drops all pending items but control, and takes only control until the items
     /// in flight are flushed. Items in flight can't be dropped, but their reports are completed as not sent.
-    pub(in crate::libp2p) fn drop_pending(&self) -> LaneCounts {
+    pub(super) fn drop_pending(&self) -> LaneCounts {
         let mut state = self.state();
         state.slow = true;
         let dropped = std::iter::from_fn(|| state.pending.pop_less_urgent(Lane::Control)).collect();

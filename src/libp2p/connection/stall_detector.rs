@@ -41,12 +41,7 @@ impl StallDetector {
 
     /// `Ready` when the connection has stalled: once, until progress is made again. `pending`: whether data is still
     /// to be written; `progress`: the bytes written since the last poll.
-    pub(in crate::libp2p) fn poll_stalled(
-        &mut self,
-        cx: &mut Context<'_>,
-        pending: bool,
-        progress: usize,
-    ) -> Poll<()> {
+    pub(super) fn poll_stalled(&mut self, cx: &mut Context<'_>, pending: bool, progress: usize) -> Poll<()> {
         if !pending {
             self.period = None;
             return Poll::Pending;

@@ -7,8 +7,7 @@ use tokio::{sync::watch, time::sleep};
 
 use super::{
     driver::NodeDriver,
-    event::NodeEvent,
-    handle::{CommandError, NodeHandle},
+    handle::{CommandError, NodeEvent, NodeHandle},
 };
 use crate::{
     AppOutputs, EngineStopped, InvalidLimits, Limits, LimitsConfig, PublishTicket, Refused, StartError,
@@ -21,7 +20,7 @@ use crate::{
     },
 };
 
-/// The pause between two looks at a mesh that is waited for.
+/// How often [`Node::wait_for_mesh`] reads the mesh.
 const MESH_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A running node: an engine, a swarm, and the driver task between them. Clones are the same node.
@@ -163,7 +162,7 @@ impl Node {
     }
 
     /// Signs a message as the signature policy demands and publishes it. The topic need not be joined. Never blocks.
-    /// The ticket tells what becomes of the message.
+    /// The ticket reports what becomes of the message.
     ///
     /// # Errors
     /// The topic name or the payload is too long, the key can't sign, or the engine has no room or has ended.

@@ -23,17 +23,14 @@ use tokio::{
 };
 
 use super::{
-    engine::{Engine, RefusedInput},
-    event::NodeEvent,
-    handle::{Command, CommandError, NodeHandle},
-    outputs::OutputSource,
+    engine::{Engine, OutputSource, RefusedInput},
+    handle::{Command, CommandError, NodeEvent, NodeHandle},
     pending_inputs::PendingInputs,
 };
 use crate::{
     libp2p::swarm::{
         builder::{TransportBehaviour, TransportBehaviourEvent},
-        event::Event,
-        inputs::Inputs,
+        event::{Event, Inputs},
     },
     network::P2pInput,
 };
@@ -193,11 +190,14 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
     fn on_behaviour_event(&mut self, event: TransportBehaviourEvent) {
         match event {
             TransportBehaviourEvent::Gossipsub(event) => self.on_gossipsub_event(event),
-            TransportBehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                self.swarm.behaviour().gossipsub.add_addresses(peer_id, info.listen_addrs);
-            }
+            TransportBehaviourEvent::Identify(event) => self.on_identify(*event),
             TransportBehaviourEvent::Ping(event) => self.on_ping(&event),
-            TransportBehaviourEvent::Identify(_) => {}
+        }
+    }
+
+    fn on_identify(&self, event: identify::Event) {
+        if let identify::Event::Received { peer_id, info, .. } = event {
+            self.swarm.behaviour().gossipsub.add_addresses(peer_id, info.listen_addrs);
         }
     }
 

@@ -1,9 +1,16 @@
-//! The engine as the driver sees it: a trait, and its implementation by [`Worker`].
+//! The engine as the driver sees it: the traits for its inputs and its outputs, and their implementations by a
+//! [`Worker`] and its streams.
 
-use std::{fmt, future, sync::Arc};
+use std::{
+    fmt,
+    future::{self, Future},
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use ::libp2p::{Multiaddr, PeerId};
-use futures::future::BoxFuture;
+use futures::{Stream, StreamExt, future::BoxFuture};
 
 use crate::{
     libp2p::{
@@ -11,9 +18,9 @@ use crate::{
         ids::{MessageId, TopicName},
         network::Libp2pNetwork,
     },
-    network::P2pInput,
-    protocol::Lane,
-    worker::{DropReason, Refused, Worker},
+    network::{P2pInput, P2pOutput},
+    protocol::{Lane, OutputBatch},
+    worker::{DropReason, P2pOutputs, Refused, Worker},
 };
 
 /// An input that an engine refused, given back.
@@ -120,5 +127,32 @@ impl DeliveryListener for Worker<Libp2pNetwork> {
 
     fn report_not_sent(&self, topic: &TopicName, id: &MessageId, reason: DropReason) {
         Self::report_not_sent(self, topic, id, reason);
+    }
+}
+
+/// A source of outputs for a [`NodeDriver`](crate::libp2p::NodeDriver).
+///
+/// A worker's [`P2pOutputs`] is one, with lanes and with one batch for all recipients of a message. A wrapper around it
+/// keeps both by implementing this trait. Any stream of [`P2pOutput`]s is one as [`OutputStream`]; its messages have
+/// the lane that [`OutputBatch::lane`] derives from their kind.
+pub trait OutputSource {
+    /// Polls for the next outputs; `None` once the engine has ended.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<OutputBatch<Libp2pNetwork>>>;
+}
+
+impl OutputSource for P2pOutputs<Libp2pNetwork> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<OutputBatch<Libp2pNetwork>>> {
+        // The future has no state between two polls: a new one continues where the last one stopped.
+        pin!(self.recv_batch()).poll(cx)
+    }
+}
+
+/// Makes an [`OutputSource`] of a stream of single outputs.
+#[derive(Debug)]
+pub struct OutputStream<S>(pub S);
+
+impl<S: Stream<Item = P2pOutput<Libp2pNetwork>> + Unpin> OutputSource for OutputStream<S> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<OutputBatch<Libp2pNetwork>>> {
+        self.0.poll_next_unpin(cx).map(|output| output.map(OutputBatch::Output))
     }
 }

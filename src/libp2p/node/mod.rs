@@ -4,7 +4,5 @@
 pub(super) mod builder;
 pub(super) mod driver;
 pub(super) mod engine;
-pub(super) mod event;
 pub(super) mod handle;
-pub(super) mod outputs;
 mod pending_inputs;

@@ -15,7 +15,7 @@ use futures::{
 };
 use tokio::time::sleep;
 
-use crate::libp2p::swarm::inputs::Inputs;
+use crate::libp2p::swarm::event::Inputs;
 
 /// The pause before the next attempt at an engine that was ready and then took nothing.
 const PAUSE: Duration = Duration::from_millis(5);

@@ -16,7 +16,7 @@ use crate::libp2p::{
 const CAPACITY: usize = 16_384;
 
 /// A digest of all fields of a message.
-pub(in crate::libp2p) type MessageDigest = [u8; 32];
+pub(super) type MessageDigest = [u8; 32];
 
 /// The results of the last checks: what is wrong with a message, if anything, by its digest.
 #[derive(Debug)]

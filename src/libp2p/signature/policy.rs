@@ -45,7 +45,7 @@ impl std::fmt::Debug for SignaturePolicy {
 
 /// The extent of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::libp2p) enum Check {
+pub(super) enum Check {
     /// All fields and the signature.
     Full,
     /// The fields only: the same bytes passed a full check before.
@@ -80,11 +80,7 @@ impl SignaturePolicy {
     }
 
     /// Checks a received message and takes over its fields.
-    pub(in crate::libp2p) fn accept(
-        &self,
-        raw: &RawMessage<'_>,
-        check: Check,
-    ) -> Result<Message, SignatureError> {
+    pub(super) fn accept(&self, raw: &RawMessage<'_>, check: Check) -> Result<Message, SignatureError> {
         let (source, seqno) = match self {
             Self::StrictSign(_) => signed(raw, check).map(|(source, seqno)| (Some(source), Some(seqno)))?,
             Self::StrictNoSign => anonymous(raw).map(|()| (None, None))?,

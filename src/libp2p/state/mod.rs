@@ -22,7 +22,7 @@ pub(super) struct TransportState {
 }
 
 impl TransportState {
-    /// The address book, locked. The lock is held for short computations only, never across a poll.
+    /// The address book, locked. Callers release the lock before they return to the executor.
     pub(super) fn addresses(&self) -> MutexGuard<'_, AddressBook> {
         // The book is plain data: a panic elsewhere leaves it whole.
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)

@@ -21,8 +21,7 @@ use super::{
     config::{BehaviourConfig, SlowPeerAction},
     connections::{Change, Connections},
     dials::Dials,
-    event::{Blocked, Event, Slowness, UnreportedDrops},
-    inputs::Inputs,
+    event::{Blocked, Event, Inputs, Slowness, UnreportedDrops},
 };
 use crate::{
     libp2p::{
@@ -61,8 +60,6 @@ pub struct Behaviour {
     dials: Dials,
     /// Dropped items that are not reported yet.
     dropped: UnreportedDrops,
-    /// Whether the last event was a report of dropped items.
-    reported_dropped: bool,
     encoder: Encoder<Libp2pNetwork>,
     delivery_listener: Option<Arc<dyn DeliveryListener>>,
     events: VecDeque<ToSwarm<Event, Infallible>>,
@@ -79,7 +76,6 @@ impl Behaviour {
             blocked: BoundedMap::new(config.max_blocked),
             dials: Dials::new(config.max_dials),
             dropped: UnreportedDrops::default(),
-            reported_dropped: false,
             encoder: Encoder::default(),
             delivery_listener: None,
             events: VecDeque::new(),
@@ -388,16 +384,8 @@ impl NetworkBehaviour for Behaviour {
         if let Some(event) = self.events.pop_front() {
             return Poll::Ready(event);
         }
-        // The swarm polls its connections only while this behaviour is pending. Therefore no two reports follow each
-        // other directly: an engine that sends to disconnected peers must not keep the connected ones from being read.
-        if !std::mem::replace(&mut self.reported_dropped, false)
-            && let Some(event) = self.dropped.take()
-        {
-            self.reported_dropped = true;
+        if let Some(event) = self.dropped.poll(cx) {
             return Poll::Ready(ToSwarm::GenerateEvent(event));
-        }
-        if self.dropped.len() > 0 {
-            cx.waker().wake_by_ref();
         }
         self.waker = Some(cx.waker().clone());
         Poll::Pending

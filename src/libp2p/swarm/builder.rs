@@ -1,7 +1,7 @@
 //! A ready-made swarm: TCP (and QUIC with the feature `quic`), noise, yamux, identify, ping, connection limits and
 //! gossipsub. An application with a swarm of its own composes [`Behaviour`] into that instead.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use ::libp2p::{
     Swarm, SwarmBuilder,
@@ -13,7 +13,7 @@ use ::libp2p::{
     tcp, yamux,
 };
 
-use super::{behaviour::Behaviour, config::BehaviourConfig};
+use super::{behaviour::Behaviour, config::BehaviourConfig, event::Event};
 use crate::libp2p::network::Libp2pNetwork;
 
 /// The settings of the ready-made swarm.
@@ -57,6 +57,7 @@ impl Default for TransportConfig {
 
 /// The behaviours of the ready-made swarm.
 #[derive(NetworkBehaviour)]
+#[behaviour(to_swarm = "TransportBehaviourEvent")]
 pub struct TransportBehaviour {
     /// The limits on connections. The first field, since it refuses most connections at the least cost.
     pub limits: connection_limits::Behaviour,
@@ -66,6 +67,42 @@ pub struct TransportBehaviour {
     pub identify: identify::Behaviour,
     /// Ping: it finds dead connections.
     pub ping: ping::Behaviour,
+}
+
+/// An event of one of the behaviours of the ready-made swarm.
+#[derive(Debug)]
+pub enum TransportBehaviourEvent {
+    /// An event of gossipsub.
+    Gossipsub(Event),
+    /// An event of identify; boxed, since it is much larger than the others.
+    Identify(Box<identify::Event>),
+    /// An event of ping.
+    Ping(ping::Event),
+}
+
+impl From<Infallible> for TransportBehaviourEvent {
+    /// The limits on connections have no events.
+    fn from(event: Infallible) -> Self {
+        match event {}
+    }
+}
+
+impl From<Event> for TransportBehaviourEvent {
+    fn from(event: Event) -> Self {
+        Self::Gossipsub(event)
+    }
+}
+
+impl From<identify::Event> for TransportBehaviourEvent {
+    fn from(event: identify::Event) -> Self {
+        Self::Identify(Box::new(event))
+    }
+}
+
+impl From<ping::Event> for TransportBehaviourEvent {
+    fn from(event: ping::Event) -> Self {
+        Self::Ping(event)
+    }
 }
 
 /// Why a swarm can't be created.

@@ -1,15 +1,21 @@
-//! The events of a behaviour.
+//! The events of a behaviour. The most frequent one carries inputs for the engine, which use up the connection's read
+//! budget until the engine has taken them.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    task::Context,
+};
 
 use ::libp2p::{Multiaddr, PeerId, StreamProtocol};
 
-use super::inputs::Inputs;
 use crate::{
     libp2p::{
         codec::encode::EncodeError,
-        connection::{inbound_stream::InboundError, lanes::LaneCounts},
+        connection::{inbound_stream::InboundError, lanes::LaneCounts, read_budget::Permit},
+        network::Libp2pNetwork,
     },
+    network::P2pInput,
     protocol::Lane,
     worker::DropReason,
 };
@@ -93,6 +99,77 @@ pub enum Slowness {
     Overflow,
 }
 
+/// Inputs for the engine, all of one peer. Iterates over the inputs that are not taken yet.
+///
+/// When the engine has no room, keep this value, and pass no later inputs of the same peer to the engine before it.
+/// The connection of this peer is then read no further; other peers are not affected. Drop this value when it is empty
+/// or when the peer has disconnected.
+pub struct Inputs {
+    peer: PeerId,
+    pending: VecDeque<P2pInput<Libp2pNetwork>>,
+    /// `None` for a connection or disconnection.
+    permit: Option<Permit>,
+    /// Whether the observer has seen the next input.
+    observed: bool,
+}
+
+impl Inputs {
+    pub(in crate::libp2p) fn new(
+        peer: PeerId,
+        inputs: impl IntoIterator<Item = P2pInput<Libp2pNetwork>>,
+        permit: Option<Permit>,
+    ) -> Self {
+        Self { peer, pending: inputs.into_iter().collect(), permit, observed: false }
+    }
+
+    /// The peer of all these inputs.
+    pub fn peer(&self) -> PeerId {
+        self.peer
+    }
+
+    /// The next input, which stays in place.
+    pub fn front(&self) -> Option<&P2pInput<Libp2pNetwork>> {
+        self.pending.front()
+    }
+
+    /// Puts an input back that the engine refused. It is the next one again.
+    pub fn put_back(&mut self, input: P2pInput<Libp2pNetwork>) {
+        self.pending.push_front(input);
+    }
+
+    pub(in crate::libp2p) fn is_observed(&self) -> bool {
+        self.observed
+    }
+
+    /// The observer has seen the next input, which was put back.
+    pub(in crate::libp2p) fn set_observed(&mut self) {
+        self.observed = true;
+    }
+}
+
+impl Iterator for Inputs {
+    type Item = P2pInput<Libp2pNetwork>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.observed = false;
+        self.pending.pop_front()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.pending.len(), Some(self.pending.len()))
+    }
+}
+
+impl ExactSizeIterator for Inputs {}
+
+impl fmt::Debug for Inputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Inputs");
+        out.field("peer", &self.peer).field("pending", &self.pending).field("permit", &self.permit.is_some());
+        out.finish_non_exhaustive()
+    }
+}
+
 /// Why a connection was refused: the engine kicked this peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} was kicked")]
@@ -100,29 +177,43 @@ pub struct Blocked(pub PeerId);
 
 /// The dropped items that no [`Event::Dropped`] has reported yet: at most one entry for each peer and reason.
 #[derive(Default)]
-pub(super) struct UnreportedDrops(HashMap<(PeerId, DropReason), LaneCounts>);
+pub(super) struct UnreportedDrops {
+    counts: HashMap<(PeerId, DropReason), LaneCounts>,
+    /// Whether the last poll returned a report.
+    reported: bool,
+}
 
 impl UnreportedDrops {
     /// Counts one item.
     pub(super) fn add_one(&mut self, peer: PeerId, reason: DropReason, lane: Lane) {
-        self.0.entry((peer, reason)).or_default().add(lane, 1);
+        self.counts.entry((peer, reason)).or_default().add(lane, 1);
     }
 
     /// Counts items of all lanes.
     pub(super) fn add(&mut self, peer: PeerId, reason: DropReason, lanes: LaneCounts) {
         if lanes != LaneCounts::NONE {
-            *self.0.entry((peer, reason)).or_default() += lanes;
+            *self.counts.entry((peer, reason)).or_default() += lanes;
         }
     }
 
-    /// Takes the entry of one peer and reason as an event.
-    pub(super) fn take(&mut self) -> Option<Event> {
-        let next = self.0.keys().next().copied()?;
-        let ((peer, reason), lanes) = self.0.remove_entry(&next)?;
-        Some(Event::Dropped { peer, reason, lanes })
+    /// The report for one peer and reason, at every second poll at most: the swarm polls its connections only while the
+    /// behaviour is pending, and an engine that sends to disconnected peers must not keep the connected ones from being
+    /// read. The task of `cx` is woken if a report is left.
+    pub(super) fn poll(&mut self, cx: &Context<'_>) -> Option<Event> {
+        if !std::mem::replace(&mut self.reported, false)
+            && let Some(next) = self.counts.keys().next().copied()
+            && let Some(((peer, reason), lanes)) = self.counts.remove_entry(&next)
+        {
+            self.reported = true;
+            return Some(Event::Dropped { peer, reason, lanes });
+        }
+        if !self.counts.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+        None
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.counts.len()
     }
 }

@@ -7,4 +7,3 @@ pub(super) mod config;
 mod connections;
 mod dials;
 pub(super) mod event;
-pub(super) mod inputs;
