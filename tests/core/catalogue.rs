@@ -6,7 +6,7 @@ use std::{fmt::Write, fs};
 use actix_gossipsub::metrics::{CATALOGUE, Label, Values};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dashboards/README.md");
-const BEGIN: &str = "<!-- The catalogue's table; tests/catalogue.rs writes it. -->\n";
+const BEGIN: &str = "<!-- The catalogue's table; tests/core/catalogue.rs writes it. -->\n";
 const END: &str = "<!-- The catalogue ends. -->\n";
 /// Longer lists of values are given by their length.
 const MAX_LISTED: usize = 13;
@@ -41,5 +41,9 @@ fn the_table_equals_the_catalogue() {
         fs::write(FILE, [before, BEGIN, &table(), END, after].concat()).expect("the file is writable");
         return;
     }
-    assert_eq!(written, table(), "ACTIX_GOSSIPSUB_WRITE=1 cargo test --test catalogue rewrites the table");
+    assert_eq!(
+        written,
+        table(),
+        "ACTIX_GOSSIPSUB_WRITE=1 cargo test --all-features --test core catalogue rewrites the table"
+    );
 }

@@ -1,7 +1,7 @@
 //! The fuzz targets without a fuzzer: every seed of the corpus, and seeds and random bytes that are
 //! changed at random, go through the harness of `fuzz/`. `FUZZ_CASES` sets how many (256 each).
 //!
-//! `cargo test --features fuzzing --test fuzzing -- --ignored` writes the seeds anew.
+//! `cargo test --all-features --test core fuzzing -- --ignored` writes the seeds anew.
 
 use std::{env, fs, path::PathBuf};
 

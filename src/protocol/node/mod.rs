@@ -2,6 +2,7 @@
 //! and conformance tests run it; the actors run the same state machines on several threads.
 
 mod peer_view;
+mod queries;
 mod settle;
 mod topics;
 
@@ -15,7 +16,6 @@ use derive_where::derive_where;
 use foldhash::fast::RandomState;
 
 use self::{
-    peer_view::SettledPeerView,
     settle::add_maintenance,
     topics::{TopicIndex, Topics},
 };
@@ -23,11 +23,10 @@ use super::{
     connection::{ConnectionId, ConnectionIndex},
     event::Event,
     exchange::{
-        Context, Outbox,
+        Outbox,
         command::ValidationMode,
         peer_view::{LowScore, check_score},
     },
-    inspect::{footprint::Footprint, stats::Stats, view::View},
     iwant::IWantByTopic,
     options::NodeOptions,
     outcome::*,
@@ -38,7 +37,6 @@ use super::{
         idontwant::{PeerIDontWant, check_idontwant},
     },
     quota::Quota,
-    rng::{choose, rng_for},
     topic::TopicState,
 };
 use crate::{
@@ -388,80 +386,5 @@ impl<N: Network> Node<N> {
     /// Records that an attempt to reach a point failed.
     pub fn set_unreachable_point(&mut self, point: N::Point) {
         self.peers.set_unreachable_point(point);
-    }
-}
-
-// === Queries ===
-
-impl<N: Network> Node<N> {
-    /// Each unreachable point with the ticks until it may be dialled, negative if that tick has passed.
-    pub fn reconnection_delays(&self) -> Vec<(N::Point, i64)> {
-        self.peers.reconnection_delays()
-    }
-
-    /// Whether the topic is joined.
-    pub fn is_subscribed(&self, topic: &N::Topic) -> bool {
-        self.peers.is_joined(topic)
-    }
-
-    /// The sixteen counters of the reference.
-    pub fn stats(&self) -> Stats {
-        let mut stats = self.peers.stats();
-        stats += self.outbox.stats;
-        stats
-    }
-
-    /// The number of entries of every collection.
-    pub fn footprint(&self) -> Footprint {
-        let mut footprint = Footprint {
-            heartbeat_quotas: self.quotas.len(),
-            topic_by_message_id: self.topic_by_message_id.len(),
-            peers_by_connection: self.connected.len(),
-            ..self.peers.footprint()
-        };
-        footprint.peer_idontwant = self.idontwant.values().map(PeerIDontWant::len).sum();
-        self.topics.iter().for_each(|state| footprint += state.footprint());
-        footprint
-    }
-
-    /// A snapshot of the whole state.
-    pub fn view(&self, now: Timestamp) -> View<N> {
-        let mut view = View { time: now, ..View::default() };
-        self.settled_peers().view(&mut view);
-        for state in self.topics.iter() {
-            state.view(&self.limits, &mut view);
-        }
-        for (peer, quota) in &self.quotas {
-            view.count_quota(peer, *quota);
-        }
-        view
-    }
-
-    /// The peers that a PRUNE to `pruned` would offer now.
-    pub fn select_px_peers(&self, pruned: &N::Peer, topic: &N::Topic, no_px: &[N::Peer]) -> Vec<N::Peer> {
-        let Some(state) = self.topics.get(topic) else { return Vec::new() };
-        let peers = self.settled_peers();
-        let offers = state.px_offers(pruned, no_px.contains(pruned), &self.context(&peers));
-        choose(offers, self.limits.peers_to_px, &mut rng_for(self.seed, "look", pruned))
-    }
-
-    /// The ids that gossip would offer now, by peer and topic.
-    pub fn select_gossip(&self) -> Vec<(N::Peer, N::Topic, Vec<N::MessageId>)> {
-        let peers = self.settled_peers();
-        let cx = self.context(&peers);
-        let gossip_of = |state: &TopicState<N>| {
-            let topic = state.topic.clone();
-            let mut rng = rng_for(self.seed, "look", &topic);
-            let selected = state.gossip_plan(&cx).map(|plan| plan.select(&mut rng)).unwrap_or_default();
-            selected.into_iter().map(move |(peer, _, ids)| (peer, topic.clone(), ids))
-        };
-        let mut gossip: Vec<_> = self.topics.iter().flat_map(gossip_of).collect();
-        gossip.sort_unstable();
-        gossip
-    }
-
-    /// A context for read-only queries. Its time is the start.
-    fn context<'a>(&'a self, peer_view: &'a SettledPeerView<'_, N>) -> Context<'a, N> {
-        Context { network: &self.network, limits: &self.limits, peer_view, now: Timestamp::ZERO }
     }
 }

@@ -174,7 +174,7 @@ fn remembered_topics() -> (Filling, &'static [&'static str]) {
         graft_all(&mut filling, topic);
     }
     (0..TOPICS).for_each(|topic| graft_all(&mut filling, topic));
-    (filling, &["connections", "names", "subscriptions", "subscribers", "joined", "topics", "backoffs"])
+    (filling, &["connections", "peers_by_connection", "subscriptions", "subscribers", "joined", "topics", "backoffs"])
 }
 
 /// Peers that we dialled may enter a full mesh.
@@ -278,7 +278,7 @@ fn messages_without_topic() -> (Filling, &'static [&'static str]) {
     let network = AttackNetwork { ids_without_topic: true, ..AttackNetwork::default() };
     let mut filling = Filling::joined(network, None, small);
     filling.receive(b"v");
-    (filling, &["homes"])
+    (filling, &["topic_by_message_id"])
 }
 
 fn unreachable() -> (Filling, &'static [&'static str]) {

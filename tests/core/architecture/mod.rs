@@ -51,7 +51,7 @@ const AREAS: &[Area] = &[
             &["topic", "peers"],
             &["score"],
             &["exchange"],
-            &["inspect", "quota"],
+            &["inspect", "iwant", "quota"],
             &["output", "outcome"],
             &["event", "connection", "options", "rate_limit", "rng", "time_cache"],
         ],

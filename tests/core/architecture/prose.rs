@@ -180,7 +180,6 @@ fn names_and_sentences_are_taken_apart() {
 }
 
 #[test]
-#[ignore = "until the rename sweep has landed"]
 fn no_private_word_is_left() {
     let mut wrong = Vec::new();
     for (file, text) in files(&["src", "examples"], &["rs"]) {
@@ -202,7 +201,6 @@ fn no_private_word_is_left() {
 }
 
 #[test]
-#[ignore = "until the rename sweep has landed"]
 fn every_file_has_a_header_that_ends_in_a_statement() {
     let mut wrong = Vec::new();
     for (file, text) in files(&["src", "examples", "tests", "fuzz", "benches"], &["rs"]) {

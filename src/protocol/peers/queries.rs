@@ -1,0 +1,94 @@
+//! Queries of the peers' side: statistics, views and footprint.
+
+use std::ops::Bound;
+
+use super::{Connection, Peers};
+use crate::{
+    network::Network,
+    protocol::{
+        inspect::{
+            footprint::Footprint,
+            stats::Stats,
+            view::{ConnectionView, View},
+        },
+        score::Scores,
+    },
+};
+
+impl<N: Network> Peers<N> {
+    /// The statistics of the peers' side.
+    pub(crate) fn stats(&self) -> Stats {
+        let bootstrap =
+            self.connections.values().filter(|connection| connection.connection_id.is_bootstrap());
+        Stats {
+            count_topics: self.joined.len() as u64,
+            count_connections: self.connections.len() as u64,
+            count_bootstrap_connections: bootstrap.count() as u64,
+            count_recv_prunes: self.recv_prunes,
+            ..Stats::default()
+        }
+    }
+
+    /// Adds the state of the peers' side to a view.
+    pub(crate) fn view(&self, view: &mut View<N>) {
+        self.view_with(&self.scores, view);
+    }
+
+    /// Like [`view`](Self::view), with other scores.
+    pub(in crate::protocol) fn view_with(&self, scores: &Scores<N>, view: &mut View<N>) {
+        view.heartbeat_ticks = self.ticks;
+        view.scores = scores.view();
+        view.connections =
+            self.connections.iter().map(|(peer, c)| (peer.clone(), self.connection_view(peer, c))).collect();
+    }
+
+    fn connection_view(&self, peer: &N::Peer, connection: &Connection<N>) -> ConnectionView<N> {
+        let Connection { connection_id, topics } = connection;
+        ConnectionView {
+            topics: topics.clone(),
+            direct: connection_id.is_direct(),
+            outbound: connection_id.is_outbound(),
+            bootstrap: connection_id.is_bootstrap(),
+            trusted: self.trusted.contains(peer),
+        }
+    }
+
+    /// The connection of a peer, if it is connected.
+    pub(crate) fn connection_of(&self, peer: &N::Peer) -> Option<ConnectionView<N>> {
+        self.connections.get(peer).map(|connection| self.connection_view(peer, connection))
+    }
+
+    /// The connected peers that follow `after`, ascending, up to `max` entries. A peer and each of its topics count as one
+    /// entry. At least one peer is returned, if there is one.
+    pub(crate) fn connections_after(
+        &self,
+        after: Option<&N::Peer>,
+        max: usize,
+    ) -> Vec<(N::Peer, ConnectionView<N>)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut entries = 0;
+        let within = |(_, connection): &(&N::Peer, &Connection<N>)| {
+            let fits = entries == 0 || entries < max;
+            entries += 1 + connection.topics.len();
+            fits
+        };
+        let connections = self.connections.range::<N::Peer, _>((from, Bound::Unbounded)).take_while(within);
+        connections.map(|(peer, c)| (peer.clone(), self.connection_view(peer, c))).collect()
+    }
+
+    /// The number of entries of each collection.
+    pub(crate) fn footprint(&self) -> Footprint {
+        Footprint {
+            connections: self.connections.len(),
+            subscriptions: self.connections.values().map(|connection| connection.topics.len()).sum(),
+            scores: self.scores.len(),
+            trusted: self.trusted.len(),
+            unreachable: self.unreachable.len(),
+            joined: self.joined.len(),
+            parked: self.pending_dispatch.parked.len(),
+            parked_bytes: self.pending_dispatch.parked.bytes(),
+            batched: self.pending_dispatch.batch.len(),
+            ..Footprint::default()
+        }
+    }
+}
