@@ -4,7 +4,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::identifier::Identifier;
+pub use super::identifier::Identifier;
 
 /// The health of the engine.
 #[derive(Debug, Serialize, ToSchema)]

@@ -30,7 +30,7 @@ pub type TransportFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Sen
 
 /// The transport operations that an operator may request.
 ///
-/// Both futures are awaited by the HTTP handler. They are dropped if the client disconnects.
+/// The HTTP handler awaits the returned futures. It may drop them early if the client disconnects.
 pub trait Transport<N: Network>: Send + Sync + 'static {
     /// Starts to dial a point. Completes without waiting for the connection.
     ///
@@ -72,7 +72,7 @@ impl Transport<crate::libp2p::Libp2pNetwork> for crate::libp2p::NodeHandle {
 ///
 /// Each answers `{}`, or an error `{error, message}`. [`admin_document`](crate::http::admin_document) is
 /// their OpenAPI document. Bodies need the content type `application/json`, so that a browser does not send
-/// them from pages of another origin.
+/// them from pages of another origin: that needs a CORS preflight, which no endpoint answers.
 pub fn admin_scope<N: Displayable>(worker: Worker<N>, transport: impl Transport<N>) -> Scope
 where
     N::Point: DeserializeOwned,

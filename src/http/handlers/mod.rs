@@ -1,5 +1,5 @@
-//! The handlers by topic, and the table of all endpoints. Each handler's `#[utoipa::path]` attribute and doc
-//! comment are its route and its OpenAPI entry.
+//! The HTTP handlers, grouped by subject, and the table of all endpoints. Each handler's `#[utoipa::path]`
+//! attribute and doc comment define its route and its OpenAPI entry.
 
 pub(super) mod admin;
 mod engine;

@@ -114,7 +114,7 @@ function showStats(stats, now) {
   const last = state.last;
   if (last && now > last.now) {
     const rate = name => Math.max(0, (stats[name] - last.stats[name]) / (now - last.now) * 1000);
-    spark('valid messages received', rate('count_recv_valid_app_messages'), '/s');
+    spark('valid messages', rate('count_recv_valid_app_messages'), '/s');
     spark('messages sent', rate('count_sent_app_messages'), '/s');
     spark('GRAFTs sent', rate('count_sent_grafts'), '/s');
     spark('PRUNEs sent', rate('count_sent_prunes'), '/s');

@@ -1,44 +1,44 @@
-//! The sixteen counters of the reference's worker.
+//! The sixteen counters of the Octez worker. Their doc comments are also the descriptions in the OpenAPI document.
 
 use std::ops::AddAssign;
 
 use serde::Serialize;
 
-/// Counters since the start; the first three are present values. Names and meaning are the seed's.
+/// Counters since the start, with the names and meanings of the Octez worker. The first three are current values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "http", derive(utoipa::ToSchema))]
 pub struct Stats {
-    /// Topics joined now.
+    /// Joined topics.
     pub count_topics: u64,
-    /// Peers connected now.
+    /// Connected peers.
     pub count_connections: u64,
-    /// Bootstrap peers connected now.
+    /// Connected bootstrap peers.
     pub count_bootstrap_connections: u64,
-    /// Full messages sent, one a recipient: published, forwarded, and answers to IWANT.
+    /// Full messages sent, counted per recipient: published, forwarded and requested by IWANT.
     pub count_sent_app_messages: u64,
     /// GRAFTs sent.
     pub count_sent_grafts: u64,
     /// PRUNEs sent.
     pub count_sent_prunes: u64,
-    /// IHAVEs sent, one a message (not an id).
+    /// IHAVEs sent, counted per control message, not per message id.
     pub count_sent_ihaves: u64,
-    /// IWANTs sent, one a message (not an id).
+    /// IWANTs sent, counted per control message, not per message id.
     pub count_sent_iwants: u64,
-    /// Messages received and found valid.
+    /// Received messages with the verdict valid.
     pub count_recv_valid_app_messages: u64,
-    /// Messages received and found invalid.
+    /// Received messages with the verdict invalid.
     pub count_recv_invalid_app_messages: u64,
-    /// Times that a message was tried and found undecidable.
+    /// Validation attempts with the verdict unknown.
     pub count_recv_unknown_validity_app_messages: u64,
-    /// Messages received and found outdated.
+    /// Received messages with the verdict outdated.
     pub count_recv_outdated_app_messages: u64,
-    /// GRAFTs accepted, or refused for a full mesh.
+    /// Received GRAFTs that were accepted, or refused because the mesh was full.
     pub count_recv_grafts: u64,
-    /// PRUNEs that took a peer out of a mesh.
+    /// Received PRUNEs that removed a peer from a mesh.
     pub count_recv_prunes: u64,
-    /// Ids requested because a peer offered them.
+    /// Message ids requested in response to IHAVEs.
     pub count_recv_ihaves: u64,
-    /// Messages that a peer requested and may have; a bootstrap peer is not sent them all the same.
+    /// Messages that peers may request and did request by IWANT, including those withheld from bootstrap peers.
     pub count_recv_iwants: u64,
 }
 

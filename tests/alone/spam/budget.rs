@@ -174,7 +174,18 @@ fn remembered_topics() -> (Filling, &'static [&'static str]) {
         graft_all(&mut filling, topic);
     }
     (0..TOPICS).for_each(|topic| graft_all(&mut filling, topic));
-    (filling, &["connections", "peers_by_connection", "subscriptions", "subscribers", "joined", "topics", "backoffs"])
+    (
+        filling,
+        &[
+            "connections",
+            "peers_by_connection",
+            "subscriptions",
+            "subscribers",
+            "joined",
+            "topics",
+            "backoffs",
+        ],
+    )
 }
 
 /// Peers that we dialled may enter a full mesh.

@@ -1,4 +1,4 @@
-//! The admin scope: each endpoint takes effect, and the read-only scope serves none of them.
+//! The admin scope: each endpoint takes effect, and is absent from the read-only scope.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! The lists: fields and values of the Octez DAL node, and pages without gaps.
+//! The lists: fields and values of the Octez DAL node, and complete pages.
 
 use serde_json::{Value, json};
 

@@ -42,6 +42,8 @@ fn thousands_of_topics_are_listed_under_load() {
         });
         for peer in 0..4 {
             worker.p2p_input(P2pInput::connected(peer)).unwrap();
+            // A peer's share of the queue depends on the number of connected peers.
+            worker.settle().await;
             for topic in &names {
                 worker.p2p_input_ready(&peer).await;
                 subscribed(&worker, peer, topic);

@@ -1,5 +1,5 @@
-//! The scope over real HTTP: real engines that exchange messages, a real server on loopback, and clients that
-//! share no code with this crate.
+//! The scope over real HTTP: real engines that exchange messages, a real server on loopback, and independent
+//! clients.
 
 mod admin;
 mod browser;

@@ -150,7 +150,7 @@ fn the_keyboard_opens_a_score() {
         );
         let decisions = browser.text("peer-decisions").await;
         assert!(
-            decisions.contains("REJECT_GRAFT") && decisions.contains("its score is negative"),
+            decisions.contains("REJECT_GRAFT") && decisions.contains("the score of the peer is negative"),
             "{decisions}"
         );
         browser
