@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             break;
         }
     }
-    // Leaves the topics, tells the peers, and ends both streams.
+    // Leaves the topics, notifies the peers, and ends both streams.
     worker.shutdown().await;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The load of the overload bench: honest peers at a fixed rate, a flooding peer, and a topic with slow validation.
+//! This module makes the load of the overload bench: honest peers at a fixed rate, a flooding peer, and a topic with
+//! slow validation.
 
 use std::{
     sync::{

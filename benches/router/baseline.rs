@@ -1,4 +1,4 @@
-//! The baseline: a bare loop without scores, history and subscriptions. It looks the topic up by name, recognises
+//! The baseline is a bare loop without scores, history and subscriptions. It looks the topic up by name, recognises
 //! duplicates by two generations of ids, lists the mesh without the sender, and hands one message to the application.
 
 use std::{

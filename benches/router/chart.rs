@@ -1,5 +1,5 @@
-//! Draws the cost of an input against the number of topics, from the JSON lines of a run. Figures of other
-//! implementations are quoted from an earlier publication, and the drawing says so.
+//! This module draws the cost of an input against the number of topics, from the JSON lines of a run. Figures of other
+//! implementations are quoted from an earlier publication and marked as such in the drawing.
 
 use std::{
     collections::BTreeMap,

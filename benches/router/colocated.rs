@@ -1,5 +1,5 @@
-//! A transport on the engine's own arbiters, as in an actix application: each arbiter has the connections of some
-//! peers, the first reads the p2p stream, and the last reads the application's.
+//! This transport runs on the engine's own arbiters, as in an actix application. Each arbiter has the connections of
+//! some peers, the first reads the p2p stream, and the last reads the application's.
 
 use std::{sync::Arc, time::Duration};
 

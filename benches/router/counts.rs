@@ -1,4 +1,4 @@
-//! Counts the inputs and outputs of one run, and says whether an output is missing.
+//! This module counts the inputs and outputs of one run, and reports whether an output is missing.
 
 use actix_gossipsub::{Network, protocol::OutputBatch};
 

@@ -1,4 +1,5 @@
-//! CPU time of this process and of the calling thread. Wall time means little on a shared machine.
+//! This module measures the CPU time of this process and of the calling thread, because wall time is unreliable on a
+//! shared machine.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The engine as a target, with its transport on the bench's thread or on the engine's arbiters. The bench's thread
+//! This target is the engine, with its transport on the bench's thread or on the engine's arbiters. The bench's thread
 //! sets the engine up and reads the outputs of heartbeats.
 
 use std::{rc::Rc, sync::Arc, time::Duration};

@@ -1,4 +1,4 @@
-//! The guard against slow-downs: counts the instructions of an input and of a heartbeat, and compares them with
+//! The guard detects slow-downs: it counts the instructions of an input and of a heartbeat, and compares them with
 //! `guard.toml`. Counts are scaled by that of the baseline, which changes only with the toolchain or the processor.
 
 use std::{collections::BTreeMap, fs, io, path::PathBuf, thread};

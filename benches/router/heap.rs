@@ -1,4 +1,4 @@
-//! An allocator that counts the growth of the heap on all threads while [`growth`] runs. Otherwise it costs two
+//! This allocator counts the growth of the heap on all threads while [`growth`] runs. Otherwise it costs two
 //! instructions an allocation, so that it does not distort the other measurements.
 
 #[cfg(not(feature = "mimalloc"))]

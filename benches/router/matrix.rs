@@ -1,5 +1,5 @@
-//! The dimensions of the measured matrix: workload, engine, topics, peers, variant. Each value has one name, on the
-//! command line, in JSON and in tables.
+//! This module defines the dimensions of the measured matrix: workload, engine, topics, peers, variant. Each value has
+//! one name, on the command line, in JSON and in tables.
 
 use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
 use serde::{Deserialize, Serialize};

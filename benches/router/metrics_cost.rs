@@ -1,5 +1,5 @@
-//! The cost of metrics: instructions an input on the engine with a recorder for Prometheus, against the engine without
-//! a recorder.
+//! This module measures the cost of metrics: the instructions of an input on the engine with a Prometheus recorder,
+//! compared with the engine without a recorder.
 
 use std::{error::Error, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! The networks of the workloads. R has the identifiers of the reference, W those of a libp2p node. Validation
-//! accepts every message after a set time.
+//! This module defines the networks of the workloads. R has the identifiers of the reference, W those of a libp2p node.
+//! Validation accepts every message after a set time.
 
 use std::{
     hint,

@@ -1,4 +1,4 @@
-//! `protocol::Node` as a target: each input is a call, and outputs are taken and dropped after each round. A
+//! This target is `protocol::Node`: each input is a call, and outputs are taken and dropped after each round. A
 //! broadcast of a heartbeat stays one output. The node's clock advances only at heartbeats.
 
 use std::{sync::Arc, time::Duration};

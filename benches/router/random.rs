@@ -1,5 +1,5 @@
-//! splitmix64, which makes the same traffic on every machine and with every version of the dependencies: recorded
-//! instruction counts depend on the traffic.
+//! This module implements splitmix64, which makes the same traffic on every machine and with every version of the
+//! dependencies. Recorded instruction counts depend on the traffic.
 
 /// A pseudo-random sequence with a fixed seed.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! The result of one cell of the matrix, as a line of JSON or a row of a table.
+//! This module prints the result of one cell of the matrix, as a line of JSON or a row of a table.
 
 use std::{error::Error, fs, path::Path};
 

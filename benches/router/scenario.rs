@@ -1,5 +1,5 @@
-//! One workload with a number of topics and peers. Each engine is set up once and runs all variants. The baseline
-//! runs in turn with it, step by step, so that both meet the same noise.
+//! A scenario is one workload with a number of topics and peers. Each engine is set up once and runs all variants. The
+//! baseline runs in turn with it, step by step, so that both meet the same noise.
 
 use std::{
     rc::Rc,

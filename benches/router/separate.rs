@@ -1,4 +1,5 @@
-//! A transport on the bench's own thread: it feeds the engine through one `PeerInputs` a peer and reads both streams.
+//! This transport runs on the bench's own thread. It feeds the engine through one `PeerInputs` a peer and reads both
+//! streams.
 
 use std::{
     thread,

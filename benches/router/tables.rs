@@ -1,5 +1,5 @@
-//! The tables of `benches/results`, made from the JSON lines of a run: one row a (workload, topics, peers), one
-//! column an engine.
+//! This module makes the tables of `benches/results` from the JSON lines of a run. A table has one row a (workload,
+//! topics, peers) and one column an engine.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! The interface that the bench drives: a bare loop, `Node`, or the engine with its transport.
+//! This module defines the interface that the bench drives: a bare loop, `Node`, or the engine with its transport.
 
 use std::time::Duration;
 

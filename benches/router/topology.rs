@@ -1,4 +1,5 @@
-//! The topics and peers of a workload, the peers of each mesh, and the inputs that bring a router into that state.
+//! This module defines the topics and peers of a workload, the peers of each mesh, and the inputs that bring a router
+//! into that state.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Makes the messages of the workloads, before the clock starts.
+//! This module makes the messages of the workloads before the clock starts.
 
 use std::sync::Arc;
 

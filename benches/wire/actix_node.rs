@@ -1,4 +1,4 @@
-//! A node of this crate: the engine and its libp2p transport, on the thread that starts it.
+//! This module runs a node of this crate: the engine and its libp2p transport, on the thread that starts it.
 
 use actix_gossipsub::{
     AppInput, Limits, LimitsConfig, Refused, Started, Worker,

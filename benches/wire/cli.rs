@@ -1,4 +1,4 @@
-//! The command line: which rows of the table are measured, for how long, and in which form they are printed.
+//! The command line selects which rows of the table are measured, for how long, and in which form they are printed.
 
 use std::str::FromStr;
 

@@ -1,6 +1,6 @@
-//! A node of rust-libp2p's gossipsub, on the thread that starts it. Three settings differ from the defaults: message
-//! ids are those of the specification and flood publishing is off, both as in this crate, and the first heartbeat comes
-//! at once.
+//! This module runs a node of rust-libp2p's gossipsub on the thread that starts it. Three settings differ from the
+//! defaults: message ids are those of the specification and flood publishing is off, both as in this crate, and the
+//! first heartbeat comes at once.
 
 use std::time::Duration;
 

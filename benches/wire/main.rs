@@ -1,5 +1,6 @@
-//! Nodes of this crate against nodes of rust-libp2p's gossipsub over TCP: five nodes, each connected to all others and
-//! publishing, with the same transports, keys, sizes and rates. The implementations run in turn.
+//! This bench compares nodes of this crate with nodes of rust-libp2p's gossipsub over TCP. Five nodes are each
+//! connected to all others and publish, with the same transports, keys, sizes and rates. The implementations run in
+//! turn.
 //!
 //! `cargo bench --features libp2p --bench wire -- --help`
 

@@ -1,4 +1,4 @@
-//! The coordinator: runs one network from start to end and adds up the totals of its nodes.
+//! The coordinator runs one network from start to end and adds up the totals of its nodes.
 
 use std::{
     env,

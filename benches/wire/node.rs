@@ -1,4 +1,4 @@
-//! One node of a network, on a thread of its own. The coordinator controls it by lines of text:
+//! A node runs on its own thread. The coordinator controls it by lines of text:
 //!
 //! `listening ADDRESS` → `dial ADDRESS …` → `ready` → `start NANOS` → `totals JSON` → `stop`
 

@@ -1,4 +1,4 @@
-//! The rows of the table, and the plan that a node gets of its row.
+//! This module defines the rows of the table, and the plan that a node gets of its row.
 
 use std::{fmt, time::Duration};
 

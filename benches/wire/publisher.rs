@@ -1,5 +1,5 @@
-//! Decides when a node of either implementation publishes: at its share of a fixed rate, or as fast as the messages
-//! of the other nodes arrive.
+//! This module decides when a node of either implementation publishes: at its share of a fixed rate, or as fast as the
+//! messages of the other nodes arrive.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The statistics of a node: published and delivered messages, latencies, CPU time and bytes on the wire. Those of
-//! several nodes or rounds add up.
+//! This module has the statistics of a node: published and delivered messages, latencies, CPU time and bytes on the
+//! wire. Those of several nodes or rounds add up.
 
 use std::{
     cell::RefCell,

@@ -1,5 +1,5 @@
-//! The parts of a swarm that both implementations share: TCP, noise, yamux, identify, and a counter of the bytes that
-//! are written to the sockets.
+//! This module has the parts of a swarm that both implementations share: TCP, noise, yamux, identify, and a counter of
+//! the bytes that are written to the sockets.
 
 use std::{
     io,

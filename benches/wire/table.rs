@@ -1,4 +1,4 @@
-//! The results as JSON, or as a table with the implementations side by side.
+//! This module prints the results as JSON, or as a table with the implementations side by side.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! libFuzzer's way into [`testkit::fuzz::engine`].
+//! This target runs [`testkit::fuzz::engine`] under libFuzzer.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|program: testkit::fuzz::program::Program| testkit::fuzz::engine::run(&program));

@@ -9,28 +9,28 @@ use super::{
 };
 use crate::limits::Bounds;
 
-/// The prefetch is sized so that all thread slots together have at most one sixteenth of the limits spare. Only
+/// The prefetch is sized so that all thread slots together have at most one sixteenth of the limits prefetched. Only
 /// [`release`](ShardedCounter::release) enforces this: slots of threads that never release may exceed it, if their
 /// inputs differ much in size.
-const MAX_SPARE_PART: usize = 16;
+const MAX_PREFETCHED_PART: usize = 16;
 
-/// A count of inputs, exact in sum: the queued amount is the total less what the thread slots have spare.
+/// A count of inputs, exact in sum: the queued amount is the total less what the thread slots have prefetched.
 #[derive(Debug)]
 pub(super) struct ShardedCounter {
-    /// The queued amount and all spare amounts.
+    /// The queued amount and all prefetched amounts.
     total: CachePadded<AtomicItemsAndBytes>,
     /// The part of the total that each thread slot may hand out before it touches the total again.
-    spare: [CachePadded<AtomicItemsAndBytes>; THREAD_SLOTS],
+    prefetched: [CachePadded<AtomicItemsAndBytes>; THREAD_SLOTS],
     /// The amount that a slot takes from the total at once. A release leaves a slot at most twice as much.
     prefetch: ItemsAndBytes,
 }
 
 impl ShardedCounter {
     pub(super) fn new(bounds: &Bounds) -> Self {
-        let prefetch = |bound: usize| bound / (2 * MAX_SPARE_PART * THREAD_SLOTS);
+        let prefetch = |bound: usize| bound / (2 * MAX_PREFETCHED_PART * THREAD_SLOTS);
         Self {
             total: CachePadded::default(),
-            spare: std::array::from_fn(|_| CachePadded::default()),
+            prefetched: std::array::from_fn(|_| CachePadded::default()),
             prefetch: ItemsAndBytes::of(prefetch(bounds.max_input_items), prefetch(bounds.max_input_bytes)),
         }
     }
@@ -38,9 +38,10 @@ impl ShardedCounter {
     /// The queued amount. It may be too small while other threads change it.
     pub(super) fn queued(&self) -> ItemsAndBytes {
         let total = self.total.amount();
-        let spare = self.spare.iter().fold(ItemsAndBytes::default(), |sum, slot| sum.plus(slot.amount()));
+        let prefetched =
+            self.prefetched.iter().fold(ItemsAndBytes::default(), |sum, slot| sum.plus(slot.amount()));
         let [items, bytes] =
-            [ItemsAndBytes::items, ItemsAndBytes::bytes].map(|of| of(total).saturating_sub(of(spare)));
+            [ItemsAndBytes::items, ItemsAndBytes::bytes].map(|of| of(total).saturating_sub(of(prefetched)));
         ItemsAndBytes::of(items, bytes)
     }
 
@@ -53,25 +54,25 @@ impl ShardedCounter {
     /// Counts an input. With `headroom`, an empty slot prefetches for the next inputs too.
     #[inline]
     pub(super) fn add(&self, input: ItemsAndBytes, headroom: bool) {
-        let spare = &self.spare[ThreadSlot::current().index()];
-        if !spare.try_remove(input) {
-            self.refill(input, spare, headroom);
+        let prefetched = &self.prefetched[ThreadSlot::current().index()];
+        if !prefetched.try_remove(input) {
+            self.refill(input, prefetched, headroom);
         }
     }
 
     #[cold]
-    fn refill(&self, input: ItemsAndBytes, spare: &AtomicItemsAndBytes, headroom: bool) {
+    fn refill(&self, input: ItemsAndBytes, prefetched: &AtomicItemsAndBytes, headroom: bool) {
         let prefetch = if headroom { self.prefetch } else { ItemsAndBytes::default() };
         self.total.add(input.plus(prefetch));
-        spare.add(prefetch);
+        prefetched.add(prefetch);
     }
 
     /// Stops counting inputs that were [added](Self::add).
     #[inline]
     pub(super) fn release(&self, inputs: ItemsAndBytes) {
-        let spare = &self.spare[ThreadSlot::current().index()];
-        if self.prefetch.plus(self.prefetch).minus(spare.add(inputs)).is_none() {
-            self.total.remove(spare.remove_all());
+        let prefetched = &self.prefetched[ThreadSlot::current().index()];
+        if self.prefetch.plus(self.prefetch).minus(prefetched.add(inputs)).is_none() {
+            self.total.remove(prefetched.remove_all());
         }
     }
 }
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_count_is_exact_and_the_spare_amounts_are_small() {
+    fn the_count_is_exact_and_the_prefetched_amounts_are_small() {
         let counter = counter(8192);
         let (kept, released) = (ItemsAndBytes::one(70), ItemsAndBytes::one(1000));
         let threads = 4;
@@ -102,10 +103,11 @@ mod tests {
         });
         let queued = ItemsAndBytes::of(500 * threads, 500 * threads * 70);
         assert_eq!(counter.queued(), queued);
-        let spare = counter.upper_bound().minus(queued).expect("not below the queued amount");
+        let prefetched = counter.upper_bound().minus(queued).expect("not below the queued amount");
         assert!(
-            spare.items() <= 8192 / MAX_SPARE_PART && spare.bytes() <= 819_200 / MAX_SPARE_PART,
-            "{spare:?}"
+            prefetched.items() <= 8192 / MAX_PREFETCHED_PART
+                && prefetched.bytes() <= 819_200 / MAX_PREFETCHED_PART,
+            "{prefetched:?}"
         );
     }
 

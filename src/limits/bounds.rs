@@ -61,11 +61,11 @@ pub struct Bounds {
     pub max_idle_topics: usize,
     /// Number of peers whose IWANTs for one message are counted. The requests of further peers are ignored.
     pub max_iwant_peers_per_message: usize,
-    /// Number of unconnected peers whose IHAVEs are counted within one heartbeat. The IHAVEs of further ones are ignored.
-    /// May be 0.
+    /// Number of unconnected peers whose IHAVEs are counted within one heartbeat. The IHAVEs of further ones are
+    /// ignored. May be 0.
     pub max_unconnected_peers: usize,
-    /// Number of messages in a batch. A full batch is validated at once. Further messages are dropped while another batch
-    /// is being validated.
+    /// Number of messages in a batch. A full batch is validated at once. Further messages are dropped while another
+    /// batch is being validated.
     pub max_batch_items: usize,
     /// Number of asynchronous validations of one topic. Further messages are dropped.
     pub max_validating_per_topic: usize,

@@ -203,8 +203,8 @@ impl Violations {
         self.path.truncate(outer);
     }
 
-    fn require(&mut self, field: &str, value: impl fmt::Debug, holds: bool, rule: impl FnOnce() -> String) {
-        if !holds {
+    fn require(&mut self, field: &str, value: impl fmt::Debug, valid: bool, rule: impl FnOnce() -> String) {
+        if !valid {
             let field = format!("{}{field}", self.path);
             self.list.push(Violation { field, value: format!("{value:?}"), rule: rule() });
         }
@@ -219,13 +219,13 @@ impl Violations {
     }
 
     fn non_negative(&mut self, field: &str, value: f64) {
-        let holds = value.is_finite() && value >= 0.0;
-        self.require(field, value, holds, || "be a finite number, at least 0".into());
+        let valid = value.is_finite() && value >= 0.0;
+        self.require(field, value, valid, || "be a finite number, at least 0".into());
     }
 
     fn non_positive(&mut self, field: &str, value: f64) {
-        let holds = value.is_finite() && value <= 0.0;
-        self.require(field, value, holds, || "be a finite number, at most 0".into());
+        let valid = value.is_finite() && value <= 0.0;
+        self.require(field, value, valid, || "be a finite number, at most 0".into());
     }
 
     fn decay(&mut self, field: &str, value: f64) {

@@ -15,8 +15,8 @@ pub struct Extensions {
     /// backoff.
     pub late_prune_sets_backoff: bool,
     /// IWantFollowupTime (v1.1 "broken promises"): the time within which a message that we requested must arrive, from
-    /// any peer. If it does not, the peer that offered it misbehaved once (P7). One request per peer and topic is tracked
-    /// at a time. 0 disables it.
+    /// any peer. If it does not, the peer that offered it misbehaved once (P7). One request per peer and topic is
+    /// tracked at a time. 0 disables it.
     #[serde(with = "humantime_serde")]
     pub iwant_followup_time: Duration,
     /// The number of ticks for which an invalid message is stored. A copy of a stored message is penalised (P4) without
@@ -31,8 +31,8 @@ pub struct Extensions {
     /// IDONTWANT to the mesh on the first copy, and does not send the message to peers that sent IDONTWANT. A smaller
     /// message costs less than the IDONTWANT. 0 disables both.
     pub idontwant_message_size: usize,
-    /// The number of ids that are accepted from the IDONTWANTs of one peer within one heartbeat, and that one topic sends.
-    /// 0 disables both.
+    /// The number of ids that are accepted from the IDONTWANTs of one peer within one heartbeat, and that one topic
+    /// sends. 0 disables both.
     pub max_idontwant_per_heartbeat: usize,
     /// The number of ticks for which an IDONTWANT of a peer applies. 0 disables it.
     pub idontwant_ticks: usize,

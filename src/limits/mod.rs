@@ -2,7 +2,7 @@
 //! the only form that an engine accepts.
 //!
 //! Field names are those of the reference implementation (Octez). The documentation of each field gives the name in the
-//! gossipsub specification. The files in `config/` hold the same values as the presets, with the reason for each.
+//! gossipsub specification. The files in `config/` have the same values as the presets, with the reason for each.
 
 mod bounds;
 mod check;
@@ -77,9 +77,9 @@ impl<T: fmt::Debug> TryFrom<LimitsConfig<T>> for Limits<T> {
 
 /// The parameters of an engine before validation.
 ///
-/// In a file, a missing field has its value of [`LimitsConfig::default`], and an unknown field is an error. Durations are
-/// written as `"700ms"`, `"1m"` or `"1h 30m"`. Counts are unsigned: a negative value, which the reference accepts for
-/// some fields, is an error when the file is read. A tick is one heartbeat.
+/// In a file, a missing field has its value of [`LimitsConfig::default`], and an unknown field is an error. Durations
+/// are written as `"700ms"`, `"1m"` or `"1h 30m"`. Counts are unsigned: a negative value, which the reference accepts
+/// for some fields, is an error when the file is read. A tick is one heartbeat.
 ///
 /// `T` is the topic type; only [`LimitsConfig::score`] uses it. Files contain strings, and
 /// [`map_topics`](Self::map_topics) converts them.
@@ -124,7 +124,8 @@ pub struct LimitsConfig<T = String> {
     pub history_gossip_length: usize,
     /// seen_ttl, in ticks: the time for which copies of a message are recognised. Above 0.
     pub seen_history_length: usize,
-    /// MaxIHaveMessages: the number of IHAVEs that are accepted from one peer within one heartbeat. The rest is ignored.
+    /// MaxIHaveMessages: the number of IHAVEs that are accepted from one peer within one heartbeat. The rest is
+    /// ignored.
     pub max_recv_ihave_per_heartbeat: u32,
     /// MaxIHaveLength: the number of ids that are requested from one peer within one heartbeat.
     pub max_sent_iwant_per_heartbeat: u32,
@@ -132,8 +133,8 @@ pub struct LimitsConfig<T = String> {
     pub max_gossip_retransmission: u32,
 
     // -- Fanout, backoff --
-    /// fanout_ttl: the time after the last publication at which the peers of a fanout are dropped. A fanout belongs to a
-    /// topic on which we publish without having joined it.
+    /// fanout_ttl: the time after the last publication at which the peers of a fanout are dropped. A fanout belongs to
+    /// a topic on which we publish without having joined it.
     #[serde(with = "humantime_serde")]
     pub fanout_ttl: Duration,
     /// PruneBackoff: the time after a PRUNE in which neither peer may graft the other.
@@ -168,7 +169,8 @@ pub struct LimitsConfig<T = String> {
     // -- Opportunistic grafting --
     /// OpportunisticGraftTicks: the number of ticks between two checks of the median score in a mesh. Above 0.
     pub opportunistic_graft_ticks: u64,
-    /// OpportunisticGraftPeers: the number of peers with a score above the median that are grafted if the median is low.
+    /// OpportunisticGraftPeers: the number of peers with a score above the median that are grafted if the median is
+    /// low.
     pub opportunistic_graft_peers: usize,
     /// OpportunisticGraftThreshold: a median below this value is low.
     pub opportunistic_graft_threshold: f64,
@@ -192,8 +194,8 @@ impl<T> LimitsConfig<T> {
         self
     }
 
-    /// Converts the topic names with `map`. If `map` returns the same value for two topics, the parameters and the weight
-    /// of the greater name apply.
+    /// Converts the topic names with `map`. If `map` returns the same value for two topics, the parameters and the
+    /// weight of the greater name apply.
     ///
     /// # Errors
     ///

@@ -135,14 +135,14 @@ fn tezos_dal_topic() -> TopicScoreLimits {
 }
 
 impl LimitsConfig<String> {
-    /// The consensus layer of the Ethereum mainnet with the score parameters of Lighthouse: `config/ethereum.toml`. Topic
-    /// names change at each fork; see [`ethereum_at`](Self::ethereum_at).
+    /// The consensus layer of the Ethereum mainnet with the score parameters of Lighthouse: `config/ethereum.toml`.
+    /// Topic names change at each fork; see [`ethereum_at`](Self::ethereum_at).
     pub fn ethereum() -> Self {
         Self::ethereum_at(ETHEREUM_FORK_DIGEST)
     }
 
-    /// The parameters of [`ethereum`](Self::ethereum) for the topics of another fork. `fork_digest` has eight hexadecimal
-    /// digits.
+    /// The parameters of [`ethereum`](Self::ethereum) for the topics of another fork. `fork_digest` has eight
+    /// hexadecimal digits.
     pub fn ethereum_at(fork_digest: &str) -> Self {
         Self {
             degree_optimal: 8,

@@ -180,8 +180,8 @@ pub struct TopicScoreLimits {
     pub mesh_message_deliveries_threshold: u32,
     /// P3: decay of the counter. From 0 to 1.
     pub mesh_message_deliveries_decay: f64,
-    /// P3b, mesh failure penalty: weight of the sum of the squared deficits (P3) at the times when the peer left the mesh.
-    /// At most 0.
+    /// P3b, mesh failure penalty: weight of the sum of the squared deficits (P3) at the times when the peer left the
+    /// mesh. At most 0.
     pub mesh_failure_penalty_weight: f64,
     /// P3b: decay of that sum. From 0 to 1.
     pub mesh_failure_penalty_decay: f64,

@@ -1,23 +1,20 @@
-//! The protocol as pure state machines. In this folder nobody knows an actor, a clock, a lock, a
-//! channel, a log or a metric: time is an argument, randomness is seeded, order is that of ordered
-//! collections wherever it can reach an output.
+//! The protocol as pure state machines, without actors, clocks, locks, channels, logs and metrics. Time is an argument,
+//! randomness is seeded, and collections are ordered wherever their order can reach an output.
 //!
-//! There are two machines and their composition:
+//! There are two state machines and their composition:
 //!
-//! * a topic (`topic.rs` and `mesh.rs`, `delivery.rs`, `gossip.rs`, `unwanted.rs`, `fanout.rs`,
-//!   `maintenance.rs`): everything about one topic, and no other;
-//! * the peers' side (`peers.rs` and `round.rs`, `px.rs`, `undecided.rs`, `score.rs`): connections,
-//!   scores, and whatever is not one topic's;
-//! * [`Node`]: both, composed synchronously. The actors compose them too, over threads.
+//! * a topic (`topic/`): the mesh, fanout, backoffs, gossip and messages of one topic;
+//! * the peers' side (`peers/`, `score/`): connections, scores, peer exchange, and state that topics share;
+//! * [`Node`] (`node/`): both, composed synchronously. The actors compose them over several threads.
 //!
-//! Topics know connections by numbers (`connection_id.rs`); who they are is looked up (`connected.rs`), for gossip when it is
-//! read (`unread.rs`).
+//! Topics identify connections by numbers (`connection.rs`), which are resolved to peers. For gossip, this happens when
+//! the output is read (`output/pending.rs`).
 //!
-//! Topics tell the peers' side *facts*; it gives them *orders* (`outbox.rs`). Each input has one
-//! outcome enum whose variants are all that can become of it (`outcome.rs`).
+//! Topics report *events* to the peers' side, and the peers' side sends *commands* to topics (`exchange/`). Each input
+//! has one outcome enum with all its possible results (`outcome/`).
 //!
-//! Behaviour is that of the corrected Octez reference, as recorded in `tests/traces`; comments name
-//! the sections of the libp2p gossipsub specifications v1.0, v1.1 and v1.2.
+//! The behaviour is that of the corrected Octez reference, as recorded in `tests/traces`. Comments name the sections of
+//! the libp2p gossipsub specifications v1.0, v1.1 and v1.2.
 
 pub(crate) mod connection;
 pub(crate) mod event;

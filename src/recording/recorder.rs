@@ -121,8 +121,8 @@ impl<N: Recordable> InputRecorder<N> for FileRecorder<N> {
         self.queue.push(&|| Timestamp::ZERO, |_| Op::Make(Box::new(make)));
     }
 
-    fn record(&self, now: &dyn Fn() -> Timestamp, heard: RecordedInput<'_, N>) {
-        self.queue.push(now, |network| match heard {
+    fn record(&self, now: &dyn Fn() -> Timestamp, input: RecordedInput<'_, N>) {
+        self.queue.push(now, |network| match input {
             RecordedInput::Connection(input) => {
                 Op::P2pInput { input: PeerInput::new(input.clone(), network) }
             }

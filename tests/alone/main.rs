@@ -1,4 +1,4 @@
-//! Tests that measure the whole process, its bytes and its threads. They run one after another.
+//! These tests measure the memory and the threads of the whole process, so they run one after another.
 
 mod spam;
 mod threads;

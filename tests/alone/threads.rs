@@ -1,5 +1,5 @@
-//! An engine that is shut down leaves no thread behind, and leaves the caller's arbiters running. The test counts all
-//! threads of a process that it starts for this.
+//! This test checks that an engine stops all its threads at shutdown and that the caller's arbiters keep running. It
+//! counts the threads of a process that it starts for this purpose.
 
 use std::{env, process::Command, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Replays the recorded traces of the corrected reference (tests/traces) on `Node`, on the actors and on the replay of
-//! recordings, and proves that the comparison can fail. An unknown op or key is a failure.
+//! These tests replay the recorded traces of the corrected reference (tests/traces) on `Node`, on the actors and on the
+//! replay of recordings, and prove that the comparison can fail. An unknown op or key is a failure.
 //!
 //! `ACTIX_GOSSIPSUB_TRACES=DIR` replays DIR/automaton and DIR/worker instead, or the files in DIR.
 

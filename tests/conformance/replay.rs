@@ -1,4 +1,5 @@
-//! Records the inputs of a live engine and replays them on a `Node`, which ends in the same state and emits the same.
+//! These tests record the inputs of a live engine and replay them on a `Node`, which must reach the same state and emit
+//! the same outputs.
 
 use std::{
     fs,

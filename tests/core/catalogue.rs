@@ -1,5 +1,5 @@
-//! Checks that the table of metrics in `dashboards/README.md` equals the catalogue. `ACTIX_GOSSIPSUB_WRITE=1` rewrites the
-//! table.
+//! This test checks that the table of metrics in `dashboards/README.md` equals the catalogue. `ACTIX_GOSSIPSUB_WRITE=1`
+//! rewrites the table.
 
 use std::{fmt::Write, fs};
 

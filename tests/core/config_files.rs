@@ -1,5 +1,5 @@
-//! The files in `config` and the presets in the code are the same, valid, and survive being written and read.
-//! Touches no engine.
+//! These tests check that the files in `config` equal the presets in the code, are valid, and are unchanged by a round
+//! trip through serialization.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

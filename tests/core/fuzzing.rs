@@ -1,5 +1,5 @@
-//! The fuzz targets without a fuzzer: every seed of the corpus, and seeds and random bytes that are
-//! changed at random, go through the harness of `fuzz/`. `FUZZ_CASES` sets how many (256 each).
+//! These tests run the fuzz targets without a fuzzer. Every seed of the corpus, randomly changed seeds and random bytes
+//! go through the harness of `fuzz/`. `FUZZ_CASES` sets the number of random cases (256 each).
 //!
 //! `cargo test --all-features --test core fuzzing -- --ignored` writes the seeds anew.
 

@@ -1,5 +1,5 @@
-//! What parameters are accepted: the recordings of the reference (`tests/traces`), line by line, and the
-//! rules that are ours. Runs no engine.
+//! These tests check which limits are accepted, against the recordings of the reference (`tests/traces`) and the
+//! additional rules of this crate.
 
 use std::{
     fs::{self, File},

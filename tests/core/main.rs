@@ -1,4 +1,5 @@
-//! Tests of the protocol core, the limits and the repository itself. They need no feature and start no actor.
+//! These tests check the protocol core, the limits and the repository itself. They compile without features and run
+//! without actors.
 
 mod architecture;
 mod catalogue;

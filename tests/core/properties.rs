@@ -1,5 +1,5 @@
-//! Properties of the protocol core for arbitrary inputs in arbitrary order: `Node` keeps its state consistent, emits
-//! only what its state allows, forgets in time, and is deterministic.
+//! These tests check properties of the protocol core for arbitrary inputs in arbitrary order. `Node` must keep its
+//! state consistent, emit only what its state allows, expire its entries in time, and be deterministic.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The engine as actix sees it: inputs as messages, outputs to recipients.
+//! These tests use the engine through actix: inputs are sent as messages, and outputs arrive at recipients.
 
 use actix::{Actor, Context, Handler};
 use actix_gossipsub::{FullMessage, plain::PlainNetwork};

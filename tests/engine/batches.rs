@@ -1,4 +1,5 @@
-//! Batches of the running engine: when they are judged, and by whom.
+//! These tests check batch validation in the running engine: synchronous and asynchronous verdicts, faulty validators,
+//! and the bound on the next batch.
 
 use std::{
     sync::{Arc, Mutex},

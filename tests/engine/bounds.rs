@@ -1,4 +1,5 @@
-//! What is refused, and what is never lost.
+//! These tests check the bounds of the engine's queues: which inputs and outputs are refused or dropped at a bound, and
+//! which are always delivered.
 
 use actix_gossipsub::{P2pInput, P2pMessage, Refused, Worker, plain::PlainNetwork, protocol::Event};
 

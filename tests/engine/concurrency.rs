@@ -1,4 +1,5 @@
-//! Many threads at once: whatever the interleaving, the state is consistent in the end.
+//! These tests send inputs from many threads at once and check that the final state is consistent for every
+//! interleaving.
 
 use std::thread;
 

@@ -1,5 +1,5 @@
-//! One peer's backlog, or one topic's, delays no other peer and no other topic. The engine runs on the test's own thread,
-//! so that nothing is handled between two inputs: what is admitted depends on counts alone.
+//! These tests check that the backlog of one peer or topic delays only that peer or topic. The engine runs on the
+//! test's own thread and handles inputs only when the test awaits, so that admission depends on counts alone.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Faults of the application's hooks, and what they cost.
+//! These tests check what the engine does when a hook of the application panics or fails.
 
 use actix_gossipsub::{
     EngineError, Network, P2pInput, Validity, Worker,

@@ -1,5 +1,6 @@
-//! A topic's actor is killed under load, again and again, by a validator that panics. What the other
-//! topics took is neither lost nor said twice; the killed topic may lose, and repeats nothing.
+//! A validator panics repeatedly under load, and each panic restarts the actor of its topic. These tests check that
+//! every other topic delivers each message exactly once, and that the restarted topic delivers each message at most
+//! once.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! Starting, running on timers, and ending.
+//! These tests check how the engine starts, runs on timers and shuts down.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,5 +1,5 @@
-//! What the engine says through `tracing`, as somebody who sets `RUST_LOG` reads it: a real subscriber with a
-//! real filter, and the text that it writes.
+//! These tests check the text that the engine logs through `tracing`, with a real subscriber and a real filter as set
+//! by `RUST_LOG`.
 
 use std::{
     io,

@@ -1,4 +1,5 @@
-//! Tests of the running engine through its public surface, with real actors and no assertion on wall-clock times.
+//! These tests run the engine with real actors through its public API. Their assertions are independent of wall-clock
+//! times.
 
 mod actix_forms;
 mod batches;

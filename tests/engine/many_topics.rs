@@ -1,5 +1,5 @@
-//! An engine with more topics than it tells at once at a heartbeat: it ends where a single state machine ends that
-//! does all in one go.
+//! This test runs a heartbeat over more topics than the engine has in flight at once. The engine must reach the same
+//! state as a `Node`, which processes all topics in one call.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What the metrics say, against what the engine answers.
+//! These tests compare the exported metrics with the state that the engine returns.
 
 use std::{
     sync::{Arc, Mutex, mpsc},

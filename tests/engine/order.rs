@@ -1,4 +1,4 @@
-//! The order that `actors/mod.rs` promises.
+//! These tests check the ordering guarantees that `actors/mod.rs` documents.
 
 use actix_gossipsub::{P2pMessage, P2pOutput, plain::PlainNetwork, protocol::OutputBatch};
 

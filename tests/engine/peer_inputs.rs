@@ -1,4 +1,5 @@
-//! The door of one connection: the same as that of all, whatever became of the connection.
+//! These tests check that a message sent through `PeerInputs` has the same effect as one sent through
+//! `Worker::p2p_input`, also after a disconnection or a reconnection of the peer.
 
 use actix_gossipsub::{P2pInput, P2pMessage, PeerInputs, Refused, Worker, plain::PlainNetwork};
 

@@ -1,4 +1,5 @@
-//! Who breaks a promise is to blame (P7); not while it is we who refuse what comes.
+//! These tests check broken IWANT promises (P7): a peer is penalised for a message that it never sends, but not for a
+//! message that the engine refused.
 
 use std::{sync::Arc, time::Duration};
 

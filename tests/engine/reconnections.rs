@@ -1,4 +1,4 @@
-//! Peers that come and go while what concerns them is still on its way.
+//! These tests check peers that disconnect and reconnect while outputs for them are still queued.
 
 use std::{collections::BTreeSet, time::Duration};
 

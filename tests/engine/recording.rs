@@ -1,4 +1,4 @@
-//! A recorder of metrics that can be looked at, for one engine. Looking changes nothing.
+//! This metrics recorder stores the series of one engine in memory, so that tests can read their values.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,5 @@
-//! Peers that the transport finds too slow to be told what they must be told.
+//! These tests check how the engine reports peers that the transport finds too slow, and how their score changes with
+//! and without the slow-peer extension.
 
 use actix_gossipsub::{LimitsConfig, limits::Extensions, plain::PlainNetwork, protocol::Event};
 

@@ -1,4 +1,4 @@
-//! What the engine's tests start from.
+//! This module has the helpers that all tests of the engine share.
 
 use std::{
     future::Future,

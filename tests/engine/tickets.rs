@@ -1,4 +1,4 @@
-//! What a publisher learns of its message.
+//! These tests check what a publish ticket reports to the publisher of a message.
 
 use actix_gossipsub::{DropReason, PublishReport, RouteResult, plain::PlainNetwork};
 

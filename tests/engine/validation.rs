@@ -1,4 +1,4 @@
-//! Verdicts that come later.
+//! These tests check asynchronous validation, where the verdict on a message arrives later.
 
 use std::{
     sync::{Arc, Mutex},

@@ -1,4 +1,4 @@
-//! Tests of the libp2p transport over real sockets on loopback, alone and together with the engine.
+//! These tests run the libp2p transport over real sockets on loopback, alone and together with the engine.
 
 mod interop;
 mod transport;

@@ -1,5 +1,5 @@
-//! Tests of what users and operators see: HTTP scope, command line, metrics, dashboards. Each module needs the feature
-//! that it tests.
+//! These tests check what users and operators see: HTTP scope, command line, metrics, dashboards. Each module needs the
+//! feature that it tests.
 
 #[cfg(feature = "prometheus")]
 mod accounting;

@@ -1,1 +1,1 @@
-//! Nothing: this package is a bench only.
+//! This library is empty: the package exists only for its bench.

@@ -187,17 +187,17 @@ impl DeliveryLog {
 impl Topic {
     /// Sets a bit. Returns false if it was set before.
     fn set(&mut self, bit: usize) -> bool {
-        let word = bit / 64;
-        if word >= self.has.len() {
-            self.has.resize(word + 1, 0);
+        let block = bit / 64;
+        if block >= self.has.len() {
+            self.has.resize(block + 1, 0);
         }
         let new = !self.has(bit);
-        self.has[word] |= 1 << (bit % 64);
+        self.has[block] |= 1 << (bit % 64);
         new
     }
 
     fn has(&self, bit: usize) -> bool {
-        self.has.get(bit / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0)
+        self.has.get(bit / 64).is_some_and(|block| block & (1 << (bit % 64)) != 0)
     }
 }
 

@@ -1,5 +1,5 @@
 //! The limits on what is read from and written to a peer. A frame beyond a limit for reading costs the peer its
-//! stream; nothing beyond a limit for writing is sent.
+//! stream. What this node sends is checked against the limits for writing before it is encoded.
 
 /// Limits on frames and on the entries of an RPC, in both directions. Sizes are in bytes.
 ///

@@ -1,4 +1,4 @@
-//! How much each map of the engine holds. Counts; never trims.
+//! The number of entries in each map of the engine, and the upper bound of each.
 
 use std::ops::{AddAssign, SubAssign};
 
@@ -6,30 +6,31 @@ use serde::Serialize;
 
 use crate::limits::{Extensions, Limits};
 
-/// The number of entries of every map that can grow, summed over topics.
+/// The number of entries in each map that can grow, summed over topics. Fields that end in `_bytes` are in bytes.
 ///
 /// # The budget
 ///
-/// What each map holds at most, whatever peers do: [`Footprint::at_most`] is the last column. In it
+/// The maximum number of entries in each map, independent of the behaviour of peers. [`Footprint::at_most`] computes
+/// the last column. The columns use these symbols:
 ///
-/// * *P* is the number of connected peers, which whoever admits connections bounds.
-/// * *T* is the number of the application's topics: those it joined, and those it left or published to
-///   that are remembered: as long as a backoff, `fanout_ttl` or `seen_history_length` heartbeats.
-/// * *R* = *T* + *P* × `max_topics_per_peer` + `max_idle_topics`: the topics remembered.
+/// * *P* is the number of connected peers. The p2p layer bounds it, because it admits connections.
+/// * *T* is the number of topics of the application: those that it joined, and those that it left or published to and
+///   that are still stored, for as long as a backoff, `fanout_ttl` or `seen_history_length` heartbeats.
+/// * *R* = *T* + *P* × `max_topics_per_peer` + `max_idle_topics` is the number of stored topics.
 ///
 /// | map | per peer | per topic | in total |
 /// |---|---|---|---|
 /// | `connections` | 1 | | *P* |
 /// | `subscriptions` | `max_topics_per_peer` | *P* | *P* × `max_topics_per_peer` |
 /// | `scores` | 1 | | *P* + `max_retained_scores` |
-/// | `trusted` | 1 | | those that the p2p layer ever called trusted: its configuration |
+/// | `trusted` | 1 | | all peers that the p2p layer ever marked as trusted: its configuration |
 /// | `unreachable` | 1 | | `max_unreachable` |
 /// | `joined` | | 1 | *T* |
 /// | `parked` | | | `max_parked_messages`, and `max_parked_bytes` |
-/// | `batched` | | | `max_batch_items` that wait, and as many that are being judged |
+/// | `batched` | | | `max_batch_items` in the pending batch, and the same number under validation |
 /// | `topics` | | 1 | *R* |
 /// | `subscribers` | `max_topics_per_peer` | *P* | *P* × `max_topics_per_peer` |
-/// | `mesh` | *T* | *P*, of whom inbound: `degree_high` + `opportunistic_graft_peers` | *T* × *P* |
+/// | `mesh` | *T* | *P*; inbound peers: `degree_high` + `opportunistic_graft_peers` | *T* × *P* |
 /// | `fanout` | *T* | `degree_optimal` | *T* × min(`degree_optimal`, *P*) |
 /// | `backoffs` | *R* | `max_backoffs_per_topic` | *R* × that |
 /// | `history` | | `max_history_per_topic`, and `max_history_bytes_per_topic` | *T* × that |
@@ -41,62 +42,62 @@ use crate::limits::{Extensions, Limits};
 /// | `peer_idontwant` | `max_idontwant_per_heartbeat` × `idontwant_ticks` | | *P* × that |
 /// | `heartbeat_quotas` | 1 | | *P* + `max_unconnected_peers` |
 /// | `peers_by_connection` | 1 | | *P* |
-/// | `topic_by_message_id` | | as many as `history`, or none if ids name their topic | *T* × `max_history_per_topic` |
+/// | `topic_by_message_id` | | as `history`; 0 if message ids contain the topic | *T* × `max_history_per_topic` |
 ///
-/// `subscribers` has besides, of connections that ended a moment ago, what topics have not been told of yet.
+/// `subscribers` also counts connections that ended a moment ago, until the topics process the disconnection.
 ///
-/// Inside an entry: a score has counters for *T* topics at most; a message of the history, for
-/// `max_iwant_peers_per_message` peers; a message that waits for its verdict names `max_co_senders` peers beside the
-/// first, and so does a seen id but for those whose copies came in the batch of the first.
+/// The size of an entry is bounded too. A score has counters for at most *T* topics. A message in the history has
+/// counters for at most `max_iwant_peers_per_message` peers. A message under validation lists at most `max_co_senders`
+/// peers in addition to the first sender. A seen id does too, except for peers whose copies came in the batch of the
+/// first copy.
 ///
-/// Bytes depend on the network's types: an entry costs its key and value, and about as much again for the
-/// map around them; a topic without entries about 1 KiB. What waits in queues is bounded apart, by
-/// `max_input_items`, `max_input_bytes` and `max_output_items`; decisions that are remembered to be explained,
-/// by `max_decisions`.
+/// The size in bytes depends on the types of the network. An entry costs its key and value, and about the same again
+/// for the map. A topic without entries costs about 1 KiB. Other bounds apply to queued items (`max_input_items`,
+/// `max_input_bytes` and `max_output_items`) and to stored decisions (`max_decisions`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Footprint {
     /// Connected peers.
     pub connections: usize,
-    /// Subscriptions of connected peers, as the peers' side knows them.
+    /// Subscriptions of connected peers, as stored on the peers' side.
     pub subscriptions: usize,
-    /// Scores of connected and remembered peers.
+    /// Scores of connected peers, and retained scores of disconnected peers.
     pub scores: usize,
-    /// Peers to stay connected to.
+    /// Trusted peers, which are dialled again when their connection is lost.
     pub trusted: usize,
-    /// Points left alone for a while.
+    /// Unreachable points with a reconnection delay.
     pub unreachable: usize,
     /// Joined topics.
     pub joined: usize,
-    /// Messages of unknown validity.
+    /// Parked messages (of unknown validity).
     pub parked: usize,
-    /// The bytes that they hold.
+    /// Size of the parked messages, in bytes.
     pub parked_bytes: usize,
-    /// Messages that wait for their batch's verdict.
+    /// Messages that wait for the validation of their batch.
     pub batched: usize,
-    /// Topics that anything is remembered of.
+    /// Topics with stored state.
     pub topics: usize,
-    /// Subscriptions of connected peers, and of those whose end is on its way, as the topics know them.
+    /// Subscriptions as stored in the topics. They include connections whose disconnection is not processed yet.
     pub subscribers: usize,
-    /// Places in meshes.
+    /// Mesh memberships, one for each peer and topic.
     pub mesh: usize,
-    /// Places in fanouts.
+    /// Fanout memberships, one for each peer and topic.
     pub fanout: usize,
-    /// Backoffs.
+    /// Backoffs, one for each peer and topic.
     pub backoffs: usize,
     /// Messages in the history.
     pub history: usize,
-    /// The bytes that they hold.
+    /// Size of the messages in the history, in bytes.
     pub history_bytes: usize,
-    /// Ids in the seen window.
+    /// Message ids in the seen cache.
     pub seen: usize,
-    /// Messages that wait for a verdict that comes later.
+    /// Messages under asynchronous validation.
     pub validating: usize,
-    /// Invalid messages that are remembered.
+    /// Messages in the cache of invalid messages.
     pub invalid: usize,
-    /// The bytes that they hold.
+    /// Size of the messages in the cache of invalid messages, in bytes.
     pub invalid_bytes: usize,
-    /// Requests that are watched.
+    /// Tracked IWANT promises.
     pub promises: usize,
     /// Message ids that topics sent by IDONTWANT in this heartbeat.
     pub sent_idontwant: usize,
@@ -111,9 +112,8 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// The most that each map can hold under `limits`, for so many connected peers and so many topics of the
-    /// application's: *P* and *T* of [the budget](Self#the-budget). `usize::MAX` for the one that limits don't
-    /// bound.
+    /// The maximum of each map under `limits`, for `peers` connected peers and `topics` topics of the application:
+    /// *P* and *T* of [the budget](Self#the-budget). `trusted` is `usize::MAX`, because limits do not bound it.
     ///
     /// ```
     /// use actix_gossipsub::{Limits, LimitsConfig, protocol::Footprint};
@@ -162,11 +162,11 @@ impl Footprint {
     }
 }
 
-/// The fields, once for all that goes over them.
+/// Implements everything that iterates over the fields.
 macro_rules! maps {
     ($($map:ident)*) => {
         impl Footprint {
-            /// Each map's name with what it holds.
+            /// The name and the number of entries of each map.
             pub fn maps(&self) -> impl Iterator<Item = (&'static str, usize)> {
                 [$((stringify!($map), self.$map)),*].into_iter()
             }

@@ -1,4 +1,4 @@
-//! The whole state, read-only: what introspection shows and what conformance compares. Changes nothing.
+//! Read-only snapshots of the whole state, for introspection and conformance tests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,39 +10,39 @@ use serde::Serialize;
 
 use crate::{network::Network, protocol::quota::Quota, timestamp::Timestamp};
 
-/// A snapshot of an engine's state.
+/// A snapshot of the state of an engine.
 #[derive(Serialize)]
 #[derive_where(Clone, Debug, Default)]
 #[serde(bound(serialize = "N::Peer: Serialize, N::Topic: Serialize, N::MessageId: Serialize"))]
 pub struct View<N: Network> {
-    /// When it was taken.
+    /// The time of the snapshot.
     pub time: Timestamp,
-    /// Heartbeats so far.
+    /// The number of heartbeats since the start.
     pub heartbeat_ticks: u64,
     /// The connected peers.
     pub connections: BTreeMap<N::Peer, ConnectionView<N>>,
-    /// The scores of connected peers, and of those remembered.
+    /// The scores of connected peers, and the retained scores of disconnected peers.
     pub scores: BTreeMap<N::Peer, ScoreView<N>>,
     /// The mesh of each joined topic.
     pub mesh: BTreeMap<N::Topic, BTreeSet<N::Peer>>,
-    /// The fanout of each topic published to without joining.
+    /// The fanout of each topic that we publish to without having joined it.
     pub fanout: BTreeMap<N::Topic, FanoutView<N>>,
-    /// Until when each peer is backed off, expired entries included until their cleanup.
+    /// The end of the backoff of each peer, by topic. Expired backoffs are included until their cleanup.
     pub backoff: BTreeMap<N::Topic, BTreeMap<N::Peer, Timestamp>>,
-    /// IHAVEs received from each peer in this heartbeat.
+    /// The number of IHAVEs that each peer sent in this heartbeat.
     pub ihave: BTreeMap<N::Peer, u32>,
-    /// Ids requested from each peer in this heartbeat.
+    /// The number of ids that we requested from each peer in this heartbeat.
     pub iwant: BTreeMap<N::Peer, u32>,
-    /// The messages in the history, in no order.
+    /// The messages in the history, unordered.
     pub cached: Vec<CachedView<N>>,
-    /// The ids in the seen window, in no order.
+    /// The ids in the seen cache, unordered.
     pub seen: Vec<SeenView<N>>,
-    /// The ids that IHAVE would offer now, by topic.
+    /// The ids that an IHAVE sent now would contain, by topic.
     pub gossip: BTreeMap<N::Topic, Vec<N::MessageId>>,
 }
 
 impl<N: Network> View<N> {
-    /// Adds a topic's part.
+    /// Adds the snapshot of a topic.
     pub(crate) fn merge(&mut self, part: Self) {
         self.mesh.extend(part.mesh);
         self.fanout.extend(part.fanout);
@@ -67,60 +67,61 @@ impl<N: Network> View<N> {
 #[derive_where(Clone, Debug)]
 #[serde(bound(serialize = "N::Topic: Serialize"))]
 pub struct ConnectionView<N: Network> {
-    /// What it subscribed to.
+    /// The topics that the peer is subscribed to.
     pub topics: BTreeSet<N::Topic>,
-    /// Always forwarded to, never in a mesh.
+    /// Whether it is a direct peer: messages are always forwarded to it, and it is never in a mesh.
     pub direct: bool,
-    /// Dialled by us.
+    /// Whether we dialled the connection.
     pub outbound: bool,
-    /// Gets control messages only.
+    /// Whether it is a bootstrap peer, which is sent control messages only.
     pub bootstrap: bool,
-    /// Dialled again when lost.
+    /// Whether it is a trusted peer, which is dialled again when its connection is lost.
     pub trusted: bool,
 }
 
-/// A score and its components.
+/// The score of a peer, with its counters.
 #[derive(Serialize)]
 #[derive_where(Clone, Debug)]
 #[serde(bound(serialize = "N::Topic: Serialize"))]
 pub struct ScoreView<N: Network> {
     /// The score.
     pub score: f64,
-    /// When the entry of a disconnected peer may go; `None` for a connected one.
+    /// The time after which the score of a disconnected peer may be removed. `None` for a connected peer.
     pub expires: Option<Timestamp>,
-    /// P7's counter.
+    /// P7: the counter of misbehaviours.
     pub behaviour_penalty: f64,
-    /// P5.
+    /// P5: the score that the application set.
     pub application_score: f64,
-    /// P1 to P4's counters.
+    /// P1 to P4: the counters by topic.
     pub topics: BTreeMap<N::Topic, TopicScoreView>,
 }
 
-/// The counters of a peer on a topic.
+/// The score counters of a peer in one topic.
 #[derive(Clone, Debug, Serialize)]
 pub struct TopicScoreView {
-    /// P1: since when in the mesh, and for how long as of the last refresh.
+    /// P1: the time at which the peer entered the mesh, and its time in the mesh at the last refresh. `None` outside
+    /// the mesh.
     pub mesh: Option<(Timestamp, Duration)>,
-    /// P2: first deliveries.
+    /// P2: the counter of first message deliveries.
     pub first: f64,
-    /// P3 is evaluated.
+    /// P3: whether the penalty applies, because the activation time is over.
     pub active: bool,
-    /// P3: deliveries.
+    /// P3: the counter of mesh message deliveries.
     pub delivered: f64,
-    /// P3b: failures.
+    /// P3b: the sum of the squared deficits at the times when the peer left the mesh.
     pub failure: f64,
-    /// P4: invalid messages.
+    /// P4: the counter of invalid messages.
     pub invalid: f64,
 }
 
-/// A fanout.
+/// The fanout of a topic.
 #[derive(Serialize)]
 #[derive_where(Clone, Debug)]
 #[serde(bound(serialize = "N::Peer: Serialize"))]
 pub struct FanoutView<N: Network> {
-    /// Its peers.
+    /// The peers of the fanout.
     pub peers: BTreeSet<N::Peer>,
-    /// When we last published to it.
+    /// The time of the last publication.
     pub last_published: Timestamp,
 }
 
@@ -129,25 +130,25 @@ pub struct FanoutView<N: Network> {
 #[derive_where(Clone, Debug)]
 #[serde(bound(serialize = "N::Peer: Serialize, N::Topic: Serialize, N::MessageId: Serialize"))]
 pub struct CachedView<N: Network> {
-    /// Its topic.
+    /// The topic of the message.
     pub topic: N::Topic,
-    /// Its id.
+    /// The id of the message.
     pub id: N::MessageId,
-    /// How often each peer asked for it by IWANT.
+    /// The number of times that each peer requested the message by IWANT.
     pub accesses: BTreeMap<N::Peer, u32>,
 }
 
-/// An id in the seen window.
+/// An id in the seen cache.
 #[derive(Serialize)]
 #[derive_where(Clone, Debug)]
 #[serde(bound(serialize = "N::Peer: Serialize, N::Topic: Serialize, N::MessageId: Serialize"))]
 pub struct SeenView<N: Network> {
-    /// Its topic.
+    /// The topic of the message.
     pub topic: N::Topic,
-    /// The id.
+    /// The id of the message.
     pub id: N::MessageId,
-    /// When it was first seen.
+    /// The time of the first copy.
     pub first_seen: Timestamp,
-    /// Who delivered it before it was accepted; nobody if it was published here.
+    /// The peers that sent the message before it was accepted. Empty for a message that this node published.
     pub senders: BTreeSet<N::Peer>,
 }

@@ -1,5 +1,6 @@
-//! What the state machines count for whoever runs them, beside the sixteen of [`Stats`](crate::protocol::inspect::stats::Stats): plain
-//! numbers, taken once a burst. Knows no metric; a [`Node`](crate::protocol::node::Node) lets them grow.
+//! Counters of the state machines for metrics, in addition to the sixteen of
+//! [`Stats`](crate::protocol::inspect::stats::Stats). The owner takes them once per burst; in a
+//! [`Node`](crate::protocol::node::Node) they accumulate.
 
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ use super::{
 use crate::network::Network;
 
 const OUTCOMES: usize = Input::tallied_outcomes();
-/// One word says which outcomes were counted; its last bit, whether anything else was.
+/// `InputCounters::touched` is one `u64`: one bit for each outcome, and the last bit for all other counters.
 const _: () = assert!(OUTCOMES < 64);
 const REST: u64 = 1 << 63;
-/// Of so many copies, how long after the first one came is kept.
+/// The delay after the first copy is measured for one of this number of duplicates.
 const SAMPLED: u32 = 64;
-/// So many durations are kept for whoever takes them.
+/// The number of durations that are stored until they are taken. Further ones are dropped.
 const MAX_DURATIONS: usize = 64;
 
 /// Why a peer entered our mesh; the names are metric labels.
@@ -70,7 +71,7 @@ pub(crate) enum Penalty {
     SlowPeer,
 }
 
-/// How often each penalty was given.
+/// The number of penalties, by reason.
 pub(crate) type Penalties = EnumMap<Penalty, u32>;
 
 /// How one id of a received IWANT was answered; the names are metric labels.
@@ -94,19 +95,19 @@ impl<N: Network> From<&IWantAnswer<N>> for IWantResponse {
     }
 }
 
-/// What was counted of one topic, or of the peers' side, since it was last taken.
+/// The counters of one topic, or of the peers' side, since they were last taken.
 #[derive(Clone, Debug)]
 pub(crate) struct InputCounters {
-    /// Which of the outcomes were counted.
+    /// The outcomes whose counter changed, one bit each. The last bit is set if `rest` changed.
     touched: u64,
     outcomes: [u32; OUTCOMES],
     rest: RareCounters,
     copies: u32,
-    /// Of the messages that came.
+    /// Size of the received messages, in bytes.
     pub(crate) bytes: u64,
 }
 
-/// What is counted more seldom.
+/// Counters that change less often than the outcomes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RareCounters {
     pub(crate) grafted: EnumMap<Grafted, u32>,
@@ -122,9 +123,10 @@ pub(crate) struct RareCounters {
     pub(crate) fanout_sends: u32,
     /// Messages not sent because of a peer's IDONTWANT, one per peer.
     pub(crate) suppressed_by_idontwant: u32,
-    /// How long after asking a watched message came.
+    /// Times between an IWANT and the arrival of the promised message. At most [`MAX_DURATIONS`].
     pub(crate) promise_durations: Vec<Duration>,
-    /// How long after the first a copy came, of some copies.
+    /// Times between the first copy of a message and a duplicate, for one of [`SAMPLED`] duplicates. At most
+    /// [`MAX_DURATIONS`].
     pub(crate) duplicate_delays: Vec<Duration>,
 }
 
@@ -135,12 +137,12 @@ impl Default for InputCounters {
 }
 
 impl InputCounters {
-    /// An input was handled.
+    /// Counts an input with its outcome.
     #[inline]
     pub(crate) fn input(&mut self, input: Input, outcome: &impl Labelled) {
         let place = input.first() + outcome.place();
         self.touched |= 1 << place;
-        // Wraps where nobody takes it.
+        // A counter that is never taken wraps.
         self.outcomes[place] = self.outcomes[place].wrapping_add(1);
     }
 
@@ -156,27 +158,27 @@ impl InputCounters {
         add(&mut self.rest().promises[event], count);
     }
 
-    /// One id of a received IWANT was answered.
+    /// Counts the response to one id of a received IWANT.
     pub(crate) fn iwant_response(&mut self, response: IWantResponse) {
         add(&mut self.rest().iwant_responses[response], 1);
     }
 
-    /// An IHAVE with this number of message ids was received.
+    /// Counts a received IHAVE with this number of message ids.
     pub(crate) fn ihave_ids(&mut self, ids: usize) {
         add(&mut self.rest().ihave_ids, ids);
     }
 
-    /// An IWANT with this number of message ids was received.
+    /// Counts a received IWANT with this number of message ids.
     pub(crate) fn iwant_ids(&mut self, ids: usize) {
         add(&mut self.rest().iwant_ids, ids);
     }
 
-    /// A message was sent to this number of fanout peers.
+    /// Counts a message that was sent to this number of fanout peers.
     pub(crate) fn fanout_sends(&mut self, recipients: usize) {
         add(&mut self.rest().fanout_sends, recipients);
     }
 
-    /// A message was not sent to this number of peers because of their IDONTWANT.
+    /// Counts a message that was not sent to this number of peers because of their IDONTWANT.
     pub(crate) fn suppressed_by_idontwant(&mut self, peers: usize) {
         add(&mut self.rest().suppressed_by_idontwant, peers);
     }
@@ -186,7 +188,7 @@ impl InputCounters {
         keep(&mut self.rest().promise_durations, after);
     }
 
-    /// A copy of an accepted message came.
+    /// Counts a duplicate of an accepted message. `delay` returns the time since the first copy.
     #[inline]
     pub(crate) fn duplicate(&mut self, delay: impl FnOnce() -> Duration) {
         if self.copies.is_multiple_of(SAMPLED) {
@@ -195,7 +197,8 @@ impl InputCounters {
         self.copies = self.copies.wrapping_add(1);
     }
 
-    /// Hands each outcome that was counted, by its place among those of all inputs, to `each`.
+    /// Takes the outcome counters that changed. Calls `each` with the index of the outcome among those of all inputs,
+    /// and its count.
     #[inline]
     pub(crate) fn take_outcomes(&mut self, mut each: impl FnMut(usize, u32)) {
         let mut touched = self.touched & !REST;
@@ -207,7 +210,7 @@ impl InputCounters {
         }
     }
 
-    /// What else was counted, if anything was.
+    /// Takes the other counters, or returns `None` if none of them changed.
     #[inline]
     pub(crate) fn take_rest(&mut self) -> Option<RareCounters> {
         let counted = self.touched & REST != 0;

@@ -1,5 +1,5 @@
-//! What is decided about peers, to be explained to an operator: each outcome that somebody may ask the
-//! reason of, as a value. Translates; decides nothing.
+//! The event records that explain decisions about peers and messages to operators, with their names, reasons and
+//! explanations.
 
 use derive_where::derive_where;
 
@@ -8,47 +8,47 @@ use super::{
 };
 use crate::{network::Network, timestamp::Timestamp};
 
-/// Something that was decided about a peer, or that it did.
+/// A decision about a peer, or an action of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PeerDecision {
-    /// It is connected now.
+    /// The peer connected.
     Connected,
-    /// It is not connected any more.
+    /// The peer disconnected.
     Disconnected,
-    /// It asked to be in our mesh; this became of it.
+    /// The peer sent a GRAFT, with this outcome.
     Graft(GraftOutcome),
-    /// We put it in our mesh.
+    /// We grafted the peer.
     Grafted(Grafting),
-    /// It took us out of its mesh, and so we took it out of ours.
+    /// The peer sent a PRUNE, and we removed it from our mesh.
     PrunedByPeer,
-    /// We took it out of our mesh.
+    /// We pruned the peer.
     Pruned(Pruning),
-    /// The peers that it named in a PRUNE are not connected to: its score is below `accept_px_threshold`.
+    /// The peers that it recommended in a PRUNE were ignored: its score is below `accept_px_threshold`.
     PxRefused,
-    /// Its SUBSCRIBE was ignored: it has as many topics as it may.
+    /// Its SUBSCRIBE was ignored: it is subscribed to `max_topics_per_peer` topics.
     SubscribeRefused,
-    /// Its IHAVE was ignored. The reason is the outcome's name.
+    /// Its IHAVE was ignored. The reason is the name of the outcome.
     IHaveRefused(&'static str),
-    /// Its IWANT was ignored, or not answered in full. The reason is the outcome's name.
+    /// Its IWANT was ignored, or some of its ids were not answered. The reason is the name of the outcome.
     IWantRefused(&'static str),
-    /// Its IDONTWANT was ignored, or not heeded in full. The reason is the outcome's name.
+    /// Its IDONTWANT was ignored, or some of its ids were ignored. The reason is the name of the outcome.
     IDontWantRefused(&'static str),
-    /// Its score was lowered.
+    /// The score of the peer was lowered.
     Penalised(Penalty),
 }
 
-/// Why we put a peer in a mesh.
+/// Why we grafted a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Grafting {
     /// We joined the topic.
     Join,
-    /// A heartbeat found too few peers, too few outbound ones, or poor ones.
+    /// The heartbeat found too few peers, too few outbound peers, or low scores in the mesh.
     Heartbeat,
 }
 
-/// Why we took a peer out of a mesh.
+/// Why we pruned a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pruning {
@@ -56,29 +56,29 @@ pub enum Pruning {
     Leave,
     /// The peer unsubscribed from the topic.
     Unsubscribed,
-    /// A heartbeat found its score negative.
+    /// The heartbeat found that the score of the peer was negative.
     NegativeScore,
-    /// A heartbeat found more peers than `degree_high`.
+    /// The heartbeat found more than `degree_high` peers in the mesh.
     AboveDegreeHigh,
 }
 
-/// What a score was lowered for.
+/// Why the score of a peer was lowered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Penalty {
-    /// P7: it came back before its backoff was over.
+    /// P7: the peer sent a GRAFT before its backoff expired.
     GraftBackoff,
-    /// P7: it offered a message and did not deliver it.
+    /// P7: the peer sent an IHAVE and did not send the requested message.
     BrokenPromise,
-    /// P7: the p2p layer found that it does not read what it must be told.
+    /// P7: the p2p layer reported that the peer reads too slowly for control messages.
     SlowPeer,
-    /// P4: it delivered an invalid message, or offered an invalid id.
+    /// P4: the peer sent an invalid message, or an invalid id in an IHAVE.
     InvalidMessage,
-    /// P3b: it left the mesh with too few deliveries.
+    /// P3b: the peer left the mesh with a delivery deficit.
     MeshDeficit,
 }
 
-/// What happened.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
@@ -88,42 +88,41 @@ pub enum EventKind {
     Left,
     /// We published a message.
     Published,
-    /// A message was valid and new.
+    /// A message was valid and new, and was delivered to the application.
     Delivered,
-    /// A message had been seen before.
+    /// A message was a duplicate.
     Duplicate,
-    /// A message was refused. The reason is the outcome's name.
+    /// A message was rejected. The reason is the name of the outcome.
     Rejected(&'static str),
-    /// Something was decided about a peer.
+    /// A decision about a peer, or an action of the peer.
     Decided(PeerDecision),
 }
 
-/// Something that happened, with its circumstances.
+/// An event with its time, peer, topic and message. Consecutive equal events of one peer are one record.
 #[derive_where(Clone, Debug, PartialEq)]
 pub struct EventRecord<N: Network> {
-    /// Its number: a later one is greater. What happens again in a row to one peer has the number of the last
-    /// time.
+    /// Sequence number, ascending. A repeated event has the number of its last occurrence.
     pub seq: u64,
-    /// When it happened, the last time if it happened several times in a row.
+    /// The time of the last occurrence.
     pub time: Timestamp,
-    /// When it happened first.
+    /// The time of the first occurrence.
     pub first: Timestamp,
-    /// How often in a row.
+    /// The number of consecutive occurrences. At least 1.
     pub count: u64,
-    /// What.
+    /// The kind of the event.
     pub kind: EventKind,
-    /// Whom it is about.
+    /// The peer that the event is about.
     pub peer: Option<N::Peer>,
     /// The topic.
     pub topic: Option<N::Topic>,
     /// The message.
     pub message_id: Option<N::MessageId>,
-    /// The peer's score at that time; `None` if it had none.
+    /// The score of the peer at that time. `None` if the peer had no score.
     pub score: Option<f64>,
 }
 
 impl EventKind {
-    /// To a message that a peer delivered; `None` while there is no verdict.
+    /// Returns the event of a message that a peer sent, or `None` before there is a verdict.
     pub(crate) fn to_message<N: Network>(outcome: &ReceiveOutcome<N>) -> Option<Self> {
         match outcome {
             ReceiveOutcome::Route { .. } => Some(Self::Delivered),
@@ -133,8 +132,8 @@ impl EventKind {
         }
     }
 
-    /// Its name: that of go-libp2p-pubsub's `TraceEvent` types where there is one, one in their manner where
-    /// there is none.
+    /// The name of the event: that of the `TraceEvent` type of go-libp2p-pubsub if there is one, else a name in the
+    /// same style.
     pub fn name(self) -> &'static str {
         match self {
             Self::Joined => "JOIN",
@@ -147,7 +146,7 @@ impl EventKind {
         }
     }
 
-    /// Why, as a word.
+    /// The reason as a label, for example `low_score`.
     pub fn reason(self) -> Option<&'static str> {
         match self {
             Self::Rejected(reason) => Some(reason),
@@ -156,7 +155,7 @@ impl EventKind {
         }
     }
 
-    /// Why, for a person.
+    /// The reason as a phrase for operators.
     pub fn explanation(self) -> Option<&'static str> {
         match self {
             Self::Decided(decision) => decision.explanation(),
@@ -234,12 +233,12 @@ impl PeerDecision {
         })
     }
 
-    /// Of a SUBSCRIBE.
+    /// The decision that follows from a SUBSCRIBE, if the outcome is a refusal.
     pub(crate) fn of_subscribe(outcome: SubscribeOutcome) -> Option<Self> {
         (outcome == SubscribeOutcome::TopicLimitExceeded).then_some(Self::SubscribeRefused)
     }
 
-    /// Of an IHAVE.
+    /// The decision that follows from an IHAVE, if the outcome is a refusal.
     pub(crate) fn of_ihave<N: Network>(outcome: &IHaveOutcome<N>) -> Option<Self> {
         match outcome {
             IHaveOutcome::Requested { .. } | IHaveOutcome::TopicNotTracked => None,
@@ -247,7 +246,7 @@ impl PeerDecision {
         }
     }
 
-    /// Of an IDONTWANT.
+    /// The decision that follows from an IDONTWANT, if the outcome is a refusal.
     pub(crate) fn of_idontwant(outcome: IDontWantOutcome) -> Option<Self> {
         match outcome {
             IDontWantOutcome::LowScore { .. } | IDontWantOutcome::TooMany { .. } => {
@@ -259,7 +258,8 @@ impl PeerDecision {
         }
     }
 
-    /// Of an IWANT: ids that are no longer here are nobody's fault.
+    /// The decision that follows from an IWANT, if the outcome is a refusal. An id that is no longer in the history is
+    /// not a refusal.
     pub(crate) fn of_iwant<N: Network>(outcome: &IWantOutcome<N>) -> Option<Self> {
         match outcome {
             IWantOutcome::LowScore { .. } => Some(Self::IWantRefused(outcome.name())),
@@ -274,7 +274,7 @@ impl PeerDecision {
 }
 
 impl GraftOutcome {
-    /// Why the GRAFT of a peer was accepted or refused, for people.
+    /// Why the GRAFT was accepted or refused, as a phrase for operators.
     pub(crate) fn explanation(self) -> &'static str {
         match self {
             Self::Grafted => "the peer requested it",

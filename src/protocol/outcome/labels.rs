@@ -1,21 +1,22 @@
-//! What inputs and their outcomes are called, in labels and logs. Decides nothing.
+//! The labels of inputs and of their outcomes, for metrics and logs.
 
 use super::*;
 use crate::network::Network;
 
-/// An outcome that has a name among those of its kind.
+/// An outcome with a label.
 pub(crate) trait Labelled {
-    /// The place of its name in [`Input::outcomes`].
+    /// The index of its label in [`Input::outcomes`].
     fn place(&self) -> usize;
 }
 
-/// The names of each outcome enum. The matches are complete: a new variant without a name does not compile.
+/// Defines the labels of each outcome enum. The matches are exhaustive: a new variant without a label does not
+/// compile.
 macro_rules! names {
     ($($names:ident $outcome:ident $(<$n:ident>)? { $($variant:ident $name:literal,)* })*) => { $(
         const $names: &[&str] = &[$($name),*];
 
         impl$(<$n: Network>)? $outcome$(<$n>)? {
-            /// Its name, for labels and logs.
+            /// The label of the outcome, for metrics and logs.
             pub fn name(&self) -> &'static str {
                 $names[self.place()]
             }
@@ -121,41 +122,41 @@ names! {
 /// An input of a state machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// A connection is up.
+    /// A peer connected.
     AddPeer,
-    /// A connection is gone.
+    /// A peer disconnected.
     RemovePeer,
-    /// A peer subscribes.
+    /// A SUBSCRIBE of a peer.
     Subscribe,
-    /// A peer unsubscribes.
+    /// An UNSUBSCRIBE of a peer.
     Unsubscribe,
-    /// A peer grafts.
+    /// A GRAFT of a peer.
     Graft,
-    /// A peer prunes.
+    /// A PRUNE of a peer.
     Prune,
-    /// A peer offers messages.
+    /// An IHAVE of a peer.
     IHave,
-    /// A peer asks for messages, all of one topic.
+    /// An IWANT of a peer, with ids of one topic.
     IWant,
-    /// A peer sends a full message.
+    /// A full message of a peer.
     ReceiveMessage,
-    /// A parked message is tried again.
+    /// Another validation of a parked message.
     RetryMessage,
-    /// The verdict on a message that had to wait: alone, or with its batch.
+    /// The verdict on a message under asynchronous or batch validation.
     JudgeMessage,
-    /// The application publishes.
+    /// A publication of the application.
     Publish,
-    /// The application joins.
+    /// A join of the application.
     Join,
-    /// The application leaves.
+    /// A leave of the application.
     Leave,
-    /// A peer says which messages it does not want. No topic's: counted where it is decided, and not among the
-    /// others.
+    /// An IDONTWANT of a peer. It belongs to no topic: it is counted where it is handled, and not in
+    /// [`InputCounters`](super::counters::InputCounters).
     IDontWant,
 }
 
 impl Input {
-    /// All inputs.
+    /// All inputs, in the order of their discriminants.
     pub const ALL: [Self; 15] = [
         Self::AddPeer,
         Self::RemovePeer,
@@ -174,7 +175,7 @@ impl Input {
         Self::IDontWant,
     ];
 
-    /// Its name, for labels and logs.
+    /// The label of the input, for metrics and logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::AddPeer => "add_peer",
@@ -195,7 +196,7 @@ impl Input {
         }
     }
 
-    /// The names of all that can become of it.
+    /// The labels of all outcomes of the input.
     pub const fn outcomes(self) -> &'static [&'static str] {
         match self {
             Self::AddPeer => ADD_PEER,
@@ -214,7 +215,7 @@ impl Input {
         }
     }
 
-    /// The place of its first outcome among those of all inputs.
+    /// The index of its first outcome among the outcomes of all inputs.
     pub(crate) const fn first(self) -> usize {
         let (mut place, mut before) = (0, 0);
         while before < self as usize {
@@ -224,7 +225,8 @@ impl Input {
         place
     }
 
-    /// How many outcomes the inputs have that a [`InputCounters`](super::counters::InputCounters) counts.
+    /// The number of outcomes that [`InputCounters`](super::counters::InputCounters) counts: those of all inputs except
+    /// IDONTWANT.
     pub(super) const fn tallied_outcomes() -> usize {
         Self::IDontWant.first()
     }
@@ -241,7 +243,7 @@ mod tests {
     use crate::plain::{PlainId, PlainNetwork};
 
     #[test]
-    fn inputs_stand_where_their_number_says() {
+    fn all_inputs_are_in_discriminant_order() {
         for (place, input) in Input::ALL.into_iter().enumerate() {
             assert_eq!(input as usize, place, "{input:?}");
         }
@@ -255,7 +257,7 @@ mod tests {
         assert_eq!(SubscribeOutcome::TopicLimitExceeded.name(), "topic_limit_exceeded");
     }
 
-    /// The names in the JSON of outcomes.
+    /// The labels in the JSON of outcomes.
     fn names<T: Serialize>(outcomes: &[T]) -> Vec<String> {
         outcomes.iter().map(|outcome| json!(outcome)["outcome"].as_str().unwrap().to_owned()).collect()
     }

@@ -1,5 +1,5 @@
-//! What can become of each input: one complete enum an input. Misbehaviour is a value here, never
-//! an error.
+//! The outcomes of inputs: one exhaustive enum for each input. Misbehaviour of a peer is an outcome rather than an
+//! error.
 
 pub(crate) mod counters;
 pub(crate) mod decision;
@@ -15,74 +15,74 @@ use serde::{Serialize, Serializer};
 
 use crate::network::{FullMessage, Network};
 
-/// Of a new connection.
+/// The outcome of a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum AddPeer {
     /// The peer is connected now.
     Added,
-    /// It already was; its facts are unchanged.
+    /// The peer was connected already. Its properties are unchanged.
     AlreadyKnown,
 }
 
-/// Of a disconnection.
+/// The outcome of a disconnection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum RemovePeer {
-    /// The peer is not connected now, be it that it never was.
+    /// The peer is not connected now. It may never have been connected.
     #[serde(rename = "removed")]
     Removing,
 }
 
-/// Of a peer's SUBSCRIBE.
+/// The outcome of a SUBSCRIBE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum SubscribeOutcome {
     /// The peer is subscribed now.
     Subscribed,
-    /// It is not connected.
+    /// The peer is not connected.
     UnknownPeer,
-    /// It is subscribed to `max_topics_per_peer` topics already.
+    /// The peer is subscribed to `max_topics_per_peer` topics already.
     TopicLimitExceeded,
 }
 
-/// Of a peer's UNSUBSCRIBE.
+/// The outcome of an UNSUBSCRIBE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum UnsubscribeOutcome {
-    /// The peer is not subscribed now, nor in the mesh or fanout.
+    /// The peer is no longer subscribed, and not in the mesh or fanout.
     Unsubscribed,
-    /// It is not connected.
+    /// The peer is not connected.
     UnknownPeer,
 }
 
-/// Of a peer's GRAFT (v1.1 "graft flood", "prune backoff", "outbound mesh quotas").
+/// The outcome of a GRAFT (v1.1 "graft flood", "prune backoff", "outbound mesh quotas").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum GraftOutcome {
     /// The peer is in the mesh now.
     Grafted,
-    /// The application, or the cap on its topics, refuses it. Answered by a PRUNE.
+    /// The application or `max_topics_per_peer` refuses the peer. We answer with a PRUNE.
     PeerFiltered,
-    /// We have not joined the topic. Answered by a PRUNE.
+    /// We have not joined the topic. We answer with a PRUNE.
     #[serde(rename = "not_joined")]
     UnsubscribedTopic,
-    /// It is there already.
+    /// The peer is in the mesh already.
     AlreadyInMesh,
-    /// It is not connected.
+    /// The peer is not connected.
     #[serde(rename = "unknown_peer")]
     UnexpectedPeer,
-    /// Direct peers are never in a mesh. Answered by a PRUNE.
+    /// Direct peers are never in a mesh. We answer with a PRUNE.
     DirectPeer,
-    /// It comes back before its backoff is over: penalised (P7). Answered by a PRUNE.
+    /// The backoff of the peer has not expired. The peer is penalised (P7). We answer with a PRUNE.
     BackedOff,
-    /// Its score is negative. Answered by a PRUNE.
+    /// The score of the peer is negative. We answer with a PRUNE.
     NegativeScore,
-    /// The mesh is full and it is not outbound. Answered by a PRUNE with px.
+    /// The mesh is full and the peer is not outbound. We answer with a PRUNE with px.
     MeshFull,
 }
 
-/// Of a peer's PRUNE.
+/// The outcome of a PRUNE.
 #[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
 #[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::Peer: Serialize"))]
@@ -92,213 +92,214 @@ pub enum PruneOutcome<N: Network> {
     TopicNotTracked,
     /// The peer is not in the mesh.
     NotInMesh,
-    /// Pruned; its peer exchange is ignored because its score is below `accept_px_threshold`.
+    /// The peer was removed from the mesh. Its peer exchange is ignored because its score is below
+    /// `accept_px_threshold`.
     #[serde(rename = "px_ignored")]
     ScoreTooLow {
-        /// The score it has.
+        /// The score of the peer.
         score: f64,
     },
-    /// Pruned; there is nobody to connect to.
+    /// The peer was removed from the mesh. It recommended no peer that we accept.
     NoPx,
-    /// Pruned, and these peers were accepted from its peer exchange, ascending.
+    /// The peer was removed from the mesh. We accepted peers from its peer exchange.
     Px {
-        /// The accepted, of whom some may be connected or unreachable.
+        /// The accepted peers, ascending. Some may be connected already, or unreachable.
         peers: Vec<N::Peer>,
     },
 }
 
-/// Of a peer's IHAVE.
+/// The outcome of an IHAVE.
 #[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
 #[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::MessageId: Serialize"))]
 pub enum IHaveOutcome<N: Network> {
-    /// Its score is below `gossip_threshold`.
+    /// The score of the peer is below `gossip_threshold`.
     LowScore {
-        /// The score it has.
+        /// The score of the peer.
         score: f64,
-        /// The score it needs.
+        /// The required score.
         threshold: f64,
     },
-    /// It sent more than `max_recv_ihave_per_heartbeat` in this heartbeat.
+    /// The peer sent more than `max_recv_ihave_per_heartbeat` IHAVEs in this heartbeat.
     #[serde(rename = "too_many_ihaves")]
     TooManyIHaves {
-        /// How many, this one included.
+        /// The number of IHAVEs in this heartbeat, including this one.
         count: u32,
-        /// How many it may.
+        /// The allowed number.
         max: u32,
     },
-    /// We already requested `max_sent_iwant_per_heartbeat` ids from it in this heartbeat.
+    /// We have requested `max_sent_iwant_per_heartbeat` ids from the peer in this heartbeat already.
     #[serde(rename = "too_many_iwants")]
     TooManyIWants {
-        /// How many we requested.
+        /// The number of ids that we requested in this heartbeat.
         count: u32,
-        /// How many we may.
+        /// The allowed number.
         max: u32,
     },
     /// We have not joined the topic.
     #[serde(rename = "not_joined")]
     TopicNotTracked,
-    /// One of the ids is invalid: penalised (P4), none is requested.
+    /// One of the ids is invalid. The peer is penalised (P4), and no id is requested.
     InvalidId,
-    /// These ids are requested from it, in a random order; possibly none.
+    /// The ids that we request from the peer.
     Requested {
-        /// The ids.
+        /// The ids, in random order. May be empty.
         ids: Vec<N::MessageId>,
     },
 }
 
-/// Of a peer's IWANT.
+/// The outcome of an IWANT.
 #[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
 #[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::MessageId: Serialize"))]
 pub enum IWantOutcome<N: Network> {
-    /// Its score is below `gossip_threshold`.
+    /// The score of the peer is below `gossip_threshold`.
     LowScore {
-        /// The score it has.
+        /// The score of the peer.
         score: f64,
-        /// The score it needs.
+        /// The required score.
         threshold: f64,
     },
-    /// What became of each id.
+    /// Each id was answered or refused separately.
     Answered {
-        /// By id. In JSON pairs of an id and the name of its answer.
+        /// The answers by id. In JSON, an array of pairs: the id and the label of its answer.
         #[serde(serialize_with = "answer_names")]
         ids: BTreeMap<N::MessageId, IWantAnswer<N>>,
     },
 }
 
-/// Of a peer's IDONTWANT (v1.2).
+/// The outcome of an IDONTWANT (v1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum IDontWantOutcome {
-    /// None is heeded (`idontwant_message_size`).
+    /// IDONTWANT is disabled (`idontwant_message_size`).
     #[serde(rename = "disabled")]
     SwitchedOff,
-    /// It is not connected: nothing is sent to it anyway.
+    /// The peer is not connected, so that nothing is sent to it.
     UnknownPeer,
-    /// Its score is below `gossip_threshold`.
+    /// The score of the peer is below `gossip_threshold`.
     LowScore {
-        /// The score it has.
+        /// The score of the peer.
         score: f64,
-        /// The score it needs.
+        /// The required score.
         threshold: f64,
     },
-    /// It named more than `max_idontwant_per_heartbeat` ids in this heartbeat.
+    /// The peer sent more than `max_idontwant_per_heartbeat` ids in this heartbeat.
     #[serde(rename = "too_many_ids")]
     TooMany {
-        /// How many of these are ignored.
+        /// The number of ids of this IDONTWANT that are ignored.
         ignored: usize,
-        /// How many it may name.
+        /// The allowed number of ids in a heartbeat.
         max: usize,
     },
-    /// All of them are heeded.
+    /// All ids are stored.
     #[serde(rename = "recorded")]
     Noted {
-        /// How many.
+        /// The number of ids.
         ids: usize,
     },
 }
 
-/// What became of one id of an IWANT.
+/// The answer to one id of an IWANT.
 #[derive_where(Clone, Debug, PartialEq)]
 pub enum IWantAnswer<N: Network> {
-    /// The application refuses it to this peer.
+    /// The application refuses the message to this peer.
     Ignored,
-    /// It is not in the history.
+    /// The message is not in the history.
     NotFound,
-    /// The peer asked for it more than `max_gossip_retransmission` times.
+    /// The peer requested the message more than `max_gossip_retransmission` times.
     TooManyRequests,
-    /// It is sent.
+    /// The message is sent.
     Message(Arc<FullMessage<N>>),
 }
 
-/// Of a full message that a peer sent, and of the verdict on one that had to wait.
+/// The outcome of a full message of a peer, or of the verdict on a message under asynchronous or batch validation.
 #[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
 #[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::Peer: Serialize"))]
 pub enum ReceiveOutcome<N: Network> {
-    /// Valid and new: forwarded to these peers, ascending, and delivered to the application.
+    /// The message is valid and new. It is forwarded, and delivered to the application.
     #[serde(rename = "routed")]
     Route {
-        /// The mesh and the direct subscribers, without those who delivered it. Bootstrap peers
-        /// stand here too, though nothing is sent to them, and so do those who said IDONTWANT.
+        /// The peers of the mesh and the direct subscribers, except the senders, ascending. The list includes
+        /// bootstrap peers and peers that sent IDONTWANT, although the message is not sent to them.
         to: Vec<N::Peer>,
     },
-    /// Seen before; inside the window of P3 its sender is credited.
+    /// The message is a duplicate. Within the window of P3 it counts as a delivery of its sender.
     #[serde(rename = "duplicate")]
     AlreadyReceived,
     /// We have not joined the topic.
     #[serde(rename = "not_joined")]
     NotSubscribed,
-    /// Its deliverers are penalised (P4).
+    /// The message is invalid. Its senders are penalised (P4).
     Invalid,
-    /// Not decidable yet: parked.
+    /// The application can't decide the validity yet. The message is parked.
     Unknown,
-    /// Too old: dropped.
+    /// The message is too old. It is dropped.
     Outdated,
-    /// It waits for the verdict on its batch.
+    /// The message waits for the validation of its batch.
     Batched,
-    /// It waits for a verdict that comes later.
+    /// The message is under asynchronous validation.
     Validating,
-    /// Too many messages of the topic wait for a verdict: dropped, nobody is penalised.
+    /// Too many messages of the topic are under validation. The message is dropped, and no peer is penalised.
     Throttled,
 }
 
-/// Of a message that the application publishes.
+/// The outcome of a publication of the application.
 #[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
 #[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::Peer: Serialize"))]
 pub enum PublishOutcome<N: Network> {
-    /// Sent to these peers, ascending.
+    /// The message is sent to the peers of the topic.
     Published {
-        /// The mesh or fanout, and the direct subscribers. Bootstrap peers stand here too, though nothing is
-        /// sent to them, and so do those who said IDONTWANT.
+        /// The peers of the mesh or fanout and the direct subscribers, ascending. The list includes bootstrap peers
+        /// and peers that sent IDONTWANT, although the message is not sent to them.
         to: Vec<N::Peer>,
     },
-    /// Its id was seen before.
+    /// The message id is in the seen cache.
     AlreadyPublished,
 }
 
-/// Of the application's joining a topic.
+/// The outcome of a join of the application.
 #[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
 #[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::Peer: Serialize"))]
 pub enum JoinOutcome<N: Network> {
-    /// Joined, with these peers as first mesh, ascending.
+    /// The topic is joined now.
     Joined {
-        /// Who is told GRAFT.
+        /// The initial mesh, ascending. These peers are sent a GRAFT.
         to_graft: Vec<N::Peer>,
     },
-    /// It was joined already.
+    /// The topic was joined already.
     AlreadyJoined,
 }
 
-/// Of the application's leaving a topic.
+/// The outcome of a leave of the application.
 #[derive(Serialize)]
 #[derive_where(Clone, Debug, PartialEq)]
 #[serde(tag = "outcome", rename_all = "snake_case", bound(serialize = "N::Peer: Serialize"))]
 pub enum LeaveOutcome<N: Network> {
-    /// Left; this was the mesh, ascending.
+    /// The topic was left.
     Left {
-        /// Who is told PRUNE.
+        /// The peers of the former mesh, ascending. They are sent a PRUNE.
         to_prune: Vec<N::Peer>,
-        /// Those of them that get no px, because their score is negative.
+        /// The peers of `to_prune` that are sent no px because their score is negative.
         no_px: Vec<N::Peer>,
     },
-    /// It was not joined.
+    /// The topic was not joined.
     NotJoined,
 }
 
-/// Of a heartbeat: what changed in the meshes.
+/// The outcome of a heartbeat: the changes of the meshes.
 #[derive(Serialize)]
 #[derive_where(Clone, Debug, Default, PartialEq)]
 #[serde(bound(serialize = "N::Peer: Serialize, N::Topic: Serialize"))]
 pub struct HeartbeatOutcome<N: Network> {
-    /// The topics on which each peer was grafted.
+    /// The topics in which each peer was grafted.
     pub to_graft: BTreeMap<N::Peer, BTreeSet<N::Topic>>,
-    /// The topics on which each peer was pruned.
+    /// The topics in which each peer was pruned.
     pub to_prune: BTreeMap<N::Peer, BTreeSet<N::Topic>>,
-    /// The peers that were pruned from some mesh for a negative score, and get no px there.
+    /// The peers that were pruned from at least one mesh for a negative score. That PRUNE has no px.
     pub no_px: BTreeSet<N::Peer>,
 }
 

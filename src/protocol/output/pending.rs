@@ -75,7 +75,7 @@ impl<N: Network> From<P2pOutput<N>> for PendingOutput<N> {
     }
 }
 
-/// Outputs that tell the p2p layer to forget the peers that `origin` offered by px, each once.
+/// Outputs that make the p2p layer forget the peers that `origin` offered by px, each once.
 pub(in crate::protocol) fn forget_all<N: Network>(
     origin: &N::Peer,
     px: impl IntoIterator<Item = N::Peer>,

@@ -142,7 +142,7 @@ impl<N: Network> Peers<N> {
         AddPeer::Added
     }
 
-    /// Handles a closed connection, and tells its topics.
+    /// Handles a closed connection, and notifies its topics.
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
         self.scores.disconnect(peer, now);
         if let Some(Connection { connection_id, topics }) = self.connections.remove(peer) {
@@ -263,7 +263,7 @@ impl<N: Network> Peers<N> {
     fn subscribed(&mut self, peer: N::Peer, connection_id: ConnectionId, topic: &N::Topic) {
         match self.connection(&peer, connection_id) {
             Some(connection) => drop(connection.topics.insert(topic.clone())),
-            // The connection closed before this event arrived, so the topic has not been told.
+            // The connection closed before this event arrived, so the topic was not notified.
             None => self
                 .outbox
                 .commands

@@ -80,7 +80,7 @@ impl<P: Clone> PeerScore<P> {
         self.refresh_components = None;
     }
 
-    /// Starts a refresh. `with_components` tells whether the components are needed.
+    /// Starts a refresh. `with_components`: whether the components are needed.
     pub(super) fn begin_refresh(&mut self, with_components: bool) {
         self.refresh_sum = 0.0;
         self.refresh_components = with_components.then(ScoreComponents::default);

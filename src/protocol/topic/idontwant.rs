@@ -1,4 +1,4 @@
-//! IDONTWANT (v1.2): tells mesh peers not to send a large message that this node has received, and leaves out recipients
+//! IDONTWANT (v1.2): asks mesh peers not to send a large message that this node has received, and leaves out recipients
 //! that have declined a message. Small messages cost less than an IDONTWANT and are not declined.
 
 use std::collections::HashSet;

@@ -29,7 +29,7 @@ impl<N: Network> TopicState<N> {
     /// Handles a GRAFT: a peer has added this node to its mesh (v1.0 "graft", v1.1 "prune backoff"). A refused GRAFT
     /// sets a backoff and is answered by a PRUNE.
     ///
-    /// `below_topic_limit` tells whether the peer may subscribe to one more topic, because a GRAFT implies SUBSCRIBE.
+    /// `below_topic_limit`: whether the peer may subscribe to one more topic, because a GRAFT implies SUBSCRIBE.
     pub(crate) fn graft(
         &mut self,
         peer: &N::Peer,
@@ -180,7 +180,7 @@ impl<N: Network> TopicState<N> {
 // === Join and leave ===
 
 impl<N: Network> TopicState<N> {
-    /// Joins the topic. Peers are told when the peers' side replies with [`JoinConfirmed`](crate::protocol::exchange::command::TopicCommand).
+    /// Joins the topic. Peers are notified when the peers' side replies with [`JoinConfirmed`](crate::protocol::exchange::command::TopicCommand).
     pub(crate) fn join(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> JoinOutcome<N> {
         if self.is_joined() {
             return JoinOutcome::AlreadyJoined;
@@ -260,7 +260,7 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// Leaves the topic. Peers are told when the peers' side replies with [`LeaveConfirmed`](crate::protocol::exchange::command::TopicCommand).
+    /// Leaves the topic. Peers are notified when the peers' side replies with [`LeaveConfirmed`](crate::protocol::exchange::command::TopicCommand).
     pub(crate) fn leave(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> LeaveOutcome<N> {
         let Some(mesh) = self.mesh.take() else { return LeaveOutcome::NotJoined };
         self.flush_delivery_counts(outbox);

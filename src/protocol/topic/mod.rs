@@ -192,7 +192,7 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// Handles a SUBSCRIBE. `below_topic_limit` tells whether the peer may subscribe to one more topic.
+    /// Handles a SUBSCRIBE. `below_topic_limit`: whether the peer may subscribe to one more topic.
     pub(crate) fn subscribe(
         &mut self,
         peer: &N::Peer,

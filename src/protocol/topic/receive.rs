@@ -126,11 +126,13 @@ impl<N: Network> TopicState<N> {
         outbox.counters.duplicate(|| cx.now.saturating_since(seen.first_seen));
         let window = cx.limits.score.topics.parameters(&self.topic).mesh_message_deliveries_window;
         if cx.now <= seen.first_seen.after(window) {
-            for peer in senders(delivery) {
+            let mut credit = |peer| {
                 if seen.credit_duplicate(peer, cx.limits) {
                     self.delivery_counts.duplicate_in_window(peer, outbox);
                 }
-            }
+            };
+            credit(&delivery.sender);
+            delivery.co_senders.iter().filter(|peer| **peer != delivery.sender).for_each(credit);
         }
         true
     }

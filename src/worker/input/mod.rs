@@ -1,5 +1,5 @@
 //! The entry of all inputs: on the caller's thread, each is admitted and queued for its topic or for the supervisor.
-//! Nothing here blocks or waits for an actor.
+//! Each call returns at once.
 
 mod app;
 mod peer;

@@ -1,4 +1,4 @@
-//! Fills every map to its bound: [`Footprint::at_most`] is reached and is the maximum.
+//! These tests fill every map to its bound and check that the footprint then equals [`Footprint::at_most`].
 
 use std::{
     collections::{BTreeMap, BTreeSet},

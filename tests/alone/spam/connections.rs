@@ -1,4 +1,4 @@
-//! Attacks by peers that connect and disconnect, and by peers that never connect.
+//! These tests attack with peers that connect and disconnect, and with peers that never connect.
 
 use std::time::Duration;
 

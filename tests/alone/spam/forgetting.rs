@@ -1,4 +1,4 @@
-//! Full maps evict entries in an order that an attacker can't use against honest peers.
+//! These tests check that full maps evict entries in an order that an attacker can't use against honest peers.
 
 use std::time::Duration;
 

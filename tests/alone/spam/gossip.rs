@@ -1,4 +1,4 @@
-//! Attacks with IHAVE, IWANT and IDONTWANT.
+//! These tests attack with IHAVE, IWANT and IDONTWANT.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Attacks with GRAFT and PRUNE.
+//! These tests attack with GRAFT and PRUNE.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Attacks with full messages: invalid, repeated, undecidable, large and unrequested ones.
+//! These tests attack with full messages: invalid, repeated, undecidable, large and unrequested ones.
 
 use actix_gossipsub::protocol::View;
 

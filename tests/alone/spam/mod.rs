@@ -1,5 +1,5 @@
-//! Attacks on a running engine. After each of them the tests compare what it cost the attacker, check that memory is
-//! bounded by the engine's own count and by the allocator's, and check that honest peers received everything.
+//! These tests attack a running engine. After each attack they check the attacker's penalties, the bound on memory by
+//! the engine's own count and by the allocator's, and that honest peers received every message.
 
 mod bare_node;
 mod budget;

@@ -1,4 +1,4 @@
-//! Attacks with SUBSCRIBE and UNSUBSCRIBE, and with topics that are never joined.
+//! These tests attack with SUBSCRIBE and UNSUBSCRIBE, and with topics that are never joined.
 
 use actix_gossipsub::protocol::{GraftOutcome, SubscribeOutcome};
 

@@ -1,4 +1,4 @@
-//! The actors as the engine of a worker trace: everything settles after each input.
+//! This module runs a worker trace on the actors. The engine settles after each input.
 
 use std::{
     fmt::Display,

@@ -1,4 +1,4 @@
-//! The ways to alter one place of a recorded expectation, to prove that a comparison then fails.
+//! This module alters one value of a recorded expectation. The proof uses it to show that the comparison then fails.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The outcomes of the protocol as the reference's answers (FORMAT.md, 4).
+//! This module converts the outcomes of the protocol to the reference's answers (FORMAT.md, 4).
 
 use std::sync::Arc;
 

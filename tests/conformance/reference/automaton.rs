@@ -1,4 +1,4 @@
-//! Performs automaton ops (FORMAT.md, 4) on [`Node`].
+//! This module performs automaton ops (FORMAT.md, 4) on [`Node`].
 
 use std::sync::Arc;
 

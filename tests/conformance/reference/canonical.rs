@@ -1,5 +1,5 @@
-//! Compares an answer with its expectation. Both are first brought to one form by the rule of their variant (rules.rs),
-//! which refuses unknown keys; then every difference counts.
+//! This module compares an answer with its expectation. It first brings both to one form by the rule of their variant
+//! (rules.rs), which refuses unknown keys; then every difference counts.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The traits of what performs the ops of a trace, and of the engines under it.
+//! This module defines the traits of the drivers that perform the ops of a trace, and of the engines under them.
 #![allow(async_fn_in_trait, reason = "a trace is replayed on one thread: no future need be Send")]
 
 use actix_gossipsub::{

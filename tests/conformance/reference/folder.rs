@@ -1,4 +1,4 @@
-//! Finds and reads the trace files, and tells automaton and worker traces apart.
+//! This module finds and reads the trace files, and separates automaton traces from worker traces.
 
 use std::{
     fs,

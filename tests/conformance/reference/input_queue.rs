@@ -1,5 +1,5 @@
-//! The worker's input queue, with the switch `hold` of the traces. Our engines have no such switch, so the driver keeps
-//! the inputs back in front of the engine.
+//! This module implements the input queue of a worker trace with its `hold` switch. The engines of this crate lack that
+//! switch, so the driver buffers the inputs in front of the engine.
 
 use std::{collections::VecDeque, time::Duration};
 

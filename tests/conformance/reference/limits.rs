@@ -1,4 +1,4 @@
-//! The limits of a trace (FORMAT.md, 2).
+//! This module reads the limits of a trace (FORMAT.md, 2).
 
 use std::sync::Arc;
 

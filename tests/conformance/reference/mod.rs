@@ -1,9 +1,9 @@
-//! Replays the recorded traces of the reference (tests/traces/FORMAT.md) on the engines of this crate, and compares
-//! every answer with the recorded one.
+//! These tests replay the recorded traces of the reference (tests/traces/FORMAT.md) on the engines of this crate, and
+//! compare every answer with the recorded one.
 //!
-//! `ops` reads the lines; `automaton` and `worker` perform them (`driver` has their traits), the latter on one of the
-//! engines `node_engine`, `actor_engine` and `replay_engine`; `answers`, `outputs` and `view` render what they answer;
-//! `rules` and `canonical` compare; `runner` and `folder` go through files; `proof` shows that comparisons can fail.
+//! `ops` parses the lines. `automaton` and `worker` perform them (`driver` has their traits), the latter on
+//! `node_engine`, `actor_engine` or `replay_engine`. `answers`, `outputs` and `view` render the results; `rules` and
+//! `canonical` compare them; `runner` and `folder` process files; `proof` shows that comparisons can fail.
 
 pub mod actor_engine;
 mod alteration;

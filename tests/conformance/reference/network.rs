@@ -1,4 +1,5 @@
-//! The network of the reference's traces: its types, and an application whose answers the traces set.
+//! This module defines the network of the reference's traces: its types, and an application whose answers the traces
+//! set.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! [`Node`] as the engine of a worker trace: on one thread, without actors.
+//! This module runs a worker trace on [`Node`], on one thread and without actors.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The lines of a trace (FORMAT.md, 2 to 5). An unknown op or argument is an error.
+//! This module parses the lines of a trace (FORMAT.md, 2 to 5). An unknown op or argument is an error.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! An engine's outputs and inputs in a trace's JSON (FORMAT.md, 5).
+//! This module converts the outputs and inputs of an engine to the JSON of a trace (FORMAT.md, 5).
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Proves that the comparisons can fail: the recorded expectations equal themselves and no alteration of themselves, and
-//! a driver that does nothing fails every trace.
+//! These checks prove that a comparison can fail. Each recorded expectation equals itself and differs from each of its
+//! alterations, and a driver that does nothing fails every trace.
 
 use std::{collections::BTreeMap, path::Path};
 

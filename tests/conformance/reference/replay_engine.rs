@@ -1,5 +1,5 @@
-//! The replay of recordings (`actix_gossipsub::recording`) as the engine of a worker trace: each input is written as a
-//! line of a recording, and performed from there.
+//! This module runs a worker trace on the replay of recordings (`actix_gossipsub::recording`). Each input is written as
+//! a line of a recording and performed from there.
 
 use std::sync::Arc;
 

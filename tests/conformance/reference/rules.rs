@@ -1,4 +1,4 @@
-//! How each answer of the traces compares, exactly as FORMAT.md, 4 to 6, says.
+//! This module has the comparison rule of each answer, as FORMAT.md, 4 to 6, specifies.
 
 use super::canonical::{
     Field,

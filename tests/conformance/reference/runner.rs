@@ -1,5 +1,5 @@
-//! Replays traces line by line and collects the differences: at most one a trace, because the lines after a difference
-//! prove nothing. A panic, or a missing answer, is a failure too.
+//! This module replays traces line by line and collects the differences. It stops a trace at its first difference,
+//! because later lines depend on it. A panic or a missing answer is a failure too.
 
 use std::{fmt::Write as _, io::Write as _, panic::AssertUnwindSafe, time::Duration};
 

@@ -1,4 +1,4 @@
-//! An engine's state in a trace's JSON (FORMAT.md, 6).
+//! This module converts the state of an engine to the JSON of a trace (FORMAT.md, 6).
 
 use std::{collections::BTreeMap, fmt::Display, sync::Arc};
 

@@ -1,4 +1,5 @@
-//! Performs worker ops (FORMAT.md, 5) on an engine: keeps the clock and the queue, and gives one answer an op.
+//! This module performs worker ops (FORMAT.md, 5) on an engine. It manages the clock and the queue, and returns one
+//! answer for each op.
 
 use std::time::Duration;
 

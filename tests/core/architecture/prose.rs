@@ -156,13 +156,13 @@ fn header(tokens: &[Token]) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(" "))
 }
 
-/// The last sentence of a paragraph, if it is a negation.
+/// The last sentence of a paragraph, if its first or second word negates, as in "Decides nothing.".
 fn negation(paragraph: &str) -> Option<&str> {
     let ends = [". ", "? ", "! ", "; ", ": "].iter().filter_map(|end| paragraph.rfind(end));
     let last = paragraph[ends.max().map_or(0, |end| end + 2)..].trim();
     let lower = last.to_lowercase();
-    let mut words = lower.split(|next: char| next != '\'' && !next.is_alphanumeric());
-    words.any(|word| NEGATIONS.contains(&word)).then_some(last)
+    let words = lower.split(|next: char| next != '\'' && !next.is_alphanumeric());
+    words.take(2).any(|word| NEGATIONS.contains(&word)).then_some(last)
 }
 
 #[test]
@@ -175,6 +175,7 @@ fn names_and_sentences_are_taken_apart() {
     assert_eq!(of("look_up lookup Desktop keyword", true), 0);
     assert_eq!(negation("A queue. Decides nothing."), Some("Decides nothing."));
     assert_eq!(negation("Never blocks. A queue of inputs."), None);
+    assert_eq!(negation("A queue that never blocks."), None);
     assert_eq!(header(&tokens("//! One.\n//! Two.\n//!\n//! Three.\nuse a;")), Some("One. Two.".to_owned()));
     assert_eq!(header(&tokens("use a; //! One.")), None);
 }

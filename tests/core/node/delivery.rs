@@ -1,4 +1,4 @@
-//! Full messages, published and received.
+//! These tests publish and receive full messages.
 
 use std::collections::BTreeSet;
 

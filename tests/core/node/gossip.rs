@@ -1,4 +1,4 @@
-//! IHAVE, IWANT, and the message history behind them.
+//! These tests check IHAVE, IWANT, and the message history that answers them.
 
 use std::collections::BTreeSet;
 

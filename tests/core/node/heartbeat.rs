@@ -1,4 +1,4 @@
-//! How heartbeats maintain meshes.
+//! These tests check how heartbeats maintain meshes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! IDONTWANT in both directions: when we send it, and how a peer's own is applied.
+//! These tests check IDONTWANT in both directions: when the node sends it, and how the node applies that of a peer.
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! Joining and leaving meshes: join, leave, GRAFT, PRUNE.
+//! These tests check how a mesh changes on join, leave, GRAFT and PRUNE.
 
 use std::{collections::BTreeSet, time::Duration};
 

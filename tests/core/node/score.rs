@@ -1,4 +1,4 @@
-//! The components of a score.
+//! These tests check the components of a score.
 
 use std::time::Duration;
 

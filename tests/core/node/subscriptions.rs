@@ -1,4 +1,4 @@
-//! Subscriptions of peers.
+//! These tests check the subscriptions of peers.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Messages that break the signature policy: not delivered, not forwarded, and of no consequence for the
-//! peers that keep it.
+//! These tests send messages that violate the signature policy. Such messages must be neither delivered nor forwarded,
+//! and the connections of honest peers must stay up.
 
 use actix_gossipsub::{P2pMessage, libp2p::SignatureError};
 use futures::StreamExt;

@@ -1,5 +1,5 @@
-//! Gossip: subscribed and connected, but in no mesh of each other, we and an official peer get each other's
-//! messages all the same, by IHAVE and IWANT, and by nothing else.
+//! These tests connect a node of this crate to an official peer while both are subscribed and outside each other's
+//! mesh. All messages must arrive through IHAVE and IWANT.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Our node between two official ones that know only ours: what any of the three publishes, the others
-//! get once, through us, under the same id and with the same data.
+//! These tests place a node of this crate between two official nodes that are connected only to it. A message that one
+//! of the three nodes publishes must reach the other two exactly once, with the same id and data.
 
 use libp2p::{StreamProtocol, gossipsub::Version};
 

@@ -1,4 +1,4 @@
-//! GRAFT, PRUNE, backoff and subscriptions with the official peer, which watches us with its peer score on.
+//! These tests check GRAFT, PRUNE, backoff and subscriptions with an official peer that has peer scoring enabled.
 
 use std::time::Duration;
 

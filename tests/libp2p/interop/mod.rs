@@ -1,7 +1,6 @@
-//! A whole node of ours (swarm, transport and engine) with nodes of the official rust-libp2p gossipsub, over
-//! real sockets on loopback. Nothing here looks inside: what is asserted is what the applications get,
-//! what the official peers know, and what our engine was told and said. It never waits for a time to
-//! pass, only for something to happen, and then not for ever.
+//! These tests connect a whole node of this crate (swarm, transport and engine) to nodes of the official rust-libp2p
+//! gossipsub over TCP on loopback. They assert only observable behaviour: delivered messages, the state of the official
+//! peers, and the inputs and outputs of the engine. Every wait is for an event and has a time limit.
 
 mod forgery;
 mod gossip;

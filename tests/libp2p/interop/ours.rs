@@ -1,5 +1,5 @@
-//! A whole node of ours: the ready-made swarm, the driver task and the engine, as an application would put
-//! them together, and beside them a record of all that passes.
+//! This module builds a whole node of this crate as an application would: the ready-made swarm, the driver task and the
+//! engine. It also records the inputs and outputs of the engine.
 
 use std::{
     collections::BTreeSet,

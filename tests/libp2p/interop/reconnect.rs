@@ -1,5 +1,5 @@
-//! Connections that are lost and made again, by either side, by the engine itself, and after a crash: all
-//! that is published while there is a mesh is delivered, once.
+//! These tests lose and re-establish connections: by either side, by the engine, and after a crash. A message that is
+//! published while a mesh exists must be delivered exactly once.
 
 use actix_gossipsub::libp2p::BehaviourConfig;
 use libp2p::identity::Keypair;

@@ -1,5 +1,6 @@
-//! A node of the official gossipsub: a task that runs the swarm, takes commands and writes down what it
-//! delivers. Configured only as `message_id` needs it, for speed, and as a test asks.
+//! This module runs a node of the official gossipsub in a task that drives the swarm, accepts commands and records
+//! deliveries. Its configuration differs from the defaults in the message id, in short intervals, and in what a test
+//! sets.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,5 @@
-//! IDONTWANT between us and official peers: who said that it does not want a message is not sent it, by us or by them.
+//! These tests exchange IDONTWANT with official peers and check that neither side sends a message to a peer that
+//! declined it with IDONTWANT.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,5 +1,4 @@
-//! Waiting for something to happen, and saying what was there instead when it does not. Never a plain
-//! sleep.
+//! This module waits until a condition is true. At the time limit it panics and prints the state that it found instead.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,5 @@
-//! An engine that has no room for one peer: that peer is slowed down, and nobody else.
+//! This test runs an engine that refuses the inputs of one peer. Only the connection of that peer may be slowed down,
+//! and all messages must arrive.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,5 @@
-//! A real engine with a tiny door, and a peer that floods it: nothing is lost, and others get through.
+//! This test floods a real engine with a small input queue from one peer. All messages must arrive exactly once, and
+//! other peers must get through.
 
 use std::{
     collections::HashMap,

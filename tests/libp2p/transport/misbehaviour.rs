@@ -1,4 +1,5 @@
-//! Peers that speak garbage, reset streams, or read nothing: the node and its other streams live on.
+//! These tests connect peers that send garbage, reset streams or never read. The node and its other streams must keep
+//! working.
 
 use actix_gossipsub::P2pInput;
 use actix_gossipsub::libp2p::{

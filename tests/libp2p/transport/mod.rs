@@ -1,6 +1,6 @@
-//! The transport over real sockets on loopback: ours with ours, with peers that misbehave, and with the
-//! official rust-libp2p gossipsub. But for `flood`, `slow` and `tickets`, the engine plays no part: its inputs and
-//! outputs are looked at.
+//! These tests run the transport over real sockets on loopback: with another transport of this crate, with misbehaving
+//! peers, and with the official rust-libp2p gossipsub. Only `flood`, `slow` and `tickets` use a real engine; the other
+//! tests read the inputs and write the outputs of the engine themselves.
 
 mod backpressure;
 mod flood;

@@ -1,4 +1,4 @@
-//! The driver task, with a stand-in for the engine.
+//! This module runs the driver task with a substitute for the engine.
 
 use std::{sync::mpsc as std_mpsc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! With the official rust-libp2p gossipsub.
+//! These tests connect the transport to the official rust-libp2p gossipsub.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! A node of ours with a real engine on one topic, driven by hand.
+//! This module runs a node of this crate with a real engine on one topic. The test controls each of its steps.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! A peer that subscribes, answers pings and does not read: it is found out, the rest is served, and nobody
-//! waits for it. A real engine; its reports are written down on their way.
+//! This test connects a peer that subscribes, answers pings and stops reading. The transport must detect it, report it
+//! to the engine, and serve all other peers without delay.
 
 use std::{
     collections::HashMap,

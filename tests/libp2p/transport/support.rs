@@ -1,4 +1,5 @@
-//! Swarms for the tests: ours, the official gossipsub's, and a raw peer that writes any bytes.
+//! This module builds the swarms of the tests: one of this crate, one of the official gossipsub, and a raw peer that
+//! writes any bytes.
 
 use std::{
     collections::VecDeque,

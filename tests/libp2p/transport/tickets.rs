@@ -1,4 +1,4 @@
-//! What the transport reports of a publication to a real engine.
+//! These tests check what the transport reports to a real engine about a publication.
 
 use std::time::Duration;
 

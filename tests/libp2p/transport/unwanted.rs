@@ -1,4 +1,5 @@
-//! IDONTWANT on the wire: said to those who know the word, and what waits for who says it is taken back.
+//! These tests check IDONTWANT on the wire. It is sent only to peers whose protocol version supports it, and it removes
+//! the declined messages from the sender's queue.
 
 use std::collections::BTreeMap;
 

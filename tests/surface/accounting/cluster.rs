@@ -1,5 +1,5 @@
-//! Several engines and what lies between them: a wire that loses nothing while two are connected, and tells, as a
-//! transport does, what it could not send.
+//! A cluster runs several engines and a simulated network between them. The network delivers every message between
+//! connected peers, and reports undeliverable messages to the sender as a transport does.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

@@ -1,4 +1,5 @@
-//! What must be equal, whatever happened: within one engine, and over all of a network.
+//! This module asserts the equations between metrics that must be true after any sequence of events, for one engine and
+//! for a whole network.
 
 use std::fmt;
 

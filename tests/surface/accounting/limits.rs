@@ -1,4 +1,4 @@
-//! The limits of the networks here: meshes so small that there is gossip.
+//! This module sets the limits of the accounting tests. Meshes are so small that gossip is sent.
 
 use std::time::Duration;
 

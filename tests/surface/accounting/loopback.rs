@@ -1,5 +1,5 @@
-//! The same sums over real connections: engines, their transport and TCP on loopback, each with a heartbeat of its
-//! own.
+//! This test checks the sums of the metrics over TCP on loopback, with engines that run their own transport and
+//! heartbeat.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
-//! A network on which nothing is lost: published x subscribers = delivered, and all else.
+//! These tests run a network without losses. The number of delivered messages must equal published messages times
+//! subscribers, and all other identities must be true.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! A network on which things go wrong: peers vanish with messages on their way, nobody reads, doors close, topics
-//! panic. What is lost is counted, and the rest still adds up.
+//! These tests run a network with losses: peers disconnect with messages in flight, outputs stay unread, queues fill
+//! up, and topics panic. The metrics must count every loss, and all sums must match.
 
 use actix_gossipsub::{P2pInput, P2pMessage, protocol::Input};
 

@@ -1,4 +1,5 @@
-//! A peer that is no engine, and does what it should not: every fault is penalised once, every question answered.
+//! These tests simulate a peer that violates the protocol. Each violation must be penalised once, and each requested
+//! IWANT id must be counted with its response.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Whether the metrics are exact: networks of several engines in one process, each with a recorder of its own for
-//! Prometheus, and sums over what their scrapes say. No rounding, no tolerance.
+//! These tests check that the metrics are exact. Several engines run in one process, each with its own Prometheus
+//! recorder, and the sums over their scrapes must match without tolerance.
 
 mod catalogue;
 mod cluster;

@@ -1,4 +1,4 @@
-//! What Prometheus reads of an engine, taken apart. Knows no metric.
+//! This module parses the text that Prometheus scrapes from an engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! A storm of topics: the series stay in their bound, and what has no label of its own still adds up.
+//! This test creates many topics. The number of series must stay within its bound, and topics without a label of their
+//! own must be counted together.
 
 use actix_gossipsub::{
     AppInput, P2pInput, P2pMessage, Started, Worker,

@@ -1,4 +1,4 @@
-//! The binary as its user sees it: arguments in, lines and exit codes out. No timing is asserted.
+//! These tests run the binary as its user does: they pass arguments, and check the printed lines and exit codes.
 
 mod process;
 

@@ -1,5 +1,4 @@
-//! The binary as a process: started, read line by line, ended. It asserts only that what is waited for
-//! comes.
+//! This module starts the binary as a process, reads its output line by line, and ends it. Every wait has a time limit.
 
 use std::{
     io::{BufRead, BufReader},

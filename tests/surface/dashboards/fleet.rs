@@ -1,4 +1,4 @@
-//! The panels of `dashboards/gossipsub-fleet.json`, the dashboard of all nodes of a Prometheus job.
+//! This module defines the panels of `dashboards/gossipsub-fleet.json`, the dashboard of all nodes of a Prometheus job.
 
 use super::model::{Dashboard, Panel, Row, Variable};
 

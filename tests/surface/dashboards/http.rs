@@ -1,4 +1,4 @@
-//! Questions to the HTTP API of Prometheus.
+//! This module sends queries to the HTTP API of Prometheus.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;

@@ -1,4 +1,5 @@
-//! The dashboards' files: as they are generated, and as Grafana and a reader want them.
+//! These tests check that the dashboard files equal the generated ones, and that their panels and variables are
+//! complete and valid in Grafana.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

@@ -1,5 +1,5 @@
-//! A real Prometheus scrapes three real nodes under load: every panel has data, and the alert of a node that stands
-//! still fires and clears. Polls with bounds; asserts no times.
+//! In this test a real Prometheus scrapes three real nodes under load. Every panel must have data, and the alert for a
+//! stalled node must fire and clear. The test polls with time limits.
 
 use std::{
     fs,

@@ -1,5 +1,5 @@
-//! The dashboards and alerts of `dashboards/`: well-formed, asking for what there is, and, with a real Prometheus
-//! and real nodes, showing it.
+//! These tests check the dashboards and alerts of `dashboards/`: they are well-formed, query only existing metrics, and
+//! return data with a real Prometheus and real nodes.
 
 mod fleet;
 mod http;

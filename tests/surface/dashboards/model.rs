@@ -1,4 +1,4 @@
-//! What a dashboard is made of, and how Grafana's JSON is made of that. Knows no metric.
+//! This module defines the parts of a dashboard and converts them to Grafana's JSON.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The panels of `dashboards/gossipsub.json`, the dashboard of one node.
+//! This module defines the panels of `dashboards/gossipsub.json`, the dashboard of one node.
 
 use super::model::{Dashboard, Panel, Row, Variable};
 

@@ -1,4 +1,4 @@
-//! A node as its operator runs it: the binary, with load, and its metrics served.
+//! This module runs a node as its operator does: it starts the binary with load and serves its metrics.
 
 use std::{fs, path::PathBuf, process::Command};
 

@@ -1,5 +1,5 @@
-//! Pictures of the dashboards: the panels with what a real Prometheus answers, drawn as a page of SVG. No Grafana has
-//! drawn them, and the page says so.
+//! This module draws the panels of the dashboards as an SVG page, with the data that a real Prometheus returns. The
+//! page states that it was drawn without Grafana.
 
 use std::{fmt::Write as _, fs, path::PathBuf, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The processes of the live test: each ends with its handle, by its id.
+//! This module manages the processes of the live test. Dropping a handle ends its process by id.
 
 use std::{
     io::{BufRead, BufReader},

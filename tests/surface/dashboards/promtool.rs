@@ -1,4 +1,4 @@
-//! Prometheus' own tools, and where they are: Debian's package `prometheus`.
+//! This module finds and runs the tools of Prometheus, from Debian's package `prometheus`.
 
 use std::{
     io::Write,

@@ -1,4 +1,4 @@
-//! Every query is PromQL, names metrics that exist, and every metric is on some panel.
+//! These tests check that every query is valid PromQL and names existing metrics, and that every metric is on a panel.
 
 use std::collections::BTreeSet;
 

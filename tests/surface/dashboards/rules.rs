@@ -1,4 +1,5 @@
-//! The alert rules as text: their names and expressions. Prometheus itself judges them (`promtool.rs`).
+//! This module reads the names and expressions of the alert rules as text. `promtool.rs` runs the checks of Prometheus
+//! on them.
 
 pub const ALERTS: &str = include_str!("../../../dashboards/alerts.yml");
 pub const ALERTS_TEST: &str = include_str!("../../../dashboards/alerts_test.yml");

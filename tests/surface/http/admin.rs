@@ -1,4 +1,4 @@
-//! The admin scope: each endpoint takes effect, and is absent from the read-only scope.
+//! These tests check that each endpoint of the admin scope takes effect and is absent from the read-only scope.
 
 use std::sync::{Arc, Mutex};
 

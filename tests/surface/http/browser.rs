@@ -1,5 +1,5 @@
-//! A headless Chromium, controlled through chromedriver. If chromedriver is missing, a test
-//! prints that it is skipped, or fails if `CI` or `GOSSIPSUB_REQUIRE_BROWSER` is set.
+//! This module controls a headless Chromium through chromedriver. If chromedriver is missing, a test prints that it is
+//! skipped, or fails if `CI` or `GOSSIPSUB_REQUIRE_BROWSER` is set.
 
 use std::{
     io::{BufRead, BufReader},

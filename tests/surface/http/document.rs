@@ -1,4 +1,5 @@
-//! Every documented path responds over HTTP as its OpenAPI entry says, and every served path is documented.
+//! These tests check that every documented path responds over HTTP as its OpenAPI entry specifies, and that every
+//! served path is documented.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! The explanations of a peer's status: score components, and rejections with their reason and the score at
-//! that time.
+//! These tests check the explanations of a peer's status: score components, and rejections with their reason and the
+//! score at that time.
 
 use actix_gossipsub::{AppInput, P2pInput, P2pMessage, Validity, Worker, plain::PlainNetwork};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The health check: each check changes with the fact that it measures.
+//! These tests check that each health check changes with the state that it measures.
 
 use actix_gossipsub::{AppInput, P2pInput};
 use serde_json::Value;

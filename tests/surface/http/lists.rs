@@ -1,4 +1,4 @@
-//! The lists: fields and values of the Octez DAL node, and complete pages.
+//! These tests check the lists: their fields and values are those of the Octez DAL node, and their pages are complete.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Queries under load and over thousands of topics: the engine keeps delivering messages meanwhile.
+//! These tests send queries under load and over thousands of topics. The engine must keep delivering messages
+//! meanwhile.
 
 use std::sync::{
     Arc,

@@ -1,5 +1,5 @@
-//! The scope over real HTTP: real engines that exchange messages, a real server on loopback, and independent
-//! clients.
+//! These tests use the scope over real HTTP, with real engines that exchange messages, a real server on loopback, and
+//! independent clients.
 
 mod admin;
 mod browser;

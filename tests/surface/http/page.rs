@@ -1,5 +1,5 @@
-//! The live page in a real browser: it displays what the API returns, by mouse and by keyboard, in both
-//! colour schemes, with many topics and with hostile identifiers.
+//! These tests open the live page in a real browser. It must display what the API returns, by mouse and by keyboard, in
+//! both colour schemes, with many topics and with hostile identifiers.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Error responses: each has its status and its JSON body.
+//! These tests check that each error response has its status and its JSON body.
 
 use actix_gossipsub::{P2pInput, http};
 use serde_json::json;

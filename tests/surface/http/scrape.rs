@@ -1,4 +1,4 @@
-//! The metrics over HTTP agree with the counters of the same server.
+//! These tests check that the metrics over HTTP equal the counters of the same server.
 
 use std::sync::Arc;
 

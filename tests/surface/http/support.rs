@@ -1,4 +1,4 @@
-//! Engines connected to each other, and a server of the first one.
+//! This module starts connected engines, and an HTTP server of the first one.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

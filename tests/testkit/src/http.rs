@@ -1,4 +1,5 @@
-//! One HTTP client for all tests: HTTP/1.1 to servers on this machine, bodies as text.
+//! This module is the HTTP client of all tests. It sends HTTP/1.1 requests to servers on this machine and reads bodies
+//! as text.
 
 use std::{thread, time::Duration};
 

@@ -1,4 +1,5 @@
-//! What the tests, the fuzz targets and the benches share. The package is never published.
+//! This package has the code that the tests, the fuzz targets and the benches share. It is for use inside this
+//! repository only.
 
 pub mod fuzz;
 #[cfg(feature = "http")]

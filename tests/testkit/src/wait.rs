@@ -1,4 +1,4 @@
-//! Polls until a condition holds. Tests that can't await an event use these loops.
+//! This module polls until a condition is true, for tests that can't await an event.
 
 use std::{
     thread,

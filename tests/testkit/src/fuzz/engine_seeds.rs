@@ -1,5 +1,5 @@
-//! Seed programs: what peers and applications usually do, and violations of the protocol. [`program`](super::program)
-//! defines their encoding.
+//! This module has the seed programs: typical operations of peers and applications, and violations of the protocol.
+//! [`program`](super::program) defines their encoding.
 
 use super::program::code::{
     ADVANCE, APPLICATION_SCORE, APPLY_BATCH, BATCH_LENGTH, CHECK_PARKED, CONNECT, DISCONNECT, FILTER, GRAFT,

@@ -1,5 +1,5 @@
-//! What the fuzz targets run and check. The targets in `fuzz/` run it under libFuzzer; `tests/core/fuzzing.rs` runs it
-//! on the seeds in `fuzz/corpus` and on random changes of them.
+//! This module has the harness of the fuzz targets. The targets in `fuzz/` run it under libFuzzer;
+//! `tests/core/fuzzing.rs` runs it on the seeds in `fuzz/corpus` and on random changes of them.
 
 pub mod engine;
 pub mod engine_seeds;

@@ -1,5 +1,5 @@
-//! A program for a node, decoded from arbitrary bytes: a setting and operations. Any bytes are a program, and a changed
-//! byte changes little of it.
+//! A program is a setting and a list of operations for a node, decoded from arbitrary bytes. Any bytes are a program,
+//! and a changed byte changes little of it.
 //!
 //! Each field is a byte, read by [`Unstructured`] in the order of declaration; an operation is its [`code`] and its
 //! fields. Missing bytes at the end count as zero.

@@ -1,4 +1,5 @@
-//! Seed streams: what peers send, in our encoding and in that of other implementations, and violations.
+//! This module has the seed streams: valid RPCs in the encoding of this crate and of other implementations, and
+//! violations.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Strategies for valid limits, so small that few operations reach them. The larger strategies are boxed: proptest
-//! keeps its trees on the stack, and a test thread's stack is small.
+//! These strategies generate valid limits, so small that few operations reach them. The larger strategies are boxed:
+//! proptest keeps its trees on the stack, and a test thread's stack is small.
 
 use std::{fmt, time::Duration};
 

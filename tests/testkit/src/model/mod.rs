@@ -1,5 +1,5 @@
-//! A model of a small network around [`Node`](actix_gossipsub::protocol::Node) for property tests: strategies for
-//! limits and operations, and the invariants that must hold after each operation.
+//! This module models a small network around [`Node`](actix_gossipsub::protocol::Node) for property tests. It has the
+//! strategies for limits and operations, and the invariants that are checked after each operation.
 
 pub mod answers;
 pub mod driver;

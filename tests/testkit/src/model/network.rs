@@ -1,4 +1,5 @@
-//! The networks of the properties: few peers and topics, and verdicts that operations can change at any time.
+//! This module defines the networks of the properties. They have few peers and topics, and operations can change
+//! verdicts at any time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! The operations: every input of a node, with valid and invalid arguments.
+//! This module defines the operations: every input of a node, with valid and invalid arguments.
 
 use std::time::Duration;
 

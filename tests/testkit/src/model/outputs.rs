@@ -1,4 +1,4 @@
-//! Invariants of a node's outputs: destination, order and cause.
+//! This module checks the invariants of a node's outputs: destination, order and cause.
 
 use std::collections::{BTreeMap, BTreeSet};
 

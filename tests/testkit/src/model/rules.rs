@@ -1,4 +1,4 @@
-//! Checks all invariants after each operation, and in the end that the node has released all its state.
+//! This module checks all invariants after each operation, and at the end that the node has released all its state.
 
 use actix_gossipsub::protocol::Footprint;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Invariants of a node's state between two operations.
+//! This module checks the invariants of a node's state between two operations.
 
 use std::collections::BTreeMap;
 
