@@ -151,7 +151,7 @@ pub enum Input {
     /// A leave of the application.
     Leave,
     /// An IDONTWANT of a peer. It belongs to no topic: it is counted where it is handled, and not in
-    /// [`InputCounters`](super::counters::InputCounters).
+    /// `InputCounters`.
     IDontWant,
 }
 
@@ -225,7 +225,7 @@ impl Input {
         place
     }
 
-    /// The number of outcomes that [`InputCounters`](super::counters::InputCounters) counts: those of all inputs except
+    /// The number of outcomes that `InputCounters` counts: those of all inputs except
     /// IDONTWANT.
     pub(super) const fn tallied_outcomes() -> usize {
         Self::IDontWant.first()
