@@ -152,10 +152,10 @@ impl<N: Network> Shared<N> {
     /// Reports an output that the full p2p stream dropped.
     pub(crate) fn report_dropped(&self, output: &PendingOutput<N>) {
         self.note_overload();
-        self.metrics.output_dropped(output.lane(), DropReason::StreamFull, output.count());
+        self.metrics.output_dropped(output.lane(), DropReason::OutputQueueFull, output.count());
         if let PendingOutput::Broadcast { to, message, lane: Lane::Publish } = output {
             let (topic, id) = (&message.topic, &message.message_id);
-            self.publish_reports.not_sent(topic, id, DropReason::StreamFull, to.len());
+            self.publish_reports.not_sent(topic, id, DropReason::OutputQueueFull, to.len());
         }
     }
 

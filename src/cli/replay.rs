@@ -1,6 +1,6 @@
 //! `replay`: performs a recording on a node, without a network, and prints what each line caused.
 
-mod shown;
+mod display;
 
 use std::{
     collections::BTreeMap,
@@ -135,10 +135,14 @@ impl<'a, W: Write> Printer<'a, W> {
 
     fn line(&mut self, replayed: &Replayed) -> io::Result<()> {
         (self.lines, self.time) = (replayed.line, replayed.time);
-        if let Some((kind, outcome)) = shown::outcome_of_input(replayed) {
+        if let Some((kind, outcome)) = display::outcome_of_input(replayed) {
             *self.outcomes.entry(kind.to_owned()).or_default().entry(outcome.to_owned()).or_default() += 1;
         }
-        if self.arguments.json { self.print(&json!(replayed)) } else { shown::write(&mut self.out, replayed) }
+        if self.arguments.json {
+            self.print(&json!(replayed))
+        } else {
+            display::write(&mut self.out, replayed)
+        }
     }
 
     fn end<N: Recordable>(&mut self, replay: &Replay<N>) -> io::Result<()> {
@@ -153,7 +157,7 @@ impl<'a, W: Write> Printer<'a, W> {
             self.print(&json!({ "summary": summary }))?;
         } else {
             writeln!(self.out, "\n{lines} lines, {:.3} s", time.as_secs_f64())?;
-            shown::write_summary(&mut self.out, outcomes, lost)?;
+            display::write_summary(&mut self.out, outcomes, lost)?;
         }
         self.out.flush()
     }

@@ -1,5 +1,5 @@
-//! A map of fixed capacity that evicts its oldest entry. What peers make us remember goes into one of these, so that
-//! they can't fill the memory.
+//! A map of fixed capacity that evicts its oldest entry. Data that peers make the node store goes into
+//! one of these, so that they can't fill the memory.
 
 use std::hash::Hash;
 

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     admission::refused::Refused,
     protocol::{
-        outcome::counters::{Grafted, IWantResponse, Penalty, PromiseEvent, Removed},
+        outcome::counters::{GraftReason, IWantResponse, LeaveReason, Penalty, PromiseEvent},
         peers::summary::{ConnectionClass, ConnectionDirection, ScoreBand},
         score::ScoreComponent,
     },
@@ -107,8 +107,8 @@ const COMPONENT: Label = Label::one_of("component", ScoreComponent::VARIANTS);
 const COMPONENT_STAT: Label = Label::one_of("stat", ComponentStat::VARIANTS);
 const PENALTY: Label = Label::one_of("reason", Penalty::VARIANTS);
 const DEGREE: Label = Label::one_of("bound", DegreeBound::VARIANTS);
-const GRAFTED: Label = Label::one_of("reason", Grafted::VARIANTS);
-const PRUNED: Label = Label::one_of("reason", Removed::VARIANTS);
+const GRAFTED: Label = Label::one_of("reason", GraftReason::VARIANTS);
+const PRUNED: Label = Label::one_of("reason", LeaveReason::VARIANTS);
 const VALIDITY: Label = Label::one_of("validity", Verdict::VARIANTS);
 const PATH: Label = Label::one_of("path", SendPath::VARIANTS);
 const UNVALIDATED: Label = Label::one_of("reason", Unvalidated::VARIANTS);

@@ -16,14 +16,14 @@ pub(crate) enum RecorderSource {
     #[default]
     Current,
     /// This recorder, on any thread.
-    Given(Arc<dyn Recorder + Send + Sync>),
+    Explicit(Arc<dyn Recorder + Send + Sync>),
 }
 
 impl RecorderSource {
     pub(super) fn with<T>(&self, register: impl FnOnce(&Registry<'_>) -> T) -> T {
         match self {
             Self::Current => ::metrics::with_recorder(|recorder| register(&Registry(recorder))),
-            Self::Given(recorder) => register(&Registry(&**recorder)),
+            Self::Explicit(recorder) => register(&Registry(&**recorder)),
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     protocol::{
         exchange::Outbox,
         inspect::stats::{Stats, TopicCounts},
-        outcome::counters::{Grafted, Removed},
+        outcome::counters::{GraftReason, LeaveReason},
     },
 };
 
@@ -31,8 +31,8 @@ use crate::{
 pub(crate) struct TopicSeries {
     shared: bool,
     gauges: TopicGauges,
-    grafted: EnumMap<Grafted, Counter>,
-    pruned: EnumMap<Removed, Counter>,
+    grafted: EnumMap<GraftReason, Counter>,
+    pruned: EnumMap<LeaveReason, Counter>,
     received: Counter,
     duplicate: Counter,
     validated: EnumMap<Verdict, Counter>,
@@ -158,7 +158,7 @@ impl TopicSeries {
     }
 
     fn mesh_lost(&self, peers: i64) {
-        self.pruned[Removed::Restart].increment(u64::try_from(peers).unwrap_or_default());
+        self.pruned[LeaveReason::Restart].increment(u64::try_from(peers).unwrap_or_default());
     }
 }
 

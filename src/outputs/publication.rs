@@ -18,15 +18,15 @@ use crate::network::Network;
 #[non_exhaustive]
 pub enum DropReason {
     /// The p2p stream was full (`bounds.max_output_items`): the transport reads it too slowly.
-    StreamFull,
+    OutputQueueFull,
     /// The transport's queue for this peer was full: the peer reads too slowly.
-    PeerSlow,
+    PeerQueueFull,
     /// The connection ended first.
     Disconnected,
     /// The message is larger than the transport can send.
     TooLarge,
     /// The peer does not want the message: it sent IDONTWANT.
-    Unwanted,
+    IDontWant,
     /// The protocol version that the peer speaks cannot express it.
     Unsupported,
 }
@@ -34,22 +34,22 @@ pub enum DropReason {
 impl DropReason {
     /// All reasons.
     pub const ALL: [Self; 6] = [
-        Self::StreamFull,
-        Self::PeerSlow,
+        Self::OutputQueueFull,
+        Self::PeerQueueFull,
         Self::Disconnected,
         Self::TooLarge,
-        Self::Unwanted,
+        Self::IDontWant,
         Self::Unsupported,
     ];
 
     /// The reason in snake case, as metrics label it.
     pub fn reason(self) -> &'static str {
         match self {
-            Self::StreamFull => "output_queue_full",
-            Self::PeerSlow => "peer_queue_full",
+            Self::OutputQueueFull => "output_queue_full",
+            Self::PeerQueueFull => "peer_queue_full",
             Self::Disconnected => "disconnected",
             Self::TooLarge => "too_large",
-            Self::Unwanted => "idontwant",
+            Self::IDontWant => "idontwant",
             Self::Unsupported => "unsupported",
         }
     }

@@ -1,4 +1,4 @@
-//! What one peer may still do within a heartbeat: IHAVE messages and requested ids (v1.1 "spam protection").
+//! The quota of one peer within a heartbeat: IHAVE messages and requested ids (v1.1 "spam protection").
 
 use crate::{limits::Limits, network::Network, protocol::outcome::IHaveOutcome};
 

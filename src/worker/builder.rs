@@ -170,7 +170,7 @@ impl<N: Network> WorkerBuilder<N> {
     /// Sets the recorder of the engine's [metrics](crate::metrics). By default it is the current recorder at the start
     /// and, for topics that are joined later, the current recorder at the join.
     pub fn recorder(mut self, recorder: Arc<dyn ::metrics::Recorder + Send + Sync>) -> Self {
-        self.recorder = RecorderSource::Given(recorder);
+        self.recorder = RecorderSource::Explicit(recorder);
         self
     }
 

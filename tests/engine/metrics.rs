@@ -218,14 +218,14 @@ fn what_is_dropped_is_counted_by_lane_and_reason() {
             engine.worker.app_input(publish("a", number)).expect("taken");
             engine.worker.settle().await;
         }
-        let stream_full = |lane| recording.count(&dropped(lane, DropReason::StreamFull));
+        let stream_full = |lane| recording.count(&dropped(lane, DropReason::OutputQueueFull));
         assert_eq!(stream_full(Lane::Forward), 15);
         assert_eq!(stream_full(Lane::Publish), 4);
         assert_eq!(stream_full(Lane::Control), 0);
         // What the transport drops, it tells.
-        engine.worker.report_dropped(Lane::Forward, DropReason::PeerSlow, 3);
+        engine.worker.report_dropped(Lane::Forward, DropReason::PeerQueueFull, 3);
         engine.worker.report_dropped(Lane::Answer, DropReason::TooLarge, 1);
-        assert_eq!(recording.count(&dropped(Lane::Forward, DropReason::PeerSlow)), 3);
+        assert_eq!(recording.count(&dropped(Lane::Forward, DropReason::PeerQueueFull)), 3);
         assert_eq!(recording.count(&dropped(Lane::Answer, DropReason::TooLarge)), 1);
         assert_eq!(stream_full(Lane::Forward), 15);
         let all = Lane::ALL.len() * DropReason::ALL.len();

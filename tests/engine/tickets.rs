@@ -25,9 +25,9 @@ fn a_publisher_learns_for_how_many_it_was_queued_and_to_how_many_it_was_sent() {
             engine.worker.report_sent(&topic, &id);
         }
         assert!(!ticket.report().is_complete());
-        engine.worker.report_not_sent(&topic, &id, DropReason::PeerSlow);
+        engine.worker.report_not_sent(&topic, &id, DropReason::PeerQueueFull);
         let report = ticket.completed().await;
-        assert_eq!((report.sent, report.not_sent(DropReason::PeerSlow)), (3, 1));
+        assert_eq!((report.sent, report.not_sent(DropReason::PeerQueueFull)), (3, 1));
         assert!(!engine.worker.has_publish_listener(&topic, &id), "nobody waits any more");
         engine.worker.shutdown().await;
     });
@@ -57,7 +57,7 @@ fn what_the_stream_has_no_room_for_is_told() {
         // Three SUBSCRIBEs wait already.
         let ticket = engine.worker.publish(full(1)).expect("taken");
         let report = ticket.completed().await;
-        assert_eq!((report.queued, report.not_sent(DropReason::StreamFull)), (3, 3));
+        assert_eq!((report.queued, report.not_sent(DropReason::OutputQueueFull)), (3, 3));
         engine.worker.shutdown().await;
     });
 }

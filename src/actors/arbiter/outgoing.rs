@@ -1,5 +1,5 @@
-//! What topics leave for other parts of the engine, collected over a batch so that router and supervisor are woken once.
-//! Outputs are sent first, so that they precede the consequences of an event.
+//! Outputs and events of topics for other parts of the engine, collected over a batch so that router and supervisor are
+//! woken once. Outputs are sent first, so that they precede the consequences of an event.
 
 use std::sync::PoisonError;
 

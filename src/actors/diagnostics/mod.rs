@@ -1,5 +1,5 @@
-//! What an engine reports about itself beside its metrics: log lines, the log of decisions, the status of the heartbeat,
-//! sampled latencies and reports of refused inputs.
+//! Reports of an engine about itself, in addition to its metrics: log lines, the log of decisions, the status of the
+//! heartbeat, sampled latencies and reports of refused inputs.
 
 pub(crate) mod health;
 pub(crate) mod journal;

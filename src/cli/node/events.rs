@@ -53,7 +53,7 @@ pub fn log(event: &NodeEvent<'_>) {
         }
         // These drops are normal: a peer disconnects, has the message, or speaks an older version of the protocol.
         NodeEvent::Gossipsub(Event::Dropped {
-            reason: DropReason::Disconnected | DropReason::Unwanted | DropReason::Unsupported,
+            reason: DropReason::Disconnected | DropReason::IDontWant | DropReason::Unsupported,
             ..
         }) => tracing::debug!(?event, "output dropped"),
         event => tracing::warn!(?event, "swarm event"),

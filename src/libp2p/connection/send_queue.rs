@@ -111,13 +111,13 @@ impl SendQueue {
         let mut dropped = Vec::new();
         let overflowed = self.state().push(item, &self.limits, &mut dropped);
         self.waker.wake();
-        Push { dropped: drop_all(dropped, DropReason::PeerSlow), unsupported: false, overflowed }
+        Push { dropped: drop_all(dropped, DropReason::PeerQueueFull), unsupported: false, overflowed }
     }
 
     /// Takes messages that the peer does not want out of the queue, unless they are being written.
     pub(in crate::libp2p) fn withdraw(&self, ids: &[MessageId]) -> LaneCounts {
         let unwanted = self.state().pending.withdraw(ids);
-        drop_all(unwanted, DropReason::Unwanted)
+        drop_all(unwanted, DropReason::IDontWant)
     }
 
     /// Appends frames to `out` until it has at least `target` bytes or the queue is empty. Call it only when all earlier
@@ -156,8 +156,8 @@ impl SendQueue {
         let dropped = std::iter::from_fn(|| state.pending.pop_less_urgent(Lane::Control)).collect();
         let late: Vec<_> = state.in_flight.iter_mut().filter_map(|item| item.report.take()).collect();
         drop(state);
-        late.into_iter().for_each(|report| report.not_sent(DropReason::PeerSlow));
-        drop_all(dropped, DropReason::PeerSlow)
+        late.into_iter().for_each(|report| report.not_sent(DropReason::PeerQueueFull));
+        drop_all(dropped, DropReason::PeerQueueFull)
     }
 
     /// Takes all items that may not have been written: the connection is lost.

@@ -120,12 +120,12 @@ impl Behaviour {
             OutputBatch::Output(P2pOutput::OutMessage { to_peer, message }) => {
                 self.send(&[to_peer], &message, lane, true);
             }
-            OutputBatch::Output(output) => self.carry_out(output),
+            OutputBatch::Output(output) => self.apply_output(output),
         }
         self.waker.take().into_iter().for_each(Waker::wake);
     }
 
-    fn carry_out(&mut self, output: P2pOutput<Libp2pNetwork>) {
+    fn apply_output(&mut self, output: P2pOutput<Libp2pNetwork>) {
         match output {
             P2pOutput::Disconnect { peer } => self.close(peer, CloseConnection::All),
             P2pOutput::Kick { peer } => {
@@ -188,7 +188,7 @@ impl Behaviour {
     }
 
     fn on_pushed(&mut self, peer: PeerId, push: Push) {
-        self.dropped.add(peer, DropReason::PeerSlow, push.dropped);
+        self.dropped.add(peer, DropReason::PeerQueueFull, push.dropped);
         if push.unsupported {
             self.dropped.add_one(peer, DropReason::Unsupported, Lane::Gossip);
         }
@@ -259,12 +259,12 @@ impl Behaviour {
     }
 
     fn on_rpc(&mut self, peer: PeerId, connection: ConnectionId, rpc: InboundRpc) {
-        self.dropped.add(peer, DropReason::Unwanted, rpc.suppressed);
+        self.dropped.add(peer, DropReason::IDontWant, rpc.suppressed);
         if self.connections.carries_gossipsub(&peer, connection) {
             // Messages may be queued on another connection, or were queued since the handler withdrew what it found.
             for ids in rpc.idontwant() {
                 let suppressed = self.connections.withdraw(&peer, ids);
-                self.dropped.add(peer, DropReason::Unwanted, suppressed);
+                self.dropped.add(peer, DropReason::IDontWant, suppressed);
             }
             let inputs = rpc.messages.into_iter().map(|message| P2pInput::message(peer, message));
             self.add_event(Event::Inputs(Inputs::new(peer, inputs, Some(rpc.permit))));
@@ -370,7 +370,7 @@ impl NetworkBehaviour for Behaviour {
             HandlerEvent::Received(rpc) => self.on_rpc(peer, connection, rpc),
             HandlerEvent::InboundFailed(error) => self.on_inbound_failed(peer, connection, error),
             HandlerEvent::Slow(dropped) => {
-                self.dropped.add(peer, DropReason::PeerSlow, dropped);
+                self.dropped.add(peer, DropReason::PeerQueueFull, dropped);
                 // A connection that is to be closed was reported before.
                 if self.connections.carries_gossipsub(&peer, connection) {
                     self.on_slow_peer(peer, Slowness::Unread);

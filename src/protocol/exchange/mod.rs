@@ -1,5 +1,5 @@
-//! What topics and the peers' side exchange: events of topics, commands to topics, and the view of peers that a topic is
-//! given. The outbox collects the effects of one input.
+//! The messages between topics and the peers' side: events of topics, commands to topics, and the view of peers that a
+//! topic gets. The outbox collects the effects of one input.
 
 pub(crate) mod command;
 pub(crate) mod event;

@@ -14,7 +14,7 @@ use super::{
 use crate::network::Network;
 
 const OUTCOMES: usize = Input::tallied_outcomes();
-/// `InputCounters::touched` is one `u64`: one bit for each outcome, and the last bit for all other counters.
+/// `InputCounters::dirty` is one `u64`: one bit for each outcome, and the last bit for all other counters.
 const _: () = assert!(OUTCOMES < 64);
 const REST: u64 = 1 << 63;
 /// The delay after the first copy is measured for one of this number of duplicates.
@@ -25,7 +25,7 @@ const MAX_DURATIONS: usize = 64;
 /// Why a peer entered our mesh; the names are metric labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]
-pub(crate) enum Grafted {
+pub(crate) enum GraftReason {
     Join,
     FanoutPromoted,
     RemoteGraft,
@@ -38,7 +38,7 @@ pub(crate) enum Grafted {
 /// Why a peer left our mesh; the names are metric labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]
-pub(crate) enum Removed {
+pub(crate) enum LeaveReason {
     RemotePrune,
     Unsubscribed,
     Disconnected,
@@ -99,7 +99,7 @@ impl<N: Network> From<&IWantAnswer<N>> for IWantResponse {
 #[derive(Clone, Debug)]
 pub(crate) struct InputCounters {
     /// The outcomes whose counter changed, one bit each. The last bit is set if `rest` changed.
-    touched: u64,
+    dirty: u64,
     outcomes: [u32; OUTCOMES],
     rest: RareCounters,
     copies: u32,
@@ -110,8 +110,8 @@ pub(crate) struct InputCounters {
 /// Counters that change less often than the outcomes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RareCounters {
-    pub(crate) grafted: EnumMap<Grafted, u32>,
-    pub(crate) removed: EnumMap<Removed, u32>,
+    pub(crate) grafted: EnumMap<GraftReason, u32>,
+    pub(crate) removed: EnumMap<LeaveReason, u32>,
     pub(crate) promises: EnumMap<PromiseEvent, u32>,
     /// Ids of received IWANTs, by response.
     pub(crate) iwant_responses: EnumMap<IWantResponse, u32>,
@@ -132,7 +132,7 @@ pub(crate) struct RareCounters {
 
 impl Default for InputCounters {
     fn default() -> Self {
-        Self { touched: 0, outcomes: [0; OUTCOMES], rest: RareCounters::default(), copies: 0, bytes: 0 }
+        Self { dirty: 0, outcomes: [0; OUTCOMES], rest: RareCounters::default(), copies: 0, bytes: 0 }
     }
 }
 
@@ -141,16 +141,16 @@ impl InputCounters {
     #[inline]
     pub(crate) fn input(&mut self, input: Input, outcome: &impl Labelled) {
         let place = input.first() + outcome.place();
-        self.touched |= 1 << place;
+        self.dirty |= 1 << place;
         // A counter that is never taken wraps.
         self.outcomes[place] = self.outcomes[place].wrapping_add(1);
     }
 
-    pub(crate) fn grafted(&mut self, reason: Grafted, count: usize) {
+    pub(crate) fn grafted(&mut self, reason: GraftReason, count: usize) {
         add(&mut self.rest().grafted[reason], count);
     }
 
-    pub(crate) fn removed(&mut self, reason: Removed, count: usize) {
+    pub(crate) fn removed(&mut self, reason: LeaveReason, count: usize) {
         add(&mut self.rest().removed[reason], count);
     }
 
@@ -183,7 +183,7 @@ impl InputCounters {
         add(&mut self.rest().suppressed_by_idontwant, peers);
     }
 
-    pub(crate) fn promise_kept(&mut self, after: Duration) {
+    pub(crate) fn promise_fulfilled(&mut self, after: Duration) {
         self.promise(PromiseEvent::Fulfilled, 1);
         keep(&mut self.rest().promise_durations, after);
     }
@@ -201,11 +201,11 @@ impl InputCounters {
     /// and its count.
     #[inline]
     pub(crate) fn take_outcomes(&mut self, mut each: impl FnMut(usize, u32)) {
-        let mut touched = self.touched & !REST;
-        self.touched &= REST;
-        while touched != 0 {
-            let place = touched.trailing_zeros() as usize;
-            touched &= touched - 1;
+        let mut dirty = self.dirty & !REST;
+        self.dirty &= REST;
+        while dirty != 0 {
+            let place = dirty.trailing_zeros() as usize;
+            dirty &= dirty - 1;
             each(place, std::mem::take(&mut self.outcomes[place]));
         }
     }
@@ -213,13 +213,13 @@ impl InputCounters {
     /// Takes the other counters, or returns `None` if none of them changed.
     #[inline]
     pub(crate) fn take_rest(&mut self) -> Option<RareCounters> {
-        let counted = self.touched & REST != 0;
-        self.touched &= !REST;
+        let counted = self.dirty & REST != 0;
+        self.dirty &= !REST;
         counted.then(|| std::mem::take(&mut self.rest))
     }
 
     fn rest(&mut self) -> &mut RareCounters {
-        self.touched |= REST;
+        self.dirty |= REST;
         &mut self.rest
     }
 }
@@ -244,29 +244,29 @@ mod tests {
 
     #[test]
     fn what_is_counted_is_taken_once() {
-        let mut tally = InputCounters::default();
-        tally.input(Input::Graft, &GraftOutcome::MeshFull);
-        tally.input(Input::Graft, &GraftOutcome::MeshFull);
-        tally.input(Input::Subscribe, &SubscribeOutcome::Subscribed);
-        let take = |tally: &mut InputCounters| {
+        let mut counters = InputCounters::default();
+        counters.input(Input::Graft, &GraftOutcome::MeshFull);
+        counters.input(Input::Graft, &GraftOutcome::MeshFull);
+        counters.input(Input::Subscribe, &SubscribeOutcome::Subscribed);
+        let take = |counters: &mut InputCounters| {
             let mut taken = Vec::new();
-            tally.take_outcomes(|place, count| taken.push((place, count)));
+            counters.take_outcomes(|place, count| taken.push((place, count)));
             taken
         };
-        assert!(tally.take_rest().is_none());
+        assert!(counters.take_rest().is_none());
         let (subscribed, full) = (Input::Subscribe.first(), Input::Graft.first() + 8);
-        assert_eq!(take(&mut tally), [(subscribed, 1), (full, 2)]);
-        assert_eq!(take(&mut tally), []);
-        tally.removed(Removed::Leave, 3);
-        assert_eq!(take(&mut tally), []);
-        assert_eq!(tally.take_rest().map(|rest| rest.removed[Removed::Leave]), Some(3));
-        assert!(tally.take_rest().is_none());
+        assert_eq!(take(&mut counters), [(subscribed, 1), (full, 2)]);
+        assert_eq!(take(&mut counters), []);
+        counters.removed(LeaveReason::Leave, 3);
+        assert_eq!(take(&mut counters), []);
+        assert_eq!(counters.take_rest().map(|rest| rest.removed[LeaveReason::Leave]), Some(3));
+        assert!(counters.take_rest().is_none());
     }
 
     #[test]
     fn label_names_follow_the_specification() {
-        assert_eq!(Grafted::VARIANTS[Grafted::BelowDegreeLow.into_usize()], "below_d_low");
-        assert_eq!(Removed::VARIANTS[Removed::AboveDegreeHigh.into_usize()], "above_d_high");
+        assert_eq!(GraftReason::VARIANTS[GraftReason::BelowDegreeLow.into_usize()], "below_d_low");
+        assert_eq!(LeaveReason::VARIANTS[LeaveReason::AboveDegreeHigh.into_usize()], "above_d_high");
         assert_eq!(PromiseEvent::VARIANTS, ["started", "fulfilled", "broken", "cancelled"]);
         let answers = [IWantAnswer::NotFound, IWantAnswer::TooManyRequests, IWantAnswer::Ignored];
         for answer in &answers as &[IWantAnswer<PlainNetwork>] {
@@ -276,10 +276,10 @@ mod tests {
 
     #[test]
     fn one_copy_of_64_is_measured_beginning_with_the_first() {
-        let mut tally = InputCounters::default();
+        let mut counters = InputCounters::default();
         for _ in 0..65 {
-            tally.duplicate(|| Duration::from_secs(1));
+            counters.duplicate(|| Duration::from_secs(1));
         }
-        assert_eq!(tally.take_rest().map(|rest| rest.duplicate_delays.len()), Some(2));
+        assert_eq!(counters.take_rest().map(|rest| rest.duplicate_delays.len()), Some(2));
     }
 }

@@ -13,7 +13,7 @@ use crate::{
             Context, Outbox,
             event::{Maintenance, Pruned, TopicEvent},
         },
-        outcome::counters::{Grafted, InputCounters, PromiseEvent, Removed},
+        outcome::counters::{GraftReason, InputCounters, LeaveReason, PromiseEvent},
         rng::{choose, shuffle},
     },
 };
@@ -50,9 +50,14 @@ impl<N: Network> TopicState<N> {
         outbox.events.push(TopicEvent::HeartbeatFinished);
     }
 
-    fn maintain_mesh(&mut self, tick: u64, cx: &Context<'_, N>, tally: &mut InputCounters) -> Maintenance<N> {
+    fn maintain_mesh(
+        &mut self,
+        tick: u64,
+        cx: &Context<'_, N>,
+        counters: &mut InputCounters,
+    ) -> Maintenance<N> {
         let Some(mesh) = self.mesh.take() else { return Maintenance::default() };
-        let mut work = MeshUpdate { mesh, grafted: BTreeMap::new(), pruned: Vec::new(), tally };
+        let mut work = MeshUpdate { mesh, grafted: BTreeMap::new(), pruned: Vec::new(), counters };
         work.prune_negative(cx);
         self.graft_missing(&mut work, cx);
         self.prune_surplus(&mut work, cx);
@@ -68,7 +73,7 @@ impl<N: Network> TopicState<N> {
         if work.mesh.len() < cx.limits.degree_low {
             let missing = cx.limits.degree_optimal - work.mesh.len();
             let candidates = self.graft_candidates(cx, |_| true, |peer| !work.mesh.contains_key(peer));
-            work.graft(choose(candidates, missing, &mut self.rng), Grafted::BelowDegreeLow);
+            work.graft(choose(candidates, missing, &mut self.rng), GraftReason::BelowDegreeLow);
         }
     }
 
@@ -78,7 +83,7 @@ impl<N: Network> TopicState<N> {
             return;
         }
         for peer in self.select_surplus(&work.mesh, cx) {
-            work.prune(&peer, Removed::AboveDegreeHigh);
+            work.prune(&peer, LeaveReason::AboveDegreeHigh);
         }
     }
 
@@ -108,7 +113,7 @@ impl<N: Network> TopicState<N> {
                 self.graft_candidates(cx, ConnectionId::is_outbound, |peer| !work.is_member_or_pruned(peer));
             let chosen = choose(candidates, missing, &mut self.rng);
             work.mesh.extend(chosen.iter().cloned());
-            work.graft(chosen, Grafted::OutboundQuota);
+            work.graft(chosen, GraftReason::OutboundQuota);
         }
     }
 
@@ -132,12 +137,12 @@ impl<N: Network> TopicState<N> {
                 },
             );
             let count = cx.limits.opportunistic_graft_peers;
-            work.graft(choose(better, count, &mut self.rng), Grafted::Opportunistic);
+            work.graft(choose(better, count, &mut self.rng), GraftReason::Opportunistic);
         }
     }
 
     fn commit(&mut self, work: MeshUpdate<'_, N>, cx: &Context<'_, N>) -> Maintenance<N> {
-        let MeshUpdate { mut mesh, grafted, pruned, tally: _ } = work;
+        let MeshUpdate { mut mesh, grafted, pruned, counters: _ } = work;
         for pruned in &pruned {
             self.backoffs.set(&pruned.peer, cx.limits.prune_backoff, cx.now);
         }
@@ -154,7 +159,7 @@ struct MeshUpdate<'a, N: Network> {
     mesh: Connections<N::Peer>,
     grafted: Connections<N::Peer>,
     pruned: Vec<Pruned<N>>,
-    tally: &'a mut InputCounters,
+    counters: &'a mut InputCounters,
 }
 
 impl<N: Network> MeshUpdate<'_, N> {
@@ -166,21 +171,21 @@ impl<N: Network> MeshUpdate<'_, N> {
         let negative = |peer: &&N::Peer| cx.peer_view.score(peer) < 0.0;
         let negative: BTreeSet<_> = self.mesh.keys().filter(negative).cloned().collect();
         for peer in &negative {
-            self.prune(peer, Removed::NegativeScore);
+            self.prune(peer, LeaveReason::NegativeScore);
         }
     }
 
     /// Grafts the chosen peers, each once.
-    fn graft(&mut self, chosen: Vec<(N::Peer, ConnectionId)>, reason: Grafted) {
+    fn graft(&mut self, chosen: Vec<(N::Peer, ConnectionId)>, reason: GraftReason) {
         let before = self.grafted.len();
         self.grafted.extend(chosen);
-        self.tally.grafted(reason, self.grafted.len() - before);
+        self.counters.grafted(reason, self.grafted.len() - before);
     }
 
-    fn prune(&mut self, peer: &N::Peer, reason: Removed) {
+    fn prune(&mut self, peer: &N::Peer, reason: LeaveReason) {
         if let Some(connection_id) = self.mesh.remove(peer) {
-            let no_px = reason == Removed::NegativeScore;
-            self.tally.removed(reason, 1);
+            let no_px = reason == LeaveReason::NegativeScore;
+            self.counters.removed(reason, 1);
             self.pruned.push(Pruned { peer: peer.clone(), connection_id, no_px });
         }
     }

@@ -82,13 +82,13 @@ pub(super) fn filter_idontwant<N: Network>(
     recipients: &mut Vec<N::Peer>,
     message: &FullMessage<N>,
     cx: &Context<'_, N>,
-    tally: &mut InputCounters,
+    counters: &mut InputCounters,
 ) {
     if is_large(message, cx) && cx.peer_view.has_idontwant() {
         let before = recipients.len();
         recipients.retain(|peer| !cx.peer_view.declined_by(peer, &message.message_id));
         if recipients.len() < before {
-            tally.suppressed_by_idontwant(before - recipients.len());
+            counters.suppressed_by_idontwant(before - recipients.len());
         }
     }
 }

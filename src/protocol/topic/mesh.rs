@@ -15,7 +15,7 @@ use crate::{
         },
         outcome::{
             GraftOutcome, JoinOutcome, LeaveOutcome, PruneOutcome,
-            counters::{Grafted, Removed},
+            counters::{GraftReason, LeaveReason},
         },
         output::pending::forget_all,
         rng::choose,
@@ -108,7 +108,7 @@ impl<N: Network> TopicState<N> {
         outbox.events.push(TopicEvent::Grafted(peer.clone(), connection_id));
         if let Some(mesh) = &mut self.mesh {
             mesh.insert(peer.clone(), connection_id);
-            outbox.counters.grafted(Grafted::RemoteGraft, 1);
+            outbox.counters.grafted(GraftReason::RemoteGraft, 1);
         }
         if !self.is_subscriber(connection_id) {
             self.add_subscriber(peer, connection_id, outbox);
@@ -170,7 +170,7 @@ impl<N: Network> TopicState<N> {
             outbox.p2p.extend(forget_all(peer, px));
             return refusal;
         }
-        self.remove_from_mesh(peer, Removed::RemotePrune, outbox);
+        self.remove_from_mesh(peer, LeaveReason::RemotePrune, outbox);
         self.backoffs.set(peer, backoff, cx.now);
         outbox.events.push(TopicEvent::PxOffered(peer.clone(), px));
         None
@@ -207,8 +207,8 @@ impl<N: Network> TopicState<N> {
         let missing = cx.limits.degree_optimal.saturating_sub(mesh.len());
         let candidates = self.graft_candidates(cx, |_| true, |peer| !mesh.contains_key(peer));
         let chosen = choose(candidates, missing, &mut self.rng);
-        outbox.counters.grafted(Grafted::FanoutPromoted, mesh.len());
-        outbox.counters.grafted(Grafted::Join, chosen.len());
+        outbox.counters.grafted(GraftReason::FanoutPromoted, mesh.len());
+        outbox.counters.grafted(GraftReason::Join, chosen.len());
         mesh.extend(chosen);
         mesh
     }
@@ -270,7 +270,7 @@ impl<N: Network> TopicState<N> {
             self.leave_prunes.push(Pruned { peer: peer.clone(), connection_id: *connection_id, no_px });
             outbox.events.push(TopicEvent::Pruned(peer.clone(), *connection_id));
         }
-        outbox.counters.removed(Removed::Leave, mesh.len());
+        outbox.counters.removed(LeaveReason::Leave, mesh.len());
         outbox.events.push(TopicEvent::Left);
         self.clear_pending(cx.limits, outbox);
         let no_px = self.leave_prunes.iter().filter(|pruned| pruned.no_px).map(|pruned| pruned.peer.clone());

@@ -55,7 +55,7 @@ use super::{
     },
     outcome::{
         SubscribeOutcome, UnsubscribeOutcome,
-        counters::{PromiseEvent, Removed},
+        counters::{LeaveReason, PromiseEvent},
     },
     rng::{ProtocolRng, rng_for},
     time_cache::TimeCache,
@@ -225,7 +225,7 @@ impl<N: Network> TopicState<N> {
         }
         let mesh = self.mesh.as_ref();
         if mesh.and_then(|mesh| mesh.get(peer)).is_some_and(|known| *known <= connection_id) {
-            self.remove_from_mesh(peer, Removed::Unsubscribed, outbox);
+            self.remove_from_mesh(peer, LeaveReason::Unsubscribed, outbox);
         }
         self.remove_connections_until(peer, connection_id, outbox);
         UnsubscribeOutcome::Unsubscribed
@@ -295,7 +295,7 @@ impl<N: Network> TopicState<N> {
         outbox.events.push(TopicEvent::Subscribed(peer.clone(), connection_id));
     }
 
-    pub(super) fn remove_from_mesh(&mut self, peer: &N::Peer, reason: Removed, outbox: &mut Outbox<N>) {
+    pub(super) fn remove_from_mesh(&mut self, peer: &N::Peer, reason: LeaveReason, outbox: &mut Outbox<N>) {
         if let Some(connection_id) = self.mesh.as_mut().and_then(|mesh| mesh.remove(peer)) {
             self.flush_delivery_counts(outbox);
             outbox.events.push(TopicEvent::Pruned(peer.clone(), connection_id));
@@ -312,7 +312,7 @@ impl<N: Network> TopicState<N> {
         };
         remove(&mut self.direct);
         if self.mesh.as_mut().is_some_and(remove) {
-            outbox.counters.removed(Removed::Disconnected, 1);
+            outbox.counters.removed(LeaveReason::Disconnected, 1);
         }
         if let Some(fanout) = &mut self.fanout {
             remove(&mut fanout.peers);

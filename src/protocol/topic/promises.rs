@@ -42,18 +42,18 @@ impl<N: Network> Promises<N> {
         &mut self,
         id: &N::MessageId,
         deadline: impl FnOnce() -> Timestamp,
-        tally: &mut InputCounters,
+        counters: &mut InputCounters,
     ) {
         // The common case is that no promise is tracked.
         if !self.by_message.is_empty() {
-            self.fulfil_all(id, deadline(), tally);
+            self.fulfil_all(id, deadline(), counters);
         }
     }
 
-    fn fulfil_all(&mut self, id: &N::MessageId, deadline: Timestamp, tally: &mut InputCounters) {
+    fn fulfil_all(&mut self, id: &N::MessageId, deadline: Timestamp, counters: &mut InputCounters) {
         for peer in self.by_message.remove(id).unwrap_or_default() {
             if let Some((_, due)) = self.by_peer.remove(&peer) {
-                tally.promise_kept(deadline.saturating_since(due));
+                counters.promise_fulfilled(deadline.saturating_since(due));
             }
         }
     }

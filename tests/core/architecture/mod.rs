@@ -67,7 +67,7 @@ const AREAS: &[Area] = &[
             &["network"],
             &["state"],
             &["codec", "signature"],
-            &["ids", "message", "message_serde", "bounded_map", "traffic"],
+            &["ids", "message", "message_serde", "bounded_map"],
         ],
         apart: &[],
     },

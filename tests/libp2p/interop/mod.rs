@@ -4,12 +4,12 @@
 
 mod forgery;
 mod gossip;
+mod idontwant;
 mod line;
 mod mesh;
 mod ours;
 mod reconnect;
 mod theirs;
-mod unwanted;
 mod wait;
 
 use crate::transport::support as raw;

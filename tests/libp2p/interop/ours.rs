@@ -22,7 +22,7 @@ use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use super::{Shown, Signing, TOPIC};
 
 pub type Net = Libp2pNetwork;
-pub type Said = P2pMessage<Net>;
+pub type NetMessage = P2pMessage<Net>;
 
 /// What passed between transport and engine, and between engine and application.
 #[derive(Default)]
@@ -38,8 +38,8 @@ pub struct Record {
 
 #[derive(Clone, Debug)]
 pub enum Passed {
-    Heard(PeerId, Said),
-    Spoke(PeerId, Said),
+    Heard(PeerId, NetMessage),
+    Spoke(PeerId, NetMessage),
     Went(PeerId),
 }
 
@@ -237,7 +237,7 @@ impl Record {
             }
             // They have it, or have no word for it.
             NodeEvent::Gossipsub(Event::Dropped {
-                reason: DropReason::Unwanted | DropReason::Unsupported,
+                reason: DropReason::IDontWant | DropReason::Unsupported,
                 ..
             }) => {}
             NodeEvent::Input(_) | NodeEvent::Listening(_) | NodeEvent::ListenerExpired(_) => {}

@@ -168,7 +168,7 @@ fn send(mut swarm: Ours, to: Multiaddr, count: usize, size: usize) -> (Arc<Sent>
                 let mut data = number.to_be_bytes().to_vec();
                 data.resize(size, 7);
                 let message = network.message(topic(), data).unwrap();
-                say(&mut swarm, peer, Said::FullMessage(message.into()));
+                say(&mut swarm, peer, NetMessage::FullMessage(message.into()));
             }
         }
     });

@@ -37,7 +37,7 @@ async fn sender(to: Multiaddr, name: &'static str, count: usize) {
         if let Some(P2pInput::NewConnection { peer, .. }) = gossipsub_event(event).and_then(connected) {
             for number in 0..count {
                 let message = network.message(topic(), format!("{name} {number}")).unwrap();
-                say(&mut swarm, peer, Said::FullMessage(message.into()));
+                say(&mut swarm, peer, NetMessage::FullMessage(message.into()));
             }
         }
     }

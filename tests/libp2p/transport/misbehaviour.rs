@@ -40,7 +40,8 @@ async fn frames_may_come_one_byte_at_a_time() {
         (heard.len() == 3).then_some(())
     })
     .await;
-    let said = P2pInput::InMessage { from_peer: *raw.local_peer_id(), message: Said::subscribe(topic()) };
+    let said =
+        P2pInput::InMessage { from_peer: *raw.local_peer_id(), message: NetMessage::subscribe(topic()) };
     assert_eq!(heard, [said.clone(), said.clone(), said]);
 }
 
@@ -87,7 +88,7 @@ async fn a_peer_that_resets_our_streams_is_given_up_but_not_its_connection() {
     let mut sent = false;
     while !heard.iter().any(|event| matches!(event, Event::OutboundFailed { .. })) {
         // The reset shows only when something is written.
-        say(&mut node, peer, Said::subscribe(topic()));
+        say(&mut node, peer, NetMessage::subscribe(topic()));
         let other = |event: Event| (!matches!(event, Event::Dropped { .. })).then_some(event);
         let next =
             tokio::time::timeout(std::time::Duration::from_millis(50), until(&mut node, &mut raw, other));
@@ -115,7 +116,7 @@ async fn a_peer_that_reads_nothing_costs_a_bounded_queue() {
     while dropped == 0 {
         for _ in 0..10 {
             let message = network.message(topic(), vec![0; 50_000]).unwrap();
-            say(&mut node, peer, Said::FullMessage(message.into()));
+            say(&mut node, peer, NetMessage::FullMessage(message.into()));
             sent += 1;
         }
         let next = tokio::time::timeout(
@@ -130,7 +131,7 @@ async fn a_peer_that_reads_nothing_costs_a_bounded_queue() {
     }
     // Grafts are not dropped, but they too have an end: the connection.
     for _ in 0..200 {
-        say(&mut node, peer, Said::Graft { topic: topic() });
+        say(&mut node, peer, NetMessage::Graft { topic: topic() });
     }
     let slowness = until(&mut node, &mut raw, |event| match event {
         Event::SlowPeer { slowness, .. } => Some(slowness),

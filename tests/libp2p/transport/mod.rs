@@ -4,6 +4,7 @@
 
 mod backpressure;
 mod flood;
+mod idontwant;
 mod misbehaviour;
 mod node;
 mod official;
@@ -11,7 +12,6 @@ mod publisher;
 mod slow;
 pub mod support;
 mod tickets;
-mod unwanted;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -42,15 +42,19 @@ async fn what_one_says_the_other_hears_in_order_of_urgency() {
     assert!(from.ip().is_loopback() && from.port() != 0, "{from}");
     assert_eq!((peer, info), (&a, &ConnectionInfo::inbound().trusted().remote_address(from)));
 
-    let message =
-        |n: usize| Said::FullMessage(network.message(topic(), vec![n as u8; 1_000 * n]).unwrap().into());
+    let message = |n: usize| {
+        NetMessage::FullMessage(network.message(topic(), vec![n as u8; 1_000 * n]).unwrap().into())
+    };
     let ids: Vec<_> = (0..50u8).map(|n| vec![n; 46].into()).collect();
-    let offers = [Said::IHave { topic: topic(), message_ids: ids.clone() }, Said::IWant { message_ids: ids }];
+    let offers = [
+        NetMessage::IHave { topic: topic(), message_ids: ids.clone() },
+        NetMessage::IWant { message_ids: ids },
+    ];
     let messages: Vec<_> = (0..60).map(message).collect();
     let prune =
-        Said::Prune { topic: topic(), px: vec![a.into(), b.into()], backoff: Duration::from_secs(60) };
-    let begin = [Said::subscribe(topic()), Said::Graft { topic: topic() }];
-    let end = [prune, Said::Unsubscribe { topic: topic() }];
+        NetMessage::Prune { topic: topic(), px: vec![a.into(), b.into()], backoff: Duration::from_secs(60) };
+    let begin = [NetMessage::subscribe(topic()), NetMessage::Graft { topic: topic() }];
+    let end = [prune, NetMessage::Unsubscribe { topic: topic() }];
     let said = [&begin[..], &offers, &messages, &end].concat();
     let all = [&begin[..], &end, &messages, &offers].concat();
     said.iter().for_each(|message| say(&mut alice, b, message.clone()));
@@ -112,7 +116,7 @@ async fn two_connections_are_one_peer() {
     alice.dial(to_bob).unwrap();
     bob.dial(to_alice).unwrap();
     let (mut all, _) = meet(&mut alice, &mut bob, 2).await;
-    say(&mut bob, a, Said::subscribe(topic()));
+    say(&mut bob, a, NetMessage::subscribe(topic()));
     until(&mut alice, &mut bob, |event| {
         all.extend(inputs(event));
         (all.len() > 1).then_some(())

@@ -19,7 +19,7 @@ impl Engine for Record {
     type Refused = &'static str;
 
     fn p2p_input(&self, input: Input) -> Result<(), RefusedInput<&'static str>> {
-        if matches!(input, P2pInput::InMessage { message: Said::Unsubscribe { .. }, .. }) {
+        if matches!(input, P2pInput::InMessage { message: NetMessage::Unsubscribe { .. }, .. }) {
             return Err(RefusedInput::new("no", input));
         }
         self.inputs.send(input).map_err(|error| RefusedInput::new("gone", error.0))
@@ -62,7 +62,7 @@ impl Running {
         self.outputs.unbounded_send(output).unwrap();
     }
 
-    fn say(&self, to_peer: PeerId, message: Said) {
+    fn say(&self, to_peer: PeerId, message: NetMessage) {
         self.output(P2pOutput::OutMessage { to_peer, message });
     }
 
@@ -83,9 +83,9 @@ async fn a_node_carries_inputs_outputs_and_commands() {
         matches!(bob.input().await, P2pInput::NewConnection { peer, info } if peer == a && !info.direction.is_outbound())
     );
 
-    alice.say(b, Said::Unsubscribe { topic: topic() });
-    alice.say(b, Said::subscribe(topic()));
-    let said = Said::subscribe(topic());
+    alice.say(b, NetMessage::Unsubscribe { topic: topic() });
+    alice.say(b, NetMessage::subscribe(topic()));
+    let said = NetMessage::subscribe(topic());
     assert_eq!(bob.input().await, P2pInput::InMessage { from_peer: a, message: said });
     assert!(bob.seen.try_iter().any(|event| event.starts_with("Refused")));
 
@@ -98,8 +98,8 @@ async fn a_node_carries_inputs_outputs_and_commands() {
 
     // What the engine says last still arrives.
     assert!(matches!(bob.input().await, P2pInput::NewConnection { peer, .. } if peer == a));
-    bob.say(a, Said::subscribe(topic()));
-    let said = Said::subscribe(topic());
+    bob.say(a, NetMessage::subscribe(topic()));
+    let said = NetMessage::subscribe(topic());
     drop(bob.outputs);
     assert_eq!(alice.input().await, P2pInput::InMessage { from_peer: b, message: said });
 

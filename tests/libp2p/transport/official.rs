@@ -52,17 +52,17 @@ async fn each_hears_the_other() {
     // They subscribe; we subscribe; they graft us.
     let heard = |message| P2pInput::InMessage { from_peer: them, message };
     let mut all = Vec::new();
-    say(&mut node, them, Said::subscribe(topic()));
+    say(&mut node, them, NetMessage::subscribe(topic()));
     until(&mut node, &mut theirs, |event| {
         all.extend(inputs(event));
-        all.contains(&heard(Said::Graft { topic: topic() })).then_some(())
+        all.contains(&heard(NetMessage::Graft { topic: topic() })).then_some(())
     })
     .await;
-    assert_eq!(all[0], heard(Said::subscribe(topic())));
+    assert_eq!(all[0], heard(NetMessage::subscribe(topic())));
 
     // Ours to them.
     let ours = network.message(topic(), *b"from us").unwrap();
-    say(&mut node, them, Said::FullMessage(ours.clone().into()));
+    say(&mut node, them, NetMessage::FullMessage(ours.clone().into()));
     let (id, got) = both(
         &mut node,
         &mut theirs,
@@ -93,7 +93,7 @@ async fn each_hears_the_other() {
         (all.len() >= 2).then_some(())
     })
     .await;
-    assert!(all.contains(&heard(Said::Unsubscribe { topic: topic() })), "{all:?}");
+    assert!(all.contains(&heard(NetMessage::Unsubscribe { topic: topic() })), "{all:?}");
     let pruned = |input: &Input| match input {
         P2pInput::InMessage { message: P2pMessage::Prune { backoff, .. }, .. } => backoff.as_secs() > 0,
         _ => false,
@@ -110,16 +110,16 @@ async fn frames_of_every_size_arrive() {
     let address = listen(&mut theirs).await;
     node.dial(address).unwrap();
     until(&mut node, &mut theirs, connected).await;
-    say(&mut node, them, Said::subscribe(topic()));
+    say(&mut node, them, NetMessage::subscribe(topic()));
     let sizes: Vec<usize> = (0..200).map(|n| n * 250).collect();
     for size in &sizes {
         let message = network.message(topic(), vec![7; *size]).unwrap();
-        say(&mut node, them, Said::FullMessage(message.into()));
+        say(&mut node, them, NetMessage::FullMessage(message.into()));
     }
     let ids: Vec<_> = (0..2_000u32).map(|n| [&n.to_be_bytes()[..], &[0; 42]].concat().into()).collect();
-    say(&mut node, them, Said::IHave { topic: topic(), message_ids: ids });
+    say(&mut node, them, NetMessage::IHave { topic: topic(), message_ids: ids });
     let message = network.message(topic(), *b"last").unwrap();
-    say(&mut node, them, Said::FullMessage(message.into()));
+    say(&mut node, them, NetMessage::FullMessage(message.into()));
     let mut got = Vec::new();
     both(
         &mut node,
@@ -160,9 +160,9 @@ async fn anonymous_messages_go_both_ways() {
     let address = listen(&mut theirs).await;
     node.dial(address).unwrap();
     until(&mut node, &mut theirs, connected).await;
-    say(&mut node, them, Said::subscribe(topic()));
+    say(&mut node, them, NetMessage::subscribe(topic()));
     let message = network.message(topic(), *b"from us").unwrap();
-    say(&mut node, them, Said::FullMessage(message.into()));
+    say(&mut node, them, NetMessage::FullMessage(message.into()));
     let got = both(
         &mut node,
         &mut theirs,

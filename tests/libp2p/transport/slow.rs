@@ -110,7 +110,7 @@ async fn subscriber(to: Multiaddr, got: watch::Sender<usize>) {
         for input in inputs(event) {
             match input {
                 P2pInput::NewConnection { peer, .. } => {
-                    say(&mut swarm, peer, Said::subscribe(topic()));
+                    say(&mut swarm, peer, NetMessage::subscribe(topic()));
                 }
                 P2pInput::InMessage { message: P2pMessage::FullMessage(_), .. } => {
                     got.send_modify(|count| *count += 1);
@@ -199,8 +199,8 @@ impl Scene {
         for ticket in &tickets {
             let report = completed(ticket).await;
             assert_eq!((report.queued, report.not_sent(DropReason::Disconnected)), (3, 0), "{report:?}");
-            assert_eq!(report.sent + report.not_sent(DropReason::PeerSlow), 3, "{report:?}");
-            late += report.not_sent(DropReason::PeerSlow);
+            assert_eq!(report.sent + report.not_sent(DropReason::PeerQueueFull), 3, "{report:?}");
+            late += report.not_sent(DropReason::PeerQueueFull);
         }
         // Its window took some, and that is all.
         assert!((MESSAGES / 2..MESSAGES).contains(&late), "{late} of {MESSAGES} were not sent");
@@ -217,13 +217,13 @@ impl Scene {
         let told = told();
         assert_eq!(told.slow, [(self.slow, Slowness::Unread)]);
         assert_eq!(told.engine_slow, [self.slow]);
-        let dropped = told.engine_dropped[&(Lane::Publish, DropReason::PeerSlow)];
+        let dropped = told.engine_dropped[&(Lane::Publish, DropReason::PeerQueueFull)];
         // What is being written can't be dropped.
         assert!((1..=late).contains(&dropped), "{dropped} of {late} were dropped");
     }
 
     /// What the slow peer has read.
-    fn heard(&self) -> Vec<Said> {
+    fn heard(&self) -> Vec<NetMessage> {
         let mut decoder = FrameDecoder::new(1 << 20);
         decoder.extend(&self.heard.lock().unwrap());
         let mut said = Vec::new();
@@ -261,7 +261,7 @@ fn a_peer_that_is_only_reported_stays_and_misses_no_control() {
         // Nothing waits for it any longer but what it must hear.
         let report = completed(&publisher.publish(SIZE)).await;
         assert_eq!(
-            (report.queued, report.sent, report.not_sent(DropReason::PeerSlow)),
+            (report.queued, report.sent, report.not_sent(DropReason::PeerQueueFull)),
             (3, 2, 1),
             "{report:?}"
         );
@@ -271,19 +271,21 @@ fn a_peer_that_is_only_reported_stays_and_misses_no_control() {
         // It reads again, and is served again.
         scene.read.send_replace(true);
         soon("what it must hear", async {
-            while !scene.heard().contains(&Said::Unsubscribe { topic: topic() }) {
+            while !scene.heard().contains(&NetMessage::Unsubscribe { topic: topic() }) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
         .await;
-        let is_prune = |said: &Said| matches!(said, Said::Prune { .. });
+        let is_prune = |said: &NetMessage| matches!(said, NetMessage::Prune { .. });
         assert!(scene.heard().iter().any(is_prune), "it was in the mesh");
         publisher.worker.app_input(AppInput::Join(topic())).unwrap();
         publisher.worker.settle().await;
-        let before = scene.heard().iter().filter(|said| matches!(said, Said::FullMessage(_))).count();
+        let before = scene.heard().iter().filter(|said| matches!(said, NetMessage::FullMessage(_))).count();
         // Who was pruned is grafted only later; a message to nobody goes to those who are subscribed.
         soon("a message", async {
-            while scene.heard().iter().filter(|said| matches!(said, Said::FullMessage(_))).count() == before {
+            while scene.heard().iter().filter(|said| matches!(said, NetMessage::FullMessage(_))).count()
+                == before
+            {
                 publisher.publish(SIZE);
                 publisher.worker.tick().await;
                 tokio::time::sleep(Duration::from_millis(20)).await;

@@ -36,7 +36,7 @@ use libp2p::{
 use tokio::sync::watch;
 
 pub type Net = Libp2pNetwork;
-pub type Said = P2pMessage<Net>;
+pub type NetMessage = P2pMessage<Net>;
 pub type Input = P2pInput<Net>;
 pub type Ours = Swarm<TransportBehaviour>;
 
@@ -153,7 +153,7 @@ pub fn connected(event: Event) -> Option<Input> {
     inputs(event).into_iter().find(|input| matches!(input, P2pInput::NewConnection { .. }))
 }
 
-pub fn say(swarm: &mut Ours, to_peer: PeerId, message: Said) {
+pub fn say(swarm: &mut Ours, to_peer: PeerId, message: NetMessage) {
     swarm.behaviour_mut().gossipsub.apply(P2pOutput::OutMessage { to_peer, message });
 }
 

@@ -21,7 +21,7 @@ async fn subscriber(to: Multiaddr) {
     loop {
         let event = swarm.select_next_some().await;
         if let Some(P2pInput::NewConnection { peer, .. }) = gossipsub_event(event).and_then(connected) {
-            say(&mut swarm, peer, Said::subscribe(topic()));
+            say(&mut swarm, peer, NetMessage::subscribe(topic()));
         }
     }
 }
@@ -80,7 +80,7 @@ fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
             assert!(tickets.len() < 200);
         }
         let last = completed(tickets.last().unwrap()).await;
-        assert_eq!((last.queued, last.sent, last.not_sent(DropReason::PeerSlow)), (1, 0, 1));
+        assert_eq!((last.queued, last.sent, last.not_sent(DropReason::PeerQueueFull)), (1, 0, 1));
         let open = tickets.iter().filter(|ticket| !ticket.report().is_complete()).count();
         assert!(open >= 4, "{open}");
 
@@ -97,10 +97,10 @@ fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
     });
 }
 
-const NOT_SENT: [DropReason; 2] = [DropReason::PeerSlow, DropReason::Disconnected];
+const NOT_SENT: [DropReason; 2] = [DropReason::PeerQueueFull, DropReason::Disconnected];
 
 fn slow(report: PublishReport) -> bool {
-    report.not_sent(DropReason::PeerSlow) > 0
+    report.not_sent(DropReason::PeerQueueFull) > 0
 }
 
 /// `subscribe to "news"` in a frame.

@@ -19,7 +19,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::scrape::Scrape;
 
-type Said = P2pMessage<PlainNetwork>;
+type NetMessage = P2pMessage<PlainNetwork>;
 
 /// When verdicts are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +194,7 @@ impl Cluster {
         }
     }
 
-    async fn carry(&self, from: usize, to: usize, message: Said) {
+    async fn carry(&self, from: usize, to: usize, message: NetMessage) {
         if !self.links.contains(&(from, to)) {
             let lane = lane(&message);
             return self.members[from].worker.report_dropped(lane, DropReason::Disconnected, 1);
@@ -231,7 +231,7 @@ impl Member {
     }
 
     /// Reads both streams.
-    fn read(&mut self, mut each: impl FnMut(usize, Said)) {
+    fn read(&mut self, mut each: impl FnMut(usize, NetMessage)) {
         while let Some(output) = self.p2p.try_recv() {
             if let P2pOutput::OutMessage { to_peer, message } = output {
                 each(to_peer as usize, message);
@@ -265,10 +265,10 @@ fn network(judging: Judging, known: &Arc<AtomicBool>) -> PlainNetwork {
 }
 
 /// Messages are carried without their lanes here: it is one of three, which are added up.
-fn lane(message: &Said) -> Lane {
+fn lane(message: &NetMessage) -> Lane {
     match message {
-        Said::FullMessage(_) => Lane::Forward,
-        Said::IHave { .. } | Said::IWant { .. } | Said::IDontWant { .. } => Lane::Gossip,
+        NetMessage::FullMessage(_) => Lane::Forward,
+        NetMessage::IHave { .. } | NetMessage::IWant { .. } | NetMessage::IDontWant { .. } => Lane::Gossip,
         _ => Lane::Control,
     }
 }

@@ -17,7 +17,7 @@ use super::{identities, scrape::Scrape};
 const NODES: usize = 4;
 const MESSAGES: usize = 60;
 /// Far beyond what it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 struct Running {
     node: Node,
@@ -53,7 +53,7 @@ impl Running {
 
 /// Polls until it is so.
 async fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !so() {
         assert!(Instant::now() < deadline, "{what}: never");
         tokio::time::sleep(Duration::from_millis(20)).await;

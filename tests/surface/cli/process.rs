@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 /// Far more than anything takes: a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_actix-gossipsub"));
@@ -65,7 +65,7 @@ impl Process {
     /// Reads until there were `count` such events; returns all lines so far.
     pub fn until(&mut self, event: &str, count: usize) -> &[Value] {
         while self.seen.iter().filter(|line| line["event"] == event).count() < count {
-            let line = self.lines.as_ref().unwrap().recv_timeout(PATIENCE);
+            let line = self.lines.as_ref().unwrap().recv_timeout(TIMEOUT);
             self.seen.push(line.unwrap_or_else(|error| panic!("no {event}: {error}; {:?}", self.seen)));
         }
         &self.seen

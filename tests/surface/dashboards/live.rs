@@ -26,7 +26,7 @@ const RATE: &str = "8s";
 /// So many scrapes before panels are looked at.
 const SCRAPES: usize = 12;
 /// Far more than anything takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A Prometheus of its own, which forgets everything when it ends.
 struct Prometheus {
@@ -116,7 +116,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> Result<(), String>) {
     loop {
         match is_so() {
             Ok(()) => return,
-            Err(error) if start.elapsed() > PATIENCE => panic!("not so: {what}: {error}"),
+            Err(error) if start.elapsed() > TIMEOUT => panic!("not so: {what}: {error}"),
             Err(_) => std::thread::sleep(Duration::from_millis(200)),
         }
     }

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 /// Far more than anything takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Lines of interest; what comes later is read, and forgotten.
 const KEPT: usize = 100;
 
@@ -38,7 +38,7 @@ impl Process {
 
     /// The next line, which is JSON.
     pub fn line(&self) -> Value {
-        let line = self.lines.recv_timeout(PATIENCE);
+        let line = self.lines.recv_timeout(TIMEOUT);
         let line = line.unwrap_or_else(|error| panic!("no line: {error}"));
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"))
     }

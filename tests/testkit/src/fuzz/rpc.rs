@@ -9,7 +9,7 @@ use actix_gossipsub::{
 };
 use libp2p::identity::Keypair;
 
-type Said = P2pMessage<Libp2pNetwork>;
+type NetMessage = P2pMessage<Libp2pNetwork>;
 
 /// Our key, and that of the seeds: nothing here depends on chance.
 pub static KEY: LazyLock<Keypair> =
@@ -81,22 +81,22 @@ fn judge(frame: &[u8], policy: &SignaturePolicy, limits: &WireLimits) {
     is_heard_again(said, generous);
 }
 
-fn within_limits(said: &[Said], limits: &WireLimits) {
+fn within_limits(said: &[NetMessage], limits: &WireLimits) {
     let (mut subscriptions, mut messages, mut control, mut px, mut all_ids) = (0, 0, 0, 0, 0);
     for one in said {
         match one {
-            Said::Subscribe { .. } | Said::Unsubscribe { .. } => subscriptions += 1,
-            Said::FullMessage(_) => messages += 1,
+            NetMessage::Subscribe { .. } | NetMessage::Unsubscribe { .. } => subscriptions += 1,
+            NetMessage::FullMessage(_) => messages += 1,
             _ => control += 1,
         }
-        if let Said::IHave { message_ids, .. }
-        | Said::IWant { message_ids }
-        | Said::IDontWant { message_ids } = one
+        if let NetMessage::IHave { message_ids, .. }
+        | NetMessage::IWant { message_ids }
+        | NetMessage::IDontWant { message_ids } = one
         {
             all_ids += message_ids.len();
             assert!(message_ids.iter().all(|id| id.as_bytes().len() <= limits.max_id_length));
         }
-        if let Said::Prune { px: peers, .. } = one {
+        if let NetMessage::Prune { px: peers, .. } = one {
             px += peers.len();
         }
         let name = one.topic().map_or(1, |topic| topic.as_str().len());
@@ -109,8 +109,8 @@ fn within_limits(said: &[Said], limits: &WireLimits) {
     assert!(px <= limits.max_px_in, "{px} px peers");
 }
 
-fn verdict_follows_the_policy(one: &Said, network: &Libp2pNetwork) {
-    let Said::FullMessage(full) = one else { return };
+fn verdict_follows_the_policy(one: &NetMessage, network: &Libp2pNetwork) {
+    let NetMessage::FullMessage(full) = one else { return };
     let expected = match full.message.signature_error() {
         None => Validity::Valid,
         Some(SignatureError::UnsupportedKey) => Validity::Outdated,
@@ -127,8 +127,8 @@ fn verdict_follows_the_policy(one: &Said, network: &Libp2pNetwork) {
 }
 
 /// A signed record comes from the peer that is recommended, or from nobody: it is read only here.
-fn addresses_are_bounded(one: &Said, network: &Libp2pNetwork) {
-    let Said::Prune { px, .. } = one else { return };
+fn addresses_are_bounded(one: &NetMessage, network: &Libp2pNetwork) {
+    let NetMessage::Prune { px, .. } = one else { return };
     for PxPeer { peer, .. } in px {
         let first = fuzz::addresses(peer, network);
         assert!(first.len() <= 8, "{} addresses of one peer", first.len());
@@ -137,60 +137,63 @@ fn addresses_are_bounded(one: &Said, network: &Libp2pNetwork) {
 }
 
 /// What is said again, in our own encoding, is heard as it was said.
-fn is_heard_again(said: Vec<Said>, network: &Libp2pNetwork) {
+fn is_heard_again(said: Vec<NetMessage>, network: &Libp2pNetwork) {
     let limits = network.limits();
-    let said: Vec<Said> = said.into_iter().filter_map(|one| sayable(one, limits)).collect();
+    let said: Vec<NetMessage> = said.into_iter().filter_map(|one| sayable(one, limits)).collect();
     let Ok(bytes) = fuzz::write(&said, network) else {
         assert!(said.iter().any(|one| length(one) > 60_000), "too large to be said");
         return;
     };
     let (frames, end) = cut(&bytes, bytes.len().max(1), limits.max_frame_in);
     assert_eq!(end, Ok(()));
-    let heard: Vec<Said> =
+    let heard: Vec<NetMessage> =
         frames.iter().flat_map(|frame| fuzz::read(frame, network).expect("our own frame")).collect();
     assert_eq!(fuzz::write(&heard, network), Ok(bytes), "what we wrote is written in another way again");
     assert_eq!(joined(heard), joined(said));
 }
 
 /// The bytes that a message has at least.
-fn length(one: &Said) -> usize {
-    let Said::FullMessage(full) = one else { return 0 };
+fn length(one: &NetMessage) -> usize {
+    let NetMessage::FullMessage(full) = one else { return 0 };
     let optional = [full.message.signature(), full.message.key()].into_iter().flatten();
     full.message.data().len() + optional.map(<[u8]>::len).sum::<usize>()
 }
 
 /// What of it can be said: bad messages are not passed on, nor records of peers, nor more px than peers read.
-fn sayable(one: Said, limits: &WireLimits) -> Option<Said> {
+fn sayable(one: NetMessage, limits: &WireLimits) -> Option<NetMessage> {
     match one {
-        Said::FullMessage(full) if full.message.signature_error().is_some() => None,
-        Said::IHave { message_ids, .. } | Said::IWant { message_ids } | Said::IDontWant { message_ids }
+        NetMessage::FullMessage(full) if full.message.signature_error().is_some() => None,
+        NetMessage::IHave { message_ids, .. }
+        | NetMessage::IWant { message_ids }
+        | NetMessage::IDontWant { message_ids }
             if message_ids.is_empty() =>
         {
             None
         }
-        Said::Prune { topic, mut px, backoff } => {
+        NetMessage::Prune { topic, mut px, backoff } => {
             px.truncate(limits.max_px_out);
             px.iter_mut().for_each(|px| px.record = None);
-            Some(Said::Prune { topic, px, backoff })
+            Some(NetMessage::Prune { topic, px, backoff })
         }
         one => Some(one),
     }
 }
 
 /// Long lists of ids are cut when they are written: joins what came in pieces.
-fn joined(all: impl IntoIterator<Item = Said>) -> Vec<Said> {
-    let mut joined: Vec<Said> = Vec::new();
+fn joined(all: impl IntoIterator<Item = NetMessage>) -> Vec<NetMessage> {
+    let mut joined: Vec<NetMessage> = Vec::new();
     for next in all {
         match (joined.last_mut(), next) {
-            (Some(Said::IHave { topic, message_ids }), Said::IHave { topic: other, message_ids: more })
-                if *topic == other =>
-            {
+            (
+                Some(NetMessage::IHave { topic, message_ids }),
+                NetMessage::IHave { topic: other, message_ids: more },
+            ) if *topic == other => {
                 message_ids.extend(more);
             }
-            (Some(Said::IWant { message_ids }), Said::IWant { message_ids: more }) => {
+            (Some(NetMessage::IWant { message_ids }), NetMessage::IWant { message_ids: more }) => {
                 message_ids.extend(more);
             }
-            (Some(Said::IDontWant { message_ids }), Said::IDontWant { message_ids: more }) => {
+            (Some(NetMessage::IDontWant { message_ids }), NetMessage::IDontWant { message_ids: more }) => {
                 message_ids.extend(more);
             }
             (_, next) => joined.push(next),

@@ -11,7 +11,7 @@ use libp2p::{PeerId, core::PeerRecord};
 
 use super::rpc::KEY;
 
-type Said = P2pMessage<Libp2pNetwork>;
+type NetMessage = P2pMessage<Libp2pNetwork>;
 
 /// The streams, by name.
 pub fn all() -> Vec<(&'static str, Vec<u8>)> {
@@ -21,14 +21,17 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
     let legacy = PeerRecord::new(&KEY, vec![address()]).expect("the key signs");
     let legacy = legacy.into_signed_envelope().into_protobuf_encoding();
     vec![
-        ("subscriptions", written(&[subscribe("news"), Said::Unsubscribe { topic: "sport".into() }])),
+        ("subscriptions", written(&[subscribe("news"), NetMessage::Unsubscribe { topic: "sport".into() }])),
         ("signed", written(&[signed("first"), signed("second")])),
         ("anonymous", frame(&field(2, &[field(2, b"data"), field(4, b"news")].concat()))),
-        ("mesh", written(&[Said::Graft { topic: topic() }, prune(vec![peer], 60)])),
-        ("gossip", written(&[ihave(3), Said::IWant { message_ids: ids(2) }])),
-        ("idontwant", written(&[Said::IDontWant { message_ids: ids(2) }, ihave(1), signed("data")])),
+        ("mesh", written(&[NetMessage::Graft { topic: topic() }, prune(vec![peer], 60)])),
+        ("gossip", written(&[ihave(3), NetMessage::IWant { message_ids: ids(2) }])),
+        ("idontwant", written(&[NetMessage::IDontWant { message_ids: ids(2) }, ihave(1), signed("data")])),
         ("everything", written(&[subscribe("news"), signed("data"), ihave(2), prune(vec![], u64::MAX)])),
-        ("frames", written(&[prune(vec![], 1), Said::Graft { topic: topic() }, ihave(1), subscribe("t")])),
+        (
+            "frames",
+            written(&[prune(vec![], 1), NetMessage::Graft { topic: topic() }, ihave(1), subscribe("t")]),
+        ),
         ("long_list", written(&[ihave(300)])),
         ("record", frame(&recommended(peer, &record))),
         ("legacy_record", frame(&recommended(peer, &legacy))),
@@ -53,29 +56,29 @@ fn network() -> Libp2pNetwork {
     Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(KEY.clone()))).build()
 }
 
-fn written(said: &[Said]) -> Vec<u8> {
+fn written(said: &[NetMessage]) -> Vec<u8> {
     fuzz::write(said, &network()).expect("seeds are small")
 }
 
-fn subscribe(topic: &str) -> Said {
-    Said::subscribe(topic.into())
+fn subscribe(topic: &str) -> NetMessage {
+    NetMessage::subscribe(topic.into())
 }
 
-fn signed(data: &str) -> Said {
-    Said::FullMessage(network().message(topic(), data).expect("seeds are small").into())
+fn signed(data: &str) -> NetMessage {
+    NetMessage::FullMessage(network().message(topic(), data).expect("seeds are small").into())
 }
 
 fn ids(count: u8) -> Vec<MessageId> {
     (0..count).map(|n| vec![n; 5].into()).collect()
 }
 
-fn ihave(count: u16) -> Said {
+fn ihave(count: u16) -> NetMessage {
     let message_ids = (0..count).map(|n| n.to_be_bytes().repeat(2).into()).collect();
-    Said::IHave { topic: topic(), message_ids }
+    NetMessage::IHave { topic: topic(), message_ids }
 }
 
-fn prune(px: Vec<PeerId>, seconds: u64) -> Said {
-    Said::Prune {
+fn prune(px: Vec<PeerId>, seconds: u64) -> NetMessage {
+    NetMessage::Prune {
         topic: topic(),
         px: px.into_iter().map(PxPeer::new).collect(),
         backoff: Duration::from_secs(seconds),

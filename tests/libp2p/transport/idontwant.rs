@@ -24,8 +24,8 @@ async fn pair(protocols: &[&'static str]) -> (Ours, Net, Ours) {
     (alice, network, bob)
 }
 
-fn decline(ids: Vec<MessageId>) -> Said {
-    Said::IDontWant { message_ids: ids }
+fn decline(ids: Vec<MessageId>) -> NetMessage {
+    NetMessage::IDontWant { message_ids: ids }
 }
 
 fn dropped(event: Event, why: DropReason) -> Option<LaneCounts> {
@@ -43,7 +43,7 @@ async fn greet(alice: &mut Ours, bob: &mut Ours) {
 
 async fn hail(speaker: &mut Ours, listener: &mut Ours) {
     let (from, to) = (*speaker.local_peer_id(), *listener.local_peer_id());
-    say(speaker, to, Said::subscribe(topic()));
+    say(speaker, to, NetMessage::subscribe(topic()));
     until(listener, speaker, |event| inputs(event).iter().any(|input| is_from(input, from)).then_some(()))
         .await;
 }
@@ -79,7 +79,7 @@ async fn a_peer_of_1_1_that_says_it_is_heard() {
     let a = *alice.local_peer_id();
     say(&mut bob, a, decline(vec![vec![9].into()]));
     let heard = until(&mut alice, &mut bob, |event| inputs(event).pop()).await;
-    assert!(matches!(heard, P2pInput::InMessage { message: Said::IDontWant { .. }, .. }), "{heard:?}");
+    assert!(matches!(heard, P2pInput::InMessage { message: NetMessage::IDontWant { .. }, .. }), "{heard:?}");
 }
 
 /// Far more than a peer that reads nothing can be written.
@@ -107,7 +107,7 @@ async fn what_waits_for_who_does_not_want_it_is_taken_back() {
     let work = async {
         while lanes.values().sum::<u64>() < 2 {
             if let Some(event) = gossipsub_event(alice.select_next_some().await)
-                && let Some(taken) = dropped(event, DropReason::Unwanted)
+                && let Some(taken) = dropped(event, DropReason::IDontWant)
             {
                 taken.iter().for_each(|(lane, count)| *lanes.entry(lane.name()).or_default() += count);
             }
@@ -124,6 +124,6 @@ async fn what_waits_for_who_does_not_want_it_is_taken_back() {
         (heard.len() > MESSAGES).then_some(())
     })
     .await;
-    let last = P2pInput::InMessage { from_peer: a, message: Said::FullMessage(answered) };
+    let last = P2pInput::InMessage { from_peer: a, message: NetMessage::FullMessage(answered) };
     assert_eq!((heard.len(), heard.last()), (MESSAGES + 1, Some(&last)));
 }

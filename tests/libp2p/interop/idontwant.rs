@@ -100,7 +100,7 @@ async fn is_sent_to_us(announced: bool) -> bool {
     let marker = ours.publish(vec![b"ours".to_vec()]).remove(0);
     wait::until("what we said after it", &ours, &[&near], async || has(&near, &marker)).await;
 
-    let (message, source) = (MessageId(unhex(id)), publisher.peer);
+    let (message, source) = (MessageId(hex::decode(id).expect("hexadecimal")), publisher.peer);
     let accepted = near.ask(move |swarm| {
         let accept = MessageAcceptance::Accept;
         swarm.behaviour_mut().report_message_validation_result(&message, &source, accept)
@@ -115,11 +115,6 @@ async fn is_sent_to_us(announced: bool) -> bool {
     let sent = heard(&ours, near.peer, id);
     ours.stop().await;
     sent
-}
-
-fn unhex(id: &str) -> Vec<u8> {
-    let byte = |at: usize| u8::from_str_radix(&id[at..at + 2], 16).unwrap();
-    (0..id.len()).step_by(2).map(byte).collect()
 }
 
 #[actix_rt::test]
