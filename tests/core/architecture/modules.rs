@@ -90,6 +90,11 @@ impl Modules {
         Reader { all: self, file, code, at: 0, modules: vec![(module, 0)], depth: 0 }.read();
     }
 
+    /// The path of every module.
+    pub fn paths(&self) -> impl Iterator<Item = &ModulePath> {
+        self.modules.keys()
+    }
+
     /// Every path that leads from one module to another.
     pub fn arrows(&self) -> BTreeSet<Arrow> {
         let arrow = |reference: &Reference| {
