@@ -21,4 +21,9 @@ pub enum EngineError {
     /// The actor that starts heartbeats panicked.
     #[error("the heartbeat panicked: no more heartbeats; start a new engine")]
     HeartbeatPanicked,
+    /// An arbiter on which the engine ran has stopped. All arbiters stop with their actix system.
+    #[error(
+        "an arbiter of the engine stopped, as all do when their actix system stops: shut the engine down before"
+    )]
+    ArbiterStopped,
 }

@@ -11,7 +11,7 @@ use std::{
     task::{self, Poll, Waker},
 };
 
-use actix::{Actor, ActorFuture, AsyncContext, Context, WrapFuture};
+use actix::{Actor, ActorContext, ActorFuture, AsyncContext, Context, WrapFuture};
 use tokio::sync::Notify;
 
 use crate::timestamp::Timestamp;
@@ -96,14 +96,20 @@ impl<T> Inbox<T> {
         self.lock().items.len()
     }
 
-    /// Closes the inbox and drops what is queued.
+    /// Closes the inbox and drops what is queued. The actor's task is woken, and then [ends](PollInbox).
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        state.waker = None;
         let remaining = (std::mem::take(&mut state.items), state.busy.take());
+        let waker = state.waker.take();
         drop(state);
         drop(remaining);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether the inbox is closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Moves all queued items into `buffer`, which must be empty. Returns the arrival time of the first
@@ -182,10 +188,13 @@ pub(crate) trait InboxActor: Actor<Context = Context<Self>> {
     /// Handles a budget of queued items. Returns true to be polled again after yielding. Wake-ups are not seen while
     /// yielding, so an actor that ever returns true returns false only after it found the inbox empty.
     fn poll_inbox(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool;
+
+    /// Whether the inbox is closed.
+    fn is_inbox_closed(&self) -> bool;
 }
 
-/// The future that an actor with an inbox spawns when it starts. It is polled whenever the actor's task is woken and ends
-/// with the actor.
+/// The future that an actor with an inbox spawns when it starts. It is polled whenever the actor's task is woken. It stops
+/// the actor once the inbox is closed.
 pub(crate) struct PollInbox;
 
 impl<A: InboxActor> ActorFuture<A> for PollInbox {
@@ -200,6 +209,8 @@ impl<A: InboxActor> ActorFuture<A> for PollInbox {
         if actor.poll_inbox(ctx, task.waker()) {
             // The other tasks and timers of the arbiter run, then this future is polled again.
             ctx.wait(tokio::task::yield_now().into_actor(actor));
+        } else if actor.is_inbox_closed() {
+            ctx.stop();
         }
         Poll::Pending
     }

@@ -103,8 +103,9 @@
 //! it no command since, the supervisor removes it from the topic table, and takes its state back as that of a passive
 //! topic.
 //!
-//! `shutdown` leaves all topics, settles, and sends `Stop` to the supervisor, which sends it to topics, arbiters' actors
-//! and router. Each of them stops when it receives it. Then the inboxes and streams close.
+//! `shutdown` leaves all topics, settles and closes the inboxes and the streams. An actor stops when it finds its inbox
+//! closed. The first arbiter runs these steps, so that they go on if the caller is cancelled. The engine also ends if one of
+//! its actors [panics or loses its arbiter](watch), and when the last handle is dropped; then the inboxes close at once.
 
 pub(crate) mod arbiter;
 pub(crate) mod diagnostics;
@@ -117,3 +118,4 @@ pub(crate) mod router;
 pub(crate) mod shared;
 pub(crate) mod supervisor;
 pub(crate) mod topic_table;
+pub(crate) mod watch;

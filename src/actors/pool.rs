@@ -1,6 +1,6 @@
-//! The arbiters on which the actors of an engine run, and the start of actors whose panic ends the engine.
+//! The arbiters on which the actors of an engine run.
 
-use actix::{Actor, Arbiter, ArbiterHandle, Context};
+use actix::{Arbiter, ArbiterHandle};
 
 /// Which arbiters an engine runs on.
 pub(crate) enum Arbiters {
@@ -37,22 +37,4 @@ impl Pool {
     pub(crate) fn arbiter(&self, index: usize) -> &ArbiterHandle {
         &self.handles[index]
     }
-}
-
-/// Starts an actor on `arbiter`; calls `panicked` if it ends with a panic.
-pub(crate) fn start_watched<A>(
-    arbiter: &ArbiterHandle,
-    make: impl FnOnce() -> A + Send + 'static,
-    panicked: impl FnOnce() + Send + 'static,
-) where
-    A: Actor<Context = Context<A>>,
-{
-    arbiter.spawn_fn(move || {
-        let running = actix_rt::spawn(Context::new().into_future(make()));
-        actix_rt::spawn(async move {
-            if running.await.is_err_and(|error| error.is_panic()) {
-                panicked();
-            }
-        });
-    });
 }

@@ -55,6 +55,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) directory: Directory<N>,
     pub(crate) topic_table: TopicTable<N>,
     pub(crate) busy_count: Arc<BusyCount>,
+    /// The actors that run, without mesh actors.
+    pub(crate) running_actors: Arc<BusyCount>,
     /// The limits on queued inputs of peers.
     pub(crate) admission: Arc<Admission>,
     /// The limits on queued publications of the application.
@@ -83,7 +85,9 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) heartbeat_in_progress: AtomicBool,
     /// The engine accepts no more inputs.
     pub(crate) closing: AtomicBool,
-    /// How the engine ended, once it did.
+    /// The engine has ended: the first to set this determines how.
+    pub(crate) ended: AtomicBool,
+    /// How the engine ended, once its inboxes and streams are closed.
     pub(crate) end: watch::Sender<Option<Result<(), EngineError>>>,
     /// The topics with deliveries that the supervisor does not know yet. Topics report them at each heartbeat and in
     /// [`settled`](Self::settled).
@@ -261,16 +265,29 @@ impl<N: Network> Shared<N> {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Ends the engine: closes inboxes, streams and reports, and wakes those who wait for the end. Only the first call
-    /// determines how the engine ended.
+    /// Waits until the engine has ended.
+    pub(crate) async fn wait_for_end(&self) -> Result<(), EngineError> {
+        let mut end = self.end.subscribe();
+        // Waiting cannot fail: `self` owns the sender.
+        let ended = end.wait_for(Option::is_some).await;
+        ended.ok().and_then(|end| *end).unwrap_or(Ok(()))
+    }
+
+    /// Ends the engine: closes inboxes, streams and reports, and wakes those who wait for the end. The actors
+    /// stop when they find their inboxes closed. Only the first call determines how the engine ended.
     pub(crate) fn finish(&self, end: Result<(), EngineError>) {
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return;
+        }
         self.closing.store(true, Ordering::Release);
         self.admission.close();
         self.supervisor.close();
+        self.mailboxes.iter().for_each(|mailbox| mailbox.inbox.close());
         self.router.close();
+        self.topic_table.clear();
         self.p2p.close();
         self.app.close();
         self.publish_reports.close();
-        self.end.send_if_modified(|known| known.is_none() && known.replace(end).is_none());
+        self.end.send_replace(Some(end));
     }
 }

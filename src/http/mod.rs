@@ -13,6 +13,10 @@
 //! # }
 //! ```
 //!
+//! By default actix-web stops its `System` on Ctrl-C, and with it the engine's arbiters: the engine ends with
+//! [`EngineError::ArbiterStopped`](crate::EngineError::ArbiterStopped) and peers are not notified. To leave the topics
+//! first, use `disable_signals` and await [`Worker::shutdown`](crate::Worker::shutdown) (`examples/actix_web.rs`).
+//!
 //! # Paths
 //!
 //! The scope matches every path that no earlier service matched. Mount it last, or below a path prefix:

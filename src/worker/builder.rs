@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::{
     Worker, input,
+    lifecycle::Lifetime,
     streams::{AppOutputs, P2pOutputs},
 };
 use crate::{
@@ -24,11 +25,12 @@ use crate::{
         fault::EngineError,
         heartbeat::actor::HeartbeatActor,
         inbox::{BusyCount, Inbox},
-        pool::{Arbiters, Pool, start_watched},
+        pool::{Arbiters, Pool},
         router::actor::RouterActor,
         shared::{Observer, Shared},
         supervisor::actor::SupervisorActor,
         topic_table::TopicTable,
+        watch::start_watched,
     },
     admission::{Admission, CreditOwner},
     clock::{Clock, SystemClock},
@@ -211,12 +213,14 @@ impl<N: Network> WorkerBuilder<N> {
             recorder.start(&shared.network, &shared.limits, &options);
         }
         start_actors(&shared, &pool, &options, manual);
-        let worker = Worker { shared: Arc::clone(&shared), arbiters: Arc::new(Mutex::new(arbiters)) };
+        let lifetime = Arc::new(Lifetime::new(&shared, pool.arbiter(0), arbiters));
+        let worker = Worker { shared: Arc::clone(&shared), lifetime: Arc::clone(&lifetime) };
         for topic in topics {
             // A join is refused only by an engine that has ended.
             let _ = input::app_input(&shared, AppInput::Join(topic));
         }
-        let (p2p, app) = (P2pOutputs::new(Arc::clone(&shared)), AppOutputs::new(shared));
+        let p2p = P2pOutputs::new(Arc::clone(&shared), Arc::clone(&lifetime));
+        let app = AppOutputs::new(shared, lifetime);
         Ok(Started { worker, p2p, app })
     }
 
@@ -238,6 +242,7 @@ impl<N: Network> WorkerBuilder<N> {
             router: Inbox::new(Arc::clone(&busy_count)).into(),
             mailboxes: ArbiterMailboxes::new(arbiters, &busy_count),
             busy_count,
+            running_actors: Arc::default(),
             p2p: P2pQueue::new(
                 bounds.max_output_items,
                 Arc::clone(&admission),
@@ -265,6 +270,7 @@ impl<N: Network> WorkerBuilder<N> {
             heartbeat_monitor: HeartbeatMonitor::new(self.manual),
             heartbeat_in_progress: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             end: watch::Sender::new(None),
             unflushed_topics: CachePadded::default(),
             topic_stats: CachePadded::default(),
@@ -279,28 +285,17 @@ impl<N: Network> WorkerBuilder<N> {
 /// Starts supervisor, router and heartbeat on the first arbiter, and the actor that runs topics on each.
 fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: &Pool, options: &NodeOptions<N>, manual: bool) {
     let first = pool.arbiter(0);
-    let fail = |fault: EngineError| {
-        let shared = Arc::clone(shared);
-        move || shared.finish(Err(fault))
-    };
-    let router = Arc::clone(shared);
-    start_watched(first, move || RouterActor::new(router), fail(EngineError::RouterPanicked));
+    start_watched(first, shared, EngineError::RouterPanicked, RouterActor::new);
     for (arbiter, mailbox) in shared.mailboxes.iter().enumerate() {
-        let (shared, mailbox) = (Arc::clone(shared), Arc::clone(mailbox));
-        start_watched(
-            pool.arbiter(arbiter),
-            move || ArbiterActor::new(shared, mailbox),
-            fail(EngineError::ArbiterPanicked),
-        );
+        let mailbox = Arc::clone(mailbox);
+        let make = |shared| ArbiterActor::new(shared, mailbox);
+        start_watched(pool.arbiter(arbiter), shared, EngineError::ArbiterPanicked, make);
     }
     let peers = Peers::new(Arc::clone(&shared.network), Arc::clone(&shared.limits), options);
-    let supervisor = Arc::clone(shared);
-    let make = move || SupervisorActor::new(supervisor, peers, manual);
-    start_watched(first, make, fail(EngineError::SupervisorPanicked));
+    let make = move |shared| SupervisorActor::new(shared, peers, manual);
+    start_watched(first, shared, EngineError::SupervisorPanicked, make);
     if !manual {
-        let heartbeat = Arc::clone(shared);
-        let make = move || HeartbeatActor::new(heartbeat);
-        start_watched(first, make, fail(EngineError::HeartbeatPanicked));
+        start_watched(first, shared, EngineError::HeartbeatPanicked, HeartbeatActor::new);
     }
 }
 

@@ -1,18 +1,16 @@
 //! How an engine ends, and how an engine without timers is driven.
 
-use std::sync::{PoisonError, atomic::Ordering};
+use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 
-use actix::{Actor, Context, Handler, Message};
-use tokio::sync::oneshot;
+use actix::{Actor, Arbiter, ArbiterHandle, Context, Handler, Message};
+use tokio::sync::{oneshot, watch};
 
 use super::{Worker, input};
 use crate::{
     actors::{
         fault::{EngineError, EngineStopped},
-        supervisor::{
-            actor::SupervisorActor,
-            messages::{Stop, SupervisorItem},
-        },
+        shared::Shared,
+        supervisor::{actor::SupervisorActor, messages::SupervisorItem},
     },
     network::Network,
     protocol::peers::Peers,
@@ -29,59 +27,90 @@ impl<N: Network> Worker<N> {
 
     /// Stops the engine: refuses further inputs, leaves all topics (PRUNE and UNSUBSCRIBE to the peers), handles what is
     /// queued, ends both output streams and joins the engine's own threads. After `bounds.shutdown_deadline` it stops
-    /// without handling the rest. Further calls wait for the first.
+    /// without handling the rest. Returns at once if the engine has ended. It may be called any number of times.
     ///
-    /// Not cancellation safe: if the future is dropped, the engine accepts no more inputs but keeps its actors, its
-    /// threads and its output streams until its actix system ends. Spawn it if the caller may be cancelled.
+    /// Cancellation safe: if the future is dropped, the engine ends all the same. The shutdown runs on the engine's first
+    /// arbiter: an engine with [`arbiters(0)`](super::WorkerBuilder::arbiters) needs its actix system to run meanwhile.
     pub async fn shutdown(&self) {
-        if self.shared.closing.swap(true, Ordering::AcqRel) {
-            // A failure is the business of those who call `wait_for_end`.
-            let _ = self.wait_for_end().await;
-            return;
+        if !self.shared.closing.swap(true, Ordering::AcqRel) {
+            self.lifetime.begin_shutdown();
         }
-        input::leave_all(&self.shared);
-        let deadline = self.shared.limits.bounds.shutdown_deadline;
-        let drain = async {
-            self.settle().await;
-            let (reply, stopped) = oneshot::channel();
-            // An error means that the supervisor has stopped already.
-            let _ = self.shared.supervisor.push(SupervisorItem::message(Stop { reply }));
-            let _ = stopped.await;
-            self.settle().await;
-        };
-        // The streams end after the deadline too.
-        let _ = tokio::time::timeout(deadline, drain).await;
-        self.shared.finish(Ok(()));
-        self.join_arbiters().await;
+        // A failure is the business of those who call `wait_for_end`.
+        let _ = self.wait_for_end().await;
+        self.lifetime.join().await;
     }
 
     /// Waits until the engine has ended. Cancellation safe: dropping the future changes nothing.
     ///
     /// # Errors
-    /// The engine ended because one of its actors failed.
+    /// The engine ended because one of its actors failed or lost its arbiter.
     pub async fn wait_for_end(&self) -> Result<(), EngineError> {
-        let mut end = self.shared.end.subscribe();
-        // Waiting cannot fail: `shared` owns the sender and outlives this handle.
-        let ended = end.wait_for(Option::is_some).await;
-        ended.ok().and_then(|end| *end).unwrap_or(Ok(()))
+        self.shared.wait_for_end().await
+    }
+}
+
+/// The part of an engine that all its handles and streams share. The engine ends when the last of them is dropped.
+pub(super) struct Lifetime<N: Network> {
+    shared: Arc<Shared<N>>,
+    /// The arbiter on which the supervisor runs.
+    first: ArbiterHandle,
+    /// The engine's own threads, until somebody joins them.
+    own: Mutex<Vec<Arbiter>>,
+    /// Whether the engine's own threads have ended.
+    joined: watch::Sender<bool>,
+}
+
+impl<N: Network> Lifetime<N> {
+    pub(super) fn new(shared: &Arc<Shared<N>>, first: &ArbiterHandle, own: Vec<Arbiter>) -> Self {
+        let joined = watch::Sender::new(own.is_empty());
+        Self { shared: Arc::clone(shared), first: first.clone(), own: Mutex::new(own), joined }
     }
 
-    async fn join_arbiters(&self) {
-        let arbiters = std::mem::take(&mut *self.arbiters.lock().unwrap_or_else(PoisonError::into_inner));
-        if arbiters.is_empty() {
-            return;
-        }
-        let (done, joined) = oneshot::channel();
-        std::thread::spawn(move || {
-            for arbiter in arbiters {
-                arbiter.stop();
-                // If the thread panicked, its actors have reported that.
-                let _ = arbiter.join();
-            }
-            // Fails if the caller was cancelled.
-            let _ = done.send(());
+    /// Runs the shutdown on the first arbiter, which does not depend on the caller's future.
+    fn begin_shutdown(&self) {
+        let shared = Arc::clone(&self.shared);
+        // If the arbiter has stopped, the engine has ended already.
+        self.first.spawn(async move {
+            input::leave_all(&shared);
+            // The streams end after the deadline too.
+            let _ = tokio::time::timeout(shared.limits.bounds.shutdown_deadline, shared.settled()).await;
+            shared.finish(Ok(()));
         });
-        let _ = joined.await;
+    }
+
+    /// Waits until the actors and the engine's own threads have stopped, after the end of the engine.
+    async fn join(&self) {
+        let own = self.take_own();
+        if !own.is_empty() {
+            let joined = self.joined.clone();
+            std::thread::spawn(move || {
+                stop(&own);
+                // If the thread panicked, its actors have reported that.
+                own.into_iter().for_each(|arbiter| drop(arbiter.join()));
+                joined.send_replace(true);
+            });
+        }
+        // Waiting cannot fail: `self` owns a sender.
+        let _ = self.joined.subscribe().wait_for(|joined| *joined).await;
+        self.shared.running_actors.settled().await;
+    }
+
+    fn take_own(&self) -> Vec<Arbiter> {
+        std::mem::take(&mut *self.own.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<N: Network> Drop for Lifetime<N> {
+    fn drop(&mut self) {
+        self.shared.finish(Ok(()));
+        stop(&self.take_own());
+    }
+}
+
+fn stop(arbiters: &[Arbiter]) {
+    for arbiter in arbiters {
+        // False for an arbiter that has stopped already.
+        let _ = arbiter.stop();
     }
 }
 

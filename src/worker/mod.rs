@@ -9,9 +9,8 @@ mod queries;
 mod streams;
 mod ticket;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use actix::Arbiter;
 use derive_where::derive_where;
 
 use crate::{
@@ -26,6 +25,7 @@ use crate::{
     protocol::Lane,
 };
 
+use self::lifecycle::Lifetime;
 pub use self::{
     builder::{StartError, Started, WorkerBuilder},
     input::PeerInputs,
@@ -41,13 +41,13 @@ pub use crate::{
 
 /// The handle of a gossipsub engine. It is cheap to clone and works on any thread and in any async runtime.
 ///
-/// Made by [`Worker::builder`]. The engine runs until [`shutdown`](Self::shutdown), or until its actix system ends.
-/// Dropping all handles does not stop it.
+/// Made by [`Worker::builder`]. The engine runs until [`shutdown`](Self::shutdown). It also ends when one of its arbiters
+/// stops, as all do with their actix system, and when all handles, [`PeerInputs`] and both streams are dropped. In these
+/// cases peers are not notified: shut the engine down before.
 #[derive_where(Clone)]
 pub struct Worker<N: Network> {
     shared: Arc<Shared<N>>,
-    /// The engine's own threads, to be joined by [`shutdown`](Self::shutdown).
-    arbiters: Arc<Mutex<Vec<Arbiter>>>,
+    lifetime: Arc<Lifetime<N>>,
 }
 
 impl<N: Network> Worker<N> {
@@ -82,7 +82,7 @@ impl<N: Network> Worker<N> {
     /// The input for the messages of `peer`, for transports that have a task for each connection. Call it after
     /// [`p2p_input`](Self::p2p_input) has accepted the connection.
     pub fn peer_inputs(&self, peer: N::Peer) -> PeerInputs<N> {
-        PeerInputs::new(Arc::clone(&self.shared), peer)
+        PeerInputs::new(Arc::clone(&self.shared), Arc::clone(&self.lifetime), peer)
     }
 
     /// Waits until the engine would accept a message of `peer`, or has ended. A transport that does not read from the

@@ -9,6 +9,7 @@ use std::{
 use actix::Recipient;
 use futures_core::Stream;
 
+use super::lifecycle::Lifetime;
 use crate::{
     actors::shared::Shared,
     network::{AppOutput, FullMessage, Network, P2pOutput},
@@ -24,6 +25,7 @@ use crate::{
 /// drops control messages. Gossip to peers that have disconnected is skipped when it is read, and counted.
 pub struct P2pOutputs<N: Network> {
     shared: Arc<Shared<N>>,
+    _lifetime: Arc<Lifetime<N>>,
     /// The batch whose recipients are read one by one.
     expanded: Option<OutputBatchIter<N>>,
 }
@@ -32,11 +34,12 @@ pub struct P2pOutputs<N: Network> {
 /// unread it refuses full messages of peers.
 pub struct AppOutputs<N: Network> {
     shared: Arc<Shared<N>>,
+    _lifetime: Arc<Lifetime<N>>,
 }
 
 impl<N: Network> P2pOutputs<N> {
-    pub(crate) fn new(shared: Arc<Shared<N>>) -> Self {
-        Self { shared, expanded: None }
+    pub(super) fn new(shared: Arc<Shared<N>>, lifetime: Arc<Lifetime<N>>) -> Self {
+        Self { shared, _lifetime: lifetime, expanded: None }
     }
 
     /// Waits for the next item. `None` once the engine has ended and all items are read.
@@ -168,8 +171,8 @@ impl<N: Network> Stream for P2pOutputs<N> {
 }
 
 impl<N: Network> AppOutputs<N> {
-    pub(crate) fn new(shared: Arc<Shared<N>>) -> Self {
-        Self { shared }
+    pub(super) fn new(shared: Arc<Shared<N>>, lifetime: Arc<Lifetime<N>>) -> Self {
+        Self { shared, _lifetime: lifetime }
     }
 
     /// Waits for the next message. `None` once the engine has ended and all messages are read.

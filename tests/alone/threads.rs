@@ -44,6 +44,17 @@ async fn shutdown_joins_every_thread() {
     }
 }
 
+async fn an_engine_without_handles_ends_its_threads() {
+    let before = threads();
+    for _ in 0..3 {
+        let builder = Worker::builder(PlainNetwork::new(), limits()).arbiters(4);
+        let engine = builder.start(topics()).expect("a system");
+        (0..500).for_each(|number| say(&engine, number));
+        drop(engine);
+        are_left(before).await;
+    }
+}
+
 async fn the_callers_arbiters_are_used_and_left_alone() {
     let before = threads();
     let arbiters = [Arbiter::new(), Arbiter::new()];
@@ -86,6 +97,7 @@ fn threads_are_counted() {
     }
     actix::System::new().block_on(async {
         shutdown_joins_every_thread().await;
+        an_engine_without_handles_ends_its_threads().await;
         the_callers_arbiters_are_used_and_left_alone().await;
     });
 }

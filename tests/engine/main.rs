@@ -5,6 +5,7 @@ mod actix_forms;
 mod batches;
 mod bounds;
 mod concurrency;
+mod endings;
 mod fairness;
 mod faults;
 mod kills;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, task::Waker};
 
-use actix::{Actor, ActorContext, AsyncContext, Context};
+use actix::{Actor, AsyncContext, Context};
 
 use super::{mailbox::ArbiterMailbox, topics::TopicSlab};
 use crate::{
@@ -22,14 +22,12 @@ pub(crate) struct ArbiterActor<N: Network> {
     shared: Arc<Shared<N>>,
     mailbox: Arc<ArbiterMailbox<N>>,
     topics: TopicSlab<N>,
-    /// The last envelope was received.
-    stopping: bool,
 }
 
 impl<N: Network> ArbiterActor<N> {
     pub(crate) fn new(shared: Arc<Shared<N>>, mailbox: Arc<ArbiterMailbox<N>>) -> Self {
         let topics = TopicSlab::new(Arc::clone(&shared.busy_count));
-        Self { shared, mailbox, topics, stopping: false }
+        Self { shared, mailbox, topics }
     }
 }
 
@@ -42,11 +40,11 @@ impl<N: Network> Actor for ArbiterActor<N> {
 }
 
 impl<N: Network> InboxActor for ArbiterActor<N> {
-    fn poll_inbox(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
-        let Self { shared, mailbox, topics, stopping } = self;
+    fn poll_inbox(&mut self, _: &mut Context<Self>, waker: &Waker) -> bool {
+        let Self { shared, mailbox, topics } = self;
         if topics.needs_poll() {
             let first_arrival = mailbox.inbox.drain(topics.buffer(), waker);
-            *stopping |= !topics.dispatch(first_arrival, mailbox, shared);
+            topics.dispatch(first_arrival, mailbox, shared);
         }
         if topics.has_work() {
             topics.run(BUDGET, mailbox, shared);
@@ -56,10 +54,10 @@ impl<N: Network> InboxActor for ArbiterActor<N> {
             return true;
         }
         drop(mailbox.inbox.try_idle(topics.buffer()));
-        if *stopping {
-            mailbox.inbox.close();
-            ctx.stop();
-        }
         false
+    }
+
+    fn is_inbox_closed(&self) -> bool {
+        self.mailbox.inbox.is_closed()
     }
 }

@@ -68,9 +68,9 @@ impl<N: Network> Burst<N> {
     /// Takes out the envelope at `index` if it starts a topic.
     pub(in crate::actors) fn take_start(&mut self, index: usize) -> Option<Box<StartTopic<N>>> {
         let envelope = self.envelopes.get_mut(index).filter(|it| matches!(it, Envelope::Start(_)))?;
-        match std::mem::replace(envelope, Envelope::Stop) {
+        match std::mem::replace(envelope, Envelope::Taken) {
             Envelope::Start(start) => Some(start),
-            Envelope::To(..) | Envelope::Stop => None,
+            Envelope::To(..) | Envelope::Taken => None,
         }
     }
 
@@ -113,9 +113,9 @@ impl<N: Network> Burst<N> {
         let envelope = self.envelopes.get_mut(index)?;
         list.first = self.next[index];
         self.remaining -= 1;
-        match std::mem::replace(envelope, Envelope::Stop) {
+        match std::mem::replace(envelope, Envelope::Taken) {
             Envelope::To(_, item) => Some(item),
-            Envelope::Start(_) | Envelope::Stop => None,
+            Envelope::Start(_) | Envelope::Taken => None,
         }
     }
 }
@@ -139,12 +139,12 @@ mod tests {
         let mut burst = Burst::<PlainNetwork>::default();
         let items = [(0, 1), (1, 2), (0, 3), (2, 4), (0, 5), (1, 6)];
         burst.buffer().extend(items.map(|(index, at)| Envelope::To(slot(index), join(at))));
-        burst.envelopes.push_back(Envelope::Stop);
+        burst.envelopes.push_back(Envelope::Taken);
         let mut lists = [MessageList::default(); 2];
         for index in 0..burst.len() {
             let slot = match burst.envelope(index) {
                 Envelope::To(slot, _) => Some(slot.index as usize),
-                Envelope::Start(_) | Envelope::Stop => None,
+                Envelope::Start(_) | Envelope::Taken => None,
             };
             // The third slot has no topic.
             burst.link(slot.and_then(|slot| lists.get_mut(slot)));

@@ -32,8 +32,8 @@ pub(crate) enum Envelope<N: Network> {
     To(SlotId, TopicItem<N>),
     /// From the supervisor: starts the mesh actor of a topic. Boxed, so that it does not make every envelope larger.
     Start(Box<StartTopic<N>>),
-    /// From the supervisor: the last envelope. All topics end.
-    Stop,
+    /// In the place of an envelope that was taken out of a batch. Never sent.
+    Taken,
 }
 
 /// What a mesh actor is started with.

@@ -114,17 +114,16 @@ impl<N: Network> TopicSlab<N> {
     }
 
     /// Assigns the envelopes of the batch to their topics and starts new topics. `first_arrival` is the arrival time of
-    /// the first full message. Returns false if the last envelope was among them.
+    /// the first full message.
     pub(super) fn dispatch(
         &mut self,
         first_arrival: Option<Timestamp>,
         mailbox: &Arc<ArbiterMailbox<N>>,
         shared: &Arc<Shared<N>>,
-    ) -> bool {
+    ) {
         self.processed = 0;
         let latest = &mut self.burst.first_arrival;
         *latest = first_arrival.map_or(*latest, |arrival| arrival.max(*latest));
-        let mut open = true;
         for index in 0..self.burst.len() {
             let Self { burst, slots, ready, .. } = self;
             match burst.envelope(index) {
@@ -148,13 +147,9 @@ impl<N: Network> TopicSlab<N> {
                     let start = burst.take_start(index);
                     start.into_iter().for_each(|start| self.install(*start, mailbox, shared));
                 }
-                Envelope::Stop => {
-                    burst.link(None);
-                    open = false;
-                }
+                Envelope::Taken => burst.link(None),
             }
         }
-        open
     }
 
     /// Starts the mesh actor of a topic. Items that arrived before are handled first, and a rejoin before them. The slot

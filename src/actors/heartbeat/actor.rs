@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use actix::{Actor, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
 use super::messages::HeartbeatDue;
 use crate::{
@@ -32,6 +32,9 @@ impl<N: Network> Actor for HeartbeatActor<N> {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.arm(ctx);
+        let shared = Arc::clone(&self.shared);
+        let ended = async move { shared.wait_for_end().await }.into_actor(self);
+        ctx.spawn(ended.map(|_, _, ctx| ctx.stop()));
     }
 }
 

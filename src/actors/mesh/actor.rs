@@ -285,11 +285,15 @@ impl<N: Network> RunningTopic<N> {
     }
 }
 
-/// A topic that panicked is taken out of the totals and gauges.
+/// A topic that panicked, or that runs when the engine ends, is taken out of the totals and gauges.
 impl<N: Network> Drop for RunningTopic<N> {
     fn drop(&mut self) {
-        self.record_footprint(Footprint::default());
-        if !self.stopping {
+        if self.stopping {
+            return;
+        }
+        let closing = self.shared.is_closing();
+        self.stop();
+        if !closing {
             self.meter.lost();
         }
     }

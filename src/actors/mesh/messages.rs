@@ -45,7 +45,7 @@ pub(crate) enum TopicItem<N: Network> {
     /// From the supervisor's retirement of a passive topic: the actor sends its state to the supervisor (`Retired`) and
     /// ends.
     Retire,
-    /// The engine shuts down or the topic panicked too often: the actor ends and drops its state.
+    /// The topic panicked too often: the actor ends and drops its state.
     Stop,
 
     // From `settle` and from queries of the whole state.

@@ -56,18 +56,24 @@ pub(in crate::actors) fn start_batch<N: Network>(
     });
 }
 
-/// Returns `None` if the application's future panics or takes too long.
+/// Returns `None` if the application's future panics or takes too long, or if the engine ends.
 async fn within_time<T: Send + 'static, N: Network>(verdict: BoxFuture<T>, shared: &Shared<N>) -> Option<T> {
     let started = shared.now();
-    let task = actix_rt::spawn(verdict);
-    let abort = task.abort_handle();
-    match timeout(shared.limits.bounds.validation_timeout, task).await {
+    let mut task = actix_rt::spawn(verdict);
+    let verdict = tokio::select! {
+        verdict = timeout(shared.limits.bounds.validation_timeout, &mut task) => verdict,
+        _ = shared.wait_for_end() => {
+            task.abort();
+            return None;
+        }
+    };
+    match verdict {
         Ok(verdict) => {
             shared.metrics.validated(shared.now().saturating_since(started));
             verdict.ok()
         }
         Err(_) => {
-            abort.abort();
+            task.abort();
             shared.metrics.validation_timed_out();
             None
         }

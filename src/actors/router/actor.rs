@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
-use actix::{Actor, ActorContext, AsyncContext, Context};
+use actix::{Actor, AsyncContext, Context};
 
 use super::messages::RouterItem;
 use crate::{
@@ -29,17 +29,13 @@ impl<N: Network> RouterActor<N> {
     }
 
     /// Puts the next items into the streams.
-    fn forward_chunk(&mut self, ctx: &mut Context<Self>) {
+    fn forward_chunk(&mut self) {
         let Self { shared, backlog, app } = self;
         let items = backlog.drain(..backlog.len().min(CHUNK));
         let p2p = items.filter_map(|item| match item {
             RouterItem::P2p(output) => Some(output),
             RouterItem::App(message) => {
                 app.push(message);
-                None
-            }
-            RouterItem::Stop => {
-                ctx.stop();
                 None
             }
         });
@@ -58,12 +54,16 @@ impl<N: Network> Actor for RouterActor<N> {
 
 impl<N: Network> InboxActor for RouterActor<N> {
     /// Handles everything without a budget: an item costs a move, and the number of items follows from that of the inputs.
-    fn poll_inbox(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
+    fn poll_inbox(&mut self, _: &mut Context<Self>, waker: &Waker) -> bool {
         self.shared.router.drain(&mut self.backlog, waker);
         while !self.backlog.is_empty() {
-            self.forward_chunk(ctx);
+            self.forward_chunk();
         }
         drop(self.shared.router.try_idle(&mut self.backlog));
         false
+    }
+
+    fn is_inbox_closed(&self) -> bool {
+        self.shared.router.is_closed()
     }
 }

@@ -15,8 +15,4 @@ pub(crate) enum RouterItem<N: Network> {
     // From topics.
     /// The router appends the message to the application's stream.
     App(AppOutput<N>),
-
-    // From the supervisor.
-    /// The last item: the router stops.
-    Stop,
 }

@@ -7,19 +7,19 @@ use std::{
     task::Waker,
 };
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult, dev::EnvelopeProxy};
+use actix::{Actor, AsyncContext, Context, Handler, MessageResult, dev::EnvelopeProxy};
 use foldhash::fast::FixedState;
 
 use super::{
     messages::{
         Connect, Disconnect, ListTopics, PeersQuery, SetApplicationScore, SetUnreachablePoint, SlowPeer,
-        Snapshot, Stop, SupervisorItem, TakeSnapshot, TopicLocation,
+        Snapshot, SupervisorItem, TakeSnapshot, TopicLocation,
     },
     topics::{Restarts, SupervisedTopic},
 };
 use crate::{
     actors::{
-        arbiter::{mailbox::Envelope, outgoing::Outgoing},
+        arbiter::outgoing::Outgoing,
         diagnostics::{journal::EventContext, log, sampler::LatencySampler},
         inbox::{InboxActor, PollInbox},
         mesh::messages::TopicItem,
@@ -112,6 +112,10 @@ impl<N: Network> InboxActor for SupervisorActor<N> {
         }
         self.arm_batch_timer(ctx);
         more
+    }
+
+    fn is_inbox_closed(&self) -> bool {
+        self.shared.supervisor.is_closed()
     }
 }
 
@@ -271,26 +275,6 @@ impl<N: Network> Handler<TakeSnapshot<N>> for SupervisorActor<N> {
             // The reply fails if the caller was cancelled.
             let _ = message.reply.send(self.snapshot());
         }
-    }
-}
-
-impl<N: Network> Handler<Stop> for SupervisorActor<N> {
-    type Result = ();
-
-    fn handle(&mut self, stop: Stop, ctx: &mut Self::Context) {
-        for topic in std::mem::take(&mut self.topics).into_values() {
-            if let SupervisedTopic::Active(address) = topic {
-                address.push(TopicItem::Stop);
-            }
-        }
-        self.shared.mailboxes.iter().for_each(|mailbox| drop(mailbox.inbox.push(Envelope::Stop)));
-        self.shared.topic_table.clear();
-        let _ = self.shared.router.push(RouterItem::Stop);
-        // In an open inbox, a later tick would count as work for ever.
-        self.shared.supervisor.close();
-        ctx.stop();
-        // Fails if `shutdown` was cancelled or took too long.
-        let _ = stop.reply.send(());
     }
 }
 

@@ -135,15 +135,6 @@ pub(crate) struct TakeSnapshot<N: Network> {
     pub(crate) reply: oneshot::Sender<Snapshot<N>>,
 }
 
-/// The supervisor stops the topics, the arbiters' actors, the router and itself, and closes its inbox. It answers to
-/// `reply` when all of them have their last message. The channel is part of the message, so that the supervisor stops even
-/// if nobody waits for the answer any more: actix skips a message whose own result channel is closed.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(crate) struct Stop {
-    pub(crate) reply: oneshot::Sender<()>,
-}
-
 impl<F, T> PeersQuery<F, T> {
     pub(crate) fn new<N: Network>(read: F) -> Self
     where

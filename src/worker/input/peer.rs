@@ -20,6 +20,7 @@ use crate::{
     input_recorder::RecordedInput,
     network::{ConnectionInfo, FullMessage, Network, P2pInput, P2pMessage, PxPeer},
     protocol::{event::Event, iwant::IWantByTopic},
+    worker::lifecycle::Lifetime,
 };
 
 /// The input of one peer's messages, for transports that have a task or an actor for each connection: the peer's
@@ -32,15 +33,17 @@ use crate::{
 #[derive_where(Clone)]
 pub struct PeerInputs<N: Network> {
     shared: Arc<Shared<N>>,
+    /// The engine runs as long as its messages may come.
+    _lifetime: Arc<Lifetime<N>>,
     peer: N::Peer,
     /// The peer's connection when this was made; `None` if it had none.
     connection: Option<Arc<ConnectionRecord>>,
 }
 
 impl<N: Network> PeerInputs<N> {
-    pub(in crate::worker) fn new(shared: Arc<Shared<N>>, peer: N::Peer) -> Self {
+    pub(in crate::worker) fn new(shared: Arc<Shared<N>>, lifetime: Arc<Lifetime<N>>, peer: N::Peer) -> Self {
         let connection = shared.directory.connection(&peer);
-        Self { shared, peer, connection }
+        Self { shared, _lifetime: lifetime, peer, connection }
     }
 
     /// The peer whose messages this takes.
@@ -53,7 +56,7 @@ impl<N: Network> PeerInputs<N> {
     /// # Errors
     /// As [`Worker::p2p_input`](crate::Worker::p2p_input).
     pub fn input(&self, message: P2pMessage<N>) -> Result<(), Refused> {
-        let Self { shared, peer, connection } = self;
+        let Self { shared, peer, connection, .. } = self;
         check_open(shared)?;
         let connection = connection.as_ref().filter(|connection| connection.is_connected());
         match message {

@@ -77,7 +77,7 @@ const AREAS: &[Area] = &[
             &["heartbeat", "router", "supervisor"],
             &["arbiter"],
             &["mesh"],
-            &["arbiter::burst", "arbiter::outgoing", "diagnostics::sampler"],
+            &["arbiter::burst", "arbiter::outgoing", "diagnostics::sampler", "watch"],
             &["shared"],
             &["pool", "topic_table"],
             // What an actor takes is below all actors, so that those who send to it don't depend on how it works.
