@@ -93,7 +93,7 @@ pub use network::{
     Validity,
 };
 pub use worker::{
-    AppOutputs, DropReason, EngineError, EngineStopped, Events, HeartbeatStatus, P2pOutputs, Page, PageOf,
-    PeerInputs, PublishReport, PublishTicket, QueueStatus, Refused, RouteResult, StartError, Started, Worker,
-    WorkerBuilder,
+    AppOutputs, DeliveredMessage, DropReason, EngineError, EngineStopped, Events, HeartbeatStatus,
+    P2pOutputs, Page, PageOf, PeerInputs, PublishReport, PublishTicket, QueueStatus, RecipientStopped,
+    Refused, RouteResult, StartError, Started, Worker, WorkerBuilder,
 };

@@ -29,7 +29,7 @@ use crate::{
     input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
     metrics::{ByteQueue, Metrics, Queue, QueueDepths, TopicLabels},
-    network::Network,
+    network::{FullMessage, Network},
     outputs::{
         app_queue::AppQueue,
         p2p_queue::P2pQueue,
@@ -153,13 +153,27 @@ impl<N: Network> Shared<N> {
         }
     }
 
-    /// Reports an output that the full p2p stream dropped.
-    pub(crate) fn report_dropped(&self, output: &PendingOutput<N>) {
-        self.note_overload();
-        self.metrics.output_dropped(output.lane(), DropReason::OutputQueueFull, output.count());
-        if let PendingOutput::Broadcast { to, message, lane: Lane::Publish } = output {
-            let (topic, id) = (&message.topic, &message.message_id);
-            self.publish_reports.not_sent(topic, id, DropReason::OutputQueueFull, to.len());
+    /// Reports an output that the p2p stream dropped.
+    pub(crate) fn report_dropped(&self, output: &PendingOutput<N>, reason: DropReason) {
+        if reason == DropReason::OutputQueueFull {
+            self.note_overload();
+        }
+        let message =
+            if let PendingOutput::Broadcast { message, .. } = output { Some(message) } else { None };
+        self.report_not_sent(output.lane(), message, reason, output.count());
+    }
+
+    /// Counts `count` recipients that were not sent an output, and reports that to the publisher if it is a publication.
+    pub(crate) fn report_not_sent(
+        &self,
+        lane: Lane,
+        message: Option<&Arc<FullMessage<N>>>,
+        reason: DropReason,
+        count: usize,
+    ) {
+        self.metrics.output_dropped(lane, reason, count);
+        if let (Lane::Publish, Some(message)) = (lane, message) {
+            self.publish_reports.not_sent(&message.topic, &message.message_id, reason, count);
         }
     }
 

@@ -188,7 +188,15 @@ const LANE: Label = Label::one_of("lane", &["control", "publish", "forward", "iw
 /// [`DropReason::reason`](crate::worker::DropReason::reason) of all reasons.
 const DROP_REASON: Label = Label::one_of(
     "reason",
-    &["output_queue_full", "peer_queue_full", "disconnected", "too_large", "idontwant", "unsupported"],
+    &[
+        "output_queue_full",
+        "stream_closed",
+        "peer_queue_full",
+        "disconnected",
+        "too_large",
+        "idontwant",
+        "unsupported",
+    ],
 );
 const ID_LIST: Label = Label::one_of("type", IdListType::VARIANTS);
 const RPC_DIRECTION: Label = Label::one_of("direction", RpcDirection::VARIANTS);

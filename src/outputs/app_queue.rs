@@ -68,6 +68,16 @@ impl<N: Network> AppQueue<N> {
         wake(inner, |inner| inner.reader.take_waker());
     }
 
+    /// The reader is gone: discards what is queued and all later messages.
+    pub(crate) fn detach(&self) {
+        let mut inner = lock(&self.inner);
+        inner.reader.close();
+        let unread = std::mem::take(&mut inner.messages);
+        self.backpressure.set(0);
+        drop(inner);
+        drop(unread);
+    }
+
     pub(crate) fn try_pop(&self) -> Option<AppOutput<N>> {
         self.pop(&mut lock(&self.inner))
     }

@@ -9,6 +9,7 @@ use std::{
 
 use super::{
     backpressure::Backpressure,
+    publication::DropReason,
     reader::{Reader, lock, take_first, wake},
     wait_time::WaitTime,
 };
@@ -44,19 +45,26 @@ impl<N: Network> P2pQueue<N> {
         Self { inner, backpressure: Backpressure::new(limit.saturating_add(1), admission), limit }
     }
 
-    /// Adds outputs. Calls `dropped` for each output, old or new, that has no room, and for all if the queue is closed.
+    /// Adds outputs. Calls `dropped` with the reason for each output, old or new, that has no room, and for all if the queue
+    /// is closed.
     pub(crate) fn extend(
         &self,
         outputs: impl IntoIterator<Item = PendingOutput<N>>,
-        mut dropped: impl FnMut(&PendingOutput<N>),
+        mut dropped: impl FnMut(&PendingOutput<N>, DropReason),
     ) {
         let mut inner = lock(&self.inner);
+        let mut no_room = |output: &PendingOutput<N>| dropped(output, DropReason::OutputQueueFull);
+        if inner.reader.is_closed() {
+            drop(inner);
+            outputs.into_iter().for_each(|output| dropped(&output, DropReason::StreamClosed));
+            return;
+        }
         for output in outputs {
-            if inner.reader.is_closed() || !inner.make_room(&output, self.limit, &mut dropped) {
-                dropped(&output);
-                continue;
+            if inner.make_room(&output, self.limit, &mut no_room) {
+                inner.push(output);
+            } else {
+                no_room(&output);
             }
-            inner.push(output);
         }
         let readable = inner.items > 0;
         self.backpressure.set(inner.items);
@@ -77,6 +85,15 @@ impl<N: Network> P2pQueue<N> {
         let mut inner = lock(&self.inner);
         inner.reader.close();
         wake(inner, |inner| inner.reader.take_waker());
+    }
+
+    /// The reader is gone: closes the queue and returns what is queued.
+    pub(crate) fn detach(&self) -> Vec<PendingOutput<N>> {
+        let mut inner = lock(&self.inner);
+        inner.reader.close();
+        let unread = std::iter::from_fn(|| inner.pop()).collect();
+        self.backpressure.set(0);
+        unread
     }
 
     pub(crate) fn try_pop(&self) -> Option<PendingOutput<N>> {

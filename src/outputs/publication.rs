@@ -19,6 +19,8 @@ use crate::network::Network;
 pub enum DropReason {
     /// The p2p stream was full (`bounds.max_output_items`): the transport reads it too slowly.
     OutputQueueFull,
+    /// The p2p stream is closed: its reader was dropped, or the engine has ended.
+    StreamClosed,
     /// The transport's queue for this peer was full: the peer reads too slowly.
     PeerQueueFull,
     /// The connection ended first.
@@ -33,8 +35,9 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::OutputQueueFull,
+        Self::StreamClosed,
         Self::PeerQueueFull,
         Self::Disconnected,
         Self::TooLarge,
@@ -46,6 +49,7 @@ impl DropReason {
     pub fn reason(self) -> &'static str {
         match self {
             Self::OutputQueueFull => "output_queue_full",
+            Self::StreamClosed => "stream_closed",
             Self::PeerQueueFull => "peer_queue_full",
             Self::Disconnected => "disconnected",
             Self::TooLarge => "too_large",

@@ -2,10 +2,10 @@
 
 use actix::{Actor, Context, Handler, Message};
 
-use super::Worker;
+use super::{Worker, streams::DeliveredMessage};
 use crate::{
     admission::refused::Refused,
-    network::{AppInput, FullMessage, Network, P2pInput, P2pOutput},
+    network::{AppInput, Network, P2pInput, P2pOutput},
 };
 
 impl<N: Network> Message for P2pInput<N> {
@@ -22,7 +22,7 @@ impl<N: Network> Message for P2pOutput<N> {
 }
 
 /// Sent by [`AppOutputs::forward`](super::streams::AppOutputs::forward).
-impl<N: Network> Message for FullMessage<N> {
+impl<N: Network> Message for DeliveredMessage<N> {
     type Result = ();
 }
 

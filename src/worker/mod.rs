@@ -30,7 +30,7 @@ pub use self::{
     builder::{StartError, Started, WorkerBuilder},
     input::PeerInputs,
     queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
-    streams::{AppOutputs, P2pOutputs},
+    streams::{AppOutputs, DeliveredMessage, P2pOutputs, RecipientStopped},
     ticket::PublishTicket,
 };
 pub use crate::{

@@ -1,18 +1,20 @@
 //! The output streams as their readers see them. The queues behind them are in [`outputs`](crate::outputs).
 
 use std::{
+    ops::Deref,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use actix::Recipient;
+use actix::{Message, Recipient, dev::SendError};
+use derive_where::derive_where;
 use futures_core::Stream;
 
 use super::lifecycle::Lifetime;
 use crate::{
     actors::shared::Shared,
-    network::{AppOutput, FullMessage, Network, P2pOutput},
+    network::{AppOutput, FullMessage, Network, P2pMessage, P2pOutput},
     outputs::publication::DropReason,
     protocol::output::{Lane, OutputBatch, expand::OutputBatchIter, pending::PendingOutput},
 };
@@ -22,7 +24,8 @@ use crate::{
 /// lane come first.
 ///
 /// With more than `bounds.max_output_items` unread items the engine drops the least urgent ones and counts them. It never
-/// drops control messages. Gossip to peers that have disconnected is skipped when it is read, and counted.
+/// drops control messages. If the stream is dropped, the outputs are dropped too: metrics count them, and a
+/// [`PublishTicket`](super::PublishTicket) reports [`DropReason::StreamClosed`]. Gossip to peers that have disconnected is skipped when it is read, and counted.
 pub struct P2pOutputs<N: Network> {
     shared: Arc<Shared<N>>,
     _lifetime: Arc<Lifetime<N>>,
@@ -31,7 +34,8 @@ pub struct P2pOutputs<N: Network> {
 }
 
 /// The valid messages of the joined topics: a stream. The engine drops none of them. While `bounds.max_output_items` are
-/// unread it refuses full messages of peers.
+/// unread it refuses full messages of peers. If the stream is dropped, the engine discards the messages and goes on to
+/// forward them: that is how a node relays topics without reading them.
 pub struct AppOutputs<N: Network> {
     shared: Arc<Shared<N>>,
     _lifetime: Arc<Lifetime<N>>,
@@ -96,13 +100,31 @@ impl<N: Network> P2pOutputs<N> {
         self.len() == 0
     }
 
-    /// Sends every item to `recipient`, also beyond the capacity of its mailbox. Returns when the engine has ended. Items
-    /// are lost once the actor has stopped.
+    /// Sends every item to `recipient`. While its mailbox is full, items wait in this stream, under its limit. Returns when
+    /// the engine has ended.
     ///
     /// Cancellation safe, but it consumes the stream: dropping the future drops the unread items.
-    pub async fn forward(mut self, recipient: Recipient<P2pOutput<N>>) {
+    ///
+    /// # Errors
+    /// The actor has stopped. The unread items are dropped with the stream.
+    pub async fn forward(mut self, recipient: Recipient<P2pOutput<N>>) -> Result<(), RecipientStopped> {
         while let Some(output) = self.recv().await {
-            recipient.do_send(output);
+            if let Err(unsent) = send(&recipient, output).await {
+                if let Some(output) = unsent {
+                    self.report_unsent(&output);
+                }
+                return Err(RecipientStopped);
+            }
+        }
+        Ok(())
+    }
+
+    fn report_unsent(&self, output: &P2pOutput<N>) {
+        let lane = Lane::of(output);
+        self.shared.metrics.output_dropped(lane, DropReason::StreamClosed, 1);
+        if let P2pOutput::OutMessage { message: P2pMessage::FullMessage(full), .. } = output {
+            // Without effect for a message that this node did not publish.
+            self.shared.publish_reports.not_sent(&full.topic, &full.message_id, DropReason::StreamClosed, 1);
         }
     }
 
@@ -162,6 +184,20 @@ impl<N: Network> P2pOutputs<N> {
     }
 }
 
+/// Without a reader the outputs are dropped and counted, so that publishers learn that nothing is sent.
+impl<N: Network> Drop for P2pOutputs<N> {
+    fn drop(&mut self) {
+        let shared = &self.shared;
+        if let Some(expanded) = self.expanded.take()
+            && let Some((lane, message)) = expanded.remaining()
+        {
+            shared.report_not_sent(lane, message, DropReason::StreamClosed, expanded.len());
+        }
+        let unread = shared.p2p.detach();
+        unread.iter().for_each(|output| shared.report_dropped(output, DropReason::StreamClosed));
+    }
+}
+
 impl<N: Network> Stream for P2pOutputs<N> {
     type Item = P2pOutput<N>;
 
@@ -206,14 +242,30 @@ impl<N: Network> AppOutputs<N> {
         self.len() == 0
     }
 
-    /// Sends every message to `recipient`, also beyond the capacity of its mailbox. Returns when the engine has ended.
-    /// Messages are lost once the actor has stopped.
+    /// Sends every message to `recipient`. While its mailbox is full, messages wait in this stream, and the engine refuses
+    /// full messages of peers when that is full too. Returns when the engine has ended.
     ///
     /// Cancellation safe, but it consumes the stream: dropping the future drops the unread messages.
-    pub async fn forward(mut self, recipient: Recipient<FullMessage<N>>) {
+    ///
+    /// # Errors
+    /// The actor has stopped. The unread messages are dropped with the stream.
+    pub async fn forward(
+        mut self,
+        recipient: Recipient<DeliveredMessage<N>>,
+    ) -> Result<(), RecipientStopped> {
         while let Some(message) = self.recv().await {
-            recipient.do_send(FullMessage::clone(&message));
+            if send(&recipient, DeliveredMessage(message)).await.is_err() {
+                return Err(RecipientStopped);
+            }
         }
+        Ok(())
+    }
+}
+
+/// Without a reader messages are discarded, and refuse no input of peers.
+impl<N: Network> Drop for AppOutputs<N> {
+    fn drop(&mut self) {
+        self.shared.app.detach();
     }
 }
 
@@ -222,6 +274,38 @@ impl<N: Network> Stream for AppOutputs<N> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.shared.app.poll_pop(cx)
+    }
+}
+
+/// The actor to which a stream is forwarded has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the actor that receives the outputs has stopped")]
+pub struct RecipientStopped;
+
+/// A message that [`AppOutputs::forward`] sends. All recipients share one allocation.
+#[derive_where(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveredMessage<N: Network>(pub AppOutput<N>);
+
+impl<N: Network> Deref for DeliveredMessage<N> {
+    type Target = FullMessage<N>;
+
+    fn deref(&self) -> &FullMessage<N> {
+        &self.0
+    }
+}
+
+/// Sends a message to an actor, and waits while its mailbox is full.
+///
+/// # Errors
+/// The actor has stopped. Returns the message unless the actor may have received it.
+async fn send<M>(recipient: &Recipient<M>, message: M) -> Result<(), Option<M>>
+where
+    M: Message<Result = ()> + Send + Unpin,
+{
+    match recipient.try_send(message) {
+        Ok(()) => Ok(()),
+        Err(SendError::Closed(message)) => Err(Some(message)),
+        Err(SendError::Full(message)) => recipient.send(message).await.map_err(|_| None),
     }
 }
 

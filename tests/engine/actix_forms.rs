@@ -1,7 +1,7 @@
 //! These tests use the engine through actix: inputs are sent as messages, and outputs arrive at recipients.
 
 use actix::{Actor, Context, Handler};
-use actix_gossipsub::{FullMessage, plain::PlainNetwork};
+use actix_gossipsub::{DeliveredMessage, plain::PlainNetwork};
 use tokio::sync::mpsc;
 
 use crate::support::*;
@@ -21,10 +21,10 @@ impl Handler<Output> for Probe<Output> {
     }
 }
 
-impl Handler<FullMessage<PlainNetwork>> for Probe<FullMessage<PlainNetwork>> {
+impl Handler<DeliveredMessage<PlainNetwork>> for Probe<DeliveredMessage<PlainNetwork>> {
     type Result = ();
 
-    fn handle(&mut self, message: FullMessage<PlainNetwork>, _: &mut Self::Context) {
+    fn handle(&mut self, message: DeliveredMessage<PlainNetwork>, _: &mut Self::Context) {
         self.0.send(message).expect("the test listens");
     }
 }

@@ -19,6 +19,7 @@ mod promises;
 mod reconnections;
 mod recording;
 mod slow_peers;
+mod streams;
 mod support;
 mod tickets;
 mod validation;

@@ -39,7 +39,7 @@ impl<N: Network> RouterActor<N> {
                 None
             }
         });
-        shared.p2p.extend(p2p, |dropped| shared.report_dropped(dropped));
+        shared.p2p.extend(p2p, |dropped, reason| shared.report_dropped(dropped, reason));
         shared.app.extend(app);
     }
 }

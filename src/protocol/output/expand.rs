@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, vec};
 
-use super::OutputBatch;
+use super::{Lane, OutputBatch};
 use crate::network::{FullMessage, Network, P2pMessage, P2pOutput};
 
 /// Iterator over the outputs of an [`OutputBatch`], one for each recipient.
@@ -10,7 +10,7 @@ pub struct OutputBatchIter<N: Network>(Remaining<N>);
 
 /// The outputs that have not been returned yet.
 enum Remaining<N: Network> {
-    Broadcast(vec::IntoIter<N::Peer>, Arc<FullMessage<N>>),
+    Broadcast(vec::IntoIter<N::Peer>, Arc<FullMessage<N>>, Lane),
     Gossip(vec::IntoIter<N::Peer>, P2pMessage<N>),
     Output(Option<P2pOutput<N>>),
 }
@@ -21,10 +21,21 @@ impl<N: Network> IntoIterator for OutputBatch<N> {
 
     fn into_iter(self) -> OutputBatchIter<N> {
         OutputBatchIter(match self {
-            Self::Broadcast { to, message, .. } => Remaining::Broadcast(to.into_iter(), message),
+            Self::Broadcast { to, message, lane } => Remaining::Broadcast(to.into_iter(), message, lane),
             Self::Gossip { to, message } => Remaining::Gossip(to.into_iter(), message),
             Self::Output(output) => Remaining::Output(Some(output)),
         })
+    }
+}
+
+impl<N: Network> OutputBatchIter<N> {
+    /// The lane of the remaining outputs, and the message if they are full messages. `None` if there are none.
+    pub(crate) fn remaining(&self) -> Option<(Lane, Option<&Arc<FullMessage<N>>>)> {
+        match &self.0 {
+            Remaining::Broadcast(_, message, lane) => Some((*lane, Some(message))),
+            Remaining::Gossip(..) => Some((Lane::Gossip, None)),
+            Remaining::Output(output) => output.as_ref().map(|output| (Lane::of(output), None)),
+        }
     }
 }
 
@@ -34,7 +45,9 @@ impl<N: Network> Iterator for OutputBatchIter<N> {
     #[inline]
     fn next(&mut self) -> Option<P2pOutput<N>> {
         let (to_peer, message) = match &mut self.0 {
-            Remaining::Broadcast(to, message) => (to.next()?, P2pMessage::FullMessage(Arc::clone(message))),
+            Remaining::Broadcast(to, message, _) => {
+                (to.next()?, P2pMessage::FullMessage(Arc::clone(message)))
+            }
             Remaining::Gossip(to, message) => (to.next()?, message.clone()),
             Remaining::Output(output) => return output.take(),
         };
@@ -44,7 +57,7 @@ impl<N: Network> Iterator for OutputBatchIter<N> {
     /// Consumes all outputs without matching on the kind of batch for each.
     fn fold<B, F: FnMut(B, P2pOutput<N>) -> B>(self, first: B, mut fold: F) -> B {
         match self.0 {
-            Remaining::Broadcast(to, message) => to.fold(first, |folded, to_peer| {
+            Remaining::Broadcast(to, message, _) => to.fold(first, |folded, to_peer| {
                 let message = P2pMessage::FullMessage(Arc::clone(&message));
                 fold(folded, P2pOutput::OutMessage { to_peer, message })
             }),
@@ -57,7 +70,7 @@ impl<N: Network> Iterator for OutputBatchIter<N> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         let remaining = match &self.0 {
-            Remaining::Broadcast(to, _) | Remaining::Gossip(to, _) => to.len(),
+            Remaining::Broadcast(to, ..) | Remaining::Gossip(to, _) => to.len(),
             Remaining::Output(output) => usize::from(output.is_some()),
         };
         (remaining, Some(remaining))
