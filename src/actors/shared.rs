@@ -70,7 +70,7 @@ pub(crate) struct Shared<N: Network> {
     /// The number of validations in progress.
     pub(crate) validating: AtomicUsize,
     /// The publications whose publisher waits for a report.
-    pub(crate) publish_reports: PublishReports<N>,
+    pub(crate) publish_reports: Arc<PublishReports<N>>,
     pub(crate) observer: Observer<N>,
     pub(crate) input_recorder: Option<Arc<dyn InputRecorder<N>>>,
     /// The observer wants inputs too. If not, none is copied for it.

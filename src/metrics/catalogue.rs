@@ -233,6 +233,7 @@ const CACHE: Label = Label::one_of(
         "peer_idontwant",
         "heartbeat_quotas",
         "peers_by_connection",
+        "publish_reports",
         "topic_by_message_id",
     ],
 );

@@ -1,5 +1,5 @@
 //! Reports on publications: how a message was routed and to which peers the transport sent it. The topic, the p2p stream
-//! and the transport add to a report as long as its [`PublishTicket`](crate::PublishTicket) exists.
+//! and the transport add to a report as long as its [`PublishTicket`](crate::PublishTicket) exists; then its entry is removed.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -102,15 +102,25 @@ impl PublishReport {
     }
 }
 
-/// A report that a ticket shares with the parts of the engine that complete it.
-#[derive(Debug, Default)]
-pub(crate) struct PublishState {
+/// The identity of a publication.
+type Key<N> = (<N as Network>::Topic, <N as Network>::MessageId);
+
+/// The report of one publication. Its ticket owns it; the parts of the engine that complete it have it only for a moment,
+/// so that a dropped ticket ends it.
+pub(crate) struct PublishState<N: Network> {
     report: Mutex<PublishReport>,
     changed: Notify,
     ended: AtomicBool,
+    key: Key<N>,
+    reports: Arc<PublishReports<N>>,
 }
 
-impl PublishState {
+impl<N: Network> PublishState<N> {
+    pub(crate) fn new(key: Key<N>, reports: Arc<PublishReports<N>>) -> Self {
+        let (report, changed, ended) = Default::default();
+        Self { report, changed, ended, key, reports }
+    }
+
     /// The report as it is now.
     pub(crate) fn report(&self) -> PublishReport {
         *self.lock()
@@ -146,33 +156,45 @@ impl PublishState {
         }
     }
 
+    /// The ticket is dropped: nothing more is reported.
+    pub(crate) fn abandon(&self) {
+        self.reports.remove(&self.key, self);
+    }
+
+    /// Ends all waits: nothing more is reported.
     fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.changed.notify_waiters();
     }
 }
 
+/// The ticket may have been dropped while the publication was routed.
+impl<N: Network> Drop for PublishState<N> {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
 /// Reports how a publication is routed to its ticket, if it has one. Dropped without a result, it reports
 /// [`RouteResult::Lost`].
-#[derive(Debug)]
-pub(crate) struct PublishResponder(Option<Arc<PublishState>>);
+pub(crate) struct PublishResponder<N: Network>(Option<Weak<PublishState<N>>>);
 
-impl PublishResponder {
-    pub(crate) fn new(state: Option<Arc<PublishState>>) -> Self {
-        Self(state)
+impl<N: Network> PublishResponder<N> {
+    /// For a publication without a ticket.
+    pub(crate) fn without_ticket() -> Self {
+        Self(None)
     }
 
-    /// Reports that the topic routed the message to `queued` peers. If there are any, `register` is called first: it
-    /// makes the state available to the p2p stream and the transport before the ticket's owner sees the result.
-    pub(crate) fn respond(
-        mut self,
-        result: RouteResult,
-        queued: usize,
-        register: impl FnOnce(&Arc<PublishState>),
-    ) {
-        let Some(state) = self.0.take() else { return };
+    pub(crate) fn new(state: &Arc<PublishState<N>>) -> Self {
+        Self(Some(Arc::downgrade(state)))
+    }
+
+    /// Reports that the topic routed the message to `queued` peers. If there are any, the state is made available to the
+    /// p2p stream and the transport before the ticket's owner sees the result.
+    pub(crate) fn respond(mut self, result: RouteResult, queued: usize) {
+        let Some(state) = self.0.take().and_then(|state| state.upgrade()) else { return };
         if result == RouteResult::Queued {
-            register(&state);
+            state.reports.insert(&state);
         }
         state.update(|report| {
             report.routed = Some(result);
@@ -181,9 +203,9 @@ impl PublishResponder {
     }
 }
 
-impl Drop for PublishResponder {
+impl<N: Network> Drop for PublishResponder<N> {
     fn drop(&mut self) {
-        if let Some(state) = self.0.take() {
+        if let Some(state) = self.0.take().and_then(|state| state.upgrade()) {
             state.update(|report| report.routed = Some(RouteResult::Lost));
         }
     }
@@ -192,21 +214,33 @@ impl Drop for PublishResponder {
 /// The incomplete reports of publications that have a ticket.
 #[derive_where(Default)]
 pub(crate) struct PublishReports<N: Network> {
-    open: DashMap<(N::Topic, N::MessageId), Weak<PublishState>, RandomState>,
+    open: DashMap<Key<N>, Weak<PublishState<N>>, RandomState>,
     /// The number of entries of `open`: while it is 0, nothing is looked up there.
     count: AtomicUsize,
+    /// The engine has ended.
+    closed: AtomicBool,
 }
 
 impl<N: Network> PublishReports<N> {
-    pub(crate) fn insert(&self, key: (N::Topic, N::MessageId), state: &Arc<PublishState>) {
-        if self.open.insert(key, Arc::downgrade(state)).is_none() {
-            self.count.fetch_add(1, Ordering::AcqRel);
+    /// The number of incomplete reports.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    fn insert(&self, state: &Arc<PublishState<N>>) {
+        match self.open.insert(state.key.clone(), Arc::downgrade(state)) {
+            None => drop(self.count.fetch_add(1, Ordering::AcqRel)),
+            // The same message was published again, after its id had expired. What is still reported is counted for it.
+            Some(earlier) => earlier.upgrade().iter().for_each(|earlier| earlier.end()),
+        }
+        if self.closed.load(Ordering::Acquire) {
+            state.end();
         }
     }
 
     /// Whether a ticket waits for reports on this message.
     pub(crate) fn is_open(&self, topic: &N::Topic, id: &N::MessageId) -> bool {
-        self.count.load(Ordering::Acquire) > 0 && self.open.contains_key(&(topic.clone(), id.clone()))
+        self.len() > 0 && self.open.contains_key(&(topic.clone(), id.clone()))
     }
 
     /// The transport sent the message to one peer.
@@ -221,27 +255,28 @@ impl<N: Network> PublishReports<N> {
 
     /// Ends all waits: the engine has ended.
     pub(crate) fn close(&self) {
-        for entry in &self.open {
-            if let Some(state) = entry.value().upgrade() {
-                state.end();
-            }
-        }
+        self.closed.store(true, Ordering::Release);
+        let open: Vec<_> = self.open.iter().filter_map(|entry| entry.value().upgrade()).collect();
+        open.iter().for_each(|state| state.end());
     }
 
-    pub(crate) fn remove(&self, key: &(N::Topic, N::MessageId)) {
-        if self.open.remove(key).is_some() {
+    /// Removes the entry of this state, and not that of another publication of the same message.
+    fn remove(&self, key: &Key<N>, state: &PublishState<N>) {
+        if self.open.remove_if(key, |_, open| std::ptr::eq(open.as_ptr(), state)).is_some() {
             self.count.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
     fn update(&self, topic: &N::Topic, id: &N::MessageId, change: impl FnOnce(&mut PublishReport)) {
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.len() == 0 {
             return;
         }
         let key = (topic.clone(), id.clone());
         let state = self.open.get(&key).and_then(|state| state.upgrade());
-        if state.is_some_and(|state| state.update(change)) {
-            self.remove(&key);
+        if let Some(state) = state
+            && state.update(change)
+        {
+            self.remove(&key, &state);
         }
     }
 }

@@ -257,7 +257,7 @@ impl<N: Network> WorkerBuilder<N> {
             .into(),
             admission,
             validating: AtomicUsize::new(0),
-            publish_reports: PublishReports::default(),
+            publish_reports: Arc::new(PublishReports::default()),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             input_recorder: self.input_recorder,

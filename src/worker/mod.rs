@@ -169,10 +169,10 @@ impl<N: Network> Worker<N> {
     /// # Ok(()) }) }
     /// ```
     pub fn publish(&self, message: FullMessage<N>) -> Result<PublishTicket<N>, Refused> {
-        let state = Arc::new(PublishState::default());
         let key = (message.topic.clone(), message.message_id.clone());
-        input::publish_with_ticket(&self.shared, message, Arc::clone(&state))?;
-        Ok(PublishTicket::new(self.clone(), key, state))
+        let state = Arc::new(PublishState::new(key, Arc::clone(&self.shared.publish_reports)));
+        input::publish_with_ticket(&self.shared, message, &state)?;
+        Ok(PublishTicket::new(state))
     }
 }
 

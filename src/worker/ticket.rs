@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
-use super::Worker;
 use crate::{
     network::Network,
     outputs::publication::{PublishReport, PublishState},
 };
 
-/// Reports on one publication. Made by [`Worker::publish`]. Dropping it ends the reports and does not affect the message.
+/// Reports on one publication. Made by [`Worker::publish`]. Dropping it ends the reports; it affects
+/// neither the message nor the ticket of another publication. It does not keep the engine running.
 pub struct PublishTicket<N: Network> {
-    state: Arc<PublishState>,
-    key: (N::Topic, N::MessageId),
-    worker: Worker<N>,
+    state: Arc<PublishState<N>>,
 }
 
 impl<N: Network> PublishTicket<N> {
-    pub(super) fn new(worker: Worker<N>, key: (N::Topic, N::MessageId), state: Arc<PublishState>) -> Self {
-        Self { state, key, worker }
+    pub(super) fn new(state: Arc<PublishState<N>>) -> Self {
+        Self { state }
     }
 
     /// The report as it is now.
@@ -40,6 +38,6 @@ impl<N: Network> PublishTicket<N> {
 
 impl<N: Network> Drop for PublishTicket<N> {
     fn drop(&mut self) {
-        self.worker.shared.publish_reports.remove(&self.key);
+        self.state.abandon();
     }
 }

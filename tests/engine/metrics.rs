@@ -78,6 +78,8 @@ fn after_a_heartbeat_each_map_has_a_gauge_that_tells_what_it_holds() {
         let (recording, engine) = Recording::of(builder, [1, 2]);
         fill(&engine.worker);
         engine.worker.settle().await;
+        let _ticket = engine.worker.publish(full(1, 201, 'v')).expect("taken");
+        engine.worker.settle().await;
         // Topics tell at the end of a heartbeat what they hold, and the metrics are set at its beginning.
         for _ in 0..2 {
             engine.worker.tick().await;

@@ -92,3 +92,40 @@ fn a_publication_that_its_topic_loses_is_told() {
         engine.worker.shutdown().await;
     });
 }
+
+#[test]
+fn dropped_tickets_leave_no_entry_behind() {
+    run(async {
+        let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
+        engine.worker.p2p_input(connect(1)).expect("accepted");
+        engine.worker.p2p_input(graft(1, "a")).expect("accepted");
+        for number in 0..1_000 {
+            // Dropped at once, while the message is on its way to the topic.
+            drop(engine.worker.publish(full(number)).expect("accepted"));
+        }
+        let held = engine.worker.publish(full(1_000)).expect("accepted");
+        engine.worker.settle().await;
+        let footprint = async || engine.worker.footprint().await.expect("it runs").publish_reports;
+        assert_eq!(footprint().await, 1, "that of the ticket that is held");
+        drop(held);
+        assert_eq!(footprint().await, 0);
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn the_ticket_of_a_duplicate_does_not_end_that_of_the_original() {
+    run(async {
+        let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
+        engine.worker.p2p_input(connect(1)).expect("accepted");
+        engine.worker.p2p_input(graft(1, "a")).expect("accepted");
+        let original = engine.worker.publish(full(1)).expect("accepted");
+        let duplicate = engine.worker.publish(full(1)).expect("accepted");
+        assert_eq!(duplicate.completed().await.routed, Some(RouteResult::AlreadyPublished));
+        drop(duplicate);
+        engine.worker.report_sent(&"a".to_owned(), &full(1).message_id);
+        let completed = tokio::time::timeout(std::time::Duration::from_secs(10), original.completed()).await;
+        assert_eq!(completed.expect("it was sent").sent, 1);
+        engine.worker.shutdown().await;
+    });
+}

@@ -164,7 +164,7 @@ impl<N: Network> RunningTopic<N> {
     fn publish(
         &mut self,
         message: Arc<FullMessage<N>>,
-        responder: PublishResponder,
+        responder: PublishResponder<N>,
         at: Timestamp,
         outbox: &mut Outbox<N>,
     ) {
@@ -184,7 +184,7 @@ impl<N: Network> RunningTopic<N> {
             PublishOutcome::Published { .. } if queued == 0 => RouteResult::NoPeers,
             PublishOutcome::Published { .. } => RouteResult::Queued,
         };
-        responder.respond(route, queued, |state| self.shared.publish_reports.insert(key, state));
+        responder.respond(route, queued);
     }
 
     fn join(&mut self, at: Timestamp, outbox: &mut Outbox<N>) {

@@ -25,7 +25,7 @@ pub(crate) enum TopicItem<N: Network> {
     // From the handle, for the application.
     /// The topic sends the message to its mesh, or to its fanout if it is not joined, and reports the route to
     /// `responder`. If the engine ends first, the responder reports that when it is dropped.
-    Publish { message: Arc<FullMessage<N>>, at: Timestamp, credit: Credit, responder: PublishResponder },
+    Publish { message: Arc<FullMessage<N>>, at: Timestamp, credit: Credit, responder: PublishResponder<N> },
     /// The topic grafts peers and reports `Joined`. Until the supervisor confirms, it defers all items that do not
     /// [bypass the wait](TopicItem::bypasses_wait).
     Join { at: Timestamp },

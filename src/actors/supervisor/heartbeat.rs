@@ -64,6 +64,7 @@ impl<N: Network> SupervisorActor<N> {
     fn footprint(&self) -> Footprint {
         let mut footprint = self.peers.footprint();
         footprint += self.shared.directory.footprint();
+        footprint.publish_reports = self.shared.publish_reports.len();
         for topic in self.topics.values() {
             if let SupervisedTopic::Passive(state) = topic {
                 footprint += state.footprint();

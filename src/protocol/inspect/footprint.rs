@@ -42,6 +42,7 @@ use crate::limits::{Extensions, Limits};
 /// | `peer_idontwant` | `max_idontwant_per_heartbeat` × `idontwant_ticks` | | *P* × that |
 /// | `heartbeat_quotas` | 1 | | *P* + `max_unconnected_peers` |
 /// | `peers_by_connection` | 1 | | *P* |
+/// | `publish_reports` | | | the tickets of publications that are not complete, which the application holds |
 /// | `topic_by_message_id` | | as `history`; 0 if message ids contain the topic | *T* × `max_history_per_topic` |
 ///
 /// `subscribers` also counts connections that ended a moment ago, until the topics process the disconnection.
@@ -107,13 +108,16 @@ pub struct Footprint {
     pub heartbeat_quotas: usize,
     /// Connected peers by connection id.
     pub peers_by_connection: usize,
+    /// Incomplete reports of publications that have a ticket.
+    pub publish_reports: usize,
     /// Topics by message id, for ids from which the topic can't be derived.
     pub topic_by_message_id: usize,
 }
 
 impl Footprint {
     /// The maximum of each map under `limits`, for `peers` connected peers and `topics` topics of the application:
-    /// *P* and *T* of [the budget](Self#the-budget). `trusted` is `usize::MAX`, because limits do not bound it.
+    /// *P* and *T* of [the budget](Self#the-budget). `trusted` and `publish_reports` are `usize::MAX`, because
+    /// limits do not bound them.
     ///
     /// ```
     /// use actix_gossipsub::{Limits, LimitsConfig, protocol::Footprint};
@@ -157,6 +161,7 @@ impl Footprint {
             peer_idontwant: peers.saturating_mul(per_peer),
             heartbeat_quotas: peers.saturating_add(bounds.max_unconnected_peers),
             peers_by_connection: peers,
+            publish_reports: usize::MAX,
             topic_by_message_id: of_each(bounds.max_history_per_topic),
         }
     }
@@ -187,5 +192,5 @@ macro_rules! maps {
 }
 
 maps! {
-    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs history history_bytes seen validating invalid invalid_bytes promises sent_idontwant peer_idontwant heartbeat_quotas peers_by_connection topic_by_message_id
+    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs history history_bytes seen validating invalid invalid_bytes promises sent_idontwant peer_idontwant heartbeat_quotas peers_by_connection publish_reports topic_by_message_id
 }

@@ -29,7 +29,9 @@ pub(in crate::worker) fn app_input<N: Network>(
     }
     let at = shared.now();
     match input {
-        AppInput::Publish(message) => publish(shared, Arc::new(message), PublishResponder::new(None), at)?,
+        AppInput::Publish(message) => {
+            publish(shared, Arc::new(message), PublishResponder::without_ticket(), at)?
+        }
         AppInput::Join(topic) => join(shared, topic, at),
         AppInput::Leave(topic) => leave(shared, &topic, at),
         AppInput::SetApplicationScore { peer, score } => {
@@ -44,13 +46,13 @@ pub(in crate::worker) fn app_input<N: Network>(
 pub(in crate::worker) fn publish_with_ticket<N: Network>(
     shared: &Shared<N>,
     message: FullMessage<N>,
-    state: Arc<PublishState>,
+    state: &Arc<PublishState<N>>,
 ) -> Result<(), Refused> {
     check_open(shared)?;
     if shared.observes_inputs {
         shared.observe(&Event::AppInput(AppInput::Publish(message.clone())));
     }
-    publish(shared, Arc::new(message), PublishResponder::new(Some(state)), shared.now())
+    publish(shared, Arc::new(message), PublishResponder::new(state), shared.now())
 }
 
 /// Leaves all joined topics: the engine shuts down.
@@ -65,7 +67,7 @@ pub(in crate::worker) fn leave_all<N: Network>(shared: &Shared<N>) {
 fn publish<N: Network>(
     shared: &Shared<N>,
     message: Arc<FullMessage<N>>,
-    responder: PublishResponder,
+    responder: PublishResponder<N>,
     at: Timestamp,
 ) -> Result<(), Refused> {
     let bytes = queued_bytes_of_full(shared, &message);

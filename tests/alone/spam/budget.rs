@@ -13,8 +13,9 @@ const PEERS: u64 = 6;
 const TOPICS: u64 = 3;
 /// The maps that a node does not fill to their bounds. The p2p layer's configuration bounds `trusted`. A node
 /// waits for no verdict: that actors wait for no more than they may is shown in tests/engine, in validation.rs
-/// and in batches.rs; a node holds half of the `batched`, the other half being judged.
-const ELSEWHERE: [&str; 3] = ["batched", "trusted", "validating"];
+/// and in batches.rs; a node holds half of the `batched`, the other half being judged. A node has no `publish_reports`:
+/// tests/engine/tickets.rs.
+const ELSEWHERE: [&str; 4] = ["batched", "publish_reports", "trusted", "validating"];
 
 /// Small bounds, each another number; bytes are no bound.
 fn small(limits: &mut LimitsConfig<u64>) {
