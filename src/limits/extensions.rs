@@ -26,6 +26,9 @@ pub struct Extensions {
     pub credit_duplicates_once: bool,
     /// The P7 increment when the transport reports a slow peer. At least 0. 0 disables it.
     pub slow_peer_penalty: f64,
+    /// Whether a message of a batch is a duplicate if its id was accepted while its verdict was awaited: because this node
+    /// published it, or because another content had the same id. Without this it is delivered and forwarded again.
+    pub recheck_seen_after_batch: bool,
     /// IDontWantMessageThreshold (v1.2), in bytes of
     /// [`Network::message_size`](crate::Network::message_size). For messages of at least this size, the engine sends
     /// IDONTWANT to the mesh on the first copy, and does not send the message to peers that sent IDONTWANT. A smaller
@@ -53,6 +56,7 @@ impl Extensions {
             invalid_memory_ticks: 0,
             credit_duplicates_once: false,
             slow_peer_penalty: 0.0,
+            recheck_seen_after_batch: false,
             idontwant_message_size: 0,
             max_idontwant_per_heartbeat: 0,
             idontwant_ticks: 0,
@@ -68,6 +72,7 @@ impl Default for Extensions {
             invalid_memory_ticks: 10,
             credit_duplicates_once: true,
             slow_peer_penalty: 1.0,
+            recheck_seen_after_batch: true,
             idontwant_message_size: 1000,
             max_idontwant_per_heartbeat: 3000,
             idontwant_ticks: 3,

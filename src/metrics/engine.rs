@@ -231,8 +231,12 @@ impl Metrics {
         self.validation_duration.record(duration);
     }
 
-    pub(crate) fn validation_timed_out(&self) {
-        self.validations_dropped[Unvalidated::Timeout].increment(1);
+    pub(crate) fn validations_timed_out(&self, count: usize) {
+        self.validations_dropped[Unvalidated::Timeout].increment(count as u64);
+    }
+
+    pub(crate) fn validations_panicked(&self, count: usize) {
+        self.validations_dropped[Unvalidated::Panic].increment(count as u64);
     }
 
     pub(crate) fn validations_throttled(&self, count: usize) {

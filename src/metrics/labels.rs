@@ -81,6 +81,7 @@ pub(super) enum Verdict {
 pub(super) enum Unvalidated {
     Timeout,
     Throttled,
+    Panic,
 }
 
 /// What the transport could not decode.

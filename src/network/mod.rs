@@ -68,8 +68,10 @@ pub trait Network: Send + Sync + Sized + 'static {
         None
     }
 
-    /// Validates a batch: one result per entry, in the order of the entries. If the result has another length, the
-    /// validity of the whole batch is unknown. By default it calls [`validate`](Self::validate) for each entry.
+    /// Validates a batch: one result per entry, in the order of the entries. An entry has the first sender and no
+    /// co-senders: the topic adds those that deliver the message before the verdict. If the result has another length, the
+    /// validity of the whole batch is unknown. A batch whose validation panics or takes too long is dropped; its messages
+    /// may be received again. By default it calls [`validate`](Self::validate) for each entry.
     fn validate_batch(&self, batch: &[Delivery<Self>]) -> Vec<Validity> {
         batch.iter().map(|delivery| self.validate(delivery)).collect()
     }

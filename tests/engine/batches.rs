@@ -7,7 +7,8 @@ use std::{
 };
 
 use actix_gossipsub::{
-    BoxFuture, Delivery, FullMessage, Network, Validity, Worker, plain::PlainId, protocol::Footprint,
+    AppInput, BoxFuture, Delivery, FullMessage, Network, P2pInput, P2pMessage, P2pOutput, Started, Validity,
+    Worker, plain::PlainId, protocol::Footprint,
 };
 use tokio::sync::Semaphore;
 
@@ -161,6 +162,104 @@ fn a_batch_that_is_being_judged_bounds_the_next() {
             assert_eq!(engine.app.recv().await.expect("delivered").message_id.number, number);
         }
         assert_eq!(*sizes.lock().expect("not poisoned"), [ITEMS; 3]);
+        engine.worker.shutdown().await;
+    });
+}
+
+/// An engine whose batches of messages on "a" get their verdicts by permits. Peers 1 to 4 are in the mesh.
+async fn judged_later(
+    limits: actix_gossipsub::Limits<String>,
+) -> (Started<Judging>, Arc<Semaphore>, Arc<Mutex<Vec<usize>>>) {
+    let (gate, sizes) = (Arc::new(Semaphore::new(0)), Arc::default());
+    let judge = Box::new(|count| vec![Validity::Valid; count]);
+    let network = Judging { judge, later: Some(Arc::clone(&gate)), sizes: Arc::clone(&sizes) };
+    let builder = Worker::builder(network, limits).manual().arbiters(2).batching(AN_HOUR).seed(1);
+    let engine = builder.start(["a".to_owned()]).expect("inside a system");
+    for peer in 1..=4 {
+        engine.worker.p2p_input(P2pInput::connected(peer)).expect("accepted");
+        let graft = P2pMessage::Graft { topic: "a".to_owned() };
+        engine.worker.p2p_input(P2pInput::message(peer, graft)).expect("accepted");
+    }
+    engine.worker.settle().await;
+    (engine, gate, sizes)
+}
+
+/// The recipients of full messages, ascending.
+fn forwarded_to(engine: &mut Started<Judging>) -> Vec<u64> {
+    let outputs = std::iter::from_fn(|| engine.p2p.try_recv());
+    let mut to: Vec<_> = outputs
+        .filter_map(|output| match output {
+            P2pOutput::OutMessage { to_peer, message: P2pMessage::FullMessage(_) } => Some(to_peer),
+            _ => None,
+        })
+        .collect();
+    to.sort_unstable();
+    to
+}
+
+#[test]
+fn a_copy_that_arrives_while_its_batch_is_validated_is_part_of_that_batch() {
+    run(async {
+        let (mut engine, gate, sizes) = judged_later(limits()).await;
+        engine.worker.p2p_input(message(1, 7)).expect("accepted");
+        engine.worker.p2p_input(message(2, 7)).expect("accepted");
+        engine.worker.settle().await;
+        let process = engine.worker.clone();
+        let process = actix::spawn(async move { process.process_batch().await });
+        while sizes.lock().expect("not poisoned").is_empty() {
+            tokio::task::yield_now().await;
+        }
+        engine.worker.p2p_input(message(3, 7)).expect("accepted");
+        // It waits behind the copy in the topic's mailbox.
+        engine.worker.mesh_of(&"a".to_owned()).await.expect("it runs");
+        gate.add_permits(100);
+        process.await.expect("no panic");
+        engine.worker.process_batch().await;
+        let delivered: Vec<_> = std::iter::from_fn(|| engine.app.try_recv()).collect();
+        assert_eq!(delivered.len(), 1, "deliveries");
+        assert_eq!(forwarded_to(&mut engine), [4], "every other peer of the mesh delivered it");
+        assert_eq!(*sizes.lock().expect("not poisoned"), [1], "batches");
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_message_that_is_published_while_its_batch_is_validated_is_not_sent_again() {
+    run(async {
+        let limits = changed(|limits| limits.extensions.recheck_seen_after_batch = true);
+        let (mut engine, gate, _) = judged_later(limits).await;
+        engine.worker.p2p_input(message(1, 7)).expect("accepted");
+        engine.worker.settle().await;
+        let P2pInput::InMessage { message: P2pMessage::FullMessage(full), .. } = message(1, 7) else {
+            unreachable!("a full message")
+        };
+        engine.worker.app_input(AppInput::Publish(FullMessage::clone(&full))).expect("accepted");
+        gate.add_permits(1);
+        engine.worker.process_batch().await;
+        assert_eq!(forwarded_to(&mut engine), [1, 2, 3, 4], "each peer once");
+        assert_eq!(engine.app.try_recv(), None, "the publisher has it");
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_batch_whose_verdicts_take_too_long_is_dropped_and_may_come_again() {
+    run(async {
+        let limits = changed(|limits| limits.bounds.validation_timeout = Duration::from_millis(10));
+        let (mut engine, gate, sizes) = judged_later(limits).await;
+        engine.worker.p2p_input(message(1, 7)).expect("accepted");
+        engine.worker.settle().await;
+        engine.worker.process_batch().await;
+        engine.worker.check_parked().await;
+        let footprint = engine.worker.footprint().await.expect("it runs");
+        assert_eq!((footprint.batched, footprint.parked, footprint.validating), (0, 0, 0));
+        assert_eq!(engine.app.try_recv(), None);
+        gate.add_permits(1);
+        engine.worker.p2p_input(message(1, 7)).expect("accepted");
+        engine.worker.settle().await;
+        engine.worker.process_batch().await;
+        assert_eq!(engine.app.recv().await.expect("delivered").message_id.number, 7);
+        assert_eq!(*sizes.lock().expect("not poisoned"), [1, 1]);
         engine.worker.shutdown().await;
     });
 }

@@ -31,7 +31,7 @@ pub(in crate::actors) fn start<N: Network>(
     let busy = BusyGuard::new(&shared.busy_count);
     actix_rt::spawn(async move {
         let verdict = match &permit {
-            Some(_) => within_time(verdict, &shared).await,
+            Some(_) => within_time(verdict, 1, &shared).await,
             None => None,
         };
         address.push(TopicItem::Verdict { message, verdict });
@@ -49,15 +49,20 @@ pub(in crate::actors) fn start_batch<N: Network>(
     let shared = Arc::clone(shared);
     let busy = BusyGuard::new(&shared.busy_count);
     actix_rt::spawn(async move {
-        let verdicts = within_time(verdicts, &shared).await.unwrap_or_default();
+        let verdicts = within_time(verdicts, batch.len(), &shared).await;
         // The supervisor is closed if the engine has ended.
         let _ = shared.supervisor.push(SupervisorItem::BatchVerdicts { batch, verdicts });
         drop(busy);
     });
 }
 
-/// Returns `None` if the application's future panics or takes too long, or if the engine ends.
-async fn within_time<T: Send + 'static, N: Network>(verdict: BoxFuture<T>, shared: &Shared<N>) -> Option<T> {
+/// Awaits the verdicts on `count` messages. Returns `None` if the application's future panics or takes too long, or if the
+/// engine ends.
+async fn within_time<T: Send + 'static, N: Network>(
+    verdict: BoxFuture<T>,
+    count: usize,
+    shared: &Shared<N>,
+) -> Option<T> {
     let started = shared.now();
     let mut task = actix_rt::spawn(verdict);
     let verdict = tokio::select! {
@@ -68,13 +73,18 @@ async fn within_time<T: Send + 'static, N: Network>(verdict: BoxFuture<T>, share
         }
     };
     match verdict {
-        Ok(verdict) => {
+        Ok(Ok(verdict)) => {
             shared.metrics.validated(shared.now().saturating_since(started));
-            verdict.ok()
+            Some(verdict)
+        }
+        Ok(Err(_)) => {
+            shared.metrics.hook_panicked();
+            shared.metrics.validations_panicked(count);
+            None
         }
         Err(_) => {
             task.abort();
-            shared.metrics.validation_timed_out();
+            shared.metrics.validations_timed_out(count);
             None
         }
     }

@@ -6,7 +6,7 @@ use super::{actor::SupervisorActor, topics::SupervisedTopic};
 use crate::{
     actors::mesh::validation,
     input_recorder::RecordedInput,
-    network::{Network, Validity},
+    network::{Delivery, Network, Validity},
     protocol::{event::Event, inspect::footprint::Footprint, peers::heartbeat::HeartbeatBudget},
 };
 
@@ -82,7 +82,7 @@ impl<N: Network> SupervisorActor<N> {
         self.peers.check_parked(|id| validate(id).unwrap_or(Validity::Outdated));
     }
 
-    /// Validates the pending batch. If the application panics, the messages get no verdict.
+    /// Validates the pending batch.
     pub(super) fn process_batch(&mut self) {
         let batch = self.peers.take_batch();
         if batch.is_empty() {
@@ -93,9 +93,20 @@ impl<N: Network> SupervisorActor<N> {
         match self.shared.call_hook(|| network.validate_batch_async(&batch)).flatten() {
             Some(verdicts) => validation::start_batch(batch, verdicts, &self.shared),
             None => {
-                let verdicts = self.shared.call_hook(|| network.validate_batch(&batch)).unwrap_or_default();
-                self.peers.apply_batch_verdicts(batch, verdicts);
+                let verdicts = self.shared.call_hook(|| network.validate_batch(&batch));
+                if verdicts.is_none() {
+                    self.shared.metrics.validations_panicked(batch.len());
+                }
+                self.apply_batch_verdicts(batch, verdicts);
             }
+        }
+    }
+
+    /// Sends a validated batch to its topics. Without verdicts its messages are dropped: another attempt would fail again.
+    pub(super) fn apply_batch_verdicts(&mut self, batch: Vec<Delivery<N>>, verdicts: Option<Vec<Validity>>) {
+        match verdicts {
+            Some(verdicts) => self.peers.apply_batch_verdicts(batch, verdicts),
+            None => self.peers.drop_batch(batch),
         }
     }
 

@@ -49,8 +49,8 @@ pub(crate) enum SupervisorItem<N: Network> {
     ProcessBatch,
 
     // From a batch validation that the supervisor started.
-    /// The verdicts on a batch, none if it took too long. The supervisor passes them on to the topics.
-    BatchVerdicts { batch: Vec<Delivery<N>>, verdicts: Vec<Validity> },
+    /// The verdicts on a batch; `None` if it took too long or panicked. The supervisor passes them on to the topics.
+    BatchVerdicts { batch: Vec<Delivery<N>>, verdicts: Option<Vec<Validity>> },
 }
 
 impl<N: Network> SupervisorItem<N> {

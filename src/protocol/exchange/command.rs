@@ -5,7 +5,7 @@ use std::sync::Arc;
 use derive_where::derive_where;
 
 use crate::{
-    network::{Delivery, Network, Validity},
+    network::{Delivery, FullMessage, Network, Validity},
     protocol::connection::ConnectionId,
 };
 
@@ -22,8 +22,10 @@ pub(crate) enum TopicCommand<N: Network> {
     PeerDisconnected(N::Peer, ConnectionId),
     /// Handle a parked message again: its validity can be decided now.
     Retry(Delivery<N>, ValidationMode),
-    /// The verdicts on the messages of a batch that belong to this topic; `None` if the application gave none.
-    Verdicts(Vec<(Delivery<N>, Option<Validity>)>),
+    /// The verdicts on the messages of a batch that belong to this topic.
+    Verdicts(Vec<(Delivery<N>, Validity)>),
+    /// A message for the batch gets no verdict: the batch was full, or its validation took too long or panicked.
+    ForgetBatched(Arc<FullMessage<N>>),
     /// First phase of a heartbeat: expire state and maintain the mesh. The topic replies with
     /// [`TopicEvent::Maintained`](super::event::TopicEvent::Maintained).
     StartHeartbeat(u64),

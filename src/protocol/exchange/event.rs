@@ -33,7 +33,7 @@ pub(crate) enum TopicEvent<N: Network> {
     Left,
     /// A message of unknown validity, to be parked.
     Park(Delivery<N>),
-    /// A message for the pending batch.
+    /// A message for the pending batch: its first copy. The topic keeps the senders of the others.
     Batch(Delivery<N>),
     /// The first phase of the heartbeat is done; the topic waits for
     /// [`TopicCommand::FinishHeartbeat`](super::command::TopicCommand::FinishHeartbeat).

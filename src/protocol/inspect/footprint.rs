@@ -35,7 +35,7 @@ use crate::limits::{Extensions, Limits};
 /// | `backoffs` | *R* | `max_backoffs_per_topic` | *R* × that |
 /// | `history` | | `max_history_per_topic`, and `max_history_bytes_per_topic` | *T* × that |
 /// | `seen` | | `max_seen_per_topic` | *T* × that |
-/// | `validating` | | `max_validating_per_topic` | min(*T* × that, `max_validating`) |
+/// | `validating` | | `max_validating_per_topic` | min(*T* × that, `max_validating`); 2 × `max_batch_items` with batches |
 /// | `invalid` | | `max_invalid_per_topic`, and `max_invalid_bytes_per_topic` | *T* × that |
 /// | `promises` | *T* | `max_promises_per_topic` | *T* × that |
 /// | `sent_idontwant` | | `max_idontwant_per_heartbeat` | *T* × that |
@@ -92,7 +92,7 @@ pub struct Footprint {
     pub history_bytes: usize,
     /// Message ids in the seen cache.
     pub seen: usize,
-    /// Messages under asynchronous validation.
+    /// Messages under asynchronous validation or in a batch, as stored in the topics.
     pub validating: usize,
     /// Messages in the cache of invalid messages.
     pub invalid: usize,
@@ -153,7 +153,9 @@ impl Footprint {
             history: of_each(bounds.max_history_per_topic),
             history_bytes: of_each(bounds.max_history_bytes_per_topic),
             seen: of_each(bounds.max_seen_per_topic),
-            validating: of_each(bounds.max_validating_per_topic).min(bounds.max_validating),
+            validating: of_each(bounds.max_validating_per_topic)
+                .min(bounds.max_validating)
+                .max(bounds.max_batch_items.saturating_mul(2)),
             invalid: of_each(bounds.max_invalid_per_topic),
             invalid_bytes: of_each(bounds.max_invalid_bytes_per_topic),
             promises: of_each(bounds.max_promises_per_topic),

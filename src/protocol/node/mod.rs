@@ -315,6 +315,8 @@ impl<N: Network> Node<N> {
             let topic = delivery.message.topic.clone();
             let judged = delivery.clone();
             let outcome = self.on_topic(&topic, now, |state, cx, outbox| {
+                // The senders are those that the caller gives.
+                state.forget_batched(&judged.message);
                 state.apply_batch_verdict(judged, verdict, cx, outbox)
             });
             (delivery, outcome)

@@ -1,14 +1,14 @@
 //! Messages without a verdict: parked messages, which are tried again, and the pending batch. Messages go back to one topic
 //! at a time, so that the application receives them in order.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use derive_where::derive_where;
 
 use super::{Peers, batch::Batch, parked::Parked};
 use crate::{
     limits::Bounds,
-    network::{Delivery, Network, Validity},
+    network::{Delivery, FullMessage, Network, Validity},
     protocol::exchange::command::{TopicCommand, ValidationMode},
     timestamp::Timestamp,
 };
@@ -52,8 +52,22 @@ impl<N: Network> Peers<N> {
 
     /// Adds a message to the pending batch.
     pub(super) fn add_to_batch(&mut self, delivery: Delivery<N>, now: Timestamp) {
-        let added = self.pending_dispatch.batch.add(delivery, now);
-        self.outbox.throttled += usize::from(!added);
+        let message = Arc::clone(&delivery.message);
+        if !self.pending_dispatch.batch.add(delivery, now) {
+            self.outbox.throttled += 1;
+            self.forget_batched(message);
+        }
+    }
+
+    fn forget_batched(&mut self, message: Arc<FullMessage<N>>) {
+        let topic = message.topic.clone();
+        self.outbox.commands.push((topic, TopicCommand::ForgetBatched(message)));
+    }
+
+    /// The validation of a batch took too long or panicked: its messages are dropped.
+    pub(crate) fn drop_batch(&mut self, batch: Vec<Delivery<N>>) {
+        self.pending_dispatch.batch.validated();
+        batch.into_iter().for_each(|delivery| self.forget_batched(delivery.message));
     }
 
     /// Tries the parked messages again, in ascending order of ids, up to the first whose id still has unknown validity. Each
@@ -134,15 +148,11 @@ impl<N: Network> Peers<N> {
     }
 }
 
-/// The verdicts of the application, one an entry of the batch. All are `None` if their number differs from that of the
+/// The verdicts of the application, one an entry of the batch. All are unknown if their number differs from that of the
 /// entries.
 pub(in crate::protocol) fn align_verdicts<N: Network>(
     batch: &[Delivery<N>],
     verdicts: Vec<Validity>,
-) -> Vec<Option<Validity>> {
-    if verdicts.len() == batch.len() {
-        verdicts.into_iter().map(Some).collect()
-    } else {
-        vec![None; batch.len()]
-    }
+) -> Vec<Validity> {
+    if verdicts.len() == batch.len() { verdicts } else { vec![Validity::Unknown; batch.len()] }
 }

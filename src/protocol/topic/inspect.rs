@@ -95,7 +95,7 @@ impl<N: Network> TopicState<N> {
             history: self.history.len(),
             history_bytes: self.history_bytes,
             seen: self.seen.len(),
-            validating: self.pending_validations.len(),
+            validating: self.pending_validations.len() + self.batched.len(),
             invalid: self.invalid_cache.len(),
             invalid_bytes: self.invalid_cache.bytes(),
             promises: self.promises.len(),

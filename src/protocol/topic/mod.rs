@@ -90,6 +90,8 @@ pub(crate) struct TopicState<N: Network> {
     delivery_counts: DeliveryCounts<N>,
     /// Messages under asynchronous validation, each with its senders so far.
     pending_validations: PendingValidations<N>,
+    /// Messages in the pending batch or in one that is being validated, each with its senders so far.
+    batched: PendingValidations<N>,
     /// Requested messages that peers have promised by IHAVE.
     promises: Promises<N>,
     /// Recent invalid messages, so that no copy is validated again.
@@ -124,6 +126,7 @@ impl<N: Network> TopicState<N> {
             seen: TimeCache::new(limits.seen_history_length),
             delivery_counts: DeliveryCounts::default(),
             pending_validations: PendingValidations::new(&limits.bounds),
+            batched: PendingValidations::new(&limits.bounds),
             promises: Promises::default(),
             invalid_cache: InvalidCache::new(limits),
             sent_idontwant: SentIDontWant::default(),
@@ -164,7 +167,8 @@ impl<N: Network> TopicState<N> {
     /// Whether the topic needs an actor: it is joined, has a fanout, or remembers messages.
     pub(crate) fn is_active(&self) -> bool {
         let has_peers = self.mesh.is_some() || self.fanout.is_some();
-        has_peers || !self.history.is_empty() || !self.seen.is_empty() || !self.pending_validations.is_empty()
+        let awaits_verdicts = !self.pending_validations.is_empty() || !self.batched.is_empty();
+        has_peers || awaits_verdicts || !self.history.is_empty() || !self.seen.is_empty()
     }
 
     /// Whether the state is empty and can be dropped.
@@ -248,6 +252,7 @@ impl<N: Network> TopicState<N> {
             TopicCommand::Retry(delivery, validation_mode) => {
                 self.retry_parked(delivery, validation_mode, cx, outbox)
             }
+            TopicCommand::ForgetBatched(message) => self.forget_batched(&message),
             TopicCommand::Verdicts(verdicts) => self.apply_batch_verdicts(verdicts, cx, outbox),
             TopicCommand::StartHeartbeat(tick) => self.heartbeat_maintain_mesh(tick, cx, outbox),
             TopicCommand::FinishHeartbeat => self.heartbeat_emit(cx, outbox),

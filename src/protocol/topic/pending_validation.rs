@@ -1,4 +1,4 @@
-//! The messages of one topic under asynchronous validation.
+//! The messages of one topic whose verdict is awaited.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,18 +10,17 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// The messages under validation, each once, with its senders and its time of arrival.
+/// The messages whose verdict is awaited, each once, with its senders and its time of arrival: those under asynchronous
+/// validation and those in a batch.
 #[derive_where(Debug)]
 pub(super) struct PendingValidations<N: Network> {
-    max: usize,
     max_co_senders: usize,
     entries: BTreeMap<Arc<FullMessage<N>>, (Delivery<N>, Timestamp)>,
 }
 
 impl<N: Network> PendingValidations<N> {
     pub(super) fn new(bounds: &Bounds) -> Self {
-        let Bounds { max_validating_per_topic, max_co_senders, .. } = *bounds;
-        Self { max: max_validating_per_topic, max_co_senders, entries: BTreeMap::new() }
+        Self { max_co_senders: bounds.max_co_senders, entries: BTreeMap::new() }
     }
 
     /// Adds the senders of a copy to a message that is under validation. Returns false if it is not.
@@ -31,9 +30,9 @@ impl<N: Network> PendingValidations<N> {
         true
     }
 
-    /// Adds a message. Returns false if `max_validating_per_topic` is reached.
-    pub(super) fn add(&mut self, delivery: Delivery<N>, now: Timestamp) -> bool {
-        let has_room = self.entries.len() < self.max;
+    /// Adds a message. Returns false if there are `max`.
+    pub(super) fn add(&mut self, delivery: Delivery<N>, now: Timestamp, max: usize) -> bool {
+        let has_room = self.entries.len() < max;
         if has_room {
             self.entries.insert(Arc::clone(&delivery.message), (delivery, now));
         }

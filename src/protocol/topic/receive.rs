@@ -44,7 +44,11 @@ impl<N: Network> TopicState<N> {
         }
         match (validity, validation_mode) {
             (Validity::Valid, ValidationMode::Batched) => {
-                outbox.events.push(TopicEvent::Batch(delivery));
+                // Copies that arrive before the verdict only add their senders, here and not in the batch.
+                if !self.batched.join(&delivery) {
+                    self.batched.add(delivery.clone(), cx.now, usize::MAX);
+                    outbox.events.push(TopicEvent::Batch(delivery));
+                }
                 ReceiveOutcome::Batched
             }
             (Validity::Valid, ValidationMode::Sequential) => {
@@ -61,20 +65,43 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// Applies the verdict on a message of a batch. The message is routed even if it has been seen since it entered the
-    /// batch.
+    /// Applies the verdict on a message of a batch, with the senders of the copies that arrived since it entered the batch.
     pub(crate) fn apply_batch_verdict(
         &mut self,
-        delivery: Delivery<N>,
-        verdict: Option<Validity>,
+        mut delivery: Delivery<N>,
+        verdict: Validity,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
-        match verdict {
-            Some(_) if !self.is_joined() => ReceiveOutcome::NotSubscribed,
-            Some(verdict) => self.apply_content_verdict(delivery, verdict, cx, outbox),
-            None => self.apply_verdict(delivery, Validity::Unknown, cx, outbox),
+        if let Some((pending, _)) = self.batched.remove(&delivery.message) {
+            delivery.join(pending, cx.limits.bounds.max_co_senders);
         }
+        let recheck_seen = cx.limits.extensions.recheck_seen_after_batch;
+        self.apply_late_verdict(delivery, verdict, recheck_seen, cx, outbox)
+    }
+
+    /// Applies a verdict that was not given at once. Meanwhile the topic may have been left. With `recheck_seen` a message
+    /// that was accepted meanwhile, because this node published it or another content had the same id, is a duplicate.
+    fn apply_late_verdict(
+        &mut self,
+        delivery: Delivery<N>,
+        verdict: Validity,
+        recheck_seen: bool,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
+        if !self.is_joined() {
+            ReceiveOutcome::NotSubscribed
+        } else if recheck_seen && self.is_duplicate(&delivery, cx, outbox) {
+            ReceiveOutcome::AlreadyReceived
+        } else {
+            self.apply_content_verdict(delivery, verdict, cx, outbox)
+        }
+    }
+
+    /// Forgets a message of a batch that gets no verdict. It may be received again.
+    pub(crate) fn forget_batched(&mut self, message: &Arc<FullMessage<N>>) {
+        self.batched.remove(message);
     }
 
     fn start_validation(
@@ -85,7 +112,7 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
         let message = Arc::clone(&delivery.message);
-        if !self.pending_validations.add(delivery, cx.now) {
+        if !self.pending_validations.add(delivery, cx.now, cx.limits.bounds.max_validating_per_topic) {
             return ReceiveOutcome::Throttled;
         }
         outbox.pending_validations.push(Validation { message, verdict });
@@ -108,8 +135,8 @@ impl<N: Network> TopicState<N> {
     ) {
         let Some((delivery, arrival)) = self.pending_validations.remove(message) else { return };
         let cx = Context { now: arrival, ..*cx };
-        if verdict.is_some() {
-            let outcome = self.apply_batch_verdict(delivery, verdict, &cx, outbox);
+        if let Some(verdict) = verdict {
+            let outcome = self.apply_late_verdict(delivery, verdict, true, &cx, outbox);
             outbox.counters.input(Input::JudgeMessage, &outcome);
         }
     }
@@ -299,7 +326,7 @@ impl<N: Network> TopicState<N> {
     /// Applies the verdicts on the messages of a batch.
     pub(super) fn apply_batch_verdicts(
         &mut self,
-        verdicts: Vec<(Delivery<N>, Option<Validity>)>,
+        verdicts: Vec<(Delivery<N>, Validity)>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
