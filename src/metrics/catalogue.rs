@@ -13,7 +13,10 @@ use super::{
 use crate::{
     admission::refused::Refused,
     protocol::{
-        outcome::counters::{GraftReason, IWantResponse, LeaveReason, Penalty, PromiseEvent},
+        outcome::{
+            counters::{IWantResponse, PromiseEvent},
+            reason::{GraftReason, LeaveReason, Penalty},
+        },
         peers::summary::{ConnectionClass, ConnectionDirection, ScoreBand},
         score::ScoreComponent,
     },

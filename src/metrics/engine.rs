@@ -21,8 +21,9 @@ use crate::{
     protocol::{
         outcome::{
             IDontWantOutcome,
-            counters::{IWantResponse, InputCounters, Penalties, Penalty, PromiseEvent, RareCounters},
+            counters::{IWantResponse, InputCounters, Penalties, PromiseEvent, RareCounters},
             labels::{Input, Labelled},
+            reason::Penalty,
         },
         output::{Lane, pending::PendingOutput},
     },

@@ -23,7 +23,7 @@ use crate::{
     protocol::{
         exchange::Outbox,
         inspect::stats::{Stats, TopicCounts},
-        outcome::counters::{GraftReason, LeaveReason},
+        outcome::reason::{GraftReason, LeaveReason},
     },
 };
 

@@ -1,6 +1,11 @@
 //! The actor of one topic: its state, and a handler for each message.
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, VecDeque},
+    rc::Rc,
+    sync::Arc,
+};
 
 use actix::{Actor, Addr, Context, Handler};
 
@@ -24,8 +29,9 @@ use crate::{
         inspect::footprint::Footprint,
         outcome::{
             JoinOutcome, LeaveOutcome, PublishOutcome,
-            decision::{EventKind, Grafting, PeerDecision, Pruning},
+            decision::{EventKind, PeerDecision},
             labels::Input,
+            reason::{GraftReason, LeaveReason},
         },
         topic::TopicState,
     },
@@ -188,13 +194,18 @@ impl<N: Network> RunningTopic<N> {
     }
 
     fn join(&mut self, at: Timestamp, outbox: &mut Outbox<N>) {
+        let fanout = self.state.fanout_view().map_or_else(BTreeSet::new, |fanout| fanout.peers);
         let outcome = self.state.join(&self.shared.context(at), outbox);
         log::join(&self.state.topic, &outcome);
         self.awaiting_supervisor = outcome != JoinOutcome::AlreadyJoined;
         outbox.counters.input(Input::Join, &outcome);
         if let JoinOutcome::Joined { to_graft } = &outcome {
             self.record_event(EventKind::Joined, at);
-            self.record_decisions(to_graft, PeerDecision::Grafted(Grafting::Join), at);
+            for peer in to_graft {
+                let promoted = fanout.contains(peer);
+                let reason = if promoted { GraftReason::FanoutPromoted } else { GraftReason::Join };
+                self.record_decision(peer, PeerDecision::Grafted(reason), at);
+            }
         }
         self.meter.rename(self.shared.topic_labels.of(&self.state.topic));
         self.publish_gauges();
@@ -207,7 +218,9 @@ impl<N: Network> RunningTopic<N> {
         outbox.counters.input(Input::Leave, &outcome);
         if let LeaveOutcome::Left { to_prune, .. } = &outcome {
             self.record_event(EventKind::Left, at);
-            self.record_decisions(to_prune, PeerDecision::Pruned(Pruning::Leave), at);
+            for peer in to_prune {
+                self.record_decision(peer, PeerDecision::Pruned(LeaveReason::Leave), at);
+            }
         }
         self.publish_gauges();
     }
@@ -263,13 +276,10 @@ impl<N: Network> RunningTopic<N> {
         }
     }
 
-    fn record_decisions(&self, peers: &[N::Peer], decision: PeerDecision, at: Timestamp) {
-        let topic = Some(&self.state.topic);
-        for peer in peers {
-            let score = self.shared.directory.status(peer).score;
-            let context = EventContext { peer: Some(peer), topic, score, at };
-            self.shared.event_log.record_decision(context, decision);
-        }
+    fn record_decision(&self, peer: &N::Peer, decision: PeerDecision, at: Timestamp) {
+        let (topic, score) = (Some(&self.state.topic), self.shared.directory.status(peer).score);
+        let context = EventContext { peer: Some(peer), topic, score, at };
+        self.shared.event_log.record_decision(context, decision);
     }
 
     fn record_footprint(&mut self, now: Footprint) {

@@ -20,8 +20,9 @@ use crate::{
         },
         outcome::{
             IWantOutcome, ReceiveOutcome,
-            decision::{EventKind, PeerDecision, Pruning},
+            decision::{EventKind, PeerDecision},
             labels::Input,
+            reason::LeaveReason,
         },
         peers::idontwant::check_idontwant,
         topic::TopicState,
@@ -151,7 +152,7 @@ impl<N: Network> PeerInputHandler<'_, N> {
         outbox.counters.input(Input::Unsubscribe, &outcome);
         self.log().unsubscribe(&state.topic, outcome);
         let left = in_mesh && !state.is_in_mesh(self.peer);
-        self.record(state, left.then_some(PeerDecision::Pruned(Pruning::Unsubscribed)));
+        self.record(state, left.then_some(PeerDecision::Pruned(LeaveReason::Unsubscribed)));
     }
 
     fn graft(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
@@ -177,7 +178,7 @@ impl<N: Network> PeerInputHandler<'_, N> {
         self.log().prune(&state.topic, outcome.as_ref());
         match outcome {
             Some(refused) => outbox.counters.input(Input::Prune, &refused),
-            None => self.record(state, Some(PeerDecision::PrunedByPeer)),
+            None => self.record(state, Some(PeerDecision::Pruned(LeaveReason::RemotePrune))),
         }
     }
 

@@ -31,11 +31,7 @@ use crate::{
     protocol::{
         exchange::{Outbox, event::TopicEvent},
         inspect::view::View,
-        outcome::{
-            AddPeer, PruneOutcome,
-            decision::{PeerDecision, Penalty},
-            labels::Input,
-        },
+        outcome::{AddPeer, PruneOutcome, decision::PeerDecision, labels::Input, reason::Penalty},
         peers::{Peers, PeersOutbox, decisions::decisions_of},
     },
     timestamp::Timestamp,

@@ -248,8 +248,8 @@ pub(super) fn add_maintenance<N: Network>(
     outcome: &mut HeartbeatOutcome<N>,
 ) {
     let TopicEvent::Maintained(maintenance) = event else { return };
-    for (peer, _) in &maintenance.grafted {
-        outcome.to_graft.entry(peer.clone()).or_default().insert(topic.clone());
+    for grafted in &maintenance.grafted {
+        outcome.to_graft.entry(grafted.peer.clone()).or_default().insert(topic.clone());
     }
     for pruned in &maintenance.pruned {
         outcome.to_prune.entry(pruned.peer.clone()).or_default().insert(topic.clone());

@@ -10,6 +10,7 @@ use strum::VariantNames;
 use super::{
     IWantAnswer,
     labels::{Input, Labelled},
+    reason::{GraftReason, LeaveReason, Penalty},
 };
 use crate::network::Network;
 
@@ -22,34 +23,6 @@ const SAMPLED: u32 = 64;
 /// The number of durations that are stored until they are taken. Further ones are dropped.
 const MAX_DURATIONS: usize = 64;
 
-/// Why a peer entered our mesh; the names are metric labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
-#[strum(serialize_all = "snake_case")]
-pub(crate) enum GraftReason {
-    Join,
-    FanoutPromoted,
-    RemoteGraft,
-    #[strum(serialize = "below_d_low")]
-    BelowDegreeLow,
-    OutboundQuota,
-    Opportunistic,
-}
-
-/// Why a peer left our mesh; the names are metric labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
-#[strum(serialize_all = "snake_case")]
-pub(crate) enum LeaveReason {
-    RemotePrune,
-    Unsubscribed,
-    Disconnected,
-    NegativeScore,
-    #[strum(serialize = "above_d_high")]
-    AboveDegreeHigh,
-    Leave,
-    /// The topic's state was lost in a panic; the metrics count it when they drop the topic.
-    Restart,
-}
-
 /// What happened to an IWANT promise; the names are metric labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]
@@ -59,16 +32,6 @@ pub(crate) enum PromiseEvent {
     Broken,
     /// We left the topic before the message arrived.
     Cancelled,
-}
-
-/// Why a peer was penalised; the names are metric labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
-#[strum(serialize_all = "snake_case")]
-pub(crate) enum Penalty {
-    GraftBackoff,
-    BrokenPromise,
-    InvalidMessage,
-    SlowPeer,
 }
 
 /// The number of penalties, by reason.
@@ -265,8 +228,6 @@ mod tests {
 
     #[test]
     fn label_names_follow_the_specification() {
-        assert_eq!(GraftReason::VARIANTS[GraftReason::BelowDegreeLow.into_usize()], "below_d_low");
-        assert_eq!(LeaveReason::VARIANTS[LeaveReason::AboveDegreeHigh.into_usize()], "above_d_high");
         assert_eq!(PromiseEvent::VARIANTS, ["started", "fulfilled", "broken", "cancelled"]);
         let answers = [IWantAnswer::NotFound, IWantAnswer::TooManyRequests, IWantAnswer::Ignored];
         for answer in &answers as &[IWantAnswer<PlainNetwork>] {

@@ -3,8 +3,8 @@
 use crate::{
     network::Network,
     protocol::{
-        exchange::event::{Maintenance, Pruned, TopicEvent},
-        outcome::decision::{Grafting, PeerDecision, Penalty, Pruning},
+        exchange::event::{Maintenance, TopicEvent},
+        outcome::{decision::PeerDecision, reason::Penalty},
         score::Scores,
     },
 };
@@ -30,15 +30,14 @@ pub(crate) fn decisions_of<N: Network>(
         }
         TopicEvent::Pruned(peer, _) => deficit(peer).into_iter().collect(),
         TopicEvent::Maintained(Maintenance { grafted, pruned, broken }) => {
-            let grafted =
-                grafted.iter().map(|(peer, _)| (peer.clone(), PeerDecision::Grafted(Grafting::Heartbeat)));
+            let grafted = grafted.iter();
+            let grafted = grafted.map(|it| (it.peer.clone(), PeerDecision::Grafted(it.reason)));
             let broken = broken.iter().filter(|_| !overloaded);
             let broken = broken.map(|peer| (peer.clone(), PeerDecision::Penalised(Penalty::BrokenPromise)));
             let mut decided: Vec<_> = grafted.chain(broken).collect();
-            for Pruned { peer, no_px, .. } in pruned {
-                let reason = if *no_px { Pruning::NegativeScore } else { Pruning::AboveDegreeHigh };
-                decided.push((peer.clone(), PeerDecision::Pruned(reason)));
-                decided.extend(deficit(peer));
+            for pruned in pruned {
+                decided.push((pruned.peer.clone(), PeerDecision::Pruned(pruned.reason)));
+                decided.extend(deficit(&pruned.peer));
             }
             decided
         }

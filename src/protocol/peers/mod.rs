@@ -33,10 +33,7 @@ use super::{
         peer_view::PeerStatus,
     },
     options::NodeOptions,
-    outcome::{
-        AddPeer, PruneOutcome, RemovePeer,
-        counters::{Penalties, Penalty},
-    },
+    outcome::{AddPeer, PruneOutcome, RemovePeer, counters::Penalties, reason::Penalty},
     output::pending::PendingOutput,
     rate_limit::RateLimit,
     rng::{ProtocolRng, rng_for},
@@ -144,7 +141,7 @@ impl<N: Network> Peers<N> {
 
     /// Handles a closed connection, and notifies its topics.
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
-        self.scores.disconnect(peer, now);
+        self.outbox.penalties[Penalty::MeshDeficit] += self.scores.disconnect(peer, now);
         if let Some(Connection { connection_id, topics }) = self.connections.remove(peer) {
             self.connected = None;
             let disconnected = |topic| (topic, TopicCommand::PeerDisconnected(peer.clone(), connection_id));
@@ -251,7 +248,8 @@ impl<N: Network> Peers<N> {
 
     pub(super) fn pruned(&mut self, peer: &N::Peer, connection_id: ConnectionId, topic: &N::Topic) {
         if self.connection(peer, connection_id).is_some() {
-            self.scores.prune(peer, topic);
+            let has_deficit = self.scores.prune(peer, topic);
+            self.count_penalty(Penalty::MeshDeficit, has_deficit);
         }
     }
 

@@ -10,12 +10,12 @@ use crate::{
         connection::ConnectionId,
         exchange::{
             Context, Outbox,
-            event::{Pruned, TopicEvent},
+            event::{PrunedPeer, TopicEvent},
             peer_view::PeerStatus,
         },
         outcome::{
             GraftOutcome, JoinOutcome, LeaveOutcome, PruneOutcome,
-            counters::{GraftReason, LeaveReason},
+            reason::{GraftReason, LeaveReason},
         },
         output::pending::forget_all,
         rng::choose,
@@ -267,7 +267,12 @@ impl<N: Network> TopicState<N> {
         for (peer, connection_id) in &mesh {
             self.backoffs.set(peer, cx.limits.unsubscribe_backoff, cx.now);
             let no_px = cx.peer_view.score(peer) < 0.0;
-            self.leave_prunes.push(Pruned { peer: peer.clone(), connection_id: *connection_id, no_px });
+            self.leave_prunes.push(PrunedPeer {
+                peer: peer.clone(),
+                connection_id: *connection_id,
+                reason: LeaveReason::Leave,
+                no_px,
+            });
             outbox.events.push(TopicEvent::Pruned(peer.clone(), *connection_id));
         }
         outbox.counters.removed(LeaveReason::Leave, mesh.len());
@@ -301,12 +306,12 @@ impl<N: Network> TopicState<N> {
 
     fn send_prunes(
         &mut self,
-        pruned: Vec<Pruned<N>>,
+        pruned: Vec<PrunedPeer<N>>,
         backoff: Duration,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
-        for Pruned { peer, no_px, .. } in pruned {
+        for PrunedPeer { peer, no_px, .. } in pruned {
             let px = self.select_px(&peer, no_px, cx);
             self.send_prune(&peer, None, px, backoff, outbox);
         }
