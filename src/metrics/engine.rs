@@ -149,7 +149,7 @@ impl Metrics {
 
     /// An IDONTWANT listed `ids` message ids.
     pub(crate) fn idontwant_received(&self, ids: usize, outcome: &IDontWantOutcome) {
-        let (counter, _) = &self.inputs[Input::IDontWant.first() + outcome.place()];
+        let (counter, _) = &self.inputs[Input::IDontWant.first_label_index() + outcome.label_index()];
         counter.increment(1);
         self.message_ids[IdListType::IDontWant][RpcDirection::Received].increment(ids as u64);
     }

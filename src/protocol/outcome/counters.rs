@@ -14,7 +14,7 @@ use super::{
 };
 use crate::network::Network;
 
-const OUTCOMES: usize = Input::tallied_outcomes();
+const OUTCOMES: usize = Input::counted_outcomes();
 /// `InputCounters::dirty` is one `u64`: one bit for each outcome, and the last bit for all other counters.
 const _: () = assert!(OUTCOMES < 64);
 const REST: u64 = 1 << 63;
@@ -103,10 +103,10 @@ impl InputCounters {
     /// Counts an input with its outcome.
     #[inline]
     pub(crate) fn input(&mut self, input: Input, outcome: &impl Labelled) {
-        let place = input.first() + outcome.place();
-        self.dirty |= 1 << place;
+        let index = input.first_label_index() + outcome.label_index();
+        self.dirty |= 1 << index;
         // A counter that is never taken wraps.
-        self.outcomes[place] = self.outcomes[place].wrapping_add(1);
+        self.outcomes[index] = self.outcomes[index].wrapping_add(1);
     }
 
     pub(crate) fn grafted(&mut self, reason: GraftReason, count: usize) {
@@ -167,9 +167,9 @@ impl InputCounters {
         let mut dirty = self.dirty & !REST;
         self.dirty &= REST;
         while dirty != 0 {
-            let place = dirty.trailing_zeros() as usize;
+            let index = dirty.trailing_zeros() as usize;
             dirty &= dirty - 1;
-            each(place, std::mem::take(&mut self.outcomes[place]));
+            each(index, std::mem::take(&mut self.outcomes[index]));
         }
     }
 
@@ -213,11 +213,11 @@ mod tests {
         counters.input(Input::Subscribe, &SubscribeOutcome::Subscribed);
         let take = |counters: &mut InputCounters| {
             let mut taken = Vec::new();
-            counters.take_outcomes(|place, count| taken.push((place, count)));
+            counters.take_outcomes(|index, count| taken.push((index, count)));
             taken
         };
         assert!(counters.take_rest().is_none());
-        let (subscribed, full) = (Input::Subscribe.first(), Input::Graft.first() + 8);
+        let (subscribed, full) = (Input::Subscribe.first_label_index(), Input::Graft.first_label_index() + 8);
         assert_eq!(take(&mut counters), [(subscribed, 1), (full, 2)]);
         assert_eq!(take(&mut counters), []);
         counters.removed(LeaveReason::Leave, 3);
