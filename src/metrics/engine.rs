@@ -169,8 +169,8 @@ impl Metrics {
     /// Takes what the supervisor counted. Its inputs have no topic, and so no topic role.
     pub(crate) fn flush(&self, counters: &mut InputCounters) {
         self.count_outcomes(counters, |_, _| {});
-        if let Some(rest) = counters.take_rest() {
-            self.count_rest(&rest);
+        if let Some(rare) = counters.take_rare() {
+            self.count_rare(&rare);
         }
     }
 
@@ -183,13 +183,13 @@ impl Metrics {
         });
     }
 
-    pub(super) fn count_rest(&self, rest: &RareCounters) {
-        add_all(&self.promises, &rest.promises);
-        add_all(&self.iwant_responses, &rest.iwant_responses);
-        rest.promise_durations.iter().for_each(|duration| self.promise_duration.record(*duration));
-        rest.duplicate_delays.iter().for_each(|delay| self.duplicate_delay.record(*delay));
-        add(&self.message_ids[IdListType::IHave][RpcDirection::Received], rest.ihave_ids);
-        add(&self.message_ids[IdListType::IWant][RpcDirection::Received], rest.iwant_ids);
+    pub(super) fn count_rare(&self, rare: &RareCounters) {
+        add_all(&self.promises, &rare.promises);
+        add_all(&self.iwant_responses, &rare.iwant_responses);
+        rare.promise_durations.iter().for_each(|duration| self.promise_duration.record(*duration));
+        rare.duplicate_delays.iter().for_each(|delay| self.duplicate_delay.record(*delay));
+        add(&self.message_ids[IdListType::IHave][RpcDirection::Received], rare.ihave_ids);
+        add(&self.message_ids[IdListType::IWant][RpcDirection::Received], rare.iwant_ids);
     }
 
     pub(crate) fn count_outputs(&self, outputs: &OutputCounts) {
