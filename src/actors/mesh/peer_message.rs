@@ -136,8 +136,9 @@ struct PeerInputHandler<'a, N: Network> {
 
 impl<N: Network> PeerInputHandler<'_, N> {
     fn subscribe(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
-        let outcome = self
-            .with_subscription(state, |state, room| state.subscribe(self.peer, self.status, room, outbox));
+        let outcome = self.with_subscription(state, |state, below_topic_limit| {
+            state.subscribe(self.peer, self.status, below_topic_limit, outbox)
+        });
         outbox.counters.input(Input::Subscribe, &outcome);
         self.log().subscribe(&state.topic, outcome);
         self.record(state, PeerDecision::of_subscribe(outcome));
@@ -158,8 +159,9 @@ impl<N: Network> PeerInputHandler<'_, N> {
     fn graft(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
         let before = BeforeGraft::of(state, self.peer, self.at);
         let cx = self.shared.context(self.at);
-        let outcome = self
-            .with_subscription(state, |state, room| state.graft(self.peer, self.status, room, &cx, outbox));
+        let outcome = self.with_subscription(state, |state, below_topic_limit| {
+            state.graft(self.peer, self.status, below_topic_limit, &cx, outbox)
+        });
         outbox.counters.input(Input::Graft, &outcome);
         self.log().graft(&state.topic, outcome, before, self.shared.limits.degree_high);
         self.record(state, Some(PeerDecision::Graft(outcome)));

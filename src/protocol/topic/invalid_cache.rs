@@ -38,8 +38,8 @@ impl<N: Network> InvalidCache<N> {
 
     /// Remembers a message of `bytes` bytes, unless the cache is full or has another message with the same id.
     pub(super) fn add(&mut self, message: Arc<FullMessage<N>>, bytes: usize) {
-        let has_room = self.len() < self.max && bytes <= self.max_bytes - self.bytes;
-        if has_room && self.messages.get(&message.message_id).is_none() {
+        let within_limits = self.len() < self.max && bytes <= self.max_bytes - self.bytes;
+        if within_limits && self.messages.get(&message.message_id).is_none() {
             self.bytes += bytes;
             self.messages.insert(message.message_id.clone(), |_| Some((message, bytes)));
         }

@@ -33,11 +33,11 @@ impl<N: Network> PendingValidations<N> {
 
     /// Adds a message. Returns false if `max_validating_per_topic` is reached.
     pub(super) fn add(&mut self, delivery: Delivery<N>, now: Timestamp) -> bool {
-        let has_room = self.entries.len() < self.max;
-        if has_room {
+        let below_limit = self.entries.len() < self.max;
+        if below_limit {
             self.entries.insert(Arc::clone(&delivery.message), (delivery, now));
         }
-        has_room
+        below_limit
     }
 
     pub(super) fn get(&self, message: &Arc<FullMessage<N>>) -> Option<&Delivery<N>> {
