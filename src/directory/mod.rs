@@ -283,7 +283,7 @@ impl<N: Network> PeerView<N> for Directory<N> {
         self.idontwant_ids.load(Ordering::Acquire) > 0
     }
 
-    fn declined_by(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
+    fn received_idontwant(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
         self.idontwant.get(peer).is_some_and(|idontwant| idontwant.contains(id))
     }
 

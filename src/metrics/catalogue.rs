@@ -60,7 +60,7 @@ catalogue! {
     MESSAGES_DELIVERED = Metric::counter("gossipsub_messages_delivered_total", &[TOPIC], "Valid messages delivered to the application");
     MESSAGES_PUBLISHED = Metric::counter("gossipsub_messages_published_total", &[TOPIC], "Messages published by the application");
     MESSAGES_SENT = Metric::counter("gossipsub_messages_sent_total", &[TOPIC, PATH], "Full messages sent to peers, one per recipient, by path; drops after this count are in gossipsub_outputs_dropped_total");
-    MESSAGES_SUPPRESSED_BY_IDONTWANT = Metric::counter("gossipsub_messages_suppressed_by_idontwant_total", &[TOPIC], "Full messages not sent because of an IDONTWANT, one per recipient; messages withdrawn from a send queue are in gossipsub_outputs_dropped_total with reason idontwant");
+    MESSAGES_SUPPRESSED_BY_IDONTWANT = Metric::counter("gossipsub_messages_suppressed_by_idontwant_total", &[TOPIC], "Full messages not sent because of an IDONTWANT, one per recipient; messages removed from a send queue are in gossipsub_outputs_dropped_total with reason idontwant");
     MESSAGE_RECEIVED_BYTES = Metric::counter("gossipsub_message_received_bytes_total", &[TOPIC], "Bytes of the received full messages, by Network::message_size").in_unit(Unit::Bytes);
     MESSAGE_SENT_BYTES = Metric::counter("gossipsub_message_sent_bytes_total", &[TOPIC], "Bytes of the sent full messages, by Network::message_size").in_unit(Unit::Bytes);
     VALIDATION_DURATION = Metric::histogram("gossipsub_validation_duration_seconds", SLOW, &[], "Duration of asynchronous validations of a message or a batch");

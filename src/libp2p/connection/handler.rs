@@ -191,11 +191,11 @@ impl Handler {
         }
     }
 
-    /// Takes the messages that the peer does not want out of the queue: at once, since they could be written before
-    /// the behaviour sees the RPC.
-    fn withdraw_unwanted(&self, rpc: &InboundRpc) -> LaneCounts {
+    /// Removes the messages that the IDONTWANTs of an RPC name from the queue: at once, since they could be written
+    /// before the behaviour sees the RPC.
+    fn apply_idontwant(&self, rpc: &InboundRpc) -> LaneCounts {
         let mut suppressed = LaneCounts::NONE;
-        rpc.idontwant().for_each(|ids| suppressed += self.queue.withdraw(ids));
+        rpc.idontwant().for_each(|ids| suppressed += self.queue.apply_idontwant(ids));
         suppressed
     }
 
@@ -204,7 +204,7 @@ impl Handler {
         let Some(inbound) = &mut self.inbound else { return Poll::Pending };
         match ready!(inbound.poll_rpc(cx, &self.read_budget, &self.network)) {
             Ok(Some(mut rpc)) => {
-                rpc.suppressed = self.withdraw_unwanted(&rpc);
+                rpc.suppressed = self.apply_idontwant(&rpc);
                 return Poll::Ready(Some(HandlerEvent::Received(rpc)));
             }
             Ok(None) => self.inbound = None,

@@ -114,10 +114,10 @@ impl SendQueue {
         Push { dropped: drop_all(dropped, DropReason::PeerQueueFull), unsupported: false, overflowed }
     }
 
-    /// Takes messages that the peer does not want out of the queue, unless they are being written.
-    pub(in crate::libp2p) fn withdraw(&self, ids: &[MessageId]) -> LaneCounts {
-        let unwanted = self.state().pending.withdraw(ids);
-        drop_all(unwanted, DropReason::IDontWant)
+    /// Removes the messages that an IDONTWANT of the peer names, unless they are being written.
+    pub(in crate::libp2p) fn apply_idontwant(&self, ids: &[MessageId]) -> LaneCounts {
+        let removed = self.state().pending.remove_messages(ids);
+        drop_all(removed, DropReason::IDontWant)
     }
 
     /// Appends frames to `out` until it has at least `target` bytes or the queue is empty. Call it only when all earlier

@@ -261,9 +261,9 @@ impl Behaviour {
     fn on_rpc(&mut self, peer: PeerId, connection: ConnectionId, rpc: InboundRpc) {
         self.dropped.add(peer, DropReason::IDontWant, rpc.suppressed);
         if self.connections.carries_gossipsub(&peer, connection) {
-            // Messages may be queued on another connection, or were queued since the handler withdrew what it found.
+            // Messages may be queued on another connection, or were queued since the handler applied the IDONTWANT.
             for ids in rpc.idontwant() {
-                let suppressed = self.connections.withdraw(&peer, ids);
+                let suppressed = self.connections.apply_idontwant(&peer, ids);
                 self.dropped.add(peer, DropReason::IDontWant, suppressed);
             }
             let inputs = rpc.messages.into_iter().map(|message| P2pInput::message(peer, message));

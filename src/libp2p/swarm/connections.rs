@@ -133,9 +133,9 @@ impl Connections {
         self.queue(peer).map(|queue| queue.push(item))
     }
 
-    /// Takes messages that the peer does not want out of its queue.
-    pub(super) fn withdraw(&self, peer: &PeerId, ids: &[MessageId]) -> LaneCounts {
-        self.queue(peer).map_or(LaneCounts::NONE, |queue| queue.withdraw(ids))
+    /// Removes the messages that an IDONTWANT of the peer names from its queue.
+    pub(super) fn apply_idontwant(&self, peer: &PeerId, ids: &[MessageId]) -> LaneCounts {
+        self.queue(peer).map_or(LaneCounts::NONE, |queue| queue.apply_idontwant(ids))
     }
 
     /// Whether the peer is connected for the engine.

@@ -61,7 +61,7 @@ pub struct Node<N: Network> {
     /// The topics with unflushed delivery counts.
     unflushed: Vec<TopicIndex>,
     quotas: BTreeMap<N::Peer, Quota>,
-    /// The ids that connected peers declined by IDONTWANT.
+    /// The ids in the IDONTWANTs of connected peers.
     idontwant: BTreeMap<N::Peer, PeerIDontWant<N>>,
     /// The topic of each message in the history whose id does not name its topic.
     topic_by_message_id: HashMap<N::MessageId, N::Topic, RandomState>,
@@ -353,9 +353,9 @@ impl<N: Network> Node<N> {
     pub fn heartbeat(&mut self, now: Timestamp) -> HeartbeatOutcome<N> {
         self.flush_delivery_counts(now);
         self.quotas.clear();
-        self.idontwant.retain(|_, declined| {
-            declined.advance();
-            !declined.is_empty()
+        self.idontwant.retain(|_, idontwant| {
+            idontwant.advance();
+            !idontwant.is_empty()
         });
         self.peers.begin_heartbeat(self.topics.names().cloned().collect(), false, now);
         let mut outcome = HeartbeatOutcome::default();
