@@ -116,7 +116,7 @@ impl<R: BufRead> Iterator for Lines<R> {
 
 /// A mistake of a line as a whole.
 fn mistake(line: usize, problem: impl ToString) -> Mistake {
-    Mistake { line, place: "column 1".to_owned(), problem: problem.to_string() }
+    Mistake { line, path: "column 1".to_owned(), problem: problem.to_string() }
 }
 
 struct Printer<'a, W> {

@@ -373,7 +373,7 @@ impl NetworkBehaviour for Behaviour {
                 self.dropped.add(peer, DropReason::PeerQueueFull, dropped);
                 // A connection that is to be closed was reported before.
                 if self.connections.carries_gossipsub(&peer, connection) {
-                    self.on_slow_peer(peer, Slowness::Unread);
+                    self.on_slow_peer(peer, Slowness::WriteTimeout);
                 }
             }
             HandlerEvent::GaveUp { unsupported } => self.on_gave_up(peer, connection, unsupported),
