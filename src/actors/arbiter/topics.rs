@@ -162,7 +162,7 @@ impl<N: Network> TopicSlab<N> {
     fn install(&mut self, start: StartTopic<N>, mailbox: &Arc<ArbiterMailbox<N>>, shared: &Arc<Shared<N>>) {
         let StartTopic { slot: id, state, rejoin } = start;
         let Some(entry) = entry_of(&mut self.slots, id) else { return };
-        let rejoin = rejoin.then(|| TopicItem::Join { at: shared.now() });
+        let rejoin = rejoin.then(|| TopicItem::Join { received_at: shared.now() });
         let pending = rejoin.into_iter().chain(std::mem::take(&mut entry.pending));
         let topic = RunningTopic::new(state, TopicAddr::new(mailbox, id), Arc::clone(shared), pending);
         entry.mesh = Some(MeshActor::start_topic(topic));

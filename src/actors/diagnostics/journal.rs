@@ -41,7 +41,7 @@ pub(crate) struct EventContext<'a, N: Network> {
     pub(crate) peer: Option<&'a N::Peer>,
     pub(crate) topic: Option<&'a N::Topic>,
     pub(crate) score: Option<f64>,
-    pub(crate) at: Timestamp,
+    pub(crate) time: Timestamp,
 }
 
 impl<N: Network> EventLog<N> {
@@ -64,14 +64,14 @@ impl<N: Network> EventLog<N> {
         }
         records.last += 1;
         let seq = records.last;
-        let EventContext { peer, topic, score, at } = context;
+        let EventContext { peer, topic, score, time } = context;
         let peer = peer.cloned();
         let record = match records.merge_repeat(&peer, topic, kind) {
-            Some(same) => EventRecord { seq, time: at, count: same.count.saturating_add(1), score, ..same },
+            Some(same) => EventRecord { seq, time, count: same.count.saturating_add(1), score, ..same },
             None => EventRecord {
                 seq,
-                time: at,
-                first: at,
+                time,
+                first: time,
                 count: 1,
                 kind,
                 peer: peer.clone(),
@@ -95,11 +95,11 @@ impl<N: Network> EventLog<N> {
         let mut records = self.lock();
         records.count(kind);
         records.last += 1;
-        let EventContext { peer, topic, score, at } = context;
+        let EventContext { peer, topic, score, time } = context;
         let record = EventRecord {
             seq: records.last,
-            time: at,
-            first: at,
+            time,
+            first: time,
             count: 1,
             kind,
             peer: peer.cloned(),

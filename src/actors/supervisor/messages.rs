@@ -30,7 +30,7 @@ pub(crate) enum SupervisorItem<N: Network> {
 
     // From mesh actors.
     /// The supervisor applies the events to peers and scores, in order.
-    Events { topic: N::Topic, events: Vec<TopicEvent<N>>, at: Timestamp },
+    Events { topic: N::Topic, events: Vec<TopicEvent<N>>, now: Timestamp },
     /// Nothing needs the topic's actor, after this number of commands of the application. If there was none since, the
     /// supervisor removes the topic from the topic table and sends `Retire`.
     CanRetire { topic: N::Topic, commands: u32 },
@@ -91,7 +91,7 @@ pub(crate) struct Connect<N: Network> {
 #[rtype(result = "()")]
 pub(crate) struct Disconnect<N: Network> {
     pub(crate) peer: N::Peer,
-    pub(crate) at: Timestamp,
+    pub(crate) disconnected_at: Timestamp,
 }
 
 /// The transport reports that a peer reads control messages too slowly. The supervisor penalises the peer (P7).

@@ -64,7 +64,7 @@ impl<N: Network> SupervisorActor<N> {
                 handle_message(&mut state, message, &cx, observe, &shared, outbox, outgoing);
             }
             TopicItem::Peer(message) => {
-                now = message.at;
+                now = message.received_at;
                 handle_peer(&mut state, *message, &shared, &mut self.outbox);
             }
             TopicItem::Command(command) => {

@@ -141,7 +141,7 @@ fn connect<N: Network>(shared: &Shared<N>, peer: &N::Peer, info: &ConnectionInfo
 }
 
 fn disconnect<N: Network>(shared: &Shared<N>, peer: &N::Peer) {
-    let item = SupervisorItem::message(Disconnect { peer: peer.clone(), at: shared.now() });
+    let item = SupervisorItem::message(Disconnect { peer: peer.clone(), disconnected_at: shared.now() });
     shared.directory.disconnect(peer, || send_to_supervisor(shared, item));
 }
 
@@ -237,8 +237,8 @@ fn route_control<N: Network>(
         P2pMessage::Ping | P2pMessage::FullMessage(_) => Ok(()),
         message => {
             let Some(topic) = message.topic().cloned() else { return Ok(()) };
-            let (from, at, credit) = (from.clone(), shared.now(), SharedCredit::Whole(credit));
-            let message = PeerMessage { from, connection, message, at, credit };
+            let (from, received_at, credit) = (from.clone(), shared.now(), SharedCredit::Whole(credit));
+            let message = PeerMessage { from, connection, message, received_at, credit };
             send_to_topic(shared, &topic, TopicItem::Peer(Box::new(message)))
         }
     }
@@ -252,7 +252,7 @@ fn iwant<N: Network>(
     ids: Vec<N::MessageId>,
     credit: Credit,
 ) -> Result<(), Refused> {
-    let at = shared.now();
+    let received_at = shared.now();
     let IWantByTopic { topics, unknown } = IWantByTopic::split(ids, |id| {
         let topic = shared.network.topic_of(id).or_else(|| shared.directory.topic_of_message(id));
         topic.filter(|topic| shared.topic_table.contains_key(topic))
@@ -262,7 +262,7 @@ fn iwant<N: Network>(
     for (topic, message_ids) in topics {
         let (from, connection) = (from.clone(), connection.clone());
         let (message, credit) = (P2pMessage::IWant { message_ids }, SharedCredit::Part(Arc::clone(&credit)));
-        let message = PeerMessage { from, connection, message, at, credit };
+        let message = PeerMessage { from, connection, message, received_at, credit };
         send_to_topic(shared, &topic, TopicItem::Peer(Box::new(message)))?;
     }
     Ok(())

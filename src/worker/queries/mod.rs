@@ -68,8 +68,8 @@ impl<N: Network> Worker<N> {
     /// The last heartbeat.
     pub fn last_heartbeat(&self) -> HeartbeatStatus {
         let monitor = &self.shared.heartbeat_monitor;
-        let (tick, at, manual) = (monitor.tick(), monitor.at(), monitor.is_manual());
-        HeartbeatStatus { tick, at, manual, topics_without_peers: monitor.topics_without_peers() }
+        let (tick, started_at, manual) = (monitor.tick(), monitor.started_at(), monitor.is_manual());
+        HeartbeatStatus { tick, started_at, manual, topics_without_peers: monitor.topics_without_peers() }
     }
 
     /// When the engine last refused an input or dropped an output because a queue was full. `None` if it never did.
