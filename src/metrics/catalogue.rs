@@ -11,12 +11,14 @@ use super::{
     metric::{Label, Metric, Values},
 };
 use crate::{
-    admission::refused::Refused,
+    admission::refused::RefusedReason,
+    outputs::publication::DropReason,
     protocol::{
         outcome::{
             counters::{IWantResponse, PromiseEvent},
             reason::{GraftReason, LeaveReason, Penalty},
         },
+        output::Lane,
         peers::summary::{ConnectionClass, ConnectionDirection, ScoreBand},
         score::ScoreComponent,
     },
@@ -183,16 +185,11 @@ const OUTCOME: Label = Label::one_of(
         "recorded",
     ],
 );
-const REFUSED: Label = Label::one_of("reason", &Refused::REASONS);
+const REFUSED: Label = Label::one_of("reason", RefusedReason::VARIANTS);
 const RPC: Label = Label::one_of("type", RpcType::VARIANTS);
 const MALFORMED: Label = Label::one_of("reason", Malformed::VARIANTS);
-/// [`Lane::name`](crate::protocol::Lane::name) of all lanes.
-const LANE: Label = Label::one_of("lane", &["control", "publish", "forward", "iwant_response", "gossip"]);
-/// [`DropReason::reason`](crate::worker::DropReason::reason) of all reasons.
-const DROP_REASON: Label = Label::one_of(
-    "reason",
-    &["output_queue_full", "peer_queue_full", "disconnected", "too_large", "idontwant", "unsupported"],
-);
+const LANE: Label = Label::one_of("lane", Lane::VARIANTS);
+const DROP_REASON: Label = Label::one_of("reason", DropReason::VARIANTS);
 const ID_LIST: Label = Label::one_of("type", IdListType::VARIANTS);
 const RPC_DIRECTION: Label = Label::one_of("direction", RpcDirection::VARIANTS);
 const RESPONSE: Label = Label::one_of("response", IWantResponse::VARIANTS);
@@ -249,8 +246,7 @@ mod tests {
     use super::*;
     use crate::{
         metrics::Kind,
-        outputs::publication::DropReason,
-        protocol::{Footprint, Input, Lane},
+        protocol::{Footprint, Input},
     };
 
     #[test]
