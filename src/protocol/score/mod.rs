@@ -234,7 +234,7 @@ impl<N: Network> Scores<N> {
         let score = &self.peers[key as usize];
         let sums = score.components.get().unwrap_or_else(|| self.recompute_components(key, score));
         score.components.set(Some(sums));
-        let [p1, p2, p3, p3b, p4] = sums.0;
+        let ScoreComponents { p1, p2, p3, p3b, p4 } = sums;
         let p5 = score.application_score * limits.score.app_specific_weight;
         Some(enum_map! {
             ScoreComponent::P1 => p1,
