@@ -14,14 +14,12 @@ use futures::task::AtomicWaker;
 
 use super::{
     delivery_report::DeliveryReport,
+    inbound_stream::InboundRpc,
     lanes::{Item, LaneCounts, Lanes},
     packing::pack,
 };
 use crate::{
-    libp2p::{
-        codec::{encode::Kind, limits::WireLimits},
-        ids::MessageId,
-    },
+    libp2p::codec::{encode::Kind, limits::WireLimits},
     protocol::Lane,
     worker::DropReason,
 };
@@ -114,10 +112,14 @@ impl SendQueue {
         Push { dropped: drop_all(dropped, DropReason::PeerQueueFull), unsupported: false, overflowed }
     }
 
-    /// Removes the messages that an IDONTWANT of the peer names, unless they are being written.
-    pub(in crate::libp2p) fn apply_idontwant(&self, ids: &[MessageId]) -> LaneCounts {
-        let removed = self.state().pending.remove_messages(ids);
-        drop_all(removed, DropReason::IDontWant)
+    /// Removes the messages that the IDONTWANTs of an RPC name, unless they are being written.
+    pub(in crate::libp2p) fn apply_idontwant(&self, rpc: &InboundRpc) -> LaneCounts {
+        let mut removed = LaneCounts::NONE;
+        for ids in rpc.idontwant() {
+            let items = self.state().pending.remove_messages(ids);
+            removed += drop_all(items, DropReason::IDontWant);
+        }
+        removed
     }
 
     /// Appends frames to `out` until it has at least `target` bytes or the queue is empty. Call it only when all earlier

@@ -262,10 +262,8 @@ impl Behaviour {
         self.dropped.add(peer, DropReason::IDontWant, rpc.suppressed);
         if self.connections.carries_gossipsub(&peer, connection) {
             // Messages may be queued on another connection, or were queued since the handler applied the IDONTWANT.
-            for ids in rpc.idontwant() {
-                let suppressed = self.connections.apply_idontwant(&peer, ids);
-                self.dropped.add(peer, DropReason::IDontWant, suppressed);
-            }
+            let suppressed = self.connections.apply_idontwant(&peer, &rpc);
+            self.dropped.add(peer, DropReason::IDontWant, suppressed);
             let inputs = rpc.messages.into_iter().map(|message| P2pInput::message(peer, message));
             self.add_event(Event::Inputs(Inputs::new(peer, inputs, Some(rpc.permit))));
         }
