@@ -220,8 +220,8 @@ impl<N: Network> PeerInputHandler<'_, N> {
             connection_id.is_some_and(|connection_id| state.is_subscriber(connection_id))
         };
         let before = subscribed(state);
-        let max = self.shared.limits.max_topics_per_peer;
-        let reserved = self.connection.filter(|connection| connection.reserve_subscription(max));
+        let limits = &self.shared.limits;
+        let reserved = self.connection.filter(|connection| connection.reserve_subscription(limits));
         let outcome = handle(state, reserved.is_some());
         if let Some(connection) = reserved.filter(|_| before || !subscribed(state)) {
             connection.release_subscription();

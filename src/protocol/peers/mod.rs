@@ -152,8 +152,8 @@ impl<N: Network> Peers<N> {
 
     /// Whether a peer may subscribe to one more topic.
     pub(crate) fn below_topic_limit(&self, peer: &N::Peer) -> bool {
-        let subscribed = self.connections.get(peer).map_or(0, |connection| connection.topics.len());
-        subscribed < self.limits.max_topics_per_peer
+        let topics = self.connections.get(peer).map_or(0, |connection| connection.topics.len());
+        self.limits.is_below_topic_limit(topics)
     }
 
     /// The connected subscribers of a topic, to restore a topic that lost its state.
