@@ -266,10 +266,10 @@ impl<N: Network> Node<N> {
         if let Err(LowScore { score, threshold }) = check_score(status, &self.limits) {
             return IWantOutcome::LowScore { score, threshold };
         }
-        let IWantByTopic { topics, unknown } = IWantByTopic::split(ids, |id| {
-            let topic = self.network.topic_of(id).or_else(|| self.topic_by_message_id.get(id).cloned());
-            topic.filter(|topic| self.topics.find(topic).is_some())
-        });
+        let by_message_id = |id: &N::MessageId| self.topic_by_message_id.get(id).cloned();
+        let can_answer = |topic: &N::Topic| self.topics.find(topic).is_some();
+        let IWantByTopic { topics, unknown } =
+            IWantByTopic::split(ids, &*self.network, by_message_id, can_answer);
         let mut answers: BTreeMap<_, _> = unknown.into_iter().map(|id| (id, IWantAnswer::NotFound)).collect();
         for (topic, ids) in topics {
             let outcome =

@@ -253,10 +253,10 @@ fn iwant<N: Network>(
     credit: Credit,
 ) -> Result<(), Refused> {
     let received_at = shared.now();
-    let IWantByTopic { topics, unknown } = IWantByTopic::split(ids, |id| {
-        let topic = shared.network.topic_of(id).or_else(|| shared.directory.topic_of_message(id));
-        topic.filter(|topic| shared.topic_table.contains_key(topic))
-    });
+    let by_message_id = |id: &N::MessageId| shared.directory.topic_of_message(id);
+    let can_answer = |topic: &N::Topic| shared.topic_table.contains_key(topic);
+    let IWantByTopic { topics, unknown } =
+        IWantByTopic::split(ids, &*shared.network, by_message_id, can_answer);
     shared.metrics.iwant_not_found(unknown.len());
     let credit = Arc::new(credit);
     for (topic, message_ids) in topics {
