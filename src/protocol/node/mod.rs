@@ -313,7 +313,9 @@ impl<N: Network> Node<N> {
         let verdicts = align_verdicts(&batch, self.network.validate_batch(&batch));
         let mut apply = |(delivery, verdict): (Delivery<N>, _)| {
             let topic = delivery.message.topic.clone();
-            let judged = delivery.clone();
+            let mut judged = delivery.clone();
+            // The caller may have listed the sender twice. The deliveries of the engine never do.
+            judged.co_senders.retain(|peer| *peer != judged.sender);
             let outcome = self.on_topic(&topic, now, |state, cx, outbox| {
                 state.apply_batch_verdict(judged, verdict, cx, outbox)
             });
