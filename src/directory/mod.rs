@@ -1,5 +1,5 @@
-//! The maps that every thread of an engine may read without asking an actor: each peer's connection, score and IDONTWANT
-//! ids. Methods release a map's guard before they send to an actor, except where a comment gives the reason.
+//! The maps that every thread of an engine may read without asking an actor: each peer's connection, score and
+//! IDONTWANT ids. Methods release a map's guard before they send to an actor, except where a comment gives the reason.
 
 pub(crate) mod connection;
 

@@ -1,5 +1,5 @@
-//! Reports on publications: how a message was routed and to which peers the transport sent it. The topic, the p2p stream
-//! and the transport add to a report as long as its [`PublishTicket`](crate::PublishTicket) exists.
+//! Reports on publications: how a message was routed and to which peers the transport sent it. The topic, the p2p
+//! stream and the transport add to a report as long as its [`PublishTicket`](crate::PublishTicket) exists.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, Weak,

@@ -13,8 +13,8 @@ pub(crate) struct IWantByTopic<N: Network> {
 }
 
 impl<N: Network> IWantByTopic<N> {
-    /// Splits `ids` by topic. `topic_by_message_id` is asked about ids that do not name their topic. `can_answer`: whether
-    /// a topic has a state.
+    /// Splits `ids` by topic. `topic_by_message_id` is asked about ids that do not name their topic. `can_answer`:
+    /// whether a topic has a state.
     pub(crate) fn split(
         ids: Vec<N::MessageId>,
         network: &N,

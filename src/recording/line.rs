@@ -176,8 +176,8 @@ impl Mistake {
     }
 }
 
-/// Rewrites each enum of `object` from `{NAME: {..fields}}` to `{tag: NAME, ..fields}`. serde's attribute `tag` does the
-/// same, but after it an error does not know its path.
+/// Rewrites each enum of `object` from `{NAME: {..fields}}` to `{tag: NAME, ..fields}`. serde's attribute `tag` does
+/// the same, but after it an error does not know its path.
 fn tag(mut object: &mut Value, enums: &[(&str, &str)]) {
     for (field, tag) in enums {
         let Some(variant) = object.get_mut(field) else { return };

@@ -27,9 +27,9 @@ impl<N: Network> Worker<N> {
         self.shared.is_closing()
     }
 
-    /// Stops the engine: refuses further inputs, leaves all topics (PRUNE and UNSUBSCRIBE to the peers), handles what is
-    /// queued, ends both output streams and joins the engine's own threads. After `bounds.shutdown_deadline` it stops
-    /// without handling the rest. Further calls wait for the first.
+    /// Stops the engine: refuses further inputs, leaves all topics (PRUNE and UNSUBSCRIBE to the peers), handles what
+    /// is queued, ends both output streams and joins the engine's own threads. After `bounds.shutdown_deadline` it
+    /// stops without handling the rest. Further calls wait for the first.
     ///
     /// Not cancellation safe: if the future is dropped, the engine accepts no more inputs but keeps its actors, its
     /// threads and its output streams until its actix system ends. Spawn it if the caller may be cancelled.

@@ -8,7 +8,8 @@ use crate::{
     outputs::publication::{PublishReport, PublishState},
 };
 
-/// Reports on one publication. Made by [`Worker::publish`]. Dropping it ends the reports and does not affect the message.
+/// Reports on one publication. Made by [`Worker::publish`]. Dropping it ends the reports and does not affect the
+/// message.
 pub struct PublishTicket<N: Network> {
     state: Arc<PublishState>,
     key: (N::Topic, N::MessageId),

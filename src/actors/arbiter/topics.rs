@@ -1,5 +1,5 @@
-//! The index of the mesh actors of one arbiter: which slot has which actor, and which items wait for it. Runs the topics
-//! in turn; a panic ends only the topic that it happened in.
+//! The index of the mesh actors of one arbiter: which slot has which actor, and which items wait for it. Runs the
+//! topics in turn; a panic ends only the topic that it happened in.
 
 use std::{
     collections::VecDeque,
@@ -43,8 +43,8 @@ pub(super) struct TopicSlab<N: Network> {
     burst: Burst<N>,
     /// The indices of the topics that have items, in turn.
     ready: VecDeque<u32>,
-    /// The effects of the topic that runs. Topics share it one after the other: so it stays in the processor's cache and
-    /// keeps its capacity. Empty between runs.
+    /// The effects of the topic that runs. Topics share it one after the other: so it stays in the processor's cache
+    /// and keeps its capacity. Empty between runs.
     outbox: Outbox<N>,
     outgoing: Outgoing<N>,
     /// The number of items handled since the mailbox was drained.
@@ -70,7 +70,8 @@ struct TopicEntry<N: Network> {
     is_ready: bool,
     /// The number of commands of the application that reached the topic.
     commands: u32,
-    /// The topic's actor and the cell with its state. None before the actor starts, and between a panic and the restart.
+    /// The topic's actor and the cell with its state. None before the actor starts, and between a panic and the
+    /// restart.
     mesh: Option<(Addr<MeshActor<N>>, TopicCell<N>)>,
     /// Items that arrived while there was no actor, and the guard that counts them as work.
     pending: VecDeque<TopicItem<N>>,
@@ -157,8 +158,8 @@ impl<N: Network> TopicSlab<N> {
         open
     }
 
-    /// Starts the mesh actor of a topic. Items that arrived before are handled first, and a rejoin before them. The slot
-    /// has a later generation if the topic was stopped before it started.
+    /// Starts the mesh actor of a topic. Items that arrived before are handled first, and a rejoin before them. The
+    /// slot has a later generation if the topic was stopped before it started.
     fn install(&mut self, start: StartTopic<N>, mailbox: &Arc<ArbiterMailbox<N>>, shared: &Arc<Shared<N>>) {
         let StartTopic { slot: id, state, rejoin } = start;
         let Some(entry) = entry_of(&mut self.slots, id) else { return };
@@ -171,7 +172,8 @@ impl<N: Network> TopicSlab<N> {
         }
     }
 
-    /// Runs ready topics round-robin for at most `budget` items. A topic may use the whole budget and is then queued last.
+    /// Runs ready topics round-robin for at most `budget` items. A topic may use the whole budget and is then queued
+    /// last.
     pub(super) fn run(&mut self, budget: usize, mailbox: &ArbiterMailbox<N>, shared: &Shared<N>) {
         let cx = shared.context(self.burst.first_arrival);
         let batch = BatchContext { mailbox, cx: &cx, observe_messages: observes_messages(shared) };
@@ -295,8 +297,8 @@ impl<N: Network> TopicEntry<N> {
         self.drain(burst);
     }
 
-    /// Drops the topic's state and ends its actor. The actor ends when its task runs next, so the state does not wait for
-    /// that.
+    /// Drops the topic's state and ends its actor. The actor ends when its task runs next, so the state does not wait
+    /// for that.
     fn end(&mut self) {
         if let Some((_, cell)) = self.mesh.take() {
             drop(cell.take());

@@ -1,5 +1,5 @@
-//! The log of recent decisions, from which operators learn why a peer was grafted, pruned or penalised. Its size is bounded
-//! for each peer and in total, so that a peer that causes many decisions displaces its own records first.
+//! The log of recent decisions, from which operators learn why a peer was grafted, pruned or penalised. Its size is
+//! bounded for each peer and in total, so that a peer that causes many decisions displaces its own records first.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -150,7 +150,8 @@ impl<N: Network> Records<N> {
         *self.totals.entry((kind.name(), kind.reason().unwrap_or_default())).or_default() += 1;
     }
 
-    /// Removes the last record about a peer if it has the same kind and topic: one record stands for equal events in a row.
+    /// Removes the last record about a peer if it has the same kind and topic: one record stands for equal events in a
+    /// row.
     fn merge_repeat(
         &mut self,
         peer: &Option<N::Peer>,

@@ -92,8 +92,8 @@ impl<N: Network> Handler<TopicQuery<N>> for MeshActor<N> {
     type Result = ();
 
     /// Everything before the query is handled and sent: the arbiter's actor forwards the query in the run that reached
-    /// it, and sends the results of that run before this handler can run. A panic of the query loses the answer only. If
-    /// the topic retired or panicked in that run, the supervisor, which was notified before, runs the query.
+    /// it, and sends the results of that run before this handler can run. A panic of the query loses the answer only.
+    /// If the topic retired or panicked in that run, the supervisor, which was notified before, runs the query.
     fn handle(&mut self, query: TopicQuery<N>, _: &mut Self::Context) {
         match &*self.topic.borrow() {
             Some(topic) => drop(catch_panic(|| query.run(&topic.state))),

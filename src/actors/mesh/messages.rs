@@ -13,11 +13,12 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// What a mesh actor handles in order, behind everything that was sent to the topic before. It comes through the mailbox
-/// of the topic's arbiter. None is answered to its sender; what follows goes to the router and the supervisor.
+/// What a mesh actor handles in order, behind everything that was sent to the topic before. It comes through the
+/// mailbox of the topic's arbiter. None is answered to its sender; what follows goes to the router and the supervisor.
 pub(crate) enum TopicItem<N: Network> {
     // From the handle, for peers.
-    /// A full message. The topic validates, delivers and forwards it. Most items are full messages, so this one is small.
+    /// A full message. The topic validates, delivers and forwards it. Most items are full messages, so this one is
+    /// small.
     Message(IncomingMessage<N>),
     /// SUBSCRIBE, UNSUBSCRIBE, GRAFT, PRUNE, IHAVE or IWANT. Boxed, so that it does not make every item larger.
     Peer(Box<PeerMessage<N>>),
@@ -89,7 +90,8 @@ impl<N: Network> TopicItem<N> {
     }
 }
 
-/// From the handle: reads the topic's state. It contains the channel for its answer, which closes if the query is dropped.
+/// From the handle: reads the topic's state. It contains the channel for its answer, which closes if the query is
+/// dropped.
 pub(crate) struct TopicQuery<N: Network>(Box<dyn FnOnce(&TopicState<N>) + Send>);
 
 impl<N: Network> TopicQuery<N> {

@@ -208,8 +208,8 @@ impl<N: Network> PeerInputHandler<'_, N> {
         self.record(state, PeerDecision::of_iwant(&outcome));
     }
 
-    /// Reserves one of the peer's `max_topics_per_peer` subscriptions while `handle` runs, and releases it if the peer did
-    /// not subscribe.
+    /// Reserves one of the peer's `max_topics_per_peer` subscriptions while `handle` runs, and releases it if the peer
+    /// did not subscribe.
     fn with_subscription<T>(
         &self,
         state: &mut TopicState<N>,

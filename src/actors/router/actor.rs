@@ -57,7 +57,8 @@ impl<N: Network> Actor for RouterActor<N> {
 }
 
 impl<N: Network> InboxActor for RouterActor<N> {
-    /// Handles everything without a budget: an item costs a move, and the number of items follows from that of the inputs.
+    /// Handles everything without a budget: an item costs a move, and the number of items follows from that of the
+    /// inputs.
     fn poll_inbox(&mut self, ctx: &mut Context<Self>, waker: &Waker) -> bool {
         self.shared.router.drain(&mut self.backlog, waker);
         while !self.backlog.is_empty() {

@@ -1,5 +1,5 @@
-//! The supervisor's state and handlers. [`topics`](super::topics) has its part about topics, [`heartbeat`](super::heartbeat)
-//! its part about heartbeats and batches.
+//! The supervisor's state and handlers. [`topics`](super::topics) has its part about topics,
+//! [`heartbeat`](super::heartbeat) its part about heartbeats and batches.
 
 use std::{
     collections::{HashMap, VecDeque},

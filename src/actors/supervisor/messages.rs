@@ -34,8 +34,8 @@ pub(crate) enum SupervisorItem<N: Network> {
     /// Nothing needs the topic's actor, after this number of commands of the application. If there was none since, the
     /// supervisor removes the topic from the topic table and sends `Retire`.
     CanRetire { topic: N::Topic, commands: u32 },
-    /// The state of a topic whose actor has ended. The supervisor keeps it while it is worth keeping, and handles what it
-    /// deferred for the topic.
+    /// The state of a topic whose actor has ended. The supervisor keeps it while it is worth keeping, and handles what
+    /// it deferred for the topic.
     Retired(Box<TopicState<N>>),
     /// From the arbiter's actor: a topic panicked. The supervisor restarts it, or gives it up if it panics too often.
     Panicked(N::Topic),
@@ -120,8 +120,8 @@ pub(crate) struct PeersQuery<F, T> {
     answer: PhantomData<fn() -> T>,
 }
 
-/// The supervisor answers with at most `limit` topics, active and passive, that follow `after`, in order. No answer if the
-/// engine has ended.
+/// The supervisor answers with at most `limit` topics, active and passive, that follow `after`, in order. No answer if
+/// the engine has ended.
 pub(crate) struct ListTopics<N: Network> {
     pub(crate) after: Option<N::Topic>,
     pub(crate) limit: usize,
@@ -136,8 +136,8 @@ pub(crate) struct TakeSnapshot<N: Network> {
 }
 
 /// The supervisor stops the topics, the arbiters' actors, the router and itself, and closes its inbox. It answers to
-/// `reply` when all of them have their last message. The channel is part of the message, so that the supervisor stops even
-/// if nobody waits for the answer any more: actix skips a message whose own result channel is closed.
+/// `reply` when all of them have their last message. The channel is part of the message, so that the supervisor stops
+/// even if nobody waits for the answer any more: actix skips a message whose own result channel is closed.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Stop {

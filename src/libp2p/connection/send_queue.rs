@@ -28,8 +28,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueLimits {
-    /// Most items; an item is an entry of an RPC. By default 8,192. Beyond it the least urgent items are dropped, the newest first:
-    /// gossip, then IWANT responses, then forwarded messages, then our own. Control is exempt.
+    /// Most items; an item is an entry of an RPC. By default 8,192. Beyond it the least urgent items are dropped, the
+    /// newest first: gossip, then IWANT responses, then forwarded messages, then our own. Control is exempt.
     pub max_items: usize,
     /// Most bytes; by default 8 MiB. Beyond it items are dropped in the same order.
     pub max_bytes: usize,
@@ -122,9 +122,9 @@ impl SendQueue {
         removed
     }
 
-    /// Appends frames to `out` until it has at least `target` bytes or the queue is empty. Call it only when all earlier
-    /// frames are flushed: their reports are completed here. If nothing is appended, the next push wakes the task of
-    /// `cx`.
+    /// Appends frames to `out` until it has at least `target` bytes or the queue is empty. Call it only when all
+    /// earlier frames are flushed: their reports are completed here. If nothing is appended, the next push wakes the
+    /// task of `cx`.
     pub(in crate::libp2p) fn fill(
         &self,
         out: &mut Vec<u8>,
@@ -188,8 +188,8 @@ pub(in crate::libp2p) fn drop_all(items: Vec<Item>, reason: DropReason) -> LaneC
 }
 
 impl State {
-    /// Adds an item, or moves it or less urgent ones to `dropped`. Returns true when control finds no room for the first
-    /// time.
+    /// Adds an item, or moves it or less urgent ones to `dropped`. Returns true when control finds no room for the
+    /// first time.
     fn push(&mut self, item: Item, limits: &QueueLimits, dropped: &mut Vec<Item>) -> bool {
         let control = item.lane == Lane::Control;
         if self.overflowed || (self.slow && !control) {

@@ -287,8 +287,8 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
         Poll::Pending
     }
 
-    /// Handles commands, pending inputs, outputs and swarm events once. `Pending`: there was nothing to do; `Break`: the
-    /// node ends.
+    /// Handles commands, pending inputs, outputs and swarm events once. `Pending`: there was nothing to do; `Break`:
+    /// the node ends.
     fn poll_round(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<()>> {
         let mut idle = true;
         while let Poll::Ready(command) = self.commands.poll_recv(cx) {

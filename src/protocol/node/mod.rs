@@ -1,5 +1,5 @@
-//! A complete gossipsub node as one pure value: the peers' side and its topics, composed synchronously. Simulations, benches
-//! and conformance tests run it; the actors run the same state machines on several threads.
+//! A complete gossipsub node as one pure value: the peers' side and its topics, composed synchronously. Simulations,
+//! benches and conformance tests run it; the actors run the same state machines on several threads.
 
 mod peer_view;
 mod queries;
@@ -154,9 +154,9 @@ impl<N: Network> Node<N> {
         }
     }
 
-    /// Drains the outputs for the p2p layer as batches: one output to many peers is one item, for transports that encode a
-    /// message once. Gossip to closed connections is left out. Outputs that are not read before the iterator is dropped are
-    /// lost.
+    /// Drains the outputs for the p2p layer as batches: one output to many peers is one item, for transports that
+    /// encode a message once. Gossip to closed connections is left out. Outputs that are not read before the iterator
+    /// is dropped are lost.
     pub fn drain_batches(&mut self) -> impl Iterator<Item = OutputBatch<N>> + '_ {
         let Self { emitted, connected, .. } = self;
         let resolve =

@@ -9,8 +9,8 @@ use crate::{
     },
 };
 
-/// The decisions that follow from an event, which has not been applied yet. If the node is `overloaded`, broken promises are
-/// not penalised. Changes of P2 and P3 are no decisions.
+/// The decisions that follow from an event, which has not been applied yet. If the node is `overloaded`, broken
+/// promises are not penalised. Changes of P2 and P3 are no decisions.
 pub(crate) fn decisions_of<N: Network>(
     topic: &N::Topic,
     event: &TopicEvent<N>,

@@ -1,6 +1,6 @@
-//! The heartbeat on the peers' side, in phases: refresh scores; all topics maintain their meshes; their changes go into the
-//! scores; all topics send prunes and gossip; dial lost peers. A budget limits the topics handled at once, so that other
-//! inputs are handled between them.
+//! The heartbeat on the peers' side, in phases: refresh scores; all topics maintain their meshes; their changes go into
+//! the scores; all topics send prunes and gossip; dial lost peers. A budget limits the topics handled at once, so that
+//! other inputs are handled between them.
 
 use std::{
     collections::{BTreeSet, HashSet},

@@ -1,5 +1,5 @@
-//! The peers' side: connections, subscriptions, scores, px, reconnections, messages without a verdict, and the rounds of the
-//! heartbeat. It receives events of topics and sends them commands.
+//! The peers' side: connections, subscriptions, scores, px, reconnections, messages without a verdict, and the rounds
+//! of the heartbeat. It receives events of topics and sends them commands.
 
 mod batch;
 pub(crate) mod decisions;

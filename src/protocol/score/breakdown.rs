@@ -1,5 +1,5 @@
-//! The breakdown of a peer's score into components and counters, and the thresholds that it is below. It uses the functions
-//! that compute the score.
+//! The breakdown of a peer's score into components and counters, and the thresholds that it is below. It uses the
+//! functions that compute the score.
 
 use std::collections::BTreeMap;
 

@@ -115,8 +115,9 @@ impl<N: Network> Scores<N> {
         self.mark_changed(key);
     }
 
-    /// Handles a disconnection. A score that is not positive is retained for `retain_duration`, so that a peer cannot reset
-    /// a bad score by reconnecting. Returns the number of topics in which the peer is penalised for a delivery deficit (P3b).
+    /// Handles a disconnection. A score that is not positive is retained for `retain_duration`, so that a peer cannot
+    /// reset a bad score by reconnecting. Returns the number of topics in which the peer is penalised for a delivery
+    /// deficit (P3b).
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> u32 {
         let Some(key) = self.keys.get(peer).copied() else { return 0 };
         if self.score_of(key) > 0.0 {
@@ -147,8 +148,9 @@ impl<N: Network> Scores<N> {
         deficits
     }
 
-    /// Forgets the disconnected peers with the best scores, an eighth of the limit at once, so that the search is rare. An
-    /// attacker that connects under many identities has done nothing under most of them, and must not evict bad scores.
+    /// Forgets the disconnected peers with the best scores, an eighth of the limit at once, so that the search is rare.
+    /// An attacker that connects under many identities has done nothing under most of them, and must not evict bad
+    /// scores.
     fn evict_best_disconnected(&mut self) {
         let disconnected = self.peers.iter().filter(|(_, score)| score.expires.is_some());
         let mut disconnected: Vec<_> =

@@ -1,5 +1,5 @@
-//! The score counters of all (topic, peer) pairs, one row a topic. A heartbeat walks the rows in the order of topics; an
-//! event of a topic costs one search for its row.
+//! The score counters of all (topic, peer) pairs, one row a topic. A heartbeat walks the rows in the order of topics;
+//! an event of a topic costs one search for its row.
 
 use std::{cmp::Ordering, collections::BTreeMap, ops::Bound};
 

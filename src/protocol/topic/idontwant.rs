@@ -15,8 +15,8 @@ use crate::{
     },
 };
 
-/// The ids for which this topic has sent IDONTWANT in this heartbeat. A message can be received several times before its
-/// id is marked as seen.
+/// The ids for which this topic has sent IDONTWANT in this heartbeat. A message can be received several times before
+/// its id is marked as seen.
 #[derive_where(Debug, Default)]
 pub(super) struct SentIDontWant<N: Network>(HashSet<N::MessageId, RandomState>);
 

@@ -1,5 +1,5 @@
-//! Remembers invalid messages of a topic for some heartbeats, so that copies are not validated again. Bounded in items and
-//! bytes.
+//! Remembers invalid messages of a topic for some heartbeats, so that copies are not validated again. Bounded in items
+//! and bytes.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::{
     protocol::time_cache::TimeCache,
 };
 
-/// The recent invalid messages of a topic, by id and content. The content is compared because an attacker may send garbage
-/// with the id of an honest message.
+/// The recent invalid messages of a topic, by id and content. The content is compared because an attacker may send
+/// garbage with the id of an honest message.
 #[derive_where(Debug)]
 pub(super) struct InvalidCache<N: Network> {
     /// The maximum number of messages; 0 switches the cache off.

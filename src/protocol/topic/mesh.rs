@@ -180,7 +180,8 @@ impl<N: Network> TopicState<N> {
 // === Join and leave ===
 
 impl<N: Network> TopicState<N> {
-    /// Joins the topic. Peers are notified when the peers' side replies with [`JoinConfirmed`](crate::protocol::exchange::command::TopicCommand).
+    /// Joins the topic. Peers are notified when the peers' side replies with
+    /// [`JoinConfirmed`](crate::protocol::exchange::command::TopicCommand).
     pub(crate) fn join(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> JoinOutcome<N> {
         if self.is_joined() {
             return JoinOutcome::AlreadyJoined;
@@ -249,8 +250,8 @@ impl<N: Network> TopicState<N> {
         candidates
     }
 
-    /// Announces the topic and grafts the mesh. SUBSCRIBE goes first, because a peer ignores a GRAFT on a topic to which
-    /// this node is not subscribed.
+    /// Announces the topic and grafts the mesh. SUBSCRIBE goes first, because a peer ignores a GRAFT on a topic to
+    /// which this node is not subscribed.
     pub(super) fn announce_join(&mut self, connected: &[N::Peer], outbox: &mut Outbox<N>) {
         for peer in connected {
             outbox.send(peer.clone(), None, P2pMessage::subscribe(self.topic.clone()));
@@ -260,7 +261,8 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// Leaves the topic. Peers are notified when the peers' side replies with [`LeaveConfirmed`](crate::protocol::exchange::command::TopicCommand).
+    /// Leaves the topic. Peers are notified when the peers' side replies with
+    /// [`LeaveConfirmed`](crate::protocol::exchange::command::TopicCommand).
     pub(crate) fn leave(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> LeaveOutcome<N> {
         let Some(mesh) = self.mesh.take() else { return LeaveOutcome::NotJoined };
         self.flush_delivery_counts(outbox);

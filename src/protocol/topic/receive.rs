@@ -97,8 +97,8 @@ impl<N: Network> TopicState<N> {
         self.pending_validations.get(message)
     }
 
-    /// Applies the result of an asynchronous validation. `None` means that it timed out or was throttled: the message is
-    /// dropped and may be received again. Deliveries are credited as of the arrival of the message.
+    /// Applies the result of an asynchronous validation. `None` means that it timed out or was throttled: the message
+    /// is dropped and may be received again. Deliveries are credited as of the arrival of the message.
     pub(crate) fn on_validation_result(
         &mut self,
         message: &Arc<FullMessage<N>>,
@@ -197,8 +197,8 @@ impl<N: Network> TopicState<N> {
         ReceiveOutcome::Route { to }
     }
 
-    /// The recipients of a message: the peers of the mesh or fanout and the direct subscribers, without its senders. The
-    /// second list is the first without bootstrap peers, which are sent no full messages.
+    /// The recipients of a message: the peers of the mesh or fanout and the direct subscribers, without its senders.
+    /// The second list is the first without bootstrap peers, which are sent no full messages.
     pub(super) fn recipients(
         &self,
         sender: Option<&N::Peer>,

@@ -1,5 +1,5 @@
-//! Inputs of the application: join, leave, publish, application scores. Publications have a queue limit of their own, so
-//! that peers cannot cause their refusal.
+//! Inputs of the application: join, leave, publish, application scores. Publications have a queue limit of their own,
+//! so that peers cannot cause their refusal.
 
 use std::sync::Arc;
 

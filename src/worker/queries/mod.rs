@@ -1,5 +1,5 @@
-//! Queries of an engine's state. Those of this file read what all threads share; the others ask topics (`topics.rs`) and
-//! the supervisor (`peers.rs`), a bounded part at a time, so that a query never delays them for long.
+//! Queries of an engine's state. Those of this file read what all threads share; the others ask topics (`topics.rs`)
+//! and the supervisor (`peers.rs`), a bounded part at a time, so that a query never delays them for long.
 
 pub(crate) mod page;
 mod peers;
@@ -106,8 +106,8 @@ impl<N: Network> Worker<N> {
         self.shared.event_log.about(peer)
     }
 
-    /// At most `limit` events with numbers above `since`, of those that are still kept: decisions about peers, joins and
-    /// leaves, and events about messages if
+    /// At most `limit` events with numbers above `since`, of those that are still kept: decisions about peers, joins
+    /// and leaves, and events about messages if
     /// [`WorkerBuilder::message_events`](crate::WorkerBuilder::message_events) is set.
     pub fn events(&self, since: u64, limit: usize) -> Events<N> {
         let (records, last) = self.shared.event_log.since(since, limit);

@@ -43,8 +43,8 @@ impl<N: Network> Worker<N> {
         Ok(self.query_topic(topic, TopicState::mesh_peers).await?.flatten())
     }
 
-    /// The connected peers that are subscribed to each topic: to every topic with a subscriber, or with `joined_only` to
-    /// every joined topic. A topic whose only subscribers have just disconnected may be listed without peers.
+    /// The connected peers that are subscribed to each topic: to every topic with a subscriber, or with `joined_only`
+    /// to every joined topic. A topic whose only subscribers have just disconnected may be listed without peers.
     ///
     /// # Errors
     /// The engine has ended.
@@ -124,8 +124,8 @@ impl<N: Network> Worker<N> {
         self.query_topic(topic, move |state| state.peer_topic_status(&peer, connection_id)).await
     }
 
-    /// Runs `query` on each topic that has an actor, and with `inactive` on those without one too. Leaves out topics for
-    /// which it returns `None`. `entries` counts the entries of an answer for [`Page::max_entries`].
+    /// Runs `query` on each topic that has an actor, and with `inactive` on those without one too. Leaves out topics
+    /// for which it returns `None`. `entries` counts the entries of an answer for [`Page::max_entries`].
     pub(super) async fn query_topics<T: Send + 'static>(
         &self,
         page: Page<N::Topic>,
