@@ -126,7 +126,7 @@ impl<N: Network> Worker<N> {
     /// The whole state, for tests and debugging: it copies everything. Each topic's part is consistent. Parts of
     /// different topics are of the same moment only if nothing is queued ([`settle`](Self::settle)).
     ///
-    /// Cancellation safe, as all queries: dropping the future changes nothing.
+    /// Cancellation safe: dropping the future changes nothing.
     ///
     /// # Errors
     /// The engine has ended.
@@ -155,6 +155,8 @@ impl<N: Network> Worker<N> {
     }
 
     /// The sizes of all maps of the engine.
+    ///
+    /// Cancellation safe: dropping the future changes nothing.
     ///
     /// # Errors
     /// The engine has ended.
