@@ -44,3 +44,55 @@ pub(crate) fn decisions_of<N: Network>(
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        limits::{Limits, LimitsConfig, TopicScoreLimits, TopicScores},
+        network::Direction,
+        plain::PlainNetwork,
+        protocol::{connection::ConnectionId, options::NodeOptions, peers::Peers},
+        timestamp::Timestamp,
+    };
+
+    /// The peers' side after a peer with a delivery deficit has been in the mesh long enough for P3.
+    fn with_deficit(id: ConnectionId) -> Peers<PlainNetwork> {
+        let parameters = TopicScoreLimits::default().with(|topic| {
+            // A positive score is not retained at a disconnection.
+            topic.time_in_mesh_weight = 0.0;
+            topic.mesh_message_deliveries_weight = -1.0;
+            topic.mesh_message_deliveries_threshold = 2;
+            topic.mesh_failure_penalty_weight = -1.0;
+        });
+        let config =
+            LimitsConfig::default().with(|limits| limits.score.topics = TopicScores::Single { parameters });
+        let limits = Arc::new(Limits::try_from(config).unwrap());
+        let network = Arc::new(PlainNetwork::new());
+        let mut peers = Peers::new(network, limits, &NodeOptions::default());
+        peers.connect(&1, id, false);
+        peers.apply_event(&"a".to_owned(), TopicEvent::Grafted(1, id), Timestamp::ZERO);
+        peers.begin_heartbeat(Vec::new(), false, Timestamp::ZERO.after(Duration::from_secs(3600)));
+        peers
+    }
+
+    #[test]
+    fn a_deficit_is_counted_at_a_prune_and_at_a_disconnection() {
+        let (id, topic) = (ConnectionId::new(1, Direction::Inbound, Default::default()), "a".to_owned());
+        let mut peers = with_deficit(id);
+        let pruned = TopicEvent::Pruned(1, id);
+        let decisions = decisions_of(&topic, &pruned, &peers.scores, false);
+        assert_eq!(decisions, [(1, PeerDecision::Penalised(Penalty::MeshDeficit))]);
+        peers.apply_event(&topic, pruned, Timestamp::ZERO);
+        assert_eq!(peers.drain().penalties[Penalty::MeshDeficit], 1);
+        // The peer is not in the mesh any more.
+        peers.disconnect(&1, Timestamp::ZERO);
+        assert_eq!(peers.drain().penalties[Penalty::MeshDeficit], 0);
+
+        let mut peers = with_deficit(id);
+        peers.disconnect(&1, Timestamp::ZERO);
+        assert_eq!(peers.drain().penalties[Penalty::MeshDeficit], 1);
+    }
+}
