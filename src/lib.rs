@@ -1,6 +1,6 @@
 //! A gossipsub (v1.0, v1.1, v1.2) engine for applications built on [actix](https://docs.rs/actix): an actor for each
-//! topic, a supervisor that owns the peers and their scores, and two output streams, one for the p2p layer and one for the
-//! application. Use it with your own transport, or with the libp2p transport of this crate
+//! topic, a supervisor that owns the peers and their scores, and two output streams, one for the p2p layer and one for
+//! the application. Use it with your own transport, or with the libp2p transport of this crate
 //! ([feature `libp2p`](crate#features)).
 //!
 //! # Embedding

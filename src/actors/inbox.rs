@@ -1,5 +1,5 @@
-//! The queue in front of an actor, and the count of the actors that have work. However many items arrive in a burst, the
-//! actor's task is woken once.
+//! The queue in front of an actor, and the count of the actors that have work. However many items arrive in a burst,
+//! the actor's task is woken once.
 
 use std::{
     collections::VecDeque,
@@ -38,8 +38,8 @@ struct State<T> {
     /// The largest recent number of items drained at once.
     recent_max: usize,
     closed: bool,
-    /// Exists from the first item until all items are handled and their results sent: one for all items, so that an item
-    /// costs none.
+    /// Exists from the first item until all items are handled and their results sent: one for all items, so that an
+    /// item costs none.
     busy: Option<BusyGuard>,
 }
 
@@ -80,8 +80,8 @@ impl<T> Inbox<T> {
     }
 
     /// Appends an item that carries no arrival time: all such items that are drained together count as arrived with the
-    /// first of them, because reading the clock costs a tenth of handling a message. The item is dropped if the inbox is
-    /// closed. Neither `now` nor `make` may use this inbox.
+    /// first of them, because reading the clock costs a tenth of handling a message. The item is dropped if the inbox
+    /// is closed. Neither `now` nor `make` may use this inbox.
     #[inline(always)]
     pub(crate) fn push_with_arrival_time(&self, now: impl FnOnce() -> Timestamp, make: impl FnOnce() -> T) {
         let mut state = self.lock();
@@ -173,8 +173,8 @@ impl<T> State<T> {
     }
 }
 
-/// Frees a queue that is much larger than recent batches. One that fits them stays: growing it again for each batch costs
-/// more than everything else here. The whole allocation goes, because what arrives next needs far less.
+/// Frees a queue that is much larger than recent batches. One that fits them stays: growing it again for each batch
+/// costs more than everything else here. The whole allocation goes, because what arrives next needs far less.
 fn shrink<T>(queue: &mut VecDeque<T>, capacity: usize) {
     if queue.capacity() > 4 * capacity {
         *queue = VecDeque::new();
@@ -218,8 +218,8 @@ impl<A: InboxActor> ActorFuture<A> for PollInbox {
 
 // === Who has work ===
 
-/// The number of busy parts of an engine: inboxes with items that are not completely handled, actix messages on their way
-/// that cause work, and validations that are awaited. At zero the engine is settled.
+/// The number of busy parts of an engine: inboxes with items that are not completely handled, actix messages on their
+/// way that cause work, and validations that are awaited. At zero the engine is settled.
 #[derive(Debug, Default)]
 pub(crate) struct BusyCount {
     busy: AtomicUsize,

@@ -1,5 +1,5 @@
-//! The actors of an engine: they run the protocol's state machines on several threads, and send the results to each other
-//! and to the output streams.
+//! The actors of an engine: they run the protocol's state machines on several threads, and send the results to each
+//! other and to the output streams.
 //!
 //! # Who owns what
 //!
@@ -23,28 +23,31 @@
 //! | [`RouterActor`](router::actor::RouterActor) | 1 | nothing but its queue | [`router::messages`] |
 //! | [`ArbiterActor`](arbiter::actor::ArbiterActor) | 1 for each arbiter | the index of the arbiter's mesh actors | [`arbiter::mailbox::Envelope`] |
 //!
-//! Supervisor, router and heartbeat run on the first arbiter, topics on all arbiters in turn. A topic is *active*, with an
-//! actor, while it is joined or published to. A topic that is only known from its subscribers is *passive*: the supervisor
-//! owns its state and runs it. What all threads may read without asking an actor is in [`Shared`](shared::Shared): the
-//! directory (connections and scores) and the [topic table](topic_table) (who has an actor, and where).
+//! Supervisor, router and heartbeat run on the first arbiter, topics on all arbiters in turn. A topic is *active*, with
+//! an actor, while it is joined or published to. A topic that is only known from its subscribers is *passive*: the
+//! supervisor owns its state and runs it. What all threads may read without asking an actor is in
+//! [`Shared`](shared::Shared): the directory (connections and scores) and the [topic table](topic_table) (who has an
+//! actor, and where).
 //!
 //! # Mailboxes
 //!
-//! Supervisor, router and each arbiter have an [`Inbox`](inbox::Inbox) in place of actix' mailbox: a queue that wakes the
-//! actor's task once a burst, however many items arrive, and that counts as work until its items are handled completely.
-//! Messages of the handle about peers and queries are actix messages: the supervisor has a `Handler` for each, and they
-//! travel as actix envelopes in its inbox, so that they keep their order with connections, ticks and events.
+//! Supervisor, router and each arbiter have an [`Inbox`](inbox::Inbox) in place of actix' mailbox: a queue that wakes
+//! the actor's task once a burst, however many items arrive, and that counts as work until its items are handled
+//! completely. Messages of the handle about peers and queries are actix messages: the supervisor has a `Handler` for
+//! each, and they travel as actix envelopes in its inbox, so that they keep their order with connections, ticks and
+//! events.
 //!
-//! Mesh actors share the [mailbox of their arbiter](arbiter::mailbox). A burst of messages often concerns many topics, a few
-//! messages each, and to wake one task a topic would cost more than it seems. One actix message for each topic in a drain
-//! was measured (workload W, one arbiter, 50 peers, instructions an input): 2,087 in place of 1,936 with 10 topics
-//! (+7.8 %), and 2,322 in place of 1,996 with 1,000 topics (+16.4 %). So the arbiter's actor drains the mailbox once,
-//! groups the items by topic, and runs each topic on its items in turn. It borrows the topic's state for that from the mesh
-//! actor, which owns it in an `Rc<RefCell<_>>` on the same thread. Queries go through the mesh actor's own handler.
+//! Mesh actors share the [mailbox of their arbiter](arbiter::mailbox). A burst of messages often concerns many topics,
+//! a few messages each, and to wake one task a topic would cost more than it seems. One actix message for each topic in
+//! a drain was measured (workload W, one arbiter, 50 peers, instructions an input): 2,087 in place of 1,936 with 10
+//! topics (+7.8 %), and 2,322 in place of 1,996 with 1,000 topics (+16.4 %). So the arbiter's actor drains the mailbox
+//! once, groups the items by topic, and runs each topic on its items in turn. It borrows the topic's state for that
+//! from the mesh actor, which owns it in an `Rc<RefCell<_>>` on the same thread. Queries go through the mesh actor's
+//! own handler.
 //!
-//! A topic handles at most 256 items before other tasks of its arbiter run. After 4,096 items of one batch the mailbox is
-//! drained again, so that a flood on one topic does not delay the others. Topics write their results into one outbox, one
-//! after the other; [outputs, then events](arbiter::outgoing) are sent when the turn ends.
+//! A topic handles at most 256 items before other tasks of its arbiter run. After 4,096 items of one batch the mailbox
+//! is drained again, so that a flood on one topic does not delay the others. Topics write their results into one
+//! outbox, one after the other; [outputs, then events](arbiter::outgoing) are sent when the turn ends.
 //!
 //! # Order
 //!
@@ -66,42 +69,42 @@
 //! Nothing else is ordered.
 //!
 //! **Time.** Inputs of peers and of the application have the time at which they arrived, not the time at which they are
-//! handled. Full messages, which are most inputs, share a time: that of the first one in their batch. So a duplicate never
-//! counts as late because the engine was slow.
+//! handled. Full messages, which are most inputs, share a time: that of the first one in their batch. So a duplicate
+//! never counts as late because the engine was slow.
 //!
 //! **Joins and leaves** need the connected peers, which the supervisor knows. The topic reports the join and defers all
 //! items until the confirmation arrives, except queries.
 //!
-//! **Heartbeats** have two phases with a barrier at the supervisor, because the prunes of one topic change the scores with
-//! which another topic selects peers.
+//! **Heartbeats** have two phases with a barrier at the supervisor, because the prunes of one topic change the scores
+//! with which another topic selects peers.
 //!
-//! **Deliveries** are counted by the topic. It reports them to the supervisor at each heartbeat, before a change on which
-//! their value depends (graft, prune, leave), and in `settle`: one report stands for hundreds of messages. Until then a
-//! score lacks the peer's latest deliveries. Penalties are reported at once.
+//! **Deliveries** are counted by the topic. It reports them to the supervisor at each heartbeat, before a change on
+//! which their value depends (graft, prune, leave), and in `settle`: one report stands for hundreds of messages. Until
+//! then a score lacks the peer's latest deliveries. Penalties are reported at once.
 //!
 //! # Back-pressure
 //!
 //! Each input of a peer or publication of the application has a credit, which admission grants within the limits
-//! (`bounds.max_input_items`, `bounds.max_input_bytes`) and which is released when the input is handled. So mailboxes and
-//! inboxes are bounded by the limits on inputs, and need none of their own. While the application's stream is full, or the
-//! p2p stream is full of control messages, admission refuses inputs of peers.
+//! (`bounds.max_input_items`, `bounds.max_input_bytes`) and which is released when the input is handled. So mailboxes
+//! and inboxes are bounded by the limits on inputs, and need none of their own. While the application's stream is full,
+//! or the p2p stream is full of control messages, admission refuses inputs of peers.
 //!
-//! `settle` waits until nothing is busy. An inbox with items that are not completely handled counts as busy, and so do a
-//! buffered item of a topic that has not started and a validation that is awaited.
+//! `settle` waits until nothing is busy. An inbox with items that are not completely handled counts as busy, and so do
+//! a buffered item of a topic that has not started and a validation that is awaited.
 //!
 //! # Failure and restart
 //!
-//! A panic in a topic ends that topic only: its state and the items drained for it are lost, and the supervisor starts a
-//! new mesh actor at the same address, with the topic's subscribers, and joined if it was joined. After more than five
-//! panics in a minute the topic is given up. A panic of any other actor ends the engine: both streams end, and
-//! `wait_for_end` returns the cause. Hooks of the application that run in the supervisor are called in a way that contains
-//! their panics.
+//! A panic in a topic ends that topic only: its state and the items drained for it are lost, and the supervisor starts
+//! a new mesh actor at the same address, with the topic's subscribers, and joined if it was joined. After more than
+//! five panics in a minute the topic is given up. A panic of any other actor ends the engine: both streams end, and
+//! `wait_for_end` returns the cause. Hooks of the application that run in the supervisor are called in a way that
+//! contains their panics.
 //!
 //! # Retirement and shutdown
 //!
-//! A topic that a heartbeat finds neither joined nor published to reports that it can retire. If the application has given
-//! it no command since, the supervisor removes it from the topic table, and takes its state back as that of a passive
-//! topic.
+//! A topic that a heartbeat finds neither joined nor published to reports that it can retire. If the application has
+//! given it no command since, the supervisor removes it from the topic table, and takes its state back as that of a
+//! passive topic.
 //!
 //! `shutdown` leaves all topics, settles and closes the inboxes and the streams. An actor stops when it finds its inbox
 //! closed. The first arbiter runs these steps, so that they go on if the caller is cancelled. The engine also ends if one of

@@ -44,8 +44,8 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// The state that the actors and the handle of one engine share. Fields that threads write often are padded, because all
-/// threads read the others for each input.
+/// The state that the actors and the handle of one engine share. Fields that threads write often are padded, because
+/// all threads read the others for each input.
 pub(crate) struct Shared<N: Network> {
     pub(crate) network: Arc<N>,
     pub(crate) limits: Arc<Limits<N::Topic>>,
@@ -133,8 +133,8 @@ impl<N: Network> Shared<N> {
         }
     }
 
-    /// Calls a hook of the application on the supervisor's thread, where a panic would end the engine. Returns `None` if
-    /// the hook panics.
+    /// Calls a hook of the application on the supervisor's thread, where a panic would end the engine. Returns `None`
+    /// if the hook panics.
     pub(crate) fn call_hook<T>(&self, hook: impl FnOnce() -> T) -> Option<T> {
         let result = catch_panic(hook);
         if result.is_none() {
@@ -202,7 +202,8 @@ impl<N: Network> Shared<N> {
 
     // === Load ===
 
-    /// Records that a queue was full. The refused input may have been what we asked for, the dropped output our request.
+    /// Records that a queue was full. The refused input may have been what we asked for, the dropped output our
+    /// request.
     pub(crate) fn note_overload(&self) {
         *self.last_overload.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.now());
     }

@@ -1,5 +1,5 @@
-//! The topics that have an actor, with the addresses of those actors. Every thread reads it: an input of a topic that is
-//! listed here goes to the topic's actor, any other goes to the supervisor.
+//! The topics that have an actor, with the addresses of those actors. Every thread reads it: an input of a topic that
+//! is listed here goes to the topic's actor, any other goes to the supervisor.
 
 use dashmap::DashMap;
 use foldhash::fast::RandomState;

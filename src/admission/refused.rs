@@ -1,10 +1,20 @@
 //! The reasons for which the engine does not accept an input.
 
+use enum_map::Enum;
+use strum::{EnumDiscriminants, IntoStaticStr, VariantNames};
+
 /// Why the engine did not accept an input.
 ///
 /// All but [`Stopped`](Self::Stopped) are temporary: the caller may send the input again later. A transport should
 /// stop reading from the peer until [`Worker::p2p_input_ready`](crate::Worker::p2p_input_ready) returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumDiscriminants, thiserror::Error)]
+#[strum_discriminants(
+    name(RefusedReason),
+    vis(pub(crate)),
+    derive(Enum, IntoStaticStr, VariantNames),
+    strum(serialize_all = "snake_case"),
+    doc = "The reason without its value; the names are metric labels."
+)]
 #[non_exhaustive]
 pub enum Refused {
     /// The input queue is full: it has `bounds.max_input_items` inputs, of all peers together. For a publication: that
@@ -49,30 +59,9 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// All reasons, by [`index`](Self::index).
-    pub(crate) const REASONS: [&str; 6] = [
-        "too_many_inputs",
-        "too_many_bytes",
-        "peer_over_share",
-        "application_behind",
-        "transport_behind",
-        "stopped",
-    ];
-
-    fn index(self) -> usize {
-        match self {
-            Self::TooManyInputs { .. } => 0,
-            Self::TooManyBytes { .. } => 1,
-            Self::PeerOverShare { .. } => 2,
-            Self::ApplicationBehind { .. } => 3,
-            Self::TransportBehind { .. } => 4,
-            Self::Stopped => 5,
-        }
-    }
-
     /// The reason in snake case, as metrics and events label it.
     pub fn reason(self) -> &'static str {
-        Self::REASONS[self.index()]
+        RefusedReason::from(self).into()
     }
 
     /// The depth of the queue that is full, in items or bytes. 0 for [`Stopped`](Self::Stopped).

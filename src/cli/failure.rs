@@ -73,8 +73,8 @@ impl Failure {
     }
 }
 
-/// The texts of an error and its causes, joined. Some errors of libp2p have an empty text of their own, and others repeat
-/// the text of their cause.
+/// The texts of an error and its causes, joined. Some errors of libp2p have an empty text of their own, and others
+/// repeat the text of their cause.
 fn with_causes(error: &dyn Error) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);

@@ -18,7 +18,8 @@ use tracing_subscriber::EnvFilter;
 
 use self::failure::Failure;
 
-/// A gossipsub engine on actix: a demonstration, a node, the replay of a node's recording, and a check of parameter files.
+/// A gossipsub engine on actix: a demonstration, a node, the replay of a node's recording, and a check of parameter
+/// files.
 #[derive(Parser)]
 #[command(version, about)]
 pub struct Arguments {
@@ -42,8 +43,8 @@ enum Command {
     },
 }
 
-/// Logs to standard error, filtered by RUST_LOG. The default filter lets warnings pass, except those of yamux, which warns
-/// of each connection that the remote side closes first.
+/// Logs to standard error, filtered by RUST_LOG. The default filter lets warnings pass, except those of yamux, which
+/// warns of each connection that the remote side closes first.
 pub fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,yamux=error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

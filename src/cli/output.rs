@@ -1,4 +1,5 @@
-//! Standard output, written by a thread of its own, so that a slow reader of the pipe never blocks a thread of the engine.
+//! Standard output, written by a thread of its own, so that a slow reader of the pipe never blocks a thread of the
+//! engine.
 
 use std::{
     io::{self, Write},

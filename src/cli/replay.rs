@@ -44,15 +44,15 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut lines = Lines { lines: recording.lines(), number: 0 };
     let mut printer = Printer::new(BufWriter::new(io::stdout().lock()), arguments);
     let first = lines.next().unwrap_or_else(|| Err(mistake(1, "the recording is empty")));
-    let replayed = first.map_err(Stop::Mistake).and_then(|first| match network(&first).as_deref() {
+    let replayed = first.map_err(EndReason::Mistake).and_then(|first| match network(&first).as_deref() {
         Some(PlainNetwork::NAME) => replay(|_| PlainNetwork::new(), &first, lines, &mut printer),
         _ => replay(libp2p, &first, lines, &mut printer),
     });
-    match replayed.or_else(|stop| printer.stopped(stop)) {
+    match replayed.or_else(|reason| printer.flush_before(reason)) {
         Ok(()) => Ok(()),
-        Err(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(Stop::Output(error)) => Err(Failure::Output(error)),
-        Err(Stop::Mistake(error)) => Err(Failure::Trace { file: file.clone(), error }),
+        Err(EndReason::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(EndReason::Output(error)) => Err(Failure::Output(error)),
+        Err(EndReason::Mistake(error)) => Err(Failure::Trace { file: file.clone(), error }),
     }
 }
 
@@ -72,28 +72,28 @@ fn replay<N: Recordable>(
     first: &str,
     lines: impl Iterator<Item = Result<String, Mistake>>,
     printer: &mut Printer<impl Write>,
-) -> Result<(), Stop> {
+) -> Result<(), EndReason> {
     let (mut replay, replayed) = Replay::start(network, first)?;
     printer.line(&replayed)?;
     for line in lines {
         printer.line(&replay.perform(&line?)?)?;
     }
-    printer.end(&replay).map_err(Stop::Output)
+    printer.end(&replay).map_err(EndReason::Output)
 }
 
 /// Why a replay stops early.
-enum Stop {
+enum EndReason {
     Mistake(Mistake),
     Output(io::Error),
 }
 
-impl From<Mistake> for Stop {
+impl From<Mistake> for EndReason {
     fn from(mistake: Mistake) -> Self {
         Self::Mistake(mistake)
     }
 }
 
-impl From<io::Error> for Stop {
+impl From<io::Error> for EndReason {
     fn from(error: io::Error) -> Self {
         Self::Output(error)
     }
@@ -116,7 +116,7 @@ impl<R: BufRead> Iterator for Lines<R> {
 
 /// A mistake of a line as a whole.
 fn mistake(line: usize, problem: impl ToString) -> Mistake {
-    Mistake { line, place: "column 1".to_owned(), problem: problem.to_string() }
+    Mistake { line, path: "column 1".to_owned(), problem: problem.to_string() }
 }
 
 struct Printer<'a, W> {
@@ -163,11 +163,11 @@ impl<'a, W: Write> Printer<'a, W> {
     }
 
     /// Prints the lines before a mistake. If that fails too, the mistake is what is reported.
-    fn stopped(&mut self, stop: Stop) -> Result<(), Stop> {
-        if matches!(stop, Stop::Mistake(_)) {
+    fn flush_before(&mut self, reason: EndReason) -> Result<(), EndReason> {
+        if matches!(reason, EndReason::Mistake(_)) {
             let _ = self.out.flush();
         }
-        Err(stop)
+        Err(reason)
     }
 
     fn print(&mut self, value: &Value) -> io::Result<()> {

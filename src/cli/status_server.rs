@@ -1,5 +1,5 @@
-//! The HTTP server of one engine: the status page, the query API and the metrics, all read-only. On a loopback address it
-//! answers only requests whose `Host` header is an IP address or `localhost`.
+//! The HTTP server of one engine: the status page, the query API and the metrics, all read-only. On a loopback address
+//! it answers only requests whose `Host` header is an IP address or `localhost`.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 

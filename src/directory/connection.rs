@@ -8,6 +8,7 @@ use std::sync::{
 
 use crate::{
     admission::CreditOwner,
+    limits::Limits,
     protocol::{connection::ConnectionId, exchange::peer_view::PeerStatus},
 };
 
@@ -74,8 +75,8 @@ impl ConnectionRecord {
 
     /// Counts one more subscription unless there are `max_topics_per_peer`. Returns whether it did. Topics run on
     /// several threads, so a topic reserves the subscription before it accepts it.
-    pub(crate) fn reserve_subscription(&self, max_topics_per_peer: usize) -> bool {
-        let more = |count: usize| (count < max_topics_per_peer).then_some(count + 1);
+    pub(crate) fn reserve_subscription<T>(&self, limits: &Limits<T>) -> bool {
+        let more = |count: usize| limits.is_below_topic_limit(count).then_some(count + 1);
         self.subscriptions.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 

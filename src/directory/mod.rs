@@ -1,5 +1,5 @@
-//! The maps that every thread of an engine may read without asking an actor: each peer's connection, score and IDONTWANT
-//! ids. Methods release a map's guard before they send to an actor, except where a comment gives the reason.
+//! The maps that every thread of an engine may read without asking an actor: each peer's connection, score and
+//! IDONTWANT ids. Methods release a map's guard before they send to an actor, except where a comment gives the reason.
 
 pub(crate) mod connection;
 
@@ -283,7 +283,7 @@ impl<N: Network> PeerView<N> for Directory<N> {
         self.idontwant_ids.load(Ordering::Acquire) > 0
     }
 
-    fn declined_by(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
+    fn received_idontwant(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
         self.idontwant.get(peer).is_some_and(|idontwant| idontwant.contains(id))
     }
 

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Slot {
+    struct DalTopic {
         slot_index: u8,
         pkh: String,
     }
@@ -84,8 +84,8 @@ mod tests {
             assert_eq!(Identifier::new(&text).text(), text);
         }
         assert_eq!(parse::<u64>("peer", &Identifier::new(&7).text()).unwrap(), 7);
-        let slot = Slot { slot_index: 1, pkh: "tz1".to_owned() };
-        assert_eq!(parse::<Slot>("topic", &Identifier::new(&slot).text()).unwrap(), slot);
+        let topic = DalTopic { slot_index: 1, pkh: "tz1".to_owned() };
+        assert_eq!(parse::<DalTopic>("topic", &Identifier::new(&topic).text()).unwrap(), topic);
         assert!(parse::<u64>("peer", "x").is_err());
     }
 

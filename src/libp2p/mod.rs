@@ -34,24 +34,25 @@
 //! connection with a stream closes. A peer with several connections is read on all of them and written on the oldest,
 //! so that what we send keeps its order; what a lost connection had not written moves to the next one.
 //!
-//! A stream that breaks is replaced; at most four are opened on one connection. The version of the protocol is negotiated
-//! on each stream: IDONTWANT (v1.2) is sent only over `/meshsub/1.2.0` or later, and accepted from any peer. A full
-//! message that is queued for the peer that sends the IDONTWANT is taken out of the queue, unless the peer requested it
-//! by IWANT. `Ping` is not sent, since libp2p has a protocol of its own for it, and the extensions of v1.3 are skipped.
+//! A stream that breaks is replaced; at most four are opened on one connection. The version of the protocol is
+//! negotiated on each stream: IDONTWANT (v1.2) is sent only over `/meshsub/1.2.0` or later, and accepted from any peer.
+//! A full message that is queued for the peer that sends the IDONTWANT is taken out of the queue, unless the peer
+//! requested it by IWANT. `Ping` is not sent, since libp2p has a protocol of its own for it, and the extensions of v1.3
+//! are skipped.
 //!
 //! # A message in
 //!
 //! The connection's own task cuts the stream into frames, decodes each frame as one RPC and checks every signature. A
 //! message that breaks the [`SignaturePolicy`] still goes to the engine, which
-//! penalises its sender; it gets an id of its own instead of the one that it claims, so that it can't be mistaken for the
-//! valid message with that id. [`Event::Inputs`] carries the messages of one RPC to the driver, which passes them to the
-//! engine one by one.
+//! penalises its sender; it gets an id of its own instead of the one that it claims, so that it can't be mistaken for
+//! the valid message with that id. [`Event::Inputs`] carries the messages of one RPC to the driver, which passes them
+//! to the engine one by one.
 //!
 //! # A message out
 //!
-//! The driver reads outputs with their [`Lane`](crate::protocol::Lane). The behaviour encodes a message once for all its
-//! recipients and puts the fragments into the send queue of each. The connection's task packs them into frames, the most
-//! urgent lane first, whenever its socket takes more.
+//! The driver reads outputs with their [`Lane`](crate::protocol::Lane). The behaviour encodes a message once for all
+//! its recipients and puts the fragments into the send queue of each. The connection's task packs them into frames, the
+//! most urgent lane first, whenever its socket takes more.
 //!
 //! # Back-pressure and limits
 //!

@@ -187,8 +187,8 @@ impl Libp2pNetworkBuilder {
         self
     }
 
-    /// The validation of a delivery: message, topic, sender and co-senders. It is called only for messages that keep the signature
-    /// policy, on the engine's threads, and must not block.
+    /// The validation of a delivery: message, topic, sender and co-senders. It is called only for messages that keep
+    /// the signature policy, on the engine's threads, and must not block.
     pub fn validator(
         mut self,
         f: impl Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync + 'static,

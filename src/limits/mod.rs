@@ -42,6 +42,11 @@ impl<T> Limits<T> {
         self.0
     }
 
+    /// Whether a peer that is subscribed to `topics` topics may subscribe to one more.
+    pub(crate) fn is_below_topic_limit(&self, topics: usize) -> bool {
+        topics < self.max_topics_per_peer
+    }
+
     /// Converts the topic names. See [`LimitsConfig::map_topics`].
     ///
     /// # Errors

@@ -11,9 +11,14 @@ use super::{
     metric::{Label, Metric, Values},
 };
 use crate::{
-    admission::refused::Refused,
+    admission::refused::RefusedReason,
+    outputs::publication::DropReason,
     protocol::{
-        outcome::counters::{GraftReason, IWantResponse, LeaveReason, Penalty, PromiseEvent},
+        outcome::{
+            counters::{IWantResponse, PromiseEvent},
+            reason::{GraftReason, LeaveReason, Penalty},
+        },
+        output::Lane,
         peers::summary::{ConnectionClass, ConnectionDirection, ScoreBand},
         score::ScoreComponent,
     },
@@ -57,7 +62,7 @@ catalogue! {
     MESSAGES_DELIVERED = Metric::counter("gossipsub_messages_delivered_total", &[TOPIC], "Valid messages delivered to the application");
     MESSAGES_PUBLISHED = Metric::counter("gossipsub_messages_published_total", &[TOPIC], "Messages published by the application");
     MESSAGES_SENT = Metric::counter("gossipsub_messages_sent_total", &[TOPIC, PATH], "Full messages sent to peers, one per recipient, by path; drops after this count are in gossipsub_outputs_dropped_total");
-    MESSAGES_SUPPRESSED_BY_IDONTWANT = Metric::counter("gossipsub_messages_suppressed_by_idontwant_total", &[TOPIC], "Full messages not sent because of an IDONTWANT, one per recipient; messages withdrawn from a send queue are in gossipsub_outputs_dropped_total with reason idontwant");
+    MESSAGES_SUPPRESSED_BY_IDONTWANT = Metric::counter("gossipsub_messages_suppressed_by_idontwant_total", &[TOPIC], "Full messages not sent because of an IDONTWANT, one per recipient; messages removed from a send queue are in gossipsub_outputs_dropped_total with reason idontwant");
     MESSAGE_RECEIVED_BYTES = Metric::counter("gossipsub_message_received_bytes_total", &[TOPIC], "Bytes of the received full messages, by Network::message_size").in_unit(Unit::Bytes);
     MESSAGE_SENT_BYTES = Metric::counter("gossipsub_message_sent_bytes_total", &[TOPIC], "Bytes of the sent full messages, by Network::message_size").in_unit(Unit::Bytes);
     VALIDATION_DURATION = Metric::histogram("gossipsub_validation_duration_seconds", SLOW, &[], "Duration of asynchronous validations of a message or a batch");
@@ -180,24 +185,11 @@ const OUTCOME: Label = Label::one_of(
         "recorded",
     ],
 );
-const REFUSED: Label = Label::one_of("reason", &Refused::REASONS);
+const REFUSED: Label = Label::one_of("reason", RefusedReason::VARIANTS);
 const RPC: Label = Label::one_of("type", RpcType::VARIANTS);
 const MALFORMED: Label = Label::one_of("reason", Malformed::VARIANTS);
-/// [`Lane::name`](crate::protocol::Lane::name) of all lanes.
-const LANE: Label = Label::one_of("lane", &["control", "publish", "forward", "iwant_response", "gossip"]);
-/// [`DropReason::reason`](crate::worker::DropReason::reason) of all reasons.
-const DROP_REASON: Label = Label::one_of(
-    "reason",
-    &[
-        "output_queue_full",
-        "stream_closed",
-        "peer_queue_full",
-        "disconnected",
-        "too_large",
-        "idontwant",
-        "unsupported",
-    ],
-);
+const LANE: Label = Label::one_of("lane", Lane::VARIANTS);
+const DROP_REASON: Label = Label::one_of("reason", DropReason::VARIANTS);
 const ID_LIST: Label = Label::one_of("type", IdListType::VARIANTS);
 const RPC_DIRECTION: Label = Label::one_of("direction", RpcDirection::VARIANTS);
 const RESPONSE: Label = Label::one_of("response", IWantResponse::VARIANTS);
@@ -255,8 +247,7 @@ mod tests {
     use super::*;
     use crate::{
         metrics::Kind,
-        outputs::publication::DropReason,
-        protocol::{Footprint, Input, Lane},
+        protocol::{Footprint, Input},
     };
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
     state::Gauges,
 };
 use crate::{
-    admission::refused::Refused,
+    admission::refused::{Refused, RefusedReason},
     clock::Clock,
     limits::Limits,
     network::{Network, P2pMessage, P2pOutput},
@@ -21,8 +21,9 @@ use crate::{
     protocol::{
         outcome::{
             IDontWantOutcome,
-            counters::{IWantResponse, InputCounters, Penalties, Penalty, PromiseEvent, RareCounters},
+            counters::{IWantResponse, InputCounters, Penalties, PromiseEvent, RareCounters},
             labels::{Input, Labelled},
+            reason::Penalty,
         },
         output::{Lane, pending::PendingOutput},
     },
@@ -32,8 +33,7 @@ use crate::{
 pub(crate) struct Metrics {
     /// By input and outcome, in the order of [`Input::ALL`] and [`Input::outcomes`].
     inputs: Vec<(Counter, TopicRole)>,
-    /// In the order of [`Refused::REASONS`].
-    refused: [Counter; Refused::REASONS.len()],
+    refused: EnumMap<RefusedReason, Counter>,
     rpc_received: EnumMap<RpcType, Counter>,
     rpc_sent: EnumMap<RpcType, Counter>,
     message_ids: EnumMap<IdListType, EnumMap<RpcDirection, Counter>>,
@@ -43,7 +43,7 @@ pub(crate) struct Metrics {
     duplicate_delay: Histogram,
     validation_duration: Histogram,
     validations_dropped: EnumMap<Unvalidated, Counter>,
-    outputs_dropped: [[Counter; DropReason::ALL.len()]; Lane::ALL.len()],
+    outputs_dropped: EnumMap<Lane, EnumMap<DropReason, Counter>>,
     penalties: EnumMap<Penalty, Counter>,
     slow_peer_reports: Counter,
     heartbeats: Counter,
@@ -76,12 +76,9 @@ impl Metrics {
     }
 
     fn register(registry: &Registry<'_>, gauges: Gauges) -> Self {
-        let dropped = |lane: Lane, reason: DropReason| {
-            registry.counter(&OUTPUTS_DROPPED, &[lane.name(), reason.reason()])
-        };
         Self {
             inputs: inputs(registry),
-            refused: Refused::REASONS.map(|reason| registry.counter(&INPUTS_REFUSED, &[reason])),
+            refused: registry.counters(&INPUTS_REFUSED, &[]),
             rpc_received: registry.counters(&RPC_RECEIVED, &[]),
             rpc_sent: registry.counters(&RPC_SENT, &[]),
             message_ids: registry.counter_table(&MESSAGE_IDS),
@@ -91,7 +88,7 @@ impl Metrics {
             duplicate_delay: registry.histogram(&DUPLICATE_DELAY, &[]),
             validation_duration: registry.histogram(&VALIDATION_DURATION, &[]),
             validations_dropped: registry.counters(&VALIDATIONS_DROPPED, &[]),
-            outputs_dropped: Lane::ALL.map(|lane| DropReason::ALL.map(|reason| dropped(lane, reason))),
+            outputs_dropped: registry.counter_table(&OUTPUTS_DROPPED),
             penalties: registry.counters(&SCORE_PENALTIES, &[]),
             slow_peer_reports: registry.counter(&catalogue::SLOW_PEER_REPORTS, &[]),
             heartbeats: registry.counter(&HEARTBEATS, &[]),
@@ -134,10 +131,7 @@ impl Metrics {
     }
 
     pub(crate) fn input_refused(&self, refused: Refused) {
-        let reason = Refused::REASONS.iter().position(|reason| *reason == refused.reason());
-        if let Some(index) = reason {
-            self.refused[index].increment(1);
-        }
+        self.refused[RefusedReason::from(refused)].increment(1);
     }
 
     /// An IWANT listed `ids` message ids of no known topic.
@@ -148,13 +142,13 @@ impl Metrics {
 
     /// An IDONTWANT listed `ids` message ids.
     pub(crate) fn idontwant_received(&self, ids: usize, outcome: &IDontWantOutcome) {
-        let (counter, _) = &self.inputs[Input::IDontWant.first() + outcome.place()];
+        let (counter, _) = &self.inputs[Input::IDontWant.first_label_index() + outcome.label_index()];
         counter.increment(1);
         self.message_ids[IdListType::IDontWant][RpcDirection::Received].increment(ids as u64);
     }
 
     pub(crate) fn output_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
-        self.outputs_dropped[lane as usize][reason as usize].increment(count as u64);
+        self.outputs_dropped[lane][reason].increment(count as u64);
     }
 
     pub(crate) fn slow_peer(&self) {
@@ -168,8 +162,8 @@ impl Metrics {
     /// Takes what the supervisor counted. Its inputs have no topic, and so no topic role.
     pub(crate) fn flush(&self, counters: &mut InputCounters) {
         self.count_outcomes(counters, |_, _| {});
-        if let Some(rest) = counters.take_rest() {
-            self.count_rest(&rest);
+        if let Some(rare) = counters.take_rare() {
+            self.count_rare(&rare);
         }
     }
 
@@ -182,13 +176,13 @@ impl Metrics {
         });
     }
 
-    pub(super) fn count_rest(&self, rest: &RareCounters) {
-        add_all(&self.promises, &rest.promises);
-        add_all(&self.iwant_responses, &rest.iwant_responses);
-        rest.promise_durations.iter().for_each(|duration| self.promise_duration.record(*duration));
-        rest.duplicate_delays.iter().for_each(|delay| self.duplicate_delay.record(*delay));
-        add(&self.message_ids[IdListType::IHave][RpcDirection::Received], rest.ihave_ids);
-        add(&self.message_ids[IdListType::IWant][RpcDirection::Received], rest.iwant_ids);
+    pub(super) fn count_rare(&self, rare: &RareCounters) {
+        add_all(&self.promises, &rare.promises);
+        add_all(&self.iwant_responses, &rare.iwant_responses);
+        rare.promise_durations.iter().for_each(|duration| self.promise_duration.record(*duration));
+        rare.duplicate_delays.iter().for_each(|delay| self.duplicate_delay.record(*delay));
+        add(&self.message_ids[IdListType::IHave][RpcDirection::Received], rare.ihave_ids);
+        add(&self.message_ids[IdListType::IWant][RpcDirection::Received], rare.iwant_ids);
     }
 
     pub(crate) fn count_outputs(&self, outputs: &OutputCounts) {

@@ -45,8 +45,8 @@ pub struct Label {
 pub enum Values {
     /// A closed list; each value has a series from the start.
     OneOf(&'static [&'static str]),
-    /// Names of topics up to [`max_topic_labels`](crate::WorkerBuilder::max_topic_labels), and [`OTHER`](super::OTHER) for
-    /// all other topics.
+    /// Names of topics up to [`max_topic_labels`](crate::WorkerBuilder::max_topic_labels), and [`OTHER`](super::OTHER)
+    /// for all other topics.
     Topics,
     /// The version of this package.
     Version,

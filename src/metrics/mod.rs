@@ -7,9 +7,9 @@
 //! | `with_buckets` | sets the histogram buckets of a Prometheus exporter (feature `prometheus`) |
 //!
 //! Each engine registers its own handles when it starts, with the recorder given to
-//! [`WorkerBuilder::recorder`](crate::WorkerBuilder::recorder), or else with the recorder that is current on the starting
-//! thread. Two engines in one process can therefore be recorded separately. All series exist from the start. Gauges are
-//! updated at each heartbeat. Actors count in plain integers and flush them to the handles once per burst.
+//! [`WorkerBuilder::recorder`](crate::WorkerBuilder::recorder), or else with the recorder that is current on the
+//! starting thread. Two engines in one process can therefore be recorded separately. All series exist from the start.
+//! Gauges are updated at each heartbeat. Actors count in plain integers and flush them to the handles once per burst.
 
 mod catalogue;
 mod engine;

@@ -23,7 +23,7 @@ use crate::{
     protocol::{
         exchange::Outbox,
         inspect::stats::{Stats, TopicCounts},
-        outcome::counters::{GraftReason, LeaveReason},
+        outcome::reason::{GraftReason, LeaveReason},
     },
 };
 
@@ -99,18 +99,18 @@ impl TopicSeries {
         };
         add_all(&self.validated, &verdicts);
         add(&self.delivered, outbox.app.len() as u64);
-        let rest = outbox.counters.take_rest();
-        let fanout_sends = rest.as_ref().map_or(0, |rest| u64::from(rest.fanout_sends));
+        let rare = outbox.counters.take_rare();
+        let fanout_sends = rare.as_ref().map_or(0, |rare| u64::from(rare.fanout_sends));
         if !outbox.p2p.is_empty() {
             self.count_outputs(engine, &OutputCounts::of(&outbox.p2p, network), fanout_sends);
         }
-        let Some(rest) = rest else { return 0 };
-        engine.count_rest(&rest);
-        add(&self.suppressed_by_idontwant, rest.suppressed_by_idontwant);
-        add_all(&self.grafted, &rest.grafted);
-        add_all(&self.pruned, &rest.removed);
+        let Some(rare) = rare else { return 0 };
+        engine.count_rare(&rare);
+        add(&self.suppressed_by_idontwant, rare.suppressed_by_idontwant);
+        add_all(&self.grafted, &rare.grafted);
+        add_all(&self.pruned, &rare.removed);
         let sum = |counts: &[u32]| -> i64 { counts.iter().copied().map(i64::from).sum() };
-        sum(rest.grafted.as_slice()) - sum(rest.removed.as_slice())
+        sum(rare.grafted.as_slice()) - sum(rare.removed.as_slice())
     }
 
     fn count_inputs<N: Network>(&self, engine: &Metrics, outbox: &mut Outbox<N>) {

@@ -59,6 +59,11 @@ impl<N: Network> Delivery<N> {
         Self { sender, co_senders: Vec::new(), message }
     }
 
+    /// The sender and the co-senders.
+    pub(crate) fn senders(&self) -> impl Iterator<Item = &N::Peer> {
+        std::iter::once(&self.sender).chain(&self.co_senders)
+    }
+
     /// Adds the sender and the co-senders of another delivery of the same message, in the order of their arrival, until
     /// there are `max` co-senders.
     pub(crate) fn join(&mut self, other: Self, max: usize) {

@@ -25,8 +25,8 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// The types of one network, and the hooks by which the engine asks the application about them.
 ///
 /// The engine calls hooks on its own threads, several at the same time. A hook must not block: a blocked hook stops
-/// all topics of its thread. A hook that panics while a topic handles an input restarts that topic, whose mesh and caches
-/// are lost; the other topics go on.
+/// all topics of its thread. A hook that panics while a topic handles an input restarts that topic, whose mesh and
+/// caches are lost; the other topics go on.
 pub trait Network: Send + Sync + Sized + 'static {
     /// The identifier of a peer. Make it small, or an `Arc`.
     type Peer: Key;

@@ -1,5 +1,5 @@
-//! The fill level of an output stream. Admission control reads one flag that seldom changes, not the length that changes
-//! with each output.
+//! The fill level of an output stream. Admission control reads one flag that seldom changes, not the length that
+//! changes with each output.
 
 use std::sync::{
     Arc,

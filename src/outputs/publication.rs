@@ -8,13 +8,16 @@ use std::sync::{
 
 use dashmap::DashMap;
 use derive_where::derive_where;
+use enum_map::{Enum, EnumMap};
 use foldhash::fast::RandomState;
+use strum::{IntoStaticStr, VariantNames};
 use tokio::sync::Notify;
 
 use crate::network::Network;
 
 /// Why a message was not sent to one of its recipients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 #[non_exhaustive]
 pub enum DropReason {
     /// The p2p stream was full (`bounds.max_output_items`): the transport reads it too slowly.
@@ -28,6 +31,7 @@ pub enum DropReason {
     /// The message is larger than the transport can send.
     TooLarge,
     /// The peer does not want the message: it sent IDONTWANT.
+    #[strum(serialize = "idontwant")]
     IDontWant,
     /// The protocol version that the peer speaks cannot express it.
     Unsupported,
@@ -47,15 +51,7 @@ impl DropReason {
 
     /// The reason in snake case, as metrics label it.
     pub fn reason(self) -> &'static str {
-        match self {
-            Self::OutputQueueFull => "output_queue_full",
-            Self::StreamClosed => "stream_closed",
-            Self::PeerQueueFull => "peer_queue_full",
-            Self::Disconnected => "disconnected",
-            Self::TooLarge => "too_large",
-            Self::IDontWant => "idontwant",
-            Self::Unsupported => "unsupported",
-        }
+        self.into()
     }
 }
 
@@ -68,7 +64,7 @@ pub struct PublishReport {
     pub queued: usize,
     /// The peers to which the transport has sent it ([`Worker::report_sent`](crate::Worker::report_sent)).
     pub sent: usize,
-    not_sent: [usize; DropReason::ALL.len()],
+    not_sent: EnumMap<DropReason, usize>,
 }
 
 /// How a publication was routed.
@@ -89,14 +85,14 @@ pub enum RouteResult {
 impl PublishReport {
     /// The number of peers to which it was not sent for this reason.
     pub fn not_sent(&self, reason: DropReason) -> usize {
-        self.not_sent[reason as usize]
+        self.not_sent[reason]
     }
 
     /// Whether the report is final: each peer for which it was queued is counted as sent or not sent.
     pub fn is_complete(&self) -> bool {
         match self.routed {
             None => false,
-            Some(RouteResult::Queued) => self.sent + self.not_sent.iter().sum::<usize>() >= self.queued,
+            Some(RouteResult::Queued) => self.sent + self.not_sent.values().sum::<usize>() >= self.queued,
             Some(_) => true,
         }
     }
@@ -250,7 +246,7 @@ impl<N: Network> PublishReports<N> {
 
     /// The message was not sent to `count` peers.
     pub(crate) fn not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: DropReason, count: usize) {
-        self.update(topic, id, |report| report.not_sent[reason as usize] += count);
+        self.update(topic, id, |report| report.not_sent[reason] += count);
     }
 
     /// Ends all waits: the engine has ended.

@@ -2,20 +2,29 @@
 
 use std::collections::BTreeMap;
 
+use crate::network::Network;
+
 /// The ids of an IWANT, by the topic that may have the message.
-pub(crate) struct IWantByTopic<T, Id> {
+pub(crate) struct IWantByTopic<N: Network> {
     /// The ids of each topic, in the order of the IWANT.
-    pub(crate) topics: BTreeMap<T, Vec<Id>>,
-    /// The ids for which `topic_of` returned nothing.
-    pub(crate) unknown: Vec<Id>,
+    pub(crate) topics: BTreeMap<N::Topic, Vec<N::MessageId>>,
+    /// The ids that belong to no topic that can answer.
+    pub(crate) unknown: Vec<N::MessageId>,
 }
 
-impl<T: Ord, Id> IWantByTopic<T, Id> {
-    /// Splits `ids` by `topic_of`, which returns a topic only if it has a state that can answer.
-    pub(crate) fn split(ids: Vec<Id>, topic_of: impl Fn(&Id) -> Option<T>) -> Self {
+impl<N: Network> IWantByTopic<N> {
+    /// Splits `ids` by topic. `topic_by_message_id` is asked about ids that do not name their topic. `can_answer`:
+    /// whether a topic has a state.
+    pub(crate) fn split(
+        ids: Vec<N::MessageId>,
+        network: &N,
+        topic_by_message_id: impl Fn(&N::MessageId) -> Option<N::Topic>,
+        can_answer: impl Fn(&N::Topic) -> bool,
+    ) -> Self {
         let mut split = Self { topics: BTreeMap::new(), unknown: Vec::new() };
         for id in ids {
-            match topic_of(&id) {
+            let topic = network.topic_of(&id).or_else(|| topic_by_message_id(&id));
+            match topic.filter(&can_answer) {
                 Some(topic) => split.topics.entry(topic).or_default().push(id),
                 None => split.unknown.push(id),
             }

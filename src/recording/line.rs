@@ -1,5 +1,5 @@
 //! A line of a recording as serde types. They are apart from the engine's types, so that a change of those does not
-//! change the files. A mistake in a line is reported with its place.
+//! change the files. A mistake in a line is reported with its path.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,12 +15,12 @@ use crate::{
 
 /// What is wrong in a line of a recording, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {place}: {problem}")]
+#[error("line {line}: {path}: {problem}")]
 pub struct Mistake {
     /// The number of the line, from 1.
     pub line: usize,
     /// The column of text that is not JSON; else a path from the start of the line: `op.input.peer`.
-    pub place: String,
+    pub path: String,
     /// What is wrong there, and what is expected.
     pub problem: String,
 }
@@ -162,22 +162,22 @@ pub(super) fn read<N: Recordable>(text: &str, number: usize) -> Result<(Op<N>, V
         Mistake::new(number, format!("column {}", error.column()), error.to_string().replace(&at, ""))
     })?;
     let written = line["op"].clone();
-    untag(&mut line).map_err(|place| Mistake::new(number, place, "a name is expected"))?;
+    untag(&mut line).map_err(|path| Mistake::new(number, path, "a name is expected"))?;
     line.pointer_mut("/op/make/limits").map(limits::from_recorded);
     match serde_path_to_error::deserialize(line) {
         Ok(Line { op }) => Ok((op, written)),
-        Err(error) => Err(Mistake::new(number, place(error.path()), error.inner())),
+        Err(error) => Err(Mistake::new(number, path_in_file(error.path()), error.inner())),
     }
 }
 
 impl Mistake {
-    pub(super) fn new(line: usize, place: impl Into<String>, problem: impl fmt::Display) -> Self {
-        Self { line, place: place.into(), problem: problem.to_string() }
+    pub(super) fn new(line: usize, path: impl Into<String>, problem: impl fmt::Display) -> Self {
+        Self { line, path: path.into(), problem: problem.to_string() }
     }
 }
 
-/// Rewrites each enum of `object` from `{NAME: {..fields}}` to `{tag: NAME, ..fields}`. serde's attribute `tag` does the
-/// same, but after it an error does not know its place among the fields.
+/// Rewrites each enum of `object` from `{NAME: {..fields}}` to `{tag: NAME, ..fields}`. serde's attribute `tag` does
+/// the same, but after it an error does not know its path.
 fn tag(mut object: &mut Value, enums: &[(&str, &str)]) {
     for (field, tag) in enums {
         let Some(variant) = object.get_mut(field) else { return };
@@ -191,7 +191,7 @@ fn tag(mut object: &mut Value, enums: &[(&str, &str)]) {
     }
 }
 
-/// The reverse of [`tag`]. An error is the place where a name is missing.
+/// The reverse of [`tag`]. An error is the path at which a name is missing.
 fn untag(mut object: &mut Value) -> Result<(), String> {
     let mut path = String::new();
     for (field, tag) in ENUMS {
@@ -208,14 +208,14 @@ fn untag(mut object: &mut Value) -> Result<(), String> {
 }
 
 /// A path in the file, which has no level of its own for a variant.
-fn place(path: &serde_path_to_error::Path) -> String {
+fn path_in_file(path: &serde_path_to_error::Path) -> String {
     let step = |segment: &Segment| match segment {
         Segment::Seq { index } => format!("[{index}]"),
         Segment::Map { key } => format!(".{key}"),
         Segment::Enum { .. } | Segment::Unknown => String::new(),
     };
-    let place = "line".to_owned() + &path.iter().map(step).collect::<String>();
-    place.replacen("line.op.limits.score.", "line.op.limits.score_limits.", 1).replacen("line.", "", 1)
+    let path = "line".to_owned() + &path.iter().map(step).collect::<String>();
+    path.replacen("line.op.limits.score.", "line.op.limits.score_limits.", 1).replacen("line.", "", 1)
 }
 
 /// An output to the p2p layer (tests/traces/FORMAT.md, section 5).

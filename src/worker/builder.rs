@@ -114,8 +114,8 @@ impl<N: Network> WorkerBuilder<N> {
         }
     }
 
-    /// Sets the peer id of this node. The engine requests no connection to it when peers recommend it. By default it has
-    /// none.
+    /// Sets the peer id of this node. The engine requests no connection to it when peers recommend it. By default it
+    /// has none.
     pub fn self_peer(mut self, peer: N::Peer) -> Self {
         self.options.self_peer = Some(peer);
         self
@@ -135,8 +135,8 @@ impl<N: Network> WorkerBuilder<N> {
     }
 
     /// Runs the engine on these arbiters instead of own threads. The caller stops them after the engine has ended.
-    /// Connections that run on the same arbiters exchange messages with topics without a change of thread. With an empty
-    /// iterator the engine runs on the arbiter that starts it.
+    /// Connections that run on the same arbiters exchange messages with topics without a change of thread. With an
+    /// empty iterator the engine runs on the arbiter that starts it.
     pub fn on_arbiters(mut self, arbiters: impl IntoIterator<Item = ArbiterHandle>) -> Self {
         self.arbiters = Arbiters::Borrowed(arbiters.into_iter().collect());
         self

@@ -1,5 +1,5 @@
-//! The public handle of a running engine: inputs, queries, output streams, publish tickets, and how an engine starts and
-//! stops. Every method works on the caller's thread; those that need an actor's state are async.
+//! The public handle of a running engine: inputs, queries, output streams, publish tickets, and how an engine starts
+//! and stops. Every method works on the caller's thread; those that need an actor's state are async.
 
 mod actor;
 mod builder;
@@ -62,8 +62,8 @@ impl<N: Network> Worker<N> {
 impl<N: Network> Worker<N> {
     /// Queues an input of the p2p layer. Never blocks.
     ///
-    /// Inputs of one thread for one topic are handled in their order. Messages of peers that are not connected share one
-    /// part of the input queue.
+    /// Inputs of one thread for one topic are handled in their order. Messages of peers that are not connected share
+    /// one part of the input queue.
     ///
     /// # Errors
     /// A message is refused if the input queue is full, if it is half full and the peer has more than its fair share of
@@ -129,8 +129,8 @@ impl<N: Network> Worker<N> {
     }
 
     /// Reports that dialling `point` failed. The engine requests no connection to it for `bounds.first_reconnect_ticks`
-    /// heartbeats. Each further failure doubles the delay, up to `bounds.max_reconnect_ticks`. A peer that connects from
-    /// `point` resets it.
+    /// heartbeats. Each further failure doubles the delay, up to `bounds.max_reconnect_ticks`. A peer that connects
+    /// from `point` resets it.
     pub fn set_unreachable_point(&self, point: N::Point) {
         self.shared.record(RecordedInput::UnreachablePoint(&point));
         self.send(SupervisorItem::message(SetUnreachablePoint(point)));
@@ -144,8 +144,8 @@ impl<N: Network> Worker<N> {
     /// returned are handled later: a message that arrives after a join finds the topic joined.
     ///
     /// # Errors
-    /// A publication is refused if `bounds.max_input_items` publications or `bounds.max_input_bytes` of them are queued.
-    /// An engine that has ended refuses all inputs.
+    /// A publication is refused if `bounds.max_input_items` publications or `bounds.max_input_bytes` of them are
+    /// queued. An engine that has ended refuses all inputs.
     pub fn app_input(&self, input: AppInput<N>) -> Result<(), Refused> {
         input::app_input(&self.shared, input)
     }

@@ -63,8 +63,8 @@ impl<N: Network> P2pOutputs<N> {
         }
     }
 
-    /// Waits for at least one item and appends at most `limit` items to `into`. Returns their number: 0 at the end of the
-    /// stream, or if `limit` is 0.
+    /// Waits for at least one item and appends at most `limit` items to `into`. Returns their number: 0 at the end of
+    /// the stream, or if `limit` is 0.
     ///
     /// Cancellation safe: dropping the future loses no item.
     pub async fn recv_many(&mut self, into: &mut Vec<P2pOutput<N>>, limit: usize) -> usize {
@@ -88,14 +88,14 @@ impl<N: Network> P2pOutputs<N> {
         self.next_expanded().map(OutputBatch::Output).or_else(|| self.try_batch())
     }
 
-    /// An upper bound of the number of unread items: gossip to peers that have disconnected is counted, and skipped when
-    /// it is read.
+    /// An upper bound of the number of unread items: gossip to peers that have disconnected is counted, and skipped
+    /// when it is read.
     pub fn len(&self) -> usize {
         self.expanded.as_ref().map_or(0, ExactSizeIterator::len) + self.shared.p2p.len()
     }
 
-    /// True if the stream has no items. False does not guarantee an item: gossip to peers that have disconnected is skipped
-    /// when it is read.
+    /// True if the stream has no items. False does not guarantee an item: gossip to peers that have disconnected is
+    /// skipped when it is read.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -160,8 +160,8 @@ impl<N: Network> P2pOutputs<N> {
         }
     }
 
-    /// Resolves the connection ids of an output that is read. Peers that disconnected are left out; returns `None` if no
-    /// peer remains.
+    /// Resolves the connection ids of an output that is read. Peers that disconnected are left out; returns `None` if
+    /// no peer remains.
     fn resolve(&self, output: PendingOutput<N>) -> Option<OutputBatch<N>> {
         let intended = output.count();
         let batch = output.resolve(|connection_ids| self.shared.directory.peers_of(connection_ids));
@@ -223,8 +223,8 @@ impl<N: Network> AppOutputs<N> {
         self.shared.app.try_pop()
     }
 
-    /// Waits for at least one message and appends at most `limit` messages to `into`. Returns their number: 0 at the end
-    /// of the stream, or if `limit` is 0.
+    /// Waits for at least one message and appends at most `limit` messages to `into`. Returns their number: 0 at the
+    /// end of the stream, or if `limit` is 0.
     ///
     /// Cancellation safe: dropping the future loses no message.
     pub async fn recv_many(&mut self, into: &mut Vec<AppOutput<N>>, limit: usize) -> usize {

@@ -13,8 +13,8 @@ use crate::{
     network::Network,
 };
 
-/// The number of items after which the actor yields to the other tasks of its arbiter. Actix does not interrupt an actor
-/// whose mailbox keeps filling.
+/// The number of items after which the actor yields to the other tasks of its arbiter. Actix does not interrupt an
+/// actor whose mailbox keeps filling.
 const BUDGET: usize = 256;
 
 /// The actor that all topics of one arbiter share.

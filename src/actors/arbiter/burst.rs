@@ -125,8 +125,8 @@ mod tests {
     use super::*;
     use crate::{actors::arbiter::mailbox::SlotId, plain::PlainNetwork};
 
-    fn join(at: u64) -> TopicItem<PlainNetwork> {
-        TopicItem::Join { at: Timestamp::from_nanos(at) }
+    fn join(received_at: u64) -> TopicItem<PlainNetwork> {
+        TopicItem::Join { received_at: Timestamp::from_nanos(received_at) }
     }
 
     fn when(item: Option<TopicItem<PlainNetwork>>) -> Option<u64> {
@@ -138,7 +138,7 @@ mod tests {
         let slot = |index| SlotId { index, generation: 0 };
         let mut burst = Burst::<PlainNetwork>::default();
         let items = [(0, 1), (1, 2), (0, 3), (2, 4), (0, 5), (1, 6)];
-        burst.buffer().extend(items.map(|(index, at)| Envelope::To(slot(index), join(at))));
+        burst.buffer().extend(items.map(|(index, received_at)| Envelope::To(slot(index), join(received_at))));
         burst.envelopes.push_back(Envelope::Taken);
         let mut lists = [MessageList::default(); 2];
         for index in 0..burst.len() {

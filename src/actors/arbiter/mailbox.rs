@@ -27,8 +27,8 @@ pub(crate) struct ArbiterMailbox<N: Network> {
 
 /// An item of the mailbox.
 pub(crate) enum Envelope<N: Network> {
-    /// From the handle, the supervisor and the validations of the topic: an input for the topic in this slot. Dropped if
-    /// the topic has ended; buffered if it has not started.
+    /// From the handle, the supervisor and the validations of the topic: an input for the topic in this slot. Dropped
+    /// if the topic has ended; buffered if it has not started.
     To(SlotId, TopicItem<N>),
     /// From the supervisor: starts the mesh actor of a topic. Boxed, so that it does not make every envelope larger.
     Start(Box<StartTopic<N>>),

@@ -23,8 +23,8 @@ pub(crate) struct Outgoing<N: Network> {
 }
 
 impl<N: Network> Outgoing<N> {
-    /// Takes what a topic left in the outbox, except its events, and counts it. Returns by how many peers the topic's mesh
-    /// has grown.
+    /// Takes what a topic left in the outbox, except its events, and counts it. Returns by how many peers the topic's
+    /// mesh has grown.
     pub(in crate::actors) fn flush_topic(
         &mut self,
         topic: &N::Topic,

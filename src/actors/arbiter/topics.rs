@@ -1,5 +1,5 @@
-//! The index of the mesh actors of one arbiter: which slot has which actor, and which items wait for it. Runs the topics
-//! in turn; a panic ends only the topic that it happened in.
+//! The index of the mesh actors of one arbiter: which slot has which actor, and which items wait for it. Runs the
+//! topics in turn; a panic ends only the topic that it happened in.
 
 use std::{
     collections::VecDeque,
@@ -38,13 +38,13 @@ const MAX_ITEMS_BEFORE_POLL: usize = 4096;
 
 /// The mesh actors of one arbiter.
 pub(super) struct TopicSlab<N: Network> {
-    slots: Vec<Slot<N>>,
+    slots: Vec<TopicSlot<N>>,
     /// The last drained batch, until all of it is handled.
     burst: Burst<N>,
     /// The indices of the topics that have items, in turn.
     ready: VecDeque<u32>,
-    /// The effects of the topic that runs. Topics share it one after the other: so it stays in the processor's cache and
-    /// keeps its capacity. Empty between runs.
+    /// The effects of the topic that runs. Topics share it one after the other: so it stays in the processor's cache
+    /// and keeps its capacity. Empty between runs.
     outbox: Outbox<N>,
     outgoing: Outgoing<N>,
     /// The number of items handled since the mailbox was drained.
@@ -54,31 +54,32 @@ pub(super) struct TopicSlab<N: Network> {
     busy: Vec<BusyGuard>,
 }
 
-/// A place for one topic at a time.
-#[derive_where(Default)]
-struct Slot<N: Network> {
-    generation: u32,
-    topic: Option<Box<TopicSlot<N>>>,
-}
-
-/// A topic of the index.
+/// A slot for one topic at a time.
 #[derive_where(Default)]
 struct TopicSlot<N: Network> {
+    generation: u32,
+    entry: Option<Box<TopicEntry<N>>>,
+}
+
+/// The topic of a slot.
+#[derive_where(Default)]
+struct TopicEntry<N: Network> {
     /// The topic's items in the batch.
     list: MessageList,
     /// The topic is in `ready`.
     is_ready: bool,
     /// The number of commands of the application that reached the topic.
     commands: u32,
-    /// The topic's actor and the cell with its state. None before the actor starts, and between a panic and the restart.
+    /// The topic's actor and the cell with its state. None before the actor starts, and between a panic and the
+    /// restart.
     mesh: Option<(Addr<MeshActor<N>>, TopicCell<N>)>,
     /// Items that arrived while there was no actor, and the guard that counts them as work.
     pending: VecDeque<TopicItem<N>>,
     busy: Option<BusyGuard>,
 }
 
-/// What the topics of one turn have in common.
-struct Turn<'a, N: Network> {
+/// What all topics share while they run on one batch.
+struct BatchContext<'a, N: Network> {
     mailbox: &'a ArbiterMailbox<N>,
     cx: &'a Context<'a, N>,
     observe_messages: bool,
@@ -130,15 +131,15 @@ impl<N: Network> TopicSlab<N> {
                 Envelope::To(id, item) => {
                     let (id, is_command) = (*id, item.is_command());
                     // An item for a former topic of the slot stays without a list and is dropped.
-                    let Some(slot) = slot_of(slots, id) else {
+                    let Some(entry) = entry_of(slots, id) else {
                         burst.link(None);
                         continue;
                     };
                     if is_command {
-                        slot.commands = slot.commands.wrapping_add(1);
+                        entry.commands = entry.commands.wrapping_add(1);
                     }
-                    burst.link(Some(&mut slot.list));
-                    if !std::mem::replace(&mut slot.is_ready, true) {
+                    burst.link(Some(&mut entry.list));
+                    if !std::mem::replace(&mut entry.is_ready, true) {
                         ready.push_back(id.index);
                     }
                 }
@@ -152,66 +153,67 @@ impl<N: Network> TopicSlab<N> {
         }
     }
 
-    /// Starts the mesh actor of a topic. Items that arrived before are handled first, and a rejoin before them. The slot
-    /// has a later generation if the topic was stopped before it started.
+    /// Starts the mesh actor of a topic. Items that arrived before are handled first, and a rejoin before them. The
+    /// slot has a later generation if the topic was stopped before it started.
     fn install(&mut self, start: StartTopic<N>, mailbox: &Arc<ArbiterMailbox<N>>, shared: &Arc<Shared<N>>) {
         let StartTopic { slot: id, state, rejoin } = start;
-        let Some(slot) = slot_of(&mut self.slots, id) else { return };
-        let rejoin = rejoin.then(|| TopicItem::Join { at: shared.now() });
-        let pending = rejoin.into_iter().chain(std::mem::take(&mut slot.pending));
+        let Some(entry) = entry_of(&mut self.slots, id) else { return };
+        let rejoin = rejoin.then(|| TopicItem::Join { received_at: shared.now() });
+        let pending = rejoin.into_iter().chain(std::mem::take(&mut entry.pending));
         let topic = RunningTopic::new(state, TopicAddr::new(mailbox, id), Arc::clone(shared), pending);
-        slot.mesh = Some(MeshActor::start_topic(topic));
-        if !std::mem::replace(&mut slot.is_ready, true) {
+        entry.mesh = Some(MeshActor::start_topic(topic));
+        if !std::mem::replace(&mut entry.is_ready, true) {
             self.ready.push_back(id.index);
         }
     }
 
-    /// Runs ready topics round-robin for at most `budget` items. A topic may use the whole budget and is then queued last.
+    /// Runs ready topics round-robin for at most `budget` items. A topic may use the whole budget and is then queued
+    /// last.
     pub(super) fn run(&mut self, budget: usize, mailbox: &ArbiterMailbox<N>, shared: &Shared<N>) {
         let cx = shared.context(self.burst.first_arrival);
-        let turn = Turn { mailbox, cx: &cx, observe_messages: observes_messages(shared) };
+        let batch = BatchContext { mailbox, cx: &cx, observe_messages: observes_messages(shared) };
         let mut left = budget;
         while left > 0
             && let Some(index) = self.ready.pop_front()
         {
-            let items = self.run_topic(index, left, &turn);
+            let items = self.run_topic(index, left, &batch);
             self.processed += items;
             left -= items;
         }
     }
 
     /// Runs one topic; returns the number of items that it handled.
-    fn run_topic(&mut self, index: u32, budget: usize, turn: &Turn<'_, N>) -> usize {
-        let Turn { mailbox, cx, observe_messages } = *turn;
+    fn run_topic(&mut self, index: u32, budget: usize, batch: &BatchContext<'_, N>) -> usize {
+        let BatchContext { mailbox, cx, observe_messages } = *batch;
         let Self { slots, burst, ready, outbox, outgoing, processed, busy_count, busy } = self;
         let slot = &mut slots[index as usize];
-        let Some(topic_slot) = &mut slot.topic else { return 0 };
-        topic_slot.is_ready = false;
-        let Some((actor, cell)) = &topic_slot.mesh else {
-            if topic_slot.buffer(burst, busy_count) {
+        let Some(entry) = &mut slot.entry else { return 0 };
+        entry.is_ready = false;
+        let Some((actor, cell)) = &entry.mesh else {
+            if entry.buffer(burst, busy_count) {
                 slot.free(index, mailbox);
             }
             return 0;
         };
-        busy.extend(topic_slot.busy.take());
+        busy.extend(entry.busy.take());
         let mut cell = cell.borrow_mut();
         // Only this index empties the cell, and then forgets it.
         let Some(topic) = &mut *cell else { return 0 };
-        let (list, commands) = (&mut topic_slot.list, topic_slot.commands);
+        let (list, commands) = (&mut entry.list, entry.commands);
         let run = RunContext { burst, list, commands, cx, budget, observe_messages, actor, outbox, outgoing };
         match catch_unwind(AssertUnwindSafe(|| topic.run(run))) {
             Ok(RunResult { items, next: Next::Stopped }) => {
                 drop(cell);
-                topic_slot.drain(burst);
+                entry.drain(burst);
                 slot.free(index, mailbox);
                 items
             }
             Ok(RunResult { items, next }) => {
                 if next == Next::Ready {
                     if *processed >= MAX_ITEMS_BEFORE_POLL {
-                        topic.defer_rest(burst, &mut topic_slot.list);
+                        topic.defer_rest(burst, &mut entry.list);
                     }
-                    topic_slot.is_ready = true;
+                    entry.is_ready = true;
                     ready.push_back(index);
                 }
                 items
@@ -220,7 +222,7 @@ impl<N: Network> TopicSlab<N> {
                 outgoing.supervisor_items.push(SupervisorItem::Panicked(topic.name().clone()));
                 drop(cell);
                 *outbox = Outbox::default();
-                topic_slot.discard_after_panic(burst);
+                entry.discard_after_panic(burst);
                 1
             }
         }
@@ -233,37 +235,37 @@ impl<N: Network> TopicSlab<N> {
     }
 }
 
-/// The topic slot of this id, if the slot has not passed to another topic.
+/// The entry of this id, if the slot has not passed to another topic.
 #[inline]
-fn slot_of<N: Network>(slots: &mut Vec<Slot<N>>, id: SlotId) -> Option<&mut TopicSlot<N>> {
+fn entry_of<N: Network>(slots: &mut Vec<TopicSlot<N>>, id: SlotId) -> Option<&mut TopicEntry<N>> {
     let index = id.index as usize;
     if index >= slots.len() {
         add_slots(slots, index + 1);
     }
     let slot = &mut slots[index];
-    (slot.generation == id.generation).then(|| &mut **slot.topic.get_or_insert_with(new_topic_slot))
+    (slot.generation == id.generation).then(|| &mut **slot.entry.get_or_insert_with(new_entry))
 }
 
 #[cold]
-fn add_slots<N: Network>(slots: &mut Vec<Slot<N>>, len: usize) {
-    slots.resize_with(len, Slot::default);
+fn add_slots<N: Network>(slots: &mut Vec<TopicSlot<N>>, len: usize) {
+    slots.resize_with(len, TopicSlot::default);
 }
 
 #[cold]
-fn new_topic_slot<N: Network>() -> Box<TopicSlot<N>> {
+fn new_entry<N: Network>() -> Box<TopicEntry<N>> {
     Box::default()
 }
 
-impl<N: Network> Slot<N> {
+impl<N: Network> TopicSlot<N> {
     /// Ends the topic with its actor, and makes the slot available for another one.
     fn free(&mut self, index: u32, mailbox: &ArbiterMailbox<N>) {
-        self.topic = None;
+        self.entry = None;
         self.generation = self.generation.wrapping_add(1);
         mailbox.free(SlotId { index, generation: self.generation });
     }
 }
 
-impl<N: Network> TopicSlot<N> {
+impl<N: Network> TopicEntry<N> {
     /// Buffers the items for a topic that has not started; returns true if it was stopped and must not start any more.
     fn buffer(&mut self, burst: &mut Burst<N>, busy_count: &Arc<BusyCount>) -> bool {
         self.busy.get_or_insert_with(|| BusyGuard::new(busy_count));
@@ -290,8 +292,8 @@ impl<N: Network> TopicSlot<N> {
         self.drain(burst);
     }
 
-    /// Drops the topic's state and ends its actor. The actor ends when its task runs next, so the state does not wait for
-    /// that.
+    /// Drops the topic's state and ends its actor. The actor ends when its task runs next, so the state does not wait
+    /// for that.
     fn end(&mut self) {
         if let Some((_, cell)) = self.mesh.take() {
             drop(cell.take());
@@ -299,7 +301,7 @@ impl<N: Network> TopicSlot<N> {
     }
 }
 
-impl<N: Network> Drop for TopicSlot<N> {
+impl<N: Network> Drop for TopicEntry<N> {
     fn drop(&mut self) {
         self.end();
     }

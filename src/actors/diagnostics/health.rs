@@ -9,7 +9,7 @@ use crate::timestamp::Timestamp;
 #[derive(Debug)]
 pub(crate) struct HeartbeatMonitor {
     tick: AtomicU64,
-    at: AtomicU64,
+    started_at: AtomicU64,
     /// The number of joined topics to which no peer is subscribed, each as of its last heartbeat.
     topics_without_peers: AtomicUsize,
     /// The engine is driven by hand, so that no heartbeat can be late.
@@ -20,7 +20,7 @@ impl HeartbeatMonitor {
     pub(crate) fn new(manual: bool) -> Self {
         Self {
             tick: AtomicU64::new(0),
-            at: AtomicU64::new(0),
+            started_at: AtomicU64::new(0),
             topics_without_peers: AtomicUsize::new(0),
             manual,
         }
@@ -28,7 +28,7 @@ impl HeartbeatMonitor {
 
     /// Records that a heartbeat starts.
     pub(crate) fn record(&self, tick: u64, now: Timestamp) {
-        self.at.store(now.as_nanos(), Ordering::Release);
+        self.started_at.store(now.as_nanos(), Ordering::Release);
         self.tick.store(tick, Ordering::Release);
     }
 
@@ -38,8 +38,8 @@ impl HeartbeatMonitor {
     }
 
     /// When the last heartbeat started; the engine's start before the first.
-    pub(crate) fn at(&self) -> Timestamp {
-        Timestamp::from_nanos(self.at.load(Ordering::Acquire))
+    pub(crate) fn started_at(&self) -> Timestamp {
+        Timestamp::from_nanos(self.started_at.load(Ordering::Acquire))
     }
 
     pub(crate) fn is_manual(&self) -> bool {

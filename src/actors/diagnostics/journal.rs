@@ -1,5 +1,5 @@
-//! The log of recent decisions, from which operators learn why a peer was grafted, pruned or penalised. Its size is bounded
-//! for each peer and in total, so that a peer that causes many decisions displaces its own records first.
+//! The log of recent decisions, from which operators learn why a peer was grafted, pruned or penalised. Its size is
+//! bounded for each peer and in total, so that a peer that causes many decisions displaces its own records first.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -41,7 +41,7 @@ pub(crate) struct EventContext<'a, N: Network> {
     pub(crate) peer: Option<&'a N::Peer>,
     pub(crate) topic: Option<&'a N::Topic>,
     pub(crate) score: Option<f64>,
-    pub(crate) at: Timestamp,
+    pub(crate) time: Timestamp,
 }
 
 impl<N: Network> EventLog<N> {
@@ -64,14 +64,14 @@ impl<N: Network> EventLog<N> {
         }
         records.last += 1;
         let seq = records.last;
-        let EventContext { peer, topic, score, at } = context;
+        let EventContext { peer, topic, score, time } = context;
         let peer = peer.cloned();
         let record = match records.merge_repeat(&peer, topic, kind) {
-            Some(same) => EventRecord { seq, time: at, count: same.count.saturating_add(1), score, ..same },
+            Some(same) => EventRecord { seq, time, count: same.count.saturating_add(1), score, ..same },
             None => EventRecord {
                 seq,
-                time: at,
-                first: at,
+                time,
+                first: time,
                 count: 1,
                 kind,
                 peer: peer.clone(),
@@ -95,11 +95,11 @@ impl<N: Network> EventLog<N> {
         let mut records = self.lock();
         records.count(kind);
         records.last += 1;
-        let EventContext { peer, topic, score, at } = context;
+        let EventContext { peer, topic, score, time } = context;
         let record = EventRecord {
             seq: records.last,
-            time: at,
-            first: at,
+            time,
+            first: time,
             count: 1,
             kind,
             peer: peer.cloned(),
@@ -150,7 +150,8 @@ impl<N: Network> Records<N> {
         *self.totals.entry((kind.name(), kind.reason().unwrap_or_default())).or_default() += 1;
     }
 
-    /// Removes the last record about a peer if it has the same kind and topic: one record stands for equal events in a row.
+    /// Removes the last record about a peer if it has the same kind and topic: one record stands for equal events in a
+    /// row.
     fn merge_repeat(
         &mut self,
         peer: &Option<N::Peer>,

@@ -1,5 +1,5 @@
-//! The outcomes of inputs as `tracing` events: one line each, with topic, peer, outcome, reason and score. Outcomes that an
-//! operator looks for are at `debug`, all others at `trace`. Lines are formatted only for a subscriber.
+//! The outcomes of inputs as `tracing` events: one line each, with topic, peer, outcome, reason and score. Outcomes
+//! that an operator looks for are at `debug`, all others at `trace`. Lines are formatted only for a subscriber.
 
 use std::time::Duration;
 
@@ -8,10 +8,14 @@ use tracing::{debug, field, trace};
 use crate::{
     network::{Direction, Network, PeerKind},
     protocol::{
-        exchange::{event::TopicEvent, peer_view::PeerStatus},
+        exchange::{
+            event::{GraftedPeer, PrunedPeer, TopicEvent},
+            peer_view::PeerStatus,
+        },
         outcome::{
             GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome,
             LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, SubscribeOutcome, UnsubscribeOutcome,
+            reason::Penalty,
         },
         topic::TopicState,
     },
@@ -202,23 +206,24 @@ pub(in crate::actors) fn topic_event<N: Network>(
 ) {
     match event {
         TopicEvent::Maintained(maintenance) => {
-            for (peer, _) in &maintenance.grafted {
-                debug!(?peer, ?topic, reason = "heartbeat", score = score(peer), "grafted");
+            for GraftedPeer { peer, reason, .. } in &maintenance.grafted {
+                debug!(?peer, ?topic, reason = reason.name(), score = score(peer), "grafted");
             }
-            for pruned in &maintenance.pruned {
-                let peer = &pruned.peer;
-                let reason = if pruned.no_px { "negative_score" } else { "above_d_high" };
-                debug!(?peer, ?topic, reason, score = score(peer), "pruned");
+            for PrunedPeer { peer, reason, .. } in &maintenance.pruned {
+                debug!(?peer, ?topic, reason = reason.name(), score = score(peer), "pruned");
             }
             for peer in &maintenance.broken {
-                debug!(?peer, ?topic, reason = "broken_promise", score = score(peer), "penalised (P7)");
+                let reason = Penalty::BrokenPromise.name();
+                debug!(?peer, ?topic, reason, score = score(peer), "penalised (P7)");
             }
         }
         TopicEvent::Misbehaved(peer, count) => {
-            debug!(?peer, ?topic, reason = "graft_backoff", count, score = score(peer), "penalised (P7)");
+            let reason = Penalty::GraftBackoff.name();
+            debug!(?peer, ?topic, reason, count, score = score(peer), "penalised (P7)");
         }
         TopicEvent::InvalidMessage(peer) => {
-            debug!(?peer, ?topic, reason = "invalid_message", score = score(peer), "penalised (P4)");
+            let reason = Penalty::InvalidMessage.name();
+            debug!(?peer, ?topic, reason, score = score(peer), "penalised (P4)");
         }
         _ => {}
     }

@@ -1,5 +1,5 @@
-//! Measures how long items wait and how long it takes to handle them. It samples them, because reading the clock costs a
-//! tenth of handling an item.
+//! Measures how long items wait and how long it takes to handle them. It samples them, because reading the clock costs
+//! a tenth of handling an item.
 
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ pub(in crate::actors) struct Sample {
 }
 
 impl LatencySampler {
-    /// Starts a measurement if the next item is to be measured. `arrival` returns when the item arrived, if that is known.
+    /// Starts a measurement if the next item is to be measured. `arrival` returns when the item arrived, if that is
+    /// known.
     #[inline]
     pub(in crate::actors) fn begin<N: Network>(
         &mut self,

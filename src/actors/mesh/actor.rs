@@ -1,6 +1,11 @@
 //! The actor of one topic: its state, and a handler for each message.
 
-use std::{cell::RefCell, collections::VecDeque, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, VecDeque},
+    rc::Rc,
+    sync::Arc,
+};
 
 use actix::{Actor, Addr, Context, Handler};
 
@@ -24,8 +29,9 @@ use crate::{
         inspect::footprint::Footprint,
         outcome::{
             JoinOutcome, LeaveOutcome, PublishOutcome,
-            decision::{EventKind, Grafting, PeerDecision, Pruning},
+            decision::{EventKind, PeerDecision},
             labels::Input,
+            reason::{GraftReason, LeaveReason},
         },
         topic::TopicState,
     },
@@ -86,8 +92,8 @@ impl<N: Network> Handler<TopicQuery<N>> for MeshActor<N> {
     type Result = ();
 
     /// Everything before the query is handled and sent: the arbiter's actor forwards the query in the run that reached
-    /// it, and sends the results of that run before this handler can run. A panic of the query loses the answer only. If
-    /// the topic retired or panicked in that run, the supervisor, which was notified before, runs the query.
+    /// it, and sends the results of that run before this handler can run. A panic of the query loses the answer only.
+    /// If the topic retired or panicked in that run, the supervisor, which was notified before, runs the query.
     fn handle(&mut self, query: TopicQuery<N>, _: &mut Self::Context) {
         match &*self.topic.borrow() {
             Some(topic) => drop(catch_panic(|| query.run(&topic.state))),
@@ -141,12 +147,12 @@ impl<N: Network> RunningTopic<N> {
                 handle_message(state, message, &cx, run.observe_messages, shared, outbox, run.outgoing);
             }
             TopicItem::Peer(message) => handle_peer(&mut self.state, *message, &self.shared, outbox),
-            TopicItem::Publish { message, at, credit, responder } => {
-                self.publish(message, responder, at, outbox);
+            TopicItem::Publish { message, received_at, credit, responder } => {
+                self.publish(message, responder, received_at, outbox);
                 drop(credit);
             }
-            TopicItem::Join { at } => self.join(at, outbox),
-            TopicItem::Leave { at } => self.leave(at, outbox),
+            TopicItem::Join { received_at } => self.join(received_at, outbox),
+            TopicItem::Leave { received_at } => self.leave(received_at, outbox),
             TopicItem::Query(query) => run.actor.do_send(query),
             TopicItem::Verdict { message, verdict } => {
                 let cx = self.shared.context(self.shared.now());
@@ -165,17 +171,17 @@ impl<N: Network> RunningTopic<N> {
         &mut self,
         message: Arc<FullMessage<N>>,
         responder: PublishResponder<N>,
-        at: Timestamp,
+        received_at: Timestamp,
         outbox: &mut Outbox<N>,
     ) {
         let key = (message.topic.clone(), message.message_id.clone());
         let before = outbox.stats.count_sent_app_messages;
-        let outcome = self.state.publish(message, &self.shared.context(at), outbox);
+        let outcome = self.state.publish(message, &self.shared.context(received_at), outbox);
         log::publish(&self.state.topic, &outcome);
         outbox.counters.input(Input::Publish, &outcome);
         let event_log = &self.shared.event_log;
         if event_log.keeps_messages() && matches!(outcome, PublishOutcome::Published { .. }) {
-            let context = EventContext { peer: None, topic: Some(&key.0), score: None, at };
+            let context = EventContext { peer: None, topic: Some(&key.0), score: None, time: received_at };
             event_log.record_message(context, &key.1, EventKind::Published);
         }
         let queued = (outbox.stats.count_sent_app_messages - before) as usize;
@@ -187,27 +193,34 @@ impl<N: Network> RunningTopic<N> {
         responder.respond(route, queued);
     }
 
-    fn join(&mut self, at: Timestamp, outbox: &mut Outbox<N>) {
-        let outcome = self.state.join(&self.shared.context(at), outbox);
+    fn join(&mut self, received_at: Timestamp, outbox: &mut Outbox<N>) {
+        let fanout = self.state.fanout_view().map_or_else(BTreeSet::new, |fanout| fanout.peers);
+        let outcome = self.state.join(&self.shared.context(received_at), outbox);
         log::join(&self.state.topic, &outcome);
         self.awaiting_supervisor = outcome != JoinOutcome::AlreadyJoined;
         outbox.counters.input(Input::Join, &outcome);
         if let JoinOutcome::Joined { to_graft } = &outcome {
-            self.record_event(EventKind::Joined, at);
-            self.record_decisions(to_graft, PeerDecision::Grafted(Grafting::Join), at);
+            self.record_event(EventKind::Joined, received_at);
+            for peer in to_graft {
+                let promoted = fanout.contains(peer);
+                let reason = if promoted { GraftReason::FanoutPromoted } else { GraftReason::Join };
+                self.record_decision(peer, PeerDecision::Grafted(reason), received_at);
+            }
         }
         self.meter.rename(self.shared.topic_labels.of(&self.state.topic));
         self.publish_gauges();
     }
 
-    fn leave(&mut self, at: Timestamp, outbox: &mut Outbox<N>) {
-        let outcome = self.state.leave(&self.shared.context(at), outbox);
+    fn leave(&mut self, received_at: Timestamp, outbox: &mut Outbox<N>) {
+        let outcome = self.state.leave(&self.shared.context(received_at), outbox);
         log::leave(&self.state.topic, &outcome);
         self.awaiting_supervisor = outcome != LeaveOutcome::NotJoined;
         outbox.counters.input(Input::Leave, &outcome);
         if let LeaveOutcome::Left { to_prune, .. } = &outcome {
-            self.record_event(EventKind::Left, at);
-            self.record_decisions(to_prune, PeerDecision::Pruned(Pruning::Leave), at);
+            self.record_event(EventKind::Left, received_at);
+            for peer in to_prune {
+                self.record_decision(peer, PeerDecision::Pruned(LeaveReason::Leave), received_at);
+            }
         }
         self.publish_gauges();
     }
@@ -247,9 +260,9 @@ impl<N: Network> RunningTopic<N> {
 // === Records ===
 
 impl<N: Network> RunningTopic<N> {
-    fn record_event(&self, kind: EventKind, at: Timestamp) {
+    fn record_event(&self, kind: EventKind, time: Timestamp) {
         let topic = Some(&self.state.topic);
-        self.shared.event_log.record(EventContext { peer: None, topic, score: None, at }, kind);
+        self.shared.event_log.record(EventContext { peer: None, topic, score: None, time }, kind);
     }
 
     /// Records messages that were delivered after an asynchronous validation. Their sender is not known any more.
@@ -257,19 +270,16 @@ impl<N: Network> RunningTopic<N> {
         if self.shared.event_log.keeps_messages() {
             for message in messages {
                 let topic = Some(&self.state.topic);
-                let context = EventContext { peer: None, topic, score: None, at: self.shared.now() };
+                let context = EventContext { peer: None, topic, score: None, time: self.shared.now() };
                 self.shared.event_log.record_message(context, &message.message_id, EventKind::Delivered);
             }
         }
     }
 
-    fn record_decisions(&self, peers: &[N::Peer], decision: PeerDecision, at: Timestamp) {
-        let topic = Some(&self.state.topic);
-        for peer in peers {
-            let score = self.shared.directory.status(peer).score;
-            let context = EventContext { peer: Some(peer), topic, score, at };
-            self.shared.event_log.record_decision(context, decision);
-        }
+    fn record_decision(&self, peer: &N::Peer, decision: PeerDecision, time: Timestamp) {
+        let (topic, score) = (Some(&self.state.topic), self.shared.directory.status(peer).score);
+        let context = EventContext { peer: Some(peer), topic, score, time };
+        self.shared.event_log.record_decision(context, decision);
     }
 
     fn record_footprint(&mut self, now: Footprint) {

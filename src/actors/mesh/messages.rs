@@ -13,11 +13,12 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// What a mesh actor handles in order, behind everything that was sent to the topic before. It comes through the mailbox
-/// of the topic's arbiter. None is answered to its sender; what follows goes to the router and the supervisor.
+/// What a mesh actor handles in order, behind everything that was sent to the topic before. It comes through the
+/// mailbox of the topic's arbiter. None is answered to its sender; what follows goes to the router and the supervisor.
 pub(crate) enum TopicItem<N: Network> {
     // From the handle, for peers.
-    /// A full message. The topic validates, delivers and forwards it. Most items are full messages, so this one is small.
+    /// A full message. The topic validates, delivers and forwards it. Most items are full messages, so this one is
+    /// small.
     Message(IncomingMessage<N>),
     /// SUBSCRIBE, UNSUBSCRIBE, GRAFT, PRUNE, IHAVE or IWANT. Boxed, so that it does not make every item larger.
     Peer(Box<PeerMessage<N>>),
@@ -25,12 +26,17 @@ pub(crate) enum TopicItem<N: Network> {
     // From the handle, for the application.
     /// The topic sends the message to its mesh, or to its fanout if it is not joined, and reports the route to
     /// `responder`. If the engine ends first, the responder reports that when it is dropped.
-    Publish { message: Arc<FullMessage<N>>, at: Timestamp, credit: Credit, responder: PublishResponder<N> },
+    Publish {
+        message: Arc<FullMessage<N>>,
+        received_at: Timestamp,
+        credit: Credit,
+        responder: PublishResponder<N>,
+    },
     /// The topic grafts peers and reports `Joined`. Until the supervisor confirms, it defers all items that do not
     /// [bypass the wait](TopicItem::bypasses_wait).
-    Join { at: Timestamp },
+    Join { received_at: Timestamp },
     /// The topic prunes its mesh and reports `Left`; then as after a join.
-    Leave { at: Timestamp },
+    Leave { received_at: Timestamp },
     /// The actor's own [`TopicQuery`] handler runs the query, after everything before it is handled and sent. If the
     /// topic has retired or panicked, the supervisor runs it. It is dropped unanswered if the engine has ended.
     Query(TopicQuery<N>),
@@ -75,14 +81,17 @@ impl<N: Network> TopicItem<N> {
     pub(crate) fn arrival(&self, burst: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Message(_) => Some(burst),
-            Self::Peer(message) => Some(message.at),
-            Self::Publish { at, .. } | Self::Join { at } | Self::Leave { at } => Some(*at),
+            Self::Peer(message) => Some(message.received_at),
+            Self::Publish { received_at, .. } | Self::Join { received_at } | Self::Leave { received_at } => {
+                Some(*received_at)
+            }
             _ => None,
         }
     }
 }
 
-/// From the handle: reads the topic's state. It contains the channel for its answer, which closes if the query is dropped.
+/// From the handle: reads the topic's state. It contains the channel for its answer, which closes if the query is
+/// dropped.
 pub(crate) struct TopicQuery<N: Network>(Box<dyn FnOnce(&TopicState<N>) + Send>);
 
 impl<N: Network> TopicQuery<N> {
@@ -114,7 +123,7 @@ pub(crate) struct PeerMessage<N: Network> {
     /// The connection over which it was received; `None` if the peer was not connected.
     pub(crate) connection: Option<Arc<ConnectionRecord>>,
     pub(crate) message: P2pMessage<N>,
-    pub(crate) at: Timestamp,
+    pub(crate) received_at: Timestamp,
     /// Released when the message is handled.
     pub(crate) credit: SharedCredit,
 }

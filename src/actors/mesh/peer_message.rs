@@ -20,8 +20,9 @@ use crate::{
         },
         outcome::{
             IWantOutcome, ReceiveOutcome,
-            decision::{EventKind, PeerDecision, Pruning},
+            decision::{EventKind, PeerDecision},
             labels::Input,
+            reason::LeaveReason,
         },
         peers::idontwant::check_idontwant,
         topic::TopicState,
@@ -36,11 +37,11 @@ pub(in crate::actors) fn handle_peer<N: Network>(
     shared: &Shared<N>,
     outbox: &mut Outbox<N>,
 ) {
-    let PeerMessage { from, connection, message, at, credit: _credit } = input;
+    let PeerMessage { from, connection, message, received_at, credit: _credit } = input;
     let connection = connection.as_deref();
     let status =
         connection.map_or_else(|| shared.directory.status_of_disconnected(&from), ConnectionRecord::status);
-    let handler = PeerInputHandler { peer: &from, connection, status, at, shared };
+    let handler = PeerInputHandler { peer: &from, connection, status, received_at, shared };
     match message {
         P2pMessage::Subscribe { .. } => handler.subscribe(state, outbox),
         P2pMessage::Unsubscribe { .. } => handler.unsubscribe(state, outbox),
@@ -59,7 +60,7 @@ pub(crate) fn handle_idontwant<N: Network>(
     peer: &N::Peer,
     connection: Option<&ConnectionRecord>,
     ids: Vec<N::MessageId>,
-    at: Timestamp,
+    now: Timestamp,
 ) {
     let connection = connection.filter(|connection| connection.is_connected());
     let status =
@@ -72,7 +73,7 @@ pub(crate) fn handle_idontwant<N: Network>(
     shared.metrics.idontwant_received(count, &outcome);
     PeerLog::<N> { peer, status }.idontwant(count, outcome);
     if let Some(decision) = PeerDecision::of_idontwant(outcome) {
-        let context = EventContext { peer: Some(peer), topic: None, score: status.score, at };
+        let context = EventContext { peer: Some(peer), topic: None, score: status.score, time: now };
         shared.event_log.record_decision(context, decision);
     }
 }
@@ -111,14 +112,15 @@ pub(in crate::actors) fn observes_messages<N: Network>(shared: &Shared<N>) -> bo
 fn record_message<N: Network>(
     delivery: &Delivery<N>,
     outcome: &ReceiveOutcome<N>,
-    at: Timestamp,
+    received_at: Timestamp,
     shared: &Shared<N>,
 ) {
     let Delivery { sender, message, .. } = delivery;
     log::message::<N>(sender, &message.topic, outcome);
     if let Some(kind) = EventKind::to_message(outcome).filter(|_| shared.event_log.keeps_messages()) {
         let score = shared.directory.status(sender).score;
-        let context = EventContext { peer: Some(sender), topic: Some(&message.topic), score, at };
+        let context =
+            EventContext { peer: Some(sender), topic: Some(&message.topic), score, time: received_at };
         shared.event_log.record_message(context, &message.message_id, kind);
     }
 }
@@ -129,14 +131,15 @@ struct PeerInputHandler<'a, N: Network> {
     /// The connection over which the message was received, if the peer was connected.
     connection: Option<&'a ConnectionRecord>,
     status: PeerStatus,
-    at: Timestamp,
+    received_at: Timestamp,
     shared: &'a Shared<N>,
 }
 
 impl<N: Network> PeerInputHandler<'_, N> {
     fn subscribe(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
-        let outcome = self
-            .with_subscription(state, |state, room| state.subscribe(self.peer, self.status, room, outbox));
+        let outcome = self.with_subscription(state, |state, below_topic_limit| {
+            state.subscribe(self.peer, self.status, below_topic_limit, outbox)
+        });
         outbox.counters.input(Input::Subscribe, &outcome);
         self.log().subscribe(&state.topic, outcome);
         self.record(state, PeerDecision::of_subscribe(outcome));
@@ -151,14 +154,15 @@ impl<N: Network> PeerInputHandler<'_, N> {
         outbox.counters.input(Input::Unsubscribe, &outcome);
         self.log().unsubscribe(&state.topic, outcome);
         let left = in_mesh && !state.is_in_mesh(self.peer);
-        self.record(state, left.then_some(PeerDecision::Pruned(Pruning::Unsubscribed)));
+        self.record(state, left.then_some(PeerDecision::Pruned(LeaveReason::Unsubscribed)));
     }
 
     fn graft(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
-        let before = BeforeGraft::of(state, self.peer, self.at);
-        let cx = self.shared.context(self.at);
-        let outcome = self
-            .with_subscription(state, |state, room| state.graft(self.peer, self.status, room, &cx, outbox));
+        let before = BeforeGraft::of(state, self.peer, self.received_at);
+        let cx = self.shared.context(self.received_at);
+        let outcome = self.with_subscription(state, |state, below_topic_limit| {
+            state.graft(self.peer, self.status, below_topic_limit, &cx, outbox)
+        });
         outbox.counters.input(Input::Graft, &outcome);
         self.log().graft(&state.topic, outcome, before, self.shared.limits.degree_high);
         self.record(state, Some(PeerDecision::Graft(outcome)));
@@ -172,18 +176,18 @@ impl<N: Network> PeerInputHandler<'_, N> {
         backoff: std::time::Duration,
         outbox: &mut Outbox<N>,
     ) {
-        let cx = self.shared.context(self.at);
+        let cx = self.shared.context(self.received_at);
         let outcome = state.prune(self.peer, self.status, px, backoff, &cx, outbox);
         self.log().prune(&state.topic, outcome.as_ref());
         match outcome {
             Some(refused) => outbox.counters.input(Input::Prune, &refused),
-            None => self.record(state, Some(PeerDecision::PrunedByPeer)),
+            None => self.record(state, Some(PeerDecision::Pruned(LeaveReason::RemotePrune))),
         }
     }
 
     fn ihave(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
         outbox.counters.ihave_ids(ids.len());
-        let cx = self.shared.context(self.at);
+        let cx = self.shared.context(self.received_at);
         let outcome = self.shared.directory.with_heartbeat_quota(self.peer, &self.shared.limits, |quota| {
             state.ihave(self.peer, self.status, ids, quota, &cx, outbox)
         });
@@ -194,7 +198,8 @@ impl<N: Network> PeerInputHandler<'_, N> {
 
     fn iwant(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
         outbox.counters.iwant_ids(ids.len());
-        let outcome = state.iwant(self.peer, self.status, ids, &self.shared.context(self.at), outbox);
+        let outcome =
+            state.iwant(self.peer, self.status, ids, &self.shared.context(self.received_at), outbox);
         outbox.counters.input(Input::IWant, &outcome);
         if let IWantOutcome::Answered { ids } = &outcome {
             ids.values().for_each(|answer| outbox.counters.iwant_response(answer.into()));
@@ -203,8 +208,8 @@ impl<N: Network> PeerInputHandler<'_, N> {
         self.record(state, PeerDecision::of_iwant(&outcome));
     }
 
-    /// Reserves one of the peer's `max_topics_per_peer` subscriptions while `handle` runs, and releases it if the peer did
-    /// not subscribe.
+    /// Reserves one of the peer's `max_topics_per_peer` subscriptions while `handle` runs, and releases it if the peer
+    /// did not subscribe.
     fn with_subscription<T>(
         &self,
         state: &mut TopicState<N>,
@@ -215,8 +220,8 @@ impl<N: Network> PeerInputHandler<'_, N> {
             connection_id.is_some_and(|connection_id| state.is_subscriber(connection_id))
         };
         let before = subscribed(state);
-        let max = self.shared.limits.max_topics_per_peer;
-        let reserved = self.connection.filter(|connection| connection.reserve_subscription(max));
+        let limits = &self.shared.limits;
+        let reserved = self.connection.filter(|connection| connection.reserve_subscription(limits));
         let outcome = handle(state, reserved.is_some());
         if let Some(connection) = reserved.filter(|_| before || !subscribed(state)) {
             connection.release_subscription();
@@ -231,9 +236,10 @@ impl<N: Network> PeerInputHandler<'_, N> {
     fn record(&self, state: &TopicState<N>, decision: Option<PeerDecision>) {
         if let Some(decision) = decision {
             let (topic, score) = (Some(&state.topic), self.status.score);
-            self.shared
-                .event_log
-                .record_decision(EventContext { peer: Some(self.peer), topic, score, at: self.at }, decision);
+            self.shared.event_log.record_decision(
+                EventContext { peer: Some(self.peer), topic, score, time: self.received_at },
+                decision,
+            );
         }
     }
 }

@@ -149,7 +149,7 @@ impl<N: Network> RunningTopic<N> {
             outgoing.supervisor_items.push(SupervisorItem::Events {
                 topic: self.state.topic.clone(),
                 events: outbox.events.drain(..).collect(),
-                at: self.shared.now(),
+                now: self.shared.now(),
             });
         }
     }

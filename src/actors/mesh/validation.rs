@@ -1,5 +1,5 @@
-//! Asynchronous validation: awaits the application's verdict on the arbiter of the topic or the supervisor, and sends it
-//! back to that actor. At most `bounds.max_validating` verdicts of topics are awaited, each for at most
+//! Asynchronous validation: awaits the application's verdict on the arbiter of the topic or the supervisor, and sends
+//! it back to that actor. At most `bounds.max_validating` verdicts of topics are awaited, each for at most
 //! `bounds.validation_timeout`.
 
 use std::sync::{Arc, atomic::Ordering};
@@ -15,8 +15,8 @@ use crate::{
     protocol::exchange::Validation,
 };
 
-/// Awaits the verdict on a message and sends it to the topic; no verdict if there is no permit for a validation. Must be
-/// called on an arbiter.
+/// Awaits the verdict on a message and sends it to the topic; no verdict if there is no permit for a validation. Must
+/// be called on an arbiter.
 pub(in crate::actors) fn start<N: Network>(
     validation: Validation<N>,
     address: &TopicAddr<N>,
@@ -39,8 +39,8 @@ pub(in crate::actors) fn start<N: Network>(
     });
 }
 
-/// Awaits the verdicts on a batch and sends them to the supervisor; no verdicts if that takes too long. Must be called on
-/// an arbiter.
+/// Awaits the verdicts on a batch and sends them to the supervisor; no verdicts if that takes too long. Must be called
+/// on an arbiter.
 pub(in crate::actors) fn start_batch<N: Network>(
     batch: Vec<Delivery<N>>,
     verdicts: BoxFuture<Vec<Validity>>,

@@ -1,5 +1,5 @@
-//! The supervisor's state and handlers. [`topics`](super::topics) has its part about topics, [`heartbeat`](super::heartbeat)
-//! its part about heartbeats and batches.
+//! The supervisor's state and handlers. [`topics`](super::topics) has its part about topics,
+//! [`heartbeat`](super::heartbeat) its part about heartbeats and batches.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -31,11 +31,7 @@ use crate::{
     protocol::{
         exchange::{Outbox, event::TopicEvent},
         inspect::view::View,
-        outcome::{
-            AddPeer, PruneOutcome,
-            decision::{PeerDecision, Penalty},
-            labels::Input,
-        },
+        outcome::{AddPeer, PruneOutcome, decision::PeerDecision, labels::Input, reason::Penalty},
         peers::{Peers, PeersOutbox, decisions::decisions_of},
     },
     timestamp::Timestamp,
@@ -138,7 +134,7 @@ impl<N: Network> SupervisorActor<N> {
             SupervisorItem::Message(mut message) => message.handle(self, ctx),
             SupervisorItem::Topic { topic, item } => self.send_to_topic(topic, item),
             SupervisorItem::Spawn { topic, address } => self.spawn(topic, address),
-            SupervisorItem::Events { topic, events, at } => self.apply_events(&topic, events, at),
+            SupervisorItem::Events { topic, events, now } => self.apply_events(&topic, events, now),
             SupervisorItem::CanRetire { topic, commands } => self.retire(topic, commands),
             SupervisorItem::Retired(state) => self.retired(state, ctx),
             SupervisorItem::Panicked(topic) => self.restart(topic),
@@ -149,28 +145,28 @@ impl<N: Network> SupervisorActor<N> {
         }
     }
 
-    pub(super) fn apply_events(&mut self, topic: &N::Topic, events: Vec<TopicEvent<N>>, at: Timestamp) {
+    pub(super) fn apply_events(&mut self, topic: &N::Topic, events: Vec<TopicEvent<N>>, now: Timestamp) {
         for event in events {
             log::topic_event(topic, &event, |peer| self.peers.scores.get(peer));
             let decisions = decisions_of(topic, &event, &self.peers.scores, self.overloaded);
             let from = if let TopicEvent::PxOffered(from, _) = &event { Some(from.clone()) } else { None };
-            let px = self.peers.apply_event(topic, event, at);
+            let px = self.peers.apply_event(topic, event, now);
             for (peer, decision) in decisions {
-                self.record(&peer, Some(topic), at, decision);
+                self.record(&peer, Some(topic), now, decision);
             }
             if let Some(outcome) = &px {
                 self.outbox.counters.input(Input::Prune, outcome);
             }
             if let (Some(from), Some(PruneOutcome::ScoreTooLow { .. })) = (from, px) {
-                self.record(&from, Some(topic), at, PeerDecision::PxRefused);
+                self.record(&from, Some(topic), now, PeerDecision::PxRefused);
             }
         }
     }
 
     /// Records a decision with the score that the peer has now.
-    fn record(&self, peer: &N::Peer, topic: Option<&N::Topic>, at: Timestamp, decision: PeerDecision) {
+    fn record(&self, peer: &N::Peer, topic: Option<&N::Topic>, time: Timestamp, decision: PeerDecision) {
         let score = self.peers.scores.get(peer);
-        let context = EventContext { peer: Some(peer), topic, score, at };
+        let context = EventContext { peer: Some(peer), topic, score, time };
         self.shared.event_log.record_decision(context, decision);
     }
 }
@@ -195,13 +191,13 @@ impl<N: Network> Handler<Disconnect<N>> for SupervisorActor<N> {
     type Result = ();
 
     fn handle(&mut self, message: Disconnect<N>, _: &mut Self::Context) {
-        let Disconnect { peer, at } = message;
+        let Disconnect { peer, disconnected_at } = message;
         let was_connected = self.peers.connection_id(&peer).is_some();
-        let outcome = self.peers.disconnect(&peer, at);
+        let outcome = self.peers.disconnect(&peer, disconnected_at);
         self.outbox.counters.input(Input::RemovePeer, &outcome);
         log::connection(&peer, outcome.name(), None);
         if was_connected {
-            self.record(&peer, None, at, PeerDecision::Disconnected);
+            self.record(&peer, None, disconnected_at, PeerDecision::Disconnected);
         }
     }
 }

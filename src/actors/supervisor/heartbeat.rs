@@ -73,8 +73,8 @@ impl<N: Network> SupervisorActor<N> {
         footprint
     }
 
-    /// Validates the ids of parked messages again. A message for whose id the application panics is dropped, because the
-    /// application would panic at each heartbeat.
+    /// Validates the ids of parked messages again. A message for whose id the application panics is dropped, because
+    /// the application would panic at each heartbeat.
     pub(super) fn check_parked(&mut self) {
         let shared = &self.shared;
         shared.record(RecordedInput::CheckParked);

@@ -30,12 +30,12 @@ pub(crate) enum SupervisorItem<N: Network> {
 
     // From mesh actors.
     /// The supervisor applies the events to peers and scores, in order.
-    Events { topic: N::Topic, events: Vec<TopicEvent<N>>, at: Timestamp },
+    Events { topic: N::Topic, events: Vec<TopicEvent<N>>, now: Timestamp },
     /// Nothing needs the topic's actor, after this number of commands of the application. If there was none since, the
     /// supervisor removes the topic from the topic table and sends `Retire`.
     CanRetire { topic: N::Topic, commands: u32 },
-    /// The state of a topic whose actor has ended. The supervisor keeps it while it is worth keeping, and handles what it
-    /// deferred for the topic.
+    /// The state of a topic whose actor has ended. The supervisor keeps it while it is worth keeping, and handles what
+    /// it deferred for the topic.
     Retired(Box<TopicState<N>>),
     /// From the arbiter's actor: a topic panicked. The supervisor restarts it, or gives it up if it panics too often.
     Panicked(N::Topic),
@@ -91,7 +91,7 @@ pub(crate) struct Connect<N: Network> {
 #[rtype(result = "()")]
 pub(crate) struct Disconnect<N: Network> {
     pub(crate) peer: N::Peer,
-    pub(crate) at: Timestamp,
+    pub(crate) disconnected_at: Timestamp,
 }
 
 /// The transport reports that a peer reads control messages too slowly. The supervisor penalises the peer (P7).
@@ -120,8 +120,8 @@ pub(crate) struct PeersQuery<F, T> {
     answer: PhantomData<fn() -> T>,
 }
 
-/// The supervisor answers with at most `limit` topics, active and passive, that follow `after`, in order. No answer if the
-/// engine has ended.
+/// The supervisor answers with at most `limit` topics, active and passive, that follow `after`, in order. No answer if
+/// the engine has ended.
 pub(crate) struct ListTopics<N: Network> {
     pub(crate) after: Option<N::Topic>,
     pub(crate) limit: usize,

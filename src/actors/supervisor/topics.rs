@@ -64,7 +64,7 @@ impl<N: Network> SupervisorActor<N> {
                 handle_message(&mut state, message, &cx, observe, &shared, outbox, outgoing);
             }
             TopicItem::Peer(message) => {
-                now = message.at;
+                now = message.received_at;
                 handle_peer(&mut state, *message, &shared, &mut self.outbox);
             }
             TopicItem::Command(command) => {
@@ -139,8 +139,8 @@ impl<N: Network> SupervisorActor<N> {
         }
     }
 
-    /// Restarts a topic that panicked. Its state is lost, but not its address, its subscribers and whether it was joined.
-    /// A topic that panics too often is given up.
+    /// Restarts a topic that panicked. Its state is lost, but not its address, its subscribers and whether it was
+    /// joined. A topic that panics too often is given up.
     pub(super) fn restart(&mut self, topic: N::Topic) {
         let Some(SupervisedTopic::Active(address)) = self.topics.remove(&topic) else { return };
         let now = self.shared.now();

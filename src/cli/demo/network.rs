@@ -27,7 +27,8 @@ use crate::cli::{
     status_server::{Exporter, StatusServer, default_address},
 };
 
-/// Time limit for the meshes to form. Publishing starts after it in any case, since gossip reaches nodes without a full mesh.
+/// Time limit for the meshes to form. Publishing starts after it in any case, since gossip reaches nodes without a full
+/// mesh.
 const MESH_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often the meshes are queried while they form.
 const MESH_POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -192,8 +193,8 @@ fn mesh_sizes(meshes: &[(TopicName, Vec<PeerId>)], topics: usize) -> Vec<usize> 
     (0..topics).map(|index| sizes.get(&topic(index)).copied().unwrap_or(0)).collect()
 }
 
-/// A random, connected topology as pairs of the dialling and the dialled node. It depends only on the arguments, and has no
-/// pair twice, in either direction.
+/// A random, connected topology as pairs of the dialling and the dialled node. It depends only on the arguments, and
+/// has no pair twice, in either direction.
 fn dials(nodes: usize, seed: u64) -> Vec<(usize, usize)> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut connected = BTreeSet::new();

@@ -74,8 +74,8 @@ impl NodeConfig {
         let swarm = swarm(key, network.clone(), &TransportConfig::default())?;
         // The engine runs on this thread, with its swarm, so that messages do not change threads and there are as many
         // threads as cores. Measured on two busy cores, with 20 nodes, 100 topics and 500 messages per second: 0.13 to
-        // 0.15 ms of CPU time per delivery, against 0.16 to 0.24 ms if each engine has a thread of its own, but a higher
-        // latency than with these threads.
+        // 0.15 ms of CPU time per delivery, against 0.16 to 0.24 ms if each engine has a thread of its own, but a
+        // higher latency than with these threads.
         let mut engine =
             Worker::builder(network.clone(), self.limits).self_peer(peer).seed(self.seed).arbiters(0);
         if let Some(recorder) = self.recorder {
@@ -101,8 +101,8 @@ fn any_port() -> Multiaddr {
     Multiaddr::empty().with(Protocol::Ip4(std::net::Ipv4Addr::LOCALHOST)).with(Protocol::Tcp(0))
 }
 
-/// The default limits, except that a node accepts an IHAVE for each topic in one heartbeat. Gossip then recovers every lost
-/// message, however many topics there are.
+/// The default limits, except that a node accepts an IHAVE for each topic in one heartbeat. Gossip then recovers every
+/// lost message, however many topics there are.
 fn limits(topics: usize) -> Result<Limits<TopicName>, Failure> {
     let mut config = LimitsConfig::<TopicName>::default();
     let topics = u32::try_from(topics).unwrap_or(u32::MAX);

@@ -1,5 +1,5 @@
-//! The output of the demonstration: a progress line on a terminal, lines of text elsewhere, or JSON; at the end a table by
-//! topic. Scripts and tests parse the JSON: its events and fields are stable.
+//! The output of the demonstration: a progress line on a terminal, lines of text elsewhere, or JSON; at the end a table
+//! by topic. Scripts and tests parse the JSON: its events and fields are stable.
 
 use std::{
     fmt::{self, Write},

@@ -1,5 +1,5 @@
-//! Events of a node's swarm: some are reported to standard output, and failures are logged. A bounded queue separates the
-//! task of the swarm from a slow reader of the output.
+//! Events of a node's swarm: some are reported to standard output, and failures are logged. A bounded queue separates
+//! the task of the swarm from a slow reader of the output.
 
 use std::{collections::BTreeSet, sync::Arc};
 

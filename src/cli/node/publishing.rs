@@ -39,8 +39,8 @@ pub struct Publishing {
 }
 
 impl Publishing {
-    /// Waits until a peer has subscribed and `settle` has passed, then publishes one message on each topic per interval.
-    /// Skips messages after the engine has stopped.
+    /// Waits until a peer has subscribed and `settle` has passed, then publishes one message on each topic per
+    /// interval. Skips messages after the engine has stopped.
     ///
     /// # Errors
     /// The transport can't encode a message of this size, prefix and topic.

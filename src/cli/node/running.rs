@@ -192,7 +192,7 @@ impl RunningNode {
         }
         drop(handle);
         let (received, published) = (received.load(Ordering::Relaxed), published.load(Ordering::Relaxed));
-        // The queue of the printer may be full if nobody reads the output.
+        // The queue of the printer stays full if the reader of the output has stopped reading.
         let _ = timeout(STOP_TIMEOUT, report.line(Line::Summary { received, published, mesh })).await;
         let traced = trace.end().await;
         outcome.and(worker.wait_for_end().await.map_err(Failure::Engine)).and(traced)

@@ -55,8 +55,8 @@ pub(super) async fn health<N: Displayable>(worker: Data<Worker<N>>) -> HttpRespo
 }
 
 fn heartbeat<N: Displayable>(worker: &Worker<N>) -> Check {
-    let HeartbeatStatus { tick, at, manual, .. } = worker.last_heartbeat();
-    let since = worker.now().saturating_since(at);
+    let HeartbeatStatus { tick, started_at, manual, .. } = worker.last_heartbeat();
+    let since = worker.now().saturating_since(started_at);
     let late = worker.limits().heartbeat_interval.saturating_mul(LATE_HEARTBEATS).max(MIN_LATE);
     let status = match since {
         _ if manual => CheckStatus::Ok,

@@ -14,8 +14,8 @@ use crate::{
 
 /// Receives delivery reports. The methods are called on several tasks at once and must not block.
 pub trait DeliveryListener: Send + Sync {
-    /// Whether reports of this message are wanted. Called once when the message is queued.
-    fn wants_reports(&self, topic: &TopicName, id: &MessageId) -> bool;
+    /// Whether somebody waits for reports of this message. Called once when the message is queued.
+    fn has_publish_listener(&self, topic: &TopicName, id: &MessageId) -> bool;
     /// All bytes of the message were written to one recipient's stream and flushed.
     fn report_sent(&self, topic: &TopicName, id: &MessageId);
     /// The message is not sent to one recipient.
@@ -42,7 +42,7 @@ impl DeliveryReports {
         listener: &Arc<dyn DeliveryListener>,
     ) -> Option<Self> {
         let P2pMessage::FullMessage(message) = message else { return None };
-        let wanted = listener.wants_reports(&message.topic, &message.message_id);
+        let wanted = listener.has_publish_listener(&message.topic, &message.message_id);
         wanted.then(|| Self { message: Arc::clone(message), listener: Arc::clone(listener) })
     }
 

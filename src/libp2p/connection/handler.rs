@@ -191,20 +191,13 @@ impl Handler {
         }
     }
 
-    /// Takes the messages that the peer does not want out of the queue: at once, since they could be written before
-    /// the behaviour sees the RPC.
-    fn withdraw_unwanted(&self, rpc: &InboundRpc) -> LaneCounts {
-        let mut suppressed = LaneCounts::NONE;
-        rpc.idontwant().for_each(|ids| suppressed += self.queue.withdraw(ids));
-        suppressed
-    }
-
     /// Reads one RPC. `Ready(None)`: the stream has ended.
     fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Option<HandlerEvent>> {
         let Some(inbound) = &mut self.inbound else { return Poll::Pending };
         match ready!(inbound.poll_rpc(cx, &self.read_budget, &self.network)) {
             Ok(Some(mut rpc)) => {
-                rpc.suppressed = self.withdraw_unwanted(&rpc);
+                // At once, since the messages could be written before the behaviour sees the RPC.
+                rpc.suppressed = self.queue.apply_idontwant(&rpc);
                 return Poll::Ready(Some(HandlerEvent::Received(rpc)));
             }
             Ok(None) => self.inbound = None,

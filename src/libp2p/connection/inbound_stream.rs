@@ -59,7 +59,7 @@ pub struct InboundRpc {
 
 impl InboundRpc {
     /// The ids of each IDONTWANT.
-    pub(in crate::libp2p) fn idontwant(&self) -> impl Iterator<Item = &[MessageId]> {
+    pub(super) fn idontwant(&self) -> impl Iterator<Item = &[MessageId]> {
         let first = self.messages.len().saturating_sub(self.idontwants);
         self.messages[first..].iter().filter_map(|message| match message {
             P2pMessage::IDontWant { message_ids } => Some(message_ids.as_slice()),

@@ -25,7 +25,7 @@ use crate::{
 pub(in crate::libp2p) struct Item {
     pub(in crate::libp2p) fragment: Fragment,
     pub(in crate::libp2p) lane: Lane,
-    /// The id of a message that an IDONTWANT may withdraw. `None` for small messages, which no peer names in one.
+    /// The id of a message that an IDONTWANT may remove. `None` for small messages, which no peer names in one.
     pub(in crate::libp2p) id: Option<MessageId>,
     /// Completed when the fragment is written or dropped.
     pub(in crate::libp2p) report: Option<DeliveryReport>,
@@ -35,7 +35,7 @@ pub(in crate::libp2p) struct Item {
 const MIN_IDONTWANT_SIZE: usize = 512;
 
 impl Item {
-    /// Creates an item for a fragment of `message`. An IDONTWANT may withdraw a full message, unless its recipient
+    /// Creates an item for a fragment of `message`. An IDONTWANT may remove a full message, unless its recipient
     /// requested it by IWANT.
     pub(in crate::libp2p) fn new(
         message: &P2pMessage<Libp2pNetwork>,
@@ -57,9 +57,9 @@ impl Item {
 
 #[derive(Debug, Default)]
 pub(in crate::libp2p) struct Lanes {
-    /// Indexed by [`Lane::place`].
+    /// Indexed by [`Lane::queue_index`].
     lanes: [VecDeque<Item>; Lane::QUEUES],
-    /// How many times each message that may be withdrawn is queued.
+    /// How many times each message that may be removed is queued.
     ids: HashMap<MessageId, usize, RandomState>,
     items: usize,
     bytes: usize,
@@ -96,12 +96,12 @@ impl Lanes {
 
     /// Takes the newest item of the least urgent lane, if that is less urgent than `lane`.
     pub(super) fn pop_less_urgent(&mut self, lane: Lane) -> Option<Item> {
-        let item = lane.drop_order().iter().find_map(|place| self.lanes[*place].pop_back());
+        let item = lane.drop_order().iter().find_map(|index| self.lanes[*index].pop_back());
         self.taken(item)
     }
 
-    /// Takes these messages out of the lanes of full messages. The lanes are searched only if one of them is queued.
-    pub(in crate::libp2p) fn withdraw(&mut self, ids: &[MessageId]) -> Vec<Item> {
+    /// Removes these messages from the lanes of full messages. The lanes are searched only if one of them is queued.
+    pub(in crate::libp2p) fn remove_messages(&mut self, ids: &[MessageId]) -> Vec<Item> {
         let queued: HashSet<&MessageId, RandomState> =
             ids.iter().filter(|id| self.ids.contains_key(id)).collect();
         let mut taken = Vec::new();
@@ -111,8 +111,8 @@ impl Lanes {
         for lane in [Lane::Publish, Lane::Forward] {
             let lane = &mut self.lanes[lane.queue_index(false)];
             for item in std::mem::take(lane) {
-                let unwanted = item.id.as_ref().is_some_and(|id| queued.contains(id));
-                if unwanted { taken.push(item) } else { lane.push_back(item) }
+                let named = item.id.as_ref().is_some_and(|id| queued.contains(id));
+                if named { taken.push(item) } else { lane.push_back(item) }
             }
         }
         taken.into_iter().filter_map(|item| self.taken(Some(item))).collect()
@@ -204,7 +204,7 @@ pub(in crate::libp2p) mod tests {
     }
 
     #[test]
-    fn unwanted_messages_are_withdrawn_except_iwant_responses() {
+    fn an_idontwant_removes_messages_except_iwant_responses() {
         let mut lanes = Lanes::default();
         let id = |tag: u8| MessageId::from(vec![tag]);
         for (lane, tag) in [(Lane::Forward, 1), (Lane::Publish, 1), (Lane::Forward, 2), (Lane::Forward, 3)] {
@@ -213,8 +213,8 @@ pub(in crate::libp2p) mod tests {
         lanes.push(item(Kind::Message, Lane::Answer, 1));
         lanes.push(item(Kind::IDontWant, Lane::Gossip, 9));
         let tags = |items: Vec<Item>| items.iter().map(|item| item.fragment.bytes[0]).collect::<Vec<_>>();
-        assert_eq!(tags(lanes.withdraw(&[id(1), id(3), id(7)])), [1, 1, 3]);
-        assert!(lanes.withdraw(&[id(1), id(3)]).is_empty());
+        assert_eq!(tags(lanes.remove_messages(&[id(1), id(3), id(7)])), [1, 1, 3]);
+        assert!(lanes.remove_messages(&[id(1), id(3)]).is_empty());
         assert_eq!((lanes.items(), lanes.bytes()), (3, 30));
         assert_eq!(tags(std::iter::from_fn(|| lanes.pop()).collect()), [9, 2, 1]);
         assert!(lanes.ids.is_empty());

@@ -14,14 +14,12 @@ use futures::task::AtomicWaker;
 
 use super::{
     delivery_report::DeliveryReport,
+    inbound_stream::InboundRpc,
     lanes::{Item, LaneCounts, Lanes},
     packing::pack,
 };
 use crate::{
-    libp2p::{
-        codec::{encode::Kind, limits::WireLimits},
-        ids::MessageId,
-    },
+    libp2p::codec::{encode::Kind, limits::WireLimits},
     protocol::Lane,
     worker::DropReason,
 };
@@ -30,8 +28,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueLimits {
-    /// Most items; an item is an entry of an RPC. By default 8,192. Beyond it the least urgent items are dropped, the newest first:
-    /// gossip, then IWANT responses, then forwarded messages, then our own. Control is exempt.
+    /// Most items; an item is an entry of an RPC. By default 8,192. Beyond it the least urgent items are dropped, the
+    /// newest first: gossip, then IWANT responses, then forwarded messages, then our own. Control is exempt.
     pub max_items: usize,
     /// Most bytes; by default 8 MiB. Beyond it items are dropped in the same order.
     pub max_bytes: usize,
@@ -114,15 +112,19 @@ impl SendQueue {
         Push { dropped: drop_all(dropped, DropReason::PeerQueueFull), unsupported: false, overflowed }
     }
 
-    /// Takes messages that the peer does not want out of the queue, unless they are being written.
-    pub(in crate::libp2p) fn withdraw(&self, ids: &[MessageId]) -> LaneCounts {
-        let unwanted = self.state().pending.withdraw(ids);
-        drop_all(unwanted, DropReason::IDontWant)
+    /// Removes the messages that the IDONTWANTs of an RPC name, unless they are being written.
+    pub(in crate::libp2p) fn apply_idontwant(&self, rpc: &InboundRpc) -> LaneCounts {
+        let mut removed = LaneCounts::NONE;
+        for ids in rpc.idontwant() {
+            let items = self.state().pending.remove_messages(ids);
+            removed += drop_all(items, DropReason::IDontWant);
+        }
+        removed
     }
 
-    /// Appends frames to `out` until it has at least `target` bytes or the queue is empty. Call it only when all earlier
-    /// frames are flushed: their reports are completed here. If nothing is appended, the next push wakes the task of
-    /// `cx`.
+    /// Appends frames to `out` until it has at least `target` bytes or the queue is empty. Call it only when all
+    /// earlier frames are flushed: their reports are completed here. If nothing is appended, the next push wakes the
+    /// task of `cx`.
     pub(in crate::libp2p) fn fill(
         &self,
         out: &mut Vec<u8>,
@@ -186,8 +188,8 @@ pub(in crate::libp2p) fn drop_all(items: Vec<Item>, reason: DropReason) -> LaneC
 }
 
 impl State {
-    /// Adds an item, or moves it or less urgent ones to `dropped`. Returns true when control finds no room for the first
-    /// time.
+    /// Adds an item, or moves it or less urgent ones to `dropped`. Returns true when control finds no room for the
+    /// first time.
     fn push(&mut self, item: Item, limits: &QueueLimits, dropped: &mut Vec<Item>) -> bool {
         let control = item.lane == Lane::Control;
         if self.overflowed || (self.slow && !control) {

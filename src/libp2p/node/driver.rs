@@ -5,6 +5,7 @@ use std::{
     collections::{HashMap, VecDeque},
     future::Future,
     io,
+    ops::ControlFlow,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -40,12 +41,12 @@ type ListenAnswer = oneshot::Sender<Result<Multiaddr, CommandError>>;
 
 /// Most queued commands.
 const MAX_COMMANDS: usize = 64;
-/// Most events, or outputs, that are handled before the other side has its turn.
-const TURN: usize = 64;
+/// The most pending inputs, outputs and swarm events, each, that are handled in one round.
+const MAX_ITEMS_PER_ROUND: usize = 64;
 /// The number of queued events of the behaviour beyond which no outputs are read.
 const MAX_QUEUED_EVENTS: usize = 4_096;
-/// The number of turns after which the other tasks of the thread have theirs.
-const TURNS: usize = 16;
+/// The number of rounds after which the driver yields to the other tasks of the thread.
+const ROUNDS_BEFORE_YIELD: usize = 16;
 /// How long the last messages of the engine may take to be written. They are written before connections are closed,
 /// since a peer may not read what arrives together with the end of the connection.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
@@ -286,36 +287,37 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
         Poll::Pending
     }
 
-    /// Gives each side one turn. `Pending`: there was nothing to do.
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+    /// Handles commands, pending inputs, outputs and swarm events once. `Pending`: there was nothing to do; `Break`:
+    /// the node ends.
+    fn poll_round(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<()>> {
         let mut idle = true;
         while let Poll::Ready(command) = self.commands.poll_recv(cx) {
             idle = false;
             if !command.is_some_and(|command| self.on_command(command)) {
-                return Poll::Ready(Turn::Last);
+                return Poll::Ready(ControlFlow::Break(()));
             }
         }
-        for _ in 0..TURN {
+        for _ in 0..MAX_ITEMS_PER_ROUND {
             let Poll::Ready((peer, inputs)) = self.pending.poll_ready(cx) else { break };
             idle = false;
             self.pass_to_engine(peer, inputs, true);
         }
-        for _ in 0..TURN {
+        for _ in 0..MAX_ITEMS_PER_ROUND {
             if self.swarm.behaviour().gossipsub.queued_events() > MAX_QUEUED_EVENTS {
                 idle = false;
                 break;
             }
-            let Poll::Ready(emission) = self.outputs.poll_next(cx) else { break };
-            let Some(emission) = emission else { return Poll::Ready(Turn::Last) };
+            let Poll::Ready(batch) = self.outputs.poll_next(cx) else { break };
+            let Some(batch) = batch else { return Poll::Ready(ControlFlow::Break(())) };
             idle = false;
-            self.swarm.behaviour_mut().gossipsub.emit(emission);
+            self.swarm.behaviour_mut().gossipsub.emit(batch);
         }
-        for _ in 0..TURN {
+        for _ in 0..MAX_ITEMS_PER_ROUND {
             let Poll::Ready(Some(event)) = self.swarm.poll_next_unpin(cx) else { break };
             idle = false;
             self.on_swarm_event(event);
         }
-        if idle { Poll::Pending } else { Poll::Ready(Turn::More) }
+        if idle { Poll::Pending } else { Poll::Ready(ControlFlow::Continue(())) }
     }
 }
 
@@ -330,11 +332,6 @@ struct Closing {
     closed: bool,
 }
 
-enum Turn {
-    More,
-    Last,
-}
-
 impl<E: Engine + Unpin, O: OutputSource + Unpin> Future for NodeDriver<E, O> {
     type Output = ();
 
@@ -342,14 +339,14 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> Future for NodeDriver<E, O> {
         if self.closing.is_some() {
             return self.poll_closing(cx);
         }
-        for _ in 0..TURNS {
-            match self.poll_turn(cx) {
+        for _ in 0..ROUNDS_BEFORE_YIELD {
+            match self.poll_round(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Turn::Last) => {
+                Poll::Ready(ControlFlow::Break(())) => {
                     self.closing = Some(Closing { deadline: Box::pin(sleep(FLUSH_TIMEOUT)), closed: false });
                     return self.poll_closing(cx);
                 }
-                Poll::Ready(Turn::More) => {}
+                Poll::Ready(ControlFlow::Continue(())) => {}
             }
         }
         cx.waker().wake_by_ref();

@@ -117,7 +117,7 @@ impl Engine for Worker<Libp2pNetwork> {
 }
 
 impl DeliveryListener for Worker<Libp2pNetwork> {
-    fn wants_reports(&self, topic: &TopicName, id: &MessageId) -> bool {
+    fn has_publish_listener(&self, topic: &TopicName, id: &MessageId) -> bool {
         self.has_publish_listener(topic, id)
     }
 

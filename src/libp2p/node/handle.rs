@@ -90,9 +90,9 @@ impl NodeHandle {
         self.request(|answer| Command::Disconnect(peer, answer)).await
     }
 
-    /// Ends the node: it writes what is queued, for 200 ms at most, and closes its connections. Returns when the command
-    /// is queued; the [`NodeDriver`](crate::libp2p::NodeDriver) completes soon after. If the future is dropped, the
-    /// command may not be sent.
+    /// Ends the node: it writes what is queued, for 200 ms at most, and closes its connections. Returns when the
+    /// command is queued; the [`NodeDriver`](crate::libp2p::NodeDriver) completes soon after. If the future is dropped,
+    /// the command may not be sent.
     pub async fn shutdown(&self) {
         // An error means that the node has ended before.
         let _ = self.commands.send(Command::Shutdown).await;

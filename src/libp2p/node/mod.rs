@@ -1,5 +1,5 @@
-//! A node: the driver task that ties the ready-made swarm to an engine, and [`Node`](builder::Node), which starts swarm,
-//! engine and driver for an application.
+//! A node: the driver task that ties the ready-made swarm to an engine, and [`Node`](builder::Node), which starts
+//! swarm, engine and driver for an application.
 
 pub(super) mod builder;
 pub(super) mod driver;

@@ -1,5 +1,5 @@
-//! The inputs for which the engine has no room yet, by peer and in their order. The read budgets of a peer's connections
-//! bound them.
+//! The inputs for which the engine has no room yet, by peer and in their order. The read budgets of a peer's
+//! connections bound them.
 
 use std::{
     collections::{HashMap, VecDeque},

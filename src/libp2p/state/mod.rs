@@ -1,5 +1,5 @@
-//! The state that all connections of a node share while it runs: known addresses, checked signatures, traffic counters. The
-//! behaviour and its connections write it; the engine reads two parts of it through its `Network`.
+//! The state that all connections of a node share while it runs: known addresses, checked signatures, traffic counters.
+//! The behaviour and its connections write it; the engine reads two parts of it through its `Network`.
 
 pub(super) mod address_book;
 

@@ -261,11 +261,9 @@ impl Behaviour {
     fn on_rpc(&mut self, peer: PeerId, connection: ConnectionId, rpc: InboundRpc) {
         self.dropped.add(peer, DropReason::IDontWant, rpc.suppressed);
         if self.connections.carries_gossipsub(&peer, connection) {
-            // Messages may be queued on another connection, or were queued since the handler withdrew what it found.
-            for ids in rpc.idontwant() {
-                let suppressed = self.connections.withdraw(&peer, ids);
-                self.dropped.add(peer, DropReason::IDontWant, suppressed);
-            }
+            // Messages may be queued on another connection, or were queued since the handler applied the IDONTWANT.
+            let suppressed = self.connections.apply_idontwant(&peer, &rpc);
+            self.dropped.add(peer, DropReason::IDontWant, suppressed);
             let inputs = rpc.messages.into_iter().map(|message| P2pInput::message(peer, message));
             self.add_event(Event::Inputs(Inputs::new(peer, inputs, Some(rpc.permit))));
         }
@@ -373,7 +371,7 @@ impl NetworkBehaviour for Behaviour {
                 self.dropped.add(peer, DropReason::PeerQueueFull, dropped);
                 // A connection that is to be closed was reported before.
                 if self.connections.carries_gossipsub(&peer, connection) {
-                    self.on_slow_peer(peer, Slowness::Unread);
+                    self.on_slow_peer(peer, Slowness::WriteTimeout);
                 }
             }
             HandlerEvent::GaveUp { unsupported } => self.on_gave_up(peer, connection, unsupported),

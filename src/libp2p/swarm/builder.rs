@@ -152,8 +152,8 @@ pub fn swarm(
 
 /// Limits the memory of a connection. A peer that answers late can make rust-libp2p's yamux widen the windows of a
 /// connection to 1 GiB in total, and then fill them while we don't read. Only the number of streams can be set, each of
-/// which is guaranteed 256 KiB of that sum: 4,032 streams leave 16 MiB for wider windows. Far fewer streams are accepted
-/// at a time.
+/// which is guaranteed 256 KiB of that sum: 4,032 streams leave 16 MiB for wider windows. Far fewer streams are
+/// accepted at a time.
 fn muxer() -> yamux::Config {
     let mut config = yamux::Config::default();
     config.set_max_num_streams(4_032);

@@ -6,12 +6,10 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 use ::libp2p::{PeerId, swarm::ConnectionId};
 
 use crate::{
-    libp2p::{
-        connection::{
-            lanes::{Item, LaneCounts},
-            send_queue::{Push, SendQueue, drop_all},
-        },
-        ids::MessageId,
+    libp2p::connection::{
+        inbound_stream::InboundRpc,
+        lanes::{Item, LaneCounts},
+        send_queue::{Push, SendQueue, drop_all},
     },
     worker::DropReason,
 };
@@ -133,9 +131,9 @@ impl Connections {
         self.queue(peer).map(|queue| queue.push(item))
     }
 
-    /// Takes messages that the peer does not want out of its queue.
-    pub(super) fn withdraw(&self, peer: &PeerId, ids: &[MessageId]) -> LaneCounts {
-        self.queue(peer).map_or(LaneCounts::NONE, |queue| queue.withdraw(ids))
+    /// Removes the messages that the IDONTWANTs of an RPC of the peer name from its queue.
+    pub(super) fn apply_idontwant(&self, peer: &PeerId, rpc: &InboundRpc) -> LaneCounts {
+        self.queue(peer).map_or(LaneCounts::NONE, |queue| queue.apply_idontwant(rpc))
     }
 
     /// Whether the peer is connected for the engine.

@@ -41,8 +41,8 @@ impl Dials {
         self.begin(DialOpts::peer_id(peer).build(), Target::Peer)
     }
 
-    /// Dials an address, or reports a failure if too many dials are in progress. The swarm does not dial an address that
-    /// names a connected peer.
+    /// Dials an address, or reports a failure if too many dials are in progress. The swarm does not dial an address
+    /// that names a connected peer.
     pub(super) fn dial_point(&mut self, point: Multiaddr) -> Action {
         if self.is_full() {
             return Action::GenerateEvent(Event::Unreachable { point, error: TOO_MANY.to_owned() });

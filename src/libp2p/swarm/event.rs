@@ -93,7 +93,7 @@ pub enum Event {
 #[non_exhaustive]
 pub enum Slowness {
     /// Within `write_timeout` the peer read fewer than `min_written` bytes, though more were pending.
-    Unread,
+    WriteTimeout,
     /// Control alone, which is never dropped, reached `stall_factor` times the limits of the send queue. The peer is
     /// disconnected in any case.
     Overflow,

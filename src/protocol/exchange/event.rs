@@ -2,7 +2,10 @@
 
 use crate::{
     network::{Delivery, Network},
-    protocol::connection::ConnectionId,
+    protocol::{
+        connection::ConnectionId,
+        outcome::reason::{GraftReason, LeaveReason},
+    },
 };
 use derive_where::derive_where;
 
@@ -47,8 +50,8 @@ pub(crate) enum TopicEvent<N: Network> {
 /// The result of the first phase of a topic's heartbeat.
 #[derive_where(Clone, Debug, Default)]
 pub(crate) struct Maintenance<N: Network> {
-    pub(crate) grafted: Vec<(N::Peer, ConnectionId)>,
-    pub(crate) pruned: Vec<Pruned<N>>,
+    pub(crate) grafted: Vec<GraftedPeer<N>>,
+    pub(crate) pruned: Vec<PrunedPeer<N>>,
     /// The peers that broke an IWANT promise, once for each promise.
     pub(crate) broken: Vec<N::Peer>,
 }
@@ -60,11 +63,20 @@ impl<N: Network> Maintenance<N> {
     }
 }
 
-/// A peer that the heartbeat pruned.
+/// A peer that the heartbeat grafted.
 #[derive_where(Clone, Debug)]
-pub(crate) struct Pruned<N: Network> {
+pub(crate) struct GraftedPeer<N: Network> {
     pub(crate) peer: N::Peer,
     pub(crate) connection_id: ConnectionId,
+    pub(crate) reason: GraftReason,
+}
+
+/// A peer that a heartbeat or a leave of the topic pruned.
+#[derive_where(Clone, Debug)]
+pub(crate) struct PrunedPeer<N: Network> {
+    pub(crate) peer: N::Peer,
+    pub(crate) connection_id: ConnectionId,
+    pub(crate) reason: LeaveReason,
     /// The peer has a negative score, so the PRUNE carries no px.
     pub(crate) no_px: bool,
 }

@@ -15,8 +15,8 @@ pub(crate) trait PeerView<N: Network> {
         false
     }
 
-    /// Whether `peer` declined the message by IDONTWANT.
-    fn declined_by(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
+    /// Whether an IDONTWANT of `peer` for the message is stored.
+    fn received_idontwant(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
         let _ = (peer, id);
         false
     }

@@ -1,5 +1,5 @@
-//! A complete gossipsub node as one pure value: the peers' side and its topics, composed synchronously. Simulations, benches
-//! and conformance tests run it; the actors run the same state machines on several threads.
+//! A complete gossipsub node as one pure value: the peers' side and its topics, composed synchronously. Simulations,
+//! benches and conformance tests run it; the actors run the same state machines on several threads.
 
 mod peer_view;
 mod queries;
@@ -61,7 +61,7 @@ pub struct Node<N: Network> {
     /// The topics with unflushed delivery counts.
     unflushed: Vec<TopicIndex>,
     quotas: BTreeMap<N::Peer, Quota>,
-    /// The ids that connected peers declined by IDONTWANT.
+    /// The ids in the IDONTWANTs of connected peers.
     idontwant: BTreeMap<N::Peer, PeerIDontWant<N>>,
     /// The topic of each message in the history whose id does not name its topic.
     topic_by_message_id: HashMap<N::MessageId, N::Topic, RandomState>,
@@ -154,9 +154,9 @@ impl<N: Network> Node<N> {
         }
     }
 
-    /// Drains the outputs for the p2p layer as batches: one output to many peers is one item, for transports that encode a
-    /// message once. Gossip to closed connections is left out. Outputs that are not read before the iterator is dropped are
-    /// lost.
+    /// Drains the outputs for the p2p layer as batches: one output to many peers is one item, for transports that
+    /// encode a message once. Gossip to closed connections is left out. Outputs that are not read before the iterator
+    /// is dropped are lost.
     pub fn drain_batches(&mut self) -> impl Iterator<Item = OutputBatch<N>> + '_ {
         let Self { emitted, connected, .. } = self;
         let resolve =
@@ -266,10 +266,10 @@ impl<N: Network> Node<N> {
         if let Err(LowScore { score, threshold }) = check_score(status, &self.limits) {
             return IWantOutcome::LowScore { score, threshold };
         }
-        let IWantByTopic { topics, unknown } = IWantByTopic::split(ids, |id| {
-            let topic = self.network.topic_of(id).or_else(|| self.topic_by_message_id.get(id).cloned());
-            topic.filter(|topic| self.topics.find(topic).is_some())
-        });
+        let by_message_id = |id: &N::MessageId| self.topic_by_message_id.get(id).cloned();
+        let can_answer = |topic: &N::Topic| self.topics.find(topic).is_some();
+        let IWantByTopic { topics, unknown } =
+            IWantByTopic::split(ids, &*self.network, by_message_id, can_answer);
         let mut answers: BTreeMap<_, _> = unknown.into_iter().map(|id| (id, IWantAnswer::NotFound)).collect();
         for (topic, ids) in topics {
             let outcome =
@@ -313,7 +313,9 @@ impl<N: Network> Node<N> {
         let verdicts = align_verdicts(&batch, self.network.validate_batch(&batch));
         let mut apply = |(delivery, verdict): (Delivery<N>, _)| {
             let topic = delivery.message.topic.clone();
-            let judged = delivery.clone();
+            let mut judged = delivery.clone();
+            // The caller may have listed the sender twice. The deliveries of the engine never do.
+            judged.co_senders.retain(|peer| *peer != judged.sender);
             let outcome = self.on_topic(&topic, now, |state, cx, outbox| {
                 // The senders are those that the caller gives.
                 state.forget_batched(&judged.message);
@@ -355,9 +357,9 @@ impl<N: Network> Node<N> {
     pub fn heartbeat(&mut self, now: Timestamp) -> HeartbeatOutcome<N> {
         self.flush_delivery_counts(now);
         self.quotas.clear();
-        self.idontwant.retain(|_, declined| {
-            declined.advance();
-            !declined.is_empty()
+        self.idontwant.retain(|_, idontwant| {
+            idontwant.advance();
+            !idontwant.is_empty()
         });
         self.peers.begin_heartbeat(self.topics.names().cloned().collect(), false, now);
         let mut outcome = HeartbeatOutcome::default();

@@ -33,8 +33,8 @@ impl<N: Network> PeerView<N> for LivePeerView<'_, N> {
         !self.idontwant.is_empty()
     }
 
-    fn declined_by(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
-        self.idontwant.get(peer).is_some_and(|declined| declined.contains(id))
+    fn received_idontwant(&self, peer: &N::Peer, id: &N::MessageId) -> bool {
+        self.idontwant.get(peer).is_some_and(|idontwant| idontwant.contains(id))
     }
 
     fn resolve(

@@ -1,5 +1,5 @@
-//! How [`Node`] composes topics and the peers' side: it applies the events of topics and runs the commands of the peers' side
-//! until there are none left. The actors do the same over threads.
+//! How [`Node`] composes topics and the peers' side: it applies the events of topics and runs the commands of the
+//! peers' side until there are none left. The actors do the same over threads.
 
 use std::{borrow::Cow, collections::VecDeque};
 
@@ -130,8 +130,8 @@ impl<N: Network> Node<N> {
         self.flush_delivery_counts(now);
     }
 
-    /// Runs commands of the peers' side and applies the events that follow, until there are none. `observe` is called with
-    /// each event.
+    /// Runs commands of the peers' side and applies the events that follow, until there are none. `observe` is called
+    /// with each event.
     pub(super) fn settle_with(
         &mut self,
         now: Timestamp,
@@ -248,8 +248,8 @@ pub(super) fn add_maintenance<N: Network>(
     outcome: &mut HeartbeatOutcome<N>,
 ) {
     let TopicEvent::Maintained(maintenance) = event else { return };
-    for (peer, _) in &maintenance.grafted {
-        outcome.to_graft.entry(peer.clone()).or_default().insert(topic.clone());
+    for grafted in &maintenance.grafted {
+        outcome.to_graft.entry(grafted.peer.clone()).or_default().insert(topic.clone());
     }
     for pruned in &maintenance.pruned {
         outcome.to_prune.entry(pruned.peer.clone()).or_default().insert(topic.clone());

@@ -10,45 +10,18 @@ use strum::VariantNames;
 use super::{
     IWantAnswer,
     labels::{Input, Labelled},
+    reason::{GraftReason, LeaveReason, Penalty},
 };
 use crate::network::Network;
 
-const OUTCOMES: usize = Input::tallied_outcomes();
-/// `InputCounters::dirty` is one `u64`: one bit for each outcome, and the last bit for all other counters.
+const OUTCOMES: usize = Input::counted_outcomes();
+/// `InputCounters::dirty` is one `u64`: one bit for each outcome, and the last bit for the rare counters.
 const _: () = assert!(OUTCOMES < 64);
-const REST: u64 = 1 << 63;
+const RARE_BIT: u64 = 1 << 63;
 /// The delay after the first copy is measured for one of this number of duplicates.
 const SAMPLED: u32 = 64;
 /// The number of durations that are stored until they are taken. Further ones are dropped.
 const MAX_DURATIONS: usize = 64;
-
-/// Why a peer entered our mesh; the names are metric labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
-#[strum(serialize_all = "snake_case")]
-pub(crate) enum GraftReason {
-    Join,
-    FanoutPromoted,
-    RemoteGraft,
-    #[strum(serialize = "below_d_low")]
-    BelowDegreeLow,
-    OutboundQuota,
-    Opportunistic,
-}
-
-/// Why a peer left our mesh; the names are metric labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
-#[strum(serialize_all = "snake_case")]
-pub(crate) enum LeaveReason {
-    RemotePrune,
-    Unsubscribed,
-    Disconnected,
-    NegativeScore,
-    #[strum(serialize = "above_d_high")]
-    AboveDegreeHigh,
-    Leave,
-    /// The topic's state was lost in a panic; the metrics count it when they drop the topic.
-    Restart,
-}
 
 /// What happened to an IWANT promise; the names are metric labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
@@ -59,16 +32,6 @@ pub(crate) enum PromiseEvent {
     Broken,
     /// We left the topic before the message arrived.
     Cancelled,
-}
-
-/// Why a peer was penalised; the names are metric labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
-#[strum(serialize_all = "snake_case")]
-pub(crate) enum Penalty {
-    GraftBackoff,
-    BrokenPromise,
-    InvalidMessage,
-    SlowPeer,
 }
 
 /// The number of penalties, by reason.
@@ -98,10 +61,10 @@ impl<N: Network> From<&IWantAnswer<N>> for IWantResponse {
 /// The counters of one topic, or of the peers' side, since they were last taken.
 #[derive(Clone, Debug)]
 pub(crate) struct InputCounters {
-    /// The outcomes whose counter changed, one bit each. The last bit is set if `rest` changed.
+    /// The outcomes whose counter changed, one bit each. The last bit is set if `rare` changed.
     dirty: u64,
     outcomes: [u32; OUTCOMES],
-    rest: RareCounters,
+    rare: RareCounters,
     copies: u32,
     /// Size of the received messages, in bytes.
     pub(crate) bytes: u64,
@@ -132,7 +95,7 @@ pub(crate) struct RareCounters {
 
 impl Default for InputCounters {
     fn default() -> Self {
-        Self { dirty: 0, outcomes: [0; OUTCOMES], rest: RareCounters::default(), copies: 0, bytes: 0 }
+        Self { dirty: 0, outcomes: [0; OUTCOMES], rare: RareCounters::default(), copies: 0, bytes: 0 }
     }
 }
 
@@ -140,59 +103,59 @@ impl InputCounters {
     /// Counts an input with its outcome.
     #[inline]
     pub(crate) fn input(&mut self, input: Input, outcome: &impl Labelled) {
-        let place = input.first() + outcome.place();
-        self.dirty |= 1 << place;
+        let index = input.first_label_index() + outcome.label_index();
+        self.dirty |= 1 << index;
         // A counter that is never taken wraps.
-        self.outcomes[place] = self.outcomes[place].wrapping_add(1);
+        self.outcomes[index] = self.outcomes[index].wrapping_add(1);
     }
 
     pub(crate) fn grafted(&mut self, reason: GraftReason, count: usize) {
-        add(&mut self.rest().grafted[reason], count);
+        add(&mut self.rare().grafted[reason], count);
     }
 
     pub(crate) fn removed(&mut self, reason: LeaveReason, count: usize) {
-        add(&mut self.rest().removed[reason], count);
+        add(&mut self.rare().removed[reason], count);
     }
 
     pub(crate) fn promise(&mut self, event: PromiseEvent, count: usize) {
-        add(&mut self.rest().promises[event], count);
+        add(&mut self.rare().promises[event], count);
     }
 
     /// Counts the response to one id of a received IWANT.
     pub(crate) fn iwant_response(&mut self, response: IWantResponse) {
-        add(&mut self.rest().iwant_responses[response], 1);
+        add(&mut self.rare().iwant_responses[response], 1);
     }
 
     /// Counts a received IHAVE with this number of message ids.
     pub(crate) fn ihave_ids(&mut self, ids: usize) {
-        add(&mut self.rest().ihave_ids, ids);
+        add(&mut self.rare().ihave_ids, ids);
     }
 
     /// Counts a received IWANT with this number of message ids.
     pub(crate) fn iwant_ids(&mut self, ids: usize) {
-        add(&mut self.rest().iwant_ids, ids);
+        add(&mut self.rare().iwant_ids, ids);
     }
 
     /// Counts a message that was sent to this number of fanout peers.
     pub(crate) fn fanout_sends(&mut self, recipients: usize) {
-        add(&mut self.rest().fanout_sends, recipients);
+        add(&mut self.rare().fanout_sends, recipients);
     }
 
     /// Counts a message that was not sent to this number of peers because of their IDONTWANT.
     pub(crate) fn suppressed_by_idontwant(&mut self, peers: usize) {
-        add(&mut self.rest().suppressed_by_idontwant, peers);
+        add(&mut self.rare().suppressed_by_idontwant, peers);
     }
 
     pub(crate) fn promise_fulfilled(&mut self, after: Duration) {
         self.promise(PromiseEvent::Fulfilled, 1);
-        keep(&mut self.rest().promise_durations, after);
+        keep(&mut self.rare().promise_durations, after);
     }
 
     /// Counts a duplicate of an accepted message. `delay` returns the time since the first copy.
     #[inline]
     pub(crate) fn duplicate(&mut self, delay: impl FnOnce() -> Duration) {
         if self.copies.is_multiple_of(SAMPLED) {
-            keep(&mut self.rest().duplicate_delays, delay());
+            keep(&mut self.rare().duplicate_delays, delay());
         }
         self.copies = self.copies.wrapping_add(1);
     }
@@ -201,26 +164,26 @@ impl InputCounters {
     /// and its count.
     #[inline]
     pub(crate) fn take_outcomes(&mut self, mut each: impl FnMut(usize, u32)) {
-        let mut dirty = self.dirty & !REST;
-        self.dirty &= REST;
+        let mut dirty = self.dirty & !RARE_BIT;
+        self.dirty &= RARE_BIT;
         while dirty != 0 {
-            let place = dirty.trailing_zeros() as usize;
+            let index = dirty.trailing_zeros() as usize;
             dirty &= dirty - 1;
-            each(place, std::mem::take(&mut self.outcomes[place]));
+            each(index, std::mem::take(&mut self.outcomes[index]));
         }
     }
 
-    /// Takes the other counters, or returns `None` if none of them changed.
+    /// Takes the rare counters, or returns `None` if none of them changed.
     #[inline]
-    pub(crate) fn take_rest(&mut self) -> Option<RareCounters> {
-        let counted = self.dirty & REST != 0;
-        self.dirty &= !REST;
-        counted.then(|| std::mem::take(&mut self.rest))
+    pub(crate) fn take_rare(&mut self) -> Option<RareCounters> {
+        let counted = self.dirty & RARE_BIT != 0;
+        self.dirty &= !RARE_BIT;
+        counted.then(|| std::mem::take(&mut self.rare))
     }
 
-    fn rest(&mut self) -> &mut RareCounters {
-        self.dirty |= REST;
-        &mut self.rest
+    fn rare(&mut self) -> &mut RareCounters {
+        self.dirty |= RARE_BIT;
+        &mut self.rare
     }
 }
 
@@ -250,23 +213,21 @@ mod tests {
         counters.input(Input::Subscribe, &SubscribeOutcome::Subscribed);
         let take = |counters: &mut InputCounters| {
             let mut taken = Vec::new();
-            counters.take_outcomes(|place, count| taken.push((place, count)));
+            counters.take_outcomes(|index, count| taken.push((index, count)));
             taken
         };
-        assert!(counters.take_rest().is_none());
-        let (subscribed, full) = (Input::Subscribe.first(), Input::Graft.first() + 8);
+        assert!(counters.take_rare().is_none());
+        let (subscribed, full) = (Input::Subscribe.first_label_index(), Input::Graft.first_label_index() + 8);
         assert_eq!(take(&mut counters), [(subscribed, 1), (full, 2)]);
         assert_eq!(take(&mut counters), []);
         counters.removed(LeaveReason::Leave, 3);
         assert_eq!(take(&mut counters), []);
-        assert_eq!(counters.take_rest().map(|rest| rest.removed[LeaveReason::Leave]), Some(3));
-        assert!(counters.take_rest().is_none());
+        assert_eq!(counters.take_rare().map(|rare| rare.removed[LeaveReason::Leave]), Some(3));
+        assert!(counters.take_rare().is_none());
     }
 
     #[test]
     fn label_names_follow_the_specification() {
-        assert_eq!(GraftReason::VARIANTS[GraftReason::BelowDegreeLow.into_usize()], "below_d_low");
-        assert_eq!(LeaveReason::VARIANTS[LeaveReason::AboveDegreeHigh.into_usize()], "above_d_high");
         assert_eq!(PromiseEvent::VARIANTS, ["started", "fulfilled", "broken", "cancelled"]);
         let answers = [IWantAnswer::NotFound, IWantAnswer::TooManyRequests, IWantAnswer::Ignored];
         for answer in &answers as &[IWantAnswer<PlainNetwork>] {
@@ -280,6 +241,6 @@ mod tests {
         for _ in 0..65 {
             counters.duplicate(|| Duration::from_secs(1));
         }
-        assert_eq!(counters.take_rest().map(|rest| rest.duplicate_delays.len()), Some(2));
+        assert_eq!(counters.take_rare().map(|rare| rare.duplicate_delays.len()), Some(2));
     }
 }

@@ -1,10 +1,12 @@
-//! The event records that explain decisions about peers and messages to operators, with their names, reasons and
+//! The event records that explain decisions about peers and messages to operators, with their names and
 //! explanations.
 
 use derive_where::derive_where;
 
 use super::{
-    GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, ReceiveOutcome, SubscribeOutcome,
+    GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, ReceiveOutcome,
+    SubscribeOutcome,
+    reason::{GraftReason, LeaveReason, Penalty},
 };
 use crate::{network::Network, timestamp::Timestamp};
 
@@ -19,11 +21,9 @@ pub enum PeerDecision {
     /// The peer sent a GRAFT, with this outcome.
     Graft(GraftOutcome),
     /// We grafted the peer.
-    Grafted(Grafting),
-    /// The peer sent a PRUNE, and we removed it from our mesh.
-    PrunedByPeer,
-    /// We pruned the peer.
-    Pruned(Pruning),
+    Grafted(GraftReason),
+    /// The peer left our mesh: it sent a PRUNE, or we pruned it.
+    Pruned(LeaveReason),
     /// The peers that it recommended in a PRUNE were ignored: its score is below `accept_px_threshold`.
     PxRefused,
     /// Its SUBSCRIBE was ignored: it is subscribed to `max_topics_per_peer` topics.
@@ -36,46 +36,6 @@ pub enum PeerDecision {
     IDontWantRefused(&'static str),
     /// The score of the peer was lowered.
     Penalised(Penalty),
-}
-
-/// Why we grafted a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Grafting {
-    /// We joined the topic.
-    Join,
-    /// The heartbeat found too few peers, too few outbound peers, or low scores in the mesh.
-    Heartbeat,
-}
-
-/// Why we pruned a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Pruning {
-    /// We left the topic.
-    Leave,
-    /// The peer unsubscribed from the topic.
-    Unsubscribed,
-    /// The heartbeat found that the score of the peer was negative.
-    NegativeScore,
-    /// The heartbeat found more than `degree_high` peers in the mesh.
-    AboveDegreeHigh,
-}
-
-/// Why the score of a peer was lowered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Penalty {
-    /// P7: the peer sent a GRAFT before its backoff expired.
-    GraftBackoff,
-    /// P7: the peer sent an IHAVE and did not send the requested message.
-    BrokenPromise,
-    /// P7: the p2p layer reported that the peer reads too slowly for control messages.
-    SlowPeer,
-    /// P4: the peer sent an invalid message, or an invalid id in an IHAVE.
-    InvalidMessage,
-    /// P3b: the peer left the mesh with a delivery deficit.
-    MeshDeficit,
 }
 
 /// The kind of an event.
@@ -171,7 +131,7 @@ impl PeerDecision {
             Self::Disconnected => "REMOVE_PEER",
             Self::Graft(GraftOutcome::Grafted) | Self::Grafted(_) => "GRAFT",
             Self::Graft(_) => "REJECT_GRAFT",
-            Self::PrunedByPeer | Self::Pruned(_) => "PRUNE",
+            Self::Pruned(_) => "PRUNE",
             Self::PxRefused => "REJECT_PX",
             Self::SubscribeRefused => "REJECT_SUBSCRIBE",
             Self::IHaveRefused(_) => "REJECT_IHAVE",
@@ -185,23 +145,14 @@ impl PeerDecision {
         Some(match self {
             Self::Connected | Self::Disconnected => return None,
             Self::Graft(outcome) => outcome.name(),
-            Self::Grafted(Grafting::Join) => "join",
-            Self::Grafted(Grafting::Heartbeat) => "heartbeat",
-            Self::PrunedByPeer => "remote_prune",
-            Self::Pruned(Pruning::Leave) => "leave",
-            Self::Pruned(Pruning::Unsubscribed) => "unsubscribed",
-            Self::Pruned(Pruning::NegativeScore) => "negative_score",
-            Self::Pruned(Pruning::AboveDegreeHigh) => "above_d_high",
+            Self::Grafted(reason) => reason.name(),
+            Self::Pruned(reason) => reason.name(),
             Self::PxRefused => "low_score",
             Self::SubscribeRefused => SubscribeOutcome::TopicLimitExceeded.name(),
             Self::IHaveRefused(reason) | Self::IWantRefused(reason) | Self::IDontWantRefused(reason) => {
                 reason
             }
-            Self::Penalised(Penalty::GraftBackoff) => "graft_backoff",
-            Self::Penalised(Penalty::BrokenPromise) => "broken_promise",
-            Self::Penalised(Penalty::SlowPeer) => "slow_peer",
-            Self::Penalised(Penalty::InvalidMessage) => "invalid_message",
-            Self::Penalised(Penalty::MeshDeficit) => "mesh_deficit",
+            Self::Penalised(penalty) => penalty.name(),
         })
     }
 
@@ -209,27 +160,14 @@ impl PeerDecision {
         Some(match self {
             Self::Connected | Self::Disconnected => return None,
             Self::Graft(outcome) => outcome.explanation(),
-            Self::Grafted(Grafting::Join) => "we joined the topic",
-            Self::Grafted(Grafting::Heartbeat) => {
-                "a heartbeat found too few peers, too few outbound peers, or low scores in the mesh"
-            }
-            Self::PrunedByPeer => "it took us out of its mesh",
-            Self::Pruned(Pruning::Leave) => "we left the topic",
-            Self::Pruned(Pruning::Unsubscribed) => "it unsubscribed from the topic",
-            Self::Pruned(Pruning::NegativeScore) => "its score is negative",
-            Self::Pruned(Pruning::AboveDegreeHigh) => "the mesh had more peers than degree_high",
+            Self::Grafted(reason) => reason.explanation(),
+            Self::Pruned(reason) => reason.explanation(),
             Self::PxRefused => "its score is below accept_px_threshold",
             Self::SubscribeRefused => "it is subscribed to max_topics_per_peer topics already",
             Self::IHaveRefused(_) => "its IHAVE was ignored",
             Self::IWantRefused(_) => "some of its IWANT ids were not answered",
             Self::IDontWantRefused(_) => "some of its IDONTWANT ids were ignored",
-            Self::Penalised(Penalty::GraftBackoff) => "P7: it sent a GRAFT before its backoff expired",
-            Self::Penalised(Penalty::BrokenPromise) => {
-                "P7: it broke an IWANT promise: it sent an IHAVE and did not send the message"
-            }
-            Self::Penalised(Penalty::SlowPeer) => "P7: it reads too slowly for control messages",
-            Self::Penalised(Penalty::InvalidMessage) => "P4: it sent an invalid message or message id",
-            Self::Penalised(Penalty::MeshDeficit) => "P3b: it left the mesh with a delivery deficit",
+            Self::Penalised(penalty) => penalty.explanation(),
         })
     }
 

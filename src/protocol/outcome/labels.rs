@@ -6,35 +6,35 @@ use crate::network::Network;
 /// An outcome with a label.
 pub(crate) trait Labelled {
     /// The index of its label in [`Input::outcomes`].
-    fn place(&self) -> usize;
+    fn label_index(&self) -> usize;
 }
 
 /// Defines the labels of each outcome enum. The matches are exhaustive: a new variant without a label does not
 /// compile.
-macro_rules! names {
-    ($($names:ident $outcome:ident $(<$n:ident>)? { $($variant:ident $name:literal,)* })*) => { $(
-        const $names: &[&str] = &[$($name),*];
+macro_rules! labels {
+    ($($labels:ident $outcome:ident $(<$n:ident>)? { $($variant:ident $label:literal,)* })*) => { $(
+        const $labels: &[&str] = &[$($label),*];
 
         impl$(<$n: Network>)? $outcome$(<$n>)? {
             /// The label of the outcome, for metrics and logs.
             pub fn name(&self) -> &'static str {
-                $names[self.place()]
+                $labels[self.label_index()]
             }
         }
 
         impl$(<$n: Network>)? Labelled for $outcome$(<$n>)? {
             #[inline]
-            fn place(&self) -> usize {
-                enum Place { $($variant),* }
+            fn label_index(&self) -> usize {
+                enum Index { $($variant),* }
                 match self {
-                    $(Self::$variant { .. } => Place::$variant as usize,)*
+                    $(Self::$variant { .. } => Index::$variant as usize,)*
                 }
             }
         }
     )* };
 }
 
-names! {
+labels! {
     ADD_PEER AddPeer {
         Added "added",
         AlreadyKnown "already_known",
@@ -215,20 +215,19 @@ impl Input {
         }
     }
 
-    /// The index of its first outcome among the outcomes of all inputs.
-    pub(crate) const fn first(self) -> usize {
-        let (mut place, mut before) = (0, 0);
+    /// The index of its first label among the labels of the outcomes of all inputs.
+    pub(crate) const fn first_label_index(self) -> usize {
+        let (mut index, mut before) = (0, 0);
         while before < self as usize {
-            place += Self::ALL[before].outcomes().len();
+            index += Self::ALL[before].outcomes().len();
             before += 1;
         }
-        place
+        index
     }
 
-    /// The number of outcomes that `InputCounters` counts: those of all inputs except
-    /// IDONTWANT.
-    pub(super) const fn tallied_outcomes() -> usize {
-        Self::IDontWant.first()
+    /// The number of outcomes that `InputCounters` counts: those of all inputs except IDONTWANT.
+    pub(super) const fn counted_outcomes() -> usize {
+        Self::IDontWant.first_label_index()
     }
 }
 
@@ -244,8 +243,8 @@ mod tests {
 
     #[test]
     fn all_inputs_are_in_discriminant_order() {
-        for (place, input) in Input::ALL.into_iter().enumerate() {
-            assert_eq!(input as usize, place, "{input:?}");
+        for (index, input) in Input::ALL.into_iter().enumerate() {
+            assert_eq!(input as usize, index, "{input:?}");
         }
     }
 
@@ -258,23 +257,23 @@ mod tests {
     }
 
     /// The labels in the JSON of outcomes.
-    fn names<T: Serialize>(outcomes: &[T]) -> Vec<String> {
+    fn labels<T: Serialize>(outcomes: &[T]) -> Vec<String> {
         outcomes.iter().map(|outcome| json!(outcome)["outcome"].as_str().unwrap().to_owned()).collect()
     }
 
     #[test]
     fn outcomes_have_the_names_of_metrics_and_logs() {
         let (score, threshold, count, max) = (-1.0, 0.0, 2, 1);
-        assert_eq!(names(&[AddPeer::Added, AddPeer::AlreadyKnown]), Input::AddPeer.outcomes());
-        assert_eq!(names(&[RemovePeer::Removing]), Input::RemovePeer.outcomes());
+        assert_eq!(labels(&[AddPeer::Added, AddPeer::AlreadyKnown]), Input::AddPeer.outcomes());
+        assert_eq!(labels(&[RemovePeer::Removing]), Input::RemovePeer.outcomes());
         let subscribe = [
             SubscribeOutcome::Subscribed,
             SubscribeOutcome::UnknownPeer,
             SubscribeOutcome::TopicLimitExceeded,
         ];
-        assert_eq!(names(&subscribe), Input::Subscribe.outcomes());
+        assert_eq!(labels(&subscribe), Input::Subscribe.outcomes());
         let unsubscribe = [UnsubscribeOutcome::Unsubscribed, UnsubscribeOutcome::UnknownPeer];
-        assert_eq!(names(&unsubscribe), Input::Unsubscribe.outcomes());
+        assert_eq!(labels(&unsubscribe), Input::Unsubscribe.outcomes());
         let graft = [
             GraftOutcome::Grafted,
             GraftOutcome::PeerFiltered,
@@ -286,7 +285,7 @@ mod tests {
             GraftOutcome::NegativeScore,
             GraftOutcome::MeshFull,
         ];
-        assert_eq!(names(&graft), Input::Graft.outcomes());
+        assert_eq!(labels(&graft), Input::Graft.outcomes());
         let prune: [PruneOutcome<PlainNetwork>; 5] = [
             PruneOutcome::TopicNotTracked,
             PruneOutcome::NotInMesh,
@@ -294,7 +293,7 @@ mod tests {
             PruneOutcome::NoPx,
             PruneOutcome::Px { peers: Vec::new() },
         ];
-        assert_eq!(names(&prune), Input::Prune.outcomes());
+        assert_eq!(labels(&prune), Input::Prune.outcomes());
         let ihave: [IHaveOutcome<PlainNetwork>; 6] = [
             IHaveOutcome::LowScore { score, threshold },
             IHaveOutcome::TooManyIHaves { count, max },
@@ -303,12 +302,12 @@ mod tests {
             IHaveOutcome::InvalidId,
             IHaveOutcome::Requested { ids: Vec::new() },
         ];
-        assert_eq!(names(&ihave), Input::IHave.outcomes());
+        assert_eq!(labels(&ihave), Input::IHave.outcomes());
         let id = PlainId { number: 1, topic: "a".to_owned() };
         let ids = BTreeMap::from([(id.clone(), IWantAnswer::TooManyRequests)]);
         let iwant: [IWantOutcome<PlainNetwork>; 2] =
             [IWantOutcome::LowScore { score, threshold }, IWantOutcome::Answered { ids }];
-        assert_eq!(names(&iwant), Input::IWant.outcomes());
+        assert_eq!(labels(&iwant), Input::IWant.outcomes());
         assert_eq!(json!(iwant[1])["ids"], json!([[id, "too_many_requests"]]));
         let idontwant = [
             IDontWantOutcome::SwitchedOff,
@@ -317,7 +316,7 @@ mod tests {
             IDontWantOutcome::TooMany { ignored: 1, max: 1 },
             IDontWantOutcome::Noted { ids: 1 },
         ];
-        assert_eq!(names(&idontwant), Input::IDontWant.outcomes());
+        assert_eq!(labels(&idontwant), Input::IDontWant.outcomes());
         let receive: [ReceiveOutcome<PlainNetwork>; 9] = [
             ReceiveOutcome::Route { to: Vec::new() },
             ReceiveOutcome::AlreadyReceived,
@@ -329,16 +328,16 @@ mod tests {
             ReceiveOutcome::Validating,
             ReceiveOutcome::Throttled,
         ];
-        assert_eq!(names(&receive), Input::ReceiveMessage.outcomes());
+        assert_eq!(labels(&receive), Input::ReceiveMessage.outcomes());
         let publish: [PublishOutcome<PlainNetwork>; 2] =
             [PublishOutcome::Published { to: Vec::new() }, PublishOutcome::AlreadyPublished];
-        assert_eq!(names(&publish), Input::Publish.outcomes());
+        assert_eq!(labels(&publish), Input::Publish.outcomes());
         let join: [JoinOutcome<PlainNetwork>; 2] =
             [JoinOutcome::Joined { to_graft: Vec::new() }, JoinOutcome::AlreadyJoined];
-        assert_eq!(names(&join), Input::Join.outcomes());
+        assert_eq!(labels(&join), Input::Join.outcomes());
         let (to_prune, no_px) = (Vec::new(), Vec::new());
         let leave: [LeaveOutcome<PlainNetwork>; 2] =
             [LeaveOutcome::Left { to_prune, no_px }, LeaveOutcome::NotJoined];
-        assert_eq!(names(&leave), Input::Leave.outcomes());
+        assert_eq!(labels(&leave), Input::Leave.outcomes());
     }
 }

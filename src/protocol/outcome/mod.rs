@@ -4,6 +4,7 @@
 pub(crate) mod counters;
 pub(crate) mod decision;
 pub(crate) mod labels;
+pub(crate) mod reason;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

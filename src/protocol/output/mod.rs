@@ -6,11 +6,14 @@ pub(crate) mod pending;
 use std::sync::Arc;
 
 use derive_where::derive_where;
+use enum_map::Enum;
+use strum::{IntoStaticStr, VariantNames};
 
 use crate::network::{FullMessage, Network, P2pMessage, P2pOutput};
 
 /// The priority of an output, most urgent first. When a queue is full, outputs of the least urgent lane are dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enum, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Lane {
     /// SUBSCRIBE, UNSUBSCRIBE, GRAFT, PRUNE, pings, and connect or disconnect requests. Never dropped.
     Control,
@@ -19,6 +22,7 @@ pub enum Lane {
     /// Full messages received from other peers and forwarded.
     Forward,
     /// Full messages sent in response to an IWANT.
+    #[strum(serialize = "iwant_response")]
     Answer,
     /// IHAVE, IWANT and IDONTWANT. An IDONTWANT is written ahead of full messages nevertheless, because it is useless
     /// after the message that it declines.
@@ -31,13 +35,7 @@ impl Lane {
 
     /// The name of the lane, as used in metric labels.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Control => "control",
-            Self::Publish => "publish",
-            Self::Forward => "forward",
-            Self::Answer => "iwant_response",
-            Self::Gossip => "gossip",
-        }
+        self.into()
     }
 
     /// The lane of an output for one peer.

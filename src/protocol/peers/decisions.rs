@@ -3,14 +3,14 @@
 use crate::{
     network::Network,
     protocol::{
-        exchange::event::{Maintenance, Pruned, TopicEvent},
-        outcome::decision::{Grafting, PeerDecision, Penalty, Pruning},
+        exchange::event::{Maintenance, TopicEvent},
+        outcome::{decision::PeerDecision, reason::Penalty},
         score::Scores,
     },
 };
 
-/// The decisions that follow from an event, which has not been applied yet. If the node is `overloaded`, broken promises are
-/// not penalised. Changes of P2 and P3 are no decisions.
+/// The decisions that follow from an event, which has not been applied yet. If the node is `overloaded`, broken
+/// promises are not penalised. Changes of P2 and P3 are no decisions.
 pub(crate) fn decisions_of<N: Network>(
     topic: &N::Topic,
     event: &TopicEvent<N>,
@@ -30,18 +30,69 @@ pub(crate) fn decisions_of<N: Network>(
         }
         TopicEvent::Pruned(peer, _) => deficit(peer).into_iter().collect(),
         TopicEvent::Maintained(Maintenance { grafted, pruned, broken }) => {
-            let grafted =
-                grafted.iter().map(|(peer, _)| (peer.clone(), PeerDecision::Grafted(Grafting::Heartbeat)));
+            let grafted = grafted.iter();
+            let grafted = grafted.map(|it| (it.peer.clone(), PeerDecision::Grafted(it.reason)));
             let broken = broken.iter().filter(|_| !overloaded);
             let broken = broken.map(|peer| (peer.clone(), PeerDecision::Penalised(Penalty::BrokenPromise)));
             let mut decided: Vec<_> = grafted.chain(broken).collect();
-            for Pruned { peer, no_px, .. } in pruned {
-                let reason = if *no_px { Pruning::NegativeScore } else { Pruning::AboveDegreeHigh };
-                decided.push((peer.clone(), PeerDecision::Pruned(reason)));
-                decided.extend(deficit(peer));
+            for pruned in pruned {
+                decided.push((pruned.peer.clone(), PeerDecision::Pruned(pruned.reason)));
+                decided.extend(deficit(&pruned.peer));
             }
             decided
         }
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        limits::{Limits, LimitsConfig, TopicScoreLimits, TopicScores},
+        network::Direction,
+        plain::PlainNetwork,
+        protocol::{connection::ConnectionId, options::NodeOptions, peers::Peers},
+        timestamp::Timestamp,
+    };
+
+    /// The peers' side after a peer with a delivery deficit has been in the mesh long enough for P3.
+    fn with_deficit(id: ConnectionId) -> Peers<PlainNetwork> {
+        let parameters = TopicScoreLimits::default().with(|topic| {
+            // A positive score is not retained at a disconnection.
+            topic.time_in_mesh_weight = 0.0;
+            topic.mesh_message_deliveries_weight = -1.0;
+            topic.mesh_message_deliveries_threshold = 2;
+            topic.mesh_failure_penalty_weight = -1.0;
+        });
+        let config =
+            LimitsConfig::default().with(|limits| limits.score.topics = TopicScores::Single { parameters });
+        let limits = Arc::new(Limits::try_from(config).unwrap());
+        let network = Arc::new(PlainNetwork::new());
+        let mut peers = Peers::new(network, limits, &NodeOptions::default());
+        peers.connect(&1, id, false);
+        peers.apply_event(&"a".to_owned(), TopicEvent::Grafted(1, id), Timestamp::ZERO);
+        peers.begin_heartbeat(Vec::new(), false, Timestamp::ZERO.after(Duration::from_secs(3600)));
+        peers
+    }
+
+    #[test]
+    fn a_deficit_is_counted_at_a_prune_and_at_a_disconnection() {
+        let (id, topic) = (ConnectionId::new(1, Direction::Inbound, Default::default()), "a".to_owned());
+        let mut peers = with_deficit(id);
+        let pruned = TopicEvent::Pruned(1, id);
+        let decisions = decisions_of(&topic, &pruned, &peers.scores, false);
+        assert_eq!(decisions, [(1, PeerDecision::Penalised(Penalty::MeshDeficit))]);
+        peers.apply_event(&topic, pruned, Timestamp::ZERO);
+        assert_eq!(peers.drain().penalties[Penalty::MeshDeficit], 1);
+        // The peer is not in the mesh any more.
+        peers.disconnect(&1, Timestamp::ZERO);
+        assert_eq!(peers.drain().penalties[Penalty::MeshDeficit], 0);
+
+        let mut peers = with_deficit(id);
+        peers.disconnect(&1, Timestamp::ZERO);
+        assert_eq!(peers.drain().penalties[Penalty::MeshDeficit], 1);
     }
 }

@@ -1,5 +1,5 @@
-//! Messages without a verdict: parked messages, which are tried again, and the pending batch. Messages go back to one topic
-//! at a time, so that the application receives them in order.
+//! Messages without a verdict: parked messages, which are tried again, and the pending batch. Messages go back to one
+//! topic at a time, so that the application receives them in order.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -70,8 +70,8 @@ impl<N: Network> Peers<N> {
         batch.into_iter().for_each(|delivery| self.forget_batched(delivery.message));
     }
 
-    /// Tries the parked messages again, in ascending order of ids, up to the first whose id still has unknown validity. Each
-    /// message is tried once a call. `validate_id` asks the application.
+    /// Tries the parked messages again, in ascending order of ids, up to the first whose id still has unknown validity.
+    /// Each message is tried once a call. `validate_id` asks the application.
     pub(crate) fn check_parked(&mut self, validate_id: impl Fn(&N::MessageId) -> Validity) {
         let validation_mode = self.validation_mode();
         while let Some(first) = self.pending_dispatch.parked.peek_first() {

@@ -1,6 +1,6 @@
-//! The heartbeat on the peers' side, in phases: refresh scores; all topics maintain their meshes; their changes go into the
-//! scores; all topics send prunes and gossip; dial lost peers. A budget limits the topics handled at once, so that other
-//! inputs are handled between them.
+//! The heartbeat on the peers' side, in phases: refresh scores; all topics maintain their meshes; their changes go into
+//! the scores; all topics send prunes and gossip; dial lost peers. A budget limits the topics handled at once, so that
+//! other inputs are handled between them.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -15,7 +15,7 @@ use crate::{
     network::{Network, Origin, P2pMessage, P2pOutput},
     protocol::{
         exchange::{command::TopicCommand, event::Maintenance},
-        outcome::counters::Penalty,
+        outcome::reason::Penalty,
         output::pending::PendingOutput,
     },
     timestamp::Timestamp,
@@ -141,8 +141,8 @@ impl<N: Network> Peers<N> {
             for pruned in &maintenance.pruned {
                 self.pruned(&pruned.peer, pruned.connection_id, &topic);
             }
-            for (peer, connection_id) in &maintenance.grafted {
-                self.grafted(peer, *connection_id, &topic, now);
+            for grafted in &maintenance.grafted {
+                self.grafted(&grafted.peer, grafted.connection_id, &topic, now);
             }
             for peer in maintenance.broken.iter().filter(|_| !round.overloaded) {
                 self.scores.penalise(peer, 1.0);

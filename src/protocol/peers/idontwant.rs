@@ -1,4 +1,4 @@
-//! The message ids that a peer declined by IDONTWANT (v1.2).
+//! The message ids in the IDONTWANTs of a peer (v1.2).
 
 use derive_where::derive_where;
 
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// The ids that one connected peer declined, over all topics, since an IDONTWANT names no topic.
+/// The ids in the IDONTWANTs of one connected peer, over all topics, since an IDONTWANT names no topic.
 #[derive_where(Debug)]
 pub(crate) struct PeerIDontWant<N: Network> {
     ids: TimeCache<N::MessageId, ()>,

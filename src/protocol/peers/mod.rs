@@ -1,5 +1,5 @@
-//! The peers' side: connections, subscriptions, scores, px, reconnections, messages without a verdict, and the rounds of the
-//! heartbeat. It receives events of topics and sends them commands.
+//! The peers' side: connections, subscriptions, scores, px, reconnections, messages without a verdict, and the rounds
+//! of the heartbeat. It receives events of topics and sends them commands.
 
 mod batch;
 pub(crate) mod decisions;
@@ -33,10 +33,7 @@ use super::{
         peer_view::PeerStatus,
     },
     options::NodeOptions,
-    outcome::{
-        AddPeer, PruneOutcome, RemovePeer,
-        counters::{Penalties, Penalty},
-    },
+    outcome::{AddPeer, PruneOutcome, RemovePeer, counters::Penalties, reason::Penalty},
     output::pending::PendingOutput,
     rate_limit::RateLimit,
     rng::{ProtocolRng, rng_for},
@@ -144,7 +141,7 @@ impl<N: Network> Peers<N> {
 
     /// Handles a closed connection, and notifies its topics.
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
-        self.scores.disconnect(peer, now);
+        self.outbox.penalties[Penalty::MeshDeficit] += self.scores.disconnect(peer, now);
         if let Some(Connection { connection_id, topics }) = self.connections.remove(peer) {
             self.connected = None;
             let disconnected = |topic| (topic, TopicCommand::PeerDisconnected(peer.clone(), connection_id));
@@ -155,8 +152,8 @@ impl<N: Network> Peers<N> {
 
     /// Whether a peer may subscribe to one more topic.
     pub(crate) fn below_topic_limit(&self, peer: &N::Peer) -> bool {
-        let subscribed = self.connections.get(peer).map_or(0, |connection| connection.topics.len());
-        subscribed < self.limits.max_topics_per_peer
+        let topics = self.connections.get(peer).map_or(0, |connection| connection.topics.len());
+        self.limits.is_below_topic_limit(topics)
     }
 
     /// The connected subscribers of a topic, to restore a topic that lost its state.
@@ -251,7 +248,8 @@ impl<N: Network> Peers<N> {
 
     pub(super) fn pruned(&mut self, peer: &N::Peer, connection_id: ConnectionId, topic: &N::Topic) {
         if self.connection(peer, connection_id).is_some() {
-            self.scores.prune(peer, topic);
+            let has_deficit = self.scores.prune(peer, topic);
+            self.count_penalty(Penalty::MeshDeficit, has_deficit);
         }
     }
 

@@ -33,8 +33,9 @@ impl<N: Network> Parked<N> {
         }
     }
 
-    /// Parks a message of `bytes` bytes, or adds its senders to the same parked message. Another content with a parked id
-    /// is dropped. When the collection is full, the greatest keys are dropped. Returns the number of dropped messages.
+    /// Parks a message of `bytes` bytes, or adds its senders to the same parked message. Another content with a parked
+    /// id is dropped. When the collection is full, the greatest keys are dropped. Returns the number of dropped
+    /// messages.
     pub(crate) fn add(&mut self, mut delivery: Delivery<N>, bytes: usize) -> usize {
         let key = (delivery.message.message_id.clone(), delivery.message.topic.clone());
         if let Some(parked) = self.messages.get_mut(&key) {

@@ -1,5 +1,5 @@
-//! Peers that a PRUNE offers (v1.1 "peer exchange"): which to connect to and which to forget. The peers that this node offers
-//! are chosen in [`topic::px`](crate::protocol::topic).
+//! Peers that a PRUNE offers (v1.1 "peer exchange"): which to connect to and which to forget. The peers that this node
+//! offers are chosen in [`topic::px`](crate::protocol::topic).
 
 use std::collections::BTreeSet;
 

@@ -58,8 +58,8 @@ impl<N: Network> Peers<N> {
         self.connections.get(peer).map(|connection| self.connection_view(peer, connection))
     }
 
-    /// The connected peers that follow `after`, ascending, up to `max` entries. A peer and each of its topics count as one
-    /// entry. At least one peer is returned, if there is one.
+    /// The connected peers that follow `after`, ascending, up to `max` entries. A peer and each of its topics count as
+    /// one entry. At least one peer is returned, if there is one.
     pub(crate) fn connections_after(
         &self,
         after: Option<&N::Peer>,

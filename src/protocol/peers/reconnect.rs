@@ -61,9 +61,9 @@ impl<P: Ord> ReconnectBackoff<P> {
     }
 }
 
-/// Returns `at - tick`, saturating.
-fn difference(at: u64, tick: u64) -> i64 {
-    let ticks = i128::from(at) - i128::from(tick);
+/// Returns `retry_at_tick - tick`, saturating.
+fn difference(retry_at_tick: u64, tick: u64) -> i64 {
+    let ticks = i128::from(retry_at_tick) - i128::from(tick);
     i64::try_from(ticks).unwrap_or(if ticks < 0 { i64::MIN } else { i64::MAX })
 }
 

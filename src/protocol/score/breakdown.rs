@@ -1,11 +1,15 @@
-//! The breakdown of a peer's score into components and counters, and the thresholds that it is below. It uses the functions
-//! that compute the score.
+//! The breakdown of a peer's score into components and counters, and the thresholds that it is below. It uses the
+//! functions that compute the score.
 
 use std::collections::BTreeMap;
 
 use derive_where::derive_where;
 
-use super::{Scores, counters::TopicCounters, peer::p7};
+use super::{
+    Scores,
+    counters::{ScoreComponents, TopicCounters},
+    peer::p7,
+};
 use crate::{
     limits::Limits,
     network::Network,
@@ -152,7 +156,7 @@ impl TopicBreakdown {
     fn new<N: Network>(topic: &N::Topic, counters: TopicScoreView, limits: &Limits<N::Topic>) -> Self {
         let weight = limits.score.topics.weight(topic);
         let components = TopicCounters::from(&counters).components(limits.score.topics.parameters(topic));
-        let [p1, p2, p3, p3b, p4] = components.weighted(weight).0;
+        let ScoreComponents { p1, p2, p3, p3b, p4 } = components.weighted(weight);
         Self { weight, p1, p2, p3, p3b, p4, total: p1 + p2 + p3 + p3b + p4, counters }
     }
 }

@@ -82,13 +82,13 @@ impl TopicCounters {
 
     /// The components of this topic, without the weight of the topic.
     pub(super) fn components(&self, limits: &TopicScoreLimits) -> ScoreComponents {
-        ScoreComponents([
-            self.p1(limits),
-            self.p2(limits),
-            self.p3(limits),
-            self.p3b(limits),
-            self.p4(limits),
-        ])
+        ScoreComponents {
+            p1: self.p1(limits),
+            p2: self.p2(limits),
+            p3: self.p3(limits),
+            p3b: self.p3b(limits),
+            p4: self.p4(limits),
+        }
     }
 
     /// Whether all counters have their initial values.
@@ -148,24 +148,36 @@ pub(crate) enum ScoreComponent {
     P7,
 }
 
-/// P1, P2, P3, P3b and P4.
+/// The components that topics contribute to a score.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct ScoreComponents(pub(super) [f64; 5]);
+pub(super) struct ScoreComponents {
+    pub(super) p1: f64,
+    pub(super) p2: f64,
+    pub(super) p3: f64,
+    pub(super) p3b: f64,
+    pub(super) p4: f64,
+}
 
 impl ScoreComponents {
     /// The sum, in the order of the reference, because the rounding depends on it.
     pub(super) fn sum(&self) -> f64 {
-        let [p1, p2, p3, p3b, p4] = self.0;
+        let Self { p1, p2, p3, p3b, p4 } = self;
         p1 + p2 + p3 + p3b + p4
     }
 
     pub(super) fn weighted(self, weight: f64) -> Self {
-        Self(self.0.map(|component| weight * component))
+        let Self { p1, p2, p3, p3b, p4 } = self;
+        Self { p1: weight * p1, p2: weight * p2, p3: weight * p3, p3b: weight * p3b, p4: weight * p4 }
     }
 }
 
 impl AddAssign for ScoreComponents {
     fn add_assign(&mut self, other: Self) {
-        self.0.iter_mut().zip(other.0).for_each(|(component, more)| *component += more);
+        let Self { p1, p2, p3, p3b, p4 } = other;
+        self.p1 += p1;
+        self.p2 += p2;
+        self.p3 += p3;
+        self.p3b += p3b;
+        self.p4 += p4;
     }
 }

@@ -115,20 +115,26 @@ impl<N: Network> Scores<N> {
         self.mark_changed(key);
     }
 
-    /// Handles a disconnection. A score that is not positive is retained for `retain_duration`, so that a peer cannot reset
-    /// a bad score by reconnecting.
-    pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) {
-        let Some(key) = self.keys.get(peer).copied() else { return };
+    /// Handles a disconnection. A score that is not positive is retained for `retain_duration`, so that a peer cannot
+    /// reset a bad score by reconnecting. Returns the number of topics in which the peer is penalised for a delivery
+    /// deficit (P3b).
+    pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> u32 {
+        let Some(key) = self.keys.get(peer).copied() else { return 0 };
         if self.score_of(key) > 0.0 {
             self.forget(peer);
-            return;
+            return 0;
         }
+        let mut deficits = 0;
         let limits = Arc::clone(&self.limits);
         let score = &mut self.peers[key as usize];
         for row in &score.rows {
             let row = self.table.row_mut(*row);
-            let parameters = limits.score.topics.parameters(&row.topic);
+            let topics = &limits.score.topics;
+            let (parameters, weight) = (topics.parameters(&row.topic), topics.weight(&row.topic));
             if let Some(counters) = row.get_mut(key) {
+                let has_deficit =
+                    counters.mesh.is_some() && weight * counters.p3b_if_pruned(parameters) < 0.0;
+                deficits += u32::from(has_deficit);
                 counters.on_disconnect(parameters);
             }
         }
@@ -139,10 +145,12 @@ impl<N: Network> Scores<N> {
         if self.disconnected > limits.bounds.max_retained_scores {
             self.evict_best_disconnected();
         }
+        deficits
     }
 
-    /// Forgets the disconnected peers with the best scores, an eighth of the limit at once, so that the search is rare. An
-    /// attacker that connects under many identities has done nothing under most of them, and must not evict bad scores.
+    /// Forgets the disconnected peers with the best scores, an eighth of the limit at once, so that the search is rare.
+    /// An attacker that connects under many identities has done nothing under most of them, and must not evict bad
+    /// scores.
     fn evict_best_disconnected(&mut self) {
         let disconnected = self.peers.iter().filter(|(_, score)| score.expires.is_some());
         let mut disconnected: Vec<_> =
@@ -170,8 +178,11 @@ impl<N: Network> Scores<N> {
         self.on_row(topic, |scores, row| scores.update_row(row, peer, |counters, _| counters.graft(now)));
     }
 
-    pub(crate) fn prune(&mut self, peer: &N::Peer, topic: &N::Topic) {
+    /// Handles a prune. Returns whether the peer is penalised for a delivery deficit (P3b).
+    pub(crate) fn prune(&mut self, peer: &N::Peer, topic: &N::Topic) -> bool {
+        let has_deficit = self.deficit(peer, topic) < 0.0;
         self.on_row(topic, |scores, row| scores.update_row(row, peer, TopicCounters::prune));
+        has_deficit
     }
 
     /// Clears the mesh of a topic that lost its state. No peer is penalised for it.
@@ -225,7 +236,7 @@ impl<N: Network> Scores<N> {
         let score = &self.peers[key as usize];
         let sums = score.components.get().unwrap_or_else(|| self.recompute_components(key, score));
         score.components.set(Some(sums));
-        let [p1, p2, p3, p3b, p4] = sums.0;
+        let ScoreComponents { p1, p2, p3, p3b, p4 } = sums;
         let p5 = score.application_score * limits.score.app_specific_weight;
         Some(enum_map! {
             ScoreComponent::P1 => p1,

@@ -11,8 +11,8 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// Up to this number of topics, the sum is recomputed after each change, in the order of the reference, so that its rounding
-/// is the same. With more topics the difference is added, and the sum is recomputed at each refresh.
+/// Up to this number of topics, the sum is recomputed after each change, in the order of the reference, so that its
+/// rounding is the same. With more topics the difference is added, and the sum is recomputed at each refresh.
 const EXACT_SUM_MAX_TOPICS: usize = 16;
 
 /// The score of a peer.

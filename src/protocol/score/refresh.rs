@@ -65,7 +65,7 @@ impl<N: Network> Scores<N> {
             score.finish_refresh(&self.limits);
             score.mark_changed(&mut self.changed);
         }
-        let has_expired = |score: &PeerScore<N::Peer>| score.expires.is_some_and(|at| at <= now);
+        let has_expired = |score: &PeerScore<N::Peer>| score.expires.is_some_and(|expires| expires <= now);
         let expired = self.peers.iter().filter(|(_, score)| has_expired(score));
         let expired: Vec<_> = expired.map(|(_, score)| score.peer.clone()).collect();
         expired.iter().for_each(|peer| self.forget(peer));

@@ -1,5 +1,5 @@
-//! The score counters of all (topic, peer) pairs, one row a topic. A heartbeat walks the rows in the order of topics; an
-//! event of a topic costs one search for its row.
+//! The score counters of all (topic, peer) pairs, one row a topic. A heartbeat walks the rows in the order of topics;
+//! an event of a topic costs one search for its row.
 
 use std::{cmp::Ordering, collections::BTreeMap, ops::Bound};
 
@@ -19,7 +19,7 @@ pub(super) type TopicKey = u32;
 #[derive_where(Default)]
 pub(super) struct CounterTable<T> {
     rows: Slab<TopicRow<T>>,
-    by_name: BTreeMap<T, TopicKey>,
+    index: BTreeMap<T, TopicKey>,
 }
 
 /// The counters of one topic, for peers that are or were in its mesh or delivered messages.
@@ -33,16 +33,16 @@ pub(super) struct TopicRow<T> {
 impl<T: Ord + Clone> CounterTable<T> {
     /// The row of a topic. It is created if it does not exist.
     pub(super) fn row_or_insert(&mut self, topic: &T) -> TopicKey {
-        if let Some(row) = self.by_name.get(topic) {
+        if let Some(row) = self.index.get(topic) {
             return *row;
         }
         let row = self.rows.insert(TopicRow { topic: topic.clone(), counters: Vec::new() }) as TopicKey;
-        self.by_name.insert(topic.clone(), row);
+        self.index.insert(topic.clone(), row);
         row
     }
 
     pub(super) fn find(&self, topic: &T) -> Option<TopicKey> {
-        self.by_name.get(topic).copied()
+        self.index.get(topic).copied()
     }
 
     /// The row with this key, which must be valid.
@@ -57,7 +57,7 @@ impl<T: Ord + Clone> CounterTable<T> {
     /// The rows after `topic`, or all rows, ascending by topic, at most `most`.
     pub(super) fn after(&self, topic: Option<&T>, most: usize) -> Vec<TopicKey> {
         let after = topic.map_or(Bound::Unbounded, Bound::Excluded);
-        self.by_name.range((after, Bound::Unbounded)).map(|(_, row)| *row).take(most).collect()
+        self.index.range((after, Bound::Unbounded)).map(|(_, row)| *row).take(most).collect()
     }
 
     /// Compares the topics of two rows.
@@ -69,7 +69,7 @@ impl<T: Ord + Clone> CounterTable<T> {
     pub(super) fn drop_if_empty(&mut self, row: TopicKey) {
         if self.row(row).counters.is_empty() {
             let TopicRow { topic, .. } = self.rows.remove(row as usize);
-            self.by_name.remove(&topic);
+            self.index.remove(&topic);
         }
     }
 }

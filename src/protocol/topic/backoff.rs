@@ -6,8 +6,8 @@ use crate::timestamp::Timestamp;
 
 /// The backoffs of one topic.
 ///
-/// As in the reference, an expired entry prevents this node from grafting the peer until the next cleanup, while a GRAFT
-/// of the peer is accepted as soon as the backoff has ended.
+/// As in the reference, an expired entry prevents this node from grafting the peer until the next cleanup, while a
+/// GRAFT of the peer is accepted as soon as the backoff has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoffs<P> {
     until: BTreeMap<P, Timestamp>,

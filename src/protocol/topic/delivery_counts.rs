@@ -1,5 +1,5 @@
-//! Counts the deliveries of peers in one topic until they are reported to the peers' side, so that many deliveries cost one
-//! event.
+//! Counts the deliveries of peers in one topic until they are reported to the peers' side, so that many deliveries cost
+//! one event.
 
 use derive_where::derive_where;
 

@@ -217,7 +217,7 @@ impl<'a, N: Network> GossipPlan<'a, N> {
     }
 
     /// The subscribers that receive no full messages from this node and are not below the gossip threshold.
-    fn candidates(&self) -> Vec<ConnectionId> {
+    fn gossip_candidates(&self) -> Vec<ConnectionId> {
         let mut candidates = Vec::with_capacity(self.subscribers.len());
         let mut rest = self.subscribers;
         for served in &self.served {
@@ -257,7 +257,7 @@ impl<'a, N: Network> GossipPlan<'a, N> {
     }
 
     fn choose_peers(&self, rng: &mut ProtocolRng) -> Vec<ConnectionId> {
-        let candidates = self.candidates();
+        let candidates = self.gossip_candidates();
         let by_factor = (self.cx.limits.gossip_factor * candidates.len() as f64) as usize;
         choose(candidates, by_factor.max(self.cx.limits.degree_lazy), rng)
     }

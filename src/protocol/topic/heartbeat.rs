@@ -11,9 +11,12 @@ use crate::{
         connection::ConnectionId,
         exchange::{
             Context, Outbox,
-            event::{Maintenance, Pruned, TopicEvent},
+            event::{GraftedPeer, Maintenance, PrunedPeer, TopicEvent},
         },
-        outcome::counters::{GraftReason, InputCounters, LeaveReason, PromiseEvent},
+        outcome::{
+            counters::{InputCounters, PromiseEvent},
+            reason::{GraftReason, LeaveReason},
+        },
         rng::{choose, shuffle},
     },
 };
@@ -30,8 +33,8 @@ impl<N: Network> TopicState<N> {
         let mut maintenance = self.maintain_mesh(tick, cx, &mut outbox.counters);
         maintenance.broken = self.promises.take_expired(cx.now);
         outbox.counters.promise(PromiseEvent::Broken, maintenance.broken.len());
-        for (peer, _) in &maintenance.grafted {
-            outbox.send(peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });
+        for grafted in &maintenance.grafted {
+            outbox.send(grafted.peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });
         }
         self.maintain_fanout(cx);
         let history_bytes = &mut self.history_bytes;
@@ -146,19 +149,21 @@ impl<N: Network> TopicState<N> {
         for pruned in &pruned {
             self.backoffs.set(&pruned.peer, cx.limits.prune_backoff, cx.now);
         }
-        let connection_ids =
-            grafted.iter().map(|(peer, connection_id)| (peer.clone(), *connection_id)).collect();
-        mesh.extend(grafted);
+        mesh.extend(grafted.iter().map(|(peer, (connection_id, _))| (peer.clone(), *connection_id)));
         self.mesh = Some(mesh);
-        Maintenance { grafted: connection_ids, pruned, broken: Vec::new() }
+        let grafted = grafted.into_iter();
+        let grafted = grafted
+            .map(|(peer, (connection_id, reason))| GraftedPeer { peer, connection_id, reason })
+            .collect();
+        Maintenance { grafted, pruned, broken: Vec::new() }
     }
 }
 
 /// A mesh during maintenance.
 struct MeshUpdate<'a, N: Network> {
     mesh: Connections<N::Peer>,
-    grafted: Connections<N::Peer>,
-    pruned: Vec<Pruned<N>>,
+    grafted: BTreeMap<N::Peer, (ConnectionId, GraftReason)>,
+    pruned: Vec<PrunedPeer<N>>,
     counters: &'a mut InputCounters,
 }
 
@@ -175,10 +180,12 @@ impl<N: Network> MeshUpdate<'_, N> {
         }
     }
 
-    /// Grafts the chosen peers, each once.
+    /// Grafts the chosen peers, each once and with its first reason.
     fn graft(&mut self, chosen: Vec<(N::Peer, ConnectionId)>, reason: GraftReason) {
         let before = self.grafted.len();
-        self.grafted.extend(chosen);
+        for (peer, connection_id) in chosen {
+            self.grafted.entry(peer).or_insert((connection_id, reason));
+        }
         self.counters.grafted(reason, self.grafted.len() - before);
     }
 
@@ -186,7 +193,7 @@ impl<N: Network> MeshUpdate<'_, N> {
         if let Some(connection_id) = self.mesh.remove(peer) {
             let no_px = reason == LeaveReason::NegativeScore;
             self.counters.removed(reason, 1);
-            self.pruned.push(Pruned { peer: peer.clone(), connection_id, no_px });
+            self.pruned.push(PrunedPeer { peer: peer.clone(), connection_id, reason, no_px });
         }
     }
 

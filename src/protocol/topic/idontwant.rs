@@ -1,5 +1,5 @@
 //! IDONTWANT (v1.2): asks mesh peers not to send a large message that this node has received, and leaves out recipients
-//! that have declined a message. Small messages cost less than an IDONTWANT and are not declined.
+//! that sent an IDONTWANT. Small messages cost less than an IDONTWANT, and none is sent for them.
 
 use std::collections::HashSet;
 
@@ -15,8 +15,8 @@ use crate::{
     },
 };
 
-/// The ids for which this topic has sent IDONTWANT in this heartbeat. A message can be received several times before its
-/// id is marked as seen.
+/// The ids for which this topic has sent IDONTWANT in this heartbeat. A message can be received several times before
+/// its id is marked as seen.
 #[derive_where(Debug, Default)]
 pub(super) struct SentIDontWant<N: Network>(HashSet<N::MessageId, RandomState>);
 
@@ -76,7 +76,7 @@ impl<N: Network> TopicState<N> {
     }
 }
 
-/// Removes from `recipients` the peers that declined the message by IDONTWANT.
+/// Removes from `recipients` the peers that sent an IDONTWANT for the message.
 #[inline]
 pub(super) fn filter_idontwant<N: Network>(
     recipients: &mut Vec<N::Peer>,
@@ -86,7 +86,7 @@ pub(super) fn filter_idontwant<N: Network>(
 ) {
     if is_large(message, cx) && cx.peer_view.has_idontwant() {
         let before = recipients.len();
-        recipients.retain(|peer| !cx.peer_view.declined_by(peer, &message.message_id));
+        recipients.retain(|peer| !cx.peer_view.received_idontwant(peer, &message.message_id));
         if recipients.len() < before {
             counters.suppressed_by_idontwant(before - recipients.len());
         }

@@ -1,5 +1,5 @@
-//! Remembers invalid messages of a topic for some heartbeats, so that copies are not validated again. Bounded in items and
-//! bytes.
+//! Remembers invalid messages of a topic for some heartbeats, so that copies are not validated again. Bounded in items
+//! and bytes.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::{
     protocol::time_cache::TimeCache,
 };
 
-/// The recent invalid messages of a topic, by id and content. The content is compared because an attacker may send garbage
-/// with the id of an honest message.
+/// The recent invalid messages of a topic, by id and content. The content is compared because an attacker may send
+/// garbage with the id of an honest message.
 #[derive_where(Debug)]
 pub(super) struct InvalidCache<N: Network> {
     /// The maximum number of messages; 0 switches the cache off.
@@ -38,8 +38,8 @@ impl<N: Network> InvalidCache<N> {
 
     /// Remembers a message of `bytes` bytes, unless the cache is full or has another message with the same id.
     pub(super) fn add(&mut self, message: Arc<FullMessage<N>>, bytes: usize) {
-        let has_room = self.len() < self.max && bytes <= self.max_bytes - self.bytes;
-        if has_room && self.messages.get(&message.message_id).is_none() {
+        let within_limits = self.len() < self.max && bytes <= self.max_bytes - self.bytes;
+        if within_limits && self.messages.get(&message.message_id).is_none() {
             self.bytes += bytes;
             self.messages.insert(message.message_id.clone(), |_| Some((message, bytes)));
         }

@@ -10,12 +10,12 @@ use crate::{
         connection::ConnectionId,
         exchange::{
             Context, Outbox,
-            event::{Pruned, TopicEvent},
+            event::{PrunedPeer, TopicEvent},
             peer_view::PeerStatus,
         },
         outcome::{
             GraftOutcome, JoinOutcome, LeaveOutcome, PruneOutcome,
-            counters::{GraftReason, LeaveReason},
+            reason::{GraftReason, LeaveReason},
         },
         output::pending::forget_all,
         rng::choose,
@@ -180,7 +180,8 @@ impl<N: Network> TopicState<N> {
 // === Join and leave ===
 
 impl<N: Network> TopicState<N> {
-    /// Joins the topic. Peers are notified when the peers' side replies with [`JoinConfirmed`](crate::protocol::exchange::command::TopicCommand).
+    /// Joins the topic. Peers are notified when the peers' side replies with
+    /// [`JoinConfirmed`](crate::protocol::exchange::command::TopicCommand).
     pub(crate) fn join(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> JoinOutcome<N> {
         if self.is_joined() {
             return JoinOutcome::AlreadyJoined;
@@ -249,8 +250,8 @@ impl<N: Network> TopicState<N> {
         candidates
     }
 
-    /// Announces the topic and grafts the mesh. SUBSCRIBE goes first, because a peer ignores a GRAFT on a topic to which
-    /// this node is not subscribed.
+    /// Announces the topic and grafts the mesh. SUBSCRIBE goes first, because a peer ignores a GRAFT on a topic to
+    /// which this node is not subscribed.
     pub(super) fn announce_join(&mut self, connected: &[N::Peer], outbox: &mut Outbox<N>) {
         for peer in connected {
             outbox.send(peer.clone(), None, P2pMessage::subscribe(self.topic.clone()));
@@ -260,14 +261,20 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// Leaves the topic. Peers are notified when the peers' side replies with [`LeaveConfirmed`](crate::protocol::exchange::command::TopicCommand).
+    /// Leaves the topic. Peers are notified when the peers' side replies with
+    /// [`LeaveConfirmed`](crate::protocol::exchange::command::TopicCommand).
     pub(crate) fn leave(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> LeaveOutcome<N> {
         let Some(mesh) = self.mesh.take() else { return LeaveOutcome::NotJoined };
         self.flush_delivery_counts(outbox);
         for (peer, connection_id) in &mesh {
             self.backoffs.set(peer, cx.limits.unsubscribe_backoff, cx.now);
             let no_px = cx.peer_view.score(peer) < 0.0;
-            self.leave_prunes.push(Pruned { peer: peer.clone(), connection_id: *connection_id, no_px });
+            self.leave_prunes.push(PrunedPeer {
+                peer: peer.clone(),
+                connection_id: *connection_id,
+                reason: LeaveReason::Leave,
+                no_px,
+            });
             outbox.events.push(TopicEvent::Pruned(peer.clone(), *connection_id));
         }
         outbox.counters.removed(LeaveReason::Leave, mesh.len());
@@ -301,12 +308,12 @@ impl<N: Network> TopicState<N> {
 
     fn send_prunes(
         &mut self,
-        pruned: Vec<Pruned<N>>,
+        pruned: Vec<PrunedPeer<N>>,
         backoff: Duration,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
-        for Pruned { peer, no_px, .. } in pruned {
+        for PrunedPeer { peer, no_px, .. } in pruned {
             let px = self.select_px(&peer, no_px, cx);
             self.send_prune(&peer, None, px, backoff, outbox);
         }

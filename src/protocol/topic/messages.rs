@@ -32,7 +32,7 @@ pub(super) struct Seen<N: Network> {
 impl<N: Network> Seen<N> {
     /// Whether a duplicate from `peer` is credited (P3).
     pub(super) fn credit_duplicate(&mut self, peer: &N::Peer, limits: &Limits<N::Topic>) -> bool {
-        if self.senders().any(|known| known == peer) {
+        if self.has_sender(peer) {
             return false;
         }
         if !limits.extensions.credit_duplicates_once {
@@ -50,10 +50,15 @@ impl<N: Network> Seen<N> {
         self.first_sender.iter().chain(&self.other_senders)
     }
 
+    #[inline]
+    fn has_sender(&self, peer: &N::Peer) -> bool {
+        self.senders().any(|known| known == peer)
+    }
+
     /// Adds the senders of a message that was accepted again.
     pub(super) fn add_senders(&mut self, first_sender: Option<N::Peer>, other_senders: Vec<N::Peer>) {
         for peer in first_sender.into_iter().chain(other_senders) {
-            if !self.senders().any(|known| *known == peer) {
+            if !self.has_sender(&peer) {
                 self.other_senders.push(peer);
             }
         }

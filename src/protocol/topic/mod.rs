@@ -50,13 +50,10 @@ use super::{
     exchange::{
         Context, Outbox,
         command::TopicCommand,
-        event::{PeerDeliveries, Pruned, TopicEvent},
+        event::{PeerDeliveries, PrunedPeer, TopicEvent},
         peer_view::PeerStatus,
     },
-    outcome::{
-        SubscribeOutcome, UnsubscribeOutcome,
-        counters::{LeaveReason, PromiseEvent},
-    },
+    outcome::{SubscribeOutcome, UnsubscribeOutcome, counters::PromiseEvent, reason::LeaveReason},
     rng::{ProtocolRng, rng_for},
     time_cache::TimeCache,
 };
@@ -99,9 +96,9 @@ pub(crate) struct TopicState<N: Network> {
     /// The ids for which this topic has sent IDONTWANT in this heartbeat.
     sent_idontwant: SentIDontWant<N>,
     /// Peers pruned in the first phase of a heartbeat. Their PRUNEs are sent in the second phase.
-    pruned: Vec<Pruned<N>>,
+    pruned: Vec<PrunedPeer<N>>,
     /// The former mesh of a topic that was left. Its PRUNEs are sent when the leave is confirmed.
-    leave_prunes: Vec<Pruned<N>>,
+    leave_prunes: Vec<PrunedPeer<N>>,
 }
 
 /// The peers to which messages are published on a topic that is not joined (v1.0 "fanout").

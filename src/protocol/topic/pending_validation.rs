@@ -32,11 +32,11 @@ impl<N: Network> PendingValidations<N> {
 
     /// Adds a message. Returns false if there are `max`.
     pub(super) fn add(&mut self, delivery: Delivery<N>, now: Timestamp, max: usize) -> bool {
-        let has_room = self.entries.len() < max;
-        if has_room {
+        let below_limit = self.entries.len() < max;
+        if below_limit {
             self.entries.insert(Arc::clone(&delivery.message), (delivery, now));
         }
-        has_room
+        below_limit
     }
 
     pub(super) fn get(&self, message: &Arc<FullMessage<N>>) -> Option<&Delivery<N>> {

@@ -124,8 +124,8 @@ impl<N: Network> TopicState<N> {
         self.pending_validations.get(message)
     }
 
-    /// Applies the result of an asynchronous validation. `None` means that it timed out or was throttled: the message is
-    /// dropped and may be received again. Deliveries are credited as of the arrival of the message.
+    /// Applies the result of an asynchronous validation. `None` means that it timed out or was throttled: the message
+    /// is dropped and may be received again. Deliveries are credited as of the arrival of the message.
     pub(crate) fn on_validation_result(
         &mut self,
         message: &Arc<FullMessage<N>>,
@@ -159,7 +159,7 @@ impl<N: Network> TopicState<N> {
                 }
             };
             credit(&delivery.sender);
-            delivery.co_senders.iter().filter(|peer| **peer != delivery.sender).for_each(credit);
+            delivery.co_senders.iter().for_each(credit);
         }
         true
     }
@@ -190,7 +190,7 @@ impl<N: Network> TopicState<N> {
             Validity::Valid => self.accept(delivery, cx, outbox),
             Validity::Invalid => {
                 outbox.stats.count_recv_invalid_app_messages += 1;
-                outbox.events.extend(senders(&delivery).map(|peer| TopicEvent::InvalidMessage(peer.clone())));
+                outbox.events.extend(delivery.senders().map(|peer| TopicEvent::InvalidMessage(peer.clone())));
                 ReceiveOutcome::Invalid
             }
             Validity::Outdated => {
@@ -213,8 +213,7 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
         outbox.stats.count_recv_valid_app_messages += 1;
-        let Delivery { sender, mut co_senders, message } = delivery;
-        co_senders.retain(|peer| *peer != sender);
+        let Delivery { sender, co_senders, message } = delivery;
         self.delivery_counts.first(&sender, outbox);
         co_senders.iter().for_each(|peer| self.delivery_counts.duplicate_in_window(peer, outbox));
         let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
@@ -225,8 +224,8 @@ impl<N: Network> TopicState<N> {
         ReceiveOutcome::Route { to }
     }
 
-    /// The recipients of a message: the peers of the mesh or fanout and the direct subscribers, without its senders. The
-    /// second list is the first without bootstrap peers, which are sent no full messages.
+    /// The recipients of a message: the peers of the mesh or fanout and the direct subscribers, without its senders.
+    /// The second list is the first without bootstrap peers, which are sent no full messages.
     pub(super) fn recipients(
         &self,
         sender: Option<&N::Peer>,
@@ -336,11 +335,6 @@ impl<N: Network> TopicState<N> {
         }
         outbox.events.push(TopicEvent::Dispatched);
     }
-}
-
-fn senders<N: Network>(delivery: &Delivery<N>) -> impl Iterator<Item = &N::Peer> {
-    let co_senders = delivery.co_senders.iter().filter(|peer| **peer != delivery.sender);
-    std::iter::once(&delivery.sender).chain(co_senders)
 }
 
 /// Accounts for a message that leaves the history.

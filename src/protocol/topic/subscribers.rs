@@ -2,8 +2,8 @@
 
 use crate::protocol::connection::ConnectionId;
 
-/// The sorted ids of subscribed connections. There are at most as many as connections, plus closed connections whose end
-/// the topic has not handled yet. Insertion and removal move the ids behind.
+/// The sorted ids of subscribed connections. There are at most as many as connections, plus closed connections whose
+/// end the topic has not handled yet. Insertion and removal move the ids behind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Subscribers {
     connection_ids: Vec<ConnectionId>,

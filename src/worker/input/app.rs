@@ -1,5 +1,5 @@
-//! Inputs of the application: join, leave, publish, application scores. Publications have a queue limit of their own, so
-//! that peers cannot cause their refusal.
+//! Inputs of the application: join, leave, publish, application scores. Publications have a queue limit of their own,
+//! so that peers cannot cause their refusal.
 
 use std::sync::Arc;
 
@@ -27,13 +27,13 @@ pub(in crate::worker) fn app_input<N: Network>(
     if shared.observes_inputs {
         shared.observe(&Event::AppInput(input.clone()));
     }
-    let at = shared.now();
+    let received_at = shared.now();
     match input {
         AppInput::Publish(message) => {
-            publish(shared, Arc::new(message), PublishResponder::without_ticket(), at)?
+            publish(shared, Arc::new(message), PublishResponder::without_ticket(), received_at)?
         }
-        AppInput::Join(topic) => join(shared, topic, at),
-        AppInput::Leave(topic) => leave(shared, &topic, at),
+        AppInput::Join(topic) => join(shared, topic, received_at),
+        AppInput::Leave(topic) => leave(shared, &topic, received_at),
         AppInput::SetApplicationScore { peer, score } => {
             shared.record(RecordedInput::SetApplicationScore { peer: &peer, score });
             send_to_supervisor(shared, SupervisorItem::message(SetApplicationScore { peer, score }));
@@ -68,7 +68,7 @@ fn publish<N: Network>(
     shared: &Shared<N>,
     message: Arc<FullMessage<N>>,
     responder: PublishResponder<N>,
-    at: Timestamp,
+    received_at: Timestamp,
 ) -> Result<(), Refused> {
     let bytes = queued_bytes_of_full(shared, &message);
     let credit = Arc::clone(&shared.publications)
@@ -76,22 +76,22 @@ fn publish<N: Network>(
         .inspect_err(|refused| report_refused(shared, *refused))?;
     shared.record(RecordedInput::Publish(&message));
     let topic = message.topic.clone();
-    let item = TopicItem::Publish { message, at, credit, responder };
+    let item = TopicItem::Publish { message, received_at, credit, responder };
     command_topic(shared, topic, item, |_| {});
     Ok(())
 }
 
-fn join<N: Network>(shared: &Shared<N>, topic: N::Topic, at: Timestamp) {
+fn join<N: Network>(shared: &Shared<N>, topic: N::Topic, received_at: Timestamp) {
     shared.topic_labels.label_for(&topic, true, &shared.network);
     shared.record(RecordedInput::Join(&topic));
-    command_topic(shared, topic, TopicItem::Join { at }, |entry| entry.joined = true);
+    command_topic(shared, topic, TopicItem::Join { received_at }, |entry| entry.joined = true);
 }
 
 /// A topic without an actor is not joined, so that there is nothing to leave.
-fn leave<N: Network>(shared: &Shared<N>, topic: &N::Topic, at: Timestamp) {
+fn leave<N: Network>(shared: &Shared<N>, topic: &N::Topic, received_at: Timestamp) {
     shared.record(RecordedInput::Leave(topic));
     if let Some(mut entry) = shared.topic_table.get_mut(topic) {
         entry.joined = false;
-        entry.command(TopicItem::Leave { at });
+        entry.command(TopicItem::Leave { received_at });
     }
 }

@@ -144,7 +144,7 @@ fn connect<N: Network>(shared: &Shared<N>, peer: &N::Peer, info: &ConnectionInfo
 }
 
 fn disconnect<N: Network>(shared: &Shared<N>, peer: &N::Peer) {
-    let item = SupervisorItem::message(Disconnect { peer: peer.clone(), at: shared.now() });
+    let item = SupervisorItem::message(Disconnect { peer: peer.clone(), disconnected_at: shared.now() });
     shared.directory.disconnect(peer, || send_to_supervisor(shared, item));
 }
 
@@ -240,8 +240,8 @@ fn route_control<N: Network>(
         P2pMessage::Ping | P2pMessage::FullMessage(_) => Ok(()),
         message => {
             let Some(topic) = message.topic().cloned() else { return Ok(()) };
-            let (from, at, credit) = (from.clone(), shared.now(), SharedCredit::Whole(credit));
-            let message = PeerMessage { from, connection, message, at, credit };
+            let (from, received_at, credit) = (from.clone(), shared.now(), SharedCredit::Whole(credit));
+            let message = PeerMessage { from, connection, message, received_at, credit };
             send_to_topic(shared, &topic, TopicItem::Peer(Box::new(message)))
         }
     }
@@ -255,17 +255,17 @@ fn iwant<N: Network>(
     ids: Vec<N::MessageId>,
     credit: Credit,
 ) -> Result<(), Refused> {
-    let at = shared.now();
-    let IWantByTopic { topics, unknown } = IWantByTopic::split(ids, |id| {
-        let topic = shared.network.topic_of(id).or_else(|| shared.directory.topic_of_message(id));
-        topic.filter(|topic| shared.topic_table.contains_key(topic))
-    });
+    let received_at = shared.now();
+    let by_message_id = |id: &N::MessageId| shared.directory.topic_of_message(id);
+    let can_answer = |topic: &N::Topic| shared.topic_table.contains_key(topic);
+    let IWantByTopic { topics, unknown } =
+        IWantByTopic::split(ids, &*shared.network, by_message_id, can_answer);
     shared.metrics.iwant_not_found(unknown.len());
     let credit = Arc::new(credit);
     for (topic, message_ids) in topics {
         let (from, connection) = (from.clone(), connection.clone());
         let (message, credit) = (P2pMessage::IWant { message_ids }, SharedCredit::Part(Arc::clone(&credit)));
-        let message = PeerMessage { from, connection, message, at, credit };
+        let message = PeerMessage { from, connection, message, received_at, credit };
         send_to_topic(shared, &topic, TopicItem::Peer(Box::new(message)))?;
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! Queries of an engine's state. Those of this file read what all threads share; the others ask topics (`topics.rs`) and
-//! the supervisor (`peers.rs`), a bounded part at a time, so that a query never delays them for long.
+//! Queries of an engine's state. Those of this file read what all threads share; the others ask topics (`topics.rs`)
+//! and the supervisor (`peers.rs`), a bounded part at a time, so that a query never delays them for long.
 
 pub(crate) mod page;
 mod peers;
@@ -68,8 +68,8 @@ impl<N: Network> Worker<N> {
     /// The last heartbeat.
     pub fn last_heartbeat(&self) -> HeartbeatStatus {
         let monitor = &self.shared.heartbeat_monitor;
-        let (tick, at, manual) = (monitor.tick(), monitor.at(), monitor.is_manual());
-        HeartbeatStatus { tick, at, manual, topics_without_peers: monitor.topics_without_peers() }
+        let (tick, started_at, manual) = (monitor.tick(), monitor.started_at(), monitor.is_manual());
+        HeartbeatStatus { tick, started_at, manual, topics_without_peers: monitor.topics_without_peers() }
     }
 
     /// When the engine last refused an input or dropped an output because a queue was full. `None` if it never did.
@@ -106,8 +106,8 @@ impl<N: Network> Worker<N> {
         self.shared.event_log.about(peer)
     }
 
-    /// At most `limit` events with numbers above `since`, of those that are still kept: decisions about peers, joins and
-    /// leaves, and events about messages if
+    /// At most `limit` events with numbers above `since`, of those that are still kept: decisions about peers, joins
+    /// and leaves, and events about messages if
     /// [`WorkerBuilder::message_events`](crate::WorkerBuilder::message_events) is set.
     pub fn events(&self, since: u64, limit: usize) -> Events<N> {
         let (records, last) = self.shared.event_log.since(since, limit);
@@ -126,7 +126,7 @@ impl<N: Network> Worker<N> {
     /// The whole state, for tests and debugging: it copies everything. Each topic's part is consistent. Parts of
     /// different topics are of the same moment only if nothing is queued ([`settle`](Self::settle)).
     ///
-    /// Cancellation safe, as all queries: dropping the future changes nothing.
+    /// Cancellation safe: dropping the future changes nothing.
     ///
     /// # Errors
     /// The engine has ended.
@@ -155,6 +155,8 @@ impl<N: Network> Worker<N> {
     }
 
     /// The sizes of all maps of the engine.
+    ///
+    /// Cancellation safe: dropping the future changes nothing.
     ///
     /// # Errors
     /// The engine has ended.

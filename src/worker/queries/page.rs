@@ -93,7 +93,7 @@ pub struct HeartbeatStatus {
     /// Its number, from 1; 0 before the first heartbeat.
     pub tick: u64,
     /// The time at which it started; the start of the engine before the first heartbeat.
-    pub at: Timestamp,
+    pub started_at: Timestamp,
     /// Whether the engine has no timers: only [`Worker::tick`](crate::Worker::tick) runs a heartbeat.
     pub manual: bool,
     /// The number of joined topics that had no subscribed peer at their last heartbeat.

@@ -14,9 +14,10 @@ use crate::{
 /// The number of entries, peers and their topics, that the supervisor copies at once.
 const ENTRIES_AT_ONCE: usize = 4096;
 
-/// Cancellation safe: dropping the future of a query changes nothing.
 impl<N: Network> Worker<N> {
     /// The connected peers.
+    ///
+    /// Cancellation safe: dropping the future changes nothing.
     ///
     /// # Errors
     /// The engine has ended.
@@ -47,6 +48,8 @@ impl<N: Network> Worker<N> {
 
     /// The connection of `peer`; `None` if it is not connected.
     ///
+    /// Cancellation safe: dropping the future changes nothing.
+    ///
     /// # Errors
     /// The engine has ended.
     pub async fn connection_of(&self, peer: &N::Peer) -> Result<Option<ConnectionView<N>>, EngineStopped> {
@@ -55,6 +58,8 @@ impl<N: Network> Worker<N> {
     }
 
     /// The components of a peer's score, with those of the topics of `page`; `None` if the peer has no score.
+    ///
+    /// Cancellation safe: dropping the future changes nothing.
     ///
     /// # Errors
     /// The engine has ended.
@@ -71,6 +76,8 @@ impl<N: Network> Worker<N> {
 
     /// The delay of each unreachable point, in heartbeats until the engine may request a connection to it again. It is
     /// negative once that heartbeat is past.
+    ///
+    /// Cancellation safe: dropping the future changes nothing.
     ///
     /// # Errors
     /// The engine has ended.

@@ -22,9 +22,10 @@ use crate::{
 /// The number of topics that are asked before the first answer is awaited.
 const TOPICS_AT_ONCE: usize = 2048;
 
-/// Cancellation safe: dropping the future of a query changes nothing.
 impl<N: Network> Worker<N> {
     /// The mesh of each joined topic.
+    ///
+    /// Cancellation safe: dropping the future changes nothing.
     ///
     /// # Errors
     /// The engine has ended.
@@ -37,14 +38,18 @@ impl<N: Network> Worker<N> {
 
     /// The mesh of one topic; `None` if it is not joined.
     ///
+    /// Cancellation safe: dropping the future changes nothing.
+    ///
     /// # Errors
     /// The engine has ended.
     pub async fn mesh_of(&self, topic: &N::Topic) -> Result<Option<Vec<N::Peer>>, EngineStopped> {
         Ok(self.query_topic(topic, TopicState::mesh_peers).await?.flatten())
     }
 
-    /// The connected peers that are subscribed to each topic: to every topic with a subscriber, or with `joined_only` to
-    /// every joined topic. A topic whose only subscribers have just disconnected may be listed without peers.
+    /// The connected peers that are subscribed to each topic: to every topic with a subscriber, or with `joined_only`
+    /// to every joined topic. A topic whose only subscribers have just disconnected may be listed without peers.
+    ///
+    /// Cancellation safe: dropping the future changes nothing.
     ///
     /// # Errors
     /// The engine has ended.
@@ -72,6 +77,8 @@ impl<N: Network> Worker<N> {
 
     /// The fanout of each topic to which we publish without having joined it.
     ///
+    /// Cancellation safe: dropping the future changes nothing.
+    ///
     /// # Errors
     /// The engine has ended.
     pub async fn fanout(
@@ -82,6 +89,8 @@ impl<N: Network> Worker<N> {
     }
 
     /// When the backoff of each peer on each topic ends. Expired entries are included until their cleanup.
+    ///
+    /// Cancellation safe: dropping the future changes nothing.
     ///
     /// # Errors
     /// The engine has ended.
@@ -94,6 +103,8 @@ impl<N: Network> Worker<N> {
     }
 
     /// The number of messages in the message cache of each topic, by the number of the heartbeat in which they arrived.
+    ///
+    /// Cancellation safe: dropping the future changes nothing.
     ///
     /// # Errors
     /// The engine has ended.
@@ -112,6 +123,8 @@ impl<N: Network> Worker<N> {
 
     /// The status of a peer in a topic; `None` if the engine has no state of the topic.
     ///
+    /// Cancellation safe: dropping the future changes nothing.
+    ///
     /// # Errors
     /// The engine has ended.
     pub async fn peer_topic_status(
@@ -124,8 +137,8 @@ impl<N: Network> Worker<N> {
         self.query_topic(topic, move |state| state.peer_topic_status(&peer, connection_id)).await
     }
 
-    /// Runs `query` on each topic that has an actor, and with `inactive` on those without one too. Leaves out topics for
-    /// which it returns `None`. `entries` counts the entries of an answer for [`Page::max_entries`].
+    /// Runs `query` on each topic that has an actor, and with `inactive` on those without one too. Leaves out topics
+    /// for which it returns `None`. `entries` counts the entries of an answer for [`Page::max_entries`].
     pub(super) async fn query_topics<T: Send + 'static>(
         &self,
         page: Page<N::Topic>,

@@ -82,7 +82,7 @@ impl Door {
 struct Sent(AtomicUsize);
 
 impl DeliveryListener for Sent {
-    fn wants_reports(&self, _: &TopicName, _: &MessageId) -> bool {
+    fn has_publish_listener(&self, _: &TopicName, _: &MessageId) -> bool {
         true
     }
 

@@ -215,7 +215,7 @@ impl Scene {
         })
         .await;
         let told = told();
-        assert_eq!(told.slow, [(self.slow, Slowness::Unread)]);
+        assert_eq!(told.slow, [(self.slow, Slowness::WriteTimeout)]);
         assert_eq!(told.engine_slow, [self.slow]);
         let dropped = told.engine_dropped[&(Lane::Publish, DropReason::PeerQueueFull)];
         // What is being written can't be dropped.

@@ -1,0 +1,134 @@
+//! The reasons of mesh changes and penalties. Each reason has one name, which events, logs and metrics use.
+
+use enum_map::Enum;
+use strum::{IntoStaticStr, VariantNames};
+
+/// Why a peer entered our mesh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+#[non_exhaustive]
+pub enum GraftReason {
+    /// We joined the topic.
+    Join,
+    /// We joined the topic, and the peer was in its fanout.
+    FanoutPromoted,
+    /// The peer sent a GRAFT.
+    RemoteGraft,
+    /// The heartbeat found fewer than `degree_low` peers in the mesh.
+    #[strum(serialize = "below_d_low")]
+    BelowDegreeLow,
+    /// The heartbeat found fewer than `degree_out` outbound peers in the mesh.
+    OutboundQuota,
+    /// The heartbeat found that the median score of the mesh was below `opportunistic_graft_threshold`.
+    Opportunistic,
+}
+
+/// Why a peer left our mesh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+#[non_exhaustive]
+pub enum LeaveReason {
+    /// The peer sent a PRUNE.
+    RemotePrune,
+    /// The peer unsubscribed from the topic.
+    Unsubscribed,
+    /// The peer disconnected.
+    Disconnected,
+    /// The heartbeat found that the score of the peer was negative.
+    NegativeScore,
+    /// The heartbeat found more than `degree_high` peers in the mesh.
+    #[strum(serialize = "above_d_high")]
+    AboveDegreeHigh,
+    /// We left the topic.
+    Leave,
+    /// The topic was restarted after a panic.
+    Restart,
+}
+
+/// Why the score of a peer was lowered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+#[non_exhaustive]
+pub enum Penalty {
+    /// P7: the peer sent a GRAFT before its backoff expired.
+    GraftBackoff,
+    /// P7: the peer sent an IHAVE and did not send the requested message.
+    BrokenPromise,
+    /// P4: the peer sent an invalid message, or an invalid id in an IHAVE.
+    InvalidMessage,
+    /// P7: the p2p layer reported that the peer reads too slowly for control messages.
+    SlowPeer,
+    /// P3b: the peer left the mesh with a delivery deficit.
+    MeshDeficit,
+}
+
+impl GraftReason {
+    /// The label of the reason, for metrics and logs.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// The reason as a phrase for operators.
+    pub(super) fn explanation(self) -> &'static str {
+        match self {
+            Self::Join => "we joined the topic",
+            Self::FanoutPromoted => "we joined the topic and it was in the fanout",
+            Self::RemoteGraft => "the peer requested it",
+            Self::BelowDegreeLow => "the mesh had fewer peers than degree_low",
+            Self::OutboundQuota => "the mesh had fewer outbound peers than degree_out",
+            Self::Opportunistic => "the median score of the mesh was below opportunistic_graft_threshold",
+        }
+    }
+}
+
+impl LeaveReason {
+    /// The label of the reason, for metrics and logs.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// The reason as a phrase for operators.
+    pub(super) fn explanation(self) -> &'static str {
+        match self {
+            Self::RemotePrune => "it took us out of its mesh",
+            Self::Unsubscribed => "it unsubscribed from the topic",
+            Self::Disconnected => "it disconnected",
+            Self::NegativeScore => "its score is negative",
+            Self::AboveDegreeHigh => "the mesh had more peers than degree_high",
+            Self::Leave => "we left the topic",
+            Self::Restart => "the topic was restarted after a panic",
+        }
+    }
+}
+
+impl Penalty {
+    /// The label of the reason, for metrics and logs.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// The reason as a phrase for operators.
+    pub(super) fn explanation(self) -> &'static str {
+        match self {
+            Self::GraftBackoff => "P7: it sent a GRAFT before its backoff expired",
+            Self::BrokenPromise => {
+                "P7: it broke an IWANT promise: it sent an IHAVE and did not send the message"
+            }
+            Self::InvalidMessage => "P4: it sent an invalid message or message id",
+            Self::SlowPeer => "P7: it reads too slowly for control messages",
+            Self::MeshDeficit => "P3b: it left the mesh with a delivery deficit",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_specification() {
+        assert_eq!(GraftReason::BelowDegreeLow.name(), "below_d_low");
+        assert_eq!(LeaveReason::AboveDegreeHigh.name(), "above_d_high");
+        assert_eq!(GraftReason::VARIANTS[GraftReason::OutboundQuota.into_usize()], "outbound_quota");
+    }
+}
