@@ -113,10 +113,10 @@ impl Run {
         };
         let topics = (0..HONEST_PEERS).map(topic_of).chain(["slow".to_owned(), "flooded".to_owned()]);
         let builder = Worker::builder(network(), limits).arbiters(2).observer(observer);
-        let Started { worker, mut p2p, app } = builder.start(topics).expect("inside a system");
+        let Started { worker, mut p2p, app } = builder.start(topics).expect("an actix system runs");
         actix::spawn(async move { while p2p.recv_batch().await.is_some() {} });
         for peer in (0..HONEST_PEERS).chain([FLOODER]) {
-            worker.p2p_input(P2pInput::connected(peer)).expect("it runs");
+            worker.p2p_input(P2pInput::connected(peer)).expect("the engine runs");
         }
         Self { worker, app, heartbeats, skipped, numbers: Arc::default() }
     }

@@ -45,7 +45,7 @@ impl ActixNode {
         let topics: Vec<TopicName> = (0..plan.topics).map(|index| Plan::topic(index).into()).collect();
         let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id());
         let Started { worker, p2p, mut app } =
-            engine.arbiters(0).start(topics.iter().cloned()).expect("inside a system");
+            engine.arbiters(0).start(topics.iter().cloned()).expect("an actix system runs");
         let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, |_| {});
         actix::spawn(node);
         actix::spawn(async move {

@@ -85,7 +85,7 @@ impl Cluster {
             let peer = peer as u64;
             let up =
                 P2pInput::NewConnection { peer, info: ConnectionInfo::new(Direction::outbound_if(outbound)) };
-            self.members[at].worker.p2p_input(up).expect("taken");
+            self.members[at].worker.p2p_input(up).expect("the input is accepted");
         }
         self.pump().await;
     }
@@ -103,18 +103,24 @@ impl Cluster {
         for (at, peer) in [(one, other), (other, one)] {
             self.links.remove(&(at, peer));
             let gone = P2pInput::Disconnection { peer: peer as u64 };
-            self.members[at].worker.p2p_input(gone).expect("taken");
+            self.members[at].worker.p2p_input(gone).expect("the input is accepted");
         }
         self.pump().await;
     }
 
     pub async fn join(&mut self, member: usize, topic: &str) {
-        self.members[member].worker.app_input(AppInput::Join(topic.to_owned())).expect("taken");
+        self.members[member]
+            .worker
+            .app_input(AppInput::Join(topic.to_owned()))
+            .expect("the input is accepted");
         self.pump().await;
     }
 
     pub async fn leave(&mut self, member: usize, topic: &str) {
-        self.members[member].worker.app_input(AppInput::Leave(topic.to_owned())).expect("taken");
+        self.members[member]
+            .worker
+            .app_input(AppInput::Leave(topic.to_owned()))
+            .expect("the input is accepted");
         self.pump().await;
     }
 
@@ -122,7 +128,7 @@ impl Cluster {
     pub fn publish(&mut self, member: usize, topic: &str, content: &str) {
         self.next += 1;
         let message = PlainNetwork::message(topic, self.next, content);
-        self.members[member].worker.app_input(AppInput::Publish(message)).expect("taken");
+        self.members[member].worker.app_input(AppInput::Publish(message)).expect("the input is accepted");
     }
 
     /// Messages of unknown validity turn out to be valid.
@@ -221,7 +227,7 @@ impl Member {
     fn start(builder: WorkerBuilder<PlainNetwork>) -> Self {
         let recorder = with_buckets(PrometheusBuilder::new()).build_recorder();
         let handle = recorder.handle();
-        let started = builder.recorder(Arc::new(recorder)).start([]).expect("inside a system");
+        let started = builder.recorder(Arc::new(recorder)).start([]).expect("an actix system runs");
         let Started { worker, p2p, app } = started;
         Self { worker, p2p, app, handle, delivered: BTreeMap::new() }
     }

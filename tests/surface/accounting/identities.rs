@@ -289,7 +289,7 @@ pub async fn engine<N: Network>(worker: &Worker<N>, scrape: &Scrape)
 where
     N::Topic: Name,
 {
-    let state = worker.state().await.expect("it runs");
+    let state = worker.state().await.expect("the engine runs");
     messages(scrape);
     gossip(scrape);
     meshes(scrape, &state);

@@ -83,7 +83,7 @@ fn what_goes_over_tcp_is_accounted_for() {
         for number in 0..MESSAGES {
             let node = &nodes[number % NODES].node;
             let message = node.network().message(topic(), vec![7; 100]).expect("made");
-            node.worker().app_input(AppInput::Publish(message)).expect("taken");
+            node.worker().app_input(AppInput::Publish(message)).expect("the input is accepted");
         }
         let expected = MESSAGES * (NODES - 1);
         until("delivered", || {
@@ -106,7 +106,7 @@ fn what_goes_over_tcp_is_accounted_for() {
         let scrapes: Vec<_> = nodes.iter().map(Running::scrape).collect();
         identities::wire(&scrapes, false);
         for (node, scrape) in nodes.iter().zip(&scrapes) {
-            let state = node.node.worker().state().await.expect("it runs");
+            let state = node.node.worker().state().await.expect("the engine runs");
             identities::messages(scrape);
             identities::inputs(scrape);
             identities::gossip(scrape);

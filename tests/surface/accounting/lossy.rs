@@ -118,7 +118,7 @@ fn meshes_that_are_lost_with_their_topic_are_accounted_for() {
             // At which the topic of whoever receives it panics.
             let message = actix_gossipsub::plain::PlainNetwork::message("a", 1000 + number, "panic");
             let said = P2pInput::message(1, P2pMessage::FullMessage(message.into()));
-            cluster.members[0].worker.p2p_input(said).expect("taken");
+            cluster.members[0].worker.p2p_input(said).expect("the input is accepted");
             cluster.pump().await;
             cluster.heartbeats(4).await;
         }
@@ -127,7 +127,7 @@ fn meshes_that_are_lost_with_their_topic_are_accounted_for() {
         assert_eq!(scrape.sum("gossipsub_topic_panics_total", &[("outcome", "restarted")]), 3.0);
         assert!(scrape.sum("gossipsub_mesh_pruned_total", &[("reason", "restart")]) > 0.0);
         for member in &cluster.members {
-            let state = member.worker.state().await.expect("it runs");
+            let state = member.worker.state().await.expect("the engine runs");
             identities::meshes(&member.scrape(), &state);
             identities::peers(&member.scrape(), &state);
         }

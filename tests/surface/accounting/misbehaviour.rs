@@ -25,7 +25,7 @@ fn say(worker: &Worker<PlainNetwork>, message: P2pMessage<PlainNetwork>) {
 pub async fn misbehave(cluster: &mut Cluster) {
     let topic = || "a".to_owned();
     let worker = cluster.members[0].worker.clone();
-    worker.p2p_input(P2pInput::connected(99)).expect("taken");
+    worker.p2p_input(P2pInput::connected(99)).expect("the input is accepted");
     for _ in 0..2 {
         say(&worker, P2pMessage::subscribe(topic()));
         say(&worker, P2pMessage::Graft { topic: topic() });
@@ -62,7 +62,7 @@ fn faults_are_penalised_once_and_questions_answered() {
         }
         cluster.heartbeats(2).await;
         let worker = cluster.members[0].worker.clone();
-        worker.p2p_input(P2pInput::connected(99)).expect("taken");
+        worker.p2p_input(P2pInput::connected(99)).expect("the input is accepted");
         // Of a topic that is known, and of one that is not.
         let id = |number, topic: &str| PlainId { number, topic: topic.to_owned() };
         say(&worker, P2pMessage::IWant { message_ids: vec![id(1, "a"), id(7, "a"), id(1, "b"), id(2, "b")] });

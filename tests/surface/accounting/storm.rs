@@ -44,9 +44,9 @@ fn a_storm_of_topics_makes_no_storm_of_series() {
         let limits = changed(|limits| limits.max_topics_per_peer = TOPICS);
         let builder = Worker::builder(PlainNetwork::new(), limits).manual().arbiters(2).seed(1);
         let started = builder.recorder(std::sync::Arc::new(recorder)).start(["own".to_owned()]);
-        let Started { worker, mut p2p, .. } = started.expect("inside a system");
+        let Started { worker, mut p2p, .. } = started.expect("an actix system runs");
         let scrape = || Scrape::parse(&handle.render());
-        worker.p2p_input(P2pInput::connected(1)).expect("taken");
+        worker.p2p_input(P2pInput::connected(1)).expect("the input is accepted");
         let say = async |message: P2pMessage<PlainNetwork>| {
             while worker.p2p_input(P2pInput::message(1, message.clone())).is_err() {
                 worker.settle().await;
@@ -68,7 +68,7 @@ fn a_storm_of_topics_makes_no_storm_of_series() {
 
         // Topics of ours, more than can be told apart.
         for number in 0..TOPICS {
-            worker.app_input(AppInput::Join(format!("ours {number}"))).expect("taken");
+            worker.app_input(AppInput::Join(format!("ours {number}"))).expect("the input is accepted");
             if number.is_multiple_of(500) {
                 worker.settle().await;
             }
@@ -88,9 +88,9 @@ fn a_storm_of_topics_makes_no_storm_of_series() {
         assert!(bound(LABELS) < 4_000, "{}", bound(LABELS));
 
         for number in 0..TOPICS {
-            worker.app_input(AppInput::Leave(format!("ours {number}"))).expect("taken");
+            worker.app_input(AppInput::Leave(format!("ours {number}"))).expect("the input is accepted");
         }
-        worker.app_input(AppInput::Leave("own".to_owned())).expect("taken");
+        worker.app_input(AppInput::Leave("own".to_owned())).expect("the input is accepted");
         worker.settle().await;
         worker.tick().await;
         for gauge in ["gossipsub_topic_subscribed", "gossipsub_mesh_peers", "gossipsub_mesh_outbound_peers"] {
@@ -109,10 +109,10 @@ fn without_labels_all_topics_are_counted_together() {
         let handle = recorder.handle();
         let builder = Worker::builder(PlainNetwork::new(), changed(|_| {})).manual().max_topic_labels(0);
         let started = builder.recorder(std::sync::Arc::new(recorder)).start(["a".to_owned(), "b".to_owned()]);
-        let Started { worker, .. } = started.expect("inside a system");
+        let Started { worker, .. } = started.expect("an actix system runs");
         for topic in ["a", "b"] {
             let message = PlainNetwork::message(topic, 1, "valid");
-            worker.app_input(AppInput::Publish(message)).expect("taken");
+            worker.app_input(AppInput::Publish(message)).expect("the input is accepted");
         }
         worker.settle().await;
         let scrape = Scrape::parse(&handle.render());

@@ -21,7 +21,7 @@ fn live(worker: &Engine) {
     for peer in 1..=6 {
         let info = ConnectionInfo::new(Direction::outbound_if(peer % 2 == 0));
         let connection = P2pInput::NewConnection { peer, info };
-        worker.p2p_input(connection).expect("it runs");
+        worker.p2p_input(connection).expect("the engine runs");
         subscribed(worker, peer, "a");
         graft(worker, peer, "a");
     }

@@ -33,7 +33,7 @@ pub fn manual(limits: Limits<String>) -> WorkerBuilder<PlainNetwork> {
 /// An engine whose outputs are read and discarded.
 pub fn alone(builder: WorkerBuilder<PlainNetwork>, topics: &[&str]) -> Engine {
     let topics = topics.iter().map(|topic| (*topic).to_owned());
-    let Started { worker, mut p2p, mut app } = builder.start(topics).expect("inside a system");
+    let Started { worker, mut p2p, mut app } = builder.start(topics).expect("an actix system runs");
     actix::spawn(async move { while p2p.recv().await.is_some() {} });
     actix::spawn(async move { while app.recv().await.is_some() {} });
     worker
@@ -45,7 +45,7 @@ pub async fn network(count: u64, topics: &[&str], limits: &Limits<String>) -> Ve
         .map(|peer| {
             let topics = topics.iter().map(|topic| (*topic).to_owned());
             let builder = manual(limits.clone()).self_peer(peer).message_events(64);
-            builder.start(topics).expect("inside a system")
+            builder.start(topics).expect("an actix system runs")
         })
         .collect();
     let workers: Vec<Engine> = started.iter().map(|started| started.worker.clone()).collect();
@@ -67,7 +67,7 @@ pub async fn network(count: u64, topics: &[&str], limits: &Limits<String>) -> Ve
         for other in (1..=count).filter(|other| *other != me) {
             let info = ConnectionInfo::new(Direction::outbound_if(me < other));
             let input = P2pInput::NewConnection { peer: other, info };
-            worker.p2p_input(input).expect("it runs");
+            worker.p2p_input(input).expect("the engine runs");
         }
     }
     quiet(&workers).await;
@@ -97,7 +97,7 @@ pub async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
 }
 
 pub fn receive(worker: &Engine, peer: u64, message: P2pMessage<PlainNetwork>) {
-    worker.p2p_input(P2pInput::message(peer, message)).expect("it runs");
+    worker.p2p_input(P2pInput::message(peer, message)).expect("the engine runs");
 }
 
 pub fn subscribed(worker: &Engine, peer: u64, topic: &str) {
