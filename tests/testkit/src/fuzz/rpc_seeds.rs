@@ -21,18 +21,18 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
     let legacy = PeerRecord::new(&KEY, vec![address()]).expect("the key signs");
     let legacy = legacy.into_signed_envelope().into_protobuf_encoding();
     vec![
-        ("subscriptions", written(&[subscribe("news"), NetMessage::Unsubscribe { topic: "sport".into() }])),
-        ("signed", written(&[signed("first"), signed("second")])),
+        ("subscriptions", encoded(&[subscribe("news"), NetMessage::Unsubscribe { topic: "sport".into() }])),
+        ("signed", encoded(&[signed("first"), signed("second")])),
         ("anonymous", frame(&field(2, &[field(2, b"data"), field(4, b"news")].concat()))),
-        ("mesh", written(&[NetMessage::Graft { topic: topic() }, prune(vec![peer], 60)])),
-        ("gossip", written(&[ihave(3), NetMessage::IWant { message_ids: ids(2) }])),
-        ("idontwant", written(&[NetMessage::IDontWant { message_ids: ids(2) }, ihave(1), signed("data")])),
-        ("everything", written(&[subscribe("news"), signed("data"), ihave(2), prune(vec![], u64::MAX)])),
+        ("mesh", encoded(&[NetMessage::Graft { topic: topic() }, prune(vec![peer], 60)])),
+        ("gossip", encoded(&[ihave(3), NetMessage::IWant { message_ids: ids(2) }])),
+        ("idontwant", encoded(&[NetMessage::IDontWant { message_ids: ids(2) }, ihave(1), signed("data")])),
+        ("everything", encoded(&[subscribe("news"), signed("data"), ihave(2), prune(vec![], u64::MAX)])),
         (
             "frames",
-            written(&[prune(vec![], 1), NetMessage::Graft { topic: topic() }, ihave(1), subscribe("t")]),
+            encoded(&[prune(vec![], 1), NetMessage::Graft { topic: topic() }, ihave(1), subscribe("t")]),
         ),
-        ("long_list", written(&[ihave(300)])),
+        ("long_list", encoded(&[ihave(300)])),
         ("record", frame(&recommended(peer, &record))),
         ("legacy_record", frame(&recommended(peer, &legacy))),
         // A subscription with rust-libp2p's flags, idontwant, extensions, fixed-size fields.
@@ -56,8 +56,8 @@ fn network() -> Libp2pNetwork {
     Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(KEY.clone()))).build()
 }
 
-fn written(said: &[NetMessage]) -> Vec<u8> {
-    fuzz::write(said, &network()).expect("seeds are small")
+fn encoded(messages: &[NetMessage]) -> Vec<u8> {
+    fuzz::write(messages, &network()).expect("seeds are small")
 }
 
 fn subscribe(topic: &str) -> NetMessage {
@@ -97,7 +97,7 @@ fn extensions() -> Vec<u8> {
     [&field(1, &subscription), &control, &fixed[..]].concat()
 }
 
-/// A field of bytes. Written here anew: what it is to test should not make the seeds.
+/// A protobuf field of bytes. The seeds do not use the encoder under test.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     [&[number << 3 | 2], frame(bytes).as_slice()].concat()
 }
