@@ -1,7 +1,7 @@
 //! These tests run the fuzz targets without a fuzzer. Every seed of the corpus, randomly changed seeds and random bytes
 //! go through the harness of `fuzz/`. `FUZZ_CASES` sets the number of random cases (256 each).
 //!
-//! `cargo test --all-features --test core fuzzing -- --ignored` writes the seeds anew.
+//! `ACTIX_GOSSIPSUB_WRITE=1` rewrites the seeds.
 
 use std::{env, fs, path::PathBuf};
 
@@ -131,12 +131,22 @@ fn the_seed_programs_are_decoded_completely() {
 }
 
 #[test]
-#[ignore = "writes into the repository"]
-fn write_the_seeds() {
+fn the_corpus_equals_the_seeds() {
+    let is_written = env::var_os("ACTIX_GOSSIPSUB_WRITE").is_some();
     for target in TARGETS {
-        fs::create_dir_all(target.folder()).expect("a writable repository");
         for (name, bytes) in (target.seeds)() {
-            fs::write(target.folder().join(name), bytes).expect("a writable folder");
+            let file = target.folder().join(name);
+            if is_written {
+                fs::create_dir_all(target.folder()).expect("the folder is writable");
+                fs::write(&file, bytes).expect("the file is writable");
+                continue;
+            }
+            let is_equal = fs::read(&file).is_ok_and(|written| written == bytes);
+            assert!(
+                is_equal,
+                "{} differs: ACTIX_GOSSIPSUB_WRITE=1 cargo test --all-features --test core fuzzing rewrites the seeds",
+                file.display()
+            );
         }
     }
 }

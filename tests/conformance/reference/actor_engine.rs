@@ -18,7 +18,7 @@ use super::{
     outputs::{self, Outputs},
 };
 
-/// On this number of arbiters.
+/// An engine with `ARBITERS` arbiters.
 pub struct ActorEngine<const ARBITERS: usize> {
     worker: Worker<TraceNetwork>,
     p2p: P2pOutputs<TraceNetwork>,
