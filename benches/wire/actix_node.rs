@@ -77,7 +77,8 @@ impl Node for ActixNode {
 
     fn publish(&self, topic: usize, data: Vec<u8>) -> Local<'_, ()> {
         Box::pin(async move {
-            let message = self.network.message(self.topics[topic].clone(), data).expect("it is small");
+            let message =
+                self.network.message(self.topics[topic].clone(), data).expect("the message is small");
             while let Err(refused) = self.worker.app_input(AppInput::Publish(message.clone())) {
                 if refused == Refused::Stopped {
                     return;
