@@ -76,7 +76,7 @@ impl Libp2pNode {
     }
 
     fn send(&self, command: Command) {
-        // Fails only if the swarm has ended, which shows as lost messages.
+        // Fails only if the swarm has ended, which is counted as lost messages.
         let _ = self.commands.send(command);
     }
 }

@@ -177,8 +177,10 @@ pub enum WorkerOp {
     SetUnreachablePoint {
         point: i64,
     },
-    Hold {},
-    Release {},
+    #[serde(rename = "hold")]
+    Pause {},
+    #[serde(rename = "release")]
+    Resume {},
     Stats {},
     IsSubscribed {
         topic: Arc<str>,

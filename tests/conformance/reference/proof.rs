@@ -194,9 +194,9 @@ fn a_panic_or_an_empty_or_garbled_trace_is_a_failure_of_that_trace_only() {
     assert!(report.failures[0].contains("three heartbeats"), "{}", report.failures[0]);
 }
 
-/// No recorded trace contains `hold`, so the test has its repository_traces trace in the form of FORMAT.md, 5.
+/// No recorded trace contains `hold`, so the test has its own trace in the form of FORMAT.md, 5.
 #[test]
-fn inputs_during_hold_are_queued_bounded_and_handled_in_order() {
+fn inputs_of_a_paused_queue_are_bounded_and_handled_in_order() {
     let first = repository_traces(Kind::Worker)[0].lines.lines().next().expect("make").to_owned();
     let mut make: Value = serde_json::from_str(&first).expect("make");
     make["op"]["max_transport_input_queue_length"] = json!(3);

@@ -116,11 +116,11 @@ impl<E: Engine> WorkerDriver<E> {
             }
             WorkerOp::SetUnreachablePoint { point } => self.push(Input::Unreachable(point)).await,
             WorkerOp::AdvanceTime { span } => self.advance(span).await,
-            WorkerOp::Hold {} => {
+            WorkerOp::Pause {} => {
                 self.queue.pause(true);
                 Ok(())
             }
-            WorkerOp::Release {} => {
+            WorkerOp::Resume {} => {
                 self.queue.pause(false);
                 self.handle_queued().await
             }

@@ -90,7 +90,7 @@ async fn they_leave_and_enter_the_mesh_again() {
     they_leave(&ours, &theirs).await;
     // No subscriber is left.
     let sent = ours.worker.stats().count_sent_app_messages;
-    ours.publish(vec![b"to nobody".to_vec()]);
+    ours.publish(vec![b"without subscribers".to_vec()]);
     wait::heartbeats(&ours, &[&theirs], 1).await;
     assert_eq!(ours.worker.stats().count_sent_app_messages, sent);
 

@@ -34,15 +34,15 @@ fn failure(event: Event) -> Option<InboundError> {
 async fn frames_may_arrive_one_byte_at_a_time() {
     let (mut node, mut raw, us) = with_raw(BehaviourConfig::default(), Reads::All).await;
     raw.behaviour_mut().write(us, SUBSCRIBE.repeat(3), 1);
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     until(&mut node, &mut raw, |event| {
-        heard.extend(inputs(event));
-        (heard.len() == 3).then_some(())
+        received.extend(inputs(event));
+        (received.len() == 3).then_some(())
     })
     .await;
     let subscription =
         P2pInput::InMessage { from_peer: *raw.local_peer_id(), message: NetMessage::subscribe(topic()) };
-    assert_eq!(heard, [subscription.clone(), subscription.clone(), subscription]);
+    assert_eq!(received, [subscription.clone(), subscription.clone(), subscription]);
 }
 
 #[tokio::test]
@@ -62,8 +62,8 @@ async fn garbage_closes_the_stream_and_repeated_garbage_the_connection() {
 
     // The connection is still open, and a new stream replaces the old one.
     raw.behaviour_mut().write(us, SUBSCRIBE, 100);
-    let heard = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
-    assert!(matches!(heard, P2pInput::InMessage { .. }));
+    let received = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
+    assert!(matches!(received, P2pInput::InMessage { .. }));
 
     raw.behaviour_mut().write(us, [0xff; 20], 100);
     let error = until(&mut node, &mut raw, failure).await;
@@ -84,19 +84,19 @@ async fn a_peer_that_resets_our_streams_is_disconnected_from_the_engine_only() {
     let address = listen(&mut node).await;
     raw.dial(address).unwrap();
     let peer = *raw.local_peer_id();
-    let mut heard = Vec::new();
+    let mut events = Vec::new();
     let mut sent = false;
-    while !heard.iter().any(|event| matches!(event, Event::OutboundFailed { .. })) {
+    while !events.iter().any(|event| matches!(event, Event::OutboundFailed { .. })) {
         // A reset is detected only by a write.
         send_message(&mut node, peer, NetMessage::subscribe(topic()));
         let other = |event: Event| (!matches!(event, Event::Dropped { .. })).then_some(event);
         let next =
             tokio::time::timeout(std::time::Duration::from_millis(50), until(&mut node, &mut raw, other));
-        heard.extend(next.await.ok());
-        sent |= heard.len() > 2;
+        events.extend(next.await.ok());
+        sent |= events.len() > 2;
     }
     assert!(sent);
-    let established = heard.iter().filter(|event| matches!(event, Event::Established { .. })).count();
+    let established = events.iter().filter(|event| matches!(event, Event::Established { .. })).count();
     assert_eq!(established, 1);
     let disconnection = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
     assert_eq!(disconnection, P2pInput::Disconnection { peer });

@@ -133,7 +133,7 @@ struct RawNode {
 /// A frame with a subscription to `news`.
 const SUBSCRIBE: &[u8] = &[10, 0x0a, 8, 8, 1, 0x12, 4, b'n', b'e', b'w', b's'];
 
-/// A raw peer that subscribes, answers pings, and reads as `reads` says. Returns its id, whether it is connected, and its
+/// A raw peer that subscribes, answers pings, and reads according to `reads`. Returns its id, whether it is connected, and its
 /// task.
 fn raw(to: Multiaddr, reads: Reads) -> (PeerId, watch::Receiver<bool>, JoinHandle<()>) {
     let mut swarm: Swarm<RawNode> =
@@ -282,7 +282,7 @@ fn a_peer_that_is_only_reported_stays_connected_and_receives_all_control() {
 
         // The peer reads again, and messages are sent to it again.
         scenario.start_reading.send_replace(true);
-        within_a_minute("what it must hear", async {
+        within_a_minute("the peer reads the unsubscription", async {
             while !scenario.messages_read().contains(&NetMessage::Unsubscribe { topic: topic() }) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

@@ -65,12 +65,12 @@ fn check_panel(panel: &Value, title: &str) {
     assert_eq!(panel["datasource"]["uid"], "${datasource}", "{title}: datasource");
     assert!(text(&panel["description"]).len() > 10, "{title}: description");
     assert!(!text(&panel["fieldConfig"]["defaults"]["unit"]).is_empty(), "{title}: unit");
-    let mut letters = BTreeSet::new();
+    let mut ref_ids = BTreeSet::new();
     let targets = panel["targets"].as_array().expect("targets");
     assert!(!targets.is_empty(), "{title} has no query");
     for target in targets {
         assert_eq!(target["datasource"]["uid"], "${datasource}", "{title}: datasource");
-        assert!(letters.insert(text(&target["refId"])), "{title}: refId twice");
+        assert!(ref_ids.insert(text(&target["refId"])), "{title}: refId twice");
         assert!(!text(&target["legendFormat"]).is_empty(), "{title}: legendFormat");
         let expr = text(&target["expr"]);
         assert!(!expr.contains("increase(") && !expr.contains("delta("), "{title}: {expr}");

@@ -137,9 +137,9 @@ impl Dashboard {
 
 impl Panel {
     fn json(&self, id: usize, position: Value) -> Value {
-        let targets = self.queries.iter().zip('A'..).map(|((expr, legend), letter)| {
+        let targets = self.queries.iter().zip('A'..).map(|((expr, legend), ref_id)| {
             json!({
-                "refId": letter.to_string(),
+                "refId": ref_id.to_string(),
                 "datasource": datasource(),
                 "expr": expr,
                 "legendFormat": legend,
