@@ -1,5 +1,5 @@
-//! These tests check the names and the prose of the repository. No private metaphor may be in a name, a comment, a
-//! message or a document, and every Rust file must have a header.
+//! These tests check the names and the prose of the repository. They find private metaphors in names, comments, messages
+//! and documents, and Rust files without a header.
 
 use std::{
     fs,
