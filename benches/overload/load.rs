@@ -22,7 +22,7 @@ const VALIDATION: Duration = Duration::from_millis(5);
 const LOST_AFTER: Duration = Duration::from_secs(10);
 
 /// The rates and durations of the load.
-pub struct Pace {
+pub struct Schedule {
     pub phase: Duration,
     pub rounds: usize,
     /// An honest peer sends one message on its topic in each tick.
@@ -35,14 +35,14 @@ pub struct Pace {
 
 /// The additional load of a phase.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Load {
+pub enum ExtraLoad {
     None,
     Flood,
     SlowTopic,
     Both,
 }
 
-impl Load {
+impl ExtraLoad {
     pub const ALL: [Self; 4] = [Self::None, Self::Flood, Self::SlowTopic, Self::Both];
 
     pub fn floods(self) -> bool {
@@ -56,7 +56,7 @@ impl Load {
 
 /// The results of the phases with one load.
 #[derive(Clone, Debug, Default)]
-pub struct Row {
+pub struct PhaseResult {
     /// Messages of honest peers on their own topics.
     pub delivered: u64,
     pub time: Duration,
@@ -66,7 +66,7 @@ pub struct Row {
     pub skipped: u64,
 }
 
-impl Row {
+impl PhaseResult {
     fn add(&mut self, other: &Self) {
         self.delivered += other.delivered;
         self.time += other.time;
@@ -80,17 +80,17 @@ impl Row {
     }
 }
 
-/// A row for each of [`Load::ALL`]. Runs inside an actix system.
-pub async fn measure(limits: Limits<String>, pace: &Pace) -> Vec<Row> {
+/// Measures one result for each of [`ExtraLoad::ALL`]. Runs inside an actix system.
+pub async fn measure(limits: Limits<String>, schedule: &Schedule) -> Vec<PhaseResult> {
     let mut run = Run::start(limits);
-    let mut rows = vec![Row::default(); Load::ALL.len()];
-    for _ in 0..pace.rounds {
-        for (row, load) in rows.iter_mut().zip(Load::ALL) {
-            row.add(&run.phase(load, pace).await);
+    let mut results = vec![PhaseResult::default(); ExtraLoad::ALL.len()];
+    for _ in 0..schedule.rounds {
+        for (result, load) in results.iter_mut().zip(ExtraLoad::ALL) {
+            result.add(&run.phase(load, schedule).await);
         }
     }
     run.worker.shutdown().await;
-    rows
+    results
 }
 
 /// An engine under load.
@@ -113,34 +113,36 @@ impl Run {
         };
         let topics = (0..HONEST_PEERS).map(topic_of).chain(["slow".to_owned(), "flooded".to_owned()]);
         let builder = Worker::builder(network(), limits).arbiters(2).observer(observer);
-        let Started { worker, mut p2p, app } = builder.start(topics).expect("inside a system");
+        let Started { worker, mut p2p, app } = builder.start(topics).expect("an actix system runs");
         actix::spawn(async move { while p2p.recv_batch().await.is_some() {} });
         for peer in (0..HONEST_PEERS).chain([FLOODER]) {
-            worker.p2p_input(P2pInput::connected(peer)).expect("it runs");
+            worker.p2p_input(P2pInput::connected(peer)).expect("the engine runs");
         }
         Self { worker, app, heartbeats, skipped, numbers: Arc::default() }
     }
 
-    async fn phase(&mut self, load: Load, pace: &Pace) -> Row {
+    async fn phase(&mut self, load: ExtraLoad, schedule: &Schedule) -> PhaseResult {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (heartbeats, skipped) = (count(&self.heartbeats), count(&self.skipped));
-        let (began, stop) = (Instant::now(), Arc::new(AtomicBool::new(false)));
+        let (start, stop) = (Instant::now(), Arc::new(AtomicBool::new(false)));
         let honest = (0..HONEST_PEERS).map(|peer| (peer, topic_of(peer), 1)).collect();
-        let honest = self.sender(&stop, pace.tick, honest);
-        let others: Vec<_> =
-            others(load, pace).into_iter().map(|plan| self.sender(&stop, pace.tick, vec![plan])).collect();
-        let mut delivered = self.read(pace.phase, u64::MAX).await;
+        let honest = self.sender(&stop, schedule.tick, honest);
+        let others: Vec<_> = others(load, schedule)
+            .into_iter()
+            .map(|plan| self.sender(&stop, schedule.tick, vec![plan]))
+            .collect();
+        let mut delivered = self.read(schedule.phase, u64::MAX).await;
         stop.store(true, Ordering::Relaxed);
-        let Sent { taken, mut refused } = honest.await.expect("no panic");
-        delivered += self.read(LOST_AFTER, taken - delivered).await;
-        let time = began.elapsed();
+        let Sent { accepted, mut refused } = honest.await.expect("the sender does not panic");
+        delivered += self.read(LOST_AFTER, accepted - delivered).await;
+        let time = start.elapsed();
         for other in others {
-            refused += other.await.expect("no panic").refused;
+            refused += other.await.expect("the sender does not panic").refused;
         }
         self.worker.settle().await;
         while self.app.try_recv().is_some() {}
         let (heartbeats, skipped) = (count(&self.heartbeats) - heartbeats, count(&self.skipped) - skipped);
-        Row { delivered, time, refused, heartbeats, skipped }
+        PhaseResult { delivered, time, refused, heartbeats, skipped }
     }
 
     /// Reads the application's stream for `span`, or until `wanted` messages of honest topics arrived. Returns the number of
@@ -168,7 +170,7 @@ impl Run {
     ) -> JoinHandle<Sent> {
         let (worker, numbers, stop) = (self.worker.clone(), Arc::clone(&self.numbers), Arc::clone(stop));
         tokio::task::spawn_blocking(move || {
-            let (began, mut sent) = (Instant::now(), Sent::default());
+            let (start, mut sent) = (Instant::now(), Sent::default());
             for ticks in 1.. {
                 for (peer, topic, count) in &plan {
                     for _ in 0..*count {
@@ -181,7 +183,7 @@ impl Run {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                thread::sleep((tick * ticks).saturating_sub(began.elapsed()));
+                thread::sleep((tick * ticks).saturating_sub(start.elapsed()));
             }
             sent
         })
@@ -191,20 +193,20 @@ impl Run {
 /// The numbers of admitted and refused messages of a thread.
 #[derive(Default)]
 struct Sent {
-    taken: u64,
+    accepted: u64,
     refused: u64,
 }
 
 impl Sent {
-    fn count(&mut self, taken: bool) {
-        *if taken { &mut self.taken } else { &mut self.refused } += 1;
+    fn count(&mut self, accepted: bool) {
+        *if accepted { &mut self.accepted } else { &mut self.refused } += 1;
     }
 }
 
-/// The additional senders: peer, topic, and messages a tick.
-fn others(load: Load, pace: &Pace) -> Vec<(u64, String, u64)> {
-    let flood = load.floods().then(|| (FLOODER, "flooded".to_owned(), pace.flood));
-    let slow = load.is_slow().then(|| (0, "slow".to_owned(), pace.slow));
+/// The additional senders: peer, topic, and messages per tick.
+fn others(load: ExtraLoad, schedule: &Schedule) -> Vec<(u64, String, u64)> {
+    let flood = load.floods().then(|| (FLOODER, "flooded".to_owned(), schedule.flood));
+    let slow = load.is_slow().then(|| (0, "slow".to_owned(), schedule.slow));
     flood.into_iter().chain(slow).collect()
 }
 

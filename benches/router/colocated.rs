@@ -13,7 +13,7 @@ use super::{
     traffic::{ReceivedCopy, Traffic},
 };
 
-/// Inputs in flight, at most: the number that admission takes of a single peer.
+/// The maximal number of inputs in flight, which is the number that admission accepts from a single peer.
 pub const MAX_IN_FLIGHT: usize = 4096;
 /// Inputs fed before other tasks run: the copies of a round of W.
 pub const BURST: usize = 512;
@@ -44,9 +44,9 @@ impl<N: Traffic> Streams<N> {
 pub struct ColocatedTransport<N: Traffic> {
     arbiters: Vec<ArbiterHandle>,
     worker: Worker<N>,
-    /// By index of the peer.
+    /// The inputs of each peer, by its index.
     inputs: Arc<Vec<PeerInputs<N>>>,
-    /// By index of the arbiter.
+    /// The connections of each arbiter, by its index.
     connections: Vec<Connections<N>>,
 }
 
@@ -103,7 +103,7 @@ impl<N: Traffic> ColocatedTransport<N> {
         let (first, last) = (&self.arbiters[0], &self.arbiters[self.arbiters.len() - 1]);
         let p2p = spawn_on(first, read_p2p(streams.p2p, messages * (DEGREE as u64 - 1)));
         let app = spawn_on(last, read_app(streams.app, messages));
-        // The limit holds for all arbiters together.
+        // The limit applies to the sum over all arbiters.
         let burst = BURST.min(MAX_IN_FLIGHT / (2 * self.arbiters.len()));
         let max_queued = MAX_IN_FLIGHT - burst * self.arbiters.len();
         let fed = self.arbiters.iter().zip(&mut self.connections).map(|(arbiter, connections)| {
@@ -129,7 +129,7 @@ fn spawn_on<T: Send + 'static>(
 }
 
 async fn result<T>(receiver: oneshot::Receiver<T>) -> T {
-    let result = timeout(TIMEOUT, receiver).await.expect("all outputs come in time");
+    let result = timeout(TIMEOUT, receiver).await.expect("all outputs arrive in time");
     result.expect("no task panics")
 }
 

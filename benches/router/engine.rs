@@ -191,7 +191,7 @@ impl<N: Traffic> Driver<N> {
                     self.read_or_sleep().await;
                 }
             }
-            self.worker.p2p_input(input).expect("admission takes 4096 inputs of one peer");
+            self.worker.p2p_input(input).expect("admission accepts 4096 inputs of one peer");
         }
     }
 

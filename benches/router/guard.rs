@@ -33,7 +33,7 @@ fn cells() -> [(&'static str, Cell); 6] {
     ]
 }
 
-/// Why the guard fails.
+/// The errors of the guard.
 #[derive(Debug, thiserror::Error)]
 pub enum GuardError {
     #[error(transparent)]
@@ -48,7 +48,7 @@ pub enum GuardError {
     Exceeded(String),
 }
 
-/// Beside this file: cargo runs a bench in the folder that the compiler's paths are relative to.
+/// The file next to this one: cargo runs a bench in the folder that the compiler's paths are relative to.
 fn path() -> PathBuf {
     PathBuf::from(file!()).with_file_name("guard.toml")
 }
@@ -88,7 +88,7 @@ pub fn record() -> Result<(), GuardError> {
     Ok(fs::write(path(), record)?)
 }
 
-/// Counts all cells at once: what they have in common is little.
+/// Counts all cells at the same time, each in its own process.
 fn counts() -> Result<Vec<(&'static str, f64)>, CountError> {
     thread::scope(|scope| {
         let running = cells().map(|(name, cell)| (name, scope.spawn(move || cell.count())));

@@ -28,7 +28,7 @@ use super::{
 const MESSAGES: usize = 4096;
 const WARM_UP: usize = 1024;
 
-/// What callgrind prints before the count.
+/// The text that callgrind prints before the count.
 const COLLECTED: &str = "Collected :";
 
 /// The cell that is counted.
@@ -54,7 +54,7 @@ pub enum Phase {
     Heartbeat,
 }
 
-/// Why there is no count.
+/// The errors of a count.
 #[derive(Debug, thiserror::Error)]
 pub enum CountError {
     #[error("valgrind is not installed; instructions are counted with it")]
@@ -133,7 +133,7 @@ impl Cell {
         match self.engine {
             Engine::Baseline => Box::new(Baseline::new(validation)),
             Engine::Node => Box::new(NodeTarget::new(limits, validation)),
-            // On this thread, with the same code: what two threads do depends on how they are scheduled.
+            // The engine runs on this thread, because the instructions of two threads depend on their scheduling.
             _ => {
                 let system = Rc::new(System::new());
                 let recorder = self.with_metrics.then(metrics_cost::recorder);

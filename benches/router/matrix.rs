@@ -20,7 +20,7 @@ pub enum Workload {
     WNamed,
 }
 
-/// What routes the messages.
+/// The implementation that routes the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Engine {

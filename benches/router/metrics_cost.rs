@@ -13,11 +13,11 @@ use super::{
 
 /// The cost that fails the check, as a part of the instructions without a recorder.
 const MAX_COST: f64 = 0.03;
-/// Many messages a topic, and few.
+/// The numbers of topics: many messages per topic, and few.
 const TOPICS: [usize; 2] = [10, 1000];
 const PEERS: usize = 50;
 
-/// Metrics cost too much.
+/// The error of metrics that cost too much.
 #[derive(Debug, thiserror::Error)]
 #[error("metrics cost {:.1} % of the instructions of {workload:?} with {topics} topics; the limit is {:.1} %", cost * 100.0, MAX_COST * 100.0)]
 struct TooExpensive {

@@ -18,7 +18,7 @@ pub struct Line {
     pub inputs_per_s: Option<f64>,
     pub forwards_per_s: Option<f64>,
     pub ratio_to_baseline: Option<f64>,
-    /// Of all threads.
+    /// The CPU time of all threads.
     pub cpu_ns_per_input: Option<f64>,
     pub instructions_per_input: Option<f64>,
     pub heartbeat_cpu_ms: Option<f64>,

@@ -223,7 +223,8 @@ impl<'a, N: Traffic> Scenario<'a, N> {
 }
 
 impl Times {
-    /// For an engine with threads, the fastest step: in the others it waited for the machine.
+    /// The time of an input. For an engine with threads it is that of the fastest step, because other steps waited for the
+    /// machine.
     fn nanos(&self, engine: Engine) -> f64 {
         if engine.has_threads() {
             self.target.iter().map(|step| step.wall).fold(f64::INFINITY, f64::min)

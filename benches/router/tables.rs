@@ -11,10 +11,10 @@ use super::{
 };
 
 /// The text of one cell of a table.
-type Cell = fn(&Line) -> Option<String>;
+type CellText = fn(&Line) -> Option<String>;
 
 /// Title, variant, whether the baseline has a column, and the text of the cells.
-const TABLES: [(&str, Variant, bool, Cell); 7] = [
+const TABLES: [(&str, Variant, bool, CellText); 7] = [
     ("Time: ns an input (x baseline)", Variant::Plain, true, time),
     ("Throughput: inputs/s / forwards/s, in thousands", Variant::Plain, true, throughput),
     ("Instructions an input", Variant::Plain, true, |line| integer(line.instructions_per_input)),
@@ -38,7 +38,7 @@ pub fn tables(lines: &[Line]) -> String {
     text
 }
 
-fn table(text: &mut String, title: &str, engines: Vec<Engine>, lines: &[&Line], cell: Cell) {
+fn table(text: &mut String, title: &str, engines: Vec<Engine>, lines: &[&Line], cell: CellText) {
     let names: Vec<_> = engines.iter().map(|engine| name(*engine)).collect();
     let separators = "---|".repeat(3 + names.len());
     let head = format!("\n{title}\n\n| workload | topics | peers | {} |\n|{separators}\n", names.join(" | "));

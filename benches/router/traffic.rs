@@ -29,7 +29,7 @@ impl<N: Workload> ReceivedCopy<N> {
         let P2pInput::InMessage { message, .. } = self.input else {
             unreachable!("a round has messages only")
         };
-        connections[self.peer].input(message).expect("admission takes 4096 inputs of one peer");
+        connections[self.peer].input(message).expect("admission accepts 4096 inputs of one peer");
     }
 }
 

@@ -45,7 +45,7 @@ impl ActixNode {
         let topics: Vec<TopicName> = (0..plan.topics).map(|index| Plan::topic(index).into()).collect();
         let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id());
         let Started { worker, p2p, mut app } =
-            engine.arbiters(0).start(topics.iter().cloned()).expect("inside a system");
+            engine.arbiters(0).start(topics.iter().cloned()).expect("an actix system runs");
         let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, |_| {});
         actix::spawn(node);
         actix::spawn(async move {
@@ -77,7 +77,8 @@ impl Node for ActixNode {
 
     fn publish(&self, topic: usize, data: Vec<u8>) -> Local<'_, ()> {
         Box::pin(async move {
-            let message = self.network.message(self.topics[topic].clone(), data).expect("it is small");
+            let message =
+                self.network.message(self.topics[topic].clone(), data).expect("the message is small");
             while let Err(refused) = self.worker.app_input(AppInput::Publish(message.clone())) {
                 if refused == Refused::Stopped {
                     return;

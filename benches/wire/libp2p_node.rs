@@ -76,7 +76,7 @@ impl Libp2pNode {
     }
 
     fn send(&self, command: Command) {
-        // Fails only if the swarm has ended, which shows as lost messages.
+        // Fails only if the swarm has ended, which is counted as lost messages.
         let _ = self.commands.send(command);
     }
 }
@@ -141,7 +141,7 @@ async fn handle(swarm: &mut Swarm<Behaviour>, command: Command, topics: &[TopicH
         }
         Command::Publish(topic, data) => {
             match swarm.behaviour_mut().gossipsub.publish(topics[topic].clone(), data) {
-                // Full queues count as lost messages: there is no way to wait for room.
+                // Messages refused by full queues count as lost: the API cannot wait for room.
                 Ok(_) | Err(PublishError::AllQueuesFull(_)) => {}
                 Err(error) => eprintln!("rust-libp2p does not publish: {error}"),
             }

@@ -94,7 +94,7 @@ async fn follow(
     let from = stats.snapshot(true);
     wait_until(start + nanos(WARM_UP + plan.measured)).await;
     let to = stats.snapshot(false);
-    // Publishing ends at the same time. A publisher that is stuck shows in the totals.
+    // Publishing ends at the same time. The totals reveal a publisher that is stuck.
     let _ = tokio::time::timeout(DRAIN, publishing).await;
     drain(&stats).await;
     let totals = serde_json::to_string(&stats.totals(&from, &to)).expect("totals are plain data");

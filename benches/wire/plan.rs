@@ -40,13 +40,13 @@ pub fn name(value: impl ValueEnum) -> String {
     value.to_possible_value().expect("no value is hidden").get_name().to_owned()
 }
 
-/// How much is published.
+/// The rate at which messages are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Load {
-    /// Messages a second, of all nodes together.
+    /// The messages per second of all nodes together.
     Fixed(u32),
-    /// The most that gets through: a node publishes while it is less than [a window](Load::window) ahead of the
-    /// messages that it received from each other node.
+    /// The greatest possible rate: a node publishes while it is less than [a window](Load::window) ahead of the messages
+    /// that it received from each other node.
     Saturation,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for Load {
 pub struct Row {
     pub mode: Mode,
     pub topics: usize,
-    /// Of a message, in bytes.
+    /// The size of a message in bytes.
     pub size: usize,
     pub load: Load,
 }
@@ -79,7 +79,7 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Plan {
     pub implementation: Implementation,
-    /// Of the node in its network.
+    /// The index of the node in its network.
     pub index: usize,
     pub topics: usize,
     pub size: usize,

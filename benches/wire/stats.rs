@@ -99,7 +99,7 @@ impl Stats {
     pub fn snapshot(&self, measuring: bool) -> Snapshot {
         let mut state = self.0.state.borrow_mut();
         state.measuring = measuring;
-        Snapshot { delivered: state.delivered, cpu: cpu(), bytes: swarm::written(), at: now() }
+        Snapshot { delivered: state.delivered, cpu: cpu(), bytes: swarm::written(), taken_at: now() }
     }
 
     /// The totals between two snapshots.
@@ -107,7 +107,7 @@ impl Stats {
         let state = self.0.state.borrow();
         Totals {
             delivered: to.delivered - from.delivered,
-            nanos: to.at - from.at,
+            nanos: to.taken_at - from.taken_at,
             cpu: to.cpu.saturating_sub(from.cpu),
             bytes: to.bytes - from.bytes,
             all_published: state.published,
@@ -122,7 +122,7 @@ pub struct Snapshot {
     delivered: u64,
     cpu: u64,
     bytes: u64,
-    at: u64,
+    taken_at: u64,
 }
 
 /// The CPU time of all threads of this process, in nanoseconds.
@@ -138,8 +138,9 @@ pub struct Totals {
     pub nanos: u64,
     pub cpu: u64,
     pub bytes: u64,
-    /// With warm-up and drain.
+    /// The published messages, including warm-up and drain.
     pub all_published: u64,
+    /// The delivered messages, including warm-up and drain.
     pub all_delivered: u64,
     pub latency: Latency,
 }

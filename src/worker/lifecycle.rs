@@ -54,7 +54,7 @@ pub(super) struct Lifetime<N: Network> {
     shared: Arc<Shared<N>>,
     /// The arbiter on which the supervisor runs.
     first: ArbiterHandle,
-    /// The engine's own threads, until somebody joins them.
+    /// The engine's own threads, until `shutdown` joins them.
     own: Mutex<Vec<Arbiter>>,
     /// Whether the engine's own threads have ended.
     joined: watch::Sender<bool>,

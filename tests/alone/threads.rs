@@ -11,8 +11,8 @@ fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("Linux").count()
 }
 
-/// The thread that joined the others may still be on its last instruction.
-async fn are_left(expected: usize) {
+/// Waits until this process has `expected` threads: the thread that joins the others may end a little later.
+async fn wait_for_threads(expected: usize) {
     let (limit, pause) = (Duration::from_secs(10), Duration::from_millis(1));
     until(limit, pause, async || (threads() == expected).then_some(())).await;
     assert_eq!(threads(), expected);
@@ -22,10 +22,10 @@ fn limits() -> Limits<String> {
     Limits::try_from(LimitsConfig::default()).expect("valid")
 }
 
-fn say(engine: &Started<PlainNetwork>, number: u64) {
+fn send(engine: &Started<PlainNetwork>, number: u64) {
     let message = PlainNetwork::message(&format!("t{}", number % 50), number, "content");
     let input = P2pInput::message(1, P2pMessage::FullMessage(message.into()));
-    engine.worker.p2p_input(input).expect("taken");
+    engine.worker.p2p_input(input).expect("the input is accepted");
 }
 
 fn topics() -> impl Iterator<Item = String> {
@@ -38,9 +38,9 @@ async fn shutdown_joins_every_thread() {
         let builder = Worker::builder(PlainNetwork::new(), limits()).arbiters(4);
         let engine = builder.start(topics()).expect("a system");
         assert!(threads() >= before + 4);
-        (0..500).for_each(|number| say(&engine, number));
+        (0..500).for_each(|number| send(&engine, number));
         engine.worker.shutdown().await;
-        are_left(before).await;
+        wait_for_threads(before).await;
     }
 }
 
@@ -49,22 +49,22 @@ async fn an_engine_without_handles_ends_its_threads() {
     for _ in 0..3 {
         let builder = Worker::builder(PlainNetwork::new(), limits()).arbiters(4);
         let engine = builder.start(topics()).expect("a system");
-        (0..500).for_each(|number| say(&engine, number));
+        (0..500).for_each(|number| send(&engine, number));
         drop(engine);
-        are_left(before).await;
+        wait_for_threads(before).await;
     }
 }
 
-async fn the_callers_arbiters_are_used_and_left_alone() {
+async fn arbiters_of_the_caller_are_used_and_keep_running() {
     let before = threads();
     let arbiters = [Arbiter::new(), Arbiter::new()];
     let builder =
         Worker::builder(PlainNetwork::new(), limits()).on_arbiters(arbiters.iter().map(Arbiter::handle));
     let mut engine = builder.start(topics()).expect("a system");
     assert_eq!(threads(), before + 2);
-    engine.worker.p2p_input(P2pInput::connected(1)).expect("taken");
+    engine.worker.p2p_input(P2pInput::connected(1)).expect("the input is accepted");
     for number in 0..100 {
-        say(&engine, number);
+        send(&engine, number);
     }
     for _ in 0..100 {
         assert!(engine.app.recv().await.is_some());
@@ -73,15 +73,15 @@ async fn the_callers_arbiters_are_used_and_left_alone() {
     assert!(engine.app.recv().await.is_none());
     for arbiter in arbiters {
         let (done, runs) = tokio::sync::oneshot::channel();
-        arbiter.spawn(async move { done.send(()).expect("somebody waits") });
-        runs.await.expect("it runs on");
+        arbiter.spawn(async move { done.send(()).expect("the test waits") });
+        runs.await.expect("the arbiter still runs");
         arbiter.stop();
         arbiter.join().expect("no panic");
     }
-    are_left(before).await;
+    wait_for_threads(before).await;
 }
 
-/// Set in the process that counts. It runs no other test, so all its threads are of this one.
+/// The environment variable of the process that counts. It runs no other test, so all its threads belong to this one.
 const COUNTING: &str = "ACTIX_GOSSIPSUB_COUNTS_THREADS";
 
 #[test]
@@ -98,6 +98,6 @@ fn threads_are_counted() {
     actix::System::new().block_on(async {
         shutdown_joins_every_thread().await;
         an_engine_without_handles_ends_its_threads().await;
-        the_callers_arbiters_are_used_and_left_alone().await;
+        arbiters_of_the_caller_are_used_and_keep_running().await;
     });
 }

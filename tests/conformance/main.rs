@@ -21,7 +21,7 @@ fn worker_traces_on_node() {
     actix_rt::System::new().block_on(conformance::<WorkerDriver<NodeEngine>>(Kind::Worker, "Node"));
 }
 
-/// The command `replay` reports of each input what the reference recorded of it, and an outcome.
+/// For each input, the command `replay` must report the recorded outputs and an outcome.
 #[test]
 fn worker_traces_on_the_replay_of_recordings() {
     let replay = conformance::<WorkerDriver<ReplayEngine>>(Kind::Worker, "the replay of recordings");

@@ -30,15 +30,15 @@ fn temporary(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// A replay to the end.
-struct Ended {
+/// The result of a complete replay.
+struct ReplayResult {
     lines: Vec<Replayed>,
     lost: u64,
-    /// The whole state, scores to the last bit, as text.
+    /// The whole state as text, with exact scores.
     state: String,
 }
 
-impl Ended {
+impl ReplayResult {
     /// All lines as JSON text.
     fn text(&self) -> String {
         self.lines.iter().map(|line| json!(line).to_string() + "\n").collect()
@@ -52,14 +52,14 @@ impl Ended {
     }
 }
 
-fn replayed(recording: &str) -> Result<Ended, Mistake> {
+fn replayed(recording: &str) -> Result<ReplayResult, Mistake> {
     let (first, rest) = recording.split_once('\n').unwrap_or((recording, ""));
     let (mut replay, first) = Replay::start(|_| PlainNetwork::new(), first)?;
     let mut lines = vec![first];
     for line in rest.lines() {
         lines.push(replay.perform(line)?);
     }
-    Ok(Ended { lines, lost: replay.lost(), state: text_of(replay.view()) })
+    Ok(ReplayResult { lines, lost: replay.lost(), state: text_of(replay.view()) })
 }
 
 /// A state as text. Its lists without an order are sorted.
@@ -70,7 +70,7 @@ fn text_of(mut view: View<PlainNetwork>) -> String {
     serde_json::to_string_pretty(&view).unwrap()
 }
 
-/// A manual engine on this thread: its order is that of the recording.
+/// A manual engine on this thread, which handles inputs in the order of the recording.
 struct Live {
     started: Started<PlainNetwork>,
     clock: Arc<ManualClock>,
@@ -82,7 +82,7 @@ impl Live {
     fn start(recorder: Arc<FileRecorder<PlainNetwork>>) -> Self {
         let clock = Arc::new(ManualClock::new());
         let mut limits = LimitsConfig::default();
-        // All messages here have this size.
+        // All messages of these tests have this size.
         limits.extensions.idontwant_message_size = "content".len();
         limits.extensions.max_idontwant_per_heartbeat = 20;
         let limits = Limits::try_from(limits).unwrap();
@@ -130,8 +130,8 @@ fn id(rng: &mut ChaCha8Rng) -> PlainId {
     PlainId { number: rng.random_range(0..60), topic: topic(rng) }
 }
 
-/// Forty peers on three topics do everything that peers do: choices are made at random.
-async fn lively(live: &mut Live, steps: usize) {
+/// Forty peers on three topics send random inputs of all kinds.
+async fn random_inputs(live: &mut Live, steps: usize) {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     for peer in 0..40 {
         let [direct, outbound, trusted] = [peer == 0, peer % 3 == 0, peer % 5 == 0];
@@ -183,12 +183,12 @@ async fn lively(live: &mut Live, steps: usize) {
 }
 
 #[test]
-fn a_recorded_engine_is_replayed_to_the_same_state_and_the_same_bytes() {
-    let file = temporary("lively.jsonl");
+fn a_recorded_engine_is_replayed_to_the_same_state_and_outputs() {
+    let file = temporary("random_inputs.jsonl");
     let (state, emitted) = run(async {
         let mut live = Live::start(FileRecorder::create(&file).unwrap());
         live.settle().await;
-        lively(&mut live, 3000).await;
+        random_inputs(&mut live, 3000).await;
         let state = text_of(live.worker().state().await.unwrap());
         let recorded = live.recorder.finish().unwrap();
         assert_eq!(recorded.lost, 0);
@@ -204,7 +204,7 @@ fn a_recorded_engine_is_replayed_to_the_same_state_and_the_same_bytes() {
     assert_eq!(first.lost, 0);
     assert_eq!(first.state, state);
     assert_eq!(first.lines.iter().map(|line| line.p2p.len()).sum::<usize>(), emitted);
-    // The recording has what is hard to replay.
+    // The recording contains inputs that are difficult to replay.
     for (message, outcome) in [
         ("graft", "grafted"),
         ("graft", "backed_off"),
@@ -218,20 +218,20 @@ fn a_recorded_engine_is_replayed_to_the_same_state_and_the_same_bytes() {
 }
 
 /// A file that blocks its writer until it is released.
-struct Slow {
+struct BlockedWriter {
     release: Receiver<()>,
     text: Arc<Mutex<Vec<u8>>>,
     released: bool,
 }
 
-impl Slow {
+impl BlockedWriter {
     fn new() -> (Self, Sender<()>, Arc<Mutex<Vec<u8>>>) {
         let ((sender, release), text) = (channel(), Arc::<Mutex<Vec<u8>>>::default());
         (Self { release, text: Arc::clone(&text), released: false }, sender, text)
     }
 }
 
-impl Write for Slow {
+impl Write for BlockedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.released {
             self.release.recv().map_err(io::Error::other)?;
@@ -247,29 +247,29 @@ impl Write for Slow {
 }
 
 #[test]
-fn an_input_without_room_is_counted_and_its_place_is_marked() {
-    let (slow, release, text) = Slow::new();
+fn a_lost_input_is_counted_and_marked_in_the_recording() {
+    let (slow, release, text) = BlockedWriter::new();
     run(async {
         let mut live = Live::start(FileRecorder::to_writer(slow, 20).unwrap());
-        lively(&mut live, 10).await;
+        random_inputs(&mut live, 10).await;
         live.worker().shutdown().await;
         release.send(()).unwrap();
         let recorded = live.recorder.finish().unwrap();
         assert!(recorded.lost > 0, "{recorded:?}");
         let text = String::from_utf8(text.lock().unwrap().clone()).unwrap();
-        let ended = replayed(&text).unwrap();
-        assert_eq!(ended.lost, recorded.lost);
-        assert!(ended.lines.iter().any(|line| line.op["op"] == "gap"), "{}", ended.text());
+        let result = replayed(&text).unwrap();
+        assert_eq!(result.lost, recorded.lost);
+        assert!(result.lines.iter().any(|line| line.op["op"] == "gap"), "{}", result.text());
     });
 }
 
 #[test]
-fn a_file_that_fails_ends_the_recording_and_not_the_engine() {
-    let (slow, release, _) = Slow::new();
+fn a_write_error_ends_the_recording_but_not_the_engine() {
+    let (slow, release, _) = BlockedWriter::new();
     drop(release);
     run(async {
         let mut live = Live::start(FileRecorder::to_writer(slow, 20).unwrap());
-        lively(&mut live, 100).await;
+        random_inputs(&mut live, 100).await;
         live.recorder.finish().unwrap_err();
         assert!(!live.worker().state().await.unwrap().connections.is_empty());
         live.worker().shutdown().await;
@@ -278,7 +278,7 @@ fn a_file_that_fails_ends_the_recording_and_not_the_engine() {
 
 /// The first line of a recording.
 fn first_line() -> String {
-    let (slow, release, text) = Slow::new();
+    let (slow, release, text) = BlockedWriter::new();
     release.send(()).unwrap();
     run(async {
         let live = Live::start(FileRecorder::to_writer(slow, 100).unwrap());
@@ -299,7 +299,7 @@ fn limits_are_recorded_in_the_form_of_the_reference_traces() {
     assert!(score["topics"]["parameters"]["time_in_mesh_quantum"].is_u64(), "{score}");
     assert_eq!((limits.get("score"), score["topic_score_cap"].is_string()), (None, false));
 
-    // Topics may have the names of limits; a span may have a fraction; the reference has no extensions.
+    // Topics may have the names of limits, durations may have fractions, and the reference has no extensions.
     let mut line = first.clone();
     line["op"]["limits"]["fanout_ttl"] = json!(1.5);
     line["op"]["limits"].as_object_mut().unwrap().remove("extensions");
@@ -329,13 +329,13 @@ fn a_mistake_is_reported_with_its_line_and_field() {
     };
     let [ok, named, none] = [json!(1), json!("one"), json!(null)].map(graft);
     let unknown = altered(&ok, |line| line["op"]["input"]["p2p_message"]["loudly"] = json!(true));
-    let nameless = altered(&ok, |line| line["op"]["input"]["type"] = json!(1));
+    let untyped = altered(&ok, |line| line["op"]["input"]["type"] = json!(1));
     let expects = altered(&ok, |line| line["expect"] = json!({}));
     let limits = altered(&first, |line| line["op"]["limits"]["degree_low"] = json!("six"));
     let score = altered(&first, |line| line["op"]["limits"]["score_limits"]["decay_zero"] = json!("small"));
     let refused = altered(&first, |line| line["op"]["limits"]["degree_low"] = json!(1000));
     let network = altered(&first, |line| line["op"]["network"] = json!("pigeons"));
-    let absent = altered(&first, |line| drop(line["op"].as_object_mut().unwrap().remove("limits")));
+    let no_limits = altered(&first, |line| drop(line["op"].as_object_mut().unwrap().remove("limits")));
     let misspelt = json!({ "op": { "op": "grraft" } }).to_string();
     let cases = [
         (
@@ -347,7 +347,7 @@ fn a_mistake_is_reported_with_its_line_and_field() {
             vec![&first, &unknown],
             "line 2: op.input.p2p_message.loudly: unknown field `loudly`, expected `topic`",
         ),
-        (vec![&first, &nameless], "line 2: op.input.type: a name is expected"),
+        (vec![&first, &untyped], "line 2: op.input.type: a name is expected"),
         (vec![&first, "{}"], "line 2: line: missing field `op`"),
         (vec![&first, &expects], "line 2: expect: unknown field `expect`, expected `op`"),
         (
@@ -363,7 +363,7 @@ fn a_mistake_is_reported_with_its_line_and_field() {
         ),
         (vec![&refused], "line 1: op.limits: "),
         (vec![&network], "line 1: op.network: `pigeons` is another network, expected `plain`"),
-        (vec![&absent], "line 1: op: missing field `limits`"),
+        (vec![&no_limits], "line 1: op: missing field `limits`"),
         (vec![&ok], "line 1: op.op: the first line must be `make`"),
         (vec![], "line 1: column 0: EOF while parsing a value"),
     ];

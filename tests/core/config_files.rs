@@ -10,7 +10,7 @@ use std::{
 
 use actix_gossipsub::limits::{Limits, LimitsConfig, TopicScoreLimits, TopicScores};
 
-/// Files in `config` that hold something else than limits.
+/// Files in `config` that do not contain limits.
 const OTHER_FILES: [&str; 0] = [];
 
 fn presets() -> BTreeMap<String, LimitsConfig> {
@@ -22,7 +22,7 @@ fn presets() -> BTreeMap<String, LimitsConfig> {
     ])
 }
 
-/// Name without extension and text of each toml file in `config`.
+/// The text of each toml file in `config`, by its name without extension.
 fn files() -> BTreeMap<String, String> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
@@ -53,8 +53,8 @@ fn every_file_equals_its_preset() {
     }
 }
 
-/// A parameter that a file leaves out would be explained nowhere. (Topics are not looked at: a file may
-/// well leave out the parameters of topics that do not count.)
+/// The files document all parameters. Topics are not checked: a file may leave out the parameters of topics that are not
+/// scored.
 #[test]
 fn every_file_names_every_parameter() {
     let files = files();
@@ -79,7 +79,7 @@ fn every_preset_is_valid() {
 }
 
 #[test]
-fn every_preset_survives_being_written_and_read() {
+fn every_preset_is_unchanged_by_serialization() {
     for (name, preset) in presets() {
         let text = toml::to_string(&preset).unwrap();
         assert_eq!(toml::from_str::<LimitsConfig>(&text).unwrap(), preset, "{name}: {text}");
@@ -94,7 +94,7 @@ fn an_empty_file_is_the_default() {
 }
 
 #[test]
-fn a_short_file_changes_what_it_names_only() {
+fn a_file_changes_only_the_parameters_it_contains() {
     let text = r#"
         degree_optimal = 8
         heartbeat_interval = "700ms"
@@ -115,10 +115,10 @@ fn a_short_file_changes_what_it_names_only() {
     assert_eq!(toml::from_str::<LimitsConfig>(text).unwrap(), expected);
 }
 
-/// Each with a word that its error must contain, so that its writer finds the place.
+/// Each text with a part that its error must contain, so that the author finds the error.
 #[test]
-fn what_is_not_understood_is_refused() {
-    let refused = [
+fn unknown_and_malformed_fields_are_rejected() {
+    let rejected = [
         ("degree_optimum = 6", "degree_optimum"),
         ("degree_optimal = -6", "degree_optimal"),
         ("degree_optimal = 6.5", "degree_optimal"),
@@ -132,8 +132,8 @@ fn what_is_not_understood_is_refused() {
         ("[score.topics]\nkind = \"single\"\ndefault_weight = 1.0", "default_weight"),
         ("[score.topics]\nkind = \"single\"\n[score.topics.parameters]\ntime_weight = 1.0", "time_weight"),
     ];
-    for (text, word) in refused {
+    for (text, part) in rejected {
         let error = toml::from_str::<LimitsConfig>(text).expect_err(text).to_string();
-        assert!(error.contains(word), "{text}: {error}");
+        assert!(error.contains(part), "{text}: {error}");
     }
 }

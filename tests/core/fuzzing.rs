@@ -1,7 +1,7 @@
 //! These tests run the fuzz targets without a fuzzer. Every seed of the corpus, randomly changed seeds and random bytes
 //! go through the harness of `fuzz/`. `FUZZ_CASES` sets the number of random cases (256 each).
 //!
-//! `cargo test --all-features --test core fuzzing -- --ignored` writes the seeds anew.
+//! `ACTIX_GOSSIPSUB_WRITE=1` rewrites the seeds.
 
 use std::{env, fs, path::PathBuf};
 
@@ -12,7 +12,7 @@ use testkit::fuzz::{
     program::{Program, code::LEAVE},
 };
 
-/// One of the targets: its folder in the corpus, and what runs on its inputs.
+/// One of the targets: its folder in the corpus, the function that runs an input, and its seeds.
 struct Target {
     name: &'static str,
     run: fn(&[u8]),
@@ -30,7 +30,7 @@ const TARGETS: &[Target] = &[
 ];
 
 fn program(bytes: &[u8]) -> Program {
-    Unstructured::new(bytes).arbitrary().expect("any bytes are a program")
+    Unstructured::new(bytes).arbitrary().expect("all bytes decode to a program")
 }
 
 impl Target {
@@ -43,7 +43,7 @@ impl Target {
         let entries = fs::read_dir(self.folder()).expect("the corpus is part of the repository");
         let mut paths: Vec<_> = entries.map(|entry| entry.expect("a readable folder").path()).collect();
         paths.sort();
-        assert!(paths.len() >= 10, "the corpus of {} is gone", self.name);
+        assert!(paths.len() >= 10, "the corpus of {} is missing", self.name);
         paths.iter().map(|path| fs::read(path).expect("a readable file")).collect()
     }
 }
@@ -55,34 +55,36 @@ enum Change {
     Insert(Index, Vec<u8>),
     Remove(Index),
     Cut(Index),
-    /// Puts a part of another seed in.
+    /// Replaces the rest from an index by the end of another seed.
     Splice(Index, Index, Index),
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let place = any::<Index>;
+    let index = any::<Index>;
     prop_oneof![
-        4 => (place(), any::<u8>()).prop_map(|(at, byte)| Change::Set(at, byte)),
-        2 => (place(), vec(any::<u8>(), 1..12)).prop_map(|(at, bytes)| Change::Insert(at, bytes)),
-        1 => place().prop_map(Change::Remove),
-        1 => place().prop_map(Change::Cut),
-        2 => (place(), place(), place()).prop_map(|(at, other, from)| Change::Splice(at, other, from)),
+        4 => (index(), any::<u8>()).prop_map(|(index, byte)| Change::Set(index, byte)),
+        2 => (index(), vec(any::<u8>(), 1..12)).prop_map(|(index, bytes)| Change::Insert(index, bytes)),
+        1 => index().prop_map(Change::Remove),
+        1 => index().prop_map(Change::Cut),
+        2 => (index(), index(), index()).prop_map(|(index, other, from)| Change::Splice(index, other, from)),
     ]
 }
 
 fn changed(mut bytes: Vec<u8>, changes: &[Change], corpus: &[Vec<u8>]) -> Vec<u8> {
     for change in changes {
-        let place = |at: &Index| at.index(bytes.len() + 1);
+        let offset = |index: &Index| index.index(bytes.len() + 1);
         match change {
             Change::Set(_, _) | Change::Remove(_) if bytes.is_empty() => {}
-            Change::Set(at, byte) => *at.get_mut(&mut bytes) = *byte,
-            Change::Remove(at) => drop(bytes.remove(at.index(bytes.len()))),
-            Change::Insert(at, more) => drop(bytes.splice(place(at)..place(at), more.iter().copied())),
-            Change::Cut(at) => bytes.truncate(place(at)),
-            Change::Splice(at, other, from) => {
+            Change::Set(index, byte) => *index.get_mut(&mut bytes) = *byte,
+            Change::Remove(index) => drop(bytes.remove(index.index(bytes.len()))),
+            Change::Insert(index, more) => {
+                drop(bytes.splice(offset(index)..offset(index), more.iter().copied()))
+            }
+            Change::Cut(index) => bytes.truncate(offset(index)),
+            Change::Splice(index, other, from) => {
                 let other = other.get(corpus);
                 let part = &other[from.index(other.len() + 1)..];
-                drop(bytes.splice(place(at)..place(at), part.iter().copied()));
+                drop(bytes.splice(offset(index)..offset(index), part.iter().copied()));
             }
         }
     }
@@ -90,14 +92,14 @@ fn changed(mut bytes: Vec<u8>, changes: &[Change], corpus: &[Vec<u8>]) -> Vec<u8
 }
 
 #[test]
-fn every_seed_of_the_corpus_keeps_the_rules() {
+fn all_invariants_are_kept_on_each_seed_of_the_corpus() {
     for target in TARGETS {
         target.corpus().iter().for_each(|seed| (target.run)(seed));
     }
 }
 
 #[test]
-fn changed_seeds_and_random_bytes_keep_the_rules() {
+fn all_invariants_are_kept_on_changed_seeds_and_random_bytes() {
     let cases = env::var("FUZZ_CASES").map_or(256, |cases| cases.parse().expect("FUZZ_CASES is a number"));
     for target in TARGETS {
         let corpus = target.corpus();
@@ -117,9 +119,9 @@ fn changed_seeds_and_random_bytes_keep_the_rules() {
     }
 }
 
-/// An operation that is misread would make the programs something else than they say.
+/// A misread operation would shift all later operations of its program.
 #[test]
-fn the_programs_among_the_seeds_are_read_to_their_end() {
+fn the_seed_programs_are_decoded_completely() {
     for (name, bytes) in fuzz::engine_seeds::all() {
         let ops = program(&bytes).ops;
         let one_more = program(&[bytes, vec![LEAVE, 3]].concat()).ops;
@@ -129,12 +131,22 @@ fn the_programs_among_the_seeds_are_read_to_their_end() {
 }
 
 #[test]
-#[ignore = "writes into the repository"]
-fn write_the_seeds() {
+fn the_corpus_equals_the_seeds() {
+    let is_written = env::var_os("ACTIX_GOSSIPSUB_WRITE").is_some();
     for target in TARGETS {
-        fs::create_dir_all(target.folder()).expect("a writable repository");
         for (name, bytes) in (target.seeds)() {
-            fs::write(target.folder().join(name), bytes).expect("a writable folder");
+            let file = target.folder().join(name);
+            if is_written {
+                fs::create_dir_all(target.folder()).expect("the folder is writable");
+                fs::write(&file, bytes).expect("the file is writable");
+                continue;
+            }
+            let is_equal = fs::read(&file).is_ok_and(|written| written == bytes);
+            assert!(
+                is_equal,
+                "{} differs: ACTIX_GOSSIPSUB_WRITE=1 cargo test --all-features --test core fuzzing rewrites the seeds",
+                file.display()
+            );
         }
     }
 }

@@ -14,7 +14,7 @@ use actix_gossipsub::limits::{
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-/// The recordings have spans as milliseconds.
+/// The durations, which recordings contain in milliseconds.
 const SPANS: [&str; 9] = [
     "unsubscribe_backoff",
     "graft_flood_threshold",
@@ -27,8 +27,8 @@ const SPANS: [&str; 9] = [
     "mesh_message_deliveries_activation",
 ];
 
-/// Counts without a rule, recorded as negative once: the reference then acts as on 0, the nearest that
-/// there is here.
+/// Counts that the reference does not check. One recording has negative values, which the reference treats as 0; here
+/// they are replaced by 0.
 const UNCHECKED_COUNTS: [&str; 2] = ["max_recv_ihave_per_heartbeat", "opportunistic_graft_peers"];
 
 fn traces() -> PathBuf {
@@ -40,14 +40,14 @@ fn read_trace(trace: &Path) -> impl Iterator<Item = Value> + use<> {
     text.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap())
 }
 
-/// Rewrites recorded limits to what a file would have.
-fn as_in_a_file(recorded: &mut Value) {
+/// Rewrites recorded limits to the format of a file.
+fn to_file_format(recorded: &mut Value) {
     let Value::Object(fields) = recorded else { return };
     for (name, value) in fields.iter_mut() {
         match value.as_i64() {
             Some(span) if SPANS.contains(&name.as_str()) => *value = format!("{span}ms").into(),
             Some(count) if count < 0 && UNCHECKED_COUNTS.contains(&name.as_str()) => *value = 0.into(),
-            _ => as_in_a_file(value),
+            _ => to_file_format(value),
         }
     }
     if let Some(score) = fields.remove("score_limits") {
@@ -55,10 +55,11 @@ fn as_in_a_file(recorded: &mut Value) {
     }
 }
 
-/// A negative count or span is refused when it is read, everything else by validation.
+/// Whether limits are accepted. Negative counts and durations are rejected by deserialization, other values by
+/// validation.
 fn accepted(limits: &Value) -> Result<(), String> {
     let mut limits = limits.clone();
-    as_in_a_file(&mut limits);
+    to_file_format(&mut limits);
     let config: LimitsConfig = serde_json::from_value(limits).map_err(|error| error.to_string())?;
     Limits::try_from(config).map(drop).map_err(|error| error.to_string())
 }
@@ -80,7 +81,7 @@ fn check_recorded(name: &str) {
 }
 
 #[test]
-fn accepts_and_refuses_what_the_reference_does() {
+fn limits_are_accepted_as_by_the_reference() {
     check_recorded("s_check_limits.jsonl.gz");
     check_recorded("s_check_limits_positive.jsonl.gz");
 }
@@ -101,7 +102,7 @@ fn accepts_the_limits_of_every_recording() {
 }
 
 fn violations(config: LimitsConfig) -> Vec<String> {
-    let InvalidLimits(violations) = Limits::try_from(config).expect_err("accepted");
+    let InvalidLimits(violations) = Limits::try_from(config).expect_err("the limits are rejected");
     violations.iter().map(ToString::to_string).collect()
 }
 
@@ -136,11 +137,11 @@ fn lists_all_violations_in_the_order_of_the_fields() {
     assert_eq!(report, format!("invalid limits:\n  {}", expected.join("\n  ")));
 }
 
-/// Rules that no recording breaks alone, each with the field it must name.
+/// Rules that no recording violates alone, each with the field that the error must name.
 #[test]
-fn refuses_what_breaks_one_rule() {
-    type Break = fn(&mut LimitsConfig);
-    let broken: [(&str, Break); 15] = [
+fn violations_of_one_rule_are_rejected() {
+    type Violate = fn(&mut LimitsConfig);
+    let violating: [(&str, Violate); 15] = [
         ("degree_out", |limits| limits.degree_low = 1),
         ("extensions.slow_peer_penalty", |limits| limits.extensions.slow_peer_penalty = -0.5),
         ("bounds.max_input_items", |limits| limits.bounds.max_input_items = 0),
@@ -157,9 +158,9 @@ fn refuses_what_breaks_one_rule() {
         ("bounds.max_batch_items", |limits| limits.bounds.max_batch_items = 0),
         ("bounds.max_output_items", |limits| limits.bounds.max_output_items = 0),
     ];
-    for (field, break_it) in broken {
+    for (field, violate) in violating {
         let mut limits = LimitsConfig::default();
-        break_it(&mut limits);
+        violate(&mut limits);
         let InvalidLimits(violations) = Limits::try_from(limits).expect_err(field);
         let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
         assert_eq!(fields, [field]);
@@ -167,7 +168,7 @@ fn refuses_what_breaks_one_rule() {
 }
 
 #[test]
-fn what_may_be_0_may_be_0() {
+fn bounds_that_may_be_0_are_accepted_as_0() {
     let mut limits = LimitsConfig::<String>::default().with(|c| c.extensions = Extensions::none());
     let bounds = &mut limits.bounds;
     let may_be_0 = [
@@ -186,7 +187,7 @@ fn what_may_be_0_may_be_0() {
     ];
     may_be_0.into_iter().for_each(|bound| *bound = 0);
     bounds.event_interval = Duration::ZERO;
-    Limits::try_from(limits).expect("0 is a bound too");
+    Limits::try_from(limits).expect("0 is a valid bound");
 }
 
 #[test]
@@ -211,8 +212,8 @@ fn checks_every_topic_of_a_family() {
 
 /// Puts `value` in place of each float in turn.
 fn with_each_float(config: &Value, value: &Value, visit: &mut impl FnMut(&str, Value)) {
-    fn pointers(at: &Value, path: &str, found: &mut Vec<String>) {
-        match at {
+    fn pointers(value: &Value, path: &str, found: &mut Vec<String>) {
+        match value {
             Value::Object(fields) => {
                 for (name, field) in fields {
                     pointers(field, &format!("{path}/{name}"), found);
@@ -231,9 +232,9 @@ fn with_each_float(config: &Value, value: &Value, visit: &mut impl FnMut(&str, V
     }
 }
 
-/// JSON has no infinity, so the text goes by toml, which has both.
+/// JSON has no NaN and no infinity, so the values are written as toml.
 #[test]
-fn refuses_every_float_that_is_not_finite() {
+fn every_float_that_is_not_finite_is_rejected() {
     let config = serde_json::to_value(LimitsConfig::<String>::default()).unwrap();
     let mut floats = 0;
     for literal in ["nan", "inf", "-inf"] {

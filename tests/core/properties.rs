@@ -21,40 +21,40 @@ fn batching() -> impl Strategy<Value = Option<Duration>> {
     prop_oneof![Just(None), Just(Some(Duration::ZERO)), Just(Some(Duration::MAX))]
 }
 
-/// Runs the operations and checks the state and what was said after each.
+/// Runs the operations and checks the state and the outputs after each.
 fn run_checked<I: Ids>(limits: &Limits<u8>, batching: Option<Duration>, ops: &[Op]) -> Checked {
-    rules::are_kept(&mut Driver::<I>::new(limits, 7, batching), ops)
+    rules::assert_invariants(&mut Driver::<I>::new(limits, 7, batching), ops)
 }
 
-/// Runs the operations, ends everything, and looks what is left.
-fn forgets_everything<I: Ids>(limits: &Limits<u8>, batching: Option<Duration>, ops: &[Op]) -> Checked {
+/// Runs the operations, disconnects all peers and leaves all topics, and checks that all state expires.
+fn run_until_expired<I: Ids>(limits: &Limits<u8>, batching: Option<Duration>, ops: &[Op]) -> Checked {
     let mut driver = Driver::<I>::new(limits, 7, batching);
     ops.iter().for_each(|op| drop(driver.run(op)));
-    rules::leave_nothing(&mut driver)
+    rules::assert_all_state_expires(&mut driver)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn order_is_kept_when_ids_name_their_topic(limits in limits(), batching in batching(), ops in ops()) {
+    fn invariants_are_kept_when_ids_name_their_topic(limits in limits(), batching in batching(), ops in ops()) {
         run_checked::<Tagged>(&limits, batching, &ops)?;
     }
 
     #[test]
-    fn order_is_kept_when_ids_do_not_name_their_topic(
+    fn invariants_are_kept_when_ids_do_not_name_their_topic(
         limits in limits(), batching in batching(), ops in ops()
     ) {
         run_checked::<Untagged>(&limits, batching, &ops)?;
     }
 
     #[test]
-    fn nothing_is_left_when_everything_ended(limits in limits(), batching in batching(), ops in ops()) {
-        forgets_everything::<Tagged>(&limits, batching, &ops)?;
-        forgets_everything::<Untagged>(&limits, batching, &ops)?;
+    fn all_state_expires_when_peers_and_topics_are_gone(limits in limits(), batching in batching(), ops in ops()) {
+        run_until_expired::<Tagged>(&limits, batching, &ops)?;
+        run_until_expired::<Untagged>(&limits, batching, &ops)?;
     }
 
-    /// By the methods with their outcomes, or by the worker's inputs.
+    /// One node runs its methods, the other the worker's inputs.
     #[test]
     fn the_same_inputs_lead_to_the_same_outputs_and_state(
         limits in limits(), batching in batching(), seed: u64, ops in ops()
@@ -63,32 +63,32 @@ proptest! {
         for op in &ops {
             one.run(op);
             other.run_as_input(op);
-            let said = [&mut one, &mut other].map(|driver| format!("{:?}", driver.node.drain()));
-            prop_assert_eq!(&said[0], &said[1], "at {:?}", op);
+            let outputs = [&mut one, &mut other].map(|driver| format!("{:?}", driver.node.drain()));
+            prop_assert_eq!(&outputs[0], &outputs[1], "at {:?}", op);
         }
         prop_assert_eq!(one.digest(), other.digest());
     }
 
     #[test]
-    fn another_topic_changes_nobodys_choices(limits in limits(), seed: u64, ops in ops(), others in ops()) {
-        let limits = only_topic_0_counts(limits);
-        let (mut alone, mut accompanied) =
+    fn operations_on_another_topic_do_not_change_the_outputs_of_a_topic(limits in limits(), seed: u64, ops in ops(), others in ops()) {
+        let limits = with_topic_0_scored_only(limits);
+        let (mut alone, mut with_other_topic) =
             (Driver::<Tagged>::new(&limits, seed, None), Driver::<Tagged>::new(&limits, seed, None));
         let mut others = others.iter().filter(|op| concerns_only_topic_1(op));
         for op in ops.iter().filter(|op| concerns_only_topic_0(op)) {
             alone.run(op);
-            accompanied.run(op);
+            with_other_topic.run(op);
             if let Some(other) = others.next() {
-                accompanied.run(other);
+                with_other_topic.run(other);
             }
-            let said = [&mut alone, &mut accompanied].map(said_about_topic_0);
-            prop_assert_eq!(&said[0], &said[1], "at {:?}", op);
+            let outputs = [&mut alone, &mut with_other_topic].map(outputs_of_topic_0);
+            prop_assert_eq!(&outputs[0], &outputs[1], "at {:?}", op);
         }
     }
 
     #[test]
     fn nothing_overflows(limits in extreme_limits(), batching in batching(), ops in extreme_ops()) {
-        let mut driver = Driver::<Tagged>::new(&limits, 7, batching).until_the_end_of_time();
+        let mut driver = Driver::<Tagged>::new(&limits, 7, batching).with_unbounded_clock();
         for op in &ops {
             driver.run(op);
             driver.node.drain();
@@ -98,9 +98,9 @@ proptest! {
     }
 }
 
-/// Scores are one matter of all topics: here the others have no weight and no cap. Nor do they take the places
-/// that all topics share.
-fn only_topic_0_counts(limits: Limits<u8>) -> Limits<u8> {
+/// Limits with which topics are independent: only topic 0 contributes to scores, and no topic reaches a limit that all
+/// topics share.
+fn with_topic_0_scored_only(limits: Limits<u8>) -> Limits<u8> {
     let mut config = limits.into_config();
     config.max_topics_per_peer = usize::from(TOPICS);
     config.bounds.max_idle_topics = AMPLE;
@@ -112,20 +112,20 @@ fn only_topic_0_counts(limits: Limits<u8>) -> Limits<u8> {
         f.default_parameters = one;
         f.default_weight = 0.0;
     }));
-    Limits::try_from(config).expect("valid still")
+    Limits::try_from(config).expect("the changed limits are valid")
 }
 
 fn concerns_only_topic_0(op: &Op) -> bool {
     topics_of(op).is_none_or(|topic| topic == 0) && !matches!(op, Op::IWant { .. } | Op::ApplyBatch { .. })
 }
 
-/// What leaves no trace on the peer itself: P7 and the quotas are of all topics, as are the messages that
-/// wait for a verdict.
+/// Operations without an effect on state that all topics share: P7, the quotas of peers, and the messages that wait for
+/// a verdict.
 fn concerns_only_topic_1(op: &Op) -> bool {
     use Op::{Join, Leave, Publish, Subscribe, Unsubscribe};
-    let harmless =
+    let is_independent =
         matches!(op, Join { .. } | Leave { .. } | Publish { .. } | Subscribe { .. } | Unsubscribe { .. });
-    harmless && topics_of(op) == Some(1)
+    is_independent && topics_of(op) == Some(1)
 }
 
 fn topics_of(op: &Op) -> Option<u8> {
@@ -142,7 +142,7 @@ fn topics_of(op: &Op) -> Option<u8> {
     }
 }
 
-fn said_about_topic_0(driver: &mut Driver<Tagged>) -> String {
+fn outputs_of_topic_0(driver: &mut Driver<Tagged>) -> String {
     let about = |output: &P2pOutput<Net<Tagged>>| match output {
         P2pOutput::OutMessage { message, .. } => message.topic().is_none_or(|topic| *topic == 0),
         _ => true,

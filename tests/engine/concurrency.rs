@@ -11,7 +11,7 @@ use crate::support::*;
 const PEERS_PER_THREAD: u64 = 4;
 const TOPICS: u32 = 6;
 
-/// One transport thread: its peers do what peers may do.
+/// One transport thread: its peers send random valid inputs.
 fn transport(worker: &Worker<PlainNetwork>, thread: u64, inputs: usize) {
     let mut rng = ChaCha8Rng::seed_from_u64(thread);
     for _ in 0..inputs {
@@ -29,14 +29,14 @@ fn transport(worker: &Worker<PlainNetwork>, thread: u64, inputs: usize) {
             ),
             _ => message(peer, &topic, rng.random_range(0..1000)),
         };
-        // Refused when too much waits: a transport reads on later.
+        // A refused input is sent again, as a transport does.
         while worker.p2p_input(input.clone()).is_err() {
             thread::yield_now();
         }
     }
 }
 
-/// The application joins, leaves and publishes meanwhile.
+/// The application joins, leaves and publishes at random.
 fn application(worker: &Worker<PlainNetwork>, inputs: usize) {
     let mut rng = ChaCha8Rng::seed_from_u64(99);
     for number in 0..inputs as u64 {
@@ -85,8 +85,8 @@ fn the_state_is_consistent_after_any_interleaving() {
                     thread::spawn(move || transport(&worker, number, 2000))
                 })
                 .collect();
-            let of_application = worker.clone();
-            threads.push(thread::spawn(move || application(&of_application, 1000)));
+            let app_worker = worker.clone();
+            threads.push(thread::spawn(move || application(&app_worker, 1000)));
             while threads.iter().any(|thread| !thread.is_finished()) {
                 worker.tick().await;
                 while p2p.try_recv().is_some() || app.try_recv().is_some() {}
@@ -96,12 +96,12 @@ fn the_state_is_consistent_after_any_interleaving() {
                 thread.join().expect("no panic");
             }
             worker.settle().await;
-            check(&worker.state().await.expect("it runs"));
-            let footprint = worker.footprint().await.expect("it runs");
+            check(&worker.state().await.expect("the engine runs"));
+            let footprint = worker.footprint().await.expect("the engine runs");
             assert_eq!(footprint.subscriptions, footprint.subscribers);
             worker.settle().await;
             assert_eq!(worker.input_queue_length(), 0);
-            let connected = worker.state().await.expect("it runs").connections;
+            let connected = worker.state().await.expect("the engine runs").connections;
             assert_eq!(worker.stats().count_connections as usize, connected.len());
             worker.shutdown().await;
         }

@@ -50,10 +50,10 @@ fn the_heartbeat_ends_with_an_engine_on_the_callers_arbiters() {
             let builder = with_timers(network).on_arbiters(borrowed);
             let engine = start(builder.observer(move |event| observer(event)), &["a"]);
             engine.worker.shutdown().await;
-            events.lock().expect("not poisoned").clear();
+            events.lock().expect("the lock is not poisoned").clear();
             drop(engine);
             is_freed(memory).await;
-            assert_eq!(*events.lock().expect("not poisoned"), [], "events after the end");
+            assert_eq!(*events.lock().expect("the lock is not poisoned"), [], "events after the end");
         }
         arbiter.stop();
     });
@@ -105,7 +105,7 @@ fn a_cancelled_shutdown_leaves_all_topics_and_frees_the_engine() {
         while let Some(output) = engine.p2p.recv().await {
             outputs.push(output);
         }
-        assert_eq!(said_to(&outputs, 1, "a"), ["subscribe", "unsubscribe"]);
+        assert_eq!(sent_to(&outputs, 1, "a"), ["subscribe", "unsubscribe"]);
         drop(engine);
         is_freed(memory).await;
     });

@@ -8,76 +8,79 @@ use actix_gossipsub::{
 
 use crate::support::*;
 
-/// Panics at messages whose number is 13.
-fn superstitious() -> PlainNetwork {
+/// A validator that panics at messages with number 13.
+fn panics_at_13() -> PlainNetwork {
     PlainNetwork::with_validator(|delivery| {
-        assert!(delivery.message.message_id.number != 13, "a fault that a test injects");
+        assert!(delivery.message.message_id.number != 13, "a panic that a test injects");
         Validity::Valid
     })
 }
 
 #[test]
-fn a_panic_restarts_its_topic_and_no_other() {
+fn a_panic_restarts_its_topic_only() {
     run(async {
         let (events, observer) = recorder();
-        let mut engine = start(manual(superstitious(), limits()).observer(observer), &["a", "b"]);
+        let mut engine = start(manual(panics_at_13(), limits()).observer(observer), &["a", "b"]);
         for peer in [1, 2] {
-            engine.worker.p2p_input(connect(peer)).expect("taken");
-            engine.worker.p2p_input(graft(peer, "a")).expect("taken");
-            engine.worker.p2p_input(graft(peer, "b")).expect("taken");
+            engine.worker.p2p_input(connect(peer)).expect("the input is accepted");
+            engine.worker.p2p_input(graft(peer, "a")).expect("the input is accepted");
+            engine.worker.p2p_input(graft(peer, "b")).expect("the input is accepted");
         }
-        engine.worker.p2p_input(message(1, "b", 1)).expect("taken");
+        engine.worker.p2p_input(message(1, "b", 1)).expect("the input is accepted");
         engine.worker.settle().await;
-        engine.worker.p2p_input(message(1, "a", 13)).expect("taken");
+        engine.worker.p2p_input(message(1, "a", 13)).expect("the input is accepted");
         engine.worker.settle().await;
-        engine.worker.p2p_input(message(1, "a", 2)).expect("taken");
-        engine.worker.p2p_input(message(1, "b", 3)).expect("taken");
+        engine.worker.p2p_input(message(1, "a", 2)).expect("the input is accepted");
+        engine.worker.p2p_input(message(1, "b", 3)).expect("the input is accepted");
         engine.worker.settle().await;
         let mut delivered: Vec<_> =
             std::iter::from_fn(|| engine.app.try_recv()).map(|full| full.message_id.number).collect();
         delivered.sort_unstable();
         assert_eq!(delivered, [1, 2, 3]);
-        let view = engine.worker.state().await.expect("it runs");
-        assert!(view.mesh["a"].iter().eq([&1, &2]), "joined again, with its subscribers");
+        let view = engine.worker.state().await.expect("the engine runs");
+        assert!(view.mesh["a"].iter().eq([&1, &2]), "the topic is joined again, with its subscribers");
         let b: Vec<_> =
             view.seen.iter().filter(|seen| seen.topic == "b").map(|seen| seen.id.number).collect();
         assert_eq!(b.len(), 2, "the other topic lost nothing");
-        assert_eq!(*events.lock().expect("not poisoned"), [Event::TopicRestarted { topic: "a".to_owned() }]);
+        assert_eq!(
+            *events.lock().expect("the lock is not poisoned"),
+            [Event::TopicRestarted { topic: "a".to_owned() }]
+        );
         engine.worker.shutdown().await;
     });
 }
 
 #[test]
-fn a_heartbeat_goes_on_after_a_topic_is_restarted() {
+fn a_heartbeat_continues_after_a_topic_is_restarted() {
     run(async {
-        let engine = start(manual(superstitious(), limits()), &["a", "b"]);
+        let engine = start(manual(panics_at_13(), limits()), &["a", "b"]);
         for tick in 1..=3 {
-            engine.worker.p2p_input(message(1, "a", 13)).expect("taken");
+            engine.worker.p2p_input(message(1, "a", 13)).expect("the input is accepted");
             engine.worker.tick().await;
-            assert_eq!(engine.worker.state().await.expect("it runs").heartbeat_ticks, tick);
+            assert_eq!(engine.worker.state().await.expect("the engine runs").heartbeat_ticks, tick);
         }
         engine.worker.shutdown().await;
     });
 }
 
 #[test]
-fn a_topic_that_panics_too_often_is_given_up() {
+fn a_topic_that_panics_too_often_is_left() {
     run(async {
         let (events, observer) = recorder();
-        let mut engine = start(manual(superstitious(), limits()).observer(observer), &["a", "b"]);
-        engine.worker.p2p_input(connect(1)).expect("taken");
+        let mut engine = start(manual(panics_at_13(), limits()).observer(observer), &["a", "b"]);
+        engine.worker.p2p_input(connect(1)).expect("the input is accepted");
         for _ in 0..6 {
-            engine.worker.p2p_input(message(1, "a", 13)).expect("taken");
+            engine.worker.p2p_input(message(1, "a", 13)).expect("the input is accepted");
             engine.worker.settle().await;
         }
         assert!(!engine.worker.is_subscribed(&"a".to_owned()));
         let given_up = Event::TopicGivenUp { topic: "a".to_owned() };
-        assert_eq!(events.lock().expect("not poisoned").last(), Some(&given_up));
+        assert_eq!(events.lock().expect("the lock is not poisoned").last(), Some(&given_up));
         let outputs: Vec<_> = std::iter::from_fn(|| engine.p2p.try_recv()).collect();
-        assert_eq!(said_to(&outputs, 1, "a").last(), Some(&"unsubscribe"));
-        engine.worker.p2p_input(message(1, "b", 1)).expect("the others run");
-        engine.worker.app_input(join("a")).expect("it may be tried again");
-        engine.worker.p2p_input(message(1, "a", 2)).expect("taken");
+        assert_eq!(sent_to(&outputs, 1, "a").last(), Some(&"unsubscribe"));
+        engine.worker.p2p_input(message(1, "b", 1)).expect("the other topics run");
+        engine.worker.app_input(join("a")).expect("the topic may be joined again");
+        engine.worker.p2p_input(message(1, "a", 2)).expect("the input is accepted");
         engine.worker.settle().await;
         assert_eq!(std::iter::from_fn(|| engine.app.try_recv()).count(), 2);
         engine.worker.shutdown().await;
@@ -85,22 +88,22 @@ fn a_topic_that_panics_too_often_is_given_up() {
 }
 
 #[test]
-fn an_observer_that_panics_stops_nobody() {
+fn an_observer_that_panics_does_not_stop_the_engine() {
     run(async {
-        let observer = |_: &Event<PlainNetwork>| panic!("a fault that a test injects");
+        let observer = |_: &Event<PlainNetwork>| panic!("a panic that a test injects");
         let mut engine = start(manual(PlainNetwork::new(), limits()).observer(observer), &["a"]);
-        engine.worker.p2p_input(message(1, "a", 1)).expect("taken");
+        engine.worker.p2p_input(message(1, "a", 1)).expect("the input is accepted");
         engine.worker.tick().await;
         assert!(engine.app.try_recv().is_some());
-        assert_eq!(engine.worker.state().await.expect("it runs").heartbeat_ticks, 1);
+        assert_eq!(engine.worker.state().await.expect("the engine runs").heartbeat_ticks, 1);
         engine.worker.shutdown().await;
     });
 }
 
-/// Does not know where peers are, and says so loudly.
-struct Lost;
+/// A network whose hook `reachable_point` panics.
+struct PanickingNetwork;
 
-impl Network for Lost {
+impl Network for PanickingNetwork {
     type Peer = u64;
     type Topic = String;
     type MessageId = PlainId;
@@ -112,16 +115,16 @@ impl Network for Lost {
     }
 
     fn reachable_point(&self, _: &u64) -> Option<u64> {
-        panic!("a fault that a test injects")
+        panic!("a panic that a test injects")
     }
 }
 
 #[test]
-fn a_fault_of_the_supervisor_ends_both_streams_and_is_told() {
+fn a_panic_of_the_supervisor_ends_both_streams_and_is_returned() {
     run(async {
-        let builder = Worker::builder(Lost, limits()).manual().arbiters(1);
-        let mut engine = builder.start(["a".to_owned()]).expect("inside a system");
-        engine.worker.p2p_input(P2pInput::connected(1)).expect("taken");
+        let builder = Worker::builder(PanickingNetwork, limits()).manual().arbiters(1);
+        let mut engine = builder.start(["a".to_owned()]).expect("an actix system runs");
+        engine.worker.p2p_input(P2pInput::connected(1)).expect("the input is accepted");
         assert_eq!(engine.worker.wait_for_end().await, Err(EngineError::SupervisorPanicked));
         while engine.p2p.recv().await.is_some() {}
         assert!(engine.app.recv().await.is_none());

@@ -18,88 +18,94 @@ use crate::support::*;
 
 const CALM: [&str; 4] = ["calm0", "calm1", "calm2", "calm3"];
 const KILLED: &str = "killed";
-/// All of them in the mesh of every topic.
+/// The peers. All are in the mesh of every topic.
 const PEERS: std::ops::RangeInclusive<u64> = 1..=6;
-/// Each thread is the transport of two peers.
+/// The number of threads. Each is the transport of two peers.
 const THREADS: u64 = 3;
-/// What a thread sends on each topic in a round. What follows from it fits into the p2p stream, so that
-/// nothing may be dropped there.
+/// The number of messages that a thread sends on each topic in a round. The outputs of a round fit into the p2p
+/// stream, so that none may be dropped.
 const MESSAGES: u64 = 400;
 const RESTARTS: u64 = 5;
 
-/// What says a message must come to: its topic and number.
+/// A message: its topic and number.
 type Key = (&'static str, u64);
 
-/// An engine, and all that it said.
-struct Field {
+/// An engine, and the messages that it accepted, delivered and forwarded.
+struct LoadedEngine {
     engine: Started<PlainNetwork>,
     /// The sender of each message that was admitted.
     admitted: BTreeMap<Key, u64>,
     /// How often each message was delivered to the application.
     delivered: BTreeMap<Key, usize>,
-    /// Whom each message was sent to.
+    /// The peers to which each message was sent.
     forwarded: BTreeMap<Key, Vec<u64>>,
     ticks: u64,
 }
 
 #[test]
-fn killing_a_topic_under_load_loses_nothing_of_the_others() {
+fn panics_of_a_topic_under_load_lose_no_message_of_other_topics() {
     run(async {
         let (events, observer) = recorder();
         let clock = Arc::new(ManualClock::new());
         let builder = manual(fragile(), long_memory()).observer(observer).clock(Arc::clone(&clock) as _);
-        let mut field = Field::start(builder).await;
+        let mut loaded = LoadedEngine::start(builder).await;
         for round in 0..RESTARTS {
-            field.keeps_working(KILLED, 10 * round).await;
-            field.is_killed_under_load(round).await;
+            loaded.assert_routes(KILLED, 10 * round).await;
+            loaded.panic_under_load(round).await;
         }
         let restarted = Event::TopicRestarted { topic: KILLED.to_owned() };
-        assert_eq!(of_topics(&events), vec![restarted.clone(); RESTARTS as usize]);
-        field.keeps_working(KILLED, 10 * RESTARTS).await;
+        assert_eq!(topic_events(&events), vec![restarted.clone(); RESTARTS as usize]);
+        loaded.assert_routes(KILLED, 10 * RESTARTS).await;
 
-        field.is_killed_under_load(RESTARTS).await;
+        loaded.panic_under_load(RESTARTS).await;
         let given_up = Event::TopicGivenUp { topic: KILLED.to_owned() };
-        assert_eq!(of_topics(&events)[RESTARTS as usize..], [given_up]);
-        assert!(!field.engine.worker.is_subscribed(&KILLED.to_owned()));
-        CALM.iter().for_each(|topic| assert!(field.engine.worker.is_subscribed(&(*topic).to_owned())));
+        assert_eq!(topic_events(&events)[RESTARTS as usize..], [given_up]);
+        assert!(!loaded.engine.worker.is_subscribed(&KILLED.to_owned()));
+        CALM.iter().for_each(|topic| assert!(loaded.engine.worker.is_subscribed(&(*topic).to_owned())));
 
         clock.advance(Duration::from_secs(61));
-        field.engine.worker.app_input(join(KILLED)).expect("taken");
-        field.keeps_working(KILLED, 100).await;
-        field.is_killed_under_load(RESTARTS + 1).await;
-        assert_eq!(of_topics(&events).last(), Some(&restarted), "a new minute");
-        field.keeps_working(KILLED, 200).await;
-        field.check();
-        field.engine.worker.shutdown().await;
+        loaded.engine.worker.app_input(join(KILLED)).expect("the input is accepted");
+        loaded.assert_routes(KILLED, 100).await;
+        loaded.panic_under_load(RESTARTS + 1).await;
+        assert_eq!(
+            topic_events(&events).last(),
+            Some(&restarted),
+            "restarts are counted anew after a minute"
+        );
+        loaded.assert_routes(KILLED, 200).await;
+        loaded.check();
+        loaded.engine.worker.shutdown().await;
     });
 }
 
-/// The threads tick as fast as they can: no id is forgotten meanwhile.
+/// Limits with which no id expires: the test runs heartbeats as fast as it can.
 fn long_memory() -> Limits<String> {
     changed(|limits| limits.seen_history_length = 1_000_000)
 }
 
-/// What happened to topics. Inputs may be refused too: the threads send as fast as they can.
-fn of_topics(events: &Mutex<Vec<Event<PlainNetwork>>>) -> Vec<Event<PlainNetwork>> {
-    let events = events.lock().expect("not poisoned");
+/// The events without refused inputs: the threads send as fast as they can.
+fn topic_events(events: &Mutex<Vec<Event<PlainNetwork>>>) -> Vec<Event<PlainNetwork>> {
+    let events = events.lock().expect("the lock is not poisoned");
     events.iter().filter(|event| !matches!(event, Event::InputRefused { .. })).cloned().collect()
 }
 
-/// Panics at poison.
+/// A validator that panics at messages with the content `poison`.
 fn fragile() -> PlainNetwork {
     PlainNetwork::with_validator(|delivery| {
-        assert!(delivery.message.message != "poison", "a fault that a test injects");
+        assert!(delivery.message.message != "poison", "a panic that a test injects");
         Validity::Valid
     })
 }
 
-impl Field {
+impl LoadedEngine {
     async fn start(builder: WorkerBuilder<PlainNetwork>) -> Self {
         let topics = [&CALM[..], &[KILLED]].concat();
         let engine = start(builder, &topics);
         for peer in PEERS {
-            engine.worker.p2p_input(connect(peer)).expect("taken");
-            topics.iter().for_each(|topic| engine.worker.p2p_input(graft(peer, topic)).expect("taken"));
+            engine.worker.p2p_input(connect(peer)).expect("the input is accepted");
+            topics.iter().for_each(|topic| {
+                engine.worker.p2p_input(graft(peer, topic)).expect("the input is accepted")
+            });
         }
         engine.worker.settle().await;
         Self {
@@ -111,21 +117,24 @@ impl Field {
         }
     }
 
-    /// One message of each peer, and the same again by the next, is delivered and forwarded.
-    async fn keeps_working(&mut self, topic: &'static str, from: u64) {
+    /// Each peer sends a message, and the next peer sends it again. Asserts that each is delivered and forwarded once.
+    async fn assert_routes(&mut self, topic: &'static str, from: u64) {
         let numbers = from..from + PEERS.count() as u64;
         for (peer, number) in PEERS.zip(numbers.clone()) {
-            self.engine.worker.p2p_input(message(peer, topic, number)).expect("taken");
-            self.engine.worker.p2p_input(message(peer % 6 + 1, topic, number)).expect("taken");
+            self.engine.worker.p2p_input(message(peer, topic, number)).expect("the input is accepted");
+            self.engine
+                .worker
+                .p2p_input(message(peer % 6 + 1, topic, number))
+                .expect("the input is accepted");
             self.admitted.insert((topic, number), peer);
         }
         self.engine.worker.settle().await;
         self.read();
-        numbers.for_each(|number| self.was_routed_once(&(topic, number)));
+        numbers.for_each(|number| self.assert_routed_once(&(topic, number)));
     }
 
-    /// The threads send all they have, one of them poison in the midst of it, and the heart beats.
-    async fn is_killed_under_load(&mut self, round: u64) {
+    /// The threads send their messages, one thread also the message that panics, while heartbeats run.
+    async fn panic_under_load(&mut self, round: u64) {
         let threads: Vec<_> =
             (0..THREADS).map(|number| transport(self.engine.worker.clone(), round, number)).collect();
         loop {
@@ -141,7 +150,7 @@ impl Field {
         }
         self.engine.worker.settle().await;
         self.read();
-        let view = self.engine.worker.state().await.expect("it runs");
+        let view = self.engine.worker.state().await.expect("the engine runs");
         assert_eq!(view.heartbeat_ticks, self.ticks);
         CALM.iter().for_each(|topic| assert!(view.mesh[*topic].iter().copied().eq(PEERS)));
     }
@@ -157,22 +166,25 @@ impl Field {
         }
     }
 
-    fn was_routed_once(&mut self, key: &Key) {
+    fn assert_routed_once(&mut self, key: &Key) {
         assert_eq!(self.delivered.get(key), Some(&1), "deliveries of {key:?}");
-        let to = self.forwarded.get_mut(key).expect("it was forwarded");
-        to.sort_unstable();
+        let receivers = self.forwarded.get_mut(key).expect("the message is forwarded");
+        receivers.sort_unstable();
         let sender = self.admitted[key];
-        assert!(to.iter().copied().eq(PEERS.filter(|peer| *peer != sender)), "{key:?} of {sender}: {to:?}");
+        assert!(
+            receivers.iter().copied().eq(PEERS.filter(|peer| *peer != sender)),
+            "{key:?} of {sender}: {receivers:?}"
+        );
     }
 
-    /// Every message of the calm topics came to what it should, each of the killed one to that or less.
+    /// Each message of the calm topics was routed once, and each of the restarted topic at most once.
     fn check(&mut self) {
         let calm: Vec<_> = self.admitted.keys().filter(|(topic, _)| *topic != KILLED).copied().collect();
         assert_eq!(calm.len() as u64, CALM.len() as u64 * THREADS * MESSAGES * (RESTARTS + 2));
-        calm.iter().for_each(|key| self.was_routed_once(key));
+        calm.iter().for_each(|key| self.assert_routed_once(key));
         let killed: Vec<_> = self.delivered.keys().filter(|(topic, _)| *topic == KILLED).copied().collect();
-        killed.iter().for_each(|key| self.was_routed_once(key));
-        assert!(self.forwarded.keys().eq(self.delivered.keys()), "nothing else was said");
+        killed.iter().for_each(|key| self.assert_routed_once(key));
+        assert!(self.forwarded.keys().eq(self.delivered.keys()), "only delivered messages are forwarded");
     }
 }
 
@@ -181,8 +193,8 @@ fn key(topic: &str, number: u64) -> Key {
     (known.expect("a topic of this test"), number)
 }
 
-/// A thread that sends on all topics for its two peers, every third message by both. Answers what was
-/// admitted, by its first sender.
+/// A thread that sends on all topics for its two peers, every third message for both. Returns the admitted messages
+/// with their first senders.
 fn transport(worker: Worker<PlainNetwork>, round: u64, thread: u64) -> JoinHandle<Vec<(Key, u64)>> {
     thread::spawn(move || {
         let mut admitted = Vec::new();
@@ -211,7 +223,7 @@ fn poison(peer: u64, number: u64) -> P2pInput<PlainNetwork> {
     P2pInput::message(peer, P2pMessage::FullMessage(message.into()))
 }
 
-/// Refused when too much waits: a transport reads on later.
+/// Retries an input until the queue has room, as a transport does.
 fn send(worker: &Worker<PlainNetwork>, input: P2pInput<PlainNetwork>) {
     while worker.p2p_input(input.clone()).is_err() {
         thread::yield_now();

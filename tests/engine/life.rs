@@ -9,32 +9,32 @@ use actix_gossipsub::{
 use crate::support::*;
 
 #[test]
-fn an_engine_needs_a_system() {
+fn start_fails_without_an_actix_system() {
     let started = Worker::builder(PlainNetwork::new(), limits()).start([]);
     assert_eq!(started.err(), Some(StartError::NoSystem));
 }
 
 #[test]
-fn shutdown_says_goodbye_and_ends_both_streams() {
+fn shutdown_leaves_all_topics_and_ends_both_streams() {
     run(async {
         let mut engine = start(manual(PlainNetwork::new(), limits()), &["a", "b"]);
         for peer in [1, 2] {
-            engine.worker.p2p_input(connect(peer)).expect("taken");
-            engine.worker.p2p_input(subscribe(peer, "a")).expect("taken");
+            engine.worker.p2p_input(connect(peer)).expect("the input is accepted");
+            engine.worker.p2p_input(subscribe(peer, "a")).expect("the input is accepted");
         }
-        engine.worker.p2p_input(graft(1, "a")).expect("taken");
-        engine.worker.p2p_input(message(1, "a", 1)).expect("taken");
-        // A peer that has not been told of a topic when it is left is not told of it any more.
+        engine.worker.p2p_input(graft(1, "a")).expect("the input is accepted");
+        engine.worker.p2p_input(message(1, "a", 1)).expect("the input is accepted");
+        // A topic that is left before its SUBSCRIBE was sent to a peer is not announced to that peer at all.
         engine.worker.settle().await;
         engine.worker.shutdown().await;
         let mut outputs = Vec::new();
         while let Some(output) = engine.p2p.recv().await {
             outputs.push(output);
         }
-        assert_eq!(said_to(&outputs, 1, "a"), ["subscribe", "prune", "unsubscribe"]);
-        assert_eq!(said_to(&outputs, 2, "a"), ["subscribe", "unsubscribe"]);
-        assert_eq!(said_to(&outputs, 2, "b"), ["subscribe", "unsubscribe"]);
-        let delivered = engine.app.recv().await.expect("accepted before the end");
+        assert_eq!(sent_to(&outputs, 1, "a"), ["subscribe", "prune", "unsubscribe"]);
+        assert_eq!(sent_to(&outputs, 2, "a"), ["subscribe", "unsubscribe"]);
+        assert_eq!(sent_to(&outputs, 2, "b"), ["subscribe", "unsubscribe"]);
+        let delivered = engine.app.recv().await.expect("a message accepted before the shutdown is delivered");
         assert_eq!(delivered.message_id.number, 1);
         assert!(engine.app.recv().await.is_none());
         assert_eq!(engine.worker.wait_for_end().await, Ok(()));
@@ -42,7 +42,7 @@ fn shutdown_says_goodbye_and_ends_both_streams() {
 }
 
 #[test]
-fn an_engine_that_ended_refuses_and_answers_so() {
+fn a_stopped_engine_refuses_inputs_and_queries() {
     run(async {
         let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
         engine.worker.shutdown().await;
@@ -55,18 +55,18 @@ fn an_engine_that_ended_refuses_and_answers_so() {
 }
 
 #[test]
-fn two_engines_in_one_process_do_not_touch_each_other() {
+fn two_engines_in_one_process_are_independent() {
     run(async {
         let one = start(manual(PlainNetwork::new(), limits()), &["a"]);
         let mut other = start(manual(PlainNetwork::new(), limits()), &["b"]);
-        one.worker.p2p_input(connect(1)).expect("taken");
-        one.worker.p2p_input(subscribe(1, "b")).expect("taken");
+        one.worker.p2p_input(connect(1)).expect("the input is accepted");
+        one.worker.p2p_input(subscribe(1, "b")).expect("the input is accepted");
         one.worker.settle().await;
         one.worker.shutdown().await;
         assert!(!other.worker.is_subscribed(&"a".to_owned()));
-        other.worker.p2p_input(message(1, "b", 1)).expect("it still runs");
-        assert_eq!(other.app.recv().await.expect("it still runs").topic, "b");
-        let view = other.worker.state().await.expect("it still runs");
+        other.worker.p2p_input(message(1, "b", 1)).expect("the other engine still runs");
+        assert_eq!(other.app.recv().await.expect("the other engine still runs").topic, "b");
+        let view = other.worker.state().await.expect("the other engine still runs");
         assert!(view.connections.is_empty() && view.mesh.keys().eq(["b"]));
         other.worker.shutdown().await;
     });
@@ -80,32 +80,32 @@ fn heartbeats_follow_the_clock() {
     };
     actix::System::with_tokio_rt(runtime).block_on(async {
         let engine = start(Worker::builder(PlainNetwork::new(), limits()).arbiters(0), &["a"]);
-        // Between the tenth and the eleventh.
+        // Half an interval after the tenth heartbeat.
         tokio::time::sleep(Duration::from_millis(10_500)).await;
         engine.worker.settle().await;
-        assert_eq!(engine.worker.state().await.expect("it runs").heartbeat_ticks, 10);
+        assert_eq!(engine.worker.state().await.expect("the engine runs").heartbeat_ticks, 10);
         engine.worker.shutdown().await;
     });
 }
 
 #[test]
-fn what_nobody_needs_any_more_is_forgotten() {
+fn all_state_expires_after_peers_and_topics_are_gone() {
     run(async {
         let clock = Arc::new(ManualClock::new());
         let builder = manual(PlainNetwork::new(), limits()).clock(Arc::clone(&clock) as Arc<dyn Clock>);
         let engine = start(builder, &["a"]);
-        engine.worker.p2p_input(connect(1)).expect("taken");
+        engine.worker.p2p_input(connect(1)).expect("the input is accepted");
         for topic in ["a", "b", "c"] {
-            engine.worker.p2p_input(subscribe(1, topic)).expect("taken");
+            engine.worker.p2p_input(subscribe(1, topic)).expect("the input is accepted");
         }
-        engine.worker.p2p_input(graft(1, "a")).expect("taken");
-        engine.worker.p2p_input(graft(1, "c")).expect("taken");
-        engine.worker.app_input(publish("b", 1)).expect("taken");
-        engine.worker.p2p_input(message(1, "a", 1)).expect("taken");
-        engine.worker.app_input(leave("a")).expect("taken");
-        engine.worker.p2p_input(disconnect(1)).expect("taken");
+        engine.worker.p2p_input(graft(1, "a")).expect("the input is accepted");
+        engine.worker.p2p_input(graft(1, "c")).expect("the input is accepted");
+        engine.worker.app_input(publish("b", 1)).expect("the input is accepted");
+        engine.worker.p2p_input(message(1, "a", 1)).expect("the input is accepted");
+        engine.worker.app_input(leave("a")).expect("the input is accepted");
+        engine.worker.p2p_input(disconnect(1)).expect("the input is accepted");
         engine.worker.settle().await;
-        let footprint = engine.worker.footprint().await.expect("it runs");
+        let footprint = engine.worker.footprint().await.expect("the engine runs");
         assert_eq!((footprint.seen, footprint.backoffs, footprint.scores), (2, 2, 1));
         // Longer than the seen window, the backoffs and the retention of scores.
         for _ in 0..200 {
@@ -118,21 +118,30 @@ fn what_nobody_needs_any_more_is_forgotten() {
 }
 
 #[test]
-fn a_topic_that_retired_comes_back() {
+fn a_retired_topic_can_be_joined_again() {
     run(async {
         let limits = changed(|limits| limits.seen_history_length = 5);
         let mut engine = start(manual(PlainNetwork::new(), limits), &[]);
-        engine.worker.p2p_input(connect(1)).expect("taken");
-        engine.worker.p2p_input(subscribe(1, "a")).expect("taken");
+        engine.worker.p2p_input(connect(1)).expect("the input is accepted");
+        engine.worker.p2p_input(subscribe(1, "a")).expect("the input is accepted");
         for round in 0..3 {
-            engine.worker.app_input(join("a")).expect("taken");
-            engine.worker.p2p_input(message(1, "a", round)).expect("taken");
-            engine.worker.app_input(leave("a")).expect("taken");
-            assert_eq!(engine.app.recv().await.expect("joined at the time").message_id.number, round);
+            engine.worker.app_input(join("a")).expect("the input is accepted");
+            engine.worker.p2p_input(message(1, "a", round)).expect("the input is accepted");
+            engine.worker.app_input(leave("a")).expect("the input is accepted");
+            assert_eq!(
+                engine
+                    .app
+                    .recv()
+                    .await
+                    .expect("the topic was joined when the message arrived")
+                    .message_id
+                    .number,
+                round
+            );
             for _ in 0..8 {
                 engine.worker.tick().await;
             }
-            let footprint = engine.worker.footprint().await.expect("it runs");
+            let footprint = engine.worker.footprint().await.expect("the engine runs");
             assert_eq!((footprint.seen, footprint.subscribers), (0, 1));
         }
         engine.worker.shutdown().await;
@@ -140,7 +149,7 @@ fn a_topic_that_retired_comes_back() {
 }
 
 #[test]
-fn a_heartbeat_does_not_hold_up_a_shutdown() {
+fn a_heartbeat_does_not_delay_a_shutdown() {
     run(async {
         for _ in 0..50 {
             let limits = changed(|limits| {
@@ -150,10 +159,10 @@ fn a_heartbeat_does_not_hold_up_a_shutdown() {
             let builder = Worker::builder(PlainNetwork::new(), limits).arbiters(2);
             let engine = start(builder, &["a", "b", "c", "d"]);
             for number in 0..500 {
-                engine.worker.p2p_input(message(1, "a", number)).expect("taken");
+                engine.worker.p2p_input(message(1, "a", number)).expect("the input is accepted");
             }
             let shutdown = tokio::time::timeout(Duration::from_secs(60), engine.worker.shutdown());
-            shutdown.await.expect("nothing is left that nobody handles");
+            shutdown.await.expect("the shutdown ends");
         }
     });
 }

@@ -13,7 +13,7 @@ use actix_gossipsub::{
 };
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
-/// What was written.
+/// The log text written so far.
 #[derive(Clone, Default)]
 struct Text(Arc<Mutex<Vec<u8>>>);
 
@@ -37,14 +37,14 @@ impl<'a> MakeWriter<'a> for Text {
 }
 
 impl Text {
-    /// The lines that hold all of these.
+    /// The lines that contain all parts.
     fn lines(&self, parts: &[&str]) -> Vec<String> {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let holds = |line: &&str| parts.iter().all(|part| line.contains(part));
-        text.lines().filter(holds).map(str::to_owned).collect()
+        let has_all = |line: &&str| parts.iter().all(|part| line.contains(part));
+        text.lines().filter(has_all).map(str::to_owned).collect()
     }
 
-    /// The only such line.
+    /// The only line that contains all parts.
     fn line(&self, parts: &[&str]) -> String {
         let found = self.lines(parts);
         assert_eq!(found.len(), 1, "{parts:?} in {:#?}", self.lines(&[]));
@@ -69,18 +69,18 @@ impl Engine {
         Self { started: builder.start(["news".to_owned()]).unwrap(), clock }
     }
 
-    async fn says(&self, peer: u64, message: P2pMessage<PlainNetwork>) {
+    async fn sends(&self, peer: u64, message: P2pMessage<PlainNetwork>) {
         self.started.worker.p2p_input(P2pInput::message(peer, message)).unwrap();
         self.started.worker.settle().await;
     }
 
     async fn connects(&self, peer: u64) {
         self.started.worker.p2p_input(P2pInput::connected(peer)).unwrap();
-        self.says(peer, P2pMessage::subscribe("news".to_owned())).await;
+        self.sends(peer, P2pMessage::subscribe("news".to_owned())).await;
     }
 
     async fn grafts(&self, peer: u64, topic: &str) {
-        self.says(peer, P2pMessage::Graft { topic: topic.to_owned() }).await;
+        self.sends(peer, P2pMessage::Graft { topic: topic.to_owned() }).await;
     }
 }
 
@@ -102,18 +102,18 @@ fn logged(filter: &str, test: impl AsyncFnOnce(&Engine)) -> Text {
 
 const BACKOFF: Duration = Duration::from_secs(60);
 
-async fn comes_back_too_early(engine: &Engine) {
+async fn grafts_during_backoff(engine: &Engine) {
     engine.connects(7).await;
     engine.grafts(7, "news").await;
     let prune = P2pMessage::Prune { topic: "news".to_owned(), px: Vec::new(), backoff: BACKOFF };
-    engine.says(7, prune).await;
+    engine.sends(7, prune).await;
     engine.clock.advance(Duration::from_secs(2));
     engine.grafts(7, "news").await;
 }
 
 #[test]
 fn a_refused_graft_is_explained_in_one_line() {
-    let text = logged("actix_gossipsub=debug", comes_back_too_early);
+    let text = logged("actix_gossipsub=debug", grafts_during_backoff);
     let line = text.line(&["graft refused"]);
     for part in [
         "DEBUG actix_gossipsub::",
@@ -132,7 +132,7 @@ fn a_refused_graft_is_explained_in_one_line() {
 }
 
 #[test]
-fn the_line_names_what_the_graft_was_judged_by() {
+fn the_line_names_the_values_that_decided_the_graft() {
     let text = logged("actix_gossipsub=debug", async |engine| {
         for peer in 1..=9 {
             engine.connects(peer).await;
@@ -159,26 +159,26 @@ fn the_line_names_what_the_graft_was_judged_by() {
 }
 
 #[test]
-fn who_did_not_ask_hears_nothing() {
-    let text = logged("actix_gossipsub=info", comes_back_too_early);
+fn nothing_is_logged_at_level_info() {
+    let text = logged("actix_gossipsub=info", grafts_during_backoff);
     assert_eq!(text.lines(&[]), Vec::<String>::new());
 }
 
-async fn speaks(engine: &Engine) {
+async fn sends_a_message(engine: &Engine) {
     engine.connects(7).await;
     let message = PlainNetwork::message("news", 1, "hello");
-    engine.says(7, P2pMessage::FullMessage(Arc::new(message))).await;
+    engine.sends(7, P2pMessage::FullMessage(Arc::new(message))).await;
 }
 
 #[test]
-fn messages_are_shown_to_who_wants_everything_only() {
-    let heard = |text: &Text| text.lines(&["outcome=\"routed\"", "peer=7"]).len();
-    assert_eq!(heard(&logged("actix_gossipsub=debug", speaks)), 0);
-    assert_eq!(heard(&logged("actix_gossipsub=trace", speaks)), 1);
+fn received_messages_are_logged_at_level_trace_only() {
+    let message_lines = |text: &Text| text.lines(&["outcome=\"routed\"", "peer=7"]).len();
+    assert_eq!(message_lines(&logged("actix_gossipsub=debug", sends_a_message)), 0);
+    assert_eq!(message_lines(&logged("actix_gossipsub=trace", sends_a_message)), 1);
 }
 
 #[test]
-fn a_heartbeat_is_a_span_around_what_it_says() {
+fn lines_of_a_heartbeat_are_inside_its_span() {
     let text = logged("actix_gossipsub=trace", async |engine| engine.started.worker.tick().await);
     let line = text.line(&["heartbeat{tick=1}:"]);
     assert!(line.contains("TRACE"), "{line}");

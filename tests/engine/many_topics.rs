@@ -11,7 +11,7 @@ use actix_gossipsub::{
 
 use crate::support::*;
 
-/// More than two and a half turns of a heartbeat.
+/// More than 2.5 times the topics that a heartbeat has in flight at once.
 const TOPICS: u64 = 700;
 const PEERS: u64 = 12;
 const SECOND: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ fn topic(number: u64) -> String {
     format!("t{number}")
 }
 
-/// Everybody connects and subscribes, and a third grafts.
+/// All peers connect and subscribe to all topics, and a third of the pairs of peer and topic graft.
 fn arrivals() -> Vec<P2pInput<PlainNetwork>> {
     let connections = (1..=PEERS).map(connect);
     let pairs = (0..TOPICS).flat_map(|number| (1..=PEERS).map(move |peer| (number, peer)));
@@ -31,7 +31,7 @@ fn arrivals() -> Vec<P2pInput<PlainNetwork>> {
     connections.chain(entries).collect()
 }
 
-/// A second's messages: on every other topic one, from three peers each.
+/// The messages of one second: one on every other topic, each sent by three peers.
 fn messages(second: u64) -> Vec<P2pInput<PlainNetwork>> {
     let topics = (0..TOPICS).filter(|number| (number + second).is_multiple_of(2));
     let copies = topics.flat_map(|number| {
@@ -41,7 +41,7 @@ fn messages(second: u64) -> Vec<P2pInput<PlainNetwork>> {
     copies.collect()
 }
 
-/// An engine and a state machine that hear the same.
+/// An engine and a state machine that receive the same inputs.
 struct Pair {
     worker: Worker<PlainNetwork>,
     node: Node<PlainNetwork>,
@@ -50,7 +50,7 @@ struct Pair {
 }
 
 impl Pair {
-    async fn hear(&mut self, inputs: Vec<P2pInput<PlainNetwork>>) {
+    async fn send(&mut self, inputs: Vec<P2pInput<PlainNetwork>>) {
         for input in inputs {
             self.worker.p2p_input_ready(&1).await;
             self.worker.p2p_input(input.clone()).expect("there is room");
@@ -67,25 +67,25 @@ impl Pair {
     }
 
     async fn assert_equal(&self) {
-        let engine = self.worker.state().await.expect("it runs");
-        assert_eq!(shown(&engine), shown(&self.node.view(self.now)));
+        let engine = self.worker.state().await.expect("the engine runs");
+        assert_eq!(ordered_state(&engine), ordered_state(&self.node.view(self.now)));
     }
 }
 
-/// All but what is in no order.
-fn shown(view: &View<PlainNetwork>) -> String {
+/// The parts of the state whose order is specified.
+fn ordered_state(view: &View<PlainNetwork>) -> String {
     let View { heartbeat_ticks, connections, scores, mesh, backoff, gossip, .. } = view;
     format!("{heartbeat_ticks} {connections:#?} {scores:#?} {mesh:#?} {backoff:#?} {gossip:#?}")
 }
 
 #[test]
-fn a_heartbeat_in_many_turns_ends_as_one_in_a_single_turn() {
+fn a_heartbeat_over_many_topics_has_the_same_result_as_in_one_call() {
     run(async {
         let limits = changed(|config| config.max_topics_per_peer = TOPICS as usize);
         let clock = Arc::new(ManualClock::new());
         let topics: Vec<String> = (0..TOPICS).map(topic).collect();
         let builder = manual(PlainNetwork::new(), limits.clone()).clock(Arc::clone(&clock) as _);
-        let engine = builder.start(topics.clone()).expect("inside a system");
+        let engine = builder.start(topics.clone()).expect("an actix system runs");
         let options = NodeOptions::default().with(|o| o.seed = 1);
         let mut node = Node::new(Arc::new(PlainNetwork::new()), limits, options);
         for topic in &topics {
@@ -93,21 +93,21 @@ fn a_heartbeat_in_many_turns_ends_as_one_in_a_single_turn() {
         }
         let now = Timestamp::ZERO;
         let mut pair = Pair { worker: engine.worker.clone(), node, clock, now };
-        // Read all the while: nothing is dropped for want of room.
+        // Both streams are read all the time, so that no output is dropped.
         let (mut p2p, mut app) = (engine.p2p, engine.app);
         let p2p = actix_rt::spawn(async move { while p2p.recv_batch().await.is_some() {} });
         let app = actix_rt::spawn(async move { while app.recv().await.is_some() {} });
-        pair.hear(arrivals()).await;
+        pair.send(arrivals()).await;
         for second in 1..=6 {
-            pair.hear(messages(second)).await;
+            pair.send(messages(second)).await;
             if second == 3 {
-                pair.hear(vec![disconnect(2), connect(2), subscribe(2, "t0"), disconnect(5)]).await;
+                pair.send(vec![disconnect(2), connect(2), subscribe(2, "t0"), disconnect(5)]).await;
             }
             pair.tick().await;
             pair.assert_equal().await;
         }
         engine.worker.shutdown().await;
-        p2p.await.expect("it ends with the engine");
-        app.await.expect("it ends with the engine");
+        p2p.await.expect("the stream ends with the engine");
+        app.await.expect("the stream ends with the engine");
     });
 }

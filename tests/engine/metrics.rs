@@ -14,10 +14,10 @@ use metrics::with_local_recorder;
 
 use crate::{recording::Recording, support::*};
 
-/// Ids are numbers, which tell no topic; a message is its verdict.
-struct Nameless;
+/// A network whose ids are numbers without a topic. The content of a message is its verdict.
+struct UntaggedNetwork;
 
-impl Network for Nameless {
+impl Network for UntaggedNetwork {
     type Peer = u64;
     type Topic = u64;
     type MessageId = u64;
@@ -37,65 +37,66 @@ impl Network for Nameless {
     }
 }
 
-fn full(topic: u64, message_id: u64, message: char) -> FullMessage<Nameless> {
+fn full(topic: u64, message_id: u64, message: char) -> FullMessage<UntaggedNetwork> {
     FullMessage { topic, message_id, message }
 }
 
-/// Something of everything: in each map that no verdict of later fills there is something.
-fn fill(worker: &Worker<Nameless>) {
+/// Puts entries into each map, except the maps of messages that wait for an asynchronous verdict.
+fn fill(worker: &Worker<UntaggedNetwork>) {
     for peer in 1..=5 {
         let mut info = ConnectionInfo::new(Direction::outbound_if(peer % 2 == 0));
         info.kind.trusted = peer == 1;
-        worker.p2p_input(P2pInput::NewConnection { peer, info }).expect("taken");
+        worker.p2p_input(P2pInput::NewConnection { peer, info }).expect("the input is accepted");
     }
-    let said = |peer, message| worker.p2p_input(P2pInput::message(peer, message)).expect("taken");
+    let send =
+        |peer, message| worker.p2p_input(P2pInput::message(peer, message)).expect("the input is accepted");
     for topic in [1, 2, 9, 10] {
-        said(1, P2pMessage::subscribe(topic));
-        said(2, P2pMessage::subscribe(topic));
+        send(1, P2pMessage::subscribe(topic));
+        send(2, P2pMessage::subscribe(topic));
     }
     for peer in 1..=4 {
-        said(peer, P2pMessage::Graft { topic: 1 });
-        // Refused: we are not in it.
-        said(peer, P2pMessage::Graft { topic: 11 });
+        send(peer, P2pMessage::Graft { topic: 1 });
+        // Refused: topic 11 is not joined.
+        send(peer, P2pMessage::Graft { topic: 11 });
     }
     for (id, content) in [(1, 'v'), (2, 'v'), (3, 'u'), (4, 'i'), (5, 'i'), (6, 'i')] {
-        said(3, P2pMessage::FullMessage(Arc::new(full(1 + id % 2, id, content))));
+        send(3, P2pMessage::FullMessage(Arc::new(full(1 + id % 2, id, content))));
     }
-    said(4, P2pMessage::IHave { topic: 1, message_ids: vec![100, 101] });
-    said(4, P2pMessage::IDontWant { message_ids: vec![102] });
-    worker.app_input(AppInput::Publish(full(9, 200, 'v'))).expect("taken");
-    worker.p2p_input(P2pInput::Disconnection { peer: 5 }).expect("taken");
+    send(4, P2pMessage::IHave { topic: 1, message_ids: vec![100, 101] });
+    send(4, P2pMessage::IDontWant { message_ids: vec![102] });
+    worker.app_input(AppInput::Publish(full(9, 200, 'v'))).expect("the input is accepted");
+    worker.p2p_input(P2pInput::Disconnection { peer: 5 }).expect("the input is accepted");
     worker.set_unreachable_point(7);
 }
 
 #[test]
-fn after_a_heartbeat_each_map_has_a_gauge_that_tells_what_it_holds() {
+fn after_a_heartbeat_the_gauge_of_each_map_equals_its_size() {
     run(async {
         let limits = Limits::try_from(LimitsConfig::default()).expect("valid");
-        // A clock that stands: nothing expires, and no promise is broken.
+        // The clock stands still: nothing expires, and no promise is broken.
         let clock = Arc::new(ManualClock::new());
-        let builder = Worker::builder(Nameless, limits).manual().arbiters(2).seed(1).clock(clock as _);
+        let builder = Worker::builder(UntaggedNetwork, limits).manual().arbiters(2).seed(1).clock(clock as _);
         let (recording, engine) = Recording::of(builder, [1, 2]);
         fill(&engine.worker);
         engine.worker.settle().await;
-        let _ticket = engine.worker.publish(full(1, 201, 'v')).expect("taken");
+        let _ticket = engine.worker.publish(full(1, 201, 'v')).expect("accepted");
         engine.worker.settle().await;
-        // Topics tell at the end of a heartbeat what they hold, and the metrics are set at its beginning.
+        // Topics report their sizes at the end of a heartbeat, and the metrics are set at the start of the next one.
         for _ in 0..2 {
             engine.worker.tick().await;
         }
-        let held = engine.worker.footprint().await.expect("it runs");
+        let footprint = engine.worker.footprint().await.expect("the engine runs");
         let series = |map: &str| match map.strip_suffix("_bytes") {
             Some(map) => format!("gossipsub_cache_bytes{{cache={map}}}"),
             None => format!("gossipsub_cache_entries{{cache={map}}}"),
         };
-        for (map, held) in held.maps() {
-            assert_eq!(recording.gauge(&series(map)), held as f64, "{map}");
-            // A heartbeat resets quotas and what was declined in it; nothing waits for a verdict here.
+        for (map, size) in footprint.maps() {
+            assert_eq!(recording.gauge(&series(map)), size as f64, "{map}");
+            // A heartbeat resets quotas and sent IDONTWANTs, and no message waits for a verdict here.
             let empty = ["heartbeat_quotas", "sent_idontwant", "batched", "validating"].contains(&map);
-            assert_eq!(held == 0, empty, "{held} in {map}: the test is to show something of each map");
+            assert_eq!(size == 0, empty, "{size} in {map}: the test must fill each map");
         }
-        assert_eq!(recording.series("gossipsub_cache_").len(), held.maps().count());
+        assert_eq!(recording.series("gossipsub_cache_").len(), footprint.maps().count());
         assert_eq!(recording.gauge("gossipsub_topics"), 2.0);
         assert_eq!(recording.gauge("gossipsub_connections{direction=inbound,kind=regular}"), 2.0);
         assert_eq!(recording.gauge("gossipsub_connections{direction=outbound,kind=regular}"), 2.0);
@@ -107,20 +108,21 @@ fn after_a_heartbeat_each_map_has_a_gauge_that_tells_what_it_holds() {
 }
 
 #[test]
-fn the_gauges_fall_when_everything_is_over() {
+fn the_gauges_fall_to_zero_when_all_state_expired() {
     run(async {
         let limits = LimitsConfig::default().with(|c| c.retain_duration = Duration::ZERO);
         let limits = Limits::try_from(limits).expect("valid");
         let (ticks, clock) = (limits.seen_history_length, Arc::new(ManualClock::new()));
-        let builder = Worker::builder(Nameless, limits).manual().arbiters(2).clock(Arc::clone(&clock) as _);
+        let builder =
+            Worker::builder(UntaggedNetwork, limits).manual().arbiters(2).clock(Arc::clone(&clock) as _);
         let (recording, engine) = Recording::of(builder, [1, 2]);
         fill(&engine.worker);
         engine.worker.settle().await;
         for peer in 1..=5 {
-            engine.worker.p2p_input(P2pInput::Disconnection { peer }).expect("taken");
+            engine.worker.p2p_input(P2pInput::Disconnection { peer }).expect("the input is accepted");
         }
         for topic in 1..=2 {
-            engine.worker.app_input(AppInput::Leave(topic)).expect("taken");
+            engine.worker.app_input(AppInput::Leave(topic)).expect("the input is accepted");
         }
         for _ in 0..=ticks {
             clock.advance(Duration::from_secs(10));
@@ -129,16 +131,16 @@ fn the_gauges_fall_when_everything_is_over() {
         engine.worker.check_parked().await;
         engine.worker.tick().await;
         for series in recording.series("gossipsub_cache_") {
-            // Who is trusted stays so, and points that could not be reached are left alone.
-            let kept = ["trusted", "unreachable"].iter().any(|map| series.contains(map));
-            assert_eq!(recording.gauge(&series), f64::from(u8::from(kept)), "{series}");
+            // Trusted peers and unreachable points do not expire.
+            let stays = ["trusted", "unreachable"].iter().any(|map| series.contains(map));
+            assert_eq!(recording.gauge(&series), f64::from(u8::from(stays)), "{series}");
         }
         engine.worker.shutdown().await;
     });
 }
 
 #[test]
-fn connections_are_told_apart_by_who_dialled_and_what_they_are() {
+fn connections_are_counted_by_direction_and_kind() {
     run(async {
         let (recording, engine) = Recording::of(manual(PlainNetwork::new(), limits()), ["a".to_owned()]);
         let kinds = [(false, false), (true, false), (false, true), (true, true)];
@@ -147,13 +149,16 @@ fn connections_are_told_apart_by_who_dialled_and_what_they_are() {
                 let peer = 2 * peer as u64 + u64::from(outbound);
                 let mut info = ConnectionInfo::new(Direction::outbound_if(outbound));
                 (info.kind.direct, info.kind.bootstrap) = (direct, bootstrap);
-                engine.worker.p2p_input(P2pInput::NewConnection { peer, info }).expect("taken");
+                engine
+                    .worker
+                    .p2p_input(P2pInput::NewConnection { peer, info })
+                    .expect("the input is accepted");
             }
         }
         engine.worker.tick().await;
         for direction in ["inbound", "outbound"] {
             let of = |kind| format!("gossipsub_connections{{direction={direction},kind={kind}}}");
-            // Who is both is a bootstrap peer: it gets no messages.
+            // A direct bootstrap peer counts as a bootstrap peer: no message is sent to it.
             for (kind, count) in [("regular", 1.0), ("direct", 1.0), ("bootstrap", 2.0)] {
                 assert_eq!(recording.gauge(&of(kind)), count, "{direction} {kind}");
             }
@@ -164,30 +169,30 @@ fn connections_are_told_apart_by_who_dialled_and_what_they_are() {
 }
 
 #[test]
-fn what_waits_is_shown_while_heartbeats_are_missed() {
+fn queued_inputs_are_reported_while_heartbeats_are_skipped() {
     run(async {
         let limits = changed(|limits| limits.heartbeat_interval = Duration::from_millis(10));
-        let (release, held) = mpsc::channel::<()>();
-        let held = Mutex::new(held);
-        // Until it is released. The second of two topics on two threads does not share the heartbeat's.
+        let (release, blocked) = mpsc::channel::<()>();
+        let blocked = Mutex::new(blocked);
+        // The validator blocks until `release` is dropped. Topic b runs on another thread than the heartbeat.
         let network = PlainNetwork::with_validator(move |_| {
-            let _ = held.lock().expect("not poisoned").recv();
+            let _ = blocked.lock().expect("the lock is not poisoned").recv();
             Validity::Valid
         });
         let builder = Worker::builder(network, limits).arbiters(2).seed(1);
         let (recording, engine) = Recording::of(builder, ["a".to_owned(), "b".to_owned()]);
-        engine.worker.p2p_input(connect(1)).expect("taken");
+        engine.worker.p2p_input(connect(1)).expect("the input is accepted");
         for number in 0..5 {
-            engine.worker.p2p_input(message(1, "b", number)).expect("taken");
+            engine.worker.p2p_input(message(1, "b", number)).expect("the input is accepted");
         }
-        let shown = || {
+        let is_reported = || {
             recording.count("gossipsub_heartbeats_skipped_total") > 0
                 && recording.gauge("gossipsub_queue_depth{queue=input}") == 5.0
                 && recording.gauge("gossipsub_queue_bytes{queue=input}") > 0.0
         };
         let deadline = Instant::now() + Duration::from_secs(20);
-        while !shown() {
-            assert!(Instant::now() < deadline, "never");
+        while !is_reported() {
+            assert!(Instant::now() < deadline, "the metrics do not report the queued inputs");
             actix_rt::time::sleep(Duration::from_millis(5)).await;
         }
         drop(release);
@@ -201,30 +206,30 @@ fn dropped(lane: Lane, reason: DropReason) -> String {
 }
 
 #[test]
-fn what_is_dropped_is_counted_by_lane_and_reason() {
+fn dropped_outputs_are_counted_by_lane_and_reason() {
     run(async {
         let limits = changed(|limits| limits.bounds.max_output_items = 12);
         let (recording, mut engine) = Recording::of(manual(PlainNetwork::new(), limits), ["a".to_owned()]);
         for peer in 1..=2 {
-            engine.worker.p2p_input(connect(peer)).expect("taken");
-            engine.worker.p2p_input(graft(peer, "a")).expect("taken");
+            engine.worker.p2p_input(connect(peer)).expect("the input is accepted");
+            engine.worker.p2p_input(graft(peer, "a")).expect("the input is accepted");
         }
-        // Two who are told of the topic, and ten places for forwards.
+        // Two SUBSCRIBEs are queued, which leaves room for ten forwarded messages.
         for number in 0..15 {
-            engine.worker.p2p_input(message(1, "a", number)).expect("taken");
+            engine.worker.p2p_input(message(1, "a", number)).expect("the input is accepted");
             engine.worker.settle().await;
             while engine.app.try_recv().is_some() {}
         }
-        // Each is for two peers.
+        // Each message is sent to two peers.
         for number in 100..107 {
-            engine.worker.app_input(publish("a", number)).expect("taken");
+            engine.worker.app_input(publish("a", number)).expect("the input is accepted");
             engine.worker.settle().await;
         }
         let stream_full = |lane| recording.count(&dropped(lane, DropReason::OutputQueueFull));
         assert_eq!(stream_full(Lane::Forward), 15);
         assert_eq!(stream_full(Lane::Publish), 4);
         assert_eq!(stream_full(Lane::Control), 0);
-        // What the transport drops, it tells.
+        // The transport reports the messages that it drops.
         engine.worker.report_dropped(Lane::Forward, DropReason::PeerQueueFull, 3);
         engine.worker.report_dropped(Lane::Answer, DropReason::TooLarge, 1);
         assert_eq!(recording.count(&dropped(Lane::Forward, DropReason::PeerQueueFull)), 3);
@@ -237,15 +242,15 @@ fn what_is_dropped_is_counted_by_lane_and_reason() {
 }
 
 #[test]
-fn two_engines_are_recorded_apart() {
+fn two_engines_have_separate_metrics() {
     run(async {
         let builder = || manual(PlainNetwork::new(), limits());
         let (one, first) = Recording::of(builder(), ["a".to_owned()]);
-        // Given none, it takes the recorder that is current.
+        // An engine without a recorder uses the current one.
         let other = Recording::default();
         let second = with_local_recorder(&other, || start(builder(), &["a"]));
-        first.worker.p2p_input(connect(1)).expect("taken");
-        first.worker.p2p_input(message(1, "a", 1)).expect("taken");
+        first.worker.p2p_input(connect(1)).expect("the input is accepted");
+        first.worker.p2p_input(message(1, "a", 1)).expect("the input is accepted");
         first.worker.settle().await;
         first.worker.tick().await;
         assert_eq!(one.gauges("gossipsub_connections{"), 1.0);

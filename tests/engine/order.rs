@@ -10,12 +10,12 @@ fn a_message_after_a_join_finds_the_topic_joined() {
         let mut engine = start(manual(PlainNetwork::new(), limits()), &[]);
         for number in 0..200 {
             let topic = format!("t{number}");
-            engine.worker.app_input(join(&topic)).expect("taken");
+            engine.worker.app_input(join(&topic)).expect("the input is accepted");
             assert!(engine.worker.is_subscribed(&topic));
-            engine.worker.p2p_input(message(1, &topic, number)).expect("taken");
+            engine.worker.p2p_input(message(1, &topic, number)).expect("the input is accepted");
         }
         for _ in 0..200 {
-            engine.app.recv().await.expect("each is delivered");
+            engine.app.recv().await.expect("each message is delivered");
         }
         engine.worker.shutdown().await;
     });
@@ -25,34 +25,37 @@ fn a_message_after_a_join_finds_the_topic_joined() {
 fn a_message_after_a_leave_is_not_delivered() {
     run(async {
         let mut engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
-        engine.worker.p2p_input(message(1, "a", 1)).expect("taken");
-        engine.worker.app_input(leave("a")).expect("taken");
-        engine.worker.p2p_input(message(1, "a", 2)).expect("taken");
+        engine.worker.p2p_input(message(1, "a", 1)).expect("the input is accepted");
+        engine.worker.app_input(leave("a")).expect("the input is accepted");
+        engine.worker.p2p_input(message(1, "a", 2)).expect("the input is accepted");
         engine.worker.settle().await;
-        assert_eq!(engine.app.try_recv().expect("before the leave").message_id.number, 1);
+        assert_eq!(
+            engine.app.try_recv().expect("the message before the leave is delivered").message_id.number,
+            1
+        );
         assert!(engine.app.try_recv().is_none());
         engine.worker.shutdown().await;
     });
 }
 
 #[test]
-fn a_peer_hears_subscribe_before_graft_and_prune_before_unsubscribe() {
+fn a_peer_is_sent_subscribe_before_graft_and_prune_before_unsubscribe() {
     run(async {
         let mut engine = start(manual(PlainNetwork::new(), limits()), &[]);
         for peer in 0..20 {
-            engine.worker.p2p_input(connect(peer)).expect("taken");
-            engine.worker.p2p_input(subscribe(peer, "a")).expect("taken");
+            engine.worker.p2p_input(connect(peer)).expect("the input is accepted");
+            engine.worker.p2p_input(subscribe(peer, "a")).expect("the input is accepted");
         }
         for _ in 0..10 {
-            engine.worker.app_input(join("a")).expect("taken");
-            engine.worker.app_input(leave("a")).expect("taken");
+            engine.worker.app_input(join("a")).expect("the input is accepted");
+            engine.worker.app_input(leave("a")).expect("the input is accepted");
         }
         engine.worker.settle().await;
         let outputs: Vec<_> = std::iter::from_fn(|| engine.p2p.try_recv()).collect();
         for peer in 0..20 {
-            let said = said_to(&outputs, peer, "a");
-            let rounds: Vec<_> = said.split_inclusive(|word| *word == "unsubscribe").collect();
-            assert_eq!(rounds.len(), 10, "{said:?}");
+            let kinds = sent_to(&outputs, peer, "a");
+            let rounds: Vec<_> = kinds.split_inclusive(|kind| *kind == "unsubscribe").collect();
+            assert_eq!(rounds.len(), 10, "{kinds:?}");
             for round in rounds {
                 let grafted: &[_] = &["subscribe", "graft", "prune", "unsubscribe"];
                 assert!(round == grafted || round == ["subscribe", "unsubscribe"], "{round:?}");
@@ -63,38 +66,38 @@ fn a_peer_hears_subscribe_before_graft_and_prune_before_unsubscribe() {
 }
 
 #[test]
-fn a_reconnection_starts_from_nothing() {
+fn a_reconnected_peer_has_no_subscriptions() {
     run(async {
         let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
         for _ in 0..100 {
-            engine.worker.p2p_input(connect(1)).expect("taken");
-            engine.worker.p2p_input(subscribe(1, "a")).expect("taken");
-            engine.worker.p2p_input(graft(1, "a")).expect("taken");
-            engine.worker.p2p_input(disconnect(1)).expect("taken");
+            engine.worker.p2p_input(connect(1)).expect("the input is accepted");
+            engine.worker.p2p_input(subscribe(1, "a")).expect("the input is accepted");
+            engine.worker.p2p_input(graft(1, "a")).expect("the input is accepted");
+            engine.worker.p2p_input(disconnect(1)).expect("the input is accepted");
         }
-        engine.worker.p2p_input(connect(1)).expect("taken");
+        engine.worker.p2p_input(connect(1)).expect("the input is accepted");
         engine.worker.settle().await;
-        let view = engine.worker.state().await.expect("it runs");
+        let view = engine.worker.state().await.expect("the engine runs");
         assert!(view.connections[&1].topics.is_empty());
         assert!(view.mesh["a"].is_empty());
-        let footprint = engine.worker.footprint().await.expect("it runs");
+        let footprint = engine.worker.footprint().await.expect("the engine runs");
         assert_eq!((footprint.subscribers, footprint.subscriptions), (0, 0));
         engine.worker.shutdown().await;
     });
 }
 
 #[test]
-fn an_unsubscription_and_a_graft_are_handled_as_they_came() {
+fn an_unsubscription_and_a_graft_are_handled_in_order_of_arrival() {
     run(async {
         let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
-        engine.worker.p2p_input(connect(1)).expect("taken");
+        engine.worker.p2p_input(connect(1)).expect("the input is accepted");
         for _ in 0..100 {
-            engine.worker.p2p_input(graft(1, "a")).expect("taken");
-            engine.worker.p2p_input(unsubscribe(1, "a")).expect("taken");
+            engine.worker.p2p_input(graft(1, "a")).expect("the input is accepted");
+            engine.worker.p2p_input(unsubscribe(1, "a")).expect("the input is accepted");
         }
-        engine.worker.p2p_input(graft(1, "a")).expect("taken");
+        engine.worker.p2p_input(graft(1, "a")).expect("the input is accepted");
         engine.worker.settle().await;
-        let view = engine.worker.state().await.expect("it runs");
+        let view = engine.worker.state().await.expect("the engine runs");
         assert!(view.mesh["a"].contains(&1));
         assert!(view.connections[&1].topics.contains("a"));
         engine.worker.shutdown().await;
@@ -102,18 +105,18 @@ fn an_unsubscription_and_a_graft_are_handled_as_they_came() {
 }
 
 #[test]
-fn what_is_said_to_many_peers_is_read_at_once_or_peer_by_peer() {
+fn a_broadcast_is_read_as_one_batch_or_one_output_for_each_peer() {
     run(async {
         let mut engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
         for peer in 1..=3 {
             for input in [connect(peer), subscribe(peer, "a"), graft(peer, "a")] {
-                engine.worker.p2p_input(input).expect("taken");
+                engine.worker.p2p_input(input).expect("the input is accepted");
             }
         }
         engine.worker.settle().await;
         while engine.p2p.try_recv().is_some() {}
         for number in 1..=2 {
-            engine.worker.app_input(publish("a", number)).expect("taken");
+            engine.worker.app_input(publish("a", number)).expect("the input is accepted");
         }
         engine.worker.settle().await;
         let batch = engine.p2p.try_recv_batch();

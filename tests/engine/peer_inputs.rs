@@ -12,22 +12,22 @@ fn message_of(input: P2pInput<PlainNetwork>) -> P2pMessage<PlainNetwork> {
     }
 }
 
-/// Gives the same inputs to two engines, one by the common door and one by the connection's.
+/// Sends the same inputs to two engines, to one with `Worker::p2p_input` and to the other with `PeerInputs`.
 async fn compare(inputs: Vec<P2pInput<PlainNetwork>>) {
-    let [common, own] = [(); 2].map(|()| start(manual(PlainNetwork::new(), limits()), &["a", "b"]));
-    let doors: Vec<PeerInputs<_>> = (0..4).map(|peer| own.worker.peer_inputs(peer)).collect();
+    let [by_worker, by_handle] = [(); 2].map(|()| start(manual(PlainNetwork::new(), limits()), &["a", "b"]));
+    let handles: Vec<PeerInputs<_>> = (0..4).map(|peer| by_handle.worker.peer_inputs(peer)).collect();
     for input in inputs {
-        common.worker.p2p_input(input.clone()).expect("taken");
+        by_worker.worker.p2p_input(input.clone()).expect("the input is accepted");
         match input {
-            P2pInput::InMessage { from_peer, message } => doors[from_peer as usize].input(message),
-            connection => own.worker.p2p_input(connection),
+            P2pInput::InMessage { from_peer, message } => handles[from_peer as usize].input(message),
+            connection => by_handle.worker.p2p_input(connection),
         }
-        .expect("taken");
-        common.worker.settle().await;
-        own.worker.settle().await;
+        .expect("the input is accepted");
+        by_worker.worker.settle().await;
+        by_handle.worker.settle().await;
     }
-    let outputs = [common, own].map(|mut engine| {
-        // Nothing is said of the order between two topics.
+    let outputs = [by_worker, by_handle].map(|mut engine| {
+        // The order of outputs of different topics is not specified.
         let mut p2p: Vec<_> =
             std::iter::from_fn(|| engine.p2p.try_recv()).map(|output| format!("{output:?}")).collect();
         p2p.sort_unstable();
@@ -39,14 +39,14 @@ async fn compare(inputs: Vec<P2pInput<PlainNetwork>>) {
 }
 
 #[test]
-fn it_is_the_same_door() {
+fn a_handle_has_the_same_effect_as_the_worker() {
     run(async {
         let mut inputs = Vec::new();
         for peer in 0..4 {
             inputs.extend([connect(peer), subscribe(peer, "a"), subscribe(peer, "b"), graft(peer, "a")]);
         }
         inputs.extend((0..20).map(|number| message(number % 4, "a", number / 2)));
-        // The handle outlives the connection that it was made for.
+        // The handle outlives the connection for which it was created.
         inputs.extend([disconnect(1), message(1, "a", 100), connect(1), subscribe(1, "b"), graft(1, "b")]);
         inputs.extend((0..8).map(|number| message(number % 4, "b", number)));
         compare(inputs).await;
@@ -54,27 +54,27 @@ fn it_is_the_same_door() {
 }
 
 #[test]
-fn what_is_said_under_a_new_connection_is_counted_on_it() {
+fn a_message_after_a_reconnection_counts_for_the_new_connection() {
     run(async {
         let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
-        engine.worker.p2p_input(connect(1)).expect("taken");
-        let door = engine.worker.peer_inputs(1);
-        engine.worker.p2p_input(disconnect(1)).expect("taken");
-        // Nobody is there: a subscription is no one's.
-        door.input(message_of(subscribe(1, "a"))).expect("taken");
+        engine.worker.p2p_input(connect(1)).expect("the input is accepted");
+        let handle = engine.worker.peer_inputs(1);
+        engine.worker.p2p_input(disconnect(1)).expect("the input is accepted");
+        // The peer is disconnected: the subscription has no effect.
+        handle.input(message_of(subscribe(1, "a"))).expect("the input is accepted");
         engine.worker.settle().await;
-        assert_eq!(topics_of_1(&engine.worker).await, None);
-        engine.worker.p2p_input(connect(1)).expect("taken");
-        door.input(message_of(subscribe(1, "a"))).expect("taken");
+        assert_eq!(topic_count_of_peer_1(&engine.worker).await, None);
+        engine.worker.p2p_input(connect(1)).expect("the input is accepted");
+        handle.input(message_of(subscribe(1, "a"))).expect("the input is accepted");
         engine.worker.settle().await;
-        assert_eq!(topics_of_1(&engine.worker).await, Some(1));
+        assert_eq!(topic_count_of_peer_1(&engine.worker).await, Some(1));
         engine.worker.shutdown().await;
-        assert_eq!(door.input(message_of(subscribe(1, "b"))), Err(Refused::Stopped));
+        assert_eq!(handle.input(message_of(subscribe(1, "b"))), Err(Refused::Stopped));
     });
 }
 
-/// How many topics peer 1 subscribed to, if it is connected.
-async fn topics_of_1(worker: &Worker<PlainNetwork>) -> Option<usize> {
-    let state = worker.state().await.expect("it runs");
+/// The number of subscriptions of peer 1, if it is connected.
+async fn topic_count_of_peer_1(worker: &Worker<PlainNetwork>) -> Option<usize> {
+    let state = worker.state().await.expect("the engine runs");
     state.connections.get(&1).map(|connection| connection.topics.len())
 }

@@ -12,13 +12,13 @@ use crate::support::*;
 
 const FOLLOWUP: Duration = Duration::from_secs(3);
 
-fn offer(peer: u64, number: u64) -> P2pInput<PlainNetwork> {
+fn ihave(peer: u64, number: u64) -> P2pInput<PlainNetwork> {
     let message_ids = vec![PlainId { topic: "a".to_owned(), number }];
     P2pInput::message(peer, P2pMessage::IHave { topic: "a".to_owned(), message_ids })
 }
 
 #[test]
-fn a_promise_is_not_broken_by_what_we_refuse() {
+fn a_promise_is_not_broken_while_the_engine_refuses_inputs() {
     run(async {
         let clock = Arc::new(ManualClock::new());
         let limits = changed(|limits| {
@@ -26,24 +26,24 @@ fn a_promise_is_not_broken_by_what_we_refuse() {
             limits.score.behaviour_penalty_decay = 1.0;
             limits.bounds.max_input_items = 10;
         });
-        // On this very thread: nothing is handled while this test does not wait.
+        // The engine runs on this thread: it handles inputs only while this test awaits.
         let builder = Worker::builder(PlainNetwork::new(), limits).arbiters(0).manual().seed(1);
         let engine = start(builder.clock(Arc::clone(&clock) as _), &["a"]);
         let worker = &engine.worker;
-        worker.p2p_input(connect(1)).expect("taken");
-        let penalty = async || worker.state().await.expect("it runs").scores[&1].behaviour_penalty;
+        worker.p2p_input(connect(1)).expect("the input is accepted");
+        let penalty = async || worker.state().await.expect("the engine runs").scores[&1].behaviour_penalty;
 
-        worker.p2p_input(offer(1, 100)).expect("taken");
+        worker.p2p_input(ihave(1, 100)).expect("the input is accepted");
         worker.settle().await;
         let refused = (0..50).filter(|number| worker.p2p_input(message(2, "a", *number)).is_err()).count();
         assert!(refused > 0);
         worker.settle().await;
         clock.advance(FOLLOWUP);
         worker.tick().await;
-        assert_eq!(penalty().await, 0.0, "what was promised may have been refused");
+        assert_eq!(penalty().await, 0.0, "the promised message may have been refused");
 
         clock.advance(FOLLOWUP * 2);
-        worker.p2p_input(offer(1, 101)).expect("taken");
+        worker.p2p_input(ihave(1, 101)).expect("the input is accepted");
         worker.settle().await;
         clock.advance(FOLLOWUP);
         worker.tick().await;

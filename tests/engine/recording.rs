@@ -23,42 +23,42 @@ impl Recording {
     ) -> (Self, Started<N>) {
         let recording = Self::default();
         let started = builder.recorder(Arc::new(recording.clone())).start(topics);
-        (recording, started.expect("inside a system"))
+        (recording, started.expect("an actix system runs"))
     }
 
-    /// What a counter counted.
+    /// The value of a counter.
     pub fn count(&self, series: &str) -> u64 {
-        let all = self.0.lock().expect("not poisoned");
+        let all = self.0.lock().expect("the lock is not poisoned");
         let cell = all.get(series).unwrap_or_else(|| panic!("no {series} in {:?}", all.keys()));
         cell.load(Ordering::Relaxed)
     }
 
-    /// What a gauge shows.
+    /// The value of a gauge.
     pub fn gauge(&self, series: &str) -> f64 {
         f64::from_bits(self.count(series))
     }
 
-    /// What the counters count together whose series begin like this and have this label, if one is given.
+    /// The sum of the counters whose series start with `prefix` and contain `label`, which may be empty.
     pub fn sum(&self, prefix: &str, label: &str) -> u64 {
         let series = self.series(prefix).into_iter().filter(|series| series.contains(label));
         series.map(|series| self.count(&series)).sum()
     }
 
-    /// What the gauges show together whose series begin like this.
+    /// The sum of the gauges whose series start with `prefix`.
     pub fn gauges(&self, prefix: &str) -> f64 {
         self.series(prefix).iter().map(|series| self.gauge(series)).sum()
     }
 
-    /// All series whose names begin like this.
+    /// All series that start with `prefix`.
     pub fn series(&self, prefix: &str) -> Vec<String> {
-        let all = self.0.lock().expect("not poisoned");
+        let all = self.0.lock().expect("the lock is not poisoned");
         all.keys().filter(|series| series.starts_with(prefix)).cloned().collect()
     }
 
     fn cell(&self, key: &Key) -> Arc<AtomicU64> {
         let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
         let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        let mut all = self.0.lock().expect("not poisoned");
+        let mut all = self.0.lock().expect("the lock is not poisoned");
         Arc::clone(all.entry(format!("{}{labels}", key.name())).or_default())
     }
 }

@@ -148,7 +148,7 @@ fn a_relay_that_drops_the_app_stream_goes_on_forwarding() {
         for number in 2..=messages {
             worker.p2p_input(message(1, "a", number)).expect("nothing waits for the application");
             worker.settle().await;
-            assert_eq!(said_to(&outputs(&mut p2p), 2, "a").last(), Some(&"message"));
+            assert_eq!(sent_to(&outputs(&mut p2p), 2, "a").last(), Some(&"message"));
         }
         worker.shutdown().await;
     });
@@ -173,7 +173,7 @@ fn a_publisher_learns_that_nobody_reads_the_p2p_stream() {
             .collect();
         worker.settle().await;
         let read = p2p.try_recv().expect("the first of three recipients");
-        assert_eq!(said_to(&[read], 1, "a"), ["message"]);
+        assert_eq!(sent_to(&[read], 1, "a"), ["message"]);
         worker.report_sent(&"a".to_owned(), &PlainNetwork::message("a", 1, "").message_id);
         drop(p2p);
         let reports = [tickets[0].completed().await, tickets[1].completed().await];

@@ -34,19 +34,19 @@ pub fn manual(network: PlainNetwork, limits: Limits<String>) -> WorkerBuilder<Pl
 }
 
 pub fn start(builder: WorkerBuilder<PlainNetwork>, topics: &[&str]) -> Started<PlainNetwork> {
-    builder.start(topics.iter().map(|topic| topic.to_string())).expect("inside a system")
+    builder.start(topics.iter().map(|topic| topic.to_string())).expect("an actix system runs")
 }
 
-/// An observer that keeps events, without the inputs.
+/// An observer that collects all events except inputs and heartbeats.
 pub fn recorder() -> (Arc<Mutex<Vec<Event<PlainNetwork>>>>, impl Fn(&Event<PlainNetwork>) + Send + Sync) {
-    let kept: Arc<Mutex<Vec<_>>> = Arc::default();
-    let events = Arc::clone(&kept);
+    let collected: Arc<Mutex<Vec<_>>> = Arc::default();
+    let events = Arc::clone(&collected);
     let observer = move |event: &Event<PlainNetwork>| {
         if !matches!(event, Event::P2pInput(_) | Event::AppInput(_) | Event::Heartbeat { .. }) {
-            events.lock().expect("not poisoned").push(event.clone());
+            events.lock().expect("the lock is not poisoned").push(event.clone());
         }
     };
-    (kept, observer)
+    (collected, observer)
 }
 
 pub fn join(topic: &str) -> AppInput<PlainNetwork> {
@@ -86,9 +86,9 @@ pub fn message(peer: u64, topic: &str, number: u64) -> P2pInput<PlainNetwork> {
     P2pInput::message(peer, P2pMessage::FullMessage(Arc::new(message)))
 }
 
-/// The words said to a peer about a topic, in order.
-pub fn said_to(outputs: &[Output], peer: u64, topic: &str) -> Vec<&'static str> {
-    let word = |output: &Output| match output {
+/// The kinds of the messages sent to a peer about a topic, in order.
+pub fn sent_to(outputs: &[Output], peer: u64, topic: &str) -> Vec<&'static str> {
+    let kind = |output: &Output| match output {
         P2pOutput::OutMessage { to_peer, message } if *to_peer == peer => match message {
             P2pMessage::Subscribe { topic: of, .. } if of == topic => Some("subscribe"),
             P2pMessage::Unsubscribe { topic: of } if of == topic => Some("unsubscribe"),
@@ -99,5 +99,5 @@ pub fn said_to(outputs: &[Output], peer: u64, topic: &str) -> Vec<&'static str> 
         },
         _ => None,
     };
-    outputs.iter().filter_map(word).collect()
+    outputs.iter().filter_map(kind).collect()
 }

@@ -9,14 +9,14 @@ fn full(number: u64) -> actix_gossipsub::FullMessage<PlainNetwork> {
 }
 
 #[test]
-fn a_publisher_learns_for_how_many_it_was_queued_and_to_how_many_it_was_sent() {
+fn a_ticket_reports_the_number_of_queued_and_sent_copies() {
     run(async {
         let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
         for peer in 0..4 {
-            engine.worker.p2p_input(connect(peer)).expect("taken");
-            engine.worker.p2p_input(graft(peer, "a")).expect("taken");
+            engine.worker.p2p_input(connect(peer)).expect("the input is accepted");
+            engine.worker.p2p_input(graft(peer, "a")).expect("the input is accepted");
         }
-        let ticket = engine.worker.publish(full(1)).expect("taken");
+        let ticket = engine.worker.publish(full(1)).expect("the input is accepted");
         let PublishReport { routed, queued, sent, .. } = ticket.routed().await;
         assert_eq!((routed, queued, sent), (Some(RouteResult::Queued), 4, 0));
         let (topic, id) = ("a".to_owned(), full(1).message_id);
@@ -28,34 +28,34 @@ fn a_publisher_learns_for_how_many_it_was_queued_and_to_how_many_it_was_sent() {
         engine.worker.report_not_sent(&topic, &id, DropReason::PeerQueueFull);
         let report = ticket.completed().await;
         assert_eq!((report.sent, report.not_sent(DropReason::PeerQueueFull)), (3, 1));
-        assert!(!engine.worker.has_publish_listener(&topic, &id), "nobody waits any more");
+        assert!(!engine.worker.has_publish_listener(&topic, &id), "the completed ticket is removed");
         engine.worker.shutdown().await;
     });
 }
 
 #[test]
-fn nobody_there_and_published_before_are_told_apart() {
+fn a_ticket_reports_no_peers_and_a_repeated_publication() {
     run(async {
         let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
-        let ticket = engine.worker.publish(full(1)).expect("taken");
+        let ticket = engine.worker.publish(full(1)).expect("the input is accepted");
         assert_eq!(ticket.completed().await.routed, Some(RouteResult::NoPeers));
-        let again = engine.worker.publish(full(1)).expect("taken");
+        let again = engine.worker.publish(full(1)).expect("the input is accepted");
         assert_eq!(again.completed().await.routed, Some(RouteResult::AlreadyPublished));
         engine.worker.shutdown().await;
     });
 }
 
 #[test]
-fn what_the_stream_has_no_room_for_is_told() {
+fn a_ticket_reports_copies_dropped_from_a_full_output_queue() {
     run(async {
         let limits = changed(|limits| limits.bounds.max_output_items = 4);
         let engine = start(manual(PlainNetwork::new(), limits), &["a"]);
         for peer in 0..3 {
-            engine.worker.p2p_input(connect(peer)).expect("taken");
-            engine.worker.p2p_input(graft(peer, "a")).expect("taken");
+            engine.worker.p2p_input(connect(peer)).expect("the input is accepted");
+            engine.worker.p2p_input(graft(peer, "a")).expect("the input is accepted");
         }
-        // Three SUBSCRIBEs wait already.
-        let ticket = engine.worker.publish(full(1)).expect("taken");
+        // Three SUBSCRIBEs are queued already.
+        let ticket = engine.worker.publish(full(1)).expect("the input is accepted");
         let report = ticket.completed().await;
         assert_eq!((report.queued, report.not_sent(DropReason::OutputQueueFull)), (3, 3));
         engine.worker.shutdown().await;
@@ -63,13 +63,13 @@ fn what_the_stream_has_no_room_for_is_told() {
 }
 
 #[test]
-fn a_ticket_does_not_outlive_the_engine_and_a_dropped_one_leaves_nothing() {
+fn a_ticket_completes_at_shutdown_and_a_dropped_one_is_removed() {
     run(async {
         let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
-        engine.worker.p2p_input(connect(1)).expect("taken");
-        engine.worker.p2p_input(graft(1, "a")).expect("taken");
-        let ticket = engine.worker.publish(full(1)).expect("taken");
-        let dropped = engine.worker.publish(full(2)).expect("taken");
+        engine.worker.p2p_input(connect(1)).expect("the input is accepted");
+        engine.worker.p2p_input(graft(1, "a")).expect("the input is accepted");
+        let ticket = engine.worker.publish(full(1)).expect("the input is accepted");
+        let dropped = engine.worker.publish(full(2)).expect("the input is accepted");
         dropped.routed().await;
         drop(dropped);
         assert!(!engine.worker.has_publish_listener(&"a".to_owned(), &full(2).message_id));
@@ -80,14 +80,14 @@ fn a_ticket_does_not_outlive_the_engine_and_a_dropped_one_leaves_nothing() {
 }
 
 #[test]
-fn a_publication_that_its_topic_loses_is_told() {
+fn a_ticket_reports_a_publication_lost_in_a_panic() {
     run(async {
-        let network = PlainNetwork::with_validator(|_| panic!("a fault that a test injects"));
+        let network = PlainNetwork::with_validator(|_| panic!("a panic that a test injects"));
         let engine = start(manual(network, limits()).arbiters(0), &["a"]);
         engine.worker.settle().await;
-        // Both wait in the inbox when the first is handled.
-        engine.worker.p2p_input(message(1, "a", 1)).expect("taken");
-        let ticket = engine.worker.publish(full(2)).expect("taken");
+        // Both messages are in the inbox when the first is handled.
+        engine.worker.p2p_input(message(1, "a", 1)).expect("the input is accepted");
+        let ticket = engine.worker.publish(full(2)).expect("the input is accepted");
         assert_eq!(ticket.completed().await.routed, Some(RouteResult::Lost));
         engine.worker.shutdown().await;
     });
@@ -103,11 +103,11 @@ fn dropped_tickets_leave_no_entry_behind() {
             // Dropped at once, while the message is on its way to the topic.
             drop(engine.worker.publish(full(number)).expect("accepted"));
         }
-        let held = engine.worker.publish(full(1_000)).expect("accepted");
+        let kept_ticket = engine.worker.publish(full(1_000)).expect("accepted");
         engine.worker.settle().await;
         let footprint = async || engine.worker.footprint().await.expect("it runs").publish_reports;
-        assert_eq!(footprint().await, 1, "that of the ticket that is held");
-        drop(held);
+        assert_eq!(footprint().await, 1, "that of the kept ticket");
+        drop(kept_ticket);
         assert_eq!(footprint().await, 0);
         engine.worker.shutdown().await;
     });

@@ -130,7 +130,7 @@ impl<N: Network> PeerLog<'_, N> {
     pub(in crate::actors) fn idontwant(&self, ids: usize, outcome: IDontWantOutcome) {
         let (peer, score, name) = (self.peer, self.status.score, outcome.name());
         match outcome {
-            IDontWantOutcome::Noted { .. } => trace!(?peer, outcome = name, ids, "idontwant"),
+            IDontWantOutcome::Recorded { .. } => trace!(?peer, outcome = name, ids, "idontwant"),
             IDontWantOutcome::LowScore { threshold, .. } => {
                 debug!(?peer, outcome = name, score, threshold, "idontwant ignored");
             }

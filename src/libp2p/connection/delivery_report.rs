@@ -14,7 +14,7 @@ use crate::{
 
 /// Receives delivery reports. The methods are called on several tasks at once and must not block.
 pub trait DeliveryListener: Send + Sync {
-    /// Whether somebody waits for reports of this message. Called once when the message is queued.
+    /// Whether a publish ticket waits for reports of this message. Called once when the message is queued.
     fn has_publish_listener(&self, topic: &TopicName, id: &MessageId) -> bool;
     /// All bytes of the message were written to one recipient's stream and flushed.
     fn report_sent(&self, topic: &TopicName, id: &MessageId);

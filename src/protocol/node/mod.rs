@@ -313,13 +313,13 @@ impl<N: Network> Node<N> {
         let verdicts = align_verdicts(&batch, self.network.validate_batch(&batch));
         let mut apply = |(delivery, verdict): (Delivery<N>, _)| {
             let topic = delivery.message.topic.clone();
-            let mut judged = delivery.clone();
+            let mut validated = delivery.clone();
             // The caller may have listed the sender twice. The deliveries of the engine never do.
-            judged.co_senders.retain(|peer| *peer != judged.sender);
+            validated.co_senders.retain(|peer| *peer != validated.sender);
             let outcome = self.on_topic(&topic, now, |state, cx, outbox| {
                 // The senders are those that the caller gives.
-                state.forget_batched(&judged.message);
-                state.apply_batch_verdict(judged, verdict, cx, outbox)
+                state.forget_batched(&validated.message);
+                state.apply_batch_verdict(validated, verdict, cx, outbox)
             });
             (delivery, outcome)
         };

@@ -192,7 +192,7 @@ impl PeerDecision {
             }
             IDontWantOutcome::SwitchedOff
             | IDontWantOutcome::UnknownPeer
-            | IDontWantOutcome::Noted { .. } => None,
+            | IDontWantOutcome::Recorded { .. } => None,
         }
     }
 

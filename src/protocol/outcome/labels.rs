@@ -86,7 +86,7 @@ labels! {
         UnknownPeer "unknown_peer",
         LowScore "low_score",
         TooMany "too_many_ids",
-        Noted "recorded",
+        Recorded "recorded",
     }
     ANSWER IWantAnswer<N> {
         Message "message",
@@ -143,7 +143,7 @@ pub enum Input {
     /// Another validation of a parked message.
     RetryMessage,
     /// The verdict on a message under asynchronous or batch validation.
-    JudgeMessage,
+    ValidationResult,
     /// A publication of the application.
     Publish,
     /// A join of the application.
@@ -168,7 +168,7 @@ impl Input {
         Self::IWant,
         Self::ReceiveMessage,
         Self::RetryMessage,
-        Self::JudgeMessage,
+        Self::ValidationResult,
         Self::Publish,
         Self::Join,
         Self::Leave,
@@ -188,7 +188,7 @@ impl Input {
             Self::IWant => "iwant",
             Self::ReceiveMessage => "receive_message",
             Self::RetryMessage => "retry_validation",
-            Self::JudgeMessage => "validation_result",
+            Self::ValidationResult => "validation_result",
             Self::Publish => "publish",
             Self::Join => "join",
             Self::Leave => "leave",
@@ -207,7 +207,7 @@ impl Input {
             Self::Prune => PRUNE,
             Self::IHave => IHAVE,
             Self::IWant => IWANT,
-            Self::ReceiveMessage | Self::RetryMessage | Self::JudgeMessage => RECEIVE,
+            Self::ReceiveMessage | Self::RetryMessage | Self::ValidationResult => RECEIVE,
             Self::Publish => PUBLISH,
             Self::Join => JOIN,
             Self::Leave => LEAVE,
@@ -314,7 +314,7 @@ mod tests {
             IDontWantOutcome::UnknownPeer,
             IDontWantOutcome::LowScore { score, threshold },
             IDontWantOutcome::TooMany { ignored: 1, max: 1 },
-            IDontWantOutcome::Noted { ids: 1 },
+            IDontWantOutcome::Recorded { ids: 1 },
         ];
         assert_eq!(labels(&idontwant), Input::IDontWant.outcomes());
         let receive: [ReceiveOutcome<PlainNetwork>; 9] = [

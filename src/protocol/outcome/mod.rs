@@ -195,7 +195,7 @@ pub enum IDontWantOutcome {
     },
     /// All ids are stored.
     #[serde(rename = "recorded")]
-    Noted {
+    Recorded {
         /// The number of ids.
         ids: usize,
     },

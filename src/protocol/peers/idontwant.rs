@@ -51,7 +51,7 @@ impl<N: Network> PeerIDontWant<N> {
             self.ids.insert(id, |known| known.is_none().then_some(()));
         }
         match received.saturating_sub(allowed) {
-            0 => IDontWantOutcome::Noted { ids: received },
+            0 => IDontWantOutcome::Recorded { ids: received },
             ignored => IDontWantOutcome::TooMany { ignored, max },
         }
     }

@@ -137,7 +137,7 @@ impl<N: Network> TopicState<N> {
         let cx = Context { now: arrival, ..*cx };
         if let Some(verdict) = verdict {
             let outcome = self.apply_late_verdict(delivery, verdict, true, &cx, outbox);
-            outbox.counters.input(Input::JudgeMessage, &outcome);
+            outbox.counters.input(Input::ValidationResult, &outcome);
         }
     }
 
@@ -331,7 +331,7 @@ impl<N: Network> TopicState<N> {
     ) {
         for (delivery, verdict) in verdicts {
             let outcome = self.apply_batch_verdict(delivery, verdict, cx, outbox);
-            outbox.counters.input(Input::JudgeMessage, &outcome);
+            outbox.counters.input(Input::ValidationResult, &outcome);
         }
         outbox.events.push(TopicEvent::Dispatched);
     }

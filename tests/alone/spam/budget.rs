@@ -11,13 +11,12 @@ use super::{bare_node::BareNode, support::*};
 
 const PEERS: u64 = 6;
 const TOPICS: u64 = 3;
-/// The maps that a node does not fill to their bounds. The p2p layer's configuration bounds `trusted`. A node
-/// waits for no verdict: that actors wait for no more than they may is shown in tests/engine, in validation.rs
-/// and in batches.rs; a node holds half of the `batched`, the other half being judged. A node has no `publish_reports`:
-/// tests/engine/tickets.rs.
+/// The maps that a node does not fill to their bounds. The p2p layer's configuration bounds `trusted`. A node has no
+/// asynchronous validation: tests/engine/validation.rs and batches.rs check `validating` and `batched` on the engine,
+/// where half of the `batched` messages are being validated. A node has no `publish_reports`: tests/engine/tickets.rs.
 const ELSEWHERE: [&str; 4] = ["batched", "publish_reports", "trusted", "validating"];
 
-/// Small bounds, each another number; bytes are no bound.
+/// Sets small bounds on the number of items, each a different number. Bytes are not bounded.
 fn small(limits: &mut LimitsConfig<u64>) {
     limits.max_topics_per_peer = 5;
     (limits.degree_low, limits.degree_optimal, limits.degree_high) = (3, 4, 5);
@@ -39,12 +38,12 @@ fn small(limits: &mut LimitsConfig<u64>) {
     limits.extensions.idontwant_ticks = 2;
 }
 
-/// What a message takes whose content is a byte.
+/// The bytes of a message whose content is one byte.
 fn one_message() -> usize {
     message_bytes(b"v")
 }
 
-/// The same, but that messages are bounded by their bytes alone: room for some, and a little more.
+/// As [`small`], but messages are bounded by their bytes only: room for 8 to 10 messages and a few bytes.
 fn small_in_bytes(limits: &mut LimitsConfig<u64>) {
     small(limits);
     let bounds = &mut limits.bounds;
@@ -56,7 +55,7 @@ fn small_in_bytes(limits: &mut LimitsConfig<u64>) {
     bounds.max_invalid_bytes_per_topic = 10 * one_message() + 3;
 }
 
-/// A bare, and the most that each of its maps held.
+/// A node, and the greatest size of each of its maps so far.
 struct Filling {
     bare: BareNode,
     most: BTreeMap<&'static str, usize>,
@@ -67,8 +66,8 @@ impl Filling {
         Self { bare, most: BTreeMap::new() }
     }
 
-    /// All peers connected.
-    fn peopled(
+    /// A node with all peers connected.
+    fn connected(
         network: AttackNetwork,
         batch_interval: Option<Duration>,
         limits: fn(&mut LimitsConfig<u64>),
@@ -78,13 +77,13 @@ impl Filling {
         Self::of(bare)
     }
 
-    /// And all topics joined.
+    /// A node with all peers connected and all topics joined.
     fn joined(
         network: AttackNetwork,
         batch_interval: Option<Duration>,
         limits: fn(&mut LimitsConfig<u64>),
     ) -> Self {
-        let mut filling = Self::peopled(network, batch_interval, limits);
+        let mut filling = Self::connected(network, batch_interval, limits);
         (0..TOPICS).for_each(|topic| filling.bare.join(topic));
         filling
     }
@@ -97,25 +96,25 @@ impl Filling {
     fn record(&mut self) {
         let footprint = self.bare.node.footprint();
         let budget = self.budget(footprint.connections);
-        for ((map, held), (_, bound)) in footprint.maps().zip(budget.maps()) {
-            assert!(held <= bound, "{held} in {map}, of {bound}");
+        for ((map, size), (_, bound)) in footprint.maps().zip(budget.maps()) {
+            assert!(size <= bound, "{size} entries in {map}, above the bound {bound}");
             let most = self.most.entry(map).or_default();
-            *most = held.max(*most);
+            *most = size.max(*most);
         }
     }
 
-    /// These maps were full: to the last entry, or but for less than a message.
+    /// Asserts that these maps reached their bounds; maps bounded by bytes have room for less than one message.
     #[track_caller]
     fn assert_full(&self, maps: &[&'static str]) {
         let budget: BTreeMap<_, _> = self.budget(PEERS as usize).maps().collect();
         for map in maps {
             let (most, bound) = (self.most[map], budget[map]);
             let full = if map.ends_with("_bytes") { most + one_message() > bound } else { most == bound };
-            assert!(full, "{most} in {map}, of {bound}");
+            assert!(full, "at most {most} entries in {map}, below the bound {bound}");
         }
     }
 
-    /// Sends twice as many messages on each topic as any bound allows, in an order of their own.
+    /// Sends twice as many messages on each topic as any bound allows, not in the order of their numbers.
     fn receive(&mut self, content: &[u8]) {
         const COUNT: u64 = 40;
         for number in 0..COUNT * TOPICS {
@@ -126,7 +125,7 @@ impl Filling {
     }
 }
 
-/// What fills which maps.
+/// A function that fills maps, and the names of these maps.
 type Fill = fn() -> (Filling, &'static [&'static str]);
 
 #[test]
@@ -137,11 +136,11 @@ fn each_map_reaches_its_bound_and_none_exceeds_it() {
         fanouts,
         requests,
         promises,
-        unwanted,
+        idontwant_ids,
         parked,
         parked_bytes,
         messages,
-        message_bytes_kept,
+        stored_message_bytes,
         messages_without_topic,
         unreachable,
         scores,
@@ -153,10 +152,10 @@ fn each_map_reaches_its_bound_and_none_exceeds_it() {
         filled.extend(maps);
     }
     let all: BTreeSet<_> = Footprint::default().maps().map(|(map, _)| map).collect();
-    assert_eq!(filled, all, "the maps that a test fills, and all");
+    assert_eq!(filled, all, "each map is filled by a test");
 }
 
-/// Topics that peers make us remember, and backoffs of more peers than may be on each.
+/// Subscriptions of peers to more topics than the bound, and backoffs of more peers than the bound of a topic.
 fn remembered_topics() -> (Filling, &'static [&'static str]) {
     let mut filling = Filling::joined(AttackNetwork::default(), None, small);
     let graft_all = |filling: &mut Filling, topic: u64| {
@@ -189,7 +188,7 @@ fn remembered_topics() -> (Filling, &'static [&'static str]) {
     )
 }
 
-/// Peers that we dialled may enter a full mesh.
+/// Outbound peers may enter a full mesh.
 fn meshes() -> (Filling, &'static [&'static str]) {
     let mut filling = Filling::joined(AttackNetwork::default(), None, small);
     for number in 0..PEERS * TOPICS {
@@ -200,7 +199,7 @@ fn meshes() -> (Filling, &'static [&'static str]) {
 }
 
 fn fanouts() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::peopled(AttackNetwork::default(), None, small);
+    let mut filling = Filling::connected(AttackNetwork::default(), None, small);
     for topic in 0..TOPICS {
         for peer in 0..PEERS {
             filling.bare.node.subscribe(&peer, &topic, filling.bare.now);
@@ -214,7 +213,7 @@ fn fanouts() -> (Filling, &'static [&'static str]) {
     (filling, &["fanout"])
 }
 
-/// Who is connected, and many who are not, offer something on each topic.
+/// All connected peers and many that are not connected send an IHAVE on each topic.
 fn requests() -> (Filling, &'static [&'static str]) {
     let mut filling = Filling::joined(AttackNetwork::default(), None, small);
     for peer in 0..PEERS + 2 * filling.bare.limits.bounds.max_unconnected_peers as u64 {
@@ -226,7 +225,7 @@ fn requests() -> (Filling, &'static [&'static str]) {
     (filling, &["heartbeat_quotas"])
 }
 
-/// Peers come, offer something on each topic, and go.
+/// Peers connect, send an IHAVE on each topic, and disconnect.
 fn promises() -> (Filling, &'static [&'static str]) {
     let mut filling = Filling::joined(AttackNetwork::default(), None, small);
     filling.bare.node.remove_peer(&0, filling.bare.now);
@@ -241,8 +240,8 @@ fn promises() -> (Filling, &'static [&'static str]) {
     (filling, &["promises"])
 }
 
-/// Each peer names more ids than it may, in one heartbeat after another.
-fn unwanted() -> (Filling, &'static [&'static str]) {
+/// Each peer sends more IDONTWANT ids than it may, in several heartbeats.
+fn idontwant_ids() -> (Filling, &'static [&'static str]) {
     let mut filling = Filling::joined(AttackNetwork::default(), None, small);
     for number in 0..200 {
         for peer in 0..PEERS {
@@ -279,7 +278,7 @@ fn messages() -> (Filling, &'static [&'static str]) {
     (filling, &["history", "seen", "invalid", "sent_idontwant"])
 }
 
-fn message_bytes_kept() -> (Filling, &'static [&'static str]) {
+fn stored_message_bytes() -> (Filling, &'static [&'static str]) {
     let mut filling = Filling::joined(AttackNetwork::default(), None, small_in_bytes);
     filling.receive(b"i");
     filling.receive(b"v");
@@ -294,7 +293,7 @@ fn messages_without_topic() -> (Filling, &'static [&'static str]) {
 }
 
 fn unreachable() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::peopled(AttackNetwork::default(), None, small);
+    let mut filling = Filling::connected(AttackNetwork::default(), None, small);
     for point in 0..2 * filling.bare.limits.bounds.max_unreachable as u64 {
         filling.bare.node.set_unreachable_point(point);
         filling.record();
@@ -302,9 +301,9 @@ fn unreachable() -> (Filling, &'static [&'static str]) {
     (filling, &["unreachable"])
 }
 
-/// One of the places is taken by ever new peers.
+/// One peer after another connects and disconnects.
 fn scores() -> (Filling, &'static [&'static str]) {
-    let mut filling = Filling::peopled(AttackNetwork::default(), None, small);
+    let mut filling = Filling::connected(AttackNetwork::default(), None, small);
     let mut last = 0;
     for name in 100..100 + 3 * filling.bare.limits.bounds.max_retained_scores as u64 {
         filling.bare.node.remove_peer(&last, filling.bare.now);
@@ -317,12 +316,12 @@ fn scores() -> (Filling, &'static [&'static str]) {
 }
 
 #[test]
-fn as_many_messages_wait_for_a_batch_as_may() {
+fn a_batch_is_filled_to_its_bound() {
     let mut filling = Filling::joined(AttackNetwork::default(), Some(Duration::from_secs(1)), small);
     filling.receive(b"v");
     let max = filling.bare.limits.bounds.max_batch_items;
     assert_eq!(filling.most["batched"], max);
-    // The rest was dropped. What is full is due at once.
+    // The other messages were dropped. A full batch is due at once.
     assert_eq!(filling.bare.node.drain().throttled, 40 * TOPICS as usize - max);
     assert_eq!(filling.bare.node.batch_deadline(), Some(filling.bare.now));
     filling.bare.node.process_batch(filling.bare.now);

@@ -7,8 +7,8 @@ use actix_gossipsub::P2pInput;
 use super::support::*;
 
 #[test]
-fn peers_that_come_and_go_are_forgotten() {
-    const A_SECOND: u64 = 5000;
+fn short_connections_leave_only_scores_for_a_while() {
+    const PEERS_PER_SECOND: u64 = 5000;
     const SECONDS: u64 = 20;
     with_attacker(
         |limits| {
@@ -28,15 +28,16 @@ fn peers_that_come_and_go_are_forgotten() {
                 }
             };
             for second in 0..SECONDS {
-                let from = second * 5 * A_SECOND;
-                let cost = scenario.attack(5 * A_SECOND as usize, |number| input(from + number)).await;
+                let from = second * 5 * PEERS_PER_SECOND;
+                let cost =
+                    scenario.attack(5 * PEERS_PER_SECOND as usize, |number| input(from + number)).await;
                 let footprint = cost.after.footprint;
                 assert_eq!(footprint.connections, before.footprint.connections);
                 assert_eq!(footprint.subscriptions, before.footprint.subscriptions);
                 assert_eq!(footprint.subscribers, before.footprint.subscribers);
                 assert_eq!(footprint.mesh, before.footprint.mesh);
-                // Scores for a while, lest who is bad come back as good.
-                let remembered = (scenario.limits().retain_duration.as_secs() + 1) * A_SECOND;
+                // Scores are retained for a while, so that a bad peer does not regain a neutral score by reconnecting.
+                let remembered = (scenario.limits().retain_duration.as_secs() + 1) * PEERS_PER_SECOND;
                 assert!(footprint.scores - before.footprint.scores <= remembered as usize);
                 assert!(footprint.topics <= before.footprint.topics + 100);
                 assert!(
@@ -54,33 +55,37 @@ fn peers_that_come_and_go_are_forgotten() {
 }
 
 #[test]
-fn what_waited_for_a_reader_leaves_no_room_behind() {
-    const COMES: usize = 60_000;
+fn an_unread_output_queue_releases_its_memory_when_it_is_read() {
+    const RECONNECTIONS: usize = 60_000;
     const PEER: u64 = 1_000_000;
     with_attacker(
         |_| {},
         async |scenario| {
             let before = scenario.usage().await;
             scenario.unread = true;
-            for count in 1..=COMES {
+            for count in 1..=RECONNECTIONS {
                 scenario.send(P2pInput::connected(PEER));
                 scenario.send(P2pInput::Disconnection { peer: PEER });
                 if count % 100 == 0 {
                     scenario.settle().await;
                 }
             }
-            // Each time it is told of both topics.
-            assert!(scenario.p2p.len() >= 2 * COMES);
+            // Both topics are announced at each connection.
+            assert!(scenario.p2p.len() >= 2 * RECONNECTIONS);
             scenario.unread = false;
             scenario.settle().await;
             let kept = scenario.usage().await.bytes.saturating_sub(before.bytes);
-            assert!(kept <= scenario.allowance(), "{kept} bytes kept, {} may be", scenario.allowance());
+            assert!(
+                kept <= scenario.allowance(),
+                "{kept} bytes kept, above the allowance of {}",
+                scenario.allowance()
+            );
         },
     );
 }
 
 #[test]
-fn a_bad_peer_that_comes_again_is_as_bad() {
+fn a_peer_keeps_its_negative_score_when_it_reconnects() {
     with_attacker(
         |_| {},
         async |scenario| {
@@ -100,27 +105,27 @@ fn a_bad_peer_that_comes_again_is_as_bad() {
 }
 
 #[test]
-fn who_never_connected_is_given_no_memory() {
+fn peers_that_never_connect_use_no_memory() {
     with_attacker(
         |limits| limits.bounds.max_unconnected_peers = 50,
         async |scenario| {
             let cost = scenario
                 .attack(100_000, |number| {
-                    let stranger = 1_000_000 + number;
+                    let unconnected = 1_000_000 + number;
                     match number % 5 {
-                        0 => subscribe(stranger, NOT_JOINED + number),
-                        1 => graft(stranger, if number % 2 == 0 { ATTACKED } else { NOT_JOINED + number }),
-                        2 => ihave(stranger, ATTACKED, vec![Id::new(ATTACKED, number)]),
-                        3 => message(stranger, ATTACKED, number, b"i"),
-                        _ => P2pInput::Disconnection { peer: stranger },
+                        0 => subscribe(unconnected, NOT_JOINED + number),
+                        1 => graft(unconnected, if number % 2 == 0 { ATTACKED } else { NOT_JOINED + number }),
+                        2 => ihave(unconnected, ATTACKED, vec![Id::new(ATTACKED, number)]),
+                        3 => message(unconnected, ATTACKED, number, b"i"),
+                        _ => P2pInput::Disconnection { peer: unconnected },
                     }
                 })
                 .await;
-            let places = scenario.limits().bounds.max_unconnected_peers + cost.before.footprint.connections;
-            assert!(cost.after.footprint.heartbeat_quotas <= places);
-            // Each place, and what was asked for by it.
-            let kept = places * ENTRY + cost.remembered() + scenario.allowance();
-            assert!(cost.bytes() <= kept, "{} bytes kept, {kept} may be", cost.bytes());
+            let quotas = scenario.limits().bounds.max_unconnected_peers + cost.before.footprint.connections;
+            assert!(cost.after.footprint.heartbeat_quotas <= quotas);
+            // The entries of the quotas, and the remembered ids of requests to these peers.
+            let kept = quotas * ENTRY + cost.remembered() + scenario.allowance();
+            assert!(cost.bytes() <= kept, "{} bytes kept, above the allowance of {kept}", cost.bytes());
             scenario.pass_heartbeats(scenario.limits().extensions.invalid_memory_ticks).await;
             assert_eq!(scenario.usage().await.footprint, cost.before.footprint);
         },

@@ -6,31 +6,32 @@ use actix_gossipsub::protocol::{IWantAnswer, IWantOutcome, ReceiveOutcome};
 
 use super::{bare_node::BareNode, support::*};
 
-const THOUSANDS: u64 = 5000;
-/// Ten peers who did wrong, or whom we wronged.
-const TEN: std::ops::Range<u64> = 1..11;
+const OTHER_PEERS: u64 = 5000;
+/// Ten peers with entries that must not be evicted: negative scores or long backoffs.
+const REMEMBERED: std::ops::Range<u64> = 1..11;
 
-/// One comes, and goes without a deed.
-fn visit(bare: &mut BareNode, peer: u64) {
+/// A peer connects and disconnects without sending anything.
+fn connect_and_disconnect(bare: &mut BareNode, peer: u64) {
     bare.connect(peer);
     bare.node.remove_peer(&peer, bare.now);
 }
 
 #[test]
-fn bad_peers_are_remembered_among_thousands_who_did_nothing() {
+fn negative_scores_are_not_evicted_by_peers_with_neutral_scores() {
     let mut bare = BareNode::new(|limits| limits.bounds.max_retained_scores = 100);
     bare.join(ATTACKED);
-    for peer in TEN {
+    for peer in REMEMBERED {
         bare.connect(peer);
         for number in 0..peer {
             bare.receive(peer, ATTACKED, Id::new(ATTACKED, peer * 100 + number), b"i");
         }
         bare.node.remove_peer(&peer, bare.now);
-        (0..THOUSANDS / 10).for_each(|number| visit(&mut bare, peer * THOUSANDS + number));
+        (0..OTHER_PEERS / 10)
+            .for_each(|number| connect_and_disconnect(&mut bare, peer * OTHER_PEERS + number));
         let scores = bare.node.footprint().scores;
         assert!((80..=100).contains(&scores), "{scores} scores");
     }
-    for peer in TEN {
+    for peer in REMEMBERED {
         bare.connect(peer);
         let score = bare.node.view(bare.now).scores[&peer].clone();
         assert_eq!(score.topics[&ATTACKED].invalid, peer as f64);
@@ -39,32 +40,32 @@ fn bad_peers_are_remembered_among_thousands_who_did_nothing() {
 }
 
 #[test]
-fn of_bad_peers_the_worst_are_remembered() {
+fn the_lowest_scores_are_retained() {
     let mut bare = BareNode::new(|limits| limits.bounds.max_retained_scores = 100);
     bare.join(ATTACKED);
-    // Each of the ten did ten times what each of the others did.
-    for peer in TEN.chain(1000..1000 + THOUSANDS) {
+    // Each of the ten peers sends ten times as many invalid messages as each other peer.
+    for peer in REMEMBERED.chain(1000..1000 + OTHER_PEERS) {
         bare.connect(peer);
-        for number in 0..if TEN.contains(&peer) { 10 } else { 1 } {
+        for number in 0..if REMEMBERED.contains(&peer) { 10 } else { 1 } {
             bare.receive(peer, ATTACKED, Id::new(ATTACKED, peer * 100 + number), b"i");
         }
         bare.node.remove_peer(&peer, bare.now);
     }
     let scores = bare.node.view(bare.now).scores;
-    assert!(scores.len() <= 100 && TEN.into_iter().all(|peer| scores.contains_key(&peer)));
+    assert!(scores.len() <= 100 && REMEMBERED.into_iter().all(|peer| scores.contains_key(&peer)));
 }
 
 #[test]
-fn with_no_room_for_departed_peers_none_is_remembered() {
+fn with_a_bound_of_zero_no_score_of_a_disconnected_peer_is_retained() {
     let mut bare = BareNode::new(|limits| limits.bounds.max_retained_scores = 0);
     bare.connect(1);
-    visit(&mut bare, 2);
-    visit(&mut bare, 3);
+    connect_and_disconnect(&mut bare, 2);
+    connect_and_disconnect(&mut bare, 3);
     assert!(bare.node.view(bare.now).scores.keys().eq([&1]));
 }
 
 #[test]
-fn in_the_engine_too_peers_that_left_are_remembered_within_the_bound() {
+fn the_engine_retains_scores_of_disconnected_peers_within_the_bound() {
     with_attacker(
         |limits| limits.bounds.max_retained_scores = 200,
         async |scenario| {
@@ -76,8 +77,8 @@ fn in_the_engine_too_peers_that_left_are_remembered_within_the_bound() {
             let score = scenario.score().await;
             scenario.send(actix_gossipsub::P2pInput::Disconnection { peer: ATTACKER });
             let cost = scenario.attack(2 * 20_000, input).await;
-            let departed = cost.after.footprint.scores - HONEST.count();
-            assert!((150..=200).contains(&departed), "{departed} departed peers remembered");
+            let retained = cost.after.footprint.scores - HONEST.count();
+            assert!((150..=200).contains(&retained), "{retained} retained peers remembered");
             assert!(cost.bytes() <= 200 * 2 * ENTRY + scenario.allowance(), "{} bytes kept", cost.bytes());
             assert_eq!(scenario.score().await, score);
             scenario.send(actix_gossipsub::P2pInput::connected(ATTACKER));
@@ -88,18 +89,18 @@ fn in_the_engine_too_peers_that_left_are_remembered_within_the_bound() {
 }
 
 #[test]
-fn the_backoffs_that_end_last_are_remembered() {
+fn the_backoffs_that_end_last_are_retained() {
     let mut bare = BareNode::new(|limits| limits.bounds.max_backoffs_per_topic = 100);
     bare.join(ATTACKED);
     let (long, short) = (Duration::from_secs(1000), Duration::from_secs(60));
-    for peer in TEN {
+    for peer in REMEMBERED {
         bare.connect(peer);
         bare.node.prune(&peer, &ATTACKED, Vec::new(), long, bare.now);
     }
     let ends = bare.now.after(long);
-    for peer in 1000..1000 + THOUSANDS {
+    for peer in 1000..1000 + OTHER_PEERS {
         bare.connect(peer);
-        // Some at the same moment, some later.
+        // Some backoffs end at the same time, some later.
         bare.now = bare.now.after(Duration::from_millis(peer % 2));
         bare.node.prune(&peer, &ATTACKED, Vec::new(), short, bare.now);
         bare.node.remove_peer(&peer, bare.now);
@@ -107,16 +108,16 @@ fn the_backoffs_that_end_last_are_remembered() {
         assert!(backoffs <= 100 && backoffs >= 80.min(peer as usize - 990), "{backoffs} backoffs");
     }
     let backoffs = &bare.node.view(bare.now).backoff[&ATTACKED];
-    for peer in TEN {
+    for peer in REMEMBERED {
         assert_eq!(backoffs.get(&peer), Some(&ends));
     }
-    // And of the others those who came last.
+    // Of the other peers, the backoffs of the last ones are retained.
     let others = backoffs.keys().filter(|peer| **peer >= 1000);
-    assert!(others.min() >= Some(&(1000 + THOUSANDS - 100)));
+    assert!(others.min() >= Some(&(1000 + OTHER_PEERS - 100)));
 }
 
 #[test]
-fn of_backoffs_that_end_at_once_some_are_remembered() {
+fn some_of_the_backoffs_that_end_at_the_same_time_are_retained() {
     let mut bare = BareNode::new(|limits| limits.bounds.max_backoffs_per_topic = 80);
     bare.join(ATTACKED);
     for peer in 0..1000 {
@@ -127,21 +128,23 @@ fn of_backoffs_that_end_at_once_some_are_remembered() {
     }
 }
 
-/// Sends message `number` and tells what became of it.
+/// Peer 1 sends message `number`. Returns the outcome.
 fn receive(bare: &mut BareNode, number: u64, content: &[u8]) -> ReceiveOutcome<AttackNetwork> {
     bare.receive(1, ATTACKED, Id::new(ATTACKED, number), content)
 }
 
-/// Which of the first `count` messages can be asked for.
-fn to_be_had(bare: &mut BareNode, count: u64) -> Vec<u64> {
+/// The numbers below `count` of the messages that an IWANT is answered with.
+fn answered_numbers(bare: &mut BareNode, count: u64) -> Vec<u64> {
     let ids = (0..count).map(|number| Id::new(ATTACKED, number)).collect();
-    let IWantOutcome::Answered { ids } = bare.node.iwant(&2, ids, bare.now) else { panic!("answered") };
-    let had = |id: &Id| matches!(ids[id], IWantAnswer::Message(_));
-    (0..count).filter(|number| had(&Id::new(ATTACKED, *number))).collect()
+    let IWantOutcome::Answered { ids } = bare.node.iwant(&2, ids, bare.now) else {
+        panic!("the IWANT is answered")
+    };
+    let is_answered = |id: &Id| matches!(ids[id], IWantAnswer::Message(_));
+    (0..count).filter(|number| is_answered(&Id::new(ATTACKED, *number))).collect()
 }
 
 #[test]
-fn of_too_many_messages_the_latest_can_be_asked_for_and_are_recognised() {
+fn the_latest_messages_stay_in_the_history_and_the_seen_cache() {
     let mut bare = BareNode::new(|limits| {
         limits.bounds.max_history_per_topic = 10;
         limits.bounds.max_seen_per_topic = 20;
@@ -150,7 +153,7 @@ fn of_too_many_messages_the_latest_can_be_asked_for_and_are_recognised() {
     for number in 0..50 {
         assert!(matches!(receive(&mut bare, number, b"v"), ReceiveOutcome::Route { .. }));
     }
-    assert_eq!(to_be_had(&mut bare, 50), (40..50).collect::<Vec<_>>());
+    assert_eq!(answered_numbers(&mut bare, 50), (40..50).collect::<Vec<_>>());
     for number in 30..50 {
         assert_eq!(receive(&mut bare, number, b"v"), ReceiveOutcome::AlreadyReceived);
     }
@@ -158,18 +161,18 @@ fn of_too_many_messages_the_latest_can_be_asked_for_and_are_recognised() {
 }
 
 #[test]
-fn of_too_large_messages_the_latest_can_be_asked_for() {
+fn the_latest_messages_within_the_byte_bound_stay_in_the_history() {
     const LARGE: usize = 1000;
     let mut bare = BareNode::new(|limits| limits.bounds.max_history_bytes_per_topic = 10 * LARGE);
     bare.join(ATTACKED);
     for number in 0..20 {
         receive(&mut bare, number, &[b'v'; LARGE]);
     }
-    assert_eq!(to_be_had(&mut bare, 20), (11..20).collect::<Vec<_>>());
+    assert_eq!(answered_numbers(&mut bare, 20), (11..20).collect::<Vec<_>>());
     let before = bare.node.footprint();
-    // One that is too large for all the room there is is handed on, and not kept: the others stay.
+    // A message larger than the whole history is forwarded but not stored, and evicts no other message.
     assert!(matches!(receive(&mut bare, 20, &[b'v'; 11 * LARGE]), ReceiveOutcome::Route { .. }));
-    assert_eq!(to_be_had(&mut bare, 21), (11..20).collect::<Vec<_>>());
+    assert_eq!(answered_numbers(&mut bare, 21), (11..20).collect::<Vec<_>>());
     let footprint = bare.node.footprint();
     assert_eq!((footprint.history_bytes, footprint.seen), (before.history_bytes, 21));
 }

@@ -10,7 +10,7 @@ use actix_gossipsub::{
 use super::{HEAP, bare_node::BareNode, support::*};
 
 #[test]
-fn iwant_spam_is_answered_as_often_as_allowed() {
+fn iwant_spam_is_answered_up_to_the_retransmission_limit() {
     with_attacker(
         |_| {},
         async |scenario| {
@@ -23,7 +23,7 @@ fn iwant_spam_is_answered_as_often_as_allowed() {
 }
 
 #[test]
-fn iwant_of_what_nobody_has_is_not_answered_and_creates_nothing() {
+fn iwant_of_unknown_ids_is_not_answered_and_stores_nothing() {
     with_attacker(
         |_| {},
         async |scenario| {
@@ -37,13 +37,15 @@ fn iwant_of_what_nobody_has_is_not_answered_and_creates_nothing() {
     bare.connect(1);
     let before = bare.node.footprint();
     let ids: Vec<_> = (0..10_000).map(|topic| Id::new(topic, 1)).collect();
-    let IWantOutcome::Answered { ids } = bare.node.iwant(&1, ids, bare.now) else { panic!("answered") };
+    let IWantOutcome::Answered { ids } = bare.node.iwant(&1, ids, bare.now) else {
+        panic!("the IWANT is answered")
+    };
     assert!(ids.len() == 10_000 && ids.values().all(|answer| *answer == IWantAnswer::NotFound));
     assert_eq!(bare.node.footprint(), before);
 }
 
 #[test]
-fn idontwant_spam_is_remembered_as_far_as_allowed_and_not_for_long() {
+fn idontwant_spam_is_stored_up_to_the_limit_and_expires() {
     with_attacker(
         |limits| limits.extensions.max_idontwant_per_heartbeat = 300,
         async |scenario| {
@@ -66,7 +68,7 @@ fn idontwant_spam_is_remembered_as_far_as_allowed_and_not_for_long() {
 }
 
 #[test]
-fn ihave_spam_is_looked_at_as_often_as_allowed_in_a_heartbeat() {
+fn ihave_spam_is_answered_up_to_the_limit_of_a_heartbeat() {
     with_attacker(
         |_| {},
         async |scenario| {
@@ -75,8 +77,8 @@ fn ihave_spam_is_looked_at_as_often_as_allowed_in_a_heartbeat() {
                 let from = heartbeat * 10_000;
                 let cost =
                     scenario.attack(10_000, |number| ihave(ATTACKER, ATTACKED, ids(from + number))).await;
-                let asked = scenario.limits().max_recv_ihave_per_heartbeat as usize * 20;
-                assert_eq!(scenario.outputs.iwants, heartbeat as usize * asked);
+                let requested = scenario.limits().max_recv_ihave_per_heartbeat as usize * 20;
+                assert_eq!(scenario.outputs.iwants, heartbeat as usize * requested);
                 assert_eq!(cost.after.footprint.heartbeat_quotas, 1);
                 assert!(cost.bytes() <= scenario.allowance());
                 scenario.pass_heartbeats(1).await;
@@ -88,66 +90,70 @@ fn ihave_spam_is_looked_at_as_often_as_allowed_in_a_heartbeat() {
 }
 
 #[test]
-fn ids_that_are_offered_and_never_sent_cost_the_peer() {
+fn broken_promises_lower_the_score_until_ihaves_are_ignored() {
     with_attacker(
         |limits| limits.score.behaviour_penalty_decay = 1.0,
         async |scenario| {
-            let offer = |round: u64| (0..1000).map(|id| Id::new(ATTACKED, round * 1000 + id)).collect();
+            let ids = |round: u64| (0..1000).map(|id| Id::new(ATTACKED, round * 1000 + id)).collect();
             for round in 0..10 {
-                scenario.send(ihave(ATTACKER, ATTACKED, offer(round)));
-                assert_eq!(scenario.usage().await.footprint.promises, 1, "one of many is watched");
-                scenario.pass_heartbeats(followup(scenario.limits()) - 1).await;
-                assert_eq!(scenario.usage().await.footprint.promises, 1, "there is time left");
+                scenario.send(ihave(ATTACKER, ATTACKED, ids(round)));
+                assert_eq!(
+                    scenario.usage().await.footprint.promises,
+                    1,
+                    "one of the requested ids is tracked"
+                );
+                scenario.pass_heartbeats(followup_heartbeats(scenario.limits()) - 1).await;
+                assert_eq!(scenario.usage().await.footprint.promises, 1, "the follow-up time is not over");
                 scenario.pass_heartbeats(1).await;
                 assert_eq!(scenario.usage().await.footprint.promises, 0);
                 let faults = scenario.view().await.scores[&ATTACKER].behaviour_penalty;
                 assert_eq!(faults, (round + 1) as f64);
             }
             assert!(scenario.score().await < scenario.limits().gossip_threshold);
-            let asked = scenario.outputs.iwants;
-            scenario.send(ihave(ATTACKER, ATTACKED, offer(99)));
+            let requested = scenario.outputs.iwants;
+            scenario.send(ihave(ATTACKER, ATTACKED, ids(99)));
             assert_eq!(scenario.usage().await.footprint.promises, 0);
-            assert_eq!(scenario.outputs.iwants, asked, "nothing is asked for any more");
+            assert_eq!(scenario.outputs.iwants, requested, "no further ids are requested");
         },
     );
 }
 
-/// In so many heartbeats a promise is broken.
-fn followup(limits: &Limits<u64>) -> usize {
+/// The number of heartbeats after which a promise is broken.
+fn followup_heartbeats(limits: &Limits<u64>) -> usize {
     limits.extensions.iwant_followup_time.div_duration_f64(limits.heartbeat_interval) as usize
 }
 
-/// Offers ten messages in each of many rounds, and sends of what it is asked for what `kept` takes. Answers
-/// how many faults (P7) are counted.
-fn faults(rounds: u64, kept: impl Fn(&[Id]) -> &[Id]) -> f64 {
+/// A peer sends an IHAVE with ten ids in each round, and of the requested messages those that `sent` selects. Returns
+/// the behaviour penalty (P7).
+fn faults(rounds: u64, sent: impl Fn(&[Id]) -> &[Id]) -> f64 {
     let mut bare = BareNode::new(|limits| limits.score.behaviour_penalty_decay = 1.0);
     bare.connect(1);
     bare.join(ATTACKED);
     for round in 0..rounds {
-        let offer = (0..10).map(|id| Id::new(ATTACKED, round * 10 + id)).collect();
-        let outcome = bare.node.ihave(&1, &ATTACKED, offer, bare.now);
-        let IHaveOutcome::Requested { ids } = outcome else { panic!("asked for nothing in round {round}") };
-        for id in kept(&ids) {
+        let ids = (0..10).map(|id| Id::new(ATTACKED, round * 10 + id)).collect();
+        let outcome = bare.node.ihave(&1, &ATTACKED, ids, bare.now);
+        let IHaveOutcome::Requested { ids } = outcome else { panic!("no id is requested in round {round}") };
+        for id in sent(&ids) {
             bare.receive(1, ATTACKED, id.clone(), b"v");
         }
-        bare.pass_heartbeats(followup(&bare.limits));
+        bare.pass_heartbeats(followup_heartbeats(&bare.limits));
     }
     assert_eq!(bare.node.footprint().promises, 0);
     bare.node.view(bare.now).scores[&1].behaviour_penalty
 }
 
 #[test]
-fn who_keeps_its_promises_is_not_to_blame_and_who_keeps_some_is_found_out() {
+fn kept_promises_cost_nothing_and_broken_ones_are_penalised() {
     assert_eq!(faults(8, |ids| ids), 0.0);
     assert_eq!(faults(8, |_| &[]), 8.0);
-    // It knows the order in which it was asked, and not what is watched.
+    // The peer knows the order of the requested ids, but not which id is tracked.
     for faults in [faults(8, |ids| &ids[..1]), faults(8, |ids| &ids[9..])] {
-        assert!((1.0..=8.0).contains(&faults), "{faults} of 8 promises found broken");
+        assert!((1.0..=8.0).contains(&faults), "{faults} of 8 promises are counted as broken");
     }
 }
 
 #[test]
-fn nobody_owes_what_another_delivers() {
+fn a_message_from_any_peer_fulfils_all_promises_of_it() {
     let mut bare = BareNode::new(|_| {});
     bare.join(ATTACKED);
     let id = || Id::new(ATTACKED, 1);
@@ -158,25 +164,26 @@ fn nobody_owes_what_another_delivers() {
     assert_eq!(bare.node.footprint().promises, 3);
     bare.receive(3, ATTACKED, id(), b"v");
     assert_eq!(bare.node.footprint().promises, 0);
-    bare.pass_heartbeats(followup(&bare.limits));
+    bare.pass_heartbeats(followup_heartbeats(&bare.limits));
     let scores = bare.node.view(bare.now).scores;
     assert!(scores.values().all(|score| score.behaviour_penalty == 0.0));
 }
 
 #[test]
-fn who_is_not_asked_owes_nothing() {
+fn no_promise_is_tracked_for_a_bootstrap_peer() {
     let mut bare = BareNode::new(|_| {});
     bare.join(ATTACKED);
     bare.node.add_peer(&1, &ConnectionInfo::inbound().bootstrap(), bare.now);
     bare.node.ihave(&1, &ATTACKED, vec![Id::new(ATTACKED, 1)], bare.now);
-    let asks = |output: &_| matches!(output, P2pOutput::OutMessage { message: P2pMessage::IWant { .. }, .. });
-    assert!(!bare.node.drain().p2p.iter().any(asks));
+    let is_iwant =
+        |output: &_| matches!(output, P2pOutput::OutMessage { message: P2pMessage::IWant { .. }, .. });
+    assert!(!bare.node.drain().p2p.iter().any(is_iwant));
     assert_eq!(bare.node.footprint().promises, 0);
 }
 
-/// A message that waits for its batch's verdict is not seen yet, and is asked for.
+/// A message in a batch is not in the seen cache before its verdict, so an IHAVE of it is answered with IWANT.
 #[test]
-fn a_copy_of_what_was_accepted_meanwhile_keeps_the_promise() {
+fn a_duplicate_of_a_message_accepted_meanwhile_fulfils_the_promise() {
     let mut bare = BareNode::with(AttackNetwork::default(), Some(Duration::from_secs(1)), |_| {});
     bare.join(ATTACKED);
     (1..=2).for_each(|peer| bare.connect(peer));
@@ -186,30 +193,38 @@ fn a_copy_of_what_was_accepted_meanwhile_keeps_the_promise() {
     assert_eq!(bare.node.footprint().promises, 1);
     bare.node.process_batch(bare.now);
     assert_eq!(bare.receive(2, ATTACKED, id(), b"v"), ReceiveOutcome::AlreadyReceived);
-    bare.pass_heartbeats(followup(&bare.limits));
+    bare.pass_heartbeats(followup_heartbeats(&bare.limits));
     assert_eq!(bare.node.view(bare.now).scores[&2].behaviour_penalty, 0.0);
 }
 
-/// More ids than any transport lets through.
-const LONG: u64 = 500_000;
+/// More ids than any transport accepts in one message.
+const MANY_IDS: u64 = 500_000;
 
 #[test]
-fn long_lists_of_ids_cost_no_more_than_their_length() {
+fn long_lists_of_ids_use_memory_proportional_to_their_length() {
     with_attacker(
         |_| {},
         async |scenario| {
-            let ids = |topic| -> Vec<_> { (0..LONG).map(|number| Id::new(topic, number)).collect() };
-            let list = LONG as usize * (size_of::<Id>() + size_of::<u64>());
+            let ids = |topic| -> Vec<_> { (0..MANY_IDS).map(|number| Id::new(topic, number)).collect() };
+            let list = MANY_IDS as usize * (size_of::<Id>() + size_of::<u64>());
             let max = scenario.limits().max_sent_iwant_per_heartbeat as usize;
             let cost = scenario.attack(1, |_| ihave(ATTACKER, ATTACKED, ids(ATTACKED))).await;
             assert_eq!(scenario.outputs.iwants, max);
             assert_eq!(cost.after.footprint.heartbeat_quotas, 1);
-            // The list as it came, what is wanted of it while both grow, and the answers.
-            assert!(cost.peak <= 4 * list + scenario.allowance(), "{} for {list}", cost.peak);
+            // The received list, the requested ids while both lists grow, and the answers.
+            assert!(
+                cost.peak <= 4 * list + scenario.allowance(),
+                "a peak of {} bytes for a list of {list}",
+                cost.peak
+            );
             assert!(cost.bytes() <= scenario.allowance() + max * ENTRY);
             for topic in [ATTACKED, NOT_JOINED] {
                 let cost = scenario.attack(1, |_| iwant(ATTACKER, ids(topic))).await;
-                assert!(cost.peak <= 4 * list + scenario.allowance(), "{} for {list}", cost.peak);
+                assert!(
+                    cost.peak <= 4 * list + scenario.allowance(),
+                    "a peak of {} bytes for a list of {list}",
+                    cost.peak
+                );
                 scenario.assert_nothing_kept(&cost);
             }
             assert_eq!(scenario.outputs.messages, 0);
@@ -218,7 +233,7 @@ fn long_lists_of_ids_cost_no_more_than_their_length() {
 }
 
 #[test]
-fn empty_and_oversized_ids_are_invalid_and_cost_the_peer() {
+fn empty_and_oversized_ids_are_invalid_and_lower_the_score() {
     for length in [0, 1 << 20] {
         with_attacker(
             |_| {},
@@ -241,7 +256,7 @@ fn empty_and_oversized_ids_are_invalid_and_cost_the_peer() {
 }
 
 #[test]
-fn the_length_of_ids_counts_when_they_wait() {
+fn the_bytes_of_ids_count_in_the_input_queue() {
     const LENGTH: usize = 64 * 1024;
     with_attacker_on(
         0,
@@ -249,29 +264,35 @@ fn the_length_of_ids_counts_when_they_wait() {
         async |scenario| {
             let before = HEAP.current_usage();
             let ids = || vec![Id::of_length(ATTACKED, LENGTH)];
-            let taken = (0..100).filter(|_| {
-                let taken = scenario.worker.p2p_input(ihave(ATTACKER, ATTACKED, ids()));
-                taken.is_ok()
+            let accepted = (0..100).filter(|_| {
+                let accepted = scenario.worker.p2p_input(ihave(ATTACKER, ATTACKED, ids()));
+                accepted.is_ok()
             });
-            let taken = taken.count();
-            let held = HEAP.current_usage().saturating_sub(before);
+            let accepted = accepted.count();
+            let queued = HEAP.current_usage().saturating_sub(before);
             scenario.send_honest(CALM);
             scenario.settle().await;
             let bound = scenario.limits().bounds.max_input_bytes;
-            assert!(held <= bound + scenario.allowance(), "{taken} taken: {held} bytes wait, {bound} may");
+            assert!(
+                queued <= bound + scenario.allowance(),
+                "{accepted} inputs are accepted: {queued} bytes are queued, above {bound}"
+            );
         },
     );
 }
 
 #[test]
-fn one_iwant_over_many_topics_shuts_nobody_out() {
+fn one_iwant_over_many_topics_leaves_room_for_other_peers() {
     with_attacker_on(
         0,
         |limits| limits.bounds.max_input_items = 64,
         async |scenario| {
             let topics = 2..102;
             for topic in topics.clone() {
-                scenario.worker.app_input(actix_gossipsub::AppInput::Join(topic)).expect("taken");
+                scenario
+                    .worker
+                    .app_input(actix_gossipsub::AppInput::Join(topic))
+                    .expect("the input is accepted");
             }
             scenario.settle().await;
             scenario.send(iwant(ATTACKER, topics.map(|topic| Id::new(topic, 1)).collect()));
@@ -286,7 +307,7 @@ fn one_iwant_over_many_topics_shuts_nobody_out() {
 }
 
 #[test]
-fn ids_of_another_topic_are_invalid_and_cost_the_peer() {
+fn ids_of_another_topic_are_invalid_and_lower_the_score() {
     with_attacker(
         |_| {},
         async |scenario| {

@@ -7,7 +7,7 @@ use actix_gossipsub::{P2pInput, PxPeer};
 use super::support::*;
 
 #[test]
-fn a_graft_on_a_topic_that_we_are_not_in_is_refused_and_soon_forgotten() {
+fn a_graft_on_a_topic_that_is_not_joined_is_refused_and_expires() {
     with_attacker(
         |limits| limits.bounds.max_idle_topics = 100,
         async |scenario| {
@@ -19,7 +19,7 @@ fn a_graft_on_a_topic_that_we_are_not_in_is_refused_and_soon_forgotten() {
             assert_eq!(after.backoffs - before.backoffs, idle);
             assert_eq!((after.subscriptions, after.mesh), (before.subscriptions, before.mesh));
             assert!(cost.bytes() <= idle * (TOPIC + ENTRY) + scenario.allowance(), "{} bytes", cost.bytes());
-            // The backoffs end, and two heartbeats and the cleanup's interval later they are forgotten.
+            // Backoffs are removed two heartbeats and one cleanup interval after their end.
             let ticks =
                 scenario.limits().prune_backoff.as_secs() + 2 + scenario.limits().backoff_cleanup_ticks;
             scenario.pass_heartbeats(ticks as usize).await;
@@ -29,7 +29,7 @@ fn a_graft_on_a_topic_that_we_are_not_in_is_refused_and_soon_forgotten() {
 }
 
 #[test]
-fn a_graft_during_backoff_is_refused_and_costs_the_peer() {
+fn a_graft_during_backoff_is_refused_and_lowers_the_score() {
     with_attacker(
         |_| {},
         async |scenario| {
@@ -40,12 +40,12 @@ fn a_graft_during_backoff_is_refused_and_costs_the_peer() {
             let view = scenario.view().await;
             assert!(!view.mesh[&ATTACKED].contains(&ATTACKER));
             assert_eq!(scenario.outputs.prunes, 20_000);
-            // Each came at once: two faults.
+            // Each graft comes within the flood threshold, which adds 2 to P7.
             assert!(view.scores[&ATTACKER].behaviour_penalty >= 40_000.0);
             assert!(view.scores[&ATTACKER].score < scenario.limits().gossip_threshold);
             scenario.assert_nothing_kept(&cost);
             assert!(!scenario.is_answered().await);
-            // When the backoff is over the score is what keeps it out.
+            // After the backoff the graft is refused because of the score.
             scenario.pass_heartbeats(scenario.limits().prune_backoff.as_secs() as usize + 1).await;
             scenario.send(graft(ATTACKER, ATTACKED));
             scenario.send(P2pInput::connected(ATTACKER + 1));
@@ -58,7 +58,7 @@ fn a_graft_during_backoff_is_refused_and_costs_the_peer() {
 }
 
 #[test]
-fn a_prune_with_a_huge_backoff_binds_for_a_while_only() {
+fn the_backoff_of_a_received_prune_is_bounded() {
     with_attacker(
         |limits| limits.degree_low = limits.degree_optimal,
         async |scenario| {
@@ -73,7 +73,7 @@ fn a_prune_with_a_huge_backoff_binds_for_a_while_only() {
             assert_eq!(cost.after.footprint.backoffs, before.backoffs + 1);
             assert_eq!(cost.after.footprint.mesh, before.mesh - 1);
             assert!(cost.bytes() <= scenario.allowance());
-            // It binds us too: the mesh lacks a peer, and a heartbeat does not graft this one.
+            // The backoff applies to us too: the mesh is too small, but a heartbeat does not graft this peer.
             scenario.pass_heartbeats(1).await;
             assert!(!scenario.view().await.mesh[&ATTACKED].contains(&ATTACKER));
             scenario.clock.advance(longest + 2 * scenario.limits().heartbeat_interval);
@@ -86,8 +86,8 @@ fn a_prune_with_a_huge_backoff_binds_for_a_while_only() {
 }
 
 #[test]
-fn of_offered_peers_a_few_are_looked_at_and_fewer_taken() {
-    const OFFERED: u64 = 500_000;
+fn peer_exchange_is_bounded_in_checked_and_in_dialled_peers() {
+    const PX_PEERS: u64 = 500_000;
     with_attacker(
         |limits| {
             limits.accept_px_threshold = 0.0;
@@ -98,29 +98,37 @@ fn of_offered_peers_a_few_are_looked_at_and_fewer_taken() {
                 (0..count).map(|peer| PxPeer::new(1_000_000 + number * count + peer)).collect()
             };
             let bounds = scenario.limits().bounds.clone();
-            let taken = scenario.limits().peers_to_px;
+            let dialled = scenario.limits().peers_to_px;
             scenario.send(graft(ATTACKER, ATTACKED));
             let backoff = Duration::from_secs(1);
-            let cost = scenario.attack(1, |_| prune(ATTACKER, ATTACKED, px(0, OFFERED), backoff)).await;
+            let cost = scenario.attack(1, |_| prune(ATTACKER, ATTACKED, px(0, PX_PEERS), backoff)).await;
             let outputs = scenario.outputs;
-            assert_eq!((outputs.connects, outputs.forgets), (taken, bounds.max_px_per_prune - taken));
-            let list = OFFERED as usize * size_of::<PxPeer<u64>>();
-            assert!(cost.peak <= 3 * list + scenario.allowance(), "{} for {list}", cost.peak);
+            assert_eq!((outputs.connects, outputs.forgets), (dialled, bounds.max_px_per_prune - dialled));
+            let list = PX_PEERS as usize * size_of::<PxPeer<u64>>();
+            assert!(
+                cost.peak <= 3 * list + scenario.allowance(),
+                "a peak of {} bytes for a list of {list}",
+                cost.peak
+            );
             assert_eq!(cost.after.footprint.unreachable, 0);
-            // Who is in no mesh any more is not listened to.
+            // The px of a peer outside the mesh is ignored.
             let cost =
                 scenario.attack(20_000, |number| prune(ATTACKER, ATTACKED, px(number, 100), backoff)).await;
-            assert_eq!(scenario.outputs.connects, taken);
+            assert_eq!(scenario.outputs.connects, dialled);
             assert_eq!(cost.after.footprint, cost.before.footprint);
-            // The queue keeps the room that its longest moment took: each input has that many outputs.
+            // The queue keeps its greatest capacity: each input causes `max_px_per_prune` outputs.
             let queue = bounds.max_input_items * bounds.max_px_per_prune * OUTPUT;
-            assert!(cost.peak <= queue + scenario.allowance(), "{} of {queue} bytes", cost.peak);
+            assert!(
+                cost.peak <= queue + scenario.allowance(),
+                "a peak of {} bytes for a queue of {queue}",
+                cost.peak
+            );
         },
     );
 }
 
 #[test]
-fn what_peers_cause_to_be_said_is_bounded_though_nobody_reads() {
+fn outputs_caused_by_peers_are_bounded_while_the_transport_does_not_read() {
     with_attacker(
         |limits| {
             limits.bounds.max_output_items = 1000;
@@ -136,17 +144,17 @@ fn what_peers_cause_to_be_said_is_bounded_though_nobody_reads() {
             };
             let before = scenario.usage().await;
             for number in 0..10_000 {
-                // Refusing the attacker is as good.
+                // The input may be refused.
                 let _ = scenario.worker.p2p_input(attack(number));
                 if number % 100 == 99 {
                     scenario.settle().await;
                 }
             }
             let bytes = scenario.usage().await.bytes.saturating_sub(before.bytes);
-            // The stream full, and what follows from the inputs that were taken before.
+            // A full stream, and the outputs of the inputs that were accepted before it was full.
             let bounds = &scenario.limits().bounds;
             let bound = bounds.max_output_items + bounds.max_input_items * bounds.max_px_per_prune;
-            assert!(scenario.p2p.len() <= bound, "{} outputs wait, {bytes} bytes", scenario.p2p.len());
+            assert!(scenario.p2p.len() <= bound, "{} outputs are queued, {bytes} bytes", scenario.p2p.len());
             assert!(bytes <= bound * OUTPUT + scenario.allowance(), "{bytes} bytes");
             scenario.unread = false;
             scenario.settle().await;

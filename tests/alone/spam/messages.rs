@@ -5,7 +5,7 @@ use actix_gossipsub::protocol::View;
 use super::{HEAP, bare_node::BareNode, support::*};
 
 #[test]
-fn invalid_messages_cost_the_peer_its_place_and_the_gossip() {
+fn a_sender_of_invalid_messages_leaves_the_mesh_and_gets_no_gossip() {
     with_attacker(
         |limits| limits.bounds.max_invalid_per_topic = 1000,
         async |scenario| {
@@ -28,7 +28,7 @@ fn invalid_messages_cost_the_peer_its_place_and_the_gossip() {
 }
 
 #[test]
-fn an_invalid_message_is_validated_once_however_often_it_comes() {
+fn copies_of_an_invalid_message_are_not_validated_again() {
     const COPIES: usize = 10_000;
     with_attacker(
         |_| {},
@@ -37,7 +37,7 @@ fn an_invalid_message_is_validated_once_however_often_it_comes() {
             assert_eq!(scenario.validated_of_others(), 1);
             scenario.assert_nothing_kept(&cost);
             assert_eq!(cost.after.footprint.invalid, 1);
-            // Each copy costs all the same, whoever sends it.
+            // Each copy lowers the score of its sender (P4).
             scenario.send(message(0, ATTACKED, 1, b"i"));
             let invalid =
                 |scenario: &View<AttackNetwork>, peer: u64| scenario.scores[&peer].topics[&ATTACKED].invalid;
@@ -49,7 +49,7 @@ fn an_invalid_message_is_validated_once_however_often_it_comes() {
 }
 
 #[test]
-fn an_invalid_message_is_remembered_for_some_ticks() {
+fn an_invalid_message_is_remembered_for_the_configured_ticks() {
     with_attacker(
         |limits| limits.extensions.invalid_memory_ticks = 4,
         async |scenario| {
@@ -59,8 +59,8 @@ fn an_invalid_message_is_remembered_for_some_ticks() {
             assert_eq!(scenario.usage().await.footprint.invalid, 1);
             assert_eq!(scenario.validated_of_others(), 1);
             scenario.pass_heartbeats(1).await;
-            let forgotten = scenario.usage().await.footprint;
-            assert_eq!((forgotten.invalid, forgotten.invalid_bytes), (0, 0));
+            let expired = scenario.usage().await.footprint;
+            assert_eq!((expired.invalid, expired.invalid_bytes), (0, 0));
             scenario.send(message(ATTACKER, ATTACKED, 1, b"i"));
             scenario.settle().await;
             assert_eq!(scenario.validated_of_others(), 2);
@@ -69,7 +69,7 @@ fn an_invalid_message_is_remembered_for_some_ticks() {
 }
 
 #[test]
-fn rubbish_under_the_id_of_an_honest_message_does_not_keep_that_out() {
+fn an_invalid_message_does_not_block_a_valid_one_with_the_same_id() {
     with_attacker(
         |_| {},
         async |scenario| {
@@ -85,7 +85,7 @@ fn rubbish_under_the_id_of_an_honest_message_does_not_keep_that_out() {
 }
 
 #[test]
-fn large_invalid_messages_are_remembered_within_their_bytes() {
+fn large_invalid_messages_are_remembered_within_the_byte_bound() {
     const LARGE: usize = 10_000;
     with_attacker(
         |limits| limits.bounds.max_invalid_bytes_per_topic = 50 * LARGE,
@@ -114,7 +114,7 @@ fn duplicates_are_dropped() {
             assert_eq!(scenario.outputs.delivered, 1);
             assert_eq!(cost.after.footprint, before.footprint);
             scenario.assert_nothing_kept(&cost);
-            // Once for the first, and never for a copy.
+            // Only the first copy is credited (P2).
             let view = scenario.view().await;
             assert!(view.scores[&ATTACKER].topics[&ATTACKED].first <= 1.0);
         },
@@ -122,7 +122,7 @@ fn duplicates_are_dropped() {
 }
 
 #[test]
-fn who_repeats_the_message_of_another_is_credited_once() {
+fn repeated_duplicates_are_credited_once() {
     with_attacker(
         |_| {},
         async |scenario| {
@@ -138,7 +138,7 @@ fn who_repeats_the_message_of_another_is_credited_once() {
 }
 
 #[test]
-fn of_those_who_repeat_a_message_as_many_are_credited_as_are_remembered() {
+fn senders_of_duplicates_are_credited_up_to_the_bound() {
     let mut bare = BareNode::new(|limits| {
         limits.bounds.max_co_senders = 3;
         (limits.degree_low, limits.degree_optimal, limits.degree_high) = (8, 8, 8);
@@ -157,7 +157,7 @@ fn of_those_who_repeat_a_message_as_many_are_credited_as_are_remembered() {
 }
 
 #[test]
-fn of_undecidable_messages_as_many_are_parked_as_may() {
+fn messages_of_unknown_validity_are_parked_up_to_the_bound() {
     with_attacker(
         |limits| limits.bounds.max_parked_messages = 500,
         async |scenario| {
@@ -173,7 +173,7 @@ fn of_undecidable_messages_as_many_are_parked_as_may() {
 }
 
 #[test]
-fn messages_on_topics_that_we_are_not_in_leave_no_trace() {
+fn messages_on_topics_that_are_not_joined_store_nothing() {
     with_attacker(
         |_| {},
         async |scenario| {
@@ -186,7 +186,7 @@ fn messages_on_topics_that_we_are_not_in_leave_no_trace() {
 }
 
 #[test]
-fn large_messages_wait_within_the_bound_and_the_honest_get_in() {
+fn large_messages_are_queued_within_the_bound_and_leave_room_for_honest_peers() {
     const LARGE: usize = 100_000;
     with_attacker_on(
         0,
@@ -194,11 +194,15 @@ fn large_messages_wait_within_the_bound_and_the_honest_get_in() {
         async |scenario| {
             let before = HEAP.current_usage();
             let large = |number| message(ATTACKER, ATTACKED, number, &vec![b'i'; LARGE]);
-            let taken = (0..200).filter(|number| scenario.worker.p2p_input(large(*number)).is_ok()).count();
-            let held = HEAP.current_usage().saturating_sub(before);
-            assert!((1..40).contains(&taken), "{taken} taken");
+            let accepted =
+                (0..200).filter(|number| scenario.worker.p2p_input(large(*number)).is_ok()).count();
+            let queued = HEAP.current_usage().saturating_sub(before);
+            assert!((1..40).contains(&accepted), "{accepted} inputs are accepted");
             let bound = scenario.limits().bounds.max_input_bytes;
-            assert!(held <= bound + scenario.allowance(), "{held} bytes wait, {bound} may");
+            assert!(
+                queued <= bound + scenario.allowance(),
+                "{queued} bytes are queued, above the bound {bound}"
+            );
             scenario.send_honest(CALM);
             scenario.send_honest(ATTACKED);
             scenario.settle().await;

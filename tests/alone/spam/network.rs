@@ -14,7 +14,7 @@ use actix_gossipsub::{Delivery, FullMessage, Network, P2pInput, P2pMessage, PxPe
 #[derive(Clone, Debug, Default)]
 pub struct AttackNetwork {
     pub validated: Arc<AtomicUsize>,
-    /// Ids don't contain their topic.
+    /// If true, ids don't contain their topic.
     pub ids_without_topic: bool,
 }
 
@@ -67,7 +67,7 @@ impl Network for AttackNetwork {
     }
 }
 
-/// What the engine counts for a message whose id is a number.
+/// The bytes that the engine counts for a message whose id is a number.
 pub fn message_bytes(content: &[u8]) -> usize {
     let id = AttackNetwork::default().message_id_size(&Id::new(0, 0));
     size_of::<FullMessage<AttackNetwork>>() + id + content.len()

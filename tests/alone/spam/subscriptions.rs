@@ -7,7 +7,7 @@ use super::{bare_node::BareNode, support::*};
 const MILLION: u64 = 1_000_000;
 
 #[test]
-fn a_million_topics_subscribed_to_and_left_leave_no_trace() {
+fn a_million_subscriptions_and_unsubscriptions_store_nothing() {
     with_attacker(
         |_| {},
         async |scenario| {
@@ -24,7 +24,7 @@ fn a_million_topics_subscribed_to_and_left_leave_no_trace() {
 }
 
 #[test]
-fn of_the_topics_subscribed_to_as_many_count_as_may() {
+fn subscriptions_of_a_peer_are_bounded() {
     with_attacker(
         |_| {},
         async |scenario| {
@@ -45,7 +45,7 @@ fn of_the_topics_subscribed_to_as_many_count_as_may() {
 }
 
 #[test]
-fn a_million_grafts_on_as_many_topics_leave_as_many_idle_topics_as_may() {
+fn grafts_on_a_million_topics_leave_a_bounded_number_of_idle_topics() {
     let mut bare = BareNode::new(|limits| limits.bounds.max_idle_topics = 1000);
     bare.connect(1);
     bare.join(CALM);
@@ -60,10 +60,9 @@ fn a_million_grafts_on_as_many_topics_leave_as_many_idle_topics_as_may() {
     assert_eq!((footprint.topics, footprint.backoffs), (1 + 1000, 1000));
 }
 
-/// It subscribes, so that the topics are remembered; is refused a graft, so that there is a backoff;
-/// and goes.
+/// Each peer subscribes, so that the topics are stored, sends grafts that are refused with a backoff, and disconnects.
 #[test]
-fn topics_of_peers_that_left_are_idle_too() {
+fn topics_of_disconnected_peers_are_bounded() {
     const TOPICS: u64 = 500;
     let mut bare = BareNode::new(|limits| limits.bounds.max_idle_topics = 100);
     for peer in 0..10 {
@@ -77,11 +76,11 @@ fn topics_of_peers_that_left_are_idle_too() {
         bare.node.heartbeat(bare.now);
     }
     let footprint = bare.node.footprint();
-    assert!(footprint.topics <= 100, "{} topics remembered that nobody subscribed to", footprint.topics);
+    assert!(footprint.topics <= 100, "{} topics without subscribers are stored", footprint.topics);
 }
 
 #[test]
-fn topics_of_peers_that_left_are_idle_in_the_engine_too() {
+fn topics_of_disconnected_peers_are_bounded_in_the_engine() {
     const TOPICS: u64 = 500;
     with_attacker(
         |limits| limits.bounds.max_idle_topics = 100,
@@ -99,7 +98,7 @@ fn topics_of_peers_that_left_are_idle_in_the_engine_too() {
                 scenario.pass_heartbeats(1).await;
             }
             let topics = scenario.usage().await.footprint.topics;
-            assert!(topics <= 2 + 100, "{topics} topics remembered that nobody subscribed to");
+            assert!(topics <= 2 + 100, "{topics} topics without subscribers are stored");
         },
     );
 }

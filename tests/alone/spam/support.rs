@@ -36,7 +36,8 @@ pub const OUTPUT: usize = 256;
 /// inboxes of topic, supervisor and router, and the batches taken out of them. Each queue doubles when it grows and
 /// keeps its capacity; how far it grows depends on the scheduling of the threads.
 const INPUT: usize = 4096;
-/// Fewer than half of the inputs that may wait: a burst of this size after an empty queue is never refused.
+/// The number of inputs sent before the engine handles them: less than half of the queue's limit, so that none is
+/// refused.
 const BURST: usize = 200;
 /// The attacker sends this many inputs between two honest messages.
 const PAUSE: usize = 20 * BURST;
@@ -94,7 +95,7 @@ pub struct AttackScenario {
     pub clock: Arc<ManualClock>,
     pub network: AttackNetwork,
     pub outputs: OutputCounts,
-    /// The p2p stream is left unread.
+    /// If true, the p2p stream is not read.
     pub unread: bool,
     ticks: usize,
     /// The tick at which each honest message was sent.
@@ -135,7 +136,7 @@ impl AttackScenario {
         let (network, clock) = (AttackNetwork::default(), Arc::new(ManualClock::new()));
         let builder = Worker::builder(network.clone(), limits).manual().arbiters(arbiters).seed(1);
         let Started { worker, p2p, app } =
-            builder.clock(Arc::clone(&clock) as _).start([CALM, ATTACKED]).expect("inside a system");
+            builder.clock(Arc::clone(&clock) as _).start([CALM, ATTACKED]).expect("an actix system runs");
         let (outputs, unread) = (OutputCounts::default(), false);
         let (sent, ticks, delivered, forwarded) = (Vec::new(), 0, 0, 0);
         let mut scenario =
@@ -234,7 +235,7 @@ impl AttackScenario {
     /// not counted.
     pub async fn usage(&mut self) -> Usage {
         self.settle().await;
-        let mut footprint = self.worker.footprint().await.expect("it runs");
+        let mut footprint = self.worker.footprint().await.expect("the engine runs");
         self.assert_within_bounds(&footprint);
         let cached = self.honest(self.limits().history_length);
         footprint.history -= cached;
@@ -245,8 +246,8 @@ impl AttackScenario {
 
     fn assert_within_bounds(&self, footprint: &Footprint) {
         let most = Footprint::at_most(self.limits(), footprint.connections, footprint.joined);
-        for ((map, held), (_, bound)) in footprint.maps().zip(most.maps()) {
-            assert!(held <= bound, "{held} in {map}, of {bound}");
+        for ((map, size), (_, bound)) in footprint.maps().zip(most.maps()) {
+            assert!(size <= bound, "{size} entries in {map}, above the bound {bound}");
         }
     }
 
@@ -264,12 +265,12 @@ impl AttackScenario {
         after.sent_idontwant = before.sent_idontwant;
         assert_eq!(after, before);
         let kept = self.allowance() + cost.remembered();
-        assert!(cost.bytes() <= kept, "{} bytes kept, {kept} may be", cost.bytes());
+        assert!(cost.bytes() <= kept, "{} bytes kept, above the allowance of {kept}", cost.bytes());
     }
 
     pub async fn view(&mut self) -> View<AttackNetwork> {
         self.settle().await;
-        self.worker.state().await.expect("it runs")
+        self.worker.state().await.expect("the engine runs")
     }
 
     /// How many messages other than the honest ones were validated.
@@ -309,7 +310,11 @@ impl AttackScenario {
         assert_eq!(self.delivered, sent, "an honest message was not delivered");
         if !self.unread {
             let others = HONEST.count() - 1;
-            assert_eq!(self.forwarded, sent * others, "one was not forwarded to all honest");
+            assert_eq!(
+                self.forwarded,
+                sent * others,
+                "an honest message was not forwarded to all honest peers"
+            );
         }
         self.worker.shutdown().await;
     }

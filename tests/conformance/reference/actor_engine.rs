@@ -18,7 +18,7 @@ use super::{
     outputs::{self, Outputs},
 };
 
-/// On this number of arbiters.
+/// An engine with `ARBITERS` arbiters.
 pub struct ActorEngine<const ARBITERS: usize> {
     worker: Worker<TraceNetwork>,
     p2p: P2pOutputs<TraceNetwork>,
@@ -37,7 +37,9 @@ impl<const ARBITERS: usize> Engine for ActorEngine<ARBITERS> {
             .seed(3)
             .arbiters(ARBITERS)
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
-            .observer(move |event| observed.lock().expect("not poisoned").extend(outputs::event(event)))
+            .observer(move |event| {
+                observed.lock().expect("the lock is not poisoned").extend(outputs::event(event))
+            })
             .manual();
         if let Some(interval) = make.batching_interval {
             builder = builder.batching(interval);
@@ -61,7 +63,7 @@ impl<const ARBITERS: usize> Engine for ActorEngine<ARBITERS> {
         Outputs {
             p2p: std::iter::from_fn(|| self.p2p.try_recv()).map(outputs::p2p_output).collect(),
             app: std::iter::from_fn(|| self.app.try_recv()).map(outputs::app_output).collect(),
-            events: std::mem::take(&mut *self.events.lock().expect("not poisoned")),
+            events: std::mem::take(&mut *self.events.lock().expect("the lock is not poisoned")),
         }
     }
 

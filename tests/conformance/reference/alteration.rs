@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-/// The altered copies, each with its change.
+/// The altered copies of a value, each with a description of its change.
 pub fn alterations(value: &Value) -> Vec<(String, Value)> {
     let mut altered = Vec::new();
-    walk(value, "", &mut |path, place| {
-        for (change, new) in changes(place) {
+    walk(value, "", &mut |path, value_at_path| {
+        for (change, new) in changes(value_at_path) {
             altered.push((format!("{path}: {change}"), replaced(value, path, new)));
         }
     });
@@ -30,8 +30,8 @@ fn replaced(value: &Value, path: &str, new: Value) -> Value {
     copy
 }
 
-fn changes(place: &Value) -> Vec<(String, Value)> {
-    match place {
+fn changes(value: &Value) -> Vec<(String, Value)> {
+    match value {
         Value::Null => vec![("0 for null".into(), json!(0))],
         Value::Bool(value) => vec![("flipped".into(), json!(!value))],
         Value::String(value) => vec![("lengthened".into(), json!(format!("{value}x")))],
@@ -45,10 +45,10 @@ fn changes(place: &Value) -> Vec<(String, Value)> {
         ],
         Value::Array(items) => shortened(items),
         Value::Object(fields) => {
-            let mut altered = vec![("with an unknown key".into(), with(place, "unknown_key", json!(0)))];
+            let mut altered = vec![("with an unknown key".into(), with(value, "unknown_key", json!(0)))];
             for key in fields.keys() {
                 let mut fields = fields.clone();
-                // An entry of zeros only equals none (FORMAT.md, 6).
+                // An entry that contains only zeros equals a missing one (FORMAT.md, 6).
                 if !fields.remove(key).is_some_and(|entry| is_zero_entry(&entry)) {
                     altered.push((format!("without {key}"), Value::Object(fields)));
                 }

@@ -120,7 +120,7 @@ pub fn receive(outcome: &ReceiveOutcome<TraceNetwork>) -> Value {
         ReceiveOutcome::Unknown => "unknown_validity",
         ReceiveOutcome::Outdated => "outdated",
         ReceiveOutcome::Batched => "to_include_in_batch",
-        // The reference does not have these.
+        // The reference does not have these outcomes.
         ReceiveOutcome::Validating => "validating",
         ReceiveOutcome::Throttled => "throttled",
     })
@@ -179,7 +179,7 @@ pub fn stats(stats: &Stats) -> Value {
     answer
 }
 
-/// Points with the milliseconds until they may be tried.
+/// The answer with points and the milliseconds until they may be dialled.
 pub fn delays(points: Vec<(i64, i64)>) -> Value {
     json!({ "out": "reconnection_delays", "points": points })
 }

@@ -41,7 +41,7 @@ impl Driver for Automaton {
             }
             Step::Op(op) => self.answer(op)?,
         };
-        // The worker traces compare the outputs; here they must only not pile up.
+        // The worker traces compare the outputs. Here they are dropped so that they do not accumulate.
         drop(self.node.drain());
         Ok(answer)
     }
@@ -88,13 +88,13 @@ impl Automaton {
             }
             AutomatonOp::Iwant { peer, message_ids } => answers::iwant(node.iwant(&peer, message_ids, now)),
             AutomatonOp::ReceiveMessage { sender, topic, message_id, message, batch_interval } => {
-                let handling = if batch_interval.is_some() {
+                let validation_mode = if batch_interval.is_some() {
                     ValidationMode::Batched
                 } else {
                     ValidationMode::Sequential
                 };
                 let full = Arc::new(FullMessage { topic, message_id, message });
-                self.receive(sender, full, handling)
+                self.receive(sender, full, validation_mode)
             }
             AutomatonOp::ApplyBatch { batch } => {
                 let batch = batch.into_iter().map(Into::into).collect();
@@ -120,9 +120,9 @@ impl Automaton {
         &mut self,
         sender: i64,
         full: Arc<FullMessage<TraceNetwork>>,
-        handling: ValidationMode,
+        validation_mode: ValidationMode,
     ) -> Value {
-        let outcome = self.node.receive_message(&sender, Arc::clone(&full), handling, self.now);
+        let outcome = self.node.receive_message(&sender, Arc::clone(&full), validation_mode, self.now);
         let mut answer = answers::receive(&outcome);
         if answer["out"] == "to_include_in_batch" {
             let out = answer["out"].take();

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-/// How a value compares.
+/// How a value is compared.
 pub enum Rule {
-    /// Integers, strings, booleans, null, and arrays of these: equality.
+    /// Integers, strings, booleans, null, and arrays of these are compared for equality.
     Exact,
-    /// Within 1e-9, relative or absolute.
+    /// A number with a tolerance of 1e-9, relative or absolute.
     Number,
-    /// Null, or the rule.
+    /// Null, or a value that is compared by the rule.
     Nullable(&'static Rule),
     /// An array without order. A duplicate is an error.
     Set,
@@ -23,13 +23,13 @@ pub enum Rule {
     Map(&'static Rule),
     /// An object with these keys.
     Object(&'static [Field]),
-    /// An object whose variant stands under the first key and decides about the others.
+    /// An object whose tag, the first key, determines the other keys.
     Tagged(&'static str, &'static [(&'static str, &'static [Field])]),
-    /// A map in which an entry of zeros and nulls only equals a missing one.
+    /// A map in which an entry that contains only zeros and nulls equals a missing one.
     NonZero(&'static Rule),
     /// The outputs to the p2p layer: items, and the order of types to each destination.
     P2p(&'static Rule),
-    /// Either form: `trusted`, or an object.
+    /// `trusted`, or an object that is compared by the rule.
     Origin(&'static Rule),
 }
 
@@ -42,9 +42,9 @@ pub struct Field {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     Required,
-    /// Present on both sides or on neither.
+    /// The key is present on both sides or on neither.
     Optional,
-    /// An empty array equals none.
+    /// An empty array equals a missing key.
     AbsentIfEmpty,
 }
 
@@ -215,7 +215,7 @@ fn diff(path: &str, expected: &Value, got: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// The items of `of` that remain when those of `taken` are taken away, each once.
+/// The items of `of` without those of `taken`; an item that occurs several times is removed as often as it is in `taken`.
 fn without(of: &[Value], taken: &[Value]) -> Vec<Value> {
     let mut taken = taken.to_vec();
     let mut remaining = Vec::new();

@@ -16,10 +16,10 @@ use super::{
 
 /// Performs the ops of one kind of trace on one kind of engine.
 pub trait Driver: Sized {
-    /// The ops, settings apart.
+    /// The ops without the settings.
     type Op: DeserializeOwned;
 
-    /// Starts as the first op of a trace says. Returns its answer too.
+    /// Performs the first op of a trace, which starts the engine. Returns the driver and the answer.
     async fn start(make: Self::Op) -> Result<(Self, Value), String>;
 
     /// Performs an op and returns its answer.
@@ -28,8 +28,7 @@ pub trait Driver: Sized {
     async fn stop(self) -> Result<(), String>;
 }
 
-/// An engine of a worker trace. Each method, named after its op, returns when everything is handled: the outputs are
-/// there to be drained.
+/// An engine of a worker trace. Each method has the name of its op and returns when all outputs of the op can be drained.
 pub trait Engine: Sized {
     /// Starts the engine with the clock at zero and joins the topics of `make`.
     async fn start(make: Make, network: TraceNetwork) -> Result<Self, String>;
@@ -49,7 +48,7 @@ pub trait Engine: Sized {
     async fn process_batch(&mut self) -> Result<(), String>;
     async fn set_unreachable_point(&mut self, point: i64) -> Result<(), String>;
 
-    /// The points with the ticks until they may be tried.
+    /// The points with the ticks until they may be dialled.
     async fn reconnection_delays(&mut self) -> Result<Vec<(i64, i64)>, String>;
     async fn is_subscribed(&mut self, topic: &std::sync::Arc<str>) -> bool;
     async fn stats(&mut self) -> Stats;

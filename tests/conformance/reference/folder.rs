@@ -28,7 +28,7 @@ impl Kind {
         }
     }
 
-    /// The first line of a worker trace names its own peer.
+    /// The kind of a trace: the first line of a worker trace names its own peer.
     fn of(lines: &str) -> Result<Self, String> {
         let first = lines.lines().next().ok_or("it is empty")?;
         let first: Value = serde_json::from_str(first).map_err(|error| error.to_string())?;
@@ -41,7 +41,7 @@ pub struct Trace {
     pub lines: String,
 }
 
-/// The folder to replay, and whether it is the repository's own.
+/// The folder to replay, and whether it is the folder of the repository.
 pub fn to_replay() -> (PathBuf, bool) {
     match std::env::var_os(VARIABLE) {
         Some(other) => (other.into(), false),

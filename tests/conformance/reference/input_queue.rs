@@ -7,7 +7,7 @@ use actix_gossipsub::{AppInput, P2pInput, protocol::Timestamp};
 
 use super::TraceNetwork;
 
-/// Drops are reported at most once in this time.
+/// The minimal time between two reports of dropped inputs.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// An item of the queue.
@@ -24,7 +24,7 @@ pub enum Input {
 
 pub struct InputQueue {
     queue: VecDeque<Input>,
-    /// Bounded inputs are dropped at this length.
+    /// The length at which bounded inputs are dropped.
     capacity: usize,
     paused: bool,
     reported: Option<Timestamp>,

@@ -9,7 +9,7 @@ use actix_gossipsub::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// In milliseconds.
+/// The limits that are durations in milliseconds.
 const SPANS: [&str; 9] = [
     "unsubscribe_backoff",
     "graft_flood_threshold",
@@ -22,8 +22,7 @@ const SPANS: [&str; 9] = [
     "mesh_message_deliveries_activation",
 ];
 
-/// Upper bounds that the reference does not check (`s_check_limits`, lines 48 and 49): below 0 it allows nothing, as at
-/// 0.
+/// Upper bounds that the reference does not check (`s_check_limits`, lines 48 and 49). It treats negative values as 0.
 const UNCHECKED_BOUNDS: [&str; 6] = [
     "max_recv_ihave_per_heartbeat",
     "max_sent_iwant_per_heartbeat",
@@ -52,7 +51,7 @@ impl ReferenceLimits {
         }
     }
 
-    /// In milliseconds.
+    /// The heartbeat interval in milliseconds.
     pub fn heartbeat_interval(&self) -> i64 {
         i64::try_from(self.config.heartbeat_interval.as_millis()).expect("an interval of the traces")
     }

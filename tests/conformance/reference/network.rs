@@ -123,7 +123,7 @@ impl TraceNetwork {
         }
     }
 
-    // A panic elsewhere leaves the tables whole.
+    // The tables are consistent also after a panic of another thread.
     fn read(&self) -> RwLockReadGuard<'_, Application> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -155,7 +155,7 @@ impl Network for TraceNetwork {
         let verdict = |delivery: &Delivery<Self>| app.verdict(&app.batches, &delivery.message.message_id);
         let mut verdicts: Vec<_> = batch.iter().map(verdict).collect();
         if app.batch_mode == BatchMode::WrongLength {
-            // Too long rather than too short: a `zip` would hide it.
+            // The list is too long rather than too short, because `zip` would hide that error.
             verdicts.push(Validity::Valid);
         }
         verdicts

@@ -39,7 +39,7 @@ impl<Op: DeserializeOwned> Step<Op> {
     }
 }
 
-/// FORMAT.md, 4.
+/// An op of an automaton trace (FORMAT.md, 4).
 #[derive(Debug, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum AutomatonOp {
@@ -144,7 +144,7 @@ impl From<BatchEntry> for Delivery<TraceNetwork> {
     }
 }
 
-/// FORMAT.md, 5.
+/// An op of a worker trace (FORMAT.md, 5).
 #[derive(Debug, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum WorkerOp {
@@ -159,7 +159,7 @@ pub enum WorkerOp {
     P2pInput {
         input: TraceP2pInput,
     },
-    /// A full queue drops it.
+    /// An input that is dropped when the queue is full.
     BoundedP2pInput {
         input: TraceP2pInput,
         #[serde(default = "once")]
@@ -177,8 +177,10 @@ pub enum WorkerOp {
     SetUnreachablePoint {
         point: i64,
     },
-    Hold {},
-    Release {},
+    #[serde(rename = "hold")]
+    Pause {},
+    #[serde(rename = "release")]
+    Resume {},
     Stats {},
     IsSubscribed {
         topic: Arc<str>,
@@ -194,10 +196,10 @@ pub struct Make {
     pub limits: ReferenceLimits,
     #[serde(rename = "self")]
     pub self_peer: i64,
-    /// Joined at the start, in this order.
+    /// The topics that are joined at the start, in this order.
     pub topics: Vec<Arc<str>>,
     pub initial_points: Vec<i64>,
-    /// How long a batch is open; none if messages are validated one by one.
+    /// The time that a batch is open; `None` if messages are validated one by one.
     #[serde(deserialize_with = "optional_milliseconds")]
     pub batching_interval: Option<Duration>,
     #[serde(default = "queue_length")]

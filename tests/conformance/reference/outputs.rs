@@ -30,8 +30,8 @@ impl Outputs {
     }
 }
 
-/// None for an event that only repeats an input. An event that no trace has, and that none should cause, gets a form
-/// that equals no expectation.
+/// The JSON of an event; `None` for an event that repeats an input. An event that occurs in no trace gets a form that
+/// equals no expectation.
 pub fn event(event: &Event<TraceNetwork>) -> Option<Value> {
     Some(match event {
         Event::Heartbeat { .. } | Event::P2pInput(_) | Event::AppInput(_) => return None,
@@ -122,7 +122,7 @@ fn typed(name: &str, full: &FullMessage<TraceNetwork>) -> Value {
     object
 }
 
-/// In milliseconds. A part of one gets a form that equals no expectation.
+/// A duration in milliseconds. A fraction of a millisecond gets a form that equals no expectation.
 pub fn span(span: Duration) -> Value {
     match span.subsec_nanos() % 1_000_000 {
         0 => json!(span.as_millis() as u64),

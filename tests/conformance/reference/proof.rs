@@ -17,10 +17,10 @@ use super::{
     worker::WorkerDriver,
 };
 
-/// Lines whose alterations are tried, of each pair of an op and an answer.
+/// The number of lines whose alterations are tried, for each pair of an op and an answer.
 const SAMPLES: usize = 8;
 
-fn own(kind: Kind) -> Vec<Trace> {
+fn repository_traces(kind: Kind) -> Vec<Trace> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces");
     folder::traces(&root, kind).expect("the repository's traces")
 }
@@ -36,7 +36,7 @@ fn equal(expected: &Value, got: &Value) -> bool {
 #[test]
 fn every_recorded_op_is_known_and_every_expectation_equals_itself() {
     for kind in Kind::ALL {
-        for trace in own(kind) {
+        for trace in repository_traces(kind) {
             for (index, Line { op, expect }) in lines(&trace).enumerate() {
                 let known = match kind {
                     Kind::Automaton => Step::<AutomatonOp>::parse(&op).map(drop),
@@ -53,9 +53,11 @@ fn every_recorded_op_is_known_and_every_expectation_equals_itself() {
 #[test]
 fn no_altered_expectation_equals_its_original() {
     let mut samples: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for line in Kind::ALL.into_iter().flat_map(own).flat_map(|trace| lines(&trace).collect::<Vec<_>>()) {
+    for line in
+        Kind::ALL.into_iter().flat_map(repository_traces).flat_map(|trace| lines(&trace).collect::<Vec<_>>())
+    {
         let of_this_form = samples.entry(format!("{} {}", line.op["op"], line.expect["out"])).or_default();
-        // A view of thousands of entries proves no more than one of a hundred.
+        // Views of thousands of entries are skipped: they would prove no more than smaller ones.
         if of_this_form.len() < SAMPLES && line.expect.to_string().len() < 12_000 {
             of_this_form.push(line.expect);
         }
@@ -111,21 +113,24 @@ fn outputs_compare_as_a_multiset_and_in_order_for_each_destination() {
     let recorded =
         ok(&[to(1, subscribe.clone()), to(1, graft.clone()), to(2, ping.clone()), to(1, ihave.clone())]);
 
-    let elsewhere =
+    let reordered =
         ok(&[to(2, ping.clone()), to(1, shuffled), to(1, subscribe.clone()), to(1, graft.clone())]);
-    assert!(equal(&recorded, &elsewhere), "other destinations and ihave may stand elsewhere");
+    assert!(
+        equal(&recorded, &reordered),
+        "the order between destinations, and the position of ihave, do not matter"
+    );
     let reversed =
         ok(&[to(1, graft.clone()), to(1, subscribe.clone()), to(2, ping.clone()), to(1, ihave.clone())]);
     assert!(!equal(&recorded, &reversed), "graft before subscribe");
     let twice = ok(&[to(1, subscribe), to(1, graft), to(2, ping.clone()), to(2, ping), to(1, ihave)]);
-    assert!(!equal(&recorded, &twice), "a ping too many");
+    assert!(!equal(&recorded, &twice), "there is one ping more");
 }
 
 #[test]
 fn the_forms_that_format_md_calls_equal_are_equal() {
-    let mut silent = ok(&[]);
-    silent["events"] = json!([]);
-    assert!(equal(&ok(&[]), &silent), "no events");
+    let mut no_events = ok(&[]);
+    no_events["events"] = json!([]);
+    assert!(equal(&ok(&[]), &no_events), "no events");
     assert!(!equal(&ok(&[]), &json!({ "out": "ok" })), "outputs are not optional");
     let score = |score: f64| json!({ "out": "ignore_px_score_too_low", "score": score });
     assert!(equal(&score(0.0), &score(-0.0)));
@@ -138,10 +143,10 @@ fn the_forms_that_format_md_calls_equal_are_equal() {
     assert!(!equal(&px(&[]), &px(&[1])), "a result of no known form");
 }
 
-/// Answers every op alike.
-struct Stubborn;
+/// A driver that gives the same answer to every op.
+struct ConstantDriver;
 
-impl Driver for Stubborn {
+impl Driver for ConstantDriver {
     type Op = WorkerOp;
 
     async fn start(_: WorkerOp) -> Result<(Self, Value), String> {
@@ -163,14 +168,14 @@ impl Driver for Stubborn {
 
 #[test]
 fn a_driver_that_does_nothing_fails_every_trace() {
-    let traces = own(Kind::Worker);
-    let report = actix_rt::System::new().block_on(replay::<Stubborn>(&traces));
+    let traces = repository_traces(Kind::Worker);
+    let report = actix_rt::System::new().block_on(replay::<ConstantDriver>(&traces));
     assert_eq!((report.traces, report.failures.len()), (traces.len(), traces.len()));
 }
 
 #[test]
 fn a_panic_or_an_empty_or_garbled_trace_is_a_failure_of_that_trace_only() {
-    let all = own(Kind::Worker);
+    let all = repository_traces(Kind::Worker);
     let make = all[0].lines.lines().next().expect("make");
     let view = all[0].lines.lines().last().expect("view");
     let quiet = r#"{"op":{"op":"advance_time","ms":1},"expect":{"out":"ok","p2p":[],"app":[]}}"#;
@@ -183,16 +188,16 @@ fn a_panic_or_an_empty_or_garbled_trace_is_a_failure_of_that_trace_only() {
         trace("differs", &[make, quiet, view]),
         trace("passes", &[make, quiet, quiet]),
     ];
-    let report = actix_rt::System::new().block_on(replay::<Stubborn>(&traces));
-    let where_: Vec<_> = report.failures.iter().filter_map(|failure| failure.split(": ").next()).collect();
-    assert_eq!(where_, ["panics:2", "empty:0", "garbled:3", "differs:3"]);
+    let report = actix_rt::System::new().block_on(replay::<ConstantDriver>(&traces));
+    let positions: Vec<_> = report.failures.iter().filter_map(|failure| failure.split(": ").next()).collect();
+    assert_eq!(positions, ["panics:2", "empty:0", "garbled:3", "differs:3"]);
     assert!(report.failures[0].contains("three heartbeats"), "{}", report.failures[0]);
 }
 
-/// No recorded trace holds the queue. This one is written after FORMAT.md, 5.
+/// No recorded trace contains `hold`, so the test has its own trace in the form of FORMAT.md, 5.
 #[test]
-fn held_inputs_wait_are_bounded_and_come_out_in_order() {
-    let first = own(Kind::Worker)[0].lines.lines().next().expect("make").to_owned();
+fn inputs_of_a_paused_queue_are_bounded_and_handled_in_order() {
+    let first = repository_traces(Kind::Worker)[0].lines.lines().next().expect("make").to_owned();
     let mut make: Value = serde_json::from_str(&first).expect("make");
     make["op"]["max_transport_input_queue_length"] = json!(3);
     make["op"]["topics"] = json!([]);
@@ -216,7 +221,7 @@ fn held_inputs_wait_are_bounded_and_come_out_in_order() {
         line(json!({ "op": "release" }), released),
         length(0),
     ];
-    let traces = [Trace { name: "held".into(), lines: lines.join("\n") }];
+    let traces = [Trace { name: "hold".into(), lines: lines.join("\n") }];
     let report = actix_rt::System::new().block_on(replay::<WorkerDriver<NodeEngine>>(&traces));
     assert_eq!(report.failures, Vec::<String>::new());
     assert_eq!(report.lines, lines.len());

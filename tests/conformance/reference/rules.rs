@@ -111,7 +111,7 @@ const VERDICTS: &[Variant] = &[
 const GOSSIP: &[Field] =
     &[field("peer", Exact), field("topic", Exact), field("message_ids", Multiset(&Exact))];
 
-/// Absent of the ops that only change the application.
+/// The outputs of an op. They are absent if the op only changes the application.
 const OUTPUTS: &[Field] = &[
     optional("p2p", P2p(&Tagged("type", P2P_OUTPUTS))),
     optional("app", List(&Object(FULL_MESSAGE))),
@@ -182,7 +182,7 @@ const VIEW: &[Field] = &[
 const CONNECTION: &[Field] =
     &[field("topics", Set), field("direct", Exact), field("outbound", Exact), field("bootstrap", Exact)];
 
-/// The last three with `detail` only.
+/// A score. The last three fields are present only with `detail`.
 const SCORE: &[Field] = &[
     field("score", Number),
     field("expires", Exact),

@@ -13,7 +13,7 @@ use super::{
     rules::ANSWER,
 };
 
-/// A trace takes seconds at most.
+/// The time limit of a trace, which takes a few seconds.
 const TIMEOUT: Duration = Duration::from_secs(300);
 const MAX_REPORTED: usize = 20;
 
@@ -89,7 +89,7 @@ async fn replay_one<D: Driver>(trace: &Trace, line: &mut usize) -> Result<(), St
 
 fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("the panic has no message")
 }
 
 fn describe(report: &Report) -> String {
@@ -100,7 +100,7 @@ fn describe(report: &Report) -> String {
     text
 }
 
-/// `cargo test` prints this of passing tests too: libtest captures the print macros only.
+/// Prints a line also when the test passes: libtest captures only the output of the print macros.
 fn print(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

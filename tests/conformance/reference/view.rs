@@ -11,22 +11,22 @@ use super::{TraceNetwork, network::ReferenceId, outputs::span};
 pub fn render(view: &View<TraceNetwork>, detail: bool) -> Value {
     json!({
         "out": "view",
-        "time": at(view.time),
+        "time": milliseconds(view.time),
         "heartbeat_ticks": view.heartbeat_ticks,
         "connections": map(&view.connections, |c| json!({
             "topics": c.topics, "direct": c.direct, "outbound": c.outbound, "bootstrap": c.bootstrap,
         })),
         "scores": map(&view.scores, |score| render_score(score, detail)),
         "mesh": map(&view.mesh, |peers| json!(peers)),
-        "fanout": map(&view.fanout, |f| json!({ "peers": f.peers, "last_published": at(f.last_published) })),
-        "backoff": map(&view.backoff, |peers| map(peers, |expiry| at(*expiry))),
+        "fanout": map(&view.fanout, |f| json!({ "peers": f.peers, "last_published": milliseconds(f.last_published) })),
+        "backoff": map(&view.backoff, |peers| map(peers, |expiry| milliseconds(*expiry))),
         "ihave": map(&view.ihave, |count| json!(count)),
         "iwant": map(&view.iwant, |count| json!(count)),
         "cached": view.cached.iter().map(|c| {
             json!([c.topic, number(&c.topic, &c.id), map(&c.accesses, |count| json!(count))])
         }).collect::<Value>(),
         "seen": view.seen.iter().map(|s| {
-            json!([s.topic, number(&s.topic, &s.id), at(s.first_seen), s.senders])
+            json!([s.topic, number(&s.topic, &s.id), milliseconds(s.first_seen), s.senders])
         }).collect::<Value>(),
         "gossip": view.gossip.iter().map(|(topic, ids)| {
             (topic.to_string(), ids.iter().map(|id| number(topic, id)).collect::<Value>())
@@ -34,13 +34,13 @@ pub fn render(view: &View<TraceNetwork>, detail: bool) -> Value {
     })
 }
 
-/// In milliseconds since the start.
-fn at(time: Timestamp) -> Value {
+/// A time in milliseconds since the start.
+fn milliseconds(time: Timestamp) -> Value {
     span(time.as_duration())
 }
 
 fn render_score(score: &ScoreView<TraceNetwork>, detail: bool) -> Value {
-    let mut rendered = json!({ "score": score.score, "expires": score.expires.map(at) });
+    let mut rendered = json!({ "score": score.score, "expires": score.expires.map(milliseconds) });
     if detail {
         rendered["behaviour_penalty"] = json!(score.behaviour_penalty);
         rendered["application_score"] = json!(score.application_score);
@@ -51,7 +51,7 @@ fn render_score(score: &ScoreView<TraceNetwork>, detail: bool) -> Value {
 
 fn render_topic_score(score: &TopicScoreView) -> Value {
     json!({
-        "mesh": score.mesh.map(|(since, during)| [at(since), span(during)]),
+        "mesh": score.mesh.map(|(since, during)| [milliseconds(since), span(during)]),
         "first": score.first,
         "active": score.active,
         "delivered": score.delivered,

@@ -21,10 +21,10 @@ pub struct WorkerDriver<E> {
     engine: E,
     network: TraceNetwork,
     queue: InputQueue,
-    /// Since the last answer.
+    /// The outputs since the last answer.
     outputs: Outputs,
     now: Timestamp,
-    /// In milliseconds.
+    /// The heartbeat interval in milliseconds.
     heartbeat_interval: i64,
 }
 
@@ -90,39 +90,39 @@ impl<E: Engine> WorkerDriver<E> {
     /// Performs an op whose answer is what it emits.
     async fn input(&mut self, op: WorkerOp) -> Result<(), String> {
         match op {
-            WorkerOp::P2pInput { input } => self.offer(Input::P2p(input.into())).await,
+            WorkerOp::P2pInput { input } => self.push(Input::P2p(input.into())).await,
             WorkerOp::BoundedP2pInput { input, times } => {
                 for _ in 0..times {
                     self.queue.push_bounded(input.clone().into(), self.now);
-                    self.work_off().await?;
+                    self.handle_queued().await?;
                 }
                 Ok(())
             }
-            WorkerOp::AppInput { input } => self.offer(Input::App(input.into())).await,
+            WorkerOp::AppInput { input } => self.push(Input::App(input.into())).await,
             WorkerOp::Heartbeat { times } => {
                 for _ in 0..times {
-                    self.offer(Input::Tick).await?;
+                    self.push(Input::Tick).await?;
                 }
                 Ok(())
             }
-            WorkerOp::CheckUnknownMessages {} => self.offer(Input::CheckParked).await,
+            WorkerOp::CheckUnknownMessages {} => self.push(Input::CheckParked).await,
             WorkerOp::MessageBurst(burst) => {
                 for message in burst.messages() {
                     let message = P2pMessage::FullMessage(message);
-                    self.offer(Input::P2p(P2pInput::InMessage { from_peer: burst.from_peer, message }))
+                    self.push(Input::P2p(P2pInput::InMessage { from_peer: burst.from_peer, message }))
                         .await?;
                 }
                 Ok(())
             }
-            WorkerOp::SetUnreachablePoint { point } => self.offer(Input::Unreachable(point)).await,
+            WorkerOp::SetUnreachablePoint { point } => self.push(Input::Unreachable(point)).await,
             WorkerOp::AdvanceTime { span } => self.advance(span).await,
-            WorkerOp::Hold {} => {
+            WorkerOp::Pause {} => {
                 self.queue.pause(true);
                 Ok(())
             }
-            WorkerOp::Release {} => {
+            WorkerOp::Resume {} => {
                 self.queue.pause(false);
-                self.work_off().await
+                self.handle_queued().await
             }
             WorkerOp::Make(_) => Err("`make` twice".into()),
             WorkerOp::View { .. }
@@ -133,13 +133,13 @@ impl<E: Engine> WorkerDriver<E> {
         }
     }
 
-    async fn offer(&mut self, input: Input) -> Result<(), String> {
+    async fn push(&mut self, input: Input) -> Result<(), String> {
         self.queue.push(input);
-        self.work_off().await
+        self.handle_queued().await
     }
 
     /// Handles the queued inputs, unless the queue is paused.
-    async fn work_off(&mut self) -> Result<(), String> {
+    async fn handle_queued(&mut self) -> Result<(), String> {
         while let Some(input) = self.queue.pop() {
             match input {
                 Input::P2p(input) => self.engine.p2p_input(input).await?,
@@ -155,7 +155,7 @@ impl<E: Engine> WorkerDriver<E> {
         Ok(())
     }
 
-    /// On the way to the target time, each batch is processed at its very deadline.
+    /// Advances the clock. Each batch is processed exactly at its deadline.
     async fn advance(&mut self, span: Duration) -> Result<(), String> {
         let target = self.now.after(span);
         let mut last = None;
@@ -168,7 +168,7 @@ impl<E: Engine> WorkerDriver<E> {
             }
             last = Some(deadline);
             self.engine.set_clock(deadline).await?;
-            self.offer(Input::ProcessBatch).await?;
+            self.push(Input::ProcessBatch).await?;
         }
         self.now = target;
         self.engine.set_clock(target).await

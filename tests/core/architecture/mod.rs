@@ -16,10 +16,10 @@ use modules::{Arrow, Modules};
 struct Area {
     /// The module; the crate's root is empty.
     root: &'static str,
-    /// From top to bottom. A unit may import from lower layers, and from its own layer as long as no circle arises.
+    /// The layers from top to bottom. A unit may import from lower layers, and from its own layer if that creates no circle.
     /// `a::b` takes a file out of the folder `a` as a unit of its own; between these two every arrow is allowed.
     layers: &'static [&'static [&'static str]],
-    /// In one layer the first must not import from the second.
+    /// Pairs of units of one layer of which the first must not import from the second.
     apart: &'static [(&'static str, &'static str)],
 }
 
@@ -129,7 +129,7 @@ impl Area {
             .collect()
     }
 
-    /// What is wrong with the arrows, a line each.
+    /// The violations of the arrows, one per line.
     fn violations(&self, arrows: &BTreeSet<Arrow>) -> Vec<String> {
         let mut between: BTreeMap<(&str, &str), Vec<&Arrow>> = BTreeMap::new();
         for arrow in arrows {
@@ -146,7 +146,7 @@ impl Area {
             let reason = match (self.layer(from), self.layer(to)) {
                 (None, _) | (_, None) => "has a unit that is in no layer",
                 (Some(above), Some(below)) if above > below => "points up",
-                _ if self.apart.contains(&(from, to)) => "is between units that are kept apart",
+                _ if self.apart.contains(&(from, to)) => "is between units that must be independent",
                 (Some(layer), Some(other)) if layer == other => {
                     let within = between
                         .keys()
@@ -159,7 +159,7 @@ impl Area {
                 _ => continue,
             };
             let heading = format!("{} -> {} {reason}", self.name(from), self.name(to));
-            // One line a file is enough to find them.
+            // The report has one line per file.
             let by_file: BTreeMap<_, _> = arrows.iter().rev().map(|arrow| (&arrow.file, arrow)).collect();
             wrong.extend(by_file.values().map(|arrow| {
                 format!("src/{}:{}: {}: {heading}", arrow.file.display(), arrow.line, arrow.path)
@@ -211,7 +211,7 @@ fn an_arrow_that_points_up_or_closes_a_circle_is_found() {
         "src/p/a/x.rs:1: crate::p::c::C: p/a/x -> p/c points up",
         "src/p/b.rs:1: crate::p::a::A: p/b -> p/a closes a circle",
         "src/p/c.rs:1: super::A: p/c -> p/a points up",
-        "src/p/c.rs:2: super::d::D: p/c -> p/d is between units that are kept apart",
+        "src/p/c.rs:2: super::d::D: p/c -> p/d is between units that must be independent",
         "src/p/d.rs:1: crate::p::e::E: p/d -> p/e has a unit that is in no layer",
     ];
     assert_eq!(area.violations(&modules.arrows()), expected);

@@ -17,9 +17,9 @@ type Segments = Vec<String>;
 
 #[derive(Debug, Default)]
 struct Module {
-    /// Modules, types, functions and so on; methods too, which does no harm.
+    /// The names of modules, types, functions and so on, methods included.
     defined: BTreeSet<String>,
-    /// By the name that it has here.
+    /// The imported paths, by the name that they have in this module.
     imported: BTreeMap<String, Vec<Segments>>,
     globs: Vec<Segments>,
 }
@@ -33,7 +33,7 @@ struct Reference {
     line: usize,
 }
 
-/// From the module that contains a path to the one that defines its item.
+/// An import: from the module that contains a path to the one that defines its item.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrow {
     pub from: ModulePath,
@@ -50,7 +50,7 @@ pub struct Modules {
     references: Vec<Reference>,
 }
 
-/// More imports than these behind one another are a circle.
+/// The maximal length of a chain of imports; a longer one is a circle.
 const MAX_IMPORTS: usize = 16;
 /// This crate's name in the binary, which is a crate of its own.
 const LIBRARY: &str = "actix_gossipsub";
@@ -131,7 +131,7 @@ impl Modules {
         self.imported(module, first, rest, imports).unwrap_or_else(|| module.to_owned())
     }
 
-    /// What an imported name means, or one that comes by a glob.
+    /// The module that an imported name refers to, also through a glob import.
     fn imported(&self, module: &str, name: &str, rest: &[String], imports: usize) -> Option<ModulePath> {
         let known = self.modules.get(module).filter(|_| imports < MAX_IMPORTS)?;
         let import = known
@@ -145,8 +145,8 @@ impl Modules {
         }
         known.globs.iter().find_map(|glob| {
             let target = self.resolve(module, glob, imports + 1)?;
-            let there = self.modules.get(&target)?;
-            if there.defined.contains(name) {
+            let imported = self.modules.get(&target)?;
+            if imported.defined.contains(name) {
                 return Some(self.walk(&target, &[&[name.to_owned()], rest].concat(), imports + 1));
             }
             self.imported(&target, name, rest, imports + 1)
@@ -181,12 +181,12 @@ struct Reader<'a> {
     file: &'a Path,
     code: &'a [Token],
     at: usize,
-    /// The module that the file is, those opened within it, and how deep in braces each begins.
+    /// The module of the file and the open modules inside it, each with the depth of braces where it begins.
     modules: Vec<(ModulePath, usize)>,
     depth: usize,
 }
 
-/// What defines the name behind it.
+/// The keywords before the name of a defined item.
 const DEFINING: [&str; 9] =
     ["struct", "enum", "union", "trait", "type", "fn", "const", "static", "macro_rules"];
 
@@ -208,7 +208,7 @@ impl Reader<'_> {
                     self.modules.push((module, self.depth + 1));
                     self.at += 1;
                 }
-                // `pub(in path)` needs nothing of that path.
+                // The path in `pub(in path)` is not an import.
                 "in" if self.at > 1 && starts_with(&self.code[self.at - 2..], &["pub", "("]) => {
                     while !self.code.get(self.at).is_none_or(|token| token.is(")")) {
                         self.at += 1;
@@ -271,7 +271,7 @@ impl Reader<'_> {
         self.refer(segments, line);
     }
 
-    /// A tree of a `use`, behind `prefix`; ends behind it.
+    /// Reads a tree of a `use` after `prefix`, and stops after the tree.
     fn tree(&mut self, prefix: &Segments) {
         let mut segments = prefix.clone();
         while let Some(token) = self.code.get(self.at) {
@@ -284,7 +284,7 @@ impl Reader<'_> {
                         self.tree(&segments);
                     }
                     self.at += 1;
-                    // The comma or semicolon behind the braces.
+                    // The comma or semicolon after the braces.
                     self.at += usize::from(self.code.get(self.at).is_some_and(|t| t.is(",") || t.is(";")));
                     return;
                 }

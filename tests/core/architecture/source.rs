@@ -1,13 +1,13 @@
 //! A Rust file as tokens with their lines, comments and strings included. It reads what this repository contains, not
 //! every valid program.
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     Ident,
-    /// `::` is one token, every other character of punctuation is its own.
+    /// Punctuation: `::` is one token, and so is each other character.
     Punct,
-    /// A string or character, without its quotes.
+    /// A string or character literal, without its quotes.
     Text,
     /// A comment, with its slashes.
     Comment,
@@ -17,7 +17,7 @@ pub enum Kind {
 pub struct Token {
     pub kind: Kind,
     pub text: String,
-    /// From 1.
+    /// The line number, from 1.
     pub line: usize,
 }
 
@@ -40,17 +40,17 @@ pub fn tokens(source: &str) -> Vec<Token> {
 pub fn code(source: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = tokens(source);
     tokens.retain(|token| matches!(token.kind, Kind::Ident | Kind::Punct));
-    let mut kept = Vec::with_capacity(tokens.len());
+    let mut code = Vec::with_capacity(tokens.len());
     let mut at = 0;
     while at < tokens.len() {
         if starts_with(&tokens[at..], &["#", "[", "cfg", "(", "test", ")", "]"]) {
             at = end_of_item(&tokens, at + 7);
         } else {
-            kept.push(tokens[at].clone());
+            code.push(tokens[at].clone());
             at += 1;
         }
     }
-    kept
+    code
 }
 
 /// Whether the next tokens are these.
@@ -58,7 +58,7 @@ pub fn starts_with(tokens: &[Token], texts: &[&str]) -> bool {
     tokens.len() >= texts.len() && tokens.iter().zip(texts).all(|(token, text)| token.is(text))
 }
 
-/// Behind the item that starts here: behind its `;`, or the brace that closes its body.
+/// The index after the item that starts at `start`: after its `;` or the closing brace of its body.
 fn end_of_item(tokens: &[Token], start: usize) -> usize {
     let is_use = tokens[start..].iter().take(4).any(|token| token.is("use"));
     let mut depth = 0_usize;
@@ -93,13 +93,13 @@ impl Reader<'_> {
         } else if first == '\'' {
             match character(rest) {
                 Some(end) => self.take(Kind::Text, end, 1),
-                // A lifetime: its name is no name of ours.
-                None => self.skip(1 + word(&rest[1..])),
+                // The name of a lifetime is not read.
+                None => self.skip(1 + name_length(&rest[1..])),
             }
         } else if first == '_' || first.is_alphabetic() {
-            self.take(Kind::Ident, word(rest), 0);
+            self.take(Kind::Ident, name_length(rest), 0);
         } else if first.is_ascii_digit() {
-            self.skip(word(rest));
+            self.skip(name_length(rest));
         } else if rest.starts_with("::") {
             self.take(Kind::Punct, 2, 0);
         } else if first.is_whitespace() {
@@ -109,7 +109,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A token of `length` bytes; `quotes` of them on either side are not part of its text.
+    /// Adds a token of `length` bytes; the `quotes` bytes on either side are not part of its text.
     fn take(&mut self, kind: Kind, length: usize, quotes: usize) {
         let text =
             self.rest[..length].get(quotes..length - quotes.min(length)).unwrap_or_default().to_owned();
@@ -124,7 +124,7 @@ impl Reader<'_> {
 }
 
 /// The length of a name or number at the start.
-fn word(text: &str) -> usize {
+fn name_length(text: &str) -> usize {
     text.find(|next: char| next != '_' && !next.is_alphanumeric()).unwrap_or(text.len())
 }
 
@@ -142,7 +142,7 @@ fn block_comment(text: &str) -> usize {
     text.len()
 }
 
-/// A string of any kind at the start: the length of its opening without the prefix letters being a name, and its end.
+/// A string literal of any kind at the start: the length of its quotes and the index of its end.
 fn string(text: &str) -> Option<(usize, usize)> {
     let prefix = text.find(|next: char| !matches!(next, 'b' | 'c' | 'r')).filter(|length| *length <= 2)?;
     let body = &text[prefix..];
@@ -164,7 +164,7 @@ fn string(text: &str) -> Option<(usize, usize)> {
     Some((1, text.len()))
 }
 
-/// The length of a character literal at the start; nothing if a lifetime is there.
+/// The length of a character literal at the start; `None` if there is a lifetime.
 fn character(text: &str) -> Option<usize> {
     let mut inner = text.char_indices().skip(1);
     let (_, first) = inner.next()?;
@@ -176,7 +176,7 @@ fn character(text: &str) -> Option<usize> {
 }
 
 #[test]
-fn a_source_is_read_without_what_is_no_code() {
+fn comments_strings_and_test_modules_are_not_code() {
     let source = r##"
         //! crate::in_comment
         use crate::a::{self, B}; /* crate::b /* nested */ */
@@ -189,11 +189,11 @@ fn a_source_is_read_without_what_is_no_code() {
     "##;
     let code: Vec<_> = code(source).into_iter().map(|token| token.text).collect();
     let code = code.concat();
-    for gone in ["in_comment", "nested", "::c", "::d", "::e", "::f", "H"] {
-        assert!(!code.contains(gone), "{gone} in {code}");
+    for removed in ["in_comment", "nested", "::c", "::d", "::e", "::f", "H"] {
+        assert!(!code.contains(removed), "{removed} in {code}");
     }
-    for kept in ["crate::a::{self,B}", "crate::i::j(x)"] {
-        assert!(code.contains(kept), "no {kept} in {code}");
+    for part in ["crate::a::{self,B}", "crate::i::j(x)"] {
+        assert!(code.contains(part), "no {part} in {code}");
     }
     let lines: Vec<_> =
         tokens(source).into_iter().filter(|token| token.is("crate")).map(|t| t.line).collect();

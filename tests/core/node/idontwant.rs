@@ -8,39 +8,39 @@ use actix_gossipsub::{
     protocol::{IDontWantOutcome, IWantAnswer, OutputBatch, ReceiveOutcome, ValidationMode},
 };
 
-use super::setup::{BOTH, MANY, Plain, SECOND, Setup, World, full};
+use super::setup::{BOTH, Fixture, MANY, Plain, SECOND, Setup, full};
 
-/// The bytes from which a message is large, by default.
+/// The default message size in bytes from which IDONTWANT is sent.
 const LARGE: usize = 1000;
 
-fn with(setup: Setup) -> World {
-    let world = setup.connected(MANY).subscribed().joined().start();
-    world.messages_have(LARGE);
-    world
+fn joined_with_large_messages(setup: Setup) -> Fixture {
+    let fixture = setup.connected(MANY).subscribed().joined().start();
+    fixture.set_message_size(LARGE);
+    fixture
 }
 
-fn large() -> World {
-    with(Setup::new())
+fn default_fixture() -> Fixture {
+    joined_with_large_messages(Setup::new())
 }
 
-/// Who is told not to send what, and who is sent a message, since the last call.
-fn said(world: &mut World) -> (Vec<(u32, Vec<u32>)>, BTreeSet<u32>) {
-    let (mut declined, mut sent) = (Vec::new(), BTreeSet::new());
-    for output in world.node.drain().p2p {
+/// The IDONTWANTs sent since the last call, by peer, and the peers that were sent a full message.
+fn drain_sent(fixture: &mut Fixture) -> (Vec<(u32, Vec<u32>)>, BTreeSet<u32>) {
+    let (mut idontwants, mut sent) = (Vec::new(), BTreeSet::new());
+    for output in fixture.node.drain().p2p {
         let P2pOutput::OutMessage { to_peer, message } = output else { continue };
         match message {
-            P2pMessage::IDontWant { message_ids } => declined.push((to_peer, message_ids)),
+            P2pMessage::IDontWant { message_ids } => idontwants.push((to_peer, message_ids)),
             P2pMessage::FullMessage(_) => drop(sent.insert(to_peer)),
             _ => {}
         }
     }
-    declined.sort_unstable();
-    (declined, sent)
+    idontwants.sort_unstable();
+    (idontwants, sent)
 }
 
-fn others(world: &World, but: u32) -> Vec<(u32, Vec<u32>)> {
-    let others = world.mesh().into_iter().filter(|peer| *peer != but);
-    others.map(|peer| (peer, vec![7])).collect()
+fn idontwant_to_mesh(fixture: &Fixture, except: u32) -> Vec<(u32, Vec<u32>)> {
+    let peers = fixture.mesh().into_iter().filter(|peer| *peer != except);
+    peers.map(|peer| (peer, vec![7])).collect()
 }
 
 fn routed(outcome: ReceiveOutcome<Plain>) -> BTreeSet<u32> {
@@ -49,201 +49,213 @@ fn routed(outcome: ReceiveOutcome<Plain>) -> BTreeSet<u32> {
 }
 
 #[test]
-fn the_mesh_but_the_sender_is_told_of_the_first_copy_of_a_large_message() {
+fn idontwant_is_sent_to_the_mesh_for_the_first_copy_of_a_large_message() {
     for validation_mode in BOTH {
-        let mut world = with(Setup::new().validation_mode(validation_mode));
-        let sender = *world.mesh().first().expect("a mesh");
-        said(&mut world);
-        world.deliver(sender, 7);
-        assert_eq!(said(&mut world).0, others(&world, sender));
-        let other = *world.mesh().last().expect("a mesh");
+        let mut fixture = joined_with_large_messages(Setup::new().validation_mode(validation_mode));
+        let sender = *fixture.mesh().first().expect("the mesh is not empty");
+        drain_sent(&mut fixture);
+        fixture.deliver(sender, 7);
+        assert_eq!(drain_sent(&mut fixture).0, idontwant_to_mesh(&fixture, sender));
+        let other = *fixture.mesh().last().expect("the mesh is not empty");
         assert_eq!(
-            world.node.receive_message(&other, full(7).into(), ValidationMode::Sequential, world.now()),
+            fixture.node.receive_message(&other, full(7).into(), ValidationMode::Sequential, fixture.now()),
             ReceiveOutcome::AlreadyReceived
         );
-        assert_eq!(said(&mut world).0, []);
+        assert_eq!(drain_sent(&mut fixture).0, []);
     }
 }
 
 #[test]
-fn it_is_told_before_the_message_is_sent() {
-    let mut world = large();
-    said(&mut world);
-    world.deliver(99, 7);
-    let declines = |one: &OutputBatch<Plain>| {
+fn idontwant_is_sent_before_the_message() {
+    let mut fixture = default_fixture();
+    drain_sent(&mut fixture);
+    fixture.deliver(99, 7);
+    let is_idontwant = |one: &OutputBatch<Plain>| {
         matches!(one, OutputBatch::Gossip { message: P2pMessage::IDontWant { .. }, .. })
     };
-    let batches: Vec<_> = world.node.drain_batches().collect();
-    let order: Vec<bool> = batches.iter().map(declines).collect();
-    assert_eq!(order, [true, false], "one item for all who are told, then one for all who are sent it");
+    let batches: Vec<_> = fixture.node.drain_batches().collect();
+    let order: Vec<bool> = batches.iter().map(is_idontwant).collect();
+    assert_eq!(order, [true, false], "one batch of IDONTWANT is followed by one batch of the message");
 }
 
 #[test]
-fn a_message_that_waits_for_its_verdict_is_told_of_once() {
-    let mut world = large();
-    said(&mut world);
-    let now = world.now();
+fn idontwant_of_a_message_in_a_batch_is_sent_once() {
+    let mut fixture = default_fixture();
+    drain_sent(&mut fixture);
+    let now = fixture.now();
     for sender in [99, 98] {
-        let outcome = world.node.receive_message(&sender, full(7).into(), ValidationMode::Batched, now);
+        let outcome = fixture.node.receive_message(&sender, full(7).into(), ValidationMode::Batched, now);
         assert_eq!(outcome, ReceiveOutcome::Batched);
     }
-    assert_eq!(said(&mut world).0, others(&world, 99));
+    assert_eq!(drain_sent(&mut fixture).0, idontwant_to_mesh(&fixture, 99));
 }
 
 #[test]
-fn an_invalid_message_is_told_of_once_a_heartbeat() {
-    let mut world = with(Setup::new().limits(|limits| limits.extensions.invalid_memory_ticks = 0));
-    world.refuse_all_messages();
-    said(&mut world);
-    for told in [true, false, false] {
-        assert_eq!(world.deliver(99, 7), ReceiveOutcome::Invalid);
-        assert_eq!(!said(&mut world).0.is_empty(), told);
+fn idontwant_of_an_invalid_message_is_sent_once_per_heartbeat() {
+    let mut fixture =
+        joined_with_large_messages(Setup::new().limits(|limits| limits.extensions.invalid_memory_ticks = 0));
+    fixture.make_all_messages_invalid();
+    drain_sent(&mut fixture);
+    for is_sent in [true, false, false] {
+        assert_eq!(fixture.deliver(99, 7), ReceiveOutcome::Invalid);
+        assert_eq!(!drain_sent(&mut fixture).0.is_empty(), is_sent);
     }
-    world.heartbeat();
-    said(&mut world);
-    world.deliver(99, 7);
-    assert_eq!(said(&mut world).0, others(&world, 99));
+    fixture.heartbeat();
+    drain_sent(&mut fixture);
+    fixture.deliver(99, 7);
+    assert_eq!(drain_sent(&mut fixture).0, idontwant_to_mesh(&fixture, 99));
 }
 
 #[test]
-fn nobody_is_told_of_a_small_message_or_of_one_that_we_publish() {
-    let mut world = large();
-    said(&mut world);
-    world.publish(7);
-    world.messages_have(LARGE - 1);
-    world.deliver(99, 8);
-    assert_eq!(said(&mut world).0, []);
+fn no_idontwant_is_sent_for_small_or_own_messages() {
+    let mut fixture = default_fixture();
+    drain_sent(&mut fixture);
+    fixture.publish(7);
+    fixture.set_message_size(LARGE - 1);
+    fixture.deliver(99, 8);
+    assert_eq!(drain_sent(&mut fixture).0, []);
 }
 
 #[test]
-fn bootstrap_peers_are_not_told() {
-    let mut world = large();
-    world.connect(99, ConnectionInfo::outbound().bootstrap());
-    world.subscribe(99);
-    world.graft(99);
-    assert!(world.mesh().contains(&99));
-    said(&mut world);
-    world.deliver(98, 7);
-    assert!(said(&mut world).0.iter().all(|(peer, _)| *peer != 99));
+fn no_idontwant_is_sent_to_bootstrap_peers() {
+    let mut fixture = default_fixture();
+    fixture.connect(99, ConnectionInfo::outbound().bootstrap());
+    fixture.subscribe(99);
+    fixture.graft(99);
+    assert!(fixture.mesh().contains(&99));
+    drain_sent(&mut fixture);
+    fixture.deliver(98, 7);
+    assert!(drain_sent(&mut fixture).0.iter().all(|(peer, _)| *peer != 99));
 }
 
 #[test]
-fn as_the_reference_does_nothing_is_told_and_nothing_heeded() {
-    let mut world = with(Setup::new().limits(|limits| limits.extensions = Extensions::none()));
-    assert_eq!(world.idontwant(0, 7..8), IDontWantOutcome::SwitchedOff);
-    said(&mut world);
-    let to = routed(world.deliver(99, 7));
-    assert_eq!(said(&mut world), (Vec::new(), to));
+fn without_the_extension_idontwant_is_neither_sent_nor_applied() {
+    let mut fixture =
+        joined_with_large_messages(Setup::new().limits(|limits| limits.extensions = Extensions::none()));
+    assert_eq!(fixture.idontwant(0, 7..8), IDontWantOutcome::SwitchedOff);
+    drain_sent(&mut fixture);
+    let to = routed(fixture.deliver(99, 7));
+    assert_eq!(drain_sent(&mut fixture), (Vec::new(), to));
 }
 
 #[test]
-fn who_does_not_want_a_message_is_not_sent_it_though_it_is_meant_for_it() {
+fn a_message_is_not_sent_to_a_mesh_peer_that_sent_idontwant() {
     for validation_mode in BOTH {
-        let mut world = with(Setup::new().validation_mode(validation_mode));
-        let (one, mesh) = (*world.mesh().first().expect("a mesh"), world.mesh());
-        assert_eq!(world.idontwant(one, 7..9), IDontWantOutcome::Noted { ids: 2 });
-        said(&mut world);
-        assert_eq!(routed(world.deliver(99, 7)), mesh);
-        let mut wanting = mesh.clone();
-        wanting.remove(&one);
-        assert_eq!(said(&mut world).1, wanting);
-        // What we publish ourselves is no other matter; another message is.
-        assert_eq!(BTreeSet::from_iter(world.publish(8)), mesh);
-        assert_eq!(said(&mut world).1, wanting);
-        world.deliver(99, 9);
-        assert_eq!(said(&mut world).1, mesh);
+        let mut fixture = joined_with_large_messages(Setup::new().validation_mode(validation_mode));
+        let (one, mesh) = (*fixture.mesh().first().expect("the mesh is not empty"), fixture.mesh());
+        assert_eq!(fixture.idontwant(one, 7..9), IDontWantOutcome::Recorded { ids: 2 });
+        drain_sent(&mut fixture);
+        assert_eq!(routed(fixture.deliver(99, 7)), mesh);
+        let mut receivers = mesh.clone();
+        receivers.remove(&one);
+        assert_eq!(drain_sent(&mut fixture).1, receivers);
+        // The same applies to our own messages, but not to messages with other ids.
+        assert_eq!(BTreeSet::from_iter(fixture.publish(8)), mesh);
+        assert_eq!(drain_sent(&mut fixture).1, receivers);
+        fixture.deliver(99, 9);
+        assert_eq!(drain_sent(&mut fixture).1, mesh);
     }
 }
 
 #[test]
-fn a_small_message_is_sent_to_all() {
-    let mut world = large();
-    let mesh = world.mesh();
-    world.idontwant(*mesh.first().expect("a mesh"), 7..8);
-    world.messages_have(LARGE - 1);
-    said(&mut world);
-    world.deliver(99, 7);
-    assert_eq!(said(&mut world).1, mesh);
+fn a_small_message_is_sent_in_spite_of_idontwant() {
+    let mut fixture = default_fixture();
+    let mesh = fixture.mesh();
+    fixture.idontwant(*mesh.first().expect("the mesh is not empty"), 7..8);
+    fixture.set_message_size(LARGE - 1);
+    drain_sent(&mut fixture);
+    fixture.deliver(99, 7);
+    assert_eq!(drain_sent(&mut fixture).1, mesh);
 }
 
 #[test]
-fn who_asks_for_what_it_did_not_want_is_sent_it() {
-    let mut world = large();
-    world.publish(7);
-    world.idontwant(24, 7..8);
-    assert!(matches!(world.iwant(24, 7), IWantAnswer::Message(_)));
-    assert!(said(&mut world).1.contains(&24));
+fn iwant_is_answered_in_spite_of_idontwant() {
+    let mut fixture = default_fixture();
+    fixture.publish(7);
+    fixture.idontwant(24, 7..8);
+    assert!(matches!(fixture.iwant(24, 7), IWantAnswer::Message(_)));
+    assert!(drain_sent(&mut fixture).1.contains(&24));
 }
 
 #[test]
-fn it_is_heeded_for_some_heartbeats() {
+fn idontwant_expires_after_the_configured_heartbeats() {
     for ticks in 1..=4 {
-        let mut world = with(Setup::new().limits(|limits| limits.extensions.idontwant_ticks = ticks));
+        let mut fixture = joined_with_large_messages(
+            Setup::new().limits(|limits| limits.extensions.idontwant_ticks = ticks),
+        );
         for passed in 0..=ticks {
-            assert_eq!(world.mesh().len(), 6);
-            let one = *world.mesh().first().expect("a mesh");
+            assert_eq!(fixture.mesh().len(), 6);
+            let one = *fixture.mesh().first().expect("the mesh is not empty");
             let id = passed as u32;
-            world.idontwant(one, id..id + 1);
-            (0..passed).for_each(|_| drop(world.heartbeat()));
-            assert!(world.mesh().contains(&one));
-            said(&mut world);
-            world.deliver(99, id);
-            assert_eq!(said(&mut world).1.contains(&one), passed == ticks, "after {passed} of {ticks}");
+            fixture.idontwant(one, id..id + 1);
+            (0..passed).for_each(|_| drop(fixture.heartbeat()));
+            assert!(fixture.mesh().contains(&one));
+            drain_sent(&mut fixture);
+            fixture.deliver(99, id);
+            assert_eq!(
+                drain_sent(&mut fixture).1.contains(&one),
+                passed == ticks,
+                "after {passed} of {ticks}"
+            );
         }
-        (0..ticks).for_each(|_| drop(world.heartbeat()));
-        assert_eq!(world.node.footprint().peer_idontwant, 0);
+        (0..ticks).for_each(|_| drop(fixture.heartbeat()));
+        assert_eq!(fixture.node.footprint().peer_idontwant, 0);
     }
 }
 
 #[test]
-fn a_peer_may_name_so_many_ids_a_heartbeat() {
-    let mut world = with(Setup::new().limits(|limits| limits.extensions.max_idontwant_per_heartbeat = 10));
-    assert_eq!(world.idontwant(0, 0..8), IDontWantOutcome::Noted { ids: 8 });
-    assert_eq!(world.idontwant(0, 8..12), IDontWantOutcome::TooMany { ignored: 2, max: 10 });
-    assert_eq!(world.idontwant(0, 12..13), IDontWantOutcome::TooMany { ignored: 1, max: 10 });
-    assert_eq!(world.idontwant(1, 12..13), IDontWantOutcome::Noted { ids: 1 });
-    assert_eq!(world.node.footprint().peer_idontwant, 11);
-    world.heartbeat();
-    assert_eq!(world.idontwant(0, 20..30), IDontWantOutcome::Noted { ids: 10 });
-    assert_eq!(world.node.footprint().peer_idontwant, 21);
+fn idontwant_ids_of_a_peer_are_limited_per_heartbeat() {
+    let mut fixture = joined_with_large_messages(
+        Setup::new().limits(|limits| limits.extensions.max_idontwant_per_heartbeat = 10),
+    );
+    assert_eq!(fixture.idontwant(0, 0..8), IDontWantOutcome::Recorded { ids: 8 });
+    assert_eq!(fixture.idontwant(0, 8..12), IDontWantOutcome::TooMany { ignored: 2, max: 10 });
+    assert_eq!(fixture.idontwant(0, 12..13), IDontWantOutcome::TooMany { ignored: 1, max: 10 });
+    assert_eq!(fixture.idontwant(1, 12..13), IDontWantOutcome::Recorded { ids: 1 });
+    assert_eq!(fixture.node.footprint().peer_idontwant, 11);
+    fixture.heartbeat();
+    assert_eq!(fixture.idontwant(0, 20..30), IDontWantOutcome::Recorded { ids: 10 });
+    assert_eq!(fixture.node.footprint().peer_idontwant, 21);
 }
 
 #[test]
-fn no_more_is_said_of_one_topic_than_is_heard_of_one_peer() {
-    let mut world = with(Setup::new().limits(|limits| limits.extensions.max_idontwant_per_heartbeat = 2));
-    said(&mut world);
-    (0..5).for_each(|id| drop(world.deliver(99, id)));
-    assert_eq!(said(&mut world).0.len(), 2 * world.mesh().len());
-    assert_eq!(world.node.footprint().sent_idontwant, 2);
-    world.heartbeat();
-    said(&mut world);
-    world.deliver(99, 5);
-    assert_eq!(said(&mut world).0.len(), world.mesh().len());
+fn sent_idontwants_of_a_topic_are_limited_per_heartbeat() {
+    let mut fixture = joined_with_large_messages(
+        Setup::new().limits(|limits| limits.extensions.max_idontwant_per_heartbeat = 2),
+    );
+    drain_sent(&mut fixture);
+    (0..5).for_each(|id| drop(fixture.deliver(99, id)));
+    assert_eq!(drain_sent(&mut fixture).0.len(), 2 * fixture.mesh().len());
+    assert_eq!(fixture.node.footprint().sent_idontwant, 2);
+    fixture.heartbeat();
+    drain_sent(&mut fixture);
+    fixture.deliver(99, 5);
+    assert_eq!(drain_sent(&mut fixture).0.len(), fixture.mesh().len());
 }
 
 #[test]
-fn strangers_and_peers_below_the_gossip_threshold_are_not_heeded() {
-    let mut world = large();
-    assert_eq!(world.idontwant(99, 7..8), IDontWantOutcome::UnknownPeer);
-    world.set_application_score(3, -1.0);
-    let outcome = world.idontwant(3, 7..8);
+fn idontwant_of_unconnected_and_low_scored_peers_is_ignored() {
+    let mut fixture = default_fixture();
+    assert_eq!(fixture.idontwant(99, 7..8), IDontWantOutcome::UnknownPeer);
+    fixture.set_application_score(3, -1.0);
+    let outcome = fixture.idontwant(3, 7..8);
     assert!(matches!(outcome, IDontWantOutcome::LowScore { threshold: 0.0, .. }), "{outcome:?}");
-    assert_eq!(world.node.footprint().peer_idontwant, 0);
+    assert_eq!(fixture.node.footprint().peer_idontwant, 0);
 }
 
 #[test]
-fn what_a_peer_said_is_forgotten_with_its_connection() {
-    let mut world = large();
-    world.idontwant(3, 0..100);
-    assert_eq!(world.node.footprint().peer_idontwant, 100);
-    let now = world.now();
-    world.node.remove_peer(&3, now);
-    assert_eq!(world.node.footprint().peer_idontwant, 0);
-    world.connect(3, ConnectionInfo::inbound().direct());
-    world.subscribe(3);
-    world.advance(SECOND);
-    said(&mut world);
+fn idontwant_ids_of_a_peer_are_removed_when_it_disconnects() {
+    let mut fixture = default_fixture();
+    fixture.idontwant(3, 0..100);
+    assert_eq!(fixture.node.footprint().peer_idontwant, 100);
+    let now = fixture.now();
+    fixture.node.remove_peer(&3, now);
+    assert_eq!(fixture.node.footprint().peer_idontwant, 0);
+    fixture.connect(3, ConnectionInfo::inbound().direct());
+    fixture.subscribe(3);
+    fixture.advance(SECOND);
+    drain_sent(&mut fixture);
     let message = Arc::new(full(7));
-    world.node.receive_message(&99, message, ValidationMode::Sequential, now);
-    assert!(said(&mut world).1.contains(&3));
+    fixture.node.receive_message(&99, message, ValidationMode::Sequential, now);
+    assert!(drain_sent(&mut fixture).1.contains(&3));
 }

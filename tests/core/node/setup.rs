@@ -1,4 +1,4 @@
-//! Builds the node of each test: a [`Setup`] starts a [`World`], which is a node with its clock. Its methods use
+//! Builds the node of each test: a [`Setup`] starts a [`Fixture`], which is a node with its clock. Its methods use
 //! [`TOPIC`] unless another topic is named.
 
 use std::{
@@ -20,9 +20,9 @@ use actix_gossipsub::{
     },
 };
 
-/// The topic of all that names none.
+/// The topic of all methods without a topic argument.
 pub const TOPIC: u32 = 0;
-/// Four times D and one: enough for every choice of peers to be a choice.
+/// The peers: 4 * D + 1, so that every selection of peers leaves some out.
 pub const MANY: Range<u32> = 0..25;
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const BOTH: [ValidationMode; 2] = [ValidationMode::Sequential, ValidationMode::Batched];
@@ -30,8 +30,8 @@ pub const BOTH: [ValidationMode; 2] = [ValidationMode::Sequential, ValidationMod
 /// A network whose messages are all valid, or all invalid.
 #[derive(Debug, Default)]
 pub struct Plain {
-    refuses_all: AtomicBool,
-    /// The bytes of every message.
+    all_invalid: AtomicBool,
+    /// The size of every message in bytes.
     size: AtomicUsize,
 }
 
@@ -47,7 +47,7 @@ impl Network for Plain {
     }
 
     fn validate(&self, _: &Delivery<Self>) -> Validity {
-        if self.refuses_all.load(Ordering::Relaxed) { Validity::Invalid } else { Validity::Valid }
+        if self.all_invalid.load(Ordering::Relaxed) { Validity::Invalid } else { Validity::Valid }
     }
 
     fn message_size(&self, (): &()) -> usize {
@@ -55,7 +55,7 @@ impl Network for Plain {
     }
 }
 
-/// What a node starts with.
+/// The initial state of a node.
 pub struct Setup {
     limits: LimitsConfig<u32>,
     validation_mode: ValidationMode,
@@ -65,7 +65,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The reference's default limits, nobody connected, nothing joined.
+    /// The default limits of the reference, no connections, and no joined topic.
     pub fn new() -> Self {
         let (connected, subscribed) = (Vec::new(), Vec::new());
         Self {
@@ -104,39 +104,39 @@ impl Setup {
         self
     }
 
-    /// All who are connected so far subscribe.
+    /// All peers connected so far subscribe.
     pub fn subscribed(mut self) -> Self {
         self.subscribed = self.connected.iter().map(|(peer, _)| *peer).collect();
         self
     }
 
-    /// The topic is joined, after everybody subscribed.
+    /// The topic is joined after the peers subscribed.
     pub fn joined(self) -> Self {
         Self { joined: true, ..self }
     }
 
-    pub fn start(self) -> World {
+    pub fn start(self) -> Fixture {
         let network = Arc::new(Plain::default());
         let limits = self.limits.clone().try_into().expect("valid limits");
         let options = NodeOptions::default().with(|o| o.seed = 1);
         let node = Node::new(Arc::clone(&network), limits, options);
-        let mut world = World {
+        let mut fixture = Fixture {
             node,
             network,
             limits: self.limits,
             validation_mode: self.validation_mode,
             now: Timestamp::ZERO,
         };
-        self.connected.iter().for_each(|(peer, info)| world.connect(*peer, info.clone()));
-        self.subscribed.iter().for_each(|peer| world.subscribe(*peer));
+        self.connected.iter().for_each(|(peer, info)| fixture.connect(*peer, info.clone()));
+        self.subscribed.iter().for_each(|peer| fixture.subscribe(*peer));
         if self.joined {
-            world.join();
+            fixture.join();
         }
-        world
+        fixture
     }
 }
 
-/// Octez' `default_limits.ml`.
+/// The limits of `default_limits.ml` in Octez.
 fn reference_limits() -> LimitsConfig<u32> {
     let parameters = TopicScoreLimits::default().with(|t| {
         t.time_in_mesh_weight = 1.0;
@@ -178,8 +178,8 @@ fn reference_limits() -> LimitsConfig<u32> {
     })
 }
 
-/// A node and its surroundings.
-pub struct World {
+/// A node with its network and its clock.
+pub struct Fixture {
     pub node: Node<Plain>,
     pub limits: LimitsConfig<u32>,
     network: Arc<Plain>,
@@ -191,7 +191,7 @@ pub fn full(message_id: u32) -> FullMessage<Plain> {
     FullMessage { topic: TOPIC, message_id, message: () }
 }
 
-impl World {
+impl Fixture {
     pub fn advance(&mut self, by: Duration) {
         self.now = self.now.after(by);
     }
@@ -222,11 +222,11 @@ impl World {
         self.node.prune(&peer, &TOPIC, Vec::new(), backoff, self.now);
     }
 
-    /// Joins and answers who is grafted.
+    /// Joins the topic. Returns the grafted peers.
     pub fn join(&mut self) -> BTreeSet<u32> {
         match self.node.join(&TOPIC, self.now) {
             JoinOutcome::Joined { to_graft } => to_graft.into_iter().collect(),
-            JoinOutcome::AlreadyJoined => panic!("joined already"),
+            JoinOutcome::AlreadyJoined => panic!("the topic is joined already"),
         }
     }
 
@@ -234,7 +234,7 @@ impl World {
         self.node.leave(&TOPIC, self.now);
     }
 
-    /// Publishes and answers to whom.
+    /// Publishes a message. Returns its receivers.
     pub fn publish(&mut self, id: u32) -> Vec<u32> {
         match self.node.publish(full(id), self.now) {
             PublishOutcome::Published { to } => to,
@@ -242,7 +242,7 @@ impl World {
         }
     }
 
-    /// Delivers a message, and the verdict on its batch if it has to wait for one.
+    /// Receives a message and, if it is batched, the verdict on its batch.
     pub fn deliver(&mut self, sender: u32, id: u32) -> ReceiveOutcome<Plain> {
         let message = Arc::new(full(id));
         let outcome =
@@ -255,13 +255,13 @@ impl World {
         outcome
     }
 
-    /// From now on the application finds every message invalid.
-    pub fn refuse_all_messages(&self) {
-        self.network.refuses_all.store(true, Ordering::Relaxed);
+    /// From now on the validator finds every message invalid.
+    pub fn make_all_messages_invalid(&self) {
+        self.network.all_invalid.store(true, Ordering::Relaxed);
     }
 
-    /// From now on every message has so many bytes.
-    pub fn messages_have(&self, bytes: usize) {
+    /// Sets the size of all messages in bytes.
+    pub fn set_message_size(&self, bytes: usize) {
         self.network.size.store(bytes, Ordering::Relaxed);
     }
 
@@ -269,10 +269,10 @@ impl World {
         self.node.ihave(&peer, &TOPIC, ids.collect(), self.now)
     }
 
-    /// Asks for one message.
+    /// A peer sends IWANT for one message.
     pub fn iwant(&mut self, peer: u32, id: u32) -> IWantAnswer<Plain> {
         match self.node.iwant(&peer, vec![id], self.now) {
-            IWantOutcome::Answered { mut ids } => ids.remove(&id).expect("an answer to each id"),
+            IWantOutcome::Answered { mut ids } => ids.remove(&id).expect("each id has an answer"),
             IWantOutcome::LowScore { score, .. } => panic!("{peer} has a score of {score}"),
         }
     }
@@ -285,7 +285,7 @@ impl World {
         self.node.heartbeat(self.now)
     }
 
-    /// A heartbeat after its interval; answers how many grafts it makes.
+    /// Runs a heartbeat after its interval. Returns the number of grafts.
     pub fn next_heartbeat(&mut self) -> usize {
         self.advance(self.limits.heartbeat_interval);
         self.heartbeat().to_graft.len()
@@ -322,9 +322,9 @@ impl World {
     }
 }
 
-/// Asserts a score as the reference does: to the last place that rounding leaves alone.
+/// Asserts a score with the tolerance of the reference.
 #[track_caller]
-pub fn assert_score(world: &World, peer: u32, expected: f64) {
-    let score = world.score(peer);
-    assert!((score - expected).abs() < 1e-9, "score of {peer} is {score}, not {expected}");
+pub fn assert_score(fixture: &Fixture, peer: u32, expected: f64) {
+    let score = fixture.score(peer);
+    assert!((score - expected).abs() < 1e-9, "the score of {peer} is {score}, not {expected}");
 }

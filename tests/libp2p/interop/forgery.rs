@@ -11,22 +11,23 @@ use libp2p::{
 };
 
 use super::{
-    Shown, Signing, TOPIC,
-    ours::{Ours, Passed},
+    IdAndData, Signing, TOPIC,
+    ours::{Ours, Traffic},
     raw::{Raw, Reads, other},
     theirs::{self, Theirs},
     wait,
 };
 
-const BAD: usize = 10;
-const GOOD: usize = 20;
+const BAD_MESSAGES: usize = 10;
+const GOOD_MESSAGES: usize = 20;
 
-fn data(who: &str, from: usize) -> Vec<Vec<u8>> {
-    (from..from + GOOD).map(|n| format!("{who} {n}").into_bytes()).collect()
+fn data(sender: &str, from: usize) -> Vec<Vec<u8>> {
+    (from..from + GOOD_MESSAGES).map(|n| format!("{sender} {n}").into_bytes()).collect()
 }
 
-/// Two good peers that talk through us, before, while and after `misbehave` does its worst.
-async fn undisturbed(
+/// Two honest peers exchange messages through our node before, while and after `misbehave` runs. Returns our node and
+/// the misbehaving peer.
+async fn with_misbehaving_peer(
     signing: Signing,
     misbehave: impl AsyncFnOnce(&Ours, &Theirs) -> PeerId,
 ) -> (Ours, PeerId) {
@@ -39,35 +40,39 @@ async fn undisturbed(
     let both = [&left, &right];
     wait::meshed(&ours, &both).await;
 
-    let (mut by_left, mut by_us) = (left.publish(data("left", 0)).await, ours.publish(data("ours", 0)));
+    let (mut from_left, mut from_us) = (left.publish(data("left", 0)).await, ours.publish(data("ours", 0)));
     let bad = misbehave(&ours, &left).await;
-    by_left.extend(left.publish(data("left", GOOD)).await);
-    by_us.extend(ours.publish(data("ours", GOOD)));
-    wait::until("the bad messages", &ours, &both, async || {
-        (ours.worker.stats().count_recv_invalid_app_messages >= BAD as u64).then_some(())
+    from_left.extend(left.publish(data("left", GOOD_MESSAGES)).await);
+    from_us.extend(ours.publish(data("ours", GOOD_MESSAGES)));
+    wait::until("our node counts the invalid messages", &ours, &both, async || {
+        (ours.worker.stats().count_recv_invalid_app_messages >= BAD_MESSAGES as u64).then_some(())
     })
     .await;
-    by_left.extend(left.publish(data("left", 2 * GOOD)).await);
-    wait::delivered(&ours, by_left.len(), &[(&left, by_us.len()), (&right, by_left.len() + by_us.len())])
-        .await;
+    from_left.extend(left.publish(data("left", 2 * GOOD_MESSAGES)).await);
+    wait::delivered(
+        &ours,
+        from_left.len(),
+        &[(&left, from_us.len()), (&right, from_left.len() + from_us.len())],
+    )
+    .await;
     wait::heartbeats(&ours, &both, 2).await;
-    wait::assert_exactly("ours", &ours.got(), &[&by_left]);
-    wait::assert_exactly("left", &left.got(), &[&by_us]);
-    wait::assert_exactly("right", &right.got(), &[&by_left, &by_us]);
-    assert_contained(&ours, bad, &both, &[by_left, by_us].concat()).await;
+    wait::assert_exactly("ours", &ours.delivered(), &[&from_left]);
+    wait::assert_exactly("left", &left.delivered(), &[&from_us]);
+    wait::assert_exactly("right", &right.delivered(), &[&from_left, &from_us]);
+    assert_only_bad_peer_penalised(&ours, bad, &both, &[from_left, from_us].concat()).await;
     (ours, bad)
 }
 
-/// The bad peer alone is blamed, and nothing of its messages left us.
-async fn assert_contained(ours: &Ours, bad: PeerId, good: &[&Theirs], published: &[Shown]) {
+/// Only the bad peer has a negative score, and our node sent none of its messages.
+async fn assert_only_bad_peer_penalised(ours: &Ours, bad: PeerId, good: &[&Theirs], published: &[IdAndData]) {
     let (score, mesh) = (ours.score(&bad).await, ours.mesh().await);
     assert!(score < 0.0, "the bad peer's score is {score}");
     assert!(!mesh.contains(&bad));
     for peer in good {
         assert!(ours.score(&peer.peer).await >= 0.0 && mesh.contains(&peer.peer));
     }
-    for entry in ours.passed() {
-        if let Passed::Spoke(_, P2pMessage::FullMessage(full)) = entry {
+    for entry in ours.traffic() {
+        if let Traffic::Sent(_, P2pMessage::FullMessage(full)) = entry {
             let id = full.message_id.to_string();
             assert!(published.iter().any(|(good, _)| *good == id), "we sent {full}");
         }
@@ -77,49 +82,56 @@ async fn assert_contained(ours: &Ours, bad: PeerId, good: &[&Theirs], published:
 /// The signature errors of the messages from `peer`.
 fn signature_errors(ours: &Ours, peer: PeerId) -> Vec<Option<SignatureError>> {
     let error = |entry| match entry {
-        Passed::Heard(from, P2pMessage::FullMessage(full)) if from == peer => {
+        Traffic::Received(from, P2pMessage::FullMessage(full)) if from == peer => {
             Some(full.message.signature_error())
         }
         _ => None,
     };
-    ours.passed().into_iter().filter_map(error).collect()
+    ours.traffic().into_iter().filter_map(error).collect()
 }
 
 #[actix_rt::test]
-async fn unsigned_messages_in_anothers_name_among_signed_ones() {
-    let (ours, bad) = undisturbed(Signing::Strict, async |ours, left| {
+async fn unsigned_messages_in_the_name_of_another_peer_are_invalid() {
+    let (ours, bad) = with_misbehaving_peer(Signing::Strict, async |ours, left| {
         let mut config = theirs::config(Signing::Strict);
         config.validation_mode(ValidationMode::None);
         let author = MessageAuthenticity::Author(left.peer);
-        publish_badly(ours, Theirs::start_with("bad", Keypair::generate_ed25519(), author, &config).await)
-            .await
+        publish_bad_messages(
+            ours,
+            Theirs::start_with("bad", Keypair::generate_ed25519(), author, &config).await,
+        )
+        .await
     })
     .await;
-    assert_eq!(signature_errors(&ours, bad), [Some(SignatureError::MissingSignature); BAD]);
+    assert_eq!(signature_errors(&ours, bad), [Some(SignatureError::MissingSignature); BAD_MESSAGES]);
     ours.stop().await;
 }
 
 #[actix_rt::test]
-async fn signed_messages_among_anonymous_ones() {
-    let (ours, bad) = undisturbed(Signing::Anonymous, async |ours, _| {
-        publish_badly(ours, Theirs::start("bad", Signing::Strict, &theirs::config(Signing::Strict)).await)
-            .await
+async fn signed_messages_are_invalid_on_an_anonymous_network() {
+    let (ours, bad) = with_misbehaving_peer(Signing::Anonymous, async |ours, _| {
+        publish_bad_messages(
+            ours,
+            Theirs::start("bad", Signing::Strict, &theirs::config(Signing::Strict)).await,
+        )
+        .await
     })
     .await;
-    assert_eq!(signature_errors(&ours, bad), [Some(SignatureError::UnexpectedSource); BAD]);
+    assert_eq!(signature_errors(&ours, bad), [Some(SignatureError::UnexpectedSource); BAD_MESSAGES]);
     ours.stop().await;
 }
 
-async fn publish_badly(ours: &Ours, bad: Theirs) -> PeerId {
+async fn publish_bad_messages(ours: &Ours, bad: Theirs) -> PeerId {
     bad.dial(&ours.address).await;
-    wait::until("its connection", ours, &[&bad], async || {
-        let subscribed = bad.heard_of(ours.peer) == [true] && ours.knows(&bad.peer).await == Some(true);
+    wait::until("the bad peer is connected and subscribed", ours, &[&bad], async || {
+        let subscribed =
+            bad.subscriptions_of(ours.peer) == [true] && ours.knows(&bad.peer).await == Some(true);
         subscribed.then_some(())
     })
     .await;
-    bad.publish((0..BAD).map(|n| format!("bad {n}").into_bytes()).collect()).await;
+    bad.publish((0..BAD_MESSAGES).map(|n| format!("bad {n}").into_bytes()).collect()).await;
     let peer = bad.peer;
-    // It stays until the test's system ends.
+    // The bad peer runs until the actix system of the test ends.
     actix_rt::spawn(async move {
         std::future::pending::<()>().await;
         drop(bad);
@@ -127,15 +139,15 @@ async fn publish_badly(ours: &Ours, bad: Theirs) -> PeerId {
     peer
 }
 
-/// The official peer can't be made to sign wrongly: bytes written by hand.
+/// The official implementation cannot create wrong signatures, so the test encodes the messages itself.
 #[actix_rt::test]
-async fn messages_altered_after_they_were_signed() {
-    let (ours, bad) = undisturbed(Signing::Strict, async |ours, left| {
+async fn messages_altered_after_signing_are_invalid() {
+    let (ours, bad) = with_misbehaving_peer(Signing::Strict, async |ours, left| {
         let mut raw = other(|_| Raw::new(Reads::All));
         let (peer, us) = (*raw.local_peer_id(), ours.peer);
         raw.dial(ours.address.clone()).unwrap();
         let mut frames = frame(&subscription());
-        (0..BAD).for_each(|n| frames.extend(frame(&altered(left.peer, n as u64))));
+        (0..BAD_MESSAGES).for_each(|n| frames.extend(frame(&altered(left.peer, n as u64))));
         actix_rt::spawn(async move {
             loop {
                 if let SwarmEvent::ConnectionEstablished { .. } = raw.select_next_some().await {
@@ -146,7 +158,7 @@ async fn messages_altered_after_they_were_signed() {
         peer
     })
     .await;
-    assert_eq!(signature_errors(&ours, bad), [Some(SignatureError::BadSignature); BAD]);
+    assert_eq!(signature_errors(&ours, bad), [Some(SignatureError::BadSignature); BAD_MESSAGES]);
     ours.stop().await;
 }
 
@@ -159,7 +171,7 @@ fn subscription() -> Vec<u8> {
     field(1, &entry)
 }
 
-/// An RPC with one message that says to be from `source` and is signed by somebody else over other data.
+/// An RPC with one message from `source`, with a signature of another key over other data.
 fn altered(source: PeerId, seqno: u64) -> Vec<u8> {
     let fields = |data: &[u8]| {
         let (source, seqno) = (field(1, &source.to_bytes()), field(3, &seqno.to_be_bytes()));
@@ -170,7 +182,7 @@ fn altered(source: PeerId, seqno: u64) -> Vec<u8> {
     field(2, &[fields(b"evil"), field(5, &signature)].concat())
 }
 
-/// A field of bytes in protobuf.
+/// A protobuf field of bytes.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     [&[number << 3 | 2][..], &varint(bytes.len()), bytes].concat()
 }

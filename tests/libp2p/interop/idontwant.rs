@@ -10,60 +10,60 @@ use libp2p::{
 };
 
 use super::{
-    Shown, Signing,
-    ours::{Ours, Passed, Setup},
+    IdAndData, Signing,
+    ours::{Ours, Setup, Traffic},
     theirs::{self, Theirs},
     wait,
 };
 
-/// Beyond anybody's threshold.
+/// A message size in bytes above the IDONTWANT thresholds of both implementations.
 const LARGE: usize = 10_000;
 
 fn large() -> Vec<u8> {
     vec![7; LARGE]
 }
 
-/// A node that heeds what it is told for long.
+/// A node that keeps received IDONTWANTs for a long time.
 fn setup() -> Setup {
     let mut setup = Setup::new(Signing::Strict);
     setup.limits.extensions.idontwant_ticks = 10_000;
     setup
 }
 
-/// Whether `peer` said, or was told, such a thing.
-fn passed(ours: &Ours, such: impl Fn(&Passed) -> bool) -> Option<()> {
-    ours.passed().iter().any(such).then_some(())
+/// `Some` if an entry of the traffic satisfies `filter`.
+fn has_traffic(ours: &Ours, filter: impl Fn(&Traffic) -> bool) -> Option<()> {
+    ours.traffic().iter().any(filter).then_some(())
 }
 
-fn declines(message: &P2pMessage<super::ours::Net>, id: &str) -> bool {
+fn is_idontwant(message: &P2pMessage<super::ours::Net>, id: &str) -> bool {
     matches!(message, P2pMessage::IDontWant { message_ids } if message_ids.iter().any(|one| one.to_string() == id))
 }
 
-fn is(message: &P2pMessage<super::ours::Net>, id: &str) -> bool {
+fn is_full_message(message: &P2pMessage<super::ours::Net>, id: &str) -> bool {
     matches!(message, P2pMessage::FullMessage(full) if full.message_id.to_string() == id)
 }
 
-fn heard(ours: &Ours, from: PeerId, id: &str) -> bool {
-    passed(ours, |one| matches!(one, Passed::Heard(peer, message) if *peer == from && is(message, id)))
+fn has_received(ours: &Ours, from: PeerId, id: &str) -> bool {
+    has_traffic(ours, |one| matches!(one, Traffic::Received(peer, message) if *peer == from && is_full_message(message, id)))
         .is_some()
 }
 
 async fn meshed_with_each_other(ours: &Ours, one: &Theirs, other: &Theirs) {
-    wait::until("the mesh of the other two", ours, &[one, other], async || {
+    wait::until("the official peers are in each other's mesh", ours, &[one, other], async || {
         let meshed = one.mesh().await.contains(&other.peer) && other.mesh().await.contains(&one.peer);
         meshed.then_some(())
     })
     .await;
 }
 
-/// An official peer judges a message late, and by then was told by us that we don't want it, or was not. Whether it
-/// sends it to us.
+/// An official peer validates a message late. If `announced`, our node sends it IDONTWANT before that. Returns whether the
+/// official peer sends the message to our node.
 async fn is_sent_to_us(announced: bool) -> bool {
     let mut setup = setup();
-    // What is not decided is not forwarded: both have it from its publisher alone.
+    // Our node does not forward a message of unknown validity: both receive it only from its publisher.
     setup.network = |builder| {
-        let late = |data: &[u8]| if data.len() >= LARGE { Validity::Unknown } else { Validity::Valid };
-        builder.validator(move |delivery| late(delivery.message.message.data()))
+        let validity = |data: &[u8]| if data.len() >= LARGE { Validity::Unknown } else { Validity::Valid };
+        builder.validator(move |delivery| validity(delivery.message.message.data()))
     };
     if !announced {
         setup.limits.extensions.idontwant_message_size = 0;
@@ -81,62 +81,63 @@ async fn is_sent_to_us(announced: bool) -> bool {
 
     let published = publisher.publish(vec![large()]).await.remove(0);
     let id = published.0.as_str();
-    let has = |peer: &Theirs, message: &Shown| peer.got().contains(message).then_some(());
-    wait::until("the message", &ours, &[&near, &publisher], async || {
+    let has = |peer: &Theirs, message: &IdAndData| peer.delivered().contains(message).then_some(());
+    wait::until("both have received the message", &ours, &[&near, &publisher], async || {
         has(&near, &published)?;
-        heard(&ours, publisher.peer, id).then_some(())
+        has_received(&ours, publisher.peer, id).then_some(())
     })
     .await;
     if announced {
-        wait::until("our idontwant", &ours, &[&near], async || {
-            passed(
+        wait::until("our node sends IDONTWANT", &ours, &[&near], async || {
+            has_traffic(
                 &ours,
-                |one| matches!(one, Passed::Spoke(to, said) if *to == near.peer && declines(said, id)),
+                |one| matches!(one, Traffic::Sent(to, message) if *to == near.peer && is_idontwant(message, id)),
             )
         })
         .await;
     }
-    // What we say next is heard after it.
+    // A later message of our node arrives after the IDONTWANT.
     let marker = ours.publish(vec![b"ours".to_vec()]).remove(0);
-    wait::until("what we said after it", &ours, &[&near], async || has(&near, &marker)).await;
+    wait::until("a message after the IDONTWANT", &ours, &[&near], async || has(&near, &marker)).await;
 
     let (message, source) = (MessageId(hex::decode(id).expect("hexadecimal")), publisher.peer);
-    let accepted = near.ask(move |swarm| {
+    let accepted = near.with_swarm(move |swarm| {
         let accept = MessageAcceptance::Accept;
         swarm.behaviour_mut().report_message_validation_result(&message, &source, accept)
     });
-    assert!(accepted.await, "it was waiting for the verdict");
-    // What it says next is heard after it.
+    assert!(accepted.await, "the message is waiting for the verdict");
+    // A later message of the official peer arrives after the forwarded one.
     let marker = near.publish(vec![b"near".to_vec()]).await.remove(0);
-    wait::until("what it said after it", &ours, &[&near], async || {
-        ours.got().contains(&marker).then_some(())
+    wait::until("a message after the verdict", &ours, &[&near], async || {
+        ours.delivered().contains(&marker).then_some(())
     })
     .await;
-    let sent = heard(&ours, near.peer, id);
+    let sent = has_received(&ours, near.peer, id);
     ours.stop().await;
     sent
 }
 
 #[actix_rt::test]
-async fn they_do_not_send_what_we_do_not_want() {
+async fn an_official_peer_does_not_send_a_message_after_our_idontwant() {
     assert!(!is_sent_to_us(true).await);
 }
 
 #[actix_rt::test]
-async fn they_send_what_we_did_not_decline() {
+async fn an_official_peer_sends_a_message_without_our_idontwant() {
     assert!(is_sent_to_us(false).await);
 }
 
-/// The verdict on large messages is still to come.
+/// True while the verdict on large messages is unknown.
 static UNDECIDED: AtomicBool = AtomicBool::new(true);
 
 #[actix_rt::test]
-async fn we_do_not_send_what_they_do_not_want() {
+async fn we_do_not_send_a_message_after_idontwant_of_an_official_peer() {
     let mut setup = setup();
     setup.network = |builder| {
         builder.validator(|delivery| {
-            let late = delivery.message.message.data().len() >= LARGE && UNDECIDED.load(Ordering::Relaxed);
-            if late { Validity::Unknown } else { Validity::Valid }
+            let is_undecided =
+                delivery.message.message.data().len() >= LARGE && UNDECIDED.load(Ordering::Relaxed);
+            if is_undecided { Validity::Unknown } else { Validity::Valid }
         })
     };
     let ours = Ours::start_with(setup).await;
@@ -145,7 +146,7 @@ async fn we_do_not_send_what_they_do_not_want() {
     old.protocol_id("/meshsub/1.1.0", Version::V1_1);
     let publisher = Theirs::start("publisher", Signing::Strict, &config).await;
     let near = Theirs::start("near", Signing::Strict, &config).await;
-    // It knows no IDONTWANT, and only us.
+    // `old` does not support IDONTWANT and is connected to our node only.
     let old = Theirs::start("old", Signing::Strict, &old).await;
     for peer in [&publisher, &near, &old] {
         ours.dial(&peer.address).await;
@@ -157,28 +158,31 @@ async fn we_do_not_send_what_they_do_not_want() {
 
     let published = publisher.publish(vec![large()]).await.remove(0);
     let id = published.0.as_str();
-    wait::until("the message, and that one has it", &ours, &all, async || {
-        heard(&ours, publisher.peer, id).then_some(())?;
-        passed(
+    wait::until("our node has received the message, and IDONTWANT from `near`", &ours, &all, async || {
+        has_received(&ours, publisher.peer, id).then_some(())?;
+        has_traffic(
             &ours,
-            |one| matches!(one, Passed::Heard(from, said) if *from == near.peer && declines(said, id)),
+            |one| matches!(one, Traffic::Received(from, message) if *from == near.peer && is_idontwant(message, id)),
         )
     })
     .await;
     UNDECIDED.store(false, Ordering::Relaxed);
-    wait::until("the message where we alone bring it", &ours, &all, async || {
-        old.got().contains(&published).then_some(())
+    wait::until("`old` has received the message from our node", &ours, &all, async || {
+        old.delivered().contains(&published).then_some(())
     })
     .await;
     let sent = |peer: PeerId| {
-        passed(&ours, |one| matches!(one, Passed::Spoke(to, message) if *to == peer && is(message, id)))
-            .is_some()
+        has_traffic(
+            &ours,
+            |one| matches!(one, Traffic::Sent(to, message) if *to == peer && is_full_message(message, id)),
+        )
+        .is_some()
     };
-    assert!(sent(old.peer), "it goes to those who want it");
-    assert!(!sent(near.peer), "and not to who does not");
-    assert!(near.got().contains(&published));
-    // Ours was told to all, and written only to those who know the word: the others are still there.
+    assert!(sent(old.peer), "the message is sent to the peer without IDONTWANT");
+    assert!(!sent(near.peer), "the message is not sent to the peer that sent IDONTWANT");
+    assert!(near.delivered().contains(&published));
+    // Our IDONTWANT is written only to peers that support it, so the connection to `old` stays up.
     assert_eq!(ours.knows(&old.peer).await, Some(true));
-    assert_eq!(ours.trouble(), [""; 0]);
+    assert_eq!(ours.errors(), [""; 0]);
     ours.stop().await;
 }

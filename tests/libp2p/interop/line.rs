@@ -12,7 +12,7 @@ use super::{
 
 const MESSAGES: usize = 200;
 
-/// Who dials whom.
+/// Which nodes dial.
 #[derive(Clone, Copy)]
 enum Dials {
     Ours,
@@ -23,15 +23,15 @@ enum Dials {
 struct Line {
     signing: Signing,
     dials: Dials,
-    /// The one protocol that the official peers speak; the default list when absent.
+    /// The only protocol of the official peers; `None` for the default list.
     theirs: Option<(&'static str, Version)>,
-    /// The same of ours.
+    /// The only protocol of our node; `None` for the default list.
     ours: Option<&'static str>,
-    /// The protocol that must come of it, and what the official peers call it.
-    spoken: (&'static str, &'static str),
+    /// The protocol that must be negotiated, and its name in the official implementation.
+    negotiated: (&'static str, &'static str),
     /// The length of a message in bytes.
     size: usize,
-    /// Messages that each publishes before it waits for all to arrive.
+    /// The number of messages that each node publishes before it waits for their arrival.
     burst: usize,
 }
 
@@ -46,7 +46,7 @@ impl Default for Line {
             dials: Dials::Ours,
             theirs: Some((V1_1.0, Version::V1_1)),
             ours: None,
-            spoken: V1_1,
+            negotiated: V1_1,
             size: 0,
             burst: MESSAGES,
         }
@@ -54,28 +54,28 @@ impl Default for Line {
 }
 
 #[actix_rt::test]
-async fn signed_over_1_1_where_we_dial() {
+async fn signed_messages_over_1_1_when_we_dial() {
     run(Line::default()).await;
 }
 
 #[actix_rt::test]
-async fn unsigned_over_1_1_where_we_are_dialled() {
+async fn anonymous_messages_over_1_1_when_they_dial() {
     run(Line { signing: Signing::Anonymous, dials: Dials::Theirs, ..Line::default() }).await;
 }
 
 #[actix_rt::test]
-async fn signed_over_1_0_where_one_dials_us_and_we_the_other() {
+async fn signed_messages_over_1_0_when_each_side_dials_once() {
     let theirs = Some((V1_0.0, Version::V1_0));
-    run(Line { theirs, spoken: V1_0, dials: Dials::Each, ..Line::default() }).await;
+    run(Line { theirs, negotiated: V1_0, dials: Dials::Each, ..Line::default() }).await;
 }
 
 #[actix_rt::test]
-async fn unsigned_over_1_0_which_is_all_that_we_offer() {
+async fn anonymous_messages_over_1_0_when_we_support_only_1_0() {
     run(Line {
         signing: Signing::Anonymous,
         theirs: None,
         ours: Some(V1_0.0),
-        spoken: V1_0,
+        negotiated: V1_0,
         dials: Dials::Each,
         ..Line::default()
     })
@@ -83,16 +83,16 @@ async fn unsigned_over_1_0_which_is_all_that_we_offer() {
 }
 
 #[actix_rt::test]
-async fn unsigned_over_1_0_which_is_all_that_they_offer() {
+async fn anonymous_messages_over_1_0_when_they_support_only_1_0() {
     let theirs = Some((V1_0.0, Version::V1_0));
-    run(Line { signing: Signing::Anonymous, theirs, spoken: V1_0, ..Line::default() }).await;
+    run(Line { signing: Signing::Anonymous, theirs, negotiated: V1_0, ..Line::default() }).await;
 }
 
-/// Both sides offer all that they speak. Longer messages in smaller bursts: the official peer gives up
-/// a message that waits too long to be written.
+/// Both sides offer all their protocols. The bursts are small because the official implementation drops messages that
+/// stay in its queue for too long.
 #[actix_rt::test]
-async fn signed_messages_of_20_kb_over_what_is_negotiated() {
-    run(Line { theirs: None, spoken: V1_2, size: 20_000, burst: 25, ..Line::default() }).await;
+async fn signed_messages_of_20_kb_over_the_latest_protocol() {
+    run(Line { theirs: None, negotiated: V1_2, size: 20_000, burst: 25, ..Line::default() }).await;
 }
 
 async fn run(mut line: Line) {
@@ -115,39 +115,47 @@ async fn run(mut line: Line) {
     let both = [&left, &right];
     wait::meshed(&ours, &both).await;
     for peer in both {
-        assert_eq!(peer.connected().await, [ours.peer].into(), "they must know only us");
-        assert_eq!(ours.protocols_with(&peer.peer), [line.spoken.0]);
-        assert_eq!(peer.protocol_of(ours.peer).await.as_deref(), Some(line.spoken.1));
+        assert_eq!(
+            peer.connected().await,
+            [ours.peer].into(),
+            "official peers are connected to our node only"
+        );
+        assert_eq!(ours.protocols_with(&peer.peer), [line.negotiated.0]);
+        assert_eq!(peer.protocol_of(ours.peer).await.as_deref(), Some(line.negotiated.1));
     }
     publish_and_compare(&line, &ours, both).await;
-    assert_eq!(ours.trouble(), [""; 0]);
+    assert_eq!(ours.errors(), [""; 0]);
     ours.stop().await;
 }
 
 async fn publish_and_compare(line: &Line, ours: &Ours, both: [&Theirs; 2]) {
     let [left, right] = both;
-    let (mut by_us, mut by_left, mut by_right) = (Vec::new(), Vec::new(), Vec::new());
-    while by_us.len() < MESSAGES {
-        let burst = by_us.len()..by_us.len() + line.burst;
-        let data = |who: &str| burst.clone().map(|n| message(who, n, line.size)).collect();
-        by_left.extend(left.publish(data("left")).await);
-        by_us.extend(ours.publish(data("ours")));
-        by_right.extend(right.publish(data("right")).await);
-        let each = 2 * by_us.len();
+    let (mut from_us, mut from_left, mut from_right) = (Vec::new(), Vec::new(), Vec::new());
+    while from_us.len() < MESSAGES {
+        let burst = from_us.len()..from_us.len() + line.burst;
+        let data = |sender: &str| burst.clone().map(|n| message(sender, n, line.size)).collect();
+        from_left.extend(left.publish(data("left")).await);
+        from_us.extend(ours.publish(data("ours")));
+        from_right.extend(right.publish(data("right")).await);
+        let each = 2 * from_us.len();
         wait::delivered(ours, each, &[(left, each), (right, each)]).await;
     }
     wait::heartbeats(ours, &both, 3).await;
-    wait::assert_exactly("ours", &ours.got(), &[&by_left, &by_right]);
-    wait::assert_exactly("left", &left.got(), &[&by_us, &by_right]);
-    wait::assert_exactly("right", &right.got(), &[&by_us, &by_left]);
+    wait::assert_exactly("ours", &ours.delivered(), &[&from_left, &from_right]);
+    wait::assert_exactly("left", &left.delivered(), &[&from_us, &from_right]);
+    wait::assert_exactly("right", &right.delivered(), &[&from_us, &from_left]);
     for peer in both {
-        assert_eq!(peer.connected().await, [ours.peer].into(), "they must know only us");
+        assert_eq!(
+            peer.connected().await,
+            [ours.peer].into(),
+            "official peers are connected to our node only"
+        );
     }
 }
 
-/// Data that no other message has, at least `size` bytes.
-fn message(who: &str, n: usize, size: usize) -> Vec<u8> {
-    let mut data = format!("{who} {n}").into_bytes();
+/// Unique data of at least `size` bytes.
+fn message(sender: &str, n: usize, size: usize) -> Vec<u8> {
+    let mut data = format!("{sender} {n}").into_bytes();
     data.resize(data.len().max(size), n as u8);
     data
 }

@@ -24,8 +24,8 @@ enum Signing {
     Anonymous,
 }
 
-/// A message as both sides can show it: its id in hexadecimal, and its data.
-type Shown = (String, Vec<u8>);
+/// A message in a form that both sides have: its id in hexadecimal, and its data.
+type IdAndData = (String, Vec<u8>);
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

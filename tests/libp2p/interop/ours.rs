@@ -19,31 +19,31 @@ use actix_gossipsub::{
 use futures::StreamExt;
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 
-use super::{Shown, Signing, TOPIC};
+use super::{IdAndData, Signing, TOPIC};
 
 pub type Net = Libp2pNetwork;
 pub type NetMessage = P2pMessage<Net>;
 
-/// What passed between transport and engine, and between engine and application.
+/// The messages between transport, engine and application.
 #[derive(Default)]
 pub struct Record {
-    pub delivered: Vec<Shown>,
-    /// What was said to us, or by us, and the connections that went.
-    pub passed: Vec<Passed>,
+    pub delivered: Vec<IdAndData>,
+    /// The received and sent messages and the disconnections, in order.
+    pub traffic: Vec<Traffic>,
     /// The protocol of each connection, in order.
     pub protocols: Vec<(PeerId, String)>,
-    /// Whatever should not happen on a good day.
-    pub trouble: Vec<String>,
+    /// Unexpected events, such as refused inputs, broken streams and dropped messages.
+    pub errors: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
-pub enum Passed {
-    Heard(PeerId, NetMessage),
-    Spoke(PeerId, NetMessage),
-    Went(PeerId),
+pub enum Traffic {
+    Received(PeerId, NetMessage),
+    Sent(PeerId, NetMessage),
+    Disconnected(PeerId),
 }
 
-/// How a node of ours is set up.
+/// The configuration of a node of this crate.
 pub struct Setup {
     pub key: Keypair,
     pub signing: Signing,
@@ -64,7 +64,7 @@ impl Setup {
     }
 }
 
-/// The defaults with a quick heartbeat, and a history as long in time as a second's would be.
+/// The defaults with a short heartbeat. The history covers about as much time as with heartbeats of a second.
 fn limits() -> LimitsConfig<TopicName> {
     LimitsConfig::default().with(|c| {
         c.heartbeat_interval = Duration::from_millis(200);
@@ -90,12 +90,12 @@ pub fn topic() -> TopicName {
 }
 
 impl Ours {
-    /// A node that joined the topic and listens.
+    /// Starts a node that has joined the topic and listens.
     pub async fn start(signing: Signing) -> Self {
         Self::start_with(Setup::new(signing)).await
     }
 
-    /// The same, set up in its own way.
+    /// As [`start`](Self::start), with a configuration.
     pub async fn start_with(setup: Setup) -> Self {
         let Setup { key, signing, limits, gossipsub, network } = setup;
         let peer = key.public().to_peer_id();
@@ -111,21 +111,21 @@ impl Ours {
         let mut started = engine.start([topic()]).unwrap();
 
         let record = Arc::<Mutex<Record>>::default();
-        let (delivered, spoken, seen) = (record.clone(), record.clone(), record.clone());
+        let (delivered, sent, events) = (record.clone(), record.clone(), record.clone());
         actix_rt::spawn(async move {
             while let Some(full) = started.app.recv().await {
-                let shown = (full.message_id.to_string(), full.message.data().to_vec());
-                delivered.lock().unwrap().delivered.push(shown);
+                let message = (full.message_id.to_string(), full.message.data().to_vec());
+                delivered.lock().unwrap().delivered.push(message);
             }
         });
         let outputs = started.p2p.inspect(move |output| {
             if let P2pOutput::OutMessage { to_peer, message } = output {
-                spoken.lock().unwrap().passed.push(Passed::Spoke(*to_peer, message.clone()));
+                sent.lock().unwrap().traffic.push(Traffic::Sent(*to_peer, message.clone()));
             }
         });
         let outputs = OutputStream(outputs);
         let (driver, node) = NodeDriver::new(swarm, started.worker.clone(), outputs, move |event| {
-            seen.lock().unwrap().write(&event);
+            events.lock().unwrap().write(&event);
         });
         actix_rt::spawn(driver);
         let address = node.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
@@ -136,8 +136,8 @@ impl Ours {
         self.node.dial(address.clone()).await.unwrap();
     }
 
-    /// Publishes all of `data`; returns them as others should get them.
-    pub fn publish(&self, data: Vec<Vec<u8>>) -> Vec<Shown> {
+    /// Publishes all of `data`. Returns the messages as other nodes should deliver them.
+    pub fn publish(&self, data: Vec<Vec<u8>>) -> Vec<IdAndData> {
         let publish = |data: Vec<u8>| {
             let full = self.network.message(topic(), data.clone()).unwrap();
             let id = full.message_id.to_string();
@@ -173,12 +173,12 @@ impl Ours {
     }
 
     /// The messages delivered so far.
-    pub fn got(&self) -> Vec<Shown> {
+    pub fn delivered(&self) -> Vec<IdAndData> {
         self.record.lock().unwrap().delivered.clone()
     }
 
-    pub fn passed(&self) -> Vec<Passed> {
-        self.record.lock().unwrap().passed.clone()
+    pub fn traffic(&self) -> Vec<Traffic> {
+        self.record.lock().unwrap().traffic.clone()
     }
 
     /// The protocols of the connections with `peer`, in order.
@@ -187,40 +187,42 @@ impl Ours {
         record.protocols.iter().filter(|(other, _)| other == peer).map(|(_, id)| id.clone()).collect()
     }
 
-    /// Inputs refused, streams broken, messages not sent.
-    pub fn trouble(&self) -> Vec<String> {
-        self.record.lock().unwrap().trouble.clone()
+    /// Refused inputs, broken streams, and messages that were not sent.
+    pub fn errors(&self) -> Vec<String> {
+        self.record.lock().unwrap().errors.clone()
     }
 
-    /// The end: nothing is left undone, and the engine's threads are joined.
+    /// Waits until all inputs are handled, and shuts the engine down.
     pub async fn stop(self) {
         let wait = Duration::from_secs(20);
-        tokio::time::timeout(wait, self.worker.settle()).await.expect("inputs are never handled");
-        tokio::time::timeout(wait, self.worker.shutdown()).await.expect("the engine does not end");
+        tokio::time::timeout(wait, self.worker.settle())
+            .await
+            .expect("the engine handles all inputs in time");
+        tokio::time::timeout(wait, self.worker.shutdown()).await.expect("the engine ends in time");
     }
 
-    /// For the message of a test that fails.
+    /// The state of this node for the message of a failed test.
     pub async fn state(&self) -> String {
-        let (stats, trouble) = (self.worker.stats(), self.trouble());
+        let (stats, errors) = (self.worker.stats(), self.errors());
         let view = tokio::time::timeout(Duration::from_secs(2), self.worker.state()).await;
         let part = view.map(|view| view.map(|view| (view.mesh, view.backoff, view.connections, view.scores)));
-        let passed = self.passed();
+        let traffic = self.traffic();
         let last: Vec<_> =
-            passed[passed.len().saturating_sub(40)..].iter().map(ToString::to_string).collect();
-        let (peer, got, queued) = (self.peer, self.got().len(), self.worker.input_queue_length());
+            traffic[traffic.len().saturating_sub(40)..].iter().map(ToString::to_string).collect();
+        let (peer, delivered, queued) = (self.peer, self.delivered().len(), self.worker.input_queue_length());
         format!(
-            "ours {peer}: got {got}, {queued} inputs wait, {stats:?}\n{part:?}\ntrouble {trouble:?}\n{}\n",
+            "ours {peer}: {delivered} delivered, {queued} inputs queued, {stats:?}\n{part:?}\nerrors {errors:?}\n{}\n",
             last.join("\n")
         )
     }
 }
 
-impl fmt::Display for Passed {
+impl fmt::Display for Traffic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Heard(peer, said) => write!(f, "  from {peer}: {said}"),
-            Self::Spoke(peer, said) => write!(f, "  to {peer}: {said}"),
-            Self::Went(peer) => write!(f, "  {peer} went"),
+            Self::Received(peer, message) => write!(f, "  from {peer}: {message}"),
+            Self::Sent(peer, message) => write!(f, "  to {peer}: {message}"),
+            Self::Disconnected(peer) => write!(f, "  {peer} disconnected"),
         }
     }
 }
@@ -229,19 +231,21 @@ impl Record {
     fn write(&mut self, event: &NodeEvent<'_>) {
         match event {
             NodeEvent::Input(P2pInput::InMessage { from_peer, message }) => {
-                self.passed.push(Passed::Heard(*from_peer, message.clone()));
+                self.traffic.push(Traffic::Received(*from_peer, message.clone()));
             }
-            NodeEvent::Input(P2pInput::Disconnection { peer }) => self.passed.push(Passed::Went(*peer)),
+            NodeEvent::Input(P2pInput::Disconnection { peer }) => {
+                self.traffic.push(Traffic::Disconnected(*peer))
+            }
             NodeEvent::Gossipsub(Event::Established { peer, protocol }) => {
                 self.protocols.push((*peer, protocol.to_string()));
             }
-            // They have it, or have no word for it.
+            // The peer has the message, or does not support IDONTWANT.
             NodeEvent::Gossipsub(Event::Dropped {
                 reason: DropReason::IDontWant | DropReason::Unsupported,
                 ..
             }) => {}
             NodeEvent::Input(_) | NodeEvent::Listening(_) | NodeEvent::ListenerExpired(_) => {}
-            other => self.trouble.push(format!("{other:?}")),
+            other => self.errors.push(format!("{other:?}")),
         }
     }
 }

@@ -5,8 +5,8 @@ use actix_gossipsub::libp2p::BehaviourConfig;
 use libp2p::identity::Keypair;
 
 use super::{
-    Shown, Signing,
-    ours::{Ours, Passed, Setup},
+    IdAndData, Signing,
+    ours::{Ours, Setup, Traffic},
     theirs::{self, Theirs},
     wait,
 };
@@ -14,34 +14,36 @@ use super::{
 const ROUNDS: usize = 3;
 const MESSAGES: usize = 20;
 
-/// What was published so far, by either side.
+/// The messages published so far by each side.
 #[derive(Default)]
 struct Published {
-    by_us: Vec<Shown>,
-    by_them: Vec<Shown>,
+    from_us: Vec<IdAndData>,
+    from_them: Vec<IdAndData>,
 }
 
 impl Published {
-    /// Some more each way; all of them, and nothing else, must have been delivered after it. `before`:
-    /// what `theirs` can't have got, having come later.
+    /// Publishes more messages in each direction. Then all messages so far, and no others, must be delivered. `theirs`
+    /// started after the first `before` of our messages.
     async fn exchange(&mut self, ours: &Ours, theirs: &Theirs, before: usize) {
         wait::meshed(ours, &[theirs]).await;
-        let first = self.by_us.len();
-        let data = |who: &str| (first..first + MESSAGES).map(|n| format!("{who} {n}").into_bytes()).collect();
-        self.by_us.extend(ours.publish(data("ours")));
-        self.by_them.extend(theirs.publish(data("theirs")).await);
-        wait::delivered(ours, self.by_them.len(), &[(theirs, self.by_us.len() - before)]).await;
+        let first = self.from_us.len();
+        let data =
+            |sender: &str| (first..first + MESSAGES).map(|n| format!("{sender} {n}").into_bytes()).collect();
+        self.from_us.extend(ours.publish(data("ours")));
+        self.from_them.extend(theirs.publish(data("theirs")).await);
+        wait::delivered(ours, self.from_them.len(), &[(theirs, self.from_us.len() - before)]).await;
         wait::heartbeats(ours, &[theirs], 2).await;
-        wait::assert_exactly("ours", &ours.got(), &[&self.by_them]);
-        wait::assert_exactly("theirs", &theirs.got(), &[&self.by_us[before..]]);
+        wait::assert_exactly("ours", &ours.delivered(), &[&self.from_them]);
+        wait::assert_exactly("theirs", &theirs.delivered(), &[&self.from_us[before..]]);
     }
 }
 
-/// Waits until we have seen `theirs` go `times` times.
-async fn gone(ours: &Ours, theirs: &Theirs, times: usize) {
-    wait::until("they are gone", ours, &[theirs], async || {
-        let left = |entry: &&Passed| matches!(entry, Passed::Went(peer) if *peer == theirs.peer);
-        let count = ours.passed().iter().filter(left).count();
+/// Waits until our node has seen `theirs` disconnect `times` times.
+async fn wait_for_disconnections(ours: &Ours, theirs: &Theirs, times: usize) {
+    wait::until("the official peer is disconnected", ours, &[theirs], async || {
+        let is_disconnection =
+            |entry: &&Traffic| matches!(entry, Traffic::Disconnected(peer) if *peer == theirs.peer);
+        let count = ours.traffic().iter().filter(is_disconnection).count();
         (count == times).then_some(())
     })
     .await;
@@ -56,13 +58,13 @@ async fn they_disconnect_and_either_side_dials_again() {
     for round in 1..=ROUNDS {
         published.exchange(&ours, &theirs, 0).await;
         theirs.disconnect(ours.peer).await;
-        gone(&ours, &theirs, round).await;
+        wait_for_disconnections(&ours, &theirs, round).await;
         assert!(ours.knows(&theirs.peer).await.is_none() && ours.mesh().await.is_empty());
         if round % 2 == 0 { ours.dial(&theirs.address).await } else { theirs.dial(&ours.address).await }
     }
     published.exchange(&ours, &theirs, 0).await;
     assert_eq!(ours.protocols_with(&theirs.peer).len(), ROUNDS + 1);
-    assert_eq!(ours.trouble(), [""; 0]);
+    assert_eq!(ours.errors(), [""; 0]);
     ours.stop().await;
 }
 
@@ -78,7 +80,7 @@ async fn the_engine_dials_a_trusted_peer_again() {
     for round in 1..=ROUNDS {
         published.exchange(&ours, &theirs, 0).await;
         theirs.disconnect(ours.peer).await;
-        gone(&ours, &theirs, round).await;
+        wait_for_disconnections(&ours, &theirs, round).await;
     }
     published.exchange(&ours, &theirs, 0).await;
     ours.stop().await;
@@ -92,15 +94,17 @@ async fn they_crash_and_start_again() {
     for _ in 0..ROUNDS {
         let theirs = Theirs::start_as("theirs", key.clone(), Signing::Strict, &config).await;
         theirs.dial(&ours.address).await;
-        // What we had published before is over for one that begins anew, but for what gossip still has.
+        // A restarted peer does not receive our former messages, except those that are still gossiped.
         wait::meshed(&ours, &[&theirs]).await;
-        let before = published.by_us.len();
+        let before = published.from_us.len();
         published.exchange(&ours, &theirs, before).await;
         let peer = theirs.peer;
         theirs.crash().await;
-        wait::until("they are gone", &ours, &[], async || ours.knows(&peer).await.is_none().then_some(()))
-            .await;
+        wait::until("the official peer is disconnected", &ours, &[], async || {
+            ours.knows(&peer).await.is_none().then_some(())
+        })
+        .await;
     }
-    assert_eq!(ours.trouble(), [""; 0]);
+    assert_eq!(ours.errors(), [""; 0]);
     ours.stop().await;
 }

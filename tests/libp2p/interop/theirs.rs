@@ -23,30 +23,30 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Shown, Signing, TOPIC, hex};
+use super::{IdAndData, Signing, TOPIC, hex};
 
 type Official = Swarm<gossipsub::Behaviour>;
 type Command = Box<dyn FnOnce(&mut Official) + Send>;
 
-/// What an official peer saw.
+/// The events that an official peer has reported.
 #[derive(Default)]
-struct Seen {
-    messages: Vec<Shown>,
-    /// Who subscribed (`true`) or unsubscribed, in order.
+struct Events {
+    messages: Vec<IdAndData>,
+    /// The peers that subscribed (`true`) or unsubscribed (`false`), in order.
     subscriptions: Vec<(PeerId, bool)>,
 }
 
-/// A running official peer; dropped, it is gone with all its connections.
+/// A running official peer. Its connections are closed when it is dropped.
 pub struct Theirs {
     pub peer: PeerId,
     pub address: Multiaddr,
     name: &'static str,
     commands: mpsc::UnboundedSender<Command>,
-    seen: Arc<Mutex<Seen>>,
+    events: Arc<Mutex<Events>>,
     task: JoinHandle<()>,
 }
 
-/// The settings that all tests share: the specification's ids, and a quick heartbeat.
+/// The settings that all tests share: the message ids of the specification, and a short heartbeat.
 pub fn config(signing: Signing) -> ConfigBuilder {
     let mut config = ConfigBuilder::default();
     config
@@ -70,12 +70,12 @@ fn message_id(message: &gossipsub::Message) -> gossipsub::MessageId {
 }
 
 impl Theirs {
-    /// A peer that subscribed and listens.
+    /// Starts a peer that is subscribed and listens.
     pub async fn start(name: &'static str, signing: Signing, config: &ConfigBuilder) -> Self {
         Self::start_as(name, Keypair::generate_ed25519(), signing, config).await
     }
 
-    /// The same with a key.
+    /// As [`start`](Self::start), with a key.
     pub async fn start_as(
         name: &'static str,
         key: Keypair,
@@ -89,7 +89,7 @@ impl Theirs {
         Self::start_with(name, key, authenticity, config).await
     }
 
-    /// The same, with anything written into the messages' fields of authorship.
+    /// As [`start_as`](Self::start_as), with any author and signature in its messages.
     pub async fn start_with(
         name: &'static str,
         key: Keypair,
@@ -108,16 +108,19 @@ impl Theirs {
         swarm.behaviour_mut().subscribe(&IdentTopic::new(TOPIC)).unwrap();
         let address = super::raw::listen(&mut swarm).await;
         let (commands, receiver) = mpsc::unbounded_channel();
-        let (peer, seen) = (*swarm.local_peer_id(), Arc::<Mutex<Seen>>::default());
-        let task = tokio::spawn(run(swarm, receiver, seen.clone()));
-        Self { peer, address, name, commands, seen, task }
+        let (peer, events) = (*swarm.local_peer_id(), Arc::<Mutex<Events>>::default());
+        let task = tokio::spawn(run(swarm, receiver, events.clone()));
+        Self { peer, address, name, commands, events, task }
     }
 
-    /// Does something with the swarm, on its task.
-    pub async fn ask<T: Send + 'static>(&self, f: impl FnOnce(&mut Official) -> T + Send + 'static) -> T {
+    /// Calls `f` with the swarm, on the task of the swarm.
+    pub async fn with_swarm<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut Official) -> T + Send + 'static,
+    ) -> T {
         let (sender, answer) = oneshot::channel();
         let command: Command = Box::new(move |swarm| {
-            // Whoever asked may have given up.
+            // The caller may have stopped waiting.
             let _ = sender.send(f(swarm));
         });
         assert!(self.commands.send(command).is_ok(), "{} has ended", self.name);
@@ -126,12 +129,12 @@ impl Theirs {
 
     pub async fn dial(&self, address: &Multiaddr) {
         let address = address.clone();
-        self.ask(|swarm| swarm.dial(DialOpts::from(address))).await.unwrap();
+        self.with_swarm(|swarm| swarm.dial(DialOpts::from(address))).await.unwrap();
     }
 
-    /// Publishes all of `data`; returns them as others should get them.
-    pub async fn publish(&self, data: Vec<Vec<u8>>) -> Vec<Shown> {
-        self.ask(|swarm| {
+    /// Publishes all of `data`. Returns the messages as other nodes should deliver them.
+    pub async fn publish(&self, data: Vec<Vec<u8>>) -> Vec<IdAndData> {
+        self.with_swarm(|swarm| {
             let publish = |data: Vec<u8>| {
                 let id = swarm.behaviour_mut().publish(IdentTopic::new(TOPIC), data.clone()).unwrap();
                 (hex(&id.0), data)
@@ -144,7 +147,7 @@ impl Theirs {
     /// Subscribes, or unsubscribes.
     pub async fn subscribe(&self, subscribe: bool) {
         let topic = IdentTopic::new(TOPIC);
-        let done = self.ask(move |swarm| match subscribe {
+        let done = self.with_swarm(move |swarm| match subscribe {
             true => swarm.behaviour_mut().subscribe(&topic).unwrap(),
             false => swarm.behaviour_mut().unsubscribe(&topic),
         });
@@ -152,27 +155,27 @@ impl Theirs {
     }
 
     pub async fn disconnect(&self, peer: PeerId) {
-        self.ask(move |swarm| swarm.disconnect_peer_id(peer)).await.unwrap();
+        self.with_swarm(move |swarm| swarm.disconnect_peer_id(peer)).await.unwrap();
     }
 
-    /// The process dies: no goodbye.
+    /// Ends the peer as a crash would, without closing its connections first.
     pub async fn crash(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
     }
 
     pub async fn connected(&self) -> BTreeSet<PeerId> {
-        self.ask(|swarm| swarm.connected_peers().copied().collect()).await
+        self.with_swarm(|swarm| swarm.connected_peers().copied().collect()).await
     }
 
     pub async fn mesh(&self) -> BTreeSet<PeerId> {
         let topic = IdentTopic::new(TOPIC).hash();
-        self.ask(move |swarm| swarm.behaviour().mesh_peers(&topic).copied().collect()).await
+        self.with_swarm(move |swarm| swarm.behaviour().mesh_peers(&topic).copied().collect()).await
     }
 
-    /// What it thinks that `peer` speaks, in its own words.
+    /// The protocol that this peer speaks with `peer`, as the official implementation names it.
     pub async fn protocol_of(&self, peer: PeerId) -> Option<String> {
-        self.ask(move |swarm| {
+        self.with_swarm(move |swarm| {
             let mut protocols = swarm.behaviour().peer_protocol();
             protocols.find(|(other, _)| **other == peer).map(|(_, kind)| format!("{kind:?}"))
         })
@@ -180,28 +183,40 @@ impl Theirs {
     }
 
     /// The messages delivered so far.
-    pub fn got(&self) -> Vec<Shown> {
-        self.seen.lock().unwrap().messages.clone()
+    pub fn delivered(&self) -> Vec<IdAndData> {
+        self.events.lock().unwrap().messages.clone()
     }
 
-    /// What `peer` said of its subscription, in order.
-    pub fn heard_of(&self, peer: PeerId) -> Vec<bool> {
-        let seen = self.seen.lock().unwrap();
-        seen.subscriptions.iter().filter(|(who, _)| *who == peer).map(|(_, subscribed)| *subscribed).collect()
+    /// The subscription changes received from `peer`, in order.
+    pub fn subscriptions_of(&self, peer: PeerId) -> Vec<bool> {
+        let events = self.events.lock().unwrap();
+        events
+            .subscriptions
+            .iter()
+            .filter(|(from, _)| *from == peer)
+            .map(|(_, subscribed)| *subscribed)
+            .collect()
     }
 
-    /// For the message of a test that fails.
+    /// The state of this peer for the message of a failed test.
     pub async fn state(&self) -> String {
         let (connected, mesh) = (self.connected().await, self.mesh().await);
-        let peers = self
-            .ask(|swarm| swarm.behaviour().all_peers().map(|peer| format!("{peer:?}")).collect::<Vec<_>>());
+        let peers = self.with_swarm(|swarm| {
+            swarm.behaviour().all_peers().map(|peer| format!("{peer:?}")).collect::<Vec<_>>()
+        });
         let peers = peers.await;
-        let (name, peer, got) = (self.name, self.peer, self.got().len());
-        format!("{name} {peer}: got {got}, connected {connected:?}, mesh {mesh:?}, peers {peers:?}\n")
+        let (name, peer, delivered) = (self.name, self.peer, self.delivered().len());
+        format!(
+            "{name} {peer}: {delivered} delivered, connected {connected:?}, mesh {mesh:?}, peers {peers:?}\n"
+        )
     }
 }
 
-async fn run(mut swarm: Official, mut commands: mpsc::UnboundedReceiver<Command>, seen: Arc<Mutex<Seen>>) {
+async fn run(
+    mut swarm: Official,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    events: Arc<Mutex<Events>>,
+) {
     loop {
         let event = tokio::select! {
             command = commands.recv() => match command {
@@ -211,13 +226,13 @@ async fn run(mut swarm: Official, mut commands: mpsc::UnboundedReceiver<Command>
             event = swarm.select_next_some() => event,
         };
         let SwarmEvent::Behaviour(event) = event else { continue };
-        let mut seen = seen.lock().unwrap();
+        let mut events = events.lock().unwrap();
         match event {
             gossipsub::Event::Message { message_id, message, .. } => {
-                seen.messages.push((hex(&message_id.0), message.data));
+                events.messages.push((hex(&message_id.0), message.data));
             }
-            gossipsub::Event::Subscribed { peer_id, .. } => seen.subscriptions.push((peer_id, true)),
-            gossipsub::Event::Unsubscribed { peer_id, .. } => seen.subscriptions.push((peer_id, false)),
+            gossipsub::Event::Subscribed { peer_id, .. } => events.subscriptions.push((peer_id, true)),
+            gossipsub::Event::Unsubscribed { peer_id, .. } => events.subscriptions.push((peer_id, false)),
             _ => {}
         }
     }

@@ -21,15 +21,15 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::{support::*, topic};
 
-/// An engine with a door for one peer.
+/// An engine that refuses the messages of one peer while `accepts` is false.
 #[derive(Clone)]
-struct Door {
+struct RefusingEngine {
     refused: PeerId,
-    open: watch::Receiver<bool>,
-    taken: Arc<Mutex<HashMap<PeerId, Vec<Input>>>>,
+    accepts: watch::Receiver<bool>,
+    accepted: Arc<Mutex<HashMap<PeerId, Vec<Input>>>>,
 }
 
-impl Engine for Door {
+impl Engine for RefusingEngine {
     type Refused = &'static str;
 
     fn p2p_input(&self, input: Input) -> Result<(), RefusedInput<&'static str>> {
@@ -38,11 +38,11 @@ impl Engine for Door {
             P2pInput::NewConnection { peer, .. } | P2pInput::Disconnection { peer } => *peer,
             _ => unreachable!(),
         };
-        let said = matches!(input, P2pInput::InMessage { .. });
-        if said && peer == self.refused && !*self.open.borrow() {
-            return Err(RefusedInput::new("shut", input));
+        let is_message = matches!(input, P2pInput::InMessage { .. });
+        if is_message && peer == self.refused && !*self.accepts.borrow() {
+            return Err(RefusedInput::new("the test refuses the peer", input));
         }
-        self.taken.lock().unwrap().entry(peer).or_default().push(input);
+        self.accepted.lock().unwrap().entry(peer).or_default().push(input);
         Ok(())
     }
 
@@ -53,19 +53,19 @@ impl Engine for Door {
     }
 
     fn p2p_input_ready(&self, _: PeerId) -> BoxFuture<'static, ()> {
-        let mut open = self.open.clone();
+        let mut accepts = self.accepts.clone();
         Box::pin(async move {
-            let _ = open.wait_for(|open| *open).await;
+            let _ = accepts.wait_for(|accepts| *accepts).await;
         })
     }
 }
 
-impl Door {
+impl RefusingEngine {
     fn count(&self, peer: PeerId) -> usize {
-        self.taken.lock().unwrap().get(&peer).map_or(0, Vec::len)
+        self.accepted.lock().unwrap().get(&peer).map_or(0, Vec::len)
     }
 
-    /// What was said by `peer`.
+    /// The numbers of the messages accepted from `peer`.
     fn numbers(&self, peer: PeerId) -> Vec<usize> {
         let number = |input: &Input| match input {
             P2pInput::InMessage { message: P2pMessage::FullMessage(full), .. } => {
@@ -73,11 +73,11 @@ impl Door {
             }
             _ => None,
         };
-        self.taken.lock().unwrap()[&peer].iter().filter_map(number).collect()
+        self.accepted.lock().unwrap()[&peer].iter().filter_map(number).collect()
     }
 }
 
-/// Counts what a sender has written.
+/// A delivery listener that counts the written messages.
 #[derive(Default)]
 struct Sent(AtomicUsize);
 
@@ -98,7 +98,7 @@ impl Sent {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// The count, once it has begun to grow and then stood still for a second.
+    /// Waits until the count is positive and has not changed for a second. Returns the count.
     async fn settled(&self) -> usize {
         let mut last = 0;
         while last == 0 || last != self.count() {
@@ -110,36 +110,36 @@ impl Sent {
 }
 
 struct Receiver {
-    door: Door,
-    opener: watch::Sender<bool>,
+    engine: RefusingEngine,
+    accept: watch::Sender<bool>,
     address: Multiaddr,
-    seen: Arc<Mutex<Vec<String>>>,
+    events: Arc<Mutex<Vec<String>>>,
     /// The node ends with its last handle.
     _handle: NodeHandle,
 }
 
-/// A node whose engine is shut for `refused`.
+/// A node whose engine refuses the messages of `refused`.
 async fn receiver(refused: PeerId) -> Receiver {
     let key = Keypair::generate_ed25519();
     let network = settings(&key).build();
     let swarm = actix_gossipsub::libp2p::swarm(key, network, &TransportConfig::default()).unwrap();
-    let (opener, open) = watch::channel(false);
-    let door = Door { refused, open, taken: Arc::default() };
-    let seen = Arc::<Mutex<Vec<String>>>::default();
-    let see = seen.clone();
+    let (accept, accepts) = watch::channel(false);
+    let engine = RefusingEngine { refused, accepts, accepted: Arc::default() };
+    let events = Arc::<Mutex<Vec<String>>>::default();
+    let recorded = events.clone();
     let outputs = OutputStream(futures::stream::pending::<P2pOutput<Net>>());
-    let (node, handle) = NodeDriver::new(swarm, door.clone(), outputs, move |event| match event {
-        NodeEvent::Paused(..) => see.lock().unwrap().push("held".to_owned()),
-        NodeEvent::Resumed(..) => see.lock().unwrap().push("resumed".to_owned()),
-        NodeEvent::Refused(..) => see.lock().unwrap().push("refused".to_owned()),
+    let (node, handle) = NodeDriver::new(swarm, engine.clone(), outputs, move |event| match event {
+        NodeEvent::Paused(..) => recorded.lock().unwrap().push("paused".to_owned()),
+        NodeEvent::Resumed(..) => recorded.lock().unwrap().push("resumed".to_owned()),
+        NodeEvent::Refused(..) => recorded.lock().unwrap().push("refused".to_owned()),
         _ => {}
     });
     tokio::spawn(node);
     let address = handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
-    Receiver { door, opener, address, seen, _handle: handle }
+    Receiver { engine, accept, address, events, _handle: handle }
 }
 
-/// A swarm that can queue much, and waits for long.
+/// A swarm with a large queue and without a write timeout.
 fn sender() -> (Ours, PeerId) {
     let queue =
         QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (100_000, 1 << 30, 8));
@@ -168,57 +168,60 @@ fn send(mut swarm: Ours, to: Multiaddr, count: usize, size: usize) -> (Arc<Sent>
                 let mut data = number.to_be_bytes().to_vec();
                 data.resize(size, 7);
                 let message = network.message(topic(), data).unwrap();
-                say(&mut swarm, peer, NetMessage::FullMessage(message.into()));
+                send_message(&mut swarm, peer, NetMessage::FullMessage(message.into()));
             }
         }
     });
     (sent, task)
 }
 
-async fn wait_for(what: &str, until: impl Fn() -> bool) {
+async fn wait_for(condition: &str, until: impl Fn() -> bool) {
     let wait = async {
         while !until() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(Duration::from_secs(60), wait)
+        .await
+        .unwrap_or_else(|_| panic!("not true within a minute: {condition}"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_peer_stalls_alone_and_nothing_is_lost() {
+async fn only_the_refused_peer_is_slowed_down_and_no_message_is_lost() {
     let ((slow, slow_peer), (quick, quick_peer)) = (sender(), sender());
     let receiver = receiver(slow_peer).await;
-    let door = &receiver.door;
+    let engine = &receiver.engine;
     let (slow_sent, _slow) = send(slow, receiver.address.clone(), 1_000, 20_000);
-    wait_for("held", || receiver.seen.lock().unwrap().contains(&"held".to_owned())).await;
+    wait_for("the slow peer is paused", || receiver.events.lock().unwrap().contains(&"paused".to_owned()))
+        .await;
 
     let (_, _quick) = send(quick, receiver.address.clone(), 500, 1_000);
-    wait_for("another's messages", || door.count(quick_peer) == 501).await;
-    assert_eq!(door.numbers(quick_peer), (0..500).collect::<Vec<_>>());
+    wait_for("all messages of the other peer are accepted", || engine.count(quick_peer) == 501).await;
+    assert_eq!(engine.numbers(quick_peer), (0..500).collect::<Vec<_>>());
 
-    // The slow one's connection is all that was told of it, and its queue does not move.
+    // The engine accepted only the connection of the slow peer, and the peer's queue does not move.
     let written = slow_sent.settled().await;
-    assert_eq!(door.count(slow_peer), 1);
+    assert_eq!(engine.count(slow_peer), 1);
     assert!((1..500).contains(&written), "{written} of 1000 messages of 20 kB were written");
 
-    receiver.opener.send(true).unwrap();
-    wait_for("the rest", || door.count(slow_peer) == 1_001).await;
-    assert_eq!(door.numbers(slow_peer), (0..1_000).collect::<Vec<_>>());
-    wait_for("the reports", || slow_sent.count() == 1_000).await;
-    assert_eq!(*receiver.seen.lock().unwrap(), ["held", "resumed"]);
+    receiver.accept.send(true).unwrap();
+    wait_for("all messages of the slow peer are accepted", || engine.count(slow_peer) == 1_001).await;
+    assert_eq!(engine.numbers(slow_peer), (0..1_000).collect::<Vec<_>>());
+    wait_for("all messages are reported as sent", || slow_sent.count() == 1_000).await;
+    assert_eq!(*receiver.events.lock().unwrap(), ["paused", "resumed"]);
 }
 
 #[tokio::test]
-async fn a_refused_peer_that_goes_is_gone_at_once() {
+async fn the_disconnection_of_a_refused_peer_is_accepted_at_once() {
     let (slow, slow_peer) = sender();
     let receiver = receiver(slow_peer).await;
     let (_, slow) = send(slow, receiver.address.clone(), 100, 10_000);
-    wait_for("held", || !receiver.seen.lock().unwrap().is_empty()).await;
+    wait_for("the slow peer is paused", || !receiver.events.lock().unwrap().is_empty()).await;
     slow.abort();
-    wait_for("gone", || receiver.door.count(slow_peer) == 2).await;
-    let told = receiver.door.taken.lock().unwrap()[&slow_peer].clone();
-    assert!(matches!(told[..], [P2pInput::NewConnection { .. }, P2pInput::Disconnection { .. }]));
-    let seen = receiver.seen.lock().unwrap().clone();
-    assert_eq!(seen[0], "held");
-    assert!(seen.len() > 1 && seen[1..].iter().all(|event| event == "refused"), "{seen:?}");
+    wait_for("the disconnection is accepted", || receiver.engine.count(slow_peer) == 2).await;
+    let inputs = receiver.engine.accepted.lock().unwrap()[&slow_peer].clone();
+    assert!(matches!(inputs[..], [P2pInput::NewConnection { .. }, P2pInput::Disconnection { .. }]));
+    let events = receiver.events.lock().unwrap().clone();
+    assert_eq!(events[0], "paused");
+    assert!(events.len() > 1 && events[1..].iter().all(|event| event == "refused"), "{events:?}");
 }

@@ -16,7 +16,7 @@ use libp2p::{Multiaddr, identity::Keypair};
 
 use super::{support::*, topic};
 
-/// Messages are told apart by their content alone, so that 20,000 need no signatures.
+/// A network whose message ids are the contents, so that 20,000 messages need no signatures.
 fn network() -> Net {
     let network = Libp2pNetwork::builder(SignaturePolicy::StrictNoSign);
     network.message_id(|_, message| message.data().into()).build()
@@ -37,7 +37,7 @@ async fn sender(to: Multiaddr, name: &'static str, count: usize) {
         if let Some(P2pInput::NewConnection { peer, .. }) = gossipsub_event(event).and_then(connected) {
             for number in 0..count {
                 let message = network.message(topic(), format!("{name} {number}")).unwrap();
-                say(&mut swarm, peer, NetMessage::FullMessage(message.into()));
+                send_message(&mut swarm, peer, NetMessage::FullMessage(message.into()));
             }
         }
     }
@@ -48,12 +48,12 @@ fn a_flood_is_slowed_down_and_delivered_exactly_once() {
     actix_rt::System::new().block_on(async {
         let mut limits = LimitsConfig::default();
         limits.bounds.max_input_items = 16;
-        let held = Arc::new(Mutex::new((0, 0)));
-        let holds = held.clone();
+        let counts = Arc::new(Mutex::new((0, 0)));
+        let observed = counts.clone();
         let builder = Node::builder(Keypair::generate_ed25519()).network(network()).limits(limits);
         let builder = builder.engine(|engine| engine.arbiters(1)).observer(move |event| match event {
-            NodeEvent::Paused(..) => holds.lock().unwrap().0 += 1,
-            NodeEvent::Refused(..) => holds.lock().unwrap().1 += 1,
+            NodeEvent::Paused(..) => observed.lock().unwrap().0 += 1,
+            NodeEvent::Refused(..) => observed.lock().unwrap().1 += 1,
             _ => {}
         });
         let started = builder.topic(topic()).listen("/ip4/127.0.0.1/tcp/0").start().await;
@@ -62,19 +62,23 @@ fn a_flood_is_slowed_down_and_delivered_exactly_once() {
         actix_rt::spawn(sender(address.clone(), "flood", 20_000));
         actix_rt::spawn(sender(address, "honest", 200));
 
-        let mut got = HashMap::<String, usize>::new();
+        let mut delivered = HashMap::<String, usize>::new();
         let all = async {
-            while got.len() < 20_200 {
+            while delivered.len() < 20_200 {
                 let full = app.recv().await.unwrap();
-                *got.entry(full.message_id.to_string()).or_default() += 1;
+                *delivered.entry(full.message_id.to_string()).or_default() += 1;
             }
         };
         let waited = tokio::time::timeout(Duration::from_secs(120), all).await;
-        let (held, refused) = *held.lock().unwrap();
-        assert!(waited.is_ok(), "{} came; held {held}, refused {refused}", got.len());
-        assert!(got.values().all(|count| *count == 1));
+        let (paused, refused) = *counts.lock().unwrap();
+        assert!(
+            waited.is_ok(),
+            "{} messages were delivered; {paused} pauses, {refused} refusals",
+            delivered.len()
+        );
+        assert!(delivered.values().all(|count| *count == 1));
         assert_eq!(refused, 0);
-        assert!(held > 0, "the door was never shut");
+        assert!(paused > 0, "the flood was never paused");
         node.shutdown().await;
     });
 }

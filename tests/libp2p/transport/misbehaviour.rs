@@ -9,7 +9,7 @@ use libp2p::{PeerId, Swarm};
 
 use super::{support::*, topic};
 
-/// A node of ours, connected to a raw peer.
+/// A swarm of this crate, connected to a raw peer.
 async fn with_raw(config: BehaviourConfig, reads: Reads) -> (Ours, Swarm<Raw>, PeerId) {
     let (mut node, _) = ours(config);
     let mut raw = other(|_| Raw::new(reads));
@@ -20,7 +20,7 @@ async fn with_raw(config: BehaviourConfig, reads: Reads) -> (Ours, Swarm<Raw>, P
     (node, raw, us)
 }
 
-/// `subscribe to "news"` in a frame.
+/// A frame with a subscription to `news`.
 const SUBSCRIBE: &[u8] = &[10, 0x0a, 8, 8, 1, 0x12, 4, b'n', b'e', b'w', b's'];
 
 fn failure(event: Event) -> Option<InboundError> {
@@ -31,22 +31,22 @@ fn failure(event: Event) -> Option<InboundError> {
 }
 
 #[tokio::test]
-async fn frames_may_come_one_byte_at_a_time() {
+async fn frames_may_arrive_one_byte_at_a_time() {
     let (mut node, mut raw, us) = with_raw(BehaviourConfig::default(), Reads::All).await;
     raw.behaviour_mut().write(us, SUBSCRIBE.repeat(3), 1);
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     until(&mut node, &mut raw, |event| {
-        heard.extend(inputs(event));
-        (heard.len() == 3).then_some(())
+        received.extend(inputs(event));
+        (received.len() == 3).then_some(())
     })
     .await;
-    let said =
+    let subscription =
         P2pInput::InMessage { from_peer: *raw.local_peer_id(), message: NetMessage::subscribe(topic()) };
-    assert_eq!(heard, [said.clone(), said.clone(), said]);
+    assert_eq!(received, [subscription.clone(), subscription.clone(), subscription]);
 }
 
 #[tokio::test]
-async fn garbage_costs_a_stream_and_in_the_end_the_connection() {
+async fn garbage_closes_the_stream_and_repeated_garbage_the_connection() {
     let config = BehaviourConfig::default().with(|c| c.max_bad_streams = 3);
     let (mut node, mut raw, us) = with_raw(config, Reads::All).await;
     let peer = *raw.local_peer_id();
@@ -55,56 +55,56 @@ async fn garbage_costs_a_stream_and_in_the_end_the_connection() {
     let error = until(&mut node, &mut raw, failure).await;
     assert!(matches!(error, InboundError::Rpc(RpcError::Malformed)), "{error}");
 
-    // A length of 2 MiB: refused by its prefix alone.
+    // A frame of 2 MiB is refused when its length is read.
     raw.behaviour_mut().write(us, [0x80, 0x80, 0x80, 1], 100);
     let error = until(&mut node, &mut raw, failure).await;
     assert!(matches!(error, InboundError::Frame(FrameError::TooLong { length: 2_097_152, .. })), "{error}");
 
-    // The connection still stands, and a new stream replaces the old.
+    // The connection is still open, and a new stream replaces the old one.
     raw.behaviour_mut().write(us, SUBSCRIBE, 100);
-    let heard = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
-    assert!(matches!(heard, P2pInput::InMessage { .. }));
+    let received = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
+    assert!(matches!(received, P2pInput::InMessage { .. }));
 
     raw.behaviour_mut().write(us, [0xff; 20], 100);
     let error = until(&mut node, &mut raw, failure).await;
     assert!(matches!(error, InboundError::Frame(_)), "{error}");
-    let gone = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
-    assert_eq!(gone, P2pInput::Disconnection { peer });
+    let disconnection = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
+    assert_eq!(disconnection, P2pInput::Disconnection { peer });
 
-    // And the node takes others, and the same again.
+    // The node accepts new connections, also of the same peer.
     let address = node.listeners().next().unwrap().clone();
     raw.dial(address).unwrap();
     until(&mut node, &mut raw, connected).await;
 }
 
 #[tokio::test]
-async fn a_peer_that_resets_our_streams_is_given_up_but_not_its_connection() {
+async fn a_peer_that_resets_our_streams_is_disconnected_from_the_engine_only() {
     let (mut node, _) = ours(BehaviourConfig::default());
     let mut raw = other(|_| Raw::new(Reads::Resets));
     let address = listen(&mut node).await;
     raw.dial(address).unwrap();
     let peer = *raw.local_peer_id();
-    let mut heard = Vec::new();
+    let mut events = Vec::new();
     let mut sent = false;
-    while !heard.iter().any(|event| matches!(event, Event::OutboundFailed { .. })) {
-        // The reset shows only when something is written.
-        say(&mut node, peer, NetMessage::subscribe(topic()));
+    while !events.iter().any(|event| matches!(event, Event::OutboundFailed { .. })) {
+        // A reset is detected only by a write.
+        send_message(&mut node, peer, NetMessage::subscribe(topic()));
         let other = |event: Event| (!matches!(event, Event::Dropped { .. })).then_some(event);
         let next =
             tokio::time::timeout(std::time::Duration::from_millis(50), until(&mut node, &mut raw, other));
-        heard.extend(next.await.ok());
-        sent |= heard.len() > 2;
+        events.extend(next.await.ok());
+        sent |= events.len() > 2;
     }
     assert!(sent);
-    let ups = heard.iter().filter(|event| matches!(event, Event::Established { .. })).count();
-    assert_eq!(ups, 1);
-    let gone = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
-    assert_eq!(gone, P2pInput::Disconnection { peer });
+    let established = events.iter().filter(|event| matches!(event, Event::Established { .. })).count();
+    assert_eq!(established, 1);
+    let disconnection = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
+    assert_eq!(disconnection, P2pInput::Disconnection { peer });
     assert!(node.is_connected(&peer));
 }
 
 #[tokio::test]
-async fn a_peer_that_reads_nothing_costs_a_bounded_queue() {
+async fn the_queue_of_a_peer_that_does_not_read_is_bounded() {
     let queue =
         QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (20, 1 << 20, 5));
     let config =
@@ -116,7 +116,7 @@ async fn a_peer_that_reads_nothing_costs_a_bounded_queue() {
     while dropped == 0 {
         for _ in 0..10 {
             let message = network.message(topic(), vec![0; 50_000]).unwrap();
-            say(&mut node, peer, NetMessage::FullMessage(message.into()));
+            send_message(&mut node, peer, NetMessage::FullMessage(message.into()));
             sent += 1;
         }
         let next = tokio::time::timeout(
@@ -129,25 +129,25 @@ async fn a_peer_that_reads_nothing_costs_a_bounded_queue() {
         dropped = next.await.unwrap_or(0);
         assert!(sent < 10_000);
     }
-    // Grafts are not dropped, but they too have an end: the connection.
+    // Grafts are never dropped: when too many are queued, the peer is disconnected.
     for _ in 0..200 {
-        say(&mut node, peer, NetMessage::Graft { topic: topic() });
+        send_message(&mut node, peer, NetMessage::Graft { topic: topic() });
     }
     let slowness = until(&mut node, &mut raw, |event| match event {
         Event::SlowPeer { slowness, .. } => Some(slowness),
         _ => None,
     });
     assert_eq!(slowness.await, Slowness::Overflow);
-    let gone = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
-    assert_eq!(gone, P2pInput::Disconnection { peer });
+    let disconnection = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
+    assert_eq!(disconnection, P2pInput::Disconnection { peer });
 }
 
 #[tokio::test]
-async fn a_peer_without_gossipsub_is_no_peer_of_the_engine() {
+async fn a_peer_without_gossipsub_is_not_reported_to_the_engine() {
     let (mut node, _) = ours(BehaviourConfig::default());
-    let mut deaf = other(|_| libp2p::swarm::dummy::Behaviour);
+    let mut dummy = other(|_| libp2p::swarm::dummy::Behaviour);
     let address = listen(&mut node).await;
-    deaf.dial(address).unwrap();
-    let first = until(&mut node, &mut deaf, Some).await;
+    dummy.dial(address).unwrap();
+    let first = until(&mut node, &mut dummy, Some).await;
     assert!(matches!(first, Event::Unsupported { .. }), "{first:?}");
 }

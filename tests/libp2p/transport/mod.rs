@@ -25,7 +25,7 @@ fn topic() -> TopicName {
 }
 
 #[tokio::test]
-async fn what_one_says_the_other_hears_in_order_of_urgency() {
+async fn messages_arrive_in_order_of_lane_priority() {
     let (mut alice, network) = ours(BehaviourConfig::default());
     let trusted = BTreeSet::from([*alice.local_peer_id()]);
     let (mut bob, _) = ours(BehaviourConfig::default().with(|c| c.trusted = trusted));
@@ -33,11 +33,11 @@ async fn what_one_says_the_other_hears_in_order_of_urgency() {
     let address = listen(&mut bob).await;
     alice.dial(address.clone()).unwrap();
 
-    let (seen, heard) = meet(&mut alice, &mut bob, 1).await;
+    let (at_alice, received) = meet(&mut alice, &mut bob, 1).await;
     let info = ConnectionInfo::outbound().remote_address(socket_address(&address));
-    assert_eq!(seen, [P2pInput::NewConnection { peer: b, info }]);
-    // The port from which a peer dials is not known before.
-    let [P2pInput::NewConnection { peer, info }] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!(at_alice, [P2pInput::NewConnection { peer: b, info }]);
+    // The port from which a peer dials is assigned by the system.
+    let [P2pInput::NewConnection { peer, info }] = &received[..] else { panic!("{received:?}") };
     let from = info.remote_address.expect("TCP has addresses");
     assert!(from.ip().is_loopback() && from.port() != 0, "{from}");
     assert_eq!((peer, info), (&a, &ConnectionInfo::inbound().trusted().remote_address(from)));
@@ -46,7 +46,7 @@ async fn what_one_says_the_other_hears_in_order_of_urgency() {
         NetMessage::FullMessage(network.message(topic(), vec![n as u8; 1_000 * n]).unwrap().into())
     };
     let ids: Vec<_> = (0..50u8).map(|n| vec![n; 46].into()).collect();
-    let offers = [
+    let gossip = [
         NetMessage::IHave { topic: topic(), message_ids: ids.clone() },
         NetMessage::IWant { message_ids: ids },
     ];
@@ -55,26 +55,27 @@ async fn what_one_says_the_other_hears_in_order_of_urgency() {
         NetMessage::Prune { topic: topic(), px: vec![a.into(), b.into()], backoff: Duration::from_secs(60) };
     let begin = [NetMessage::subscribe(topic()), NetMessage::Graft { topic: topic() }];
     let end = [prune, NetMessage::Unsubscribe { topic: topic() }];
-    let said = [&begin[..], &offers, &messages, &end].concat();
-    let all = [&begin[..], &end, &messages, &offers].concat();
-    said.iter().for_each(|message| say(&mut alice, b, message.clone()));
+    let sent = [&begin[..], &gossip, &messages, &end].concat();
+    let all = [&begin[..], &end, &messages, &gossip].concat();
+    sent.iter().for_each(|message| send_message(&mut alice, b, message.clone()));
 
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     until(&mut bob, &mut alice, |event| {
-        heard.extend(inputs(event));
-        (heard.len() >= all.len()).then_some(())
+        received.extend(inputs(event));
+        (received.len() >= all.len()).then_some(())
     })
     .await;
-    let said: Vec<_> = all.into_iter().map(|message| P2pInput::InMessage { from_peer: a, message }).collect();
-    assert_eq!(heard, said);
+    let expected: Vec<_> =
+        all.into_iter().map(|message| P2pInput::InMessage { from_peer: a, message }).collect();
+    assert_eq!(received, expected);
 
     alice.behaviour_mut().gossipsub.apply(P2pOutput::Disconnect { peer: b });
-    let gone = until(&mut bob, &mut alice, |event| inputs(event).pop()).await;
-    assert_eq!(gone, P2pInput::Disconnection { peer: a });
+    let disconnection = until(&mut bob, &mut alice, |event| inputs(event).pop()).await;
+    assert_eq!(disconnection, P2pInput::Disconnection { peer: a });
 }
 
 #[tokio::test]
-async fn a_kicked_peer_is_refused_until_it_is_let_in_again() {
+async fn a_kicked_peer_is_refused_until_it_is_unblocked() {
     let (mut alice, _) = ours(BehaviourConfig::default());
     let (mut bob, _) = ours(BehaviourConfig::default());
     let (a, b) = (*alice.local_peer_id(), *bob.local_peer_id());
@@ -88,7 +89,7 @@ async fn a_kicked_peer_is_refused_until_it_is_let_in_again() {
     .await;
     assert_eq!(alice.behaviour().gossipsub.blocked().collect::<Vec<_>>(), [&b]);
 
-    // Neither side can connect: alice refuses at once, on dialling and on being dialled.
+    // Neither side can connect: alice refuses outbound and inbound connections.
     assert!(alice.dial(b).is_err());
     bob.dial(address.clone()).unwrap();
     let refused = both(
@@ -108,7 +109,7 @@ async fn a_kicked_peer_is_refused_until_it_is_let_in_again() {
 }
 
 #[tokio::test]
-async fn two_connections_are_one_peer() {
+async fn two_connections_to_a_peer_are_reported_once() {
     let (mut alice, _) = ours(BehaviourConfig::default());
     let (mut bob, _) = ours(BehaviourConfig::default());
     let (a, b) = (*alice.local_peer_id(), *bob.local_peer_id());
@@ -116,7 +117,7 @@ async fn two_connections_are_one_peer() {
     alice.dial(to_bob).unwrap();
     bob.dial(to_alice).unwrap();
     let (mut all, _) = meet(&mut alice, &mut bob, 2).await;
-    say(&mut bob, a, NetMessage::subscribe(topic()));
+    send_message(&mut bob, a, NetMessage::subscribe(topic()));
     until(&mut alice, &mut bob, |event| {
         all.extend(inputs(event));
         (all.len() > 1).then_some(())

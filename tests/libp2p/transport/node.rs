@@ -9,20 +9,20 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{support::*, topic};
 
-/// An engine that writes down what it is told, and refuses unsubscriptions.
-struct Record {
+/// An engine that records its inputs and refuses unsubscriptions.
+struct RecordingEngine {
     inputs: mpsc::UnboundedSender<Input>,
     unreachable: mpsc::UnboundedSender<Multiaddr>,
 }
 
-impl Engine for Record {
+impl Engine for RecordingEngine {
     type Refused = &'static str;
 
     fn p2p_input(&self, input: Input) -> Result<(), RefusedInput<&'static str>> {
         if matches!(input, P2pInput::InMessage { message: NetMessage::Unsubscribe { .. }, .. }) {
-            return Err(RefusedInput::new("no", input));
+            return Err(RefusedInput::new("unsubscriptions are refused", input));
         }
-        self.inputs.send(input).map_err(|error| RefusedInput::new("gone", error.0))
+        self.inputs.send(input).map_err(|error| RefusedInput::new("the test has ended", error.0))
     }
 
     fn set_unreachable_point(&self, point: Multiaddr) {
@@ -36,7 +36,7 @@ struct Running {
     outputs: futures::channel::mpsc::UnboundedSender<P2pOutput<Net>>,
     inputs: mpsc::UnboundedReceiver<Input>,
     unreachable: mpsc::UnboundedReceiver<Multiaddr>,
-    seen: std_mpsc::Receiver<String>,
+    events: std_mpsc::Receiver<String>,
     address: Multiaddr,
 }
 
@@ -47,14 +47,14 @@ async fn running() -> Running {
     let (sender, inputs) = mpsc::unbounded_channel();
     let (unreachable_sender, unreachable) = mpsc::unbounded_channel();
     let (outputs, stream) = futures::channel::mpsc::unbounded();
-    let (see, seen) = std_mpsc::channel();
-    let engine = Record { inputs: sender, unreachable: unreachable_sender };
+    let (event_sender, events) = std_mpsc::channel();
+    let engine = RecordingEngine { inputs: sender, unreachable: unreachable_sender };
     let (node, handle) = NodeDriver::new(swarm, engine, OutputStream(stream), move |event| {
-        let _ = see.send(format!("{event:?}"));
+        let _ = event_sender.send(format!("{event:?}"));
     });
     let task = tokio::spawn(node);
     let address = handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
-    Running { handle, task, outputs, inputs, unreachable, seen, address }
+    Running { handle, task, outputs, inputs, unreachable, events, address }
 }
 
 impl Running {
@@ -62,7 +62,7 @@ impl Running {
         self.outputs.unbounded_send(output).unwrap();
     }
 
-    fn say(&self, to_peer: PeerId, message: NetMessage) {
+    fn send_message(&self, to_peer: PeerId, message: NetMessage) {
         self.output(P2pOutput::OutMessage { to_peer, message });
     }
 
@@ -83,25 +83,25 @@ async fn a_node_carries_inputs_outputs_and_commands() {
         matches!(bob.input().await, P2pInput::NewConnection { peer, info } if peer == a && !info.direction.is_outbound())
     );
 
-    alice.say(b, NetMessage::Unsubscribe { topic: topic() });
-    alice.say(b, NetMessage::subscribe(topic()));
-    let said = NetMessage::subscribe(topic());
-    assert_eq!(bob.input().await, P2pInput::InMessage { from_peer: a, message: said });
-    assert!(bob.seen.try_iter().any(|event| event.starts_with("Refused")));
+    alice.send_message(b, NetMessage::Unsubscribe { topic: topic() });
+    alice.send_message(b, NetMessage::subscribe(topic()));
+    let subscription = NetMessage::subscribe(topic());
+    assert_eq!(bob.input().await, P2pInput::InMessage { from_peer: a, message: subscription });
+    assert!(bob.events.try_iter().any(|event| event.starts_with("Refused")));
 
-    // A peer that is lost is found again by its id alone: by what identify told or by what was dialled.
+    // A disconnected peer is dialled by its id: the addresses are known from identify or from the first dial.
     alice.output(P2pOutput::Disconnect { peer: b });
     assert_eq!(alice.input().await, P2pInput::Disconnection { peer: b });
     assert_eq!(bob.input().await, P2pInput::Disconnection { peer: a });
     alice.output(P2pOutput::Connect { peer: b, origin: Origin::Trusted });
     assert!(matches!(alice.input().await, P2pInput::NewConnection { peer, .. } if peer == b));
 
-    // What the engine says last still arrives.
+    // The last message of the engine still arrives.
     assert!(matches!(bob.input().await, P2pInput::NewConnection { peer, .. } if peer == a));
-    bob.say(a, NetMessage::subscribe(topic()));
-    let said = NetMessage::subscribe(topic());
+    bob.send_message(a, NetMessage::subscribe(topic()));
+    let subscription = NetMessage::subscribe(topic());
     drop(bob.outputs);
-    assert_eq!(alice.input().await, P2pInput::InMessage { from_peer: b, message: said });
+    assert_eq!(alice.input().await, P2pInput::InMessage { from_peer: b, message: subscription });
 
     tokio::time::timeout(Duration::from_secs(10), bob.task).await.unwrap().unwrap();
     assert_eq!(alice.input().await, P2pInput::Disconnection { peer: b });
@@ -112,7 +112,7 @@ async fn a_node_carries_inputs_outputs_and_commands() {
 }
 
 #[tokio::test]
-async fn points_are_dialled_and_the_unreachable_ones_reported() {
+async fn points_are_dialled_and_unreachable_ones_are_reported() {
     let (mut alice, bob) = (running().await, running().await);
     let nowhere: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();
     alice.output(P2pOutput::ConnectPoint { point: nowhere.clone() });
@@ -120,15 +120,15 @@ async fn points_are_dialled_and_the_unreachable_ones_reported() {
     assert_eq!(point, Some(nowhere));
     alice.output(P2pOutput::ConnectPoint { point: bob.address.clone() });
     let peer = bob.handle.peer_id();
-    assert!(matches!(alice.input().await, P2pInput::NewConnection { peer: seen, .. } if seen == peer));
+    assert!(matches!(alice.input().await, P2pInput::NewConnection { peer: dialled, .. } if dialled == peer));
     assert!(alice.unreachable.try_recv().is_err());
 }
 
 #[tokio::test]
-async fn an_address_to_listen_at_is_refused_in_words() {
+async fn a_failed_listen_returns_a_readable_error() {
     let node = running().await;
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
     let listen = async |address: &str| {
         let error = node.handle.listen(address.parse().unwrap()).await.unwrap_err();
         error.to_string()

@@ -13,7 +13,7 @@ use libp2p::{
 
 use super::{support::*, topic};
 
-/// The official gossipsub, told to use the specification's message ids.
+/// A swarm of the official gossipsub with the message ids of the specification.
 fn official() -> Swarm<gossipsub::Behaviour> {
     other(|key| {
         let id = |message: &gossipsub::Message| {
@@ -39,7 +39,7 @@ fn full_message(event: Event) -> Option<Arc<FullMessage<Net>>> {
 }
 
 #[tokio::test]
-async fn each_hears_the_other() {
+async fn subscriptions_messages_and_prunes_are_exchanged() {
     let (mut node, network) = ours(BehaviourConfig::default());
     let mut theirs = official();
     let (us, them) = (*node.local_peer_id(), *theirs.local_peer_id());
@@ -49,21 +49,21 @@ async fn each_hears_the_other() {
     node.dial(address).unwrap();
     until(&mut node, &mut theirs, connected).await;
 
-    // They subscribe; we subscribe; they graft us.
-    let heard = |message| P2pInput::InMessage { from_peer: them, message };
+    // The official peer subscribes, our swarm subscribes, and the official peer sends GRAFT.
+    let received = |message| P2pInput::InMessage { from_peer: them, message };
     let mut all = Vec::new();
-    say(&mut node, them, NetMessage::subscribe(topic()));
+    send_message(&mut node, them, NetMessage::subscribe(topic()));
     until(&mut node, &mut theirs, |event| {
         all.extend(inputs(event));
-        all.contains(&heard(NetMessage::Graft { topic: topic() })).then_some(())
+        all.contains(&received(NetMessage::Graft { topic: topic() })).then_some(())
     })
     .await;
-    assert_eq!(all[0], heard(NetMessage::subscribe(topic())));
+    assert_eq!(all[0], received(NetMessage::subscribe(topic())));
 
-    // Ours to them.
+    // A message from our swarm to the official peer.
     let ours = network.message(topic(), *b"from us").unwrap();
-    say(&mut node, them, NetMessage::FullMessage(ours.clone().into()));
-    let (id, got) = both(
+    send_message(&mut node, them, NetMessage::FullMessage(ours.clone().into()));
+    let (id, delivered) = both(
         &mut node,
         &mut theirs,
         |_| None,
@@ -75,17 +75,17 @@ async fn each_hears_the_other() {
         },
     )
     .await;
-    assert_eq!((got.data.as_slice(), got.source), (&b"from us"[..], Some(us)));
+    assert_eq!((delivered.data.as_slice(), delivered.source), (&b"from us"[..], Some(us)));
     assert_eq!(id.0, ours.message_id.as_bytes());
 
-    // Theirs to us.
+    // A message from the official peer to our swarm.
     let id = theirs.behaviour_mut().publish(news.clone(), *b"from them").unwrap();
     let full = until(&mut node, &mut theirs, full_message).await;
     assert_eq!((full.message.data(), full.message.signature_error()), (&b"from them"[..], None));
     assert_eq!(full.message.source(), Some(&them));
     assert_eq!(full.message_id.as_bytes(), id.0);
 
-    // They leave: a prune with a backoff, and the subscription ends.
+    // The official peer leaves: it sends PRUNE with a backoff, and UNSUBSCRIBE.
     assert!(theirs.behaviour_mut().unsubscribe(&news));
     let mut all = Vec::new();
     until(&mut node, &mut theirs, |event| {
@@ -93,7 +93,7 @@ async fn each_hears_the_other() {
         (all.len() >= 2).then_some(())
     })
     .await;
-    assert!(all.contains(&heard(NetMessage::Unsubscribe { topic: topic() })), "{all:?}");
+    assert!(all.contains(&received(NetMessage::Unsubscribe { topic: topic() })), "{all:?}");
     let pruned = |input: &Input| match input {
         P2pInput::InMessage { message: P2pMessage::Prune { backoff, .. }, .. } => backoff.as_secs() > 0,
         _ => false,
@@ -110,33 +110,33 @@ async fn frames_of_every_size_arrive() {
     let address = listen(&mut theirs).await;
     node.dial(address).unwrap();
     until(&mut node, &mut theirs, connected).await;
-    say(&mut node, them, NetMessage::subscribe(topic()));
+    send_message(&mut node, them, NetMessage::subscribe(topic()));
     let sizes: Vec<usize> = (0..200).map(|n| n * 250).collect();
     for size in &sizes {
         let message = network.message(topic(), vec![7; *size]).unwrap();
-        say(&mut node, them, NetMessage::FullMessage(message.into()));
+        send_message(&mut node, them, NetMessage::FullMessage(message.into()));
     }
     let ids: Vec<_> = (0..2_000u32).map(|n| [&n.to_be_bytes()[..], &[0; 42]].concat().into()).collect();
-    say(&mut node, them, NetMessage::IHave { topic: topic(), message_ids: ids });
+    send_message(&mut node, them, NetMessage::IHave { topic: topic(), message_ids: ids });
     let message = network.message(topic(), *b"last").unwrap();
-    say(&mut node, them, NetMessage::FullMessage(message.into()));
-    let mut got = Vec::new();
+    send_message(&mut node, them, NetMessage::FullMessage(message.into()));
+    let mut delivered = Vec::new();
     both(
         &mut node,
         &mut theirs,
         |_| None,
         |event| {
             if let SwarmEvent::Behaviour(gossipsub::Event::Message { message, .. }) = event {
-                got.push(message.data.len());
+                delivered.push(message.data.len());
             }
-            (got.len() == sizes.len() + 1).then_some(())
+            (delivered.len() == sizes.len() + 1).then_some(())
         },
     )
     .await;
-    assert_eq!(got, [sizes, vec![4]].concat());
+    assert_eq!(delivered, [sizes, vec![4]].concat());
 }
 
-/// Both without signatures; the content is the id.
+/// Messages have no signatures, and their content is their id.
 #[tokio::test]
 async fn anonymous_messages_go_both_ways() {
     let network =
@@ -160,10 +160,10 @@ async fn anonymous_messages_go_both_ways() {
     let address = listen(&mut theirs).await;
     node.dial(address).unwrap();
     until(&mut node, &mut theirs, connected).await;
-    say(&mut node, them, NetMessage::subscribe(topic()));
+    send_message(&mut node, them, NetMessage::subscribe(topic()));
     let message = network.message(topic(), *b"from us").unwrap();
-    say(&mut node, them, NetMessage::FullMessage(message.into()));
-    let got = both(
+    send_message(&mut node, them, NetMessage::FullMessage(message.into()));
+    let delivered = both(
         &mut node,
         &mut theirs,
         |_| None,
@@ -172,8 +172,11 @@ async fn anonymous_messages_go_both_ways() {
             _ => None,
         },
     );
-    let got = got.await;
-    assert_eq!((got.data.as_slice(), got.source, got.sequence_number), (&b"from us"[..], None, None));
+    let delivered = delivered.await;
+    assert_eq!(
+        (delivered.data.as_slice(), delivered.source, delivered.sequence_number),
+        (&b"from us"[..], None, None)
+    );
 
     theirs.behaviour_mut().publish(news, *b"from them").unwrap();
     let full = until(&mut node, &mut theirs, full_message).await;

@@ -13,18 +13,18 @@ pub struct Publisher<T> {
     pub worker: Worker<Net>,
     pub network: Net,
     pub address: Multiaddr,
-    /// What a test writes down of it.
-    pub told: T,
+    /// The record that a test keeps of this node.
+    pub record: T,
     _node: JoinHandle<()>,
     /// The node ends with its last handle.
     _handle: NodeHandle,
 }
 
 impl<T> Publisher<T> {
-    /// Listens. The node has what `watch` makes of the worker for its engine; `observe` is shown its events.
+    /// Starts a node that listens. `watch` wraps the worker into the engine of the node; `observe` is called with its events.
     pub async fn start<E: Engine + Unpin + 'static>(
         gossipsub: BehaviourConfig,
-        told: T,
+        record: T,
         watch: impl FnOnce(Worker<Net>) -> E,
         mut observe: impl FnMut(&NodeEvent<'_>) + Send + 'static,
     ) -> Self {
@@ -40,14 +40,14 @@ impl<T> Publisher<T> {
         });
         let node = actix_rt::spawn(node);
         let address = handle.listen("/ip4/127.0.0.1/tcp/0".parse().unwrap()).await.unwrap();
-        Self { worker, network, address, told, _node: node, _handle: handle }
+        Self { worker, network, address, record, _node: node, _handle: handle }
     }
 
     pub fn publish(&self, size: usize) -> PublishTicket<Net> {
         self.worker.publish(self.network.message(topic(), vec![7; size]).unwrap()).unwrap()
     }
 
-    /// Ticks until so many peers are in the mesh.
+    /// Runs heartbeats until `peers` peers are in the mesh.
     pub async fn mesh(&self, peers: usize) {
         for _ in 0..1_000 {
             self.worker.tick().await;
@@ -57,6 +57,6 @@ impl<T> Publisher<T> {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("the mesh never has {peers} peers");
+        panic!("the mesh does not reach {peers} peers");
     }
 }

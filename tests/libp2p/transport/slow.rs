@@ -23,25 +23,25 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::{publisher, support::*, topic};
 
-/// What was told of peers and drops, by whom it was told to.
+/// The reports about slow peers and dropped messages.
 #[derive(Default)]
-struct Told {
-    /// By the node to its observer.
+struct Reports {
+    /// Reports of the node to its observer.
     slow: Vec<(PeerId, Slowness)>,
-    gone: Vec<PeerId>,
-    /// To the engine.
+    disconnected: Vec<PeerId>,
+    /// Reports of the node to the engine.
     engine_slow: Vec<PeerId>,
     engine_dropped: HashMap<(Lane, DropReason), usize>,
 }
 
-/// A worker whose reports are written down.
+/// A worker whose reports are recorded.
 #[derive(Clone)]
-struct Watched {
+struct RecordingEngine {
     worker: Worker<Net>,
-    told: Arc<Mutex<Told>>,
+    reports: Arc<Mutex<Reports>>,
 }
 
-impl Engine for Watched {
+impl Engine for RecordingEngine {
     type Refused = Refused;
 
     fn p2p_input(&self, input: Input) -> Result<(), RefusedInput<Refused>> {
@@ -61,12 +61,12 @@ impl Engine for Watched {
     }
 
     fn report_slow_peer(&self, peer: &PeerId) {
-        self.told.lock().unwrap().engine_slow.push(*peer);
+        self.reports.lock().unwrap().engine_slow.push(*peer);
         self.worker.report_slow_peer(peer);
     }
 
     fn report_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
-        *self.told.lock().unwrap().engine_dropped.entry((lane, reason)).or_default() += count;
+        *self.reports.lock().unwrap().engine_dropped.entry((lane, reason)).or_default() += count;
         self.worker.report_dropped(lane, reason, count);
     }
 
@@ -75,20 +75,22 @@ impl Engine for Watched {
     }
 }
 
-type Publisher = publisher::Publisher<Arc<Mutex<Told>>>;
+type Publisher = publisher::Publisher<Arc<Mutex<Reports>>>;
 
 async fn publisher(gossipsub: BehaviourConfig) -> Publisher {
-    let told = Arc::<Mutex<Told>>::default();
-    let (engine_told, node_told) = (told.clone(), told.clone());
-    let watch = |worker| Watched { worker, told: engine_told };
+    let reports = Arc::<Mutex<Reports>>::default();
+    let (engine_reports, node_reports) = (reports.clone(), reports.clone());
+    let watch = |worker| RecordingEngine { worker, reports: engine_reports };
     let observe = move |event: &NodeEvent<'_>| match event {
         NodeEvent::Gossipsub(Event::SlowPeer { peer, slowness }) => {
-            node_told.lock().unwrap().slow.push((*peer, *slowness));
+            node_reports.lock().unwrap().slow.push((*peer, *slowness));
         }
-        NodeEvent::Input(P2pInput::Disconnection { peer }) => node_told.lock().unwrap().gone.push(*peer),
+        NodeEvent::Input(P2pInput::Disconnection { peer }) => {
+            node_reports.lock().unwrap().disconnected.push(*peer)
+        }
         _ => {}
     };
-    Publisher::start(gossipsub, told, watch, observe).await
+    Publisher::start(gossipsub, reports, watch, observe).await
 }
 
 impl Publisher {
@@ -98,11 +100,11 @@ impl Publisher {
 }
 
 const SIZE: usize = 50_000;
-/// More than the window of a stream that is not read takes.
+/// More messages than fit into the window of an unread stream.
 const MESSAGES: usize = 40;
 
-/// A peer of ours without an engine, which subscribes, reads, and counts the messages.
-async fn subscriber(to: Multiaddr, got: watch::Sender<usize>) {
+/// A swarm of this crate without an engine. It subscribes, reads, and counts the messages.
+async fn subscriber(to: Multiaddr, received: watch::Sender<usize>) {
     let (mut swarm, _) = ours(BehaviourConfig::default());
     swarm.dial(to).unwrap();
     loop {
@@ -110,10 +112,10 @@ async fn subscriber(to: Multiaddr, got: watch::Sender<usize>) {
         for input in inputs(event) {
             match input {
                 P2pInput::NewConnection { peer, .. } => {
-                    say(&mut swarm, peer, NetMessage::subscribe(topic()));
+                    send_message(&mut swarm, peer, NetMessage::subscribe(topic()));
                 }
                 P2pInput::InMessage { message: P2pMessage::FullMessage(_), .. } => {
-                    got.send_modify(|count| *count += 1);
+                    received.send_modify(|count| *count += 1);
                 }
                 _ => {}
             }
@@ -128,10 +130,11 @@ struct RawNode {
     ping: ping::Behaviour,
 }
 
-/// `subscribe to "news"` in a frame.
+/// A frame with a subscription to `news`.
 const SUBSCRIBE: &[u8] = &[10, 0x0a, 8, 8, 1, 0x12, 4, b'n', b'e', b'w', b's'];
 
-/// A peer that subscribes, answers pings, and reads as it is told; what it is connected to.
+/// A raw peer that subscribes, answers pings, and reads according to `reads`. Returns its id, whether it is connected, and its
+/// task.
 fn raw(to: Multiaddr, reads: Reads) -> (PeerId, watch::Receiver<bool>, JoinHandle<()>) {
     let mut swarm: Swarm<RawNode> =
         other(|_| RawNode { raw: Raw::new(reads), ping: ping::Behaviour::default() });
@@ -153,47 +156,49 @@ fn raw(to: Multiaddr, reads: Reads) -> (PeerId, watch::Receiver<bool>, JoinHandl
     (peer, is_connected, task)
 }
 
-async fn soon<T>(what: &str, wait: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("never: {what}"))
+async fn within_a_minute<T>(condition: &str, wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), wait)
+        .await
+        .unwrap_or_else(|_| panic!("not true within a minute: {condition}"))
 }
 
 async fn completed(ticket: &PublishTicket<Net>) -> PublishReport {
     let wait = tokio::time::timeout(Duration::from_secs(60), ticket.completed()).await;
-    wait.unwrap_or_else(|_| panic!("never completed: {:?}", ticket.report()))
+    wait.unwrap_or_else(|_| panic!("the ticket is not completed: {:?}", ticket.report()))
 }
 
-/// Two peers that read and one that does not, of whom `slow_peer` is what is done.
-struct Scene {
+/// A publisher, two peers that read and one that does not. `slow_peer` is the action of the publisher for the latter.
+struct SlowPeerScenario {
     publisher: Publisher,
-    got: Vec<watch::Receiver<usize>>,
+    received: Vec<watch::Receiver<usize>>,
     slow: PeerId,
     is_connected: watch::Receiver<bool>,
-    read: watch::Sender<bool>,
-    heard: Arc<Mutex<Vec<u8>>>,
+    start_reading: watch::Sender<bool>,
+    read_bytes: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Scene {
+impl SlowPeerScenario {
     async fn new(slow_peer: SlowPeerAction) -> Self {
         let config = BehaviourConfig::default().with(|c| {
             c.write_timeout = Duration::from_millis(500);
             c.slow_peer = slow_peer;
         });
         let publisher = publisher(config).await;
-        let mut got = Vec::new();
+        let mut received = Vec::new();
         for _ in 0..2 {
             let (sender, receiver) = watch::channel(0);
             actix_rt::spawn(subscriber(publisher.address.clone(), sender));
-            got.push(receiver);
+            received.push(receiver);
         }
-        let ((read, told), heard) = (watch::channel(false), Arc::<Mutex<Vec<u8>>>::default());
-        let reads = Reads::WhenTold(told, heard.clone());
+        let ((start_reading, signal), read_bytes) = (watch::channel(false), Arc::<Mutex<Vec<u8>>>::default());
+        let reads = Reads::AfterSignal(signal, read_bytes.clone());
         let (slow, is_connected, _) = raw(publisher.address.clone(), reads);
         publisher.mesh(3).await;
-        Self { publisher, got, slow, is_connected, read, heard }
+        Self { publisher, received, slow, is_connected, start_reading, read_bytes }
     }
 
-    /// Publishes until the slow peer is told of, and checks what all tickets came to.
-    async fn play(&mut self) {
+    /// Publishes until the slow peer is reported, and checks the reports of all tickets.
+    async fn publish_until_slow(&mut self) {
         let tickets: Vec<_> = (0..MESSAGES).map(|_| self.publisher.publish(SIZE)).collect();
         let mut late = 0;
         for ticket in &tickets {
@@ -202,46 +207,53 @@ impl Scene {
             assert_eq!(report.sent + report.not_sent(DropReason::PeerQueueFull), 3, "{report:?}");
             late += report.not_sent(DropReason::PeerQueueFull);
         }
-        // Its window took some, and that is all.
-        assert!((MESSAGES / 2..MESSAGES).contains(&late), "{late} of {MESSAGES} were not sent");
-        for got in &mut self.got {
-            soon("what others get", got.wait_for(|count| *count == MESSAGES)).await.unwrap();
+        // Only the messages in the window of the stream were sent.
+        assert!((MESSAGES / 2..MESSAGES).contains(&late), "{late} of {MESSAGES} messages were not sent");
+        for received in &mut self.received {
+            within_a_minute(
+                "the other peers receive all messages",
+                received.wait_for(|count| *count == MESSAGES),
+            )
+            .await
+            .unwrap();
         }
-        let told = || self.publisher.told.lock().unwrap();
-        soon("a report", async {
-            while told().engine_dropped.is_empty() {
+        let reports = || self.publisher.record.lock().unwrap();
+        within_a_minute("the dropped messages are reported", async {
+            while reports().engine_dropped.is_empty() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
         .await;
-        let told = told();
-        assert_eq!(told.slow, [(self.slow, Slowness::WriteTimeout)]);
-        assert_eq!(told.engine_slow, [self.slow]);
-        let dropped = told.engine_dropped[&(Lane::Publish, DropReason::PeerQueueFull)];
-        // What is being written can't be dropped.
-        assert!((1..=late).contains(&dropped), "{dropped} of {late} were dropped");
+        let reports = reports();
+        assert_eq!(reports.slow, [(self.slow, Slowness::WriteTimeout)]);
+        assert_eq!(reports.engine_slow, [self.slow]);
+        let dropped = reports.engine_dropped[&(Lane::Publish, DropReason::PeerQueueFull)];
+        // The message that is being written cannot be dropped.
+        assert!((1..=late).contains(&dropped), "{dropped} of {late} messages were dropped");
     }
 
-    /// What the slow peer has read.
-    fn heard(&self) -> Vec<NetMessage> {
+    /// The messages that the slow peer has read.
+    fn messages_read(&self) -> Vec<NetMessage> {
         let mut decoder = FrameDecoder::new(1 << 20);
-        decoder.extend(&self.heard.lock().unwrap());
-        let mut said = Vec::new();
+        decoder.extend(&self.read_bytes.lock().unwrap());
+        let mut messages = Vec::new();
         while let Some(frame) = decoder.next_frame().unwrap() {
-            said.extend(fuzz::read(frame, &self.publisher.network).unwrap());
+            messages.extend(fuzz::read(frame, &self.publisher.network).unwrap());
         }
-        said
+        messages
     }
 }
 
 #[test]
-fn a_peer_that_does_not_read_is_told_of_and_disconnected() {
+fn a_peer_that_does_not_read_is_reported_and_disconnected() {
     actix_rt::System::new().block_on(async {
-        let mut scene = Scene::new(SlowPeerAction::Disconnect).await;
-        scene.play().await;
-        soon("closed", scene.is_connected.wait_for(|connected| !connected)).await.unwrap();
-        let Scene { publisher, slow, .. } = &scene;
-        assert_eq!(publisher.told.lock().unwrap().gone, [*slow]);
+        let mut scenario = SlowPeerScenario::new(SlowPeerAction::Disconnect).await;
+        scenario.publish_until_slow().await;
+        within_a_minute("the connection is closed", scenario.is_connected.wait_for(|connected| !connected))
+            .await
+            .unwrap();
+        let SlowPeerScenario { publisher, slow, .. } = &scenario;
+        assert_eq!(publisher.record.lock().unwrap().disconnected, [*slow]);
         publisher.worker.settle().await;
         assert!(!publisher.knows(slow).await);
         let report = completed(&publisher.publish(SIZE)).await;
@@ -251,14 +263,14 @@ fn a_peer_that_does_not_read_is_told_of_and_disconnected() {
 }
 
 #[test]
-fn a_peer_that_is_only_reported_stays_and_misses_no_control() {
+fn a_peer_that_is_only_reported_stays_connected_and_receives_all_control() {
     actix_rt::System::new().block_on(async {
-        let mut scene = Scene::new(SlowPeerAction::Report).await;
-        scene.play().await;
-        let Scene { publisher, slow, is_connected, .. } = &scene;
+        let mut scenario = SlowPeerScenario::new(SlowPeerAction::Report).await;
+        scenario.publish_until_slow().await;
+        let SlowPeerScenario { publisher, slow, is_connected, .. } = &scenario;
         assert!(*is_connected.borrow() && publisher.knows(slow).await);
 
-        // Nothing waits for it any longer but what it must hear.
+        // Only control messages are queued for the slow peer.
         let report = completed(&publisher.publish(SIZE)).await;
         assert_eq!(
             (report.queued, report.sent, report.not_sent(DropReason::PeerQueueFull)),
@@ -268,22 +280,30 @@ fn a_peer_that_is_only_reported_stays_and_misses_no_control() {
         publisher.worker.app_input(AppInput::Leave(topic())).unwrap();
         publisher.worker.settle().await;
 
-        // It reads again, and is served again.
-        scene.read.send_replace(true);
-        soon("what it must hear", async {
-            while !scene.heard().contains(&NetMessage::Unsubscribe { topic: topic() }) {
+        // The peer reads again, and messages are sent to it again.
+        scenario.start_reading.send_replace(true);
+        within_a_minute("the peer reads the unsubscription", async {
+            while !scenario.messages_read().contains(&NetMessage::Unsubscribe { topic: topic() }) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
         .await;
-        let is_prune = |said: &NetMessage| matches!(said, NetMessage::Prune { .. });
-        assert!(scene.heard().iter().any(is_prune), "it was in the mesh");
+        let is_prune = |message: &NetMessage| matches!(message, NetMessage::Prune { .. });
+        assert!(scenario.messages_read().iter().any(is_prune), "the peer is pruned from the mesh");
         publisher.worker.app_input(AppInput::Join(topic())).unwrap();
         publisher.worker.settle().await;
-        let before = scene.heard().iter().filter(|said| matches!(said, NetMessage::FullMessage(_))).count();
-        // Who was pruned is grafted only later; a message to nobody goes to those who are subscribed.
-        soon("a message", async {
-            while scene.heard().iter().filter(|said| matches!(said, NetMessage::FullMessage(_))).count()
+        let before = scenario
+            .messages_read()
+            .iter()
+            .filter(|message| matches!(message, NetMessage::FullMessage(_)))
+            .count();
+        // The pruned peer is grafted later. While the mesh is empty, messages go to subscribers.
+        within_a_minute("the peer reads a new message", async {
+            while scenario
+                .messages_read()
+                .iter()
+                .filter(|message| matches!(message, NetMessage::FullMessage(_)))
+                .count()
                 == before
             {
                 publisher.publish(SIZE);
@@ -292,8 +312,8 @@ fn a_peer_that_is_only_reported_stays_and_misses_no_control() {
             }
         })
         .await;
-        assert_eq!(publisher.told.lock().unwrap().engine_slow, [*slow]);
-        assert!(publisher.told.lock().unwrap().gone.is_empty());
+        assert_eq!(publisher.record.lock().unwrap().engine_slow, [*slow]);
+        assert!(publisher.record.lock().unwrap().disconnected.is_empty());
         publisher.worker.shutdown().await;
     });
 }
@@ -307,14 +327,14 @@ fn a_peer_that_reads_slowly_but_steadily_is_not_slow() {
         let reads = Reads::Slowly(64 << 10, Duration::from_millis(100));
         let (slow, is_connected, _) = raw(publisher.address.clone(), reads);
         publisher.mesh(1).await;
-        let began = tokio::time::Instant::now();
+        let start = tokio::time::Instant::now();
         let tickets: Vec<_> = (0..64).map(|_| publisher.publish(SIZE)).collect();
         for ticket in &tickets {
             assert_eq!(completed(ticket).await.sent, 1);
         }
-        // 3.2 MB, of which it can have read no more than 640 kB a second: there was time to be slow.
-        assert!(began.elapsed() > write_timeout);
-        assert!(publisher.told.lock().unwrap().slow.is_empty());
+        // The peer reads 3.2 MB with at most 640 kB per second, which takes longer than the write timeout.
+        assert!(start.elapsed() > write_timeout);
+        assert!(publisher.record.lock().unwrap().slow.is_empty());
         assert!(*is_connected.borrow() && publisher.knows(&slow).await);
         publisher.worker.shutdown().await;
     });

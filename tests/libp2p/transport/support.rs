@@ -44,7 +44,7 @@ pub fn settings(key: &Keypair) -> Libp2pNetworkBuilder {
     Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(key.clone())))
 }
 
-/// One of our swarms, and its network.
+/// A swarm of this crate and its network.
 pub fn ours(gossipsub: BehaviourConfig) -> (Ours, Net) {
     let key = Keypair::generate_ed25519();
     let network = settings(&key).build();
@@ -52,7 +52,7 @@ pub fn ours(gossipsub: BehaviourConfig) -> (Ours, Net) {
     (actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap(), network)
 }
 
-/// A swarm of any behaviour over the same transports.
+/// A swarm with any behaviour over the same transports.
 pub fn other<B: NetworkBehaviour>(behaviour: impl FnOnce(&Keypair) -> B) -> Swarm<B> {
     let Ok(builder) = SwarmBuilder::with_existing_identity(Keypair::generate_ed25519())
         .with_tokio()
@@ -62,7 +62,7 @@ pub fn other<B: NetworkBehaviour>(behaviour: impl FnOnce(&Keypair) -> B) -> Swar
     builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(Duration::from_secs(60))).build()
 }
 
-/// Waits for an event of `left` that `pick` takes, while `right` runs too.
+/// Runs both swarms until `pick` returns `Some` for a gossipsub event of `left`.
 pub async fn until<B: NetworkBehaviour, T>(
     left: &mut Ours,
     right: &mut Swarm<B>,
@@ -71,8 +71,8 @@ pub async fn until<B: NetworkBehaviour, T>(
     both(left, right, |event| pick(event?), |_| None).await
 }
 
-/// Runs both swarms until one of the two closures takes an event. The first also hears `None` for each
-/// event that is not gossipsub's.
+/// Runs both swarms until one of the two closures returns `Some`. The first is called with `None` for each event of
+/// `left` that is not an event of gossipsub.
 pub async fn both<B: NetworkBehaviour, T>(
     left: &mut Ours,
     right: &mut Swarm<B>,
@@ -93,27 +93,28 @@ pub async fn both<B: NetworkBehaviour, T>(
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), work).await.expect("nothing came within 20 s")
+    tokio::time::timeout(Duration::from_secs(20), work).await.expect("the expected event occurs within 20 s")
 }
 
-/// Runs two swarms of ours until both have heard of the other; returns what each was told, and how many
-/// connections that carry gossipsub each has seen.
+/// Runs two swarms until each has reported the other as connected and has established `connections` gossipsub
+/// connections. Returns the inputs of each engine.
 pub async fn meet(left: &mut Ours, right: &mut Ours, connections: usize) -> (Vec<Input>, Vec<Input>) {
-    let ((mut l, mut r), (mut l_ups, mut r_ups)) = ((Vec::new(), Vec::new()), (0, 0));
-    while l_ups < connections || r_ups < connections || l.is_empty() || r.is_empty() {
+    let ((mut l, mut r), (mut l_established, mut r_established)) = ((Vec::new(), Vec::new()), (0, 0));
+    while l_established < connections || r_established < connections || l.is_empty() || r.is_empty() {
         let gossipsub = |event| match event {
             SwarmEvent::Behaviour(TransportBehaviourEvent::Gossipsub(event)) => Some((false, event)),
             _ => None,
         };
         let (is_left, event) = both(left, right, |event| event.map(|event| (true, event)), gossipsub).await;
-        let (inputs_so_far, ups) = if is_left { (&mut l, &mut l_ups) } else { (&mut r, &mut r_ups) };
-        *ups += usize::from(matches!(event, Event::Established { .. }));
+        let (inputs_so_far, established) =
+            if is_left { (&mut l, &mut l_established) } else { (&mut r, &mut r_established) };
+        *established += usize::from(matches!(event, Event::Established { .. }));
         inputs_so_far.extend(inputs(event));
     }
     (l, r)
 }
 
-/// An address of loopback, as the standard library writes it.
+/// A loopback address as an address of the standard library.
 pub fn socket_address(address: &Multiaddr) -> std::net::SocketAddr {
     let parts: Vec<_> = address.iter().collect();
     let [multiaddr::Protocol::Ip4(ip), multiaddr::Protocol::Tcp(port)] = parts[..] else {
@@ -132,7 +133,7 @@ pub async fn listen<B: NetworkBehaviour>(swarm: &mut Swarm<B>) -> Multiaddr {
     }
 }
 
-/// The event, if it is gossipsub's.
+/// The event, if it is an event of gossipsub.
 pub fn gossipsub_event(event: SwarmEvent<TransportBehaviourEvent>) -> Option<Event> {
     match event {
         SwarmEvent::Behaviour(TransportBehaviourEvent::Gossipsub(event)) => Some(event),
@@ -140,7 +141,7 @@ pub fn gossipsub_event(event: SwarmEvent<TransportBehaviourEvent>) -> Option<Eve
     }
 }
 
-/// The inputs of an event, if it has some.
+/// The inputs in an event, which may be none.
 pub fn inputs(event: Event) -> Vec<Input> {
     match event {
         Event::Inputs(inputs) => inputs.collect(),
@@ -148,29 +149,29 @@ pub fn inputs(event: Event) -> Vec<Input> {
     }
 }
 
-/// Whether a connection to a peer is among the inputs of an event.
+/// The connection among the inputs of an event, if there is one.
 pub fn connected(event: Event) -> Option<Input> {
     inputs(event).into_iter().find(|input| matches!(input, P2pInput::NewConnection { .. }))
 }
 
-pub fn say(swarm: &mut Ours, to_peer: PeerId, message: NetMessage) {
+pub fn send_message(swarm: &mut Ours, to_peer: PeerId, message: NetMessage) {
     swarm.behaviour_mut().gossipsub.apply(P2pOutput::OutMessage { to_peer, message });
 }
 
-/// What a raw peer does with our stream.
+/// How a raw peer reads our stream.
 #[derive(Clone)]
 pub enum Reads {
     All,
     Nothing,
-    /// Nothing until it is told; then all, which it writes down.
-    WhenTold(watch::Receiver<bool>, Arc<Mutex<Vec<u8>>>),
-    /// So many bytes, then it pauses.
+    /// Reads nothing until the signal is true, then records all bytes.
+    AfterSignal(watch::Receiver<bool>, Arc<Mutex<Vec<u8>>>),
+    /// Reads a number of bytes, then pauses.
     Slowly(usize, Duration),
-    /// It drops the stream at once.
+    /// Drops the stream at once.
     Resets,
 }
 
-/// A peer that negotiates /meshsub/1.1.0 and then writes whatever it is told, each on a new stream.
+/// A peer that negotiates /meshsub/1.1.0 and then writes any bytes, each write on a new stream.
 pub struct Raw {
     reads: Reads,
     out: VecDeque<(PeerId, Write)>,
@@ -181,7 +182,7 @@ impl Raw {
         Self { reads, out: VecDeque::new() }
     }
 
-    /// Writes `bytes` in pieces of `piece` on a stream of their own.
+    /// Writes `bytes` in pieces of `piece` bytes on a new stream.
     pub fn write(&mut self, peer: PeerId, bytes: impl Into<Vec<u8>>, piece: usize) {
         self.out.push_back((peer, Write { bytes: bytes.into(), piece }));
     }
@@ -224,7 +225,7 @@ impl OutboundUpgrade<Stream> for Write {
                 stream.write_all(piece).await?;
                 stream.flush().await?;
             }
-            // Until the other side closes it.
+            // The stream stays open until the other side closes it.
             let _ = stream.read(&mut [0]).await;
             Ok(())
         })
@@ -242,9 +243,9 @@ impl InboundUpgrade<Stream> for Read {
                 Reads::Resets => {}
                 Reads::Nothing => std::future::pending().await,
                 Reads::All => while stream.read(&mut [0; 1024]).await? > 0 {},
-                Reads::WhenTold(mut told, into) => {
-                    // Whoever tells may be gone: then it is never told.
-                    if told.wait_for(|told| *told).await.is_err() {
+                Reads::AfterSignal(mut signal, into) => {
+                    // Without a sender the signal never becomes true.
+                    if signal.wait_for(|signal| *signal).await.is_err() {
                         std::future::pending::<()>().await;
                     }
                     let mut chunk = [0; 8_192];
@@ -278,7 +279,7 @@ type RawHandler = OneShotHandler<Read, Write, ()>;
 
 impl Raw {
     fn handler(&self) -> RawHandler {
-        // What it does with our stream is done in its upgrade, which takes as long as the stream.
+        // The stream is read in its upgrade, which lasts as long as the stream.
         let listen = SubstreamProtocol::new(Read(self.reads.clone()), ());
         OneShotHandler::new(listen.with_timeout(Duration::from_secs(3_600)), Default::default())
     }

@@ -14,25 +14,25 @@ async fn publisher(gossipsub: BehaviourConfig) -> Publisher<()> {
     Publisher::start(gossipsub, (), |worker| worker, |_| {}).await
 }
 
-/// A peer of ours without an engine, which subscribes and reads.
+/// A swarm of this crate without an engine. It subscribes and reads.
 async fn subscriber(to: Multiaddr) {
     let (mut swarm, _) = ours(BehaviourConfig::default());
     swarm.dial(to).unwrap();
     loop {
         let event = swarm.select_next_some().await;
         if let Some(P2pInput::NewConnection { peer, .. }) = gossipsub_event(event).and_then(connected) {
-            say(&mut swarm, peer, NetMessage::subscribe(topic()));
+            send_message(&mut swarm, peer, NetMessage::subscribe(topic()));
         }
     }
 }
 
 async fn completed(ticket: &PublishTicket<Net>) -> PublishReport {
     let wait = tokio::time::timeout(Duration::from_secs(20), ticket.completed()).await;
-    wait.unwrap_or_else(|_| panic!("never completed: {:?}", ticket.report()))
+    wait.unwrap_or_else(|_| panic!("the ticket is not completed: {:?}", ticket.report()))
 }
 
 #[test]
-fn each_peer_to_whom_a_message_was_written_is_reported() {
+fn a_ticket_counts_the_peers_to_which_a_message_was_written() {
     actix_rt::System::new().block_on(async {
         let publisher = publisher(BehaviourConfig::default()).await;
         let peers: Vec<_> = (0..3).map(|_| actix_rt::spawn(subscriber(publisher.address.clone()))).collect();
@@ -42,14 +42,14 @@ fn each_peer_to_whom_a_message_was_written_is_reported() {
             assert_eq!((report.queued, report.sent), (3, 3), "{report:?}");
         }
 
-        // Made for a network of larger frames.
+        // The message comes from a network with larger frames.
         let limits = WireLimits::default().with(|l| l.max_frame_out = 1 << 20);
         let larger = settings(&Keypair::generate_ed25519()).limits(limits).build();
         let large = larger.message(topic(), vec![7; 100_000]).unwrap();
         let report = completed(&publisher.worker.publish(large).unwrap()).await;
         assert_eq!((report.sent, report.not_sent(DropReason::TooLarge)), (0, 3), "{report:?}");
 
-        // Peers that went are not forgotten.
+        // Copies for disconnected peers are reported too.
         peers.iter().for_each(JoinHandle::abort);
         let report = completed(&publisher.publish(1_000)).await;
         assert_eq!(report.sent + report.not_sent(DropReason::Disconnected), report.queued, "{report:?}");
@@ -58,7 +58,7 @@ fn each_peer_to_whom_a_message_was_written_is_reported() {
 }
 
 #[test]
-fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
+fn copies_for_a_peer_that_does_not_read_are_dropped_and_then_disconnected() {
     actix_rt::System::new().block_on(async {
         let queue =
             QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (4, 1 << 20, 1_000));
@@ -71,7 +71,7 @@ fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
         let raw = actix_rt::spawn(run_raw(raw));
         publisher.mesh(1).await;
 
-        // The stream's window takes some; the queue, four more.
+        // Some messages fit into the window of the stream, and four more into the queue.
         let mut tickets = Vec::new();
         while !tickets.iter().any(|ticket: &PublishTicket<Net>| slow(ticket.report())) {
             tickets.push(publisher.publish(50_000));
@@ -85,14 +85,14 @@ fn a_peer_that_reads_nothing_is_reported_slow_and_then_gone() {
         assert!(open >= 4, "{open}");
 
         raw.abort();
-        let mut gone = 0;
+        let mut disconnected = 0;
         for ticket in &tickets {
             let report = completed(ticket).await;
-            gone += report.not_sent(DropReason::Disconnected);
-            let told = report.sent + NOT_SENT.map(|reason| report.not_sent(reason)).iter().sum::<usize>();
-            assert_eq!((report.queued, told), (1, 1), "{report:?}");
+            disconnected += report.not_sent(DropReason::Disconnected);
+            let reported = report.sent + NOT_SENT.map(|reason| report.not_sent(reason)).iter().sum::<usize>();
+            assert_eq!((report.queued, reported), (1, 1), "{report:?}");
         }
-        assert_eq!(gone, open);
+        assert_eq!(disconnected, open);
         publisher.worker.shutdown().await;
     });
 }
@@ -103,7 +103,7 @@ fn slow(report: PublishReport) -> bool {
     report.not_sent(DropReason::PeerQueueFull) > 0
 }
 
-/// `subscribe to "news"` in a frame.
+/// A frame with a subscription to `news`.
 const SUBSCRIBE: &[u8] = &[10, 0x0a, 8, 8, 1, 0x12, 4, b'n', b'e', b'w', b's'];
 
 async fn run_raw(mut raw: Swarm<Raw>) {

@@ -10,14 +10,14 @@ use actix_gossipsub::{
 };
 
 use super::{
-    cluster::{Cluster, Judging},
+    cluster::{Cluster, ValidationTiming},
     limits::{changed, limits},
     misbehaviour::misbehave,
     scrape::{Sample, Scrape},
 };
 
-/// What takes a timer, a transport, or an engine that is looked at while it works.
-const ELSEWHERE: [&str; 5] = [
+/// The metrics that stay zero in this test: they need a timer, a transport, or an observation of a busy engine.
+const ZERO_HERE: [&str; 5] = [
     "gossipsub_heartbeats_skipped_total",
     "gossipsub_queue_bytes",
     "gossipsub_rpc_received_bytes_total",
@@ -25,7 +25,7 @@ const ELSEWHERE: [&str; 5] = [
     "gossipsub_rpc_malformed_total",
 ];
 
-/// The family of a line: histograms have several.
+/// The family of a sample: a histogram has several series.
 fn family(sample: &Sample) -> &str {
     let name = sample.name.as_str();
     let stems = ["_bucket", "_sum", "_count"].iter().filter_map(|suffix| name.strip_suffix(suffix));
@@ -33,7 +33,7 @@ fn family(sample: &Sample) -> &str {
     { stems }.find(histogram).unwrap_or(name)
 }
 
-/// Names, kinds and labels are the catalogue's, and all are there.
+/// Asserts that names, kinds, labels and label values equal the catalogue.
 fn check(scrape: &Scrape) {
     let names: BTreeSet<_> = CATALOGUE.iter().map(|metric| metric.name).collect();
     assert_eq!(scrape.kinds.keys().map(String::as_str).collect::<BTreeSet<_>>(), names);
@@ -45,7 +45,11 @@ fn check(scrape: &Scrape) {
             let expected: BTreeSet<_> = metric.labels.iter().map(|label| label.name).collect();
             assert_eq!(labels.clone().map(|(label, _)| label.as_str()).collect::<BTreeSet<_>>(), expected);
             for (label, value) in labels {
-                let known = metric.labels.iter().find(|known| known.name == label).expect("just found");
+                let known = metric
+                    .labels
+                    .iter()
+                    .find(|known| known.name == label)
+                    .expect("the label names were compared above");
                 if let Values::OneOf(values) = known.values {
                     assert!(values.contains(&value.as_str()), "{}: {label}={value}", metric.name);
                 }
@@ -53,9 +57,19 @@ fn check(scrape: &Scrape) {
         }
         for label in metric.labels {
             if let Values::OneOf(values) = label.values {
-                let line = scrape.samples.iter().find(|sample| family(sample) == metric.name).expect("one");
-                let shown = scrape.values(&line.name, label.name);
-                assert_eq!(shown.len(), values.len(), "{}: each {} from the start", metric.name, label.name);
+                let line = scrape
+                    .samples
+                    .iter()
+                    .find(|sample| family(sample) == metric.name)
+                    .expect("each metric has a sample");
+                let values_found = scrape.values(&line.name, label.name);
+                assert_eq!(
+                    values_found.len(),
+                    values.len(),
+                    "{}: each {} from the start",
+                    metric.name,
+                    label.name
+                );
             }
         }
     }
@@ -64,28 +78,28 @@ fn check(scrape: &Scrape) {
 }
 
 #[test]
-fn everything_is_there_from_the_start() {
+fn all_series_exist_from_the_start() {
     actix::System::new().block_on(async {
-        let mut cluster = Cluster::new(1, &limits(), Judging::AtOnce);
+        let mut cluster = Cluster::new(1, &limits(), ValidationTiming::Synchronous);
         check(&cluster.members[0].scrape());
         cluster.shutdown().await;
     });
 }
 
 #[test]
-fn nothing_in_it_is_dead() {
+fn every_metric_becomes_nonzero() {
     actix::System::new().block_on(async {
         let limits = changed(|limits| {
             limits.bounds.max_output_items = 60;
             limits.bounds.max_input_items = 20;
             limits.bounds.max_validating_per_topic = 4;
         });
-        // An observer whose panics are counted, and two topics with names of their own.
+        // The observer panics, which is counted. Only two topics get labels with their names.
         let set = |builder: actix_gossipsub::WorkerBuilder<PlainNetwork>| {
             let observer = |event: &Event<PlainNetwork>| assert!(!matches!(event, Event::SlowPeer { .. }));
             builder.max_topic_labels(2).observer(observer)
         };
-        let mut cluster = Cluster::with(5, &limits, Judging::Later, set);
+        let mut cluster = Cluster::with(5, &limits, ValidationTiming::Asynchronous, set);
         cluster.connect_all().await;
         for topic in ["a", "b", "c"] {
             for member in 0..5 {
@@ -97,7 +111,7 @@ fn nothing_in_it_is_dead() {
             for number in 0..60 {
                 let content = ["valid", "outdated", "unknown"][number % 3];
                 let topic = ["a", "b", "c"][number % 3];
-                cluster.publish_when_there_is_room(number % 5, topic, content).await;
+                cluster.publish_with_retry(number % 5, topic, content).await;
                 if number % 7 == 0 {
                     cluster.pump().await;
                 }
@@ -106,17 +120,17 @@ fn nothing_in_it_is_dead() {
             misbehave(&mut cluster).await;
         }
         cluster.publish(1, "a", "panic");
-        cluster.know();
+        cluster.decide_unknown();
         cluster.heartbeats(3).await;
-        // What nobody reads.
+        // These outputs are not read.
         for _ in 0..80 {
-            cluster.publish_when_there_is_room(0, "a", "valid").await;
+            cluster.publish_with_retry(0, "a", "valid").await;
         }
         cluster.members[0].worker.settle().await;
         cluster.members[0].worker.tick().await;
-        let shown = dead(&cluster);
-        let expected: BTreeSet<_> = ELSEWHERE.into_iter().collect();
-        assert_eq!(shown, expected, "these and no others say nothing");
+        let zero = zero_metrics(&cluster);
+        let expected: BTreeSet<_> = ZERO_HERE.into_iter().collect();
+        assert_eq!(zero, expected, "the metrics that are zero");
         for scrape in cluster.scrapes() {
             check(&scrape);
         }
@@ -124,12 +138,12 @@ fn nothing_in_it_is_dead() {
     });
 }
 
-/// The metrics that tell nothing, on any engine.
-fn dead(cluster: &Cluster) -> BTreeSet<&'static str> {
+/// The metrics that are zero on all engines.
+fn zero_metrics(cluster: &Cluster) -> BTreeSet<&'static str> {
     let scrapes = cluster.scrapes();
-    let tells = |name: &str| {
+    let is_nonzero = |name: &str| {
         let samples = scrapes.iter().flat_map(|scrape| &scrape.samples);
         samples.filter(|sample| family(sample) == name).any(|sample| sample.value != 0.0)
     };
-    CATALOGUE.iter().map(|metric| metric.name).filter(|name| !tells(name)).collect()
+    CATALOGUE.iter().map(|metric| metric.name).filter(|name| !is_nonzero(name)).collect()
 }

@@ -21,71 +21,71 @@ use super::scrape::Scrape;
 
 type NetMessage = P2pMessage<PlainNetwork>;
 
-/// When verdicts are given.
+/// When messages are validated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judging {
-    AtOnce,
-    Later,
-    InBatches,
+pub enum ValidationTiming {
+    Synchronous,
+    Asynchronous,
+    Batched,
 }
 
-/// An engine, and what it gave its application.
+/// An engine with its streams, its recorder, and the number of delivered messages.
 pub struct Member {
     pub worker: Worker<PlainNetwork>,
     p2p: P2pOutputs<PlainNetwork>,
     app: AppOutputs<PlainNetwork>,
     handle: PrometheusHandle,
-    /// By topic.
+    /// The number of delivered messages by topic.
     pub delivered: BTreeMap<String, usize>,
 }
 
 pub struct Cluster {
     pub members: Vec<Member>,
     clock: Arc<ManualClock>,
-    /// Who is connected to whom.
-    links: BTreeSet<(usize, usize)>,
-    /// Whether messages of unknown validity are known to be valid now.
+    /// The pairs of connected engines.
+    connections: BTreeSet<(usize, usize)>,
+    /// If true, messages with the content `unknown` are valid; otherwise their validity is unknown.
     known: Arc<AtomicBool>,
     batched: bool,
     next: u64,
 }
 
 impl Cluster {
-    /// Engines that are not connected yet.
-    pub fn new(size: usize, limits: &Limits<String>, judging: Judging) -> Self {
-        Self::with(size, limits, judging, |builder| builder)
+    /// Starts `size` engines without connections.
+    pub fn new(size: usize, limits: &Limits<String>, timing: ValidationTiming) -> Self {
+        Self::with(size, limits, timing, |builder| builder)
     }
 
     pub fn with(
         size: usize,
         limits: &Limits<String>,
-        judging: Judging,
+        timing: ValidationTiming,
         set: impl Fn(WorkerBuilder<PlainNetwork>) -> WorkerBuilder<PlainNetwork>,
     ) -> Self {
         let (clock, known) = (Arc::new(ManualClock::new()), Arc::new(AtomicBool::new(false)));
         let member = |seed: usize| {
-            let network = network(judging, &known);
+            let network = network(timing, &known);
             let builder = Worker::builder(network, limits.clone()).manual().arbiters(2).seed(seed as u64);
             let builder = builder.clock(Arc::clone(&clock) as _).self_peer(seed as u64);
             let batching = Duration::from_millis(1);
-            Member::start(set(match judging {
-                Judging::InBatches => builder.batching(batching),
-                Judging::AtOnce | Judging::Later => builder,
+            Member::start(set(match timing {
+                ValidationTiming::Batched => builder.batching(batching),
+                ValidationTiming::Synchronous | ValidationTiming::Asynchronous => builder,
             }))
         };
         let members = (0..size).map(member).collect();
-        let batched = judging == Judging::InBatches;
-        Self { members, clock, links: BTreeSet::new(), known, batched, next: 0 }
+        let batched = timing == ValidationTiming::Batched;
+        Self { members, clock, connections: BTreeSet::new(), known, batched, next: 0 }
     }
 
-    /// The lower number dials.
+    /// Connects two engines. The one with the lower number dials.
     pub async fn connect(&mut self, one: usize, other: usize) {
-        for (at, peer, outbound) in [(one, other, one < other), (other, one, other < one)] {
-            self.links.insert((at, peer));
+        for (member, peer, outbound) in [(one, other, one < other), (other, one, other < one)] {
+            self.connections.insert((member, peer));
             let peer = peer as u64;
-            let up =
+            let connection =
                 P2pInput::NewConnection { peer, info: ConnectionInfo::new(Direction::outbound_if(outbound)) };
-            self.members[at].worker.p2p_input(up).expect("taken");
+            self.members[member].worker.p2p_input(connection).expect("the input is accepted");
         }
         self.pump().await;
     }
@@ -98,39 +98,45 @@ impl Cluster {
         }
     }
 
-    /// What is on its way then is lost.
+    /// Disconnects two engines. Messages between them that are still queued are lost.
     pub async fn disconnect(&mut self, one: usize, other: usize) {
-        for (at, peer) in [(one, other), (other, one)] {
-            self.links.remove(&(at, peer));
-            let gone = P2pInput::Disconnection { peer: peer as u64 };
-            self.members[at].worker.p2p_input(gone).expect("taken");
+        for (member, peer) in [(one, other), (other, one)] {
+            self.connections.remove(&(member, peer));
+            let disconnection = P2pInput::Disconnection { peer: peer as u64 };
+            self.members[member].worker.p2p_input(disconnection).expect("the input is accepted");
         }
         self.pump().await;
     }
 
     pub async fn join(&mut self, member: usize, topic: &str) {
-        self.members[member].worker.app_input(AppInput::Join(topic.to_owned())).expect("taken");
+        self.members[member]
+            .worker
+            .app_input(AppInput::Join(topic.to_owned()))
+            .expect("the input is accepted");
         self.pump().await;
     }
 
     pub async fn leave(&mut self, member: usize, topic: &str) {
-        self.members[member].worker.app_input(AppInput::Leave(topic.to_owned())).expect("taken");
+        self.members[member]
+            .worker
+            .app_input(AppInput::Leave(topic.to_owned()))
+            .expect("the input is accepted");
         self.pump().await;
     }
 
-    /// Publishes a message of this content, which says what is thought of it; it is not carried yet.
+    /// Publishes a message. Its content determines its validity. `pump` delivers it to the peers.
     pub fn publish(&mut self, member: usize, topic: &str, content: &str) {
         self.next += 1;
         let message = PlainNetwork::message(topic, self.next, content);
-        self.members[member].worker.app_input(AppInput::Publish(message)).expect("taken");
+        self.members[member].worker.app_input(AppInput::Publish(message)).expect("the input is accepted");
     }
 
-    /// Messages of unknown validity turn out to be valid.
-    pub fn know(&self) {
+    /// From now on messages of unknown validity are valid.
+    pub fn decide_unknown(&self) {
         self.known.store(true, Ordering::Release);
     }
 
-    /// A second passes, and all have a heartbeat.
+    /// Advances the clock by a second and runs a heartbeat on each engine.
     pub async fn heartbeat(&mut self) {
         self.clock.advance(Duration::from_secs(1));
         for member in &self.members {
@@ -146,8 +152,8 @@ impl Cluster {
         }
     }
 
-    /// Heartbeats until one changes nothing in a mesh: what was shown at its begin is so at its end.
-    pub async fn quiet(&mut self) {
+    /// Runs heartbeats until one changes no mesh, so that the metrics set at its start equal the state at its end.
+    pub async fn stabilize(&mut self) {
         for _ in 0..50 {
             let before = self.mesh_changes();
             self.heartbeats(2).await;
@@ -155,7 +161,7 @@ impl Cluster {
                 return;
             }
         }
-        panic!("meshes do not come to rest");
+        panic!("the meshes do not become stable");
     }
 
     fn mesh_changes(&self) -> f64 {
@@ -163,8 +169,8 @@ impl Cluster {
         self.scrapes().iter().flat_map(|scrape| changes.map(|name| scrape.sum(name, &[]))).sum()
     }
 
-    /// As [`publish`](Self::publish), by an engine that may have too much to do.
-    pub async fn publish_when_there_is_room(&mut self, member: usize, topic: &str, content: &str) {
+    /// As [`publish`](Self::publish), but waits while the input queue of the engine is full.
+    pub async fn publish_with_retry(&mut self, member: usize, topic: &str, content: &str) {
         self.next += 1;
         let worker = &self.members[member].worker;
         let publish = || AppInput::Publish(PlainNetwork::message(topic, self.next, content));
@@ -173,29 +179,29 @@ impl Cluster {
         }
     }
 
-    /// Carries what is said until nobody says anything.
+    /// Delivers messages between the engines until no engine sends one.
     pub async fn pump(&mut self) {
         loop {
-            let mut said = VecDeque::new();
+            let mut messages = VecDeque::new();
             for (from, member) in self.members.iter_mut().enumerate() {
                 if self.batched {
                     member.worker.settle().await;
                     member.worker.process_batch().await;
                 }
                 member.worker.settle().await;
-                member.read(|to, message| said.push_back((from, to, message)));
+                member.read(|to, message| messages.push_back((from, to, message)));
             }
-            if said.is_empty() {
+            if messages.is_empty() {
                 return;
             }
-            for (from, to, message) in said {
-                self.carry(from, to, message).await;
+            for (from, to, message) in messages {
+                self.deliver(from, to, message).await;
             }
         }
     }
 
-    async fn carry(&self, from: usize, to: usize, message: NetMessage) {
-        if !self.links.contains(&(from, to)) {
+    async fn deliver(&self, from: usize, to: usize, message: NetMessage) {
+        if !self.connections.contains(&(from, to)) {
             let lane = lane(&message);
             return self.members[from].worker.report_dropped(lane, DropReason::Disconnected, 1);
         }
@@ -205,7 +211,7 @@ impl Cluster {
         }
     }
 
-    /// What each says of itself now.
+    /// The current metrics of each engine.
     pub fn scrapes(&self) -> Vec<Scrape> {
         self.members.iter().map(Member::scrape).collect()
     }
@@ -221,7 +227,7 @@ impl Member {
     fn start(builder: WorkerBuilder<PlainNetwork>) -> Self {
         let recorder = with_buckets(PrometheusBuilder::new()).build_recorder();
         let handle = recorder.handle();
-        let started = builder.recorder(Arc::new(recorder)).start([]).expect("inside a system");
+        let started = builder.recorder(Arc::new(recorder)).start([]).expect("an actix system runs");
         let Started { worker, p2p, app } = started;
         Self { worker, p2p, app, handle, delivered: BTreeMap::new() }
     }
@@ -243,19 +249,19 @@ impl Member {
     }
 }
 
-fn network(judging: Judging, known: &Arc<AtomicBool>) -> PlainNetwork {
+fn network(timing: ValidationTiming, known: &Arc<AtomicBool>) -> PlainNetwork {
     let known = Arc::clone(known);
-    let judge = move |delivery: &Delivery<PlainNetwork>| match delivery.message.message.as_str() {
+    let validate = move |delivery: &Delivery<PlainNetwork>| match delivery.message.message.as_str() {
         "invalid" => Validity::Invalid,
         "outdated" => Validity::Outdated,
         "unknown" if !known.load(Ordering::Acquire) => Validity::Unknown,
-        "panic" => panic!("as the test wants it"),
+        "panic" => panic!("a panic that a test injects"),
         _ => Validity::Valid,
     };
-    match judging {
-        Judging::AtOnce | Judging::InBatches => PlainNetwork::with_validator(judge),
-        Judging::Later => PlainNetwork::with_async_validator(move |delivery| {
-            let verdict = judge(delivery);
+    match timing {
+        ValidationTiming::Synchronous | ValidationTiming::Batched => PlainNetwork::with_validator(validate),
+        ValidationTiming::Asynchronous => PlainNetwork::with_async_validator(move |delivery| {
+            let verdict = validate(delivery);
             async move {
                 tokio::task::yield_now().await;
                 verdict
@@ -264,7 +270,8 @@ fn network(judging: Judging, known: &Arc<AtomicBool>) -> PlainNetwork {
     }
 }
 
-/// Messages are carried without their lanes here: it is one of three, which are added up.
+/// The lane of a message. The simulated network does not know the exact lane of full messages; the identities use the sum
+/// of their three lanes.
 fn lane(message: &NetMessage) -> Lane {
     match message {
         NetMessage::FullMessage(_) => Lane::Forward,

@@ -16,7 +16,7 @@ impl Scrape {
         self.sum(name, &[])
     }
 
-    /// Inputs of one kind, whatever became of them, or with one of these outcomes.
+    /// The inputs of one kind with one of these outcomes, or with any outcome if the list is empty.
     pub fn inputs(&self, input: Input, outcomes: &[&str]) -> f64 {
         let outcomes = if outcomes.is_empty() { input.outcomes() } else { outcomes };
         let of = |outcome: &&str| {
@@ -31,25 +31,25 @@ pub trait Name: fmt::Display + for<'a> From<&'a str> {}
 
 impl<T: fmt::Display + for<'a> From<&'a str>> Name for T {}
 
-/// The verdicts on messages: as an outcome, and as a validity.
+/// The verdicts on messages: the outcome and the validity of each.
 const VERDICTS: [(&str, &str); 4] =
     [("routed", "valid"), ("invalid", "invalid"), ("outdated", "outdated"), ("unknown", "unknown")];
 
-/// Copies that came = copies of accepted messages + copies of topics that we are not in + copies dropped or left
-/// waiting + verdicts given at once. Verdicts, whenever they were given, are those on messages by topic; what was
-/// routed is what was delivered.
+/// Received messages = duplicates + messages on topics that are not joined + messages dropped or waiting for a verdict +
+/// synchronous verdicts. The verdicts of all inputs equal the verdicts by topic, and the routed messages equal the
+/// delivered ones.
 pub fn messages(scrape: &Scrape) {
     let received = scrape.all("gossipsub_messages_received_total");
     let receive = |outcomes: &[&str]| scrape.inputs(Input::ReceiveMessage, outcomes);
     let duplicate = scrape.all("gossipsub_messages_duplicate_total");
     assert_eq!(duplicate, receive(&["duplicate"]));
-    let left_out = receive(&["not_joined", "throttled"]);
+    let dropped = receive(&["not_joined", "throttled"]);
     let waiting = receive(&["batched", "validating"]);
-    let judged_at_once = receive(&["routed", "invalid", "outdated", "unknown"]);
-    assert_eq!(received, duplicate + left_out + waiting + judged_at_once);
+    let validated_at_once = receive(&["routed", "invalid", "outdated", "unknown"]);
+    assert_eq!(received, duplicate + dropped + waiting + validated_at_once);
     assert_eq!(received, scrape.sum("gossipsub_rpc_received_total", &[("type", "message")]));
     for (outcome, validity) in VERDICTS {
-        let inputs = [Input::ReceiveMessage, Input::RetryMessage, Input::JudgeMessage];
+        let inputs = [Input::ReceiveMessage, Input::RetryMessage, Input::ValidationResult];
         let given: f64 = inputs.iter().map(|input| scrape.inputs(*input, &[outcome])).sum();
         let validated = scrape.sum("gossipsub_messages_validated_total", &[("validity", validity)]);
         assert_eq!(validated, given, "{validity}");
@@ -58,11 +58,11 @@ pub fn messages(scrape: &Scrape) {
     assert_eq!(delivered, scrape.sum("gossipsub_messages_validated_total", &[("validity", "valid")]));
     let published = scrape.all("gossipsub_messages_published_total");
     assert_eq!(published, scrape.inputs(Input::Publish, &["published"]));
-    let said = scrape.sum("gossipsub_rpc_sent_total", &[("type", "message")]);
-    assert_eq!(scrape.all("gossipsub_messages_sent_total"), said);
+    let sent = scrape.sum("gossipsub_rpc_sent_total", &[("type", "message")]);
+    assert_eq!(scrape.all("gossipsub_messages_sent_total"), sent);
 }
 
-/// What came through the door reached a state machine.
+/// Every admitted message reached a state machine.
 pub fn inputs(scrape: &Scrape) {
     let pairs = [
         ("subscribe", Input::Subscribe),
@@ -79,15 +79,16 @@ pub fn inputs(scrape: &Scrape) {
     }
 }
 
-/// Every id that a peer asked for was answered, if its score allowed it; every request that was watched was kept,
-/// broken or given up, or still is.
+/// Every requested id was answered, unless the score of the peer was too low. Every tracked promise was fulfilled, broken
+/// or cancelled, or is still open.
 pub fn gossip(scrape: &Scrape) {
-    let asked = scrape.sum("gossipsub_message_ids_total", &[("type", "iwant"), ("direction", "received")]);
+    let requested =
+        scrape.sum("gossipsub_message_ids_total", &[("type", "iwant"), ("direction", "received")]);
     let answered = scrape.all("gossipsub_iwant_responses_total");
     if scrape.inputs(Input::IWant, &["low_score"]) == 0.0 {
-        assert_eq!(asked, answered);
+        assert_eq!(requested, answered);
     } else {
-        assert!(asked > answered);
+        assert!(requested > answered);
     }
     let sent = scrape.sum("gossipsub_messages_sent_total", &[("path", "iwant")]);
     assert_eq!(sent, scrape.sum("gossipsub_iwant_responses_total", &[("response", "message")]));
@@ -100,7 +101,7 @@ pub fn gossip(scrape: &Scrape) {
     assert_eq!(promises("fulfilled"), scrape.all("gossipsub_iwant_promise_duration_seconds_count"));
 }
 
-/// Each fault was penalised once.
+/// Each violation was penalised once.
 pub fn penalties(scrape: &Scrape) {
     let penalties = |reason| scrape.sum("gossipsub_score_penalties_total", &[("reason", reason)]);
     assert_eq!(penalties("graft_backoff"), scrape.inputs(Input::Graft, &["backed_off"]));
@@ -108,31 +109,34 @@ pub fn penalties(scrape: &Scrape) {
         penalties("broken_promise"),
         scrape.sum("gossipsub_iwant_promises_total", &[("event", "broken")])
     );
-    // A message that waited for its verdict has several deliverers.
+    // A message with a later verdict may have several senders.
     let at_once =
         scrape.inputs(Input::ReceiveMessage, &["invalid"]) + scrape.inputs(Input::IHave, &["invalid_id"]);
-    let waited =
-        scrape.inputs(Input::JudgeMessage, &["invalid"]) + scrape.inputs(Input::RetryMessage, &["invalid"]);
+    let later = scrape.inputs(Input::ValidationResult, &["invalid"])
+        + scrape.inputs(Input::RetryMessage, &["invalid"]);
     let given = penalties("invalid_message");
     assert!(
-        if waited > 0.0 { given >= at_once + waited } else { given == at_once },
-        "{given} for {at_once}, {waited}"
+        if later > 0.0 { given >= at_once + later } else { given == at_once },
+        "{given} for {at_once}, {later}"
     );
 }
 
-/// As of a heartbeat after which nothing happened. Taken into a mesh - left it = in it, by topic; and so the state
-/// says.
+/// For each topic: grafted peers - pruned peers = peers in the mesh, as in the state. The metrics must be those of a
+/// heartbeat without later inputs.
 pub fn meshes<N: Network>(scrape: &Scrape, state: &View<N>)
 where
     N::Topic: Name,
 {
     let topics = scrape.values("gossipsub_mesh_peers", "topic");
-    assert!(state.mesh.keys().all(|topic| topics.contains(&topic.to_string())), "all have labels here");
+    assert!(
+        state.mesh.keys().all(|topic| topics.contains(&topic.to_string())),
+        "each topic has a label in these tests"
+    );
     for topic in &topics {
         let of = [("topic", topic.as_str())];
         let peers = scrape.sum("gossipsub_mesh_peers", &of);
-        let (came, left) = ("gossipsub_mesh_grafted_total", "gossipsub_mesh_pruned_total");
-        assert_eq!(scrape.sum(came, &of) - scrape.sum(left, &of), peers, "{topic}");
+        let (grafted, pruned) = ("gossipsub_mesh_grafted_total", "gossipsub_mesh_pruned_total");
+        assert_eq!(scrape.sum(grafted, &of) - scrape.sum(pruned, &of), peers, "{topic}");
         let name = N::Topic::from(topic.as_str());
         let mesh = state.mesh.get(&name);
         assert_eq!(peers, mesh.map_or(0, |mesh| mesh.len()) as f64, "{topic}");
@@ -150,7 +154,7 @@ where
     assert_eq!(scrape.all("gossipsub_topics"), state.mesh.len() as f64);
 }
 
-/// As of a heartbeat after which nothing happened.
+/// The numbers of peers and the scores equal the state. The metrics must be those of a heartbeat without later inputs.
 pub fn peers<N: Network>(scrape: &Scrape, state: &View<N>) {
     let connections = scrape.all("gossipsub_connections");
     assert_eq!(connections, state.connections.len() as f64);
@@ -174,15 +178,15 @@ pub fn peers<N: Network>(scrape: &Scrape, state: &View<N>) {
     }
     let negative = scores.filter(|score| *score < 0.0).count();
     let bands = ["below_publish", "below_gossip", "negative"];
-    let shown = bands.map(|band| scrape.sum("gossipsub_peers_by_score", &[("band", band)]));
-    assert_eq!(shown.iter().sum::<f64>(), negative as f64);
+    let reported = bands.map(|band| scrape.sum("gossipsub_peers_by_score", &[("band", band)]));
+    assert_eq!(reported.iter().sum::<f64>(), negative as f64);
 }
 
-/// The sixteen counters say the same. There are no bootstrap peers here that would be asked for messages.
+/// The sixteen statistics equal the metrics. These tests have no bootstrap peers, for which they would differ.
 pub fn stats(scrape: &Scrape, stats: &Stats) {
     let sent = |kind| scrape.sum("gossipsub_rpc_sent_total", &[("type", kind)]);
     let validated = |validity| scrape.sum("gossipsub_messages_validated_total", &[("validity", validity)]);
-    let shown = [
+    let reported = [
         scrape.all("gossipsub_topics"),
         scrape.all("gossipsub_connections"),
         scrape.sum("gossipsub_connections", &[("kind", "bootstrap")]),
@@ -236,11 +240,11 @@ pub fn stats(scrape: &Scrape, stats: &Stats) {
         count_recv_ihaves,
         count_recv_iwants,
     ];
-    assert_eq!(shown, counted.map(|count| count as f64));
+    assert_eq!(reported, counted.map(|count| count as f64));
 }
 
-/// Over a network: what was said, less what was dropped, came, type by type; messages and gossip are dropped by
-/// lanes that hold several types.
+/// For a whole network and each type: sent = received + dropped. Messages and gossip are added up, because their lanes
+/// have several types.
 pub fn wire(scrapes: &[Scrape], with_pings: bool) {
     let sum = |name: &str, label: &str, values: &[&str]| -> f64 {
         let of =
@@ -271,7 +275,7 @@ pub fn wire(scrapes: &[Scrape], with_pings: bool) {
     }
 }
 
-/// Over a network on which nothing was dropped: bytes and ids arrive as they were sent.
+/// For a whole network without drops: the sent bytes and ids equal the received ones.
 pub fn contents(scrapes: &[Scrape]) {
     let sum =
         |name: &str, labels: &[(&str, &str)]| -> f64 { scrapes.iter().map(|s| s.sum(name, labels)).sum() };
@@ -284,12 +288,12 @@ pub fn contents(scrapes: &[Scrape]) {
     }
 }
 
-/// All that must hold of one engine, after a heartbeat with which nothing else happened.
+/// All identities of one engine, after a heartbeat without other inputs.
 pub async fn engine<N: Network>(worker: &Worker<N>, scrape: &Scrape)
 where
     N::Topic: Name,
 {
-    let state = worker.state().await.expect("it runs");
+    let state = worker.state().await.expect("the engine runs");
     messages(scrape);
     gossip(scrape);
     meshes(scrape, &state);

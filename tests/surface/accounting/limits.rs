@@ -12,13 +12,13 @@ pub fn changed(change: impl FnOnce(&mut LimitsConfig)) -> Limits<String> {
     let mut config = LimitsConfig::default().with(|c| c.heartbeat_ping_interval = 3);
     (config.degree_optimal, config.degree_low, config.degree_high) = (3, 2, 5);
     (config.degree_score, config.degree_out) = (2, 1);
-    // Whoever is not in the mesh is told what there is.
+    // Gossip goes to all peers outside the mesh.
     config.degree_lazy = 16;
     config.opportunistic_graft_ticks = 2;
     config.prune_backoff = Duration::from_secs(4);
     config.unsubscribe_backoff = Duration::from_secs(2);
     config.backoff_cleanup_ticks = 1;
-    // Every message is worth an IDONTWANT.
+    // IDONTWANT is sent for messages of any size.
     config.extensions.idontwant_message_size = 1;
     change(&mut config);
     Limits::try_from(config).expect("a valid change")

@@ -16,7 +16,7 @@ use super::{identities, scrape::Scrape};
 
 const NODES: usize = 4;
 const MESSAGES: usize = 60;
-/// Far beyond what it takes.
+/// The time limit of every wait.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 struct Running {
@@ -31,7 +31,7 @@ fn topic() -> TopicName {
 
 fn limits() -> LimitsConfig<TopicName> {
     let mut limits = LimitsConfig::default().with(|c| c.heartbeat_interval = Duration::from_millis(100));
-    // Pings are not on this wire.
+    // The libp2p transport does not send pings.
     limits.heartbeat_ping_interval = 1_000_000;
     limits
 }
@@ -41,7 +41,7 @@ async fn start() -> Running {
     let prometheus = recorder.handle();
     let builder = Node::builder(Keypair::generate_ed25519()).limits(limits()).topic(topic());
     let builder = builder.engine(|engine| engine.arbiters(1).recorder(Arc::new(recorder)));
-    let (node, app) = builder.listen("/ip4/127.0.0.1/tcp/0").start().await.expect("it starts");
+    let (node, app) = builder.listen("/ip4/127.0.0.1/tcp/0").start().await.expect("the node starts");
     Running { node, app, prometheus }
 }
 
@@ -51,11 +51,11 @@ impl Running {
     }
 }
 
-/// Polls until it is so.
-async fn until(what: &str, mut so: impl FnMut() -> bool) {
+/// Polls until the condition is true.
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + TIMEOUT;
-    while !so() {
-        assert!(Instant::now() < deadline, "{what}: never");
+    while !condition() {
+        assert!(Instant::now() < deadline, "not true within {TIMEOUT:?}: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -65,28 +65,31 @@ fn sum(nodes: &[Running], name: &str, labels: &[(&str, &str)]) -> f64 {
 }
 
 #[test]
-fn what_goes_over_tcp_is_accounted_for() {
+fn metrics_over_tcp_satisfy_all_identities() {
     actix::System::new().block_on(async {
         let mut nodes = Vec::new();
         for number in 0..NODES {
             let node = start().await;
             for other in &nodes[..number] {
                 let Running { node: other, .. }: &Running = other;
-                node.node.handle().dial(other.addresses()[0].clone()).await.expect("it dials");
+                node.node.handle().dial(other.addresses()[0].clone()).await.expect("the node dials");
             }
             nodes.push(node);
         }
         let all = (NODES * (NODES - 1)) as f64;
-        until("connected", || sum(&nodes, "gossipsub_connections", &[]) == all).await;
-        until("in meshes", || sum(&nodes, "gossipsub_mesh_peers", &[("topic", "news")]) == all).await;
+        until("all nodes are connected", || sum(&nodes, "gossipsub_connections", &[]) == all).await;
+        until("all nodes are in each other's mesh", || {
+            sum(&nodes, "gossipsub_mesh_peers", &[("topic", "news")]) == all
+        })
+        .await;
         let mut delivered = 0;
         for number in 0..MESSAGES {
             let node = &nodes[number % NODES].node;
-            let message = node.network().message(topic(), vec![7; 100]).expect("made");
-            node.worker().app_input(AppInput::Publish(message)).expect("taken");
+            let message = node.network().message(topic(), vec![7; 100]).expect("the message is valid");
+            node.worker().app_input(AppInput::Publish(message)).expect("the input is accepted");
         }
         let expected = MESSAGES * (NODES - 1);
-        until("delivered", || {
+        until("all messages are delivered", || {
             let read = |node: &mut Running| std::iter::from_fn(|| node.app.try_recv()).count();
             delivered += nodes.iter_mut().map(read).sum::<usize>();
             delivered >= expected
@@ -94,7 +97,7 @@ fn what_goes_over_tcp_is_accounted_for() {
         .await;
         assert_eq!(delivered, expected);
         let bytes = |name| sum(&nodes, name, &[]);
-        // Bytes are reported at heartbeats: the sums are those of the messages only after the next one.
+        // Bytes are reported at heartbeats, so the sums are complete only after the next heartbeat.
         until("all bytes arrived", || {
             let sent = bytes("gossipsub_rpc_sent_bytes_total");
             sent > (expected * 100) as f64
@@ -106,13 +109,13 @@ fn what_goes_over_tcp_is_accounted_for() {
         let scrapes: Vec<_> = nodes.iter().map(Running::scrape).collect();
         identities::wire(&scrapes, false);
         for (node, scrape) in nodes.iter().zip(&scrapes) {
-            let state = node.node.worker().state().await.expect("it runs");
+            let state = node.node.worker().state().await.expect("the engine runs");
             identities::messages(scrape);
             identities::inputs(scrape);
             identities::gossip(scrape);
             identities::meshes(scrape, &state);
             identities::stats(scrape, &node.node.worker().stats());
-            // Scores decay at each heartbeat: only their number is sure.
+            // Scores decay at each heartbeat, so only their number can be compared.
             let banded = scrape.sum("gossipsub_peers_by_score", &[]);
             assert_eq!(banded, scrape.sum("gossipsub_connections", &[]));
             assert!(scrape.sum("gossipsub_heartbeat_duration_seconds_count", &[]) > 0.0);

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use super::{
-    cluster::{Cluster, Judging},
+    cluster::{Cluster, ValidationTiming},
     identities,
     limits::limits,
 };
 
 const MEMBERS: usize = 7;
 
-/// What must be delivered, by topic, in all.
+/// The expected numbers of published and delivered messages by topic.
 #[derive(Default)]
 struct Expected {
     joined: BTreeMap<&'static str, Vec<usize>>,
@@ -30,7 +30,7 @@ impl Expected {
         cluster.leave(member, topic).await;
     }
 
-    /// Messages that reach whoever is in the topic: their content says that they are valid, now or later.
+    /// Publishes a message that is or becomes valid, so that all subscribers deliver it.
     fn publish(&mut self, cluster: &mut Cluster, member: usize, topic: &'static str, content: &str) {
         let others = self.joined[topic].iter().filter(|joined| **joined != member).count();
         *self.published.entry(topic).or_default() += 1;
@@ -38,13 +38,19 @@ impl Expected {
         cluster.publish(member, topic, content);
     }
 
-    /// Messages that reach nobody's application.
-    fn publish_in_vain(&mut self, cluster: &mut Cluster, member: usize, topic: &'static str, content: &str) {
+    /// Publishes a message that no subscriber delivers.
+    fn publish_undelivered(
+        &mut self,
+        cluster: &mut Cluster,
+        member: usize,
+        topic: &'static str,
+        content: &str,
+    ) {
         *self.published.entry(topic).or_default() += 1;
         cluster.publish(member, topic, content);
     }
 
-    /// Published x subscribers = delivered, by what the engines say and by what the applications got.
+    /// Asserts published x subscribers = delivered, for the metrics and for the messages that the applications received.
     fn check(&self, cluster: &Cluster) {
         let scrapes = cluster.scrapes();
         for (topic, published) in &self.published {
@@ -52,21 +58,22 @@ impl Expected {
             assert_eq!(sum("gossipsub_messages_published_total"), *published as f64, "{topic}");
             let delivered = self.delivered.get(topic).copied().unwrap_or_default();
             assert_eq!(sum("gossipsub_messages_delivered_total"), delivered as f64, "{topic}");
-            let got = cluster.members.iter().filter_map(|member| member.delivered.get(*topic)).sum::<usize>();
-            assert_eq!(got, delivered, "{topic}");
+            let received =
+                cluster.members.iter().filter_map(|member| member.delivered.get(*topic)).sum::<usize>();
+            assert_eq!(received, delivered, "{topic}");
         }
     }
 }
 
-/// Zero where the topic was never the engine's own.
+/// The value of a metric for a topic; zero if the topic has no label on this engine.
 fn labelled(scrape: &super::scrape::Scrape, name: &str, topic: &str) -> f64 {
     let known = scrape.values(name, "topic").contains(topic);
     if known { scrape.sum(name, &[("topic", topic)]) } else { 0.0 }
 }
 
-/// All join, publish, are wrong, leave and come back.
-async fn live(judging: Judging) {
-    let mut cluster = Cluster::new(MEMBERS, &limits(), judging);
+/// The members join, publish valid and invalid messages, leave and join again.
+async fn run_network(timing: ValidationTiming) {
+    let mut cluster = Cluster::new(MEMBERS, &limits(), timing);
     let mut expected = Expected::default();
     cluster.connect_all().await;
     for member in 0..MEMBERS {
@@ -86,12 +93,12 @@ async fn live(judging: Judging) {
         }
         cluster.pump().await;
     }
-    // Not one of theirs: by a fanout.
+    // The member has not joined the topic, so it publishes through a fanout.
     expected.publish(&mut cluster, 5, "c", "valid");
-    expected.publish_in_vain(&mut cluster, 1, "b", "invalid");
-    expected.publish_in_vain(&mut cluster, 2, "b", "outdated");
+    expected.publish_undelivered(&mut cluster, 1, "b", "invalid");
+    expected.publish_undelivered(&mut cluster, 2, "b", "outdated");
     cluster.heartbeats(2).await;
-    cluster.know();
+    cluster.decide_unknown();
     cluster.heartbeats(4).await;
     expected.check(&cluster);
 
@@ -107,10 +114,10 @@ async fn live(judging: Judging) {
     expected.publish(&mut cluster, 0, "a", "valid");
     cluster.heartbeats(6).await;
     expected.check(&cluster);
-    cluster.quiet().await;
+    cluster.stabilize().await;
     let scrapes = cluster.scrapes();
     let meshes: f64 = scrapes.iter().map(|scrape| scrape.sum("gossipsub_mesh_peers", &[])).sum();
-    assert!(meshes > 0.0, "there is something to be compared");
+    assert!(meshes > 0.0, "the meshes are not empty");
     identities::wire(&scrapes, true);
     identities::contents(&scrapes);
     for (member, scrape) in cluster.members.iter().zip(&scrapes) {
@@ -121,16 +128,16 @@ async fn live(judging: Judging) {
 }
 
 #[test]
-fn messages_judged_at_once_are_all_accounted_for() {
-    actix::System::new().block_on(live(Judging::AtOnce));
+fn all_identities_are_true_with_synchronous_validation() {
+    actix::System::new().block_on(run_network(ValidationTiming::Synchronous));
 }
 
 #[test]
-fn messages_judged_later_are_all_accounted_for() {
-    actix::System::new().block_on(live(Judging::Later));
+fn all_identities_are_true_with_asynchronous_validation() {
+    actix::System::new().block_on(run_network(ValidationTiming::Asynchronous));
 }
 
 #[test]
-fn messages_judged_in_batches_are_all_accounted_for() {
-    actix::System::new().block_on(live(Judging::InBatches));
+fn all_identities_are_true_with_batch_validation() {
+    actix::System::new().block_on(run_network(ValidationTiming::Batched));
 }

@@ -4,14 +4,14 @@
 use actix_gossipsub::{P2pInput, P2pMessage, protocol::Input};
 
 use super::{
-    cluster::{Cluster, Judging},
+    cluster::{Cluster, ValidationTiming},
     identities,
     limits::{changed, limits},
 };
 
-/// Heartbeats until what was shown at the begin of one is so at its end.
+/// Waits until the meshes are stable, and checks all identities.
 async fn check(cluster: &mut Cluster) {
-    cluster.quiet().await;
+    cluster.stabilize().await;
     let scrapes = cluster.scrapes();
     identities::wire(&scrapes, true);
     for (member, scrape) in cluster.members.iter().zip(&scrapes) {
@@ -20,8 +20,8 @@ async fn check(cluster: &mut Cluster) {
     cluster.shutdown().await;
 }
 
-async fn churning(judging: Judging) {
-    let mut cluster = Cluster::new(6, &limits(), judging);
+async fn run_with_churn(timing: ValidationTiming) {
+    let mut cluster = Cluster::new(6, &limits(), timing);
     cluster.connect_all().await;
     for topic in ["a", "b"] {
         for member in 0..6 {
@@ -33,7 +33,7 @@ async fn churning(judging: Judging) {
         for (member, topic, content) in [(0, "a", "valid"), (1, "a", "invalid"), (2, "b", "valid")] {
             cluster.publish(member, topic, content);
         }
-        // With these messages on their way.
+        // These changes happen while the messages are queued.
         let (one, other) = (round % 6, (round + 1 + round / 6) % 6);
         match round % 4 {
             0 => cluster.disconnect(one, other).await,
@@ -53,7 +53,7 @@ async fn churning(judging: Judging) {
     for reason in ["disconnected", "leave", "remote_prune"] {
         assert!(pruned(reason) > 0.0, "{reason}");
     }
-    // Who was wrong so often is in nobody's mesh, and would try again and again.
+    // Member 1 sent invalid messages, so the others prune it at each graft and the meshes would not become stable.
     for topic in ["a", "b"] {
         cluster.leave(1, topic).await;
     }
@@ -61,28 +61,28 @@ async fn churning(judging: Judging) {
 }
 
 #[test]
-fn what_peers_take_with_them_when_they_go_is_accounted_for() {
-    actix::System::new().block_on(churning(Judging::AtOnce));
+fn all_identities_are_true_with_churn() {
+    actix::System::new().block_on(run_with_churn(ValidationTiming::Synchronous));
 }
 
 #[test]
-fn so_it_is_where_verdicts_come_later() {
-    actix::System::new().block_on(churning(Judging::Later));
+fn all_identities_are_true_with_churn_and_asynchronous_validation() {
+    actix::System::new().block_on(run_with_churn(ValidationTiming::Asynchronous));
 }
 
 #[test]
-fn so_it_is_where_messages_are_judged_in_batches() {
-    actix::System::new().block_on(churning(Judging::InBatches));
+fn all_identities_are_true_with_churn_and_batch_validation() {
+    actix::System::new().block_on(run_with_churn(ValidationTiming::Batched));
 }
 
 #[test]
-fn what_finds_no_room_is_accounted_for() {
+fn all_identities_are_true_with_full_queues() {
     actix::System::new().block_on(async {
         let limits = changed(|limits| {
             limits.bounds.max_output_items = 40;
             limits.bounds.max_input_items = 4;
         });
-        let mut cluster = Cluster::new(5, &limits, Judging::AtOnce);
+        let mut cluster = Cluster::new(5, &limits, ValidationTiming::Synchronous);
         cluster.connect_all().await;
         for member in 0..5 {
             cluster.join(member, "a").await;
@@ -90,8 +90,8 @@ fn what_finds_no_room_is_accounted_for() {
         cluster.heartbeats(2).await;
         for _ in 0..5 {
             for _ in 0..30 {
-                // Beyond a few, publications are refused: they are tried again.
-                cluster.publish_when_there_is_room(0, "a", "valid").await;
+                // Publications are refused while the input queue is full, and are tried again.
+                cluster.publish_with_retry(0, "a", "valid").await;
             }
             cluster.heartbeat().await;
         }
@@ -104,9 +104,9 @@ fn what_finds_no_room_is_accounted_for() {
 }
 
 #[test]
-fn meshes_that_are_lost_with_their_topic_are_accounted_for() {
+fn mesh_identities_are_true_after_restarts_of_a_topic() {
     actix::System::new().block_on(async {
-        let mut cluster = Cluster::new(4, &limits(), Judging::AtOnce);
+        let mut cluster = Cluster::new(4, &limits(), ValidationTiming::Synchronous);
         cluster.connect_all().await;
         for topic in ["a", "b"] {
             for member in 0..4 {
@@ -115,23 +115,23 @@ fn meshes_that_are_lost_with_their_topic_are_accounted_for() {
         }
         cluster.heartbeats(3).await;
         for number in 0..3 {
-            // At which the topic of whoever receives it panics.
+            // The validator panics at this message.
             let message = actix_gossipsub::plain::PlainNetwork::message("a", 1000 + number, "panic");
-            let said = P2pInput::message(1, P2pMessage::FullMessage(message.into()));
-            cluster.members[0].worker.p2p_input(said).expect("taken");
+            let input = P2pInput::message(1, P2pMessage::FullMessage(message.into()));
+            cluster.members[0].worker.p2p_input(input).expect("the input is accepted");
             cluster.pump().await;
             cluster.heartbeats(4).await;
         }
-        cluster.quiet().await;
+        cluster.stabilize().await;
         let scrape = cluster.members[0].scrape();
         assert_eq!(scrape.sum("gossipsub_topic_panics_total", &[("outcome", "restarted")]), 3.0);
         assert!(scrape.sum("gossipsub_mesh_pruned_total", &[("reason", "restart")]) > 0.0);
         for member in &cluster.members {
-            let state = member.worker.state().await.expect("it runs");
+            let state = member.worker.state().await.expect("the engine runs");
             identities::meshes(&member.scrape(), &state);
             identities::peers(&member.scrape(), &state);
         }
-        // What panicked was not handled.
+        // The messages that caused panics were not handled.
         let received = scrape.sum("gossipsub_rpc_received_total", &[("type", "message")]);
         assert_eq!(scrape.inputs(Input::ReceiveMessage, &[]), received - 3.0);
         cluster.shutdown().await;

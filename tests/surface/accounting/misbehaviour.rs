@@ -10,51 +10,51 @@ use actix_gossipsub::{
 };
 
 use super::{
-    cluster::{Cluster, Judging},
+    cluster::{Cluster, ValidationTiming},
     identities,
     limits::limits,
 };
 
-/// A peer that is no engine says this.
-fn say(worker: &Worker<PlainNetwork>, message: P2pMessage<PlainNetwork>) {
-    // Some of it is to be refused.
+/// Peer 99, which is not an engine, sends a message.
+fn send(worker: &Worker<PlainNetwork>, message: P2pMessage<PlainNetwork>) {
+    // Some of these messages are refused.
     let _ = worker.p2p_input(P2pInput::message(99, message));
 }
 
-/// Whatever a bad peer can do.
+/// A bad peer sends messages that violate the protocol in all ways.
 pub async fn misbehave(cluster: &mut Cluster) {
     let topic = || "a".to_owned();
     let worker = cluster.members[0].worker.clone();
-    worker.p2p_input(P2pInput::connected(99)).expect("taken");
+    worker.p2p_input(P2pInput::connected(99)).expect("the input is accepted");
     for _ in 0..2 {
-        say(&worker, P2pMessage::subscribe(topic()));
-        say(&worker, P2pMessage::Graft { topic: topic() });
+        send(&worker, P2pMessage::subscribe(topic()));
+        send(&worker, P2pMessage::Graft { topic: topic() });
         worker.settle().await;
-        say(&worker, P2pMessage::Unsubscribe { topic: topic() });
-        say(
+        send(&worker, P2pMessage::Unsubscribe { topic: topic() });
+        send(
             &worker,
             P2pMessage::Prune { topic: topic(), px: vec![7.into()], backoff: Duration::from_secs(60) },
         );
         worker.settle().await;
-        say(&worker, P2pMessage::Graft { topic: topic() });
+        send(&worker, P2pMessage::Graft { topic: topic() });
     }
-    say(&worker, P2pMessage::Prune { topic: topic(), px: vec![], backoff: Duration::from_secs(600) });
+    send(&worker, P2pMessage::Prune { topic: topic(), px: vec![], backoff: Duration::from_secs(600) });
     worker.settle().await;
     let message_ids: Vec<_> =
         (0..3).map(|number| PlainId { number: 5_000 + number, topic: topic() }).collect();
-    say(&worker, P2pMessage::IHave { topic: topic(), message_ids: message_ids.clone() });
-    say(&worker, P2pMessage::IWant { message_ids });
+    send(&worker, P2pMessage::IHave { topic: topic(), message_ids: message_ids.clone() });
+    send(&worker, P2pMessage::IWant { message_ids });
     for number in 0..50 {
-        say(&worker, P2pMessage::FullMessage(PlainNetwork::message("a", 9_000 + number, "invalid").into()));
+        send(&worker, P2pMessage::FullMessage(PlainNetwork::message("a", 9_000 + number, "invalid").into()));
     }
     worker.report_slow_peer(&99);
     cluster.pump().await;
 }
 
 #[test]
-fn faults_are_penalised_once_and_questions_answered() {
+fn violations_are_penalised_once_and_iwant_ids_are_answered() {
     actix::System::new().block_on(async {
-        let mut cluster = Cluster::new(2, &limits(), Judging::AtOnce);
+        let mut cluster = Cluster::new(2, &limits(), ValidationTiming::Synchronous);
         cluster.connect_all().await;
         for member in 0..2 {
             cluster.join(member, "a").await;
@@ -62,10 +62,13 @@ fn faults_are_penalised_once_and_questions_answered() {
         }
         cluster.heartbeats(2).await;
         let worker = cluster.members[0].worker.clone();
-        worker.p2p_input(P2pInput::connected(99)).expect("taken");
-        // Of a topic that is known, and of one that is not.
+        worker.p2p_input(P2pInput::connected(99)).expect("the input is accepted");
+        // The ids are of a known topic and of an unknown one.
         let id = |number, topic: &str| PlainId { number, topic: topic.to_owned() };
-        say(&worker, P2pMessage::IWant { message_ids: vec![id(1, "a"), id(7, "a"), id(1, "b"), id(2, "b")] });
+        send(
+            &worker,
+            P2pMessage::IWant { message_ids: vec![id(1, "a"), id(7, "a"), id(1, "b"), id(2, "b")] },
+        );
         cluster.heartbeat().await;
         let scrape = cluster.members[0].scrape();
         let answers = |answer| scrape.sum("gossipsub_iwant_responses_total", &[("response", answer)]);
@@ -75,7 +78,7 @@ fn faults_are_penalised_once_and_questions_answered() {
         for _ in 0..3 {
             misbehave(&mut cluster).await;
         }
-        cluster.quiet().await;
+        cluster.stabilize().await;
         let scrape = cluster.members[0].scrape();
         assert!(scrape.inputs(Input::Graft, &["backed_off"]) > 0.0);
         assert!(scrape.inputs(Input::ReceiveMessage, &["invalid"]) > 0.0);

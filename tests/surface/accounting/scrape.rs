@@ -10,7 +10,7 @@ pub struct Scrape {
     pub samples: Vec<Sample>,
 }
 
-/// A line of it.
+/// One sample of a scrape.
 #[derive(Clone, Debug)]
 pub struct Sample {
     pub name: String,
@@ -62,8 +62,12 @@ impl Sample {
         let Some((name, labels)) = series.split_once('{') else {
             return Self { name: series.to_owned(), labels: BTreeMap::new(), value };
         };
-        // No name or value here has a quote or a comma in it.
-        let labels = labels.strip_suffix('}').expect("closed").split(',').filter(|label| !label.is_empty());
+        // In these tests no label name or value contains a quote or a comma.
+        let labels = labels
+            .strip_suffix('}')
+            .expect("the labels are closed by a brace")
+            .split(',')
+            .filter(|label| !label.is_empty());
         let label = |label: &str| {
             let (name, value) = label.split_once('=').expect("a label and its value");
             (name.to_owned(), value.trim_matches('"').to_owned())

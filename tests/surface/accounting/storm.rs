@@ -14,9 +14,9 @@ use super::{limits::changed, scrape::Scrape};
 const TOPICS: usize = 10_000;
 const LABELS: usize = 100;
 
-/// As many series as there can be, when so many topics have labels.
+/// The maximal number of series if `labels` topics have a label.
 fn bound(labels: usize) -> usize {
-    let of_inputs: usize = Input::ALL.iter().map(|input| input.outcomes().len()).sum();
+    let input_series: usize = Input::ALL.iter().map(|input| input.outcomes().len()).sum();
     let series = |metric: &actix_gossipsub::metrics::Metric| {
         let values = metric.labels.iter().map(|label| match label.values {
             Values::OneOf(values) => values.len(),
@@ -24,12 +24,12 @@ fn bound(labels: usize) -> usize {
             Values::Version => 1,
         });
         match metric.name {
-            "gossipsub_inputs_total" => of_inputs,
+            "gossipsub_inputs_total" => input_series,
             _ => values.product(),
         }
     };
     let lines = |metric: &actix_gossipsub::metrics::Metric| match metric.kind {
-        // The buckets, infinity, sum and count.
+        // A histogram has its buckets, the bucket of infinity, the sum and the count.
         Kind::Histogram { buckets } => series(metric) * (buckets.len() + 3),
         Kind::Counter | Kind::Gauge => series(metric),
     };
@@ -37,38 +37,38 @@ fn bound(labels: usize) -> usize {
 }
 
 #[test]
-fn a_storm_of_topics_makes_no_storm_of_series() {
+fn the_number_of_series_is_bounded_with_many_topics() {
     actix::System::new().block_on(async {
         let recorder = with_buckets(PrometheusBuilder::new()).build_recorder();
         let handle = recorder.handle();
         let limits = changed(|limits| limits.max_topics_per_peer = TOPICS);
         let builder = Worker::builder(PlainNetwork::new(), limits).manual().arbiters(2).seed(1);
         let started = builder.recorder(std::sync::Arc::new(recorder)).start(["own".to_owned()]);
-        let Started { worker, mut p2p, .. } = started.expect("inside a system");
+        let Started { worker, mut p2p, .. } = started.expect("an actix system runs");
         let scrape = || Scrape::parse(&handle.render());
-        worker.p2p_input(P2pInput::connected(1)).expect("taken");
-        let say = async |message: P2pMessage<PlainNetwork>| {
+        worker.p2p_input(P2pInput::connected(1)).expect("the input is accepted");
+        let send = async |message: P2pMessage<PlainNetwork>| {
             while worker.p2p_input(P2pInput::message(1, message.clone())).is_err() {
                 worker.settle().await;
             }
         };
-        // Names of a peer's making.
+        // Topics that only a peer subscribes to get no labels.
         for number in 0..TOPICS {
             let topic = format!("theirs {number}");
-            say(P2pMessage::subscribe(topic.clone())).await;
-            say(P2pMessage::Graft { topic: topic.clone() }).await;
-            say(P2pMessage::FullMessage(PlainNetwork::message(&topic, 1, "valid").into())).await;
+            send(P2pMessage::subscribe(topic.clone())).await;
+            send(P2pMessage::Graft { topic: topic.clone() }).await;
+            send(P2pMessage::FullMessage(PlainNetwork::message(&topic, 1, "valid").into())).await;
         }
         worker.settle().await;
         worker.tick().await;
         let topic = "gossipsub_messages_received_total";
-        assert_eq!(scrape().values(topic, "topic").len(), 2, "ours, and other");
+        assert_eq!(scrape().values(topic, "topic").len(), 2, "our topic, and `other`");
         assert_eq!(scrape().sum(topic, &[("topic", OTHER)]), TOPICS as f64);
         assert_eq!(scrape().sum("gossipsub_topic_label_overflow_total", &[]), 0.0);
 
-        // Topics of ours, more than can be told apart.
+        // The engine joins more topics than it has labels.
         for number in 0..TOPICS {
-            worker.app_input(AppInput::Join(format!("ours {number}"))).expect("taken");
+            worker.app_input(AppInput::Join(format!("ours {number}"))).expect("the input is accepted");
             if number.is_multiple_of(500) {
                 worker.settle().await;
             }
@@ -76,21 +76,21 @@ fn a_storm_of_topics_makes_no_storm_of_series() {
         worker.settle().await;
         while p2p.try_recv().is_some() {}
         worker.tick().await;
-        let stormy = scrape();
-        assert_eq!(stormy.values("gossipsub_mesh_peers", "topic").len(), LABELS + 1);
-        assert_eq!(stormy.sum("gossipsub_topic_label_overflow_total", &[]), (TOPICS + 1 - LABELS) as f64);
-        assert_eq!(stormy.sum("gossipsub_topic_subscribed", &[]), (TOPICS + 1) as f64);
+        let scraped = scrape();
+        assert_eq!(scraped.values("gossipsub_mesh_peers", "topic").len(), LABELS + 1);
+        assert_eq!(scraped.sum("gossipsub_topic_label_overflow_total", &[]), (TOPICS + 1 - LABELS) as f64);
+        assert_eq!(scraped.sum("gossipsub_topic_subscribed", &[]), (TOPICS + 1) as f64);
         assert_eq!(
-            stormy.sum("gossipsub_topic_subscribed", &[("topic", OTHER)]),
+            scraped.sum("gossipsub_topic_subscribed", &[("topic", OTHER)]),
             (TOPICS + 1 - LABELS) as f64
         );
-        assert_eq!(stormy.samples.len(), bound(LABELS), "every series that can be is there, and no other");
+        assert_eq!(scraped.samples.len(), bound(LABELS), "all possible series exist");
         assert!(bound(LABELS) < 4_000, "{}", bound(LABELS));
 
         for number in 0..TOPICS {
-            worker.app_input(AppInput::Leave(format!("ours {number}"))).expect("taken");
+            worker.app_input(AppInput::Leave(format!("ours {number}"))).expect("the input is accepted");
         }
-        worker.app_input(AppInput::Leave("own".to_owned())).expect("taken");
+        worker.app_input(AppInput::Leave("own".to_owned())).expect("the input is accepted");
         worker.settle().await;
         worker.tick().await;
         for gauge in ["gossipsub_topic_subscribed", "gossipsub_mesh_peers", "gossipsub_mesh_outbound_peers"] {
@@ -109,10 +109,10 @@ fn without_labels_all_topics_are_counted_together() {
         let handle = recorder.handle();
         let builder = Worker::builder(PlainNetwork::new(), changed(|_| {})).manual().max_topic_labels(0);
         let started = builder.recorder(std::sync::Arc::new(recorder)).start(["a".to_owned(), "b".to_owned()]);
-        let Started { worker, .. } = started.expect("inside a system");
+        let Started { worker, .. } = started.expect("an actix system runs");
         for topic in ["a", "b"] {
             let message = PlainNetwork::message(topic, 1, "valid");
-            worker.app_input(AppInput::Publish(message)).expect("taken");
+            worker.app_input(AppInput::Publish(message)).expect("the input is accepted");
         }
         worker.settle().await;
         let scrape = Scrape::parse(&handle.render());

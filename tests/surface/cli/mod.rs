@@ -47,7 +47,7 @@ fn all_violations_of_a_file_are_listed() {
 }
 
 #[test]
-fn the_place_of_a_mistake_is_named() {
+fn the_position_of_an_error_is_reported() {
     let out =
         run(&["check-config", file("misspelt.toml", "do_px = true\n\ndegree_lov = 4\n").to_str().unwrap()]);
     assert_eq!(out.code, Some(1));
@@ -64,7 +64,7 @@ fn the_place_of_a_mistake_is_named() {
 
 // --- node ---
 
-/// Topic, id and hash of each event of a sort.
+/// Topic, id and hash of each message with this event.
 fn messages(lines: &[Value], event: &str) -> Vec<(String, String, String)> {
     let text = |line: &Value, field: &str| line[field].as_str().unwrap().to_owned();
     let found = lines.iter().filter(|line| line["event"] == event);
@@ -76,7 +76,7 @@ fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
     items
 }
 
-/// Runs two nodes until the second has got what the first publishes; returns what each printed.
+/// Runs two nodes until the second has received all messages of the first. Returns the printed lines of both.
 fn two_nodes(options: &[&str], count: usize) -> (Vec<Value>, Vec<Value>) {
     let common = ["node", "--json", "--heartbeat-ms", "100", "--topic", "a", "--topic", "b"];
     let mut receiver = Process::start(&[&common[..], options].concat());
@@ -124,7 +124,7 @@ fn unsigned_messages_have_no_source() {
 }
 
 #[test]
-fn a_peer_that_is_not_there_yet_is_dialled_again() {
+fn a_peer_that_starts_later_is_dialled_again() {
     let address = format!("/ip4/127.0.0.1/tcp/{}", process::free_port());
     let mut dialler =
         Process::start(&["node", "--json", "--topic", "t", "--heartbeat-ms", "100", "--dial", &address]);
@@ -142,7 +142,7 @@ fn a_closed_pipe_ends_the_node() {
     let mut node = Process::start(&["node", "--json", "--topic", "t"]);
     let address = node.until("listening", 1)[0]["addr"].as_str().unwrap().to_owned();
     node.close_pipe();
-    // Something to print: the reader is gone after the first of it, which the node notices at the second.
+    // The messages make the node print lines. The pipe is closed after the first line, which the node notices at the next.
     let publishing = ["--publish", "1000", "--settle-ms", "0"];
     let mut other =
         Process::start(&[&["node", "--json", "--topic", "t", "--dial", &address], &publishing[..]].concat());
@@ -152,7 +152,7 @@ fn a_closed_pipe_ends_the_node() {
 }
 
 #[test]
-fn mistaken_arguments_are_explained() {
+fn invalid_arguments_are_explained() {
     let cases: [(&[&str], &str); 6] = [
         (&["demo", "--nodes", "1"], "1 is not in 2..=128"),
         (&["demo", "--rate", "0"], "0 is not in 1..=100000"),
@@ -173,7 +173,7 @@ fn mistaken_arguments_are_explained() {
 
 // --- replay ---
 
-/// What a replay printed, twice the same.
+/// The output of a replay. Asserts that a second run prints the same.
 fn replayed(arguments: &[&str]) -> String {
     let first = run(&[&["replay"], arguments].concat());
     assert_eq!(first.code, Some(0), "{}", first.stderr);
@@ -183,7 +183,7 @@ fn replayed(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn what_a_node_recorded_is_replayed_outcome_by_outcome() {
+fn a_recording_of_a_node_is_replayed_with_the_same_outcomes() {
     let files = ["receiver", "publisher"].map(|name| file(&format!("{name}.trace.jsonl"), ""));
     let [receiver_file, publisher_file] = files.each_ref().map(|file| file.to_str().unwrap());
     let common = ["node", "--json", "--heartbeat-ms", "100", "--topic", "a", "--topic", "b", "--trace"];
@@ -208,8 +208,8 @@ fn what_a_node_recorded_is_replayed_outcome_by_outcome() {
         // The node printed the messages that the replay delivers.
         let delivered = lines.iter().flat_map(|line| line["app"].as_array().unwrap());
         let delivered = delivered.map(|full| full["message_id"].as_str().unwrap().to_owned());
-        let told = messages(&events, "message").into_iter().map(|(_, id, _)| id);
-        assert_eq!(sorted(delivered.collect()), sorted(told.collect()));
+        let printed_ids = messages(&events, "message").into_iter().map(|(_, id, _)| id);
+        assert_eq!(sorted(delivered.collect()), sorted(printed_ids.collect()));
         let text = replayed(&[file]);
         assert!(text.contains(&format!("10 {kind}: {outcome}\n")), "{text}");
         assert!(text.ends_with("Nothing is missing in the recording.\n"), "{text}");
@@ -252,7 +252,7 @@ fn the_demonstration_delivers_everything_once() {
     for (field, value) in expected {
         assert_eq!(last[field], value, "{field}");
     }
-    // Four nodes are all linked, and each is in the mesh of each other.
+    // All four nodes are connected, and each is in the mesh of each other node.
     assert_eq!(last["mesh_degree"], 3.0);
 }
 
@@ -264,9 +264,9 @@ fn the_demonstration_prints_a_table() {
     assert!(out.stdout.ends_with("Every subscriber got every message exactly once.\n"), "{}", out.stdout);
 }
 
-// --- what is served over HTTP ---
+// --- HTTP server ---
 
-/// What a path of a server answers: status and body.
+/// The status and the body of a response.
 fn get(url: &str, path: &str, host: Option<&str>) -> (String, String) {
     let url = url.strip_suffix('/').expect("a URL").to_owned() + path;
     let headers: Vec<_> = host.map(|host| ("host", host)).into_iter().collect();
@@ -275,7 +275,7 @@ fn get(url: &str, path: &str, host: Option<&str>) -> (String, String) {
 }
 
 #[test]
-fn a_node_shows_itself() {
+fn a_node_serves_its_page_api_and_metrics() {
     let mut node = Process::start(&["node", "--json", "--topic", "a", "--http", "127.0.0.1:0"]);
     let lines = node.until("serving", 1);
     let url =
@@ -287,16 +287,16 @@ fn a_node_shows_itself() {
     assert!(status.contains("200") && topics.contains("[\"a\"]"), "{status} {topics}");
     let (status, scrape) = get(&url, "/metrics", None);
     assert!(status.contains("200") && scrape.contains("gossipsub_connections"), "{status} {scrape}");
-    // A name that anybody can have lead here is none of ours.
+    // A foreign host name is refused, because anyone can let it resolve to this address.
     assert!(get(&url, "/p2p/gossipsub/topics", Some("example.org")).0.contains("404"));
     assert!(get(&url, "/p2p/gossipsub/topics", Some("localhost:1")).0.contains("200"));
-    // Nobody rules it.
+    // The admin scope is not served.
     assert!(get(&url, "/admin/p2p/connect", None).0.contains("404"));
     node.terminate();
 }
 
 #[test]
-fn a_node_shows_nothing_unless_told_to() {
+fn a_node_serves_nothing_without_the_option_http() {
     let mut node = Process::start(&["node", "--json", "--topic", "a"]);
     node.until("listening", 1);
     let lines = node.terminate();
@@ -304,7 +304,7 @@ fn a_node_shows_nothing_unless_told_to() {
 }
 
 #[test]
-fn the_demonstration_says_where_it_can_be_seen() {
+fn the_demonstration_prints_its_url() {
     let few = ["--nodes", "2", "--topics", "1", "--rate", "2", "--seconds", "1", "--http", "127.0.0.1:0"];
     let out = run(&[&["demo"], &few[..]].concat());
     assert_eq!(out.code, Some(0), "{}", out.stderr);

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-/// Far more than anything takes: a test that waits so long has failed.
+/// The time limit of every wait.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn binary() -> Command {
@@ -19,7 +19,7 @@ fn binary() -> Command {
     command
 }
 
-/// What a finished command left.
+/// The exit code and the output of a finished command.
 pub struct Output {
     pub code: Option<i32>,
     pub stdout: String,
@@ -33,16 +33,16 @@ pub fn run(arguments: &[&str]) -> Output {
     Output { code: out.status.code(), stdout: text(out.stdout), stderr: text(out.stderr) }
 }
 
-/// A port that was free a moment ago.
+/// A port that is currently free.
 pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// A command that prints JSON until it is told to end. Killed when it is dropped.
+/// A command that prints JSON lines until it is terminated. It is killed when it is dropped.
 pub struct Process {
     child: Child,
     lines: Option<Receiver<Value>>,
-    seen: Vec<Value>,
+    received: Vec<Value>,
 }
 
 impl Process {
@@ -53,40 +53,41 @@ impl Process {
         std::thread::spawn(move || {
             for line in stdout.lines() {
                 let value = serde_json::from_str(&line.unwrap()).unwrap();
-                // Nobody listens any more: the pipe is closed.
+                // The receiver was dropped: the pipe is closed.
                 if sender.send(value).is_err() {
                     return;
                 }
             }
         });
-        Self { child, lines: Some(lines), seen: Vec::new() }
+        Self { child, lines: Some(lines), received: Vec::new() }
     }
 
-    /// Reads until there were `count` such events; returns all lines so far.
+    /// Reads until `count` lines with this event were received. Returns all lines so far.
     pub fn until(&mut self, event: &str, count: usize) -> &[Value] {
-        while self.seen.iter().filter(|line| line["event"] == event).count() < count {
+        while self.received.iter().filter(|line| line["event"] == event).count() < count {
             let line = self.lines.as_ref().unwrap().recv_timeout(TIMEOUT);
-            self.seen.push(line.unwrap_or_else(|error| panic!("no {event}: {error}; {:?}", self.seen)));
+            self.received
+                .push(line.unwrap_or_else(|error| panic!("no {event}: {error}; {:?}", self.received)));
         }
-        &self.seen
+        &self.received
     }
 
-    /// Ends it by SIGTERM and returns all lines it printed.
+    /// Ends the process with SIGTERM. Returns all lines that it printed.
     pub fn terminate(mut self) -> Vec<Value> {
         let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
         assert_eq!(self.code(), Some(0));
-        let mut seen = std::mem::take(&mut self.seen);
-        seen.extend(self.lines.take().unwrap().iter());
-        seen
+        let mut received = std::mem::take(&mut self.received);
+        received.extend(self.lines.take().unwrap().iter());
+        received
     }
 
-    /// Reads no more: the pipe is closed at the next line.
+    /// Stops reading: the pipe is closed at the next line.
     pub fn close_pipe(&mut self) {
         self.lines = None;
     }
 
-    /// The exit code, once it has ended.
+    /// Waits for the end of the process. Returns the exit code.
     pub fn code(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
@@ -94,7 +95,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended long ago.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

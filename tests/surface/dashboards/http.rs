@@ -4,13 +4,13 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use testkit::http::send_blocking;
 
-/// The body of a successful answer.
+/// The body of a successful response.
 pub fn get(address: &str, path: &str) -> Result<String, String> {
     send_blocking("GET", &format!("http://{address}{path}"), &[], None)?.ok()
 }
 
-/// Asks Prometheus' API; with what stands under `data`.
-pub fn ask(address: &str, path: &str, arguments: &[(&str, &str)]) -> Result<Value, String> {
+/// Calls the API of Prometheus. Returns the field `data` of the response.
+pub fn query(address: &str, path: &str, arguments: &[(&str, &str)]) -> Result<Value, String> {
     let encoded = |value| utf8_percent_encode(value, NON_ALPHANUMERIC);
     let arguments: Vec<_> =
         arguments.iter().map(|(key, value)| format!("{key}={}", encoded(value))).collect();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::DASHBOARDS;
 
-/// Set to write the files anew.
+/// The environment variable with which the test rewrites the files.
 const UPDATE: &str = "GOSSIPSUB_UPDATE_DASHBOARDS";
 
 fn read(file: &str) -> String {
@@ -24,31 +24,31 @@ fn the_files_are_up_to_date() {
         }
         assert!(
             read(dashboard.file) == dashboard.text(),
-            "{} is not what tests/dashboards says: run with {UPDATE}=1",
+            "{} is not the file that tests/surface/dashboards generates: run with {UPDATE}=1",
             dashboard.file
         );
     }
 }
 
-/// The places that a panel takes.
-fn places(panel: &Value) -> impl Iterator<Item = (u64, u64)> {
-    let at = |key: &str| panel["gridPos"][key].as_u64().expect("a place");
-    let (x, y, w, h) = (at("x"), at("y"), at("w"), at("h"));
+/// The grid cells of a panel.
+fn grid_cells(panel: &Value) -> impl Iterator<Item = (u64, u64)> {
+    let position = |key: &str| panel["gridPos"][key].as_u64().expect("a position in the grid");
+    let (x, y, w, h) = (position("x"), position("y"), position("w"), position("h"));
     assert!(x + w <= 24, "{panel}");
     (x..x + w).flat_map(move |x| (y..y + h).map(move |y| (x, y)))
 }
 
 #[test]
-fn panels_have_all_that_a_reader_needs() {
+fn panels_are_complete_and_do_not_overlap() {
     for dashboard in DASHBOARDS {
         let json: Value = serde_json::from_str(&read(dashboard.file)).expect("JSON");
-        let (mut ids, mut titles, mut taken) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut ids, mut titles, mut occupied) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for panel in json["panels"].as_array().expect("panels") {
             let title = panel["title"].as_str().expect("a title");
             assert!(panel["id"].as_u64().is_some_and(|id| id > 0 && ids.insert(id)), "{title}: id");
-            assert!(!title.is_empty() && titles.insert(title), "{title}: twice");
-            for place in places(panel) {
-                assert!(taken.insert(place), "{title} lies over another panel at {place:?}");
+            assert!(!title.is_empty() && titles.insert(title), "{title} is used twice");
+            for cell in grid_cells(panel) {
+                assert!(occupied.insert(cell), "{title} overlaps another panel at {cell:?}");
             }
             if panel["type"] == "row" {
                 assert_eq!(panel["collapsed"], false, "{title}");
@@ -65,12 +65,12 @@ fn check_panel(panel: &Value, title: &str) {
     assert_eq!(panel["datasource"]["uid"], "${datasource}", "{title}: datasource");
     assert!(text(&panel["description"]).len() > 10, "{title}: description");
     assert!(!text(&panel["fieldConfig"]["defaults"]["unit"]).is_empty(), "{title}: unit");
-    let mut letters = BTreeSet::new();
+    let mut ref_ids = BTreeSet::new();
     let targets = panel["targets"].as_array().expect("targets");
-    assert!(!targets.is_empty(), "{title}: asks for nothing");
+    assert!(!targets.is_empty(), "{title} has no query");
     for target in targets {
         assert_eq!(target["datasource"]["uid"], "${datasource}", "{title}: datasource");
-        assert!(letters.insert(text(&target["refId"])), "{title}: refId twice");
+        assert!(ref_ids.insert(text(&target["refId"])), "{title}: refId twice");
         assert!(!text(&target["legendFormat"]).is_empty(), "{title}: legendFormat");
         let expr = text(&target["expr"]);
         assert!(!expr.contains("increase(") && !expr.contains("delta("), "{title}: {expr}");

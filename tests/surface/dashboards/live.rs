@@ -21,14 +21,14 @@ use super::{
     queries::resolved,
 };
 
-/// Two scrapes of a second are enough for a rate, four are on the safe side of a busy machine.
+/// The range of rates. Scrapes are a second apart, and a rate needs two of them; the rest is a margin for slow machines.
 const RATE: &str = "8s";
-/// So many scrapes before panels are looked at.
+/// The number of scrapes before the panels are checked.
 const SCRAPES: usize = 12;
-/// Far more than anything takes.
+/// The time limit of every wait.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A Prometheus of its own, which forgets everything when it ends.
+/// A Prometheus process whose data are removed at its end.
 struct Prometheus {
     address: String,
     folder: PathBuf,
@@ -46,7 +46,7 @@ impl Prometheus {
              rule_files: [{alerts:?}]\n\
              scrape_configs: [{{ job_name: gossipsub, static_configs: [{{ targets: {targets:?} }}] }}]\n"
         );
-        fs::write(&config, text).expect("written");
+        fs::write(&config, text).expect("the file is written");
         let address = format!("127.0.0.1:{}", free_port());
         let mut command = Command::new("prometheus");
         command.arg(format!("--config.file={}", config.display()));
@@ -59,7 +59,7 @@ impl Prometheus {
 
     fn query(&self, query: &str) -> Result<Vec<Value>, String> {
         let data =
-            http::ask(&self.address, "query", &[("query", query)]).map_err(|e| format!("{query}: {e}"))?;
+            http::query(&self.address, "query", &[("query", query)]).map_err(|e| format!("{query}: {e}"))?;
         data["result"].as_array().cloned().ok_or_else(|| format!("{query}: no result in {data}"))
     }
 
@@ -72,7 +72,7 @@ impl Prometheus {
             .collect())
     }
 
-    /// The values of a dashboard's variables, as Grafana asks for them; of one that takes many, all.
+    /// The values of a dashboard's variables, queried as by Grafana; all values of a variable with several.
     fn variables(&self, dashboard: &Dashboard) -> Vec<(&'static str, String)> {
         let mut values: Vec<(&str, String)> = Vec::new();
         for variable in dashboard.variables {
@@ -90,7 +90,7 @@ impl Prometheus {
         values
     }
 
-    /// Each panel's queries, ready to be asked.
+    /// The queries of each panel with the values of all variables.
     fn panels<'a>(&self, dashboard: &'a Dashboard) -> Vec<(&'a Panel, Vec<String>)> {
         let values = self.variables(dashboard);
         let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -101,7 +101,7 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        // What is left is small, and in the target's own folder.
+        // An error leaves a few files in the target folder.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -110,24 +110,24 @@ fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr()).expect("a free port").port()
 }
 
-/// Polls until it is so.
-fn until(what: &str, mut is_so: impl FnMut() -> Result<(), String>) {
+/// Polls until the condition is true.
+fn until(what: &str, mut condition: impl FnMut() -> Result<(), String>) {
     let start = Instant::now();
     loop {
-        match is_so() {
+        match condition() {
             Ok(()) => return,
-            Err(error) if start.elapsed() > TIMEOUT => panic!("not so: {what}: {error}"),
+            Err(error) if start.elapsed() > TIMEOUT => panic!("not true within {TIMEOUT:?}: {what}: {error}"),
             Err(_) => std::thread::sleep(Duration::from_millis(200)),
         }
     }
 }
 
-fn check(is_so: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
-    if is_so { Ok(()) } else { Err(otherwise()) }
+fn check(condition: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if condition { Ok(()) } else { Err(otherwise()) }
 }
 
-/// What is wrong with a panel's data.
-fn flaw(prometheus: &Prometheus, panel: &Panel, query: &str) -> Option<String> {
+/// The error in the data of a panel, if there is one.
+fn error_in(prometheus: &Prometheus, panel: &Panel, query: &str) -> Option<String> {
     let found = match prometheus.query(query) {
         Ok(found) => found,
         Err(error) => return Some(error),
@@ -143,7 +143,7 @@ fn flaw(prometheus: &Prometheus, panel: &Panel, query: &str) -> Option<String> {
 
 #[test]
 fn prometheus_scrapes_real_nodes_and_every_panel_has_data() {
-    if !promtool::is_here("dashboards on a real Prometheus") {
+    if !promtool::is_installed("dashboards on a real Prometheus") {
         return;
     }
     let mut peers = Vec::new();
@@ -152,12 +152,12 @@ fn prometheus_scrapes_real_nodes_and_every_panel_has_data() {
     }
     let targets: Vec<_> = peers.iter().map(|peer| peer.http.clone()).collect();
     let prometheus = Prometheus::start(&targets);
-    until("all nodes are scraped, and speak to each other", || {
+    until("all nodes are scraped and exchange messages", || {
         let scraped = prometheus.query(&format!(
             "count(count_over_time(gossipsub_heartbeats_total[10m]) >= {SCRAPES} and on (instance) \
              sum by (instance) (gossipsub_messages_delivered_total) > 0) == 3"
         ))?;
-        check(!scraped.is_empty(), || "not yet".to_owned())
+        check(!scraped.is_empty(), || "too few scrapes or deliveries".to_owned())
     });
 
     let scrape = http::get(&targets[0], "/metrics").expect("a scrape");
@@ -165,24 +165,24 @@ fn prometheus_scrapes_real_nodes_and_every_panel_has_data() {
     assert_eq!(promtool::check_scrape(&scrape), Ok(()));
 
     every_panel_has_data(&prometheus);
-    picture::draw_if_asked(&prometheus.address, DASHBOARDS, |dashboard| prometheus.panels(dashboard));
-    a_node_that_stands_still_is_noticed(&prometheus, &peers[2]);
+    picture::draw_if_requested(&prometheus.address, DASHBOARDS, |dashboard| prometheus.panels(dashboard));
+    a_stopped_node_fires_the_alert(&prometheus, &peers[2]);
 }
 
 fn every_panel_has_data(prometheus: &Prometheus) {
-    // A histogram of which one of 64 is measured may need a moment more.
+    // Histograms with a sample of one in 64 need more time.
     until("every panel has data", || {
-        let mut flaws = Vec::new();
+        let mut errors = Vec::new();
         for dashboard in DASHBOARDS {
             for (panel, queries) in prometheus.panels(dashboard) {
-                flaws.extend(queries.iter().filter_map(|query| flaw(prometheus, panel, query)));
+                errors.extend(queries.iter().filter_map(|query| error_in(prometheus, panel, query)));
             }
         }
-        check(flaws.is_empty(), || format!("{flaws:#?}"))
+        check(errors.is_empty(), || format!("{errors:#?}"))
     });
 }
 
-fn a_node_that_stands_still_is_noticed(prometheus: &Prometheus, peer: &Peer) {
+fn a_stopped_node_fires_the_alert(prometheus: &Prometheus, peer: &Peer) {
     assert_eq!(prometheus.firing("NodeDown"), Ok(vec![]), "all nodes answer");
     peer.process.signal("-STOP");
     until("NodeDown fires for the stopped node", || {

@@ -8,7 +8,7 @@ pub struct Dashboard {
     pub uid: &'static str,
     pub title: &'static str,
     pub description: &'static str,
-    /// Name, label, query, and whether several values may be chosen.
+    /// The variables in the header of the dashboard.
     pub variables: &'static [Variable],
     pub rows: &'static [Row],
 }
@@ -28,12 +28,12 @@ pub struct Row {
 pub struct Panel {
     pub title: &'static str,
     pub description: &'static str,
-    /// Grafana's name of it.
+    /// The unit as named by Grafana.
     pub unit: &'static str,
     pub stacked: bool,
-    /// PromQL, and what its series are called.
+    /// Each query in PromQL, with the legend of its series.
     pub queries: &'static [(&'static str, &'static str)],
-    /// Why it may show nothing but zeros divided by zeros where all is well.
+    /// The event before which the panel has no numbers, if there is one.
     pub idle: Option<&'static str>,
 }
 
@@ -52,7 +52,7 @@ impl Panel {
         self
     }
 
-    /// It has numbers only once that happens.
+    /// Marks a panel that has no numbers until `reason` happens.
     pub const fn idle_until(mut self, reason: &'static str) -> Self {
         self.idle = Some(reason);
         self
@@ -68,7 +68,7 @@ impl Dashboard {
         self.rows.iter().flat_map(|row| row.panels)
     }
 
-    /// The file's text.
+    /// The text of the file.
     pub fn text(&self) -> String {
         serde_json::to_string_pretty(&self.json()).expect("JSON") + "\n"
     }
@@ -88,7 +88,7 @@ impl Dashboard {
             "templating": { "list": self.templates() },
             "annotations": { "list": [] },
             "links": [],
-            "panels": self.placed(),
+            "panels": self.positioned(),
         })
     }
 
@@ -115,13 +115,13 @@ impl Dashboard {
         std::iter::once(source).chain(self.variables.iter().map(variable)).collect()
     }
 
-    fn placed(&self) -> Vec<Value> {
+    fn positioned(&self) -> Vec<Value> {
         let (mut panels, mut id, mut y) = (Vec::new(), 0, 0);
         for row in self.rows {
             id += 1;
-            let place = json!({ "x": 0, "y": y, "w": 24, "h": 1 });
+            let position = json!({ "x": 0, "y": y, "w": 24, "h": 1 });
             panels.push(json!({
-                "id": id, "type": "row", "title": row.title, "collapsed": false, "gridPos": place, "panels": [],
+                "id": id, "type": "row", "title": row.title, "collapsed": false, "gridPos": position, "panels": [],
             }));
             y += 1;
             for (nth, panel) in row.panels.iter().enumerate() {
@@ -136,10 +136,10 @@ impl Dashboard {
 }
 
 impl Panel {
-    fn json(&self, id: usize, place: Value) -> Value {
-        let targets = self.queries.iter().zip('A'..).map(|((expr, legend), letter)| {
+    fn json(&self, id: usize, position: Value) -> Value {
+        let targets = self.queries.iter().zip('A'..).map(|((expr, legend), ref_id)| {
             json!({
-                "refId": letter.to_string(),
+                "refId": ref_id.to_string(),
                 "datasource": datasource(),
                 "expr": expr,
                 "legendFormat": legend,
@@ -154,7 +154,7 @@ impl Panel {
             "title": self.title,
             "description": self.description,
             "datasource": datasource(),
-            "gridPos": place,
+            "gridPos": position,
             "targets": targets.collect::<Vec<_>>(),
             "fieldConfig": {
                 "defaults": {

@@ -6,29 +6,29 @@ use super::process::Process;
 
 const TOPICS: [&str; 3] = ["blocks", "votes", "news"];
 
-/// Meshes so small that much goes by gossip.
+/// Limits with small meshes, so that many messages are gossiped.
 const PARAMETERS: &str = "degree_optimal = 1\ndegree_low = 1\ndegree_high = 1\ndegree_score = 0\ndegree_out = 0\n\
                           heartbeat_interval = \"250ms\"\n";
 
 /// A running node.
 pub struct Peer {
     pub process: Process,
-    /// Where its metrics are, as Prometheus wants it.
+    /// The address of the metrics for the configuration of Prometheus.
     pub http: String,
-    /// Where it listens.
+    /// The address at which the node listens.
     pub address: String,
 }
 
 impl Peer {
-    /// A node that is linked with these.
+    /// Starts a node that dials `others`.
     pub fn start(others: &[Self]) -> Self {
         let parameters = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("small-meshes.toml");
         fs::write(&parameters, PARAMETERS).expect("written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_actix-gossipsub"));
-        // A peer that is stopped makes the others warn.
+        // The other nodes log warnings about a stopped node.
         command.env("RUST_LOG", "error").args(["node", "--json", "--http", "127.0.0.1:0"]);
         command.arg("--config").arg(&parameters);
-        // More than it has time for.
+        // The node publishes until the end of the test.
         command.args(["--publish", "1000000", "--interval-ms", "20", "--settle-ms", "0"]);
         command.args(TOPICS.iter().flat_map(|topic| ["--topic", topic]));
         command.args(others.iter().flat_map(|other| ["--dial", other.address.as_str()]));

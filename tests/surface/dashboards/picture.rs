@@ -10,22 +10,22 @@ use super::{
     model::{Dashboard, Panel},
 };
 
-/// The folder to write the pages to, if any.
-const ASKED: &str = "GOSSIPSUB_DRAW_DASHBOARDS";
-/// Seconds of data.
+/// The environment variable with the folder to which the pages are written.
+const FOLDER_VARIABLE: &str = "GOSSIPSUB_DRAW_DASHBOARDS";
+/// The seconds of data that a page displays.
 const SPAN: u64 = 90;
 const COLOURS: [&str; 8] =
     ["#7eb26d", "#eab839", "#6ed0e0", "#ef843c", "#e24d42", "#1f78c1", "#ba43a9", "#b7dbab"];
 const WIDTH: f64 = 380.0;
 const HEIGHT: f64 = 120.0;
 
-pub fn draw_if_asked<'a>(
+pub fn draw_if_requested<'a>(
     prometheus: &str,
     dashboards: [&'a Dashboard; 2],
     panels: impl Fn(&'a Dashboard) -> Vec<(&'a Panel, Vec<String>)>,
 ) {
-    let Some(folder) = std::env::var_os(ASKED).map(PathBuf::from) else { return };
-    // The one place where time must pass: there is nothing to draw of a moment.
+    let Some(folder) = std::env::var_os(FOLDER_VARIABLE).map(PathBuf::from) else { return };
+    // The pages display a period of time, so Prometheus must collect data for as long.
     std::thread::sleep(Duration::from_secs(SPAN));
     for dashboard in dashboards {
         let page = page(prometheus, dashboard, panels(dashboard));
@@ -35,7 +35,7 @@ pub fn draw_if_asked<'a>(
 }
 
 fn page(prometheus: &str, dashboard: &Dashboard, panels: Vec<(&Panel, Vec<String>)>) -> String {
-    let now = http::ask(prometheus, "query", &[("query", "time()")]).expect("a time");
+    let now = http::query(prometheus, "query", &[("query", "time()")]).expect("a time");
     let now = now["result"][0].as_f64().expect("seconds");
     let mut page = format!(
         "<!doctype html><meta charset=utf-8><title>{0}</title><style>body{{background:#181b1f;color:#ccccdc;font:12px \
@@ -57,13 +57,13 @@ fn page(prometheus: &str, dashboard: &Dashboard, panels: Vec<(&Panel, Vec<String
     page
 }
 
-/// Name and points.
+/// The name and the points of a series.
 type Series = (String, Vec<(f64, f64)>);
 
 fn series(prometheus: &str, query: &str, legend: &str, now: f64) -> Vec<Series> {
     let (start, end) = ((now - SPAN as f64).to_string(), now.to_string());
     let arguments = [("query", query), ("start", &start), ("end", &end), ("step", "2")];
-    let data = http::ask(prometheus, "query_range", &arguments).expect("an answer");
+    let data = http::query(prometheus, "query_range", &arguments).expect("an answer");
     let point = |pair: &Value| Some((pair[0].as_f64()?, pair[1].as_str()?.parse::<f64>().ok()?));
     let read = |found: &Value| {
         let points = found["values"].as_array().into_iter().flatten().filter_map(point);
@@ -85,7 +85,7 @@ fn drawn(prometheus: &str, panel: &Panel, queries: &[String], now: f64) -> Strin
         queries.iter().zip(legends).flat_map(|(query, legend)| series(prometheus, query, legend, now));
     let mut found: Vec<Series> = found.collect();
     let last = |series: &Series| series.1.last().map_or(0.0, |(_, value)| value.abs());
-    // The legend has room for those that matter.
+    // The legend lists the series with the greatest values.
     found.sort_by(|a, b| last(b).total_cmp(&last(a)));
     let values = || found.iter().flat_map(|(_, points)| points.iter().map(|(_, value)| *value));
     let (low, high) = (values().fold(0.0, f64::min), values().fold(f64::MIN_POSITIVE, f64::max));
@@ -93,7 +93,7 @@ fn drawn(prometheus: &str, panel: &Panel, queries: &[String], now: f64) -> Strin
     let y = |value: f64| 6.0 + (high - value) / (high - low) * (HEIGHT - 14.0);
     let mut svg = format!("<div><b>{}</b><svg width={WIDTH} height={HEIGHT}>", panel.title);
     for value in [low, (low + high) / 2.0, high] {
-        let (y, label) = (y(value), shown(value, panel.unit));
+        let (y, label) = (y(value), formatted(value, panel.unit));
         let _ = write!(
             svg,
             "<path d='M44 {y:.1}H{WIDTH}' stroke='#2c2f36'/><text x=40 y={:.1} fill='#8e8e9e' \
@@ -117,7 +117,7 @@ fn drawn(prometheus: &str, panel: &Panel, queries: &[String], now: f64) -> Strin
     svg + "</p></div>"
 }
 
-fn shown(value: f64, unit: &str) -> String {
+fn formatted(value: f64, unit: &str) -> String {
     let (value, unit) = match unit {
         "percentunit" => (value * 100.0, "%"),
         "s" if value.abs() < 1.0 => (value * 1e3, "ms"),

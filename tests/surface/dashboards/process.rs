@@ -9,10 +9,10 @@ use std::{
 
 use serde_json::Value;
 
-/// Far more than anything takes.
+/// The time limit of every wait.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Lines of interest; what comes later is read, and forgotten.
-const KEPT: usize = 100;
+/// The number of lines that are stored; later lines are read and discarded.
+const STORED_LINES: usize = 100;
 
 pub struct Process {
     child: Child,
@@ -27,8 +27,8 @@ impl Process {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for (nth, line) in stdout.lines().map_while(Result::ok).enumerate() {
-                if nth < KEPT {
-                    // Nobody may listen any more.
+                if nth < STORED_LINES {
+                    // The receiver may have been dropped.
                     let _ = sender.send(line);
                 }
             }
@@ -43,7 +43,7 @@ impl Process {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 
-    /// Sends a signal by the process's id.
+    /// Sends a signal to the process by its id.
     pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(status.expect("kill").success());
@@ -52,7 +52,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A stopped process is killed too; it may have ended already.
+        // This also ends a stopped process. The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

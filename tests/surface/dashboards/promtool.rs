@@ -6,26 +6,28 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Set, or `CI`, where these tests must run.
+/// With this environment variable or `CI`, the tests fail if Prometheus is not installed.
 const REQUIRED: &str = "GOSSIPSUB_REQUIRE_PROMETHEUS";
 
-/// Whether Prometheus is here. Without it a test is skipped, and says so; where it is required, it fails.
-pub fn is_here(test: &str) -> bool {
-    let is_here = ["prometheus", "promtool"].iter().all(|tool| {
+/// Whether Prometheus is installed. If it is not, prints that the test is skipped, or panics if it is required.
+pub fn is_installed(test: &str) -> bool {
+    let is_installed = ["prometheus", "promtool"].iter().all(|tool| {
         let run = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         run.is_ok_and(|status| status.success())
     });
     let required = [REQUIRED, "CI"].iter().any(|variable| std::env::var_os(variable).is_some());
     assert!(
-        is_here || !required,
+        is_installed || !required,
         "{test}: prometheus and promtool are required; install Debian's `prometheus`"
     );
-    if !is_here {
-        // Past the capture of the test's output.
-        let _ =
-            writeln!(std::io::stderr(), "SKIPPED {test}: no prometheus here ({REQUIRED}=1 makes it fail)");
+    if !is_installed {
+        // Direct writes are not captured by libtest.
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED {test}: prometheus is not installed ({REQUIRED}=1 makes it fail)"
+        );
     }
-    is_here
+    is_installed
 }
 
 pub fn in_repository(path: &str) -> PathBuf {
@@ -38,15 +40,15 @@ fn promtool(arguments: &[&str], input: &str) -> Result<(), String> {
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     let mut stdin = child.stdin.take().ok_or("no input")?;
-    // It may end before it has read all.
+    // promtool may end before it has read all input.
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     let out = child.wait_with_output().map_err(|error| error.to_string())?;
-    let said = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
-    if out.status.success() { Ok(()) } else { Err(format!("promtool {arguments:?}: {said}")) }
+    let output = String::from_utf8_lossy(&out.stdout) + String::from_utf8_lossy(&out.stderr);
+    if out.status.success() { Ok(()) } else { Err(format!("promtool {arguments:?}: {output}")) }
 }
 
-/// Whether a scrape is as Prometheus wants it.
+/// Checks the format of a scrape with promtool.
 pub fn check_scrape(scrape: &str) -> Result<(), String> {
     promtool(&["check", "metrics"], scrape)
 }
@@ -56,8 +58,8 @@ fn on_file(arguments: &[&str], file: &Path) -> Result<(), String> {
 }
 
 #[test]
-fn every_alert_fires_in_a_bad_world_and_none_in_a_good_one() {
-    if !is_here("alert rules") {
+fn every_alert_fires_on_bad_series_only() {
+    if !is_installed("alert rules") {
         return;
     }
     assert_eq!(on_file(&["check", "rules"], &in_repository("dashboards/alerts.yml")), Ok(()));
@@ -65,16 +67,16 @@ fn every_alert_fires_in_a_bad_world_and_none_in_a_good_one() {
     assert_eq!(on_file(&["check", "config"], &in_repository("config/prometheus.yml")), Ok(()));
 }
 
-/// A threshold or a name that is changed is noticed by the worlds.
+/// The rule tests must fail when a threshold or a name in the rules is changed.
 #[test]
-fn the_worlds_notice_a_changed_rule() {
-    if !is_here("changed alert rules") {
+fn the_rule_tests_detect_changed_rules() {
+    if !is_installed("changed alert rules") {
         return;
     }
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("changed-rules");
     std::fs::create_dir_all(&folder).expect("a folder");
-    let worlds = folder.join("alerts_test.yml");
-    std::fs::write(&worlds, super::rules::ALERTS_TEST).expect("written");
+    let tests = folder.join("alerts_test.yml");
+    std::fs::write(&tests, super::rules::ALERTS_TEST).expect("written");
     let changes = [
         ("gossipsub_topic_panics_total", "gossipsub_topic_panic_total"),
         ("> 0.92", "> 0.94"),
@@ -91,7 +93,7 @@ fn the_worlds_notice_a_changed_rule() {
         let rules = super::rules::ALERTS;
         assert!(rules.contains(what), "{what} is in no rule");
         std::fs::write(folder.join("alerts.yml"), rules.replacen(what, into, 1)).expect("written");
-        let judged = on_file(&["test", "rules"], &worlds);
-        assert!(judged.is_err(), "{into:?} in place of {what:?} is not noticed");
+        let result = on_file(&["test", "rules"], &tests);
+        assert!(result.is_err(), "the tests do not detect {into:?} in place of {what:?}");
     }
 }

@@ -14,25 +14,25 @@ use super::{
     rules::{ALERTS, expressions},
 };
 
-/// What Prometheus has itself.
-const OWN: [&str; 2] = ["up", "ALERTS"];
+/// The metrics of Prometheus itself.
+const OF_PROMETHEUS: [&str; 2] = ["up", "ALERTS"];
 
-/// A query as Prometheus gets it.
+/// A query with the values of all variables.
 pub fn resolved(query: &str, interval: &str, values: &[(&str, &str)]) -> String {
     let query = query.replace("$__rate_interval", interval);
     values.iter().fold(query, |query, (name, value)| query.replace(&format!("${name}"), value))
 }
 
-/// Query, and where it stands.
+/// Each query with the panel or the alert that contains it.
 fn queries() -> Vec<(String, String)> {
     let panels = DASHBOARDS.iter().flat_map(|dashboard| {
         dashboard.panels().flat_map(|panel| {
-            let place = format!("{}: {}", dashboard.file, panel.title);
-            panel.queries.iter().map(move |(query, _)| ((*query).to_owned(), place.clone()))
+            let location = format!("{}: {}", dashboard.file, panel.title);
+            panel.queries.iter().map(move |(query, _)| ((*query).to_owned(), location.clone()))
         })
     });
     let values = [("node", "n"), ("topic", "t"), ("job", "j")];
-    let panels = panels.map(|(query, place)| (resolved(&query, "1m", &values), place));
+    let panels = panels.map(|(query, location)| (resolved(&query, "1m", &values), location));
     panels.chain(expressions(ALERTS).into_iter().map(|(alert, query)| (query, alert))).collect()
 }
 
@@ -71,52 +71,58 @@ fn metric_of(series: &str) -> Option<&'static actix_gossipsub::metrics::Metric> 
 }
 
 #[test]
-fn every_query_is_promql_and_asks_for_what_there_is() {
-    let mut asked = 0;
-    for (query, place) in queries() {
-        let selectors = selectors(&query).unwrap_or_else(|error| panic!("{place}: {query}: {error}"));
-        assert!(!selectors.is_empty() || query.contains("vector("), "{place} asks for nothing");
+fn every_query_is_valid_promql_with_existing_metrics_and_labels() {
+    let mut count = 0;
+    for (query, location) in queries() {
+        let selectors = selectors(&query).unwrap_or_else(|error| panic!("{location}: {query}: {error}"));
+        assert!(!selectors.is_empty() || query.contains("vector("), "{location} selects no metric");
         for selector in selectors {
-            let name = selector.name.as_deref().unwrap_or_else(|| panic!("{place}: a selector without name"));
-            asked += 1;
-            if OWN.contains(&name) {
+            let name =
+                selector.name.as_deref().unwrap_or_else(|| panic!("{location}: a selector without name"));
+            count += 1;
+            if OF_PROMETHEUS.contains(&name) {
                 continue;
             }
-            let metric = metric_of(name).unwrap_or_else(|| panic!("{place}: {name} is not in the catalogue"));
+            let metric =
+                metric_of(name).unwrap_or_else(|| panic!("{location}: {name} is not in the catalogue"));
             for matcher in &selector.matchers.matchers {
                 let known = metric.labels.iter().find(|label| label.name == matcher.name);
                 let prometheus = ["instance", "job"].contains(&matcher.name.as_str());
-                assert!(known.is_some() || prometheus, "{place}: {name} has no label {}", matcher.name);
+                assert!(known.is_some() || prometheus, "{location}: {name} has no label {}", matcher.name);
                 if let Some(Label { values: Values::OneOf(values), .. }) = known {
                     let alternatives: Vec<_> = match &matcher.op {
                         MatchOp::Re(_) | MatchOp::NotRe(_) => matcher.value.split('|').collect(),
                         MatchOp::Equal | MatchOp::NotEqual => vec![matcher.value.as_str()],
                     };
                     for value in alternatives {
-                        assert!(values.contains(&value), "{place}: {name} has no {}={value}", matcher.name);
+                        assert!(
+                            values.contains(&value),
+                            "{location}: {name} has no {}={value}",
+                            matcher.name
+                        );
                     }
                 }
             }
         }
     }
-    assert!(asked > 80, "only {asked} selectors found");
+    assert!(count > 80, "only {count} selectors found");
 }
 
 #[test]
 fn every_metric_is_on_a_panel() {
-    let mut shown = BTreeSet::new();
+    let mut queried = BTreeSet::new();
     for (query, _) in queries() {
         for selector in selectors(&query).expect("PromQL") {
-            shown.extend(selector.name.as_deref().and_then(metric_of).map(|metric| metric.name));
+            queried.extend(selector.name.as_deref().and_then(metric_of).map(|metric| metric.name));
         }
     }
     let all: BTreeSet<_> = CATALOGUE.iter().map(|metric| metric.name).collect();
-    let missing: Vec<_> = all.difference(&shown).collect();
-    assert!(missing.is_empty(), "on no panel: {missing:?}");
+    let missing: Vec<_> = all.difference(&queried).collect();
+    assert!(missing.is_empty(), "metrics without a panel: {missing:?}");
 }
 
 #[test]
-fn what_is_grouped_by_and_shown_are_labels_of_the_metric() {
+fn legends_use_labels_of_the_metric() {
     for dashboard in DASHBOARDS {
         for panel in dashboard.panels() {
             for (query, legend) in panel.queries {
@@ -129,8 +135,8 @@ fn what_is_grouped_by_and_shown_are_labels_of_the_metric() {
                     .map(|label| label.name)
                     .chain(["instance", "job", "alertname"])
                     .collect();
-                for shown in legend.split("{{").skip(1) {
-                    let name = shown.split("}}").next().expect("a name");
+                for reference in legend.split("{{").skip(1) {
+                    let name = reference.split("}}").next().expect("a name");
                     assert!(labels.contains(name), "{}: {legend}: no label {name}", panel.title);
                 }
             }

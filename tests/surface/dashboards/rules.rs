@@ -4,7 +4,7 @@
 pub const ALERTS: &str = include_str!("../../../dashboards/alerts.yml");
 pub const ALERTS_TEST: &str = include_str!("../../../dashboards/alerts_test.yml");
 
-/// Each alert with its expression. The file has one a line.
+/// Each alert with its expression. The file has each expression on one line.
 pub fn expressions(rules: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut alert = None;
@@ -19,30 +19,30 @@ pub fn expressions(rules: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn each_alert_is_proved_to_fire_and_says_what_to_do() {
+fn each_alert_has_a_test_and_a_description() {
     let alerts = expressions(ALERTS);
     assert_eq!(alerts.len(), ALERTS.matches("- alert: ").count());
     assert!(alerts.len() >= 14, "{}", alerts.len());
     for (alert, _) in &alerts {
-        let proved = format!("{{alertname=\"{alert}\"}}");
-        assert!(ALERTS_TEST.contains(&proved), "{alert} is proved by no test in alerts_test.yml");
+        let test = format!("{{alertname=\"{alert}\"}}");
+        assert!(ALERTS_TEST.contains(&test), "{alert} has no test in alerts_test.yml");
     }
     for part in ["severity: ", "summary: ", "description: "] {
         assert_eq!(ALERTS.matches(part).count(), alerts.len(), "each alert has one {part}");
     }
 }
 
-/// The rules ask the engine for D_low; the worlds in which they are tested have the default's.
+/// The rules use the metric of D_low, and the rule tests must use its default value.
 #[test]
-fn the_d_low_of_the_alerts_is_the_engine_s() {
+fn the_rule_tests_use_the_default_d_low() {
     let below = expressions(ALERTS).into_iter().find(|(alert, _)| alert == "MeshBelowDlow");
     let (_, expression) = below.expect("an alert for small meshes");
     assert_eq!(expression.matches("gossipsub_mesh_degree{bound=\"low\"}").count(), 2, "{expression}");
     let low = actix_gossipsub::LimitsConfig::<String>::default().degree_low;
     let series = "- series: gossipsub_mesh_degree{instance=\"n\",job=\"gossipsub\",bound=\"low\"}";
     let values = format!("values: \"{low}x");
-    let worlds = ALERTS_TEST.split(series).skip(1);
-    let found: Vec<_> = worlds.map(|rest| rest.lines().nth(1).unwrap_or_default().trim()).collect();
-    assert_eq!(found.len(), 2, "a good and a bad world");
+    let tests = ALERTS_TEST.split(series).skip(1);
+    let found: Vec<_> = tests.map(|rest| rest.lines().nth(1).unwrap_or_default().trim()).collect();
+    assert_eq!(found.len(), 2, "one test in which the alert fires and one in which it does not");
     assert!(found.iter().all(|line| line.starts_with(&values)), "{found:?} is not {low}");
 }

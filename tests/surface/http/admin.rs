@@ -10,22 +10,22 @@ use actix_gossipsub::{
 use actix_web::web;
 use serde_json::json;
 
-use super::support::{Engine, Server, alone, limits, manual, run};
+use super::support::{Engine, Server, limits, manual, run, start_alone};
 
 /// A transport that connects at once.
 #[derive(Clone)]
-pub struct Plug {
+pub struct TestTransport {
     pub worker: Engine,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
-impl Plug {
+impl TestTransport {
     pub fn new(worker: &Engine) -> Self {
         Self { worker: worker.clone(), requests: Arc::default() }
     }
 }
 
-impl Transport<PlainNetwork> for Plug {
+impl Transport<PlainNetwork> for TestTransport {
     fn connect(&self, point: u64) -> TransportFuture {
         self.requests.lock().unwrap().push(format!("connect {point}"));
         let outcome = if point == 0 { Err("there is no point 0".to_owned()) } else { Ok(()) };
@@ -45,12 +45,12 @@ impl Transport<PlainNetwork> for Plug {
 #[test]
 fn each_endpoint_takes_effect() {
     run(async {
-        let worker = alone(manual(limits(|config| config.score.app_specific_weight = 2.0)), &["a"]);
-        let plug = Plug::new(&worker);
-        let requests = Arc::clone(&plug.requests);
+        let worker = start_alone(manual(limits(|config| config.score.app_specific_weight = 2.0)), &["a"]);
+        let transport = TestTransport::new(&worker);
+        let requests = Arc::clone(&transport.requests);
         let server = Server::serving(move || {
-            let admin = http::admin_scope(plug.worker.clone(), plug.clone());
-            web::scope("").service(admin).service(http::scope_without_metrics(plug.worker.clone()))
+            let admin = http::admin_scope(transport.worker.clone(), transport.clone());
+            web::scope("").service(admin).service(http::scope_without_metrics(transport.worker.clone()))
         });
         let send = async |method: &str, path: &str, body| {
             server.send(method, &format!("/admin/p2p/{path}"), body).await.status.as_u16()
@@ -90,9 +90,9 @@ fn each_endpoint_takes_effect() {
 #[test]
 fn a_ban_without_weight_is_refused() {
     run(async {
-        let worker = alone(manual(limits(|config| config.score.app_specific_weight = 0.0)), &["a"]);
-        let plug = Plug::new(&worker);
-        let server = Server::serving(move || http::admin_scope(plug.worker.clone(), plug.clone()));
+        let worker = start_alone(manual(limits(|config| config.score.app_specific_weight = 0.0)), &["a"]);
+        let transport = TestTransport::new(&worker);
+        let server = Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone()));
         worker.p2p_input(P2pInput::connected(7)).unwrap();
         worker.settle().await;
         let answer = server.send("PATCH", "/admin/p2p/peers/by-id/7", Some(json!({ "acl": "ban" }))).await;
@@ -104,7 +104,7 @@ fn a_ban_without_weight_is_refused() {
 #[test]
 fn the_read_only_scope_serves_no_admin_endpoint() {
     run(async {
-        let worker = alone(manual(limits(|_| {})), &["a"]);
+        let worker = start_alone(manual(limits(|_| {})), &["a"]);
         let server = Server::of(&worker);
         for (method, path) in [
             ("POST", "/admin/p2p/connect"),

@@ -11,12 +11,12 @@ use actix_web::{
 use serde_json::{Value, json};
 
 use super::{
-    admin::Plug,
-    support::{Server, alone, graft, limits, manual, message, network, publish, quiet, receive, run},
+    admin::TestTransport,
+    support::{Server, graft, limits, manual, message, network, publish, quiet, receive, run, start_alone},
 };
 
 #[test]
-fn every_documented_path_answers_as_documented() {
+fn every_documented_path_responds_as_documented() {
     run(async {
         let limits = limits(|config| config.score.app_specific_weight = 1.0);
         let workers = network(4, &["a", "b"], &limits).await;
@@ -54,8 +54,8 @@ fn every_documented_path_answers_as_documented() {
         assert!(paths.len() >= 20, "{}", paths.len());
         let mut empty = BTreeSet::new();
         for (path, item) in paths {
-            let asked = path.replace("{peer}", "77");
-            let answer = server.ask(&asked).await;
+            let concrete = path.replace("{peer}", "77");
+            let answer = server.get(&concrete).await;
             let operation = &item["get"];
             let documented = &operation["responses"][answer.status.as_str()]["content"];
             let (kind, content) = documented.as_object().expect(path).iter().next().expect("a kind");
@@ -81,18 +81,18 @@ fn problems_are_documented_too() {
         let workers = network(1, &["a"], &limits(|_| {})).await;
         let server = Server::of(&workers[0]);
         let document = server.json("/openapi.json").await;
-        let asked = [
+        let cases = [
             ("/p2p/gossipsub/scores/{peer}", "5", "404"),
             ("/p2p/gossipsub/scores/{peer}", "x", "400"),
             ("/p2p/gossipsub/explain/{peer}", "5", "404"),
             ("/p2p/gossipsub/mesh", "?limit=0", "400"),
             ("/p2p/gossipsub/mesh", "?topic=z", "404"),
         ];
-        for (path, with, status) in asked {
-            let at =
+        for (path, with, status) in cases {
+            let target =
                 if path.contains("{peer}") { path.replace("{peer}", with) } else { format!("{path}{with}") };
-            let answer = server.ask(&at).await;
-            assert_eq!(answer.status.as_str(), status, "{at}");
+            let answer = server.get(&target).await;
+            assert_eq!(answer.status.as_str(), status, "{target}");
             let responses = &document["paths"][path]["get"]["responses"];
             let schema = &responses[status]["content"]["application/json"]["schema"];
             assert!(schema.is_object(), "{path} {status}");
@@ -100,7 +100,7 @@ fn problems_are_documented_too() {
         }
         workers[0].shutdown().await;
         for (path, item) in document["paths"].as_object().expect("paths") {
-            let answer = server.ask(&path.replace("{peer}", "7")).await;
+            let answer = server.get(&path.replace("{peer}", "7")).await;
             let documented = &item["get"]["responses"]["503"];
             assert_eq!(documented.is_object(), answer.status == 503, "{path}: {}", answer.status);
             if documented.is_object() {
@@ -126,16 +126,16 @@ fn operations(document: &Value) -> BTreeSet<(String, String)> {
 #[test]
 fn every_served_path_is_documented() {
     run(async {
-        let worker = alone(manual(limits(|_| {})), &["a"]);
-        let plug = Plug::new(&worker);
+        let worker = start_alone(manual(limits(|_| {})), &["a"]);
+        let transport = TestTransport::new(&worker);
         let server = Server::serving(move || {
             let routes = async |tree: Data<IntrospectionTree>| tree.report_as_json();
             web::scope("")
                 .route("/routes", web::get().to(routes))
-                .service(http::admin_scope(worker.clone(), plug.clone()))
+                .service(http::admin_scope(worker.clone(), transport.clone()))
                 .service(http::scope_without_metrics(worker.clone()))
         });
-        let routes: Value = serde_json::from_str(&server.ask("/routes").await.text).expect("JSON");
+        let routes: Value = serde_json::from_str(&server.get("/routes").await.text).expect("JSON");
         let routes = routes.as_array().expect("a list").iter();
         let routes = routes.filter(|route| route["resource_type"] == "resource").flat_map(|route| {
             let path = route["full_path"].as_str().expect("a path").to_owned();
@@ -155,9 +155,9 @@ fn every_served_path_is_documented() {
 #[test]
 fn administrative_responses_are_as_documented() {
     run(async {
-        let worker = alone(manual(limits(|config| config.score.app_specific_weight = 1.0)), &["a"]);
-        let plug = Plug::new(&worker);
-        let server = Server::serving(move || http::admin_scope(plug.worker.clone(), plug.clone()));
+        let worker = start_alone(manual(limits(|config| config.score.app_specific_weight = 1.0)), &["a"]);
+        let transport = TestTransport::new(&worker);
+        let server = Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone()));
         let document = admin_document();
         let mut answered = BTreeSet::new();
         for (method, path, argument, body, status) in [
@@ -199,7 +199,7 @@ fn admin_document() -> Value {
 fn the_schemas_are_strict() {
     let document = serde_json::to_value(actix_gossipsub::http::document()).expect("JSON");
     let schema = json!({ "$ref": "#/components/schemas/PeerScore" });
-    assert_valid(&document, &schema, &json!({ "peer": 7, "score": 0.5 }), "as it is");
+    assert_valid(&document, &schema, &json!({ "peer": 7, "score": 0.5 }), "a valid value");
     for invalid in
         [json!({ "peer": 7 }), json!({ "peer": 7, "score": "0" }), json!({ "peer": 7, "score": 0, "x": 1 })]
     {

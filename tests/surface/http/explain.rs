@@ -4,7 +4,7 @@
 use actix_gossipsub::{AppInput, P2pInput, P2pMessage, Validity, Worker, plain::PlainNetwork};
 use serde_json::{Value, json};
 
-use super::support::{Server, alone, graft, limits, manual, message, run, subscribed};
+use super::support::{Server, graft, limits, manual, message, run, start_alone, subscribed};
 
 fn events<'a>(list: &'a Value, kind: &str) -> Vec<&'a Value> {
     list.as_array().unwrap().iter().filter(|event| event["type"] == kind).collect()
@@ -14,7 +14,7 @@ fn events<'a>(list: &'a Value, kind: &str) -> Vec<&'a Value> {
 fn a_rejected_graft_is_explained_by_its_reason_and_score() {
     run(async {
         let limits = limits(|config| config.score.app_specific_weight = 2.0);
-        let worker = alone(manual(limits), &["a"]);
+        let worker = start_alone(manual(limits), &["a"]);
         worker.p2p_input(P2pInput::connected(1)).unwrap();
         worker.app_input(AppInput::SetApplicationScore { peer: 1, score: -1.5 }).unwrap();
         worker.settle().await;
@@ -66,7 +66,7 @@ fn a_score_is_the_sum_of_its_components() {
         let network = PlainNetwork::with_validator(|delivery| {
             if delivery.message.message_id.number < 100 { Validity::Valid } else { Validity::Invalid }
         });
-        let worker = alone(Worker::builder(network, limits).manual().arbiters(1).seed(1), &["a", "b"]);
+        let worker = start_alone(Worker::builder(network, limits).manual().arbiters(1).seed(1), &["a", "b"]);
         worker.p2p_input(P2pInput::connected(1)).unwrap();
         worker.app_input(AppInput::SetApplicationScore { peer: 1, score: -0.5 }).unwrap();
         for number in 0..5 {
@@ -108,7 +108,7 @@ fn thresholds_list_what_a_peer_is_below() {
         let limits = limits(|config| config.score.app_specific_weight = 1.0);
         let (gossip, publish) = (limits.gossip_threshold, limits.publish_threshold);
         assert!(publish < gossip && gossip < 0.0);
-        let worker = alone(manual(limits), &["a"]);
+        let worker = start_alone(manual(limits), &["a"]);
         worker.p2p_input(P2pInput::connected(1)).unwrap();
         let server = Server::of(&worker);
         let mid = (gossip + publish) / 2.0;
@@ -149,7 +149,7 @@ fn the_records_of_each_peer_are_bounded() {
             config.bounds.max_decisions_per_peer = 10;
             config.degree_high = 100;
         });
-        let worker = alone(manual(limits).message_events(5), &["a"]);
+        let worker = start_alone(manual(limits).message_events(5), &["a"]);
         worker.p2p_input(P2pInput::connected(1)).unwrap();
         graft(&worker, 1, "a");
         worker.settle().await;
@@ -186,7 +186,7 @@ fn the_records_of_each_peer_are_bounded() {
 #[test]
 fn events_continue_after_the_last_page() {
     run(async {
-        let worker = alone(manual(limits(|_| {})), &["a"]);
+        let worker = start_alone(manual(limits(|_| {})), &["a"]);
         for peer in 0..10 {
             worker.p2p_input(P2pInput::connected(peer)).unwrap();
         }

@@ -3,7 +3,7 @@
 use actix_gossipsub::{AppInput, P2pInput};
 use serde_json::Value;
 
-use super::support::{Server, alone, limits, manual, message, run, subscribed, until};
+use super::support::{Server, limits, manual, message, run, start_alone, subscribed, until};
 
 fn check(health: &Value, name: &str) -> String {
     let checks = health["checks"].as_array().unwrap();
@@ -15,12 +15,12 @@ fn check(health: &Value, name: &str) -> String {
 #[test]
 fn a_topic_without_peers_degrades() {
     run(async {
-        let worker = alone(manual(limits(|_| {})), &["a", "b"]);
+        let worker = start_alone(manual(limits(|_| {})), &["a", "b"]);
         worker.p2p_input(P2pInput::connected(1)).unwrap();
         subscribed(&worker, 1, "a");
         worker.tick().await;
         let server = Server::of(&worker);
-        let answer = server.ask("/health").await;
+        let answer = server.get("/health").await;
         assert_eq!(answer.status, 200, "a degraded engine works");
         assert_eq!(
             (check(&answer.json(), "topics").as_str(), &answer.json()["status"]),
@@ -77,11 +77,11 @@ fn an_unread_stream_degrades() {
 #[test]
 fn an_ended_engine_is_down() {
     run(async {
-        let worker = alone(manual(limits(|_| {})), &[]);
+        let worker = start_alone(manual(limits(|_| {})), &[]);
         let server = Server::of(&worker);
         assert_eq!(server.json("/health").await["status"], "up");
         worker.shutdown().await;
-        let answer = server.ask("/health").await;
+        let answer = server.get("/health").await;
         assert_eq!(answer.status, 503);
         assert_eq!(
             (check(&answer.json(), "engine").as_str(), &answer.json()["status"]),
@@ -100,13 +100,13 @@ fn a_missing_heartbeat_is_reported() {
         let clock = Arc::new(ManualClock::new());
         let limits = limits(|config| config.heartbeat_interval = Duration::from_secs(3600));
         let builder = Worker::builder(PlainNetwork::new(), limits).arbiters(1).clock(clock.clone());
-        let worker = alone(builder, &[]);
+        let worker = start_alone(builder, &[]);
         let server = Server::of(&worker);
         assert_eq!(check(&server.json("/health").await, "heartbeat"), "ok");
         clock.advance(Duration::from_secs(3600 * 4));
         assert_eq!(check(&server.json("/health").await, "heartbeat"), "ko");
         clock.advance(Duration::from_secs(3600 * 40));
-        let answer = server.ask("/health").await;
+        let answer = server.get("/health").await;
         assert_eq!((answer.status.as_u16(), check(&answer.json(), "heartbeat")), (503, "down".into()));
         server.end().await;
     });
@@ -118,7 +118,7 @@ fn real_heartbeats_are_seen() {
     run(async {
         let limits = limits(|config| config.heartbeat_interval = Duration::from_millis(10));
         let builder = actix_gossipsub::Worker::builder(actix_gossipsub::plain::PlainNetwork::new(), limits);
-        let worker = alone(builder.arbiters(1), &[]);
+        let worker = start_alone(builder.arbiters(1), &[]);
         until(|| async { worker.last_heartbeat().tick > 2 }).await;
         let server = Server::of(&worker);
         assert_eq!(check(&server.json("/health").await, "heartbeat"), "ok");

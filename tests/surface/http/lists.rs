@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::support::{
-    Server, alone, graft, limits, manual, message, network, publish, quiet, run, subscribed,
+    Server, graft, limits, manual, message, network, publish, quiet, run, start_alone, subscribed,
 };
 use actix_gossipsub::P2pInput;
 
@@ -89,7 +89,7 @@ fn pages_miss_nothing_and_repeat_nothing() {
     run(async {
         let names: Vec<_> = (0..57).map(|n| format!("t {n:02}/\"ü&")).collect();
         let topics: Vec<_> = names.iter().map(String::as_str).collect();
-        let worker = alone(manual(limits(|_| {})), &topics);
+        let worker = start_alone(manual(limits(|_| {})), &topics);
         for peer in 0..23 {
             worker.p2p_input(P2pInput::connected(peer)).unwrap();
             topics.iter().for_each(|topic| subscribed(&worker, peer, topic));
@@ -110,7 +110,7 @@ fn pages_miss_nothing_and_repeat_nothing() {
             assert_eq!(all.as_array().unwrap().len(), whole, "{list}");
             let (mut walked, mut query) = (Vec::new(), "?limit=5".to_owned());
             loop {
-                let answer = server.ask(&format!("{path}{query}")).await;
+                let answer = server.get(&format!("{path}{query}")).await;
                 let items = answer.json();
                 let items = items.as_array().unwrap();
                 assert!(!items.is_empty() && items.len() <= 5, "{list}");
@@ -138,7 +138,7 @@ fn a_page_of_large_items_ends_early() {
     run(async {
         let names: Vec<_> = (0..600).map(|n| format!("{n:03}")).collect();
         let topics: Vec<_> = names.iter().map(String::as_str).collect();
-        let worker = alone(manual(limits(|config| config.max_topics_per_peer = 1_000)), &topics);
+        let worker = start_alone(manual(limits(|config| config.max_topics_per_peer = 1_000)), &topics);
         for peer in 0..400 {
             worker.p2p_input(P2pInput::connected(peer)).unwrap();
             for topic in &topics {
@@ -147,7 +147,7 @@ fn a_page_of_large_items_ends_early() {
             worker.settle().await;
         }
         let server = Server::of(&worker);
-        let answer = server.ask("/p2p/gossipsub/topics/peers?limit=10000").await;
+        let answer = server.get("/p2p/gossipsub/topics/peers?limit=10000").await;
         let items = answer.json();
         let peers: usize =
             items.as_array().unwrap().iter().map(|item| item["peers"].as_array().unwrap().len()).sum();

@@ -17,7 +17,7 @@ const TOPICS: usize = 5_000;
 async fn all(server: &Server, path: &str) -> Vec<Value> {
     let (mut items, mut query) = (Vec::new(), String::new());
     loop {
-        let answer = server.ask(&format!("{path}{query}")).await;
+        let answer = server.get(&format!("{path}{query}")).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         items.extend(answer.json().as_array().expect("a list").clone());
         match answer.next() {

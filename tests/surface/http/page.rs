@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use super::{
     browser::Browser,
     support::{
-        Engine, Server, alone, graft, limits, manual, message, network, publish, quiet, run, subscribed,
+        Engine, Server, graft, limits, manual, message, network, publish, quiet, run, start_alone, subscribed,
     },
 };
 
 /// Twelve engines on eight topics. The first has two more peers: one with a negative score and one direct.
-async fn world() -> Vec<Engine> {
+async fn workers_on_eight_topics() -> Vec<Engine> {
     let limits = limits(|config| config.score.app_specific_weight = 1.0);
     let topics = ["blocks", "votes", "slot 0", "slot 1", "slot 2", "slot 3", "news", "idle"];
     let workers = network(12, &topics, &limits).await;
@@ -48,7 +48,7 @@ async fn world() -> Vec<Engine> {
 fn the_page_displays_what_the_api_returns() {
     run(async {
         let Some(browser) = Browser::start().await else { return };
-        let workers = world().await;
+        let workers = workers_on_eight_topics().await;
         let server = Server::of(&workers[0]);
         browser.client.goto(&format!("http://{}/", server.address)).await.unwrap();
         browser.until("return document.querySelectorAll('#peers tr').length > 0").await;
@@ -84,7 +84,7 @@ fn the_page_displays_what_the_api_returns() {
         let displayed = browser
             .run("return [...document.querySelectorAll('#peers tr')].map(row => [...row.cells].map(cell => cell.textContent))")
             .await;
-        let cell = |row: &Value, at: usize| row[at].as_str().unwrap().to_owned();
+        let cell = |row: &Value, column: usize| row[column].as_str().unwrap().to_owned();
         let displayed: BTreeSet<_> = displayed
             .as_array()
             .unwrap()
@@ -113,7 +113,7 @@ fn the_page_displays_what_the_api_returns() {
 fn the_keyboard_opens_a_score() {
     run(async {
         let Some(browser) = Browser::start().await else { return };
-        let workers = world().await;
+        let workers = workers_on_eight_topics().await;
         let server = Server::of(&workers[0]);
         browser.client.goto(&format!("http://{}/", server.address)).await.unwrap();
         browser.until("return document.querySelectorAll('#peers button').length > 0").await;
@@ -171,13 +171,13 @@ fn the_keyboard_opens_a_score() {
         assert!(label.contains(&format!("{title},")), "{label} {title}");
         browser.run("document.getElementById('peer').close()").await;
         // A click on the position of a peer opens it.
-        let at = browser
+        let position = browser
             .run("const [x, y] = state.nodes.find(one => one.peer.name === '40').position; return [x, y]")
             .await;
         let click = format!(
             "const box = document.getElementById('graph').getBoundingClientRect(); document.getElementById('graph')\
              .dispatchEvent(new MouseEvent('click', {{ clientX: box.left + {}, clientY: box.top + {} }}))",
-            at[0], at[1]
+            position[0], position[1]
         );
         browser.run(&click).await;
         browser.until("return document.getElementById('peer').open && document.getElementById('peer-title').textContent === 'Peer 40'").await;
@@ -192,7 +192,7 @@ fn the_keyboard_opens_a_score() {
 fn every_element_has_an_accessible_name() {
     run(async {
         let Some(browser) = Browser::start().await else { return };
-        let workers = world().await;
+        let workers = workers_on_eight_topics().await;
         let server = Server::of(&workers[0]);
         browser.client.goto(&format!("http://{}/", server.address)).await.unwrap();
         browser.until("return document.querySelectorAll('#peers button').length > 0").await;
@@ -220,7 +220,7 @@ const PIXELS: &str = "const graph = document.getElementById('graph'), \
 fn both_colour_schemes_are_drawn() {
     run(async {
         let Some(browser) = Browser::start().await else { return };
-        let workers = world().await;
+        let workers = workers_on_eight_topics().await;
         let server = Server::of(&workers[0]);
         browser.client.goto(&format!("http://{}/", server.address)).await.unwrap();
         let mut renderings = Vec::new();
@@ -267,14 +267,14 @@ fn a_thousand_topics_and_two_hundred_peers() {
         let Some(browser) = Browser::start().await else { return };
         let names: Vec<_> = (0..1_000).map(|n| format!("topic {n:04}")).collect();
         let topics: Vec<_> = names.iter().map(String::as_str).collect();
-        let worker = alone(manual(limits(|config| config.max_topics_per_peer = 1_000)), &topics);
+        let worker = start_alone(manual(limits(|config| config.max_topics_per_peer = 1_000)), &topics);
         for peer in 1..=200 {
             worker.p2p_input(P2pInput::connected(peer)).unwrap();
             // Each peer subscribes to a fortieth of the topics, and to the first one.
             let some = topics
                 .iter()
                 .enumerate()
-                .filter(|(at, _)| *at == 0 || (*at as u64 + peer).is_multiple_of(40));
+                .filter(|(index, _)| *index == 0 || (*index as u64 + peer).is_multiple_of(40));
             some.for_each(|(_, topic)| subscribed(&worker, peer, topic));
             worker.settle().await;
         }
@@ -316,7 +316,7 @@ fn identifiers_are_never_markup() {
             "javascript:window.pwned=1",
             "\u{202e}'\"`${window.pwned=1}",
         ];
-        let worker = alone(manual(limits(|_| {})).message_events(16), &hostile);
+        let worker = start_alone(manual(limits(|_| {})).message_events(16), &hostile);
         worker.p2p_input(P2pInput::connected(1)).unwrap();
         for topic in hostile {
             subscribed(&worker, 1, topic);

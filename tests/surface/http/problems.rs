@@ -3,12 +3,12 @@
 use actix_gossipsub::{P2pInput, http};
 use serde_json::json;
 
-use super::support::{Server, alone, limits, manual, run};
+use super::support::{Server, limits, manual, run, start_alone};
 
 #[test]
 fn errors_have_a_status_and_a_message() {
     run(async {
-        let worker = alone(manual(limits(|_| {})), &["a"]);
+        let worker = start_alone(manual(limits(|_| {})), &["a"]);
         worker.p2p_input(P2pInput::connected(1)).unwrap();
         worker.settle().await;
         let server = Server::of(&worker);
@@ -33,7 +33,7 @@ fn errors_have_a_status_and_a_message() {
             ("/nothing", 404, "not_found"),
         ];
         for (path, status, error) in cases {
-            let answer = server.ask(path).await;
+            let answer = server.get(path).await;
             assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text);
             let problem = answer.json();
             assert_eq!(problem["error"], error, "{path}");
@@ -58,7 +58,7 @@ fn errors_have_a_status_and_a_message() {
 fn hostile_identifiers_stay_identifiers() {
     run(async {
         let hostile = "<script>alert(1)</script>\"'&\u{202e}\u{0}/../%2e%2e";
-        let worker = alone(manual(limits(|_| {})), &[hostile]);
+        let worker = start_alone(manual(limits(|_| {})), &[hostile]);
         worker.settle().await;
         let server = Server::of(&worker);
         assert_eq!(server.json("/p2p/gossipsub/topics").await, json!([hostile]));
@@ -68,7 +68,7 @@ fn hostile_identifiers_stay_identifiers() {
         for path in
             [encoded.as_str(), "%00", "%ff%fe", "..%2f..%2fetc%2fpasswd", "{}", "null", &"9".repeat(4_000)]
         {
-            let answer = server.ask(&format!("/p2p/gossipsub/scores/{path}")).await;
+            let answer = server.get(&format!("/p2p/gossipsub/scores/{path}")).await;
             assert!([400, 404].contains(&answer.status.as_u16()), "{path}: {}", answer.text);
             assert!(answer.json()["error"].is_string());
         }
@@ -79,14 +79,14 @@ fn hostile_identifiers_stay_identifiers() {
 #[test]
 fn an_application_without_a_recorder_has_no_metrics() {
     run(async {
-        let worker = alone(manual(limits(|_| {})), &["a"]);
+        let worker = start_alone(manual(limits(|_| {})), &["a"]);
         let with = Server::of(&worker);
-        let answer = with.ask("/metrics").await;
+        let answer = with.get("/metrics").await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "# nothing\n"));
         assert!(answer.kind.starts_with("text/plain; version=0.0.4"), "{}", answer.kind);
         let served = worker.clone();
         let without = Server::serving(move || http::scope_without_metrics(served.clone()));
-        assert_eq!(without.ask("/metrics").await.status, 404);
+        assert_eq!(without.get("/metrics").await.status, 404);
         // Mounted below a path prefix of the application.
         let served = worker.clone();
         let below = Server::serving(move || {
@@ -102,13 +102,13 @@ fn an_application_without_a_recorder_has_no_metrics() {
 #[test]
 fn a_stopped_engine_responds_with_503() {
     run(async {
-        let worker = alone(manual(limits(|_| {})), &["a"]);
+        let worker = start_alone(manual(limits(|_| {})), &["a"]);
         let server = Server::of(&worker);
         worker.shutdown().await;
         for path in
             ["topics", "mesh", "scores", "scores/1", "connections", "stats", "queues", "footprint", "events"]
         {
-            let answer = server.ask(&format!("/p2p/gossipsub/{path}")).await;
+            let answer = server.get(&format!("/p2p/gossipsub/{path}")).await;
             assert_eq!(answer.status.as_u16(), 503, "{path}");
             assert_eq!(answer.json()["error"], "stopped");
         }
@@ -129,18 +129,18 @@ fn a_blocked_engine_responds_with_503() {
                 let _ = blocked.lock().unwrap().recv();
             }
         });
-        let worker = alone(builder, &["a"]);
+        let worker = start_alone(builder, &["a"]);
         worker.settle().await;
         worker.report_slow_peer(&1);
         let server = Server::of(&worker);
         for path in ["/p2p/gossipsub/mesh", "/health"] {
-            let answer = server.ask(path).await;
+            let answer = server.get(path).await;
             assert_eq!(answer.status.as_u16(), 503, "{path}");
             assert!(answer.text.contains("did not answer"), "{}", answer.text);
         }
         drop(release);
         worker.settle().await;
-        assert_eq!(server.ask("/p2p/gossipsub/mesh").await.status, 200);
+        assert_eq!(server.get("/p2p/gossipsub/mesh").await.status, 200);
         server.end().await;
     });
 }

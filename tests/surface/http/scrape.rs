@@ -9,7 +9,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::support::*;
 
-/// The sum of all series of a name that have this in their labels.
+/// The sum of all series of a name whose lines contain `label`.
 fn sum(scrape: &str, name: &str, label: &str) -> f64 {
     let of_name = scrape.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
     let values = of_name.filter(|line| line.contains(label)).map(|line| line.rsplit(' ').next().unwrap());
@@ -17,11 +17,11 @@ fn sum(scrape: &str, name: &str, label: &str) -> f64 {
 }
 
 /// Generates input of every kind that is counted.
-fn live(worker: &Engine) {
+fn send_inputs(worker: &Engine) {
     for peer in 1..=6 {
         let info = ConnectionInfo::new(Direction::outbound_if(peer % 2 == 0));
         let connection = P2pInput::NewConnection { peer, info };
-        worker.p2p_input(connection).expect("it runs");
+        worker.p2p_input(connection).expect("the engine runs");
         subscribed(worker, peer, "a");
         graft(worker, peer, "a");
     }
@@ -48,8 +48,8 @@ fn the_statistics_equal_the_scrape() {
     run(async {
         let recorder = with_buckets(PrometheusBuilder::new()).build_recorder();
         let handle = recorder.handle();
-        let worker = alone(manual(limits(|_| {})).recorder(Arc::new(recorder)), &["a", "b"]);
-        live(&worker);
+        let worker = start_alone(manual(limits(|_| {})).recorder(Arc::new(recorder)), &["a", "b"]);
+        send_inputs(&worker);
         worker.settle().await;
         worker.tick().await;
         let served = worker.clone();
@@ -58,7 +58,7 @@ fn the_statistics_equal_the_scrape() {
             http::scope(served.clone(), move || handle.render())
         });
         let stats = server.json("/p2p/gossipsub/stats").await;
-        let scrape = server.ask("/metrics").await.text;
+        let scrape = server.get("/metrics").await.text;
         let sent = |kind: &str| sum(&scrape, "gossipsub_rpc_sent_total", &format!("type=\"{kind}\""));
         let pairs = [
             ("count_topics", sum(&scrape, "gossipsub_topics", "")),

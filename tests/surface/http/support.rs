@@ -15,7 +15,7 @@ pub type Engine = Worker<PlainNetwork>;
 /// Runs a test inside an actix system, with a time limit of 240 s.
 pub fn run(test: impl Future<Output = ()>) {
     actix::System::new().block_on(async {
-        tokio::time::timeout(Duration::from_secs(240), test).await.expect("the test hangs");
+        tokio::time::timeout(Duration::from_secs(240), test).await.expect("the test ends within 240 s");
     });
 }
 
@@ -31,9 +31,9 @@ pub fn manual(limits: Limits<String>) -> WorkerBuilder<PlainNetwork> {
 }
 
 /// An engine whose outputs are read and discarded.
-pub fn alone(builder: WorkerBuilder<PlainNetwork>, topics: &[&str]) -> Engine {
+pub fn start_alone(builder: WorkerBuilder<PlainNetwork>, topics: &[&str]) -> Engine {
     let topics = topics.iter().map(|topic| (*topic).to_owned());
-    let Started { worker, mut p2p, mut app } = builder.start(topics).expect("inside a system");
+    let Started { worker, mut p2p, mut app } = builder.start(topics).expect("an actix system runs");
     actix::spawn(async move { while p2p.recv().await.is_some() {} });
     actix::spawn(async move { while app.recv().await.is_some() {} });
     worker
@@ -45,7 +45,7 @@ pub async fn network(count: u64, topics: &[&str], limits: &Limits<String>) -> Ve
         .map(|peer| {
             let topics = topics.iter().map(|topic| (*topic).to_owned());
             let builder = manual(limits.clone()).self_peer(peer).message_events(64);
-            builder.start(topics).expect("inside a system")
+            builder.start(topics).expect("an actix system runs")
         })
         .collect();
     let workers: Vec<Engine> = started.iter().map(|started| started.worker.clone()).collect();
@@ -55,7 +55,8 @@ pub async fn network(count: u64, topics: &[&str], limits: &Limits<String>) -> Ve
             while let Some(output) = p2p.recv().await {
                 if let P2pOutput::OutMessage { to_peer, message } = output {
                     // Other peers are not engines, so their messages are discarded.
-                    if let Some(other) = usize::try_from(to_peer - 1).ok().and_then(|at| others.get(at)) {
+                    if let Some(other) = usize::try_from(to_peer - 1).ok().and_then(|index| others.get(index))
+                    {
                         let _ = other.p2p_input(P2pInput::message(peer, message));
                     }
                 }
@@ -67,7 +68,7 @@ pub async fn network(count: u64, topics: &[&str], limits: &Limits<String>) -> Ve
         for other in (1..=count).filter(|other| *other != me) {
             let info = ConnectionInfo::new(Direction::outbound_if(me < other));
             let input = P2pInput::NewConnection { peer: other, info };
-            worker.p2p_input(input).expect("it runs");
+            worker.p2p_input(input).expect("the engine runs");
         }
     }
     quiet(&workers).await;
@@ -97,7 +98,7 @@ pub async fn until<F: Future<Output = bool>>(mut condition: impl FnMut() -> F) {
 }
 
 pub fn receive(worker: &Engine, peer: u64, message: P2pMessage<PlainNetwork>) {
-    worker.p2p_input(P2pInput::message(peer, message)).expect("it runs");
+    worker.p2p_input(P2pInput::message(peer, message)).expect("the engine runs");
 }
 
 pub fn subscribed(worker: &Engine, peer: u64, topic: &str) {
@@ -115,7 +116,7 @@ pub fn message(worker: &Engine, peer: u64, topic: &str, number: u64) {
 
 pub fn publish(worker: &Engine, topic: &str, number: u64) {
     let message = PlainNetwork::message(topic, number, "content");
-    worker.app_input(AppInput::Publish(message)).expect("there is room");
+    worker.app_input(AppInput::Publish(message)).expect("the input is accepted");
 }
 
 /// A server on a free port of loopback.
@@ -146,7 +147,7 @@ impl Server {
     }
 
     /// Sends a GET request.
-    pub async fn ask(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Answer {
         self.send("GET", path, None).await
     }
 
@@ -160,7 +161,7 @@ impl Server {
 
     /// The JSON body of a successful GET request.
     pub async fn json(&self, path: &str) -> Value {
-        let answer = self.ask(path).await;
+        let answer = self.get(path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
         answer.json()
     }

@@ -12,10 +12,10 @@ use hyper_util::{
 };
 use serde_json::Value;
 
-/// Longer than any answer takes.
+/// The timeout of a request; every response takes less time.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// An answer whose body is read to its end.
+/// A response with its complete body.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -24,12 +24,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A header's text, if the answer has it.
+    /// The text of a header, if the response has it.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().expect("a header is text"))
     }
 
-    /// The text of a successful answer; of any other, an error that quotes it.
+    /// The body of a response with status 200; otherwise an error with the status and the body.
     pub fn ok(self) -> Result<String, String> {
         if self.status == StatusCode::OK {
             Ok(self.text)
@@ -48,7 +48,7 @@ pub fn connector() -> HttpConnector {
 ///
 /// # Errors
 ///
-/// A text that names the URL, if no complete answer comes within 30 s.
+/// A text that names the URL, if no complete response arrives within 30 s.
 pub async fn send(
     method: &str,
     url: &str,
@@ -71,11 +71,11 @@ pub async fn send(
     };
     let answer = tokio::time::timeout(LIMIT, exchange).await;
     answer
-        .unwrap_or_else(|_| Err(format!("no answer within {LIMIT:?}")))
+        .unwrap_or_else(|_| Err(format!("no response within {LIMIT:?}")))
         .map_err(|error: String| format!("{url}: {error}"))
 }
 
-/// The same for code that is not async; it may be called inside a runtime too.
+/// As [`send`], for code that is not async. It may be called inside a runtime too.
 ///
 /// # Errors
 ///

@@ -14,7 +14,7 @@ use crate::model::{
     op::{Id, Msg, Op, connection_info, population},
 };
 
-/// More operations are not read: a run stays short.
+/// The maximal number of operations, which keeps runs short; further bytes are ignored.
 const MAX_OPS: usize = 256;
 const NUMBERS: u16 = 32;
 
@@ -39,34 +39,34 @@ pub mod code {
     pub const APPLICATION_SCORE: u8 = 16;
     pub const UNREACHABLE: u8 = 17;
     pub const ADVANCE: u8 = 18;
-    pub const JUDGE_ID: u8 = 19;
-    pub const JUDGE_MESSAGE: u8 = 20;
+    pub const SET_ID_VERDICT: u8 = 19;
+    pub const SET_MESSAGE_VERDICT: u8 = 20;
     pub const FILTER: u8 = 21;
     pub const BATCH_LENGTH: u8 = 22;
     pub const IDONTWANT: u8 = 23;
 }
 
-/// What a node is to be put through.
+/// A setting and the operations that a node runs.
 #[derive(Clone, Debug)]
 pub struct Program {
     pub setting: Setting,
     pub ops: Vec<Op>,
 }
 
-/// How it is put through it.
+/// The options of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// Half of the peers are there and subscribed at first, and two topics are joined.
+    /// If true, half of the peers are connected and subscribed at the start, and two topics are joined.
     pub populated: bool,
-    /// Ids don't name their topic.
+    /// If true, ids don't name their topic.
     pub untagged: bool,
-    /// The greatest limits, spans and scores, and scores that are no numbers. Less can be checked then.
+    /// If true, limits, durations and scores may be extreme, and scores NaN. The run then checks fewer invariants.
     pub extreme: bool,
-    /// Two nodes are given the same, one by the methods, one by the worker's inputs.
+    /// If true, two nodes run the same operations, one with its methods and one with the worker's inputs.
     pub twins: bool,
-    /// Messages wait for a batch, for no time or for ever.
+    /// The batch interval: no batching, zero, or the maximum.
     pub batching: Option<Duration>,
-    /// Which limits, of all valid ones.
+    /// The number of the generated limits.
     pub limits: u8,
     pub seed: u8,
 }
@@ -100,7 +100,7 @@ impl<'a> Arbitrary<'a> for Program {
     }
 }
 
-/// Reads operations and what they are made of.
+/// Reads operations and their fields.
 struct Reader<'r, 'a> {
     u: &'r mut Unstructured<'a>,
     extreme: bool,
@@ -130,19 +130,21 @@ impl Reader<'_, '_> {
             code::PUBLISH => Op::Publish { message: self.message()? },
             code::JOIN => Op::Join { topic: self.topic()? },
             code::LEAVE => Op::Leave { topic: self.topic()? },
-            code => self.surroundings(code)?,
+            code => self.environment(code)?,
         })
     }
 
-    fn surroundings(&mut self, code: u8) -> Result<Op> {
+    fn environment(&mut self, code: u8) -> Result<Op> {
         Ok(match code {
             code::CHECK_PARKED => Op::CheckParked,
             code::PROCESS_BATCH => Op::ProcessBatch,
             code::APPLICATION_SCORE => Op::ApplicationScore { peer: self.peer()?, score: self.score()? },
             code::UNREACHABLE => Op::Unreachable { point: self.u.int_in_range(1000..=1011)? },
             code::ADVANCE => Op::Advance { by: self.leap()? },
-            code::JUDGE_ID => Op::JudgeId { number: self.number()?, verdict: self.verdict()? },
-            code::JUDGE_MESSAGE => Op::JudgeMessage { number: self.number()?, verdict: self.verdict()? },
+            code::SET_ID_VERDICT => Op::SetIdVerdict { number: self.number()?, verdict: self.verdict()? },
+            code::SET_MESSAGE_VERDICT => {
+                Op::SetMessageVerdict { number: self.number()?, verdict: self.verdict()? }
+            }
             code::FILTER => {
                 let action = [Action::IHave, Action::IWant, Action::Graft];
                 let (peer, action) = (self.peer()?, *self.u.choose(&action)?);
@@ -175,7 +177,7 @@ impl Reader<'_, '_> {
         Ok(*self.u.choose(&verdicts)?)
     }
 
-    /// Up to a second in milliseconds, or up to two minutes in seconds, or forever.
+    /// Up to a second in steps of 8 ms, up to about two minutes in seconds, or the maximum.
     fn span(&mut self) -> Result<Duration> {
         Ok(match self.u.arbitrary()? {
             u8::MAX => Duration::MAX,
@@ -184,7 +186,7 @@ impl Reader<'_, '_> {
         })
     }
 
-    /// A unit, and how many of it.
+    /// A unit of time and a number of units.
     fn leap(&mut self) -> Result<Duration> {
         let (unit, amount) = (self.u.int_in_range(0..=3)?, self.u.int_in_range(0..=63)?);
         Ok(match unit {
@@ -208,14 +210,14 @@ impl Reader<'_, '_> {
         })
     }
 
-    /// Only in extreme programs is a message sent on a foreign topic.
+    /// Only in extreme programs may a message be sent on another topic than that of its id.
     fn message(&mut self) -> Result<Msg> {
         let topic = self.topic()?;
-        let home = if self.extreme { self.topic()? } else { topic };
-        Ok(Msg { topic, home, number: self.number()?, content: self.u.int_in_range(0..=1)? })
+        let id_topic = if self.extreme { self.topic()? } else { topic };
+        Ok(Msg { topic, id_topic, number: self.number()?, content: self.u.int_in_range(0..=1)? })
     }
 
-    /// Few ids, or thousands of one topic.
+    /// At most 8 ids, or thousands of one topic.
     fn ids(&mut self) -> Result<Vec<Id>> {
         let count: u8 = self.u.arbitrary()?;
         if let Some(thousands @ 1..) = count.checked_sub(250) {

@@ -11,24 +11,24 @@ use libp2p::identity::Keypair;
 
 type NetMessage = P2pMessage<Libp2pNetwork>;
 
-/// Our key, and that of the seeds: nothing here depends on chance.
+/// Our key and that of the seeds. It is constant, so that runs are deterministic.
 pub static KEY: LazyLock<Keypair> =
     LazyLock::new(|| Keypair::ed25519_from_bytes([7; 32]).expect("32 bytes are a key"));
 
-/// Reads `bytes` under both signature policies, with generous limits and with tight ones. Panics if a
-/// limit or what was said gets lost on the way.
+/// Decodes `bytes` under both signature policies, with the default limits and with tight ones. Panics if a limit is
+/// exceeded or if a message changes when it is encoded and decoded again.
 pub fn run(bytes: &[u8]) {
     let signed = || SignaturePolicy::StrictSign(Box::new(KEY.clone()));
     for policy in [signed(), SignaturePolicy::StrictNoSign] {
         for limits in [WireLimits::default(), tight()] {
             let mut frames = frames(bytes, limits.max_frame_in);
             frames.push(bytes.to_vec());
-            frames.iter().for_each(|frame| judge(frame, &policy, &limits));
+            frames.iter().for_each(|frame| check(frame, &policy, &limits));
         }
     }
 }
 
-/// So tight that few bytes reach them.
+/// Limits that few bytes reach.
 fn tight() -> WireLimits {
     WireLimits::default().with(|l| {
         l.max_frame_in = 160;
@@ -42,13 +42,13 @@ fn tight() -> WireLimits {
     })
 }
 
-/// The frames in `bytes` up to the first error; the same ones in whatever pieces the bytes come.
+/// The frames in `bytes` up to the first error. Asserts that they do not depend on how the bytes are split.
 fn frames(bytes: &[u8], max: usize) -> Vec<Vec<u8>> {
     let (whole, end) = cut(bytes, bytes.len().max(1), max);
     for size in [1, 7] {
-        assert_eq!(cut(bytes, size, max), (whole.clone(), end.clone()), "in pieces of {size}");
+        assert_eq!(cut(bytes, size, max), (whole.clone(), end.clone()), "decoded in pieces of {size} bytes");
     }
-    assert!(whole.iter().all(|frame| frame.len() <= max), "a frame beyond the limit");
+    assert!(whole.iter().all(|frame| frame.len() <= max), "a frame exceeds the limit");
     whole
 }
 
@@ -67,26 +67,27 @@ fn cut(bytes: &[u8], size: usize, max: usize) -> (Vec<Vec<u8>>, Result<(), Frame
     (frames, Ok(()))
 }
 
-fn judge(frame: &[u8], policy: &SignaturePolicy, limits: &WireLimits) {
+fn check(frame: &[u8], policy: &SignaturePolicy, limits: &WireLimits) {
     let network = &Libp2pNetwork::builder(policy.clone()).limits(limits.clone()).build();
-    let generous = &Libp2pNetwork::builder(policy.clone()).build();
+    let by_default = &Libp2pNetwork::builder(policy.clone()).build();
     let read = fuzz::read(frame, network);
-    assert_eq!(read, fuzz::read(frame, network), "another time something else");
-    let Ok(said) = read else { return };
-    within_limits(&said, network.limits());
-    let strictest = fuzz::read(frame, generous).expect("what tight limits allow generous ones do");
-    assert_eq!(said, strictest, "limits change what is said");
-    said.iter().for_each(|one| verdict_follows_the_policy(one, network));
-    said.iter().for_each(|one| addresses_are_bounded(one, network));
-    is_heard_again(said, generous);
+    assert_eq!(read, fuzz::read(frame, network), "decoding a frame twice gives different results");
+    let Ok(messages) = read else { return };
+    within_limits(&messages, network.limits());
+    let with_default_limits =
+        fuzz::read(frame, by_default).expect("the default limits accept what tight limits accept");
+    assert_eq!(messages, with_default_limits, "limits change the decoded messages");
+    messages.iter().for_each(|one| verdict_follows_the_policy(one, network));
+    messages.iter().for_each(|one| addresses_are_bounded(one, network));
+    survives_encoding(messages, by_default);
 }
 
-fn within_limits(said: &[NetMessage], limits: &WireLimits) {
-    let (mut subscriptions, mut messages, mut control, mut px, mut all_ids) = (0, 0, 0, 0, 0);
-    for one in said {
+fn within_limits(messages: &[NetMessage], limits: &WireLimits) {
+    let (mut subscriptions, mut full_messages, mut control, mut px, mut all_ids) = (0, 0, 0, 0, 0);
+    for one in messages {
         match one {
             NetMessage::Subscribe { .. } | NetMessage::Unsubscribe { .. } => subscriptions += 1,
-            NetMessage::FullMessage(_) => messages += 1,
+            NetMessage::FullMessage(_) => full_messages += 1,
             _ => control += 1,
         }
         if let NetMessage::IHave { message_ids, .. }
@@ -103,7 +104,7 @@ fn within_limits(said: &[NetMessage], limits: &WireLimits) {
         assert!((1..=limits.max_topic_length).contains(&name), "a topic of {name} bytes");
     }
     assert!(subscriptions <= limits.max_subscriptions_in, "{subscriptions} subscriptions");
-    assert!(messages <= limits.max_messages_in, "{messages} messages");
+    assert!(full_messages <= limits.max_messages_in, "{full_messages} messages");
     assert!(control <= limits.max_control_in, "{control} control entries");
     assert!(all_ids <= limits.max_ids_in, "{all_ids} ids");
     assert!(px <= limits.max_px_in, "{px} px peers");
@@ -118,7 +119,11 @@ fn verdict_follows_the_policy(one: &NetMessage, network: &Libp2pNetwork) {
     };
     assert_eq!(network.validate(&Delivery::new(KEY.public().to_peer_id(), Arc::clone(full))), expected);
     let own = network.message_id(&full.topic, &full.message) == full.message_id;
-    assert_eq!(own, full.message.signature_error().is_none(), "a flawed message has an id of its own");
+    assert_eq!(
+        own,
+        full.message.signature_error().is_none(),
+        "only an authentic message has the id computed from its content"
+    );
     let signed = matches!(network.policy(), SignaturePolicy::StrictSign(_));
     if full.message.signature_error().is_none() {
         assert_eq!(full.message.source().is_some(), signed);
@@ -126,41 +131,50 @@ fn verdict_follows_the_policy(one: &NetMessage, network: &Libp2pNetwork) {
     }
 }
 
-/// A signed record comes from the peer that is recommended, or from nobody: it is read only here.
+/// The addresses of a peer in a PRUNE are bounded and do not change when they are read again.
 fn addresses_are_bounded(one: &NetMessage, network: &Libp2pNetwork) {
     let NetMessage::Prune { px, .. } = one else { return };
     for PxPeer { peer, .. } in px {
         let first = fuzz::addresses(peer, network);
         assert!(first.len() <= 8, "{} addresses of one peer", first.len());
-        assert_eq!(first, fuzz::addresses(peer, network), "found once, kept");
+        assert_eq!(
+            first,
+            fuzz::addresses(peer, network),
+            "reading the addresses twice gives different results"
+        );
     }
 }
 
-/// What is said again, in our own encoding, is heard as it was said.
-fn is_heard_again(said: Vec<NetMessage>, network: &Libp2pNetwork) {
+/// Messages encoded by this crate are decoded to the same messages.
+fn survives_encoding(messages: Vec<NetMessage>, network: &Libp2pNetwork) {
     let limits = network.limits();
-    let said: Vec<NetMessage> = said.into_iter().filter_map(|one| sayable(one, limits)).collect();
-    let Ok(bytes) = fuzz::write(&said, network) else {
-        assert!(said.iter().any(|one| length(one) > 60_000), "too large to be said");
+    let messages: Vec<NetMessage> = messages.into_iter().filter_map(|one| encodable(one, limits)).collect();
+    let Ok(bytes) = fuzz::write(&messages, network) else {
+        assert!(messages.iter().any(|one| length(one) > 60_000), "only a large message may fail to encode");
         return;
     };
     let (frames, end) = cut(&bytes, bytes.len().max(1), limits.max_frame_in);
     assert_eq!(end, Ok(()));
-    let heard: Vec<NetMessage> =
+    let decoded: Vec<NetMessage> =
         frames.iter().flat_map(|frame| fuzz::read(frame, network).expect("our own frame")).collect();
-    assert_eq!(fuzz::write(&heard, network), Ok(bytes), "what we wrote is written in another way again");
-    assert_eq!(joined(heard), joined(said));
+    assert_eq!(
+        fuzz::write(&decoded, network),
+        Ok(bytes),
+        "encoding the decoded messages gives different bytes"
+    );
+    assert_eq!(joined(decoded), joined(messages));
 }
 
-/// The bytes that a message has at least.
+/// A lower bound of the encoded length of a message.
 fn length(one: &NetMessage) -> usize {
     let NetMessage::FullMessage(full) = one else { return 0 };
     let optional = [full.message.signature(), full.message.key()].into_iter().flatten();
     full.message.data().len() + optional.map(<[u8]>::len).sum::<usize>()
 }
 
-/// What of it can be said: bad messages are not passed on, nor records of peers, nor more px than peers read.
-fn sayable(one: NetMessage, limits: &WireLimits) -> Option<NetMessage> {
+/// The part of a message that this crate encodes: not messages with a signature error, empty lists of ids, signed peer
+/// records, or more px than the limit.
+fn encodable(one: NetMessage, limits: &WireLimits) -> Option<NetMessage> {
     match one {
         NetMessage::FullMessage(full) if full.message.signature_error().is_some() => None,
         NetMessage::IHave { message_ids, .. }
@@ -179,7 +193,7 @@ fn sayable(one: NetMessage, limits: &WireLimits) -> Option<NetMessage> {
     }
 }
 
-/// Long lists of ids are cut when they are written: joins what came in pieces.
+/// Joins lists of ids: long lists are split when they are encoded.
 fn joined(all: impl IntoIterator<Item = NetMessage>) -> Vec<NetMessage> {
     let mut joined: Vec<NetMessage> = Vec::new();
     for next in all {

@@ -1,5 +1,5 @@
 //! This module has the seed streams: valid RPCs in the encoding of this crate and of other implementations, and
-//! violations.
+//! violations. The streams contain no time and no random number, so that a test can compare them with the corpus.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use actix_gossipsub::{
     P2pMessage, PxPeer,
     libp2p::{Libp2pNetwork, MessageId, SignaturePolicy, TopicName, fuzz},
 };
-use libp2p::{PeerId, core::PeerRecord};
+use libp2p::{PeerId, core::SignedEnvelope};
 
 use super::rpc::KEY;
 
@@ -16,23 +16,21 @@ type NetMessage = P2pMessage<Libp2pNetwork>;
 /// The streams, by name.
 pub fn all() -> Vec<(&'static str, Vec<u8>)> {
     let peer = KEY.public().to_peer_id();
-    let record = PeerRecord::new_interop(&KEY, vec![address()]).expect("the key signs");
-    let record = record.into_signed_envelope().into_protobuf_encoding();
-    let legacy = PeerRecord::new(&KEY, vec![address()]).expect("the key signs");
-    let legacy = legacy.into_signed_envelope().into_protobuf_encoding();
+    let record = peer_record("libp2p-peer-record", &[3, 1]);
+    let legacy = peer_record("libp2p-routing-state", b"/libp2p/routing-state-record");
     vec![
-        ("subscriptions", written(&[subscribe("news"), NetMessage::Unsubscribe { topic: "sport".into() }])),
-        ("signed", written(&[signed("first"), signed("second")])),
+        ("subscriptions", encoded(&[subscribe("news"), NetMessage::Unsubscribe { topic: "sport".into() }])),
+        ("signed", encoded(&[signed("first", 1), signed("second", 2)])),
         ("anonymous", frame(&field(2, &[field(2, b"data"), field(4, b"news")].concat()))),
-        ("mesh", written(&[NetMessage::Graft { topic: topic() }, prune(vec![peer], 60)])),
-        ("gossip", written(&[ihave(3), NetMessage::IWant { message_ids: ids(2) }])),
-        ("idontwant", written(&[NetMessage::IDontWant { message_ids: ids(2) }, ihave(1), signed("data")])),
-        ("everything", written(&[subscribe("news"), signed("data"), ihave(2), prune(vec![], u64::MAX)])),
+        ("mesh", encoded(&[NetMessage::Graft { topic: topic() }, prune(vec![peer], 60)])),
+        ("gossip", encoded(&[ihave(3), NetMessage::IWant { message_ids: ids(2) }])),
+        ("idontwant", encoded(&[NetMessage::IDontWant { message_ids: ids(2) }, ihave(1), signed("data", 1)])),
+        ("everything", encoded(&[subscribe("news"), signed("data", 1), ihave(2), prune(vec![], u64::MAX)])),
         (
             "frames",
-            written(&[prune(vec![], 1), NetMessage::Graft { topic: topic() }, ihave(1), subscribe("t")]),
+            encoded(&[prune(vec![], 1), NetMessage::Graft { topic: topic() }, ihave(1), subscribe("t")]),
         ),
-        ("long_list", written(&[ihave(300)])),
+        ("long_list", encoded(&[ihave(300)])),
         ("record", frame(&recommended(peer, &record))),
         ("legacy_record", frame(&recommended(peer, &legacy))),
         // A subscription with rust-libp2p's flags, idontwant, extensions, fixed-size fields.
@@ -56,16 +54,33 @@ fn network() -> Libp2pNetwork {
     Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(KEY.clone()))).build()
 }
 
-fn written(said: &[NetMessage]) -> Vec<u8> {
-    fuzz::write(said, &network()).expect("seeds are small")
+fn encoded(messages: &[NetMessage]) -> Vec<u8> {
+    fuzz::write(messages, &network()).expect("seeds are small")
 }
 
 fn subscribe(topic: &str) -> NetMessage {
     NetMessage::subscribe(topic.into())
 }
 
-fn signed(data: &str) -> NetMessage {
-    NetMessage::FullMessage(network().message(topic(), data).expect("seeds are small").into())
+/// A signed message of [`KEY`]. The network would assign a sequence number that depends on the time.
+fn signed(data: &str, seqno: u64) -> NetMessage {
+    let source = field(1, &KEY.public().to_peer_id().to_bytes());
+    let fields =
+        [source, field(2, data.as_bytes()), field(3, &seqno.to_be_bytes()), field(4, b"news")].concat();
+    let signature = KEY.sign(&[&b"libp2p-pubsub:"[..], &fields].concat()).expect("the key signs");
+    let rpc = field(2, &[fields, field(5, &signature)].concat());
+    let message = fuzz::read(&rpc, &network()).expect("the RPC is valid").remove(0);
+    let NetMessage::FullMessage(full) = &message else { panic!("not a full message: {message:?}") };
+    assert_eq!(full.message.signature_error(), None);
+    message
+}
+
+/// A signed record of the addresses of [`KEY`] with sequence number 1, in the standard or in the legacy domain.
+fn peer_record(domain: &str, payload_type: &[u8]) -> Vec<u8> {
+    let address = field(3, &field(1, &address().to_vec()));
+    let payload = [field(1, &KEY.public().to_peer_id().to_bytes()), vec![2 << 3, 1], address].concat();
+    let envelope = SignedEnvelope::new(&KEY, domain.to_owned(), payload_type.to_vec(), payload);
+    envelope.expect("the key signs").into_protobuf_encoding()
 }
 
 fn ids(count: u8) -> Vec<MessageId> {
@@ -97,7 +112,7 @@ fn extensions() -> Vec<u8> {
     [&field(1, &subscription), &control, &fixed[..]].concat()
 }
 
-/// A field of bytes. Written here anew: what it is to test should not make the seeds.
+/// A protobuf field of bytes. The seeds do not use the encoder under test.
 fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
     [&[number << 3 | 2], frame(bytes).as_slice()].concat()
 }

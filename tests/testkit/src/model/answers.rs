@@ -27,15 +27,21 @@ pub fn check<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
         (Outcome::Publish(PublishOutcome::Published { to }), _) => route(to, step),
         (Outcome::Join(JoinOutcome::Joined { to_graft }), Op::Join { topic }) => {
             prop_assert_eq!(set(to_graft), step.after.mesh[topic].clone());
-            prop_assert_eq!(set(to_graft), told(step, |message| matches!(message, P2pMessage::Graft { .. })));
+            prop_assert_eq!(
+                set(to_graft),
+                receivers(step, |message| matches!(message, P2pMessage::Graft { .. }))
+            );
             prop_assert!(to_graft.len() <= limits.degree_optimal);
             let good = |peer: &u32| step.before.scores[peer].score >= 0.0;
-            prop_assert!(to_graft.iter().all(good), "a negative score in a new mesh");
+            prop_assert!(to_graft.iter().all(good), "a peer with a negative score is in a new mesh");
             Ok(())
         }
         (Outcome::Leave(LeaveOutcome::Left { to_prune, no_px }), Op::Leave { topic }) => {
             prop_assert_eq!(set(to_prune), step.before.mesh[topic].clone());
-            prop_assert_eq!(set(to_prune), told(step, |message| matches!(message, P2pMessage::Prune { .. })));
+            prop_assert_eq!(
+                set(to_prune),
+                receivers(step, |message| matches!(message, P2pMessage::Prune { .. }))
+            );
             prop_assert!(set(no_px).is_subset(&set(to_prune)));
             Ok(())
         }
@@ -49,13 +55,13 @@ fn set(peers: &[u32]) -> BTreeSet<u32> {
     peers.iter().copied().collect()
 }
 
-/// Who is told such a message.
-fn told<I: Ids>(step: &Step<'_, I>, such: impl Fn(&P2pMessage<Net<I>>) -> bool) -> BTreeSet<u32> {
-    let addressee = |output: &P2pOutput<Net<I>>| match output {
-        P2pOutput::OutMessage { to_peer, message } if such(message) => Some(*to_peer),
+/// The peers to which a message that satisfies `filter` is sent.
+fn receivers<I: Ids>(step: &Step<'_, I>, filter: impl Fn(&P2pMessage<Net<I>>) -> bool) -> BTreeSet<u32> {
+    let receiver = |output: &P2pOutput<Net<I>>| match output {
+        P2pOutput::OutMessage { to_peer, message } if filter(message) => Some(*to_peer),
         _ => None,
     };
-    step.drained.p2p.iter().filter_map(addressee).collect()
+    step.drained.p2p.iter().filter_map(receiver).collect()
 }
 
 fn graft<I: Ids>(
@@ -80,10 +86,10 @@ fn graft<I: Ids>(
     let faults = penalty(step.after.scores.get(&peer)) - penalty(step.before.scores.get(&peer));
     prop_assert_eq!(faults > 0.0, outcome == BackedOff, "P7 grew by {}", faults);
     let member = step.after.mesh.get(&topic).is_some_and(|mesh| mesh.contains(&peer));
-    let stays = matches!(outcome, Grafted | AlreadyInMesh | GraftOutcome::PeerFiltered);
-    prop_assert!(stays || !member, "in the mesh in spite of {outcome:?}");
-    let silent = matches!(outcome, Grafted | AlreadyInMesh | UnexpectedPeer);
-    prop_assert_eq!(silent, told(step, is_prune).is_empty(), "answer to {:?}", outcome);
+    let may_be_member = matches!(outcome, Grafted | AlreadyInMesh | GraftOutcome::PeerFiltered);
+    prop_assert!(may_be_member || !member, "the peer is in the mesh after {outcome:?}");
+    let no_prune = matches!(outcome, Grafted | AlreadyInMesh | UnexpectedPeer);
+    prop_assert_eq!(no_prune, receivers(step, is_prune).is_empty(), "answer to {:?}", outcome);
     prop_assert!(outcome != MeshFull || full && !outbound);
     Ok(())
 }
@@ -92,12 +98,13 @@ fn is_prune<I: Ids>(message: &P2pMessage<Net<I>>) -> bool {
     matches!(message, P2pMessage::Prune { .. })
 }
 
-/// All whom a message is for get it, but bootstrap peers and those who don't want it (`unwanted.rs`).
+/// A message is sent only to the peers in its outcome, and not to bootstrap peers. `idontwant.rs` checks which of them
+/// sent IDONTWANT.
 fn route<I: Ids>(to: &[u32], step: &Step<'_, I>) -> Checked {
     prop_assert!(to.is_sorted() && set(to).len() == to.len(), "not ascending: {to:?}");
-    let sent = told(step, |message| matches!(message, P2pMessage::FullMessage(_)));
-    let served = to.iter().copied().filter(|peer| !step.after.connections[peer].bootstrap);
-    prop_assert!(sent.is_subset(&served.collect()), "{:?} is sent it, meant for {:?}", sent, to);
+    let sent = receivers(step, |message| matches!(message, P2pMessage::FullMessage(_)));
+    let receivers = to.iter().copied().filter(|peer| !step.after.connections[peer].bootstrap);
+    prop_assert!(sent.is_subset(&receivers.collect()), "sent to {:?}, routed to {:?}", sent, to);
     Ok(())
 }
 
@@ -110,7 +117,7 @@ fn ihave<I: Ids>(
     let requested = |view: &actix_gossipsub::protocol::View<Net<I>>| view.iwant.get(&peer).copied();
     let more = requested(step.after).unwrap_or(0) - requested(step.before).unwrap_or(0);
     let ids = if let IHaveOutcome::Requested { ids } = outcome { ids.len() } else { 0 };
-    prop_assert_eq!(more as usize, ids, "what is asked for is counted");
+    prop_assert_eq!(more as usize, ids, "requested ids are counted");
     match outcome {
         IHaveOutcome::TooManyIHaves { count, max } => {
             prop_assert!(count > max && *max == limits.max_recv_ihave_per_heartbeat);
@@ -126,31 +133,34 @@ fn iwant<I: Ids>(
     limits: &Limits<u8>,
     outcome: &IWantOutcome<Net<I>>,
     peer: u32,
-    asked: &[Id],
+    requested: &[Id],
     step: &Step<'_, I>,
 ) -> Checked {
     let IWantOutcome::Answered { ids } = outcome else { return Ok(()) };
-    let asked: BTreeSet<_> = asked.iter().map(|(topic, number)| I::id(*topic, *number)).collect();
-    prop_assert_eq!(&asked, &ids.keys().copied().collect::<BTreeSet<_>>(), "each id has its answer");
+    let requested: BTreeSet<_> = requested.iter().map(|(topic, number)| I::id(*topic, *number)).collect();
+    prop_assert_eq!(&requested, &ids.keys().copied().collect::<BTreeSet<_>>(), "each id has an answer");
     for (id, answer) in ids {
-        // Ids that don't name their topic may stand on several: each copy is counted by itself.
-        let sent_of = match answer {
+        // Several topics may have messages with the same untagged id; each message is counted separately.
+        let sent_topic = match answer {
             IWantAnswer::Message(message) => Some(message.topic),
             _ => None,
         };
-        let of_this = |topic| sent_of.is_none_or(|sent| sent == topic);
-        let cached = step.after.cached.iter().filter(|cached| cached.id == *id && of_this(cached.topic));
+        let is_sent = |topic| sent_topic.is_none_or(|sent| sent == topic);
+        let cached = step.after.cached.iter().filter(|cached| cached.id == *id && is_sent(cached.topic));
         let accesses: Vec<_> = cached.map(|cached| cached.accesses.get(&peer).copied()).collect();
         let known = !accesses.is_empty();
         let found = !matches!(answer, IWantAnswer::NotFound);
-        // Of two topics with the same id the one that had it last tells where it is, and may have forgotten.
+        // Of two topics with the same id only the last one is looked up, and it may have evicted the message.
         let bounds = &limits.bounds;
-        let forgetful = bounds.max_history_per_topic.min(bounds.max_history_bytes_per_topic) < AMPLE;
-        let astray = I::topic_of(id).is_none() && forgetful && known;
-        prop_assert!(known == found || astray, "{id:?} is in the history: {known}; found: {found}");
+        let may_evict = bounds.max_history_per_topic.min(bounds.max_history_bytes_per_topic) < AMPLE;
+        let in_other_topic = I::topic_of(id).is_none() && may_evict && known;
+        prop_assert!(known == found || in_other_topic, "{id:?} is in the history: {known}; found: {found}");
         let most = accesses.iter().flatten().max().copied().unwrap_or(0);
         if matches!(answer, IWantAnswer::Message(_)) {
-            prop_assert!(most <= limits.max_gossip_retransmission, "{id:?} is sent again and again");
+            prop_assert!(
+                most <= limits.max_gossip_retransmission,
+                "{id:?} is sent more often than the limit"
+            );
         }
         if matches!(answer, IWantAnswer::TooManyRequests) {
             prop_assert!(most > limits.max_gossip_retransmission);

@@ -17,7 +17,7 @@ use super::{
     op::{Msg, Op},
 };
 
-/// Time is left after this, to let everything expire.
+/// The latest time of operations. All entries can expire before the clock ends.
 const LATEST: Duration = Duration::from_nanos(u64::MAX / 2);
 
 pub struct Driver<I: Ids> {
@@ -30,11 +30,12 @@ pub struct Driver<I: Ids> {
 }
 
 /// The deliveries of a batch with their verdicts.
-type Judged<I> = Vec<(Delivery<Net<I>>, ReceiveOutcome<Net<I>>)>;
+type BatchOutcomes<I> = Vec<(Delivery<Net<I>>, ReceiveOutcome<Net<I>>)>;
 
-/// What an operation answered, where it answers something.
+/// The outcome of an operation.
 #[derive(Debug)]
 pub enum Outcome<I: Ids> {
+    /// The operation returns nothing.
     Silent,
     Graft(GraftOutcome),
     Prune(PruneOutcome<Net<I>>),
@@ -42,27 +43,27 @@ pub enum Outcome<I: Ids> {
     IWant(IWantOutcome<Net<I>>),
     IDontWant(IDontWantOutcome),
     Receive(ReceiveOutcome<Net<I>>),
-    Batch(Judged<I>),
+    Batch(BatchOutcomes<I>),
     Publish(PublishOutcome<Net<I>>),
     Join(JoinOutcome<Net<I>>),
     Leave(LeaveOutcome<Net<I>>),
     Heartbeat(HeartbeatOutcome<Net<I>>),
 }
 
-/// One operation with all that came of it.
+/// One operation with its outcome and the state before and after it.
 pub struct Step<'a, I: Ids> {
     pub op: &'a Op,
     pub before: &'a View<Net<I>>,
     pub outcome: Outcome<I>,
     pub drained: NodeOutputs<Net<I>>,
     pub after: &'a View<Net<I>>,
-    pub held_before: Footprint,
-    pub held: Footprint,
+    pub footprint_before: Footprint,
+    pub footprint: Footprint,
 }
 
 pub fn full<I: Ids>(message: Msg) -> FullMessage<Net<I>> {
-    let Msg { topic, home, number, content } = message;
-    FullMessage { topic, message_id: I::id(home, number), message: content }
+    let Msg { topic, id_topic, number, content } = message;
+    FullMessage { topic, message_id: I::id(id_topic, number), message: content }
 }
 
 fn px_peers(peers: &[u32]) -> Vec<PxPeer<u32>> {
@@ -95,8 +96,8 @@ impl<I: Ids> Driver<I> {
         }
     }
 
-    /// Lets operations move the clock as far as it goes.
-    pub fn until_the_end_of_time(self) -> Self {
+    /// Lets operations move the clock up to its maximum.
+    pub fn with_unbounded_clock(self) -> Self {
         Self { latest: Timestamp::since_start(Duration::MAX), ..self }
     }
 
@@ -105,13 +106,13 @@ impl<I: Ids> Driver<I> {
     }
 
     pub fn run(&mut self, op: &Op) -> Outcome<I> {
-        self.peers_say(op).or_else(|| self.application_says(op)).unwrap_or_else(|| {
-            self.surroundings_change(op);
+        self.run_peer_op(op).or_else(|| self.run_app_op(op)).unwrap_or_else(|| {
+            self.run_environment_op(op);
             Outcome::Silent
         })
     }
 
-    fn peers_say(&mut self, op: &Op) -> Option<Outcome<I>> {
+    fn run_peer_op(&mut self, op: &Op) -> Option<Outcome<I>> {
         let (node, now) = (&mut self.node, self.now);
         let id = |(topic, number): &(u8, u16)| I::id(*topic, *number);
         Some(match op {
@@ -144,7 +145,7 @@ impl<I: Ids> Driver<I> {
         })
     }
 
-    fn application_says(&mut self, op: &Op) -> Option<Outcome<I>> {
+    fn run_app_op(&mut self, op: &Op) -> Option<Outcome<I>> {
         let (node, now) = (&mut self.node, self.now);
         Some(match op {
             Op::ApplyBatch { deliveries } => {
@@ -174,41 +175,41 @@ impl<I: Ids> Driver<I> {
         })
     }
 
-    fn surroundings_change(&mut self, op: &Op) {
+    fn run_environment_op(&mut self, op: &Op) {
         let mut answers = self.network.answers();
         match op {
             Op::Advance { by } => self.now = self.now.after(*by).min(self.latest),
-            Op::JudgeId { number, verdict } => drop(answers.ids.insert(*number, *verdict)),
-            Op::JudgeMessage { number, verdict } => drop(answers.messages.insert(*number, *verdict)),
+            Op::SetIdVerdict { number, verdict } => drop(answers.ids.insert(*number, *verdict)),
+            Op::SetMessageVerdict { number, verdict } => drop(answers.messages.insert(*number, *verdict)),
             Op::Filter { peer, action, allowed: true } => drop(answers.denied.remove(&(*peer, *action))),
             Op::Filter { peer, action, allowed: false } => drop(answers.denied.insert((*peer, *action))),
             Op::BatchLength { wrong } => answers.wrong_length = *wrong,
-            other => unreachable!("{other:?} is not of the surroundings"),
+            other => unreachable!("{other:?} does not change the environment"),
         }
     }
 
-    /// The same operation by the worker's inputs, where they have it.
+    /// Runs an operation as an input of the worker, if there is such an input.
     pub fn run_as_input(&mut self, op: &Op) {
         let id = |(topic, number): &(u8, u16)| I::id(*topic, *number);
-        let said = |from: &u32, message| P2pInput::InMessage { from_peer: *from, message };
+        let received = |from: &u32, message| P2pInput::InMessage { from_peer: *from, message };
         let input = match op {
             Op::Connect { peer, info } => P2pInput::NewConnection { peer: *peer, info: info.clone() },
             Op::Disconnect { peer } => P2pInput::Disconnection { peer: *peer },
-            Op::Subscribe { peer, topic } => said(peer, P2pMessage::subscribe(*topic)),
-            Op::Unsubscribe { peer, topic } => said(peer, P2pMessage::Unsubscribe { topic: *topic }),
-            Op::Graft { peer, topic } => said(peer, P2pMessage::Graft { topic: *topic }),
+            Op::Subscribe { peer, topic } => received(peer, P2pMessage::subscribe(*topic)),
+            Op::Unsubscribe { peer, topic } => received(peer, P2pMessage::Unsubscribe { topic: *topic }),
+            Op::Graft { peer, topic } => received(peer, P2pMessage::Graft { topic: *topic }),
             Op::Prune { peer, topic, px, backoff } => {
-                said(peer, P2pMessage::Prune { topic: *topic, px: px_peers(px), backoff: *backoff })
+                received(peer, P2pMessage::Prune { topic: *topic, px: px_peers(px), backoff: *backoff })
             }
             Op::IHave { peer, topic, ids } => {
                 let message_ids = ids.iter().map(id).collect();
-                said(peer, P2pMessage::IHave { topic: *topic, message_ids })
+                received(peer, P2pMessage::IHave { topic: *topic, message_ids })
             }
             Op::IWant { peer, ids } => {
-                said(peer, P2pMessage::IWant { message_ids: ids.iter().map(id).collect() })
+                received(peer, P2pMessage::IWant { message_ids: ids.iter().map(id).collect() })
             }
             Op::IDontWant { peer, ids } => {
-                said(peer, P2pMessage::IDontWant { message_ids: ids.iter().map(id).collect() })
+                received(peer, P2pMessage::IDontWant { message_ids: ids.iter().map(id).collect() })
             }
             Op::Publish { message } => return self.app_input(AppInput::Publish(full::<I>(*message))),
             Op::Join { topic } => return self.app_input(AppInput::Join(*topic)),
@@ -225,10 +226,10 @@ impl<I: Ids> Driver<I> {
         self.node.app_input(input, self.now);
     }
 
-    /// Everything ends: the verdicts come in, everybody disconnects, every topic is left, and enough
-    /// time passes for all that is remembered to expire.
+    /// Gives all pending verdicts, disconnects all peers, leaves all topics, and advances the clock until all entries
+    /// have expired.
     pub fn wind_down(&mut self) {
-        self.decide_everything();
+        self.validate_pending();
         for peer in 0..PEERS {
             self.node.remove_peer(&peer, self.now);
         }
@@ -243,13 +244,13 @@ impl<I: Ids> Driver<I> {
         self.node.drain();
     }
 
-    fn decide_everything(&mut self) {
+    fn validate_pending(&mut self) {
         *self.network.answers() = Default::default();
         self.node.check_parked(self.now);
         self.node.process_batch(self.now);
     }
 
-    /// The state, in an order that depends on nothing else. For comparisons.
+    /// The state in a deterministic order, for comparisons.
     pub fn digest(&self) -> String {
         let mut view = self.view();
         view.cached.sort_by_key(|cached| (cached.topic, cached.id));

@@ -22,13 +22,13 @@ type ByPeer = BTreeMap<u32, BTreeSet<u8>>;
 pub fn check<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
     let Outcome::Heartbeat(outcome) = &step.outcome else { return Ok(()) };
     prop_assert_eq!(step.after.heartbeat_ticks, step.before.heartbeat_ticks + 1);
-    changes_are_told_to_the_caller(outcome, step)?;
-    changes_are_told_to_the_peers(limits, outcome, step)?;
-    meshes_are_in_order(limits, outcome, step)?;
+    outcome_lists_all_changes(outcome, step)?;
+    all_changes_are_sent_to_peers(limits, outcome, step)?;
+    meshes_satisfy_their_limits(limits, outcome, step)?;
     quotas_are_reset(step)
 }
 
-fn changes_are_told_to_the_caller<I: Ids>(outcome: &HeartbeatOutcome<Net<I>>, step: &Step<'_, I>) -> Checked {
+fn outcome_lists_all_changes<I: Ids>(outcome: &HeartbeatOutcome<Net<I>>, step: &Step<'_, I>) -> Checked {
     let (mut grafted, mut pruned) = (ByPeer::new(), ByPeer::new());
     for (topic, before) in &step.before.mesh {
         let after = &step.after.mesh[topic];
@@ -39,13 +39,13 @@ fn changes_are_told_to_the_caller<I: Ids>(outcome: &HeartbeatOutcome<Net<I>>, st
             pruned.entry(*peer).or_default().insert(*topic);
         }
     }
-    prop_assert_eq!(&outcome.to_graft, &grafted, "grafts told and seen");
-    prop_assert_eq!(&outcome.to_prune, &pruned, "prunes told and seen");
+    prop_assert_eq!(&outcome.to_graft, &grafted, "grafts in the outcome and in the meshes");
+    prop_assert_eq!(&outcome.to_prune, &pruned, "prunes in the outcome and in the meshes");
     prop_assert!(outcome.no_px.iter().all(|peer| outcome.to_prune.contains_key(peer)));
     Ok(())
 }
 
-fn changes_are_told_to_the_peers<I: Ids>(
+fn all_changes_are_sent_to_peers<I: Ids>(
     limits: &Limits<u8>,
     outcome: &HeartbeatOutcome<Net<I>>,
     step: &Step<'_, I>,
@@ -60,10 +60,10 @@ fn changes_are_told_to_the_peers<I: Ids>(
             P2pMessage::Prune { topic, backoff, .. } => {
                 prunes.entry(*to_peer).or_default().insert(*topic);
                 prop_assert_eq!(*backoff, limits.prune_backoff);
-                let kept = step.after.backoff.get(topic).and_then(|backoffs| backoffs.get(to_peer));
-                let forgotten = kept.is_none() && limits.bounds.max_backoffs_per_topic < AMPLE;
+                let backoff_end = step.after.backoff.get(topic).and_then(|backoffs| backoffs.get(to_peer));
+                let evicted = backoff_end.is_none() && limits.bounds.max_backoffs_per_topic < AMPLE;
                 let lasts = |until: &Timestamp| *until >= step.after.time.after(*backoff);
-                prop_assert!(forgotten || kept.is_some_and(lasts));
+                prop_assert!(evicted || backoff_end.is_some_and(lasts));
             }
             _ => {}
         }
@@ -73,7 +73,7 @@ fn changes_are_told_to_the_peers<I: Ids>(
     Ok(())
 }
 
-fn meshes_are_in_order<I: Ids>(
+fn meshes_satisfy_their_limits<I: Ids>(
     limits: &Limits<u8>,
     outcome: &HeartbeatOutcome<Net<I>>,
     step: &Step<'_, I>,
@@ -83,9 +83,9 @@ fn meshes_are_in_order<I: Ids>(
         prop_assert!(mesh.len() <= most, "{} peers in the mesh of {topic}", mesh.len());
         for peer in mesh {
             let score = step.after.scores[peer].score;
-            // What one topic prunes can turn the score (P3b) by which another has kept the peer.
+            // A prune on one topic can lower the score (P3b) after another topic has kept the peer in its mesh.
             let pruned_elsewhere = outcome.to_prune.contains_key(peer);
-            // A promise that is found broken (P7) counts from the next heartbeat on.
+            // A promise that is broken in this heartbeat (P7) affects the meshes at the next one.
             let broke_a_promise = rise_of_misbehaviour(limits, step, *peer) > 0.0;
             prop_assert!(
                 score >= 0.0 || pruned_elsewhere || broke_a_promise,

@@ -17,19 +17,20 @@ use super::{
     op::{Msg, Op},
 };
 
-/// What peers said, and what they were told in this heartbeat.
+/// The IDONTWANTs of peers, and our own of this heartbeat.
 #[derive(Debug)]
 pub struct IDontWantCheck<I: Ids> {
-    /// For how many heartbeats more.
-    said: BTreeMap<(u32, I::Id), usize>,
-    /// Ids that each peer named in this heartbeat.
-    named: BTreeMap<u32, usize>,
-    told: BTreeSet<(u8, I::Id)>,
+    /// The ids that each peer does not want, with the number of heartbeats until they expire.
+    received: BTreeMap<(u32, I::Id), usize>,
+    /// The number of ids that each peer sent in this heartbeat.
+    received_this_heartbeat: BTreeMap<u32, usize>,
+    /// The messages for which IDONTWANT was sent in this heartbeat, by topic.
+    sent: BTreeSet<(u8, I::Id)>,
 }
 
 impl<I: Ids> Default for IDontWantCheck<I> {
     fn default() -> Self {
-        Self { said: BTreeMap::new(), named: BTreeMap::new(), told: BTreeSet::new() }
+        Self { received: BTreeMap::new(), received_this_heartbeat: BTreeMap::new(), sent: BTreeSet::new() }
     }
 }
 
@@ -38,27 +39,27 @@ impl<I: Ids> IDontWantCheck<I> {
         match (step.op, &step.outcome) {
             (Op::IDontWant { peer, ids }, Outcome::IDontWant(outcome)) => {
                 let ids = ids.iter().map(|(topic, number)| I::id(*topic, *number)).collect();
-                prop_assert_eq!(*outcome, self.hear(limits, *peer, ids, step));
+                prop_assert_eq!(*outcome, self.receive(limits, *peer, ids, step));
             }
             (Op::Disconnect { peer }, _) => {
-                self.said.retain(|(from, _), _| from != peer);
-                self.named.remove(peer);
+                self.received.retain(|(from, _), _| from != peer);
+                self.received_this_heartbeat.remove(peer);
             }
-            (Op::Heartbeat, _) => self.forget(),
-            // A topic that is left forgets what it said.
-            (Op::Leave { topic }, _) => self.told.retain(|(of, _)| of != topic),
+            (Op::Heartbeat, _) => self.heartbeat(),
+            // A topic that is left removes its sent IDONTWANTs.
+            (Op::Leave { topic }, _) => self.sent.retain(|(of, _)| of != topic),
             (Op::Publish { message }, Outcome::Publish(PublishOutcome::Published { to })) => {
-                self.routed(limits, *message, to, step)?;
+                self.check_receivers(limits, *message, to, step)?;
             }
             (Op::Receive { message, .. }, Outcome::Receive(ReceiveOutcome::Route { to })) => {
-                self.routed(limits, *message, to, step)?;
+                self.check_receivers(limits, *message, to, step)?;
             }
             _ => {}
         }
-        self.declined(limits, step)
+        self.check_sent(limits, step)
     }
 
-    fn hear(
+    fn receive(
         &mut self,
         limits: &Limits<u8>,
         peer: u32,
@@ -77,38 +78,39 @@ impl<I: Ids> IDontWantCheck<I> {
         if score < threshold {
             return IDontWantOutcome::LowScore { score, threshold };
         }
-        let named = self.named.entry(peer).or_default();
-        let room = max.saturating_sub(*named);
-        let asked = ids.len();
-        *named += asked;
+        let count = self.received_this_heartbeat.entry(peer).or_default();
+        let room = max.saturating_sub(*count);
+        let received = ids.len();
+        *count += received;
         for id in ids.into_iter().take(room) {
-            self.said.insert((peer, id), extensions.idontwant_ticks);
+            self.received.insert((peer, id), extensions.idontwant_ticks);
         }
-        match asked.saturating_sub(room) {
-            0 => IDontWantOutcome::Noted { ids: asked },
+        match received.saturating_sub(room) {
+            0 => IDontWantOutcome::Recorded { ids: received },
             ignored => IDontWantOutcome::TooMany { ignored, max },
         }
     }
 
-    fn forget(&mut self) {
-        self.said.values_mut().for_each(|left| *left -= 1);
-        self.said.retain(|_, left| *left > 0);
-        self.named.clear();
-        self.told.clear();
+    fn heartbeat(&mut self) {
+        self.received.values_mut().for_each(|ticks| *ticks -= 1);
+        self.received.retain(|_, ticks| *ticks > 0);
+        self.received_this_heartbeat.clear();
+        self.sent.clear();
     }
 
-    fn routed(&self, limits: &Limits<u8>, message: Msg, to: &[u32], step: &Step<'_, I>) -> Checked {
+    fn check_receivers(&self, limits: &Limits<u8>, message: Msg, to: &[u32], step: &Step<'_, I>) -> Checked {
         let id = full::<I>(message).message_id;
         let large = (1..=size_of::<u8>()).contains(&limits.extensions.idontwant_message_size);
-        let wants = |peer: &u32| !(large && self.said.contains_key(&(*peer, id)));
-        let served = |peer: &u32| wants(peer) && !step.after.connections[peer].bootstrap;
-        let sent: BTreeSet<u32> = step.drained.p2p.iter().filter_map(addressee_of_message).collect();
-        prop_assert_eq!(sent, to.iter().copied().filter(served).collect::<BTreeSet<_>>());
+        let wants = |peer: &u32| !(large && self.received.contains_key(&(*peer, id)));
+        let is_receiver = |peer: &u32| wants(peer) && !step.after.connections[peer].bootstrap;
+        let sent: BTreeSet<u32> = step.drained.p2p.iter().filter_map(receiver_of_message).collect();
+        prop_assert_eq!(sent, to.iter().copied().filter(is_receiver).collect::<BTreeSet<_>>());
         Ok(())
     }
 
-    /// Of what comes again once it is decidable nobody tells here whose it is, and two topics may have the same id.
-    fn declined(&mut self, limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
+    /// Our own IDONTWANTs. Those of `CheckParked` are not checked: the sender of a parked message is not known here, and
+    /// two topics may have the same id.
+    fn check_sent(&mut self, limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
         if matches!(step.op, Op::CheckParked) {
             return Ok(());
         }
@@ -117,22 +119,25 @@ impl<I: Ids> IDontWantCheck<I> {
             let P2pOutput::OutMessage { to_peer, message } = output else { continue };
             if let P2pMessage::IDontWant { message_ids } = message {
                 prop_assert_eq!(message_ids.len(), 1);
-                prop_assert!(all.entry(message_ids[0]).or_default().insert(*to_peer), "told twice");
+                prop_assert!(
+                    all.entry(message_ids[0]).or_default().insert(*to_peer),
+                    "the peer is sent two IDONTWANTs"
+                );
             }
         }
         if all.is_empty() {
             return Ok(());
         }
         let Op::Receive { sender, message, .. } = step.op else {
-            return Err(TestCaseError::fail(format!("{:?} makes us say {all:?}", step.op)));
+            return Err(TestCaseError::fail(format!("{:?} sends {all:?}", step.op)));
         };
         let full = full::<I>(*message);
         let (id, topic) = (full.message_id, full.topic);
-        prop_assert!(limits.extensions.idontwant_message_size == 1, "of a small message");
+        prop_assert!(limits.extensions.idontwant_message_size == 1, "IDONTWANT of a small message");
         let seen = step.before.seen.iter().any(|seen| (seen.topic, seen.id) == (topic, id));
-        prop_assert!(!seen, "of a copy");
-        prop_assert!(self.told.insert((topic, id)), "of a second copy");
-        prop_assert!(self.told.len() <= limits.extensions.max_idontwant_per_heartbeat.saturating_mul(4));
+        prop_assert!(!seen, "IDONTWANT of a duplicate");
+        prop_assert!(self.sent.insert((topic, id)), "a second IDONTWANT of a message");
+        prop_assert!(self.sent.len() <= limits.extensions.max_idontwant_per_heartbeat.saturating_mul(4));
         let bootstrap = |peer: &u32| step.before.connections[peer].bootstrap;
         let others = step.before.mesh[&topic].iter().copied();
         let others = others.filter(|peer| peer != sender && !bootstrap(peer)).collect();
@@ -141,7 +146,7 @@ impl<I: Ids> IDontWantCheck<I> {
     }
 }
 
-fn addressee_of_message<N: actix_gossipsub::Network<Peer = u32>>(output: &P2pOutput<N>) -> Option<u32> {
+fn receiver_of_message<N: actix_gossipsub::Network<Peer = u32>>(output: &P2pOutput<N>) -> Option<u32> {
     match output {
         P2pOutput::OutMessage { to_peer, message: P2pMessage::FullMessage(_) } => Some(*to_peer),
         _ => None,

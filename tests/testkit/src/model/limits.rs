@@ -9,7 +9,7 @@ use actix_gossipsub::limits::{
 use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// A bound that is never met.
+/// A bound that no test reaches.
 pub const AMPLE: usize = 1 << 20;
 
 /// Any valid limits.
@@ -21,12 +21,12 @@ pub fn limits() -> impl Strategy<Value = Limits<u8>> {
                 (c.score, c.extensions, c.bounds) = (score, extensions, bounds);
                 [degrees, gossip, spans, px, ticks].into_iter().for_each(|change| change.0(c));
             });
-            Limits::try_from(config).expect("only valid limits are made")
+            Limits::try_from(config).expect("the strategy makes valid limits only")
         },
     )
 }
 
-/// Valid limits of which some are as great as can be.
+/// Valid limits of which some have their greatest values.
 pub fn extreme_limits() -> impl Strategy<Value = Limits<u8>> {
     let some = || proptest::bool::weighted(0.3);
     (limits().boxed(), [some(), some(), some(), some(), some(), some(), some()]).prop_map(
@@ -79,12 +79,12 @@ pub fn extreme_limits() -> impl Strategy<Value = Limits<u8>> {
                 config.score.app_specific_weight = f64::MAX;
                 config.score.behaviour_penalty_weight = f64::MIN;
             }
-            Limits::try_from(config).expect("great is valid")
+            Limits::try_from(config).expect("the greatest values are valid")
         },
     )
 }
 
-/// Some fields of a config, chosen.
+/// A generated change of some fields of a config.
 struct Change(Box<dyn FnOnce(&mut LimitsConfig<u8>)>);
 
 impl Change {
@@ -93,7 +93,7 @@ impl Change {
     }
 }
 
-/// Not shown: the limits that come of it are.
+/// Does not print the change: the resulting limits are printed.
 impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Change")
@@ -249,7 +249,7 @@ fn topic() -> impl Strategy<Value = TopicScoreLimits> {
     })
 }
 
-/// Off, or each of them as may be.
+/// No extensions, or each extension with any valid value.
 fn extensions() -> impl Strategy<Value = Extensions> {
     let followup = prop_oneof![Just(Duration::ZERO), Just(SECOND), (1u64..8).prop_map(|s| SECOND * s as u32)];
     // A message has one byte.
@@ -271,7 +271,7 @@ fn extensions() -> impl Strategy<Value = Extensions> {
     prop_oneof![1 => Just(Extensions::none()), 4 => some]
 }
 
-/// Every bound on what waits or is remembered, with the least that it may be.
+/// Calls `change` with each bound on queued or stored items and its least valid value.
 fn for_each_bound(bounds: &mut Bounds, mut change: impl FnMut(usize, &mut usize)) {
     let positive = [
         &mut bounds.max_parked_messages,
@@ -311,7 +311,7 @@ fn bounds() -> impl Strategy<Value = Bounds> {
         |(
             (parked, parked_bytes, co_senders, batch),
             (history, history_bytes, seen, invalid, invalid_bytes, promises),
-            (unreachable, departed, backoffs, idle, strangers, reconnect),
+            (unreachable, retained_scores, backoffs, idle, unconnected, reconnect),
         )| {
             Bounds::default().with(|b| {
                 b.max_parked_messages = parked;
@@ -325,10 +325,10 @@ fn bounds() -> impl Strategy<Value = Bounds> {
                 b.max_invalid_bytes_per_topic = invalid_bytes;
                 b.max_promises_per_topic = promises;
                 b.max_unreachable = unreachable;
-                b.max_retained_scores = departed;
+                b.max_retained_scores = retained_scores;
                 b.max_backoffs_per_topic = backoffs;
                 b.max_idle_topics = idle;
-                b.max_unconnected_peers = strangers;
+                b.max_unconnected_peers = unconnected;
                 b.max_remote_backoff = Duration::from_secs(60);
                 b.reconnect_interval_ticks = reconnect;
                 b.first_reconnect_ticks = 1;

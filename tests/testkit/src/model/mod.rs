@@ -16,5 +16,5 @@ pub mod statistics;
 
 use proptest::test_runner::TestCaseError;
 
-/// What a check answers.
+/// The result of a check.
 pub type Checked = Result<(), TestCaseError>;

@@ -9,14 +9,14 @@ use std::{
 
 use actix_gossipsub::{Delivery, Key, Network, PeerAction, Validity};
 
-/// The peers that may connect. Greater ones are strangers.
+/// The number of peers that may connect. Peers from this number on never connect.
 pub const PEERS: u32 = 8;
-/// The node's own peer, one of the strangers.
+/// The node's own peer, which never connects.
 pub const SELF: u32 = 9;
 /// The topics.
 pub const TOPICS: u8 = 4;
 
-/// How a network names its messages.
+/// The message ids of a network.
 pub trait Ids: Send + Sync + Sized + std::fmt::Debug + 'static {
     type Id: Key + Copy;
     /// The id of the `number`th message of `topic`.
@@ -28,7 +28,7 @@ pub trait Ids: Send + Sync + Sized + std::fmt::Debug + 'static {
 /// Ids name their topic, as in Octez.
 #[derive(Debug)]
 pub struct Tagged;
-/// Ids don't name their topic, as in libp2p. Two topics may use the same one.
+/// Ids don't name their topic, as in libp2p. Two topics may use the same id.
 #[derive(Debug)]
 pub struct Untagged;
 
@@ -58,7 +58,7 @@ impl Ids for Untagged {
     }
 }
 
-/// What the filter tells apart.
+/// The actions that the peer filter distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
     IHave,
@@ -66,13 +66,13 @@ pub enum Action {
     Graft,
 }
 
-/// What the application answers now. Valid and allowed unless said otherwise.
+/// The current answers of the application's hooks. By default messages are valid and actions are allowed.
 #[derive(Debug, Default)]
 pub struct Answers {
     pub ids: BTreeMap<u16, Validity>,
     pub messages: BTreeMap<u16, Validity>,
     pub denied: BTreeSet<(u32, Action)>,
-    /// Answer batches by one verdict too few.
+    /// If true, a batch gets one verdict too few.
     pub wrong_length: bool,
 }
 
@@ -94,7 +94,7 @@ impl<I: Ids> Net<I> {
     }
 }
 
-/// Peer 0 has no known point; the others have each their own.
+/// The point of a peer. Peer 0 has none.
 pub fn point_of(peer: u32) -> Option<u32> {
     (peer > 0).then_some(peer + 1000)
 }
@@ -124,8 +124,8 @@ impl<I: Ids> Network for Net<I> {
 
     fn validate_batch(&self, batch: &[Delivery<Self>]) -> Vec<Validity> {
         let skipped = usize::from(self.answers().wrong_length);
-        let judged = batch.iter().skip(skipped);
-        judged.map(|delivery| self.validate(delivery)).collect()
+        let validated = batch.iter().skip(skipped);
+        validated.map(|delivery| self.validate(delivery)).collect()
     }
 
     fn peer_filter(&self, peer: &u32, action: PeerAction<'_, Self>) -> bool {

@@ -11,7 +11,7 @@ use super::network::{Action, PEERS, SELF, TOPICS};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Msg {
     pub topic: u8,
-    pub home: u8,
+    pub id_topic: u8,
     pub number: u16,
     pub content: u8,
 }
@@ -41,13 +41,13 @@ pub enum Op {
     ApplicationScore { peer: u32, score: f64 },
     Unreachable { point: u32 },
     Advance { by: Duration },
-    JudgeId { number: u16, verdict: Validity },
-    JudgeMessage { number: u16, verdict: Validity },
+    SetIdVerdict { number: u16, verdict: Validity },
+    SetMessageVerdict { number: u16, verdict: Validity },
     Filter { peer: u32, action: Action, allowed: bool },
     BatchLength { wrong: bool },
 }
 
-/// From one operation to many, with everybody there at first or nobody.
+/// Up to 400 operations, which start with or without connected peers.
 pub fn ops() -> impl Strategy<Value = Vec<Op>> {
     (any::<bool>(), vec(op(), 1..400)).prop_map(|(populated, ops)| {
         let mut all = if populated { population() } else { Vec::new() };
@@ -56,16 +56,16 @@ pub fn ops() -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
-/// The same with scores that are no numbers, messages sent on a topic that is not theirs, and leaps
-/// through time.
+/// As [`ops`], also with NaN and infinite scores, messages sent on another topic than that of their ids, and large steps
+/// of the clock.
 pub fn extreme_ops() -> impl Strategy<Value = Vec<Op>> {
     let scores = prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY)];
     let leap = prop_oneof![Just(Duration::MAX), Just(Duration::from_nanos(u64::MAX - 1)), span()];
     let extreme = prop_oneof![
         (peer(), scores).prop_map(|(peer, score)| Op::ApplicationScore { peer, score }),
         leap.prop_map(|by| Op::Advance { by }),
-        (peer(), message(), topic(), any::<bool>()).prop_map(|(sender, message, home, batched)| {
-            Op::Receive { sender, message: Msg { home, ..message }, batched }
+        (peer(), message(), topic(), any::<bool>()).prop_map(|(sender, message, id_topic, batched)| {
+            Op::Receive { sender, message: Msg { id_topic, ..message }, batched }
         }),
     ];
     vec(prop_oneof![4 => op(), 1 => extreme], 1..200).prop_map(|ops| [population(), ops].concat())
@@ -119,7 +119,7 @@ pub fn connection_info(direct: bool, outbound: bool, trusted: bool, bootstrap: b
 fn message() -> impl Strategy<Value = Msg> {
     (topic(), number(), prop::bool::weighted(0.1)).prop_map(|(topic, number, other)| {
         let content = u8::from(other);
-        Msg { topic, home: topic, number, content }
+        Msg { topic, id_topic: topic, number, content }
     })
 }
 
@@ -141,7 +141,7 @@ fn span() -> impl Strategy<Value = Duration> {
     ]
 }
 
-/// Few ids; rarely thousands.
+/// At most 8 ids; rarely thousands.
 fn ids() -> impl Strategy<Value = Vec<Id>> {
     let few = vec((0..TOPICS, number()), 0..8);
     let many = (0..TOPICS, 1000u16..5000).prop_map(|(topic, count)| (0..count).map(|n| (topic, n)).collect());
@@ -207,8 +207,8 @@ fn application() -> impl Strategy<Value = Op> {
     prop_oneof![
         (peer(), score).prop_map(|(peer, score)| Op::ApplicationScore { peer, score }),
         (1000u32..1012).prop_map(|point| Op::Unreachable { point }),
-        (number(), verdict()).prop_map(|(number, verdict)| Op::JudgeId { number, verdict }),
-        (number(), verdict()).prop_map(|(number, verdict)| Op::JudgeMessage { number, verdict }),
+        (number(), verdict()).prop_map(|(number, verdict)| Op::SetIdVerdict { number, verdict }),
+        (number(), verdict()).prop_map(|(number, verdict)| Op::SetMessageVerdict { number, verdict }),
         (peer(), action, any::<bool>()).prop_map(|(peer, action, allowed)| Op::Filter {
             peer,
             action,

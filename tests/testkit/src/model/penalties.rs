@@ -16,15 +16,15 @@ use super::{
     op::{Msg, Op},
 };
 
-/// Sums of decayed numbers may differ in their last digits.
+/// The tolerance of comparisons: sums of decayed numbers may differ in their last digits.
 const CLOSE: f64 = 1e-9;
 
-/// What was found out so far.
+/// The requests and invalid messages so far.
 #[derive(Debug, Default)]
 pub struct Penalties {
-    /// Who was ever asked for a message.
-    asked: BTreeSet<u32>,
-    /// The tick at which messages of a number could last be found invalid.
+    /// The peers that were ever sent an IWANT.
+    requested_from: BTreeSet<u32>,
+    /// By message number, the last tick at which a message could be found invalid.
     invalid: BTreeMap<u16, u64>,
 }
 
@@ -34,13 +34,13 @@ impl Penalties {
             (step.op, &step.outcome)
             && !ids.is_empty()
         {
-            self.asked.insert(*peer);
+            self.requested_from.insert(*peer);
         }
         promises_are_counted(&driver.limits, step)?;
         self.misbehaviour(&driver.limits, step)?;
         invalid_messages(step)?;
-        copies(&driver.limits, step)?;
-        self.memory(driver, step)
+        duplicates(&driver.limits, step)?;
+        self.invalid_cache(driver, step)
     }
 
     /// P7.
@@ -52,7 +52,7 @@ impl Penalties {
                 (Op::Graft { peer: from, .. }, Outcome::Graft(GraftOutcome::BackedOff)) if from == peer => {
                     1..=2
                 }
-                (Op::Heartbeat, _) if self.asked.contains(peer) => 0..=i64::from(TOPICS),
+                (Op::Heartbeat, _) if self.requested_from.contains(peer) => 0..=i64::from(TOPICS),
                 _ => 0..=0,
             };
             prop_assert!((rise - rise.round()).abs() <= CLOSE * rise.abs().max(1.0), "P7 rose by {rise}");
@@ -60,25 +60,25 @@ impl Penalties {
             broken += rise.round() as usize;
         }
         if matches!(step.op, Op::Heartbeat) {
-            let due = step.held_before.promises - step.held.promises;
-            let known = self.asked.iter().all(|peer| step.after.scores.contains_key(peer));
-            let all_told = if known { broken == due } else { broken <= due };
-            prop_assert!(all_told, "{due} promises were broken, {broken} are counted (P7)");
+            let due = step.footprint_before.promises - step.footprint.promises;
+            let known = self.requested_from.iter().all(|peer| step.after.scores.contains_key(peer));
+            let all_counted = if known { broken == due } else { broken <= due };
+            prop_assert!(all_counted, "{due} promises were broken, {broken} are counted (P7)");
         }
         Ok(())
     }
 
-    /// A message that is valid now is refused only if it was found invalid not long ago.
-    fn memory<I: Ids>(&mut self, driver: &Driver<I>, step: &Step<'_, I>) -> Checked {
+    /// A message that is valid now is refused only while it is remembered as invalid.
+    fn invalid_cache<I: Ids>(&mut self, driver: &Driver<I>, step: &Step<'_, I>) -> Checked {
         let now = step.after.heartbeat_ticks;
         let answers = driver.network.answers();
         if let (Op::Receive { message, .. }, Outcome::Receive(ReceiveOutcome::Invalid)) =
             (step.op, &step.outcome)
         {
-            let is_valid = |judged: &BTreeMap<u16, Validity>| {
-                judged.get(&message.number).is_none_or(|verdict| *verdict == Validity::Valid)
+            let is_valid = |verdicts: &BTreeMap<u16, Validity>| {
+                verdicts.get(&message.number).is_none_or(|verdict| *verdict == Validity::Valid)
             };
-            if message.home == message.topic && is_valid(&answers.ids) && is_valid(&answers.messages) {
+            if message.id_topic == message.topic && is_valid(&answers.ids) && is_valid(&answers.messages) {
                 let ticks = driver.limits.extensions.invalid_memory_ticks as u64;
                 let last = self.invalid.get(&message.number);
                 prop_assert!(last.is_some_and(|last| now - last < ticks), "{message:?} was never invalid");
@@ -93,7 +93,7 @@ impl Penalties {
     }
 }
 
-/// By how much P7 of a peer with a score rose, beside its decay.
+/// The rise of P7 of a peer, without its decay.
 pub fn rise_of_misbehaviour<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>, peer: u32) -> f64 {
     let penalty = |view: &View<Net<I>>| view.scores.get(&peer).map_or(0.0, |score| score.behaviour_penalty);
     let mut before = penalty(step.before);
@@ -112,15 +112,19 @@ fn promises_are_counted<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Chec
         Outcome::IHave(IHaveOutcome::Requested { ids }) => !ids.is_empty(),
         _ => false,
     };
-    let watched = requested && !limits.extensions.iwant_followup_time.is_zero();
-    let most = step.held_before.promises + usize::from(watched);
-    prop_assert!(step.held.promises <= most, "{} promises of {most}", step.held.promises);
+    let tracked = requested && !limits.extensions.iwant_followup_time.is_zero();
+    let most = step.footprint_before.promises + usize::from(tracked);
+    prop_assert!(
+        step.footprint.promises <= most,
+        "{} promises, at most {most} are expected",
+        step.footprint.promises
+    );
     Ok(())
 }
 
 type Counter = fn(&TopicScoreView) -> f64;
 
-/// By how much a counter of each peer and topic changed that has a score before and after.
+/// The changes of a counter of each peer and topic. The peers have a score before and after the step.
 fn changes<'a, I: Ids>(
     step: &'a Step<'_, I>,
     counter: Counter,
@@ -139,17 +143,17 @@ fn changes<'a, I: Ids>(
 
 /// P4.
 fn invalid_messages<I: Ids>(step: &Step<'_, I>) -> Checked {
-    let blamed = match (step.op, &step.outcome) {
+    let penalised = match (step.op, &step.outcome) {
         (Op::Receive { sender, message, .. }, Outcome::Receive(ReceiveOutcome::Invalid)) => {
             Some((*sender, message.topic))
         }
         (Op::IHave { peer, topic, .. }, Outcome::IHave(IHaveOutcome::InvalidId)) => Some((*peer, *topic)),
-        // Of several peers and messages.
+        // These validate messages of several peers.
         (Op::ApplyBatch { .. } | Op::CheckParked | Op::ProcessBatch, _) => return Ok(()),
         _ => None,
     };
     for (peer, topic, change) in changes(step, |counters| counters.invalid) {
-        if blamed == Some((peer, topic)) {
+        if penalised == Some((peer, topic)) {
             prop_assert!((change - 1.0).abs() <= CLOSE * 1e3, "P4 of {peer} on {topic} changed by {change}");
         } else {
             prop_assert!(change <= 0.0, "P4 of {peer} on {topic} rose by {change}");
@@ -158,8 +162,8 @@ fn invalid_messages<I: Ids>(step: &Step<'_, I>) -> Checked {
     Ok(())
 }
 
-/// P3: a copy is credited to who sends it, once or each time.
-fn copies<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
+/// P3: a duplicate is credited to its sender, once or each time.
+fn duplicates<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
     let (Op::Receive { sender, message, .. }, Outcome::Receive(ReceiveOutcome::AlreadyReceived)) =
         (step.op, &step.outcome)
     else {
@@ -167,22 +171,25 @@ fn copies<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
     };
     let [before, after] = [step.before, step.after].map(|view| senders(view, message));
     let once = limits.extensions.credit_duplicates_once;
-    let learned: BTreeSet<_> = after.difference(&before).collect();
-    prop_assert!(learned.is_empty() || once && learned.iter().all(|peer| *peer == sender));
+    let added: BTreeSet<_> = after.difference(&before).collect();
+    prop_assert!(added.is_empty() || once && added.iter().all(|peer| *peer == sender));
     let most = before.len().max(1 + limits.bounds.max_co_senders);
     prop_assert!(after.len() <= most, "{} senders are remembered, of {most}", after.len());
     for (peer, topic, change) in changes(step, |counters| counters.delivered) {
         let may_be = peer == *sender && topic == message.topic && !before.contains(sender);
         let is_credit = may_be && change <= 1.0 + CLOSE;
         prop_assert!(change == 0.0 || is_credit, "P3 of {peer} on {topic} rose by {change}");
-        prop_assert!(change == 0.0 || !once || after.contains(sender), "credited to {peer}, not noted");
+        prop_assert!(
+            change == 0.0 || !once || after.contains(sender),
+            "{peer} is credited but not stored as a sender"
+        );
     }
     Ok(())
 }
 
-/// Who is remembered to have sent a message.
+/// The stored senders of a message.
 fn senders<I: Ids>(view: &View<Net<I>>, message: &Msg) -> BTreeSet<u32> {
-    let id = I::id(message.home, message.number);
+    let id = I::id(message.id_topic, message.number);
     let seen = view.seen.iter().find(|seen| seen.topic == message.topic && seen.id == id);
     seen.map(|seen| seen.senders.clone()).unwrap_or_default()
 }

@@ -16,17 +16,17 @@ use super::{
     statistics::Statistics,
 };
 
-/// Runs the operations, and checks the state and what was said after each.
-pub fn are_kept<I: Ids>(driver: &mut Driver<I>, ops: &[Op]) -> Checked {
+/// Runs the operations, and checks the state and the outputs after each.
+pub fn assert_invariants<I: Ids>(driver: &mut Driver<I>, ops: &[Op]) -> Checked {
     let (mut outputs, mut statistics) = (OutputCheck::default(), Statistics::default());
     let mut penalties = Penalties::default();
     let mut idontwant = IDontWantCheck::default();
-    let (mut before, mut held_before) = (driver.view(), driver.node.footprint());
-    for (place, op) in ops.iter().enumerate() {
+    let (mut before, mut footprint_before) = (driver.view(), driver.node.footprint());
+    for (index, op) in ops.iter().enumerate() {
         let outcome = driver.run(op);
         let drained = driver.node.drain();
-        let (after, held) = (driver.view(), driver.node.footprint());
-        let step = Step { op, before: &before, outcome, drained, after: &after, held_before, held };
+        let (after, footprint) = (driver.view(), driver.node.footprint());
+        let step = Step { op, before: &before, outcome, drained, after: &after, footprint_before, footprint };
         statistics.count(&step);
         let checked = state::check(driver, &after)
             .and_then(|()| outputs.check(&driver.limits, &step))
@@ -35,18 +35,18 @@ pub fn are_kept<I: Ids>(driver: &mut Driver<I>, ops: &[Op]) -> Checked {
             .and_then(|()| heartbeat::check(&driver.limits, &step))
             .and_then(|()| penalties.check(driver, &step))
             .and_then(|()| statistics.check(&step, driver.node.stats()));
-        checked.map_err(|error| TestCaseError::fail(format!("after operation {place}, {op:?}: {error}")))?;
-        (before, held_before) = (after, held);
+        checked.map_err(|error| TestCaseError::fail(format!("after operation {index}, {op:?}: {error}")))?;
+        (before, footprint_before) = (after, footprint);
     }
     Ok(())
 }
 
-/// Ends everything, and looks what is left.
-pub fn leave_nothing<I: Ids>(driver: &mut Driver<I>) -> Checked {
+/// Disconnects all peers and leaves all topics, and checks that all state expires.
+pub fn assert_all_state_expires<I: Ids>(driver: &mut Driver<I>) -> Checked {
     driver.wind_down();
-    let mut left = driver.node.footprint();
-    // Trusted peers stay wanted for ever.
-    left.trusted = 0;
-    prop_assert_eq!(left, Footprint::default());
+    let mut remaining = driver.node.footprint();
+    // Trusted peers never expire.
+    remaining.trusted = 0;
+    prop_assert_eq!(remaining, Footprint::default());
     Ok(())
 }

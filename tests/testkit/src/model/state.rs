@@ -20,10 +20,10 @@ pub fn check<I: Ids>(driver: &Driver<I>, view: &View<Net<I>>) -> Checked {
     scores_follow_connections(view)?;
     score_status_follows_meshes(view)?;
     scores_are_the_sum_of_their_parts(&driver.limits, view)?;
-    quotas_and_caps_hold(&driver.limits, view)?;
+    quotas_and_caps_are_respected(&driver.limits, view)?;
     footprint_agrees(driver, view)?;
     nothing_exceeds_its_bound(driver, view)?;
-    messages_know_their_place(view)
+    gossip_is_in_the_history(view)
 }
 
 fn topics_have_a_mesh_or_a_fanout<I: Ids>(view: &View<Net<I>>) -> Checked {
@@ -32,21 +32,26 @@ fn topics_have_a_mesh_or_a_fanout<I: Ids>(view: &View<Net<I>>) -> Checked {
     }
     for topic in view.gossip.keys() {
         let has = view.mesh.contains_key(topic) || view.fanout.contains_key(topic);
-        prop_assert!(has, "topic {topic} has gossip and neither mesh nor fanout");
+        prop_assert!(has, "topic {topic} has gossip but neither mesh nor fanout");
     }
     Ok(())
 }
 
 fn members_are_subscribed<I: Ids>(view: &View<Net<I>>) -> Checked {
-    let of_meshes = view.mesh.iter().flat_map(|(topic, peers)| peers.iter().map(move |peer| (topic, peer)));
+    let mesh_members =
+        view.mesh.iter().flat_map(|(topic, peers)| peers.iter().map(move |peer| (topic, peer)));
     let fanouts = view.fanout.iter();
-    let of_fanouts = fanouts.flat_map(|(topic, fanout)| fanout.peers.iter().map(move |peer| (topic, peer)));
-    for (topic, peer) in of_meshes.chain(of_fanouts) {
+    let fanout_members =
+        fanouts.flat_map(|(topic, fanout)| fanout.peers.iter().map(move |peer| (topic, peer)));
+    for (topic, peer) in mesh_members.chain(fanout_members) {
         let connection = view.connections.get(peer);
-        prop_assert!(connection.is_some(), "{peer} serves topic {topic} without a connection");
-        let connection = connection.expect("just looked");
-        prop_assert!(connection.topics.contains(topic), "{peer} serves topic {topic} without subscription");
-        prop_assert!(!connection.direct, "{peer} is direct and serves topic {topic}");
+        prop_assert!(connection.is_some(), "{peer} is in the mesh or fanout of {topic} without a connection");
+        let connection = connection.expect("the connection was checked above");
+        prop_assert!(
+            connection.topics.contains(topic),
+            "{peer} is in the mesh or fanout of {topic} without a subscription"
+        );
+        prop_assert!(!connection.direct, "{peer} is direct and in the mesh or fanout of {topic}");
     }
     Ok(())
 }
@@ -72,7 +77,10 @@ fn score_status_follows_meshes<I: Ids>(view: &View<Net<I>>) -> Checked {
     for (topic, mesh) in &view.mesh {
         for peer in mesh {
             let counters = view.scores[peer].topics.get(topic);
-            prop_assert!(counters.is_some(), "{peer} is in the mesh of {topic}; its score does not know");
+            prop_assert!(
+                counters.is_some(),
+                "{peer} is in the mesh of {topic}, but its score has no counters of it"
+            );
         }
     }
     Ok(())
@@ -83,7 +91,7 @@ fn scores_are_the_sum_of_their_parts<I: Ids>(limits: &Limits<u8>, view: &View<Ne
         let expected = score_of(limits, score);
         let close = (score.score - expected).abs() <= 1e-9 * expected.abs().max(1.0);
         let same = close || score.score == expected || (score.score.is_nan() && expected.is_nan());
-        prop_assert!(same, "score of {peer} is {}, its parts make {expected}", score.score);
+        prop_assert!(same, "the score of {peer} is {}, the sum of its components is {expected}", score.score);
     }
     Ok(())
 }
@@ -113,13 +121,16 @@ fn topic_score_of(limits: &Limits<u8>, topic: u8, counters: &TopicScoreView) -> 
         + weights.invalid_message_deliveries_weight * counters.invalid * counters.invalid
 }
 
-fn quotas_and_caps_hold<I: Ids>(limits: &Limits<u8>, view: &View<Net<I>>) -> Checked {
+fn quotas_and_caps_are_respected<I: Ids>(limits: &Limits<u8>, view: &View<Net<I>>) -> Checked {
     for (peer, connection) in &view.connections {
         let count = connection.topics.len();
         prop_assert!(count <= limits.max_topics_per_peer, "{peer} is subscribed to {count} topics");
     }
     for (peer, requested) in &view.iwant {
-        prop_assert!(*requested <= limits.max_sent_iwant_per_heartbeat, "{requested} ids asked of {peer}");
+        prop_assert!(
+            *requested <= limits.max_sent_iwant_per_heartbeat,
+            "{requested} ids are requested from {peer}"
+        );
     }
     for score in view.scores.values().flat_map(|score| score.topics.iter()) {
         let caps = limits.score.topics.parameters(score.0);
@@ -127,7 +138,7 @@ fn quotas_and_caps_hold<I: Ids>(limits: &Limits<u8>, view: &View<Net<I>>) -> Che
         prop_assert!(score.1.delivered <= f64::from(caps.mesh_message_deliveries_cap));
     }
     let cached = view.cached.iter().flat_map(|cached| cached.accesses.values());
-    prop_assert!(cached.min().is_none_or(|least| *least > 0), "an access that was none is counted");
+    prop_assert!(cached.min().is_none_or(|least| *least > 0), "a cached message has an access count of 0");
     Ok(())
 }
 
@@ -135,7 +146,11 @@ fn footprint_agrees<I: Ids>(driver: &Driver<I>, view: &View<Net<I>>) -> Checked 
     let Footprint { connections, subscriptions, scores, joined, subscribers, .. } = driver.node.footprint();
     prop_assert_eq!(connections, view.connections.len());
     let known: usize = view.connections.values().map(|connection| connection.topics.len()).sum();
-    prop_assert_eq!((subscriptions, subscribers), (known, known), "who subscribed is known twice, and alike");
+    prop_assert_eq!(
+        (subscriptions, subscribers),
+        (known, known),
+        "topics and connections have the same subscriptions"
+    );
     prop_assert_eq!(scores, view.scores.len());
     prop_assert_eq!(joined, view.mesh.len());
     let footprint = driver.node.footprint();
@@ -152,15 +167,18 @@ fn footprint_agrees<I: Ids>(driver: &Driver<I>, view: &View<Net<I>>) -> Checked 
     Ok(())
 }
 
-/// What the application has to do with is bounded for each topic, the rest in total.
+/// Maps of topics are bounded for each topic, the other maps in total.
 fn nothing_exceeds_its_bound<I: Ids>(driver: &Driver<I>, view: &View<Net<I>>) -> Checked {
     let bounds = &driver.limits.bounds;
     let footprint = driver.node.footprint();
     let most = Footprint::at_most(&driver.limits, view.connections.len(), usize::from(TOPICS));
-    // Quotas of who has gone stay until the heartbeat.
+    // Quotas of disconnected peers stay until the heartbeat.
     prop_assert!(footprint.heartbeat_quotas <= PEERS as usize + bounds.max_unconnected_peers);
-    for ((map, held), (_, bound)) in footprint.maps().zip(most.maps()) {
-        prop_assert!(held <= bound || map == "heartbeat_quotas", "{held} in {map}, of {bound}");
+    for ((map, size), (_, bound)) in footprint.maps().zip(most.maps()) {
+        prop_assert!(
+            size <= bound || map == "heartbeat_quotas",
+            "{size} entries in {map}, above the bound {bound}"
+        );
     }
     for topic in 0..TOPICS {
         let cached = view.cached.iter().filter(|cached| cached.topic == topic).count();
@@ -173,8 +191,8 @@ fn nothing_exceeds_its_bound<I: Ids>(driver: &Driver<I>, view: &View<Net<I>>) ->
     Ok(())
 }
 
-/// What is in the history was seen; what gossip offers is in the history; ids without topic have a home.
-fn messages_know_their_place<I: Ids>(view: &View<Net<I>>) -> Checked {
+/// Each message in the history is on the topic of its id, and each gossiped id is in the history.
+fn gossip_is_in_the_history<I: Ids>(view: &View<Net<I>>) -> Checked {
     for cached in &view.cached {
         prop_assert!(I::topic_of(&cached.id).is_none_or(|topic| topic == cached.topic));
     }

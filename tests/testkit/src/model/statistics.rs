@@ -62,8 +62,8 @@ impl Statistics {
         }
     }
 
-    /// What parked messages and pending batches came to is not told to the caller: these counters
-    /// may move, upwards, where they are judged.
+    /// The outcomes of parked messages and pending batches are not returned: where these are validated, the counters may
+    /// increase.
     pub fn check<I: Ids>(&mut self, step: &Step<'_, I>, stats: Stats) -> Checked {
         if matches!(step.op, Op::CheckParked | Op::ProcessBatch) {
             let (mine, theirs) = (&mut self.0, &stats);
