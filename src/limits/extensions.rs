@@ -19,8 +19,8 @@ pub struct Extensions {
     /// tracked at a time. 0 disables it.
     #[serde(with = "humantime_serde")]
     pub iwant_followup_time: Duration,
-    /// The number of ticks for which an invalid message is stored. A copy of a stored message is penalised (P4) without
-    /// another validation. 0 disables it.
+    /// The number of ticks for which an invalid or outdated message is remembered. Its id is not requested by IWANT, and a
+    /// copy of an invalid message is penalised (P4) without another validation. 0 disables it.
     pub invalid_memory_ticks: usize,
     /// Whether several copies of one message from one peer count once as mesh message deliveries (P3).
     pub credit_duplicates_once: bool,

@@ -94,7 +94,7 @@ pub struct Footprint {
     pub seen: usize,
     /// Messages under asynchronous validation or in a batch, as stored in the topics.
     pub validating: usize,
-    /// Messages in the cache of invalid messages.
+    /// Ids of rejected messages, with or without their content.
     pub invalid: usize,
     /// Size of the messages in the cache of invalid messages, in bytes.
     pub invalid_bytes: usize,

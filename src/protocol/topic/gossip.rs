@@ -78,7 +78,7 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// The ids to request: valid, not seen, and not filtered. `None` if one of the ids is invalid.
+    /// The ids to request: valid, neither seen nor rejected, and not filtered. `None` if one of the ids is invalid.
     fn missing_ids(
         &self,
         peer: &N::Peer,
@@ -91,7 +91,8 @@ impl<N: Network> TopicState<N> {
                 Validity::Invalid => return None,
                 Validity::Outdated => {}
                 Validity::Valid | Validity::Unknown => {
-                    if self.seen.get(&id).is_none() && cx.network.peer_filter(peer, PeerAction::IHave(&id)) {
+                    let has_verdict = self.seen.get(&id).is_some() || self.invalid_cache.contains_id(&id);
+                    if !has_verdict && cx.network.peer_filter(peer, PeerAction::IHave(&id)) {
                         missing.push(id);
                     }
                 }

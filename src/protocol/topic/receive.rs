@@ -164,7 +164,7 @@ impl<N: Network> TopicState<N> {
         true
     }
 
-    /// Applies a verdict on the content, and remembers an invalid message.
+    /// Applies a verdict on the content, and remembers a rejected message.
     fn apply_content_verdict(
         &mut self,
         delivery: Delivery<N>,
@@ -172,9 +172,13 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
-        if verdict == Validity::Invalid {
-            let bytes = delivery.message.size(cx.network);
-            self.invalid_cache.add(Arc::clone(&delivery.message), bytes);
+        match verdict {
+            Validity::Invalid => {
+                let bytes = delivery.message.size(cx.network);
+                self.invalid_cache.add(Arc::clone(&delivery.message), bytes);
+            }
+            Validity::Outdated => self.invalid_cache.add_id(&delivery.message.message_id),
+            Validity::Valid | Validity::Unknown => {}
         }
         self.apply_verdict(delivery, verdict, cx, outbox)
     }

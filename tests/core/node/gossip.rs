@@ -7,7 +7,7 @@ use actix_gossipsub::{
     protocol::{IHaveOutcome, IWantAnswer},
 };
 
-use super::setup::{Fixture, MANY, Setup, TOPIC};
+use super::setup::{BOTH, Fixture, MANY, Setup, TOPIC};
 
 fn many_joined() -> Fixture {
     Setup::new().connected(MANY).subscribed().joined().start()
@@ -221,4 +221,33 @@ fn gossip_to_peers_that_disconnect_before_it_is_read_is_dropped() {
     let receivers: BTreeSet<_> = fixture.node.drain().p2p.into_iter().filter_map(ihave).collect();
     let expected = MANY.filter(|peer| !mesh.contains(peer) && !disconnected.contains(peer));
     assert_eq!(receivers, expected.collect());
+}
+
+#[test]
+fn a_message_that_was_rejected_is_not_requested_again() {
+    for validation_mode in BOTH {
+        for outdated in [false, true] {
+            let setup = Setup::new().limits(|limits| limits.extensions.invalid_memory_ticks = 2);
+            let mut fixture =
+                setup.validation_mode(validation_mode).connected(MANY).subscribed().joined().start();
+            if outdated {
+                fixture.make_all_messages_outdated();
+            } else {
+                fixture.make_all_messages_invalid();
+            }
+            fixture.deliver(99, 7);
+            let requested = |fixture: &mut Fixture| match fixture.ihave(1, 7..9) {
+                IHaveOutcome::Requested { mut ids } => {
+                    ids.sort_unstable();
+                    ids
+                }
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(requested(&mut fixture), [8], "7 has a verdict");
+            // Until the verdict is forgotten.
+            fixture.heartbeat();
+            fixture.heartbeat();
+            assert_eq!(requested(&mut fixture), [7, 8]);
+        }
+    }
 }

@@ -27,10 +27,11 @@ pub const MANY: Range<u32> = 0..25;
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const BOTH: [ValidationMode; 2] = [ValidationMode::Sequential, ValidationMode::Batched];
 
-/// A network whose messages are all valid, or all invalid.
+/// A network whose messages are all valid, all invalid or all outdated.
 #[derive(Debug, Default)]
 pub struct Plain {
     all_invalid: AtomicBool,
+    all_outdated: AtomicBool,
     /// The size of every message in bytes.
     size: AtomicUsize,
 }
@@ -47,7 +48,11 @@ impl Network for Plain {
     }
 
     fn validate(&self, _: &Delivery<Self>) -> Validity {
-        if self.all_invalid.load(Ordering::Relaxed) { Validity::Invalid } else { Validity::Valid }
+        match [&self.all_invalid, &self.all_outdated].map(|all| all.load(Ordering::Relaxed)) {
+            [true, _] => Validity::Invalid,
+            [_, true] => Validity::Outdated,
+            _ => Validity::Valid,
+        }
     }
 
     fn message_size(&self, (): &()) -> usize {
@@ -258,6 +263,11 @@ impl Fixture {
     /// From now on the validator finds every message invalid.
     pub fn make_all_messages_invalid(&self) {
         self.network.all_invalid.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on the validator finds every message outdated.
+    pub fn make_all_messages_outdated(&self) {
+        self.network.all_outdated.store(true, Ordering::Relaxed);
     }
 
     /// Sets the size of all messages in bytes.
