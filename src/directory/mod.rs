@@ -35,6 +35,8 @@ pub(crate) struct Directory<N: Network> {
     peers_by_connection: RwLock<ConnectionIndex<N::Peer>>,
     /// What peers have used of their quotas in the current heartbeat.
     heartbeat_quotas: DashMap<N::Peer, Quota, RandomState>,
+    /// The number of times that the quotas were reset.
+    heartbeat_epoch: AtomicU64,
     /// The ids that connected peers sent in IDONTWANT.
     idontwant: DashMap<N::Peer, PeerIDontWant<N>, RandomState>,
     /// The number of ids in `idontwant`: while it is 0, nothing is looked up there.
@@ -58,6 +60,7 @@ impl<N: Network> Directory<N> {
             peers: DashMap::default(),
             peers_by_connection: RwLock::default(),
             heartbeat_quotas: DashMap::default(),
+            heartbeat_epoch: AtomicU64::new(0),
             idontwant: DashMap::default(),
             idontwant_ids: AtomicUsize::new(0),
             topic_by_message_id: DashMap::default(),
@@ -188,25 +191,58 @@ impl<N: Network> Directory<N> {
 
     // === Quotas of the heartbeat ===
 
-    /// Runs `take` on what `peer` has used of its quotas in the current heartbeat.
+    /// Runs `take` on what `peer` has used of its quotas in the current heartbeat, for an IHAVE of `ids` ids. Topics of
+    /// other threads see the quotas as if all ids were requested meanwhile, so that together they never exceed a limit. No
+    /// lock is taken while `take` runs, which calls the application.
     pub(crate) fn with_heartbeat_quota<T>(
         &self,
         peer: &N::Peer,
+        ids: usize,
         limits: &Limits<N::Topic>,
         take: impl FnOnce(&mut Quota) -> T,
     ) -> T {
-        let known = self.heartbeat_quotas.get(peer).map(|quota| *quota);
-        let untracked = || Quota::of_untracked(self.heartbeat_quotas.len(), self.connected(), limits);
-        let mut quota = known.unwrap_or_else(untracked);
-        let taken = take(&mut quota);
-        if quota.is_tracked() {
-            self.heartbeat_quotas.insert(peer.clone(), quota);
+        let epoch = self.heartbeat_epoch.load(Ordering::Acquire);
+        let Some((before, reserved)) = self.reserve_heartbeat_quota(peer, ids, limits) else {
+            let mut exhausted = Quota::EXHAUSTED;
+            return take(&mut exhausted);
+        };
+        let mut used = before;
+        let taken = take(&mut used);
+        let unused = reserved.minus(used);
+        // After a heartbeat the entry is another one.
+        if unused != Quota::default()
+            && let Some(mut quota) = self.heartbeat_quotas.get_mut(peer)
+            && self.heartbeat_epoch.load(Ordering::Acquire) == epoch
+        {
+            *quota = quota.minus(unused);
+            drop(quota);
+            self.heartbeat_quotas.remove_if(peer, |_, quota| *quota == Quota::default());
         }
         taken
     }
 
+    /// Counts an IHAVE and all ids that may be requested because of it. Returns the quota before and after that. `None` if
+    /// the table of peers is full.
+    fn reserve_heartbeat_quota(
+        &self,
+        peer: &N::Peer,
+        ids: usize,
+        limits: &Limits<N::Topic>,
+    ) -> Option<(Quota, Quota)> {
+        // Outside of the entry's lock, because it reads the length of the whole map.
+        let has_entry = self.heartbeat_quotas.contains_key(peer);
+        if !has_entry && !Quota::has_room(self.heartbeat_quotas.len(), self.connected(), limits) {
+            return None;
+        }
+        let mut quota = self.heartbeat_quotas.entry(peer.clone()).or_default();
+        let before = *quota;
+        *quota = before.with_ihave(ids, limits);
+        Some((before, *quota))
+    }
+
     /// Resets all quotas: a heartbeat starts.
     pub(crate) fn clear_heartbeat_quotas(&self) {
+        self.heartbeat_epoch.fetch_add(1, Ordering::AcqRel);
         self.heartbeat_quotas.clear();
     }
 

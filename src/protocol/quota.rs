@@ -3,7 +3,7 @@
 use crate::{limits::Limits, network::Network, protocol::outcome::IHaveOutcome};
 
 /// What a peer has used in the current heartbeat, over all topics.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Quota {
     /// IHAVE messages received from the peer.
     pub(crate) ihave_messages: u32,
@@ -13,13 +13,31 @@ pub(crate) struct Quota {
 
 impl Quota {
     /// The quota of a peer that is not tracked because the table is full: nothing is left.
-    const EXHAUSTED: Self = Self { ihave_messages: u32::MAX, iwant_ids: u32::MAX };
+    pub(crate) const EXHAUSTED: Self = Self { ihave_messages: u32::MAX, iwant_ids: u32::MAX };
 
-    /// The quota of a peer that is not in the table of the current heartbeat, which has `tracked` peers. The table has
-    /// room for as many peers as are connected, and for `max_unconnected_peers` more.
+    /// Whether the table of the current heartbeat, which has `tracked` peers, has room for another one. It has room for as
+    /// many peers as are connected, and for `max_unconnected_peers` more.
+    pub(crate) fn has_room<T>(tracked: usize, connected: usize, limits: &Limits<T>) -> bool {
+        tracked < connected.saturating_add(limits.bounds.max_unconnected_peers)
+    }
+
+    /// The quota of a peer that is not in the table of the current heartbeat; see [`has_room`](Self::has_room).
     pub(crate) fn of_untracked<T>(tracked: usize, connected: usize, limits: &Limits<T>) -> Self {
-        let capacity = connected.saturating_add(limits.bounds.max_unconnected_peers);
-        if tracked < capacity { Self::default() } else { Self::EXHAUSTED }
+        if Self::has_room(tracked, connected, limits) { Self::default() } else { Self::EXHAUSTED }
+    }
+
+    /// The quota after an IHAVE of which as many as possible of the `ids` ids are requested.
+    pub(crate) fn with_ihave<T>(self, ids: usize, limits: &Limits<T>) -> Self {
+        let ids = ids.min(self.iwants_left(limits));
+        Self { ihave_messages: self.ihave_messages.saturating_add(1), iwant_ids: self.iwant_ids + ids as u32 }
+    }
+
+    /// The difference of two quotas.
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self {
+            ihave_messages: self.ihave_messages.saturating_sub(other.ihave_messages),
+            iwant_ids: self.iwant_ids.saturating_sub(other.iwant_ids),
+        }
     }
 
     /// Whether the counts of a tracked peer differ from zero.

@@ -16,6 +16,7 @@ mod metrics;
 mod order;
 mod peer_inputs;
 mod promises;
+mod quotas;
 mod reconnections;
 mod recording;
 mod slow_peers;

@@ -187,8 +187,9 @@ impl<N: Network> PeerInputHandler<'_, N> {
 
     fn ihave(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
         outbox.counters.ihave_ids(ids.len());
+        let Shared { directory, limits, .. } = self.shared;
         let cx = self.shared.context(self.received_at);
-        let outcome = self.shared.directory.with_heartbeat_quota(self.peer, &self.shared.limits, |quota| {
+        let outcome = directory.with_heartbeat_quota(self.peer, ids.len(), limits, |quota| {
             state.ihave(self.peer, self.status, ids, quota, &cx, outbox)
         });
         outbox.counters.input(Input::IHave, &outcome);
