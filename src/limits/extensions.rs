@@ -29,6 +29,11 @@ pub struct Extensions {
     /// Whether a message of a batch is a duplicate if its id was accepted while its verdict was awaited: because this node
     /// published it, or because another content had the same id. Without this it is delivered and forwarded again.
     pub recheck_seen_after_batch: bool,
+    /// Whether a parked message (of unknown validity) waits only for those of its own topic. Without this it waits for all
+    /// parked messages with smaller ids.
+    pub parked_topics_are_independent: bool,
+    /// The number of heartbeats after which a message that is still of unknown validity is dropped. 0 disables it.
+    pub parked_ticks: u64,
     /// IDontWantMessageThreshold (v1.2), in bytes of
     /// [`Network::message_size`](crate::Network::message_size). For messages of at least this size, the engine sends
     /// IDONTWANT to the mesh on the first copy, and does not send the message to peers that sent IDONTWANT. A smaller
@@ -57,6 +62,8 @@ impl Extensions {
             credit_duplicates_once: false,
             slow_peer_penalty: 0.0,
             recheck_seen_after_batch: false,
+            parked_topics_are_independent: false,
+            parked_ticks: 0,
             idontwant_message_size: 0,
             max_idontwant_per_heartbeat: 0,
             idontwant_ticks: 0,
@@ -73,6 +80,8 @@ impl Default for Extensions {
             credit_duplicates_once: true,
             slow_peer_penalty: 1.0,
             recheck_seen_after_batch: true,
+            parked_topics_are_independent: true,
+            parked_ticks: 120,
             idontwant_message_size: 1000,
             max_idontwant_per_heartbeat: 3000,
             idontwant_ticks: 3,

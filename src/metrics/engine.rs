@@ -229,6 +229,10 @@ impl Metrics {
         self.validations_dropped[Unvalidated::Timeout].increment(count as u64);
     }
 
+    pub(crate) fn validations_expired(&self, count: usize) {
+        self.validations_dropped[Unvalidated::Expired].increment(count as u64);
+    }
+
     pub(crate) fn validations_panicked(&self, count: usize) {
         self.validations_dropped[Unvalidated::Panic].increment(count as u64);
     }

@@ -82,6 +82,7 @@ pub(super) enum Unvalidated {
     Timeout,
     Throttled,
     Panic,
+    Expired,
 }
 
 /// What the transport could not decode.

@@ -14,6 +14,7 @@ mod log_lines;
 mod many_topics;
 mod metrics;
 mod order;
+mod parked;
 mod peer_inputs;
 mod promises;
 mod quotas;

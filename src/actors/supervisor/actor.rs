@@ -298,12 +298,13 @@ impl<N: Network> SupervisorActor<N> {
     /// Sends what the peers' state machine put out, and what follows from it.
     pub(super) fn apply_outputs(&mut self) {
         loop {
-            let PeersOutbox { p2p, commands, events, throttled, penalties } = self.peers.drain();
+            let PeersOutbox { p2p, commands, events, throttled, expired, penalties } = self.peers.drain();
             self.shared.metrics.penalised(&penalties);
             if !commands.is_empty() {
                 self.publish_scores();
             }
             self.shared.metrics.validations_throttled(throttled);
+            self.shared.metrics.validations_expired(expired);
             if !p2p.is_empty() {
                 self.shared.metrics.count_outputs(&OutputCounts::of(&p2p, &*self.shared.network));
                 self.shared.router.extend(p2p.into_iter().map(RouterItem::P2p));

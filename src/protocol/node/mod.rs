@@ -85,6 +85,8 @@ pub struct NodeOutputs<N: Network> {
     pub events: Vec<Event<N>>,
     /// The number of messages dropped because too many were waiting for a verdict.
     pub throttled: usize,
+    /// The number of messages dropped because they were parked for too long (`extensions.parked_ticks`).
+    pub expired: usize,
 }
 
 // === Inputs of the worker ===

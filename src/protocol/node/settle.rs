@@ -223,6 +223,7 @@ impl<N: Network> Node<N> {
         self.emitted.extend(outbox.p2p);
         self.drained.events.extend(outbox.events);
         self.drained.throttled += outbox.throttled;
+        self.drained.expired += outbox.expired;
         outbox.commands
     }
 

@@ -5,7 +5,11 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use derive_where::derive_where;
 
-use super::{Peers, batch::Batch, parked::Parked};
+use super::{
+    Peers,
+    batch::Batch,
+    parked::{CheckedMessages, Parked},
+};
 use crate::{
     limits::Bounds,
     network::{Delivery, FullMessage, Network, Validity},
@@ -70,23 +74,16 @@ impl<N: Network> Peers<N> {
         batch.into_iter().for_each(|delivery| self.forget_batched(delivery.message));
     }
 
-    /// Tries the parked messages again, in ascending order of ids, up to the first whose id still has unknown validity.
-    /// Each message is tried once a call. `validate_id` asks the application.
+    /// Tries the parked messages again. `validate_id` asks the application.
     pub(crate) fn check_parked(&mut self, validate_id: impl Fn(&N::MessageId) -> Validity) {
         let validation_mode = self.validation_mode();
-        while let Some(first) = self.pending_dispatch.parked.peek_first() {
-            let verdict = validate_id(&first.message.message_id);
-            if verdict == Validity::Unknown {
-                break;
-            }
-            let Some(delivery) = self.pending_dispatch.parked.pop_first() else { break };
-            if verdict != Validity::Outdated {
-                let topic = delivery.message.topic.clone();
-                self.pending_dispatch
-                    .queue
-                    .push_back((topic, TopicCommand::Retry(delivery, validation_mode)));
-            }
-        }
+        let CheckedMessages { decided, expired } =
+            self.pending_dispatch.parked.check(&self.limits.extensions, validate_id);
+        self.outbox.expired += expired;
+        let retry = |delivery: Delivery<N>| {
+            (delivery.message.topic.clone(), TopicCommand::Retry(delivery, validation_mode))
+        };
+        self.pending_dispatch.queue.extend(decided.into_iter().map(retry));
         self.dispatch();
     }
 

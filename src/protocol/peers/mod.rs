@@ -58,6 +58,8 @@ pub(crate) struct PeersOutbox<N: Network> {
     pub(crate) events: Vec<Event<N>>,
     /// The number of messages dropped because too many wait for a verdict.
     pub(crate) throttled: usize,
+    /// The number of messages dropped because they were parked for too long.
+    pub(crate) expired: usize,
     pub(crate) penalties: Penalties,
 }
 
@@ -111,8 +113,8 @@ impl<N: Network> Peers<N> {
 
     /// Whether the outbox is empty.
     pub(crate) fn is_outbox_empty(&self) -> bool {
-        let PeersOutbox { p2p, commands, events, throttled, penalties: _ } = &self.outbox;
-        p2p.is_empty() && commands.is_empty() && events.is_empty() && *throttled == 0
+        let PeersOutbox { p2p, commands, events, throttled, expired, penalties: _ } = &self.outbox;
+        p2p.is_empty() && commands.is_empty() && events.is_empty() && throttled + expired == 0
     }
 
     /// Takes the effects of the handled inputs.

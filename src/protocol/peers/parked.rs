@@ -1,25 +1,49 @@
 //! Parked messages: the application could not decide their validity yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use derive_where::derive_where;
 
 use crate::{
-    limits::Bounds,
-    network::{Delivery, Network},
+    limits::{Bounds, Extensions},
+    network::{Delivery, Network, Validity},
 };
 
 /// The parked messages with their senders, sorted by id and topic.
 ///
-/// Ids are expected to ascend with the time at which they become decidable, so the first message is tried first.
+/// The ids of a topic are expected to ascend with the time at which they become decidable: a message is not tried before
+/// those of its topic that have smaller ids.
 #[derive_where(Debug)]
 pub(crate) struct Parked<N: Network> {
     capacity: usize,
     max_bytes: usize,
     max_co_senders: usize,
     bytes: usize,
-    /// Each delivery with its size in bytes.
-    messages: BTreeMap<(N::MessageId, N::Topic), (Delivery<N>, usize)>,
+    /// The number of calls of [`check`](Self::check).
+    checks: u64,
+    messages: BTreeMap<Key<N>, ParkedMessage<N>>,
+    /// Since when the messages were parked that the last check removed to be tried again. Their content may be undecided
+    /// still.
+    retried: BTreeMap<Key<N>, u64>,
+}
+
+type Key<N> = (<N as Network>::MessageId, <N as Network>::Topic);
+
+#[derive_where(Debug)]
+struct ParkedMessage<N: Network> {
+    delivery: Delivery<N>,
+    bytes: usize,
+    /// The value of `checks` when it was parked first.
+    since: u64,
+}
+
+/// The messages that [`Parked::check`] removes.
+#[derive_where(Default)]
+pub(crate) struct CheckedMessages<N: Network> {
+    /// The deliveries to handle again, in ascending order of ids.
+    pub(crate) decided: Vec<Delivery<N>>,
+    /// The number of messages that were parked for too long.
+    pub(crate) expired: usize,
 }
 
 impl<N: Network> Parked<N> {
@@ -29,7 +53,9 @@ impl<N: Network> Parked<N> {
             max_bytes: bounds.max_parked_bytes,
             max_co_senders: bounds.max_co_senders,
             bytes: 0,
+            checks: 0,
             messages: BTreeMap::new(),
+            retried: BTreeMap::new(),
         }
     }
 
@@ -39,9 +65,9 @@ impl<N: Network> Parked<N> {
     pub(crate) fn add(&mut self, mut delivery: Delivery<N>, bytes: usize) -> usize {
         let key = (delivery.message.message_id.clone(), delivery.message.topic.clone());
         if let Some(parked) = self.messages.get_mut(&key) {
-            let same = parked.0.message.message == delivery.message.message;
+            let same = parked.delivery.message.message == delivery.message.message;
             if same {
-                parked.0.join(delivery, self.max_co_senders);
+                parked.delivery.join(delivery, self.max_co_senders);
             }
             return usize::from(!same);
         }
@@ -49,27 +75,60 @@ impl<N: Network> Parked<N> {
         while self.messages.len() >= self.capacity || bytes > self.max_bytes - self.bytes {
             dropped += 1;
             match self.messages.last_entry() {
-                Some(greatest) if *greatest.key() > key => self.bytes -= greatest.remove().1,
+                Some(greatest) if *greatest.key() > key => self.bytes -= greatest.remove().bytes,
                 _ => return dropped,
             }
         }
         delivery.co_senders.truncate(self.max_co_senders);
         delivery.co_senders.sort_unstable();
         self.bytes += bytes;
-        self.messages.insert(key, (delivery, bytes));
+        let since = self.retried.remove(&key).unwrap_or(self.checks);
+        self.messages.insert(key, ParkedMessage { delivery, bytes, since });
         dropped
     }
 
-    /// The message with the least key.
-    pub(crate) fn peek_first(&self) -> Option<&Delivery<N>> {
-        self.messages.first_key_value().map(|(_, (delivery, _))| delivery)
-    }
-
-    /// Removes the message with the least key.
-    pub(crate) fn pop_first(&mut self) -> Option<Delivery<N>> {
-        let (_, (delivery, bytes)) = self.messages.pop_first()?;
-        self.bytes -= bytes;
-        Some(delivery)
+    /// Removes the messages whose id `validate_id` can decide now, with their verdicts, and those that were parked longer
+    /// than `parked_ticks` checks ago. Each id is validated at most once. Called once a heartbeat.
+    pub(crate) fn check(
+        &mut self,
+        extensions: &Extensions,
+        validate_id: impl Fn(&N::MessageId) -> Validity,
+    ) -> CheckedMessages<N> {
+        self.checks += 1;
+        let (mut checked, mut blocked) = (CheckedMessages::default(), BTreeSet::new());
+        let mut removed = Vec::new();
+        self.retried.clear();
+        for (key @ (id, topic), parked) in &self.messages {
+            let age = self.checks - parked.since;
+            let expires = extensions.parked_ticks > 0 && age > extensions.parked_ticks;
+            let mut retry = false;
+            if expires {
+                checked.expired += 1;
+            } else if blocked.contains(topic) {
+                continue;
+            } else {
+                match validate_id(id) {
+                    Validity::Unknown if extensions.parked_topics_are_independent => {
+                        blocked.insert(topic);
+                        continue;
+                    }
+                    Validity::Unknown => break,
+                    // Dropped without a command to the topic.
+                    Validity::Outdated => {}
+                    Validity::Valid | Validity::Invalid => retry = true,
+                }
+            }
+            removed.push((key.clone(), retry));
+        }
+        for (key, retry) in removed {
+            let Some(parked) = self.messages.remove(&key) else { continue };
+            self.bytes -= parked.bytes;
+            if retry {
+                self.retried.insert(key, parked.since);
+                checked.decided.push(parked.delivery);
+            }
+        }
+        checked
     }
 
     pub(crate) fn bytes(&self) -> usize {
