@@ -143,9 +143,10 @@ impl ExampleNode {
             while let Ok(Some(line)) = lines.next_line().await {
                 let Ok(line) = serde_json::from_str::<Line>(&line) else { break };
                 let Some(message) = line.into_message() else { continue };
-                // A refused input is dropped here; a real transport waits with `p2p_input_ready`.
-                if let Err(refused) = worker.p2p_input(P2pInput::message(peer.clone(), message)) {
-                    eprintln!("refused: {refused}");
+                // While the engine has no room, this task does not read from the peer.
+                let input = P2pInput::message(peer.clone(), message);
+                if worker.send_p2p_input(input).await.is_err() {
+                    break;
                 }
             }
             let _ = worker.p2p_input(P2pInput::Disconnection { peer });

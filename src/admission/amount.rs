@@ -58,17 +58,6 @@ impl AtomicItemsAndBytes {
         self.0.fetch_sub(less.0, Ordering::AcqRel);
     }
 
-    /// Subtracts `less` if there is as much. Returns whether it did.
-    pub(super) fn try_remove(&self, less: ItemsAndBytes) -> bool {
-        let without = |amount| ItemsAndBytes(amount).minus(less).map(|rest| rest.0);
-        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, without).is_ok()
-    }
-
-    /// Sets the amount to zero and returns what it was.
-    pub(super) fn remove_all(&self) -> ItemsAndBytes {
-        ItemsAndBytes(self.0.swap(0, Ordering::AcqRel))
-    }
-
     pub(super) fn amount(&self) -> ItemsAndBytes {
         ItemsAndBytes(self.0.load(Ordering::Acquire))
     }

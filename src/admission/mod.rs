@@ -3,20 +3,15 @@
 
 pub(crate) mod amount;
 pub(crate) mod refused;
-mod sharded_counter;
-mod thread_slot;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
 use tokio::sync::Notify;
 
 use self::{
     amount::{AtomicItemsAndBytes, ItemsAndBytes},
     refused::Refused,
-    sharded_counter::ShardedCounter,
 };
 use crate::limits::Bounds;
 
@@ -28,10 +23,9 @@ pub(crate) struct Admission {
     /// From these amounts on, half of the limits, an owner is limited to its fair share.
     fair_share_above_items: usize,
     fair_share_above_bytes: usize,
-    total: ShardedCounter,
+    /// The queued inputs. Every thread changes it, so it has a cache line of its own.
+    total: CachePadded<AtomicItemsAndBytes>,
     released: Notify,
-    /// The number of tasks that wait in [`CreditOwner::ready`]. A release notifies nobody while it is 0.
-    waiters: AtomicUsize,
 }
 
 /// Counts the queued inputs of one connection, or of all peers without a connection together.
@@ -84,29 +78,32 @@ impl Admission {
             max_bytes: bounds.max_input_bytes,
             fair_share_above_items: bounds.max_input_items.div_ceil(2),
             fair_share_above_bytes: bounds.max_input_bytes.div_ceil(2),
-            total: ShardedCounter::new(bounds),
+            total: CachePadded::default(),
             released: Notify::new(),
-            waiters: AtomicUsize::new(0),
         }
     }
 
     /// The queued inputs of all owners.
     pub(crate) fn queued(&self) -> ItemsAndBytes {
-        self.total.queued()
+        self.total.amount()
     }
 
-    /// Whether the queue is less than half full with this input, so that every owner may add it. Reads one atomic that
-    /// seldom changes.
+    /// Whether the queue is less than half full with an input that makes it `total`, so that every owner may add it.
     #[inline]
-    fn has_headroom(&self, input: ItemsAndBytes) -> bool {
-        let with = self.total.upper_bound().plus(input);
-        with.items() <= self.fair_share_above_items && with.bytes() < self.fair_share_above_bytes
+    fn has_headroom(&self, total: ItemsAndBytes) -> bool {
+        total.items() <= self.fair_share_above_items && total.bytes() < self.fair_share_above_bytes
     }
 
-    /// Owners that have at most their fair share may fill the queue, the others only half of it.
+    /// Checks whether an owner may add an input of `input_bytes` to `total`. Owners that have at most their fair share may
+    /// fill the queue, the others only half of it.
     #[cold]
-    fn check(&self, owner: &CreditOwner, input_bytes: usize, peers: usize) -> Result<(), Refused> {
-        let total = self.total.queued();
+    fn check(
+        &self,
+        owner: &CreditOwner,
+        total: ItemsAndBytes,
+        input_bytes: usize,
+        peers: usize,
+    ) -> Result<(), Refused> {
         let (items, bytes) = (total.items(), total.bytes());
         if items >= self.max_items {
             return Err(Refused::TooManyInputs { waiting: items });
@@ -129,16 +126,14 @@ impl Admission {
     /// Stops counting handled inputs, whose owners' parts are returned already.
     pub(crate) fn release(&self, inputs: ItemsAndBytes) {
         if inputs != ItemsAndBytes::default() {
-            self.total.release(inputs);
+            self.total.remove(inputs);
             self.notify_waiters();
         }
     }
 
     /// Lets all tasks in [`CreditOwner::ready`] check again: this queue or an output stream has room.
     pub(crate) fn notify_waiters(&self) {
-        if self.waiters.load(Ordering::Acquire) > 0 {
-            self.released.notify_waiters();
-        }
+        self.released.notify_waiters();
     }
 
     /// Lets all tasks in [`CreditOwner::ready`] return: the engine has ended.
@@ -159,8 +154,6 @@ impl CreditOwner {
 
     /// Takes a credit for an input of `bytes`. `peers` is the number of connected peers, by which the queue is shared.
     ///
-    /// Threads that call this at the same time may exceed a limit by one input each.
-    ///
     /// # Errors
     /// The queue is full, or this owner has more than its share of a queue that is half full.
     #[inline(always)]
@@ -170,46 +163,38 @@ impl CreditOwner {
         peers: impl FnOnce() -> usize,
     ) -> Result<Credit, Refused> {
         let input = ItemsAndBytes::one(bytes);
-        let headroom = self.admission.has_headroom(input);
-        if !headroom {
-            self.admission.check(&self, input.bytes(), peers())?;
+        let admission = &*self.admission;
+        let total = admission.total.add(input);
+        if !admission.has_headroom(total) {
+            let before = total.minus(input).unwrap_or_default();
+            admission
+                .check(&self, before, input.bytes(), peers())
+                .inspect_err(|_| admission.total.remove(input))?;
         }
-        self.admission.total.add(input, headroom);
         self.queued.add(input);
         Ok(Credit { owner: Some(self), bytes: input.bytes() as u32 })
     }
 
-    /// Waits until [`admit`](Self::admit) would accept a small input and `open` returns true, or until `ended` returns
-    /// true. Both are called again after each [`Admission::notify_waiters`] and [`Admission::close`].
+    /// Waits until [`admit`](Self::admit) would accept an input of `bytes` and `open` returns true, or until `ended`
+    /// returns true. Both are called again after each [`Admission::notify_waiters`] and [`Admission::close`].
     ///
     /// Cancellation safe: dropping the future changes nothing.
     pub(crate) async fn ready(
         &self,
+        bytes: usize,
         peers: impl Fn() -> usize,
         open: impl Fn() -> bool,
         ended: impl Fn() -> bool,
     ) {
         let admission = &self.admission;
-        admission.waiters.fetch_add(1, Ordering::AcqRel);
-        let _guard = WaiterGuard(&admission.waiters);
+        let has_room = || admission.check(self, admission.queued(), bytes, peers()).is_ok();
         loop {
+            // Made before the check: it completes after any later release, so that none in between is missed.
             let released = admission.released.notified();
-            tokio::pin!(released);
-            // Registers before the check, so that no release in between is missed.
-            released.as_mut().enable();
-            if ended() || (open() && admission.check(self, 0, peers()).is_ok()) {
+            if ended() || (open() && has_room()) {
                 return;
             }
             released.await;
         }
-    }
-}
-
-/// Counts a waiting task down when it stops waiting or is cancelled.
-struct WaiterGuard<'a>(&'a AtomicUsize);
-
-impl Drop for WaiterGuard<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

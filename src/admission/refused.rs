@@ -6,7 +6,7 @@ use strum::{EnumDiscriminants, IntoStaticStr, VariantNames};
 /// Why the engine did not accept an input.
 ///
 /// All but [`Stopped`](Self::Stopped) are temporary: the caller may send the input again later. A transport should
-/// stop reading from the peer until [`Worker::p2p_input_ready`](crate::Worker::p2p_input_ready) returns.
+/// stop reading from the peer until [`Worker::p2p_input_ready`](crate::Worker::p2p_input_ready) completes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumDiscriminants, thiserror::Error)]
 #[strum_discriminants(
     name(RefusedReason),

@@ -67,7 +67,7 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// A message is refused if the input queue is full, if it is half full and the peer has more than its fair share of
-    /// it, or if an output stream is full (see [`Refused`]). [`p2p_input_ready`](Self::p2p_input_ready) waits until
+    /// it, or if an output stream is full (see [`Refused`]). [`send_p2p_input`](Self::send_p2p_input) waits until
     /// there is room. Connections and disconnections are refused only by an engine that has ended.
     pub fn p2p_input(&self, input: P2pInput<N>) -> Result<(), Refused> {
         input::p2p_input(&self.shared, input)
@@ -85,16 +85,31 @@ impl<N: Network> Worker<N> {
         PeerInputs::new(Arc::clone(&self.shared), Arc::clone(&self.lifetime), peer)
     }
 
-    /// Waits until the engine would accept a message of `peer`, or has ended. A transport that does not read from the
-    /// peer until then slows down this peer only.
+    /// Queues an input of the p2p layer, and waits while the engine has no room for it. A transport that does not read from
+    /// the peer meanwhile slows down this peer only.
+    ///
+    /// Cancellation safe: if the future is dropped before it completes, the input is not queued.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub async fn send_p2p_input(&self, input: P2pInput<N>) -> Result<(), Refused> {
+        let mut input = input;
+        loop {
+            match input::try_p2p_input(&self.shared, input) {
+                Ok(()) => return Ok(()),
+                Err((Refused::Stopped, _)) => return Err(Refused::Stopped),
+                Err((_, refused)) => input = refused,
+            }
+            self.p2p_input_ready(&input).await;
+        }
+    }
+
+    /// Waits until the engine would accept this input, or has ended.
     ///
     /// The answer may be outdated at once if other threads send inputs. Cancellation safe: dropping the future changes
     /// nothing.
-    pub async fn p2p_input_ready(&self, peer: &N::Peer) {
-        let shared = &self.shared;
-        let owner = shared.directory.credit_owner(peer);
-        let connected = || shared.directory.connected();
-        owner.ready(connected, || input::outputs_have_room(shared), || shared.is_closing()).await;
+    pub fn p2p_input_ready(&self, input: &P2pInput<N>) -> impl Future<Output = ()> + Send + use<N> {
+        input::ready(Arc::clone(&self.shared), input)
     }
 
     /// Whether a [`PublishTicket`] waits for reports on this message. If so, the transport should call

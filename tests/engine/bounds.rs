@@ -172,14 +172,14 @@ fn a_transport_can_wait_for_room() {
         for number in 0..1000 {
             while engine.worker.p2p_input(message(1, "a", number)).is_err() {
                 refused += 1;
-                engine.worker.p2p_input_ready(&1).await;
+                engine.worker.p2p_input_ready(&message(1, "a", number)).await;
             }
         }
         engine.worker.settle().await;
         assert_eq!(std::iter::from_fn(|| engine.app.try_recv()).count(), 1000);
         assert!(refused > 0, "the test never reached the bound");
         engine.worker.shutdown().await;
-        engine.worker.p2p_input_ready(&1).await;
+        engine.worker.p2p_input_ready(&message(1, "a", 0)).await;
     });
 }
 
@@ -194,7 +194,7 @@ async fn still_waits(ready: &actix_rt::task::JoinHandle<()>, worker: &Worker<Pla
 
 fn wait_for_room(worker: &Worker<PlainNetwork>) -> actix_rt::task::JoinHandle<()> {
     let worker = worker.clone();
-    actix_rt::spawn(async move { worker.p2p_input_ready(&1).await })
+    actix_rt::spawn(async move { worker.p2p_input_ready(&message(1, "a", 0)).await })
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn a_transport_waits_while_the_application_reads_nothing() {
         let limits = changed(|limits| limits.bounds.max_output_items = 5);
         let mut engine = start(manual(PlainNetwork::new(), limits), &["a"]);
         for number in 0..5 {
-            engine.worker.p2p_input_ready(&1).await;
+            engine.worker.p2p_input_ready(&message(1, "a", number)).await;
             engine.worker.p2p_input(message(1, "a", number)).expect("the input is accepted");
             engine.worker.settle().await;
         }
@@ -287,5 +287,33 @@ fn outputs_are_read_and_dropped_by_lane_priority() {
         assert_eq!(sent_to(&outputs, 1, "a"), [&control[..], &["message"; 2]].concat());
         assert_eq!(sent_to(&outputs, 2, "a"), [&control[..], &["message"; 4]].concat());
         engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_large_input_waits_until_there_are_enough_bytes() {
+    run(async {
+        const LARGE: usize = 10_000;
+        let limits = changed(|limits| limits.bounds.max_input_bytes = 2 * LARGE);
+        let builder = Worker::builder(PlainNetwork::new(), limits).manual().arbiters(0);
+        let engine = start(builder, &["a"]);
+        engine.worker.settle().await;
+        let content = "x".repeat(LARGE);
+        let large = |number| {
+            let full = PlainNetwork::message("a", number, &content);
+            P2pInput::message(1, P2pMessage::FullMessage(full.into()))
+        };
+        engine.worker.p2p_input(large(1)).expect("the input is accepted");
+        let mut ready = std::pin::pin!(engine.worker.p2p_input_ready(&large(2)));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        // The engine runs on this thread: it handles nothing yet.
+        assert!(ready.as_mut().poll(&mut context).is_pending(), "there is room for a small input only");
+        engine.worker.p2p_input(message(2, "a", 3)).expect("a small input is accepted");
+        ready.await;
+        engine.worker.p2p_input(large(2)).expect("there was room for this input");
+        engine.worker.send_p2p_input(large(4)).await.expect("the engine runs");
+        engine.worker.settle().await;
+        engine.worker.shutdown().await;
+        assert_eq!(engine.worker.send_p2p_input(large(5)).await, Err(Refused::Stopped));
     });
 }

@@ -52,8 +52,7 @@ struct Pair {
 impl Pair {
     async fn send(&mut self, inputs: Vec<P2pInput<PlainNetwork>>) {
         for input in inputs {
-            self.worker.p2p_input_ready(&1).await;
-            self.worker.p2p_input(input.clone()).expect("there is room");
+            self.worker.send_p2p_input(input.clone()).await.expect("the engine runs");
             self.node.p2p_input(input, self.now);
         }
         self.worker.settle().await;

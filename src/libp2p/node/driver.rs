@@ -124,7 +124,11 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
         }
         // The engine was ready and took nothing: do not try again at once.
         let pause = retry && count(&inputs) == before;
-        self.pending.insert(peer, inputs, self.engine.p2p_input_ready(peer), pause);
+        let ready = match inputs.front().and_then(Inputs::front) {
+            Some(refused) => self.engine.p2p_input_ready(refused),
+            None => Box::pin(std::future::ready(())),
+        };
+        self.pending.insert(peer, inputs, ready, pause);
     }
 
     /// Stops at the first input for which the engine has no room. That one and the later ones stay in `inputs`.

@@ -60,10 +60,10 @@ pub trait Engine {
         false
     }
 
-    /// Waits until the engine may take an input of `peer`. The driver tries again when this completes; completing too
+    /// Waits until the engine may take this input. The driver tries again when this completes; completing too
     /// early costs one more attempt. By default it completes at once.
-    fn p2p_input_ready(&self, peer: PeerId) -> BoxFuture<'static, ()> {
-        let _ = peer;
+    fn p2p_input_ready(&self, input: &P2pInput<Libp2pNetwork>) -> BoxFuture<'static, ()> {
+        let _ = input;
         Box::pin(future::ready(()))
     }
 
@@ -98,9 +98,8 @@ impl Engine for Worker<Libp2pNetwork> {
         *refused != Refused::Stopped
     }
 
-    fn p2p_input_ready(&self, peer: PeerId) -> BoxFuture<'static, ()> {
-        let worker = self.clone();
-        Box::pin(async move { Self::p2p_input_ready(&worker, &peer).await })
+    fn p2p_input_ready(&self, input: &P2pInput<Libp2pNetwork>) -> BoxFuture<'static, ()> {
+        Box::pin(Self::p2p_input_ready(self, input))
     }
 
     fn report_slow_peer(&self, peer: &PeerId) {

@@ -7,11 +7,9 @@ mod peer;
 use dashmap::Entry;
 
 pub use self::peer::PeerInputs;
-#[cfg(feature = "libp2p")]
-pub(super) use self::peer::try_p2p_input;
 pub(super) use self::{
     app::{app_input, leave_all, publish_with_ticket},
-    peer::{outputs_have_room, p2p_input},
+    peer::{p2p_input, ready, try_p2p_input},
 };
 use crate::{
     actors::{

@@ -103,7 +103,6 @@ pub(in crate::worker) fn p2p_input<N: Network>(
 
 /// Like [`p2p_input`], and gives back an input that is refused. A message that was admitted and then finds the engine
 /// ending is dropped, like all queued messages.
-#[cfg(feature = "libp2p")]
 pub(in crate::worker) fn try_p2p_input<N: Network>(
     shared: &Shared<N>,
     input: P2pInput<N>,
@@ -279,9 +278,28 @@ fn admit<N: Network>(shared: &Shared<N>, owner: Arc<CreditOwner>, bytes: usize) 
     owner.admit(bytes, || shared.directory.connected())
 }
 
-/// Whether both output streams have room, so that admission depends on the input queue only.
-pub(in crate::worker) fn outputs_have_room<N: Network>(shared: &Shared<N>) -> bool {
-    check_app_queue(shared).is_ok() && check_p2p_queue(shared).is_ok()
+/// Waits until [`p2p_input`] would accept this input. The future owns what it needs.
+pub(in crate::worker) fn ready<N: Network>(
+    shared: Arc<Shared<N>>,
+    input: &P2pInput<N>,
+) -> impl Future<Output = ()> + Send + use<N> {
+    let admitted = match input {
+        P2pInput::InMessage { from_peer, message } => {
+            let owner = shared.directory.credit_owner(from_peer);
+            Some(match message {
+                P2pMessage::FullMessage(full) => (owner, queued_bytes_of_full(&shared, full), true),
+                control => (owner, queued_bytes_of_control(&*shared.network, control), false),
+            })
+        }
+        // Connections and disconnections need no credit.
+        _ => None,
+    };
+    async move {
+        let Some((owner, bytes, full)) = admitted else { return };
+        let streams_have_room =
+            || check_p2p_queue(&shared).is_ok() && (!full || check_app_queue(&shared).is_ok());
+        owner.ready(bytes, || shared.directory.connected(), streams_have_room, || shared.is_closing()).await;
+    }
 }
 
 /// Full messages go to the application stream, which drops none.

@@ -52,7 +52,7 @@ impl Engine for RefusingEngine {
         true
     }
 
-    fn p2p_input_ready(&self, _: PeerId) -> BoxFuture<'static, ()> {
+    fn p2p_input_ready(&self, _: &Input) -> BoxFuture<'static, ()> {
         let mut accepts = self.accepts.clone();
         Box::pin(async move {
             let _ = accepts.wait_for(|accepts| *accepts).await;

@@ -56,8 +56,8 @@ impl Engine for RecordingEngine {
         self.worker.is_temporary(refused)
     }
 
-    fn p2p_input_ready(&self, peer: PeerId) -> BoxFuture<'static, ()> {
-        Engine::p2p_input_ready(&self.worker, peer)
+    fn p2p_input_ready(&self, input: &Input) -> BoxFuture<'static, ()> {
+        Engine::p2p_input_ready(&self.worker, input)
     }
 
     fn report_slow_peer(&self, peer: &PeerId) {

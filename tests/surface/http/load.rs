@@ -9,7 +9,7 @@ use std::sync::{
 use actix_gossipsub::{P2pInput, P2pMessage, Started, plain::PlainNetwork};
 use serde_json::Value;
 
-use super::support::{Server, limits, manual, run, subscribed, until};
+use super::support::{Server, limits, manual, run, until};
 
 const TOPICS: usize = 5_000;
 
@@ -46,8 +46,8 @@ fn thousands_of_topics_are_listed_under_load() {
             // A peer's share of the queue depends on the number of connected peers.
             worker.settle().await;
             for topic in &names {
-                worker.p2p_input_ready(&peer).await;
-                subscribed(&worker, peer, topic);
+                let subscribe = P2pMessage::subscribe(topic.clone());
+                worker.send_p2p_input(P2pInput::message(peer, subscribe)).await.unwrap();
             }
             worker.settle().await;
         }
