@@ -44,11 +44,7 @@ impl<N: Network> TopicState<N> {
         }
         match (validity, validation_mode) {
             (Validity::Valid, ValidationMode::Batched) => {
-                // Copies that arrive before the verdict only add their senders, here and not in the batch.
-                if !self.batched.join(&delivery) {
-                    self.batched.add(delivery.clone(), cx.now, usize::MAX);
-                    outbox.events.push(TopicEvent::Batch(delivery));
-                }
+                self.add_to_batch(delivery, cx, outbox);
                 ReceiveOutcome::Batched
             }
             (Validity::Valid, ValidationMode::Sequential) => {
@@ -62,6 +58,16 @@ impl<N: Network> TopicState<N> {
                 self.apply_content_verdict(delivery, verdict, cx, outbox)
             }
             (verdict, _) => self.apply_verdict(delivery, verdict, cx, outbox),
+        }
+    }
+
+    /// Reports the first copy of a message for the batch. Copies that arrive before the verdict only add their senders,
+    /// here and not in the batch.
+    #[inline(never)]
+    fn add_to_batch(&mut self, delivery: Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+        if !self.batched.join(&delivery) {
+            self.batched.add(delivery.clone(), cx.now, usize::MAX);
+            outbox.events.push(TopicEvent::Batch(delivery));
         }
     }
 
@@ -172,15 +178,19 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
-        match verdict {
-            Validity::Invalid => {
-                let bytes = delivery.message.size(cx.network);
-                self.invalid_cache.add(Arc::clone(&delivery.message), bytes);
-            }
-            Validity::Outdated => self.invalid_cache.add_id(&delivery.message.message_id),
-            Validity::Valid | Validity::Unknown => {}
+        if verdict != Validity::Valid {
+            self.remember_rejected(&delivery.message, verdict, cx);
         }
         self.apply_verdict(delivery, verdict, cx, outbox)
+    }
+
+    #[cold]
+    fn remember_rejected(&mut self, message: &Arc<FullMessage<N>>, verdict: Validity, cx: &Context<'_, N>) {
+        match verdict {
+            Validity::Invalid => self.invalid_cache.add(Arc::clone(message), message.size(cx.network)),
+            Validity::Outdated => self.invalid_cache.add_id(&message.message_id),
+            Validity::Valid | Validity::Unknown => {}
+        }
     }
 
     fn apply_verdict(
