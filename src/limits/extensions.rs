@@ -38,6 +38,11 @@ pub struct Extensions {
     /// [`Network::message_size`](crate::Network::message_size). For messages of at least this size, the engine sends
     /// IDONTWANT to the mesh on the first copy, and does not send the message to peers that sent IDONTWANT. A smaller
     /// message costs less than the IDONTWANT. 0 disables both.
+    ///
+    /// IDONTWANT is sent before the message has a verdict. If others can forge a message with the id of a true one, a
+    /// forged first copy makes the mesh withhold the true message for [`idontwant_ticks`](Self::idontwant_ticks); it can
+    /// still be requested by IWANT. So set 0 unless ids follow from the content, or the transport checks signatures before
+    /// it passes messages on, as the libp2p transport does with `StrictSign`.
     pub idontwant_message_size: usize,
     /// The number of ids that are accepted from the IDONTWANTs of one peer within one heartbeat, and that one topic
     /// sends. 0 disables both.

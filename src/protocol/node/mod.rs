@@ -319,9 +319,7 @@ impl<N: Network> Node<N> {
             // The caller may have listed the sender twice. The deliveries of the engine never do.
             validated.co_senders.retain(|peer| *peer != validated.sender);
             let outcome = self.on_topic(&topic, now, |state, cx, outbox| {
-                // The senders are those that the caller gives.
-                state.forget_batched(&validated.message);
-                state.apply_batch_verdict(validated, verdict, cx, outbox)
+                state.apply_given_verdict(validated, verdict, cx, outbox)
             });
             (delivery, outcome)
         };

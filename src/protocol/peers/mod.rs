@@ -72,6 +72,8 @@ pub(crate) struct Peers<N: Network> {
     self_peer: Option<N::Peer>,
     rng: ProtocolRng,
     connections: BTreeMap<N::Peer, Connection<N>>,
+    /// The number of bootstrap peers in `connections`, which is read after each input.
+    bootstrap_connections: usize,
     /// The connected peers as sent to topics; `None` after a change, until it is needed.
     connected: Option<Arc<[N::Peer]>>,
     pub(crate) scores: Scores<N>,
@@ -94,6 +96,7 @@ impl<N: Network> Peers<N> {
             self_peer: options.self_peer.clone(),
             rng: rng_for(options.seed, "peers", &()),
             connections: BTreeMap::new(),
+            bootstrap_connections: 0,
             connected: None,
             scores: Scores::new(Arc::clone(&limits)),
             trusted: BTreeSet::new(),
@@ -131,6 +134,7 @@ impl<N: Network> Peers<N> {
             return AddPeer::AlreadyKnown;
         }
         self.connections.insert(peer.clone(), Connection { connection_id, topics: BTreeSet::new() });
+        self.bootstrap_connections += usize::from(connection_id.is_bootstrap());
         self.connected = None;
         self.scores.connect(peer);
         if trusted {
@@ -145,6 +149,7 @@ impl<N: Network> Peers<N> {
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
         self.outbox.penalties[Penalty::MeshDeficit] += self.scores.disconnect(peer, now);
         if let Some(Connection { connection_id, topics }) = self.connections.remove(peer) {
+            self.bootstrap_connections -= usize::from(connection_id.is_bootstrap());
             self.connected = None;
             let disconnected = |topic| (topic, TopicCommand::PeerDisconnected(peer.clone(), connection_id));
             self.outbox.commands.extend(topics.into_iter().map(disconnected));

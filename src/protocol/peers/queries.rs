@@ -18,12 +18,10 @@ use crate::{
 impl<N: Network> Peers<N> {
     /// The statistics of the peers' side.
     pub(crate) fn stats(&self) -> Stats {
-        let bootstrap =
-            self.connections.values().filter(|connection| connection.connection_id.is_bootstrap());
         Stats {
             count_topics: self.joined.len() as u64,
             count_connections: self.connections.len() as u64,
-            count_bootstrap_connections: bootstrap.count() as u64,
+            count_bootstrap_connections: self.bootstrap_connections as u64,
             count_recv_prunes: self.recv_prunes,
             ..Stats::default()
         }

@@ -72,7 +72,7 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Applies the verdict on a message of a batch, with the senders of the copies that arrived since it entered the batch.
-    pub(crate) fn apply_batch_verdict(
+    fn apply_batch_verdict(
         &mut self,
         mut delivery: Delivery<N>,
         verdict: Validity,
@@ -82,6 +82,17 @@ impl<N: Network> TopicState<N> {
         if let Some((pending, _)) = self.batched.remove(&delivery.message) {
             delivery.join(pending, cx.limits.bounds.max_co_senders);
         }
+        self.apply_given_verdict(delivery, verdict, cx, outbox)
+    }
+
+    /// Applies the verdict on a message of a batch that the caller has collected, with the senders that the caller gives.
+    pub(crate) fn apply_given_verdict(
+        &mut self,
+        delivery: Delivery<N>,
+        verdict: Validity,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> ReceiveOutcome<N> {
         let recheck_seen = cx.limits.extensions.recheck_seen_after_batch;
         self.apply_late_verdict(delivery, verdict, recheck_seen, cx, outbox)
     }
@@ -106,7 +117,7 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Forgets a message of a batch that gets no verdict. It may be received again.
-    pub(crate) fn forget_batched(&mut self, message: &Arc<FullMessage<N>>) {
+    pub(super) fn forget_batched(&mut self, message: &Arc<FullMessage<N>>) {
         self.batched.remove(message);
     }
 
