@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::{
     arbiter::mailbox::{ArbiterMailboxes, TopicAddr},
-    diagnostics::{health::HeartbeatMonitor, journal::EventLog, refusals::RefusalReports},
+    diagnostics::{health::HeartbeatMonitor, journal::EventLog, report_limit::ReportLimit},
     fault::EngineError,
     inbox::{BusyCount, Inbox},
     mesh::messages::TopicItem,
@@ -75,7 +75,9 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) input_recorder: Option<Arc<dyn InputRecorder<N>>>,
     /// The observer wants inputs too. If not, none is copied for it.
     pub(crate) observes_inputs: bool,
-    pub(crate) refusal_reports: RefusalReports,
+    pub(crate) refusal_reports: ReportLimit,
+    /// Limits the events about publications that are sent to no peer.
+    pub(crate) unsent_publication_reports: ReportLimit,
     pub(crate) metrics: Metrics,
     pub(crate) topic_labels: TopicLabels<N>,
     /// When an input was last refused or an output dropped because a queue was full.

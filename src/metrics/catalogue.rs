@@ -53,6 +53,7 @@ catalogue! {
     MESH_DEGREE = Metric::gauge("gossipsub_mesh_degree", &[DEGREE], "Configured mesh degrees: D_low, D, D_high and D_out");
     MESH_GRAFTED = Metric::counter("gossipsub_mesh_grafted_total", &[TOPIC, GRAFTED], "Peers added to the mesh, by reason");
     MESH_PRUNED = Metric::counter("gossipsub_mesh_pruned_total", &[TOPIC, PRUNED], "Peers removed from the mesh, by reason");
+    PUBLISHED_TO_NO_PEERS = Metric::counter("gossipsub_published_to_no_peers_total", &[], "Publications of the application that were sent to no peer");
     TOPIC_LABEL_OVERFLOW = Metric::counter("gossipsub_topic_label_overflow_total", &[], "Joins and publications on topics that share the label other because all labels are in use");
 
     // === Messages ===

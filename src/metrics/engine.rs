@@ -53,6 +53,7 @@ pub(crate) struct Metrics {
     queue_wait: EnumMap<TimedQueue, Histogram>,
     topic_panics: EnumMap<AfterPanic, Counter>,
     hook_panics: Counter,
+    published_to_no_peers: Counter,
     pub(crate) gauges: Gauges,
 }
 
@@ -98,6 +99,7 @@ impl Metrics {
             queue_wait: registry.histograms(&QUEUE_WAIT),
             topic_panics: registry.counters(&TOPIC_PANICS, &[]),
             hook_panics: registry.counter(&HOOK_PANICS, &[]),
+            published_to_no_peers: registry.counter(&PUBLISHED_TO_NO_PEERS, &[]),
             gauges,
         }
     }
@@ -239,6 +241,10 @@ impl Metrics {
 
     pub(crate) fn validations_throttled(&self, count: usize) {
         self.validations_dropped[Unvalidated::Throttled].increment(count as u64);
+    }
+
+    pub(crate) fn published_to_no_peers(&self) {
+        self.published_to_no_peers.increment(1);
     }
 
     pub(crate) fn hook_panicked(&self) {

@@ -42,6 +42,12 @@ pub enum Event<N: Network> {
         /// The peer.
         peer: N::Peer,
     },
+    /// A publication of the application was sent to no peer: none is subscribed to the topic, or all of them declined it by
+    /// IDONTWANT. Peers may still request it by IWANT while it is in the history. Sent at most once an `event_interval`.
+    PublishedToNoPeers {
+        /// The topic.
+        topic: N::Topic,
+    },
     /// The actor of a topic panicked and was restarted.
     TopicRestarted {
         /// The topic.

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     actors::{
         arbiter::{actor::ArbiterActor, mailbox::ArbiterMailboxes},
-        diagnostics::{health::HeartbeatMonitor, journal::EventLog, refusals::RefusalReports},
+        diagnostics::{health::HeartbeatMonitor, journal::EventLog, report_limit::ReportLimit},
         fault::EngineError,
         heartbeat::actor::HeartbeatActor,
         inbox::{BusyCount, Inbox},
@@ -261,7 +261,8 @@ impl<N: Network> WorkerBuilder<N> {
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             input_recorder: self.input_recorder,
-            refusal_reports: RefusalReports::new(RateLimit::new(bounds.event_interval)),
+            refusal_reports: ReportLimit::new(RateLimit::new(bounds.event_interval)),
+            unsent_publication_reports: ReportLimit::new(RateLimit::new(bounds.event_interval)),
             clock,
             metrics,
             topic_labels: TopicLabels::new(self.recorder, self.max_topic_labels),
@@ -316,6 +317,9 @@ fn trace<N: Network>(event: &Event<N>) {
         }
         Event::InputRefused { depth, reason } => tracing::warn!(depth, reason, "inputs refused"),
         Event::SlowPeer { peer } => tracing::warn!(?peer, "slow peer: it reads control messages too slowly"),
+        Event::PublishedToNoPeers { topic } => {
+            tracing::warn!(?topic, "published to no peer: none is subscribed, or all have the message")
+        }
         Event::TopicRestarted { topic } => tracing::error!(?topic, "topic restarted after a panic"),
         Event::TopicGivenUp { topic } => tracing::error!(?topic, "topic left after too many panics"),
     }

@@ -27,7 +27,8 @@ fn inputs_above_the_limit_are_refused_with_the_reason_and_reported_once() {
         assert_eq!(std::iter::from_fn(|| engine.app.try_recv()).count(), 10);
         engine.worker.p2p_input(message(1, "a", 101)).expect("there is room again");
         let reported = events.lock().expect("the lock is not poisoned").clone();
-        assert_eq!(reported, [Event::InputRefused { depth: 10, reason: "too_many_inputs" }]);
+        let refused = Event::InputRefused { depth: 10, reason: "too_many_inputs" };
+        assert_eq!(reported, [refused, Event::PublishedToNoPeers { topic: "a".to_owned() }]);
         engine.worker.shutdown().await;
     });
 }

@@ -1,6 +1,6 @@
 //! These tests check what a publish ticket reports to the publisher of a message.
 
-use actix_gossipsub::{DropReason, PublishReport, RouteResult, plain::PlainNetwork};
+use actix_gossipsub::{DropReason, PublishReport, RouteResult, plain::PlainNetwork, protocol::Event};
 
 use crate::support::*;
 
@@ -126,6 +126,28 @@ fn the_ticket_of_a_duplicate_does_not_end_that_of_the_original() {
         engine.worker.report_sent(&"a".to_owned(), &full(1).message_id);
         let completed = tokio::time::timeout(std::time::Duration::from_secs(10), original.completed()).await;
         assert_eq!(completed.expect("it was sent").sent, 1);
+        engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_publication_that_reaches_no_peer_is_counted_and_reported_once_per_interval() {
+    run(async {
+        let (events, observer) = recorder();
+        let builder = manual(PlainNetwork::new(), limits()).observer(observer);
+        let (recording, engine) = crate::recording::Recording::of(builder, ["a".to_owned()]);
+        for number in 0..3 {
+            engine.worker.app_input(publish("a", number)).expect("accepted");
+        }
+        engine.worker.settle().await;
+        assert_eq!(recording.count("gossipsub_published_to_no_peers_total"), 3);
+        let event = Event::PublishedToNoPeers { topic: "a".to_owned() };
+        assert_eq!(*events.lock().expect("the lock is not poisoned"), [event]);
+        engine.worker.p2p_input(connect(1)).expect("accepted");
+        engine.worker.p2p_input(graft(1, "a")).expect("accepted");
+        engine.worker.app_input(publish("a", 3)).expect("accepted");
+        engine.worker.settle().await;
+        assert_eq!(recording.count("gossipsub_published_to_no_peers_total"), 3);
         engine.worker.shutdown().await;
     });
 }

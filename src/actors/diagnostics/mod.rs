@@ -4,5 +4,5 @@
 pub(crate) mod health;
 pub(crate) mod journal;
 pub(crate) mod log;
-pub(crate) mod refusals;
+pub(crate) mod report_limit;
 pub(crate) mod sampler;

@@ -25,6 +25,7 @@ use crate::{
     network::{AppOutput, FullMessage, Network},
     outputs::publication::{PublishResponder, RouteResult},
     protocol::{
+        event::Event,
         exchange::{Outbox, command::TopicCommand, peer_view::PeerView},
         inspect::footprint::Footprint,
         outcome::{
@@ -187,10 +188,20 @@ impl<N: Network> RunningTopic<N> {
         let queued = (outbox.stats.count_sent_app_messages - before) as usize;
         let route = match outcome {
             PublishOutcome::AlreadyPublished => RouteResult::AlreadyPublished,
-            PublishOutcome::Published { .. } if queued == 0 => RouteResult::NoPeers,
+            PublishOutcome::Published { .. } if queued == 0 => {
+                self.report_published_to_no_peers(received_at);
+                RouteResult::NoPeers
+            }
             PublishOutcome::Published { .. } => RouteResult::Queued,
         };
         responder.respond(route, queued);
+    }
+
+    fn report_published_to_no_peers(&self, now: Timestamp) {
+        self.shared.metrics.published_to_no_peers();
+        if self.shared.unsent_publication_reports.try_acquire(now) {
+            self.shared.observe(&Event::PublishedToNoPeers { topic: self.state.topic.clone() });
+        }
     }
 
     fn join(&mut self, received_at: Timestamp, outbox: &mut Outbox<N>) {

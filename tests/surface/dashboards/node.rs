@@ -334,11 +334,12 @@ const ENGINE: Row = Row {
             (r#"sum by (cache) (gossipsub_cache_bytes{instance="$node"})"#, "{{cache}}"),
         ])
         .stacked(),
-        Panel::new("Errors", "cps", "Skipped heartbeats, panics of topics and hooks, and topics without a label, per second", &[
+        Panel::new("Errors", "cps", "Skipped heartbeats, panics of topics and hooks, topics without a label, and publications that were sent to no peer, per second", &[
             (r#"rate(gossipsub_heartbeats_skipped_total{instance="$node"}[$__rate_interval])"#, "heartbeats skipped"),
             (r#"sum by (outcome) (rate(gossipsub_topic_panics_total{instance="$node"}[$__rate_interval]))"#, "topic panics: {{outcome}}"),
             (r#"rate(gossipsub_hook_panics_total{instance="$node"}[$__rate_interval])"#, "hook panics"),
             (r#"rate(gossipsub_topic_label_overflow_total{instance="$node"}[$__rate_interval])"#, "label overflow"),
+            (r#"rate(gossipsub_published_to_no_peers_total{instance="$node"}[$__rate_interval])"#, "published to no peer"),
         ]),
         Panel::new("Heartbeats", "cps", "Heartbeats per second, by package version", &[
             (r#"rate(gossipsub_heartbeats_total{instance="$node"}[$__rate_interval]) * on (instance) group_left (version) gossipsub_build_info"#, "{{version}}"),

@@ -1,13 +1,13 @@
-//! The rate limit of reports about refused inputs. Every thread that queues inputs may report one.
+//! The rate limit of events that inputs cause, of which there may be many. Every thread may report one.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::{protocol::rate_limit::RateLimit, timestamp::Timestamp};
 
 /// Allows at most one report an interval (`bounds.event_interval`).
-pub(crate) struct RefusalReports(Mutex<RateLimit>);
+pub(crate) struct ReportLimit(Mutex<RateLimit>);
 
-impl RefusalReports {
+impl ReportLimit {
     pub(crate) fn new(limit: RateLimit) -> Self {
         Self(Mutex::new(limit))
     }
