@@ -74,9 +74,9 @@ impl ConnectionRecord {
     }
 
     /// Counts one more subscription unless there are `max_topics_per_peer`. Returns whether it did. Topics run on
-    /// several threads, so a topic reserves the subscription before it accepts it.
-    pub(crate) fn reserve_subscription<T>(&self, limits: &Limits<T>) -> bool {
-        let more = |count: usize| limits.is_below_topic_limit(count).then_some(count + 1);
+    /// several threads, so a topic reserves the subscription before it accepts it. `joined`: we have joined the topic.
+    pub(crate) fn reserve_subscription<T>(&self, limits: &Limits<T>, joined: bool) -> bool {
+        let more = |count: usize| limits.is_below_topic_limit(count, joined).then_some(count + 1);
         self.subscriptions.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 

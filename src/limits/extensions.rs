@@ -26,6 +26,9 @@ pub struct Extensions {
     pub credit_duplicates_once: bool,
     /// The P7 increment when the transport reports a slow peer. At least 0. 0 disables it.
     pub slow_peer_penalty: f64,
+    /// Whether the subscriptions of a peer to topics that we have joined are kept beyond `max_topics_per_peer`. Without this
+    /// two nodes that join more topics than that keep different ones, and most of their meshes are never built.
+    pub keep_joined_subscriptions: bool,
     /// Whether a message of a batch is a duplicate if its id was accepted while its verdict was awaited: because this node
     /// published it, or because another content had the same id. Without this it is delivered and forwarded again.
     pub recheck_seen_after_batch: bool,
@@ -66,6 +69,7 @@ impl Extensions {
             invalid_memory_ticks: 0,
             credit_duplicates_once: false,
             slow_peer_penalty: 0.0,
+            keep_joined_subscriptions: false,
             recheck_seen_after_batch: false,
             parked_topics_are_independent: false,
             parked_ticks: 0,
@@ -84,6 +88,7 @@ impl Default for Extensions {
             invalid_memory_ticks: 10,
             credit_duplicates_once: true,
             slow_peer_penalty: 1.0,
+            keep_joined_subscriptions: true,
             recheck_seen_after_batch: true,
             parked_topics_are_independent: true,
             parked_ticks: 120,

@@ -42,9 +42,9 @@ impl<T> Limits<T> {
         self.0
     }
 
-    /// Whether a peer that is subscribed to `topics` topics may subscribe to one more.
-    pub(crate) fn is_below_topic_limit(&self, topics: usize) -> bool {
-        topics < self.max_topics_per_peer
+    /// Whether a peer that is subscribed to `topics` topics may subscribe to one more. `joined`: we have joined that topic.
+    pub(crate) fn is_below_topic_limit(&self, topics: usize, joined: bool) -> bool {
+        topics < self.max_topics_per_peer || (joined && self.extensions.keep_joined_subscriptions)
     }
 
     /// Converts the topic names. See [`LimitsConfig::map_topics`].
@@ -181,7 +181,8 @@ pub struct LimitsConfig<T = String> {
     pub opportunistic_graft_threshold: f64,
 
     // -- Peers --
-    /// The maximum number of topics that one peer can subscribe to. Further subscriptions are ignored. Above 0.
+    /// The maximum number of topics that one peer can subscribe to. Further subscriptions are ignored, except to topics
+    /// that we have joined ([`Extensions::keep_joined_subscriptions`]). Above 0.
     pub max_topics_per_peer: usize,
 
     /// The peer score (P1 to P5, P7).

@@ -222,7 +222,8 @@ impl<N: Network> PeerInputHandler<'_, N> {
         };
         let before = subscribed(state);
         let limits = &self.shared.limits;
-        let reserved = self.connection.filter(|connection| connection.reserve_subscription(limits));
+        let reserved =
+            self.connection.filter(|connection| connection.reserve_subscription(limits, state.is_joined()));
         let outcome = handle(state, reserved.is_some());
         if let Some(connection) = reserved.filter(|_| before || !subscribed(state)) {
             connection.release_subscription();

@@ -21,7 +21,7 @@ use crate::limits::{Extensions, Limits};
 /// | map | per peer | per topic | in total |
 /// |---|---|---|---|
 /// | `connections` | 1 | | *P* |
-/// | `subscriptions` | `max_topics_per_peer` | *P* | *P* × `max_topics_per_peer` |
+/// | `subscriptions` | *T* + `max_topics_per_peer` | *P* | *P* × that |
 /// | `scores` | 1 | | *P* + `max_retained_scores` |
 /// | `trusted` | 1 | | all peers that the p2p layer ever marked as trusted: its configuration |
 /// | `unreachable` | 1 | | `max_unreachable` |
@@ -29,7 +29,7 @@ use crate::limits::{Extensions, Limits};
 /// | `parked` | | | `max_parked_messages`, and `max_parked_bytes` |
 /// | `batched` | | | `max_batch_items` in the pending batch, and the same number under validation |
 /// | `topics` | | 1 | *R* |
-/// | `subscribers` | `max_topics_per_peer` | *P* | *P* × `max_topics_per_peer` |
+/// | `subscribers` | *T* + `max_topics_per_peer` | *P* | *P* × that |
 /// | `mesh` | *T* | *P*; inbound peers: `degree_high` + `opportunistic_graft_peers` | *T* × *P* |
 /// | `fanout` | *T* | `degree_optimal` | *T* × min(`degree_optimal`, *P*) |
 /// | `backoffs` | *R* | `max_backoffs_per_topic` | *R* × that |
@@ -124,14 +124,16 @@ impl Footprint {
     ///
     /// let limits = Limits::<String>::try_from(LimitsConfig::default())?;
     /// let most = Footprint::at_most(&limits, 50, 10);
-    /// assert_eq!(most.subscriptions, 50 * limits.max_topics_per_peer);
-    /// assert_eq!(most.topics, 10 + most.subscriptions + limits.bounds.max_idle_topics);
+    /// assert_eq!(most.subscriptions, 50 * (10 + limits.max_topics_per_peer));
+    /// assert_eq!(most.topics, 10 + 50 * limits.max_topics_per_peer + limits.bounds.max_idle_topics);
     /// # Ok::<(), actix_gossipsub::InvalidLimits>(())
     /// ```
     pub fn at_most<T>(limits: &Limits<T>, peers: usize, topics: usize) -> Self {
         let bounds = &limits.bounds;
-        let subscriptions = peers.saturating_mul(limits.max_topics_per_peer);
-        let remembered = topics.saturating_add(subscriptions).saturating_add(bounds.max_idle_topics);
+        let kept = if limits.extensions.keep_joined_subscriptions { topics } else { 0 };
+        let subscriptions = peers.saturating_mul(limits.max_topics_per_peer.saturating_add(kept));
+        let not_joined = peers.saturating_mul(limits.max_topics_per_peer);
+        let remembered = topics.saturating_add(not_joined).saturating_add(bounds.max_idle_topics);
         let Extensions { max_idontwant_per_heartbeat, idontwant_ticks, .. } = limits.extensions;
         let per_peer = max_idontwant_per_heartbeat.saturating_mul(idontwant_ticks);
         let of_each = |bound: usize| topics.saturating_mul(bound);

@@ -209,7 +209,7 @@ impl<N: Network> Node<N> {
 
     /// Handles a SUBSCRIBE.
     pub fn subscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> SubscribeOutcome {
-        let below_topic_limit = self.peers.below_topic_limit(peer);
+        let below_topic_limit = self.peers.below_topic_limit(peer, topic);
         let status = self.status(peer, now);
         self.on_topic(topic, now, |state, _, outbox| state.subscribe(peer, status, below_topic_limit, outbox))
     }
@@ -222,7 +222,7 @@ impl<N: Network> Node<N> {
 
     /// Handles a GRAFT.
     pub fn graft(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> GraftOutcome {
-        let below_topic_limit = self.peers.below_topic_limit(peer);
+        let below_topic_limit = self.peers.below_topic_limit(peer, topic);
         let status = self.status(peer, now);
         self.on_topic(topic, now, |state, cx, outbox| {
             state.graft(peer, status, below_topic_limit, cx, outbox)

@@ -157,10 +157,10 @@ impl<N: Network> Peers<N> {
         RemovePeer::Removing
     }
 
-    /// Whether a peer may subscribe to one more topic.
-    pub(crate) fn below_topic_limit(&self, peer: &N::Peer) -> bool {
+    /// Whether a peer may subscribe to `topic`.
+    pub(crate) fn below_topic_limit(&self, peer: &N::Peer, topic: &N::Topic) -> bool {
         let topics = self.connections.get(peer).map_or(0, |connection| connection.topics.len());
-        self.limits.is_below_topic_limit(topics)
+        self.limits.is_below_topic_limit(topics, self.is_joined(topic))
     }
 
     /// The connected subscribers of a topic, to restore a topic that lost its state.

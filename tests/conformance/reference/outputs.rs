@@ -35,6 +35,8 @@ impl Outputs {
 pub fn event(event: &Event<TraceNetwork>) -> Option<Value> {
     Some(match event {
         Event::Heartbeat { .. } | Event::P2pInput(_) | Event::AppInput(_) => return None,
+        // The reference has no such event.
+        Event::PublishedToNoPeers { .. } => return None,
         Event::SubscribeTopicCapExceeded { peer, max_topics } => {
             json!({ "type": "subscribe_topic_cap_exceeded", "peer": peer, "max_topics": max_topics })
         }

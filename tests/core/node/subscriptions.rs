@@ -1,8 +1,12 @@
 //! These tests check the subscriptions of peers.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use actix_gossipsub::protocol::{GraftOutcome, SubscribeOutcome};
+use actix_gossipsub::{
+    Limits, LimitsConfig, P2pInput, P2pOutput,
+    plain::PlainNetwork,
+    protocol::{GraftOutcome, Node, NodeOptions, SubscribeOutcome, Timestamp},
+};
 
 use super::setup::{Setup, TOPIC};
 
@@ -47,7 +51,8 @@ fn subscriptions_above_the_limit_are_refused() {
 
 #[test]
 fn a_graft_above_the_subscription_limit_is_refused() {
-    let mut fixture = Setup::new().connected(0..1).joined().start();
+    let setup = Setup::new().limits(|limits| limits.extensions.keep_joined_subscriptions = false);
+    let mut fixture = setup.connected(0..1).joined().start();
     let now = fixture.now();
     for topic in 1..=fixture.limits.max_topics_per_peer as u32 {
         fixture.node.subscribe(&0, &topic, now);
@@ -62,4 +67,65 @@ fn a_graft_subscribes() {
     assert!(fixture.topics_of(0).is_empty());
     fixture.graft(0);
     assert_eq!(fixture.topics_of(0), BTreeSet::from([TOPIC]));
+}
+
+#[test]
+fn subscriptions_to_joined_topics_are_kept_above_the_limit() {
+    let mut fixture = Setup::new().connected(0..1).joined().start();
+    let (now, cap) = (fixture.now(), fixture.limits.max_topics_per_peer);
+    for topic in 1..=cap as u32 {
+        fixture.node.subscribe(&0, &topic, now);
+    }
+    assert_eq!(fixture.node.subscribe(&0, &9999, now), SubscribeOutcome::TopicLimitExceeded);
+    assert_eq!(fixture.node.subscribe(&0, &TOPIC, now), SubscribeOutcome::Subscribed);
+    assert_eq!(fixture.graft(0), GraftOutcome::Grafted);
+    fixture.node.unsubscribe(&0, &1, now);
+    assert_eq!(fixture.node.subscribe(&0, &9999, now), SubscribeOutcome::TopicLimitExceeded);
+    fixture.node.unsubscribe(&0, &TOPIC, now);
+    assert_eq!(fixture.node.subscribe(&0, &9999, now), SubscribeOutcome::Subscribed);
+}
+
+/// Passes the outputs of each node to the other until there are none.
+fn exchange(nodes: &mut [Node<PlainNetwork>; 2], now: Timestamp) {
+    loop {
+        let outputs: Vec<_> = nodes.iter_mut().map(|node| node.drain().p2p).collect();
+        if outputs.iter().all(Vec::is_empty) {
+            return;
+        }
+        for (from, outputs) in outputs.into_iter().enumerate() {
+            for output in outputs {
+                let P2pOutput::OutMessage { message, .. } = output else { continue };
+                nodes[1 - from].p2p_input(P2pInput::message(from as u64, message), now);
+            }
+        }
+    }
+}
+
+#[test]
+fn two_nodes_with_default_limits_build_the_meshes_of_5000_topics() {
+    const TOPICS: usize = 5_000;
+    let mut now = Timestamp::ZERO;
+    let mut nodes = [1, 2].map(|seed| {
+        let limits = Limits::try_from(LimitsConfig::default()).expect("valid limits");
+        assert!(limits.max_topics_per_peer < TOPICS);
+        let options = NodeOptions::default().with(|o| o.seed = seed);
+        Node::new(Arc::new(PlainNetwork::new()), limits, options)
+    });
+    for (index, node) in nodes.iter_mut().enumerate() {
+        // Each node subscribes in another order.
+        for number in 0..TOPICS {
+            node.join(&((number + index * 2_500) % TOPICS).to_string(), now);
+        }
+        node.p2p_input(P2pInput::connected(1 - index as u64), now);
+    }
+    for _ in 0..3 {
+        exchange(&mut nodes, now);
+        now = now.after(Duration::from_secs(1));
+        nodes.iter_mut().for_each(|node| drop(node.heartbeat(now)));
+    }
+    for (index, node) in nodes.iter().enumerate() {
+        let mesh = node.view(now).mesh;
+        let complete = mesh.values().filter(|peers| peers.contains(&(1 - index as u64))).count();
+        assert_eq!(complete, TOPICS, "mesh links of node {index}");
+    }
 }
