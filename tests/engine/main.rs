@@ -8,6 +8,8 @@ mod concurrency;
 mod endings;
 mod fairness;
 mod faults;
+mod fragile;
+mod hooks;
 mod kills;
 mod life;
 mod log_lines;
