@@ -22,6 +22,7 @@ mod promises;
 mod quotas;
 mod reconnections;
 mod recording;
+mod restarts;
 mod slow_peers;
 mod streams;
 mod support;
