@@ -94,11 +94,18 @@
 //!
 //! # Failure and restart
 //!
-//! A panic in a topic ends that topic only: its state and the items drained for it are lost, and the supervisor starts
-//! a new mesh actor at the same address, with the topic's subscribers, and joined if it was joined. After more than
-//! five panics in a minute the topic is given up. A panic of any other actor ends the engine: both streams end, and
-//! `wait_for_end` returns the cause. Hooks of the application that run in the supervisor are called in a way that
-//! contains their panics.
+//! Each call of a hook, of the observer and of the input recorder is contained where it is made, on all threads
+//! ([`Hooks`](crate::network::hooks::Hooks)): a panic has a safe result, which [`Network`](crate::Network) documents,
+//! and restarts nothing.
+//!
+//! Any other panic in a topic (of the application's types, or a bug) restarts that topic only. The item that panicked and
+//! the topic's state are lost. What the items before it left in the outbox is sent, and the items behind it wait in the
+//! topic's slot. The supervisor starts a new mesh actor at the same address, with the topic's subscribers, and joined as
+//! the topic table says. If the panic lost a leave or its announcement, the supervisor announces it. If the topic was
+//! retiring, the supervisor goes on with its subscribers as with a retired topic. After more than five panics in a minute
+//! the topic is given up.
+//!
+//! A panic of any other actor ends the engine: both streams end, and `wait_for_end` returns the cause.
 //!
 //! # Retirement and shutdown
 //!

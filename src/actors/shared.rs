@@ -29,7 +29,10 @@ use crate::{
     input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
     metrics::{ByteQueue, Metrics, Queue, QueueDepths, TopicLabels},
-    network::{FullMessage, Network},
+    network::{
+        FullMessage, Network,
+        hooks::{Hook, Hooks, drop_panic},
+    },
     outputs::{
         app_queue::AppQueue,
         p2p_queue::P2pQueue,
@@ -47,7 +50,7 @@ use crate::{
 /// The state that the actors and the handle of one engine share. Fields that threads write often are padded, because
 /// all threads read the others for each input.
 pub(crate) struct Shared<N: Network> {
-    pub(crate) network: Arc<N>,
+    pub(crate) network: Hooks<N>,
     pub(crate) limits: Arc<Limits<N::Topic>>,
     pub(crate) seed: u64,
     pub(crate) validation_mode: ValidationMode,
@@ -102,10 +105,9 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) topic_footprint: Mutex<Footprint>,
 }
 
-/// Runs code of the application; returns `None` if it panicked. The code gets nothing of the engine that it could leave
-/// half changed.
+/// Returns `None` if `run` panicked. The caller uses nothing any more that a panic can leave half changed.
 pub(in crate::actors) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(run)).ok()
+    catch_unwind(AssertUnwindSafe(run)).map_err(drop_panic).ok()
 }
 
 /// The function that receives events.
@@ -125,24 +127,15 @@ impl<N: Network> Shared<N> {
 
     /// Calls the observer. A panic of the observer is counted, and the engine goes on.
     pub(crate) fn observe(&self, event: &Event<N>) {
-        let _ = self.call_hook(|| (self.observer)(event));
+        let _ = self.network.contain(Hook::Observer, || (self.observer)(event));
     }
 
-    /// Passes an input to the recorder, if there is one.
+    /// Passes an input to the recorder, if there is one. A panic of the recorder is counted, and the engine goes on.
     pub(crate) fn record(&self, input: RecordedInput<'_, N>) {
         if let Some(recorder) = &self.input_recorder {
-            recorder.record(&|| self.now(), input);
+            let record = || recorder.record(&|| self.now(), input);
+            let _ = self.network.contain(Hook::InputRecorder, record);
         }
-    }
-
-    /// Calls a hook of the application on the supervisor's thread, where a panic would end the engine. Returns `None`
-    /// if the hook panics.
-    pub(crate) fn call_hook<T>(&self, hook: impl FnOnce() -> T) -> Option<T> {
-        let result = catch_panic(hook);
-        if result.is_none() {
-            self.metrics.hook_panicked();
-        }
-        result
     }
 
     // === Sending ===

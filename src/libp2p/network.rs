@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,9 +21,12 @@ use super::{
     signature::policy::SignaturePolicy,
     state::{TransportState, address_book::without_peer},
 };
-use crate::network::{Delivery, FullMessage, Network, PeerAction, TransportStats, Validity};
+use crate::network::{
+    Delivery, FullMessage, Network, PeerAction, TransportStats, Validity, hooks::drop_panic,
+};
 
-/// Makes the id of a message from its topic and content. All nodes of a network must use the same function.
+/// Makes the id of a message from its topic and content. All nodes of a network must use the same function. If it panics
+/// at a message of a peer, that message is dropped; the connection goes on.
 pub type MessageIdFn = dyn Fn(&TopicName, &Message) -> MessageId + Send + Sync;
 /// The application's validation of a message that keeps the signature policy. Called on the engine's threads; must not
 /// block.
@@ -155,10 +159,21 @@ impl DecodeHooks for Libp2pNetwork {
 
     /// The id of a message that breaks the signature policy is the digest of its bytes, not the id that it claims:
     /// otherwise anyone could make us take a valid message that has not arrived yet for an invalid one.
-    fn verify(&self, topic: &TopicName, raw: &RawMessage<'_>) -> (MessageId, Message) {
+    fn verify(&self, topic: &TopicName, raw: &RawMessage<'_>) -> Option<(MessageId, Message)> {
         match self.state.signatures().verify(&self.hooks.policy, raw) {
-            (_, Ok(message)) => (self.message_id(topic, &message), message),
-            (digest, Err(error)) => (digest.as_slice().into(), Message::invalid(error)),
+            (_, Ok(message)) => {
+                // A panic would end the task of the connection, which peers could cause again and again.
+                match catch_unwind(AssertUnwindSafe(|| self.message_id(topic, &message))) {
+                    Ok(message_id) => Some((message_id, message)),
+                    Err(payload) => {
+                        drop_panic(payload);
+                        self.state.traffic().add_hook_panic();
+                        tracing::error!(hook = "message_id", %topic, "a hook of the application panicked");
+                        None
+                    }
+                }
+            }
+            (digest, Err(error)) => Some((digest.as_slice().into(), Message::invalid(error))),
         }
     }
 
@@ -178,7 +193,8 @@ impl Libp2pNetworkBuilder {
         self
     }
 
-    /// The function that makes message ids. All nodes of a network must use the same one.
+    /// The function that makes message ids. All nodes of a network must use the same one. A message of a peer at which
+    /// it panics is dropped.
     pub fn message_id(
         mut self,
         f: impl Fn(&TopicName, &Message) -> MessageId + Send + Sync + 'static,
@@ -332,17 +348,17 @@ mod tests {
             signature: good.message.signature(),
             key: None,
         };
-        let (forged_id, forged) = network.verify(&topic, &raw);
+        let (forged_id, forged) = network.verify(&topic, &raw).unwrap();
         assert_ne!(forged_id, good.message_id);
         assert_eq!(forged.signature_error(), Some(SignatureError::BadSignature));
         let (message_id, message) = (forged_id.clone(), forged.clone());
         let forgery = FullMessage { topic: topic.clone(), message_id, message };
         assert_eq!(network.validate(&Delivery::new(PeerId::random(), Arc::new(forgery))), Validity::Invalid);
         // The second check is answered by the cache.
-        assert_eq!(network.verify(&topic, &raw), (forged_id, forged));
+        assert_eq!(network.verify(&topic, &raw), Some((forged_id, forged)));
         for _ in 0..2 {
             let honest = network.verify(&topic, &RawMessage { data: Some(b"data"), ..raw });
-            assert_eq!(honest, (good.message_id.clone(), good.message.clone()));
+            assert_eq!(honest, Some((good.message_id.clone(), good.message.clone())));
         }
     }
 }

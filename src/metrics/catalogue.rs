@@ -97,7 +97,7 @@ catalogue! {
     CACHE_ENTRIES = Metric::gauge("gossipsub_cache_entries", &[CACHE], "Entries in each map of the engine; protocol::Footprint documents the maps and their limits");
     CACHE_BYTES = Metric::gauge("gossipsub_cache_bytes", &[BYTE_CACHE], "Bytes of the messages in a map").in_unit(Unit::Bytes);
     TOPIC_PANICS = Metric::counter("gossipsub_topic_panics_total", &[AFTER_PANIC], "Panics of topics, by outcome: the topic is restarted, or given up after too many panics");
-    HOOK_PANICS = Metric::counter("gossipsub_hook_panics_total", &[], "Panics of application hooks that were caught without a restart of a topic");
+    HOOK_PANICS = Metric::counter("gossipsub_hook_panics_total", &[], "Panics of hooks of the application. Each loses only the item that the hook was called for");
 }
 
 /// The value of the label `topic` for all topics without a label of their own.
@@ -176,6 +176,7 @@ const OUTCOME: Label = Label::one_of(
         "batched",
         "validating",
         "throttled",
+        "validation_panicked",
         "published",
         "already_published",
         "joined",

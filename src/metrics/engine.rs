@@ -1,7 +1,13 @@
 //! The counters and histograms of a whole engine. Counters of one topic are in [`topic`](super::topic), gauges in
 //! [`state`](super::state).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use ::metrics::{Counter, Histogram};
 use enum_map::{EnumArray, EnumMap};
@@ -16,7 +22,7 @@ use crate::{
     admission::refused::{Refused, RefusedReason},
     clock::Clock,
     limits::Limits,
-    network::{Network, P2pMessage, P2pOutput},
+    network::{Network, P2pMessage, P2pOutput, TransportStats, hooks::Hooks},
     outputs::{publication::DropReason, wait_time::WaitTime},
     protocol::{
         outcome::{
@@ -54,6 +60,8 @@ pub(crate) struct Metrics {
     topic_panics: EnumMap<AfterPanic, Counter>,
     hook_panics: Counter,
     published_to_no_peers: Counter,
+    /// The panics of hooks that the transport has reported and that are in `hook_panics`.
+    transport_hook_panics: AtomicU64,
     pub(crate) gauges: Gauges,
 }
 
@@ -100,6 +108,7 @@ impl Metrics {
             topic_panics: registry.counters(&TOPIC_PANICS, &[]),
             hook_panics: registry.counter(&HOOK_PANICS, &[]),
             published_to_no_peers: registry.counter(&PUBLISHED_TO_NO_PEERS, &[]),
+            transport_hook_panics: AtomicU64::default(),
             gauges,
         }
     }
@@ -251,6 +260,18 @@ impl Metrics {
         self.hook_panics.increment(1);
     }
 
+    /// The counter of [`hook_panicked`](Self::hook_panicked), for the callers of hooks.
+    pub(crate) fn hook_panics(&self) -> Counter {
+        self.hook_panics.clone()
+    }
+
+    /// Sets the counters of the transport to its totals since it started.
+    pub(crate) fn set_transport_stats(&self, stats: TransportStats) {
+        self.gauges.set_transport_stats(stats);
+        let counted = self.transport_hook_panics.swap(stats.hook_panics, Ordering::Relaxed);
+        add(&self.hook_panics, stats.hook_panics.saturating_sub(counted));
+    }
+
     pub(crate) fn topic_restarted(&self) {
         self.topic_panics[AfterPanic::Restarted].increment(1);
     }
@@ -276,7 +297,7 @@ pub(crate) struct OutputCounts {
 }
 
 impl OutputCounts {
-    pub(crate) fn of<N: Network>(outputs: &[PendingOutput<N>], network: &N) -> Self {
+    pub(crate) fn of<N: Network>(outputs: &[PendingOutput<N>], network: &Hooks<N>) -> Self {
         let mut counts = Self::default();
         for output in outputs {
             match output {

@@ -87,7 +87,7 @@ impl Gauges {
 
     /// Sets the counters of the transport to its totals since it started.
     pub(crate) fn set_transport_stats(&self, stats: TransportStats) {
-        let TransportStats { received_bytes, sent_bytes, bad_frames, bad_rpcs } = stats;
+        let TransportStats { received_bytes, sent_bytes, bad_frames, bad_rpcs, hook_panics: _ } = stats;
         self.rpc_received_bytes.absolute(received_bytes);
         self.rpc_sent_bytes.absolute(sent_bytes);
         self.malformed[Malformed::Frame].absolute(bad_frames);

@@ -19,7 +19,7 @@ use super::{
     registry::{RecorderSource, Registry},
 };
 use crate::{
-    network::Network,
+    network::{Network, hooks::Hooks},
     protocol::{
         exchange::Outbox,
         inspect::stats::{Stats, TopicCounts},
@@ -86,7 +86,7 @@ impl TopicSeries {
     pub(crate) fn flush<N: Network>(
         &self,
         engine: &Metrics,
-        network: &N,
+        network: &Hooks<N>,
         outbox: &mut Outbox<N>,
         counted: &Stats,
     ) -> i64 {
@@ -237,13 +237,14 @@ impl<N: Network> TopicLabels<N> {
     /// The series of a topic that the application joins or publishes to. The topic gets a label if one is left; topics
     /// that are only published to get at most a fifth of the labels. Topics that only peers name get none, because
     /// peers could use up all labels.
-    pub(crate) fn label_for(&self, topic: &N::Topic, joined: bool, network: &N) -> Arc<TopicSeries> {
+    pub(crate) fn label_for(&self, topic: &N::Topic, joined: bool, network: &Hooks<N>) -> Arc<TopicSeries> {
         let mut labels = self.labels();
         if let Some(series) = labels.series.get(topic) {
             return Arc::clone(series);
         }
         let free = if joined { labels.series.len() < self.max } else { labels.published_only < self.max / 5 };
-        let name = if free { network.topic_label(topic) } else { OTHER.to_owned() };
+        let own = if free { network.topic_label(topic).ok() } else { None };
+        let name = own.unwrap_or_else(|| OTHER.to_owned());
         if labels.series.len() >= self.max || name == OTHER || labels.names.contains(&name) {
             self.overflow.increment(1);
             return Arc::clone(&self.other);

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
-use super::Network;
+use super::{Network, hooks::Hooks};
 
 /// A message with its topic and id (the specification's "full message").
 #[derive(Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub struct FullMessage<N: Network> {
 impl<N: Network> FullMessage<N> {
     /// The approximate size in memory, in bytes. At most 2^32, so that sums of sizes cannot overflow whatever
     /// [`Network::message_size`] returns.
-    pub(crate) fn size(&self, network: &N) -> usize {
+    pub(crate) fn size(&self, network: &Hooks<N>) -> usize {
         let (message, id) = (network.message_size(&self.message), network.message_id_size(&self.message_id));
         size_of::<Self>().saturating_add(message).saturating_add(id).min(1 << 32)
     }

@@ -1,6 +1,7 @@
 //! The types and hooks that an application supplies for its network, and the values that enter and leave the engine.
 //! All other modules are generic over [`Network`].
 
+pub(crate) mod hooks;
 mod message;
 mod ports;
 
@@ -24,9 +25,31 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The types of one network, and the hooks by which the engine asks the application about them.
 ///
-/// The engine calls hooks on its own threads, several at the same time. A hook must not block: a blocked hook stops
-/// all topics of its thread. A hook that panics while a topic handles an input restarts that topic, whose mesh and
-/// caches are lost; the other topics go on.
+/// The engine calls hooks on its own threads, several at the same time, and some on the threads that call
+/// [`Worker::p2p_input`](crate::Worker::p2p_input) and [`Worker::app_input`](crate::Worker::app_input). A hook must not
+/// block: a blocked hook stops all topics of its thread.
+///
+/// # Panics of hooks
+///
+/// Each call of a hook is contained: a panic loses only the item for which the hook was called, and the engine goes on
+/// with the result below. The engine counts the panic (`gossipsub_hook_panics_total`) and logs the name of the hook;
+/// the panic hook of the process reports the message.
+///
+/// | hook | result of a panic |
+/// |---|---|
+/// | [`validate`](Self::validate), [`validate_async`](Self::validate_async), and its future | the message is dropped without a verdict and may be received again; no score changes |
+/// | [`validate_batch`](Self::validate_batch), [`validate_batch_async`](Self::validate_batch_async), and its future | the same, for all messages of the batch |
+/// | [`validate_id`](Self::validate_id) | [`Validity::Outdated`] |
+/// | [`topic_of`](Self::topic_of), [`reachable_point`](Self::reachable_point) | `None` |
+/// | [`message_size`](Self::message_size), [`message_id_size`](Self::message_id_size) | the size of the value without the heap memory that it owns, as by default |
+/// | [`peer_filter`](Self::peer_filter) | `false` |
+/// | [`persistent_points`](Self::persistent_points) | no points |
+/// | [`transport_stats`](Self::transport_stats) | the metrics keep their values |
+/// | [`topic_label`](Self::topic_label) | the label that topics without an own label share |
+///
+/// The code of the types below (`Ord`, `Hash`, `Clone`, `Drop`) is not contained where it is called. If it panics while a
+/// topic handles an item, that item is lost and the topic is restarted: its mesh and caches are lost, its other items
+/// are not. If it panics in the supervisor, the engine ends.
 pub trait Network: Send + Sync + Sized + 'static {
     /// The identifier of a peer. Make it small, or an `Arc`.
     type Peer: Key;
@@ -136,6 +159,8 @@ pub struct TransportStats {
     pub bad_frames: u64,
     /// Inbound streams closed because a frame was not a valid RPC.
     pub bad_rpcs: u64,
+    /// Panics of hooks that the transport calls. The engine adds them to those that it has caught.
+    pub hook_panics: u64,
 }
 
 /// The result of a validation.

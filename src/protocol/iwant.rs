@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::network::Network;
+use crate::network::{Network, hooks::Hooks};
 
 /// The ids of an IWANT, by the topic that may have the message.
 pub(crate) struct IWantByTopic<N: Network> {
@@ -17,7 +17,7 @@ impl<N: Network> IWantByTopic<N> {
     /// whether a topic has a state.
     pub(crate) fn split(
         ids: Vec<N::MessageId>,
-        network: &N,
+        network: &Hooks<N>,
         topic_by_message_id: impl Fn(&N::MessageId) -> Option<N::Topic>,
         can_answer: impl Fn(&N::Topic) -> bool,
     ) -> Self {

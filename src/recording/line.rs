@@ -10,7 +10,7 @@ use serde_path_to_error::Segment;
 use super::{Recordable, limits};
 use crate::{
     limits::LimitsConfig,
-    network::{FullMessage, Origin, P2pInput, P2pMessage, P2pOutput, PeerKind},
+    network::{FullMessage, Origin, P2pInput, P2pMessage, P2pOutput, PeerKind, hooks::Hooks},
 };
 
 /// What is wrong in a line of a recording, and where.
@@ -110,7 +110,7 @@ pub(super) enum AppInput<N: Recordable> {
 
 impl<N: Recordable> PeerInput<N> {
     /// `network` knows where the peer of a new connection is reached.
-    pub(super) fn new(input: P2pInput<N>, network: &N) -> Self {
+    pub(super) fn new(input: P2pInput<N>, network: &Hooks<N>) -> Self {
         match input {
             P2pInput::InMessage { from_peer, message } => {
                 Self::InMessage { from_peer, p2p_message: message.into() }

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
+    network::hooks::Hooks,
     protocol::{NodeOptions, Timestamp},
 };
 
@@ -51,7 +52,7 @@ struct Queue<N: Recordable> {
 
 #[derive_where(Default)]
 struct State<N: Recordable> {
-    network: Option<Arc<N>>,
+    network: Option<Hooks<N>>,
     waiting: Vec<Op<N>>,
     /// Of the waiting lines.
     bytes: usize,
@@ -107,7 +108,9 @@ impl<N: Recordable> Drop for FileRecorder<N> {
 
 impl<N: Recordable> InputRecorder<N> for FileRecorder<N> {
     fn start(&self, network: &Arc<N>, limits: &Limits<N::Topic>, options: &NodeOptions<N>) {
-        lock(&self.queue.state).network = Some(Arc::clone(network));
+        // The engine counts panics of its own calls of the hooks.
+        let network = Hooks::new(Arc::clone(network), |_| {});
+        lock(&self.queue.state).network = Some(network.clone());
         let make = Make {
             limits: limits.clone().into_config(),
             network: N::NAME.to_owned(),
@@ -148,9 +151,9 @@ impl<N: Recordable> InputRecorder<N> for FileRecorder<N> {
 }
 
 impl<N: Recordable> Queue<N> {
-    fn push(&self, now: &dyn Fn() -> Timestamp, op: impl FnOnce(&N) -> Op<N>) {
+    fn push(&self, now: &dyn Fn() -> Timestamp, op: impl FnOnce(&Hooks<N>) -> Op<N>) {
         let state = &mut *lock(&self.state);
-        let Some(network) = state.network.as_deref().filter(|_| !state.finished) else { return };
+        let Some(network) = state.network.as_ref().filter(|_| !state.finished) else { return };
         let op = op(network);
         let bytes = op.bytes(network);
         if state.waiting.len() >= self.max_lines || bytes > MAX_BYTES - state.bytes {
@@ -216,7 +219,7 @@ impl<N: Recordable> State<N> {
 
 impl<N: Recordable> Op<N> {
     /// The approximate size of what it owns on the heap.
-    fn bytes(&self, network: &N) -> usize {
+    fn bytes(&self, network: &Hooks<N>) -> usize {
         match self {
             Self::AppInput { input: AppInput::PublishMessage(full) } => full.size(network),
             Self::P2pInput { input: PeerInput::InMessage { p2p_message, .. } } => match p2p_message {

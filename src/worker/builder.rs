@@ -38,7 +38,10 @@ use crate::{
     input_recorder::InputRecorder,
     limits::Limits,
     metrics::{Metrics, RecorderSource, TimedQueue, TopicLabels},
-    network::{AppInput, Network},
+    network::{
+        AppInput, Network,
+        hooks::{Hook, Hooks},
+    },
     outputs::{app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports},
     protocol::{
         event::Event, exchange::command::ValidationMode, options::NodeOptions, peers::Peers,
@@ -210,7 +213,9 @@ impl<N: Network> WorkerBuilder<N> {
         let (options, manual) = (self.options.clone(), self.manual);
         let shared = Arc::new(self.into_shared(pool.len()));
         if let Some(recorder) = &shared.input_recorder {
-            recorder.start(&shared.network, &shared.limits, &options);
+            let start = || recorder.start(shared.network.network(), &shared.limits, &options);
+            // Without its start the recorder may record nothing; the engine runs.
+            let _ = shared.network.contain(Hook::InputRecorder, start);
         }
         start_actors(&shared, &pool, &options, manual);
         let lifetime = Arc::new(Lifetime::new(&shared, pool.arbiter(0), arbiters));
@@ -231,6 +236,7 @@ impl<N: Network> WorkerBuilder<N> {
         let batched = self.options.batch_interval.is_some();
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let metrics = Metrics::new(&self.recorder, &self.limits);
+        let network = Hooks::new(Arc::new(self.network), on_hook_panic(&metrics));
         let wait_time = |queue| metrics.wait_time(queue, Arc::clone(&clock));
         Shared {
             seed: self.options.seed,
@@ -277,7 +283,7 @@ impl<N: Network> WorkerBuilder<N> {
             topic_stats: CachePadded::default(),
             topic_footprint: Mutex::default(),
             peer_stats: Mutex::default(),
-            network: Arc::new(self.network),
+            network,
             limits: Arc::new(self.limits),
         }
     }
@@ -292,11 +298,20 @@ fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: &Pool, options: &Node
         let make = |shared| ArbiterActor::new(shared, mailbox);
         start_watched(pool.arbiter(arbiter), shared, EngineError::ArbiterPanicked, make);
     }
-    let peers = Peers::new(Arc::clone(&shared.network), Arc::clone(&shared.limits), options);
+    let peers = Peers::new(shared.network.clone(), Arc::clone(&shared.limits), options);
     let make = move |shared| SupervisorActor::new(shared, peers, manual);
     start_watched(first, shared, EngineError::SupervisorPanicked, make);
     if !manual {
         start_watched(first, shared, EngineError::HeartbeatPanicked, HeartbeatActor::new);
+    }
+}
+
+/// Counts and logs a panic of a hook. The process's panic hook has reported its message.
+fn on_hook_panic(metrics: &Metrics) -> impl Fn(Hook) + Send + Sync + 'static {
+    let panics = metrics.hook_panics();
+    move |hook| {
+        panics.increment(1);
+        tracing::error!(hook = hook.name(), "a hook of the application panicked");
     }
 }
 

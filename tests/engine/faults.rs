@@ -1,37 +1,34 @@
-//! These tests check what the engine does when a hook of the application panics or fails.
+//! These tests check what the engine does when a panic of the application's code is not contained where it is called.
+
+use std::cmp::Ordering;
 
 use actix_gossipsub::{
-    EngineError, Network, P2pInput, Validity, Worker,
+    EngineError, Network, P2pInput, Worker,
     plain::{PlainId, PlainNetwork},
     protocol::Event,
 };
 
-use crate::support::*;
-
-/// A validator that panics at messages with number 13.
-fn panics_at_13() -> PlainNetwork {
-    PlainNetwork::with_validator(|delivery| {
-        assert!(delivery.message.message_id.number != 13, "a panic that a test injects");
-        Validity::Valid
-    })
-}
+use crate::{
+    fragile::{FragileNetwork, POISON, fragile_message},
+    support::*,
+};
 
 #[test]
 fn a_panic_restarts_its_topic_only() {
     run(async {
         let (events, observer) = recorder();
-        let mut engine = start(manual(panics_at_13(), limits()).observer(observer), &["a", "b"]);
+        let mut engine = start(manual(FragileNetwork, limits()).observer(observer), &["a", "b"]);
         for peer in [1, 2] {
             engine.worker.p2p_input(connect(peer)).expect("the input is accepted");
             engine.worker.p2p_input(graft(peer, "a")).expect("the input is accepted");
             engine.worker.p2p_input(graft(peer, "b")).expect("the input is accepted");
         }
-        engine.worker.p2p_input(message(1, "b", 1)).expect("the input is accepted");
+        engine.worker.p2p_input(fragile_message(1, "b", 1)).expect("the input is accepted");
         engine.worker.settle().await;
-        engine.worker.p2p_input(message(1, "a", 13)).expect("the input is accepted");
+        engine.worker.p2p_input(fragile_message(1, "a", POISON)).expect("the input is accepted");
         engine.worker.settle().await;
-        engine.worker.p2p_input(message(1, "a", 2)).expect("the input is accepted");
-        engine.worker.p2p_input(message(1, "b", 3)).expect("the input is accepted");
+        engine.worker.p2p_input(fragile_message(1, "a", 2)).expect("the input is accepted");
+        engine.worker.p2p_input(fragile_message(1, "b", 3)).expect("the input is accepted");
         engine.worker.settle().await;
         let mut delivered: Vec<_> =
             std::iter::from_fn(|| engine.app.try_recv()).map(|full| full.message_id.number).collect();
@@ -53,9 +50,9 @@ fn a_panic_restarts_its_topic_only() {
 #[test]
 fn a_heartbeat_continues_after_a_topic_is_restarted() {
     run(async {
-        let engine = start(manual(panics_at_13(), limits()), &["a", "b"]);
+        let engine = start(manual(FragileNetwork, limits()), &["a", "b"]);
         for tick in 1..=3 {
-            engine.worker.p2p_input(message(1, "a", 13)).expect("the input is accepted");
+            engine.worker.p2p_input(fragile_message(1, "a", POISON)).expect("the input is accepted");
             engine.worker.tick().await;
             assert_eq!(engine.worker.state().await.expect("the engine runs").heartbeat_ticks, tick);
         }
@@ -67,10 +64,10 @@ fn a_heartbeat_continues_after_a_topic_is_restarted() {
 fn a_topic_that_panics_too_often_is_left() {
     run(async {
         let (events, observer) = recorder();
-        let mut engine = start(manual(panics_at_13(), limits()).observer(observer), &["a", "b"]);
+        let mut engine = start(manual(FragileNetwork, limits()).observer(observer), &["a", "b"]);
         engine.worker.p2p_input(connect(1)).expect("the input is accepted");
         for _ in 0..6 {
-            engine.worker.p2p_input(message(1, "a", 13)).expect("the input is accepted");
+            engine.worker.p2p_input(fragile_message(1, "a", POISON)).expect("the input is accepted");
             engine.worker.settle().await;
         }
         assert!(!engine.worker.is_subscribed(&"a".to_owned()));
@@ -78,9 +75,9 @@ fn a_topic_that_panics_too_often_is_left() {
         assert_eq!(events.lock().expect("the lock is not poisoned").last(), Some(&given_up));
         let outputs: Vec<_> = std::iter::from_fn(|| engine.p2p.try_recv()).collect();
         assert_eq!(sent_to(&outputs, 1, "a").last(), Some(&"unsubscribe"));
-        engine.worker.p2p_input(message(1, "b", 1)).expect("the other topics run");
+        engine.worker.p2p_input(fragile_message(1, "b", 1)).expect("the other topics run");
         engine.worker.app_input(join("a")).expect("the topic may be joined again");
-        engine.worker.p2p_input(message(1, "a", 2)).expect("the input is accepted");
+        engine.worker.p2p_input(fragile_message(1, "a", 2)).expect("the input is accepted");
         engine.worker.settle().await;
         assert_eq!(std::iter::from_fn(|| engine.app.try_recv()).count(), 2);
         engine.worker.shutdown().await;
@@ -100,7 +97,23 @@ fn an_observer_that_panics_does_not_stop_the_engine() {
     });
 }
 
-/// A network whose hook `reachable_point` panics.
+/// A point that panics when it is compared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct PanickingPoint;
+
+impl PartialOrd for PanickingPoint {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for PanickingPoint {
+    fn cmp(&self, _: &Self) -> Ordering {
+        panic!("a panic that a test injects")
+    }
+}
+
+/// A network whose points panic when the supervisor compares them.
 struct PanickingNetwork;
 
 impl Network for PanickingNetwork {
@@ -108,14 +121,10 @@ impl Network for PanickingNetwork {
     type Topic = String;
     type MessageId = PlainId;
     type Message = String;
-    type Point = u64;
+    type Point = PanickingPoint;
 
     fn topic_of(&self, id: &PlainId) -> Option<String> {
         Some(id.topic.clone())
-    }
-
-    fn reachable_point(&self, _: &u64) -> Option<u64> {
-        panic!("a panic that a test injects")
     }
 }
 
@@ -124,7 +133,7 @@ fn a_panic_of_the_supervisor_ends_both_streams_and_is_returned() {
     run(async {
         let builder = Worker::builder(PanickingNetwork, limits()).manual().arbiters(1);
         let mut engine = builder.start(["a".to_owned()]).expect("an actix system runs");
-        engine.worker.p2p_input(P2pInput::connected(1)).expect("the input is accepted");
+        (0..2).for_each(|_| engine.worker.set_unreachable_point(PanickingPoint));
         assert_eq!(engine.worker.wait_for_end().await, Err(EngineError::SupervisorPanicked));
         while engine.p2p.recv().await.is_some() {}
         assert!(engine.app.recv().await.is_none());

@@ -1,4 +1,4 @@
-//! A validator panics repeatedly under load, and each panic restarts the actor of its topic. These tests check that
+//! Message ids panic repeatedly under load, and each panic restarts the actor of its topic. These tests check that
 //! every other topic delivers each message exactly once, and that the restarted topic delivers each message at most
 //! once.
 
@@ -10,11 +10,13 @@ use std::{
 };
 
 use actix_gossipsub::{
-    Limits, ManualClock, P2pInput, P2pMessage, P2pOutput, Started, Validity, Worker, WorkerBuilder,
-    plain::PlainNetwork, protocol::Event,
+    Limits, ManualClock, P2pInput, P2pMessage, P2pOutput, Started, Worker, WorkerBuilder, protocol::Event,
 };
 
-use crate::support::*;
+use crate::{
+    fragile::{FragileNetwork, POISON, fragile_message as message},
+    support::*,
+};
 
 const CALM: [&str; 4] = ["calm0", "calm1", "calm2", "calm3"];
 const KILLED: &str = "killed";
@@ -32,7 +34,7 @@ type Key = (&'static str, u64);
 
 /// An engine, and the messages that it accepted, delivered and forwarded.
 struct LoadedEngine {
-    engine: Started<PlainNetwork>,
+    engine: Started<FragileNetwork>,
     /// The sender of each message that was admitted.
     admitted: BTreeMap<Key, u64>,
     /// How often each message was delivered to the application.
@@ -47,7 +49,7 @@ fn panics_of_a_topic_under_load_lose_no_message_of_other_topics() {
     run(async {
         let (events, observer) = recorder();
         let clock = Arc::new(ManualClock::new());
-        let builder = manual(fragile(), long_memory()).observer(observer).clock(Arc::clone(&clock) as _);
+        let builder = manual(FragileNetwork, long_memory()).observer(observer).clock(Arc::clone(&clock) as _);
         let mut loaded = LoadedEngine::start(builder).await;
         for round in 0..RESTARTS {
             loaded.assert_routes(KILLED, 10 * round).await;
@@ -84,21 +86,13 @@ fn long_memory() -> Limits<String> {
 }
 
 /// The events without refused inputs: the threads send as fast as they can.
-fn topic_events(events: &Mutex<Vec<Event<PlainNetwork>>>) -> Vec<Event<PlainNetwork>> {
+fn topic_events(events: &Mutex<Vec<Event<FragileNetwork>>>) -> Vec<Event<FragileNetwork>> {
     let events = events.lock().expect("the lock is not poisoned");
     events.iter().filter(|event| !matches!(event, Event::InputRefused { .. })).cloned().collect()
 }
 
-/// A validator that panics at messages with the content `poison`.
-fn fragile() -> PlainNetwork {
-    PlainNetwork::with_validator(|delivery| {
-        assert!(delivery.message.message != "poison", "a panic that a test injects");
-        Validity::Valid
-    })
-}
-
 impl LoadedEngine {
-    async fn start(builder: WorkerBuilder<PlainNetwork>) -> Self {
+    async fn start(builder: WorkerBuilder<FragileNetwork>) -> Self {
         let topics = [&CALM[..], &[KILLED]].concat();
         let engine = start(builder, &topics);
         for peer in PEERS {
@@ -195,7 +189,7 @@ fn key(topic: &str, number: u64) -> Key {
 
 /// A thread that sends on all topics for its two peers, every third message for both. Returns the admitted messages
 /// with their first senders.
-fn transport(worker: Worker<PlainNetwork>, round: u64, thread: u64) -> JoinHandle<Vec<(Key, u64)>> {
+fn transport(worker: Worker<FragileNetwork>, round: u64, thread: u64) -> JoinHandle<Vec<(Key, u64)>> {
     thread::spawn(move || {
         let mut admitted = Vec::new();
         for count in 0..MESSAGES {
@@ -211,20 +205,15 @@ fn transport(worker: Worker<PlainNetwork>, round: u64, thread: u64) -> JoinHandl
             send(&worker, message(first, KILLED, number));
             admitted.push(((KILLED, number), first));
             if (thread, count) == (round % THREADS, MESSAGES / 2) {
-                send(&worker, poison(first, 900 + round));
+                send(&worker, message(first, KILLED, POISON));
             }
         }
         admitted
     })
 }
 
-fn poison(peer: u64, number: u64) -> P2pInput<PlainNetwork> {
-    let message = PlainNetwork::message(KILLED, number, "poison");
-    P2pInput::message(peer, P2pMessage::FullMessage(message.into()))
-}
-
 /// Retries an input until the queue has room, as a transport does.
-fn send(worker: &Worker<PlainNetwork>, input: P2pInput<PlainNetwork>) {
+fn send(worker: &Worker<FragileNetwork>, input: P2pInput<FragileNetwork>) {
     while worker.p2p_input(input.clone()).is_err() {
         thread::yield_now();
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, Started, Worker, WorkerBuilder,
+    AppInput, Limits, LimitsConfig, Network, P2pInput, P2pMessage, P2pOutput, Started, Worker, WorkerBuilder,
     plain::PlainNetwork, protocol::Event,
 };
 
@@ -29,19 +29,19 @@ pub fn changed(change: impl FnOnce(&mut LimitsConfig)) -> Limits<String> {
 }
 
 /// An engine driven by hand on two threads.
-pub fn manual(network: PlainNetwork, limits: Limits<String>) -> WorkerBuilder<PlainNetwork> {
+pub fn manual<N: Network<Topic = String>>(network: N, limits: Limits<String>) -> WorkerBuilder<N> {
     Worker::builder(network, limits).manual().arbiters(2).seed(1)
 }
 
-pub fn start(builder: WorkerBuilder<PlainNetwork>, topics: &[&str]) -> Started<PlainNetwork> {
+pub fn start<N: Network<Topic = String>>(builder: WorkerBuilder<N>, topics: &[&str]) -> Started<N> {
     builder.start(topics.iter().map(|topic| topic.to_string())).expect("an actix system runs")
 }
 
 /// An observer that collects all events except inputs and heartbeats.
-pub fn recorder() -> (Arc<Mutex<Vec<Event<PlainNetwork>>>>, impl Fn(&Event<PlainNetwork>) + Send + Sync) {
+pub fn recorder<N: Network>() -> (Arc<Mutex<Vec<Event<N>>>>, impl Fn(&Event<N>) + Send + Sync) {
     let collected: Arc<Mutex<Vec<_>>> = Arc::default();
     let events = Arc::clone(&collected);
-    let observer = move |event: &Event<PlainNetwork>| {
+    let observer = move |event: &Event<N>| {
         if !matches!(event, Event::P2pInput(_) | Event::AppInput(_) | Event::Heartbeat { .. }) {
             events.lock().expect("the lock is not poisoned").push(event.clone());
         }
@@ -49,11 +49,11 @@ pub fn recorder() -> (Arc<Mutex<Vec<Event<PlainNetwork>>>>, impl Fn(&Event<Plain
     (collected, observer)
 }
 
-pub fn join(topic: &str) -> AppInput<PlainNetwork> {
+pub fn join<N: Network<Topic = String>>(topic: &str) -> AppInput<N> {
     AppInput::Join(topic.to_owned())
 }
 
-pub fn leave(topic: &str) -> AppInput<PlainNetwork> {
+pub fn leave<N: Network<Topic = String>>(topic: &str) -> AppInput<N> {
     AppInput::Leave(topic.to_owned())
 }
 
@@ -61,7 +61,7 @@ pub fn publish(topic: &str, number: u64) -> AppInput<PlainNetwork> {
     AppInput::Publish(PlainNetwork::message(topic, number, "content"))
 }
 
-pub fn connect(peer: u64) -> P2pInput<PlainNetwork> {
+pub fn connect<N: Network<Peer = u64>>(peer: u64) -> P2pInput<N> {
     P2pInput::connected(peer)
 }
 
@@ -69,7 +69,7 @@ pub fn disconnect(peer: u64) -> P2pInput<PlainNetwork> {
     P2pInput::Disconnection { peer }
 }
 
-pub fn subscribe(peer: u64, topic: &str) -> P2pInput<PlainNetwork> {
+pub fn subscribe<N: Network<Peer = u64, Topic = String>>(peer: u64, topic: &str) -> P2pInput<N> {
     P2pInput::message(peer, P2pMessage::subscribe(topic.to_owned()))
 }
 
@@ -77,7 +77,7 @@ pub fn unsubscribe(peer: u64, topic: &str) -> P2pInput<PlainNetwork> {
     P2pInput::message(peer, P2pMessage::Unsubscribe { topic: topic.to_owned() })
 }
 
-pub fn graft(peer: u64, topic: &str) -> P2pInput<PlainNetwork> {
+pub fn graft<N: Network<Peer = u64, Topic = String>>(peer: u64, topic: &str) -> P2pInput<N> {
     P2pInput::message(peer, P2pMessage::Graft { topic: topic.to_owned() })
 }
 
@@ -87,8 +87,12 @@ pub fn message(peer: u64, topic: &str, number: u64) -> P2pInput<PlainNetwork> {
 }
 
 /// The kinds of the messages sent to a peer about a topic, in order.
-pub fn sent_to(outputs: &[Output], peer: u64, topic: &str) -> Vec<&'static str> {
-    let kind = |output: &Output| match output {
+pub fn sent_to<N: Network<Peer = u64, Topic = String>>(
+    outputs: &[P2pOutput<N>],
+    peer: u64,
+    topic: &str,
+) -> Vec<&'static str> {
+    let kind = |output: &P2pOutput<N>| match output {
         P2pOutput::OutMessage { to_peer, message } if *to_peer == peer => match message {
             P2pMessage::Subscribe { topic: of, .. } if of == topic => Some("subscribe"),
             P2pMessage::Unsubscribe { topic: of } if of == topic => Some("unsubscribe"),

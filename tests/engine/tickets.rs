@@ -2,7 +2,10 @@
 
 use actix_gossipsub::{DropReason, PublishReport, RouteResult, plain::PlainNetwork, protocol::Event};
 
-use crate::support::*;
+use crate::{
+    fragile::{FragileNetwork, POISON},
+    support::*,
+};
 
 fn full(number: u64) -> actix_gossipsub::FullMessage<PlainNetwork> {
     PlainNetwork::message("a", number, "content")
@@ -82,13 +85,18 @@ fn a_ticket_completes_at_shutdown_and_a_dropped_one_is_removed() {
 #[test]
 fn a_ticket_reports_a_publication_lost_in_a_panic() {
     run(async {
-        let network = PlainNetwork::with_validator(|_| panic!("a panic that a test injects"));
-        let engine = start(manual(network, limits()).arbiters(0), &["a"]);
+        let engine = start(manual(FragileNetwork, limits()), &["a"]);
         engine.worker.settle().await;
-        // Both messages are in the inbox when the first is handled.
-        engine.worker.p2p_input(message(1, "a", 1)).expect("the input is accepted");
-        let ticket = engine.worker.publish(full(2)).expect("the input is accepted");
-        assert_eq!(ticket.completed().await.routed, Some(RouteResult::Lost));
+        let publish = |number| {
+            engine.worker.publish(FragileNetwork::message("a", number)).expect("the input is accepted")
+        };
+        let tickets = [1, POISON, 2].map(publish);
+        let mut routed = Vec::new();
+        for ticket in &tickets {
+            routed.push(ticket.completed().await.routed);
+        }
+        let [first, lost, second] = [RouteResult::NoPeers, RouteResult::Lost, RouteResult::NoPeers];
+        assert_eq!(routed, [first, lost, second].map(Some), "only the publication that panicked is lost");
         engine.worker.shutdown().await;
     });
 }

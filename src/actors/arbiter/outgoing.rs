@@ -33,7 +33,7 @@ impl<N: Network> Outgoing<N> {
         shared: &Shared<N>,
     ) -> i64 {
         let stats = std::mem::take(&mut outbox.stats);
-        let mesh_growth = series.flush(&shared.metrics, &*shared.network, outbox, &stats);
+        let mesh_growth = series.flush(&shared.metrics, &shared.network, outbox, &stats);
         self.outputs.extend(outbox.p2p.drain(..).map(RouterItem::P2p));
         self.outputs.extend(outbox.app.drain(..).map(RouterItem::App));
         for (id, entered) in outbox.history_changes.drain(..) {

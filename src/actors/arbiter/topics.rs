@@ -24,11 +24,11 @@ use crate::{
             peer_message::observes_messages,
             run::{Next, RunContext, RunResult},
         },
-        shared::Shared,
+        shared::{Shared, catch_panic},
         supervisor::messages::SupervisorItem,
     },
-    network::Network,
-    protocol::exchange::{Context, Outbox},
+    network::{Network, hooks::drop_panic},
+    protocol::exchange::{Context, Outbox, command::TopicCommand},
     timestamp::Timestamp,
 };
 
@@ -218,11 +218,25 @@ impl<N: Network> TopicSlab<N> {
                 }
                 items
             }
-            Err(_) => {
-                outgoing.supervisor_items.push(SupervisorItem::Panicked(topic.name().clone()));
-                drop(cell);
+            Err(payload) => {
+                drop_panic(payload);
+                // What the items before this one left is sent. Sending may panic again; then the rest is lost.
+                let _ = catch_panic(|| topic.flush_after_panic(outbox, outgoing));
                 *outbox = Outbox::default();
-                entry.discard_after_panic(burst);
+                if topic.is_stopping() {
+                    // The supervisor has the state.
+                    drop(cell);
+                    slot.free(index, mailbox);
+                    return 1;
+                }
+                let (name, unconfirmed) = (topic.name().clone(), topic.is_awaiting_supervisor());
+                let deferred = topic.take_deferred();
+                drop(cell);
+                let panicked = SupervisorItem::Panicked { topic: name.clone(), unconfirmed };
+                outgoing.supervisor_items.push(panicked);
+                let queries = entry.restart_after_panic(deferred, burst, busy_count);
+                let forward = |item| SupervisorItem::Topic { topic: name.clone(), item };
+                outgoing.supervisor_items.extend(queries.into_iter().map(forward));
                 1
             }
         }
@@ -274,9 +288,18 @@ impl<N: Network> TopicEntry<N> {
                 self.drain(burst);
                 return true;
             }
-            self.pending.push_back(item);
+            self.wait(item);
         }
         false
+    }
+
+    /// Keeps an item until the topic starts. After a panic, what belongs to the state that was lost is dropped: a joined
+    /// topic joins again, and the heartbeat in progress does not wait for the topic any more.
+    fn wait(&mut self, item: TopicItem<N>) {
+        use TopicCommand::{FinishHeartbeat, JoinConfirmed, StartHeartbeat};
+        if !matches!(item, TopicItem::Command(JoinConfirmed(_) | StartHeartbeat(_) | FinishHeartbeat)) {
+            self.pending.push_back(item);
+        }
     }
 
     /// Drops the topic's items of the batch.
@@ -284,12 +307,27 @@ impl<N: Network> TopicEntry<N> {
         while burst.take(&mut self.list).is_some() {}
     }
 
-    /// Drops the state of a topic that panicked, and its items. The supervisor restarts the topic in this slot.
-    fn discard_after_panic(&mut self, burst: &mut Burst<N>) {
+    /// Drops the state of a topic that panicked. Its items wait until the supervisor restarts the topic in this slot,
+    /// except queries, which are returned: if the supervisor does not restart it, it answers them.
+    fn restart_after_panic(
+        &mut self,
+        deferred: VecDeque<TopicItem<N>>,
+        burst: &mut Burst<N>,
+        busy_count: &Arc<BusyCount>,
+    ) -> Vec<TopicItem<N>> {
         // Dropping an inconsistent state may panic again.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.end()));
+        let _ = catch_panic(|| self.end());
         self.mesh = None;
-        self.drain(burst);
+        self.busy.get_or_insert_with(|| BusyGuard::new(busy_count));
+        let mut queries = Vec::new();
+        let batch = std::iter::from_fn(|| burst.take(&mut self.list)).collect::<Vec<_>>();
+        for item in deferred.into_iter().chain(batch) {
+            match item {
+                TopicItem::Query(_) => queries.push(item),
+                item => self.wait(item),
+            }
+        }
+        queries
     }
 
     /// Drops the topic's state and ends its actor. The actor ends when its task runs next, so the state does not wait

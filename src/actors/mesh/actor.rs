@@ -138,6 +138,21 @@ impl<N: Network> RunningTopic<N> {
         &self.state.topic
     }
 
+    /// Whether the topic has retired or was stopped.
+    pub(in crate::actors) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Whether a join or leave waits for the supervisor's confirmation.
+    pub(in crate::actors) fn is_awaiting_supervisor(&self) -> bool {
+        self.awaiting_supervisor
+    }
+
+    /// Takes the items that are ahead of the mailbox.
+    pub(in crate::actors) fn take_deferred(&mut self) -> VecDeque<TopicItem<N>> {
+        std::mem::take(&mut self.deferred)
+    }
+
     pub(super) fn handle_item(&mut self, item: TopicItem<N>, run: &mut RunContext<'_, N>) {
         let outbox = &mut *run.outbox;
         match item {

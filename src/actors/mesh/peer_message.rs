@@ -99,8 +99,10 @@ pub(in crate::actors) fn handle_message<N: Network>(
     if let Some(delivery) = observed {
         record_message(&delivery, &outcome, cx.now, shared);
     }
-    if matches!(outcome, ReceiveOutcome::Throttled) {
-        shared.metrics.validations_throttled(1);
+    match outcome {
+        ReceiveOutcome::Throttled => shared.metrics.validations_throttled(1),
+        ReceiveOutcome::ValidationPanicked => shared.metrics.validations_panicked(1),
+        _ => {}
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
             burst::{Burst, MessageList},
             outgoing::Outgoing,
         },
+        shared::catch_panic,
         supervisor::messages::SupervisorItem,
     },
     metrics::Handled,
@@ -137,11 +138,25 @@ impl<N: Network> RunningTopic<N> {
 
     /// Sends what the handled items left in the outbox: outputs for the router, events for the supervisor.
     pub(super) fn flush_outbox(&mut self, run: &mut RunContext<'_, N>) {
-        let RunContext { outbox, outgoing, .. } = run;
+        self.schedule_flush();
+        self.send_outbox(run.outbox, run.outgoing);
+    }
+
+    /// Sends what the handled items left in the outbox, and ends the accounts of the state, after a panic.
+    pub(in crate::actors) fn flush_after_panic(
+        &mut self,
+        outbox: &mut Outbox<N>,
+        outgoing: &mut Outgoing<N>,
+    ) {
+        // Counting what the state has may panic again. What is in the outbox is sent nevertheless.
+        let _ = catch_panic(|| self.state.abandon(outbox));
+        self.send_outbox(outbox, outgoing);
+    }
+
+    fn send_outbox(&mut self, outbox: &mut Outbox<N>, outgoing: &mut Outgoing<N>) {
         for validation in outbox.pending_validations.drain(..) {
             validation::start(validation, &self.address, &self.shared);
         }
-        self.schedule_flush();
         let (topic, series) = (&self.state.topic, &self.meter.series);
         let mesh_growth = outgoing.flush_topic(topic, series, outbox, &self.shared);
         self.meter.mesh_changed(mesh_growth);

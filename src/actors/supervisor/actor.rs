@@ -137,7 +137,7 @@ impl<N: Network> SupervisorActor<N> {
             SupervisorItem::Events { topic, events, now } => self.apply_events(&topic, events, now),
             SupervisorItem::CanRetire { topic, commands } => self.retire(topic, commands),
             SupervisorItem::Retired(state) => self.retired(state, ctx),
-            SupervisorItem::Panicked(topic) => self.restart(topic),
+            SupervisorItem::Panicked { topic, unconfirmed } => self.restart(topic, unconfirmed, ctx),
             SupervisorItem::Tick => self.tick(),
             SupervisorItem::CheckParked => self.check_parked(),
             SupervisorItem::ProcessBatch => self.process_batch(),
@@ -262,7 +262,7 @@ impl<N: Network> Handler<TakeSnapshot<N>> for SupervisorActor<N> {
     type Result = ();
 
     fn handle(&mut self, message: TakeSnapshot<N>, _: &mut Self::Context) {
-        if self.topics.values().any(|topic| matches!(topic, SupervisedTopic::Retiring(_))) {
+        if self.topics.values().any(|topic| matches!(topic, SupervisedTopic::Retiring { .. })) {
             // The state of that topic is on its way here: the message waits behind it.
             let _ = self.shared.supervisor.push(SupervisorItem::message(message));
         } else {
@@ -284,7 +284,7 @@ impl<N: Network> SupervisorActor<N> {
         for topic in self.topics.values() {
             match topic {
                 SupervisedTopic::Active(address) => topics.push(address.clone()),
-                SupervisedTopic::Retiring(_) => {}
+                SupervisedTopic::Retiring { .. } => {}
                 SupervisedTopic::Passive(state) => state.view(&self.shared.limits, &mut view),
             }
         }
@@ -306,7 +306,7 @@ impl<N: Network> SupervisorActor<N> {
             self.shared.metrics.validations_throttled(throttled);
             self.shared.metrics.validations_expired(expired);
             if !p2p.is_empty() {
-                self.shared.metrics.count_outputs(&OutputCounts::of(&p2p, &*self.shared.network));
+                self.shared.metrics.count_outputs(&OutputCounts::of(&p2p, &self.shared.network));
                 self.shared.router.extend(p2p.into_iter().map(RouterItem::P2p));
             }
             events.iter().for_each(|event| self.shared.observe(event));

@@ -6,7 +6,7 @@ use super::{actor::SupervisorActor, topics::SupervisedTopic};
 use crate::{
     actors::mesh::validation,
     input_recorder::RecordedInput,
-    network::{Delivery, Network, Validity},
+    network::{Delivery, Network, Validity, hooks::HookPanicked},
     protocol::{event::Event, inspect::footprint::Footprint, peers::heartbeat::HeartbeatBudget},
 };
 
@@ -55,8 +55,8 @@ impl<N: Network> SupervisorActor<N> {
         metrics.gauges.set_footprint(&shared.footprint(self.footprint()));
         metrics.gauges.set_queues(&shared.queues());
         metrics.gauges.set_peers(&self.peers.summary());
-        if let Some(stats) = shared.call_hook(|| shared.network.transport_stats()) {
-            metrics.gauges.set_transport_stats(stats);
+        if let Ok(stats) = shared.network.transport_stats() {
+            metrics.set_transport_stats(stats);
         }
     }
 
@@ -73,13 +73,11 @@ impl<N: Network> SupervisorActor<N> {
         footprint
     }
 
-    /// Validates the ids of parked messages again. A message for whose id the application panics is dropped, because
-    /// the application would panic at each heartbeat.
+    /// Validates the ids of parked messages again.
     pub(super) fn check_parked(&mut self) {
         let shared = &self.shared;
         shared.record(RecordedInput::CheckParked);
-        let validate = |id: &N::MessageId| shared.call_hook(|| shared.network.validate_id(id));
-        self.peers.check_parked(|id| validate(id).unwrap_or(Validity::Outdated));
+        self.peers.check_parked(|id| shared.network.validate_id(id));
     }
 
     /// Validates the pending batch.
@@ -90,16 +88,15 @@ impl<N: Network> SupervisorActor<N> {
         }
         self.shared.record(RecordedInput::ProcessBatch);
         let network = &self.shared.network;
-        match self.shared.call_hook(|| network.validate_batch_async(&batch)).flatten() {
-            Some(verdicts) => validation::start_batch(batch, verdicts, &self.shared),
-            None => {
-                let verdicts = self.shared.call_hook(|| network.validate_batch(&batch));
-                if verdicts.is_none() {
-                    self.shared.metrics.validations_panicked(batch.len());
-                }
-                self.apply_batch_verdicts(batch, verdicts);
-            }
+        let verdicts = match network.validate_batch_async(&batch) {
+            Ok(Some(verdicts)) => return validation::start_batch(batch, verdicts, &self.shared),
+            Ok(None) => network.validate_batch(&batch),
+            Err(HookPanicked) => Err(HookPanicked),
+        };
+        if verdicts.is_err() {
+            self.shared.metrics.validations_panicked(batch.len());
         }
+        self.apply_batch_verdicts(batch, verdicts.ok());
     }
 
     /// Sends a validated batch to its topics. Without verdicts its messages are dropped: another attempt would fail again.

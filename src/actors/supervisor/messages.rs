@@ -38,7 +38,8 @@ pub(crate) enum SupervisorItem<N: Network> {
     /// it deferred for the topic.
     Retired(Box<TopicState<N>>),
     /// From the arbiter's actor: a topic panicked. The supervisor restarts it, or gives it up if it panics too often.
-    Panicked(N::Topic),
+    /// `unconfirmed`: it waited for the supervisor to confirm a join or a leave.
+    Panicked { topic: N::Topic, unconfirmed: bool },
 
     // From the heartbeat, or from the handle of an engine without timers.
     /// A heartbeat starts, unless one is in progress: that one is reported as skipped.

@@ -22,8 +22,8 @@ use crate::{
 pub(super) enum SupervisedTopic<N: Network> {
     /// The topic has an actor.
     Active(TopicAddr<N>),
-    /// The actor was sent `Retire`. These items wait until its state is back.
-    Retiring(Vec<SupervisorItem<N>>),
+    /// The actor at `address` was sent `Retire`. The deferred items wait until its state is back.
+    Retiring { address: TopicAddr<N>, deferred: Vec<SupervisorItem<N>> },
     /// The topic needs no actor: the engine has not joined it, and only knows its subscribers.
     Passive(Box<TopicState<N>>),
 }
@@ -33,7 +33,7 @@ impl<N: Network> SupervisedTopic<N> {
     pub(super) fn address(&self) -> Option<&TopicAddr<N>> {
         match self {
             Self::Active(address) => Some(address),
-            Self::Retiring(_) | Self::Passive(_) => None,
+            Self::Retiring { .. } | Self::Passive(_) => None,
         }
     }
 }
@@ -43,7 +43,9 @@ impl<N: Network> SupervisorActor<N> {
     pub(super) fn send_to_topic(&mut self, topic: N::Topic, item: TopicItem<N>) {
         match self.topics.get_mut(&topic) {
             Some(SupervisedTopic::Active(address)) => self.shared.send_to_topic(address, item),
-            Some(SupervisedTopic::Retiring(deferred)) => deferred.push(SupervisorItem::Topic { topic, item }),
+            Some(SupervisedTopic::Retiring { deferred, .. }) => {
+                deferred.push(SupervisorItem::Topic { topic, item })
+            }
             Some(SupervisedTopic::Passive(_)) | None => self.run_passive(topic, item),
         }
     }
@@ -95,9 +97,9 @@ impl<N: Network> SupervisorActor<N> {
     pub(super) fn spawn(&mut self, topic: N::Topic, address: TopicAddr<N>) {
         let state = match self.topics.remove(&topic) {
             Some(SupervisedTopic::Passive(state)) => *state,
-            Some(SupervisedTopic::Retiring(mut deferred)) => {
+            Some(SupervisedTopic::Retiring { address: retiring, mut deferred }) => {
                 deferred.push(SupervisorItem::Spawn { topic: topic.clone(), address });
-                self.topics.insert(topic, SupervisedTopic::Retiring(deferred));
+                self.topics.insert(topic, SupervisedTopic::Retiring { address: retiring, deferred });
                 return;
             }
             Some(SupervisedTopic::Active(_)) | None => {
@@ -115,13 +117,15 @@ impl<N: Network> SupervisorActor<N> {
     /// Retires a topic that needed no actor after `commands` commands of the application, if there was none since. What
     /// was sent to the topic before reaches it before; everything later comes to the supervisor.
     pub(super) fn retire(&mut self, topic: N::Topic, commands: u32) {
-        let Some(address) = self.topics.get(&topic).and_then(SupervisedTopic::address) else { return };
+        let Some(address) = self.topics.get(&topic).and_then(SupervisedTopic::address).cloned() else {
+            return;
+        };
         let retired = self.shared.topic_table.remove_if(&topic, |_, entry| {
-            !entry.joined && entry.address == *address && entry.commands == commands
+            !entry.joined && entry.address == address && entry.commands == commands
         });
         if retired.is_some() {
             address.push(TopicItem::Retire);
-            self.topics.insert(topic, SupervisedTopic::Retiring(Vec::new()));
+            self.topics.insert(topic, SupervisedTopic::Retiring { address, deferred: Vec::new() });
         }
     }
 
@@ -132,7 +136,7 @@ impl<N: Network> SupervisorActor<N> {
         if !state.is_empty() {
             self.topics.insert(topic, SupervisedTopic::Passive(state));
         }
-        if let Some(SupervisedTopic::Retiring(deferred)) = supervised {
+        if let Some(SupervisedTopic::Retiring { deferred, .. }) = supervised {
             for item in deferred {
                 self.handle_item(item, ctx);
             }
@@ -140,17 +144,40 @@ impl<N: Network> SupervisorActor<N> {
     }
 
     /// Restarts a topic that panicked. Its state is lost, but not its address, its subscribers and whether it was
-    /// joined. A topic that panics too often is given up.
-    pub(super) fn restart(&mut self, topic: N::Topic) {
-        let Some(SupervisedTopic::Active(address)) = self.topics.remove(&topic) else { return };
+    /// joined. A topic that panics too often is given up. `unconfirmed`: it waited for the confirmation of a join or a
+    /// leave.
+    pub(super) fn restart(&mut self, topic: N::Topic, unconfirmed: bool, ctx: &mut Context<Self>) {
         let now = self.shared.now();
+        let address = match self.topics.get(&topic) {
+            Some(SupervisedTopic::Active(address)) => address.clone(),
+            Some(SupervisedTopic::Retiring { address, .. }) => {
+                address.push(TopicItem::Stop);
+                self.peers.topic_lost(&topic, now);
+                let state = self.state_with_subscribers(&topic);
+                self.report_restart(topic);
+                return self.retired(Box::new(state), ctx);
+            }
+            Some(SupervisedTopic::Passive(_)) | None => return,
+        };
         self.peers.topic_lost(&topic, now);
         if !self.restarts.allow(&topic, now) {
             return self.give_up(topic, &address, now);
         }
         let state = self.state_with_subscribers(&topic);
         let rejoin = self.shared.topic_table.get(&topic).is_some_and(|entry| entry.joined);
-        self.start(state, address, rejoin);
+        if !rejoin && (unconfirmed || self.peers.is_joined(&topic)) {
+            // The panic lost the leave, or its announcement. The passive topic announces it before the actor starts.
+            self.topics.insert(topic.clone(), SupervisedTopic::Passive(Box::new(state)));
+            self.peers.apply_event(&topic, TopicEvent::Left, now);
+            self.apply_outputs();
+            self.spawn(topic.clone(), address);
+        } else {
+            self.start(state, address, rejoin);
+        }
+        self.report_restart(topic);
+    }
+
+    fn report_restart(&self, topic: N::Topic) {
         self.shared.metrics.topic_restarted();
         self.shared.observe(&Event::TopicRestarted { topic });
     }

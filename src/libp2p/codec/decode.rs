@@ -23,8 +23,9 @@ use crate::{
 pub(in crate::libp2p) trait DecodeHooks {
     /// The limits for frames that are read.
     fn limits(&self) -> &WireLimits;
-    /// Checks the signature of a message and makes its id.
-    fn verify(&self, topic: &TopicName, raw: &RawMessage<'_>) -> (MessageId, Message);
+    /// Checks the signature of a message and makes its id. `None` if the application's function for ids panics: the
+    /// message is dropped.
+    fn verify(&self, topic: &TopicName, raw: &RawMessage<'_>) -> Option<(MessageId, Message)>;
     /// The backoff of a PRUNE that names none (gossipsub v1.0).
     fn default_backoff(&self) -> Duration;
     /// Takes the signed peer record that came with `peer` in a PRUNE. The record is not verified yet.
@@ -50,7 +51,7 @@ pub(in crate::libp2p) fn decode<N: WireNetwork>(
     let rpc = rpc::decode(frame, hooks.limits())?;
     let mut messages = Vec::new();
     messages.extend(rpc.subscriptions.iter().map(|entry| subscription(entry.subscribe, entry.topic.into())));
-    messages.extend(rpc.messages.iter().map(|raw| full_message(raw, hooks)));
+    messages.extend(rpc.messages.iter().filter_map(|raw| full_message(raw, hooks)));
     messages.extend(rpc.ihave.iter().map(ihave));
     messages.extend(rpc.iwant.iter().map(|ids| P2pMessage::IWant { message_ids: message_ids(ids) }));
     messages.extend(rpc.graft.iter().map(|topic| P2pMessage::Graft { topic: (*topic).into() }));
@@ -71,10 +72,10 @@ fn message_ids(ids: &[&[u8]]) -> Vec<MessageId> {
     ids.iter().map(|id| MessageId::from(*id)).collect()
 }
 
-fn full_message<N: WireNetwork>(raw: &RawMessage<'_>, hooks: &impl DecodeHooks) -> P2pMessage<N> {
+fn full_message<N: WireNetwork>(raw: &RawMessage<'_>, hooks: &impl DecodeHooks) -> Option<P2pMessage<N>> {
     let topic = TopicName::from(raw.topic);
-    let (message_id, message) = hooks.verify(&topic, raw);
-    P2pMessage::FullMessage(FullMessage { topic, message_id, message }.into())
+    let (message_id, message) = hooks.verify(&topic, raw)?;
+    Some(P2pMessage::FullMessage(FullMessage { topic, message_id, message }.into()))
 }
 
 fn prune<N: WireNetwork>(entry: &Prune<'_>, hooks: &impl DecodeHooks) -> P2pMessage<N> {

@@ -44,6 +44,7 @@ pub(super) struct TrafficCounters {
     sent_bytes: AtomicU64,
     bad_frames: AtomicU64,
     bad_rpcs: AtomicU64,
+    hook_panics: AtomicU64,
 }
 
 impl TrafficCounters {
@@ -65,6 +66,11 @@ impl TrafficCounters {
         self.bad_rpcs.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The application's function for message ids panicked.
+    pub(super) fn add_hook_panic(&self) {
+        self.hook_panics.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn snapshot(&self) -> TransportStats {
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         TransportStats {
@@ -72,6 +78,7 @@ impl TrafficCounters {
             sent_bytes: value(&self.sent_bytes),
             bad_frames: value(&self.bad_frames),
             bad_rpcs: value(&self.bad_rpcs),
+            hook_panics: value(&self.hook_panics),
         }
     }
 }

@@ -18,13 +18,13 @@ use super::{
 };
 use crate::{
     limits::Limits,
-    network::{AppOutput, BoxFuture, FullMessage, Network, P2pMessage, P2pOutput, Validity},
+    network::{AppOutput, BoxFuture, FullMessage, Network, P2pMessage, P2pOutput, Validity, hooks::Hooks},
     timestamp::Timestamp,
 };
 
 /// The environment that a topic's state machine is given with each input.
 pub(crate) struct Context<'a, N: Network> {
-    pub(crate) network: &'a N,
+    pub(crate) network: &'a Hooks<N>,
     pub(crate) limits: &'a Limits<N::Topic>,
     pub(crate) peer_view: &'a dyn PeerView<N>,
     pub(crate) now: Timestamp,

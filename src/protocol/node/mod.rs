@@ -44,6 +44,7 @@ use crate::{
     network::{
         AppInput, AppOutput, ConnectionInfo, Delivery, FullMessage, Network, P2pInput, P2pMessage, P2pOutput,
         PxPeer,
+        hooks::{HookPanicked, Hooks},
     },
     timestamp::Timestamp,
 };
@@ -53,7 +54,7 @@ use crate::{
 #[derive_where(Debug)]
 pub struct Node<N: Network> {
     #[derive_where(skip)]
-    network: Arc<N>,
+    network: Hooks<N>,
     limits: Arc<Limits<N::Topic>>,
     seed: u64,
     peers: Peers<N>,
@@ -95,8 +96,9 @@ impl<N: Network> Node<N> {
     /// Makes a node without peers and topics.
     pub fn new(network: Arc<N>, limits: Limits<N::Topic>, options: NodeOptions<N>) -> Self {
         let limits = Arc::new(limits);
+        let network = Hooks::new(network, |_| {});
         Self {
-            peers: Peers::new(Arc::clone(&network), Arc::clone(&limits), &options),
+            peers: Peers::new(network.clone(), Arc::clone(&limits), &options),
             network,
             limits,
             seed: options.seed,
@@ -271,7 +273,7 @@ impl<N: Network> Node<N> {
         let by_message_id = |id: &N::MessageId| self.topic_by_message_id.get(id).cloned();
         let can_answer = |topic: &N::Topic| self.topics.find(topic).is_some();
         let IWantByTopic { topics, unknown } =
-            IWantByTopic::split(ids, &*self.network, by_message_id, can_answer);
+            IWantByTopic::split(ids, &self.network, by_message_id, can_answer);
         let mut answers: BTreeMap<_, _> = unknown.into_iter().map(|id| (id, IWantAnswer::NotFound)).collect();
         for (topic, ids) in topics {
             let outcome =
@@ -312,14 +314,18 @@ impl<N: Network> Node<N> {
         batch: Vec<Delivery<N>>,
         now: Timestamp,
     ) -> Vec<(Delivery<N>, ReceiveOutcome<N>)> {
-        let verdicts = align_verdicts(&batch, self.network.validate_batch(&batch));
-        let mut apply = |(delivery, verdict): (Delivery<N>, _)| {
+        let verdicts = match self.network.validate_batch(&batch) {
+            Ok(verdicts) => align_verdicts(&batch, verdicts).into_iter().map(Some).collect(),
+            Err(HookPanicked) => vec![None; batch.len()],
+        };
+        let mut apply = |(delivery, verdict): (Delivery<N>, Option<_>)| {
             let topic = delivery.message.topic.clone();
             let mut validated = delivery.clone();
             // The caller may have listed the sender twice. The deliveries of the engine never do.
             validated.co_senders.retain(|peer| *peer != validated.sender);
-            let outcome = self.on_topic(&topic, now, |state, cx, outbox| {
-                state.apply_given_verdict(validated, verdict, cx, outbox)
+            let outcome = self.on_topic(&topic, now, |state, cx, outbox| match verdict {
+                Some(verdict) => state.apply_given_verdict(validated, verdict, cx, outbox),
+                None => ReceiveOutcome::ValidationPanicked,
             });
             (delivery, outcome)
         };
@@ -370,14 +376,9 @@ impl<N: Network> Node<N> {
 
     /// Tries the parked messages again.
     pub fn check_parked(&mut self, now: Timestamp) {
-        let network = Arc::clone(&self.network);
+        let network = self.network.clone();
         self.peers.check_parked(|id| network.validate_id(id));
         self.settle(now);
-    }
-
-    /// The time at which the pending batch is due, if there is one.
-    pub fn batch_deadline(&self) -> Option<Timestamp> {
-        self.peers.batch_deadline()
     }
 
     /// Validates the pending batch.

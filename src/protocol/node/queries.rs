@@ -80,6 +80,11 @@ impl<N: Network> Node<N> {
         gossip
     }
 
+    /// The time at which the pending batch is due, if there is one.
+    pub fn batch_deadline(&self) -> Option<Timestamp> {
+        self.peers.batch_deadline()
+    }
+
     /// A context for read-only queries. Its time is the start.
     fn context<'a>(&'a self, peer_view: &'a SettledPeerView<'_, N>) -> Context<'a, N> {
         Context { network: &self.network, limits: &self.limits, peer_view, now: Timestamp::ZERO }

@@ -115,7 +115,7 @@ impl<N: Network> Node<N> {
     ) -> T {
         let peer_view =
             LivePeerView { peers: &self.peers, connected: &self.connected, idontwant: &self.idontwant };
-        let cx = Context { network: &*self.network, limits: &self.limits, peer_view: &peer_view, now };
+        let cx = Context { network: &self.network, limits: &self.limits, peer_view: &peer_view, now };
         let state = self.topics.expect_mut(index);
         let was_flushed = !state.has_unflushed_deliveries();
         let outcome = handle(state, &cx, &mut self.outbox);
@@ -195,8 +195,9 @@ impl<N: Network> Node<N> {
         }
         for Validation { message, .. } in std::mem::take(&mut self.outbox.pending_validations) {
             self.call_topic(index, now, |state, cx, outbox| {
-                let verdict =
-                    state.pending_validation(&message).map(|delivery| cx.network.validate(delivery));
+                let verdict = state
+                    .pending_validation(&message)
+                    .and_then(|delivery| cx.network.validate(delivery).ok());
                 state.on_validation_result(&message, verdict, cx, outbox);
             });
         }

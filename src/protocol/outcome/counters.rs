@@ -15,8 +15,8 @@ use super::{
 use crate::network::Network;
 
 const OUTCOMES: usize = Input::counted_outcomes();
-/// `InputCounters::dirty` is one `u64`: one bit for each outcome, and the last bit for the rare counters.
-const _: () = assert!(OUTCOMES < 64);
+/// `InputCounters::dirty` has one bit for each outcome, and the last bit for the rare counters.
+const _: () = assert!(OUTCOMES < 127);
 const RARE_BIT: u64 = 1 << 63;
 /// The delay after the first copy is measured for one of this number of duplicates.
 const SAMPLED: u32 = 64;
@@ -62,7 +62,7 @@ impl<N: Network> From<&IWantAnswer<N>> for IWantResponse {
 #[derive(Clone, Debug)]
 pub(crate) struct InputCounters {
     /// The outcomes whose counter changed, one bit each. The last bit is set if `rare` changed.
-    dirty: u64,
+    dirty: [u64; 2],
     outcomes: [u32; OUTCOMES],
     rare: RareCounters,
     copies: u32,
@@ -95,7 +95,7 @@ pub(crate) struct RareCounters {
 
 impl Default for InputCounters {
     fn default() -> Self {
-        Self { dirty: 0, outcomes: [0; OUTCOMES], rare: RareCounters::default(), copies: 0, bytes: 0 }
+        Self { dirty: [0; 2], outcomes: [0; OUTCOMES], rare: RareCounters::default(), copies: 0, bytes: 0 }
     }
 }
 
@@ -104,7 +104,7 @@ impl InputCounters {
     #[inline]
     pub(crate) fn input(&mut self, input: Input, outcome: &impl Labelled) {
         let index = input.first_label_index() + outcome.label_index();
-        self.dirty |= 1 << index;
+        self.dirty[index / 64] |= 1 << (index % 64);
         // A counter that is never taken wraps.
         self.outcomes[index] = self.outcomes[index].wrapping_add(1);
     }
@@ -164,25 +164,27 @@ impl InputCounters {
     /// and its count.
     #[inline]
     pub(crate) fn take_outcomes(&mut self, mut each: impl FnMut(usize, u32)) {
-        let mut dirty = self.dirty & !RARE_BIT;
-        self.dirty &= RARE_BIT;
-        while dirty != 0 {
-            let index = dirty.trailing_zeros() as usize;
-            dirty &= dirty - 1;
-            each(index, std::mem::take(&mut self.outcomes[index]));
+        let [first, second] = self.dirty;
+        self.dirty = [0, second & RARE_BIT];
+        for (half, mut dirty) in [first, second & !RARE_BIT].into_iter().enumerate() {
+            while dirty != 0 {
+                let index = 64 * half + dirty.trailing_zeros() as usize;
+                dirty &= dirty - 1;
+                each(index, std::mem::take(&mut self.outcomes[index]));
+            }
         }
     }
 
     /// Takes the rare counters, or returns `None` if none of them changed.
     #[inline]
     pub(crate) fn take_rare(&mut self) -> Option<RareCounters> {
-        let counted = self.dirty & RARE_BIT != 0;
-        self.dirty &= !RARE_BIT;
+        let counted = self.dirty[1] & RARE_BIT != 0;
+        self.dirty[1] &= !RARE_BIT;
         counted.then(|| std::mem::take(&mut self.rare))
     }
 
     fn rare(&mut self) -> &mut RareCounters {
-        self.dirty |= RARE_BIT;
+        self.dirty[1] |= RARE_BIT;
         &mut self.rare
     }
 }

@@ -104,6 +104,7 @@ labels! {
         Batched "batched",
         Validating "validating",
         Throttled "throttled",
+        ValidationPanicked "validation_panicked",
     }
     PUBLISH PublishOutcome<N> {
         Published "published",
@@ -317,7 +318,7 @@ mod tests {
             IDontWantOutcome::Recorded { ids: 1 },
         ];
         assert_eq!(labels(&idontwant), Input::IDontWant.outcomes());
-        let receive: [ReceiveOutcome<PlainNetwork>; 9] = [
+        let receive: [ReceiveOutcome<PlainNetwork>; 10] = [
             ReceiveOutcome::Route { to: Vec::new() },
             ReceiveOutcome::AlreadyReceived,
             ReceiveOutcome::NotSubscribed,
@@ -327,6 +328,7 @@ mod tests {
             ReceiveOutcome::Batched,
             ReceiveOutcome::Validating,
             ReceiveOutcome::Throttled,
+            ReceiveOutcome::ValidationPanicked,
         ];
         assert_eq!(labels(&receive), Input::ReceiveMessage.outcomes());
         let publish: [PublishOutcome<PlainNetwork>; 2] =

@@ -244,6 +244,8 @@ pub enum ReceiveOutcome<N: Network> {
     Validating,
     /// Too many messages of the topic are under validation. The message is dropped, and no peer is penalised.
     Throttled,
+    /// The application's validation panicked. The message is dropped without a verdict, and may be received again.
+    ValidationPanicked,
 }
 
 /// The outcome of a publication of the application.

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
     use crate::{
         limits::{Limits, LimitsConfig, TopicScoreLimits, TopicScores},
-        network::Direction,
+        network::{Direction, hooks::Hooks},
         plain::PlainNetwork,
         protocol::{connection::ConnectionId, options::NodeOptions, peers::Peers},
         timestamp::Timestamp,
@@ -70,7 +70,7 @@ mod tests {
         let config =
             LimitsConfig::default().with(|limits| limits.score.topics = TopicScores::Single { parameters });
         let limits = Arc::new(Limits::try_from(config).unwrap());
-        let network = Arc::new(PlainNetwork::new());
+        let network = Hooks::new(Arc::new(PlainNetwork::new()), |_| {});
         let mut peers = Peers::new(network, limits, &NodeOptions::default());
         peers.connect(&1, id, false);
         peers.apply_event(&"a".to_owned(), TopicEvent::Grafted(1, id), Timestamp::ZERO);

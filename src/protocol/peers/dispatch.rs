@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     limits::Bounds,
-    network::{Delivery, FullMessage, Network, Validity},
+    network::{Delivery, FullMessage, Network, Validity, hooks::HookPanicked},
     protocol::exchange::command::{TopicCommand, ValidationMode},
     timestamp::Timestamp,
 };
@@ -100,8 +100,10 @@ impl<N: Network> Peers<N> {
     /// Validates a batch synchronously and applies the verdicts.
     pub(crate) fn validate_batch(&mut self, batch: Vec<Delivery<N>>) {
         if !batch.is_empty() {
-            let verdicts = self.network.validate_batch(&batch);
-            self.apply_batch_verdicts(batch, verdicts);
+            match self.network.validate_batch(&batch) {
+                Ok(verdicts) => self.apply_batch_verdicts(batch, verdicts),
+                Err(HookPanicked) => self.drop_batch(batch),
+            }
         }
     }
 

@@ -39,7 +39,11 @@ use super::{
     rng::{ProtocolRng, rng_for},
     score::Scores,
 };
-use crate::{limits::Limits, network::Network, timestamp::Timestamp};
+use crate::{
+    limits::Limits,
+    network::{Network, hooks::Hooks},
+    timestamp::Timestamp,
+};
 
 /// A connected peer.
 #[derive_where(Debug)]
@@ -67,7 +71,7 @@ pub(crate) struct PeersOutbox<N: Network> {
 #[derive_where(Debug)]
 pub(crate) struct Peers<N: Network> {
     #[derive_where(skip)]
-    network: Arc<N>,
+    network: Hooks<N>,
     limits: Arc<Limits<N::Topic>>,
     self_peer: Option<N::Peer>,
     rng: ProtocolRng,
@@ -91,7 +95,7 @@ pub(crate) struct Peers<N: Network> {
 }
 
 impl<N: Network> Peers<N> {
-    pub(crate) fn new(network: Arc<N>, limits: Arc<Limits<N::Topic>>, options: &NodeOptions<N>) -> Self {
+    pub(crate) fn new(network: Hooks<N>, limits: Arc<Limits<N::Topic>>, options: &NodeOptions<N>) -> Self {
         Self {
             self_peer: options.self_peer.clone(),
             rng: rng_for(options.seed, "peers", &()),

@@ -38,7 +38,7 @@ impl<N: Network> TopicState<N> {
         }
         self.maintain_fanout(cx);
         let history_bytes = &mut self.history_bytes;
-        self.history.advance(|id, cached| on_evicted(id, cached, history_bytes, cx, outbox));
+        self.history.advance(|id, cached| on_evicted(id, cached, history_bytes, outbox));
         self.seen.advance(|_, _| {});
         self.invalid_cache.advance();
         self.sent_idontwant.advance();

@@ -15,6 +15,8 @@ use crate::{
 pub(super) struct Cached<N: Network> {
     pub(super) message: Arc<FullMessage<N>>,
     pub(super) bytes: usize,
+    /// Its entry into the history was reported, because its id does not name the topic. So its eviction is reported too.
+    pub(super) reported: bool,
     /// The number of IWANT requests of each peer.
     pub(super) accesses: BTreeMap<N::Peer, u32>,
 }

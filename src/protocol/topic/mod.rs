@@ -43,6 +43,7 @@ use self::{
     messages::{Cached, Seen},
     pending_validation::PendingValidations,
     promises::Promises,
+    receive::on_evicted,
     subscribers::Subscribers,
 };
 use super::{
@@ -154,6 +155,16 @@ impl<N: Network> TopicState<N> {
     /// worth (graft, prune, leave) and before scores are inspected.
     pub(crate) fn flush_delivery_counts(&mut self, outbox: &mut Outbox<N>) {
         self.delivery_counts.flush(outbox);
+    }
+
+    /// Reports what the peers' side and the index of message ids must know of a state that is dropped after a panic.
+    pub(crate) fn abandon(&mut self, outbox: &mut Outbox<N>) {
+        self.flush_delivery_counts(outbox);
+        while self.history.insertions() > 0 {
+            if let Some((id, cached)) = self.history.pop_oldest() {
+                on_evicted(id, cached, &mut self.history_bytes, outbox);
+            }
+        }
     }
 
     /// Whether the application has joined the topic.

@@ -8,7 +8,7 @@ use super::{
     messages::{Cached, Seen},
 };
 use crate::{
-    network::{BoxFuture, Delivery, FullMessage, Network, Validity},
+    network::{BoxFuture, Delivery, FullMessage, Network, Validity, hooks::HookPanicked},
     protocol::{
         connection::ConnectionId,
         exchange::{Context, Outbox, Validation, command::ValidationMode, event::TopicEvent},
@@ -51,11 +51,15 @@ impl<N: Network> TopicState<N> {
                 if self.pending_validations.join(&delivery) {
                     return ReceiveOutcome::Validating;
                 }
-                if let Some(verdict) = cx.network.validate_async(&delivery) {
-                    return self.start_validation(delivery, verdict, cx, outbox);
+                match cx.network.validate_async(&delivery) {
+                    Ok(Some(verdict)) => return self.start_validation(delivery, verdict, cx, outbox),
+                    Ok(None) => {}
+                    Err(HookPanicked) => return ReceiveOutcome::ValidationPanicked,
                 }
-                let verdict = cx.network.validate(&delivery);
-                self.apply_content_verdict(delivery, verdict, cx, outbox)
+                match cx.network.validate(&delivery) {
+                    Ok(verdict) => self.apply_content_verdict(delivery, verdict, cx, outbox),
+                    Err(HookPanicked) => ReceiveOutcome::ValidationPanicked,
+                }
             }
             (verdict, _) => self.apply_verdict(delivery, verdict, cx, outbox),
         }
@@ -130,6 +134,7 @@ impl<N: Network> TopicState<N> {
     ) -> ReceiveOutcome<N> {
         let message = Arc::clone(&delivery.message);
         if !self.pending_validations.add(delivery, cx.now, cx.limits.bounds.max_validating_per_topic) {
+            cx.network.discard(verdict);
             return ReceiveOutcome::Throttled;
         }
         outbox.pending_validations.push(Validation { message, verdict });
@@ -293,7 +298,7 @@ impl<N: Network> TopicState<N> {
         // A message larger than the whole history would evict all others, and then itself.
         let fits = bytes <= cx.limits.bounds.max_history_bytes_per_topic;
         if fits {
-            self.cache_message(message, bytes);
+            self.cache_message(message, bytes, cx, outbox);
         }
         self.seen.insert(id.clone(), |known| match known {
             Some(seen) => {
@@ -302,19 +307,33 @@ impl<N: Network> TopicState<N> {
             }
             None => Some(Seen { first_seen: cx.now, first_sender, other_senders }),
         });
-        if fits && cx.network.topic_of(id).is_none() {
-            outbox.history_changes.push((id.clone(), true));
-        }
         self.enforce_bounds(cx, outbox);
     }
 
-    fn cache_message(&mut self, message: &Arc<FullMessage<N>>, bytes: usize) {
+    fn cache_message(
+        &mut self,
+        message: &Arc<FullMessage<N>>,
+        bytes: usize,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
         let history_bytes = &mut self.history_bytes;
-        self.history.insert(message.message_id.clone(), |known| match known {
-            Some(_) => None,
+        let id = &message.message_id;
+        self.history.insert(id.clone(), |known| match known {
+            Some(cached) => {
+                if cached.reported {
+                    outbox.history_changes.push((id.clone(), true));
+                }
+                None
+            }
             None => {
                 *history_bytes += bytes;
-                Some(Cached { message: Arc::clone(message), bytes, accesses: BTreeMap::new() })
+                // Asked once, so that entry and eviction agree even if the hook panics.
+                let reported = cx.network.topic_of(id).is_none();
+                if reported {
+                    outbox.history_changes.push((id.clone(), true));
+                }
+                Some(Cached { message: Arc::clone(message), bytes, reported, accesses: BTreeMap::new() })
             }
         });
     }
@@ -326,7 +345,7 @@ impl<N: Network> TopicState<N> {
             || self.history_bytes > bounds.max_history_bytes_per_topic
         {
             if let Some((id, cached)) = self.history.pop_oldest() {
-                on_evicted(id, cached, &mut self.history_bytes, cx, outbox);
+                on_evicted(id, cached, &mut self.history_bytes, outbox);
             }
         }
         while self.seen.insertions() > bounds.max_seen_per_topic {
@@ -367,11 +386,10 @@ pub(super) fn on_evicted<N: Network>(
     id: N::MessageId,
     cached: Cached<N>,
     history_bytes: &mut usize,
-    cx: &Context<'_, N>,
     outbox: &mut Outbox<N>,
 ) {
     *history_bytes -= cached.bytes;
-    if cx.network.topic_of(&id).is_none() {
+    if cached.reported {
         outbox.history_changes.push((id, false));
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     admission::{Credit, CreditOwner, refused::Refused},
     directory::connection::ConnectionRecord,
     input_recorder::RecordedInput,
-    network::{ConnectionInfo, FullMessage, Network, P2pInput, P2pMessage, PxPeer},
+    network::{ConnectionInfo, FullMessage, Network, P2pInput, P2pMessage, PxPeer, hooks::Hooks},
     protocol::{event::Event, iwant::IWantByTopic},
     worker::lifecycle::Lifetime,
 };
@@ -216,7 +216,7 @@ fn admit_control<N: Network>(
         Some(connection) => Arc::clone(connection.credit_owner()),
         None => shared.directory.unconnected_owner(),
     };
-    let bytes = queued_bytes_of_control(&*shared.network, message);
+    let bytes = queued_bytes_of_control(&shared.network, message);
     admit(shared, owner, bytes).inspect_err(|refused| report_refused(shared, *refused))
 }
 
@@ -258,7 +258,7 @@ fn iwant<N: Network>(
     let by_message_id = |id: &N::MessageId| shared.directory.topic_of_message(id);
     let can_answer = |topic: &N::Topic| shared.topic_table.contains_key(topic);
     let IWantByTopic { topics, unknown } =
-        IWantByTopic::split(ids, &*shared.network, by_message_id, can_answer);
+        IWantByTopic::split(ids, &shared.network, by_message_id, can_answer);
     shared.metrics.iwant_not_found(unknown.len());
     let credit = Arc::new(credit);
     for (topic, message_ids) in topics {
@@ -288,7 +288,7 @@ pub(in crate::worker) fn ready<N: Network>(
             let owner = shared.directory.credit_owner(from_peer);
             Some(match message {
                 P2pMessage::FullMessage(full) => (owner, queued_bytes_of_full(&shared, full), true),
-                control => (owner, queued_bytes_of_control(&*shared.network, control), false),
+                control => (owner, queued_bytes_of_control(&shared.network, control), false),
             })
         }
         // Connections and disconnections need no credit.
@@ -319,7 +319,7 @@ fn check_p2p_queue<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
 }
 
 /// The approximate bytes that a queued message takes, for all but full messages.
-fn queued_bytes_of_control<N: Network>(network: &N, message: &P2pMessage<N>) -> usize {
+fn queued_bytes_of_control<N: Network>(network: &Hooks<N>, message: &P2pMessage<N>) -> usize {
     let ids = |ids: &[N::MessageId]| ids.iter().map(|id| network.message_id_size(id)).sum::<usize>();
     let contents = match message {
         P2pMessage::IHave { message_ids, .. }

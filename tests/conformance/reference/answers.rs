@@ -123,6 +123,7 @@ pub fn receive(outcome: &ReceiveOutcome<TraceNetwork>) -> Value {
         // The reference does not have these outcomes.
         ReceiveOutcome::Validating => "validating",
         ReceiveOutcome::Throttled => "throttled",
+        ReceiveOutcome::ValidationPanicked => "validation_panicked",
     })
 }
 

@@ -1,11 +1,12 @@
 //! These tests connect peers that send garbage, reset streams or never read. The node and its other streams must keep
 //! working.
 
-use actix_gossipsub::P2pInput;
 use actix_gossipsub::libp2p::{
-    BehaviourConfig, Event, FrameError, InboundError, QueueLimits, RpcError, Slowness,
+    BehaviourConfig, Event, FrameError, InboundError, Libp2pNetwork, QueueLimits, RpcError, SignaturePolicy,
+    Slowness, TransportConfig, swarm,
 };
-use libp2p::{PeerId, Swarm};
+use actix_gossipsub::{Network, P2pInput};
+use libp2p::{PeerId, Swarm, identity::Keypair};
 
 use super::{support::*, topic};
 
@@ -43,6 +44,36 @@ async fn frames_may_arrive_one_byte_at_a_time() {
     let subscription =
         P2pInput::InMessage { from_peer: *raw.local_peer_id(), message: NetMessage::subscribe(topic()) };
     assert_eq!(received, [subscription.clone(), subscription.clone(), subscription]);
+}
+
+/// A frame with an anonymous message of `data` on `news`.
+fn anonymous(data: &[u8]) -> Vec<u8> {
+    let length = data.len() as u8;
+    [&[length + 10, 0x12, length + 8, 0x12, length], data, &[0x22, 4], b"news"].concat()
+}
+
+#[tokio::test]
+async fn a_message_whose_id_panics_is_dropped_and_its_connection_stays_open() {
+    let network = Libp2pNetwork::builder(SignaturePolicy::StrictNoSign).message_id(|_, message| {
+        assert_ne!(message.data(), b"poison", "a panic that a test injects");
+        message.data().into()
+    });
+    let network = network.build();
+    let key = Keypair::generate_ed25519();
+    let mut node = swarm(key, network.clone(), &TransportConfig::default()).unwrap();
+    let mut raw = other(|_| Raw::new(Reads::All));
+    let address = listen(&mut node).await;
+    let us = *node.local_peer_id();
+    raw.dial(address).unwrap();
+    until(&mut node, &mut raw, connected).await;
+    raw.behaviour_mut().write(us, [anonymous(b"poison"), anonymous(b"good")].concat(), 100);
+    let received = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
+    let P2pInput::InMessage { message: NetMessage::FullMessage(full), .. } = received else {
+        panic!("{received:?}")
+    };
+    assert_eq!(full.message.data(), b"good");
+    assert_eq!(network.transport_stats().hook_panics, 1);
+    assert!(node.is_connected(raw.local_peer_id()));
 }
 
 #[tokio::test]
