@@ -8,16 +8,15 @@ use actix_gossipsub::{
     protocol::Event,
 };
 
-use crate::{
-    fragile::{FragileNetwork, POISON, fragile_message},
-    support::*,
-};
+use testkit::fragile::{FragileNetwork, POISON, fragile_message};
+
+use crate::support::*;
 
 #[test]
 fn a_panic_restarts_its_topic_only() {
     run(async {
         let (events, observer) = recorder();
-        let mut engine = start(manual(FragileNetwork, limits()).observer(observer), &["a", "b"]);
+        let mut engine = start(manual(FragileNetwork::default(), limits()).observer(observer), &["a", "b"]);
         for peer in [1, 2] {
             engine.worker.p2p_input(connect(peer)).expect("the input is accepted");
             engine.worker.p2p_input(graft(peer, "a")).expect("the input is accepted");
@@ -50,7 +49,7 @@ fn a_panic_restarts_its_topic_only() {
 #[test]
 fn a_heartbeat_continues_after_a_topic_is_restarted() {
     run(async {
-        let engine = start(manual(FragileNetwork, limits()), &["a", "b"]);
+        let engine = start(manual(FragileNetwork::default(), limits()), &["a", "b"]);
         for tick in 1..=3 {
             engine.worker.p2p_input(fragile_message(1, "a", POISON)).expect("the input is accepted");
             engine.worker.tick().await;
@@ -64,7 +63,7 @@ fn a_heartbeat_continues_after_a_topic_is_restarted() {
 fn a_topic_that_panics_too_often_is_left() {
     run(async {
         let (events, observer) = recorder();
-        let mut engine = start(manual(FragileNetwork, limits()).observer(observer), &["a", "b"]);
+        let mut engine = start(manual(FragileNetwork::default(), limits()).observer(observer), &["a", "b"]);
         engine.worker.p2p_input(connect(1)).expect("the input is accepted");
         for _ in 0..6 {
             engine.worker.p2p_input(fragile_message(1, "a", POISON)).expect("the input is accepted");

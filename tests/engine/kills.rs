@@ -13,10 +13,9 @@ use actix_gossipsub::{
     Limits, ManualClock, P2pInput, P2pMessage, P2pOutput, Started, Worker, WorkerBuilder, protocol::Event,
 };
 
-use crate::{
-    fragile::{FragileNetwork, POISON, fragile_message as message},
-    support::*,
-};
+use testkit::fragile::{FragileNetwork, POISON, fragile_message};
+
+use crate::support::*;
 
 const CALM: [&str; 4] = ["calm0", "calm1", "calm2", "calm3"];
 const KILLED: &str = "killed";
@@ -49,7 +48,9 @@ fn panics_of_a_topic_under_load_lose_no_message_of_other_topics() {
     run(async {
         let (events, observer) = recorder();
         let clock = Arc::new(ManualClock::new());
-        let builder = manual(FragileNetwork, long_memory()).observer(observer).clock(Arc::clone(&clock) as _);
+        let builder = manual(FragileNetwork::default(), long_memory())
+            .observer(observer)
+            .clock(Arc::clone(&clock) as _);
         let mut loaded = LoadedEngine::start(builder).await;
         for round in 0..RESTARTS {
             loaded.assert_routes(KILLED, 10 * round).await;
@@ -115,10 +116,13 @@ impl LoadedEngine {
     async fn assert_routes(&mut self, topic: &'static str, from: u64) {
         let numbers = from..from + PEERS.count() as u64;
         for (peer, number) in PEERS.zip(numbers.clone()) {
-            self.engine.worker.p2p_input(message(peer, topic, number)).expect("the input is accepted");
             self.engine
                 .worker
-                .p2p_input(message(peer % 6 + 1, topic, number))
+                .p2p_input(fragile_message(peer, topic, number))
+                .expect("the input is accepted");
+            self.engine
+                .worker
+                .p2p_input(fragile_message(peer % 6 + 1, topic, number))
                 .expect("the input is accepted");
             self.admitted.insert((topic, number), peer);
         }
@@ -196,16 +200,16 @@ fn transport(worker: Worker<FragileNetwork>, round: u64, thread: u64) -> JoinHan
             let number = 1000 + (round * THREADS + thread) * MESSAGES + count;
             let (first, second) = (2 * thread + 1 + count % 2, 2 * thread + 2 - count % 2);
             for topic in CALM {
-                send(&worker, message(first, topic, number));
+                send(&worker, fragile_message(first, topic, number));
                 if count % 3 == 0 {
-                    send(&worker, message(second, topic, number));
+                    send(&worker, fragile_message(second, topic, number));
                 }
                 admitted.push(((topic, number), first));
             }
-            send(&worker, message(first, KILLED, number));
+            send(&worker, fragile_message(first, KILLED, number));
             admitted.push(((KILLED, number), first));
             if (thread, count) == (round % THREADS, MESSAGES / 2) {
-                send(&worker, message(first, KILLED, POISON));
+                send(&worker, fragile_message(first, KILLED, POISON));
             }
         }
         admitted

@@ -8,7 +8,6 @@ mod concurrency;
 mod endings;
 mod fairness;
 mod faults;
-mod fragile;
 mod hooks;
 mod kills;
 mod life;

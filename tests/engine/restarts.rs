@@ -15,10 +15,9 @@ use actix_gossipsub::{
 };
 use tokio::time::timeout;
 
-use crate::{
-    fragile::{FragileNetwork, POISON, fragile_message},
-    support::*,
-};
+use testkit::fragile::{FragileNetwork, POISON, fragile_message};
+
+use crate::support::*;
 
 /// The message whose id panics, made on another thread than that of the engine.
 fn poison() -> P2pInput<FragileNetwork> {
@@ -30,7 +29,7 @@ fn a_panic_keeps_the_effects_of_the_items_before_it_and_the_items_behind_it() {
     run(async {
         let (events, observer) = recorder();
         // All inputs are in the inbox when the first is handled.
-        let builder = manual(FragileNetwork, limits()).arbiters(0).observer(observer);
+        let builder = manual(FragileNetwork::default(), limits()).arbiters(0).observer(observer);
         let mut engine = start(builder, &["a"]);
         for peer in [1, 2] {
             engine.worker.p2p_input(connect(peer)).expect("the input is accepted");
@@ -41,7 +40,10 @@ fn a_panic_keeps_the_effects_of_the_items_before_it_and_the_items_behind_it() {
         (1..=5).for_each(|number| send(fragile_message(1, "a", number)));
         send(poison());
         (6..=10).for_each(|number| send(fragile_message(1, "a", number)));
-        let ticket = engine.worker.publish(FragileNetwork::message("a", 11)).expect("the input is accepted");
+        let ticket = engine
+            .worker
+            .publish(FragileNetwork::message("a", 11, "content"))
+            .expect("the input is accepted");
         engine.worker.settle().await;
 
         let delivered: Vec<_> =

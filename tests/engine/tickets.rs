@@ -2,10 +2,9 @@
 
 use actix_gossipsub::{DropReason, PublishReport, RouteResult, plain::PlainNetwork, protocol::Event};
 
-use crate::{
-    fragile::{FragileNetwork, POISON},
-    support::*,
-};
+use testkit::fragile::{FragileNetwork, POISON};
+
+use crate::support::*;
 
 fn full(number: u64) -> actix_gossipsub::FullMessage<PlainNetwork> {
     PlainNetwork::message("a", number, "content")
@@ -85,10 +84,13 @@ fn a_ticket_completes_at_shutdown_and_a_dropped_one_is_removed() {
 #[test]
 fn a_ticket_reports_a_publication_lost_in_a_panic() {
     run(async {
-        let engine = start(manual(FragileNetwork, limits()), &["a"]);
+        let engine = start(manual(FragileNetwork::default(), limits()), &["a"]);
         engine.worker.settle().await;
         let publish = |number| {
-            engine.worker.publish(FragileNetwork::message("a", number)).expect("the input is accepted")
+            engine
+                .worker
+                .publish(FragileNetwork::message("a", number, "content"))
+                .expect("the input is accepted")
         };
         let tickets = [1, POISON, 2].map(publish);
         let mut routed = Vec::new();

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use actix_gossipsub::{
     metrics::{CATALOGUE, Values},
-    plain::PlainNetwork,
     protocol::{Event, Input},
 };
+use testkit::fragile::{FragileNetwork, POISON, fragile_message};
 
 use super::{
     cluster::{Cluster, ValidationTiming},
@@ -95,8 +95,8 @@ fn every_metric_becomes_nonzero() {
             limits.bounds.max_validating_per_topic = 4;
         });
         // The observer panics, which is counted. Only two topics get labels with their names.
-        let set = |builder: actix_gossipsub::WorkerBuilder<PlainNetwork>| {
-            let observer = |event: &Event<PlainNetwork>| assert!(!matches!(event, Event::SlowPeer { .. }));
+        let set = |builder: actix_gossipsub::WorkerBuilder<FragileNetwork>| {
+            let observer = |event: &Event<FragileNetwork>| assert!(!matches!(event, Event::SlowPeer { .. }));
             builder.max_topic_labels(2).observer(observer)
         };
         let mut cluster = Cluster::with(5, &limits, ValidationTiming::Asynchronous, set);
@@ -120,6 +120,9 @@ fn every_metric_becomes_nonzero() {
             misbehave(&mut cluster).await;
         }
         cluster.publish(1, "a", "panic");
+        cluster.pump().await;
+        // The id panics, so that the topic is restarted.
+        cluster.members[0].worker.p2p_input(fragile_message(1, "a", POISON)).expect("the input is accepted");
         cluster.decide_unknown();
         cluster.heartbeats(3).await;
         // These outputs are not read.

@@ -13,13 +13,14 @@ use std::{
 use actix_gossipsub::{
     AppInput, AppOutputs, ConnectionInfo, Delivery, Direction, DropReason, Limits, ManualClock, P2pInput,
     P2pMessage, P2pOutput, P2pOutputs, Started, Validity, Worker, WorkerBuilder, metrics::with_buckets,
-    plain::PlainNetwork, protocol::Lane,
+    protocol::Lane,
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use testkit::fragile::FragileNetwork;
 
 use super::scrape::Scrape;
 
-type NetMessage = P2pMessage<PlainNetwork>;
+type NetMessage = P2pMessage<FragileNetwork>;
 
 /// When messages are validated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +32,9 @@ pub enum ValidationTiming {
 
 /// An engine with its streams, its recorder, and the number of delivered messages.
 pub struct Member {
-    pub worker: Worker<PlainNetwork>,
-    p2p: P2pOutputs<PlainNetwork>,
-    app: AppOutputs<PlainNetwork>,
+    pub worker: Worker<FragileNetwork>,
+    p2p: P2pOutputs<FragileNetwork>,
+    app: AppOutputs<FragileNetwork>,
     handle: PrometheusHandle,
     /// The number of delivered messages by topic.
     pub delivered: BTreeMap<String, usize>,
@@ -60,7 +61,7 @@ impl Cluster {
         size: usize,
         limits: &Limits<String>,
         timing: ValidationTiming,
-        set: impl Fn(WorkerBuilder<PlainNetwork>) -> WorkerBuilder<PlainNetwork>,
+        set: impl Fn(WorkerBuilder<FragileNetwork>) -> WorkerBuilder<FragileNetwork>,
     ) -> Self {
         let (clock, known) = (Arc::new(ManualClock::new()), Arc::new(AtomicBool::new(false)));
         let member = |seed: usize| {
@@ -127,7 +128,7 @@ impl Cluster {
     /// Publishes a message. Its content determines its validity. `pump` delivers it to the peers.
     pub fn publish(&mut self, member: usize, topic: &str, content: &str) {
         self.next += 1;
-        let message = PlainNetwork::message(topic, self.next, content);
+        let message = FragileNetwork::message(topic, self.next, content);
         self.members[member].worker.app_input(AppInput::Publish(message)).expect("the input is accepted");
     }
 
@@ -173,7 +174,7 @@ impl Cluster {
     pub async fn publish_with_retry(&mut self, member: usize, topic: &str, content: &str) {
         self.next += 1;
         let worker = &self.members[member].worker;
-        let publish = || AppInput::Publish(PlainNetwork::message(topic, self.next, content));
+        let publish = || AppInput::Publish(FragileNetwork::message(topic, self.next, content));
         while worker.app_input(publish()).is_err() {
             worker.settle().await;
         }
@@ -224,7 +225,7 @@ impl Cluster {
 }
 
 impl Member {
-    fn start(builder: WorkerBuilder<PlainNetwork>) -> Self {
+    fn start(builder: WorkerBuilder<FragileNetwork>) -> Self {
         let recorder = with_buckets(PrometheusBuilder::new()).build_recorder();
         let handle = recorder.handle();
         let started = builder.recorder(Arc::new(recorder)).start([]).expect("an actix system runs");
@@ -249,9 +250,9 @@ impl Member {
     }
 }
 
-fn network(timing: ValidationTiming, known: &Arc<AtomicBool>) -> PlainNetwork {
+fn network(timing: ValidationTiming, known: &Arc<AtomicBool>) -> FragileNetwork {
     let known = Arc::clone(known);
-    let validate = move |delivery: &Delivery<PlainNetwork>| match delivery.message.message.as_str() {
+    let validate = move |delivery: &Delivery<FragileNetwork>| match delivery.message.message.as_str() {
         "invalid" => Validity::Invalid,
         "outdated" => Validity::Outdated,
         "unknown" if !known.load(Ordering::Acquire) => Validity::Unknown,
@@ -259,13 +260,13 @@ fn network(timing: ValidationTiming, known: &Arc<AtomicBool>) -> PlainNetwork {
         _ => Validity::Valid,
     };
     match timing {
-        ValidationTiming::Synchronous | ValidationTiming::Batched => PlainNetwork::with_validator(validate),
-        ValidationTiming::Asynchronous => PlainNetwork::with_async_validator(move |delivery| {
+        ValidationTiming::Synchronous | ValidationTiming::Batched => FragileNetwork::with_validator(validate),
+        ValidationTiming::Asynchronous => FragileNetwork::with_async_validator(move |delivery| {
             let verdict = validate(delivery);
-            async move {
+            Box::pin(async move {
                 tokio::task::yield_now().await;
                 verdict
-            }
+            })
         }),
     }
 }

@@ -1,7 +1,8 @@
 //! These tests run a network with losses: peers disconnect with messages in flight, outputs stay unread, queues fill
 //! up, and topics panic. The metrics must count every loss, and all sums must match.
 
-use actix_gossipsub::{P2pInput, P2pMessage, protocol::Input};
+use actix_gossipsub::protocol::Input;
+use testkit::fragile::{POISON, fragile_message};
 
 use super::{
     cluster::{Cluster, ValidationTiming},
@@ -115,9 +116,8 @@ fn mesh_identities_are_true_after_restarts_of_a_topic() {
         }
         cluster.heartbeats(3).await;
         for number in 0..3 {
-            // The validator panics at this message.
-            let message = actix_gossipsub::plain::PlainNetwork::message("a", 1000 + number, "panic");
-            let input = P2pInput::message(1, P2pMessage::FullMessage(message.into()));
+            // The id of this message panics.
+            let input = fragile_message(1, "a", POISON + number);
             cluster.members[0].worker.p2p_input(input).expect("the input is accepted");
             cluster.pump().await;
             cluster.heartbeats(4).await;

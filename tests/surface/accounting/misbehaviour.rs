@@ -3,11 +3,8 @@
 
 use std::time::Duration;
 
-use actix_gossipsub::{
-    P2pInput, P2pMessage, Worker,
-    plain::{PlainId, PlainNetwork},
-    protocol::Input,
-};
+use actix_gossipsub::{P2pInput, P2pMessage, Worker, protocol::Input};
+use testkit::fragile::{FragileId, FragileNetwork};
 
 use super::{
     cluster::{Cluster, ValidationTiming},
@@ -16,7 +13,7 @@ use super::{
 };
 
 /// Peer 99, which is not an engine, sends a message.
-fn send(worker: &Worker<PlainNetwork>, message: P2pMessage<PlainNetwork>) {
+fn send(worker: &Worker<FragileNetwork>, message: P2pMessage<FragileNetwork>) {
     // Some of these messages are refused.
     let _ = worker.p2p_input(P2pInput::message(99, message));
 }
@@ -40,12 +37,14 @@ pub async fn misbehave(cluster: &mut Cluster) {
     }
     send(&worker, P2pMessage::Prune { topic: topic(), px: vec![], backoff: Duration::from_secs(600) });
     worker.settle().await;
-    let message_ids: Vec<_> =
-        (0..3).map(|number| PlainId { number: 5_000 + number, topic: topic() }).collect();
+    let message_ids: Vec<_> = (0..3).map(|number| FragileId::new(&topic(), 5_000 + number)).collect();
     send(&worker, P2pMessage::IHave { topic: topic(), message_ids: message_ids.clone() });
     send(&worker, P2pMessage::IWant { message_ids });
     for number in 0..50 {
-        send(&worker, P2pMessage::FullMessage(PlainNetwork::message("a", 9_000 + number, "invalid").into()));
+        send(
+            &worker,
+            P2pMessage::FullMessage(FragileNetwork::message("a", 9_000 + number, "invalid").into()),
+        );
     }
     worker.report_slow_peer(&99);
     cluster.pump().await;
@@ -64,7 +63,7 @@ fn violations_are_penalised_once_and_iwant_ids_are_answered() {
         let worker = cluster.members[0].worker.clone();
         worker.p2p_input(P2pInput::connected(99)).expect("the input is accepted");
         // The ids are of a known topic and of an unknown one.
-        let id = |number, topic: &str| PlainId { number, topic: topic.to_owned() };
+        let id = |number, topic: &str| FragileId::new(topic, number);
         send(
             &worker,
             P2pMessage::IWant { message_ids: vec![id(1, "a"), id(7, "a"), id(1, "b"), id(2, "b")] },
