@@ -7,8 +7,8 @@ use crate::{
     outputs::publication::{PublishReport, PublishState},
 };
 
-/// Reports on one publication. Made by [`Worker::publish`]. Dropping it ends the reports; it affects
-/// neither the message nor the ticket of another publication. It does not keep the engine running.
+/// Reports on one publication. Made by [`Worker::publish`](super::Worker::publish). Dropping it ends the reports; it
+/// affects neither the message nor the ticket of another publication. It does not keep the engine running.
 pub struct PublishTicket<N: Network> {
     state: Arc<PublishState<N>>,
 }
@@ -30,7 +30,7 @@ impl<N: Network> PublishTicket<N> {
     }
 
     /// Waits until the report [is complete](PublishReport::is_complete), or the engine has ended. With a transport that
-    /// makes no reports ([`Worker::report_sent`]) it waits for the end. Cancellation safe.
+    /// makes no reports ([`Worker::report_sent`](super::Worker::report_sent)) it waits for the end. Cancellation safe.
     pub async fn completed(&self) -> PublishReport {
         self.state.wait(PublishReport::is_complete).await
     }
