@@ -125,6 +125,8 @@ fn every_metric_becomes_nonzero() {
         cluster.members[0].worker.p2p_input(fragile_message(1, "a", POISON)).expect("the input is accepted");
         cluster.decide_unknown();
         cluster.heartbeats(3).await;
+        // No peer is subscribed to this topic.
+        cluster.publish(0, "alone", "valid");
         // These outputs are not read.
         for _ in 0..80 {
             cluster.publish_with_retry(0, "a", "valid").await;
