@@ -73,7 +73,7 @@
 //! never counts as late because the engine was slow.
 //!
 //! **Joins and leaves** need the connected peers, which the supervisor knows. The topic reports the join and defers all
-//! items until the confirmation arrives, except queries.
+//! items until the confirmation arrives, queries too.
 //!
 //! **Heartbeats** have two phases with a barrier at the supervisor, because the prunes of one topic change the scores
 //! with which another topic selects peers.

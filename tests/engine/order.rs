@@ -134,3 +134,17 @@ fn a_broadcast_is_read_as_one_batch_or_one_output_for_each_peer() {
         engine.worker.shutdown().await;
     });
 }
+
+#[test]
+fn a_query_is_answered_after_the_join_before_it() {
+    run(async {
+        // Everything is queued before the topic runs: the join waits until the supervisor has confirmed the leave.
+        let engine = start(manual(PlainNetwork::new(), limits()).arbiters(0), &["a"]);
+        engine.worker.settle().await;
+        engine.worker.app_input(leave("a")).expect("the input is accepted");
+        engine.worker.app_input(join("a")).expect("the input is accepted");
+        let mesh = engine.worker.mesh_of(&"a".to_owned()).await.expect("the engine runs");
+        assert_eq!(mesh, Some(vec![]));
+        engine.worker.shutdown().await;
+    });
+}

@@ -72,7 +72,7 @@ impl<N: Network> TopicItem<N> {
             Self::Command(command) => {
                 matches!(command, TopicCommand::JoinConfirmed(_) | TopicCommand::LeaveConfirmed(_))
             }
-            Self::Query(_) | Self::FlushDeliveryCounts => true,
+            Self::FlushDeliveryCounts => true,
             _ => false,
         }
     }
