@@ -97,3 +97,6 @@ pub use worker::{
     P2pOutputs, Page, PageOf, PeerInputs, PublishReport, PublishTicket, QueueStatus, RecipientStopped,
     Refused, RouteResult, StartError, Started, Worker, WorkerBuilder,
 };
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub use worker::{Mailbox, Mailboxes};

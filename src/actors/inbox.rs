@@ -41,6 +41,9 @@ struct State<T> {
     /// Exists from the first item until all items are handled and their results sent: one for all items, so that an
     /// item costs none.
     busy: Option<BusyGuard>,
+    /// The number of items that a scheduler lets the actor drain next; `None` without a scheduler.
+    #[cfg(feature = "simulation")]
+    granted: Option<usize>,
 }
 
 impl<T> Inbox<T> {
@@ -53,6 +56,8 @@ impl<T> Inbox<T> {
             recent_max: 0,
             closed: false,
             busy: None,
+            #[cfg(feature = "simulation")]
+            granted: None,
         };
         Self { state: Mutex::new(state), busy_count }
     }
@@ -119,6 +124,10 @@ impl<T> Inbox<T> {
         let mut state = self.lock();
         state.set_waker(waker);
         state.wake_pending = false;
+        #[cfg(feature = "simulation")]
+        if state.granted.is_some() {
+            return state.drain_granted(buffer);
+        }
         if !state.items.is_empty() {
             std::mem::swap(&mut state.items, buffer);
             state.recent_max = buffer.len().max(state.recent_max - state.recent_max.div_ceil(8));
@@ -164,12 +173,46 @@ impl<T> State<T> {
     }
 
     fn wake(&mut self) {
+        #[cfg(feature = "simulation")]
+        if self.granted == Some(0) {
+            return;
+        }
         if !self.wake_pending
             && let Some(waker) = &self.waker
         {
             waker.wake_by_ref();
             self.wake_pending = true;
         }
+    }
+}
+
+/// The mailbox of an actor that a scheduler runs: items wait until they are granted.
+#[cfg(feature = "simulation")]
+impl<T> Inbox<T> {
+    /// From now on the actor is woken and drains items only after a [`grant`](Self::grant).
+    pub(crate) fn start_scheduling(&self) {
+        self.lock().granted = Some(0);
+    }
+
+    /// Lets the actor drain at most `items` items, and wakes it.
+    pub(crate) fn grant(&self, items: usize) {
+        let mut state = self.lock();
+        state.granted = Some(items);
+        state.wake();
+    }
+}
+
+#[cfg(feature = "simulation")]
+impl<T> State<T> {
+    /// Moves the granted items into `buffer`. Those that remain count as arrived with the first of all.
+    fn drain_granted(&mut self, buffer: &mut VecDeque<T>) -> Option<Timestamp> {
+        let granted = self.granted.replace(0).unwrap_or(0);
+        buffer.extend(self.items.drain(..granted.min(self.items.len())));
+        let first_arrival = self.first_arrival.filter(|_| !buffer.is_empty());
+        if self.items.is_empty() {
+            self.first_arrival = None;
+        }
+        first_arrival
     }
 }
 
@@ -227,7 +270,7 @@ pub(crate) struct BusyCount {
 }
 
 impl BusyCount {
-    fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.busy.load(Ordering::Acquire) == 0
     }
 

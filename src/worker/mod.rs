@@ -6,6 +6,8 @@ mod builder;
 mod input;
 mod lifecycle;
 mod queries;
+#[cfg(feature = "simulation")]
+mod scheduling;
 mod streams;
 mod ticket;
 
@@ -26,6 +28,8 @@ use crate::{
 };
 
 use self::lifecycle::Lifetime;
+#[cfg(feature = "simulation")]
+pub use self::scheduling::{Mailbox, Mailboxes};
 pub use self::{
     builder::{StartError, Started, WorkerBuilder},
     input::PeerInputs,
