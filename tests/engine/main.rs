@@ -9,6 +9,8 @@ mod endings;
 mod fairness;
 mod faults;
 mod hooks;
+#[cfg(feature = "simulation")]
+mod interleavings;
 mod kills;
 mod life;
 mod log_lines;

@@ -1,0 +1,103 @@
+//! Random schedules: every actor of an engine runs on one thread, and a seed decides which of them handles its next items,
+//! when verdicts and time arrive, which hook panics and which future is dropped.
+//!
+//! `GOSSIPSUB_SCHEDULES` sets the number of schedules. `GOSSIPSUB_SEED` runs one schedule only, and prints its steps with
+//! `--nocapture`.
+
+mod checks;
+mod end;
+mod network;
+mod plan;
+mod random;
+mod schedule;
+mod steps;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use schedule::Schedule;
+
+/// The number of schedules without `GOSSIPSUB_SCHEDULES`. `.ci/run` says how many CI runs, and why.
+const SCHEDULES: u64 = 2_000;
+
+/// Runs one schedule.
+async fn run(seed: u64, is_replay: bool) -> Result<(), String> {
+    let mut schedule = Schedule::start(seed, is_replay).await;
+    schedule.run_steps().await?;
+    schedule.finish().await
+}
+
+/// Reports the seed of a schedule that panics.
+struct ReportSeed(u64);
+
+impl Drop for ReportSeed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("replay it with GOSSIPSUB_SEED={}", self.0);
+        }
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let value = env::var(variable).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{variable}={value} is not a number")))
+}
+
+/// The schedules that run, and those that broke a rule, by seed.
+struct Run {
+    next: AtomicU64,
+    end: u64,
+    is_replay: bool,
+    failures: Mutex<BTreeMap<u64, String>>,
+}
+
+impl Run {
+    /// Runs schedules on one thread, until one fails.
+    fn run_schedules(&self) {
+        actix::System::new().block_on(async {
+            tokio::time::pause();
+            loop {
+                let seed = self.next.fetch_add(1, Ordering::Relaxed);
+                if seed >= self.end || !self.failures().is_empty() {
+                    return;
+                }
+                let _report = ReportSeed(seed);
+                if let Err(broken) = run(seed, self.is_replay).await {
+                    self.failures().insert(seed, broken);
+                }
+            }
+        });
+    }
+
+    fn failures(&self) -> MutexGuard<'_, BTreeMap<u64, String>> {
+        self.failures.lock().expect("the lock is not poisoned")
+    }
+}
+
+#[test]
+fn every_schedule_keeps_the_rules() {
+    let replayed = number("GOSSIPSUB_SEED");
+    let is_replay = replayed.is_some();
+    let (first, count) = match replayed {
+        Some(seed) => (seed, 1),
+        None => (0, number("GOSSIPSUB_SCHEDULES").unwrap_or(SCHEDULES)),
+    };
+    let run = Run { next: AtomicU64::new(first), end: first + count, is_replay, failures: Mutex::default() };
+    let started = Instant::now();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        (0..threads).for_each(|_| drop(scope.spawn(|| run.run_schedules())));
+    });
+    let elapsed = started.elapsed().max(Duration::from_millis(1));
+    println!("{count} schedules in {elapsed:?}, {:.0} a second", count as f64 / elapsed.as_secs_f64());
+    if let Some((seed, broken)) = run.failures().first_key_value() {
+        panic!("{broken}\nreplay it with GOSSIPSUB_SEED={seed}");
+    }
+}

@@ -1,0 +1,263 @@
+//! The application of a schedule: it gives verdicts when the schedule decides, and panics in the hook that the schedule
+//! chooses.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use actix_gossipsub::{
+    BoxFuture, Delivery, FullMessage, Network, PeerAction, TransportStats, Validity, plain::PlainId,
+};
+use tokio::sync::oneshot;
+
+use super::random::Random;
+
+/// How messages are validated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validation {
+    /// At once.
+    Immediate,
+    /// One by one, when the schedule decides.
+    Awaited,
+    /// In batches, at once.
+    Batches,
+    /// In batches, when the schedule decides.
+    AwaitedBatches,
+}
+
+impl Validation {
+    pub fn in_batches(self) -> bool {
+        matches!(self, Self::Batches | Self::AwaitedBatches)
+    }
+}
+
+/// The hooks in which a schedule injects a panic. In others a panic may end the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    ValidateId,
+    Validate,
+    ValidateAsync,
+    /// The future that an asynchronous validation returned.
+    Verdict,
+    ValidateBatch,
+    ValidateBatchAsync,
+    PeerFilter,
+    TransportStats,
+    Observer,
+}
+
+pub const HOOKS: [Hook; 9] = [
+    Hook::ValidateId,
+    Hook::Validate,
+    Hook::ValidateAsync,
+    Hook::Verdict,
+    Hook::ValidateBatch,
+    Hook::ValidateBatchAsync,
+    Hook::PeerFilter,
+    Hook::TransportStats,
+    Hook::Observer,
+];
+
+/// The verdict on each message: most are valid.
+pub fn validity(number: u64) -> Validity {
+    match number % 16 {
+        3 => Validity::Invalid,
+        11 => Validity::Outdated,
+        _ => Validity::Valid,
+    }
+}
+
+/// A verdict that the engine awaits: of one message or of a batch.
+pub struct Awaited {
+    pub ids: Vec<PlainId>,
+    sender: oneshot::Sender<bool>,
+}
+
+/// A panic that a hook had.
+#[derive(Clone, Debug)]
+pub struct Injected {
+    pub hook: Hook,
+    pub ids: Vec<PlainId>,
+}
+
+/// What the network and the schedule share.
+#[derive(Default)]
+pub struct Hooks {
+    state: Mutex<HookState>,
+    /// The schedule calls the engine: a panic would be one of the caller.
+    pub is_input: AtomicBool,
+}
+
+#[derive(Default)]
+struct HookState {
+    awaited: Vec<Awaited>,
+    armed: Option<Hook>,
+    injected: Vec<Injected>,
+    batches: Vec<Vec<PlainId>>,
+}
+
+impl Hooks {
+    fn lock(&self) -> MutexGuard<'_, HookState> {
+        self.state.lock().expect("no hook panics while it has the lock")
+    }
+
+    /// The next call of this hook by an actor panics.
+    pub fn arm(&self, hook: Option<Hook>) {
+        self.lock().armed = hook;
+    }
+
+    /// The panics since the last call.
+    pub fn take_injected(&self) -> Vec<Injected> {
+        std::mem::take(&mut self.lock().injected)
+    }
+
+    /// The batches whose validation started since the last call, in order.
+    pub fn take_batches(&self) -> Vec<Vec<PlainId>> {
+        std::mem::take(&mut self.lock().batches)
+    }
+
+    /// The number of verdicts that the engine awaits.
+    pub fn awaited(&self) -> usize {
+        let mut state = self.lock();
+        state.awaited.retain(|awaited| !awaited.sender.is_closed());
+        state.awaited.len()
+    }
+
+    /// Takes any of the awaited verdicts.
+    pub fn take_awaited(&self, random: &mut Random) -> Option<Awaited> {
+        let count = self.awaited();
+        (count > 0).then(|| self.lock().awaited.swap_remove(random.below(count)))
+    }
+
+    /// All messages whose verdict the engine awaits.
+    pub fn awaited_ids(&self) -> Vec<PlainId> {
+        self.lock().awaited.iter().flat_map(|awaited| awaited.ids.clone()).collect()
+    }
+
+    /// Gives an awaited verdict. Returns false if the validation panics instead.
+    pub fn resolve(&self, awaited: Awaited) -> bool {
+        let panics = self.is_armed(Hook::Verdict, &awaited.ids);
+        // The engine may have dropped the validation.
+        let _ = awaited.sender.send(!panics);
+        !panics
+    }
+
+    fn is_armed(&self, hook: Hook, ids: &[PlainId]) -> bool {
+        let mut state = self.lock();
+        let is_armed = state.armed == Some(hook) && !self.is_input.load(Ordering::Relaxed);
+        if is_armed {
+            state.armed = None;
+            state.injected.push(Injected { hook, ids: ids.to_vec() });
+        }
+        is_armed
+    }
+
+    pub fn call(&self, hook: Hook, ids: &[PlainId]) {
+        if self.is_armed(hook, ids) {
+            inject();
+        }
+    }
+
+    fn awaits<T: Send + 'static>(
+        &self,
+        ids: Vec<PlainId>,
+        verdict: impl FnOnce(&[PlainId]) -> T + Send + 'static,
+    ) -> BoxFuture<T> {
+        let (sender, answer) = oneshot::channel();
+        self.lock().awaited.push(Awaited { ids: ids.clone(), sender });
+        Box::pin(async move {
+            match answer.await {
+                Ok(true) => verdict(&ids),
+                // A schedule that ends drops its verdicts.
+                _ => inject(),
+            }
+        })
+    }
+}
+
+/// Panics without a message on stderr.
+fn inject() -> ! {
+    std::panic::resume_unwind(Box::new("a panic that a schedule injects"))
+}
+
+pub struct ScheduledNetwork {
+    pub validation: Validation,
+    pub hooks: Arc<Hooks>,
+}
+
+impl Network for ScheduledNetwork {
+    type Peer = u64;
+    type Topic = String;
+    type MessageId = PlainId;
+    type Message = String;
+    type Point = u64;
+
+    fn topic_of(&self, id: &PlainId) -> Option<String> {
+        Some(id.topic.clone())
+    }
+
+    fn validate_id(&self, id: &PlainId) -> Validity {
+        self.hooks.call(Hook::ValidateId, std::slice::from_ref(id));
+        Validity::Valid
+    }
+
+    fn validate(&self, delivery: &Delivery<Self>) -> Validity {
+        let id = &delivery.message.message_id;
+        self.hooks.call(Hook::Validate, std::slice::from_ref(id));
+        validity(id.number)
+    }
+
+    fn validate_async(&self, delivery: &Delivery<Self>) -> Option<BoxFuture<Validity>> {
+        if self.validation != Validation::Awaited {
+            return None;
+        }
+        let id = delivery.message.message_id.clone();
+        self.hooks.call(Hook::ValidateAsync, std::slice::from_ref(&id));
+        Some(self.hooks.awaits(vec![id], |ids| validity(ids[0].number)))
+    }
+
+    fn validate_batch(&self, batch: &[Delivery<Self>]) -> Vec<Validity> {
+        let ids = ids_of(batch);
+        self.hooks.lock().batches.push(ids.clone());
+        self.hooks.call(Hook::ValidateBatch, &ids);
+        ids.iter().map(|id| validity(id.number)).collect()
+    }
+
+    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
+        let ids = ids_of(batch);
+        self.hooks.call(Hook::ValidateBatchAsync, &ids);
+        if self.validation != Validation::AwaitedBatches {
+            return None;
+        }
+        self.hooks.lock().batches.push(ids.clone());
+        Some(self.hooks.awaits(ids, |ids| ids.iter().map(|id| validity(id.number)).collect()))
+    }
+
+    fn peer_filter(&self, _: &u64, action: PeerAction<'_, Self>) -> bool {
+        if matches!(action, PeerAction::Graft) {
+            self.hooks.call(Hook::PeerFilter, &[]);
+        }
+        true
+    }
+
+    fn transport_stats(&self) -> TransportStats {
+        self.hooks.call(Hook::TransportStats, &[]);
+        TransportStats::default()
+    }
+}
+
+fn ids_of(batch: &[Delivery<ScheduledNetwork>]) -> Vec<PlainId> {
+    batch.iter().map(|delivery| delivery.message.message_id.clone()).collect()
+}
+
+pub fn message(id: &PlainId) -> FullMessage<ScheduledNetwork> {
+    FullMessage { topic: id.topic.clone(), message_id: id.clone(), message: "content".to_owned() }
+}
+
+/// A value that the tasks of a schedule share.
+pub type SharedCell<T> = Rc<RefCell<T>>;
