@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use actix_gossipsub::{
     P2pMessage, P2pOutput,
-    plain::PlainId,
     protocol::{Event, Lane, OutputBatch},
 };
 
-use super::network::{ScheduledNetwork, Validation, validity};
+use super::network::{Id, ScheduledNetwork, Validation, validity};
 
 /// The peers whose connections and subscriptions never change. They only send valid messages, so they stay in the mesh.
 pub const STABLE: [u64; 2] = [1, 2];
@@ -25,10 +24,10 @@ pub fn is_repaired(defect: &str) -> bool {
 pub struct Checks {
     pub validation: Option<Validation>,
     pub topics: BTreeMap<String, TopicRecord>,
-    pub messages: BTreeMap<PlainId, MessageRecord>,
+    pub messages: BTreeMap<Id, MessageRecord>,
     pub peers: BTreeMap<u64, PeerRecord>,
     /// Publications that the transport has not reported, one entry a recipient.
-    pub unreported: Vec<PlainId>,
+    pub unreported: Vec<Id>,
     pub p2p_ended: bool,
     pub app_ended: bool,
     /// A stream was dropped: its outputs are not recorded.
@@ -40,7 +39,7 @@ pub struct Checks {
     batches: usize,
     /// The answers to queries: the topic, whether it has a mesh, and its state when the query was sent.
     pub answers: Vec<(String, bool, bool, usize)>,
-    delivered: Vec<PlainId>,
+    delivered: Vec<Id>,
     /// The restarts of topics; a rule about the state of a topic applies until its first.
     violations: Vec<String>,
 }
@@ -70,6 +69,9 @@ pub struct MessageRecord {
     /// The senders before the verdict: they are sent no copy.
     senders_before_verdict: BTreeSet<u64>,
     published: bool,
+    /// The publications that the engine accepted: a restarted topic may publish a message again, and then reports on
+    /// the later publication only.
+    pub publications: usize,
     must_deliver: bool,
     /// Its validation panicked or took too long.
     unvalidated: bool,
@@ -77,6 +79,13 @@ pub struct MessageRecord {
     delivered: usize,
     sent: BTreeMap<u64, usize>,
     rank: Option<(usize, usize)>,
+}
+
+impl MessageRecord {
+    /// The application should have received the message, and did not.
+    fn is_lost(&self) -> bool {
+        self.must_deliver && self.delivered == 0 && !self.published && !self.unvalidated
+    }
 }
 
 #[derive(Debug, Default)]
@@ -113,7 +122,7 @@ impl Checks {
     // === Inputs ===
 
     /// A copy that the engine accepted.
-    pub fn on_copy(&mut self, from: u64, id: &PlainId) {
+    pub fn on_copy(&mut self, from: u64, id: &Id) {
         let awaits = self.validation != Some(Validation::Immediate);
         let topic = self.topics.entry(id.topic.clone()).or_default();
         let message = self.messages.entry(id.clone()).or_default();
@@ -130,11 +139,13 @@ impl Checks {
         }
     }
 
-    pub fn on_published(&mut self, id: &PlainId) {
-        self.messages.entry(id.clone()).or_default().published = true;
+    pub fn on_published(&mut self, id: &Id) {
+        let message = self.messages.entry(id.clone()).or_default();
+        message.published = true;
+        message.publications += 1;
     }
 
-    pub fn on_idontwant(&mut self, from: u64, id: &PlainId) {
+    pub fn on_idontwant(&mut self, from: u64, id: &Id) {
         self.messages.entry(id.clone()).or_default().declined.insert(from);
     }
 
@@ -181,7 +192,7 @@ impl Checks {
     // === Validation ===
 
     /// The messages of a batch, in order.
-    pub fn on_batch(&mut self, ids: &[PlainId]) {
+    pub fn on_batch(&mut self, ids: &[Id]) {
         self.batches += 1;
         for (position, id) in ids.iter().enumerate() {
             self.messages.entry(id.clone()).or_default().rank = Some((self.batches, position));
@@ -192,14 +203,14 @@ impl Checks {
     }
 
     /// The verdicts are given.
-    pub fn on_verdict(&mut self, ids: &[PlainId]) {
+    pub fn on_verdict(&mut self, ids: &[Id]) {
         for id in ids {
             let message = self.messages.entry(id.clone()).or_default();
             message.senders_before_verdict = message.senders_while_joined.clone();
         }
     }
 
-    pub fn on_no_verdict(&mut self, ids: &[PlainId]) {
+    pub fn on_no_verdict(&mut self, ids: &[Id]) {
         ids.iter().for_each(|id| self.messages.entry(id.clone()).or_default().unvalidated = true);
     }
 
@@ -221,7 +232,7 @@ impl Checks {
 
     // === Outputs ===
 
-    pub fn on_delivered(&mut self, id: &PlainId) {
+    pub fn on_delivered(&mut self, id: &Id) {
         self.topic(&id.topic).delivered.push(id.number);
         self.messages.entry(id.clone()).or_default().delivered += 1;
         self.delivered.push(id.clone());
@@ -285,13 +296,22 @@ impl Checks {
     /// The rules about a settled engine.
     pub fn check(&mut self) {
         let mut broken = Vec::new();
+        let is_immediate = self.validation == Some(Validation::Immediate);
+        let keeps_inputs = is_immediate && !self.stream_dropped && is_repaired("A12");
         for (id, message) in &self.messages {
             let topic = &self.topics[&id.topic];
             if topic.restarts == 0 {
                 self.check_message(id, message, topic, &mut broken);
             } else if message.delivered > 1 + topic.restarts {
                 broken.push(format!("{id:?} is delivered more often than its topic restarted: {message:?}"));
+            } else if message.is_lost() && keeps_inputs && topic.leaves == 0 {
+                // A restarted topic is joined unless a leave is queued: then the messages before the leave are lost too.
+                // A panic loses the item that panicked and messages that await a verdict.
+                broken.push(format!("{id:?} is lost when its topic restarts: {message:?}"));
             }
+        }
+        for (name, topic) in &self.topics {
+            self.check_subscriptions(name, topic, &mut broken);
         }
         for (name, topic) in self.topics.iter().filter(|(_, topic)| topic.restarts == 0) {
             self.check_topic(name, topic, &mut broken);
@@ -304,13 +324,7 @@ impl Checks {
         self.violations.append(&mut broken);
     }
 
-    fn check_message(
-        &self,
-        id: &PlainId,
-        message: &MessageRecord,
-        topic: &TopicRecord,
-        broken: &mut Vec<String>,
-    ) {
+    fn check_message(&self, id: &Id, message: &MessageRecord, topic: &TopicRecord, broken: &mut Vec<String>) {
         let MessageRecord { delivered, senders, declined, published, .. } = message;
         let mut rule = |is_kept: bool, rule: &str| {
             if !is_kept {
@@ -324,7 +338,7 @@ impl Checks {
             return;
         }
         let excused = *published || message.unvalidated;
-        rule(*delivered == 1 || !message.must_deliver || excused, "is not delivered");
+        rule(!message.is_lost(), "is not delivered");
         if topic.leaves == usize::from(self.shut_down && id.topic == "a") && !excused {
             let known = message.senders_before_verdict.iter().chain(&message.first_sender);
             rule(known.into_iter().all(|peer| sent(peer) == 0), "is sent to a peer that sent it before");
@@ -339,7 +353,7 @@ impl Checks {
         let TopicRecord { expected, delivered, .. } = topic;
         // A message whose validation panicked is delivered if it comes again.
         let is_validated = |number: &&u64| {
-            let id = PlainId { number: **number, topic: name.to_owned() };
+            let id = Id { number: **number, topic: name.to_owned() };
             !self.messages[&id].unvalidated
         };
         let expected: Vec<_> = expected.iter().filter(is_validated).copied().collect();
@@ -357,9 +371,16 @@ impl Checks {
                 ));
             }
         }
+    }
+
+    /// Each peer knows which topics are joined.
+    fn check_subscriptions(&self, name: &str, topic: &TopicRecord, broken: &mut Vec<String>) {
+        if topic.restarts > 0 && !is_repaired("A13") || self.stream_dropped {
+            return;
+        }
         for (peer, record) in self.peers.iter().filter(|(_, record)| record.connected) {
             let is_known = record.reconnected && !is_repaired("A20");
-            if record.subscribed.contains(name) != topic.joined && !is_known && !self.stream_dropped {
+            if record.subscribed.contains(name) != topic.joined && !is_known {
                 broken.push(format!("peer {peer} was sent {:?} of {name}, {topic:?}", record.subscribed));
             }
         }

@@ -6,6 +6,7 @@ use actix_gossipsub::{AppInput, P2pInput};
 
 use super::{
     checks::is_repaired,
+    network::disarm_clone,
     plan::Peril,
     schedule::{MAX_TICKS, Schedule, TOPICS},
 };
@@ -17,6 +18,7 @@ impl Schedule {
     /// Checks all rules and ends the engine.
     pub async fn finish(mut self) -> Result<(), String> {
         self.hooks.arm(None);
+        disarm_clone();
         self.read_streams();
         self.drain().await;
         if self.plan.validation.in_batches() {

@@ -2,7 +2,7 @@
 //! chooses.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     rc::Rc,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -10,12 +10,80 @@ use std::{
     },
 };
 
-use actix_gossipsub::{
-    BoxFuture, Delivery, FullMessage, Network, PeerAction, TransportStats, Validity, plain::PlainId,
-};
+use actix_gossipsub::{BoxFuture, Delivery, FullMessage, Network, PeerAction, TransportStats, Validity};
 use tokio::sync::oneshot;
 
 use super::random::Random;
+
+thread_local! {
+    /// The schedule's next clone of an id by a topic panics: [`arm_clone`].
+    static CLONE: Cell<Clones> = const { Cell::new(Clones::Safe) };
+    /// The id whose clone panicked.
+    static NOT_CLONED: RefCell<Option<Id>> = const { RefCell::new(None) };
+}
+
+/// Whether a clone of an id panics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clones {
+    Safe,
+    /// The next one by a topic does.
+    Armed,
+    /// The next one does: topics run.
+    Panic,
+}
+
+/// The id of a message. A clone of it may panic in a topic, which restarts then.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id {
+    pub number: u64,
+    pub topic: String,
+}
+
+impl Id {
+    /// A clone that does not panic.
+    fn copy(&self) -> Self {
+        Self { number: self.number, topic: self.topic.clone() }
+    }
+}
+
+fn copies(ids: &[Id]) -> Vec<Id> {
+    ids.iter().map(Id::copy).collect()
+}
+
+impl Clone for Id {
+    fn clone(&self) -> Self {
+        let copy = self.copy();
+        if CLONE.get() == Clones::Panic {
+            CLONE.set(Clones::Safe);
+            NOT_CLONED.set(Some(copy));
+            inject();
+        }
+        copy
+    }
+}
+
+/// The next clone of an id by a topic panics.
+pub fn arm_clone() {
+    CLONE.set(Clones::Armed);
+}
+
+pub fn disarm_clone() {
+    CLONE.set(Clones::Safe);
+}
+
+/// Topics run from now on, or no more.
+pub fn set_topics_run(run: bool) {
+    match (CLONE.get(), run) {
+        (Clones::Armed, true) => CLONE.set(Clones::Panic),
+        (Clones::Panic, false) => CLONE.set(Clones::Armed),
+        _ => {}
+    }
+}
+
+/// The id whose clone panicked since the last call.
+pub fn take_not_cloned() -> Option<Id> {
+    NOT_CLONED.take()
+}
 
 /// How messages are validated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +104,7 @@ impl Validation {
     }
 }
 
-/// The hooks in which a schedule injects a panic. In others a panic may end the engine.
+/// The hooks in which a schedule injects a panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
     ValidateId,
@@ -74,15 +142,8 @@ pub fn validity(number: u64) -> Validity {
 
 /// A verdict that the engine awaits: of one message or of a batch.
 pub struct Awaited {
-    pub ids: Vec<PlainId>,
+    pub ids: Vec<Id>,
     sender: oneshot::Sender<bool>,
-}
-
-/// A panic that a hook had.
-#[derive(Clone, Debug)]
-pub struct Injected {
-    pub hook: Hook,
-    pub ids: Vec<PlainId>,
 }
 
 /// What the network and the schedule share.
@@ -97,8 +158,9 @@ pub struct Hooks {
 struct HookState {
     awaited: Vec<Awaited>,
     armed: Option<Hook>,
-    injected: Vec<Injected>,
-    batches: Vec<Vec<PlainId>>,
+    /// The panics: the hook and the messages that it was called with.
+    injected: Vec<(Hook, Vec<Id>)>,
+    batches: Vec<Vec<Id>>,
 }
 
 impl Hooks {
@@ -112,12 +174,12 @@ impl Hooks {
     }
 
     /// The panics since the last call.
-    pub fn take_injected(&self) -> Vec<Injected> {
+    pub fn take_injected(&self) -> Vec<(Hook, Vec<Id>)> {
         std::mem::take(&mut self.lock().injected)
     }
 
     /// The batches whose validation started since the last call, in order.
-    pub fn take_batches(&self) -> Vec<Vec<PlainId>> {
+    pub fn take_batches(&self) -> Vec<Vec<Id>> {
         std::mem::take(&mut self.lock().batches)
     }
 
@@ -135,7 +197,7 @@ impl Hooks {
     }
 
     /// All messages whose verdict the engine awaits.
-    pub fn awaited_ids(&self) -> Vec<PlainId> {
+    pub fn awaited_ids(&self) -> Vec<Id> {
         self.lock().awaited.iter().flat_map(|awaited| awaited.ids.clone()).collect()
     }
 
@@ -147,17 +209,17 @@ impl Hooks {
         !panics
     }
 
-    fn is_armed(&self, hook: Hook, ids: &[PlainId]) -> bool {
+    fn is_armed(&self, hook: Hook, ids: &[Id]) -> bool {
         let mut state = self.lock();
         let is_armed = state.armed == Some(hook) && !self.is_input.load(Ordering::Relaxed);
         if is_armed {
             state.armed = None;
-            state.injected.push(Injected { hook, ids: ids.to_vec() });
+            state.injected.push((hook, copies(ids)));
         }
         is_armed
     }
 
-    pub fn call(&self, hook: Hook, ids: &[PlainId]) {
+    pub fn call(&self, hook: Hook, ids: &[Id]) {
         if self.is_armed(hook, ids) {
             inject();
         }
@@ -165,11 +227,11 @@ impl Hooks {
 
     fn awaits<T: Send + 'static>(
         &self,
-        ids: Vec<PlainId>,
-        verdict: impl FnOnce(&[PlainId]) -> T + Send + 'static,
+        ids: Vec<Id>,
+        verdict: impl FnOnce(&[Id]) -> T + Send + 'static,
     ) -> BoxFuture<T> {
         let (sender, answer) = oneshot::channel();
-        self.lock().awaited.push(Awaited { ids: ids.clone(), sender });
+        self.lock().awaited.push(Awaited { ids: copies(&ids), sender });
         Box::pin(async move {
             match answer.await {
                 Ok(true) => verdict(&ids),
@@ -193,15 +255,15 @@ pub struct ScheduledNetwork {
 impl Network for ScheduledNetwork {
     type Peer = u64;
     type Topic = String;
-    type MessageId = PlainId;
+    type MessageId = Id;
     type Message = String;
     type Point = u64;
 
-    fn topic_of(&self, id: &PlainId) -> Option<String> {
+    fn topic_of(&self, id: &Id) -> Option<String> {
         Some(id.topic.clone())
     }
 
-    fn validate_id(&self, id: &PlainId) -> Validity {
+    fn validate_id(&self, id: &Id) -> Validity {
         self.hooks.call(Hook::ValidateId, std::slice::from_ref(id));
         Validity::Valid
     }
@@ -216,14 +278,14 @@ impl Network for ScheduledNetwork {
         if self.validation != Validation::Awaited {
             return None;
         }
-        let id = delivery.message.message_id.clone();
+        let id = delivery.message.message_id.copy();
         self.hooks.call(Hook::ValidateAsync, std::slice::from_ref(&id));
         Some(self.hooks.awaits(vec![id], |ids| validity(ids[0].number)))
     }
 
     fn validate_batch(&self, batch: &[Delivery<Self>]) -> Vec<Validity> {
         let ids = ids_of(batch);
-        self.hooks.lock().batches.push(ids.clone());
+        self.hooks.lock().batches.push(copies(&ids));
         self.hooks.call(Hook::ValidateBatch, &ids);
         ids.iter().map(|id| validity(id.number)).collect()
     }
@@ -234,7 +296,7 @@ impl Network for ScheduledNetwork {
         if self.validation != Validation::AwaitedBatches {
             return None;
         }
-        self.hooks.lock().batches.push(ids.clone());
+        self.hooks.lock().batches.push(copies(&ids));
         Some(self.hooks.awaits(ids, |ids| ids.iter().map(|id| validity(id.number)).collect()))
     }
 
@@ -251,11 +313,11 @@ impl Network for ScheduledNetwork {
     }
 }
 
-fn ids_of(batch: &[Delivery<ScheduledNetwork>]) -> Vec<PlainId> {
-    batch.iter().map(|delivery| delivery.message.message_id.clone()).collect()
+fn ids_of(batch: &[Delivery<ScheduledNetwork>]) -> Vec<Id> {
+    batch.iter().map(|delivery| delivery.message.message_id.copy()).collect()
 }
 
-pub fn message(id: &PlainId) -> FullMessage<ScheduledNetwork> {
+pub fn message(id: &Id) -> FullMessage<ScheduledNetwork> {
     FullMessage { topic: id.topic.clone(), message_id: id.clone(), message: "content".to_owned() }
 }
 

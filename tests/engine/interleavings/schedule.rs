@@ -9,14 +9,14 @@ use std::{
 
 use actix::Arbiter;
 use actix_gossipsub::{
-    AppOutputs, Clock, Limits, Mailboxes, ManualClock, P2pInput, P2pMessage, P2pOutputs, PublishTicket,
-    Refused, Worker, plain::PlainId, protocol::Event,
+    AppOutputs, Clock, Limits, Mailbox, Mailboxes, ManualClock, P2pInput, P2pMessage, P2pOutputs,
+    PublishTicket, Refused, Worker, protocol::Event,
 };
 use tokio::{sync::Mutex as AsyncMutex, task::JoinHandle, task::yield_now};
 
 use super::{
     checks::{Checks, STABLE, is_repaired},
-    network::{Hook, Hooks, ScheduledNetwork, SharedCell},
+    network::{Hook, Hooks, Id, ScheduledNetwork, SharedCell, set_topics_run, take_not_cloned},
     plan::{Peril, Plan},
     random::Random,
 };
@@ -46,7 +46,7 @@ pub struct Schedule {
     pub clock: Arc<ManualClock>,
     pub checks: SharedCell<Checks>,
     pub tasks: Vec<Task>,
-    pub tickets: Vec<(PlainId, Rc<PublishTicket<ScheduledNetwork>>)>,
+    pub tickets: Vec<(Id, Rc<PublishTicket<ScheduledNetwork>>)>,
     pub ticks: usize,
     pub p2p: Stream<P2pOutputs<ScheduledNetwork>>,
     pub app: Stream<AppOutputs<ScheduledNetwork>>,
@@ -262,6 +262,7 @@ impl Schedule {
         for _ in 0..2 {
             yield_now().await;
         }
+        set_topics_run(false);
         self.record();
     }
 
@@ -277,7 +278,12 @@ impl Schedule {
         for injected in self.hooks.take_injected() {
             self.trace(|| format!("    {injected:?}"));
             checks.has_panicked = true;
-            checks.on_no_verdict(&injected.ids);
+            checks.on_no_verdict(&injected.1);
+        }
+        if let Some(id) = take_not_cloned() {
+            self.trace(|| format!("    the clone of {id:?} panics"));
+            checks.has_panicked = true;
+            checks.on_no_verdict(&[id]);
         }
         checks.check_answers();
         self.tasks.retain(|task| !task.handle.is_finished());
@@ -295,6 +301,7 @@ impl Schedule {
         let items = 1 + self.random.below(most);
         self.trace(|| format!("    {items} of {length} for {mailbox:?}"));
         self.mailboxes.grant(mailbox, items);
+        set_topics_run(matches!(mailbox, Mailbox::Arbiter(_)));
         self.run_ready().await;
         true
     }

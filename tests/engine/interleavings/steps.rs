@@ -2,11 +2,11 @@
 
 use std::{rc::Rc, time::Duration};
 
-use actix_gossipsub::{AppInput, DropReason, P2pInput, P2pMessage, RouteResult, plain::PlainId};
+use actix_gossipsub::{AppInput, DropReason, P2pInput, P2pMessage, RouteResult};
 
 use super::{
     checks::is_repaired,
-    network::{HOOKS, ScheduledNetwork, message},
+    network::{HOOKS, Id, ScheduledNetwork, arm_clone, message},
     plan::Peril,
     schedule::{MAX_TICKS, Schedule, TOPICS},
 };
@@ -108,8 +108,12 @@ impl Schedule {
             Step::Query => self.query().await,
             Step::Report => self.report(),
             Step::Panic => {
-                let hook = self.random.pick(&HOOKS);
-                self.hooks.arm(Some(hook));
+                if self.random.one_in(2) {
+                    arm_clone();
+                } else {
+                    let hook = self.random.pick(&HOOKS);
+                    self.hooks.arm(Some(hook));
+                }
             }
             Step::Reconnect => self.reconnect(),
             Step::Cancel => {
@@ -137,9 +141,9 @@ impl Schedule {
         3 + self.random.below(self.plan.peers as usize - 2) as u64
     }
 
-    fn id(&mut self) -> PlainId {
+    fn id(&mut self) -> Id {
         let topic = if self.random.one_in(3) { "b" } else { "a" };
-        PlainId { number: self.random.below(24) as u64, topic: topic.to_owned() }
+        Id { number: self.random.below(24) as u64, topic: topic.to_owned() }
     }
 
     fn copy(&mut self) {
@@ -309,7 +313,8 @@ impl Schedule {
             let restarted = checks.topics[&id.topic].restarts > 0;
             let may_be_lost = self.has_ended.get() || restarted;
             // The outputs of the publication were lost with its topic.
-            let is_known = self.has_ended.get() || restarted && !is_repaired("A12");
+            let is_known = restarted && (!is_repaired("A12") || checks.messages[id].publications > 1);
+            let is_known = is_known || self.has_ended.get();
             let counted = report.sent + not_sent == report.queued;
             let is_kept = report.is_complete() && counted || is_known;
             let is_kept = is_kept && (report.routed != Some(RouteResult::Lost) || may_be_lost);
