@@ -20,7 +20,7 @@ failed=0
 for patch in "${patches[@]}"; do
     name=$(basename "$patch" .patch)
     expected=$(sed -n 's/^# expect: //p' "$patch")
-    patch --quiet --strip=1 --directory="$copy" <"$patch"
+    patch --quiet --strip=1 --directory="$copy" <"$patch" || { echo "$name: it does not apply" && exit 1; }
     (cd "$copy" && cargo test --all-features --test engine --no-run)
     if output=$(cd "$copy" && cargo test --all-features --test engine interleavings 2>&1); then
         echo "$name: no schedule fails without the repair" && failed=1
