@@ -1,5 +1,7 @@
-//! These tests measure the memory and the threads of the whole process, so they run one after another.
+//! These tests measure the memory and the threads of the whole process, or use both cores, so they run one after another.
 
+#[cfg(feature = "simulation")]
+mod interleavings;
 mod spam;
 mod threads;
 

@@ -9,8 +9,6 @@ mod endings;
 mod fairness;
 mod faults;
 mod hooks;
-#[cfg(feature = "simulation")]
-mod interleavings;
 mod kills;
 mod life;
 mod log_lines;

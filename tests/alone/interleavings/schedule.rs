@@ -9,8 +9,8 @@ use std::{
 
 use actix::Arbiter;
 use actix_gossipsub::{
-    AppOutputs, Clock, Limits, Mailbox, Mailboxes, ManualClock, P2pInput, P2pMessage, P2pOutputs,
-    PublishTicket, Refused, Worker, protocol::Event,
+    AppOutputs, Clock, Limits, LimitsConfig, Mailbox, Mailboxes, ManualClock, P2pInput, P2pMessage,
+    P2pOutputs, PublishTicket, Refused, Worker, protocol::Event,
 };
 use tokio::{sync::Mutex as AsyncMutex, task::JoinHandle, task::yield_now};
 
@@ -20,7 +20,6 @@ use super::{
     plan::{Peril, Plan},
     random::Random,
 };
-use crate::support::changed;
 
 pub const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
 /// Most heartbeats of a schedule before its end: no seen id expires.
@@ -63,14 +62,14 @@ thread_local! {
 }
 
 fn limits() -> Limits<String> {
-    changed(|limits| {
-        limits.extensions = Default::default();
-        limits.extensions.idontwant_message_size = 1;
-        limits.seen_history_length = MAX_TICKS + 2;
-        limits.backoff_cleanup_ticks = 1;
-        limits.bounds.shutdown_deadline = Duration::from_secs(3600);
-        limits.bounds.validation_timeout = Duration::from_secs(60);
-    })
+    let mut limits = LimitsConfig::tezos_dal();
+    limits.extensions = Default::default();
+    limits.extensions.idontwant_message_size = 1;
+    limits.seen_history_length = MAX_TICKS + 2;
+    limits.backoff_cleanup_ticks = 1;
+    limits.bounds.shutdown_deadline = Duration::from_secs(3600);
+    limits.bounds.validation_timeout = Duration::from_secs(60);
+    Limits::try_from(limits).expect("the limits are valid")
 }
 
 impl Schedule {
