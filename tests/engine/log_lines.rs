@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -11,6 +11,7 @@ use actix_gossipsub::{
     AppInput, Clock, Limits, LimitsConfig, ManualClock, P2pInput, P2pMessage, Started, Worker,
     plain::PlainNetwork,
 };
+use tracing::{Dispatch, level_filters::LevelFilter};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 /// The log text written so far.
@@ -84,8 +85,17 @@ impl Engine {
     }
 }
 
+/// Two subscribers that log nothing, for the whole process. With at most one subscriber `tracing` decides once, on the thread
+/// that reaches a log statement first, whether the statement is enabled. That may be the engine of a test without a
+/// subscriber, and then the lines are missing here.
+static SILENT: LazyLock<[Dispatch; 2]> = LazyLock::new(|| {
+    let silent = || Dispatch::new(tracing_subscriber::fmt().with_max_level(LevelFilter::OFF).finish());
+    [silent(), silent()]
+});
+
 /// Runs a test whose log, filtered as `RUST_LOG` would, is written to `text`.
 fn logged(filter: &str, test: impl AsyncFnOnce(&Engine)) -> Text {
+    LazyLock::force(&SILENT);
     let text = Text::default();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(text.clone());
     let subscriber = subscriber.with_env_filter(EnvFilter::new(filter)).finish();
