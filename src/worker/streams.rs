@@ -14,7 +14,7 @@ use futures_core::Stream;
 use super::lifecycle::Lifetime;
 use crate::{
     actors::shared::Shared,
-    network::{AppOutput, FullMessage, Network, P2pMessage, P2pOutput},
+    network::{AppOutput, FullMessage, Network, P2pOutput},
     outputs::publication::DropReason,
     protocol::output::{Lane, OutputBatch, expand::OutputBatchIter, pending::PendingOutput},
 };
@@ -119,13 +119,11 @@ impl<N: Network> P2pOutputs<N> {
         Ok(())
     }
 
+    /// Reports an output that was read and could not be sent. Its batch, which has the lane, is still in `expanded`.
     fn report_unsent(&self, output: &P2pOutput<N>) {
-        let lane = Lane::of(output);
-        self.shared.metrics.output_dropped(lane, DropReason::StreamClosed, 1);
-        if let P2pOutput::OutMessage { message: P2pMessage::FullMessage(full), .. } = output {
-            // Without effect for a message that this node did not publish.
-            self.shared.publish_reports.not_sent(&full.topic, &full.message_id, DropReason::StreamClosed, 1);
-        }
+        let batch = self.expanded.as_ref().and_then(OutputBatchIter::remaining);
+        let (lane, message) = batch.unwrap_or((Lane::of(output), None));
+        self.shared.report_not_sent(lane, message, DropReason::StreamClosed, 1);
     }
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<P2pOutput<N>>> {

@@ -190,15 +190,16 @@ impl<N: Network> RunningTopic<N> {
         received_at: Timestamp,
         outbox: &mut Outbox<N>,
     ) {
-        let key = (message.topic.clone(), message.message_id.clone());
+        let event_log = &self.shared.event_log;
+        let logged = event_log.keeps_messages().then(|| Arc::clone(&message));
         let before = outbox.stats.count_sent_app_messages;
         let outcome = self.state.publish(message, &self.shared.context(received_at), outbox);
         log::publish(&self.state.topic, &outcome);
         outbox.counters.input(Input::Publish, &outcome);
-        let event_log = &self.shared.event_log;
-        if event_log.keeps_messages() && matches!(outcome, PublishOutcome::Published { .. }) {
-            let context = EventContext { peer: None, topic: Some(&key.0), score: None, time: received_at };
-            event_log.record_message(context, &key.1, EventKind::Published);
+        if let (Some(message), PublishOutcome::Published { .. }) = (logged, &outcome) {
+            let topic = Some(&message.topic);
+            let context = EventContext { peer: None, topic, score: None, time: received_at };
+            event_log.record_message(context, &message.message_id, EventKind::Published);
         }
         let queued = (outbox.stats.count_sent_app_messages - before) as usize;
         let route = match outcome {

@@ -29,7 +29,7 @@ impl<N: Network> IntoIterator for OutputBatch<N> {
 }
 
 impl<N: Network> OutputBatchIter<N> {
-    /// The lane of the remaining outputs, and the message if they are full messages. `None` if there are none.
+    /// The lane of the outputs, and the message if they are full messages. `None` for a single output that was returned.
     pub(crate) fn remaining(&self) -> Option<(Lane, Option<&Arc<FullMessage<N>>>)> {
         match &self.0 {
             Remaining::Broadcast(_, message, lane) => Some((*lane, Some(message))),
