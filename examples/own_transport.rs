@@ -33,6 +33,10 @@ impl Network for ExampleNetwork {
         None
     }
 
+    fn message_id_size(&self, id: &u64) -> usize {
+        size_of_val(id)
+    }
+
     /// The heap memory of a message counts against the byte limits.
     fn message_size(&self, message: &String) -> usize {
         message.len()

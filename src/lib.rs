@@ -93,9 +93,9 @@ pub use network::{
     Validity,
 };
 pub use worker::{
-    AppOutputs, DeliveredMessage, DropReason, EngineError, EngineStopped, Events, HeartbeatStatus,
-    P2pOutputs, Page, PageOf, PeerInputs, PublishReport, PublishTicket, QueueStatus, RecipientStopped,
-    Refused, RouteResult, StartError, Started, Worker, WorkerBuilder,
+    AppOutputs, BudgetCharge, DeliveredMessage, DropReason, EngineError, EngineStopped, Events,
+    HeartbeatStatus, MessageBudget, P2pOutputs, Page, PageOf, PeerInputs, PublishReport, PublishTicket,
+    QueueStatus, RecipientStopped, Refused, RouteResult, StartError, Started, Worker, WorkerBuilder,
 };
 #[cfg(feature = "simulation")]
 #[doc(hidden)]

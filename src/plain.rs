@@ -85,6 +85,10 @@ impl Network for PlainNetwork {
     fn message_size(&self, message: &String) -> usize {
         message.len()
     }
+
+    fn message_id_size(&self, id: &PlainId) -> usize {
+        size_of_val(id) + id.topic.len()
+    }
 }
 
 impl fmt::Debug for PlainNetwork {

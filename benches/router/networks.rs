@@ -81,6 +81,10 @@ impl Network for R {
         Some(Arc::clone(&id.topic))
     }
 
+    fn message_id_size(&self, id: &NumberedId) -> usize {
+        size_of_val(id)
+    }
+
     fn validate(&self, _: &Delivery<Self>) -> Validity {
         self.0.validate()
     }
@@ -161,6 +165,10 @@ impl<Id: RandomId> Network for W<Id> {
 
     fn topic_of(&self, id: &Id) -> Option<Arc<str>> {
         id.topic()
+    }
+
+    fn message_id_size(&self, id: &Id) -> usize {
+        size_of_val(id)
     }
 
     fn validate(&self, _: &Delivery<Self>) -> Validity {

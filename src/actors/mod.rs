@@ -86,7 +86,10 @@
 //!
 //! Each input of a peer or publication of the application has a credit, which admission grants within the limits
 //! (`bounds.max_input_items`, `bounds.max_input_bytes`) and which is released when the input is handled. So mailboxes
-//! and inboxes are bounded by the limits on inputs, and need none of their own. While the application's stream is full,
+//! and inboxes are bounded by the limits on inputs, and need none of their own. A message that a topic keeps is
+//! [charged](crate::admission::charge::Charge) to the same bytes when its credit is released. The charge travels with the
+//! message through validation, batches, parked messages, the router and the streams, and ends when the last of them has
+//! dropped it; so admission refuses inputs whatever is slow. While the application's stream is full,
 //! or the p2p stream is full of control messages, admission refuses inputs of peers.
 //!
 //! `settle` waits until nothing is busy. An inbox with items that are not completely handled counts as busy, and so do

@@ -23,7 +23,7 @@ use super::{
     topic_table::TopicTable,
 };
 use crate::{
-    admission::{Admission, CreditOwner},
+    admission::{Admission, CreditOwner, totals::Totals},
     clock::Clock,
     directory::Directory,
     input_recorder::{InputRecorder, RecordedInput},
@@ -43,6 +43,7 @@ use crate::{
         exchange::{Context, command::ValidationMode},
         inspect::{footprint::Footprint, stats::Stats},
         output::{Lane, pending::PendingOutput},
+        topic::TopicState,
     },
     timestamp::Timestamp,
 };
@@ -56,6 +57,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) validation_mode: ValidationMode,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Directory<N>,
+    /// The limits of what all topics remember.
+    pub(crate) totals: Totals,
     pub(crate) topic_table: TopicTable<N>,
     pub(crate) busy_count: Arc<BusyCount>,
     /// The actors that run, without mesh actors.
@@ -121,6 +124,11 @@ impl<N: Network> Shared<N> {
     /// The environment for a topic's state machine.
     pub(crate) fn context(&self, now: Timestamp) -> Context<'_, N> {
         Context { network: &self.network, limits: &self.limits, peer_view: &self.directory, now }
+    }
+
+    /// The state of a topic that remembers nothing.
+    pub(crate) fn new_topic_state(&self, topic: &N::Topic) -> TopicState<N> {
+        TopicState::new(topic.clone(), &self.limits, &self.totals, self.seed)
     }
 
     // === Code of the application ===
@@ -235,6 +243,8 @@ impl<N: Network> Shared<N> {
             bytes: enum_map! {
                 ByteQueue::Input => inputs.bytes(),
                 ByteQueue::Publication => publications.bytes(),
+                ByteQueue::P2pOutput => self.p2p.bytes(),
+                ByteQueue::AppOutput => self.app.bytes(),
             },
         }
     }

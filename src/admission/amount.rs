@@ -1,4 +1,4 @@
-//! An amount of inputs: their number and their bytes, packed into 64 bits so that one atomic operation changes both.
+//! An amount of inputs and held messages: their number and their bytes, packed into 64 bits so that one atomic operation changes both.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,7 +8,7 @@ const ITEM: u64 = 1 << 40;
 /// An input counts for at most this many bytes. The transport bounds the real size.
 const MAX_BYTES: usize = u32::MAX as usize;
 
-/// A number of inputs and the sum of their bytes.
+/// A number of inputs, and the sum of bytes of inputs and of messages that the engine holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ItemsAndBytes(u64);
 
@@ -16,6 +16,11 @@ impl ItemsAndBytes {
     /// One input of `bytes`.
     pub(crate) fn one(bytes: usize) -> Self {
         Self::of(1, bytes.min(MAX_BYTES))
+    }
+
+    /// No input, but `bytes`.
+    pub(super) fn bytes_only(bytes: usize) -> Self {
+        Self::of(0, bytes.min(MAX_BYTES))
     }
 
     pub(super) fn of(items: usize, bytes: usize) -> Self {
@@ -27,7 +32,7 @@ impl ItemsAndBytes {
         (self.0 / ITEM) as usize
     }
 
-    /// The bytes of all inputs together.
+    /// The bytes of all together.
     pub(crate) fn bytes(self) -> usize {
         (self.0 % ITEM) as usize
     }

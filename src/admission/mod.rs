@@ -1,8 +1,12 @@
-//! Admission control: every input takes a [`Credit`] for one item and its bytes, and returns it when it is handled.
-//! An input that gets no credit is refused at once, so that queues are bounded and callers never block.
+//! Admission control: every input takes a [`Credit`] for one item and its bytes, and returns it when it is handled. A
+//! message that the engine holds longer is [charged](charge::Charge) until it is delivered, forwarded or dropped. An input
+//! that gets no credit is refused at once, so that queues are bounded and callers never block.
 
 pub(crate) mod amount;
+pub(crate) mod budget;
+pub(crate) mod charge;
 pub(crate) mod refused;
+pub(crate) mod totals;
 
 use std::sync::Arc;
 
@@ -11,11 +15,12 @@ use tokio::sync::Notify;
 
 use self::{
     amount::{AtomicItemsAndBytes, ItemsAndBytes},
+    charge::Charge,
     refused::Refused,
 };
 use crate::limits::Bounds;
 
-/// The queued inputs of one engine and their limits.
+/// The queued inputs and the held messages of one engine, and their limits.
 #[derive(Debug)]
 pub(crate) struct Admission {
     max_items: usize,
@@ -23,12 +28,13 @@ pub(crate) struct Admission {
     /// From these amounts on, half of the limits, an owner is limited to its fair share.
     fair_share_above_items: usize,
     fair_share_above_bytes: usize,
-    /// The queued inputs. Every thread changes it, so it has a cache line of its own.
+    /// The queued inputs, and the bytes of the messages that are held. Every thread changes it, so it has a cache line of
+    /// its own.
     total: CachePadded<AtomicItemsAndBytes>,
     released: Notify,
 }
 
-/// Counts the queued inputs of one connection, or of all peers without a connection together.
+/// Counts the queued inputs and held messages of one connection, or of all peers without a connection together.
 #[derive(Debug)]
 pub(crate) struct CreditOwner {
     admission: Arc<Admission>,
@@ -54,12 +60,21 @@ impl Credit {
     }
 
     /// Returns the owner's part at once and adds the amount to `released`. The caller [releases](Admission::release)
-    /// that after a batch of inputs.
+    /// that after a batch of inputs. If the message is held longer, the result charges it to the same owner.
     #[inline]
-    pub(crate) fn release_into(mut self, released: &mut ItemsAndBytes) {
-        if let Some((_, amount)) = self.release_owner() {
-            *released = released.plus(amount);
+    pub(crate) fn release_into(mut self, released: &mut ItemsAndBytes) -> Charge {
+        match self.release_owner() {
+            Some((owner, amount)) => {
+                *released = released.plus(amount);
+                Charge::to(owner)
+            }
+            None => Charge::default(),
         }
+    }
+
+    /// The charge for the message of this input, if it is held after this credit is returned.
+    pub(crate) fn charge(&self) -> Charge {
+        self.owner.as_ref().map_or_else(Charge::default, |owner| Charge::to(Arc::clone(owner)))
     }
 }
 
@@ -72,20 +87,37 @@ impl Drop for Credit {
 }
 
 impl Admission {
+    /// The limits on the inputs of peers.
     pub(crate) fn new(bounds: &Bounds) -> Self {
+        Self::with_limits(bounds.max_input_items, bounds.max_input_bytes)
+    }
+
+    /// The limits on publications. At most seven eighths of the bytes of the p2p stream, which drops everything else first:
+    /// so that a publication that is accepted also has room there, with the list of its recipients.
+    pub(crate) fn of_publications(bounds: &Bounds) -> Self {
+        let max_output = bounds.max_output_bytes - bounds.max_output_bytes / 8;
+        Self::with_limits(bounds.max_input_items, bounds.max_input_bytes.min(max_output))
+    }
+
+    fn with_limits(max_items: usize, max_bytes: usize) -> Self {
         Self {
-            max_items: bounds.max_input_items,
-            max_bytes: bounds.max_input_bytes,
-            fair_share_above_items: bounds.max_input_items.div_ceil(2),
-            fair_share_above_bytes: bounds.max_input_bytes.div_ceil(2),
+            max_items,
+            max_bytes,
+            fair_share_above_items: max_items.div_ceil(2),
+            fair_share_above_bytes: max_bytes.div_ceil(2),
             total: CachePadded::default(),
             released: Notify::new(),
         }
     }
 
-    /// The queued inputs of all owners.
+    /// The queued inputs and held messages of all owners.
     pub(crate) fn queued(&self) -> ItemsAndBytes {
         self.total.amount()
+    }
+
+    /// The limit on the bytes.
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.max_bytes
     }
 
     /// Whether the queue is less than half full with an input that makes it `total`, so that every owner may add it.
@@ -118,7 +150,7 @@ impl Admission {
         let shares = peers.saturating_add(1);
         let own = owner.queued.amount();
         if own.items() > self.max_items / shares || own.bytes() > self.max_bytes / shares {
-            return Err(Refused::PeerOverShare { waiting: own.items() });
+            return Err(Refused::PeerOverShare { waiting: own.items(), bytes: own.bytes() });
         }
         Ok(())
     }

@@ -24,30 +24,33 @@ pub enum Refused {
         /// The number of queued inputs.
         waiting: usize,
     },
-    /// The input queue has no room for the bytes of this input (`bounds.max_input_bytes`).
-    #[error("the input queue is full: {waiting} bytes are queued")]
+    /// The engine has no room for the bytes of this input (`bounds.max_input_bytes`): inputs are queued, or messages wait for
+    /// verdicts or for the readers of the streams.
+    #[error("the input queue is full: {waiting} bytes are queued or held")]
     TooManyBytes {
-        /// The bytes of the queued inputs.
+        /// The bytes of the queued inputs and of the messages that the engine holds.
         waiting: usize,
     },
     /// The input queue is at least half full and this peer has more than its fair share of it: the second half is for
     /// peers that have less. The fair share is the limit divided by the number of connected peers plus one.
     #[error(
-        "the input queue is half full and {waiting} inputs of this peer, more than its share, are queued"
+        "the input queue is half full and this peer has more than its share: {waiting} inputs, {bytes} bytes"
     )]
     PeerOverShare {
         /// The number of this peer's queued inputs.
         waiting: usize,
+        /// The bytes of this peer's queued inputs and of its messages that the engine holds.
+        bytes: usize,
     },
-    /// The application's output stream is full (`bounds.max_output_items`), and nothing in it may be dropped. The
-    /// application must read it.
+    /// The application's output stream is full (`bounds.max_output_items`, `bounds.max_output_bytes`), and nothing in it
+    /// may be dropped. The application must read it.
     #[error("the application stream is full: {waiting} messages are queued")]
     ApplicationBehind {
         /// The number of queued messages.
         waiting: usize,
     },
-    /// The p2p output stream has more than `bounds.max_output_items` control messages, which are never dropped. The
-    /// transport must read it.
+    /// The p2p output stream has more control messages, which are never dropped, than `bounds.max_output_items` or
+    /// `bounds.max_output_bytes`. The transport must read it.
     #[error("the p2p stream is full of control messages: {waiting} outputs are queued")]
     TransportBehind {
         /// The number of queued outputs.
@@ -69,7 +72,7 @@ impl Refused {
         match self {
             Self::TooManyInputs { waiting }
             | Self::TooManyBytes { waiting }
-            | Self::PeerOverShare { waiting }
+            | Self::PeerOverShare { waiting, .. }
             | Self::TransportBehind { waiting }
             | Self::ApplicationBehind { waiting } => waiting,
             Self::Stopped => 0,

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 pub struct Bounds {
     /// Number of inputs that are queued, of all peers together. Further inputs are refused. At most 2^22.
     pub max_input_items: usize,
-    /// Size of the queued inputs. Further inputs are refused. At most 2^38.
+    /// Size of the queued inputs, and of the messages that the engine holds until they have a verdict and both streams are
+    /// read. Further inputs are refused. Publications have their own: as much, and at most 7/8 of `max_output_bytes`. At most 2^38.
     pub max_input_bytes: usize,
     /// Number of parked messages (of unknown validity, tried again at each heartbeat). Further ones are dropped.
     pub max_parked_messages: usize,
@@ -24,6 +25,16 @@ pub struct Bounds {
     /// Number of co-senders that are stored with a message before its validation ends, besides the first sender. The
     /// scores of further senders do not change. May be 0.
     pub max_co_senders: usize,
+    /// Size of the message caches of all topics, with their entries. A topic with more than its share removes its oldest
+    /// messages early. A share is the second half of the limit, divided by the number of topics that have messages; the first
+    /// half is for any topic. So with all limits of this kind.
+    pub max_history_bytes: usize,
+    /// Size of the seen caches of all topics. A topic with more than its share removes its oldest ids early.
+    pub max_seen_bytes: usize,
+    /// Size of the caches of invalid messages of all topics. Of further messages the id is stored, if there is room. May be 0.
+    pub max_invalid_bytes: usize,
+    /// Size of the backoffs of all topics. A topic with more than its share removes those that end first. May be 0.
+    pub max_backoff_bytes: usize,
     /// Number of messages in the message cache of one topic. The oldest are removed early.
     pub max_history_per_topic: usize,
     /// Size of the message cache of one topic. The oldest messages are removed early.
@@ -81,8 +92,12 @@ pub struct Bounds {
     pub max_decisions: usize,
     /// Number of stored decisions about one peer. The oldest are removed first. May be 0.
     pub max_decisions_per_peer: usize,
-    /// Number of items in an output stream. Above it, gossip is dropped first and control messages last.
+    /// Number of items in an output stream. Above it, gossip is dropped first and control messages never; of the
+    /// application's stream nothing is dropped, and messages of peers are refused.
     pub max_output_items: usize,
+    /// Size of the items in an output stream, with the same consequences. Half of `max_input_bytes` lets the engine go on
+    /// while one stream is not read.
+    pub max_output_bytes: usize,
     /// Interval between two events of the same kind. Further ones are not reported. May be 0: all are reported.
     #[serde(with = "humantime_serde")]
     pub event_interval: Duration,
@@ -105,8 +120,12 @@ impl Default for Bounds {
             max_input_items: 8192,
             max_input_bytes: 64 * 1024 * 1024,
             max_parked_messages: 10_000,
-            max_parked_bytes: 64 * 1024 * 1024,
+            max_parked_bytes: 16 * 1024 * 1024,
             max_co_senders: 32,
+            max_history_bytes: 256 * 1024 * 1024,
+            max_seen_bytes: 64 * 1024 * 1024,
+            max_invalid_bytes: 16 * 1024 * 1024,
+            max_backoff_bytes: 16 * 1024 * 1024,
             max_history_per_topic: 16_384,
             max_history_bytes_per_topic: 64 * 1024 * 1024,
             max_seen_per_topic: 262_144,
@@ -132,6 +151,7 @@ impl Default for Bounds {
             max_decisions: 4096,
             max_decisions_per_peer: 32,
             max_output_items: 65_536,
+            max_output_bytes: 32 * 1024 * 1024,
             event_interval: Duration::from_secs(60),
             shutdown_deadline: Duration::from_secs(5),
         }

@@ -158,6 +158,8 @@ impl LimitsConfig<String> {
             accept_px_threshold: 100.0,
             retain_duration: Duration::from_secs(38_400),
             opportunistic_graft_threshold: 5.0,
+            // Attestations of two epochs.
+            bounds: Bounds::default().with(|bounds| bounds.max_seen_bytes = 256 * 1024 * 1024),
             score: ScoreLimits {
                 topics: ethereum_topics(fork_digest),
                 topic_score_cap: Some(53.75),

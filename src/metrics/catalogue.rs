@@ -11,7 +11,7 @@ use super::{
     metric::{Label, Metric, Values},
 };
 use crate::{
-    admission::refused::RefusedReason,
+    admission::{refused::RefusedReason, totals::Remembered},
     outputs::publication::DropReason,
     protocol::{
         outcome::{
@@ -91,11 +91,12 @@ catalogue! {
     HEARTBEAT_INTERVAL = Metric::gauge("gossipsub_heartbeat_interval_seconds", &[], "Configured heartbeat interval").in_unit(Unit::Seconds);
     INPUT_DURATION = Metric::histogram("gossipsub_input_duration_seconds", FAST, &[HANDLED], "Time that an actor takes to handle an item; one item of 64 is sampled");
     QUEUE_DEPTH = Metric::gauge("gossipsub_queue_depth", &[QUEUE], "Items in each queue");
-    QUEUE_BYTES = Metric::gauge("gossipsub_queue_bytes", &[BYTE_QUEUE], "Bytes in each input queue").in_unit(Unit::Bytes);
+    QUEUE_BYTES = Metric::gauge("gossipsub_queue_bytes", &[BYTE_QUEUE], "Bytes in each queue; input has the messages too that the engine still keeps after their input was handled").in_unit(Unit::Bytes);
     QUEUE_CAPACITY = Metric::gauge("gossipsub_queue_capacity", &[BOUNDED_QUEUE], "Limit of each queue in items; above it inputs are refused and outputs dropped, the least urgent lane first");
     QUEUE_WAIT = Metric::histogram("gossipsub_queue_wait_seconds", SLOW, &[TIMED_QUEUE], "Time that items wait in each queue; a sample of them");
     CACHE_ENTRIES = Metric::gauge("gossipsub_cache_entries", &[CACHE], "Entries in each map of the engine; protocol::Footprint documents the maps and their limits");
-    CACHE_BYTES = Metric::gauge("gossipsub_cache_bytes", &[BYTE_CACHE], "Bytes of the messages in a map").in_unit(Unit::Bytes);
+    CACHE_BYTES = Metric::gauge("gossipsub_cache_bytes", &[BYTE_CACHE], "Bytes of the messages or entries in a map").in_unit(Unit::Bytes);
+    CACHE_EVICTIONS = Metric::counter("gossipsub_cache_evictions_total", &[EVICTED], "Entries that a limit removed before their time or kept out, by map");
     TOPIC_PANICS = Metric::counter("gossipsub_topic_panics_total", &[AFTER_PANIC], "Panics of topics, by outcome: the topic is restarted, or given up after too many panics");
     HOOK_PANICS = Metric::counter("gossipsub_hook_panics_total", &[], "Panics of hooks of the application. Each loses only the item that the hook was called for");
 }
@@ -232,7 +233,9 @@ const CACHE: Label = Label::one_of(
     ],
 );
 /// [`Footprint::maps`](crate::protocol::Footprint::maps) that count bytes.
-const BYTE_CACHE: Label = Label::one_of("cache", &["parked", "history", "invalid"]);
+const BYTE_CACHE: Label = Label::one_of("cache", &["parked", "backoffs", "history", "seen", "invalid"]);
+/// Maps whose limits remove entries.
+const EVICTED: Label = Label::one_of("cache", Remembered::VARIANTS);
 const AFTER_PANIC: Label = Label::one_of("outcome", AfterPanic::VARIANTS);
 
 /// Buckets for work that an actor does without waiting, in seconds.

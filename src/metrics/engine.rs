@@ -301,7 +301,7 @@ impl OutputCounts {
         let mut counts = Self::default();
         for output in outputs {
             match output {
-                PendingOutput::Broadcast { to, message, lane } => {
+                PendingOutput::Broadcast { to, message, lane, .. } => {
                     counts.add_message(to.len() as u64, *lane, network.message_size(&message.message));
                 }
                 PendingOutput::Gossip { to, message } => counts.add_control(to.len() as u64, message),

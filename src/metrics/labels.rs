@@ -177,8 +177,11 @@ pub(super) enum BoundedQueue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum ByteQueue {
+    /// The queued inputs and the messages that the engine holds.
     Input,
     Publication,
+    P2pOutput,
+    AppOutput,
 }
 
 /// A queue whose waiting times are sampled.

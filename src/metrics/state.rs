@@ -9,6 +9,7 @@ use super::{
     registry::Registry,
 };
 use crate::{
+    admission::totals::Remembered,
     limits::Limits,
     network::TransportStats,
     protocol::{
@@ -29,6 +30,7 @@ pub(crate) struct Gauges {
     queue_bytes: EnumMap<ByteQueue, Gauge>,
     /// In the order of [`Footprint::maps`].
     caches: Vec<Gauge>,
+    evictions: EnumMap<Remembered, Counter>,
     rpc_received_bytes: Counter,
     rpc_sent_bytes: Counter,
     malformed: EnumMap<Malformed, Counter>,
@@ -53,6 +55,7 @@ impl Gauges {
             queue_depth: registry.gauges(&QUEUE_DEPTH, &[]),
             queue_bytes: registry.gauges(&QUEUE_BYTES, &[]),
             caches: Footprint::default().maps().map(|(map, _)| cache(registry, map)).collect(),
+            evictions: registry.counters(&CACHE_EVICTIONS, &[]),
             rpc_received_bytes: registry.counter(&RPC_RECEIVED_BYTES, &[]),
             rpc_sent_bytes: registry.counter(&RPC_SENT_BYTES, &[]),
             malformed: registry.counters(&RPC_MALFORMED, &[]),
@@ -63,6 +66,11 @@ impl Gauges {
         for (gauge, (_, size)) in self.caches.iter().zip(footprint.maps()) {
             gauge.set(size as f64);
         }
+    }
+
+    /// Sets the counters of evictions to their totals since the start.
+    pub(crate) fn set_evictions(&self, evicted: &EnumMap<Remembered, u64>) {
+        self.evictions.values().zip(evicted.values()).for_each(|(counter, total)| counter.absolute(*total));
     }
 
     pub(crate) fn set_queues(&self, queues: &QueueDepths) {

@@ -7,6 +7,7 @@ use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
 use super::{Network, hooks::Hooks};
+use crate::admission::charge::Charge;
 
 /// A message with its topic and id (the specification's "full message").
 #[derive(Serialize, Deserialize)]
@@ -51,12 +52,26 @@ pub struct Delivery<N: Network> {
     pub co_senders: Vec<N::Peer>,
     /// The message.
     pub message: Arc<FullMessage<N>>,
+    /// What the engine charges for the message while it holds it.
+    #[derive_where(skip(Debug, EqHashOrd))]
+    pub(crate) charge: Charge,
 }
 
 impl<N: Network> Delivery<N> {
     /// A delivery without co-senders.
     pub fn new(sender: N::Peer, message: Arc<FullMessage<N>>) -> Self {
-        Self { sender, co_senders: Vec::new(), message }
+        Self { sender, co_senders: Vec::new(), message, charge: Charge::default() }
+    }
+
+    /// The same delivery with the charge for its message.
+    pub(crate) fn charged_to(mut self, charge: Charge) -> Self {
+        self.charge = charge;
+        self
+    }
+
+    /// The engine holds the message from now on.
+    pub(crate) fn begin_charge(&mut self, network: &Hooks<N>) {
+        self.charge.begin(|| self.message.size(network));
     }
 
     /// The sender and the co-senders.
@@ -148,6 +163,19 @@ impl<N: Network> P2pMessage<N> {
     /// A subscription to `topic` with default options.
     pub fn subscribe(topic: N::Topic) -> Self {
         Self::Subscribe { topic, options: SubscribeOptions::default() }
+    }
+
+    /// The approximate bytes of the lists and of the full message that this contains.
+    pub(crate) fn bytes(&self, network: &Hooks<N>) -> usize {
+        let heap = |ids: &[N::MessageId]| ids.iter().map(|id| network.message_id_size(id)).sum::<usize>();
+        match self {
+            Self::IHave { message_ids, .. }
+            | Self::IWant { message_ids }
+            | Self::IDontWant { message_ids } => heap(message_ids),
+            Self::Prune { px, .. } => px.iter().map(PxPeer::size).sum(),
+            Self::FullMessage(message) => message.size(network),
+            Self::Graft { .. } | Self::Subscribe { .. } | Self::Unsubscribe { .. } | Self::Ping => 0,
+        }
     }
 
     /// The topic, for messages that concern one topic. `None` for IWANT, IDONTWANT and ping.

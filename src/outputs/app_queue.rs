@@ -13,31 +13,38 @@ use super::{
 };
 use crate::{
     admission::Admission,
+    limits::Bounds,
     network::{AppOutput, Network},
+    protocol::output::pending::PendingDelivery,
 };
 
 /// The messages for the application.
 pub(crate) struct AppQueue<N: Network> {
     inner: Mutex<AppQueueInner<N>>,
-    /// The number of messages, readable without the lock.
+    /// The number of messages and their bytes, readable without the lock.
     backpressure: Backpressure,
 }
 
 struct AppQueueInner<N: Network> {
-    messages: VecDeque<AppOutput<N>>,
+    messages: VecDeque<PendingDelivery<N>>,
+    /// The bytes that are charged for the messages.
+    bytes: usize,
     wait_time: WaitTime,
     reader: Reader,
 }
 
 impl<N: Network> AppQueue<N> {
-    /// An empty queue that is full from `limit` messages on.
-    pub(crate) fn new(limit: usize, admission: Arc<Admission>, wait_time: WaitTime) -> Self {
-        let inner = AppQueueInner { messages: VecDeque::new(), wait_time, reader: Reader::default() };
-        Self { inner: Mutex::new(inner), backpressure: Backpressure::new(limit, admission) }
+    /// An empty queue that is full from `max_output_items` messages or `max_output_bytes` on.
+    pub(crate) fn new(bounds: &Bounds, admission: Arc<Admission>, wait_time: WaitTime) -> Self {
+        let inner =
+            AppQueueInner { messages: VecDeque::new(), bytes: 0, wait_time, reader: Reader::default() };
+        let Bounds { max_output_items, max_output_bytes, .. } = *bounds;
+        let backpressure = Backpressure::new(max_output_items, max_output_bytes, admission);
+        Self { inner: Mutex::new(inner), backpressure }
     }
 
     /// Moves all of `messages` to the queue, full or not. Drops them if it is closed.
-    pub(crate) fn extend(&self, messages: &mut Vec<AppOutput<N>>) {
+    pub(crate) fn extend(&self, messages: &mut Vec<PendingDelivery<N>>) {
         if messages.is_empty() {
             return;
         }
@@ -47,14 +54,19 @@ impl<N: Network> AppQueue<N> {
         } else {
             let ahead = inner.messages.len();
             inner.wait_time.pushed(0, ahead);
+            inner.bytes += messages.iter().map(|message| message.charge.bytes()).sum::<usize>();
             inner.messages.extend(messages.drain(..));
-            self.backpressure.set(inner.messages.len());
+            self.backpressure.set(inner.messages.len(), inner.bytes);
             wake(inner, |inner| inner.reader.take_waker());
         }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.backpressure.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.backpressure.bytes()
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -73,7 +85,8 @@ impl<N: Network> AppQueue<N> {
         let mut inner = lock(&self.inner);
         inner.reader.close();
         let unread = std::mem::take(&mut inner.messages);
-        self.backpressure.set(0);
+        inner.bytes = 0;
+        self.backpressure.set(0, 0);
         drop(inner);
         drop(unread);
     }
@@ -91,10 +104,11 @@ impl<N: Network> AppQueue<N> {
 
     fn pop(&self, inner: &mut AppQueueInner<N>) -> Option<AppOutput<N>> {
         let next = take_first(&mut inner.messages);
-        if next.is_some() {
+        if let Some(delivery) = &next {
             inner.wait_time.popped(0);
+            inner.bytes -= delivery.charge.bytes();
         }
-        self.backpressure.set(inner.messages.len());
-        next
+        self.backpressure.set(inner.messages.len(), inner.bytes);
+        next.map(|delivery| delivery.message)
     }
 }

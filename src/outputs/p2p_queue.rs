@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     admission::Admission,
+    limits::Bounds,
     network::Network,
     protocol::output::{Lane, pending::PendingOutput},
 };
@@ -22,52 +23,69 @@ use crate::{
 /// The outputs for the p2p layer.
 pub(crate) struct P2pQueue<N: Network> {
     inner: Mutex<P2pQueueInner<N>>,
-    /// The number of items, readable without the lock. Only control messages can make it exceed `limit`.
+    /// The number of items and their bytes, readable without the lock. Only control messages can make them exceed `limits`.
     backpressure: Backpressure,
-    /// The number of items, one a recipient, above which the least urgent outputs are dropped.
-    limit: usize,
+    limits: QueueLimits,
+}
+
+/// The items, one a recipient, and the bytes above which the least urgent outputs are dropped.
+#[derive(Clone, Copy)]
+struct QueueLimits {
+    items: usize,
+    bytes: usize,
+}
+
+/// An output and the bytes that it keeps in memory.
+pub(crate) struct SizedOutput<N: Network> {
+    pub(crate) output: PendingOutput<N>,
+    pub(crate) bytes: usize,
 }
 
 struct P2pQueueInner<N: Network> {
     /// By [`PendingOutput::queue_index`], each in order of arrival.
-    lanes: [VecDeque<PendingOutput<N>>; Lane::QUEUES],
+    lanes: [VecDeque<SizedOutput<N>>; Lane::QUEUES],
     /// The items of all lanes: one for each recipient of each output.
     items: usize,
+    /// The bytes of all lanes. A message to several recipients is in memory once.
+    bytes: usize,
     wait_time: WaitTime,
     reader: Reader,
 }
 
 impl<N: Network> P2pQueue<N> {
-    /// An empty queue for at most `limit` items.
-    pub(crate) fn new(limit: usize, admission: Arc<Admission>, wait_time: WaitTime) -> Self {
+    /// An empty queue for at most `max_output_items` items and `max_output_bytes`.
+    pub(crate) fn new(bounds: &Bounds, admission: Arc<Admission>, wait_time: WaitTime) -> Self {
+        let limits = QueueLimits { items: bounds.max_output_items, bytes: bounds.max_output_bytes };
         let lanes = std::array::from_fn(|_| VecDeque::new());
-        let inner = Mutex::new(P2pQueueInner { lanes, items: 0, wait_time, reader: Reader::default() });
-        Self { inner, backpressure: Backpressure::new(limit.saturating_add(1), admission), limit }
+        let inner = P2pQueueInner { lanes, items: 0, bytes: 0, wait_time, reader: Reader::default() };
+        let above = |limit: usize| limit.saturating_add(1);
+        let backpressure = Backpressure::new(above(limits.items), above(limits.bytes), admission);
+        Self { inner: Mutex::new(inner), backpressure, limits }
     }
 
     /// Adds outputs. Calls `dropped` with the reason for each output, old or new, that has no room, and for all if the queue
     /// is closed.
     pub(crate) fn extend(
         &self,
-        outputs: impl IntoIterator<Item = PendingOutput<N>>,
+        outputs: impl IntoIterator<Item = SizedOutput<N>>,
         mut dropped: impl FnMut(&PendingOutput<N>, DropReason),
     ) {
         let mut inner = lock(&self.inner);
         let mut no_room = |output: &PendingOutput<N>| dropped(output, DropReason::OutputQueueFull);
         if inner.reader.is_closed() {
             drop(inner);
-            outputs.into_iter().for_each(|output| dropped(&output, DropReason::StreamClosed));
+            outputs.into_iter().for_each(|sized| dropped(&sized.output, DropReason::StreamClosed));
             return;
         }
         for output in outputs {
-            if inner.make_room(&output, self.limit, &mut no_room) {
+            if inner.make_room(&output, self.limits, &mut no_room) {
                 inner.push(output);
             } else {
-                no_room(&output);
+                no_room(&output.output);
             }
         }
         let readable = inner.items > 0;
-        self.backpressure.set(inner.items);
+        self.backpressure.set(inner.items, inner.bytes);
         wake(inner, |inner| if readable { inner.reader.take_waker() } else { None });
     }
 
@@ -75,7 +93,11 @@ impl<N: Network> P2pQueue<N> {
         self.backpressure.len()
     }
 
-    /// Whether control messages alone exceed the limit.
+    pub(crate) fn bytes(&self) -> usize {
+        self.backpressure.bytes()
+    }
+
+    /// Whether control messages alone exceed a limit.
     pub(crate) fn control_overflow(&self) -> bool {
         self.backpressure.is_full()
     }
@@ -92,7 +114,7 @@ impl<N: Network> P2pQueue<N> {
         let mut inner = lock(&self.inner);
         inner.reader.close();
         let unread = std::iter::from_fn(|| inner.pop()).collect();
-        self.backpressure.set(0);
+        self.backpressure.set(0, 0);
         unread
     }
 
@@ -109,23 +131,26 @@ impl<N: Network> P2pQueue<N> {
 
     fn pop(&self, inner: &mut P2pQueueInner<N>) -> Option<PendingOutput<N>> {
         let next = inner.pop();
-        self.backpressure.set(inner.items);
+        self.backpressure.set(inner.items, inner.bytes);
         next
     }
 }
 
 impl<N: Network> P2pQueueInner<N> {
-    fn push(&mut self, output: PendingOutput<N>) {
-        let lane = output.queue_index();
-        self.items += output.count();
+    fn push(&mut self, sized: SizedOutput<N>) {
+        let lane = sized.output.queue_index();
+        self.items += sized.output.count();
+        self.bytes += sized.bytes;
         self.wait_time.pushed(lane, self.lanes[lane].len());
-        self.lanes[lane].push_back(output);
+        self.lanes[lane].push_back(sized);
     }
 
     fn pop(&mut self) -> Option<PendingOutput<N>> {
         let lanes = self.lanes.iter_mut().enumerate();
-        let (lane, output) = { lanes }.find_map(|(lane, outputs)| Some((lane, take_first(outputs)?)))?;
+        let (lane, SizedOutput { output, bytes }) =
+            { lanes }.find_map(|(lane, outputs)| Some((lane, take_first(outputs)?)))?;
         self.items -= output.count();
+        self.bytes -= bytes;
         self.wait_time.popped(lane);
         Some(output)
     }
@@ -134,20 +159,24 @@ impl<N: Network> P2pQueueInner<N> {
     /// queued: control messages are in any case.
     fn make_room(
         &mut self,
-        output: &PendingOutput<N>,
-        limit: usize,
+        sized: &SizedOutput<N>,
+        limits: QueueLimits,
         dropped: &mut impl FnMut(&PendingOutput<N>),
     ) -> bool {
-        let lane = output.lane();
-        let needed = output.count();
-        while self.items + needed > limit {
+        let lane = sized.output.lane();
+        let needed = sized.output.count();
+        // An empty queue takes one output of any size.
+        while self.items + needed > limits.items
+            || (self.bytes > 0 && self.bytes + sized.bytes > limits.bytes)
+        {
             let newest =
                 |index: &usize| Some((*index, self.lanes[*index].pop_back()?, self.lanes[*index].len()));
             match lane.drop_order().iter().find_map(newest) {
                 Some((index, victim, remaining)) => {
-                    self.items -= victim.count();
+                    self.items -= victim.output.count();
+                    self.bytes -= victim.bytes;
                     self.wait_time.dropped(index, remaining);
-                    dropped(&victim);
+                    dropped(&victim.output);
                 }
                 None => return lane == Lane::Control,
             }

@@ -28,8 +28,16 @@ struct Entry<V> {
 }
 
 impl<K: Clone + Eq + Hash, V> TimeCache<K, V> {
+    /// The approximate bytes of an entry, without what it owns on the heap: about as much again is unused capacity.
+    pub(crate) const ENTRY: usize = 2 * (size_of::<(u64, K)>() + size_of::<(K, Entry<V>)>());
+
     pub(crate) fn new(length: usize) -> Self {
         Self { length: length as u64, epoch: 0, order: VecDeque::new(), values: HashMap::default() }
+    }
+
+    /// The number of calls of `advance` for which a key is kept.
+    pub(crate) fn length(&self) -> usize {
+        self.length as usize
     }
 
     /// Inserts `key` in the current epoch. `merge` is given the existing value, or makes a new one.

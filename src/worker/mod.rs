@@ -39,7 +39,10 @@ pub use self::{
 };
 pub use crate::{
     actors::fault::{EngineError, EngineStopped},
-    admission::refused::Refused,
+    admission::{
+        budget::{BudgetCharge, MessageBudget},
+        refused::Refused,
+    },
     outputs::publication::{DropReason, PublishReport, RouteResult},
 };
 
@@ -114,6 +117,11 @@ impl<N: Network> Worker<N> {
     /// nothing.
     pub fn p2p_input_ready(&self, input: &P2pInput<N>) -> impl Future<Output = ()> + Send + use<N> {
         input::ready(Arc::clone(&self.shared), input)
+    }
+
+    /// The budget of bytes that queued inputs and held messages share, for a transport that charges its own queues to it.
+    pub fn message_budget(&self) -> MessageBudget {
+        MessageBudget::new(&self.shared.admission)
     }
 
     /// Whether a [`PublishTicket`] waits for reports on this message. If so, the transport should call

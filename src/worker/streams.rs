@@ -23,7 +23,7 @@ use crate::{
 /// [`Lane`](crate::protocol::output::Lane) the items have the order of the engine's decisions; items of a more urgent
 /// lane come first.
 ///
-/// With more than `bounds.max_output_items` unread items the engine drops the least urgent ones and counts them. It never
+/// With more than `bounds.max_output_items` unread items, or `bounds.max_output_bytes`, the engine drops the least urgent ones and counts them. It never
 /// drops control messages. If the stream is dropped, the outputs are dropped too: metrics count them, and a
 /// [`PublishTicket`](super::PublishTicket) reports [`DropReason::StreamClosed`]. Gossip to peers that have disconnected is skipped when it is read, and counted.
 pub struct P2pOutputs<N: Network> {
@@ -33,8 +33,8 @@ pub struct P2pOutputs<N: Network> {
     expanded: Option<OutputBatchIter<N>>,
 }
 
-/// The valid messages of the joined topics: a stream. The engine drops none of them. While `bounds.max_output_items` are
-/// unread it refuses full messages of peers. If the stream is dropped, the engine discards the messages and goes on to
+/// The valid messages of the joined topics: a stream. The engine drops none of them. While `bounds.max_output_items` or
+/// `bounds.max_output_bytes` are unread it refuses full messages of peers. If the stream is dropped, the engine discards the messages and goes on to
 /// forward them: that is how a node relays topics without reading them.
 pub struct AppOutputs<N: Network> {
     shared: Arc<Shared<N>>,

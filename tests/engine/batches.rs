@@ -38,6 +38,14 @@ impl Network for BatchNetwork {
         Some(id.topic.clone())
     }
 
+    fn message_size(&self, message: &String) -> usize {
+        message.len()
+    }
+
+    fn message_id_size(&self, id: &PlainId) -> usize {
+        size_of_val(id)
+    }
+
     fn validate_batch(&self, batch: &[Delivery<Self>]) -> Vec<Validity> {
         self.sizes.lock().expect("the lock is not poisoned").push(batch.len());
         (self.validate)(batch.len())

@@ -132,7 +132,7 @@ fn a_flooding_peer_is_refused_while_others_have_room() {
         let flooded = flood(&engine.worker, 0, 500);
         // The fair share is a fifth of 100. A peer may exceed it up to half of the limit.
         assert_eq!(flooded.iter().filter(|accepted| accepted.is_ok()).count(), 50);
-        assert_eq!(flooded.last(), Some(&Err(Refused::PeerOverShare { waiting: 50 })));
+        assert!(matches!(flooded.last(), Some(Err(Refused::PeerOverShare { waiting: 50, .. }))));
         for peer in 1..=2 {
             assert_eq!(
                 flood(&engine.worker, peer, 21).iter().filter(|accepted| accepted.is_ok()).count(),
@@ -150,6 +150,7 @@ fn queued_bytes_are_bounded() {
     run(async {
         let limits = changed(|limits| limits.bounds.max_input_bytes = 10_000);
         let engine = start(Worker::builder(PlainNetwork::new(), limits).arbiters(0).manual(), &["a"]);
+        drop(engine.app);
         engine.worker.settle().await;
         let large = |number| {
             let message = PlainNetwork::message("a", number, &"x".repeat(4000));
@@ -298,6 +299,8 @@ fn a_large_input_waits_until_there_are_enough_bytes() {
         let limits = changed(|limits| limits.bounds.max_input_bytes = 2 * LARGE);
         let builder = Worker::builder(PlainNetwork::new(), limits).manual().arbiters(0);
         let engine = start(builder, &["a"]);
+        // Messages that wait for the application would count too.
+        drop(engine.app);
         engine.worker.settle().await;
         let content = "x".repeat(LARGE);
         let large = |number| {

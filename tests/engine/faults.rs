@@ -125,6 +125,14 @@ impl Network for PanickingNetwork {
     fn topic_of(&self, id: &PlainId) -> Option<String> {
         Some(id.topic.clone())
     }
+
+    fn message_size(&self, message: &String) -> usize {
+        message.len()
+    }
+
+    fn message_id_size(&self, id: &PlainId) -> usize {
+        size_of_val(id)
+    }
 }
 
 #[test]

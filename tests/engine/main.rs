@@ -4,6 +4,7 @@
 mod actix_forms;
 mod batches;
 mod bounds;
+mod byte_budget;
 mod concurrency;
 mod endings;
 mod fairness;

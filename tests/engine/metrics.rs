@@ -28,6 +28,14 @@ impl Network for UntaggedNetwork {
         None
     }
 
+    fn message_size(&self, message: &char) -> usize {
+        size_of_val(message)
+    }
+
+    fn message_id_size(&self, id: &u64) -> usize {
+        size_of_val(id)
+    }
+
     fn validate(&self, delivery: &Delivery<Self>) -> Validity {
         match delivery.message.message {
             'i' => Validity::Invalid,

@@ -49,6 +49,14 @@ impl Network for Undecided {
         Some(id.topic.clone())
     }
 
+    fn message_size(&self, message: &String) -> usize {
+        message.len()
+    }
+
+    fn message_id_size(&self, id: &PlainId) -> usize {
+        size_of_val(id)
+    }
+
     fn validate_id(&self, id: &PlainId) -> Validity {
         verdict(&self.ids, id)
     }

@@ -33,6 +33,14 @@ impl Network for Overlapping {
         Some(id.topic.clone())
     }
 
+    fn message_size(&self, message: &String) -> usize {
+        message.len()
+    }
+
+    fn message_id_size(&self, id: &PlainId) -> usize {
+        size_of_val(id)
+    }
+
     fn peer_filter(&self, _: &u64, action: PeerAction<'_, Self>) -> bool {
         if let PeerAction::IHave(id) = action {
             let mut topics = self.topics.lock().expect("the lock is not poisoned");

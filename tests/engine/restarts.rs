@@ -113,6 +113,14 @@ impl Network for ArmedNetwork {
         None
     }
 
+    fn message_size(&self, message: &()) -> usize {
+        size_of_val(message)
+    }
+
+    fn message_id_size(&self, id: &u64) -> usize {
+        size_of_val(id)
+    }
+
     fn validate(&self, delivery: &Delivery<Self>) -> Validity {
         let topic = delivery.message.topic.0.clone();
         self.0.lock().expect("the lock is not poisoned").insert(topic, thread::current().id());

@@ -34,7 +34,7 @@ impl<N: Network> Outgoing<N> {
     ) -> i64 {
         let stats = std::mem::take(&mut outbox.stats);
         let mesh_growth = series.flush(&shared.metrics, &shared.network, outbox, &stats);
-        self.outputs.extend(outbox.p2p.drain(..).map(RouterItem::P2p));
+        self.outputs.extend(outbox.p2p.drain(..).map(|output| RouterItem::p2p(output, &shared.network)));
         self.outputs.extend(outbox.app.drain(..).map(RouterItem::App));
         for (id, entered) in outbox.history_changes.drain(..) {
             shared.directory.on_history_change(id, topic, entered);

@@ -21,8 +21,9 @@ use crate::{
         shared::{Shared, catch_panic},
         supervisor::messages::SupervisorItem,
     },
+    admission::charge::Charge,
     metrics::TopicMeter,
-    network::{AppOutput, FullMessage, Network},
+    network::{FullMessage, Network},
     outputs::publication::{PublishResponder, RouteResult},
     protocol::{
         event::Event,
@@ -34,6 +35,7 @@ use crate::{
             labels::Input,
             reason::{GraftReason, LeaveReason},
         },
+        output::pending::PendingDelivery,
         topic::TopicState,
     },
     timestamp::Timestamp,
@@ -164,7 +166,7 @@ impl<N: Network> RunningTopic<N> {
             }
             TopicItem::Peer(message) => handle_peer(&mut self.state, *message, &self.shared, outbox),
             TopicItem::Publish { message, received_at, credit, responder } => {
-                self.publish(message, responder, received_at, outbox);
+                self.publish(message, credit.charge(), responder, received_at, outbox);
                 drop(credit);
             }
             TopicItem::Join { received_at } => self.join(received_at, outbox),
@@ -186,6 +188,7 @@ impl<N: Network> RunningTopic<N> {
     fn publish(
         &mut self,
         message: Arc<FullMessage<N>>,
+        charge: Charge,
         responder: PublishResponder<N>,
         received_at: Timestamp,
         outbox: &mut Outbox<N>,
@@ -193,7 +196,7 @@ impl<N: Network> RunningTopic<N> {
         let event_log = &self.shared.event_log;
         let logged = event_log.keeps_messages().then(|| Arc::clone(&message));
         let before = outbox.stats.count_sent_app_messages;
-        let outcome = self.state.publish(message, &self.shared.context(received_at), outbox);
+        let outcome = self.state.publish(message, charge, &self.shared.context(received_at), outbox);
         log::publish(&self.state.topic, &outcome);
         outbox.counters.input(Input::Publish, &outcome);
         if let (Some(message), PublishOutcome::Published { .. }) = (logged, &outcome) {
@@ -271,7 +274,7 @@ impl<N: Network> RunningTopic<N> {
     fn retire(&mut self, run: &mut RunContext<'_, N>) {
         self.state.flush_delivery_counts(run.outbox);
         self.flush_outbox(run);
-        let empty = TopicState::new(self.state.topic.clone(), &self.shared.limits, self.shared.seed);
+        let empty = self.shared.new_topic_state(&self.state.topic);
         let state = std::mem::replace(&mut self.state, empty);
         run.outgoing.supervisor_items.push(SupervisorItem::Retired(Box::new(state)));
         self.stop();
@@ -293,9 +296,9 @@ impl<N: Network> RunningTopic<N> {
     }
 
     /// Records messages that were delivered after an asynchronous validation. Their sender is not known any more.
-    fn record_delivered(&self, messages: &[AppOutput<N>]) {
+    fn record_delivered(&self, deliveries: &[PendingDelivery<N>]) {
         if self.shared.event_log.keeps_messages() {
-            for message in messages {
+            for PendingDelivery { message, .. } in deliveries {
                 let topic = Some(&self.state.topic);
                 let context = EventContext { peer: None, topic, score: None, time: self.shared.now() };
                 self.shared.event_log.record_message(context, &message.message_id, EventKind::Delivered);

@@ -89,8 +89,8 @@ pub(in crate::actors) fn handle_message<N: Network>(
     outgoing: &mut Outgoing<N>,
 ) {
     let IncomingMessage { from, message, credit } = incoming;
-    credit.release_into(&mut outgoing.released_credit);
-    let delivery = Delivery::new(from, message);
+    let charge = credit.release_into(&mut outgoing.released_credit);
+    let delivery = Delivery::new(from, message).charged_to(charge);
     let bytes = shared.network.message_size(&delivery.message.message);
     outbox.counters.bytes += bytes as u64;
     let observed = observe_messages.then(|| delivery.clone());

@@ -10,7 +10,8 @@ use crate::{
         inbox::{InboxActor, PollInbox},
         shared::Shared,
     },
-    network::{AppOutput, Network},
+    network::Network,
+    protocol::output::pending::PendingDelivery,
 };
 
 /// The number of items that are put into the streams at once. More would make the readers wait for the lock.
@@ -20,7 +21,7 @@ pub(crate) struct RouterActor<N: Network> {
     shared: Arc<Shared<N>>,
     backlog: VecDeque<RouterItem<N>>,
     /// The messages for the application in the current chunk.
-    app: Vec<AppOutput<N>>,
+    app: Vec<PendingDelivery<N>>,
 }
 
 impl<N: Network> RouterActor<N> {

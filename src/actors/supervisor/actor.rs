@@ -307,7 +307,9 @@ impl<N: Network> SupervisorActor<N> {
             self.shared.metrics.validations_expired(expired);
             if !p2p.is_empty() {
                 self.shared.metrics.count_outputs(&OutputCounts::of(&p2p, &self.shared.network));
-                self.shared.router.extend(p2p.into_iter().map(RouterItem::P2p));
+                self.shared
+                    .router
+                    .extend(p2p.into_iter().map(|output| RouterItem::p2p(output, &self.shared.network)));
             }
             events.iter().for_each(|event| self.shared.observe(event));
             if commands.is_empty() {

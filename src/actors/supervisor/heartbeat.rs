@@ -53,6 +53,7 @@ impl<N: Network> SupervisorActor<N> {
     fn publish_gauges(&self) {
         let (shared, metrics) = (&self.shared, &self.shared.metrics);
         metrics.gauges.set_footprint(&shared.footprint(self.footprint()));
+        metrics.gauges.set_evictions(&shared.totals.evicted());
         metrics.gauges.set_queues(&shared.queues());
         metrics.gauges.set_peers(&self.peers.summary());
         if let Ok(stats) = shared.network.transport_stats() {

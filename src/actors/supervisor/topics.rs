@@ -55,7 +55,7 @@ impl<N: Network> SupervisorActor<N> {
         let shared = Arc::clone(&self.shared);
         let mut state = match self.topics.remove(&topic) {
             Some(SupervisedTopic::Passive(state)) => state,
-            _ => Box::new(TopicState::new(topic.clone(), &shared.limits, shared.seed)),
+            _ => Box::new(shared.new_topic_state(&topic)),
         };
         let mut now = shared.now();
         match item {
@@ -102,9 +102,7 @@ impl<N: Network> SupervisorActor<N> {
                 self.topics.insert(topic, SupervisedTopic::Retiring { address: retiring, deferred });
                 return;
             }
-            Some(SupervisedTopic::Active(_)) | None => {
-                TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed)
-            }
+            Some(SupervisedTopic::Active(_)) | None => self.shared.new_topic_state(&topic),
         };
         self.start(state, address, false);
     }
@@ -194,7 +192,7 @@ impl<N: Network> SupervisorActor<N> {
     }
 
     fn state_with_subscribers(&self, topic: &N::Topic) -> TopicState<N> {
-        let mut state = TopicState::new(topic.clone(), &self.shared.limits, self.shared.seed);
+        let mut state = self.shared.new_topic_state(&topic);
         for (peer, connection_id) in self.peers.subscribers(topic) {
             state.restore_subscriber(peer, connection_id);
         }

@@ -14,11 +14,15 @@ use super::{
     connection::ConnectionId,
     inspect::stats::Stats,
     outcome::counters::InputCounters,
-    output::{Lane, pending::PendingOutput},
+    output::{
+        Lane,
+        pending::{PendingDelivery, PendingOutput},
+    },
 };
 use crate::{
+    admission::charge::Charge,
     limits::Limits,
-    network::{AppOutput, BoxFuture, FullMessage, Network, P2pMessage, P2pOutput, Validity, hooks::Hooks},
+    network::{BoxFuture, FullMessage, Network, P2pMessage, P2pOutput, Validity, hooks::Hooks},
     timestamp::Timestamp,
 };
 
@@ -34,7 +38,7 @@ pub(crate) struct Context<'a, N: Network> {
 #[derive_where(Debug, Default)]
 pub(crate) struct Outbox<N: Network> {
     pub(crate) p2p: Vec<PendingOutput<N>>,
-    pub(crate) app: Vec<AppOutput<N>>,
+    pub(crate) app: Vec<PendingDelivery<N>>,
     pub(crate) events: Vec<TopicEvent<N>>,
     pub(crate) stats: Stats,
     pub(crate) counters: InputCounters,
@@ -104,11 +108,21 @@ impl<N: Network> Outbox<N> {
         }
     }
 
-    /// Sends a full message to all of `to`, none of which is a bootstrap peer.
-    pub(crate) fn broadcast(&mut self, to: Vec<N::Peer>, message: &Arc<FullMessage<N>>, lane: Lane) {
+    /// Sends a full message of `bytes` bytes to all of `to`, none of which is a bootstrap peer.
+    pub(crate) fn broadcast(
+        &mut self,
+        to: Vec<N::Peer>,
+        message: &Arc<FullMessage<N>>,
+        bytes: usize,
+        lane: Lane,
+        charge: &mut Charge,
+    ) {
         if !to.is_empty() {
             self.stats.count_sent_app_messages += to.len() as u64;
-            self.p2p.push(PendingOutput::Broadcast { to, message: Arc::clone(message), lane });
+            let bytes = bytes + size_of_val(&*to) + size_of::<PendingOutput<N>>();
+            charge.begin(|| bytes);
+            let (message, charge) = (Arc::clone(message), charge.clone());
+            self.p2p.push(PendingOutput::Broadcast { to, message, bytes, lane, charge });
         }
     }
 }

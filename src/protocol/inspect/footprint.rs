@@ -4,7 +4,10 @@ use std::ops::{AddAssign, SubAssign};
 
 use serde::Serialize;
 
-use crate::limits::{Extensions, Limits};
+use crate::{
+    admission::totals::FLOOR,
+    limits::{Extensions, Limits},
+};
 
 /// The number of entries in each map that can grow, summed over topics. Fields that end in `_bytes` are in bytes.
 ///
@@ -32,11 +35,11 @@ use crate::limits::{Extensions, Limits};
 /// | `subscribers` | *T* + `max_topics_per_peer` | *P* | *P* × that |
 /// | `mesh` | *T* | *P*; inbound peers: `degree_high` + `opportunistic_graft_peers` | *T* × *P* |
 /// | `fanout` | *T* | `degree_optimal` | *T* × min(`degree_optimal`, *P*) |
-/// | `backoffs` | *R* | `max_backoffs_per_topic` | *R* × that |
-/// | `history` | | `max_history_per_topic`, and `max_history_bytes_per_topic` | *T* × that |
-/// | `seen` | | `max_seen_per_topic` | *T* × that |
+/// | `backoffs` | *R* | `max_backoffs_per_topic` | *R* × that, and `max_backoff_bytes` |
+/// | `history` | | `max_history_per_topic`, and `max_history_bytes_per_topic` | *T* × that, and `max_history_bytes` |
+/// | `seen` | | `max_seen_per_topic` | *T* × that, and `max_seen_bytes` |
 /// | `validating` | | `max_validating_per_topic` | min(*T* × that, `max_validating`); 2 × `max_batch_items` with batches |
-/// | `invalid` | | `max_invalid_per_topic`, and `max_invalid_bytes_per_topic` | *T* × that |
+/// | `invalid` | | `max_invalid_per_topic`, and `max_invalid_bytes_per_topic` | *T* × that, and `max_invalid_bytes` |
 /// | `promises` | *T* | `max_promises_per_topic` | *T* × that |
 /// | `sent_idontwant` | | `max_idontwant_per_heartbeat` | *T* × that |
 /// | `peer_idontwant` | `max_idontwant_per_heartbeat` × `idontwant_ticks` | | *P* × that |
@@ -44,6 +47,9 @@ use crate::limits::{Extensions, Limits};
 /// | `peers_by_connection` | 1 | | *P* |
 /// | `publish_reports` | | | the tickets of publications that are not complete, which the application holds |
 /// | `topic_by_message_id` | | as `history`; 0 if message ids contain the topic | *T* × `max_history_per_topic` |
+///
+/// A topic may have 16 KiB of its history, seen ids and invalid messages each, whatever other topics have: so
+/// totals in bytes may be exceeded by that for each topic.
 ///
 /// `subscribers` also counts connections that ended a moment ago, until the topics process the disconnection.
 ///
@@ -86,12 +92,16 @@ pub struct Footprint {
     pub fanout: usize,
     /// Backoffs, one for each peer and topic.
     pub backoffs: usize,
+    /// Size of the backoffs, in bytes, with their entries.
+    pub backoffs_bytes: usize,
     /// Messages in the history.
     pub history: usize,
     /// Size of the messages in the history, in bytes.
     pub history_bytes: usize,
     /// Message ids in the seen cache.
     pub seen: usize,
+    /// Size of the seen cache, in bytes, with its entries.
+    pub seen_bytes: usize,
     /// Messages under asynchronous validation or in a batch, as stored in the topics.
     pub validating: usize,
     /// Ids of rejected messages, with or without their content.
@@ -137,6 +147,7 @@ impl Footprint {
         let Extensions { max_idontwant_per_heartbeat, idontwant_ticks, .. } = limits.extensions;
         let per_peer = max_idontwant_per_heartbeat.saturating_mul(idontwant_ticks);
         let of_each = |bound: usize| topics.saturating_mul(bound);
+        let total = |max: usize, topics: usize| max.saturating_add(topics.saturating_mul(FLOOR));
         Self {
             connections: peers,
             subscriptions,
@@ -153,13 +164,17 @@ impl Footprint {
             fanout: of_each(limits.degree_optimal.min(peers)),
             backoffs: remembered.saturating_mul(bounds.max_backoffs_per_topic),
             history: of_each(bounds.max_history_per_topic),
-            history_bytes: of_each(bounds.max_history_bytes_per_topic),
+            backoffs_bytes: bounds.max_backoff_bytes,
+            history_bytes: of_each(bounds.max_history_bytes_per_topic)
+                .min(total(bounds.max_history_bytes, topics)),
             seen: of_each(bounds.max_seen_per_topic),
+            seen_bytes: total(bounds.max_seen_bytes, topics),
             validating: of_each(bounds.max_validating_per_topic)
                 .min(bounds.max_validating)
                 .max(bounds.max_batch_items.saturating_mul(2)),
             invalid: of_each(bounds.max_invalid_per_topic),
-            invalid_bytes: of_each(bounds.max_invalid_bytes_per_topic),
+            invalid_bytes: of_each(bounds.max_invalid_bytes_per_topic)
+                .min(total(bounds.max_invalid_bytes, topics)),
             promises: of_each(bounds.max_promises_per_topic),
             sent_idontwant: of_each(limits.extensions.max_idontwant_per_heartbeat),
             peer_idontwant: peers.saturating_mul(per_peer),
@@ -196,5 +211,5 @@ macro_rules! maps {
 }
 
 maps! {
-    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs history history_bytes seen validating invalid invalid_bytes promises sent_idontwant peer_idontwant heartbeat_quotas peers_by_connection publish_reports topic_by_message_id
+    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs backoffs_bytes history history_bytes seen seen_bytes validating invalid invalid_bytes promises sent_idontwant peer_idontwant heartbeat_quotas peers_by_connection publish_reports topic_by_message_id
 }

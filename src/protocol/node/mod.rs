@@ -40,6 +40,7 @@ use super::{
     topic::TopicState,
 };
 use crate::{
+    admission::{charge::Charge, totals::Totals},
     limits::Limits,
     network::{
         AppInput, AppOutput, ConnectionInfo, Delivery, FullMessage, Network, P2pInput, P2pMessage, P2pOutput,
@@ -56,6 +57,7 @@ pub struct Node<N: Network> {
     #[derive_where(skip)]
     network: Hooks<N>,
     limits: Arc<Limits<N::Topic>>,
+    totals: Totals,
     seed: u64,
     peers: Peers<N>,
     topics: Topics<N>,
@@ -100,6 +102,7 @@ impl<N: Network> Node<N> {
         Self {
             peers: Peers::new(network.clone(), Arc::clone(&limits), &options),
             network,
+            totals: Totals::new(&limits.bounds),
             limits,
             seed: options.seed,
             topics: Topics::default(),
@@ -335,7 +338,9 @@ impl<N: Network> Node<N> {
     /// Publishes a message.
     pub fn publish(&mut self, message: FullMessage<N>, now: Timestamp) -> PublishOutcome<N> {
         let topic = message.topic.clone();
-        self.on_topic(&topic, now, |state, cx, outbox| state.publish(Arc::new(message), cx, outbox))
+        self.on_topic(&topic, now, |state, cx, outbox| {
+            state.publish(Arc::new(message), Charge::default(), cx, outbox)
+        })
     }
 
     /// Joins a topic.

@@ -93,8 +93,8 @@ impl<N: Network> Node<N> {
     }
 
     fn topic_index(&mut self, topic: &N::Topic) -> TopicIndex {
-        let (limits, seed) = (&self.limits, self.seed);
-        self.topics.find_or_insert(topic, || TopicState::new(topic.clone(), limits, seed))
+        let (limits, totals, seed) = (&self.limits, &self.totals, self.seed);
+        self.topics.find_or_insert(topic, || TopicState::new(topic.clone(), limits, totals, seed))
     }
 
     /// Drops a topic whose state need not be retained.
@@ -207,7 +207,7 @@ impl<N: Network> Node<N> {
     fn take_outputs(&mut self, index: TopicIndex) {
         let outbox = &mut self.outbox;
         self.emitted.append(&mut outbox.p2p);
-        self.drained.app.append(&mut outbox.app);
+        self.drained.app.extend(outbox.app.drain(..).map(|delivery| delivery.message));
         for (id, entered) in outbox.history_changes.drain(..) {
             let topic = &self.topics.expect_mut(index).topic;
             if entered {

@@ -7,7 +7,8 @@ use derive_where::derive_where;
 
 use super::{Lane, OutputBatch};
 use crate::{
-    network::{FullMessage, Network, P2pMessage, P2pOutput},
+    admission::charge::Charge,
+    network::{AppOutput, FullMessage, Network, P2pMessage, P2pOutput, hooks::Hooks},
     protocol::connection::ConnectionId,
 };
 
@@ -18,7 +19,11 @@ pub(crate) enum PendingOutput<N: Network> {
     Broadcast {
         to: Vec<N::Peer>,
         message: Arc<FullMessage<N>>,
+        /// The bytes of all this in memory.
+        bytes: usize,
         lane: Lane,
+        #[expect(dead_code, reason = "dropping it ends the charge")]
+        charge: Charge,
     },
     /// An IHAVE or IDONTWANT to the peers of these connections.
     Gossip {
@@ -36,6 +41,17 @@ impl<N: Network> PendingOutput<N> {
             Self::Gossip { to, .. } => to.len(),
             Self::Output(_) => 1,
         }
+    }
+
+    /// The approximate bytes that the output keeps in memory while it is queued.
+    pub(crate) fn bytes(&self, network: &Hooks<N>) -> usize {
+        let contents = match self {
+            Self::Broadcast { bytes, .. } => return *bytes,
+            Self::Gossip { to, message } => size_of_val(&**to) + message.bytes(network),
+            Self::Output(P2pOutput::OutMessage { message, .. }) => message.bytes(network),
+            Self::Output(_) => 0,
+        };
+        size_of::<Self>() + contents
     }
 
     /// The lane of the output.
@@ -62,11 +78,18 @@ impl<N: Network> PendingOutput<N> {
     /// empty.
     pub(crate) fn resolve(self, resolve: impl FnOnce(&[ConnectionId]) -> Vec<N::Peer>) -> OutputBatch<N> {
         match self {
-            Self::Broadcast { to, message, lane } => OutputBatch::Broadcast { to, message, lane },
+            Self::Broadcast { to, message, lane, .. } => OutputBatch::Broadcast { to, message, lane },
             Self::Gossip { to, message } => OutputBatch::Gossip { to: resolve(&to), message },
             Self::Output(output) => OutputBatch::Output(output),
         }
     }
+}
+
+/// A message for the application, with what is charged for it until it is read.
+#[derive_where(Clone, Debug)]
+pub(crate) struct PendingDelivery<N: Network> {
+    pub(crate) message: AppOutput<N>,
+    pub(crate) charge: Charge,
 }
 
 impl<N: Network> From<P2pOutput<N>> for PendingOutput<N> {

@@ -2,49 +2,62 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::timestamp::Timestamp;
+use crate::{
+    admission::totals::{Remembered, Share, Totals},
+    timestamp::Timestamp,
+};
 
 /// The backoffs of one topic.
 ///
 /// As in the reference, an expired entry prevents this node from grafting the peer until the next cleanup, while a
 /// GRAFT of the peer is accepted as soon as the backoff has ended.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Backoffs<P> {
     until: BTreeMap<P, Timestamp>,
     max: usize,
+    /// The bytes of the entries.
+    share: Share,
 }
 
 impl<P: Ord + Clone> Backoffs<P> {
+    /// The approximate bytes of an entry.
+    const ENTRY: usize = 2 * size_of::<(P, Timestamp)>();
+
     /// Makes an empty collection that holds at most `max` backoffs.
-    pub(crate) fn new(max: usize) -> Self {
-        Self { until: BTreeMap::new(), max }
+    pub(crate) fn new(max: usize, totals: &Totals) -> Self {
+        Self { until: BTreeMap::new(), max, share: totals.share(Remembered::Backoffs) }
     }
 
     /// Sets a backoff of `span` for `peer`. A longer existing backoff is not shortened.
     pub(crate) fn set(&mut self, peer: &P, span: Duration, now: Timestamp) {
         let expiry = now.after(span);
-        match self.until.get_mut(peer) {
-            Some(until) => *until = expiry.max(*until),
-            None => {
-                self.make_room();
-                if self.until.len() < self.max {
-                    self.until.insert(peer.clone(), expiry);
-                }
-            }
+        if let Some(until) = self.until.get_mut(peer) {
+            *until = expiry.max(*until);
+        } else if self.make_room() {
+            self.until.insert(peer.clone(), expiry);
+        } else {
+            self.share.count_evicted(1);
         }
     }
 
-    /// Removes the eighth of the entries that ends first if the collection is full. Removing many at once makes the
-    /// search rare.
-    fn make_room(&mut self) {
-        if self.until.len() < self.max || self.until.is_empty() {
-            return;
+    /// Makes room for one more entry. If there is none, it removes the eighth of the entries that ends first: removing many
+    /// at once makes the search rare. Returns false if that is not enough.
+    fn make_room(&mut self) -> bool {
+        if self.until.len() < self.max && self.share.try_add(Self::ENTRY) {
+            return true;
+        }
+        if self.until.is_empty() {
+            return false;
         }
         let mut ends: Vec<_> = self.until.iter().map(|(peer, until)| (*until, peer.clone())).collect();
-        let (first, last, _) = ends.select_nth_unstable(self.max / 8);
+        let eighth = ends.len() / 8;
+        let (first, last, _) = ends.select_nth_unstable(eighth);
         for (_, peer) in first.iter().chain([&*last]) {
             self.until.remove(peer);
         }
+        self.share.count_evicted(eighth + 1);
+        self.share.remove((eighth + 1) * Self::ENTRY);
+        self.until.len() < self.max && self.share.try_add(Self::ENTRY)
     }
 
     /// The end of the backoff of `peer`, which may have passed.
@@ -58,11 +71,17 @@ impl<P: Ord + Clone> Backoffs<P> {
 
     /// Removes entries that expired at least `slack` ago. The slack covers a GRAFT in transit and clock differences.
     pub(crate) fn cleanup(&mut self, slack: Duration, now: Timestamp) {
+        let before = self.until.len();
         self.until.retain(|_, until| until.after(slack) > now);
+        self.share.remove((before - self.until.len()) * Self::ENTRY);
     }
 
     pub(crate) fn len(&self) -> usize {
         self.until.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.share.bytes()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

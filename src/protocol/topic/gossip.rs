@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, slice, sync::Arc, time::Duration};
 
 use super::{TopicState, subscribers::Subscribers};
 use crate::{
+    admission::charge::Charge,
     limits::Limits,
     network::{Network, P2pMessage, PeerAction, Validity},
     protocol::{
@@ -91,7 +92,7 @@ impl<N: Network> TopicState<N> {
                 Validity::Invalid => return None,
                 Validity::Outdated => {}
                 Validity::Valid | Validity::Unknown => {
-                    let has_verdict = self.seen.get(&id).is_some() || self.invalid_cache.contains_id(&id);
+                    let has_verdict = self.seen.contains(&id) || self.invalid_cache.contains_id(&id);
                     if !has_verdict && cx.network.peer_filter(peer, PeerAction::IHave(&id)) {
                         missing.push(id);
                     }
@@ -128,8 +129,10 @@ impl<N: Network> TopicState<N> {
         for answer in answers.values() {
             if let IWantAnswer::Message(message) = answer {
                 outbox.stats.count_recv_iwants += 1;
+                // The history has the message; the p2p stream bounds the answers.
                 let to = if bootstrap { Vec::new() } else { vec![peer.clone()] };
-                outbox.broadcast(to, message, Lane::Answer);
+                let bytes = message.size(cx.network);
+                outbox.broadcast(to, message, bytes, Lane::Answer, &mut Charge::default());
             }
         }
         IWantOutcome::Answered { ids: answers }
@@ -137,20 +140,13 @@ impl<N: Network> TopicState<N> {
 
     /// Answers the request of one id. Every request counts, whatever the answer.
     fn answer(&mut self, peer: &N::Peer, id: &N::MessageId, cx: &Context<'_, N>) -> IWantAnswer<N> {
-        let Some(cached) = self.history.get_mut(id) else { return IWantAnswer::NotFound };
-        let is_full = cached.accesses.len() >= cx.limits.bounds.max_iwant_peers_per_message;
-        if is_full && !cached.accesses.contains_key(peer) {
-            return IWantAnswer::TooManyRequests;
-        }
-        let accesses = match cached.accesses.get_mut(peer) {
-            Some(accesses) => accesses,
-            None => cached.accesses.entry(peer.clone()).or_default(),
+        let Some((message, requests)) = self.history.count_request(peer, id, cx.limits) else {
+            return IWantAnswer::NotFound;
         };
-        *accesses = accesses.saturating_add(1);
-        if *accesses > cx.limits.max_gossip_retransmission {
+        if requests.is_none_or(|requests| requests > cx.limits.max_gossip_retransmission) {
             IWantAnswer::TooManyRequests
         } else if cx.network.peer_filter(peer, PeerAction::IWant(id)) {
-            IWantAnswer::Message(Arc::clone(&cached.message))
+            IWantAnswer::Message(Arc::clone(message))
         } else {
             IWantAnswer::Ignored
         }

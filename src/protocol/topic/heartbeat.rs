@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{TopicState, receive::on_evicted};
+use super::TopicState;
 use crate::{
     network::{Network, P2pMessage},
     protocol::{
@@ -37,9 +37,8 @@ impl<N: Network> TopicState<N> {
             outbox.send(grafted.peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });
         }
         self.maintain_fanout(cx);
-        let history_bytes = &mut self.history_bytes;
-        self.history.advance(|id, cached| on_evicted(id, cached, history_bytes, outbox));
-        self.seen.advance(|_, _| {});
+        self.history.advance(outbox);
+        self.seen.advance();
         self.invalid_cache.advance();
         self.sent_idontwant.advance();
         self.pruned.clone_from(&maintenance.pruned);

@@ -1,11 +1,13 @@
 //! Remembers rejected messages of a topic for some heartbeats: the content of invalid ones, so that copies are not validated
-//! again, and the ids of invalid and outdated ones, so that they are not requested. Bounded in items and bytes.
+//! again, and the ids of invalid and outdated ones, so that they are not requested. Bounded in items and bytes, for the topic
+//! and for all topics together.
 
 use std::sync::Arc;
 
 use derive_where::derive_where;
 
 use crate::{
+    admission::totals::{Remembered, Share, Totals},
     limits::{Bounds, Limits},
     network::{FullMessage, Network},
     protocol::time_cache::TimeCache,
@@ -20,15 +22,23 @@ pub(super) struct InvalidCache<N: Network> {
     max_bytes: usize,
     bytes: usize,
     /// An invalid message with its size in bytes. `None` for an outdated message, and for an invalid one that is too large.
-    messages: TimeCache<N::MessageId, Option<(Arc<FullMessage<N>>, usize)>>,
+    messages: TimeCache<N::MessageId, Entry<N>>,
+    /// The bytes of the messages and of their entries.
+    share: Share,
 }
 
+type Entry<N> = Option<(Arc<FullMessage<N>>, usize)>;
+
 impl<N: Network> InvalidCache<N> {
-    pub(super) fn new<T>(limits: &Limits<T>) -> Self {
+    /// The approximate bytes of an entry besides its message.
+    const ENTRY: usize = TimeCache::<N::MessageId, Entry<N>>::ENTRY;
+
+    pub(super) fn new<T>(limits: &Limits<T>, totals: &Totals) -> Self {
         let Bounds { max_invalid_per_topic, max_invalid_bytes_per_topic: max_bytes, .. } = limits.bounds;
         let ticks = limits.extensions.invalid_memory_ticks;
         let max = if ticks > 0 { max_invalid_per_topic } else { 0 };
-        Self { max, max_bytes, bytes: 0, messages: TimeCache::new(ticks) }
+        let share = totals.share(Remembered::Invalid);
+        Self { max, max_bytes, bytes: 0, messages: TimeCache::new(ticks), share }
     }
 
     /// Whether a message with this id and content was found invalid.
@@ -45,26 +55,46 @@ impl<N: Network> InvalidCache<N> {
     /// Remembers an invalid message of `bytes` bytes, unless the cache is full or has the id. Of a message for which there
     /// are not enough bytes left it remembers the id.
     pub(super) fn add(&mut self, message: Arc<FullMessage<N>>, bytes: usize) {
-        let id = message.message_id.clone();
-        let known = self.contains_id(&id);
-        let fits = bytes <= self.max_bytes - self.bytes;
-        if !known && self.len() < self.max {
-            self.bytes += if fits { bytes } else { 0 };
-            self.messages.insert(id, |_| Some(fits.then_some((message, bytes))));
+        if !self.has_room(&message.message_id) {
+            return;
         }
+        let fits = bytes <= self.max_bytes - self.bytes && self.share.try_add(bytes + Self::ENTRY);
+        if fits {
+            self.bytes += bytes;
+            self.messages.insert(message.message_id.clone(), |_| Some(Some((message, bytes))));
+        } else {
+            self.share.count_evicted(1);
+            self.add_id(&message.message_id);
+        }
+    }
+
+    fn has_room(&self, id: &N::MessageId) -> bool {
+        !self.contains_id(id) && self.len() < self.max
     }
 
     /// Remembers the id of an outdated message, unless the cache is full or has it.
     pub(super) fn add_id(&mut self, id: &N::MessageId) {
-        if !self.contains_id(id) && self.len() < self.max {
+        if self.has_room(id) && self.share.try_add(Self::ENTRY) {
             self.messages.insert(id.clone(), |_| Some(None));
         }
     }
 
+    /// Removes everything.
+    pub(super) fn clear(&mut self) {
+        let ticks = self.messages.length();
+        self.messages = TimeCache::new(ticks);
+        self.bytes = 0;
+        self.share.clear();
+    }
+
     /// Starts the next heartbeat and removes expired messages.
     pub(super) fn advance(&mut self) {
-        let total = &mut self.bytes;
-        self.messages.advance(|_, message| *total -= message.map_or(0, |(_, bytes)| bytes));
+        let Self { messages, bytes, share, .. } = self;
+        messages.advance(|_, message| {
+            let removed = message.map_or(0, |(_, bytes)| bytes);
+            *bytes -= removed;
+            share.remove(removed + Self::ENTRY);
+        });
     }
 
     pub(super) fn len(&self) -> usize {

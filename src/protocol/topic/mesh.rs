@@ -279,7 +279,7 @@ impl<N: Network> TopicState<N> {
         }
         outbox.counters.removed(LeaveReason::Leave, mesh.len());
         outbox.events.push(TopicEvent::Left);
-        self.clear_pending(cx.limits, outbox);
+        self.clear_pending(outbox);
         let no_px = self.leave_prunes.iter().filter(|pruned| pruned.no_px).map(|pruned| pruned.peer.clone());
         LeaveOutcome::Left { no_px: no_px.collect(), to_prune: mesh.into_keys().collect() }
     }

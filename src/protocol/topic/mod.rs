@@ -19,16 +19,17 @@ pub(in crate::protocol) mod delivery_counts;
 mod fanout;
 mod gossip;
 mod heartbeat;
+mod history;
 pub(in crate::protocol) mod idontwant;
 pub(crate) mod inspect;
 mod invalid_cache;
 mod mesh;
-pub(in crate::protocol) mod messages;
 mod pending_validation;
 mod promises;
 mod publish;
 mod px;
 mod receive;
+mod seen;
 pub(in crate::protocol) mod subscribers;
 
 use std::collections::BTreeMap;
@@ -36,14 +37,8 @@ use std::collections::BTreeMap;
 use derive_where::derive_where;
 
 use self::{
-    backoff::Backoffs,
-    delivery_counts::DeliveryCounts,
-    idontwant::SentIDontWant,
-    invalid_cache::InvalidCache,
-    messages::{Cached, Seen},
-    pending_validation::PendingValidations,
-    promises::Promises,
-    receive::on_evicted,
+    backoff::Backoffs, delivery_counts::DeliveryCounts, history::History, idontwant::SentIDontWant,
+    invalid_cache::InvalidCache, pending_validation::PendingValidations, promises::Promises, seen::SeenIds,
     subscribers::Subscribers,
 };
 use super::{
@@ -56,9 +51,9 @@ use super::{
     },
     outcome::{SubscribeOutcome, UnsubscribeOutcome, counters::PromiseEvent, reason::LeaveReason},
     rng::{ProtocolRng, rng_for},
-    time_cache::TimeCache,
 };
 use crate::{
+    admission::totals::Totals,
     limits::Limits,
     network::{Network, P2pMessage},
     timestamp::Timestamp,
@@ -78,12 +73,8 @@ pub(crate) struct TopicState<N: Network> {
     /// The fanout. It can be `Some` only while the topic is not joined.
     fanout: Option<Fanout<N>>,
     backoffs: Backoffs<N::Peer>,
-    /// The messages that peers can request by IWANT.
-    history: TimeCache<N::MessageId, Cached<N>>,
-    /// The bytes of the messages in `history`.
-    history_bytes: usize,
-    /// The ids of handled messages, to recognise duplicates.
-    seen: TimeCache<N::MessageId, Seen<N>>,
+    history: History<N>,
+    seen: SeenIds<N>,
     /// Deliveries that have not been reported to the peers' side.
     delivery_counts: DeliveryCounts<N>,
     /// Messages under asynchronous validation, each with its senders so far.
@@ -110,7 +101,7 @@ pub(super) struct Fanout<N: Network> {
 }
 
 impl<N: Network> TopicState<N> {
-    pub(crate) fn new(topic: N::Topic, limits: &Limits<N::Topic>, seed: u64) -> Self {
+    pub(crate) fn new(topic: N::Topic, limits: &Limits<N::Topic>, totals: &Totals, seed: u64) -> Self {
         Self {
             rng: rng_for(seed, "topic", &topic),
             topic,
@@ -118,15 +109,14 @@ impl<N: Network> TopicState<N> {
             direct: BTreeMap::new(),
             mesh: None,
             fanout: None,
-            backoffs: Backoffs::new(limits.bounds.max_backoffs_per_topic),
-            history: TimeCache::new(limits.history_length),
-            history_bytes: 0,
-            seen: TimeCache::new(limits.seen_history_length),
+            backoffs: Backoffs::new(limits.bounds.max_backoffs_per_topic, totals),
+            history: History::new(limits, totals),
+            seen: SeenIds::new(limits, totals),
             delivery_counts: DeliveryCounts::default(),
             pending_validations: PendingValidations::new(&limits.bounds),
             batched: PendingValidations::new(&limits.bounds),
             promises: Promises::default(),
-            invalid_cache: InvalidCache::new(limits),
+            invalid_cache: InvalidCache::new(limits, totals),
             sent_idontwant: SentIDontWant::default(),
             pruned: Vec::new(),
             leave_prunes: Vec::new(),
@@ -134,10 +124,10 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Clears the state that matters only while the topic is joined.
-    pub(super) fn clear_pending(&mut self, limits: &Limits<N::Topic>, outbox: &mut Outbox<N>) {
+    pub(super) fn clear_pending(&mut self, outbox: &mut Outbox<N>) {
         outbox.counters.promise(PromiseEvent::Cancelled, self.promises.len());
         self.promises = Promises::default();
-        self.invalid_cache = InvalidCache::new(limits);
+        self.invalid_cache.clear();
         self.sent_idontwant = SentIDontWant::default();
     }
 
@@ -160,11 +150,7 @@ impl<N: Network> TopicState<N> {
     /// Reports what the peers' side and the index of message ids must know of a state that is dropped after a panic.
     pub(crate) fn abandon(&mut self, outbox: &mut Outbox<N>) {
         self.flush_delivery_counts(outbox);
-        while self.history.insertions() > 0 {
-            if let Some((id, cached)) = self.history.pop_oldest() {
-                on_evicted(id, cached, &mut self.history_bytes, outbox);
-            }
-        }
+        self.history.clear(outbox);
     }
 
     /// Whether the application has joined the topic.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{TopicState, idontwant::filter_idontwant};
 use crate::{
+    admission::charge::Charge,
     network::{FullMessage, Network},
     protocol::{
         exchange::{Context, Outbox},
@@ -13,18 +14,21 @@ use crate::{
 };
 
 impl<N: Network> TopicState<N> {
-    /// Publishes a message of the application. It is not delivered to the application itself.
+    /// Publishes a message of the application. It is not delivered to the application itself. The message is charged until
+    /// it is sent.
     pub(crate) fn publish(
         &mut self,
         message: Arc<FullMessage<N>>,
+        mut charge: Charge,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> PublishOutcome<N> {
-        if self.seen.get(&message.message_id).is_some() {
+        if self.seen.contains(&message.message_id) {
             return PublishOutcome::AlreadyPublished;
         }
         self.fulfil_promises(&message.message_id, cx, outbox);
-        self.record_seen(&message, None, Vec::new(), cx, outbox);
+        let bytes = message.size(cx.network);
+        self.record_seen(&message, bytes, None, Vec::new(), cx, outbox);
         if self.mesh.is_none() {
             self.refresh_fanout(cx);
         }
@@ -33,7 +37,7 @@ impl<N: Network> TopicState<N> {
         if self.mesh.is_none() {
             outbox.counters.fanout_sends(sent.len());
         }
-        outbox.broadcast(sent, &message, Lane::Publish);
+        outbox.broadcast(sent, &message, bytes, Lane::Publish, &mut charge);
         PublishOutcome::Published { to }
     }
 }

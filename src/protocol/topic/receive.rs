@@ -2,18 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{
-    TopicState,
-    idontwant::filter_idontwant,
-    messages::{Cached, Seen},
-};
+use super::{TopicState, idontwant::filter_idontwant};
 use crate::{
     network::{BoxFuture, Delivery, FullMessage, Network, Validity, hooks::HookPanicked},
     protocol::{
         connection::ConnectionId,
         exchange::{Context, Outbox, Validation, command::ValidationMode, event::TopicEvent},
         outcome::{ReceiveOutcome, labels::Input},
-        output::Lane,
+        output::{Lane, pending::PendingDelivery},
     },
 };
 
@@ -68,8 +64,9 @@ impl<N: Network> TopicState<N> {
     /// Reports the first copy of a message for the batch. Copies that arrive before the verdict only add their senders,
     /// here and not in the batch.
     #[inline(never)]
-    fn add_to_batch(&mut self, delivery: Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
+    fn add_to_batch(&mut self, mut delivery: Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         if !self.batched.join(&delivery) {
+            delivery.begin_charge(cx.network);
             self.batched.add(delivery.clone(), cx.now, usize::MAX);
             outbox.events.push(TopicEvent::Batch(delivery));
         }
@@ -127,11 +124,12 @@ impl<N: Network> TopicState<N> {
 
     fn start_validation(
         &mut self,
-        delivery: Delivery<N>,
+        mut delivery: Delivery<N>,
         verdict: BoxFuture<Validity>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
+        delivery.begin_charge(cx.network);
         let message = Arc::clone(&delivery.message);
         if !self.pending_validations.add(delivery, cx.now, cx.limits.bounds.max_validating_per_topic) {
             cx.network.discard(verdict);
@@ -171,10 +169,10 @@ impl<N: Network> TopicState<N> {
 
     /// Whether the message is a duplicate. A duplicate within the delivery window earns P3.
     fn is_duplicate(&mut self, delivery: &Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> bool {
-        let Some(seen) = self.seen.get_mut(&delivery.message.message_id) else { return false };
-        outbox.counters.duplicate(|| cx.now.saturating_since(seen.first_seen));
+        let Some(mut seen) = self.seen.get_mut(&delivery.message.message_id) else { return false };
+        outbox.counters.duplicate(|| cx.now.saturating_since(seen.first_seen()));
         let window = cx.limits.score.topics.parameters(&self.topic).mesh_message_deliveries_window;
-        if cx.now <= seen.first_seen.after(window) {
+        if cx.now <= seen.first_seen().after(window) {
             let mut credit = |peer| {
                 if seen.credit_duplicate(peer, cx.limits) {
                     self.delivery_counts.duplicate_in_window(peer, outbox);
@@ -211,7 +209,7 @@ impl<N: Network> TopicState<N> {
 
     fn apply_verdict(
         &mut self,
-        delivery: Delivery<N>,
+        mut delivery: Delivery<N>,
         verdict: Validity,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
@@ -229,6 +227,7 @@ impl<N: Network> TopicState<N> {
             }
             Validity::Unknown => {
                 outbox.stats.count_recv_unknown_validity_app_messages += 1;
+                delivery.begin_charge(cx.network);
                 outbox.events.push(TopicEvent::Park(delivery));
                 ReceiveOutcome::Unknown
             }
@@ -243,14 +242,16 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
         outbox.stats.count_recv_valid_app_messages += 1;
-        let Delivery { sender, co_senders, message } = delivery;
+        let Delivery { sender, co_senders, message, mut charge } = delivery;
+        let bytes = message.size(cx.network);
         self.delivery_counts.first(&sender, outbox);
         co_senders.iter().for_each(|peer| self.delivery_counts.duplicate_in_window(peer, outbox));
         let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
         filter_idontwant(&mut sent, &message, cx, &mut outbox.counters);
-        self.record_seen(&message, Some(sender), co_senders, cx, outbox);
-        outbox.broadcast(sent, &message, Lane::Forward);
-        outbox.app.push(message);
+        self.record_seen(&message, bytes, Some(sender), co_senders, cx, outbox);
+        outbox.broadcast(sent, &message, bytes, Lane::Forward, &mut charge);
+        charge.begin(|| bytes);
+        outbox.app.push(PendingDelivery { message, charge });
         ReceiveOutcome::Route { to }
     }
 
@@ -284,73 +285,18 @@ impl<N: Network> TopicState<N> {
         (to, sent)
     }
 
-    /// Adds a message to the history and its id to the seen ids.
+    /// Adds a message of `bytes` bytes to the history and its id to the seen ids.
     pub(super) fn record_seen(
         &mut self,
         message: &Arc<FullMessage<N>>,
+        bytes: usize,
         first_sender: Option<N::Peer>,
         other_senders: Vec<N::Peer>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
-        let id = &message.message_id;
-        let bytes = message.size(cx.network);
-        // A message larger than the whole history would evict all others, and then itself.
-        let fits = bytes <= cx.limits.bounds.max_history_bytes_per_topic;
-        if fits {
-            self.cache_message(message, bytes, cx, outbox);
-        }
-        self.seen.insert(id.clone(), |known| match known {
-            Some(seen) => {
-                seen.add_senders(first_sender, other_senders);
-                None
-            }
-            None => Some(Seen { first_seen: cx.now, first_sender, other_senders }),
-        });
-        self.enforce_bounds(cx, outbox);
-    }
-
-    fn cache_message(
-        &mut self,
-        message: &Arc<FullMessage<N>>,
-        bytes: usize,
-        cx: &Context<'_, N>,
-        outbox: &mut Outbox<N>,
-    ) {
-        let history_bytes = &mut self.history_bytes;
-        let id = &message.message_id;
-        self.history.insert(id.clone(), |known| match known {
-            Some(cached) => {
-                if cached.reported {
-                    outbox.history_changes.push((id.clone(), true));
-                }
-                None
-            }
-            None => {
-                *history_bytes += bytes;
-                // Asked once, so that entry and eviction agree even if the hook panics.
-                let reported = cx.network.topic_of(id).is_none();
-                if reported {
-                    outbox.history_changes.push((id.clone(), true));
-                }
-                Some(Cached { message: Arc::clone(message), bytes, reported, accesses: BTreeMap::new() })
-            }
-        });
-    }
-
-    /// Evicts the oldest messages and seen ids that exceed a limit.
-    fn enforce_bounds(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
-        let bounds = &cx.limits.bounds;
-        while self.history.insertions() > bounds.max_history_per_topic
-            || self.history_bytes > bounds.max_history_bytes_per_topic
-        {
-            if let Some((id, cached)) = self.history.pop_oldest() {
-                on_evicted(id, cached, &mut self.history_bytes, outbox);
-            }
-        }
-        while self.seen.insertions() > bounds.max_seen_per_topic {
-            self.seen.pop_oldest();
-        }
+        self.history.insert(message, bytes, cx, outbox);
+        self.seen.insert(&message.message_id, first_sender, other_senders, cx);
     }
 
     /// Handles a parked message again.
@@ -378,18 +324,5 @@ impl<N: Network> TopicState<N> {
             outbox.counters.input(Input::ValidationResult, &outcome);
         }
         outbox.events.push(TopicEvent::Dispatched);
-    }
-}
-
-/// Accounts for a message that leaves the history.
-pub(super) fn on_evicted<N: Network>(
-    id: N::MessageId,
-    cached: Cached<N>,
-    history_bytes: &mut usize,
-    outbox: &mut Outbox<N>,
-) {
-    *history_bytes -= cached.bytes;
-    if cached.reported {
-        outbox.history_changes.push((id, false));
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     admission::{Credit, CreditOwner, refused::Refused},
     directory::connection::ConnectionRecord,
     input_recorder::RecordedInput,
-    network::{ConnectionInfo, FullMessage, Network, P2pInput, P2pMessage, PxPeer, hooks::Hooks},
+    network::{ConnectionInfo, FullMessage, Network, P2pInput, P2pMessage, hooks::Hooks},
     protocol::{event::Event, iwant::IWantByTopic},
     worker::lifecycle::Lifetime,
 };
@@ -320,15 +320,7 @@ fn check_p2p_queue<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
 
 /// The approximate bytes that a queued message takes, for all but full messages.
 fn queued_bytes_of_control<N: Network>(network: &Hooks<N>, message: &P2pMessage<N>) -> usize {
-    let ids = |ids: &[N::MessageId]| ids.iter().map(|id| network.message_id_size(id)).sum::<usize>();
-    let contents = match message {
-        P2pMessage::IHave { message_ids, .. }
-        | P2pMessage::IWant { message_ids }
-        | P2pMessage::IDontWant { message_ids } => ids(message_ids),
-        P2pMessage::Prune { px, .. } => px.iter().map(PxPeer::size).sum(),
-        _ => 0,
-    };
-    contents.saturating_add(size_of::<TopicItem<N>>() + size_of::<PeerMessage<N>>())
+    message.bytes(network).saturating_add(size_of::<TopicItem<N>>() + size_of::<PeerMessage<N>>())
 }
 
 /// The approximate bytes that a queued full message takes.

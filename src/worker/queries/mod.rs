@@ -78,7 +78,7 @@ impl<N: Network> Worker<N> {
     }
 
     /// The fill level of each queue.
-    pub fn queues(&self) -> [QueueStatus; 6] {
+    pub fn queues(&self) -> [QueueStatus; 9] {
         let (shared, bounds) = (&self.shared, &self.shared.limits.bounds);
         let queue = |name, depth, capacity| QueueStatus { name, depth, capacity };
         let input = shared.admission.queued();
@@ -87,8 +87,11 @@ impl<N: Network> Worker<N> {
             queue("input", input.items(), bounds.max_input_items),
             queue("input_bytes", input.bytes(), bounds.max_input_bytes),
             queue("publication", publications.items(), bounds.max_input_items),
+            queue("publication_bytes", publications.bytes(), shared.publications.admission().max_bytes()),
             queue("p2p_output", shared.p2p.len(), bounds.max_output_items),
+            queue("p2p_output_bytes", shared.p2p.bytes(), bounds.max_output_bytes),
             queue("app_output", shared.app.len(), bounds.max_output_items),
+            queue("app_output_bytes", shared.app.bytes(), bounds.max_output_bytes),
             queue("validation", shared.validating(), bounds.max_validating),
         ]
     }

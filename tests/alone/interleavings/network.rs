@@ -263,6 +263,14 @@ impl Network for ScheduledNetwork {
         Some(id.topic.clone())
     }
 
+    fn message_size(&self, message: &String) -> usize {
+        message.len()
+    }
+
+    fn message_id_size(&self, id: &Id) -> usize {
+        size_of_val(id)
+    }
+
     fn validate_id(&self, id: &Id) -> Validity {
         self.hooks.call(Hook::ValidateId, std::slice::from_ref(id));
         Validity::Valid

@@ -140,6 +140,14 @@ impl Network for TraceNetwork {
         Some(Arc::clone(&id.topic))
     }
 
+    fn message_size(&self, message: &Arc<str>) -> usize {
+        message.len()
+    }
+
+    fn message_id_size(&self, id: &ReferenceId) -> usize {
+        size_of_val(id)
+    }
+
     fn validate_id(&self, id: &ReferenceId) -> Validity {
         let app = self.read();
         app.verdict(&app.ids, id)

@@ -36,9 +36,11 @@ const AREAS: &[Area] = &[
             &["worker"],
             &["actors"],
             &["metrics", "outputs", "directory"],
-            &["admission", "input_recorder"],
+            &["input_recorder"],
             &["protocol"],
-            &["limits", "network", "plain", "clock", "timestamp"],
+            &["network", "plain"],
+            &["admission"],
+            &["limits", "clock", "timestamp"],
         ],
         // The HTTP scope may serve a libp2p node; the transport may define how its values are recorded.
         apart: &[("http", "recording"), ("recording", "http"), ("libp2p", "http")],

@@ -9,3 +9,4 @@ mod mesh;
 mod score;
 mod setup;
 mod subscriptions;
+mod totals;

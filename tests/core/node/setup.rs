@@ -47,6 +47,10 @@ impl Network for Plain {
         None
     }
 
+    fn message_id_size(&self, id: &u32) -> usize {
+        size_of_val(id)
+    }
+
     fn validate(&self, _: &Delivery<Self>) -> Validity {
         match [&self.all_invalid, &self.all_outdated].map(|all| all.load(Ordering::Relaxed)) {
             [true, _] => Validity::Invalid,

@@ -313,7 +313,7 @@ const ENGINE: Row = Row {
         Panel::new("Queue fill level", "percentunit", "Share of the limit; at 100 % inputs are refused and outputs dropped, the least urgent lane first", &[
             (r#"gossipsub_queue_depth{instance="$node"} / on (instance, queue) gossipsub_queue_capacity"#, "{{queue}}"),
         ]),
-        Panel::new("Queued input bytes", "bytes", "Bytes in the input queues", &[
+        Panel::new("Queue bytes", "bytes", "Bytes of queued inputs and held messages, of publications, and of both output streams", &[
             (r#"gossipsub_queue_bytes{instance="$node"}"#, "{{queue}}"),
         ]),
         Panel::new("Queue wait, p99", "s", "Time that items wait in each queue; a sample of them", &[
@@ -330,7 +330,10 @@ const ENGINE: Row = Row {
         Panel::new("Map entries", "short", "Entries in each map of the engine", &[
             (r#"sum by (cache) (gossipsub_cache_entries{instance="$node"})"#, "{{cache}}"),
         ]),
-        Panel::new("Message bytes in memory", "bytes", "Bytes of messages in the history, parked, and in the cache of invalid messages", &[
+        Panel::new("Evictions", "cps", "Entries that a limit removed before their time or kept out, per second", &[
+            (r#"sum by (cache) (rate(gossipsub_cache_evictions_total{instance="$node"}[$__rate_interval]))"#, "{{cache}}"),
+        ]),
+        Panel::new("Bytes in memory", "bytes", "Bytes of messages in the history, parked, and in the cache of invalid messages; and of seen ids and backoffs", &[
             (r#"sum by (cache) (gossipsub_cache_bytes{instance="$node"})"#, "{{cache}}"),
         ])
         .stacked(),

@@ -115,6 +115,10 @@ impl Network for FragileNetwork {
         Some(id.topic.clone())
     }
 
+    fn message_id_size(&self, id: &FragileId) -> usize {
+        size_of_val(id)
+    }
+
     fn validate(&self, delivery: &Delivery<Self>) -> Validity {
         self.validator.as_ref().map_or(Validity::Valid, |validator| validator(delivery))
     }

@@ -110,6 +110,14 @@ impl<I: Ids> Network for Net<I> {
         I::topic_of(id)
     }
 
+    fn message_size(&self, message: &u8) -> usize {
+        size_of_val(message)
+    }
+
+    fn message_id_size(&self, id: &I::Id) -> usize {
+        size_of_val(id)
+    }
+
     fn validate_id(&self, id: &I::Id) -> Validity {
         self.answers().ids.get(&I::number(id)).copied().unwrap_or(Validity::Valid)
     }

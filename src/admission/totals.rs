@@ -1,0 +1,130 @@
+//! The limits in bytes of what the topics of an engine remember. All topics share each limit: each may use the first half
+//! as it needs, and has a fair share of the second half.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use enum_map::{Enum, EnumMap, enum_map};
+use strum::VariantNames;
+
+use crate::limits::Bounds;
+
+/// What topics remember; the names are metric labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Remembered {
+    /// Messages that peers can request, and who requested them.
+    History,
+    /// Ids of handled messages with their senders.
+    Seen,
+    /// Rejected messages.
+    Invalid,
+    Backoffs,
+}
+
+/// The bytes of messages and ids that a topic may have of each kind whatever other topics have, so that none is left without
+/// any. Only joined topics have some.
+pub(crate) const FLOOR: usize = 16 * 1024;
+
+/// The limits of one engine.
+#[derive(Clone, Debug)]
+pub(crate) struct Totals(EnumMap<Remembered, Arc<Total>>);
+
+/// The limit of one kind and what topics have of it.
+#[derive(Debug)]
+struct Total {
+    max: usize,
+    /// [`FLOOR`], or 0 for a kind that topics have which were never joined.
+    floor: usize,
+    used: AtomicUsize,
+    /// The number of topics that have something.
+    topics: AtomicUsize,
+    /// The number of entries that were removed before their time, or not stored.
+    evicted: AtomicU64,
+}
+
+/// What one topic has of one kind. Dropping it returns the bytes.
+#[derive(Debug)]
+pub(crate) struct Share {
+    total: Arc<Total>,
+    own: usize,
+}
+
+impl Totals {
+    pub(crate) fn new(bounds: &Bounds) -> Self {
+        let total = |max, floor| Total { max, floor, used: 0.into(), topics: 0.into(), evicted: 0.into() };
+        Self(enum_map! {
+            Remembered::History => Arc::new(total(bounds.max_history_bytes, FLOOR)),
+            Remembered::Seen => Arc::new(total(bounds.max_seen_bytes, FLOOR)),
+            Remembered::Invalid => Arc::new(total(bounds.max_invalid_bytes, FLOOR)),
+            Remembered::Backoffs => Arc::new(total(bounds.max_backoff_bytes, 0)),
+        })
+    }
+
+    /// An empty share for a topic.
+    pub(crate) fn share(&self, kind: Remembered) -> Share {
+        Share { total: Arc::clone(&self.0[kind]), own: 0 }
+    }
+
+    /// The number of entries of each kind that were removed before their time, or not stored.
+    pub(crate) fn evicted(&self) -> EnumMap<Remembered, u64> {
+        enum_map! { kind => self.0[kind].evicted.load(Ordering::Relaxed) }
+    }
+}
+
+impl Share {
+    /// Adds an entry of `bytes`. Returns false if there is no room for it: the caller removes older entries or does without.
+    pub(crate) fn try_add(&mut self, bytes: usize) -> bool {
+        let used = self.total.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let fits = used <= self.total.max / 2 || self.fits_share(used, bytes);
+        if !fits {
+            self.total.used.fetch_sub(bytes, Ordering::Relaxed);
+            return false;
+        }
+        if self.own == 0 && bytes > 0 {
+            self.total.topics.fetch_add(1, Ordering::Relaxed);
+        }
+        self.own += bytes;
+        true
+    }
+
+    #[cold]
+    fn fits_share(&self, used: usize, bytes: usize) -> bool {
+        let topics = self.total.topics.load(Ordering::Relaxed) + usize::from(self.own == 0);
+        let own = self.own + bytes;
+        own <= self.total.floor || (used <= self.total.max && own <= self.total.max / 2 / topics.max(1))
+    }
+
+    /// Removes an entry of `bytes`.
+    pub(crate) fn remove(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.own);
+        self.own -= bytes;
+        self.total.used.fetch_sub(bytes, Ordering::Relaxed);
+        if self.own == 0 && bytes > 0 {
+            self.total.topics.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Removes all entries.
+    pub(crate) fn clear(&mut self) {
+        self.remove(self.own);
+    }
+
+    /// Counts an entry that was removed before its time, or not stored.
+    pub(crate) fn count_evicted(&self, entries: usize) {
+        self.total.evicted.fetch_add(entries as u64, Ordering::Relaxed);
+    }
+
+    /// The bytes that this topic has.
+    pub(crate) fn bytes(&self) -> usize {
+        self.own
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

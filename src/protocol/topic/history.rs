@@ -1,0 +1,185 @@
+//! The message history of a topic (v1.0 "message cache"): the messages that peers can request by IWANT. Bounded in messages
+//! and in bytes, for the topic and for all topics together.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use derive_where::derive_where;
+
+use crate::{
+    admission::totals::{Remembered, Share, Totals},
+    limits::Limits,
+    network::{FullMessage, Network},
+    protocol::{
+        exchange::{Context, Outbox},
+        time_cache::TimeCache,
+    },
+};
+
+/// A message in the history.
+#[derive_where(Clone, Debug)]
+pub(super) struct Cached<N: Network> {
+    pub(super) message: Arc<FullMessage<N>>,
+    bytes: usize,
+    /// Its entry into the history was reported, because its id does not name the topic. So its eviction is reported too.
+    reported: bool,
+    /// The number of IWANT requests of each peer.
+    pub(super) accesses: BTreeMap<N::Peer, u32>,
+}
+
+/// The messages of the last `history_length` heartbeats.
+#[derive_where(Debug)]
+pub(super) struct History<N: Network> {
+    messages: TimeCache<N::MessageId, Cached<N>>,
+    /// The bytes of the messages.
+    bytes: usize,
+    /// The bytes of the messages and of their entries.
+    share: Share,
+}
+
+impl<N: Network> History<N> {
+    /// The approximate bytes of an entry besides its message, with the index of topics by message id.
+    const ENTRY: usize =
+        TimeCache::<N::MessageId, Cached<N>>::ENTRY + 2 * size_of::<(N::MessageId, N::Topic)>();
+    /// The approximate bytes of the request count of one peer.
+    const ACCESS: usize = 2 * size_of::<(N::Peer, u32)>();
+
+    pub(super) fn new(limits: &Limits<N::Topic>, totals: &Totals) -> Self {
+        let share = totals.share(Remembered::History);
+        Self { messages: TimeCache::new(limits.history_length), bytes: 0, share }
+    }
+
+    /// Adds a message of `bytes` bytes. Removes the oldest messages if there is no room for it, and leaves it out if that is
+    /// not enough.
+    pub(super) fn insert(
+        &mut self,
+        message: &Arc<FullMessage<N>>,
+        bytes: usize,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        let id = &message.message_id;
+        if let Some(known) = self.messages.get(id) {
+            if known.reported {
+                outbox.history_changes.push((id.clone(), true));
+            }
+            self.messages.insert(id.clone(), |_| None);
+        } else if self.make_room(bytes, cx, outbox) {
+            self.bytes += bytes;
+            // Asked once, so that entry and eviction agree even if the hook panics.
+            let reported = cx.network.topic_of(id).is_none();
+            if reported {
+                outbox.history_changes.push((id.clone(), true));
+            }
+            let cached = Cached { message: Arc::clone(message), bytes, reported, accesses: BTreeMap::new() };
+            self.messages.insert(id.clone(), |_| Some(cached));
+        }
+        while self.messages.insertions() > cx.limits.bounds.max_history_per_topic {
+            self.evict_oldest(outbox);
+        }
+    }
+
+    /// Reserves the bytes of a message. Returns false if they are not to be had.
+    fn make_room(&mut self, bytes: usize, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> bool {
+        let max = cx.limits.bounds.max_history_bytes_per_topic;
+        // A message larger than the whole history would evict all others, and then itself.
+        let mut fits = bytes <= max;
+        while fits && (self.bytes + bytes > max || !self.share.try_add(bytes + Self::ENTRY)) {
+            fits = self.evict_oldest(outbox);
+        }
+        if !fits {
+            self.share.count_evicted(1);
+        }
+        fits
+    }
+
+    /// Returns false if there was no message.
+    fn evict_oldest(&mut self, outbox: &mut Outbox<N>) -> bool {
+        if self.messages.insertions() == 0 {
+            return false;
+        }
+        if let Some((id, cached)) = self.messages.pop_oldest() {
+            self.share.count_evicted(1);
+            removed(id, &cached, &mut self.bytes, &mut self.share, outbox);
+        }
+        true
+    }
+
+    /// Counts a request of a message by a peer. `None` if the message is not in the history, and no count if the counts of
+    /// peers are full.
+    pub(super) fn count_request(
+        &mut self,
+        peer: &N::Peer,
+        id: &N::MessageId,
+        limits: &Limits<N::Topic>,
+    ) -> Option<(&Arc<FullMessage<N>>, Option<u32>)> {
+        let cached = self.messages.get_mut(id)?;
+        if let Some(accesses) = cached.accesses.get_mut(peer) {
+            *accesses = accesses.saturating_add(1);
+            return Some((&cached.message, Some(*accesses)));
+        }
+        let below_limit = cached.accesses.len() < limits.bounds.max_iwant_peers_per_message;
+        let counted = below_limit && self.share.try_add(Self::ACCESS);
+        if counted {
+            cached.accesses.insert(peer.clone(), 1);
+        }
+        Some((&cached.message, counted.then_some(1)))
+    }
+
+    /// Starts the next heartbeat and removes expired messages.
+    pub(super) fn advance(&mut self, outbox: &mut Outbox<N>) {
+        let Self { messages, bytes, share } = self;
+        messages.advance(|id, cached| removed(id, &cached, bytes, share, outbox));
+    }
+
+    /// Removes all messages.
+    pub(super) fn clear(&mut self, outbox: &mut Outbox<N>) {
+        let Self { messages, bytes, share } = self;
+        while messages.insertions() > 0 {
+            if let Some((id, cached)) = messages.pop_oldest() {
+                removed(id, &cached, bytes, share, outbox);
+            }
+        }
+    }
+
+    /// The ids of the last `heartbeats` heartbeats, the current one included, oldest first.
+    pub(super) fn recent(&self, heartbeats: usize) -> impl Iterator<Item = &N::MessageId> {
+        self.messages.recent(heartbeats)
+    }
+
+    /// The number of messages by age in heartbeats, oldest first.
+    pub(super) fn entries_per_tick(&self) -> Vec<(u64, usize)> {
+        self.messages.entries_per_tick()
+    }
+
+    /// All messages, in arbitrary order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&N::MessageId, &Cached<N>)> {
+        self.messages.iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// Accounts for a message that leaves the history.
+fn removed<N: Network>(
+    id: N::MessageId,
+    cached: &Cached<N>,
+    bytes: &mut usize,
+    share: &mut Share,
+    outbox: &mut Outbox<N>,
+) {
+    *bytes -= cached.bytes;
+    share.remove(cached.bytes + History::<N>::ENTRY + cached.accesses.len() * History::<N>::ACCESS);
+    if cached.reported {
+        outbox.history_changes.push((id, false));
+    }
+}

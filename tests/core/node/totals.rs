@@ -1,0 +1,144 @@
+//! These tests check the limits in bytes of what all topics together remember, and how topics share them.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_gossipsub::{
+    ConnectionInfo, Limits, LimitsConfig, Validity,
+    limits::Bounds,
+    plain::PlainNetwork,
+    protocol::{Footprint, Node, NodeOptions, Timestamp, ValidationMode},
+};
+
+const KIB: usize = 1024;
+/// What a topic may have whatever others have.
+const FLOOR: usize = 16 * KIB;
+const TOPICS: usize = 4;
+
+struct Fixture {
+    node: Node<PlainNetwork>,
+    limits: Limits<String>,
+    now: Timestamp,
+    next: u64,
+}
+
+impl Fixture {
+    fn new(validity: Validity, change: impl FnOnce(&mut Bounds)) -> Self {
+        let config = LimitsConfig::default().with(|config| change(&mut config.bounds));
+        let limits: Limits<String> = Limits::try_from(config).expect("valid limits");
+        let network = Arc::new(PlainNetwork::with_validator(move |_| validity));
+        let mut node = Node::new(network, limits.clone(), NodeOptions::default());
+        let now = Timestamp::default();
+        for topic in 0..TOPICS {
+            node.join(&topic.to_string(), now);
+        }
+        for peer in 0..100 {
+            node.add_peer(&peer, &ConnectionInfo::default(), now);
+        }
+        Self { node, limits, now, next: 0 }
+    }
+
+    /// Receives this number of messages of `size` bytes on a topic.
+    fn receive(&mut self, topic: usize, messages: usize, size: usize) {
+        for _ in 0..messages {
+            self.next += 1;
+            let message = PlainNetwork::message(&topic.to_string(), self.next, &"x".repeat(size));
+            self.node.receive_message(
+                &(self.next % 100),
+                Arc::new(message),
+                ValidationMode::Sequential,
+                self.now,
+            );
+            self.node.drain();
+        }
+    }
+
+    fn bytes(&self, of: impl Fn(&Footprint) -> usize) -> usize {
+        let footprint = self.node.footprint();
+        let bound = Footprint::at_most(&self.limits, 100, TOPICS);
+        assert!(of(&footprint) <= of(&bound), "{footprint:?} is above {bound:?}");
+        of(&footprint)
+    }
+
+    fn heartbeats(&mut self, count: usize) {
+        for _ in 0..count {
+            self.now = self.now.after(Duration::from_secs(1));
+            self.node.heartbeat(self.now);
+            self.node.drain();
+        }
+    }
+}
+
+#[test]
+fn all_histories_together_are_bounded_and_each_topic_has_its_share() {
+    let mut fixture = Fixture::new(Validity::Valid, |bounds| bounds.max_history_bytes = 1024 * KIB);
+    let history = |fixture: &Fixture| fixture.bytes(|footprint| footprint.history_bytes);
+    // The first topic may use half of the limit, and not more once another has messages.
+    fixture.receive(0, 2000, KIB);
+    let first = history(&fixture);
+    assert!((384 * KIB..=1024 * KIB).contains(&first), "{first}");
+    for topic in 1..TOPICS {
+        let before = history(&fixture);
+        fixture.receive(topic, 2000, KIB);
+        let added = history(&fixture) - before;
+        // A share is a half of the limit divided by the number of topics that have messages. What earlier topics took while
+        // they were fewer is theirs until it expires.
+        assert!(added >= 48 * KIB, "{added} of topic {topic}");
+    }
+    // When the messages of the first topic have expired, others may use the room.
+    fixture.heartbeats(6);
+    assert_eq!(history(&fixture), 0);
+    fixture.receive(3, 2000, KIB);
+    assert!(history(&fixture) >= 384 * KIB);
+}
+
+#[test]
+fn all_seen_ids_together_are_bounded_and_a_topic_without_share_still_recognises_duplicates() {
+    let mut fixture = Fixture::new(Validity::Valid, |bounds| bounds.max_seen_bytes = 256 * KIB);
+    let seen = |fixture: &Fixture| fixture.bytes(|footprint| footprint.seen_bytes);
+    for topic in 0..TOPICS {
+        fixture.receive(topic, 3000, 1);
+    }
+    assert!(seen(&fixture) >= 128 * KIB, "{}", seen(&fixture));
+    for topic in 0..TOPICS {
+        let topic = topic.to_string();
+        let message = Arc::new(PlainNetwork::message(&topic, u64::MAX, "x"));
+        for _ in 0..3 {
+            fixture.node.receive_message(&1, Arc::clone(&message), ValidationMode::Sequential, fixture.now);
+        }
+        assert_eq!(fixture.node.drain().app, [message], "delivered once");
+    }
+    fixture.heartbeats(121);
+    assert_eq!(seen(&fixture), 0);
+}
+
+#[test]
+fn all_invalid_messages_together_are_bounded() {
+    let mut fixture = Fixture::new(Validity::Invalid, |bounds| bounds.max_invalid_bytes = 256 * KIB);
+    let invalid = |fixture: &Fixture| fixture.bytes(|footprint| footprint.invalid_bytes);
+    for topic in 0..TOPICS {
+        fixture.receive(topic, 500, KIB);
+    }
+    assert!((128 * KIB..=256 * KIB + TOPICS * FLOOR).contains(&invalid(&fixture)), "{}", invalid(&fixture));
+    fixture.heartbeats(11);
+    assert_eq!(invalid(&fixture), 0);
+}
+
+#[test]
+fn all_backoffs_together_are_bounded_and_those_that_end_first_are_removed() {
+    let mut fixture = Fixture::new(Validity::Valid, |bounds| bounds.max_backoff_bytes = 4 * KIB);
+    let backoffs = |fixture: &Fixture| fixture.bytes(|footprint| footprint.backoffs_bytes);
+    for peer in 0..100_u64 {
+        for topic in 0..TOPICS {
+            let (topic, now) = (topic.to_string(), fixture.now);
+            let span = Duration::from_secs(10 + peer);
+            fixture.node.prune(&peer, &topic, Vec::new(), span, now);
+        }
+    }
+    assert!((KIB..=4 * KIB).contains(&backoffs(&fixture)), "{}", backoffs(&fixture));
+    let view = fixture.node.view(fixture.now);
+    for topic in 0..TOPICS {
+        assert!(view.backoff[&topic.to_string()].contains_key(&99), "the backoff that ends last");
+    }
+    fixture.heartbeats(150);
+    assert_eq!(backoffs(&fixture), 0);
+}
