@@ -81,7 +81,8 @@ pub struct Bounds {
     pub max_decisions: usize,
     /// Number of stored decisions about one peer. The oldest are removed first. May be 0.
     pub max_decisions_per_peer: usize,
-    /// Number of items in an output stream. Above it, gossip is dropped first and control messages last.
+    /// Number of items in an output stream. Above it, gossip is dropped first, and control messages only if their connection
+    /// is closed. The announcement of all topics to a peer, or of one topic to all peers, is one item until it is read.
     pub max_output_items: usize,
     /// Interval between two events of the same kind. Further ones are not reported. May be 0: all are reported.
     #[serde(with = "humantime_serde")]

@@ -1,8 +1,10 @@
 //! The queue of the p2p stream. The most urgent lane is read first, and a full queue drops the least urgent outputs.
-//! Control messages are never dropped: admission control refuses inputs when they alone exceed the limit.
+//! Control messages of open connections are never dropped: admission control refuses inputs when they alone exceed the
+//! limit. Those of closed connections are removed when there are many.
 
 use std::{
     collections::VecDeque,
+    ops::Deref,
     sync::{Arc, Mutex},
     task::{Context, Poll},
 };
@@ -16,7 +18,10 @@ use super::{
 use crate::{
     admission::Admission,
     network::Network,
-    protocol::output::{Lane, pending::PendingOutput},
+    protocol::{
+        connection::ConnectionIndex,
+        output::{Lane, pending::PendingOutput},
+    },
 };
 
 /// The outputs for the p2p layer.
@@ -28,11 +33,17 @@ pub(crate) struct P2pQueue<N: Network> {
     limit: usize,
 }
 
+/// The queue of the control lane, in which each output takes the room of one item.
+const CONTROL: usize = 0;
+
 struct P2pQueueInner<N: Network> {
     /// By [`PendingOutput::queue_index`], each in order of arrival.
     lanes: [VecDeque<PendingOutput<N>>; Lane::QUEUES],
     /// The items of all lanes: one for each recipient of each output.
     items: usize,
+    /// The least number of control outputs since those of closed connections were last removed. They are removed again when
+    /// it has doubled, so that each output is looked at about twice.
+    least_control: usize,
     wait_time: WaitTime,
     reader: Reader,
 }
@@ -41,30 +52,35 @@ impl<N: Network> P2pQueue<N> {
     /// An empty queue for at most `limit` items.
     pub(crate) fn new(limit: usize, admission: Arc<Admission>, wait_time: WaitTime) -> Self {
         let lanes = std::array::from_fn(|_| VecDeque::new());
-        let inner = Mutex::new(P2pQueueInner { lanes, items: 0, wait_time, reader: Reader::default() });
+        let (items, least_control, reader) = (0, 0, Reader::default());
+        let inner = Mutex::new(P2pQueueInner { lanes, items, least_control, wait_time, reader });
         Self { inner, backpressure: Backpressure::new(limit.saturating_add(1), admission), limit }
     }
 
-    /// Adds outputs. Calls `dropped` with the reason for each output, old or new, that has no room, and for all if the queue
-    /// is closed.
-    pub(crate) fn extend(
+    /// Adds outputs. Calls `dropped` with the reason for each output, old or new, that has no room or whose connection is not
+    /// among the open ones, and for all if the queue is closed.
+    pub(crate) fn extend<I: Deref<Target = ConnectionIndex<N::Peer>>>(
         &self,
         outputs: impl IntoIterator<Item = PendingOutput<N>>,
+        open_connections: impl FnOnce() -> I,
         mut dropped: impl FnMut(&PendingOutput<N>, DropReason),
     ) {
         let mut inner = lock(&self.inner);
-        let mut no_room = |output: &PendingOutput<N>| dropped(output, DropReason::OutputQueueFull);
         if inner.reader.is_closed() {
             drop(inner);
             outputs.into_iter().for_each(|output| dropped(&output, DropReason::StreamClosed));
             return;
         }
+        let mut no_room = |output: &PendingOutput<N>| dropped(output, DropReason::OutputQueueFull);
         for output in outputs {
             if inner.make_room(&output, self.limit, &mut no_room) {
                 inner.push(output);
             } else {
                 no_room(&output);
             }
+        }
+        if inner.lanes[CONTROL].len() > self.limit.max(2 * inner.least_control) {
+            inner.sweep(&open_connections(), |output| dropped(output, DropReason::Disconnected));
         }
         let readable = inner.items > 0;
         self.backpressure.set(inner.items);
@@ -126,8 +142,24 @@ impl<N: Network> P2pQueueInner<N> {
         let lanes = self.lanes.iter_mut().enumerate();
         let (lane, output) = { lanes }.find_map(|(lane, outputs)| Some((lane, take_first(outputs)?)))?;
         self.items -= output.count();
+        self.least_control = self.least_control.min(self.lanes[CONTROL].len());
         self.wait_time.popped(lane);
         Some(output)
+    }
+
+    /// Removes the control outputs of closed connections.
+    fn sweep(&mut self, open: &ConnectionIndex<N::Peer>, mut dropped: impl FnMut(&PendingOutput<N>)) {
+        let before = self.lanes[CONTROL].len();
+        self.lanes[CONTROL].retain(|output| {
+            let is_closed = output.is_for_closed(open);
+            if is_closed {
+                dropped(output);
+            }
+            !is_closed
+        });
+        self.least_control = self.lanes[CONTROL].len();
+        self.items -= before - self.least_control;
+        self.wait_time.swept(CONTROL);
     }
 
     /// Drops less urgent outputs, the newest first, until there is room for `output`. Returns whether `output` is to be
