@@ -60,7 +60,8 @@
 //! | a connection before an application score, a slow-peer report or a query that follows it; all of them before a later tick | handle → supervisor, one inbox |
 //! | the application's join before messages that arrive after it | the topic table has the topic's address, and the mailbox the join, before `app_input` returns |
 //! | a query after every input accepted before it | it is queued behind them: in the topic's arbiter mailbox or in the supervisor's inbox |
-//! | SUBSCRIBE before GRAFT, PRUNE before UNSUBSCRIBE | the topic sends both, after the supervisor has confirmed the join or leave |
+//! | the announcement of all topics to a new peer before any other output for its connection | handle → router, sent under the peer's lock in the directory |
+//! | SUBSCRIBE before GRAFT, PRUNE before UNSUBSCRIBE | the topic sends both, after the supervisor has confirmed the join or leave; announcements are expanded in the order in which they are read |
 //! | the ping, the grafts, then the prunes of a heartbeat | the supervisor sends outputs before commands, a topic outputs before events; the router is FIFO |
 //! | the outputs of a topic to a peer | the topic's arbiter → router |
 //! | a score before the commands that follow from it | the supervisor publishes scores before it sends commands |
@@ -72,8 +73,13 @@
 //! handled. Full messages, which are most inputs, share a time: that of the first one in their batch. So a duplicate
 //! never counts as late because the engine was slow.
 //!
-//! **Joins and leaves** need the connected peers, which the supervisor knows. The topic reports the join and defers all
-//! items until the confirmation arrives, queries too.
+//! **Joins and leaves** change scores, which the supervisor owns, and the PRUNEs of a leave offer peers by these scores. The
+//! topic reports the join or leave and defers all items until the confirmation arrives, queries too.
+//!
+//! **Announcements.** A join or leave is one output for all peers, and a new connection one output for all topics. The reader
+//! of the p2p stream expands them from what it has read before
+//! ([`Announcements`](crate::protocol::output::announcements::Announcements)), so their order in the queue decides what each
+//! peer knows, and neither the supervisor nor a topic needs a list of peers for it.
 //!
 //! **Heartbeats** have two phases with a barrier at the supervisor, because the prunes of one topic change the scores
 //! with which another topic selects peers.
@@ -90,7 +96,8 @@
 //! [charged](crate::admission::charge::Charge) to the same bytes when its credit is released. The charge travels with the
 //! message through validation, batches, parked messages, the router and the streams, and ends when the last of them has
 //! dropped it; so admission refuses inputs whatever is slow. While the application's stream is full,
-//! or the p2p stream is full of control messages, admission refuses inputs of peers.
+//! or the p2p stream is full of control messages, admission refuses inputs of peers. Connections are never refused; what a
+//! connection adds to the p2p stream is removed after its end, when there are more control messages than the limit.
 //!
 //! `settle` waits until nothing is busy. An inbox with items that are not completely handled counts as busy, and so do
 //! a buffered item of a topic that has not started and a validation that is awaited.

@@ -104,15 +104,20 @@ impl<N: Network> Directory<N> {
         PeerStatus { connection_id: None, score }
     }
 
-    /// Adds a connection of `peer`, unless it is connected already. Calls `send` with the id of the current connection
-    /// while the peer's entry is locked, so that the supervisor receives a peer's connections and disconnections in
-    /// their order.
-    pub(crate) fn connect(&self, peer: &N::Peer, info: &ConnectionInfo, send: impl FnOnce(ConnectionId)) {
+    /// Adds a connection of `peer`, unless it is connected already. Calls `send` with the id of the current connection, and
+    /// whether it is new, while the peer's entry is locked: so the supervisor receives a peer's connections and
+    /// disconnections in their order, and no other thread finds the connection before `send` has queued its announcement.
+    pub(crate) fn connect(
+        &self,
+        peer: &N::Peer,
+        info: &ConnectionInfo,
+        send: impl FnOnce(ConnectionId, bool),
+    ) {
         let mut record = match self.peers.entry(peer.clone()) {
             Entry::Occupied(entry) => {
                 let known = entry.get();
                 if known.is_connected() {
-                    return send(known.connection_id());
+                    return send(known.connection_id(), false);
                 }
                 let score = known.score();
                 let mut record = entry.into_ref();
@@ -124,7 +129,7 @@ impl<N: Network> Directory<N> {
         let connection_id = record.value_mut().connection_id();
         self.peers_by_connection_mut().insert(connection_id, peer.clone());
         self.connected.fetch_add(1, Ordering::AcqRel);
-        send(connection_id);
+        send(connection_id, true);
     }
 
     fn new_record(&self, info: &ConnectionInfo, score: Option<f64>) -> Arc<ConnectionRecord> {
@@ -149,8 +154,8 @@ impl<N: Network> Directory<N> {
         send();
     }
 
-    /// No code panics or locks another map while it has this lock.
-    fn peers_by_connection(&self) -> RwLockReadGuard<'_, ConnectionIndex<N::Peer>> {
+    /// The open connections. No code panics or takes another lock while it has this one.
+    pub(crate) fn peers_by_connection(&self) -> RwLockReadGuard<'_, ConnectionIndex<N::Peer>> {
         self.peers_by_connection.read().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -92,8 +92,9 @@ pub struct Bounds {
     pub max_decisions: usize,
     /// Number of stored decisions about one peer. The oldest are removed first. May be 0.
     pub max_decisions_per_peer: usize,
-    /// Number of items in an output stream. Above it, gossip is dropped first and control messages never; of the
-    /// application's stream nothing is dropped, and messages of peers are refused.
+    /// Number of items in an output stream. Above it, gossip is dropped first, and control messages only if their connection
+    /// is closed; of the application's stream nothing is dropped, and messages of peers are refused. The announcement of all
+    /// topics to a peer, or of one topic to all peers, is one item until it is read.
     pub max_output_items: usize,
     /// Size of the items in an output stream, with the same consequences. Half of `max_input_bytes` lets the engine go on
     /// while one stream is not read.

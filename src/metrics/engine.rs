@@ -22,7 +22,7 @@ use crate::{
     admission::refused::{Refused, RefusedReason},
     clock::Clock,
     limits::Limits,
-    network::{Network, P2pMessage, P2pOutput, TransportStats, hooks::Hooks},
+    network::{Network, P2pMessage, TransportStats, hooks::Hooks},
     outputs::{publication::DropReason, wait_time::WaitTime},
     protocol::{
         outcome::{
@@ -156,6 +156,12 @@ impl Metrics {
         let (counter, _) = &self.inputs[Input::IDontWant.first_label_index() + outcome.label_index()];
         counter.increment(1);
         self.message_ids[IdListType::IDontWant][RpcDirection::Received].increment(ids as u64);
+    }
+
+    /// A topic was announced to `peers` peers, as joined or left.
+    pub(crate) fn announced(&self, joined: bool, peers: usize) {
+        let rpc = if joined { RpcType::Subscribe } else { RpcType::Unsubscribe };
+        add(&self.rpc_sent[rpc], peers as u64);
     }
 
     pub(crate) fn output_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
@@ -305,12 +311,11 @@ impl OutputCounts {
                     counts.add_message(to.len() as u64, *lane, network.message_size(&message.message));
                 }
                 PendingOutput::Gossip { to, message } => counts.add_control(to.len() as u64, message),
-                PendingOutput::Output(P2pOutput::OutMessage { message, .. }) => match message {
-                    P2pMessage::FullMessage(full) => {
-                        counts.add_message(1, output.lane(), network.message_size(&full.message));
-                    }
-                    message => counts.add_control(1, message),
-                },
+                PendingOutput::Message { message, .. } | PendingOutput::ToUnconnected { message, .. } => {
+                    counts.add_control(1, message);
+                }
+                // Announcements are counted when they are read and their recipients known.
+                PendingOutput::Connected(_) | PendingOutput::Announcement { .. } => {}
                 PendingOutput::Output(_) => {}
             }
         }

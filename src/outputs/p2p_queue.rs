@@ -1,8 +1,10 @@
 //! The queue of the p2p stream. The most urgent lane is read first, and a full queue drops the least urgent outputs.
-//! Control messages are never dropped: admission control refuses inputs when they alone exceed the limit.
+//! Control messages of open connections are never dropped: admission control refuses inputs when they alone exceed the
+//! limit. Those of closed connections are removed when there are many.
 
 use std::{
     collections::VecDeque,
+    ops::Deref,
     sync::{Arc, Mutex},
     task::{Context, Poll},
 };
@@ -17,7 +19,10 @@ use crate::{
     admission::Admission,
     limits::Bounds,
     network::Network,
-    protocol::output::{Lane, pending::PendingOutput},
+    protocol::{
+        connection::ConnectionIndex,
+        output::{Lane, pending::PendingOutput},
+    },
 };
 
 /// The outputs for the p2p layer.
@@ -41,6 +46,9 @@ pub(crate) struct SizedOutput<N: Network> {
     pub(crate) bytes: usize,
 }
 
+/// The queue of the control lane, in which each output takes the room of one item.
+const CONTROL: usize = 0;
+
 struct P2pQueueInner<N: Network> {
     /// By [`PendingOutput::queue_index`], each in order of arrival.
     lanes: [VecDeque<SizedOutput<N>>; Lane::QUEUES],
@@ -48,6 +56,9 @@ struct P2pQueueInner<N: Network> {
     items: usize,
     /// The bytes of all lanes. A message to several recipients is in memory once.
     bytes: usize,
+    /// The least number of control outputs since those of closed connections were last removed. They are removed again when
+    /// it has doubled, so that each output is looked at about twice.
+    least_control: usize,
     wait_time: WaitTime,
     reader: Reader,
 }
@@ -57,32 +68,45 @@ impl<N: Network> P2pQueue<N> {
     pub(crate) fn new(bounds: &Bounds, admission: Arc<Admission>, wait_time: WaitTime) -> Self {
         let limits = QueueLimits { items: bounds.max_output_items, bytes: bounds.max_output_bytes };
         let lanes = std::array::from_fn(|_| VecDeque::new());
-        let inner = P2pQueueInner { lanes, items: 0, bytes: 0, wait_time, reader: Reader::default() };
+        let inner = P2pQueueInner {
+            lanes,
+            items: 0,
+            bytes: 0,
+            least_control: 0,
+            wait_time,
+            reader: Reader::default(),
+        };
         let above = |limit: usize| limit.saturating_add(1);
         let backpressure = Backpressure::new(above(limits.items), above(limits.bytes), admission);
         Self { inner: Mutex::new(inner), backpressure, limits }
     }
 
-    /// Adds outputs. Calls `dropped` with the reason for each output, old or new, that has no room, and for all if the queue
-    /// is closed.
-    pub(crate) fn extend(
+    /// Adds outputs. Calls `dropped` with the reason for each output, old or new, that has no room or whose connection is not
+    /// among the open ones, and for all if the queue is closed.
+    pub(crate) fn extend<I: Deref<Target = ConnectionIndex<N::Peer>>>(
         &self,
         outputs: impl IntoIterator<Item = SizedOutput<N>>,
+        open_connections: impl FnOnce() -> I,
         mut dropped: impl FnMut(&PendingOutput<N>, DropReason),
     ) {
         let mut inner = lock(&self.inner);
-        let mut no_room = |output: &PendingOutput<N>| dropped(output, DropReason::OutputQueueFull);
         if inner.reader.is_closed() {
             drop(inner);
             outputs.into_iter().for_each(|sized| dropped(&sized.output, DropReason::StreamClosed));
             return;
         }
+        let mut no_room = |output: &PendingOutput<N>| dropped(output, DropReason::OutputQueueFull);
         for output in outputs {
             if inner.make_room(&output, self.limits, &mut no_room) {
                 inner.push(output);
             } else {
                 no_room(&output.output);
             }
+        }
+        let control = inner.lanes[CONTROL].len();
+        let above_limit = control > self.limits.items || inner.bytes > self.limits.bytes;
+        if above_limit && control > 2 * inner.least_control {
+            inner.sweep(&open_connections(), |output| dropped(output, DropReason::Disconnected));
         }
         let readable = inner.items > 0;
         self.backpressure.set(inner.items, inner.bytes);
@@ -151,8 +175,25 @@ impl<N: Network> P2pQueueInner<N> {
             { lanes }.find_map(|(lane, outputs)| Some((lane, take_first(outputs)?)))?;
         self.items -= output.count();
         self.bytes -= bytes;
+        self.least_control = self.least_control.min(self.lanes[CONTROL].len());
         self.wait_time.popped(lane);
         Some(output)
+    }
+
+    /// Removes the control outputs of closed connections.
+    fn sweep(&mut self, open: &ConnectionIndex<N::Peer>, mut dropped: impl FnMut(&PendingOutput<N>)) {
+        let (before, bytes) = (self.lanes[CONTROL].len(), &mut self.bytes);
+        self.lanes[CONTROL].retain(|sized| {
+            let is_closed = sized.output.is_for_closed(open);
+            if is_closed {
+                *bytes -= sized.bytes;
+                dropped(&sized.output);
+            }
+            !is_closed
+        });
+        self.least_control = self.lanes[CONTROL].len();
+        self.items -= before - self.least_control;
+        self.wait_time.swept(CONTROL);
     }
 
     /// Drops less urgent outputs, the newest first, until there is room for `output`. Returns whether `output` is to be

@@ -55,6 +55,11 @@ impl WaitTime {
         self.tracked = None;
     }
 
+    /// Any items of a lane were dropped: the tracked one may be among them.
+    pub(super) fn swept(&mut self, lane: usize) {
+        self.tracked.take_if(|tracked| tracked.lane == lane);
+    }
+
     /// The last items of a lane were dropped; `remaining` items are left in it.
     pub(super) fn dropped(&mut self, lane: usize, remaining: usize) {
         self.tracked.take_if(|tracked| tracked.lane == lane && remaining <= tracked.ahead);

@@ -82,6 +82,16 @@ impl<P: Clone> ConnectionIndex<P> {
         self.peers.len()
     }
 
+    /// Whether the connection is open.
+    pub(crate) fn contains(&self, connection_id: ConnectionId) -> bool {
+        self.peers.contains_key(&connection_id)
+    }
+
+    /// The peer of a connection; `None` if it is closed.
+    pub(crate) fn peer(&self, connection_id: ConnectionId) -> Option<&P> {
+        self.peers.get(&connection_id)
+    }
+
     /// Returns the peers of `connection_ids`, in the same order. Closed connections are left out.
     pub(crate) fn resolve(&self, connection_ids: &[ConnectionId]) -> Vec<P> {
         let mut peers = Vec::with_capacity(connection_ids.len());

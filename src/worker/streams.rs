@@ -15,8 +15,13 @@ use super::lifecycle::Lifetime;
 use crate::{
     actors::shared::Shared,
     network::{AppOutput, FullMessage, Network, P2pOutput},
-    outputs::publication::DropReason,
-    protocol::output::{Lane, OutputBatch, expand::OutputBatchIter, pending::PendingOutput},
+    outputs::{p2p_queue::P2pQueue, publication::DropReason},
+    protocol::output::{
+        Lane, OutputBatch,
+        announcements::Announcements,
+        expand::OutputBatchIter,
+        pending::{PendingOutput, Resolved},
+    },
 };
 
 /// The outputs for the p2p layer: a stream with one item for each recipient. Within a
@@ -25,10 +30,15 @@ use crate::{
 ///
 /// With more than `bounds.max_output_items` unread items, or `bounds.max_output_bytes`, the engine drops the least urgent ones and counts them. It never
 /// drops control messages. If the stream is dropped, the outputs are dropped too: metrics count them, and a
-/// [`PublishTicket`](super::PublishTicket) reports [`DropReason::StreamClosed`]. Gossip to peers that have disconnected is skipped when it is read, and counted.
+/// [`PublishTicket`](super::PublishTicket) reports [`DropReason::StreamClosed`].
+///
+/// Gossip and control messages are for one connection. After its end they are skipped and counted
+/// ([`DropReason::Disconnected`]), also if the peer has a new connection.
 pub struct P2pOutputs<N: Network> {
     shared: Arc<Shared<N>>,
     _lifetime: Arc<Lifetime<N>>,
+    /// What was read has announced these topics.
+    announcements: Announcements<N>,
     /// The batch whose recipients are read one by one.
     expanded: Option<OutputBatchIter<N>>,
 }
@@ -43,7 +53,7 @@ pub struct AppOutputs<N: Network> {
 
 impl<N: Network> P2pOutputs<N> {
     pub(super) fn new(shared: Arc<Shared<N>>, lifetime: Arc<Lifetime<N>>) -> Self {
-        Self { shared, _lifetime: lifetime, expanded: None }
+        Self { shared, _lifetime: lifetime, announcements: Announcements::default(), expanded: None }
     }
 
     /// Waits for the next item. `None` once the engine has ended and all items are read.
@@ -55,12 +65,7 @@ impl<N: Network> P2pOutputs<N> {
 
     /// The next item; `None` if there is none now.
     pub fn try_recv(&mut self) -> Option<P2pOutput<N>> {
-        loop {
-            if let Some(output) = self.next_expanded() {
-                return Some(output);
-            }
-            self.expanded = Some(self.try_batch()?.into_iter());
-        }
+        ready(self.next_item(|queue| Poll::Ready(queue.try_pop())))
     }
 
     /// Waits for at least one item and appends at most `limit` items to `into`. Returns their number: 0 at the end of
@@ -77,25 +82,23 @@ impl<N: Network> P2pOutputs<N> {
     ///
     /// Cancellation safe: dropping the future loses no batch.
     pub async fn recv_batch(&mut self) -> Option<OutputBatch<N>> {
-        match self.next_expanded() {
-            Some(output) => Some(OutputBatch::Output(output)),
-            None => std::future::poll_fn(|cx| self.poll_batch(cx)).await,
-        }
+        std::future::poll_fn(|cx| self.next_batch(|queue| queue.poll_pop(cx))).await
     }
 
     /// The next batch; `None` if there is none now.
     pub fn try_recv_batch(&mut self) -> Option<OutputBatch<N>> {
-        self.next_expanded().map(OutputBatch::Output).or_else(|| self.try_batch())
+        ready(self.next_batch(|queue| Poll::Ready(queue.try_pop())))
     }
 
-    /// An upper bound of the number of unread items: gossip to peers that have disconnected is counted, and skipped
-    /// when it is read.
+    /// The number of unread items. Gossip and control messages to peers that have disconnected are counted until they are
+    /// skipped. An announcement is one item until it is read: that of all joined topics to a new peer, and that of a join
+    /// or leave to all peers, even if there are none.
     pub fn len(&self) -> usize {
         self.expanded.as_ref().map_or(0, ExactSizeIterator::len) + self.shared.p2p.len()
     }
 
-    /// True if the stream has no items. False does not guarantee an item: gossip to peers that have disconnected is
-    /// skipped when it is read.
+    /// True if the stream has no items. False does not guarantee an item: what is for peers that have disconnected is
+    /// skipped when it is read, and an announcement may be for no peer.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -127,48 +130,59 @@ impl<N: Network> P2pOutputs<N> {
     }
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<P2pOutput<N>>> {
+        self.next_item(|queue| queue.poll_pop(cx))
+    }
+
+    /// The next output of those that `pop` takes from the queue.
+    fn next_item(&mut self, mut pop: impl FnMut(&P2pQueue<N>) -> Popped<N>) -> Poll<Option<P2pOutput<N>>> {
         loop {
             if let Some(output) = self.next_expanded() {
                 return Poll::Ready(Some(output));
             }
-            match std::task::ready!(self.poll_batch(cx)) {
-                Some(batch) => self.expanded = Some(batch.into_iter()),
-                None => return Poll::Ready(None),
+            let Some(output) = std::task::ready!(pop(&self.shared.p2p)) else { return Poll::Ready(None) };
+            if let Some(batch) = self.resolve(output) {
+                self.expanded = Some(batch.into_iter());
             }
         }
     }
 
-    /// The next batch with at least one connected recipient.
-    fn try_batch(&self) -> Option<OutputBatch<N>> {
+    /// The next batch of those that `pop` takes from the queue.
+    fn next_batch(&mut self, mut pop: impl FnMut(&P2pQueue<N>) -> Popped<N>) -> Poll<Option<OutputBatch<N>>> {
         loop {
-            if let Some(batch) = self.resolve(self.shared.p2p.try_pop()?) {
-                return Some(batch);
+            if let Some(output) = self.next_expanded() {
+                return Poll::Ready(Some(OutputBatch::Output(output)));
             }
-        }
-    }
-
-    fn poll_batch(&self, cx: &mut Context<'_>) -> Poll<Option<OutputBatch<N>>> {
-        loop {
-            let Some(output) = std::task::ready!(self.shared.p2p.poll_pop(cx)) else {
-                return Poll::Ready(None);
-            };
+            let Some(output) = std::task::ready!(pop(&self.shared.p2p)) else { return Poll::Ready(None) };
             if let Some(batch) = self.resolve(output) {
                 return Poll::Ready(Some(batch));
             }
         }
     }
 
-    /// Resolves the connection ids of an output that is read. Peers that disconnected are left out; returns `None` if
-    /// no peer remains.
-    fn resolve(&self, output: PendingOutput<N>) -> Option<OutputBatch<N>> {
-        let intended = output.count();
-        let batch = output.resolve(|connection_ids| self.shared.directory.peers_of(connection_ids));
-        let disconnected = intended - batch.count();
-        if disconnected > 0 {
-            let reason = DropReason::Disconnected;
-            self.shared.metrics.output_dropped(Lane::Gossip, reason, disconnected);
+    /// Resolves an output that is read. What is for closed connections is left out and counted; returns `None` if nothing
+    /// remains. Announcements go to `expanded`.
+    fn resolve(&mut self, output: PendingOutput<N>) -> Option<OutputBatch<N>> {
+        let (lane, intended) = (output.lane(), output.count());
+        let joined = !matches!(output, PendingOutput::Announcement { joined: false, .. });
+        let Self { shared, announcements, expanded, .. } = self;
+        let open = || shared.directory.peers_by_connection();
+        let is_connected = |peer: &N::Peer| shared.directory.connection(peer).is_some();
+        let (batch, reached) = match output.resolve(announcements, open, is_connected) {
+            Some(Resolved::Batch(batch)) => {
+                let recipients = batch.count();
+                (Some(batch), recipients)
+            }
+            Some(Resolved::Announcements(outputs)) => {
+                shared.metrics.announced(joined, outputs.len());
+                *expanded = Some(outputs);
+                (None, intended)
+            }
+            None => (None, 0),
+        };
+        if reached < intended {
+            shared.metrics.output_dropped(lane, DropReason::Disconnected, intended - reached);
         }
-        (batch.count() > 0).then_some(batch)
+        batch
     }
 
     #[inline]
@@ -179,6 +193,17 @@ impl<N: Network> P2pOutputs<N> {
             self.expanded = None;
         }
         next
+    }
+}
+
+/// What a queue returns to a reader.
+type Popped<N> = Poll<Option<PendingOutput<N>>>;
+
+/// The next item of a reader that does not wait.
+fn ready<T>(next: Poll<Option<T>>) -> Option<T> {
+    match next {
+        Poll::Ready(next) => next,
+        Poll::Pending => None,
     }
 }
 

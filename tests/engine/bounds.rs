@@ -230,11 +230,11 @@ fn a_transport_waits_while_it_has_too_much_unread_control() {
     run(async {
         let limits = changed(|limits| limits.bounds.max_output_items = 5);
         let mut engine = start(manual(PlainNetwork::new(), limits), &["a", "b", "c"]);
-        for peer in 1..=2 {
+        for peer in 1..=3 {
             engine.worker.p2p_input(connect(peer)).expect("the input is accepted");
         }
         engine.worker.settle().await;
-        // Three topics are announced to both peers.
+        // Three topics are announced to all peers, and all topics to three peers.
         assert_eq!(engine.p2p.len(), 6);
         let refused = engine.worker.p2p_input(subscribe(1, "a"));
         assert_eq!(refused, Err(Refused::TransportBehind { waiting: 6 }));
@@ -271,14 +271,14 @@ fn outputs_are_read_and_dropped_by_lane_priority() {
             engine.worker.p2p_input(graft(peer, "a")).expect("the input is accepted");
         }
         engine.worker.settle().await;
-        // Ten messages are forwarded to peer 2, which fills the queue.
+        // Nine messages are forwarded to peer 2. With three announcements they fill the queue.
         for number in 0..20 {
             while engine.app.try_recv().is_some() {}
             engine.worker.p2p_input(message(1, "a", number)).expect("the input is accepted");
             engine.worker.settle().await;
         }
         assert_eq!(engine.p2p.len(), 12);
-        // Two publications, to both peers, and control messages replace eight of the forwarded messages.
+        // Two publications, to both peers, and control messages replace seven of the forwarded messages.
         for number in 100..102 {
             engine.worker.app_input(publish("a", number)).expect("the input is accepted");
         }

@@ -2,6 +2,7 @@
 //! times.
 
 mod actix_forms;
+mod announcements;
 mod batches;
 mod bounds;
 mod byte_budget;

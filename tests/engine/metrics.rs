@@ -216,13 +216,13 @@ fn dropped(lane: Lane, reason: DropReason) -> String {
 #[test]
 fn dropped_outputs_are_counted_by_lane_and_reason() {
     run(async {
-        let limits = changed(|limits| limits.bounds.max_output_items = 12);
+        let limits = changed(|limits| limits.bounds.max_output_items = 13);
         let (recording, mut engine) = Recording::of(manual(PlainNetwork::new(), limits), ["a".to_owned()]);
         for peer in 1..=2 {
             engine.worker.p2p_input(connect(peer)).expect("the input is accepted");
             engine.worker.p2p_input(graft(peer, "a")).expect("the input is accepted");
         }
-        // Two SUBSCRIBEs are queued, which leaves room for ten forwarded messages.
+        // Three announcements are queued, of a join and two connections, which leaves room for ten forwarded messages.
         for number in 0..15 {
             engine.worker.p2p_input(message(1, "a", number)).expect("the input is accepted");
             engine.worker.settle().await;

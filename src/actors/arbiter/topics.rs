@@ -297,7 +297,7 @@ impl<N: Network> TopicEntry<N> {
     /// topic joins again, and the heartbeat in progress does not wait for the topic any more.
     fn wait(&mut self, item: TopicItem<N>) {
         use TopicCommand::{FinishHeartbeat, JoinConfirmed, StartHeartbeat};
-        if !matches!(item, TopicItem::Command(JoinConfirmed(_) | StartHeartbeat(_) | FinishHeartbeat)) {
+        if !matches!(item, TopicItem::Command(JoinConfirmed | StartHeartbeat(_) | FinishHeartbeat)) {
             self.pending.push_back(item);
         }
     }

@@ -256,7 +256,7 @@ impl<N: Network> RunningTopic<N> {
     }
 
     fn execute(&mut self, command: TopicCommand<N>, outbox: &mut Outbox<N>) {
-        let confirms = matches!(command, TopicCommand::JoinConfirmed(_) | TopicCommand::LeaveConfirmed(_));
+        let confirms = matches!(command, TopicCommand::JoinConfirmed | TopicCommand::LeaveConfirmed);
         let finishes = matches!(command, TopicCommand::FinishHeartbeat);
         let _span = tracing::trace_span!("command", topic = ?self.state.topic).entered();
         let before = outbox.app.len();

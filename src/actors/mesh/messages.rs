@@ -70,7 +70,7 @@ impl<N: Network> TopicItem<N> {
     pub(crate) fn bypasses_wait(&self) -> bool {
         match self {
             Self::Command(command) => {
-                matches!(command, TopicCommand::JoinConfirmed(_) | TopicCommand::LeaveConfirmed(_))
+                matches!(command, TopicCommand::JoinConfirmed | TopicCommand::LeaveConfirmed)
             }
             Self::FlushDeliveryCounts => true,
             _ => false,

@@ -40,7 +40,8 @@ impl<N: Network> RouterActor<N> {
                 None
             }
         });
-        shared.p2p.extend(p2p, |dropped, reason| shared.report_dropped(dropped, reason));
+        let open_connections = || shared.directory.peers_by_connection();
+        shared.p2p.extend(p2p, open_connections, |dropped, reason| shared.report_dropped(dropped, reason));
         shared.app.extend(app);
     }
 }

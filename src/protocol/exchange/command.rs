@@ -12,12 +12,10 @@ use crate::{
 /// A command of the peers' side to a topic.
 #[derive_where(Clone, Debug)]
 pub(crate) enum TopicCommand<N: Network> {
-    /// The peers' side has registered the join. The topic announces it (SUBSCRIBE) to these connected peers.
-    JoinConfirmed(Arc<[N::Peer]>),
-    /// The peers' side has registered the leave. The topic announces it (UNSUBSCRIBE) to these connected peers.
-    LeaveConfirmed(Arc<[N::Peer]>),
-    /// A peer connected. A joined topic announces itself to it.
-    PeerConnected(N::Peer),
+    /// The peers' side has registered the join. The topic announces it (SUBSCRIBE).
+    JoinConfirmed,
+    /// The peers' side has registered the leave. The topic announces it (UNSUBSCRIBE).
+    LeaveConfirmed,
     /// A connection closed.
     PeerDisconnected(N::Peer, ConnectionId),
     /// Handle a parked message again: its validity can be decided now.

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     admission::charge::Charge,
     limits::Limits,
-    network::{BoxFuture, FullMessage, Network, P2pMessage, P2pOutput, Validity, hooks::Hooks},
+    network::{BoxFuture, FullMessage, Network, P2pMessage, Validity, hooks::Hooks},
     timestamp::Timestamp,
 };
 
@@ -71,25 +71,44 @@ impl<N: Network> Outbox<N> {
             && history_changes.is_empty()
     }
 
-    /// Sends a control message. IHAVE and IWANT to a bootstrap peer are left out.
-    pub(crate) fn send(
+    /// Sends a control message to the peer of a connection. IHAVE and IWANT to a bootstrap peer are left out.
+    pub(crate) fn send(&mut self, to: ConnectionId, message: P2pMessage<N>) {
+        if to.is_bootstrap() && matches!(message, P2pMessage::IHave { .. } | P2pMessage::IWant { .. }) {
+            return;
+        }
+        self.count_sent(&message);
+        self.p2p.push(PendingOutput::Message { to, message });
+    }
+
+    /// Answers a peer. If it has no connection, the answer is sent as in the reference, but not over a later connection.
+    pub(crate) fn answer(
         &mut self,
-        to_peer: N::Peer,
+        peer: &N::Peer,
         connection_id: Option<ConnectionId>,
         message: P2pMessage<N>,
     ) {
-        let bootstrap = connection_id.is_some_and(ConnectionId::is_bootstrap);
-        if bootstrap && matches!(message, P2pMessage::IHave { .. } | P2pMessage::IWant { .. }) {
-            return;
+        match connection_id {
+            Some(connection_id) => self.send(connection_id, message),
+            None => {
+                self.count_sent(&message);
+                self.p2p.push(PendingOutput::ToUnconnected { to: peer.clone(), message });
+            }
         }
-        match &message {
+    }
+
+    fn count_sent(&mut self, message: &P2pMessage<N>) {
+        match message {
             P2pMessage::Graft { .. } => self.stats.count_sent_grafts += 1,
             P2pMessage::Prune { .. } => self.stats.count_sent_prunes += 1,
             P2pMessage::IHave { .. } => self.stats.count_sent_ihaves += 1,
             P2pMessage::IWant { .. } => self.stats.count_sent_iwants += 1,
             _ => {}
         }
-        self.p2p.push(P2pOutput::OutMessage { to_peer, message }.into());
+    }
+
+    /// Announces to all peers that a topic was joined or left.
+    pub(crate) fn announce(&mut self, topic: N::Topic, joined: bool) {
+        self.p2p.push(PendingOutput::Announcement { topic, joined });
     }
 
     /// Sends an IHAVE to all of `to`, none of which is a bootstrap peer.

@@ -30,7 +30,11 @@ use super::{
     iwant::IWantByTopic,
     options::NodeOptions,
     outcome::*,
-    output::{OutputBatch, pending::PendingOutput},
+    output::{
+        OutputBatch,
+        announcements::Announcements,
+        pending::{PendingOutput, Resolved},
+    },
     peers::{
         Peers,
         dispatch::align_verdicts,
@@ -74,6 +78,7 @@ pub struct Node<N: Network> {
     outbox: Outbox<N>,
     /// Outputs for the p2p layer, resolved to peers when they are drained.
     emitted: Vec<PendingOutput<N>>,
+    announcements: Announcements<N>,
     drained: NodeOutputs<N>,
 }
 
@@ -114,6 +119,7 @@ impl<N: Network> Node<N> {
             connected: ConnectionIndex::default(),
             outbox: Outbox::default(),
             emitted: Vec::new(),
+            announcements: Announcements::default(),
             drained: NodeOutputs::default(),
         }
     }
@@ -162,22 +168,21 @@ impl<N: Network> Node<N> {
     }
 
     /// Drains the outputs for the p2p layer as batches: one output to many peers is one item, for transports that
-    /// encode a message once. Gossip to closed connections is left out. Outputs that are not read before the iterator
-    /// is dropped are lost.
+    /// encode a message once. Gossip and control messages to closed connections are left out. Outputs that are not read
+    /// before the iterator is dropped are lost.
     pub fn drain_batches(&mut self) -> impl Iterator<Item = OutputBatch<N>> + '_ {
-        let Self { emitted, connected, .. } = self;
+        let Self { emitted, announcements, connected, peers, .. } = self;
+        let is_connected = |peer: &N::Peer| peers.connection_id(peer).is_some();
         let resolve =
-            |output: PendingOutput<N>| output.resolve(|connection_ids| connected.resolve(connection_ids));
-        emitted.drain(..).map(resolve).filter(|batch| batch.count() > 0)
+            move |output: PendingOutput<N>| output.resolve(announcements, || &*connected, is_connected);
+        emitted.drain(..).filter_map(resolve).flat_map(Resolved::into_batches)
     }
 
     /// Drains all outputs, with one output for each peer.
     pub fn drain(&mut self) -> NodeOutputs<N> {
         let mut drained = std::mem::take(&mut self.drained);
         drained.p2p.reserve_exact(self.emitted.iter().map(PendingOutput::count).sum());
-        for batch in self.drain_batches() {
-            batch.into_iter().for_each(|output| drained.p2p.push(output));
-        }
+        self.drain_batches().flatten().for_each(|output| drained.p2p.push(output));
         // Reserves room for as many messages as were drained, since drains are often of similar size.
         self.drained.app.reserve(drained.app.len());
         drained
@@ -195,6 +200,7 @@ impl<N: Network> Node<N> {
         let outcome = self.peers.connect(peer, connection_id, info.kind.trusted);
         if outcome == AddPeer::Added {
             self.connected.insert(connection_id, peer.clone());
+            self.emitted.push(PendingOutput::Connected(connection_id));
         }
         self.settle(now);
         outcome

@@ -1,5 +1,6 @@
 //! Outputs for the p2p layer and their lanes. One output to many peers is one batch until a transport reads it.
 
+pub(crate) mod announcements;
 pub(crate) mod expand;
 pub(crate) mod pending;
 
@@ -15,7 +16,8 @@ use crate::network::{FullMessage, Network, P2pMessage, P2pOutput};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enum, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum Lane {
-    /// SUBSCRIBE, UNSUBSCRIBE, GRAFT, PRUNE, pings, and connect or disconnect requests. Never dropped.
+    /// SUBSCRIBE, UNSUBSCRIBE, GRAFT, PRUNE, pings, and connect or disconnect requests. Never dropped while the peer's
+    /// connection is open.
     Control,
     /// Full messages that the application publishes.
     Publish,
@@ -40,7 +42,14 @@ impl Lane {
 
     /// The lane of an output for one peer.
     pub(crate) fn of<N: Network>(output: &P2pOutput<N>) -> Self {
-        let P2pOutput::OutMessage { message, .. } = output else { return Self::Control };
+        match output {
+            P2pOutput::OutMessage { message, .. } => Self::of_message(message),
+            _ => Self::Control,
+        }
+    }
+
+    /// The lane of a message for one peer.
+    pub(crate) fn of_message<N: Network>(message: &P2pMessage<N>) -> Self {
         match message {
             P2pMessage::IHave { .. } | P2pMessage::IWant { .. } | P2pMessage::IDontWant { .. } => {
                 Self::Gossip

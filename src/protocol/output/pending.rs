@@ -1,18 +1,18 @@
-//! Outputs that are queued for the p2p layer. Gossip to many peers holds connection ids, eight bytes each; they are
-//! resolved to peers when the output is read.
+//! Outputs that are queued for the p2p layer. Those to one connection, and gossip to many, hold connection ids, eight bytes
+//! each; they are resolved to peers when the output is read. So an output never reaches the peer's next connection.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, ops::Deref, sync::Arc};
 
 use derive_where::derive_where;
 
-use super::{Lane, OutputBatch};
+use super::{Lane, OutputBatch, announcements::Announcements, expand::OutputBatchIter};
 use crate::{
     admission::charge::Charge,
     network::{AppOutput, FullMessage, Network, P2pMessage, P2pOutput, hooks::Hooks},
-    protocol::connection::ConnectionId,
+    protocol::connection::{ConnectionId, ConnectionIndex},
 };
 
-/// A queued output, which becomes an [`OutputBatch`] when it is read.
+/// A queued output, which is [resolved](Self::resolve) when it is read.
 #[derive_where(Clone, Debug)]
 pub(crate) enum PendingOutput<N: Network> {
     /// A full message to these peers, ascending.
@@ -30,16 +30,41 @@ pub(crate) enum PendingOutput<N: Network> {
         to: Vec<ConnectionId>,
         message: P2pMessage<N>,
     },
+    /// Any other message to the peer of this connection.
+    Message {
+        to: ConnectionId,
+        message: P2pMessage<N>,
+    },
+    /// A message to a peer that has no connection. It is for no later connection either.
+    ToUnconnected {
+        to: N::Peer,
+        message: P2pMessage<N>,
+    },
+    /// A SUBSCRIBE of each announced topic to the peer of a new connection, before any other output for that connection.
+    Connected(ConnectionId),
+    /// A SUBSCRIBE (`joined`) or UNSUBSCRIBE of this topic to each peer to which topics were announced.
+    Announcement {
+        topic: N::Topic,
+        joined: bool,
+    },
     Output(P2pOutput<N>),
 }
 
+/// The outputs that a queued output stands for when it is read.
+pub(crate) enum Resolved<N: Network> {
+    Batch(OutputBatch<N>),
+    /// Announcements, each an output of its own.
+    Announcements(OutputBatchIter<N>),
+}
+
 impl<N: Network> PendingOutput<N> {
-    /// The number of recipients: the room that the output takes in a queue.
+    /// The room that the output takes in a queue: the number of recipients. An announcement takes the room of one
+    /// recipient, however many outputs it becomes.
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Broadcast { to, .. } => to.len(),
             Self::Gossip { to, .. } => to.len(),
-            Self::Output(_) => 1,
+            _ => 1,
         }
     }
 
@@ -48,8 +73,8 @@ impl<N: Network> PendingOutput<N> {
         let contents = match self {
             Self::Broadcast { bytes, .. } => return *bytes,
             Self::Gossip { to, message } => size_of_val(&**to) + message.bytes(network),
-            Self::Output(P2pOutput::OutMessage { message, .. }) => message.bytes(network),
-            Self::Output(_) => 0,
+            Self::Message { message, .. } | Self::ToUnconnected { message, .. } => message.bytes(network),
+            Self::Connected(_) | Self::Announcement { .. } | Self::Output(_) => 0,
         };
         size_of::<Self>() + contents
     }
@@ -59,29 +84,72 @@ impl<N: Network> PendingOutput<N> {
         match self {
             Self::Broadcast { lane, .. } => *lane,
             Self::Gossip { .. } => Lane::Gossip,
+            Self::Message { message, .. } | Self::ToUnconnected { message, .. } => Lane::of_message(message),
+            Self::Connected(_) | Self::Announcement { .. } => Lane::Control,
             Self::Output(output) => Lane::of(output),
         }
     }
 
     /// The index of the queue that holds the output; see [`Lane::queue_index`].
     pub(crate) fn queue_index(&self) -> usize {
-        let idontwant = match self {
-            Self::Gossip { message, .. } | Self::Output(P2pOutput::OutMessage { message, .. }) => {
-                matches!(message, P2pMessage::IDontWant { .. })
-            }
-            Self::Broadcast { .. } | Self::Output(_) => false,
-        };
+        let idontwant = matches!(self, Self::Gossip { message: P2pMessage::IDontWant { .. }, .. });
         self.lane().queue_index(idontwant)
     }
 
-    /// Resolves connection ids to peers by `resolve`. Peers that have disconnected are left out, so the batch may be
-    /// empty.
-    pub(crate) fn resolve(self, resolve: impl FnOnce(&[ConnectionId]) -> Vec<N::Peer>) -> OutputBatch<N> {
+    /// Whether the output is for one connection, and that is not in `index` any more.
+    pub(crate) fn is_for_closed(&self, index: &ConnectionIndex<N::Peer>) -> bool {
         match self {
-            Self::Broadcast { to, message, lane, .. } => OutputBatch::Broadcast { to, message, lane },
-            Self::Gossip { to, message } => OutputBatch::Gossip { to: resolve(&to), message },
-            Self::Output(output) => OutputBatch::Output(output),
+            Self::Message { to, .. } | Self::Connected(to) => !index.contains(*to),
+            _ => false,
         }
+    }
+
+    /// Resolves connection ids to peers, and expands announcements. `open`: the open connections; it is called only if the
+    /// output needs them. Closed connections are left out. Returns `None` if the output has no recipient any more.
+    pub(crate) fn resolve<I: Deref<Target = ConnectionIndex<N::Peer>>>(
+        self,
+        announcements: &mut Announcements<N>,
+        open: impl FnOnce() -> I,
+        is_connected: impl FnOnce(&N::Peer) -> bool,
+    ) -> Option<Resolved<N>> {
+        Some(match self {
+            Self::Broadcast { to, message, lane, .. } => {
+                Resolved::Batch(OutputBatch::Broadcast { to, message, lane })
+            }
+            Self::Gossip { to, message } => {
+                let to = open().resolve(&to);
+                if to.is_empty() {
+                    return None;
+                }
+                Resolved::Batch(OutputBatch::Gossip { to, message })
+            }
+            Self::Message { to, message } => {
+                let to_peer = open().peer(to)?.clone();
+                Resolved::Batch(OutputBatch::Output(P2pOutput::OutMessage { to_peer, message }))
+            }
+            Self::ToUnconnected { to, .. } if is_connected(&to) => return None,
+            Self::ToUnconnected { to, message } => {
+                Resolved::Batch(OutputBatch::Output(P2pOutput::OutMessage { to_peer: to, message }))
+            }
+            Self::Connected(connection_id) => {
+                Resolved::Announcements(announcements.connected(connection_id, &open())?)
+            }
+            Self::Announcement { topic, joined } => {
+                Resolved::Announcements(announcements.changed(topic, joined, &open()))
+            }
+            Self::Output(output) => Resolved::Batch(OutputBatch::Output(output)),
+        })
+    }
+}
+
+impl<N: Network> Resolved<N> {
+    /// The batch, or one batch for each announcement.
+    pub(crate) fn into_batches(self) -> impl Iterator<Item = OutputBatch<N>> {
+        let (batch, announcements) = match self {
+            Self::Batch(batch) => (Some(batch), None),
+            Self::Announcements(outputs) => (None, Some(outputs)),
+        };
+        batch.into_iter().chain(announcements.into_iter().flatten().map(OutputBatch::Output))
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use derive_where::derive_where;
 use foldhash::fast::RandomState;
 
-use super::Peers;
+use super::{Connection, Peers};
 use crate::{
     network::{Network, Origin, P2pMessage, P2pOutput},
     protocol::{
@@ -194,9 +194,11 @@ impl<N: Network> Peers<N> {
     }
 
     fn ping_all(&mut self) {
-        let ping =
-            |peer: &N::Peer| P2pOutput::OutMessage { to_peer: peer.clone(), message: P2pMessage::Ping };
-        self.outbox.p2p.extend(self.connections.keys().map(ping).map(PendingOutput::from));
+        let ping = |connection: &Connection<N>| PendingOutput::Message {
+            to: connection.connection_id,
+            message: P2pMessage::Ping,
+        };
+        self.outbox.p2p.extend(self.connections.values().map(ping));
     }
 
     /// Dials lost trusted peers and persistent points whose delay has passed.

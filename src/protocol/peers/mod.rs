@@ -78,8 +78,6 @@ pub(crate) struct Peers<N: Network> {
     connections: BTreeMap<N::Peer, Connection<N>>,
     /// The number of bootstrap peers in `connections`, which is read after each input.
     bootstrap_connections: usize,
-    /// The connected peers as sent to topics; `None` after a change, until it is needed.
-    connected: Option<Arc<[N::Peer]>>,
     pub(crate) scores: Scores<N>,
     /// The trusted peers. Their number is bounded by the configuration of the p2p layer.
     trusted: BTreeSet<N::Peer>,
@@ -101,7 +99,6 @@ impl<N: Network> Peers<N> {
             rng: rng_for(options.seed, "peers", &()),
             connections: BTreeMap::new(),
             bootstrap_connections: 0,
-            connected: None,
             scores: Scores::new(Arc::clone(&limits)),
             trusted: BTreeSet::new(),
             unreachable: ReconnectBackoff::new(),
@@ -139,13 +136,10 @@ impl<N: Network> Peers<N> {
         }
         self.connections.insert(peer.clone(), Connection { connection_id, topics: BTreeSet::new() });
         self.bootstrap_connections += usize::from(connection_id.is_bootstrap());
-        self.connected = None;
         self.scores.connect(peer);
         if trusted {
             self.trusted.insert(peer.clone());
         }
-        let announce = |topic: &N::Topic| (topic.clone(), TopicCommand::PeerConnected(peer.clone()));
-        self.outbox.commands.extend(self.joined.iter().map(announce));
         AddPeer::Added
     }
 
@@ -154,7 +148,6 @@ impl<N: Network> Peers<N> {
         self.outbox.penalties[Penalty::MeshDeficit] += self.scores.disconnect(peer, now);
         if let Some(Connection { connection_id, topics }) = self.connections.remove(peer) {
             self.bootstrap_connections -= usize::from(connection_id.is_bootstrap());
-            self.connected = None;
             let disconnected = |topic| (topic, TopicCommand::PeerDisconnected(peer.clone(), connection_id));
             self.outbox.commands.extend(topics.into_iter().map(disconnected));
         }
@@ -289,19 +282,12 @@ impl<N: Network> Peers<N> {
 
     fn topic_joined(&mut self, topic: &N::Topic) {
         self.joined.insert(topic.clone());
-        let connected = self.connected();
-        self.outbox.commands.push((topic.clone(), TopicCommand::JoinConfirmed(connected)));
+        self.outbox.commands.push((topic.clone(), TopicCommand::JoinConfirmed));
     }
 
     fn topic_left(&mut self, topic: &N::Topic) {
         self.joined.remove(topic);
-        let connected = self.connected();
-        self.outbox.commands.push((topic.clone(), TopicCommand::LeaveConfirmed(connected)));
-    }
-
-    fn connected(&mut self) -> Arc<[N::Peer]> {
-        let connections = &self.connections;
-        Arc::clone(self.connected.get_or_insert_with(|| connections.keys().cloned().collect()))
+        self.outbox.commands.push((topic.clone(), TopicCommand::LeaveConfirmed));
     }
 
     /// The id of a peer's connection.

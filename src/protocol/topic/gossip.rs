@@ -55,7 +55,8 @@ impl<N: Network> TopicState<N> {
             if status.connection_id.is_some_and(|connection_id| !connection_id.is_bootstrap()) {
                 self.track_promise(peer, &ids, cx, outbox);
             }
-            outbox.send(peer.clone(), status.connection_id, P2pMessage::IWant { message_ids: ids.clone() });
+            let message = P2pMessage::IWant { message_ids: ids.clone() };
+            outbox.answer(peer, status.connection_id, message);
         }
         IHaveOutcome::Requested { ids }
     }
@@ -173,9 +174,9 @@ impl<N: Network> TopicState<N> {
             outbox.gossip(to, P2pMessage::IHave { topic: self.topic.clone(), message_ids });
             return;
         }
-        for (peer, connection_id, message_ids) in plan.select(&mut self.rng) {
+        for (_, connection_id, message_ids) in plan.select(&mut self.rng) {
             let message = P2pMessage::IHave { topic: self.topic.clone(), message_ids };
-            outbox.send(peer, Some(connection_id), message);
+            outbox.send(connection_id, message);
         }
     }
 }

@@ -34,7 +34,7 @@ impl<N: Network> TopicState<N> {
         maintenance.broken = self.promises.take_expired(cx.now);
         outbox.counters.promise(PromiseEvent::Broken, maintenance.broken.len());
         for grafted in &maintenance.grafted {
-            outbox.send(grafted.peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });
+            outbox.send(grafted.connection_id, P2pMessage::Graft { topic: self.topic.clone() });
         }
         self.maintain_fanout(cx);
         self.history.advance(outbox);

@@ -137,7 +137,8 @@ impl<N: Network> TopicState<N> {
         } else {
             Vec::new()
         };
-        self.send_prune(peer, status.connection_id, px, cx.limits.prune_backoff, outbox);
+        let message = self.prune_message(px, cx.limits.prune_backoff);
+        outbox.answer(peer, status.connection_id, message);
     }
 
     /// Handles a PRUNE: a peer has removed this node from its mesh. `None` means that the peer was removed from this
@@ -252,12 +253,10 @@ impl<N: Network> TopicState<N> {
 
     /// Announces the topic and grafts the mesh. SUBSCRIBE goes first, because a peer ignores a GRAFT on a topic to
     /// which this node is not subscribed.
-    pub(super) fn announce_join(&mut self, connected: &[N::Peer], outbox: &mut Outbox<N>) {
-        for peer in connected {
-            outbox.send(peer.clone(), None, P2pMessage::subscribe(self.topic.clone()));
-        }
-        for peer in self.mesh.iter().flat_map(BTreeMap::keys) {
-            outbox.send(peer.clone(), None, P2pMessage::Graft { topic: self.topic.clone() });
+    pub(super) fn announce_join(&mut self, outbox: &mut Outbox<N>) {
+        outbox.announce(self.topic.clone(), true);
+        for connection_id in self.mesh.iter().flat_map(BTreeMap::values) {
+            outbox.send(*connection_id, P2pMessage::Graft { topic: self.topic.clone() });
         }
     }
 
@@ -286,18 +285,11 @@ impl<N: Network> TopicState<N> {
 
     /// Prunes the former mesh and announces the leave. PRUNE goes first, because a peer that handles UNSUBSCRIBE first
     /// has already removed this node from its mesh and ignores the PRUNE.
-    pub(super) fn announce_leave(
-        &mut self,
-        connected: &[N::Peer],
-        cx: &Context<'_, N>,
-        outbox: &mut Outbox<N>,
-    ) {
+    pub(super) fn announce_leave(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         self.send_heartbeat_prunes(cx, outbox);
         let leave_prunes = std::mem::take(&mut self.leave_prunes);
         self.send_prunes(leave_prunes, cx.limits.unsubscribe_backoff, cx, outbox);
-        for peer in connected {
-            outbox.send(peer.clone(), None, P2pMessage::Unsubscribe { topic: self.topic.clone() });
-        }
+        outbox.announce(self.topic.clone(), false);
     }
 
     /// Sends the PRUNEs of the last heartbeat.
@@ -313,22 +305,14 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
-        for PrunedPeer { peer, no_px, .. } in pruned {
+        for PrunedPeer { peer, connection_id, no_px, .. } in pruned {
             let px = self.select_px(&peer, no_px, cx);
-            self.send_prune(&peer, None, px, backoff, outbox);
+            outbox.send(connection_id, self.prune_message(px, backoff));
         }
     }
 
-    fn send_prune(
-        &self,
-        peer: &N::Peer,
-        connection_id: Option<ConnectionId>,
-        px: Vec<N::Peer>,
-        backoff: Duration,
-        outbox: &mut Outbox<N>,
-    ) {
+    fn prune_message(&self, px: Vec<N::Peer>, backoff: Duration) -> P2pMessage<N> {
         let px = px.into_iter().map(PxPeer::new).collect();
-        let message = P2pMessage::Prune { topic: self.topic.clone(), px, backoff };
-        outbox.send(peer.clone(), connection_id, message);
+        P2pMessage::Prune { topic: self.topic.clone(), px, backoff }
     }
 }

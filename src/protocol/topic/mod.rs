@@ -52,12 +52,7 @@ use super::{
     outcome::{SubscribeOutcome, UnsubscribeOutcome, counters::PromiseEvent, reason::LeaveReason},
     rng::{ProtocolRng, rng_for},
 };
-use crate::{
-    admission::totals::Totals,
-    limits::Limits,
-    network::{Network, P2pMessage},
-    timestamp::Timestamp,
-};
+use crate::{admission::totals::Totals, limits::Limits, network::Network, timestamp::Timestamp};
 
 /// The state of one topic.
 #[derive_where(Debug)]
@@ -237,9 +232,8 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) {
         match command {
-            TopicCommand::JoinConfirmed(connected) => self.announce_join(&connected, outbox),
-            TopicCommand::LeaveConfirmed(connected) => self.announce_leave(&connected, cx, outbox),
-            TopicCommand::PeerConnected(peer) => self.on_peer_connected(peer, outbox),
+            TopicCommand::JoinConfirmed => self.announce_join(outbox),
+            TopicCommand::LeaveConfirmed => self.announce_leave(cx, outbox),
             TopicCommand::PeerDisconnected(peer, connection_id) => {
                 self.on_disconnected(&peer, connection_id, outbox)
             }
@@ -250,13 +244,6 @@ impl<N: Network> TopicState<N> {
             TopicCommand::Verdicts(verdicts) => self.apply_batch_verdicts(verdicts, cx, outbox),
             TopicCommand::StartHeartbeat(tick) => self.heartbeat_maintain_mesh(tick, cx, outbox),
             TopicCommand::FinishHeartbeat => self.heartbeat_emit(cx, outbox),
-        }
-    }
-
-    /// Announces the topic to a peer that connected.
-    fn on_peer_connected(&mut self, peer: N::Peer, outbox: &mut Outbox<N>) {
-        if self.is_joined() {
-            outbox.send(peer, None, P2pMessage::subscribe(self.topic.clone()));
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
             messages::{IncomingMessage, PeerMessage, SharedCredit, TopicItem},
             peer_message::handle_idontwant,
         },
+        router::messages::RouterItem,
         shared::Shared,
         supervisor::messages::{Connect, Disconnect, SupervisorItem},
     },
@@ -19,7 +20,7 @@ use crate::{
     directory::connection::ConnectionRecord,
     input_recorder::RecordedInput,
     network::{ConnectionInfo, FullMessage, Network, P2pInput, P2pMessage, hooks::Hooks},
-    protocol::{event::Event, iwant::IWantByTopic},
+    protocol::{event::Event, iwant::IWantByTopic, output::pending::PendingOutput},
     worker::lifecycle::Lifetime,
 };
 
@@ -136,7 +137,13 @@ pub(in crate::worker) fn try_p2p_input<N: Network>(
 }
 
 fn connect<N: Network>(shared: &Shared<N>, peer: &N::Peer, info: &ConnectionInfo) {
-    shared.directory.connect(peer, info, |connection_id| {
+    shared.directory.connect(peer, info, |connection_id, is_new| {
+        if is_new {
+            // Before the supervisor and the topics know the connection, and so before any other output for it. A closed
+            // router drops it: the engine has ended.
+            let _ =
+                shared.router.push(RouterItem::p2p(PendingOutput::Connected(connection_id), &shared.network));
+        }
         let (peer, direction, kind) = (peer.clone(), info.direction, info.kind);
         send_to_supervisor(shared, SupervisorItem::message(Connect { peer, direction, kind, connection_id }));
     });

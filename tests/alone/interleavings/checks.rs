@@ -14,7 +14,7 @@ pub const STABLE: [u64; 2] = [1, 2];
 
 /// The defects that are repaired, of those that the rules depend on. A rule that another defect breaks is not checked in
 /// its conditions.
-const REPAIRED: &[&str] = &["A1", "A12", "A13", "A14"];
+const REPAIRED: &[&str] = &["A1", "A12", "A13", "A14", "A20", "S1"];
 
 pub fn is_repaired(defect: &str) -> bool {
     REPAIRED.contains(&defect)
@@ -91,8 +91,6 @@ impl MessageRecord {
 #[derive(Debug, Default)]
 pub struct PeerRecord {
     pub connected: bool,
-    /// The connection has ended once: outputs for it may reach the next one.
-    pub reconnected: bool,
     subscribed: BTreeSet<String>,
     grafted: BTreeSet<String>,
     /// The topics of which the peer sent PRUNE or UNSUBSCRIBE: it may have left our mesh at any time since.
@@ -185,7 +183,6 @@ impl Checks {
 
     pub fn on_disconnect(&mut self, peer: u64) {
         let record = self.peers.entry(peer).or_default();
-        record.reconnected |= record.connected;
         record.connected = false;
     }
 
@@ -258,37 +255,32 @@ impl Checks {
         }
     }
 
-    /// SUBSCRIBE before GRAFT, PRUNE before UNSUBSCRIBE.
+    /// Over each connection: one SUBSCRIBE a join and one UNSUBSCRIBE a leave, SUBSCRIBE before GRAFT, PRUNE before
+    /// UNSUBSCRIBE.
     fn on_control(&mut self, peer: u64, message: &P2pMessage<ScheduledNetwork>) {
-        let record = self.peers.entry(peer).or_default();
+        // A peer without a connection may be answered, which the transport drops.
+        let Some(record) = self.peers.get_mut(&peer).filter(|record| record.connected) else { return };
         let Some(topic) = message.topic() else { return };
-        let was_subscribed = record.subscribed.contains(topic);
-        let is_kept = match message {
-            // A peer that connects during a join or leave may be sent SUBSCRIBE twice, or UNSUBSCRIBE only.
-            P2pMessage::Subscribe { .. } => {
-                record.subscribed.insert(topic.clone());
-                true
-            }
+        let (is_kept, is_mesh_lost) = match message {
+            P2pMessage::Subscribe { .. } => (record.subscribed.insert(topic.clone()), false),
             P2pMessage::Graft { .. } => {
                 record.grafted.insert(topic.clone());
-                // A heartbeat may graft a new subscriber before the supervisor has announced our topics to it.
-                was_subscribed || !STABLE.contains(&peer) && !is_repaired("S1")
+                (record.subscribed.contains(topic), false)
             }
             P2pMessage::Prune { .. } => {
                 record.grafted.remove(topic);
-                true
+                (true, false)
             }
             P2pMessage::Unsubscribe { .. } => {
-                record.subscribed.remove(topic);
-                !record.grafted.remove(topic) || record.may_have_left.contains(topic)
+                let was_subscribed = record.subscribed.remove(topic);
+                let was_pruned = !record.grafted.remove(topic) || record.may_have_left.contains(topic);
+                (was_subscribed, !was_pruned)
             }
-            _ => true,
+            _ => (true, false),
         };
-        let is_known = record.reconnected && !is_repaired("A20");
-        let restarts = self.restarts(topic);
-        self.rule(is_kept || is_known || restarts > 0, || {
-            format!("{message} is sent to peer {peer} out of order")
-        });
+        // A restart loses the mesh, and so the PRUNEs.
+        let is_kept = is_kept && (!is_mesh_lost || self.restarts(topic) > 0);
+        self.rule(is_kept, || format!("{message} is sent to peer {peer} out of order"));
     }
 
     // === The end ===
@@ -379,8 +371,7 @@ impl Checks {
             return;
         }
         for (peer, record) in self.peers.iter().filter(|(_, record)| record.connected) {
-            let is_known = record.reconnected && !is_repaired("A20");
-            if record.subscribed.contains(name) != topic.joined && !is_known {
+            if record.subscribed.contains(name) != topic.joined {
                 broken.push(format!("peer {peer} was sent {:?} of {name}, {topic:?}", record.subscribed));
             }
         }

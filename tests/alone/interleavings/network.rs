@@ -107,6 +107,7 @@ impl Validation {
 /// The hooks in which a schedule injects a panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
+    TopicOf,
     ValidateId,
     Validate,
     ValidateAsync,
@@ -114,20 +115,29 @@ pub enum Hook {
     Verdict,
     ValidateBatch,
     ValidateBatchAsync,
+    MessageSize,
     PeerFilter,
+    ReachablePoint,
     TransportStats,
+    TopicLabel,
+    PersistentPoints,
     Observer,
 }
 
-pub const HOOKS: [Hook; 9] = [
+pub const HOOKS: [Hook; 14] = [
+    Hook::TopicOf,
     Hook::ValidateId,
     Hook::Validate,
     Hook::ValidateAsync,
     Hook::Verdict,
     Hook::ValidateBatch,
     Hook::ValidateBatchAsync,
+    Hook::MessageSize,
     Hook::PeerFilter,
+    Hook::ReachablePoint,
     Hook::TransportStats,
+    Hook::TopicLabel,
+    Hook::PersistentPoints,
     Hook::Observer,
 ];
 
@@ -260,6 +270,7 @@ impl Network for ScheduledNetwork {
     type Point = u64;
 
     fn topic_of(&self, id: &Id) -> Option<String> {
+        self.hooks.call(Hook::TopicOf, &[]);
         Some(id.topic.clone())
     }
 
@@ -313,6 +324,26 @@ impl Network for ScheduledNetwork {
             self.hooks.call(Hook::PeerFilter, &[]);
         }
         true
+    }
+
+    fn message_size(&self, message: &String) -> usize {
+        self.hooks.call(Hook::MessageSize, &[]);
+        message.len()
+    }
+
+    fn reachable_point(&self, peer: &u64) -> Option<u64> {
+        self.hooks.call(Hook::ReachablePoint, &[]);
+        Some(*peer)
+    }
+
+    fn topic_label(&self, topic: &String) -> String {
+        self.hooks.call(Hook::TopicLabel, &[]);
+        topic.clone()
+    }
+
+    fn persistent_points(&self) -> Vec<u64> {
+        self.hooks.call(Hook::PersistentPoints, &[]);
+        vec![1]
     }
 
     fn transport_stats(&self) -> TransportStats {

@@ -67,6 +67,7 @@ fn limits() -> Limits<String> {
     limits.extensions.idontwant_message_size = 1;
     limits.seen_history_length = MAX_TICKS + 2;
     limits.backoff_cleanup_ticks = 1;
+    limits.bounds.reconnect_interval_ticks = 1;
     limits.bounds.shutdown_deadline = Duration::from_secs(3600);
     limits.bounds.validation_timeout = Duration::from_secs(60);
     Limits::try_from(limits).expect("the limits are valid")
