@@ -225,6 +225,7 @@ const CACHE: Label = Label::one_of(
         "promises",
         "sent_idontwant",
         "peer_idontwant",
+        "missed",
         "heartbeat_quotas",
         "peers_by_connection",
         "publish_reports",

@@ -14,6 +14,7 @@ mod life;
 mod log_lines;
 mod many_topics;
 mod metrics;
+mod missed;
 mod order;
 mod parked;
 mod peer_inputs;

@@ -40,6 +40,7 @@ use crate::limits::{Extensions, Limits};
 /// | `promises` | *T* | `max_promises_per_topic` | *T* × that |
 /// | `sent_idontwant` | | `max_idontwant_per_heartbeat` | *T* × that |
 /// | `peer_idontwant` | `max_idontwant_per_heartbeat` × `idontwant_ticks` | | *P* × that |
+/// | `missed` | `max_missed_ids_per_peer` | | *P* × that |
 /// | `heartbeat_quotas` | 1 | | *P* + `max_unconnected_peers` |
 /// | `peers_by_connection` | 1 | | *P* |
 /// | `publish_reports` | | | the tickets of publications that are not complete, which the application holds |
@@ -104,6 +105,8 @@ pub struct Footprint {
     pub sent_idontwant: usize,
     /// Message ids received by IDONTWANT, counted per peer.
     pub peer_idontwant: usize,
+    /// Ids of messages that connected peers were not sent because a queue was full, counted per peer.
+    pub missed: usize,
     /// Peers with IHAVE and IWANT counts of this heartbeat.
     pub heartbeat_quotas: usize,
     /// Connected peers by connection id.
@@ -163,6 +166,7 @@ impl Footprint {
             promises: of_each(bounds.max_promises_per_topic),
             sent_idontwant: of_each(limits.extensions.max_idontwant_per_heartbeat),
             peer_idontwant: peers.saturating_mul(per_peer),
+            missed: peers.saturating_mul(limits.extensions.max_missed_ids_per_peer),
             heartbeat_quotas: peers.saturating_add(bounds.max_unconnected_peers),
             peers_by_connection: peers,
             publish_reports: usize::MAX,
@@ -196,5 +200,5 @@ macro_rules! maps {
 }
 
 maps! {
-    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs history history_bytes seen validating invalid invalid_bytes promises sent_idontwant peer_idontwant heartbeat_quotas peers_by_connection publish_reports topic_by_message_id
+    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs history history_bytes seen validating invalid invalid_bytes promises sent_idontwant peer_idontwant missed heartbeat_quotas peers_by_connection publish_reports topic_by_message_id
 }

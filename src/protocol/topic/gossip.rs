@@ -182,6 +182,30 @@ impl<N: Network> TopicState<N> {
             outbox.send(peer, Some(connection_id), message);
         }
     }
+
+    /// Sends an IHAVE of messages that a subscriber was not sent because a queue was full: those that it can still request
+    /// by IWANT, and has neither sent nor declined itself.
+    pub(super) fn offer_missed(
+        &self,
+        peer: N::Peer,
+        mut message_ids: Vec<N::MessageId>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        let status = cx.peer_view.status(&peer);
+        let connection_id = status.connection_id.filter(|connection_id| self.is_subscriber(*connection_id));
+        if connection_id.is_none() || check_score(status, cx.limits).is_err() {
+            return;
+        }
+        message_ids.retain(|id| {
+            let has_sent =
+                || self.seen.get(id).is_some_and(|seen| seen.senders().any(|known| *known == peer));
+            self.history.get(id).is_some() && !has_sent() && !cx.peer_view.received_idontwant(&peer, id)
+        });
+        if !message_ids.is_empty() {
+            outbox.send(peer, connection_id, P2pMessage::IHave { topic: self.topic.clone(), message_ids });
+        }
+    }
 }
 
 type Connections<P> = BTreeMap<P, ConnectionId>;

@@ -1,0 +1,116 @@
+//! The messages that a connected peer was not sent because a queue was full. They are offered to it by IHAVE when there
+//! is room again.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashSet, VecDeque},
+};
+
+use derive_where::derive_where;
+use foldhash::fast::RandomState;
+
+use crate::{limits::Limits, network::Network};
+
+/// Message ids by topic.
+pub(crate) type IdsByTopic<N> = Vec<(<N as Network>::Topic, Vec<<N as Network>::MessageId>)>;
+
+/// The messages that one connected peer was not sent, over all topics.
+#[derive_where(Debug)]
+pub(crate) struct MissedMessages<N: Network> {
+    /// The entries by age, those first that a new one replaces. Each occurs once.
+    order: VecDeque<(N::Topic, N::MessageId)>,
+    /// The entries of `order`.
+    known: HashSet<(N::Topic, N::MessageId), RandomState>,
+    /// The most messages to offer at once: 0 between a message that the transport dropped and its next report of room.
+    room: usize,
+    /// The IHAVEs sent to the peer in this heartbeat by [`take`](Self::take), and the ids in them.
+    offered: Offered,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Offered {
+    messages: usize,
+    ids: usize,
+}
+
+impl<N: Network> Default for MissedMessages<N> {
+    fn default() -> Self {
+        let (order, known, offered) = Default::default();
+        Self { order, known, room: usize::MAX, offered }
+    }
+}
+
+impl<N: Network> MissedMessages<N> {
+    /// Stores ids of one topic. Returns how many were dropped, the oldest first, because more than
+    /// `max_missed_ids_per_peer` are stored.
+    pub(crate) fn insert(
+        &mut self,
+        topic: &N::Topic,
+        ids: &[N::MessageId],
+        limits: &Limits<N::Topic>,
+    ) -> usize {
+        for id in ids {
+            let entry = (topic.clone(), id.clone());
+            if self.known.insert(entry.clone()) {
+                self.order.push_back(entry);
+            }
+        }
+        let surplus = self.order.len().saturating_sub(limits.extensions.max_missed_ids_per_peer);
+        for entry in self.order.drain(..surplus) {
+            self.known.remove(&entry);
+        }
+        surplus
+    }
+
+    /// Sets for how many messages to the peer the transport has room: none when it drops one.
+    pub(crate) fn set_room(&mut self, messages: usize) {
+        self.room = messages;
+    }
+
+    /// Takes what is to be offered to the peer now, by topic, the topics with the most ids first. The peer is assumed to
+    /// have our limits: within one heartbeat it gets at most `max_recv_ihave_per_heartbeat` IHAVEs, and
+    /// `max_sent_iwant_per_heartbeat` ids, since it would ignore more. At most as many ids are taken at once as the transport
+    /// has room for messages, and at most `max_ids`, since the peer may request all. The rest stays for later heartbeats.
+    pub(crate) fn take(&mut self, max_ids: usize, limits: &Limits<N::Topic>) -> IdsByTopic<N> {
+        let messages = (limits.max_recv_ihave_per_heartbeat as usize).saturating_sub(self.offered.messages);
+        let ids_left = (limits.max_sent_iwant_per_heartbeat as usize).saturating_sub(self.offered.ids);
+        let mut ids_left = ids_left.min(self.room).min(max_ids);
+        if self.order.is_empty() || messages == 0 || ids_left == 0 {
+            return Vec::new();
+        }
+        let mut by_topic = BTreeMap::<_, Vec<_>>::new();
+        for (topic, id) in std::mem::take(&mut self.order) {
+            by_topic.entry(topic).or_default().push(id);
+        }
+        self.known = HashSet::default();
+        let mut by_topic: Vec<_> = by_topic.into_iter().collect();
+        by_topic.sort_by_key(|(_, ids)| Reverse(ids.len()));
+        let mut taken = Vec::new();
+        for (topic, mut ids) in by_topic {
+            let now = if taken.len() < messages { ids.len().min(ids_left) } else { 0 };
+            // The oldest are offered first: they leave the history first.
+            let rest = ids.split_off(now);
+            self.insert(&topic, &rest, limits);
+            if now > 0 {
+                ids_left -= now;
+                self.offered.ids += now;
+                self.offered.messages += 1;
+                taken.push((topic, ids));
+            }
+        }
+        taken
+    }
+
+    /// Starts the next heartbeat.
+    pub(crate) fn advance(&mut self) {
+        self.offered = Offered::default();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+}
