@@ -94,8 +94,8 @@ pub use network::{
 };
 pub use worker::{
     AppOutputs, DeliveredMessage, DropReason, EngineError, EngineStopped, Events, HeartbeatStatus,
-    P2pOutputs, Page, PageOf, PeerInputs, PublishReport, PublishTicket, QueueStatus, RecipientStopped,
-    Refused, RouteResult, StartError, Started, Worker, WorkerBuilder,
+    P2pOutputs, Page, PageOf, PeerInputs, PublishReport, PublishTicket, PublishWindow, PublishWindowLimits,
+    QueueStatus, RecipientStopped, Refused, RouteResult, StartError, Started, Worker, WorkerBuilder,
 };
 #[cfg(feature = "simulation")]
 #[doc(hidden)]

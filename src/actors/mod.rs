@@ -59,6 +59,7 @@
 //! | a connection before the messages of the peer | the directory has it before `p2p_input` returns, and the input carries it |
 //! | a connection before an application score, a slow-peer report or a query that follows it; all of them before a later tick | handle → supervisor, one inbox |
 //! | the application's join before messages that arrive after it | the topic table has the topic's address, and the mailbox the join, before `app_input` returns |
+//! | an offer of missed messages after the messages themselves | the topic sent the messages before they could be dropped |
 //! | a query after every input accepted before it | it is queued behind them: in the topic's arbiter mailbox or in the supervisor's inbox |
 //! | SUBSCRIBE before GRAFT, PRUNE before UNSUBSCRIBE | the topic sends both, after the supervisor has confirmed the join or leave |
 //! | the ping, the grafts, then the prunes of a heartbeat | the supervisor sends outputs before commands, a topic outputs before events; the router is FIFO |
@@ -88,6 +89,11 @@
 //! (`bounds.max_input_items`, `bounds.max_input_bytes`) and which is released when the input is handled. So mailboxes
 //! and inboxes are bounded by the limits on inputs, and need none of their own. While the application's stream is full,
 //! or the p2p stream is full of control messages, admission refuses inputs of peers.
+//!
+//! A message that is not sent to a peer, because the p2p stream or the transport's queue for the peer is full, is not lost:
+//! its id is stored in the directory, a bounded number for each peer. When the transport reports room for the peer, or at
+//! a heartbeat if only the p2p stream was full, the topics offer what is still in their history by IHAVE. A publisher
+//! with a [`PublishWindow`](crate::PublishWindow) waits until its earlier messages are sent.
 //!
 //! `settle` waits until nothing is busy. An inbox with items that are not completely handled counts as busy, and so do
 //! a buffered item of a topic that has not started and a validation that is awaited.

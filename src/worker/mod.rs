@@ -5,6 +5,7 @@ mod actor;
 mod builder;
 mod input;
 mod lifecycle;
+mod publish_window;
 mod queries;
 #[cfg(feature = "simulation")]
 mod scheduling;
@@ -33,6 +34,7 @@ pub use self::scheduling::{Mailbox, Mailboxes};
 pub use self::{
     builder::{StartError, Started, WorkerBuilder},
     input::PeerInputs,
+    publish_window::{PublishWindow, PublishWindowLimits},
     queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
     streams::{AppOutputs, DeliveredMessage, P2pOutputs, RecipientStopped},
     ticket::PublishTicket,

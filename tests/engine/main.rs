@@ -19,6 +19,7 @@ mod order;
 mod parked;
 mod peer_inputs;
 mod promises;
+mod publish_window;
 mod quotas;
 mod reconnections;
 mod recording;
