@@ -26,6 +26,8 @@ use crate::{
 /// * A topic may handle an input when it already knows of a disconnection that was recorded later. It then selects the
 ///   disconnected peer no more.
 ///
+/// Reports of missed messages and of room for them are not recorded: only IHAVEs follow from them.
+///
 /// The order is exact if one thread sends all inputs and waits for [`settle`](crate::Worker::settle) after each.
 ///
 /// # Threads

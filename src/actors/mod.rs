@@ -59,6 +59,7 @@
 //! | a connection before the messages of the peer | the directory has it before `p2p_input` returns, and the input carries it |
 //! | a connection before an application score, a slow-peer report or a query that follows it; all of them before a later tick | handle → supervisor, one inbox |
 //! | the application's join before messages that arrive after it | the topic table has the topic's address, and the mailbox the join, before `app_input` returns |
+//! | an offer of missed messages after the messages themselves | the topic sent the messages before they could be dropped |
 //! | a query after every input accepted before it | it is queued behind them: in the topic's arbiter mailbox or in the supervisor's inbox |
 //! | the announcement of all topics to a new peer before any other output for its connection | handle → router, sent under the peer's lock in the directory |
 //! | SUBSCRIBE before GRAFT, PRUNE before UNSUBSCRIBE | the topic sends both, after the supervisor has confirmed the join or leave; announcements are expanded in the order in which they are read |
@@ -98,6 +99,11 @@
 //! dropped it; so admission refuses inputs whatever is slow. While the application's stream is full,
 //! or the p2p stream is full of control messages, admission refuses inputs of peers. Connections are never refused; what a
 //! connection adds to the p2p stream is removed after its end, when there are more control messages than the limit.
+//!
+//! A message that is not sent to a peer, because the p2p stream or the transport's queue for the peer is full, is not lost:
+//! its id is stored in the directory, a bounded number for each peer. When the transport reports room for the peer, or at
+//! a heartbeat if only the p2p stream was full, the topics offer what is still in their history by IHAVE. A publisher
+//! with a [`PublishWindow`](crate::PublishWindow) waits until its earlier messages are sent.
 //!
 //! `settle` waits until nothing is busy. An inbox with items that are not completely handled counts as busy, and so do
 //! a buffered item of a topic that has not started and a validation that is awaited.

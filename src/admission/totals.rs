@@ -1,5 +1,5 @@
-//! The limits in bytes of what the topics of an engine remember. All topics share each limit: each may use the first half
-//! as it needs, and has a fair share of the second half.
+//! The limits in bytes of what an engine remembers for its topics and peers. All topics, or all peers, share each limit:
+//! each may use the first half as it needs, and has a fair share of the second half.
 
 use std::sync::{
     Arc,
@@ -11,7 +11,7 @@ use strum::VariantNames;
 
 use crate::limits::Bounds;
 
-/// What topics remember; the names are metric labels.
+/// What is remembered for a topic, or for a peer; the names are metric labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum Remembered {
@@ -22,6 +22,8 @@ pub(crate) enum Remembered {
     /// Rejected messages.
     Invalid,
     Backoffs,
+    /// For a peer: the ids of its IDONTWANTs, and those of messages that it was not sent.
+    PeerIds,
 }
 
 /// The bytes of messages and ids that a topic may have of each kind whatever other topics have, so that none is left without
@@ -39,13 +41,13 @@ struct Total {
     /// [`FLOOR`], or 0 for a kind that topics have which were never joined.
     floor: usize,
     used: AtomicUsize,
-    /// The number of topics that have something.
-    topics: AtomicUsize,
+    /// The number of topics or peers that have something.
+    owners: AtomicUsize,
     /// The number of entries that were removed before their time, or not stored.
     evicted: AtomicU64,
 }
 
-/// What one topic has of one kind. Dropping it returns the bytes.
+/// What one topic or peer has of one kind. Dropping it returns the bytes.
 #[derive(Debug)]
 pub(crate) struct Share {
     total: Arc<Total>,
@@ -54,18 +56,24 @@ pub(crate) struct Share {
 
 impl Totals {
     pub(crate) fn new(bounds: &Bounds) -> Self {
-        let total = |max, floor| Total { max, floor, used: 0.into(), topics: 0.into(), evicted: 0.into() };
+        let total = |max, floor| Total { max, floor, used: 0.into(), owners: 0.into(), evicted: 0.into() };
         Self(enum_map! {
             Remembered::History => Arc::new(total(bounds.max_history_bytes, FLOOR)),
             Remembered::Seen => Arc::new(total(bounds.max_seen_bytes, FLOOR)),
             Remembered::Invalid => Arc::new(total(bounds.max_invalid_bytes, FLOOR)),
             Remembered::Backoffs => Arc::new(total(bounds.max_backoff_bytes, 0)),
+            Remembered::PeerIds => Arc::new(total(bounds.max_peer_id_bytes, 0)),
         })
     }
 
-    /// An empty share for a topic.
+    /// An empty share for a topic or a peer.
     pub(crate) fn share(&self, kind: Remembered) -> Share {
         Share { total: Arc::clone(&self.0[kind]), own: 0 }
+    }
+
+    /// The bytes that all topics or peers have of a kind.
+    pub(crate) fn used(&self, kind: Remembered) -> usize {
+        self.0[kind].used.load(Ordering::Relaxed)
     }
 
     /// The number of entries of each kind that were removed before their time, or not stored.
@@ -84,7 +92,7 @@ impl Share {
             return false;
         }
         if self.own == 0 && bytes > 0 {
-            self.total.topics.fetch_add(1, Ordering::Relaxed);
+            self.total.owners.fetch_add(1, Ordering::Relaxed);
         }
         self.own += bytes;
         true
@@ -92,9 +100,9 @@ impl Share {
 
     #[cold]
     fn fits_share(&self, used: usize, bytes: usize) -> bool {
-        let topics = self.total.topics.load(Ordering::Relaxed) + usize::from(self.own == 0);
+        let owners = self.total.owners.load(Ordering::Relaxed) + usize::from(self.own == 0);
         let own = self.own + bytes;
-        own <= self.total.floor || (used <= self.total.max && own <= self.total.max / 2 / topics.max(1))
+        own <= self.total.floor || (used <= self.total.max && own <= self.total.max / 2 / owners.max(1))
     }
 
     /// Removes an entry of `bytes`.
@@ -103,7 +111,7 @@ impl Share {
         self.own -= bytes;
         self.total.used.fetch_sub(bytes, Ordering::Relaxed);
         if self.own == 0 && bytes > 0 {
-            self.total.topics.fetch_sub(1, Ordering::Relaxed);
+            self.total.owners.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -117,7 +125,7 @@ impl Share {
         self.total.evicted.fetch_add(entries as u64, Ordering::Relaxed);
     }
 
-    /// The bytes that this topic has.
+    /// The bytes that this topic or peer has.
     pub(crate) fn bytes(&self) -> usize {
         self.own
     }

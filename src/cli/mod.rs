@@ -6,7 +6,6 @@ mod demo;
 mod failure;
 mod node;
 mod output;
-mod publish;
 mod replay;
 mod shutdown;
 mod status_server;

@@ -16,7 +16,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    Limits, LimitsConfig, Worker,
+    Limits, LimitsConfig, PublishWindow, PublishWindowLimits, Worker,
     libp2p::{Libp2pNetwork, SignaturePolicy, TopicName},
 };
 use clap::{Args, ValueEnum, builder::RangedU64ValueParser, value_parser};
@@ -140,7 +140,7 @@ impl Arguments {
             interval: Duration::from_millis(self.interval_ms),
             settle: Duration::from_millis(self.settle_ms),
             network,
-            worker,
+            window: PublishWindow::new(worker, PublishWindowLimits::default()),
             report,
             published,
         }

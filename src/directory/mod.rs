@@ -2,6 +2,7 @@
 //! IDONTWANT ids. Methods release a map's guard before they send to an actor, except where a comment gives the reason.
 
 pub(crate) mod connection;
+pub(crate) mod missed;
 
 use std::sync::{
     Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -11,11 +12,14 @@ use std::sync::{
 use dashmap::{DashMap, Entry, mapref::multiple::RefMulti};
 use foldhash::fast::RandomState;
 
-use self::connection::ConnectionRecord;
+use self::{connection::ConnectionRecord, missed::MissedByPeer};
 use crate::{
-    admission::{Admission, CreditOwner},
+    admission::{
+        Admission, CreditOwner,
+        totals::{Remembered, Totals},
+    },
     limits::Limits,
-    network::{ConnectionInfo, Network},
+    network::{ConnectionInfo, Network, hooks::Hooks},
     protocol::{
         connection::{ConnectionId, ConnectionIndex},
         exchange::peer_view::{PeerStatus, PeerView},
@@ -41,6 +45,10 @@ pub(crate) struct Directory<N: Network> {
     idontwant: DashMap<N::Peer, PeerIDontWant<N>, RandomState>,
     /// The number of ids in `idontwant`: while it is 0, nothing is looked up there.
     idontwant_ids: AtomicUsize,
+    /// The messages that connected peers were not sent because a queue was full.
+    missed: MissedByPeer<N>,
+    /// The limit of what is stored for peers.
+    totals: Totals,
     /// The topics of the messages in the history, if message ids do not name their topics
     /// ([`Network::topic_of`]).
     topic_by_message_id: DashMap<N::MessageId, N::Topic, RandomState>,
@@ -55,7 +63,7 @@ pub(crate) struct Directory<N: Network> {
 }
 
 impl<N: Network> Directory<N> {
-    pub(crate) fn new(admission: Arc<Admission>) -> Self {
+    pub(crate) fn new(admission: Arc<Admission>, totals: Totals) -> Self {
         Self {
             peers: DashMap::default(),
             peers_by_connection: RwLock::default(),
@@ -63,6 +71,8 @@ impl<N: Network> Directory<N> {
             heartbeat_epoch: AtomicU64::new(0),
             idontwant: DashMap::default(),
             idontwant_ids: AtomicUsize::new(0),
+            missed: MissedByPeer::new(totals.clone()),
+            totals,
             topic_by_message_id: DashMap::default(),
             min_score: AtomicU64::new(f64::NEG_INFINITY.to_bits()),
             generations: AtomicU64::new(0),
@@ -151,6 +161,7 @@ impl<N: Network> Directory<N> {
         if let Some((_, removed)) = self.idontwant.remove(peer) {
             self.idontwant_ids.fetch_sub(removed.len(), Ordering::AcqRel);
         }
+        self.missed.remove(peer);
         send();
     }
 
@@ -264,11 +275,13 @@ impl<N: Network> Directory<N> {
         &self,
         peer: &N::Peer,
         ids: Vec<N::MessageId>,
+        network: &Hooks<N>,
         limits: &Limits<N::Topic>,
     ) -> IDontWantOutcome {
-        let mut idontwant = self.idontwant.entry(peer.clone()).or_insert_with(|| PeerIDontWant::new(limits));
+        let make = || PeerIDontWant::new(limits, &self.totals);
+        let mut idontwant = self.idontwant.entry(peer.clone()).or_insert_with(make);
         let before = idontwant.len();
-        let outcome = idontwant.insert(ids, limits);
+        let outcome = idontwant.insert(ids, network, limits);
         self.idontwant_ids.fetch_add(idontwant.len() - before, Ordering::AcqRel);
         outcome
     }
@@ -281,6 +294,32 @@ impl<N: Network> Directory<N> {
             self.idontwant_ids.fetch_sub(before - idontwant.len(), Ordering::AcqRel);
             !idontwant.is_empty()
         });
+    }
+
+    // === Missed messages ===
+
+    /// Stores ids of messages of one topic that `peer` was not sent, if it is connected. See [`MissedByPeer::insert`].
+    pub(crate) fn insert_missed(
+        &self,
+        peer: &N::Peer,
+        messages: (&N::Topic, &[N::MessageId]),
+        blocked: bool,
+        network: &Hooks<N>,
+        limits: &Limits<N::Topic>,
+    ) -> usize {
+        if limits.extensions.max_missed_ids_per_peer == 0 || self.connection(peer).is_none() {
+            return 0;
+        }
+        let dropped = self.missed.insert(peer, messages, blocked, network, limits);
+        // It may have disconnected before the insertion.
+        if self.connection(peer).is_none() {
+            self.missed.remove(peer);
+        }
+        dropped
+    }
+
+    pub(crate) fn missed(&self) -> &MissedByPeer<N> {
+        &self.missed
     }
 
     // === Messages ===
@@ -303,6 +342,8 @@ impl<N: Network> Directory<N> {
     pub(crate) fn footprint(&self) -> Footprint {
         Footprint {
             heartbeat_quotas: self.heartbeat_quotas.len(),
+            missed: self.missed.ids(),
+            peer_ids_bytes: self.totals.used(Remembered::PeerIds),
             peer_idontwant: self.idontwant_ids.load(Ordering::Acquire),
             peers_by_connection: self.peers_by_connection().len(),
             topic_by_message_id: self.topic_by_message_id.len(),

@@ -65,6 +65,11 @@
 //! dropped, and [`BehaviourConfig::slow_peer`] sets what else is done. Control (subscriptions, GRAFT, PRUNE) is dropped
 //! only with the connection: a peer whose control queue overflows is disconnected.
 //!
+//! *The messages that such a peer missed* are reported to the engine ([`DeliveryListener::report_missed`]). When the peer
+//! reads again and at most a quarter of its queue is in use, the transport reports room for as many
+//! messages as fit into half of the queue, and the engine offers as many by IHAVE ([`max_missed_ids_per_peer`](crate::limits::Extensions)). A publisher that
+//! uses a [`PublishWindow`](crate::PublishWindow) waits for its peers, so that its own messages are not dropped.
+//!
 //! Every dropped item is reported with its reason: outputs by [`Event::Dropped`], by lane; inputs by
 //! [`NodeEvent::Refused`]; a stream by [`Event::InboundFailed`]. These are the bounds on memory:
 //!
@@ -110,7 +115,8 @@
 //!   [put it back](Inputs::put_back) and keep the [`Inputs`] until there is room: the peer is not read meanwhile.
 //! * Pass each output of the engine to [`Behaviour::emit`], or to [`Behaviour::apply`] if it comes without its lane.
 //! * Pass [`Event::Unreachable`] to the engine's `set_unreachable_point`, [`Event::SlowPeer`] to `report_slow_peer` and
-//!   [`Event::Dropped`] to `report_dropped`. Publish tickets need [`Behaviour::set_delivery_listener`].
+//!   [`Event::Dropped`] to `report_dropped`. Publish tickets and offers of missed messages need
+//!   [`Behaviour::set_delivery_listener`]. Call it before connections are made.
 //! * Pass the addresses that identify reports to [`Behaviour::add_addresses`].
 //! * Add the behaviour before you dial or listen: rust-libp2p closes a connection whose peer offers no gossipsub yet.
 //!

@@ -35,6 +35,9 @@ pub struct Bounds {
     pub max_invalid_bytes: usize,
     /// Size of the backoffs of all topics. A topic with more than its share removes those that end first. May be 0.
     pub max_backoff_bytes: usize,
+    /// Size of the ids that are stored for all connected peers: those of their IDONTWANTs, and those of messages that they were
+    /// not sent. Of a peer with more than its share further IDONTWANTs are ignored, and its oldest missed ids removed. May be 0.
+    pub max_peer_id_bytes: usize,
     /// Number of messages in the message cache of one topic. The oldest are removed early.
     pub max_history_per_topic: usize,
     /// Size of the message cache of one topic. The oldest messages are removed early.
@@ -127,6 +130,7 @@ impl Default for Bounds {
             max_seen_bytes: 64 * 1024 * 1024,
             max_invalid_bytes: 16 * 1024 * 1024,
             max_backoff_bytes: 16 * 1024 * 1024,
+            max_peer_id_bytes: 32 * 1024 * 1024,
             max_history_per_topic: 16_384,
             max_history_bytes_per_topic: 64 * 1024 * 1024,
             max_seen_per_topic: 262_144,

@@ -52,6 +52,11 @@ pub struct Extensions {
     pub max_idontwant_per_heartbeat: usize,
     /// The number of ticks for which an IDONTWANT of a peer applies. 0 disables it.
     pub idontwant_ticks: usize,
+    /// The number of message ids that are stored for one connected peer because it was not sent the messages: an output
+    /// queue was full, or the peer read too slowly. When there is room again, those that are still in the message cache
+    /// are offered to it by IHAVE, also to mesh peers. The oldest id is dropped for a new one, and counted as a dropped
+    /// output of the gossip lane. 0 disables it.
+    pub max_missed_ids_per_peer: usize,
 }
 
 impl Extensions {
@@ -76,6 +81,7 @@ impl Extensions {
             idontwant_message_size: 0,
             max_idontwant_per_heartbeat: 0,
             idontwant_ticks: 0,
+            max_missed_ids_per_peer: 0,
         }
     }
 }
@@ -95,6 +101,7 @@ impl Default for Extensions {
             idontwant_message_size: 1000,
             max_idontwant_per_heartbeat: 3000,
             idontwant_ticks: 3,
+            max_missed_ids_per_peer: 5000,
         }
     }
 }

@@ -226,6 +226,7 @@ const CACHE: Label = Label::one_of(
         "promises",
         "sent_idontwant",
         "peer_idontwant",
+        "missed",
         "heartbeat_quotas",
         "peers_by_connection",
         "publish_reports",
@@ -233,7 +234,8 @@ const CACHE: Label = Label::one_of(
     ],
 );
 /// [`Footprint::maps`](crate::protocol::Footprint::maps) that count bytes.
-const BYTE_CACHE: Label = Label::one_of("cache", &["parked", "backoffs", "history", "seen", "invalid"]);
+const BYTE_CACHE: Label =
+    Label::one_of("cache", &["parked", "backoffs", "history", "seen", "invalid", "peer_ids"]);
 /// Maps whose limits remove entries.
 const EVICTED: Label = Label::one_of("cache", Remembered::VARIANTS);
 const AFTER_PANIC: Label = Label::one_of("outcome", AfterPanic::VARIANTS);

@@ -95,22 +95,25 @@ impl<N: Network> P2pQueue<N> {
             outputs.into_iter().for_each(|sized| dropped(&sized.output, DropReason::StreamClosed));
             return;
         }
-        let mut no_room = |output: &PendingOutput<N>| dropped(output, DropReason::OutputQueueFull);
+        let (mut without_room, mut without_connection) = (Vec::new(), VecDeque::new());
         for output in outputs {
-            if inner.make_room(&output, self.limits, &mut no_room) {
+            if inner.make_room(&output, self.limits, &mut without_room) {
                 inner.push(output);
             } else {
-                no_room(&output.output);
+                without_room.push(output);
             }
         }
         let control = inner.lanes[CONTROL].len();
         let above_limit = control > self.limits.items || inner.bytes > self.limits.bytes;
         if above_limit && control > 2 * inner.least_control {
-            inner.sweep(&open_connections(), |output| dropped(output, DropReason::Disconnected));
+            without_connection = inner.sweep(&open_connections());
         }
         let readable = inner.items > 0;
         self.backpressure.set(inner.items, inner.bytes);
         wake(inner, |inner| if readable { inner.reader.take_waker() } else { None });
+        // Without the lock, because this may call the application.
+        without_room.iter().for_each(|sized| dropped(&sized.output, DropReason::OutputQueueFull));
+        without_connection.iter().for_each(|sized| dropped(&sized.output, DropReason::Disconnected));
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -181,19 +184,17 @@ impl<N: Network> P2pQueueInner<N> {
     }
 
     /// Removes the control outputs of closed connections.
-    fn sweep(&mut self, open: &ConnectionIndex<N::Peer>, mut dropped: impl FnMut(&PendingOutput<N>)) {
-        let (before, bytes) = (self.lanes[CONTROL].len(), &mut self.bytes);
-        self.lanes[CONTROL].retain(|sized| {
-            let is_closed = sized.output.is_for_closed(open);
-            if is_closed {
-                *bytes -= sized.bytes;
-                dropped(&sized.output);
-            }
-            !is_closed
-        });
+    fn sweep(&mut self, open: &ConnectionIndex<N::Peer>) -> VecDeque<SizedOutput<N>> {
+        let control = std::mem::take(&mut self.lanes[CONTROL]);
+        let (closed, rest) = control.into_iter().partition(|sized| sized.output.is_for_closed(open));
+        self.lanes[CONTROL] = rest;
         self.least_control = self.lanes[CONTROL].len();
-        self.items -= before - self.least_control;
+        for sized in &closed {
+            self.items -= sized.output.count();
+            self.bytes -= sized.bytes;
+        }
         self.wait_time.swept(CONTROL);
+        closed
     }
 
     /// Drops less urgent outputs, the newest first, until there is room for `output`. Returns whether `output` is to be
@@ -202,7 +203,7 @@ impl<N: Network> P2pQueueInner<N> {
         &mut self,
         sized: &SizedOutput<N>,
         limits: QueueLimits,
-        dropped: &mut impl FnMut(&PendingOutput<N>),
+        dropped: &mut Vec<SizedOutput<N>>,
     ) -> bool {
         let lane = sized.output.lane();
         let needed = sized.output.count();
@@ -217,7 +218,7 @@ impl<N: Network> P2pQueueInner<N> {
                     self.items -= victim.output.count();
                     self.bytes -= victim.bytes;
                     self.wait_time.dropped(index, remaining);
-                    dropped(&victim.output);
+                    dropped.push(victim);
                 }
                 None => return lane == Lane::Control,
             }

@@ -233,6 +233,7 @@ impl<N: Network> WorkerBuilder<N> {
         let busy_count = Arc::new(BusyCount::default());
         let bounds = &self.limits.bounds;
         let admission = Arc::new(Admission::new(bounds));
+        let totals = Totals::new(bounds);
         let batched = self.options.batch_interval.is_some();
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let metrics = Metrics::new(&self.recorder, &self.limits);
@@ -241,8 +242,8 @@ impl<N: Network> WorkerBuilder<N> {
         Shared {
             seed: self.options.seed,
             validation_mode: if batched { ValidationMode::Batched } else { ValidationMode::Sequential },
-            directory: Directory::new(Arc::clone(&admission)),
-            totals: Totals::new(bounds),
+            directory: Directory::new(Arc::clone(&admission), totals.clone()),
+            totals,
             topic_table: TopicTable::<N>::default(),
             publications: Arc::new(CreditOwner::new(Arc::new(Admission::of_publications(bounds)))),
             supervisor: Inbox::new(Arc::clone(&busy_count)).into(),

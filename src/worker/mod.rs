@@ -5,6 +5,7 @@ mod actor;
 mod builder;
 mod input;
 mod lifecycle;
+mod publish_window;
 mod queries;
 #[cfg(feature = "simulation")]
 mod scheduling;
@@ -33,6 +34,7 @@ pub use self::scheduling::{Mailbox, Mailboxes};
 pub use self::{
     builder::{StartError, Started, WorkerBuilder},
     input::PeerInputs,
+    publish_window::{PublishWindow, PublishWindowLimits},
     queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
     streams::{AppOutputs, DeliveredMessage, P2pOutputs, RecipientStopped},
     ticket::PublishTicket,
@@ -138,6 +140,26 @@ impl<N: Network> Worker<N> {
     /// Reports that the transport did not send a message to one peer.
     pub fn report_not_sent(&self, topic: &N::Topic, id: &N::MessageId, reason: DropReason) {
         self.shared.publish_reports.not_sent(topic, id, reason, 1);
+    }
+
+    /// Reports messages that the transport does not send to `peer` because the peer reads too slowly: full messages, or
+    /// those that an IHAVE offered. Report them when they are dropped. The engine stores their ids, at most
+    /// [`max_missed_ids_per_peer`](crate::limits::Extensions::max_missed_ids_per_peer), until
+    /// [`report_room`](Self::report_room) or the end of the connection.
+    pub fn report_missed(&self, peer: &N::Peer, topic: &N::Topic, ids: &[N::MessageId]) {
+        self.shared.store_missed(peer, (topic, ids), DropReason::PeerQueueFull);
+    }
+
+    /// Reports that the transport has room again for this number of `messages` to `peer`, after
+    /// [`report_missed`](Self::report_missed). The engine offers as many by IHAVE of those that the peer missed and that
+    /// are still in the message cache, also to a mesh peer. Within one heartbeat it sends at most
+    /// `max_recv_ihave_per_heartbeat` of these IHAVEs, one a topic. The rest follows at later heartbeats, `messages` at
+    /// each.
+    ///
+    /// These two reports are not recorded ([`input_recorder`](crate::WorkerBuilder::input_recorder)): nothing but
+    /// the IHAVEs follows from them.
+    pub fn report_room(&self, peer: &N::Peer, messages: usize) {
+        self.shared.offer_missed(peer, messages);
     }
 
     /// Reports that `peer` reads its control messages (GRAFT, PRUNE, subscriptions) too slowly or not at all. Report a

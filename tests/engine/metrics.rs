@@ -75,6 +75,7 @@ fn fill(worker: &Worker<UntaggedNetwork>) {
     worker.app_input(AppInput::Publish(full(9, 200, 'v'))).expect("the input is accepted");
     worker.p2p_input(P2pInput::Disconnection { peer: 5 }).expect("the input is accepted");
     worker.set_unreachable_point(7);
+    worker.report_missed(&4, &1, &[103]);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub(crate) enum TopicItem<N: Network> {
     /// The result for a message; `None` if there is none. The topic delivers or drops the message.
     Verdict { message: Arc<FullMessage<N>>, verdict: Option<Validity> },
 
-    // From the supervisor.
+    // From the supervisor; offers of missed messages also from the handle.
     /// The topic changes its state as the command says and reports the events that the command asks for.
     Command(TopicCommand<N>),
     /// From the supervisor's retirement of a passive topic: the actor sends its state to the supervisor (`Retired`) and

@@ -67,7 +67,7 @@ pub(crate) fn handle_idontwant<N: Network>(
         connection.map_or_else(|| shared.directory.status_of_disconnected(peer), ConnectionRecord::status);
     let count = ids.len();
     let outcome = match check_idontwant(status, &shared.limits) {
-        Ok(()) => shared.directory.insert_idontwant(peer, ids, &shared.limits),
+        Ok(()) => shared.directory.insert_idontwant(peer, ids, &shared.network, &shared.limits),
         Err(refused) => refused,
     };
     shared.metrics.idontwant_received(count, &outcome);

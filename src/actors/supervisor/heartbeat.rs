@@ -27,6 +27,7 @@ impl<N: Network> SupervisorActor<N> {
         self.shared.record(RecordedInput::Heartbeat);
         self.shared.directory.clear_heartbeat_quotas();
         self.shared.directory.advance_idontwant();
+        self.shared.offer_all_missed();
         // All topics report their deliveries in this heartbeat.
         drop(self.shared.take_unflushed());
         let topics: Vec<_> = self.topics.keys().cloned().collect();

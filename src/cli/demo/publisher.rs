@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_gossipsub::{
-    Worker,
+    PublishWindow,
     libp2p::{Libp2pNetwork, TopicName},
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -11,12 +11,12 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Arguments, deliveries::DeliveryLog};
-use crate::cli::{Failure, publish::publish};
+use crate::cli::Failure;
 
 /// The handles that are needed to publish on one node.
-#[derive(Clone)]
 pub struct PublishHandle {
-    pub worker: Worker<Libp2pNetwork>,
+    /// It waits while too many messages of the node are not sent.
+    pub window: PublishWindow<Libp2pNetwork>,
     pub network: Libp2pNetwork,
 }
 
@@ -79,9 +79,9 @@ impl Publisher {
     async fn publish(&mut self) -> Result<(), Failure> {
         let node = self.rng.random_range(0..self.nodes.len());
         let topic = self.rng.random_range(0..self.topics.len());
-        let PublishHandle { worker, network } = &self.nodes[node];
+        let PublishHandle { window, network } = &mut self.nodes[node];
         let data = self.log.publish(topic, node, self.size);
         let message = network.message(self.topics[topic].clone(), data)?;
-        Ok(publish(worker, &message).await?)
+        Ok(window.publish(message).await?)
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    Worker,
+    PublishWindow,
     libp2p::{Libp2pNetwork, TopicName},
 };
 use tokio::{
@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::report::{Line, Report};
-use crate::cli::{Failure, publish::publish};
+use crate::cli::Failure;
 
 /// The messages to publish, and the handles to publish them with.
 pub struct Publishing {
@@ -32,7 +32,8 @@ pub struct Publishing {
     /// Time from the first subscription of a peer to the first message.
     pub settle: Duration,
     pub network: Libp2pNetwork,
-    pub worker: Worker<Libp2pNetwork>,
+    /// It waits while too many messages are not sent.
+    pub window: PublishWindow<Libp2pNetwork>,
     pub report: Report,
     /// Counts the published messages.
     pub published: Arc<AtomicU64>,
@@ -44,7 +45,7 @@ impl Publishing {
     ///
     /// # Errors
     /// The transport can't encode a message of this size, prefix and topic.
-    pub async fn run(self, subscribed: Arc<Notify>) -> Result<(), Failure> {
+    pub async fn run(mut self, subscribed: Arc<Notify>) -> Result<(), Failure> {
         if self.count == 0 {
             return Ok(());
         }
@@ -53,19 +54,20 @@ impl Publishing {
         // An interval of zero panics.
         let mut times = interval(self.interval.max(Duration::from_nanos(1)));
         times.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let topics = std::mem::take(&mut self.topics);
         for number in 0..self.count {
             times.tick().await;
-            for topic in &self.topics {
+            for topic in &topics {
                 self.publish(topic, number).await?;
             }
         }
         Ok(())
     }
 
-    async fn publish(&self, topic: &TopicName, number: u64) -> Result<(), Failure> {
+    async fn publish(&mut self, topic: &TopicName, number: u64) -> Result<(), Failure> {
         let message = self.network.message(topic.clone(), payload(&self.prefix, topic, number, self.size))?;
         let published = self.report.published(&message);
-        if publish(&self.worker, &message).await.is_err() {
+        if self.window.publish(message).await.is_err() {
             return Ok(());
         }
         self.published.fetch_add(1, Ordering::Relaxed);

@@ -5,6 +5,8 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     fmt,
     ops::AddAssign,
+    slice,
+    sync::Arc,
 };
 
 use foldhash::fast::RandomState;
@@ -13,7 +15,7 @@ use super::delivery_report::DeliveryReport;
 use crate::{
     libp2p::{
         codec::encode::{Fragment, Kind},
-        ids::MessageId,
+        ids::{MessageId, TopicName},
         network::Libp2pNetwork,
     },
     network::P2pMessage,
@@ -27,12 +29,45 @@ pub(in crate::libp2p) struct Item {
     pub(in crate::libp2p) lane: Lane,
     /// The id of a message that an IDONTWANT may remove. `None` for small messages, which no peer names in one.
     pub(in crate::libp2p) id: Option<MessageId>,
+    /// What the peer misses if the fragment is dropped.
+    pub(in crate::libp2p) offer: Offer,
     /// Completed when the fragment is written or dropped.
     pub(in crate::libp2p) report: Option<DeliveryReport>,
 }
 
 /// The size in bytes from which peers send IDONTWANT for a message. js-libp2p has the lowest threshold.
 const MIN_IDONTWANT_SIZE: usize = 512;
+
+/// The messages that a fragment carries or offers.
+#[derive(Clone, Debug, Default)]
+pub(in crate::libp2p) enum Offer {
+    #[default]
+    None,
+    Message(TopicName, MessageId),
+    /// The ids of a whole IHAVE, which may have several fragments.
+    Gossip(Arc<(TopicName, Vec<MessageId>)>),
+}
+
+impl Offer {
+    pub(in crate::libp2p) fn of(message: &P2pMessage<Libp2pNetwork>) -> Self {
+        match message {
+            P2pMessage::FullMessage(full) => Self::Message(full.topic.clone(), full.message_id.clone()),
+            P2pMessage::IHave { topic, message_ids } => {
+                Self::Gossip(Arc::new((topic.clone(), message_ids.clone())))
+            }
+            _ => Self::None,
+        }
+    }
+
+    /// The topic and the ids, if there are any.
+    pub(super) fn messages(&self) -> Option<(&TopicName, &[MessageId])> {
+        match self {
+            Self::None => None,
+            Self::Message(topic, id) => Some((topic, slice::from_ref(id))),
+            Self::Gossip(gossip) => Some((&gossip.0, &gossip.1)),
+        }
+    }
+}
 
 impl Item {
     /// Creates an item for a fragment of `message`. An IDONTWANT may remove a full message, unless its recipient
@@ -41,6 +76,7 @@ impl Item {
         message: &P2pMessage<Libp2pNetwork>,
         fragment: &Fragment,
         lane: Lane,
+        offer: &Offer,
         report: Option<DeliveryReport>,
     ) -> Self {
         let id = match message {
@@ -51,7 +87,7 @@ impl Item {
             }
             _ => None,
         };
-        Self { fragment: fragment.clone(), lane, id, report }
+        Self { fragment: fragment.clone(), lane, id, offer: offer.clone(), report }
     }
 }
 
@@ -183,7 +219,8 @@ pub(in crate::libp2p) mod tests {
 
     /// An item of ten bytes, all of them `tag`.
     pub(in crate::libp2p) fn item(kind: Kind, lane: Lane, tag: u8) -> Item {
-        Item { fragment: Fragment { kind, bytes: [tag; 10].into() }, lane, id: None, report: None }
+        let fragment = Fragment { kind, bytes: [tag; 10].into() };
+        Item { fragment, lane, id: None, offer: Offer::None, report: None }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::{
 use futures::task::AtomicWaker;
 
 use super::{
-    delivery_report::DeliveryReport,
+    delivery_report::{DeliveryReport, MissedReports},
     inbound_stream::InboundRpc,
     lanes::{Item, LaneCounts, Lanes},
     packing::pack,
@@ -73,6 +73,8 @@ pub(in crate::libp2p) struct SendQueue {
     /// Wakes the connection's task.
     waker: AtomicWaker,
     limits: QueueLimits,
+    /// Reports to the engine what the peer misses, if the engine wants that.
+    missed: Option<MissedReports>,
 }
 
 #[derive(Debug, Default)]
@@ -84,15 +86,23 @@ struct State {
     slow: bool,
     /// There was no room for control. The queue takes nothing more.
     overflowed: bool,
+    /// The size in bytes of the largest message that was reported as missed since the last report of room.
+    missed: Option<usize>,
 }
 
+/// The queue reports room when it holds at most a quarter of its limits, for as many messages as fit into half of them.
+/// A quarter is left for what comes before the peer requests the messages.
+const FULL_PART: usize = 4;
+const ROOM_PART: usize = 2;
+
 impl SendQueue {
-    pub(in crate::libp2p) fn new(limits: QueueLimits) -> Self {
+    pub(in crate::libp2p) fn new(limits: QueueLimits, missed: Option<MissedReports>) -> Self {
         Self {
             state: Mutex::default(),
             idontwant_supported: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             limits,
+            missed,
         }
     }
 
@@ -109,7 +119,7 @@ impl SendQueue {
         let mut dropped = Vec::new();
         let overflowed = self.state().push(item, &self.limits, &mut dropped);
         self.waker.wake();
-        Push { dropped: drop_all(dropped, DropReason::PeerQueueFull), unsupported: false, overflowed }
+        Push { dropped: self.drop_slow(dropped), unsupported: false, overflowed }
     }
 
     /// Removes the messages that the IDONTWANTs of an RPC name, unless they are being written.
@@ -139,8 +149,30 @@ impl SendQueue {
         let sent: Vec<DeliveryReport> = in_flight.drain(..).filter_map(|item| item.report).collect();
         *slow = false;
         while out.len() < target && pack(pending, limits, out, in_flight) > 0 {}
+        let room = state.take_room(&self.limits);
         drop(state);
         sent.into_iter().for_each(DeliveryReport::sent);
+        self.report_room(room);
+    }
+
+    /// Drops items because the peer is slow.
+    fn drop_slow(&self, items: Vec<Item>) -> LaneCounts {
+        let largest = self.missed.as_ref().and_then(|reports| reports.report_missed(&items));
+        if largest.is_some() {
+            let mut state = self.state();
+            state.missed = state.missed.max(largest);
+            // The queue may have been written meanwhile, and `fill` may not be called again.
+            let room = state.take_room(&self.limits);
+            drop(state);
+            self.report_room(room);
+        }
+        drop_all(items, DropReason::PeerQueueFull)
+    }
+
+    fn report_room(&self, room: Option<usize>) {
+        if let (Some(reports), Some(messages)) = (&self.missed, room) {
+            reports.report_room(messages);
+        }
     }
 
     /// Whether items are pending or in flight. If not, the next push wakes the task of `cx`.
@@ -159,7 +191,7 @@ impl SendQueue {
         let late: Vec<_> = state.in_flight.iter_mut().filter_map(|item| item.report.take()).collect();
         drop(state);
         late.into_iter().for_each(|report| report.not_sent(DropReason::PeerQueueFull));
-        drop_all(dropped, DropReason::PeerQueueFull)
+        self.drop_slow(dropped)
     }
 
     /// Takes all items that may not have been written: the connection is lost.
@@ -211,6 +243,17 @@ impl State {
         self.overflowed
     }
 
+    /// The number of messages for which room is to be reported now, once for each time that messages are missed. `None` if
+    /// the peer missed none, does not read, or the queue is not empty enough.
+    fn take_room(&mut self, limits: &QueueLimits) -> Option<usize> {
+        let reads = !self.slow && !self.overflowed;
+        let has_room = self.pending.items() <= limits.max_items / FULL_PART
+            && self.pending.bytes() <= limits.max_bytes / FULL_PART;
+        let largest = self.missed.take_if(|_| reads && has_room)?;
+        let by_bytes = limits.max_bytes / ROOM_PART / largest.max(1);
+        Some((limits.max_items / ROOM_PART).min(by_bytes).max(1))
+    }
+
     /// Whether `item` does not fit into `factor` times the limits.
     fn is_full(&self, item: &Item, limits: &QueueLimits, factor: usize) -> bool {
         let bytes = self.pending.bytes().saturating_add(item.fragment.bytes.len());
@@ -243,7 +286,7 @@ mod tests {
     }
 
     fn small() -> SendQueue {
-        SendQueue::new(QueueLimits { max_items: 2, max_bytes: 1_000, stall_factor: 2 })
+        SendQueue::new(QueueLimits { max_items: 2, max_bytes: 1_000, stall_factor: 2 }, None)
     }
 
     #[test]
@@ -267,7 +310,7 @@ mod tests {
 
     #[test]
     fn for_a_slow_peer_only_control_is_queued_until_it_reads_again() {
-        let queue = SendQueue::new(QueueLimits::default());
+        let queue = SendQueue::new(QueueLimits::default(), None);
         let push = |kind, lane| queue.push(item(kind, lane, 0));
         push(Kind::Message, Lane::Publish);
         assert!(fill(&queue, 1) > 0);
@@ -310,7 +353,7 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_too() {
-        let queue = SendQueue::new(QueueLimits { max_items: 100, max_bytes: 25, stall_factor: 2 });
+        let queue = SendQueue::new(QueueLimits { max_items: 100, max_bytes: 25, stall_factor: 2 }, None);
         let pushed = [(); 3].map(|()| queue.push(item(Kind::Message, Lane::Forward, 0)));
         assert_eq!(pushed, [QUEUED, QUEUED, dropped(Lane::Forward, false)]);
         assert_eq!(fill(&queue, 1), 21);

@@ -127,6 +127,14 @@ impl DeliveryListener for Worker<Libp2pNetwork> {
     fn report_not_sent(&self, topic: &TopicName, id: &MessageId, reason: DropReason) {
         Self::report_not_sent(self, topic, id, reason);
     }
+
+    fn report_missed(&self, peer: &PeerId, topic: &TopicName, ids: &[MessageId]) {
+        Self::report_missed(self, peer, topic, ids);
+    }
+
+    fn report_room(&self, peer: &PeerId, messages: usize) {
+        Self::report_room(self, peer, messages);
+    }
 }
 
 /// A source of outputs for a [`NodeDriver`](crate::libp2p::NodeDriver).

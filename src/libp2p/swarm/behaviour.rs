@@ -29,10 +29,10 @@ use crate::{
         codec::encode::Encoder,
         connection::{
             capabilities::Protocols,
-            delivery_report::{DeliveryListener, DeliveryReports},
+            delivery_report::{DeliveryListener, DeliveryReports, MissedReports},
             handler::{Established, Handler, HandlerEvent},
             inbound_stream::{InboundError, InboundRpc},
-            lanes::Item,
+            lanes::{Item, Offer},
             send_queue::{Push, SendQueue},
             stall_detector::StallDetector,
         },
@@ -90,7 +90,7 @@ impl Behaviour {
         &self.network
     }
 
-    /// Sets the receiver of [delivery reports](DeliveryListener).
+    /// Sets the receiver of [delivery reports](DeliveryListener). Later connections report to it what their peers miss.
     pub fn set_delivery_listener(&mut self, listener: Option<Arc<dyn DeliveryListener>>) {
         self.delivery_listener = listener;
     }
@@ -160,12 +160,13 @@ impl Behaviour {
         let encoded = self.encoder.encode(message, self.network.limits());
         let listener = self.delivery_listener.as_ref().filter(|_| reported);
         let reports = listener.and_then(|listener| DeliveryReports::new(message, listener));
+        let offer = Offer::of(message);
         for peer in to {
             let mut report = reports.as_ref().map(DeliveryReports::report);
             match &encoded {
                 // A full message is a single fragment, so that the report of the first fragment is that of the message.
                 Ok(fragments) => fragments.iter().for_each(|fragment| {
-                    self.queue(*peer, Item::new(message, fragment, lane, report.take()));
+                    self.queue(*peer, Item::new(message, fragment, lane, &offer, report.take()));
                 }),
                 Err(_) => {
                     self.dropped.add_one(*peer, DropReason::TooLarge, lane);
@@ -292,7 +293,8 @@ impl Behaviour {
         if self.blocked.contains_key(&peer) {
             return Err(ConnectionDenied::new(Blocked(peer)));
         }
-        let queue = SendQueue::new(self.config.queue.clone());
+        let missed = self.delivery_listener.as_ref().map(|listener| MissedReports::new(peer, listener));
+        let queue = SendQueue::new(self.config.queue.clone(), missed);
         let stall_detector = StallDetector::new(self.config.write_timeout, self.config.min_written);
         Ok(Handler::new(self.network.clone(), self.protocols.clone(), queue, stall_detector))
     }

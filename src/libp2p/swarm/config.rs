@@ -70,7 +70,7 @@ impl Default for BehaviourConfig {
 
 /// What is done about a peer that reads too slowly, in addition to what is always done: [`Event::SlowPeer`] is emitted,
 /// through which the engine may lower the peer's score; the items that are pending for the peer are dropped; and only
-/// control is queued until the peer reads again.
+/// control is queued until the peer reads again. Then the engine offers it the messages that it missed.
 ///
 /// [`Event::SlowPeer`]: crate::libp2p::Event::SlowPeer
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -185,7 +185,7 @@ mod tests {
     const DISCONNECTED: Change = Change::Disconnected { lost: LaneCounts::NONE };
 
     fn queue() -> Arc<SendQueue> {
-        Arc::new(SendQueue::new(QueueLimits::default()))
+        Arc::new(SendQueue::new(QueueLimits::default(), None))
     }
 
     #[test]

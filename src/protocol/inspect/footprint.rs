@@ -43,6 +43,8 @@ use crate::{
 /// | `promises` | *T* | `max_promises_per_topic` | *T* × that |
 /// | `sent_idontwant` | | `max_idontwant_per_heartbeat` | *T* × that |
 /// | `peer_idontwant` | `max_idontwant_per_heartbeat` × `idontwant_ticks` | | *P* × that |
+/// | `missed` | `max_missed_ids_per_peer` | | *P* × that |
+/// | `peer_ids_bytes` | | | `max_peer_id_bytes`, of the two maps above together |
 /// | `heartbeat_quotas` | 1 | | *P* + `max_unconnected_peers` |
 /// | `peers_by_connection` | 1 | | *P* |
 /// | `publish_reports` | | | the tickets of publications that are not complete, which the application holds |
@@ -114,6 +116,10 @@ pub struct Footprint {
     pub sent_idontwant: usize,
     /// Message ids received by IDONTWANT, counted per peer.
     pub peer_idontwant: usize,
+    /// Ids of messages that connected peers were not sent because a queue was full, counted per peer.
+    pub missed: usize,
+    /// Size of the ids received by IDONTWANT and of those of missed messages, in bytes, with their entries.
+    pub peer_ids_bytes: usize,
     /// Peers with IHAVE and IWANT counts of this heartbeat.
     pub heartbeat_quotas: usize,
     /// Connected peers by connection id.
@@ -178,6 +184,8 @@ impl Footprint {
             promises: of_each(bounds.max_promises_per_topic),
             sent_idontwant: of_each(limits.extensions.max_idontwant_per_heartbeat),
             peer_idontwant: peers.saturating_mul(per_peer),
+            missed: peers.saturating_mul(limits.extensions.max_missed_ids_per_peer),
+            peer_ids_bytes: bounds.max_peer_id_bytes,
             heartbeat_quotas: peers.saturating_add(bounds.max_unconnected_peers),
             peers_by_connection: peers,
             publish_reports: usize::MAX,
@@ -211,5 +219,5 @@ macro_rules! maps {
 }
 
 maps! {
-    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs backoffs_bytes history history_bytes seen seen_bytes validating invalid invalid_bytes promises sent_idontwant peer_idontwant heartbeat_quotas peers_by_connection publish_reports topic_by_message_id
+    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs backoffs_bytes history history_bytes seen seen_bytes validating invalid invalid_bytes promises sent_idontwant peer_idontwant missed peer_ids_bytes heartbeat_quotas peers_by_connection publish_reports topic_by_message_id
 }

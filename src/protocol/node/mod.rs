@@ -3,6 +3,7 @@
 
 mod peer_view;
 mod queries;
+mod reports;
 mod settle;
 mod topics;
 
@@ -39,6 +40,7 @@ use super::{
         Peers,
         dispatch::align_verdicts,
         idontwant::{PeerIDontWant, check_idontwant},
+        missed::MissedMessages,
     },
     quota::Quota,
     topic::TopicState,
@@ -70,6 +72,8 @@ pub struct Node<N: Network> {
     quotas: BTreeMap<N::Peer, Quota>,
     /// The ids in the IDONTWANTs of connected peers.
     idontwant: BTreeMap<N::Peer, PeerIDontWant<N>>,
+    /// The messages that connected peers were not sent because a queue was full.
+    missed: BTreeMap<N::Peer, MissedMessages<N>>,
     /// The topic of each message in the history whose id does not name its topic.
     topic_by_message_id: HashMap<N::MessageId, N::Topic, RandomState>,
     next_generation: u64,
@@ -114,6 +118,7 @@ impl<N: Network> Node<N> {
             unflushed: Vec::new(),
             quotas: BTreeMap::new(),
             idontwant: BTreeMap::new(),
+            missed: BTreeMap::new(),
             topic_by_message_id: HashMap::default(),
             next_generation: 0,
             connected: ConnectionIndex::default(),
@@ -210,6 +215,7 @@ impl<N: Network> Node<N> {
     pub fn remove_peer(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
         self.flush_delivery_counts(now);
         self.idontwant.remove(peer);
+        self.missed.remove(peer);
         if let Some(connection_id) = self.peers.connection_id(peer) {
             self.connected.remove(connection_id);
         }
@@ -300,8 +306,9 @@ impl<N: Network> Node<N> {
         if let Err(refused) = check_idontwant(status, &self.limits) {
             return refused;
         }
-        let make = || PeerIDontWant::new(&self.limits);
-        self.idontwant.entry(peer.clone()).or_insert_with(make).insert(ids, &self.limits)
+        let make = || PeerIDontWant::new(&self.limits, &self.totals);
+        let idontwant = self.idontwant.entry(peer.clone()).or_insert_with(make);
+        idontwant.insert(ids, &self.network, &self.limits)
     }
 
     /// Handles a full message of a peer.
@@ -364,12 +371,6 @@ impl<N: Network> Node<N> {
         self.peers.set_application_score(peer, score);
     }
 
-    /// Handles a slow-peer report of the transport.
-    pub fn report_slow_peer(&mut self, peer: &N::Peer) {
-        self.peers.on_slow_peer(peer.clone());
-        self.settle(Timestamp::ZERO);
-    }
-
     /// Runs a heartbeat. It does not retry parked messages; see [`check_parked`](Self::check_parked).
     pub fn heartbeat(&mut self, now: Timestamp) -> HeartbeatOutcome<N> {
         self.flush_delivery_counts(now);
@@ -378,6 +379,7 @@ impl<N: Network> Node<N> {
             idontwant.advance();
             !idontwant.is_empty()
         });
+        self.offer_all_missed(now);
         self.peers.begin_heartbeat(self.topics.names().cloned().collect(), false, now);
         let mut outcome = HeartbeatOutcome::default();
         self.settle_with(now, &mut |topic, event| add_maintenance(topic, event, &mut outcome), &mut None);
@@ -397,10 +399,5 @@ impl<N: Network> Node<N> {
         let batch = self.peers.take_batch();
         self.peers.validate_batch(batch);
         self.settle(now);
-    }
-
-    /// Records that an attempt to reach a point failed.
-    pub fn set_unreachable_point(&mut self, point: N::Point) {
-        self.peers.set_unreachable_point(point);
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     protocol::{
         exchange::Context,
         inspect::{footprint::Footprint, stats::Stats, view::View},
-        peers::idontwant::PeerIDontWant,
+        peers::{idontwant::PeerIDontWant, missed::MissedMessages},
         rng::{choose, rng_for},
         topic::TopicState,
     },
@@ -40,6 +40,10 @@ impl<N: Network> Node<N> {
             ..self.peers.footprint()
         };
         footprint.peer_idontwant = self.idontwant.values().map(PeerIDontWant::len).sum();
+        footprint.missed = self.missed.values().map(MissedMessages::len).sum();
+        let missed_bytes = self.missed.values().map(MissedMessages::bytes).sum::<usize>();
+        footprint.peer_ids_bytes =
+            missed_bytes + self.idontwant.values().map(PeerIDontWant::bytes).sum::<usize>();
         self.topics.iter().for_each(|state| footprint += state.footprint());
         footprint
     }

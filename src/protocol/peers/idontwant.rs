@@ -3,8 +3,9 @@
 use derive_where::derive_where;
 
 use crate::{
+    admission::totals::{Remembered, Share, Totals},
     limits::{Extensions, Limits},
-    network::Network,
+    network::{Network, hooks::Hooks},
     protocol::{
         exchange::peer_view::{LowScore, PeerStatus, check_score},
         outcome::IDontWantOutcome,
@@ -15,7 +16,9 @@ use crate::{
 /// The ids in the IDONTWANTs of one connected peer, over all topics, since an IDONTWANT names no topic.
 #[derive_where(Debug)]
 pub(crate) struct PeerIDontWant<N: Network> {
-    ids: TimeCache<N::MessageId, ()>,
+    /// Each id with the bytes that the share counts for it.
+    ids: TimeCache<N::MessageId, usize>,
+    share: Share,
     /// The number of ids received in this heartbeat.
     received_this_heartbeat: usize,
 }
@@ -38,17 +41,31 @@ pub(crate) fn check_idontwant<T>(status: PeerStatus, limits: &Limits<T>) -> Resu
 }
 
 impl<N: Network> PeerIDontWant<N> {
-    pub(crate) fn new<T>(limits: &Limits<T>) -> Self {
-        Self { ids: TimeCache::new(limits.extensions.idontwant_ticks), received_this_heartbeat: 0 }
+    pub(crate) fn new<T>(limits: &Limits<T>, totals: &Totals) -> Self {
+        let ids = TimeCache::new(limits.extensions.idontwant_ticks);
+        Self { ids, share: totals.share(Remembered::PeerIds), received_this_heartbeat: 0 }
     }
 
-    /// Adds ids of an accepted IDONTWANT, at most `max_idontwant_per_heartbeat` in a heartbeat.
-    pub(crate) fn insert<T>(&mut self, ids: Vec<N::MessageId>, limits: &Limits<T>) -> IDontWantOutcome {
+    /// Adds ids of an accepted IDONTWANT, at most `max_idontwant_per_heartbeat` in a heartbeat, and as far as the peer's share
+    /// of the bytes has room.
+    pub(crate) fn insert<T>(
+        &mut self,
+        ids: Vec<N::MessageId>,
+        network: &Hooks<N>,
+        limits: &Limits<T>,
+    ) -> IDontWantOutcome {
         let max = limits.extensions.max_idontwant_per_heartbeat;
         let (received, allowed) = (ids.len(), max.saturating_sub(self.received_this_heartbeat));
         self.received_this_heartbeat = self.received_this_heartbeat.saturating_add(received);
         for id in ids.into_iter().take(allowed) {
-            self.ids.insert(id, |known| known.is_none().then_some(()));
+            let bytes = TimeCache::<N::MessageId, usize>::ENTRY + 2 * network.message_id_size(&id);
+            if self.contains(&id) {
+                self.ids.insert(id, |_| None);
+            } else if self.share.try_add(bytes) {
+                self.ids.insert(id, |_| Some(bytes));
+            } else {
+                self.share.count_evicted(1);
+            }
         }
         match received.saturating_sub(allowed) {
             0 => IDontWantOutcome::Recorded { ids: received },
@@ -63,11 +80,16 @@ impl<N: Network> PeerIDontWant<N> {
     /// Starts the next heartbeat and removes expired ids.
     pub(crate) fn advance(&mut self) {
         self.received_this_heartbeat = 0;
-        self.ids.advance(|_, ()| {});
+        let share = &mut self.share;
+        self.ids.advance(|_, bytes| share.remove(bytes));
     }
 
     pub(crate) fn len(&self) -> usize {
         self.ids.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.share.bytes()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -6,6 +6,7 @@ pub(crate) mod decisions;
 pub(in crate::protocol) mod dispatch;
 pub(crate) mod heartbeat;
 pub(crate) mod idontwant;
+pub(crate) mod missed;
 mod parked;
 mod px;
 mod queries;

@@ -179,6 +179,30 @@ impl<N: Network> TopicState<N> {
             outbox.send(connection_id, message);
         }
     }
+
+    /// Sends an IHAVE of messages that a subscriber was not sent because a queue was full: those that it can still request
+    /// by IWANT, and has neither sent nor declined itself.
+    pub(super) fn offer_missed(
+        &self,
+        peer: N::Peer,
+        mut message_ids: Vec<N::MessageId>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        let status = cx.peer_view.status(&peer);
+        let subscribed = status.connection_id.filter(|connection_id| self.is_subscriber(*connection_id));
+        let Some(connection_id) = subscribed else { return };
+        if check_score(status, cx.limits).is_err() {
+            return;
+        }
+        message_ids.retain(|id| {
+            let has_sent = || self.seen.has_sender(id, &peer);
+            self.history.contains(id) && !has_sent() && !cx.peer_view.received_idontwant(&peer, id)
+        });
+        if !message_ids.is_empty() {
+            outbox.send(connection_id, P2pMessage::IHave { topic: self.topic.clone(), message_ids });
+        }
+    }
 }
 
 type Connections<P> = BTreeMap<P, ConnectionId>;

@@ -104,6 +104,10 @@ impl<N: Network> History<N> {
         true
     }
 
+    pub(super) fn contains(&self, id: &N::MessageId) -> bool {
+        self.messages.get(id).is_some()
+    }
+
     /// Counts a request of a message by a peer. `None` if the message is not in the history, and no count if the counts of
     /// peers are full.
     pub(super) fn count_request(

@@ -242,6 +242,7 @@ impl<N: Network> TopicState<N> {
             }
             TopicCommand::ForgetBatched(message) => self.forget_batched(&message),
             TopicCommand::Verdicts(verdicts) => self.apply_batch_verdicts(verdicts, cx, outbox),
+            TopicCommand::OfferMissed(peer, ids) => self.offer_missed(peer, ids, cx, outbox),
             TopicCommand::StartHeartbeat(tick) => self.heartbeat_maintain_mesh(tick, cx, outbox),
             TopicCommand::FinishHeartbeat => self.heartbeat_emit(cx, outbox),
         }

@@ -43,6 +43,11 @@ impl<N: Network> SeenIds<N> {
         self.ids.get(id).is_some()
     }
 
+    /// Whether `peer` delivered the message.
+    pub(super) fn has_sender(&self, id: &N::MessageId, peer: &N::Peer) -> bool {
+        self.ids.get(id).is_some_and(|seen| seen.has_sender(peer))
+    }
+
     /// Adds an id that was handled now. Removes the oldest ids if there is no room for it.
     pub(super) fn insert(
         &mut self,

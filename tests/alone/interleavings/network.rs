@@ -274,10 +274,6 @@ impl Network for ScheduledNetwork {
         Some(id.topic.clone())
     }
 
-    fn message_size(&self, message: &String) -> usize {
-        message.len()
-    }
-
     fn message_id_size(&self, id: &Id) -> usize {
         size_of_val(id)
     }

@@ -36,6 +36,7 @@ fn small(limits: &mut LimitsConfig<u64>) {
     limits.extensions.idontwant_message_size = 1;
     limits.extensions.max_idontwant_per_heartbeat = 18;
     limits.extensions.idontwant_ticks = 2;
+    limits.extensions.max_missed_ids_per_peer = 19;
 }
 
 /// The bytes of a message whose content is one byte.
@@ -130,13 +131,14 @@ type Fill = fn() -> (Filling, &'static [&'static str]);
 
 #[test]
 fn each_map_reaches_its_bound_and_none_exceeds_it() {
-    let fills: [Fill; 13] = [
+    let fills: [Fill; 14] = [
         remembered_topics,
         meshes,
         fanouts,
         requests,
         promises,
         idontwant_ids,
+        missed_messages,
         parked,
         parked_bytes,
         messages,
@@ -264,6 +266,18 @@ fn idontwant_ids() -> (Filling, &'static [&'static str]) {
         }
     }
     (filling, &["peer_idontwant"])
+}
+
+/// The transport drops more messages to each peer than are stored.
+fn missed_messages() -> (Filling, &'static [&'static str]) {
+    let mut filling = Filling::joined(AttackNetwork::default(), None, small);
+    for number in 0..40 {
+        for peer in 0..PEERS {
+            filling.bare.node.report_missed(&peer, &0, &[Id::new(0, number), Id::new(0, 1_000 + number)]);
+            filling.record();
+        }
+    }
+    (filling, &["missed"])
 }
 
 fn parked() -> (Filling, &'static [&'static str]) {

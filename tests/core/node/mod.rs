@@ -6,6 +6,7 @@ mod gossip;
 mod heartbeat;
 mod idontwant;
 mod mesh;
+mod missed;
 mod score;
 mod setup;
 mod subscriptions;

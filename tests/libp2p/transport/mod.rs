@@ -3,6 +3,7 @@
 //! tests read the inputs and write the outputs of the engine themselves.
 
 mod backpressure;
+mod burst;
 mod flood;
 mod idontwant;
 mod misbehaviour;

@@ -2,7 +2,7 @@
 //! to the engine, and serve all other peers without delay.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -337,5 +337,32 @@ fn a_peer_that_reads_slowly_but_steadily_is_not_slow() {
         assert!(publisher.record.lock().unwrap().slow.is_empty());
         assert!(*is_connected.borrow() && publisher.knows(&slow).await);
         publisher.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn what_a_slow_mesh_peer_was_not_sent_is_offered_to_it_when_it_reads_again() {
+    actix_rt::System::new().block_on(async {
+        let mut scenario = SlowPeerScenario::new(SlowPeerAction::Report).await;
+        scenario.publish_until_slow().await;
+        scenario.start_reading.send_replace(true);
+        within_a_minute("each message is read or offered", async {
+            loop {
+                let mut ids = BTreeSet::new();
+                for message in scenario.messages_read() {
+                    match message {
+                        NetMessage::FullMessage(message) => drop(ids.insert(message.message_id.clone())),
+                        NetMessage::IHave { message_ids, .. } => ids.extend(message_ids),
+                        _ => {}
+                    }
+                }
+                if ids.len() == MESSAGES {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        scenario.publisher.worker.shutdown().await;
     });
 }

@@ -153,21 +153,26 @@ impl Cluster {
         }
     }
 
-    /// Runs heartbeats until one changes no mesh, so that the metrics set at its start equal the state at its end.
+    /// Runs heartbeats until one changes no mesh and causes no message, so that the metrics set at its start equal the state at its end.
     pub async fn stabilize(&mut self) {
         for _ in 0..50 {
-            let before = self.mesh_changes();
+            let before = self.changes();
             self.heartbeats(2).await;
-            if self.mesh_changes() == before {
+            if self.changes() == before {
                 return;
             }
         }
         panic!("the meshes do not become stable");
     }
 
-    fn mesh_changes(&self) -> f64 {
-        let changes = ["gossipsub_mesh_grafted_total", "gossipsub_mesh_pruned_total"];
-        self.scrapes().iter().flat_map(|scrape| changes.map(|name| scrape.sum(name, &[]))).sum()
+    /// The changes of meshes, and the received messages, so far.
+    fn changes(&self) -> f64 {
+        let changes = [
+            ("gossipsub_mesh_grafted_total", [].as_slice()),
+            ("gossipsub_mesh_pruned_total", &[]),
+            ("gossipsub_rpc_received_total", &[("type", "message")]),
+        ];
+        self.scrapes().iter().flat_map(|scrape| changes.map(|(name, of)| scrape.sum(name, of))).sum()
     }
 
     /// As [`publish`](Self::publish), but waits while the input queue of the engine is full.

@@ -63,6 +63,7 @@ pub fn extreme_limits() -> impl Strategy<Value = Limits<u8>> {
                 config.max_topics_per_peer = usize::MAX;
                 config.peers_to_px = usize::MAX;
                 config.extensions.max_idontwant_per_heartbeat = usize::MAX;
+                config.extensions.max_missed_ids_per_peer = usize::MAX;
                 for_each_bound(&mut config.bounds, |_, bound| *bound = usize::MAX);
             }
             if none {

@@ -1,0 +1,65 @@
+//! The reports of the transport: slow peers, messages that were not sent, and points that can't be reached.
+
+use super::Node;
+use crate::{
+    network::Network,
+    protocol::{
+        exchange::command::TopicCommand,
+        peers::missed::{IdsByTopic, MissedMessages},
+    },
+    timestamp::Timestamp,
+};
+
+impl<N: Network> Node<N> {
+    /// Handles a slow-peer report of the transport.
+    pub fn report_slow_peer(&mut self, peer: &N::Peer) {
+        self.peers.on_slow_peer(peer.clone());
+        self.settle(Timestamp::ZERO);
+    }
+
+    /// Stores ids of messages that a connected peer was not sent because a queue of the transport was full. Returns how
+    /// many older ones were dropped for them. They are offered to the peer by IHAVE after
+    /// [`report_room`](Self::report_room).
+    pub fn report_missed(&mut self, peer: &N::Peer, topic: &N::Topic, ids: &[N::MessageId]) -> usize {
+        let max = self.limits.extensions.max_missed_ids_per_peer;
+        if max == 0 || ids.is_empty() || self.peers.connection_id(peer).is_none() {
+            return 0;
+        }
+        let missed = self.missed.entry(peer.clone()).or_insert_with(|| MissedMessages::new(&self.totals));
+        missed.set_room(0);
+        missed.insert(topic, ids, &self.network, &self.limits)
+    }
+
+    /// The transport has room again for this number of messages to a peer, to which it had dropped some before.
+    pub fn report_room(&mut self, peer: &N::Peer, messages: usize, now: Timestamp) {
+        let Some(missed) = self.missed.get_mut(peer) else { return };
+        missed.set_room(messages);
+        let taken = missed.take(usize::MAX, &self.network, &self.limits);
+        self.offer_missed(peer, taken, now);
+    }
+
+    /// Records that an attempt to reach a point failed.
+    pub fn set_unreachable_point(&mut self, point: N::Point) {
+        self.peers.set_unreachable_point(point);
+    }
+
+    /// Offers missed messages for which the last heartbeat had no IHAVE left: a heartbeat starts.
+    pub(super) fn offer_all_missed(&mut self, now: Timestamp) {
+        self.missed.retain(|_, missed| !missed.is_empty());
+        let mut offers = Vec::new();
+        for (peer, missed) in &mut self.missed {
+            missed.advance();
+            offers.push((peer.clone(), missed.take(usize::MAX, &self.network, &self.limits)));
+        }
+        offers.into_iter().for_each(|(peer, taken)| self.offer_missed(&peer, taken, now));
+    }
+
+    fn offer_missed(&mut self, peer: &N::Peer, taken: IdsByTopic<N>, now: Timestamp) {
+        for (topic, ids) in taken {
+            if self.topics.find(&topic).is_some() {
+                let command = TopicCommand::OfferMissed(peer.clone(), ids);
+                self.on_topic(&topic, now, |state, cx, outbox| state.handle_command(command, cx, outbox));
+            }
+        }
+    }
+}
