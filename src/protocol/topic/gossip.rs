@@ -40,13 +40,14 @@ impl<N: Network> TopicState<N> {
         if !self.is_joined() {
             return IHaveOutcome::TopicNotTracked;
         }
-        let Some(mut ids) = self.missing_ids(peer, ids, cx) else {
+        let most = quota.iwants_left(cx.limits);
+        let Some(mut ids) = self.missing_ids(peer, ids, most, cx) else {
             outbox.events.push(TopicEvent::InvalidMessage(peer.clone()));
             return IHaveOutcome::InvalidId;
         };
         // A random order prevents that all nodes request the same ids from an attacker.
         shuffle(&mut ids, &mut self.rng);
-        ids.truncate(quota.iwants_left(cx.limits));
+        ids.truncate(most);
         quota.iwant_ids += ids.len() as u32;
         outbox.stats.count_recv_ihaves += ids.len() as u64;
         if !ids.is_empty() {
@@ -78,15 +79,25 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// The ids to request: valid, neither seen nor rejected, and not filtered. `None` if one of the ids is invalid.
+    /// The ids to request: valid, neither seen nor rejected, and not filtered. `None` if one of the ids is invalid. At most
+    /// `most` of them will be requested: with `ihave_stops_at_quota` the ids are judged in a random order until there are so
+    /// many.
     fn missing_ids(
-        &self,
+        &mut self,
         peer: &N::Peer,
-        ids: Vec<N::MessageId>,
+        mut ids: Vec<N::MessageId>,
+        most: usize,
         cx: &Context<'_, N>,
     ) -> Option<Vec<N::MessageId>> {
+        let stops = cx.limits.extensions.ihave_stops_at_quota && ids.len() > most;
+        if stops {
+            shuffle(&mut ids, &mut self.rng);
+        }
         let mut missing = Vec::new();
         for id in ids {
+            if stops && missing.len() == most {
+                break;
+            }
             match self.validate_id(&id, cx) {
                 Validity::Invalid => return None,
                 Validity::Outdated => {}
