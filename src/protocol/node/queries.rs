@@ -7,7 +7,7 @@ use crate::{
         exchange::Context,
         inspect::{footprint::Footprint, stats::Stats, view::View},
         peers::idontwant::PeerIDontWant,
-        rng::{choose, rng_for},
+        rng::{choose_except, rng_for},
         topic::TopicState,
     },
     timestamp::Timestamp,
@@ -61,8 +61,11 @@ impl<N: Network> Node<N> {
     pub fn select_px_peers(&self, pruned: &N::Peer, topic: &N::Topic, no_px: &[N::Peer]) -> Vec<N::Peer> {
         let Some(state) = self.topics.get(topic) else { return Vec::new() };
         let peers = self.settled_peers();
-        let offers = state.px_offers(pruned, no_px.contains(pruned), &self.context(&peers));
-        choose(offers, self.limits.peers_to_px, &mut rng_for(self.seed, "look", pruned))
+        if no_px.contains(pruned) {
+            return Vec::new();
+        }
+        let candidates = state.px_candidates(&self.context(&peers));
+        choose_except(&candidates, pruned, self.limits.peers_to_px, &mut rng_for(self.seed, "look", pruned))
     }
 
     /// The ids that gossip would offer now, by peer and topic.

@@ -133,7 +133,8 @@ impl<N: Network> TopicState<N> {
         let px = if refusal == GraftOutcome::MeshFull {
             // As in the reference, a GRAFT that is refused only because the mesh is full counts as received.
             outbox.stats.count_recv_grafts += 1;
-            self.select_px(peer, false, cx)
+            let candidates = self.px_candidates(cx);
+            self.select_px(&candidates, peer, cx)
         } else {
             Vec::new()
         };
@@ -313,8 +314,10 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
+        let has_px = pruned.iter().any(|pruned| !pruned.no_px);
+        let candidates = if has_px { self.px_candidates(cx) } else { Vec::new() };
         for PrunedPeer { peer, no_px, .. } in pruned {
-            let px = self.select_px(&peer, no_px, cx);
+            let px = if no_px { Vec::new() } else { self.select_px(&candidates, &peer, cx) };
             self.send_prune(&peer, None, px, backoff, outbox);
         }
     }

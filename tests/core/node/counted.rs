@@ -39,4 +39,15 @@ impl CountedNode {
         self.node.add_peer(&peer, &ConnectionInfo::inbound(), self.now);
         peer
     }
+
+    /// Peers connect and subscribe to these topics.
+    pub fn subscribe_all(&mut self, peers: u64, topics: u64) {
+        for peer in 0..peers {
+            let peer = self.connect(peer);
+            for topic in 0..topics {
+                let topic = self.topic(topic);
+                self.node.subscribe(&peer, &topic, self.now);
+            }
+        }
+    }
 }
