@@ -16,6 +16,7 @@ mod many_topics;
 mod metrics;
 mod order;
 mod parked;
+mod passive_topics;
 mod peer_inputs;
 mod promises;
 mod quotas;

@@ -6,6 +6,7 @@ use crate::{
     protocol::{
         exchange::Context,
         inspect::{footprint::Footprint, stats::Stats, view::View},
+        passive::PassiveTopic,
         peers::idontwant::PeerIDontWant,
         rng::{choose_except, rng_for},
         topic::TopicState,
@@ -59,7 +60,15 @@ impl<N: Network> Node<N> {
 
     /// The peers that a PRUNE to `pruned` would offer now.
     pub fn select_px_peers(&self, pruned: &N::Peer, topic: &N::Topic, no_px: &[N::Peer]) -> Vec<N::Peer> {
-        let Some(state) = self.topics.get(topic) else { return Vec::new() };
+        let passive;
+        let state = match self.topics.get(topic) {
+            Some(state) => state,
+            None => {
+                let topic = PassiveTopic { name: topic, peers: &self.peers };
+                passive = topic.to_state(&self.limits, self.seed);
+                &passive
+            }
+        };
         let peers = self.settled_peers();
         if no_px.contains(pruned) {
             return Vec::new();

@@ -31,11 +31,8 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> IHaveOutcome<N> {
-        if let Err(LowScore { score, threshold }) = check_score(status, cx.limits) {
-            return IHaveOutcome::LowScore { score, threshold };
-        }
-        if let Err(outcome) = quota.take_ihave(cx.limits) {
-            return outcome;
+        if let Err(refused) = accept_ihave(status, quota, cx.limits) {
+            return refused;
         }
         if !self.is_joined() {
             return IHaveOutcome::TopicNotTracked;
@@ -193,6 +190,21 @@ impl<N: Network> TopicState<N> {
             outbox.send(peer, Some(connection_id), message);
         }
     }
+}
+
+/// Counts an IHAVE that passes the gossip threshold.
+///
+/// # Errors
+/// The outcome to report if the score is too low or a quota of the peer is used up.
+pub(in crate::protocol) fn accept_ihave<N: Network>(
+    status: PeerStatus,
+    quota: &mut Quota,
+    limits: &Limits<N::Topic>,
+) -> Result<(), IHaveOutcome<N>> {
+    if let Err(LowScore { score, threshold }) = check_score(status, limits) {
+        return Err(IHaveOutcome::LowScore { score, threshold });
+    }
+    quota.take_ihave(limits)
 }
 
 type Connections<P> = BTreeMap<P, ConnectionId>;

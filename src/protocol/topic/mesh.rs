@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::TopicState;
 use crate::{
+    limits::Limits,
     network::{Network, P2pMessage, PeerAction, PxPeer},
     protocol::{
         connection::ConnectionId,
@@ -152,7 +153,6 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> Option<PruneOutcome<N>> {
-        let px: Vec<_> = px.into_iter().take(cx.limits.bounds.max_px_per_prune).map(|px| px.peer).collect();
         let refusal = match &self.mesh {
             None => Some(PruneOutcome::TopicNotTracked),
             Some(mesh) if !mesh.contains_key(peer) => Some(PruneOutcome::NotInMesh),
@@ -168,14 +168,29 @@ impl<N: Network> TopicState<N> {
             {
                 self.backoffs.set(peer, backoff, cx.now);
             }
-            outbox.p2p.extend(forget_all(peer, px));
+            refuse_px(peer, px, cx.limits, outbox);
             return refusal;
         }
         self.remove_from_mesh(peer, LeaveReason::RemotePrune, outbox);
         self.backoffs.set(peer, backoff, cx.now);
-        outbox.events.push(TopicEvent::PxOffered(peer.clone(), px));
+        outbox.events.push(TopicEvent::PxOffered(peer.clone(), offered(px, cx.limits).collect()));
         None
     }
+}
+
+/// The peers that a PRUNE offers, up to `max_px_per_prune`.
+fn offered<P, T>(px: Vec<PxPeer<P>>, limits: &Limits<T>) -> impl Iterator<Item = P> + use<P, T> {
+    px.into_iter().take(limits.bounds.max_px_per_prune).map(|px| px.peer)
+}
+
+/// Refuses the peers that a PRUNE offers: it is not of a peer in the mesh.
+pub(in crate::protocol) fn refuse_px<N: Network>(
+    from: &N::Peer,
+    px: Vec<PxPeer<N::Peer>>,
+    limits: &Limits<N::Topic>,
+    outbox: &mut Outbox<N>,
+) {
+    outbox.p2p.extend(forget_all(from, offered(px, limits)));
 }
 
 // === Join and leave ===

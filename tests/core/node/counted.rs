@@ -1,6 +1,12 @@
 //! A [`CountedNode`] is a node with its clock that counts what it does with the names of topics and peers.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use actix_gossipsub::{
     ConnectionInfo, LimitsConfig,
@@ -49,5 +55,13 @@ impl CountedNode {
                 self.node.subscribe(&peer, &topic, self.now);
             }
         }
+    }
+
+    /// Runs a heartbeat. Returns how often it used the name of a topic.
+    pub fn heartbeat(&mut self) -> u64 {
+        self.now = self.now.after(Duration::from_secs(1));
+        let before = self.topic_uses.load(Relaxed);
+        self.node.heartbeat(self.now);
+        self.topic_uses.load(Relaxed) - before
     }
 }

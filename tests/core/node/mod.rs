@@ -7,6 +7,7 @@ mod gossip;
 mod heartbeat;
 mod idontwant;
 mod mesh;
+mod passive;
 mod score;
 mod setup;
 mod subscriptions;

@@ -1,4 +1,5 @@
-//! The prune backoffs of a topic (v1.1 "prune backoff").
+//! The prune backoffs of a topic (v1.1 "prune backoff"). A topic keeps them while it is active, and the peers' side
+//! while it is passive.
 
 use std::{collections::BTreeMap, time::Duration};
 
