@@ -17,15 +17,18 @@
 //!
 //! | actor | how many | state that it owns | messages that it takes |
 //! |---|---|---|---|
-//! | [`SupervisorActor`](supervisor::actor::SupervisorActor) | 1 | peers, scores, parked messages, batches, passive topics | [`supervisor::messages`] |
+//! | [`SupervisorActor`](supervisor::actor::SupervisorActor) | 1 | peers, their subscriptions, scores, parked messages, batches | [`supervisor::messages`] |
 //! | [`MeshActor`](mesh::actor::MeshActor) | 1 for each active topic | the topic: mesh, fanout, backoffs, message cache, subscribers | [`mesh::messages`] |
 //! | [`HeartbeatActor`](heartbeat::actor::HeartbeatActor) | 1 | the timer | its own timer |
 //! | [`RouterActor`](router::actor::RouterActor) | 1 | nothing but its queue | [`router::messages`] |
 //! | [`ArbiterActor`](arbiter::actor::ArbiterActor) | 1 for each arbiter | the index of the arbiter's mesh actors | [`arbiter::mailbox::Envelope`] |
 //!
 //! Supervisor, router and heartbeat run on the first arbiter, topics on all arbiters in turn. A topic is *active*, with
-//! an actor, while it is joined or published to. A topic that is only known from its subscribers is *passive*: the
-//! supervisor owns its state and runs it. What all threads may read without asking an actor is in
+//! an actor, while it is joined, published to or remembers messages. Any other topic is *passive*. It has no state: its
+//! subscribers are in the connections of the supervisor's peers, and so are the backoffs of GRAFTs on it that were refused. The
+//! supervisor handles its inputs ([`PassiveTopic`](crate::protocol::passive::PassiveTopic)); a heartbeat visits only topics with
+//! an actor. A topic that becomes active takes its subscribers and backoffs from the supervisor, with one lookup for each
+//! connection. What all threads may read without asking an actor is in
 //! [`Shared`](shared::Shared): the directory (connections and scores) and the [topic table](topic_table) (who has an
 //! actor, and where).
 //!
@@ -118,7 +121,7 @@
 //! the topic's state are lost. What the items before it left in the outbox is sent, and the items behind it wait in the
 //! topic's slot. The supervisor starts a new mesh actor at the same address, with the topic's subscribers, and joined as
 //! the topic table says. If the panic lost a leave or its announcement, the supervisor announces it. If the topic was
-//! retiring, the supervisor goes on with its subscribers as with a retired topic. After more than five panics in a minute
+//! retiring, it is passive from then on. After more than five panics in a minute
 //! the topic is given up.
 //!
 //! A panic of any other actor ends the engine: both streams end, and `wait_for_end` returns the cause.
@@ -126,8 +129,8 @@
 //! # Retirement and shutdown
 //!
 //! A topic that a heartbeat finds neither joined nor published to reports that it can retire. If the application has
-//! given it no command since, the supervisor removes it from the topic table, and takes its state back as that of a
-//! passive topic.
+//! given it no command since, the supervisor removes it from the topic table. The topic is passive from then on: the actor hands
+//! its backoffs to the supervisor, which has its subscribers already, and ends.
 //!
 //! `shutdown` leaves all topics, settles and closes the inboxes and the streams. An actor stops when it finds its inbox
 //! closed. The first arbiter runs these steps, so that they go on if the caller is cancelled. The engine also ends if one of

@@ -47,7 +47,6 @@ use crate::{
         inspect::{footprint::Footprint, stats::Stats},
         output::{Lane, pending::PendingOutput},
         peers::missed::IdsByTopic,
-        topic::TopicState,
     },
     timestamp::Timestamp,
 };
@@ -128,11 +127,6 @@ impl<N: Network> Shared<N> {
     /// The environment for a topic's state machine.
     pub(crate) fn context(&self, now: Timestamp) -> Context<'_, N> {
         Context { network: &self.network, limits: &self.limits, peer_view: &self.directory, now }
-    }
-
-    /// The state of a topic that remembers nothing.
-    pub(crate) fn new_topic_state(&self, topic: &N::Topic) -> TopicState<N> {
-        TopicState::new(topic.clone(), &self.limits, &self.totals, self.seed)
     }
 
     // === Code of the application ===

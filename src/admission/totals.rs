@@ -120,6 +120,19 @@ impl Share {
         self.remove(self.own);
     }
 
+    /// Moves everything to another share.
+    pub(crate) fn take(&mut self) -> Self {
+        let own = std::mem::take(&mut self.own);
+        Self { total: Arc::clone(&self.total), own }
+    }
+
+    /// A share of as many bytes that counts for no limit.
+    pub(crate) fn uncounted(&self) -> Self {
+        let total =
+            Total { max: usize::MAX, floor: 0, used: self.own.into(), owners: 1.into(), evicted: 0.into() };
+        Self { total: Arc::new(total), own: self.own }
+    }
+
     /// Counts an entry that was removed before its time, or not stored.
     pub(crate) fn count_evicted(&self, entries: usize) {
         self.total.evicted.fetch_add(entries as u64, Ordering::Relaxed);

@@ -70,8 +70,8 @@ pub struct Bounds {
     pub max_reconnect_ticks: u64,
     /// Number of ticks between two resets. A reset removes all unreachable points with their delays.
     pub unreachable_reset_ticks: u64,
-    /// Number of topics without members that are stored for the backoffs of refused GRAFTs. Backoffs of further topics
-    /// are not stored. May be 0.
+    /// Number of topics, neither joined nor published to, that are stored for the backoffs of refused GRAFTs. Backoffs of
+    /// further topics are not stored. May be 0.
     pub max_idle_topics: usize,
     /// Number of peers whose IWANTs for one message are counted. The requests of further peers are ignored.
     pub max_iwant_peers_per_message: usize,

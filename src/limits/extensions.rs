@@ -19,6 +19,10 @@ pub struct Extensions {
     /// tracked at a time. 0 disables it.
     #[serde(with = "humantime_serde")]
     pub iwant_followup_time: Duration,
+    /// Whether the ids of an IHAVE are judged only until as many are found as may still be requested from the peer in this
+    /// heartbeat (`max_sent_iwant_per_heartbeat`). Without this all are judged, and an invalid one among those that would
+    /// not be requested is penalised too.
+    pub ihave_stops_at_quota: bool,
     /// The number of ticks for which an invalid or outdated message is remembered. Its id is not requested by IWANT, and a
     /// copy of an invalid message is penalised (P4) without another validation. 0 disables it.
     pub invalid_memory_ticks: usize,
@@ -71,6 +75,7 @@ impl Extensions {
         Self {
             late_prune_sets_backoff: false,
             iwant_followup_time: Duration::ZERO,
+            ihave_stops_at_quota: false,
             invalid_memory_ticks: 0,
             credit_duplicates_once: false,
             slow_peer_penalty: 0.0,
@@ -91,6 +96,7 @@ impl Default for Extensions {
         Self {
             late_prune_sets_backoff: true,
             iwant_followup_time: Duration::from_secs(3),
+            ihave_stops_at_quota: true,
             invalid_memory_ticks: 10,
             credit_duplicates_once: true,
             slow_peer_penalty: 1.0,

@@ -7,6 +7,9 @@
 //! * the peers' side (`peers/`, `score/`): connections, scores, peer exchange, and state that topics share;
 //! * [`Node`] (`node/`): both, composed synchronously. The actors compose them over several threads.
 //!
+//! A topic needs a state machine only while it is joined, published to or remembers messages. A *passive* topic, which
+//! peers subscribe to and we do not, has none: the peers' side has its subscribers, and `passive.rs` handles its inputs.
+//!
 //! Topics identify connections by numbers (`connection.rs`), which are resolved to peers. For gossip, this happens when
 //! the output is read (`output/pending.rs`).
 //!
@@ -16,6 +19,7 @@
 //! The behaviour is that of the corrected Octez reference, as recorded in `tests/traces`. Comments name the sections of
 //! the libp2p gossipsub specifications v1.0, v1.1 and v1.2.
 
+pub(crate) mod backoff;
 pub(crate) mod connection;
 pub(crate) mod event;
 pub(crate) mod exchange;
@@ -25,6 +29,7 @@ pub(crate) mod node;
 pub(crate) mod options;
 pub(crate) mod outcome;
 pub(crate) mod output;
+pub(crate) mod passive;
 pub(crate) mod peers;
 pub(crate) mod quota;
 pub(crate) mod rate_limit;

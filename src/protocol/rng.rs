@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use rand::{
     SeedableRng,
     rngs::ChaCha8Rng,
-    seq::{IndexedRandom, SliceRandom},
+    seq::{IndexedRandom, SliceRandom, index},
 };
 
 /// The generator of a state machine.
@@ -29,6 +29,21 @@ pub(crate) fn choose<T>(mut items: Vec<T>, count: usize, rng: &mut ProtocolRng) 
         return items.split_off(rest);
     }
     items
+}
+
+/// Chooses at most `count` of `items`, which are ascending, uniformly and without `excluded`. Takes time in proportion to
+/// `count`. The order of the result is arbitrary.
+pub(crate) fn choose_except<T: Ord + Clone>(
+    items: &[T],
+    excluded: &T,
+    count: usize,
+    rng: &mut ProtocolRng,
+) -> Vec<T> {
+    let found = items.binary_search(excluded);
+    let length = items.len() - usize::from(found.is_ok());
+    let skip = found.unwrap_or(items.len());
+    let chosen = index::sample(rng, length, count.min(length)).into_iter();
+    chosen.map(|index| items[index + usize::from(index >= skip)].clone()).collect()
 }
 
 /// Chooses one of `items` uniformly.

@@ -290,7 +290,8 @@ fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: &Pool, options: &Node
         let make = |shared| ArbiterActor::new(shared, mailbox);
         start_watched(pool.arbiter(arbiter), shared, EngineError::ArbiterPanicked, make);
     }
-    let peers = Peers::new(shared.network.clone(), Arc::clone(&shared.limits), options);
+    let peers =
+        Peers::new(shared.network.clone(), Arc::clone(&shared.limits), shared.totals.clone(), options);
     let make = move |shared| SupervisorActor::new(shared, peers, manual);
     start_watched(first, shared, EngineError::SupervisorPanicked, make);
     if !manual {

@@ -142,7 +142,7 @@ fn a_retired_topic_can_be_joined_again() {
                 engine.worker.tick().await;
             }
             let footprint = engine.worker.footprint().await.expect("the engine runs");
-            assert_eq!((footprint.seen, footprint.subscribers), (0, 1));
+            assert_eq!((footprint.seen, footprint.subscriptions), (0, 1));
         }
         engine.worker.shutdown().await;
     });

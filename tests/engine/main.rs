@@ -19,6 +19,7 @@ mod metrics;
 mod missed;
 mod order;
 mod parked;
+mod passive_topics;
 mod peer_inputs;
 mod promises;
 mod publish_window;

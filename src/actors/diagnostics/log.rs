@@ -36,12 +36,16 @@ pub(in crate::actors) struct BeforeGraft {
 }
 
 impl BeforeGraft {
-    /// Empty without a subscriber at `debug`.
-    pub(in crate::actors) fn of<N: Network>(state: &TopicState<N>, peer: &N::Peer, now: Timestamp) -> Self {
-        if !tracing::enabled!(tracing::Level::DEBUG) {
-            return Self::default();
+    /// Empty without a subscriber at `debug`, and for a passive topic.
+    pub(in crate::actors) fn of<N: Network>(
+        state: Option<&TopicState<N>>,
+        peer: &N::Peer,
+        now: Timestamp,
+    ) -> Self {
+        match state.filter(|_| tracing::enabled!(tracing::Level::DEBUG)) {
+            Some(state) => Self { backoff_left: state.backoff_left(peer, now), mesh: state.mesh_size() },
+            None => Self::default(),
         }
-        Self { backoff_left: state.backoff_left(peer, now), mesh: state.mesh_size() }
     }
 }
 

@@ -36,6 +36,7 @@ use crate::{
             reason::{GraftReason, LeaveReason},
         },
         output::pending::PendingDelivery,
+        passive::TopicRef,
         topic::TopicState,
     },
     timestamp::Timestamp,
@@ -162,9 +163,11 @@ impl<N: Network> RunningTopic<N> {
             TopicItem::Message(message) => {
                 let Self { state, shared, deferred_since, .. } = self;
                 let cx = shared.context(*deferred_since);
-                handle_message(state, message, &cx, run.observe_messages, shared, outbox, run.outgoing);
+                handle_message(Some(state), message, &cx, run.observe_messages, shared, outbox, run.outgoing);
             }
-            TopicItem::Peer(message) => handle_peer(&mut self.state, *message, &self.shared, outbox),
+            TopicItem::Peer(message) => {
+                handle_peer(TopicRef::Active(&mut self.state), *message, &self.shared, outbox)
+            }
             TopicItem::Publish { message, received_at, credit, responder } => {
                 self.publish(message, credit.charge(), responder, received_at, outbox);
                 drop(credit);
@@ -274,9 +277,8 @@ impl<N: Network> RunningTopic<N> {
     fn retire(&mut self, run: &mut RunContext<'_, N>) {
         self.state.flush_delivery_counts(run.outbox);
         self.flush_outbox(run);
-        let empty = self.shared.new_topic_state(&self.state.topic);
-        let state = std::mem::replace(&mut self.state, empty);
-        run.outgoing.supervisor_items.push(SupervisorItem::Retired(Box::new(state)));
+        let (topic, backoffs) = (self.state.topic.clone(), self.state.take_backoffs());
+        run.outgoing.supervisor_items.push(SupervisorItem::Retired { topic, backoffs });
         self.stop();
     }
 

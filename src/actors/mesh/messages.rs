@@ -48,8 +48,7 @@ pub(crate) enum TopicItem<N: Network> {
     // From the supervisor; offers of missed messages also from the handle.
     /// The topic changes its state as the command says and reports the events that the command asks for.
     Command(TopicCommand<N>),
-    /// From the supervisor's retirement of a passive topic: the actor sends its state to the supervisor (`Retired`) and
-    /// ends.
+    /// Nothing needs the actor: it sends the topic's backoffs to the supervisor (`Retired`) and ends.
     Retire,
     /// The topic panicked too often: the actor ends and drops its state.
     Stop,

@@ -19,11 +19,12 @@ use crate::{
             peer_view::{PeerStatus, PeerView},
         },
         outcome::{
-            IWantOutcome, ReceiveOutcome,
+            GraftOutcome, IWantOutcome, ReceiveOutcome, SubscribeOutcome,
             decision::{EventKind, PeerDecision},
             labels::Input,
             reason::LeaveReason,
         },
+        passive::TopicRef,
         peers::idontwant::check_idontwant,
         topic::TopicState,
     },
@@ -32,7 +33,7 @@ use crate::{
 
 /// Runs a topic on a message of a peer other than a full message.
 pub(in crate::actors) fn handle_peer<N: Network>(
-    state: &mut TopicState<N>,
+    mut topic: TopicRef<'_, N>,
     input: PeerMessage<N>,
     shared: &Shared<N>,
     outbox: &mut Outbox<N>,
@@ -42,13 +43,14 @@ pub(in crate::actors) fn handle_peer<N: Network>(
     let status =
         connection.map_or_else(|| shared.directory.status_of_disconnected(&from), ConnectionRecord::status);
     let handler = PeerInputHandler { peer: &from, connection, status, received_at, shared };
+    let topic = &mut topic;
     match message {
-        P2pMessage::Subscribe { .. } => handler.subscribe(state, outbox),
-        P2pMessage::Unsubscribe { .. } => handler.unsubscribe(state, outbox),
-        P2pMessage::Graft { .. } => handler.graft(state, outbox),
-        P2pMessage::Prune { px, backoff, .. } => handler.prune(state, px, backoff, outbox),
-        P2pMessage::IHave { message_ids, .. } => handler.ihave(state, message_ids, outbox),
-        P2pMessage::IWant { message_ids } => handler.iwant(state, message_ids, outbox),
+        P2pMessage::Subscribe { .. } => handler.subscribe(topic, outbox),
+        P2pMessage::Unsubscribe { .. } => handler.unsubscribe(topic, outbox),
+        P2pMessage::Graft { .. } => handler.graft(topic, outbox),
+        P2pMessage::Prune { px, backoff, .. } => handler.prune(topic, px, backoff, outbox),
+        P2pMessage::IHave { message_ids, .. } => handler.ihave(topic, message_ids, outbox),
+        P2pMessage::IWant { message_ids } => handler.iwant(topic, message_ids, outbox),
         // A full message has an item of its own, the handle handles an IDONTWANT, and a ping has no effect.
         P2pMessage::FullMessage(_) | P2pMessage::IDontWant { .. } | P2pMessage::Ping => {}
     }
@@ -78,9 +80,9 @@ pub(crate) fn handle_idontwant<N: Network>(
     }
 }
 
-/// Runs a topic on a full message. `observe_messages`: see [`observes_messages`].
+/// Runs a topic on a full message. `state` is `None` for a passive topic. `observe_messages`: see [`observes_messages`].
 pub(in crate::actors) fn handle_message<N: Network>(
-    state: &mut TopicState<N>,
+    state: Option<&mut TopicState<N>>,
     incoming: IncomingMessage<N>,
     cx: &Context<'_, N>,
     observe_messages: bool,
@@ -94,7 +96,10 @@ pub(in crate::actors) fn handle_message<N: Network>(
     let bytes = shared.network.message_size(&delivery.message.message);
     outbox.counters.bytes += bytes as u64;
     let observed = observe_messages.then(|| delivery.clone());
-    let outcome = state.receive(delivery, shared.validation_mode, cx, outbox);
+    let outcome = match state {
+        Some(state) => state.receive(delivery, shared.validation_mode, cx, outbox),
+        None => ReceiveOutcome::NotSubscribed,
+    };
     outbox.counters.input(Input::ReceiveMessage, &outcome);
     if let Some(delivery) = observed {
         record_message(&delivery, &outcome, cx.now, shared);
@@ -138,96 +143,101 @@ struct PeerInputHandler<'a, N: Network> {
 }
 
 impl<N: Network> PeerInputHandler<'_, N> {
-    fn subscribe(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
-        let outcome = self.with_subscription(state, |state, below_topic_limit| {
-            state.subscribe(self.peer, self.status, below_topic_limit, outbox)
-        });
+    fn subscribe(&self, topic: &mut TopicRef<'_, N>, outbox: &mut Outbox<N>) {
+        let outcome = self.with_subscription(
+            topic,
+            |topic, below_topic_limit| topic.subscribe(self.peer, self.status, below_topic_limit, outbox),
+            |outcome| outcome == SubscribeOutcome::Subscribed,
+        );
         outbox.counters.input(Input::Subscribe, &outcome);
-        self.log().subscribe(&state.topic, outcome);
-        self.record(state, PeerDecision::of_subscribe(outcome));
+        self.log().subscribe(topic.name(), outcome);
+        self.record(topic, PeerDecision::of_subscribe(outcome));
     }
 
-    fn unsubscribe(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
-        if let Some(connection) = self.connection.filter(|it| state.is_subscriber(it.connection_id())) {
+    fn unsubscribe(&self, topic: &mut TopicRef<'_, N>, outbox: &mut Outbox<N>) {
+        if let Some(connection) =
+            self.connection.filter(|it| topic.is_subscriber(self.peer, it.connection_id()))
+        {
             connection.release_subscription();
         }
-        let in_mesh = state.is_in_mesh(self.peer);
-        let outcome = state.unsubscribe(self.peer, self.status, outbox);
+        let is_in_mesh =
+            |topic: &TopicRef<'_, N>| topic.state().is_some_and(|state| state.is_in_mesh(self.peer));
+        let in_mesh = is_in_mesh(topic);
+        let outcome = topic.unsubscribe(self.peer, self.status, outbox);
         outbox.counters.input(Input::Unsubscribe, &outcome);
-        self.log().unsubscribe(&state.topic, outcome);
-        let left = in_mesh && !state.is_in_mesh(self.peer);
-        self.record(state, left.then_some(PeerDecision::Pruned(LeaveReason::Unsubscribed)));
+        self.log().unsubscribe(topic.name(), outcome);
+        let left = in_mesh && !is_in_mesh(topic);
+        self.record(topic, left.then_some(PeerDecision::Pruned(LeaveReason::Unsubscribed)));
     }
 
-    fn graft(&self, state: &mut TopicState<N>, outbox: &mut Outbox<N>) {
-        let before = BeforeGraft::of(state, self.peer, self.received_at);
+    fn graft(&self, topic: &mut TopicRef<'_, N>, outbox: &mut Outbox<N>) {
+        let before = BeforeGraft::of(topic.state(), self.peer, self.received_at);
         let cx = self.shared.context(self.received_at);
-        let outcome = self.with_subscription(state, |state, below_topic_limit| {
-            state.graft(self.peer, self.status, below_topic_limit, &cx, outbox)
-        });
+        let outcome = self.with_subscription(
+            topic,
+            |topic, below_topic_limit| topic.graft(self.peer, self.status, below_topic_limit, &cx, outbox),
+            |outcome| outcome == GraftOutcome::Grafted,
+        );
         outbox.counters.input(Input::Graft, &outcome);
-        self.log().graft(&state.topic, outcome, before, self.shared.limits.degree_high);
-        self.record(state, Some(PeerDecision::Graft(outcome)));
+        self.log().graft(topic.name(), outcome, before, self.shared.limits.degree_high);
+        self.record(topic, Some(PeerDecision::Graft(outcome)));
     }
 
     /// Counts a PRUNE only if it is refused: the supervisor decides about the px of any other, and counts that.
     fn prune(
         &self,
-        state: &mut TopicState<N>,
+        topic: &mut TopicRef<'_, N>,
         px: Vec<PxPeer<N::Peer>>,
         backoff: std::time::Duration,
         outbox: &mut Outbox<N>,
     ) {
         let cx = self.shared.context(self.received_at);
-        let outcome = state.prune(self.peer, self.status, px, backoff, &cx, outbox);
-        self.log().prune(&state.topic, outcome.as_ref());
+        let outcome = topic.prune(self.peer, self.status, px, backoff, &cx, outbox);
+        self.log().prune(topic.name(), outcome.as_ref());
         match outcome {
             Some(refused) => outbox.counters.input(Input::Prune, &refused),
-            None => self.record(state, Some(PeerDecision::Pruned(LeaveReason::RemotePrune))),
+            None => self.record(topic, Some(PeerDecision::Pruned(LeaveReason::RemotePrune))),
         }
     }
 
-    fn ihave(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
+    fn ihave(&self, topic: &mut TopicRef<'_, N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
         outbox.counters.ihave_ids(ids.len());
         let Shared { directory, limits, .. } = self.shared;
         let cx = self.shared.context(self.received_at);
         let outcome = directory.with_heartbeat_quota(self.peer, ids.len(), limits, |quota| {
-            state.ihave(self.peer, self.status, ids, quota, &cx, outbox)
+            topic.ihave(self.peer, self.status, ids, quota, &cx, outbox)
         });
         outbox.counters.input(Input::IHave, &outcome);
-        self.log().ihave(&state.topic, &outcome);
-        self.record(state, PeerDecision::of_ihave(&outcome));
+        self.log().ihave(topic.name(), &outcome);
+        self.record(topic, PeerDecision::of_ihave(&outcome));
     }
 
-    fn iwant(&self, state: &mut TopicState<N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
+    fn iwant(&self, topic: &mut TopicRef<'_, N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
         outbox.counters.iwant_ids(ids.len());
         let outcome =
-            state.iwant(self.peer, self.status, ids, &self.shared.context(self.received_at), outbox);
+            topic.iwant(self.peer, self.status, ids, &self.shared.context(self.received_at), outbox);
         outbox.counters.input(Input::IWant, &outcome);
         if let IWantOutcome::Answered { ids } = &outcome {
             ids.values().for_each(|answer| outbox.counters.iwant_response(answer.into()));
         }
-        self.log().iwant(&state.topic, &outcome);
-        self.record(state, PeerDecision::of_iwant(&outcome));
+        self.log().iwant(topic.name(), &outcome);
+        self.record(topic, PeerDecision::of_iwant(&outcome));
     }
 
     /// Reserves one of the peer's `max_topics_per_peer` subscriptions while `handle` runs, and releases it if the peer
-    /// did not subscribe.
-    fn with_subscription<T>(
+    /// did not subscribe. `subscribes`: whether the peer is subscribed after this outcome.
+    fn with_subscription<T: Copy>(
         &self,
-        state: &mut TopicState<N>,
-        handle: impl FnOnce(&mut TopicState<N>, bool) -> T,
+        topic: &mut TopicRef<'_, N>,
+        handle: impl FnOnce(&mut TopicRef<'_, N>, bool) -> T,
+        subscribes: impl FnOnce(T) -> bool,
     ) -> T {
-        let connection_id = self.connection.map(ConnectionRecord::connection_id);
-        let subscribed = |state: &TopicState<N>| {
-            connection_id.is_some_and(|connection_id| state.is_subscriber(connection_id))
-        };
-        let before = subscribed(state);
+        let subscribed = self.connection.is_some_and(|it| topic.is_subscriber(self.peer, it.connection_id()));
         let limits = &self.shared.limits;
-        let reserved =
-            self.connection.filter(|connection| connection.reserve_subscription(limits, state.is_joined()));
-        let outcome = handle(state, reserved.is_some());
-        if let Some(connection) = reserved.filter(|_| before || !subscribed(state)) {
+        let joined = topic.state().is_some_and(TopicState::is_joined);
+        let reserved = self.connection.filter(|connection| connection.reserve_subscription(limits, joined));
+        let outcome = handle(topic, reserved.is_some());
+        if let Some(connection) = reserved.filter(|_| subscribed || !subscribes(outcome)) {
             connection.release_subscription();
         }
         outcome
@@ -237,9 +247,9 @@ impl<N: Network> PeerInputHandler<'_, N> {
         PeerLog { peer: self.peer, status: self.status }
     }
 
-    fn record(&self, state: &TopicState<N>, decision: Option<PeerDecision>) {
+    fn record(&self, topic: &TopicRef<'_, N>, decision: Option<PeerDecision>) {
         if let Some(decision) = decision {
-            let (topic, score) = (Some(&state.topic), self.status.score);
+            let (topic, score) = (Some(topic.name()), self.status.score);
             self.shared.event_log.record_decision(
                 EventContext { peer: Some(self.peer), topic, score, time: self.received_at },
                 decision,

@@ -104,7 +104,8 @@ impl<N: Network> RunningTopic<N> {
             let arrival = Some(run.cx.now);
             let sample = self.sampler.begin(&self.shared, || Handled::ReceiveMessage, || arrival);
             let RunContext { cx, observe_messages, outbox, outgoing, .. } = run;
-            handle_message(&mut self.state, message, cx, *observe_messages, &self.shared, outbox, outgoing);
+            let state = Some(&mut self.state);
+            handle_message(state, message, cx, *observe_messages, &self.shared, outbox, outgoing);
             sample.into_iter().for_each(|sample| sample.end(&self.shared));
             return true;
         }

@@ -13,7 +13,7 @@ use foldhash::fast::FixedState;
 use super::{
     messages::{
         Connect, Disconnect, ListTopics, PeersQuery, SetApplicationScore, SetUnreachablePoint, SlowPeer,
-        Snapshot, SupervisorItem, TakeSnapshot, TopicLocation,
+        Snapshot, SupervisorItem, TakeSnapshot,
     },
     topics::{Restarts, SupervisedTopic},
 };
@@ -44,13 +44,14 @@ const BUDGET: usize = 128;
 pub(crate) struct SupervisorActor<N: Network> {
     pub(super) shared: Arc<Shared<N>>,
     pub(super) peers: Peers<N>,
-    /// The iteration order follows from the engine's seed: a heartbeat goes through all topics twice.
+    /// The topics that have an actor. The iteration order follows from the engine's seed: a heartbeat goes through all of
+    /// them twice.
     pub(super) topics: HashMap<N::Topic, SupervisedTopic<N>, FixedState>,
     pub(super) restarts: Restarts<N::Topic>,
     backlog: VecDeque<SupervisorItem<N>>,
-    /// The effects of passive topics, and the supervisor's own counters.
+    /// The effects of inputs of passive topics, and the supervisor's own counters.
     pub(super) outbox: Outbox<N>,
-    /// The results of passive topics. Empty between items.
+    /// The results of inputs of passive topics. Empty between items.
     pub(super) outgoing: Outgoing<N>,
     pub(super) sampler: LatencySampler,
     /// When the heartbeat in progress started.
@@ -136,7 +137,7 @@ impl<N: Network> SupervisorActor<N> {
             SupervisorItem::Spawn { topic, address } => self.spawn(topic, address),
             SupervisorItem::Events { topic, events, now } => self.apply_events(&topic, events, now),
             SupervisorItem::CanRetire { topic, commands } => self.retire(topic, commands),
-            SupervisorItem::Retired(state) => self.retired(state, ctx),
+            SupervisorItem::Retired { topic, backoffs } => self.retired(topic, Some(backoffs), ctx),
             SupervisorItem::Panicked { topic, unconfirmed } => self.restart(topic, unconfirmed, ctx),
             SupervisorItem::Tick => self.tick(),
             SupervisorItem::CheckParked => self.check_parked(),
@@ -243,18 +244,7 @@ impl<N: Network> Handler<ListTopics<N>> for SupervisorActor<N> {
     type Result = MessageResult<ListTopics<N>>;
 
     fn handle(&mut self, message: ListTopics<N>, _: &mut Self::Context) -> Self::Result {
-        let ListTopics { after, limit } = message;
-        let follows = |(topic, _): &(&N::Topic, _)| after.as_ref().is_none_or(|after| *topic > after);
-        let mut following: Vec<_> = self.topics.iter().filter(follows).collect();
-        if following.len() > limit {
-            following.select_nth_unstable_by_key(limit, |(topic, _)| *topic);
-            following.truncate(limit);
-        }
-        following.sort_unstable_by_key(|(topic, _)| *topic);
-        let location = |(topic, supervised): (&N::Topic, &SupervisedTopic<N>)| -> TopicLocation<N> {
-            (topic.clone(), supervised.address().cloned())
-        };
-        MessageResult(following.into_iter().map(location).collect())
+        MessageResult(self.list_topics(message))
     }
 }
 
@@ -285,7 +275,6 @@ impl<N: Network> SupervisorActor<N> {
             match topic {
                 SupervisedTopic::Active(address) => topics.push(address.clone()),
                 SupervisedTopic::Retiring { .. } => {}
-                SupervisedTopic::Passive(state) => state.view(&self.shared.limits, &mut view),
             }
         }
         Snapshot { view, topics }

@@ -2,7 +2,7 @@
 
 use actix::{AsyncContext, Context};
 
-use super::{actor::SupervisorActor, topics::SupervisedTopic};
+use super::actor::SupervisorActor;
 use crate::{
     actors::mesh::validation,
     input_recorder::RecordedInput,
@@ -62,16 +62,11 @@ impl<N: Network> SupervisorActor<N> {
         }
     }
 
-    /// The footprint of peers, directory and passive topics.
+    /// The footprint of peers and directory.
     fn footprint(&self) -> Footprint {
         let mut footprint = self.peers.footprint();
         footprint += self.shared.directory.footprint();
         footprint.publish_reports = self.shared.publish_reports.len();
-        for topic in self.topics.values() {
-            if let SupervisedTopic::Passive(state) = topic {
-                footprint += state.footprint();
-            }
-        }
         footprint
     }
 

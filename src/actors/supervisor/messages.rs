@@ -11,8 +11,8 @@ use crate::{
     actors::{arbiter::mailbox::TopicAddr, mesh::messages::TopicItem},
     network::{Delivery, Direction, Network, PeerKind, Validity},
     protocol::{
-        connection::ConnectionId, exchange::event::TopicEvent, inspect::view::View, peers::Peers,
-        topic::TopicState,
+        backoff::Backoffs, connection::ConnectionId, exchange::event::TopicEvent, inspect::view::View,
+        peers::Peers, topic::TopicState,
     },
     timestamp::Timestamp,
 };
@@ -22,7 +22,7 @@ pub(crate) enum SupervisorItem<N: Network> {
     // From the handle.
     /// One of the actix messages below.
     Message(Envelope<SupervisorActor<N>>),
-    /// An input for a topic without an actor. The supervisor runs the topic on it, or sends it to the topic's actor if
+    /// An input for a topic without an actor. The supervisor handles it, or sends it to the topic's actor if
     /// that started in the meantime.
     Topic { topic: N::Topic, item: TopicItem<N> },
     /// A topic needs an actor. The topic table has its address already; the supervisor starts the actor there.
@@ -34,9 +34,9 @@ pub(crate) enum SupervisorItem<N: Network> {
     /// Nothing needs the topic's actor, after this number of commands of the application. If there was none since, the
     /// supervisor removes the topic from the topic table and sends `Retire`.
     CanRetire { topic: N::Topic, commands: u32 },
-    /// The state of a topic whose actor has ended. The supervisor keeps it while it is worth keeping, and handles what
-    /// it deferred for the topic.
-    Retired(Box<TopicState<N>>),
+    /// A topic's actor has ended. The supervisor keeps the topic's backoffs until they expire, and handles what it
+    /// deferred for the topic.
+    Retired { topic: N::Topic, backoffs: Backoffs<N::Peer> },
     /// From the arbiter's actor: a topic panicked. The supervisor restarts it, or gives it up if it panics too often.
     /// `unconfirmed`: it waited for the supervisor to confirm a join or a leave.
     Panicked { topic: N::Topic, unconfirmed: bool },
@@ -121,11 +121,20 @@ pub(crate) struct PeersQuery<F, T> {
     answer: PhantomData<fn() -> T>,
 }
 
-/// The supervisor answers with at most `limit` topics, active and passive, that follow `after`, in order. No answer if
-/// the engine has ended.
+/// The supervisor answers with at most `limit` topics that follow `after`, in order: those that have an actor, and these
+/// passive ones. No answer if the engine has ended.
 pub(crate) struct ListTopics<N: Network> {
     pub(crate) after: Option<N::Topic>,
     pub(crate) limit: usize,
+    pub(crate) passive: PassiveTopics,
+}
+
+/// The passive topics that a query is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PassiveTopics {
+    None,
+    WithBackoffs,
+    WithSubscribers,
 }
 
 /// The supervisor sends its part of the state to `reply`, once no topic is retiring. `reply` closes if the engine has
@@ -150,11 +159,24 @@ impl<F: 'static, T: 'static> Message for PeersQuery<F, T> {
 }
 
 impl<N: Network> Message for ListTopics<N> {
-    type Result = Vec<TopicLocation<N>>;
+    type Result = TopicList<N>;
 }
 
-/// A topic, with its address if it has an actor.
-pub(crate) type TopicLocation<N> = (<N as Network>::Topic, Option<TopicAddr<N>>);
+/// A part of the topics of an engine.
+pub(crate) struct TopicList<N: Network> {
+    pub(crate) topics: Vec<(N::Topic, TopicLocation<N>)>,
+    /// Whether more topics follow.
+    pub(crate) more: bool,
+}
+
+/// Where the state of a topic can be read.
+pub(crate) enum TopicLocation<N: Network> {
+    Actor(TopicAddr<N>),
+    /// The topic is passive or retires: the supervisor runs the query.
+    Supervisor,
+    /// The topic is passive, and this is the state that it would have.
+    Here(Box<TopicState<N>>),
+}
 
 /// The supervisor's part of the state, and the addresses of the topics that have the other parts.
 pub(crate) struct Snapshot<N: Network> {

@@ -1,4 +1,4 @@
-//! The supervisor's topics: it starts, retires and restarts mesh actors, and runs passive topics itself.
+//! The supervisor's topics: it starts, retires and restarts mesh actors, and handles the inputs of passive topics itself.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -12,20 +12,24 @@ use crate::{
             messages::TopicItem,
             peer_message::{handle_message, handle_peer, observes_messages},
         },
+        shared::Shared,
     },
     network::Network,
-    protocol::{event::Event, exchange::event::TopicEvent, topic::TopicState},
+    protocol::{
+        backoff::Backoffs,
+        event::Event,
+        exchange::event::TopicEvent,
+        passive::{PassiveTopic, TopicRef, activate},
+    },
     timestamp::Timestamp,
 };
 
-/// A topic of the supervisor.
+/// A topic that has an actor.
 pub(super) enum SupervisedTopic<N: Network> {
     /// The topic has an actor.
     Active(TopicAddr<N>),
-    /// The actor at `address` was sent `Retire`. The deferred items wait until its state is back.
+    /// The actor at `address` was sent `Retire`. The deferred items wait until it has ended.
     Retiring { address: TopicAddr<N>, deferred: Vec<SupervisorItem<N>> },
-    /// The topic needs no actor: the engine has not joined it, and only knows its subscribers.
-    Passive(Box<TopicState<N>>),
 }
 
 impl<N: Network> SupervisedTopic<N> {
@@ -33,82 +37,70 @@ impl<N: Network> SupervisedTopic<N> {
     pub(super) fn address(&self) -> Option<&TopicAddr<N>> {
         match self {
             Self::Active(address) => Some(address),
-            Self::Retiring { .. } | Self::Passive(_) => None,
+            Self::Retiring { .. } => None,
         }
     }
 }
 
 impl<N: Network> SupervisorActor<N> {
-    /// Sends an item to a topic's actor, or runs the topic on it if it has none.
+    /// Sends an item to a topic's actor, or handles it if the topic is passive.
     pub(super) fn send_to_topic(&mut self, topic: N::Topic, item: TopicItem<N>) {
         match self.topics.get_mut(&topic) {
             Some(SupervisedTopic::Active(address)) => self.shared.send_to_topic(address, item),
             Some(SupervisedTopic::Retiring { deferred, .. }) => {
                 deferred.push(SupervisorItem::Topic { topic, item })
             }
-            Some(SupervisedTopic::Passive(_)) | None => self.run_passive(topic, item),
+            None => self.handle_passive(&topic, item),
         }
     }
 
-    /// Runs a topic without an actor. It is not joined, so it has no mesh and little to do.
-    fn run_passive(&mut self, topic: N::Topic, item: TopicItem<N>) {
+    /// Handles an item of a topic that has no state.
+    fn handle_passive(&mut self, topic: &N::Topic, item: TopicItem<N>) {
         let shared = Arc::clone(&self.shared);
-        let mut state = match self.topics.remove(&topic) {
-            Some(SupervisedTopic::Passive(state)) => state,
-            _ => Box::new(shared.new_topic_state(&topic)),
-        };
         let mut now = shared.now();
+        let Self { peers, outbox, outgoing, .. } = self;
+        let passive = PassiveTopic { name: topic, peers };
         match item {
             TopicItem::Message(message) => {
-                let observe = observes_messages(&shared);
-                let cx = shared.context(now);
-                let Self { outbox, outgoing, .. } = self;
-                handle_message(&mut state, message, &cx, observe, &shared, outbox, outgoing);
+                let (cx, observe) = (shared.context(now), observes_messages(&shared));
+                handle_message(None, message, &cx, observe, &shared, outbox, outgoing);
             }
             TopicItem::Peer(message) => {
                 now = message.received_at;
-                handle_peer(&mut state, *message, &shared, &mut self.outbox);
+                handle_peer(TopicRef::Passive(passive), *message, &shared, outbox);
             }
-            TopicItem::Command(command) => {
-                state.handle_command(command, &shared.context(now), &mut self.outbox)
+            TopicItem::Command(command) => passive.handle_command(command, outbox),
+            TopicItem::Query(query) => {
+                query.run(&passive.to_state(&shared.limits, &shared.totals, shared.seed))
             }
-            TopicItem::Query(query) => query.run(&state),
             // The handle sends these only to topics that have an actor.
             TopicItem::Publish { .. } | TopicItem::Join { .. } | TopicItem::Leave { .. } => {}
             // Only actors start validations, and none retires before they are done.
             TopicItem::Verdict { .. } => {}
-            // A passive topic reports its deliveries after each item.
+            // There are no deliveries to report.
             TopicItem::FlushDeliveryCounts => {}
             TopicItem::Retire | TopicItem::Stop => {}
         }
-        state.flush_delivery_counts(&mut self.outbox);
         // It returns the growth of the mesh, which is 0.
-        self.outgoing.flush_topic(&topic, &shared.topic_labels.of(&topic), &mut self.outbox, &shared);
-        self.outgoing.send(&shared);
-        let events = std::mem::take(&mut self.outbox.events);
-        let passive = self.topics.len().saturating_sub(self.peers.joined_count());
-        if state.should_retain(passive, &shared.limits) {
-            self.topics.insert(topic.clone(), SupervisedTopic::Passive(state));
-        }
-        self.apply_events(&topic, events, now);
+        outgoing.flush_topic(topic, &shared.topic_labels.of(topic), outbox, &shared);
+        outgoing.send(&shared);
+        let events = std::mem::take(&mut outbox.events);
+        self.apply_events(topic, events, now);
     }
 
     /// Starts the actor of a topic at `address`.
     pub(super) fn spawn(&mut self, topic: N::Topic, address: TopicAddr<N>) {
-        let state = match self.topics.remove(&topic) {
-            Some(SupervisedTopic::Passive(state)) => *state,
-            Some(SupervisedTopic::Retiring { address: retiring, mut deferred }) => {
-                deferred.push(SupervisorItem::Spawn { topic: topic.clone(), address });
-                self.topics.insert(topic, SupervisedTopic::Retiring { address: retiring, deferred });
-                return;
-            }
-            Some(SupervisedTopic::Active(_)) | None => self.shared.new_topic_state(&topic),
-        };
-        self.start(state, address, false);
+        if let Some(SupervisedTopic::Retiring { deferred, .. }) = self.topics.get_mut(&topic) {
+            deferred.push(SupervisorItem::Spawn { topic, address });
+        } else {
+            self.start(topic, address, false);
+        }
     }
 
-    fn start(&mut self, state: TopicState<N>, address: TopicAddr<N>, rejoin: bool) {
-        self.topics.insert(state.topic.clone(), SupervisedTopic::Active(address.clone()));
+    fn start(&mut self, topic: N::Topic, address: TopicAddr<N>, rejoin: bool) {
+        let Shared { limits, totals, seed, .. } = &*self.shared;
+        let state = activate(topic.clone(), &mut self.peers, limits, totals, *seed);
+        self.topics.insert(topic, SupervisedTopic::Active(address.clone()));
         address.start(state, rejoin);
     }
 
@@ -127,12 +119,16 @@ impl<N: Network> SupervisorActor<N> {
         }
     }
 
-    /// Takes back the state of a topic, and handles what was deferred for it.
-    pub(super) fn retired(&mut self, state: Box<TopicState<N>>, ctx: &mut Context<Self>) {
-        let topic = state.topic.clone();
+    /// A topic is passive from now on. Stores its backoffs, and handles what was deferred for it.
+    pub(super) fn retired(
+        &mut self,
+        topic: N::Topic,
+        backoffs: Option<Backoffs<N::Peer>>,
+        ctx: &mut Context<Self>,
+    ) {
         let supervised = self.topics.remove(&topic);
-        if !state.is_empty() {
-            self.topics.insert(topic, SupervisedTopic::Passive(state));
+        if let Some(backoffs) = backoffs {
+            self.peers.passive_backoffs.store(topic, backoffs);
         }
         if let Some(SupervisedTopic::Retiring { deferred, .. }) = supervised {
             for item in deferred {
@@ -151,27 +147,23 @@ impl<N: Network> SupervisorActor<N> {
             Some(SupervisedTopic::Retiring { address, .. }) => {
                 address.push(TopicItem::Stop);
                 self.peers.topic_lost(&topic, now);
-                let state = self.state_with_subscribers(&topic);
-                self.report_restart(topic);
-                return self.retired(Box::new(state), ctx);
+                self.report_restart(topic.clone());
+                return self.retired(topic, None, ctx);
             }
-            Some(SupervisedTopic::Passive(_)) | None => return,
+            None => return,
         };
         self.peers.topic_lost(&topic, now);
         if !self.restarts.allow(&topic, now) {
             return self.give_up(topic, &address, now);
         }
-        let state = self.state_with_subscribers(&topic);
         let rejoin = self.shared.topic_table.get(&topic).is_some_and(|entry| entry.joined);
         if !rejoin && (unconfirmed || self.peers.is_joined(&topic)) {
             // The panic lost the leave, or its announcement. The passive topic announces it before the actor starts.
-            self.topics.insert(topic.clone(), SupervisedTopic::Passive(Box::new(state)));
+            self.topics.remove(&topic);
             self.peers.apply_event(&topic, TopicEvent::Left, now);
             self.apply_outputs();
-            self.spawn(topic.clone(), address);
-        } else {
-            self.start(state, address, rejoin);
         }
+        self.start(topic.clone(), address, rejoin);
         self.report_restart(topic);
     }
 
@@ -184,19 +176,10 @@ impl<N: Network> SupervisorActor<N> {
     fn give_up(&mut self, topic: N::Topic, address: &TopicAddr<N>, now: Timestamp) {
         self.shared.topic_table.remove(&topic);
         address.push(TopicItem::Stop);
-        let state = self.state_with_subscribers(&topic);
-        self.topics.insert(topic.clone(), SupervisedTopic::Passive(Box::new(state)));
+        self.topics.remove(&topic);
         self.peers.apply_event(&topic, TopicEvent::Left, now);
         self.shared.metrics.topic_given_up();
         self.shared.observe(&Event::TopicGivenUp { topic });
-    }
-
-    fn state_with_subscribers(&self, topic: &N::Topic) -> TopicState<N> {
-        let mut state = self.shared.new_topic_state(&topic);
-        for (peer, connection_id) in self.peers.subscribers(topic) {
-            state.restore_subscriber(peer, connection_id);
-        }
-        state
     }
 }
 

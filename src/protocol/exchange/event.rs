@@ -16,6 +16,8 @@ pub(crate) enum TopicEvent<N: Network> {
     Subscribed(N::Peer, ConnectionId),
     /// A connection unsubscribed from the topic.
     Unsubscribed(N::Peer, ConnectionId),
+    /// A GRAFT of a passive topic was refused, so the peer is backed off.
+    BackedOff(N::Peer),
     /// A SUBSCRIBE was refused: the peer has `max_topics_per_peer` subscriptions.
     TopicLimitExceeded(N::Peer),
     /// A peer entered the mesh.

@@ -19,7 +19,8 @@ use crate::{
 /// * *P* is the number of connected peers. The p2p layer bounds it, because it admits connections.
 /// * *T* is the number of topics of the application: those that it joined, and those that it left or published to and
 ///   that are still stored, for as long as a backoff, `fanout_ttl` or `seen_history_length` heartbeats.
-/// * *R* = *T* + *P* × `max_topics_per_peer` + `max_idle_topics` is the number of stored topics.
+/// * *R* = *T* + `max_idle_topics` is the number of stored topics. A topic that only peers are subscribed to is not stored: it
+///   is in the `subscriptions`.
 ///
 /// | map | per peer | per topic | in total |
 /// |---|---|---|---|
@@ -32,7 +33,7 @@ use crate::{
 /// | `parked` | | | `max_parked_messages`, and `max_parked_bytes` |
 /// | `batched` | | | `max_batch_items` in the pending batch, and the same number under validation |
 /// | `topics` | | 1 | *R* |
-/// | `subscribers` | *T* + `max_topics_per_peer` | *P* | *P* × that |
+/// | `subscribers` | *T* | *P* | *T* × *P* |
 /// | `mesh` | *T* | *P*; inbound peers: `degree_high` + `opportunistic_graft_peers` | *T* × *P* |
 /// | `fanout` | *T* | `degree_optimal` | *T* × min(`degree_optimal`, *P*) |
 /// | `backoffs` | *R* | `max_backoffs_per_topic` | *R* × that, and `max_backoff_bytes` |
@@ -61,7 +62,8 @@ use crate::{
 /// first copy.
 ///
 /// The size in bytes depends on the types of the network. An entry costs its key and value, and about the same again
-/// for the map. A topic without entries costs about 1 KiB. Other bounds apply to queued items (`max_input_items`,
+/// for the map. A subscription costs at most 100 bytes and the topic's name. A topic of the application without entries costs
+/// about 1 KiB, and one with only backoffs about 100 bytes. Other bounds apply to queued items (`max_input_items`,
 /// `max_input_bytes` and `max_output_items`) and to stored decisions (`max_decisions`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -84,9 +86,9 @@ pub struct Footprint {
     pub parked_bytes: usize,
     /// Messages that wait for the validation of their batch.
     pub batched: usize,
-    /// Topics with stored state.
+    /// Topics with stored state: those of the application, and those with backoffs.
     pub topics: usize,
-    /// Subscriptions as stored in the topics. They include connections whose disconnection is not processed yet.
+    /// Subscriptions to topics of the application, as stored in the topics. They include connections whose disconnection is not processed yet.
     pub subscribers: usize,
     /// Mesh memberships, one for each peer and topic.
     pub mesh: usize,
@@ -141,15 +143,14 @@ impl Footprint {
     /// let limits = Limits::<String>::try_from(LimitsConfig::default())?;
     /// let most = Footprint::at_most(&limits, 50, 10);
     /// assert_eq!(most.subscriptions, 50 * (10 + limits.max_topics_per_peer));
-    /// assert_eq!(most.topics, 10 + 50 * limits.max_topics_per_peer + limits.bounds.max_idle_topics);
+    /// assert_eq!(most.topics, 10 + limits.bounds.max_idle_topics);
     /// # Ok::<(), actix_gossipsub::InvalidLimits>(())
     /// ```
     pub fn at_most<T>(limits: &Limits<T>, peers: usize, topics: usize) -> Self {
         let bounds = &limits.bounds;
         let kept = if limits.extensions.keep_joined_subscriptions { topics } else { 0 };
         let subscriptions = peers.saturating_mul(limits.max_topics_per_peer.saturating_add(kept));
-        let not_joined = peers.saturating_mul(limits.max_topics_per_peer);
-        let remembered = topics.saturating_add(not_joined).saturating_add(bounds.max_idle_topics);
+        let remembered = topics.saturating_add(bounds.max_idle_topics);
         let Extensions { max_idontwant_per_heartbeat, idontwant_ticks, .. } = limits.extensions;
         let per_peer = max_idontwant_per_heartbeat.saturating_mul(idontwant_ticks);
         let of_each = |bound: usize| topics.saturating_mul(bound);
@@ -165,7 +166,7 @@ impl Footprint {
             parked_bytes: bounds.max_parked_bytes,
             batched: bounds.max_batch_items.saturating_mul(2),
             topics: remembered,
-            subscribers: subscriptions,
+            subscribers: of_each(peers),
             mesh: of_each(peers),
             fanout: of_each(limits.degree_optimal.min(peers)),
             backoffs: remembered.saturating_mul(bounds.max_backoffs_per_topic),

@@ -36,6 +36,7 @@ use super::{
         announcements::Announcements,
         pending::{PendingOutput, Resolved},
     },
+    passive::TopicRef,
     peers::{
         Peers,
         dispatch::align_verdicts,
@@ -108,10 +109,11 @@ impl<N: Network> Node<N> {
     pub fn new(network: Arc<N>, limits: Limits<N::Topic>, options: NodeOptions<N>) -> Self {
         let limits = Arc::new(limits);
         let network = Hooks::new(network, |_| {});
+        let totals = Totals::new(&limits.bounds);
         Self {
-            peers: Peers::new(network.clone(), Arc::clone(&limits), &options),
+            peers: Peers::new(network.clone(), Arc::clone(&limits), totals.clone(), &options),
             network,
-            totals: Totals::new(&limits.bounds),
+            totals,
             limits,
             seed: options.seed,
             topics: Topics::default(),
@@ -228,21 +230,21 @@ impl<N: Network> Node<N> {
     pub fn subscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> SubscribeOutcome {
         let below_topic_limit = self.peers.below_topic_limit(peer, topic);
         let status = self.status(peer, now);
-        self.on_topic(topic, now, |state, _, outbox| state.subscribe(peer, status, below_topic_limit, outbox))
+        self.on_topic(topic, now, |topic, _, outbox| topic.subscribe(peer, status, below_topic_limit, outbox))
     }
 
     /// Handles an UNSUBSCRIBE.
     pub fn unsubscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> UnsubscribeOutcome {
         let status = self.status(peer, now);
-        self.on_topic(topic, now, |state, _, outbox| state.unsubscribe(peer, status, outbox))
+        self.on_topic(topic, now, |topic, _, outbox| topic.unsubscribe(peer, status, outbox))
     }
 
     /// Handles a GRAFT.
     pub fn graft(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> GraftOutcome {
         let below_topic_limit = self.peers.below_topic_limit(peer, topic);
         let status = self.status(peer, now);
-        self.on_topic(topic, now, |state, cx, outbox| {
-            state.graft(peer, status, below_topic_limit, cx, outbox)
+        self.on_topic(topic, now, |topic, cx, outbox| {
+            topic.graft(peer, status, below_topic_limit, cx, outbox)
         })
     }
 
@@ -257,8 +259,8 @@ impl<N: Network> Node<N> {
     ) -> PruneOutcome<N> {
         let mut px_outcome = None;
         let status = self.status(peer, now);
-        let refusal = self.on_topic_with(topic, now, &mut px_outcome, |state, cx, outbox| {
-            state.prune(peer, status, px, backoff, cx, outbox)
+        let refusal = self.on_topic_with(topic, now, &mut px_outcome, |topic, cx, outbox| {
+            topic.prune(peer, status, px, backoff, cx, outbox)
         });
         refusal.or(px_outcome).unwrap_or(PruneOutcome::NoPx)
     }
@@ -274,7 +276,7 @@ impl<N: Network> Node<N> {
         let status = self.status(peer, now);
         let mut quota = self.quota(peer);
         let outcome = self
-            .on_topic(topic, now, |state, cx, outbox| state.ihave(peer, status, ids, &mut quota, cx, outbox));
+            .on_topic(topic, now, |topic, cx, outbox| topic.ihave(peer, status, ids, &mut quota, cx, outbox));
         self.store_quota(peer, quota);
         outcome
     }
@@ -292,7 +294,7 @@ impl<N: Network> Node<N> {
         let mut answers: BTreeMap<_, _> = unknown.into_iter().map(|id| (id, IWantAnswer::NotFound)).collect();
         for (topic, ids) in topics {
             let outcome =
-                self.on_topic(&topic, now, |state, cx, outbox| state.iwant(peer, status, ids, cx, outbox));
+                self.on_topic(&topic, now, |topic, cx, outbox| topic.iwant(peer, status, ids, cx, outbox));
             if let IWantOutcome::Answered { ids } = outcome {
                 answers.extend(ids);
             }
@@ -339,9 +341,12 @@ impl<N: Network> Node<N> {
             let mut validated = delivery.clone();
             // The caller may have listed the sender twice. The deliveries of the engine never do.
             validated.co_senders.retain(|peer| *peer != validated.sender);
-            let outcome = self.on_topic(&topic, now, |state, cx, outbox| match verdict {
-                Some(verdict) => state.apply_given_verdict(validated, verdict, cx, outbox),
-                None => ReceiveOutcome::ValidationPanicked,
+            let outcome = self.on_topic(&topic, now, |topic, cx, outbox| match (verdict, topic) {
+                (Some(verdict), TopicRef::Active(state)) => {
+                    state.apply_given_verdict(validated, verdict, cx, outbox)
+                }
+                (Some(_), TopicRef::Passive(_)) => ReceiveOutcome::NotSubscribed,
+                (None, _) => ReceiveOutcome::ValidationPanicked,
             });
             (delivery, outcome)
         };
@@ -351,19 +356,19 @@ impl<N: Network> Node<N> {
     /// Publishes a message.
     pub fn publish(&mut self, message: FullMessage<N>, now: Timestamp) -> PublishOutcome<N> {
         let topic = message.topic.clone();
-        self.on_topic(&topic, now, |state, cx, outbox| {
+        self.on_active_topic(&topic, now, |state, cx, outbox| {
             state.publish(Arc::new(message), Charge::default(), cx, outbox)
         })
     }
 
     /// Joins a topic.
     pub fn join(&mut self, topic: &N::Topic, now: Timestamp) -> JoinOutcome<N> {
-        self.on_topic(topic, now, TopicState::join)
+        self.on_active_topic(topic, now, TopicState::join)
     }
 
     /// Leaves a topic.
     pub fn leave(&mut self, topic: &N::Topic, now: Timestamp) -> LeaveOutcome<N> {
-        self.on_topic(topic, now, TopicState::leave)
+        self.on_topic(topic, now, |topic, cx, outbox| topic.leave(cx, outbox))
     }
 
     /// Sets the application score (P5) of a peer.
@@ -383,7 +388,7 @@ impl<N: Network> Node<N> {
         self.peers.begin_heartbeat(self.topics.names().cloned().collect(), false, now);
         let mut outcome = HeartbeatOutcome::default();
         self.settle_with(now, &mut |topic, event| add_maintenance(topic, event, &mut outcome), &mut None);
-        self.topics.retain(|state| !state.is_empty());
+        self.retire_inactive_topics();
         outcome
     }
 

@@ -6,8 +6,9 @@ use crate::{
     protocol::{
         exchange::Context,
         inspect::{footprint::Footprint, stats::Stats, view::View},
+        passive::PassiveTopic,
         peers::{idontwant::PeerIDontWant, missed::MissedMessages},
-        rng::{choose, rng_for},
+        rng::{choose_except, rng_for},
         topic::TopicState,
     },
     timestamp::Timestamp,
@@ -63,10 +64,21 @@ impl<N: Network> Node<N> {
 
     /// The peers that a PRUNE to `pruned` would offer now.
     pub fn select_px_peers(&self, pruned: &N::Peer, topic: &N::Topic, no_px: &[N::Peer]) -> Vec<N::Peer> {
-        let Some(state) = self.topics.get(topic) else { return Vec::new() };
+        let passive;
+        let state = match self.topics.get(topic) {
+            Some(state) => state,
+            None => {
+                let topic = PassiveTopic { name: topic, peers: &self.peers };
+                passive = topic.to_state(&self.limits, &self.totals, self.seed);
+                &passive
+            }
+        };
         let peers = self.settled_peers();
-        let offers = state.px_offers(pruned, no_px.contains(pruned), &self.context(&peers));
-        choose(offers, self.limits.peers_to_px, &mut rng_for(self.seed, "look", pruned))
+        if no_px.contains(pruned) {
+            return Vec::new();
+        }
+        let candidates = state.px_candidates(&self.context(&peers));
+        choose_except(&candidates, pruned, self.limits.peers_to_px, &mut rng_for(self.seed, "look", pruned))
     }
 
     /// The ids that gossip would offer now, by peer and topic.

@@ -58,7 +58,9 @@ impl<N: Network> Node<N> {
         for (topic, ids) in taken {
             if self.topics.find(&topic).is_some() {
                 let command = TopicCommand::OfferMissed(peer.clone(), ids);
-                self.on_topic(&topic, now, |state, cx, outbox| state.handle_command(command, cx, outbox));
+                self.on_active_topic(&topic, now, |state, cx, outbox| {
+                    state.handle_command(command, cx, outbox)
+                });
             }
         }
     }

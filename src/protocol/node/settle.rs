@@ -15,6 +15,7 @@ use crate::{
             Context, Outbox, Validation, command::TopicCommand, event::TopicEvent, peer_view::PeerStatus,
         },
         outcome::{HeartbeatOutcome, PruneOutcome},
+        passive::{PassiveTopic, TopicRef, activate},
         quota::Quota,
         topic::TopicState,
     },
@@ -27,7 +28,7 @@ impl<N: Network> Node<N> {
         &mut self,
         topic: &N::Topic,
         now: Timestamp,
-        handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
+        handle: impl FnOnce(&mut TopicRef<'_, N>, &Context<'_, N>, &mut Outbox<N>) -> T,
     ) -> T {
         self.on_topic_with(topic, now, &mut None, handle)
     }
@@ -38,12 +39,49 @@ impl<N: Network> Node<N> {
         topic: &N::Topic,
         now: Timestamp,
         px: &mut Option<PruneOutcome<N>>,
+        handle: impl FnOnce(&mut TopicRef<'_, N>, &Context<'_, N>, &mut Outbox<N>) -> T,
+    ) -> T {
+        self.flush_delivery_counts(now);
+        let outcome = match self.topics.find(topic) {
+            Some(index) => {
+                let outcome = self.call_topic(index, now, |state, cx, outbox| {
+                    handle(&mut TopicRef::Active(state), cx, outbox)
+                });
+                self.propagate(index, now, &mut |_, _| {}, px);
+                outcome
+            }
+            None => {
+                let outcome = self.call_passive_topic(topic, now, |topic, cx, outbox| {
+                    handle(&mut TopicRef::Passive(topic), cx, outbox)
+                });
+                self.settle_with(now, &mut |_, _| {}, px);
+                outcome
+            }
+        };
+        self.flush_delivery_counts(now);
+        outcome
+    }
+
+    /// Runs an input that makes a topic active, and then everything that follows from it.
+    pub(super) fn on_active_topic<T>(
+        &mut self,
+        topic: &N::Topic,
+        now: Timestamp,
         handle: impl FnOnce(&mut TopicState<N>, &Context<'_, N>, &mut Outbox<N>) -> T,
     ) -> T {
         self.flush_delivery_counts(now);
-        let index = self.topic_index(topic);
+        let index = match self.topics.find(topic) {
+            Some(index) => index,
+            None => self.topics.insert(activate(
+                topic.clone(),
+                &mut self.peers,
+                &self.limits,
+                &self.totals,
+                self.seed,
+            )),
+        };
         let outcome = self.call_topic(index, now, handle);
-        self.propagate(index, now, &mut |_, _| {}, px);
+        self.propagate(index, now, &mut |_, _| {}, &mut None);
         self.flush_delivery_counts(now);
         outcome
     }
@@ -92,17 +130,11 @@ impl<N: Network> Node<N> {
         self.peers.status(peer)
     }
 
-    fn topic_index(&mut self, topic: &N::Topic) -> TopicIndex {
-        let (limits, totals, seed) = (&self.limits, &self.totals, self.seed);
-        self.topics.find_or_insert(topic, || TopicState::new(topic.clone(), limits, totals, seed))
-    }
-
-    /// Drops a topic whose state need not be retained.
-    fn drop_if_idle(&mut self, index: TopicIndex) {
-        let Some(state) = self.topics.get_by_index(index).filter(|state| !state.is_active()) else { return };
-        let idle = self.topics.len().saturating_sub(self.peers.joined_count() + 1);
-        if !state.should_retain(idle, &self.limits) {
-            self.topics.remove(index);
+    /// Removes the state machines that are not needed any more: their topics are passive from now on.
+    pub(super) fn retire_inactive_topics(&mut self) {
+        for mut state in self.topics.take_inactive() {
+            let backoffs = state.take_backoffs();
+            self.peers.passive_backoffs.store(state.topic, backoffs);
         }
     }
 
@@ -125,6 +157,25 @@ impl<N: Network> Node<N> {
         outcome
     }
 
+    /// Calls a topic without a state machine, and applies its events to the peers' side.
+    fn call_passive_topic<T>(
+        &mut self,
+        topic: &N::Topic,
+        now: Timestamp,
+        handle: impl FnOnce(PassiveTopic<'_, N>, &Context<'_, N>, &mut Outbox<N>) -> T,
+    ) -> T {
+        let peer_view =
+            LivePeerView { peers: &self.peers, connected: &self.connected, idontwant: &self.idontwant };
+        let cx = Context { network: &self.network, limits: &self.limits, peer_view: &peer_view, now };
+        let passive = PassiveTopic { name: topic, peers: &self.peers };
+        let outcome = handle(passive, &cx, &mut self.outbox);
+        self.emitted.append(&mut self.outbox.p2p);
+        for event in self.outbox.events.drain(..) {
+            self.peers.apply_event(topic, event, now);
+        }
+        outcome
+    }
+
     pub(super) fn settle(&mut self, now: Timestamp) {
         self.settle_with(now, &mut |_, _| {}, &mut None);
         self.flush_delivery_counts(now);
@@ -143,10 +194,14 @@ impl<N: Network> Node<N> {
         }
         let mut commands: VecDeque<(N::Topic, TopicCommand<N>)> = self.take_commands().into();
         while let Some((topic, command)) = commands.pop_front() {
-            let index = self.topic_index(&topic);
-            self.call_topic(index, now, |state, cx, outbox| state.handle_command(command, cx, outbox));
-            self.apply_events(index, now, observe, px);
-            self.drop_if_idle(index);
+            if let Some(index) = self.topics.find(&topic) {
+                self.call_topic(index, now, |state, cx, outbox| state.handle_command(command, cx, outbox));
+                self.apply_events(index, now, observe, px);
+            } else {
+                self.call_passive_topic(&topic, now, |topic, _, outbox| {
+                    topic.handle_command(command, outbox)
+                });
+            }
             commands.extend(self.take_commands());
         }
     }
@@ -161,7 +216,6 @@ impl<N: Network> Node<N> {
     ) {
         self.apply_events(index, now, observe, px);
         self.settle_with(now, observe, px);
-        self.drop_if_idle(index);
     }
 
     /// Applies the events of a topic to the peers' side.

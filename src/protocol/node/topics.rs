@@ -1,4 +1,4 @@
-//! The topics of a node: found by name in constant time, iterated in ascending order.
+//! The active topics of a node: found by name in constant time, iterated in ascending order.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,23 +25,16 @@ impl<N: Network> Topics<N> {
         self.index.get(topic).copied()
     }
 
-    /// The index of a topic. Its state is made if it does not exist.
-    pub(super) fn find_or_insert(
-        &mut self,
-        topic: &N::Topic,
-        make: impl FnOnce() -> TopicState<N>,
-    ) -> TopicIndex {
-        self.find(topic).unwrap_or_else(|| self.insert(topic, make()))
-    }
-
-    fn insert(&mut self, topic: &N::Topic, state: TopicState<N>) -> TopicIndex {
+    /// Adds a topic that is not there yet.
+    pub(super) fn insert(&mut self, state: TopicState<N>) -> TopicIndex {
+        let topic = state.topic.clone();
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
         });
         self.slots[index] = Some(Box::new(state));
         self.index.insert(topic.clone(), index);
-        self.sorted.insert(topic.clone(), index);
+        self.sorted.insert(topic, index);
         index
     }
 
@@ -64,12 +57,12 @@ impl<N: Network> Topics<N> {
         self.get_by_index(self.find(topic)?)
     }
 
-    pub(super) fn remove(&mut self, index: TopicIndex) {
-        if let Some(state) = self.slots.get_mut(index).and_then(Option::take) {
-            self.index.remove(&state.topic);
-            self.sorted.remove(&state.topic);
-            self.free.push(index);
-        }
+    fn remove(&mut self, index: TopicIndex) -> Option<Box<TopicState<N>>> {
+        let state = self.slots.get_mut(index)?.take()?;
+        self.index.remove(&state.topic);
+        self.sorted.remove(&state.topic);
+        self.free.push(index);
+        Some(state)
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &N::Topic> {
@@ -80,13 +73,10 @@ impl<N: Network> Topics<N> {
         self.sorted.values().filter_map(|index| self.get_by_index(*index))
     }
 
-    pub(super) fn retain(&mut self, keep: impl Fn(&TopicState<N>) -> bool) {
-        let indexes = self.sorted.values().copied();
-        let dropped: Vec<_> = indexes.filter(|index| !self.get_by_index(*index).is_some_and(&keep)).collect();
-        dropped.into_iter().for_each(|index| self.remove(index));
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.index.len()
+    /// Removes the topics that need no state machine any more.
+    pub(super) fn take_inactive(&mut self) -> Vec<Box<TopicState<N>>> {
+        let is_active = |index: &TopicIndex| self.get_by_index(*index).is_some_and(TopicState::is_active);
+        let inactive: Vec<_> = self.sorted.values().copied().filter(|index| !is_active(index)).collect();
+        inactive.into_iter().filter_map(|index| self.remove(index)).collect()
     }
 }

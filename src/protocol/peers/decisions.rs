@@ -51,6 +51,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        admission::totals::Totals,
         limits::{Limits, LimitsConfig, TopicScoreLimits, TopicScores},
         network::{Direction, hooks::Hooks},
         plain::PlainNetwork,
@@ -71,7 +72,8 @@ mod tests {
             LimitsConfig::default().with(|limits| limits.score.topics = TopicScores::Single { parameters });
         let limits = Arc::new(Limits::try_from(config).unwrap());
         let network = Hooks::new(Arc::new(PlainNetwork::new()), |_| {});
-        let mut peers = Peers::new(network, limits, &NodeOptions::default());
+        let mut peers =
+            Peers::new(network, Arc::clone(&limits), Totals::new(&limits.bounds), &NodeOptions::default());
         peers.connect(&1, id, false);
         peers.apply_event(&"a".to_owned(), TopicEvent::Grafted(1, id), Timestamp::ZERO);
         peers.begin_heartbeat(Vec::new(), false, Timestamp::ZERO.after(Duration::from_secs(3600)));

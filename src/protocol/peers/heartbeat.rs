@@ -62,7 +62,7 @@ enum Phase {
 }
 
 impl<N: Network> Peers<N> {
-    /// Starts a heartbeat over `topics`. The caller, who owns the quotas of peers, resets them. If the node is
+    /// Starts a heartbeat over `topics`, the active ones. The caller, who owns the quotas of peers, resets them. If the node is
     /// `overloaded`, broken promises are not penalised.
     pub(crate) fn begin_heartbeat(&mut self, topics: Vec<N::Topic>, overloaded: bool, now: Timestamp) {
         self.ticks += 1;
@@ -71,6 +71,9 @@ impl<N: Network> Peers<N> {
         }
         if self.ticks.is_multiple_of(self.limits.heartbeat_ping_interval) {
             self.ping_all();
+        }
+        if self.ticks.is_multiple_of(self.limits.backoff_cleanup_ticks) {
+            self.passive_backoffs.cleanup(&self.limits, now);
         }
         self.round = Some(HeartbeatRound {
             phase: Phase::Refresh,

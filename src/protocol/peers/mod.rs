@@ -8,9 +8,11 @@ pub(crate) mod heartbeat;
 pub(crate) mod idontwant;
 pub(crate) mod missed;
 mod parked;
+pub(in crate::protocol) mod passive_backoffs;
 mod px;
 mod queries;
 pub(in crate::protocol) mod reconnect;
+mod subscriptions;
 pub(crate) mod summary;
 
 use std::{
@@ -23,6 +25,7 @@ use derive_where::derive_where;
 use self::{
     dispatch::PendingDispatch,
     heartbeat::{HeartbeatBudget, HeartbeatRound},
+    passive_backoffs::PassiveBackoffs,
     reconnect::ReconnectBackoff,
 };
 use super::{
@@ -41,6 +44,7 @@ use super::{
     score::Scores,
 };
 use crate::{
+    admission::totals::Totals,
     limits::Limits,
     network::{Network, hooks::Hooks},
     timestamp::Timestamp,
@@ -84,6 +88,7 @@ pub(crate) struct Peers<N: Network> {
     trusted: BTreeSet<N::Peer>,
     unreachable: ReconnectBackoff<N::Point>,
     joined: BTreeSet<N::Topic>,
+    pub(crate) passive_backoffs: PassiveBackoffs<N>,
     pending_dispatch: PendingDispatch<N>,
     round: Option<HeartbeatRound<N>>,
     pub(crate) heartbeat_budget: HeartbeatBudget,
@@ -94,7 +99,12 @@ pub(crate) struct Peers<N: Network> {
 }
 
 impl<N: Network> Peers<N> {
-    pub(crate) fn new(network: Hooks<N>, limits: Arc<Limits<N::Topic>>, options: &NodeOptions<N>) -> Self {
+    pub(crate) fn new(
+        network: Hooks<N>,
+        limits: Arc<Limits<N::Topic>>,
+        totals: Totals,
+        options: &NodeOptions<N>,
+    ) -> Self {
         Self {
             self_peer: options.self_peer.clone(),
             rng: rng_for(options.seed, "peers", &()),
@@ -104,6 +114,7 @@ impl<N: Network> Peers<N> {
             trusted: BTreeSet::new(),
             unreachable: ReconnectBackoff::new(),
             joined: BTreeSet::new(),
+            passive_backoffs: PassiveBackoffs::new(totals),
             pending_dispatch: PendingDispatch::new(&limits.bounds, options.batch_interval),
             round: None,
             heartbeat_budget: HeartbeatBudget::UNLIMITED,
@@ -155,21 +166,6 @@ impl<N: Network> Peers<N> {
         RemovePeer::Removing
     }
 
-    /// Whether a peer may subscribe to `topic`.
-    pub(crate) fn below_topic_limit(&self, peer: &N::Peer, topic: &N::Topic) -> bool {
-        let topics = self.connections.get(peer).map_or(0, |connection| connection.topics.len());
-        self.limits.is_below_topic_limit(topics, self.is_joined(topic))
-    }
-
-    /// The connected subscribers of a topic, to restore a topic that lost its state.
-    pub(crate) fn subscribers<'a>(
-        &'a self,
-        topic: &'a N::Topic,
-    ) -> impl Iterator<Item = (&'a N::Peer, ConnectionId)> {
-        let subscribed = self.connections.iter().filter(|(_, connection)| connection.topics.contains(topic));
-        subscribed.map(|(peer, connection)| (peer, connection.connection_id))
-    }
-
     /// Handles a slow-peer report of the transport.
     pub(crate) fn on_slow_peer(&mut self, peer: N::Peer) {
         let penalty = self.limits.extensions.slow_peer_penalty;
@@ -207,6 +203,7 @@ impl<N: Network> Peers<N> {
                     connection.topics.remove(topic);
                 }
             }
+            TopicEvent::BackedOff(peer) => self.passive_backoffs.set(topic, &peer, &self.limits, now),
             TopicEvent::TopicLimitExceeded(peer) => self.topic_limit_exceeded(peer, now),
             TopicEvent::Grafted(peer, connection_id) => self.grafted(&peer, connection_id, topic, now),
             TopicEvent::Pruned(peer, connection_id) => self.pruned(&peer, connection_id, topic),

@@ -35,6 +35,7 @@ impl<N: Network> Peers<N> {
     /// Like [`view`](Self::view), with other scores.
     pub(in crate::protocol) fn view_with(&self, scores: &Scores<N>, view: &mut View<N>) {
         view.heartbeat_ticks = self.ticks;
+        self.passive_backoffs.view(view);
         view.scores = scores.view();
         view.connections =
             self.connections.iter().map(|(peer, c)| (peer.clone(), self.connection_view(peer, c))).collect();
@@ -86,7 +87,7 @@ impl<N: Network> Peers<N> {
             parked: self.pending_dispatch.parked.len(),
             parked_bytes: self.pending_dispatch.parked.bytes(),
             batched: self.pending_dispatch.batch.len(),
-            ..Footprint::default()
+            ..self.passive_backoffs.footprint()
         }
     }
 }

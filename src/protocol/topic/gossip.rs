@@ -32,22 +32,20 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> IHaveOutcome<N> {
-        if let Err(LowScore { score, threshold }) = check_score(status, cx.limits) {
-            return IHaveOutcome::LowScore { score, threshold };
-        }
-        if let Err(outcome) = quota.take_ihave(cx.limits) {
-            return outcome;
+        if let Err(refused) = accept_ihave(status, quota, cx.limits) {
+            return refused;
         }
         if !self.is_joined() {
             return IHaveOutcome::TopicNotTracked;
         }
-        let Some(mut ids) = self.missing_ids(peer, ids, cx) else {
+        let most = quota.iwants_left(cx.limits);
+        let Some(mut ids) = self.missing_ids(peer, ids, most, cx) else {
             outbox.events.push(TopicEvent::InvalidMessage(peer.clone()));
             return IHaveOutcome::InvalidId;
         };
         // A random order prevents that all nodes request the same ids from an attacker.
         shuffle(&mut ids, &mut self.rng);
-        ids.truncate(quota.iwants_left(cx.limits));
+        ids.truncate(most);
         quota.iwant_ids += ids.len() as u32;
         outbox.stats.count_recv_ihaves += ids.len() as u64;
         if !ids.is_empty() {
@@ -80,15 +78,25 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// The ids to request: valid, neither seen nor rejected, and not filtered. `None` if one of the ids is invalid.
+    /// The ids to request: valid, neither seen nor rejected, and not filtered. `None` if one of the ids is invalid. At most
+    /// `most` of them will be requested: with `ihave_stops_at_quota` the ids are judged in a random order until there are so
+    /// many.
     fn missing_ids(
-        &self,
+        &mut self,
         peer: &N::Peer,
-        ids: Vec<N::MessageId>,
+        mut ids: Vec<N::MessageId>,
+        most: usize,
         cx: &Context<'_, N>,
     ) -> Option<Vec<N::MessageId>> {
+        let stops = cx.limits.extensions.ihave_stops_at_quota && ids.len() > most;
+        if stops {
+            shuffle(&mut ids, &mut self.rng);
+        }
         let mut missing = Vec::new();
         for id in ids {
+            if stops && missing.len() == most {
+                break;
+            }
             match self.validate_id(&id, cx) {
                 Validity::Invalid => return None,
                 Validity::Outdated => {}
@@ -203,6 +211,21 @@ impl<N: Network> TopicState<N> {
             outbox.send(connection_id, P2pMessage::IHave { topic: self.topic.clone(), message_ids });
         }
     }
+}
+
+/// Counts an IHAVE that passes the gossip threshold.
+///
+/// # Errors
+/// The outcome to report if the score is too low or a quota of the peer is used up.
+pub(in crate::protocol) fn accept_ihave<N: Network>(
+    status: PeerStatus,
+    quota: &mut Quota,
+    limits: &Limits<N::Topic>,
+) -> Result<(), IHaveOutcome<N>> {
+    if let Err(LowScore { score, threshold }) = check_score(status, limits) {
+        return Err(IHaveOutcome::LowScore { score, threshold });
+    }
+    quota.take_ihave(limits)
 }
 
 type Connections<P> = BTreeMap<P, ConnectionId>;

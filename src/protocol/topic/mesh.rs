@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::TopicState;
 use crate::{
+    limits::Limits,
     network::{Network, P2pMessage, PeerAction, PxPeer},
     protocol::{
         connection::ConnectionId,
@@ -133,7 +134,8 @@ impl<N: Network> TopicState<N> {
         let px = if refusal == GraftOutcome::MeshFull {
             // As in the reference, a GRAFT that is refused only because the mesh is full counts as received.
             outbox.stats.count_recv_grafts += 1;
-            self.select_px(peer, false, cx)
+            let candidates = self.px_candidates(cx);
+            self.select_px(&candidates, peer, cx)
         } else {
             Vec::new()
         };
@@ -152,7 +154,6 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> Option<PruneOutcome<N>> {
-        let px: Vec<_> = px.into_iter().take(cx.limits.bounds.max_px_per_prune).map(|px| px.peer).collect();
         let refusal = match &self.mesh {
             None => Some(PruneOutcome::TopicNotTracked),
             Some(mesh) if !mesh.contains_key(peer) => Some(PruneOutcome::NotInMesh),
@@ -168,14 +169,29 @@ impl<N: Network> TopicState<N> {
             {
                 self.backoffs.set(peer, backoff, cx.now);
             }
-            outbox.p2p.extend(forget_all(peer, px));
+            refuse_px(peer, px, cx.limits, outbox);
             return refusal;
         }
         self.remove_from_mesh(peer, LeaveReason::RemotePrune, outbox);
         self.backoffs.set(peer, backoff, cx.now);
-        outbox.events.push(TopicEvent::PxOffered(peer.clone(), px));
+        outbox.events.push(TopicEvent::PxOffered(peer.clone(), offered(px, cx.limits).collect()));
         None
     }
+}
+
+/// The peers that a PRUNE offers, up to `max_px_per_prune`.
+fn offered<P, T>(px: Vec<PxPeer<P>>, limits: &Limits<T>) -> impl Iterator<Item = P> + use<P, T> {
+    px.into_iter().take(limits.bounds.max_px_per_prune).map(|px| px.peer)
+}
+
+/// Refuses the peers that a PRUNE offers: it is not of a peer in the mesh.
+pub(in crate::protocol) fn refuse_px<N: Network>(
+    from: &N::Peer,
+    px: Vec<PxPeer<N::Peer>>,
+    limits: &Limits<N::Topic>,
+    outbox: &mut Outbox<N>,
+) {
+    outbox.p2p.extend(forget_all(from, offered(px, limits)));
 }
 
 // === Join and leave ===
@@ -305,8 +321,10 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
+        let has_px = pruned.iter().any(|pruned| !pruned.no_px);
+        let candidates = if has_px { self.px_candidates(cx) } else { Vec::new() };
         for PrunedPeer { peer, connection_id, no_px, .. } in pruned {
-            let px = self.select_px(&peer, no_px, cx);
+            let px = if no_px { Vec::new() } else { self.select_px(&candidates, &peer, cx) };
             outbox.send(connection_id, self.prune_message(px, backoff));
         }
     }

@@ -14,16 +14,15 @@
 //!
 //! The other files hold one collection each.
 
-mod backoff;
 pub(in crate::protocol) mod delivery_counts;
 mod fanout;
-mod gossip;
+pub(in crate::protocol) mod gossip;
 mod heartbeat;
 mod history;
 pub(in crate::protocol) mod idontwant;
 pub(crate) mod inspect;
 mod invalid_cache;
-mod mesh;
+pub(in crate::protocol) mod mesh;
 mod pending_validation;
 mod promises;
 mod publish;
@@ -37,11 +36,11 @@ use std::collections::BTreeMap;
 use derive_where::derive_where;
 
 use self::{
-    backoff::Backoffs, delivery_counts::DeliveryCounts, history::History, idontwant::SentIDontWant,
-    invalid_cache::InvalidCache, pending_validation::PendingValidations, promises::Promises, seen::SeenIds,
-    subscribers::Subscribers,
+    delivery_counts::DeliveryCounts, history::History, idontwant::SentIDontWant, invalid_cache::InvalidCache,
+    pending_validation::PendingValidations, promises::Promises, seen::SeenIds, subscribers::Subscribers,
 };
 use super::{
+    backoff::Backoffs,
     connection::ConnectionId,
     exchange::{
         Context, Outbox,
@@ -118,6 +117,33 @@ impl<N: Network> TopicState<N> {
         }
     }
 
+    /// The state of a topic that becomes active, or whose state was lost in a panic.
+    pub(crate) fn restored<'a>(
+        topic: N::Topic,
+        limits: &Limits<N::Topic>,
+        totals: &Totals,
+        seed: u64,
+        subscribers: impl Iterator<Item = (&'a N::Peer, ConnectionId)>,
+        backoffs: Option<Backoffs<N::Peer>>,
+    ) -> Self {
+        let mut state = Self::new(topic, limits, totals, seed);
+        let mut connection_ids = Vec::new();
+        for (peer, connection_id) in subscribers {
+            connection_ids.push(connection_id);
+            if connection_id.is_direct() {
+                state.direct.insert(peer.clone(), connection_id);
+            }
+        }
+        state.subscribers = connection_ids.into();
+        state.backoffs = backoffs.unwrap_or(state.backoffs);
+        state
+    }
+
+    /// Takes what is remembered of a topic that becomes passive.
+    pub(crate) fn take_backoffs(&mut self) -> Backoffs<N::Peer> {
+        self.backoffs.take()
+    }
+
     /// Clears the state that matters only while the topic is joined.
     pub(super) fn clear_pending(&mut self, outbox: &mut Outbox<N>) {
         outbox.counters.promise(PromiseEvent::Cancelled, self.promises.len());
@@ -153,14 +179,14 @@ impl<N: Network> TopicState<N> {
         self.mesh.is_some()
     }
 
-    /// Whether the topic needs an actor: it is joined, has a fanout, or remembers messages.
+    /// Whether the topic needs a state machine: it is joined, has a fanout, or remembers messages.
     pub(crate) fn is_active(&self) -> bool {
         let has_peers = self.mesh.is_some() || self.fanout.is_some();
         let awaits_verdicts = !self.pending_validations.is_empty() || !self.batched.is_empty();
         has_peers || awaits_verdicts || !self.history.is_empty() || !self.seen.is_empty()
     }
 
-    /// Whether the state is empty and can be dropped.
+    /// Whether nothing is known of the topic.
     pub(crate) fn is_empty(&self) -> bool {
         !self.is_active() && self.subscribers.is_empty() && self.backoffs.is_empty()
     }
@@ -168,21 +194,6 @@ impl<N: Network> TopicState<N> {
     /// Whether a connection is subscribed.
     pub(crate) fn is_subscriber(&self, connection_id: ConnectionId) -> bool {
         self.subscribers.contains(connection_id)
-    }
-
-    /// Whether to keep the state of a topic that has no actor. `idle` is the number of such topics. A state that holds
-    /// only backoffs is kept while there are fewer than `max_idle_topics`.
-    pub(crate) fn should_retain(&self, idle: usize, limits: &Limits<N::Topic>) -> bool {
-        let below_limit = idle < limits.bounds.max_idle_topics;
-        self.is_active() || !self.subscribers.is_empty() || (below_limit && !self.backoffs.is_empty())
-    }
-
-    /// Adds a subscriber again after a panic lost the state of the topic.
-    pub(crate) fn restore_subscriber(&mut self, peer: &N::Peer, connection_id: ConnectionId) {
-        self.subscribers.insert(connection_id);
-        if connection_id.is_direct() {
-            self.direct.insert(peer.clone(), connection_id);
-        }
     }
 
     /// Handles a SUBSCRIBE. `below_topic_limit`: whether the peer may subscribe to one more topic.

@@ -3,29 +3,31 @@
 use super::TopicState;
 use crate::{
     network::Network,
-    protocol::{exchange::Context, rng::choose},
+    protocol::{exchange::Context, rng::choose_except},
 };
 
 impl<N: Network> TopicState<N> {
-    /// Chooses the peers to offer to a pruned peer, at most `peers_to_px`.
-    pub(super) fn select_px(&mut self, pruned: &N::Peer, no_px: bool, cx: &Context<'_, N>) -> Vec<N::Peer> {
-        choose(self.px_offers(pruned, no_px, cx), cx.limits.peers_to_px, &mut self.rng)
-    }
-
-    /// All peers that may be offered to a pruned peer, ascending: subscribers without a negative score.
-    pub(in crate::protocol) fn px_offers(
-        &self,
-        pruned: &N::Peer,
-        no_px: bool,
-        cx: &Context<'_, N>,
-    ) -> Vec<N::Peer> {
-        if no_px || !cx.limits.do_px {
+    /// All peers that may be offered, ascending: subscribers without a negative score. Gathered once for all PRUNEs that
+    /// are sent together, because it takes time in proportion to the number of subscribers.
+    pub(in crate::protocol) fn px_candidates(&self, cx: &Context<'_, N>) -> Vec<N::Peer> {
+        if !cx.limits.do_px {
             return Vec::new();
         }
-        let offered = |peer: &N::Peer| peer != pruned && cx.peer_view.score(peer) >= 0.0;
+        let all_above = cx.peer_view.min_score_at_least(0.0);
         let subscribers = cx.peer_view.resolve(&mut self.subscribers.as_slice().iter().copied()).into_iter();
-        let mut offers: Vec<_> = subscribers.map(|(peer, _)| peer).filter(offered).collect();
-        offers.sort_unstable();
-        offers
+        let mut candidates: Vec<_> = subscribers.map(|(peer, _)| peer).collect();
+        candidates.retain(|peer| all_above || cx.peer_view.score(peer) >= 0.0);
+        candidates.sort_unstable();
+        candidates
+    }
+
+    /// Chooses the peers to offer to a pruned peer, at most `peers_to_px`.
+    pub(super) fn select_px(
+        &mut self,
+        candidates: &[N::Peer],
+        pruned: &N::Peer,
+        cx: &Context<'_, N>,
+    ) -> Vec<N::Peer> {
+        choose_except(candidates, pruned, cx.limits.peers_to_px, &mut self.rng)
     }
 }

@@ -9,6 +9,13 @@ pub(super) struct Subscribers {
     connection_ids: Vec<ConnectionId>,
 }
 
+impl From<Vec<ConnectionId>> for Subscribers {
+    fn from(mut connection_ids: Vec<ConnectionId>) -> Self {
+        connection_ids.sort_unstable();
+        Self { connection_ids }
+    }
+}
+
 impl Subscribers {
     pub(super) fn contains(&self, connection_id: ConnectionId) -> bool {
         self.connection_ids.binary_search(&connection_id).is_ok()

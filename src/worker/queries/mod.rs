@@ -15,7 +15,7 @@ use crate::{
     actors::{
         fault::EngineStopped,
         mesh::messages::{TopicItem, TopicQuery},
-        supervisor::messages::{Snapshot, SupervisorItem, TakeSnapshot},
+        supervisor::messages::{PassiveTopics, Snapshot, SupervisorItem, TakeSnapshot},
     },
     limits::Limits,
     network::Network,
@@ -168,7 +168,7 @@ impl<N: Network> Worker<N> {
         footprint += self.shared.directory.footprint();
         footprint.publish_reports = self.shared.publish_reports.len();
         let query = |state: &TopicState<N>| Some(state.footprint());
-        let topics = self.query_topics(Page::all(), true, query, |_| 1).await?;
+        let topics = self.query_topics(Page::all(), PassiveTopics::None, query, |_| 1).await?;
         topics.items.into_iter().for_each(|(_, topic)| footprint += topic);
         Ok(footprint)
     }

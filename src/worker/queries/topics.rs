@@ -7,7 +7,7 @@ use crate::{
     actors::{
         fault::EngineStopped,
         mesh::messages::{TopicItem, TopicQuery},
-        supervisor::messages::{ListTopics, SupervisorItem, TopicLocation},
+        supervisor::messages::{ListTopics, PassiveTopics, SupervisorItem, TopicList, TopicLocation},
     },
     network::Network,
     protocol::{
@@ -33,7 +33,7 @@ impl<N: Network> Worker<N> {
         &self,
         page: Page<N::Topic>,
     ) -> Result<PageOf<(N::Topic, Vec<N::Peer>)>, EngineStopped> {
-        self.query_topics(page, false, TopicState::mesh_peers, Vec::len).await
+        self.query_topics(page, PassiveTopics::None, TopicState::mesh_peers, Vec::len).await
     }
 
     /// The mesh of one topic; `None` if it is not joined.
@@ -66,7 +66,8 @@ impl<N: Network> Worker<N> {
                 Some(subscribers()).filter(|subscribers| !subscribers.is_empty())
             }
         };
-        let PageOf { items, more } = self.query_topics(page, !joined_only, query, Vec::len).await?;
+        let passive = if joined_only { PassiveTopics::None } else { PassiveTopics::WithSubscribers };
+        let PageOf { items, more } = self.query_topics(page, passive, query, Vec::len).await?;
         let resolve = |(topic, connection_ids): (N::Topic, Vec<ConnectionId>)| {
             let mut peers = self.shared.directory.peers_of(&connection_ids);
             peers.sort_unstable();
@@ -85,7 +86,8 @@ impl<N: Network> Worker<N> {
         &self,
         page: Page<N::Topic>,
     ) -> Result<PageOf<(N::Topic, FanoutView<N>)>, EngineStopped> {
-        self.query_topics(page, false, TopicState::fanout_view, |fanout| fanout.peers.len()).await
+        self.query_topics(page, PassiveTopics::None, TopicState::fanout_view, |fanout| fanout.peers.len())
+            .await
     }
 
     /// When the backoff of each peer on each topic ends. Expired entries are included until their cleanup.
@@ -99,7 +101,7 @@ impl<N: Network> Worker<N> {
         page: Page<N::Topic>,
     ) -> Result<PageOf<(N::Topic, Vec<(N::Peer, Timestamp)>)>, EngineStopped> {
         let query = |state: &TopicState<N>| Some(state.backoff_list()).filter(|list| !list.is_empty());
-        self.query_topics(page, true, query, Vec::len).await
+        self.query_topics(page, PassiveTopics::WithBackoffs, query, Vec::len).await
     }
 
     /// The number of messages in the message cache of each topic, by the number of the heartbeat in which they arrived.
@@ -118,7 +120,7 @@ impl<N: Network> Worker<N> {
             Some(state.cached_by_age().into_iter().map(at_tick).collect())
                 .filter(|counts: &Vec<_>| !counts.is_empty())
         };
-        self.query_topics(page, false, query, Vec::len).await
+        self.query_topics(page, PassiveTopics::None, query, Vec::len).await
     }
 
     /// The status of a peer in a topic; `None` if the engine has no state of the topic.
@@ -137,12 +139,12 @@ impl<N: Network> Worker<N> {
         self.query_topic(topic, move |state| state.peer_topic_status(&peer, connection_id)).await
     }
 
-    /// Runs `query` on each topic that has an actor, and with `inactive` on those without one too. Leaves out topics
-    /// for which it returns `None`. `entries` counts the entries of an answer for [`Page::max_entries`].
+    /// Runs `query` on each topic that has an actor, and on these passive ones. Leaves out topics for which it returns
+    /// `None`. `entries` counts the entries of an answer for [`Page::max_entries`].
     pub(super) async fn query_topics<T: Send + 'static>(
         &self,
         page: Page<N::Topic>,
-        inactive: bool,
+        passive: PassiveTopics,
         query: impl Fn(&TopicState<N>) -> Option<T> + Clone + Send + 'static,
         entries: impl Fn(&T) -> usize,
     ) -> Result<PageOf<(N::Topic, T)>, EngineStopped> {
@@ -150,12 +152,13 @@ impl<N: Network> Worker<N> {
         let (mut items, mut total_entries) = (Vec::new(), 0_usize);
         while items.len() < limit && total_entries < max_entries {
             let wanted = TOPICS_AT_ONCE.min(limit - items.len());
-            let locations = self.ask(ListTopics { after: after.take(), limit: wanted }).await?;
-            let is_last = locations.len() < wanted;
-            after = locations.last().map(|(topic, _)| topic.clone());
-            let asked = locations.into_iter().filter(|(_, address)| inactive || address.is_some());
-            let answers: Vec<_> =
-                asked.map(|location| self.query_location(location, query.clone())).collect();
+            let list = ListTopics { after: after.take(), limit: wanted, passive };
+            let TopicList { topics, more } = self.ask(list).await?;
+            after = topics.last().map(|(topic, _)| topic.clone());
+            let ask = |(topic, location): (N::Topic, TopicLocation<N>)| {
+                (topic.clone(), self.query_location(&topic, location, query.clone()))
+            };
+            let answers: Vec<_> = topics.into_iter().map(ask).collect();
             for (topic, answer) in answers {
                 // A topic that has stopped or restarted in the meantime is left out.
                 if let Ok(Some(answer)) = answer.await {
@@ -166,7 +169,7 @@ impl<N: Network> Worker<N> {
                     }
                 }
             }
-            if is_last {
+            if !more {
                 return Ok(PageOf { items, more: false });
             }
         }
@@ -179,31 +182,36 @@ impl<N: Network> Worker<N> {
         topic: &N::Topic,
         query: impl Fn(&TopicState<N>) -> T + Send + 'static,
     ) -> Result<Option<T>, EngineStopped> {
-        let address = self.shared.topic_table.get(topic).map(|entry| entry.address.clone());
+        let location = match self.shared.topic_table.get(topic) {
+            Some(entry) => TopicLocation::Actor(entry.address.clone()),
+            None => TopicLocation::Supervisor,
+        };
         let query = move |state: &TopicState<N>| (!state.is_empty()).then(|| query(state));
-        let (_, answer) = self.query_location((topic.clone(), address), query);
-        match answer.await {
+        match self.query_location(topic, location, query).await {
             Ok(answer) => Ok(answer),
             Err(_) if self.is_ended() => Err(EngineStopped),
             Err(_) => Ok(None),
         }
     }
 
-    /// Runs `query` where the topic's state is: in its actor or, if it has none, in the supervisor. The receiver fails
-    /// if the topic has stopped in the meantime.
+    /// Runs `query` where the topic's state is. The receiver fails if the topic has stopped in the meantime.
     fn query_location<T: Send + 'static>(
         &self,
-        (topic, address): TopicLocation<N>,
+        topic: &N::Topic,
+        location: TopicLocation<N>,
         query: impl FnOnce(&TopicState<N>) -> T + Send + 'static,
-    ) -> (N::Topic, oneshot::Receiver<T>) {
+    ) -> oneshot::Receiver<T> {
         let (reply, answer) = oneshot::channel();
         // The reply fails if the caller was cancelled.
         let query = move |state: &TopicState<N>| drop(reply.send(query(state)));
-        let item = TopicItem::Query(TopicQuery::new(query));
-        match address {
-            Some(address) => address.push(item),
-            None => self.send(SupervisorItem::Topic { topic: topic.clone(), item }),
+        match location {
+            TopicLocation::Actor(address) => address.push(TopicItem::Query(TopicQuery::new(query))),
+            TopicLocation::Supervisor => {
+                let item = TopicItem::Query(TopicQuery::new(query));
+                self.send(SupervisorItem::Topic { topic: topic.clone(), item });
+            }
+            TopicLocation::Here(state) => query(&state),
         }
-        (topic, answer)
+        answer
     }
 }

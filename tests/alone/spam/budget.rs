@@ -13,8 +13,10 @@ const PEERS: u64 = 6;
 const TOPICS: u64 = 3;
 /// The maps that a node does not fill to their bounds. The p2p layer's configuration bounds `trusted`. A node has no
 /// asynchronous validation: tests/engine/validation.rs and batches.rs check `validating` and `batched` on the engine,
-/// where half of the `batched` messages are being validated. A node has no `publish_reports`: tests/engine/tickets.rs.
-const ELSEWHERE: [&str; 4] = ["batched", "publish_reports", "trusted", "validating"];
+/// where half of the `batched` messages are being validated. A node has no `publish_reports`: tests/engine/tickets.rs. What
+/// topics and peers share in bytes is in tests/core/node/totals.rs.
+const ELSEWHERE: [&str; 7] =
+    ["backoffs_bytes", "batched", "peer_ids_bytes", "publish_reports", "seen_bytes", "trusted", "validating"];
 
 /// Sets small bounds on the number of items, each a different number. Bytes are not bounded.
 fn small(limits: &mut LimitsConfig<u64>) {

@@ -1,8 +1,13 @@
 //! These tests attack with SUBSCRIBE and UNSUBSCRIBE, and with topics that are never joined.
 
-use actix_gossipsub::protocol::{GraftOutcome, SubscribeOutcome};
+use actix_gossipsub::{
+    Limits, LimitsConfig, P2pInput, P2pMessage, Started, Worker,
+    plain::PlainNetwork,
+    protocol::{GraftOutcome, SubscribeOutcome},
+};
 
-use super::{bare_node::BareNode, support::*};
+use super::{HEAP, bare_node::BareNode, support::*};
+use crate::lock_process;
 
 const MILLION: u64 = 1_000_000;
 
@@ -31,12 +36,10 @@ fn subscriptions_of_a_peer_are_bounded() {
             let cost = scenario.attack(100_000, |number| subscribe(ATTACKER, NOT_JOINED + number)).await;
             let max = scenario.limits().max_topics_per_peer;
             assert_eq!(scenario.view().await.connections[&ATTACKER].topics.len(), max);
-            assert_eq!(cost.after.footprint.topics - cost.before.footprint.topics, max - 1);
-            assert!(
-                cost.bytes() <= max * (TOPIC + 3 * ENTRY) + scenario.allowance(),
-                "{} bytes",
-                cost.bytes()
-            );
+            let (before, after) = (cost.before.footprint, cost.after.footprint);
+            assert_eq!((after.topics, after.subscribers), (before.topics, before.subscribers));
+            assert_eq!(after.subscriptions - before.subscriptions, max - 1);
+            assert!(cost.bytes() <= max * ENTRY + scenario.allowance(), "{} bytes", cost.bytes());
             scenario.send(actix_gossipsub::P2pInput::Disconnection { peer: ATTACKER });
             scenario.pass_heartbeats(scenario.limits().retain_duration.as_secs() as usize + 1).await;
             assert_eq!(scenario.usage().await.footprint.topics, 2);
@@ -101,4 +104,84 @@ fn topics_of_disconnected_peers_are_bounded_in_the_engine() {
             assert!(topics <= 2 + 100, "{topics} topics without subscribers are stored");
         },
     );
+}
+
+/// The bytes that an engine keeps for each subscription when these peers subscribe to these topics, which nobody has
+/// joined, and the bytes in total that are left after they have unsubscribed. Names have ten bytes, and each subscription
+/// brings its own copy of the name.
+fn bytes_of_a_subscription(peers: u64, topics: u64) -> (usize, usize) {
+    let _alone = lock_process();
+    let mut limits = LimitsConfig::default();
+    limits.max_topics_per_peer = 65_536;
+    let limits = Limits::try_from(limits).expect("valid limits");
+    actix::System::new().block_on(async {
+        let builder = Worker::builder(PlainNetwork::new(), limits).manual().arbiters(1).seed(1);
+        let Started { worker, p2p: _p2p, app: _app } = builder.start([]).expect("an actix system runs");
+        let send_all = async |input: fn(String) -> P2pMessage<PlainNetwork>| {
+            for number in 0..peers * topics {
+                let name = format!("{:010}", number / peers);
+                let input = P2pInput::message(number % peers, input(name));
+                worker.p2p_input(input).expect("the input is accepted");
+                if number % 1000 == 999 {
+                    worker.settle().await;
+                }
+            }
+            worker.tick().await;
+            worker.settle().await;
+        };
+        for peer in 0..peers {
+            worker.p2p_input(P2pInput::connected(peer)).expect("the input is accepted");
+        }
+        let (subscribe, unsubscribe): (fn(String) -> _, fn(String) -> _) =
+            (P2pMessage::subscribe, |topic| P2pMessage::Unsubscribe { topic });
+        // The queues grow to their size.
+        send_all(unsubscribe).await;
+        let before = HEAP.current_usage();
+        send_all(subscribe).await;
+        let subscriptions = worker.footprint().await.expect("the engine runs").subscriptions;
+        assert_eq!(subscriptions as u64, peers * topics);
+        let bytes = HEAP.current_usage().saturating_sub(before) / subscriptions;
+        send_all(unsubscribe).await;
+        let kept = HEAP.current_usage().saturating_sub(before);
+        worker.shutdown().await;
+        (bytes, kept)
+    })
+}
+
+#[test]
+fn a_topic_that_nobody_joined_costs_100_bytes_a_subscriber() {
+    for (peers, topics) in [(1, 65_000), (100, 2000)] {
+        let (bytes, kept) = bytes_of_a_subscription(peers, topics);
+        println!("{peers} peers, {topics} topics: {bytes} bytes a subscription");
+        assert!(bytes <= 100 + 10, "{bytes} bytes for each of {topics} topics of {peers} peers");
+        assert!(kept < 100_000, "{kept} bytes are kept after all have unsubscribed");
+    }
+}
+
+/// A message about a topic that nobody knows is handled without building the state of a topic, which takes more than 500
+/// bytes.
+#[test]
+fn a_message_about_an_unknown_topic_builds_no_state() {
+    let mut bare = BareNode::new(|limits| limits.bounds.max_idle_topics = 0);
+    bare.connect(1);
+    let mut peak = |name: &str, handle: &dyn Fn(&mut BareNode)| {
+        // The first one fills maps whose entries stay.
+        handle(&mut bare);
+        bare.node.drain();
+        let before = HEAP.current_usage();
+        HEAP.reset_peak_usage();
+        handle(&mut bare);
+        let peak = HEAP.peak_usage().saturating_sub(before);
+        bare.node.drain();
+        assert!(peak < 400, "{name} allocates {peak} bytes");
+    };
+    let topic = NOT_JOINED;
+    peak("GRAFT", &|bare| _ = bare.node.graft(&1, &topic, bare.now));
+    peak("GRAFT of an unconnected peer", &|bare| _ = bare.node.graft(&2, &topic, bare.now));
+    peak("PRUNE", &|bare| _ = bare.node.prune(&1, &topic, Vec::new(), Default::default(), bare.now));
+    peak("IHAVE", &|bare| _ = bare.node.ihave(&1, &topic, Vec::new(), bare.now));
+    peak("UNSUBSCRIBE", &|bare| _ = bare.node.unsubscribe(&1, &topic, bare.now));
+    peak("SUBSCRIBE of an unconnected peer", &|bare| _ = bare.node.subscribe(&2, &topic, bare.now));
+    peak("full message", &|bare| _ = bare.receive(1, topic, Id::new(topic, 1), b"v"));
+    peak("leave", &|bare| _ = bare.node.leave(&topic, bare.now));
 }

@@ -1,13 +1,16 @@
 //! The reference's own unit tests (Octez' `test_unit.ml` and `test_message_cache.ml`) on `Node`, and tests of
 //! IDONTWANT, which the reference lacks (`idontwant.rs`). Each test is one function named for the behaviour.
 
+mod counted;
 mod delivery;
 mod gossip;
 mod heartbeat;
 mod idontwant;
 mod mesh;
 mod missed;
+mod passive;
 mod score;
 mod setup;
 mod subscriptions;
 mod totals;
+mod work;

@@ -124,6 +124,25 @@ fn all_invalid_messages_together_are_bounded() {
 }
 
 #[test]
+fn all_ids_that_are_stored_for_peers_together_are_bounded() {
+    let mut fixture = Fixture::new(Validity::Valid, |bounds| bounds.max_peer_id_bytes = 256 * KIB);
+    let ids = |fixture: &Fixture| fixture.bytes(|footprint| footprint.peer_ids_bytes);
+    let id = |number: u64| PlainNetwork::message("0", number, "").message_id;
+    for peer in 0..100 {
+        let (declined, missed): (Vec<_>, Vec<_>) =
+            (0..200).map(|number| (id(number), id(1000 + number))).unzip();
+        fixture.node.idontwant(&peer, declined, fixture.now);
+        let dropped = fixture.node.report_missed(&peer, &"0".to_owned(), &missed);
+        assert!(dropped > 0 || ids(&fixture) <= 192 * KIB, "what does not fit is counted");
+    }
+    assert!((128 * KIB..=256 * KIB).contains(&ids(&fixture)), "{}", ids(&fixture));
+    for peer in 0..100 {
+        fixture.node.remove_peer(&peer, fixture.now);
+    }
+    assert_eq!(ids(&fixture), 0);
+}
+
+#[test]
 fn all_backoffs_together_are_bounded_and_those_that_end_first_are_removed() {
     let mut fixture = Fixture::new(Validity::Valid, |bounds| bounds.max_backoff_bytes = 4 * KIB);
     let backoffs = |fixture: &Fixture| fixture.bytes(|footprint| footprint.backoffs_bytes);

@@ -93,6 +93,7 @@ fn every_metric_becomes_nonzero() {
             limits.bounds.max_output_items = 60;
             limits.bounds.max_input_items = 20;
             limits.bounds.max_validating_per_topic = 4;
+            limits.bounds.max_history_per_topic = 60;
         });
         // The observer panics, which is counted. Only two topics get labels with their names.
         let set = |builder: actix_gossipsub::WorkerBuilder<FragileNetwork>| {

@@ -1,6 +1,7 @@
 //! This package has the code that the tests, the fuzz targets and the benches share. It is for use inside this
 //! repository only.
 
+pub mod counted;
 pub mod fragile;
 pub mod fuzz;
 #[cfg(feature = "http")]

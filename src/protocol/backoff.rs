@@ -1,4 +1,5 @@
-//! The prune backoffs of a topic (v1.1 "prune backoff").
+//! The prune backoffs of a topic (v1.1 "prune backoff"). A topic keeps them while it is active, and the peers' side
+//! while it is passive.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -26,6 +27,16 @@ impl<P: Ord + Clone> Backoffs<P> {
     /// Makes an empty collection that holds at most `max` backoffs.
     pub(crate) fn new(max: usize, totals: &Totals) -> Self {
         Self { until: BTreeMap::new(), max, share: totals.share(Remembered::Backoffs) }
+    }
+
+    /// Takes all backoffs.
+    pub(crate) fn take(&mut self) -> Self {
+        Self { until: std::mem::take(&mut self.until), max: self.max, share: self.share.take() }
+    }
+
+    /// A copy for queries, which counts for no limit.
+    pub(crate) fn snapshot(&self) -> Self {
+        Self { until: self.until.clone(), max: self.max, share: self.share.uncounted() }
     }
 
     /// Sets a backoff of `span` for `peer`. A longer existing backoff is not shortened.

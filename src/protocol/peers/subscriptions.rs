@@ -1,0 +1,78 @@
+//! The subscriptions of peers, which are stored with their connections. A topic that becomes active takes its subscribers
+//! from here.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, btree_set},
+    ops::Bound,
+};
+
+use super::Peers;
+use crate::{network::Network, protocol::connection::ConnectionId};
+
+impl<N: Network> Peers<N> {
+    /// Whether a peer may subscribe to `topic`.
+    pub(crate) fn below_topic_limit(&self, peer: &N::Peer, topic: &N::Topic) -> bool {
+        let topics = self.connections.get(peer).map_or(0, |connection| connection.topics.len());
+        self.limits.is_below_topic_limit(topics, self.is_joined(topic))
+    }
+
+    /// Whether `peer` is subscribed to `topic` over this connection.
+    pub(crate) fn is_subscriber(
+        &self,
+        peer: &N::Peer,
+        connection_id: ConnectionId,
+        topic: &N::Topic,
+    ) -> bool {
+        let connection = self.connections.get(peer).filter(|it| it.connection_id == connection_id);
+        connection.is_some_and(|connection| connection.topics.contains(topic))
+    }
+
+    /// The connected subscribers of a topic. Takes a lookup for each connection.
+    pub(crate) fn subscribers<'a>(
+        &'a self,
+        topic: &'a N::Topic,
+    ) -> impl Iterator<Item = (&'a N::Peer, ConnectionId)> {
+        let subscribed = self.connections.iter().filter(|(_, connection)| connection.topics.contains(topic));
+        subscribed.map(|(peer, connection)| (peer, connection.connection_id))
+    }
+
+    /// The topics that follow `after` and have subscribers, each once, ascending. The time for each is in proportion to
+    /// the number of its subscribers.
+    pub(crate) fn subscribed_topics<'a>(&'a self, after: Option<&'a N::Topic>) -> SubscribedTopics<'a, N> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let of_connections = self.connections.values();
+        let mut rest: Vec<_> = of_connections
+            .map(|connection| connection.topics.range::<N::Topic, _>((from, Bound::Unbounded)))
+            .collect();
+        let first = rest.iter_mut().enumerate();
+        let next = first.filter_map(|(index, topics)| Some(Reverse((topics.next()?, index)))).collect();
+        SubscribedTopics { rest, next }
+    }
+}
+
+/// The sorted topics of all connections, merged.
+pub(crate) struct SubscribedTopics<'a, N: Network> {
+    /// What is left of each connection's topics.
+    rest: Vec<btree_set::Range<'a, N::Topic>>,
+    /// The next topic of each connection, with its index in `rest`.
+    next: BinaryHeap<Reverse<(&'a N::Topic, usize)>>,
+}
+
+impl<'a, N: Network> Iterator for SubscribedTopics<'a, N> {
+    type Item = &'a N::Topic;
+
+    fn next(&mut self) -> Option<&'a N::Topic> {
+        let Reverse((topic, _)) = *self.next.peek()?;
+        while let Some(mut first) = self.next.peek_mut()
+            && first.0.0 == topic
+        {
+            let index = first.0.1;
+            match self.rest[index].next() {
+                Some(following) => first.0.0 = following,
+                None => drop(std::collections::binary_heap::PeekMut::pop(first)),
+            }
+        }
+        Some(topic)
+    }
+}
