@@ -33,6 +33,10 @@ impl Network for ExampleNetwork {
         None
     }
 
+    fn topic_size(&self, topic: &String) -> usize {
+        size_of_val(topic) + topic.len()
+    }
+
     fn message_id_size(&self, id: &u64) -> usize {
         size_of_val(id)
     }

@@ -74,6 +74,10 @@ impl Network for PlainNetwork {
         Some(id.topic.clone())
     }
 
+    fn topic_size(&self, topic: &String) -> usize {
+        size_of_val(topic) + topic.len()
+    }
+
     fn validate(&self, delivery: &Delivery<Self>) -> Validity {
         self.validator.as_ref().map_or(Validity::Valid, |validator| validator(delivery))
     }

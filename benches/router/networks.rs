@@ -81,6 +81,10 @@ impl Network for R {
         Some(Arc::clone(&id.topic))
     }
 
+    fn topic_size(&self, topic: &Arc<str>) -> usize {
+        size_of_val(topic) + topic.len()
+    }
+
     fn message_id_size(&self, id: &NumberedId) -> usize {
         size_of_val(id)
     }
@@ -165,6 +169,10 @@ impl<Id: RandomId> Network for W<Id> {
 
     fn topic_of(&self, id: &Id) -> Option<Arc<str>> {
         id.topic()
+    }
+
+    fn topic_size(&self, topic: &Arc<str>) -> usize {
+        size_of_val(topic) + topic.len()
     }
 
     fn message_id_size(&self, id: &Id) -> usize {

@@ -24,6 +24,8 @@ pub(crate) enum Remembered {
     Backoffs,
     /// For a peer: the ids of its IDONTWANTs, and those of messages that it was not sent.
     PeerIds,
+    /// For a peer: the names of the topics that it is subscribed to.
+    TopicNames,
 }
 
 /// The bytes of messages and ids that a topic may have of each kind whatever other topics have, so that none is left without
@@ -63,6 +65,7 @@ impl Totals {
             Remembered::Invalid => Arc::new(total(bounds.max_invalid_bytes, FLOOR)),
             Remembered::Backoffs => Arc::new(total(bounds.max_backoff_bytes, 0)),
             Remembered::PeerIds => Arc::new(total(bounds.max_peer_id_bytes, 0)),
+            Remembered::TopicNames => Arc::new(total(bounds.max_topic_name_bytes, 0)),
         })
     }
 
@@ -91,11 +94,27 @@ impl Share {
             self.total.used.fetch_sub(bytes, Ordering::Relaxed);
             return false;
         }
+        self.added(bytes);
+        true
+    }
+
+    /// Whether [`try_add`](Self::try_add) would add an entry of `bytes`, if nobody else adds one.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let used = self.total.used.load(Ordering::Relaxed) + bytes;
+        used <= self.total.max / 2 || self.fits_share(used, bytes)
+    }
+
+    /// Adds an entry of `bytes`, even beyond the limit.
+    pub(crate) fn add(&mut self, bytes: usize) {
+        self.total.used.fetch_add(bytes, Ordering::Relaxed);
+        self.added(bytes);
+    }
+
+    fn added(&mut self, bytes: usize) {
         if self.own == 0 && bytes > 0 {
             self.total.owners.fetch_add(1, Ordering::Relaxed);
         }
         self.own += bytes;
-        true
     }
 
     #[cold]

@@ -252,6 +252,10 @@ impl Network for Libp2pNetwork {
         None
     }
 
+    fn topic_size(&self, topic: &TopicName) -> usize {
+        size_of_val(topic) + topic.as_str().len()
+    }
+
     fn validate(&self, delivery: &Delivery<Self>) -> Validity {
         match delivery.message.message.signature_error() {
             Some(error) => error.validity(),

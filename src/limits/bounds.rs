@@ -38,6 +38,9 @@ pub struct Bounds {
     /// Size of the ids that are stored for all connected peers: those of their IDONTWANTs, and those of messages that they were
     /// not sent. Of a peer with more than its share further IDONTWANTs are ignored, and its oldest missed ids removed. May be 0.
     pub max_peer_id_bytes: usize,
+    /// Size of the names of the topics that peers are subscribed to, of each peer. Subscriptions of a peer with more than its
+    /// share to topics that have no mesh actor here are ignored.
+    pub max_topic_name_bytes: usize,
     /// Number of messages in the message cache of one topic. The oldest are removed early.
     pub max_history_per_topic: usize,
     /// Size of the message cache of one topic. The oldest messages are removed early.
@@ -131,6 +134,7 @@ impl Default for Bounds {
             max_invalid_bytes: 16 * 1024 * 1024,
             max_backoff_bytes: 16 * 1024 * 1024,
             max_peer_id_bytes: 32 * 1024 * 1024,
+            max_topic_name_bytes: 32 * 1024 * 1024,
             max_history_per_topic: 16_384,
             max_history_bytes_per_topic: 64 * 1024 * 1024,
             max_seen_per_topic: 262_144,

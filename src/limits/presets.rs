@@ -106,6 +106,8 @@ impl<T> LimitsConfig<T> {
             accept_px_threshold: 0.0,
             retain_duration: Duration::from_secs(10),
             max_topics_per_peer: 65_536,
+            // A peer is subscribed to tens of thousands of topics.
+            bounds: Bounds::default().with(|bounds| bounds.max_topic_name_bytes = 1024 * 1024 * 1024),
             extensions: Extensions::none(),
             score: ScoreLimits {
                 topics: TopicScores::Single { parameters: tezos_dal_topic() },

@@ -234,8 +234,10 @@ const CACHE: Label = Label::one_of(
     ],
 );
 /// [`Footprint::maps`](crate::protocol::Footprint::maps) that count bytes.
-const BYTE_CACHE: Label =
-    Label::one_of("cache", &["parked", "backoffs", "history", "seen", "invalid", "peer_ids"]);
+const BYTE_CACHE: Label = Label::one_of(
+    "cache",
+    &["subscriptions", "parked", "backoffs", "history", "seen", "invalid", "peer_ids"],
+);
 /// Maps whose limits remove entries.
 const EVICTED: Label = Label::one_of("cache", Remembered::VARIANTS);
 const AFTER_PANIC: Label = Label::one_of("outcome", AfterPanic::VARIANTS);

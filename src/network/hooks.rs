@@ -22,6 +22,7 @@ pub(crate) enum Hook {
     ValidateBatchAsync,
     MessageSize,
     MessageIdSize,
+    TopicSize,
     PeerFilter,
     ReachablePoint,
     TransportStats,
@@ -43,6 +44,7 @@ impl Hook {
             Self::ValidateBatchAsync => "validate_batch_async",
             Self::MessageSize => "message_size",
             Self::MessageIdSize => "message_id_size",
+            Self::TopicSize => "topic_size",
             Self::PeerFilter => "peer_filter",
             Self::ReachablePoint => "reachable_point",
             Self::TransportStats => "transport_stats",
@@ -121,6 +123,10 @@ impl<N: Network> Hooks<N> {
     #[inline]
     pub(crate) fn message_id_size(&self, id: &N::MessageId) -> usize {
         self.call(Hook::MessageIdSize, |network| network.message_id_size(id)).unwrap_or(size_of_val(id))
+    }
+
+    pub(crate) fn topic_size(&self, topic: &N::Topic) -> usize {
+        self.call(Hook::TopicSize, |network| network.topic_size(topic)).unwrap_or(size_of_val(topic))
     }
 
     pub(crate) fn peer_filter(&self, peer: &N::Peer, action: PeerAction<'_, N>) -> bool {

@@ -41,7 +41,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// | [`validate_batch`](Self::validate_batch), [`validate_batch_async`](Self::validate_batch_async), and its future | the same, for all messages of the batch |
 /// | [`validate_id`](Self::validate_id) | [`Validity::Outdated`] |
 /// | [`topic_of`](Self::topic_of), [`reachable_point`](Self::reachable_point) | `None` |
-/// | [`message_size`](Self::message_size), [`message_id_size`](Self::message_id_size) | the size of the value without the heap memory that it owns |
+/// | [`message_size`](Self::message_size), [`message_id_size`](Self::message_id_size), [`topic_size`](Self::topic_size) | the size of the value without the heap memory that it owns |
 /// | [`peer_filter`](Self::peer_filter) | `false` |
 /// | [`persistent_points`](Self::persistent_points) | no points |
 /// | [`transport_stats`](Self::transport_stats) | the metrics keep their values |
@@ -114,6 +114,9 @@ pub trait Network: Send + Sync + Sized + 'static {
     /// Returns the size of an id in memory, in bytes, with the heap memory that it owns: `size_of_val(id)` for an id
     /// without heap memory.
     fn message_id_size(&self, id: &Self::MessageId) -> usize;
+
+    /// Returns the size of a topic's name in memory, in bytes, with the heap memory that it owns.
+    fn topic_size(&self, topic: &Self::Topic) -> usize;
 
     /// Returns whether `peer` may do `action`. On `false` the engine ignores or refuses the action.
     fn peer_filter(&self, peer: &Self::Peer, action: PeerAction<'_, Self>) -> bool {

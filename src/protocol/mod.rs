@@ -43,6 +43,7 @@ pub use self::{
     exchange::command::ValidationMode,
     inspect::{
         footprint::Footprint,
+        memory::MemoryBound,
         stats::Stats,
         view::{CachedView, ConnectionView, FanoutView, ScoreView, SeenView, TopicScoreView, View},
     },

@@ -47,6 +47,9 @@ impl<N: Network> PassiveTopic<'_, N> {
                 outbox.events.push(TopicEvent::TopicLimitExceeded(peer.clone()));
                 return SubscribeOutcome::TopicLimitExceeded;
             }
+            if !self.peers.has_room_for_name(peer, self.name) {
+                return SubscribeOutcome::TopicLimitExceeded;
+            }
             outbox.events.push(TopicEvent::Subscribed(peer.clone(), connection_id));
         }
         SubscribeOutcome::Subscribed

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "simulation")]
 mod interleavings;
+mod memory;
 mod spam;
 mod threads;
 

@@ -99,6 +99,10 @@ impl Network for PanickingHooks {
         self.named.then(|| id.topic.clone())
     }
 
+    fn topic_size(&self, topic: &String) -> usize {
+        size_of_val(topic) + topic.len()
+    }
+
     fn validate_id(&self, id: &PlainId) -> Validity {
         self.schedule.hit_message("validate_id", id.number);
         Validity::Valid

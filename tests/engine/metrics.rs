@@ -28,6 +28,10 @@ impl Network for UntaggedNetwork {
         None
     }
 
+    fn topic_size(&self, topic: &u64) -> usize {
+        size_of_val(topic)
+    }
+
     fn message_size(&self, message: &char) -> usize {
         size_of_val(message)
     }

@@ -49,6 +49,10 @@ impl Network for Undecided {
         Some(id.topic.clone())
     }
 
+    fn topic_size(&self, topic: &String) -> usize {
+        size_of_val(topic) + topic.len()
+    }
+
     fn message_size(&self, message: &String) -> usize {
         message.len()
     }

@@ -33,6 +33,10 @@ impl Network for Overlapping {
         Some(id.topic.clone())
     }
 
+    fn topic_size(&self, topic: &String) -> usize {
+        size_of_val(topic) + topic.len()
+    }
+
     fn message_size(&self, message: &String) -> usize {
         message.len()
     }

@@ -113,6 +113,10 @@ impl Network for ArmedNetwork {
         None
     }
 
+    fn topic_size(&self, topic: &Armed<String>) -> usize {
+        size_of_val(topic)
+    }
+
     fn message_size(&self, message: &()) -> usize {
         size_of_val(message)
     }

@@ -9,6 +9,9 @@ use crate::{
     limits::{Extensions, Limits},
 };
 
+/// The bytes that the name of a topic of the application has at most.
+pub(super) const OWN_TOPIC_NAME: usize = 128;
+
 /// The number of entries in each map that can grow, summed over topics. Fields that end in `_bytes` are in bytes.
 ///
 /// # The budget
@@ -26,6 +29,7 @@ use crate::{
 /// |---|---|---|---|
 /// | `connections` | 1 | | *P* |
 /// | `subscriptions` | *T* + `max_topics_per_peer` | *P* | *P* × that |
+/// | `subscriptions_bytes` | | | `max_topic_name_bytes`, and *T* × *P* names of topics of the application, of at most 128 bytes |
 /// | `scores` | 1 | | *P* + `max_retained_scores` |
 /// | `trusted` | 1 | | all peers that the p2p layer ever marked as trusted: its configuration |
 /// | `unreachable` | 1 | | `max_unreachable` |
@@ -72,6 +76,8 @@ pub struct Footprint {
     pub connections: usize,
     /// Subscriptions of connected peers, as stored on the peers' side.
     pub subscriptions: usize,
+    /// Size of the names of the topics in `subscriptions`, in bytes.
+    pub subscriptions_bytes: usize,
     /// Scores of connected peers, and retained scores of disconnected peers.
     pub scores: usize,
     /// Trusted peers, which are dialled again when their connection is lost.
@@ -158,6 +164,9 @@ impl Footprint {
         Self {
             connections: peers,
             subscriptions,
+            subscriptions_bytes: bounds
+                .max_topic_name_bytes
+                .saturating_add(of_each(peers).saturating_mul(OWN_TOPIC_NAME)),
             scores: peers.saturating_add(bounds.max_retained_scores),
             trusted: usize::MAX,
             unreachable: bounds.max_unreachable,
@@ -220,5 +229,5 @@ macro_rules! maps {
 }
 
 maps! {
-    connections subscriptions scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs backoffs_bytes history history_bytes seen seen_bytes validating invalid invalid_bytes promises sent_idontwant peer_idontwant missed peer_ids_bytes heartbeat_quotas peers_by_connection publish_reports topic_by_message_id
+    connections subscriptions subscriptions_bytes scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs backoffs_bytes history history_bytes seen seen_bytes validating invalid invalid_bytes promises sent_idontwant peer_idontwant missed peer_ids_bytes heartbeat_quotas peers_by_connection publish_reports topic_by_message_id
 }

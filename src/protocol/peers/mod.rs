@@ -44,7 +44,7 @@ use super::{
     score::Scores,
 };
 use crate::{
-    admission::totals::Totals,
+    admission::totals::{Remembered, Share, Totals},
     limits::Limits,
     network::{Network, hooks::Hooks},
     timestamp::Timestamp,
@@ -56,6 +56,8 @@ pub(super) struct Connection<N: Network> {
     pub(super) connection_id: ConnectionId,
     /// The subscribed topics.
     pub(super) topics: BTreeSet<N::Topic>,
+    /// The bytes of their names.
+    names: Share,
 }
 
 /// The effects of the inputs that the peers' side has handled.
@@ -78,6 +80,7 @@ pub(crate) struct Peers<N: Network> {
     #[derive_where(skip)]
     network: Hooks<N>,
     limits: Arc<Limits<N::Topic>>,
+    totals: Totals,
     self_peer: Option<N::Peer>,
     rng: ProtocolRng,
     connections: BTreeMap<N::Peer, Connection<N>>,
@@ -114,7 +117,7 @@ impl<N: Network> Peers<N> {
             trusted: BTreeSet::new(),
             unreachable: ReconnectBackoff::new(),
             joined: BTreeSet::new(),
-            passive_backoffs: PassiveBackoffs::new(totals),
+            passive_backoffs: PassiveBackoffs::new(totals.clone()),
             pending_dispatch: PendingDispatch::new(&limits.bounds, options.batch_interval),
             round: None,
             heartbeat_budget: HeartbeatBudget::UNLIMITED,
@@ -124,6 +127,7 @@ impl<N: Network> Peers<N> {
             outbox: PeersOutbox::default(),
             network,
             limits,
+            totals,
         }
     }
 
@@ -146,7 +150,8 @@ impl<N: Network> Peers<N> {
         if self.connections.contains_key(peer) {
             return AddPeer::AlreadyKnown;
         }
-        self.connections.insert(peer.clone(), Connection { connection_id, topics: BTreeSet::new() });
+        let names = self.totals.share(Remembered::TopicNames);
+        self.connections.insert(peer.clone(), Connection { connection_id, topics: BTreeSet::new(), names });
         self.bootstrap_connections += usize::from(connection_id.is_bootstrap());
         self.scores.connect(peer);
         if trusted {
@@ -158,7 +163,7 @@ impl<N: Network> Peers<N> {
     /// Handles a closed connection, and notifies its topics.
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
         self.outbox.penalties[Penalty::MeshDeficit] += self.scores.disconnect(peer, now);
-        if let Some(Connection { connection_id, topics }) = self.connections.remove(peer) {
+        if let Some(Connection { connection_id, topics, names: _ }) = self.connections.remove(peer) {
             self.bootstrap_connections -= usize::from(connection_id.is_bootstrap());
             let disconnected = |topic| (topic, TopicCommand::PeerDisconnected(peer.clone(), connection_id));
             self.outbox.commands.extend(topics.into_iter().map(disconnected));
@@ -199,9 +204,7 @@ impl<N: Network> Peers<N> {
         match event {
             TopicEvent::Subscribed(peer, connection_id) => self.subscribed(peer, connection_id, topic),
             TopicEvent::Unsubscribed(peer, connection_id) => {
-                if let Some(connection) = self.connection(&peer, connection_id) {
-                    connection.topics.remove(topic);
-                }
+                self.unsubscribed(&peer, connection_id, topic);
             }
             TopicEvent::BackedOff(peer) => self.passive_backoffs.set(topic, &peer, &self.limits, now),
             TopicEvent::TopicLimitExceeded(peer) => self.topic_limit_exceeded(peer, now),
@@ -261,13 +264,27 @@ impl<N: Network> Peers<N> {
     }
 
     fn subscribed(&mut self, peer: N::Peer, connection_id: ConnectionId, topic: &N::Topic) {
+        let name_bytes = self.network.topic_size(topic);
         match self.connection(&peer, connection_id) {
-            Some(connection) => drop(connection.topics.insert(topic.clone())),
+            Some(connection) => {
+                if connection.topics.insert(topic.clone()) {
+                    connection.names.add(name_bytes);
+                }
+            }
             // The connection closed before this event arrived, so the topic was not notified.
             None => self
                 .outbox
                 .commands
                 .push((topic.clone(), TopicCommand::PeerDisconnected(peer, connection_id))),
+        }
+    }
+
+    fn unsubscribed(&mut self, peer: &N::Peer, connection_id: ConnectionId, topic: &N::Topic) {
+        let name_bytes = self.network.topic_size(topic);
+        if let Some(connection) = self.connection(peer, connection_id)
+            && connection.topics.remove(topic)
+        {
+            connection.names.remove(name_bytes);
         }
     }
 

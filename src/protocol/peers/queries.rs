@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use super::{Connection, Peers};
 use crate::{
+    admission::totals::Remembered,
     network::Network,
     protocol::{
         inspect::{
@@ -42,7 +43,7 @@ impl<N: Network> Peers<N> {
     }
 
     fn connection_view(&self, peer: &N::Peer, connection: &Connection<N>) -> ConnectionView<N> {
-        let Connection { connection_id, topics } = connection;
+        let Connection { connection_id, topics, names: _ } = connection;
         ConnectionView {
             topics: topics.clone(),
             direct: connection_id.is_direct(),
@@ -87,6 +88,7 @@ impl<N: Network> Peers<N> {
             parked: self.pending_dispatch.parked.len(),
             parked_bytes: self.pending_dispatch.parked.bytes(),
             batched: self.pending_dispatch.batch.len(),
+            subscriptions_bytes: self.totals.used(Remembered::TopicNames),
             ..self.passive_backoffs.footprint()
         }
     }

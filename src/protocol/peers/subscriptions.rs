@@ -17,6 +17,18 @@ impl<N: Network> Peers<N> {
         self.limits.is_below_topic_limit(topics, self.is_joined(topic))
     }
 
+    /// Whether there is room for the name of a topic that we have not joined among those of `peer`.
+    pub(crate) fn has_room_for_name(&self, peer: &N::Peer, topic: &N::Topic) -> bool {
+        let bytes = self.network.topic_size(topic);
+        self.connections.get(peer).is_none_or(|connection| {
+            let has_room = connection.names.has_room(bytes);
+            if !has_room {
+                connection.names.count_evicted(1);
+            }
+            has_room
+        })
+    }
+
     /// Whether `peer` is subscribed to `topic` over this connection.
     pub(crate) fn is_subscriber(
         &self,

@@ -7,6 +7,9 @@ use derive_where::derive_where;
 use slab::Slab;
 
 use super::counters::TopicCounters;
+use crate::protocol::inspect::memory::TOPIC_COUNTERS;
+
+const _: () = assert!(size_of::<(PeerKey, TopicCounters)>() <= TOPIC_COUNTERS);
 
 /// The key of a peer, valid while the peer has a score.
 pub(super) type PeerKey = u32;

@@ -274,6 +274,10 @@ impl Network for ScheduledNetwork {
         Some(id.topic.clone())
     }
 
+    fn topic_size(&self, topic: &String) -> usize {
+        size_of_val(topic) + topic.len()
+    }
+
     fn message_id_size(&self, id: &Id) -> usize {
         size_of_val(id)
     }

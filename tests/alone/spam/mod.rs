@@ -16,4 +16,4 @@ use peak_alloc::PeakAlloc;
 
 /// Counts the bytes of the whole process.
 #[global_allocator]
-static HEAP: PeakAlloc = PeakAlloc;
+pub static HEAP: PeakAlloc = PeakAlloc;

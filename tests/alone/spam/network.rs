@@ -45,6 +45,10 @@ impl Network for AttackNetwork {
         (!self.ids_without_topic).then_some(id.topic)
     }
 
+    fn topic_size(&self, topic: &u64) -> usize {
+        size_of_val(topic)
+    }
+
     fn validate_id(&self, id: &Id) -> Validity {
         if (1..=64).contains(&id.bytes.len()) { Validity::Valid } else { Validity::Invalid }
     }

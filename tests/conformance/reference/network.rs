@@ -140,6 +140,10 @@ impl Network for TraceNetwork {
         Some(Arc::clone(&id.topic))
     }
 
+    fn topic_size(&self, topic: &Arc<str>) -> usize {
+        size_of_val(topic) + topic.len()
+    }
+
     fn message_size(&self, message: &Arc<str>) -> usize {
         message.len()
     }

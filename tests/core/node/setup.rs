@@ -47,6 +47,10 @@ impl Network for Plain {
         None
     }
 
+    fn topic_size(&self, topic: &u32) -> usize {
+        size_of_val(topic)
+    }
+
     fn message_id_size(&self, id: &u32) -> usize {
         size_of_val(id)
     }

@@ -6,7 +6,7 @@ use actix_gossipsub::{
     ConnectionInfo, Limits, LimitsConfig, Validity,
     limits::Bounds,
     plain::PlainNetwork,
-    protocol::{Footprint, Node, NodeOptions, Timestamp, ValidationMode},
+    protocol::{Footprint, Node, NodeOptions, SubscribeOutcome, Timestamp, ValidationMode},
 };
 
 const KIB: usize = 1024;
@@ -140,6 +140,38 @@ fn all_ids_that_are_stored_for_peers_together_are_bounded() {
         fixture.node.remove_peer(&peer, fixture.now);
     }
     assert_eq!(ids(&fixture), 0);
+}
+
+#[test]
+fn the_names_of_topics_that_peers_subscribe_to_are_bounded_together() {
+    let mut fixture = Fixture::new(Validity::Valid, |bounds| bounds.max_topic_name_bytes = 64 * KIB);
+    let names = |fixture: &Fixture| fixture.bytes(|footprint| footprint.subscriptions_bytes);
+    let mut subscribe = |fixture: &mut Fixture, peer: u64, count: usize| {
+        let name = |number| format!("{}{number}", "n".repeat(1000));
+        let subscribed = |outcome| outcome == SubscribeOutcome::Subscribed;
+        (0..count)
+            .filter(|number| subscribed(fixture.node.subscribe(&peer, &name(number), fixture.now)))
+            .count()
+    };
+    // The first peer may use half of the limit.
+    let first = subscribe(&mut fixture, 0, 1000);
+    assert!((20..=32).contains(&first), "{first}");
+    for peer in 1..4 {
+        let others = subscribe(&mut fixture, peer, 1000);
+        assert!((4..=16).contains(&others), "{others} of peer {peer}");
+    }
+    assert!(names(&fixture) <= 64 * KIB);
+    // Topics that we have joined are not refused.
+    assert_eq!(fixture.node.subscribe(&0, &"1".to_owned(), fixture.now), SubscribeOutcome::Subscribed);
+    for number in 0..1000 {
+        let name = format!("{}{number}", "n".repeat(1000));
+        fixture.node.unsubscribe(&0, &name, fixture.now);
+    }
+    assert!(subscribe(&mut fixture, 99, 1000) >= 10, "the room is given back");
+    for peer in 0..100 {
+        fixture.node.remove_peer(&peer, fixture.now);
+    }
+    assert_eq!(names(&fixture), 0);
 }
 
 #[test]

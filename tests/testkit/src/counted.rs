@@ -96,6 +96,18 @@ impl Network for CountedNetwork {
         None
     }
 
+    fn message_size(&self, message: &()) -> usize {
+        size_of_val(message)
+    }
+
+    fn message_id_size(&self, id: &u64) -> usize {
+        size_of_val(id)
+    }
+
+    fn topic_size(&self, topic: &Counted) -> usize {
+        size_of_val(topic)
+    }
+
     fn validate_id(&self, id: &u64) -> Validity {
         self.judged_ids.fetch_add(1, Relaxed);
         if *id < self.invalid_from { Validity::Valid } else { Validity::Invalid }

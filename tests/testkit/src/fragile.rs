@@ -115,6 +115,10 @@ impl Network for FragileNetwork {
         Some(id.topic.clone())
     }
 
+    fn topic_size(&self, topic: &String) -> usize {
+        size_of_val(topic) + topic.len()
+    }
+
     fn message_id_size(&self, id: &FragileId) -> usize {
         size_of_val(id)
     }

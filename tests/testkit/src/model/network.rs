@@ -110,6 +110,10 @@ impl<I: Ids> Network for Net<I> {
         I::topic_of(id)
     }
 
+    fn topic_size(&self, topic: &u8) -> usize {
+        size_of_val(topic)
+    }
+
     fn message_size(&self, message: &u8) -> usize {
         size_of_val(message)
     }

@@ -1,0 +1,154 @@
+//! This test fills every part of an engine's memory at once with messages of 1 MiB, and compares the heap with the bound
+//! that the engine states.
+
+use std::{future::pending, sync::Arc};
+
+use actix_gossipsub::{
+    AppInput, BoxFuture, Limits, LimitsConfig, P2pInput, P2pMessage, Refused, Started, Validity, Worker,
+    plain::PlainNetwork, protocol::Footprint,
+};
+
+use crate::{lock_process, spam::HEAP};
+
+const MIB: usize = 1024 * 1024;
+const PEERS: u64 = 8;
+/// A topic of which messages are delivered, one whose messages wait for a verdict, one of invalid messages, one with a mesh, and
+/// four on which this node publishes and that no peer is subscribed to.
+const TOPICS: [&str; 8] = ["valid", "pending", "invalid", "mesh", "alone-1", "alone-2", "alone-3", "alone-4"];
+
+/// Small limits for everything but messages.
+fn limits() -> Limits<String> {
+    let config = LimitsConfig::default().with(|limits| {
+        let bounds = &mut limits.bounds;
+        bounds.max_history_bytes = 64 * MIB;
+        bounds.max_seen_bytes = MIB;
+        bounds.max_backoff_bytes = MIB / 4;
+        bounds.max_peer_id_bytes = MIB / 4;
+        bounds.max_topic_name_bytes = MIB / 4;
+        bounds.max_retained_scores = 100;
+        bounds.max_idle_topics = 100;
+        bounds.max_unreachable = 100;
+        bounds.max_promises_per_topic = 100;
+        bounds.max_decisions = 100;
+        bounds.max_input_items = 1000;
+        bounds.max_invalid_bytes_per_topic = 16 * MIB;
+        limits.extensions.max_idontwant_per_heartbeat = 100;
+        limits.max_topics_per_peer = 100;
+    });
+    Limits::try_from(config).expect("valid limits")
+}
+
+fn network() -> PlainNetwork {
+    PlainNetwork::with_async_validator(|delivery| -> BoxFuture<Validity> {
+        match &*delivery.message.topic {
+            "pending" => Box::pin(pending()),
+            "invalid" => Box::pin(async { Validity::Invalid }),
+            _ => Box::pin(async { Validity::Valid }),
+        }
+    })
+}
+
+struct Filling {
+    engine: Started<PlainNetwork>,
+    next: u64,
+}
+
+impl Filling {
+    /// Lets the engine handle everything; messages that wait for a verdict are not waited for.
+    async fn run(&self) {
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn content(&mut self) -> String {
+        self.next += 1;
+        "x".repeat(MIB)
+    }
+
+    /// Sends messages of all peers on a topic, until `most` or until one is refused.
+    async fn receive(&mut self, topic: &str, most: usize) -> Option<Refused> {
+        for _ in 0..most {
+            let content = self.content();
+            let message = PlainNetwork::message(topic, self.next, &content);
+            drop(content);
+            let message = P2pMessage::FullMessage(Arc::new(message));
+            if let Err(refused) = self.engine.worker.p2p_input(P2pInput::message(self.next % PEERS, message))
+            {
+                return Some(refused);
+            }
+            self.run().await;
+        }
+        None
+    }
+
+    async fn publish(&mut self, topic: &str, most: usize) -> Option<Refused> {
+        for _ in 0..most {
+            let content = self.content();
+            let message = PlainNetwork::message(topic, self.next, &content);
+            drop(content);
+            if let Err(refused) = self.engine.worker.app_input(AppInput::Publish(message)) {
+                return Some(refused);
+            }
+            self.run().await;
+        }
+        None
+    }
+}
+
+#[test]
+fn a_full_engine_uses_most_of_the_memory_that_it_states_and_never_more() {
+    let _alone = lock_process();
+    actix::System::new().block_on(async {
+        let limits = limits();
+        let bound = Footprint::bytes_at_most::<PlainNetwork>(&limits, PEERS as usize, TOPICS.len());
+        let before = HEAP.current_usage();
+        HEAP.reset_peak_usage();
+        let builder = Worker::builder(network(), limits).arbiters(0).manual();
+        let engine = builder.start(TOPICS.map(str::to_owned)).expect("a system");
+        let mut filling = Filling { engine, next: 0 };
+        for peer in 0..PEERS {
+            filling.engine.worker.p2p_input(P2pInput::connected(peer)).expect("the input is accepted");
+        }
+        let graft = P2pMessage::Graft { topic: "mesh".to_owned() };
+        filling.engine.worker.p2p_input(P2pInput::message(0, graft)).expect("the input is accepted");
+        filling.run().await;
+
+        assert_eq!(
+            filling.receive("invalid", 40).await,
+            None,
+            "an invalid message is not kept for the streams"
+        );
+        for topic in TOPICS.iter().filter(|topic| topic.starts_with("alone")) {
+            assert_eq!(
+                filling.publish(topic, 60).await,
+                None,
+                "what is sent to no peer is only in the history"
+            );
+        }
+        let refused = filling.receive("valid", 100).await;
+        assert!(matches!(refused, Some(Refused::ApplicationBehind { .. })), "{refused:?}");
+        // The full stream refuses all full messages. With one less there is room for those without a verdict.
+        assert!(filling.engine.app.try_recv().is_some());
+        let refused = filling.receive("pending", 100).await;
+        assert!(
+            matches!(refused, Some(Refused::TooManyBytes { .. } | Refused::PeerOverShare { .. })),
+            "{refused:?}"
+        );
+        let refused = filling.publish("mesh", 100).await;
+        assert!(matches!(refused, Some(Refused::TooManyBytes { .. })), "{refused:?}");
+
+        let used = HEAP.current_usage() - before;
+        let peak = HEAP.peak_usage() - before;
+        println!("{used} bytes in use, {peak} at the peak, of {} stated: {bound:?}", bound.total());
+        assert!(peak <= bound.total(), "{peak} bytes, above {bound:?}");
+        assert!(used * 4 >= bound.total() * 3, "{used} bytes are less than three quarters of {bound:?}");
+
+        drop(filling);
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        let kept = HEAP.current_usage().saturating_sub(before);
+        assert!(kept < MIB, "{kept} bytes are kept after the end");
+    });
+}
