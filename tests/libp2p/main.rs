@@ -1,4 +1,5 @@
 //! These tests run the libp2p transport over real sockets on loopback, alone and together with the engine.
 
 mod interop;
+mod memory;
 mod transport;

@@ -15,8 +15,16 @@ const TOPICS: u64 = 3;
 /// asynchronous validation: tests/engine/validation.rs and batches.rs check `validating` and `batched` on the engine,
 /// where half of the `batched` messages are being validated. A node has no `publish_reports`: tests/engine/tickets.rs. What
 /// topics and peers share in bytes is in tests/core/node/totals.rs.
-const ELSEWHERE: [&str; 7] =
-    ["backoffs_bytes", "batched", "peer_ids_bytes", "publish_reports", "seen_bytes", "trusted", "validating"];
+const ELSEWHERE: [&str; 8] = [
+    "backoffs_bytes",
+    "batched",
+    "peer_ids_bytes",
+    "publish_reports",
+    "seen_bytes",
+    "subscriptions_bytes",
+    "trusted",
+    "validating",
+];
 
 /// Sets small bounds on the number of items, each a different number. Bytes are not bounded.
 fn small(limits: &mut LimitsConfig<u64>) {

@@ -241,9 +241,8 @@ impl AttackScenario {
         footprint.history -= cached;
         footprint.history_bytes -= cached * message_bytes(HONEST_CONTENT);
         footprint.seen -= self.honest(self.limits().seen_history_length);
-        if footprint.seen == 0 {
-            footprint.seen_bytes = 0;
-        }
+        // Its bytes contain those of honest messages.
+        footprint.seen_bytes = 0;
         Usage { footprint, bytes: HEAP.current_usage() }
     }
 

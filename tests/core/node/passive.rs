@@ -42,7 +42,9 @@ fn a_heartbeat_visits_joined_topics_only() {
         counted.node.drain();
         (1..=20).map(|_| counted.heartbeat()).sum::<u64>()
     };
-    assert_eq!(uses(2), uses(1000));
+    // The maps have random hash keys, so a lookup may compare a name more or less.
+    let (few, many): (u64, u64) = (uses(2), uses(1000));
+    assert!(many.abs_diff(few) < few / 10, "{few} uses of names with 2 topics, {many} with 1000");
 }
 
 #[test]

@@ -102,24 +102,44 @@ impl Browser {
 
 impl Driver {
     fn start() -> Option<Self> {
+        // It takes a free port of IPv4, and ends if that port of IPv6 is in use: then it is started again.
+        for _ in 0..5 {
+            let process = Self::spawn()?;
+            if let Some(driver) = Self::of(process) {
+                return Some(driver);
+            }
+        }
+        panic!("chromedriver did not print its port");
+    }
+
+    fn spawn() -> Option<Child> {
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = match command.spawn() {
-            Ok(process) => process,
+        match command.spawn() {
+            Ok(process) => Some(process),
             Err(error) if is_required() => {
                 panic!("chromedriver: {error}: install Debian's chromium and chromium-driver")
             }
             Err(error) => {
                 eprintln!("SKIPPED: chromedriver: {error}: install Debian's chromium and chromium-driver");
-                return None;
+                None
             }
-        };
+        }
+    }
+
+    /// `None` if the driver has ended without a port.
+    fn of(mut process: Child) -> Option<Self> {
         let stdout = BufReader::new(process.stdout.take().expect("piped"));
         let port = stdout.lines().map_while(Result::ok).find_map(|line| {
             line.split_once("started successfully on port ")?.1.trim_end_matches('.').parse::<u16>().ok()
         });
-        let port = port.expect("the driver prints its port");
-        Some(Self { process, port, session: None })
+        match port {
+            Some(port) => Some(Self { process, port, session: None }),
+            None => {
+                process.wait().expect("a started process ends");
+                None
+            }
+        }
     }
 
     fn address(&self) -> String {
