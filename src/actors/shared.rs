@@ -46,7 +46,7 @@ use crate::{
         },
         inspect::{footprint::Footprint, stats::Stats},
         output::{Lane, pending::PendingOutput},
-        peers::missed::IdsByTopic,
+        peers::missed::{IdsByTopic, MissedMessages},
     },
     timestamp::Timestamp,
 };
@@ -191,7 +191,10 @@ impl<N: Network> Shared<N> {
         reason: DropReason,
     ) {
         let blocked = reason == DropReason::PeerQueueFull;
-        let forgotten = self.directory.insert_missed(peer, messages, blocked, &self.network, &self.limits);
+        let (topic, ids) = messages;
+        let sized = |id: &N::MessageId| (id.clone(), MissedMessages::id_bytes(id, &self.network));
+        let ids: Vec<_> = ids.iter().map(sized).collect();
+        let forgotten = self.directory.insert_missed(peer, (topic, &ids), blocked, &self.limits);
         if forgotten > 0 {
             self.metrics.output_dropped(Lane::Gossip, reason, forgotten);
         }
@@ -216,13 +219,13 @@ impl<N: Network> Shared<N> {
 
     /// The transport has room for this number of messages to `peer`: the topics offer what it missed.
     pub(crate) fn offer_missed(&self, peer: &N::Peer, messages: usize) {
-        let offers = self.directory.missed().set_room(peer, messages, &self.network, &self.limits);
+        let offers = self.directory.missed().set_room(peer, messages, &self.limits);
         self.send_offers(peer, offers);
     }
 
     /// As [`offer_missed`](Self::offer_missed), for all peers for which the transport has room.
     pub(crate) fn offer_all_missed(&self) {
-        for (peer, offers) in self.directory.missed().advance(&self.network, &self.limits) {
+        for (peer, offers) in self.directory.missed().advance(&self.limits) {
             self.send_offers(&peer, offers);
         }
     }

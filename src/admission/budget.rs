@@ -20,7 +20,7 @@ impl MessageBudget {
         Self(Arc::new(CreditOwner::new(Arc::clone(admission))))
     }
 
-    /// Charges `bytes`, even beyond the limit: for bytes that are in memory already.
+    /// Charges `bytes`, at most 4 GiB, even beyond the limit: for bytes that are in memory already.
     pub fn charge(&self, bytes: usize) -> BudgetCharge {
         let mut charge = Charge::to(Arc::clone(&self.0));
         charge.begin(|| bytes);

@@ -93,7 +93,8 @@ impl Admission {
     }
 
     /// The limits on publications. At most seven eighths of the bytes of the p2p stream, which drops everything else first:
-    /// so that a publication that is accepted also has room there, with the list of its recipients.
+    /// so a publication that is accepted seldom lacks bytes there. Its recipients may exceed the items of the stream; what is
+    /// dropped then is in the report of the publication.
     pub(crate) fn of_publications(bounds: &Bounds) -> Self {
         let max_output = bounds.max_output_bytes - bounds.max_output_bytes / 8;
         Self::with_limits(bounds.max_input_items, bounds.max_input_bytes.min(max_output))

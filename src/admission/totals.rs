@@ -22,14 +22,16 @@ pub(crate) enum Remembered {
     /// Rejected messages.
     Invalid,
     Backoffs,
+    /// The backoffs of topics that are not joined, with the names of these topics.
+    PassiveBackoffs,
     /// For a peer: the ids of its IDONTWANTs, and those of messages that it was not sent.
     PeerIds,
     /// For a peer: the names of the topics that it is subscribed to.
     TopicNames,
 }
 
-/// The bytes of messages and ids that a topic may have of each kind whatever other topics have, so that none is left without
-/// any. Only joined topics have some.
+/// The bytes of each kind that a topic of the application may have whatever other topics have, so that none is left without
+/// any.
 pub(crate) const FLOOR: usize = 16 * 1024;
 
 /// The limits of one engine.
@@ -58,12 +60,19 @@ pub(crate) struct Share {
 
 impl Totals {
     pub(crate) fn new(bounds: &Bounds) -> Self {
-        let total = |max, floor| Total { max, floor, used: 0.into(), owners: 0.into(), evicted: 0.into() };
+        let total = |max, floor: usize| Total {
+            max,
+            floor: floor.min(max),
+            used: 0.into(),
+            owners: 0.into(),
+            evicted: 0.into(),
+        };
         Self(enum_map! {
             Remembered::History => Arc::new(total(bounds.max_history_bytes, FLOOR)),
             Remembered::Seen => Arc::new(total(bounds.max_seen_bytes, FLOOR)),
             Remembered::Invalid => Arc::new(total(bounds.max_invalid_bytes, FLOOR)),
-            Remembered::Backoffs => Arc::new(total(bounds.max_backoff_bytes, 0)),
+            Remembered::Backoffs => Arc::new(total(bounds.max_backoff_bytes, FLOOR)),
+            Remembered::PassiveBackoffs => Arc::new(total(bounds.max_backoff_bytes / 4, 0)),
             Remembered::PeerIds => Arc::new(total(bounds.max_peer_id_bytes, 0)),
             Remembered::TopicNames => Arc::new(total(bounds.max_topic_name_bytes, 0)),
         })

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use crate::{
     admission::totals::Totals,
     limits::Limits,
-    network::{Network, hooks::Hooks},
+    network::Network,
     protocol::peers::missed::{IdsByTopic, MissedMessages},
 };
 
@@ -30,16 +30,15 @@ impl<N: Network> MissedByPeer<N> {
     pub(crate) fn insert(
         &self,
         peer: &N::Peer,
-        (topic, ids): (&N::Topic, &[N::MessageId]),
+        (topic, ids): (&N::Topic, &[(N::MessageId, usize)]),
         blocked: bool,
-        network: &Hooks<N>,
         limits: &Limits<N::Topic>,
     ) -> usize {
         let mut missed = self.peers.entry(peer.clone()).or_insert_with(|| MissedMessages::new(&self.totals));
         if blocked {
             missed.set_room(0);
         }
-        self.update(&mut missed, |missed| missed.insert(topic, ids, network, limits))
+        self.update(&mut missed, |missed| missed.insert(topic, ids, limits))
     }
 
     /// The transport has room for this number of messages to `peer`. Returns what is to be offered to it now.
@@ -47,27 +46,22 @@ impl<N: Network> MissedByPeer<N> {
         &self,
         peer: &N::Peer,
         messages: usize,
-        network: &Hooks<N>,
         limits: &Limits<N::Topic>,
     ) -> IdsByTopic<N> {
         let Some(mut missed) = self.peers.get_mut(peer) else { return Vec::new() };
         missed.set_room(messages);
-        self.update(&mut missed, |missed| missed.take(usize::MAX, network, limits))
+        self.update(&mut missed, |missed| missed.take(usize::MAX, limits))
     }
 
     /// A heartbeat starts. Returns what is to be offered now: at most as many messages as fit into half of the p2p stream if
     /// all are requested.
-    pub(crate) fn advance(
-        &self,
-        network: &Hooks<N>,
-        limits: &Limits<N::Topic>,
-    ) -> Vec<(N::Peer, IdsByTopic<N>)> {
+    pub(crate) fn advance(&self, limits: &Limits<N::Topic>) -> Vec<(N::Peer, IdsByTopic<N>)> {
         let mut offers = Vec::new();
         let share = (limits.bounds.max_output_items / 2 / self.peers.len().max(1)).max(1);
         self.peers.retain(|peer, missed| {
             missed.advance();
             let retained = !missed.is_empty();
-            let taken = self.update(missed, |missed| missed.take(share, network, limits));
+            let taken = self.update(missed, |missed| missed.take(share, limits));
             if !taken.is_empty() {
                 offers.push((peer.clone(), taken));
             }

@@ -19,7 +19,7 @@ use crate::{
         totals::{Remembered, Totals},
     },
     limits::Limits,
-    network::{ConnectionInfo, Network, hooks::Hooks},
+    network::{ConnectionInfo, Network},
     protocol::{
         connection::{ConnectionId, ConnectionIndex},
         exchange::peer_view::{PeerStatus, PeerView},
@@ -269,19 +269,18 @@ impl<N: Network> Directory<N> {
 
     // === IDONTWANT ===
 
-    /// Adds the ids of an IDONTWANT of a connected peer that has passed
+    /// Adds the ids of an IDONTWANT, each with its [bytes](PeerIDontWant::id_bytes), of a connected peer that has passed
     /// [`check_idontwant`](crate::protocol::peers::idontwant::check_idontwant).
     pub(crate) fn insert_idontwant(
         &self,
         peer: &N::Peer,
-        ids: Vec<N::MessageId>,
-        network: &Hooks<N>,
+        ids: Vec<(N::MessageId, usize)>,
         limits: &Limits<N::Topic>,
     ) -> IDontWantOutcome {
         let make = || PeerIDontWant::new(limits, &self.totals);
         let mut idontwant = self.idontwant.entry(peer.clone()).or_insert_with(make);
         let before = idontwant.len();
-        let outcome = idontwant.insert(ids, network, limits);
+        let outcome = idontwant.insert(ids, limits);
         self.idontwant_ids.fetch_add(idontwant.len() - before, Ordering::AcqRel);
         outcome
     }
@@ -302,15 +301,14 @@ impl<N: Network> Directory<N> {
     pub(crate) fn insert_missed(
         &self,
         peer: &N::Peer,
-        messages: (&N::Topic, &[N::MessageId]),
+        messages: (&N::Topic, &[(N::MessageId, usize)]),
         blocked: bool,
-        network: &Hooks<N>,
         limits: &Limits<N::Topic>,
     ) -> usize {
         if limits.extensions.max_missed_ids_per_peer == 0 || self.connection(peer).is_none() {
             return 0;
         }
-        let dropped = self.missed.insert(peer, messages, blocked, network, limits);
+        let dropped = self.missed.insert(peer, messages, blocked, limits);
         // It may have disconnected before the insertion.
         if self.connection(peer).is_none() {
             self.missed.remove(peer);

@@ -20,7 +20,7 @@ pub struct Bounds {
     pub max_input_bytes: usize,
     /// Number of parked messages (of unknown validity, tried again at each heartbeat). Further ones are dropped.
     pub max_parked_messages: usize,
-    /// Size of the parked messages. Further ones are dropped.
+    /// Size of the parked messages, and at most half of `max_input_bytes`. Further ones are dropped.
     pub max_parked_bytes: usize,
     /// Number of co-senders that are stored with a message before its validation ends, besides the first sender. The
     /// scores of further senders do not change. May be 0.
@@ -33,13 +33,14 @@ pub struct Bounds {
     pub max_seen_bytes: usize,
     /// Size of the caches of invalid messages of all topics. Of further messages the id is stored, if there is room. May be 0.
     pub max_invalid_bytes: usize,
-    /// Size of the backoffs of all topics. A topic with more than its share removes those that end first. May be 0.
+    /// Size of the backoffs of all topics. A topic with more than its share removes those that end first. Topics that are not
+    /// joined have a quarter of this more. May be 0.
     pub max_backoff_bytes: usize,
     /// Size of the ids that are stored for all connected peers: those of their IDONTWANTs, and those of messages that they were
     /// not sent. Of a peer with more than its share further IDONTWANTs are ignored, and its oldest missed ids removed. May be 0.
     pub max_peer_id_bytes: usize,
-    /// Size of the names of the topics that peers are subscribed to, of each peer. Subscriptions of a peer with more than its
-    /// share to topics that have no mesh actor here are ignored.
+    /// Size of the names of the topics that peers are subscribed to, summed over all peers. Further subscriptions of a peer
+    /// with more than its share to topics that have no mesh actor here are ignored.
     pub max_topic_name_bytes: usize,
     /// Number of messages in the message cache of one topic. The oldest are removed early.
     pub max_history_per_topic: usize,

@@ -183,6 +183,7 @@ fn check_bounds(bounds: &Bounds, violations: &mut Violations) {
     violations.positive("validation_timeout", bounds.validation_timeout);
     violations.positive("max_history_bytes", bounds.max_history_bytes);
     violations.positive("max_seen_bytes", bounds.max_seen_bytes);
+    violations.positive("max_topic_name_bytes", bounds.max_topic_name_bytes);
     violations.positive("max_output_items", bounds.max_output_items);
     violations.positive("max_output_bytes", bounds.max_output_bytes);
     violations.positive("shutdown_deadline", bounds.shutdown_deadline);

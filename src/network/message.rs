@@ -27,11 +27,19 @@ pub struct FullMessage<N: Network> {
 }
 
 impl<N: Network> FullMessage<N> {
-    /// The approximate size in memory, in bytes. At most 2^32, so that sums of sizes cannot overflow whatever
+    /// The approximate size in memory. At most 2^32 bytes, so that sums of sizes cannot overflow whatever
     /// [`Network::message_size`] returns.
-    pub(crate) fn size(&self, network: &Hooks<N>) -> usize {
+    #[inline]
+    pub(crate) fn sizes(&self, network: &Hooks<N>) -> MessageSize {
         let (message, id) = (network.message_size(&self.message), network.message_id_size(&self.message_id));
-        size_of::<Self>().saturating_add(message).saturating_add(id).min(1 << 32)
+        let total = size_of::<Self>().saturating_add(message).saturating_add(id).min(1 << 32);
+        MessageSize { total, id: id.min(1 << 32) }
+    }
+
+    /// The approximate size in memory, in bytes.
+    #[inline]
+    pub(crate) fn size(&self, network: &Hooks<N>) -> usize {
+        self.sizes(network).total
     }
 }
 
@@ -41,8 +49,17 @@ impl<N: Network> fmt::Display for FullMessage<N> {
     }
 }
 
+/// The approximate bytes of a message in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MessageSize {
+    /// The whole message.
+    pub(crate) total: usize,
+    /// Its id.
+    pub(crate) id: usize,
+}
+
 /// A message from the network, with the peers that delivered it before its validation ended.
-#[derive_where(Clone, Debug, PartialEq, Eq)]
+#[derive_where(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery<N: Network> {
     /// The peer that delivered the message first.
@@ -55,6 +72,15 @@ pub struct Delivery<N: Network> {
     /// What the engine charges for the message while it holds it.
     #[derive_where(skip(Debug, EqHashOrd))]
     pub(crate) charge: Charge,
+}
+
+/// A clone is not charged: the application may keep it as long as it wants.
+impl<N: Network> Clone for Delivery<N> {
+    fn clone(&self) -> Self {
+        let Self { sender, co_senders, message, charge: _ } = self;
+        let (sender, co_senders, message) = (sender.clone(), co_senders.clone(), Arc::clone(message));
+        Self { sender, co_senders, message, charge: Charge::default() }
+    }
 }
 
 impl<N: Network> Delivery<N> {
@@ -168,14 +194,19 @@ impl<N: Network> P2pMessage<N> {
     /// The approximate bytes of the lists and of the full message that this contains.
     pub(crate) fn bytes(&self, network: &Hooks<N>) -> usize {
         let heap = |ids: &[N::MessageId]| ids.iter().map(|id| network.message_id_size(id)).sum::<usize>();
-        match self {
-            Self::IHave { message_ids, .. }
-            | Self::IWant { message_ids }
-            | Self::IDontWant { message_ids } => heap(message_ids),
-            Self::Prune { px, .. } => px.iter().map(PxPeer::size).sum(),
-            Self::FullMessage(message) => message.size(network),
-            Self::Graft { .. } | Self::Subscribe { .. } | Self::Unsubscribe { .. } | Self::Ping => 0,
-        }
+        let topic = match self {
+            Self::FullMessage(_) => 0,
+            _ => self.topic().map_or(0, |topic| network.topic_size(topic)),
+        };
+        topic
+            + match self {
+                Self::IHave { message_ids, .. }
+                | Self::IWant { message_ids }
+                | Self::IDontWant { message_ids } => heap(message_ids),
+                Self::Prune { px, .. } => px.iter().map(PxPeer::size).sum(),
+                Self::FullMessage(message) => message.size(network),
+                Self::Graft { .. } | Self::Subscribe { .. } | Self::Unsubscribe { .. } | Self::Ping => 0,
+            }
     }
 
     /// The topic, for messages that concern one topic. `None` for IWANT, IDONTWANT and ping.

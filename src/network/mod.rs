@@ -10,6 +10,7 @@ use std::{fmt, hash::Hash, pin::Pin};
 use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use message::MessageSize;
 pub use message::{Delivery, FullMessage, P2pMessage, PxPeer, SubscribeOptions};
 pub use ports::{AppInput, AppOutput, ConnectionInfo, Direction, Origin, P2pInput, P2pOutput, PeerKind};
 

@@ -3,10 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{
-    admission::totals::{Remembered, Share, Totals},
-    timestamp::Timestamp,
-};
+use crate::{admission::totals::Share, timestamp::Timestamp};
 
 /// The backoffs of one topic.
 ///
@@ -25,13 +22,23 @@ impl<P: Ord + Clone> Backoffs<P> {
     const ENTRY: usize = 2 * size_of::<(P, Timestamp)>();
 
     /// Makes an empty collection that holds at most `max` backoffs.
-    pub(crate) fn new(max: usize, totals: &Totals) -> Self {
-        Self { until: BTreeMap::new(), max, share: totals.share(Remembered::Backoffs) }
+    pub(crate) fn new(max: usize, share: Share) -> Self {
+        Self { until: BTreeMap::new(), max, share }
     }
 
     /// Takes all backoffs.
     pub(crate) fn take(&mut self) -> Self {
         Self { until: std::mem::take(&mut self.until), max: self.max, share: self.share.take() }
+    }
+
+    /// Counts the backoffs in another share. They are dropped if it has no room for them.
+    pub(crate) fn moved_to(mut self, mut share: Share) -> Self {
+        if !share.try_add(self.share.bytes()) {
+            share.count_evicted(self.until.len());
+            self.until.clear();
+        }
+        self.share = share;
+        self
     }
 
     /// A copy for queries, which counts for no limit.

@@ -24,7 +24,7 @@ pub struct PublishWindowLimits {
     /// alone.
     pub max_bytes: usize,
     /// How long a publication counts at most; by default 10 s. A peer that does not read can't end publishing: a
-    /// publication that is not sent within this time stays in the peer's queue, which drops it when it is full.
+    /// publication that is not sent within this time stays in the peer's queue, which drops it when it is full. A peer that reads slowly slows the publisher down to one window in this time.
     pub max_wait: Duration,
 }
 

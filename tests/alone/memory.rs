@@ -1,5 +1,5 @@
-//! This test fills every part of an engine's memory at once with messages of 1 MiB, and compares the heap with the bound
-//! that the engine states.
+//! This test fills an engine's memory at once: all parts that hold messages with messages of 1 MiB, and the maps of ids, names and
+//! backoffs with long and repeated ones. It compares the heap with the bound that the engine states.
 
 use std::{future::pending, sync::Arc};
 
@@ -82,6 +82,40 @@ impl Filling {
         None
     }
 
+    /// Each peer declines ids, subscribes to topics that nobody has, and grafts others. Names and ids are long, and are repeated.
+    /// The budget of inputs is full, so that each input is handled before the next.
+    async fn spam(&mut self) {
+        let worker = self.engine.worker.clone();
+        for number in 0..200_u64 {
+            for peer in 0..PEERS {
+                let name = format!("{}-{number}", "n".repeat(1000));
+                let id = |number| PlainNetwork::message(&name, number, "").message_id;
+                let message_ids = (0..20).map(|_| id(number % 2)).collect();
+                let inputs = [
+                    P2pMessage::IDontWant { message_ids },
+                    P2pMessage::subscribe(name.clone()),
+                    P2pMessage::Graft { topic: format!("{name}-{peer}") },
+                ];
+                for input in inputs {
+                    // What has no room is refused or ignored.
+                    let _ = worker.p2p_input(P2pInput::message(peer, input));
+                }
+            }
+            self.run().await;
+        }
+        let footprint = worker.footprint();
+        let Some(footprint) = self.answer(footprint).await else { panic!("the engine answers") };
+        for (map, size) in footprint.maps() {
+            let filled = ["backoffs_bytes", "subscriptions_bytes", "peer_ids_bytes"].contains(&map);
+            assert!(!filled || size > 0, "{map} is empty");
+        }
+    }
+
+    /// Polls a query, since the engine runs on this thread.
+    async fn answer<T, E>(&self, query: impl Future<Output = Result<T, E>>) -> Option<T> {
+        query.await.ok()
+    }
+
     async fn publish(&mut self, topic: &str, most: usize) -> Option<Refused> {
         for _ in 0..most {
             let content = self.content();
@@ -137,6 +171,8 @@ fn a_full_engine_uses_most_of_the_memory_that_it_states_and_never_more() {
         );
         let refused = filling.publish("mesh", 100).await;
         assert!(matches!(refused, Some(Refused::TooManyBytes { .. })), "{refused:?}");
+
+        filling.spam().await;
 
         let used = HEAP.current_usage() - before;
         let peak = HEAP.peak_usage() - before;

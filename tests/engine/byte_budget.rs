@@ -1,7 +1,10 @@
 //! These tests check that the bytes of a message count until the engine no longer holds it: while its verdict is awaited,
 //! while it is parked, and until both streams are read. Whatever is not read, the engine refuses inputs in time.
 
-use std::{future::pending, sync::Arc};
+use std::{
+    future::pending,
+    sync::{Arc, Mutex},
+};
 
 use actix_gossipsub::{
     AppInput, Limits, MessageBudget, P2pInput, P2pMessage, P2pOutput, Refused, Started, Validity, Worker,
@@ -130,6 +133,32 @@ fn messages_of_a_batch_and_parked_messages_count() {
             assert_eq!(budget.used(), 0);
         });
     }
+}
+
+/// The application may keep what a hook was given.
+#[test]
+fn a_delivery_that_the_application_keeps_does_not_count() {
+    run(async {
+        let deliveries: Arc<Mutex<Vec<_>>> = Arc::default();
+        let kept = Arc::clone(&deliveries);
+        let network = PlainNetwork::with_validator(move |delivery| {
+            kept.lock().expect("the lock is not poisoned").push(delivery.clone());
+            Validity::Valid
+        });
+        let builder = on_one_thread(network, byte_limits()).batching(std::time::Duration::ZERO);
+        let mut engine = start(builder, &["a"]);
+        connect_five(&engine.worker);
+        for number in 0..100 {
+            engine.worker.p2p_input(large(number % 5, number)).expect("the input is accepted");
+            engine.worker.settle().await;
+            engine.worker.process_batch().await;
+            engine.worker.settle().await;
+            read_app(&mut engine);
+        }
+        assert_eq!(deliveries.lock().expect("the lock is not poisoned").len(), 100);
+        assert_eq!(engine.worker.message_budget().used(), 0);
+        engine.worker.shutdown().await;
+    });
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::{
             reason::LeaveReason,
         },
         passive::TopicRef,
-        peers::idontwant::check_idontwant,
+        peers::idontwant::{PeerIDontWant, check_idontwant},
         topic::TopicState,
     },
     timestamp::Timestamp,
@@ -69,7 +69,11 @@ pub(crate) fn handle_idontwant<N: Network>(
         connection.map_or_else(|| shared.directory.status_of_disconnected(peer), ConnectionRecord::status);
     let count = ids.len();
     let outcome = match check_idontwant(status, &shared.limits) {
-        Ok(()) => shared.directory.insert_idontwant(peer, ids, &shared.network, &shared.limits),
+        Ok(()) => {
+            let sized = |id| (PeerIDontWant::id_bytes(&id, &shared.network), id);
+            let ids = ids.into_iter().map(sized).map(|(bytes, id)| (id, bytes)).collect();
+            shared.directory.insert_idontwant(peer, ids, &shared.limits)
+        }
         Err(refused) => refused,
     };
     shared.metrics.idontwant_received(count, &outcome);

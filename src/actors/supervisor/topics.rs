@@ -128,7 +128,7 @@ impl<N: Network> SupervisorActor<N> {
     ) {
         let supervised = self.topics.remove(&topic);
         if let Some(backoffs) = backoffs {
-            self.peers.passive_backoffs.store(topic, backoffs);
+            self.peers.passive_backoffs.store(topic, backoffs, &self.shared.network);
         }
         if let Some(SupervisedTopic::Retiring { deferred, .. }) = supervised {
             for item in deferred {

@@ -169,6 +169,16 @@ impl SendQueue {
         drop_all(items, DropReason::PeerQueueFull)
     }
 
+    /// Takes over what a lost queue to the same peer has reported as missed: this queue reports the room for it.
+    pub(in crate::libp2p) fn take_over_missed(&self, lost: &Self) {
+        let missed = lost.state().missed.take();
+        let mut state = self.state();
+        state.missed = state.missed.max(missed);
+        let room = state.take_room(&self.limits);
+        drop(state);
+        self.report_room(room);
+    }
+
     fn report_room(&self, room: Option<usize>) {
         if let (Some(reports), Some(messages)) = (&self.missed, room) {
             reports.report_room(messages);

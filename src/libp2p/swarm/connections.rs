@@ -106,8 +106,12 @@ impl Connections {
     /// Moves the items of a lost connection to another one of the peer, or drops them if there is none. The handler of
     /// the lost connection may own its queue for longer.
     fn after_loss(&mut self, peer: &PeerId, before: bool, lost: Option<Arc<SendQueue>>) -> Change {
+        let Some(other) = self.queue(peer) else {
+            let items = lost.iter().flat_map(|queue| queue.take_all());
+            return disconnected(before, items.collect());
+        };
+        lost.iter().for_each(|queue| other.take_over_missed(queue));
         let items = lost.iter().flat_map(|queue| queue.take_all());
-        let Some(other) = self.queue(peer) else { return disconnected(before, items.collect()) };
         let mut total = Push::default();
         for item in items {
             // `unsupported` is left out: a late IDONTWANT is of no use anyway.

@@ -34,13 +34,13 @@ pub(super) const OWN_TOPIC_NAME: usize = 128;
 /// | `trusted` | 1 | | all peers that the p2p layer ever marked as trusted: its configuration |
 /// | `unreachable` | 1 | | `max_unreachable` |
 /// | `joined` | | 1 | *T* |
-/// | `parked` | | | `max_parked_messages`, and `max_parked_bytes` |
+/// | `parked` | | | `max_parked_messages`, and `max_parked_bytes`, at most half of `max_input_bytes` |
 /// | `batched` | | | `max_batch_items` in the pending batch, and the same number under validation |
 /// | `topics` | | 1 | *R* |
 /// | `subscribers` | *T* | *P* | *T* × *P* |
 /// | `mesh` | *T* | *P*; inbound peers: `degree_high` + `opportunistic_graft_peers` | *T* × *P* |
 /// | `fanout` | *T* | `degree_optimal` | *T* × min(`degree_optimal`, *P*) |
-/// | `backoffs` | *R* | `max_backoffs_per_topic` | *R* × that, and `max_backoff_bytes` |
+/// | `backoffs` | *R* | `max_backoffs_per_topic` | *R* × that, and `max_backoff_bytes`; a quarter of that more for topics that are not joined |
 /// | `history` | | `max_history_per_topic`, and `max_history_bytes_per_topic` | *T* × that, and `max_history_bytes` |
 /// | `seen` | | `max_seen_per_topic` | *T* × that, and `max_seen_bytes` |
 /// | `validating` | | `max_validating_per_topic` | min(*T* × that, `max_validating`); 2 × `max_batch_items` with batches |
@@ -55,7 +55,7 @@ pub(super) const OWN_TOPIC_NAME: usize = 128;
 /// | `publish_reports` | | | the tickets of publications that are not complete, which the application holds |
 /// | `topic_by_message_id` | | as `history`; 0 if message ids contain the topic | *T* × `max_history_per_topic` |
 ///
-/// A topic may have 16 KiB of its history, seen ids and invalid messages each, whatever other topics have: so
+/// A topic may have 16 KiB of its history, seen ids, invalid messages and backoffs each, whatever other topics have: so
 /// totals in bytes may be exceeded by that for each topic.
 ///
 /// `subscribers` also counts connections that ended a moment ago, until the topics process the disconnection.
@@ -172,7 +172,7 @@ impl Footprint {
             unreachable: bounds.max_unreachable,
             joined: topics,
             parked: bounds.max_parked_messages,
-            parked_bytes: bounds.max_parked_bytes,
+            parked_bytes: bounds.max_parked_bytes.min(bounds.max_input_bytes / 2),
             batched: bounds.max_batch_items.saturating_mul(2),
             topics: remembered,
             subscribers: of_each(peers),
@@ -180,7 +180,8 @@ impl Footprint {
             fanout: of_each(limits.degree_optimal.min(peers)),
             backoffs: remembered.saturating_mul(bounds.max_backoffs_per_topic),
             history: of_each(bounds.max_history_per_topic),
-            backoffs_bytes: bounds.max_backoff_bytes,
+            backoffs_bytes: total(bounds.max_backoff_bytes, topics)
+                .saturating_add(bounds.max_backoff_bytes / 4),
             history_bytes: of_each(bounds.max_history_bytes_per_topic)
                 .min(total(bounds.max_history_bytes, topics)),
             seen: of_each(bounds.max_seen_per_topic),

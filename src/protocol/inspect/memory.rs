@@ -16,9 +16,10 @@ use crate::{
 /// | `publications` | 7/8 of `max_output_bytes`, or `max_input_bytes` if that is less |
 /// | `outputs` | `max_output_bytes`: answers to IWANT, gossip and control messages in the p2p stream |
 /// | `history`, `seen`, `invalid` | `max_history_bytes`, `max_seen_bytes`, `max_invalid_bytes`, and 16 KiB for each topic |
-/// | `backoffs`, `peer_ids` | `max_backoff_bytes`, `max_peer_id_bytes` |
+/// | `backoffs` | 5/4 of `max_backoff_bytes`, and 16 KiB for each topic |
+/// | `peer_ids` | `max_peer_id_bytes` |
 /// | `connections` | 2 KiB for each connection |
-/// | `subscriptions` | `max_topic_name_bytes`, and the entries of the maps of [`Footprint`] |
+/// | `subscriptions` | `max_topic_name_bytes`, for each connection 128 bytes of name a topic of the application, and twice the size of a topic and of an index for each subscription |
 /// | `scores` | 1 KiB for each score, and 160 bytes for each of its topics |
 /// | `topics` | 4 KiB for each topic, and the entries of its mesh, fanout, promises and sent IDONTWANTs |
 /// | `fixed` | 4 MiB, the queues of `max_input_items`, `max_decisions`, and unreachable points |
@@ -120,7 +121,7 @@ impl Footprint {
             outputs: max_output,
             history: bounds.max_history_bytes.saturating_add(topics.saturating_mul(FLOOR)),
             seen: most.seen_bytes,
-            invalid: most.invalid_bytes,
+            invalid: bounds.max_invalid_bytes.saturating_add(topics.saturating_mul(FLOOR)),
             backoffs: most.backoffs_bytes,
             peer_ids: most.peer_ids_bytes,
             connections: connections

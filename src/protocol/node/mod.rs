@@ -1,6 +1,7 @@
 //! A complete gossipsub node as one pure value: the peers' side and its topics, composed synchronously. Simulations,
 //! benches and conformance tests run it; the actors run the same state machines on several threads.
 
+mod outputs;
 mod peer_view;
 mod queries;
 mod reports;
@@ -31,11 +32,7 @@ use super::{
     iwant::IWantByTopic,
     options::NodeOptions,
     outcome::*,
-    output::{
-        OutputBatch,
-        announcements::Announcements,
-        pending::{PendingOutput, Resolved},
-    },
+    output::{announcements::Announcements, pending::PendingOutput},
     passive::TopicRef,
     peers::{
         Peers,
@@ -173,27 +170,6 @@ impl<N: Network> Node<N> {
             P2pMessage::Ping => {}
         }
     }
-
-    /// Drains the outputs for the p2p layer as batches: one output to many peers is one item, for transports that
-    /// encode a message once. Gossip and control messages to closed connections are left out. Outputs that are not read
-    /// before the iterator is dropped are lost.
-    pub fn drain_batches(&mut self) -> impl Iterator<Item = OutputBatch<N>> + '_ {
-        let Self { emitted, announcements, connected, peers, .. } = self;
-        let is_connected = |peer: &N::Peer| peers.connection_id(peer).is_some();
-        let resolve =
-            move |output: PendingOutput<N>| output.resolve(announcements, || &*connected, is_connected);
-        emitted.drain(..).filter_map(resolve).flat_map(Resolved::into_batches)
-    }
-
-    /// Drains all outputs, with one output for each peer.
-    pub fn drain(&mut self) -> NodeOutputs<N> {
-        let mut drained = std::mem::take(&mut self.drained);
-        drained.p2p.reserve_exact(self.emitted.iter().map(PendingOutput::count).sum());
-        self.drain_batches().flatten().for_each(|output| drained.p2p.push(output));
-        // Reserves room for as many messages as were drained, since drains are often of similar size.
-        self.drained.app.reserve(drained.app.len());
-        drained
-    }
 }
 
 // === Inputs of the automaton, with their outcomes ===
@@ -310,7 +286,8 @@ impl<N: Network> Node<N> {
         }
         let make = || PeerIDontWant::new(&self.limits, &self.totals);
         let idontwant = self.idontwant.entry(peer.clone()).or_insert_with(make);
-        idontwant.insert(ids, &self.network, &self.limits)
+        let sized = ids.into_iter().map(|id| (PeerIDontWant::id_bytes(&id, &self.network), id));
+        idontwant.insert(sized.map(|(bytes, id)| (id, bytes)).collect(), &self.limits)
     }
 
     /// Handles a full message of a peer.

@@ -25,16 +25,18 @@ impl<N: Network> Node<N> {
         if max == 0 || ids.is_empty() || self.peers.connection_id(peer).is_none() {
             return 0;
         }
+        let sized = |id: &N::MessageId| (id.clone(), MissedMessages::id_bytes(id, &self.network));
+        let ids: Vec<_> = ids.iter().map(sized).collect();
         let missed = self.missed.entry(peer.clone()).or_insert_with(|| MissedMessages::new(&self.totals));
         missed.set_room(0);
-        missed.insert(topic, ids, &self.network, &self.limits)
+        missed.insert(topic, &ids, &self.limits)
     }
 
     /// The transport has room again for this number of messages to a peer, to which it had dropped some before.
     pub fn report_room(&mut self, peer: &N::Peer, messages: usize, now: Timestamp) {
         let Some(missed) = self.missed.get_mut(peer) else { return };
         missed.set_room(messages);
-        let taken = missed.take(usize::MAX, &self.network, &self.limits);
+        let taken = missed.take(usize::MAX, &self.limits);
         self.offer_missed(peer, taken, now);
     }
 
@@ -49,7 +51,7 @@ impl<N: Network> Node<N> {
         let mut offers = Vec::new();
         for (peer, missed) in &mut self.missed {
             missed.advance();
-            offers.push((peer.clone(), missed.take(usize::MAX, &self.network, &self.limits)));
+            offers.push((peer.clone(), missed.take(usize::MAX, &self.limits)));
         }
         offers.into_iter().for_each(|(peer, taken)| self.offer_missed(&peer, taken, now));
     }

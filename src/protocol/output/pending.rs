@@ -74,7 +74,8 @@ impl<N: Network> PendingOutput<N> {
             Self::Broadcast { bytes, .. } => return *bytes,
             Self::Gossip { to, message } => size_of_val(&**to) + message.bytes(network),
             Self::Message { message, .. } | Self::ToUnconnected { message, .. } => message.bytes(network),
-            Self::Connected(_) | Self::Announcement { .. } | Self::Output(_) => 0,
+            Self::Announcement { topic, .. } => network.topic_size(topic),
+            Self::Connected(_) | Self::Output(_) => 0,
         };
         size_of::<Self>() + contents
     }
@@ -139,17 +140,6 @@ impl<N: Network> PendingOutput<N> {
             }
             Self::Output(output) => Resolved::Batch(OutputBatch::Output(output)),
         })
-    }
-}
-
-impl<N: Network> Resolved<N> {
-    /// The batch, or one batch for each announcement.
-    pub(crate) fn into_batches(self) -> impl Iterator<Item = OutputBatch<N>> {
-        let (batch, announcements) = match self {
-            Self::Batch(batch) => (Some(batch), None),
-            Self::Announcements(outputs) => (None, Some(outputs)),
-        };
-        batch.into_iter().chain(announcements.into_iter().flatten().map(OutputBatch::Output))
     }
 }
 

@@ -15,6 +15,10 @@ use crate::{
 pub(crate) struct Batch<N: Network> {
     interval: Duration,
     max_items: usize,
+    /// A quarter of the bytes of all inputs, so that inputs are not refused for the rest of the interval.
+    max_bytes: usize,
+    /// The bytes that are charged for the entries.
+    bytes: usize,
     max_co_senders: usize,
     /// Sorted as [`FullMessage`] is: by topic, id and content.
     entries: BTreeMap<Arc<FullMessage<N>>, Delivery<N>>,
@@ -26,10 +30,12 @@ pub(crate) struct Batch<N: Network> {
 
 impl<N: Network> Batch<N> {
     pub(crate) fn new(interval: Duration, bounds: &Bounds) -> Self {
-        let Bounds { max_batch_items: max_items, max_co_senders, .. } = *bounds;
+        let Bounds { max_batch_items: max_items, max_co_senders, max_input_bytes, .. } = *bounds;
         Self {
             interval,
             max_items,
+            max_bytes: max_input_bytes / 4,
+            bytes: 0,
             max_co_senders,
             entries: BTreeMap::new(),
             deadline: None,
@@ -48,8 +54,9 @@ impl<N: Network> Batch<N> {
             return false;
         }
         self.deadline.get_or_insert(now.after(self.interval));
+        self.bytes += delivery.charge.bytes();
         self.entries.insert(Arc::clone(&delivery.message), delivery);
-        if self.entries.len() >= self.max_items {
+        if self.entries.len() >= self.max_items || self.bytes > self.max_bytes {
             self.deadline = Some(now);
         }
         true
@@ -66,6 +73,7 @@ impl<N: Network> Batch<N> {
             return Vec::new();
         }
         self.deadline = None;
+        self.bytes = 0;
         self.in_validation = self.entries.len();
         std::mem::take(&mut self.entries).into_values().collect()
     }

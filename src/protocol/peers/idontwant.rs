@@ -16,7 +16,7 @@ use crate::{
 /// The ids in the IDONTWANTs of one connected peer, over all topics, since an IDONTWANT names no topic.
 #[derive_where(Debug)]
 pub(crate) struct PeerIDontWant<N: Network> {
-    /// Each id with the bytes that the share counts for it.
+    /// Each id with the bytes that the share counts for it: for each time that it was received.
     ids: TimeCache<N::MessageId, usize>,
     share: Share,
     /// The number of ids received in this heartbeat.
@@ -46,23 +46,30 @@ impl<N: Network> PeerIDontWant<N> {
         Self { ids, share: totals.share(Remembered::PeerIds), received_this_heartbeat: 0 }
     }
 
-    /// Adds ids of an accepted IDONTWANT, at most `max_idontwant_per_heartbeat` in a heartbeat, and as far as the peer's share
+    /// The bytes that an id takes here.
+    pub(crate) fn id_bytes(id: &N::MessageId, network: &Hooks<N>) -> usize {
+        TimeCache::<N::MessageId, usize>::ENTRY + 2 * network.message_id_size(id)
+    }
+
+    /// Adds ids of an accepted IDONTWANT with their [bytes](Self::id_bytes), at most `max_idontwant_per_heartbeat` in a heartbeat, and as far as the peer's share
     /// of the bytes has room.
     pub(crate) fn insert<T>(
         &mut self,
-        ids: Vec<N::MessageId>,
-        network: &Hooks<N>,
+        ids: Vec<(N::MessageId, usize)>,
         limits: &Limits<T>,
     ) -> IDontWantOutcome {
         let max = limits.extensions.max_idontwant_per_heartbeat;
         let (received, allowed) = (ids.len(), max.saturating_sub(self.received_this_heartbeat));
         self.received_this_heartbeat = self.received_this_heartbeat.saturating_add(received);
-        for id in ids.into_iter().take(allowed) {
-            let bytes = TimeCache::<N::MessageId, usize>::ENTRY + 2 * network.message_id_size(&id);
-            if self.contains(&id) {
-                self.ids.insert(id, |_| None);
-            } else if self.share.try_add(bytes) {
-                self.ids.insert(id, |_| Some(bytes));
+        for (id, bytes) in ids.into_iter().take(allowed) {
+            if self.share.try_add(bytes) {
+                self.ids.insert(id, |known| match known {
+                    Some(known) => {
+                        *known += bytes;
+                        None
+                    }
+                    None => Some(bytes),
+                });
             } else {
                 self.share.count_evicted(1);
             }

@@ -47,29 +47,32 @@ impl<N: Network> MissedMessages<N> {
         Self { order, known, share: totals.share(Remembered::PeerIds), room: usize::MAX, offered }
     }
 
-    /// Stores ids of one topic. Returns how many were dropped, the oldest first, because more than
+    /// The bytes that an id takes here.
+    pub(crate) fn id_bytes(id: &N::MessageId, network: &Hooks<N>) -> usize {
+        Self::ENTRY + 2 * network.message_id_size(id)
+    }
+
+    /// Stores ids of one topic, each with its [bytes](Self::id_bytes). Returns how many were dropped, the oldest first, because more than
     /// `max_missed_ids_per_peer` are stored or the peer's share of the bytes has no room.
     pub(crate) fn insert(
         &mut self,
         topic: &N::Topic,
-        ids: &[N::MessageId],
-        network: &Hooks<N>,
+        ids: &[(N::MessageId, usize)],
         limits: &Limits<N::Topic>,
     ) -> usize {
         let mut dropped = 0;
-        for id in ids {
+        for (id, bytes) in ids {
             let entry = (topic.clone(), id.clone());
             if self.known.contains_key(&entry) {
                 continue;
             }
-            let bytes = Self::ENTRY + 2 * network.message_id_size(id);
-            let mut fits = self.share.try_add(bytes);
+            let mut fits = self.share.try_add(*bytes);
             while !fits && self.remove_oldest() {
                 dropped += 1;
-                fits = self.share.try_add(bytes);
+                fits = self.share.try_add(*bytes);
             }
             if fits {
-                self.known.insert(entry.clone(), bytes);
+                self.known.insert(entry.clone(), *bytes);
                 self.order.push_back(entry);
             } else {
                 dropped += 1;
@@ -97,40 +100,43 @@ impl<N: Network> MissedMessages<N> {
     /// have our limits: within one heartbeat it gets at most `max_recv_ihave_per_heartbeat` IHAVEs, and
     /// `max_sent_iwant_per_heartbeat` ids, since it would ignore more. At most as many ids are taken at once as the transport
     /// has room for messages, and at most `max_ids`, since the peer may request all. The rest stays for later heartbeats.
-    pub(crate) fn take(
-        &mut self,
-        max_ids: usize,
-        network: &Hooks<N>,
-        limits: &Limits<N::Topic>,
-    ) -> IdsByTopic<N> {
+    pub(crate) fn take(&mut self, max_ids: usize, limits: &Limits<N::Topic>) -> IdsByTopic<N> {
         let messages = (limits.max_recv_ihave_per_heartbeat as usize).saturating_sub(self.offered.messages);
         let ids_left = (limits.max_sent_iwant_per_heartbeat as usize).saturating_sub(self.offered.ids);
         let mut ids_left = ids_left.min(self.room).min(max_ids);
         if self.order.is_empty() || messages == 0 || ids_left == 0 {
             return Vec::new();
         }
-        let mut by_topic = BTreeMap::<_, Vec<_>>::new();
-        for (topic, id) in std::mem::take(&mut self.order) {
-            by_topic.entry(topic).or_default().push(id);
-        }
-        self.known = HashMap::default();
-        self.share.clear();
-        let mut by_topic: Vec<_> = by_topic.into_iter().collect();
-        by_topic.sort_by_key(|(_, ids)| Reverse(ids.len()));
-        let mut taken = Vec::new();
-        for (topic, mut ids) in by_topic {
-            let now = if taken.len() < messages { ids.len().min(ids_left) } else { 0 };
-            // The oldest are offered first: they leave the history first.
-            let rest = ids.split_off(now);
-            self.insert(&topic, &rest, network, limits);
+        let mut of_topic = BTreeMap::<_, usize>::new();
+        self.order.iter().for_each(|(topic, _)| *of_topic.entry(topic.clone()).or_default() += 1);
+        let mut topics: Vec<_> = of_topic.into_iter().collect();
+        topics.sort_by_key(|(_, ids)| Reverse(*ids));
+        let mut chosen = Vec::new();
+        for (topic, ids) in topics.into_iter().take(messages) {
+            let now = ids.min(ids_left);
+            ids_left -= now;
             if now > 0 {
-                ids_left -= now;
-                self.offered.ids += now;
-                self.offered.messages += 1;
-                taken.push((topic, ids));
+                chosen.push((topic, Vec::with_capacity(now), now));
             }
         }
-        taken
+        let places: BTreeMap<_, _> =
+            chosen.iter().enumerate().map(|(index, (topic, ..))| (topic.clone(), index)).collect();
+        let Self { order, known, share, .. } = self;
+        // The oldest are offered first: they leave the history first.
+        order.retain(|entry| {
+            let place = places.get(&entry.0).map(|index| &mut chosen[*index]);
+            let Some((_, ids, _)) = place.filter(|(_, ids, most)| ids.len() < *most) else { return true };
+            ids.push(entry.1.clone());
+            share.remove(known.remove(entry).unwrap_or_default());
+            false
+        });
+        if order.is_empty() {
+            // A peer that misses nothing keeps no memory.
+            (*order, *known) = Default::default();
+        }
+        self.offered.messages += chosen.len();
+        self.offered.ids += chosen.iter().map(|(_, ids, _)| ids.len()).sum::<usize>();
+        chosen.into_iter().map(|(topic, ids, _)| (topic, ids)).collect()
     }
 
     /// Starts the next heartbeat.

@@ -206,7 +206,9 @@ impl<N: Network> Peers<N> {
             TopicEvent::Unsubscribed(peer, connection_id) => {
                 self.unsubscribed(&peer, connection_id, topic);
             }
-            TopicEvent::BackedOff(peer) => self.passive_backoffs.set(topic, &peer, &self.limits, now),
+            TopicEvent::BackedOff(peer) => {
+                self.passive_backoffs.set(topic, &peer, &self.network, &self.limits, now)
+            }
             TopicEvent::TopicLimitExceeded(peer) => self.topic_limit_exceeded(peer, now),
             TopicEvent::Grafted(peer, connection_id) => self.grafted(&peer, connection_id, topic, now),
             TopicEvent::Pruned(peer, connection_id) => self.pruned(&peer, connection_id, topic),

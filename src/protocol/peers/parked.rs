@@ -50,7 +50,8 @@ impl<N: Network> Parked<N> {
     pub(crate) fn new(bounds: &Bounds) -> Self {
         Self {
             capacity: bounds.max_parked_messages,
-            max_bytes: bounds.max_parked_bytes,
+            // Messages that nobody can decide yet leave half of the bytes of inputs to the others.
+            max_bytes: bounds.max_parked_bytes.min(bounds.max_input_bytes / 2),
             max_co_senders: bounds.max_co_senders,
             bytes: 0,
             checks: 0,

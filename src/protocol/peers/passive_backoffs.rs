@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, ops::Bound};
 use derive_where::derive_where;
 
 use crate::{
-    admission::totals::Totals,
+    admission::totals::{Remembered, Share, Totals},
     limits::Limits,
-    network::Network,
+    network::{Network, hooks::Hooks},
     protocol::{
         backoff::Backoffs,
         inspect::{footprint::Footprint, view::View},
@@ -20,16 +20,25 @@ use crate::{
 #[derive_where(Debug)]
 pub(crate) struct PassiveBackoffs<N: Network> {
     totals: Totals,
-    topics: BTreeMap<N::Topic, Backoffs<N::Peer>>,
+    topics: BTreeMap<N::Topic, Entry<N>>,
+    /// The bytes of the names and entries of the topics.
+    names: Share,
+}
+
+#[derive_where(Debug)]
+struct Entry<N: Network> {
+    backoffs: Backoffs<N::Peer>,
+    /// The bytes that `names` has for the topic.
+    bytes: usize,
 }
 
 impl<N: Network> PassiveBackoffs<N> {
     pub(super) fn new(totals: Totals) -> Self {
-        Self { totals, topics: BTreeMap::new() }
+        Self { names: totals.share(Remembered::PassiveBackoffs), totals, topics: BTreeMap::new() }
     }
 
     pub(crate) fn get(&self, topic: &N::Topic) -> Option<&Backoffs<N::Peer>> {
-        self.topics.get(topic)
+        self.topics.get(topic).map(|entry| &entry.backoffs)
     }
 
     /// The topics with backoffs that follow `after`, ascending.
@@ -41,54 +50,76 @@ impl<N: Network> PassiveBackoffs<N> {
         self.topics.range::<N::Topic, _>((from, Bound::Unbounded)).map(|(topic, _)| topic)
     }
 
-    /// Sets the backoff of a refused GRAFT. It is not stored if `max_idle_topics` other topics have backoffs.
+    /// Sets the backoff of a refused GRAFT. It is not stored if `max_idle_topics` other topics have backoffs, or if there is no
+    /// room for it.
     pub(super) fn set(
         &mut self,
         topic: &N::Topic,
         peer: &N::Peer,
+        network: &Hooks<N>,
         limits: &Limits<N::Topic>,
         now: Timestamp,
     ) {
-        let (bounds, span) = (&limits.bounds, limits.prune_backoff);
-        if let Some(backoffs) = self.topics.get_mut(topic) {
+        let span = limits.prune_backoff;
+        if let Some(entry) = self.topics.get_mut(topic) {
+            entry.backoffs.set(peer, span, now);
+        } else if self.topics.len() < limits.bounds.max_idle_topics {
+            let share = self.totals.share(Remembered::PassiveBackoffs);
+            let mut backoffs = Backoffs::new(limits.bounds.max_backoffs_per_topic, share);
             backoffs.set(peer, span, now);
-        } else if self.topics.len() < bounds.max_idle_topics {
-            let mut backoffs = Backoffs::new(bounds.max_backoffs_per_topic, &self.totals);
-            backoffs.set(peer, span, now);
-            self.store(topic.clone(), backoffs);
+            self.insert(topic.clone(), backoffs, network);
+        } else {
+            self.names.count_evicted(1);
         }
     }
 
     /// Stores the backoffs of a topic that became passive.
-    pub(crate) fn store(&mut self, topic: N::Topic, backoffs: Backoffs<N::Peer>) {
-        if !backoffs.is_empty() {
-            self.topics.insert(topic, backoffs);
+    pub(crate) fn store(&mut self, topic: N::Topic, backoffs: Backoffs<N::Peer>, network: &Hooks<N>) {
+        let backoffs = backoffs.moved_to(self.totals.share(Remembered::PassiveBackoffs));
+        self.insert(topic, backoffs, network);
+    }
+
+    fn insert(&mut self, topic: N::Topic, backoffs: Backoffs<N::Peer>, network: &Hooks<N>) {
+        let bytes = 2 * size_of::<(N::Topic, Entry<N>)>() + network.topic_size(&topic);
+        if backoffs.is_empty() {
+            return;
+        }
+        if self.names.try_add(bytes) {
+            self.topics.insert(topic, Entry { backoffs, bytes });
+        } else {
+            self.names.count_evicted(backoffs.len());
         }
     }
 
     /// Takes the backoffs of a topic that becomes active.
     pub(crate) fn take(&mut self, topic: &N::Topic) -> Option<Backoffs<N::Peer>> {
-        self.topics.remove(topic)
+        let Entry { backoffs, bytes } = self.topics.remove(topic)?;
+        self.names.remove(bytes);
+        Some(backoffs.moved_to(self.totals.share(Remembered::Backoffs)))
     }
 
     /// Heartbeat: removes expired backoffs.
     pub(super) fn cleanup(&mut self, limits: &Limits<N::Topic>, now: Timestamp) {
         let slack = limits.heartbeat_interval.saturating_mul(2);
-        self.topics.retain(|_, backoffs| {
+        let Self { topics, names, .. } = self;
+        topics.retain(|_, Entry { backoffs, bytes }| {
             backoffs.cleanup(slack, now);
+            if backoffs.is_empty() {
+                names.remove(*bytes);
+            }
             !backoffs.is_empty()
         });
     }
 
     pub(super) fn footprint(&self) -> Footprint {
-        let backoffs = self.topics.values().map(Backoffs::len).sum();
-        let backoffs_bytes = self.topics.values().map(Backoffs::bytes).sum();
+        let backoffs = self.topics.values().map(|entry| entry.backoffs.len()).sum();
+        let backoffs_bytes = self.totals.used(Remembered::PassiveBackoffs);
         Footprint { topics: self.topics.len(), backoffs, backoffs_bytes, ..Footprint::default() }
     }
 
     pub(super) fn view(&self, view: &mut View<N>) {
-        for (topic, backoffs) in &self.topics {
-            let backoffs = backoffs.iter().map(|(peer, until)| (peer.clone(), until)).collect();
+        for (topic, entry) in &self.topics {
+            let backoffs = entry.backoffs.iter().map(|(peer, until)| (peer.clone(), until)).collect();
             view.backoff.insert(topic.clone(), backoffs);
         }
     }

@@ -131,7 +131,7 @@ impl<N: Network> TopicState<N> {
         }
         let mut answers = BTreeMap::new();
         for id in ids {
-            let answer = self.answer(peer, &id, cx);
+            let answer = self.answer(peer, &id, cx, outbox);
             answers.insert(id, answer);
         }
         let bootstrap = status.connection_id.is_some_and(ConnectionId::is_bootstrap);
@@ -148,8 +148,14 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Answers the request of one id. Every request counts, whatever the answer.
-    fn answer(&mut self, peer: &N::Peer, id: &N::MessageId, cx: &Context<'_, N>) -> IWantAnswer<N> {
-        let Some((message, requests)) = self.history.count_request(peer, id, cx.limits) else {
+    fn answer(
+        &mut self,
+        peer: &N::Peer,
+        id: &N::MessageId,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> IWantAnswer<N> {
+        let Some((message, requests)) = self.history.count_request(peer, id, cx.limits, outbox) else {
             return IWantAnswer::NotFound;
         };
         if requests.is_none_or(|requests| requests > cx.limits.max_gossip_retransmission) {

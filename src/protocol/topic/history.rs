@@ -8,7 +8,7 @@ use derive_where::derive_where;
 use crate::{
     admission::totals::{Remembered, Share, Totals},
     limits::Limits,
-    network::{FullMessage, Network},
+    network::{FullMessage, MessageSize, Network},
     protocol::{
         exchange::{Context, Outbox},
         time_cache::TimeCache,
@@ -20,6 +20,8 @@ use crate::{
 pub(super) struct Cached<N: Network> {
     pub(super) message: Arc<FullMessage<N>>,
     bytes: usize,
+    /// The bytes that the share counts for it, without its requests.
+    cost: usize,
     /// Its entry into the history was reported, because its id does not name the topic. So its eviction is reported too.
     reported: bool,
     /// The number of IWANT requests of each peer.
@@ -37,7 +39,7 @@ pub(super) struct History<N: Network> {
 }
 
 impl<N: Network> History<N> {
-    /// The approximate bytes of an entry besides its message, with the index of topics by message id.
+    /// The approximate bytes of an entry, with the index of topics by message id, without what its id owns on the heap.
     const ENTRY: usize =
         TimeCache::<N::MessageId, Cached<N>>::ENTRY + 2 * size_of::<(N::MessageId, N::Topic)>();
     /// The approximate bytes of the request count of one peer.
@@ -48,46 +50,51 @@ impl<N: Network> History<N> {
         Self { messages: TimeCache::new(limits.history_length), bytes: 0, share }
     }
 
-    /// Adds a message of `bytes` bytes. Removes the oldest messages if there is no room for it, and leaves it out if that is
-    /// not enough.
+    /// Adds a message. Removes the oldest messages if there is no room for it, and leaves it out if that is not enough.
     pub(super) fn insert(
         &mut self,
         message: &Arc<FullMessage<N>>,
-        bytes: usize,
+        size: MessageSize,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
-        let id = &message.message_id;
-        if let Some(known) = self.messages.get(id) {
-            if known.reported {
-                outbox.history_changes.push((id.clone(), true));
-            }
-            self.messages.insert(id.clone(), |_| None);
-        } else if self.make_room(bytes, cx, outbox) {
-            self.bytes += bytes;
-            // Asked once, so that entry and eviction agree even if the hook panics.
-            let reported = cx.network.topic_of(id).is_none();
-            if reported {
-                outbox.history_changes.push((id.clone(), true));
-            }
-            let cached = Cached { message: Arc::clone(message), bytes, reported, accesses: BTreeMap::new() };
-            self.messages.insert(id.clone(), |_| Some(cached));
+        let cost = size.total + Self::ENTRY + 2 * size.id;
+        if !self.make_room(size.total, cost, cx, outbox) {
+            self.share.count_evicted(1);
+            return;
         }
+        let (id, Self { messages, bytes, share }) = (&message.message_id, &mut *self);
+        messages.insert(id.clone(), |known| match known {
+            Some(cached) => {
+                share.remove(cost);
+                if cached.reported {
+                    outbox.history_changes.push((id.clone(), true));
+                }
+                None
+            }
+            None => {
+                *bytes += size.total;
+                // Asked once, so that entry and eviction agree even if the hook panics.
+                let reported = cx.network.topic_of(id).is_none();
+                if reported {
+                    outbox.history_changes.push((id.clone(), true));
+                }
+                let (message, bytes, accesses) = (Arc::clone(message), size.total, BTreeMap::new());
+                Some(Cached { message, bytes, cost, reported, accesses })
+            }
+        });
         while self.messages.insertions() > cx.limits.bounds.max_history_per_topic {
             self.evict_oldest(outbox);
         }
     }
 
     /// Reserves the bytes of a message. Returns false if they are not to be had.
-    fn make_room(&mut self, bytes: usize, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> bool {
+    fn make_room(&mut self, bytes: usize, cost: usize, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> bool {
         let max = cx.limits.bounds.max_history_bytes_per_topic;
         // A message larger than the whole history would evict all others, and then itself.
         let mut fits = bytes <= max;
-        while fits && (self.bytes + bytes > max || !self.share.try_add(bytes + Self::ENTRY)) {
+        while fits && (self.bytes + bytes > max || !self.share.try_add(cost)) {
             fits = self.evict_oldest(outbox);
-        }
-        if !fits {
-            self.share.count_evicted(1);
         }
         fits
     }
@@ -109,24 +116,30 @@ impl<N: Network> History<N> {
     }
 
     /// Counts a request of a message by a peer. `None` if the message is not in the history, and no count if the counts of
-    /// peers are full.
+    /// peers are full. Removes the oldest messages if there is no room for a count.
     pub(super) fn count_request(
         &mut self,
         peer: &N::Peer,
         id: &N::MessageId,
         limits: &Limits<N::Topic>,
+        outbox: &mut Outbox<N>,
     ) -> Option<(&Arc<FullMessage<N>>, Option<u32>)> {
+        let cached = self.messages.get(id)?;
+        if !cached.accesses.contains_key(peer) {
+            if cached.accesses.len() >= limits.bounds.max_iwant_peers_per_message {
+                return Some((&self.messages.get(id)?.message, None));
+            }
+            while !self.share.try_add(Self::ACCESS) {
+                self.evict_oldest(outbox);
+                // The requested message was the oldest.
+                self.messages.get(id)?;
+            }
+            self.messages.get_mut(id)?.accesses.insert(peer.clone(), 0);
+        }
         let cached = self.messages.get_mut(id)?;
-        if let Some(accesses) = cached.accesses.get_mut(peer) {
-            *accesses = accesses.saturating_add(1);
-            return Some((&cached.message, Some(*accesses)));
-        }
-        let below_limit = cached.accesses.len() < limits.bounds.max_iwant_peers_per_message;
-        let counted = below_limit && self.share.try_add(Self::ACCESS);
-        if counted {
-            cached.accesses.insert(peer.clone(), 1);
-        }
-        Some((&cached.message, counted.then_some(1)))
+        let requests = cached.accesses.get_mut(peer)?;
+        *requests = requests.saturating_add(1);
+        Some((&cached.message, Some(*requests)))
     }
 
     /// Starts the next heartbeat and removes expired messages.
@@ -182,7 +195,7 @@ fn removed<N: Network>(
     outbox: &mut Outbox<N>,
 ) {
     *bytes -= cached.bytes;
-    share.remove(cached.bytes + History::<N>::ENTRY + cached.accesses.len() * History::<N>::ACCESS);
+    share.remove(cached.cost + cached.accesses.len() * History::<N>::ACCESS);
     if cached.reported {
         outbox.history_changes.push((id, false));
     }

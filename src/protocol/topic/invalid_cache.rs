@@ -9,7 +9,7 @@ use derive_where::derive_where;
 use crate::{
     admission::totals::{Remembered, Share, Totals},
     limits::{Bounds, Limits},
-    network::{FullMessage, Network},
+    network::{FullMessage, MessageSize, Network},
     protocol::time_cache::TimeCache,
 };
 
@@ -21,17 +21,25 @@ pub(super) struct InvalidCache<N: Network> {
     max: usize,
     max_bytes: usize,
     bytes: usize,
-    /// An invalid message with its size in bytes. `None` for an outdated message, and for an invalid one that is too large.
-    messages: TimeCache<N::MessageId, Entry<N>>,
+    messages: TimeCache<N::MessageId, Rejected<N>>,
     /// The bytes of the messages and of their entries.
     share: Share,
 }
 
-type Entry<N> = Option<(Arc<FullMessage<N>>, usize)>;
+/// A rejected message.
+#[derive_where(Debug)]
+struct Rejected<N: Network> {
+    /// `None` for an outdated message, and for an invalid one that is too large.
+    message: Option<Arc<FullMessage<N>>>,
+    /// The bytes of the message, if it is stored.
+    bytes: usize,
+    /// The bytes that the share counts for the entry.
+    cost: usize,
+}
 
 impl<N: Network> InvalidCache<N> {
-    /// The approximate bytes of an entry besides its message.
-    const ENTRY: usize = TimeCache::<N::MessageId, Entry<N>>::ENTRY;
+    /// The approximate bytes of an entry, without its message and what its id owns on the heap.
+    const ENTRY: usize = TimeCache::<N::MessageId, Rejected<N>>::ENTRY;
 
     pub(super) fn new<T>(limits: &Limits<T>, totals: &Totals) -> Self {
         let Bounds { max_invalid_per_topic, max_invalid_bytes_per_topic: max_bytes, .. } = limits.bounds;
@@ -43,8 +51,8 @@ impl<N: Network> InvalidCache<N> {
 
     /// Whether a message with this id and content was found invalid.
     pub(super) fn contains(&self, message: &FullMessage<N>) -> bool {
-        let known = self.messages.get(&message.message_id).and_then(Option::as_ref);
-        known.is_some_and(|(known, _)| known.message == message.message)
+        let known = self.messages.get(&message.message_id).and_then(|rejected| rejected.message.as_ref());
+        known.is_some_and(|known| known.message == message.message)
     }
 
     /// Whether a message with this id was rejected.
@@ -52,37 +60,43 @@ impl<N: Network> InvalidCache<N> {
         self.messages.get(id).is_some()
     }
 
-    /// Remembers an invalid message of `bytes` bytes, unless the cache is full or has the id. Of a message for which there
-    /// are not enough bytes left it remembers the id.
-    pub(super) fn add(&mut self, message: Arc<FullMessage<N>>, bytes: usize) {
-        if !self.has_room(&message.message_id) {
+    /// Remembers an invalid message, unless the cache is full or has the id. Of a message for which there are not enough bytes
+    /// left it remembers the id.
+    pub(super) fn add(&mut self, message: Arc<FullMessage<N>>, size: MessageSize) {
+        let cost = size.total + Self::ENTRY + 2 * size.id;
+        if !self.has_place(&message.message_id) {
             return;
         }
-        let fits = bytes <= self.max_bytes - self.bytes && self.share.try_add(bytes + Self::ENTRY);
-        if fits {
-            self.bytes += bytes;
-            self.messages.insert(message.message_id.clone(), |_| Some(Some((message, bytes))));
+        if size.total <= self.max_bytes - self.bytes && self.share.try_add(cost) {
+            self.bytes += size.total;
+            let id = message.message_id.clone();
+            let rejected = Rejected { message: Some(message), bytes: size.total, cost };
+            self.messages.insert(id, |_| Some(rejected));
+        } else {
+            self.add_id(&message.message_id, size.id);
+        }
+    }
+
+    /// Remembers an id of `id_bytes` bytes, unless the cache is full or has it.
+    pub(super) fn add_id(&mut self, id: &N::MessageId, id_bytes: usize) {
+        let cost = Self::ENTRY + 2 * id_bytes;
+        if !self.has_place(id) {
+            return;
+        }
+        if self.share.try_add(cost) {
+            self.messages.insert(id.clone(), |_| Some(Rejected { message: None, bytes: 0, cost }));
         } else {
             self.share.count_evicted(1);
-            self.add_id(&message.message_id);
         }
     }
 
-    fn has_room(&self, id: &N::MessageId) -> bool {
+    fn has_place(&self, id: &N::MessageId) -> bool {
         !self.contains_id(id) && self.len() < self.max
-    }
-
-    /// Remembers the id of an outdated message, unless the cache is full or has it.
-    pub(super) fn add_id(&mut self, id: &N::MessageId) {
-        if self.has_room(id) && self.share.try_add(Self::ENTRY) {
-            self.messages.insert(id.clone(), |_| Some(None));
-        }
     }
 
     /// Removes everything.
     pub(super) fn clear(&mut self) {
-        let ticks = self.messages.length();
-        self.messages = TimeCache::new(ticks);
+        self.messages = TimeCache::new(self.messages.length());
         self.bytes = 0;
         self.share.clear();
     }
@@ -90,10 +104,9 @@ impl<N: Network> InvalidCache<N> {
     /// Starts the next heartbeat and removes expired messages.
     pub(super) fn advance(&mut self) {
         let Self { messages, bytes, share, .. } = self;
-        messages.advance(|_, message| {
-            let removed = message.map_or(0, |(_, bytes)| bytes);
-            *bytes -= removed;
-            share.remove(removed + Self::ENTRY);
+        messages.advance(|_, rejected| {
+            *bytes -= rejected.bytes;
+            share.remove(rejected.cost);
         });
     }
 

@@ -51,7 +51,12 @@ use super::{
     outcome::{SubscribeOutcome, UnsubscribeOutcome, counters::PromiseEvent, reason::LeaveReason},
     rng::{ProtocolRng, rng_for},
 };
-use crate::{admission::totals::Totals, limits::Limits, network::Network, timestamp::Timestamp};
+use crate::{
+    admission::totals::{Remembered, Totals},
+    limits::Limits,
+    network::Network,
+    timestamp::Timestamp,
+};
 
 /// The state of one topic.
 #[derive_where(Debug)]
@@ -103,7 +108,7 @@ impl<N: Network> TopicState<N> {
             direct: BTreeMap::new(),
             mesh: None,
             fanout: None,
-            backoffs: Backoffs::new(limits.bounds.max_backoffs_per_topic, totals),
+            backoffs: Backoffs::new(limits.bounds.max_backoffs_per_topic, totals.share(Remembered::Backoffs)),
             history: History::new(limits, totals),
             seen: SeenIds::new(limits, totals),
             delivery_counts: DeliveryCounts::default(),

@@ -27,8 +27,8 @@ impl<N: Network> TopicState<N> {
             return PublishOutcome::AlreadyPublished;
         }
         self.fulfil_promises(&message.message_id, cx, outbox);
-        let bytes = message.size(cx.network);
-        self.record_seen(&message, bytes, None, Vec::new(), cx, outbox);
+        let size = message.sizes(cx.network);
+        self.record_seen(&message, size, None, Vec::new(), cx, outbox);
         if self.mesh.is_none() {
             self.refresh_fanout(cx);
         }
@@ -37,7 +37,7 @@ impl<N: Network> TopicState<N> {
         if self.mesh.is_none() {
             outbox.counters.fanout_sends(sent.len());
         }
-        outbox.broadcast(sent, &message, bytes, Lane::Publish, &mut charge);
+        outbox.broadcast(sent, &message, size.total, Lane::Publish, &mut charge);
         PublishOutcome::Published { to }
     }
 }

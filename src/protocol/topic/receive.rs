@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{TopicState, idontwant::filter_idontwant};
 use crate::{
-    network::{BoxFuture, Delivery, FullMessage, Network, Validity, hooks::HookPanicked},
+    network::{BoxFuture, Delivery, FullMessage, MessageSize, Network, Validity, hooks::HookPanicked},
     protocol::{
         connection::ConnectionId,
         exchange::{Context, Outbox, Validation, command::ValidationMode, event::TopicEvent},
@@ -201,8 +201,10 @@ impl<N: Network> TopicState<N> {
     #[cold]
     fn remember_rejected(&mut self, message: &Arc<FullMessage<N>>, verdict: Validity, cx: &Context<'_, N>) {
         match verdict {
-            Validity::Invalid => self.invalid_cache.add(Arc::clone(message), message.size(cx.network)),
-            Validity::Outdated => self.invalid_cache.add_id(&message.message_id),
+            Validity::Invalid => self.invalid_cache.add(Arc::clone(message), message.sizes(cx.network)),
+            Validity::Outdated => {
+                self.invalid_cache.add_id(&message.message_id, message.sizes(cx.network).id)
+            }
             Validity::Valid | Validity::Unknown => {}
         }
     }
@@ -243,14 +245,14 @@ impl<N: Network> TopicState<N> {
     ) -> ReceiveOutcome<N> {
         outbox.stats.count_recv_valid_app_messages += 1;
         let Delivery { sender, co_senders, message, mut charge } = delivery;
-        let bytes = message.size(cx.network);
+        let size = message.sizes(cx.network);
         self.delivery_counts.first(&sender, outbox);
         co_senders.iter().for_each(|peer| self.delivery_counts.duplicate_in_window(peer, outbox));
         let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
         filter_idontwant(&mut sent, &message, cx, &mut outbox.counters);
-        self.record_seen(&message, bytes, Some(sender), co_senders, cx, outbox);
-        outbox.broadcast(sent, &message, bytes, Lane::Forward, &mut charge);
-        charge.begin(|| bytes);
+        self.record_seen(&message, size, Some(sender), co_senders, cx, outbox);
+        outbox.broadcast(sent, &message, size.total, Lane::Forward, &mut charge);
+        charge.begin(|| size.total);
         outbox.app.push(PendingDelivery { message, charge });
         ReceiveOutcome::Route { to }
     }
@@ -285,18 +287,18 @@ impl<N: Network> TopicState<N> {
         (to, sent)
     }
 
-    /// Adds a message of `bytes` bytes to the history and its id to the seen ids.
+    /// Adds a message to the history and its id to the seen ids.
     pub(super) fn record_seen(
         &mut self,
         message: &Arc<FullMessage<N>>,
-        bytes: usize,
+        size: MessageSize,
         first_sender: Option<N::Peer>,
         other_senders: Vec<N::Peer>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
-        self.history.insert(message, bytes, cx, outbox);
-        self.seen.insert(&message.message_id, first_sender, other_senders, cx);
+        self.history.insert(message, size, cx, outbox);
+        self.seen.insert(&message.message_id, size.id, first_sender, other_senders, cx);
     }
 
     /// Handles a parked message again.

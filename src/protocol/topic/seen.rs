@@ -32,8 +32,6 @@ pub(super) struct SeenIds<N: Network> {
 impl<N: Network> SeenIds<N> {
     /// The approximate bytes of an entry, besides the heap memory of its id.
     const ENTRY: usize = TimeCache::<N::MessageId, Seen<N>>::ENTRY;
-    /// The approximate bytes of a further sender.
-    const SENDER: usize = 2 * size_of::<N::Peer>();
 
     pub(super) fn new(limits: &Limits<N::Topic>, totals: &Totals) -> Self {
         Self { ids: TimeCache::new(limits.seen_history_length), share: totals.share(Remembered::Seen) }
@@ -48,36 +46,37 @@ impl<N: Network> SeenIds<N> {
         self.ids.get(id).is_some_and(|seen| seen.has_sender(peer))
     }
 
-    /// Adds an id that was handled now. Removes the oldest ids if there is no room for it.
+    /// Adds an id that was handled now and whose size is `id_bytes`. Removes the oldest ids if there is no room for it.
     pub(super) fn insert(
         &mut self,
         id: &N::MessageId,
+        id_bytes: usize,
         first_sender: Option<N::Peer>,
         other_senders: Vec<N::Peer>,
         cx: &Context<'_, N>,
     ) {
-        if let Some(seen) = self.ids.get_mut(id) {
-            for peer in first_sender.into_iter().chain(other_senders) {
-                if !seen.has_sender(&peer) && self.share.try_add(Self::SENDER) {
-                    seen.add_sender(peer);
-                }
-            }
-            self.ids.insert(id.clone(), |_| None);
-        } else {
-            let bytes = Self::ENTRY
-                + 2 * cx.network.message_id_size(id)
-                + other_senders.capacity() * size_of::<N::Peer>();
-            let mut fits = self.share.try_add(bytes);
-            while !fits && self.evict_oldest() {
-                fits = self.share.try_add(bytes);
-            }
-            if fits {
-                let seen = Seen { first_seen: cx.now, first_sender, other_senders, bytes };
-                self.ids.insert(id.clone(), |_| Some(seen));
-            } else {
-                self.share.count_evicted(1);
-            }
+        let bytes = Self::ENTRY + 2 * id_bytes + other_senders.capacity() * size_of::<N::Peer>();
+        let mut fits = self.share.try_add(bytes);
+        while !fits && self.evict_oldest() {
+            fits = self.share.try_add(bytes);
         }
+        if !fits {
+            self.share.count_evicted(1);
+            return;
+        }
+        let share = &mut self.share;
+        self.ids.insert(id.clone(), |known| match known {
+            Some(seen) => {
+                share.remove(bytes);
+                for peer in first_sender.into_iter().chain(other_senders) {
+                    if !seen.has_sender(&peer) {
+                        SeenEntry { seen: &mut *seen, share: &mut *share }.add_sender(&peer);
+                    }
+                }
+                None
+            }
+            None => Some(Seen { first_seen: cx.now, first_sender, other_senders, bytes }),
+        });
         while self.ids.insertions() > cx.limits.bounds.max_seen_per_topic {
             self.evict_oldest();
         }
@@ -145,12 +144,24 @@ impl<N: Network> SeenEntry<'_, N> {
         if !limits.extensions.credit_duplicates_once {
             return true;
         }
-        let credited = self.seen.other_senders.len() < limits.bounds.max_co_senders
-            && self.share.try_add(SeenIds::<N>::SENDER);
-        if credited {
-            self.seen.add_sender(peer.clone());
+        self.seen.other_senders.len() < limits.bounds.max_co_senders && self.add_sender(peer)
+    }
+
+    /// Adds a sender that is not known yet. Returns false if there is no room for it. The room is reserved for several senders
+    /// at once.
+    fn add_sender(&mut self, peer: &N::Peer) -> bool {
+        let senders = &mut self.seen.other_senders;
+        if senders.len() == senders.capacity() {
+            let more = senders.capacity().max(4);
+            let bytes = more * size_of::<N::Peer>();
+            if !self.share.try_add(bytes) {
+                return false;
+            }
+            self.seen.bytes += bytes;
+            senders.reserve_exact(more);
         }
-        credited
+        senders.push(peer.clone());
+        true
     }
 }
 
@@ -163,11 +174,5 @@ impl<N: Network> Seen<N> {
     #[inline]
     fn has_sender(&self, peer: &N::Peer) -> bool {
         self.senders().any(|known| known == peer)
-    }
-
-    /// Adds a sender, whose bytes the share has.
-    fn add_sender(&mut self, peer: N::Peer) {
-        self.other_senders.push(peer);
-        self.bytes += SeenIds::<N>::SENDER;
     }
 }
