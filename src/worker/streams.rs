@@ -162,6 +162,10 @@ impl<N: Network> P2pOutputs<N> {
     /// Resolves an output that is read. What is for closed connections is left out and counted; returns `None` if nothing
     /// remains. Announcements go to `expanded`.
     fn resolve(&mut self, output: PendingOutput<N>) -> Option<OutputBatch<N>> {
+        // Most outputs are full messages, whose recipients are known.
+        if let PendingOutput::Broadcast { to, message, lane, .. } = output {
+            return Some(OutputBatch::Broadcast { to, message, lane });
+        }
         let (lane, intended) = (output.lane(), output.count());
         let joined = !matches!(output, PendingOutput::Announcement { joined: false, .. });
         let Self { shared, announcements, expanded, .. } = self;

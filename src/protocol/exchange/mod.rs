@@ -128,6 +128,7 @@ impl<N: Network> Outbox<N> {
     }
 
     /// Sends a full message of `bytes` bytes to all of `to`, none of which is a bootstrap peer.
+    #[inline]
     pub(crate) fn broadcast(
         &mut self,
         to: Vec<N::Peer>,

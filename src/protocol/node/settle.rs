@@ -261,7 +261,9 @@ impl<N: Network> Node<N> {
     fn take_outputs(&mut self, index: TopicIndex) {
         let outbox = &mut self.outbox;
         self.emitted.append(&mut outbox.p2p);
-        self.drained.app.extend(outbox.app.drain(..).map(|delivery| delivery.message));
+        if !outbox.app.is_empty() {
+            self.drained.app.extend(outbox.app.drain(..).map(|delivery| delivery.message));
+        }
         for (id, entered) in outbox.history_changes.drain(..) {
             let topic = &self.topics.expect_mut(index).topic;
             if entered {

@@ -137,6 +137,7 @@ impl<N: Network> SeenEntry<'_, N> {
     }
 
     /// Whether a duplicate from `peer` is credited (P3).
+    #[inline]
     pub(super) fn credit_duplicate(&mut self, peer: &N::Peer, limits: &Limits<N::Topic>) -> bool {
         if self.seen.has_sender(peer) {
             return false;
