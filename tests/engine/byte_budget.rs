@@ -111,28 +111,40 @@ fn messages_that_wait_for_a_verdict_count() {
 }
 
 #[test]
-fn messages_of_a_batch_and_parked_messages_count() {
-    for batched in [true, false] {
-        run(async {
-            let network = PlainNetwork::with_validator(|_| Validity::Unknown);
-            let mut builder = on_one_thread(network, byte_limits());
-            if batched {
-                builder = builder.batching(std::time::Duration::from_secs(1));
-            }
-            let engine = start(builder, &["a"]);
-            connect_five(&engine.worker);
-            let budget = engine.worker.message_budget();
-            let (_, refused) = fill(&engine.worker, 0).await;
-            assert!(
-                matches!(refused, Refused::TooManyBytes { .. } | Refused::PeerOverShare { .. }),
-                "{refused:?}"
-            );
-            assert_bounded(&budget);
-            engine.worker.shutdown().await;
-            drop(engine);
-            assert_eq!(budget.used(), 0);
-        });
-    }
+fn messages_of_a_batch_count() {
+    run(async {
+        let builder = on_one_thread(PlainNetwork::new(), byte_limits());
+        let engine = start(builder.batching(std::time::Duration::from_secs(1)), &["a"]);
+        connect_five(&engine.worker);
+        let budget = engine.worker.message_budget();
+        let (_, refused) = fill(&engine.worker, 0).await;
+        assert!(
+            matches!(refused, Refused::TooManyBytes { .. } | Refused::PeerOverShare { .. }),
+            "{refused:?}"
+        );
+        assert_bounded(&budget);
+        engine.worker.shutdown().await;
+        drop(engine);
+        assert_eq!(budget.used(), 0);
+    });
+}
+
+#[test]
+fn parked_messages_leave_half_of_the_bytes_to_others() {
+    run(async {
+        let network = PlainNetwork::with_validator(|_| Validity::Unknown);
+        let engine = start(on_one_thread(network, byte_limits()), &["a"]);
+        connect_five(&engine.worker);
+        let budget = engine.worker.message_budget();
+        for number in 0..100 {
+            engine.worker.p2p_input(large(number % 5, number)).expect("the input is accepted");
+            engine.worker.settle().await;
+        }
+        assert!((BUDGET / 3..=BUDGET / 2).contains(&budget.used()), "{budget:?}");
+        engine.worker.shutdown().await;
+        drop(engine);
+        assert_eq!(budget.used(), 0);
+    });
 }
 
 /// The application may keep what a hook was given.
@@ -164,8 +176,8 @@ fn a_delivery_that_the_application_keeps_does_not_count() {
 #[test]
 fn one_peer_whose_messages_wait_is_refused_while_others_have_room() {
     run(async {
-        let network = PlainNetwork::with_validator(|_| Validity::Unknown);
-        let engine = start(on_one_thread(network, byte_limits()), &["a"]);
+        let builder = on_one_thread(PlainNetwork::new(), byte_limits());
+        let engine = start(builder.batching(std::time::Duration::from_secs(1)), &["a"]);
         connect_five(&engine.worker);
         let mut number = 0;
         let refused = loop {

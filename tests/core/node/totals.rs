@@ -225,12 +225,8 @@ fn all_backoffs_together_are_bounded_and_those_that_end_first_are_removed() {
             fixture.node.prune(&peer, &topic.to_string(), Vec::new(), span, fixture.now);
         }
     }
-    // Each topic has what it may have in any case.
-    assert!(
-        (TOPICS * FLOOR / 2..=TOPICS * FLOOR + 4 * KIB).contains(&backoffs(&fixture)),
-        "{}",
-        backoffs(&fixture)
-    );
+    // Each topic has what it may have in any case: as much as the limit, if that is below 16 KiB.
+    assert!((8 * KIB..=20 * KIB).contains(&backoffs(&fixture)), "{}", backoffs(&fixture));
     let view = fixture.node.view(fixture.now);
     for topic in 0..TOPICS {
         assert!(view.backoff[&topic.to_string()].contains_key(&1499), "the backoff that ends last");
