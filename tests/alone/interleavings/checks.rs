@@ -7,7 +7,10 @@ use actix_gossipsub::{
     protocol::{Event, Lane, OutputBatch},
 };
 
-use super::network::{Id, ScheduledNetwork, Validation, validity};
+use super::{
+    network::{Id, ScheduledNetwork, Validation, validity},
+    plan::Peril,
+};
 
 /// The peers whose connections and subscriptions never change. They only send valid messages, so they stay in the mesh.
 pub const STABLE: [u64; 2] = [1, 2];
@@ -35,6 +38,8 @@ pub struct Checks {
     pub shut_down: bool,
     /// A hook panicked: a topic may be about to restart.
     pub has_panicked: bool,
+    /// The kinds of events that have happened.
+    pub seen_perils: BTreeSet<Peril>,
     /// The position of each message in the batches, by the number of the batch.
     batches: usize,
     /// The answers to queries: the topic, whether it has a mesh, and its state when the query was sent.
@@ -91,6 +96,7 @@ impl MessageRecord {
 #[derive(Debug, Default)]
 pub struct PeerRecord {
     pub connected: bool,
+    was_connected: bool,
     subscribed: BTreeSet<String>,
     grafted: BTreeSet<String>,
     /// The topics of which the peer sent PRUNE or UNSUBSCRIBE: it may have left our mesh at any time since.
@@ -179,6 +185,9 @@ impl Checks {
         record.connected = true;
         record.subscribed.clear();
         record.grafted.clear();
+        if std::mem::replace(&mut record.was_connected, true) {
+            self.seen_perils.insert(Peril::Reconnection);
+        }
     }
 
     pub fn on_disconnect(&mut self, peer: u64) {
@@ -191,6 +200,9 @@ impl Checks {
     /// The messages of a batch, in order.
     pub fn on_batch(&mut self, ids: &[Id]) {
         self.batches += 1;
+        if !ids.is_empty() {
+            self.seen_perils.insert(Peril::Batch);
+        }
         for (position, id) in ids.iter().enumerate() {
             self.messages.entry(id.clone()).or_default().rank = Some((self.batches, position));
         }
@@ -209,6 +221,11 @@ impl Checks {
 
     pub fn on_no_verdict(&mut self, ids: &[Id]) {
         ids.iter().for_each(|id| self.messages.entry(id.clone()).or_default().unvalidated = true);
+    }
+
+    pub fn on_panic(&mut self) {
+        self.has_panicked = true;
+        self.seen_perils.insert(Peril::Panic);
     }
 
     pub fn on_event(&mut self, event: &Event<ScheduledNetwork>) {

@@ -47,6 +47,8 @@ pub struct Schedule {
     pub tasks: Vec<Task>,
     pub tickets: Vec<(Id, Rc<PublishTicket<ScheduledNetwork>>)>,
     pub ticks: usize,
+    /// The messages that only [`complete_plan`](Self::complete_plan) sends.
+    pub new_messages: u64,
     pub p2p: Stream<P2pOutputs<ScheduledNetwork>>,
     pub app: Stream<AppOutputs<ScheduledNetwork>>,
     events: Arc<Mutex<Vec<Event<ScheduledNetwork>>>>,
@@ -111,6 +113,7 @@ impl Schedule {
             tasks: Vec::new(),
             tickets: Vec::new(),
             ticks: 0,
+            new_messages: 0,
             p2p: Rc::new(AsyncMutex::new(Some(started.p2p))),
             app: Rc::new(AsyncMutex::new(Some(started.app))),
             events,
@@ -235,6 +238,7 @@ impl Schedule {
         if !self.tasks.is_empty() {
             let task = self.tasks.swap_remove(self.random.below(self.tasks.len()));
             task.handle.abort();
+            self.checks.borrow_mut().seen_perils.insert(Peril::Cancellation);
         }
     }
 
@@ -277,12 +281,12 @@ impl Schedule {
         self.hooks.take_batches().iter().for_each(|batch| checks.on_batch(batch));
         for injected in self.hooks.take_injected() {
             self.trace(|| format!("    {injected:?}"));
-            checks.has_panicked = true;
+            checks.on_panic();
             checks.on_no_verdict(&injected.1);
         }
         if let Some(id) = take_not_cloned() {
             self.trace(|| format!("    the clone of {id:?} panics"));
-            checks.has_panicked = true;
+            checks.on_panic();
             checks.on_no_verdict(&[id]);
         }
         checks.check_answers();

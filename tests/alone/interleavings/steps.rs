@@ -13,7 +13,7 @@ use super::{
 
 /// The kinds of steps with their weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+pub enum Step {
     Grant,
     Verdict,
     Copy,
@@ -43,11 +43,21 @@ impl Schedule {
                 break;
             }
             let is_late = 2 * step > self.plan.steps;
+            let planned = self.plan.planned(step);
             let chosen = self.choose(is_late);
-            self.trace(|| format!("{chosen:?}"));
-            self.run_step(chosen).await;
+            match planned {
+                Some(peril) => {
+                    self.trace(|| format!("planned: {peril:?}"));
+                    self.run_planned(peril).await;
+                }
+                None => {
+                    self.trace(|| format!("{chosen:?}"));
+                    self.run_step(chosen).await;
+                }
+            }
             self.run_ready().await;
-            self.checks.borrow().violations().map_err(|broken| format!("at {chosen:?}: {broken}"))?;
+            let broken = |broken| format!("at {planned:?} or {chosen:?}: {broken}");
+            self.checks.borrow().violations().map_err(broken)?;
         }
         Ok(())
     }
@@ -73,7 +83,7 @@ impl Schedule {
             (Step::Cancel, has(Peril::Cancellation, 8)),
             (Step::DropStream, if is_late { has(Peril::Cancellation, 1) } else { 0 }),
             (Step::ValidationTimeout, has(Peril::Cancellation, 1)),
-            (Step::Shutdown, if is_late { has(Peril::Shutdown, 6) } else { 0 }),
+            (Step::Shutdown, if self.checks.borrow().shut_down { 6 } else { 0 }),
         ];
         let mut chosen = self.random.below(weights.iter().map(|(_, weight)| weight).sum());
         let mut steps = weights.iter();
@@ -86,7 +96,7 @@ impl Schedule {
         }
     }
 
-    async fn run_step(&mut self, step: Step) {
+    pub async fn run_step(&mut self, step: Step) {
         match step {
             Step::Grant => drop(self.grant_one().await),
             Step::Verdict => drop(self.resolve_one().await),
@@ -115,7 +125,10 @@ impl Schedule {
                     self.hooks.arm(Some(hook));
                 }
             }
-            Step::Reconnect => self.reconnect(),
+            Step::Reconnect => {
+                let peer = self.unstable_peer();
+                self.reconnect(peer).await;
+            }
             Step::Cancel => {
                 self.cancel_one();
                 if self.random.one_in(2) {
@@ -152,9 +165,13 @@ impl Schedule {
             // These peers send nothing invalid.
             id.number += 1;
         }
-        let input = P2pInput::message(peer, P2pMessage::FullMessage(message(&id).into()));
+        self.copy_of(peer, &id);
+    }
+
+    pub fn copy_of(&mut self, peer: u64, id: &Id) {
+        let input = P2pInput::message(peer, P2pMessage::FullMessage(message(id).into()));
         if self.input(input) {
-            self.checks.borrow_mut().on_copy(peer, &id);
+            self.checks.borrow_mut().on_copy(peer, id);
         }
     }
 
@@ -271,8 +288,8 @@ impl Schedule {
         }
     }
 
-    fn reconnect(&mut self) {
-        let peer = self.unstable_peer();
+    /// Connects a peer, or disconnects it if it is connected.
+    pub async fn reconnect(&mut self, peer: u64) {
         let connected = self.checks.borrow().peers.get(&peer).is_some_and(|peer| peer.connected);
         let disconnection: P2pInput<ScheduledNetwork> = P2pInput::Disconnection { peer };
         if !connected {
@@ -284,7 +301,10 @@ impl Schedule {
     }
 
     fn drop_stream(&mut self) {
-        self.checks.borrow_mut().stream_dropped = true;
+        let mut checks = self.checks.borrow_mut();
+        checks.stream_dropped = true;
+        checks.seen_perils.insert(Peril::Cancellation);
+        drop(checks);
         let app = self.random.one_in(2);
         // The tasks that read the stream have it while they wait.
         self.stop_reading();
@@ -299,7 +319,10 @@ impl Schedule {
     }
 
     fn shut_down(&mut self) {
-        self.checks.borrow_mut().on_shutdown();
+        let mut checks = self.checks.borrow_mut();
+        checks.on_shutdown();
+        checks.seen_perils.insert(Peril::Shutdown);
+        drop(checks);
         let worker = self.worker.clone();
         self.spawn("shutdown", async move { worker.shutdown().await });
     }
