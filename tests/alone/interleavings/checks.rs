@@ -10,6 +10,8 @@ use actix_gossipsub::{
 use super::{
     network::{Id, ScheduledNetwork, Validation, validity},
     plan::Peril,
+    records::{MessageRecord, PeerRecord, TopicRecord},
+    reference::Outputs,
 };
 
 /// The peers whose connections and subscriptions never change. They only send valid messages, so they stay in the mesh.
@@ -31,6 +33,8 @@ pub struct Checks {
     pub peers: BTreeMap<u64, PeerRecord>,
     /// Publications that the transport has not reported, one entry a recipient.
     pub unreported: Vec<Id>,
+    /// What a compared schedule receives.
+    pub outputs: Option<Outputs>,
     pub p2p_ended: bool,
     pub app_ended: bool,
     /// A stream was dropped: its outputs are not recorded.
@@ -47,60 +51,6 @@ pub struct Checks {
     delivered: Vec<Id>,
     /// The restarts of topics; a rule about the state of a topic applies until its first.
     violations: Vec<String>,
-}
-
-#[derive(Debug, Default)]
-pub struct TopicRecord {
-    pub joined: bool,
-    /// The number of joins and leaves of the application.
-    pub commands: usize,
-    leaves: usize,
-    pub restarts: usize,
-    /// The valid messages in the order in which the engine must deliver them if it validates at once.
-    expected: Vec<u64>,
-    delivered: Vec<u64>,
-    /// The forwarded messages by recipient, in order.
-    forwarded: BTreeMap<u64, Vec<u64>>,
-}
-
-#[derive(Debug, Default)]
-pub struct MessageRecord {
-    /// The peers whose copies the engine accepted.
-    senders: BTreeSet<u64>,
-    /// Those whose copies arrived while the topic was joined.
-    senders_while_joined: BTreeSet<u64>,
-    /// The sender of the first copy that arrived while the topic was joined.
-    first_sender: Option<u64>,
-    /// The senders before the verdict: they are sent no copy.
-    senders_before_verdict: BTreeSet<u64>,
-    published: bool,
-    /// The publications that the engine accepted: a restarted topic may publish a message again, and then reports on
-    /// the later publication only.
-    pub publications: usize,
-    must_deliver: bool,
-    /// Its validation panicked or took too long.
-    unvalidated: bool,
-    declined: BTreeSet<u64>,
-    delivered: usize,
-    sent: BTreeMap<u64, usize>,
-    rank: Option<(usize, usize)>,
-}
-
-impl MessageRecord {
-    /// The application should have received the message, and did not.
-    fn is_lost(&self) -> bool {
-        self.must_deliver && self.delivered == 0 && !self.published && !self.unvalidated
-    }
-}
-
-#[derive(Debug, Default)]
-pub struct PeerRecord {
-    pub connected: bool,
-    was_connected: bool,
-    subscribed: BTreeSet<String>,
-    grafted: BTreeSet<String>,
-    /// The topics of which the peer sent PRUNE or UNSUBSCRIBE: it may have left our mesh at any time since.
-    may_have_left: BTreeSet<String>,
 }
 
 impl Checks {
@@ -250,9 +200,11 @@ impl Checks {
         self.topic(&id.topic).delivered.push(id.number);
         self.messages.entry(id.clone()).or_default().delivered += 1;
         self.delivered.push(id.clone());
+        self.outputs.iter_mut().for_each(|outputs| outputs.on_delivered(id));
     }
 
     pub fn on_output(&mut self, batch: &OutputBatch<ScheduledNetwork>) {
+        self.outputs.iter_mut().for_each(|outputs| outputs.on_output(batch));
         match batch {
             OutputBatch::Broadcast { to, message, lane } if *lane != Lane::Answer => {
                 let id = &message.message_id;

@@ -45,6 +45,7 @@ impl Schedule {
         if !self.has_ended.get() {
             self.checks.borrow_mut().check();
         }
+        self.compare_all().await;
         self.check_tickets();
         self.check_plan(summary);
         self.violations()?;
@@ -119,7 +120,7 @@ impl Schedule {
         let (steps, perils) = (self.plan.steps, std::mem::take(&mut checks.seen_perils));
         let is_kept = steps >= MIN_STEPS && perils.len() >= 2;
         checks.rule(is_kept, || format!("{steps} steps with {perils:?} in place of {:?}", self.plan));
-        summary.lock().expect("the lock is not poisoned").add(steps, &perils);
+        summary.lock().expect("the lock is not poisoned").add(&self.plan, &perils);
     }
 
     fn violations(&self) -> Result<(), String> {

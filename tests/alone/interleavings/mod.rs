@@ -10,6 +10,8 @@ mod network;
 mod perils;
 mod plan;
 mod random;
+mod records;
+mod reference;
 mod schedule;
 mod steps;
 

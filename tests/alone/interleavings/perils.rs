@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     network::{Id, arm_clone, disarm_clone},
-    plan::Peril,
+    plan::{Peril, Plan},
     schedule::Schedule,
     steps::Step,
 };
@@ -19,14 +19,14 @@ impl Schedule {
     /// Runs the step of the plan for a kind of event.
     pub async fn run_planned(&mut self, peril: Peril) {
         match peril {
-            Peril::Batch => self.run_step(Step::Batch).await,
+            Peril::Batch => self.run_step_in_order(Step::Batch).await,
             Peril::Panic => arm_clone(),
-            Peril::Reconnection => self.run_step(Step::Reconnect).await,
-            Peril::Cancellation => self.run_step(Step::Cancel).await,
+            Peril::Reconnection => self.run_step_in_order(Step::Reconnect).await,
+            Peril::Cancellation => self.run_step_in_order(Step::Cancel).await,
             Peril::Shutdown => {
                 // The engine refuses all inputs from now on.
                 self.complete_plan().await;
-                self.run_step(Step::Shutdown).await;
+                self.run_step_in_order(Step::Shutdown).await;
             }
         }
     }
@@ -82,17 +82,19 @@ impl Schedule {
 #[derive(Debug, Default)]
 pub struct Summary {
     schedules: usize,
+    compared: usize,
     fewest_kinds: Option<usize>,
     fewest_steps: Option<usize>,
     pairs: BTreeMap<(Peril, Peril), usize>,
 }
 
 impl Summary {
-    pub fn add(&mut self, steps: usize, perils: &BTreeSet<Peril>) {
+    pub fn add(&mut self, plan: &Plan, perils: &BTreeSet<Peril>) {
         self.schedules += 1;
+        self.compared += usize::from(plan.is_compared);
         let fewest = |known: Option<usize>, new| Some(known.map_or(new, |known| known.min(new)));
         self.fewest_kinds = fewest(self.fewest_kinds, perils.len());
-        self.fewest_steps = fewest(self.fewest_steps, steps);
+        self.fewest_steps = fewest(self.fewest_steps, plan.steps);
         for first in perils {
             for second in perils.range(first..).skip(1) {
                 *self.pairs.entry((*first, *second)).or_default() += 1;
@@ -104,7 +106,8 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kinds, steps) = (self.fewest_kinds.unwrap_or(0), self.fewest_steps.unwrap_or(0));
-        write!(f, "each of {} had at least {steps} steps and {kinds} kinds of events", self.schedules)?;
+        writeln!(f, "each of {} had at least {steps} steps and {kinds} kinds of events", self.schedules)?;
+        write!(f, "{:>7} had the same result as a node", self.compared)?;
         self.pairs
             .iter()
             .try_for_each(|((first, second), count)| write!(f, "\n{count:>7} had {first:?} and {second:?}"))

@@ -27,6 +27,8 @@ pub struct Plan {
     pub arbiters: usize,
     pub peers: u64,
     pub steps: usize,
+    /// Whether the result is compared with that of a `Node`: nothing is lost in a panic, and no verdict awaited.
+    pub is_compared: bool,
     /// The steps at which the kinds of events happen. They also happen at other steps, except a shutdown: the engine
     /// refuses all inputs after it.
     planned: BTreeMap<usize, Peril>,
@@ -45,6 +47,9 @@ impl Plan {
             (false, true) => Validation::Awaited,
             (false, false) => Validation::Immediate,
         };
+        let is_determined = matches!(validation, Validation::Immediate | Validation::Batches);
+        // In the others, heartbeats race.
+        let is_compared = is_determined && !perils.contains(&Peril::Panic) && !random.one_in(3);
         let steps = MIN_STEPS + random.below(30);
         let planned = planned(&perils, steps, random);
         Self {
@@ -54,6 +59,7 @@ impl Plan {
             peers: 3 + random.below(2) as u64,
             steps,
             planned,
+            is_compared,
         }
     }
 

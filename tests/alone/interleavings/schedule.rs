@@ -10,7 +10,8 @@ use std::{
 use actix::Arbiter;
 use actix_gossipsub::{
     AppOutputs, Clock, Limits, LimitsConfig, Mailbox, Mailboxes, ManualClock, P2pInput, P2pMessage,
-    P2pOutputs, PublishTicket, Refused, Worker, protocol::Event,
+    P2pOutputs, PublishTicket, Refused, Worker,
+    protocol::{Event, Timestamp},
 };
 use tokio::{sync::Mutex as AsyncMutex, task::JoinHandle, task::yield_now};
 
@@ -19,11 +20,14 @@ use super::{
     network::{Hook, Hooks, Id, ScheduledNetwork, SharedCell, set_topics_run, take_not_cloned},
     plan::{Peril, Plan},
     random::Random,
+    reference::Reference,
 };
 
 pub const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
 /// Most heartbeats of a schedule before its end: no seen id expires.
 pub const MAX_TICKS: usize = 5;
+/// The time for which messages are collected in a batch.
+pub const BATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// More grants in one drain than any schedule needs.
 const MAX_GRANTS: usize = 20_000;
 
@@ -44,6 +48,7 @@ pub struct Schedule {
     pub hooks: Arc<Hooks>,
     pub clock: Arc<ManualClock>,
     pub checks: SharedCell<Checks>,
+    pub reference: Option<Reference>,
     pub tasks: Vec<Task>,
     pub tickets: Vec<(Id, Rc<PublishTicket<ScheduledNetwork>>)>,
     pub ticks: usize,
@@ -90,14 +95,20 @@ impl Schedule {
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .observer(observer(&events, &hooks));
         if plan.validation.in_batches() {
-            builder = builder.batching(Duration::from_secs(1));
+            builder = builder.batching(BATCH_INTERVAL);
         }
         let joined = if random.one_in(2) { &TOPICS[..1] } else { &TOPICS[..2] };
         let started = builder.start(joined.iter().map(|topic| (*topic).to_owned())).expect("a system runs");
         let mut checks = Checks::default();
         checks.validation = Some(plan.validation);
+        checks.outputs = plan.is_compared.then(Default::default);
         TOPICS.iter().for_each(|topic| drop(checks.topics.insert((*topic).to_owned(), Default::default())));
         joined.iter().for_each(|topic| checks.on_join(topic));
+        let mut reference =
+            plan.is_compared.then(|| Reference::new(plan.validation, LIMITS.with(Limits::clone), seed));
+        for topic in joined {
+            reference.iter_mut().for_each(|reference| reference.join(&(*topic).to_owned(), clock.now()));
+        }
         let mailboxes = Rc::new(started.worker.schedule_mailboxes());
         let (worker, has_ended) = (started.worker.clone(), Rc::<Cell<bool>>::default());
         let has_failed = Rc::clone(&has_ended);
@@ -110,6 +121,7 @@ impl Schedule {
             hooks,
             clock,
             checks: Rc::new(RefCell::new(checks)),
+            reference,
             tasks: Vec::new(),
             tickets: Vec::new(),
             ticks: 0,
@@ -146,8 +158,20 @@ impl Schedule {
     /// Sends an input of the p2p layer. Returns whether the engine accepted it.
     pub fn input(&mut self, input: P2pInput<ScheduledNetwork>) -> bool {
         self.trace(|| format!("    {input:?}"));
+        let copy = self.reference.is_some().then(|| input.clone());
         let accepted = self.call(|worker| worker.p2p_input(input));
-        self.accepted(accepted).is_some()
+        let is_accepted = self.accepted(accepted).is_some();
+        if let (true, Some(input)) = (is_accepted, copy) {
+            self.with_reference(|reference, now| reference.p2p_input(input, now));
+        }
+        is_accepted
+    }
+
+    /// Repeats an input that the engine accepted.
+    pub fn with_reference(&mut self, input: impl FnOnce(&mut Reference, Timestamp)) {
+        if let Some(reference) = &mut self.reference {
+            input(reference, self.clock.now());
+        }
     }
 
     /// Prints what happens, in a replay.

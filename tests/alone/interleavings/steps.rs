@@ -8,6 +8,7 @@ use super::{
     checks::is_repaired,
     network::{HOOKS, Id, ScheduledNetwork, arm_clone, message},
     plan::Peril,
+    reference::Reference,
     schedule::{MAX_TICKS, Schedule, TOPICS},
 };
 
@@ -42,22 +43,19 @@ impl Schedule {
             if self.has_ended.get() {
                 break;
             }
-            let is_late = 2 * step > self.plan.steps;
-            let planned = self.plan.planned(step);
-            let chosen = self.choose(is_late);
-            match planned {
+            match self.plan.planned(step) {
                 Some(peril) => {
-                    self.trace(|| format!("planned: {peril:?}"));
+                    self.trace(|| format!("{step}: planned {peril:?}"));
                     self.run_planned(peril).await;
                 }
                 None => {
-                    self.trace(|| format!("{chosen:?}"));
-                    self.run_step(chosen).await;
+                    let chosen = self.choose(2 * step > self.plan.steps);
+                    self.trace(|| format!("{step}: {chosen:?}"));
+                    self.run_step_in_order(chosen).await;
                 }
             }
             self.run_ready().await;
-            let broken = |broken| format!("at {planned:?} or {chosen:?}: {broken}");
-            self.checks.borrow().violations().map_err(broken)?;
+            self.checks.borrow().violations().map_err(|broken| format!("at step {step}: {broken}"))?;
         }
         Ok(())
     }
@@ -206,7 +204,15 @@ impl Schedule {
         let result = self.call(|worker| worker.app_input(input));
         if self.accepted(result).is_some() {
             let mut checks = self.checks.borrow_mut();
-            if is_join { checks.on_join(&topic) } else { checks.on_leave(&topic) }
+            if is_join {
+                checks.on_join(&topic)
+            } else {
+                checks.on_leave(&topic)
+            }
+            drop(checks);
+            self.with_reference(|reference, now| {
+                if is_join { reference.join(&topic, now) } else { reference.leave(&topic, now) }
+            });
         }
     }
 
@@ -223,6 +229,7 @@ impl Schedule {
         let Some(ticket) = self.accepted(result) else { return };
         let ticket = Rc::new(ticket);
         self.checks.borrow_mut().on_published(&id);
+        self.with_reference(|reference, now| reference.publish(message(&id), now));
         let waiting = Rc::clone(&ticket);
         match self.random.below(3) {
             0 => self.spawn("routed", async move { _ = waiting.routed().await }),
@@ -237,11 +244,13 @@ impl Schedule {
     pub fn tick(&mut self) {
         self.ticks += 1;
         self.clock.advance(Duration::from_millis(100));
+        self.with_reference(Reference::heartbeat);
         let worker = self.worker.clone();
         self.spawn_settling("tick", async move { worker.tick().await });
     }
 
     pub fn process_batch(&mut self) {
+        self.with_reference(Reference::process_batch);
         let worker = self.worker.clone();
         self.spawn_settling("process_batch", async move { worker.process_batch().await });
     }
@@ -290,13 +299,17 @@ impl Schedule {
 
     /// Connects a peer, or disconnects it if it is connected.
     pub async fn reconnect(&mut self, peer: u64) {
+        self.settle_if_compared().await;
         let connected = self.checks.borrow().peers.get(&peer).is_some_and(|peer| peer.connected);
         let disconnection: P2pInput<ScheduledNetwork> = P2pInput::Disconnection { peer };
         if !connected {
             self.connect(peer);
             self.input(P2pInput::message(peer, P2pMessage::subscribe("a".to_owned())));
-        } else if self.input(disconnection) {
-            self.checks.borrow_mut().on_disconnect(peer);
+        } else {
+            if self.input(disconnection) {
+                self.checks.borrow_mut().on_disconnect(peer);
+            }
+            self.settle_if_compared().await;
         }
     }
 
@@ -323,6 +336,7 @@ impl Schedule {
         checks.on_shutdown();
         checks.seen_perils.insert(Peril::Shutdown);
         drop(checks);
+        self.with_reference(Reference::shut_down);
         let worker = self.worker.clone();
         self.spawn("shutdown", async move { worker.shutdown().await });
     }
