@@ -11,7 +11,7 @@ use super::{
     network::{Id, ScheduledNetwork, Validation, validity},
     plan::Peril,
     records::{MessageRecord, PeerRecord, TopicRecord},
-    reference::Outputs,
+    reference::{Outputs, control_kind},
 };
 
 /// The peers whose connections and subscriptions never change. They only send valid messages, so they stay in the mesh.
@@ -35,6 +35,8 @@ pub struct Checks {
     pub unreported: Vec<Id>,
     /// What a compared schedule receives.
     pub outputs: Option<Outputs>,
+    /// What a heartbeat has sent since its start, if nothing else is sent meanwhile.
+    pub heartbeat: Option<Vec<&'static str>>,
     pub p2p_ended: bool,
     pub app_ended: bool,
     /// A stream was dropped: its outputs are not recorded.
@@ -218,6 +220,9 @@ impl Checks {
                 }
             }
             OutputBatch::Output(P2pOutput::OutMessage { to_peer, message }) => {
+                if let Some(heartbeat) = &mut self.heartbeat {
+                    heartbeat.extend(control_kind(message));
+                }
                 self.on_control(*to_peer, message);
             }
             _ => {}
@@ -250,6 +255,14 @@ impl Checks {
         // A restart loses the mesh, and so the PRUNEs.
         let is_kept = is_kept && (!is_mesh_lost || self.restarts(topic) > 0);
         self.rule(is_kept, || format!("{message} is sent to peer {peer} out of order"));
+    }
+
+    /// The ping, the grafts, then the prunes.
+    pub fn check_heartbeat(&mut self) {
+        let sent = self.heartbeat.take().unwrap_or_default();
+        let is_kept =
+            sent.is_sorted_by_key(|kind| ["PING", "GRAFT", "PRUNE"].iter().position(|known| known == kind));
+        self.rule(is_kept, || format!("a heartbeat sends {sent:?}"));
     }
 
     // === The end ===

@@ -63,14 +63,9 @@ impl Outputs {
                 }
             }
             OutputBatch::Output(P2pOutput::OutMessage { to_peer, message }) if STABLE.contains(to_peer) => {
-                let kind = match message {
-                    P2pMessage::Subscribe { .. } => "SUBSCRIBE",
-                    P2pMessage::Unsubscribe { .. } => "UNSUBSCRIBE",
-                    P2pMessage::Graft { .. } => "GRAFT",
-                    P2pMessage::Prune { .. } => "PRUNE",
-                    _ => return,
+                let (Some(kind), Some(topic)) = (control_kind(message), message.topic().cloned()) else {
+                    return;
                 };
-                let topic = message.topic().expect("such a message has a topic").clone();
                 self.control.entry((*to_peer, topic)).or_default().push(kind);
             }
             _ => {}
@@ -87,6 +82,18 @@ impl Outputs {
             self.messages.values_mut().chain(self.delivered.values_mut()).for_each(|numbers| numbers.sort());
         }
         self
+    }
+}
+
+/// PING, SUBSCRIBE, UNSUBSCRIBE, GRAFT or PRUNE.
+pub fn control_kind(message: &P2pMessage<ScheduledNetwork>) -> Option<&'static str> {
+    match message {
+        P2pMessage::Ping => Some("PING"),
+        P2pMessage::Subscribe { .. } => Some("SUBSCRIBE"),
+        P2pMessage::Unsubscribe { .. } => Some("UNSUBSCRIBE"),
+        P2pMessage::Graft { .. } => Some("GRAFT"),
+        P2pMessage::Prune { .. } => Some("PRUNE"),
+        _ => None,
     }
 }
 
@@ -247,12 +254,17 @@ impl Schedule {
         }
         if step == Step::Tick {
             self.compare_state().await;
+            // What is read from now on is of this heartbeat.
+            self.read_streams();
+            self.run_ready().await;
+            self.checks.borrow_mut().heartbeat = Some(Vec::new());
         }
         self.run_step(step).await;
         let is_penalty = self.reference.as_mut().is_some_and(Reference::take_penalty);
         if is_penalty || matches!(step, Step::Tick | Step::Batch) {
             self.settle().await;
         }
+        self.checks.borrow_mut().check_heartbeat();
     }
 
     pub async fn settle_if_compared(&mut self) {

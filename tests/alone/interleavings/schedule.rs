@@ -73,6 +73,7 @@ fn limits() -> Limits<String> {
     limits.extensions = Default::default();
     limits.extensions.idontwant_message_size = 1;
     limits.seen_history_length = MAX_TICKS + 2;
+    limits.heartbeat_ping_interval = 2;
     limits.backoff_cleanup_ticks = 1;
     limits.bounds.reconnect_interval_ticks = 1;
     limits.bounds.shutdown_deadline = Duration::from_secs(3600);
