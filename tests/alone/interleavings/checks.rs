@@ -257,7 +257,8 @@ impl Checks {
         self.rule(is_kept, || format!("{message} is sent to peer {peer} out of order"));
     }
 
-    /// The ping, the grafts, then the prunes.
+    /// The ping, the grafts, then the prunes. Few schedules have grafts and prunes in one heartbeat: only peers with a
+    /// negative score are pruned.
     pub fn check_heartbeat(&mut self) {
         let sent = self.heartbeat.take().unwrap_or_default();
         let is_kept =
