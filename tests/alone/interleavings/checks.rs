@@ -7,7 +7,12 @@ use actix_gossipsub::{
     protocol::{Event, Lane, OutputBatch},
 };
 
-use super::network::{Id, ScheduledNetwork, Validation, validity};
+use super::{
+    network::{Id, ScheduledNetwork, Validation, validity},
+    plan::Peril,
+    records::{MessageRecord, PeerRecord, TopicRecord},
+    reference::{Outputs, control_kind},
+};
 
 /// The peers whose connections and subscriptions never change. They only send valid messages, so they stay in the mesh.
 pub const STABLE: [u64; 2] = [1, 2];
@@ -28,6 +33,10 @@ pub struct Checks {
     pub peers: BTreeMap<u64, PeerRecord>,
     /// Publications that the transport has not reported, one entry a recipient.
     pub unreported: Vec<Id>,
+    /// What a compared schedule receives.
+    pub outputs: Option<Outputs>,
+    /// What a heartbeat has sent since its start, if nothing else is sent meanwhile.
+    pub heartbeat: Option<Vec<&'static str>>,
     pub p2p_ended: bool,
     pub app_ended: bool,
     /// A stream was dropped: its outputs are not recorded.
@@ -35,6 +44,8 @@ pub struct Checks {
     pub shut_down: bool,
     /// A hook panicked: a topic may be about to restart.
     pub has_panicked: bool,
+    /// The kinds of events that have happened.
+    pub seen_perils: BTreeSet<Peril>,
     /// The position of each message in the batches, by the number of the batch.
     batches: usize,
     /// The answers to queries: the topic, whether it has a mesh, and its state when the query was sent.
@@ -42,59 +53,6 @@ pub struct Checks {
     delivered: Vec<Id>,
     /// The restarts of topics; a rule about the state of a topic applies until its first.
     violations: Vec<String>,
-}
-
-#[derive(Debug, Default)]
-pub struct TopicRecord {
-    pub joined: bool,
-    /// The number of joins and leaves of the application.
-    pub commands: usize,
-    leaves: usize,
-    pub restarts: usize,
-    /// The valid messages in the order in which the engine must deliver them if it validates at once.
-    expected: Vec<u64>,
-    delivered: Vec<u64>,
-    /// The forwarded messages by recipient, in order.
-    forwarded: BTreeMap<u64, Vec<u64>>,
-}
-
-#[derive(Debug, Default)]
-pub struct MessageRecord {
-    /// The peers whose copies the engine accepted.
-    senders: BTreeSet<u64>,
-    /// Those whose copies arrived while the topic was joined.
-    senders_while_joined: BTreeSet<u64>,
-    /// The sender of the first copy that arrived while the topic was joined.
-    first_sender: Option<u64>,
-    /// The senders before the verdict: they are sent no copy.
-    senders_before_verdict: BTreeSet<u64>,
-    published: bool,
-    /// The publications that the engine accepted: a restarted topic may publish a message again, and then reports on
-    /// the later publication only.
-    pub publications: usize,
-    must_deliver: bool,
-    /// Its validation panicked or took too long.
-    unvalidated: bool,
-    declined: BTreeSet<u64>,
-    delivered: usize,
-    sent: BTreeMap<u64, usize>,
-    rank: Option<(usize, usize)>,
-}
-
-impl MessageRecord {
-    /// The application should have received the message, and did not.
-    fn is_lost(&self) -> bool {
-        self.must_deliver && self.delivered == 0 && !self.published && !self.unvalidated
-    }
-}
-
-#[derive(Debug, Default)]
-pub struct PeerRecord {
-    pub connected: bool,
-    subscribed: BTreeSet<String>,
-    grafted: BTreeSet<String>,
-    /// The topics of which the peer sent PRUNE or UNSUBSCRIBE: it may have left our mesh at any time since.
-    may_have_left: BTreeSet<String>,
 }
 
 impl Checks {
@@ -179,6 +137,9 @@ impl Checks {
         record.connected = true;
         record.subscribed.clear();
         record.grafted.clear();
+        if std::mem::replace(&mut record.was_connected, true) {
+            self.seen_perils.insert(Peril::Reconnection);
+        }
     }
 
     pub fn on_disconnect(&mut self, peer: u64) {
@@ -191,6 +152,9 @@ impl Checks {
     /// The messages of a batch, in order.
     pub fn on_batch(&mut self, ids: &[Id]) {
         self.batches += 1;
+        if !ids.is_empty() {
+            self.seen_perils.insert(Peril::Batch);
+        }
         for (position, id) in ids.iter().enumerate() {
             self.messages.entry(id.clone()).or_default().rank = Some((self.batches, position));
         }
@@ -209,6 +173,11 @@ impl Checks {
 
     pub fn on_no_verdict(&mut self, ids: &[Id]) {
         ids.iter().for_each(|id| self.messages.entry(id.clone()).or_default().unvalidated = true);
+    }
+
+    pub fn on_panic(&mut self) {
+        self.has_panicked = true;
+        self.seen_perils.insert(Peril::Panic);
     }
 
     pub fn on_event(&mut self, event: &Event<ScheduledNetwork>) {
@@ -233,9 +202,11 @@ impl Checks {
         self.topic(&id.topic).delivered.push(id.number);
         self.messages.entry(id.clone()).or_default().delivered += 1;
         self.delivered.push(id.clone());
+        self.outputs.iter_mut().for_each(|outputs| outputs.on_delivered(id));
     }
 
     pub fn on_output(&mut self, batch: &OutputBatch<ScheduledNetwork>) {
+        self.outputs.iter_mut().for_each(|outputs| outputs.on_output(batch));
         match batch {
             OutputBatch::Broadcast { to, message, lane } if *lane != Lane::Answer => {
                 let id = &message.message_id;
@@ -249,6 +220,9 @@ impl Checks {
                 }
             }
             OutputBatch::Output(P2pOutput::OutMessage { to_peer, message }) => {
+                if let Some(heartbeat) = &mut self.heartbeat {
+                    heartbeat.extend(control_kind(message));
+                }
                 self.on_control(*to_peer, message);
             }
             _ => {}
@@ -281,6 +255,15 @@ impl Checks {
         // A restart loses the mesh, and so the PRUNEs.
         let is_kept = is_kept && (!is_mesh_lost || self.restarts(topic) > 0);
         self.rule(is_kept, || format!("{message} is sent to peer {peer} out of order"));
+    }
+
+    /// The ping, the grafts, then the prunes. Few schedules have grafts and prunes in one heartbeat: only peers with a
+    /// negative score are pruned.
+    pub fn check_heartbeat(&mut self) {
+        let sent = self.heartbeat.take().unwrap_or_default();
+        let is_kept =
+            sent.is_sorted_by_key(|kind| ["PING", "GRAFT", "PRUNE"].iter().position(|known| known == kind));
+        self.rule(is_kept, || format!("a heartbeat sends {sent:?}"));
     }
 
     // === The end ===

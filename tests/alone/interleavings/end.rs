@@ -1,13 +1,18 @@
 //! The end of a schedule: the engine settles, forgets everything, and ends.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use actix_gossipsub::{AppInput, P2pInput};
 
 use super::{
     checks::is_repaired,
     network::disarm_clone,
-    plan::Peril,
+    perils::Summary,
+    plan::{MIN_STEPS, Peril},
     schedule::{MAX_TICKS, Schedule, TOPICS},
 };
 
@@ -16,7 +21,10 @@ const WAIT_FOR_END: [&str; 3] = ["reading the p2p stream", "reading the applicat
 
 impl Schedule {
     /// Checks all rules and ends the engine.
-    pub async fn finish(mut self) -> Result<(), String> {
+    pub async fn finish(mut self, summary: &Mutex<Summary>) -> Result<(), String> {
+        if !self.checks.borrow().shut_down {
+            self.complete_plan().await;
+        }
         self.hooks.arm(None);
         disarm_clone();
         self.read_streams();
@@ -37,7 +45,9 @@ impl Schedule {
         if !self.has_ended.get() {
             self.checks.borrow_mut().check();
         }
+        self.compare_all().await;
         self.check_tickets();
+        self.check_plan(summary);
         self.violations()?;
         self.tickets.clear();
         self.abort_tasks();
@@ -102,6 +112,15 @@ impl Schedule {
             1 => Ok(()),
             owners => Err(format!("the engine is not freed: {owners} owners of its hooks")),
         }
+    }
+
+    /// At least two kinds of events have happened.
+    fn check_plan(&self, summary: &Mutex<Summary>) {
+        let mut checks = self.checks.borrow_mut();
+        let (steps, perils) = (self.plan.steps, std::mem::take(&mut checks.seen_perils));
+        let is_kept = steps >= MIN_STEPS && perils.len() >= 2;
+        checks.rule(is_kept, || format!("{steps} steps with {perils:?} in place of {:?}", self.plan));
+        summary.lock().expect("the lock is not poisoned").add(&self.plan, &perils);
     }
 
     fn violations(&self) -> Result<(), String> {

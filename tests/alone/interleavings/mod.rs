@@ -7,8 +7,11 @@
 mod checks;
 mod end;
 mod network;
+mod perils;
 mod plan;
 mod random;
+mod records;
+mod reference;
 mod schedule;
 mod steps;
 
@@ -22,16 +25,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use perils::Summary;
 use schedule::Schedule;
 
 /// The number of schedules without `GOSSIPSUB_SCHEDULES`. `.ci/run` says how many CI runs, and why.
 const SCHEDULES: u64 = 2_000;
 
 /// Runs one schedule.
-async fn run(seed: u64, is_replay: bool) -> Result<(), String> {
+async fn run(seed: u64, is_replay: bool, summary: &Mutex<Summary>) -> Result<(), String> {
     let mut schedule = Schedule::start(seed, is_replay).await;
     schedule.run_steps().await?;
-    schedule.finish().await
+    schedule.finish(summary).await
 }
 
 /// Reports the seed of a schedule that panics.
@@ -56,6 +60,7 @@ struct Run {
     end: u64,
     is_replay: bool,
     failures: Mutex<BTreeMap<u64, String>>,
+    summary: Mutex<Summary>,
 }
 
 impl Run {
@@ -69,7 +74,7 @@ impl Run {
                     return;
                 }
                 let _report = ReportSeed(seed);
-                if let Err(broken) = run(seed, self.is_replay).await {
+                if let Err(broken) = run(seed, self.is_replay, &self.summary).await {
                     self.failures().insert(seed, broken);
                 }
             }
@@ -90,7 +95,13 @@ fn every_schedule_keeps_the_rules() {
         Some(seed) => (seed, 1),
         None => (0, number("GOSSIPSUB_SCHEDULES").unwrap_or(SCHEDULES)),
     };
-    let run = Run { next: AtomicU64::new(first), end: first + count, is_replay, failures: Mutex::default() };
+    let run = Run {
+        next: AtomicU64::new(first),
+        end: first + count,
+        is_replay,
+        failures: Mutex::default(),
+        summary: Mutex::default(),
+    };
     let started = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -98,6 +109,7 @@ fn every_schedule_keeps_the_rules() {
     });
     let elapsed = started.elapsed().max(Duration::from_millis(1));
     println!("{count} schedules in {elapsed:?}, {:.0} a second", count as f64 / elapsed.as_secs_f64());
+    println!("{}", run.summary.lock().expect("the lock is not poisoned"));
     if let Some((seed, broken)) = run.failures().first_key_value() {
         panic!("{broken}\nreplay it with GOSSIPSUB_SEED={seed}");
     }

@@ -1,9 +1,11 @@
 //! What a schedule contains, by its seed.
 
+use std::collections::BTreeMap;
+
 use super::{network::Validation, random::Random};
 
-/// A kind of event of which each schedule has at least two.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A kind of event. Each schedule has at least two of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Peril {
     Batch,
     Panic,
@@ -11,6 +13,9 @@ pub enum Peril {
     Cancellation,
     Shutdown,
 }
+
+/// The fewest steps of a schedule.
+pub const MIN_STEPS: usize = 20;
 
 const PERILS: [Peril; 5] =
     [Peril::Batch, Peril::Panic, Peril::Reconnection, Peril::Cancellation, Peril::Shutdown];
@@ -22,6 +27,11 @@ pub struct Plan {
     pub arbiters: usize,
     pub peers: u64,
     pub steps: usize,
+    /// Whether the result is compared with that of a `Node`: nothing is lost in a panic, and no verdict awaited.
+    pub is_compared: bool,
+    /// The steps at which the kinds of events happen. They also happen at other steps, except a shutdown: the engine
+    /// refuses all inputs after it.
+    planned: BTreeMap<usize, Peril>,
 }
 
 impl Plan {
@@ -37,16 +47,43 @@ impl Plan {
             (false, true) => Validation::Awaited,
             (false, false) => Validation::Immediate,
         };
+        let is_determined = matches!(validation, Validation::Immediate | Validation::Batches);
+        // In the others, heartbeats race.
+        let is_compared = is_determined && !perils.contains(&Peril::Panic) && !random.one_in(3);
+        let steps = MIN_STEPS + random.below(30);
+        let planned = planned(&perils, steps, random);
         Self {
             perils,
             validation,
             arbiters: 1 + random.below(3),
             peers: 3 + random.below(2) as u64,
-            steps: 20 + random.below(30),
+            steps,
+            planned,
+            is_compared,
         }
+    }
+
+    /// The kind of event that happens at this step.
+    pub fn planned(&self, step: usize) -> Option<Peril> {
+        self.planned.get(&step).copied()
     }
 
     pub fn has(&self, peril: Peril) -> bool {
         self.perils.contains(&peril)
     }
+}
+
+/// A shutdown is in the second half of the steps, and all else in the first.
+fn planned(perils: &[Peril], steps: usize, random: &mut Random) -> BTreeMap<usize, Peril> {
+    let mut planned = BTreeMap::new();
+    let half = steps / 2;
+    for peril in perils {
+        let first = if *peril == Peril::Shutdown { half } else { 0 };
+        let mut step = first + random.below(half);
+        while planned.contains_key(&step) {
+            step = (step + 1) % half;
+        }
+        planned.insert(step, *peril);
+    }
+    planned
 }

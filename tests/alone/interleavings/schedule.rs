@@ -10,7 +10,8 @@ use std::{
 use actix::Arbiter;
 use actix_gossipsub::{
     AppOutputs, Clock, Limits, LimitsConfig, Mailbox, Mailboxes, ManualClock, P2pInput, P2pMessage,
-    P2pOutputs, PublishTicket, Refused, Worker, protocol::Event,
+    P2pOutputs, PublishTicket, Refused, Worker,
+    protocol::{Event, Timestamp},
 };
 use tokio::{sync::Mutex as AsyncMutex, task::JoinHandle, task::yield_now};
 
@@ -19,11 +20,14 @@ use super::{
     network::{Hook, Hooks, Id, ScheduledNetwork, SharedCell, set_topics_run, take_not_cloned},
     plan::{Peril, Plan},
     random::Random,
+    reference::Reference,
 };
 
 pub const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
 /// Most heartbeats of a schedule before its end: no seen id expires.
 pub const MAX_TICKS: usize = 5;
+/// The time for which messages are collected in a batch.
+pub const BATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// More grants in one drain than any schedule needs.
 const MAX_GRANTS: usize = 20_000;
 
@@ -44,9 +48,12 @@ pub struct Schedule {
     pub hooks: Arc<Hooks>,
     pub clock: Arc<ManualClock>,
     pub checks: SharedCell<Checks>,
+    pub reference: Option<Reference>,
     pub tasks: Vec<Task>,
     pub tickets: Vec<(Id, Rc<PublishTicket<ScheduledNetwork>>)>,
     pub ticks: usize,
+    /// The messages that only [`complete_plan`](Self::complete_plan) sends.
+    pub new_messages: u64,
     pub p2p: Stream<P2pOutputs<ScheduledNetwork>>,
     pub app: Stream<AppOutputs<ScheduledNetwork>>,
     events: Arc<Mutex<Vec<Event<ScheduledNetwork>>>>,
@@ -66,6 +73,7 @@ fn limits() -> Limits<String> {
     limits.extensions = Default::default();
     limits.extensions.idontwant_message_size = 1;
     limits.seen_history_length = MAX_TICKS + 2;
+    limits.heartbeat_ping_interval = 2;
     limits.backoff_cleanup_ticks = 1;
     limits.bounds.reconnect_interval_ticks = 1;
     limits.bounds.shutdown_deadline = Duration::from_secs(3600);
@@ -88,14 +96,20 @@ impl Schedule {
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .observer(observer(&events, &hooks));
         if plan.validation.in_batches() {
-            builder = builder.batching(Duration::from_secs(1));
+            builder = builder.batching(BATCH_INTERVAL);
         }
         let joined = if random.one_in(2) { &TOPICS[..1] } else { &TOPICS[..2] };
         let started = builder.start(joined.iter().map(|topic| (*topic).to_owned())).expect("a system runs");
         let mut checks = Checks::default();
         checks.validation = Some(plan.validation);
+        checks.outputs = plan.is_compared.then(Default::default);
         TOPICS.iter().for_each(|topic| drop(checks.topics.insert((*topic).to_owned(), Default::default())));
         joined.iter().for_each(|topic| checks.on_join(topic));
+        let mut reference =
+            plan.is_compared.then(|| Reference::new(plan.validation, LIMITS.with(Limits::clone), seed));
+        for topic in joined {
+            reference.iter_mut().for_each(|reference| reference.join(&(*topic).to_owned(), clock.now()));
+        }
         let mailboxes = Rc::new(started.worker.schedule_mailboxes());
         let (worker, has_ended) = (started.worker.clone(), Rc::<Cell<bool>>::default());
         let has_failed = Rc::clone(&has_ended);
@@ -108,9 +122,11 @@ impl Schedule {
             hooks,
             clock,
             checks: Rc::new(RefCell::new(checks)),
+            reference,
             tasks: Vec::new(),
             tickets: Vec::new(),
             ticks: 0,
+            new_messages: 0,
             p2p: Rc::new(AsyncMutex::new(Some(started.p2p))),
             app: Rc::new(AsyncMutex::new(Some(started.app))),
             events,
@@ -143,8 +159,20 @@ impl Schedule {
     /// Sends an input of the p2p layer. Returns whether the engine accepted it.
     pub fn input(&mut self, input: P2pInput<ScheduledNetwork>) -> bool {
         self.trace(|| format!("    {input:?}"));
+        let copy = self.reference.is_some().then(|| input.clone());
         let accepted = self.call(|worker| worker.p2p_input(input));
-        self.accepted(accepted).is_some()
+        let is_accepted = self.accepted(accepted).is_some();
+        if let (true, Some(input)) = (is_accepted, copy) {
+            self.with_reference(|reference, now| reference.p2p_input(input, now));
+        }
+        is_accepted
+    }
+
+    /// Repeats an input that the engine accepted.
+    pub fn with_reference(&mut self, input: impl FnOnce(&mut Reference, Timestamp)) {
+        if let Some(reference) = &mut self.reference {
+            input(reference, self.clock.now());
+        }
     }
 
     /// Prints what happens, in a replay.
@@ -235,6 +263,7 @@ impl Schedule {
         if !self.tasks.is_empty() {
             let task = self.tasks.swap_remove(self.random.below(self.tasks.len()));
             task.handle.abort();
+            self.checks.borrow_mut().seen_perils.insert(Peril::Cancellation);
         }
     }
 
@@ -277,12 +306,12 @@ impl Schedule {
         self.hooks.take_batches().iter().for_each(|batch| checks.on_batch(batch));
         for injected in self.hooks.take_injected() {
             self.trace(|| format!("    {injected:?}"));
-            checks.has_panicked = true;
+            checks.on_panic();
             checks.on_no_verdict(&injected.1);
         }
         if let Some(id) = take_not_cloned() {
             self.trace(|| format!("    the clone of {id:?} panics"));
-            checks.has_panicked = true;
+            checks.on_panic();
             checks.on_no_verdict(&[id]);
         }
         checks.check_answers();

@@ -8,12 +8,13 @@ use super::{
     checks::is_repaired,
     network::{HOOKS, Id, ScheduledNetwork, arm_clone, message},
     plan::Peril,
+    reference::Reference,
     schedule::{MAX_TICKS, Schedule, TOPICS},
 };
 
 /// The kinds of steps with their weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+pub enum Step {
     Grant,
     Verdict,
     Copy,
@@ -42,12 +43,19 @@ impl Schedule {
             if self.has_ended.get() {
                 break;
             }
-            let is_late = 2 * step > self.plan.steps;
-            let chosen = self.choose(is_late);
-            self.trace(|| format!("{chosen:?}"));
-            self.run_step(chosen).await;
+            match self.plan.planned(step) {
+                Some(peril) => {
+                    self.trace(|| format!("{step}: planned {peril:?}"));
+                    self.run_planned(peril).await;
+                }
+                None => {
+                    let chosen = self.choose(2 * step > self.plan.steps);
+                    self.trace(|| format!("{step}: {chosen:?}"));
+                    self.run_step_in_order(chosen).await;
+                }
+            }
             self.run_ready().await;
-            self.checks.borrow().violations().map_err(|broken| format!("at {chosen:?}: {broken}"))?;
+            self.checks.borrow().violations().map_err(|broken| format!("at step {step}: {broken}"))?;
         }
         Ok(())
     }
@@ -73,7 +81,7 @@ impl Schedule {
             (Step::Cancel, has(Peril::Cancellation, 8)),
             (Step::DropStream, if is_late { has(Peril::Cancellation, 1) } else { 0 }),
             (Step::ValidationTimeout, has(Peril::Cancellation, 1)),
-            (Step::Shutdown, if is_late { has(Peril::Shutdown, 6) } else { 0 }),
+            (Step::Shutdown, if self.checks.borrow().shut_down { 6 } else { 0 }),
         ];
         let mut chosen = self.random.below(weights.iter().map(|(_, weight)| weight).sum());
         let mut steps = weights.iter();
@@ -86,7 +94,7 @@ impl Schedule {
         }
     }
 
-    async fn run_step(&mut self, step: Step) {
+    pub async fn run_step(&mut self, step: Step) {
         match step {
             Step::Grant => drop(self.grant_one().await),
             Step::Verdict => drop(self.resolve_one().await),
@@ -115,7 +123,10 @@ impl Schedule {
                     self.hooks.arm(Some(hook));
                 }
             }
-            Step::Reconnect => self.reconnect(),
+            Step::Reconnect => {
+                let peer = self.unstable_peer();
+                self.reconnect(peer).await;
+            }
             Step::Cancel => {
                 self.cancel_one();
                 if self.random.one_in(2) {
@@ -152,9 +163,13 @@ impl Schedule {
             // These peers send nothing invalid.
             id.number += 1;
         }
-        let input = P2pInput::message(peer, P2pMessage::FullMessage(message(&id).into()));
+        self.copy_of(peer, &id);
+    }
+
+    pub fn copy_of(&mut self, peer: u64, id: &Id) {
+        let input = P2pInput::message(peer, P2pMessage::FullMessage(message(id).into()));
         if self.input(input) {
-            self.checks.borrow_mut().on_copy(peer, &id);
+            self.checks.borrow_mut().on_copy(peer, id);
         }
     }
 
@@ -189,7 +204,15 @@ impl Schedule {
         let result = self.call(|worker| worker.app_input(input));
         if self.accepted(result).is_some() {
             let mut checks = self.checks.borrow_mut();
-            if is_join { checks.on_join(&topic) } else { checks.on_leave(&topic) }
+            if is_join {
+                checks.on_join(&topic)
+            } else {
+                checks.on_leave(&topic)
+            }
+            drop(checks);
+            self.with_reference(|reference, now| {
+                if is_join { reference.join(&topic, now) } else { reference.leave(&topic, now) }
+            });
         }
     }
 
@@ -206,6 +229,7 @@ impl Schedule {
         let Some(ticket) = self.accepted(result) else { return };
         let ticket = Rc::new(ticket);
         self.checks.borrow_mut().on_published(&id);
+        self.with_reference(|reference, now| reference.publish(message(&id), now));
         let waiting = Rc::clone(&ticket);
         match self.random.below(3) {
             0 => self.spawn("routed", async move { _ = waiting.routed().await }),
@@ -220,11 +244,13 @@ impl Schedule {
     pub fn tick(&mut self) {
         self.ticks += 1;
         self.clock.advance(Duration::from_millis(100));
+        self.with_reference(Reference::heartbeat);
         let worker = self.worker.clone();
         self.spawn_settling("tick", async move { worker.tick().await });
     }
 
     pub fn process_batch(&mut self) {
+        self.with_reference(Reference::process_batch);
         let worker = self.worker.clone();
         self.spawn_settling("process_batch", async move { worker.process_batch().await });
     }
@@ -271,20 +297,27 @@ impl Schedule {
         }
     }
 
-    fn reconnect(&mut self) {
-        let peer = self.unstable_peer();
+    /// Connects a peer, or disconnects it if it is connected.
+    pub async fn reconnect(&mut self, peer: u64) {
+        self.settle_if_compared().await;
         let connected = self.checks.borrow().peers.get(&peer).is_some_and(|peer| peer.connected);
         let disconnection: P2pInput<ScheduledNetwork> = P2pInput::Disconnection { peer };
         if !connected {
             self.connect(peer);
             self.input(P2pInput::message(peer, P2pMessage::subscribe("a".to_owned())));
-        } else if self.input(disconnection) {
-            self.checks.borrow_mut().on_disconnect(peer);
+        } else {
+            if self.input(disconnection) {
+                self.checks.borrow_mut().on_disconnect(peer);
+            }
+            self.settle_if_compared().await;
         }
     }
 
     fn drop_stream(&mut self) {
-        self.checks.borrow_mut().stream_dropped = true;
+        let mut checks = self.checks.borrow_mut();
+        checks.stream_dropped = true;
+        checks.seen_perils.insert(Peril::Cancellation);
+        drop(checks);
         let app = self.random.one_in(2);
         // The tasks that read the stream have it while they wait.
         self.stop_reading();
@@ -299,7 +332,11 @@ impl Schedule {
     }
 
     fn shut_down(&mut self) {
-        self.checks.borrow_mut().on_shutdown();
+        let mut checks = self.checks.borrow_mut();
+        checks.on_shutdown();
+        checks.seen_perils.insert(Peril::Shutdown);
+        drop(checks);
+        self.with_reference(Reference::shut_down);
         let worker = self.worker.clone();
         self.spawn("shutdown", async move { worker.shutdown().await });
     }
