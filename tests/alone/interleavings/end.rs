@@ -81,6 +81,8 @@ impl Schedule {
             // A panic loses a leave.
             let is_known = checks.has_panicked && !is_repaired("A13");
             checks.rule(left.is_empty() || is_known, || format!("the engine keeps {left:?}"));
+            let charged = worker.message_budget().used();
+            checks.rule(charged == 0, || format!("{charged} bytes are still charged for messages"));
         });
         self.drain().await;
         self.check_tasks(&WAIT_FOR_END[..2]);
