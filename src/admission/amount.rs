@@ -48,23 +48,22 @@ impl ItemsAndBytes {
     }
 }
 
-/// An [`ItemsAndBytes`] that threads share. Its operations have one order with those of
-/// [`Admission`](super::Admission) about waiting tasks.
+/// An [`ItemsAndBytes`] that threads share.
 #[derive(Debug, Default)]
 pub(super) struct AtomicItemsAndBytes(AtomicU64);
 
 impl AtomicItemsAndBytes {
     /// Adds `more` and returns the sum.
     pub(super) fn add(&self, more: ItemsAndBytes) -> ItemsAndBytes {
-        ItemsAndBytes(self.0.fetch_add(more.0, Ordering::SeqCst)).plus(more)
+        ItemsAndBytes(self.0.fetch_add(more.0, Ordering::AcqRel)).plus(more)
     }
 
     /// Subtracts `less`. The caller guarantees that there is as much.
     pub(super) fn remove(&self, less: ItemsAndBytes) {
-        self.0.fetch_sub(less.0, Ordering::SeqCst);
+        self.0.fetch_sub(less.0, Ordering::AcqRel);
     }
 
     pub(super) fn amount(&self) -> ItemsAndBytes {
-        ItemsAndBytes(self.0.load(Ordering::SeqCst))
+        ItemsAndBytes(self.0.load(Ordering::Acquire))
     }
 }

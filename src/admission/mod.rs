@@ -8,10 +8,7 @@ pub(crate) mod charge;
 pub(crate) mod refused;
 pub(crate) mod totals;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 use tokio::sync::Notify;
@@ -35,8 +32,6 @@ pub(crate) struct Admission {
     /// its own.
     total: CachePadded<AtomicItemsAndBytes>,
     released: Notify,
-    /// The number of tasks in [`CreditOwner::ready`]: without one nobody is notified, which takes a lock.
-    waiting: AtomicUsize,
 }
 
 /// Counts the queued inputs and held messages of one connection, or of all peers without a connection together.
@@ -113,7 +108,6 @@ impl Admission {
             fair_share_above_bytes: max_bytes.div_ceil(2),
             total: CachePadded::default(),
             released: Notify::new(),
-            waiting: AtomicUsize::new(0),
         }
     }
 
@@ -166,11 +160,7 @@ impl Admission {
     pub(crate) fn release(&self, inputs: ItemsAndBytes) {
         if inputs != ItemsAndBytes::default() {
             self.total.remove(inputs);
-            // In one order with `Waiting::new` and the check that follows it: either this finds the waiting task, or the task
-            // finds the room.
-            if self.waiting.load(Ordering::SeqCst) > 0 {
-                self.notify_waiters();
-            }
+            self.notify_waiters();
         }
     }
 
@@ -182,22 +172,6 @@ impl Admission {
     /// Lets all tasks in [`CreditOwner::ready`] return: the engine has ended.
     pub(crate) fn close(&self) {
         self.released.notify_waiters();
-    }
-}
-
-/// A task that waits for room.
-struct Waiting<'a>(&'a Admission);
-
-impl<'a> Waiting<'a> {
-    fn new(admission: &'a Admission) -> Self {
-        admission.waiting.fetch_add(1, Ordering::SeqCst);
-        Self(admission)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -246,7 +220,6 @@ impl CreditOwner {
         ended: impl Fn() -> bool,
     ) {
         let admission = &self.admission;
-        let _waiting = Waiting::new(admission);
         let has_room = || admission.check(self, admission.queued(), bytes, peers()).is_ok();
         loop {
             // Made before the check: it completes after any later release, so that none in between is missed.

@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 pub struct Bounds {
     /// Number of inputs that are queued, of all peers together. Further inputs are refused. At most 2^22.
     pub max_input_items: usize,
-    /// Size of the queued inputs, and of the messages that the engine holds until they have a verdict and both streams are
-    /// read. Further inputs are refused. Publications have their own: as much, and at most 7/8 of `max_output_bytes`. At most 2^38.
+    /// Size of the queued inputs, and of the messages that the engine keeps until they have a verdict and both streams are
+    /// read. Further inputs are refused. Publications have a limit of their own: as much, and at most 7/8 of
+    /// `max_output_bytes`. At most 2^38.
     pub max_input_bytes: usize,
     /// Number of parked messages (of unknown validity, tried again at each heartbeat). Further ones are dropped.
     pub max_parked_messages: usize,
