@@ -1,6 +1,6 @@
 //! These tests check the ordering guarantees that `actors/mod.rs` documents.
 
-use actix_gossipsub::{P2pMessage, P2pOutput, plain::PlainNetwork, protocol::OutputBatch};
+use actix_gossipsub::{P2pMessage, P2pOutput, Worker, plain::PlainNetwork, protocol::OutputBatch};
 
 use crate::support::*;
 
@@ -145,6 +145,32 @@ fn a_query_is_answered_after_the_join_before_it() {
         engine.worker.app_input(join("a")).expect("the input is accepted");
         let mesh = engine.worker.mesh_of(&"a".to_owned()).await.expect("the engine runs");
         assert_eq!(mesh, Some(vec![]));
+        engine.worker.shutdown().await;
+    });
+}
+
+/// A topic reports its deliveries when the engine settles. One that is handled right behind that report is not lost.
+#[test]
+fn a_delivery_that_arrives_while_the_engine_settles_is_in_the_next_settled_state() {
+    run(async {
+        let builder = Worker::builder(PlainNetwork::new(), limits()).arbiters(0).manual();
+        let engine = start(builder, &["a"]);
+        engine.worker.p2p_input(connect(1)).expect("the input is accepted");
+        engine.worker.p2p_input(graft(1, "a")).expect("the input is accepted");
+        engine.worker.settle().await;
+        engine.worker.p2p_input(message(1, "a", 1)).expect("the input is accepted");
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        let mut settled = std::pin::pin!(engine.worker.settle());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        // It asks the topic for its deliveries. The next message is queued behind that.
+        assert!(settled.as_mut().poll(&mut context).is_pending());
+        engine.worker.p2p_input(message(1, "a", 2)).expect("the input is accepted");
+        settled.await;
+        engine.worker.settle().await;
+        let view = engine.worker.state().await.expect("the engine runs");
+        assert_eq!(view.scores[&1].topics["a"].first, 2.0);
         engine.worker.shutdown().await;
     });
 }

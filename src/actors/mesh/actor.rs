@@ -182,7 +182,11 @@ impl<N: Network> RunningTopic<N> {
                 self.record_delivered(&outbox.app[before..]);
             }
             TopicItem::Command(command) => self.execute(command, outbox),
-            TopicItem::FlushDeliveryCounts => self.state.flush_delivery_counts(outbox),
+            TopicItem::FlushDeliveryCounts => {
+                // The sender has taken the list: a delivery that follows must be in the next one.
+                self.in_flush_list = false;
+                self.state.flush_delivery_counts(outbox);
+            }
             TopicItem::Retire => self.retire(run),
             TopicItem::Stop => self.stop(),
         }
