@@ -192,8 +192,7 @@ impl<N: Network> Shared<N> {
     ) {
         let blocked = reason == DropReason::PeerQueueFull;
         let (topic, ids) = messages;
-        let sized = |id: &N::MessageId| (id.clone(), MissedMessages::id_bytes(id, &self.network));
-        let ids: Vec<_> = ids.iter().map(sized).collect();
+        let ids = MissedMessages::sized(ids, &self.network);
         let forgotten = self.directory.insert_missed(peer, (topic, &ids), blocked, &self.limits);
         if forgotten > 0 {
             self.metrics.output_dropped(Lane::Gossip, reason, forgotten);

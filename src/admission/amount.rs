@@ -1,4 +1,5 @@
-//! An amount of inputs and held messages: their number and their bytes, packed into 64 bits so that one atomic operation changes both.
+//! An amount of inputs and held messages: their number and their bytes, packed into 64 bits so that one atomic operation
+//! changes both.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -269,7 +269,7 @@ impl<N: Network> Directory<N> {
 
     // === IDONTWANT ===
 
-    /// Adds the ids of an IDONTWANT, each with its [bytes](PeerIDontWant::id_bytes), of a connected peer that has passed
+    /// Adds the ids of an IDONTWANT, each with its [bytes](PeerIDontWant::sized), of a connected peer that has passed
     /// [`check_idontwant`](crate::protocol::peers::idontwant::check_idontwant).
     pub(crate) fn insert_idontwant(
         &self,

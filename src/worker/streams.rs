@@ -28,8 +28,8 @@ use crate::{
 /// [`Lane`](crate::protocol::output::Lane) the items have the order of the engine's decisions; items of a more urgent
 /// lane come first.
 ///
-/// With more than `bounds.max_output_items` unread items, or `bounds.max_output_bytes`, the engine drops the least urgent ones and counts them. It never
-/// drops control messages. If the stream is dropped, the outputs are dropped too: metrics count them, and a
+/// With more than `bounds.max_output_items` unread items, or `bounds.max_output_bytes`, the engine drops the least urgent
+/// ones and counts them. It never drops control messages. If the stream is dropped, the outputs are dropped too: metrics count them, and a
 /// [`PublishTicket`](super::PublishTicket) reports [`DropReason::StreamClosed`].
 ///
 /// Gossip and control messages are for one connection. After its end they are skipped and counted
@@ -44,8 +44,8 @@ pub struct P2pOutputs<N: Network> {
 }
 
 /// The valid messages of the joined topics: a stream. The engine drops none of them. While `bounds.max_output_items` or
-/// `bounds.max_output_bytes` are unread it refuses full messages of peers. If the stream is dropped, the engine discards the messages and goes on to
-/// forward them: that is how a node relays topics without reading them.
+/// `bounds.max_output_bytes` are unread it refuses full messages of peers. If the stream is dropped, the engine discards the
+/// messages and goes on to forward them: that is how a node relays topics without reading them.
 pub struct AppOutputs<N: Network> {
     shared: Arc<Shared<N>>,
     _lifetime: Arc<Lifetime<N>>,
@@ -162,10 +162,6 @@ impl<N: Network> P2pOutputs<N> {
     /// Resolves an output that is read. What is for closed connections is left out and counted; returns `None` if nothing
     /// remains. Announcements go to `expanded`.
     fn resolve(&mut self, output: PendingOutput<N>) -> Option<OutputBatch<N>> {
-        // Most outputs are full messages, whose recipients are known.
-        if let PendingOutput::Broadcast { to, message, lane, .. } = output {
-            return Some(OutputBatch::Broadcast { to, message, lane });
-        }
         let (lane, intended) = (output.lane(), output.count());
         let joined = !matches!(output, PendingOutput::Announcement { joined: false, .. });
         let Self { shared, announcements, expanded, .. } = self;

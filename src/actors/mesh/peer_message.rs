@@ -70,8 +70,7 @@ pub(crate) fn handle_idontwant<N: Network>(
     let count = ids.len();
     let outcome = match check_idontwant(status, &shared.limits) {
         Ok(()) => {
-            let sized = |id| (PeerIDontWant::id_bytes(&id, &shared.network), id);
-            let ids = ids.into_iter().map(sized).map(|(bytes, id)| (id, bytes)).collect();
+            let ids = PeerIDontWant::sized(ids, &shared.network);
             shared.directory.insert_idontwant(peer, ids, &shared.limits)
         }
         Err(refused) => refused,

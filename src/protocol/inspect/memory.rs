@@ -69,23 +69,22 @@ const QUEUED: usize = 128;
 impl MemoryBound {
     /// The sum of all parts.
     pub fn total(&self) -> usize {
-        let Self { inputs, publications, outputs, history, seen, invalid, backoffs, peer_ids, .. } = *self;
-        let Self { connections, subscriptions, scores, topics, fixed, .. } = *self;
-        [
-            inputs,
-            publications,
-            outputs,
-            history,
-            seen,
-            invalid,
-            backoffs,
-            peer_ids,
-            connections,
-            subscriptions,
-        ]
-        .into_iter()
-        .chain([scores, topics, fixed])
-        .fold(0, usize::saturating_add)
+        let parts = [
+            self.inputs,
+            self.publications,
+            self.outputs,
+            self.history,
+            self.seen,
+            self.invalid,
+            self.backoffs,
+            self.peer_ids,
+            self.connections,
+            self.subscriptions,
+            self.scores,
+            self.topics,
+            self.fixed,
+        ];
+        parts.into_iter().fold(0, usize::saturating_add)
     }
 }
 

@@ -286,8 +286,7 @@ impl<N: Network> Node<N> {
         }
         let make = || PeerIDontWant::new(&self.limits, &self.totals);
         let idontwant = self.idontwant.entry(peer.clone()).or_insert_with(make);
-        let sized = ids.into_iter().map(|id| (PeerIDontWant::id_bytes(&id, &self.network), id));
-        idontwant.insert(sized.map(|(bytes, id)| (id, bytes)).collect(), &self.limits)
+        idontwant.insert(PeerIDontWant::sized(ids, &self.network), &self.limits)
     }
 
     /// Handles a full message of a peer.

@@ -2,6 +2,7 @@
 
 use super::{Node, peer_view::SettledPeerView};
 use crate::{
+    admission::totals::Remembered,
     network::Network,
     protocol::{
         exchange::Context,
@@ -42,9 +43,7 @@ impl<N: Network> Node<N> {
         };
         footprint.peer_idontwant = self.idontwant.values().map(PeerIDontWant::len).sum();
         footprint.missed = self.missed.values().map(MissedMessages::len).sum();
-        let missed_bytes = self.missed.values().map(MissedMessages::bytes).sum::<usize>();
-        footprint.peer_ids_bytes =
-            missed_bytes + self.idontwant.values().map(PeerIDontWant::bytes).sum::<usize>();
+        footprint.peer_ids_bytes = self.totals.used(Remembered::PeerIds);
         self.topics.iter().for_each(|state| footprint += state.footprint());
         footprint
     }

@@ -25,8 +25,7 @@ impl<N: Network> Node<N> {
         if max == 0 || ids.is_empty() || self.peers.connection_id(peer).is_none() {
             return 0;
         }
-        let sized = |id: &N::MessageId| (id.clone(), MissedMessages::id_bytes(id, &self.network));
-        let ids: Vec<_> = ids.iter().map(sized).collect();
+        let ids = MissedMessages::sized(ids, &self.network);
         let missed = self.missed.entry(peer.clone()).or_insert_with(|| MissedMessages::new(&self.totals));
         missed.set_room(0);
         missed.insert(topic, &ids, &self.limits)

@@ -107,24 +107,7 @@ impl<N: Network> PendingOutput<N> {
 
     /// Resolves connection ids to peers, and expands announcements. `open`: the open connections; it is called only if the
     /// output needs them. Closed connections are left out. Returns `None` if the output has no recipient any more.
-    #[inline]
     pub(crate) fn resolve<I: Deref<Target = ConnectionIndex<N::Peer>>>(
-        self,
-        announcements: &mut Announcements<N>,
-        open: impl FnOnce() -> I,
-        is_connected: impl FnOnce(&N::Peer) -> bool,
-    ) -> Option<Resolved<N>> {
-        // Most outputs are full messages, which are resolved already.
-        match self {
-            Self::Broadcast { to, message, lane, .. } => {
-                Some(Resolved::Batch(OutputBatch::Broadcast { to, message, lane }))
-            }
-            other => other.resolve_connections(announcements, open, is_connected),
-        }
-    }
-
-    #[inline(never)]
-    fn resolve_connections<I: Deref<Target = ConnectionIndex<N::Peer>>>(
         self,
         announcements: &mut Announcements<N>,
         open: impl FnOnce() -> I,

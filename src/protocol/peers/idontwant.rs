@@ -46,12 +46,16 @@ impl<N: Network> PeerIDontWant<N> {
         Self { ids, share: totals.share(Remembered::PeerIds), received_this_heartbeat: 0 }
     }
 
-    /// The bytes that an id takes here.
-    pub(crate) fn id_bytes(id: &N::MessageId, network: &Hooks<N>) -> usize {
-        TimeCache::<N::MessageId, usize>::ENTRY + 2 * network.message_id_size(id)
+    /// Ids with the bytes that each takes here. Asks the application, so it must be called without a lock.
+    pub(crate) fn sized(ids: Vec<N::MessageId>, network: &Hooks<N>) -> Vec<(N::MessageId, usize)> {
+        let sized = |id| {
+            let bytes = TimeCache::<N::MessageId, usize>::ENTRY + 2 * network.message_id_size(&id);
+            (id, bytes)
+        };
+        ids.into_iter().map(sized).collect()
     }
 
-    /// Adds ids of an accepted IDONTWANT with their [bytes](Self::id_bytes), at most `max_idontwant_per_heartbeat` in a heartbeat, and as far as the peer's share
+    /// Adds ids of an accepted IDONTWANT with their [bytes](Self::sized), at most `max_idontwant_per_heartbeat` in a heartbeat, and as far as the peer's share
     /// of the bytes has room.
     pub(crate) fn insert<T>(
         &mut self,
@@ -93,10 +97,6 @@ impl<N: Network> PeerIDontWant<N> {
 
     pub(crate) fn len(&self) -> usize {
         self.ids.len()
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.share.bytes()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

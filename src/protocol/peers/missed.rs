@@ -47,12 +47,12 @@ impl<N: Network> MissedMessages<N> {
         Self { order, known, share: totals.share(Remembered::PeerIds), room: usize::MAX, offered }
     }
 
-    /// The bytes that an id takes here.
-    pub(crate) fn id_bytes(id: &N::MessageId, network: &Hooks<N>) -> usize {
-        Self::ENTRY + 2 * network.message_id_size(id)
+    /// Ids with the bytes that each takes here. Asks the application, so it must be called without a lock.
+    pub(crate) fn sized(ids: &[N::MessageId], network: &Hooks<N>) -> Vec<(N::MessageId, usize)> {
+        ids.iter().map(|id| (id.clone(), Self::ENTRY + 2 * network.message_id_size(id))).collect()
     }
 
-    /// Stores ids of one topic, each with its [bytes](Self::id_bytes). Returns how many were dropped, the oldest first, because more than
+    /// Stores ids of one topic, each with its [bytes](Self::sized). Returns how many were dropped, the oldest first, because more than
     /// `max_missed_ids_per_peer` are stored or the peer's share of the bytes has no room.
     pub(crate) fn insert(
         &mut self,
@@ -146,10 +146,6 @@ impl<N: Network> MissedMessages<N> {
 
     pub(crate) fn len(&self) -> usize {
         self.order.len()
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.share.bytes()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
