@@ -122,7 +122,8 @@ fn bytes_of_a_subscription(peers: u64, topics: u64) -> (usize, usize) {
                 let name = format!("{:010}", number / peers);
                 let input = P2pInput::message(number % peers, input(name));
                 worker.p2p_input(input).expect("the input is accepted");
-                if number % 1000 == 999 {
+                // Queues that grow by as many inputs keep far less than the test allows, however the threads run.
+                if number % 100 == 99 {
                     worker.settle().await;
                 }
             }
@@ -152,10 +153,10 @@ fn bytes_of_a_subscription(peers: u64, topics: u64) -> (usize, usize) {
 fn a_topic_that_nobody_joined_costs_100_bytes_a_subscriber() {
     for (peers, topics) in [(1, 65_000), (100, 2000)] {
         let (bytes, kept) = bytes_of_a_subscription(peers, topics);
-        println!("{peers} peers, {topics} topics: {bytes} bytes a subscription");
+        println!("{peers} peers, {topics} topics: {bytes} bytes a subscription, {kept} bytes kept");
         assert!(bytes <= 100 + 10, "{bytes} bytes for each of {topics} topics of {peers} peers");
         // Queues keep some capacity.
-        assert!(kept < 200_000, "{kept} bytes are kept after all have unsubscribed");
+        assert!(kept < 100_000, "{kept} bytes are kept after all have unsubscribed");
     }
 }
 
