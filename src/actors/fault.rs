@@ -1,4 +1,13 @@
-//! How an engine ends.
+//! Why an engine does not start, and how it ends.
+
+/// Why an engine could not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The operating system refused a thread.
+    #[error("the threads of the engine can't be started: the operating system refuses another thread")]
+    Threads,
+}
 
 /// The engine has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use actix::{ArbiterHandle, System};
+use actix::ArbiterHandle;
 use crossbeam_utils::CachePadded;
 use tokio::sync::watch;
 
@@ -22,7 +22,7 @@ use crate::{
     actors::{
         arbiter::{actor::ArbiterActor, mailbox::ArbiterMailboxes},
         diagnostics::{health::HeartbeatMonitor, journal::EventLog, report_limit::ReportLimit},
-        fault::EngineError,
+        fault::{EngineError, StartError},
         heartbeat::actor::HeartbeatActor,
         inbox::{BusyCount, Inbox},
         pool::{Arbiters, Pool},
@@ -88,17 +88,6 @@ pub struct Started<N: Network> {
     pub app: AppOutputs<N>,
 }
 
-/// Why an engine could not start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The calling thread has no actix system, which actors need.
-    #[error(
-        "no actix System runs on this thread: start the engine inside `#[actix::main]` or `System::new().block_on(..)`"
-    )]
-    NoSystem,
-}
-
 impl<N: Network> WorkerBuilder<N> {
     pub(super) fn new(network: N, limits: Limits<N::Topic>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -130,8 +119,9 @@ impl<N: Network> WorkerBuilder<N> {
         self
     }
 
-    /// Runs the engine on this number of own threads, by default one a core. With 0 it runs on the arbiter that starts
-    /// it: paused tokio time works only there.
+    /// Runs the engine on this number of own threads, by default one a core. They are arbiters of the caller's actix
+    /// system or, if the caller has none, as under `#[tokio::main]`, of a system that the engine runs. With 0 the engine
+    /// runs on the arbiter that starts it, where alone paused tokio time works, or on one thread if there is no system.
     pub fn arbiters(mut self, arbiters: usize) -> Self {
         self.arbiters = Arbiters::Spawn(arbiters);
         self
@@ -139,7 +129,7 @@ impl<N: Network> WorkerBuilder<N> {
 
     /// Runs the engine on these arbiters instead of own threads. The caller stops them after the engine has ended.
     /// Connections that run on the same arbiters exchange messages with topics without a change of thread. With an
-    /// empty iterator the engine runs on the arbiter that starts it.
+    /// empty iterator this is [`arbiters(0)`](Self::arbiters).
     pub fn on_arbiters(mut self, arbiters: impl IntoIterator<Item = ArbiterHandle>) -> Self {
         self.arbiters = Arbiters::Borrowed(arbiters.into_iter().collect());
         self
@@ -204,12 +194,9 @@ impl<N: Network> WorkerBuilder<N> {
     /// Starts the engine and joins `topics`, in order.
     ///
     /// # Errors
-    /// The calling thread has no actix system.
+    /// A thread can't be started.
     pub fn start(self, topics: impl IntoIterator<Item = N::Topic>) -> Result<Started<N>, StartError> {
-        if System::try_current().is_none() {
-            return Err(StartError::NoSystem);
-        }
-        let (pool, arbiters) = Pool::new(&self.arbiters);
+        let (pool, own_threads) = Pool::new(&self.arbiters)?;
         let (options, manual) = (self.options.clone(), self.manual);
         let shared = Arc::new(self.into_shared(pool.len()));
         if let Some(recorder) = &shared.input_recorder {
@@ -218,7 +205,7 @@ impl<N: Network> WorkerBuilder<N> {
             let _ = shared.network.contain(Hook::InputRecorder, start);
         }
         start_actors(&shared, &pool, &options, manual);
-        let lifetime = Arc::new(Lifetime::new(&shared, pool.arbiter(0), arbiters));
+        let lifetime = Arc::new(Lifetime::new(&shared, pool.arbiter(0), own_threads));
         let worker = Worker { shared: Arc::clone(&shared), lifetime: Arc::clone(&lifetime) };
         for topic in topics {
             // A join is refused only by an engine that has ended.

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 
-use actix::{Actor, Arbiter, ArbiterHandle, Context, Handler, Message};
+use actix::{Actor, ArbiterHandle, Context, Handler, Message};
 use tokio::sync::{oneshot, watch};
 
 use super::{Worker, input};
 use crate::{
     actors::{
         fault::{EngineError, EngineStopped},
+        pool::OwnThreads,
         shared::Shared,
         supervisor::{actor::SupervisorActor, messages::SupervisorItem},
     },
@@ -30,7 +31,7 @@ impl<N: Network> Worker<N> {
     /// without handling the rest. Returns at once if the engine has ended. It may be called any number of times.
     ///
     /// Cancellation safe: if the future is dropped, the engine ends all the same. The shutdown runs on the engine's first
-    /// arbiter: an engine with [`arbiters(0)`](super::WorkerBuilder::arbiters) needs its actix system to run meanwhile.
+    /// arbiter: an engine on the arbiter of its caller needs that to run meanwhile.
     pub async fn shutdown(&self) {
         if !self.shared.closing.swap(true, Ordering::AcqRel) {
             self.lifetime.begin_shutdown();
@@ -55,13 +56,13 @@ pub(super) struct Lifetime<N: Network> {
     /// The arbiter on which the supervisor runs.
     first: ArbiterHandle,
     /// The engine's own threads, until `shutdown` joins them.
-    own: Mutex<Vec<Arbiter>>,
+    own: Mutex<OwnThreads>,
     /// Whether the engine's own threads have ended.
     joined: watch::Sender<bool>,
 }
 
 impl<N: Network> Lifetime<N> {
-    pub(super) fn new(shared: &Arc<Shared<N>>, first: &ArbiterHandle, own: Vec<Arbiter>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared<N>>, first: &ArbiterHandle, own: OwnThreads) -> Self {
         let joined = watch::Sender::new(own.is_empty());
         Self { shared: Arc::clone(shared), first: first.clone(), own: Mutex::new(own), joined }
     }
@@ -84,9 +85,7 @@ impl<N: Network> Lifetime<N> {
         if !own.is_empty() {
             let joined = self.joined.clone();
             std::thread::spawn(move || {
-                stop(&own);
-                // If the thread panicked, its actors have reported that.
-                own.into_iter().for_each(|arbiter| drop(arbiter.join()));
+                own.stop().join();
                 joined.send_replace(true);
             });
         }
@@ -95,7 +94,7 @@ impl<N: Network> Lifetime<N> {
         self.shared.running_actors.settled().await;
     }
 
-    fn take_own(&self) -> Vec<Arbiter> {
+    fn take_own(&self) -> OwnThreads {
         std::mem::take(&mut *self.own.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -103,14 +102,8 @@ impl<N: Network> Lifetime<N> {
 impl<N: Network> Drop for Lifetime<N> {
     fn drop(&mut self) {
         self.shared.finish(Ok(()));
-        stop(&self.take_own());
-    }
-}
-
-fn stop(arbiters: &[Arbiter]) {
-    for arbiter in arbiters {
-        // False for an arbiter that has stopped already.
-        let _ = arbiter.stop();
+        // Without waiting: the last handle may be dropped on one of these threads.
+        let _ = self.take_own().stop();
     }
 }
 

@@ -32,7 +32,7 @@ use self::lifecycle::Lifetime;
 #[cfg(feature = "simulation")]
 pub use self::scheduling::{Mailbox, Mailboxes};
 pub use self::{
-    builder::{StartError, Started, WorkerBuilder},
+    builder::{Started, WorkerBuilder},
     input::PeerInputs,
     publish_window::{PublishWindow, PublishWindowLimits},
     queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
@@ -40,7 +40,7 @@ pub use self::{
     ticket::PublishTicket,
 };
 pub use crate::{
-    actors::fault::{EngineError, EngineStopped},
+    actors::fault::{EngineError, EngineStopped, StartError},
     admission::{
         budget::{BudgetCharge, MessageBudget},
         refused::Refused,

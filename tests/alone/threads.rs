@@ -95,6 +95,11 @@ fn threads_are_counted() {
         assert!(output.status.success() && text.contains("1 passed"), "{text}");
         return;
     }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    runtime.block_on(async {
+        shutdown_joins_every_thread().await;
+        an_engine_without_handles_ends_its_threads().await;
+    });
     actix::System::new().block_on(async {
         shutdown_joins_every_thread().await;
         an_engine_without_handles_ends_its_threads().await;

@@ -3,15 +3,69 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_gossipsub::{
-    Clock, EngineStopped, ManualClock, Refused, StartError, Worker, plain::PlainNetwork, protocol::Footprint,
+    Clock, EngineStopped, ManualClock, Refused, Worker, WorkerBuilder, plain::PlainNetwork,
+    protocol::Footprint,
 };
+
+use testkit::wait::until;
 
 use crate::support::*;
 
+/// Publishes on a topic with one mesh peer, receives from it, and shuts the engine down.
+async fn exchange_messages(builder: WorkerBuilder<PlainNetwork>) {
+    let mut engine = start(builder, &["a"]);
+    for input in [connect(1), subscribe(1, "a"), graft(1, "a"), message(1, "a", 1)] {
+        engine.worker.p2p_input(input).expect("the input is accepted");
+    }
+    let delivered = engine.app.recv().await.expect("the message of the peer");
+    assert_eq!(delivered.message_id.number, 1);
+    engine.worker.app_input(publish("a", 2)).expect("the input is accepted");
+    engine.worker.shutdown().await;
+    let mut sent = Vec::new();
+    while let Some(output) = engine.p2p.recv().await {
+        sent.extend(sent_to(&[output], 1, "a"));
+    }
+    sent.sort();
+    assert_eq!(sent, ["message", "prune", "subscribe", "unsubscribe"]);
+}
+
+/// Outside an actix system the engine runs one of its own. It has timers there, here for a heartbeat.
 #[test]
-fn start_fails_without_an_actix_system() {
-    let started = Worker::builder(PlainNetwork::new(), limits()).start([]);
-    assert_eq!(started.err(), Some(StartError::NoSystem));
+fn an_engine_runs_under_tokio_without_an_actix_system() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    for arbiters in [0, 1, 3] {
+        let exchange = exchange_messages(manual(PlainNetwork::new(), limits()).arbiters(arbiters));
+        runtime.block_on(runtime.spawn(exchange)).expect("no panic");
+    }
+    runtime.block_on(async {
+        let timed = changed(|limits| limits.heartbeat_interval = Duration::from_millis(1));
+        let engine = start(Worker::builder(PlainNetwork::new(), timed), &["a"]);
+        engine.worker.p2p_input(connect(1)).expect("the input is accepted");
+        engine.worker.p2p_input(subscribe(1, "a")).expect("the input is accepted");
+        let grafted = async || engine.worker.mesh_of(&"a".to_owned()).await == Ok(Some(vec![1]));
+        let (limit, pause) = (Duration::from_secs(10), Duration::from_millis(1));
+        until(limit, pause, async || grafted().await.then_some(()))
+            .await
+            .expect("a heartbeat grafts the peer");
+        engine.worker.shutdown().await;
+    });
+}
+
+/// The arbiters of one system can run an engine that is started outside of it.
+#[test]
+fn an_engine_runs_on_the_arbiters_of_another_threads_system() {
+    run(async {
+        let arbiter = actix::Arbiter::new();
+        let handle = arbiter.handle();
+        let builder = manual(PlainNetwork::new(), limits()).on_arbiters([handle]);
+        let thread = std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            runtime.block_on(exchange_messages(builder));
+        });
+        thread.join().expect("no panic");
+        arbiter.stop();
+    });
 }
 
 #[test]

@@ -272,21 +272,18 @@ impl NodeBuilder {
         self
     }
 
-    /// Starts the node on the current arbiter, waits until it listens, and begins to dial. Returns the node and the
-    /// messages that it receives on its topics. Read them: the engine takes no more messages from peers while too many
-    /// are unread.
+    /// Starts the node, waits until it listens, and begins to dial. Its swarm runs as a task of the current tokio
+    /// runtime, such as an actix system. Returns the node and the messages that it receives on its topics. Read them:
+    /// the engine takes no more messages from peers while too many are unread.
     ///
     /// If the future is dropped, the node may have been started in part; its connections then close.
     ///
     /// # Errors
-    /// An address or the limits are invalid, no actix system runs on this thread, or the node can't listen or dial. In
-    /// each case nothing stays running.
+    /// An address or the limits are invalid, the engine can't start a thread, or the node can't listen or dial. In each
+    /// case nothing stays running.
     pub async fn start(self) -> Result<(Node, AppOutputs<Libp2pNetwork>), NodeStartError> {
         if let Some(bad_address) = self.bad_address {
             return Err(NodeStartError::Address(bad_address));
-        }
-        if actix::System::try_current().is_none() {
-            return Err(StartError::NoSystem.into());
         }
         let limits = Limits::try_from(self.limits)?;
         let network = self.network.unwrap_or_else(|| {
@@ -297,7 +294,7 @@ impl NodeBuilder {
         let Started { worker, p2p, app } = (self.engine)(engine).start(self.topics)?;
         let (task, handle) = NodeDriver::new(swarm, worker.clone(), p2p, self.observer);
         let (ended, driver) = watch::channel(());
-        actix::spawn(async move {
+        tokio::spawn(async move {
             task.await;
             drop(ended);
         });

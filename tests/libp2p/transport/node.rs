@@ -2,7 +2,9 @@
 
 use std::{sync::mpsc as std_mpsc, time::Duration};
 
-use actix_gossipsub::libp2p::{Engine, NodeDriver, NodeHandle, OutputStream, RefusedInput, TransportConfig};
+use actix_gossipsub::libp2p::{
+    Engine, Node, NodeDriver, NodeHandle, OutputStream, RefusedInput, TransportConfig,
+};
 use actix_gossipsub::{Origin, P2pInput, P2pOutput};
 use libp2p::{Multiaddr, PeerId, identity::Keypair};
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -137,4 +139,20 @@ async fn a_failed_listen_returns_a_readable_error() {
     assert!(error.starts_with("can't listen: ") && error.contains("in use"), "{error}");
     let error = listen("/unix/a").await;
     assert_eq!(error, "can't listen: /unix/a is not an address to listen at, such as /ip4/0.0.0.0/tcp/4001");
+}
+
+/// A ready-made node needs no actix system: its engine runs one of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_run_under_tokio() {
+    let listener = Node::builder(Keypair::generate_ed25519()).listen("/ip4/127.0.0.1/tcp/0").topic(topic());
+    let (alice, mut received) = listener.start().await.unwrap();
+    let dialler =
+        Node::builder(Keypair::generate_ed25519()).dial(alice.addresses()[0].clone()).topic(topic());
+    let (bob, _received) = dialler.start().await.unwrap();
+    bob.wait_for_mesh(topic(), 1).await.unwrap();
+    bob.publish(topic(), "hello").unwrap();
+    let message = received.recv().await.unwrap();
+    assert_eq!(message.message.data(), b"hello");
+    bob.shutdown().await;
+    alice.shutdown().await;
 }
