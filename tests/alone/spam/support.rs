@@ -122,6 +122,8 @@ pub fn with_attacker_on(
     let _alone = lock_process();
     let mut limits = LimitsConfig::default();
     limits.bounds.max_input_items = 3 * BURST;
+    // What stands behind the graylist must withstand an attack too.
+    (limits.extensions.graylist_threshold, limits.extensions.disconnect_threshold) = (None, None);
     change(&mut limits);
     let limits = Limits::try_from(limits).expect("valid limits");
     actix::System::new().block_on(async {

@@ -264,6 +264,7 @@ fn extensions() -> impl Strategy<Value = Extensions> {
                 e.invalid_memory_ticks = memory;
                 e.credit_duplicates_once = once;
                 e.slow_peer_penalty = 1.0;
+                (e.graylist_threshold, e.disconnect_threshold) = (None, None);
                 e.keep_joined_subscriptions = keep;
                 e.idontwant_message_size = size;
                 e.max_idontwant_per_heartbeat = ids;
