@@ -1,5 +1,5 @@
-//! These tests connect a whole node to peers that send garbage, break streams or have a low score. Nothing of a graylisted
-//! peer may be decoded, a blocked one must not come back, and a bad link must cost no score.
+//! These tests connect a whole node to peers that send garbage, break streams or have a low score. The node must drop what
+//! a graylisted peer sends before it is decoded, refuse blocked peers, and leave the score of a bad link as it is.
 
 use std::{
     sync::{
