@@ -64,6 +64,8 @@ pub enum RecordedInput<'a, N: Network> {
     UnreachablePoint(&'a N::Point),
     /// From the p2p layer: this peer reads its control messages too slowly.
     SlowPeer(&'a N::Peer),
+    /// From the p2p layer: this peer sent bytes that are no RPC.
+    ProtocolViolation(&'a N::Peer),
     /// A heartbeat starts.
     Heartbeat,
     /// The retry of the parked messages starts.

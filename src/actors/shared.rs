@@ -57,6 +57,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) network: Hooks<N>,
     pub(crate) limits: Arc<Limits<N::Topic>>,
     pub(crate) seed: u64,
+    /// The id of this node, if it is known.
+    pub(crate) self_peer: Option<N::Peer>,
     pub(crate) validation_mode: ValidationMode,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) directory: Directory<N>,
@@ -126,7 +128,8 @@ impl<N: Network> Shared<N> {
 
     /// The environment for a topic's state machine.
     pub(crate) fn context(&self, now: Timestamp) -> Context<'_, N> {
-        Context { network: &self.network, limits: &self.limits, peer_view: &self.directory, now }
+        let (network, limits, self_peer) = (&self.network, &self.limits, self.self_peer.as_ref());
+        Context { network, limits, peer_view: &self.directory, self_peer, now }
     }
 
     // === Code of the application ===

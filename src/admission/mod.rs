@@ -8,7 +8,10 @@ pub(crate) mod charge;
 pub(crate) mod refused;
 pub(crate) mod totals;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use crossbeam_utils::CachePadded;
 use tokio::sync::Notify;
@@ -39,6 +42,8 @@ pub(crate) struct Admission {
 pub(crate) struct CreditOwner {
     admission: Arc<Admission>,
     queued: AtomicItemsAndBytes,
+    /// Nothing that the peer sends is handled, what is queued included.
+    graylisted: AtomicBool,
 }
 
 /// The permission for one input to be queued. Dropping it returns it.
@@ -70,6 +75,12 @@ impl Credit {
             }
             None => Charge::default(),
         }
+    }
+
+    /// Whether the peer was graylisted after it got this credit.
+    #[inline]
+    pub(crate) fn is_graylisted(&self) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.is_graylisted())
     }
 
     /// The charge for the message of this input, if it is held after this credit is returned.
@@ -177,7 +188,18 @@ impl Admission {
 
 impl CreditOwner {
     pub(crate) fn new(admission: Arc<Admission>) -> Self {
-        Self { admission, queued: AtomicItemsAndBytes::default() }
+        Self { admission, queued: AtomicItemsAndBytes::default(), graylisted: AtomicBool::new(false) }
+    }
+
+    /// Whether nothing that the peer sends is handled.
+    #[inline]
+    pub(crate) fn is_graylisted(&self) -> bool {
+        self.graylisted.load(Ordering::Relaxed)
+    }
+
+    /// Sets whether nothing that the peer sends is handled. Returns the former value.
+    pub(crate) fn set_graylisted(&self, graylisted: bool) -> bool {
+        self.graylisted.swap(graylisted, Ordering::Relaxed)
     }
 
     /// The limits and the total that this owner's inputs count for.

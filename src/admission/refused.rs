@@ -5,8 +5,8 @@ use strum::{EnumDiscriminants, IntoStaticStr, VariantNames};
 
 /// Why the engine did not accept an input.
 ///
-/// All but [`Stopped`](Self::Stopped) are temporary: the caller may send the input again later. A transport should
-/// stop reading from the peer until [`Worker::p2p_input_ready`](crate::Worker::p2p_input_ready) completes.
+/// Most are [temporary](Self::is_temporary): the caller may send the input again later. A transport should then stop reading
+/// from the peer until [`Worker::p2p_input_ready`](crate::Worker::p2p_input_ready) completes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumDiscriminants, thiserror::Error)]
 #[strum_discriminants(
     name(RefusedReason),
@@ -56,6 +56,9 @@ pub enum Refused {
         /// The number of queued outputs.
         waiting: usize,
     },
+    /// The score of the peer is below `extensions.graylist_threshold`: nothing of it is handled until its score recovers.
+    #[error("the peer is graylisted: its score is below graylist_threshold")]
+    Graylisted,
     /// The engine has ended or is shutting down.
     #[error("the engine has ended")]
     Stopped,
@@ -67,7 +70,13 @@ impl Refused {
         RefusedReason::from(self).into()
     }
 
-    /// The depth of the queue that is full, in items or bytes. 0 for [`Stopped`](Self::Stopped).
+    /// Whether the engine has no room now and may have some later. Otherwise the input is to be dropped: the peer is
+    /// graylisted, or the engine has ended.
+    pub fn is_temporary(self) -> bool {
+        !matches!(self, Self::Graylisted | Self::Stopped)
+    }
+
+    /// The depth of the queue that is full, in items or bytes. 0 if no queue is full.
     pub(crate) fn depth(self) -> usize {
         match self {
             Self::TooManyInputs { waiting }
@@ -75,7 +84,7 @@ impl Refused {
             | Self::PeerOverShare { waiting, .. }
             | Self::TransportBehind { waiting }
             | Self::ApplicationBehind { waiting } => waiting,
-            Self::Stopped => 0,
+            Self::Graylisted | Self::Stopped => 0,
         }
     }
 }

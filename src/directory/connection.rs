@@ -9,7 +9,10 @@ use std::sync::{
 use crate::{
     admission::CreditOwner,
     limits::Limits,
-    protocol::{connection::ConnectionId, exchange::peer_view::PeerStatus},
+    protocol::{
+        connection::ConnectionId,
+        exchange::peer_view::{PeerStatus, is_graylisted},
+    },
 };
 
 /// One connection of a peer. After the peer disconnects, its last record stays in the directory as long as its score is
@@ -29,14 +32,21 @@ pub(crate) struct ConnectionRecord {
 const NO_SCORE: u64 = u64::MAX;
 
 impl ConnectionRecord {
-    pub(super) fn new(connection_id: ConnectionId, score: Option<f64>, credit_owner: CreditOwner) -> Self {
-        Self {
+    pub(super) fn new<T>(
+        connection_id: ConnectionId,
+        score: Option<f64>,
+        credit_owner: CreditOwner,
+        limits: &Limits<T>,
+    ) -> Self {
+        let record = Self {
             connection_id,
             connected: AtomicBool::new(true),
             score: AtomicU64::new(to_bits(score)),
             subscriptions: AtomicUsize::new(0),
             credit_owner: Arc::new(credit_owner),
-        }
+        };
+        record.set_score(score, limits);
+        record
     }
 
     pub(crate) fn connection_id(&self) -> ConnectionId {
@@ -55,8 +65,18 @@ impl ConnectionRecord {
         (bits != NO_SCORE).then(|| f64::from_bits(bits))
     }
 
-    pub(super) fn set_score(&self, score: Option<f64>) {
+    /// Publishes the score, and whether the peer is graylisted with it. Returns that if it has changed.
+    pub(super) fn set_score<T>(&self, score: Option<f64>, limits: &Limits<T>) -> Option<bool> {
         self.score.store(to_bits(score), Ordering::Release);
+        let connection_id = self.is_connected().then_some(self.connection_id);
+        let graylisted = is_graylisted(PeerStatus { connection_id, score }, limits);
+        (self.credit_owner.set_graylisted(graylisted) != graylisted).then_some(graylisted)
+    }
+
+    /// Whether nothing that the peer sends is handled.
+    #[inline]
+    pub(crate) fn is_graylisted(&self) -> bool {
+        self.credit_owner.is_graylisted()
     }
 
     pub(crate) fn is_connected(&self) -> bool {

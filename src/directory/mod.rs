@@ -16,6 +16,7 @@ use self::{connection::ConnectionRecord, missed::MissedByPeer};
 use crate::{
     admission::{
         Admission, CreditOwner,
+        refused::Refused,
         totals::{Remembered, Totals},
     },
     limits::Limits,
@@ -96,16 +97,20 @@ impl<N: Network> Directory<N> {
     }
 
     /// What the inputs of `peer` are counted on.
-    pub(crate) fn credit_owner(&self, peer: &N::Peer) -> Arc<CreditOwner> {
+    ///
+    /// # Errors
+    /// The peer is graylisted.
+    pub(crate) fn credit_owner(&self, peer: &N::Peer) -> Result<Arc<CreditOwner>, Refused> {
         match self.peers.get(peer) {
-            Some(record) if record.is_connected() => Arc::clone(record.credit_owner()),
-            _ => self.unconnected_owner(),
+            Some(record) if record.is_graylisted() => Err(Refused::Graylisted),
+            Some(record) if record.is_connected() => Ok(Arc::clone(record.credit_owner())),
+            _ => Ok(Arc::clone(&self.unconnected)),
         }
     }
 
-    /// What the inputs of all peers without a connection are counted on.
-    pub(crate) fn unconnected_owner(&self) -> Arc<CreditOwner> {
-        Arc::clone(&self.unconnected)
+    /// Whether nothing that `peer` sends is handled.
+    pub(crate) fn is_graylisted(&self, peer: &N::Peer) -> bool {
+        self.peers.get(peer).is_some_and(|record| record.is_graylisted())
     }
 
     /// The status of a peer without a connection, whose score may be remembered.
@@ -121,6 +126,7 @@ impl<N: Network> Directory<N> {
         &self,
         peer: &N::Peer,
         info: &ConnectionInfo,
+        limits: &Limits<N::Topic>,
         send: impl FnOnce(ConnectionId, bool),
     ) {
         let mut record = match self.peers.entry(peer.clone()) {
@@ -131,10 +137,10 @@ impl<N: Network> Directory<N> {
                 }
                 let score = known.score();
                 let mut record = entry.into_ref();
-                *record = self.new_record(info, score);
+                *record = self.new_record(info, score, limits);
                 record
             }
-            Entry::Vacant(entry) => entry.insert(self.new_record(info, None)),
+            Entry::Vacant(entry) => entry.insert(self.new_record(info, None, limits)),
         };
         let connection_id = record.value_mut().connection_id();
         self.peers_by_connection_mut().insert(connection_id, peer.clone());
@@ -142,11 +148,16 @@ impl<N: Network> Directory<N> {
         send(connection_id, true);
     }
 
-    fn new_record(&self, info: &ConnectionInfo, score: Option<f64>) -> Arc<ConnectionRecord> {
+    fn new_record(
+        &self,
+        info: &ConnectionInfo,
+        score: Option<f64>,
+        limits: &Limits<N::Topic>,
+    ) -> Arc<ConnectionRecord> {
         let generation = self.generations.fetch_add(1, Ordering::AcqRel) + 1;
         let connection_id = ConnectionId::new(generation, info.direction, info.kind);
         let credit_owner = CreditOwner::new(Arc::clone(&self.admission));
-        Arc::new(ConnectionRecord::new(connection_id, score, credit_owner))
+        Arc::new(ConnectionRecord::new(connection_id, score, credit_owner, limits))
     }
 
     /// Ends the connection of `peer`, if there is one. Calls `send` while the peer's entry is locked, as
@@ -189,15 +200,20 @@ impl<N: Network> Directory<N> {
         self.peers.iter().filter(|entry| filter(entry.key())).filter_map(score).collect()
     }
 
-    /// Publishes the score of `peer` to all threads. Removes a peer that is not connected and has no score.
-    pub(crate) fn publish_score(&self, peer: &N::Peer, score: Option<f64>) {
-        let record = self.peers.get(peer).map(|record| Arc::clone(&record));
-        if let Some(record) = record {
-            record.set_score(score);
-            if score.is_none() {
-                self.peers.remove_if(peer, |_, record| !record.is_connected());
-            }
+    /// Publishes the score of `peer` to all threads. Removes a peer that is not connected and has no score. Returns whether
+    /// the peer is graylisted if that has changed.
+    pub(crate) fn publish_score(
+        &self,
+        peer: &N::Peer,
+        score: Option<f64>,
+        limits: &Limits<N::Topic>,
+    ) -> Option<bool> {
+        let record = self.peers.get(peer).map(|record| Arc::clone(&record))?;
+        let changed = record.set_score(score, limits);
+        if score.is_none() {
+            self.peers.remove_if(peer, |_, record| !record.is_connected());
         }
+        changed
     }
 
     /// Publishes the minimum score of all peers.

@@ -32,15 +32,12 @@ impl<K: Eq + Hash, V> BoundedMap<K, V> {
         self.entries.get(key)
     }
 
-    pub(super) fn contains_key(&self, key: &K) -> bool {
-        self.entries.contains_key(key)
-    }
-
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         self.entries.remove(key)
     }
 
     /// The keys, the oldest first.
+    #[cfg(test)]
     pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
         self.entries.keys()
     }

@@ -115,8 +115,8 @@ pub enum SignatureError {
     /// StrictSign: the message has no signature.
     #[error("no signature")]
     MissingSignature,
-    /// StrictSign: this build of libp2p can't verify keys of this type. The senders are not to blame: the message is
-    /// dropped as [`Outdated`](Validity::Outdated), without a penalty.
+    /// StrictSign: this build of libp2p can't verify keys of this type, and the key is that of the source. The senders are
+    /// not to blame: the message is dropped as [`Outdated`](Validity::Outdated), without a penalty.
     #[error("a public key of a type that can't be verified here")]
     UnsupportedKey,
     /// StrictSign: the public key is missing or can't be decoded.

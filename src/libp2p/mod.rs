@@ -19,7 +19,7 @@
 //! | folder | content |
 //! |---|---|
 //! | `node` | [`Node`] and its builder; [`NodeDriver`], the task between swarm and engine; [`Engine`], the engine as the driver sees it |
-//! | `swarm` | [`Behaviour`]: connected peers, dials, kicked peers; [`swarm`], the ready-made swarm |
+//! | `swarm` | [`Behaviour`]: connected peers, dials, blocked peers; [`swarm`], the ready-made swarm |
 //! | `connection` | [`Handler`]: the two streams of one connection, its send queue, its read budget |
 //! | `network` | [`Libp2pNetwork`]: message ids, validation, signature policy; creates our messages |
 //! | `state` | the address book, the signature cache and the traffic counters, which all connections share |
@@ -82,7 +82,7 @@
 //! | inputs that the engine has no room for | 128 KiB of frames and one more frame; decoded, up to about twenty times as many bytes | |
 //! | waits for room in the engine | | one for each peer |
 //! | yamux | 256 KiB for each of the few hundred streams that it accepts, and 16 MiB | |
-//! | kicked peers | | `max_blocked` |
+//! | blocked peers | | `max_blocked` |
 //! | dials that the engine requested | | `max_dials` |
 //! | queued events | | in a [`NodeDriver`]: 4,096, and what one turn adds |
 //! | unreported drops | | in a [`NodeDriver`], with the queued events; one entry for each peer and reason |
@@ -104,7 +104,11 @@
 //! | peer exchange with wrong addresses | only a record signed by the recommended peer is used, verified when it is dialled |
 //! | peer exchange with thousands of peers | `max_dials`, and a bounded map of its own in the address book |
 //! | many connections | limits in total, for each peer, and before negotiation |
-//! | kicked peers that come back | refused, on dialling and on being dialled, until `max_blocked` others were kicked |
+//! | what a peer with a score below `graylist_threshold` sends | dropped frame by frame, before it is decoded |
+//! | peers with a score below `disconnect_threshold` | disconnected by the engine, and refused for `ban_duration` |
+//! | garbage in place of RPCs | the stream is closed, the engine lowers the score (P7), the connection is closed after [`BehaviourConfig::max_bad_streams`] |
+//! | streams that are reset and opened again and again | the connection is closed after [`BehaviourConfig::max_reopened_streams`]; no score changes |
+//! | blocked peers that come back | refused, on dialling and on being dialled, until their time is over |
 //! | dead peers | ping closes their connections |
 //!
 //! # In your own swarm
@@ -114,8 +118,9 @@
 //! * Pass each input of [`Event::Inputs`] to the engine. When the engine refuses one for now,
 //!   [put it back](Inputs::put_back) and keep the [`Inputs`] until there is room: the peer is not read meanwhile.
 //! * Pass each output of the engine to [`Behaviour::emit`], or to [`Behaviour::apply`] if it comes without its lane.
-//! * Pass [`Event::Unreachable`] to the engine's `set_unreachable_point`, [`Event::SlowPeer`] to `report_slow_peer` and
-//!   [`Event::Dropped`] to `report_dropped`. Publish tickets and offers of missed messages need
+//! * Pass [`Event::Unreachable`] to the engine's `set_unreachable_point`, [`Event::SlowPeer`] to `report_slow_peer`,
+//!   [`Event::Dropped`] to `report_dropped`, and an [`Event::InboundFailed`] that is a [violation](InboundError::is_violation)
+//!   to `report_protocol_violation`. Give it the engine's graylist by [`Behaviour::set_graylist`]. Publish tickets and offers of missed messages need
 //!   [`Behaviour::set_delivery_listener`]. Call it before connections are made.
 //! * Pass the addresses that identify reports to [`Behaviour::add_addresses`].
 //! * Add the behaviour before you dial or listen: rust-libp2p closes a connection whose peer offers no gossipsub yet.
@@ -168,6 +173,7 @@ pub use codec::{
 pub use connection::{
     capabilities::Protocols,
     delivery_report::DeliveryListener,
+    graylist::Graylist,
     handler::{Established, Handler, HandlerEvent},
     inbound_stream::{InboundError, InboundRpc},
     lanes::LaneCounts,

@@ -263,6 +263,11 @@ impl Network for Libp2pNetwork {
         }
     }
 
+    /// The signature was checked when the message was decoded.
+    fn source(&self, message: &Message) -> Option<PeerId> {
+        message.source().copied()
+    }
+
     fn message_size(&self, message: &Message) -> usize {
         size_of::<Message>() + message.size()
     }

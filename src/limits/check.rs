@@ -43,9 +43,7 @@ pub(super) fn check<T: fmt::Debug>(config: &LimitsConfig<T>) -> Result<(), Inval
     check_heartbeat_and_gossip(config, &mut violations);
     check_peers(config, &mut violations);
     violations.within("score", |violations| check_score(&config.score, violations));
-    violations.within("extensions", |violations| {
-        violations.non_negative("slow_peer_penalty", config.extensions.slow_peer_penalty);
-    });
+    violations.within("extensions", |violations| check_extensions(config, violations));
     violations.within("bounds", |violations| check_bounds(&config.bounds, violations));
     if violations.list.is_empty() { Ok(()) } else { Err(InvalidLimits(violations.list)) }
 }
@@ -92,6 +90,39 @@ fn check_peers<T>(config: &LimitsConfig<T>, violations: &mut Violations) {
     violations.positive("opportunistic_graft_ticks", config.opportunistic_graft_ticks);
     violations.finite("opportunistic_graft_threshold", config.opportunistic_graft_threshold);
     violations.positive("max_topics_per_peer", config.max_topics_per_peer);
+}
+
+fn check_extensions<T>(config: &LimitsConfig<T>, violations: &mut Violations) {
+    let extensions = &config.extensions;
+    violations.non_negative("slow_peer_penalty", extensions.slow_peer_penalty);
+    violations.non_negative("protocol_violation_penalty", extensions.protocol_violation_penalty);
+    let thresholds = [
+        ("graylist_threshold", extensions.graylist_threshold),
+        ("disconnect_threshold", extensions.disconnect_threshold),
+    ];
+    for (field, threshold) in thresholds {
+        if let Some(threshold) = threshold {
+            check_low_threshold(field, threshold, config, violations);
+        }
+    }
+}
+
+/// A threshold below which a peer loses more than below `gossip_threshold` and `publish_threshold`.
+fn check_low_threshold<T>(
+    field: &str,
+    threshold: f64,
+    config: &LimitsConfig<T>,
+    violations: &mut Violations,
+) {
+    violations.non_positive(field, threshold);
+    let higher =
+        [("gossip_threshold", config.gossip_threshold), ("publish_threshold", config.publish_threshold)];
+    for (name, higher) in higher {
+        let comparable = threshold.is_finite() && threshold <= 0.0 && higher.is_finite();
+        violations.require(field, threshold, !comparable || threshold <= higher, || {
+            format!("be at most {name} ({higher})")
+        });
+    }
 }
 
 fn check_score<T: fmt::Debug>(score: &ScoreLimits<T>, violations: &mut Violations) {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::score::optional_number;
+
 /// Behaviour that the reference implementation does not have. The default enables all of it.
 /// [`Extensions::none`] disables all of it, for the Tezos preset and the replay of the recorded traces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +32,32 @@ pub struct Extensions {
     pub credit_duplicates_once: bool,
     /// The P7 increment when the transport reports a slow peer. At least 0. 0 disables it.
     pub slow_peer_penalty: f64,
+    /// The P7 increment when the transport reports that a peer broke the protocol: it sent bytes that are no RPC. At least 0.
+    /// 0 disables it.
+    pub protocol_violation_penalty: f64,
+    /// GraylistThreshold (v1.1): nothing is handled that a peer with a lower score sends, its subscriptions included, before a
+    /// signature is checked or an id is made. Direct peers are excepted. At most 0, and at most `gossip_threshold` and
+    /// `publish_threshold`. `None`, in a file `"none"`, disables it.
+    ///
+    /// It is compared with each new score of the peer. What a graylisted peer subscribed to is unknown once its score has
+    /// recovered, until it connects again: so disconnect such peers
+    /// ([`disconnect_threshold`](Self::disconnect_threshold)).
+    #[serde(with = "optional_number")]
+    pub graylist_threshold: Option<f64>,
+    /// A heartbeat that finds a connected peer with a lower score asks the p2p layer to disconnect it, until it is
+    /// disconnected. Direct peers are excepted. At most 0, and at most `gossip_threshold` and `publish_threshold`. Below
+    /// `graylist_threshold` a score seldom falls any further. `None`, in a file `"none"`, disables it.
+    #[serde(with = "optional_number")]
+    pub disconnect_threshold: Option<f64>,
+    /// The time for which the p2p layer refuses the connections of a peer that it disconnected because of
+    /// `disconnect_threshold` ([`P2pOutput::Kick`](crate::P2pOutput::Kick)). 0: the peer may return at once
+    /// ([`P2pOutput::Disconnect`](crate::P2pOutput::Disconnect)), with the score that it had.
+    #[serde(with = "humantime_serde")]
+    pub ban_duration: Duration,
+    /// Whether a message of which this node is the source ([`Network::source`](crate::Network::source)) is refused if it is
+    /// not a duplicate: it was published before the seen cache, or the node, began anew. Its sender is not penalised: it may
+    /// have taken the message for a new one.
+    pub refuse_own_messages: bool,
     /// Whether the subscriptions of a peer to topics that we have joined are kept beyond `max_topics_per_peer`. Without this
     /// two nodes that join more topics than that keep different ones, and most of their meshes are never built.
     pub keep_joined_subscriptions: bool,
@@ -79,6 +107,11 @@ impl Extensions {
             invalid_memory_ticks: 0,
             credit_duplicates_once: false,
             slow_peer_penalty: 0.0,
+            protocol_violation_penalty: 0.0,
+            graylist_threshold: None,
+            disconnect_threshold: None,
+            ban_duration: Duration::ZERO,
+            refuse_own_messages: false,
             keep_joined_subscriptions: false,
             recheck_seen_after_batch: false,
             parked_topics_are_independent: false,
@@ -100,6 +133,11 @@ impl Default for Extensions {
             invalid_memory_ticks: 10,
             credit_duplicates_once: true,
             slow_peer_penalty: 1.0,
+            protocol_violation_penalty: 3.0,
+            graylist_threshold: Some(-2500.0),
+            disconnect_threshold: Some(-2500.0),
+            ban_duration: Duration::from_secs(600),
+            refuse_own_messages: true,
             keep_joined_subscriptions: true,
             recheck_seen_after_batch: true,
             parked_topics_are_independent: true,

@@ -160,6 +160,10 @@ impl LimitsConfig<String> {
             accept_px_threshold: 100.0,
             retain_duration: Duration::from_secs(38_400),
             opportunistic_graft_threshold: 5.0,
+            extensions: Extensions::default().with(|extensions| {
+                extensions.graylist_threshold = Some(-16_000.0);
+                extensions.disconnect_threshold = Some(-16_000.0);
+            }),
             // Attestations of two epochs.
             bounds: Bounds::default().with(|bounds| bounds.max_seen_bytes = 256 * 1024 * 1024),
             score: ScoreLimits {

@@ -17,7 +17,7 @@ pub struct ScoreLimits<T = String> {
     /// P1 to P4 of each topic.
     pub topics: TopicScores<T>,
     /// TopicScoreCap: the maximum of the sum over all topics. At least 0. `None`, in a file `"none"`, disables it.
-    #[serde(with = "cap")]
+    #[serde(with = "optional_number")]
     pub topic_score_cap: Option<f64>,
     /// P7: weight of the square of the number of misbehaviours above the threshold. At most 0.
     pub behaviour_penalty_weight: f64,
@@ -199,42 +199,42 @@ impl TopicScoreLimits {
     }
 }
 
-/// Serialises an optional cap as a number or `"none"`. TOML has no null, and a missing field means the default.
-mod cap {
+/// Serialises an optional number as a number or `"none"`. TOML has no null, and a missing field means the default.
+pub(super) mod optional_number {
     use std::fmt;
 
     use serde::{Deserializer, Serializer, de};
 
-    pub fn serialize<S: Serializer>(cap: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-        match cap {
-            Some(cap) => serializer.serialize_f64(*cap),
+    pub fn serialize<S: Serializer>(number: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match number {
+            Some(number) => serializer.serialize_f64(*number),
             None => serializer.serialize_str("none"),
         }
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-        deserializer.deserialize_any(CapVisitor)
+        deserializer.deserialize_any(NumberVisitor)
     }
 
-    struct CapVisitor;
+    struct NumberVisitor;
 
-    impl de::Visitor<'_> for CapVisitor {
+    impl de::Visitor<'_> for NumberVisitor {
         type Value = Option<f64>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a number or \"none\"")
         }
 
-        fn visit_f64<E: de::Error>(self, cap: f64) -> Result<Self::Value, E> {
-            Ok(Some(cap))
+        fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
+            Ok(Some(number))
         }
 
-        fn visit_i64<E: de::Error>(self, cap: i64) -> Result<Self::Value, E> {
-            Ok(Some(cap as f64))
+        fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+            Ok(Some(number as f64))
         }
 
-        fn visit_u64<E: de::Error>(self, cap: u64) -> Result<Self::Value, E> {
-            Ok(Some(cap as f64))
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+            Ok(Some(number as f64))
         }
 
         fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {

@@ -16,7 +16,7 @@ use crate::{
     protocol::{
         outcome::{
             counters::{IWantResponse, PromiseEvent},
-            reason::{GraftReason, LeaveReason, Penalty},
+            reason::{GraftReason, LeaveReason, Penalty, ScoreAction},
         },
         output::Lane,
         peers::summary::{ConnectionClass, ConnectionDirection, ScoreBand},
@@ -42,6 +42,7 @@ catalogue! {
     PEER_SCORE = Metric::gauge("gossipsub_peer_score", &[SCORE_STAT], "Minimum, median and maximum score of the connected peers; 0 without peers");
     SCORE_COMPONENT = Metric::gauge("gossipsub_score_component", &[COMPONENT, COMPONENT_STAT], "Minimum and mean of each weighted score component over the connected peers, as of the last decay of scores");
     SCORE_PENALTIES = Metric::counter("gossipsub_score_penalties_total", &[PENALTY], "Penalties applied to scores, by reason");
+    SCORE_ACTIONS = Metric::counter("gossipsub_score_actions_total", &[SCORE_ACTION], "What was done about peers because of their scores, by action");
     SLOW_PEER_REPORTS = Metric::counter("gossipsub_slow_peer_reports_total", &[], "Slow-peer reports by the transport");
 
     // === Topics and meshes ===
@@ -78,6 +79,8 @@ catalogue! {
     RPC_RECEIVED_BYTES = Metric::counter("gossipsub_rpc_received_bytes_total", &[], "Bytes read from the peers' streams; 0 if the transport does not count them").in_unit(Unit::Bytes);
     RPC_SENT_BYTES = Metric::counter("gossipsub_rpc_sent_bytes_total", &[], "Bytes written to the peers' streams; 0 if the transport does not count them").in_unit(Unit::Bytes);
     RPC_MALFORMED = Metric::counter("gossipsub_rpc_malformed_total", &[MALFORMED], "Inbound streams closed because of a malformed frame or RPC");
+    RPC_GRAYLISTED = Metric::counter("gossipsub_rpc_graylisted_total", &[], "RPCs of graylisted peers, dropped before they were decoded; 0 if the transport leaves that to the engine");
+    BANNED_CONNECTIONS = Metric::counter("gossipsub_banned_connections_total", &[], "Connections refused because the peer is banned; 0 if the transport does not count them");
     OUTPUTS_DROPPED = Metric::counter("gossipsub_outputs_dropped_total", &[LANE, DROP_REASON], "Outputs dropped before they were sent, by lane and reason");
     MESSAGE_IDS = Metric::counter("gossipsub_message_ids_total", &[ID_LIST, RPC_DIRECTION], "Message ids listed in IHAVE, IWANT and IDONTWANT, by direction");
     IWANT_RESPONSES = Metric::counter("gossipsub_iwant_responses_total", &[RESPONSE], "Message ids of received IWANTs, by response");
@@ -113,6 +116,7 @@ const SCORE_STAT: Label = Label::one_of("stat", ScoreStat::VARIANTS);
 const COMPONENT: Label = Label::one_of("component", ScoreComponent::VARIANTS);
 const COMPONENT_STAT: Label = Label::one_of("stat", ComponentStat::VARIANTS);
 const PENALTY: Label = Label::one_of("reason", Penalty::VARIANTS);
+const SCORE_ACTION: Label = Label::one_of("action", ScoreAction::VARIANTS);
 const DEGREE: Label = Label::one_of("bound", DegreeBound::VARIANTS);
 const GRAFTED: Label = Label::one_of("reason", GraftReason::VARIANTS);
 const PRUNED: Label = Label::one_of("reason", LeaveReason::VARIANTS);
@@ -150,6 +154,7 @@ const OUTCOME: Label = Label::one_of(
         "subscribed",
         "unknown_peer",
         "topic_limit_exceeded",
+        "graylisted",
         "unsubscribed",
         "grafted",
         "peer_filtered",
@@ -178,6 +183,7 @@ const OUTCOME: Label = Label::one_of(
         "validating",
         "throttled",
         "validation_panicked",
+        "own_message",
         "published",
         "already_published",
         "joined",

@@ -29,7 +29,7 @@ use crate::{
             IDontWantOutcome,
             counters::{IWantResponse, InputCounters, Penalties, PromiseEvent, RareCounters},
             labels::{Input, Labelled},
-            reason::Penalty,
+            reason::{Penalty, ScoreAction},
         },
         output::{Lane, pending::PendingOutput},
     },
@@ -51,6 +51,7 @@ pub(crate) struct Metrics {
     validations_dropped: EnumMap<Unvalidated, Counter>,
     outputs_dropped: EnumMap<Lane, EnumMap<DropReason, Counter>>,
     penalties: EnumMap<Penalty, Counter>,
+    score_actions: EnumMap<ScoreAction, Counter>,
     slow_peer_reports: Counter,
     heartbeats: Counter,
     heartbeats_skipped: Counter,
@@ -99,6 +100,7 @@ impl Metrics {
             validations_dropped: registry.counters(&VALIDATIONS_DROPPED, &[]),
             outputs_dropped: registry.counter_table(&OUTPUTS_DROPPED),
             penalties: registry.counters(&SCORE_PENALTIES, &[]),
+            score_actions: registry.counters(&SCORE_ACTIONS, &[]),
             slow_peer_reports: registry.counter(&catalogue::SLOW_PEER_REPORTS, &[]),
             heartbeats: registry.counter(&HEARTBEATS, &[]),
             heartbeats_skipped: registry.counter(&HEARTBEATS_SKIPPED, &[]),
@@ -211,6 +213,10 @@ impl Metrics {
 
     pub(crate) fn penalised(&self, penalties: &Penalties) {
         add_all(&self.penalties, penalties);
+    }
+
+    pub(crate) fn acted_on_score(&self, action: ScoreAction) {
+        self.score_actions[action].increment(1);
     }
 
     pub(crate) fn heartbeat_started(&self) {

@@ -34,6 +34,8 @@ pub(crate) struct Gauges {
     rpc_received_bytes: Counter,
     rpc_sent_bytes: Counter,
     malformed: EnumMap<Malformed, Counter>,
+    rpc_graylisted: Counter,
+    banned_connections: Counter,
 }
 
 /// The current length of each queue.
@@ -59,6 +61,8 @@ impl Gauges {
             rpc_received_bytes: registry.counter(&RPC_RECEIVED_BYTES, &[]),
             rpc_sent_bytes: registry.counter(&RPC_SENT_BYTES, &[]),
             malformed: registry.counters(&RPC_MALFORMED, &[]),
+            rpc_graylisted: registry.counter(&RPC_GRAYLISTED, &[]),
+            banned_connections: registry.counter(&BANNED_CONNECTIONS, &[]),
         }
     }
 
@@ -95,11 +99,21 @@ impl Gauges {
 
     /// Sets the counters of the transport to its totals since it started.
     pub(crate) fn set_transport_stats(&self, stats: TransportStats) {
-        let TransportStats { received_bytes, sent_bytes, bad_frames, bad_rpcs, hook_panics: _ } = stats;
+        let TransportStats {
+            received_bytes,
+            sent_bytes,
+            bad_frames,
+            bad_rpcs,
+            graylisted_rpcs,
+            banned_connections,
+            hook_panics: _,
+        } = stats;
         self.rpc_received_bytes.absolute(received_bytes);
         self.rpc_sent_bytes.absolute(sent_bytes);
         self.malformed[Malformed::Frame].absolute(bad_frames);
         self.malformed[Malformed::Rpc].absolute(bad_rpcs);
+        self.rpc_graylisted.absolute(graylisted_rpcs);
+        self.banned_connections.absolute(banned_connections);
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) enum Hook {
     MessageSize,
     MessageIdSize,
     TopicSize,
+    Source,
     PeerFilter,
     ReachablePoint,
     TransportStats,
@@ -45,6 +46,7 @@ impl Hook {
             Self::MessageSize => "message_size",
             Self::MessageIdSize => "message_id_size",
             Self::TopicSize => "topic_size",
+            Self::Source => "source",
             Self::PeerFilter => "peer_filter",
             Self::ReachablePoint => "reachable_point",
             Self::TransportStats => "transport_stats",
@@ -127,6 +129,10 @@ impl<N: Network> Hooks<N> {
 
     pub(crate) fn topic_size(&self, topic: &N::Topic) -> usize {
         self.call(Hook::TopicSize, |network| network.topic_size(topic)).unwrap_or(size_of_val(topic))
+    }
+
+    pub(crate) fn source(&self, message: &N::Message) -> Option<N::Peer> {
+        self.call(Hook::Source, |network| network.source(message)).ok().flatten()
     }
 
     pub(crate) fn peer_filter(&self, peer: &N::Peer, action: PeerAction<'_, N>) -> bool {

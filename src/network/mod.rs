@@ -41,7 +41,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// | [`validate`](Self::validate), [`validate_async`](Self::validate_async), and its future | the message is dropped without a verdict and may be received again; no score changes |
 /// | [`validate_batch`](Self::validate_batch), [`validate_batch_async`](Self::validate_batch_async), and its future | the same, for all messages of the batch |
 /// | [`validate_id`](Self::validate_id) | [`Validity::Outdated`] |
-/// | [`topic_of`](Self::topic_of), [`reachable_point`](Self::reachable_point) | `None` |
+/// | [`topic_of`](Self::topic_of), [`source`](Self::source), [`reachable_point`](Self::reachable_point) | `None` |
 /// | [`message_size`](Self::message_size), [`message_id_size`](Self::message_id_size), [`topic_size`](Self::topic_size) | the size of the value without the heap memory that it owns |
 /// | [`peer_filter`](Self::peer_filter) | `false` |
 /// | [`persistent_points`](Self::persistent_points) | no points |
@@ -119,6 +119,14 @@ pub trait Network: Send + Sync + Sized + 'static {
     /// Returns the size of a topic's name in memory, in bytes, with the heap memory that it owns.
     fn topic_size(&self, topic: &Self::Topic) -> usize;
 
+    /// Returns the peer that published a message, if the message says so and that is verified. The engine refuses new
+    /// messages of which it is the source itself
+    /// ([`refuse_own_messages`](crate::limits::Extensions::refuse_own_messages)). By default `None`.
+    fn source(&self, message: &Self::Message) -> Option<Self::Peer> {
+        let _ = message;
+        None
+    }
+
     /// Returns whether `peer` may do `action`. On `false` the engine ignores or refuses the action.
     fn peer_filter(&self, peer: &Self::Peer, action: PeerAction<'_, Self>) -> bool {
         let _ = (peer, action);
@@ -161,6 +169,10 @@ pub struct TransportStats {
     pub bad_frames: u64,
     /// Inbound streams closed because a frame was not a valid RPC.
     pub bad_rpcs: u64,
+    /// RPCs of graylisted peers, dropped before they were decoded.
+    pub graylisted_rpcs: u64,
+    /// Connections refused because the peer is banned.
+    pub banned_connections: u64,
     /// Panics of hooks that the transport calls. The engine adds them to those that it has caught.
     pub hook_panics: u64,
 }

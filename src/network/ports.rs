@@ -1,7 +1,7 @@
 //! The inputs and outputs of the engine: two input types and two output types, one each for the p2p layer and the
 //! application.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use derive_where::derive_where;
 
@@ -176,8 +176,9 @@ pub enum P2pOutput<N: Network> {
     OutMessage { to_peer: N::Peer, message: P2pMessage<N> },
     /// Close the connection to `peer`.
     Disconnect { peer: N::Peer },
-    /// Close the connection to `peer`, and refuse its connections from now on.
-    Kick { peer: N::Peer },
+    /// Close the connection to `peer`, and refuse its connections for `duration`. A ban of the same peer that lasts longer
+    /// stays.
+    Kick { peer: N::Peer, duration: Duration },
     /// Try to connect to `peer`.
     Connect { peer: N::Peer, origin: Origin<N> },
     /// Try to connect to `point`.
@@ -192,7 +193,7 @@ impl<N: Network> fmt::Display for P2pOutput<N> {
         match self {
             Self::OutMessage { to_peer, message } => write!(f, "to {to_peer:?}: {message}"),
             Self::Disconnect { peer } => write!(f, "disconnect {peer:?}"),
-            Self::Kick { peer } => write!(f, "kick {peer:?}"),
+            Self::Kick { peer, duration } => write!(f, "kick {peer:?} for {duration:?}"),
             Self::Connect { peer, origin: Origin::Trusted } => write!(f, "connect to {peer:?} (trusted)"),
             Self::Connect { peer, origin: Origin::Px(from) } => {
                 write!(f, "connect to {peer:?} (px from {from:?})")

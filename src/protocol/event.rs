@@ -1,5 +1,7 @@
 //! The events that an observer of the engine receives, for logs and alerts.
 
+use std::time::Duration;
+
 use derive_where::derive_where;
 
 use crate::network::{AppInput, Network, P2pInput};
@@ -41,6 +43,21 @@ pub enum Event<N: Network> {
     SlowPeer {
         /// The peer.
         peer: N::Peer,
+    },
+    /// The transport reports that a peer sent bytes that are no RPC. Sent at most once an `event_interval`, over all peers.
+    ProtocolViolation {
+        /// The peer.
+        peer: N::Peer,
+    },
+    /// A heartbeat found that the score of a connected peer is below `disconnect_threshold`: the p2p layer is asked to
+    /// disconnect it. Sent at each heartbeat until the peer is disconnected.
+    LowScore {
+        /// The peer.
+        peer: N::Peer,
+        /// Its score.
+        score: f64,
+        /// The time for which its connections are to be refused. May be 0.
+        ban_duration: Duration,
     },
     /// A publication of the application was sent to no peer: none is subscribed to the topic, or all of them declined it by
     /// IDONTWANT. Peers may still request it by IWANT while it is in the history. Sent at most once an `event_interval`.

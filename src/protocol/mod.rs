@@ -55,7 +55,7 @@ pub use self::{
         SubscribeOutcome, UnsubscribeOutcome,
         decision::{EventKind, EventRecord, PeerDecision},
         labels::Input,
-        reason::{GraftReason, LeaveReason, Penalty},
+        reason::{GraftReason, LeaveReason, Penalty, ScoreAction},
     },
     output::{Lane, OutputBatch, expand::OutputBatchIter},
     score::breakdown::{ScoreBreakdown, Threshold, TopicBreakdown},

@@ -44,6 +44,7 @@ pub(super) enum Op<N: Recordable> {
     ProcessBatch {},
     SetUnreachablePoint { point: N::Point },
     SlowPeer { peer: N::Peer },
+    ProtocolViolation { peer: N::Peer },
     Gap { lost: u64 },
 }
 
@@ -228,7 +229,9 @@ pub(super) fn output<N: Recordable>(output: P2pOutput<N>) -> Value {
             output
         }
         P2pOutput::Disconnect { peer } => json!({ "type": "disconnect", "peer": peer }),
-        P2pOutput::Kick { peer } => json!({ "type": "kick", "peer": peer }),
+        P2pOutput::Kick { peer, duration } => {
+            json!({ "type": "kick", "peer": peer, "duration": Milliseconds(duration) })
+        }
         P2pOutput::Connect { peer, origin } => {
             let px = if let Origin::Px(from) = origin { json!({ "px": from }) } else { json!("trusted") };
             json!({ "type": "connect", "peer": peer, "origin": px })

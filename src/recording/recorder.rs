@@ -143,6 +143,7 @@ impl<N: Recordable> InputRecorder<N> for FileRecorder<N> {
             }
             RecordedInput::UnreachablePoint(point) => Op::SetUnreachablePoint { point: point.clone() },
             RecordedInput::SlowPeer(peer) => Op::SlowPeer { peer: peer.clone() },
+            RecordedInput::ProtocolViolation(peer) => Op::ProtocolViolation { peer: peer.clone() },
             RecordedInput::Heartbeat => Op::Heartbeat {},
             RecordedInput::CheckParked => Op::CheckUnknownMessages {},
             RecordedInput::ProcessBatch => Op::ProcessBatch {},

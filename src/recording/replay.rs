@@ -128,6 +128,7 @@ impl<N: Recordable> Replay<N> {
             Op::ProcessBatch {} => json!(node.process_batch(now)),
             Op::SetUnreachablePoint { point } => json!(node.set_unreachable_point(point)),
             Op::SlowPeer { peer } => json!(node.report_slow_peer(&peer)),
+            Op::ProtocolViolation { peer } => json!(node.report_protocol_violation(&peer, now)),
         })
     }
 

@@ -228,6 +228,7 @@ impl<N: Network> WorkerBuilder<N> {
         let wait_time = |queue| metrics.wait_time(queue, Arc::clone(&clock));
         Shared {
             seed: self.options.seed,
+            self_peer: self.options.self_peer,
             validation_mode: if batched { ValidationMode::Batched } else { ValidationMode::Sequential },
             directory: Directory::new(Arc::clone(&admission), totals.clone()),
             totals,
@@ -312,6 +313,11 @@ fn trace<N: Network>(event: &Event<N>) {
         }
         Event::InputRefused { depth, reason } => tracing::warn!(depth, reason, "inputs refused"),
         Event::SlowPeer { peer } => tracing::warn!(?peer, "slow peer: it reads control messages too slowly"),
+        Event::ProtocolViolation { peer } => {
+            tracing::warn!(?peer, "protocol violation: the peer sent bytes that are no RPC")
+        }
+        // The log has a line of the action.
+        Event::LowScore { .. } => {}
         Event::PublishedToNoPeers { topic } => {
             tracing::warn!(?topic, "published to no peer: none is subscribed, or all have the message")
         }

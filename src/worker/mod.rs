@@ -19,13 +19,13 @@ use derive_where::derive_where;
 use crate::{
     actors::{
         shared::Shared,
-        supervisor::messages::{SetUnreachablePoint, SlowPeer, SupervisorItem},
+        supervisor::messages::{ProtocolViolation, SetUnreachablePoint, SlowPeer, SupervisorItem},
     },
     input_recorder::RecordedInput,
     limits::Limits,
     network::{AppInput, FullMessage, Network, P2pInput},
     outputs::publication::PublishState,
-    protocol::Lane,
+    protocol::{Lane, exchange::peer_view::PeerView},
 };
 
 use self::lifecycle::Lifetime;
@@ -76,7 +76,7 @@ impl<N: Network> Worker<N> {
     ///
     /// # Errors
     /// A message is refused if the input queue is full, if it is half full and the peer has more than its fair share of
-    /// it, or if an output stream is full (see [`Refused`]). [`send_p2p_input`](Self::send_p2p_input) waits until
+    /// it, if an output stream is full, or if the peer is graylisted (see [`Refused`]). [`send_p2p_input`](Self::send_p2p_input) waits until
     /// there is room. Connections and disconnections are refused only by an engine that has ended.
     pub fn p2p_input(&self, input: P2pInput<N>) -> Result<(), Refused> {
         input::p2p_input(&self.shared, input)
@@ -100,14 +100,14 @@ impl<N: Network> Worker<N> {
     /// Cancellation safe: if the future is dropped before it completes, the input is not queued.
     ///
     /// # Errors
-    /// The engine has ended.
+    /// The engine has ended, or the peer is graylisted.
     pub async fn send_p2p_input(&self, input: P2pInput<N>) -> Result<(), Refused> {
         let mut input = input;
         loop {
             match input::try_p2p_input(&self.shared, input) {
                 Ok(()) => return Ok(()),
-                Err((Refused::Stopped, _)) => return Err(Refused::Stopped),
-                Err((_, refused)) => input = refused,
+                Err((refused, returned)) if refused.is_temporary() => input = returned,
+                Err((refused, _)) => return Err(refused),
             }
             self.p2p_input_ready(&input).await;
         }
@@ -169,6 +169,24 @@ impl<N: Network> Worker<N> {
         self.shared.metrics.slow_peer();
         self.shared.record(RecordedInput::SlowPeer(peer));
         self.send(SupervisorItem::message(SlowPeer(peer.clone())));
+    }
+
+    /// Reports that `peer` sent bytes that are no RPC. Do not report a stream that breaks for another reason, such as a reset
+    /// or a timeout: a bad link is no bad peer. The engine counts it, notifies the observer and lowers the peer's score (P7,
+    /// [`protocol_violation_penalty`](crate::limits::Extensions::protocol_violation_penalty)).
+    pub fn report_protocol_violation(&self, peer: &N::Peer) {
+        self.shared.record(RecordedInput::ProtocolViolation(peer));
+        self.send(SupervisorItem::message(ProtocolViolation(peer.clone())));
+    }
+
+    /// Whether the score of `peer` is below [`graylist_threshold`](crate::limits::Extensions::graylist_threshold), so that
+    /// the engine refuses all its messages ([`Refused::Graylisted`]). A transport that asks this before it decodes an RPC
+    /// saves the work. Cheap while no peer has such a score.
+    pub fn is_graylisted(&self, peer: &N::Peer) -> bool {
+        let Shared { limits, directory, .. } = &*self.shared;
+        let threshold = limits.extensions.graylist_threshold;
+        threshold.is_some_and(|threshold| !directory.min_score_at_least(threshold))
+            && directory.is_graylisted(peer)
     }
 
     /// Reports that the transport dropped `count` outputs, one a recipient, that it had read from the p2p stream. Only

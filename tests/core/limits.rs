@@ -141,9 +141,19 @@ fn lists_all_violations_in_the_order_of_the_fields() {
 #[test]
 fn violations_of_one_rule_are_rejected() {
     type Violate = fn(&mut LimitsConfig);
-    let violating: [(&str, Violate); 15] = [
+    let violating: [(&str, Violate); 21] = [
         ("degree_out", |limits| limits.degree_low = 1),
         ("extensions.slow_peer_penalty", |limits| limits.extensions.slow_peer_penalty = -0.5),
+        ("extensions.protocol_violation_penalty", |limits| {
+            limits.extensions.protocol_violation_penalty = -0.5;
+        }),
+        ("extensions.graylist_threshold", |limits| limits.extensions.graylist_threshold = Some(0.5)),
+        ("extensions.graylist_threshold", |limits| limits.extensions.graylist_threshold = Some(-199.0)),
+        ("extensions.graylist_threshold", |limits| {
+            (limits.gossip_threshold, limits.extensions.disconnect_threshold) = (-2501.0, None);
+        }),
+        ("extensions.disconnect_threshold", |limits| limits.extensions.disconnect_threshold = Some(0.5)),
+        ("extensions.disconnect_threshold", |limits| limits.extensions.disconnect_threshold = Some(-199.0)),
         ("bounds.max_input_items", |limits| limits.bounds.max_input_items = 0),
         ("bounds.max_parked_messages", |limits| limits.bounds.max_parked_messages = 0),
         ("bounds.max_parked_bytes", |limits| limits.bounds.max_parked_bytes = 0),
@@ -245,8 +255,8 @@ fn every_float_that_is_not_finite_is_rejected() {
             floats += 1;
         });
     }
-    // Five outside the score, one of the extensions, six of the whole peer, ten of a topic.
-    assert_eq!(floats, 3 * 22);
+    // Five outside the score, four of the extensions, six of the whole peer, ten of a topic.
+    assert_eq!(floats, 3 * 25);
 }
 
 #[test]

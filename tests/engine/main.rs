@@ -10,6 +10,7 @@ mod concurrency;
 mod endings;
 mod fairness;
 mod faults;
+mod graylist;
 mod hooks;
 mod kills;
 mod life;

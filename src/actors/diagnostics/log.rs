@@ -1,9 +1,9 @@
 //! The outcomes of inputs as `tracing` events: one line each, with topic, peer, outcome, reason and score. Outcomes
-//! that an operator looks for are at `debug`, all others at `trace`. Lines are formatted only for a subscriber.
+//! that an operator looks for are at `debug`, what is done about peers with low scores at `info`, all others at `trace`. Lines are formatted only for a subscriber.
 
 use std::time::Duration;
 
-use tracing::{debug, field, trace};
+use tracing::{debug, field, info, trace};
 
 use crate::{
     network::{Direction, Network, PeerKind},
@@ -15,7 +15,7 @@ use crate::{
         outcome::{
             GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome,
             LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, SubscribeOutcome, UnsubscribeOutcome,
-            reason::Penalty,
+            reason::{Penalty, ScoreAction},
         },
         topic::TopicState,
     },
@@ -90,7 +90,9 @@ impl<N: Network> PeerLog<'_, N> {
         let (peer, name) = (self.peer, outcome.name());
         match outcome {
             SubscribeOutcome::Subscribed => trace!(?peer, ?topic, outcome = name, "subscription"),
-            SubscribeOutcome::UnknownPeer | SubscribeOutcome::TopicLimitExceeded => {
+            SubscribeOutcome::UnknownPeer
+            | SubscribeOutcome::TopicLimitExceeded
+            | SubscribeOutcome::Graylisted => {
                 debug!(?peer, ?topic, outcome = name, "subscription refused");
             }
         }
@@ -112,7 +114,7 @@ impl<N: Network> PeerLog<'_, N> {
             IHaveOutcome::TooManyIHaves { count, max } | IHaveOutcome::TooManyIWants { count, max } => {
                 debug!(?peer, ?topic, outcome = name, score, count, max, "ihave ignored");
             }
-            IHaveOutcome::TopicNotTracked | IHaveOutcome::InvalidId => {
+            IHaveOutcome::TopicNotTracked | IHaveOutcome::InvalidId | IHaveOutcome::Graylisted => {
                 debug!(?peer, ?topic, outcome = name, score, "ihave ignored");
             }
         }
@@ -128,6 +130,7 @@ impl<N: Network> PeerLog<'_, N> {
             IWantOutcome::LowScore { threshold, .. } => {
                 debug!(?peer, ?topic, outcome = name, score, threshold, "iwant ignored");
             }
+            IWantOutcome::Graylisted => debug!(?peer, ?topic, outcome = name, score, "iwant ignored"),
         }
     }
 
@@ -141,7 +144,7 @@ impl<N: Network> PeerLog<'_, N> {
             IDontWantOutcome::TooMany { ignored, max } => {
                 debug!(?peer, outcome = name, score, ids, ignored, max, "idontwant ignored");
             }
-            IDontWantOutcome::SwitchedOff | IDontWantOutcome::UnknownPeer => {
+            IDontWantOutcome::SwitchedOff | IDontWantOutcome::UnknownPeer | IDontWantOutcome::Graylisted => {
                 trace!(?peer, outcome = name, ids, "idontwant ignored");
             }
         }
@@ -200,6 +203,16 @@ pub(in crate::actors) fn connection(
         }
         None => debug!(?peer, outcome, "disconnection"),
     }
+}
+
+/// Logs the transport's report that a peer sent bytes that are no RPC. `score` is that before the penalty.
+pub(in crate::actors) fn protocol_violation(peer: &impl std::fmt::Debug, score: Option<f64>) {
+    debug!(?peer, reason = Penalty::ProtocolViolation.name(), score, "penalised (P7)");
+}
+
+/// Logs what was done about a peer because of its score.
+pub(in crate::actors) fn score_action(peer: &impl std::fmt::Debug, action: ScoreAction, score: Option<f64>) {
+    info!(?peer, action = action.name(), score, "action on a score");
 }
 
 /// Logs the mesh changes of a heartbeat, and penalties. `score` returns the score of a peer before the event.

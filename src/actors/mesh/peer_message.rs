@@ -16,7 +16,7 @@ use crate::{
     protocol::{
         exchange::{
             Context, Outbox,
-            peer_view::{PeerStatus, PeerView},
+            peer_view::{PeerStatus, PeerView, is_graylisted},
         },
         outcome::{
             GraftOutcome, IWantOutcome, ReceiveOutcome, SubscribeOutcome,
@@ -42,6 +42,10 @@ pub(in crate::actors) fn handle_peer<N: Network>(
     let connection = connection.as_deref();
     let status =
         connection.map_or_else(|| shared.directory.status_of_disconnected(&from), ConnectionRecord::status);
+    // The peer was graylisted after its message was queued.
+    if is_graylisted(status, &shared.limits) {
+        return outbox.counters.graylisted(&message);
+    }
     let handler = PeerInputHandler { peer: &from, connection, status, received_at, shared };
     let topic = &mut topic;
     match message {
@@ -94,12 +98,15 @@ pub(in crate::actors) fn handle_message<N: Network>(
     outgoing: &mut Outgoing<N>,
 ) {
     let IncomingMessage { from, message, credit } = incoming;
+    // The peer was graylisted after its message was queued.
+    let graylisted = credit.is_graylisted();
     let charge = credit.release_into(&mut outgoing.released_credit);
     let delivery = Delivery::new(from, message).charged_to(charge);
     let bytes = shared.network.message_size(&delivery.message.message);
     outbox.counters.bytes += bytes as u64;
     let observed = observe_messages.then(|| delivery.clone());
     let outcome = match state {
+        _ if graylisted => ReceiveOutcome::Graylisted,
         Some(state) => state.receive(delivery, shared.validation_mode, cx, outbox),
         None => ReceiveOutcome::NotSubscribed,
     };

@@ -12,8 +12,8 @@ use foldhash::fast::FixedState;
 
 use super::{
     messages::{
-        Connect, Disconnect, ListTopics, PeersQuery, SetApplicationScore, SetUnreachablePoint, SlowPeer,
-        Snapshot, SupervisorItem, TakeSnapshot,
+        Connect, Disconnect, ListTopics, PeersQuery, ProtocolViolation, SetApplicationScore,
+        SetUnreachablePoint, SlowPeer, Snapshot, SupervisorItem, TakeSnapshot,
     },
     topics::{Restarts, SupervisedTopic},
 };
@@ -29,9 +29,15 @@ use crate::{
     metrics::{Handled, OutputCounts},
     network::Network,
     protocol::{
+        event::Event,
         exchange::{Outbox, event::TopicEvent},
         inspect::view::View,
-        outcome::{AddPeer, PruneOutcome, decision::PeerDecision, labels::Input, reason::Penalty},
+        outcome::{
+            AddPeer, PruneOutcome,
+            decision::PeerDecision,
+            labels::Input,
+            reason::{Penalty, ScoreAction},
+        },
         peers::{Peers, PeersOutbox, decisions::decisions_of},
     },
     timestamp::Timestamp,
@@ -212,6 +218,17 @@ impl<N: Network> Handler<SlowPeer<N>> for SupervisorActor<N> {
     }
 }
 
+impl<N: Network> Handler<ProtocolViolation<N>> for SupervisorActor<N> {
+    type Result = ();
+
+    fn handle(&mut self, ProtocolViolation(peer): ProtocolViolation<N>, _: &mut Self::Context) {
+        let now = self.shared.now();
+        log::protocol_violation(&peer, self.peers.scores.get(&peer));
+        self.peers.on_protocol_violation(peer.clone(), now);
+        self.record(&peer, None, now, PeerDecision::Penalised(Penalty::ProtocolViolation));
+    }
+}
+
 impl<N: Network> Handler<SetUnreachablePoint<N>> for SupervisorActor<N> {
     type Result = ();
 
@@ -300,7 +317,7 @@ impl<N: Network> SupervisorActor<N> {
                     .router
                     .extend(p2p.into_iter().map(|output| RouterItem::p2p(output, &self.shared.network)));
             }
-            events.iter().for_each(|event| self.shared.observe(event));
+            events.iter().for_each(|event| self.observe(event));
             if commands.is_empty() {
                 break;
             }
@@ -325,8 +342,28 @@ impl<N: Network> SupervisorActor<N> {
         // First the minimum: a topic for which it is too low reads each score.
         self.shared.directory.publish_min_score(self.peers.scores.min_score());
         for (peer, score) in changed {
-            self.shared.directory.publish_score(&peer, score);
+            let graylisted = self.shared.directory.publish_score(&peer, score, &self.shared.limits);
+            // The score of a peer that is forgotten has not recovered.
+            if let (Some(graylisted), Some(_)) = (graylisted, score) {
+                let action = if graylisted { ScoreAction::Graylist } else { ScoreAction::LeaveGraylist };
+                self.record_action(&peer, action);
+            }
         }
+    }
+
+    /// Passes an event of the peers' side to the observer.
+    fn observe(&self, event: &Event<N>) {
+        if let Event::LowScore { peer, ban_duration, .. } = event {
+            self.record_action(peer, ScoreAction::of_low_score(*ban_duration));
+        }
+        self.shared.observe(event);
+    }
+
+    /// Records what was done about a peer because of its score.
+    fn record_action(&self, peer: &N::Peer, action: ScoreAction) {
+        self.shared.metrics.acted_on_score(action);
+        log::score_action(peer, action, self.peers.scores.get(peer));
+        self.record(peer, None, self.shared.now(), PeerDecision::ActedOnScore(action));
     }
 
     fn publish_state(&mut self) {

@@ -100,6 +100,11 @@ pub(crate) struct Disconnect<N: Network> {
 #[rtype(result = "()")]
 pub(crate) struct SlowPeer<N: Network>(pub(crate) N::Peer);
 
+/// The transport reports that a peer sent bytes that are no RPC. The supervisor penalises the peer (P7).
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ProtocolViolation<N: Network>(pub(crate) N::Peer);
+
 /// An attempt to reach a point failed. The supervisor delays the next request to connect to it.
 #[derive(Message)]
 #[rtype(result = "()")]

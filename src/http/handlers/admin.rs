@@ -1,7 +1,7 @@
 //! The endpoints that change a running engine: connections, peer access and topics. They are in a scope of
 //! their own, [`admin_scope`], because they are unauthenticated.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpResponse, Scope,
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The result of a transport operation. The error is a sentence for the operator.
-pub type TransportFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+pub type TransportFuture<T = ()> = Pin<Box<dyn Future<Output = Result<T, String>> + Send>>;
 
 /// The transport operations that an operator may request.
 ///
@@ -43,6 +43,18 @@ pub trait Transport<N: Network>: Send + Sync + 'static {
     /// # Errors
     /// The transport refuses, or does not know the peer.
     fn disconnect(&self, peer: N::Peer) -> TransportFuture;
+
+    /// Closes all connections to a peer, and refuses new ones until [`unban`](Self::unban).
+    ///
+    /// # Errors
+    /// The transport refuses.
+    fn ban(&self, peer: N::Peer) -> TransportFuture;
+
+    /// Admits a banned peer again. Returns whether it was banned.
+    ///
+    /// # Errors
+    /// The transport refuses.
+    fn unban(&self, peer: N::Peer) -> TransportFuture<bool>;
 }
 
 #[cfg(feature = "libp2p")]
@@ -56,6 +68,16 @@ impl Transport<crate::libp2p::Libp2pNetwork> for crate::libp2p::NodeHandle {
         let handle = self.clone();
         Box::pin(async move { handle.disconnect(peer).await.map_err(|error| error.to_string()) })
     }
+
+    fn ban(&self, peer: libp2p::PeerId) -> TransportFuture {
+        let handle = self.clone();
+        Box::pin(async move { handle.block(peer, Duration::MAX).await.map_err(|error| error.to_string()) })
+    }
+
+    fn unban(&self, peer: libp2p::PeerId) -> TransportFuture<bool> {
+        let handle = self.clone();
+        Box::pin(async move { handle.unblock(peer).await.map_err(|error| error.to_string()) })
+    }
 }
 
 /// The administrative endpoints, below `/admin`. **Unauthenticated: anyone who can reach it controls the
@@ -66,7 +88,7 @@ impl Transport<crate::libp2p::Libp2pNetwork> for crate::libp2p::NodeHandle {
 /// |---|---|
 /// | `POST /admin/p2p/connect {"point": P}` | dials a point |
 /// | `DELETE /admin/p2p/peers/disconnect/{peer}` | closes the connections to a peer |
-/// | `PATCH /admin/p2p/peers/by-id/{peer} {"acl": "ban"}` | sets its application score (P5): `ban`, `trust` or `open` (0); a ban disconnects too |
+/// | `PATCH /admin/p2p/peers/by-id/{peer} {"acl": "ban"}` | sets its application score (P5): `ban`, `trust` or `open` (0); a banned peer is disconnected, and refused until it is trusted or open |
 /// | `POST /admin/p2p/gossipsub/topics {"topic": T}` | joins a topic |
 /// | `DELETE /admin/p2p/gossipsub/topics/{topic}` | leaves a topic |
 ///
@@ -133,14 +155,14 @@ struct SetAcl {
 }
 
 /// The access of a peer, applied as its application score (P5).
-#[derive(Clone, Copy, Deserialize, PartialEq, ToSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Acl {
-    /// Disconnected, with a score below all thresholds.
+    /// Disconnected, refused until another access is set or the node ends, and with a score below all thresholds.
     Ban,
-    /// A score above `accept_px_threshold`.
+    /// Not banned, with a score above `accept_px_threshold`.
     Trust,
-    /// Score 0.
+    /// Not banned, with score 0.
     Open,
 }
 
@@ -193,7 +215,7 @@ async fn disconnect<N: Displayable>(
 
 /// Sets the application score (P5) of a peer
 ///
-/// `ban` also closes its connections. The weight `app_specific_weight` must be above 0.
+/// `ban` also closes its connections, and refuses new ones until `trust` or `open` is set or the node ends. The weight `app_specific_weight` must be above 0.
 #[utoipa::path(
     patch,
     path = "/p2p/peers/by-id/{peer}",
@@ -221,8 +243,11 @@ async fn set_acl<N: Displayable>(
             "application scores have no effect: app_specific_weight is not above 0",
         ));
     }
+    let unbanned = acl != Acl::Ban && transport.unban(peer.clone()).await.map_err(Problem::conflict)?;
     let score = with_timeout(worker.score_of(&peer, Page::first(0))).await?;
-    score.ok_or_else(|| Problem::not_found("this peer is not connected and has no retained score"))?;
+    if score.is_none() && !unbanned {
+        return Err(Problem::not_found("this peer is not connected and has no retained score"));
+    }
     let score = match acl {
         Acl::Ban => BANNED,
         Acl::Trust => limits.accept_px_threshold.max(0.0) + 1.0,
@@ -230,8 +255,9 @@ async fn set_acl<N: Displayable>(
     };
     let input = AppInput::SetApplicationScore { peer: peer.clone(), score: score / weight };
     worker.app_input(input).map_err(|_| crate::EngineStopped)?;
-    let connected = with_timeout(worker.connection_of(&peer)).await?.is_some();
-    if acl == Acl::Ban && connected { transport_result(transport.disconnect(peer).await) } else { done() }
+    tracing::info!(?peer, ?acl, "the operator changed the access of a peer");
+    // A score that is not negative when the peer disconnects would be forgotten: the engine has the new one by now.
+    if acl == Acl::Ban { transport_result(transport.ban(peer).await) } else { done() }
 }
 
 /// Joins a topic

@@ -144,11 +144,13 @@ pub(super) async fn score<N: Displayable>(
     if let Some((last, _)) = breakdown.topics.last_key_value().filter(|_| breakdown.more_topics) {
         response.insert_header(next_page(&request, &Identifier::new(last)));
     }
-    let threshold = |threshold: Threshold| ThresholdStatus {
-        name: threshold.name(),
-        value: threshold.value(worker.limits()),
-        below: breakdown.below.contains(&threshold),
-        effect: threshold.refusal(),
+    let threshold = |threshold: Threshold| {
+        Some(ThresholdStatus {
+            name: threshold.name(),
+            value: threshold.value(worker.limits())?,
+            below: breakdown.below.contains(&threshold),
+            effect: threshold.refusal(),
+        })
     };
     let topic = |(topic, part)| topic_score(Identifier::new(topic), part);
     Ok(response.json(ScoreBreakdown {
@@ -163,7 +165,7 @@ pub(super) async fn score<N: Displayable>(
         p7: breakdown.p7,
         application_score: breakdown.application_score,
         behaviour_penalty: breakdown.behaviour_penalty,
-        thresholds: Threshold::ALL.map(threshold).into(),
+        thresholds: Threshold::ALL.into_iter().filter_map(threshold).collect(),
     }))
 }
 

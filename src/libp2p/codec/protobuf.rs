@@ -70,7 +70,7 @@ mod wire_type {
 }
 
 /// The value of a field. Values of a fixed size are skipped, since no field of `rpc.proto` has one.
-pub(super) enum Value<'a> {
+pub(in crate::libp2p) enum Value<'a> {
     Varint(u64),
     Bytes(&'a [u8]),
     Fixed,
@@ -81,13 +81,13 @@ pub(super) enum Value<'a> {
 ///
 /// A nested message is read by a reader of its own slice, so that lengths are checked against the innermost
 /// message.
-pub(super) struct ProtoReader<'a> {
+pub(in crate::libp2p) struct ProtoReader<'a> {
     reader: BytesReader,
     bytes: &'a [u8],
 }
 
 impl<'a> ProtoReader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(in crate::libp2p) fn new(bytes: &'a [u8]) -> Self {
         Self { reader: BytesReader::from_bytes(bytes), bytes }
     }
 

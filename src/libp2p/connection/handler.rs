@@ -19,6 +19,7 @@ use ::libp2p::{
 
 use super::{
     capabilities::{Protocols, supports_idontwant},
+    graylist::GraylistCheck,
     inbound_stream::{InboundError, InboundRpc, InboundStream},
     lanes::LaneCounts,
     outbound_stream::OutboundStream,
@@ -39,6 +40,8 @@ pub enum HandlerEvent {
     Received(InboundRpc),
     /// The peer's stream is no longer read.
     InboundFailed(InboundError),
+    /// The peer opened another stream. Its last one has ended or broke, or is no longer read.
+    InboundReopened,
     /// The peer reads too slowly. These numbers of queued items were dropped.
     Slow(LaneCounts),
     /// There is no outbound stream, and there will be none.
@@ -60,6 +63,7 @@ impl fmt::Debug for HandlerEvent {
             Self::Established(established) => write!(f, "Established({})", established.protocol),
             Self::Received(rpc) => write!(f, "Received({} messages)", rpc.messages.len()),
             Self::InboundFailed(error) => write!(f, "InboundFailed({error})"),
+            Self::InboundReopened => f.write_str("InboundReopened"),
             Self::Slow(dropped) => write!(f, "Slow({dropped:?})"),
             Self::GaveUp { unsupported } => write!(f, "GaveUp {{ unsupported: {unsupported} }}"),
         }
@@ -72,8 +76,11 @@ pub struct Handler {
     protocols: Protocols,
     queue: Arc<SendQueue>,
     inbound: Option<InboundStream>,
+    graylist: GraylistCheck,
     read_budget: Arc<ReadBudget>,
     outbound: Outbound,
+    /// Whether the peer has opened a stream before.
+    accepted: bool,
     /// Outbound streams requested so far.
     opened: u32,
     established: bool,
@@ -100,14 +107,17 @@ impl Handler {
         protocols: Protocols,
         queue: SendQueue,
         stall_detector: StallDetector,
+        graylist: GraylistCheck,
     ) -> Self {
         Self {
             network,
             protocols,
             queue: Arc::new(queue),
             inbound: None,
+            graylist,
             read_budget: Arc::default(),
             outbound: Outbound::Wanted,
+            accepted: false,
             opened: 0,
             established: false,
             unsent: Vec::new(),
@@ -126,6 +136,9 @@ impl Handler {
     fn on_inbound(&mut self, stream: Stream, protocol: StreamProtocol) {
         if matches!(self.outbound, Outbound::GaveUp) {
             return;
+        }
+        if std::mem::replace(&mut self.accepted, true) {
+            self.events.push_back(HandlerEvent::InboundReopened);
         }
         // A peer that opens a new stream has finished its old one.
         self.inbound = Some(InboundStream::new(stream, &self.network));
@@ -194,7 +207,7 @@ impl Handler {
     /// Reads one RPC. `Ready(None)`: the stream has ended.
     fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Option<HandlerEvent>> {
         let Some(inbound) = &mut self.inbound else { return Poll::Pending };
-        match ready!(inbound.poll_rpc(cx, &self.read_budget, &self.network)) {
+        match ready!(inbound.poll_rpc(cx, &self.read_budget, &self.network, &self.graylist)) {
             Ok(Some(mut rpc)) => {
                 // At once, since the messages could be written before the behaviour sees the RPC.
                 rpc.suppressed = self.queue.apply_idontwant(&rpc);

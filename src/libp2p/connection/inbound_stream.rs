@@ -12,6 +12,7 @@ use ::libp2p::Stream;
 use futures::AsyncRead;
 
 use super::{
+    graylist::GraylistCheck,
     lanes::LaneCounts,
     read_budget::{Permit, ReadBudget},
 };
@@ -46,6 +47,13 @@ pub enum InboundError {
     Io(#[from] io::Error),
 }
 
+impl InboundError {
+    /// Whether the peer broke the protocol. Otherwise the connection failed, and not the peer.
+    pub fn is_violation(&self) -> bool {
+        !matches!(self, Self::Io(_))
+    }
+}
+
 /// The messages of one RPC that was received, in the order in which they are handled.
 #[derive(Debug)]
 pub struct InboundRpc {
@@ -78,16 +86,21 @@ impl InboundStream {
         Self { stream, decoder: FrameDecoder::new(network.limits().max_frame_in) }
     }
 
-    /// The next RPC that has messages; `None` when the peer has closed the stream.
+    /// The next RPC that has messages. Those of a graylisted peer are dropped before they are decoded. `None` when the peer has closed the stream.
     pub(super) fn poll_rpc(
         &mut self,
         cx: &mut Context<'_>,
         budget: &Arc<ReadBudget>,
         network: &Libp2pNetwork,
+        graylist: &GraylistCheck,
     ) -> Poll<Result<Option<InboundRpc>, InboundError>> {
         ready!(budget.poll_available(cx));
         loop {
             while let Some(frame) = self.decoder.next_frame()? {
+                if graylist.is_graylisted() {
+                    network.state().traffic().add_graylisted_rpc();
+                    continue;
+                }
                 let Decoded { messages, idontwants } = decode(frame, network)?;
                 if !messages.is_empty() {
                     let (permit, suppressed) = (budget.acquire(frame.len()), LaneCounts::NONE);

@@ -4,6 +4,7 @@
 
 pub(super) mod capabilities;
 pub(super) mod delivery_report;
+pub(super) mod graylist;
 pub(super) mod handler;
 pub(super) mod inbound_stream;
 pub(super) mod lanes;

@@ -79,7 +79,9 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
         outputs: O,
         observer: impl FnMut(NodeEvent<'_>) + Send + 'static,
     ) -> (Self, NodeHandle) {
-        swarm.behaviour_mut().gossipsub.set_delivery_listener(engine.delivery_listener());
+        let gossipsub = &mut swarm.behaviour_mut().gossipsub;
+        gossipsub.set_delivery_listener(engine.delivery_listener());
+        gossipsub.set_graylist(engine.graylist());
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let handle = NodeHandle { commands: sender, peer: *swarm.local_peer_id() };
         let driver = Self {
@@ -182,6 +184,9 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
         match event {
             Event::Unreachable { point, .. } => self.engine.set_unreachable_point(point),
             Event::SlowPeer { peer, .. } => self.engine.report_slow_peer(&peer),
+            Event::InboundFailed { peer, error } if error.is_violation() => {
+                self.engine.report_protocol_violation(&peer);
+            }
             Event::Dropped { reason, lanes, .. } => {
                 for (lane, count) in lanes.iter().filter(|(_, count)| *count > 0) {
                     let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -259,6 +264,13 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
                 // An error means that the peer is not connected, as the owner wants it.
                 let _ = self.swarm.disconnect_peer_id(peer);
                 let _ = answer.send(Ok(()));
+            }
+            Command::Block(peer, duration, answer) => {
+                self.swarm.behaviour_mut().gossipsub.block(peer, duration);
+                let _ = answer.send(Ok(()));
+            }
+            Command::Unblock(peer, answer) => {
+                let _ = answer.send(Ok(self.swarm.behaviour_mut().gossipsub.unblock(&peer)));
             }
         }
         true

@@ -14,7 +14,7 @@ use futures::{Stream, StreamExt, future::BoxFuture};
 
 use crate::{
     libp2p::{
-        connection::delivery_report::DeliveryListener,
+        connection::{delivery_report::DeliveryListener, graylist::Graylist},
         ids::{MessageId, TopicName},
         network::Libp2pNetwork,
     },
@@ -72,9 +72,20 @@ pub trait Engine {
         let _ = peer;
     }
 
+    /// A peer sent bytes that are no RPC.
+    fn report_protocol_violation(&self, peer: &PeerId) {
+        let _ = peer;
+    }
+
     /// `count` outputs of `lane` were not sent for this reason.
     fn report_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
         let _ = (lane, reason, count);
+    }
+
+    /// The graylist, if the engine has one: RPCs of graylisted peers are dropped before they are decoded. Called once, when
+    /// the driver is created.
+    fn graylist(&self) -> Option<Arc<dyn Graylist>> {
+        None
     }
 
     /// The receiver of delivery reports, if the engine wants them. Called once, when the driver is created.
@@ -95,7 +106,7 @@ impl Engine for Worker<Libp2pNetwork> {
     }
 
     fn is_temporary(&self, refused: &Refused) -> bool {
-        *refused != Refused::Stopped
+        Refused::is_temporary(*refused)
     }
 
     fn p2p_input_ready(&self, input: &P2pInput<Libp2pNetwork>) -> BoxFuture<'static, ()> {
@@ -106,12 +117,26 @@ impl Engine for Worker<Libp2pNetwork> {
         Self::report_slow_peer(self, peer);
     }
 
+    fn report_protocol_violation(&self, peer: &PeerId) {
+        Self::report_protocol_violation(self, peer);
+    }
+
+    fn graylist(&self) -> Option<Arc<dyn Graylist>> {
+        Some(Arc::new(self.clone()))
+    }
+
     fn report_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
         Self::report_dropped(self, lane, reason, count);
     }
 
     fn delivery_listener(&self) -> Option<Arc<dyn DeliveryListener>> {
         Some(Arc::new(self.clone()))
+    }
+}
+
+impl Graylist for Worker<Libp2pNetwork> {
+    fn is_graylisted(&self, peer: &PeerId) -> bool {
+        Self::is_graylisted(self, peer)
     }
 }
 

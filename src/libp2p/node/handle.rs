@@ -1,7 +1,7 @@
 //! The owner's side of a running node: the handle, whose commands the driver carries out, and the events, which the
 //! driver passes to the owner's observer.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use ::libp2p::{Multiaddr, PeerId, TransportError as SwarmTransportError, ping, swarm::DialError};
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +17,9 @@ pub(super) enum Command {
     Listen(Multiaddr, oneshot::Sender<Result<Multiaddr, CommandError>>),
     Dial(Multiaddr, oneshot::Sender<Result<(), CommandError>>),
     Disconnect(PeerId, oneshot::Sender<Result<(), CommandError>>),
+    Block(PeerId, Duration, oneshot::Sender<Result<(), CommandError>>),
+    /// Answered with whether the peer was blocked.
+    Unblock(PeerId, oneshot::Sender<Result<bool, CommandError>>),
     Shutdown,
 }
 
@@ -90,6 +93,28 @@ impl NodeHandle {
         self.request(|answer| Command::Disconnect(peer, answer)).await
     }
 
+    /// Closes the connections to `peer`, if there are any, and refuses new ones for `duration`: until
+    /// [`unblock`](Self::unblock) or the end of the node if that is [`Duration::MAX`]. A block of the peer that lasts longer
+    /// stays.
+    ///
+    /// If the future is dropped after its first poll, the peer may be blocked all the same.
+    ///
+    /// # Errors
+    /// The node has ended.
+    pub async fn block(&self, peer: PeerId, duration: Duration) -> Result<(), CommandError> {
+        self.request(|answer| Command::Block(peer, duration, answer)).await
+    }
+
+    /// Admits a blocked peer again. Returns `false` if it was not blocked.
+    ///
+    /// If the future is dropped after its first poll, the peer may be admitted all the same.
+    ///
+    /// # Errors
+    /// The node has ended.
+    pub async fn unblock(&self, peer: PeerId) -> Result<bool, CommandError> {
+        self.request(|answer| Command::Unblock(peer, answer)).await
+    }
+
     /// Ends the node: it writes what is queued, for 200 ms at most, and closes its connections. Returns when the
     /// command is queued; the [`NodeDriver`](crate::libp2p::NodeDriver) completes soon after. If the future is dropped,
     /// the command may not be sent.
@@ -119,8 +144,8 @@ pub enum NodeEvent<'a> {
     /// An input is about to be passed to the engine: a connection, a subscription, a message, … Emitted once for each
     /// input, even if the engine has no room for it at first.
     Input(&'a P2pInput<Libp2pNetwork>),
-    /// The engine refused an input, for this reason, and the input is lost: the engine has ended, or the peer has
-    /// disconnected while the input was pending.
+    /// The engine refused an input, for this reason, and the input is lost: the engine has ended, the peer is graylisted, or
+    /// the peer has disconnected while the input was pending.
     Refused(&'a P2pInput<Libp2pNetwork>, &'a dyn fmt::Debug),
     /// The engine has no room for the inputs of this peer, for this reason. The peer is not read until
     /// [`Resumed`](Self::Resumed).

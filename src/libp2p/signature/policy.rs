@@ -5,9 +5,13 @@ use ::libp2p::{
     PeerId,
     identity::{Keypair, PublicKey, SigningError},
 };
+use sha2::{Digest, Sha256};
 
 use crate::libp2p::{
-    codec::{protobuf::put_signed_fields, rpc::RawMessage},
+    codec::{
+        protobuf::{ProtoReader, Value, put_signed_fields},
+        rpc::RawMessage,
+    },
     ids::TopicName,
     message::{Content, Message, SignatureError},
 };
@@ -17,11 +21,16 @@ const PREFIX: &[u8] = b"libp2p-pubsub:";
 /// The multihash code of a peer id that contains the public key itself.
 const IDENTITY: u64 = 0;
 
-/// The tag of an encoded public key's first field, its type, and the types other than Ed25519 (1).
-const KEY_TYPE: u8 = 1 << 3;
-const RSA: u8 = 0;
-const SECP256K1: u8 = 2;
-const ECDSA: u8 = 3;
+/// The multihash code of a peer id that is the hash of the public key.
+const SHA2_256: u64 = 0x12;
+
+/// The fields of an encoded public key.
+const KEY_TYPE: u64 = 1;
+const KEY_DATA: u64 = 2;
+/// The types of public keys other than Ed25519 (1).
+const RSA: u64 = 0;
+const SECP256K1: u64 = 2;
+const ECDSA: u64 = 3;
 
 /// The signature policy of a network, of the libp2p pubsub specification. All nodes of a network must have the same
 /// one: messages under the other policy are invalid.
@@ -123,22 +132,48 @@ fn anonymous(raw: &RawMessage<'_>) -> Result<(), SignatureError> {
     }
 }
 
-/// The public key of `source`: the one in the message, which must match the peer id, or the one in the peer id.
+/// The public key of `source`: the one in the message, which must match the peer id, or the one in the peer id. A key of a
+/// type that this build can't decode must match it too: who signs with such a key speaks for no other peer.
 fn key_of(source: &PeerId, sent: Option<&[u8]>) -> Result<PublicKey, SignatureError> {
     let Some(sent) = sent.filter(|key| !key.is_empty()) else {
         let hash = source.as_ref();
         return if hash.code() == IDENTITY { decode_key(hash.digest()) } else { Err(SignatureError::BadKey) };
     };
-    let key = decode_key(sent)?;
-    if key.to_peer_id() == *source { Ok(key) } else { Err(SignatureError::ForeignKey) }
+    match decode_key(sent) {
+        Ok(key) if key.to_peer_id() == *source => Ok(key),
+        Err(SignatureError::UnsupportedKey) if is_id_of(source, sent) => Err(SignatureError::UnsupportedKey),
+        Ok(_) | Err(SignatureError::UnsupportedKey) => Err(SignatureError::ForeignKey),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the peer id is made of this encoded public key: it is the key itself, or the key's hash.
+fn is_id_of(peer: &PeerId, key: &[u8]) -> bool {
+    let hash = peer.as_ref();
+    match hash.code() {
+        IDENTITY => hash.digest() == key,
+        SHA2_256 => hash.digest() == Sha256::digest(key).as_slice(),
+        _ => false,
+    }
 }
 
 /// Which key types libp2p can decode depends on its features. Ed25519 is always among them.
 fn decode_key(bytes: &[u8]) -> Result<PublicKey, SignatureError> {
-    PublicKey::try_decode_protobuf(bytes).map_err(|_| match bytes {
-        [KEY_TYPE, RSA | SECP256K1 | ECDSA, ..] => SignatureError::UnsupportedKey,
+    PublicKey::try_decode_protobuf(bytes).map_err(|_| match key_type(bytes) {
+        Some(RSA | SECP256K1 | ECDSA) => SignatureError::UnsupportedKey,
         _ => SignatureError::BadKey,
     })
+}
+
+/// The type of an encoded public key; `None` if the bytes do not encode one.
+fn key_type(bytes: &[u8]) -> Option<u64> {
+    let mut fields = ProtoReader::new(bytes);
+    let (Some(Ok((KEY_TYPE, Value::Varint(kind)))), Some(Ok((KEY_DATA, Value::Bytes(data)))), None) =
+        (fields.next(), fields.next(), fields.next())
+    else {
+        return None;
+    };
+    (!data.is_empty()).then_some(kind)
 }
 
 fn inlined_key(peer: &PeerId) -> Option<PublicKey> {
@@ -229,8 +264,32 @@ mod tests {
         let foreign = Keypair::generate_ed25519().public().encode_protobuf();
         assert_eq!(changed(|fields| fields.key = Some(foreign)), Err(SignatureError::ForeignKey));
         assert_eq!(changed(|fields| fields.key = Some(vec![1, 2])), Err(SignatureError::BadKey));
-        let rsa = vec![8, 0, 18, 1, 7];
-        assert_eq!(changed(|fields| fields.key = Some(rsa)), Err(SignatureError::UnsupportedKey));
+    }
+
+    /// A message whose source has this public key, which this build may not be able to decode.
+    fn with_key(source: &[u8], key: &[u8]) -> Result<Message, SignatureError> {
+        let mut fields = Fields::good();
+        fields.from = Some(source.to_vec());
+        fields.key = Some(key.to_vec());
+        fields.check(&strict())
+    }
+
+    #[test]
+    fn key_bytes_that_do_not_parse_or_belong_to_another_source_are_no_unsupported_key() {
+        let hash = |key: &[u8]| [&[0x12, 32][..], &Sha256::digest(key)].concat();
+        let own = key().public().to_peer_id().to_bytes();
+        for kind in [0, 2, 3] {
+            let key = [&[8, kind, 18, 60][..], &[7; 60]].concat();
+            assert_eq!(with_key(&hash(&key), &key), Err(SignatureError::UnsupportedKey));
+            assert_eq!(with_key(&own, &key), Err(SignatureError::ForeignKey));
+            for garbage in [&[8, kind][..], &[8, kind, 18, 9, 7], &[8, kind, 18, 0], &[8, kind, 24, 1]] {
+                assert_eq!(with_key(&hash(garbage), garbage), Err(SignatureError::BadKey), "{garbage:?}");
+            }
+            let short = [8, kind, 18, 2, 7, 7];
+            let inlined = [&[0, 6][..], &short].concat();
+            assert_eq!(with_key(&inlined, &short), Err(SignatureError::UnsupportedKey));
+            assert_eq!(with_key(&own, &short), Err(SignatureError::ForeignKey));
+        }
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub(super) struct TrafficCounters {
     sent_bytes: AtomicU64,
     bad_frames: AtomicU64,
     bad_rpcs: AtomicU64,
+    graylisted_rpcs: AtomicU64,
+    banned_connections: AtomicU64,
     hook_panics: AtomicU64,
 }
 
@@ -66,6 +68,16 @@ impl TrafficCounters {
         self.bad_rpcs.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// An RPC of a graylisted peer was dropped before it was decoded.
+    pub(super) fn add_graylisted_rpc(&self) {
+        self.graylisted_rpcs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection was refused because the peer is banned.
+    pub(super) fn add_banned_connection(&self) {
+        self.banned_connections.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The application's function for message ids panicked.
     pub(super) fn add_hook_panic(&self) {
         self.hook_panics.fetch_add(1, Ordering::Relaxed);
@@ -78,6 +90,8 @@ impl TrafficCounters {
             sent_bytes: value(&self.sent_bytes),
             bad_frames: value(&self.bad_frames),
             bad_rpcs: value(&self.bad_rpcs),
+            graylisted_rpcs: value(&self.graylisted_rpcs),
+            banned_connections: value(&self.banned_connections),
             hook_panics: value(&self.hook_panics),
         }
     }

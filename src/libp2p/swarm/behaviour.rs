@@ -6,6 +6,7 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::{Duration, Instant},
 };
 
 use ::libp2p::{
@@ -18,6 +19,7 @@ use ::libp2p::{
 };
 
 use super::{
+    block_list::BlockList,
     config::{BehaviourConfig, SlowPeerAction},
     connections::{Change, Connections},
     dials::Dials,
@@ -25,11 +27,11 @@ use super::{
 };
 use crate::{
     libp2p::{
-        bounded_map::BoundedMap,
         codec::encode::Encoder,
         connection::{
             capabilities::Protocols,
             delivery_report::{DeliveryListener, DeliveryReports, MissedReports},
+            graylist::{Graylist, GraylistCheck},
             handler::{Established, Handler, HandlerEvent},
             inbound_stream::{InboundError, InboundRpc},
             lanes::{Item, Offer},
@@ -55,13 +57,13 @@ pub struct Behaviour {
     config: BehaviourConfig,
     protocols: Protocols,
     connections: Connections,
-    /// The kicked peers.
-    blocked: BoundedMap<PeerId, ()>,
+    blocked: BlockList,
     dials: Dials,
     /// Dropped items that are not reported yet.
     dropped: UnreportedDrops,
     encoder: Encoder<Libp2pNetwork>,
     delivery_listener: Option<Arc<dyn DeliveryListener>>,
+    graylist: Option<Arc<dyn Graylist>>,
     events: VecDeque<ToSwarm<Event, Infallible>>,
     waker: Option<Waker>,
 }
@@ -73,11 +75,12 @@ impl Behaviour {
             protocols: Protocols(config.protocols.clone().into()),
             state: Arc::clone(network.state()),
             connections: Connections::default(),
-            blocked: BoundedMap::new(config.max_blocked),
+            blocked: BlockList::new(config.max_blocked),
             dials: Dials::new(config.max_dials),
             dropped: UnreportedDrops::default(),
             encoder: Encoder::default(),
             delivery_listener: None,
+            graylist: None,
             events: VecDeque::new(),
             waker: None,
             network,
@@ -93,6 +96,11 @@ impl Behaviour {
     /// Sets the receiver of [delivery reports](DeliveryListener). Later connections report to it what their peers miss.
     pub fn set_delivery_listener(&mut self, listener: Option<Arc<dyn DeliveryListener>>) {
         self.delivery_listener = listener;
+    }
+
+    /// Sets the graylist. RPCs of graylisted peers are dropped before they are decoded, on later connections.
+    pub fn set_graylist(&mut self, graylist: Option<Arc<dyn Graylist>>) {
+        self.graylist = graylist;
     }
 
     /// Stores the listen addresses that `peer` reported, by identify for instance. They are tried when the engine asks
@@ -128,10 +136,7 @@ impl Behaviour {
     fn apply_output(&mut self, output: P2pOutput<Libp2pNetwork>) {
         match output {
             P2pOutput::Disconnect { peer } => self.close(peer, CloseConnection::All),
-            P2pOutput::Kick { peer } => {
-                self.blocked.insert(peer, ());
-                self.close(peer, CloseConnection::All);
-            }
+            P2pOutput::Kick { peer, duration } => self.block(peer, duration),
             P2pOutput::Connect { peer, .. } => {
                 let action = self.dials.dial_peer(peer);
                 self.events.push_back(action);
@@ -146,14 +151,33 @@ impl Behaviour {
         }
     }
 
-    /// The kicked peers, the one kicked first at the front.
-    pub fn blocked(&self) -> impl Iterator<Item = &PeerId> {
-        self.blocked.keys()
+    /// Closes the connections of a peer, and refuses new ones for `duration`: for ever if that is [`Duration::MAX`]. A block
+    /// of the peer that lasts longer stays.
+    pub fn block(&mut self, peer: PeerId, duration: Duration) {
+        self.blocked.insert(peer, duration, Instant::now());
+        // The peer may not read, so that closing takes long.
+        let change = self.connections.drop_peer(&peer);
+        self.on_change(peer, change);
+        self.close(peer, CloseConnection::All);
+        self.waker.take().into_iter().for_each(Waker::wake);
     }
 
-    /// Admits a kicked peer again. Returns `false` if the peer was not refused.
+    /// The blocked peers, the one whose block ends first at the front.
+    pub fn blocked(&self) -> impl Iterator<Item = &PeerId> {
+        self.blocked.peers(Instant::now())
+    }
+
+    /// Admits a blocked peer again. Returns `false` if the peer was not blocked.
     pub fn unblock(&mut self, peer: &PeerId) -> bool {
-        self.blocked.remove(peer).is_some()
+        self.blocked.remove(peer, Instant::now())
+    }
+
+    fn check_blocked(&mut self, peer: PeerId) -> Result<(), ConnectionDenied> {
+        if self.blocked.is_blocked(&peer, Instant::now()) {
+            self.state.traffic().add_banned_connection();
+            return Err(ConnectionDenied::new(Blocked(peer)));
+        }
+        Ok(())
     }
 
     fn send(&mut self, to: &[PeerId], message: &P2pMessage<Libp2pNetwork>, lane: Lane, reported: bool) {
@@ -272,9 +296,15 @@ impl Behaviour {
 
     fn on_inbound_failed(&mut self, peer: PeerId, connection: ConnectionId, error: InboundError) {
         // The network breaks streams; only the peer sends garbage.
-        let garbage = !matches!(error, InboundError::Io(_));
+        let violation = error.is_violation();
         self.add_event(Event::InboundFailed { peer, error });
-        if garbage && self.connections.add_bad_stream(&peer, connection) >= self.config.max_bad_streams {
+        if violation && self.connections.add_bad_stream(&peer, connection) >= self.config.max_bad_streams {
+            self.close(peer, CloseConnection::One(connection));
+        }
+    }
+
+    fn on_inbound_reopened(&mut self, peer: PeerId, connection: ConnectionId) {
+        if self.connections.add_reopened_stream(&peer, connection) >= self.config.max_reopened_streams {
             self.close(peer, CloseConnection::One(connection));
         }
     }
@@ -289,14 +319,13 @@ impl Behaviour {
         self.on_change(peer, change);
     }
 
-    fn handler(&self, peer: PeerId) -> Result<Handler, ConnectionDenied> {
-        if self.blocked.contains_key(&peer) {
-            return Err(ConnectionDenied::new(Blocked(peer)));
-        }
+    fn handler(&mut self, peer: PeerId) -> Result<Handler, ConnectionDenied> {
+        self.check_blocked(peer)?;
         let missed = self.delivery_listener.as_ref().map(|listener| MissedReports::new(peer, listener));
         let queue = SendQueue::new(self.config.queue.clone(), missed);
         let stall_detector = StallDetector::new(self.config.write_timeout, self.config.min_written);
-        Ok(Handler::new(self.network.clone(), self.protocols.clone(), queue, stall_detector))
+        let graylist = GraylistCheck::new(peer, self.graylist.as_ref());
+        Ok(Handler::new(self.network.clone(), self.protocols.clone(), queue, stall_detector, graylist))
     }
 
     /// How many events are queued until the swarm is polled.
@@ -326,11 +355,9 @@ impl NetworkBehaviour for Behaviour {
         _: &[Multiaddr],
         _: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        match peer {
-            Some(peer) if self.blocked.contains_key(&peer) => Err(ConnectionDenied::new(Blocked(peer))),
-            Some(peer) => Ok(self.state.addresses().addresses(&peer)),
-            None => Ok(Vec::new()),
-        }
+        let Some(peer) = peer else { return Ok(Vec::new()) };
+        self.check_blocked(peer)?;
+        Ok(self.state.addresses().addresses(&peer))
     }
 
     fn handle_established_outbound_connection(
@@ -369,6 +396,7 @@ impl NetworkBehaviour for Behaviour {
             }
             HandlerEvent::Received(rpc) => self.on_rpc(peer, connection, rpc),
             HandlerEvent::InboundFailed(error) => self.on_inbound_failed(peer, connection, error),
+            HandlerEvent::InboundReopened => self.on_inbound_reopened(peer, connection),
             HandlerEvent::Slow(dropped) => {
                 self.dropped.add(peer, DropReason::PeerQueueFull, dropped);
                 // A connection that is to be closed was reported before.

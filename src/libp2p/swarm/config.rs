@@ -33,11 +33,14 @@ pub struct BehaviourConfig {
     pub slow_peer: SlowPeerAction,
     /// Most dials that the engine requested and that are in progress; by default 256. Further ones fail at once.
     pub max_dials: usize,
-    /// Most kicked peers that are refused; by default 4,096. Beyond it the oldest is admitted again.
+    /// Most blocked peers; by default 4,096. Beyond it the block that ends first is lifted.
     pub max_blocked: usize,
     /// How many streams a peer may break by bytes that are not acceptable RPCs before the connection is closed; by
     /// default 8.
     pub max_bad_streams: u32,
+    /// How often a peer may open another stream, after a reset for instance, before the connection is closed; by default 32.
+    /// No score changes: the link may be bad and not the peer, and it may connect again.
+    pub max_reopened_streams: u32,
 }
 
 impl BehaviourConfig {
@@ -64,6 +67,7 @@ impl Default for BehaviourConfig {
             max_dials: 256,
             max_blocked: 4_096,
             max_bad_streams: 8,
+            max_reopened_streams: 32,
         }
     }
 }

@@ -26,6 +26,8 @@ struct Connection {
     queue: Option<Arc<SendQueue>>,
     /// Streams that were dropped because of the bytes that the peer sent.
     bad_streams: u32,
+    /// Streams that the peer opened after its first one.
+    reopened_streams: u32,
 }
 
 /// What a change of connections means for the engine.
@@ -54,7 +56,8 @@ impl Connections {
         dialled: bool,
         remote_address: Option<SocketAddr>,
     ) {
-        let connection = Connection { id, dialled, remote_address, queue: None, bad_streams: 0 };
+        let connection =
+            Connection { id, dialled, remote_address, queue: None, bad_streams: 0, reopened_streams: 0 };
         self.0.entry(peer).or_default().push(connection);
     }
 
@@ -127,6 +130,14 @@ impl Connections {
         self.connection(peer, id).map_or(0, |connection| {
             connection.bad_streams += 1;
             connection.bad_streams
+        })
+    }
+
+    /// Counts a stream that the peer opened after its first one. Returns the number for the connection.
+    pub(super) fn add_reopened_stream(&mut self, peer: &PeerId, id: ConnectionId) -> u32 {
+        self.connection(peer, id).map_or(0, |connection| {
+            connection.reopened_streams += 1;
+            connection.reopened_streams
         })
     }
 

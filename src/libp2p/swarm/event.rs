@@ -170,9 +170,9 @@ impl fmt::Debug for Inputs {
     }
 }
 
-/// Why a connection was refused: the engine kicked this peer.
+/// Why a connection was refused: this peer is blocked, by the engine or by the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} was kicked")]
+#[error("{0} is blocked")]
 pub struct Blocked(pub PeerId);
 
 /// The dropped items that no [`Event::Dropped`] has reported yet: at most one entry for each peer and reason.

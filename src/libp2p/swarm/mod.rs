@@ -2,6 +2,7 @@
 //! swarm around it.
 
 pub(super) mod behaviour;
+mod block_list;
 pub(super) mod builder;
 pub(super) mod config;
 mod connections;

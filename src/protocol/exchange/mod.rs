@@ -31,6 +31,8 @@ pub(crate) struct Context<'a, N: Network> {
     pub(crate) network: &'a Hooks<N>,
     pub(crate) limits: &'a Limits<N::Topic>,
     pub(crate) peer_view: &'a dyn PeerView<N>,
+    /// The id of this node, if it is known.
+    pub(crate) self_peer: Option<&'a N::Peer>,
     pub(crate) now: Timestamp,
 }
 

@@ -46,6 +46,17 @@ pub(crate) struct LowScore {
     pub(crate) threshold: f64,
 }
 
+/// Whether nothing of a peer is handled (v1.1 GraylistThreshold). A peer without a score passes, and so does a connected
+/// direct peer. It is decided for each input of the peer, by the score that the peer has then; the actors decide it
+/// whenever a score changes.
+pub(crate) fn is_graylisted<T>(status: PeerStatus, limits: &Limits<T>) -> bool {
+    let is_direct = || status.connection_id.is_some_and(ConnectionId::is_direct);
+    match (status.score, limits.extensions.graylist_threshold) {
+        (Some(score), Some(threshold)) => score < threshold && !is_direct(),
+        _ => false,
+    }
+}
+
 /// Checks the gossip threshold (v1.1). A peer without a score passes.
 ///
 /// # Errors

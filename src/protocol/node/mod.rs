@@ -27,7 +27,7 @@ use super::{
     exchange::{
         Outbox,
         command::ValidationMode,
-        peer_view::{LowScore, check_score},
+        peer_view::{LowScore, check_score, is_graylisted},
     },
     iwant::IWantByTopic,
     options::NodeOptions,
@@ -206,12 +206,18 @@ impl<N: Network> Node<N> {
     pub fn subscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> SubscribeOutcome {
         let below_topic_limit = self.peers.below_topic_limit(peer, topic);
         let status = self.status(peer, now);
+        if is_graylisted(status, &self.limits) {
+            return SubscribeOutcome::Graylisted;
+        }
         self.on_topic(topic, now, |topic, _, outbox| topic.subscribe(peer, status, below_topic_limit, outbox))
     }
 
     /// Handles an UNSUBSCRIBE.
     pub fn unsubscribe(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> UnsubscribeOutcome {
         let status = self.status(peer, now);
+        if is_graylisted(status, &self.limits) {
+            return UnsubscribeOutcome::Graylisted;
+        }
         self.on_topic(topic, now, |topic, _, outbox| topic.unsubscribe(peer, status, outbox))
     }
 
@@ -219,6 +225,9 @@ impl<N: Network> Node<N> {
     pub fn graft(&mut self, peer: &N::Peer, topic: &N::Topic, now: Timestamp) -> GraftOutcome {
         let below_topic_limit = self.peers.below_topic_limit(peer, topic);
         let status = self.status(peer, now);
+        if is_graylisted(status, &self.limits) {
+            return GraftOutcome::Graylisted;
+        }
         self.on_topic(topic, now, |topic, cx, outbox| {
             topic.graft(peer, status, below_topic_limit, cx, outbox)
         })
@@ -233,8 +242,11 @@ impl<N: Network> Node<N> {
         backoff: Duration,
         now: Timestamp,
     ) -> PruneOutcome<N> {
-        let mut px_outcome = None;
         let status = self.status(peer, now);
+        if is_graylisted(status, &self.limits) {
+            return PruneOutcome::Graylisted;
+        }
+        let mut px_outcome = None;
         let refusal = self.on_topic_with(topic, now, &mut px_outcome, |topic, cx, outbox| {
             topic.prune(peer, status, px, backoff, cx, outbox)
         });
@@ -250,6 +262,9 @@ impl<N: Network> Node<N> {
         now: Timestamp,
     ) -> IHaveOutcome<N> {
         let status = self.status(peer, now);
+        if is_graylisted(status, &self.limits) {
+            return IHaveOutcome::Graylisted;
+        }
         let mut quota = self.quota(peer);
         let outcome = self
             .on_topic(topic, now, |topic, cx, outbox| topic.ihave(peer, status, ids, &mut quota, cx, outbox));
@@ -260,6 +275,9 @@ impl<N: Network> Node<N> {
     /// Handles an IWANT, whose ids may belong to several topics.
     pub fn iwant(&mut self, peer: &N::Peer, ids: Vec<N::MessageId>, now: Timestamp) -> IWantOutcome<N> {
         let status = self.status(peer, now);
+        if is_graylisted(status, &self.limits) {
+            return IWantOutcome::Graylisted;
+        }
         if let Err(LowScore { score, threshold }) = check_score(status, &self.limits) {
             return IWantOutcome::LowScore { score, threshold };
         }
@@ -297,9 +315,21 @@ impl<N: Network> Node<N> {
         validation_mode: ValidationMode,
         now: Timestamp,
     ) -> ReceiveOutcome<N> {
+        if self.sends_graylisted(sender, now) {
+            return ReceiveOutcome::Graylisted;
+        }
         let Some(index) = self.topics.find(&message.topic) else { return ReceiveOutcome::NotSubscribed };
         let delivery = Delivery::new(sender.clone(), message);
         self.on_message(index, now, |state, cx, outbox| state.receive(delivery, validation_mode, cx, outbox))
+    }
+
+    /// Whether a full message of a peer is not handled. Most are, and need no lookup.
+    fn sends_graylisted(&mut self, peer: &N::Peer, now: Timestamp) -> bool {
+        let threshold = self.limits.extensions.graylist_threshold;
+        threshold.is_some_and(|threshold| !self.peers.min_score_at_least(threshold)) && {
+            let status = self.status(peer, now);
+            is_graylisted(status, &self.limits)
+        }
     }
 
     /// Validates these messages as one batch and applies the verdicts, in this order.

@@ -102,6 +102,12 @@ impl<N: Network> Node<N> {
 
     /// A context for read-only queries. Its time is the start.
     fn context<'a>(&'a self, peer_view: &'a SettledPeerView<'_, N>) -> Context<'a, N> {
-        Context { network: &self.network, limits: &self.limits, peer_view, now: Timestamp::ZERO }
+        Context {
+            network: &self.network,
+            limits: &self.limits,
+            peer_view,
+            self_peer: self.peers.self_peer(),
+            now: Timestamp::ZERO,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The reports of the transport: slow peers, messages that were not sent, and points that can't be reached.
+//! The reports of the transport: slow peers, violations of the protocol, messages that were not sent, and points that can't be reached.
 
 use super::Node;
 use crate::{
@@ -15,6 +15,12 @@ impl<N: Network> Node<N> {
     pub fn report_slow_peer(&mut self, peer: &N::Peer) {
         self.peers.on_slow_peer(peer.clone());
         self.settle(Timestamp::ZERO);
+    }
+
+    /// Handles the transport's report that a peer sent bytes that are no RPC.
+    pub fn report_protocol_violation(&mut self, peer: &N::Peer, now: Timestamp) {
+        self.peers.on_protocol_violation(peer.clone(), now);
+        self.settle(now);
     }
 
     /// Stores ids of messages that a connected peer was not sent because a queue of the transport was full. Returns how

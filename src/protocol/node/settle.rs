@@ -147,7 +147,9 @@ impl<N: Network> Node<N> {
     ) -> T {
         let peer_view =
             LivePeerView { peers: &self.peers, connected: &self.connected, idontwant: &self.idontwant };
-        let cx = Context { network: &self.network, limits: &self.limits, peer_view: &peer_view, now };
+        let self_peer = self.peers.self_peer();
+        let cx =
+            Context { network: &self.network, limits: &self.limits, peer_view: &peer_view, self_peer, now };
         let state = self.topics.expect_mut(index);
         let was_flushed = !state.has_unflushed_deliveries();
         let outcome = handle(state, &cx, &mut self.outbox);
@@ -166,7 +168,9 @@ impl<N: Network> Node<N> {
     ) -> T {
         let peer_view =
             LivePeerView { peers: &self.peers, connected: &self.connected, idontwant: &self.idontwant };
-        let cx = Context { network: &self.network, limits: &self.limits, peer_view: &peer_view, now };
+        let self_peer = self.peers.self_peer();
+        let cx =
+            Context { network: &self.network, limits: &self.limits, peer_view: &peer_view, self_peer, now };
         let passive = PassiveTopic { name: topic, peers: &self.peers };
         let outcome = handle(passive, &cx, &mut self.outbox);
         self.emitted.append(&mut self.outbox.p2p);

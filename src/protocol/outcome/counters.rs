@@ -8,11 +8,12 @@ use enum_map::{Enum, EnumMap};
 use strum::VariantNames;
 
 use super::{
-    IWantAnswer,
+    GraftOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, PruneOutcome, ReceiveOutcome, SubscribeOutcome,
+    UnsubscribeOutcome,
     labels::{Input, Labelled},
     reason::{GraftReason, LeaveReason, Penalty},
 };
-use crate::network::Network;
+use crate::network::{Network, P2pMessage};
 
 const OUTCOMES: usize = Input::counted_outcomes();
 /// `InputCounters::dirty` has one bit for each outcome, and the last bit for the rare counters.
@@ -109,6 +110,22 @@ impl InputCounters {
         self.outcomes[index] = self.outcomes[index].wrapping_add(1);
     }
 
+    /// Counts a message of a graylisted peer, which is not handled. An IDONTWANT is counted where it is handled.
+    pub(crate) fn graylisted<N: Network>(&mut self, message: &P2pMessage<N>) {
+        match message {
+            P2pMessage::Subscribe { .. } => self.input(Input::Subscribe, &SubscribeOutcome::Graylisted),
+            P2pMessage::Unsubscribe { .. } => self.input(Input::Unsubscribe, &UnsubscribeOutcome::Graylisted),
+            P2pMessage::Graft { .. } => self.input(Input::Graft, &GraftOutcome::Graylisted),
+            P2pMessage::Prune { .. } => self.input(Input::Prune, &PruneOutcome::<N>::Graylisted),
+            P2pMessage::IHave { .. } => self.input(Input::IHave, &IHaveOutcome::<N>::Graylisted),
+            P2pMessage::IWant { .. } => self.input(Input::IWant, &IWantOutcome::<N>::Graylisted),
+            P2pMessage::FullMessage(_) => {
+                self.input(Input::ReceiveMessage, &ReceiveOutcome::<N>::Graylisted);
+            }
+            P2pMessage::IDontWant { .. } | P2pMessage::Ping => {}
+        }
+    }
+
     pub(crate) fn grafted(&mut self, reason: GraftReason, count: usize) {
         add(&mut self.rare().grafted[reason], count);
     }
@@ -202,10 +219,7 @@ fn keep(durations: &mut Vec<Duration>, duration: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        plain::PlainNetwork,
-        protocol::outcome::{GraftOutcome, SubscribeOutcome},
-    };
+    use crate::plain::PlainNetwork;
 
     #[test]
     fn what_is_counted_is_taken_once() {

@@ -6,7 +6,7 @@ use derive_where::derive_where;
 use super::{
     GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, ReceiveOutcome,
     SubscribeOutcome,
-    reason::{GraftReason, LeaveReason, Penalty},
+    reason::{GraftReason, LeaveReason, Penalty, ScoreAction},
 };
 use crate::{network::Network, timestamp::Timestamp};
 
@@ -36,6 +36,8 @@ pub enum PeerDecision {
     IDontWantRefused(&'static str),
     /// The score of the peer was lowered.
     Penalised(Penalty),
+    /// Something was done about the peer because of its score.
+    ActedOnScore(ScoreAction),
 }
 
 /// The kind of an event.
@@ -138,6 +140,7 @@ impl PeerDecision {
             Self::IWantRefused(_) => "REJECT_IWANT",
             Self::IDontWantRefused(_) => "REJECT_IDONTWANT",
             Self::Penalised(_) => "PENALTY",
+            Self::ActedOnScore(action) => action.event_name(),
         }
     }
 
@@ -148,6 +151,8 @@ impl PeerDecision {
             Self::Grafted(reason) => reason.name(),
             Self::Pruned(reason) => reason.name(),
             Self::PxRefused => "low_score",
+            Self::ActedOnScore(ScoreAction::LeaveGraylist) => "score_recovered",
+            Self::ActedOnScore(_) => "low_score",
             Self::SubscribeRefused => SubscribeOutcome::TopicLimitExceeded.name(),
             Self::IHaveRefused(reason) | Self::IWantRefused(reason) | Self::IDontWantRefused(reason) => {
                 reason
@@ -168,6 +173,7 @@ impl PeerDecision {
             Self::IWantRefused(_) => "some of its IWANT ids were not answered",
             Self::IDontWantRefused(_) => "some of its IDONTWANT ids were ignored",
             Self::Penalised(penalty) => penalty.explanation(),
+            Self::ActedOnScore(action) => action.explanation(),
         })
     }
 
@@ -179,7 +185,7 @@ impl PeerDecision {
     /// The decision that follows from an IHAVE, if the outcome is a refusal.
     pub(crate) fn of_ihave<N: Network>(outcome: &IHaveOutcome<N>) -> Option<Self> {
         match outcome {
-            IHaveOutcome::Requested { .. } | IHaveOutcome::TopicNotTracked => None,
+            IHaveOutcome::Requested { .. } | IHaveOutcome::TopicNotTracked | IHaveOutcome::Graylisted => None,
             refused => Some(Self::IHaveRefused(refused.name())),
         }
     }
@@ -192,7 +198,8 @@ impl PeerDecision {
             }
             IDontWantOutcome::SwitchedOff
             | IDontWantOutcome::UnknownPeer
-            | IDontWantOutcome::Recorded { .. } => None,
+            | IDontWantOutcome::Recorded { .. }
+            | IDontWantOutcome::Graylisted => None,
         }
     }
 
@@ -201,6 +208,7 @@ impl PeerDecision {
     pub(crate) fn of_iwant<N: Network>(outcome: &IWantOutcome<N>) -> Option<Self> {
         match outcome {
             IWantOutcome::LowScore { .. } => Some(Self::IWantRefused(outcome.name())),
+            IWantOutcome::Graylisted => None,
             IWantOutcome::Answered { ids } => {
                 let refused = |answer: &&IWantAnswer<N>| {
                     matches!(answer, IWantAnswer::Ignored | IWantAnswer::TooManyRequests)
@@ -224,6 +232,7 @@ impl GraftOutcome {
             Self::BackedOff => "the peer comes back before its backoff is over",
             Self::NegativeScore => "the score of the peer is negative",
             Self::MeshFull => "the mesh is full and the peer is not outbound",
+            Self::Graylisted => "the score of the peer is below graylist_threshold",
         }
     }
 }

@@ -46,10 +46,12 @@ labels! {
         Subscribed "subscribed",
         UnknownPeer "unknown_peer",
         TopicLimitExceeded "topic_limit_exceeded",
+        Graylisted "graylisted",
     }
     UNSUBSCRIBE UnsubscribeOutcome {
         Unsubscribed "unsubscribed",
         UnknownPeer "unknown_peer",
+        Graylisted "graylisted",
     }
     GRAFT GraftOutcome {
         Grafted "grafted",
@@ -61,6 +63,7 @@ labels! {
         BackedOff "backed_off",
         NegativeScore "negative_score",
         MeshFull "mesh_full",
+        Graylisted "graylisted",
     }
     PRUNE PruneOutcome<N> {
         TopicNotTracked "not_joined",
@@ -68,6 +71,7 @@ labels! {
         ScoreTooLow "px_ignored",
         NoPx "no_px",
         Px "px",
+        Graylisted "graylisted",
     }
     IHAVE IHaveOutcome<N> {
         LowScore "low_score",
@@ -76,10 +80,12 @@ labels! {
         TopicNotTracked "not_joined",
         InvalidId "invalid_id",
         Requested "requested",
+        Graylisted "graylisted",
     }
     IWANT IWantOutcome<N> {
         LowScore "low_score",
         Answered "answered",
+        Graylisted "graylisted",
     }
     IDONTWANT IDontWantOutcome {
         SwitchedOff "disabled",
@@ -87,6 +93,7 @@ labels! {
         LowScore "low_score",
         TooMany "too_many_ids",
         Recorded "recorded",
+        Graylisted "graylisted",
     }
     ANSWER IWantAnswer<N> {
         Message "message",
@@ -105,6 +112,8 @@ labels! {
         Validating "validating",
         Throttled "throttled",
         ValidationPanicked "validation_panicked",
+        Graylisted "graylisted",
+        OwnMessage "own_message",
     }
     PUBLISH PublishOutcome<N> {
         Published "published",
@@ -271,9 +280,14 @@ mod tests {
             SubscribeOutcome::Subscribed,
             SubscribeOutcome::UnknownPeer,
             SubscribeOutcome::TopicLimitExceeded,
+            SubscribeOutcome::Graylisted,
         ];
         assert_eq!(labels(&subscribe), Input::Subscribe.outcomes());
-        let unsubscribe = [UnsubscribeOutcome::Unsubscribed, UnsubscribeOutcome::UnknownPeer];
+        let unsubscribe = [
+            UnsubscribeOutcome::Unsubscribed,
+            UnsubscribeOutcome::UnknownPeer,
+            UnsubscribeOutcome::Graylisted,
+        ];
         assert_eq!(labels(&unsubscribe), Input::Unsubscribe.outcomes());
         let graft = [
             GraftOutcome::Grafted,
@@ -285,29 +299,35 @@ mod tests {
             GraftOutcome::BackedOff,
             GraftOutcome::NegativeScore,
             GraftOutcome::MeshFull,
+            GraftOutcome::Graylisted,
         ];
         assert_eq!(labels(&graft), Input::Graft.outcomes());
-        let prune: [PruneOutcome<PlainNetwork>; 5] = [
+        let prune: [PruneOutcome<PlainNetwork>; 6] = [
             PruneOutcome::TopicNotTracked,
             PruneOutcome::NotInMesh,
             PruneOutcome::ScoreTooLow { score },
             PruneOutcome::NoPx,
             PruneOutcome::Px { peers: Vec::new() },
+            PruneOutcome::Graylisted,
         ];
         assert_eq!(labels(&prune), Input::Prune.outcomes());
-        let ihave: [IHaveOutcome<PlainNetwork>; 6] = [
+        let ihave: [IHaveOutcome<PlainNetwork>; 7] = [
             IHaveOutcome::LowScore { score, threshold },
             IHaveOutcome::TooManyIHaves { count, max },
             IHaveOutcome::TooManyIWants { count, max },
             IHaveOutcome::TopicNotTracked,
             IHaveOutcome::InvalidId,
             IHaveOutcome::Requested { ids: Vec::new() },
+            IHaveOutcome::Graylisted,
         ];
         assert_eq!(labels(&ihave), Input::IHave.outcomes());
         let id = PlainId { number: 1, topic: "a".to_owned() };
         let ids = BTreeMap::from([(id.clone(), IWantAnswer::TooManyRequests)]);
-        let iwant: [IWantOutcome<PlainNetwork>; 2] =
-            [IWantOutcome::LowScore { score, threshold }, IWantOutcome::Answered { ids }];
+        let iwant: [IWantOutcome<PlainNetwork>; 3] = [
+            IWantOutcome::LowScore { score, threshold },
+            IWantOutcome::Answered { ids },
+            IWantOutcome::Graylisted,
+        ];
         assert_eq!(labels(&iwant), Input::IWant.outcomes());
         assert_eq!(json!(iwant[1])["ids"], json!([[id, "too_many_requests"]]));
         let idontwant = [
@@ -316,9 +336,10 @@ mod tests {
             IDontWantOutcome::LowScore { score, threshold },
             IDontWantOutcome::TooMany { ignored: 1, max: 1 },
             IDontWantOutcome::Recorded { ids: 1 },
+            IDontWantOutcome::Graylisted,
         ];
         assert_eq!(labels(&idontwant), Input::IDontWant.outcomes());
-        let receive: [ReceiveOutcome<PlainNetwork>; 10] = [
+        let receive: [ReceiveOutcome<PlainNetwork>; 12] = [
             ReceiveOutcome::Route { to: Vec::new() },
             ReceiveOutcome::AlreadyReceived,
             ReceiveOutcome::NotSubscribed,
@@ -329,6 +350,8 @@ mod tests {
             ReceiveOutcome::Validating,
             ReceiveOutcome::Throttled,
             ReceiveOutcome::ValidationPanicked,
+            ReceiveOutcome::Graylisted,
+            ReceiveOutcome::OwnMessage,
         ];
         assert_eq!(labels(&receive), Input::ReceiveMessage.outcomes());
         let publish: [PublishOutcome<PlainNetwork>; 2] =

@@ -45,6 +45,8 @@ pub enum SubscribeOutcome {
     UnknownPeer,
     /// The peer is subscribed to `max_topics_per_peer` topics already.
     TopicLimitExceeded,
+    /// The score of the peer is below `graylist_threshold`. Nothing of it is handled.
+    Graylisted,
 }
 
 /// The outcome of an UNSUBSCRIBE.
@@ -55,6 +57,8 @@ pub enum UnsubscribeOutcome {
     Unsubscribed,
     /// The peer is not connected.
     UnknownPeer,
+    /// The score of the peer is below `graylist_threshold`. Nothing of it is handled.
+    Graylisted,
 }
 
 /// The outcome of a GRAFT (v1.1 "graft flood", "prune backoff", "outbound mesh quotas").
@@ -81,6 +85,8 @@ pub enum GraftOutcome {
     NegativeScore,
     /// The mesh is full and the peer is not outbound. We answer with a PRUNE with px.
     MeshFull,
+    /// The score of the peer is below `graylist_threshold`. Nothing of it is handled.
+    Graylisted,
 }
 
 /// The outcome of a PRUNE.
@@ -107,6 +113,8 @@ pub enum PruneOutcome<N: Network> {
         /// The accepted peers, ascending. Some may be connected already, or unreachable.
         peers: Vec<N::Peer>,
     },
+    /// The score of the peer is below `graylist_threshold`. Nothing of it is handled.
+    Graylisted,
 }
 
 /// The outcome of an IHAVE.
@@ -147,6 +155,8 @@ pub enum IHaveOutcome<N: Network> {
         /// The ids, in random order. May be empty.
         ids: Vec<N::MessageId>,
     },
+    /// The score of the peer is below `graylist_threshold`. Nothing of it is handled.
+    Graylisted,
 }
 
 /// The outcome of an IWANT.
@@ -167,6 +177,8 @@ pub enum IWantOutcome<N: Network> {
         #[serde(serialize_with = "answer_names")]
         ids: BTreeMap<N::MessageId, IWantAnswer<N>>,
     },
+    /// The score of the peer is below `graylist_threshold`. Nothing of it is handled.
+    Graylisted,
 }
 
 /// The outcome of an IDONTWANT (v1.2).
@@ -199,6 +211,8 @@ pub enum IDontWantOutcome {
         /// The number of ids.
         ids: usize,
     },
+    /// The score of the peer is below `graylist_threshold`. Nothing of it is handled.
+    Graylisted,
 }
 
 /// The answer to one id of an IWANT.
@@ -246,6 +260,10 @@ pub enum ReceiveOutcome<N: Network> {
     Throttled,
     /// The application's validation panicked. The message is dropped without a verdict, and may be received again.
     ValidationPanicked,
+    /// The score of the peer is below `graylist_threshold`. Nothing of it is handled.
+    Graylisted,
+    /// This node is the source of the message, and it is not a duplicate (`refuse_own_messages`). No peer is penalised.
+    OwnMessage,
 }
 
 /// The outcome of a publication of the application.

@@ -1,5 +1,7 @@
 //! The reasons of mesh changes and penalties. Each reason has one name, which events, logs and metrics use.
 
+use std::time::Duration;
+
 use enum_map::Enum;
 use strum::{IntoStaticStr, VariantNames};
 
@@ -60,6 +62,23 @@ pub enum Penalty {
     SlowPeer,
     /// P3b: the peer left the mesh with a delivery deficit.
     MeshDeficit,
+    /// P7: the p2p layer reported that the peer sent bytes that are no RPC.
+    ProtocolViolation,
+}
+
+/// What was done about a peer because of its score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Enum, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+#[non_exhaustive]
+pub enum ScoreAction {
+    /// The score fell below `graylist_threshold`: nothing is handled that the peer sends.
+    Graylist,
+    /// The score is no longer below `graylist_threshold`: what the peer sends is handled again.
+    LeaveGraylist,
+    /// The score was below `disconnect_threshold`: the p2p layer was asked to disconnect the peer.
+    Disconnect,
+    /// The same, and to refuse its connections for `ban_duration`.
+    Ban,
 }
 
 impl GraftReason {
@@ -101,6 +120,38 @@ impl LeaveReason {
     }
 }
 
+impl ScoreAction {
+    /// The action below `disconnect_threshold`.
+    pub(crate) fn of_low_score(ban_duration: Duration) -> Self {
+        if ban_duration.is_zero() { Self::Disconnect } else { Self::Ban }
+    }
+
+    /// The label of the action, for metrics and logs.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// The name of its event, in the style of go-libp2p-pubsub.
+    pub(super) fn event_name(self) -> &'static str {
+        match self {
+            Self::Graylist => "GRAYLIST_PEER",
+            Self::LeaveGraylist => "UNGRAYLIST_PEER",
+            Self::Disconnect => "DISCONNECT_PEER",
+            Self::Ban => "BAN_PEER",
+        }
+    }
+
+    /// The reason as a phrase for operators.
+    pub(super) fn explanation(self) -> &'static str {
+        match self {
+            Self::Graylist => "its score is below graylist_threshold: nothing that it sends is handled",
+            Self::LeaveGraylist => "its score is no longer below graylist_threshold",
+            Self::Disconnect => "its score is below disconnect_threshold",
+            Self::Ban => "its score is below disconnect_threshold: it is refused for ban_duration",
+        }
+    }
+}
+
 impl Penalty {
     /// The label of the reason, for metrics and logs.
     pub fn name(self) -> &'static str {
@@ -117,6 +168,7 @@ impl Penalty {
             Self::InvalidMessage => "P4: it sent an invalid message or message id",
             Self::SlowPeer => "P7: it reads too slowly for control messages",
             Self::MeshDeficit => "P3b: it left the mesh with a delivery deficit",
+            Self::ProtocolViolation => "P7: it sent bytes that are no RPC",
         }
     }
 }

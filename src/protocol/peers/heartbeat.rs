@@ -1,5 +1,5 @@
 //! The heartbeat on the peers' side, in phases: refresh scores; all topics maintain their meshes; their changes go into
-//! the scores; all topics send prunes and gossip; dial lost peers. A budget limits the topics handled at once, so that
+//! the scores; all topics send prunes and gossip; disconnect peers with a low score; dial lost ones. A budget limits the topics handled at once, so that
 //! other inputs are handled between them.
 
 use std::{
@@ -119,6 +119,7 @@ impl<N: Network> Peers<N> {
         if round.is_done() && round.phase == Phase::Maintain {
             self.begin_second_phase(&mut round, now);
             self.dispatch_heartbeat(&mut round);
+            self.disconnect_low_scores();
             self.reconnect();
         }
         self.round = Some(round).filter(|round| !round.is_done());

@@ -7,7 +7,7 @@ use crate::{
     limits::{Extensions, Limits},
     network::{Network, hooks::Hooks},
     protocol::{
-        exchange::peer_view::{LowScore, PeerStatus, check_score},
+        exchange::peer_view::{LowScore, PeerStatus, check_score, is_graylisted},
         outcome::IDontWantOutcome,
         time_cache::TimeCache,
     },
@@ -28,6 +28,9 @@ pub(crate) struct PeerIDontWant<N: Network> {
 /// # Errors
 /// The outcome to report if it is ignored.
 pub(crate) fn check_idontwant<T>(status: PeerStatus, limits: &Limits<T>) -> Result<(), IDontWantOutcome> {
+    if is_graylisted(status, limits) {
+        return Err(IDontWantOutcome::Graylisted);
+    }
     let Extensions { idontwant_message_size, max_idontwant_per_heartbeat, idontwant_ticks, .. } =
         limits.extensions;
     if [idontwant_message_size, max_idontwant_per_heartbeat, idontwant_ticks].contains(&0) {

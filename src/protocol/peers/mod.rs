@@ -3,6 +3,7 @@
 
 mod batch;
 pub(crate) mod decisions;
+mod disconnect;
 pub(in crate::protocol) mod dispatch;
 pub(crate) mod heartbeat;
 pub(crate) mod idontwant;
@@ -98,6 +99,7 @@ pub(crate) struct Peers<N: Network> {
     ticks: u64,
     recv_prunes: u64,
     topic_limit_events: RateLimit,
+    protocol_violation_events: RateLimit,
     outbox: PeersOutbox<N>,
 }
 
@@ -124,6 +126,7 @@ impl<N: Network> Peers<N> {
             ticks: 0,
             recv_prunes: 0,
             topic_limit_events: RateLimit::new(limits.bounds.event_interval),
+            protocol_violation_events: RateLimit::new(limits.bounds.event_interval),
             outbox: PeersOutbox::default(),
             network,
             limits,
@@ -177,6 +180,16 @@ impl<N: Network> Peers<N> {
         self.scores.penalise(&peer, penalty);
         self.count_penalty(Penalty::SlowPeer, penalty > 0.0);
         self.outbox.events.push(Event::SlowPeer { peer });
+    }
+
+    /// Handles the transport's report that a peer sent bytes that are no RPC.
+    pub(crate) fn on_protocol_violation(&mut self, peer: N::Peer, now: Timestamp) {
+        let penalty = self.limits.extensions.protocol_violation_penalty;
+        self.scores.penalise(&peer, penalty);
+        self.count_penalty(Penalty::ProtocolViolation, penalty > 0.0);
+        if self.protocol_violation_events.try_acquire(now) {
+            self.outbox.events.push(Event::ProtocolViolation { peer });
+        }
     }
 
     /// Sets the application score (P5) of a peer.
@@ -305,6 +318,11 @@ impl<N: Network> Peers<N> {
     fn topic_left(&mut self, topic: &N::Topic) {
         self.joined.remove(topic);
         self.outbox.commands.push((topic.clone(), TopicCommand::LeaveConfirmed));
+    }
+
+    /// The id of this node, if it is known.
+    pub(crate) fn self_peer(&self) -> Option<&N::Peer> {
+        self.self_peer.as_ref()
     }
 
     /// The id of a peer's connection.

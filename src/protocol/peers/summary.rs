@@ -42,6 +42,7 @@ pub(crate) enum ConnectionClass {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum ScoreBand {
+    BelowGraylist,
     BelowPublish,
     BelowGossip,
     Negative,
@@ -83,7 +84,9 @@ impl<N: Network> Peers<N> {
     }
 
     fn score_band(&self, score: f64) -> ScoreBand {
+        let graylist = self.limits.extensions.graylist_threshold;
         match score {
+            score if graylist.is_some_and(|threshold| score < threshold) => ScoreBand::BelowGraylist,
             score if score < self.limits.publish_threshold => ScoreBand::BelowPublish,
             score if score < self.limits.gossip_threshold => ScoreBand::BelowGossip,
             score if score < 0.0 => ScoreBand::Negative,

@@ -78,11 +78,16 @@ pub enum Threshold {
     Publish,
     /// `accept_px_threshold`.
     AcceptPx,
+    /// `extensions.graylist_threshold`.
+    Graylist,
+    /// `extensions.disconnect_threshold`.
+    Disconnect,
 }
 
 impl Threshold {
     /// All thresholds.
-    pub const ALL: [Self; 4] = [Self::Mesh, Self::Gossip, Self::Publish, Self::AcceptPx];
+    pub const ALL: [Self; 6] =
+        [Self::Mesh, Self::Gossip, Self::Publish, Self::AcceptPx, Self::Graylist, Self::Disconnect];
 
     /// The name, as used in labels.
     pub fn name(self) -> &'static str {
@@ -91,17 +96,25 @@ impl Threshold {
             Self::Gossip => "gossip",
             Self::Publish => "publish",
             Self::AcceptPx => "accept_px",
+            Self::Graylist => "graylist",
+            Self::Disconnect => "disconnect",
         }
     }
 
-    /// The value under `limits`.
-    pub fn value<T>(self, limits: &Limits<T>) -> f64 {
+    /// The value under `limits`. `None` if they disable the threshold.
+    pub fn value<T>(self, limits: &Limits<T>) -> Option<f64> {
         match self {
-            Self::Mesh => 0.0,
-            Self::Gossip => limits.gossip_threshold,
-            Self::Publish => limits.publish_threshold,
-            Self::AcceptPx => limits.accept_px_threshold,
+            Self::Mesh => Some(0.0),
+            Self::Gossip => Some(limits.gossip_threshold),
+            Self::Publish => Some(limits.publish_threshold),
+            Self::AcceptPx => Some(limits.accept_px_threshold),
+            Self::Graylist => limits.extensions.graylist_threshold,
+            Self::Disconnect => limits.extensions.disconnect_threshold,
         }
+    }
+
+    fn is_above<T>(self, score: f64, limits: &Limits<T>) -> bool {
+        self.value(limits).is_some_and(|threshold| score < threshold)
     }
 
     /// What a peer below the threshold is denied, as a sentence for operators.
@@ -111,6 +124,8 @@ impl Threshold {
             Self::Gossip => "its IHAVEs and IWANTs are ignored, and it is sent no gossip",
             Self::Publish => "it is not used for fanout: messages published on topics that are not joined",
             Self::AcceptPx => "peers that it offers by px are not connected to",
+            Self::Graylist => "nothing that it sends is handled, unless it is a direct peer",
+            Self::Disconnect => "it is disconnected at the next heartbeat, unless it is a direct peer",
         }
     }
 }
@@ -147,7 +162,7 @@ impl<N: Network> Scores<N> {
             p7,
             application_score,
             behaviour_penalty,
-            below: Threshold::ALL.into_iter().filter(|t| score < t.value(limits)).collect(),
+            below: Threshold::ALL.into_iter().filter(|t| t.is_above(score, limits)).collect(),
         })
     }
 }

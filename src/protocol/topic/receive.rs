@@ -31,6 +31,9 @@ impl<N: Network> TopicState<N> {
         if self.is_duplicate(&delivery, cx, outbox) {
             return ReceiveOutcome::AlreadyReceived;
         }
+        if is_own_message(&delivery.message, cx) {
+            return ReceiveOutcome::OwnMessage;
+        }
         if self.invalid_cache.contains(&delivery.message) {
             return self.apply_verdict(delivery, Validity::Invalid, cx, outbox);
         }
@@ -327,4 +330,10 @@ impl<N: Network> TopicState<N> {
         }
         outbox.events.push(TopicEvent::Dispatched);
     }
+}
+
+/// Whether this node is the source of the message (see `refuse_own_messages`).
+fn is_own_message<N: Network>(message: &FullMessage<N>, cx: &Context<'_, N>) -> bool {
+    cx.limits.extensions.refuse_own_messages
+        && cx.self_peer.is_some_and(|this| cx.network.source(&message.message).as_ref() == Some(this))
 }

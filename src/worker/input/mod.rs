@@ -31,6 +31,10 @@ fn check_open<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
 #[cold]
 fn report_refused<N: Network>(shared: &Shared<N>, refused: Refused) {
     shared.metrics.input_refused(refused);
+    // A graylisted peer says nothing about the load of this node.
+    if refused == Refused::Graylisted {
+        return;
+    }
     shared.note_overload();
     if refused != Refused::Stopped && shared.refusal_reports.try_acquire(shared.now()) {
         shared.observe(&Event::InputRefused { depth: refused.depth(), reason: refused.reason() });

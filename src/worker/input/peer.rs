@@ -63,7 +63,8 @@ impl<N: Network> PeerInputs<N> {
         match message {
             P2pMessage::FullMessage(message) => {
                 let owner = match connection {
-                    Some(connection) => Arc::clone(connection.credit_owner()),
+                    Some(connection) if connection.is_graylisted() => Err(Refused::Graylisted),
+                    Some(connection) => Ok(Arc::clone(connection.credit_owner())),
                     None => shared.directory.credit_owner(peer),
                 };
                 full_message(shared, owner, peer, message)
@@ -127,7 +128,7 @@ pub(in crate::worker) fn try_p2p_input<N: Network>(
         }
         message => {
             let connection = shared.directory.connection(&from_peer);
-            match admit_control(shared, connection.as_ref(), &message) {
+            match admit_control(shared, connection.as_ref(), &from_peer, &message) {
                 Ok(credit) => route_control(shared, connection, &from_peer, message, credit),
                 Err(refused) => return Err((refused, P2pInput::message(from_peer, message))),
             }
@@ -137,7 +138,7 @@ pub(in crate::worker) fn try_p2p_input<N: Network>(
 }
 
 fn connect<N: Network>(shared: &Shared<N>, peer: &N::Peer, info: &ConnectionInfo) {
-    shared.directory.connect(peer, info, |connection_id, is_new| {
+    shared.directory.connect(peer, info, &shared.limits, |connection_id, is_new| {
         if is_new {
             // Before the supervisor and the topics know the connection, and so before any other output for it. A closed
             // router drops it: the engine has ended.
@@ -154,11 +155,11 @@ fn disconnect<N: Network>(shared: &Shared<N>, peer: &N::Peer) {
     shared.directory.disconnect(peer, || send_to_supervisor(shared, item));
 }
 
-/// Queues a full message for its topic. This is the hot path of an engine.
+/// Queues a full message for its topic. This is the hot path of an engine. There is no `owner` if the peer is graylisted.
 #[inline(always)]
 fn full_message<N: Network>(
     shared: &Shared<N>,
-    owner: Arc<CreditOwner>,
+    owner: Result<Arc<CreditOwner>, Refused>,
     from: &N::Peer,
     message: Arc<FullMessage<N>>,
 ) -> Result<(), Refused> {
@@ -169,12 +170,14 @@ fn full_message<N: Network>(
 #[inline(always)]
 fn admit_full<N: Network>(
     shared: &Shared<N>,
-    owner: Arc<CreditOwner>,
+    owner: Result<Arc<CreditOwner>, Refused>,
     message: &FullMessage<N>,
 ) -> Result<Credit, Refused> {
-    let bytes = queued_bytes_of_full(shared, message);
-    check_app_queue(shared)
-        .and_then(|()| admit(shared, owner, bytes))
+    owner
+        .and_then(|owner| {
+            check_app_queue(shared)?;
+            admit(shared, owner, queued_bytes_of_full(shared, message))
+        })
         .inspect_err(|refused| report_refused(shared, *refused))
 }
 
@@ -210,21 +213,24 @@ fn control<N: Network>(
     from: &N::Peer,
     message: P2pMessage<N>,
 ) -> Result<(), Refused> {
-    let credit = admit_control(shared, connection.as_ref(), &message)?;
+    let credit = admit_control(shared, connection.as_ref(), from, &message)?;
     route_control(shared, connection, from, message, credit)
 }
 
 fn admit_control<N: Network>(
     shared: &Shared<N>,
     connection: Option<&Arc<ConnectionRecord>>,
+    from: &N::Peer,
     message: &P2pMessage<N>,
 ) -> Result<Credit, Refused> {
     let owner = match connection {
-        Some(connection) => Arc::clone(connection.credit_owner()),
-        None => shared.directory.unconnected_owner(),
+        Some(connection) if connection.is_graylisted() => Err(Refused::Graylisted),
+        Some(connection) => Ok(Arc::clone(connection.credit_owner())),
+        None => shared.directory.credit_owner(from),
     };
-    let bytes = queued_bytes_of_control(&shared.network, message);
-    admit(shared, owner, bytes).inspect_err(|refused| report_refused(shared, *refused))
+    owner
+        .and_then(|owner| admit(shared, owner, queued_bytes_of_control(&shared.network, message)))
+        .inspect_err(|refused| report_refused(shared, *refused))
 }
 
 fn route_control<N: Network>(
@@ -292,8 +298,8 @@ pub(in crate::worker) fn ready<N: Network>(
 ) -> impl Future<Output = ()> + Send + use<N> {
     let admitted = match input {
         P2pInput::InMessage { from_peer, message } => {
-            let owner = shared.directory.credit_owner(from_peer);
-            Some(match message {
+            // A graylisted peer is refused at once.
+            shared.directory.credit_owner(from_peer).ok().map(|owner| match message {
                 P2pMessage::FullMessage(full) => (owner, queued_bytes_of_full(&shared, full), true),
                 control => (owner, queued_bytes_of_control(&shared.network, control), false),
             })

@@ -10,7 +10,7 @@ use actix_gossipsub::{
     protocol::{Node, NodeOptions, ReceiveOutcome, Timestamp, ValidationMode},
 };
 
-use super::support::{AttackNetwork, Id};
+use super::support::{AttackNetwork, Id, without_graylist};
 use crate::lock_process;
 
 /// A node whose clock advances at heartbeats only.
@@ -34,6 +34,7 @@ impl BareNode {
         change: impl FnOnce(&mut LimitsConfig<u64>),
     ) -> Self {
         let mut limits = LimitsConfig::default();
+        without_graylist(&mut limits);
         change(&mut limits);
         let limits = Limits::try_from(limits).expect("valid limits");
         let options = NodeOptions::default().with(|o| {

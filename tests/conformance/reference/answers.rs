@@ -19,6 +19,9 @@ pub fn add_peer(outcome: AddPeer) -> Value {
     })
 }
 
+/// The reference has no graylist.
+const GRAYLISTED: &str = "graylisted";
+
 pub fn remove_peer(outcome: RemovePeer) -> Value {
     match outcome {
         RemovePeer::Removing => out("removing_peer"),
@@ -30,6 +33,7 @@ pub fn subscribe(outcome: SubscribeOutcome) -> Value {
         SubscribeOutcome::Subscribed => "subscribed",
         SubscribeOutcome::UnknownPeer => "subscribe_to_unknown_peer",
         SubscribeOutcome::TopicLimitExceeded => "subscribe_ignored_topic_limit_exceeded",
+        SubscribeOutcome::Graylisted => GRAYLISTED,
     })
 }
 
@@ -37,6 +41,7 @@ pub fn unsubscribe(outcome: UnsubscribeOutcome) -> Value {
     out(match outcome {
         UnsubscribeOutcome::Unsubscribed => "unsubscribed",
         UnsubscribeOutcome::UnknownPeer => "unsubscribe_from_unknown_peer",
+        UnsubscribeOutcome::Graylisted => GRAYLISTED,
     })
 }
 
@@ -51,6 +56,7 @@ pub fn graft(outcome: GraftOutcome) -> Value {
         GraftOutcome::BackedOff => "peer_backed_off",
         GraftOutcome::NegativeScore => "grafting_peer_with_negative_score",
         GraftOutcome::MeshFull => "mesh_full",
+        GraftOutcome::Graylisted => GRAYLISTED,
     })
 }
 
@@ -61,6 +67,7 @@ pub fn prune(outcome: PruneOutcome<TraceNetwork>) -> Value {
         PruneOutcome::ScoreTooLow { score } => json!({ "out": "ignore_px_score_too_low", "score": score }),
         PruneOutcome::NoPx => out("no_px"),
         PruneOutcome::Px { peers } => json!({ "out": "px", "peers": peers }),
+        PruneOutcome::Graylisted => out(GRAYLISTED),
     }
 }
 
@@ -80,6 +87,7 @@ pub fn ihave(outcome: IHaveOutcome<TraceNetwork>) -> Value {
         IHaveOutcome::Requested { ids } => {
             json!({ "out": "message_requested_message_ids", "message_ids": ids })
         }
+        IHaveOutcome::Graylisted => out(GRAYLISTED),
     }
 }
 
@@ -92,6 +100,7 @@ pub fn iwant(outcome: IWantOutcome<TraceNetwork>) -> Value {
             let routed: Vec<_> = ids.iter().map(|(id, answer)| routed(id, answer)).collect();
             json!({ "out": "on_iwant_messages_to_route", "routed": routed })
         }
+        IWantOutcome::Graylisted => out(GRAYLISTED),
     }
 }
 
@@ -124,6 +133,8 @@ pub fn receive(outcome: &ReceiveOutcome<TraceNetwork>) -> Value {
         ReceiveOutcome::Validating => "validating",
         ReceiveOutcome::Throttled => "throttled",
         ReceiveOutcome::ValidationPanicked => "validation_panicked",
+        ReceiveOutcome::Graylisted => GRAYLISTED,
+        ReceiveOutcome::OwnMessage => "own_message",
     })
 }
 

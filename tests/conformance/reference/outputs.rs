@@ -56,7 +56,7 @@ pub fn p2p_output(output: P2pOutput<TraceNetwork>) -> Value {
             json!({ "type": "out_message", "to_peer": to_peer, "p2p_message": p2p_message(&message) })
         }
         P2pOutput::Disconnect { peer } => json!({ "type": "disconnect", "peer": peer }),
-        P2pOutput::Kick { peer } => json!({ "type": "kick", "peer": peer }),
+        P2pOutput::Kick { peer, .. } => json!({ "type": "kick", "peer": peer }),
         P2pOutput::Connect { peer, origin: Origin::Trusted } => {
             json!({ "type": "connect", "peer": peer, "origin": "trusted" })
         }

@@ -4,6 +4,7 @@
 mod counted;
 mod delivery;
 mod gossip;
+mod graylist;
 mod heartbeat;
 mod idontwant;
 mod mesh;

@@ -6,7 +6,7 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -24,6 +24,8 @@ use actix_gossipsub::{
 pub const TOPIC: u32 = 0;
 /// The peers: 4 * D + 1, so that every selection of peers leaves some out.
 pub const MANY: Range<u32> = 0..25;
+/// The node itself.
+pub const SELF: u32 = 1_000_000;
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const BOTH: [ValidationMode; 2] = [ValidationMode::Sequential, ValidationMode::Batched];
 
@@ -34,6 +36,8 @@ pub struct Plain {
     all_outdated: AtomicBool,
     /// The size of every message in bytes.
     size: AtomicUsize,
+    /// The source of every message; none if it is 0.
+    source: AtomicU32,
 }
 
 impl Network for Plain {
@@ -61,6 +65,10 @@ impl Network for Plain {
             [_, true] => Validity::Outdated,
             _ => Validity::Valid,
         }
+    }
+
+    fn source(&self, (): &()) -> Option<u32> {
+        Some(self.source.load(Ordering::Relaxed)).filter(|source| *source > 0)
     }
 
     fn message_size(&self, (): &()) -> usize {
@@ -131,7 +139,7 @@ impl Setup {
     pub fn start(self) -> Fixture {
         let network = Arc::new(Plain::default());
         let limits = self.limits.clone().try_into().expect("valid limits");
-        let options = NodeOptions::default().with(|o| o.seed = 1);
+        let options = NodeOptions::default().with(|o| (o.seed, o.self_peer) = (1, Some(SELF)));
         let node = Node::new(Arc::clone(&network), limits, options);
         let mut fixture = Fixture {
             node,
@@ -278,6 +286,11 @@ impl Fixture {
         self.network.all_outdated.store(true, Ordering::Relaxed);
     }
 
+    /// From now on this peer is the source of all messages.
+    pub fn set_source(&self, source: u32) {
+        self.network.source.store(source, Ordering::Relaxed);
+    }
+
     /// Sets the size of all messages in bytes.
     pub fn set_message_size(&self, bytes: usize) {
         self.network.size.store(bytes, Ordering::Relaxed);
@@ -291,7 +304,7 @@ impl Fixture {
     pub fn iwant(&mut self, peer: u32, id: u32) -> IWantAnswer<Plain> {
         match self.node.iwant(&peer, vec![id], self.now) {
             IWantOutcome::Answered { mut ids } => ids.remove(&id).expect("each id has an answer"),
-            IWantOutcome::LowScore { score, .. } => panic!("{peer} has a score of {score}"),
+            refused => panic!("the IWANT of {peer} was refused: {refused:?}"),
         }
     }
 

@@ -12,7 +12,7 @@ use libp2p::{
 
 use super::{
     IdAndData, Signing, TOPIC,
-    ours::{Ours, Traffic},
+    ours::{Ours, Setup, Traffic},
     raw::{Raw, Reads, other},
     theirs::{self, Theirs},
     wait,
@@ -34,7 +34,11 @@ async fn with_misbehaving_peer(
     let config = theirs::config(signing);
     let (left, right) =
         (Theirs::start("left", signing, &config).await, Theirs::start("right", signing, &config).await);
-    let ours = Ours::start(signing).await;
+    let mut setup = Setup::new(signing);
+    // All messages are checked, however low the score of their sender is.
+    let extensions = &mut setup.limits.extensions;
+    (extensions.graylist_threshold, extensions.disconnect_threshold) = (None, None);
+    let ours = Ours::start_with(setup).await;
     ours.dial(&left.address).await;
     right.dial(&ours.address).await;
     let both = [&left, &right];

@@ -1,12 +1,16 @@
 //! These tests lose and re-establish connections: by either side, by the engine, and after a crash. A message that is
 //! published while a mesh exists must be delivered exactly once.
 
-use actix_gossipsub::libp2p::BehaviourConfig;
+use actix_gossipsub::{
+    libp2p::BehaviourConfig,
+    protocol::{EventKind, EventRecord, PeerDecision},
+};
 use libp2p::identity::Keypair;
 
 use super::{
     IdAndData, Signing,
     ours::{Ours, Setup, Traffic},
+    raw::Net,
     theirs::{self, Theirs},
     wait,
 };
@@ -38,6 +42,16 @@ impl Published {
     }
 }
 
+/// Connections that break are no misbehaviour: no score may have fallen below 0, and nothing follows from one.
+fn assert_no_low_score(ours: &Ours) {
+    let low = |record: &EventRecord<Net>| {
+        let acted = matches!(record.kind, EventKind::Decided(PeerDecision::ActedOnScore(_)));
+        acted || record.score.is_some_and(|score| score < 0.0)
+    };
+    let low: Vec<_> = ours.worker.events(0, usize::MAX).records.into_iter().filter(low).collect();
+    assert!(low.is_empty(), "{low:?}");
+}
+
 /// Waits until our node has seen `theirs` disconnect `times` times.
 async fn wait_for_disconnections(ours: &Ours, theirs: &Theirs, times: usize) {
     wait::until("the official peer is disconnected", ours, &[theirs], async || {
@@ -65,6 +79,7 @@ async fn they_disconnect_and_either_side_dials_again() {
     published.exchange(&ours, &theirs, 0).await;
     assert_eq!(ours.protocols_with(&theirs.peer).len(), ROUNDS + 1);
     assert_eq!(ours.errors(), [""; 0]);
+    assert_no_low_score(&ours);
     ours.stop().await;
 }
 
@@ -106,5 +121,6 @@ async fn they_crash_and_start_again() {
         .await;
     }
     assert_eq!(ours.errors(), [""; 0]);
+    assert_no_low_score(&ours);
     ours.stop().await;
 }

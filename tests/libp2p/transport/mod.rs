@@ -1,9 +1,10 @@
 //! These tests run the transport over real sockets on loopback: with another transport of this crate, with misbehaving
-//! peers, and with the official rust-libp2p gossipsub. Only `flood`, `slow` and `tickets` use a real engine; the other
-//! tests read the inputs and write the outputs of the engine themselves.
+//! peers, and with the official rust-libp2p gossipsub. Only `consequence`, `flood`, `slow` and `tickets` use a real
+//! engine; the other tests read the inputs and write the outputs of the engine themselves.
 
 mod backpressure;
 mod burst;
+mod consequence;
 mod flood;
 mod idontwant;
 mod misbehaviour;
@@ -83,7 +84,7 @@ async fn a_kicked_peer_is_refused_until_it_is_unblocked() {
     let address = listen(&mut alice).await;
     bob.dial(address.clone()).unwrap();
     meet(&mut alice, &mut bob, 1).await;
-    alice.behaviour_mut().gossipsub.apply(P2pOutput::Kick { peer: b });
+    alice.behaviour_mut().gossipsub.apply(P2pOutput::Kick { peer: b, duration: Duration::MAX });
     until(&mut bob, &mut alice, |event| {
         inputs(event).contains(&P2pInput::Disconnection { peer: a }).then_some(())
     })

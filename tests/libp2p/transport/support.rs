@@ -184,7 +184,12 @@ impl Raw {
 
     /// Writes `bytes` in pieces of `piece` bytes on a new stream.
     pub fn write(&mut self, peer: PeerId, bytes: impl Into<Vec<u8>>, piece: usize) {
-        self.out.push_back((peer, Write { bytes: bytes.into(), piece }));
+        self.out.push_back((peer, Write { bytes: bytes.into(), piece, reset: false }));
+    }
+
+    /// Writes `bytes` on a new stream, and resets it.
+    pub fn reset(&mut self, peer: PeerId, bytes: impl Into<Vec<u8>>) {
+        self.out.push_back((peer, Write { bytes: bytes.into(), piece: 100, reset: true }));
     }
 }
 
@@ -192,6 +197,8 @@ impl Raw {
 pub struct Write {
     bytes: Vec<u8>,
     piece: usize,
+    /// The stream is dropped before it is closed.
+    reset: bool,
 }
 
 pub struct Read(Reads);
@@ -226,7 +233,9 @@ impl OutboundUpgrade<Stream> for Write {
                 stream.flush().await?;
             }
             // The stream stays open until the other side closes it.
-            let _ = stream.read(&mut [0]).await;
+            if !self.reset {
+                let _ = stream.read(&mut [0]).await;
+            }
             Ok(())
         })
     }

@@ -177,7 +177,7 @@ pub fn peers<N: Network>(scrape: &Scrape, state: &View<N>) {
         assert!((mean - expected).abs() < 1e-9 * expected.abs().max(1.0), "{mean} is not {expected}");
     }
     let negative = scores.filter(|score| *score < 0.0).count();
-    let bands = ["below_publish", "below_gossip", "negative"];
+    let bands = ["below_graylist", "below_publish", "below_gossip", "negative"];
     let reported = bands.map(|band| scrape.sum("gossipsub_peers_by_score", &[("band", band)]));
     assert_eq!(reported.iter().sum::<f64>(), negative as f64);
 }

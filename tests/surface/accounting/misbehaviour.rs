@@ -84,7 +84,7 @@ fn violations_are_penalised_once_and_iwant_ids_are_answered() {
         let penalties = |reason| scrape.sum("gossipsub_score_penalties_total", &[("reason", reason)]);
         assert_eq!(penalties("slow_peer"), scrape.sum("gossipsub_slow_peer_reports_total", &[]));
         assert!(scrape.sum("gossipsub_mesh_pruned_total", &[("reason", "unsubscribed")]) > 0.0);
-        assert_eq!(scrape.sum("gossipsub_peers_by_score", &[("band", "below_publish")]), 1.0);
+        assert_eq!(scrape.sum("gossipsub_peers_by_score", &[("band", "below_graylist")]), 1.0);
         identities::engine(&worker, &scrape).await;
         identities::inputs(&scrape);
         cluster.shutdown().await;

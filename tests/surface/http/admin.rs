@@ -1,6 +1,9 @@
 //! These tests check that each endpoint of the admin scope takes effect and is absent from the read-only scope.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 
 use actix_gossipsub::{
     P2pInput,
@@ -17,11 +20,12 @@ use super::support::{Engine, Server, limits, manual, run, start_alone};
 pub struct TestTransport {
     pub worker: Engine,
     requests: Arc<Mutex<Vec<String>>>,
+    banned: Arc<Mutex<BTreeSet<u64>>>,
 }
 
 impl TestTransport {
     pub fn new(worker: &Engine) -> Self {
-        Self { worker: worker.clone(), requests: Arc::default() }
+        Self { worker: worker.clone(), requests: Arc::default(), banned: Arc::default() }
     }
 }
 
@@ -40,6 +44,18 @@ impl Transport<PlainNetwork> for TestTransport {
         self.worker.p2p_input(P2pInput::Disconnection { peer }).unwrap();
         Box::pin(std::future::ready(Ok(())))
     }
+
+    fn ban(&self, peer: u64) -> TransportFuture {
+        self.requests.lock().unwrap().push(format!("ban {peer}"));
+        self.banned.lock().unwrap().insert(peer);
+        self.worker.p2p_input(P2pInput::Disconnection { peer }).unwrap();
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn unban(&self, peer: u64) -> TransportFuture<bool> {
+        let banned = self.banned.lock().unwrap().remove(&peer);
+        Box::pin(std::future::ready(Ok(banned)))
+    }
 }
 
 #[test]
@@ -47,7 +63,7 @@ fn each_endpoint_takes_effect() {
     run(async {
         let worker = start_alone(manual(limits(|config| config.score.app_specific_weight = 2.0)), &["a"]);
         let transport = TestTransport::new(&worker);
-        let requests = Arc::clone(&transport.requests);
+        let (requests, banned) = (Arc::clone(&transport.requests), Arc::clone(&transport.banned));
         let server = Server::serving(move || {
             let admin = http::admin_scope(transport.worker.clone(), transport.clone());
             web::scope("").service(admin).service(http::scope_without_metrics(transport.worker.clone()))
@@ -72,9 +88,14 @@ fn each_endpoint_takes_effect() {
         assert_eq!(score().await, -1e12, "the score is retained");
         assert_eq!(server.json("/p2p/gossipsub/connections").await, json!([]));
         assert_eq!(send("PATCH", "peers/by-id/8", Some(json!({ "acl": "ban" }))).await, 404);
+        assert_eq!(send("PATCH", "peers/by-id/8", Some(json!({ "acl": "open" }))).await, 404);
+        // A ban can be lifted when no score is retained any more.
+        banned.lock().unwrap().insert(9);
+        assert_eq!(send("PATCH", "peers/by-id/9", Some(json!({ "acl": "open" }))).await, 200);
+        assert_eq!(*banned.lock().unwrap(), BTreeSet::from([7]));
         assert_eq!(send("PATCH", "peers/by-id/7", Some(json!({ "acl": "like" }))).await, 400);
         assert_eq!(send("DELETE", "peers/disconnect/7", None).await, 404);
-        assert_eq!(*requests.lock().unwrap(), ["connect 7", "connect 0", "disconnect 7"]);
+        assert_eq!(*requests.lock().unwrap(), ["connect 7", "connect 0", "ban 7"]);
 
         assert_eq!(send("POST", "gossipsub/topics", Some(json!({ "topic": "b" }))).await, 200);
         assert_eq!(server.json("/p2p/gossipsub/topics").await, json!(["a", "b"]));

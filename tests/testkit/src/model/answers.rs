@@ -71,7 +71,7 @@ fn graft<I: Ids>(
     topic: u8,
     step: &Step<'_, I>,
 ) -> Checked {
-    use GraftOutcome::{AlreadyInMesh, BackedOff, Grafted, MeshFull, UnexpectedPeer};
+    use GraftOutcome::{AlreadyInMesh, BackedOff, Grafted, Graylisted, MeshFull, UnexpectedPeer};
     let size = |mesh: Option<&BTreeSet<u32>>| mesh.map_or(0, BTreeSet::len);
     let full = size(step.before.mesh.get(&topic)) >= limits.degree_high;
     let outbound = step.before.connections.get(&peer).is_some_and(|connection| connection.outbound);
@@ -86,9 +86,9 @@ fn graft<I: Ids>(
     let faults = penalty(step.after.scores.get(&peer)) - penalty(step.before.scores.get(&peer));
     prop_assert_eq!(faults > 0.0, outcome == BackedOff, "P7 grew by {}", faults);
     let member = step.after.mesh.get(&topic).is_some_and(|mesh| mesh.contains(&peer));
-    let may_be_member = matches!(outcome, Grafted | AlreadyInMesh | GraftOutcome::PeerFiltered);
+    let may_be_member = matches!(outcome, Grafted | AlreadyInMesh | GraftOutcome::PeerFiltered | Graylisted);
     prop_assert!(may_be_member || !member, "the peer is in the mesh after {outcome:?}");
-    let no_prune = matches!(outcome, Grafted | AlreadyInMesh | UnexpectedPeer);
+    let no_prune = matches!(outcome, Grafted | AlreadyInMesh | UnexpectedPeer | Graylisted);
     prop_assert_eq!(no_prune, receivers(step, is_prune).is_empty(), "answer to {:?}", outcome);
     prop_assert!(outcome != MeshFull || full && !outbound);
     Ok(())

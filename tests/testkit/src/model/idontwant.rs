@@ -13,6 +13,7 @@ use proptest::prelude::*;
 use super::{
     Checked,
     driver::{Outcome, Step, full},
+    graylist::is_graylisted,
     network::Ids,
     op::{Msg, Op},
 };
@@ -66,6 +67,9 @@ impl<I: Ids> IDontWantCheck<I> {
         ids: Vec<I::Id>,
         step: &Step<'_, I>,
     ) -> IDontWantOutcome {
+        if is_graylisted(limits, step.before, peer) {
+            return IDontWantOutcome::Graylisted;
+        }
         let extensions = &limits.extensions;
         let (size, max) = (extensions.idontwant_message_size, extensions.max_idontwant_per_heartbeat);
         if size == 0 || max == 0 || extensions.idontwant_ticks == 0 {

@@ -20,6 +20,10 @@ pub fn limits() -> impl Strategy<Value = Limits<u8>> {
             let config = LimitsConfig::default().with(|c| {
                 (c.score, c.extensions, c.bounds) = (score, extensions, bounds);
                 [degrees, gossip, spans, px, ticks].into_iter().for_each(|change| change.0(c));
+                let highest = c.gossip_threshold.min(c.publish_threshold).min(0.0);
+                let thresholds =
+                    [&mut c.extensions.graylist_threshold, &mut c.extensions.disconnect_threshold];
+                thresholds.into_iter().flatten().for_each(|threshold| *threshold += highest);
             });
             Limits::try_from(config).expect("the strategy makes valid limits only")
         },
@@ -255,8 +259,17 @@ fn extensions() -> impl Strategy<Value = Extensions> {
     let followup = prop_oneof![Just(Duration::ZERO), Just(SECOND), (1u64..8).prop_map(|s| SECOND * s as u32)];
     // A message has one byte.
     let idontwant = (0usize..3, prop_oneof![0usize..6, Just(AMPLE)], 0usize..4);
-    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 3]>(), idontwant).prop_map(
-        |(late_prune, followup, memory, [once, keep, stops], (size, ids, ticks))| {
+    let threshold = || proptest::option::of(-20.0..=0.0);
+    let low_scores = (threshold(), threshold(), prop_oneof![Just(Duration::ZERO), Just(SECOND)]);
+    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 3]>(), idontwant, low_scores).prop_map(
+        |(
+            late_prune,
+            followup,
+            memory,
+            [once, keep, stops],
+            (size, ids, ticks),
+            (graylist, disconnect, ban),
+        )| {
             Extensions::default().with(|e| {
                 e.late_prune_sets_backoff = late_prune;
                 e.iwant_followup_time = followup;
@@ -264,6 +277,9 @@ fn extensions() -> impl Strategy<Value = Extensions> {
                 e.invalid_memory_ticks = memory;
                 e.credit_duplicates_once = once;
                 e.slow_peer_penalty = 1.0;
+                // `limits` lowers them by what the other thresholds allow.
+                (e.graylist_threshold, e.disconnect_threshold) = (graylist, disconnect);
+                e.ban_duration = ban;
                 e.keep_joined_subscriptions = keep;
                 e.idontwant_message_size = size;
                 e.max_idontwant_per_heartbeat = ids;

@@ -3,6 +3,7 @@
 
 pub mod answers;
 pub mod driver;
+pub mod graylist;
 pub mod heartbeat;
 mod idontwant;
 pub mod limits;

@@ -200,6 +200,8 @@ fn connection_output<I: Ids>(output: &P2pOutput<Net<I>>, step: &Step<'_, I>) -> 
             prop_assert!(!step.after.connections.contains_key(peer), "{peer} is connected already");
         }
         (P2pOutput::ConnectPoint { .. }, Op::Heartbeat) => {}
+        // `graylist.rs` checks which peers are disconnected.
+        (P2pOutput::Kick { .. } | P2pOutput::Disconnect { .. }, Op::Heartbeat) => {}
         (P2pOutput::Forget { peer, origin }, Op::Prune { peer: from, px, .. }) => {
             prop_assert!(origin == from && px.contains(peer));
         }

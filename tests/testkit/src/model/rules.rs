@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::{
     Checked, answers,
     driver::{Driver, Step},
-    heartbeat,
+    graylist, heartbeat,
     idontwant::IDontWantCheck,
     network::Ids,
     op::Op,
@@ -31,6 +31,7 @@ pub fn assert_invariants<I: Ids>(driver: &mut Driver<I>, ops: &[Op]) -> Checked 
         let checked = state::check(driver, &after)
             .and_then(|()| outputs.check(&driver.limits, &step))
             .and_then(|()| answers::check(&driver.limits, &step))
+            .and_then(|()| graylist::check(&driver.limits, &step))
             .and_then(|()| idontwant.check(&driver.limits, &step))
             .and_then(|()| heartbeat::check(&driver.limits, &step))
             .and_then(|()| penalties.check(driver, &step))

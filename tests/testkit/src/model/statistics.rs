@@ -35,10 +35,10 @@ impl Statistics {
 
     fn count_outcome<I: Ids>(&mut self, outcome: &Outcome<I>) {
         use GraftOutcome::{Grafted, MeshFull};
-        use PruneOutcome::{NotInMesh, TopicNotTracked};
+        use PruneOutcome::{Graylisted, NotInMesh, TopicNotTracked};
         match outcome {
             Outcome::Graft(Grafted | MeshFull) => self.0.count_recv_grafts += 1,
-            Outcome::Prune(TopicNotTracked | NotInMesh) => {}
+            Outcome::Prune(TopicNotTracked | NotInMesh | Graylisted) => {}
             Outcome::Prune(_) => self.0.count_recv_prunes += 1,
             Outcome::IHave(IHaveOutcome::Requested { ids }) => self.0.count_recv_ihaves += ids.len() as u64,
             Outcome::IWant(IWantOutcome::Answered { ids }) => {
