@@ -183,6 +183,7 @@ pub use node::{
     handle::{CommandError, NodeEvent, NodeHandle},
 };
 pub use signature::policy::SignaturePolicy;
+pub use state::{address_filter::AddressFilter, refusals::RefusedConnections};
 pub use swarm::{
     behaviour::Behaviour,
     builder::{TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm},

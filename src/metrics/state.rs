@@ -11,7 +11,7 @@ use super::{
 use crate::{
     admission::totals::Remembered,
     limits::Limits,
-    network::TransportStats,
+    network::{ConnectionRefusal, TransportStats},
     protocol::{
         inspect::footprint::Footprint,
         peers::summary::{ConnectionClass, ConnectionDirection, PeersSummary, ScoreBand},
@@ -34,6 +34,7 @@ pub(crate) struct Gauges {
     rpc_received_bytes: Counter,
     rpc_sent_bytes: Counter,
     malformed: EnumMap<Malformed, Counter>,
+    refused: EnumMap<ConnectionRefusal, Counter>,
 }
 
 /// The current length of each queue.
@@ -59,6 +60,7 @@ impl Gauges {
             rpc_received_bytes: registry.counter(&RPC_RECEIVED_BYTES, &[]),
             rpc_sent_bytes: registry.counter(&RPC_SENT_BYTES, &[]),
             malformed: registry.counters(&RPC_MALFORMED, &[]),
+            refused: registry.counters(&CONNECTIONS_REFUSED, &[]),
         }
     }
 
@@ -95,11 +97,13 @@ impl Gauges {
 
     /// Sets the counters of the transport to its totals since it started.
     pub(crate) fn set_transport_stats(&self, stats: TransportStats) {
-        let TransportStats { received_bytes, sent_bytes, bad_frames, bad_rpcs, hook_panics: _ } = stats;
+        let TransportStats { received_bytes, sent_bytes, bad_frames, bad_rpcs, hook_panics: _, refused } =
+            stats;
         self.rpc_received_bytes.absolute(received_bytes);
         self.rpc_sent_bytes.absolute(sent_bytes);
         self.malformed[Malformed::Frame].absolute(bad_frames);
         self.malformed[Malformed::Rpc].absolute(bad_rpcs);
+        self.refused.values().zip(refused.values()).for_each(|(counter, total)| counter.absolute(*total));
     }
 }
 

@@ -69,12 +69,16 @@ pub struct Behaviour {
 impl Behaviour {
     /// Creates a behaviour for `network`. The engine must have been started with a clone of the same network.
     pub fn new(network: Libp2pNetwork, config: BehaviourConfig) -> Self {
+        let mut blocked = BoundedMap::new(config.max_blocked);
+        let known = config.direct.union(&config.trusted).copied();
+        network.state().addresses().keep(known.clone().chain(config.bootstrap.iter().copied()));
+        blocked.keep(known);
         Self {
             protocols: Protocols(config.protocols.clone().into()),
             state: Arc::clone(network.state()),
             connections: Connections::default(),
-            blocked: BoundedMap::new(config.max_blocked),
-            dials: Dials::new(config.max_dials),
+            blocked,
+            dials: Dials::new(&config, network.state()),
             dropped: UnreportedDrops::default(),
             encoder: Encoder::default(),
             delivery_listener: None,
@@ -96,9 +100,10 @@ impl Behaviour {
     }
 
     /// Stores the listen addresses that `peer` reported, by identify for instance. They are tried when the engine asks
-    /// to dial the peer. At most 8 addresses of a peer are stored, and those of at most 4,096 peers.
+    /// to dial the peer. At most 8 addresses of a peer are stored, of those that
+    /// [`BehaviourConfig::addresses`] allows, and those of at most 4,096 peers.
     pub fn add_addresses(&self, peer: PeerId, addresses: impl IntoIterator<Item = Multiaddr>) {
-        self.state.addresses().add_listen(peer, addresses);
+        self.state.add_listen(peer, addresses, self.config.addresses);
     }
 
     /// Carries out an output of the engine. Never blocks. Messages that are not sent are reported by
@@ -132,8 +137,8 @@ impl Behaviour {
                 self.blocked.insert(peer, ());
                 self.close(peer, CloseConnection::All);
             }
-            P2pOutput::Connect { peer, .. } => {
-                let action = self.dials.dial_peer(peer);
+            P2pOutput::Connect { peer, origin } => {
+                let action = self.dials.dial_peer(peer, &origin);
                 self.events.push_back(action);
             }
             P2pOutput::ConnectPoint { point } if self.is_reached(&point) => {}
@@ -146,7 +151,7 @@ impl Behaviour {
         }
     }
 
-    /// The kicked peers, the one kicked first at the front.
+    /// The kicked peers, the one that tried to connect longest ago at the front.
     pub fn blocked(&self) -> impl Iterator<Item = &PeerId> {
         self.blocked.keys()
     }
@@ -289,8 +294,8 @@ impl Behaviour {
         self.on_change(peer, change);
     }
 
-    fn handler(&self, peer: PeerId) -> Result<Handler, ConnectionDenied> {
-        if self.blocked.contains_key(&peer) {
+    fn handler(&mut self, peer: PeerId) -> Result<Handler, ConnectionDenied> {
+        if self.blocked.touch(&peer).is_some() {
             return Err(ConnectionDenied::new(Blocked(peer)));
         }
         let missed = self.delivery_listener.as_ref().map(|listener| MissedReports::new(peer, listener));
@@ -327,8 +332,8 @@ impl NetworkBehaviour for Behaviour {
         _: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
         match peer {
-            Some(peer) if self.blocked.contains_key(&peer) => Err(ConnectionDenied::new(Blocked(peer))),
-            Some(peer) => Ok(self.state.addresses().addresses(&peer)),
+            Some(peer) if self.blocked.get(&peer).is_some() => Err(ConnectionDenied::new(Blocked(peer))),
+            Some(peer) => Ok(self.state.addresses_of(&peer, self.config.addresses)),
             None => Ok(Vec::new()),
         }
     }
