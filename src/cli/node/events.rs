@@ -45,6 +45,7 @@ pub fn log(event: &NodeEvent<'_>) {
         // The transport logs refused connections and dials itself, once a second for each reason.
         NodeEvent::Input(_)
         | NodeEvent::Listening(_)
+        | NodeEvent::ConnectionsRefused(_)
         | NodeEvent::Gossipsub(Event::DialRefused { .. }) => {}
         NodeEvent::Gossipsub(Event::Established { peer, protocol }) => {
             tracing::info!(%peer, %protocol, "gossipsub established");

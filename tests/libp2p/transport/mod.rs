@@ -2,10 +2,13 @@
 //! peers, and with the official rust-libp2p gossipsub. Only `flood`, `slow` and `tickets` use a real engine; the other
 //! tests read the inputs and write the outputs of the engine themselves.
 
+pub mod addresses;
 mod backpressure;
 mod burst;
+mod closed_window;
 mod flood;
 mod idontwant;
+mod limits;
 mod misbehaviour;
 mod node;
 mod official;
