@@ -20,7 +20,6 @@ use ::libp2p::{
 
 use super::{
     config::ConnectionLimits,
-    machine::Machine,
     table::{ConnectionTable, Remote, Standing},
 };
 use crate::{
@@ -58,9 +57,8 @@ impl LimitsBehaviour {
         limits: ConnectionLimits,
         privileged: impl IntoIterator<Item = PeerId>,
     ) -> Self {
-        let limits = if limits.fit_to_machine { limits.fitted(&Machine::detect()) } else { limits };
         Self {
-            table: ConnectionTable::new(limits),
+            table: ConnectionTable::new(limits.effective()),
             privileged: privileged.into_iter().collect(),
             scores: None,
             state: Arc::clone(network.state()),
@@ -157,7 +155,8 @@ impl NetworkBehaviour for LimitsBehaviour {
         _: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
         let standing = peer.map(|peer| self.standing(&peer));
-        self.table.add_outbound(id, standing).map(|()| Vec::new()).map_err(|reason| {
+        let recommended = self.state.px_dials().contains(&id);
+        self.table.add_outbound(id, standing, recommended).map(|()| Vec::new()).map_err(|reason| {
             self.state.refusals().add(reason, addresses.first(), peer);
             ConnectionDenied::new(reason)
         })

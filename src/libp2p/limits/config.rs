@@ -3,6 +3,10 @@
 use super::machine::Machine;
 use crate::limits::{InvalidLimits, check::Violations};
 
+/// How many streams there may be for each connection that the machine has room for. gossipsub, identify and ping open
+/// about six.
+const STREAMS_PER_CONNECTION: u32 = 8;
+
 /// The limits of one scope, after go-libp2p's resource manager. A connection of the scope counts on each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -125,8 +129,13 @@ impl ConnectionLimits {
         violations.positive("connection_memory", self.connection_memory);
     }
 
-    /// These limits, lowered to what the machine has if they are to fit it. Pending connections get at most a quarter.
-    pub(super) fn fitted(mut self, machine: &Machine) -> Self {
+    /// These limits, lowered to what this machine has if they are to fit it.
+    pub(in crate::libp2p) fn effective(self) -> Self {
+        if self.fit_to_machine { self.fitted(&Machine::detect()) } else { self }
+    }
+
+    /// These limits, lowered to what `machine` has. Pending connections get at most a quarter.
+    fn fitted(mut self, machine: &Machine) -> Self {
         let file_descriptors = machine.file_descriptors.map(|all| all / 4 * 3);
         let memory = machine.memory.map(|all| all / 8);
         if let Some(file_descriptors) = file_descriptors {
@@ -147,6 +156,7 @@ impl ConnectionLimits {
         self.pending.inbound = self.pending.inbound.min(self.pending.connections / 2);
         let established = all.saturating_sub(self.pending.connections).max(2);
         self.system.connections = self.system.connections.min(established);
+        self.streams = self.streams.min(all.saturating_mul(STREAMS_PER_CONNECTION));
         let reserve = (self.system.connections / 8).max(1);
         self.system.inbound = self.system.inbound.min(self.system.connections - reserve);
     }

@@ -59,6 +59,10 @@ impl Usage {
         self
     }
 
+    pub(super) fn connections(&self) -> u32 {
+        self.connections
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.connections == 0
     }

@@ -93,17 +93,22 @@ impl ConnectionTable {
         Ok(())
     }
 
-    /// We are about to dial. `standing` is that of the peer, if it is known.
+    /// We are about to dial. `standing` is that of the peer, if it is known. `recommended`: another peer recommended it
+    /// (px), so that the reserve for our dials is not for it.
     pub(super) fn add_outbound(
         &mut self,
         id: ConnectionId,
         standing: Option<Standing>,
+        recommended: bool,
     ) -> Result<(), ConnectionRefusal> {
         // The address that answers is known later.
         let cost = self.cost(false, Remote { ip: None, has_socket: true });
         if standing != Some(Standing::Privileged) {
             self.check_pending(cost)?;
             self.system.check(cost, &self.limits.system)?;
+            if recommended && self.system.connections() >= self.limits.system.inbound {
+                return Err(ConnectionRefusal::PxBudget);
+            }
         }
         self.insert_pending(id, cost, None);
         Ok(())
@@ -285,12 +290,13 @@ mod tests {
             assert_eq!(connect(&mut table, n, Standing::Score(0.0), score), Ok(None));
         }
         assert_eq!(connect(&mut table, 16, Standing::Score(0.0), score), Err(ConnectionRefusal::Inbound));
+        assert_eq!(table.add_outbound(id(19), None, true), Err(ConnectionRefusal::PxBudget));
         for n in 20..24 {
-            assert_eq!(table.add_outbound(id(n), None), Ok(()));
+            assert_eq!(table.add_outbound(id(n), None, false), Ok(()));
             assert_eq!(table.identify(id(n), PeerId::random(), Standing::Score(0.0), score), Ok(()));
         }
-        assert_eq!(table.add_outbound(id(24), None), Err(ConnectionRefusal::Connections));
-        assert_eq!(table.add_outbound(id(24), Some(Standing::Privileged)), Ok(()));
+        assert_eq!(table.add_outbound(id(24), None, false), Err(ConnectionRefusal::Connections));
+        assert_eq!(table.add_outbound(id(24), Some(Standing::Privileged), false), Ok(()));
         (0..25).for_each(|n| table.remove(id(n)));
         assert!(is_empty(&table));
     }
@@ -347,7 +353,7 @@ mod tests {
         let full = table.add_inbound(id(256), tcp([10, 0, 2, 0]), Instant::now());
         assert_eq!(full, Err(ConnectionRefusal::Pending));
         // Our own dials still have pending slots.
-        assert_eq!(table.add_outbound(id(257), None), Ok(()));
+        assert_eq!(table.add_outbound(id(257), None, false), Ok(()));
         assert_eq!(table.identify(id(257), PeerId::random(), Standing::Score(0.0), |_| 0.0), Ok(()));
     }
 

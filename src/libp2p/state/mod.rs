@@ -6,12 +6,15 @@ pub(super) mod address_book;
 pub(super) mod address_filter;
 pub(super) mod refusals;
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use ::libp2p::{Multiaddr, PeerId};
+use ::libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 
 use self::{address_book::AddressBook, address_filter::AddressFilter, refusals::Refusals};
 use super::signature::cache::SignatureCache;
@@ -25,6 +28,8 @@ pub(super) struct TransportState {
     signatures: SignatureCache,
     traffic: TrafficCounters,
     refusals: Refusals,
+    /// The dials of recommended peers that are in progress. The behaviour bounds them.
+    px_dials: Mutex<HashSet<ConnectionId>>,
 }
 
 impl TransportState {
@@ -69,6 +74,11 @@ impl TransportState {
 
     pub(super) fn refusals(&self) -> &Refusals {
         &self.refusals
+    }
+
+    /// The dials of recommended peers that are in progress, locked.
+    pub(super) fn px_dials(&self) -> MutexGuard<'_, HashSet<ConnectionId>> {
+        self.px_dials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The counters of all that connections did.

@@ -16,7 +16,7 @@ use ::libp2p::{
 use super::{behaviour::Behaviour, config::BehaviourConfig, event::Event, socket::Socket};
 use crate::{
     libp2p::{
-        limits::{behaviour::LimitsBehaviour, config::ConnectionLimits},
+        limits::{behaviour::LimitsBehaviour, config::ConnectionLimits, streams::Streams},
         network::Libp2pNetwork,
         state::refusals::RefusedConnections,
     },
@@ -151,11 +151,13 @@ pub fn swarm(
     config: &TransportConfig,
 ) -> Result<Swarm<TransportBehaviour>, TransportError> {
     config.check()?;
-    let tcp = transport(&key, &network, config)?;
+    let limits = config.connections.clone().effective();
+    let streams = Streams::new(&limits, network.state());
+    let tcp = tcp(&key, &network, config)?;
     let BehaviourConfig { direct, trusted, bootstrap, .. } = &config.gossipsub;
     let privileged = [direct, trusted, bootstrap].into_iter().flatten().copied();
     let behaviour = TransportBehaviour {
-        limits: LimitsBehaviour::new(&network, config.connections.clone(), privileged),
+        limits: LimitsBehaviour::new(&network, limits, privileged),
         gossipsub: Behaviour::new(network, config.gossipsub.clone()),
         identify: identify::Behaviour::new(
             identify::Config::new("ipfs/0.1.0".to_owned(), key.public())
@@ -163,17 +165,25 @@ pub fn swarm(
         ),
         ping: ping::Behaviour::default(),
     };
+    let limit = move |(peer, muxer), _| (peer, Arc::clone(&streams).limit(peer, muxer));
     let builder = SwarmBuilder::with_existing_identity(key).with_tokio();
     #[cfg(feature = "quic")]
-    let builder = builder.with_quic();
-    let Ok(builder) = builder.with_other_transport(|_| tcp);
+    let Ok(builder) = builder.with_other_transport(|key| quic(key).map(limit.clone()));
+    let Ok(builder) = builder.with_other_transport(|_| tcp.map(limit));
     let Ok(builder) = builder.with_behaviour(|_| behaviour);
     let idle_timeout = config.idle_timeout;
     Ok(builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(idle_timeout)).build())
 }
 
+#[cfg(feature = "quic")]
+fn quic(key: &Keypair) -> Boxed<(PeerId, StreamMuxerBox)> {
+    use ::libp2p::quic;
+    let transport = quic::tokio::Transport::new(quic::Config::new(key));
+    transport.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed()
+}
+
 /// TCP, noise and yamux.
-fn transport(
+fn tcp(
     key: &Keypair,
     network: &Libp2pNetwork,
     config: &TransportConfig,

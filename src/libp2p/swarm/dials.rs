@@ -27,8 +27,6 @@ enum Target {
 
 pub(super) struct Dials {
     in_progress: HashMap<ConnectionId, Target>,
-    /// Those of them that are dials of recommended peers.
-    px: usize,
     max: usize,
     max_px: usize,
     state: Arc<TransportState>,
@@ -37,13 +35,13 @@ pub(super) struct Dials {
 impl Dials {
     pub(super) fn new(config: &BehaviourConfig, state: &Arc<TransportState>) -> Self {
         let (max, max_px) = (config.max_dials, config.max_px_dials);
-        Self { in_progress: HashMap::new(), px: 0, max, max_px, state: Arc::clone(state) }
+        Self { in_progress: HashMap::new(), max, max_px, state: Arc::clone(state) }
     }
 
     /// Dials a peer at its known addresses, unless too many dials are in progress.
     pub(super) fn dial_peer(&mut self, peer: PeerId, origin: &Origin<Libp2pNetwork>) -> Action {
         let target = match origin {
-            Origin::Px(_) if self.px >= self.max_px => {
+            Origin::Px(_) if self.px() >= self.max_px => {
                 return self.refused(ConnectionRefusal::PxBudget, Some(peer), None);
             }
             Origin::Px(_) => Target::Recommended,
@@ -75,7 +73,12 @@ impl Dials {
     }
 
     fn is_full(&self) -> bool {
-        self.in_progress.len() - self.px >= self.max
+        self.in_progress.len() - self.px() >= self.max
+    }
+
+    /// The dials of recommended peers. The limits on connections know them too.
+    fn px(&self) -> usize {
+        self.state.px_dials().len()
     }
 
     fn refused(&self, reason: ConnectionRefusal, peer: Option<PeerId>, point: Option<Multiaddr>) -> Action {
@@ -84,15 +87,16 @@ impl Dials {
     }
 
     fn begin(&mut self, opts: DialOpts, target: Target) -> Action {
-        self.px += usize::from(matches!(target, Target::Recommended));
+        if matches!(target, Target::Recommended) {
+            self.state.px_dials().insert(opts.connection_id());
+        }
         self.in_progress.insert(opts.connection_id(), target);
         Action::Dial { opts }
     }
 
     fn remove(&mut self, connection: ConnectionId) -> Option<Target> {
-        let target = self.in_progress.remove(&connection)?;
-        self.px -= usize::from(matches!(target, Target::Recommended));
-        Some(target)
+        self.state.px_dials().remove(&connection);
+        self.in_progress.remove(&connection)
     }
 
     pub(super) fn on_established(&mut self, connection: ConnectionId) {
