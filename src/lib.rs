@@ -88,9 +88,9 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use input_recorder::{InputRecorder, RecordedInput};
 pub use limits::{InvalidLimits, Limits, LimitsConfig};
 pub use network::{
-    AppInput, AppOutput, BoxFuture, ConnectionInfo, Delivery, Direction, FullMessage, Key, Network, Origin,
-    P2pInput, P2pMessage, P2pOutput, PeerAction, PeerKind, PxPeer, SubscribeOptions, TransportStats,
-    Validity,
+    AppInput, AppOutput, BoxFuture, ConnectionInfo, ConnectionRefusal, Delivery, Direction, FullMessage, Key,
+    Network, Origin, P2pInput, P2pMessage, P2pOutput, PeerAction, PeerKind, PxPeer, SubscribeOptions,
+    TransportStats, Validity,
 };
 pub use worker::{
     AppOutputs, BudgetCharge, DeliveredMessage, DropReason, EngineError, EngineStopped, Events,

@@ -3,16 +3,11 @@
 use actix_gossipsub::{
     AppInput, Limits, LimitsConfig, Refused, Started, Worker,
     libp2p::{
-        Behaviour, BehaviourConfig, Libp2pNetwork, NodeDriver, NodeHandle, SignaturePolicy, TopicName,
-        TransportBehaviour,
+        Behaviour, BehaviourConfig, ConnectionLimits, Libp2pNetwork, LimitsBehaviour, NodeDriver, NodeHandle,
+        SignaturePolicy, TopicName, TransportBehaviour,
     },
 };
-use libp2p::{
-    Multiaddr,
-    connection_limits::{self, ConnectionLimits},
-    identity::Keypair,
-    ping,
-};
+use libp2p::{Multiaddr, identity::Keypair, ping};
 
 use super::{
     node::{Local, Node},
@@ -35,7 +30,7 @@ impl ActixNode {
         let policy = SignaturePolicy::StrictSign(Box::new(key.clone()));
         let network = Libp2pNetwork::builder(policy).build();
         let behaviour = TransportBehaviour {
-            limits: connection_limits::Behaviour::new(ConnectionLimits::default()),
+            limits: LimitsBehaviour::new(&network, ConnectionLimits::unlimited(), []),
             gossipsub: Behaviour::new(network.clone(), BehaviourConfig::default()),
             identify: swarm::identify(&key),
             ping: ping::Behaviour::default(),

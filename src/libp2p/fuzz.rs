@@ -14,6 +14,7 @@ use super::{
         packing::pack,
     },
     network::Libp2pNetwork,
+    state::address_filter::AddressFilter,
 };
 use crate::{network::P2pMessage, protocol::Lane};
 
@@ -46,5 +47,5 @@ pub fn write(
 
 /// The known addresses of a peer.
 pub fn addresses(peer: &PeerId, network: &Libp2pNetwork) -> Vec<Multiaddr> {
-    network.state().addresses().addresses(peer)
+    network.state().addresses_of(peer, AddressFilter::Any)
 }

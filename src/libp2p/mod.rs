@@ -9,7 +9,7 @@
 //! * An application that wants a node starts a [`Node`]: engine, swarm and driver in one. Its documentation has an
 //!   example of two nodes that exchange a message.
 //! * An application that runs the engine itself takes [`swarm`], a ready-made swarm (TCP, noise, yamux, identify, ping,
-//!   connection limits), and ties it to the engine by a [`NodeDriver`].
+//!   limits on connections), and ties it to the engine by a [`NodeDriver`].
 //! * An application with a swarm of its own puts a [`Behaviour`] among its behaviours; see [below](#in-your-own-swarm).
 //!
 //! # Layers
@@ -20,12 +20,13 @@
 //! |---|---|
 //! | `node` | [`Node`] and its builder; [`NodeDriver`], the task between swarm and engine; [`Engine`], the engine as the driver sees it |
 //! | `swarm` | [`Behaviour`]: connected peers, dials, blocked peers; [`swarm`], the ready-made swarm |
+//! | `limits` | [`LimitsBehaviour`]: how many connections there may be, in total and for each peer, address and subnet |
 //! | `connection` | [`Handler`]: the two streams of one connection, its send queue, its read budget |
 //! | `network` | [`Libp2pNetwork`]: message ids, validation, signature policy; creates our messages |
-//! | `state` | the address book, the signature cache and the traffic counters, which all connections share |
+//! | `state` | the address book, the signature cache and the counters of traffic and refusals, which all connections share |
 //! | `signature` | [`SignaturePolicy`], and the cache of signatures that were checked |
 //! | `codec` | frames and RPCs: [`FrameDecoder`], [`WireLimits`], `rpc.proto` |
-//! | `message`, `ids`, `bounded_map` | [`Message`], [`SignatureError`], [`TopicName`], [`MessageId`]; a map that evicts its oldest entry |
+//! | `message`, `ids`, `bounded_map` | [`Message`], [`SignatureError`], [`TopicName`], [`MessageId`]; a map that evicts its least recently used entry |
 //!
 //! # Connections and streams
 //!
@@ -75,7 +76,8 @@
 //!
 //! | what | for each connection | in total |
 //! |---|---|---|
-//! | connections | | `max_connections`, `max_connections_per_peer`, `max_pending_incoming` |
+//! | connections | | [`ConnectionLimits`], for `system`, `pending` and `peer` |
+//! | addresses and subnets whose last connections are remembered | | `max_subnets` |
 //! | items to be written | `max_items`, `max_bytes`; `stall_factor` times that for control alone | |
 //! | bytes being written | 16 KiB and a frame of `max_frame_out` | |
 //! | the frame being read | `max_frame_in` and 8 KiB | |
@@ -83,11 +85,12 @@
 //! | waits for room in the engine | | one for each peer |
 //! | yamux | 256 KiB for each of the few hundred streams that it accepts, and 16 MiB | |
 //! | blocked peers | | `max_blocked` |
-//! | dials that the engine requested | | `max_dials` |
+//! | dials that the engine requested | | `max_dials`, `max_px_dials` |
 //! | queued events | | in a [`NodeDriver`]: 4,096, and what one turn adds |
 //! | unreported drops | | in a [`NodeDriver`], with the queued events; one entry for each peer and reason |
 //! | queued commands | | 64 |
-//! | addresses | | for 4,096 peers each: one dialled address, 8 listen addresses, a signed record of 2 KiB |
+//! | addresses | | for 4,096 peers each: one dialled address, 8 reported ones, 8 of a signed record |
+//! | records that are not verified | | 4 of 2 KiB each for 1,024 peers |
 //! | signature cache | | 16,384 digests |
 //! | encoded messages | | the last one, and those in the queues |
 //!
@@ -101,15 +104,18 @@
 //! | a peer that never reads control | disconnected at `stall_factor` times the queue's limits |
 //! | forged or replayed signatures | verified under the policy; the sender is penalised by the engine (P4); a repeated forgery costs one digest |
 //! | messages in the name of another message's id | they get an id of their own |
-//! | peer exchange with wrong addresses | only a record signed by the recommended peer is used, verified when it is dialled |
-//! | peer exchange with thousands of peers | `max_dials`, and a bounded map of its own in the address book |
-//! | many connections | limits in total, for each peer, and before negotiation |
 //! | what a peer with a score below `graylist_threshold` sends | dropped frame by frame, before it is decoded |
 //! | peers with a score below `disconnect_threshold` | disconnected by the engine, and refused for `ban_duration` |
 //! | garbage in place of RPCs | the stream is closed, the engine lowers the score (P7), the connection is closed after [`BehaviourConfig::max_bad_streams`] |
 //! | streams that are reset and opened again and again | the connection is closed after [`BehaviourConfig::max_reopened_streams`]; no score changes |
 //! | blocked peers that come back | refused, on dialling and on being dialled, until their time is over |
+//! | peer exchange with wrong addresses | only a record signed by the recommended peer is used, verified when it is dialled; the newest one wins |
+//! | addresses of private networks, by identify or peer exchange | [`BehaviourConfig::addresses`]: only global addresses are dialled |
+//! | peer exchange with thousands of peers | `max_px_dials`, and a bounded map of its own in the address book |
+//! | many connections of one address or subnet | refused before negotiation, by number and by rate |
+//! | many connections of many addresses | limits in total and of pending ones; the last connections are reserved for our dials; direct, trusted and bootstrap peers are admitted in any case, and the inbound connection with the lowest score gives way |
 //! | dead peers | ping closes their connections |
+//! | peers that stop reading at the socket | [`TransportConfig::write_timeout`] |
 //!
 //! # In your own swarm
 //!
@@ -123,6 +129,7 @@
 //!   to `report_protocol_violation`. Give it the engine's graylist by [`Behaviour::set_graylist`]. Publish tickets and offers of missed messages need
 //!   [`Behaviour::set_delivery_listener`]. Call it before connections are made.
 //! * Pass the addresses that identify reports to [`Behaviour::add_addresses`].
+//! * Make [`LimitsBehaviour`] the first behaviour, and pass it the engine's scores ([`Engine::scores`]).
 //! * Add the behaviour before you dial or listen: rust-libp2p closes a connection whose peer offers no gossipsub yet.
 //!
 //! With the ready-made swarm:
@@ -154,6 +161,7 @@ mod connection;
 #[doc(hidden)]
 pub mod fuzz;
 mod ids;
+mod limits;
 mod message;
 mod message_serde;
 mod network;
@@ -180,6 +188,10 @@ pub use connection::{
     send_queue::QueueLimits,
 };
 pub use ids::{MessageId, TopicName};
+pub use limits::{
+    behaviour::{LimitsBehaviour, ScoreSource},
+    config::{ConnectionLimits, ScopeLimits, SubnetLimit},
+};
 pub use message::{Message, SignatureError};
 pub use network::{AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Validator};
 pub use node::{
@@ -189,6 +201,7 @@ pub use node::{
     handle::{CommandError, NodeEvent, NodeHandle},
 };
 pub use signature::policy::SignaturePolicy;
+pub use state::{address_filter::AddressFilter, refusals::RefusedConnections};
 pub use swarm::{
     behaviour::Behaviour,
     builder::{TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm},

@@ -45,7 +45,7 @@ pub(super) fn check<T: fmt::Debug>(config: &LimitsConfig<T>) -> Result<(), Inval
     violations.within("score", |violations| check_score(&config.score, violations));
     violations.within("extensions", |violations| check_extensions(config, violations));
     violations.within("bounds", |violations| check_bounds(&config.bounds, violations));
-    if violations.list.is_empty() { Ok(()) } else { Err(InvalidLimits(violations.list)) }
+    violations.into_result()
 }
 
 fn check_mesh<T>(config: &LimitsConfig<T>, violations: &mut Violations) {
@@ -222,15 +222,19 @@ fn check_bounds(bounds: &Bounds, violations: &mut Violations) {
 
 /// The violations found so far, and the path of the structure that is being checked.
 #[derive(Default)]
-struct Violations {
+pub(crate) struct Violations {
     /// With a dot at the end, unless it is empty.
     path: String,
     list: Vec<Violation>,
 }
 
 impl Violations {
+    pub(crate) fn into_result(self) -> Result<(), InvalidLimits> {
+        if self.list.is_empty() { Ok(()) } else { Err(InvalidLimits(self.list)) }
+    }
+
     /// Runs `check` for the fields of the structure `name`.
-    fn within(&mut self, name: &str, check: impl FnOnce(&mut Self)) {
+    pub(crate) fn within(&mut self, name: &str, check: impl FnOnce(&mut Self)) {
         let outer = self.path.len();
         self.path.push_str(name);
         self.path.push('.');
@@ -238,14 +242,20 @@ impl Violations {
         self.path.truncate(outer);
     }
 
-    fn require(&mut self, field: &str, value: impl fmt::Debug, valid: bool, rule: impl FnOnce() -> String) {
+    pub(crate) fn require(
+        &mut self,
+        field: &str,
+        value: impl fmt::Debug,
+        valid: bool,
+        rule: impl FnOnce() -> String,
+    ) {
         if !valid {
             let field = format!("{}{field}", self.path);
             self.list.push(Violation { field, value: format!("{value:?}"), rule: rule() });
         }
     }
 
-    fn positive<V: Copy + fmt::Debug + Default + PartialOrd>(&mut self, field: &str, value: V) {
+    pub(crate) fn positive<V: Copy + fmt::Debug + Default + PartialOrd>(&mut self, field: &str, value: V) {
         self.require(field, value, value > V::default(), || "be greater than 0".into());
     }
 

@@ -5,7 +5,7 @@
 //! gossipsub specification. The files in `config/` have the same values as the presets, with the reason for each.
 
 mod bounds;
-mod check;
+pub(crate) mod check;
 mod extensions;
 mod presets;
 mod score;

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     admission::totals::Remembered,
     limits::Limits,
-    network::TransportStats,
+    network::{ConnectionRefusal, TransportStats},
     protocol::{
         inspect::footprint::Footprint,
         peers::summary::{ConnectionClass, ConnectionDirection, PeersSummary, ScoreBand},
@@ -36,6 +36,7 @@ pub(crate) struct Gauges {
     malformed: EnumMap<Malformed, Counter>,
     rpc_graylisted: Counter,
     banned_connections: Counter,
+    refused: EnumMap<ConnectionRefusal, Counter>,
 }
 
 /// The current length of each queue.
@@ -63,6 +64,7 @@ impl Gauges {
             malformed: registry.counters(&RPC_MALFORMED, &[]),
             rpc_graylisted: registry.counter(&RPC_GRAYLISTED, &[]),
             banned_connections: registry.counter(&BANNED_CONNECTIONS, &[]),
+            refused: registry.counters(&CONNECTIONS_REFUSED, &[]),
         }
     }
 
@@ -106,6 +108,7 @@ impl Gauges {
             bad_rpcs,
             graylisted_rpcs,
             banned_connections,
+            refused,
             hook_panics: _,
         } = stats;
         self.rpc_received_bytes.absolute(received_bytes);
@@ -114,6 +117,7 @@ impl Gauges {
         self.malformed[Malformed::Rpc].absolute(bad_rpcs);
         self.rpc_graylisted.absolute(graylisted_rpcs);
         self.banned_connections.absolute(banned_connections);
+        self.refused.values().zip(refused.values()).for_each(|(counter, total)| counter.absolute(*total));
     }
 }
 

@@ -4,15 +4,18 @@
 pub(crate) mod hooks;
 mod message;
 mod ports;
+mod refusal;
 
 use std::{fmt, hash::Hash, pin::Pin};
 
 use derive_where::derive_where;
+use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use message::MessageSize;
 pub use message::{Delivery, FullMessage, P2pMessage, PxPeer, SubscribeOptions};
 pub use ports::{AppInput, AppOutput, ConnectionInfo, Direction, Origin, P2pInput, P2pOutput, PeerKind};
+pub use refusal::ConnectionRefusal;
 
 /// The bounds of every identifier type of a [`Network`]. Implemented for all types that satisfy them.
 ///
@@ -175,6 +178,19 @@ pub struct TransportStats {
     pub banned_connections: u64,
     /// Panics of hooks that the transport calls. The engine adds them to those that it has caught.
     pub hook_panics: u64,
+    pub(crate) refused: EnumMap<ConnectionRefusal, u64>,
+}
+
+impl TransportStats {
+    /// The connections and dials that were refused, and the connections that were closed, for this reason.
+    pub fn refused(&self, reason: ConnectionRefusal) -> u64 {
+        self.refused[reason]
+    }
+
+    /// Sets the count of [`refused`](Self::refused).
+    pub fn set_refused(&mut self, reason: ConnectionRefusal, count: u64) {
+        self.refused[reason] = count;
+    }
 }
 
 /// The result of a validation.

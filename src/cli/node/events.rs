@@ -42,7 +42,11 @@ impl Reported {
 /// Logs events of the connections and of failures.
 pub fn log(event: &NodeEvent<'_>) {
     match event {
-        NodeEvent::Input(_) | NodeEvent::Listening(_) => {}
+        // The transport logs refused connections and dials itself, once a second for each reason.
+        NodeEvent::Input(_)
+        | NodeEvent::Listening(_)
+        | NodeEvent::ConnectionsRefused(_)
+        | NodeEvent::Gossipsub(Event::DialRefused { .. }) => {}
         NodeEvent::Gossipsub(Event::Established { peer, protocol }) => {
             tracing::info!(%peer, %protocol, "gossipsub established");
         }

@@ -79,9 +79,10 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
         outputs: O,
         observer: impl FnMut(NodeEvent<'_>) + Send + 'static,
     ) -> (Self, NodeHandle) {
-        let gossipsub = &mut swarm.behaviour_mut().gossipsub;
-        gossipsub.set_delivery_listener(engine.delivery_listener());
-        gossipsub.set_graylist(engine.graylist());
+        let behaviour = swarm.behaviour_mut();
+        behaviour.gossipsub.set_delivery_listener(engine.delivery_listener());
+        behaviour.gossipsub.set_graylist(engine.graylist());
+        behaviour.limits.set_scores(engine.scores());
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let handle = NodeHandle { commands: sender, peer: *swarm.local_peer_id() };
         let driver = Self {
@@ -199,6 +200,9 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
 
     fn on_behaviour_event(&mut self, event: TransportBehaviourEvent) {
         match event {
+            TransportBehaviourEvent::Limits(refused) => {
+                (self.observer)(NodeEvent::ConnectionsRefused(&refused));
+            }
             TransportBehaviourEvent::Gossipsub(event) => self.on_gossipsub_event(event),
             TransportBehaviourEvent::Identify(event) => self.on_identify(*event),
             TransportBehaviourEvent::Ping(event) => self.on_ping(&event),

@@ -16,6 +16,7 @@ use crate::{
     libp2p::{
         connection::{delivery_report::DeliveryListener, graylist::Graylist},
         ids::{MessageId, TopicName},
+        limits::behaviour::ScoreSource,
         network::Libp2pNetwork,
     },
     network::{P2pInput, P2pOutput},
@@ -92,6 +93,12 @@ pub trait Engine {
     fn delivery_listener(&self) -> Option<Arc<dyn DeliveryListener>> {
         None
     }
+
+    /// The scores of peers, if the engine has some: when the node has no room for a connection, they decide which one
+    /// closes. Called once, when the driver is created.
+    fn scores(&self) -> Option<Arc<ScoreSource>> {
+        None
+    }
 }
 
 impl Engine for Worker<Libp2pNetwork> {
@@ -131,6 +138,11 @@ impl Engine for Worker<Libp2pNetwork> {
 
     fn delivery_listener(&self) -> Option<Arc<dyn DeliveryListener>> {
         Some(Arc::new(self.clone()))
+    }
+
+    fn scores(&self) -> Option<Arc<ScoreSource>> {
+        let worker = self.clone();
+        Some(Arc::new(move |peer| worker.score(peer)))
     }
 }
 

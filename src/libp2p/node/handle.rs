@@ -7,7 +7,7 @@ use ::libp2p::{Multiaddr, PeerId, TransportError as SwarmTransportError, ping, s
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    libp2p::{network::Libp2pNetwork, swarm::event::Event},
+    libp2p::{network::Libp2pNetwork, state::refusals::RefusedConnections, swarm::event::Event},
     network::P2pInput,
 };
 
@@ -154,6 +154,8 @@ pub enum NodeEvent<'a> {
     Resumed(PeerId),
     /// An event of the gossipsub behaviour, except [`Event::Inputs`].
     Gossipsub(&'a Event),
+    /// Connections or dials were refused, or connections were closed, because of a limit. The log reports them too.
+    ConnectionsRefused(&'a RefusedConnections),
     /// A dial failed; the peer, if it is known.
     DialFailed(Option<PeerId>, &'a DialError),
     /// A peer did not answer a ping: its connection is closed.

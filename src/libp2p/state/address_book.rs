@@ -1,29 +1,50 @@
 //! The addresses at which peers may be reached: those we dialled, those that identify reported, and those that peer
-//! exchange recommended. A recommended address counts only if the recommended peer itself signed it.
+//! exchange recommended. A recommended address counts only if the recommended peer itself signed it, and nothing that
+//! one peer sends replaces what is known of another before that is checked.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+};
 
 use ::libp2p::{
     Multiaddr, PeerId,
     core::{PeerRecord, SignedEnvelope, multiaddr::Protocol},
 };
 
+use super::address_filter::AddressFilter;
 use crate::libp2p::{bounded_map::BoundedMap, codec::limits::MAX_PEER_RECORD};
 
-/// Most peers in each of the three maps.
+/// Most peers whose addresses are known, beside direct, trusted and bootstrap peers.
 const MAX_PEERS: usize = 4_096;
+/// Most recommended peers that were not dialled yet.
+const MAX_RECOMMENDED: usize = 1_024;
 /// Most addresses of one peer that identify reported or a record contains.
 const MAX_ADDRESSES: usize = 8;
+/// Most addresses in a report of identify that are considered.
+const MAX_REPORTED: usize = 64;
+/// Most records of one peer that are not verified yet. Any peer can recommend another with a record that nobody signed:
+/// that one must not take the place of the true one.
+const MAX_RECORDS: usize = 4;
 
 #[derive(Debug)]
 pub(in crate::libp2p) struct AddressBook {
     /// The address of the last connection that we dialled, without `/p2p/…`.
     dialled: BoundedMap<PeerId, Multiaddr>,
-    /// The listen addresses that a peer reported itself, by identify or in a verified record.
+    /// The listen addresses that a peer reported itself, by identify.
     listen: BoundedMap<PeerId, Vec<Multiaddr>>,
-    /// Signed records, not yet verified: that happens when we dial the peer. A map of their own, so that a peer that
+    /// The verified record of a peer with the highest sequence number.
+    signed: BoundedMap<PeerId, SignedAddresses>,
+    /// Records that are not yet verified: that happens when we dial the peer. A map of their own, so that a peer that
     /// recommends thousands of others evicts only other recommendations.
-    records: BoundedMap<PeerId, Box<[u8]>>,
+    records: BoundedMap<PeerId, VecDeque<Box<[u8]>>>,
+}
+
+/// The content of a verified record.
+#[derive(Clone, Debug)]
+struct SignedAddresses {
+    sequence: u64,
+    addresses: Vec<Multiaddr>,
 }
 
 impl Default for AddressBook {
@@ -31,31 +52,52 @@ impl Default for AddressBook {
         Self {
             dialled: BoundedMap::new(MAX_PEERS),
             listen: BoundedMap::new(MAX_PEERS),
-            records: BoundedMap::new(MAX_PEERS),
+            signed: BoundedMap::new(MAX_PEERS),
+            records: BoundedMap::new(MAX_RECOMMENDED),
         }
     }
 }
 
 impl AddressBook {
+    /// Never forgets the addresses of these peers.
+    pub(in crate::libp2p) fn keep(&mut self, peers: impl IntoIterator<Item = PeerId> + Clone) {
+        self.dialled.keep(peers.clone());
+        self.listen.keep(peers.clone());
+        self.signed.keep(peers);
+    }
+
     /// Stores the address of a connection to `peer` that we dialled.
     pub(in crate::libp2p) fn add_dialled(&mut self, peer: PeerId, address: Multiaddr) {
         self.dialled.insert(peer, without_peer(address));
     }
 
-    /// Stores the listen addresses that `peer` reported.
+    /// Stores the listen addresses that `peer` reported and that may be dialled. Returns one that may not.
     pub(in crate::libp2p) fn add_listen(
         &mut self,
         peer: PeerId,
         addresses: impl IntoIterator<Item = Multiaddr>,
-    ) {
-        self.listen.insert(peer, addresses.into_iter().take(MAX_ADDRESSES).collect());
+        filter: AddressFilter,
+    ) -> Option<Multiaddr> {
+        let reported = addresses.into_iter().take(MAX_REPORTED);
+        let (mut allowed, refused): (Vec<_>, Vec<_>) = reported.partition(|address| filter.allows(address));
+        allowed.truncate(MAX_ADDRESSES);
+        if !allowed.is_empty() {
+            self.listen.insert(peer, allowed);
+        }
+        refused.into_iter().next()
     }
 
     /// Stores the signed record that recommends `peer` in a PRUNE.
     pub(in crate::libp2p) fn add_record(&mut self, peer: PeerId, record: &[u8]) {
-        if record.len() <= MAX_PEER_RECORD {
-            self.records.insert(peer, record.into());
+        if record.len() > MAX_PEER_RECORD {
+            return;
         }
+        let mut records = self.records.remove(&peer).unwrap_or_default();
+        if !records.iter().any(|known| **known == *record) {
+            records.truncate(MAX_RECORDS - 1);
+            records.push_front(record.into());
+        }
+        self.records.insert(peer, records);
     }
 
     /// The address of the last connection to `peer` that we dialled.
@@ -63,32 +105,40 @@ impl AddressBook {
         self.dialled.get(peer).cloned()
     }
 
-    /// All addresses at which `peer` may be reached, the most reliable first.
-    pub(in crate::libp2p) fn addresses(&mut self, peer: &PeerId) -> Vec<Multiaddr> {
-        let mut found: Vec<Multiaddr> = self.dialled(peer).into_iter().collect();
-        found.extend(self.listen.get(peer).into_iter().flatten().cloned());
-        if let Some(record) = self.records.remove(peer) {
-            let signed = signed_addresses(peer, &record);
-            // A verified record is as reliable as a report by identify, and is not verified again.
-            if self.listen.get(peer).is_none() && !signed.is_empty() {
-                self.listen.insert(*peer, signed.clone());
+    /// All addresses at which `peer` may be dialled, the most reliable first, and one that may not.
+    pub(in crate::libp2p) fn addresses(
+        &mut self,
+        peer: &PeerId,
+        filter: AddressFilter,
+    ) -> (Vec<Multiaddr>, Option<Multiaddr>) {
+        self.verify_records(peer);
+        let mut found: Vec<_> = self.dialled.touch(peer).cloned().into_iter().collect();
+        found.extend(self.listen.touch(peer).into_iter().flatten().map(|address| address.clone()));
+        let signed = self.signed.touch(peer).into_iter().flat_map(|signed| signed.addresses.clone());
+        let (allowed, refused): (Vec<_>, Vec<_>) = signed.partition(|address| filter.allows(address));
+        found.extend(allowed);
+        (found, refused.into_iter().next())
+    }
+
+    /// Verifies the recommendations of `peer`. The one with the highest sequence number replaces the known one.
+    fn verify_records(&mut self, peer: &PeerId) {
+        for record in self.records.remove(peer).into_iter().flatten() {
+            let Some(record) = signed_record(peer, &record) else { continue };
+            let newest = self.signed.get(peer).is_none_or(|known| known.sequence < record.seq());
+            if newest {
+                let addresses = record.addresses().iter().take(MAX_ADDRESSES).cloned().collect();
+                self.signed.insert(*peer, SignedAddresses { sequence: record.seq(), addresses });
             }
-            found.extend(signed);
         }
-        found
     }
 }
 
-/// The addresses in a record, if `peer` signed it. Peers use two signature domains: both are tried.
-fn signed_addresses(peer: &PeerId, record: &[u8]) -> Vec<Multiaddr> {
+/// A record, if `peer` signed it. Peers use two signature domains: both are tried.
+fn signed_record(peer: &PeerId, record: &[u8]) -> Option<PeerRecord> {
     let envelope = || SignedEnvelope::from_protobuf_encoding(record).ok();
     let standard = || PeerRecord::from_signed_envelope_interop(envelope()?).ok();
     let legacy = || PeerRecord::from_signed_envelope(envelope()?).ok();
-    standard()
-        .or_else(legacy)
-        .filter(|record| record.peer_id() == *peer)
-        .map(|record| record.addresses().iter().take(MAX_ADDRESSES).cloned().collect())
-        .unwrap_or_default()
+    standard().or_else(legacy).filter(|record| record.peer_id() == *peer)
 }
 
 /// `address` without a peer id at its end, the form in which addresses are compared.
@@ -118,6 +168,10 @@ mod tests {
 
     use super::*;
 
+    fn addresses(book: &mut AddressBook, peer: &PeerId) -> Vec<Multiaddr> {
+        book.addresses(peer, AddressFilter::Any).0
+    }
+
     #[test]
     fn only_an_ip_with_a_port_is_a_socket_address() {
         let relay = PeerId::random();
@@ -143,13 +197,80 @@ mod tests {
             book.add_record(peer, &bytes);
             book.add_record(other, &bytes);
             for _ in 0..2 {
-                assert_eq!(book.addresses(&peer), std::slice::from_ref(&address));
+                assert_eq!(addresses(&mut book, &peer), std::slice::from_ref(&address));
             }
-            assert!(book.addresses(&other).is_empty());
+            assert!(addresses(&mut book, &other).is_empty());
         }
         let mut book = AddressBook::default();
         book.add_record(peer, &[1, 2, 3]);
-        assert!(book.addresses(&peer).is_empty());
+        assert!(addresses(&mut book, &peer).is_empty());
+    }
+
+    #[test]
+    fn a_record_that_is_not_verified_replaces_none_and_the_newest_verified_one_wins() {
+        let (key, other) = (Keypair::generate_ed25519(), Keypair::generate_ed25519());
+        let peer = key.public().to_peer_id();
+        let record = |key: &Keypair, port: u16| {
+            let address = format!("/ip4/8.8.8.8/tcp/{port}").parse().unwrap();
+            let record = PeerRecord::new_interop(key, vec![address]).unwrap();
+            (record.seq(), record.into_signed_envelope().into_protobuf_encoding())
+        };
+        let (first, old) = record(&key, 1);
+        // The sequence number is the time, in nanoseconds or coarser.
+        let (_, new) = std::iter::repeat_with(|| record(&key, 2)).find(|(next, _)| *next > first).unwrap();
+        let port = |book: &mut AddressBook| {
+            let found = addresses(book, &peer);
+            found.first().and_then(socket_address).map(|address| address.port())
+        };
+        let mut book = AddressBook::default();
+        // Forgeries before the true record and after it.
+        (0..10).for_each(|n| book.add_record(peer, &[n]));
+        book.add_record(peer, &new);
+        book.add_record(peer, &record(&other, 3).1);
+        book.add_record(peer, b"garbage");
+        assert_eq!(port(&mut book), Some(2));
+        // Afterwards neither an older record nor a forged one changes anything.
+        book.add_record(peer, &old);
+        book.add_record(peer, &record(&other, 4).1);
+        assert_eq!(port(&mut book), Some(2));
+        // An older one first: the newest wins in any order.
+        let mut book = AddressBook::default();
+        book.add_record(peer, &new);
+        book.add_record(peer, &old);
+        assert_eq!(port(&mut book), Some(2));
+    }
+
+    #[test]
+    fn what_others_report_is_filtered_and_what_was_dialled_is_not() {
+        let (key, private) =
+            (Keypair::generate_ed25519(), "/ip4/10.0.0.1/tcp/22".parse::<Multiaddr>().unwrap());
+        let peer = key.public().to_peer_id();
+        let global: Multiaddr = "/ip4/8.8.8.8/tcp/4001".parse().unwrap();
+        let mut book = AddressBook::default();
+        // The private ones don't use up the room of the others.
+        let reported = std::iter::repeat_n(private.clone(), 20).chain([global.clone()]);
+        assert_eq!(book.add_listen(peer, reported, AddressFilter::Global), Some(private.clone()));
+        let record = PeerRecord::new_interop(&key, vec![private.clone(), global.clone()]).unwrap();
+        book.add_record(peer, &record.into_signed_envelope().into_protobuf_encoding());
+        let (found, refused) = book.addresses(&peer, AddressFilter::Global);
+        assert_eq!((found, refused), (vec![global.clone(), global.clone()], Some(private.clone())));
+        book.add_dialled(peer, private.clone());
+        assert_eq!(book.addresses(&peer, AddressFilter::Global).0[0], private);
+    }
+
+    #[test]
+    fn addresses_of_kept_peers_are_never_forgotten_and_used_ones_last() {
+        let [kept, used, other] = std::array::from_fn(|_| PeerId::random());
+        let address: Multiaddr = "/ip4/8.8.8.8/tcp/4001".parse().unwrap();
+        let mut book = AddressBook::default();
+        book.keep([kept]);
+        [kept, used, other].into_iter().for_each(|peer| book.add_dialled(peer, address.clone()));
+        for _ in 0..MAX_PEERS - 1 {
+            assert_eq!(addresses(&mut book, &used).len(), 1);
+            book.add_dialled(PeerId::random(), address.clone());
+        }
+        assert!(book.dialled(&used).is_some() && book.dialled(&kept).is_some());
+        assert_eq!(book.dialled(&other), None);
     }
 
     #[test]

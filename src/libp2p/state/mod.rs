@@ -1,16 +1,24 @@
-//! The state that all connections of a node share while it runs: known addresses, checked signatures, traffic counters.
-//! The behaviour and its connections write it; the engine reads two parts of it through its `Network`.
+//! The state that all connections of a node share while it runs: known addresses, checked signatures, traffic counters,
+//! refused connections. The behaviours and the connections write it; the engine reads the addresses and the counters
+//! through its `Network`.
 
 pub(super) mod address_book;
+pub(super) mod address_filter;
+pub(super) mod refusals;
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use self::address_book::AddressBook;
+use ::libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
+
+use self::{address_book::AddressBook, address_filter::AddressFilter, refusals::Refusals};
 use super::signature::cache::SignatureCache;
-use crate::network::TransportStats;
+use crate::network::{ConnectionRefusal, TransportStats};
 
 /// The shared state of a node's transport. It is created with the [`Libp2pNetwork`](crate::libp2p::Libp2pNetwork)
 /// that the engine and the behaviour are both given.
@@ -19,6 +27,9 @@ pub(super) struct TransportState {
     addresses: Mutex<AddressBook>,
     signatures: SignatureCache,
     traffic: TrafficCounters,
+    refusals: Refusals,
+    /// The dials of recommended peers that are in progress. The behaviour bounds them.
+    px_dials: Mutex<HashSet<ConnectionId>>,
 }
 
 impl TransportState {
@@ -28,12 +39,53 @@ impl TransportState {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Stores the listen addresses that `peer` reported and that may be dialled.
+    pub(super) fn add_listen(
+        &self,
+        peer: PeerId,
+        addresses: impl IntoIterator<Item = Multiaddr>,
+        filter: AddressFilter,
+    ) {
+        let refused = self.addresses().add_listen(peer, addresses, filter);
+        self.count_filtered(peer, refused);
+    }
+
+    /// All addresses at which `peer` may be dialled, the most reliable first.
+    pub(super) fn addresses_of(&self, peer: &PeerId, filter: AddressFilter) -> Vec<Multiaddr> {
+        let (addresses, refused) = self.addresses().addresses(peer, filter);
+        self.count_filtered(*peer, refused);
+        addresses
+    }
+
+    /// Counts the addresses in one report or record that the filter refused as one.
+    fn count_filtered(&self, peer: PeerId, address: Option<Multiaddr>) {
+        if let Some(address) = address {
+            self.refusals.add(ConnectionRefusal::AddressFilter, Some(&address), Some(peer));
+        }
+    }
+
     pub(super) fn signatures(&self) -> &SignatureCache {
         &self.signatures
     }
 
     pub(super) fn traffic(&self) -> &TrafficCounters {
         &self.traffic
+    }
+
+    pub(super) fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    /// The dials of recommended peers that are in progress, locked.
+    pub(super) fn px_dials(&self) -> MutexGuard<'_, HashSet<ConnectionId>> {
+        self.px_dials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The counters of all that connections did.
+    pub(super) fn stats(&self) -> TransportStats {
+        let mut stats = self.traffic.snapshot();
+        stats.refused = self.refusals.totals();
+        stats
     }
 }
 
@@ -83,7 +135,7 @@ impl TrafficCounters {
         self.hook_panics.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn snapshot(&self) -> TransportStats {
+    fn snapshot(&self) -> TransportStats {
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         TransportStats {
             received_bytes: value(&self.received_bytes),
@@ -93,6 +145,7 @@ impl TrafficCounters {
             graylisted_rpcs: value(&self.graylisted_rpcs),
             banned_connections: value(&self.banned_connections),
             hook_panics: value(&self.hook_panics),
+            ..TransportStats::default()
         }
     }
 }

@@ -71,12 +71,14 @@ pub struct Behaviour {
 impl Behaviour {
     /// Creates a behaviour for `network`. The engine must have been started with a clone of the same network.
     pub fn new(network: Libp2pNetwork, config: BehaviourConfig) -> Self {
+        let known = config.direct.union(&config.trusted).chain(&config.bootstrap);
+        network.state().addresses().keep(known.copied());
         Self {
             protocols: Protocols(config.protocols.clone().into()),
             state: Arc::clone(network.state()),
             connections: Connections::default(),
             blocked: BlockList::new(config.max_blocked),
-            dials: Dials::new(config.max_dials),
+            dials: Dials::new(&config, network.state()),
             dropped: UnreportedDrops::default(),
             encoder: Encoder::default(),
             delivery_listener: None,
@@ -104,9 +106,10 @@ impl Behaviour {
     }
 
     /// Stores the listen addresses that `peer` reported, by identify for instance. They are tried when the engine asks
-    /// to dial the peer. At most 8 addresses of a peer are stored, and those of at most 4,096 peers.
+    /// to dial the peer. At most 8 addresses of a peer are stored, of those that
+    /// [`BehaviourConfig::addresses`] allows, and those of at most 4,096 peers.
     pub fn add_addresses(&self, peer: PeerId, addresses: impl IntoIterator<Item = Multiaddr>) {
-        self.state.addresses().add_listen(peer, addresses);
+        self.state.add_listen(peer, addresses, self.config.addresses);
     }
 
     /// Carries out an output of the engine. Never blocks. Messages that are not sent are reported by
@@ -137,8 +140,8 @@ impl Behaviour {
         match output {
             P2pOutput::Disconnect { peer } => self.close(peer, CloseConnection::All),
             P2pOutput::Kick { peer, duration } => self.block(peer, duration),
-            P2pOutput::Connect { peer, .. } => {
-                let action = self.dials.dial_peer(peer);
+            P2pOutput::Connect { peer, origin } => {
+                let action = self.dials.dial_peer(peer, &origin);
                 self.events.push_back(action);
             }
             P2pOutput::ConnectPoint { point } if self.is_reached(&point) => {}
@@ -357,7 +360,7 @@ impl NetworkBehaviour for Behaviour {
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
         let Some(peer) = peer else { return Ok(Vec::new()) };
         self.check_blocked(peer)?;
-        Ok(self.state.addresses().addresses(&peer))
+        Ok(self.state.addresses_of(&peer, self.config.addresses))
     }
 
     fn handle_established_outbound_connection(

@@ -1,11 +1,11 @@
-//! A ready-made swarm: TCP (and QUIC with the feature `quic`), noise, yamux, identify, ping, connection limits and
+//! A ready-made swarm: TCP (and QUIC with the feature `quic`), noise, yamux, identify, ping, limits on connections and
 //! gossipsub. An application with a swarm of its own composes [`Behaviour`] into that instead.
 
-use std::{convert::Infallible, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use ::libp2p::{
-    Swarm, SwarmBuilder,
-    connection_limits::{self, ConnectionLimits},
+    PeerId, Swarm, SwarmBuilder, Transport,
+    core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
     identify,
     identity::Keypair,
     noise, ping,
@@ -13,8 +13,15 @@ use ::libp2p::{
     tcp, yamux,
 };
 
-use super::{behaviour::Behaviour, config::BehaviourConfig, event::Event};
-use crate::libp2p::network::Libp2pNetwork;
+use super::{behaviour::Behaviour, config::BehaviourConfig, event::Event, socket::Socket};
+use crate::{
+    libp2p::{
+        limits::{behaviour::LimitsBehaviour, config::ConnectionLimits, streams::Streams},
+        network::Libp2pNetwork,
+        state::refusals::RefusedConnections,
+    },
+    limits::{InvalidLimits, check::Violations},
+};
 
 /// The settings of the ready-made swarm.
 #[derive(Clone, Debug)]
@@ -26,19 +33,30 @@ pub struct TransportConfig {
     pub agent: String,
     /// How long a connection without any stream stays open; by default 30 s.
     pub idle_timeout: Duration,
-    /// Most connections in total; by default 1,024.
-    pub max_connections: u32,
-    /// Most connections to one peer; by default 4.
-    pub max_connections_per_peer: u32,
-    /// Most inbound connections that are not negotiated yet; by default 256.
-    pub max_pending_incoming: u32,
+    /// A TCP connection is closed if writing to its socket, or closing it, makes no progress for this time; by default
+    /// 30 s. [`BehaviourConfig::write_timeout`] finds peers that read slowly; this finds those that read nothing at all.
+    pub write_timeout: Duration,
+    /// The limits on connections.
+    pub connections: ConnectionLimits,
 }
 
 impl TransportConfig {
-    /// Applies `change` and returns the result: `TransportConfig::default().with(|c| c.max_connections = 64)`.
+    /// Applies `change` and returns the result: `TransportConfig::default().with(|c| c.connections.system.inbound = 64)`.
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
+    }
+
+    /// Checks the rules. [`swarm`] does so too.
+    ///
+    /// # Errors
+    /// A field violates a rule; the error names all of them.
+    pub fn check(&self) -> Result<(), InvalidLimits> {
+        let mut violations = Violations::default();
+        violations.positive("idle_timeout", self.idle_timeout);
+        violations.positive("write_timeout", self.write_timeout);
+        violations.within("connections", |violations| self.connections.check_fields(violations));
+        violations.into_result()
     }
 }
 
@@ -48,9 +66,8 @@ impl Default for TransportConfig {
             gossipsub: BehaviourConfig::default(),
             agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
             idle_timeout: Duration::from_secs(30),
-            max_connections: 1_024,
-            max_connections_per_peer: 4,
-            max_pending_incoming: 256,
+            write_timeout: Duration::from_secs(30),
+            connections: ConnectionLimits::default(),
         }
     }
 }
@@ -60,7 +77,7 @@ impl Default for TransportConfig {
 #[behaviour(to_swarm = "TransportBehaviourEvent")]
 pub struct TransportBehaviour {
     /// The limits on connections. The first field, since it refuses most connections at the least cost.
-    pub limits: connection_limits::Behaviour,
+    pub limits: LimitsBehaviour,
     /// Gossipsub.
     pub gossipsub: Behaviour,
     /// Identify: js-libp2p opens no gossipsub stream to a peer without it.
@@ -72,6 +89,8 @@ pub struct TransportBehaviour {
 /// An event of one of the behaviours of the ready-made swarm.
 #[derive(Debug)]
 pub enum TransportBehaviourEvent {
+    /// An event of the limits on connections.
+    Limits(RefusedConnections),
     /// An event of gossipsub.
     Gossipsub(Event),
     /// An event of identify; boxed, since it is much larger than the others.
@@ -80,10 +99,9 @@ pub enum TransportBehaviourEvent {
     Ping(ping::Event),
 }
 
-impl From<Infallible> for TransportBehaviourEvent {
-    /// The limits on connections have no events.
-    fn from(event: Infallible) -> Self {
-        match event {}
+impl From<RefusedConnections> for TransportBehaviourEvent {
+    fn from(event: RefusedConnections) -> Self {
+        Self::Limits(event)
     }
 }
 
@@ -112,6 +130,9 @@ pub enum TransportError {
     /// The noise handshake can't use the key.
     #[error("the key can't be used with noise: {0}")]
     Noise(#[from] noise::Error),
+    /// Fields of the configuration violate rules.
+    #[error(transparent)]
+    Config(#[from] InvalidLimits),
 }
 
 /// Creates the ready-made swarm.
@@ -120,7 +141,7 @@ pub enum TransportError {
 /// usually the same one. Each connection runs as a task of its own on the current tokio runtime.
 ///
 /// # Errors
-/// The key can't be used with noise.
+/// The configuration violates rules, or the key can't be used with noise.
 ///
 /// # Panics
 /// Outside a tokio runtime.
@@ -129,8 +150,14 @@ pub fn swarm(
     network: Libp2pNetwork,
     config: &TransportConfig,
 ) -> Result<Swarm<TransportBehaviour>, TransportError> {
+    config.check()?;
+    let limits = config.connections.clone().effective();
+    let streams = Streams::new(&limits, network.state());
+    let tcp = tcp(&key, &network, config)?;
+    let BehaviourConfig { direct, trusted, bootstrap, .. } = &config.gossipsub;
+    let privileged = [direct, trusted, bootstrap].into_iter().flatten().copied();
     let behaviour = TransportBehaviour {
-        limits: connection_limits::Behaviour::new(limits(config)),
+        limits: LimitsBehaviour::new(&network, limits, privileged),
         gossipsub: Behaviour::new(network, config.gossipsub.clone()),
         identify: identify::Behaviour::new(
             identify::Config::new("ipfs/0.1.0".to_owned(), key.public())
@@ -138,16 +165,35 @@ pub fn swarm(
         ),
         ping: ping::Behaviour::default(),
     };
-    let builder = SwarmBuilder::with_existing_identity(key).with_tokio().with_tcp(
-        tcp::Config::default().nodelay(true),
-        noise::Config::new,
-        muxer,
-    )?;
+    let limit = move |(peer, muxer), _| (peer, Arc::clone(&streams).limit(peer, muxer));
+    let builder = SwarmBuilder::with_existing_identity(key).with_tokio();
     #[cfg(feature = "quic")]
-    let builder = builder.with_quic();
+    let Ok(builder) = builder.with_other_transport(|key| quic(key).map(limit.clone()));
+    let Ok(builder) = builder.with_other_transport(|_| tcp.map(limit));
     let Ok(builder) = builder.with_behaviour(|_| behaviour);
     let idle_timeout = config.idle_timeout;
     Ok(builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(idle_timeout)).build())
+}
+
+#[cfg(feature = "quic")]
+fn quic(key: &Keypair) -> Boxed<(PeerId, StreamMuxerBox)> {
+    use ::libp2p::quic;
+    let transport = quic::tokio::Transport::new(quic::Config::new(key));
+    transport.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed()
+}
+
+/// TCP, noise and yamux.
+fn tcp(
+    key: &Keypair,
+    network: &Libp2pNetwork,
+    config: &TransportConfig,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
+    let noise = noise::Config::new(key)?;
+    let (timeout, state) = (config.write_timeout, Arc::clone(network.state()));
+    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
+    let tcp =
+        tcp.map(move |stream, point| Socket::new(stream, timeout, state, point.get_remote_address().clone()));
+    Ok(tcp.upgrade(Version::V1Lazy).authenticate(noise).multiplex(muxer()).boxed())
 }
 
 /// Limits the memory of a connection. A peer that answers late can make rust-libp2p's yamux widen the windows of a
@@ -158,11 +204,4 @@ fn muxer() -> yamux::Config {
     let mut config = yamux::Config::default();
     config.set_max_num_streams(4_032);
     config
-}
-
-fn limits(config: &TransportConfig) -> ConnectionLimits {
-    ConnectionLimits::default()
-        .with_max_established(Some(config.max_connections))
-        .with_max_established_per_peer(Some(config.max_connections_per_peer))
-        .with_max_pending_incoming(Some(config.max_pending_incoming))
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use ::libp2p::{PeerId, StreamProtocol};
 
-use crate::libp2p::connection::send_queue::QueueLimits;
+use crate::libp2p::{connection::send_queue::QueueLimits, state::address_filter::AddressFilter};
 
 /// The settings of a [`Behaviour`](crate::libp2p::Behaviour).
 #[derive(Clone, Debug)]
@@ -31,8 +31,14 @@ pub struct BehaviourConfig {
     pub min_written: usize,
     /// What is done about a slow peer.
     pub slow_peer: SlowPeerAction,
-    /// Most dials that the engine requested and that are in progress; by default 256. Further ones fail at once.
+    /// Most dials of trusted peers and persistent points that are in progress; by default 256. Further ones are refused at
+    /// once ([`Event::DialRefused`](crate::libp2p::Event::DialRefused)).
     pub max_dials: usize,
+    /// Most dials of recommended peers (px) that are in progress; by default 16. They have a budget of their own, so that
+    /// no peer can delay the dials of `max_dials`, which the owner or the configuration of the node asks for.
+    pub max_px_dials: usize,
+    /// Which addresses that other peers report or recommend may be dialled. By default global ones.
+    pub addresses: AddressFilter,
     /// Most blocked peers; by default 4,096. Beyond it the block that ends first is lifted.
     pub max_blocked: usize,
     /// How many streams a peer may break by bytes that are not acceptable RPCs before the connection is closed; by
@@ -65,6 +71,8 @@ impl Default for BehaviourConfig {
             min_written: 16 << 10,
             slow_peer: SlowPeerAction::default(),
             max_dials: 256,
+            max_px_dials: 16,
+            addresses: AddressFilter::default(),
             max_blocked: 4_096,
             max_bad_streams: 8,
             max_reopened_streams: 32,

@@ -15,7 +15,7 @@ use crate::{
         connection::{inbound_stream::InboundError, lanes::LaneCounts, read_budget::Permit},
         network::Libp2pNetwork,
     },
-    network::P2pInput,
+    network::{ConnectionRefusal, P2pInput},
     protocol::Lane,
     worker::DropReason,
 };
@@ -78,6 +78,16 @@ pub enum Event {
         point: Multiaddr,
         /// What is wrong.
         error: String,
+    },
+    /// This node did not dial a peer or an address that the engine asked for, because a limit is reached. That says
+    /// nothing about the peer or the address: the engine may ask again at once.
+    DialRefused {
+        /// The peer, if the engine named one.
+        peer: Option<PeerId>,
+        /// The address, if the engine named one.
+        point: Option<Multiaddr>,
+        /// The limit.
+        reason: ConnectionRefusal,
     },
     /// A peer that the engine asked to dial can't be reached.
     DialFailed {

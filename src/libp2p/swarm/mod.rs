@@ -8,3 +8,4 @@ pub(super) mod config;
 mod connections;
 mod dials;
 pub(super) mod event;
+mod socket;

@@ -20,6 +20,7 @@ use crate::{
     limits::Limits,
     network::Network,
     protocol::{
+        exchange::peer_view::PeerView,
         inspect::{footprint::Footprint, stats::Stats, view::View},
         outcome::decision::EventRecord,
         peers::Peers,
@@ -56,6 +57,11 @@ impl<N: Network> Worker<N> {
         let joined = self.shared.topic_table.iter();
         let joined = joined.filter(|entry| entry.joined && page.starts_before(entry.key()));
         PageOf::sorted(joined.map(|entry| entry.key().clone()).collect(), page.limit, |topic| topic)
+    }
+
+    /// The last published score of `peer`, which may be disconnected; `None` if no score is remembered.
+    pub fn score(&self, peer: &N::Peer) -> Option<f64> {
+        self.shared.directory.status(peer).score
     }
 
     /// The scores of the connected peers and of those whose scores are remembered, as topics see them: deliveries since

@@ -66,7 +66,7 @@ const AREAS: &[Area] = &[
             &[FACADE, "fuzz"],
             &["node"],
             &["swarm"],
-            &["connection"],
+            &["connection", "limits"],
             &["network"],
             &["state"],
             &["codec", "signature"],

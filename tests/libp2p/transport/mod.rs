@@ -2,11 +2,15 @@
 //! peers, and with the official rust-libp2p gossipsub. Only `consequence`, `flood`, `slow` and `tickets` use a real
 //! engine; the other tests read the inputs and write the outputs of the engine themselves.
 
+pub mod addresses;
 mod backpressure;
 mod burst;
 mod consequence;
+mod closed_window;
+mod dials;
 mod flood;
 mod idontwant;
+mod limits;
 mod misbehaviour;
 mod node;
 mod official;

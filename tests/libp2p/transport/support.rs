@@ -46,10 +46,14 @@ pub fn settings(key: &Keypair) -> Libp2pNetworkBuilder {
 
 /// A swarm of this crate and its network.
 pub fn ours(gossipsub: BehaviourConfig) -> (Ours, Net) {
+    ours_with(&TransportConfig::default().with(|c| c.gossipsub = gossipsub))
+}
+
+/// A swarm of this crate and its network.
+pub fn ours_with(config: &TransportConfig) -> (Ours, Net) {
     let key = Keypair::generate_ed25519();
     let network = settings(&key).build();
-    let config = TransportConfig::default().with(|c| c.gossipsub = gossipsub);
-    (actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap(), network)
+    (actix_gossipsub::libp2p::swarm(key, network.clone(), config).unwrap(), network)
 }
 
 /// A swarm with any behaviour over the same transports.
@@ -117,7 +121,7 @@ pub async fn meet(left: &mut Ours, right: &mut Ours, connections: usize) -> (Vec
 /// A loopback address as an address of the standard library.
 pub fn socket_address(address: &Multiaddr) -> std::net::SocketAddr {
     let parts: Vec<_> = address.iter().collect();
-    let [multiaddr::Protocol::Ip4(ip), multiaddr::Protocol::Tcp(port)] = parts[..] else {
+    let [multiaddr::Protocol::Ip4(ip), multiaddr::Protocol::Tcp(port), ..] = parts[..] else {
         panic!("{address}")
     };
     (ip, port).into()

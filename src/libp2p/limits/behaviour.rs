@@ -1,0 +1,201 @@
+//! The behaviour that applies the limits to a swarm: it asks the table and refuses, and it closes what gives way.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use ::libp2p::{
+    Multiaddr, PeerId,
+    core::{Endpoint, multiaddr::Protocol, transport::PortUse},
+    swarm::{
+        CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, DialFailure, FromSwarm,
+        ListenFailure, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+        behaviour::ConnectionEstablished, dummy,
+    },
+};
+
+use super::{
+    config::ConnectionLimits,
+    table::{ConnectionTable, Remote, Standing},
+};
+use crate::{
+    libp2p::{
+        network::Libp2pNetwork,
+        state::{TransportState, address_book::socket_address, refusals::RefusedConnections},
+    },
+    network::ConnectionRefusal,
+};
+
+/// Returns the current score of a peer, or the one that is remembered of it; `None` if it has none. Called when the node
+/// has no room for a connection; must not block.
+pub type ScoreSource = dyn Fn(&PeerId) -> Option<f64> + Send + Sync;
+
+/// The limits on connections: in total, for each peer, for each address and subnet, pending and established. Compose it
+/// into your own swarm as the first behaviour: most connections are refused before any cryptography.
+///
+/// A refused connection is counted in [`TransportStats`](crate::TransportStats), logged, and reported as
+/// [`RefusedConnections`]. The swarm reports it too, by a [`ConnectionDenied`] that contains the
+/// [`ConnectionRefusal`].
+pub struct LimitsBehaviour {
+    table: ConnectionTable,
+    privileged: HashSet<PeerId>,
+    scores: Option<Arc<ScoreSource>>,
+    state: Arc<TransportState>,
+    /// The connections that give way.
+    closing: VecDeque<(PeerId, ConnectionId)>,
+}
+
+impl LimitsBehaviour {
+    /// Limits the connections of a swarm for `network`. The connections of `privileged` peers are admitted even if the
+    /// node has no room: these are the direct, trusted and bootstrap peers.
+    pub fn new(
+        network: &Libp2pNetwork,
+        limits: ConnectionLimits,
+        privileged: impl IntoIterator<Item = PeerId>,
+    ) -> Self {
+        Self {
+            table: ConnectionTable::new(limits.effective()),
+            privileged: privileged.into_iter().collect(),
+            scores: None,
+            state: Arc::clone(network.state()),
+            closing: VecDeque::new(),
+        }
+    }
+
+    /// Sets where scores come from. When the node has no room, the inbound connection whose peer has the lowest score
+    /// gives way to a privileged peer, or to one with a score above 0. Without it each peer has the score 0.
+    pub fn set_scores(&mut self, scores: Option<Arc<ScoreSource>>) {
+        self.scores = scores;
+    }
+
+    fn standing(&self, peer: &PeerId) -> Standing {
+        if self.privileged.contains(peer) {
+            return Standing::Privileged;
+        }
+        Standing::Score(score_of(self.scores.as_deref(), peer))
+    }
+
+    fn identify(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        address: &Multiaddr,
+    ) -> Result<dummy::ConnectionHandler, ConnectionDenied> {
+        let standing = self.standing(&peer);
+        let scores = self.scores.as_deref();
+        let admitted = self.table.identify(id, peer, standing, |peer| score_of(scores, peer));
+        admitted
+            .map(|()| dummy::ConnectionHandler)
+            .map_err(|reason| self.refused(reason, address, Some(peer)))
+    }
+
+    fn refused(
+        &self,
+        reason: ConnectionRefusal,
+        address: &Multiaddr,
+        peer: Option<PeerId>,
+    ) -> ConnectionDenied {
+        self.state.refusals().add(reason, Some(address), peer);
+        ConnectionDenied::new(reason)
+    }
+
+    fn on_established(&mut self, id: ConnectionId) {
+        let scores = self.scores.as_deref();
+        if let Some((peer, victim)) = self.table.on_established(id, |peer| score_of(scores, peer)) {
+            self.state.refusals().add(ConnectionRefusal::GaveWay, None, Some(peer));
+            self.closing.push_back((peer, victim));
+        }
+    }
+}
+
+fn score_of(scores: Option<&ScoreSource>, peer: &PeerId) -> f64 {
+    scores.and_then(|score| score(peer)).unwrap_or(0.0)
+}
+
+fn remote(address: &Multiaddr) -> Remote {
+    Remote {
+        ip: socket_address(address).map(|address| address.ip()),
+        has_socket: address.iter().any(|protocol| matches!(protocol, Protocol::Tcp(_))),
+    }
+}
+
+impl NetworkBehaviour for LimitsBehaviour {
+    type ConnectionHandler = dummy::ConnectionHandler;
+    type ToSwarm = RefusedConnections;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        _: &Multiaddr,
+        address: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        let admitted = self.table.add_inbound(id, remote(address), Instant::now());
+        admitted.map_err(|reason| self.refused(reason, address, None))
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        address: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.identify(id, peer, address)
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: Option<PeerId>,
+        addresses: &[Multiaddr],
+        _: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        let standing = peer.map(|peer| self.standing(&peer));
+        let recommended = self.state.px_dials().contains(&id);
+        self.table.add_outbound(id, standing, recommended).map(|()| Vec::new()).map_err(|reason| {
+            self.state.refusals().add(reason, addresses.first(), peer);
+            ConnectionDenied::new(reason)
+        })
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: PeerId,
+        address: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.identify(id, peer, address)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        match event {
+            FromSwarm::ConnectionEstablished(ConnectionEstablished { connection_id, .. }) => {
+                self.on_established(connection_id);
+            }
+            FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. })
+            | FromSwarm::DialFailure(DialFailure { connection_id, .. })
+            | FromSwarm::ListenFailure(ListenFailure { connection_id, .. }) => {
+                self.table.remove(connection_id);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
+        match event {}
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<RefusedConnections, THandlerInEvent<Self>>> {
+        if let Some((peer_id, connection)) = self.closing.pop_front() {
+            let connection = CloseConnection::One(connection);
+            return Poll::Ready(ToSwarm::CloseConnection { peer_id, connection });
+        }
+        self.state.refusals().poll(cx).map(ToSwarm::<_, Infallible>::GenerateEvent)
+    }
+}
