@@ -149,6 +149,7 @@ mod connection;
 #[doc(hidden)]
 pub mod fuzz;
 mod ids;
+mod memory;
 mod message;
 mod message_serde;
 mod network;

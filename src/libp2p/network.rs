@@ -287,7 +287,7 @@ impl Network for Libp2pNetwork {
     }
 
     fn transport_stats(&self) -> TransportStats {
-        self.state.traffic().snapshot()
+        self.state.stats()
     }
 
     fn persistent_points(&self) -> Vec<Multiaddr> {

@@ -34,6 +34,7 @@ pub(crate) struct Gauges {
     rpc_received_bytes: Counter,
     rpc_sent_bytes: Counter,
     malformed: EnumMap<Malformed, Counter>,
+    transport_memory: Gauge,
 }
 
 /// The current length of each queue.
@@ -59,6 +60,7 @@ impl Gauges {
             rpc_received_bytes: registry.counter(&RPC_RECEIVED_BYTES, &[]),
             rpc_sent_bytes: registry.counter(&RPC_SENT_BYTES, &[]),
             malformed: registry.counters(&RPC_MALFORMED, &[]),
+            transport_memory: registry.gauge(&TRANSPORT_MEMORY, &[]),
         }
     }
 
@@ -93,13 +95,15 @@ impl Gauges {
         }
     }
 
-    /// Sets the counters of the transport to its totals since it started.
+    /// Sets the counters of the transport to its totals since it started, and the gauge of its memory.
     pub(crate) fn set_transport_stats(&self, stats: TransportStats) {
-        let TransportStats { received_bytes, sent_bytes, bad_frames, bad_rpcs, hook_panics: _ } = stats;
+        let TransportStats { received_bytes, sent_bytes, bad_frames, bad_rpcs, .. } = stats;
         self.rpc_received_bytes.absolute(received_bytes);
         self.rpc_sent_bytes.absolute(sent_bytes);
         self.malformed[Malformed::Frame].absolute(bad_frames);
         self.malformed[Malformed::Rpc].absolute(bad_rpcs);
+        self.malformed[Malformed::SlowFrame].absolute(stats.slow_frames);
+        self.transport_memory.set(stats.memory_bytes as f64);
     }
 }
 

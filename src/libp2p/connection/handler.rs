@@ -7,6 +7,7 @@ use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use ::libp2p::{
@@ -73,6 +74,8 @@ pub struct Handler {
     queue: Arc<SendQueue>,
     inbound: Option<InboundStream>,
     read_budget: Arc<ReadBudget>,
+    /// The time in which a frame must be complete.
+    frame_timeout: Duration,
     outbound: Outbound,
     /// Outbound streams requested so far.
     opened: u32,
@@ -100,13 +103,15 @@ impl Handler {
         protocols: Protocols,
         queue: SendQueue,
         stall_detector: StallDetector,
+        frame_timeout: Duration,
     ) -> Self {
         Self {
+            read_budget: Arc::new(ReadBudget::new(network.state().memory())),
+            frame_timeout,
             network,
             protocols,
             queue: Arc::new(queue),
             inbound: None,
-            read_budget: Arc::default(),
             outbound: Outbound::Wanted,
             opened: 0,
             established: false,
@@ -128,7 +133,7 @@ impl Handler {
             return;
         }
         // A peer that opens a new stream has finished its old one.
-        self.inbound = Some(InboundStream::new(stream, &self.network));
+        self.inbound = Some(InboundStream::new(stream, &self.network, &self.read_budget, self.frame_timeout));
         if matches!(self.outbound, Outbound::Unsupported) {
             self.reopen();
         }
@@ -215,6 +220,7 @@ impl Handler {
         match error {
             InboundError::Frame(_) => traffic.add_bad_frame(),
             InboundError::Rpc(_) => traffic.add_bad_rpc(),
+            InboundError::SlowFrame => traffic.add_slow_frame(),
             // The connection failed, not the peer.
             InboundError::Io(_) => {}
         }

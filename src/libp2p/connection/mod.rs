@@ -9,6 +9,7 @@ pub(super) mod inbound_stream;
 pub(super) mod lanes;
 mod outbound_stream;
 pub(super) mod packing;
+mod queue_state;
 pub(super) mod read_budget;
 pub(super) mod send_queue;
 pub(super) mod stall_detector;

@@ -1,15 +1,15 @@
-//! The state that all connections of a node share while it runs: known addresses, checked signatures, traffic counters.
-//! The behaviour and its connections write it; the engine reads two parts of it through its `Network`.
+//! The state that all connections of a node share while it runs: known addresses, checked signatures, memory and traffic
+//! counters. The behaviour and its connections write it; the engine reads parts of it through its `Network`.
 
 pub(super) mod address_book;
 
 use std::sync::{
-    Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
 use self::address_book::AddressBook;
-use super::signature::cache::SignatureCache;
+use super::{memory::TransportMemory, signature::cache::SignatureCache};
 use crate::network::TransportStats;
 
 /// The shared state of a node's transport. It is created with the [`Libp2pNetwork`](crate::libp2p::Libp2pNetwork)
@@ -19,6 +19,7 @@ pub(super) struct TransportState {
     addresses: Mutex<AddressBook>,
     signatures: SignatureCache,
     traffic: TrafficCounters,
+    memory: Arc<TransportMemory>,
 }
 
 impl TransportState {
@@ -35,6 +36,14 @@ impl TransportState {
     pub(super) fn traffic(&self) -> &TrafficCounters {
         &self.traffic
     }
+
+    pub(super) fn memory(&self) -> &Arc<TransportMemory> {
+        &self.memory
+    }
+
+    pub(super) fn stats(&self) -> TransportStats {
+        TransportStats { memory_bytes: self.memory.used() as u64, ..self.traffic.snapshot() }
+    }
 }
 
 /// Counts what all connections read and wrote. Connections add to it from their own tasks.
@@ -44,6 +53,7 @@ pub(super) struct TrafficCounters {
     sent_bytes: AtomicU64,
     bad_frames: AtomicU64,
     bad_rpcs: AtomicU64,
+    slow_frames: AtomicU64,
     hook_panics: AtomicU64,
 }
 
@@ -66,19 +76,26 @@ impl TrafficCounters {
         self.bad_rpcs.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A peer's stream was closed because a frame was not complete in time.
+    pub(super) fn add_slow_frame(&self) {
+        self.slow_frames.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The application's function for message ids panicked.
     pub(super) fn add_hook_panic(&self) {
         self.hook_panics.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn snapshot(&self) -> TransportStats {
+    fn snapshot(&self) -> TransportStats {
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         TransportStats {
             received_bytes: value(&self.received_bytes),
             sent_bytes: value(&self.sent_bytes),
             bad_frames: value(&self.bad_frames),
             bad_rpcs: value(&self.bad_rpcs),
+            slow_frames: value(&self.slow_frames),
             hook_panics: value(&self.hook_panics),
+            ..TransportStats::default()
         }
     }
 }

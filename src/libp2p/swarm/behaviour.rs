@@ -69,6 +69,8 @@ pub struct Behaviour {
 impl Behaviour {
     /// Creates a behaviour for `network`. The engine must have been started with a clone of the same network.
     pub fn new(network: Libp2pNetwork, config: BehaviourConfig) -> Self {
+        let memory = network.state().memory();
+        memory.set_limit(config.max_memory);
         Self {
             protocols: Protocols(config.protocols.clone().into()),
             state: Arc::clone(network.state()),
@@ -76,7 +78,7 @@ impl Behaviour {
             blocked: BoundedMap::new(config.max_blocked),
             dials: Dials::new(config.max_dials),
             dropped: UnreportedDrops::default(),
-            encoder: Encoder::default(),
+            encoder: Encoder::new(memory),
             delivery_listener: None,
             events: VecDeque::new(),
             waker: None,
@@ -157,10 +159,10 @@ impl Behaviour {
     }
 
     fn send(&mut self, to: &[PeerId], message: &P2pMessage<Libp2pNetwork>, lane: Lane, reported: bool) {
-        let encoded = self.encoder.encode(message, self.network.limits());
+        let encoded = self.encoder.encode(message, lane == Lane::Answer, self.network.limits());
         let listener = self.delivery_listener.as_ref().filter(|_| reported);
         let reports = listener.and_then(|listener| DeliveryReports::new(message, listener));
-        let offer = Offer::of(message);
+        let offer = Offer::of(message, self.state.memory());
         for peer in to {
             let mut report = reports.as_ref().map(DeliveryReports::report);
             match &encoded {
@@ -190,6 +192,8 @@ impl Behaviour {
 
     fn on_pushed(&mut self, peer: PeerId, push: Push) {
         self.dropped.add(peer, DropReason::PeerQueueFull, push.dropped);
+        self.dropped.add(peer, DropReason::TransportMemory, push.over_memory);
+        self.dropped.add(peer, DropReason::Superseded, push.superseded);
         if push.unsupported {
             self.dropped.add_one(peer, DropReason::Unsupported, Lane::Gossip);
         }
@@ -271,7 +275,7 @@ impl Behaviour {
     }
 
     fn on_inbound_failed(&mut self, peer: PeerId, connection: ConnectionId, error: InboundError) {
-        // The network breaks streams; only the peer sends garbage.
+        // The network breaks streams; only the peer sends garbage, or too little of a frame.
         let garbage = !matches!(error, InboundError::Io(_));
         self.add_event(Event::InboundFailed { peer, error });
         if garbage && self.connections.add_bad_stream(&peer, connection) >= self.config.max_bad_streams {
@@ -294,9 +298,10 @@ impl Behaviour {
             return Err(ConnectionDenied::new(Blocked(peer)));
         }
         let missed = self.delivery_listener.as_ref().map(|listener| MissedReports::new(peer, listener));
-        let queue = SendQueue::new(self.config.queue.clone(), missed);
+        let queue = SendQueue::new(self.config.queue.clone(), self.state.memory(), missed);
         let stall_detector = StallDetector::new(self.config.write_timeout, self.config.min_written);
-        Ok(Handler::new(self.network.clone(), self.protocols.clone(), queue, stall_detector))
+        let (network, protocols) = (self.network.clone(), self.protocols.clone());
+        Ok(Handler::new(network, protocols, queue, stall_detector, self.config.frame_timeout))
     }
 
     /// How many events are queued until the swarm is polled.

@@ -203,7 +203,10 @@ impl PeerDecision {
             IWantOutcome::LowScore { .. } => Some(Self::IWantRefused(outcome.name())),
             IWantOutcome::Answered { ids } => {
                 let refused = |answer: &&IWantAnswer<N>| {
-                    matches!(answer, IWantAnswer::Ignored | IWantAnswer::TooManyRequests)
+                    matches!(
+                        answer,
+                        IWantAnswer::Ignored | IWantAnswer::TooManyRequests | IWantAnswer::TooManyBytes
+                    )
                 };
                 ids.values().find(refused).map(|answer| Self::IWantRefused(answer.name()))
             }

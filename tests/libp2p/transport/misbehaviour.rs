@@ -160,9 +160,9 @@ async fn the_queue_of_a_peer_that_does_not_read_is_bounded() {
         dropped = next.await.unwrap_or(0);
         assert!(sent < 10_000);
     }
-    // Grafts are never dropped: when too many are queued, the peer is disconnected.
-    for _ in 0..200 {
-        send_message(&mut node, peer, NetMessage::Graft { topic: topic() });
+    // Grafts of different topics are never dropped: when too many are queued, the peer is disconnected.
+    for number in 0..200 {
+        send_message(&mut node, peer, NetMessage::Graft { topic: format!("topic-{number}").into() });
     }
     let slowness = until(&mut node, &mut raw, |event| match event {
         Event::SlowPeer { slowness, .. } => Some(slowness),
