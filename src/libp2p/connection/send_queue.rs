@@ -28,8 +28,8 @@ use crate::{
     worker::DropReason,
 };
 
-/// The bounds of one connection's send queue. When the memory of the transport
-/// ([`BehaviourConfig::max_memory`](crate::libp2p::BehaviourConfig::max_memory)) is scarce a queue has room for less.
+/// The bounds of one connection's send queue. It never has more than a sixteenth of
+/// [`BehaviourConfig::max_memory`](crate::libp2p::BehaviourConfig::max_memory), and less when memory is scarce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueLimits {

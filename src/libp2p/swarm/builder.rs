@@ -10,10 +10,15 @@ use ::libp2p::{
     identity::Keypair,
     noise, ping,
     swarm::NetworkBehaviour,
-    tcp, yamux,
+    tcp,
 };
 
-use super::{behaviour::Behaviour, config::BehaviourConfig, event::Event};
+use super::{
+    behaviour::Behaviour,
+    config::BehaviourConfig,
+    event::Event,
+    muxer::{Muxing, windows_at_most},
+};
 use crate::libp2p::network::Libp2pNetwork;
 
 /// The settings of the ready-made swarm.
@@ -39,6 +44,14 @@ impl TransportConfig {
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
+    }
+
+    /// The most bytes of heap that the transport uses while each of `max_connections` does its worst: what gossipsub uses
+    /// ([`BehaviourConfig::memory_at_most`]), and the windows of yamux. With the default settings 1,344 MiB, of which
+    /// 128 MiB do not depend on the number of connections. QUIC and the address book are not included.
+    pub fn memory_at_most(&self) -> usize {
+        let connections = self.max_connections as usize;
+        self.gossipsub.memory_at_most(connections).saturating_add(windows_at_most(connections))
     }
 }
 
@@ -141,23 +154,13 @@ pub fn swarm(
     let builder = SwarmBuilder::with_existing_identity(key).with_tokio().with_tcp(
         tcp::Config::default().nodelay(true),
         noise::Config::new,
-        muxer,
+        Muxing::new,
     )?;
     #[cfg(feature = "quic")]
     let builder = builder.with_quic();
     let Ok(builder) = builder.with_behaviour(|_| behaviour);
     let idle_timeout = config.idle_timeout;
     Ok(builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(idle_timeout)).build())
-}
-
-/// Limits the memory of a connection. A peer that answers late can make rust-libp2p's yamux widen the windows of a
-/// connection to 1 GiB in total, and then fill them while we don't read. Only the number of streams can be set, each of
-/// which is guaranteed 256 KiB of that sum: 4,032 streams leave 16 MiB for wider windows. Far fewer streams are
-/// accepted at a time.
-fn muxer() -> yamux::Config {
-    let mut config = yamux::Config::default();
-    config.set_max_num_streams(4_032);
-    config
 }
 
 fn limits(config: &TransportConfig) -> ConnectionLimits {
