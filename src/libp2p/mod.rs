@@ -145,8 +145,8 @@
 //! * Pass each input of [`Event::Inputs`] to the engine. When the engine refuses one for now,
 //!   [put it back](Inputs::put_back) and keep the [`Inputs`] until there is room: the peer is not read meanwhile.
 //! * Pass each output of the engine to [`Behaviour::emit`], or to [`Behaviour::apply`] if it comes without its lane.
-//! * Pass [`Event::Unreachable`] to the engine's `set_unreachable_point`, [`Event::SlowPeer`] to `report_slow_peer` and
-//!   [`Event::Dropped`] to `report_dropped`. Publish tickets and offers of missed messages need
+//! * Pass [`Event::Unreachable`] to the engine's `set_unreachable_point`, [`Event::SlowPeer`] to `report_slow_peer`
+//!   (unless the cause is [`Slowness::Memory`]) and [`Event::Dropped`] to `report_dropped`. Publish tickets and offers of missed messages need
 //!   [`Behaviour::set_delivery_listener`]. Call it before connections are made.
 //! * Pass the addresses that identify reports to [`Behaviour::add_addresses`].
 //! * Add the behaviour before you dial or listen: rust-libp2p closes a connection whose peer offers no gossipsub yet.
@@ -203,7 +203,7 @@ pub use connection::{
     handler::{Established, Handler, HandlerEvent},
     inbound_stream::{InboundError, InboundRpc},
     lanes::LaneCounts,
-    send_queue::QueueLimits,
+    queue_limits::QueueLimits,
 };
 pub use ids::{MessageId, TopicName};
 pub use message::{Message, SignatureError};

@@ -78,6 +78,7 @@ catalogue! {
     RPC_RECEIVED_BYTES = Metric::counter("gossipsub_rpc_received_bytes_total", &[], "Bytes read from the peers' streams; 0 if the transport does not count them").in_unit(Unit::Bytes);
     RPC_SENT_BYTES = Metric::counter("gossipsub_rpc_sent_bytes_total", &[], "Bytes written to the peers' streams; 0 if the transport does not count them").in_unit(Unit::Bytes);
     RPC_MALFORMED = Metric::counter("gossipsub_rpc_malformed_total", &[MALFORMED], "Inbound streams closed because of a malformed frame or RPC, or because a frame was not complete in time");
+    STREAMS_REFUSED = Metric::counter("gossipsub_streams_refused_total", &[], "Streams of peers that the transport reset because the peer, or all peers together, had too many");
     TRANSPORT_MEMORY = Metric::gauge("gossipsub_transport_memory_bytes", &[], "Memory charged for send queues, frames and decoded inputs; 0 if the transport does not count it").in_unit(Unit::Bytes);
     OUTPUTS_DROPPED = Metric::counter("gossipsub_outputs_dropped_total", &[LANE, DROP_REASON], "Outputs dropped before they were sent, by lane and reason");
     MESSAGE_IDS = Metric::counter("gossipsub_message_ids_total", &[ID_LIST, RPC_DIRECTION], "Message ids listed in IHAVE, IWANT and IDONTWANT, by direction");

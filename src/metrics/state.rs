@@ -34,6 +34,7 @@ pub(crate) struct Gauges {
     rpc_received_bytes: Counter,
     rpc_sent_bytes: Counter,
     malformed: EnumMap<Malformed, Counter>,
+    streams_refused: Counter,
     transport_memory: Gauge,
 }
 
@@ -60,6 +61,7 @@ impl Gauges {
             rpc_received_bytes: registry.counter(&RPC_RECEIVED_BYTES, &[]),
             rpc_sent_bytes: registry.counter(&RPC_SENT_BYTES, &[]),
             malformed: registry.counters(&RPC_MALFORMED, &[]),
+            streams_refused: registry.counter(&STREAMS_REFUSED, &[]),
             transport_memory: registry.gauge(&TRANSPORT_MEMORY, &[]),
         }
     }
@@ -103,6 +105,7 @@ impl Gauges {
         self.malformed[Malformed::Frame].absolute(bad_frames);
         self.malformed[Malformed::Rpc].absolute(bad_rpcs);
         self.malformed[Malformed::SlowFrame].absolute(stats.slow_frames);
+        self.streams_refused.absolute(stats.refused_streams);
         self.transport_memory.set(stats.memory_bytes as f64);
     }
 }

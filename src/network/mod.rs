@@ -163,6 +163,8 @@ pub struct TransportStats {
     pub bad_rpcs: u64,
     /// Inbound streams closed because a frame was not complete in time.
     pub slow_frames: u64,
+    /// Streams of peers that were reset because there were too many.
+    pub refused_streams: u64,
     /// The memory that the transport has charged now for queues, frames and decoded inputs.
     pub memory_bytes: u64,
     /// Panics of hooks that the transport calls. The engine adds them to those that it has caught.

@@ -97,7 +97,7 @@ fn the_topics_of_a_peer_together_answer_no_more_bytes_than_the_quota() {
         let limits = changed(|limits| limits.extensions.max_iwant_bytes_per_heartbeat = 1);
         let mut engine = start(manual(PlainNetwork::default(), limits), &["a", "b"]);
         engine.worker.p2p_input(connect(1)).expect("the input is accepted");
-        let ids = |topic: &str| (0..3).map(|number| PlainNetwork::message(topic, number, "").message_id);
+        let id = |topic, number| PlainNetwork::message(topic, number, "").message_id;
         for topic in ["a", "b"] {
             for number in 0..3 {
                 engine.worker.app_input(publish(topic, number)).expect("the input is accepted");
@@ -105,7 +105,8 @@ fn the_topics_of_a_peer_together_answer_no_more_bytes_than_the_quota() {
         }
         engine.worker.settle().await;
         for heartbeat in 0..2 {
-            let message_ids = ids("a").chain(ids("b")).collect();
+            let message_ids = [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1), ("b", 2)];
+            let message_ids = message_ids.map(|(topic, number)| id(topic, number)).to_vec();
             let iwant = P2pMessage::IWant { message_ids };
             engine.worker.p2p_input(P2pInput::message(1, iwant)).expect("the input is accepted");
             engine.worker.settle().await;

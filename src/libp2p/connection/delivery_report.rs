@@ -146,7 +146,8 @@ mod tests {
             codec::{encode::Kind, limits::WireLimits},
             connection::{
                 lanes::{Offer, tests::item},
-                send_queue::{QueueLimits, SendQueue},
+                queue_limits::QueueLimits,
+                send_queue::SendQueue,
             },
         },
         protocol::Lane,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     lanes::{Item, Lanes},
-    send_queue::QueueLimits,
+    queue_limits::QueueLimits,
 };
 use crate::{
     libp2p::memory::{CONTROL_PART, MemoryCharge, ORDINARY_PART, TransportMemory},

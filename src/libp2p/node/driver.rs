@@ -31,7 +31,7 @@ use super::{
 use crate::{
     libp2p::swarm::{
         builder::{TransportBehaviour, TransportBehaviourEvent},
-        event::{Event, Inputs},
+        event::{Event, Inputs, Slowness},
     },
     network::P2pInput,
 };
@@ -181,6 +181,8 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
     fn report_to_engine(&self, event: Event) {
         match event {
             Event::Unreachable { point, .. } => self.engine.set_unreachable_point(point),
+            // That memory is scarce is not the fault of this peer.
+            Event::SlowPeer { slowness: Slowness::Memory, .. } => {}
             Event::SlowPeer { peer, .. } => self.engine.report_slow_peer(&peer),
             Event::Dropped { reason, lanes, .. } => {
                 for (lane, count) in lanes.iter().filter(|(_, count)| *count > 0) {

@@ -54,6 +54,7 @@ pub(super) struct TrafficCounters {
     bad_frames: AtomicU64,
     bad_rpcs: AtomicU64,
     slow_frames: AtomicU64,
+    refused_streams: AtomicU64,
     hook_panics: AtomicU64,
 }
 
@@ -81,6 +82,11 @@ impl TrafficCounters {
         self.slow_frames.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A stream that a peer opened was reset, since there were too many.
+    pub(super) fn add_refused_stream(&self) {
+        self.refused_streams.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The application's function for message ids panicked.
     pub(super) fn add_hook_panic(&self) {
         self.hook_panics.fetch_add(1, Ordering::Relaxed);
@@ -94,6 +100,7 @@ impl TrafficCounters {
             bad_frames: value(&self.bad_frames),
             bad_rpcs: value(&self.bad_rpcs),
             slow_frames: value(&self.slow_frames),
+            refused_streams: value(&self.refused_streams),
             hook_panics: value(&self.hook_panics),
             ..TransportStats::default()
         }

@@ -198,13 +198,14 @@ impl Behaviour {
             self.dropped.add_one(peer, DropReason::Unsupported, Lane::Gossip);
         }
         if push.overflowed {
-            self.on_slow_peer(peer, Slowness::Overflow);
+            let memory = push.over_memory.of(Lane::Control) > 0;
+            self.on_slow_peer(peer, if memory { Slowness::Memory } else { Slowness::Overflow });
         }
     }
 
     fn on_slow_peer(&mut self, peer: PeerId, slowness: Slowness) {
         self.add_event(Event::SlowPeer { peer, slowness });
-        if slowness == Slowness::Overflow || self.config.slow_peer == SlowPeerAction::Disconnect {
+        if slowness != Slowness::WriteTimeout || self.config.slow_peer == SlowPeerAction::Disconnect {
             let change = self.connections.drop_peer(&peer);
             self.on_change(peer, change);
             self.close(peer, CloseConnection::All);

@@ -1,7 +1,7 @@
 //! A ready-made swarm: TCP (and QUIC with the feature `quic`), noise, yamux, identify, ping, connection limits and
 //! gossipsub. An application with a swarm of its own composes [`Behaviour`] into that instead.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use ::libp2p::{
     Swarm, SwarmBuilder,
@@ -142,6 +142,7 @@ pub fn swarm(
     network: Libp2pNetwork,
     config: &TransportConfig,
 ) -> Result<Swarm<TransportBehaviour>, TransportError> {
+    let state = Arc::clone(network.state());
     let behaviour = TransportBehaviour {
         limits: connection_limits::Behaviour::new(limits(config)),
         gossipsub: Behaviour::new(network, config.gossipsub.clone()),
@@ -154,7 +155,7 @@ pub fn swarm(
     let builder = SwarmBuilder::with_existing_identity(key).with_tokio().with_tcp(
         tcp::Config::default().nodelay(true),
         noise::Config::new,
-        Muxing::new,
+        || Muxing::new(state),
     )?;
     #[cfg(feature = "quic")]
     let builder = builder.with_quic();

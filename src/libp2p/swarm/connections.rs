@@ -179,7 +179,7 @@ mod tests {
     use crate::{
         libp2p::{
             codec::encode::Kind,
-            connection::{lanes::tests::item, send_queue::QueueLimits},
+            connection::{lanes::tests::item, queue_limits::QueueLimits},
         },
         protocol::Lane,
     };

@@ -24,6 +24,8 @@ use ::libp2p::{
 use futures::{AsyncRead, AsyncWrite, FutureExt, TryFutureExt, future::BoxFuture};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::libp2p::state::TransportState;
+
 /// The bytes that a peer may send on a stream before it is read. rust-libp2p can't lower it.
 const WINDOW: usize = 256 << 10;
 /// The inbound streams that each connection may have: gossipsub, and one for identify or ping.
@@ -43,21 +45,23 @@ pub(super) const fn windows_at_most(connections: usize) -> usize {
 pub(super) struct Muxing {
     yamux: yamux::Config,
     shared: Arc<Semaphore>,
+    state: Arc<TransportState>,
 }
 
 impl Muxing {
     /// rust-libp2p's yamux may widen the windows of a connection to 1 GiB in total for a peer that answers late. Only the
     /// number of streams can be set, each of which is guaranteed 256 KiB of that sum: with 4,096 nothing is left to widen.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(state: Arc<TransportState>) -> Self {
         let mut yamux = yamux::Config::default();
         yamux.set_max_num_streams(4_096);
-        Self { yamux, shared: Arc::new(Semaphore::new(SHARED_STREAMS)) }
+        Self { yamux, shared: Arc::new(Semaphore::new(SHARED_STREAMS)), state }
     }
 
     fn bound<M: StreamMuxer>(self) -> impl FnOnce(M) -> BoundedMuxer<M> {
         |inner| BoundedMuxer {
             inner: Box::pin(inner),
             shared: self.shared,
+            state: self.state,
             own: Arc::default(),
             waiting: VecDeque::new(),
         }
@@ -97,6 +101,7 @@ impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> OutboundConnectionUpgra
 pub(super) struct BoundedMuxer<M: StreamMuxer> {
     inner: Pin<Box<M>>,
     shared: Arc<Semaphore>,
+    state: Arc<TransportState>,
     /// The inbound streams of this connection.
     own: Arc<AtomicUsize>,
     /// Accepted streams for which the swarm has not asked.
@@ -139,7 +144,7 @@ impl<M: StreamMuxer> BoundedMuxer<M> {
             let inner = Box::pin(ready!(self.inner.as_mut().poll_inbound(cx))?);
             match self.permit() {
                 Some(permit) => return Poll::Ready(Ok(BoundedStream { inner, _permit: Some(permit) })),
-                None => tracing::debug!("inbound stream reset: the peer has too many"),
+                None => self.state.traffic().add_refused_stream(),
             }
         }
     }
@@ -215,7 +220,7 @@ mod tests {
     struct Opened(usize);
 
     impl StreamMuxer for Opened {
-        type Substream = Cursor<[u8; 0]>;
+        type Substream = Cursor<Vec<u8>>;
         type Error = Infallible;
 
         fn poll_inbound(
@@ -226,14 +231,14 @@ mod tests {
                 return Poll::Pending;
             }
             self.0 -= 1;
-            Poll::Ready(Ok(Cursor::new([])))
+            Poll::Ready(Ok(Cursor::new(Vec::new())))
         }
 
         fn poll_outbound(
             self: Pin<&mut Self>,
             _: &mut Context<'_>,
         ) -> Poll<Result<Self::Substream, Infallible>> {
-            Poll::Ready(Ok(Cursor::new([])))
+            Poll::Ready(Ok(Cursor::new(Vec::new())))
         }
 
         fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
@@ -247,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_streams_that_peers_open_are_bounded_for_each_connection_and_for_all() {
-        let (muxing, mut cx) = (Muxing::new(), Context::from_waker(std::task::Waker::noop()));
+        let (muxing, mut cx) = (Muxing::new(Arc::default()), Context::from_waker(std::task::Waker::noop()));
         let connection = |streams| muxing.clone().bound()(Opened(streams));
         let accepted = |muxer: &mut BoundedMuxer<Opened>, cx: &mut Context<'_>| {
             let mut streams = Vec::new();
@@ -261,6 +266,7 @@ mod tests {
         let mut one = connection(300);
         let streams = accepted(&mut one, &mut cx);
         assert_eq!(streams.len(), MAX_STREAMS);
+        assert_eq!(muxing.state.stats().refused_streams, 300 - MAX_STREAMS as u64);
         drop(streams);
         assert_eq!((one.own.load(Ordering::Relaxed), muxing.shared.available_permits()), (0, SHARED_STREAMS));
 
