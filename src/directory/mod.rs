@@ -261,15 +261,32 @@ impl<N: Network> Directory<N> {
         ids: usize,
         limits: &Limits<N::Topic>,
     ) -> Option<(Quota, Quota)> {
-        // Outside of the entry's lock, because it reads the length of the whole map.
-        let has_entry = self.heartbeat_quotas.contains_key(peer);
-        if !has_entry && !Quota::has_room(self.heartbeat_quotas.len(), self.connected(), limits) {
+        if !self.has_heartbeat_quota(peer, limits) {
             return None;
         }
         let mut quota = self.heartbeat_quotas.entry(peer.clone()).or_default();
         let before = *quota;
         *quota = before.with_ihave(ids, limits);
         Some((before, *quota))
+    }
+
+    /// Whether the peer is tracked, or may be. Called outside of the entry's lock, because it reads the length of the whole
+    /// map.
+    fn has_heartbeat_quota(&self, peer: &N::Peer, limits: &Limits<N::Topic>) -> bool {
+        self.heartbeat_quotas.contains_key(peer)
+            || Quota::has_room(self.heartbeat_quotas.len(), self.connected(), limits)
+    }
+
+    /// Counts a requested message; see [`Quota::take_answer`]. Nothing is sent to a peer that can't be tracked.
+    pub(crate) fn take_answer(
+        &self,
+        peer: &N::Peer,
+        bytes: usize,
+        max: usize,
+        limits: &Limits<N::Topic>,
+    ) -> bool {
+        self.has_heartbeat_quota(peer, limits)
+            && self.heartbeat_quotas.entry(peer.clone()).or_default().take_answer(bytes, max)
     }
 
     /// Resets all quotas: a heartbeat starts.

@@ -10,7 +10,7 @@ use super::{
         rpc::RpcError,
     },
     connection::{
-        lanes::{Item, Lanes, Offer},
+        lanes::{Item, Lanes},
         packing::pack,
     },
     network::Libp2pNetwork,
@@ -38,7 +38,7 @@ pub fn write(
     for message in messages {
         for fragment in fragments(message, limits)? {
             // A single lane keeps the order of the messages.
-            lanes.push(Item { fragment, lane: Lane::Control, id: None, offer: Offer::None, report: None });
+            lanes.push(Item::plain(fragment, Lane::Control));
         }
     }
     while pack(&mut lanes, limits, &mut out, &mut Vec::new()) > 0 {}

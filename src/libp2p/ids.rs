@@ -55,6 +55,9 @@ impl MessageId {
         Self(bytes.into())
     }
 
+    /// The bytes that an id takes on the heap besides its own: the counts of its clones, and what the allocator adds.
+    pub(super) const HEADER: usize = 32;
+
     /// The bytes of the id.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

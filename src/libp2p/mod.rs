@@ -58,13 +58,17 @@
 //! # Back-pressure and limits
 //!
 //! *An engine without room* stops the reading of the one peer whose input it refused: the driver keeps the input, the
-//! connection's read budget (128 KiB of frames) runs out, the stream is not read, and the peer's own queue fills. Other
-//! peers are not affected ([`NodeEvent::Paused`], [`Inputs`]).
+//! connection's read budget (128 KiB of decoded frames) runs out, the stream is not read, and the peer's own queue fills.
+//! Other peers are not affected ([`NodeEvent::Paused`], [`Inputs`]).
 //!
 //! *A peer that reads slowly* gets the urgent lanes first and loses items of the others when its queue is full
 //! ([`QueueLimits`]). If it reads next to nothing for [`BehaviourConfig::write_timeout`] it is slow: what is queued is
 //! dropped, and [`BehaviourConfig::slow_peer`] sets what else is done. Control (subscriptions, GRAFT, PRUNE) is dropped
-//! only with the connection: a peer whose control queue overflows is disconnected.
+//! only with the connection: a peer whose control queue overflows is disconnected. Of the GRAFTs, and of the PRUNEs, that
+//! wait one after another for a topic, only the last is sent.
+//!
+//! *A peer that sends a frame slowly* loses its stream when the frame is not complete within
+//! [`BehaviourConfig::frame_timeout`], and its connection when it does so again and again.
 //!
 //! *The messages that such a peer missed* are reported to the engine ([`DeliveryListener::report_missed`]). When the peer
 //! reads again and at most a quarter of its queue is in use, the transport reports room for as many
@@ -72,27 +76,53 @@
 //! uses a [`PublishWindow`](crate::PublishWindow) waits for its peers, so that its own messages are not dropped.
 //!
 //! Every dropped item is reported with its reason: outputs by [`Event::Dropped`], by lane; inputs by
-//! [`NodeEvent::Refused`]; a stream by [`Event::InboundFailed`]. These are the bounds on memory:
+//! [`NodeEvent::Refused`]; a stream by [`Event::InboundFailed`].
+//!
+//! # Memory
+//!
+//! The transport uses at most 1,344 MiB with the default settings ([`TransportConfig::memory_at_most`]), beside what the
+//! engine states for itself ([`Footprint::bytes_at_most`](crate::protocol::Footprint::bytes_at_most)). It is that much
+//! only if each of 1,024 peers does its worst at the same time:
+//!
+//! | what | bytes |
+//! |---|---|
+//! | encoded messages, send queues, frames that are being read, decoded inputs: [`BehaviourConfig::max_memory`] | 128 MiB |
+//! | frames that are being written, buffers of noise and yamux: [`BehaviourConfig::CONNECTION_MEMORY`] | 384 KiB for each connection |
+//! | windows of yamux that are not read: two streams that the peer opened, and ours for ping | 768 KiB for each connection |
+//! | windows of further streams, at most 16 of a connection | 64 MiB |
+//!
+//! The first part is a budget of its own and not that of the engine's inputs
+//! ([`Worker::message_budget`](crate::Worker::message_budget)): peers that do not read would otherwise keep the engine
+//! from admitting the messages of others. Encoded bytes are charged once for all recipients, also of messages that
+//! peers requested by IWANT at different times, and until the last recipient has them. A connection gets at most a part
+//! of what is *free*: a sixteenth for its queue, and as much for what is read from it. So the queue with most bytes
+//! drops items first ([`DropReason::TransportMemory`](crate::DropReason::TransportMemory)), or the peer with most is
+//! not read for a while, and those that use little do not notice: with 60 greedy peers each gets 1.7 MiB, with 1,024 in
+//! both directions 63 KiB, and as much is free for another one. Control gets half of what is free, since a connection
+//! without room for it is closed. A node with tens of thousands of topics and many peers needs a larger limit: control
+//! takes about 600 bytes for each topic and peer until it is written.
+//!
+//! The rest is bounded by numbers:
 //!
 //! | what | for each connection | in total |
 //! |---|---|---|
 //! | connections | | [`ConnectionLimits`], for `system`, `pending` and `peer` |
 //! | addresses and subnets whose last connections are remembered | | `max_subnets` |
-//! | items to be written | `max_items`, `max_bytes`; `stall_factor` times that for control alone | |
+//! | items to be written | `max_items`, `max_bytes`; for control alone `stall_factor` times `max_items`, and `max_control_bytes` | `max_memory` |
 //! | bytes being written | 16 KiB and a frame of `max_frame_out` | |
-//! | the frame being read | `max_frame_in` and 8 KiB | |
-//! | inputs that the engine has no room for | 128 KiB of frames and one more frame; decoded, up to about twenty times as many bytes | |
+//! | the frame being read | `max_frame_in` and 8 KiB, for `frame_timeout` | `max_memory` |
+//! | inputs that the engine has no room for | 128 KiB of decoded frames and one more frame | `max_memory` |
 //! | waits for room in the engine | | one for each peer |
-//! | yamux | 256 KiB for each of the few hundred streams that it accepts, and 16 MiB | |
+//! | streams that a peer opened | `streams_per_connection` | two for each connection, and `shared_streams` |
 //! | blocked peers | | `max_blocked` |
 //! | dials that the engine requested | | `max_dials`, `max_px_dials` |
+//! | requested messages whose encoding is shared | | 4,096, of 250 bytes each |
 //! | queued events | | in a [`NodeDriver`]: 4,096, and what one turn adds |
 //! | unreported drops | | in a [`NodeDriver`], with the queued events; one entry for each peer and reason |
 //! | queued commands | | 64 |
 //! | addresses | | for 4,096 peers each: one dialled address, 8 reported ones, 8 of a signed record |
 //! | records that are not verified | | 4 of 2 KiB each for 1,024 peers |
 //! | signature cache | | 16,384 digests |
-//! | encoded messages | | the last one, and those in the queues |
 //!
 //! # What an attacker meets
 //!
@@ -101,7 +131,9 @@
 //! | long frames, many entries, long names | [`WireLimits`] are checked before anything is stored; a frame beyond them costs the stream, and [`BehaviourConfig::max_bad_streams`] such streams the connection |
 //! | floods of valid messages | the engine refuses the peer's inputs beyond its share, and the peer is not read |
 //! | a peer that reads a byte now and then | bytes written in `write_timeout` must reach [`BehaviourConfig::min_written`] |
-//! | a peer that never reads control | disconnected at `stall_factor` times the queue's limits |
+//! | a peer that never reads control | disconnected at `max_control_bytes`, earlier while memory is scarce |
+//! | many peers that do not read what they caused, or send frames slowly | `max_memory` for all of them together; a connection loses what is above its part |
+//! | many streams, or bytes on streams that we do not read | two streams for each connection and a few that all share are accepted, others reset; bytes on a stream that is ours break it |
 //! | forged or replayed signatures | verified under the policy; the sender is penalised by the engine (P4); a repeated forgery costs one digest |
 //! | messages in the name of another message's id | they get an id of their own |
 //! | what a peer with a score below `graylist_threshold` sends | dropped frame by frame, before it is decoded |
@@ -124,9 +156,10 @@
 //! * Pass each input of [`Event::Inputs`] to the engine. When the engine refuses one for now,
 //!   [put it back](Inputs::put_back) and keep the [`Inputs`] until there is room: the peer is not read meanwhile.
 //! * Pass each output of the engine to [`Behaviour::emit`], or to [`Behaviour::apply`] if it comes without its lane.
-//! * Pass [`Event::Unreachable`] to the engine's `set_unreachable_point`, [`Event::SlowPeer`] to `report_slow_peer`,
-//!   [`Event::Dropped`] to `report_dropped`, and an [`Event::InboundFailed`] that is a [violation](InboundError::is_violation)
-//!   to `report_protocol_violation`. Give it the engine's graylist by [`Behaviour::set_graylist`]. Publish tickets and offers of missed messages need
+//! * Pass [`Event::Unreachable`] to the engine's `set_unreachable_point`, [`Event::SlowPeer`] to `report_slow_peer` unless
+//!   the cause is [`Slowness::Memory`], [`Event::Dropped`] to `report_dropped`, and an [`Event::InboundFailed`] that is a
+//!   [violation](InboundError::is_violation) to `report_protocol_violation`. Give it the engine's graylist by
+//!   [`Behaviour::set_graylist`]. Publish tickets and offers of missed messages need
 //!   [`Behaviour::set_delivery_listener`]. Call it before connections are made.
 //! * Pass the addresses that identify reports to [`Behaviour::add_addresses`].
 //! * Make [`LimitsBehaviour`] the first behaviour, and pass it the engine's scores ([`Engine::scores`]).
@@ -162,6 +195,7 @@ mod connection;
 pub mod fuzz;
 mod ids;
 mod limits;
+mod memory;
 mod message;
 mod message_serde;
 mod network;
@@ -185,7 +219,7 @@ pub use connection::{
     handler::{Established, Handler, HandlerEvent},
     inbound_stream::{InboundError, InboundRpc},
     lanes::LaneCounts,
-    send_queue::QueueLimits,
+    queue_limits::QueueLimits,
 };
 pub use ids::{MessageId, TopicName};
 pub use limits::{

@@ -89,6 +89,9 @@ pub struct Extensions {
     /// are offered to it by IHAVE, also to mesh peers. The oldest id is dropped for a new one, and counted as a dropped
     /// output of the gossip lane. 0 disables it.
     pub max_missed_ids_per_peer: usize,
+    /// Size of the messages that are sent to one peer within one heartbeat because it requested them by IWANT. The first one
+    /// is sent whatever its size; the requests of further ones count but are not answered. 0 disables it.
+    pub max_iwant_bytes_per_heartbeat: usize,
 }
 
 impl Extensions {
@@ -120,6 +123,7 @@ impl Extensions {
             max_idontwant_per_heartbeat: 0,
             idontwant_ticks: 0,
             max_missed_ids_per_peer: 0,
+            max_iwant_bytes_per_heartbeat: 0,
         }
     }
 }
@@ -146,6 +150,7 @@ impl Default for Extensions {
             max_idontwant_per_heartbeat: 3000,
             idontwant_ticks: 3,
             max_missed_ids_per_peer: 5000,
+            max_iwant_bytes_per_heartbeat: 4 * 1024 * 1024,
         }
     }
 }

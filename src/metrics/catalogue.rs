@@ -80,9 +80,9 @@ catalogue! {
     RPC_SENT = Metric::counter("gossipsub_rpc_sent_total", &[RPC], "RPC entries sent to peers, one per recipient, by type; drops after this count are in gossipsub_outputs_dropped_total");
     RPC_RECEIVED_BYTES = Metric::counter("gossipsub_rpc_received_bytes_total", &[], "Bytes read from the peers' streams; 0 if the transport does not count them").in_unit(Unit::Bytes);
     RPC_SENT_BYTES = Metric::counter("gossipsub_rpc_sent_bytes_total", &[], "Bytes written to the peers' streams; 0 if the transport does not count them").in_unit(Unit::Bytes);
-    RPC_MALFORMED = Metric::counter("gossipsub_rpc_malformed_total", &[MALFORMED], "Inbound streams closed because of a malformed frame or RPC");
     RPC_GRAYLISTED = Metric::counter("gossipsub_rpc_graylisted_total", &[], "RPCs of graylisted peers, dropped before they were decoded; 0 if the transport leaves that to the engine");
-    BANNED_CONNECTIONS = Metric::counter("gossipsub_banned_connections_total", &[], "Connections refused because the peer is banned; 0 if the transport does not count them");
+    RPC_MALFORMED = Metric::counter("gossipsub_rpc_malformed_total", &[MALFORMED], "Inbound streams closed because of a malformed frame or RPC, or because a frame was not complete in time");
+    TRANSPORT_MEMORY = Metric::gauge("gossipsub_transport_memory_bytes", &[], "Memory charged for send queues, frames and decoded inputs; 0 if the transport does not count it").in_unit(Unit::Bytes);
     OUTPUTS_DROPPED = Metric::counter("gossipsub_outputs_dropped_total", &[LANE, DROP_REASON], "Outputs dropped before they were sent, by lane and reason");
     MESSAGE_IDS = Metric::counter("gossipsub_message_ids_total", &[ID_LIST, RPC_DIRECTION], "Message ids listed in IHAVE, IWANT and IDONTWANT, by direction");
     IWANT_RESPONSES = Metric::counter("gossipsub_iwant_responses_total", &[RESPONSE], "Message ids of received IWANTs, by response");

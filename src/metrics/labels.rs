@@ -85,12 +85,13 @@ pub(super) enum Unvalidated {
     Expired,
 }
 
-/// What the transport could not decode.
+/// Why the transport no longer reads a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
-#[strum(serialize_all = "lowercase")]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Malformed {
     Frame,
     Rpc,
+    SlowFrame,
 }
 
 /// What follows the panic of a topic.

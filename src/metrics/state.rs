@@ -35,8 +35,8 @@ pub(crate) struct Gauges {
     rpc_sent_bytes: Counter,
     malformed: EnumMap<Malformed, Counter>,
     rpc_graylisted: Counter,
-    banned_connections: Counter,
     refused: EnumMap<ConnectionRefusal, Counter>,
+    transport_memory: Gauge,
 }
 
 /// The current length of each queue.
@@ -63,8 +63,8 @@ impl Gauges {
             rpc_sent_bytes: registry.counter(&RPC_SENT_BYTES, &[]),
             malformed: registry.counters(&RPC_MALFORMED, &[]),
             rpc_graylisted: registry.counter(&RPC_GRAYLISTED, &[]),
-            banned_connections: registry.counter(&BANNED_CONNECTIONS, &[]),
             refused: registry.counters(&CONNECTIONS_REFUSED, &[]),
+            transport_memory: registry.gauge(&TRANSPORT_MEMORY, &[]),
         }
     }
 
@@ -99,7 +99,7 @@ impl Gauges {
         }
     }
 
-    /// Sets the counters of the transport to its totals since it started.
+    /// Sets the counters of the transport to its totals since it started, and the gauge of its memory.
     pub(crate) fn set_transport_stats(&self, stats: TransportStats) {
         let TransportStats {
             received_bytes,
@@ -107,8 +107,9 @@ impl Gauges {
             bad_frames,
             bad_rpcs,
             graylisted_rpcs,
-            banned_connections,
+            slow_frames,
             refused,
+            memory_bytes,
             hook_panics: _,
         } = stats;
         self.rpc_received_bytes.absolute(received_bytes);
@@ -116,8 +117,9 @@ impl Gauges {
         self.malformed[Malformed::Frame].absolute(bad_frames);
         self.malformed[Malformed::Rpc].absolute(bad_rpcs);
         self.rpc_graylisted.absolute(graylisted_rpcs);
-        self.banned_connections.absolute(banned_connections);
         self.refused.values().zip(refused.values()).for_each(|(counter, total)| counter.absolute(*total));
+        self.malformed[Malformed::SlowFrame].absolute(slow_frames);
+        self.transport_memory.set(memory_bytes as f64);
     }
 }
 

@@ -160,7 +160,7 @@ pub trait Network: Send + Sync + Sized + 'static {
     }
 }
 
-/// The counters of a transport since its start.
+/// The counters of a transport since its start, and the memory that it uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TransportStats {
@@ -174,8 +174,10 @@ pub struct TransportStats {
     pub bad_rpcs: u64,
     /// RPCs of graylisted peers, dropped before they were decoded.
     pub graylisted_rpcs: u64,
-    /// Connections refused because the peer is banned.
-    pub banned_connections: u64,
+    /// Inbound streams closed because a frame was not complete in time.
+    pub slow_frames: u64,
+    /// The memory that the transport has charged now for queues, frames and decoded inputs.
+    pub memory_bytes: u64,
     /// Panics of hooks that the transport calls. The engine adds them to those that it has caught.
     pub hook_panics: u64,
     pub(crate) refused: EnumMap<ConnectionRefusal, u64>,

@@ -35,7 +35,11 @@ pub enum ConnectionRefusal {
     /// The connections use as much memory as they may use.
     #[error("the connections use too much memory")]
     Memory,
-    /// The connections, or those of one peer, have as many streams as they may have. Only the stream was refused.
+    /// The peer is banned.
+    #[error("the peer is banned")]
+    Banned,
+    /// The connection, or all connections together, have as many streams of peers as they may have. Only the stream was
+    /// refused.
     #[error("the connections have too many streams")]
     Streams,
     /// The connection was closed in favour of one to a direct or trusted peer, or to a peer with a better score.

@@ -35,11 +35,15 @@ pub enum DropReason {
     IDontWant,
     /// The protocol version that the peer speaks cannot express it.
     Unsupported,
+    /// The memory of the transport was scarce, and the peer's queue had more than its part of what was free.
+    TransportMemory,
+    /// A later GRAFT or PRUNE of the same topic took the place of one that the peer had not read yet.
+    Superseded,
 }
 
 impl DropReason {
     /// All reasons.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::OutputQueueFull,
         Self::StreamClosed,
         Self::PeerQueueFull,
@@ -47,6 +51,8 @@ impl DropReason {
         Self::TooLarge,
         Self::IDontWant,
         Self::Unsupported,
+        Self::TransportMemory,
+        Self::Superseded,
     ];
 
     /// The reason in snake case, as metrics label it.

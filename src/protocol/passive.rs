@@ -251,11 +251,12 @@ impl<N: Network> TopicRef<'_, N> {
         peer: &N::Peer,
         status: PeerStatus,
         ids: Vec<N::MessageId>,
+        take_answer: &mut dyn FnMut(usize, usize) -> bool,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> IWantOutcome<N> {
         match (self, check_score(status, cx.limits)) {
-            (Self::Active(state), _) => state.iwant(peer, status, ids, cx, outbox),
+            (Self::Active(state), _) => state.iwant(peer, status, ids, take_answer, cx, outbox),
             (Self::Passive(_), Err(LowScore { score, threshold })) => {
                 IWantOutcome::LowScore { score, threshold }
             }

@@ -1,4 +1,5 @@
-//! The quota of one peer within a heartbeat: IHAVE messages and requested ids (v1.1 "spam protection").
+//! The quota of one peer within a heartbeat: IHAVE messages, the ids that are requested from it (v1.1 "spam protection"),
+//! and the bytes that are sent to it because it requested them.
 
 use crate::{limits::Limits, network::Network, protocol::outcome::IHaveOutcome};
 
@@ -9,11 +10,14 @@ pub(crate) struct Quota {
     pub(crate) ihave_messages: u32,
     /// Message ids requested from the peer by IWANT.
     pub(crate) iwant_ids: u32,
+    /// Size of the messages that the peer was sent because of its IWANTs, in bytes.
+    pub(crate) answer_bytes: usize,
 }
 
 impl Quota {
     /// The quota of a peer that is not tracked because the table is full: nothing is left.
-    pub(crate) const EXHAUSTED: Self = Self { ihave_messages: u32::MAX, iwant_ids: u32::MAX };
+    pub(crate) const EXHAUSTED: Self =
+        Self { ihave_messages: u32::MAX, iwant_ids: u32::MAX, answer_bytes: usize::MAX };
 
     /// Whether the table of the current heartbeat, which has `tracked` peers, has room for another one. It has room for as
     /// many peers as are connected, and for `max_unconnected_peers` more.
@@ -29,7 +33,8 @@ impl Quota {
     /// The quota after an IHAVE of which as many as possible of the `ids` ids are requested.
     pub(crate) fn with_ihave<T>(self, ids: usize, limits: &Limits<T>) -> Self {
         let ids = ids.min(self.iwants_left(limits));
-        Self { ihave_messages: self.ihave_messages.saturating_add(1), iwant_ids: self.iwant_ids + ids as u32 }
+        let ihave_messages = self.ihave_messages.saturating_add(1);
+        Self { ihave_messages, iwant_ids: self.iwant_ids + ids as u32, ..self }
     }
 
     /// The difference of two quotas.
@@ -37,12 +42,23 @@ impl Quota {
         Self {
             ihave_messages: self.ihave_messages.saturating_sub(other.ihave_messages),
             iwant_ids: self.iwant_ids.saturating_sub(other.iwant_ids),
+            answer_bytes: self.answer_bytes.saturating_sub(other.answer_bytes),
         }
     }
 
     /// Whether the counts of a tracked peer differ from zero.
     pub(crate) fn is_tracked(self) -> bool {
-        self.ihave_messages > 0 && self.ihave_messages < u32::MAX
+        self != Self::default() && self.ihave_messages < u32::MAX
+    }
+
+    /// Counts a requested message of `bytes`. Returns false if the peer was sent others and may not be sent this one.
+    pub(crate) fn take_answer(&mut self, bytes: usize, max: usize) -> bool {
+        let sum = self.answer_bytes.saturating_add(bytes);
+        let within = self.answer_bytes == 0 || sum <= max;
+        if within {
+            self.answer_bytes = sum;
+        }
+        within
     }
 
     /// Counts one IHAVE message.

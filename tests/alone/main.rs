@@ -5,6 +5,8 @@ mod interleavings;
 mod memory;
 mod spam;
 mod threads;
+#[cfg(feature = "libp2p")]
+mod transport_memory;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -6,9 +6,12 @@ use std::{
     time::Duration,
 };
 
-use actix_gossipsub::{Network, P2pInput, P2pMessage, P2pOutput, PeerAction, Worker, plain::PlainId};
+use actix_gossipsub::{
+    Network, P2pInput, P2pMessage, P2pOutput, PeerAction, Worker,
+    plain::{PlainId, PlainNetwork},
+};
 
-use crate::support::{changed, run};
+use crate::support::{changed, connect, manual, publish, run, start};
 
 /// The number of ids that are requested from a peer within a heartbeat.
 const MAX_IDS: u32 = 10;
@@ -85,5 +88,34 @@ fn topics_on_two_threads_together_request_no_more_ids_than_the_quota() {
         engine.worker.tick().await;
         assert_eq!(engine.worker.footprint().await.expect("it runs").heartbeat_quotas, 0);
         engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn the_topics_of_a_peer_together_answer_no_more_bytes_than_the_quota() {
+    run(async {
+        let limits = changed(|limits| limits.extensions.max_iwant_bytes_per_heartbeat = 1);
+        let mut engine = start(manual(PlainNetwork::default(), limits), &["a", "b"]);
+        engine.worker.p2p_input(connect(1)).expect("the input is accepted");
+        let id = |topic, number| PlainNetwork::message(topic, number, "").message_id;
+        for topic in ["a", "b"] {
+            for number in 0..3 {
+                engine.worker.app_input(publish(topic, number)).expect("the input is accepted");
+            }
+        }
+        engine.worker.settle().await;
+        for heartbeat in 0..2 {
+            let message_ids = [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1), ("b", 2)];
+            let message_ids = message_ids.map(|(topic, number)| id(topic, number)).to_vec();
+            let iwant = P2pMessage::IWant { message_ids };
+            engine.worker.p2p_input(P2pInput::message(1, iwant)).expect("the input is accepted");
+            engine.worker.settle().await;
+            let outputs = std::iter::from_fn(|| engine.p2p.try_recv());
+            let is_answer = |output: &P2pOutput<PlainNetwork>| {
+                matches!(output, P2pOutput::OutMessage { message: P2pMessage::FullMessage(_), .. })
+            };
+            assert_eq!(outputs.filter(is_answer).count(), 1, "in heartbeat {heartbeat}");
+            engine.worker.tick().await;
+        }
     });
 }

@@ -224,8 +224,10 @@ impl<N: Network> PeerInputHandler<'_, N> {
 
     fn iwant(&self, topic: &mut TopicRef<'_, N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
         outbox.counters.iwant_ids(ids.len());
-        let outcome =
-            topic.iwant(self.peer, self.status, ids, &self.shared.context(self.received_at), outbox);
+        let Shared { directory, limits, .. } = self.shared;
+        let mut take_answer = |bytes, max| directory.take_answer(self.peer, bytes, max, limits);
+        let cx = self.shared.context(self.received_at);
+        let outcome = topic.iwant(self.peer, self.status, ids, &mut take_answer, &cx, outbox);
         outbox.counters.input(Input::IWant, &outcome);
         if let IWantOutcome::Answered { ids } = &outcome {
             ids.values().for_each(|answer| outbox.counters.iwant_response(answer.into()));

@@ -55,9 +55,14 @@ pub fn log(event: &NodeEvent<'_>) {
         NodeEvent::DialFailed(..) | NodeEvent::Gossipsub(Event::Unreachable { .. }) => {
             tracing::info!(?event, "dial failed");
         }
-        // These drops are normal: a peer disconnects, has the message, or speaks an older version of the protocol.
+        // These drops are normal: a peer disconnects, has the message, speaks an older version of the protocol, or gets a
+        // later GRAFT or PRUNE instead.
         NodeEvent::Gossipsub(Event::Dropped {
-            reason: DropReason::Disconnected | DropReason::IDontWant | DropReason::Unsupported,
+            reason:
+                DropReason::Disconnected
+                | DropReason::IDontWant
+                | DropReason::Unsupported
+                | DropReason::Superseded,
             ..
         }) => tracing::debug!(?event, "output dropped"),
         event => tracing::warn!(?event, "swarm event"),

@@ -1,7 +1,10 @@
 //! From an engine's message to fragments: encoded entries of an RPC. A message that fits into no frame is refused
 //! here; the fragments of the others are packed into frames when the connection can take them.
 
-use std::sync::Arc;
+use std::{
+    ops::Deref,
+    sync::{Arc, Weak},
+};
 
 use ::libp2p::PeerId;
 
@@ -12,7 +15,9 @@ use super::{
 };
 use crate::{
     libp2p::{
+        bounded_map::BoundedMap,
         ids::{MessageId, TopicName},
+        memory::{MemoryCharge, TransportMemory},
         message::{Message, SignatureError},
     },
     network::{FullMessage, P2pMessage, PxPeer},
@@ -34,10 +39,43 @@ pub(in crate::libp2p) enum Kind {
 
 /// One encoded entry of an RPC, or of its control part for the control kinds, with its tag. The recipients of one
 /// message share its bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(in crate::libp2p) struct Fragment {
     pub(in crate::libp2p) kind: Kind,
-    pub(in crate::libp2p) bytes: Arc<[u8]>,
+    pub(in crate::libp2p) bytes: Arc<Encoded>,
+}
+
+/// The bytes of a fragment, with their charge if an [`Encoder`] made them.
+#[derive(Debug)]
+pub(in crate::libp2p) struct Encoded {
+    bytes: Vec<u8>,
+    charge: Option<MemoryCharge>,
+}
+
+impl Deref for Encoded {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Fragment {
+    pub(in crate::libp2p) fn new(kind: Kind, bytes: Vec<u8>) -> Self {
+        Self { kind, bytes: Arc::new(Encoded { bytes, charge: None }) }
+    }
+
+    /// Charges the bytes until the last recipient has no use for them. The fragment was not cloned yet.
+    fn charge_to(&mut self, memory: &Arc<TransportMemory>) {
+        if let Some(encoded) = Arc::get_mut(&mut self.bytes) {
+            let bytes = encoded.bytes.capacity() + Self::HEADER;
+            encoded.charge = Some(MemoryCharge::new(memory, bytes));
+        }
+    }
+
+    /// The bytes that a fragment takes besides what it encodes: itself, the counts of its recipients, and what the
+    /// allocator adds.
+    const HEADER: usize = size_of::<Encoded>() + 48;
 }
 
 /// Why a message of the engine can't be encoded.
@@ -63,39 +101,77 @@ pub(in crate::libp2p) const OVERHEAD: usize = 12;
 /// frames well.
 const ENTRY_TARGET: usize = 4_096;
 
-/// Encodes messages. A full message is encoded once, however many peers it goes to.
+/// Most requested messages that the encoder remembers, at about 250 bytes each. Beyond it the oldest is forgotten, and
+/// encoded again for the next peer that requests it.
+const MAX_REQUESTED: usize = 4_096;
+
+/// Encodes messages and charges the bytes. A full message is encoded once, however many peers it goes to.
 pub(in crate::libp2p) struct Encoder<N: WireNetwork> {
+    memory: Arc<TransportMemory>,
     /// The last full message: a source that sends one output per recipient repeats it for the next peer.
     last: Option<(Arc<FullMessage<N>>, Vec<Fragment>)>,
+    /// The messages that peers requested by IWANT, each at its own time. Their bytes are shared while a peer's queue has
+    /// them; they are not kept beyond that.
+    requested: BoundedMap<MessageId, Requested<N>>,
 }
 
-impl<N: WireNetwork> Default for Encoder<N> {
-    fn default() -> Self {
-        Self { last: None }
-    }
+/// A requested message, and its encoding.
+struct Requested<N: WireNetwork> {
+    /// Compared by address: messages of different topics may have the same id.
+    message: Weak<FullMessage<N>>,
+    encoded: Weak<Encoded>,
 }
 
 impl<N: WireNetwork> Encoder<N> {
-    /// Encodes `message`. The same full message again gives fragments that share their bytes.
+    pub(in crate::libp2p) fn new(memory: &Arc<TransportMemory>) -> Self {
+        Self { memory: Arc::clone(memory), last: None, requested: BoundedMap::new(MAX_REQUESTED) }
+    }
+
+    /// Encodes `message`. The same full message again gives fragments that share their bytes, and so does one that
+    /// other peers requested before, while it is queued for one of them. `requested`: the recipient requested it.
     ///
     /// # Errors
     /// As [`fragments`].
     pub(in crate::libp2p) fn encode(
         &mut self,
         message: &P2pMessage<N>,
+        requested: bool,
         limits: &WireLimits,
     ) -> Result<Vec<Fragment>, EncodeError> {
         let P2pMessage::FullMessage(full) = message else {
-            return fragments(message, limits);
+            return self.charged(message, limits);
         };
         if let Some((last, fragments)) = &self.last
             && Arc::ptr_eq(last, full)
         {
             return Ok(fragments.clone());
         }
-        let fragments = fragments(message, limits)?;
+        if requested && let Some(fragment) = self.queued_answer(full) {
+            return Ok(vec![fragment]);
+        }
+        let fragments = self.charged(message, limits)?;
+        if requested && let [fragment] = &fragments[..] {
+            let encoded = Arc::downgrade(&fragment.bytes);
+            self.requested
+                .insert(full.message_id.clone(), Requested { message: Arc::downgrade(full), encoded });
+        }
         self.last = Some((Arc::clone(full), fragments.clone()));
         Ok(fragments)
+    }
+
+    fn charged(&self, message: &P2pMessage<N>, limits: &WireLimits) -> Result<Vec<Fragment>, EncodeError> {
+        let mut fragments = fragments(message, limits)?;
+        fragments.iter_mut().for_each(|fragment| fragment.charge_to(&self.memory));
+        Ok(fragments)
+    }
+
+    /// The encoding of a requested message that is still queued for another peer.
+    fn queued_answer(&self, full: &Arc<FullMessage<N>>) -> Option<Fragment> {
+        let Requested { message, encoded } = self.requested.get(&full.message_id)?;
+        // The weak reference keeps the address from being used again.
+        let same = std::ptr::eq(message.as_ptr(), Arc::as_ptr(full));
+        let bytes = encoded.upgrade().filter(|_| same)?;
+        Some(Fragment { kind: Kind::Message, bytes })
     }
 }
 
@@ -208,7 +284,7 @@ fn entry(kind: Kind, field: u64, write: impl FnOnce(&mut Vec<u8>)) -> Fragment {
     write(&mut body);
     let mut bytes = Vec::with_capacity(body.len() + OVERHEAD);
     put_bytes(&mut bytes, field, &body);
-    Fragment { kind, bytes: bytes.into() }
+    Fragment::new(kind, bytes)
 }
 
 /// IWANTs or IDONTWANTs of these ids.

@@ -24,7 +24,7 @@ pub enum FrameError {
 const MAX_PREFIX: usize = 10;
 
 /// A buffer of a larger capacity, in bytes, is freed once it is empty.
-const RETAINED_CAPACITY: usize = 1 << 16;
+const RETAINED_CAPACITY: usize = 1 << 14;
 
 /// Splits the bytes of a stream into frames.
 #[derive(Debug)]
@@ -48,10 +48,29 @@ impl FrameDecoder {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
-        if self.buffer.is_empty() && self.buffer.capacity() > RETAINED_CAPACITY {
-            self.buffer = Vec::new();
-        }
+        self.reserve(bytes.len());
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Makes room for more bytes. The capacity doubles, but not beyond the announced length of the frame: a peer that
+    /// announces a long frame gets memory only for what it sends of it.
+    fn reserve(&mut self, more: usize) {
+        let needed = self.buffer.len() + more;
+        if needed > self.buffer.capacity() {
+            let frame = self.next_length().ok().flatten().map_or(needed, |(length, prefix)| length + prefix);
+            let capacity = (2 * self.buffer.capacity()).min(frame + more).max(needed);
+            self.buffer.reserve_exact(capacity - self.buffer.len());
+        }
+    }
+
+    /// The bytes of frames that are not complete, or not taken yet.
+    pub(in crate::libp2p) fn pending(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    /// The memory of the buffer.
+    pub(in crate::libp2p) fn capacity(&self) -> usize {
+        self.buffer.capacity()
     }
 
     /// Returns the next complete frame, without its prefix, or `None` when more bytes are needed.
@@ -59,6 +78,14 @@ impl FrameDecoder {
     /// # Errors
     /// The prefix is not a varint or announces more than the limit. The stream can't be read any further.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        if self.pending() == 0 {
+            self.buffer.clear();
+            self.start = 0;
+            if self.buffer.capacity() > RETAINED_CAPACITY {
+                self.buffer = Vec::new();
+            }
+            return Ok(None);
+        }
         let Some((length, prefix)) = self.next_length()? else { return Ok(None) };
         let begin = self.start + prefix;
         let Some(end) = begin.checked_add(length).filter(|end| *end <= self.buffer.len()) else {
@@ -127,6 +154,21 @@ mod tests {
     fn a_prefix_that_is_not_a_varint_is_refused() {
         assert_eq!(frames(&[&[0xff; 20]], 300), Err(FrameError::BadLength));
         assert_eq!(frames(&[&[0x80, 0x00]], 300), Err(FrameError::BadLength));
+    }
+
+    #[test]
+    fn memory_grows_with_the_received_bytes_and_is_freed_with_the_frame() {
+        let (body, mut decoder) = (vec![7; 1 << 20], FrameDecoder::new(1 << 20));
+        let frame = frame(&body);
+        for (count, piece) in frame.chunks(1_000).enumerate() {
+            assert_eq!(decoder.next_frame(), Ok(None));
+            decoder.extend(piece);
+            let received = (count + 1) * 1_000;
+            assert!(decoder.capacity() <= (2 * received).min(frame.len() + 1_000), "after {received} bytes");
+        }
+        assert_eq!(decoder.next_frame().unwrap().map(<[u8]>::len), Some(1 << 20));
+        assert_eq!(decoder.next_frame(), Ok(None));
+        assert_eq!(decoder.capacity(), 0);
     }
 
     proptest! {

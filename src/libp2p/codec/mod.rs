@@ -7,6 +7,7 @@ pub(super) mod frame;
 pub(super) mod limits;
 pub(super) mod protobuf;
 pub(super) mod rpc;
+pub(super) mod size;
 
 use ::libp2p::PeerId;
 

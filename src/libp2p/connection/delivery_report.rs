@@ -11,7 +11,7 @@ use crate::{
         ids::{MessageId, TopicName},
         network::Libp2pNetwork,
     },
-    network::{FullMessage, P2pMessage},
+    network::P2pMessage,
     worker::DropReason,
 };
 
@@ -75,14 +75,14 @@ impl fmt::Debug for MissedReports {
 
 /// The pending report for one recipient. It travels with the queued message.
 pub(in crate::libp2p) struct DeliveryReport {
-    message: Arc<FullMessage<Libp2pNetwork>>,
+    message: Arc<(TopicName, MessageId)>,
     listener: Arc<dyn DeliveryListener>,
     completed: bool,
 }
 
 /// Creates the reports of one message, one for each recipient.
 pub(in crate::libp2p) struct DeliveryReports {
-    message: Arc<FullMessage<Libp2pNetwork>>,
+    message: Arc<(TopicName, MessageId)>,
     listener: Arc<dyn DeliveryListener>,
 }
 
@@ -94,7 +94,9 @@ impl DeliveryReports {
     ) -> Option<Self> {
         let P2pMessage::FullMessage(message) = message else { return None };
         let wanted = listener.has_publish_listener(&message.topic, &message.message_id);
-        wanted.then(|| Self { message: Arc::clone(message), listener: Arc::clone(listener) })
+        // Not the message: its bytes would stay in memory as long as the slowest recipient takes.
+        let name = || Arc::new((message.topic.clone(), message.message_id.clone()));
+        wanted.then(|| Self { message: name(), listener: Arc::clone(listener) })
     }
 
     /// The report for another recipient.
@@ -107,7 +109,7 @@ impl DeliveryReports {
 impl DeliveryReport {
     pub(in crate::libp2p) fn sent(mut self) {
         self.completed = true;
-        self.listener.report_sent(&self.message.topic, &self.message.message_id);
+        self.listener.report_sent(&self.message.0, &self.message.1);
     }
 
     pub(in crate::libp2p) fn not_sent(mut self, reason: DropReason) {
@@ -116,7 +118,7 @@ impl DeliveryReport {
 
     fn complete_not_sent(&mut self, reason: DropReason) {
         self.completed = true;
-        self.listener.report_not_sent(&self.message.topic, &self.message.message_id, reason);
+        self.listener.report_not_sent(&self.message.0, &self.message.1, reason);
     }
 }
 
@@ -130,7 +132,7 @@ impl Drop for DeliveryReport {
 
 impl fmt::Debug for DeliveryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DeliveryReport({})", self.message)
+        write!(f, "DeliveryReport({} on {})", self.message.1, self.message.0)
     }
 }
 
@@ -144,7 +146,8 @@ mod tests {
             codec::{encode::Kind, limits::WireLimits},
             connection::{
                 lanes::{Offer, tests::item},
-                send_queue::{QueueLimits, SendQueue},
+                queue_limits::QueueLimits,
+                send_queue::SendQueue,
             },
         },
         protocol::Lane,
@@ -178,8 +181,10 @@ mod tests {
         let listener = Arc::new(Listener::default());
         let reports = || std::mem::take(&mut *listener.0.lock().unwrap());
         let dyn_listener: Arc<dyn DeliveryListener> = listener.clone();
-        let limits = QueueLimits { max_items: 8, max_bytes: 1_000, stall_factor: 2 };
-        let queue = SendQueue::new(limits, Some(MissedReports::new(PeerId::random(), &dyn_listener)));
+        let limits = QueueLimits::default().with(|l| (l.max_items, l.max_bytes) = (8, 1_000));
+        let missed = MissedReports::new(PeerId::random(), &dyn_listener);
+        let memory = Arc::default();
+        let queue = SendQueue::new(limits, &memory, Some(missed));
         let id = |tag: u8| MessageId::from(vec![tag]);
         let push = |tag| {
             let offer = Offer::Message("t".into(), id(tag));
@@ -188,7 +193,8 @@ mod tests {
         (0..8).for_each(push);
         assert_eq!(reports(), []);
         push(8);
-        let offer = Offer::Gossip(Arc::new(("t".into(), vec![id(9), id(10)])));
+        let ihave = P2pMessage::IHave { topic: "t".into(), message_ids: vec![id(9), id(10)] };
+        let offer = Offer::of(&ihave, &memory);
         queue.push(Item { offer, ..item(Kind::IHave, Lane::Gossip, 9) });
         queue.push(item(Kind::IWant, Lane::Gossip, 0));
         assert_eq!(reports(), [Ok(8), Ok(9), Ok(10)]);

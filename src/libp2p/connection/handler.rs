@@ -7,6 +7,7 @@ use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use ::libp2p::{
@@ -78,6 +79,8 @@ pub struct Handler {
     inbound: Option<InboundStream>,
     graylist: GraylistCheck,
     read_budget: Arc<ReadBudget>,
+    /// The time in which a frame must be complete.
+    frame_timeout: Duration,
     outbound: Outbound,
     /// Whether the peer has opened a stream before.
     accepted: bool,
@@ -108,14 +111,16 @@ impl Handler {
         queue: SendQueue,
         stall_detector: StallDetector,
         graylist: GraylistCheck,
+        frame_timeout: Duration,
     ) -> Self {
         Self {
+            read_budget: Arc::new(ReadBudget::new(network.state().memory())),
+            frame_timeout,
             network,
             protocols,
             queue: Arc::new(queue),
             inbound: None,
             graylist,
-            read_budget: Arc::default(),
             outbound: Outbound::Wanted,
             accepted: false,
             opened: 0,
@@ -141,7 +146,7 @@ impl Handler {
             self.events.push_back(HandlerEvent::InboundReopened);
         }
         // A peer that opens a new stream has finished its old one.
-        self.inbound = Some(InboundStream::new(stream, &self.network));
+        self.inbound = Some(InboundStream::new(stream, &self.network, &self.read_budget, self.frame_timeout));
         if matches!(self.outbound, Outbound::Unsupported) {
             self.reopen();
         }
@@ -228,6 +233,7 @@ impl Handler {
         match error {
             InboundError::Frame(_) => traffic.add_bad_frame(),
             InboundError::Rpc(_) => traffic.add_bad_rpc(),
+            InboundError::SlowFrame => traffic.add_slow_frame(),
             // The connection failed, not the peer.
             InboundError::Io(_) => {}
         }

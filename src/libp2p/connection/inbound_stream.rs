@@ -6,15 +6,18 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use ::libp2p::Stream;
-use futures::AsyncRead;
+use futures::{AsyncRead, FutureExt};
+use tokio::time::{Sleep, sleep};
 
 use super::{
     graylist::GraylistCheck,
     lanes::LaneCounts,
     read_budget::{Permit, ReadBudget},
+    stall_detector::StallDetector,
 };
 use crate::{
     libp2p::{
@@ -22,8 +25,10 @@ use crate::{
             decode::{Decoded, decode},
             frame::{FrameDecoder, FrameError},
             rpc::RpcError,
+            size::memory_of,
         },
         ids::MessageId,
+        memory::MemoryCharge,
         network::Libp2pNetwork,
     },
     network::P2pMessage,
@@ -31,6 +36,8 @@ use crate::{
 
 /// Most bytes that are read from a stream at once.
 const READ_SIZE: usize = 8_192;
+/// How often a stream that is not read for want of memory looks for some.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why the stream of a peer is no longer read. The peer may open another one.
 #[derive(Debug, thiserror::Error)]
@@ -42,15 +49,18 @@ pub enum InboundError {
     /// A frame is not an acceptable RPC.
     #[error(transparent)]
     Rpc(#[from] RpcError),
+    /// A frame was not complete within [`BehaviourConfig::frame_timeout`](crate::libp2p::BehaviourConfig::frame_timeout).
+    #[error("a frame was not complete in time")]
+    SlowFrame,
     /// The stream broke.
     #[error("the stream broke: {0}")]
     Io(#[from] io::Error),
 }
 
 impl InboundError {
-    /// Whether the peer broke the protocol. Otherwise the connection failed, and not the peer.
+    /// Whether the peer broke the protocol. Otherwise the connection failed, or is slow, and not the peer.
     pub fn is_violation(&self) -> bool {
-        !matches!(self, Self::Io(_))
+        matches!(self, Self::Frame(_) | Self::Rpc(_))
     }
 }
 
@@ -79,11 +89,29 @@ impl InboundRpc {
 pub(super) struct InboundStream {
     stream: Stream,
     decoder: FrameDecoder,
+    /// The charge for the memory of `decoder`.
+    buffered: MemoryCharge,
+    /// Detects that a frame takes too long.
+    slow_frame: StallDetector,
+    /// Set while the stream is not read for want of memory.
+    retry: Option<Pin<Box<Sleep>>>,
 }
 
 impl InboundStream {
-    pub(super) fn new(stream: Stream, network: &Libp2pNetwork) -> Self {
-        Self { stream, decoder: FrameDecoder::new(network.limits().max_frame_in) }
+    pub(super) fn new(
+        stream: Stream,
+        network: &Libp2pNetwork,
+        budget: &ReadBudget,
+        frame_timeout: Duration,
+    ) -> Self {
+        Self {
+            stream,
+            decoder: FrameDecoder::new(network.limits().max_frame_in),
+            buffered: budget.charge(),
+            // A frame is late whatever arrives of it, unless all of it does.
+            slow_frame: StallDetector::new(frame_timeout, usize::MAX),
+            retry: None,
+        }
     }
 
     /// The next RPC that has messages. Those of a graylisted peer are dropped before they are decoded. `None` when the peer has closed the stream.
@@ -94,26 +122,51 @@ impl InboundStream {
         network: &Libp2pNetwork,
         graylist: &GraylistCheck,
     ) -> Poll<Result<Option<InboundRpc>, InboundError>> {
-        ready!(budget.poll_available(cx));
+        if budget.poll_available(cx).is_pending() {
+            // The engine is behind, not the peer.
+            let _ = self.slow_frame.poll_stalled(cx, false, 0);
+            return Poll::Pending;
+        }
         loop {
-            while let Some(frame) = self.decoder.next_frame()? {
+            while budget.may_decode()
+                && let Some(frame) = self.decoder.next_frame()?
+            {
+                let _ = self.slow_frame.poll_stalled(cx, false, 0);
                 if graylist.is_graylisted() {
                     network.state().traffic().add_graylisted_rpc();
                     continue;
                 }
                 let Decoded { messages, idontwants } = decode(frame, network)?;
                 if !messages.is_empty() {
-                    let (permit, suppressed) = (budget.acquire(frame.len()), LaneCounts::NONE);
+                    let permit = budget.acquire(frame.len().max(memory_of(&messages)));
+                    let suppressed = LaneCounts::NONE;
                     return Poll::Ready(Ok(Some(InboundRpc { messages, idontwants, permit, suppressed })));
                 }
             }
-            let mut chunk = [0; READ_SIZE];
-            let count = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut chunk))?;
+            self.buffered.resize(self.decoder.capacity());
+            let Poll::Ready(count) = self.poll_read(cx, budget)? else {
+                let incomplete = self.decoder.pending() > 0;
+                ready!(self.slow_frame.poll_stalled(cx, incomplete, 0));
+                return Poll::Ready(Err(InboundError::SlowFrame));
+            };
             if count == 0 {
                 return Poll::Ready(Ok(None));
             }
             network.state().traffic().add_received(count);
-            self.decoder.extend(&chunk[..count]);
         }
+    }
+
+    /// Reads bytes, if there is memory for them. Otherwise the task is woken to look again.
+    fn poll_read(&mut self, cx: &mut Context<'_>, budget: &ReadBudget) -> Poll<io::Result<usize>> {
+        while !budget.may_buffer(self.decoder.capacity(), READ_SIZE) {
+            let retry = self.retry.get_or_insert_with(|| Box::pin(sleep(MEMORY_INTERVAL)));
+            ready!(retry.poll_unpin(cx));
+            self.retry = None;
+        }
+        let mut chunk = [0; READ_SIZE];
+        let count = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut chunk))?;
+        self.decoder.extend(&chunk[..count]);
+        self.buffered.resize(self.decoder.capacity());
+        Poll::Ready(Ok(count))
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     libp2p::{
         codec::encode::{Fragment, Kind},
         ids::{MessageId, TopicName},
+        memory::{MemoryCharge, TransportMemory},
         network::Libp2pNetwork,
     },
     network::P2pMessage,
@@ -31,6 +32,8 @@ pub(in crate::libp2p) struct Item {
     pub(in crate::libp2p) id: Option<MessageId>,
     /// What the peer misses if the fragment is dropped.
     pub(in crate::libp2p) offer: Offer,
+    /// The topic of a GRAFT or PRUNE.
+    pub(in crate::libp2p) mesh_topic: Option<TopicName>,
     /// Completed when the fragment is written or dropped.
     pub(in crate::libp2p) report: Option<DeliveryReport>,
 }
@@ -45,15 +48,26 @@ pub(in crate::libp2p) enum Offer {
     None,
     Message(TopicName, MessageId),
     /// The ids of a whole IHAVE, which may have several fragments.
-    Gossip(Arc<(TopicName, Vec<MessageId>)>),
+    Gossip(Arc<Gossip>),
+}
+
+/// The ids of an IHAVE, charged once for all recipients.
+#[derive(Debug)]
+pub(in crate::libp2p) struct Gossip {
+    topic: TopicName,
+    ids: Vec<MessageId>,
+    _charge: MemoryCharge,
 }
 
 impl Offer {
-    pub(in crate::libp2p) fn of(message: &P2pMessage<Libp2pNetwork>) -> Self {
+    pub(in crate::libp2p) fn of(message: &P2pMessage<Libp2pNetwork>, memory: &Arc<TransportMemory>) -> Self {
         match message {
             P2pMessage::FullMessage(full) => Self::Message(full.topic.clone(), full.message_id.clone()),
             P2pMessage::IHave { topic, message_ids } => {
-                Self::Gossip(Arc::new((topic.clone(), message_ids.clone())))
+                let ids = message_ids.clone();
+                let bytes = ids.iter().map(|id| size_of_val(id) + MessageId::HEADER + id.as_bytes().len());
+                let charge = MemoryCharge::new(memory, bytes.sum());
+                Self::Gossip(Arc::new(Gossip { topic: topic.clone(), ids, _charge: charge }))
             }
             _ => Self::None,
         }
@@ -64,7 +78,7 @@ impl Offer {
         match self {
             Self::None => None,
             Self::Message(topic, id) => Some((topic, slice::from_ref(id))),
-            Self::Gossip(gossip) => Some((&gossip.0, &gossip.1)),
+            Self::Gossip(gossip) => Some((&gossip.topic, &gossip.ids)),
         }
     }
 }
@@ -87,8 +101,21 @@ impl Item {
             }
             _ => None,
         };
-        Self { fragment: fragment.clone(), lane, id, offer: offer.clone(), report }
+        let mesh_topic = match message {
+            P2pMessage::Graft { topic } | P2pMessage::Prune { topic, .. } => Some(topic.clone()),
+            _ => None,
+        };
+        Self { fragment: fragment.clone(), lane, id, offer: offer.clone(), mesh_topic, report }
     }
+
+    /// An item that nobody waits for, and that no other one removes or replaces.
+    pub(in crate::libp2p) fn plain(fragment: Fragment, lane: Lane) -> Self {
+        Self { fragment, lane, id: None, offer: Offer::None, mesh_topic: None, report: None }
+    }
+
+    /// The bytes that a queued item takes besides its fragment. A queue of items has room for twice as many, and an item
+    /// may have an entry in a map.
+    pub(in crate::libp2p) const BYTES: usize = 2 * size_of::<Self>() + 96;
 }
 
 #[derive(Debug, Default)]
@@ -97,9 +124,18 @@ pub(in crate::libp2p) struct Lanes {
     lanes: [VecDeque<Item>; Lane::QUEUES],
     /// How many times each message that may be removed is queued.
     ids: HashMap<MessageId, usize, RandomState>,
+    /// The last GRAFT or PRUNE of each topic that is queued: its kind and its number.
+    mesh: HashMap<TopicName, (Kind, usize), RandomState>,
+    /// How many items of control were taken out. The number of a queued one is this and its index.
+    control_taken: usize,
+    control_bytes: usize,
     items: usize,
     bytes: usize,
 }
+
+const CONTROL: usize = 0;
+/// An empty queue or map with a larger capacity is freed.
+const RETAINED_ITEMS: usize = 64;
 
 impl Lanes {
     pub(in crate::libp2p) fn items(&self) -> usize {
@@ -110,9 +146,40 @@ impl Lanes {
         self.bytes
     }
 
+    /// The items and bytes of control.
+    pub(super) fn control(&self) -> (usize, usize) {
+        (self.lanes[CONTROL].len(), self.control_bytes)
+    }
+
+    /// Puts a GRAFT or PRUNE in the place of the last one of its topic, if that is of the same kind, and returns that
+    /// one. Between a GRAFT and a PRUNE the order matters, so both stay.
+    ///
+    /// # Errors
+    /// There is none to replace; the item is given back.
+    pub(in crate::libp2p) fn supersede(&mut self, item: Item) -> Result<Item, Item> {
+        let last = item.mesh_topic.as_ref().and_then(|topic| self.mesh.get(topic));
+        let Some((_, number)) = last.filter(|(kind, _)| *kind == item.fragment.kind) else {
+            return Err(item);
+        };
+        let Some(queued) = self.lanes[CONTROL].get_mut(number.wrapping_sub(self.control_taken)) else {
+            return Err(item);
+        };
+        let (before, after) = (queued.fragment.bytes.len(), item.fragment.bytes.len());
+        self.bytes = self.bytes - before + after;
+        self.control_bytes = self.control_bytes - before + after;
+        Ok(std::mem::replace(queued, item))
+    }
+
     pub(in crate::libp2p) fn push(&mut self, item: Item) {
         self.items += 1;
         self.bytes += item.fragment.bytes.len();
+        if item.lane == Lane::Control {
+            self.control_bytes += item.fragment.bytes.len();
+            if let Some(topic) = &item.mesh_topic {
+                let number = self.control_taken.wrapping_add(self.lanes[CONTROL].len());
+                self.mesh.insert(topic.clone(), (item.fragment.kind, number));
+            }
+        }
         if let Some(id) = &item.id {
             *self.ids.entry(id.clone()).or_default() += 1;
         }
@@ -126,13 +193,14 @@ impl Lanes {
 
     /// Takes the oldest item of the most urgent lane.
     pub(in crate::libp2p) fn pop(&mut self) -> Option<Item> {
-        let item = self.lanes.iter_mut().find_map(VecDeque::pop_front);
+        let item = self.lanes.iter_mut().find_map(|lane| pop(lane, VecDeque::pop_front));
         self.taken(item)
     }
 
     /// Takes the newest item of the least urgent lane, if that is less urgent than `lane`.
     pub(super) fn pop_less_urgent(&mut self, lane: Lane) -> Option<Item> {
-        let item = lane.drop_order().iter().find_map(|index| self.lanes[*index].pop_back());
+        let item =
+            lane.drop_order().iter().find_map(|index| pop(&mut self.lanes[*index], VecDeque::pop_back));
         self.taken(item)
     }
 
@@ -154,20 +222,45 @@ impl Lanes {
         taken.into_iter().filter_map(|item| self.taken(Some(item))).collect()
     }
 
-    /// Updates the counts after an item was taken out.
+    /// Updates the counts after an item was taken out. Control is taken in its order.
     fn taken(&mut self, item: Option<Item>) -> Option<Item> {
         let item = item?;
         self.items -= 1;
         self.bytes -= item.fragment.bytes.len();
+        if item.lane == Lane::Control {
+            self.control_bytes -= item.fragment.bytes.len();
+            if let Some(topic) = &item.mesh_topic
+                && self.mesh.get(topic).is_some_and(|(_, number)| *number == self.control_taken)
+            {
+                self.mesh.remove(topic);
+                free_if_empty(&mut self.mesh);
+            }
+            self.control_taken = self.control_taken.wrapping_add(1);
+        }
         if let Some(id) = &item.id
             && let Some(count) = self.ids.get_mut(id)
         {
             *count -= 1;
             if *count == 0 {
                 self.ids.remove(id);
+                free_if_empty(&mut self.ids);
             }
         }
         Some(item)
+    }
+}
+
+fn pop(lane: &mut VecDeque<Item>, pop: impl FnOnce(&mut VecDeque<Item>) -> Option<Item>) -> Option<Item> {
+    let item = pop(lane);
+    if lane.is_empty() && lane.capacity() > RETAINED_ITEMS {
+        *lane = VecDeque::new();
+    }
+    item
+}
+
+fn free_if_empty<K, V>(map: &mut HashMap<K, V, RandomState>) {
+    if map.is_empty() && map.capacity() > RETAINED_ITEMS {
+        *map = HashMap::default();
     }
 }
 
@@ -219,8 +312,7 @@ pub(in crate::libp2p) mod tests {
 
     /// An item of ten bytes, all of them `tag`.
     pub(in crate::libp2p) fn item(kind: Kind, lane: Lane, tag: u8) -> Item {
-        let fragment = Fragment { kind, bytes: [tag; 10].into() };
-        Item { fragment, lane, id: None, offer: Offer::None, report: None }
+        Item::plain(Fragment::new(kind, vec![tag; 10]), lane)
     }
 
     #[test]

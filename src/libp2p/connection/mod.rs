@@ -10,6 +10,8 @@ pub(super) mod inbound_stream;
 pub(super) mod lanes;
 mod outbound_stream;
 pub(super) mod packing;
+pub(super) mod queue_limits;
+mod queue_state;
 pub(super) mod read_budget;
 pub(super) mod send_queue;
 pub(super) mod stall_detector;

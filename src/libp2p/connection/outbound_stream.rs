@@ -9,7 +9,7 @@ use std::{
 };
 
 use ::libp2p::Stream;
-use futures::AsyncWrite;
+use futures::{AsyncRead, AsyncWrite};
 
 use super::send_queue::SendQueue;
 use crate::libp2p::{codec::limits::WireLimits, state::TrafficCounters};
@@ -26,12 +26,14 @@ pub(super) struct OutboundStream {
     written: usize,
     /// The bytes that the stream took since the last call of `take_progress`.
     progress: usize,
+    /// Nothing can be read any more.
+    read_ended: bool,
 }
 
 impl OutboundStream {
     /// Creates a stream that first writes the frames that an earlier one may not have delivered.
     pub(super) fn new(stream: Stream, unflushed: Vec<u8>) -> Self {
-        Self { stream, unflushed, written: 0, progress: 0 }
+        Self { stream, unflushed, written: 0, progress: 0, read_ended: false }
     }
 
     /// Takes the frames that this stream, which broke, may not have delivered.
@@ -57,11 +59,31 @@ impl OutboundStream {
         limits: &WireLimits,
         traffic: &TrafficCounters,
     ) -> Poll<io::Result<Infallible>> {
+        self.check_silent(cx, traffic)?;
         loop {
             ready!(self.poll_flush(cx, traffic))?;
             queue.fill(&mut self.unflushed, WRITE_SIZE, limits, cx);
             if self.unflushed.is_empty() {
                 return Poll::Pending;
+            }
+        }
+    }
+
+    /// Fails if the peer writes on this stream, which is ours: nobody reads it, and up to 256 KiB would stay in memory.
+    fn check_silent(&mut self, cx: &mut Context<'_>, traffic: &TrafficCounters) -> io::Result<()> {
+        if self.read_ended {
+            return Ok(());
+        }
+        match Pin::new(&mut self.stream).poll_read(cx, &mut [0]) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(count)) if count > 0 => {
+                traffic.add_bad_frame();
+                Err(io::ErrorKind::InvalidData.into())
+            }
+            // An error of the stream is found by the next write.
+            Poll::Ready(_) => {
+                self.read_ended = true;
+                Ok(())
             }
         }
     }

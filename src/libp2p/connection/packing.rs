@@ -80,7 +80,7 @@ mod tests {
                 frame::FrameDecoder,
                 rpc,
             },
-            connection::lanes::{Item, Offer},
+            connection::lanes::Item,
             ids::{MessageId, TopicName},
             network::Libp2pNetwork,
             signature::policy::SignaturePolicy,
@@ -115,7 +115,7 @@ mod tests {
         for one in sent {
             let lane = lane(one);
             for fragment in fragments(one, limits).unwrap() {
-                pending.push(Item { fragment, lane, id: None, offer: Offer::None, report: None });
+                pending.push(Item::plain(fragment, lane));
             }
         }
         let mut bytes = Vec::new();

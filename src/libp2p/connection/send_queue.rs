@@ -1,10 +1,10 @@
 //! The send queue of one connection, bounded in items and bytes. The behaviour fills it and the connection's handler
 //! empties it, on different tasks. Urgent lanes are written first and dropped last; control is never dropped while the
-//! connection lives.
+//! connection lives, except that a later GRAFT or PRUNE takes the place of an earlier one of its topic.
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::Context,
@@ -15,55 +15,47 @@ use futures::task::AtomicWaker;
 use super::{
     delivery_report::{DeliveryReport, MissedReports},
     inbound_stream::InboundRpc,
-    lanes::{Item, LaneCounts, Lanes},
+    lanes::{Item, LaneCounts},
     packing::pack,
+    queue_limits::QueueLimits,
+    queue_state::{Drops, State},
 };
 use crate::{
-    libp2p::codec::{encode::Kind, limits::WireLimits},
+    libp2p::{
+        codec::{encode::Kind, limits::WireLimits},
+        memory::TransportMemory,
+    },
     protocol::Lane,
     worker::DropReason,
 };
-
-/// The bounds of one connection's send queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct QueueLimits {
-    /// Most items; an item is an entry of an RPC. By default 8,192. Beyond it the least urgent items are dropped, the
-    /// newest first: gossip, then IWANT responses, then forwarded messages, then our own. Control is exempt.
-    pub max_items: usize,
-    /// Most bytes; by default 8 MiB. Beyond it items are dropped in the same order.
-    pub max_bytes: usize,
-    /// The multiple of the two limits that control alone (subscriptions, GRAFTs, PRUNEs) may reach. Beyond it the peer
-    /// is slow and its connections are closed, under any
-    /// [`BehaviourConfig::slow_peer`](crate::libp2p::BehaviourConfig::slow_peer), since control must neither be
-    /// dropped nor be queued without bound. By default 8.
-    pub stall_factor: usize,
-}
-
-impl QueueLimits {
-    /// Applies `change` and returns the result: `QueueLimits::default().with(|l| l.max_items = 64)`.
-    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
-        change(&mut self);
-        self
-    }
-}
-
-impl Default for QueueLimits {
-    fn default() -> Self {
-        Self { max_items: 8_192, max_bytes: 8 << 20, stall_factor: 8 }
-    }
-}
 
 /// The result of adding an item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::libp2p) struct Push {
     /// The items that were dropped because the peer is slow. The new item may be among them.
     pub(in crate::libp2p) dropped: LaneCounts,
+    /// The items that were dropped because memory is scarce. The new item may be among them.
+    pub(in crate::libp2p) over_memory: LaneCounts,
+    /// The GRAFTs and PRUNEs whose place a later one took.
+    pub(in crate::libp2p) superseded: LaneCounts,
     /// The item is an IDONTWANT, which the peer's protocol version does not support. It was dropped.
     pub(in crate::libp2p) unsupported: bool,
     /// There was no room for control. The queue takes nothing more; the connection is to be closed.
     pub(in crate::libp2p) overflowed: bool,
 }
+
+impl Push {
+    /// Adds the result of adding another item.
+    pub(in crate::libp2p) fn merge(&mut self, other: Self) {
+        self.dropped += other.dropped;
+        self.over_memory += other.over_memory;
+        self.superseded += other.superseded;
+        self.overflowed |= other.overflowed;
+    }
+}
+
+/// An empty buffer for frames with a larger capacity, in bytes, is freed.
+const RETAINED_CAPACITY: usize = 1 << 15;
 
 #[derive(Debug)]
 pub(in crate::libp2p) struct SendQueue {
@@ -73,35 +65,23 @@ pub(in crate::libp2p) struct SendQueue {
     /// Wakes the connection's task.
     waker: AtomicWaker,
     limits: QueueLimits,
+    memory: Arc<TransportMemory>,
     /// Reports to the engine what the peer misses, if the engine wants that.
     missed: Option<MissedReports>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    pending: Lanes,
-    /// Items that were taken to be written and are not flushed yet. A stream that breaks may have lost them.
-    in_flight: Vec<Item>,
-    /// The peer does not read. The queue takes only control until the items in flight are flushed.
-    slow: bool,
-    /// There was no room for control. The queue takes nothing more.
-    overflowed: bool,
-    /// The size in bytes of the largest message that was reported as missed since the last report of room.
-    missed: Option<usize>,
-}
-
-/// The queue reports room when it holds at most a quarter of its limits, for as many messages as fit into half of them.
-/// A quarter is left for what comes before the peer requests the messages.
-const FULL_PART: usize = 4;
-const ROOM_PART: usize = 2;
-
 impl SendQueue {
-    pub(in crate::libp2p) fn new(limits: QueueLimits, missed: Option<MissedReports>) -> Self {
+    pub(in crate::libp2p) fn new(
+        limits: QueueLimits,
+        memory: &Arc<TransportMemory>,
+        missed: Option<MissedReports>,
+    ) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State::new(memory)),
             idontwant_supported: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             limits,
+            memory: Arc::clone(memory),
             missed,
         }
     }
@@ -116,17 +96,26 @@ impl SendQueue {
         if item.fragment.kind == Kind::IDontWant && !self.idontwant_supported.load(Ordering::Acquire) {
             return Push { unsupported: true, ..Push::default() };
         }
-        let mut dropped = Vec::new();
-        let overflowed = self.state().push(item, &self.limits, &mut dropped);
+        let mut drops = Drops::default();
+        let overflowed = self.state().push(item, &self.limits, &mut drops);
         self.waker.wake();
-        Push { dropped: self.drop_slow(dropped), unsupported: false, overflowed }
+        Push {
+            dropped: self.drop_slow(drops.queue_full, DropReason::PeerQueueFull),
+            over_memory: self.drop_slow(drops.memory, DropReason::TransportMemory),
+            superseded: drop_all(drops.superseded, DropReason::Superseded),
+            unsupported: false,
+            overflowed,
+        }
     }
 
     /// Removes the messages that the IDONTWANTs of an RPC name, unless they are being written.
     pub(in crate::libp2p) fn apply_idontwant(&self, rpc: &InboundRpc) -> LaneCounts {
         let mut removed = LaneCounts::NONE;
         for ids in rpc.idontwant() {
-            let items = self.state().pending.remove_messages(ids);
+            let mut state = self.state();
+            let items = state.pending.remove_messages(ids);
+            state.settle();
+            drop(state);
             removed += drop_all(items, DropReason::IDontWant);
         }
         removed
@@ -149,14 +138,21 @@ impl SendQueue {
         let sent: Vec<DeliveryReport> = in_flight.drain(..).filter_map(|item| item.report).collect();
         *slow = false;
         while out.len() < target && pack(pending, limits, out, in_flight) > 0 {}
+        if out.is_empty() && out.capacity() > RETAINED_CAPACITY {
+            *out = Vec::new();
+        }
+        state.settle();
         let room = state.take_room(&self.limits);
         drop(state);
         sent.into_iter().for_each(DeliveryReport::sent);
         self.report_room(room);
     }
 
-    /// Drops items because the peer is slow.
-    fn drop_slow(&self, items: Vec<Item>) -> LaneCounts {
+    /// Drops items because the peer reads more slowly than they come.
+    fn drop_slow(&self, items: Vec<Item>, reason: DropReason) -> LaneCounts {
+        if items.is_empty() {
+            return LaneCounts::NONE;
+        }
         let largest = self.missed.as_ref().and_then(|reports| reports.report_missed(&items));
         if largest.is_some() {
             let mut state = self.state();
@@ -166,7 +162,7 @@ impl SendQueue {
             drop(state);
             self.report_room(room);
         }
-        drop_all(items, DropReason::PeerQueueFull)
+        drop_all(items, reason)
     }
 
     /// Takes over what a lost queue to the same peer has reported as missed: this queue reports the room for it.
@@ -198,15 +194,17 @@ impl SendQueue {
         let mut state = self.state();
         state.slow = true;
         let dropped = std::iter::from_fn(|| state.pending.pop_less_urgent(Lane::Control)).collect();
+        state.settle();
         let late: Vec<_> = state.in_flight.iter_mut().filter_map(|item| item.report.take()).collect();
         drop(state);
         late.into_iter().for_each(|report| report.not_sent(DropReason::PeerQueueFull));
-        self.drop_slow(dropped)
+        self.drop_slow(dropped, DropReason::PeerQueueFull)
     }
 
     /// Takes all items that may not have been written: the connection is lost.
     pub(in crate::libp2p) fn take_all(&self) -> Vec<Item> {
-        let State { mut pending, in_flight: mut items, .. } = std::mem::take(&mut *self.state());
+        let taken = std::mem::replace(&mut *self.state(), State::new(&self.memory));
+        let State { mut pending, in_flight: mut items, .. } = taken;
         items.extend(std::iter::from_fn(|| pending.pop()));
         items
     }
@@ -229,55 +227,22 @@ pub(in crate::libp2p) fn drop_all(items: Vec<Item>, reason: DropReason) -> LaneC
     counts
 }
 
-impl State {
-    /// Adds an item, or moves it or less urgent ones to `dropped`. Returns true when control finds no room for the
-    /// first time.
-    fn push(&mut self, item: Item, limits: &QueueLimits, dropped: &mut Vec<Item>) -> bool {
-        let control = item.lane == Lane::Control;
-        if self.overflowed || (self.slow && !control) {
-            dropped.push(item);
-            return false;
-        }
-        while self.is_full(&item, limits, 1)
-            && let Some(victim) = self.pending.pop_less_urgent(item.lane)
-        {
-            dropped.push(victim);
-        }
-        let factor = if control { limits.stall_factor } else { 1 };
-        if self.is_full(&item, limits, factor) {
-            dropped.push(item);
-            self.overflowed = control;
-        } else {
-            self.pending.push(item);
-        }
-        self.overflowed
-    }
-
-    /// The number of messages for which room is to be reported now, once for each time that messages are missed. `None` if
-    /// the peer missed none, does not read, or the queue is not empty enough.
-    fn take_room(&mut self, limits: &QueueLimits) -> Option<usize> {
-        let reads = !self.slow && !self.overflowed;
-        let has_room = self.pending.items() <= limits.max_items / FULL_PART
-            && self.pending.bytes() <= limits.max_bytes / FULL_PART;
-        let largest = self.missed.take_if(|_| reads && has_room)?;
-        let by_bytes = limits.max_bytes / ROOM_PART / largest.max(1);
-        Some((limits.max_items / ROOM_PART).min(by_bytes).max(1))
-    }
-
-    /// Whether `item` does not fit into `factor` times the limits.
-    fn is_full(&self, item: &Item, limits: &QueueLimits, factor: usize) -> bool {
-        let bytes = self.pending.bytes().saturating_add(item.fragment.bytes.len());
-        self.pending.items() >= limits.max_items.saturating_mul(factor)
-            || bytes > limits.max_bytes.saturating_mul(factor)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::libp2p::connection::lanes::tests::item;
 
-    const QUEUED: Push = Push { dropped: LaneCounts::NONE, unsupported: false, overflowed: false };
+    const QUEUED: Push = Push {
+        dropped: LaneCounts::NONE,
+        over_memory: LaneCounts::NONE,
+        superseded: LaneCounts::NONE,
+        unsupported: false,
+        overflowed: false,
+    };
+
+    fn queue(limits: QueueLimits) -> SendQueue {
+        SendQueue::new(limits, &Arc::default(), None)
+    }
 
     fn counts(lane: Lane, count: u64) -> LaneCounts {
         let mut counts = LaneCounts::NONE;
@@ -286,7 +251,7 @@ mod tests {
     }
 
     fn dropped(lane: Lane, overflowed: bool) -> Push {
-        Push { dropped: counts(lane, 1), unsupported: false, overflowed }
+        Push { dropped: counts(lane, 1), overflowed, ..QUEUED }
     }
 
     fn fill(queue: &SendQueue, target: usize) -> usize {
@@ -296,7 +261,7 @@ mod tests {
     }
 
     fn small() -> SendQueue {
-        SendQueue::new(QueueLimits { max_items: 2, max_bytes: 1_000, stall_factor: 2 }, None)
+        queue(QueueLimits { max_items: 2, max_bytes: 1_000, stall_factor: 2, max_control_bytes: 2_000 })
     }
 
     #[test]
@@ -320,7 +285,7 @@ mod tests {
 
     #[test]
     fn for_a_slow_peer_only_control_is_queued_until_it_reads_again() {
-        let queue = SendQueue::new(QueueLimits::default(), None);
+        let queue = queue(QueueLimits::default());
         let push = |kind, lane| queue.push(item(kind, lane, 0));
         push(Kind::Message, Lane::Publish);
         assert!(fill(&queue, 1) > 0);
@@ -363,10 +328,58 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_too() {
-        let queue = SendQueue::new(QueueLimits { max_items: 100, max_bytes: 25, stall_factor: 2 }, None);
+        let limits = QueueLimits { max_items: 100, max_bytes: 25, stall_factor: 2, max_control_bytes: 20 };
+        let queue = queue(limits);
         let pushed = [(); 3].map(|()| queue.push(item(Kind::Message, Lane::Forward, 0)));
         assert_eq!(pushed, [QUEUED, QUEUED, dropped(Lane::Forward, false)]);
         assert_eq!(fill(&queue, 1), 21);
         assert_eq!(queue.push(item(Kind::Message, Lane::Forward, 0)), QUEUED);
+        let control = [(); 3].map(|()| queue.push(item(Kind::Subscription, Lane::Control, 0)));
+        let makes_room = Push { dropped: counts(Lane::Forward, 1), ..QUEUED };
+        assert_eq!(control, [QUEUED, makes_room, dropped(Lane::Control, true)]);
+    }
+
+    #[test]
+    fn a_later_prune_takes_the_place_of_an_earlier_one_of_its_topic() {
+        let queue = queue(QueueLimits::default());
+        let push = |kind, topic: &str, tag| {
+            let mesh_topic = Some(topic.into());
+            queue.push(Item { mesh_topic, ..item(kind, Lane::Control, tag) })
+        };
+        let superseded = Push { superseded: counts(Lane::Control, 1), ..QUEUED };
+        assert_eq!(push(Kind::Prune, "a", 1), QUEUED);
+        assert_eq!(push(Kind::Prune, "b", 2), QUEUED);
+        assert_eq!(push(Kind::Prune, "a", 3), superseded);
+        // A GRAFT after a PRUNE is another decision, and so is the next PRUNE.
+        assert_eq!(push(Kind::Graft, "b", 4), QUEUED);
+        assert_eq!(push(Kind::Prune, "b", 5), QUEUED);
+        assert_eq!(push(Kind::Prune, "b", 6), superseded);
+        assert!(fill(&queue, 1) > 0);
+        // What is being written stays.
+        assert_eq!(push(Kind::Prune, "a", 7), QUEUED);
+        let tags: Vec<_> = queue.take_all().into_iter().map(|item| item.fragment.bytes[0]).collect();
+        assert_eq!(tags, [3, 2, 4, 6, 7]);
+    }
+
+    #[test]
+    fn scarce_memory_takes_items_from_the_queue_that_has_most() {
+        let memory = Arc::<TransportMemory>::default();
+        memory.set_limit(1_000_000);
+        let new = || SendQueue::new(QueueLimits::default(), &memory, None);
+        let (greedy, modest) = (new(), new());
+        let over_memory = Push { over_memory: counts(Lane::Forward, 1), ..QUEUED };
+        assert_eq!(modest.push(item(Kind::Message, Lane::Forward, 0)), QUEUED);
+        while greedy.push(item(Kind::Message, Lane::Forward, 0)) == QUEUED {}
+        let part = memory.used() * 17;
+        assert!((900_000..1_000_000).contains(&part), "{part}");
+        assert_eq!(greedy.push(item(Kind::Message, Lane::Forward, 0)), over_memory);
+        assert_eq!(modest.push(item(Kind::Message, Lane::Forward, 0)), QUEUED);
+        // Control takes the place of messages, and ends the queue when it has its own part.
+        let makes_room = Push { over_memory: counts(Lane::Forward, 1), ..QUEUED };
+        assert_eq!(greedy.push(item(Kind::Subscription, Lane::Control, 0)), makes_room);
+        while !greedy.push(item(Kind::Subscription, Lane::Control, 0)).overflowed {}
+        assert!(memory.used() < 400_000, "{}", memory.used());
+        drop((greedy, modest));
+        assert_eq!(memory.used(), 0);
     }
 }

@@ -3,10 +3,6 @@
 use super::machine::Machine;
 use crate::limits::{InvalidLimits, check::Violations};
 
-/// How many streams there may be for each connection that the machine has room for. gossipsub, identify and ping open
-/// about six.
-const STREAMS_PER_CONNECTION: u32 = 8;
-
 /// The limits of one scope, after go-libp2p's resource manager. A connection of the scope counts on each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,10 +53,11 @@ pub struct ConnectionLimits {
     pub pending: ScopeLimits,
     /// The connections of one peer. By default 4 connections, all of which may be inbound, 4 file descriptors and 1 MiB.
     pub peer: ScopeLimits,
-    /// Most streams of all connections; by default 8,192.
-    pub streams: u32,
-    /// Most streams of one peer; by default 128.
-    pub streams_per_peer: u32,
+    /// Most streams of one connection that the peer opened; by default 16. It needs two for gossipsub and identify, and more
+    /// while streams are negotiated.
+    pub streams_per_connection: u32,
+    /// Most of such streams, without two for each connection, of all connections together; by default 256.
+    pub shared_streams: u32,
     /// The limits for an IPv4 address and for subnets, the smallest first. By default each address has 8 connections, and
     /// 0.2 new ones a second after a burst of 16.
     pub ipv4: Vec<SubnetLimit>,
@@ -98,8 +95,8 @@ impl ConnectionLimits {
             system: scope.clone(),
             pending: scope.clone(),
             peer: scope,
-            streams: u32::MAX,
-            streams_per_peer: u32::MAX,
+            streams_per_connection: u32::MAX,
+            shared_streams: u32::MAX,
             ipv4: Vec::new(),
             ipv6: Vec::new(),
             fit_to_machine: false,
@@ -121,8 +118,7 @@ impl ConnectionLimits {
         for (name, scope) in [("system", &self.system), ("pending", &self.pending), ("peer", &self.peer)] {
             violations.within(name, |violations| scope.check(self.connection_memory, violations));
         }
-        violations.positive("streams", self.streams);
-        violations.positive("streams_per_peer", self.streams_per_peer);
+        violations.positive("streams_per_connection", self.streams_per_connection);
         check_subnets("ipv4", &self.ipv4, 32, violations);
         check_subnets("ipv6", &self.ipv6, 128, violations);
         violations.positive("max_subnets", self.max_subnets);
@@ -156,7 +152,6 @@ impl ConnectionLimits {
         self.pending.inbound = self.pending.inbound.min(self.pending.connections / 2);
         let established = all.saturating_sub(self.pending.connections).max(2);
         self.system.connections = self.system.connections.min(established);
-        self.streams = self.streams.min(all.saturating_mul(STREAMS_PER_CONNECTION));
         let reserve = (self.system.connections / 8).max(1);
         self.system.inbound = self.system.inbound.min(self.system.connections - reserve);
     }
@@ -175,8 +170,8 @@ impl Default for ConnectionLimits {
             system: scope(1_024, 896, 1_536, 384 * MIB),
             pending: scope(512, 256, 512, 128 * MIB),
             peer: scope(4, 4, 4, MIB),
-            streams: 8_192,
-            streams_per_peer: 128,
+            streams_per_connection: 16,
+            shared_streams: 256,
             ipv4: vec![SubnetLimit::new(32, 8, 0.2, 16)],
             ipv6: vec![SubnetLimit::new(56, 8, 0.2, 16), SubnetLimit::new(48, 64, 0.5, 80)],
             exempt_loopback: true,

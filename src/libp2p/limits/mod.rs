@@ -2,12 +2,11 @@
 //! each other. The scopes are those of go-libp2p's resource manager: the system, the connections that are not identified
 //! yet, and each peer.
 //!
-//! `table` decides and is pure; `behaviour` connects it to a swarm. `streams` limits what is open on the connections.
+//! `table` decides and is pure; `behaviour` connects it to a swarm.
 
 pub(super) mod behaviour;
 pub(super) mod config;
 mod machine;
 mod scope;
-pub(super) mod streams;
 mod subnets;
 mod table;

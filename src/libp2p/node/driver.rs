@@ -31,7 +31,7 @@ use super::{
 use crate::{
     libp2p::swarm::{
         builder::{TransportBehaviour, TransportBehaviourEvent},
-        event::{Event, Inputs},
+        event::{Event, Inputs, Slowness},
     },
     network::P2pInput,
 };
@@ -184,6 +184,8 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
     fn report_to_engine(&self, event: Event) {
         match event {
             Event::Unreachable { point, .. } => self.engine.set_unreachable_point(point),
+            // That memory is scarce is not the fault of this peer.
+            Event::SlowPeer { slowness: Slowness::Memory, .. } => {}
             Event::SlowPeer { peer, .. } => self.engine.report_slow_peer(&peer),
             Event::InboundFailed { peer, error } if error.is_violation() => {
                 self.engine.report_protocol_violation(&peer);

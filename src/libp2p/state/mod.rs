@@ -1,5 +1,5 @@
-//! The state that all connections of a node share while it runs: known addresses, checked signatures, traffic counters,
-//! refused connections. The behaviours and the connections write it; the engine reads the addresses and the counters
+//! The state that all connections of a node share while it runs: known addresses, checked signatures, charged memory,
+//! traffic counters, refused connections. The behaviours and the connections write it; the engine reads the addresses and the counters
 //! through its `Network`.
 
 pub(super) mod address_book;
@@ -9,7 +9,7 @@ pub(super) mod refusals;
 use std::{
     collections::HashSet,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -17,7 +17,7 @@ use std::{
 use ::libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 
 use self::{address_book::AddressBook, address_filter::AddressFilter, refusals::Refusals};
-use super::signature::cache::SignatureCache;
+use super::{memory::TransportMemory, signature::cache::SignatureCache};
 use crate::network::{ConnectionRefusal, TransportStats};
 
 /// The shared state of a node's transport. It is created with the [`Libp2pNetwork`](crate::libp2p::Libp2pNetwork)
@@ -30,6 +30,7 @@ pub(super) struct TransportState {
     refusals: Refusals,
     /// The dials of recommended peers that are in progress. The behaviour bounds them.
     px_dials: Mutex<HashSet<ConnectionId>>,
+    memory: Arc<TransportMemory>,
 }
 
 impl TransportState {
@@ -83,9 +84,16 @@ impl TransportState {
 
     /// The counters of all that connections did.
     pub(super) fn stats(&self) -> TransportStats {
-        let mut stats = self.traffic.snapshot();
-        stats.refused = self.refusals.totals();
-        stats
+        TransportStats {
+            refused: self.refusals.totals(),
+            memory_bytes: self.memory.used() as u64,
+            ..self.traffic.snapshot()
+        }
+    }
+
+    /// What all connections together charge.
+    pub(super) fn memory(&self) -> &Arc<TransportMemory> {
+        &self.memory
     }
 }
 
@@ -97,7 +105,7 @@ pub(super) struct TrafficCounters {
     bad_frames: AtomicU64,
     bad_rpcs: AtomicU64,
     graylisted_rpcs: AtomicU64,
-    banned_connections: AtomicU64,
+    slow_frames: AtomicU64,
     hook_panics: AtomicU64,
 }
 
@@ -125,9 +133,9 @@ impl TrafficCounters {
         self.graylisted_rpcs.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection was refused because the peer is banned.
-    pub(super) fn add_banned_connection(&self) {
-        self.banned_connections.fetch_add(1, Ordering::Relaxed);
+    /// A peer's stream was closed because a frame was not complete in time.
+    pub(super) fn add_slow_frame(&self) {
+        self.slow_frames.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The application's function for message ids panicked.
@@ -143,7 +151,7 @@ impl TrafficCounters {
             bad_frames: value(&self.bad_frames),
             bad_rpcs: value(&self.bad_rpcs),
             graylisted_rpcs: value(&self.graylisted_rpcs),
-            banned_connections: value(&self.banned_connections),
+            slow_frames: value(&self.slow_frames),
             hook_panics: value(&self.hook_panics),
             ..TransportStats::default()
         }

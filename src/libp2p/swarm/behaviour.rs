@@ -44,7 +44,7 @@ use crate::{
             address_book::{socket_address, without_peer},
         },
     },
-    network::{ConnectionInfo, Direction, P2pInput, P2pMessage, P2pOutput, PeerKind},
+    network::{ConnectionInfo, ConnectionRefusal, Direction, P2pInput, P2pMessage, P2pOutput, PeerKind},
     protocol::{Lane, OutputBatch},
     worker::DropReason,
 };
@@ -73,6 +73,8 @@ impl Behaviour {
     pub fn new(network: Libp2pNetwork, config: BehaviourConfig) -> Self {
         let known = config.direct.union(&config.trusted).chain(&config.bootstrap);
         network.state().addresses().keep(known.copied());
+        let memory = network.state().memory();
+        memory.set_limit(config.max_memory);
         Self {
             protocols: Protocols(config.protocols.clone().into()),
             state: Arc::clone(network.state()),
@@ -80,7 +82,7 @@ impl Behaviour {
             blocked: BlockList::new(config.max_blocked),
             dials: Dials::new(&config, network.state()),
             dropped: UnreportedDrops::default(),
-            encoder: Encoder::default(),
+            encoder: Encoder::new(memory),
             delivery_listener: None,
             graylist: None,
             events: VecDeque::new(),
@@ -177,17 +179,17 @@ impl Behaviour {
 
     fn check_blocked(&mut self, peer: PeerId) -> Result<(), ConnectionDenied> {
         if self.blocked.is_blocked(&peer, Instant::now()) {
-            self.state.traffic().add_banned_connection();
+            self.state.refusals().add(ConnectionRefusal::Banned, None, Some(peer));
             return Err(ConnectionDenied::new(Blocked(peer)));
         }
         Ok(())
     }
 
     fn send(&mut self, to: &[PeerId], message: &P2pMessage<Libp2pNetwork>, lane: Lane, reported: bool) {
-        let encoded = self.encoder.encode(message, self.network.limits());
+        let encoded = self.encoder.encode(message, lane == Lane::Answer, self.network.limits());
         let listener = self.delivery_listener.as_ref().filter(|_| reported);
         let reports = listener.and_then(|listener| DeliveryReports::new(message, listener));
-        let offer = Offer::of(message);
+        let offer = Offer::of(message, self.state.memory());
         for peer in to {
             let mut report = reports.as_ref().map(DeliveryReports::report);
             match &encoded {
@@ -217,17 +219,20 @@ impl Behaviour {
 
     fn on_pushed(&mut self, peer: PeerId, push: Push) {
         self.dropped.add(peer, DropReason::PeerQueueFull, push.dropped);
+        self.dropped.add(peer, DropReason::TransportMemory, push.over_memory);
+        self.dropped.add(peer, DropReason::Superseded, push.superseded);
         if push.unsupported {
             self.dropped.add_one(peer, DropReason::Unsupported, Lane::Gossip);
         }
         if push.overflowed {
-            self.on_slow_peer(peer, Slowness::Overflow);
+            let memory = push.over_memory.of(Lane::Control) > 0;
+            self.on_slow_peer(peer, if memory { Slowness::Memory } else { Slowness::Overflow });
         }
     }
 
     fn on_slow_peer(&mut self, peer: PeerId, slowness: Slowness) {
         self.add_event(Event::SlowPeer { peer, slowness });
-        if slowness == Slowness::Overflow || self.config.slow_peer == SlowPeerAction::Disconnect {
+        if slowness != Slowness::WriteTimeout || self.config.slow_peer == SlowPeerAction::Disconnect {
             let change = self.connections.drop_peer(&peer);
             self.on_change(peer, change);
             self.close(peer, CloseConnection::All);
@@ -298,10 +303,10 @@ impl Behaviour {
     }
 
     fn on_inbound_failed(&mut self, peer: PeerId, connection: ConnectionId, error: InboundError) {
-        // The network breaks streams; only the peer sends garbage.
-        let violation = error.is_violation();
+        // The network breaks streams; only the peer sends garbage, or too little of a frame.
+        let garbage = !matches!(error, InboundError::Io(_));
         self.add_event(Event::InboundFailed { peer, error });
-        if violation && self.connections.add_bad_stream(&peer, connection) >= self.config.max_bad_streams {
+        if garbage && self.connections.add_bad_stream(&peer, connection) >= self.config.max_bad_streams {
             self.close(peer, CloseConnection::One(connection));
         }
     }
@@ -325,10 +330,11 @@ impl Behaviour {
     fn handler(&mut self, peer: PeerId) -> Result<Handler, ConnectionDenied> {
         self.check_blocked(peer)?;
         let missed = self.delivery_listener.as_ref().map(|listener| MissedReports::new(peer, listener));
-        let queue = SendQueue::new(self.config.queue.clone(), missed);
+        let queue = SendQueue::new(self.config.queue.clone(), self.state.memory(), missed);
         let stall_detector = StallDetector::new(self.config.write_timeout, self.config.min_written);
         let graylist = GraylistCheck::new(peer, self.graylist.as_ref());
-        Ok(Handler::new(self.network.clone(), self.protocols.clone(), queue, stall_detector, graylist))
+        let (network, protocols) = (self.network.clone(), self.protocols.clone());
+        Ok(Handler::new(network, protocols, queue, stall_detector, graylist, self.config.frame_timeout))
     }
 
     /// How many events are queued until the swarm is polled.

@@ -10,13 +10,19 @@ use ::libp2p::{
     identity::Keypair,
     noise, ping,
     swarm::NetworkBehaviour,
-    tcp, yamux,
+    tcp,
 };
 
-use super::{behaviour::Behaviour, config::BehaviourConfig, event::Event, socket::Socket};
+use super::{
+    behaviour::Behaviour,
+    config::BehaviourConfig,
+    event::Event,
+    muxer::{Muxing, windows_at_most},
+    socket::Socket,
+};
 use crate::{
     libp2p::{
-        limits::{behaviour::LimitsBehaviour, config::ConnectionLimits, streams::Streams},
+        limits::{behaviour::LimitsBehaviour, config::ConnectionLimits},
         network::Libp2pNetwork,
         state::refusals::RefusedConnections,
     },
@@ -57,6 +63,15 @@ impl TransportConfig {
         violations.positive("write_timeout", self.write_timeout);
         violations.within("connections", |violations| self.connections.check_fields(violations));
         violations.into_result()
+    }
+
+    /// The most bytes of heap that the transport uses while each of the connections of the system's scope does its worst:
+    /// what gossipsub uses ([`BehaviourConfig::memory_at_most`]), and the windows of yamux. With the default settings
+    /// 1,344 MiB, of which 128 MiB do not depend on the number of connections. QUIC and the address book are not included.
+    pub fn memory_at_most(&self) -> usize {
+        let connections = self.connections.system.connections as usize;
+        let windows = windows_at_most(connections, self.connections.shared_streams as usize);
+        self.gossipsub.memory_at_most(connections).saturating_add(windows)
     }
 }
 
@@ -152,8 +167,8 @@ pub fn swarm(
 ) -> Result<Swarm<TransportBehaviour>, TransportError> {
     config.check()?;
     let limits = config.connections.clone().effective();
-    let streams = Streams::new(&limits, network.state());
-    let tcp = tcp(&key, &network, config)?;
+    let muxing = Muxing::new(Arc::clone(network.state()), &limits);
+    let tcp = tcp(&key, &network, config.write_timeout, muxing.clone())?;
     let BehaviourConfig { direct, trusted, bootstrap, .. } = &config.gossipsub;
     let privileged = [direct, trusted, bootstrap].into_iter().flatten().copied();
     let behaviour = TransportBehaviour {
@@ -165,43 +180,33 @@ pub fn swarm(
         ),
         ping: ping::Behaviour::default(),
     };
-    let limit = move |(peer, muxer), _| (peer, Arc::clone(&streams).limit(peer, muxer));
     let builder = SwarmBuilder::with_existing_identity(key).with_tokio();
     #[cfg(feature = "quic")]
-    let Ok(builder) = builder.with_other_transport(|key| quic(key).map(limit.clone()));
-    let Ok(builder) = builder.with_other_transport(|_| tcp.map(limit));
+    let Ok(builder) = builder.with_other_transport(|key| quic(key, muxing));
+    let Ok(builder) = builder.with_other_transport(|_| tcp);
     let Ok(builder) = builder.with_behaviour(|_| behaviour);
     let idle_timeout = config.idle_timeout;
     Ok(builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(idle_timeout)).build())
 }
 
 #[cfg(feature = "quic")]
-fn quic(key: &Keypair) -> Boxed<(PeerId, StreamMuxerBox)> {
+fn quic(key: &Keypair, muxing: Muxing) -> Boxed<(PeerId, StreamMuxerBox)> {
     use ::libp2p::quic;
     let transport = quic::tokio::Transport::new(quic::Config::new(key));
-    transport.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))).boxed()
+    transport.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxing.bound()(muxer)))).boxed()
 }
 
 /// TCP, noise and yamux.
 fn tcp(
     key: &Keypair,
     network: &Libp2pNetwork,
-    config: &TransportConfig,
+    write_timeout: Duration,
+    muxing: Muxing,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
     let noise = noise::Config::new(key)?;
-    let (timeout, state) = (config.write_timeout, Arc::clone(network.state()));
+    let state = Arc::clone(network.state());
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
     let tcp =
-        tcp.map(move |stream, point| Socket::new(stream, timeout, state, point.get_remote_address().clone()));
-    Ok(tcp.upgrade(Version::V1Lazy).authenticate(noise).multiplex(muxer()).boxed())
-}
-
-/// Limits the memory of a connection. A peer that answers late can make rust-libp2p's yamux widen the windows of a
-/// connection to 1 GiB in total, and then fill them while we don't read. Only the number of streams can be set, each of
-/// which is guaranteed 256 KiB of that sum: 4,032 streams leave 16 MiB for wider windows. Far fewer streams are
-/// accepted at a time.
-fn muxer() -> yamux::Config {
-    let mut config = yamux::Config::default();
-    config.set_max_num_streams(4_032);
-    config
+        tcp.map(move |stream, point| Socket::new(stream, write_timeout, state, point.get_remote_address().clone()));
+    Ok(tcp.upgrade(Version::V1Lazy).authenticate(noise).multiplex(muxing).boxed())
 }

@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use ::libp2p::{PeerId, StreamProtocol};
 
-use crate::libp2p::{connection::send_queue::QueueLimits, state::address_filter::AddressFilter};
+use crate::libp2p::{
+    connection::queue_limits::QueueLimits, memory, state::address_filter::AddressFilter,
+};
 
 /// The settings of a [`Behaviour`](crate::libp2p::Behaviour).
 #[derive(Clone, Debug)]
@@ -29,6 +31,14 @@ pub struct BehaviourConfig {
     /// The bytes that must be written in `write_timeout` if as many are pending; by default 16 KiB. This finds peers
     /// that read a byte now and then.
     pub min_written: usize,
+    /// Most bytes of memory that all connections together use for encoded messages, send queues, frames and decoded
+    /// inputs; by default 128 MiB. One connection gets at most a sixteenth of what is free of it in each direction, so
+    /// that those that use most lose items first ([`DropReason::TransportMemory`](crate::DropReason::TransportMemory)),
+    /// or are read later. Control gets half of what is free.
+    pub max_memory: usize,
+    /// The time in which a frame must be complete from its first byte on, while the engine has room for it; by default
+    /// 20 s. Otherwise its stream is closed, as if it had broken the protocol.
+    pub frame_timeout: Duration,
     /// What is done about a slow peer.
     pub slow_peer: SlowPeerAction,
     /// Most dials of trusted peers and persistent points that are in progress; by default 256. Further ones are refused at
@@ -55,6 +65,17 @@ impl BehaviourConfig {
         change(&mut self);
         self
     }
+
+    /// The most bytes of heap that this behaviour uses for so many connections: [`max_memory`](Self::max_memory), and for
+    /// each connection [`CONNECTION_MEMORY`](Self::CONNECTION_MEMORY). Not included are the windows of yamux, the address
+    /// book and the signature cache.
+    pub const fn memory_at_most(&self, connections: usize) -> usize {
+        self.max_memory.saturating_add(connections.saturating_mul(Self::CONNECTION_MEMORY))
+    }
+
+    /// What a connection uses at most besides what is charged, in bytes: 80 KiB of frames that are being written, and the
+    /// buffers of noise and yamux for them and for what is being read.
+    pub const CONNECTION_MEMORY: usize = 384 << 10;
 }
 
 impl Default for BehaviourConfig {
@@ -69,6 +90,8 @@ impl Default for BehaviourConfig {
             queue: QueueLimits::default(),
             write_timeout: Duration::from_secs(10),
             min_written: 16 << 10,
+            max_memory: memory::DEFAULT_LIMIT,
+            frame_timeout: Duration::from_secs(20),
             slow_peer: SlowPeerAction::default(),
             max_dials: 256,
             max_px_dials: 16,

@@ -118,9 +118,7 @@ impl Connections {
         let mut total = Push::default();
         for item in items {
             // `unsupported` is left out: a late IDONTWANT is of no use anyway.
-            let Push { dropped, overflowed, .. } = other.push(item);
-            total.dropped += dropped;
-            total.overflowed |= overflowed;
+            total.merge(other.push(item));
         }
         if total == Push::default() { Change::None } else { Change::Requeued(total) }
     }
@@ -192,7 +190,7 @@ mod tests {
     use crate::{
         libp2p::{
             codec::encode::Kind,
-            connection::{lanes::tests::item, send_queue::QueueLimits},
+            connection::{lanes::tests::item, queue_limits::QueueLimits},
         },
         protocol::Lane,
     };
@@ -200,7 +198,7 @@ mod tests {
     const DISCONNECTED: Change = Change::Disconnected { lost: LaneCounts::NONE };
 
     fn queue() -> Arc<SendQueue> {
-        Arc::new(SendQueue::new(QueueLimits::default(), None))
+        Arc::new(SendQueue::new(QueueLimits::default(), &Arc::default(), None))
     }
 
     #[test]
@@ -241,11 +239,11 @@ mod tests {
         connections.gossipsub_established(&peer, one, queue());
         connections.gossipsub_established(&peer, two, second.clone());
         let item = item(Kind::Graft, Lane::Control, 1);
-        let fragment = item.fragment.clone();
+        let bytes = item.fragment.bytes.to_vec();
         assert_eq!(connections.send(&peer, item), Some(Push::default()));
         assert_eq!(connections.remove(&peer, one), Change::None);
-        let moved: Vec<_> = second.take_all().into_iter().map(|item| item.fragment).collect();
-        assert_eq!(moved, [fragment]);
+        let moved: Vec<_> = second.take_all().iter().map(|item| item.fragment.bytes.to_vec()).collect();
+        assert_eq!(moved, [bytes]);
     }
 
     #[test]

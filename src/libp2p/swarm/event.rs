@@ -104,9 +104,11 @@ pub enum Event {
 pub enum Slowness {
     /// Within `write_timeout` the peer read fewer than `min_written` bytes, though more were pending.
     WriteTimeout,
-    /// Control alone, which is never dropped, reached `stall_factor` times the limits of the send queue. The peer is
-    /// disconnected in any case.
+    /// Control alone, which is never dropped, reached its limits in the send queue. The peer is disconnected in any case.
     Overflow,
+    /// The memory of the transport was scarce, and control alone had its part of what was free. The peer is disconnected,
+    /// since control can't be dropped; it may be an honest one.
+    Memory,
 }
 
 /// Inputs for the engine, all of one peer. Iterates over the inputs that are not taken yet.

@@ -9,3 +9,4 @@ mod connections;
 mod dials;
 pub(super) mod event;
 mod socket;
+mod muxer;

@@ -33,6 +33,9 @@ pub struct View<N: Network> {
     pub ihave: BTreeMap<N::Peer, u32>,
     /// The number of ids that we requested from each peer in this heartbeat.
     pub iwant: BTreeMap<N::Peer, u32>,
+    /// The size of the messages that each peer was sent in this heartbeat because it requested them, in bytes. Not counted
+    /// without [`max_iwant_bytes_per_heartbeat`](crate::limits::Extensions::max_iwant_bytes_per_heartbeat).
+    pub answer_bytes: BTreeMap<N::Peer, usize>,
     /// The messages in the history, unordered.
     pub cached: Vec<CachedView<N>>,
     /// The ids in the seen cache, unordered.
@@ -58,6 +61,9 @@ impl<N: Network> View<N> {
         }
         if quota.iwant_ids > 0 {
             self.iwant.insert(peer.clone(), quota.iwant_ids);
+        }
+        if quota.answer_bytes > 0 {
+            self.answer_bytes.insert(peer.clone(), quota.answer_bytes);
         }
     }
 }

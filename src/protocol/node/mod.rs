@@ -286,13 +286,17 @@ impl<N: Network> Node<N> {
         let IWantByTopic { topics, unknown } =
             IWantByTopic::split(ids, &self.network, by_message_id, can_answer);
         let mut answers: BTreeMap<_, _> = unknown.into_iter().map(|id| (id, IWantAnswer::NotFound)).collect();
+        let mut quota = self.quota(peer);
+        let mut take_answer = |bytes, max| quota.take_answer(bytes, max);
         for (topic, ids) in topics {
-            let outcome =
-                self.on_topic(&topic, now, |topic, cx, outbox| topic.iwant(peer, status, ids, cx, outbox));
+            let outcome = self.on_topic(&topic, now, |topic, cx, outbox| {
+                topic.iwant(peer, status, ids, &mut take_answer, cx, outbox)
+            });
             if let IWantOutcome::Answered { ids } = outcome {
                 answers.extend(ids);
             }
         }
+        self.store_quota(peer, quota);
         IWantOutcome::Answered { ids: answers }
     }
 

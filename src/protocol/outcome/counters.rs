@@ -45,6 +45,7 @@ pub(crate) enum IWantResponse {
     Message,
     NotFound,
     TooManyRequests,
+    TooManyBytes,
     Ignored,
 }
 
@@ -54,6 +55,7 @@ impl<N: Network> From<&IWantAnswer<N>> for IWantResponse {
             IWantAnswer::Message(_) => Self::Message,
             IWantAnswer::NotFound => Self::NotFound,
             IWantAnswer::TooManyRequests => Self::TooManyRequests,
+            IWantAnswer::TooManyBytes => Self::TooManyBytes,
             IWantAnswer::Ignored => Self::Ignored,
         }
     }

@@ -211,7 +211,10 @@ impl PeerDecision {
             IWantOutcome::Graylisted => None,
             IWantOutcome::Answered { ids } => {
                 let refused = |answer: &&IWantAnswer<N>| {
-                    matches!(answer, IWantAnswer::Ignored | IWantAnswer::TooManyRequests)
+                    matches!(
+                        answer,
+                        IWantAnswer::Ignored | IWantAnswer::TooManyRequests | IWantAnswer::TooManyBytes
+                    )
                 };
                 ids.values().find(refused).map(|answer| Self::IWantRefused(answer.name()))
             }

@@ -99,6 +99,7 @@ labels! {
         Message "message",
         NotFound "not_found",
         TooManyRequests "too_many_requests",
+        TooManyBytes "too_many_bytes",
         Ignored "ignored",
     }
     RECEIVE ReceiveOutcome<N> {

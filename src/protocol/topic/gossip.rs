@@ -117,12 +117,14 @@ impl<N: Network> TopicState<N> {
         if of_this_topic { cx.network.validate_id(id) } else { Validity::Invalid }
     }
 
-    /// Handles an IWANT. Each message is sent to a peer at most `max_gossip_retransmission` times.
+    /// Handles an IWANT. Each message is sent to a peer at most `max_gossip_retransmission` times. `take_answer` counts the
+    /// bytes of a message in the [quota](Quota::take_answer) of the peer over all topics, up to a maximum.
     pub(crate) fn iwant(
         &mut self,
         peer: &N::Peer,
         status: PeerStatus,
         ids: Vec<N::MessageId>,
+        take_answer: &mut dyn FnMut(usize, usize) -> bool,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> IWantOutcome<N> {
@@ -131,7 +133,7 @@ impl<N: Network> TopicState<N> {
         }
         let mut answers = BTreeMap::new();
         for id in ids {
-            let answer = self.answer(peer, &id, cx, outbox);
+            let answer = self.answer(peer, &id, take_answer, cx, outbox);
             answers.insert(id, answer);
         }
         let bootstrap = status.connection_id.is_some_and(ConnectionId::is_bootstrap);
@@ -152,6 +154,7 @@ impl<N: Network> TopicState<N> {
         &mut self,
         peer: &N::Peer,
         id: &N::MessageId,
+        take_answer: &mut dyn FnMut(usize, usize) -> bool,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> IWantAnswer<N> {
@@ -160,10 +163,15 @@ impl<N: Network> TopicState<N> {
         };
         if requests.is_none_or(|requests| requests > cx.limits.max_gossip_retransmission) {
             IWantAnswer::TooManyRequests
-        } else if cx.network.peer_filter(peer, PeerAction::IWant(id)) {
-            IWantAnswer::Message(Arc::clone(message))
-        } else {
+        } else if !cx.network.peer_filter(peer, PeerAction::IWant(id)) {
             IWantAnswer::Ignored
+        } else {
+            let max = cx.limits.extensions.max_iwant_bytes_per_heartbeat;
+            if max > 0 && !take_answer(message.size(cx.network), max) {
+                IWantAnswer::TooManyBytes
+            } else {
+                IWantAnswer::Message(Arc::clone(message))
+            }
         }
     }
 

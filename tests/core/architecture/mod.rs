@@ -70,7 +70,7 @@ const AREAS: &[Area] = &[
             &["network"],
             &["state"],
             &["codec", "signature"],
-            &["ids", "message", "message_serde", "bounded_map"],
+            &["ids", "message", "message_serde", "bounded_map", "memory"],
         ],
         apart: &[],
     },

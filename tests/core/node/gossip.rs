@@ -72,6 +72,28 @@ fn iwant_is_answered_up_to_the_retransmission_limit() {
 }
 
 #[test]
+fn a_peer_is_sent_requested_messages_up_to_a_number_of_bytes_in_a_heartbeat() {
+    for (limit, answered) in [(0, 5), (1, 1), (usize::MAX, 5)] {
+        let setup = Setup::new().limits(|limits| limits.extensions.max_iwant_bytes_per_heartbeat = limit);
+        let mut fixture = with_peer_99(setup.connected(MANY).subscribed());
+        (0..5).for_each(|id| drop(fixture.publish(id)));
+        let request = |fixture: &mut Fixture, peer: u32| -> Vec<_> {
+            (0..5).map(|id| fixture.iwant(peer, id)).collect()
+        };
+        for round in 0..2 {
+            for peer in [7, 99] {
+                let answers = request(&mut fixture, peer);
+                let sent = answers.iter().filter(|answer| is_message(answer)).count();
+                assert_eq!(sent, answered, "limit {limit}, peer {peer}, round {round}");
+                let others = answers.iter().filter(|answer| !is_message(answer));
+                assert!(others.into_iter().all(|answer| *answer == IWantAnswer::TooManyBytes), "{answers:?}");
+            }
+            fixture.heartbeat();
+        }
+    }
+}
+
+#[test]
 fn an_unseen_id_in_ihave_is_requested() {
     assert_eq!(requested(many_joined().ihave(7, 99..100)), [99]);
 }

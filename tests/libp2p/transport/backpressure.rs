@@ -143,9 +143,11 @@ async fn receiver(refused: PeerId) -> Receiver {
 fn sender() -> (Ours, PeerId) {
     let queue =
         QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (100_000, 1 << 30, 8));
-    let write_timeout = Duration::MAX;
-    let (swarm, _) =
-        ours(BehaviourConfig::default().with(|c| (c.queue, c.write_timeout) = (queue, write_timeout)));
+    let config = BehaviourConfig::default().with(|c| {
+        (c.queue, c.write_timeout) = (queue, Duration::MAX);
+        c.max_memory = 16 << 30;
+    });
+    let (swarm, _) = ours(config);
     let peer = *swarm.local_peer_id();
     (swarm, peer)
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use actix_gossipsub::libp2p::{BehaviourConfig, Libp2pNetwork, Node, SignaturePolicy, TopicName};
-use actix_gossipsub::{AppInput, AppOutputs, LimitsConfig, Network, Page, Validity};
+use actix_gossipsub::{AppInput, AppOutputs, ConnectionRefusal, LimitsConfig, Network, Page, Validity};
 use futures::StreamExt;
 use libp2p::{PeerId, identity::Keypair, swarm::dial_opts::DialOpts};
 use testkit::wait;
@@ -92,7 +92,7 @@ async fn connect(node: &Node, peer: &Peer) {
 
 /// The peer dials until it is refused because it is blocked.
 async fn dial_blocked(node: &Node, peer: &Peer) {
-    let refused = || node.network().transport_stats().banned_connections;
+    let refused = || node.network().transport_stats().refused(ConnectionRefusal::Banned);
     let before = refused();
     until_true("the peer is refused", async || {
         peer.dial(node);

@@ -27,7 +27,7 @@ async fn sender(to: Multiaddr, name: &'static str, count: usize) {
     let network = network();
     let queue =
         QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (100_000, 1 << 30, 8));
-    let gossipsub = BehaviourConfig::default().with(|c| c.queue = queue);
+    let gossipsub = BehaviourConfig::default().with(|c| (c.queue, c.max_memory) = (queue, 16 << 30));
     let config = TransportConfig::default().with(|c| c.gossipsub = gossipsub);
     let key = Keypair::generate_ed25519();
     let mut swarm = actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap();

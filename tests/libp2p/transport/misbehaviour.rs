@@ -135,6 +135,17 @@ async fn a_peer_that_resets_our_streams_is_disconnected_from_the_engine_only() {
 }
 
 #[tokio::test]
+async fn a_peer_that_writes_on_our_streams_loses_them_one_after_another() {
+    let (mut node, network) = ours(BehaviourConfig::default());
+    // Nobody reads these bytes: yamux would have them in memory as long as the stream is open.
+    let mut raw = other(|_| Raw::new(Reads::Replies(vec![0; 100_000])));
+    let address = listen(&mut node).await;
+    raw.dial(address).unwrap();
+    until(&mut node, &mut raw, |event| matches!(event, Event::OutboundFailed { .. }).then_some(())).await;
+    assert_eq!(network.transport_stats().bad_frames, 4);
+}
+
+#[tokio::test]
 async fn the_queue_of_a_peer_that_does_not_read_is_bounded() {
     let queue =
         QueueLimits::default().with(|l| (l.max_items, l.max_bytes, l.stall_factor) = (20, 1 << 20, 5));
@@ -160,9 +171,9 @@ async fn the_queue_of_a_peer_that_does_not_read_is_bounded() {
         dropped = next.await.unwrap_or(0);
         assert!(sent < 10_000);
     }
-    // Grafts are never dropped: when too many are queued, the peer is disconnected.
-    for _ in 0..200 {
-        send_message(&mut node, peer, NetMessage::Graft { topic: topic() });
+    // Grafts of different topics are never dropped: when too many are queued, the peer is disconnected.
+    for number in 0..200 {
+        send_message(&mut node, peer, NetMessage::Graft { topic: format!("topic-{number}").into() });
     }
     let slowness = until(&mut node, &mut raw, |event| match event {
         Event::SlowPeer { slowness, .. } => Some(slowness),

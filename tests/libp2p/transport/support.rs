@@ -173,6 +173,8 @@ pub enum Reads {
     Slowly(usize, Duration),
     /// Drops the stream at once.
     Resets,
+    /// Writes these bytes to it.
+    Replies(Vec<u8>),
 }
 
 /// A peer that negotiates /meshsub/1.1.0 and then writes any bytes, each write on a new stream.
@@ -255,6 +257,11 @@ impl InboundUpgrade<Stream> for Read {
             match self.0 {
                 Reads::Resets => {}
                 Reads::Nothing => std::future::pending().await,
+                Reads::Replies(bytes) => {
+                    stream.write_all(&bytes).await?;
+                    stream.flush().await?;
+                    std::future::pending().await
+                }
                 Reads::All => while stream.read(&mut [0; 1024]).await? > 0 {},
                 Reads::AfterSignal(mut signal, into) => {
                     // Without a sender the signal never becomes true.

@@ -23,7 +23,6 @@ const ZERO_HERE: [&str; 6] = [
     "gossipsub_rpc_sent_bytes_total",
     "gossipsub_rpc_malformed_total",
     "gossipsub_rpc_graylisted_total",
-    "gossipsub_banned_connections_total",
 ];
 
 /// The family of a sample: a histogram has several series.

@@ -98,5 +98,6 @@ fn meshes_satisfy_their_limits<I: Ids>(
 
 fn quotas_are_reset<I: Ids>(step: &Step<'_, I>) -> Checked {
     prop_assert!(step.after.ihave.is_empty() && step.after.iwant.is_empty());
+    prop_assert!(step.after.answer_bytes.is_empty());
     Ok(())
 }

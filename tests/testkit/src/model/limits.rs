@@ -68,6 +68,7 @@ pub fn extreme_limits() -> impl Strategy<Value = Limits<u8>> {
                 config.peers_to_px = usize::MAX;
                 config.extensions.max_idontwant_per_heartbeat = usize::MAX;
                 config.extensions.max_missed_ids_per_peer = usize::MAX;
+                config.extensions.max_iwant_bytes_per_heartbeat = usize::MAX;
                 for_each_bound(&mut config.bounds, |_, bound| *bound = usize::MAX);
             }
             if none {

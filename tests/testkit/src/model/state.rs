@@ -134,6 +134,8 @@ fn quotas_and_caps_are_respected<I: Ids>(limits: &Limits<u8>, view: &View<Net<I>
             "{requested} ids are requested from {peer}"
         );
     }
+    let counted = limits.extensions.max_iwant_bytes_per_heartbeat > 0;
+    prop_assert!(counted || view.answer_bytes.is_empty());
     for score in view.scores.values().flat_map(|score| score.topics.iter()) {
         let caps = limits.score.topics.parameters(score.0);
         prop_assert!(score.1.first <= f64::from(caps.first_message_deliveries_cap));
@@ -167,7 +169,8 @@ fn footprint_agrees<I: Ids>(driver: &Driver<I>, view: &View<Net<I>>) -> Checked 
     prop_assert_eq!(footprint.fanout, view.fanout.values().map(|fanout| fanout.peers.len()).sum::<usize>());
     prop_assert_eq!(footprint.backoffs, view.backoff.values().map(|backoff| backoff.len()).sum::<usize>());
     prop_assert_eq!((footprint.history, footprint.seen), (view.cached.len(), view.seen.len()));
-    prop_assert_eq!(footprint.heartbeat_quotas, view.ihave.len());
+    let tracked: BTreeSet<_> = view.ihave.keys().chain(view.answer_bytes.keys()).collect();
+    prop_assert_eq!(footprint.heartbeat_quotas, tracked.len());
     let stats = driver.node.stats();
     let bootstrap = view.connections.values().filter(|connection| connection.bootstrap).count();
     prop_assert_eq!(stats.count_topics, view.mesh.len() as u64);
