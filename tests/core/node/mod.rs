@@ -11,6 +11,7 @@ mod missed;
 mod passive;
 mod score;
 mod setup;
+mod seen;
 mod subscriptions;
 mod totals;
 mod work;
