@@ -122,7 +122,7 @@ pub(crate) fn activate<N: Network>(
     totals: &Totals,
     seed: u64,
 ) -> TopicState<N> {
-    let backoffs = peers.passive_backoffs.take(&topic);
+    let backoffs = peers.activate_topic(&topic);
     let subscribers = peers.subscribers(&topic);
     TopicState::restored(topic.clone(), limits, totals, seed, subscribers, backoffs)
 }
