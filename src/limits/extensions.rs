@@ -15,8 +15,8 @@ pub struct Extensions {
     /// backoff.
     pub late_prune_sets_backoff: bool,
     /// IWantFollowupTime (v1.1 "broken promises"): the time within which a message that we requested must arrive, from
-    /// any peer. If it does not, the peer that offered it misbehaved once (P7). One request per peer and topic is
-    /// tracked at a time. 0 disables it.
+    /// any peer. If it does not, the peer that offered it misbehaved once (P7). One message of each IWANT, chosen at
+    /// random, is tracked. 0 disables it.
     #[serde(with = "humantime_serde")]
     pub iwant_followup_time: Duration,
     /// Whether the ids of an IHAVE are judged only until as many are found as may still be requested from the peer in this
