@@ -255,10 +255,14 @@ fn extensions() -> impl Strategy<Value = Extensions> {
     let followup = prop_oneof![Just(Duration::ZERO), Just(SECOND), (1u64..8).prop_map(|s| SECOND * s as u32)];
     // A message has one byte.
     let idontwant = (0usize..3, prop_oneof![0usize..6, Just(AMPLE)], 0usize..4);
-    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 3]>(), idontwant).prop_map(
-        |(late_prune, followup, memory, [once, keep, stops], (size, ids, ticks))| {
+    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 7]>(), idontwant).prop_map(
+        |(late_prune, followup, memory, [once, keep, stops, ignore, one, at_high, best], (size, ids, ticks))| {
             Extensions::default().with(|e| {
                 e.late_prune_sets_backoff = late_prune;
+                e.ignore_unknown_grafts = ignore;
+                e.one_prune_per_heartbeat = one;
+                e.prune_at_degree_high = at_high;
+                e.full_mesh_accepts_best = best;
                 e.iwant_followup_time = followup;
                 e.ihave_stops_at_quota = stops;
                 e.invalid_memory_ticks = memory;
