@@ -3,6 +3,7 @@
 
 mod counted;
 mod delivery;
+mod eclipse;
 mod gossip;
 mod heartbeat;
 mod idontwant;
@@ -10,8 +11,9 @@ mod mesh;
 mod missed;
 mod passive;
 mod score;
-mod setup;
 mod seen;
+mod setup;
+mod simulation;
 mod subscriptions;
 mod totals;
 mod work;
