@@ -16,9 +16,23 @@ pub struct Extensions {
     /// UNSUBSCRIBE before PRUNE, so that the PRUNE finds it outside the mesh. Without this we may graft it within its
     /// backoff.
     pub late_prune_sets_backoff: bool,
+    /// Whether a GRAFT on a topic that we have not joined is ignored (v1.1 "spam protection measures"). Without this it sets
+    /// a backoff and is answered by a PRUNE, so that a few bytes about a topic that the peer invents cost memory and an
+    /// answer.
+    pub ignore_unknown_grafts: bool,
+    /// Whether the refused GRAFTs of one peer on one topic that we have joined are answered by at most one PRUNE in a
+    /// heartbeat, and those of unconnected peers not at all. The penalties are the same. Without this each is answered.
+    pub one_prune_per_heartbeat: bool,
+    /// Whether the heartbeat prunes a mesh of exactly `degree_high` peers too. Without this such a mesh stays as it is, and
+    /// refuses the GRAFTs of all inbound peers, so that the `degree_high` peers that come first stay in it.
+    pub prune_at_degree_high: bool,
+    /// Whether a full mesh accepts the GRAFT of an inbound peer with a positive score that is one of the `degree_score`
+    /// best, up to `degree_high` + `degree_score` peers. The next heartbeat prunes the mesh and keeps it. Without this, peers
+    /// that deliver nothing and graft at the right moments can keep out those that deliver messages by gossip.
+    pub full_mesh_accepts_best: bool,
     /// IWantFollowupTime (v1.1 "broken promises"): the time within which a message that we requested must arrive, from
-    /// any peer. If it does not, the peer that offered it misbehaved once (P7). One request per peer and topic is
-    /// tracked at a time. 0 disables it.
+    /// any peer. If it does not, the peer that offered it misbehaved once (P7). One message of each IWANT, chosen at
+    /// random, is tracked. 0 disables it.
     #[serde(with = "humantime_serde")]
     pub iwant_followup_time: Duration,
     /// Whether the ids of an IHAVE are judged only until as many are found as may still be requested from the peer in this
@@ -105,6 +119,10 @@ impl Extensions {
     pub fn none() -> Self {
         Self {
             late_prune_sets_backoff: false,
+            ignore_unknown_grafts: false,
+            one_prune_per_heartbeat: false,
+            prune_at_degree_high: false,
+            full_mesh_accepts_best: false,
             iwant_followup_time: Duration::ZERO,
             ihave_stops_at_quota: false,
             invalid_memory_ticks: 0,
@@ -132,6 +150,10 @@ impl Default for Extensions {
     fn default() -> Self {
         Self {
             late_prune_sets_backoff: true,
+            ignore_unknown_grafts: true,
+            one_prune_per_heartbeat: true,
+            prune_at_degree_high: true,
+            full_mesh_accepts_best: true,
             iwant_followup_time: Duration::from_secs(3),
             ihave_stops_at_quota: true,
             invalid_memory_ticks: 10,

@@ -20,7 +20,7 @@ impl<T> Default for LimitsConfig<T> {
             degree_out: 2,
             heartbeat_interval: Duration::from_secs(1),
             heartbeat_ping_interval: 45,
-            backoff_cleanup_ticks: 15,
+            backoff_cleanup_ticks: 5,
             score_cleanup_ticks: 1,
             degree_lazy: 6,
             gossip_factor: 0.25,
@@ -42,7 +42,7 @@ impl<T> Default for LimitsConfig<T> {
             retain_duration: Duration::from_secs(3600),
             opportunistic_graft_ticks: 60,
             opportunistic_graft_peers: 2,
-            opportunistic_graft_threshold: 1.0,
+            opportunistic_graft_threshold: 10.0,
             max_topics_per_peer: 1024,
             score: ScoreLimits::default(),
             extensions: Extensions::default(),
@@ -100,11 +100,13 @@ impl<T> LimitsConfig<T> {
     /// The data availability layer of Tezos with the parameters of the Octez DAL node: `config/tezos-dal.toml`.
     pub fn tezos_dal() -> Self {
         Self {
+            backoff_cleanup_ticks: 15,
             do_px: true,
             gossip_threshold: 0.0,
             publish_threshold: 0.0,
             accept_px_threshold: 0.0,
             retain_duration: Duration::from_secs(10),
+            opportunistic_graft_threshold: 1.0,
             max_topics_per_peer: 65_536,
             // A peer is subscribed to tens of thousands of topics.
             bounds: Bounds::default().with(|bounds| bounds.max_topic_name_bytes = 1024 * 1024 * 1024),
@@ -152,6 +154,7 @@ impl LimitsConfig<String> {
             degree_high: 12,
             heartbeat_interval: Duration::from_millis(700),
             heartbeat_ping_interval: 64,
+            backoff_cleanup_ticks: 15,
             score_cleanup_ticks: 17,
             history_length: 6,
             seen_history_length: 550,
@@ -187,6 +190,7 @@ impl LimitsConfig<String> {
             degree_high: 12,
             degree_score: 6,
             degree_out: 2,
+            backoff_cleanup_ticks: 15,
             degree_lazy: 12,
             gossip_factor: 0.1,
             history_length: 10,

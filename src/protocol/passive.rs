@@ -1,6 +1,7 @@
 //! Passive topics: the node has not joined them, does not publish to them and remembers no message of them. Such a topic
-//! has no state machine. Its subscribers are in the connections of the peers' side, and so are the backoffs of refused
-//! GRAFTs. A message of a peer about it changes nothing else, so it is handled here without building a state.
+//! has no state machine. Its subscribers are in the connections of the peers' side, and its backoffs (of a leave, or of
+//! refused GRAFTs if those are not ignored) are there too. A message of a peer about it changes nothing else, so it is
+//! handled here without building a state.
 
 use std::time::Duration;
 
@@ -61,6 +62,7 @@ impl<N: Network> PassiveTopic<'_, N> {
         UnsubscribeOutcome::Unsubscribed
     }
 
+    /// Handles a GRAFT, which is ignored (v1.1 "spam protection measures") or refused as in the reference.
     fn graft(
         &self,
         peer: &N::Peer,
@@ -68,6 +70,9 @@ impl<N: Network> PassiveTopic<'_, N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> GraftOutcome {
+        if cx.limits.extensions.ignore_unknown_grafts {
+            return GraftOutcome::UnsubscribedTopic;
+        }
         let accepted = cx.network.peer_filter(peer, PeerAction::Graft);
         if status.connection_id.is_some() {
             outbox.events.push(TopicEvent::BackedOff(peer.clone()));
@@ -122,7 +127,7 @@ pub(crate) fn activate<N: Network>(
     totals: &Totals,
     seed: u64,
 ) -> TopicState<N> {
-    let backoffs = peers.passive_backoffs.take(&topic);
+    let backoffs = peers.activate_topic(&topic);
     let subscribers = peers.subscribers(&topic);
     TopicState::restored(topic.clone(), limits, totals, seed, subscribers, backoffs)
 }

@@ -1,4 +1,4 @@
-//! A map whose entries expire after a number of heartbeats, used for the message history and the seen ids. A heartbeat
+//! A map whose entries expire after a number of heartbeats, used for the message history and rejected messages. A heartbeat
 //! costs time only for the entries that expire.
 
 use std::{

@@ -19,6 +19,8 @@ const TOPICS: [&str; 8] = ["valid", "pending", "invalid", "mesh", "alone-1", "al
 /// Small limits for everything but messages.
 fn limits() -> Limits<String> {
     let config = LimitsConfig::default().with(|limits| {
+        // Refused GRAFTs of unknown topics are remembered.
+        limits.extensions.ignore_unknown_grafts = false;
         let bounds = &mut limits.bounds;
         bounds.max_history_bytes = 64 * MIB;
         bounds.max_seen_bytes = MIB;

@@ -83,7 +83,10 @@ fn the_announcement_of_all_topics_to_a_new_peer_is_one_item() {
 fn the_control_messages_of_closed_connections_are_removed_while_nobody_reads() {
     run(async {
         const LIMIT: usize = 100;
-        let limits = changed(|limits| limits.bounds.max_output_items = LIMIT);
+        let limits = changed(|limits| {
+            limits.bounds.max_output_items = LIMIT;
+            limits.extensions.ignore_unknown_grafts = false;
+        });
         let (recording, mut engine, topics) = with_topics(1000, limits).await;
         let mut queued = 0;
         for number in 0..200 {
@@ -120,7 +123,10 @@ fn the_control_messages_of_closed_connections_are_removed_while_nobody_reads() {
 #[test]
 fn control_messages_of_a_connection_never_reach_the_next_one() {
     run(async {
-        let limits = changed(|limits| limits.heartbeat_ping_interval = 1);
+        let limits = changed(|limits| {
+            limits.heartbeat_ping_interval = 1;
+            limits.extensions.ignore_unknown_grafts = false;
+        });
         let (recording, mut engine, _) = with_topics(1, limits).await;
         for input in [connect(1), subscribe(1, "t0000"), graft(1, "unknown")] {
             engine.worker.p2p_input(input).expect("the input is accepted");

@@ -46,7 +46,8 @@ fn a_heartbeat_of_the_engine_does_nothing_for_topics_that_only_peers_subscribe_t
 #[test]
 fn queries_return_the_subscribers_and_backoffs_of_passive_topics() {
     run(async {
-        let engine = start(manual(PlainNetwork::new(), limits()), &["b"]);
+        let limits = changed(|limits| limits.extensions.ignore_unknown_grafts = false);
+        let engine = start(manual(PlainNetwork::new(), limits), &["b"]);
         let send = |input| engine.worker.p2p_input(input).expect("the input is accepted");
         for peer in 1..=3 {
             send(connect(peer));

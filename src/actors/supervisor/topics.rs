@@ -127,9 +127,7 @@ impl<N: Network> SupervisorActor<N> {
         ctx: &mut Context<Self>,
     ) {
         let supervised = self.topics.remove(&topic);
-        if let Some(backoffs) = backoffs {
-            self.peers.passive_backoffs.store(topic, backoffs, &self.shared.network);
-        }
+        self.peers.deactivate_topic(topic, backoffs);
         if let Some(SupervisedTopic::Retiring { deferred, .. }) = supervised {
             for item in deferred {
                 self.handle_item(item, ctx);
@@ -177,6 +175,7 @@ impl<N: Network> SupervisorActor<N> {
         self.shared.topic_table.remove(&topic);
         address.push(TopicItem::Stop);
         self.topics.remove(&topic);
+        self.peers.deactivate_topic(topic.clone(), None);
         self.peers.apply_event(&topic, TopicEvent::Left, now);
         self.shared.metrics.topic_given_up();
         self.shared.observe(&Event::TopicGivenUp { topic });

@@ -21,7 +21,7 @@ use crate::{
 /// | `connections` | 2 KiB for each connection |
 /// | `subscriptions` | `max_topic_name_bytes`, for each connection 128 bytes of name a topic of the application, and twice the size of a topic and of an index for each subscription |
 /// | `scores` | 1 KiB for each score, and 160 bytes for each of its topics |
-/// | `topics` | 4 KiB for each topic, and the entries of its mesh, fanout, promises and sent IDONTWANTs |
+/// | `topics` | 4 KiB for each topic, and the entries of its mesh, fanout, promises, answered GRAFTs and sent IDONTWANTs |
 /// | `fixed` | 4 MiB, the queues of `max_input_items`, `max_decisions`, and unreachable points |
 ///
 /// Not included are the memory of the application, of the transport, and of what the application decides on: trusted peers and
@@ -62,6 +62,9 @@ const SCORE: usize = 1024;
 /// The counters of a peer in a topic, with the peer's key.
 pub(in crate::protocol) const TOPIC_COUNTERS: usize = 80;
 const TOPIC: usize = 4096;
+/// The number of connections whose GRAFTs a topic answers by a PRUNE in one heartbeat. It is larger than usual numbers of
+/// connections, so it matters only if peers reconnect all the time.
+pub(in crate::protocol) const MAX_ANSWERED_GRAFTS: usize = 4096;
 const FIXED: usize = 4 * 1024 * 1024;
 /// An entry of a queue of inputs or outputs.
 const QUEUED: usize = 128;
@@ -112,7 +115,8 @@ impl Footprint {
         let entries = |count: usize, bytes: usize| count.saturating_mul(bytes).saturating_mul(2);
         let max_output = bounds.max_output_bytes;
         let member = peer + size_of::<ConnectionId>();
-        let promise = 2 * (peer + id) + 32;
+        let promise = 2 * (peer + id) + 64;
+        let answered = topics.saturating_mul(MAX_ANSWERED_GRAFTS);
         let retained = most.scores.saturating_mul(topics);
         MemoryBound {
             inputs: bounds.max_input_bytes,
@@ -136,6 +140,7 @@ impl Footprint {
                 .saturating_add(entries(bounds.max_idle_topics, topic + 48))
                 .saturating_add(entries(most.mesh.saturating_add(most.fanout), member))
                 .saturating_add(entries(most.promises, promise))
+                .saturating_add(entries(answered, size_of::<ConnectionId>()))
                 .saturating_add(entries(most.sent_idontwant, id)),
             fixed: FIXED
                 .saturating_add(entries(bounds.max_input_items, QUEUED))

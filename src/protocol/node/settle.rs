@@ -134,7 +134,7 @@ impl<N: Network> Node<N> {
     pub(super) fn retire_inactive_topics(&mut self) {
         for mut state in self.topics.take_inactive() {
             let backoffs = state.take_backoffs();
-            self.peers.passive_backoffs.store(state.topic, backoffs, &self.network);
+            self.peers.deactivate_topic(state.topic, Some(backoffs));
         }
     }
 

@@ -61,7 +61,8 @@ pub enum UnsubscribeOutcome {
     Graylisted,
 }
 
-/// The outcome of a GRAFT (v1.1 "graft flood", "prune backoff", "outbound mesh quotas").
+/// The outcome of a GRAFT (v1.1 "graft flood", "prune backoff", "outbound mesh quotas"). A peer is sent one PRUNE in answer
+/// to its refused GRAFTs on a topic in a heartbeat, or one for each without `one_prune_per_heartbeat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum GraftOutcome {
@@ -69,7 +70,7 @@ pub enum GraftOutcome {
     Grafted,
     /// The application or `max_topics_per_peer` refuses the peer. We answer with a PRUNE.
     PeerFiltered,
-    /// We have not joined the topic. We answer with a PRUNE.
+    /// We have not joined the topic. The GRAFT is ignored, or answered with a PRUNE without `ignore_unknown_grafts`.
     #[serde(rename = "not_joined")]
     UnsubscribedTopic,
     /// The peer is in the mesh already.

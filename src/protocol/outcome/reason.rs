@@ -38,7 +38,7 @@ pub enum LeaveReason {
     Disconnected,
     /// The heartbeat found that the score of the peer was negative.
     NegativeScore,
-    /// The heartbeat found more than `degree_high` peers in the mesh.
+    /// The heartbeat found `degree_high` peers or more in the mesh.
     #[strum(serialize = "above_d_high")]
     AboveDegreeHigh,
     /// We left the topic.
@@ -113,7 +113,7 @@ impl LeaveReason {
             Self::Unsubscribed => "it unsubscribed from the topic",
             Self::Disconnected => "it disconnected",
             Self::NegativeScore => "its score is negative",
-            Self::AboveDegreeHigh => "the mesh had more peers than degree_high",
+            Self::AboveDegreeHigh => "the mesh had degree_high peers or more",
             Self::Leave => "we left the topic",
             Self::Restart => "the topic was restarted after a panic",
         }

@@ -92,6 +92,8 @@ pub(crate) struct Peers<N: Network> {
     trusted: BTreeSet<N::Peer>,
     unreachable: ReconnectBackoff<N::Point>,
     joined: BTreeSet<N::Topic>,
+    /// The topics that have a state machine.
+    active: BTreeSet<N::Topic>,
     pub(crate) passive_backoffs: PassiveBackoffs<N>,
     pending_dispatch: PendingDispatch<N>,
     round: Option<HeartbeatRound<N>>,
@@ -119,6 +121,7 @@ impl<N: Network> Peers<N> {
             trusted: BTreeSet::new(),
             unreachable: ReconnectBackoff::new(),
             joined: BTreeSet::new(),
+            active: BTreeSet::new(),
             passive_backoffs: PassiveBackoffs::new(totals.clone()),
             pending_dispatch: PendingDispatch::new(&limits.bounds, options.batch_interval),
             round: None,
@@ -163,13 +166,19 @@ impl<N: Network> Peers<N> {
         AddPeer::Added
     }
 
-    /// Handles a closed connection, and notifies its topics.
+    /// Handles a closed connection, and notifies those of its topics that have a state machine.
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
         self.outbox.penalties[Penalty::MeshDeficit] += self.scores.disconnect(peer, now);
         if let Some(Connection { connection_id, topics, names: _ }) = self.connections.remove(peer) {
             self.bootstrap_connections -= usize::from(connection_id.is_bootstrap());
             let disconnected = |topic| (topic, TopicCommand::PeerDisconnected(peer.clone(), connection_id));
-            self.outbox.commands.extend(topics.into_iter().map(disconnected));
+            // A peer may be subscribed to many topics that are passive here, and a node may have joined many others.
+            let [few, many] = match topics.len() < self.active.len() {
+                true => [&topics, &self.active],
+                false => [&self.active, &topics],
+            };
+            let both = few.iter().filter(|topic| many.contains(topic)).cloned();
+            self.outbox.commands.extend(both.map(disconnected));
         }
         RemovePeer::Removing
     }

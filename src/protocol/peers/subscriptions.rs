@@ -8,9 +8,26 @@ use std::{
 };
 
 use super::Peers;
-use crate::{network::Network, protocol::connection::ConnectionId};
+use crate::{
+    network::Network,
+    protocol::{backoff::Backoffs, connection::ConnectionId},
+};
 
 impl<N: Network> Peers<N> {
+    /// A topic gets a state machine, which takes its backoffs.
+    pub(in crate::protocol) fn activate_topic(&mut self, topic: &N::Topic) -> Option<Backoffs<N::Peer>> {
+        self.active.insert(topic.clone());
+        self.passive_backoffs.take(topic)
+    }
+
+    /// A topic has no state machine any more. `backoffs` are those that it had, unless its state was lost.
+    pub(crate) fn deactivate_topic(&mut self, topic: N::Topic, backoffs: Option<Backoffs<N::Peer>>) {
+        self.active.remove(&topic);
+        if let Some(backoffs) = backoffs {
+            self.passive_backoffs.store(topic, backoffs, &self.network);
+        }
+    }
+
     /// Whether a peer may subscribe to `topic`.
     pub(crate) fn below_topic_limit(&self, peer: &N::Peer, topic: &N::Topic) -> bool {
         let topics = self.connections.get(peer).map_or(0, |connection| connection.topics.len());

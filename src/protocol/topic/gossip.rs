@@ -59,8 +59,7 @@ impl<N: Network> TopicState<N> {
         IHaveOutcome::Requested { ids }
     }
 
-    /// Tracks one of the requested ids as a promise. It is chosen at random, so that a peer cannot know for which of
-    /// the ids it is held to its offer.
+    /// Tracks one of the requested ids, chosen at random, as a promise.
     fn track_promise(
         &mut self,
         peer: &N::Peer,

@@ -41,6 +41,7 @@ impl<N: Network> TopicState<N> {
         self.seen.advance();
         self.invalid_cache.advance();
         self.sent_idontwant.advance();
+        self.answered_grafts.clear();
         self.pruned.clone_from(&maintenance.pruned);
         outbox.events.push(TopicEvent::Maintained(maintenance));
     }
@@ -79,13 +80,14 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// Prunes the mesh to D if it has more than D_hi. The D_score best peers and D_out outbound peers are kept.
+    /// Prunes the mesh to D if it has D_hi peers, or with the reference if it has more. The D_score best peers and D_out
+    /// outbound peers are kept. A mesh of D_hi refuses inbound peers, so if it were not pruned it would never change.
     fn prune_surplus(&mut self, work: &mut MeshUpdate<'_, N>, cx: &Context<'_, N>) {
-        if work.mesh.len() <= cx.limits.degree_high {
-            return;
-        }
-        for peer in self.select_surplus(&work.mesh, cx) {
-            work.prune(&peer, LeaveReason::AboveDegreeHigh);
+        let (size, high) = (work.mesh.len(), cx.limits.degree_high);
+        if size > high || (size == high && cx.limits.extensions.prune_at_degree_high) {
+            for peer in self.select_surplus(&work.mesh, cx) {
+                work.prune(&peer, LeaveReason::AboveDegreeHigh);
+            }
         }
     }
 

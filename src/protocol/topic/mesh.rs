@@ -28,7 +28,9 @@ use crate::{
 
 impl<N: Network> TopicState<N> {
     /// Handles a GRAFT: a peer has added this node to its mesh (v1.0 "graft", v1.1 "prune backoff"). A refused GRAFT
-    /// sets a backoff and is answered by a PRUNE.
+    /// sets a backoff and is answered by a PRUNE. While the topic is not joined, a GRAFT is ignored (v1.1 "spam
+    /// protection measures"): the backoffs of the leave stay as they are, and UNSUBSCRIBE takes this node out of the
+    /// mesh of the peer.
     ///
     /// `below_topic_limit`: whether the peer may subscribe to one more topic, because a GRAFT implies SUBSCRIBE.
     pub(crate) fn graft(
@@ -41,6 +43,9 @@ impl<N: Network> TopicState<N> {
     ) -> GraftOutcome {
         if let Some(connection_id) = status.connection_id {
             self.drop_stale_connection(peer, connection_id, outbox);
+        }
+        if cx.limits.extensions.ignore_unknown_grafts && !self.is_joined() {
+            return GraftOutcome::UnsubscribedTopic;
         }
         match self.check_graft(peer, status, below_topic_limit, cx, outbox) {
             Ok(connection_id) => {
@@ -73,9 +78,21 @@ impl<N: Network> TopicState<N> {
         // v1.1 "outbound mesh quotas": a full mesh accepts outbound peers, because an attacker cannot make this
         // node dial it.
         let full = mesh.len() >= cx.limits.degree_high;
-        refuse_if(full && !connection_id.is_outbound(), GraftOutcome::MeshFull)?;
+        let accepted = || connection_id.is_outbound() || self.is_among_the_best(status.score, cx);
+        refuse_if(full && !accepted(), GraftOutcome::MeshFull)?;
         refuse_if(!below_topic_limit && !self.is_subscriber(connection_id), GraftOutcome::PeerFiltered)?;
         Ok(connection_id)
+    }
+
+    /// Whether a full mesh accepts an inbound peer with this score: it is one of the D_score best, which the next heartbeat
+    /// keeps. Up to D_score such peers are accepted before that.
+    fn is_among_the_best(&self, score: Option<f64>, cx: &Context<'_, N>) -> bool {
+        let Some(score) = score.filter(|score| *score > 0.0) else { return false };
+        let mesh = self.mesh.iter().flat_map(BTreeMap::keys);
+        let most = cx.limits.degree_high.saturating_add(cx.limits.degree_score);
+        cx.limits.extensions.full_mesh_accepts_best
+            && self.mesh_size() < most
+            && mesh.filter(|peer| cx.peer_view.score(peer) >= score).count() < cx.limits.degree_score
     }
 
     /// Checks the backoff. A GRAFT before its end counts as one misbehaviour (P7), and as two within the flood
@@ -131,9 +148,13 @@ impl<N: Network> TopicState<N> {
         if status.connection_id.is_some() && !in_mesh {
             self.backoffs.set(peer, cx.limits.prune_backoff, cx.now);
         }
-        let px = if refusal == GraftOutcome::MeshFull {
-            // As in the reference, a GRAFT that is refused only because the mesh is full counts as received.
-            outbox.stats.count_recv_grafts += 1;
+        let is_full = refusal == GraftOutcome::MeshFull;
+        // As in the reference, a GRAFT that is refused only because the mesh is full counts as received.
+        outbox.stats.count_recv_grafts += u64::from(is_full);
+        if cx.limits.extensions.one_prune_per_heartbeat && !self.answered_grafts.insert(status.connection_id) {
+            return;
+        }
+        let px = if is_full {
             let candidates = self.px_candidates(cx);
             self.select_px(&candidates, peer, cx)
         } else {

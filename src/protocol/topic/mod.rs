@@ -14,6 +14,7 @@
 //!
 //! The other files hold one collection each.
 
+mod answered_grafts;
 pub(in crate::protocol) mod delivery_counts;
 mod fanout;
 pub(in crate::protocol) mod gossip;
@@ -36,7 +37,7 @@ use std::collections::BTreeMap;
 use derive_where::derive_where;
 
 use self::{
-    delivery_counts::DeliveryCounts, history::History, idontwant::SentIDontWant, invalid_cache::InvalidCache,
+    answered_grafts::AnsweredGrafts, delivery_counts::DeliveryCounts, history::History, idontwant::SentIDontWant, invalid_cache::InvalidCache,
     pending_validation::PendingValidations, promises::Promises, seen::SeenIds, subscribers::Subscribers,
 };
 use super::{
@@ -86,6 +87,8 @@ pub(crate) struct TopicState<N: Network> {
     invalid_cache: InvalidCache<N>,
     /// The ids for which this topic has sent IDONTWANT in this heartbeat.
     sent_idontwant: SentIDontWant<N>,
+    /// The connections whose GRAFTs were answered by a PRUNE in this heartbeat.
+    answered_grafts: AnsweredGrafts,
     /// Peers pruned in the first phase of a heartbeat. Their PRUNEs are sent in the second phase.
     pruned: Vec<PrunedPeer<N>>,
     /// The former mesh of a topic that was left. Its PRUNEs are sent when the leave is confirmed.
@@ -117,6 +120,7 @@ impl<N: Network> TopicState<N> {
             promises: Promises::default(),
             invalid_cache: InvalidCache::new(limits, totals),
             sent_idontwant: SentIDontWant::default(),
+            answered_grafts: AnsweredGrafts::default(),
             pruned: Vec::new(),
             leave_prunes: Vec::new(),
         }

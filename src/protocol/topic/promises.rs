@@ -1,7 +1,9 @@
-//! IWANT promises (v1.1 "broken promises"): ids that a peer offered and was asked for. At most one promise a peer is
-//! tracked at a time, so a topic has no more promises than subscribers.
+//! IWANT promises (v1.1 "broken promises"): ids that a peer offered and was asked for. One id of each IWANT is tracked, chosen
+//! at random, as in go-libp2p: a peer cannot know for which id it is held to its offer, and one IWANT is at most one
+//! misbehaviour. The penalty (P7) grows with the square of the misbehaviours, so if each id counted, one lost answer of many
+//! messages would exclude an honest peer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
 use derive_where::derive_where;
 use foldhash::fast::RandomState;
@@ -11,15 +13,16 @@ use crate::{network::Network, protocol::outcome::counters::InputCounters, timest
 /// The tracked promises of one topic.
 #[derive_where(Debug, Default)]
 pub(super) struct Promises<N: Network> {
-    /// The promised message and the deadline of each peer.
-    by_peer: BTreeMap<N::Peer, (N::MessageId, Timestamp)>,
-    /// The peers that promised a message. Used only for lookups, so the hash map's order reaches no output.
-    by_message: HashMap<N::MessageId, Vec<N::Peer>, RandomState>,
+    /// The promises of each message: the peers with their deadlines. The hash map's order reaches no output.
+    by_message: HashMap<N::MessageId, Vec<(N::Peer, Timestamp)>, RandomState>,
+    /// The number of promises of each peer that has some.
+    by_peer: BTreeMap<N::Peer, usize>,
+    len: usize,
 }
 
 impl<N: Network> Promises<N> {
-    /// Tracks that `peer` delivers `id` by `deadline`. Returns false if a promise of the peer is tracked already, or if
-    /// `max` promises are.
+    /// Tracks that `peer` delivers `id` by `deadline`. Returns false if `max` promises are tracked. The second half of them is
+    /// for the first promise of each peer, so that some peers cannot use up all.
     pub(super) fn track(
         &mut self,
         peer: &N::Peer,
@@ -27,10 +30,12 @@ impl<N: Network> Promises<N> {
         deadline: Timestamp,
         max: usize,
     ) -> bool {
-        let tracked = self.by_peer.len() < max && !self.by_peer.contains_key(peer);
+        let max = if self.by_peer.contains_key(peer) { max / 2 } else { max };
+        let tracked = self.len < max;
         if tracked {
-            self.by_peer.insert(peer.clone(), (id.clone(), deadline));
-            self.by_message.entry(id.clone()).or_default().push(peer.clone());
+            self.by_message.entry(id.clone()).or_default().push((peer.clone(), deadline));
+            *self.by_peer.entry(peer.clone()).or_default() += 1;
+            self.len += 1;
         }
         tracked
     }
@@ -51,35 +56,37 @@ impl<N: Network> Promises<N> {
     }
 
     fn fulfil_all(&mut self, id: &N::MessageId, deadline: Timestamp, counters: &mut InputCounters) {
-        for peer in self.by_message.remove(id).unwrap_or_default() {
-            if let Some((_, due)) = self.by_peer.remove(&peer) {
-                counters.promise_fulfilled(deadline.saturating_since(due));
-            }
+        for (peer, due) in self.by_message.remove(id).unwrap_or_default() {
+            self.forget(peer);
+            counters.promise_fulfilled(deadline.saturating_since(due));
         }
     }
 
-    /// Removes the promises whose deadline has passed, and returns their peers, ascending.
+    /// Removes the promises whose deadline has passed, and returns their peers, ascending, once for each promise.
     pub(super) fn take_expired(&mut self, now: Timestamp) -> Vec<N::Peer> {
-        let overdue = self.by_peer.iter().filter(|(_, (_, deadline))| *deadline <= now);
-        let overdue: Vec<_> = overdue.map(|(peer, _)| peer.clone()).collect();
-        for peer in &overdue {
-            if let Some((id, _)) = self.by_peer.remove(peer) {
-                self.remove(peer, &id);
-            }
-        }
+        let mut overdue = Vec::new();
+        self.by_message.retain(|_, promises| {
+            let expired = promises.extract_if(.., |(_, deadline)| *deadline <= now);
+            overdue.extend(expired.map(|(peer, _)| peer));
+            !promises.is_empty()
+        });
+        overdue.sort_unstable();
+        overdue.iter().for_each(|peer| self.forget(peer.clone()));
         overdue
     }
 
-    fn remove(&mut self, peer: &N::Peer, id: &N::MessageId) {
-        if let Some(peers) = self.by_message.get_mut(id) {
-            peers.retain(|other| other != peer);
-            if peers.is_empty() {
-                self.by_message.remove(id);
+    /// One promise of `peer` is over.
+    fn forget(&mut self, peer: N::Peer) {
+        if let Entry::Occupied(mut count) = self.by_peer.entry(peer) {
+            self.len -= 1;
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
             }
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.by_peer.len()
+        self.len
     }
 }

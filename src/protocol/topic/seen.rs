@@ -1,12 +1,16 @@
-//! The ids of the messages that a topic has handled (v1.0 "seen cache"), to recognise duplicates. Bounded in ids and in bytes.
+//! The ids of the messages that a topic has handled (v1.0 "seen cache"), to recognise duplicates. Bounded in ids and in bytes,
+//! of which each peer that delivers messages has a fair share.
+
+use std::collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry};
 
 use derive_where::derive_where;
+use foldhash::fast::RandomState;
 
 use crate::{
     admission::totals::{Remembered, Share, Totals},
     limits::Limits,
     network::Network,
-    protocol::{exchange::Context, time_cache::TimeCache},
+    protocol::exchange::Context,
     timestamp::Timestamp,
 };
 
@@ -20,25 +24,48 @@ pub(super) struct Seen<N: Network> {
     other_senders: Vec<N::Peer>,
     /// The bytes that the topic's share counts for it.
     bytes: usize,
+    /// The number of times that it is in a queue. An id that is inserted again is known until its last insertion expires.
+    insertions: u32,
 }
+
+/// The insertions of one deliverer, oldest first, each with its epoch.
+type Queue<N> = VecDeque<(u64, <N as Network>::MessageId)>;
 
 /// The ids of the last `seen_history_length` heartbeats.
 #[derive_where(Debug)]
 pub(super) struct SeenIds<N: Network> {
-    ids: TimeCache<N::MessageId, Seen<N>>,
+    /// Used only for lookups, so the hash map's order reaches no output.
+    ids: HashMap<N::MessageId, Seen<N>, RandomState>,
+    /// An id is in the queue of the first peer that delivered it; those that this node published are in that of `None`. No
+    /// queue is empty.
+    queues: BTreeMap<Option<N::Peer>, Queue<N>>,
+    /// The number of ids in all queues.
+    insertions: usize,
+    /// The number of calls of `advance`, and the number of them for which an id is known.
+    epoch: u64,
+    length: u64,
     share: Share,
 }
 
 impl<N: Network> SeenIds<N> {
-    /// The approximate bytes of an entry, besides the heap memory of its id.
-    const ENTRY: usize = TimeCache::<N::MessageId, Seen<N>>::ENTRY;
+    /// The approximate bytes of an entry, besides the heap memory of its id: about as much again is unused capacity.
+    const ENTRY: usize = 2 * (size_of::<(u64, N::MessageId)>() + size_of::<(N::MessageId, Seen<N>)>());
+    /// The approximate bytes of a queue, besides those of its entries.
+    const QUEUE: usize = 2 * (size_of::<(Option<N::Peer>, Queue<N>)>() + size_of::<(u64, N::MessageId)>());
 
     pub(super) fn new(limits: &Limits<N::Topic>, totals: &Totals) -> Self {
-        Self { ids: TimeCache::new(limits.seen_history_length), share: totals.share(Remembered::Seen) }
+        Self {
+            ids: HashMap::default(),
+            queues: BTreeMap::new(),
+            insertions: 0,
+            epoch: 0,
+            length: limits.seen_history_length as u64,
+            share: totals.share(Remembered::Seen),
+        }
     }
 
     pub(super) fn contains(&self, id: &N::MessageId) -> bool {
-        self.ids.get(id).is_some()
+        self.ids.contains_key(id)
     }
 
     /// Whether `peer` delivered the message.
@@ -46,7 +73,8 @@ impl<N: Network> SeenIds<N> {
         self.ids.get(id).is_some_and(|seen| seen.has_sender(peer))
     }
 
-    /// Adds an id that was handled now and whose size is `id_bytes`. Removes the oldest ids if there is no room for it.
+    /// Adds an id that was handled now and whose size is `id_bytes`. If there is no room for it, it removes ids of a deliverer
+    /// that has many.
     pub(super) fn insert(
         &mut self,
         id: &N::MessageId,
@@ -56,42 +84,80 @@ impl<N: Network> SeenIds<N> {
         cx: &Context<'_, N>,
     ) {
         let bytes = Self::ENTRY + 2 * id_bytes + other_senders.capacity() * size_of::<N::Peer>();
-        let mut fits = self.share.try_add(bytes);
-        while !fits && self.evict_oldest() {
-            fits = self.share.try_add(bytes);
-        }
-        if !fits {
+        if !self.make_room(&first_sender, bytes, cx.limits.bounds.max_seen_per_topic) {
             self.share.count_evicted(1);
             return;
         }
-        let share = &mut self.share;
-        self.ids.insert(id.clone(), |known| match known {
-            Some(seen) => {
+        let insertion = (self.epoch, id.clone());
+        match self.queues.get_mut(&first_sender) {
+            Some(queue) => queue.push_back(insertion),
+            None => drop(self.queues.insert(first_sender.clone(), VecDeque::from([insertion]))),
+        }
+        self.insertions += 1;
+        match self.ids.entry(id.clone()) {
+            Entry::Vacant(entry) => {
+                let first_seen = cx.now;
+                entry.insert(Seen { first_seen, first_sender, other_senders, bytes, insertions: 1 });
+            }
+            Entry::Occupied(mut entry) => {
+                let (seen, share) = (entry.get_mut(), &mut self.share);
+                seen.insertions += 1;
                 share.remove(bytes);
                 for peer in first_sender.into_iter().chain(other_senders) {
                     if !seen.has_sender(&peer) {
                         SeenEntry { seen: &mut *seen, share: &mut *share }.add_sender(&peer);
                     }
                 }
-                None
             }
-            None => Some(Seen { first_seen: cx.now, first_sender, other_senders, bytes }),
-        });
-        while self.ids.insertions() > cx.limits.bounds.max_seen_per_topic {
-            self.evict_oldest();
         }
     }
 
+    /// Reserves the bytes of an entry, with those of its queue if there is none. Returns false if they are not to be had.
+    fn make_room(&mut self, deliverer: &Option<N::Peer>, bytes: usize, max: usize) -> bool {
+        loop {
+            let queue = if self.queues.contains_key(deliverer) { 0 } else { Self::QUEUE };
+            if self.insertions < max && self.share.try_add(bytes + queue) {
+                return true;
+            }
+            if !self.evict(deliverer) {
+                return false;
+            }
+        }
+    }
+
+    /// Removes the oldest ids of a deliverer with more than its fair share: those of `deliverer`, for which room is needed, or
+    /// else of the one with the most. So a peer that delivers very many messages makes no id of another peer unknown.
     /// Returns false if there was no id.
-    fn evict_oldest(&mut self) -> bool {
-        if self.ids.insertions() == 0 {
-            return false;
+    #[cold]
+    fn evict(&mut self, deliverer: &Option<N::Peer>) -> bool {
+        let deliverers = self.queues.len();
+        let own = self.queues.get(deliverer).map_or(0, VecDeque::len);
+        // A part of the average, so that the one with the most exceeds it by many ids, unless there are many deliverers.
+        let fair = self.insertions * 7 / 8 / deliverers.max(1);
+        if own > fair {
+            self.evict_from(&deliverer.clone(), 1);
+            return true;
         }
-        if let Some((_, seen)) = self.ids.pop_oldest() {
-            self.share.count_evicted(1);
-            self.share.remove(seen.bytes);
-        }
+        let Some((most, queue)) = self.queues.iter().max_by_key(|(_, queue)| queue.len()) else { return false };
+        // The search takes time for each deliverer, so it removes as many ids.
+        let count = (queue.len() - fair.min(queue.len())).clamp(1, deliverers);
+        self.evict_from(&most.clone(), count);
         true
+    }
+
+    fn evict_from(&mut self, deliverer: &Option<N::Peer>, count: usize) {
+        let Self { ids, queues, insertions, share, .. } = self;
+        let Some(queue) = queues.get_mut(deliverer) else { return };
+        let count = count.min(queue.len());
+        for (_, id) in queue.drain(..count) {
+            if remove_insertion(ids, share, &id) {
+                share.count_evicted(1);
+            }
+        }
+        *insertions -= count;
+        if !shrink::<N>(queue, share) {
+            queues.remove(deliverer);
+        }
     }
 
     /// The entry of a duplicate.
@@ -101,10 +167,22 @@ impl<N: Network> SeenIds<N> {
         Some(SeenEntry { seen, share: &mut self.share })
     }
 
-    /// Starts the next heartbeat and removes expired ids.
+    /// Starts the next heartbeat and removes expired ids. Takes time for each deliverer and each expired id.
     pub(super) fn advance(&mut self) {
-        let share = &mut self.share;
-        self.ids.advance(|_, seen| share.remove(seen.bytes));
+        self.epoch += 1;
+        let Self { ids, queues, insertions, epoch, length, share } = self;
+        queues.retain(|_, queue| {
+            let before = queue.len();
+            while let Some((_, id)) = queue.pop_front_if(|(inserted, _)| *epoch - *inserted >= *length) {
+                remove_insertion(ids, share, &id);
+            }
+            *insertions -= before - queue.len();
+            before == queue.len() || shrink::<N>(queue, share)
+        });
+        if queues.is_empty() {
+            // The ids of an idle topic use no heap memory.
+            *ids = HashMap::default();
+        }
     }
 
     /// All ids, in arbitrary order.
@@ -123,6 +201,31 @@ impl<N: Network> SeenIds<N> {
     pub(super) fn bytes(&self) -> usize {
         self.share.bytes()
     }
+}
+
+/// Removes an id that left a queue. Returns false if it is in a queue once more.
+fn remove_insertion<N: Network>(
+    ids: &mut HashMap<N::MessageId, Seen<N>, RandomState>,
+    share: &mut Share,
+    id: &N::MessageId,
+) -> bool {
+    let Some(seen) = ids.get_mut(id) else { return false };
+    seen.insertions -= 1;
+    let is_last = seen.insertions == 0;
+    if is_last && let Some(seen) = ids.remove(id) {
+        share.remove(seen.bytes);
+    }
+    is_last
+}
+
+/// Gives back the memory of a queue from which ids were removed. Returns false if it is empty: the caller removes it.
+fn shrink<N: Network>(queue: &mut Queue<N>, share: &mut Share) -> bool {
+    if queue.is_empty() {
+        share.remove(SeenIds::<N>::QUEUE);
+    } else if queue.capacity() > 2 * queue.len() + 8 {
+        queue.shrink_to_fit();
+    }
+    !queue.is_empty()
 }
 
 /// A seen id, to which senders may be added.

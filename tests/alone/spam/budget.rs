@@ -29,6 +29,8 @@ const ELSEWHERE: [&str; 8] = [
 /// Sets small bounds on the number of items, each a different number. Bytes are not bounded.
 fn small(limits: &mut LimitsConfig<u64>) {
     limits.max_topics_per_peer = 5;
+    // Refused GRAFTs of unknown topics are remembered.
+    limits.extensions.ignore_unknown_grafts = false;
     (limits.degree_low, limits.degree_optimal, limits.degree_high) = (3, 4, 5);
     (limits.degree_score, limits.degree_out) = (1, 1);
     limits.bounds.max_idle_topics = 7;

@@ -49,7 +49,10 @@ fn subscriptions_of_a_peer_are_bounded() {
 
 #[test]
 fn grafts_on_a_million_topics_leave_a_bounded_number_of_idle_topics() {
-    let mut bare = BareNode::new(|limits| limits.bounds.max_idle_topics = 1000);
+    let mut bare = BareNode::new(|limits| {
+        limits.bounds.max_idle_topics = 1000;
+        limits.extensions.ignore_unknown_grafts = false;
+    });
     bare.connect(1);
     bare.join(CALM);
     for topic in 0..MILLION {
@@ -67,7 +70,10 @@ fn grafts_on_a_million_topics_leave_a_bounded_number_of_idle_topics() {
 #[test]
 fn topics_of_disconnected_peers_are_bounded() {
     const TOPICS: u64 = 500;
-    let mut bare = BareNode::new(|limits| limits.bounds.max_idle_topics = 100);
+    let mut bare = BareNode::new(|limits| {
+        limits.bounds.max_idle_topics = 100;
+        limits.extensions.ignore_unknown_grafts = false;
+    });
     for peer in 0..10 {
         bare.connect(peer);
         for topic in 0..TOPICS {
@@ -86,7 +92,10 @@ fn topics_of_disconnected_peers_are_bounded() {
 fn topics_of_disconnected_peers_are_bounded_in_the_engine() {
     const TOPICS: u64 = 500;
     with_attacker(
-        |limits| limits.bounds.max_idle_topics = 100,
+        |limits| {
+            limits.bounds.max_idle_topics = 100;
+            limits.extensions.ignore_unknown_grafts = false;
+        },
         async |scenario| {
             for peer in 1000..1010 {
                 scenario.send(actix_gossipsub::P2pInput::connected(peer));

@@ -9,8 +9,8 @@ use std::{
 };
 
 use actix_gossipsub::{
-    ConnectionInfo, LimitsConfig,
-    protocol::{Node, NodeOptions, Timestamp},
+    ConnectionInfo, FullMessage, LimitsConfig,
+    protocol::{Node, NodeOptions, ReceiveOutcome, Timestamp, ValidationMode},
 };
 use testkit::counted::{Counted, CountedNetwork};
 
@@ -55,6 +55,15 @@ impl CountedNode {
                 self.node.subscribe(&peer, &topic, self.now);
             }
         }
+    }
+
+    pub fn message(&self, topic: u64, message_id: u64) -> FullMessage<CountedNetwork> {
+        FullMessage { topic: self.topic(topic), message_id, message: () }
+    }
+
+    pub fn receive(&mut self, sender: &Counted, topic: u64, id: u64) -> ReceiveOutcome<CountedNetwork> {
+        let message = Arc::new(self.message(topic, id));
+        self.node.receive_message(sender, message, ValidationMode::Sequential, self.now)
     }
 
     /// Runs a heartbeat. Returns how often it used the name of a topic.

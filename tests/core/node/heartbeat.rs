@@ -30,6 +30,27 @@ fn a_large_mesh_is_pruned_to_d() {
     assert!(pruned.is_disjoint(&fixture.mesh()));
 }
 
+/// D6. A mesh of D_hi refuses the GRAFTs of inbound peers, so it must not stay as it is.
+#[test]
+fn a_mesh_of_exactly_degree_high_is_pruned() {
+    let full_mesh = |prune_at_degree_high| {
+        let limits = |limits: &mut actix_gossipsub::limits::LimitsConfig<u32>| {
+            limits.extensions.prune_at_degree_high = prune_at_degree_high;
+        };
+        let mut fixture = Setup::new().limits(limits).connected(0..10).outbound(10..12).subscribed().start();
+        fixture.join();
+        fixture.graft_all(0..12);
+        assert_eq!(fixture.mesh().len(), fixture.limits.degree_high);
+        // Those with the best scores are inbound.
+        (0..4).for_each(|peer| fixture.set_application_score(peer, 1.0));
+        let pruned = fixture.heartbeat().to_prune;
+        assert_eq!(fixture.mesh().len() + pruned.len(), fixture.limits.degree_high);
+        fixture.mesh()
+    };
+    assert_eq!(full_mesh(true), BTreeSet::from([0, 1, 2, 3, 10, 11]), "D_score and D_out peers are kept");
+    assert_eq!(full_mesh(false).len(), 12, "the reference prunes a larger mesh only");
+}
+
 #[test]
 fn no_peer_is_grafted_before_its_backoff_and_slack_are_over() {
     let limits = |limits: &mut actix_gossipsub::limits::LimitsConfig<u32>| limits.backoff_cleanup_ticks = 1;
@@ -76,9 +97,9 @@ fn outbound_peers_are_not_pruned_below_their_quota() {
 
 #[test]
 fn outbound_peers_are_grafted_up_to_their_quota() {
-    let mut fixture = Setup::new().connected(0..12).subscribed().joined().start();
-    fixture.graft_all(0..12);
-    assert_eq!(fixture.mesh().len(), 12);
+    let mut fixture = Setup::new().connected(0..11).subscribed().joined().start();
+    fixture.graft_all(0..11);
+    assert_eq!(fixture.mesh().len(), 11);
     for peer in [12, 13] {
         fixture.connect(peer, ConnectionInfo::outbound());
         fixture.subscribe(peer);
@@ -86,7 +107,7 @@ fn outbound_peers_are_grafted_up_to_their_quota() {
     let outcome = fixture.heartbeat();
     assert!(outcome.to_prune.is_empty());
     assert_eq!(outcome.to_graft.into_keys().collect::<Vec<_>>(), [12, 13]);
-    assert_eq!(fixture.mesh().len(), 14);
+    assert_eq!(fixture.mesh().len(), 13);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod counted;
 mod delivery;
+mod eclipse;
 mod gossip;
 mod graylist;
 mod heartbeat;
@@ -11,7 +12,9 @@ mod mesh;
 mod missed;
 mod passive;
 mod score;
+mod seen;
 mod setup;
+mod simulation;
 mod subscriptions;
 mod totals;
 mod work;

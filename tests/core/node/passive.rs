@@ -49,7 +49,10 @@ fn a_heartbeat_visits_joined_topics_only() {
 
 #[test]
 fn the_backoff_of_a_refused_graft_is_remembered_until_it_ends() {
-    let mut counted = CountedNode::new(CountedNetwork::default(), |limits| limits.bounds.max_idle_topics = 5);
+    let mut counted = CountedNode::new(CountedNetwork::default(), |limits| {
+        limits.bounds.max_idle_topics = 5;
+        limits.extensions.ignore_unknown_grafts = false;
+    });
     counted.subscribe_all(2, 20);
     let grafting = counted.peer(0);
     for topic in 0..20 {
@@ -79,6 +82,29 @@ fn the_backoff_of_a_refused_graft_is_remembered_until_it_ends() {
     }
     assert_eq!(counted.node.footprint().topics, 0);
     assert_eq!(counted.heartbeat(), 0);
+}
+
+/// B12. A GRAFT of a topic that was never joined is no reason to send or to remember anything.
+#[test]
+fn a_graft_of_an_unknown_topic_is_ignored() {
+    let mut counted = CountedNode::new(CountedNetwork::default(), |_| {});
+    counted.subscribe_all(2, 20);
+    let (grafting, unconnected) = (counted.peer(0), counted.peer(99));
+    counted.node.drain();
+    let before = counted.node.footprint();
+    for topic in 0..20 {
+        let topic = counted.topic(topic);
+        for peer in [&grafting, &unconnected] {
+            let outcome = counted.node.graft(peer, &topic, counted.now);
+            assert_eq!(outcome, GraftOutcome::UnsubscribedTopic);
+        }
+    }
+    assert!(counted.node.drain().p2p.is_empty(), "a GRAFT is answered");
+    assert_eq!(counted.node.footprint(), before);
+    // So a peer that grafted too early is grafted when the topic is joined.
+    let joined = counted.topic(0);
+    let JoinOutcome::Joined { to_graft } = counted.node.join(&joined, counted.now) else { panic!("joined") };
+    assert_eq!(to_graft, [grafting, counted.peer(1)]);
 }
 
 /// The subscribers of a topic are known again when it is joined, after it was passive for a while.

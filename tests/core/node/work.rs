@@ -2,7 +2,11 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use actix_gossipsub::{P2pMessage, P2pOutput, limits::Extensions, protocol::IHaveOutcome};
+use actix_gossipsub::{
+    P2pMessage, P2pOutput,
+    limits::Extensions,
+    protocol::{IHaveOutcome, Timestamp},
+};
 use testkit::counted::CountedNetwork;
 
 use super::counted::CountedNode;
@@ -63,4 +67,99 @@ fn the_ids_of_an_ihave_are_judged_until_the_quota_is_used_up() {
     // The reference judges all ids, and finds the last one invalid.
     let (ids, judged) = requested(Extensions::none(), 9999);
     assert_eq!((ids, judged), (None, 10_000));
+}
+
+/// D18. A disconnection concerns the topics that this node has, not all those that the peer is subscribed to.
+#[test]
+fn a_disconnection_takes_time_for_our_topics_only() {
+    let disconnection = |subscriptions, joined: u64| {
+        let mut counted = CountedNode::new(CountedNetwork::default(), |_| {});
+        counted.subscribe_all(2, subscriptions);
+        for topic in 0..joined {
+            let topic = counted.topic(topic);
+            counted.node.join(&topic, counted.now);
+        }
+        counted.node.drain();
+        let (peer, before) = (counted.peer(0), counted.topic_uses.load(Relaxed));
+        counted.node.remove_peer(&peer, counted.now);
+        let uses = counted.topic_uses.load(Relaxed) - before;
+        let view = counted.node.view(counted.now);
+        assert!(view.mesh.values().all(|mesh| !mesh.contains(&peer)), "the peer is in no mesh");
+        assert_eq!(counted.node.footprint().subscribers as u64, joined, "the other peer");
+        uses
+    };
+    assert_eq!(disconnection(1000, 0), 0);
+    let (few, many) = (disconnection(10, 2), disconnection(1000, 2));
+    // A search among a thousand names compares some more of them.
+    assert!(many < few + 2 * 20, "{few} uses of names with 10 subscriptions, {many} with 1000");
+}
+
+/// A topic that has messages only, because it was left, forgets the connections too.
+#[test]
+fn a_disconnection_reaches_topics_that_were_left() {
+    let mut counted = CountedNode::new(CountedNetwork::default(), |_| {});
+    counted.subscribe_all(2, 1);
+    let (topic, peer) = (counted.topic(0), counted.peer(0));
+    counted.node.join(&topic, counted.now);
+    counted.node.publish(counted.message(0, 1), counted.now);
+    counted.node.leave(&topic, counted.now);
+    assert_eq!(counted.node.footprint().subscribers, 2);
+    counted.node.remove_peer(&peer, counted.now);
+    assert_eq!(counted.node.footprint().subscribers, 1);
+}
+
+/// D18. A peer that offers messages and does not send them is ignored soon after the time in which it must send them, not after
+/// one promise at a time.
+#[test]
+fn a_peer_that_breaks_promises_is_ignored_at_the_next_heartbeat() {
+    let mut counted = CountedNode::new(CountedNetwork::default(), |_| {});
+    let (peer, topic) = (counted.connect(0), counted.topic(0));
+    counted.node.join(&topic, counted.now);
+    // As many IHAVEs as are accepted within a heartbeat.
+    let offer = |counted: &mut CountedNode, id: u64| {
+        let outcomes = (0..10).map(|n| counted.node.ihave(&peer, &topic, vec![id + n], counted.now));
+        outcomes.filter(|outcome| matches!(outcome, IHaveOutcome::Requested { .. })).count()
+    };
+    let mut heartbeats = 0;
+    while offer(&mut counted, 1000 * (heartbeats + 1)) > 0 {
+        assert!(counted.now < Timestamp::ZERO.after(std::time::Duration::from_secs(60)));
+        counted.heartbeat();
+        heartbeats += 1;
+    }
+    assert_eq!(heartbeats, 3, "the first ones are due after iwant_followup_time");
+    assert!(counted.node.view(counted.now).scores[&peer].behaviour_penalty >= 10.0);
+}
+
+/// The promises of some peers do not use up the limit of a topic.
+#[test]
+fn a_first_promise_is_tracked_while_others_have_many() {
+    let mut counted = CountedNode::new(CountedNetwork::default(), |limits| {
+        limits.bounds.max_promises_per_topic = 20;
+    });
+    let topic = counted.topic(0);
+    counted.node.join(&topic, counted.now);
+    let (one, other) = (counted.connect(0), counted.connect(1));
+    let promises = |counted: &mut CountedNode, peer: &_, ids: std::ops::Range<u64>| {
+        for id in ids {
+            counted.node.ihave(peer, &topic, vec![id], counted.now);
+            if id % 10 == 9 {
+                counted.node.heartbeat(counted.now);
+            }
+        }
+        counted.node.footprint().promises
+    };
+    assert_eq!(promises(&mut counted, &one, 0..50), 10, "half of the limit");
+    assert_eq!(promises(&mut counted, &other, 50..51), 11);
+    // A message fulfils all its promises, of any peer.
+    counted.receive(&one, 0, 50);
+    counted.receive(&other, 0, 3);
+    assert_eq!(counted.node.footprint().promises, 9);
+    for _ in 0..4 {
+        counted.heartbeat();
+    }
+    assert_eq!(counted.node.footprint().promises, 0);
+    let scores = counted.node.view(counted.now).scores;
+    assert_eq!(scores[&other].behaviour_penalty, 0.0);
+    let broken = scores[&one].behaviour_penalty;
+    assert!((8.9..=9.0).contains(&broken), "{broken}");
 }

@@ -10,7 +10,8 @@ use actix_gossipsub::P2pInput;
 #[test]
 fn fields_are_those_of_octez() {
     run(async {
-        let workers = network(3, &["a", "b"], &limits(|_| {})).await;
+        let limits = limits(|config| config.extensions.ignore_unknown_grafts = false);
+        let workers = network(3, &["a", "b"], &limits).await;
         for worker in &workers {
             worker.tick().await;
         }

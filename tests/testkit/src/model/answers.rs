@@ -20,9 +20,50 @@ use super::{
     op::{Id, Op},
 };
 
-pub fn check<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
+/// The answers to GRAFTs since the last heartbeat.
+#[derive(Debug, Default)]
+pub struct GraftAnswers {
+    /// The peers and topics of the PRUNEs, by whether the topic was joined.
+    answered: BTreeSet<(u32, u8, bool)>,
+}
+
+impl GraftAnswers {
+    pub fn check<I: Ids>(&mut self, limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
+        match (&step.outcome, step.op) {
+            (Outcome::Graft(outcome), Op::Graft { peer, topic }) => {
+                let is_answered = !receivers(step, is_prune).is_empty();
+                let is_joined = step.before.mesh.contains_key(topic);
+                let once = limits.extensions.one_prune_per_heartbeat;
+                let was_answered = |is_joined| self.answered.contains(&(*peer, *topic, is_joined));
+                let again = is_answered && was_answered(true);
+                prop_assert!(!again || !once || !is_joined, "two PRUNEs to {peer} on {topic}");
+                let is_connected = step.before.connections.contains_key(peer);
+                let may_be_missing = once && (was_answered(true) || was_answered(false) || !is_connected);
+                let expected = is_refused(limits, *outcome) && !may_be_missing;
+                if is_answered {
+                    self.answered.insert((*peer, *topic, is_joined));
+                }
+                prop_assert!(is_answered || !expected, "no answer to {:?}", outcome);
+                prop_assert!(!is_answered || is_refused(limits, *outcome), "answer to {:?}", outcome);
+                graft(limits, *outcome, *peer, *topic, step)?;
+            }
+            (_, Op::Heartbeat) => self.answered.clear(),
+            (_, Op::Disconnect { peer }) => self.answered.retain(|(answered, ..)| answered != peer),
+            _ => {}
+        }
+        check(limits, step)
+    }
+}
+
+/// Whether a GRAFT with this outcome is answered by a PRUNE.
+fn is_refused(limits: &Limits<u8>, outcome: GraftOutcome) -> bool {
+    use GraftOutcome::{AlreadyInMesh, Grafted, Graylisted, UnexpectedPeer, UnsubscribedTopic};
+    let is_ignored = outcome == UnsubscribedTopic && limits.extensions.ignore_unknown_grafts;
+    !is_ignored && !matches!(outcome, Grafted | AlreadyInMesh | UnexpectedPeer | Graylisted)
+}
+
+fn check<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
     match (&step.outcome, step.op) {
-        (Outcome::Graft(outcome), Op::Graft { peer, topic }) => graft(limits, *outcome, *peer, *topic, step),
         (Outcome::Receive(ReceiveOutcome::Route { to }), _) => route(to, step),
         (Outcome::Publish(PublishOutcome::Published { to }), _) => route(to, step),
         (Outcome::Join(JoinOutcome::Joined { to_graft }), Op::Join { topic }) => {
@@ -71,14 +112,22 @@ fn graft<I: Ids>(
     topic: u8,
     step: &Step<'_, I>,
 ) -> Checked {
-    use GraftOutcome::{AlreadyInMesh, BackedOff, Grafted, Graylisted, MeshFull, UnexpectedPeer};
+    use GraftOutcome::{AlreadyInMesh, BackedOff, Grafted, Graylisted, MeshFull};
     let size = |mesh: Option<&BTreeSet<u32>>| mesh.map_or(0, BTreeSet::len);
     let full = size(step.before.mesh.get(&topic)) >= limits.degree_high;
     let outbound = step.before.connections.get(&peer).is_some_and(|connection| connection.outbound);
     let until = step.before.backoff.get(&topic).and_then(|backoffs| backoffs.get(&peer));
     let backed_off = until.is_some_and(|until| *until > step.before.time);
     if outcome == Grafted {
-        prop_assert!(!full || outbound, "grafted into a full mesh");
+        let best = limits.extensions.full_mesh_accepts_best && {
+            let score = |peer: &u32| step.before.scores[peer].score;
+            let mesh = &step.before.mesh[&topic];
+            let better = mesh.iter().filter(|member| score(member) >= score(&peer)).count();
+            score(&peer) > 0.0
+                && better < limits.degree_score
+                && mesh.len() < limits.degree_high + limits.degree_score
+        };
+        prop_assert!(!full || outbound || best, "grafted into a full mesh");
         prop_assert!(!backed_off, "grafted during backoff");
         prop_assert!(step.before.scores[&peer].score >= 0.0, "grafted with a negative score");
     }
@@ -88,8 +137,6 @@ fn graft<I: Ids>(
     let member = step.after.mesh.get(&topic).is_some_and(|mesh| mesh.contains(&peer));
     let may_be_member = matches!(outcome, Grafted | AlreadyInMesh | GraftOutcome::PeerFiltered | Graylisted);
     prop_assert!(may_be_member || !member, "the peer is in the mesh after {outcome:?}");
-    let no_prune = matches!(outcome, Grafted | AlreadyInMesh | UnexpectedPeer | Graylisted);
-    prop_assert_eq!(no_prune, receivers(step, is_prune).is_empty(), "answer to {:?}", outcome);
     prop_assert!(outcome != MeshFull || full && !outbound);
     Ok(())
 }

@@ -262,17 +262,21 @@ fn extensions() -> impl Strategy<Value = Extensions> {
     let idontwant = (0usize..3, prop_oneof![0usize..6, Just(AMPLE)], 0usize..4);
     let threshold = || proptest::option::of(-20.0..=0.0);
     let low_scores = (threshold(), threshold(), prop_oneof![Just(Duration::ZERO), Just(SECOND)]);
-    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 3]>(), idontwant, low_scores).prop_map(
+    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 7]>(), idontwant, low_scores).prop_map(
         |(
             late_prune,
             followup,
             memory,
-            [once, keep, stops],
+            [once, keep, stops, ignore, one, at_high, best],
             (size, ids, ticks),
             (graylist, disconnect, ban),
         )| {
             Extensions::default().with(|e| {
                 e.late_prune_sets_backoff = late_prune;
+                e.ignore_unknown_grafts = ignore;
+                e.one_prune_per_heartbeat = one;
+                e.prune_at_degree_high = at_high;
+                e.full_mesh_accepts_best = best;
                 e.iwant_followup_time = followup;
                 e.ihave_stops_at_quota = stops;
                 e.invalid_memory_ticks = memory;

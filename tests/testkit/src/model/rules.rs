@@ -4,7 +4,8 @@ use actix_gossipsub::protocol::Footprint;
 use proptest::prelude::*;
 
 use super::{
-    Checked, answers,
+    Checked,
+    answers::GraftAnswers,
     driver::{Driver, Step},
     graylist, heartbeat,
     idontwant::IDontWantCheck,
@@ -20,6 +21,7 @@ use super::{
 pub fn assert_invariants<I: Ids>(driver: &mut Driver<I>, ops: &[Op]) -> Checked {
     let (mut outputs, mut statistics) = (OutputCheck::default(), Statistics::default());
     let mut penalties = Penalties::default();
+    let mut answers = GraftAnswers::default();
     let mut idontwant = IDontWantCheck::default();
     let (mut before, mut footprint_before) = (driver.view(), driver.node.footprint());
     for (index, op) in ops.iter().enumerate() {
@@ -30,7 +32,7 @@ pub fn assert_invariants<I: Ids>(driver: &mut Driver<I>, ops: &[Op]) -> Checked 
         statistics.count(&step);
         let checked = state::check(driver, &after)
             .and_then(|()| outputs.check(&driver.limits, &step))
-            .and_then(|()| answers::check(&driver.limits, &step))
+            .and_then(|()| answers.check(&driver.limits, &step))
             .and_then(|()| graylist::check(&driver.limits, &step))
             .and_then(|()| idontwant.check(&driver.limits, &step))
             .and_then(|()| heartbeat::check(&driver.limits, &step))
