@@ -34,6 +34,10 @@ pub(crate) struct Gauges {
     rpc_received_bytes: Counter,
     rpc_sent_bytes: Counter,
     malformed: EnumMap<Malformed, Counter>,
+    ignored_entries: Counter,
+    lost_frames: Counter,
+    reopened_streams: Counter,
+    verified_signatures: Counter,
 }
 
 /// The current length of each queue.
@@ -59,6 +63,10 @@ impl Gauges {
             rpc_received_bytes: registry.counter(&RPC_RECEIVED_BYTES, &[]),
             rpc_sent_bytes: registry.counter(&RPC_SENT_BYTES, &[]),
             malformed: registry.counters(&RPC_MALFORMED, &[]),
+            ignored_entries: registry.counter(&RPC_ENTRIES_IGNORED, &[]),
+            lost_frames: registry.counter(&RPC_FRAMES_LOST, &[]),
+            reopened_streams: registry.counter(&STREAMS_REOPENED, &[]),
+            verified_signatures: registry.counter(&SIGNATURES_VERIFIED, &[]),
         }
     }
 
@@ -95,11 +103,14 @@ impl Gauges {
 
     /// Sets the counters of the transport to its totals since it started.
     pub(crate) fn set_transport_stats(&self, stats: TransportStats) {
-        let TransportStats { received_bytes, sent_bytes, bad_frames, bad_rpcs, hook_panics: _ } = stats;
-        self.rpc_received_bytes.absolute(received_bytes);
-        self.rpc_sent_bytes.absolute(sent_bytes);
-        self.malformed[Malformed::Frame].absolute(bad_frames);
-        self.malformed[Malformed::Rpc].absolute(bad_rpcs);
+        self.rpc_received_bytes.absolute(stats.received_bytes);
+        self.rpc_sent_bytes.absolute(stats.sent_bytes);
+        self.malformed[Malformed::Frame].absolute(stats.bad_frames);
+        self.malformed[Malformed::Rpc].absolute(stats.bad_rpcs);
+        self.ignored_entries.absolute(stats.ignored_entries);
+        self.lost_frames.absolute(stats.lost_frames);
+        self.reopened_streams.absolute(stats.reopened_streams);
+        self.verified_signatures.absolute(stats.verified_signatures);
     }
 }
 
