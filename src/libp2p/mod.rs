@@ -22,8 +22,8 @@
 //! | `swarm` | [`Behaviour`]: connected peers, dials, kicked peers; [`swarm`], the ready-made swarm |
 //! | `connection` | [`Handler`]: the two streams of one connection, its send queue, its read budget |
 //! | `network` | [`Libp2pNetwork`]: message ids, validation, signature policy; creates our messages |
-//! | `state` | the address book, the signature cache and the traffic counters, which all connections share |
-//! | `signature` | [`SignaturePolicy`], and the cache of signatures that were checked |
+//! | `state` | the address book, the verified messages and the traffic counters, which all connections share |
+//! | `signature` | [`SignaturePolicy`], and the messages that were verified lately |
 //! | `codec` | frames and RPCs: [`FrameDecoder`], [`WireLimits`], `rpc.proto` |
 //! | `message`, `ids`, `bounded_map` | [`Message`], [`SignatureError`], [`TopicName`], [`MessageId`]; a map that evicts its oldest entry |
 //!
@@ -34,7 +34,8 @@
 //! connection with a stream closes. A peer with several connections is read on all of them and written on the oldest,
 //! so that what we send keeps its order; what a lost connection had not written moves to the next one.
 //!
-//! A stream that breaks is replaced; at most four are opened on one connection. The version of the protocol is
+//! A stream that breaks is replaced; at most four are opened on one connection. When a peer replaces its stream, the frames
+//! that it wrote to the one before are read first. The version of the protocol is
 //! negotiated on each stream: IDONTWANT (v1.2) is sent only over `/meshsub/1.2.0` or later, and accepted from any peer.
 //! A full message that is queued for the peer that sends the IDONTWANT is taken out of the queue, unless the peer
 //! requested it by IWANT. `Ping` is not sent, since libp2p has a protocol of its own for it, and the extensions of v1.3
@@ -42,11 +43,15 @@
 //!
 //! # A message in
 //!
-//! The connection's own task cuts the stream into frames, decodes each frame as one RPC and checks every signature. A
+//! The connection's own task cuts the stream into frames, decodes each frame as one RPC and checks every signature. The
+//! tasks of all connections share the threads of the swarm ([`TransportConfig::connection_threads`]), and each yields its
+//! thread after a bounded amount of work: 64 KiB that were read, 16 KiB of control, 500 messages, 100 subscriptions, 8
+//! signatures, or one message that breaks the policy. An RPC that is more work is handled in parts. The copies of a message
+//! that other peers deliver are compared with it and not verified again. A
 //! message that breaks the [`SignaturePolicy`] still goes to the engine, which
 //! penalises its sender; it gets an id of its own instead of the one that it claims, so that it can't be mistaken for
-//! the valid message with that id. [`Event::Inputs`] carries the messages of one RPC to the driver, which passes them
-//! to the engine one by one.
+//! the valid message with that id. [`Event::Inputs`] carries the messages of one RPC, or of a part of it, to the driver,
+//! which passes them to the engine one by one.
 //!
 //! # A message out
 //!
@@ -78,7 +83,7 @@
 //! | connections | | `max_connections`, `max_connections_per_peer`, `max_pending_incoming` |
 //! | items to be written | `max_items`, `max_bytes`; `stall_factor` times that for control alone | |
 //! | bytes being written | 16 KiB and a frame of `max_frame_out` | |
-//! | the frame being read | `max_frame_in` and 8 KiB | |
+//! | the frame being read | `max_frame_in` and 8 KiB, and 8 bytes for each of its entries; twice while the peer replaces its stream | |
 //! | inputs that the engine has no room for | 128 KiB of frames and one more frame; decoded, up to about twenty times as many bytes | |
 //! | waits for room in the engine | | one for each peer |
 //! | yamux | 256 KiB for each of the few hundred streams that it accepts, and 16 MiB | |
@@ -88,18 +93,19 @@
 //! | unreported drops | | in a [`NodeDriver`], with the queued events; one entry for each peer and reason |
 //! | queued commands | | 64 |
 //! | addresses | | for 4,096 peers each: one dialled address, 8 listen addresses, a signed record of 2 KiB |
-//! | signature cache | | 16,384 digests |
+//! | verified messages | | 16,384 times 500 bytes, without the payloads |
 //! | encoded messages | | the last one, and those in the queues |
 //!
 //! # What an attacker meets
 //!
 //! | attack | answer |
 //! |---|---|
-//! | long frames, many entries, long names | [`WireLimits`] are checked before anything is stored; a frame beyond them costs the stream, and [`BehaviourConfig::max_bad_streams`] such streams the connection |
+//! | long frames, long names | [`WireLimits`] are checked before anything is stored; a frame beyond them costs the stream, and [`BehaviourConfig::max_bad_streams`] such streams the connection |
+//! | many entries, empty RPCs | what is beyond the [`WireLimits`] is ignored and counted; a connection yields its thread after a bounded amount of work |
 //! | floods of valid messages | the engine refuses the peer's inputs beyond its share, and the peer is not read |
 //! | a peer that reads a byte now and then | bytes written in `write_timeout` must reach [`BehaviourConfig::min_written`] |
 //! | a peer that never reads control | disconnected at `stall_factor` times the queue's limits |
-//! | forged or replayed signatures | verified under the policy; the sender is penalised by the engine (P4); a repeated forgery costs one digest |
+//! | forged or replayed signatures | verified under the policy; the sender is penalised by the engine (P4); a forged message ends the turn of its connection, and evicts no verified one |
 //! | messages in the name of another message's id | they get an id of their own |
 //! | peer exchange with wrong addresses | only a record signed by the recommended peer is used, verified when it is dialled |
 //! | peer exchange with thousands of peers | `max_dials`, and a bounded map of its own in the address book |
@@ -161,9 +167,9 @@ pub use ::libp2p::{Multiaddr, PeerId, identity::Keypair};
 
 pub use codec::{
     encode::EncodeError,
+    entry::RpcError,
     frame::{FrameDecoder, FrameError},
     limits::WireLimits,
-    rpc::RpcError,
 };
 pub use connection::{
     capabilities::Protocols,

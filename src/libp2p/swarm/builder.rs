@@ -1,20 +1,28 @@
 //! A ready-made swarm: TCP (and QUIC with the feature `quic`), noise, yamux, identify, ping, connection limits and
 //! gossipsub. An application with a swarm of its own composes [`Behaviour`] into that instead.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, io, thread::available_parallelism, time::Duration};
 
 use ::libp2p::{
-    Swarm, SwarmBuilder,
+    PeerId, Swarm, Transport,
     connection_limits::{self, ConnectionLimits},
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{Boxed, timeout::TransportTimeout},
+        upgrade::Version,
+    },
     identify,
     identity::Keypair,
     noise, ping,
-    swarm::NetworkBehaviour,
+    swarm::{self, NetworkBehaviour},
     tcp, yamux,
 };
 
-use super::{behaviour::Behaviour, config::BehaviourConfig, event::Event};
+use super::{behaviour::Behaviour, config::BehaviourConfig, event::Event, threads::ConnectionThreads};
 use crate::libp2p::network::Libp2pNetwork;
+
+/// How long a new connection may take until it is encrypted and multiplexed.
+const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The settings of the ready-made swarm.
 #[derive(Clone, Debug)]
@@ -32,6 +40,10 @@ pub struct TransportConfig {
     pub max_connections_per_peer: u32,
     /// Most inbound connections that are not negotiated yet; by default 256.
     pub max_pending_incoming: u32,
+    /// The threads of the connections, which negotiate, decrypt, decode and verify signatures. By default as many as there
+    /// are cores, and at least 2, so that one busy connection does not stop the others. With 0, connections run on the
+    /// tokio runtime in which the swarm is created.
+    pub connection_threads: usize,
 }
 
 impl TransportConfig {
@@ -51,6 +63,7 @@ impl Default for TransportConfig {
             max_connections: 1_024,
             max_connections_per_peer: 4,
             max_pending_incoming: 256,
+            connection_threads: available_parallelism().map_or(2, |cores| cores.get().max(2)),
         }
     }
 }
@@ -112,15 +125,19 @@ pub enum TransportError {
     /// The noise handshake can't use the key.
     #[error("the key can't be used with noise: {0}")]
     Noise(#[from] noise::Error),
+    /// The threads of the connections can't be started.
+    #[error("the threads of the connections can't be started: {0}")]
+    Threads(io::Error),
 }
 
 /// Creates the ready-made swarm.
 ///
 /// `key` is the identity of the node. The key that signs messages is part of the network's signature policy and is
-/// usually the same one. Each connection runs as a task of its own on the current tokio runtime.
+/// usually the same one. Each connection runs as a task of its own on the
+/// [`connection_threads`](TransportConfig::connection_threads), which end when the swarm is dropped.
 ///
 /// # Errors
-/// The key can't be used with noise.
+/// The key can't be used with noise, or the threads can't be started.
 ///
 /// # Panics
 /// Outside a tokio runtime.
@@ -138,16 +155,32 @@ pub fn swarm(
         ),
         ping: ping::Behaviour::default(),
     };
-    let builder = SwarmBuilder::with_existing_identity(key).with_tokio().with_tcp(
-        tcp::Config::default().nodelay(true),
-        noise::Config::new,
-        muxer,
-    )?;
+    let threads = ConnectionThreads::start(config.connection_threads).map_err(TransportError::Threads)?;
+    let (transport, peer) = (transport(&key, &threads)?, key.public().to_peer_id());
+    let swarm_config =
+        swarm::Config::with_executor(threads).with_idle_connection_timeout(config.idle_timeout);
+    Ok(Swarm::new(transport, behaviour, peer, swarm_config))
+}
+
+/// TCP with noise and yamux, and QUIC with the feature `quic`.
+fn transport(
+    key: &Keypair,
+    threads: &ConnectionThreads,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
+    let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(key)?)
+        .multiplex(muxer())
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     #[cfg(feature = "quic")]
-    let builder = builder.with_quic();
-    let Ok(builder) = builder.with_behaviour(|_| behaviour);
-    let idle_timeout = config.idle_timeout;
-    Ok(builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(idle_timeout)).build())
+    let transport = transport
+        .or_transport(
+            ::libp2p::quic::tokio::Transport::new(::libp2p::quic::Config::new(key))
+                .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))),
+        )
+        .map(|either, _| either.into_inner());
+    let transport = TransportTimeout::new(transport, NEGOTIATION_TIMEOUT);
+    Ok(threads.run_sockets_of(transport.boxed()).boxed())
 }
 
 /// Limits the memory of a connection. A peer that answers late can make rust-libp2p's yamux widen the windows of a

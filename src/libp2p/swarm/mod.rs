@@ -7,3 +7,4 @@ pub(super) mod config;
 mod connections;
 mod dials;
 pub(super) mod event;
+mod threads;

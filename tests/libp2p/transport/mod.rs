@@ -13,6 +13,7 @@ mod publisher;
 mod slow;
 pub mod support;
 mod tickets;
+mod work;
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -44,11 +44,12 @@ pub fn settings(key: &Keypair) -> Libp2pNetworkBuilder {
     Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(key.clone())))
 }
 
-/// A swarm of this crate and its network.
+/// A swarm of this crate and its network. Its connections run on the thread of the test, so that nothing is written or read
+/// between two steps of the test.
 pub fn ours(gossipsub: BehaviourConfig) -> (Ours, Net) {
     let key = Keypair::generate_ed25519();
     let network = settings(&key).build();
-    let config = TransportConfig::default().with(|c| c.gossipsub = gossipsub);
+    let config = TransportConfig::default().with(|c| (c.gossipsub, c.connection_threads) = (gossipsub, 0));
     (actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap(), network)
 }
 
