@@ -5,9 +5,9 @@ use ::libp2p::{Multiaddr, PeerId};
 
 use super::{
     codec::{
-        decode::decode,
+        decode::decode_frame,
         encode::{EncodeError, fragments},
-        rpc::RpcError,
+        entry::RpcError,
     },
     connection::{
         lanes::{Item, Lanes},
@@ -18,12 +18,16 @@ use super::{
 };
 use crate::{network::P2pMessage, protocol::Lane};
 
-/// Decodes a frame, without its length prefix.
+/// Decodes a frame, without its length prefix. Returns the messages, and how many entries, ids and peers were ignored
+/// because they are more than the limits of `network` allow.
 ///
 /// # Errors
-/// The frame is not an RPC within the limits of `network`.
-pub fn read(frame: &[u8], network: &Libp2pNetwork) -> Result<Vec<P2pMessage<Libp2pNetwork>>, RpcError> {
-    decode(frame, network).map(|decoded| decoded.messages)
+/// The frame is not an RPC, or a name or an id is too long for the limits.
+pub fn read(
+    frame: &[u8],
+    network: &Libp2pNetwork,
+) -> Result<(Vec<P2pMessage<Libp2pNetwork>>, u64), RpcError> {
+    decode_frame(frame, network)
 }
 
 /// Encodes messages as frames, with their length prefixes.

@@ -1,7 +1,10 @@
 //! The content of a message: the fields of the wire, stored unchanged so that a message is forwarded exactly as it was
 //! signed. The topic is not among them; the engine's `FullMessage` carries it.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+};
 
 use ::libp2p::PeerId;
 use serde::{Deserialize, Serialize};
@@ -76,6 +79,25 @@ impl Message {
 
     pub(super) fn content(&self) -> &Content {
         &self.0
+    }
+
+    pub(super) fn downgrade(&self) -> WeakMessage {
+        WeakMessage(Arc::downgrade(&self.0))
+    }
+}
+
+/// A message that does not keep its bytes in memory.
+#[derive(Debug)]
+pub(super) struct WeakMessage(Weak<Content>);
+
+impl WeakMessage {
+    /// The message, if a [`Message`] still exists.
+    pub(super) fn upgrade(&self) -> Option<Message> {
+        self.0.upgrade().map(Message)
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.0.strong_count() > 0
     }
 }
 

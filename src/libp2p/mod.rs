@@ -23,8 +23,8 @@
 //! | `limits` | [`LimitsBehaviour`]: how many connections there may be, in total and for each peer, address and subnet |
 //! | `connection` | [`Handler`]: the two streams of one connection, its send queue, its read budget |
 //! | `network` | [`Libp2pNetwork`]: message ids, validation, signature policy; creates our messages |
-//! | `state` | the address book, the signature cache and the counters of traffic and refusals, which all connections share |
-//! | `signature` | [`SignaturePolicy`], and the cache of signatures that were checked |
+//! | `state` | the address book, the verified messages, the charged memory and the counters of traffic and refusals, which all connections share |
+//! | `signature` | [`SignaturePolicy`], and the messages that were verified lately |
 //! | `codec` | frames and RPCs: [`FrameDecoder`], [`WireLimits`], `rpc.proto` |
 //! | `message`, `ids`, `bounded_map` | [`Message`], [`SignatureError`], [`TopicName`], [`MessageId`]; a map that evicts its least recently used entry |
 //!
@@ -35,7 +35,8 @@
 //! connection with a stream closes. A peer with several connections is read on all of them and written on the oldest,
 //! so that what we send keeps its order; what a lost connection had not written moves to the next one.
 //!
-//! A stream that breaks is replaced; at most four are opened on one connection. The version of the protocol is
+//! A stream that breaks is replaced; at most four are opened on one connection. When a peer replaces its stream, the frames
+//! that it wrote to the one before are read first. The version of the protocol is
 //! negotiated on each stream: IDONTWANT (v1.2) is sent only over `/meshsub/1.2.0` or later, and accepted from any peer.
 //! A full message that is queued for the peer that sends the IDONTWANT is taken out of the queue, unless the peer
 //! requested it by IWANT. `Ping` is not sent, since libp2p has a protocol of its own for it, and the extensions of v1.3
@@ -43,11 +44,15 @@
 //!
 //! # A message in
 //!
-//! The connection's own task cuts the stream into frames, decodes each frame as one RPC and checks every signature. A
+//! The connection's own task cuts the stream into frames, decodes each frame as one RPC and checks every signature. The
+//! tasks of all connections share the threads of the swarm ([`TransportConfig::connection_threads`]), and each yields its
+//! thread after a bounded amount of work: 64 KiB that were read, 16 KiB of control, 500 messages, 100 subscriptions, 8
+//! signatures, or one message that breaks the policy. An RPC that is more work is handled in parts. The copies of a message
+//! that other peers deliver are compared with it and not verified again. A
 //! message that breaks the [`SignaturePolicy`] still goes to the engine, which
 //! penalises its sender; it gets an id of its own instead of the one that it claims, so that it can't be mistaken for
-//! the valid message with that id. [`Event::Inputs`] carries the messages of one RPC to the driver, which passes them
-//! to the engine one by one.
+//! the valid message with that id. [`Event::Inputs`] carries the messages of one RPC, or of a part of it, to the driver,
+//! which passes them to the engine one by one.
 //!
 //! # A message out
 //!
@@ -110,7 +115,7 @@
 //! | addresses and subnets whose last connections are remembered | | `max_subnets` |
 //! | items to be written | `max_items`, `max_bytes`; for control alone `stall_factor` times `max_items`, and `max_control_bytes` | `max_memory` |
 //! | bytes being written | 16 KiB and a frame of `max_frame_out` | |
-//! | the frame being read | `max_frame_in` and 8 KiB, for `frame_timeout` | `max_memory` |
+//! | the frame being read | `max_frame_in` and 8 KiB, and 8 bytes for each of its entries, for `frame_timeout`; twice while the peer replaces its stream | `max_memory` |
 //! | inputs that the engine has no room for | 128 KiB of decoded frames and one more frame | `max_memory` |
 //! | waits for room in the engine | | one for each peer |
 //! | streams that a peer opened | `streams_per_connection` | two for each connection, and `shared_streams` |
@@ -122,19 +127,20 @@
 //! | queued commands | | 64 |
 //! | addresses | | for 4,096 peers each: one dialled address, 8 reported ones, 8 of a signed record |
 //! | records that are not verified | | 4 of 2 KiB each for 1,024 peers |
-//! | signature cache | | 16,384 digests |
+//! | verified messages | | 16,384 times 500 bytes, without the payloads |
 //!
 //! # What an attacker meets
 //!
 //! | attack | answer |
 //! |---|---|
-//! | long frames, many entries, long names | [`WireLimits`] are checked before anything is stored; a frame beyond them costs the stream, and [`BehaviourConfig::max_bad_streams`] such streams the connection |
+//! | long frames, long names | [`WireLimits`] are checked before anything is stored; a frame beyond them costs the stream, and [`BehaviourConfig::max_bad_streams`] such streams the connection |
+//! | many entries, empty RPCs | what is beyond the [`WireLimits`] is ignored and counted; a connection yields its thread after a bounded amount of work |
 //! | floods of valid messages | the engine refuses the peer's inputs beyond its share, and the peer is not read |
 //! | a peer that reads a byte now and then | bytes written in `write_timeout` must reach [`BehaviourConfig::min_written`] |
 //! | a peer that never reads control | disconnected at `max_control_bytes`, earlier while memory is scarce |
 //! | many peers that do not read what they caused, or send frames slowly | `max_memory` for all of them together; a connection loses what is above its part |
 //! | many streams, or bytes on streams that we do not read | two streams for each connection and a few that all share are accepted, others reset; bytes on a stream that is ours break it |
-//! | forged or replayed signatures | verified under the policy; the sender is penalised by the engine (P4); a repeated forgery costs one digest |
+//! | forged or replayed signatures | verified under the policy; the sender is penalised by the engine (P4); a forged message ends the turn of its connection, and evicts no verified one |
 //! | messages in the name of another message's id | they get an id of their own |
 //! | what a peer with a score below `graylist_threshold` sends | dropped frame by frame, before it is decoded |
 //! | peers with a score below `disconnect_threshold` | disconnected by the engine, and refused for `ban_duration` |
@@ -208,9 +214,9 @@ pub use ::libp2p::{Multiaddr, PeerId, identity::Keypair};
 
 pub use codec::{
     encode::EncodeError,
+    entry::RpcError,
     frame::{FrameDecoder, FrameError},
     limits::WireLimits,
-    rpc::RpcError,
 };
 pub use connection::{
     capabilities::Protocols,

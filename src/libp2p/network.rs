@@ -15,10 +15,10 @@ use ::libp2p::{Multiaddr, PeerId};
 use sha2::{Digest, Sha256};
 
 use super::{
-    codec::{decode::DecodeHooks, limits::WireLimits, rpc::RawMessage},
+    codec::{decode::DecodeHooks, entry::RawMessage, limits::WireLimits, turn::SignatureCheck},
     ids::{MessageId, TopicName},
-    message::Message,
-    signature::policy::SignaturePolicy,
+    message::{Message, SignatureError},
+    signature::{digest::digest, policy::SignaturePolicy},
     state::{TransportState, address_book::without_peer},
 };
 use crate::network::{
@@ -150,31 +150,55 @@ impl Libp2pNetwork {
     pub(super) fn state(&self) -> &Arc<TransportState> {
         &self.state
     }
+
+    /// The id of a message of a peer. `None` if the application's function panics: that would end the task of the
+    /// connection, which peers could cause again and again.
+    fn id_of_received(&self, topic: &TopicName, message: &Message) -> Option<MessageId> {
+        match catch_unwind(AssertUnwindSafe(|| self.message_id(topic, message))) {
+            Ok(message_id) => Some(message_id),
+            Err(payload) => {
+                drop_panic(payload);
+                self.state.traffic().add_hook_panic();
+                tracing::error!(hook = "message_id", %topic, "a hook of the application panicked");
+                None
+            }
+        }
+    }
 }
 
-impl DecodeHooks for Libp2pNetwork {
+/// What stands for a message that breaks the signature policy. Its id is the digest of its bytes, not the id that it
+/// claims: otherwise anyone could make us take a valid message that has not arrived yet for an invalid one.
+fn violation(topic: TopicName, raw: &RawMessage<'_>, error: SignatureError) -> FullMessage<Libp2pNetwork> {
+    FullMessage { topic, message_id: digest(raw), message: Message::invalid(error) }
+}
+
+impl DecodeHooks<Self> for Libp2pNetwork {
     fn limits(&self) -> &WireLimits {
         &self.hooks.limits
     }
 
-    /// The id of a message that breaks the signature policy is the digest of its bytes, not the id that it claims:
-    /// otherwise anyone could make us take a valid message that has not arrived yet for an invalid one.
-    fn verify(&self, topic: &TopicName, raw: &RawMessage<'_>) -> Option<(MessageId, Message)> {
-        match self.state.signatures().verify(&self.hooks.policy, raw) {
-            (_, Ok(message)) => {
-                // A panic would end the task of the connection, which peers could cause again and again.
-                match catch_unwind(AssertUnwindSafe(|| self.message_id(topic, &message))) {
-                    Ok(message_id) => Some((message_id, message)),
-                    Err(payload) => {
-                        drop_panic(payload);
-                        self.state.traffic().add_hook_panic();
-                        tracing::error!(hook = "message_id", %topic, "a hook of the application panicked");
-                        None
-                    }
-                }
-            }
-            (digest, Err(error)) => Some((digest.as_slice().into(), Message::invalid(error))),
+    fn verify(&self, raw: &RawMessage<'_>) -> (SignatureCheck, Option<FullMessage<Self>>) {
+        let verified = self.state.verified();
+        if let Some((topic, message_id, message)) = verified.and_then(|verified| verified.find(raw)) {
+            return (SignatureCheck::None, Some(FullMessage { topic, message_id, message }));
         }
+        let topic = TopicName::from(raw.topic);
+        let message = match self.hooks.policy.accept(raw) {
+            Ok(message) => message,
+            Err(error) => {
+                self.state.traffic().add_policy_violation();
+                return (SignatureCheck::Failed, Some(violation(topic, raw, error)));
+            }
+        };
+        let message_id = self.id_of_received(&topic, &message);
+        let Some(verified) = verified else {
+            let anonymous = message_id.map(|message_id| FullMessage { topic, message_id, message });
+            return (SignatureCheck::None, anonymous);
+        };
+        self.state.traffic().add_verified();
+        let Some(message_id) = message_id else { return (SignatureCheck::Passed, None) };
+        verified.insert(raw, &topic, &message_id, &message);
+        (SignatureCheck::Passed, Some(FullMessage { topic, message_id, message }))
     }
 
     fn default_backoff(&self) -> Duration {
@@ -237,7 +261,8 @@ impl Libp2pNetworkBuilder {
 
     /// Creates the network.
     pub fn build(self) -> Libp2pNetwork {
-        Libp2pNetwork { hooks: Arc::new(self.0), state: Arc::default() }
+        let signed = matches!(self.0.policy, SignaturePolicy::StrictSign(_));
+        Libp2pNetwork { hooks: Arc::new(self.0), state: Arc::new(TransportState::new(signed)) }
     }
 }
 
@@ -339,7 +364,6 @@ mod tests {
     use ::libp2p::identity::Keypair;
 
     use super::*;
-    use crate::libp2p::message::SignatureError;
 
     #[test]
     fn a_forged_message_is_invalid_and_does_not_get_the_id_that_it_claims() {
@@ -357,17 +381,17 @@ mod tests {
             signature: good.message.signature(),
             key: None,
         };
-        let (forged_id, forged) = network.verify(&topic, &raw).unwrap();
-        assert_ne!(forged_id, good.message_id);
-        assert_eq!(forged.signature_error(), Some(SignatureError::BadSignature));
-        let (message_id, message) = (forged_id.clone(), forged.clone());
-        let forgery = FullMessage { topic: topic.clone(), message_id, message };
-        assert_eq!(network.validate(&Delivery::new(PeerId::random(), Arc::new(forgery))), Validity::Invalid);
-        // The second check is answered by the cache.
-        assert_eq!(network.verify(&topic, &raw), Some((forged_id, forged)));
-        for _ in 0..2 {
-            let honest = network.verify(&topic, &RawMessage { data: Some(b"data"), ..raw });
-            assert_eq!(honest, Some((good.message_id.clone(), good.message.clone())));
-        }
+        let forgery = network.verify(&raw).1.unwrap();
+        assert_ne!(forgery.message_id, good.message_id);
+        assert_eq!(forgery.message.signature_error(), Some(SignatureError::BadSignature));
+        let delivery = Delivery::new(PeerId::random(), Arc::new(forgery.clone()));
+        assert_eq!(network.validate(&delivery), Validity::Invalid);
+        // A copy of it is a forgery with the same id, though its result is not stored.
+        assert_eq!(network.verify(&raw), (SignatureCheck::Failed, Some(forgery)));
+        // A copy of an accepted message is not verified again.
+        let honest = RawMessage { data: Some(b"data"), ..raw };
+        let accepted = network.verify(&honest);
+        assert_eq!(accepted, (SignatureCheck::Passed, Some(good.clone())));
+        assert_eq!(network.verify(&honest), (SignatureCheck::None, Some(good)));
     }
 }

@@ -83,6 +83,10 @@ catalogue! {
     RPC_GRAYLISTED = Metric::counter("gossipsub_rpc_graylisted_total", &[], "RPCs of graylisted peers, dropped before they were decoded; 0 if the transport leaves that to the engine");
     RPC_MALFORMED = Metric::counter("gossipsub_rpc_malformed_total", &[MALFORMED], "Inbound streams closed because of a malformed frame or RPC, or because a frame was not complete in time");
     TRANSPORT_MEMORY = Metric::gauge("gossipsub_transport_memory_bytes", &[], "Memory charged for send queues, frames and decoded inputs; 0 if the transport does not count it").in_unit(Unit::Bytes);
+    RPC_ENTRIES_IGNORED = Metric::counter("gossipsub_rpc_entries_ignored_total", &[], "Entries, message ids and peers of received RPCs that were ignored because they are more than the limits allow");
+    RPC_FRAMES_LOST = Metric::counter("gossipsub_rpc_frames_lost_total", &[], "Frames of peers of which only a part was received or handled when their stream ended or was replaced");
+    STREAMS_REOPENED = Metric::counter("gossipsub_streams_reopened_total", &[], "Outbound streams requested again because the one before broke or could not be opened");
+    SIGNATURES_VERIFIED = Metric::counter("gossipsub_signatures_verified_total", &[], "Messages whose signature was verified and is right; copies of a message that is in memory are not verified again");
     OUTPUTS_DROPPED = Metric::counter("gossipsub_outputs_dropped_total", &[LANE, DROP_REASON], "Outputs dropped before they were sent, by lane and reason");
     MESSAGE_IDS = Metric::counter("gossipsub_message_ids_total", &[ID_LIST, RPC_DIRECTION], "Message ids listed in IHAVE, IWANT and IDONTWANT, by direction");
     IWANT_RESPONSES = Metric::counter("gossipsub_iwant_responses_total", &[RESPONSE], "Message ids of received IWANTs, by response");

@@ -37,6 +37,10 @@ pub(crate) struct Gauges {
     rpc_graylisted: Counter,
     refused: EnumMap<ConnectionRefusal, Counter>,
     transport_memory: Gauge,
+    ignored_entries: Counter,
+    lost_frames: Counter,
+    reopened_streams: Counter,
+    verified_signatures: Counter,
 }
 
 /// The current length of each queue.
@@ -65,6 +69,10 @@ impl Gauges {
             rpc_graylisted: registry.counter(&RPC_GRAYLISTED, &[]),
             refused: registry.counters(&CONNECTIONS_REFUSED, &[]),
             transport_memory: registry.gauge(&TRANSPORT_MEMORY, &[]),
+            ignored_entries: registry.counter(&RPC_ENTRIES_IGNORED, &[]),
+            lost_frames: registry.counter(&RPC_FRAMES_LOST, &[]),
+            reopened_streams: registry.counter(&STREAMS_REOPENED, &[]),
+            verified_signatures: registry.counter(&SIGNATURES_VERIFIED, &[]),
         }
     }
 
@@ -110,6 +118,12 @@ impl Gauges {
             slow_frames,
             refused,
             memory_bytes,
+            ignored_entries,
+            lost_frames,
+            reopened_streams,
+            verified_signatures,
+            // The engine counts these messages as invalid, and the panics with its own.
+            policy_violations: _,
             hook_panics: _,
         } = stats;
         self.rpc_received_bytes.absolute(received_bytes);
@@ -120,6 +134,10 @@ impl Gauges {
         self.refused.values().zip(refused.values()).for_each(|(counter, total)| counter.absolute(*total));
         self.malformed[Malformed::SlowFrame].absolute(slow_frames);
         self.transport_memory.set(memory_bytes as f64);
+        self.ignored_entries.absolute(ignored_entries);
+        self.lost_frames.absolute(lost_frames);
+        self.reopened_streams.absolute(reopened_streams);
+        self.verified_signatures.absolute(verified_signatures);
     }
 }
 

@@ -180,6 +180,17 @@ pub struct TransportStats {
     pub memory_bytes: u64,
     /// Panics of hooks that the transport calls. The engine adds them to those that it has caught.
     pub hook_panics: u64,
+    /// Messages whose signature was verified and is right. Copies of a message that is still in memory are not verified
+    /// again.
+    pub verified_signatures: u64,
+    /// Messages that break the signature policy, copies included.
+    pub policy_violations: u64,
+    /// Entries, message ids and peers of RPCs that were ignored because they are more than the limits allow.
+    pub ignored_entries: u64,
+    /// Outbound streams that were requested again, because the one before broke or could not be opened.
+    pub reopened_streams: u64,
+    /// Frames of which only a part was received when their stream ended or was replaced.
+    pub lost_frames: u64,
     pub(crate) refused: EnumMap<ConnectionRefusal, u64>,
 }
 

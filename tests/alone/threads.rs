@@ -81,6 +81,37 @@ async fn arbiters_of_the_caller_are_used_and_keep_running() {
     wait_for_threads(before).await;
 }
 
+/// A swarm has threads of its own, which end when it is dropped inside a runtime, with its connections open.
+#[cfg(feature = "libp2p")]
+async fn a_node_ends_the_threads_of_its_connections() {
+    use actix_gossipsub::libp2p::{Keypair, Node, TransportConfig};
+
+    let node = || {
+        let transport = TransportConfig::default().with(|c| c.connection_threads = 3);
+        let builder = Node::builder(Keypair::generate_ed25519()).transport(transport).topic("t");
+        builder.engine(|engine| engine.arbiters(0)).listen("/ip4/127.0.0.1/tcp/0")
+    };
+    // The timers of libp2p have a thread that stays.
+    let expected = threads() + 1;
+    for round in 0..3 {
+        let (alice, _alice_outputs) = node().start().await.expect("a node");
+        let bob = node().dial(alice.addresses()[0].clone());
+        let (bob, _bob_outputs) = bob.start().await.expect("a node");
+        alice.wait_for_mesh("t", 1).await.expect("it runs");
+        assert_eq!(threads(), expected + 6);
+        bob.shutdown().await;
+        if round < 2 {
+            alice.shutdown().await;
+        } else {
+            // The last handle: the swarm is dropped by its task.
+            let worker = alice.worker().clone();
+            drop(alice);
+            worker.shutdown().await;
+        }
+        wait_for_threads(expected).await;
+    }
+}
+
 /// The environment variable of the process that counts. It runs no other test, so all its threads belong to this one.
 const COUNTING: &str = "ACTIX_GOSSIPSUB_COUNTS_THREADS";
 
@@ -104,5 +135,7 @@ fn threads_are_counted() {
         shutdown_joins_every_thread().await;
         an_engine_without_handles_ends_its_threads().await;
         arbiters_of_the_caller_are_used_and_keep_running().await;
+        #[cfg(feature = "libp2p")]
+        a_node_ends_the_threads_of_its_connections().await;
     });
 }

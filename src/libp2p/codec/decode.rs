@@ -7,78 +7,104 @@ use ::libp2p::PeerId;
 
 use super::{
     WireNetwork,
-    limits::MAX_PEER_RECORD,
-    limits::WireLimits,
-    rpc::{self, IHave, Prune, RawMessage, RpcError},
+    entry::{Entry, IHave, Prune, RawMessage, RpcError},
+    limits::{MAX_PEER_RECORD, WireLimits},
+    rpc::RpcReader,
+    turn::{SignatureCheck, TurnBudget},
 };
 use crate::{
-    libp2p::{
-        ids::{MessageId, TopicName},
-        message::Message,
-    },
+    libp2p::ids::MessageId,
     network::{FullMessage, P2pMessage, PxPeer},
 };
 
 /// What the decoder asks of the network that the messages are for.
-pub(in crate::libp2p) trait DecodeHooks {
+pub(in crate::libp2p) trait DecodeHooks<N: WireNetwork> {
     /// The limits for frames that are read.
     fn limits(&self) -> &WireLimits;
     /// Checks the signature of a message and makes its id. `None` if the application's function for ids panics: the
     /// message is dropped.
-    fn verify(&self, topic: &TopicName, raw: &RawMessage<'_>) -> Option<(MessageId, Message)>;
+    fn verify(&self, raw: &RawMessage<'_>) -> (SignatureCheck, Option<FullMessage<N>>);
     /// The backoff of a PRUNE that names none (gossipsub v1.0).
     fn default_backoff(&self) -> Duration;
     /// Takes the signed peer record that came with `peer` in a PRUNE. The record is not verified yet.
     fn px_record(&self, peer: PeerId, record: &[u8]);
 }
 
-/// The messages of one RPC, in the order in which the engine handles them.
+/// Messages of one RPC, in the order in which the engine handles them.
 #[derive(Debug)]
 pub(in crate::libp2p) struct Decoded<N: WireNetwork> {
     pub(in crate::libp2p) messages: Vec<P2pMessage<N>>,
     /// How many of the messages are IDONTWANTs. They are the last ones.
     pub(in crate::libp2p) idontwants: usize,
+    /// The bytes of the frame that these messages had.
+    pub(in crate::libp2p) bytes: usize,
 }
 
-/// Decodes a frame.
+/// Decodes further entries of the frame that `reader` was begun with, until the turn or the frame ends.
+///
+/// # Errors
+/// The frame is not an RPC. [`RpcReader::begin`] has found that before.
+pub(in crate::libp2p) fn decode<N: WireNetwork>(
+    frame: &[u8],
+    reader: &mut RpcReader,
+    turn: &mut TurnBudget,
+    hooks: &impl DecodeHooks<N>,
+) -> Result<Decoded<N>, RpcError> {
+    let mut decoded = Decoded { messages: Vec::new(), idontwants: 0, bytes: 0 };
+    while !turn.is_exhausted()
+        && let Some((entry, bytes)) = reader.next(frame, hooks.limits())?
+    {
+        turn.charge_entry(entry.kind(), bytes);
+        decoded.bytes += bytes;
+        decoded.idontwants += usize::from(matches!(entry, Entry::IDontWant(_)));
+        decoded.messages.extend(message(entry, turn, hooks));
+    }
+    Ok(decoded)
+}
+
+/// Decodes a whole frame. Returns the messages, and how many entries were ignored because of the limits.
 ///
 /// # Errors
 /// The frame is not an RPC within the limits.
-pub(in crate::libp2p) fn decode<N: WireNetwork>(
+#[cfg(any(test, feature = "fuzzing"))]
+pub(in crate::libp2p) fn decode_frame<N: WireNetwork>(
     frame: &[u8],
-    hooks: &impl DecodeHooks,
-) -> Result<Decoded<N>, RpcError> {
-    let rpc = rpc::decode(frame, hooks.limits())?;
-    let mut messages = Vec::new();
-    messages.extend(rpc.subscriptions.iter().map(|entry| subscription(entry.subscribe, entry.topic.into())));
-    messages.extend(rpc.messages.iter().filter_map(|raw| full_message(raw, hooks)));
-    messages.extend(rpc.ihave.iter().map(ihave));
-    messages.extend(rpc.iwant.iter().map(|ids| P2pMessage::IWant { message_ids: message_ids(ids) }));
-    messages.extend(rpc.graft.iter().map(|topic| P2pMessage::Graft { topic: (*topic).into() }));
-    messages.extend(rpc.prune.iter().map(|entry| prune(entry, hooks)));
-    messages.extend(rpc.idontwant.iter().map(|ids| P2pMessage::IDontWant { message_ids: message_ids(ids) }));
-    Ok(Decoded { messages, idontwants: rpc.idontwant.len() })
+    hooks: &impl DecodeHooks<N>,
+) -> Result<(Vec<P2pMessage<N>>, u64), RpcError> {
+    let mut reader = RpcReader::default();
+    reader.begin(frame, hooks.limits())?;
+    let decoded = decode(frame, &mut reader, &mut TurnBudget::unlimited(), hooks)?;
+    Ok((decoded.messages, reader.take_ignored()))
 }
 
-fn subscription<N: WireNetwork>(subscribe: bool, topic: TopicName) -> P2pMessage<N> {
-    if subscribe { P2pMessage::subscribe(topic) } else { P2pMessage::Unsubscribe { topic } }
-}
-
-fn ihave<N: WireNetwork>(entry: &IHave<'_>) -> P2pMessage<N> {
-    P2pMessage::IHave { topic: entry.topic.into(), message_ids: message_ids(&entry.ids) }
+fn message<N: WireNetwork>(
+    entry: Entry<'_>,
+    turn: &mut TurnBudget,
+    hooks: &impl DecodeHooks<N>,
+) -> Option<P2pMessage<N>> {
+    Some(match entry {
+        Entry::Subscription(entry) if entry.subscribe => P2pMessage::subscribe(entry.topic.into()),
+        Entry::Subscription(entry) => P2pMessage::Unsubscribe { topic: entry.topic.into() },
+        Entry::Message(raw) => {
+            let (check, message) = hooks.verify(&raw);
+            turn.charge_check(check);
+            P2pMessage::FullMessage(message?.into())
+        }
+        Entry::IHave(IHave { topic, ids }) => {
+            P2pMessage::IHave { topic: topic.into(), message_ids: message_ids(&ids) }
+        }
+        Entry::IWant(ids) => P2pMessage::IWant { message_ids: message_ids(&ids) },
+        Entry::Graft(topic) => P2pMessage::Graft { topic: topic.into() },
+        Entry::Prune(entry) => prune(&entry, hooks),
+        Entry::IDontWant(ids) => P2pMessage::IDontWant { message_ids: message_ids(&ids) },
+    })
 }
 
 fn message_ids(ids: &[&[u8]]) -> Vec<MessageId> {
     ids.iter().map(|id| MessageId::from(*id)).collect()
 }
 
-fn full_message<N: WireNetwork>(raw: &RawMessage<'_>, hooks: &impl DecodeHooks) -> Option<P2pMessage<N>> {
-    let topic = TopicName::from(raw.topic);
-    let (message_id, message) = hooks.verify(&topic, raw)?;
-    Some(P2pMessage::FullMessage(FullMessage { topic, message_id, message }.into()))
-}
-
-fn prune<N: WireNetwork>(entry: &Prune<'_>, hooks: &impl DecodeHooks) -> P2pMessage<N> {
+fn prune<N: WireNetwork>(entry: &Prune<'_>, hooks: &impl DecodeHooks<N>) -> P2pMessage<N> {
     let mut px = Vec::with_capacity(entry.px.len());
     for info in &entry.px {
         // An entry without a valid peer id is of no use; the others are.

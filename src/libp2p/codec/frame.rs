@@ -32,13 +32,15 @@ pub struct FrameDecoder {
     buffer: Vec<u8>,
     /// The index in `buffer` of the first byte that is not yet part of a returned frame.
     start: usize,
+    /// The length of the frame that was returned last. It ends at `start`.
+    length: usize,
     max_length: usize,
 }
 
 impl FrameDecoder {
     /// Creates a decoder of frames of at most `max_length` bytes, without their prefix.
     pub fn new(max_length: usize) -> Self {
-        Self { buffer: Vec::new(), start: 0, max_length }
+        Self { buffer: Vec::new(), start: 0, length: 0, max_length }
     }
 
     /// Appends received bytes. Call [`next_frame`](Self::next_frame) until it returns `None` before the next call:
@@ -46,7 +48,7 @@ impl FrameDecoder {
     pub fn extend(&mut self, bytes: &[u8]) {
         if self.start > 0 {
             self.buffer.drain(..self.start);
-            self.start = 0;
+            (self.start, self.length) = (0, 0);
         }
         self.reserve(bytes.len());
         self.buffer.extend_from_slice(bytes);
@@ -80,7 +82,7 @@ impl FrameDecoder {
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
         if self.pending() == 0 {
             self.buffer.clear();
-            self.start = 0;
+            (self.start, self.length) = (0, 0);
             if self.buffer.capacity() > RETAINED_CAPACITY {
                 self.buffer = Vec::new();
             }
@@ -91,8 +93,13 @@ impl FrameDecoder {
         let Some(end) = begin.checked_add(length).filter(|end| *end <= self.buffer.len()) else {
             return Ok(None);
         };
-        self.start = end;
+        (self.start, self.length) = (end, length);
         Ok(Some(&self.buffer[begin..end]))
+    }
+
+    /// The frame that [`next_frame`](Self::next_frame) returned last, until bytes are appended.
+    pub(in crate::libp2p) fn frame(&self) -> &[u8] {
+        &self.buffer[self.start - self.length..self.start]
     }
 
     /// The length of the next frame, checked against the limit, and the length of its prefix.

@@ -1,10 +1,13 @@
-//! The limits on what is read from and written to a peer. A frame beyond a limit for reading costs the peer its
-//! stream. What this node sends is checked against the limits for writing before it is encoded.
+//! The limits on what is read from and written to a peer. A frame or a name that is too long costs the peer its stream;
+//! entries beyond a limit for reading are ignored. What this node sends is checked against the limits for writing before
+//! it is encoded.
 
 /// Limits on frames and on the entries of an RPC, in both directions. Sizes are in bytes.
 ///
-/// The limits for reading (`…_in`) are generous, since a frame beyond them costs the peer its stream. Those for
-/// writing (`…_out`) are what the known implementations accept by default; rust-libp2p is the strictest.
+/// The limits for reading (`…_in`) are generous: what go- and js-libp2p send is read completely. Entries beyond them are
+/// ignored and counted ([`TransportStats::ignored_entries`](crate::TransportStats::ignored_entries)), and the stream stays
+/// open; only a frame, a topic name or a message id that is too long costs the peer its stream. The limits for writing
+/// (`…_out`) are what the known implementations accept by default; rust-libp2p is the strictest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WireLimits {

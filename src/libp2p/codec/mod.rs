@@ -3,11 +3,13 @@
 
 pub(super) mod decode;
 pub(super) mod encode;
+pub(super) mod entry;
 pub(super) mod frame;
 pub(super) mod limits;
 pub(super) mod protobuf;
 pub(super) mod rpc;
 pub(super) mod size;
+pub(super) mod turn;
 
 use ::libp2p::PeerId;
 

@@ -5,7 +5,7 @@
 use quick_protobuf::BytesReader;
 use unsigned_varint::encode;
 
-use super::rpc::RpcError;
+use super::entry::RpcError;
 
 /// The field numbers of `rpc.proto`, by message.
 pub(in crate::libp2p) mod field {
@@ -84,15 +84,27 @@ pub(in crate::libp2p) enum Value<'a> {
 pub(in crate::libp2p) struct ProtoReader<'a> {
     reader: BytesReader,
     bytes: &'a [u8],
+    value_start: usize,
 }
 
 impl<'a> ProtoReader<'a> {
     pub(in crate::libp2p) fn new(bytes: &'a [u8]) -> Self {
-        Self { reader: BytesReader::from_bytes(bytes), bytes }
+        Self { reader: BytesReader::from_bytes(bytes), bytes, value_start: 0 }
+    }
+
+    /// The index in the input at which the value of the last field starts, with its length.
+    pub(super) fn value_start(&self) -> usize {
+        self.value_start
+    }
+
+    /// The index in the input behind the last field, and so behind its value.
+    pub(super) fn value_end(&self) -> usize {
+        self.bytes.len() - self.reader.len()
     }
 
     fn read(&mut self) -> quick_protobuf::Result<(u64, Value<'a>)> {
         let tag = self.reader.read_varint64(self.bytes)?;
+        self.value_start = self.value_end();
         let (number, wire_type) = (tag >> wire_type::BITS, tag & ((1 << wire_type::BITS) - 1));
         let value = match wire_type {
             wire_type::VARINT => Value::Varint(self.reader.read_varint64(self.bytes)?),
@@ -120,6 +132,12 @@ impl<'a> Iterator for ProtoReader<'a> {
         }
         Some(field)
     }
+}
+
+/// Reads the bytes whose length is at index `start`, as [`ProtoReader::value_start`] returned it.
+pub(super) fn value_at(bytes: &[u8], start: usize) -> Result<&[u8], RpcError> {
+    let rest = bytes.get(start..).ok_or(RpcError::Malformed)?;
+    BytesReader::from_bytes(rest).read_bytes(rest).map_err(|_| RpcError::Malformed)
 }
 
 /// Writes the fields of a message that its signature covers. Signer and verifier encode them in this order and

@@ -1,281 +1,223 @@
-//! The decoder of one RPC: `rpc.proto`, borrowed from the frame. It checks counts and lengths before it stores an
-//! entry and skips unknown fields.
-
-use std::str;
+//! The decoder of an RPC: `rpc.proto`, borrowed from the frame. [`RpcReader::begin`] checks a whole frame; its entries
+//! are then decoded one by one, so that a connection can stop between two of them. Unknown fields are skipped, and
+//! entries beyond the limits are ignored and counted.
 
 use super::{
+    entry::{self, Entry, EntryKind, IHave, Prune, RpcError},
     limits::WireLimits,
-    protobuf::{ProtoReader, Value, field},
+    protobuf::{ProtoReader, Value, field, value_at},
 };
 
-/// The entries of an RPC by kind, each kind in the order of the bytes.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::libp2p) struct Rpc<'a> {
-    pub(in crate::libp2p) subscriptions: Vec<Subscription<'a>>,
-    pub(in crate::libp2p) messages: Vec<RawMessage<'a>>,
-    pub(super) ihave: Vec<IHave<'a>>,
-    pub(super) iwant: Vec<Vec<&'a [u8]>>,
-    pub(super) graft: Vec<&'a str>,
-    pub(super) prune: Vec<Prune<'a>>,
-    pub(super) idontwant: Vec<Vec<&'a [u8]>>,
+/// Where an entry is in its frame. Entries of one kind keep their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Position {
+    kind: EntryKind,
+    /// The index in the frame of the entry's length.
+    start: u32,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::libp2p) struct Subscription<'a> {
-    pub(super) subscribe: bool,
-    pub(in crate::libp2p) topic: &'a str,
-}
-
-/// The fields of a message. `None` is an absent field; a signature distinguishes it from an empty one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::libp2p) struct RawMessage<'a> {
-    pub(in crate::libp2p) from: Option<&'a [u8]>,
-    pub(in crate::libp2p) data: Option<&'a [u8]>,
-    pub(in crate::libp2p) seqno: Option<&'a [u8]>,
-    pub(in crate::libp2p) topic: &'a str,
-    pub(in crate::libp2p) signature: Option<&'a [u8]>,
-    pub(in crate::libp2p) key: Option<&'a [u8]>,
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct IHave<'a> {
-    pub(super) topic: &'a str,
-    pub(super) ids: Vec<&'a [u8]>,
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Prune<'a> {
-    pub(super) topic: &'a str,
-    pub(super) px: Vec<PeerInfo<'a>>,
-    /// In seconds; absent from v1.0 peers.
-    pub(super) backoff: Option<u64>,
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct PeerInfo<'a> {
-    pub(super) peer: &'a [u8],
-    pub(super) record: Option<&'a [u8]>,
-}
-
-/// Why a frame is not an acceptable RPC.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RpcError {
-    /// The frame is not protobuf.
-    #[error("malformed protobuf")]
-    Malformed,
-    /// A topic name is not UTF-8.
-    #[error("a topic is not UTF-8")]
-    TopicNotText,
-    /// An entry that must name a topic names none, or the empty one.
-    #[error("an entry without a topic")]
-    MissingTopic,
-    /// The RPC has more entries of a kind than [`WireLimits`] allows.
-    #[error("more than {max} {what}")]
-    TooMany {
-        /// The kind of entry.
-        what: &'static str,
-        /// The limit.
-        max: usize,
-    },
-    /// A value is longer than [`WireLimits`] allows.
-    #[error("a {what} of {length} bytes exceeds the limit of {max}")]
-    TooLong {
-        /// The kind of value.
-        what: &'static str,
-        /// Its length in bytes.
-        length: usize,
-        /// The limit in bytes.
-        max: usize,
-    },
-}
-
-/// Decodes a frame.
-///
-/// # Errors
-/// The frame is not protobuf, lacks a topic, or exceeds a limit: it is refused as a whole.
-pub(in crate::libp2p) fn decode<'a>(bytes: &'a [u8], limits: &WireLimits) -> Result<Rpc<'a>, RpcError> {
-    let mut decoder = RpcDecoder { limits, rpc: Rpc::default(), control: 0, ids: 0, px: 0 };
-    for field in ProtoReader::new(bytes) {
-        match field? {
-            (field::rpc::SUBSCRIPTIONS, Value::Bytes(bytes)) => decoder.subscription(bytes)?,
-            (field::rpc::PUBLISH, Value::Bytes(bytes)) => decoder.message(bytes)?,
-            (field::rpc::CONTROL, Value::Bytes(bytes)) => decoder.control(bytes)?,
-            _ => {}
-        }
-    }
-    Ok(decoder.rpc)
-}
-
-/// The part of an RPC that is decoded so far, and the counts that limits apply to.
-struct RpcDecoder<'a, 'l> {
-    limits: &'l WireLimits,
-    rpc: Rpc<'a>,
-    /// Control entries of all kinds.
-    control: usize,
-    /// Message ids, over all control entries.
+/// Reads the entries of one frame after another. It stores where the entries are, 8 bytes each, and no part of the
+/// frame.
+#[derive(Debug, Default)]
+pub(in crate::libp2p) struct RpcReader {
+    entries: Vec<Position>,
+    /// How many entries were read.
+    next: usize,
+    /// The message ids that were read, over all control entries.
     ids: usize,
-    /// Peers, over all PRUNEs.
+    /// The peers that were read, over all PRUNEs.
     px: usize,
+    /// Entries, ids and peers beyond the limits.
+    ignored: u64,
 }
 
-impl<'a> RpcDecoder<'a, '_> {
-    fn subscription(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
-        check_count("subscriptions", self.rpc.subscriptions.len(), self.limits.max_subscriptions_in)?;
-        let mut entry = Subscription::default();
-        for field in ProtoReader::new(bytes) {
-            match field? {
-                (field::sub_opts::SUBSCRIBE, Value::Varint(flag)) => entry.subscribe = flag != 0,
-                (field::sub_opts::TOPIC_ID, Value::Bytes(name)) => entry.topic = self.topic(name)?,
+/// A reader with memory for more entries frees it at the end of a frame.
+const RETAINED_ENTRIES: usize = 1_024;
+
+/// What the limits allow of one kind of entry in an RPC, and what of that is left.
+struct Allowed {
+    subscriptions: usize,
+    messages: usize,
+    control: usize,
+}
+
+impl RpcReader {
+    /// Checks a frame and begins to read it. Unread entries of an earlier frame are dropped.
+    ///
+    /// # Errors
+    /// The frame is not protobuf, lacks a topic, or has too long a name or id: it is refused as a whole.
+    pub(in crate::libp2p) fn begin(&mut self, frame: &[u8], limits: &WireLimits) -> Result<(), RpcError> {
+        let entries = std::mem::take(&mut self.entries);
+        *self = Self { ignored: self.ignored, ..Self::default() };
+        if entries.capacity() <= RETAINED_ENTRIES {
+            self.entries = entries;
+            self.entries.clear();
+        }
+        let found = self.find_entries(frame, limits);
+        if found.is_err() {
+            self.entries.clear();
+        }
+        // Frames that this crate and others write have their entries in this order, but for the control entries.
+        if !self.entries.is_sorted() {
+            self.entries.sort_unstable();
+        }
+        found
+    }
+
+    /// The next entry, and the bytes that it has in the frame that [`begin`](Self::begin) was called with.
+    pub(super) fn next<'a>(
+        &mut self,
+        frame: &'a [u8],
+        limits: &WireLimits,
+    ) -> Result<Option<(Entry<'a>, usize)>, RpcError> {
+        let Some(Position { kind, start }) = self.entries.get(self.next).copied() else { return Ok(None) };
+        self.next += 1;
+        let bytes = value_at(frame, start as usize)?;
+        let entry = match kind {
+            EntryKind::Subscription => Entry::Subscription(entry::subscription(bytes, limits)?),
+            EntryKind::Message => Entry::Message(entry::message(bytes, limits)?),
+            EntryKind::IHave => {
+                let mut ids = Vec::new();
+                let topic = entry::ihave(bytes, limits, |id| self.take_id(id, limits, &mut ids))?;
+                Entry::IHave(IHave { topic, ids })
+            }
+            EntryKind::IWant => Entry::IWant(self.id_list(bytes, limits)?),
+            EntryKind::Graft => Entry::Graft(entry::graft(bytes, limits)?),
+            EntryKind::Prune => Entry::Prune(self.prune(bytes, limits)?),
+            EntryKind::IDontWant => Entry::IDontWant(self.id_list(bytes, limits)?),
+        };
+        Ok(Some((entry, bytes.len())))
+    }
+
+    /// The memory of the positions.
+    pub(in crate::libp2p) fn capacity(&self) -> usize {
+        self.entries.capacity() * size_of::<Position>()
+    }
+
+    /// Whether entries are left.
+    pub(in crate::libp2p) fn has_next(&self) -> bool {
+        self.next < self.entries.len()
+    }
+
+    /// Takes the number of entries, ids and peers that were ignored because they were beyond the limits.
+    pub(in crate::libp2p) fn take_ignored(&mut self) -> u64 {
+        std::mem::take(&mut self.ignored)
+    }
+
+    fn find_entries(&mut self, frame: &[u8], limits: &WireLimits) -> Result<(), RpcError> {
+        let mut allowed = Allowed {
+            subscriptions: limits.max_subscriptions_in,
+            messages: limits.max_messages_in,
+            control: limits.max_control_in,
+        };
+        let mut fields = ProtoReader::new(frame);
+        while let Some(next) = fields.next() {
+            match next? {
+                (field::rpc::SUBSCRIPTIONS, Value::Bytes(bytes)) => {
+                    entry::subscription(bytes, limits)?;
+                    self.add(EntryKind::Subscription, fields.value_start(), &mut allowed.subscriptions)?;
+                }
+                (field::rpc::PUBLISH, Value::Bytes(bytes)) => {
+                    entry::message(bytes, limits)?;
+                    self.add(EntryKind::Message, fields.value_start(), &mut allowed.messages)?;
+                }
+                (field::rpc::CONTROL, Value::Bytes(bytes)) => {
+                    let start = fields.value_end() - bytes.len();
+                    self.find_control(bytes, start, limits, &mut allowed.control)?;
+                }
                 _ => {}
             }
         }
-        check_topic(entry.topic)?;
-        self.rpc.subscriptions.push(entry);
         Ok(())
     }
 
-    fn message(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
-        check_count("messages", self.rpc.messages.len(), self.limits.max_messages_in)?;
-        let mut message = RawMessage::default();
-        for field in ProtoReader::new(bytes) {
-            match field? {
-                (field::message::FROM, Value::Bytes(bytes)) => message.from = Some(bytes),
-                (field::message::DATA, Value::Bytes(bytes)) => message.data = Some(bytes),
-                (field::message::SEQNO, Value::Bytes(bytes)) => message.seqno = Some(bytes),
-                (field::message::TOPIC, Value::Bytes(name)) => message.topic = self.topic(name)?,
-                (field::message::SIGNATURE, Value::Bytes(bytes)) => message.signature = Some(bytes),
-                (field::message::KEY, Value::Bytes(bytes)) => message.key = Some(bytes),
-                _ => {}
-            }
-        }
-        check_topic(message.topic)?;
-        self.rpc.messages.push(message);
-        Ok(())
-    }
-
-    fn control(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
-        for field in ProtoReader::new(bytes) {
-            let (number, Value::Bytes(bytes)) = field? else { continue };
-            if !(field::control::IHAVE..=field::control::IDONTWANT).contains(&number) {
-                continue;
-            }
-            check_count("control entries", self.control, self.limits.max_control_in)?;
-            self.control += 1;
-            match number {
-                field::control::IHAVE => self.ihave(bytes)?,
+    /// Finds the entries of a control message, which starts at index `start` of the frame.
+    fn find_control(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        limits: &WireLimits,
+        allowed: &mut usize,
+    ) -> Result<(), RpcError> {
+        let mut fields = ProtoReader::new(bytes);
+        while let Some(next) = fields.next() {
+            let (number, Value::Bytes(bytes)) = next? else { continue };
+            let kind = match number {
+                field::control::IHAVE => {
+                    entry::ihave(bytes, limits, |_| {})?;
+                    EntryKind::IHave
+                }
                 field::control::IWANT => {
-                    let ids = self.id_list(bytes)?;
-                    self.rpc.iwant.push(ids);
+                    entry::id_list(bytes, limits, |_| {})?;
+                    EntryKind::IWant
                 }
-                field::control::GRAFT => self.graft(bytes)?,
-                field::control::PRUNE => self.prune(bytes)?,
-                _ => {
-                    let ids = self.id_list(bytes)?;
-                    self.rpc.idontwant.push(ids);
+                field::control::GRAFT => {
+                    entry::graft(bytes, limits)?;
+                    EntryKind::Graft
                 }
-            }
+                field::control::PRUNE => {
+                    entry::prune(bytes, limits, |_| {})?;
+                    EntryKind::Prune
+                }
+                field::control::IDONTWANT => {
+                    entry::id_list(bytes, limits, |_| {})?;
+                    EntryKind::IDontWant
+                }
+                _ => continue,
+            };
+            self.add(kind, start + fields.value_start(), allowed)?;
         }
         Ok(())
     }
 
-    fn ihave(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
-        let mut entry = IHave::default();
-        for field in ProtoReader::new(bytes) {
-            match field? {
-                (field::TOPIC_ID, Value::Bytes(name)) => entry.topic = self.topic(name)?,
-                (field::ihave::MESSAGE_IDS, Value::Bytes(id)) => entry.ids.push(self.id(id)?),
-                _ => {}
-            }
+    /// Adds an entry, or ignores it if no more are allowed.
+    fn add(&mut self, kind: EntryKind, start: usize, allowed: &mut usize) -> Result<(), RpcError> {
+        if *allowed == 0 {
+            self.ignored += 1;
+            return Ok(());
         }
-        check_topic(entry.topic)?;
-        self.rpc.ihave.push(entry);
+        *allowed -= 1;
+        // A frame of 4 GiB is beyond any limit.
+        let start = u32::try_from(start).map_err(|_| RpcError::Malformed)?;
+        self.entries.push(Position { kind, start });
         Ok(())
+    }
+
+    fn take_id<'a>(&mut self, id: &'a [u8], limits: &WireLimits, ids: &mut Vec<&'a [u8]>) {
+        if self.ids < limits.max_ids_in {
+            self.ids += 1;
+            ids.push(id);
+        } else {
+            self.ignored += 1;
+        }
     }
 
     /// The ids of an IWANT or an IDONTWANT.
-    fn id_list(&mut self, bytes: &'a [u8]) -> Result<Vec<&'a [u8]>, RpcError> {
+    fn id_list<'a>(&mut self, bytes: &'a [u8], limits: &WireLimits) -> Result<Vec<&'a [u8]>, RpcError> {
         let mut ids = Vec::new();
-        for field in ProtoReader::new(bytes) {
-            if let (field::id_list::MESSAGE_IDS, Value::Bytes(id)) = field? {
-                ids.push(self.id(id)?);
-            }
-        }
+        entry::id_list(bytes, limits, |id| self.take_id(id, limits, &mut ids))?;
         Ok(ids)
     }
 
-    fn graft(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
-        let mut topic = "";
-        for field in ProtoReader::new(bytes) {
-            if let (field::TOPIC_ID, Value::Bytes(name)) = field? {
-                topic = self.topic(name)?;
+    fn prune<'a>(&mut self, bytes: &'a [u8], limits: &WireLimits) -> Result<Prune<'a>, RpcError> {
+        let mut px = Vec::new();
+        let (topic, backoff) = entry::prune(bytes, limits, |info| {
+            if self.px < limits.max_px_in {
+                self.px += 1;
+                px.push(info);
+            } else {
+                self.ignored += 1;
             }
-        }
-        check_topic(topic)?;
-        self.rpc.graft.push(topic);
-        Ok(())
+        })?;
+        Ok(Prune { topic, px, backoff })
     }
-
-    fn prune(&mut self, bytes: &'a [u8]) -> Result<(), RpcError> {
-        let mut entry = Prune::default();
-        for field in ProtoReader::new(bytes) {
-            match field? {
-                (field::TOPIC_ID, Value::Bytes(name)) => entry.topic = self.topic(name)?,
-                (field::prune::PEERS, Value::Bytes(info)) => entry.px.push(self.peer_info(info)?),
-                (field::prune::BACKOFF, Value::Varint(seconds)) => entry.backoff = Some(seconds),
-                _ => {}
-            }
-        }
-        check_topic(entry.topic)?;
-        self.rpc.prune.push(entry);
-        Ok(())
-    }
-
-    fn peer_info(&mut self, bytes: &'a [u8]) -> Result<PeerInfo<'a>, RpcError> {
-        check_count("px peers", self.px, self.limits.max_px_in)?;
-        self.px += 1;
-        let mut info = PeerInfo::default();
-        for field in ProtoReader::new(bytes) {
-            match field? {
-                (field::peer_info::PEER_ID, Value::Bytes(peer)) => info.peer = peer,
-                (field::peer_info::SIGNED_PEER_RECORD, Value::Bytes(record)) => info.record = Some(record),
-                _ => {}
-            }
-        }
-        Ok(info)
-    }
-
-    fn topic(&self, name: &'a [u8]) -> Result<&'a str, RpcError> {
-        check_length("topic", name, self.limits.max_topic_length)?;
-        str::from_utf8(name).map_err(|_| RpcError::TopicNotText)
-    }
-
-    fn id(&mut self, id: &'a [u8]) -> Result<&'a [u8], RpcError> {
-        check_count("message ids", self.ids, self.limits.max_ids_in)?;
-        self.ids += 1;
-        check_length("message id", id, self.limits.max_id_length)?;
-        Ok(id)
-    }
-}
-
-fn check_count(what: &'static str, count: usize, max: usize) -> Result<(), RpcError> {
-    if count < max { Ok(()) } else { Err(RpcError::TooMany { what, max }) }
-}
-
-fn check_length(what: &'static str, bytes: &[u8], max: usize) -> Result<(), RpcError> {
-    let length = bytes.len();
-    if length <= max { Ok(()) } else { Err(RpcError::TooLong { what, length, max }) }
-}
-
-fn check_topic(topic: &str) -> Result<(), RpcError> {
-    if topic.is_empty() { Err(RpcError::MissingTopic) } else { Ok(()) }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::entry::Subscription, *};
     use crate::libp2p::codec::protobuf::{put_bytes, put_varint};
 
     fn field(number: u64, bytes: &[u8]) -> Vec<u8> {
@@ -297,8 +239,19 @@ mod tests {
         }
     }
 
+    /// The entries of a frame, and how many were ignored.
+    fn read<'a>(bytes: &'a [u8], limits: &WireLimits) -> Result<(Vec<Entry<'a>>, u64), RpcError> {
+        let (mut reader, mut entries) = (RpcReader::default(), Vec::new());
+        reader.begin(bytes, limits)?;
+        while reader.has_next() {
+            // What `begin` accepted is decoded without an error.
+            entries.extend(reader.next(bytes, limits).unwrap().map(|(entry, _)| entry));
+        }
+        Ok((entries, reader.take_ignored()))
+    }
+
     fn refused(bytes: &[u8]) -> RpcError {
-        decode(bytes, &small()).unwrap_err()
+        read(bytes, &small()).unwrap_err()
     }
 
     #[test]
@@ -312,27 +265,60 @@ mod tests {
         bytes.extend(field(4, &[9; 20]));
         bytes.extend([9 << 3 | 5, 1, 2, 3, 4]);
         bytes.extend([9 << 3 | 1, 1, 2, 3, 4, 5, 6, 7, 8]);
-        let rpc = decode(&bytes, &small()).unwrap();
-        assert_eq!(
-            rpc,
-            Rpc { subscriptions: vec![Subscription { subscribe: true, topic: "t" }], ..Rpc::default() }
-        );
+        let subscription = Entry::Subscription(Subscription { subscribe: true, topic: "t" });
+        assert_eq!(read(&bytes, &small()), Ok((vec![subscription], 0)));
     }
 
     #[test]
-    fn every_entry_is_counted_before_it_is_stored() {
+    fn entries_are_read_by_kind_and_otherwise_in_the_order_of_the_bytes() {
+        let graft = |topic: &[u8]| field(3, &field(3, &field(1, topic)));
+        let iwant = |id: &[u8]| field(2, &field(1, id));
+        let subscription = field(1, &field(2, b"s"));
+        let control = field(3, &[iwant(b"1"), iwant(b"2")].concat());
+        let bytes = [graft(b"b"), control, graft(b"a"), subscription, field(3, &iwant(b"3"))].concat();
+        let (entries, _) = read(&bytes, &WireLimits::default()).unwrap();
+        let iwant = |id| Entry::IWant(vec![id]);
+        let subscription = Entry::Subscription(Subscription { subscribe: false, topic: "s" });
+        let expected =
+            [subscription, iwant(b"1"), iwant(b"2"), iwant(b"3"), Entry::Graft("b"), Entry::Graft("a")];
+        assert_eq!(entries, expected);
+    }
+
+    #[test]
+    fn entries_beyond_the_limits_are_ignored_and_counted() {
+        let ignored = |bytes: &[u8]| {
+            let (entries, ignored) = read(bytes, &small()).unwrap();
+            (entries.len(), ignored)
+        };
         let message = field(2, &field(4, b"t"));
-        assert_eq!(refused(&message.repeat(3)), RpcError::TooMany { what: "messages", max: 2 });
+        assert_eq!(ignored(&message.repeat(3)), (2, 1));
         let subscription = field(1, &field(2, b"t"));
-        assert_eq!(refused(&subscription.repeat(3)), RpcError::TooMany { what: "subscriptions", max: 2 });
+        assert_eq!(ignored(&subscription.repeat(5)), (2, 3));
         let graft = field(3, &field(3, &field(1, b"t")));
-        assert_eq!(refused(&graft.repeat(3)), RpcError::TooMany { what: "control entries", max: 2 });
+        assert_eq!(ignored(&[graft.repeat(3), subscription].concat()), (3, 1));
         let iwant = field(3, &field(2, &field(1, b"id").repeat(2)));
-        assert_eq!(refused(&iwant.repeat(2)), RpcError::TooMany { what: "message ids", max: 3 });
         let idontwant = field(3, &field(5, &field(1, b"id").repeat(2)));
-        assert_eq!(refused(&[iwant, idontwant].concat()), RpcError::TooMany { what: "message ids", max: 3 });
+        let lists = [iwant, idontwant].concat();
+        let expected = vec![Entry::IWant(vec![b"id"; 2]), Entry::IDontWant(vec![b"id"])];
+        assert_eq!(read(&lists, &small()), Ok((expected, 1)));
         let px = [field(1, b"t"), field(2, &[]).repeat(3)].concat();
-        assert_eq!(refused(&field(3, &field(4, &px))), RpcError::TooMany { what: "px peers", max: 2 });
+        let prune = field(3, &field(4, &px));
+        let (entries, ignored) = read(&prune, &small()).unwrap();
+        let [Entry::Prune(prune)] = &entries[..] else { panic!("{entries:?}") };
+        assert_eq!((prune.topic, prune.px.len(), ignored), ("t", 2, 1));
+    }
+
+    #[test]
+    fn a_frame_begins_anew_after_a_refused_one() {
+        let (mut reader, limits) = (RpcReader::default(), small());
+        let graft = field(3, &field(3, &field(1, b"t")));
+        reader.begin(&graft, &limits).unwrap();
+        assert!(reader.has_next());
+        assert_eq!(reader.begin(&[&graft[..], &[0x0b]].concat(), &limits), Err(RpcError::Malformed));
+        assert!(!reader.has_next());
+        reader.begin(&graft, &limits).unwrap();
+        assert_eq!(reader.next(&graft, &limits), Ok(Some((Entry::Graft("t"), 3))));
+        assert_eq!(reader.next(&graft, &limits), Ok(None));
     }
 
     #[test]
@@ -380,14 +366,18 @@ mod tests {
             bytes in prop_oneof![messages(5), prop::collection::vec(any::<u8>(), 0..200)],
         ) {
             let limits = small();
-            if let Ok(rpc) = decode(&bytes, &limits) {
-                prop_assert!(rpc.subscriptions.len() <= 2 && rpc.messages.len() <= 2);
-                let control = [rpc.ihave.len(), rpc.iwant.len(), rpc.graft.len(), rpc.prune.len(), rpc.idontwant.len()];
-                prop_assert!(control.iter().sum::<usize>() <= 2);
-                prop_assert!(rpc.prune.iter().map(|prune| prune.px.len()).sum::<usize>() <= 2);
-                let lists = rpc.iwant.iter().chain(&rpc.idontwant).map(Vec::len);
-                let ids = rpc.ihave.iter().map(|entry| entry.ids.len()).chain(lists);
-                prop_assert!(ids.sum::<usize>() <= 3);
+            if let Ok((entries, _)) = read(&bytes, &limits) {
+                let of = |kind| entries.iter().filter(|entry| entry.kind() == kind).count();
+                let (subscriptions, messages) = (of(EntryKind::Subscription), of(EntryKind::Message));
+                let control = entries.len() - subscriptions - messages;
+                prop_assert!(subscriptions <= 2 && messages <= 2 && control <= 2);
+                let sizes = entries.iter().map(|entry| match entry {
+                    Entry::IHave(IHave { ids, .. }) | Entry::IWant(ids) | Entry::IDontWant(ids) => (ids.len(), 0),
+                    Entry::Prune(prune) => (0, prune.px.len()),
+                    _ => (0, 0),
+                });
+                let (ids, px) = sizes.fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1));
+                prop_assert!(ids <= 3 && px <= 2);
             }
         }
     }

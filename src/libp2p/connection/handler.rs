@@ -22,26 +22,25 @@ use super::{
     capabilities::{Protocols, supports_idontwant},
     graylist::GraylistCheck,
     inbound_stream::{InboundError, InboundRpc, InboundStream},
+    inbound_streams::InboundStreams,
     lanes::LaneCounts,
     outbound_stream::OutboundStream,
     read_budget::ReadBudget,
     send_queue::SendQueue,
     stall_detector::StallDetector,
+    stream_state::{Change, StreamState},
 };
-use crate::libp2p::network::Libp2pNetwork;
-
-/// Most streams that we open on one connection. A fifth makes rust-libp2p give up the connection.
-const MAX_OPENED: u32 = 4;
+use crate::libp2p::{codec::turn::TurnBudget, network::Libp2pNetwork};
 
 /// An event of a connection, for the behaviour.
 pub enum HandlerEvent {
     /// The first stream of the connection is negotiated, by either side.
     Established(Established),
-    /// An RPC was received.
+    /// An RPC was received, or a part of one.
     Received(InboundRpc),
     /// The peer's stream is no longer read.
     InboundFailed(InboundError),
-    /// The peer opened another stream. Its last one has ended or broke, or is no longer read.
+    /// The peer opened another stream. Its last one has ended or broke, or is read no further than what it has.
     InboundReopened,
     /// The peer reads too slowly. These numbers of queued items were dropped.
     Slow(LaneCounts),
@@ -76,32 +75,19 @@ pub struct Handler {
     network: Libp2pNetwork,
     protocols: Protocols,
     queue: Arc<SendQueue>,
-    inbound: Option<InboundStream>,
+    inbound: InboundStreams,
+    /// Whether the peer has opened a stream before.
+    accepted: bool,
     graylist: GraylistCheck,
     read_budget: Arc<ReadBudget>,
     /// The time in which a frame must be complete.
     frame_timeout: Duration,
-    outbound: Outbound,
-    /// Whether the peer has opened a stream before.
-    accepted: bool,
-    /// Outbound streams requested so far.
-    opened: u32,
-    established: bool,
+    turn: TurnBudget,
+    streams: StreamState<OutboundStream>,
     /// Frames that the last outbound stream may not have delivered. The next one begins with them.
     unsent: Vec<u8>,
     stall_detector: StallDetector,
     events: VecDeque<HandlerEvent>,
-}
-
-enum Outbound {
-    /// A stream is to be requested from the swarm.
-    Wanted,
-    /// A stream was requested.
-    Opening,
-    Open(OutboundStream),
-    /// The peer supports none of our protocols. A stream is requested again if the peer opens one itself.
-    Unsupported,
-    GaveUp,
 }
 
 impl Handler {
@@ -119,113 +105,105 @@ impl Handler {
             network,
             protocols,
             queue: Arc::new(queue),
-            inbound: None,
-            graylist,
-            outbound: Outbound::Wanted,
+            inbound: InboundStreams::default(),
             accepted: false,
-            opened: 0,
-            established: false,
+            graylist,
+            turn: TurnBudget::default(),
+            streams: StreamState::default(),
             unsent: Vec::new(),
             stall_detector,
             events: VecDeque::new(),
         }
     }
 
-    fn negotiated(&mut self, protocol: StreamProtocol) {
-        if !std::mem::replace(&mut self.established, true) {
-            let established = Established { protocol, queue: self.queue.clone() };
-            self.events.push_back(HandlerEvent::Established(established));
-        }
-    }
-
     fn on_inbound(&mut self, stream: Stream, protocol: StreamProtocol) {
-        if matches!(self.outbound, Outbound::GaveUp) {
-            return;
-        }
+        let Some(change) = self.streams.on_inbound() else { return };
         if std::mem::replace(&mut self.accepted, true) {
             self.events.push_back(HandlerEvent::InboundReopened);
         }
-        // A peer that opens a new stream has finished its old one.
-        self.inbound = Some(InboundStream::new(stream, &self.network, &self.read_budget, self.frame_timeout));
-        if matches!(self.outbound, Outbound::Unsupported) {
-            self.reopen();
-        }
-        self.negotiated(protocol);
+        let stream = InboundStream::new(stream, &self.network, &self.read_budget, self.frame_timeout);
+        self.inbound.push(stream, self.network.state().traffic());
+        self.on_change(change, Some(protocol));
     }
 
     fn on_outbound(&mut self, stream: Stream, protocol: StreamProtocol) {
-        self.queue.set_idontwant_supported(supports_idontwant(&protocol));
-        self.outbound = Outbound::Open(OutboundStream::new(stream, std::mem::take(&mut self.unsent)));
-        self.negotiated(protocol);
+        let unsent = &mut self.unsent;
+        let open = || OutboundStream::new(stream, std::mem::take(unsent));
+        if let Some(change) = self.streams.on_outbound(open) {
+            self.queue.set_idontwant_supported(supports_idontwant(&protocol));
+            self.on_change(change, Some(protocol));
+        }
     }
 
     fn on_refused(&mut self, error: &StreamUpgradeError<Infallible>) {
-        match error {
-            // No retry, unless the peer itself opens a stream.
-            StreamUpgradeError::NegotiationFailed if self.inbound.is_none() => {
-                self.outbound = Outbound::Unsupported;
-                self.give_up(true);
+        // No retry, unless the peer itself opens a stream.
+        let unsupported = matches!(error, StreamUpgradeError::NegotiationFailed) && self.inbound.is_empty();
+        let change = self.streams.on_refused(unsupported);
+        self.on_change(change, None);
+    }
+
+    /// Reports a change of the streams to the behaviour. `protocol`: that of the stream that was opened.
+    fn on_change(&mut self, change: Change, protocol: Option<StreamProtocol>) {
+        match change {
+            Change::None => {}
+            Change::Established => {
+                let queue = self.queue.clone();
+                let established = protocol.map(|protocol| Established { protocol, queue });
+                self.events.extend(established.map(HandlerEvent::Established));
             }
-            _ => self.reopen(),
+            Change::GaveUp { unsupported } => {
+                self.unsent = Vec::new();
+                self.inbound.clear(self.network.state().traffic());
+                self.events.push_back(HandlerEvent::GaveUp { unsupported });
+            }
         }
-    }
-
-    /// Requests an outbound stream again, or gives up.
-    fn reopen(&mut self) {
-        if self.opened < MAX_OPENED {
-            self.outbound = Outbound::Wanted;
-            return;
-        }
-        self.outbound = Outbound::GaveUp;
-        self.inbound = None;
-        self.give_up(false);
-    }
-
-    fn give_up(&mut self, unsupported: bool) {
-        self.established = false;
-        self.unsent = Vec::new();
-        self.events.push_back(HandlerEvent::GaveUp { unsupported });
     }
 
     /// Writes as much as the stream takes.
     fn poll_outbound(&mut self, cx: &mut Context<'_>) {
-        let Outbound::Open(stream) = &mut self.outbound else { return };
+        let Some(stream) = self.streams.open_stream() else { return };
         let (limits, traffic) = (self.network.limits(), self.network.state().traffic());
         if let Poll::Ready(Err(_)) = stream.poll_write(cx, &self.queue, limits, traffic) {
             self.unsent = stream.take_unflushed();
-            self.reopen();
+            let change = self.streams.on_broken();
+            self.on_change(change, None);
         }
     }
 
     /// Drops pending items if the peer reads too slowly.
     fn poll_stalled(&mut self, cx: &mut Context<'_>) {
-        let (pending, progress) = match &mut self.outbound {
-            Outbound::Open(stream) => (stream.has_unflushed(), stream.take_progress()),
-            Outbound::Wanted | Outbound::Opening => (self.queue.has_pending(cx), 0),
-            Outbound::Unsupported | Outbound::GaveUp => (false, 0),
+        let (pending, progress) = match self.streams.open_stream() {
+            Some(stream) => (stream.has_unflushed(), stream.take_progress()),
+            None => (self.streams.is_opening() && self.queue.has_pending(cx), 0),
         };
         if self.stall_detector.poll_stalled(cx, pending, progress).is_ready() {
             self.events.push_back(HandlerEvent::Slow(self.queue.drop_pending()));
         }
     }
 
-    /// Reads one RPC. `Ready(None)`: the stream has ended.
+    /// Reads the messages of one RPC, or of a part of it. `Ready(None)`: a stream has ended.
     fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Option<HandlerEvent>> {
-        let Some(inbound) = &mut self.inbound else { return Poll::Pending };
-        match ready!(inbound.poll_rpc(cx, &self.read_budget, &self.network, &self.graylist)) {
+        let read =
+            self.inbound.poll_rpc(cx, &mut self.turn, &self.read_budget, &self.network, &self.graylist);
+        Poll::Ready(match ready!(read) {
             Ok(Some(mut rpc)) => {
                 // At once, since the messages could be written before the behaviour sees the RPC.
                 rpc.suppressed = self.queue.apply_idontwant(&rpc);
-                return Poll::Ready(Some(HandlerEvent::Received(rpc)));
+                Some(HandlerEvent::Received(rpc))
             }
-            Ok(None) => self.inbound = None,
+            Ok(None) => None,
             Err(error) => {
-                self.inbound = None;
                 self.count_failure(&error);
-                return Poll::Ready(Some(HandlerEvent::InboundFailed(error)));
+                Some(HandlerEvent::InboundFailed(error))
             }
+        })
+    }
+
+    /// Ends the turn of this connection. If work is left, the task is woken behind the others that are ready.
+    fn end_turn(&mut self, cx: &Context<'_>) {
+        if std::mem::take(&mut self.turn).is_exhausted() {
+            cx.waker().wake_by_ref();
         }
-        Poll::Ready(None)
     }
 
     fn count_failure(&self, error: &InboundError) {
@@ -259,14 +237,22 @@ impl ConnectionHandler for Handler {
             if let Some(event) = self.events.pop_front() {
                 return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(event));
             }
-            if matches!(self.outbound, Outbound::Wanted) {
-                self.outbound = Outbound::Opening;
-                self.opened += 1;
+            if self.streams.take_request() {
+                if self.streams.is_reopened() {
+                    self.network.state().traffic().add_reopened_stream();
+                }
                 let protocol = SubstreamProtocol::new(self.protocols.clone(), ());
                 return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
             }
-            if let Some(event) = ready!(self.poll_inbound(cx)) {
-                return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(event));
+            match self.poll_inbound(cx) {
+                Poll::Ready(Some(event)) => {
+                    return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(event));
+                }
+                Poll::Ready(None) => {}
+                Poll::Pending => {
+                    self.end_turn(cx);
+                    return Poll::Pending;
+                }
             }
         }
     }

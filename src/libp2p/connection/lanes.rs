@@ -136,6 +136,11 @@ pub(in crate::libp2p) struct Lanes {
 const CONTROL: usize = 0;
 /// An empty queue or map with a larger capacity is freed.
 const RETAINED_ITEMS: usize = 64;
+#[cfg(test)]
+thread_local! {
+    /// How many times lanes were searched on this thread.
+    pub(super) static SEARCHES: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
 
 impl Lanes {
     pub(in crate::libp2p) fn items(&self) -> usize {
@@ -204,14 +209,19 @@ impl Lanes {
         self.taken(item)
     }
 
-    /// Removes these messages from the lanes of full messages. The lanes are searched only if one of them is queued.
-    pub(in crate::libp2p) fn remove_messages(&mut self, ids: &[MessageId]) -> Vec<Item> {
-        let queued: HashSet<&MessageId, RandomState> =
-            ids.iter().filter(|id| self.ids.contains_key(id)).collect();
+    /// Removes these messages from the lanes of full messages. The lanes are searched once, and only if one of the messages
+    /// is queued.
+    pub(in crate::libp2p) fn remove_messages<'a>(
+        &mut self,
+        ids: impl Iterator<Item = &'a MessageId>,
+    ) -> Vec<Item> {
+        let queued: HashSet<&MessageId, RandomState> = ids.filter(|id| self.ids.contains_key(id)).collect();
         let mut taken = Vec::new();
         if queued.is_empty() {
             return taken;
         }
+        #[cfg(test)]
+        SEARCHES.set(SEARCHES.get() + 1);
         for lane in [Lane::Publish, Lane::Forward] {
             let lane = &mut self.lanes[lane.queue_index(false)];
             for item in std::mem::take(lane) {
@@ -342,8 +352,8 @@ pub(in crate::libp2p) mod tests {
         lanes.push(item(Kind::Message, Lane::Answer, 1));
         lanes.push(item(Kind::IDontWant, Lane::Gossip, 9));
         let tags = |items: Vec<Item>| items.iter().map(|item| item.fragment.bytes[0]).collect::<Vec<_>>();
-        assert_eq!(tags(lanes.remove_messages(&[id(1), id(3), id(7)])), [1, 1, 3]);
-        assert!(lanes.remove_messages(&[id(1), id(3)]).is_empty());
+        assert_eq!(tags(lanes.remove_messages([id(1), id(3), id(7)].iter())), [1, 1, 3]);
+        assert!(lanes.remove_messages([id(1), id(3)].iter()).is_empty());
         assert_eq!((lanes.items(), lanes.bytes()), (3, 30));
         assert_eq!(tags(std::iter::from_fn(|| lanes.pop()).collect()), [9, 2, 1]);
         assert!(lanes.ids.is_empty());

@@ -108,17 +108,18 @@ impl SendQueue {
         }
     }
 
-    /// Removes the messages that the IDONTWANTs of an RPC name, unless they are being written.
+    /// Removes the messages that the IDONTWANTs of an RPC name, unless they are being written. The queue is searched once
+    /// for all of them.
     pub(in crate::libp2p) fn apply_idontwant(&self, rpc: &InboundRpc) -> LaneCounts {
-        let mut removed = LaneCounts::NONE;
-        for ids in rpc.idontwant() {
-            let mut state = self.state();
-            let items = state.pending.remove_messages(ids);
-            state.settle();
-            drop(state);
-            removed += drop_all(items, DropReason::IDontWant);
+        let mut ids = rpc.idontwant().peekable();
+        if ids.peek().is_none() {
+            return LaneCounts::NONE;
         }
-        removed
+        let mut state = self.state();
+        let items = state.pending.remove_messages(ids);
+        state.settle();
+        drop(state);
+        drop_all(items, DropReason::IDontWant)
     }
 
     /// Appends frames to `out` until it has at least `target` bytes or the queue is empty. Call it only when all
@@ -230,7 +231,13 @@ pub(in crate::libp2p) fn drop_all(items: Vec<Item>, reason: DropReason) -> LaneC
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::libp2p::connection::lanes::tests::item;
+    use crate::{
+        libp2p::{
+            connection::lanes::{SEARCHES, tests::item},
+            ids::MessageId,
+        },
+        network::P2pMessage,
+    };
 
     const QUEUED: Push = Push {
         dropped: LaneCounts::NONE,
@@ -324,6 +331,26 @@ mod tests {
         // The next fill implies that all is flushed.
         assert_eq!(fill(&queue, 1), 0);
         assert!(queue.take_all().is_empty());
+    }
+
+    #[test]
+    fn the_queue_is_searched_once_for_all_idontwants_of_an_rpc() {
+        let queue = queue(QueueLimits::default());
+        let id = |number: u32| MessageId::from(number.to_be_bytes().to_vec());
+        for number in 0..1_000 {
+            queue.push(Item { id: Some(id(number)), ..item(Kind::Message, Lane::Forward, 0) });
+        }
+        let idontwants = |numbers: std::ops::Range<u32>| {
+            let one = |number| P2pMessage::IDontWant { message_ids: vec![id(number)] };
+            InboundRpc::of_idontwants(numbers.map(one).collect())
+        };
+        let before = SEARCHES.get();
+        assert_eq!(queue.apply_idontwant(&idontwants(0..800)), counts(Lane::Forward, 800));
+        assert_eq!(SEARCHES.get() - before, 1);
+        // None of these is queued.
+        assert_eq!(queue.apply_idontwant(&idontwants(0..800)), LaneCounts::NONE);
+        assert_eq!(SEARCHES.get() - before, 1);
+        assert_eq!(queue.take_all().len(), 200);
     }
 
     #[test]

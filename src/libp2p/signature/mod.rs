@@ -1,4 +1,6 @@
-//! The signatures of messages: what the policy of a network demands of each message, and a cache of results.
+//! The signatures of messages: what the policy of a network demands of each message, the messages that were verified,
+//! and the ids of those that break the policy.
 
-pub(super) mod cache;
+pub(super) mod digest;
 pub(super) mod policy;
+pub(super) mod verified;

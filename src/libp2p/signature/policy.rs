@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use crate::libp2p::{
     codec::{
+        entry::RawMessage,
         protobuf::{ProtoReader, Value, put_signed_fields},
-        rpc::RawMessage,
     },
     ids::TopicName,
     message::{Content, Message, SignatureError},
@@ -52,15 +52,6 @@ impl std::fmt::Debug for SignaturePolicy {
     }
 }
 
-/// The extent of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Check {
-    /// All fields and the signature.
-    Full,
-    /// The fields only: the same bytes passed a full check before.
-    Verified,
-}
-
 impl SignaturePolicy {
     /// Creates a message of ours. `seqno` is unused under StrictNoSign.
     pub(in crate::libp2p) fn author(
@@ -89,9 +80,9 @@ impl SignaturePolicy {
     }
 
     /// Checks a received message and takes over its fields.
-    pub(super) fn accept(&self, raw: &RawMessage<'_>, check: Check) -> Result<Message, SignatureError> {
+    pub(in crate::libp2p) fn accept(&self, raw: &RawMessage<'_>) -> Result<Message, SignatureError> {
         let (source, seqno) = match self {
-            Self::StrictSign(_) => signed(raw, check).map(|(source, seqno)| (Some(source), Some(seqno)))?,
+            Self::StrictSign(_) => signed(raw).map(|(source, seqno)| (Some(source), Some(seqno)))?,
             Self::StrictNoSign => anonymous(raw).map(|()| (None, None))?,
         };
         Ok(Message::new(Content {
@@ -105,16 +96,13 @@ impl SignaturePolicy {
     }
 }
 
-fn signed(raw: &RawMessage<'_>, check: Check) -> Result<(PeerId, u64), SignatureError> {
+fn signed(raw: &RawMessage<'_>) -> Result<(PeerId, u64), SignatureError> {
     let from = raw.from.filter(|from| !from.is_empty()).ok_or(SignatureError::MissingSource)?;
     let source = PeerId::from_bytes(from).map_err(|_| SignatureError::BadSource)?;
     let number = raw.seqno.filter(|seqno| !seqno.is_empty()).ok_or(SignatureError::MissingSeqno)?;
     let seqno = <[u8; 8]>::try_from(number).map_err(|_| SignatureError::BadSeqno)?;
     let signature =
         raw.signature.filter(|bytes| !bytes.is_empty()).ok_or(SignatureError::MissingSignature)?;
-    if check == Check::Verified {
-        return Ok((source, u64::from_be_bytes(seqno)));
-    }
     let key = key_of(&source, raw.key)?;
     if !key.verify(&signed_bytes(Some(from), raw.data, Some(number), raw.topic), signature) {
         return Err(SignatureError::BadSignature);
@@ -238,7 +226,7 @@ mod tests {
                 signature: self.signature.as_deref(),
                 key: self.key.as_deref(),
             };
-            policy.accept(&raw, Check::Full)
+            policy.accept(&raw)
         }
     }
 

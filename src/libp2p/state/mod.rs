@@ -1,6 +1,6 @@
-//! The state that all connections of a node share while it runs: known addresses, checked signatures, charged memory,
-//! traffic counters, refused connections. The behaviours and the connections write it; the engine reads the addresses and the counters
-//! through its `Network`.
+//! The state that all connections of a node share while it runs: known addresses, verified messages, charged memory,
+//! traffic counters, refused connections. The behaviours and the connections write it; the engine reads the addresses and
+//! the counters through its `Network`.
 
 pub(super) mod address_book;
 pub(super) mod address_filter;
@@ -17,15 +17,16 @@ use std::{
 use ::libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 
 use self::{address_book::AddressBook, address_filter::AddressFilter, refusals::Refusals};
-use super::{memory::TransportMemory, signature::cache::SignatureCache};
+use super::{memory::TransportMemory, signature::verified::VerifiedMessages};
 use crate::network::{ConnectionRefusal, TransportStats};
 
 /// The shared state of a node's transport. It is created with the [`Libp2pNetwork`](crate::libp2p::Libp2pNetwork)
 /// that the engine and the behaviour are both given.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TransportState {
     addresses: Mutex<AddressBook>,
-    signatures: SignatureCache,
+    /// `None` if messages are not signed.
+    verified: Option<VerifiedMessages>,
     traffic: TrafficCounters,
     refusals: Refusals,
     /// The dials of recommended peers that are in progress. The behaviour bounds them.
@@ -34,6 +35,18 @@ pub(super) struct TransportState {
 }
 
 impl TransportState {
+    /// `signed`: whether the messages of the network are signed.
+    pub(super) fn new(signed: bool) -> Self {
+        Self {
+            addresses: Mutex::default(),
+            verified: signed.then(VerifiedMessages::default),
+            traffic: TrafficCounters::default(),
+            refusals: Refusals::default(),
+            px_dials: Mutex::default(),
+            memory: Arc::default(),
+        }
+    }
+
     /// The address book, locked. Callers release the lock before they return to the executor.
     pub(super) fn addresses(&self) -> MutexGuard<'_, AddressBook> {
         // The book is plain data: a panic elsewhere leaves it whole.
@@ -65,8 +78,9 @@ impl TransportState {
         }
     }
 
-    pub(super) fn signatures(&self) -> &SignatureCache {
-        &self.signatures
+    /// The messages whose signatures were verified lately, if messages are signed.
+    pub(super) fn verified(&self) -> Option<&VerifiedMessages> {
+        self.verified.as_ref()
     }
 
     pub(super) fn traffic(&self) -> &TrafficCounters {
@@ -107,6 +121,11 @@ pub(super) struct TrafficCounters {
     graylisted_rpcs: AtomicU64,
     slow_frames: AtomicU64,
     hook_panics: AtomicU64,
+    verified: AtomicU64,
+    policy_violations: AtomicU64,
+    ignored_entries: AtomicU64,
+    reopened_streams: AtomicU64,
+    lost_frames: AtomicU64,
 }
 
 impl TrafficCounters {
@@ -143,7 +162,34 @@ impl TrafficCounters {
         self.hook_panics.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn snapshot(&self) -> TransportStats {
+    /// The signature of a message was verified and is right.
+    pub(super) fn add_verified(&self) {
+        self.verified.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A message broke the signature policy.
+    pub(super) fn add_policy_violation(&self) {
+        self.policy_violations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Entries of an RPC were ignored because of the limits.
+    pub(super) fn add_ignored_entries(&self, entries: u64) {
+        if entries > 0 {
+            self.ignored_entries.fetch_add(entries, Ordering::Relaxed);
+        }
+    }
+
+    /// A stream of ours is requested again, because the last one broke or could not be opened.
+    pub(super) fn add_reopened_stream(&self) {
+        self.reopened_streams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A frame of a peer was received in part and its stream ended or was replaced.
+    pub(super) fn add_lost_frame(&self) {
+        self.lost_frames.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn snapshot(&self) -> TransportStats {
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         TransportStats {
             received_bytes: value(&self.received_bytes),
@@ -153,6 +199,11 @@ impl TrafficCounters {
             graylisted_rpcs: value(&self.graylisted_rpcs),
             slow_frames: value(&self.slow_frames),
             hook_panics: value(&self.hook_panics),
+            verified_signatures: value(&self.verified),
+            policy_violations: value(&self.policy_violations),
+            ignored_entries: value(&self.ignored_entries),
+            reopened_streams: value(&self.reopened_streams),
+            lost_frames: value(&self.lost_frames),
             ..TransportStats::default()
         }
     }

@@ -1,15 +1,19 @@
 //! A ready-made swarm: TCP (and QUIC with the feature `quic`), noise, yamux, identify, ping, limits on connections and
 //! gossipsub. An application with a swarm of its own composes [`Behaviour`] into that instead.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, thread::available_parallelism, time::Duration};
 
 use ::libp2p::{
-    PeerId, Swarm, SwarmBuilder, Transport,
-    core::{muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
+    PeerId, Swarm, Transport,
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{Boxed, timeout::TransportTimeout},
+        upgrade::Version,
+    },
     identify,
     identity::Keypair,
     noise, ping,
-    swarm::NetworkBehaviour,
+    swarm::{self, NetworkBehaviour},
     tcp,
 };
 
@@ -19,6 +23,7 @@ use super::{
     event::Event,
     muxer::{Muxing, windows_at_most},
     socket::Socket,
+    threads::ConnectionThreads,
 };
 use crate::{
     libp2p::{
@@ -28,6 +33,9 @@ use crate::{
     },
     limits::{InvalidLimits, check::Violations},
 };
+
+/// How long a new connection may take until it is encrypted and multiplexed.
+const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The settings of the ready-made swarm.
 #[derive(Clone, Debug)]
@@ -44,6 +52,10 @@ pub struct TransportConfig {
     pub write_timeout: Duration,
     /// The limits on connections.
     pub connections: ConnectionLimits,
+    /// The threads of the connections, which negotiate, decrypt, decode and verify signatures. By default as many as there
+    /// are cores, and at least 2, so that one busy connection does not stop the others. With 0, connections run on the
+    /// tokio runtime in which the swarm is created.
+    pub connection_threads: usize,
 }
 
 impl TransportConfig {
@@ -83,6 +95,7 @@ impl Default for TransportConfig {
             idle_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             connections: ConnectionLimits::default(),
+            connection_threads: available_parallelism().map_or(2, |cores| cores.get().max(2)),
         }
     }
 }
@@ -148,15 +161,19 @@ pub enum TransportError {
     /// Fields of the configuration violate rules.
     #[error(transparent)]
     Config(#[from] InvalidLimits),
+    /// The threads of the connections can't be started.
+    #[error("the threads of the connections can't be started: {0}")]
+    Threads(io::Error),
 }
 
 /// Creates the ready-made swarm.
 ///
 /// `key` is the identity of the node. The key that signs messages is part of the network's signature policy and is
-/// usually the same one. Each connection runs as a task of its own on the current tokio runtime.
+/// usually the same one. Each connection runs as a task of its own on the
+/// [`connection_threads`](TransportConfig::connection_threads), which end when the swarm is dropped.
 ///
 /// # Errors
-/// The configuration violates rules, or the key can't be used with noise.
+/// The configuration violates rules, the key can't be used with noise, or the threads can't be started.
 ///
 /// # Panics
 /// Outside a tokio runtime.
@@ -168,7 +185,9 @@ pub fn swarm(
     config.check()?;
     let limits = config.connections.clone().effective();
     let muxing = Muxing::new(Arc::clone(network.state()), &limits);
-    let tcp = tcp(&key, &network, config.write_timeout, muxing.clone())?;
+    let threads = ConnectionThreads::start(config.connection_threads).map_err(TransportError::Threads)?;
+    let transport = transport(&key, &network, config.write_timeout, &muxing, &threads)?;
+    let peer = key.public().to_peer_id();
     let BehaviourConfig { direct, trusted, bootstrap, .. } = &config.gossipsub;
     let privileged = [direct, trusted, bootstrap].into_iter().flatten().copied();
     let behaviour = TransportBehaviour {
@@ -180,33 +199,35 @@ pub fn swarm(
         ),
         ping: ping::Behaviour::default(),
     };
-    let builder = SwarmBuilder::with_existing_identity(key).with_tokio();
-    #[cfg(feature = "quic")]
-    let Ok(builder) = builder.with_other_transport(|key| quic(key, muxing));
-    let Ok(builder) = builder.with_other_transport(|_| tcp);
-    let Ok(builder) = builder.with_behaviour(|_| behaviour);
-    let idle_timeout = config.idle_timeout;
-    Ok(builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(idle_timeout)).build())
+    let swarm_config =
+        swarm::Config::with_executor(threads).with_idle_connection_timeout(config.idle_timeout);
+    Ok(Swarm::new(transport, behaviour, peer, swarm_config))
 }
 
-#[cfg(feature = "quic")]
-fn quic(key: &Keypair, muxing: Muxing) -> Boxed<(PeerId, StreamMuxerBox)> {
-    use ::libp2p::quic;
-    let transport = quic::tokio::Transport::new(quic::Config::new(key));
-    transport.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxing.bound()(muxer)))).boxed()
-}
-
-/// TCP, noise and yamux.
-fn tcp(
+/// TCP with noise and yamux, and QUIC with the feature `quic`. The sockets run on `threads`.
+fn transport(
     key: &Keypair,
     network: &Libp2pNetwork,
     write_timeout: Duration,
-    muxing: Muxing,
-) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
-    let noise = noise::Config::new(key)?;
+    muxing: &Muxing,
+    threads: &ConnectionThreads,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, TransportError> {
     let state = Arc::clone(network.state());
-    let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
-    let tcp =
-        tcp.map(move |stream, point| Socket::new(stream, write_timeout, state, point.get_remote_address().clone()));
-    Ok(tcp.upgrade(Version::V1Lazy).authenticate(noise).multiplex(muxing).boxed())
+    let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        .map(move |stream, point| {
+            Socket::new(stream, write_timeout, state.clone(), point.get_remote_address().clone())
+        })
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(key)?)
+        .multiplex(muxing.clone())
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    #[cfg(feature = "quic")]
+    let transport = {
+        let muxing = muxing.clone();
+        let quic = ::libp2p::quic::tokio::Transport::new(::libp2p::quic::Config::new(key))
+            .map(move |(peer, muxer), _| (peer, StreamMuxerBox::new(muxing.clone().bound()(muxer))));
+        transport.or_transport(quic).map(|either, _| either.into_inner())
+    };
+    let transport = TransportTimeout::new(transport, NEGOTIATION_TIMEOUT);
+    Ok(threads.run_sockets_of(transport.boxed()).boxed())
 }

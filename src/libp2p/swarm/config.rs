@@ -4,9 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use ::libp2p::{PeerId, StreamProtocol};
 
-use crate::libp2p::{
-    connection::queue_limits::QueueLimits, memory, state::address_filter::AddressFilter,
-};
+use crate::libp2p::{connection::queue_limits::QueueLimits, memory, state::address_filter::AddressFilter};
 
 /// The settings of a [`Behaviour`](crate::libp2p::Behaviour).
 #[derive(Clone, Debug)]

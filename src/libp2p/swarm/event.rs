@@ -24,7 +24,8 @@ use crate::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// Inputs for the engine, in this order: the messages of one RPC, or one connection or disconnection.
+    /// Inputs for the engine, in this order: the messages of one RPC or of a part of it, or one connection or
+    /// disconnection.
     Inputs(Inputs),
     /// A connection carries gossipsub. Precedes the [`Inputs`](Self::Inputs) with the connection.
     Established {

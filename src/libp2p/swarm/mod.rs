@@ -8,5 +8,6 @@ pub(super) mod config;
 mod connections;
 mod dials;
 pub(super) mod event;
-mod socket;
 mod muxer;
+mod socket;
+mod threads;

@@ -262,7 +262,7 @@ mod tests {
     fn the_streams_that_peers_open_are_bounded_for_each_connection_and_for_all() {
         let limits = ConnectionLimits::default();
         let (shared, most) = (limits.shared_streams as usize, limits.streams_per_connection as usize);
-        let muxing = Muxing::new(Arc::default(), &limits);
+        let muxing = Muxing::new(Arc::new(TransportState::new(false)), &limits);
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let connection = |streams| muxing.clone().bound()(Opened(streams));
         let accepted = |muxer: &mut BoundedMuxer<Opened>, cx: &mut Context<'_>| {

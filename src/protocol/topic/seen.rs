@@ -138,7 +138,9 @@ impl<N: Network> SeenIds<N> {
             self.evict_from(&deliverer.clone(), 1);
             return true;
         }
-        let Some((most, queue)) = self.queues.iter().max_by_key(|(_, queue)| queue.len()) else { return false };
+        let Some((most, queue)) = self.queues.iter().max_by_key(|(_, queue)| queue.len()) else {
+            return false;
+        };
         // The search takes time for each deliverer, so it removes as many ids.
         let count = (queue.len() - fair.min(queue.len())).clamp(1, deliverers);
         self.evict_from(&most.clone(), count);

@@ -110,7 +110,7 @@ async fn garbage_closes_the_stream_and_repeated_garbage_the_connection() {
 
 #[tokio::test]
 async fn a_peer_that_resets_our_streams_is_disconnected_from_the_engine_only() {
-    let (mut node, _) = ours(BehaviourConfig::default());
+    let (mut node, network) = ours(BehaviourConfig::default());
     let mut raw = other(|_| Raw::new(Reads::Resets));
     let address = listen(&mut node).await;
     raw.dial(address).unwrap();
@@ -131,6 +131,7 @@ async fn a_peer_that_resets_our_streams_is_disconnected_from_the_engine_only() {
     assert_eq!(established, 1);
     let disconnection = until(&mut node, &mut raw, |event| inputs(event).pop()).await;
     assert_eq!(disconnection, P2pInput::Disconnection { peer });
+    assert_eq!(network.transport_stats().reopened_streams, 3);
     assert!(node.is_connected(&peer));
 }
 

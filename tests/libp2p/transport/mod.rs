@@ -5,8 +5,8 @@
 pub mod addresses;
 mod backpressure;
 mod burst;
-mod consequence;
 mod closed_window;
+mod consequence;
 mod dials;
 mod flood;
 mod idontwant;
@@ -18,6 +18,7 @@ mod publisher;
 mod slow;
 pub mod support;
 mod tickets;
+mod work;
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -238,7 +238,7 @@ impl SlowPeerScenario {
         decoder.extend(&self.read_bytes.lock().unwrap());
         let mut messages = Vec::new();
         while let Some(frame) = decoder.next_frame().unwrap() {
-            messages.extend(fuzz::read(frame, &self.publisher.network).unwrap());
+            messages.extend(fuzz::read(frame, &self.publisher.network).unwrap().0);
         }
         messages
     }

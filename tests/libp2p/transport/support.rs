@@ -44,9 +44,10 @@ pub fn settings(key: &Keypair) -> Libp2pNetworkBuilder {
     Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(key.clone())))
 }
 
-/// A swarm of this crate and its network.
+/// A swarm of this crate and its network. Its connections run on the thread of the test, so that nothing is written or read
+/// between two steps of the test.
 pub fn ours(gossipsub: BehaviourConfig) -> (Ours, Net) {
-    ours_with(&TransportConfig::default().with(|c| c.gossipsub = gossipsub))
+    ours_with(&TransportConfig::default().with(|c| (c.gossipsub, c.connection_threads) = (gossipsub, 0)))
 }
 
 /// A swarm of this crate and its network.

@@ -17,12 +17,16 @@ use super::{
 };
 
 /// The metrics that stay zero in this test: they need a timer, a transport, or an observation of a busy engine.
-const ZERO_HERE: [&str; 6] = [
+const ZERO_HERE: [&str; 9] = [
     "gossipsub_heartbeats_skipped_total",
     "gossipsub_rpc_received_bytes_total",
     "gossipsub_rpc_sent_bytes_total",
     "gossipsub_rpc_malformed_total",
     "gossipsub_rpc_graylisted_total",
+    "gossipsub_rpc_entries_ignored_total",
+    "gossipsub_rpc_frames_lost_total",
+    "gossipsub_streams_reopened_total",
+    "gossipsub_signatures_verified_total",
 ];
 
 /// The family of a sample: a histogram has several series.

@@ -69,7 +69,7 @@ fn signed(data: &str, seqno: u64) -> NetMessage {
         [source, field(2, data.as_bytes()), field(3, &seqno.to_be_bytes()), field(4, b"news")].concat();
     let signature = KEY.sign(&[&b"libp2p-pubsub:"[..], &fields].concat()).expect("the key signs");
     let rpc = field(2, &[fields, field(5, &signature)].concat());
-    let message = fuzz::read(&rpc, &network()).expect("the RPC is valid").remove(0);
+    let message = fuzz::read(&rpc, &network()).expect("the RPC is valid").0.remove(0);
     let NetMessage::FullMessage(full) = &message else { panic!("not a full message: {message:?}") };
     assert_eq!(full.message.signature_error(), None);
     message
