@@ -17,7 +17,7 @@ use std::{
 
 use actix_gossipsub::{
     Limits, LimitsConfig, PublishWindow, PublishWindowLimits, Worker,
-    libp2p::{Libp2pNetwork, SignaturePolicy, TopicName},
+    libp2p::{AddressFilter, Libp2pNetwork, SignaturePolicy, TopicName, TransportConfig},
 };
 use clap::{Args, ValueEnum, builder::RangedU64ValueParser, value_parser};
 use libp2p::{Multiaddr, identity::Keypair};
@@ -66,6 +66,9 @@ pub struct Arguments {
     /// Signature policy of all topics
     #[arg(long, value_enum, default_value_t = Signing::Strict)]
     signing: Signing,
+    /// Which addresses are dialled that peers report or recommend; those of --dial always are
+    #[arg(long, value_enum, default_value_t = Addresses::Global)]
+    addresses: Addresses,
     /// Heartbeat interval, up to an hour; overrides the parameter file
     #[arg(long, value_name = "MS", value_parser = value_parser!(u64).range(1..=3_600_000))]
     heartbeat_ms: Option<u64>,
@@ -89,6 +92,16 @@ enum Signing {
     Strict,
     /// StrictNoSign: publish anonymously, and reject signed messages
     None,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Addresses {
+    /// Addresses that are routed in the whole internet
+    Global,
+    /// Those, and loopback addresses
+    Loopback,
+    /// All addresses, for private networks
+    Any,
 }
 
 fn address(text: &str) -> Result<Multiaddr, String> {
@@ -115,6 +128,15 @@ impl Arguments {
         let limits = Limits::try_from(config).map_err(Failure::Options)?;
         let Ok(limits) = limits.map_topics(|name| Ok::<_, Infallible>(TopicName::from(name)));
         Ok(limits)
+    }
+
+    fn transport(&self) -> TransportConfig {
+        let addresses = match self.addresses {
+            Addresses::Global => AddressFilter::Global,
+            Addresses::Loopback => AddressFilter::GlobalAndLoopback,
+            Addresses::Any => AddressFilter::Any,
+        };
+        TransportConfig::default().with(|c| c.gossipsub.addresses = addresses)
     }
 
     fn network(&self, key: &Keypair) -> Libp2pNetwork {

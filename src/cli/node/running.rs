@@ -12,10 +12,7 @@ use std::{
 
 use actix_gossipsub::{
     AppOutputs, Limits, Page, Started, Worker,
-    libp2p::{
-        Libp2pNetwork, NodeDriver, NodeEvent, NodeHandle, TopicName, TransportBehaviour, TransportConfig,
-        swarm,
-    },
+    libp2p::{Libp2pNetwork, NodeDriver, NodeEvent, NodeHandle, TopicName, TransportBehaviour, swarm},
 };
 use libp2p::{PeerId, Swarm, identity::Keypair};
 use tokio::{sync::Notify, task::JoinHandle, time::timeout};
@@ -65,7 +62,7 @@ impl RunningNode {
     ) -> Result<Self, Failure> {
         let key = Keypair::generate_ed25519();
         let (peer, network) = (key.public().to_peer_id(), arguments.network(&key));
-        let swarm = swarm(key, network.clone(), &TransportConfig::default())?;
+        let swarm = swarm(key, network.clone(), &arguments.transport())?;
         // The engine has threads of its own, so that a busy engine delays neither the swarm nor the reports.
         let builder = Worker::builder(network.clone(), limits).self_peer(peer);
         let (mut builder, trace) = Trace::begin(arguments.trace.as_deref(), builder)?;

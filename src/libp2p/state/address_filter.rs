@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn only_global_unicast_addresses_are_dialled_on_the_word_of_others() {
+    fn only_global_unicast_addresses_of_others_are_dialled() {
         for ip in ["8.8.8.8", "1.0.0.1", "99.0.0.1", "100.63.0.1", "100.128.0.1", "172.32.0.1", "198.20.0.1"]
         {
             assert!(allowed(AddressFilter::Global, &format!("/ip4/{ip}/tcp/4001")), "{ip}");
