@@ -47,8 +47,9 @@ impl TransportConfig {
     }
 
     /// The most bytes of heap that the transport uses while each of `max_connections` does its worst: what gossipsub uses
-    /// ([`BehaviourConfig::memory_at_most`]), and the windows of yamux. With the default settings 1,344 MiB, of which
-    /// 128 MiB do not depend on the number of connections. QUIC and the address book are not included.
+    /// ([`BehaviourConfig::memory_at_most`]), and the windows of yamux or QUIC. With the default settings 1,344 MiB,
+    /// of which 192 MiB do not depend on the number of connections. The address book and the signature cache are not
+    /// included.
     pub fn memory_at_most(&self) -> usize {
         let connections = self.max_connections as usize;
         self.gossipsub.memory_at_most(connections).saturating_add(windows_at_most(connections))
@@ -158,7 +159,13 @@ pub fn swarm(
         || Muxing::new(state),
     )?;
     #[cfg(feature = "quic")]
-    let builder = builder.with_quic();
+    let builder = builder.with_quic_config(|mut quic| {
+        // As much as yamux has for a connection.
+        quic.max_concurrent_stream_limit = 16;
+        quic.max_stream_data = 256 << 10;
+        quic.max_connection_data = 768 << 10;
+        quic
+    });
     let Ok(builder) = builder.with_behaviour(|_| behaviour);
     let idle_timeout = config.idle_timeout;
     Ok(builder.with_swarm_config(|swarm| swarm.with_idle_connection_timeout(idle_timeout)).build())
