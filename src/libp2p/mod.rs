@@ -93,7 +93,7 @@
 //! |---|---|
 //! | encoded messages, send queues, frames that are being read, decoded inputs: [`BehaviourConfig::max_memory`] | 128 MiB |
 //! | frames that are being written, buffers of noise and yamux: [`BehaviourConfig::CONNECTION_MEMORY`] | 384 KiB for each connection |
-//! | windows of yamux that are not read: two streams that the peer opened, and ours for ping | 768 KiB for each connection |
+//! | windows of yamux that are not read: two streams that the peer opened, and ours for ping; QUIC has as much | 768 KiB for each connection |
 //! | windows of further streams, at most 16 of a connection | 64 MiB |
 //!
 //! The first part is a budget of its own and not that of the engine's inputs

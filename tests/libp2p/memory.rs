@@ -6,7 +6,7 @@ use std::{collections::HashMap, time::Duration};
 
 use actix_gossipsub::{
     DropReason, Limits, LimitsConfig, Network, P2pInput,
-    libp2p::{BehaviourConfig, Event, InboundError, Libp2pNetwork, TopicName},
+    libp2p::{BehaviourConfig, Event, InboundError, Libp2pNetwork, TopicName, TransportConfig},
     protocol::{Footprint, Lane, OutputBatch},
 };
 use futures::StreamExt;
@@ -22,6 +22,11 @@ fn the_default_limits_bound_the_memory_of_a_large_node_below_1_gib() {
     let limits = Limits::<TopicName>::try_from(LimitsConfig::default()).expect("valid limits");
     let most = Footprint::bytes_at_most::<Libp2pNetwork>(&limits, 1024, 100);
     assert!(most.total() <= 1 << 30, "{} bytes: {most:?}", most.total());
+}
+
+#[test]
+fn the_default_settings_bound_the_memory_of_the_transport_at_the_number_that_its_documentation_states() {
+    assert_eq!(TransportConfig::default().memory_at_most(), 1_344 * MIB);
 }
 
 /// A node without an engine, and its raw peers.

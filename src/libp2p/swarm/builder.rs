@@ -78,8 +78,9 @@ impl TransportConfig {
     }
 
     /// The most bytes of heap that the transport uses while each of the connections of the system's scope does its worst:
-    /// what gossipsub uses ([`BehaviourConfig::memory_at_most`]), and the windows of yamux. With the default settings
-    /// 1,344 MiB, of which 128 MiB do not depend on the number of connections. QUIC and the address book are not included.
+    /// what gossipsub uses ([`BehaviourConfig::memory_at_most`]), and the windows of yamux or QUIC. With the default settings
+    /// 1,344 MiB, of which 192 MiB do not depend on the number of connections. The address book and the verified messages
+    /// are not included.
     pub fn memory_at_most(&self) -> usize {
         let connections = self.connections.system.connections as usize;
         let windows = windows_at_most(connections, self.connections.shared_streams as usize);
@@ -224,7 +225,12 @@ fn transport(
     #[cfg(feature = "quic")]
     let transport = {
         let muxing = muxing.clone();
-        let quic = ::libp2p::quic::tokio::Transport::new(::libp2p::quic::Config::new(key))
+        let mut config = ::libp2p::quic::Config::new(key);
+        // As much as yamux has for a connection.
+        config.max_concurrent_stream_limit = 16;
+        config.max_stream_data = 256 << 10;
+        config.max_connection_data = 768 << 10;
+        let quic = ::libp2p::quic::tokio::Transport::new(config)
             .map(move |(peer, muxer), _| (peer, StreamMuxerBox::new(muxing.clone().bound()(muxer))));
         transport.or_transport(quic).map(|either, _| either.into_inner())
     };
