@@ -6,10 +6,13 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc;
+
+/// How long a process may take to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The coordinator's end.
 pub struct Remote {
@@ -76,16 +79,28 @@ impl Remote {
         Ok(rest.trim().to_owned())
     }
 
-    /// Asks the node to stop, and waits until it has.
+    /// Asks the node to stop, and waits until it has. A process that does not is ended after [`STOP_TIMEOUT`].
     pub fn stop(mut self) {
         self.send("stop");
         drop(self.send);
         match self.host {
             // A panic has been printed already.
             Host::Thread(thread) => drop(thread.join()),
-            Host::Process(mut child) => drop(child.wait()),
+            Host::Process(mut child) => {
+                let deadline = Instant::now() + STOP_TIMEOUT;
+                while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                kill(child);
+            }
         }
     }
+}
+
+/// Ends a process, which may have ended already.
+pub fn kill(mut child: Child) {
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// The node's end.
