@@ -2,13 +2,16 @@
 //! defaults: message ids are those of the specification and flood publishing is off, both as in this crate, and the
 //! first heartbeat comes at once.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, Swarm,
     connection_limits::{self, ConnectionLimits},
-    gossipsub::{self, ConfigBuilder, IdentTopic, MessageAuthenticity, PublishError, TopicHash},
+    gossipsub::{
+        self, ConfigBuilder, IdentTopic, MessageAuthenticity, PeerScoreParams, PeerScoreThresholds,
+        PublishError, TopicHash, TopicScoreParams,
+    },
     identify,
     identity::Keypair,
     ping,
@@ -16,12 +19,74 @@ use libp2p::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    node::{Local, Node},
-    plan::Plan,
-    stats::Stats,
-    swarm,
-};
+use super::swarm;
+
+/// The time before a lost peer is dialled again.
+const REDIAL_DELAY: Duration = Duration::from_millis(500);
+
+/// In what the nodes of the benches differ.
+pub struct Settings {
+    pub topics: Vec<String>,
+    /// The address that dials come from, if it is not chosen by the system.
+    pub source: Option<Ipv4Addr>,
+    /// Whether peers are scored.
+    pub scoring: bool,
+    /// How long a message is remembered, if not as long as by default.
+    pub seen_time: Option<Duration>,
+    /// Whether a peer that was dialled is dialled again when it is lost.
+    pub redial: bool,
+}
+
+impl Settings {
+    pub fn new(topics: Vec<String>) -> Self {
+        Self { topics, source: None, scoring: false, seen_time: None, redial: false }
+    }
+
+    fn config(&self) -> gossipsub::Config {
+        let mut config = ConfigBuilder::default();
+        config
+            .heartbeat_initial_delay(Duration::from_millis(100))
+            .flood_publish(false)
+            .message_id_fn(message_id);
+        if let Some(seen_time) = self.seen_time {
+            config.duplicate_cache_time(seen_time);
+        }
+        config.build().expect("a configuration")
+    }
+
+    /// The parameters of `config/default.toml`. P6, which is not among them, is the default.
+    fn score(&self) -> PeerScoreParams {
+        let topic = TopicScoreParams {
+            topic_weight: 1.0,
+            time_in_mesh_weight: 0.0027,
+            time_in_mesh_quantum: Duration::from_secs(1),
+            first_message_deliveries_cap: 40.0,
+            first_message_deliveries_decay: 0.992354,
+            mesh_message_deliveries_weight: 0.0,
+            mesh_failure_penalty_weight: 0.0,
+            invalid_message_deliveries_weight: -100.0,
+            invalid_message_deliveries_decay: 0.998722,
+            ..TopicScoreParams::default()
+        };
+        PeerScoreParams {
+            topics: self.topics.iter().map(|name| (IdentTopic::new(name).hash(), topic.clone())).collect(),
+            topic_score_cap: 50.0,
+            behaviour_penalty_threshold: 6.0,
+            behaviour_penalty_decay: 0.998722,
+            decay_to_zero: 0.01,
+            ..PeerScoreParams::default()
+        }
+    }
+}
+
+fn thresholds() -> PeerScoreThresholds {
+    PeerScoreThresholds {
+        gossip_threshold: -100.0,
+        publish_threshold: -200.0,
+        graylist_threshold: -300.0,
+        ..PeerScoreThresholds::default()
+    }
+}
 
 #[derive(NetworkBehaviour)]
 struct Behaviour {
@@ -43,23 +108,23 @@ pub struct Libp2pNode {
 }
 
 impl Libp2pNode {
-    pub async fn start(plan: &Plan, stats: Stats) -> (Self, Multiaddr) {
+    /// Starts a node, which calls `on_message` with the data of each message. Returns the address on which it listens.
+    pub async fn start(settings: Settings, on_message: impl FnMut(&[u8]) + 'static) -> (Self, Multiaddr) {
         let key = Keypair::generate_ed25519();
-        let config = ConfigBuilder::default()
-            .heartbeat_initial_delay(Duration::from_millis(100))
-            .flood_publish(false)
-            .message_id_fn(message_id)
-            .build()
-            .expect("a configuration");
+        let authenticity = MessageAuthenticity::Signed(key.clone());
+        let mut gossipsub =
+            gossipsub::Behaviour::new(authenticity, settings.config()).expect("a configuration");
+        if settings.scoring {
+            gossipsub.with_peer_score(settings.score(), thresholds()).expect("score parameters");
+        }
         let behaviour = Behaviour {
             limits: connection_limits::Behaviour::new(ConnectionLimits::default()),
-            gossipsub: gossipsub::Behaviour::new(MessageAuthenticity::Signed(key.clone()), config)
-                .expect("a configuration"),
+            gossipsub,
             identify: swarm::identify(&key),
             ping: ping::Behaviour::default(),
         };
-        let mut swarm = swarm::new(&key, behaviour);
-        let topics: Vec<_> = (0..plan.topics).map(|index| IdentTopic::new(Plan::topic(index))).collect();
+        let mut swarm = swarm::from_address(&key, settings.source, behaviour);
+        let topics: Vec<_> = settings.topics.iter().map(IdentTopic::new).collect();
         for topic in &topics {
             swarm.behaviour_mut().gossipsub.subscribe(topic).expect("no filter");
         }
@@ -69,10 +134,28 @@ impl Libp2pNode {
                 break address.clone();
             }
         };
+        let address = address.with_p2p(*swarm.local_peer_id()).expect("an address without a peer");
         let (commands, receiver) = mpsc::unbounded_channel();
         let topics = topics.iter().map(IdentTopic::hash).collect();
-        actix::spawn(run(swarm, receiver, topics, stats));
-        (Self { commands }, address)
+        let node = Self { commands };
+        let redial = settings.redial.then(|| node.commands.downgrade());
+        actix::spawn(run(swarm, receiver, topics, redial, on_message));
+        (node, address)
+    }
+
+    pub fn dial(&self, address: Multiaddr) {
+        self.send(Command::Dial(address));
+    }
+
+    /// The size of the smallest mesh of all topics.
+    pub async fn smallest_mesh(&self) -> usize {
+        let (sender, answer) = oneshot::channel();
+        self.send(Command::SmallestMesh(sender));
+        answer.await.unwrap_or_default()
+    }
+
+    pub fn publish(&self, topic: usize, data: Vec<u8>) {
+        self.send(Command::Publish(topic, data));
     }
 
     fn send(&self, command: Command) {
@@ -87,46 +170,45 @@ fn message_id(message: &gossipsub::Message) -> gossipsub::MessageId {
     id.into()
 }
 
-impl Node for Libp2pNode {
-    fn dial(&self, address: Multiaddr) -> Local<'_, ()> {
-        self.send(Command::Dial(address));
-        Box::pin(std::future::ready(()))
-    }
-
-    fn smallest_mesh(&self) -> Local<'_, usize> {
-        let (sender, answer) = oneshot::channel();
-        self.send(Command::SmallestMesh(sender));
-        Box::pin(async { answer.await.unwrap_or_default() })
-    }
-
-    fn publish(&self, topic: usize, data: Vec<u8>) -> Local<'_, ()> {
-        self.send(Command::Publish(topic, data));
-        Box::pin(std::future::ready(()))
-    }
-}
-
 /// Runs the swarm until all senders of commands are dropped.
 async fn run(
     mut swarm: Swarm<Behaviour>,
     mut commands: mpsc::UnboundedReceiver<Command>,
     topics: Vec<TopicHash>,
-    stats: Stats,
+    redial: Option<mpsc::WeakUnboundedSender<Command>>,
+    mut on_message: impl FnMut(&[u8]),
 ) {
+    let mut dialled = None;
     loop {
         tokio::select! {
             command = commands.recv() => match command {
-                Some(command) => handle(&mut swarm, command, &topics).await,
+                Some(command) => {
+                    if let Command::Dial(address) = &command {
+                        dialled = Some(address.clone());
+                    }
+                    handle(&mut swarm, command, &topics).await;
+                }
                 None => return,
             },
-            event = swarm.select_next_some() => {
-                if let SwarmEvent::Behaviour(BehaviourEvent::Gossipsub(gossipsub::Event::Message {
-                    message, ..
-                })) = event
-                {
-                    stats.record_delivery(&message.data);
+            event = swarm.select_next_some() => match event {
+                SwarmEvent::Behaviour(BehaviourEvent::Gossipsub(gossipsub::Event::Message { message, .. })) => {
+                    on_message(&message.data);
                 }
-            }
+                SwarmEvent::ConnectionClosed { num_established: 0, .. } | SwarmEvent::OutgoingConnectionError { .. } => {
+                    if let (Some(commands), Some(address)) = (redial.clone(), dialled.clone()) {
+                        actix::spawn(dial_later(commands, address));
+                    }
+                }
+                _ => {}
+            },
         }
+    }
+}
+
+async fn dial_later(commands: mpsc::WeakUnboundedSender<Command>, address: Multiaddr) {
+    tokio::time::sleep(REDIAL_DELAY).await;
+    if let Some(commands) = commands.upgrade() {
+        let _ = commands.send(Command::Dial(address));
     }
 }
 

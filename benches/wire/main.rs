@@ -6,14 +6,19 @@
 
 mod actix_node;
 mod cli;
+mod clock;
+mod content;
+mod latency;
 mod libp2p_node;
 mod network;
 mod node;
 mod plan;
 mod publisher;
+mod remote;
 mod stats;
 mod swarm;
 mod table;
+mod tcp;
 
 use clap::Parser;
 

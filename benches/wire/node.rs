@@ -4,20 +4,19 @@
 
 use std::{
     future::Future,
-    io::{BufRead, Write},
     pin::Pin,
-    thread,
     time::{Duration, Instant},
 };
 
 use libp2p::Multiaddr;
-use tokio::sync::mpsc;
 
 use super::{
     actix_node::ActixNode,
-    libp2p_node::Libp2pNode,
+    clock::{nanos, wait_until},
+    libp2p_node::{Libp2pNode, Settings},
     plan::{DRAIN, Implementation, NODES, Plan, QUIET, WARM_UP},
-    publisher::{self, nanos, wait_until},
+    publisher,
+    remote::Control,
     stats::Stats,
 };
 
@@ -33,17 +32,19 @@ pub trait Node: Clone + 'static {
     fn publish(&self, topic: usize, data: Vec<u8>) -> Local<'_, ()>;
 }
 
-/// The node's end of the connection to the coordinator.
-pub struct Control {
-    pub received: mpsc::UnboundedReceiver<String>,
-    pub send: Box<dyn FnMut(String) + Send>,
-}
+impl Node for Libp2pNode {
+    fn dial(&self, address: Multiaddr) -> Local<'_, ()> {
+        self.dial(address);
+        Box::pin(std::future::ready(()))
+    }
 
-impl Control {
-    /// The arguments of the next line, which must begin with `command`. `None` if the coordinator has ended.
-    async fn receive(&mut self, command: &str) -> Option<String> {
-        let line = self.received.recv().await?;
-        line.strip_prefix(command).map(|rest| rest.trim().to_owned())
+    fn smallest_mesh(&self) -> Local<'_, usize> {
+        Box::pin(self.smallest_mesh())
+    }
+
+    fn publish(&self, topic: usize, data: Vec<u8>) -> Local<'_, ()> {
+        self.publish(topic, data);
+        Box::pin(std::future::ready(()))
     }
 }
 
@@ -60,7 +61,10 @@ pub fn run(plan: Plan, control: Control) {
                 end
             }
             Implementation::RustLibp2p => {
-                let (node, address) = Libp2pNode::start(&plan, stats.clone()).await;
+                let topics = (0..plan.topics).map(Plan::topic).collect();
+                let delivered = stats.clone();
+                let on_message = move |data: &[u8]| delivered.record_delivery(data);
+                let (node, address) = Libp2pNode::start(Settings::new(topics), on_message).await;
                 follow(plan, stats, node, address, control).await
             }
         };
@@ -114,23 +118,7 @@ async fn drain(stats: &Stats) {
 
 /// Runs a node that standard input controls. The first line is its plan.
 pub fn run_as_process() {
-    let mut first = String::new();
-    if std::io::stdin().lock().read_line(&mut first).is_err() {
-        return;
-    }
+    let Some((first, control)) = Control::of_process() else { return };
     let Ok(plan) = serde_json::from_str(&first) else { return };
-    let (sender, received) = mpsc::unbounded_channel();
-    thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    let send = |line: String| {
-        let mut out = std::io::stdout().lock();
-        // If the coordinator has ended, the end of standard input stops this node.
-        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-    };
-    run(plan, Control { received, send: Box::new(send) });
+    run(plan, control);
 }

@@ -1,11 +1,11 @@
 //! This module decides when a node of either implementation publishes: at its share of a fixed rate, or as fast as the
 //! messages of the other nodes arrive.
 
-use std::time::Duration;
-
 use super::{
+    clock::{nanos, now, wait_until},
+    content::Content,
     plan::{Load, NODES, Plan, WARM_UP},
-    stats::{Stats, message, now},
+    stats::Stats,
 };
 
 /// Nanoseconds by which a timer may be late without the load being the cause.
@@ -24,7 +24,8 @@ pub async fn run(plan: Plan, stats: Stats, start: u64, mut publish: impl AsyncFn
         // The topic changes with each message. Each node begins with another topic.
         let topic = (number as usize + plan.index * plan.topics / NODES) % plan.topics;
         stats.record_publication();
-        publish(topic, message(plan.index, number, stamp, plan.size)).await;
+        let content = Content { publisher: plan.index, number, published: stamp };
+        publish(topic, content.encode(plan.size)).await;
         number += 1;
     }
 }
@@ -48,12 +49,4 @@ async fn next_time(plan: &Plan, stats: &Stats, start: u64, end: u64, number: u64
             (now() < end).then(now)
         }
     }
-}
-
-pub async fn wait_until(moment: u64) {
-    tokio::time::sleep(Duration::from_nanos(moment.saturating_sub(now()))).await;
-}
-
-pub fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,37 +1,13 @@
 //! This module has the statistics of a node: published and delivered messages, latencies, CPU time and bytes on the
 //! wire. Those of several nodes or rounds add up.
 
-use std::{
-    cell::RefCell,
-    rc::Rc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use hdrhistogram::Histogram;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::{plan::NODES, swarm};
-
-/// The bytes of a message that name its publisher, its number, and the time of its publication.
-const HEADER: usize = 24;
-
-/// Nanoseconds since 1970, on the clock that all nodes of this machine share.
-pub fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// The content of a message of `size` bytes.
-pub fn message(publisher: usize, number: u64, published: u64, size: usize) -> Vec<u8> {
-    let mut data = Vec::with_capacity(size.max(HEADER));
-    for field in [publisher as u64, number, published] {
-        data.extend(field.to_be_bytes());
-    }
-    data.resize(size.max(HEADER), b'.');
-    data
-}
+use super::{clock::now, content::Content, latency::Latency, plan::NODES, swarm};
 
 /// The statistics of one node, shared by the tasks of its thread.
 #[derive(Clone)]
@@ -63,17 +39,16 @@ impl Stats {
     }
 
     pub fn record_delivery(&self, data: &[u8]) {
-        let field = |index: usize| {
-            let bytes = data.get(8 * index..8 * index + 8).and_then(|bytes| bytes.try_into().ok());
-            bytes.map_or(0, u64::from_be_bytes)
-        };
+        let content = Content::decode(data);
         let mut state = self.0.state.borrow_mut();
         state.delivered += 1;
-        if let Some(next) = usize::try_from(field(0)).ok().and_then(|index| state.next.get_mut(index)) {
-            *next = (*next).max(field(1) + 1);
-        }
-        if state.measuring {
-            state.latency.record(now().saturating_sub(field(2)));
+        if let Some(content) = content {
+            if let Some(next) = state.next.get_mut(content.publisher) {
+                *next = (*next).max(content.number + 1);
+            }
+            if state.measuring {
+                state.latency.record(now().saturating_sub(content.published));
+            }
         }
         drop(state);
         self.0.delivered.notify_one();
@@ -167,45 +142,6 @@ impl Totals {
         self.delivered += other.delivered;
         self.all_published += other.all_published;
         self.all_delivered += other.all_delivered;
-        self.latency.0.add(other.latency.0).expect("a histogram that resizes takes all values");
-    }
-}
-
-/// A histogram of latencies in microseconds, with two significant digits. As JSON: pairs of value and count.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>")]
-pub struct Latency(Histogram<u64>);
-
-impl Default for Latency {
-    fn default() -> Self {
-        Self(Histogram::new(2).expect("two digits are valid"))
-    }
-}
-
-impl From<Vec<(u64, u64)>> for Latency {
-    fn from(counts: Vec<(u64, u64)>) -> Self {
-        let mut latency = Self::default();
-        for (micros, count) in counts {
-            latency.0.record_n(micros, count).expect("a histogram that resizes takes all values");
-        }
-        latency
-    }
-}
-
-impl From<Latency> for Vec<(u64, u64)> {
-    fn from(latency: Latency) -> Self {
-        let counts = latency.0.iter_recorded();
-        counts.map(|value| (value.value_iterated_to(), value.count_at_value())).collect()
-    }
-}
-
-impl Latency {
-    fn record(&mut self, nanos: u64) {
-        self.0.record(nanos / 1_000).expect("a histogram that resizes takes all values");
-    }
-
-    /// The latency in milliseconds that `quantile` of the deliveries did not exceed. NaN without deliveries.
-    pub fn quantile(&self, quantile: f64) -> f64 {
-        if self.0.is_empty() { f64::NAN } else { self.0.value_at_quantile(quantile) as f64 / 1_000.0 }
+        self.latency.add(other.latency);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::{
     io,
+    net::Ipv4Addr,
     pin::Pin,
     sync::atomic::{AtomicU64, Ordering},
     task::{Context, Poll},
@@ -11,14 +12,20 @@ use std::{
 
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::{
-    Multiaddr, Swarm, Transport,
-    core::{transport::ListenerId, upgrade::Version},
+    Multiaddr, PeerId, Swarm, Transport,
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{Boxed, ListenerId},
+        upgrade::Version,
+    },
     identify,
     identity::Keypair,
     noise,
     swarm::{self, NetworkBehaviour, SwarmEvent},
-    tcp, yamux,
+    yamux,
 };
+
+use super::tcp::Tcp;
 
 /// Bytes written by all nodes of this process.
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
@@ -29,17 +36,26 @@ pub fn written() -> u64 {
 
 /// A swarm over TCP that counts bytes. It runs on the thread that polls it.
 pub fn new<B: NetworkBehaviour>(key: &Keypair, behaviour: B) -> Swarm<B> {
+    from_address(key, None, behaviour)
+}
+
+/// The same, whose dials come from the given address.
+pub fn from_address<B: NetworkBehaviour>(key: &Keypair, source: Option<Ipv4Addr>, behaviour: B) -> Swarm<B> {
+    let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(60));
+    Swarm::new(transport(key, source), behaviour, key.public().to_peer_id(), config)
+}
+
+/// TCP, noise and yamux, with a counter of bytes.
+pub fn transport(key: &Keypair, source: Option<Ipv4Addr>) -> Boxed<(PeerId, StreamMuxerBox)> {
     // The value of this crate's own swarm builder.
     let mut muxer = yamux::Config::default();
     muxer.set_max_num_streams(4_032);
-    let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+    Tcp::new(source)
         .map(|stream, _| Counted(stream))
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(key).expect("an ed25519 key"))
         .multiplex(muxer)
-        .boxed();
-    let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(60));
-    Swarm::new(transport, behaviour, key.public().to_peer_id(), config)
+        .boxed()
 }
 
 pub fn identify(key: &Keypair) -> identify::Behaviour {
