@@ -267,12 +267,14 @@ mod tests {
 
     /// Reads a whole stream. Returns the messages of each turn.
     fn turns(network: &Libp2pNetwork, bytes: Vec<u8>, mut after_turn: impl FnMut()) -> Vec<Vec<Message>> {
-        let mut stream = InboundStream::new(Cursor::new(bytes), network);
-        let (mut cx, budget) = (Context::from_waker(std::task::Waker::noop()), Arc::default());
+        let budget = Arc::new(ReadBudget::new(network.state().memory()));
+        let mut stream = InboundStream::new(Cursor::new(bytes), network, &budget, Duration::from_secs(20));
+        let graylist = GraylistCheck::new(PeerId::random(), None);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut turns = vec![Vec::new()];
         let mut turn = TurnBudget::default();
         loop {
-            match stream.poll_rpc(&mut cx, &mut turn, &budget, network) {
+            match stream.poll_rpc(&mut cx, &mut turn, &budget, network, &graylist) {
                 Poll::Ready(Ok(Some(rpc))) => turns.last_mut().unwrap().extend(rpc.messages),
                 Poll::Ready(Ok(None)) => return turns,
                 Poll::Ready(Err(error)) => panic!("{error}"),

@@ -136,7 +136,7 @@ mod tests {
             c.max_dials = 2;
             c.max_px_dials = 1;
         });
-        Dials::new(&config, &Arc::default())
+        Dials::new(&config, &Arc::new(TransportState::new(false)))
     }
 
     fn refusal(action: Action) -> Option<ConnectionRefusal> {
