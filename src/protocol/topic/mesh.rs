@@ -151,7 +151,8 @@ impl<N: Network> TopicState<N> {
         let is_full = refusal == GraftOutcome::MeshFull;
         // As in the reference, a GRAFT that is refused only because the mesh is full counts as received.
         outbox.stats.count_recv_grafts += u64::from(is_full);
-        if cx.limits.extensions.one_prune_per_heartbeat && !self.answered_grafts.insert(status.connection_id) {
+        if cx.limits.extensions.one_prune_per_heartbeat && !self.answered_grafts.insert(status.connection_id)
+        {
             return;
         }
         let px = if is_full {

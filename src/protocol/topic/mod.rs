@@ -37,8 +37,9 @@ use std::collections::BTreeMap;
 use derive_where::derive_where;
 
 use self::{
-    answered_grafts::AnsweredGrafts, delivery_counts::DeliveryCounts, history::History, idontwant::SentIDontWant, invalid_cache::InvalidCache,
-    pending_validation::PendingValidations, promises::Promises, seen::SeenIds, subscribers::Subscribers,
+    answered_grafts::AnsweredGrafts, delivery_counts::DeliveryCounts, history::History,
+    idontwant::SentIDontWant, invalid_cache::InvalidCache, pending_validation::PendingValidations,
+    promises::Promises, seen::SeenIds, subscribers::Subscribers,
 };
 use super::{
     backoff::Backoffs,

@@ -62,7 +62,12 @@ fn many_sybils_lose_their_places_when_the_backoffs_end() {
         for sybils in [40, 400] {
             // The peers that were refused come back two heartbeats and a cleanup after their backoff: with the default
             // limits these are 10 heartbeats too.
-            assert_delivered(&preset, sybils, Strategy::OneByOne, backoff + 5 + preset.1.backoff_cleanup_ticks);
+            assert_delivered(
+                &preset,
+                sybils,
+                Strategy::OneByOne,
+                backoff + 5 + preset.1.backoff_cleanup_ticks,
+            );
         }
     }
 }
@@ -140,7 +145,9 @@ fn opportunistic_grafting_works_against_peers_that_publish_just_enough() {
 fn the_default_threshold_is_above_what_time_in_the_mesh_can_add() {
     let limits = LimitsConfig::<String>::default();
     let TopicScores::Single { parameters } = &limits.score.topics else { panic!("the default has one set") };
-    assert!(limits.opportunistic_graft_threshold > parameters.time_in_mesh_weight * parameters.time_in_mesh_cap);
+    assert!(
+        limits.opportunistic_graft_threshold > parameters.time_in_mesh_weight * parameters.time_in_mesh_cap
+    );
     assert!(limits.opportunistic_graft_threshold < f64::from(parameters.first_message_deliveries_cap));
 }
 

@@ -25,7 +25,8 @@ fn many_messages_of_one_peer_do_not_evict_the_ids_of_others() {
             fixture.node.drain();
         }
     }
-    let known = (0..50).filter(|id| fixture.deliver(FLOODING, *id) == ReceiveOutcome::AlreadyReceived).count();
+    let known =
+        (0..50).filter(|id| fixture.deliver(FLOODING, *id) == ReceiveOutcome::AlreadyReceived).count();
     assert_eq!(known, 50, "of 50 messages that are 30 s old");
     let footprint = fixture.node.footprint();
     assert!(footprint.seen <= max as usize);

@@ -215,7 +215,9 @@ impl Simulation {
             if let Some(node) = self.nodes.get_mut(&to) {
                 node.p2p_input(P2pInput::InMessage { from_peer, message }, now);
                 self.take_outputs(to);
-            } else if let (P2pMessage::Prune { backoff, .. }, Some(sybil)) = (message, self.sybils.get_mut(&to)) {
+            } else if let (P2pMessage::Prune { backoff, .. }, Some(sybil)) =
+                (message, self.sybils.get_mut(&to))
+            {
                 *sybil = Sybil { is_member: false, until: now.after(backoff) };
             }
         }

@@ -256,7 +256,13 @@ fn extensions() -> impl Strategy<Value = Extensions> {
     // A message has one byte.
     let idontwant = (0usize..3, prop_oneof![0usize..6, Just(AMPLE)], 0usize..4);
     let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 7]>(), idontwant).prop_map(
-        |(late_prune, followup, memory, [once, keep, stops, ignore, one, at_high, best], (size, ids, ticks))| {
+        |(
+            late_prune,
+            followup,
+            memory,
+            [once, keep, stops, ignore, one, at_high, best],
+            (size, ids, ticks),
+        )| {
             Extensions::default().with(|e| {
                 e.late_prune_sets_backoff = late_prune;
                 e.ignore_unknown_grafts = ignore;
