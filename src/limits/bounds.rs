@@ -30,7 +30,8 @@ pub struct Bounds {
     /// messages early. A share is the second half of the limit, divided by the number of topics that have messages; the first
     /// half is for any topic. So with all limits of this kind.
     pub max_history_bytes: usize,
-    /// Size of the seen caches of all topics. A topic with more than its share removes its oldest ids early.
+    /// Size of the seen caches of all topics. A topic with more than its share removes ids early, as with
+    /// `max_seen_per_topic`.
     pub max_seen_bytes: usize,
     /// Size of the caches of invalid messages of all topics. Of further messages the id is stored, if there is room. May be 0.
     pub max_invalid_bytes: usize,
@@ -47,7 +48,8 @@ pub struct Bounds {
     pub max_history_per_topic: usize,
     /// Size of the message cache of one topic. The oldest messages are removed early.
     pub max_history_bytes_per_topic: usize,
-    /// Number of message ids in the seen cache of one topic. The oldest are removed early.
+    /// Number of message ids in the seen cache of one topic. The oldest ids of a peer that was the first to deliver more than
+    /// its fair share of them are removed early.
     pub max_seen_per_topic: usize,
     /// Number of messages in the cache of invalid messages of one topic
     /// ([`invalid_memory_ticks`](super::Extensions::invalid_memory_ticks)). Further ones are not stored. May be 0.

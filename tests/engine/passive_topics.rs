@@ -43,6 +43,34 @@ fn a_heartbeat_of_the_engine_does_nothing_for_topics_that_only_peers_subscribe_t
     });
 }
 
+/// D18. The supervisor, which handles disconnections, does nothing for passive topics.
+#[test]
+fn a_disconnection_of_the_engine_takes_time_for_our_topics_only() {
+    run(async {
+        let (topics, peers): (Arc<AtomicU64>, Arc<AtomicU64>) = Default::default();
+        let limits = Limits::try_from(LimitsConfig::default()).expect("valid limits");
+        let builder = Worker::builder(CountedNetwork::default(), limits).manual().arbiters(1);
+        let ours = Counted::new(0, &topics);
+        let Started { worker, p2p: _p2p, app: _app } = builder.start([ours]).expect("an actix system runs");
+        let peer = Counted::new(1, &peers);
+        worker.p2p_input(P2pInput::connected(peer.clone())).expect("the input is accepted");
+        for topic in 0..1000 {
+            let message = P2pMessage::subscribe(Counted::new(topic, &topics));
+            worker.p2p_input(P2pInput::message(peer.clone(), message)).expect("the input is accepted");
+        }
+        worker.settle().await;
+        assert_eq!(worker.footprint().await.expect("the engine runs").subscribers, 1);
+        let before = topics.load(Relaxed);
+        worker.p2p_input(P2pInput::Disconnection { peer }).expect("the input is accepted");
+        worker.settle().await;
+        let uses = topics.load(Relaxed) - before;
+        assert!(uses < 100, "{uses} uses of names for a disconnection");
+        let footprint = worker.footprint().await.expect("the engine runs");
+        assert_eq!((footprint.subscribers, footprint.subscriptions), (0, 0));
+        worker.shutdown().await;
+    });
+}
+
 #[test]
 fn queries_return_the_subscribers_and_backoffs_of_passive_topics() {
     run(async {

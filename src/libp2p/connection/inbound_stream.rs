@@ -235,7 +235,7 @@ impl<S: AsyncRead + Unpin> InboundStream<S> {
 
 #[cfg(test)]
 mod tests {
-    use ::libp2p::identity::Keypair;
+    use ::libp2p::{PeerId, identity::Keypair};
     use futures::io::Cursor;
 
     use super::*;

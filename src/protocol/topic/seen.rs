@@ -135,14 +135,14 @@ impl<N: Network> SeenIds<N> {
         // A part of the average, so that the one with the most exceeds it by many ids, unless there are many deliverers.
         let fair = self.insertions * 7 / 8 / deliverers.max(1);
         if own > fair {
-            self.evict_from(&deliverer.clone(), 1);
+            self.evict_from(deliverer, 1);
             return true;
         }
         let Some((most, queue)) = self.queues.iter().max_by_key(|(_, queue)| queue.len()) else {
             return false;
         };
         // The search takes time for each deliverer, so it removes as many ids.
-        let count = (queue.len() - fair.min(queue.len())).clamp(1, deliverers);
+        let count = queue.len().saturating_sub(fair).clamp(1, deliverers);
         self.evict_from(&most.clone(), count);
         true
     }
