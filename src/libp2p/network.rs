@@ -263,6 +263,10 @@ impl Network for Libp2pNetwork {
         }
     }
 
+    fn is_violation(&self, message: &Message) -> bool {
+        message.signature_error().is_some_and(|error| error.validity() == Validity::Invalid)
+    }
+
     /// The signature was checked when the message was decoded.
     fn source(&self, message: &Message) -> Option<PeerId> {
         message.source().copied()
@@ -362,6 +366,7 @@ mod tests {
         assert_eq!(forged.signature_error(), Some(SignatureError::BadSignature));
         let (message_id, message) = (forged_id.clone(), forged.clone());
         let forgery = FullMessage { topic: topic.clone(), message_id, message };
+        assert!(network.is_violation(&forgery.message) && !network.is_violation(&good.message));
         assert_eq!(network.validate(&Delivery::new(PeerId::random(), Arc::new(forgery))), Validity::Invalid);
         // The second check is answered by the cache.
         assert_eq!(network.verify(&topic, &raw), Some((forged_id, forged)));
