@@ -288,6 +288,10 @@ impl Network for Libp2pNetwork {
         }
     }
 
+    fn is_violation(&self, message: &Message) -> bool {
+        message.signature_error().is_some_and(|error| error.validity() == Validity::Invalid)
+    }
+
     /// The signature was checked when the message was decoded.
     fn source(&self, message: &Message) -> Option<PeerId> {
         message.source().copied()
@@ -384,6 +388,7 @@ mod tests {
         let forgery = network.verify(&raw).1.unwrap();
         assert_ne!(forgery.message_id, good.message_id);
         assert_eq!(forgery.message.signature_error(), Some(SignatureError::BadSignature));
+        assert!(network.is_violation(&forgery.message) && !network.is_violation(&good.message));
         let delivery = Delivery::new(PeerId::random(), Arc::new(forgery.clone()));
         assert_eq!(network.validate(&delivery), Validity::Invalid);
         // A copy of it is a forgery with the same id, though its result is not stored.

@@ -46,8 +46,9 @@ pub struct Extensions {
     pub credit_duplicates_once: bool,
     /// The P7 increment when the transport reports a slow peer. At least 0. 0 disables it.
     pub slow_peer_penalty: f64,
-    /// The P7 increment when the transport reports that a peer broke the protocol: it sent bytes that are no RPC. At least 0.
-    /// 0 disables it.
+    /// The P7 increment when a peer broke the protocol: the transport reports bytes that are no RPC, or it sent a message that
+    /// [is a violation](crate::Network::is_violation) on a topic that we have not joined. (On a joined topic that is an invalid
+    /// message, P4.) At least 0. 0 disables it.
     pub protocol_violation_penalty: f64,
     /// GraylistThreshold (v1.1): nothing is handled that a peer with a lower score sends, its subscriptions included, before a
     /// signature is checked or an id is made. Direct peers are excepted. At most 0, and at most `gossip_threshold` and

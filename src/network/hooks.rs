@@ -24,6 +24,7 @@ pub(crate) enum Hook {
     MessageIdSize,
     TopicSize,
     Source,
+    IsViolation,
     PeerFilter,
     ReachablePoint,
     TransportStats,
@@ -47,6 +48,7 @@ impl Hook {
             Self::MessageIdSize => "message_id_size",
             Self::TopicSize => "topic_size",
             Self::Source => "source",
+            Self::IsViolation => "is_violation",
             Self::PeerFilter => "peer_filter",
             Self::ReachablePoint => "reachable_point",
             Self::TransportStats => "transport_stats",
@@ -133,6 +135,10 @@ impl<N: Network> Hooks<N> {
 
     pub(crate) fn source(&self, message: &N::Message) -> Option<N::Peer> {
         self.call(Hook::Source, |network| network.source(message)).ok().flatten()
+    }
+
+    pub(crate) fn is_violation(&self, message: &N::Message) -> bool {
+        self.call(Hook::IsViolation, |network| network.is_violation(message)).unwrap_or(false)
     }
 
     pub(crate) fn peer_filter(&self, peer: &N::Peer, action: PeerAction<'_, N>) -> bool {

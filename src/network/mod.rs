@@ -46,7 +46,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// | [`validate_id`](Self::validate_id) | [`Validity::Outdated`] |
 /// | [`topic_of`](Self::topic_of), [`source`](Self::source), [`reachable_point`](Self::reachable_point) | `None` |
 /// | [`message_size`](Self::message_size), [`message_id_size`](Self::message_id_size), [`topic_size`](Self::topic_size) | the size of the value without the heap memory that it owns |
-/// | [`peer_filter`](Self::peer_filter) | `false` |
+/// | [`peer_filter`](Self::peer_filter), [`is_violation`](Self::is_violation) | `false` |
 /// | [`persistent_points`](Self::persistent_points) | no points |
 /// | [`transport_stats`](Self::transport_stats) | the metrics keep their values |
 /// | [`topic_label`](Self::topic_label) | the label that topics without an own label share |
@@ -128,6 +128,15 @@ pub trait Network: Send + Sync + Sized + 'static {
     fn source(&self, message: &Self::Message) -> Option<Self::Peer> {
         let _ = message;
         None
+    }
+
+    /// Returns whether a message breaks the rules of the network, whatever its topic: its signature is wrong for instance.
+    /// [`validate`](Self::validate) must find such a message invalid. The engine asks this for messages on topics that it
+    /// has not joined, which are not validated: a violation counts as a misbehaviour of the sender (P7,
+    /// [`protocol_violation_penalty`](crate::limits::Extensions::protocol_violation_penalty)). By default `false`.
+    fn is_violation(&self, message: &Self::Message) -> bool {
+        let _ = message;
+        false
     }
 
     /// Returns whether `peer` may do `action`. On `false` the engine ignores or refuses the action.

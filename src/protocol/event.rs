@@ -44,7 +44,8 @@ pub enum Event<N: Network> {
         /// The peer.
         peer: N::Peer,
     },
-    /// The transport reports that a peer sent bytes that are no RPC. Sent at most once an `event_interval`, over all peers.
+    /// A peer broke the protocol: it sent bytes that are no RPC, or a message on a topic that is not joined that breaks the
+    /// network's rules. Sent at most once an `event_interval`, over all peers.
     ProtocolViolation {
         /// The peer.
         peer: N::Peer,

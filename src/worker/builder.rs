@@ -314,7 +314,10 @@ fn trace<N: Network>(event: &Event<N>) {
         Event::InputRefused { depth, reason } => tracing::warn!(depth, reason, "inputs refused"),
         Event::SlowPeer { peer } => tracing::warn!(?peer, "slow peer: it reads control messages too slowly"),
         Event::ProtocolViolation { peer } => {
-            tracing::warn!(?peer, "protocol violation: the peer sent bytes that are no RPC")
+            tracing::warn!(
+                ?peer,
+                "protocol violation: the peer sent bytes that are no RPC, or a forged message"
+            )
         }
         // The log has a line of the action.
         Event::LowScore { .. } => {}

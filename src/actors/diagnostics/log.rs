@@ -205,7 +205,7 @@ pub(in crate::actors) fn connection(
     }
 }
 
-/// Logs the transport's report that a peer sent bytes that are no RPC. `score` is that before the penalty.
+/// Logs a violation of the protocol. `score` is that before the penalty.
 pub(in crate::actors) fn protocol_violation(peer: &impl std::fmt::Debug, score: Option<f64>) {
     debug!(?peer, reason = Penalty::ProtocolViolation.name(), score, "penalised (P7)");
 }
@@ -238,6 +238,7 @@ pub(in crate::actors) fn topic_event<N: Network>(
             let reason = Penalty::GraftBackoff.name();
             debug!(?peer, ?topic, reason, count, score = score(peer), "penalised (P7)");
         }
+        TopicEvent::ProtocolViolation(peer) => protocol_violation(peer, score(peer)),
         TopicEvent::InvalidMessage(peer) => {
             let reason = Penalty::InvalidMessage.name();
             debug!(?peer, ?topic, reason, score = score(peer), "penalised (P4)");

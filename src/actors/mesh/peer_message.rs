@@ -26,7 +26,7 @@ use crate::{
         },
         passive::TopicRef,
         peers::idontwant::{PeerIDontWant, check_idontwant},
-        topic::TopicState,
+        topic::{TopicState, receive::receive_not_joined},
     },
     timestamp::Timestamp,
 };
@@ -108,7 +108,7 @@ pub(in crate::actors) fn handle_message<N: Network>(
     let outcome = match state {
         _ if graylisted => ReceiveOutcome::Graylisted,
         Some(state) => state.receive(delivery, shared.validation_mode, cx, outbox),
-        None => ReceiveOutcome::NotSubscribed,
+        None => receive_not_joined(&delivery, cx, outbox),
     };
     outbox.counters.input(Input::ReceiveMessage, &outcome);
     if let Some(delivery) = observed {

@@ -6,7 +6,6 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::{Duration, Instant},
 };
 
 use ::libp2p::{
@@ -23,7 +22,7 @@ use super::{
     config::{BehaviourConfig, SlowPeerAction},
     connections::{Change, Connections},
     dials::Dials,
-    event::{Blocked, Event, Inputs, Slowness, UnreportedDrops},
+    event::{Event, Inputs, Slowness, UnreportedDrops},
 };
 use crate::{
     libp2p::{
@@ -53,11 +52,11 @@ use crate::{
 /// output of the engine to [`apply`](Self::apply) or [`emit`](Self::emit).
 pub struct Behaviour {
     network: Libp2pNetwork,
-    state: Arc<TransportState>,
+    pub(super) state: Arc<TransportState>,
     config: BehaviourConfig,
     protocols: Protocols,
-    connections: Connections,
-    blocked: BlockList,
+    pub(super) connections: Connections,
+    pub(super) blocked: BlockList,
     dials: Dials,
     /// Dropped items that are not reported yet.
     dropped: UnreportedDrops,
@@ -65,7 +64,7 @@ pub struct Behaviour {
     delivery_listener: Option<Arc<dyn DeliveryListener>>,
     graylist: Option<Arc<dyn Graylist>>,
     events: VecDeque<ToSwarm<Event, Infallible>>,
-    waker: Option<Waker>,
+    pub(super) waker: Option<Waker>,
 }
 
 impl Behaviour {
@@ -156,35 +155,6 @@ impl Behaviour {
         }
     }
 
-    /// Closes the connections of a peer, and refuses new ones for `duration`: for ever if that is [`Duration::MAX`]. A block
-    /// of the peer that lasts longer stays.
-    pub fn block(&mut self, peer: PeerId, duration: Duration) {
-        self.blocked.insert(peer, duration, Instant::now());
-        // The peer may not read, so that closing takes long.
-        let change = self.connections.drop_peer(&peer);
-        self.on_change(peer, change);
-        self.close(peer, CloseConnection::All);
-        self.waker.take().into_iter().for_each(Waker::wake);
-    }
-
-    /// The blocked peers, the one whose block ends first at the front.
-    pub fn blocked(&self) -> impl Iterator<Item = &PeerId> {
-        self.blocked.peers(Instant::now())
-    }
-
-    /// Admits a blocked peer again. Returns `false` if the peer was not blocked.
-    pub fn unblock(&mut self, peer: &PeerId) -> bool {
-        self.blocked.remove(peer, Instant::now())
-    }
-
-    fn check_blocked(&mut self, peer: PeerId) -> Result<(), ConnectionDenied> {
-        if self.blocked.is_blocked(&peer, Instant::now()) {
-            self.state.refusals().add(ConnectionRefusal::Banned, None, Some(peer));
-            return Err(ConnectionDenied::new(Blocked(peer)));
-        }
-        Ok(())
-    }
-
     fn send(&mut self, to: &[PeerId], message: &P2pMessage<Libp2pNetwork>, lane: Lane, reported: bool) {
         let encoded = self.encoder.encode(message, lane == Lane::Answer, self.network.limits());
         let listener = self.delivery_listener.as_ref().filter(|_| reported);
@@ -239,7 +209,7 @@ impl Behaviour {
         }
     }
 
-    fn close(&mut self, peer_id: PeerId, connection: CloseConnection) {
+    pub(super) fn close(&mut self, peer_id: PeerId, connection: CloseConnection) {
         self.events.push_back(ToSwarm::CloseConnection { peer_id, connection });
     }
 
@@ -261,7 +231,7 @@ impl Behaviour {
         self.add_event(Event::Inputs(Inputs::new(peer, [input], None)));
     }
 
-    fn on_change(&mut self, peer: PeerId, change: Change) {
+    pub(super) fn on_change(&mut self, peer: PeerId, change: Change) {
         match change {
             Change::Connected { dialled, remote_address } => {
                 let has = |peers: &BTreeSet<PeerId>| peers.contains(&peer);

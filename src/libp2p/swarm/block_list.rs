@@ -3,10 +3,16 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    task::Waker,
     time::{Duration, Instant},
 };
 
-use ::libp2p::PeerId;
+use ::libp2p::{
+    PeerId,
+    swarm::{CloseConnection, ConnectionDenied},
+};
+
+use super::{behaviour::Behaviour, event::Blocked};
 
 /// When a block ends. The order is that of the times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +73,39 @@ impl BlockList {
     /// The blocked peers, the one whose block ends first at the front.
     pub(super) fn peers(&self, now: Instant) -> impl Iterator<Item = &PeerId> {
         self.by_end.iter().filter(move |(end, _)| *end > End::At(now)).map(|(_, peer)| peer)
+    }
+}
+
+impl Behaviour {
+    /// Closes the connections of a peer, and refuses new ones for `duration`: for ever if that is [`Duration::MAX`]. A block
+    /// of the peer that lasts longer stays.
+    pub fn block(&mut self, peer: PeerId, duration: Duration) {
+        self.blocked.insert(peer, duration, Instant::now());
+        // The peer may not read, so that closing takes long.
+        let change = self.connections.drop_peer(&peer);
+        self.on_change(peer, change);
+        self.close(peer, CloseConnection::All);
+        self.waker.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// The blocked peers, the one whose block ends first at the front.
+    pub fn blocked(&self) -> impl Iterator<Item = &PeerId> {
+        self.blocked.peers(Instant::now())
+    }
+
+    /// Admits a blocked peer again. Returns `false` if the peer was not blocked.
+    pub fn unblock(&mut self, peer: &PeerId) -> bool {
+        self.blocked.remove(peer, Instant::now())
+    }
+
+    /// # Errors
+    /// The peer is blocked. This is counted.
+    pub(super) fn check_blocked(&mut self, peer: PeerId) -> Result<(), ConnectionDenied> {
+        if self.blocked.is_blocked(&peer, Instant::now()) {
+            self.state.refusals().add(ConnectionRefusal::Banned, None, Some(peer));
+            return Err(ConnectionDenied::new(Blocked(peer)));
+        }
+        Ok(())
     }
 }
 

@@ -131,7 +131,12 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(30);
 
     fn socket(room: usize) -> Socket<Window> {
-        Socket::new(Window { room }, TIMEOUT, Arc::new(TransportState::new(false)), "/ip4/8.8.8.8/tcp/1".parse().unwrap())
+        Socket::new(
+            Window { room },
+            TIMEOUT,
+            Arc::new(TransportState::new(false)),
+            "/ip4/8.8.8.8/tcp/1".parse().unwrap(),
+        )
     }
 
     #[tokio::test(start_paused = true)]

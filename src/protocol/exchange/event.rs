@@ -28,6 +28,8 @@ pub(crate) enum TopicEvent<N: Network> {
     Delivered(Vec<PeerDeliveries<N>>),
     /// A peer delivered an invalid message (P4).
     InvalidMessage(N::Peer),
+    /// A peer sent a message that breaks the network's rules, on a topic that is not joined (P7).
+    ProtocolViolation(N::Peer),
     /// A peer misbehaved this many times (P7).
     Misbehaved(N::Peer, u32),
     /// A PRUNE of a mesh peer offered these peers (px).

@@ -1,6 +1,7 @@
 //! A complete gossipsub node as one pure value: the peers' side and its topics, composed synchronously. Simulations,
 //! benches and conformance tests run it; the actors run the same state machines on several threads.
 
+mod batch;
 mod outputs;
 mod peer_view;
 mod queries;
@@ -33,23 +34,20 @@ use super::{
     options::NodeOptions,
     outcome::*,
     output::{announcements::Announcements, pending::PendingOutput},
-    passive::TopicRef,
     peers::{
         Peers,
-        dispatch::align_verdicts,
         idontwant::{PeerIDontWant, check_idontwant},
         missed::MissedMessages,
     },
     quota::Quota,
-    topic::TopicState,
+    topic::{TopicState, receive::receive_not_joined},
 };
 use crate::{
     admission::{charge::Charge, totals::Totals},
     limits::Limits,
     network::{
         AppInput, AppOutput, ConnectionInfo, Delivery, FullMessage, Network, P2pInput, P2pMessage, P2pOutput,
-        PxPeer,
-        hooks::{HookPanicked, Hooks},
+        PxPeer, hooks::Hooks,
     },
     timestamp::Timestamp,
 };
@@ -322,45 +320,15 @@ impl<N: Network> Node<N> {
         if self.sends_graylisted(sender, now) {
             return ReceiveOutcome::Graylisted;
         }
-        let Some(index) = self.topics.find(&message.topic) else { return ReceiveOutcome::NotSubscribed };
         let delivery = Delivery::new(sender.clone(), message);
-        self.on_message(index, now, |state, cx, outbox| state.receive(delivery, validation_mode, cx, outbox))
-    }
-
-    /// Whether a full message of a peer is not handled. Most are, and need no lookup.
-    fn sends_graylisted(&mut self, peer: &N::Peer, now: Timestamp) -> bool {
-        let threshold = self.limits.extensions.graylist_threshold;
-        threshold.is_some_and(|threshold| !self.peers.min_score_at_least(threshold)) && {
-            let status = self.status(peer, now);
-            is_graylisted(status, &self.limits)
-        }
-    }
-
-    /// Validates these messages as one batch and applies the verdicts, in this order.
-    pub fn apply_batch(
-        &mut self,
-        batch: Vec<Delivery<N>>,
-        now: Timestamp,
-    ) -> Vec<(Delivery<N>, ReceiveOutcome<N>)> {
-        let verdicts = match self.network.validate_batch(&batch) {
-            Ok(verdicts) => align_verdicts(&batch, verdicts).into_iter().map(Some).collect(),
-            Err(HookPanicked) => vec![None; batch.len()],
-        };
-        let mut apply = |(delivery, verdict): (Delivery<N>, Option<_>)| {
+        let Some(index) = self.topics.find(&delivery.message.topic) else {
             let topic = delivery.message.topic.clone();
-            let mut validated = delivery.clone();
-            // The caller may have listed the sender twice. The deliveries of the engine never do.
-            validated.co_senders.retain(|peer| *peer != validated.sender);
-            let outcome = self.on_topic(&topic, now, |topic, cx, outbox| match (verdict, topic) {
-                (Some(verdict), TopicRef::Active(state)) => {
-                    state.apply_given_verdict(validated, verdict, cx, outbox)
-                }
-                (Some(_), TopicRef::Passive(_)) => ReceiveOutcome::NotSubscribed,
-                (None, _) => ReceiveOutcome::ValidationPanicked,
-            });
-            (delivery, outcome)
+            let outcome = self
+                .call_passive_topic(&topic, now, |_, cx, outbox| receive_not_joined(&delivery, cx, outbox));
+            self.settle_with(now, &mut |_, _| {}, &mut None);
+            return outcome;
         };
-        batch.into_iter().zip(verdicts).map(&mut apply).collect()
+        self.on_message(index, now, |state, cx, outbox| state.receive(delivery, validation_mode, cx, outbox))
     }
 
     /// Publishes a message.
@@ -406,13 +374,6 @@ impl<N: Network> Node<N> {
     pub fn check_parked(&mut self, now: Timestamp) {
         let network = self.network.clone();
         self.peers.check_parked(|id| network.validate_id(id));
-        self.settle(now);
-    }
-
-    /// Validates the pending batch.
-    pub fn process_batch(&mut self, now: Timestamp) {
-        let batch = self.peers.take_batch();
-        self.peers.validate_batch(batch);
         self.settle(now);
     }
 }

@@ -12,7 +12,10 @@ use crate::{
     network::Network,
     protocol::{
         exchange::{
-            Context, Outbox, Validation, command::TopicCommand, event::TopicEvent, peer_view::PeerStatus,
+            Context, Outbox, Validation,
+            command::TopicCommand,
+            event::TopicEvent,
+            peer_view::{PeerStatus, is_graylisted},
         },
         outcome::{HeartbeatOutcome, PruneOutcome},
         passive::{PassiveTopic, TopicRef, activate},
@@ -130,6 +133,15 @@ impl<N: Network> Node<N> {
         self.peers.status(peer)
     }
 
+    /// Whether a full message of a peer is not handled. Most are, and need no lookup.
+    pub(super) fn sends_graylisted(&mut self, peer: &N::Peer, now: Timestamp) -> bool {
+        let threshold = self.limits.extensions.graylist_threshold;
+        threshold.is_some_and(|threshold| !self.peers.min_score_at_least(threshold)) && {
+            let status = self.status(peer, now);
+            is_graylisted(status, &self.limits)
+        }
+    }
+
     /// Removes the state machines that are not needed any more: their topics are passive from now on.
     pub(super) fn retire_inactive_topics(&mut self) {
         for mut state in self.topics.take_inactive() {
@@ -160,7 +172,7 @@ impl<N: Network> Node<N> {
     }
 
     /// Calls a topic without a state machine, and applies its events to the peers' side.
-    fn call_passive_topic<T>(
+    pub(super) fn call_passive_topic<T>(
         &mut self,
         topic: &N::Topic,
         now: Timestamp,

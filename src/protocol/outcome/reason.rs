@@ -62,7 +62,7 @@ pub enum Penalty {
     SlowPeer,
     /// P3b: the peer left the mesh with a delivery deficit.
     MeshDeficit,
-    /// P7: the p2p layer reported that the peer sent bytes that are no RPC.
+    /// P7: the peer sent bytes that are no RPC, or a message on a topic that is not joined that breaks the network's rules.
     ProtocolViolation,
 }
 
@@ -168,7 +168,9 @@ impl Penalty {
             Self::InvalidMessage => "P4: it sent an invalid message or message id",
             Self::SlowPeer => "P7: it reads too slowly for control messages",
             Self::MeshDeficit => "P3b: it left the mesh with a delivery deficit",
-            Self::ProtocolViolation => "P7: it sent bytes that are no RPC",
+            Self::ProtocolViolation => {
+                "P7: it broke the protocol: bytes that are no RPC, or a forged message"
+            }
         }
     }
 }

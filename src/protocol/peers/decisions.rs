@@ -28,6 +28,9 @@ pub(crate) fn decisions_of<N: Network>(
         TopicEvent::InvalidMessage(peer) => {
             vec![(peer.clone(), PeerDecision::Penalised(Penalty::InvalidMessage))]
         }
+        TopicEvent::ProtocolViolation(peer) => {
+            vec![(peer.clone(), PeerDecision::Penalised(Penalty::ProtocolViolation))]
+        }
         TopicEvent::Pruned(peer, _) => deficit(peer).into_iter().collect(),
         TopicEvent::Maintained(Maintenance { grafted, pruned, broken }) => {
             let grafted = grafted.iter();

@@ -191,7 +191,7 @@ impl<N: Network> Peers<N> {
         self.outbox.events.push(Event::SlowPeer { peer });
     }
 
-    /// Handles the transport's report that a peer sent bytes that are no RPC.
+    /// Handles a violation of the protocol that the transport reported, or that a topic found in a message.
     pub(crate) fn on_protocol_violation(&mut self, peer: N::Peer, now: Timestamp) {
         let penalty = self.limits.extensions.protocol_violation_penalty;
         self.scores.penalise(&peer, penalty);
@@ -243,6 +243,7 @@ impl<N: Network> Peers<N> {
                 self.scores.penalise(&peer, f64::from(count));
                 self.count_penalty(Penalty::GraftBackoff, true);
             }
+            TopicEvent::ProtocolViolation(peer) => self.on_protocol_violation(peer, now),
             TopicEvent::PxOffered(from, px) => {
                 self.recv_prunes += 1;
                 return Some(self.handle_px(&from, px));

@@ -28,7 +28,7 @@ mod pending_validation;
 mod promises;
 mod publish;
 mod px;
-mod receive;
+pub(crate) mod receive;
 mod seen;
 pub(in crate::protocol) mod subscribers;
 

@@ -23,7 +23,7 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
         if !self.is_joined() {
-            return ReceiveOutcome::NotSubscribed;
+            return receive_not_joined(&delivery, cx, outbox);
         }
         let message_id = &delivery.message.message_id;
         // A duplicate of a message that was requested fulfils the promise too.
@@ -330,6 +330,20 @@ impl<N: Network> TopicState<N> {
         }
         outbox.events.push(TopicEvent::Dispatched);
     }
+}
+
+/// Handles a full message on a topic that is not joined. It gets no verdict, so a violation of the network's rules counts
+/// as a misbehaviour (P7) and not as an invalid message (P4), which is a counter of a topic.
+pub(crate) fn receive_not_joined<N: Network>(
+    delivery: &Delivery<N>,
+    cx: &Context<'_, N>,
+    outbox: &mut Outbox<N>,
+) -> ReceiveOutcome<N> {
+    let enabled = cx.limits.extensions.protocol_violation_penalty > 0.0;
+    if enabled && cx.network.is_violation(&delivery.message.message) {
+        outbox.events.push(TopicEvent::ProtocolViolation(delivery.sender.clone()));
+    }
+    ReceiveOutcome::NotSubscribed
 }
 
 /// Whether this node is the source of the message (see `refuse_own_messages`).

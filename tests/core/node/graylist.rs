@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_gossipsub::{
-    ConnectionInfo, P2pOutput,
+    ConnectionInfo, FullMessage, P2pOutput,
     limits::LimitsConfig,
     protocol::{
         AddPeer, Event, GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantOutcome, PruneOutcome,
@@ -183,4 +183,26 @@ fn an_own_message_that_returns_after_the_seen_time_is_refused_without_a_penalty(
             assert_eq!(outcome, ReceiveOutcome::Route { to: vec![1] });
         }
     }
+}
+
+#[test]
+fn a_forged_message_costs_its_sender_on_every_topic() {
+    let mut fixture = Setup::new().connected(0..2).subscribed().joined().start();
+    let send = |fixture: &mut Fixture, topic| {
+        let message = Arc::new(FullMessage { topic, ..full(7) });
+        let now = fixture.now();
+        fixture.node.receive_message(&0, message, ValidationMode::Sequential, now)
+    };
+    assert_eq!(send(&mut fixture, OTHER_TOPIC), ReceiveOutcome::NotSubscribed);
+    assert_eq!(fixture.view().scores[&0].behaviour_penalty, 0.0);
+    fixture.make_all_messages_violations();
+    // Of a topic that is not joined the peer is charged by P7, of a joined one by P4.
+    assert_eq!(send(&mut fixture, OTHER_TOPIC), ReceiveOutcome::NotSubscribed);
+    assert_eq!(fixture.view().scores[&0].behaviour_penalty, 3.0);
+    assert_eq!(send(&mut fixture, TOPIC), ReceiveOutcome::Invalid);
+    let score = fixture.view().scores[&0].clone();
+    assert_eq!((score.behaviour_penalty, score.topics[&TOPIC].invalid), (3.0, 1.0));
+    fixture.leave();
+    assert_eq!(send(&mut fixture, TOPIC), ReceiveOutcome::NotSubscribed);
+    assert_eq!(fixture.view().scores[&0].behaviour_penalty, 6.0);
 }

@@ -36,6 +36,8 @@ pub struct Plain {
     all_outdated: AtomicBool,
     /// The size of every message in bytes.
     size: AtomicUsize,
+    /// Every message breaks the network's rules.
+    all_violations: AtomicBool,
     /// The source of every message; none if it is 0.
     source: AtomicU32,
 }
@@ -69,6 +71,10 @@ impl Network for Plain {
 
     fn source(&self, (): &()) -> Option<u32> {
         Some(self.source.load(Ordering::Relaxed)).filter(|source| *source > 0)
+    }
+
+    fn is_violation(&self, (): &()) -> bool {
+        self.all_violations.load(Ordering::Relaxed)
     }
 
     fn message_size(&self, (): &()) -> usize {
@@ -279,6 +285,12 @@ impl Fixture {
     /// From now on the validator finds every message invalid.
     pub fn make_all_messages_invalid(&self) {
         self.network.all_invalid.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on every message breaks the network's rules.
+    pub fn make_all_messages_violations(&self) {
+        self.make_all_messages_invalid();
+        self.network.all_violations.store(true, Ordering::Relaxed);
     }
 
     /// From now on the validator finds every message outdated.
