@@ -11,6 +11,7 @@ mod inbound_streams;
 pub(super) mod lanes;
 mod outbound_stream;
 pub(super) mod packing;
+pub(super) mod push;
 pub(super) mod queue_limits;
 mod queue_state;
 pub(super) mod read_budget;

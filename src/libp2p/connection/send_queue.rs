@@ -17,6 +17,7 @@ use super::{
     inbound_stream::InboundRpc,
     lanes::{Item, LaneCounts},
     packing::pack,
+    push::Push,
     queue_limits::QueueLimits,
     queue_state::{Drops, State},
 };
@@ -28,31 +29,6 @@ use crate::{
     protocol::Lane,
     worker::DropReason,
 };
-
-/// The result of adding an item.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::libp2p) struct Push {
-    /// The items that were dropped because the peer is slow. The new item may be among them.
-    pub(in crate::libp2p) dropped: LaneCounts,
-    /// The items that were dropped because memory is scarce. The new item may be among them.
-    pub(in crate::libp2p) over_memory: LaneCounts,
-    /// The GRAFTs and PRUNEs whose place a later one took.
-    pub(in crate::libp2p) superseded: LaneCounts,
-    /// The item is an IDONTWANT, which the peer's protocol version does not support. It was dropped.
-    pub(in crate::libp2p) unsupported: bool,
-    /// There was no room for control. The queue takes nothing more; the connection is to be closed.
-    pub(in crate::libp2p) overflowed: bool,
-}
-
-impl Push {
-    /// Adds the result of adding another item.
-    pub(in crate::libp2p) fn merge(&mut self, other: Self) {
-        self.dropped += other.dropped;
-        self.over_memory += other.over_memory;
-        self.superseded += other.superseded;
-        self.overflowed |= other.overflowed;
-    }
-}
 
 /// An empty buffer for frames with a larger capacity, in bytes, is freed.
 const RETAINED_CAPACITY: usize = 1 << 15;

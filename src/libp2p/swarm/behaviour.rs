@@ -34,7 +34,8 @@ use crate::{
             handler::{Established, Handler, HandlerEvent},
             inbound_stream::{InboundError, InboundRpc},
             lanes::{Item, Offer},
-            send_queue::{Push, SendQueue},
+            push::Push,
+            send_queue::SendQueue,
             stall_detector::StallDetector,
         },
         network::Libp2pNetwork,
@@ -43,7 +44,7 @@ use crate::{
             address_book::{socket_address, without_peer},
         },
     },
-    network::{ConnectionInfo, ConnectionRefusal, Direction, P2pInput, P2pMessage, P2pOutput, PeerKind},
+    network::{ConnectionInfo, Direction, P2pInput, P2pMessage, P2pOutput, PeerKind},
     protocol::{Lane, OutputBatch},
     worker::DropReason,
 };
@@ -289,11 +290,8 @@ impl Behaviour {
 
     fn on_gave_up(&mut self, peer: PeerId, connection: ConnectionId, unsupported: bool) {
         let change = self.connections.gossipsub_lost(&peer, connection);
-        self.add_event(if unsupported {
-            Event::Unsupported { peer }
-        } else {
-            Event::OutboundFailed { peer }
-        });
+        let event = if unsupported { Event::Unsupported { peer } } else { Event::OutboundFailed { peer } };
+        self.add_event(event);
         self.on_change(peer, change);
     }
 

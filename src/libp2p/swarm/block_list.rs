@@ -13,6 +13,7 @@ use ::libp2p::{
 };
 
 use super::{behaviour::Behaviour, event::Blocked};
+use crate::network::ConnectionRefusal;
 
 /// When a block ends. The order is that of the times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

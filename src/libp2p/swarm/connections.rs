@@ -9,7 +9,8 @@ use crate::{
     libp2p::connection::{
         inbound_stream::InboundRpc,
         lanes::{Item, LaneCounts},
-        send_queue::{Push, SendQueue, drop_all},
+        push::Push,
+        send_queue::{SendQueue, drop_all},
     },
     worker::DropReason,
 };
