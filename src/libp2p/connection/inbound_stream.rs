@@ -163,11 +163,12 @@ impl<S: AsyncRead + Unpin> InboundStream<S> {
             if turn.is_exhausted() {
                 return Poll::Pending;
             }
-            ready!(self.poll_memory(cx, budget));
-            if self.reader.has_next() {
+            let has_memory = self.poll_memory(cx, budget).is_ready();
+            if has_memory && self.reader.has_next() {
                 continue;
             }
-            let Poll::Ready(count) = self.poll_read(cx)? else {
+            let read = if has_memory { self.poll_read(cx)? } else { Poll::Pending };
+            let Poll::Ready(count) = read else {
                 let incomplete = self.decoder.pending() > 0;
                 ready!(self.slow_frame.poll_stalled(cx, incomplete, 0));
                 return Poll::Ready(Err(InboundError::SlowFrame));

@@ -126,7 +126,12 @@ fn grafts_around_a_leave_do_not_change_its_backoffs() {
 fn a_flood_of_grafts_is_answered_by_one_prune_a_heartbeat() {
     let flood = |one_prune_per_heartbeat| {
         let mut fixture = Setup::new()
-            .limits(|limits| limits.extensions.one_prune_per_heartbeat = one_prune_per_heartbeat)
+            .limits(|limits| {
+                limits.extensions.one_prune_per_heartbeat = one_prune_per_heartbeat;
+                // Otherwise all but the first of them are dropped.
+                limits.extensions.graylist_threshold = None;
+                limits.extensions.disconnect_threshold = None;
+            })
             .connected(0..8)
             .subscribed()
             .joined()
