@@ -271,6 +271,8 @@ impl AttackScenario {
         (after.invalid, after.invalid_bytes) = (before.invalid, before.invalid_bytes);
         after.promises = before.promises;
         after.sent_idontwant = before.sent_idontwant;
+        // The attacker, until the next heartbeat.
+        after.heartbeat_quotas = before.heartbeat_quotas;
         assert_eq!(after, before);
         let kept = self.allowance() + cost.remembered();
         assert!(cost.bytes() <= kept, "{} bytes kept, above the allowance of {kept}", cost.bytes());

@@ -1,6 +1,9 @@
 //! This module defines the panels of `dashboards/gossipsub.json`, the dashboard of one node.
 
-use super::model::{Dashboard, Panel, Row, Variable};
+use super::{
+    defence::DEFENCE,
+    model::{Dashboard, Panel, Row, Variable},
+};
 
 pub const NODE: Dashboard = Dashboard {
     file: "dashboards/gossipsub.json",
@@ -21,7 +24,7 @@ pub const NODE: Dashboard = Dashboard {
             many: true,
         },
     ],
-    rows: &[OVERVIEW, MESH, MESSAGES, GOSSIP, SCORES, ENGINE],
+    rows: &[OVERVIEW, MESH, MESSAGES, GOSSIP, SCORES, DEFENCE, ENGINE],
 };
 
 const OVERVIEW: Row = Row {
