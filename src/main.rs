@@ -15,12 +15,17 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let command = cli::Arguments::parse();
-    cli::log_to_stderr();
-    match cli::run(command) {
-        Ok(()) => ExitCode::SUCCESS,
+    let log = match cli::log_to_stderr() {
+        Ok(log) => log,
         Err(failure) => {
             eprintln!("error: {failure}");
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
+    };
+    let outcome = cli::run(command);
+    if let Err(failure) = &outcome {
+        log.last_line(&format!("error: {failure}"));
     }
+    log.wait();
+    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

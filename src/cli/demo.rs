@@ -79,9 +79,9 @@ impl Arguments {
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     arguments.check()?;
     let shutdown = cancelled_by_signals()?;
-    let (printer, printed) = Printer::start(shutdown.clone())?;
+    let (printer, printed) = Printer::start(shutdown.clone(), arguments.json)?;
     let outcome = demonstrate(arguments, &shutdown, printer).await;
-    printed.wait().await;
+    printed.wait();
     outcome
 }
 
@@ -93,21 +93,21 @@ async fn demonstrate(
     let log = Arc::new(DeliveryLog::new(arguments.topics, arguments.nodes));
     let report = Report::new(printer, arguments.clone(), Arc::clone(&log));
     let mut network = DemoNetwork::start(&arguments, &log).await?;
-    report.serving(&network).await;
+    report.serving(&network);
     network.form_meshes(shutdown).await;
-    report.started(&network).await;
+    report.started(&network);
 
     let publisher = Publisher::new(&arguments, network.publish_handles(), Arc::clone(&log), shutdown.clone());
     let publishing = actix::spawn(publisher.run());
     while !publishing.is_finished() {
         sleep(PROGRESS_INTERVAL).await;
         network.query_next().await;
-        report.progress(&network).await;
+        report.progress(&network);
     }
     await_deliveries(&log, &report, &network).await;
     network.query_all().await;
     let summary = Summary::new(&log, &network, arguments.topics);
-    report.summary(&summary).await;
+    report.summary(&summary);
     network.stop().await;
     // The task is neither aborted nor expected to panic.
     publishing.await.unwrap_or(Ok(()))?;
@@ -120,7 +120,7 @@ async fn await_deliveries(log: &DeliveryLog, report: &Report, network: &DemoNetw
     // Waits one heartbeat in any case, so that a duplicate by gossip is counted.
     sleep(PROGRESS_INTERVAL).await;
     while log.totals().missing() > 0 && Instant::now() < deadline {
-        report.progress(network).await;
+        report.progress(network);
         sleep(PROGRESS_INTERVAL).await;
     }
 }

@@ -4,6 +4,8 @@
 mod config_file;
 mod demo;
 mod failure;
+mod line_writer;
+mod log;
 mod node;
 mod output;
 mod replay;
@@ -13,9 +15,9 @@ mod status_server;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use self::failure::Failure;
+pub use self::log::log_to_stderr;
 
 /// A gossipsub engine on actix: a demonstration, a node, the replay of a node's recording, and a check of parameter
 /// files.
@@ -40,13 +42,6 @@ enum Command {
         /// The parameter file in TOML; config/ has examples
         file: PathBuf,
     },
-}
-
-/// Logs to standard error, filtered by RUST_LOG. The default filter lets warnings pass, except those of yamux, which
-/// warns of each connection that the remote side closes first.
-pub fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,yamux=error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
 /// Runs a command until it ends.

@@ -169,7 +169,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(seconds) = arguments.seconds {
         cancel_after(&shutdown, Duration::from_secs(seconds));
     }
-    let (printer, printed) = Printer::start(shutdown.clone())?;
+    let (printer, printed) = Printer::start(shutdown.clone(), arguments.json)?;
     let report = Report::new(printer, arguments.json);
     let outcome = match RunningNode::start(&arguments, limits, report, &shutdown).await {
         Ok(running) => {
@@ -178,6 +178,6 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Err(failure) => Err(failure),
     };
-    printed.wait().await;
+    printed.wait();
     outcome
 }

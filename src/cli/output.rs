@@ -1,69 +1,59 @@
-//! Standard output, written by a thread of its own, so that a slow reader of the pipe never blocks a thread of the
-//! engine.
+//! Standard output of the commands. A slow reader of the pipe never delays a node: lines that find no room are dropped,
+//! and a line says how many.
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
+use std::io;
 
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
+use super::{
+    Failure,
+    line_writer::{LineWriter, LineWriterEnd, Lines},
+};
 
-/// Lines that may wait to be written.
-const MAX_LINES: usize = 1024;
-/// Time limit for writing the last lines at the end of the command.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Sends lines to the thread that writes standard output. Clones share the thread.
+/// Prints lines. Clones share the thread that writes them.
 #[derive(Clone)]
-pub struct Printer(mpsc::Sender<String>);
+pub struct Printer(LineWriter);
 
-/// Resolves when the thread has written all lines.
-pub struct PrinterDone(oneshot::Receiver<()>);
+struct Output {
+    shutdown: CancellationToken,
+    json: bool,
+}
 
 impl Printer {
     /// Starts the thread. It cancels `shutdown` when it can't write, because the reader has closed the pipe.
-    pub fn start(shutdown: CancellationToken) -> Result<(Self, PrinterDone), Failure> {
-        let (sender, lines) = mpsc::channel(MAX_LINES);
-        let (done, finished) = oneshot::channel();
-        let write = move || {
-            if write_all(lines).is_err() {
-                shutdown.cancel();
-            }
-            // The receiver is gone if the command has stopped waiting.
-            let _ = done.send(());
-        };
-        std::thread::Builder::new().name("printer".into()).spawn(write).map_err(Failure::Thread)?;
-        Ok((Self(sender), PrinterDone(finished)))
+    pub fn start(shutdown: CancellationToken, json: bool) -> Result<(Self, LineWriterEnd), Failure> {
+        let (writer, end) = LineWriter::start("printer", io::stdout(), Output { shutdown, json })?;
+        Ok((Self(writer), end))
     }
 
-    /// Prints a line. Waits while the queue is full; discards the line if the pipe is closed.
-    pub async fn line(&self, line: String) {
-        let _ = self.0.send(line).await;
+    /// Prints the line that `line` returns, if there is room for it. Never blocks.
+    pub fn line(&self, line: impl FnOnce() -> String) {
+        self.0.write(|| bytes(line()));
+    }
+
+    /// Prints a line that is not dropped, such as a summary.
+    pub fn last_line(&self, line: String) {
+        self.0.write_always(bytes(line));
     }
 }
 
-impl PrinterDone {
-    /// Waits until all lines are written, for at most [`FLUSH_TIMEOUT`]. All printers must be dropped before.
-    pub async fn wait(self) {
-        let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.0).await;
-    }
+fn bytes(mut line: String) -> Vec<u8> {
+    line.push('\n');
+    line.into_bytes()
 }
 
-/// Flushes whenever no more lines are queued.
-fn write_all(mut lines: mpsc::Receiver<String>) -> io::Result<()> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    while let Some(line) = lines.blocking_recv() {
-        writeln!(out, "{line}")?;
-        while let Ok(line) = lines.try_recv() {
-            writeln!(out, "{line}")?;
+impl Lines for Output {
+    fn lost(&self, count: u64) -> String {
+        if self.json {
+            return json(&serde_json::json!({ "event": "lost", "lines": count }));
         }
-        out.flush()?;
+        format!("{count} lines are missing here: the reader of the output was too slow")
     }
-    Ok(())
+
+    fn on_error(&self, _: io::Error) {
+        self.shutdown.cancel();
+    }
 }
 
 /// Formats a line as JSON. An error can't occur, because all maps in our lines have strings as keys.

@@ -102,36 +102,35 @@ impl Report {
     }
 
     /// Prints the URLs of the first node.
-    pub async fn serving(&self, network: &DemoNetwork) {
+    pub fn serving(&self, network: &DemoNetwork) {
         if !self.arguments.json {
             let url = network.url();
-            self.text(format!("the first node: page at {url}, metrics at {url}metrics")).await;
+            self.text(format!("the first node: page at {url}, metrics at {url}metrics"));
         }
     }
 
     /// Prints the network once its meshes have formed.
-    pub async fn started(&self, network: &DemoNetwork) {
+    pub fn started(&self, network: &DemoNetwork) {
         let Arguments { nodes, topics, rate, seconds, seed, json: as_json, .. } = self.arguments;
         let (connections, formed_ms) = (network.connections(), millis(network.formation_time));
         if as_json {
             let line = Line::Started { nodes, topics, rate, seconds, seed, connections, formed_ms };
-            return self.printer.line(json(&line)).await;
+            return self.printer.line(|| json(&line));
         }
         let formed = network.formation_time.as_secs_f64();
         self.text(format!(
             "{nodes} nodes over TCP, {connections} connections, {topics} topics joined by all nodes; meshes of \
              {:.1} peers formed in {formed:.1} s; {rate} messages per second for {seconds} s",
             network.mean_mesh_degree()
-        ))
-        .await;
+        ));
     }
 
     /// Prints or updates the progress line.
-    pub async fn progress(&self, network: &DemoNetwork) {
+    pub fn progress(&self, network: &DemoNetwork) {
         let (totals, time) = (self.log.totals(), self.log.elapsed());
         let numbers = Numbers::new(time, &totals, network.mean_mesh_degree());
         if self.arguments.json {
-            return self.printer.line(json(&Line::Progress(numbers))).await;
+            return self.printer.line(|| json(&Line::Progress(numbers)));
         }
         let Numbers { published, expected, delivered, p50_ms, p99_ms, mesh_degree, .. } = numbers;
         let line = format!(
@@ -140,27 +139,27 @@ impl Report {
         );
         match &self.bar {
             Some(bar) => bar.set_message(line),
-            None => self.text(line).await,
+            None => self.text(line),
         }
     }
 
     /// Prints the summary.
-    pub async fn summary(&self, summary: &Summary) {
+    pub fn summary(&self, summary: &Summary) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
         if !self.arguments.json {
-            return self.printer.line(summary.to_string()).await;
+            return self.printer.last_line(summary.to_string());
         }
         let numbers = Numbers::new(self.log.elapsed(), &summary.totals, summary.mesh_degree);
-        self.printer.line(json(&Line::Summary { numbers, ok: summary.is_complete() })).await;
+        self.printer.last_line(json(&Line::Summary { numbers, ok: summary.is_complete() }));
     }
 
     /// Prints a line above the progress line.
-    async fn text(&self, text: String) {
+    fn text(&self, text: String) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => self.printer.line(text).await,
+            None => self.printer.line(|| text),
         }
     }
 }

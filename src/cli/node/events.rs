@@ -1,5 +1,4 @@
-//! Events of a node's swarm: some are reported to standard output, and failures are logged. A bounded queue separates
-//! the task of the swarm from a slow reader of the output.
+//! Events of a node's swarm: some are reported to standard output, and failures are logged.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -7,37 +6,10 @@ use actix_gossipsub::{
     DropReason, P2pInput, P2pMessage,
     libp2p::{Event, NodeEvent, TopicName},
 };
-use libp2p::{Multiaddr, PeerId};
-use tokio::sync::{Notify, mpsc};
+use libp2p::PeerId;
+use tokio::sync::Notify;
 
 use super::report::{Line, Report};
-
-/// Events that may wait to be reported.
-pub const MAX_EVENTS: usize = 65_536;
-
-/// An event that is reported to standard output.
-pub enum Reported {
-    Listening(Multiaddr),
-    Connected(PeerId),
-    Subscribed(PeerId, TopicName),
-    Disconnected(PeerId),
-}
-
-impl Reported {
-    /// The part of a swarm's event that is reported, or `None` for other events.
-    pub fn of(event: &NodeEvent<'_>) -> Option<Self> {
-        match *event {
-            NodeEvent::Listening(address) => Some(Self::Listening(address.clone())),
-            NodeEvent::Input(P2pInput::NewConnection { peer, .. }) => Some(Self::Connected(*peer)),
-            NodeEvent::Input(P2pInput::Disconnection { peer }) => Some(Self::Disconnected(*peer)),
-            NodeEvent::Input(P2pInput::InMessage {
-                from_peer,
-                message: P2pMessage::Subscribe { topic, .. },
-            }) => Some(Self::Subscribed(*from_peer, topic.clone())),
-            _ => None,
-        }
-    }
-}
 
 /// Logs events of the connections and of failures.
 pub fn log(event: &NodeEvent<'_>) {
@@ -56,6 +28,22 @@ pub fn log(event: &NodeEvent<'_>) {
             reason: DropReason::Disconnected | DropReason::IDontWant | DropReason::Unsupported,
             ..
         }) => tracing::debug!(?event, "output dropped"),
+        NodeEvent::Gossipsub(Event::Dropped { .. }) => {
+            tracing::warn!(?event, "outputs were not sent to a peer")
+        }
+        NodeEvent::Gossipsub(Event::SlowPeer { .. }) => tracing::warn!(?event, "a peer reads too slowly"),
+        NodeEvent::Gossipsub(Event::InboundFailed { .. }) => {
+            tracing::warn!(?event, "the stream of a peer can't be read any further");
+        }
+        NodeEvent::Gossipsub(Event::OutboundFailed { .. }) => {
+            tracing::warn!(?event, "a peer broke all streams that were opened to it");
+        }
+        NodeEvent::Gossipsub(Event::Unsupported { .. }) => {
+            tracing::warn!(?event, "a peer supports no gossipsub")
+        }
+        NodeEvent::Paused(..) => tracing::warn!(?event, "a peer is not read: the engine has no room"),
+        NodeEvent::Resumed(..) => tracing::warn!(?event, "a peer is read again"),
+        NodeEvent::PingFailed(..) => tracing::warn!(?event, "a peer does not answer"),
         event => tracing::warn!(?event, "swarm event"),
     }
 }
@@ -71,24 +59,27 @@ pub struct EventReporter {
 }
 
 impl EventReporter {
-    /// Reports events until the swarm's task, which owns the sender, has ended.
-    pub async fn run(self, mut events: mpsc::Receiver<Reported>) {
-        while let Some(event) = events.recv().await {
-            self.report.line(self.line(event)).await;
-        }
-    }
-
-    fn line(&self, event: Reported) -> Line {
-        match event {
-            Reported::Listening(address) => Line::listening(&address, self.local_peer),
-            Reported::Connected(peer) => Line::Connected { peer: peer.to_string() },
-            Reported::Disconnected(peer) => Line::Disconnected { peer: peer.to_string() },
-            Reported::Subscribed(peer, topic) => {
-                if self.topics.contains(&topic) {
+    /// Reports an event, if it is one of those that are reported and the output has room.
+    pub fn report(&self, event: &NodeEvent<'_>) {
+        match *event {
+            NodeEvent::Listening(address) => self.report.line(|| Line::listening(address, self.local_peer)),
+            NodeEvent::Input(P2pInput::NewConnection { peer, .. }) => {
+                self.report.line(|| Line::Connected { peer: peer.to_string() });
+            }
+            NodeEvent::Input(P2pInput::Disconnection { peer }) => {
+                self.report.line(|| Line::Disconnected { peer: peer.to_string() });
+            }
+            NodeEvent::Input(P2pInput::InMessage {
+                from_peer,
+                message: P2pMessage::Subscribe { topic, .. },
+            }) => {
+                if self.topics.contains(topic) {
                     self.subscribed.notify_one();
                 }
-                Line::Subscribed { peer: peer.to_string(), topic: topic.to_string() }
+                let line = || Line::Subscribed { peer: from_peer.to_string(), topic: topic.to_string() };
+                self.report.line(line);
             }
+            _ => {}
         }
     }
 }

@@ -71,7 +71,7 @@ impl Publishing {
             return Ok(());
         }
         self.published.fetch_add(1, Ordering::Relaxed);
-        self.report.line(Line::Published(published)).await;
+        self.report.line(|| Line::Published(published));
         Ok(())
     }
 }

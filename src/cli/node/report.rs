@@ -68,17 +68,27 @@ impl Report {
         Self { printer, json, start: Instant::now() }
     }
 
-    /// Prints a line.
-    pub async fn line(&self, line: Line) {
-        let text = if self.json { json(&line) } else { format!("{} {line}", Seconds(self.start.elapsed())) };
-        self.printer.line(text).await;
+    /// Prints the line that `line` returns, if there is room for it. Never blocks.
+    pub fn line(&self, line: impl FnOnce() -> Line) {
+        self.printer.line(|| self.text(&line()));
     }
 
     /// Prints a message that the engine delivered.
-    pub async fn message(&self, full: &FullMessage<Libp2pNetwork>) {
-        let Published { topic, id, data_sha256, len, t_ms } = self.published(full);
-        let from = full.message.source().map(ToString::to_string);
-        self.line(Line::Message(Message { topic, from, id, data_sha256, len, t_ms })).await;
+    pub fn message(&self, full: &FullMessage<Libp2pNetwork>) {
+        self.line(|| {
+            let Published { topic, id, data_sha256, len, t_ms } = self.published(full);
+            let from = full.message.source().map(ToString::to_string);
+            Line::Message(Message { topic, from, id, data_sha256, len, t_ms })
+        });
+    }
+
+    /// Prints the summary, which is never dropped.
+    pub fn summary(&self, summary: &Line) {
+        self.printer.last_line(self.text(summary));
+    }
+
+    fn text(&self, line: &Line) -> String {
+        if self.json { json(line) } else { format!("{} {line}", Seconds(self.start.elapsed())) }
     }
 
     /// Describes a message of this node. Print it as [`Line::Published`] when the message is published.

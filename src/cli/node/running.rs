@@ -18,16 +18,12 @@ use actix_gossipsub::{
     },
 };
 use libp2p::{PeerId, Swarm, identity::Keypair};
-use tokio::{
-    sync::{Notify, mpsc},
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Arguments,
-    events::{EventReporter, MAX_EVENTS, Reported, log},
+    events::{EventReporter, log},
     publishing::Publishing,
     recording::Trace,
     report::{Line, Report},
@@ -47,7 +43,6 @@ pub struct RunningNode {
     /// The swarm's task ends when the last handle is dropped.
     handle: NodeHandle,
     swarm: JoinHandle<()>,
-    events: JoinHandle<()>,
     deliveries: JoinHandle<()>,
     publishing: JoinHandle<Result<(), Failure>>,
     received: Arc<AtomicU64>,
@@ -87,7 +82,7 @@ impl RunningNode {
             Self { trace, ..Self::spawn(arguments, swarm, engine, publishing, report, published, shutdown) };
         let (listening, dialling) = (running.listen(arguments).await, running.dial(arguments).await);
         let serving = match http {
-            Some((address, exporter)) => running.serve(address, &exporter).await,
+            Some((address, exporter)) => running.serve(address, &exporter),
             None => Ok(()),
         };
         match listening.and(dialling).and(serving) {
@@ -113,20 +108,15 @@ impl RunningNode {
             subscribed: Arc::clone(&subscribed),
             report: report.clone(),
         };
-        let (sender, events) = mpsc::channel(MAX_EVENTS);
         let on_event = move |event: NodeEvent<'_>| {
             log(&event);
-            // The queue is bounded: peers could subscribe and unsubscribe without end.
-            if Reported::of(&event).is_some_and(|reported| sender.try_send(reported).is_err()) {
-                tracing::warn!(?event, "event not reported: the reader of the output is too slow");
-            }
+            reporter.report(&event);
         };
         let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, on_event);
         Self {
             worker,
             handle,
             swarm: actix::spawn(node),
-            events: actix::spawn(reporter.run(events)),
             deliveries: actix::spawn(report_deliveries(app, Arc::clone(&received), report.clone())),
             publishing: actix::spawn(publish(publishing, subscribed, shutdown.clone())),
             received,
@@ -137,9 +127,9 @@ impl RunningNode {
         }
     }
 
-    async fn serve(&mut self, address: SocketAddr, exporter: &Exporter) -> Result<(), Failure> {
+    fn serve(&mut self, address: SocketAddr, exporter: &Exporter) -> Result<(), Failure> {
         let server = StatusServer::start(address, self.worker.clone(), exporter)?;
-        self.report.line(Line::Serving { url: server.url() }).await;
+        self.report.line(|| Line::Serving { url: server.url() });
         self.status_server = Some(server);
         Ok(())
     }
@@ -169,7 +159,6 @@ impl RunningNode {
             worker,
             handle,
             swarm,
-            events,
             deliveries,
             publishing,
             received,
@@ -186,14 +175,13 @@ impl RunningNode {
         let mesh = mesh(&worker).await;
         // The engine closes its output streams. The swarm's task sends their remaining items and ends.
         worker.shutdown().await;
-        for task in [deliveries, swarm, events] {
+        for task in [deliveries, swarm] {
             // A task that exceeds the limit ends with the process.
             let _ = timeout(STOP_TIMEOUT, task).await;
         }
         drop(handle);
         let (received, published) = (received.load(Ordering::Relaxed), published.load(Ordering::Relaxed));
-        // The queue of the printer stays full if the reader of the output has stopped reading.
-        let _ = timeout(STOP_TIMEOUT, report.line(Line::Summary { received, published, mesh })).await;
+        report.summary(&Line::Summary { received, published, mesh });
         let traced = trace.end().await;
         outcome.and(worker.wait_for_end().await.map_err(Failure::Engine)).and(traced)
     }
@@ -201,7 +189,6 @@ impl RunningNode {
     /// Stops a node that could not start completely, and returns `failure`.
     async fn stop_after(self, failure: Failure) -> Result<Self, Failure> {
         self.publishing.abort();
-        self.events.abort();
         self.worker.shutdown().await;
         let _ = timeout(STOP_TIMEOUT, self.swarm).await;
         if let Some(server) = self.status_server {
@@ -225,7 +212,7 @@ fn cancel_with_engine(worker: Worker<Libp2pNetwork>, shutdown: CancellationToken
 async fn report_deliveries(mut app: AppOutputs<Libp2pNetwork>, received: Arc<AtomicU64>, report: Report) {
     while let Some(message) = app.recv().await {
         received.fetch_add(1, Ordering::Relaxed);
-        report.message(&message).await;
+        report.message(&message);
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     path::PathBuf,
 };
 
-use process::{Process, run};
+use process::{Process, Unread, run};
 use serde_json::Value;
 
 fn file(name: &str, text: &str) -> PathBuf {
@@ -149,6 +149,25 @@ fn a_closed_pipe_ends_the_node() {
     assert_eq!(node.code(), Some(0));
     other.until("connected", 1);
     other.terminate();
+}
+
+/// A pipe has room for 64 KiB, which the log exceeds at once and the printed messages after some 200.
+#[test]
+fn a_node_whose_output_and_log_nobody_reads_forwards_every_message() {
+    let address = format!("/ip4/127.0.0.1/tcp/{}", process::free_port());
+    let common = ["node", "--json", "--topic", "t", "--heartbeat-ms", "100"];
+    let unread =
+        Unread::start(&[&common[..], &["--listen", &address]].concat(), "actix_gossipsub=trace,libp2p=debug");
+    let dialling = [&common[..], &["--dial", &address]].concat();
+    let mut receiver = Process::start(&dialling);
+    receiver.until("subscribed", 1);
+    let publishing = ["--publish", "1000", "--settle-ms", "1000", "--interval-ms", "2"];
+    let mut publisher = Process::start(&[&dialling[..], &publishing].concat());
+    receiver.until("message", 1_000);
+    publisher.until("published", 1_000);
+    let (published, received) = (publisher.terminate(), receiver.terminate());
+    assert_eq!(sorted(messages(&received, "message")), sorted(messages(&published, "published")));
+    assert_eq!(unread.terminate(), Some(0));
 }
 
 #[test]

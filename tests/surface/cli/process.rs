@@ -100,3 +100,30 @@ impl Drop for Process {
         let _ = self.child.wait();
     }
 }
+
+/// A command whose standard output and standard error are pipes that nobody reads.
+pub struct Unread(Child);
+
+impl Unread {
+    /// Starts a command that logs at `log`.
+    pub fn start(arguments: &[&str], log: &str) -> Self {
+        let mut command = binary();
+        command.args(arguments).env("RUST_LOG", log).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    /// Ends the process with SIGTERM. Returns its exit code.
+    pub fn terminate(mut self) -> Option<i32> {
+        let status = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        // The process may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
