@@ -30,7 +30,10 @@ impl<T> Publisher<T> {
     ) -> Self {
         let key = Keypair::generate_ed25519();
         let network = settings(&key).build();
-        let config = TransportConfig::default().with(|c| c.gossipsub = gossipsub);
+        // The connections run on the thread of the test, with the peers: the time in which a peer must read something does
+        // not pass while the peers wait for this thread.
+        let config =
+            TransportConfig::default().with(|c| (c.gossipsub, c.connection_threads) = (gossipsub, 0));
         let swarm = actix_gossipsub::libp2p::swarm(key, network.clone(), &config).unwrap();
         let limits = Limits::try_from(LimitsConfig::default()).unwrap();
         let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id()).manual();
