@@ -12,12 +12,11 @@ use tracing::{
     Event, Level, Metadata, Subscriber,
     callsite::Identifier,
     field::{Field, Visit},
-    subscriber::Interest,
 };
 use tracing_subscriber::{
     EnvFilter,
     fmt::MakeWriter,
-    layer::{Context, Filter, Layer, SubscriberExt},
+    layer::{Context, Layer, SubscriberExt},
     util::SubscriberInitExt,
 };
 
@@ -38,8 +37,8 @@ pub fn log_to_stderr() -> Result<LineWriterEnd, Failure> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,yamux=error"));
     let limit = KindLimit::default();
     let (writer, end) = LineWriter::start("log", io::stderr(), Log(limit.clone()))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(LogWriter(writer)).with_filter(limit);
-    tracing_subscriber::registry().with(filter).with(lines).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(LogWriter(writer));
+    tracing_subscriber::registry().with(lines).with(limit).with(filter).init();
     Ok(end)
 }
 
@@ -144,16 +143,8 @@ impl KindLimit {
     }
 }
 
-impl<S: Subscriber> Filter<S> for KindLimit {
-    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        true
-    }
-
-    fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
-        Interest::always()
-    }
-
-    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+impl<S: Subscriber> Layer<S> for KindLimit {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         self.allows(event, Instant::now())
     }
 }
