@@ -67,7 +67,12 @@ impl Refusals {
         if let Some(count) = logged {
             let address = address.map(tracing::field::display);
             let peer = peer.map(tracing::field::display);
-            tracing::warn!(count, address, peer, "connections refused or closed: {reason}");
+            if reason == ConnectionRefusal::AddressFilter {
+                // Ordinary peers report the addresses of their local networks too.
+                tracing::debug!(count, address, peer, "addresses not used: {reason}");
+            } else {
+                tracing::warn!(count, address, peer, "connections refused or closed: {reason}");
+            }
         }
     }
 

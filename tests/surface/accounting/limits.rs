@@ -15,6 +15,9 @@ pub fn changed(change: impl FnOnce(&mut LimitsConfig)) -> Limits<String> {
     // Gossip goes to all peers outside the mesh.
     config.degree_lazy = 16;
     config.opportunistic_graft_ticks = 2;
+    // Scores are low in so short a time, and the meshes must become stable: with all peers in them.
+    config.opportunistic_graft_threshold = 1.0;
+    config.extensions.prune_at_degree_high = false;
     config.prune_backoff = Duration::from_secs(4);
     config.unsubscribe_backoff = Duration::from_secs(2);
     config.backoff_cleanup_ticks = 1;

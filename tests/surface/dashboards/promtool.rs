@@ -86,7 +86,7 @@ fn the_rule_tests_detect_changed_rules() {
         ("gossipsub_mesh_degree{bound=\"low\"}) and", "gossipsub_mesh_degree{bound=\"outbound\"}) and"),
         ("> 0.3\n", "> 0.4\n"),
         ("gossipsub_queue_capacity > 0.5", "gossipsub_queue_capacity > 0.6"),
-        ("{reason!=\"stopped\"}", ""),
+        ("{reason!~\"stopped|graylisted\"}", ""),
         ("{reason=\"output_queue_full\"}", ""),
     ];
     for (what, into) in changes {
