@@ -44,7 +44,7 @@ impl<N: Traffic> Baseline<N> {
             seen_before: HashSet::default(),
             forwards: Vec::new(),
             app: Vec::new(),
-            source: N::source(0),
+            source: N::message_source(0),
             rounds: Vec::new(),
         }
     }

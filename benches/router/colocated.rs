@@ -62,7 +62,7 @@ struct Connections<N: Traffic> {
 
 impl<N: Traffic> Connections<N> {
     fn new(arbiter: usize, arbiters: usize) -> Self {
-        Self { arbiter, arbiters, topology: None, source: N::source(0), copies: Vec::new() }
+        Self { arbiter, arbiters, topology: None, source: N::message_source(0), copies: Vec::new() }
     }
 
     /// Makes all copies and keeps those of this arbiter's peers.

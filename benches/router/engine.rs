@@ -78,7 +78,7 @@ impl<N: Traffic> EngineTarget<N> {
             Placement::Colocated => Transport::Colocated(ColocatedTransport::new(handles, worker.clone())),
         };
         let driver = Some(Driver { worker, streams: Streams { p2p, app } });
-        Self { system: Rc::clone(system), arbiters, transport, driver, probes: N::source(1) }
+        Self { system: Rc::clone(system), arbiters, transport, driver, probes: N::message_source(1) }
     }
 
     fn parts(&mut self) -> (&SystemRunner, &mut Transport<N>, &mut Driver<N>) {

@@ -33,7 +33,7 @@ impl<N: Traffic> NodeTarget<N> {
     pub fn new(limits: Limits<Arc<str>>, validation: ValidationTime) -> Self {
         let options = NodeOptions::default().with(|options| options.seed = 1);
         let node = Node::new(Arc::new(N::new(validation)), limits, options);
-        Self { node, now: Timestamp::ZERO, source: N::source(0), rounds: Vec::new() }
+        Self { node, now: Timestamp::ZERO, source: N::message_source(0), rounds: Vec::new() }
     }
 }
 

@@ -52,7 +52,7 @@ impl Idle {
 impl<N: Traffic> SeparateTransport<N> {
     pub fn new(arbiters: usize) -> Self {
         let idle = Idle::new(arbiters);
-        Self { idle, connections: Vec::new(), source: N::source(0), rounds: Vec::new() }
+        Self { idle, connections: Vec::new(), source: N::message_source(0), rounds: Vec::new() }
     }
 
     pub fn connect(&mut self, connections: Vec<PeerInputs<N>>) {

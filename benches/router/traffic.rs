@@ -44,7 +44,7 @@ pub trait Traffic: Workload {
     fn topology(topics: usize, peers: usize) -> Topology<Self>;
 
     /// A source at its start. Different seeds make different messages.
-    fn source(seed: u64) -> Self::Source;
+    fn message_source(seed: u64) -> Self::Source;
 
     /// All copies of `messages` messages with bodies of `payload` bytes. W rounds `messages` up to a multiple of 64.
     fn rounds(
@@ -84,7 +84,7 @@ impl Traffic for R {
         Topology::new(topics, peers, mesh)
     }
 
-    fn source(seed: u64) -> Numbers {
+    fn message_source(seed: u64) -> Numbers {
         Numbers { next: seed << 40, body: Arc::from([]) }
     }
 
@@ -130,7 +130,7 @@ impl<Id: RandomId> Traffic for W<Id> {
         })
     }
 
-    fn source(seed: u64) -> Random {
+    fn message_source(seed: u64) -> Random {
         Random::new(0x7472_6166 ^ (seed << 32))
     }
 

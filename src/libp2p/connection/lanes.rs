@@ -156,23 +156,21 @@ impl Lanes {
         (self.lanes[CONTROL].len(), self.control_bytes)
     }
 
-    /// Puts a GRAFT or PRUNE in the place of the last one of its topic, if that is of the same kind, and returns that
-    /// one. Between a GRAFT and a PRUNE the order matters, so both stay.
-    ///
-    /// # Errors
-    /// There is none to replace; the item is given back.
-    pub(in crate::libp2p) fn supersede(&mut self, item: Item) -> Result<Item, Item> {
+    /// Puts a GRAFT or PRUNE in the place of the last one of its topic, if that is of the same kind; `item` is then that
+    /// one. Between a GRAFT and a PRUNE the order matters, so both stay. Returns false if there is none to replace.
+    pub(in crate::libp2p) fn supersede(&mut self, item: &mut Item) -> bool {
         let last = item.mesh_topic.as_ref().and_then(|topic| self.mesh.get(topic));
         let Some((_, number)) = last.filter(|(kind, _)| *kind == item.fragment.kind) else {
-            return Err(item);
+            return false;
         };
         let Some(queued) = self.lanes[CONTROL].get_mut(number.wrapping_sub(self.control_taken)) else {
-            return Err(item);
+            return false;
         };
         let (before, after) = (queued.fragment.bytes.len(), item.fragment.bytes.len());
         self.bytes = self.bytes - before + after;
         self.control_bytes = self.control_bytes - before + after;
-        Ok(std::mem::replace(queued, item))
+        std::mem::swap(queued, item);
+        true
     }
 
     pub(in crate::libp2p) fn push(&mut self, item: Item) {

@@ -66,19 +66,17 @@ impl State {
 
     /// Adds an item, or moves it or less urgent ones to `drops`. Returns true when control finds no room for the first
     /// time.
-    pub(super) fn push(&mut self, item: Item, limits: &QueueLimits, drops: &mut Drops) -> bool {
+    pub(super) fn push(&mut self, mut item: Item, limits: &QueueLimits, drops: &mut Drops) -> bool {
         let control = item.lane == Lane::Control;
         if self.overflowed || (self.slow && !control) {
             drops.queue_full.push(item);
             return false;
         }
-        let item = match self.pending.supersede(item) {
-            Ok(earlier) => {
-                drops.superseded.push(earlier);
-                return false;
-            }
-            Err(item) => item,
-        };
+        if self.pending.supersede(&mut item) {
+            drops.superseded.push(item);
+            self.settle();
+            return false;
+        }
         while let Some(reason) = self.lacks_room(&item, limits, false)
             && let Some(victim) = self.pending.pop_less_urgent(item.lane)
         {

@@ -46,7 +46,7 @@ impl Libp2pNetworkBuilder {
         self
     }
 
-    /// Which actions peers are allowed; see [`Network::peer_filter`].
+    /// Which actions peers are allowed; see [`Network::peer_filter`](crate::Network::peer_filter).
     pub fn peer_filter(
         mut self,
         f: impl Fn(&PeerId, PeerAction<'_, Libp2pNetwork>) -> bool + Send + Sync + 'static,

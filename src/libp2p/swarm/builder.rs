@@ -65,7 +65,7 @@ impl TransportConfig {
         self
     }
 
-    /// Checks the rules. [`swarm`] does so too.
+    /// Checks the rules. [`swarm()`] does so too.
     ///
     /// # Errors
     /// A field violates a rule; the error names all of them.

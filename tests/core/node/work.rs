@@ -158,8 +158,8 @@ fn a_first_promise_is_tracked_while_others_have_many() {
         counted.heartbeat();
     }
     assert_eq!(counted.node.footprint().promises, 0);
-    let scores = counted.node.view(counted.now).scores;
-    assert_eq!(scores[&other].behaviour_penalty, 0.0);
-    let broken = scores[&one].behaviour_penalty;
+    let penalty = |peer| counted.node.view(counted.now).scores[peer].behaviour_penalty;
+    assert_eq!(penalty(&other), 0.0);
+    let broken = penalty(&one);
     assert!((8.9..=9.0).contains(&broken), "{broken}");
 }

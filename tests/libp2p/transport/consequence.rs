@@ -54,7 +54,7 @@ impl Peer {
     }
 
     fn send(&self, command: Command) {
-        self.commands.send(command).ok().expect("the peer runs");
+        assert!(self.commands.send(command).is_ok(), "the peer runs");
     }
 
     fn dial(&self, node: &Node) {
