@@ -1,7 +1,7 @@
 //! The endpoints that change a running engine: connections, peer access and topics. They are in a scope of
 //! their own, [`admin_scope`], because they are unauthenticated.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc};
 
 use actix_web::{
     HttpResponse, Scope,
@@ -71,7 +71,9 @@ impl Transport<crate::libp2p::Libp2pNetwork> for crate::libp2p::NodeHandle {
 
     fn ban(&self, peer: libp2p::PeerId) -> TransportFuture {
         let handle = self.clone();
-        Box::pin(async move { handle.block(peer, Duration::MAX).await.map_err(|error| error.to_string()) })
+        Box::pin(async move {
+            handle.block(peer, std::time::Duration::MAX).await.map_err(|error| error.to_string())
+        })
     }
 
     fn unban(&self, peer: libp2p::PeerId) -> TransportFuture<bool> {

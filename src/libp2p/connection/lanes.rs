@@ -109,6 +109,7 @@ impl Item {
     }
 
     /// An item that nobody waits for, and that no other one removes or replaces.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(in crate::libp2p) fn plain(fragment: Fragment, lane: Lane) -> Self {
         Self { fragment, lane, id: None, offer: Offer::None, mesh_topic: None, report: None }
     }
