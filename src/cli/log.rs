@@ -83,15 +83,16 @@ impl io::Write for EventWriter<'_> {
     }
 }
 
-/// Lets one event of each kind pass in a [`TICK`], and counts the others. A kind is a place in the code. Events below
+/// Most kinds that differ by their texts.
+const MAX_KINDS: usize = 1_024;
+
+/// Lets one event of each kind pass in a [`TICK`], and counts the others. A kind is a place in the code and a text. Events below
 /// INFO are not limited: who asks for them wants each of them.
 #[derive(Clone, Default)]
-struct KindLimit(Arc<Mutex<HashMap<Identifier, Kind>>>);
+struct KindLimit(Arc<Mutex<HashMap<(Identifier, String), Kind>>>);
 
 struct Kind {
     metadata: &'static Metadata<'static>,
-    /// The text of the first event.
-    message: String,
     since: Instant,
     /// Events since then that were not written.
     omitted: u64,
@@ -109,11 +110,16 @@ impl KindLimit {
         if *metadata.level() > Level::INFO || metadata.target() == TARGET {
             return true;
         }
+        let mut message = Message::default();
+        event.record(&mut message);
         let mut kinds = self.kinds();
-        let Some(kind) = kinds.get_mut(&metadata.callsite()) else {
-            let mut message = Message::default();
-            event.record(&mut message);
-            kinds.insert(metadata.callsite(), Kind { metadata, message: message.0, since: now, omitted: 0 });
+        if kinds.len() >= MAX_KINDS {
+            // Texts that differ each time are one kind.
+            message.0.clear();
+        }
+        let key = (metadata.callsite(), message.0);
+        let Some(kind) = kinds.get_mut(&key) else {
+            kinds.insert(key, Kind { metadata, since: now, omitted: 0 });
             return true;
         };
         if kind.omitted == 0 && now.duration_since(kind.since) >= TICK {
@@ -128,16 +134,16 @@ impl KindLimit {
     fn take_omitted(&self, now: Instant) -> Vec<Omitted> {
         let mut kinds = self.kinds();
         let due =
-            kinds.values_mut().filter(|kind| kind.omitted > 0 && now.duration_since(kind.since) >= TICK);
-        due.map(|kind| {
+            kinds.iter_mut().filter(|(_, kind)| kind.omitted > 0 && now.duration_since(kind.since) >= TICK);
+        due.map(|((_, message), kind)| {
             kind.since = now;
             let count = std::mem::take(&mut kind.omitted);
-            Omitted { kind: kind.message.clone(), source: kind.metadata.target(), count }
+            Omitted { kind: message.clone(), source: kind.metadata.target(), count }
         })
         .collect()
     }
 
-    fn kinds(&self) -> MutexGuard<'_, HashMap<Identifier, Kind>> {
+    fn kinds(&self) -> MutexGuard<'_, HashMap<(Identifier, String), Kind>> {
         // Plain data: a panic elsewhere leaves it whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

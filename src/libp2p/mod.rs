@@ -73,7 +73,8 @@
 //! wait one after another for a topic, only the last is sent.
 //!
 //! *A peer that sends a frame slowly* loses its stream when the frame is not complete within
-//! [`BehaviourConfig::frame_timeout`], and its connection when it does so again and again.
+//! [`BehaviourConfig::frame_timeout`], and its connection when it opens too many
+//! others ([`BehaviourConfig::max_reopened_streams`]).
 //!
 //! *The messages that such a peer missed* are reported to the engine ([`DeliveryListener::report_missed`]). When the peer
 //! reads again and at most a quarter of its queue is in use, the transport reports room for as many
@@ -85,14 +86,14 @@
 //!
 //! # Memory
 //!
-//! The transport uses at most 1,344 MiB with the default settings ([`TransportConfig::memory_at_most`]), beside what the
+//! The transport uses at most 1,360 MiB with the default settings ([`TransportConfig::memory_at_most`]), beside what the
 //! engine states for itself ([`Footprint::bytes_at_most`](crate::protocol::Footprint::bytes_at_most)). It is that much
 //! only if each of 1,024 peers does its worst at the same time:
 //!
 //! | what | bytes |
 //! |---|---|
 //! | encoded messages, send queues, frames that are being read, decoded inputs: [`BehaviourConfig::max_memory`] | 128 MiB |
-//! | frames that are being written, buffers of noise and yamux: [`BehaviourConfig::CONNECTION_MEMORY`] | 384 KiB for each connection |
+//! | frames that are being written, buffers of noise and yamux: [`BehaviourConfig::CONNECTION_MEMORY`] | 400 KiB for each connection |
 //! | windows of yamux that are not read: two streams that the peer opened, and ours for ping; QUIC has as much | 768 KiB for each connection |
 //! | windows of further streams, at most 16 of a connection | 64 MiB |
 //!

@@ -173,7 +173,7 @@ impl Default for Extensions {
             max_idontwant_per_heartbeat: 3000,
             idontwant_ticks: 3,
             max_missed_ids_per_peer: 5000,
-            max_iwant_bytes_per_heartbeat: 4 * 1024 * 1024,
+            max_iwant_bytes_per_heartbeat: 16 * 1024 * 1024,
         }
     }
 }

@@ -26,7 +26,7 @@ fn the_default_limits_bound_the_memory_of_a_large_node_below_1_gib() {
 
 #[test]
 fn the_default_settings_bound_the_memory_of_the_transport_at_the_number_that_its_documentation_states() {
-    assert_eq!(TransportConfig::default().memory_at_most(), 1_344 * MIB);
+    assert_eq!(TransportConfig::default().memory_at_most(), 1_360 * MIB);
 }
 
 /// A node without an engine, and its raw peers.

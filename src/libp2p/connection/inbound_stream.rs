@@ -163,8 +163,10 @@ impl<S: AsyncRead + Unpin> InboundStream<S> {
             if turn.is_exhausted() {
                 return Poll::Pending;
             }
+            let decodes = budget.may_decode();
             let has_memory = self.poll_memory(cx, budget).is_ready();
-            if has_memory && self.reader.has_next() {
+            // Memory may have become free since the last entry.
+            if has_memory && (self.reader.has_next() || !decodes) {
                 continue;
             }
             let read = if has_memory { self.poll_read(cx)? } else { Poll::Pending };
@@ -194,13 +196,15 @@ impl<S: AsyncRead + Unpin> InboundStream<S> {
             && let Some(frame) = self.decoder.next_frame()?
         {
             turn.charge_frame();
-            if graylist.is_graylisted() {
-                network.state().traffic().add_graylisted_rpc();
-            } else {
+            let dropped = graylist.is_graylisted();
+            if !dropped {
                 self.reader.begin(frame, network.limits())?;
-                self.reset_slow_frame(cx);
+            }
+            self.reset_slow_frame(cx);
+            if !dropped {
                 return Ok(true);
             }
+            network.state().traffic().add_graylisted_rpc();
         }
         Ok(false)
     }

@@ -45,6 +45,8 @@ impl Drops {
     }
 }
 
+/// Bytes of control that a connection may have however scarce memory is, since it is closed without room for control.
+const MIN_CONTROL: usize = 16 << 10;
 /// The queue reports room when it holds at most a quarter of its limits, for as many messages as fit into half of them.
 /// A quarter is left for what comes before the peer requests the messages.
 const FULL_PART: usize = 4;
@@ -107,7 +109,8 @@ impl State {
             return Some(DropReason::PeerQueueFull);
         }
         let own = bytes + (items + 1) * Item::BYTES;
-        (own > self.charge.memory().threshold(part)).then_some(DropReason::TransportMemory)
+        let least = if control { MIN_CONTROL } else { 0 };
+        (own > self.charge.memory().threshold(part).max(least)).then_some(DropReason::TransportMemory)
     }
 
     /// The number of messages for which room is to be reported now, once for each time that messages are missed. `None` if

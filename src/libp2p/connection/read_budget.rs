@@ -52,9 +52,10 @@ impl ReadBudget {
         MemoryCharge::new(&self.memory, 0)
     }
 
-    /// Whether there is memory for another decoded frame.
+    /// Whether there is memory for another decoded frame: some is free, and what the engine has not taken is within this
+    /// connection's part.
     pub(super) fn may_decode(&self) -> bool {
-        self.memory.has_room()
+        self.memory.has_room() && self.used.load(Ordering::Acquire) <= self.memory.threshold(ORDINARY_PART)
     }
 
     /// Whether this connection, whose incomplete frame takes `buffered` bytes, has memory for `more` bytes.

@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ::libp2p::{
@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     libp2p::{
+        bounded_map::BoundedMap,
         network::Libp2pNetwork,
         state::{TransportState, address_book::socket_address, refusals::RefusedConnections},
     },
@@ -45,9 +46,16 @@ pub struct LimitsBehaviour {
     privileged: HashSet<PeerId>,
     scores: Option<Arc<ScoreSource>>,
     state: Arc<TransportState>,
+    /// The scores above 0 of peers whose connections closed, and when they did: the engine forgets such scores.
+    former: BoundedMap<PeerId, (f64, Instant)>,
     /// The connections that give way.
     closing: VecDeque<(PeerId, ConnectionId)>,
 }
+
+/// Most peers whose scores are remembered after their connections closed.
+const MAX_FORMER: usize = 4_096;
+/// How long they are remembered: long enough for a restart.
+const FORMER_TIME: Duration = Duration::from_secs(3_600);
 
 impl LimitsBehaviour {
     /// Limits the connections of a swarm for `network`. The connections of `privileged` peers are admitted even if the
@@ -62,6 +70,7 @@ impl LimitsBehaviour {
             privileged: privileged.into_iter().collect(),
             scores: None,
             state: Arc::clone(network.state()),
+            former: BoundedMap::new(MAX_FORMER),
             closing: VecDeque::new(),
         }
     }
@@ -76,7 +85,9 @@ impl LimitsBehaviour {
         if self.privileged.contains(peer) {
             return Standing::Privileged;
         }
-        Standing::Score(score_of(self.scores.as_deref(), peer))
+        let score = self.scores.as_deref().and_then(|score| score(peer));
+        let former = || Some(self.former.get(peer)?).filter(|(_, closed)| closed.elapsed() < FORMER_TIME);
+        Standing::Score(score.or_else(|| former().map(|(score, _)| *score)).unwrap_or(0.0))
     }
 
     fn identify(
@@ -178,8 +189,15 @@ impl NetworkBehaviour for LimitsBehaviour {
             FromSwarm::ConnectionEstablished(ConnectionEstablished { connection_id, .. }) => {
                 self.on_established(connection_id);
             }
-            FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, .. })
-            | FromSwarm::DialFailure(DialFailure { connection_id, .. })
+            FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, peer_id, .. }) => {
+                // This is the first behaviour, so that the engine still has the score.
+                let score = score_of(self.scores.as_deref(), &peer_id);
+                if score > 0.0 {
+                    self.former.insert(peer_id, (score, Instant::now()));
+                }
+                self.table.remove(connection_id);
+            }
+            FromSwarm::DialFailure(DialFailure { connection_id, .. })
             | FromSwarm::ListenFailure(ListenFailure { connection_id, .. }) => {
                 self.table.remove(connection_id);
             }

@@ -146,8 +146,11 @@ impl ConnectionLimits {
         self
     }
 
-    /// Lowers the numbers of connections, so that all together are at most `all`.
+    /// Lowers the numbers of connections, so that all together are at most `all`, and keeps a reserve for our dials.
     fn lower(&mut self, all: u32) {
+        if self.pending.connections.saturating_add(self.system.connections) <= all {
+            return;
+        }
         self.pending.connections = self.pending.connections.min(all / 4).max(2);
         self.pending.inbound = self.pending.inbound.min(self.pending.connections / 2);
         let established = all.saturating_sub(self.pending.connections).max(2);

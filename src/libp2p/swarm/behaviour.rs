@@ -274,8 +274,8 @@ impl Behaviour {
     }
 
     fn on_inbound_failed(&mut self, peer: PeerId, connection: ConnectionId, error: InboundError) {
-        // The network breaks streams; only the peer sends garbage, or too little of a frame.
-        let garbage = !matches!(error, InboundError::Io(_));
+        // The network breaks streams, and makes frames late; only the peer sends garbage.
+        let garbage = error.is_violation();
         self.add_event(Event::InboundFailed { peer, error });
         if garbage && self.connections.add_bad_stream(&peer, connection) >= self.config.max_bad_streams {
             self.close(peer, CloseConnection::One(connection));

@@ -79,7 +79,7 @@ impl TransportConfig {
 
     /// The most bytes of heap that the transport uses while each of the connections of the system's scope does its worst:
     /// what gossipsub uses ([`BehaviourConfig::memory_at_most`]), and the windows of yamux or QUIC. With the default settings
-    /// 1,344 MiB, of which 192 MiB do not depend on the number of connections. The address book and the verified messages
+    /// 1,360 MiB, of which 192 MiB do not depend on the number of connections. The address book and the verified messages
     /// are not included.
     pub fn memory_at_most(&self) -> usize {
         let connections = self.connections.system.connections as usize;

@@ -35,7 +35,8 @@ pub struct BehaviourConfig {
     /// or are read later. Control gets half of what is free.
     pub max_memory: usize,
     /// The time in which a frame must be complete from its first byte on, while the engine has room for it; by default
-    /// 20 s. Otherwise its stream is closed, as if it had broken the protocol.
+    /// 20 s. Otherwise its stream is closed. The peer may open
+    /// others, up to [`max_reopened_streams`](Self::max_reopened_streams).
     pub frame_timeout: Duration,
     /// What is done about a slow peer.
     pub slow_peer: SlowPeerAction,
@@ -72,8 +73,9 @@ impl BehaviourConfig {
     }
 
     /// What a connection uses at most besides what is charged, in bytes: 80 KiB of frames that are being written, and the
-    /// buffers of noise and yamux for them and for what is being read.
-    pub const CONNECTION_MEMORY: usize = 384 << 10;
+    /// buffers of noise and yamux for them and for what is being read, and 16 KiB of control that it may have however scarce
+    /// memory is.
+    pub const CONNECTION_MEMORY: usize = 400 << 10;
 }
 
 impl Default for BehaviourConfig {

@@ -4,6 +4,7 @@
 
 use std::{
     collections::VecDeque,
+    error::Error,
     io,
     pin::Pin,
     sync::{
@@ -39,6 +40,13 @@ pub(super) fn windows_at_most(connections: usize, shared_streams: usize) -> usiz
     connections.saturating_mul((STREAMS + 1) * WINDOW).saturating_add(shared_streams.saturating_mul(WINDOW))
 }
 
+/// A connection is closed when so many more streams of its peer were refused than accepted. A refused stream is freed
+/// only when its reset is written, and until then yamux stores what arrives on it.
+const MAX_REFUSED: usize = 64;
+/// The part of the shared streams that are free which one connection may have: with an eighth, many connections that want
+/// all of them leave some to the others.
+const SHARED_PART: usize = 8;
+
 /// The upgrade of a connection. Clones share the streams of one node.
 #[derive(Clone)]
 pub(super) struct Muxing {
@@ -67,6 +75,7 @@ impl Muxing {
             max_streams: self.max_streams,
             state: self.state,
             own: Arc::default(),
+            refused: 0,
             waiting: VecDeque::new(),
         }
     }
@@ -110,6 +119,8 @@ pub(super) struct BoundedMuxer<M: StreamMuxer> {
     state: Arc<TransportState>,
     /// The inbound streams of this connection.
     own: Arc<AtomicUsize>,
+    /// How many more of its streams were refused than accepted.
+    refused: usize,
     /// Accepted streams for which the swarm has not asked.
     waiting: VecDeque<BoundedStream<M::Substream>>,
 }
@@ -131,36 +142,45 @@ impl Drop for StreamPermit {
     }
 }
 
-impl<M: StreamMuxer> BoundedMuxer<M> {
+impl<M: StreamMuxer<Error: Error + Send + Sync + 'static>> BoundedMuxer<M> {
     /// `None` if the connection, or the node, has no room for another stream.
     fn permit(&self) -> Option<StreamPermit> {
         let streams = self.own.load(Ordering::Relaxed);
         if streams >= self.max_streams {
             return None;
         }
-        let shared = match streams {
-            ..STREAMS => None,
-            _ => Some(Arc::clone(&self.shared).try_acquire_owned().ok()?),
+        let shared = match streams.checked_sub(STREAMS) {
+            None => None,
+            Some(extra) if extra >= self.shared.available_permits() / SHARED_PART => return None,
+            Some(_) => Some(Arc::clone(&self.shared).try_acquire_owned().ok()?),
         };
         self.own.fetch_add(1, Ordering::Relaxed);
         Some(StreamPermit { own: Arc::clone(&self.own), _shared: shared })
     }
 
     /// The next stream within the bound. Those beyond it are dropped, which resets them.
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<BoundedStream<M::Substream>, M::Error>> {
+    ///
+    /// # Errors
+    /// The connection failed, or too many streams were refused.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<BoundedStream<M::Substream>>> {
         loop {
-            let inner = Box::pin(ready!(self.inner.as_mut().poll_inbound(cx))?);
-            match self.permit() {
-                Some(permit) => return Poll::Ready(Ok(BoundedStream { inner, _permit: Some(permit) })),
-                None => self.state.refusals().add(ConnectionRefusal::Streams, None, None),
+            let stream = ready!(self.inner.as_mut().poll_inbound(cx)).map_err(io::Error::other)?;
+            if let Some(permit) = self.permit() {
+                self.refused = self.refused.saturating_sub(1);
+                return Poll::Ready(Ok(BoundedStream { inner: Box::pin(stream), _permit: Some(permit) }));
+            }
+            self.state.refusals().add(ConnectionRefusal::Streams, None, None);
+            self.refused += 1;
+            if self.refused > MAX_REFUSED {
+                return Poll::Ready(Err(io::Error::other("the peer opens too many streams")));
             }
         }
     }
 }
 
-impl<M: StreamMuxer> StreamMuxer for BoundedMuxer<M> {
+impl<M: StreamMuxer<Error: Error + Send + Sync + 'static>> StreamMuxer for BoundedMuxer<M> {
     type Substream = BoundedStream<M::Substream>;
-    type Error = M::Error;
+    type Error = io::Error;
 
     fn poll_inbound(
         self: Pin<&mut Self>,
@@ -177,17 +197,17 @@ impl<M: StreamMuxer> StreamMuxer for BoundedMuxer<M> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Self::Substream, Self::Error>> {
-        let stream = ready!(self.get_mut().inner.as_mut().poll_outbound(cx))?;
+        let stream = ready!(self.get_mut().inner.as_mut().poll_outbound(cx)).map_err(io::Error::other)?;
         Poll::Ready(Ok(BoundedStream { inner: Box::pin(stream), _permit: None }))
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.get_mut().inner.as_mut().poll_close(cx)
+        self.get_mut().inner.as_mut().poll_close(cx).map_err(io::Error::other)
     }
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, Self::Error>> {
         let this = self.get_mut();
-        let event = this.inner.as_mut().poll(cx);
+        let event = this.inner.as_mut().poll(cx).map_err(io::Error::other);
         // Yamux itself stores 256 streams for which the swarm does not ask.
         while let Poll::Ready(stream) = this.poll_accept(cx) {
             this.waiting.push_back(stream?);
@@ -274,16 +294,20 @@ mod tests {
             }
             streams
         };
-        let mut one = connection(300);
+        let mut one = connection(most + MAX_REFUSED);
         let streams = accepted(&mut one, &mut cx);
         assert_eq!(streams.len(), most);
-        assert_eq!(muxing.state.stats().refused(ConnectionRefusal::Streams), 300 - most as u64);
+        assert_eq!(muxing.state.stats().refused(ConnectionRefusal::Streams), MAX_REFUSED as u64);
+        one.inner.0 = 1;
+        assert!(matches!(one.poll_accept(&mut cx), Poll::Ready(Err(_))), "one more ends the connection");
         drop(streams);
         assert_eq!((one.own.load(Ordering::Relaxed), muxing.shared.available_permits()), (0, shared));
 
-        let mut all: Vec<_> = (0..40).map(|_| connection(300)).collect();
+        let mut all: Vec<_> = (0..40).map(|_| connection(most + MAX_REFUSED / 2)).collect();
         let streams: Vec<_> = all.iter_mut().flat_map(|muxer| accepted(muxer, &mut cx)).collect();
-        assert_eq!(streams.len(), 40 * STREAMS + shared);
+        let free = muxing.shared.available_permits();
+        assert_eq!(streams.len(), 40 * STREAMS + shared - free);
+        assert!(free >= SHARED_PART - 1, "{free} are left");
         // A peer that arrives now has its own ones, and ours are not counted.
         let mut late = connection(STREAMS);
         assert_eq!(accepted(&mut late, &mut cx).len(), STREAMS);

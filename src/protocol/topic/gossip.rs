@@ -148,7 +148,7 @@ impl<N: Network> TopicState<N> {
         IWantOutcome::Answered { ids: answers }
     }
 
-    /// Answers the request of one id. Every request counts, whatever the answer.
+    /// Answers the request of one id. Every request counts, unless the peer was sent as many bytes as it may be sent now.
     fn answer(
         &mut self,
         peer: &N::Peer,
@@ -167,6 +167,7 @@ impl<N: Network> TopicState<N> {
         } else {
             let max = cx.limits.extensions.max_iwant_bytes_per_heartbeat;
             if max > 0 && !take_answer(message.size(cx.network), max) {
+                self.history.uncount_request(peer, id);
                 IWantAnswer::TooManyBytes
             } else {
                 IWantAnswer::Message(Arc::clone(message))

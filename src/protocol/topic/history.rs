@@ -142,6 +142,19 @@ impl<N: Network> History<N> {
         Some((&cached.message, Some(*requests)))
     }
 
+    /// Takes back the count of a request that was not answered for want of quota, so that the peer may repeat it.
+    pub(super) fn uncount_request(&mut self, peer: &N::Peer, id: &N::MessageId) {
+        let Some(cached) = self.messages.get_mut(id) else { return };
+        match cached.accesses.get_mut(peer) {
+            Some(requests) if *requests > 1 => *requests -= 1,
+            Some(_) => {
+                cached.accesses.remove(peer);
+                self.share.remove(Self::ACCESS);
+            }
+            None => {}
+        }
+    }
+
     /// Starts the next heartbeat and removes expired messages.
     pub(super) fn advance(&mut self, outbox: &mut Outbox<N>) {
         let Self { messages, bytes, share } = self;

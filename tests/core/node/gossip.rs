@@ -93,6 +93,20 @@ fn a_peer_is_sent_requested_messages_up_to_a_number_of_bytes_in_a_heartbeat() {
     }
 }
 
+/// Requests that get no answer for want of quota do not count: otherwise the peer would never be sent the message.
+#[test]
+fn a_request_beyond_the_bytes_of_a_heartbeat_may_be_repeated() {
+    let setup = Setup::new().limits(|limits| limits.extensions.max_iwant_bytes_per_heartbeat = 1);
+    let mut fixture = with_peer_99(setup.connected(MANY).subscribed());
+    (0..2).for_each(|id| drop(fixture.publish(id)));
+    assert!(is_message(&fixture.iwant(99, 0)));
+    for _ in 0..10 {
+        assert_eq!(fixture.iwant(99, 1), IWantAnswer::TooManyBytes);
+    }
+    fixture.heartbeat();
+    assert!(is_message(&fixture.iwant(99, 1)));
+}
+
 #[test]
 fn an_unseen_id_in_ihave_is_requested() {
     assert_eq!(requested(many_joined().ihave(7, 99..100)), [99]);
