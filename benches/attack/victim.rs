@@ -74,9 +74,8 @@ async fn ours(plan: VictimPlan) -> (Multiaddr, impl FnMut(Vec<u8>)) {
         // Messages can be requested for as long as they are remembered, at most.
         limits.seen_history_length = seconds.try_into().expect("a few seconds");
     }
-    // THE EXEMPTION OF LOOPBACK from the limits on connections is switched off here, once there are such limits: each
-    // peer has an address of its own.
-    let transport = TransportConfig::default();
+    // Each peer has an address of its own.
+    let transport = TransportConfig::default().with(|c| c.connections.exempt_loopback = false);
     let node = Node::builder(Keypair::generate_ed25519())
         .listen("/ip4/127.0.0.1/tcp/0")
         .topics([TOPIC, BULK_TOPIC])

@@ -47,10 +47,13 @@ pub struct LimitsBehaviour {
     scores: Option<Arc<ScoreSource>>,
     state: Arc<TransportState>,
     /// The scores above 0 of peers whose connections closed, and when they did: the engine forgets such scores.
-    former: BoundedMap<PeerId, (f64, Instant)>,
+    former: FormerScores,
     /// The connections that give way.
     closing: VecDeque<(PeerId, ConnectionId)>,
 }
+
+/// Scores, each with the time at which the last connection of the peer closed.
+type FormerScores = BoundedMap<PeerId, (f64, Instant)>;
 
 /// Most peers whose scores are remembered after their connections closed.
 const MAX_FORMER: usize = 4_096;
@@ -85,9 +88,7 @@ impl LimitsBehaviour {
         if self.privileged.contains(peer) {
             return Standing::Privileged;
         }
-        let score = self.scores.as_deref().and_then(|score| score(peer));
-        let former = || Some(self.former.get(peer)?).filter(|(_, closed)| closed.elapsed() < FORMER_TIME);
-        Standing::Score(score.or_else(|| former().map(|(score, _)| *score)).unwrap_or(0.0))
+        Standing::Score(score_of(self.scores.as_deref(), &self.former, peer))
     }
 
     fn identify(
@@ -97,8 +98,8 @@ impl LimitsBehaviour {
         address: &Multiaddr,
     ) -> Result<dummy::ConnectionHandler, ConnectionDenied> {
         let standing = self.standing(&peer);
-        let scores = self.scores.as_deref();
-        let admitted = self.table.identify(id, peer, standing, |peer| score_of(scores, peer));
+        let (scores, former) = (self.scores.as_deref(), &self.former);
+        let admitted = self.table.identify(id, peer, standing, |peer| score_of(scores, former, peer));
         admitted
             .map(|()| dummy::ConnectionHandler)
             .map_err(|reason| self.refused(reason, address, Some(peer)))
@@ -115,16 +116,19 @@ impl LimitsBehaviour {
     }
 
     fn on_established(&mut self, id: ConnectionId) {
-        let scores = self.scores.as_deref();
-        if let Some((peer, victim)) = self.table.on_established(id, |peer| score_of(scores, peer)) {
+        let (scores, former) = (self.scores.as_deref(), &self.former);
+        if let Some((peer, victim)) = self.table.on_established(id, |peer| score_of(scores, former, peer)) {
             self.state.refusals().add(ConnectionRefusal::GaveWay, None, Some(peer));
             self.closing.push_back((peer, victim));
         }
     }
 }
 
-fn score_of(scores: Option<&ScoreSource>, peer: &PeerId) -> f64 {
-    scores.and_then(|score| score(peer)).unwrap_or(0.0)
+/// The score of a peer or, if the engine knows none, the one that it had when its last connection closed.
+fn score_of(scores: Option<&ScoreSource>, former: &FormerScores, peer: &PeerId) -> f64 {
+    let known = scores.and_then(|score| score(peer));
+    let former = || former.get(peer).filter(|(_, closed)| closed.elapsed() < FORMER_TIME);
+    known.or_else(|| former().map(|(score, _)| *score)).unwrap_or(0.0)
 }
 
 fn remote(address: &Multiaddr) -> Remote {
@@ -191,8 +195,8 @@ impl NetworkBehaviour for LimitsBehaviour {
             }
             FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, peer_id, .. }) => {
                 // This is the first behaviour, so that the engine still has the score.
-                let score = score_of(self.scores.as_deref(), &peer_id);
-                if score > 0.0 {
+                let score = self.scores.as_deref().and_then(|score| score(&peer_id));
+                if let Some(score) = score.filter(|score| *score > 0.0) {
                     self.former.insert(peer_id, (score, Instant::now()));
                 }
                 self.table.remove(connection_id);

@@ -132,7 +132,7 @@ impl ConnectionTable {
         if let Err(full) = fits {
             match standing {
                 Standing::Privileged => {}
-                Standing::Score(own) if self.lowest_inbound(own, &score).is_some() => {}
+                Standing::Score(own) if self.lowest_inbound(own, id, &score).is_some() => {}
                 Standing::Score(_) => return Err(full),
             }
         }
@@ -160,7 +160,7 @@ impl ConnectionTable {
             Standing::Privileged => f64::INFINITY,
             Standing::Score(own) => own,
         };
-        let (peer, victim) = self.lowest_inbound(below, &score).filter(|(_, victim)| *victim != id)?;
+        let (peer, victim) = self.lowest_inbound(below, id, &score)?;
         self.connections.get_mut(&victim)?.gives_way = true;
         self.giving_way += 1;
         Some((peer, victim))
@@ -184,14 +184,19 @@ impl ConnectionTable {
     }
 
     /// The inbound connection whose peer has the lowest score, if that is below `limit`, which must be above 0. Of equal
-    /// ones the latest: peers that connected last have shown the least. Privileged peers and closing connections don't
-    /// count.
-    fn lowest_inbound(&self, limit: f64, score: &impl Fn(&PeerId) -> f64) -> Option<(PeerId, ConnectionId)> {
+    /// ones the latest: peers that connected last have shown the least. Privileged peers, closing connections and that of
+    /// the `newcomer` don't count.
+    fn lowest_inbound(
+        &self,
+        limit: f64,
+        newcomer: ConnectionId,
+        score: &impl Fn(&PeerId) -> f64,
+    ) -> Option<(PeerId, ConnectionId)> {
         if limit <= 0.0 || self.giving_way >= MAX_GIVING_WAY {
             return None;
         }
         let candidates = self.connections.iter().filter_map(|(id, entry)| match entry.peer {
-            Some((peer, Standing::Score(_))) if entry.cost.inbound && !entry.gives_way => {
+            Some((peer, Standing::Score(_))) if entry.cost.inbound && !entry.gives_way && *id != newcomer => {
                 Some((score(&peer), *id, peer))
             }
             _ => None,

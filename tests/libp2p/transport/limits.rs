@@ -4,7 +4,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,10 @@ use actix_gossipsub::libp2p::{
 };
 use futures::StreamExt;
 use libp2p::{Multiaddr, PeerId, swarm::SwarmEvent};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    sync::Notify,
+};
 
 use super::{
     addresses::{dial_from, peer_at},
@@ -210,4 +216,44 @@ async fn the_worst_inbound_connection_gives_way_to_a_trusted_peer_and_to_a_bette
     dial_from(ip(4), &address, 1);
     observed.run(&mut node, |observed| observed.refused(ConnectionRefusal::Inbound) == 1).await;
     assert_eq!(observed.closed.len(), 2);
+}
+
+/// The engine forgets a score above 0 when its peer disconnects, so the limits remember it.
+#[tokio::test]
+async fn a_peer_with_a_good_score_gets_back_into_a_full_node() {
+    let (mut good, _) = peer_at(ip(100)).await;
+    let good_id = *good.local_peer_id();
+    let (mut node, address) = node(|c| {
+        c.connections.system.connections = 4;
+        c.connections.system.inbound = 2;
+    })
+    .await;
+    let connected = Arc::new(AtomicBool::new(true));
+    let has_score = Arc::clone(&connected);
+    let scores: Arc<ScoreSource> =
+        Arc::new(move |peer| (*peer == good_id && has_score.load(Ordering::Relaxed)).then_some(1.0));
+    node.behaviour_mut().limits.set_scores(Some(scores));
+
+    good.dial(address.clone()).unwrap();
+    let (full, redial) = (Arc::new(Notify::new()), address.clone());
+    let is_full = Arc::clone(&full);
+    tokio::spawn(async move {
+        while let Some(event) = good.next().await {
+            if matches!(event, SwarmEvent::ConnectionClosed { .. }) {
+                is_full.notified().await;
+                good.dial(redial.clone()).unwrap();
+            }
+        }
+    });
+    let mut observed = Observed::default();
+    observed.run(&mut node, |observed| observed.admitted(vec![ip(100)]) == 1).await;
+    node.disconnect_peer_id(good_id).unwrap();
+    observed.run(&mut node, |observed| observed.closed == [good_id]).await;
+    connected.store(false, Ordering::Relaxed);
+
+    let sybils = [1, 2].map(|n| dial_from(ip(n), &address, 1));
+    observed.run(&mut node, |observed| observed.admitted([1, 2].map(ip)) == 2).await;
+    full.notify_one();
+    observed.run(&mut node, |observed| sybils.iter().any(|sybil| observed.closed.contains(sybil))).await;
+    assert!(node.is_connected(&good_id));
 }
