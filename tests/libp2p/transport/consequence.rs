@@ -273,15 +273,12 @@ fn a_stream_or_connection_that_breaks_costs_no_score_but_only_so_many_streams_ar
         until_true("the peer is still read", async || subscribed(&peer).await).await;
         assert_eq!(score(&node, &peer).await, (0.0, 0.0));
 
-        // Of streams that are opened at once some may be refused, so that they do not count.
-        let mut probes = 0;
+        // One after another: of streams that are opened at once some are refused.
         let closed = async || {
             let connected = is_connected(&node, &peer).await;
-            if connected && probes % 200 == 0 {
-                (0..BehaviourConfig::default().max_reopened_streams)
-                    .for_each(|_| peer.write(&node, &SUBSCRIBE[..4]));
+            if connected {
+                peer.reset(&node, &SUBSCRIBE[..4]);
             }
-            probes += 1;
             !connected
         };
         until_true("the connection is closed", closed).await;
