@@ -4,6 +4,7 @@
 use std::str;
 
 use super::{
+    encode::Kind,
     limits::WireLimits,
     protobuf::{ProtoReader, Value, field},
 };
@@ -18,18 +19,6 @@ pub(super) enum Entry<'a> {
     Graft(&'a str),
     Prune(Prune<'a>),
     IDontWant(Vec<&'a [u8]>),
-}
-
-/// The kinds of entries, in the order in which they are handled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum EntryKind {
-    Subscription,
-    Message,
-    IHave,
-    IWant,
-    Graft,
-    Prune,
-    IDontWant,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -95,15 +84,15 @@ pub enum RpcError {
 }
 
 impl Entry<'_> {
-    pub(super) fn kind(&self) -> EntryKind {
+    pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::Subscription(_) => EntryKind::Subscription,
-            Self::Message(_) => EntryKind::Message,
-            Self::IHave(_) => EntryKind::IHave,
-            Self::IWant(_) => EntryKind::IWant,
-            Self::Graft(_) => EntryKind::Graft,
-            Self::Prune(_) => EntryKind::Prune,
-            Self::IDontWant(_) => EntryKind::IDontWant,
+            Self::Subscription(_) => Kind::Subscription,
+            Self::Message(_) => Kind::Message,
+            Self::IHave(_) => Kind::IHave,
+            Self::IWant(_) => Kind::IWant,
+            Self::Graft(_) => Kind::Graft,
+            Self::Prune(_) => Kind::Prune,
+            Self::IDontWant(_) => Kind::IDontWant,
         }
     }
 }

@@ -3,7 +3,8 @@
 //! entries beyond the limits are ignored and counted.
 
 use super::{
-    entry::{self, Entry, EntryKind, IHave, Prune, RpcError},
+    encode::Kind,
+    entry::{self, Entry, IHave, Prune, RpcError},
     limits::WireLimits,
     protobuf::{ProtoReader, Value, field, value_at},
 };
@@ -11,7 +12,7 @@ use super::{
 /// Where an entry is in its frame. Entries of one kind keep their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Position {
-    kind: EntryKind,
+    kind: Kind,
     /// The index in the frame of the entry's length.
     start: u32,
 }
@@ -74,17 +75,17 @@ impl RpcReader {
         self.next += 1;
         let bytes = value_at(frame, start as usize)?;
         let entry = match kind {
-            EntryKind::Subscription => Entry::Subscription(entry::subscription(bytes, limits)?),
-            EntryKind::Message => Entry::Message(entry::message(bytes, limits)?),
-            EntryKind::IHave => {
+            Kind::Subscription => Entry::Subscription(entry::subscription(bytes, limits)?),
+            Kind::Message => Entry::Message(entry::message(bytes, limits)?),
+            Kind::IHave => {
                 let mut ids = Vec::new();
                 let topic = entry::ihave(bytes, limits, |id| self.take_id(id, limits, &mut ids))?;
                 Entry::IHave(IHave { topic, ids })
             }
-            EntryKind::IWant => Entry::IWant(self.id_list(bytes, limits)?),
-            EntryKind::Graft => Entry::Graft(entry::graft(bytes, limits)?),
-            EntryKind::Prune => Entry::Prune(self.prune(bytes, limits)?),
-            EntryKind::IDontWant => Entry::IDontWant(self.id_list(bytes, limits)?),
+            Kind::IWant => Entry::IWant(self.id_list(bytes, limits)?),
+            Kind::Graft => Entry::Graft(entry::graft(bytes, limits)?),
+            Kind::Prune => Entry::Prune(self.prune(bytes, limits)?),
+            Kind::IDontWant => Entry::IDontWant(self.id_list(bytes, limits)?),
         };
         Ok(Some((entry, bytes.len())))
     }
@@ -115,11 +116,11 @@ impl RpcReader {
             match next? {
                 (field::rpc::SUBSCRIPTIONS, Value::Bytes(bytes)) => {
                     entry::subscription(bytes, limits)?;
-                    self.add(EntryKind::Subscription, fields.value_start(), &mut allowed.subscriptions)?;
+                    self.add(Kind::Subscription, fields.value_start(), &mut allowed.subscriptions)?;
                 }
                 (field::rpc::PUBLISH, Value::Bytes(bytes)) => {
                     entry::message(bytes, limits)?;
-                    self.add(EntryKind::Message, fields.value_start(), &mut allowed.messages)?;
+                    self.add(Kind::Message, fields.value_start(), &mut allowed.messages)?;
                 }
                 (field::rpc::CONTROL, Value::Bytes(bytes)) => {
                     let start = fields.value_end() - bytes.len();
@@ -145,23 +146,23 @@ impl RpcReader {
             let kind = match number {
                 field::control::IHAVE => {
                     entry::ihave(bytes, limits, |_| {})?;
-                    EntryKind::IHave
+                    Kind::IHave
                 }
                 field::control::IWANT => {
                     entry::id_list(bytes, limits, |_| {})?;
-                    EntryKind::IWant
+                    Kind::IWant
                 }
                 field::control::GRAFT => {
                     entry::graft(bytes, limits)?;
-                    EntryKind::Graft
+                    Kind::Graft
                 }
                 field::control::PRUNE => {
                     entry::prune(bytes, limits, |_| {})?;
-                    EntryKind::Prune
+                    Kind::Prune
                 }
                 field::control::IDONTWANT => {
                     entry::id_list(bytes, limits, |_| {})?;
-                    EntryKind::IDontWant
+                    Kind::IDontWant
                 }
                 _ => continue,
             };
@@ -171,7 +172,7 @@ impl RpcReader {
     }
 
     /// Adds an entry, or ignores it if no more are allowed.
-    fn add(&mut self, kind: EntryKind, start: usize, allowed: &mut usize) -> Result<(), RpcError> {
+    fn add(&mut self, kind: Kind, start: usize, allowed: &mut usize) -> Result<(), RpcError> {
         if *allowed == 0 {
             self.ignored += 1;
             return Ok(());
@@ -368,7 +369,7 @@ mod tests {
             let limits = small();
             if let Ok((entries, _)) = read(&bytes, &limits) {
                 let of = |kind| entries.iter().filter(|entry| entry.kind() == kind).count();
-                let (subscriptions, messages) = (of(EntryKind::Subscription), of(EntryKind::Message));
+                let (subscriptions, messages) = (of(Kind::Subscription), of(Kind::Message));
                 let control = entries.len() - subscriptions - messages;
                 prop_assert!(subscriptions <= 2 && messages <= 2 && control <= 2);
                 let sizes = entries.iter().map(|entry| match entry {

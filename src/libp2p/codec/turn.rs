@@ -2,7 +2,7 @@
 //! not by frames, since a frame may have 20,000 entries or 5,000 signatures. Two things are not divided: the check of a whole
 //! frame before its first entry is handled, one pass over at most `max_frame_in` bytes, and a single entry.
 
-use super::entry::EntryKind;
+use super::encode::Kind;
 
 /// Bytes read from the stream: one grant of a small yamux window. Decrypting and splitting them takes some 0.1 ms.
 const BYTES: usize = 64 << 10;
@@ -81,10 +81,10 @@ impl TurnBudget {
     }
 
     /// An entry of `bytes` bytes is decoded.
-    pub(super) fn charge_entry(&mut self, kind: EntryKind, bytes: usize) {
+    pub(super) fn charge_entry(&mut self, kind: Kind, bytes: usize) {
         match kind {
-            EntryKind::Subscription => subtract(&mut self.subscriptions, 1),
-            EntryKind::Message => subtract(&mut self.messages, 1),
+            Kind::Subscription => subtract(&mut self.subscriptions, 1),
+            Kind::Message => subtract(&mut self.messages, 1),
             _ => subtract(&mut self.control_bytes, bytes.max(MIN_CONTROL)),
         }
     }
@@ -118,11 +118,11 @@ mod tests {
     fn each_kind_of_work_ends_a_turn() {
         assert_eq!(count(|turn| turn.charge_read(8_192)), 8);
         assert_eq!(count(TurnBudget::charge_frame), 512);
-        assert_eq!(count(|turn| turn.charge_entry(EntryKind::Subscription, 20)), 100);
-        assert_eq!(count(|turn| turn.charge_entry(EntryKind::Message, 1)), 500);
-        assert_eq!(count(|turn| turn.charge_entry(EntryKind::IHave, 1_024)), 16);
-        assert_eq!(count(|turn| turn.charge_entry(EntryKind::IWant, 1 << 20)), 1);
-        assert_eq!(count(|turn| turn.charge_entry(EntryKind::Graft, 0)), 512);
+        assert_eq!(count(|turn| turn.charge_entry(Kind::Subscription, 20)), 100);
+        assert_eq!(count(|turn| turn.charge_entry(Kind::Message, 1)), 500);
+        assert_eq!(count(|turn| turn.charge_entry(Kind::IHave, 1_024)), 16);
+        assert_eq!(count(|turn| turn.charge_entry(Kind::IWant, 1 << 20)), 1);
+        assert_eq!(count(|turn| turn.charge_entry(Kind::Graft, 0)), 512);
         assert_eq!(count(|turn| turn.charge_check(SignatureCheck::Passed)), 8);
         assert_eq!(count(|turn| turn.charge_check(SignatureCheck::Failed)), 1);
     }
