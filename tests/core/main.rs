@@ -8,3 +8,4 @@ mod fuzzing;
 mod limits;
 mod node;
 mod properties;
+mod reverse_patches;
