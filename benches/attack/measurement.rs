@@ -29,6 +29,8 @@ pub struct Memory {
     pub peak: u64,
     /// Ten seconds after the attackers have left, or less if the heap is as before.
     pub after: u64,
+    /// Of it, the bytes of seen ids and of the history; 0 if unknown.
+    pub remembered: u64,
 }
 
 /// All runs of an attack on one implementation.
@@ -89,15 +91,16 @@ impl Cell {
 
 impl Measured {
     fn summary(&self) -> String {
-        let Memory { before, peak, after } = self.memory;
+        let Memory { before, peak, after, remembered } = self.memory;
         let counts = self.outcome.counts.iter().map(|(name, value)| format!(", {name} {value}"));
         format!(
-            "{} -> {}; heap {:.1} -> {:.1} -> {:.1} MB; CPU {:.2}; newcomers {}/{} in {:.0} ms{}",
+            "{} -> {}; heap {:.1} -> {:.1} -> {:.1} MB ({:.1} remembered); CPU {:.2}; newcomers {}/{} in {:.0} ms{}",
             text(&self.baseline),
             text(&self.attack),
             megabytes(before),
             megabytes(peak),
             megabytes(after),
+            megabytes(remembered),
             self.cpu,
             self.newcomers.admitted,
             self.newcomers.tried,

@@ -156,20 +156,7 @@ fn honest_peers_first(
     let calm = baseline(timing, victim, processes)?;
     let before = victim.memory()?.live;
     processes.start_attackers(attack, implementation, victim, timing.attack)?;
-    let (from, cpu, begin) = (now(), victim.cpu_seconds()?, Instant::now());
-    processes.admit_newcomers(timing.attack);
-    let mut outcome = processes.outcome(timing.attack)?;
-    let (to, cpu) = (now(), (victim.cpu_seconds()? - cpu) / begin.elapsed().as_secs_f64());
-    let memory = aftermath(before, victim, processes)?;
-    outcome.counts.extend(victim.log_counts());
-    Ok(Measured {
-        baseline: calm,
-        attack: processes.window(from, to)?,
-        memory,
-        cpu,
-        newcomers: processes.newcomers()?,
-        outcome,
-    })
+    measure_attack(timing.attack, timing.attack, victim, processes, calm, before)
 }
 
 fn attackers_first(
@@ -184,11 +171,24 @@ fn attackers_first(
     processes.start_attackers(attack, implementation, victim, RECOVERY + timing.attack)?;
     processes.start_honest(victim, false)?;
     thread::sleep(RECOVERY);
+    measure_attack(timing.attack, RECOVERY + timing.attack, victim, processes, calm, before)
+}
+
+/// Measures for `duration`, until the attackers, who attack for `whole`, have ended; then what they leave behind.
+fn measure_attack(
+    duration: Duration,
+    whole: Duration,
+    victim: &mut Target,
+    processes: &mut Processes,
+    calm: Window,
+    before: u64,
+) -> Result<Measured, String> {
     let (from, cpu, begin) = (now(), victim.cpu_seconds()?, Instant::now());
-    processes.admit_newcomers(timing.attack);
-    let outcome = processes.outcome(RECOVERY + timing.attack)?;
+    processes.admit_newcomers(duration);
+    let mut outcome = processes.outcome(whole)?;
     let (to, cpu) = (now(), (victim.cpu_seconds()? - cpu) / begin.elapsed().as_secs_f64());
     let memory = aftermath(before, victim, processes)?;
+    outcome.counts.extend(victim.log_counts());
     Ok(Measured {
         baseline: calm,
         attack: processes.window(from, to)?,
@@ -208,9 +208,10 @@ fn aftermath(before: u64, victim: &mut Target, processes: &mut Processes) -> Res
         thread::sleep(Duration::from_millis(500));
         let heap = victim.memory()?;
         peak = peak.max(heap.peak);
-        let back = heap.live <= before + SAME && begin.elapsed() >= LEAST_AFTERMATH;
+        let back =
+            heap.live.saturating_sub(heap.remembered) <= before + SAME && begin.elapsed() >= LEAST_AFTERMATH;
         if back || begin.elapsed() >= AFTERMATH {
-            return Ok(Memory { before, peak, after: heap.live });
+            return Ok(Memory { before, peak, after: heap.live, remembered: heap.remembered });
         }
     }
 }

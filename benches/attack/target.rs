@@ -38,6 +38,8 @@ pub struct Target {
 pub struct Heap {
     pub live: u64,
     pub peak: u64,
+    /// Of the live bytes, those of seen ids and of the history; 0 if unknown.
+    pub remembered: u64,
 }
 
 impl Target {
@@ -103,12 +105,12 @@ impl Target {
     pub fn memory(&mut self) -> Result<Heap, String> {
         if self.is_program {
             let resident = usage::resident_bytes(self.process)?;
-            return Ok(Heap { live: resident, peak: resident });
+            return Ok(Heap { live: resident, peak: resident, remembered: 0 });
         }
         self.remote.send("sample");
         let answer = self.remote.receive("sample", TIMEOUT)?;
         match answer.split_whitespace().flat_map(str::parse).collect::<Vec<_>>()[..] {
-            [live, peak] => Ok(Heap { live, peak }),
+            [live, peak, remembered] => Ok(Heap { live, peak, remembered }),
             _ => Err(format!("{answer:?} in place of a sample")),
         }
     }

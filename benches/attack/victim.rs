@@ -1,9 +1,14 @@
 //! The node under attack: a node of this crate or of rust-libp2p's gossipsub, as an application starts it. A thread of
 //! its own answers the coordinator, so that a busy node answers too:
 //!
-//! `listening ADDRESS` → `sample` → `sample LIVE PEAK` → … → `stop`
+//! `listening ADDRESS` → `sample` → `sample LIVE PEAK REMEMBERED` → … → `stop`
 
-use std::{future::Future, thread, time::Duration};
+use std::{
+    future::Future,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
 
 use actix_gossipsub::{
     LimitsConfig,
@@ -27,6 +32,9 @@ use super::{
 const OWN_INTERVAL: Duration = Duration::from_millis(500);
 /// The size of a message of the node itself, in bytes.
 const OWN_SIZE: usize = 256;
+
+/// The bytes of seen ids and of the history that the node's `Footprint` reports; 0 for rust-libp2p, which reports nothing.
+static REMEMBERED: AtomicUsize = AtomicUsize::new(0);
 
 pub fn run_as_process() {
     let Some((first, control)) = Control::of_process() else { return };
@@ -60,7 +68,8 @@ fn answer(mut control: Control) {
             "sample" => {
                 let (live, peak) = (HEAP.current_usage(), HEAP.peak_usage());
                 HEAP.reset_peak_usage();
-                (control.send)(format!("sample {live} {peak}"));
+                let remembered = REMEMBERED.load(Ordering::Relaxed);
+                (control.send)(format!("sample {live} {peak} {remembered}"));
             }
             _ => break,
         }
@@ -85,6 +94,13 @@ async fn ours(plan: VictimPlan) -> (Multiaddr, impl FnMut(Vec<u8>)) {
     let (node, mut received) = node.await.expect("the node starts");
     actix::spawn(async move { while received.recv().await.is_some() {} });
     let address = node.addresses()[0].clone();
+    let worker = node.worker().clone();
+    actix::spawn(async move {
+        while let Ok(footprint) = worker.footprint().await {
+            REMEMBERED.store(footprint.seen_bytes + footprint.history_bytes, Ordering::Relaxed);
+            tokio::time::sleep(OWN_INTERVAL).await;
+        }
+    });
     // A refused message is one that this node does not publish, which no measurement counts.
     let publish = move |data| drop(node.publish(TOPIC, data));
     (address, publish)

@@ -247,5 +247,5 @@ pub use swarm::{
     behaviour::Behaviour,
     builder::{TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm},
     config::{BehaviourConfig, SlowPeerAction},
-    event::{Blocked, Event, Inputs, Slowness},
+    event::{Event, Inputs, Slowness},
 };

@@ -90,8 +90,7 @@ pub async fn one_address(attackers: &Attackers) -> Attacked {
 
 pub async fn mass_disconnection(attackers: &Attackers) -> Attacked {
     const PEERS: usize = 500;
-    let hello = Rpc::default().subscribe(TOPIC).frame();
-    let peers = attackers.connect(&Identity::first(Group::Attacker, PEERS), &Reading::All, &hello).await?;
+    let peers = attackers.connect_subscribed(PEERS).await?;
     attackers.begin();
     let end = Instant::now() + attackers.duration;
     sleep(Duration::from_secs(1)).await;

@@ -72,13 +72,7 @@ pub async fn requests_without_reading(attackers: &Attackers) -> Attacked {
 pub async fn subscriptions(attackers: &Attackers) -> Attacked {
     const PEERS: usize = 100;
     const RPCS: usize = 11;
-    let mut peers = attackers
-        .connect(
-            &Identity::first(Group::Attacker, PEERS),
-            &Reading::All,
-            &Rpc::default().subscribe(TOPIC).frame(),
-        )
-        .await?;
+    let mut peers = attackers.connect_subscribed(PEERS).await?;
     attackers.begin();
     let end = Instant::now() + attackers.duration;
     for number in 0..RPCS {
@@ -99,13 +93,7 @@ pub async fn unfinished_frames(attackers: &Attackers) -> Attacked {
         Implementation::ActixGossipsub => 1 << 20,
         Implementation::RustLibp2p => 57_000,
     };
-    let mut peers = attackers
-        .connect(
-            &Identity::first(Group::Attacker, PEERS),
-            &Reading::All,
-            &Rpc::default().subscribe(TOPIC).frame(),
-        )
-        .await?;
+    let mut peers = attackers.connect_subscribed(PEERS).await?;
     attackers.begin();
     let end = Instant::now() + attackers.duration;
     let frame = [length_prefix(size), vec![0; size - 1]].concat();

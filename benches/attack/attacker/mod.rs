@@ -26,10 +26,13 @@ use futures::{StreamExt, TryStreamExt, stream};
 use libp2p::Multiaddr;
 use serde::{Deserialize, Serialize};
 
-use self::peer::{Identity, Peer, Reading};
+use self::{
+    peer::{Identity, Peer, Reading},
+    rpc::Rpc,
+};
 use super::{
     attacks::Attack,
-    plan::AttackPlan,
+    plan::{AttackPlan, Group, TOPIC},
     wire::{plan::Implementation, remote::Control},
 };
 
@@ -102,6 +105,12 @@ impl Attackers {
             .map(|identity| self.connect_one(identity, reading.clone(), hello))
             .buffered(CONCURRENT_DIALS);
         connecting.try_collect().await
+    }
+
+    /// Connects this number of attackers that read everything and are subscribed to the topic of the honest peers.
+    async fn connect_subscribed(&self, count: usize) -> Result<Vec<Peer>, String> {
+        let hello = Rpc::default().subscribe(TOPIC).frame();
+        self.connect(&Identity::first(Group::Attacker, count), &Reading::All, &hello).await
     }
 
     async fn connect_one(&self, identity: &Identity, reading: Reading, hello: &[u8]) -> Result<Peer, String> {

@@ -12,7 +12,7 @@ use ::libp2p::{
     swarm::{CloseConnection, ConnectionDenied},
 };
 
-use super::{behaviour::Behaviour, event::Blocked};
+use super::behaviour::Behaviour;
 use crate::network::ConnectionRefusal;
 
 /// When a block ends. The order is that of the times.
@@ -104,7 +104,7 @@ impl Behaviour {
     pub(super) fn check_blocked(&mut self, peer: PeerId) -> Result<(), ConnectionDenied> {
         if self.blocked.is_blocked(&peer, Instant::now()) {
             self.state.refusals().add(ConnectionRefusal::Banned, None, Some(peer));
-            return Err(ConnectionDenied::new(Blocked(peer)));
+            return Err(ConnectionDenied::new(ConnectionRefusal::Banned));
         }
         Ok(())
     }

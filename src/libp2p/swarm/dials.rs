@@ -9,10 +9,7 @@ use ::libp2p::{
     swarm::{ConnectionId, DialError, DialFailure, ToSwarm, dial_opts::DialOpts},
 };
 
-use super::{
-    config::BehaviourConfig,
-    event::{Blocked, Event},
-};
+use super::{config::BehaviourConfig, event::Event};
 use crate::{
     libp2p::{network::Libp2pNetwork, state::TransportState},
     network::{ConnectionRefusal, Origin},
@@ -113,10 +110,7 @@ impl Dials {
         let refused = match failure.error {
             // The peer is already connected, or another dial is in progress.
             DialError::DialPeerConditionFalse(_) => return None,
-            DialError::Denied { cause } => {
-                let banned = cause.downcast_ref::<Blocked>().map(|_| ConnectionRefusal::Banned);
-                cause.downcast_ref::<ConnectionRefusal>().copied().or(banned)
-            }
+            DialError::Denied { cause } => cause.downcast_ref::<ConnectionRefusal>().copied(),
             _ => None,
         };
         let error = failure.error.to_string();

@@ -183,11 +183,6 @@ impl fmt::Debug for Inputs {
     }
 }
 
-/// Why a connection was refused: this peer is blocked, by the engine or by the operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is blocked")]
-pub struct Blocked(pub PeerId);
-
 /// The dropped items that no [`Event::Dropped`] has reported yet: at most one entry for each peer and reason.
 #[derive(Default)]
 pub(super) struct UnreportedDrops {
