@@ -46,7 +46,10 @@ use crate::{
         },
         inspect::{footprint::Footprint, stats::Stats},
         output::{Lane, pending::PendingOutput},
-        peers::missed::{IdsByTopic, MissedMessages},
+        peers::{
+            missed::{IdsByTopic, MissedMessages},
+            peer_event::PeerEvent,
+        },
     },
     timestamp::Timestamp,
 };
@@ -83,6 +86,8 @@ pub(crate) struct Shared<N: Network> {
     /// The publications whose publisher waits for a report.
     pub(crate) publish_reports: Arc<PublishReports<N>>,
     pub(crate) observer: Observer<N>,
+    /// Called for each event about a peer.
+    pub(crate) peer_listener: Option<PeerListener<N>>,
     pub(crate) input_recorder: Option<Arc<dyn InputRecorder<N>>>,
     /// The observer wants inputs too. If not, none is copied for it.
     pub(crate) observes_inputs: bool,
@@ -121,6 +126,9 @@ pub(in crate::actors) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
 /// The function that receives events.
 pub(crate) type Observer<N> = Arc<dyn Fn(&Event<N>) + Send + Sync>;
 
+/// The function that receives events about peers.
+pub(crate) type PeerListener<N> = Arc<dyn Fn(PeerEvent<N>) + Send + Sync>;
+
 impl<N: Network> Shared<N> {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
@@ -137,6 +145,15 @@ impl<N: Network> Shared<N> {
     /// Calls the observer. A panic of the observer is counted, and the engine goes on.
     pub(crate) fn observe(&self, event: &Event<N>) {
         let _ = self.network.contain(Hook::Observer, || (self.observer)(event));
+    }
+
+    /// Calls the listener for events about peers, if there is one. A panic of it is counted as one of the observer.
+    pub(crate) fn report_peer_event(&self, event: impl FnOnce() -> Option<PeerEvent<N>>) {
+        if let Some(listener) = &self.peer_listener
+            && let Some(event) = event()
+        {
+            let _ = self.network.contain(Hook::Observer, || listener(event));
+        }
     }
 
     /// Passes an input to the recorder, if there is one. A panic of the recorder is counted, and the engine goes on.

@@ -27,7 +27,7 @@ use crate::{
         inbox::{BusyCount, Inbox},
         pool::{Arbiters, Pool},
         router::actor::RouterActor,
-        shared::{Observer, Shared},
+        shared::{Observer, PeerListener, Shared},
         supervisor::actor::SupervisorActor,
         topic_table::TopicTable,
         watch::start_watched,
@@ -44,7 +44,10 @@ use crate::{
     },
     outputs::{app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports},
     protocol::{
-        event::Event, exchange::command::ValidationMode, options::NodeOptions, peers::Peers,
+        event::Event,
+        exchange::command::ValidationMode,
+        options::NodeOptions,
+        peers::{Peers, peer_event::PeerEvent},
         rate_limit::RateLimit,
     },
 };
@@ -72,6 +75,7 @@ pub struct WorkerBuilder<N: Network> {
     clock: Option<Arc<dyn Clock>>,
     manual: bool,
     observer: Option<Observer<N>>,
+    peer_listener: Option<PeerListener<N>>,
     message_events: usize,
     recorder: RecorderSource,
     max_topic_labels: usize,
@@ -99,6 +103,7 @@ impl<N: Network> WorkerBuilder<N> {
             clock: None,
             manual: false,
             observer: None,
+            peer_listener: None,
             message_events: 0,
             recorder: RecorderSource::Current,
             max_topic_labels: 100,
@@ -159,6 +164,14 @@ impl<N: Network> WorkerBuilder<N> {
     /// block. By default events go to `tracing`, except inputs.
     pub fn observer(mut self, observer: impl Fn(&Event<N>) + Send + Sync + 'static) -> Self {
         self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Sets the function that receives each [`PeerEvent`](crate::protocol::PeerEvent): connections, subscriptions, meshes and
+    /// penalties, in the order in which the engine learns of them. It is called on the thread of the supervisor and must
+    /// not block. By default there is none, and none of these events is assembled.
+    pub fn peer_listener(mut self, listener: impl Fn(PeerEvent<N>) + Send + Sync + 'static) -> Self {
+        self.peer_listener = Some(Arc::new(listener));
         self
     }
 
@@ -246,6 +259,7 @@ impl<N: Network> WorkerBuilder<N> {
             publish_reports: Arc::new(PublishReports::default()),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
+            peer_listener: self.peer_listener,
             input_recorder: self.input_recorder,
             refusal_reports: ReportLimit::new(RateLimit::new(bounds.event_interval)),
             unsent_publication_reports: ReportLimit::new(RateLimit::new(bounds.event_interval)),

@@ -27,7 +27,7 @@ use crate::{
         shared::Shared,
     },
     metrics::{Handled, OutputCounts},
-    network::Network,
+    network::{Network, hooks::Hook},
     protocol::{
         event::Event,
         exchange::{Outbox, event::TopicEvent},
@@ -38,7 +38,11 @@ use crate::{
             labels::Input,
             reason::{Penalty, ScoreAction},
         },
-        peers::{Peers, PeersOutbox, decisions::decisions_of},
+        peers::{
+            Peers, PeersOutbox,
+            decisions::decisions_of,
+            peer_event::{PeerEvent, report_topic_event},
+        },
     },
     timestamp::Timestamp,
 };
@@ -157,6 +161,10 @@ impl<N: Network> SupervisorActor<N> {
             log::topic_event(topic, &event, |peer| self.peers.scores.get(peer));
             let decisions = decisions_of(topic, &event, &self.peers.scores, self.overloaded);
             let from = if let TopicEvent::PxOffered(from, _) = &event { Some(from.clone()) } else { None };
+            if let Some(listener) = &self.shared.peer_listener {
+                let report = || report_topic_event(topic, &event, &self.peers, &**listener);
+                let _ = self.shared.network.contain(Hook::Observer, report);
+            }
             let px = self.peers.apply_event(topic, event, now);
             for (peer, decision) in decisions {
                 self.record(&peer, Some(topic), now, decision);
@@ -175,6 +183,7 @@ impl<N: Network> SupervisorActor<N> {
         let score = self.peers.scores.get(peer);
         let context = EventContext { peer: Some(peer), topic, score, time };
         self.shared.event_log.record_decision(context, decision);
+        self.shared.report_peer_event(|| PeerEvent::of_decision(peer, topic, decision));
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
         event::Event,
         exchange::event::TopicEvent,
         passive::{PassiveTopic, TopicRef, activate},
+        peers::peer_event::PeerEvent,
     },
     timestamp::Timestamp,
 };
@@ -145,12 +146,14 @@ impl<N: Network> SupervisorActor<N> {
             Some(SupervisedTopic::Retiring { address, .. }) => {
                 address.push(TopicItem::Stop);
                 self.peers.topic_lost(&topic, now);
+                self.shared.report_peer_event(|| Some(PeerEvent::MeshLost(topic.clone())));
                 self.report_restart(topic.clone());
                 return self.retired(topic, None, ctx);
             }
             None => return,
         };
         self.peers.topic_lost(&topic, now);
+        self.shared.report_peer_event(|| Some(PeerEvent::MeshLost(topic.clone())));
         if !self.restarts.allow(&topic, now) {
             return self.give_up(topic, &address, now);
         }
@@ -178,6 +181,7 @@ impl<N: Network> SupervisorActor<N> {
         self.peers.deactivate_topic(topic.clone(), None);
         self.peers.apply_event(&topic, TopicEvent::Left, now);
         self.shared.metrics.topic_given_up();
+        self.shared.report_peer_event(|| Some(PeerEvent::TopicGivenUp(topic.clone())));
         self.shared.observe(&Event::TopicGivenUp { topic });
     }
 }

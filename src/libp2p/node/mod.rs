@@ -4,5 +4,6 @@
 pub(super) mod builder;
 pub(super) mod driver;
 pub(super) mod engine;
+pub(super) mod engine_inputs;
 pub(super) mod handle;
 mod pending_inputs;

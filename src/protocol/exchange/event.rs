@@ -21,9 +21,9 @@ pub(crate) enum TopicEvent<N: Network> {
     /// A SUBSCRIBE was refused: the peer has `max_topics_per_peer` subscriptions.
     TopicLimitExceeded(N::Peer),
     /// A peer entered the mesh.
-    Grafted(N::Peer, ConnectionId),
+    Grafted(N::Peer, ConnectionId, GraftReason),
     /// A peer left the mesh.
-    Pruned(N::Peer, ConnectionId),
+    Pruned(N::Peer, ConnectionId, LeaveReason),
     /// The deliveries of some peers since the last report, each peer once.
     Delivered(Vec<PeerDeliveries<N>>),
     /// A peer delivered an invalid message (P4).

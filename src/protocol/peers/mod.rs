@@ -10,6 +10,7 @@ pub(crate) mod idontwant;
 pub(crate) mod missed;
 mod parked;
 pub(in crate::protocol) mod passive_backoffs;
+pub(crate) mod peer_event;
 mod px;
 mod queries;
 pub(in crate::protocol) mod reconnect;
@@ -232,8 +233,8 @@ impl<N: Network> Peers<N> {
                 self.passive_backoffs.set(topic, &peer, &self.network, &self.limits, now)
             }
             TopicEvent::TopicLimitExceeded(peer) => self.topic_limit_exceeded(peer, now),
-            TopicEvent::Grafted(peer, connection_id) => self.grafted(&peer, connection_id, topic, now),
-            TopicEvent::Pruned(peer, connection_id) => self.pruned(&peer, connection_id, topic),
+            TopicEvent::Grafted(peer, connection_id, _) => self.grafted(&peer, connection_id, topic, now),
+            TopicEvent::Pruned(peer, connection_id, _) => self.pruned(&peer, connection_id, topic),
             TopicEvent::Delivered(deliveries) => self.scores.delivered(&deliveries, topic),
             TopicEvent::InvalidMessage(peer) => {
                 self.scores.invalid_message(&peer, topic);

@@ -1,7 +1,10 @@
 //! The mesh of a topic: GRAFT and PRUNE from peers, join and leave by the application. Grafts and prunes by the
 //! heartbeat are in [`heartbeat`](super::heartbeat).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::TopicState;
 use crate::{
@@ -123,7 +126,7 @@ impl<N: Network> TopicState<N> {
     fn accept_graft(&mut self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
         outbox.stats.count_recv_grafts += 1;
         self.flush_delivery_counts(outbox);
-        outbox.events.push(TopicEvent::Grafted(peer.clone(), connection_id));
+        outbox.events.push(TopicEvent::Grafted(peer.clone(), connection_id, GraftReason::RemoteGraft));
         if let Some(mesh) = &mut self.mesh {
             mesh.insert(peer.clone(), connection_id);
             outbox.counters.grafted(GraftReason::RemoteGraft, 1);
@@ -226,9 +229,13 @@ impl<N: Network> TopicState<N> {
             return JoinOutcome::AlreadyJoined;
         }
         self.flush_delivery_counts(outbox);
+        let fanout: BTreeSet<_> =
+            self.fanout.iter().flat_map(|fanout| fanout.peers.keys().cloned()).collect();
         let mesh = self.initial_mesh(cx, outbox);
         for (peer, connection_id) in &mesh {
-            outbox.events.push(TopicEvent::Grafted(peer.clone(), *connection_id));
+            let promoted = fanout.contains(peer);
+            let reason = if promoted { GraftReason::FanoutPromoted } else { GraftReason::Join };
+            outbox.events.push(TopicEvent::Grafted(peer.clone(), *connection_id, reason));
         }
         let to_graft = mesh.keys().cloned().collect();
         self.mesh = Some(mesh);
@@ -312,7 +319,7 @@ impl<N: Network> TopicState<N> {
                 reason: LeaveReason::Leave,
                 no_px,
             });
-            outbox.events.push(TopicEvent::Pruned(peer.clone(), *connection_id));
+            outbox.events.push(TopicEvent::Pruned(peer.clone(), *connection_id, LeaveReason::Leave));
         }
         outbox.counters.removed(LeaveReason::Leave, mesh.len());
         outbox.events.push(TopicEvent::Left);

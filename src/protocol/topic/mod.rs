@@ -306,7 +306,7 @@ impl<N: Network> TopicState<N> {
     pub(super) fn remove_from_mesh(&mut self, peer: &N::Peer, reason: LeaveReason, outbox: &mut Outbox<N>) {
         if let Some(connection_id) = self.mesh.as_mut().and_then(|mesh| mesh.remove(peer)) {
             self.flush_delivery_counts(outbox);
-            outbox.events.push(TopicEvent::Pruned(peer.clone(), connection_id));
+            outbox.events.push(TopicEvent::Pruned(peer.clone(), connection_id, reason));
             outbox.counters.removed(reason, 1);
         }
     }

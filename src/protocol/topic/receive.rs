@@ -253,10 +253,10 @@ impl<N: Network> TopicState<N> {
         co_senders.iter().for_each(|peer| self.delivery_counts.duplicate_in_window(peer, outbox));
         let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
         filter_idontwant(&mut sent, &message, cx, &mut outbox.counters);
-        self.record_seen(&message, size, Some(sender), co_senders, cx, outbox);
+        self.record_seen(&message, size, Some(sender.clone()), co_senders, cx, outbox);
         outbox.broadcast(sent, &message, size.total, Lane::Forward, &mut charge);
         charge.begin(|| size.total);
-        outbox.app.push(PendingDelivery { message, charge });
+        outbox.app.push(PendingDelivery { sender, message, charge });
         ReceiveOutcome::Route { to }
     }
 
