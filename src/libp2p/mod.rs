@@ -200,6 +200,7 @@ mod connection;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz;
+pub mod gossipsub;
 mod ids;
 mod limits;
 mod memory;

@@ -100,7 +100,7 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
             }
             event => {
                 (self.observer)(NodeEvent::Gossipsub(&event));
-                self.inputs.report(event);
+                self.inputs.report(&event);
             }
         }
     }

@@ -70,19 +70,19 @@ impl<E: Engine> EngineInputs<E> {
     }
 
     /// Reports to the engine the events of the behaviour that concern it, except inputs.
-    pub(in crate::libp2p) fn report(&self, event: Event) {
+    pub(in crate::libp2p) fn report(&self, event: &Event) {
         match event {
-            Event::Unreachable { point, .. } => self.engine.set_unreachable_point(point),
+            Event::Unreachable { point, .. } => self.engine.set_unreachable_point(point.clone()),
             // That memory is scarce is not the fault of this peer.
             Event::SlowPeer { slowness: Slowness::Memory, .. } => {}
-            Event::SlowPeer { peer, .. } => self.engine.report_slow_peer(&peer),
+            Event::SlowPeer { peer, .. } => self.engine.report_slow_peer(peer),
             Event::InboundFailed { peer, error } if error.is_violation() => {
-                self.engine.report_protocol_violation(&peer);
+                self.engine.report_protocol_violation(peer);
             }
             Event::Dropped { reason, lanes, .. } => {
                 for (lane, count) in lanes.iter().filter(|(_, count)| *count > 0) {
                     let count = usize::try_from(count).unwrap_or(usize::MAX);
-                    self.engine.report_dropped(lane, reason, count);
+                    self.engine.report_dropped(lane, *reason, count);
                 }
             }
             _ => {}

@@ -64,6 +64,12 @@ impl TransportState {
         self.count_filtered(peer, refused);
     }
 
+    /// Stores a listen address of `peer` that another behaviour reported, besides those that are known.
+    pub(super) fn add_listen_address(&self, peer: PeerId, address: Multiaddr, filter: AddressFilter) {
+        let refused = self.addresses().add_listen_address(peer, address, filter);
+        self.count_filtered(peer, refused);
+    }
+
     /// All addresses at which `peer` may be dialled, the most reliable first.
     pub(super) fn addresses_of(&self, peer: &PeerId, filter: AddressFilter) -> Vec<Multiaddr> {
         let (addresses, refused) = self.addresses().addresses(peer, filter);

@@ -12,8 +12,8 @@ use ::libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
     swarm::{
-        CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour,
-        THandler, THandlerInEvent, ToSwarm, behaviour::ConnectionEstablished,
+        CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm,
+        NetworkBehaviour, NewExternalAddrOfPeer, THandler, THandlerInEvent, ToSwarm, behaviour::ConnectionEstablished,
     },
 };
 
@@ -107,7 +107,8 @@ impl Behaviour {
         self.graylist = graylist;
     }
 
-    /// Stores the listen addresses that `peer` reported, by identify for instance. They are tried when the engine asks
+    /// Stores the listen addresses that `peer` reported, in place of those that are known. Addresses that other behaviours of
+    /// the swarm report, such as identify, are stored without this. They are tried when the engine asks
     /// to dial the peer. At most 8 addresses of a peer are stored, of those that
     /// [`BehaviourConfig::addresses`] allows, and those of at most 4,096 peers.
     pub fn add_addresses(&self, peer: PeerId, addresses: impl IntoIterator<Item = Multiaddr>) {
@@ -359,6 +360,10 @@ impl NetworkBehaviour for Behaviour {
                 if let Some(event) = self.dials.on_failure(&failure) {
                     self.add_event(event);
                 }
+            }
+            // Identify reports what it learned, for instance.
+            FromSwarm::NewExternalAddrOfPeer(NewExternalAddrOfPeer { peer_id, addr }) => {
+                self.state.add_listen_address(peer_id, addr.clone(), self.config.addresses);
             }
             _ => {}
         }
