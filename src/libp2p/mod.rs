@@ -8,9 +8,12 @@
 //!
 //! * An application that wants a node starts a [`Node`]: engine, swarm and driver in one. Its documentation has an
 //!   example of two nodes that exchange a message.
-//! * An application that runs the engine itself takes [`swarm`], a ready-made swarm (TCP, noise, yamux, identify, ping,
-//!   limits on connections), and ties it to the engine by a [`NodeDriver`].
+//! * An application that runs the engine itself takes [`swarm()`], a ready-made swarm (TCP, QUIC, noise, yamux, DNS,
+//!   identify, ping, limits on connections), and ties it to the engine by a [`NodeDriver`].
 //! * An application with a swarm of its own puts a [`Behaviour`] among its behaviours; see [below](#in-your-own-swarm).
+//!
+//! The first two need the feature `libp2p-node`. The third needs only `libp2p`: the behaviour, [`LimitsBehaviour`], the
+//! wire, and no transport or security of rust-libp2p. It is polled inside a tokio runtime, whose timers it uses.
 //!
 //! # Layers
 //!
@@ -19,7 +22,7 @@
 //! | folder | content |
 //! |---|---|
 //! | `node` | [`Node`] and its builder; [`NodeDriver`], the task between swarm and engine; [`Engine`], the engine as the driver sees it |
-//! | `swarm` | [`Behaviour`]: connected peers, dials, blocked peers; [`swarm`], the ready-made swarm |
+//! | `swarm` | [`Behaviour`]: connected peers, dials, blocked peers; [`swarm()`], the ready-made swarm |
 //! | `limits` | [`LimitsBehaviour`]: how many connections there may be, in total and for each peer, address and subnet |
 //! | `connection` | [`Handler`]: the two streams of one connection, its send queue, its read budget |
 //! | `network` | [`Libp2pNetwork`]: message ids, validation, signature policy; creates our messages |
@@ -211,7 +214,10 @@ mod signature;
 mod state;
 mod swarm;
 
-pub use ::libp2p::{Multiaddr, PeerId, identity::Keypair};
+/// rust-libp2p, whose types appear in this module: `Swarm`, `identity`, `multiaddr`, `swarm::NetworkBehaviour`. Use it from
+/// here, or depend on the same version.
+pub use ::libp2p;
+pub use ::libp2p::{Multiaddr, PeerId, StreamProtocol, identity::Keypair};
 
 pub use codec::{
     encode::EncodeError,
@@ -235,17 +241,21 @@ pub use limits::{
 };
 pub use message::{Message, SignatureError};
 pub use network::{AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Validator};
+pub use node::engine::{Engine, OutputSource, OutputStream, RefusedInput};
+#[cfg(feature = "libp2p-node")]
 pub use node::{
     builder::{Node, NodeBuilder, NodeStartError, PublishError},
     driver::NodeDriver,
-    engine::{Engine, OutputSource, OutputStream, RefusedInput},
     handle::{CommandError, NodeEvent, NodeHandle},
 };
 pub use signature::policy::SignaturePolicy;
 pub use state::{address_filter::AddressFilter, refusals::RefusedConnections};
 pub use swarm::{
     behaviour::Behaviour,
-    builder::{TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm},
     config::{BehaviourConfig, SlowPeerAction},
+#[cfg(feature = "libp2p-node")]
+pub use swarm::builder::{
+    TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm,
+};
     event::{Blocked, Event, Inputs, Slowness},
 };
