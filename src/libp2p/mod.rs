@@ -226,7 +226,7 @@ pub use codec::{
     limits::WireLimits,
 };
 pub use connection::{
-    capabilities::Protocols,
+    capabilities::{ProtocolId, Protocols, Version},
     delivery_report::DeliveryListener,
     graylist::Graylist,
     handler::{Established, Handler, HandlerEvent},
