@@ -13,8 +13,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use ::libp2p::{Multiaddr, PeerId};
-use sha2::{Digest, Sha256};
+use ::libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 
 pub use self::builder::Libp2pNetworkBuilder;
 use super::{
@@ -254,10 +253,12 @@ impl Network for Libp2pNetwork {
     }
 
     fn reachable_point(&self, peer: &PeerId) -> Option<Multiaddr> {
-        let dialled = self.state.addresses().dialled(peer)?;
-        // In the form of the configuration, so that the engine recognises its persistent point.
-        let same = |point: &&Multiaddr| without_peer((*point).clone()) == dialled;
-        Some(self.hooks.persistent_points.iter().find(same).cloned().unwrap_or(dialled))
+        let dialled = self.state.addresses().dialled(peer);
+        // In the form of the persistent point, so that the engine recognises it.
+        let same = |point: &&Multiaddr| Some(without_peer((*point).clone())) == dialled;
+        let configured = self.hooks.persistent_points.iter().find(same).cloned();
+        let direct = || self.state.direct().contains(peer).then(|| Protocol::P2p(*peer).into());
+        configured.or_else(direct).or(dialled)
     }
 
     fn topic_label(&self, topic: &TopicName) -> String {
@@ -269,7 +270,9 @@ impl Network for Libp2pNetwork {
     }
 
     fn persistent_points(&self) -> Vec<Multiaddr> {
-        self.hooks.persistent_points.clone()
+        let direct = self.state.direct();
+        let direct = direct.iter().map(|peer| Protocol::P2p(*peer).into());
+        self.hooks.persistent_points.iter().cloned().chain(direct).collect()
     }
 }
 
@@ -277,6 +280,7 @@ impl Network for Libp2pNetwork {
 impl crate::recording::Recordable for Libp2pNetwork {
     const NAME: &'static str = "libp2p";
 
+    /// Those of the configuration, and the direct peers, by their ids.
     fn set_reachable_point(&self, peer: &PeerId, point: Multiaddr) {
         self.state.addresses().add_dialled(*peer, point);
     }
