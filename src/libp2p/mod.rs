@@ -27,7 +27,7 @@
 //! | `connection` | [`Handler`]: the two streams of one connection, its send queue, its read budget |
 //! | `network` | [`Libp2pNetwork`]: message ids, validation, signature policy; creates our messages |
 //! | `state` | the address book, the verified messages, the charged memory and the counters of traffic and refusals, which all connections share |
-//! | `signature` | [`SignaturePolicy`], and the messages that were verified lately |
+//! | `signature` | [`SignaturePolicy`]: how our messages name their author, which messages are accepted; the messages that were verified lately |
 //! | `codec` | frames and RPCs: [`FrameDecoder`], [`WireLimits`], `rpc.proto` |
 //! | `message`, `ids`, `bounded_map` | [`Message`], [`SignatureError`], [`TopicName`], [`MessageId`]; a map that evicts its least recently used entry |
 //!
@@ -144,7 +144,7 @@
 //! | a peer that never reads control | disconnected at `max_control_bytes`, earlier while memory is scarce |
 //! | many peers that do not read what they caused, or send frames slowly | `max_memory` for all of them together; a connection loses what is above its part |
 //! | many streams, or bytes on streams that we do not read | two streams for each connection and a few that all share are accepted, others reset; bytes on a stream that is ours break it |
-//! | forged or replayed signatures | verified under the policy; the sender is penalised by the engine (P4); a forged message ends the turn of its connection, and evicts no verified one |
+//! | forged or replayed signatures | verified under the policy, with keys of all types (Ed25519, secp256k1, ECDSA, RSA up to 8,192 bits); the sender is penalised by the engine (P4); a forged message ends the turn of its connection, and evicts no verified one |
 //! | messages in the name of another message's id | they get an id of their own |
 //! | what a peer with a score below `graylist_threshold` sends | dropped frame by frame, before it is decoded |
 //! | peers with a score below `disconnect_threshold` | disconnected by the engine, and refused for `ban_duration` |
@@ -248,14 +248,18 @@ pub use node::{
     driver::NodeDriver,
     handle::{CommandError, NodeEvent, NodeHandle},
 };
-pub use signature::policy::SignaturePolicy;
+pub use signature::{
+    authenticity::MessageAuthenticity,
+    policy::{CustomPolicy, PolicyError, SignaturePolicy},
+    validation::ValidationMode,
+};
 pub use state::{address_filter::AddressFilter, refusals::RefusedConnections};
-pub use swarm::{
-    behaviour::Behaviour,
-    config::{BehaviourConfig, SlowPeerAction},
 #[cfg(feature = "libp2p-node")]
 pub use swarm::builder::{
     TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm,
 };
+pub use swarm::{
+    behaviour::Behaviour,
+    config::{BehaviourConfig, SlowPeerAction},
     event::{Blocked, Event, Inputs, Slowness},
 };

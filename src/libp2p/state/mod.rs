@@ -25,7 +25,7 @@ use crate::network::{ConnectionRefusal, TransportStats};
 #[derive(Debug)]
 pub(super) struct TransportState {
     addresses: Mutex<AddressBook>,
-    /// `None` if messages are not signed.
+    /// `None` if no signatures are verified.
     verified: Option<VerifiedMessages>,
     traffic: TrafficCounters,
     refusals: Refusals,
@@ -37,11 +37,11 @@ pub(super) struct TransportState {
 }
 
 impl TransportState {
-    /// `signed`: whether the messages of the network are signed.
-    pub(super) fn new(signed: bool) -> Self {
+    /// `verifies`: whether signatures are verified.
+    pub(super) fn new(verifies: bool) -> Self {
         Self {
             addresses: Mutex::default(),
-            verified: signed.then(VerifiedMessages::default),
+            verified: verifies.then(VerifiedMessages::default),
             traffic: TrafficCounters::default(),
             refusals: Refusals::default(),
             px_dials: Mutex::default(),
@@ -81,7 +81,7 @@ impl TransportState {
         }
     }
 
-    /// The messages whose signatures were verified lately, if messages are signed.
+    /// The messages whose signatures were verified lately, if signatures are verified.
     pub(super) fn verified(&self) -> Option<&VerifiedMessages> {
         self.verified.as_ref()
     }
