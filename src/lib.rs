@@ -52,7 +52,10 @@
 //!
 //! None is on by default.
 //!
-//! * `libp2p`: a transport over rust-libp2p, with TCP; `quic` adds QUIC.
+//! * `libp2p`: a gossipsub behaviour for a rust-libp2p swarm of your own. It needs only the core, swarm and identity of
+//!   libp2p.
+//! * `libp2p-node`: a ready-made swarm (TCP, noise, yamux, DNS, identify, ping) and a whole node; implies `libp2p`.
+//!   `quic` adds QUIC to it.
 //! * `http`: an actix-web scope that displays the state of an engine.
 //! * `prometheus`: histogram buckets for the Prometheus exporter.
 //! * `recording`: recording and replay of inputs.

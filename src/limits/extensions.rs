@@ -12,6 +12,15 @@ use super::score::optional_number;
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Extensions {
+    /// HeartbeatInitialDelay: the time after which the timer of the heartbeat starts. The first heartbeat comes one interval
+    /// later. 0, the value of the reference: it starts with the engine.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat_initial_delay: Duration,
+    /// BackoffSlack, in ticks: the time after the end of a backoff in which this node does not graft the peer yet, whose clock
+    /// may be late, or whose last GRAFT may be on its way. GRAFTs of the peer are accepted meanwhile. It ends at the next
+    /// removal of expired backoffs ([`backoff_cleanup_ticks`](super::LimitsConfig::backoff_cleanup_ticks)). The reference
+    /// and go-libp2p have 2, rust-libp2p 1.
+    pub backoff_slack_ticks: u32,
     /// Whether a PRUNE from a connected peer outside our mesh sets its backoff too. A peer that leaves a topic sends
     /// UNSUBSCRIBE before PRUNE, so that the PRUNE finds it outside the mesh. Without this we may graft it within its
     /// backoff.
@@ -119,6 +128,8 @@ impl Extensions {
     /// All extensions disabled: the behaviour of the reference implementation.
     pub fn none() -> Self {
         Self {
+            heartbeat_initial_delay: Duration::ZERO,
+            backoff_slack_ticks: 2,
             late_prune_sets_backoff: false,
             ignore_unknown_grafts: false,
             one_prune_per_heartbeat: false,
@@ -150,6 +161,8 @@ impl Extensions {
 impl Default for Extensions {
     fn default() -> Self {
         Self {
+            heartbeat_initial_delay: Duration::ZERO,
+            backoff_slack_ticks: 2,
             late_prune_sets_backoff: true,
             ignore_unknown_grafts: true,
             one_prune_per_heartbeat: true,

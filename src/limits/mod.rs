@@ -47,6 +47,11 @@ impl<T> Limits<T> {
         topics < self.max_topics_per_peer || (joined && self.extensions.keep_joined_subscriptions)
     }
 
+    /// How long after its end a backoff is kept: this node does not graft the peer meanwhile.
+    pub(crate) fn backoff_slack(&self) -> Duration {
+        self.heartbeat_interval.saturating_mul(self.extensions.backoff_slack_ticks)
+    }
+
     /// Converts the topic names. See [`LimitsConfig::map_topics`].
     ///
     /// # Errors

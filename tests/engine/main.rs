@@ -11,6 +11,7 @@ mod endings;
 mod fairness;
 mod faults;
 mod graylist;
+mod heartbeat_timer;
 mod hooks;
 mod kills;
 mod life;

@@ -57,7 +57,7 @@ pub trait Transport<N: Network>: Send + Sync + 'static {
     fn unban(&self, peer: N::Peer) -> TransportFuture<bool>;
 }
 
-#[cfg(feature = "libp2p")]
+#[cfg(feature = "libp2p-node")]
 impl Transport<crate::libp2p::Libp2pNetwork> for crate::libp2p::NodeHandle {
     fn connect(&self, point: libp2p::Multiaddr) -> TransportFuture {
         let handle = self.clone();

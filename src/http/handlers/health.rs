@@ -57,7 +57,9 @@ pub(super) async fn health<N: Displayable>(worker: Data<Worker<N>>) -> HttpRespo
 fn heartbeat<N: Displayable>(worker: &Worker<N>) -> Check {
     let HeartbeatStatus { tick, started_at, manual, .. } = worker.last_heartbeat();
     let since = worker.now().saturating_since(started_at);
-    let late = worker.limits().heartbeat_interval.saturating_mul(LATE_HEARTBEATS).max(MIN_LATE);
+    let limits = worker.limits();
+    let delay = if tick == 0 { limits.extensions.heartbeat_initial_delay } else { Duration::ZERO };
+    let late = limits.heartbeat_interval.saturating_mul(LATE_HEARTBEATS).max(MIN_LATE).saturating_add(delay);
     let status = match since {
         _ if manual => CheckStatus::Ok,
         since if since <= late => CheckStatus::Ok,

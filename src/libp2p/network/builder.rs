@@ -10,7 +10,6 @@ use crate::{
         codec::limits::WireLimits,
         ids::{MessageId, TopicName},
         message::Message,
-        signature::policy::SignaturePolicy,
         state::TransportState,
     },
     network::{Delivery, PeerAction, Validity},
@@ -27,12 +26,13 @@ impl Libp2pNetworkBuilder {
     }
 
     /// The function that makes message ids. All nodes of a network must use the same one. A message of a peer at which
-    /// it panics is dropped.
+    /// it panics is dropped. Let it use the source and the sequence number only of messages that are
+    /// [verified](Message::is_verified): else anyone can send a message with the id of another first, which is then dropped.
     pub fn message_id(
         mut self,
         f: impl Fn(&TopicName, &Message) -> MessageId + Send + Sync + 'static,
     ) -> Self {
-        self.0.message_id = Box::new(f);
+        self.0.message_id = Some(Box::new(f));
         self
     }
 
@@ -70,7 +70,7 @@ impl Libp2pNetworkBuilder {
 
     /// Creates the network.
     pub fn build(self) -> Libp2pNetwork {
-        let signed = matches!(self.0.policy, SignaturePolicy::StrictSign(_));
-        Libp2pNetwork { hooks: Arc::new(self.0), state: Arc::new(TransportState::new(signed)) }
+        let state = TransportState::new(self.0.policy.verifies());
+        Libp2pNetwork { hooks: Arc::new(self.0), state: Arc::new(state) }
     }
 }

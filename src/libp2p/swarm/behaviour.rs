@@ -41,7 +41,7 @@ use crate::{
         network::Libp2pNetwork,
         state::{
             TransportState,
-            address_book::{socket_address, without_peer},
+            address_book::{peer_alone, socket_address, without_peer},
         },
     },
     network::{ConnectionInfo, Direction, P2pInput, P2pMessage, P2pOutput, PeerKind},
@@ -73,6 +73,7 @@ impl Behaviour {
     pub fn new(network: Libp2pNetwork, config: BehaviourConfig) -> Self {
         let known = config.direct.union(&config.trusted).chain(&config.bootstrap);
         network.state().addresses().keep(known.copied());
+        network.state().direct().clone_from(&config.direct);
         let memory = network.state().memory();
         memory.set_limit(config.max_memory);
         Self {
@@ -220,8 +221,8 @@ impl Behaviour {
     fn is_reached(&self, point: &Multiaddr) -> bool {
         let address = Some(without_peer(point.clone()));
         self.dials.has_point(point) || {
-            let book = self.state.addresses();
-            self.connections.peers().any(|peer| book.dialled(peer) == address)
+            let (alone, book) = (peer_alone(point), self.state.addresses());
+            self.connections.peers().any(|peer| alone == Some(*peer) || book.dialled(peer) == address)
         }
     }
 

@@ -14,7 +14,10 @@ use super::{
     event::{Blocked, Event},
 };
 use crate::{
-    libp2p::{network::Libp2pNetwork, state::TransportState},
+    libp2p::{
+        network::Libp2pNetwork,
+        state::{TransportState, address_book::peer_alone},
+    },
     network::{ConnectionRefusal, Origin},
 };
 
@@ -63,6 +66,7 @@ impl Dials {
             return self.refused(ConnectionRefusal::DialBudget, None, Some(point));
         }
         let opts = match point.iter().last() {
+            Some(Protocol::P2p(peer)) if peer_alone(&point).is_some() => DialOpts::peer_id(peer).build(),
             Some(Protocol::P2p(peer)) => DialOpts::peer_id(peer).addresses(vec![point.clone()]).build(),
             _ => DialOpts::unknown_peer_id().address(point.clone()).build(),
         };
