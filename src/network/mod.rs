@@ -223,7 +223,11 @@ pub enum Validity {
     Valid,
     /// The application cannot decide yet. The engine parks the message and tries it again at each heartbeat.
     Unknown,
-    /// The message is too old. The engine drops it; no score changes.
+    /// The application ignores the message (v1.1 "ignore"): it is too old, or of no use now. The engine drops it; no score
+    /// changes. It drops further copies without another validation, requests none, and lets only a publication of the
+    /// application with that id pass
+    /// ([`remember_ignored`](crate::limits::Extensions::remember_ignored)).
+    #[doc(alias = "Ignore")]
     Outdated,
     /// The engine drops the message and penalises every peer that delivered it (P4).
     Invalid,
