@@ -233,6 +233,19 @@ pub enum Validity {
     Invalid,
 }
 
+/// What the application found out about a peer outside of validation
+/// ([`Worker::report_peer_feedback`](crate::Worker::report_peer_feedback)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PeerFeedback {
+    /// The peer was the first to deliver something useful on the topic: it gains score (P2), and it counts as a mesh message
+    /// delivery (P3).
+    FirstDelivery,
+    /// The peer delivered something invalid on the topic: it loses score (P4).
+    InvalidMessage,
+}
+
 /// A request of a peer, as [`Network::peer_filter`] receives it.
 #[derive_where(Clone, Copy, Debug)]
 #[non_exhaustive]

@@ -21,6 +21,7 @@ mod missed;
 mod order;
 mod parked;
 mod passive_topics;
+mod peer_feedback;
 mod peer_inputs;
 mod promises;
 mod publish_window;
