@@ -213,6 +213,7 @@ mod swarm;
 
 pub use ::libp2p::{Multiaddr, PeerId, identity::Keypair};
 
+pub use crate::network::LateVerdict;
 pub use codec::{
     encode::EncodeError,
     entry::RpcError,
@@ -234,7 +235,10 @@ pub use limits::{
     config::{ConnectionLimits, ScopeLimits, SubnetLimit},
 };
 pub use message::{Message, SignatureError};
-pub use network::{AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Validator};
+pub use network::{
+    AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Unvalidated,
+    UnvalidatedMessage, Validator,
+};
 pub use node::{
     builder::{Node, NodeBuilder, NodeStartError, PublishError},
     driver::NodeDriver,

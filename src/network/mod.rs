@@ -2,6 +2,7 @@
 //! All other modules are generic over [`Network`].
 
 pub(crate) mod hooks;
+mod manual_validation;
 mod message;
 mod ports;
 mod refusal;
@@ -12,6 +13,7 @@ use derive_where::derive_where;
 use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
+pub use manual_validation::{LateVerdict, ManualValidation, Unvalidated, UnvalidatedMessage};
 pub(crate) use message::MessageSize;
 pub use message::{Delivery, FullMessage, P2pMessage, PxPeer, SubscribeOptions};
 pub use ports::{AppInput, AppOutput, ConnectionInfo, Direction, Origin, P2pInput, P2pOutput, PeerKind};

@@ -15,6 +15,7 @@ mod hooks;
 mod kills;
 mod life;
 mod log_lines;
+mod manual_validation;
 mod many_topics;
 mod metrics;
 mod missed;

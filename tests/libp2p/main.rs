@@ -3,3 +3,4 @@
 mod interop;
 mod memory;
 mod transport;
+mod validators;
