@@ -7,7 +7,7 @@ use derive_where::derive_where;
 
 use crate::{
     limits::Limits,
-    network::{FullMessage, Network, P2pInput, P2pMessage},
+    network::{FullMessage, Network, P2pInput, P2pMessage, PeerFeedback},
     protocol::{NodeOptions, Timestamp},
 };
 
@@ -60,6 +60,8 @@ pub enum RecordedInput<'a, N: Network> {
     Leave(&'a N::Topic),
     /// From the application: set its component (P5) of the score of `peer`.
     SetApplicationScore { peer: &'a N::Peer, score: f64 },
+    /// From the application: feedback about `peer` in `topic`.
+    PeerFeedback { peer: &'a N::Peer, topic: &'a N::Topic, feedback: PeerFeedback },
     /// From the p2p layer: a dial to this point failed.
     UnreachablePoint(&'a N::Point),
     /// From the p2p layer: this peer reads its control messages too slowly.

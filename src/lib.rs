@@ -92,8 +92,9 @@ pub use input_recorder::{InputRecorder, RecordedInput};
 pub use limits::{InvalidLimits, Limits, LimitsConfig};
 pub use network::{
     AppInput, AppOutput, BoxFuture, ConnectionInfo, ConnectionRefusal, Delivery, Direction, FullMessage, Key,
-    Network, Origin, P2pInput, P2pMessage, P2pOutput, PeerAction, PeerKind, PxPeer, SubscribeOptions,
-    TransportStats, Validity,
+    LateVerdict, ManualValidation, Network, Origin, P2pInput, P2pMessage, P2pOutput, PeerAction,
+    PeerFeedback, PeerKind, PxPeer, SubscribeOptions, TransportStats, Unvalidated, UnvalidatedMessage,
+    Validity,
 };
 pub use worker::{
     AppOutputs, BudgetCharge, DeliveredMessage, DropReason, EngineError, EngineStopped, Events,

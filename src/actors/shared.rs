@@ -83,6 +83,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) app: CachePadded<AppQueue<N>>,
     /// The number of validations in progress.
     pub(crate) validating: AtomicUsize,
+    /// The bytes of their messages.
+    pub(crate) validating_bytes: AtomicUsize,
     /// The publications whose publisher waits for a report.
     pub(crate) publish_reports: Arc<PublishReports<N>>,
     pub(crate) observer: Observer<N>,

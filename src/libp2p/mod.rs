@@ -220,6 +220,7 @@ mod swarm;
 pub use ::libp2p;
 pub use ::libp2p::{Multiaddr, PeerId, StreamProtocol, identity::Keypair};
 
+pub use crate::network::LateVerdict;
 pub use codec::{
     encode::EncodeError,
     entry::RpcError,
@@ -241,7 +242,10 @@ pub use limits::{
     config::{ConnectionLimits, ScopeLimits, SubnetLimit},
 };
 pub use message::{Message, SignatureError};
-pub use network::{AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Validator};
+pub use network::{
+    AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Unvalidated,
+    UnvalidatedMessage, Validator,
+};
 pub use node::engine::{Engine, OutputSource, OutputStream, RefusedInput};
 #[cfg(feature = "libp2p-node")]
 pub use node::{

@@ -211,6 +211,8 @@ fn check_bounds(bounds: &Bounds, violations: &mut Violations) {
     violations.positive("max_batch_items", bounds.max_batch_items);
     violations.positive("max_validating_per_topic", bounds.max_validating_per_topic);
     violations.positive("max_validating", bounds.max_validating);
+    violations.positive("max_validating_bytes_per_topic", bounds.max_validating_bytes_per_topic);
+    violations.positive("max_validating_bytes", bounds.max_validating_bytes);
     violations.positive("validation_timeout", bounds.validation_timeout);
     violations.positive("max_history_bytes", bounds.max_history_bytes);
     violations.positive("max_seen_bytes", bounds.max_seen_bytes);

@@ -48,9 +48,21 @@ pub struct Extensions {
     /// heartbeat (`max_sent_iwant_per_heartbeat`). Without this all are judged, and an invalid one among those that would
     /// not be requested is penalised too.
     pub ihave_stops_at_quota: bool,
-    /// The number of ticks for which an invalid or outdated message is remembered. Its id is not requested by IWANT, and a
-    /// copy of an invalid message is penalised (P4) without another validation. 0 disables it.
+    /// The number of ticks for which an invalid message is remembered, and an ignored one without
+    /// [`remember_ignored`](Self::remember_ignored). Its id is not requested by IWANT, and a copy of an invalid message is
+    /// penalised (P4) without another validation. 0 disables it.
     pub invalid_memory_ticks: usize,
+    /// Whether a message that its validation ignores ([`Validity::Outdated`](crate::Validity::Outdated)) is remembered for
+    /// [`seen_history_length`](super::LimitsConfig::seen_history_length) ticks, in the seen cache and within its limits, of
+    /// which the peer that delivered it first is charged. Messages with its id are dropped and not validated, and the id is
+    /// not requested by IWANT. Only a publication of the application passes. Without this each copy is validated again.
+    ///
+    /// The message is known by its id. If others can forge a message with the id of a true one, and the validator may ignore
+    /// such a message in place of rejecting it, disable this.
+    pub remember_ignored: bool,
+    /// Whether IWANT skips the ids of messages that await a verdict: those under asynchronous validation, in a batch, or
+    /// parked. Without this a message is requested again from each peer that offers it meanwhile.
+    pub iwant_skips_undecided: bool,
     /// Whether several copies of one message from one peer count once as mesh message deliveries (P3).
     pub credit_duplicates_once: bool,
     /// The P7 increment when the transport reports a slow peer. At least 0. 0 disables it.
@@ -138,6 +150,8 @@ impl Extensions {
             iwant_followup_time: Duration::ZERO,
             ihave_stops_at_quota: false,
             invalid_memory_ticks: 0,
+            remember_ignored: false,
+            iwant_skips_undecided: false,
             credit_duplicates_once: false,
             slow_peer_penalty: 0.0,
             protocol_violation_penalty: 0.0,
@@ -171,6 +185,8 @@ impl Default for Extensions {
             iwant_followup_time: Duration::from_secs(3),
             ihave_stops_at_quota: true,
             invalid_memory_ticks: 10,
+            remember_ignored: true,
+            iwant_skips_undecided: true,
             credit_duplicates_once: true,
             slow_peer_penalty: 1.0,
             protocol_violation_penalty: 3.0,

@@ -2,6 +2,7 @@
 //! All other modules are generic over [`Network`].
 
 pub(crate) mod hooks;
+mod manual_validation;
 mod message;
 mod ports;
 mod refusal;
@@ -12,6 +13,7 @@ use derive_where::derive_where;
 use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
+pub use manual_validation::{LateVerdict, ManualValidation, Unvalidated, UnvalidatedMessage};
 pub(crate) use message::MessageSize;
 pub use message::{Delivery, FullMessage, P2pMessage, PxPeer, SubscribeOptions};
 pub use ports::{AppInput, AppOutput, ConnectionInfo, Direction, Origin, P2pInput, P2pOutput, PeerKind};
@@ -223,10 +225,27 @@ pub enum Validity {
     Valid,
     /// The application cannot decide yet. The engine parks the message and tries it again at each heartbeat.
     Unknown,
-    /// The message is too old. The engine drops it; no score changes.
+    /// The application ignores the message (v1.1 "ignore"): it is too old, or of no use now. The engine drops it; no score
+    /// changes. It drops further copies without another validation, requests none, and lets only a publication of the
+    /// application with that id pass
+    /// ([`remember_ignored`](crate::limits::Extensions::remember_ignored)).
+    #[doc(alias = "Ignore")]
     Outdated,
     /// The engine drops the message and penalises every peer that delivered it (P4).
     Invalid,
+}
+
+/// What the application found out about a peer outside of validation
+/// ([`Worker::report_peer_feedback`](crate::Worker::report_peer_feedback)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PeerFeedback {
+    /// The peer was the first to deliver something useful on the topic: it gains score (P2), and it counts as a mesh message
+    /// delivery (P3).
+    FirstDelivery,
+    /// The peer delivered something invalid on the topic: it loses score (P4).
+    InvalidMessage,
 }
 
 /// A request of a peer, as [`Network::peer_filter`] receives it.

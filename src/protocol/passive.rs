@@ -107,6 +107,7 @@ impl<N: Network> PassiveTopic<'_, N> {
             TopicCommand::JoinConfirmed
             | TopicCommand::PeerDisconnected(..)
             | TopicCommand::ForgetBatched(_)
+            | TopicCommand::ForgetParked(_)
             | TopicCommand::OfferMissed(..) => {}
         }
     }

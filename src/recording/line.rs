@@ -10,7 +10,7 @@ use serde_path_to_error::Segment;
 use super::{Recordable, limits};
 use crate::{
     limits::LimitsConfig,
-    network::{FullMessage, Origin, P2pInput, P2pMessage, P2pOutput, PeerKind, hooks::Hooks},
+    network::{FullMessage, Origin, P2pInput, P2pMessage, P2pOutput, PeerFeedback, PeerKind, hooks::Hooks},
 };
 
 /// What is wrong in a line of a recording, and where.
@@ -45,6 +45,7 @@ pub(super) enum Op<N: Recordable> {
     SetUnreachablePoint { point: N::Point },
     SlowPeer { peer: N::Peer },
     ProtocolViolation { peer: N::Peer },
+    PeerFeedback { peer: N::Peer, topic: N::Topic, feedback: PeerFeedback },
     Gap { lost: u64 },
 }
 

@@ -141,6 +141,9 @@ impl<N: Recordable> InputRecorder<N> for FileRecorder<N> {
             RecordedInput::SetApplicationScore { peer, score } => {
                 Op::AppInput { input: AppInput::SetApplicationScore { peer: peer.clone(), score } }
             }
+            RecordedInput::PeerFeedback { peer, topic, feedback } => {
+                Op::PeerFeedback { peer: peer.clone(), topic: topic.clone(), feedback }
+            }
             RecordedInput::UnreachablePoint(point) => Op::SetUnreachablePoint { point: point.clone() },
             RecordedInput::SlowPeer(peer) => Op::SlowPeer { peer: peer.clone() },
             RecordedInput::ProtocolViolation(peer) => Op::ProtocolViolation { peer: peer.clone() },

@@ -128,6 +128,9 @@ impl<N: Recordable> Replay<N> {
             Op::ProcessBatch {} => json!(node.process_batch(now)),
             Op::SetUnreachablePoint { point } => json!(node.set_unreachable_point(point)),
             Op::SlowPeer { peer } => json!(node.report_slow_peer(&peer)),
+            Op::PeerFeedback { peer, topic, feedback } => {
+                json!(node.report_peer_feedback(&peer, &topic, feedback, now))
+            }
             Op::ProtocolViolation { peer } => json!(node.report_protocol_violation(&peer, now)),
         })
     }

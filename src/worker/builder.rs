@@ -256,6 +256,7 @@ impl<N: Network> WorkerBuilder<N> {
             app: AppQueue::new(bounds, Arc::clone(&admission), wait_time(TimedQueue::AppOutput)).into(),
             admission,
             validating: AtomicUsize::new(0),
+            validating_bytes: AtomicUsize::new(0),
             publish_reports: Arc::new(PublishReports::default()),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),

@@ -19,11 +19,13 @@ use derive_where::derive_where;
 use crate::{
     actors::{
         shared::Shared,
-        supervisor::messages::{ProtocolViolation, SetUnreachablePoint, SlowPeer, SupervisorItem},
+        supervisor::messages::{
+            ProtocolViolation, ReportPeerFeedback, SetUnreachablePoint, SlowPeer, SupervisorItem,
+        },
     },
     input_recorder::RecordedInput,
     limits::Limits,
-    network::{AppInput, FullMessage, Network, P2pInput},
+    network::{AppInput, FullMessage, Network, P2pInput, PeerFeedback},
     outputs::publication::PublishState,
     protocol::{Lane, exchange::peer_view::PeerView},
 };
@@ -244,6 +246,15 @@ impl<N: Network> Worker<N> {
 }
 
 impl<N: Network> Worker<N> {
+    /// Reports what the application found out about a peer outside of validation, for instance about parts of a message that
+    /// it handles itself: a first delivery (P2) or an invalid message (P4) on `topic`. The engine applies the topic's score
+    /// parameters, counts the penalty and records it, as for a message. A peer without a score is ignored.
+    pub fn report_peer_feedback(&self, peer: &N::Peer, topic: &N::Topic, feedback: PeerFeedback) {
+        self.shared.record(RecordedInput::PeerFeedback { peer, topic, feedback });
+        let (peer, topic) = (peer.clone(), topic.clone());
+        self.send(SupervisorItem::message(ReportPeerFeedback { peer, topic, feedback }));
+    }
+
     fn send(&self, item: SupervisorItem<N>) {
         input::send_to_supervisor(&self.shared, item);
     }

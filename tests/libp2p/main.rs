@@ -5,3 +5,4 @@ mod chat;
 mod interop;
 mod memory;
 mod transport;
+mod validators;

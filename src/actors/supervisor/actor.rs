@@ -12,8 +12,8 @@ use foldhash::fast::FixedState;
 
 use super::{
     messages::{
-        Connect, Disconnect, ListTopics, PeersQuery, ProtocolViolation, SetApplicationScore,
-        SetUnreachablePoint, SlowPeer, Snapshot, SupervisorItem, TakeSnapshot,
+        Connect, Disconnect, ListTopics, PeersQuery, ProtocolViolation, ReportPeerFeedback,
+        SetApplicationScore, SetUnreachablePoint, SlowPeer, Snapshot, SupervisorItem, TakeSnapshot,
     },
     topics::{Restarts, SupervisedTopic},
 };
@@ -251,6 +251,15 @@ impl<N: Network> Handler<SetApplicationScore<N>> for SupervisorActor<N> {
 
     fn handle(&mut self, message: SetApplicationScore<N>, _: &mut Self::Context) {
         self.peers.set_application_score(&message.peer, message.score);
+    }
+}
+
+impl<N: Network> Handler<ReportPeerFeedback<N>> for SupervisorActor<N> {
+    type Result = ();
+
+    fn handle(&mut self, message: ReportPeerFeedback<N>, _: &mut Self::Context) {
+        let ReportPeerFeedback { peer, topic, feedback } = message;
+        self.apply_events(&topic, vec![TopicEvent::of_feedback(peer, feedback)], self.shared.now());
     }
 }
 

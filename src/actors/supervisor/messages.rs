@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::actor::SupervisorActor;
 use crate::{
     actors::{arbiter::mailbox::TopicAddr, mesh::messages::TopicItem},
-    network::{Delivery, Direction, Network, PeerKind, Validity},
+    network::{Delivery, Direction, Network, PeerFeedback, PeerKind, Validity},
     protocol::{
         backoff::Backoffs, connection::ConnectionId, exchange::event::TopicEvent, inspect::view::View,
         peers::Peers, topic::TopicState,
@@ -118,6 +118,15 @@ pub(crate) struct SetUnreachablePoint<N: Network>(pub(crate) N::Point);
 pub(crate) struct SetApplicationScore<N: Network> {
     pub(crate) peer: N::Peer,
     pub(crate) score: f64,
+}
+
+/// The supervisor changes the score of a peer in a topic: P2 and P3, or P4.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ReportPeerFeedback<N: Network> {
+    pub(crate) peer: N::Peer,
+    pub(crate) topic: N::Topic,
+    pub(crate) feedback: PeerFeedback,
 }
 
 /// The supervisor answers with what `read` returns for the state of the peers. No answer if the engine has ended.

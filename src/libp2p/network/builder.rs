@@ -1,10 +1,13 @@
 //! The builder of a [`Libp2pNetwork`].
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use ::libp2p::{Multiaddr, PeerId};
 
-use super::{Hooks, Libp2pNetwork};
+use super::{
+    Hooks, Libp2pNetwork,
+    validator::{Validator, Validators},
+};
 use crate::{
     libp2p::{
         codec::limits::WireLimits,
@@ -37,12 +40,54 @@ impl Libp2pNetworkBuilder {
     }
 
     /// The validation of a delivery: message, topic, sender and co-senders. It is called only for messages that keep
-    /// the signature policy, on the engine's threads, and must not block.
+    /// the signature policy, on the engine's threads, and must not block. Other kinds of validators:
+    /// [`async_validator`](Self::async_validator), [`blocking_validator`](Self::blocking_validator),
+    /// [`manual_validation`](Self::manual_validation). All can be replaced later
+    /// ([`Libp2pNetwork::set_validator`]).
     pub fn validator(
-        mut self,
+        self,
         f: impl Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync + 'static,
     ) -> Self {
-        self.0.validator = Box::new(f);
+        self.set_validator(None, Validator::new(f))
+    }
+
+    /// The validator of one topic, in place of that of all topics.
+    pub fn topic_validator(self, topic: TopicName, validator: Validator) -> Self {
+        self.set_validator(Some(topic), validator)
+    }
+
+    /// As [`validator`](Self::validator), with a future that gives the verdict; see [`Validator::asynchronous`].
+    pub fn async_validator<F>(self, f: impl Fn(Delivery<Libp2pNetwork>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Validity> + Send + 'static,
+    {
+        self.set_validator(None, Validator::asynchronous(f))
+    }
+
+    /// As [`validator`](Self::validator), with a function that may block, since it runs on `threads` threads of its own; see
+    /// [`Validator::blocking`].
+    ///
+    /// # Errors
+    /// A thread can't be started.
+    pub fn blocking_validator(
+        self,
+        threads: usize,
+        queue: usize,
+        f: impl Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Ok(self.set_validator(None, Validator::blocking(threads, queue, f)?))
+    }
+
+    /// The application reads the messages from [`Libp2pNetwork::unvalidated`] and gives each verdict by
+    /// [`Libp2pNetwork::report_validation`].
+    pub fn manual_validation(self) -> Self {
+        self.set_validator(None, Validator::manual())
+    }
+
+    fn set_validator(self, topic: Option<TopicName>, validator: Validator) -> Self {
+        let mut validators = Validators::clone(&self.0.validators.load());
+        validators.set(topic, validator);
+        self.0.validators.store(Arc::new(validators));
         self
     }
 

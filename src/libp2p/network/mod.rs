@@ -1,8 +1,10 @@
 //! The network of libp2p peers: the hooks that an application sets, the messages that it publishes, and the `Network`
 //! that the engine is started with.
 
+mod blocking_pool;
 mod builder;
 mod message_id;
+mod validator;
 
 use std::{
     fmt,
@@ -15,9 +17,13 @@ use std::{
 };
 
 use ::libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+use arc_swap::ArcSwap;
 
-pub use self::builder::Libp2pNetworkBuilder;
-use self::message_id::default_message_id;
+use self::{message_id::default_message_id, validator::Validators};
+pub use self::{
+    builder::Libp2pNetworkBuilder,
+    validator::{Unvalidated, UnvalidatedMessage, Validator},
+};
 use super::{
     codec::{decode::DecodeHooks, entry::RawMessage, limits::WireLimits, turn::SignatureCheck},
     ids::{MessageId, TopicName},
@@ -26,15 +32,13 @@ use super::{
     state::{TransportState, address_book::without_peer},
 };
 use crate::network::{
-    Delivery, FullMessage, Network, PeerAction, TransportStats, Validity, hooks::drop_panic,
+    BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction, TransportStats, Validity,
+    hooks::drop_panic,
 };
 
 /// Makes the id of a message from its topic and content. All nodes of a network must use the same function. If it panics
 /// at a message of a peer, that message is dropped; the connection goes on.
 pub type MessageIdFn = dyn Fn(&TopicName, &Message) -> MessageId + Send + Sync;
-/// The application's validation of a message that keeps the signature policy. Called on the engine's threads; must not
-/// block.
-pub type Validator = dyn Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync;
 /// Whether a peer may do an action; see [`Network::peer_filter`]. Called on the engine's threads; must not block.
 pub type PeerFilter = dyn Fn(&PeerId, PeerAction<'_, Libp2pNetwork>) -> bool + Send + Sync;
 
@@ -52,7 +56,8 @@ struct Hooks {
     limits: WireLimits,
     /// `None`: the default ids.
     message_id: Option<Box<MessageIdFn>>,
-    validator: Box<Validator>,
+    validators: ArcSwap<Validators>,
+    manual_validation: ManualValidation<Libp2pNetwork>,
     peer_filter: Box<PeerFilter>,
     persistent_points: Vec<Multiaddr>,
     default_backoff: Duration,
@@ -101,7 +106,8 @@ impl Libp2pNetwork {
             policy,
             limits: WireLimits::default(),
             message_id: None,
-            validator: Box::new(|_| Validity::Valid),
+            validators: ArcSwap::default(),
+            manual_validation: ManualValidation::new(),
             peer_filter: Box::new(|_, _| true),
             persistent_points: Vec::new(),
             default_backoff: Duration::from_secs(60),
@@ -234,10 +240,15 @@ impl Network for Libp2pNetwork {
     }
 
     fn validate(&self, delivery: &Delivery<Self>) -> Validity {
-        match delivery.message.message.signature_error() {
-            Some(_) => Validity::Invalid,
-            None => (self.hooks.validator)(delivery),
-        }
+        self.verdict_now(delivery)
+    }
+
+    fn validate_async(&self, delivery: &Delivery<Self>) -> Option<BoxFuture<Validity>> {
+        self.verdict_later(delivery)
+    }
+
+    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
+        self.verdicts_later(batch)
     }
 
     fn is_violation(&self, message: &Message) -> bool {

@@ -24,6 +24,8 @@ pub(crate) enum TopicCommand<N: Network> {
     Verdicts(Vec<(Delivery<N>, Validity)>),
     /// A message for the batch gets no verdict: the batch was full, or its validation took too long or panicked.
     ForgetBatched(Arc<FullMessage<N>>),
+    /// These messages were dropped while they were parked.
+    ForgetParked(Vec<N::MessageId>),
     /// Offer these messages, which a connected peer was not sent because a queue was full, to it by IHAVE.
     OfferMissed(N::Peer, Vec<N::MessageId>),
     /// First phase of a heartbeat: expire state and maintain the mesh. The topic replies with

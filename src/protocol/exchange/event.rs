@@ -1,7 +1,7 @@
 //! The events that a topic reports to the peers' side.
 
 use crate::{
-    network::{Delivery, Network},
+    network::{Delivery, Network, PeerFeedback},
     protocol::{
         connection::ConnectionId,
         outcome::reason::{GraftReason, LeaveReason},
@@ -49,6 +49,18 @@ pub(crate) enum TopicEvent<N: Network> {
     HeartbeatFinished,
     /// A command to retry or to apply verdicts is done.
     Dispatched,
+}
+
+impl<N: Network> TopicEvent<N> {
+    /// The event that has the same effect as what the application reports about a peer.
+    pub(crate) fn of_feedback(peer: N::Peer, feedback: PeerFeedback) -> Self {
+        match feedback {
+            PeerFeedback::FirstDelivery => {
+                Self::Delivered(vec![PeerDeliveries { peer, first: 1, duplicate_in_window: 0 }])
+            }
+            PeerFeedback::InvalidMessage => Self::InvalidMessage(peer),
+        }
+    }
 }
 
 /// The result of the first phase of a topic's heartbeat.

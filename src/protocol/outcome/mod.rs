@@ -244,7 +244,8 @@ pub enum ReceiveOutcome<N: Network> {
         /// bootstrap peers and peers that sent IDONTWANT, although the message is not sent to them.
         to: Vec<N::Peer>,
     },
-    /// The message is a duplicate. Within the window of P3 it counts as a delivery of its sender.
+    /// The message is a duplicate. Within the window of P3 it counts as a delivery of its sender, unless the message was
+    /// ignored (`remember_ignored`).
     #[serde(rename = "duplicate")]
     AlreadyReceived,
     /// We have not joined the topic.
@@ -254,7 +255,7 @@ pub enum ReceiveOutcome<N: Network> {
     Invalid,
     /// The application can't decide the validity yet. The message is parked.
     Unknown,
-    /// The message is too old. It is dropped.
+    /// The application ignores the message: it is too old, or of no use. It is dropped.
     Outdated,
     /// The message waits for the validation of its batch.
     Batched,
@@ -281,7 +282,7 @@ pub enum PublishOutcome<N: Network> {
         /// and peers that sent IDONTWANT, although the message is not sent to them.
         to: Vec<N::Peer>,
     },
-    /// The message id is in the seen cache.
+    /// The message id is in the seen cache, and its message was not ignored.
     AlreadyPublished,
 }
 

@@ -37,9 +37,15 @@ use std::collections::BTreeMap;
 use derive_where::derive_where;
 
 use self::{
-    answered_grafts::AnsweredGrafts, delivery_counts::DeliveryCounts, history::History,
-    idontwant::SentIDontWant, invalid_cache::InvalidCache, pending_validation::PendingValidations,
-    promises::Promises, seen::SeenIds, subscribers::Subscribers,
+    answered_grafts::AnsweredGrafts,
+    delivery_counts::DeliveryCounts,
+    history::History,
+    idontwant::SentIDontWant,
+    invalid_cache::InvalidCache,
+    pending_validation::{ParkedIds, PendingValidations},
+    promises::Promises,
+    seen::SeenIds,
+    subscribers::Subscribers,
 };
 use super::{
     backoff::Backoffs,
@@ -82,6 +88,8 @@ pub(crate) struct TopicState<N: Network> {
     pending_validations: PendingValidations<N>,
     /// Messages in the pending batch or in one that is being validated, each with its senders so far.
     batched: PendingValidations<N>,
+    /// The ids of messages that the peers' side has parked.
+    parked_ids: ParkedIds<N>,
     /// Requested messages that peers have promised by IHAVE.
     promises: Promises<N>,
     /// Recent invalid messages, so that no copy is validated again.
@@ -116,8 +124,9 @@ impl<N: Network> TopicState<N> {
             history: History::new(limits, totals),
             seen: SeenIds::new(limits, totals),
             delivery_counts: DeliveryCounts::default(),
-            pending_validations: PendingValidations::new(&limits.bounds),
-            batched: PendingValidations::new(&limits.bounds),
+            pending_validations: PendingValidations::new(limits),
+            batched: PendingValidations::new(limits),
+            parked_ids: ParkedIds::default(),
             promises: Promises::default(),
             invalid_cache: InvalidCache::new(limits, totals),
             sent_idontwant: SentIDontWant::default(),
@@ -159,6 +168,7 @@ impl<N: Network> TopicState<N> {
         outbox.counters.promise(PromiseEvent::Cancelled, self.promises.len());
         self.promises = Promises::default();
         self.invalid_cache.clear();
+        self.parked_ids = ParkedIds::default();
         self.sent_idontwant = SentIDontWant::default();
     }
 
@@ -262,6 +272,7 @@ impl<N: Network> TopicState<N> {
                 self.retry_parked(delivery, validation_mode, cx, outbox)
             }
             TopicCommand::ForgetBatched(message) => self.forget_batched(&message),
+            TopicCommand::ForgetParked(ids) => ids.iter().for_each(|id| self.parked_ids.remove(id)),
             TopicCommand::Verdicts(verdicts) => self.apply_batch_verdicts(verdicts, cx, outbox),
             TopicCommand::OfferMissed(peer, ids) => self.offer_missed(peer, ids, cx, outbox),
             TopicCommand::StartHeartbeat(tick) => self.heartbeat_maintain_mesh(tick, cx, outbox),

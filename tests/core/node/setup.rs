@@ -29,11 +29,14 @@ pub const SELF: u32 = 1_000_000;
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const BOTH: [ValidationMode; 2] = [ValidationMode::Sequential, ValidationMode::Batched];
 
-/// A network whose messages are all valid, all invalid or all outdated.
+/// A network whose messages are all valid, all invalid, all outdated or all of unknown validity.
 #[derive(Debug, Default)]
 pub struct Plain {
     all_invalid: AtomicBool,
     all_outdated: AtomicBool,
+    all_unknown: AtomicBool,
+    /// The number of messages that were validated.
+    validations: AtomicUsize,
     /// The size of every message in bytes.
     size: AtomicUsize,
     /// Every message breaks the network's rules.
@@ -62,9 +65,12 @@ impl Network for Plain {
     }
 
     fn validate(&self, _: &Delivery<Self>) -> Validity {
-        match [&self.all_invalid, &self.all_outdated].map(|all| all.load(Ordering::Relaxed)) {
-            [true, _] => Validity::Invalid,
-            [_, true] => Validity::Outdated,
+        self.validations.fetch_add(1, Ordering::Relaxed);
+        let all = [&self.all_invalid, &self.all_outdated, &self.all_unknown];
+        match all.map(|all| all.load(Ordering::Relaxed)) {
+            [true, ..] => Validity::Invalid,
+            [_, true, _] => Validity::Outdated,
+            [.., true] => Validity::Unknown,
             _ => Validity::Valid,
         }
     }
@@ -296,6 +302,16 @@ impl Fixture {
     /// From now on the validator finds every message outdated.
     pub fn make_all_messages_outdated(&self) {
         self.network.all_outdated.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on the validator finds every message of unknown validity, or not.
+    pub fn make_all_messages_unknown(&self, unknown: bool) {
+        self.network.all_unknown.store(unknown, Ordering::Relaxed);
+    }
+
+    /// The number of messages that were validated.
+    pub fn validations(&self) -> usize {
+        self.network.validations.load(Ordering::Relaxed)
     }
 
     /// From now on this peer is the source of all messages.
