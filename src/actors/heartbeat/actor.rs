@@ -23,7 +23,7 @@ impl<N: Network> HeartbeatActor<N> {
 
     /// Arms the timer for one heartbeat. An interval would fire in a burst after a stall.
     fn arm(&self, ctx: &mut Context<Self>) {
-        ctx.notify_later(HeartbeatDue, self.shared.limits.heartbeat_interval);
+        ctx.notify_later(HeartbeatDue, self.shared.limits.load().heartbeat_interval);
     }
 }
 

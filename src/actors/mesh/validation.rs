@@ -64,9 +64,10 @@ async fn within_time<T: Send + 'static, N: Network>(
     shared: &Shared<N>,
 ) -> Option<T> {
     let started = shared.now();
+    let validation_timeout = shared.limits.load().bounds.validation_timeout;
     let mut task = actix_rt::spawn(verdict);
     let verdict = tokio::select! {
-        verdict = timeout(shared.limits.bounds.validation_timeout, &mut task) => verdict,
+        verdict = timeout(validation_timeout, &mut task) => verdict,
         _ = shared.wait_for_end() => {
             task.abort();
             return None;
@@ -95,7 +96,7 @@ struct ValidationPermit<N: Network>(Arc<Shared<N>>);
 
 impl<N: Network> ValidationPermit<N> {
     fn acquire(shared: &Arc<Shared<N>>) -> Option<Self> {
-        let max = shared.limits.bounds.max_validating;
+        let max = shared.limits.load().bounds.max_validating;
         let increment = |count: usize| (count < max).then_some(count + 1);
         shared.validating.fetch_update(Ordering::AcqRel, Ordering::Acquire, increment).ok()?;
         Some(Self(Arc::clone(shared)))

@@ -56,7 +56,7 @@ mod tests {
     use crate::{
         admission::totals::Totals,
         limits::{Limits, LimitsConfig, TopicScoreLimits, TopicScores},
-        network::{Direction, hooks::Hooks},
+        network::{Direction, PeerKind, hooks::Hooks},
         plain::PlainNetwork,
         protocol::{connection::ConnectionId, options::NodeOptions, peers::Peers},
         timestamp::Timestamp,
@@ -77,7 +77,7 @@ mod tests {
         let network = Hooks::new(Arc::new(PlainNetwork::new()), |_| {});
         let mut peers =
             Peers::new(network, Arc::clone(&limits), Totals::new(&limits.bounds), &NodeOptions::default());
-        peers.connect(&1, id, false);
+        peers.connect(&1, id, PeerKind::default());
         peers.apply_event(&"a".to_owned(), TopicEvent::Grafted(1, id), Timestamp::ZERO);
         peers.begin_heartbeat(Vec::new(), false, Timestamp::ZERO.after(Duration::from_secs(3600)));
         peers
