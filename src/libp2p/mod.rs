@@ -234,7 +234,9 @@ pub use limits::{
     config::{ConnectionLimits, ScopeLimits, SubnetLimit},
 };
 pub use message::{Message, SignatureError};
-pub use network::{AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Validator};
+pub use network::{
+    AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, SubscriptionFilter, Validator,
+};
 pub use node::{
     builder::{Node, NodeBuilder, NodeStartError, PublishError},
     driver::NodeDriver,

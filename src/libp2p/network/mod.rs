@@ -2,6 +2,7 @@
 //! that the engine is started with.
 
 mod builder;
+mod subscription_filter;
 
 use std::{
     fmt,
@@ -16,7 +17,7 @@ use std::{
 use ::libp2p::{Multiaddr, PeerId};
 use sha2::{Digest, Sha256};
 
-pub use self::builder::Libp2pNetworkBuilder;
+pub use self::{builder::Libp2pNetworkBuilder, subscription_filter::SubscriptionFilter};
 use super::{
     codec::{decode::DecodeHooks, entry::RawMessage, limits::WireLimits, turn::SignatureCheck},
     ids::{MessageId, TopicName},
@@ -52,6 +53,7 @@ struct Hooks {
     message_id: Box<MessageIdFn>,
     validator: Box<Validator>,
     peer_filter: Box<PeerFilter>,
+    subscription_filter: Option<SubscriptionFilter>,
     persistent_points: Vec<Multiaddr>,
     default_backoff: Duration,
     /// The sequence number of our next message.
@@ -98,6 +100,7 @@ impl Libp2pNetwork {
             message_id: Box::new(|_, message| default_message_id(message)),
             validator: Box::new(|_| Validity::Valid),
             peer_filter: Box::new(|_, _| true),
+            subscription_filter: None,
             persistent_points: Vec::new(),
             default_backoff: Duration::from_secs(60),
             next_seqno: AtomicU64::new(start_seqno()),
@@ -250,7 +253,12 @@ impl Network for Libp2pNetwork {
     }
 
     fn peer_filter(&self, peer: &PeerId, action: PeerAction<'_, Self>) -> bool {
-        (self.hooks.peer_filter)(peer, action)
+        let filter = self.hooks.subscription_filter.as_ref();
+        let allowed = match action {
+            PeerAction::Subscribe(topic) => filter.is_none_or(|filter| filter.allows(topic)),
+            _ => true,
+        };
+        allowed && (self.hooks.peer_filter)(peer, action)
     }
 
     fn reachable_point(&self, peer: &PeerId) -> Option<Multiaddr> {
@@ -260,7 +268,7 @@ impl Network for Libp2pNetwork {
         Some(self.hooks.persistent_points.iter().find(same).cloned().unwrap_or(dialled))
     }
 
-    fn topic_label(&self, topic: &TopicName) -> String {
+    fn topic_name(&self, topic: &TopicName) -> String {
         topic.as_str().to_owned()
     }
 
