@@ -15,6 +15,7 @@ mod misbehaviour;
 mod node;
 mod official;
 mod publisher;
+mod settings;
 mod slow;
 pub mod support;
 mod tickets;
