@@ -94,10 +94,9 @@ impl Transport<crate::libp2p::Libp2pNetwork> for crate::libp2p::NodeHandle {
 /// | `POST /admin/p2p/gossipsub/topics {"topic": T}` | joins a topic |
 /// | `DELETE /admin/p2p/gossipsub/topics/{topic}` | leaves a topic |
 /// | `GET /admin/p2p/peers/direct` | the peers that the application made direct peers |
-/// | `PUT`, `DELETE /admin/p2p/peers/direct/{peer}` | makes a peer a direct peer, or a regular one |
-/// | `PUT /admin/p2p/peers/blocked/{peer} {"seconds": S}` | disconnects a peer and refuses it for this time |
-/// | `DELETE /admin/p2p/peers/blocked/{peer}` | admits a blocked peer again |
-/// | `GET`, `PUT /admin/p2p/gossipsub/topics/{topic}/score {"weight": W, "parameters": {..}}` | the score parameters of a topic |
+/// | `PUT /admin/p2p/peers/direct/{peer} {"direct": true}` | makes a peer a direct peer, or a regular one |
+/// | `PUT /admin/p2p/peers/blocked/{peer} {"seconds": S}` | disconnects a peer and refuses it for this time; 0 admits it again |
+/// | `PUT /admin/p2p/gossipsub/topics/{topic}/score {"weight": W, "parameters": {..}}` | sets the score parameters of a topic |
 ///
 /// Each that changes something answers `{}`, or an error `{error, message}`. [`admin_document`](crate::http::admin_document) is
 /// their OpenAPI document. Bodies need the content type `application/json`, so that a browser does not send
@@ -131,11 +130,8 @@ where
         .service(endpoint(__path_join, join::<N>))
         .service(endpoint(__path_leave, leave::<N>))
         .service(endpoint(settings::__path_direct_peers, settings::direct_peers::<N>))
-        .service(endpoint(settings::__path_add_direct, settings::add_direct::<N>))
-        .service(endpoint(settings::__path_remove_direct, settings::remove_direct::<N>))
-        .service(endpoint(settings::__path_block, settings::block::<N>))
-        .service(endpoint(settings::__path_unblock, settings::unblock::<N>))
-        .service(endpoint(settings::__path_topic_score, settings::topic_score::<N>))
+        .service(endpoint(settings::__path_set_direct, settings::set_direct::<N>))
+        .service(endpoint(settings::__path_set_blocked, settings::set_blocked::<N>))
         .service(endpoint(settings::__path_set_topic_score, settings::set_topic_score::<N>))
         .default_service(to(unknown_path))
 }

@@ -7,7 +7,7 @@ use actix_web::{
     HttpResponse,
     web::{Data, Json, Path},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::with_timeout;
@@ -24,16 +24,24 @@ use crate::{
 
 type Response = Result<HttpResponse, Problem>;
 
+/// Whether a peer is a direct peer.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetDirect {
+    /// Whether it is.
+    direct: bool,
+}
+
 /// How long a peer is blocked.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Block {
-    /// The time in seconds.
+pub(super) struct SetBlocked {
+    /// The time in seconds. 0 admits the peer again.
     seconds: u64,
 }
 
 /// The score parameters of a topic. Fields of `parameters` that are missing have their defaults, not their values in force.
-#[derive(Deserialize, Serialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TopicScore {
     /// TopicWeight. At least 0.
@@ -53,86 +61,52 @@ pub(super) async fn direct_peers<N: Displayable>(worker: Data<Worker<N>>) -> Res
     Ok(HttpResponse::Ok().json(worker.direct_peers()))
 }
 
-/// Makes a peer a direct peer
+/// Makes a peer a direct peer, or a regular one
 ///
-/// Every message is forwarded to it, it is in no mesh, and it is dialled whenever it is not connected. The connection that it
-/// has is included.
+/// Every message is forwarded to a direct peer, it is in no mesh, and it is dialled whenever it is not connected. This holds
+/// for the connection that it has and for later ones, whatever the transport takes the peer for.
 #[utoipa::path(
     put,
     path = "/p2p/peers/direct/{peer}",
     params(("peer" = String, Path, description = "The peer, as text")),
-    responses((status = 200, description = "It is a direct peer", body = Done), BadRequest, Unavailable)
+    request_body = SetDirect,
+    responses((status = 200, description = "It is a direct peer, or a regular one", body = Done), BadRequest, Unavailable)
 )]
-pub(super) async fn add_direct<N: Displayable>(path: Path<String>, worker: Data<Worker<N>>) -> Response {
-    set_direct(&path, &worker, true)
-}
-
-/// Makes a peer a regular peer
-///
-/// Also if the transport takes it for a direct peer.
-#[utoipa::path(
-    delete,
-    path = "/p2p/peers/direct/{peer}",
-    params(("peer" = String, Path, description = "The peer, as text")),
-    responses((status = 200, description = "It is a regular peer", body = Done), BadRequest, Unavailable)
-)]
-pub(super) async fn remove_direct<N: Displayable>(path: Path<String>, worker: Data<Worker<N>>) -> Response {
-    set_direct(&path, &worker, false)
-}
-
-fn set_direct<N: Displayable>(peer: &str, worker: &Worker<N>, direct: bool) -> Response {
-    let peer: N::Peer = identifier::parse("peer", peer)?;
+pub(super) async fn set_direct<N: Displayable>(
+    path: Path<String>,
+    body: Json<SetDirect>,
+    worker: Data<Worker<N>>,
+) -> Response {
+    let peer: N::Peer = identifier::parse("peer", &path)?;
+    let direct = body.direct;
     worker.set_direct(&peer, direct)?;
     tracing::info!(?peer, direct, "the operator decided whether a peer is a direct peer");
     done()
 }
 
-/// Blocks a peer for a time
+/// Blocks a peer for a time, or admits it again
 ///
 /// The transport closes its connections and refuses new ones. Its score stays. A block that lasts longer stays.
 #[utoipa::path(
     put,
     path = "/p2p/peers/blocked/{peer}",
     params(("peer" = String, Path, description = "The peer, as text")),
-    request_body = Block,
+    request_body = SetBlocked,
     responses((status = 200, description = "The transport is asked to", body = Done), BadRequest, Unavailable)
 )]
-pub(super) async fn block<N: Displayable>(
+pub(super) async fn set_blocked<N: Displayable>(
     path: Path<String>,
-    body: Json<Block>,
+    body: Json<SetBlocked>,
     worker: Data<Worker<N>>,
 ) -> Response {
     let peer: N::Peer = identifier::parse("peer", &path)?;
     let seconds = body.seconds;
-    worker.block(&peer, Duration::from_secs(seconds))?;
-    tracing::info!(?peer, seconds, "the operator blocked a peer");
+    match seconds {
+        0 => worker.unblock(&peer)?,
+        _ => worker.block(&peer, Duration::from_secs(seconds))?,
+    }
+    tracing::info!(?peer, seconds, "the operator blocked a peer, or admitted it again");
     done()
-}
-
-/// Admits a blocked peer again
-#[utoipa::path(
-    delete,
-    path = "/p2p/peers/blocked/{peer}",
-    params(("peer" = String, Path, description = "The peer, as text")),
-    responses((status = 200, description = "The transport is asked to", body = Done), BadRequest, Unavailable)
-)]
-pub(super) async fn unblock<N: Displayable>(path: Path<String>, worker: Data<Worker<N>>) -> Response {
-    let peer: N::Peer = identifier::parse("peer", &path)?;
-    worker.unblock(&peer)?;
-    tracing::info!(?peer, "the operator admitted a peer again");
-    done()
-}
-
-/// The score parameters of a topic
-#[utoipa::path(
-    get,
-    path = "/p2p/gossipsub/topics/{topic}/score",
-    params(("topic" = String, Path, description = "The topic, as text")),
-    responses((status = 200, description = "The values in force", body = TopicScore), BadRequest)
-)]
-pub(super) async fn topic_score<N: Displayable>(path: Path<String>, worker: Data<Worker<N>>) -> Response {
-    let (parameters, weight) = worker.topic_score(&identifier::parse("topic", &path)?);
-    Ok(HttpResponse::Ok().json(TopicScore { weight, parameters }))
 }
 
 /// Sets the score parameters of a topic
