@@ -97,10 +97,10 @@ pub use network::{
     Validity,
 };
 pub use worker::{
-    AppOutputs, BudgetCharge, DeliveredMessage, DropReason, EngineError, EngineStopped, Events,
-    HeartbeatStatus, MessageBudget, P2pOutputs, Page, PageOf, PeerInputs, PublishReport, PublishTicket,
-    PublishWindow, PublishWindowLimits, QueueStatus, RecipientStopped, Refused, RouteResult, StartError,
-    Started, Worker, WorkerBuilder,
+    AppOutputs, BudgetCharge, ChangeRefused, DeliveredMessage, DropReason, EngineError, EngineStopped,
+    Events, HeartbeatStatus, MessageBudget, P2pOutputs, Page, PageOf, PeerInputs, PublishReport,
+    PublishTicket, PublishWindow, PublishWindowLimits, QueueStatus, RecipientStopped, Refused, RouteResult,
+    StartError, Started, Worker, WorkerBuilder,
 };
 #[cfg(feature = "simulation")]
 #[doc(hidden)]

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     admission::{Admission, CreditOwner, totals::Totals},
     clock::Clock,
-    directory::Directory,
+    directory::{Directory, limits::CurrentLimits},
     input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
     metrics::{ByteQueue, Metrics, Queue, QueueDepths, TopicLabels},
@@ -58,7 +58,7 @@ use crate::{
 /// all threads read the others for each input.
 pub(crate) struct Shared<N: Network> {
     pub(crate) network: Hooks<N>,
-    pub(crate) limits: Arc<Limits<N::Topic>>,
+    pub(crate) limits: CurrentLimits<N::Topic>,
     pub(crate) seed: u64,
     /// The id of this node, if it is known.
     pub(crate) self_peer: Option<N::Peer>,
@@ -137,8 +137,8 @@ impl<N: Network> Shared<N> {
     }
 
     /// The environment for a topic's state machine.
-    pub(crate) fn context(&self, now: Timestamp) -> Context<'_, N> {
-        let (network, limits, self_peer) = (&self.network, &self.limits, self.self_peer.as_ref());
+    pub(crate) fn context<'a>(&'a self, limits: &'a Limits<N::Topic>, now: Timestamp) -> Context<'a, N> {
+        let (network, self_peer) = (&self.network, self.self_peer.as_ref());
         Context { network, limits, peer_view: &self.directory, self_peer, now }
     }
 
@@ -215,7 +215,7 @@ impl<N: Network> Shared<N> {
         let blocked = reason == DropReason::PeerQueueFull;
         let (topic, ids) = messages;
         let ids = MissedMessages::sized(ids, &self.network);
-        let forgotten = self.directory.insert_missed(peer, (topic, &ids), blocked, &self.limits);
+        let forgotten = self.directory.insert_missed(peer, (topic, &ids), blocked, &self.limits.load());
         if forgotten > 0 {
             self.metrics.output_dropped(Lane::Gossip, reason, forgotten);
         }
@@ -240,13 +240,13 @@ impl<N: Network> Shared<N> {
 
     /// The transport has room for this number of messages to `peer`: the topics offer what it missed.
     pub(crate) fn offer_missed(&self, peer: &N::Peer, messages: usize) {
-        let offers = self.directory.missed().set_room(peer, messages, &self.limits);
+        let offers = self.directory.missed().set_room(peer, messages, &self.limits.load());
         self.send_offers(peer, offers);
     }
 
     /// As [`offer_missed`](Self::offer_missed), for all peers for which the transport has room.
     pub(crate) fn offer_all_missed(&self) {
-        for (peer, offers) in self.directory.missed().advance(&self.limits) {
+        for (peer, offers) in self.directory.missed().advance(&self.limits.load()) {
             self.send_offers(&peer, offers);
         }
     }
@@ -298,7 +298,7 @@ impl<N: Network> Shared<N> {
 
     /// Whether a queue was full while the IWANT promises that are due now were made.
     pub(crate) fn is_overloaded(&self) -> bool {
-        let limits = &self.limits;
+        let limits = self.limits.load();
         let period = limits.extensions.iwant_followup_time.saturating_add(limits.heartbeat_interval);
         self.last_overload().is_some_and(|last| last.after(period) >= self.now())
     }

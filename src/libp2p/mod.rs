@@ -243,8 +243,8 @@ pub use limits::{
 };
 pub use message::{Message, SignatureError};
 pub use network::{
-    AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Unvalidated,
-    UnvalidatedMessage, Validator,
+    AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, SubscriptionFilter,
+    Unvalidated, UnvalidatedMessage, Validator,
 };
 pub use node::engine::{Engine, OutputSource, OutputStream, RefusedInput};
 #[cfg(feature = "libp2p-node")]

@@ -128,6 +128,11 @@ pub struct Extensions {
     /// Size of the messages that are sent to one peer within one heartbeat because it requested them by IWANT. The first one
     /// is sent whatever its size; the requests of further ones count but are not answered. 0 disables it.
     pub max_iwant_bytes_per_heartbeat: usize,
+    /// The size, in bytes of [`Network::message_size`](crate::Network::message_size), above which a message of a peer is
+    /// refused before its validation and counts as an invalid message (P4), as in rust-libp2p, and a publication is refused.
+    /// All nodes of a network must have the same value, which may differ by topic
+    /// ([`LimitsConfig::topics`](super::LimitsConfig::topics)). 0 disables it.
+    pub max_message_size: usize,
 }
 
 impl Extensions {
@@ -168,6 +173,7 @@ impl Extensions {
             idontwant_ticks: 0,
             max_missed_ids_per_peer: 0,
             max_iwant_bytes_per_heartbeat: 0,
+            max_message_size: 0,
         }
     }
 }
@@ -203,6 +209,7 @@ impl Default for Extensions {
             idontwant_ticks: 3,
             max_missed_ids_per_peer: 5000,
             max_iwant_bytes_per_heartbeat: 16 * 1024 * 1024,
+            max_message_size: 0,
         }
     }
 }

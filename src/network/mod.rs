@@ -52,6 +52,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// | [`persistent_points`](Self::persistent_points) | no points |
 /// | [`transport_stats`](Self::transport_stats) | the metrics keep their values |
 /// | [`topic_label`](Self::topic_label) | the label that topics without an own label share |
+/// | [`topic_name`](Self::topic_name) | the empty name |
 ///
 /// The code of the types below (`Ord`, `Hash`, `Clone`, `Drop`) is not contained where it is called. If it panics while a
 /// topic handles an item, that item is lost and the topic is restarted: its mesh and caches are lost, its other items
@@ -159,8 +160,16 @@ pub trait Network: Send + Sync + Sized + 'static {
         TransportStats::default()
     }
 
-    /// Returns the value of the `topic` label in metrics. It must be short, and different for each topic.
+    /// Returns the value of the `topic` label in metrics. It must be short, and different for each topic. By default the
+    /// [name](Self::topic_name).
     fn topic_label(&self, topic: &Self::Topic) -> String {
+        self.topic_name(topic)
+    }
+
+    /// Returns the name of a topic as text, which [patterns](crate::limits::TopicPattern) match. The engine calls it when a
+    /// topic becomes active and when the limits change, and only if the limits have patterns. By default the output of
+    /// `Debug`, without quotation marks.
+    fn topic_name(&self, topic: &Self::Topic) -> String {
         format!("{topic:?}").trim_matches('"').to_owned()
     }
 
@@ -258,4 +267,7 @@ pub enum PeerAction<'a, N: Network> {
     IWant(&'a N::MessageId),
     /// The peer adds us to its mesh of a topic (GRAFT).
     Graft,
+    /// The peer subscribes to a topic, by a SUBSCRIBE or by the GRAFT that implies it. If it may not, nothing is stored of
+    /// the topic for it.
+    Subscribe(&'a N::Topic),
 }

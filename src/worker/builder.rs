@@ -34,7 +34,7 @@ use crate::{
     },
     admission::{Admission, CreditOwner, totals::Totals},
     clock::{Clock, SystemClock},
-    directory::Directory,
+    directory::{Directory, limits::CurrentLimits},
     input_recorder::InputRecorder,
     limits::Limits,
     metrics::{Metrics, RecorderSource, TimedQueue, TopicLabels},
@@ -213,7 +213,8 @@ impl<N: Network> WorkerBuilder<N> {
         let (options, manual) = (self.options.clone(), self.manual);
         let shared = Arc::new(self.into_shared(pool.len()));
         if let Some(recorder) = &shared.input_recorder {
-            let start = || recorder.start(shared.network.network(), &shared.limits, &options);
+            let limits = shared.limits.load();
+            let start = || recorder.start(shared.network.network(), &limits, &options);
             // Without its start the recorder may record nothing; the engine runs.
             let _ = shared.network.contain(Hook::InputRecorder, start);
         }
@@ -279,7 +280,7 @@ impl<N: Network> WorkerBuilder<N> {
             topic_footprint: Mutex::default(),
             peer_stats: Mutex::default(),
             network,
-            limits: Arc::new(self.limits),
+            limits: CurrentLimits::new(self.limits),
         }
     }
 }
@@ -293,8 +294,7 @@ fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: &Pool, options: &Node
         let make = |shared| ArbiterActor::new(shared, mailbox);
         start_watched(pool.arbiter(arbiter), shared, EngineError::ArbiterPanicked, make);
     }
-    let peers =
-        Peers::new(shared.network.clone(), Arc::clone(&shared.limits), shared.totals.clone(), options);
+    let peers = Peers::new(shared.network.clone(), shared.limits.load_full(), shared.totals.clone(), options);
     let make = move |shared| SupervisorActor::new(shared, peers, manual);
     start_watched(first, shared, EngineError::SupervisorPanicked, make);
     if !manual {

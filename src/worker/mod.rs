@@ -9,6 +9,7 @@ mod publish_window;
 mod queries;
 #[cfg(feature = "simulation")]
 mod scheduling;
+mod settings;
 mod streams;
 mod ticket;
 
@@ -38,6 +39,7 @@ pub use self::{
     input::PeerInputs,
     publish_window::{PublishWindow, PublishWindowLimits},
     queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
+    settings::ChangeRefused,
     streams::{AppOutputs, DeliveredMessage, P2pOutputs, RecipientStopped},
     ticket::PublishTicket,
 };
@@ -186,7 +188,7 @@ impl<N: Network> Worker<N> {
     /// saves the work. Cheap while no peer has such a score.
     pub fn is_graylisted(&self, peer: &N::Peer) -> bool {
         let Shared { limits, directory, .. } = &*self.shared;
-        let threshold = limits.extensions.graylist_threshold;
+        let threshold = limits.load().extensions.graylist_threshold;
         threshold.is_some_and(|threshold| !directory.min_score_at_least(threshold))
             && directory.is_graylisted(peer)
     }

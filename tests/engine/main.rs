@@ -31,6 +31,7 @@ mod quotas;
 mod reconnections;
 mod recording;
 mod restarts;
+mod settings;
 mod slow_peers;
 mod streams;
 mod support;

@@ -27,7 +27,8 @@ impl<N: Network> HeartbeatActor<N> {
     /// Arms the timer for one heartbeat, which comes an interval and `delay` later. An interval of the runtime would fire in
     /// a burst after a stall.
     fn arm(&self, delay: Duration, ctx: &mut Context<Self>) {
-        ctx.notify_later(HeartbeatDue, self.shared.limits.heartbeat_interval.saturating_add(delay));
+        let interval = self.shared.limits.load().heartbeat_interval;
+        ctx.notify_later(HeartbeatDue, interval.saturating_add(delay));
     }
 }
 

@@ -65,9 +65,10 @@ async fn within_time<T: Send + 'static, N: Network>(
     shared: &Shared<N>,
 ) -> Option<T> {
     let started = shared.now();
+    let validation_timeout = shared.limits.load().bounds.validation_timeout;
     let mut task = actix_rt::spawn(verdict);
     let verdict = tokio::select! {
-        verdict = timeout(shared.limits.bounds.validation_timeout, &mut task) => verdict,
+        verdict = timeout(validation_timeout, &mut task) => verdict,
         _ = shared.wait_for_end() => {
             task.abort();
             return None;
@@ -99,7 +100,7 @@ struct ValidationPermit<N: Network> {
 
 impl<N: Network> ValidationPermit<N> {
     fn acquire(bytes: usize, shared: &Arc<Shared<N>>) -> Option<Self> {
-        let Bounds { max_validating, max_validating_bytes, .. } = shared.limits.bounds;
+        let Bounds { max_validating, max_validating_bytes, .. } = shared.limits.load().bounds;
         let increment = |count: usize| (count < max_validating).then_some(count + 1);
         let before = shared.validating.fetch_update(Ordering::AcqRel, Ordering::Acquire, increment).ok()?;
         let used = shared.validating_bytes.fetch_add(bytes, Ordering::AcqRel);

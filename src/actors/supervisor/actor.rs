@@ -194,7 +194,7 @@ impl<N: Network> Handler<Connect<N>> for SupervisorActor<N> {
 
     fn handle(&mut self, message: Connect<N>, _: &mut Self::Context) {
         let Connect { peer, direction, kind, connection_id } = message;
-        let outcome = self.peers.connect(&peer, connection_id, kind.trusted);
+        let outcome = self.peers.connect(&peer, connection_id, kind);
         self.outbox.counters.input(Input::AddPeer, &outcome);
         log::connection(&peer, outcome.name(), Some((direction, kind)));
         if outcome == AddPeer::Added {
@@ -359,8 +359,9 @@ impl<N: Network> SupervisorActor<N> {
         }
         // First the minimum: a topic for which it is too low reads each score.
         self.shared.directory.publish_min_score(self.peers.scores.min_score());
+        let limits = self.shared.limits.load();
         for (peer, score) in changed {
-            let graylisted = self.shared.directory.publish_score(&peer, score, &self.shared.limits);
+            let graylisted = self.shared.directory.publish_score(&peer, score, &limits);
             // The score of a peer that is forgotten has not recovered.
             if let (Some(graylisted), Some(_)) = (graylisted, score) {
                 let action = if graylisted { ScoreAction::Graylist } else { ScoreAction::LeaveGraylist };

@@ -63,7 +63,8 @@ impl<N: Network> SupervisorActor<N> {
         let passive = PassiveTopic { name: topic, peers };
         match item {
             TopicItem::Message(message) => {
-                let (cx, observe) = (shared.context(now), observes_messages(&shared));
+                let limits = shared.limits.load();
+                let (cx, observe) = (shared.context(&limits, now), observes_messages(&shared));
                 handle_message(None, message, &cx, observe, &shared, outbox, outgoing);
             }
             TopicItem::Peer(message) => {
@@ -72,7 +73,7 @@ impl<N: Network> SupervisorActor<N> {
             }
             TopicItem::Command(command) => passive.handle_command(command, outbox),
             TopicItem::Query(query) => {
-                query.run(&passive.to_state(&shared.limits, &shared.totals, shared.seed))
+                query.run(&passive.to_state(&shared.limits.load(), &shared.totals, shared.seed))
             }
             // The handle sends these only to topics that have an actor.
             TopicItem::Publish { .. } | TopicItem::Join { .. } | TopicItem::Leave { .. } => {}
@@ -100,7 +101,7 @@ impl<N: Network> SupervisorActor<N> {
 
     fn start(&mut self, topic: N::Topic, address: TopicAddr<N>, rejoin: bool) {
         let Shared { limits, totals, seed, .. } = &*self.shared;
-        let state = activate(topic.clone(), &mut self.peers, limits, totals, *seed);
+        let state = activate(topic.clone(), &mut self.peers, &limits.load(), totals, *seed);
         self.topics.insert(topic, SupervisedTopic::Active(address.clone()));
         address.start(state, rejoin);
     }

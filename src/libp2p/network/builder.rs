@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use ::libp2p::{Multiaddr, PeerId};
 
 use super::{
-    Hooks, Libp2pNetwork,
+    Hooks, Libp2pNetwork, SubscriptionFilter,
     validator::{Validator, Validators},
 };
 use crate::{
@@ -97,6 +97,13 @@ impl Libp2pNetworkBuilder {
         f: impl Fn(&PeerId, PeerAction<'_, Libp2pNetwork>) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.0.peer_filter = Box::new(f);
+        self
+    }
+
+    /// The topics that peers may subscribe to; by default all. A subscription must pass
+    /// [`peer_filter`](Self::peer_filter) too.
+    pub fn subscription_filter(mut self, filter: SubscriptionFilter) -> Self {
+        self.0.subscription_filter = Some(filter);
         self
     }
 

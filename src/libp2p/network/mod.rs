@@ -4,6 +4,7 @@
 mod blocking_pool;
 mod builder;
 mod message_id;
+mod subscription_filter;
 mod validator;
 
 use std::{
@@ -22,6 +23,7 @@ use arc_swap::ArcSwap;
 use self::{message_id::default_message_id, validator::Validators};
 pub use self::{
     builder::Libp2pNetworkBuilder,
+    subscription_filter::SubscriptionFilter,
     validator::{Unvalidated, UnvalidatedMessage, Validator},
 };
 use super::{
@@ -59,6 +61,7 @@ struct Hooks {
     validators: ArcSwap<Validators>,
     manual_validation: ManualValidation<Libp2pNetwork>,
     peer_filter: Box<PeerFilter>,
+    subscription_filter: Option<SubscriptionFilter>,
     persistent_points: Vec<Multiaddr>,
     default_backoff: Duration,
     /// The sequence number of our next message.
@@ -109,6 +112,7 @@ impl Libp2pNetwork {
             validators: ArcSwap::default(),
             manual_validation: ManualValidation::new(),
             peer_filter: Box::new(|_, _| true),
+            subscription_filter: None,
             persistent_points: Vec::new(),
             default_backoff: Duration::from_secs(60),
             next_seqno: AtomicU64::new(start_seqno()),
@@ -269,7 +273,12 @@ impl Network for Libp2pNetwork {
     }
 
     fn peer_filter(&self, peer: &PeerId, action: PeerAction<'_, Self>) -> bool {
-        (self.hooks.peer_filter)(peer, action)
+        let filter = self.hooks.subscription_filter.as_ref();
+        let allowed = match action {
+            PeerAction::Subscribe(topic) => filter.is_none_or(|filter| filter.allows(topic)),
+            _ => true,
+        };
+        allowed && (self.hooks.peer_filter)(peer, action)
     }
 
     fn reachable_point(&self, peer: &PeerId) -> Option<Multiaddr> {
@@ -281,7 +290,7 @@ impl Network for Libp2pNetwork {
         configured.or_else(direct).or(dialled)
     }
 
-    fn topic_label(&self, topic: &TopicName) -> String {
+    fn topic_name(&self, topic: &TopicName) -> String {
         topic.as_str().to_owned()
     }
 

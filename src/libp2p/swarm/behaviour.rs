@@ -144,6 +144,7 @@ impl Behaviour {
         match output {
             P2pOutput::Disconnect { peer } => self.close(peer, CloseConnection::All),
             P2pOutput::Kick { peer, duration } => self.block(peer, duration),
+            P2pOutput::Unblock { peer } => _ = self.unblock(&peer),
             P2pOutput::Connect { peer, origin } => {
                 let action = self.dials.dial_peer(peer, &origin);
                 self.events.push_back(action);

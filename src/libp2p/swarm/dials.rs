@@ -51,10 +51,15 @@ impl Dials {
                 return self.refused(ConnectionRefusal::PxBudget, Some(peer), None);
             }
             Origin::Px(_) => Target::Recommended,
-            Origin::Trusted if self.is_full() => {
+            Origin::Trusted | Origin::Direct if self.is_full() => {
                 return self.refused(ConnectionRefusal::DialBudget, Some(peer), None);
             }
             Origin::Trusted => Target::Trusted,
+            Origin::Direct => {
+                // As those of the peers that are direct by the configuration.
+                self.state.addresses().keep([peer]);
+                Target::Trusted
+            }
         };
         self.begin(DialOpts::peer_id(peer).build(), target)
     }

@@ -18,6 +18,10 @@ pub(crate) enum TopicCommand<N: Network> {
     LeaveConfirmed,
     /// A connection closed.
     PeerDisconnected(N::Peer, ConnectionId),
+    /// A connected subscriber is a direct peer from now on, or no more.
+    SetDirect(N::Peer, ConnectionId, bool),
+    /// The limits of the context are new.
+    LimitsChanged,
     /// Handle a parked message again: its validity can be decided now.
     Retry(Delivery<N>, ValidationMode),
     /// The verdicts on the messages of a batch that belong to this topic.

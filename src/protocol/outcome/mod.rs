@@ -45,6 +45,8 @@ pub enum SubscribeOutcome {
     UnknownPeer,
     /// The peer is subscribed to `max_topics_per_peer` topics already.
     TopicLimitExceeded,
+    /// The application refuses subscriptions to this topic ([`PeerAction::Subscribe`](crate::PeerAction::Subscribe)).
+    Filtered,
     /// The score of the peer is below `graylist_threshold`. Nothing of it is handled.
     Graylisted,
 }
@@ -257,6 +259,8 @@ pub enum ReceiveOutcome<N: Network> {
     Unknown,
     /// The application ignores the message: it is too old, or of no use. It is dropped.
     Outdated,
+    /// The message is larger than `max_message_size`. It is dropped, and its senders are penalised (P4).
+    TooLarge,
     /// The message waits for the validation of its batch.
     Batched,
     /// The message is under asynchronous validation.
@@ -284,6 +288,8 @@ pub enum PublishOutcome<N: Network> {
     },
     /// The message id is in the seen cache, and its message was not ignored.
     AlreadyPublished,
+    /// The message is larger than `max_message_size`: peers would take it for an invalid one. It is not sent.
+    TooLarge,
 }
 
 /// The outcome of a join of the application.

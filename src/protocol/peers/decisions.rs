@@ -56,7 +56,7 @@ mod tests {
     use crate::{
         admission::totals::Totals,
         limits::{Limits, LimitsConfig, TopicScoreLimits, TopicScores},
-        network::{Direction, hooks::Hooks},
+        network::{Direction, PeerKind, hooks::Hooks},
         plain::PlainNetwork,
         protocol::{
             connection::ConnectionId,
@@ -82,8 +82,9 @@ mod tests {
         let network = Hooks::new(Arc::new(PlainNetwork::new()), |_| {});
         let mut peers =
             Peers::new(network, Arc::clone(&limits), Totals::new(&limits.bounds), &NodeOptions::default());
-        peers.connect(&1, id, false);
-        peers.apply_event(&"a".to_owned(), TopicEvent::Grafted(1, id, GraftReason::RemoteGraft), Timestamp::ZERO);
+        peers.connect(&1, id, PeerKind::default());
+        let grafted = TopicEvent::Grafted(1, id, GraftReason::RemoteGraft);
+        peers.apply_event(&"a".to_owned(), grafted, Timestamp::ZERO);
         peers.begin_heartbeat(Vec::new(), false, Timestamp::ZERO.after(Duration::from_secs(3600)));
         peers
     }

@@ -10,6 +10,7 @@
 //! | `gossip.rs`, `promises.rs` | IHAVE, IWANT, broken promises |
 //! | `idontwant.rs` | IDONTWANT, both ways |
 //! | `heartbeat.rs`, `fanout.rs` | maintenance at each heartbeat |
+//! | `settings.rs` | what the application changes: the topic's parameters, direct peers |
 //! | `inspect.rs` | snapshots of the state |
 //!
 //! The other files hold one collection each.
@@ -30,6 +31,7 @@ mod publish;
 mod px;
 pub(crate) mod receive;
 mod seen;
+mod settings;
 pub(in crate::protocol) mod subscribers;
 
 use std::collections::BTreeMap;
@@ -61,8 +63,8 @@ use super::{
 };
 use crate::{
     admission::totals::{Remembered, Totals},
-    limits::Limits,
-    network::Network,
+    limits::{Limits, TopicParameters},
+    network::{Network, PeerAction},
     timestamp::Timestamp,
 };
 
@@ -70,6 +72,8 @@ use crate::{
 #[derive_where(Debug)]
 pub(crate) struct TopicState<N: Network> {
     pub(crate) topic: N::Topic,
+    /// The parameters of this topic, found when the state was made and when the limits changed.
+    parameters: TopicParameters,
     rng: ProtocolRng,
     /// The subscribed connections.
     subscribers: Subscribers,
@@ -112,8 +116,15 @@ pub(super) struct Fanout<N: Network> {
 }
 
 impl<N: Network> TopicState<N> {
-    pub(crate) fn new(topic: N::Topic, limits: &Limits<N::Topic>, totals: &Totals, seed: u64) -> Self {
+    pub(crate) fn new(
+        topic: N::Topic,
+        parameters: TopicParameters,
+        limits: &Limits<N::Topic>,
+        totals: &Totals,
+        seed: u64,
+    ) -> Self {
         Self {
+            parameters,
             rng: rng_for(seed, "topic", &topic),
             topic,
             subscribers: Subscribers::default(),
@@ -139,17 +150,18 @@ impl<N: Network> TopicState<N> {
     /// The state of a topic that becomes active, or whose state was lost in a panic.
     pub(crate) fn restored<'a>(
         topic: N::Topic,
+        parameters: TopicParameters,
         limits: &Limits<N::Topic>,
         totals: &Totals,
         seed: u64,
-        subscribers: impl Iterator<Item = (&'a N::Peer, ConnectionId)>,
+        subscribers: impl Iterator<Item = (&'a N::Peer, ConnectionId, bool)>,
         backoffs: Option<Backoffs<N::Peer>>,
     ) -> Self {
-        let mut state = Self::new(topic, limits, totals, seed);
+        let mut state = Self::new(topic, parameters, limits, totals, seed);
         let mut connection_ids = Vec::new();
-        for (peer, connection_id) in subscribers {
+        for (peer, connection_id, direct) in subscribers {
             connection_ids.push(connection_id);
-            if connection_id.is_direct() {
+            if direct {
                 state.direct.insert(peer.clone(), connection_id);
             }
         }
@@ -222,6 +234,7 @@ impl<N: Network> TopicState<N> {
         peer: &N::Peer,
         status: PeerStatus,
         below_topic_limit: bool,
+        cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> SubscribeOutcome {
         let Some(connection_id) = status.connection_id else { return SubscribeOutcome::UnknownPeer };
@@ -231,7 +244,10 @@ impl<N: Network> TopicState<N> {
                 outbox.events.push(TopicEvent::TopicLimitExceeded(peer.clone()));
                 return SubscribeOutcome::TopicLimitExceeded;
             }
-            self.add_subscriber(peer, connection_id, outbox);
+            if !cx.network.peer_filter(peer, PeerAction::Subscribe(&self.topic)) {
+                return SubscribeOutcome::Filtered;
+            }
+            self.add_subscriber(peer, connection_id, status.direct, outbox);
         }
         SubscribeOutcome::Subscribed
     }
@@ -268,6 +284,10 @@ impl<N: Network> TopicState<N> {
             TopicCommand::PeerDisconnected(peer, connection_id) => {
                 self.on_disconnected(&peer, connection_id, outbox)
             }
+            TopicCommand::SetDirect(peer, connection_id, direct) => {
+                self.set_direct(peer, connection_id, direct, cx, outbox)
+            }
+            TopicCommand::LimitsChanged => self.update_parameters(cx),
             TopicCommand::Retry(delivery, validation_mode) => {
                 self.retry_parked(delivery, validation_mode, cx, outbox)
             }
@@ -303,10 +323,11 @@ impl<N: Network> TopicState<N> {
         &mut self,
         peer: &N::Peer,
         connection_id: ConnectionId,
+        direct: bool,
         outbox: &mut Outbox<N>,
     ) {
         self.subscribers.insert(connection_id);
-        if connection_id.is_direct() {
+        if direct {
             // A message of an earlier connection may arrive late.
             let known = self.direct.entry(peer.clone()).or_insert(connection_id);
             *known = connection_id.max(*known);

@@ -34,6 +34,9 @@ impl<N: Network> TopicState<N> {
         if is_own_message(&delivery.message, cx) {
             return ReceiveOutcome::OwnMessage;
         }
+        if self.parameters.is_too_large(|| cx.network.message_size(&delivery.message.message)) {
+            return self.refuse_too_large(&delivery, outbox);
+        }
         if self.invalid_cache.contains(&delivery.message) {
             return self.apply_verdict(delivery, Validity::Invalid, cx, outbox);
         }
@@ -182,8 +185,7 @@ impl<N: Network> TopicState<N> {
             return true;
         }
         outbox.counters.duplicate(|| cx.now.saturating_since(seen.first_seen()));
-        let window = cx.limits.score.topics.parameters(&self.topic).mesh_message_deliveries_window;
-        if cx.now <= seen.first_seen().after(window) {
+        if cx.now <= seen.first_seen().after(self.parameters.delivery_window) {
             let mut credit = |peer| {
                 if seen.credit_duplicate(peer, cx.limits) {
                     self.delivery_counts.duplicate_in_window(peer, outbox);
@@ -267,7 +269,8 @@ impl<N: Network> TopicState<N> {
         self.delivery_counts.first(&sender, outbox);
         co_senders.iter().for_each(|peer| self.delivery_counts.duplicate_in_window(peer, outbox));
         let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
-        filter_idontwant(&mut sent, &message, cx, &mut outbox.counters);
+        let large = self.parameters.idontwant_message_size;
+        filter_idontwant(&mut sent, &message, large, cx, &mut outbox.counters);
         self.record_seen(&message, size, Some(sender.clone()), co_senders, cx, outbox);
         outbox.broadcast(sent, &message, size.total, Lane::Forward, &mut charge);
         charge.begin(|| size.total);

@@ -12,8 +12,8 @@ use std::{
 };
 
 use actix_gossipsub::{
-    ConnectionInfo, Delivery, FullMessage, Network, Validity,
-    limits::{LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores},
+    ConnectionInfo, Delivery, FullMessage, Network, PeerAction, Validity,
+    limits::{InvalidLimits, LimitsConfig, RuntimeLimits, ScoreLimits, TopicScoreLimits, TopicScores},
     protocol::{
         GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
         JoinOutcome, Node, NodeOptions, PublishOutcome, ReceiveOutcome, Timestamp, ValidationMode, View,
@@ -43,6 +43,8 @@ pub struct Plain {
     all_violations: AtomicBool,
     /// The source of every message; none if it is 0.
     source: AtomicU32,
+    /// Peers may subscribe to no topic.
+    no_subscriptions: AtomicBool,
 }
 
 impl Network for Plain {
@@ -81,6 +83,11 @@ impl Network for Plain {
 
     fn is_violation(&self, (): &()) -> bool {
         self.all_violations.load(Ordering::Relaxed)
+    }
+
+    fn peer_filter(&self, _: &u32, action: PeerAction<'_, Self>) -> bool {
+        let subscribes = matches!(action, PeerAction::Subscribe(_));
+        !(subscribes && self.no_subscriptions.load(Ordering::Relaxed))
     }
 
     fn message_size(&self, (): &()) -> usize {
@@ -271,7 +278,7 @@ impl Fixture {
     pub fn publish(&mut self, id: u32) -> Vec<u32> {
         match self.node.publish(full(id), self.now) {
             PublishOutcome::Published { to } => to,
-            PublishOutcome::AlreadyPublished => panic!("{id} was published already"),
+            refused => panic!("{id} was not published: {refused:?}"),
         }
     }
 
@@ -312,6 +319,19 @@ impl Fixture {
     /// The number of messages that were validated.
     pub fn validations(&self) -> usize {
         self.network.validations.load(Ordering::Relaxed)
+    }
+
+    /// From now on peers may not subscribe.
+    pub fn refuse_subscriptions(&self) {
+        self.network.no_subscriptions.store(true, Ordering::Relaxed);
+    }
+
+    /// Changes limits of the running node.
+    pub fn change_limits(
+        &mut self,
+        change: impl FnOnce(&mut RuntimeLimits<u32>),
+    ) -> Result<(), InvalidLimits> {
+        self.node.set_limits(self.node.limits().runtime().with(change), self.now)
     }
 
     /// From now on this peer is the source of all messages.

@@ -18,6 +18,7 @@ mod official;
 mod publisher;
 #[cfg(feature = "quic")]
 mod quic;
+mod settings;
 mod slow;
 pub mod support;
 mod tickets;
