@@ -11,11 +11,10 @@ use ::libp2p::PeerId;
 use arc_swap::ArcSwap;
 
 use super::{
-    authenticity::{self, MessageAuthenticity},
     config::Config,
     error::{BehaviourError, PublishError, ScoreError, SubscriptionError},
     hooks::{Blacklist, Transform, network},
-    message::{Event, PeerKind},
+    message::{Event, MessageAcceptance, PeerKind},
     peers::Peers,
     running::Running,
     score::{self, PeerScoreParams, PeerScoreThresholds, TopicScoreParams},
@@ -29,13 +28,14 @@ use crate::{
             behaviour::{LimitsBehaviour, ScoreSource},
             config::ConnectionLimits,
         },
-        network::Libp2pNetwork,
+        network::{Libp2pNetwork, SubscriptionFilter},
         node::engine::Engine as _,
+        signature::{authenticity::MessageAuthenticity, policy::SignaturePolicy},
         swarm::behaviour::Behaviour as Transport,
     },
     limits::Limits,
     network::AppInput,
-    worker::Worker,
+    worker::{ChangeRefused, EngineStopped, Worker},
 };
 
 /// Gossipsub for your swarm: a behaviour that owns an engine and ties it to the connections of the swarm. Its methods are
@@ -52,8 +52,11 @@ pub struct Behaviour {
     pub(super) peers: Peers,
     topics: BTreeSet<TopicHash>,
     score: Option<PeerScoreParams>,
-    blacklist: Blacklist,
+    pub(super) blacklist: Blacklist,
     pub(super) transform: Option<Transform>,
+    filter: Option<SubscriptionFilter>,
+    /// The application validates messages.
+    pub(super) validates: bool,
     pub(super) events: VecDeque<Event>,
 }
 
@@ -79,7 +82,7 @@ impl Behaviour {
     /// # Errors
     /// The validation mode of `config` refuses such messages.
     pub fn new(authenticity: MessageAuthenticity, config: Config) -> Result<Self, BehaviourError> {
-        Self::create(authenticity, config, None)
+        Self::create(authenticity, config, None, None)
     }
 
     /// As [`new`](Self::new), with an encoding of the application between its messages and those on the wire.
@@ -91,24 +94,51 @@ impl Behaviour {
         config: Config,
         transform: impl DataTransform + Send + Sync + 'static,
     ) -> Result<Self, BehaviourError> {
-        Self::create(authenticity, config, Some(Arc::new(transform)))
+        Self::create(authenticity, config, Some(Arc::new(transform)), None)
+    }
+
+    /// As [`new`](Self::new), with the topics that this node and its peers may subscribe to.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn new_with_subscription_filter(
+        authenticity: MessageAuthenticity,
+        config: Config,
+        filter: SubscriptionFilter,
+    ) -> Result<Self, BehaviourError> {
+        Self::create(authenticity, config, None, Some(filter))
+    }
+
+    /// As [`new`](Self::new), with both.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn new_with_subscription_filter_and_transform(
+        authenticity: MessageAuthenticity,
+        config: Config,
+        filter: SubscriptionFilter,
+        transform: impl DataTransform + Send + Sync + 'static,
+    ) -> Result<Self, BehaviourError> {
+        Self::create(authenticity, config, Some(Arc::new(transform)), Some(filter))
     }
 
     fn create(
         authenticity: MessageAuthenticity,
         config: Config,
         transform: Option<Transform>,
+        filter: Option<SubscriptionFilter>,
     ) -> Result<Self, BehaviourError> {
         Limits::try_from(config.limits.clone())?;
         let self_peer = match &authenticity {
             MessageAuthenticity::Signed(key) => Some(key.public().to_peer_id()),
             _ => None,
         };
-        let policy = authenticity::policy(authenticity, config.validation_mode)?;
+        let policy = SignaturePolicy::new(authenticity, config.validation_mode)?;
         let blacklist = Blacklist::new(ArcSwap::default());
-        let network = network(policy, &config, transform.clone(), Arc::clone(&blacklist));
+        let network = network(policy, &config, transform.clone(), Arc::clone(&blacklist), filter.clone());
         Ok(Self {
             transport: Transport::new(network.clone(), config.transport.clone()),
+            validates: config.validate_messages,
             state: State::Configured(Box::new(Settings { config, network, self_peer })),
             worker: Arc::default(),
             peers: Peers::default(),
@@ -116,6 +146,7 @@ impl Behaviour {
             score: None,
             blacklist,
             transform,
+            filter,
             events: VecDeque::new(),
         })
     }
@@ -155,12 +186,15 @@ impl Behaviour {
     /// Subscribes to a topic. Returns false if it was subscribed to before.
     ///
     /// # Errors
-    /// The name is empty or too long, or the engine has ended.
+    /// The name is empty or too long, the subscription filter does not allow it, or the engine has ended.
     pub fn subscribe<H: Hasher>(&mut self, topic: &Topic<H>) -> Result<bool, SubscriptionError> {
         let topic = topic.hash();
         let max = self.transport.network().limits().max_topic_length;
         if topic.as_str().is_empty() || topic.as_str().len() > max {
             return Err(SubscriptionError::InvalidTopic);
+        }
+        if self.filter.as_ref().is_some_and(|filter| !filter.allows(&topic)) {
+            return Err(SubscriptionError::NotAllowed);
         }
         let running = self.running().map_err(SubscriptionError::Engine)?;
         if running.worker().is_subscribed(&topic) {
@@ -204,6 +238,19 @@ impl Behaviour {
         Ok(message_id)
     }
 
+    /// Gives the verdict on a message of [`Event::Message`], with
+    /// [`validate_messages`](super::ConfigBuilder::validate_messages). Returns false if the verdict is not used: it is too late
+    /// (`bounds.validation_timeout`), the message has one already, or no such message of this peer waits for one.
+    /// [`Libp2pNetwork::report_validation`] says which.
+    pub fn report_message_validation_result(
+        &mut self,
+        message_id: &MessageId,
+        propagation_source: &PeerId,
+        acceptance: MessageAcceptance,
+    ) -> bool {
+        self.network().report_validation(message_id, propagation_source, acceptance.into()).is_ok()
+    }
+
     // === Queries: answered at once, from what the behaviour knows ===
 
     /// The topics that are subscribed to. Up to date.
@@ -241,6 +288,28 @@ impl Behaviour {
     }
 
     // === Peers ===
+
+    /// Makes a peer an explicit one: every message is forwarded to it, it is in no mesh, and it is dialled, now and whenever
+    /// it is lost.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub fn add_explicit_peer(&mut self, peer: &PeerId) -> Result<(), EngineStopped> {
+        self.set_direct(peer, true)
+    }
+
+    /// Makes an explicit peer an ordinary one. It stays connected.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub fn remove_explicit_peer(&mut self, peer: &PeerId) -> Result<(), EngineStopped> {
+        self.set_direct(peer, false)
+    }
+
+    fn set_direct(&mut self, peer: &PeerId, direct: bool) -> Result<(), EngineStopped> {
+        let running = self.running().map_err(|_| EngineStopped)?;
+        running.worker().set_direct(peer, direct)
+    }
 
     /// Closes the connections of a peer, refuses new ones, and ignores messages of which it is the source, until
     /// [`remove_blacklisted_peer`](Self::remove_blacklisted_peer).
@@ -285,10 +354,10 @@ impl Behaviour {
         Ok(())
     }
 
-    /// Sets the score parameters of a topic.
+    /// Sets the score parameters of a topic. A running engine keeps the counters of peers.
     ///
     /// # Errors
-    /// The parameters violate rules, there is no score, or the engine runs.
+    /// The parameters violate rules, there is no score, or the engine has ended.
     pub fn set_topic_params<H: Hasher>(
         &mut self,
         topic: Topic<H>,
@@ -296,11 +365,16 @@ impl Behaviour {
     ) -> Result<(), ScoreError> {
         let topic = topic.hash();
         let Some(score) = &mut self.score else { return Err(ScoreError::NotSet) };
-        let State::Configured(settings) = &mut self.state else { return Err(ScoreError::Running) };
-        let mut limits = settings.config.limits.clone();
-        score::apply_topic(&mut limits, topic.clone(), &parameters);
-        Limits::try_from(limits.clone())?;
-        settings.config.limits = limits;
+        let (limits, weight) = (parameters.to_limits(), parameters.topic_weight);
+        match &mut self.state {
+            State::Configured(settings) => {
+                let current = Limits::try_from(settings.config.limits.clone())?;
+                let change = current.runtime().with(|it| it.set_topic_score(topic.clone(), limits, weight));
+                settings.config.limits = current.with_runtime(change)?.into_config();
+            }
+            State::Running(running) => running.worker().set_topic_score(topic.clone(), limits, weight)?,
+            State::Ended(_) => return Err(ChangeRefused::from(EngineStopped).into()),
+        }
         score.topics.insert(topic, parameters);
         Ok(())
     }

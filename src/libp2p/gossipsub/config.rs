@@ -1,16 +1,20 @@
 //! The configuration of a behaviour. Its setters have the names of rust-libp2p's gossipsub and set this crate's limits.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use ::libp2p::{PeerId, StreamProtocol};
+use ::libp2p::PeerId;
 use actix::ArbiterHandle;
 
-use super::{authenticity::ValidationMode, error::ConfigBuilderError, message::Message, score};
+use super::{error::ConfigBuilderError, message::Message, score, topic::TopicHash};
 use crate::{
     libp2p::{
-        codec::limits::WireLimits, ids::MessageId, ids::TopicName, swarm::config::BehaviourConfig,
+        codec::limits::WireLimits,
+        connection::capabilities::{ProtocolId, Version},
+        ids::{MessageId, TopicName},
+        signature::validation::ValidationMode,
+        swarm::config::BehaviourConfig,
     },
-    limits::{Limits, LimitsConfig},
+    limits::{Limits, LimitsConfig, TopicOverrides},
 };
 
 type MessageIdFn = dyn Fn(&Message) -> MessageId + Send + Sync;
@@ -45,6 +49,18 @@ impl Config {
     /// The parameters of the engine.
     pub fn limits(&self) -> &LimitsConfig<TopicName> {
         &self.limits
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("limits", &self.limits)
+            .field("transport", &self.transport)
+            .field("wire", &self.wire)
+            .field("validation_mode", &self.validation_mode)
+            .field("validate_messages", &self.validate_messages)
+            .finish_non_exhaustive()
     }
 }
 
@@ -149,6 +165,12 @@ impl ConfigBuilder {
         gossip_factor: f64 => limits.gossip_factor;
         /// The time between two heartbeats.
         heartbeat_interval: Duration => limits.heartbeat_interval;
+        /// How much later than the following ones the first heartbeat comes.
+        heartbeat_initial_delay: Duration => limits.extensions.heartbeat_initial_delay;
+        /// The heartbeats by which we wait longer than a backoff before we graft.
+        backoff_slack: u32 => limits.extensions.backoff_slack_ticks;
+        /// The heartbeats between two dials of explicit peers that are not connected, and of all others to stay connected to.
+        check_explicit_peers_ticks: u64 => limits.bounds.reconnect_interval_ticks;
         /// fanout_ttl.
         fanout_ttl: Duration => limits.fanout_ttl;
         /// PrunePeers: how many peers a PRUNE of ours recommends, and how many are accepted of one.
@@ -238,13 +260,49 @@ impl ConfigBuilder {
 
     /// The protocols `PREFIX/1.2.0`, `PREFIX/1.1.0` and `PREFIX/1.0.0` in place of `/meshsub/…`.
     pub fn protocol_id_prefix(&mut self, prefix: impl AsRef<str>) -> &mut Self {
-        let prefix = prefix.as_ref();
-        let ids = ["1.2.0", "1.1.0", "1.0.0"].map(|version| format!("{prefix}/{version}"));
-        let ids: Result<_, _> = ids.into_iter().map(StreamProtocol::try_from_owned).collect();
-        match ids {
+        match ProtocolId::with_prefix(prefix.as_ref()) {
             Ok(ids) => self.config.transport.protocols = ids,
             Err(_) => self.invalid_protocol = true,
         }
+        self
+    }
+
+    /// A single protocol with this id, over which this version is spoken.
+    pub fn protocol_id(&mut self, id: impl Into<String>, version: Version) -> &mut Self {
+        match ProtocolId::new(id, version) {
+            Ok(id) => self.config.transport.protocols = vec![id],
+            Err(_) => self.invalid_protocol = true,
+        }
+        self
+    }
+
+    /// D of a topic.
+    pub fn mesh_n_for_topic(&mut self, mesh_n: usize, topic: TopicHash) -> &mut Self {
+        self.for_topic(topic, |limits| limits.degree_optimal = Some(mesh_n))
+    }
+
+    /// D_lo of a topic.
+    pub fn mesh_n_low_for_topic(&mut self, mesh_n_low: usize, topic: TopicHash) -> &mut Self {
+        self.for_topic(topic, |limits| limits.degree_low = Some(mesh_n_low))
+    }
+
+    /// D_hi of a topic.
+    pub fn mesh_n_high_for_topic(&mut self, mesh_n_high: usize, topic: TopicHash) -> &mut Self {
+        self.for_topic(topic, |limits| limits.degree_high = Some(mesh_n_high))
+    }
+
+    /// D_out of a topic.
+    pub fn mesh_outbound_min_for_topic(&mut self, mesh_outbound_min: usize, topic: TopicHash) -> &mut Self {
+        self.for_topic(topic, |limits| limits.degree_out = Some(mesh_outbound_min))
+    }
+
+    /// The bytes above which a message of a topic is invalid, and a publication is refused.
+    pub fn max_transmit_size_for_topic(&mut self, bytes: usize, topic: TopicHash) -> &mut Self {
+        self.for_topic(topic, |limits| limits.max_message_size = Some(bytes))
+    }
+
+    fn for_topic(&mut self, topic: TopicHash, change: impl FnOnce(&mut TopicOverrides)) -> &mut Self {
+        change(self.config.limits.topics.named.entry(topic).or_default());
         self
     }
 }

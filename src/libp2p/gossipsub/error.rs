@@ -6,8 +6,8 @@ use ::libp2p::identity::SigningError;
 
 use crate::{
     limits::InvalidLimits,
-    libp2p::network::AuthorError,
-    worker::{DropReason, PublishReport, Refused, RouteResult, StartError},
+    libp2p::{network::AuthorError, signature::policy::PolicyError},
+    worker::{ChangeRefused, DropReason, PublishReport, Refused, RouteResult, StartError},
 };
 
 /// Why a message was not published. The first six are those of rust-libp2p's gossipsub. `Duplicate`,
@@ -62,6 +62,7 @@ impl PublishError {
         let full = [DropReason::OutputQueueFull, DropReason::PeerQueueFull, DropReason::TransportMemory];
         match report.routed {
             Some(RouteResult::AlreadyPublished) => Err(Self::Duplicate),
+            Some(RouteResult::TooLarge) => Err(Self::MessageTooLarge),
             Some(RouteResult::NoPeers) => Err(Self::NoPeersSubscribedToTopic),
             Some(RouteResult::Queued)
                 if full.iter().map(|reason| report.not_sent(*reason)).sum::<usize>() >= report.queued =>
@@ -78,6 +79,9 @@ impl PublishError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscriptionError {
+    /// The subscription filter does not allow the topic.
+    #[error("the subscription filter does not allow the topic")]
+    NotAllowed,
     /// The engine can't start, or it has ended.
     #[error("the engine does not run: {0}")]
     Engine(String),
@@ -93,9 +97,9 @@ pub enum SubscriptionError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BehaviourError {
-    /// This node would refuse messages such as its own, or this combination is not supported.
-    #[error("{0}")]
-    Authenticity(&'static str),
+    /// This node would refuse messages such as its own.
+    #[error(transparent)]
+    Authenticity(#[from] PolicyError),
     /// Parameters violate rules.
     #[error(transparent)]
     Limits(#[from] InvalidLimits),
@@ -129,7 +133,10 @@ pub enum ScoreError {
     /// There is no score: call `with_peer_score` first.
     #[error("there is no peer score: call with_peer_score first")]
     NotSet,
-    /// The engine runs already: parameters are set before the swarm is polled.
-    #[error("the engine runs already: set score parameters before the swarm is polled")]
+    /// The engine runs already: the score is turned on before the swarm is polled.
+    #[error("the engine runs already: call with_peer_score before the swarm is polled")]
     Running,
+    /// The running engine does not take the parameters.
+    #[error(transparent)]
+    Refused(#[from] ChangeRefused),
 }

@@ -7,8 +7,11 @@ use arc_swap::ArcSwap;
 
 use super::{config::Config, message::Message, transform::DataTransform};
 use crate::{
-    libp2p::{network::Libp2pNetwork, signature::policy::SignaturePolicy},
-    network::{Delivery, Validity},
+    libp2p::{
+        network::{Libp2pNetwork, SubscriptionFilter},
+        signature::policy::SignaturePolicy,
+    },
+    network::{FullMessage, Validity},
 };
 
 pub(super) type Transform = Arc<dyn DataTransform + Send + Sync>;
@@ -22,9 +25,10 @@ pub(super) fn network(
     config: &Config,
     transform: Option<Transform>,
     blacklist: Blacklist,
+    filter: Option<SubscriptionFilter>,
 ) -> Libp2pNetwork {
     let (message_id, decode) = (Arc::clone(&config.message_id), transform.clone());
-    Libp2pNetwork::builder(policy)
+    let builder = Libp2pNetwork::builder(policy)
         .limits(config.wire.clone())
         .message_id(move |topic, received| {
             let received = Message::from_wire(topic, received);
@@ -35,21 +39,24 @@ pub(super) fn network(
             };
             message_id(&message)
         })
-        .validator(move |delivery| check(delivery, transform.as_ref(), &blacklist))
-        .build()
+        .validator(move |delivery| check(&delivery.message, transform.as_ref(), &blacklist));
+    let builder = if config.validate_messages { builder.manual_validation() } else { builder };
+    match filter {
+        Some(filter) => builder.subscription_filter(filter).build(),
+        None => builder.build(),
+    }
 }
 
 /// The validity of a message as far as the behaviour itself can tell.
 pub(super) fn check(
-    delivery: &Delivery<Libp2pNetwork>,
+    message: &FullMessage<Libp2pNetwork>,
     transform: Option<&Transform>,
     blacklist: &Blacklist,
 ) -> Validity {
-    let message = &delivery.message;
     let blacklist = blacklist.load();
     if message.message.source().is_some_and(|source| blacklist.contains(source)) {
         return Validity::Outdated;
     }
-    let decodes = |transform: &Transform| transform.inbound_transform(Message::from(&**message).into()).is_ok();
+    let decodes = |transform: &Transform| transform.inbound_transform(Message::from(message).into()).is_ok();
     if transform.is_none_or(decodes) { Validity::Valid } else { Validity::Invalid }
 }

@@ -7,11 +7,12 @@ use ::libp2p::PeerId;
 use super::{error::PublishError, topic::TopicHash};
 use crate::{
     libp2p::{
+        connection::capabilities::Version,
         ids::MessageId,
         network::Libp2pNetwork,
         swarm::event::{Event as TransportEvent, Slowness},
     },
-    network::FullMessage,
+    network::{FullMessage, Validity},
     protocol::{GraftReason, LeaveReason, Lane, Penalty},
     worker::{DropReason, PublishReport},
 };
@@ -72,14 +73,32 @@ pub enum PeerKind {
 }
 
 impl PeerKind {
-    /// The version at the end of a protocol id, such as `/meshsub/1.1.0`.
-    pub(super) fn of_protocol(protocol: &str) -> Self {
-        let version = protocol.rsplit('/').next().unwrap_or_default();
-        let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
-        match (numbers.next(), numbers.next()) {
-            (Some(1), Some(1)) => Self::Gossipsubv1_1,
-            version if version >= (Some(1), Some(2)) => Self::Gossipsubv1_2,
-            _ => Self::Gossipsub,
+    pub(super) fn of_version(version: Version) -> Self {
+        match version {
+            Version::V1_0 => Self::Gossipsub,
+            Version::V1_1 => Self::Gossipsubv1_1,
+            Version::V1_2 => Self::Gossipsubv1_2,
+        }
+    }
+}
+
+/// The application's verdict on a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageAcceptance {
+    /// The message is valid: it is forwarded, and its first sender gains score (P2).
+    Accept,
+    /// The message is invalid: it is dropped, and all who delivered it lose score (P4).
+    Reject,
+    /// The message is dropped, and no score changes. Copies of it are dropped unasked.
+    Ignore,
+}
+
+impl From<MessageAcceptance> for Validity {
+    fn from(acceptance: MessageAcceptance) -> Self {
+        match acceptance {
+            MessageAcceptance::Accept => Self::Valid,
+            MessageAcceptance::Reject => Self::Invalid,
+            MessageAcceptance::Ignore => Self::Outdated,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Gossipsub as one behaviour.
 
-mod authenticity;
 mod behaviour;
 mod config;
 mod error;
@@ -15,16 +14,21 @@ mod topic;
 mod transform;
 
 pub use self::{
-    authenticity::{MessageAuthenticity, ValidationMode},
     behaviour::Behaviour,
     config::{Config, ConfigBuilder},
     error::{BehaviourError, ConfigBuilderError, PublishError, ScoreError, SubscriptionError},
-    message::{Event, FailedMessages, Message, PeerKind},
+    message::{Event, FailedMessages, Message, MessageAcceptance, PeerKind},
     score::{
         PeerScoreParams, PeerScoreThresholds, TopicScoreParams, score_parameter_decay,
         score_parameter_decay_with_base,
     },
-    topic::{Hasher, IdentTopic, IdentityHash, Topic, TopicHash},
+    topic::{Hasher, IdentTopic, IdentityHash, Sha256Hash, Sha256Topic, Topic, TopicHash},
     transform::{DataTransform, IdentityTransform, RawMessage},
 };
-pub use crate::libp2p::{ids::MessageId, swarm::event::Event as TransportEvent};
+pub use crate::libp2p::{
+    connection::capabilities::{ProtocolId, Version},
+    ids::MessageId,
+    network::SubscriptionFilter,
+    signature::{authenticity::MessageAuthenticity, validation::ValidationMode},
+    swarm::event::Event as TransportEvent,
+};

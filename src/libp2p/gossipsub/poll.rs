@@ -14,13 +14,14 @@ use ::libp2p::{
 
 use super::{
     behaviour::{Behaviour, State},
+    hooks::check,
     message::{Event, Message, PeerKind, slow_peer},
 };
 use crate::{
     libp2p::{
         connection::handler::Handler, network::Libp2pNetwork, swarm::event::Event as TransportEvent,
     },
-    network::AppOutput,
+    network::{AppOutput, Validity},
 };
 
 /// The number of rounds after which the behaviour lets the swarm continue.
@@ -74,12 +75,23 @@ impl Behaviour {
     }
 
     fn on_message(&mut self, propagation_source: PeerId, full: &AppOutput<Libp2pNetwork>) {
+        if self.validates {
+            // The application is asked only about what it can read.
+            match check(full, self.transform.as_ref(), &self.blacklist) {
+                Validity::Valid => {}
+                verdict => {
+                    // It may be late: then the message has been dropped already.
+                    let _ = self.network().report_validation(&full.message_id, &propagation_source, verdict);
+                    return;
+                }
+            }
+        }
         let received = Message::from(&**full);
         let message = match &self.transform {
             Some(transform) => transform.inbound_transform(received.into()),
             None => Ok(received),
         };
-        // The validator has found that it can be decoded.
+        // That it can be decoded is known.
         if let Ok(message) = message {
             let message_id = full.message_id.clone();
             self.events.push_back(Event::Message { propagation_source, message_id, message });
@@ -89,7 +101,7 @@ impl Behaviour {
     fn on_transport_event(&mut self, event: TransportEvent) {
         match &event {
             TransportEvent::Established { peer, protocol } => {
-                self.peers.set_protocol(*peer, PeerKind::of_protocol(protocol.as_ref()));
+                self.peers.set_protocol(*peer, PeerKind::of_version(protocol.version));
             }
             TransportEvent::Unsupported { peer } => {
                 self.peers.set_protocol(*peer, PeerKind::NotSupported);

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     libp2p::{
         ids::MessageId,
-        network::Libp2pNetwork,
+        network::{Libp2pNetwork, Unvalidated},
         node::{engine::OutputSource, engine_inputs::EngineInputs},
         swarm::behaviour::Behaviour as Transport,
     },
@@ -32,10 +32,18 @@ const MAX_ITEMS_PER_ROUND: usize = 64;
 /// The number of queued events of the transport beyond which no outputs are read.
 const MAX_QUEUED_EVENTS: usize = 4_096;
 
+/// Where messages for the application come from.
+enum Messages {
+    /// The engine delivers those that it has accepted.
+    Accepted(AppOutputs<Libp2pNetwork>),
+    /// The application gives a verdict on each.
+    Unvalidated(Unvalidated),
+}
+
 pub(super) struct Running {
     pub(super) inputs: EngineInputs<Worker<Libp2pNetwork>>,
     outputs: P2pOutputs<Libp2pNetwork>,
-    messages: AppOutputs<Libp2pNetwork>,
+    messages: Messages,
     peer_events: Arc<PeerEvents>,
     /// The reports on publications, each when it is final.
     reports: FuturesUnordered<BoxFuture<'static, (MessageId, PublishReport)>>,
@@ -53,7 +61,7 @@ impl Running {
     ) -> Result<Self, BehaviourError> {
         let peer_events = Arc::new(PeerEvents::default());
         let listener = Arc::clone(&peer_events);
-        let mut builder = Worker::builder(network, Limits::try_from(config.limits.clone())?)
+        let mut builder = Worker::builder(network.clone(), Limits::try_from(config.limits.clone())?)
             .peer_listener(move |event| listener.push(event));
         if let Some(peer) = self_peer {
             builder = builder.self_peer(peer);
@@ -63,11 +71,14 @@ impl Running {
             Threads::Own(threads) => builder.arbiters(*threads),
             Threads::Arbiters(arbiters) => builder.on_arbiters(arbiters.iter().cloned()),
         };
+        let unvalidated = if config.validate_messages { network.unvalidated() } else { None };
         let Started { worker, p2p, app } = builder.start([])?;
+        // A stream of accepted messages that is dropped delays none.
+        let messages = unvalidated.map_or_else(|| Messages::Accepted(app), Messages::Unvalidated);
         Ok(Self {
             inputs: EngineInputs::new(worker),
             outputs: p2p,
-            messages: app,
+            messages,
             peer_events,
             reports: FuturesUnordered::new(),
         })
@@ -92,7 +103,13 @@ impl Running {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<(PeerId, AppOutput<Libp2pNetwork>)>> {
-        self.messages.poll_next_delivery(cx)
+        match &mut self.messages {
+            Messages::Accepted(messages) => messages.poll_next_delivery(cx),
+            Messages::Unvalidated(messages) => {
+                let next = messages.poll_next_unpin(cx);
+                next.map(|next| next.map(|it| (it.propagation_source, it.message)))
+            }
+        }
     }
 
     /// Adds the reports on publications that are done.

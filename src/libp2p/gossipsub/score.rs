@@ -228,15 +228,3 @@ pub(super) fn apply(
     limits.extensions.graylist_threshold = Some(thresholds.graylist_threshold);
     limits.extensions.disconnect_threshold = Some(thresholds.graylist_threshold);
 }
-
-/// Sets the parameters of one topic. Without [`apply`] before it has no effect.
-pub(super) fn apply_topic(
-    limits: &mut LimitsConfig<TopicName>,
-    topic: TopicName,
-    parameters: &TopicScoreParams,
-) {
-    if let TopicScores::Family(family) = &mut limits.score.topics {
-        family.weights.insert(topic.clone(), parameters.topic_weight);
-        family.parameters.insert(topic, parameters.to_limits());
-    }
-}

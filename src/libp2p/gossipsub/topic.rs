@@ -42,8 +42,20 @@ pub struct Topic<H: Hasher> {
     hasher: PhantomData<fn() -> H>,
 }
 
+/// The base64 of a SHA-256: peers learn that the topic exists and not what it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sha256Hash {}
+
+impl Hasher for Sha256Hash {
+    fn hash(topic: &str) -> TopicHash {
+        TopicName::sha256(topic)
+    }
+}
+
 /// A topic that is written as it is named.
 pub type IdentTopic = Topic<IdentityHash>;
+/// A topic that is written as the hash of its name.
+pub type Sha256Topic = Topic<Sha256Hash>;
 
 impl<H: Hasher> Topic<H> {
     /// The topic with this name.
