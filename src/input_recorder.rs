@@ -1,13 +1,13 @@
 //! The interface that receives every input of an engine, for recordings and their replay. An engine calls it before it
 //! handles the input.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use derive_where::derive_where;
 
 use crate::{
-    limits::Limits,
-    network::{FullMessage, Network, P2pInput, P2pMessage},
+    limits::{Limits, RuntimeLimits},
+    network::{FullMessage, Network, P2pInput, P2pMessage, PeerFeedback},
     protocol::{NodeOptions, Timestamp},
 };
 
@@ -19,12 +19,14 @@ use crate::{
 /// The engine records an input when admission control has accepted it and before it is queued. It records a heartbeat,
 /// a retry of the parked messages and the validation of a batch when the supervisor starts them. The inputs of one
 /// thread are recorded in the order in which the thread sends them. The engine can differ from the recorded order in
-/// three cases:
+/// four cases:
 ///
 /// * Two threads send inputs at the same time: the engine may handle them in the opposite order.
 /// * A topic may handle an input after a heartbeat that was recorded later.
 /// * A topic may handle an input when it already knows of a disconnection that was recorded later. It then selects the
 ///   disconnected peer no more.
+/// * A topic may handle an input that was recorded before new limits under them: topics read the limits in force when they
+///   handle an input.
 ///
 /// Reports of missed messages and of room for them are not recorded: only IHAVEs follow from them.
 ///
@@ -60,6 +62,16 @@ pub enum RecordedInput<'a, N: Network> {
     Leave(&'a N::Topic),
     /// From the application: set its component (P5) of the score of `peer`.
     SetApplicationScore { peer: &'a N::Peer, score: f64 },
+    /// From the application: feedback about `peer` in `topic`.
+    PeerFeedback { peer: &'a N::Peer, topic: &'a N::Topic, feedback: PeerFeedback },
+    /// From the application: the limits that can change have these values from now on.
+    SetLimits(&'a RuntimeLimits<N::Topic>),
+    /// From the application: the peer is a direct peer from now on, or no more.
+    SetDirect { peer: &'a N::Peer, direct: bool },
+    /// From the application: the p2p layer is asked to refuse a peer for this time.
+    Block { peer: &'a N::Peer, duration: Duration },
+    /// From the application: the p2p layer is asked to admit a peer again.
+    Unblock(&'a N::Peer),
     /// From the p2p layer: a dial to this point failed.
     UnreachablePoint(&'a N::Point),
     /// From the p2p layer: this peer reads its control messages too slowly.

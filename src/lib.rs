@@ -52,7 +52,10 @@
 //!
 //! None is on by default.
 //!
-//! * `libp2p`: a transport over rust-libp2p, with TCP; `quic` adds QUIC.
+//! * `libp2p`: a gossipsub behaviour for a rust-libp2p swarm of your own. It needs only the core, swarm and identity of
+//!   libp2p.
+//! * `libp2p-node`: a ready-made swarm (TCP, noise, yamux, DNS, identify, ping) and a whole node; implies `libp2p`.
+//!   `quic` adds QUIC to it.
 //! * `http`: an actix-web scope that displays the state of an engine.
 //! * `prometheus`: histogram buckets for the Prometheus exporter.
 //! * `recording`: recording and replay of inputs.
@@ -89,14 +92,15 @@ pub use input_recorder::{InputRecorder, RecordedInput};
 pub use limits::{InvalidLimits, Limits, LimitsConfig};
 pub use network::{
     AppInput, AppOutput, BoxFuture, ConnectionInfo, ConnectionRefusal, Delivery, Direction, FullMessage, Key,
-    Network, Origin, P2pInput, P2pMessage, P2pOutput, PeerAction, PeerKind, PxPeer, SubscribeOptions,
-    TransportStats, Validity,
+    LateVerdict, ManualValidation, Network, Origin, P2pInput, P2pMessage, P2pOutput, PeerAction,
+    PeerFeedback, PeerKind, PxPeer, SubscribeOptions, TransportStats, Unvalidated, UnvalidatedMessage,
+    Validity,
 };
 pub use worker::{
-    AppOutputs, BudgetCharge, DeliveredMessage, DropReason, EngineError, EngineStopped, Events,
-    HeartbeatStatus, MessageBudget, P2pOutputs, Page, PageOf, PeerInputs, PublishReport, PublishTicket,
-    PublishWindow, PublishWindowLimits, QueueStatus, RecipientStopped, Refused, RouteResult, StartError,
-    Started, Worker, WorkerBuilder,
+    AppOutputs, BudgetCharge, ChangeRefused, DeliveredMessage, DropReason, EngineError, EngineStopped,
+    Events, HeartbeatStatus, MessageBudget, P2pOutputs, Page, PageOf, PeerInputs, PublishReport,
+    PublishTicket, PublishWindow, PublishWindowLimits, QueueStatus, RecipientStopped, Refused, RouteResult,
+    StartError, Started, Worker, WorkerBuilder,
 };
 #[cfg(feature = "simulation")]
 #[doc(hidden)]

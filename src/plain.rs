@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::network::{BoxFuture, Delivery, FullMessage, Network, Validity};
+use crate::network::{BoxFuture, Delivery, FullMessage, ManualValidation, Network, Validity};
 
 /// A network whose message ids contain their topic.
 ///
@@ -21,6 +21,7 @@ use crate::network::{BoxFuture, Delivery, FullMessage, Network, Validity};
 pub struct PlainNetwork {
     validator: Option<Box<Validator>>,
     async_validator: Option<Box<AsyncValidator>>,
+    manual_validation: Option<ManualValidation<PlainNetwork>>,
 }
 
 type Validator = dyn Fn(&Delivery<PlainNetwork>) -> Validity + Send + Sync;
@@ -43,7 +44,7 @@ impl PlainNetwork {
 
     /// A network that validates messages with `validator`, which must not block.
     pub fn with_validator(validator: impl Fn(&Delivery<Self>) -> Validity + Send + Sync + 'static) -> Self {
-        Self { validator: Some(Box::new(validator)), async_validator: None }
+        Self { validator: Some(Box::new(validator)), ..Self::default() }
     }
 
     /// A network that validates messages with the futures that `validator` returns. See
@@ -53,7 +54,12 @@ impl PlainNetwork {
         F: Future<Output = Validity> + Send + 'static,
     {
         let boxed = move |delivery: &Delivery<Self>| -> BoxFuture<Validity> { Box::pin(validator(delivery)) };
-        Self { validator: None, async_validator: Some(Box::new(boxed)) }
+        Self { async_validator: Some(Box::new(boxed)), ..Self::default() }
+    }
+
+    /// A network on whose messages the application reports the verdicts by `validation`.
+    pub fn with_manual_validation(validation: ManualValidation<Self>) -> Self {
+        Self { manual_validation: Some(validation), ..Self::default() }
     }
 
     /// The message with this number, topic and content.
@@ -83,6 +89,9 @@ impl Network for PlainNetwork {
     }
 
     fn validate_async(&self, delivery: &Delivery<Self>) -> Option<BoxFuture<Validity>> {
+        if let Some(validation) = &self.manual_validation {
+            return Some(validation.validate(self, delivery));
+        }
         self.async_validator.as_ref().map(|validator| validator(delivery))
     }
 

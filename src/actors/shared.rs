@@ -25,7 +25,7 @@ use super::{
 use crate::{
     admission::{Admission, CreditOwner, totals::Totals},
     clock::Clock,
-    directory::Directory,
+    directory::{Directory, limits::CurrentLimits},
     input_recorder::{InputRecorder, RecordedInput},
     limits::Limits,
     metrics::{ByteQueue, Metrics, Queue, QueueDepths, TopicLabels},
@@ -46,7 +46,10 @@ use crate::{
         },
         inspect::{footprint::Footprint, stats::Stats},
         output::{Lane, pending::PendingOutput},
-        peers::missed::{IdsByTopic, MissedMessages},
+        peers::{
+            missed::{IdsByTopic, MissedMessages},
+            peer_event::PeerEvent,
+        },
     },
     timestamp::Timestamp,
 };
@@ -55,7 +58,7 @@ use crate::{
 /// all threads read the others for each input.
 pub(crate) struct Shared<N: Network> {
     pub(crate) network: Hooks<N>,
-    pub(crate) limits: Arc<Limits<N::Topic>>,
+    pub(crate) limits: CurrentLimits<N::Topic>,
     pub(crate) seed: u64,
     /// The id of this node, if it is known.
     pub(crate) self_peer: Option<N::Peer>,
@@ -80,9 +83,13 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) app: CachePadded<AppQueue<N>>,
     /// The number of validations in progress.
     pub(crate) validating: AtomicUsize,
+    /// The bytes of their messages.
+    pub(crate) validating_bytes: AtomicUsize,
     /// The publications whose publisher waits for a report.
     pub(crate) publish_reports: Arc<PublishReports<N>>,
     pub(crate) observer: Observer<N>,
+    /// Called for each event about a peer.
+    pub(crate) peer_listener: Option<PeerListener<N>>,
     pub(crate) input_recorder: Option<Arc<dyn InputRecorder<N>>>,
     /// The observer wants inputs too. If not, none is copied for it.
     pub(crate) observes_inputs: bool,
@@ -121,14 +128,17 @@ pub(in crate::actors) fn catch_panic<T>(run: impl FnOnce() -> T) -> Option<T> {
 /// The function that receives events.
 pub(crate) type Observer<N> = Arc<dyn Fn(&Event<N>) + Send + Sync>;
 
+/// The function that receives events about peers.
+pub(crate) type PeerListener<N> = Arc<dyn Fn(PeerEvent<N>) + Send + Sync>;
+
 impl<N: Network> Shared<N> {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
     /// The environment for a topic's state machine.
-    pub(crate) fn context(&self, now: Timestamp) -> Context<'_, N> {
-        let (network, limits, self_peer) = (&self.network, &self.limits, self.self_peer.as_ref());
+    pub(crate) fn context<'a>(&'a self, limits: &'a Limits<N::Topic>, now: Timestamp) -> Context<'a, N> {
+        let (network, self_peer) = (&self.network, self.self_peer.as_ref());
         Context { network, limits, peer_view: &self.directory, self_peer, now }
     }
 
@@ -137,6 +147,15 @@ impl<N: Network> Shared<N> {
     /// Calls the observer. A panic of the observer is counted, and the engine goes on.
     pub(crate) fn observe(&self, event: &Event<N>) {
         let _ = self.network.contain(Hook::Observer, || (self.observer)(event));
+    }
+
+    /// Calls the listener for events about peers, if there is one. A panic of it is counted as one of the observer.
+    pub(crate) fn report_peer_event(&self, event: impl FnOnce() -> Option<PeerEvent<N>>) {
+        if let Some(listener) = &self.peer_listener
+            && let Some(event) = event()
+        {
+            let _ = self.network.contain(Hook::Observer, || listener(event));
+        }
     }
 
     /// Passes an input to the recorder, if there is one. A panic of the recorder is counted, and the engine goes on.
@@ -196,7 +215,7 @@ impl<N: Network> Shared<N> {
         let blocked = reason == DropReason::PeerQueueFull;
         let (topic, ids) = messages;
         let ids = MissedMessages::sized(ids, &self.network);
-        let forgotten = self.directory.insert_missed(peer, (topic, &ids), blocked, &self.limits);
+        let forgotten = self.directory.insert_missed(peer, (topic, &ids), blocked, &self.limits.load());
         if forgotten > 0 {
             self.metrics.output_dropped(Lane::Gossip, reason, forgotten);
         }
@@ -221,13 +240,13 @@ impl<N: Network> Shared<N> {
 
     /// The transport has room for this number of messages to `peer`: the topics offer what it missed.
     pub(crate) fn offer_missed(&self, peer: &N::Peer, messages: usize) {
-        let offers = self.directory.missed().set_room(peer, messages, &self.limits);
+        let offers = self.directory.missed().set_room(peer, messages, &self.limits.load());
         self.send_offers(peer, offers);
     }
 
     /// As [`offer_missed`](Self::offer_missed), for all peers for which the transport has room.
     pub(crate) fn offer_all_missed(&self) {
-        for (peer, offers) in self.directory.missed().advance(&self.limits) {
+        for (peer, offers) in self.directory.missed().advance(&self.limits.load()) {
             self.send_offers(&peer, offers);
         }
     }
@@ -279,7 +298,7 @@ impl<N: Network> Shared<N> {
 
     /// Whether a queue was full while the IWANT promises that are due now were made.
     pub(crate) fn is_overloaded(&self) -> bool {
-        let limits = &self.limits;
+        let limits = self.limits.load();
         let period = limits.extensions.iwant_followup_time.saturating_add(limits.heartbeat_interval);
         self.last_overload().is_some_and(|last| last.after(period) >= self.now())
     }

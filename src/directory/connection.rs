@@ -21,6 +21,8 @@ use crate::{
 pub(crate) struct ConnectionRecord {
     connection_id: ConnectionId,
     connected: AtomicBool,
+    /// The peer is a direct peer.
+    direct: AtomicBool,
     /// The score as f64 bits, or [`NO_SCORE`].
     score: AtomicU64,
     /// The number of topics that the peer is subscribed to over this connection.
@@ -34,6 +36,7 @@ const NO_SCORE: u64 = u64::MAX;
 impl ConnectionRecord {
     pub(super) fn new<T>(
         connection_id: ConnectionId,
+        direct: bool,
         score: Option<f64>,
         credit_owner: CreditOwner,
         limits: &Limits<T>,
@@ -41,6 +44,7 @@ impl ConnectionRecord {
         let record = Self {
             connection_id,
             connected: AtomicBool::new(true),
+            direct: AtomicBool::new(direct),
             score: AtomicU64::new(to_bits(score)),
             subscriptions: AtomicUsize::new(0),
             credit_owner: Arc::new(credit_owner),
@@ -56,7 +60,17 @@ impl ConnectionRecord {
     /// The status under which the inputs of this connection are handled, even if the connection has ended since: a
     /// disconnection is handled after the inputs that came before it.
     pub(crate) fn status(&self) -> PeerStatus {
-        PeerStatus { connection_id: Some(self.connection_id), score: self.score() }
+        PeerStatus { connection_id: Some(self.connection_id), direct: self.is_direct(), score: self.score() }
+    }
+
+    fn is_direct(&self) -> bool {
+        self.direct.load(Ordering::Acquire)
+    }
+
+    /// The peer is a direct peer from now on, or no more. The supervisor publishes its score again, and with it whether it is
+    /// graylisted.
+    pub(super) fn set_direct(&self, direct: bool) {
+        self.direct.store(direct, Ordering::Release);
     }
 
     /// The last published score. `None` if the peer has none.
@@ -69,7 +83,8 @@ impl ConnectionRecord {
     pub(super) fn set_score<T>(&self, score: Option<f64>, limits: &Limits<T>) -> Option<bool> {
         self.score.store(to_bits(score), Ordering::Release);
         let connection_id = self.is_connected().then_some(self.connection_id);
-        let graylisted = is_graylisted(PeerStatus { connection_id, score }, limits);
+        let direct = connection_id.is_some() && self.is_direct();
+        let graylisted = is_graylisted(PeerStatus { connection_id, direct, score }, limits);
         (self.credit_owner.set_graylisted(graylisted) != graylisted).then_some(graylisted)
     }
 

@@ -2,6 +2,7 @@
 //! IDONTWANT ids. Methods release a map's guard before they send to an actor, except where a comment gives the reason.
 
 pub(crate) mod connection;
+pub(crate) mod limits;
 pub(crate) mod missed;
 mod quotas;
 
@@ -43,6 +44,8 @@ pub(crate) struct Directory<N: Network> {
     heartbeat_quotas: DashMap<N::Peer, Quota, RandomState>,
     /// The number of times that the quotas were reset.
     heartbeat_epoch: AtomicU64,
+    /// The peers of which the application decided whether they are direct peers.
+    direct: DashMap<N::Peer, bool, RandomState>,
     /// The ids that connected peers sent in IDONTWANT.
     idontwant: DashMap<N::Peer, PeerIDontWant<N>, RandomState>,
     /// The number of ids in `idontwant`: while it is 0, nothing is looked up there.
@@ -71,6 +74,7 @@ impl<N: Network> Directory<N> {
             peers_by_connection: RwLock::default(),
             heartbeat_quotas: DashMap::default(),
             heartbeat_epoch: AtomicU64::new(0),
+            direct: DashMap::default(),
             idontwant: DashMap::default(),
             idontwant_ids: AtomicUsize::new(0),
             missed: MissedByPeer::new(totals.clone()),
@@ -117,7 +121,7 @@ impl<N: Network> Directory<N> {
     /// The status of a peer without a connection, whose score may be remembered.
     pub(crate) fn status_of_disconnected(&self, peer: &N::Peer) -> PeerStatus {
         let score = self.peers.get(peer).and_then(|record| record.score());
-        PeerStatus { connection_id: None, score }
+        PeerStatus { connection_id: None, direct: false, score }
     }
 
     /// Adds a connection of `peer`, unless it is connected already. Calls `send` with the id of the current connection, and
@@ -138,10 +142,10 @@ impl<N: Network> Directory<N> {
                 }
                 let score = known.score();
                 let mut record = entry.into_ref();
-                *record = self.new_record(info, score, limits);
+                *record = self.new_record(peer, info, score, limits);
                 record
             }
-            Entry::Vacant(entry) => entry.insert(self.new_record(info, None, limits)),
+            Entry::Vacant(entry) => entry.insert(self.new_record(peer, info, None, limits)),
         };
         let connection_id = record.value_mut().connection_id();
         self.peers_by_connection_mut().insert(connection_id, peer.clone());
@@ -149,8 +153,17 @@ impl<N: Network> Directory<N> {
         send(connection_id, true);
     }
 
+    /// The peers that the application made direct peers, ascending.
+    pub(crate) fn direct_peers(&self) -> Vec<N::Peer> {
+        let direct = self.direct.iter().filter(|entry| *entry.value());
+        let mut peers: Vec<_> = direct.map(|entry| entry.key().clone()).collect();
+        peers.sort_unstable();
+        peers
+    }
+
     fn new_record(
         &self,
+        peer: &N::Peer,
         info: &ConnectionInfo,
         score: Option<f64>,
         limits: &Limits<N::Topic>,
@@ -158,7 +171,19 @@ impl<N: Network> Directory<N> {
         let generation = self.generations.fetch_add(1, Ordering::AcqRel) + 1;
         let connection_id = ConnectionId::new(generation, info.direction, info.kind);
         let credit_owner = CreditOwner::new(Arc::clone(&self.admission));
-        Arc::new(ConnectionRecord::new(connection_id, score, credit_owner, limits))
+        let direct = self.direct.get(peer).map_or(info.kind.direct, |direct| *direct);
+        Arc::new(ConnectionRecord::new(connection_id, direct, score, credit_owner, limits))
+    }
+
+    /// The application decides whether a peer is a direct peer. Calls `send` while the peer's entry is locked, as
+    /// [`connect`](Self::connect) does.
+    pub(crate) fn set_direct(&self, peer: &N::Peer, direct: bool, send: impl FnOnce()) {
+        let entry = self.peers.entry(peer.clone());
+        self.direct.insert(peer.clone(), direct);
+        if let Entry::Occupied(record) = &entry {
+            record.get().set_direct(direct);
+        }
+        send();
     }
 
     /// Ends the connection of `peer`, if there is one. Calls `send` while the peer's entry is locked, as

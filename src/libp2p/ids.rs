@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use unsigned_varint::encode;
 
 /// The name of a topic, as it is written on the wire.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -13,6 +16,15 @@ impl TopicName {
     /// Creates a topic name. The name is checked only when it is published to or sent.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
+    }
+
+    /// The topic whose name on the wire is the base64 of a SHA-256 of `name`: `Sha256Topic` of rust-libp2p's gossipsub. Peers
+    /// learn that it exists and not what it is called.
+    pub fn sha256(name: &str) -> Self {
+        // What is hashed is a TopicDescriptor of the first pubsub protocols: a protobuf message whose field 1 is the name.
+        let mut length = encode::usize_buffer();
+        let descriptor = [&[1 << 3 | 2], encode::usize(name.len(), &mut length), name.as_bytes()].concat();
+        Self::new(BASE64_STANDARD.encode(Sha256::digest(descriptor)))
     }
 
     /// The name as text.
@@ -97,6 +109,15 @@ mod tests {
         let id = MessageId::new(vec![0, 0xab, 7]);
         assert_eq!(id.to_string(), "00ab07");
         assert_eq!(format!("{id:?}"), "00ab07");
+    }
+
+    #[test]
+    fn hashed_topics_are_those_of_the_official_implementation() {
+        for name in ["", "news", "/eth2/8c9f62fe/beacon_block/ssz_snappy", &"long ".repeat(100)] {
+            let theirs = ::libp2p::gossipsub::Sha256Topic::new(name).hash().into_string();
+            assert_eq!(TopicName::sha256(name).as_str(), theirs);
+        }
+        assert_eq!(TopicName::sha256("news").as_str().len(), 44);
     }
 
     #[test]

@@ -9,8 +9,6 @@ use std::{
 use ::libp2p::PeerId;
 use serde::{Deserialize, Serialize};
 
-use crate::network::Validity;
-
 /// The content of a message. Immutable; clones share the bytes.
 ///
 /// A received message that breaks the signature policy is passed to the engine too, so that the engine penalises the
@@ -27,6 +25,8 @@ pub(super) struct Content {
     pub(super) data: Option<Box<[u8]>>,
     pub(super) signature: Option<Box<[u8]>>,
     pub(super) key: Option<Box<[u8]>>,
+    /// Whether the signature of the source was checked.
+    pub(super) is_verified: bool,
     pub(super) signature_error: Option<SignatureError>,
 }
 
@@ -40,12 +40,19 @@ impl Message {
         Self::new(Content { signature_error: Some(error), ..Content::default() })
     }
 
-    /// The peer that published the message; `None` when messages are not signed.
+    /// The peer that published the message, as the message says; `None` when messages are anonymous. Anyone can write it
+    /// into a message that is not [verified](Self::is_verified).
     pub fn source(&self) -> Option<&PeerId> {
         self.0.source.as_ref()
     }
 
-    /// The sequence number, which is unique among the messages of one source; `None` when messages are not signed.
+    /// Whether the [source](Self::source) has signed the message. With
+    /// [`StrictSign`](crate::libp2p::SignaturePolicy::StrictSign) that is so for every message.
+    pub fn is_verified(&self) -> bool {
+        self.0.is_verified
+    }
+
+    /// The sequence number, which is unique among the messages of one source; `None` when messages are anonymous.
     pub fn seqno(&self) -> Option<u64> {
         self.0.seqno
     }
@@ -122,55 +129,40 @@ impl fmt::Debug for Message {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// StrictSign: the message names no source.
+    /// The message names no source, though it must be signed.
     #[error("no source")]
     MissingSource,
-    /// StrictSign: the source is not a peer id.
+    /// The source is not a peer id.
     #[error("the source is no peer id")]
     BadSource,
-    /// StrictSign: the message has no sequence number.
+    /// The message has no sequence number, though it must be signed.
     #[error("no sequence number")]
     MissingSeqno,
-    /// StrictSign: the sequence number does not have 8 bytes.
+    /// The sequence number does not have 8 bytes.
     #[error("the sequence number is not of 8 bytes")]
     BadSeqno,
-    /// StrictSign: the message has no signature.
+    /// The message has no signature, though it must be signed.
     #[error("no signature")]
     MissingSignature,
-    /// StrictSign: this build of libp2p can't verify keys of this type, and the key is that of the source. The senders are
-    /// not to blame: the message is dropped as [`Outdated`](Validity::Outdated), without a penalty.
-    #[error("a public key of a type that can't be verified here")]
-    UnsupportedKey,
-    /// StrictSign: the public key is missing or can't be decoded.
+    /// The public key is missing or can't be decoded.
     #[error("no usable public key")]
     BadKey,
-    /// StrictSign: the public key belongs to another peer than the source.
+    /// The public key belongs to another peer than the source.
     #[error("the public key is not that of the source")]
     ForeignKey,
-    /// StrictSign: the signature does not match these fields and this source.
+    /// The signature does not match these fields and this source.
     #[error("wrong signature")]
     BadSignature,
-    /// StrictNoSign: the message names a source.
+    /// The message names a source, though messages are anonymous.
     #[error("a source, though messages are anonymous")]
     UnexpectedSource,
-    /// StrictNoSign: the message has a sequence number.
+    /// The message has a sequence number, though messages are anonymous.
     #[error("a sequence number, though messages are anonymous")]
     UnexpectedSeqno,
-    /// StrictNoSign: the message has a signature.
+    /// The message has a signature, though messages are anonymous.
     #[error("a signature, though messages are anonymous")]
     UnexpectedSignature,
-    /// StrictNoSign: the message has a public key.
+    /// The message has a public key, though messages are anonymous.
     #[error("a public key, though messages are anonymous")]
     UnexpectedKey,
-}
-
-impl SignatureError {
-    /// The validation result of a message with this error: `Outdated` for
-    /// [`UnsupportedKey`](Self::UnsupportedKey), `Invalid` for all others.
-    pub fn validity(self) -> Validity {
-        match self {
-            Self::UnsupportedKey => Validity::Outdated,
-            _ => Validity::Invalid,
-        }
-    }
 }

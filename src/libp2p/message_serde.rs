@@ -51,23 +51,30 @@ struct MessageFields {
     signature: Option<Hex>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<Hex>,
+    /// A source without this is verified.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unverified: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signature_error: Option<SignatureError>,
 }
 
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Content { source, seqno, data, signature, key, signature_error } = self.content().clone();
+        let Content { source, seqno, data, signature, key, is_verified, signature_error } =
+            self.content().clone();
+        let unverified = source.is_some() && !is_verified;
         let [data, signature, key] = [data, signature, key].map(|bytes| bytes.map(Hex));
-        MessageFields { source, seqno, data, signature, key, signature_error }.serialize(serializer)
+        MessageFields { source, seqno, data, signature, key, unverified, signature_error }
+            .serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let MessageFields { source, seqno, data, signature, key, signature_error } =
+        let MessageFields { source, seqno, data, signature, key, unverified, signature_error } =
             MessageFields::deserialize(deserializer)?;
+        let is_verified = source.is_some() && !unverified;
         let [data, signature, key] = [data, signature, key].map(|bytes| bytes.map(|Hex(bytes)| bytes));
-        Ok(Self::new(Content { source, seqno, data, signature, key, signature_error }))
+        Ok(Self::new(Content { source, seqno, data, signature, key, is_verified, signature_error }))
     }
 }

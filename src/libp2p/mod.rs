@@ -8,9 +8,12 @@
 //!
 //! * An application that wants a node starts a [`Node`]: engine, swarm and driver in one. Its documentation has an
 //!   example of two nodes that exchange a message.
-//! * An application that runs the engine itself takes [`swarm`], a ready-made swarm (TCP, noise, yamux, identify, ping,
-//!   limits on connections), and ties it to the engine by a [`NodeDriver`].
+//! * An application that runs the engine itself takes [`swarm()`], a ready-made swarm (TCP, QUIC, noise, yamux, DNS,
+//!   identify, ping, limits on connections), and ties it to the engine by a [`NodeDriver`].
 //! * An application with a swarm of its own puts a [`Behaviour`] among its behaviours; see [below](#in-your-own-swarm).
+//!
+//! The first two need the feature `libp2p-node`. The third needs only `libp2p`: the behaviour, [`LimitsBehaviour`], the
+//! wire, and no transport or security of rust-libp2p. It is polled inside a tokio runtime, whose timers it uses.
 //!
 //! # Layers
 //!
@@ -19,12 +22,12 @@
 //! | folder | content |
 //! |---|---|
 //! | `node` | [`Node`] and its builder; [`NodeDriver`], the task between swarm and engine; [`Engine`], the engine as the driver sees it |
-//! | `swarm` | [`Behaviour`]: connected peers, dials, blocked peers; [`swarm`], the ready-made swarm |
+//! | `swarm` | [`Behaviour`]: connected peers, dials, blocked peers; [`swarm()`], the ready-made swarm |
 //! | `limits` | [`LimitsBehaviour`]: how many connections there may be, in total and for each peer, address and subnet |
 //! | `connection` | [`Handler`]: the two streams of one connection, its send queue, its read budget |
 //! | `network` | [`Libp2pNetwork`]: message ids, validation, signature policy; creates our messages |
 //! | `state` | the address book, the verified messages, the charged memory and the counters of traffic and refusals, which all connections share |
-//! | `signature` | [`SignaturePolicy`], and the messages that were verified lately |
+//! | `signature` | [`SignaturePolicy`]: how our messages name their author, which messages are accepted; the messages that were verified lately |
 //! | `codec` | frames and RPCs: [`FrameDecoder`], [`WireLimits`], `rpc.proto` |
 //! | `message`, `ids`, `bounded_map` | [`Message`], [`SignatureError`], [`TopicName`], [`MessageId`]; a map that evicts its least recently used entry |
 //!
@@ -141,7 +144,7 @@
 //! | a peer that never reads control | disconnected at `max_control_bytes`, earlier while memory is scarce |
 //! | many peers that do not read what they caused, or send frames slowly | `max_memory` for all of them together; a connection loses what is above its part |
 //! | many streams, or bytes on streams that we do not read | two streams for each connection and a few that all share are accepted, others reset; bytes on a stream that is ours break it |
-//! | forged or replayed signatures | verified under the policy; the sender is penalised by the engine (P4); a forged message ends the turn of its connection, and evicts no verified one |
+//! | forged or replayed signatures | verified under the policy, with keys of all types (Ed25519, secp256k1, ECDSA, RSA up to 8,192 bits); the sender is penalised by the engine (P4); a forged message ends the turn of its connection, and evicts no verified one |
 //! | messages in the name of another message's id | they get an id of their own |
 //! | what a peer with a score below `graylist_threshold` sends | dropped frame by frame, before it is decoded |
 //! | peers with a score below `disconnect_threshold` | disconnected by the engine, and refused for `ban_duration` |
@@ -200,6 +203,7 @@ mod connection;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzz;
+pub mod gossipsub;
 mod ids;
 mod limits;
 mod memory;
@@ -211,8 +215,12 @@ mod signature;
 mod state;
 mod swarm;
 
-pub use ::libp2p::{Multiaddr, PeerId, identity::Keypair};
+/// rust-libp2p, whose types appear in this module: `Swarm`, `identity`, `multiaddr`, `swarm::NetworkBehaviour`. Use it from
+/// here, or depend on the same version.
+pub use ::libp2p;
+pub use ::libp2p::{Multiaddr, PeerId, StreamProtocol, identity::Keypair};
 
+pub use crate::network::LateVerdict;
 pub use codec::{
     encode::EncodeError,
     entry::RpcError,
@@ -220,7 +228,7 @@ pub use codec::{
     limits::WireLimits,
 };
 pub use connection::{
-    capabilities::Protocols,
+    capabilities::{ProtocolId, Protocols, Version},
     delivery_report::DeliveryListener,
     graylist::Graylist,
     handler::{Established, Handler, HandlerEvent},
@@ -234,18 +242,29 @@ pub use limits::{
     config::{ConnectionLimits, ScopeLimits, SubnetLimit},
 };
 pub use message::{Message, SignatureError};
-pub use network::{AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, Validator};
+pub use network::{
+    AuthorError, Libp2pNetwork, Libp2pNetworkBuilder, MessageIdFn, PeerFilter, SubscriptionFilter,
+    Unvalidated, UnvalidatedMessage, Validator,
+};
+pub use node::engine::{Engine, OutputSource, OutputStream, RefusedInput};
+#[cfg(feature = "libp2p-node")]
 pub use node::{
     builder::{Node, NodeBuilder, NodeStartError, PublishError},
     driver::NodeDriver,
-    engine::{Engine, OutputSource, OutputStream, RefusedInput},
     handle::{CommandError, NodeEvent, NodeHandle},
 };
-pub use signature::policy::SignaturePolicy;
+pub use signature::{
+    authenticity::MessageAuthenticity,
+    policy::{CustomPolicy, PolicyError, SignaturePolicy},
+    validation::ValidationMode,
+};
 pub use state::{address_filter::AddressFilter, refusals::RefusedConnections};
+#[cfg(feature = "libp2p-node")]
+pub use swarm::builder::{
+    TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm,
+};
 pub use swarm::{
     behaviour::Behaviour,
-    builder::{TransportBehaviour, TransportBehaviourEvent, TransportConfig, TransportError, swarm},
     config::{BehaviourConfig, SlowPeerAction},
     event::{Event, Inputs, Slowness},
 };

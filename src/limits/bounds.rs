@@ -92,6 +92,13 @@ pub struct Bounds {
     pub max_validating_per_topic: usize,
     /// Number of asynchronous validations of all topics. Further messages are dropped.
     pub max_validating: usize,
+    /// Size of the messages of one topic under asynchronous validation. Further messages are dropped, but one is always
+    /// validated.
+    pub max_validating_bytes_per_topic: usize,
+    /// Size of the messages of all topics under asynchronous validation. Further messages are dropped, but one is always
+    /// validated. These messages count for `max_input_bytes` too, so a part of that lets the engine go on while validations
+    /// are slow.
+    pub max_validating_bytes: usize,
     /// Duration of an asynchronous validation. The message is dropped if it takes longer.
     #[serde(with = "humantime_serde")]
     pub validation_timeout: Duration,
@@ -159,6 +166,8 @@ impl Default for Bounds {
             max_batch_items: 8192,
             max_validating_per_topic: 1024,
             max_validating: 8192,
+            max_validating_bytes_per_topic: 16 * 1024 * 1024,
+            max_validating_bytes: 32 * 1024 * 1024,
             validation_timeout: Duration::from_secs(10),
             max_px_per_prune: 64,
             max_decisions: 4096,

@@ -5,7 +5,9 @@
 
 use std::{fmt, time::Duration};
 
-use super::{Bounds, LimitsConfig, ScoreLimits, TopicFamily, TopicScoreLimits, TopicScores};
+use super::{
+    Bounds, Degrees, LimitsConfig, ScoreLimits, TopicFamily, TopicOverrides, TopicScoreLimits, TopicScores,
+};
 
 /// The minimum of `mesh_message_deliveries_activation`, as in the reference implementation.
 const MIN_ACTIVATION: Duration = Duration::from_secs(1);
@@ -39,17 +41,22 @@ fn lines(violations: &[Violation]) -> String {
 
 pub(super) fn check<T: fmt::Debug>(config: &LimitsConfig<T>) -> Result<(), InvalidLimits> {
     let mut violations = Violations::default();
-    check_mesh(config, &mut violations);
+    check_mesh(config.degrees(&TopicOverrides::default()), &mut violations);
     check_heartbeat_and_gossip(config, &mut violations);
     check_peers(config, &mut violations);
+    for (path, overrides) in config.topics.entries() {
+        violations.within(&format!("topics.{path}"), |violations| {
+            check_mesh(config.degrees(overrides), violations)
+        });
+    }
     violations.within("score", |violations| check_score(&config.score, violations));
     violations.within("extensions", |violations| check_extensions(config, violations));
     violations.within("bounds", |violations| check_bounds(&config.bounds, violations));
     violations.into_result()
 }
 
-fn check_mesh<T>(config: &LimitsConfig<T>, violations: &mut Violations) {
-    let LimitsConfig { degree_optimal, degree_low, degree_high, degree_score, degree_out, .. } = *config;
+fn check_mesh(degrees: Degrees, violations: &mut Violations) {
+    let Degrees { degree_optimal, degree_low, degree_high, degree_score, degree_out } = degrees;
     violations.require("degree_low", degree_low, degree_low <= degree_optimal, || {
         format!("be at most degree_optimal ({degree_optimal})")
     });
@@ -143,8 +150,14 @@ fn check_topics<T: fmt::Debug>(topics: &TopicScores<T>, violations: &mut Violati
             violations.within("parameters", |violations| check_topic(parameters, violations))
         }
         TopicScores::Family(family) => {
-            let TopicFamily { all_topics: _, parameters, weights, default_parameters, default_weight } =
-                family;
+            let TopicFamily {
+                all_topics: _,
+                parameters,
+                weights,
+                patterns,
+                default_parameters,
+                default_weight,
+            } = family;
             for (topic, parameters) in parameters {
                 violations.within(&format!("parameters.{topic:?}"), |violations| {
                     check_topic(parameters, violations)
@@ -152,6 +165,12 @@ fn check_topics<T: fmt::Debug>(topics: &TopicScores<T>, violations: &mut Violati
             }
             for (topic, weight) in weights {
                 violations.non_negative(&format!("weights.{topic:?}"), *weight);
+            }
+            for entry in patterns {
+                violations.within(&format!("patterns.{:?}", entry.pattern), |violations| {
+                    violations.non_negative("weight", entry.weight);
+                    violations.within("parameters", |violations| check_topic(&entry.parameters, violations));
+                });
             }
             violations.within("default_parameters", |violations| check_topic(default_parameters, violations));
             violations.non_negative("default_weight", *default_weight);
@@ -211,6 +230,8 @@ fn check_bounds(bounds: &Bounds, violations: &mut Violations) {
     violations.positive("max_batch_items", bounds.max_batch_items);
     violations.positive("max_validating_per_topic", bounds.max_validating_per_topic);
     violations.positive("max_validating", bounds.max_validating);
+    violations.positive("max_validating_bytes_per_topic", bounds.max_validating_bytes_per_topic);
+    violations.positive("max_validating_bytes", bounds.max_validating_bytes);
     violations.positive("validation_timeout", bounds.validation_timeout);
     violations.positive("max_history_bytes", bounds.max_history_bytes);
     violations.positive("max_seen_bytes", bounds.max_seen_bytes);

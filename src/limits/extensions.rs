@@ -12,6 +12,15 @@ use super::score::optional_number;
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Extensions {
+    /// HeartbeatInitialDelay: the time after which the timer of the heartbeat starts. The first heartbeat comes one interval
+    /// later. 0, the value of the reference: it starts with the engine.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat_initial_delay: Duration,
+    /// BackoffSlack, in ticks: the time after the end of a backoff in which this node does not graft the peer yet, whose clock
+    /// may be late, or whose last GRAFT may be on its way. GRAFTs of the peer are accepted meanwhile. It ends at the next
+    /// removal of expired backoffs ([`backoff_cleanup_ticks`](super::LimitsConfig::backoff_cleanup_ticks)). The reference
+    /// and go-libp2p have 2, rust-libp2p 1.
+    pub backoff_slack_ticks: u32,
     /// Whether a PRUNE from a connected peer outside our mesh sets its backoff too. A peer that leaves a topic sends
     /// UNSUBSCRIBE before PRUNE, so that the PRUNE finds it outside the mesh. Without this we may graft it within its
     /// backoff.
@@ -39,9 +48,21 @@ pub struct Extensions {
     /// heartbeat (`max_sent_iwant_per_heartbeat`). Without this all are judged, and an invalid one among those that would
     /// not be requested is penalised too.
     pub ihave_stops_at_quota: bool,
-    /// The number of ticks for which an invalid or outdated message is remembered. Its id is not requested by IWANT, and a
-    /// copy of an invalid message is penalised (P4) without another validation. 0 disables it.
+    /// The number of ticks for which an invalid message is remembered, and an ignored one without
+    /// [`remember_ignored`](Self::remember_ignored). Its id is not requested by IWANT, and a copy of an invalid message is
+    /// penalised (P4) without another validation. 0 disables it.
     pub invalid_memory_ticks: usize,
+    /// Whether a message that its validation ignores ([`Validity::Outdated`](crate::Validity::Outdated)) is remembered for
+    /// [`seen_history_length`](super::LimitsConfig::seen_history_length) ticks, in the seen cache and within its limits, of
+    /// which the peer that delivered it first is charged. Messages with its id are dropped and not validated, and the id is
+    /// not requested by IWANT. Only a publication of the application passes. Without this each copy is validated again.
+    ///
+    /// The message is known by its id. If others can forge a message with the id of a true one, and the validator may ignore
+    /// such a message in place of rejecting it, disable this.
+    pub remember_ignored: bool,
+    /// Whether IWANT skips the ids of messages that await a verdict: those under asynchronous validation, in a batch, or
+    /// parked. Without this a message is requested again from each peer that offers it meanwhile.
+    pub iwant_skips_undecided: bool,
     /// Whether several copies of one message from one peer count once as mesh message deliveries (P3).
     pub credit_duplicates_once: bool,
     /// The P7 increment when the transport reports a slow peer. At least 0. 0 disables it.
@@ -107,6 +128,11 @@ pub struct Extensions {
     /// Size of the messages that are sent to one peer within one heartbeat because it requested them by IWANT. The first one
     /// is sent whatever its size; the requests of further ones count but are not answered. 0 disables it.
     pub max_iwant_bytes_per_heartbeat: usize,
+    /// The size, in bytes of [`Network::message_size`](crate::Network::message_size), above which a message of a peer is
+    /// refused before its validation and counts as an invalid message (P4), as in rust-libp2p, and a publication is refused.
+    /// All nodes of a network must have the same value, which may differ by topic
+    /// ([`LimitsConfig::topics`](super::LimitsConfig::topics)). 0 disables it.
+    pub max_message_size: usize,
 }
 
 impl Extensions {
@@ -119,6 +145,8 @@ impl Extensions {
     /// All extensions disabled: the behaviour of the reference implementation.
     pub fn none() -> Self {
         Self {
+            heartbeat_initial_delay: Duration::ZERO,
+            backoff_slack_ticks: 2,
             late_prune_sets_backoff: false,
             ignore_unknown_grafts: false,
             one_prune_per_heartbeat: false,
@@ -127,6 +155,8 @@ impl Extensions {
             iwant_followup_time: Duration::ZERO,
             ihave_stops_at_quota: false,
             invalid_memory_ticks: 0,
+            remember_ignored: false,
+            iwant_skips_undecided: false,
             credit_duplicates_once: false,
             slow_peer_penalty: 0.0,
             protocol_violation_penalty: 0.0,
@@ -143,6 +173,7 @@ impl Extensions {
             idontwant_ticks: 0,
             max_missed_ids_per_peer: 0,
             max_iwant_bytes_per_heartbeat: 0,
+            max_message_size: 0,
         }
     }
 }
@@ -150,6 +181,8 @@ impl Extensions {
 impl Default for Extensions {
     fn default() -> Self {
         Self {
+            heartbeat_initial_delay: Duration::ZERO,
+            backoff_slack_ticks: 2,
             late_prune_sets_backoff: true,
             ignore_unknown_grafts: true,
             one_prune_per_heartbeat: true,
@@ -158,6 +191,8 @@ impl Default for Extensions {
             iwant_followup_time: Duration::from_secs(3),
             ihave_stops_at_quota: true,
             invalid_memory_ticks: 10,
+            remember_ignored: true,
+            iwant_skips_undecided: true,
             credit_duplicates_once: true,
             slow_peer_penalty: 1.0,
             protocol_violation_penalty: 3.0,
@@ -174,6 +209,7 @@ impl Default for Extensions {
             idontwant_ticks: 3,
             max_missed_ids_per_peer: 5000,
             max_iwant_bytes_per_heartbeat: 16 * 1024 * 1024,
+            max_message_size: 0,
         }
     }
 }

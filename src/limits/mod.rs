@@ -7,8 +7,11 @@
 mod bounds;
 pub(crate) mod check;
 mod extensions;
+mod pattern;
 mod presets;
+mod runtime;
 mod score;
+mod topics;
 
 use std::{fmt, ops::Deref, time::Duration};
 
@@ -17,10 +20,15 @@ use serde::{Deserialize, Serialize};
 pub use bounds::Bounds;
 pub use check::{InvalidLimits, Violation};
 pub use extensions::Extensions;
-pub use score::{ScoreLimits, TopicFamily, TopicScoreLimits, TopicScores};
+pub use pattern::TopicPattern;
+pub use runtime::RuntimeLimits;
+pub(crate) use score::PatternIndex;
+pub use score::{PatternScore, ScoreLimits, TopicFamily, TopicScoreLimits, TopicScores};
+pub use topics::{Degrees, PatternOverrides, TopicLimits, TopicOverrides, TopicParameters};
 
 /// Validated parameters. They are immutable: to change one, call [`into_config`](Self::into_config), change the config
-/// and validate it again.
+/// and validate it again. A running engine takes new values of some of them
+/// ([`Worker::change_limits`](crate::Worker::change_limits)).
 ///
 /// ```
 /// use actix_gossipsub::limits::{Limits, LimitsConfig};
@@ -45,6 +53,11 @@ impl<T> Limits<T> {
     /// Whether a peer that is subscribed to `topics` topics may subscribe to one more. `joined`: we have joined that topic.
     pub(crate) fn is_below_topic_limit(&self, topics: usize, joined: bool) -> bool {
         topics < self.max_topics_per_peer || (joined && self.extensions.keep_joined_subscriptions)
+    }
+
+    /// How long after its end a backoff is kept: this node does not graft the peer meanwhile.
+    pub(crate) fn backoff_slack(&self) -> Duration {
+        self.heartbeat_interval.saturating_mul(self.extensions.backoff_slack_ticks)
     }
 
     /// Converts the topic names. See [`LimitsConfig::map_topics`].
@@ -86,7 +99,7 @@ impl<T: fmt::Debug> TryFrom<LimitsConfig<T>> for Limits<T> {
 /// are written as `"700ms"`, `"1m"` or `"1h 30m"`. Counts are unsigned: a negative value, which the reference accepts
 /// for some fields, is an error when the file is read. A tick is one heartbeat.
 ///
-/// `T` is the topic type; only [`LimitsConfig::score`] uses it. Files contain strings, and
+/// `T` is the topic type; only [`LimitsConfig::score`] and [`LimitsConfig::topics`] use it. Files contain strings, and
 /// [`map_topics`](Self::map_topics) converts them.
 ///
 /// Fields may be added in a minor version: start from a preset and change it with [`with`](Self::with).
@@ -186,6 +199,8 @@ pub struct LimitsConfig<T = String> {
     /// that we have joined ([`Extensions::keep_joined_subscriptions`]). Above 0.
     pub max_topics_per_peer: usize,
 
+    /// The topics for which some of the parameters above and below differ.
+    pub topics: TopicLimits<T>,
     /// The peer score (P1 to P5, P7).
     pub score: ScoreLimits<T>,
     /// Behaviour that the reference implementation does not have.
@@ -258,6 +273,7 @@ impl<T> LimitsConfig<T> {
             opportunistic_graft_peers: self.opportunistic_graft_peers,
             opportunistic_graft_threshold: self.opportunistic_graft_threshold,
             max_topics_per_peer: self.max_topics_per_peer,
+            topics: self.topics.map_topics(&mut map)?,
             score,
             extensions: self.extensions,
             bounds: self.bounds,

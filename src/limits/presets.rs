@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Bounds, Extensions, LimitsConfig, ScoreLimits, TopicFamily, TopicScoreLimits, TopicScores};
+use super::{
+    Bounds, Extensions, LimitsConfig, ScoreLimits, TopicFamily, TopicLimits, TopicScoreLimits, TopicScores,
+};
 
 /// The fork digest of the mainnet since epoch 419072 (Fulu, second change of the blob schedule).
 const ETHEREUM_FORK_DIGEST: &str = "8c9f62fe";
@@ -44,6 +46,7 @@ impl<T> Default for LimitsConfig<T> {
             opportunistic_graft_peers: 2,
             opportunistic_graft_threshold: 10.0,
             max_topics_per_peer: 1024,
+            topics: TopicLimits::default(),
             score: ScoreLimits::default(),
             extensions: Extensions::default(),
             bounds: Bounds::default(),
@@ -226,6 +229,7 @@ fn ethereum_topics(fork_digest: &str) -> TopicScores<String> {
         all_topics: Vec::new(),
         parameters,
         weights,
+        patterns: Vec::new(),
         default_parameters: ethereum_subnet(),
         default_weight: 0.0,
     })
@@ -324,6 +328,7 @@ fn filecoin_topics() -> TopicScores<String> {
         all_topics: Vec::new(),
         weights: topics.iter().map(|(name, weight, _)| (name.to_string(), *weight)).collect(),
         parameters: topics.into_iter().map(|(name, _, parameters)| (name.to_string(), parameters)).collect(),
+        patterns: Vec::new(),
         default_parameters: TopicScoreLimits::default(),
         default_weight: 0.0,
     })

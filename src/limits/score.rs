@@ -9,6 +9,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::TopicPattern;
+
 /// The components of the peer score. The default is that of `config/default.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, bound(deserialize = "T: Deserialize<'de> + Ord"))]
@@ -59,7 +61,9 @@ pub enum TopicScores<T = String> {
     Family(TopicFamily<T>),
 }
 
-/// Score parameters that differ by topic. The default has no topics, and the weight 1 for all others.
+/// Score parameters that differ by topic. The default has no topics, and the weight 1 for all others. The parameters of a
+/// topic are those of its name, or else those of the first pattern that matches it, or else the default; its weight is found
+/// in the same way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default, bound(deserialize = "T: Deserialize<'de> + Ord"))]
 #[non_exhaustive]
@@ -71,10 +75,25 @@ pub struct TopicFamily<T = String> {
     pub parameters: BTreeMap<T, TopicScoreLimits>,
     /// TopicWeight: the weights of these topics. At least 0.
     pub weights: BTreeMap<T, f64>,
+    /// The parameters and weights of topics that match a pattern.
+    pub patterns: Vec<PatternScore>,
     /// The parameters of all other topics.
     pub default_parameters: TopicScoreLimits,
     /// The weight of all other topics. At least 0. 0 excludes them from the score.
     pub default_weight: f64,
+}
+
+/// The score parameters of the topics that match a pattern of
+/// [`Network::topic_name`](crate::Network::topic_name).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatternScore {
+    /// The pattern.
+    pub pattern: TopicPattern,
+    /// TopicWeight: the weight of each of these topics. At least 0.
+    pub weight: f64,
+    /// The parameters of each of these topics.
+    pub parameters: TopicScoreLimits,
 }
 
 impl<T> TopicFamily<T> {
@@ -91,6 +110,7 @@ impl<T> Default for TopicFamily<T> {
             all_topics: Vec::new(),
             parameters: BTreeMap::new(),
             weights: BTreeMap::new(),
+            patterns: Vec::new(),
             default_parameters: TopicScoreLimits::default(),
             default_weight: FULL_WEIGHT,
         }
@@ -98,25 +118,85 @@ impl<T> Default for TopicFamily<T> {
 }
 
 impl<T> TopicScores<T> {
-    /// Returns the parameters of `topic`.
+    /// Returns the parameters of `topic`, whatever pattern matches it.
     pub fn parameters(&self, topic: &T) -> &TopicScoreLimits
     where
         T: Ord,
     {
-        match self {
-            Self::Single { parameters } => parameters,
-            Self::Family(family) => family.parameters.get(topic).unwrap_or(&family.default_parameters),
-        }
+        self.of(topic, None).0
     }
 
-    /// Returns the weight of `topic`.
+    /// Returns the weight of `topic`, whatever pattern matches it.
     pub fn weight(&self, topic: &T) -> f64
     where
         T: Ord,
     {
+        self.of(topic, None).1
+    }
+
+    /// The first pattern that matches the name of a topic. `name` is called only if there are patterns.
+    pub(crate) fn pattern_of(&self, name: impl FnOnce() -> String) -> Option<PatternIndex> {
+        let Self::Family(TopicFamily { patterns, .. }) = self else { return None };
+        let name = (!patterns.is_empty()).then(name)?;
+        let index = patterns.iter().position(|it| it.pattern.matches(&name))?;
+        PatternIndex::try_from(index).ok()
+    }
+
+    /// The parameters and the weight of a topic, of which [`pattern_of`](Self::pattern_of) has found the pattern.
+    pub(crate) fn of(&self, topic: &T, pattern: Option<PatternIndex>) -> (&TopicScoreLimits, f64)
+    where
+        T: Ord,
+    {
         match self {
-            Self::Single { .. } => FULL_WEIGHT,
-            Self::Family(family) => *family.weights.get(topic).unwrap_or(&family.default_weight),
+            Self::Single { parameters } => (parameters, FULL_WEIGHT),
+            Self::Family(family) => {
+                let pattern = pattern.and_then(|index| family.patterns.get(index as usize));
+                let others = pattern.map_or((&family.default_parameters, family.default_weight), |pattern| {
+                    (&pattern.parameters, pattern.weight)
+                });
+                let parameters = family.parameters.get(topic).unwrap_or(others.0);
+                (parameters, *family.weights.get(topic).unwrap_or(&others.1))
+            }
+        }
+    }
+
+    /// The parameters and the weight of a topic. `name` makes the name that patterns match.
+    pub(crate) fn by_name(&self, topic: &T, name: impl FnOnce() -> String) -> (&TopicScoreLimits, f64)
+    where
+        T: Ord,
+    {
+        self.of(topic, self.pattern_of(name))
+    }
+
+    /// Whether a topic has no parameters or weight of its own, while other topics have some.
+    pub(super) fn is_unscored(&self, topic: &T, pattern: Option<PatternIndex>) -> bool
+    where
+        T: Ord,
+    {
+        let Self::Family(TopicFamily { parameters, weights, patterns, .. }) = self else { return false };
+        let others = !(parameters.is_empty() && weights.is_empty() && patterns.is_empty());
+        others && pattern.is_none() && !parameters.contains_key(topic) && !weights.contains_key(topic)
+    }
+
+    /// Sets the parameters and the weight of one topic. Those of all other topics stay.
+    pub(super) fn set(&mut self, topic: T, parameters: TopicScoreLimits, weight: f64)
+    where
+        T: Clone + Ord,
+    {
+        if let Self::Single { parameters } = self {
+            let others = parameters.clone();
+            let pattern = TopicPattern::new("*");
+            let all = PatternScore { pattern, weight: FULL_WEIGHT, parameters: others.clone() };
+            *self = Self::Family(TopicFamily {
+                patterns: vec![all],
+                default_parameters: others,
+                default_weight: FULL_WEIGHT,
+                ..TopicFamily::default()
+            });
+        }
+        if let Self::Family(family) = self {
+            family.weights.insert(topic.clone(), weight);
+            family.parameters.insert(topic, parameters);
         }
     }
 
@@ -130,6 +210,7 @@ impl<T> TopicScores<T> {
                 all_topics: family.all_topics.into_iter().map(&mut map).collect::<Result<_, _>>()?,
                 parameters: map_keys(family.parameters, &mut map)?,
                 weights: map_keys(family.weights, &mut map)?,
+                patterns: family.patterns,
                 default_parameters: family.default_parameters,
                 default_weight: family.default_weight,
             }),
@@ -137,7 +218,7 @@ impl<T> TopicScores<T> {
     }
 }
 
-fn map_keys<T, U: Ord, V, E>(
+pub(super) fn map_keys<T, U: Ord, V, E>(
     entries: BTreeMap<T, V>,
     mut map: impl FnMut(T) -> Result<U, E>,
 ) -> Result<BTreeMap<U, V>, E> {
@@ -146,6 +227,9 @@ fn map_keys<T, U: Ord, V, E>(
 
 /// The weight of every topic of [`TopicScores::Single`].
 const FULL_WEIGHT: f64 = 1.0;
+
+/// The index of a pattern in [`TopicFamily::patterns`].
+pub(crate) type PatternIndex = u32;
 
 /// The score parameters of one topic. The default is that of `config/default.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

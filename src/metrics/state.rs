@@ -21,6 +21,7 @@ use crate::{
 
 /// Handles that are set from the engine's state.
 pub(crate) struct Gauges {
+    degrees: EnumMap<DegreeBound, Gauge>,
     topics: Gauge,
     connections: EnumMap<ConnectionDirection, EnumMap<ConnectionClass, Gauge>>,
     peers_by_score: EnumMap<ScoreBand, Gauge>,
@@ -52,8 +53,9 @@ pub(crate) struct QueueDepths {
 
 impl Gauges {
     pub(super) fn new<T>(registry: &Registry<'_>, limits: &Limits<T>) -> Self {
-        set_limits(registry, limits);
-        Self {
+        set_capacities(registry, limits);
+        let gauges = Self {
+            degrees: registry.gauges(&MESH_DEGREE, &[]),
             topics: registry.gauge(&TOPICS, &[]),
             connections: registry.gauge_table(&CONNECTIONS),
             peers_by_score: registry.gauges(&PEERS_BY_SCORE, &[]),
@@ -73,7 +75,20 @@ impl Gauges {
             lost_frames: registry.counter(&RPC_FRAMES_LOST, &[]),
             reopened_streams: registry.counter(&STREAMS_REOPENED, &[]),
             verified_signatures: registry.counter(&SIGNATURES_VERIFIED, &[]),
-        }
+        };
+        gauges.set_degrees(limits);
+        gauges
+    }
+
+    /// Publishes the degrees that alert rules compare with.
+    pub(crate) fn set_degrees<T>(&self, limits: &Limits<T>) {
+        let degrees = enum_map! {
+            DegreeBound::Low => limits.degree_low,
+            DegreeBound::Optimal => limits.degree_optimal,
+            DegreeBound::High => limits.degree_high,
+            DegreeBound::Outbound => limits.degree_out,
+        };
+        set_all(&self.degrees, &degrees);
     }
 
     pub(crate) fn set_footprint(&self, footprint: &Footprint) {
@@ -153,15 +168,8 @@ fn cache(registry: &Registry<'_>, map: &'static str) -> Gauge {
     }
 }
 
-/// Publishes the limits that alert rules compare with. They do not change while the engine runs.
-fn set_limits<T>(registry: &Registry<'_>, limits: &Limits<T>) {
-    let degrees = enum_map! {
-        DegreeBound::Low => limits.degree_low,
-        DegreeBound::Optimal => limits.degree_optimal,
-        DegreeBound::High => limits.degree_high,
-        DegreeBound::Outbound => limits.degree_out,
-    };
-    set_all(&registry.gauges(&MESH_DEGREE, &[]), &degrees);
+/// Publishes the limits that alert rules compare with and that do not change while the engine runs.
+fn set_capacities<T>(registry: &Registry<'_>, limits: &Limits<T>) {
     let bounds = &limits.bounds;
     let capacities = enum_map! {
         BoundedQueue::Input | BoundedQueue::Publication => bounds.max_input_items,

@@ -29,6 +29,7 @@ pub(crate) enum Hook {
     ReachablePoint,
     TransportStats,
     TopicLabel,
+    TopicName,
     PersistentPoints,
     Observer,
     InputRecorder,
@@ -53,6 +54,7 @@ impl Hook {
             Self::ReachablePoint => "reachable_point",
             Self::TransportStats => "transport_stats",
             Self::TopicLabel => "topic_label",
+            Self::TopicName => "topic_name",
             Self::PersistentPoints => "persistent_points",
             Self::Observer => "observer",
             Self::InputRecorder => "input_recorder",
@@ -155,6 +157,10 @@ impl<N: Network> Hooks<N> {
 
     pub(crate) fn topic_label(&self, topic: &N::Topic) -> Result<String, HookPanicked> {
         self.call(Hook::TopicLabel, |network| network.topic_label(topic))
+    }
+
+    pub(crate) fn topic_name(&self, topic: &N::Topic) -> String {
+        self.call(Hook::TopicName, |network| network.topic_name(topic)).unwrap_or_default()
     }
 
     pub(crate) fn persistent_points(&self) -> Vec<N::Point> {

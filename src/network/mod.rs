@@ -2,6 +2,7 @@
 //! All other modules are generic over [`Network`].
 
 pub(crate) mod hooks;
+mod manual_validation;
 mod message;
 mod ports;
 mod refusal;
@@ -12,6 +13,7 @@ use derive_where::derive_where;
 use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
+pub use manual_validation::{LateVerdict, ManualValidation, Unvalidated, UnvalidatedMessage};
 pub(crate) use message::MessageSize;
 pub use message::{Delivery, FullMessage, P2pMessage, PxPeer, SubscribeOptions};
 pub use ports::{AppInput, AppOutput, ConnectionInfo, Direction, Origin, P2pInput, P2pOutput, PeerKind};
@@ -50,6 +52,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// | [`persistent_points`](Self::persistent_points) | no points |
 /// | [`transport_stats`](Self::transport_stats) | the metrics keep their values |
 /// | [`topic_label`](Self::topic_label) | the label that topics without an own label share |
+/// | [`topic_name`](Self::topic_name) | the empty name |
 ///
 /// The code of the types below (`Ord`, `Hash`, `Clone`, `Drop`) is not contained where it is called. If it panics while a
 /// topic handles an item, that item is lost and the topic is restarted: its mesh and caches are lost, its other items
@@ -157,8 +160,16 @@ pub trait Network: Send + Sync + Sized + 'static {
         TransportStats::default()
     }
 
-    /// Returns the value of the `topic` label in metrics. It must be short, and different for each topic.
+    /// Returns the value of the `topic` label in metrics. It must be short, and different for each topic. By default the
+    /// [name](Self::topic_name).
     fn topic_label(&self, topic: &Self::Topic) -> String {
+        self.topic_name(topic)
+    }
+
+    /// Returns the name of a topic as text, which [patterns](crate::limits::TopicPattern) match. The engine calls it when a
+    /// topic becomes active and when the limits change, and only if the limits have patterns. By default the output of
+    /// `Debug`, without quotation marks.
+    fn topic_name(&self, topic: &Self::Topic) -> String {
         format!("{topic:?}").trim_matches('"').to_owned()
     }
 
@@ -223,10 +234,27 @@ pub enum Validity {
     Valid,
     /// The application cannot decide yet. The engine parks the message and tries it again at each heartbeat.
     Unknown,
-    /// The message is too old. The engine drops it; no score changes.
+    /// The application ignores the message (v1.1 "ignore"): it is too old, or of no use now. The engine drops it; no score
+    /// changes. It drops further copies without another validation, requests none, and lets only a publication of the
+    /// application with that id pass
+    /// ([`remember_ignored`](crate::limits::Extensions::remember_ignored)).
+    #[doc(alias = "Ignore")]
     Outdated,
     /// The engine drops the message and penalises every peer that delivered it (P4).
     Invalid,
+}
+
+/// What the application found out about a peer outside of validation
+/// ([`Worker::report_peer_feedback`](crate::Worker::report_peer_feedback)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PeerFeedback {
+    /// The peer was the first to deliver something useful on the topic: it gains score (P2), and it counts as a mesh message
+    /// delivery (P3).
+    FirstDelivery,
+    /// The peer delivered something invalid on the topic: it loses score (P4).
+    InvalidMessage,
 }
 
 /// A request of a peer, as [`Network::peer_filter`] receives it.
@@ -239,4 +267,7 @@ pub enum PeerAction<'a, N: Network> {
     IWant(&'a N::MessageId),
     /// The peer adds us to its mesh of a topic (GRAFT).
     Graft,
+    /// The peer subscribes to a topic, by a SUBSCRIBE or by the GRAFT that implies it. If it may not, nothing is stored of
+    /// the topic for it.
+    Subscribe(&'a N::Topic),
 }

@@ -165,6 +165,8 @@ pub enum Origin<N: Network> {
     Px(N::Peer),
     /// It is a trusted peer whose connection was lost.
     Trusted,
+    /// The application made it a direct peer ([`Worker::set_direct`](crate::Worker::set_direct)), and it is not connected.
+    Direct,
 }
 
 /// An output for the p2p layer.
@@ -179,6 +181,8 @@ pub enum P2pOutput<N: Network> {
     /// Close the connection to `peer`, and refuse its connections for `duration`. A ban of the same peer that lasts longer
     /// stays.
     Kick { peer: N::Peer, duration: Duration },
+    /// Admit `peer` again, whatever [`Kick`](Self::Kick) was there before.
+    Unblock { peer: N::Peer },
     /// Try to connect to `peer`.
     Connect { peer: N::Peer, origin: Origin<N> },
     /// Try to connect to `point`.
@@ -194,6 +198,8 @@ impl<N: Network> fmt::Display for P2pOutput<N> {
             Self::OutMessage { to_peer, message } => write!(f, "to {to_peer:?}: {message}"),
             Self::Disconnect { peer } => write!(f, "disconnect {peer:?}"),
             Self::Kick { peer, duration } => write!(f, "kick {peer:?} for {duration:?}"),
+            Self::Unblock { peer } => write!(f, "unblock {peer:?}"),
+            Self::Connect { peer, origin: Origin::Direct } => write!(f, "connect to {peer:?} (direct)"),
             Self::Connect { peer, origin: Origin::Trusted } => write!(f, "connect to {peer:?} (trusted)"),
             Self::Connect { peer, origin: Origin::Px(from) } => {
                 write!(f, "connect to {peer:?} (px from {from:?})")

@@ -92,23 +92,23 @@ impl<N: Network> AppQueue<N> {
     }
 
     pub(crate) fn try_pop(&self) -> Option<AppOutput<N>> {
-        self.pop(&mut lock(&self.inner))
+        self.pop(&mut lock(&self.inner)).map(|delivery| delivery.message)
     }
 
-    /// The next message; `None` once the queue is closed and empty.
-    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<AppOutput<N>>> {
+    /// The next message with what is stored about it; `None` once the queue is closed and empty.
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<PendingDelivery<N>>> {
         let mut inner = lock(&self.inner);
         let next = self.pop(&mut inner);
         inner.reader.poll(next, cx)
     }
 
-    fn pop(&self, inner: &mut AppQueueInner<N>) -> Option<AppOutput<N>> {
+    fn pop(&self, inner: &mut AppQueueInner<N>) -> Option<PendingDelivery<N>> {
         let next = take_first(&mut inner.messages);
         if let Some(delivery) = &next {
             inner.wait_time.popped(0);
             inner.bytes -= delivery.charge.bytes();
         }
         self.backpressure.set(inner.messages.len(), inner.bytes);
-        next.map(|delivery| delivery.message)
+        next
     }
 }

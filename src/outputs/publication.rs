@@ -84,6 +84,8 @@ pub enum RouteResult {
     NoPeers,
     /// A message with this id was published or received before. It was not sent again.
     AlreadyPublished,
+    /// It is larger than [`max_message_size`](crate::limits::Extensions::max_message_size) of its topic. It was not sent.
+    TooLarge,
     /// The topic panicked, or the engine ended, before it was routed.
     Lost,
 }

@@ -11,29 +11,24 @@ use crate::network::{Direction, PeerKind};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ConnectionId(u64);
 
-const DIRECT: u64 = 1;
-const OUTBOUND: u64 = 2;
-const BOOTSTRAP: u64 = 4;
+const OUTBOUND: u64 = 1;
+const BOOTSTRAP: u64 = 2;
 
 /// The number of low bits that hold flags; the bits above them hold the generation.
-const FLAG_BITS: u32 = 3;
+const FLAG_BITS: u32 = 2;
 
 impl ConnectionId {
-    /// Makes an id. `generation` is below 2^61 and unique among all connections of the engine.
+    /// Makes an id. `generation` is below 2^62 and unique among all connections of the engine. Whether the peer is a
+    /// direct one is no part of it: that can change.
     pub(crate) fn new(generation: u64, direction: Direction, kind: PeerKind) -> Self {
-        let PeerKind { direct, bootstrap, trusted: _ } = kind;
-        let bits = [(direct, DIRECT), (direction.is_outbound(), OUTBOUND), (bootstrap, BOOTSTRAP)];
+        let PeerKind { direct: _, bootstrap, trusted: _ } = kind;
+        let bits = [(direction.is_outbound(), OUTBOUND), (bootstrap, BOOTSTRAP)];
         let kind = bits.iter().filter(|(is, _)| *is).map(|(_, bit)| bit).sum::<u64>();
         Self(generation << FLAG_BITS | kind)
     }
 
     fn generation(self) -> u64 {
         self.0 >> FLAG_BITS
-    }
-
-    /// Whether the peer is a direct peer: every message is forwarded to it, and it is never in a mesh.
-    pub(crate) fn is_direct(self) -> bool {
-        self.0 & DIRECT != 0
     }
 
     /// Whether this node dialled the connection.
@@ -50,10 +45,9 @@ impl ConnectionId {
 impl fmt::Debug for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |is: bool, name: &'static str| if is { name } else { "" };
-        let direct = name(self.is_direct(), " direct");
         let outbound = name(self.is_outbound(), " outbound");
         let bootstrap = name(self.is_bootstrap(), " bootstrap");
-        write!(f, "#{}{direct}{outbound}{bootstrap}", self.generation())
+        write!(f, "#{}{outbound}{bootstrap}", self.generation())
     }
 }
 

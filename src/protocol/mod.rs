@@ -58,6 +58,7 @@ pub use self::{
         reason::{GraftReason, LeaveReason, Penalty, ScoreAction},
     },
     output::{Lane, OutputBatch, expand::OutputBatchIter},
+    peers::peer_event::PeerEvent,
     score::breakdown::{ScoreBreakdown, Threshold, TopicBreakdown},
     topic::inspect::PeerTopicStatus,
 };

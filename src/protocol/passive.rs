@@ -40,6 +40,7 @@ impl<N: Network> PassiveTopic<'_, N> {
         peer: &N::Peer,
         status: PeerStatus,
         below_topic_limit: bool,
+        cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> SubscribeOutcome {
         let Some(connection_id) = status.connection_id else { return SubscribeOutcome::UnknownPeer };
@@ -47,6 +48,9 @@ impl<N: Network> PassiveTopic<'_, N> {
             if !below_topic_limit {
                 outbox.events.push(TopicEvent::TopicLimitExceeded(peer.clone()));
                 return SubscribeOutcome::TopicLimitExceeded;
+            }
+            if !cx.network.peer_filter(peer, PeerAction::Subscribe(self.name)) {
+                return SubscribeOutcome::Filtered;
             }
             if !self.peers.has_room_for_name(peer, self.name) {
                 return SubscribeOutcome::TopicLimitExceeded;
@@ -106,7 +110,10 @@ impl<N: Network> PassiveTopic<'_, N> {
             TopicCommand::FinishHeartbeat => outbox.events.push(TopicEvent::HeartbeatFinished),
             TopicCommand::JoinConfirmed
             | TopicCommand::PeerDisconnected(..)
+            | TopicCommand::SetDirect(..)
+            | TopicCommand::LimitsChanged
             | TopicCommand::ForgetBatched(_)
+            | TopicCommand::ForgetParked(_)
             | TopicCommand::OfferMissed(..) => {}
         }
     }
@@ -115,7 +122,8 @@ impl<N: Network> PassiveTopic<'_, N> {
     pub(crate) fn to_state(&self, limits: &Limits<N::Topic>, totals: &Totals, seed: u64) -> TopicState<N> {
         let backoffs = self.peers.passive_backoffs.get(self.name).map(Backoffs::snapshot);
         let subscribers = self.peers.subscribers(self.name);
-        TopicState::restored(self.name.clone(), limits, totals, seed, subscribers, backoffs)
+        let parameters = self.peers.parameters_of(self.name);
+        TopicState::restored(self.name.clone(), parameters, limits, totals, seed, subscribers, backoffs)
     }
 }
 
@@ -128,8 +136,8 @@ pub(crate) fn activate<N: Network>(
     seed: u64,
 ) -> TopicState<N> {
     let backoffs = peers.activate_topic(&topic);
-    let subscribers = peers.subscribers(&topic);
-    TopicState::restored(topic.clone(), limits, totals, seed, subscribers, backoffs)
+    let (subscribers, parameters) = (peers.subscribers(&topic), peers.parameters_of(&topic));
+    TopicState::restored(topic.clone(), parameters, limits, totals, seed, subscribers, backoffs)
 }
 
 /// The topic that a message of a peer is about.
@@ -176,11 +184,12 @@ impl<N: Network> TopicRef<'_, N> {
         peer: &N::Peer,
         status: PeerStatus,
         below_topic_limit: bool,
+        cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> SubscribeOutcome {
         match self {
-            Self::Active(state) => state.subscribe(peer, status, below_topic_limit, outbox),
-            Self::Passive(topic) => topic.subscribe(peer, status, below_topic_limit, outbox),
+            Self::Active(state) => state.subscribe(peer, status, below_topic_limit, cx, outbox),
+            Self::Passive(topic) => topic.subscribe(peer, status, below_topic_limit, cx, outbox),
         }
     }
 

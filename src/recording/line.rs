@@ -9,8 +9,8 @@ use serde_path_to_error::Segment;
 
 use super::{Recordable, limits};
 use crate::{
-    limits::LimitsConfig,
-    network::{FullMessage, Origin, P2pInput, P2pMessage, P2pOutput, PeerKind, hooks::Hooks},
+    limits::{LimitsConfig, RuntimeLimits},
+    network::{FullMessage, Origin, P2pInput, P2pMessage, P2pOutput, PeerFeedback, PeerKind, hooks::Hooks},
 };
 
 /// What is wrong in a line of a recording, and where.
@@ -43,8 +43,13 @@ pub(super) enum Op<N: Recordable> {
     CheckUnknownMessages {},
     ProcessBatch {},
     SetUnreachablePoint { point: N::Point },
+    SetLimits { values: Box<RuntimeLimits<N::Topic>> },
+    SetDirect { peer: N::Peer, direct: bool },
+    Block { peer: N::Peer, ms: Milliseconds },
+    Unblock { peer: N::Peer },
     SlowPeer { peer: N::Peer },
     ProtocolViolation { peer: N::Peer },
+    PeerFeedback { peer: N::Peer, topic: N::Topic, feedback: PeerFeedback },
     Gap { lost: u64 },
 }
 
@@ -232,8 +237,13 @@ pub(super) fn output<N: Recordable>(output: P2pOutput<N>) -> Value {
         P2pOutput::Kick { peer, duration } => {
             json!({ "type": "kick", "peer": peer, "duration": Milliseconds(duration) })
         }
+        P2pOutput::Unblock { peer } => json!({ "type": "unblock", "peer": peer }),
         P2pOutput::Connect { peer, origin } => {
-            let px = if let Origin::Px(from) = origin { json!({ "px": from }) } else { json!("trusted") };
+            let px = match origin {
+                Origin::Px(from) => json!({ "px": from }),
+                Origin::Trusted => json!("trusted"),
+                Origin::Direct => json!("direct"),
+            };
             json!({ "type": "connect", "peer": peer, "origin": px })
         }
         P2pOutput::ConnectPoint { point } => json!({ "type": "connect_point", "point": point }),

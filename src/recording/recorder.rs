@@ -7,6 +7,7 @@ use std::{
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use derive_where::derive_where;
@@ -141,6 +142,17 @@ impl<N: Recordable> InputRecorder<N> for FileRecorder<N> {
             RecordedInput::SetApplicationScore { peer, score } => {
                 Op::AppInput { input: AppInput::SetApplicationScore { peer: peer.clone(), score } }
             }
+            RecordedInput::PeerFeedback { peer, topic, feedback } => {
+                Op::PeerFeedback { peer: peer.clone(), topic: topic.clone(), feedback }
+            }
+            RecordedInput::SetLimits(limits) => Op::SetLimits { values: Box::new(limits.clone()) },
+            RecordedInput::SetDirect { peer, direct } => Op::SetDirect { peer: peer.clone(), direct },
+            RecordedInput::Block { peer, duration } => {
+                // Longer times can't be written, and mean for ever.
+                let duration = duration.min(Duration::from_millis(u64::MAX));
+                Op::Block { peer: peer.clone(), ms: Milliseconds(duration) }
+            }
+            RecordedInput::Unblock(peer) => Op::Unblock { peer: peer.clone() },
             RecordedInput::UnreachablePoint(point) => Op::SetUnreachablePoint { point: point.clone() },
             RecordedInput::SlowPeer(peer) => Op::SlowPeer { peer: peer.clone() },
             RecordedInput::ProtocolViolation(peer) => Op::ProtocolViolation { peer: peer.clone() },

@@ -127,7 +127,17 @@ impl<N: Recordable> Replay<N> {
             Op::CheckUnknownMessages {} => json!(node.check_parked(now)),
             Op::ProcessBatch {} => json!(node.process_batch(now)),
             Op::SetUnreachablePoint { point } => json!(node.set_unreachable_point(point)),
+            Op::SetLimits { values } => {
+                let set = node.set_limits(*values, now);
+                json!(set.map_err(|error| Mistake::new(self.line, "op.values", error))?)
+            }
+            Op::SetDirect { peer, direct } => json!(node.set_direct(&peer, direct, now)),
+            Op::Block { peer, ms: Milliseconds(duration) } => json!(node.block(peer, duration)),
+            Op::Unblock { peer } => json!(node.unblock(peer)),
             Op::SlowPeer { peer } => json!(node.report_slow_peer(&peer)),
+            Op::PeerFeedback { peer, topic, feedback } => {
+                json!(node.report_peer_feedback(&peer, &topic, feedback, now))
+            }
             Op::ProtocolViolation { peer } => json!(node.report_protocol_violation(&peer, now)),
         })
     }

@@ -27,14 +27,14 @@ use crate::{
         inbox::{BusyCount, Inbox},
         pool::{Arbiters, Pool},
         router::actor::RouterActor,
-        shared::{Observer, Shared},
+        shared::{Observer, PeerListener, Shared},
         supervisor::actor::SupervisorActor,
         topic_table::TopicTable,
         watch::start_watched,
     },
     admission::{Admission, CreditOwner, totals::Totals},
     clock::{Clock, SystemClock},
-    directory::Directory,
+    directory::{Directory, limits::CurrentLimits},
     input_recorder::InputRecorder,
     limits::Limits,
     metrics::{Metrics, RecorderSource, TimedQueue, TopicLabels},
@@ -44,7 +44,10 @@ use crate::{
     },
     outputs::{app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports},
     protocol::{
-        event::Event, exchange::command::ValidationMode, options::NodeOptions, peers::Peers,
+        event::Event,
+        exchange::command::ValidationMode,
+        options::NodeOptions,
+        peers::{Peers, peer_event::PeerEvent},
         rate_limit::RateLimit,
     },
 };
@@ -72,6 +75,7 @@ pub struct WorkerBuilder<N: Network> {
     clock: Option<Arc<dyn Clock>>,
     manual: bool,
     observer: Option<Observer<N>>,
+    peer_listener: Option<PeerListener<N>>,
     message_events: usize,
     recorder: RecorderSource,
     max_topic_labels: usize,
@@ -99,6 +103,7 @@ impl<N: Network> WorkerBuilder<N> {
             clock: None,
             manual: false,
             observer: None,
+            peer_listener: None,
             message_events: 0,
             recorder: RecorderSource::Current,
             max_topic_labels: 100,
@@ -162,6 +167,14 @@ impl<N: Network> WorkerBuilder<N> {
         self
     }
 
+    /// Sets the function that receives each [`PeerEvent`](crate::protocol::PeerEvent): connections, subscriptions, meshes and
+    /// penalties, in the order in which the engine learns of them. It is called on the thread of the supervisor and must
+    /// not block. By default there is none, and none of these events is assembled.
+    pub fn peer_listener(mut self, listener: impl Fn(PeerEvent<N>) + Send + Sync + 'static) -> Self {
+        self.peer_listener = Some(Arc::new(listener));
+        self
+    }
+
     /// Sets the recorder of the engine's [metrics](crate::metrics). By default it is the current recorder at the start
     /// and, for topics that are joined later, the current recorder at the join.
     pub fn recorder(mut self, recorder: Arc<dyn ::metrics::Recorder + Send + Sync>) -> Self {
@@ -200,7 +213,8 @@ impl<N: Network> WorkerBuilder<N> {
         let (options, manual) = (self.options.clone(), self.manual);
         let shared = Arc::new(self.into_shared(pool.len()));
         if let Some(recorder) = &shared.input_recorder {
-            let start = || recorder.start(shared.network.network(), &shared.limits, &options);
+            let limits = shared.limits.load();
+            let start = || recorder.start(shared.network.network(), &limits, &options);
             // Without its start the recorder may record nothing; the engine runs.
             let _ = shared.network.contain(Hook::InputRecorder, start);
         }
@@ -243,9 +257,11 @@ impl<N: Network> WorkerBuilder<N> {
             app: AppQueue::new(bounds, Arc::clone(&admission), wait_time(TimedQueue::AppOutput)).into(),
             admission,
             validating: AtomicUsize::new(0),
+            validating_bytes: AtomicUsize::new(0),
             publish_reports: Arc::new(PublishReports::default()),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
+            peer_listener: self.peer_listener,
             input_recorder: self.input_recorder,
             refusal_reports: ReportLimit::new(RateLimit::new(bounds.event_interval)),
             unsent_publication_reports: ReportLimit::new(RateLimit::new(bounds.event_interval)),
@@ -264,7 +280,7 @@ impl<N: Network> WorkerBuilder<N> {
             topic_footprint: Mutex::default(),
             peer_stats: Mutex::default(),
             network,
-            limits: Arc::new(self.limits),
+            limits: CurrentLimits::new(self.limits),
         }
     }
 }
@@ -278,8 +294,7 @@ fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: &Pool, options: &Node
         let make = |shared| ArbiterActor::new(shared, mailbox);
         start_watched(pool.arbiter(arbiter), shared, EngineError::ArbiterPanicked, make);
     }
-    let peers =
-        Peers::new(shared.network.clone(), Arc::clone(&shared.limits), shared.totals.clone(), options);
+    let peers = Peers::new(shared.network.clone(), shared.limits.load_full(), shared.totals.clone(), options);
     let make = move |shared| SupervisorActor::new(shared, peers, manual);
     start_watched(first, shared, EngineError::SupervisorPanicked, make);
     if !manual {

@@ -74,7 +74,8 @@ impl<N: Network> Lifetime<N> {
         self.first.spawn(async move {
             input::leave_all(&shared);
             // The streams end after the deadline too.
-            let _ = tokio::time::timeout(shared.limits.bounds.shutdown_deadline, shared.settled()).await;
+            let deadline = shared.limits.load().bounds.shutdown_deadline;
+            let _ = tokio::time::timeout(deadline, shared.settled()).await;
             shared.finish(Ok(()));
         });
     }

@@ -9,6 +9,7 @@ mod publish_window;
 mod queries;
 #[cfg(feature = "simulation")]
 mod scheduling;
+mod settings;
 mod streams;
 mod ticket;
 
@@ -19,11 +20,13 @@ use derive_where::derive_where;
 use crate::{
     actors::{
         shared::Shared,
-        supervisor::messages::{ProtocolViolation, SetUnreachablePoint, SlowPeer, SupervisorItem},
+        supervisor::messages::{
+            ProtocolViolation, ReportPeerFeedback, SetUnreachablePoint, SlowPeer, SupervisorItem,
+        },
     },
     input_recorder::RecordedInput,
     limits::Limits,
-    network::{AppInput, FullMessage, Network, P2pInput},
+    network::{AppInput, FullMessage, Network, P2pInput, PeerFeedback},
     outputs::publication::PublishState,
     protocol::{Lane, exchange::peer_view::PeerView},
 };
@@ -36,6 +39,7 @@ pub use self::{
     input::PeerInputs,
     publish_window::{PublishWindow, PublishWindowLimits},
     queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
+    settings::ChangeRefused,
     streams::{AppOutputs, DeliveredMessage, P2pOutputs, RecipientStopped},
     ticket::PublishTicket,
 };
@@ -184,7 +188,7 @@ impl<N: Network> Worker<N> {
     /// saves the work. Cheap while no peer has such a score.
     pub fn is_graylisted(&self, peer: &N::Peer) -> bool {
         let Shared { limits, directory, .. } = &*self.shared;
-        let threshold = limits.extensions.graylist_threshold;
+        let threshold = limits.load().extensions.graylist_threshold;
         threshold.is_some_and(|threshold| !directory.min_score_at_least(threshold))
             && directory.is_graylisted(peer)
     }
@@ -244,6 +248,15 @@ impl<N: Network> Worker<N> {
 }
 
 impl<N: Network> Worker<N> {
+    /// Reports what the application found out about a peer outside of validation, for instance about parts of a message that
+    /// it handles itself: a first delivery (P2) or an invalid message (P4) on `topic`. The engine applies the topic's score
+    /// parameters, counts the penalty and records it, as for a message. A peer without a score is ignored.
+    pub fn report_peer_feedback(&self, peer: &N::Peer, topic: &N::Topic, feedback: PeerFeedback) {
+        self.shared.record(RecordedInput::PeerFeedback { peer, topic, feedback });
+        let (peer, topic) = (peer.clone(), topic.clone());
+        self.send(SupervisorItem::message(ReportPeerFeedback { peer, topic, feedback }));
+    }
+
     fn send(&self, item: SupervisorItem<N>) {
         input::send_to_supervisor(&self.shared, item);
     }

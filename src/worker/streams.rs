@@ -238,7 +238,14 @@ impl<N: Network> AppOutputs<N> {
     ///
     /// Cancellation safe: dropping the future loses no message.
     pub async fn recv(&mut self) -> Option<AppOutput<N>> {
-        std::future::poll_fn(|cx| self.shared.app.poll_pop(cx)).await
+        std::future::poll_fn(|cx| self.poll_next_delivery(cx)).await.map(|(_, message)| message)
+    }
+
+    /// Polls for the next message, with the peer that delivered it first. `None` once the engine has ended and all messages
+    /// are read.
+    pub fn poll_next_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<(N::Peer, AppOutput<N>)>> {
+        let next = self.shared.app.poll_pop(cx);
+        next.map(|next| next.map(|delivery| (delivery.sender, delivery.message)))
     }
 
     /// The next message; `None` if there is none now.
@@ -296,7 +303,7 @@ impl<N: Network> Stream for AppOutputs<N> {
     type Item = AppOutput<N>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.shared.app.poll_pop(cx)
+        self.get_mut().poll_next_delivery(cx).map(|next| next.map(|(_, message)| message))
     }
 }
 

@@ -5,7 +5,7 @@ mod interleavings;
 mod memory;
 mod spam;
 mod threads;
-#[cfg(feature = "libp2p")]
+#[cfg(feature = "libp2p-node")]
 mod transport_memory;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

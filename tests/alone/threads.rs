@@ -82,7 +82,7 @@ async fn arbiters_of_the_caller_are_used_and_keep_running() {
 }
 
 /// A swarm has threads of its own, which end when it is dropped inside a runtime, with its connections open.
-#[cfg(feature = "libp2p")]
+#[cfg(feature = "libp2p-node")]
 async fn a_node_ends_the_threads_of_its_connections() {
     use actix_gossipsub::libp2p::{Keypair, Node, TransportConfig};
 
@@ -135,7 +135,7 @@ fn threads_are_counted() {
         shutdown_joins_every_thread().await;
         an_engine_without_handles_ends_its_threads().await;
         arbiters_of_the_caller_are_used_and_keep_running().await;
-        #[cfg(feature = "libp2p")]
+        #[cfg(feature = "libp2p-node")]
         a_node_ends_the_threads_of_its_connections().await;
     });
 }

@@ -5,6 +5,7 @@
 
 mod reference;
 mod replay;
+mod settings;
 
 use reference::{
     actor_engine::ActorEngine, automaton::Automaton, folder::Kind, node_engine::NodeEngine,

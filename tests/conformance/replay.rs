@@ -14,7 +14,7 @@ use std::{
 
 use actix_gossipsub::{
     AppInput, Clock, ConnectionInfo, Direction, FullMessage, Limits, LimitsConfig, ManualClock, P2pInput,
-    P2pMessage, Started, Worker,
+    P2pMessage, Refused, Started, Worker,
     plain::{PlainId, PlainNetwork},
     protocol::View,
     recording::{FileRecorder, Mistake, Replay, Replayed},
@@ -22,20 +22,20 @@ use actix_gossipsub::{
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use serde_json::{Value, json};
 
-fn run<T>(test: impl Future<Output = T>) -> T {
+pub fn run<T>(test: impl Future<Output = T>) -> T {
     actix_rt::System::new().block_on(test)
 }
 
-fn temporary(name: &str) -> PathBuf {
+pub fn temporary(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 /// The result of a complete replay.
-struct ReplayResult {
-    lines: Vec<Replayed>,
-    lost: u64,
+pub struct ReplayResult {
+    pub lines: Vec<Replayed>,
+    pub lost: u64,
     /// The whole state as text, with exact scores.
-    state: String,
+    pub state: String,
 }
 
 impl ReplayResult {
@@ -52,7 +52,7 @@ impl ReplayResult {
     }
 }
 
-fn replayed(recording: &str) -> Result<ReplayResult, Mistake> {
+pub fn replayed(recording: &str) -> Result<ReplayResult, Mistake> {
     let (first, rest) = recording.split_once('\n').unwrap_or((recording, ""));
     let (mut replay, first) = Replay::start(|_| PlainNetwork::new(), first)?;
     let mut lines = vec![first];
@@ -63,7 +63,7 @@ fn replayed(recording: &str) -> Result<ReplayResult, Mistake> {
 }
 
 /// A state as text. Its lists without an order are sorted.
-fn text_of(mut view: View<PlainNetwork>) -> String {
+pub fn text_of(mut view: View<PlainNetwork>) -> String {
     view.cached.sort_by(|a, b| (&a.topic, &a.id).cmp(&(&b.topic, &b.id)));
     view.seen.sort_by(|a, b| (&a.topic, &a.id).cmp(&(&b.topic, &b.id)));
     view.gossip.values_mut().for_each(|ids| ids.sort());
@@ -71,15 +71,15 @@ fn text_of(mut view: View<PlainNetwork>) -> String {
 }
 
 /// A manual engine on this thread, which handles inputs in the order of the recording.
-struct Live {
-    started: Started<PlainNetwork>,
+pub struct Live {
+    pub started: Started<PlainNetwork>,
     clock: Arc<ManualClock>,
-    recorder: Arc<FileRecorder<PlainNetwork>>,
-    emitted: usize,
+    pub recorder: Arc<FileRecorder<PlainNetwork>>,
+    pub emitted: usize,
 }
 
 impl Live {
-    fn start(recorder: Arc<FileRecorder<PlainNetwork>>) -> Self {
+    pub fn start(recorder: Arc<FileRecorder<PlainNetwork>>) -> Self {
         let clock = Arc::new(ManualClock::new());
         let mut limits = LimitsConfig::default();
         // All messages of these tests have this size.
@@ -93,18 +93,19 @@ impl Live {
         Self { started, clock, recorder, emitted: 0 }
     }
 
-    fn worker(&self) -> &Worker<PlainNetwork> {
+    pub fn worker(&self) -> &Worker<PlainNetwork> {
         &self.started.worker
     }
 
-    async fn settle(&mut self) {
+    pub async fn settle(&mut self) {
         self.worker().settle().await;
         self.emitted += std::iter::from_fn(|| self.started.p2p.try_recv()).count();
         while self.started.app.try_recv().is_some() {}
     }
 
     async fn p2p(&mut self, input: P2pInput<PlainNetwork>) {
-        self.worker().p2p_input(input).unwrap();
+        let accepted = self.worker().p2p_input(input);
+        assert!(matches!(accepted, Ok(()) | Err(Refused::Graylisted)), "{accepted:?}");
         self.settle().await;
     }
 
@@ -133,6 +134,14 @@ fn id(rng: &mut ChaCha8Rng) -> PlainId {
 /// Forty peers on three topics send random inputs of all kinds.
 async fn random_inputs(live: &mut Live, steps: usize) {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
+    connect_all(live).await;
+    for step in 0..steps {
+        random_input(live, &mut rng, step).await;
+    }
+}
+
+/// Forty peers connect and subscribe to three topics.
+pub async fn connect_all(live: &mut Live) {
     for peer in 0..40 {
         let [direct, outbound, trusted] = [peer == 0, peer % 3 == 0, peer % 5 == 0];
         let mut info = ConnectionInfo::new(Direction::outbound_if(outbound));
@@ -142,43 +151,43 @@ async fn random_inputs(live: &mut Live, steps: usize) {
             live.message(peer, P2pMessage::subscribe(topic.to_owned())).await;
         }
     }
-    for step in 0..steps {
-        live.clock.advance(Duration::from_nanos(rng.random_range(1..90_000_000)));
-        let peer = rng.random_range(0..42);
-        let ids = vec![id(&mut rng), id(&mut rng)];
-        match rng.random_range(0..18) {
-            0 => live.message(peer, P2pMessage::Graft { topic: topic(&mut rng) }).await,
-            1 => {
-                let px = vec![rng.random_range(0..60).into(), rng.random_range(0..60).into()];
-                let backoff = Duration::from_micros(rng.random_range(0..90_000_000));
-                live.message(peer, P2pMessage::Prune { topic: topic(&mut rng), px, backoff }).await;
-            }
-            2 => {
-                live.message(peer, P2pMessage::IHave { topic: ids[0].topic.clone(), message_ids: ids }).await
-            }
-            3 => live.message(peer, P2pMessage::IWant { message_ids: ids }).await,
-            14..18 => live.message(peer, P2pMessage::IDontWant { message_ids: ids }).await,
-            4 => live.app(AppInput::Publish(message(&mut rng))).await,
-            5 if step % 3 == 0 => live.p2p(P2pInput::Disconnection { peer }).await,
-            5 => live.p2p(P2pInput::connected(peer)).await,
-            6 => {
-                let score = f64::from(rng.random_range(-20..20)) / 3.0;
-                live.app(AppInput::SetApplicationScore { peer, score }).await;
-            }
-            7 => {
-                live.worker().set_unreachable_point(rng.random_range(0..9));
-                live.worker().report_slow_peer(&peer);
-                live.settle().await;
-            }
-            8 if step % 40 == 0 => live.app(AppInput::Leave("b".to_owned())).await,
-            8 => live.app(AppInput::Join("b".to_owned())).await,
-            9 | 10 => {
-                live.worker().tick().await;
-                live.worker().check_parked().await;
-                live.settle().await;
-            }
-            _ => live.message(peer, P2pMessage::FullMessage(Arc::new(message(&mut rng)))).await,
+}
+
+/// One random input, a short time after the last.
+pub async fn random_input(live: &mut Live, rng: &mut ChaCha8Rng, step: usize) {
+    live.clock.advance(Duration::from_nanos(rng.random_range(1..90_000_000)));
+    let peer = rng.random_range(0..42);
+    let ids = vec![id(rng), id(rng)];
+    match rng.random_range(0..18) {
+        0 => live.message(peer, P2pMessage::Graft { topic: topic(rng) }).await,
+        1 => {
+            let px = vec![rng.random_range(0..60).into(), rng.random_range(0..60).into()];
+            let backoff = Duration::from_micros(rng.random_range(0..90_000_000));
+            live.message(peer, P2pMessage::Prune { topic: topic(rng), px, backoff }).await;
         }
+        2 => live.message(peer, P2pMessage::IHave { topic: ids[0].topic.clone(), message_ids: ids }).await,
+        3 => live.message(peer, P2pMessage::IWant { message_ids: ids }).await,
+        14..18 => live.message(peer, P2pMessage::IDontWant { message_ids: ids }).await,
+        4 => live.app(AppInput::Publish(message(rng))).await,
+        5 if step % 3 == 0 => live.p2p(P2pInput::Disconnection { peer }).await,
+        5 => live.p2p(P2pInput::connected(peer)).await,
+        6 => {
+            let score = f64::from(rng.random_range(-20..20)) / 3.0;
+            live.app(AppInput::SetApplicationScore { peer, score }).await;
+        }
+        7 => {
+            live.worker().set_unreachable_point(rng.random_range(0..9));
+            live.worker().report_slow_peer(&peer);
+            live.settle().await;
+        }
+        8 if step % 40 == 0 => live.app(AppInput::Leave("b".to_owned())).await,
+        8 => live.app(AppInput::Join("b".to_owned())).await,
+        9 | 10 => {
+            live.worker().tick().await;
+            live.worker().check_parked().await;
+            live.settle().await;
+        }
+        _ => live.message(peer, P2pMessage::FullMessage(Arc::new(message(rng)))).await,
     }
 }
 

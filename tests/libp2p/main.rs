@@ -1,5 +1,8 @@
 //! These tests run the libp2p transport over real sockets on loopback, alone and together with the engine.
 
+mod behaviour;
+mod chat;
 mod interop;
 mod memory;
 mod transport;
+mod validators;

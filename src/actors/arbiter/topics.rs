@@ -170,7 +170,8 @@ impl<N: Network> TopicSlab<N> {
     /// Runs ready topics round-robin for at most `budget` items. A topic may use the whole budget and is then queued
     /// last.
     pub(super) fn run(&mut self, budget: usize, mailbox: &ArbiterMailbox<N>, shared: &Shared<N>) {
-        let cx = shared.context(self.burst.first_arrival);
+        let limits = shared.limits.load();
+        let cx = shared.context(&limits, self.burst.first_arrival);
         let batch = BatchContext { mailbox, cx: &cx, observe_messages: observes_messages(shared) };
         let mut left = budget;
         while left > 0

@@ -12,6 +12,8 @@ pub(crate) struct HeartbeatMonitor {
     started_at: AtomicU64,
     /// The number of joined topics to which no peer is subscribed, each as of its last heartbeat.
     topics_without_peers: AtomicUsize,
+    /// The number of joined topics without score parameters of their own, while others have some.
+    topics_without_scores: AtomicUsize,
     /// The engine is driven by hand, so that no heartbeat can be late.
     manual: bool,
 }
@@ -22,6 +24,7 @@ impl HeartbeatMonitor {
             tick: AtomicU64::new(0),
             started_at: AtomicU64::new(0),
             topics_without_peers: AtomicUsize::new(0),
+            topics_without_scores: AtomicUsize::new(0),
             manual,
         }
     }
@@ -48,14 +51,28 @@ impl HeartbeatMonitor {
 
     /// Records whether a topic is joined and without peers, `now` and `before`.
     pub(crate) fn record_topic_without_peers(&self, now: bool, before: bool) {
-        match (now, before) {
-            (true, false) => drop(self.topics_without_peers.fetch_add(1, Ordering::AcqRel)),
-            (false, true) => drop(self.topics_without_peers.fetch_sub(1, Ordering::AcqRel)),
-            _ => {}
-        }
+        count(&self.topics_without_peers, now, before);
+    }
+
+    /// Records whether a topic is joined and without score parameters of its own, `now` and `before`.
+    pub(crate) fn record_topic_without_scores(&self, now: bool, before: bool) {
+        count(&self.topics_without_scores, now, before);
+    }
+
+    pub(crate) fn topics_without_scores(&self) -> usize {
+        self.topics_without_scores.load(Ordering::Acquire)
     }
 
     pub(crate) fn topics_without_peers(&self) -> usize {
         self.topics_without_peers.load(Ordering::Acquire)
+    }
+}
+
+/// Adds one topic to a number, or takes one away.
+fn count(topics: &AtomicUsize, now: bool, before: bool) {
+    match (now, before) {
+        (true, false) => drop(topics.fetch_add(1, Ordering::AcqRel)),
+        (false, true) => drop(topics.fetch_sub(1, Ordering::AcqRel)),
+        _ => {}
     }
 }

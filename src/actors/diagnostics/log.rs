@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tracing::{debug, field, info, trace};
+use tracing::{debug, field, info, trace, warn};
 
 use crate::{
     network::{Direction, Network, PeerKind},
@@ -92,6 +92,7 @@ impl<N: Network> PeerLog<'_, N> {
             SubscribeOutcome::Subscribed => trace!(?peer, ?topic, outcome = name, "subscription"),
             SubscribeOutcome::UnknownPeer
             | SubscribeOutcome::TopicLimitExceeded
+            | SubscribeOutcome::Filtered
             | SubscribeOutcome::Graylisted => {
                 debug!(?peer, ?topic, outcome = name, "subscription refused");
             }
@@ -171,6 +172,12 @@ pub(in crate::actors) fn join<N: Network>(topic: &N::Topic, outcome: &JoinOutcom
     debug!(?topic, outcome = outcome.name(), grafted, "join");
 }
 
+/// Warns of a joined topic that has only the default parameters of the score, while others have their own: the parameters
+/// may belong to a name that is misspelt or old.
+pub(in crate::actors) fn unscored_topic(topic: &impl std::fmt::Debug) {
+    warn!(?topic, "the topic has no score parameters of its own, while others have some");
+}
+
 pub(in crate::actors) fn leave<N: Network>(topic: &N::Topic, outcome: &LeaveOutcome<N>) {
     let pruned = match outcome {
         LeaveOutcome::Left { to_prune, .. } => to_prune.len(),
@@ -184,7 +191,9 @@ pub(in crate::actors) fn publish<N: Network>(topic: &N::Topic, outcome: &Publish
         PublishOutcome::Published { to } => {
             trace!(?topic, outcome = outcome.name(), peers = to.len(), "publish");
         }
-        PublishOutcome::AlreadyPublished => debug!(?topic, outcome = outcome.name(), "publish refused"),
+        PublishOutcome::AlreadyPublished | PublishOutcome::TooLarge => {
+            debug!(?topic, outcome = outcome.name(), "publish refused")
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The timer of the heartbeat.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
@@ -21,9 +24,11 @@ impl<N: Network> HeartbeatActor<N> {
         Self { shared, tick: 0 }
     }
 
-    /// Arms the timer for one heartbeat. An interval would fire in a burst after a stall.
-    fn arm(&self, ctx: &mut Context<Self>) {
-        ctx.notify_later(HeartbeatDue, self.shared.limits.heartbeat_interval);
+    /// Arms the timer for one heartbeat, which comes an interval and `delay` later. An interval of the runtime would fire in
+    /// a burst after a stall.
+    fn arm(&self, delay: Duration, ctx: &mut Context<Self>) {
+        let interval = self.shared.limits.load().heartbeat_interval;
+        ctx.notify_later(HeartbeatDue, interval.saturating_add(delay));
     }
 }
 
@@ -31,7 +36,7 @@ impl<N: Network> Actor for HeartbeatActor<N> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.arm(ctx);
+        self.arm(self.shared.limits.extensions.heartbeat_initial_delay, ctx);
         let shared = Arc::clone(&self.shared);
         let ended = async move { shared.wait_for_end().await }.into_actor(self);
         ctx.spawn(ended.map(|_, _, ctx| ctx.stop()));
@@ -51,6 +56,6 @@ impl<N: Network> Handler<HeartbeatDue> for HeartbeatActor<N> {
                 let _ = self.shared.supervisor.push(item);
             }
         }
-        self.arm(ctx);
+        self.arm(Duration::ZERO, ctx);
     }
 }

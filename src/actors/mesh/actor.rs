@@ -75,6 +75,8 @@ pub(in crate::actors) struct RunningTopic<N: Network> {
     pub(super) sampler: LatencySampler,
     /// The topic is counted in the heartbeat monitor as joined and without subscribers.
     has_no_peers: bool,
+    /// The topic is counted there as joined and without score parameters of its own.
+    is_unscored: bool,
     /// The topic has retired or was stopped.
     pub(super) stopping: bool,
 }
@@ -133,6 +135,7 @@ impl<N: Network> RunningTopic<N> {
             meter: TopicMeter::new(series),
             sampler: LatencySampler::default(),
             has_no_peers: false,
+            is_unscored: false,
             stopping: false,
         }
     }
@@ -162,7 +165,8 @@ impl<N: Network> RunningTopic<N> {
             // A deferred one: any other goes straight to `handle_message`.
             TopicItem::Message(message) => {
                 let Self { state, shared, deferred_since, .. } = self;
-                let cx = shared.context(*deferred_since);
+                let limits = shared.limits.load();
+                let cx = shared.context(&limits, *deferred_since);
                 handle_message(Some(state), message, &cx, run.observe_messages, shared, outbox, run.outgoing);
             }
             TopicItem::Peer(message) => {
@@ -176,7 +180,8 @@ impl<N: Network> RunningTopic<N> {
             TopicItem::Leave { received_at } => self.leave(received_at, outbox),
             TopicItem::Query(query) => run.actor.do_send(query),
             TopicItem::Verdict { message, verdict } => {
-                let cx = self.shared.context(self.shared.now());
+                let limits = self.shared.limits.load();
+                let cx = self.shared.context(&limits, self.shared.now());
                 let before = outbox.app.len();
                 self.state.on_validation_result(&message, verdict, &cx, outbox);
                 self.record_delivered(&outbox.app[before..]);
@@ -203,7 +208,9 @@ impl<N: Network> RunningTopic<N> {
         let event_log = &self.shared.event_log;
         let logged = event_log.keeps_messages().then(|| Arc::clone(&message));
         let before = outbox.stats.count_sent_app_messages;
-        let outcome = self.state.publish(message, charge, &self.shared.context(received_at), outbox);
+        let limits = self.shared.limits.load();
+        let cx = self.shared.context(&limits, received_at);
+        let outcome = self.state.publish(message, charge, &cx, outbox);
         log::publish(&self.state.topic, &outcome);
         outbox.counters.input(Input::Publish, &outcome);
         if let (Some(message), PublishOutcome::Published { .. }) = (logged, &outcome) {
@@ -214,6 +221,7 @@ impl<N: Network> RunningTopic<N> {
         let queued = (outbox.stats.count_sent_app_messages - before) as usize;
         let route = match outcome {
             PublishOutcome::AlreadyPublished => RouteResult::AlreadyPublished,
+            PublishOutcome::TooLarge => RouteResult::TooLarge,
             PublishOutcome::Published { .. } if queued == 0 => {
                 self.report_published_to_no_peers(received_at);
                 RouteResult::NoPeers
@@ -232,12 +240,16 @@ impl<N: Network> RunningTopic<N> {
 
     fn join(&mut self, received_at: Timestamp, outbox: &mut Outbox<N>) {
         let fanout = self.state.fanout_view().map_or_else(BTreeSet::new, |fanout| fanout.peers);
-        let outcome = self.state.join(&self.shared.context(received_at), outbox);
+        let limits = self.shared.limits.load();
+        let outcome = self.state.join(&self.shared.context(&limits, received_at), outbox);
         log::join(&self.state.topic, &outcome);
         self.awaiting_supervisor = outcome != JoinOutcome::AlreadyJoined;
         outbox.counters.input(Input::Join, &outcome);
         if let JoinOutcome::Joined { to_graft } = &outcome {
             self.record_event(EventKind::Joined, received_at);
+            if self.state.parameters().is_unscored {
+                log::unscored_topic(&self.state.topic);
+            }
             for peer in to_graft {
                 let promoted = fanout.contains(peer);
                 let reason = if promoted { GraftReason::FanoutPromoted } else { GraftReason::Join };
@@ -249,7 +261,8 @@ impl<N: Network> RunningTopic<N> {
     }
 
     fn leave(&mut self, received_at: Timestamp, outbox: &mut Outbox<N>) {
-        let outcome = self.state.leave(&self.shared.context(received_at), outbox);
+        let limits = self.shared.limits.load();
+        let outcome = self.state.leave(&self.shared.context(&limits, received_at), outbox);
         log::leave(&self.state.topic, &outcome);
         self.awaiting_supervisor = outcome != LeaveOutcome::NotJoined;
         outbox.counters.input(Input::Leave, &outcome);
@@ -267,7 +280,15 @@ impl<N: Network> RunningTopic<N> {
         let finishes = matches!(command, TopicCommand::FinishHeartbeat);
         let _span = tracing::trace_span!("command", topic = ?self.state.topic).entered();
         let before = outbox.app.len();
-        self.state.handle_command(command, &self.shared.context(self.shared.now()), outbox);
+        let (limits, now) = (self.shared.limits.load(), self.shared.now());
+        let leaves = match &command {
+            TopicCommand::SetDirect(peer, _, true) if self.state.is_in_mesh(peer) => Some(peer.clone()),
+            _ => None,
+        };
+        self.state.handle_command(command, &self.shared.context(&limits, now), outbox);
+        if let Some(peer) = leaves.filter(|peer| !self.state.is_in_mesh(peer)) {
+            self.record_decision(&peer, PeerDecision::Pruned(LeaveReason::Direct), now);
+        }
         self.record_delivered(&outbox.app[before..]);
         self.awaiting_supervisor &= !confirms;
         self.can_retire = finishes && !self.state.is_active();
@@ -319,9 +340,13 @@ impl<N: Network> RunningTopic<N> {
     }
 
     fn record_footprint(&mut self, now: Footprint) {
-        let has_no_peers = now.topics > 0 && self.state.is_joined() && now.subscribers == 0;
+        let joined = now.topics > 0 && self.state.is_joined();
+        let has_no_peers = joined && now.subscribers == 0;
         let before = std::mem::replace(&mut self.has_no_peers, has_no_peers);
         self.shared.heartbeat_monitor.record_topic_without_peers(has_no_peers, before);
+        let is_unscored = joined && self.state.parameters().is_unscored;
+        let before = std::mem::replace(&mut self.is_unscored, is_unscored);
+        self.shared.heartbeat_monitor.record_topic_without_scores(is_unscored, before);
         let before = std::mem::replace(&mut self.footprint, now);
         self.shared.record_footprint(now, before);
     }

@@ -12,6 +12,7 @@ use crate::{
         shared::Shared,
     },
     directory::connection::ConnectionRecord,
+    limits::Limits,
     network::{Delivery, Network, P2pMessage, PxPeer},
     protocol::{
         exchange::{
@@ -42,11 +43,12 @@ pub(in crate::actors) fn handle_peer<N: Network>(
     let connection = connection.as_deref();
     let status =
         connection.map_or_else(|| shared.directory.status_of_disconnected(&from), ConnectionRecord::status);
+    let limits = shared.limits.load();
     // The peer was graylisted after its message was queued.
-    if is_graylisted(status, &shared.limits) {
+    if is_graylisted(status, &limits) {
         return outbox.counters.graylisted(&message);
     }
-    let handler = PeerInputHandler { peer: &from, connection, status, received_at, shared };
+    let handler = PeerInputHandler { peer: &from, connection, status, received_at, shared, limits: &limits };
     let topic = &mut topic;
     match message {
         P2pMessage::Subscribe { .. } => handler.subscribe(topic, outbox),
@@ -72,10 +74,11 @@ pub(crate) fn handle_idontwant<N: Network>(
     let status =
         connection.map_or_else(|| shared.directory.status_of_disconnected(peer), ConnectionRecord::status);
     let count = ids.len();
-    let outcome = match check_idontwant(status, &shared.limits) {
+    let limits = shared.limits.load();
+    let outcome = match check_idontwant(status, &limits) {
         Ok(()) => {
             let ids = PeerIDontWant::sized(ids, &shared.network);
-            shared.directory.insert_idontwant(peer, ids, &shared.limits)
+            shared.directory.insert_idontwant(peer, ids, &limits)
         }
         Err(refused) => refused,
     };
@@ -150,13 +153,21 @@ struct PeerInputHandler<'a, N: Network> {
     status: PeerStatus,
     received_at: Timestamp,
     shared: &'a Shared<N>,
+    limits: &'a Limits<N::Topic>,
 }
 
 impl<N: Network> PeerInputHandler<'_, N> {
+    fn context(&self) -> Context<'_, N> {
+        self.shared.context(self.limits, self.received_at)
+    }
+
     fn subscribe(&self, topic: &mut TopicRef<'_, N>, outbox: &mut Outbox<N>) {
+        let cx = self.context();
         let outcome = self.with_subscription(
             topic,
-            |topic, below_topic_limit| topic.subscribe(self.peer, self.status, below_topic_limit, outbox),
+            |topic, below_topic_limit| {
+                topic.subscribe(self.peer, self.status, below_topic_limit, &cx, outbox)
+            },
             |outcome| outcome == SubscribeOutcome::Subscribed,
         );
         outbox.counters.input(Input::Subscribe, &outcome);
@@ -182,14 +193,15 @@ impl<N: Network> PeerInputHandler<'_, N> {
 
     fn graft(&self, topic: &mut TopicRef<'_, N>, outbox: &mut Outbox<N>) {
         let before = BeforeGraft::of(topic.state(), self.peer, self.received_at);
-        let cx = self.shared.context(self.received_at);
+        let cx = self.context();
         let outcome = self.with_subscription(
             topic,
             |topic, below_topic_limit| topic.graft(self.peer, self.status, below_topic_limit, &cx, outbox),
             |outcome| outcome == GraftOutcome::Grafted,
         );
         outbox.counters.input(Input::Graft, &outcome);
-        self.log().graft(topic.name(), outcome, before, self.shared.limits.degree_high);
+        let degree_high = topic.state().map_or(0, |state| state.parameters().degrees.degree_high);
+        self.log().graft(topic.name(), outcome, before, degree_high);
         self.record(topic, Some(PeerDecision::Graft(outcome)));
     }
 
@@ -201,7 +213,7 @@ impl<N: Network> PeerInputHandler<'_, N> {
         backoff: std::time::Duration,
         outbox: &mut Outbox<N>,
     ) {
-        let cx = self.shared.context(self.received_at);
+        let cx = self.context();
         let outcome = topic.prune(self.peer, self.status, px, backoff, &cx, outbox);
         self.log().prune(topic.name(), outcome.as_ref());
         match outcome {
@@ -212,8 +224,8 @@ impl<N: Network> PeerInputHandler<'_, N> {
 
     fn ihave(&self, topic: &mut TopicRef<'_, N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
         outbox.counters.ihave_ids(ids.len());
-        let Shared { directory, limits, .. } = self.shared;
-        let cx = self.shared.context(self.received_at);
+        let (directory, limits) = (&self.shared.directory, self.limits);
+        let cx = self.context();
         let outcome = directory.with_heartbeat_quota(self.peer, ids.len(), limits, |quota| {
             topic.ihave(self.peer, self.status, ids, quota, &cx, outbox)
         });
@@ -224,9 +236,9 @@ impl<N: Network> PeerInputHandler<'_, N> {
 
     fn iwant(&self, topic: &mut TopicRef<'_, N>, ids: Vec<N::MessageId>, outbox: &mut Outbox<N>) {
         outbox.counters.iwant_ids(ids.len());
-        let Shared { directory, limits, .. } = self.shared;
+        let (directory, limits) = (&self.shared.directory, self.limits);
         let mut take_answer = |bytes, max| directory.take_answer(self.peer, bytes, max, limits);
-        let cx = self.shared.context(self.received_at);
+        let cx = self.context();
         let outcome = topic.iwant(self.peer, self.status, ids, &mut take_answer, &cx, outbox);
         outbox.counters.input(Input::IWant, &outcome);
         if let IWantOutcome::Answered { ids } = &outcome {
@@ -245,9 +257,9 @@ impl<N: Network> PeerInputHandler<'_, N> {
         subscribes: impl FnOnce(T) -> bool,
     ) -> T {
         let subscribed = self.connection.is_some_and(|it| topic.is_subscriber(self.peer, it.connection_id()));
-        let limits = &self.shared.limits;
         let joined = topic.state().is_some_and(TopicState::is_joined);
-        let reserved = self.connection.filter(|connection| connection.reserve_subscription(limits, joined));
+        let reserved =
+            self.connection.filter(|connection| connection.reserve_subscription(self.limits, joined));
         let outcome = handle(topic, reserved.is_some());
         if let Some(connection) = reserved.filter(|_| subscribed || !subscribes(outcome)) {
             connection.release_subscription();

@@ -1,6 +1,6 @@
 //! Asynchronous validation: awaits the application's verdict on the arbiter of the topic or the supervisor, and sends
-//! it back to that actor. At most `bounds.max_validating` verdicts of topics are awaited, each for at most
-//! `bounds.validation_timeout`.
+//! it back to that actor. At most `bounds.max_validating` verdicts of topics are awaited, on messages of at most
+//! `bounds.max_validating_bytes`, each for at most `bounds.validation_timeout`.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -11,6 +11,7 @@ use crate::{
     actors::{
         arbiter::mailbox::TopicAddr, inbox::BusyGuard, shared::Shared, supervisor::messages::SupervisorItem,
     },
+    limits::Bounds,
     network::{BoxFuture, Delivery, Network, Validity},
     protocol::exchange::Validation,
 };
@@ -22,8 +23,8 @@ pub(in crate::actors) fn start<N: Network>(
     address: &TopicAddr<N>,
     shared: &Arc<Shared<N>>,
 ) {
-    let Validation { message, verdict } = validation;
-    let permit = ValidationPermit::acquire(shared);
+    let Validation { message, bytes, verdict } = validation;
+    let permit = ValidationPermit::acquire(bytes, shared);
     if permit.is_none() {
         shared.metrics.validations_throttled(1);
     }
@@ -64,9 +65,10 @@ async fn within_time<T: Send + 'static, N: Network>(
     shared: &Shared<N>,
 ) -> Option<T> {
     let started = shared.now();
+    let validation_timeout = shared.limits.load().bounds.validation_timeout;
     let mut task = actix_rt::spawn(verdict);
     let verdict = tokio::select! {
-        verdict = timeout(shared.limits.bounds.validation_timeout, &mut task) => verdict,
+        verdict = timeout(validation_timeout, &mut task) => verdict,
         _ = shared.wait_for_end() => {
             task.abort();
             return None;
@@ -90,20 +92,27 @@ async fn within_time<T: Send + 'static, N: Network>(
     }
 }
 
-/// The permit for one of the `bounds.max_validating` validations at a time.
-struct ValidationPermit<N: Network>(Arc<Shared<N>>);
+/// The permit for one of the `bounds.max_validating` validations at a time, and for the bytes of its message.
+struct ValidationPermit<N: Network> {
+    shared: Arc<Shared<N>>,
+    bytes: usize,
+}
 
 impl<N: Network> ValidationPermit<N> {
-    fn acquire(shared: &Arc<Shared<N>>) -> Option<Self> {
-        let max = shared.limits.bounds.max_validating;
-        let increment = |count: usize| (count < max).then_some(count + 1);
-        shared.validating.fetch_update(Ordering::AcqRel, Ordering::Acquire, increment).ok()?;
-        Some(Self(Arc::clone(shared)))
+    fn acquire(bytes: usize, shared: &Arc<Shared<N>>) -> Option<Self> {
+        let Bounds { max_validating, max_validating_bytes, .. } = shared.limits.load().bounds;
+        let increment = |count: usize| (count < max_validating).then_some(count + 1);
+        let before = shared.validating.fetch_update(Ordering::AcqRel, Ordering::Acquire, increment).ok()?;
+        let used = shared.validating_bytes.fetch_add(bytes, Ordering::AcqRel);
+        // Dropping the permit returns what it has.
+        let permit = Self { shared: Arc::clone(shared), bytes };
+        (before == 0 || used.saturating_add(bytes) <= max_validating_bytes).then_some(permit)
     }
 }
 
 impl<N: Network> Drop for ValidationPermit<N> {
     fn drop(&mut self) {
-        self.0.validating.fetch_sub(1, Ordering::AcqRel);
+        self.shared.validating_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.shared.validating.fetch_sub(1, Ordering::AcqRel);
     }
 }

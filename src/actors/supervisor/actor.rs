@@ -12,8 +12,8 @@ use foldhash::fast::FixedState;
 
 use super::{
     messages::{
-        Connect, Disconnect, ListTopics, PeersQuery, ProtocolViolation, SetApplicationScore,
-        SetUnreachablePoint, SlowPeer, Snapshot, SupervisorItem, TakeSnapshot,
+        Connect, Disconnect, ListTopics, PeersQuery, ProtocolViolation, ReportPeerFeedback,
+        SetApplicationScore, SetUnreachablePoint, SlowPeer, Snapshot, SupervisorItem, TakeSnapshot,
     },
     topics::{Restarts, SupervisedTopic},
 };
@@ -27,7 +27,7 @@ use crate::{
         shared::Shared,
     },
     metrics::{Handled, OutputCounts},
-    network::Network,
+    network::{Network, hooks::Hook},
     protocol::{
         event::Event,
         exchange::{Outbox, event::TopicEvent},
@@ -38,7 +38,11 @@ use crate::{
             labels::Input,
             reason::{Penalty, ScoreAction},
         },
-        peers::{Peers, PeersOutbox, decisions::decisions_of},
+        peers::{
+            Peers, PeersOutbox,
+            decisions::decisions_of,
+            peer_event::{PeerEvent, report_topic_event},
+        },
     },
     timestamp::Timestamp,
 };
@@ -157,6 +161,10 @@ impl<N: Network> SupervisorActor<N> {
             log::topic_event(topic, &event, |peer| self.peers.scores.get(peer));
             let decisions = decisions_of(topic, &event, &self.peers.scores, self.overloaded);
             let from = if let TopicEvent::PxOffered(from, _) = &event { Some(from.clone()) } else { None };
+            if let Some(listener) = &self.shared.peer_listener {
+                let report = || report_topic_event(topic, &event, &self.peers, &**listener);
+                let _ = self.shared.network.contain(Hook::Observer, report);
+            }
             let px = self.peers.apply_event(topic, event, now);
             for (peer, decision) in decisions {
                 self.record(&peer, Some(topic), now, decision);
@@ -175,6 +183,7 @@ impl<N: Network> SupervisorActor<N> {
         let score = self.peers.scores.get(peer);
         let context = EventContext { peer: Some(peer), topic, score, time };
         self.shared.event_log.record_decision(context, decision);
+        self.shared.report_peer_event(|| PeerEvent::of_decision(peer, topic, decision));
     }
 }
 
@@ -185,7 +194,7 @@ impl<N: Network> Handler<Connect<N>> for SupervisorActor<N> {
 
     fn handle(&mut self, message: Connect<N>, _: &mut Self::Context) {
         let Connect { peer, direction, kind, connection_id } = message;
-        let outcome = self.peers.connect(&peer, connection_id, kind.trusted);
+        let outcome = self.peers.connect(&peer, connection_id, kind);
         self.outbox.counters.input(Input::AddPeer, &outcome);
         log::connection(&peer, outcome.name(), Some((direction, kind)));
         if outcome == AddPeer::Added {
@@ -242,6 +251,15 @@ impl<N: Network> Handler<SetApplicationScore<N>> for SupervisorActor<N> {
 
     fn handle(&mut self, message: SetApplicationScore<N>, _: &mut Self::Context) {
         self.peers.set_application_score(&message.peer, message.score);
+    }
+}
+
+impl<N: Network> Handler<ReportPeerFeedback<N>> for SupervisorActor<N> {
+    type Result = ();
+
+    fn handle(&mut self, message: ReportPeerFeedback<N>, _: &mut Self::Context) {
+        let ReportPeerFeedback { peer, topic, feedback } = message;
+        self.apply_events(&topic, vec![TopicEvent::of_feedback(peer, feedback)], self.shared.now());
     }
 }
 
@@ -341,8 +359,9 @@ impl<N: Network> SupervisorActor<N> {
         }
         // First the minimum: a topic for which it is too low reads each score.
         self.shared.directory.publish_min_score(self.peers.scores.min_score());
+        let limits = self.shared.limits.load();
         for (peer, score) in changed {
-            let graylisted = self.shared.directory.publish_score(&peer, score, &self.shared.limits);
+            let graylisted = self.shared.directory.publish_score(&peer, score, &limits);
             // The score of a peer that is forgotten has not recovered.
             if let (Some(graylisted), Some(_)) = (graylisted, score) {
                 let action = if graylisted { ScoreAction::Graylist } else { ScoreAction::LeaveGraylist };

@@ -49,7 +49,7 @@ impl<N: Network> SupervisorActor<N> {
             None => {
                 let topic = PassiveTopic { name: topic, peers: &self.peers };
                 TopicLocation::Here(Box::new(topic.to_state(
-                    &self.shared.limits,
+                    &self.shared.limits.load(),
                     &self.shared.totals,
                     self.shared.seed,
                 )))

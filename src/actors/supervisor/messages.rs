@@ -1,7 +1,7 @@
 //! The messages that the supervisor takes. All come through its inbox, in order; those of the handle that concern peers
 //! are actix messages, for which the actor has a `Handler`.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use actix::{Actor, Context, Handler, Message, dev::Envelope};
 use tokio::sync::oneshot;
@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use super::actor::SupervisorActor;
 use crate::{
     actors::{arbiter::mailbox::TopicAddr, mesh::messages::TopicItem},
-    network::{Delivery, Direction, Network, PeerKind, Validity},
+    limits::Limits,
+    network::{Delivery, Direction, Network, PeerFeedback, PeerKind, Validity},
     protocol::{
         backoff::Backoffs, connection::ConnectionId, exchange::event::TopicEvent, inspect::view::View,
         peers::Peers, topic::TopicState,
@@ -118,6 +119,37 @@ pub(crate) struct SetUnreachablePoint<N: Network>(pub(crate) N::Point);
 pub(crate) struct SetApplicationScore<N: Network> {
     pub(crate) peer: N::Peer,
     pub(crate) score: f64,
+}
+
+/// The supervisor changes the score of a peer in a topic: P2 and P3, or P4.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct ReportPeerFeedback<N: Network> {
+    pub(crate) peer: N::Peer,
+    pub(crate) topic: N::Topic,
+    pub(crate) feedback: PeerFeedback,
+}
+
+/// The limits in force are new ones. The supervisor computes all scores anew and informs the topics.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SetLimits<N: Network>(pub(crate) Arc<Limits<N::Topic>>);
+
+/// The directory knows whether the peer is a direct peer from now on. The supervisor informs the topics, and asks the
+/// transport to dial a direct peer that is not connected.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SetDirect<N: Network> {
+    pub(crate) peer: N::Peer,
+    pub(crate) direct: bool,
+}
+
+/// The supervisor asks the transport to refuse a peer for this time; `None`: to admit it again.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SetBlocked<N: Network> {
+    pub(crate) peer: N::Peer,
+    pub(crate) duration: Option<Duration>,
 }
 
 /// The supervisor answers with what `read` returns for the state of the peers. No answer if the engine has ended.

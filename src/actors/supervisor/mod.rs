@@ -7,4 +7,5 @@ pub(crate) mod actor;
 mod heartbeat;
 mod listing;
 pub(crate) mod messages;
+mod settings;
 mod topics;

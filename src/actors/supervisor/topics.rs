@@ -20,6 +20,7 @@ use crate::{
         event::Event,
         exchange::event::TopicEvent,
         passive::{PassiveTopic, TopicRef, activate},
+        peers::peer_event::PeerEvent,
     },
     timestamp::Timestamp,
 };
@@ -62,7 +63,8 @@ impl<N: Network> SupervisorActor<N> {
         let passive = PassiveTopic { name: topic, peers };
         match item {
             TopicItem::Message(message) => {
-                let (cx, observe) = (shared.context(now), observes_messages(&shared));
+                let limits = shared.limits.load();
+                let (cx, observe) = (shared.context(&limits, now), observes_messages(&shared));
                 handle_message(None, message, &cx, observe, &shared, outbox, outgoing);
             }
             TopicItem::Peer(message) => {
@@ -71,7 +73,7 @@ impl<N: Network> SupervisorActor<N> {
             }
             TopicItem::Command(command) => passive.handle_command(command, outbox),
             TopicItem::Query(query) => {
-                query.run(&passive.to_state(&shared.limits, &shared.totals, shared.seed))
+                query.run(&passive.to_state(&shared.limits.load(), &shared.totals, shared.seed))
             }
             // The handle sends these only to topics that have an actor.
             TopicItem::Publish { .. } | TopicItem::Join { .. } | TopicItem::Leave { .. } => {}
@@ -99,7 +101,7 @@ impl<N: Network> SupervisorActor<N> {
 
     fn start(&mut self, topic: N::Topic, address: TopicAddr<N>, rejoin: bool) {
         let Shared { limits, totals, seed, .. } = &*self.shared;
-        let state = activate(topic.clone(), &mut self.peers, limits, totals, *seed);
+        let state = activate(topic.clone(), &mut self.peers, &limits.load(), totals, *seed);
         self.topics.insert(topic, SupervisedTopic::Active(address.clone()));
         address.start(state, rejoin);
     }
@@ -145,12 +147,14 @@ impl<N: Network> SupervisorActor<N> {
             Some(SupervisedTopic::Retiring { address, .. }) => {
                 address.push(TopicItem::Stop);
                 self.peers.topic_lost(&topic, now);
+                self.shared.report_peer_event(|| Some(PeerEvent::MeshLost(topic.clone())));
                 self.report_restart(topic.clone());
                 return self.retired(topic, None, ctx);
             }
             None => return,
         };
         self.peers.topic_lost(&topic, now);
+        self.shared.report_peer_event(|| Some(PeerEvent::MeshLost(topic.clone())));
         if !self.restarts.allow(&topic, now) {
             return self.give_up(topic, &address, now);
         }
@@ -178,6 +182,7 @@ impl<N: Network> SupervisorActor<N> {
         self.peers.deactivate_topic(topic.clone(), None);
         self.peers.apply_event(&topic, TopicEvent::Left, now);
         self.shared.metrics.topic_given_up();
+        self.shared.report_peer_event(|| Some(PeerEvent::TopicGivenUp(topic.clone())));
         self.shared.observe(&Event::TopicGivenUp { topic });
     }
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_actix_web::{OpenApiFactory, scope::scope};
 
-use super::{unknown_path, with_timeout};
+use super::{settings, unknown_path, with_timeout};
 use crate::{
     AppInput, Network, Page, Worker,
     http::{
@@ -57,7 +57,7 @@ pub trait Transport<N: Network>: Send + Sync + 'static {
     fn unban(&self, peer: N::Peer) -> TransportFuture<bool>;
 }
 
-#[cfg(feature = "libp2p")]
+#[cfg(feature = "libp2p-node")]
 impl Transport<crate::libp2p::Libp2pNetwork> for crate::libp2p::NodeHandle {
     fn connect(&self, point: libp2p::Multiaddr) -> TransportFuture {
         let handle = self.clone();
@@ -93,8 +93,12 @@ impl Transport<crate::libp2p::Libp2pNetwork> for crate::libp2p::NodeHandle {
 /// | `PATCH /admin/p2p/peers/by-id/{peer} {"acl": "ban"}` | sets its application score (P5): `ban`, `trust` or `open` (0); a banned peer is disconnected, and refused until it is trusted or open |
 /// | `POST /admin/p2p/gossipsub/topics {"topic": T}` | joins a topic |
 /// | `DELETE /admin/p2p/gossipsub/topics/{topic}` | leaves a topic |
+/// | `GET /admin/p2p/peers/direct` | the peers that the application made direct peers |
+/// | `PUT /admin/p2p/peers/direct/{peer} {"direct": true}` | makes a peer a direct peer, or a regular one |
+/// | `PUT /admin/p2p/peers/blocked/{peer} {"seconds": S}` | disconnects a peer and refuses it for this time; 0 admits it again |
+/// | `PUT /admin/p2p/gossipsub/topics/{topic}/score {"weight": W, "parameters": {..}}` | sets the score parameters of a topic |
 ///
-/// Each answers `{}`, or an error `{error, message}`. [`admin_document`](crate::http::admin_document) is
+/// Each that changes something answers `{}`, or an error `{error, message}`. [`admin_document`](crate::http::admin_document) is
 /// their OpenAPI document. Bodies need the content type `application/json`, so that a browser does not send
 /// them from pages of another origin: that needs a CORS preflight, which no endpoint answers.
 pub fn admin_scope<N: Displayable>(worker: Worker<N>, transport: impl Transport<N>) -> Scope
@@ -125,6 +129,10 @@ where
         .service(endpoint(__path_set_acl, set_acl::<N>))
         .service(endpoint(__path_join, join::<N>))
         .service(endpoint(__path_leave, leave::<N>))
+        .service(endpoint(settings::__path_direct_peers, settings::direct_peers::<N>))
+        .service(endpoint(settings::__path_set_direct, settings::set_direct::<N>))
+        .service(endpoint(settings::__path_set_blocked, settings::set_blocked::<N>))
+        .service(endpoint(settings::__path_set_topic_score, settings::set_topic_score::<N>))
         .default_service(to(unknown_path))
 }
 

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web::Data};
 
 use super::{check_running, with_timeout};
 use crate::{
-    Worker,
+    Limits, Worker,
     http::{
         Displayable,
         identifier::Identifier,
@@ -45,8 +45,8 @@ pub(super) async fn metrics(render: Option<Data<Render>>) -> Response {
 )]
 pub(super) async fn parameters<N: Displayable>(worker: Data<Worker<N>>) -> Response {
     // Topics are keys of JSON objects here, and such keys must be strings.
-    let Ok(limits) =
-        worker.limits().clone().map_topics(|topic| Ok::<_, Infallible>(Identifier::new(&topic).text()));
+    let Ok(limits) = Limits::clone(&worker.limits())
+        .map_topics(|topic| Ok::<_, Infallible>(Identifier::new(&topic).text()));
     Ok(HttpResponse::Ok().json(&*limits))
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn queues<N: Displayable>(worker: Data<Worker<N>>) -> Response 
 )]
 pub(super) async fn footprint<N: Displayable>(worker: Data<Worker<N>>) -> Response {
     let sizes = with_timeout(worker.footprint()).await?;
-    let bounds = Footprint::at_most(worker.limits(), sizes.connections, sizes.topics);
+    let bounds = Footprint::at_most(&worker.limits(), sizes.connections, sizes.topics);
     let entry = |((cache, size), (_, bound)): ((&'static str, usize), (_, usize))| FootprintEntry {
         cache,
         size,

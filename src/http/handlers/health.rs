@@ -57,7 +57,9 @@ pub(super) async fn health<N: Displayable>(worker: Data<Worker<N>>) -> HttpRespo
 fn heartbeat<N: Displayable>(worker: &Worker<N>) -> Check {
     let HeartbeatStatus { tick, started_at, manual, .. } = worker.last_heartbeat();
     let since = worker.now().saturating_since(started_at);
-    let late = worker.limits().heartbeat_interval.saturating_mul(LATE_HEARTBEATS).max(MIN_LATE);
+    let limits = worker.limits();
+    let delay = if tick == 0 { limits.extensions.heartbeat_initial_delay } else { Duration::ZERO };
+    let late = limits.heartbeat_interval.saturating_mul(LATE_HEARTBEATS).max(MIN_LATE).saturating_add(delay);
     let status = match since {
         _ if manual => CheckStatus::Ok,
         since if since <= late => CheckStatus::Ok,
@@ -88,10 +90,16 @@ fn inputs<N: Displayable>(worker: &Worker<N>) -> Check {
 }
 
 fn topics(heartbeat: &HeartbeatStatus) -> Check {
-    match heartbeat.topics_without_peers {
-        0 => check("topics", CheckStatus::Ok, "every joined topic has peers"),
-        count => check("topics", CheckStatus::Ko, &format!("{count} joined topics have no peers")),
-    }
+    let (status, peers) = match heartbeat.topics_without_peers {
+        0 => (CheckStatus::Ok, "every joined topic has peers".to_owned()),
+        count => (CheckStatus::Ko, format!("{count} joined topics have no peers")),
+    };
+    // The engine works without them: it is a mistake in the configuration, or intended.
+    let scores = match heartbeat.topics_without_scores {
+        0 => String::new(),
+        count => format!("; {count} have no score parameters of their own, while others have some"),
+    };
+    check("topics", status, &(peers + &scores))
 }
 
 fn check(name: &'static str, status: CheckStatus, message: &str) -> Check {

@@ -7,6 +7,7 @@ mod events;
 mod health;
 mod page;
 mod peers;
+mod settings;
 mod topics;
 
 use std::time::Duration;

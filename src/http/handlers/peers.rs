@@ -147,7 +147,7 @@ pub(super) async fn score<N: Displayable>(
     let threshold = |threshold: Threshold| {
         Some(ThresholdStatus {
             name: threshold.name(),
-            value: threshold.value(worker.limits())?,
+            value: threshold.value(&worker.limits())?,
             below: breakdown.below.contains(&threshold),
             effect: threshold.refusal(),
         })

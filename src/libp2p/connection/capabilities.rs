@@ -1,20 +1,97 @@
-//! The protocol versions that are offered on a stream, and what a negotiated version permits.
+//! The protocols that are offered on a stream, and what the version of a negotiated one permits.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, fmt, sync::Arc};
 
 use ::libp2p::{
     Stream, StreamProtocol,
     core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo},
+    swarm::InvalidProtocol,
 };
 use futures::future;
 
+/// A version of gossipsub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Version {
+    /// Without peer exchange, scores and backoffs.
+    V1_0,
+    /// With them.
+    V1_1,
+    /// With IDONTWANT.
+    V1_2,
+}
+
+impl Version {
+    /// All versions, the latest first, with their form in a protocol id.
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::V1_2, "1.2.0"), (Self::V1_1, "1.1.0"), (Self::V1_0, "1.0.0")];
+}
+
+/// The id of a protocol, as it is negotiated, and the version of gossipsub that is spoken over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtocolId {
+    /// The id, such as `/meshsub/1.2.0`.
+    pub protocol: StreamProtocol,
+    /// The version: no message is sent over the protocol that this version does not know.
+    pub version: Version,
+}
+
+impl ProtocolId {
+    /// A protocol with an id of your own.
+    ///
+    /// # Errors
+    /// The id does not begin with a slash.
+    pub fn new(id: impl Into<String>, version: Version) -> Result<Self, InvalidProtocol> {
+        Ok(Self { protocol: StreamProtocol::try_from_owned(id.into())?, version })
+    }
+
+    /// The protocols `PREFIX/1.2.0`, `PREFIX/1.1.0` and `PREFIX/1.0.0`, for a network of your own. The prefix of the
+    /// specification is `/meshsub`.
+    ///
+    /// # Errors
+    /// The prefix does not begin with a slash.
+    pub fn with_prefix(prefix: &str) -> Result<Vec<Self>, InvalidProtocol> {
+        Version::ALL
+            .into_iter()
+            .map(|(version, text)| Self::new(format!("{prefix}/{text}"), version))
+            .collect()
+    }
+}
+
+impl From<StreamProtocol> for ProtocolId {
+    /// The version is the end of the id, as in `/meshsub/1.2.0`: the latest one that is not later. An id without a version
+    /// is v1.0.
+    fn from(protocol: StreamProtocol) -> Self {
+        let end = protocol.as_ref().rsplit('/').next().unwrap_or_default();
+        let mut numbers = end.split('.').map_while(|number| number.parse::<u32>().ok());
+        let version = match (numbers.next(), numbers.next()) {
+            (Some(1), Some(1)) => Version::V1_1,
+            found if found >= (Some(1), Some(2)) => Version::V1_2,
+            _ => Version::V1_0,
+        };
+        Self { protocol, version }
+    }
+}
+
+impl AsRef<str> for ProtocolId {
+    fn as_ref(&self) -> &str {
+        self.protocol.as_ref()
+    }
+}
+
+impl fmt::Display for ProtocolId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.protocol.fmt(f)
+    }
+}
+
 /// The stream upgrade of gossipsub: offers all configured protocols, the preferred one first.
 #[derive(Clone, Debug)]
-pub struct Protocols(pub(in crate::libp2p) Arc<[StreamProtocol]>);
+pub struct Protocols(pub(in crate::libp2p) Arc<[ProtocolId]>);
 
 impl UpgradeInfo for Protocols {
-    type Info = StreamProtocol;
-    type InfoIter = std::vec::IntoIter<StreamProtocol>;
+    type Info = ProtocolId;
+    type InfoIter = std::vec::IntoIter<ProtocolId>;
 
     fn protocol_info(&self) -> Self::InfoIter {
         let ids: Vec<_> = self.0.iter().cloned().collect();
@@ -23,30 +100,28 @@ impl UpgradeInfo for Protocols {
 }
 
 impl InboundUpgrade<Stream> for Protocols {
-    type Output = (Stream, StreamProtocol);
+    type Output = (Stream, ProtocolId);
     type Error = Infallible;
     type Future = future::Ready<Result<Self::Output, Infallible>>;
 
-    fn upgrade_inbound(self, stream: Stream, protocol: StreamProtocol) -> Self::Future {
+    fn upgrade_inbound(self, stream: Stream, protocol: ProtocolId) -> Self::Future {
         future::ok((stream, protocol))
     }
 }
 
 impl OutboundUpgrade<Stream> for Protocols {
-    type Output = (Stream, StreamProtocol);
+    type Output = (Stream, ProtocolId);
     type Error = Infallible;
     type Future = future::Ready<Result<Self::Output, Infallible>>;
 
-    fn upgrade_outbound(self, stream: Stream, protocol: StreamProtocol) -> Self::Future {
+    fn upgrade_outbound(self, stream: Stream, protocol: ProtocolId) -> Self::Future {
         future::ok((stream, protocol))
     }
 }
 
-/// Whether IDONTWANT may be sent over a stream of this protocol: its version, as in `/meshsub/1.2.0`, is 1.2 or later.
-pub(super) fn supports_idontwant(protocol: &StreamProtocol) -> bool {
-    let version = protocol.as_ref().rsplit('/').next().unwrap_or_default();
-    let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
-    (numbers.next(), numbers.next()) >= (Some(1), Some(2))
+/// Whether IDONTWANT may be sent over a stream of this protocol.
+pub(super) fn supports_idontwant(protocol: &ProtocolId) -> bool {
+    protocol.version >= Version::V1_2
 }
 
 #[cfg(test)]
@@ -63,7 +138,21 @@ mod tests {
             ("/meshsub/2.0.0", true),
             ("/meshsub", false),
         ] {
-            assert_eq!(supports_idontwant(&StreamProtocol::new(protocol)), supported, "{protocol}");
+            let protocol = ProtocolId::from(StreamProtocol::new(protocol));
+            assert_eq!(supports_idontwant(&protocol), supported, "{protocol}");
         }
+        let custom = |version| ProtocolId::new("/purple", version).unwrap();
+        assert!(supports_idontwant(&custom(Version::V1_2)) && !supports_idontwant(&custom(Version::V1_1)));
+    }
+
+    #[test]
+    fn a_prefix_has_a_protocol_for_each_version() {
+        let ids = ProtocolId::with_prefix("/myapp").unwrap();
+        let text: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        assert_eq!(text, ["/myapp/1.2.0", "/myapp/1.1.0", "/myapp/1.0.0"]);
+        assert!(ids.iter().all(|id| ProtocolId::from(id.protocol.clone()) == *id), "{ids:?}");
+        assert!(
+            ProtocolId::with_prefix("myapp").is_err() && ProtocolId::new("purple", Version::V1_0).is_err()
+        );
     }
 }

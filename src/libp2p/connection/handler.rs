@@ -11,7 +11,7 @@ use std::{
 };
 
 use ::libp2p::{
-    Stream, StreamProtocol,
+    Stream,
     swarm::{
         ConnectionHandler, ConnectionHandlerEvent, StreamUpgradeError, SubstreamProtocol,
         handler::{ConnectionEvent, DialUpgradeError},
@@ -19,7 +19,7 @@ use ::libp2p::{
 };
 
 use super::{
-    capabilities::{Protocols, supports_idontwant},
+    capabilities::{ProtocolId, Protocols, supports_idontwant},
     graylist::GraylistCheck,
     inbound_stream::{InboundError, InboundRpc, InboundStream},
     inbound_streams::InboundStreams,
@@ -53,7 +53,7 @@ pub enum HandlerEvent {
 
 /// A connection that carries gossipsub.
 pub struct Established {
-    pub(in crate::libp2p) protocol: StreamProtocol,
+    pub(in crate::libp2p) protocol: ProtocolId,
     pub(in crate::libp2p) queue: Arc<SendQueue>,
 }
 
@@ -116,7 +116,7 @@ impl Handler {
         }
     }
 
-    fn on_inbound(&mut self, stream: Stream, protocol: StreamProtocol) {
+    fn on_inbound(&mut self, stream: Stream, protocol: ProtocolId) {
         let Some(change) = self.streams.on_inbound() else { return };
         if std::mem::replace(&mut self.accepted, true) {
             self.events.push_back(HandlerEvent::InboundReopened);
@@ -126,7 +126,7 @@ impl Handler {
         self.on_change(change, Some(protocol));
     }
 
-    fn on_outbound(&mut self, stream: Stream, protocol: StreamProtocol) {
+    fn on_outbound(&mut self, stream: Stream, protocol: ProtocolId) {
         let unsent = &mut self.unsent;
         let open = || OutboundStream::new(stream, std::mem::take(unsent));
         if let Some(change) = self.streams.on_outbound(open) {
@@ -143,7 +143,7 @@ impl Handler {
     }
 
     /// Reports a change of the streams to the behaviour. `protocol`: that of the stream that was opened.
-    fn on_change(&mut self, change: Change, protocol: Option<StreamProtocol>) {
+    fn on_change(&mut self, change: Change, protocol: Option<ProtocolId>) {
         match change {
             Change::None => {}
             Change::Established => {

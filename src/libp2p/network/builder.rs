@@ -1,16 +1,18 @@
 //! The builder of a [`Libp2pNetwork`].
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use ::libp2p::{Multiaddr, PeerId};
 
-use super::{Hooks, Libp2pNetwork};
+use super::{
+    Hooks, Libp2pNetwork, SubscriptionFilter,
+    validator::{Validator, Validators},
+};
 use crate::{
     libp2p::{
         codec::limits::WireLimits,
         ids::{MessageId, TopicName},
         message::Message,
-        signature::policy::SignaturePolicy,
         state::TransportState,
     },
     network::{Delivery, PeerAction, Validity},
@@ -27,22 +29,65 @@ impl Libp2pNetworkBuilder {
     }
 
     /// The function that makes message ids. All nodes of a network must use the same one. A message of a peer at which
-    /// it panics is dropped.
+    /// it panics is dropped. Let it use the source and the sequence number only of messages that are
+    /// [verified](Message::is_verified): else anyone can send a message with the id of another first, which is then dropped.
     pub fn message_id(
         mut self,
         f: impl Fn(&TopicName, &Message) -> MessageId + Send + Sync + 'static,
     ) -> Self {
-        self.0.message_id = Box::new(f);
+        self.0.message_id = Some(Box::new(f));
         self
     }
 
     /// The validation of a delivery: message, topic, sender and co-senders. It is called only for messages that keep
-    /// the signature policy, on the engine's threads, and must not block.
+    /// the signature policy, on the engine's threads, and must not block. Other kinds of validators:
+    /// [`async_validator`](Self::async_validator), [`blocking_validator`](Self::blocking_validator),
+    /// [`manual_validation`](Self::manual_validation). All can be replaced later
+    /// ([`Libp2pNetwork::set_validator`]).
     pub fn validator(
-        mut self,
+        self,
         f: impl Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync + 'static,
     ) -> Self {
-        self.0.validator = Box::new(f);
+        self.set_validator(None, Validator::new(f))
+    }
+
+    /// The validator of one topic, in place of that of all topics.
+    pub fn topic_validator(self, topic: TopicName, validator: Validator) -> Self {
+        self.set_validator(Some(topic), validator)
+    }
+
+    /// As [`validator`](Self::validator), with a future that gives the verdict; see [`Validator::asynchronous`].
+    pub fn async_validator<F>(self, f: impl Fn(Delivery<Libp2pNetwork>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Validity> + Send + 'static,
+    {
+        self.set_validator(None, Validator::asynchronous(f))
+    }
+
+    /// As [`validator`](Self::validator), with a function that may block, since it runs on `threads` threads of its own; see
+    /// [`Validator::blocking`].
+    ///
+    /// # Errors
+    /// A thread can't be started.
+    pub fn blocking_validator(
+        self,
+        threads: usize,
+        queue: usize,
+        f: impl Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Ok(self.set_validator(None, Validator::blocking(threads, queue, f)?))
+    }
+
+    /// The application reads the messages from [`Libp2pNetwork::unvalidated`] and gives each verdict by
+    /// [`Libp2pNetwork::report_validation`].
+    pub fn manual_validation(self) -> Self {
+        self.set_validator(None, Validator::manual())
+    }
+
+    fn set_validator(self, topic: Option<TopicName>, validator: Validator) -> Self {
+        let mut validators = Validators::clone(&self.0.validators.load());
+        validators.set(topic, validator);
+        self.0.validators.store(Arc::new(validators));
         self
     }
 
@@ -52,6 +97,13 @@ impl Libp2pNetworkBuilder {
         f: impl Fn(&PeerId, PeerAction<'_, Libp2pNetwork>) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.0.peer_filter = Box::new(f);
+        self
+    }
+
+    /// The topics that peers may subscribe to; by default all. A subscription must pass
+    /// [`peer_filter`](Self::peer_filter) too.
+    pub fn subscription_filter(mut self, filter: SubscriptionFilter) -> Self {
+        self.0.subscription_filter = Some(filter);
         self
     }
 
@@ -70,7 +122,7 @@ impl Libp2pNetworkBuilder {
 
     /// Creates the network.
     pub fn build(self) -> Libp2pNetwork {
-        let signed = matches!(self.0.policy, SignaturePolicy::StrictSign(_));
-        Libp2pNetwork { hooks: Arc::new(self.0), state: Arc::new(TransportState::new(signed)) }
+        let state = TransportState::new(self.0.policy.verifies());
+        Libp2pNetwork { hooks: Arc::new(self.0), state: Arc::new(state) }
     }
 }

@@ -1,7 +1,11 @@
 //! The network of libp2p peers: the hooks that an application sets, the messages that it publishes, and the `Network`
 //! that the engine is started with.
 
+mod blocking_pool;
 mod builder;
+mod message_id;
+mod subscription_filter;
+mod validator;
 
 use std::{
     fmt,
@@ -13,10 +17,15 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use ::libp2p::{Multiaddr, PeerId};
-use sha2::{Digest, Sha256};
+use ::libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+use arc_swap::ArcSwap;
 
-pub use self::builder::Libp2pNetworkBuilder;
+use self::{message_id::default_message_id, validator::Validators};
+pub use self::{
+    builder::Libp2pNetworkBuilder,
+    subscription_filter::SubscriptionFilter,
+    validator::{Unvalidated, UnvalidatedMessage, Validator},
+};
 use super::{
     codec::{decode::DecodeHooks, entry::RawMessage, limits::WireLimits, turn::SignatureCheck},
     ids::{MessageId, TopicName},
@@ -25,15 +34,13 @@ use super::{
     state::{TransportState, address_book::without_peer},
 };
 use crate::network::{
-    Delivery, FullMessage, Network, PeerAction, TransportStats, Validity, hooks::drop_panic,
+    BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction, TransportStats, Validity,
+    hooks::drop_panic,
 };
 
 /// Makes the id of a message from its topic and content. All nodes of a network must use the same function. If it panics
 /// at a message of a peer, that message is dropped; the connection goes on.
 pub type MessageIdFn = dyn Fn(&TopicName, &Message) -> MessageId + Send + Sync;
-/// The application's validation of a message that keeps the signature policy. Called on the engine's threads; must not
-/// block.
-pub type Validator = dyn Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync;
 /// Whether a peer may do an action; see [`Network::peer_filter`]. Called on the engine's threads; must not block.
 pub type PeerFilter = dyn Fn(&PeerId, PeerAction<'_, Libp2pNetwork>) -> bool + Send + Sync;
 
@@ -49,9 +56,12 @@ pub struct Libp2pNetwork {
 struct Hooks {
     policy: SignaturePolicy,
     limits: WireLimits,
-    message_id: Box<MessageIdFn>,
-    validator: Box<Validator>,
+    /// `None`: the default ids.
+    message_id: Option<Box<MessageIdFn>>,
+    validators: ArcSwap<Validators>,
+    manual_validation: ManualValidation<Libp2pNetwork>,
     peer_filter: Box<PeerFilter>,
+    subscription_filter: Option<SubscriptionFilter>,
     persistent_points: Vec<Multiaddr>,
     default_backoff: Duration,
     /// The sequence number of our next message.
@@ -83,21 +93,26 @@ pub enum AuthorError {
     },
 }
 
-/// Most bytes that source, sequence number, signature (RSA: 512), key (RSA: 550) and tags add to a payload.
+/// Most bytes that source, sequence number, signature, key and tags add to a payload. The longest key that can sign is an
+/// RSA key of 4,096 bits: its signatures have 512 bytes, and its public key 556.
 const MESSAGE_OVERHEAD: usize = 1_280;
 
 impl Libp2pNetwork {
     /// Begins a network with this signature policy.
     ///
     /// By default the id of a signed message is its source and sequence number, that of an anonymous one the SHA-256
-    /// of its payload; every message that keeps the policy is valid, and peers may do everything.
+    /// of its payload, and that of one whose source is not verified a SHA-256 of source, sequence number, topic and payload,
+    /// or of the payload alone if [nothing](super::ValidationMode::None) is verified; every message that keeps the policy is
+    /// valid, and peers may do everything.
     pub fn builder(policy: SignaturePolicy) -> Libp2pNetworkBuilder {
         Libp2pNetworkBuilder(Hooks {
             policy,
             limits: WireLimits::default(),
-            message_id: Box::new(|_, message| default_message_id(message)),
-            validator: Box::new(|_| Validity::Valid),
+            message_id: None,
+            validators: ArcSwap::default(),
+            manual_validation: ManualValidation::new(),
             peer_filter: Box::new(|_, _| true),
+            subscription_filter: None,
             persistent_points: Vec::new(),
             default_backoff: Duration::from_secs(60),
             next_seqno: AtomicU64::new(start_seqno()),
@@ -134,7 +149,10 @@ impl Libp2pNetwork {
 
     /// The id of a message that keeps the signature policy.
     pub fn message_id(&self, topic: &TopicName, message: &Message) -> MessageId {
-        (self.hooks.message_id)(topic, message)
+        match &self.hooks.message_id {
+            Some(message_id) => message_id(topic, message),
+            None => default_message_id(self.hooks.policy.mode(), topic, message),
+        }
     }
 
     /// The limits on what is read and written.
@@ -178,7 +196,7 @@ impl DecodeHooks<Self> for Libp2pNetwork {
     }
 
     fn verify(&self, raw: &RawMessage<'_>) -> (SignatureCheck, Option<FullMessage<Self>>) {
-        let verified = self.state.verified();
+        let verified = self.state.verified().filter(|_| raw.signature.is_some());
         if let Some((topic, message_id, message)) = verified.and_then(|verified| verified.find(raw)) {
             return (SignatureCheck::None, Some(FullMessage { topic, message_id, message }));
         }
@@ -192,8 +210,8 @@ impl DecodeHooks<Self> for Libp2pNetwork {
         };
         let message_id = self.id_of_received(&topic, &message);
         let Some(verified) = verified else {
-            let anonymous = message_id.map(|message_id| FullMessage { topic, message_id, message });
-            return (SignatureCheck::None, anonymous);
+            let unsigned = message_id.map(|message_id| FullMessage { topic, message_id, message });
+            return (SignatureCheck::None, unsigned);
         };
         self.state.traffic().add_verified();
         let Some(message_id) = message_id else { return (SignatureCheck::Passed, None) };
@@ -226,19 +244,24 @@ impl Network for Libp2pNetwork {
     }
 
     fn validate(&self, delivery: &Delivery<Self>) -> Validity {
-        match delivery.message.message.signature_error() {
-            Some(error) => error.validity(),
-            None => (self.hooks.validator)(delivery),
-        }
+        self.verdict_now(delivery)
+    }
+
+    fn validate_async(&self, delivery: &Delivery<Self>) -> Option<BoxFuture<Validity>> {
+        self.verdict_later(delivery)
+    }
+
+    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
+        self.verdicts_later(batch)
     }
 
     fn is_violation(&self, message: &Message) -> bool {
-        message.signature_error().is_some_and(|error| error.validity() == Validity::Invalid)
+        message.signature_error().is_some()
     }
 
-    /// The signature was checked when the message was decoded.
+    /// The signature was checked when the message was decoded, or is not checked at all.
     fn source(&self, message: &Message) -> Option<PeerId> {
-        message.source().copied()
+        message.source().copied().filter(|_| message.is_verified())
     }
 
     fn message_size(&self, message: &Message) -> usize {
@@ -250,17 +273,24 @@ impl Network for Libp2pNetwork {
     }
 
     fn peer_filter(&self, peer: &PeerId, action: PeerAction<'_, Self>) -> bool {
-        (self.hooks.peer_filter)(peer, action)
+        let filter = self.hooks.subscription_filter.as_ref();
+        let allowed = match action {
+            PeerAction::Subscribe(topic) => filter.is_none_or(|filter| filter.allows(topic)),
+            _ => true,
+        };
+        allowed && (self.hooks.peer_filter)(peer, action)
     }
 
     fn reachable_point(&self, peer: &PeerId) -> Option<Multiaddr> {
-        let dialled = self.state.addresses().dialled(peer)?;
-        // In the form of the configuration, so that the engine recognises its persistent point.
-        let same = |point: &&Multiaddr| without_peer((*point).clone()) == dialled;
-        Some(self.hooks.persistent_points.iter().find(same).cloned().unwrap_or(dialled))
+        let dialled = self.state.addresses().dialled(peer);
+        // In the form of the persistent point, so that the engine recognises it.
+        let same = |point: &&Multiaddr| Some(without_peer((*point).clone())) == dialled;
+        let configured = self.hooks.persistent_points.iter().find(same).cloned();
+        let direct = || self.state.direct().contains(peer).then(|| Protocol::P2p(*peer).into());
+        configured.or_else(direct).or(dialled)
     }
 
-    fn topic_label(&self, topic: &TopicName) -> String {
+    fn topic_name(&self, topic: &TopicName) -> String {
         topic.as_str().to_owned()
     }
 
@@ -268,8 +298,11 @@ impl Network for Libp2pNetwork {
         self.state.stats()
     }
 
+    /// Those of the configuration, and the direct peers, by their ids.
     fn persistent_points(&self) -> Vec<Multiaddr> {
-        self.hooks.persistent_points.clone()
+        let direct = self.state.direct();
+        let direct = direct.iter().map(|peer| Protocol::P2p(*peer).into());
+        self.hooks.persistent_points.iter().cloned().chain(direct).collect()
     }
 }
 
@@ -285,19 +318,6 @@ impl crate::recording::Recordable for Libp2pNetwork {
 impl fmt::Debug for Libp2pNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Libp2pNetwork").field("policy", &self.hooks.policy).finish_non_exhaustive()
-    }
-}
-
-/// The default of the pubsub specification: source and sequence number. rust-, js- and py-libp2p have to be configured
-/// to use it.
-fn default_message_id(message: &Message) -> MessageId {
-    match (message.source(), message.seqno()) {
-        (Some(source), Some(seqno)) => {
-            let mut id = source.to_bytes();
-            id.extend_from_slice(&seqno.to_be_bytes());
-            id.into()
-        }
-        _ => Sha256::digest(message.data()).as_slice().into(),
     }
 }
 

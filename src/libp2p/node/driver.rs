@@ -2,7 +2,7 @@
 //! takes turns between commands, pending inputs, outputs and swarm events, so that none of them starves.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     future::Future,
     io,
     ops::ControlFlow,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use ::libp2p::{
-    Multiaddr, PeerId, Swarm, TransportError as SwarmTransportError,
+    Multiaddr, Swarm, TransportError as SwarmTransportError,
     core::transport::ListenerId,
     identify, ping,
     swarm::{SwarmEvent, dial_opts::DialOpts},
@@ -24,16 +24,13 @@ use tokio::{
 };
 
 use super::{
-    engine::{Engine, OutputSource, RefusedInput},
+    engine::{Engine, OutputSource},
+    engine_inputs::{EngineInputs, InputEvent},
     handle::{Command, CommandError, NodeEvent, NodeHandle},
-    pending_inputs::PendingInputs,
 };
-use crate::{
-    libp2p::swarm::{
-        builder::{TransportBehaviour, TransportBehaviourEvent},
-        event::{Event, Inputs, Slowness},
-    },
-    network::P2pInput,
+use crate::libp2p::swarm::{
+    builder::{TransportBehaviour, TransportBehaviourEvent},
+    event::Event,
 };
 
 type Observer = Box<dyn FnMut(NodeEvent<'_>) + Send>;
@@ -59,9 +56,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// engine end. It then writes what is queued, for 200 ms at most, and closes the connections, for 2 s at most.
 pub struct NodeDriver<E, O> {
     swarm: Swarm<TransportBehaviour>,
-    engine: E,
+    inputs: EngineInputs<E>,
     outputs: O,
-    pending: PendingInputs,
     commands: mpsc::Receiver<Command>,
     /// The listen commands whose listener has no address yet.
     listening: HashMap<ListenerId, ListenAnswer>,
@@ -87,9 +83,8 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
         let handle = NodeHandle { commands: sender, peer: *swarm.local_peer_id() };
         let driver = Self {
             swarm,
-            engine,
+            inputs: EngineInputs::new(engine),
             outputs,
-            pending: PendingInputs::default(),
             commands,
             listening: HashMap::new(),
             observer: Box::new(observer),
@@ -98,105 +93,15 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
         (driver, handle)
     }
 
-    /// Passes inputs to the engine. Messages are queued behind pending inputs of the same peer; a disconnection
-    /// overtakes them.
-    fn on_inputs(&mut self, inputs: Inputs) {
-        let peer = inputs.peer();
-        if !self.pending.contains(&peer) {
-            self.pass_to_engine(peer, [inputs].into(), false);
-        } else if matches!(inputs.front(), Some(P2pInput::Disconnection { .. })) {
-            self.drop_peer(peer);
-            self.pass_to_engine(peer, [inputs].into(), false);
-        } else {
-            self.pending.append(inputs);
-        }
-    }
-
-    /// Passes inputs of a peer to the engine and stores those for which it has no room. `retry`: they were stored
-    /// before.
-    fn pass_to_engine(&mut self, peer: PeerId, mut inputs: VecDeque<Inputs>, retry: bool) {
-        let before = count(&inputs);
-        let Err(reason) = self.try_pass_to_engine(&mut inputs) else {
-            if retry {
-                (self.observer)(NodeEvent::Resumed(peer));
-            }
-            return;
-        };
-        if !retry {
-            (self.observer)(NodeEvent::Paused(peer, &reason));
-        }
-        // The engine was ready and took nothing: do not try again at once.
-        let pause = retry && count(&inputs) == before;
-        let ready = match inputs.front().and_then(Inputs::front) {
-            Some(refused) => self.engine.p2p_input_ready(refused),
-            None => Box::pin(std::future::ready(())),
-        };
-        self.pending.insert(peer, inputs, ready, pause);
-    }
-
-    /// Stops at the first input for which the engine has no room. That one and the later ones stay in `inputs`.
-    fn try_pass_to_engine(&mut self, inputs: &mut VecDeque<Inputs>) -> Result<(), E::Refused> {
-        while let Some(batch) = inputs.front_mut() {
-            let mut observed = batch.is_observed();
-            while let Some(input) = batch.next() {
-                if !std::mem::take(&mut observed) {
-                    (self.observer)(NodeEvent::Input(&input));
-                }
-                match self.engine.p2p_input(input) {
-                    Err(RefusedInput { reason, input }) if self.engine.is_temporary(&reason) => {
-                        batch.put_back(*input);
-                        batch.set_observed();
-                        return Err(reason);
-                    }
-                    Err(RefusedInput { reason, input }) => {
-                        (self.observer)(NodeEvent::Refused(&input, &reason));
-                    }
-                    Ok(()) => {}
-                }
-            }
-            inputs.pop_front();
-        }
-        Ok(())
-    }
-
-    /// Removes the pending inputs of a peer that disconnects. They are passed to the engine if it has room, and lost
-    /// otherwise.
-    fn drop_peer(&mut self, peer: PeerId) {
-        let mut inputs = self.pending.remove(&peer);
-        if let Err(reason) = self.try_pass_to_engine(&mut inputs) {
-            for input in inputs.into_iter().flatten() {
-                (self.observer)(NodeEvent::Refused(&input, &reason));
-            }
-        }
-    }
-
     fn on_gossipsub_event(&mut self, event: Event) {
         match event {
-            Event::Inputs(inputs) => self.on_inputs(inputs),
+            Event::Inputs(inputs) => {
+                self.inputs.add(inputs, &mut |event| (self.observer)(event.into()));
+            }
             event => {
                 (self.observer)(NodeEvent::Gossipsub(&event));
-                self.report_to_engine(event);
+                self.inputs.report(&event);
             }
-        }
-    }
-
-    /// Reports to the engine the events that concern it.
-    fn report_to_engine(&self, event: Event) {
-        match event {
-            Event::Unreachable { point, .. } => self.engine.set_unreachable_point(point),
-            // That memory is scarce is not the fault of this peer.
-            Event::SlowPeer { slowness: Slowness::Memory, .. } => {}
-            Event::SlowPeer { peer, .. } => self.engine.report_slow_peer(&peer),
-            Event::InboundFailed { peer, error } if error.is_violation() => {
-                self.engine.report_protocol_violation(&peer);
-            }
-            Event::Dropped { reason, lanes, .. } => {
-                for (lane, count) in lanes.iter().filter(|(_, count)| *count > 0) {
-                    let count = usize::try_from(count).unwrap_or(usize::MAX);
-                    self.engine.report_dropped(lane, reason, count);
-                }
-            }
-            _ => {}
         }
     }
 
@@ -320,9 +225,9 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
             }
         }
         for _ in 0..MAX_ITEMS_PER_ROUND {
-            let Poll::Ready((peer, inputs)) = self.pending.poll_ready(cx) else { break };
+            let observe = &mut |event: InputEvent<'_>| (self.observer)(event.into());
+            let Poll::Ready(()) = self.inputs.poll_pending(cx, observe) else { break };
             idle = false;
-            self.pass_to_engine(peer, inputs, true);
         }
         for _ in 0..MAX_ITEMS_PER_ROUND {
             if self.swarm.behaviour().gossipsub.queued_events() > MAX_QUEUED_EVENTS {
@@ -341,10 +246,6 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
         }
         if idle { Poll::Pending } else { Poll::Ready(ControlFlow::Continue(())) }
     }
-}
-
-fn count(inputs: &VecDeque<Inputs>) -> usize {
-    inputs.iter().map(ExactSizeIterator::len).sum()
 }
 
 /// The progress of a node's end.

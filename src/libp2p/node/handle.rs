@@ -6,6 +6,7 @@ use std::{fmt, time::Duration};
 use ::libp2p::{Multiaddr, PeerId, TransportError as SwarmTransportError, ping, swarm::DialError};
 use tokio::sync::{mpsc, oneshot};
 
+use super::engine_inputs::InputEvent;
 use crate::{
     libp2p::{network::Libp2pNetwork, state::refusals::RefusedConnections, swarm::event::Event},
     network::P2pInput,
@@ -160,4 +161,15 @@ pub enum NodeEvent<'a> {
     DialFailed(Option<PeerId>, &'a DialError),
     /// A peer did not answer a ping: its connection is closed.
     PingFailed(PeerId, &'a ping::Failure),
+}
+
+impl<'a> From<InputEvent<'a>> for NodeEvent<'a> {
+    fn from(event: InputEvent<'a>) -> Self {
+        match event {
+            InputEvent::Input(input) => Self::Input(input),
+            InputEvent::Refused(input, reason) => Self::Refused(input, reason),
+            InputEvent::Paused(peer, reason) => Self::Paused(peer, reason),
+            InputEvent::Resumed(peer) => Self::Resumed(peer),
+        }
+    }
 }

@@ -87,6 +87,24 @@ impl AddressBook {
         refused.into_iter().next()
     }
 
+    /// Stores one more listen address of `peer` in front of the others, if it may be dialled; otherwise returns it.
+    pub(in crate::libp2p) fn add_listen_address(
+        &mut self,
+        peer: PeerId,
+        address: Multiaddr,
+        filter: AddressFilter,
+    ) -> Option<Multiaddr> {
+        if !filter.allows(&address) {
+            return Some(address);
+        }
+        let mut known = self.listen.remove(&peer).unwrap_or_default();
+        known.retain(|known| *known != address);
+        known.insert(0, address);
+        known.truncate(MAX_ADDRESSES);
+        self.listen.insert(peer, known);
+        None
+    }
+
     /// Stores the signed record that recommends `peer` in a PRUNE.
     pub(in crate::libp2p) fn add_record(&mut self, peer: PeerId, record: &[u8]) {
         if record.len() > MAX_PEER_RECORD {
@@ -147,6 +165,15 @@ pub(in crate::libp2p) fn without_peer(mut address: Multiaddr) -> Multiaddr {
         address.pop();
     }
     address
+}
+
+/// The peer of an address that consists of its id alone: it is dialled at the addresses that are known of it.
+pub(in crate::libp2p) fn peer_alone(address: &Multiaddr) -> Option<PeerId> {
+    let mut protocols = address.iter();
+    match (protocols.next(), protocols.next()) {
+        (Some(Protocol::P2p(peer)), None) => Some(peer),
+        _ => None,
+    }
 }
 
 /// The IP address and port at the start of `address`. `None` for names, relayed addresses and other transports.
@@ -256,6 +283,21 @@ mod tests {
         assert_eq!((found, refused), (vec![global.clone(), global.clone()], Some(private.clone())));
         book.add_dialled(peer, private.clone());
         assert_eq!(book.addresses(&peer, AddressFilter::Global).0[0], private);
+    }
+
+    #[test]
+    fn addresses_that_come_one_by_one_add_up() {
+        let (peer, mut book) = (PeerId::random(), AddressBook::default());
+        let address = |port: usize| format!("/ip4/8.8.8.8/tcp/{port}").parse::<Multiaddr>().unwrap();
+        for port in [1, 2, 1] {
+            assert_eq!(book.add_listen_address(peer, address(port), AddressFilter::Global), None);
+        }
+        assert_eq!(addresses(&mut book, &peer), [address(1), address(2)]);
+        let private: Multiaddr = "/ip4/10.0.0.1/tcp/22".parse().unwrap();
+        let refused = book.add_listen_address(peer, private.clone(), AddressFilter::Global);
+        assert_eq!(refused, Some(private));
+        (3..20).for_each(|port| drop(book.add_listen_address(peer, address(port), AddressFilter::Any)));
+        assert_eq!(addresses(&mut book, &peer).len(), MAX_ADDRESSES);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use super::address_book::socket_address;
 
 /// Which addresses that identify reports or peer exchange recommends may be dialled. Addresses that the owner of the node
 /// gives are always dialled, and so are those at which a peer was reached before.
+///
+/// A name that the owner gives (`/dns4/…`, `/dnsaddr/…`) is dialled wherever it leads: the filter does not apply to what it
+/// resolves to. Names that others report are dialled only with [`Any`](Self::Any), which applies to nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AddressFilter {

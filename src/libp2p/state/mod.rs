@@ -7,7 +7,7 @@ pub(super) mod address_filter;
 pub(super) mod refusals;
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -25,24 +25,27 @@ use crate::network::{ConnectionRefusal, TransportStats};
 #[derive(Debug)]
 pub(super) struct TransportState {
     addresses: Mutex<AddressBook>,
-    /// `None` if messages are not signed.
+    /// `None` if no signatures are verified.
     verified: Option<VerifiedMessages>,
     traffic: TrafficCounters,
     refusals: Refusals,
     /// The dials of recommended peers that are in progress. The behaviour bounds them.
     px_dials: Mutex<HashSet<ConnectionId>>,
+    /// The direct peers of the behaviour: the engine stays connected to them.
+    direct: Mutex<BTreeSet<PeerId>>,
     memory: Arc<TransportMemory>,
 }
 
 impl TransportState {
-    /// `signed`: whether the messages of the network are signed.
-    pub(super) fn new(signed: bool) -> Self {
+    /// `verifies`: whether signatures are verified.
+    pub(super) fn new(verifies: bool) -> Self {
         Self {
             addresses: Mutex::default(),
-            verified: signed.then(VerifiedMessages::default),
+            verified: verifies.then(VerifiedMessages::default),
             traffic: TrafficCounters::default(),
             refusals: Refusals::default(),
             px_dials: Mutex::default(),
+            direct: Mutex::default(),
             memory: Arc::default(),
         }
     }
@@ -64,6 +67,12 @@ impl TransportState {
         self.count_filtered(peer, refused);
     }
 
+    /// Stores a listen address of `peer` that another behaviour reported, besides those that are known.
+    pub(super) fn add_listen_address(&self, peer: PeerId, address: Multiaddr, filter: AddressFilter) {
+        let refused = self.addresses().add_listen_address(peer, address, filter);
+        self.count_filtered(peer, refused);
+    }
+
     /// All addresses at which `peer` may be dialled, the most reliable first.
     pub(super) fn addresses_of(&self, peer: &PeerId, filter: AddressFilter) -> Vec<Multiaddr> {
         let (addresses, refused) = self.addresses().addresses(peer, filter);
@@ -78,7 +87,7 @@ impl TransportState {
         }
     }
 
-    /// The messages whose signatures were verified lately, if messages are signed.
+    /// The messages whose signatures were verified lately, if signatures are verified.
     pub(super) fn verified(&self) -> Option<&VerifiedMessages> {
         self.verified.as_ref()
     }
@@ -94,6 +103,11 @@ impl TransportState {
     /// The dials of recommended peers that are in progress, locked.
     pub(super) fn px_dials(&self) -> MutexGuard<'_, HashSet<ConnectionId>> {
         self.px_dials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The direct peers, locked.
+    pub(super) fn direct(&self) -> MutexGuard<'_, BTreeSet<PeerId>> {
+        self.direct.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The counters of all that connections did.

@@ -12,8 +12,8 @@ use ::libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
     swarm::{
-        CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour,
-        THandler, THandlerInEvent, ToSwarm, behaviour::ConnectionEstablished,
+        CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm,
+        NetworkBehaviour, NewExternalAddrOfPeer, THandler, THandlerInEvent, ToSwarm, behaviour::ConnectionEstablished,
     },
 };
 
@@ -41,7 +41,7 @@ use crate::{
         network::Libp2pNetwork,
         state::{
             TransportState,
-            address_book::{socket_address, without_peer},
+            address_book::{peer_alone, socket_address, without_peer},
         },
     },
     network::{ConnectionInfo, Direction, P2pInput, P2pMessage, P2pOutput, PeerKind},
@@ -73,6 +73,7 @@ impl Behaviour {
     pub fn new(network: Libp2pNetwork, config: BehaviourConfig) -> Self {
         let known = config.direct.union(&config.trusted).chain(&config.bootstrap);
         network.state().addresses().keep(known.copied());
+        network.state().direct().clone_from(&config.direct);
         let memory = network.state().memory();
         memory.set_limit(config.max_memory);
         Self {
@@ -107,7 +108,8 @@ impl Behaviour {
         self.graylist = graylist;
     }
 
-    /// Stores the listen addresses that `peer` reported, by identify for instance. They are tried when the engine asks
+    /// Stores the listen addresses that `peer` reported, in place of those that are known. Addresses that other behaviours of
+    /// the swarm report, such as identify, are stored without this. They are tried when the engine asks
     /// to dial the peer. At most 8 addresses of a peer are stored, of those that
     /// [`BehaviourConfig::addresses`] allows, and those of at most 4,096 peers.
     pub fn add_addresses(&self, peer: PeerId, addresses: impl IntoIterator<Item = Multiaddr>) {
@@ -142,6 +144,7 @@ impl Behaviour {
         match output {
             P2pOutput::Disconnect { peer } => self.close(peer, CloseConnection::All),
             P2pOutput::Kick { peer, duration } => self.block(peer, duration),
+            P2pOutput::Unblock { peer } => _ = self.unblock(&peer),
             P2pOutput::Connect { peer, origin } => {
                 let action = self.dials.dial_peer(peer, &origin);
                 self.events.push_back(action);
@@ -219,8 +222,8 @@ impl Behaviour {
     fn is_reached(&self, point: &Multiaddr) -> bool {
         let address = Some(without_peer(point.clone()));
         self.dials.has_point(point) || {
-            let book = self.state.addresses();
-            self.connections.peers().any(|peer| book.dialled(peer) == address)
+            let (alone, book) = (peer_alone(point), self.state.addresses());
+            self.connections.peers().any(|peer| alone == Some(*peer) || book.dialled(peer) == address)
         }
     }
 
@@ -359,6 +362,10 @@ impl NetworkBehaviour for Behaviour {
                 if let Some(event) = self.dials.on_failure(&failure) {
                     self.add_event(event);
                 }
+            }
+            // Identify reports what it learned, for instance.
+            FromSwarm::NewExternalAddrOfPeer(NewExternalAddrOfPeer { peer_id, addr }) => {
+                self.state.add_listen_address(peer_id, addr.clone(), self.config.addresses);
             }
             _ => {}
         }

@@ -1,5 +1,5 @@
-//! A ready-made swarm: TCP (and QUIC with the feature `quic`), noise, yamux, identify, ping, limits on connections and
-//! gossipsub. An application with a swarm of its own composes [`Behaviour`] into that instead.
+//! A ready-made swarm: TCP (and QUIC with the feature `quic`), noise, yamux, DNS, identify, ping, limits on connections
+//! and gossipsub. An application with a swarm of its own composes [`Behaviour`] into that instead.
 
 use std::{io, sync::Arc, thread::available_parallelism, time::Duration};
 
@@ -7,10 +7,10 @@ use ::libp2p::{
     PeerId, Swarm, Transport,
     core::{
         muxing::StreamMuxerBox,
-        transport::{Boxed, timeout::TransportTimeout},
+        transport::{Boxed, dummy::DummyTransport, timeout::TransportTimeout},
         upgrade::Version,
     },
-    identify,
+    dns, identify,
     identity::Keypair,
     noise, ping,
     swarm::{self, NetworkBehaviour},
@@ -165,12 +165,15 @@ pub enum TransportError {
     /// The threads of the connections can't be started.
     #[error("the threads of the connections can't be started: {0}")]
     Threads(io::Error),
+    /// The configuration of DNS changed while it was read.
+    #[error("the configuration of DNS can't be read: {0}")]
+    Names(io::Error),
 }
 
 /// Creates the ready-made swarm.
 ///
 /// `key` is the identity of the node. The key that signs messages is part of the network's signature policy and is
-/// usually the same one. Each connection runs as a task of its own on the
+/// usually the same one. Addresses that are dialled may contain names (`/dns4/…`, `/dnsaddr/…`). Each connection runs as a task of its own on the
 /// [`connection_threads`](TransportConfig::connection_threads), which end when the swarm is dropped.
 ///
 /// # Errors
@@ -205,7 +208,8 @@ pub fn swarm(
     Ok(Swarm::new(transport, behaviour, peer, swarm_config))
 }
 
-/// TCP with noise and yamux, and QUIC with the feature `quic`. The sockets run on `threads`.
+/// TCP with noise and yamux, and QUIC with the feature `quic`, at addresses that may contain names. The sockets run on
+/// `threads`.
 fn transport(
     key: &Keypair,
     network: &Libp2pNetwork,
@@ -234,6 +238,43 @@ fn transport(
             .map(move |(peer, muxer), _| (peer, StreamMuxerBox::new(muxing.clone().bound()(muxer))));
         transport.or_transport(quic).map(|either, _| either.into_inner())
     };
+    let transport = with_names(transport).map_err(TransportError::Names)?;
     let transport = TransportTimeout::new(transport, NEGOTIATION_TIMEOUT);
     Ok(threads.run_sockets_of(transport.boxed()).boxed())
+}
+
+/// Resolves the names in dialled addresses, as the system is configured. Without a configuration only those of its hosts file
+/// are known.
+fn with_names<T>(transport: T) -> io::Result<dns::tokio::Transport<T>> {
+    // The constructor drops the transport if it fails, so it is tried first.
+    let Err(error) = dns::tokio::Transport::system(DummyTransport::<()>::new()) else {
+        return dns::tokio::Transport::system(transport);
+    };
+    tracing::warn!(%error, "names are not resolved: the system has no configuration of DNS");
+    let (config, options) = (dns::ResolverConfig::default(), dns::ResolverOpts::default());
+    Ok(dns::tokio::Transport::custom(transport, config, options))
+}
+
+#[cfg(test)]
+mod tests {
+    use ::libp2p::core::{
+        Endpoint,
+        transport::{DialOpts, PortUse},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transport_without_a_configuration_of_dns_still_dials() {
+        let (config, options) = (dns::ResolverConfig::default(), dns::ResolverOpts::default());
+        let tcp = tcp::tokio::Transport::new(tcp::Config::default());
+        let mut transport = dns::tokio::Transport::custom(tcp, config, options);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for host in ["ip4/127.0.0.1", "dns4/localhost"] {
+            let address = format!("/{host}/tcp/{port}").parse().unwrap();
+            let opts = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
+            transport.dial(address, opts).unwrap().await.expect("a connection");
+        }
+    }
 }

@@ -2,17 +2,27 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use ::libp2p::{PeerId, StreamProtocol};
+use ::libp2p::{PeerId, StreamProtocol, swarm::InvalidProtocol};
 
-use crate::libp2p::{connection::queue_limits::QueueLimits, memory, state::address_filter::AddressFilter};
+use crate::libp2p::{
+    connection::{
+        capabilities::{ProtocolId, Version},
+        queue_limits::QueueLimits,
+    },
+    memory,
+    state::address_filter::AddressFilter,
+};
 
 /// The settings of a [`Behaviour`](crate::libp2p::Behaviour).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BehaviourConfig {
-    /// The protocols that are offered, the preferred one first. By default `/meshsub/1.2.0`, `1.1.0` and `1.0.0`.
-    pub protocols: Vec<StreamProtocol>,
-    /// Direct peers: every message is forwarded to them, and they are in no mesh.
+    /// The protocols that are offered, the preferred one first. By default `/meshsub/1.2.0`, `1.1.0` and `1.0.0`. See
+    /// [`protocol_id_prefix`](Self::protocol_id_prefix) and [`protocol_id`](Self::protocol_id).
+    pub protocols: Vec<ProtocolId>,
+    /// Direct peers: every message is forwarded to them, and they are in no mesh. While one is not connected, the engine asks
+    /// to dial it again and again, at the addresses that are known of it: those that it was dialled at before or reported, those
+    /// of [`Behaviour::add_addresses`](crate::libp2p::Behaviour::add_addresses), and those that other behaviours know.
     pub direct: BTreeSet<PeerId>,
     /// Trusted peers: they are dialled again when their connection is lost.
     pub trusted: BTreeSet<PeerId>,
@@ -65,6 +75,24 @@ impl BehaviourConfig {
         self
     }
 
+    /// Offers `PREFIX/1.2.0`, `PREFIX/1.1.0` and `PREFIX/1.0.0` in place of the protocols of the specification, for a network
+    /// of your own: `config.protocol_id_prefix("/myapp")`.
+    ///
+    /// # Errors
+    /// The prefix does not begin with a slash.
+    pub fn protocol_id_prefix(self, prefix: &str) -> Result<Self, InvalidProtocol> {
+        let protocols = ProtocolId::with_prefix(prefix)?;
+        Ok(Self { protocols, ..self })
+    }
+
+    /// Offers a single protocol, which has this id and over which this version of gossipsub is spoken.
+    ///
+    /// # Errors
+    /// The id does not begin with a slash.
+    pub fn protocol_id(self, id: impl Into<String>, version: Version) -> Result<Self, InvalidProtocol> {
+        Ok(Self { protocols: vec![ProtocolId::new(id, version)?], ..self })
+    }
+
     /// The most bytes of heap that this behaviour uses for so many connections: [`max_memory`](Self::max_memory), and for
     /// each connection [`CONNECTION_MEMORY`](Self::CONNECTION_MEMORY). Not included are the windows of yamux, the address
     /// book and the signature cache.
@@ -82,7 +110,7 @@ impl Default for BehaviourConfig {
     fn default() -> Self {
         Self {
             protocols: ["/meshsub/1.2.0", "/meshsub/1.1.0", "/meshsub/1.0.0"]
-                .map(StreamProtocol::new)
+                .map(|id| StreamProtocol::new(id).into())
                 .to_vec(),
             direct: BTreeSet::new(),
             trusted: BTreeSet::new(),

@@ -11,7 +11,10 @@ use ::libp2p::{
 
 use super::{config::BehaviourConfig, event::Event};
 use crate::{
-    libp2p::{network::Libp2pNetwork, state::TransportState},
+    libp2p::{
+        network::Libp2pNetwork,
+        state::{TransportState, address_book::peer_alone},
+    },
     network::{ConnectionRefusal, Origin},
 };
 
@@ -45,10 +48,15 @@ impl Dials {
                 return self.refused(ConnectionRefusal::PxBudget, Some(peer), None);
             }
             Origin::Px(_) => Target::Recommended,
-            Origin::Trusted if self.is_full() => {
+            Origin::Trusted | Origin::Direct if self.is_full() => {
                 return self.refused(ConnectionRefusal::DialBudget, Some(peer), None);
             }
             Origin::Trusted => Target::Trusted,
+            Origin::Direct => {
+                // As those of the peers that are direct by the configuration.
+                self.state.addresses().keep([peer]);
+                Target::Trusted
+            }
         };
         self.begin(DialOpts::peer_id(peer).build(), target)
     }
@@ -60,6 +68,7 @@ impl Dials {
             return self.refused(ConnectionRefusal::DialBudget, None, Some(point));
         }
         let opts = match point.iter().last() {
+            Some(Protocol::P2p(peer)) if peer_alone(&point).is_some() => DialOpts::peer_id(peer).build(),
             Some(Protocol::P2p(peer)) => DialOpts::peer_id(peer).addresses(vec![point.clone()]).build(),
             _ => DialOpts::unknown_peer_id().address(point.clone()).build(),
         };

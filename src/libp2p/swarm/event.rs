@@ -7,12 +7,14 @@ use std::{
     task::Context,
 };
 
-use ::libp2p::{Multiaddr, PeerId, StreamProtocol};
+use ::libp2p::{Multiaddr, PeerId};
 
 use crate::{
     libp2p::{
         codec::encode::EncodeError,
-        connection::{inbound_stream::InboundError, lanes::LaneCounts, read_budget::Permit},
+        connection::{
+            capabilities::ProtocolId, inbound_stream::InboundError, lanes::LaneCounts, read_budget::Permit,
+        },
         network::Libp2pNetwork,
     },
     network::{ConnectionRefusal, P2pInput},
@@ -32,7 +34,7 @@ pub enum Event {
         /// The peer.
         peer: PeerId,
         /// The protocol that was negotiated first on the connection.
-        protocol: StreamProtocol,
+        protocol: ProtocolId,
     },
     /// A peer's stream is no longer read because of what was read from it. The peer may open another one.
     InboundFailed {

@@ -18,12 +18,18 @@ pub(crate) enum TopicCommand<N: Network> {
     LeaveConfirmed,
     /// A connection closed.
     PeerDisconnected(N::Peer, ConnectionId),
+    /// A connected subscriber is a direct peer from now on, or no more.
+    SetDirect(N::Peer, ConnectionId, bool),
+    /// The limits of the context are new.
+    LimitsChanged,
     /// Handle a parked message again: its validity can be decided now.
     Retry(Delivery<N>, ValidationMode),
     /// The verdicts on the messages of a batch that belong to this topic.
     Verdicts(Vec<(Delivery<N>, Validity)>),
     /// A message for the batch gets no verdict: the batch was full, or its validation took too long or panicked.
     ForgetBatched(Arc<FullMessage<N>>),
+    /// These messages were dropped while they were parked.
+    ForgetParked(Vec<N::MessageId>),
     /// Offer these messages, which a connected peer was not sent because a queue was full, to it by IHAVE.
     OfferMissed(N::Peer, Vec<N::MessageId>),
     /// First phase of a heartbeat: expire state and maintain the mesh. The topic replies with

@@ -1,7 +1,7 @@
 //! The events that a topic reports to the peers' side.
 
 use crate::{
-    network::{Delivery, Network},
+    network::{Delivery, Network, PeerFeedback},
     protocol::{
         connection::ConnectionId,
         outcome::reason::{GraftReason, LeaveReason},
@@ -21,9 +21,9 @@ pub(crate) enum TopicEvent<N: Network> {
     /// A SUBSCRIBE was refused: the peer has `max_topics_per_peer` subscriptions.
     TopicLimitExceeded(N::Peer),
     /// A peer entered the mesh.
-    Grafted(N::Peer, ConnectionId),
+    Grafted(N::Peer, ConnectionId, GraftReason),
     /// A peer left the mesh.
-    Pruned(N::Peer, ConnectionId),
+    Pruned(N::Peer, ConnectionId, LeaveReason),
     /// The deliveries of some peers since the last report, each peer once.
     Delivered(Vec<PeerDeliveries<N>>),
     /// A peer delivered an invalid message (P4).
@@ -49,6 +49,18 @@ pub(crate) enum TopicEvent<N: Network> {
     HeartbeatFinished,
     /// A command to retry or to apply verdicts is done.
     Dispatched,
+}
+
+impl<N: Network> TopicEvent<N> {
+    /// The event that has the same effect as what the application reports about a peer.
+    pub(crate) fn of_feedback(peer: N::Peer, feedback: PeerFeedback) -> Self {
+        match feedback {
+            PeerFeedback::FirstDelivery => {
+                Self::Delivered(vec![PeerDeliveries { peer, first: 1, duplicate_in_window: 0 }])
+            }
+            PeerFeedback::InvalidMessage => Self::InvalidMessage(peer),
+        }
+    }
 }
 
 /// The result of the first phase of a topic's heartbeat.

@@ -53,6 +53,8 @@ pub(crate) struct Outbox<N: Network> {
 /// A message and the future of its validation.
 pub(crate) struct Validation<N: Network> {
     pub(crate) message: Arc<FullMessage<N>>,
+    /// The size of the message.
+    pub(crate) bytes: usize,
     pub(crate) verdict: BoxFuture<Validity>,
 }
 

@@ -36,6 +36,8 @@ pub(crate) trait PeerView<N: Network> {
 pub(crate) struct PeerStatus {
     /// The connection, if the peer is connected.
     pub(crate) connection_id: Option<ConnectionId>,
+    /// The peer is connected and a direct peer: every message is forwarded to it, and it is never in a mesh.
+    pub(crate) direct: bool,
     /// The score, if the peer has one. A disconnected peer may have one too.
     pub(crate) score: Option<f64>,
 }
@@ -50,9 +52,8 @@ pub(crate) struct LowScore {
 /// direct peer. It is decided for each input of the peer, by the score that the peer has then; the actors decide it
 /// whenever a score changes.
 pub(crate) fn is_graylisted<T>(status: PeerStatus, limits: &Limits<T>) -> bool {
-    let is_direct = || status.connection_id.is_some_and(ConnectionId::is_direct);
     match (status.score, limits.extensions.graylist_threshold) {
-        (Some(score), Some(threshold)) => score < threshold && !is_direct(),
+        (Some(score), Some(threshold)) => score < threshold && !status.direct,
         _ => false,
     }
 }

@@ -31,7 +31,7 @@ pub(super) const OWN_TOPIC_NAME: usize = 128;
 /// | `subscriptions` | *T* + `max_topics_per_peer` | *P* | *P* × that |
 /// | `subscriptions_bytes` | | | `max_topic_name_bytes`, and *T* × *P* names of topics of the application, of at most 128 bytes |
 /// | `scores` | 1 | | *P* + `max_retained_scores` |
-/// | `trusted` | 1 | | all peers that the p2p layer ever marked as trusted: its configuration |
+/// | `trusted` | 1 | | all peers that the p2p layer ever marked as trusted: its configuration; and the peers of which the application decided whether they are direct |
 /// | `unreachable` | 1 | | `max_unreachable` |
 /// | `joined` | | 1 | *T* |
 /// | `parked` | | | `max_parked_messages`, and `max_parked_bytes`, at most half of `max_input_bytes` |

@@ -22,7 +22,7 @@ use crate::{
 /// | `subscriptions` | `max_topic_name_bytes`, for each connection 128 bytes of name a topic of the application, and twice the size of a topic and of an index for each subscription |
 /// | `scores` | 1 KiB for each score, and 160 bytes for each of its topics |
 /// | `topics` | 4 KiB for each topic, and the entries of its mesh, fanout, promises, answered GRAFTs and sent IDONTWANTs |
-/// | `fixed` | 4 MiB, the queues of `max_input_items`, `max_decisions`, and unreachable points |
+/// | `fixed` | 4 MiB, the queues of `max_input_items`, the ids of messages that await a verdict, `max_decisions`, and unreachable points |
 ///
 /// Not included are the memory of the application, of the transport, and of what the application decides on: trusted peers and
 /// publish tickets.
@@ -144,6 +144,7 @@ impl Footprint {
                 .saturating_add(entries(most.sent_idontwant, id)),
             fixed: FIXED
                 .saturating_add(entries(bounds.max_input_items, QUEUED))
+                .saturating_add(entries(most.parked.saturating_add(most.validating), id + 8))
                 .saturating_add(entries(bounds.max_decisions, size_of::<EventRecord<N>>()))
                 .saturating_add(entries(bounds.max_unreachable, 2 * point + 32)),
         }

@@ -25,6 +25,8 @@ impl<N: Network> Node<N> {
             validated.co_senders.retain(|peer| *peer != validated.sender);
             let outcome = self.on_topic(&topic, now, |topic, cx, outbox| match (verdict, topic) {
                 (Some(verdict), TopicRef::Active(state)) => {
+                    // If it is in the pending batch, that validates it again: it awaits no first verdict.
+                    state.forget_batched(&validated.message);
                     state.apply_given_verdict(validated, verdict, cx, outbox)
                 }
                 (Some(_), TopicRef::Passive(_)) => ReceiveOutcome::NotSubscribed,

@@ -6,6 +6,7 @@ mod outputs;
 mod peer_view;
 mod queries;
 mod reports;
+mod settings;
 mod settle;
 mod topics;
 
@@ -178,7 +179,7 @@ impl<N: Network> Node<N> {
         self.flush_delivery_counts(now);
         self.next_generation += 1;
         let connection_id = ConnectionId::new(self.next_generation, info.direction, info.kind);
-        let outcome = self.peers.connect(peer, connection_id, info.kind.trusted);
+        let outcome = self.peers.connect(peer, connection_id, info.kind);
         if outcome == AddPeer::Added {
             self.connected.insert(connection_id, peer.clone());
             self.emitted.push(PendingOutput::Connected(connection_id));
@@ -207,7 +208,9 @@ impl<N: Network> Node<N> {
         if is_graylisted(status, &self.limits) {
             return SubscribeOutcome::Graylisted;
         }
-        self.on_topic(topic, now, |topic, _, outbox| topic.subscribe(peer, status, below_topic_limit, outbox))
+        self.on_topic(topic, now, |topic, cx, outbox| {
+            topic.subscribe(peer, status, below_topic_limit, cx, outbox)
+        })
     }
 
     /// Handles an UNSUBSCRIBE.

@@ -60,7 +60,7 @@ impl<N: Network> SettledPeerView<'_, N> {
 
 impl<N: Network> PeerView<N> for SettledPeerView<'_, N> {
     fn status(&self, peer: &N::Peer) -> PeerStatus {
-        PeerStatus { connection_id: self.peers.connection_id(peer), score: self.scores.get(peer) }
+        PeerStatus { score: self.scores.get(peer), ..self.peers.status(peer) }
     }
 
     fn min_score_at_least(&self, score: f64) -> bool {

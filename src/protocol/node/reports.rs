@@ -1,10 +1,11 @@
-//! The reports of the transport: slow peers, violations of the protocol, messages that were not sent, and points that can't be reached.
+//! The reports of the transport: slow peers, violations of the protocol, messages that were not sent, and points that can't be
+//! reached. And the application's feedback about peers.
 
 use super::Node;
 use crate::{
-    network::Network,
+    network::{Network, PeerFeedback},
     protocol::{
-        exchange::command::TopicCommand,
+        exchange::{command::TopicCommand, event::TopicEvent},
         peers::missed::{IdsByTopic, MissedMessages},
     },
     timestamp::Timestamp,
@@ -20,6 +21,18 @@ impl<N: Network> Node<N> {
     /// Handles the transport's report that a peer sent bytes that are no RPC.
     pub fn report_protocol_violation(&mut self, peer: &N::Peer, now: Timestamp) {
         self.peers.on_protocol_violation(peer.clone(), now);
+        self.settle(now);
+    }
+
+    /// Handles the application's feedback about a peer, which concerns its score in a topic. A peer without a score is ignored.
+    pub fn report_peer_feedback(
+        &mut self,
+        peer: &N::Peer,
+        topic: &N::Topic,
+        feedback: PeerFeedback,
+        now: Timestamp,
+    ) {
+        self.peers.apply_event(topic, TopicEvent::of_feedback(peer.clone(), feedback), now);
         self.settle(now);
     }
 

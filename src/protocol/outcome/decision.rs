@@ -28,6 +28,8 @@ pub enum PeerDecision {
     PxRefused,
     /// Its SUBSCRIBE was ignored: it is subscribed to `max_topics_per_peer` topics.
     SubscribeRefused,
+    /// Its SUBSCRIBE was ignored: the application refuses subscriptions to the topic.
+    SubscribeFiltered,
     /// Its IHAVE was ignored. The reason is the name of the outcome.
     IHaveRefused(&'static str),
     /// Its IWANT was ignored, or some of its ids were not answered. The reason is the name of the outcome.
@@ -135,7 +137,7 @@ impl PeerDecision {
             Self::Graft(_) => "REJECT_GRAFT",
             Self::Pruned(_) => "PRUNE",
             Self::PxRefused => "REJECT_PX",
-            Self::SubscribeRefused => "REJECT_SUBSCRIBE",
+            Self::SubscribeRefused | Self::SubscribeFiltered => "REJECT_SUBSCRIBE",
             Self::IHaveRefused(_) => "REJECT_IHAVE",
             Self::IWantRefused(_) => "REJECT_IWANT",
             Self::IDontWantRefused(_) => "REJECT_IDONTWANT",
@@ -154,6 +156,7 @@ impl PeerDecision {
             Self::ActedOnScore(ScoreAction::LeaveGraylist) => "score_recovered",
             Self::ActedOnScore(_) => "low_score",
             Self::SubscribeRefused => SubscribeOutcome::TopicLimitExceeded.name(),
+            Self::SubscribeFiltered => SubscribeOutcome::Filtered.name(),
             Self::IHaveRefused(reason) | Self::IWantRefused(reason) | Self::IDontWantRefused(reason) => {
                 reason
             }
@@ -169,6 +172,7 @@ impl PeerDecision {
             Self::Pruned(reason) => reason.explanation(),
             Self::PxRefused => "its score is below accept_px_threshold",
             Self::SubscribeRefused => "it is subscribed to max_topics_per_peer topics already",
+            Self::SubscribeFiltered => "the application refuses subscriptions to the topic",
             Self::IHaveRefused(_) => "its IHAVE was ignored",
             Self::IWantRefused(_) => "some of its IWANT ids were not answered",
             Self::IDontWantRefused(_) => "some of its IDONTWANT ids were ignored",
@@ -179,7 +183,13 @@ impl PeerDecision {
 
     /// The decision that follows from a SUBSCRIBE, if the outcome is a refusal.
     pub(crate) fn of_subscribe(outcome: SubscribeOutcome) -> Option<Self> {
-        (outcome == SubscribeOutcome::TopicLimitExceeded).then_some(Self::SubscribeRefused)
+        match outcome {
+            SubscribeOutcome::TopicLimitExceeded => Some(Self::SubscribeRefused),
+            SubscribeOutcome::Filtered => Some(Self::SubscribeFiltered),
+            SubscribeOutcome::Subscribed | SubscribeOutcome::UnknownPeer | SubscribeOutcome::Graylisted => {
+                None
+            }
+        }
     }
 
     /// The decision that follows from an IHAVE, if the outcome is a refusal.

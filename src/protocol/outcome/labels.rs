@@ -46,6 +46,7 @@ labels! {
         Subscribed "subscribed",
         UnknownPeer "unknown_peer",
         TopicLimitExceeded "topic_limit_exceeded",
+        Filtered "filtered",
         Graylisted "graylisted",
     }
     UNSUBSCRIBE UnsubscribeOutcome {
@@ -109,6 +110,7 @@ labels! {
         Invalid "invalid",
         Unknown "unknown",
         Outdated "outdated",
+        TooLarge "too_large",
         Batched "batched",
         Validating "validating",
         Throttled "throttled",
@@ -119,6 +121,7 @@ labels! {
     PUBLISH PublishOutcome<N> {
         Published "published",
         AlreadyPublished "already_published",
+        TooLarge "too_large",
     }
     JOIN JoinOutcome<N> {
         Joined "joined",
@@ -281,6 +284,7 @@ mod tests {
             SubscribeOutcome::Subscribed,
             SubscribeOutcome::UnknownPeer,
             SubscribeOutcome::TopicLimitExceeded,
+            SubscribeOutcome::Filtered,
             SubscribeOutcome::Graylisted,
         ];
         assert_eq!(labels(&subscribe), Input::Subscribe.outcomes());
@@ -340,13 +344,14 @@ mod tests {
             IDontWantOutcome::Graylisted,
         ];
         assert_eq!(labels(&idontwant), Input::IDontWant.outcomes());
-        let receive: [ReceiveOutcome<PlainNetwork>; 12] = [
+        let receive: [ReceiveOutcome<PlainNetwork>; 13] = [
             ReceiveOutcome::Route { to: Vec::new() },
             ReceiveOutcome::AlreadyReceived,
             ReceiveOutcome::NotSubscribed,
             ReceiveOutcome::Invalid,
             ReceiveOutcome::Unknown,
             ReceiveOutcome::Outdated,
+            ReceiveOutcome::TooLarge,
             ReceiveOutcome::Batched,
             ReceiveOutcome::Validating,
             ReceiveOutcome::Throttled,
@@ -355,8 +360,11 @@ mod tests {
             ReceiveOutcome::OwnMessage,
         ];
         assert_eq!(labels(&receive), Input::ReceiveMessage.outcomes());
-        let publish: [PublishOutcome<PlainNetwork>; 2] =
-            [PublishOutcome::Published { to: Vec::new() }, PublishOutcome::AlreadyPublished];
+        let publish: [PublishOutcome<PlainNetwork>; 3] = [
+            PublishOutcome::Published { to: Vec::new() },
+            PublishOutcome::AlreadyPublished,
+            PublishOutcome::TooLarge,
+        ];
         assert_eq!(labels(&publish), Input::Publish.outcomes());
         let join: [JoinOutcome<PlainNetwork>; 2] =
             [JoinOutcome::Joined { to_graft: Vec::new() }, JoinOutcome::AlreadyJoined];

@@ -45,6 +45,8 @@ pub enum SubscribeOutcome {
     UnknownPeer,
     /// The peer is subscribed to `max_topics_per_peer` topics already.
     TopicLimitExceeded,
+    /// The application refuses subscriptions to this topic ([`PeerAction::Subscribe`](crate::PeerAction::Subscribe)).
+    Filtered,
     /// The score of the peer is below `graylist_threshold`. Nothing of it is handled.
     Graylisted,
 }
@@ -244,7 +246,8 @@ pub enum ReceiveOutcome<N: Network> {
         /// bootstrap peers and peers that sent IDONTWANT, although the message is not sent to them.
         to: Vec<N::Peer>,
     },
-    /// The message is a duplicate. Within the window of P3 it counts as a delivery of its sender.
+    /// The message is a duplicate. Within the window of P3 it counts as a delivery of its sender, unless the message was
+    /// ignored (`remember_ignored`).
     #[serde(rename = "duplicate")]
     AlreadyReceived,
     /// We have not joined the topic.
@@ -254,8 +257,10 @@ pub enum ReceiveOutcome<N: Network> {
     Invalid,
     /// The application can't decide the validity yet. The message is parked.
     Unknown,
-    /// The message is too old. It is dropped.
+    /// The application ignores the message: it is too old, or of no use. It is dropped.
     Outdated,
+    /// The message is larger than `max_message_size`. It is dropped, and its senders are penalised (P4).
+    TooLarge,
     /// The message waits for the validation of its batch.
     Batched,
     /// The message is under asynchronous validation.
@@ -281,8 +286,10 @@ pub enum PublishOutcome<N: Network> {
         /// and peers that sent IDONTWANT, although the message is not sent to them.
         to: Vec<N::Peer>,
     },
-    /// The message id is in the seen cache.
+    /// The message id is in the seen cache, and its message was not ignored.
     AlreadyPublished,
+    /// The message is larger than `max_message_size`: peers would take it for an invalid one. It is not sent.
+    TooLarge,
 }
 
 /// The outcome of a join of the application.

@@ -45,6 +45,8 @@ pub enum LeaveReason {
     Leave,
     /// The topic was restarted after a panic.
     Restart,
+    /// The application made the peer a direct peer.
+    Direct,
 }
 
 /// Why the score of a peer was lowered.
@@ -116,6 +118,7 @@ impl LeaveReason {
             Self::AboveDegreeHigh => "the mesh had degree_high peers or more",
             Self::Leave => "we left the topic",
             Self::Restart => "the topic was restarted after a panic",
+            Self::Direct => "the application made it a direct peer",
         }
     }
 }

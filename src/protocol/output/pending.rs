@@ -146,6 +146,8 @@ impl<N: Network> PendingOutput<N> {
 /// A message for the application, with what is charged for it until it is read.
 #[derive_where(Clone, Debug)]
 pub(crate) struct PendingDelivery<N: Network> {
+    /// The peer that delivered the message first.
+    pub(crate) sender: N::Peer,
     pub(crate) message: AppOutput<N>,
     pub(crate) charge: Charge,
 }

@@ -31,7 +31,7 @@ pub(crate) fn decisions_of<N: Network>(
         TopicEvent::ProtocolViolation(peer) => {
             vec![(peer.clone(), PeerDecision::Penalised(Penalty::ProtocolViolation))]
         }
-        TopicEvent::Pruned(peer, _) => deficit(peer).into_iter().collect(),
+        TopicEvent::Pruned(peer, ..) => deficit(peer).into_iter().collect(),
         TopicEvent::Maintained(Maintenance { grafted, pruned, broken }) => {
             let grafted = grafted.iter();
             let grafted = grafted.map(|it| (it.peer.clone(), PeerDecision::Grafted(it.reason)));
@@ -56,9 +56,14 @@ mod tests {
     use crate::{
         admission::totals::Totals,
         limits::{Limits, LimitsConfig, TopicScoreLimits, TopicScores},
-        network::{Direction, hooks::Hooks},
+        network::{Direction, PeerKind, hooks::Hooks},
         plain::PlainNetwork,
-        protocol::{connection::ConnectionId, options::NodeOptions, peers::Peers},
+        protocol::{
+            connection::ConnectionId,
+            options::NodeOptions,
+            outcome::reason::{GraftReason, LeaveReason},
+            peers::Peers,
+        },
         timestamp::Timestamp,
     };
 
@@ -77,8 +82,9 @@ mod tests {
         let network = Hooks::new(Arc::new(PlainNetwork::new()), |_| {});
         let mut peers =
             Peers::new(network, Arc::clone(&limits), Totals::new(&limits.bounds), &NodeOptions::default());
-        peers.connect(&1, id, false);
-        peers.apply_event(&"a".to_owned(), TopicEvent::Grafted(1, id), Timestamp::ZERO);
+        peers.connect(&1, id, PeerKind::default());
+        let grafted = TopicEvent::Grafted(1, id, GraftReason::RemoteGraft);
+        peers.apply_event(&"a".to_owned(), grafted, Timestamp::ZERO);
         peers.begin_heartbeat(Vec::new(), false, Timestamp::ZERO.after(Duration::from_secs(3600)));
         peers
     }
@@ -87,7 +93,7 @@ mod tests {
     fn a_deficit_is_counted_at_a_prune_and_at_a_disconnection() {
         let (id, topic) = (ConnectionId::new(1, Direction::Inbound, Default::default()), "a".to_owned());
         let mut peers = with_deficit(id);
-        let pruned = TopicEvent::Pruned(1, id);
+        let pruned = TopicEvent::Pruned(1, id, LeaveReason::RemotePrune);
         let decisions = decisions_of(&topic, &pruned, &peers.scores, false);
         assert_eq!(decisions, [(1, PeerDecision::Penalised(Penalty::MeshDeficit))]);
         peers.apply_event(&topic, pruned, Timestamp::ZERO);

@@ -18,7 +18,7 @@ impl<N: Network> Peers<N> {
         }
         let low_score = |(peer, connection): (&N::Peer, &Connection<N>)| {
             let score = self.scores.get(peer).filter(|score| *score < threshold)?;
-            (!connection.connection_id.is_direct()).then(|| (peer.clone(), score))
+            (!connection.direct).then(|| (peer.clone(), score))
         };
         let low: Vec<_> = self.connections.iter().filter_map(low_score).collect();
         for (peer, score) in low {

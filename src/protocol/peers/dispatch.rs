@@ -1,14 +1,18 @@
 //! Messages without a verdict: parked messages, which are tried again, and the pending batch. Messages go back to one
 //! topic at a time, so that the application receives them in order.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use derive_where::derive_where;
 
 use super::{
     Peers,
     batch::Batch,
-    parked::{CheckedMessages, Parked},
+    parked::{CheckedMessages, DroppedMessages, Key, Parked},
 };
 use crate::{
     limits::Bounds,
@@ -51,7 +55,22 @@ impl<N: Network> Peers<N> {
     /// Parks a message of unknown validity.
     pub(super) fn park(&mut self, delivery: Delivery<N>) {
         let bytes = delivery.message.size(&self.network);
-        self.outbox.throttled += self.pending_dispatch.parked.add(delivery, bytes);
+        let DroppedMessages { count, keys } = self.pending_dispatch.parked.add(delivery, bytes);
+        self.outbox.throttled += count;
+        self.forget_parked(keys);
+    }
+
+    /// Reports messages that are parked no longer to their topics, so that they may request them again.
+    fn forget_parked(&mut self, keys: Vec<Key<N>>) {
+        if !self.limits.extensions.iwant_skips_undecided {
+            return;
+        }
+        let mut by_topic: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (id, topic) in keys {
+            by_topic.entry(topic).or_default().push(id);
+        }
+        let forget = |(topic, ids)| (topic, TopicCommand::ForgetParked(ids));
+        self.outbox.commands.extend(by_topic.into_iter().map(forget));
     }
 
     /// Adds a message to the pending batch.
@@ -77,9 +96,10 @@ impl<N: Network> Peers<N> {
     /// Tries the parked messages again. `validate_id` asks the application.
     pub(crate) fn check_parked(&mut self, validate_id: impl Fn(&N::MessageId) -> Validity) {
         let validation_mode = self.validation_mode();
-        let CheckedMessages { decided, expired } =
+        let CheckedMessages { decided, expired, dropped } =
             self.pending_dispatch.parked.check(&self.limits.extensions, validate_id);
         self.outbox.expired += expired;
+        self.forget_parked(dropped);
         let retry = |delivery: Delivery<N>| {
             (delivery.message.topic.clone(), TopicCommand::Retry(delivery, validation_mode))
         };

@@ -209,10 +209,13 @@ impl<N: Network> Peers<N> {
     fn reconnect(&mut self) {
         let bounds = &self.limits.bounds;
         if self.ticks.is_multiple_of(bounds.reconnect_interval_ticks) {
-            let lost = self.trusted.iter().filter(|peer| !self.connections.contains_key(peer));
-            let peers = lost.filter(|peer| self.may_contact(peer)).cloned();
-            let dial = |peer| PendingOutput::from(P2pOutput::Connect { peer, origin: Origin::Trusted });
-            let mut dials: Vec<_> = peers.map(dial).collect();
+            let is_lost = |peer: &&N::Peer| !self.connections.contains_key(*peer) && self.may_contact(peer);
+            let trusted = self.trusted.iter().map(|peer| (peer, Origin::Trusted));
+            let lost = trusted.chain(self.kept_direct().map(|peer| (peer, Origin::Direct)));
+            let dial = |(peer, origin): (&N::Peer, _)| {
+                PendingOutput::from(P2pOutput::Connect { peer: peer.clone(), origin })
+            };
+            let mut dials: Vec<_> = lost.filter(|(peer, _)| is_lost(peer)).map(dial).collect();
             let points: BTreeSet<_> = self.network.persistent_points().into_iter().collect();
             let points = points.into_iter().filter(|point| self.unreachable.is_due(point, self.ticks));
             dials.extend(points.map(|point| PendingOutput::from(P2pOutput::ConnectPoint { point })));

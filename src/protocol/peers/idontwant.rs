@@ -4,7 +4,7 @@ use derive_where::derive_where;
 
 use crate::{
     admission::totals::{Remembered, Share, Totals},
-    limits::{Extensions, Limits},
+    limits::Limits,
     network::{Network, hooks::Hooks},
     protocol::{
         exchange::peer_view::{LowScore, PeerStatus, check_score, is_graylisted},
@@ -31,9 +31,7 @@ pub(crate) fn check_idontwant<T>(status: PeerStatus, limits: &Limits<T>) -> Resu
     if is_graylisted(status, limits) {
         return Err(IDontWantOutcome::Graylisted);
     }
-    let Extensions { idontwant_message_size, max_idontwant_per_heartbeat, idontwant_ticks, .. } =
-        limits.extensions;
-    if [idontwant_message_size, max_idontwant_per_heartbeat, idontwant_ticks].contains(&0) {
+    if !limits.uses_idontwant() {
         return Err(IDontWantOutcome::SwitchedOff);
     }
     if status.connection_id.is_none() {

@@ -10,9 +10,11 @@ pub(crate) mod idontwant;
 pub(crate) mod missed;
 mod parked;
 pub(in crate::protocol) mod passive_backoffs;
+pub(crate) mod peer_event;
 mod px;
 mod queries;
 pub(in crate::protocol) mod reconnect;
+mod settings;
 mod subscriptions;
 pub(crate) mod summary;
 
@@ -28,6 +30,7 @@ use self::{
     heartbeat::{HeartbeatBudget, HeartbeatRound},
     passive_backoffs::PassiveBackoffs,
     reconnect::ReconnectBackoff,
+    settings::in_both,
 };
 use super::{
     connection::ConnectionId,
@@ -47,7 +50,7 @@ use super::{
 use crate::{
     admission::totals::{Remembered, Share, Totals},
     limits::Limits,
-    network::{Network, hooks::Hooks},
+    network::{Network, PeerKind, hooks::Hooks},
     timestamp::Timestamp,
 };
 
@@ -55,6 +58,10 @@ use crate::{
 #[derive_where(Debug)]
 pub(super) struct Connection<N: Network> {
     pub(super) connection_id: ConnectionId,
+    /// The peer is a direct peer.
+    pub(super) direct: bool,
+    /// Whether that has changed since the peer connected. Topics may then have taken the peer for what it was before.
+    pub(super) direct_changed: bool,
     /// The subscribed topics.
     pub(super) topics: BTreeSet<N::Topic>,
     /// The bytes of their names.
@@ -90,6 +97,8 @@ pub(crate) struct Peers<N: Network> {
     pub(crate) scores: Scores<N>,
     /// The trusted peers. Their number is bounded by the configuration of the p2p layer.
     trusted: BTreeSet<N::Peer>,
+    /// The peers of which the application decided whether they are direct peers. Their number is bounded by its calls.
+    direct: BTreeMap<N::Peer, bool>,
     unreachable: ReconnectBackoff<N::Point>,
     joined: BTreeSet<N::Topic>,
     /// The topics that have a state machine.
@@ -117,8 +126,9 @@ impl<N: Network> Peers<N> {
             rng: rng_for(options.seed, "peers", &()),
             connections: BTreeMap::new(),
             bootstrap_connections: 0,
-            scores: Scores::new(Arc::clone(&limits)),
+            scores: Scores::new(network.clone(), Arc::clone(&limits)),
             trusted: BTreeSet::new(),
+            direct: BTreeMap::new(),
             unreachable: ReconnectBackoff::new(),
             joined: BTreeSet::new(),
             active: BTreeSet::new(),
@@ -149,7 +159,7 @@ impl<N: Network> Peers<N> {
     }
 
     /// Handles a new connection. Its id is greater than those of earlier connections of the peer.
-    pub(crate) fn connect(&mut self, peer: &N::Peer, connection_id: ConnectionId, trusted: bool) -> AddPeer {
+    pub(crate) fn connect(&mut self, peer: &N::Peer, connection_id: ConnectionId, kind: PeerKind) -> AddPeer {
         if let Some(point) = self.network.reachable_point(peer) {
             self.unreachable.reached(&point);
         }
@@ -157,10 +167,13 @@ impl<N: Network> Peers<N> {
             return AddPeer::AlreadyKnown;
         }
         let names = self.totals.share(Remembered::TopicNames);
-        self.connections.insert(peer.clone(), Connection { connection_id, topics: BTreeSet::new(), names });
+        let direct = self.direct.get(peer).copied().unwrap_or(kind.direct);
+        let topics = BTreeSet::new();
+        let connection = Connection { connection_id, direct, direct_changed: false, topics, names };
+        self.connections.insert(peer.clone(), connection);
         self.bootstrap_connections += usize::from(connection_id.is_bootstrap());
         self.scores.connect(peer);
-        if trusted {
+        if kind.trusted {
             self.trusted.insert(peer.clone());
         }
         AddPeer::Added
@@ -169,15 +182,10 @@ impl<N: Network> Peers<N> {
     /// Handles a closed connection, and notifies those of its topics that have a state machine.
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> RemovePeer {
         self.outbox.penalties[Penalty::MeshDeficit] += self.scores.disconnect(peer, now);
-        if let Some(Connection { connection_id, topics, names: _ }) = self.connections.remove(peer) {
+        if let Some(Connection { connection_id, topics, .. }) = self.connections.remove(peer) {
             self.bootstrap_connections -= usize::from(connection_id.is_bootstrap());
             let disconnected = |topic| (topic, TopicCommand::PeerDisconnected(peer.clone(), connection_id));
-            // A peer may be subscribed to many topics that are passive here, and a node may have joined many others.
-            let [few, many] = match topics.len() < self.active.len() {
-                true => [&topics, &self.active],
-                false => [&self.active, &topics],
-            };
-            let both = few.iter().filter(|topic| many.contains(topic)).cloned();
+            let both = in_both(&topics, &self.active).cloned();
             self.outbox.commands.extend(both.map(disconnected));
         }
         RemovePeer::Removing
@@ -232,8 +240,8 @@ impl<N: Network> Peers<N> {
                 self.passive_backoffs.set(topic, &peer, &self.network, &self.limits, now)
             }
             TopicEvent::TopicLimitExceeded(peer) => self.topic_limit_exceeded(peer, now),
-            TopicEvent::Grafted(peer, connection_id) => self.grafted(&peer, connection_id, topic, now),
-            TopicEvent::Pruned(peer, connection_id) => self.pruned(&peer, connection_id, topic),
+            TopicEvent::Grafted(peer, connection_id, _) => self.grafted(&peer, connection_id, topic, now),
+            TopicEvent::Pruned(peer, connection_id, _) => self.pruned(&peer, connection_id, topic),
             TopicEvent::Delivered(deliveries) => self.scores.delivered(&deliveries, topic),
             TopicEvent::InvalidMessage(peer) => {
                 self.scores.invalid_message(&peer, topic);
@@ -295,6 +303,9 @@ impl<N: Network> Peers<N> {
                 if connection.topics.insert(topic.clone()) {
                     connection.names.add(name_bytes);
                 }
+                let direct = connection.direct_changed.then_some(connection.direct);
+                let set = |direct| (topic.clone(), TopicCommand::SetDirect(peer, connection_id, direct));
+                self.outbox.commands.extend(direct.map(set));
             }
             // The connection closed before this event arrived, so the topic was not notified.
             None => self
@@ -354,7 +365,11 @@ impl<N: Network> Peers<N> {
 
     /// The status of a peer.
     pub(super) fn status(&self, peer: &N::Peer) -> PeerStatus {
-        PeerStatus { connection_id: self.connection_id(peer), score: self.scores.get(peer) }
+        PeerStatus {
+            connection_id: self.connection_id(peer),
+            direct: self.is_direct(peer),
+            score: self.scores.get(peer),
+        }
     }
 
     /// Whether no peer has a score below `score`.

@@ -27,7 +27,7 @@ pub(crate) struct Parked<N: Network> {
     retried: BTreeMap<Key<N>, u64>,
 }
 
-type Key<N> = (<N as Network>::MessageId, <N as Network>::Topic);
+pub(super) type Key<N> = (<N as Network>::MessageId, <N as Network>::Topic);
 
 #[derive_where(Debug)]
 struct ParkedMessage<N: Network> {
@@ -44,6 +44,17 @@ pub(crate) struct CheckedMessages<N: Network> {
     pub(crate) decided: Vec<Delivery<N>>,
     /// The number of messages that were parked for too long.
     pub(crate) expired: usize,
+    /// The messages that are dropped: they were parked for too long, or their id is outdated.
+    pub(super) dropped: Vec<Key<N>>,
+}
+
+/// The messages that [`Parked::add`] drops.
+#[derive_where(Default)]
+pub(crate) struct DroppedMessages<N: Network> {
+    /// Their number.
+    pub(crate) count: usize,
+    /// Those of which no other content is parked.
+    pub(super) keys: Vec<Key<N>>,
 }
 
 impl<N: Network> Parked<N> {
@@ -61,23 +72,30 @@ impl<N: Network> Parked<N> {
     }
 
     /// Parks a message of `bytes` bytes, or adds its senders to the same parked message. Another content with a parked
-    /// id is dropped. When the collection is full, the greatest keys are dropped. Returns the number of dropped
-    /// messages.
-    pub(crate) fn add(&mut self, mut delivery: Delivery<N>, bytes: usize) -> usize {
+    /// id is dropped. When the collection is full, the greatest keys are dropped. Returns the dropped messages.
+    pub(crate) fn add(&mut self, mut delivery: Delivery<N>, bytes: usize) -> DroppedMessages<N> {
+        let mut dropped = DroppedMessages::default();
         let key = (delivery.message.message_id.clone(), delivery.message.topic.clone());
         if let Some(parked) = self.messages.get_mut(&key) {
             let same = parked.delivery.message.message == delivery.message.message;
             if same {
                 parked.delivery.join(delivery, self.max_co_senders);
             }
-            return usize::from(!same);
+            dropped.count = usize::from(!same);
+            return dropped;
         }
-        let mut dropped = 0;
         while self.messages.len() >= self.capacity || bytes > self.max_bytes - self.bytes {
-            dropped += 1;
+            dropped.count += 1;
             match self.messages.last_entry() {
-                Some(greatest) if *greatest.key() > key => self.bytes -= greatest.remove().bytes,
-                _ => return dropped,
+                Some(greatest) if *greatest.key() > key => {
+                    let (evicted, parked) = greatest.remove_entry();
+                    self.bytes -= parked.bytes;
+                    dropped.keys.push(evicted);
+                }
+                _ => {
+                    dropped.keys.push(key);
+                    return dropped;
+                }
             }
         }
         delivery.co_senders.truncate(self.max_co_senders);
@@ -114,7 +132,7 @@ impl<N: Network> Parked<N> {
                         continue;
                     }
                     Validity::Unknown => break,
-                    // Dropped without a command to the topic.
+                    // Dropped without another validation.
                     Validity::Outdated => {}
                     Validity::Valid | Validity::Invalid => retry = true,
                 }
@@ -127,6 +145,8 @@ impl<N: Network> Parked<N> {
             if retry {
                 self.retried.insert(key, parked.since);
                 checked.decided.push(parked.delivery);
+            } else {
+                checked.dropped.push(key);
             }
         }
         checked

@@ -100,7 +100,7 @@ impl<N: Network> PassiveBackoffs<N> {
 
     /// Heartbeat: removes expired backoffs.
     pub(super) fn cleanup(&mut self, limits: &Limits<N::Topic>, now: Timestamp) {
-        let slack = limits.heartbeat_interval.saturating_mul(2);
+        let slack = limits.backoff_slack();
         let Self { topics, names, .. } = self;
         topics.retain(|_, Entry { backoffs, bytes }| {
             backoffs.cleanup(slack, now);

@@ -43,10 +43,10 @@ impl<N: Network> Peers<N> {
     }
 
     fn connection_view(&self, peer: &N::Peer, connection: &Connection<N>) -> ConnectionView<N> {
-        let Connection { connection_id, topics, names: _ } = connection;
+        let Connection { connection_id, direct, topics, .. } = connection;
         ConnectionView {
             topics: topics.clone(),
-            direct: connection_id.is_direct(),
+            direct: *direct,
             outbound: connection_id.is_outbound(),
             bootstrap: connection_id.is_bootstrap(),
             trusted: self.trusted.contains(peer),
@@ -82,7 +82,7 @@ impl<N: Network> Peers<N> {
             connections: self.connections.len(),
             subscriptions: self.connections.values().map(|connection| connection.topics.len()).sum(),
             scores: self.scores.len(),
-            trusted: self.trusted.len(),
+            trusted: self.trusted.len() + self.direct.len(),
             unreachable: self.unreachable.len(),
             joined: self.joined.len(),
             parked: self.pending_dispatch.parked.len(),

@@ -57,13 +57,13 @@ impl<N: Network> Peers<N> {
         connection.is_some_and(|connection| connection.topics.contains(topic))
     }
 
-    /// The connected subscribers of a topic. Takes a lookup for each connection.
+    /// The connected subscribers of a topic, and whether each is a direct peer. Takes a lookup for each connection.
     pub(crate) fn subscribers<'a>(
         &'a self,
         topic: &'a N::Topic,
-    ) -> impl Iterator<Item = (&'a N::Peer, ConnectionId)> {
+    ) -> impl Iterator<Item = (&'a N::Peer, ConnectionId, bool)> {
         let subscribed = self.connections.iter().filter(|(_, connection)| connection.topics.contains(topic));
-        subscribed.map(|(peer, connection)| (peer, connection.connection_id))
+        subscribed.map(|(peer, connection)| (peer, connection.connection_id, connection.direct))
     }
 
     /// The topics that follow `after` and have subscribers, each once, ascending. The time for each is in proportion to

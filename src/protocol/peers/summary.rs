@@ -123,9 +123,9 @@ fn direction<N: Network>(connection: &Connection<N>) -> ConnectionDirection {
 
 /// A bootstrap peer that is also direct counts as bootstrap, since messages are not sent to it.
 fn class<N: Network>(connection: &Connection<N>) -> ConnectionClass {
-    match connection.connection_id {
-        id if id.is_bootstrap() => ConnectionClass::Bootstrap,
-        id if id.is_direct() => ConnectionClass::Direct,
+    match connection {
+        Connection { connection_id, .. } if connection_id.is_bootstrap() => ConnectionClass::Bootstrap,
+        Connection { direct: true, .. } => ConnectionClass::Direct,
         _ => ConnectionClass::Regular,
     }
 }

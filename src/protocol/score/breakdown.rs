@@ -11,7 +11,7 @@ use super::{
     peer::p7,
 };
 use crate::{
-    limits::Limits,
+    limits::{Limits, TopicScoreLimits},
     network::Network,
     protocol::inspect::view::{ScoreView, TopicScoreView},
     timestamp::Timestamp,
@@ -137,8 +137,8 @@ impl<N: Network> Scores<N> {
         peer: &N::Peer,
         after: Option<&N::Topic>,
         limit: usize,
-        limits: &Limits<N::Topic>,
     ) -> Option<ScoreBreakdown<N>> {
+        let limits = &self.limits;
         let ScoreView { score, expires, behaviour_penalty, application_score, mut topics } =
             self.view_of(peer, after, limit.saturating_add(1))?;
         let more_topics = topics.len() > limit;
@@ -148,8 +148,9 @@ impl<N: Network> Scores<N> {
         let p5 = application_score * limits.score.app_specific_weight;
         let p7 = p7(behaviour_penalty, &limits.score);
         let with_breakdown = |(topic, counters)| {
-            let breakdown = TopicBreakdown::new::<N>(&topic, counters, limits);
-            (topic, breakdown)
+            let pattern = self.table.find(&topic).and_then(|row| self.table.row(row).pattern);
+            let (parameters, weight) = limits.score.topics.of(&topic, pattern);
+            (topic, TopicBreakdown::new(counters, parameters, weight))
         };
         Some(ScoreBreakdown {
             score,
@@ -168,9 +169,8 @@ impl<N: Network> Scores<N> {
 }
 
 impl TopicBreakdown {
-    fn new<N: Network>(topic: &N::Topic, counters: TopicScoreView, limits: &Limits<N::Topic>) -> Self {
-        let weight = limits.score.topics.weight(topic);
-        let components = TopicCounters::from(&counters).components(limits.score.topics.parameters(topic));
+    fn new(counters: TopicScoreView, parameters: &TopicScoreLimits, weight: f64) -> Self {
+        let components = TopicCounters::from(&counters).components(parameters);
         let ScoreComponents { p1, p2, p3, p3b, p4 } = components.weighted(weight);
         Self { weight, p1, p2, p3, p3b, p4, total: p1 + p2 + p3 + p3b + p4, counters }
     }

@@ -6,6 +6,7 @@ mod counters;
 mod minimum;
 mod peer;
 mod refresh;
+mod replace;
 mod table;
 
 use std::{
@@ -25,6 +26,7 @@ use self::{
     minimum::MinScore,
     peer::PeerScore,
     refresh::Refresh,
+    replace::pattern_of,
     table::{CounterTable, PeerKey, TopicKey},
 };
 use super::{
@@ -33,7 +35,7 @@ use super::{
 };
 use crate::{
     limits::{Limits, TopicScoreLimits},
-    network::Network,
+    network::{Network, hooks::Hooks},
     timestamp::Timestamp,
 };
 
@@ -43,6 +45,8 @@ const MAX_APPLICATION_SCORE: f64 = 1e15;
 /// The scores of connected peers, and of disconnected peers whose score is retained.
 #[derive_where(Clone, Debug)]
 pub(crate) struct Scores<N: Network> {
+    #[derive_where(skip(Debug))]
+    network: Hooks<N>,
     limits: Arc<Limits<N::Topic>>,
     /// Used only for lookups, so the hash map's order reaches no output.
     keys: HashMap<N::Peer, PeerKey, RandomState>,
@@ -57,8 +61,9 @@ pub(crate) struct Scores<N: Network> {
 }
 
 impl<N: Network> Scores<N> {
-    pub(crate) fn new(limits: Arc<Limits<N::Topic>>) -> Self {
+    pub(crate) fn new(network: Hooks<N>, limits: Arc<Limits<N::Topic>>) -> Self {
         Self {
+            network,
             limits,
             keys: HashMap::default(),
             peers: Slab::new(),
@@ -129,8 +134,7 @@ impl<N: Network> Scores<N> {
         let score = &mut self.peers[key as usize];
         for row in &score.rows {
             let row = self.table.row_mut(*row);
-            let topics = &limits.score.topics;
-            let (parameters, weight) = (topics.parameters(&row.topic), topics.weight(&row.topic));
+            let (parameters, weight) = limits.score.topics.of(&row.topic, row.pattern);
             if let Some(counters) = row.get_mut(key) {
                 let has_deficit =
                     counters.mesh.is_some() && weight * counters.p3b_if_pruned(parameters) < 0.0;
@@ -258,10 +262,11 @@ impl<N: Network> Scores<N> {
     /// The weighted P3b that a prune would add now, at most 0.
     pub(crate) fn deficit(&self, peer: &N::Peer, topic: &N::Topic) -> f64 {
         let row = self.table.find(topic).map(|row| self.table.row(row));
-        let counters = self.keys.get(peer).and_then(|key| row?.get(*key));
-        let limits = &self.limits.score.topics;
-        counters
-            .map_or(0.0, |counters| limits.weight(topic) * counters.p3b_if_pruned(limits.parameters(topic)))
+        let counters = self.keys.get(peer).zip(row).and_then(|(key, row)| Some((row, row.get(*key)?)));
+        counters.map_or(0.0, |(row, counters)| {
+            let (parameters, weight) = self.limits.score.topics.of(topic, row.pattern);
+            weight * counters.p3b_if_pruned(parameters)
+        })
     }
 
     /// The score of one peer with the counters of its topics that follow `after`, at most `limit` topics.
@@ -306,7 +311,8 @@ impl<N: Network> Scores<N> {
 
     /// Changes the row of a topic. The row exists only while it has counters.
     fn on_row(&mut self, topic: &N::Topic, change: impl FnOnce(&mut Self, TopicKey)) {
-        let row = self.table.row_or_insert(topic);
+        let Self { network, limits, table, .. } = self;
+        let row = table.row_or_insert(topic, || pattern_of(network, limits, topic));
         change(self, row);
         self.table.drop_if_empty(row);
     }
@@ -321,7 +327,7 @@ impl<N: Network> Scores<N> {
         let Some(peer) = self.keys.get(peer).copied() else { return };
         let row = self.table.row_mut(key);
         let (limits, score) = (&self.limits.score.topics, &mut self.peers[peer as usize]);
-        let (parameters, weight) = (limits.parameters(&row.topic), limits.weight(&row.topic));
+        let (parameters, weight) = limits.of(&row.topic, row.pattern);
         let already_refreshed = self.refresh.as_ref().is_some_and(|refresh| refresh.is_done_with(&row.topic));
         let (counters, is_new) = row.get_or_insert(peer);
         let before = weight * counters.components(parameters).sum();
@@ -372,7 +378,8 @@ impl<N: Network> Scores<N> {
         let limits = &self.limits.score.topics;
         score.rows.iter().filter_map(move |row| {
             let row = self.table.row(*row);
-            Some((limits.weight(&row.topic), row.get(peer)?.components(limits.parameters(&row.topic))))
+            let (parameters, weight) = limits.of(&row.topic, row.pattern);
+            Some((weight, row.get(peer)?.components(parameters)))
         })
     }
 }

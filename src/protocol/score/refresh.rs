@@ -37,8 +37,7 @@ impl<N: Network> Scores<N> {
     fn refresh_row(&mut self, key: TopicKey, now: Timestamp) {
         let (limits, peers) = (&self.limits.score, &mut self.peers);
         let row = self.table.row_mut(key);
-        let parameters = limits.topics.parameters(&row.topic);
-        let weight = limits.topics.weight(&row.topic);
+        let (parameters, weight) = limits.topics.of(&row.topic, row.pattern);
         let mut removed = Vec::new();
         row.retain(|peer, counters| {
             counters.refresh(parameters, limits.decay_zero, now);

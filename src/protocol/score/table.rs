@@ -7,7 +7,7 @@ use derive_where::derive_where;
 use slab::Slab;
 
 use super::counters::TopicCounters;
-use crate::protocol::inspect::memory::TOPIC_COUNTERS;
+use crate::{limits::PatternIndex, protocol::inspect::memory::TOPIC_COUNTERS};
 
 const _: () = assert!(size_of::<(PeerKey, TopicCounters)>() <= TOPIC_COUNTERS);
 
@@ -29,17 +29,24 @@ pub(super) struct CounterTable<T> {
 #[derive(Clone, Debug)]
 pub(super) struct TopicRow<T> {
     pub(super) topic: T,
+    /// The pattern of score parameters that matches the topic, found when the row was made.
+    pub(super) pattern: Option<PatternIndex>,
     /// Ascending by peer key.
     counters: Vec<(PeerKey, TopicCounters)>,
 }
 
 impl<T: Ord + Clone> CounterTable<T> {
-    /// The row of a topic. It is created if it does not exist.
-    pub(super) fn row_or_insert(&mut self, topic: &T) -> TopicKey {
+    /// The row of a topic. It is created if it does not exist, with the pattern that `find` returns.
+    pub(super) fn row_or_insert(
+        &mut self,
+        topic: &T,
+        find: impl FnOnce() -> Option<PatternIndex>,
+    ) -> TopicKey {
         if let Some(row) = self.index.get(topic) {
             return *row;
         }
-        let row = self.rows.insert(TopicRow { topic: topic.clone(), counters: Vec::new() }) as TopicKey;
+        let row = TopicRow { topic: topic.clone(), pattern: find(), counters: Vec::new() };
+        let row = self.rows.insert(row) as TopicKey;
         self.index.insert(topic.clone(), row);
         row
     }
@@ -55,6 +62,11 @@ impl<T: Ord + Clone> CounterTable<T> {
 
     pub(super) fn row_mut(&mut self, row: TopicKey) -> &mut TopicRow<T> {
         &mut self.rows[row as usize]
+    }
+
+    /// Finds the pattern of each row again.
+    pub(super) fn update_patterns(&mut self, find: impl Fn(&T) -> Option<PatternIndex>) {
+        self.rows.iter_mut().for_each(|(_, row)| row.pattern = find(&row.topic));
     }
 
     /// The rows after `topic`, or all rows, ascending by topic, at most `most`.

@@ -43,7 +43,7 @@ impl<N: Network> TopicState<N> {
         present: &BTreeMap<N::Peer, ConnectionId>,
         cx: &Context<'_, N>,
     ) -> BTreeMap<N::Peer, ConnectionId> {
-        let missing = cx.limits.degree_optimal.saturating_sub(present.len());
+        let missing = self.parameters.degrees.degree_optimal.saturating_sub(present.len());
         if missing == 0 {
             return BTreeMap::new();
         }

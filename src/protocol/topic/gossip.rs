@@ -77,7 +77,7 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// The ids to request: valid, neither seen nor rejected, and not filtered. `None` if one of the ids is invalid. At most
+    /// The ids to request: valid, without a verdict, not [undecided](Self::is_undecided), and not filtered. `None` if one of the ids is invalid. At most
     /// `most` of them will be requested: with `ihave_stops_at_quota` the ids are judged in a random order until there are so
     /// many.
     fn missing_ids(
@@ -100,14 +100,25 @@ impl<N: Network> TopicState<N> {
                 Validity::Invalid => return None,
                 Validity::Outdated => {}
                 Validity::Valid | Validity::Unknown => {
-                    let has_verdict = self.seen.contains(&id) || self.invalid_cache.contains_id(&id);
-                    if !has_verdict && cx.network.peer_filter(peer, PeerAction::IHave(&id)) {
+                    let has_verdict = self.seen.has_verdict(&id) || self.invalid_cache.contains_id(&id);
+                    if !has_verdict
+                        && !self.is_undecided(&id)
+                        && cx.network.peer_filter(peer, PeerAction::IHave(&id))
+                    {
                         missing.push(id);
                     }
                 }
             }
         }
         Some(missing)
+    }
+
+    /// Whether a message with this id awaits a verdict: under asynchronous validation, in a batch, or parked. False without
+    /// `iwant_skips_undecided`.
+    fn is_undecided(&self, id: &N::MessageId) -> bool {
+        self.pending_validations.contains_id(id)
+            || self.batched.contains_id(id)
+            || self.parked_ids.contains(id)
     }
 
     /// Validates an id by the application. An id of another topic is invalid.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::TopicState;
 use crate::{
+    limits::Degrees,
     network::{Network, P2pMessage},
     protocol::{
         connection::ConnectionId,
@@ -27,7 +28,7 @@ impl<N: Network> TopicState<N> {
     /// First phase: expires state and maintains the mesh and the fanout.
     pub(super) fn heartbeat_maintain_mesh(&mut self, tick: u64, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         if tick.is_multiple_of(cx.limits.backoff_cleanup_ticks) {
-            self.backoffs.cleanup(cx.limits.heartbeat_interval.saturating_mul(2), cx.now);
+            self.backoffs.cleanup(cx.limits.backoff_slack(), cx.now);
         }
         self.flush_delivery_counts(outbox);
         let mut maintenance = self.maintain_mesh(tick, cx, &mut outbox.counters);
@@ -73,8 +74,9 @@ impl<N: Network> TopicState<N> {
 
     /// Grafts peers up to D if the mesh has fewer than D_lo. The steps that follow do not count these peers.
     fn graft_missing(&mut self, work: &mut MeshUpdate<'_, N>, cx: &Context<'_, N>) {
-        if work.mesh.len() < cx.limits.degree_low {
-            let missing = cx.limits.degree_optimal - work.mesh.len();
+        let Degrees { degree_low, degree_optimal, .. } = self.parameters.degrees;
+        if work.mesh.len() < degree_low {
+            let missing = degree_optimal - work.mesh.len();
             let candidates = self.graft_candidates(cx, |_| true, |peer| !work.mesh.contains_key(peer));
             work.graft(choose(candidates, missing, &mut self.rng), GraftReason::BelowDegreeLow);
         }
@@ -83,7 +85,7 @@ impl<N: Network> TopicState<N> {
     /// Prunes the mesh to D if it has D_hi peers, or with the reference if it has more. The D_score best peers and D_out
     /// outbound peers are kept. A mesh of D_hi refuses inbound peers, so if it were not pruned it would never change.
     fn prune_surplus(&mut self, work: &mut MeshUpdate<'_, N>, cx: &Context<'_, N>) {
-        let (size, high) = (work.mesh.len(), cx.limits.degree_high);
+        let (size, high) = (work.mesh.len(), self.parameters.degrees.degree_high);
         if size > high || (size == high && cx.limits.extensions.prune_at_degree_high) {
             for peer in self.select_surplus(&work.mesh, cx) {
                 work.prune(&peer, LeaveReason::AboveDegreeHigh);
@@ -99,19 +101,21 @@ impl<N: Network> TopicState<N> {
         // The shuffle makes the order of peers with equal scores random.
         shuffle(&mut peers, &mut self.rng);
         peers.sort_by(|(_, _, a), (_, _, b)| b.total_cmp(a));
-        shuffle(&mut peers[cx.limits.degree_score..], &mut self.rng);
-        let mut surplus = peers.split_off(cx.limits.degree_optimal);
-        swap_in_outbound(&mut peers, &mut surplus, cx.limits.degree_out);
+        let Degrees { degree_score, degree_optimal, degree_out, .. } = self.parameters.degrees;
+        shuffle(&mut peers[degree_score..], &mut self.rng);
+        let mut surplus = peers.split_off(degree_optimal);
+        swap_in_outbound(&mut peers, &mut surplus, degree_out);
         surplus.into_iter().map(|(peer, ..)| peer.clone()).collect()
     }
 
     /// Grafts outbound peers if the mesh has at least D_lo peers, but fewer than D_out outbound ones.
     fn graft_outbound(&mut self, work: &mut MeshUpdate<'_, N>, cx: &Context<'_, N>) {
-        if work.mesh.len() < cx.limits.degree_low {
+        let Degrees { degree_low, degree_out, .. } = self.parameters.degrees;
+        if work.mesh.len() < degree_low {
             return;
         }
         let outbound = work.mesh.values().filter(|connection_id| connection_id.is_outbound()).count();
-        let missing = cx.limits.degree_out.saturating_sub(outbound);
+        let missing = degree_out.saturating_sub(outbound);
         if missing > 0 {
             let candidates =
                 self.graft_candidates(cx, ConnectionId::is_outbound, |peer| !work.is_member_or_pruned(peer));

@@ -33,10 +33,9 @@ impl<N: Network> SentIDontWant<N> {
     }
 }
 
-/// Whether a message is large enough for an IDONTWANT.
+/// Whether a message is large enough for an IDONTWANT. `size` is the topic's `idontwant_message_size`.
 #[inline]
-fn is_large<N: Network>(message: &FullMessage<N>, cx: &Context<'_, N>) -> bool {
-    let size = cx.limits.extensions.idontwant_message_size;
+fn is_large<N: Network>(message: &FullMessage<N>, size: usize, cx: &Context<'_, N>) -> bool {
     size > 0 && cx.network.message_size(&message.message) >= size
 }
 
@@ -51,7 +50,7 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
-        if is_large(message, cx) {
+        if is_large(message, self.parameters.idontwant_message_size, cx) {
             self.send_idontwant_once(message, sender, cx, outbox);
         }
     }
@@ -76,15 +75,17 @@ impl<N: Network> TopicState<N> {
     }
 }
 
-/// Removes from `recipients` the peers that sent an IDONTWANT for the message.
+/// Removes from `recipients` the peers that sent an IDONTWANT for the message. `size` is the topic's
+/// `idontwant_message_size`.
 #[inline]
 pub(super) fn filter_idontwant<N: Network>(
     recipients: &mut Vec<N::Peer>,
     message: &FullMessage<N>,
+    size: usize,
     cx: &Context<'_, N>,
     counters: &mut InputCounters,
 ) {
-    if is_large(message, cx) && cx.peer_view.has_idontwant() {
+    if is_large(message, size, cx) && cx.peer_view.has_idontwant() {
         let before = recipients.len();
         recipients.retain(|peer| !cx.peer_view.received_idontwant(peer, &message.message_id));
         if recipients.len() < before {

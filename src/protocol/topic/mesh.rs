@@ -1,11 +1,14 @@
 //! The mesh of a topic: GRAFT and PRUNE from peers, join and leave by the application. Grafts and prunes by the
 //! heartbeat are in [`heartbeat`](super::heartbeat).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::TopicState;
 use crate::{
-    limits::Limits,
+    limits::{Degrees, Limits},
     network::{Network, P2pMessage, PeerAction, PxPeer},
     protocol::{
         connection::ConnectionId,
@@ -72,15 +75,18 @@ impl<N: Network> TopicState<N> {
         let mesh = self.mesh.as_ref().ok_or(GraftOutcome::UnsubscribedTopic)?;
         refuse_if(mesh.contains_key(peer), GraftOutcome::AlreadyInMesh)?;
         let connection_id = status.connection_id.ok_or(GraftOutcome::UnexpectedPeer)?;
-        refuse_if(connection_id.is_direct(), GraftOutcome::DirectPeer)?;
+        refuse_if(status.direct, GraftOutcome::DirectPeer)?;
         self.check_backoff(peer, cx, outbox)?;
         refuse_if(status.score.is_some_and(|score| score < 0.0), GraftOutcome::NegativeScore)?;
         // v1.1 "outbound mesh quotas": a full mesh accepts outbound peers, because an attacker cannot make this
         // node dial it.
-        let full = mesh.len() >= cx.limits.degree_high;
+        let full = mesh.len() >= self.parameters.degrees.degree_high;
         let accepted = || connection_id.is_outbound() || self.is_among_the_best(status.score, cx);
         refuse_if(full && !accepted(), GraftOutcome::MeshFull)?;
-        refuse_if(!below_topic_limit && !self.is_subscriber(connection_id), GraftOutcome::PeerFiltered)?;
+        // A GRAFT implies SUBSCRIBE.
+        let may_subscribe =
+            || below_topic_limit && cx.network.peer_filter(peer, PeerAction::Subscribe(&self.topic));
+        refuse_if(!self.is_subscriber(connection_id) && !may_subscribe(), GraftOutcome::PeerFiltered)?;
         Ok(connection_id)
     }
 
@@ -89,10 +95,11 @@ impl<N: Network> TopicState<N> {
     fn is_among_the_best(&self, score: Option<f64>, cx: &Context<'_, N>) -> bool {
         let Some(score) = score.filter(|score| *score > 0.0) else { return false };
         let mesh = self.mesh.iter().flat_map(BTreeMap::keys);
-        let most = cx.limits.degree_high.saturating_add(cx.limits.degree_score);
+        let Degrees { degree_high, degree_score, .. } = self.parameters.degrees;
+        let most = degree_high.saturating_add(degree_score);
         cx.limits.extensions.full_mesh_accepts_best
             && self.mesh_size() < most
-            && mesh.filter(|peer| cx.peer_view.score(peer) >= score).count() < cx.limits.degree_score
+            && mesh.filter(|peer| cx.peer_view.score(peer) >= score).count() < degree_score
     }
 
     /// Checks the backoff. A GRAFT before its end counts as one misbehaviour (P7), and as two within the flood
@@ -123,13 +130,13 @@ impl<N: Network> TopicState<N> {
     fn accept_graft(&mut self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
         outbox.stats.count_recv_grafts += 1;
         self.flush_delivery_counts(outbox);
-        outbox.events.push(TopicEvent::Grafted(peer.clone(), connection_id));
+        outbox.events.push(TopicEvent::Grafted(peer.clone(), connection_id, GraftReason::RemoteGraft));
         if let Some(mesh) = &mut self.mesh {
             mesh.insert(peer.clone(), connection_id);
             outbox.counters.grafted(GraftReason::RemoteGraft, 1);
         }
         if !self.is_subscriber(connection_id) {
-            self.add_subscriber(peer, connection_id, outbox);
+            self.add_subscriber(peer, connection_id, false, outbox);
         }
     }
 
@@ -226,9 +233,13 @@ impl<N: Network> TopicState<N> {
             return JoinOutcome::AlreadyJoined;
         }
         self.flush_delivery_counts(outbox);
+        let fanout: BTreeSet<_> =
+            self.fanout.iter().flat_map(|fanout| fanout.peers.keys().cloned()).collect();
         let mesh = self.initial_mesh(cx, outbox);
         for (peer, connection_id) in &mesh {
-            outbox.events.push(TopicEvent::Grafted(peer.clone(), *connection_id));
+            let promoted = fanout.contains(peer);
+            let reason = if promoted { GraftReason::FanoutPromoted } else { GraftReason::Join };
+            outbox.events.push(TopicEvent::Grafted(peer.clone(), *connection_id, reason));
         }
         let to_graft = mesh.keys().cloned().collect();
         self.mesh = Some(mesh);
@@ -244,7 +255,7 @@ impl<N: Network> TopicState<N> {
     ) -> BTreeMap<N::Peer, ConnectionId> {
         let mut mesh = self.fanout.take().map(|fanout| fanout.peers).unwrap_or_default();
         mesh.retain(|peer, _| !self.backoffs.contains(peer) && cx.peer_view.score(peer) >= 0.0);
-        let missing = cx.limits.degree_optimal.saturating_sub(mesh.len());
+        let missing = self.parameters.degrees.degree_optimal.saturating_sub(mesh.len());
         let candidates = self.graft_candidates(cx, |_| true, |peer| !mesh.contains_key(peer));
         let chosen = choose(candidates, missing, &mut self.rng);
         outbox.counters.grafted(GraftReason::FanoutPromoted, mesh.len());
@@ -277,14 +288,13 @@ impl<N: Network> TopicState<N> {
         // There may be many subscribers. Ids are resolved after the cheap filters, and scores are looked up only if
         // some peer has a score below `least`.
         let all_above = cx.peer_view.min_score_at_least(least);
-        let fitting = self
-            .subscribers
-            .as_slice()
-            .iter()
-            .copied()
-            .filter(|connection_id| !connection_id.is_direct() && connection_fits(*connection_id));
+        let connection_ids = self.subscribers.as_slice().iter().copied();
+        let fitting = connection_ids.filter(|connection_id| connection_fits(*connection_id));
         let mut candidates = cx.peer_view.resolve(&mut { fitting });
-        candidates.retain(|(peer, _)| peer_fits(peer) && (all_above || cx.peer_view.score(peer) >= least));
+        let is_direct = |peer: &N::Peer| !self.direct.is_empty() && self.direct.contains_key(peer);
+        candidates.retain(|(peer, _)| {
+            !is_direct(peer) && peer_fits(peer) && (all_above || cx.peer_view.score(peer) >= least)
+        });
         candidates.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         candidates
     }
@@ -312,7 +322,7 @@ impl<N: Network> TopicState<N> {
                 reason: LeaveReason::Leave,
                 no_px,
             });
-            outbox.events.push(TopicEvent::Pruned(peer.clone(), *connection_id));
+            outbox.events.push(TopicEvent::Pruned(peer.clone(), *connection_id, LeaveReason::Leave));
         }
         outbox.counters.removed(LeaveReason::Leave, mesh.len());
         outbox.events.push(TopicEvent::Left);
@@ -351,7 +361,7 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    fn prune_message(&self, px: Vec<N::Peer>, backoff: Duration) -> P2pMessage<N> {
+    pub(super) fn prune_message(&self, px: Vec<N::Peer>, backoff: Duration) -> P2pMessage<N> {
         let px = px.into_iter().map(PxPeer::new).collect();
         P2pMessage::Prune { topic: self.topic.clone(), px, backoff }
     }

@@ -10,6 +10,7 @@
 //! | `gossip.rs`, `promises.rs` | IHAVE, IWANT, broken promises |
 //! | `idontwant.rs` | IDONTWANT, both ways |
 //! | `heartbeat.rs`, `fanout.rs` | maintenance at each heartbeat |
+//! | `settings.rs` | what the application changes: the topic's parameters, direct peers |
 //! | `inspect.rs` | snapshots of the state |
 //!
 //! The other files hold one collection each.
@@ -30,6 +31,7 @@ mod publish;
 mod px;
 pub(crate) mod receive;
 mod seen;
+mod settings;
 pub(in crate::protocol) mod subscribers;
 
 use std::collections::BTreeMap;
@@ -37,9 +39,15 @@ use std::collections::BTreeMap;
 use derive_where::derive_where;
 
 use self::{
-    answered_grafts::AnsweredGrafts, delivery_counts::DeliveryCounts, history::History,
-    idontwant::SentIDontWant, invalid_cache::InvalidCache, pending_validation::PendingValidations,
-    promises::Promises, seen::SeenIds, subscribers::Subscribers,
+    answered_grafts::AnsweredGrafts,
+    delivery_counts::DeliveryCounts,
+    history::History,
+    idontwant::SentIDontWant,
+    invalid_cache::InvalidCache,
+    pending_validation::{ParkedIds, PendingValidations},
+    promises::Promises,
+    seen::SeenIds,
+    subscribers::Subscribers,
 };
 use super::{
     backoff::Backoffs,
@@ -55,8 +63,8 @@ use super::{
 };
 use crate::{
     admission::totals::{Remembered, Totals},
-    limits::Limits,
-    network::Network,
+    limits::{Limits, TopicParameters},
+    network::{Network, PeerAction},
     timestamp::Timestamp,
 };
 
@@ -64,6 +72,8 @@ use crate::{
 #[derive_where(Debug)]
 pub(crate) struct TopicState<N: Network> {
     pub(crate) topic: N::Topic,
+    /// The parameters of this topic, found when the state was made and when the limits changed.
+    parameters: TopicParameters,
     rng: ProtocolRng,
     /// The subscribed connections.
     subscribers: Subscribers,
@@ -82,6 +92,8 @@ pub(crate) struct TopicState<N: Network> {
     pending_validations: PendingValidations<N>,
     /// Messages in the pending batch or in one that is being validated, each with its senders so far.
     batched: PendingValidations<N>,
+    /// The ids of messages that the peers' side has parked.
+    parked_ids: ParkedIds<N>,
     /// Requested messages that peers have promised by IHAVE.
     promises: Promises<N>,
     /// Recent invalid messages, so that no copy is validated again.
@@ -104,8 +116,15 @@ pub(super) struct Fanout<N: Network> {
 }
 
 impl<N: Network> TopicState<N> {
-    pub(crate) fn new(topic: N::Topic, limits: &Limits<N::Topic>, totals: &Totals, seed: u64) -> Self {
+    pub(crate) fn new(
+        topic: N::Topic,
+        parameters: TopicParameters,
+        limits: &Limits<N::Topic>,
+        totals: &Totals,
+        seed: u64,
+    ) -> Self {
         Self {
+            parameters,
             rng: rng_for(seed, "topic", &topic),
             topic,
             subscribers: Subscribers::default(),
@@ -116,8 +135,9 @@ impl<N: Network> TopicState<N> {
             history: History::new(limits, totals),
             seen: SeenIds::new(limits, totals),
             delivery_counts: DeliveryCounts::default(),
-            pending_validations: PendingValidations::new(&limits.bounds),
-            batched: PendingValidations::new(&limits.bounds),
+            pending_validations: PendingValidations::new(limits),
+            batched: PendingValidations::new(limits),
+            parked_ids: ParkedIds::default(),
             promises: Promises::default(),
             invalid_cache: InvalidCache::new(limits, totals),
             sent_idontwant: SentIDontWant::default(),
@@ -130,17 +150,18 @@ impl<N: Network> TopicState<N> {
     /// The state of a topic that becomes active, or whose state was lost in a panic.
     pub(crate) fn restored<'a>(
         topic: N::Topic,
+        parameters: TopicParameters,
         limits: &Limits<N::Topic>,
         totals: &Totals,
         seed: u64,
-        subscribers: impl Iterator<Item = (&'a N::Peer, ConnectionId)>,
+        subscribers: impl Iterator<Item = (&'a N::Peer, ConnectionId, bool)>,
         backoffs: Option<Backoffs<N::Peer>>,
     ) -> Self {
-        let mut state = Self::new(topic, limits, totals, seed);
+        let mut state = Self::new(topic, parameters, limits, totals, seed);
         let mut connection_ids = Vec::new();
-        for (peer, connection_id) in subscribers {
+        for (peer, connection_id, direct) in subscribers {
             connection_ids.push(connection_id);
-            if connection_id.is_direct() {
+            if direct {
                 state.direct.insert(peer.clone(), connection_id);
             }
         }
@@ -159,6 +180,7 @@ impl<N: Network> TopicState<N> {
         outbox.counters.promise(PromiseEvent::Cancelled, self.promises.len());
         self.promises = Promises::default();
         self.invalid_cache.clear();
+        self.parked_ids = ParkedIds::default();
         self.sent_idontwant = SentIDontWant::default();
     }
 
@@ -212,6 +234,7 @@ impl<N: Network> TopicState<N> {
         peer: &N::Peer,
         status: PeerStatus,
         below_topic_limit: bool,
+        cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> SubscribeOutcome {
         let Some(connection_id) = status.connection_id else { return SubscribeOutcome::UnknownPeer };
@@ -221,7 +244,10 @@ impl<N: Network> TopicState<N> {
                 outbox.events.push(TopicEvent::TopicLimitExceeded(peer.clone()));
                 return SubscribeOutcome::TopicLimitExceeded;
             }
-            self.add_subscriber(peer, connection_id, outbox);
+            if !cx.network.peer_filter(peer, PeerAction::Subscribe(&self.topic)) {
+                return SubscribeOutcome::Filtered;
+            }
+            self.add_subscriber(peer, connection_id, status.direct, outbox);
         }
         SubscribeOutcome::Subscribed
     }
@@ -258,10 +284,15 @@ impl<N: Network> TopicState<N> {
             TopicCommand::PeerDisconnected(peer, connection_id) => {
                 self.on_disconnected(&peer, connection_id, outbox)
             }
+            TopicCommand::SetDirect(peer, connection_id, direct) => {
+                self.set_direct(peer, connection_id, direct, cx, outbox)
+            }
+            TopicCommand::LimitsChanged => self.update_parameters(cx),
             TopicCommand::Retry(delivery, validation_mode) => {
                 self.retry_parked(delivery, validation_mode, cx, outbox)
             }
             TopicCommand::ForgetBatched(message) => self.forget_batched(&message),
+            TopicCommand::ForgetParked(ids) => ids.iter().for_each(|id| self.parked_ids.remove(id)),
             TopicCommand::Verdicts(verdicts) => self.apply_batch_verdicts(verdicts, cx, outbox),
             TopicCommand::OfferMissed(peer, ids) => self.offer_missed(peer, ids, cx, outbox),
             TopicCommand::StartHeartbeat(tick) => self.heartbeat_maintain_mesh(tick, cx, outbox),
@@ -292,10 +323,11 @@ impl<N: Network> TopicState<N> {
         &mut self,
         peer: &N::Peer,
         connection_id: ConnectionId,
+        direct: bool,
         outbox: &mut Outbox<N>,
     ) {
         self.subscribers.insert(connection_id);
-        if connection_id.is_direct() {
+        if direct {
             // A message of an earlier connection may arrive late.
             let known = self.direct.entry(peer.clone()).or_insert(connection_id);
             *known = connection_id.max(*known);
@@ -306,7 +338,7 @@ impl<N: Network> TopicState<N> {
     pub(super) fn remove_from_mesh(&mut self, peer: &N::Peer, reason: LeaveReason, outbox: &mut Outbox<N>) {
         if let Some(connection_id) = self.mesh.as_mut().and_then(|mesh| mesh.remove(peer)) {
             self.flush_delivery_counts(outbox);
-            outbox.events.push(TopicEvent::Pruned(peer.clone(), connection_id));
+            outbox.events.push(TopicEvent::Pruned(peer.clone(), connection_id, reason));
             outbox.counters.removed(reason, 1);
         }
     }

@@ -1,11 +1,15 @@
 //! The messages of one topic whose verdict is awaited.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use derive_where::derive_where;
+use foldhash::fast::RandomState;
 
 use crate::{
-    limits::Bounds,
+    limits::{Extensions, Limits},
     network::{Delivery, FullMessage, Network},
     timestamp::Timestamp,
 };
@@ -15,36 +19,89 @@ use crate::{
 #[derive_where(Debug)]
 pub(super) struct PendingValidations<N: Network> {
     max_co_senders: usize,
-    entries: BTreeMap<Arc<FullMessage<N>>, (Delivery<N>, Timestamp)>,
+    entries: BTreeMap<Arc<FullMessage<N>>, Pending<N>>,
+    /// The bytes of all messages.
+    bytes: usize,
+    /// The number of messages with each id: several contents may have one. `None` if nobody asks about ids.
+    ids: Option<HashMap<N::MessageId, usize, RandomState>>,
+}
+
+#[derive_where(Debug)]
+struct Pending<N: Network> {
+    delivery: Delivery<N>,
+    arrival: Timestamp,
+    bytes: usize,
+}
+
+/// The limits on the messages of one topic whose verdict is awaited.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MaxPending {
+    pub(super) items: usize,
+    pub(super) bytes: usize,
+}
+
+impl MaxPending {
+    pub(super) const UNLIMITED: Self = Self { items: usize::MAX, bytes: usize::MAX };
 }
 
 impl<N: Network> PendingValidations<N> {
-    pub(super) fn new(bounds: &Bounds) -> Self {
-        Self { max_co_senders: bounds.max_co_senders, entries: BTreeMap::new() }
+    pub(super) fn new(limits: &Limits<N::Topic>) -> Self {
+        let ids = limits.extensions.iwant_skips_undecided.then(HashMap::default);
+        Self { max_co_senders: limits.bounds.max_co_senders, entries: BTreeMap::new(), bytes: 0, ids }
     }
 
     /// Adds the senders of a copy to a message that is under validation. Returns false if it is not.
     pub(super) fn join(&mut self, delivery: &Delivery<N>) -> bool {
-        let Some((pending, _)) = self.entries.get_mut(&delivery.message) else { return false };
-        pending.join(delivery.clone(), self.max_co_senders);
+        let Some(pending) = self.entries.get_mut(&delivery.message) else { return false };
+        pending.delivery.join(delivery.clone(), self.max_co_senders);
         true
     }
 
-    /// Adds a message. Returns false if there are `max`.
-    pub(super) fn add(&mut self, delivery: Delivery<N>, now: Timestamp, max: usize) -> bool {
-        let below_limit = self.entries.len() < max;
-        if below_limit {
-            self.entries.insert(Arc::clone(&delivery.message), (delivery, now));
+    /// Adds a message of `bytes` bytes that is not here. Returns false if there are `max` messages, or others and too many
+    /// bytes.
+    pub(super) fn add(
+        &mut self,
+        delivery: Delivery<N>,
+        bytes: usize,
+        arrival: Timestamp,
+        max: MaxPending,
+    ) -> bool {
+        let fits = self.entries.is_empty() || bytes <= max.bytes.saturating_sub(self.bytes);
+        if self.entries.len() >= max.items || !fits {
+            return false;
         }
-        below_limit
+        if let Some(ids) = &mut self.ids {
+            *ids.entry(delivery.message.message_id.clone()).or_default() += 1;
+        }
+        self.bytes += bytes;
+        self.entries.insert(Arc::clone(&delivery.message), Pending { delivery, arrival, bytes });
+        true
     }
 
     pub(super) fn get(&self, message: &Arc<FullMessage<N>>) -> Option<&Delivery<N>> {
-        self.entries.get(message).map(|(delivery, _)| delivery)
+        self.entries.get(message).map(|pending| &pending.delivery)
     }
 
+    /// Whether a message with this id is here. False if nobody asks about ids (`iwant_skips_undecided`).
+    pub(super) fn contains_id(&self, id: &N::MessageId) -> bool {
+        self.ids.as_ref().is_some_and(|ids| ids.contains_key(id))
+    }
+
+    /// Removes a message. Returns it with its senders and its time of arrival.
     pub(super) fn remove(&mut self, message: &Arc<FullMessage<N>>) -> Option<(Delivery<N>, Timestamp)> {
-        self.entries.remove(message)
+        let Pending { delivery, arrival, bytes } = self.entries.remove(message)?;
+        self.bytes -= bytes;
+        if let Some(ids) = &mut self.ids {
+            match ids.get_mut(&message.message_id) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => drop(ids.remove(&message.message_id)),
+            }
+            if ids.is_empty() {
+                // An idle topic uses no heap memory.
+                *ids = HashMap::default();
+            }
+        }
+        Some((delivery, arrival))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -53,5 +110,31 @@ impl<N: Network> PendingValidations<N> {
 
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+}
+
+/// The ids of the messages of one topic that the peers' side has parked, or has on the way back to the topic. The peers' side
+/// bounds them: it reports each message that it parks no longer.
+#[derive_where(Debug, Default)]
+pub(super) struct ParkedIds<N: Network>(HashSet<N::MessageId, RandomState>);
+
+impl<N: Network> ParkedIds<N> {
+    /// A message was sent to be parked.
+    pub(super) fn add(&mut self, id: &N::MessageId, extensions: &Extensions) {
+        if extensions.iwant_skips_undecided {
+            self.0.insert(id.clone());
+        }
+    }
+
+    pub(super) fn contains(&self, id: &N::MessageId) -> bool {
+        self.0.contains(id)
+    }
+
+    /// A message is parked no longer.
+    pub(super) fn remove(&mut self, id: &N::MessageId) {
+        self.0.remove(id);
+        if self.0.is_empty() {
+            self.0 = HashSet::default();
+        }
     }
 }

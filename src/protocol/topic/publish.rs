@@ -23,6 +23,9 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> PublishOutcome<N> {
+        if self.parameters.is_too_large(|| cx.network.message_size(&message.message)) {
+            return PublishOutcome::TooLarge;
+        }
         if self.seen.contains(&message.message_id) {
             return PublishOutcome::AlreadyPublished;
         }
@@ -33,7 +36,8 @@ impl<N: Network> TopicState<N> {
             self.refresh_fanout(cx);
         }
         let (to, mut sent) = self.recipients(None, &[]);
-        filter_idontwant(&mut sent, &message, cx, &mut outbox.counters);
+        let large = self.parameters.idontwant_message_size;
+        filter_idontwant(&mut sent, &message, large, cx, &mut outbox.counters);
         if self.mesh.is_none() {
             outbox.counters.fanout_sends(sent.len());
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{TopicState, idontwant::filter_idontwant};
+use super::{TopicState, idontwant::filter_idontwant, pending_validation::MaxPending};
 use crate::{
     network::{BoxFuture, Delivery, FullMessage, MessageSize, Network, Validity, hooks::HookPanicked},
     protocol::{
@@ -33,6 +33,9 @@ impl<N: Network> TopicState<N> {
         }
         if is_own_message(&delivery.message, cx) {
             return ReceiveOutcome::OwnMessage;
+        }
+        if self.parameters.is_too_large(|| cx.network.message_size(&delivery.message.message)) {
+            return self.refuse_too_large(&delivery, outbox);
         }
         if self.invalid_cache.contains(&delivery.message) {
             return self.apply_verdict(delivery, Validity::Invalid, cx, outbox);
@@ -70,7 +73,7 @@ impl<N: Network> TopicState<N> {
     fn add_to_batch(&mut self, mut delivery: Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         if !self.batched.join(&delivery) {
             delivery.begin_charge(cx.network);
-            self.batched.add(delivery.clone(), cx.now, usize::MAX);
+            self.batched.add(delivery.clone(), 0, cx.now, MaxPending::UNLIMITED);
             outbox.events.push(TopicEvent::Batch(delivery));
         }
     }
@@ -121,7 +124,7 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Forgets a message of a batch that gets no verdict. It may be received again.
-    pub(super) fn forget_batched(&mut self, message: &Arc<FullMessage<N>>) {
+    pub(in crate::protocol) fn forget_batched(&mut self, message: &Arc<FullMessage<N>>) {
         self.batched.remove(message);
     }
 
@@ -134,11 +137,16 @@ impl<N: Network> TopicState<N> {
     ) -> ReceiveOutcome<N> {
         delivery.begin_charge(cx.network);
         let message = Arc::clone(&delivery.message);
-        if !self.pending_validations.add(delivery, cx.now, cx.limits.bounds.max_validating_per_topic) {
+        let (bytes, bounds) = (message.size(cx.network), &cx.limits.bounds);
+        let max = MaxPending {
+            items: bounds.max_validating_per_topic,
+            bytes: bounds.max_validating_bytes_per_topic,
+        };
+        if !self.pending_validations.add(delivery, bytes, cx.now, max) {
             cx.network.discard(verdict);
             return ReceiveOutcome::Throttled;
         }
-        outbox.pending_validations.push(Validation { message, verdict });
+        outbox.pending_validations.push(Validation { message, bytes, verdict });
         ReceiveOutcome::Validating
     }
 
@@ -170,12 +178,14 @@ impl<N: Network> TopicState<N> {
         self.promises.fulfil(id, deadline, &mut outbox.counters);
     }
 
-    /// Whether the message is a duplicate. A duplicate within the delivery window earns P3.
+    /// Whether the message is a duplicate. A duplicate within the delivery window earns P3, unless the message was ignored.
     fn is_duplicate(&mut self, delivery: &Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> bool {
         let Some(mut seen) = self.seen.get_mut(&delivery.message.message_id) else { return false };
+        if seen.is_ignored() {
+            return true;
+        }
         outbox.counters.duplicate(|| cx.now.saturating_since(seen.first_seen()));
-        let window = cx.limits.score.topics.parameters(&self.topic).mesh_message_deliveries_window;
-        if cx.now <= seen.first_seen().after(window) {
+        if cx.now <= seen.first_seen().after(self.parameters.delivery_window) {
             let mut credit = |peer| {
                 if seen.credit_duplicate(peer, cx.limits) {
                     self.delivery_counts.duplicate_in_window(peer, outbox);
@@ -196,17 +206,23 @@ impl<N: Network> TopicState<N> {
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
         if verdict != Validity::Valid {
-            self.remember_rejected(&delivery.message, verdict, cx);
+            self.remember_rejected(&delivery, verdict, cx);
         }
         self.apply_verdict(delivery, verdict, cx, outbox)
     }
 
     #[cold]
-    fn remember_rejected(&mut self, message: &Arc<FullMessage<N>>, verdict: Validity, cx: &Context<'_, N>) {
+    fn remember_rejected(&mut self, delivery: &Delivery<N>, verdict: Validity, cx: &Context<'_, N>) {
+        let Delivery { sender, message, .. } = delivery;
         match verdict {
             Validity::Invalid => self.invalid_cache.add(Arc::clone(message), message.sizes(cx.network)),
             Validity::Outdated => {
-                self.invalid_cache.add_id(&message.message_id, message.sizes(cx.network).id)
+                let (id, id_bytes) = (&message.message_id, message.sizes(cx.network).id);
+                if cx.limits.extensions.remember_ignored {
+                    self.seen.insert_ignored(id, id_bytes, sender, cx);
+                } else {
+                    self.invalid_cache.add_id(id, id_bytes);
+                }
             }
             Validity::Valid | Validity::Unknown => {}
         }
@@ -233,6 +249,7 @@ impl<N: Network> TopicState<N> {
             Validity::Unknown => {
                 outbox.stats.count_recv_unknown_validity_app_messages += 1;
                 delivery.begin_charge(cx.network);
+                self.parked_ids.add(&delivery.message.message_id, &cx.limits.extensions);
                 outbox.events.push(TopicEvent::Park(delivery));
                 ReceiveOutcome::Unknown
             }
@@ -252,11 +269,12 @@ impl<N: Network> TopicState<N> {
         self.delivery_counts.first(&sender, outbox);
         co_senders.iter().for_each(|peer| self.delivery_counts.duplicate_in_window(peer, outbox));
         let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
-        filter_idontwant(&mut sent, &message, cx, &mut outbox.counters);
-        self.record_seen(&message, size, Some(sender), co_senders, cx, outbox);
+        let large = self.parameters.idontwant_message_size;
+        filter_idontwant(&mut sent, &message, large, cx, &mut outbox.counters);
+        self.record_seen(&message, size, Some(sender.clone()), co_senders, cx, outbox);
         outbox.broadcast(sent, &message, size.total, Lane::Forward, &mut charge);
         charge.begin(|| size.total);
-        outbox.app.push(PendingDelivery { message, charge });
+        outbox.app.push(PendingDelivery { sender, message, charge });
         ReceiveOutcome::Route { to }
     }
 
@@ -312,6 +330,7 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
+        self.parked_ids.remove(&delivery.message.message_id);
         let outcome = self.receive(delivery, validation_mode, cx, outbox);
         outbox.counters.input(Input::RetryMessage, &outcome);
         outbox.events.push(TopicEvent::Dispatched);

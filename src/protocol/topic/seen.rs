@@ -1,5 +1,6 @@
-//! The ids of the messages that a topic has handled (v1.0 "seen cache"), to recognise duplicates. Bounded in ids and in bytes,
-//! of which each peer that delivers messages has a fair share.
+//! The ids of the messages that a topic has handled (v1.0 "seen cache"), to recognise duplicates: those that were accepted or
+//! published, and those that their validation ignored. Bounded in ids and in bytes, of which each peer that delivers messages
+//! has a fair share.
 
 use std::collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry};
 
@@ -26,6 +27,8 @@ pub(super) struct Seen<N: Network> {
     bytes: usize,
     /// The number of times that it is in a queue. An id that is inserted again is known until its last insertion expires.
     insertions: u32,
+    /// The validation ignored the message.
+    ignored: bool,
 }
 
 /// The insertions of one deliverer, oldest first, each with its epoch.
@@ -64,7 +67,13 @@ impl<N: Network> SeenIds<N> {
         }
     }
 
+    /// Whether the message was accepted or published.
     pub(super) fn contains(&self, id: &N::MessageId) -> bool {
+        self.ids.get(id).is_some_and(|seen| !seen.ignored)
+    }
+
+    /// Whether the message was accepted, published or ignored.
+    pub(super) fn has_verdict(&self, id: &N::MessageId) -> bool {
         self.ids.contains_key(id)
     }
 
@@ -73,14 +82,41 @@ impl<N: Network> SeenIds<N> {
         self.ids.get(id).is_some_and(|seen| seen.has_sender(peer))
     }
 
-    /// Adds an id that was handled now and whose size is `id_bytes`. If there is no room for it, it removes ids of a deliverer
-    /// that has many.
+    /// Adds an id that was accepted or published now and whose size is `id_bytes`. If there is no room for it, it removes ids
+    /// of a deliverer that has many.
     pub(super) fn insert(
         &mut self,
         id: &N::MessageId,
         id_bytes: usize,
         first_sender: Option<N::Peer>,
         other_senders: Vec<N::Peer>,
+        cx: &Context<'_, N>,
+    ) {
+        self.add(id, id_bytes, (first_sender, other_senders), false, cx);
+    }
+
+    /// Adds the id of a message that its validation ignored, unless it is known. As [`insert`](Self::insert), the peer that
+    /// delivered it pays for it.
+    #[cold]
+    pub(super) fn insert_ignored(
+        &mut self,
+        id: &N::MessageId,
+        id_bytes: usize,
+        sender: &N::Peer,
+        cx: &Context<'_, N>,
+    ) {
+        if !self.has_verdict(id) {
+            self.add(id, id_bytes, (Some(sender.clone()), Vec::new()), true, cx);
+        }
+    }
+
+    #[inline]
+    fn add(
+        &mut self,
+        id: &N::MessageId,
+        id_bytes: usize,
+        (first_sender, other_senders): (Option<N::Peer>, Vec<N::Peer>),
+        ignored: bool,
         cx: &Context<'_, N>,
     ) {
         let bytes = Self::ENTRY + 2 * id_bytes + other_senders.capacity() * size_of::<N::Peer>();
@@ -97,11 +133,15 @@ impl<N: Network> SeenIds<N> {
         match self.ids.entry(id.clone()) {
             Entry::Vacant(entry) => {
                 let first_seen = cx.now;
-                entry.insert(Seen { first_seen, first_sender, other_senders, bytes, insertions: 1 });
+                entry.insert(Seen { first_seen, first_sender, other_senders, bytes, insertions: 1, ignored });
             }
             Entry::Occupied(mut entry) => {
                 let (seen, share) = (entry.get_mut(), &mut self.share);
                 seen.insertions += 1;
+                if std::mem::take(&mut seen.ignored) {
+                    // The application published it after all.
+                    seen.first_seen = cx.now;
+                }
                 share.remove(bytes);
                 for peer in first_sender.into_iter().chain(other_senders) {
                     if !seen.has_sender(&peer) {
@@ -239,6 +279,11 @@ pub(super) struct SeenEntry<'a, N: Network> {
 impl<N: Network> SeenEntry<'_, N> {
     pub(super) fn first_seen(&self) -> Timestamp {
         self.seen.first_seen
+    }
+
+    /// Whether the validation ignored the message.
+    pub(super) fn is_ignored(&self) -> bool {
+        self.seen.ignored
     }
 
     /// Whether a duplicate from `peer` is credited (P3).

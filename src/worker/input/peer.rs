@@ -138,7 +138,7 @@ pub(in crate::worker) fn try_p2p_input<N: Network>(
 }
 
 fn connect<N: Network>(shared: &Shared<N>, peer: &N::Peer, info: &ConnectionInfo) {
-    shared.directory.connect(peer, info, &shared.limits, |connection_id, is_new| {
+    shared.directory.connect(peer, info, &shared.limits.load(), |connection_id, is_new| {
         if is_new {
             // Before the supervisor and the topics know the connection, and so before any other output for it. A closed
             // router drops it: the engine has ended.

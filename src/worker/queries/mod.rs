@@ -32,9 +32,9 @@ use crate::{
 // === Read without asking an actor ===
 
 impl<N: Network> Worker<N> {
-    /// The limits of the engine.
-    pub fn limits(&self) -> &Limits<N::Topic> {
-        &self.shared.limits
+    /// The limits in force.
+    pub fn limits(&self) -> Arc<Limits<N::Topic>> {
+        self.shared.limits.load_full()
     }
 
     /// The current time of the engine's clock.
@@ -75,7 +75,13 @@ impl<N: Network> Worker<N> {
     pub fn last_heartbeat(&self) -> HeartbeatStatus {
         let monitor = &self.shared.heartbeat_monitor;
         let (tick, started_at, manual) = (monitor.tick(), monitor.started_at(), monitor.is_manual());
-        HeartbeatStatus { tick, started_at, manual, topics_without_peers: monitor.topics_without_peers() }
+        HeartbeatStatus {
+            tick,
+            started_at,
+            manual,
+            topics_without_peers: monitor.topics_without_peers(),
+            topics_without_scores: monitor.topics_without_scores(),
+        }
     }
 
     /// When the engine last refused an input or dropped an output because a queue was full. `None` if it never did.
@@ -85,7 +91,8 @@ impl<N: Network> Worker<N> {
 
     /// The fill level of each queue.
     pub fn queues(&self) -> [QueueStatus; 9] {
-        let (shared, bounds) = (&self.shared, &self.shared.limits.bounds);
+        let (shared, limits) = (&self.shared, self.shared.limits.load());
+        let bounds = &limits.bounds;
         let queue = |name, depth, capacity| QueueStatus { name, depth, capacity };
         let input = shared.admission.queued();
         let publications = shared.publications.admission().queued();
@@ -145,7 +152,7 @@ impl<N: Network> Worker<N> {
         let Snapshot { mut view, topics } = snapshot.await.map_err(|_| EngineStopped)?;
         for address in topics {
             let (reply, answer) = oneshot::channel();
-            let limits = Arc::clone(&self.shared.limits);
+            let limits = self.shared.limits.load_full();
             // The reply fails if the caller was cancelled.
             let query = TopicQuery::new(move |state| {
                 let mut view = View::default();

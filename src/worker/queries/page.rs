@@ -98,6 +98,9 @@ pub struct HeartbeatStatus {
     pub manual: bool,
     /// The number of joined topics that had no subscribed peer at their last heartbeat.
     pub topics_without_peers: usize,
+    /// The number of joined topics that had no score parameters of their own at their last heartbeat, while other topics have
+    /// some.
+    pub topics_without_scores: usize,
 }
 
 /// Events, from the oldest to the newest.

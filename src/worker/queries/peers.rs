@@ -1,8 +1,6 @@
 //! Queries that the supervisor answers from its state of the peers. A long list is copied in chunks, between which the
 //! supervisor does other work.
 
-use std::sync::Arc;
-
 use super::{Page, PageOf};
 use crate::{
     actors::{fault::EngineStopped, supervisor::messages::PeersQuery},
@@ -68,9 +66,9 @@ impl<N: Network> Worker<N> {
         peer: &N::Peer,
         page: Page<N::Topic>,
     ) -> Result<Option<ScoreBreakdown<N>>, EngineStopped> {
-        let (peer, limits) = (peer.clone(), Arc::clone(&self.shared.limits));
+        let peer = peer.clone();
         let Page { after, limit, .. } = page;
-        let query = move |peers: &Peers<N>| peers.scores.breakdown(&peer, after.as_ref(), limit, &limits);
+        let query = move |peers: &Peers<N>| peers.scores.breakdown(&peer, after.as_ref(), limit);
         self.query_peers(query).await
     }
 

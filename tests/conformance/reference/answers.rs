@@ -34,6 +34,7 @@ pub fn subscribe(outcome: SubscribeOutcome) -> Value {
         SubscribeOutcome::UnknownPeer => "subscribe_to_unknown_peer",
         SubscribeOutcome::TopicLimitExceeded => "subscribe_ignored_topic_limit_exceeded",
         SubscribeOutcome::Graylisted => GRAYLISTED,
+        SubscribeOutcome::Filtered => "filtered",
     })
 }
 
@@ -136,6 +137,7 @@ pub fn receive(outcome: &ReceiveOutcome<TraceNetwork>) -> Value {
         ReceiveOutcome::ValidationPanicked => "validation_panicked",
         ReceiveOutcome::Graylisted => GRAYLISTED,
         ReceiveOutcome::OwnMessage => "own_message",
+        ReceiveOutcome::TooLarge => "too_large",
     })
 }
 
@@ -153,6 +155,8 @@ pub fn publish(outcome: PublishOutcome<TraceNetwork>) -> Value {
     match outcome {
         PublishOutcome::Published { to } => json!({ "out": "publish_message", "to_publish": to }),
         PublishOutcome::AlreadyPublished => out("already_published"),
+        // The reference does not have this outcome.
+        PublishOutcome::TooLarge => out("too_large"),
     }
 }
 

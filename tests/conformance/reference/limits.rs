@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_gossipsub::{
     Limits, LimitsConfig,
-    limits::{Bounds, Extensions},
+    limits::{Bounds, Extensions, TopicLimits},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -65,6 +65,10 @@ impl TryFrom<Value> for ReferenceLimits {
         into_parameter_file(&mut fields, &mut refused);
         fields["extensions"] = json!(Extensions::none());
         fields["bounds"] = json!(Bounds::default());
+        fields["topics"] = json!(TopicLimits::<String>::default());
+        if fields["score"]["topics"]["kind"] == "family" {
+            fields["score"]["topics"]["patterns"] = json!([]);
+        }
         let config = serde_json::from_value(fields.clone()).map_err(|error| error.to_string())?;
         match missing(&json!(config), &fields) {
             Some(missing) => Err(format!("{missing} is missing")),

@@ -178,6 +178,8 @@ impl Network for TraceNetwork {
             PeerAction::IHave(_) => Filter::Ihave,
             PeerAction::IWant(_) => Filter::Iwant,
             PeerAction::Graft => Filter::Graft,
+            // The reference does not ask.
+            PeerAction::Subscribe(_) => return true,
             other => panic!("the reference does not filter {other:?}"),
         };
         !self.read().denied.get(peer).is_some_and(|denied| denied.contains(&filter))

@@ -64,6 +64,7 @@ const AREAS: &[Area] = &[
         root: "libp2p",
         layers: &[
             &[FACADE, "fuzz"],
+            &["gossipsub"],
             &["node"],
             &["swarm"],
             &["connection", "limits"],

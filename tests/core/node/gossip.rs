@@ -263,7 +263,11 @@ fn gossip_to_peers_that_disconnect_before_it_is_read_is_dropped() {
 fn a_message_that_was_rejected_is_not_requested_again() {
     for validation_mode in BOTH {
         for outdated in [false, true] {
-            let setup = Setup::new().limits(|limits| limits.extensions.invalid_memory_ticks = 2);
+            // An invalid message is remembered for some ticks, an outdated one as long as any message.
+            let setup = Setup::new().limits(|limits| {
+                limits.extensions.invalid_memory_ticks = 2;
+                limits.seen_history_length = 2;
+            });
             let mut fixture =
                 setup.validation_mode(validation_mode).connected(MANY).subscribed().joined().start();
             if outdated {

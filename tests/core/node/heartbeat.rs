@@ -53,13 +53,18 @@ fn a_mesh_of_exactly_degree_high_is_pruned() {
 
 #[test]
 fn no_peer_is_grafted_before_its_backoff_and_slack_are_over() {
-    let limits = |limits: &mut actix_gossipsub::limits::LimitsConfig<u32>| limits.backoff_cleanup_ticks = 1;
-    let mut fixture = Setup::new().limits(limits).connected(0..1).subscribed().joined().start();
-    fixture.prune(0, 30 * SECOND);
-    for tick in 1..=31 {
-        assert_eq!(fixture.next_heartbeat(), 0, "at heartbeat {tick}");
+    for slack in [2, 0, 5] {
+        let limits = |limits: &mut actix_gossipsub::limits::LimitsConfig<u32>| {
+            limits.backoff_cleanup_ticks = 1;
+            limits.extensions.backoff_slack_ticks = slack;
+        };
+        let mut fixture = Setup::new().limits(limits).connected(0..1).subscribed().joined().start();
+        fixture.prune(0, 30 * SECOND);
+        for tick in 1..30 + slack {
+            assert_eq!(fixture.next_heartbeat(), 0, "at heartbeat {tick}, with a slack of {slack}");
+        }
+        assert_eq!(fixture.next_heartbeat(), 1, "with a slack of {slack}");
     }
-    assert_eq!(fixture.next_heartbeat(), 1);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use std::{
 };
 
 use actix_gossipsub::{
-    ConnectionInfo, Delivery, FullMessage, Network, Validity,
-    limits::{LimitsConfig, ScoreLimits, TopicScoreLimits, TopicScores},
+    ConnectionInfo, Delivery, FullMessage, Network, PeerAction, Validity,
+    limits::{InvalidLimits, LimitsConfig, RuntimeLimits, ScoreLimits, TopicScoreLimits, TopicScores},
     protocol::{
         GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
         JoinOutcome, Node, NodeOptions, PublishOutcome, ReceiveOutcome, Timestamp, ValidationMode, View,
@@ -29,17 +29,22 @@ pub const SELF: u32 = 1_000_000;
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const BOTH: [ValidationMode; 2] = [ValidationMode::Sequential, ValidationMode::Batched];
 
-/// A network whose messages are all valid, all invalid or all outdated.
+/// A network whose messages are all valid, all invalid, all outdated or all of unknown validity.
 #[derive(Debug, Default)]
 pub struct Plain {
     all_invalid: AtomicBool,
     all_outdated: AtomicBool,
+    all_unknown: AtomicBool,
+    /// The number of messages that were validated.
+    validations: AtomicUsize,
     /// The size of every message in bytes.
     size: AtomicUsize,
     /// Every message breaks the network's rules.
     all_violations: AtomicBool,
     /// The source of every message; none if it is 0.
     source: AtomicU32,
+    /// Peers may subscribe to no topic.
+    no_subscriptions: AtomicBool,
 }
 
 impl Network for Plain {
@@ -62,9 +67,12 @@ impl Network for Plain {
     }
 
     fn validate(&self, _: &Delivery<Self>) -> Validity {
-        match [&self.all_invalid, &self.all_outdated].map(|all| all.load(Ordering::Relaxed)) {
-            [true, _] => Validity::Invalid,
-            [_, true] => Validity::Outdated,
+        self.validations.fetch_add(1, Ordering::Relaxed);
+        let all = [&self.all_invalid, &self.all_outdated, &self.all_unknown];
+        match all.map(|all| all.load(Ordering::Relaxed)) {
+            [true, ..] => Validity::Invalid,
+            [_, true, _] => Validity::Outdated,
+            [.., true] => Validity::Unknown,
             _ => Validity::Valid,
         }
     }
@@ -75,6 +83,11 @@ impl Network for Plain {
 
     fn is_violation(&self, (): &()) -> bool {
         self.all_violations.load(Ordering::Relaxed)
+    }
+
+    fn peer_filter(&self, _: &u32, action: PeerAction<'_, Self>) -> bool {
+        let subscribes = matches!(action, PeerAction::Subscribe(_));
+        !(subscribes && self.no_subscriptions.load(Ordering::Relaxed))
     }
 
     fn message_size(&self, (): &()) -> usize {
@@ -265,7 +278,7 @@ impl Fixture {
     pub fn publish(&mut self, id: u32) -> Vec<u32> {
         match self.node.publish(full(id), self.now) {
             PublishOutcome::Published { to } => to,
-            PublishOutcome::AlreadyPublished => panic!("{id} was published already"),
+            refused => panic!("{id} was not published: {refused:?}"),
         }
     }
 
@@ -296,6 +309,29 @@ impl Fixture {
     /// From now on the validator finds every message outdated.
     pub fn make_all_messages_outdated(&self) {
         self.network.all_outdated.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on the validator finds every message of unknown validity, or not.
+    pub fn make_all_messages_unknown(&self, unknown: bool) {
+        self.network.all_unknown.store(unknown, Ordering::Relaxed);
+    }
+
+    /// The number of messages that were validated.
+    pub fn validations(&self) -> usize {
+        self.network.validations.load(Ordering::Relaxed)
+    }
+
+    /// From now on peers may not subscribe.
+    pub fn refuse_subscriptions(&self) {
+        self.network.no_subscriptions.store(true, Ordering::Relaxed);
+    }
+
+    /// Changes limits of the running node.
+    pub fn change_limits(
+        &mut self,
+        change: impl FnOnce(&mut RuntimeLimits<u32>),
+    ) -> Result<(), InvalidLimits> {
+        self.node.set_limits(self.node.limits().runtime().with(change), self.now)
     }
 
     /// From now on this peer is the source of all messages.

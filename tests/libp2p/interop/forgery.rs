@@ -2,18 +2,16 @@
 //! and the connections of honest peers must stay up.
 
 use actix_gossipsub::{P2pMessage, libp2p::SignatureError};
-use futures::StreamExt;
 use libp2p::{
     PeerId,
     gossipsub::{MessageAuthenticity, ValidationMode},
     identity::Keypair,
-    swarm::SwarmEvent,
 };
 
 use super::{
-    IdAndData, Signing, TOPIC,
+    IdAndData, Signing,
     ours::{Ours, Setup, Traffic},
-    raw::{Raw, Reads, other},
+    raw_message::{RawMessage, send_raw},
     theirs::{self, Theirs},
     wait,
 };
@@ -147,56 +145,16 @@ async fn publish_bad_messages(ours: &Ours, bad: Theirs) -> PeerId {
 #[actix_rt::test]
 async fn messages_altered_after_signing_are_invalid() {
     let (ours, bad) = with_misbehaving_peer(Signing::Strict, async |ours, left| {
-        let mut raw = other(|_| Raw::new(Reads::All));
-        let (peer, us) = (*raw.local_peer_id(), ours.peer);
-        raw.dial(ours.address.clone()).unwrap();
-        let mut frames = frame(&subscription());
-        (0..BAD_MESSAGES).for_each(|n| frames.extend(frame(&altered(left.peer, n as u64))));
-        actix_rt::spawn(async move {
-            loop {
-                if let SwarmEvent::ConnectionEstablished { .. } = raw.select_next_some().await {
-                    raw.behaviour_mut().write(us, frames.clone(), 1_000);
-                }
-            }
-        });
-        peer
+        let messages: Vec<_> = (0..BAD_MESSAGES).map(|n| altered(left.peer, n as u64)).collect();
+        send_raw(&messages, &[&ours.address])
     })
     .await;
     assert_eq!(signature_errors(&ours, bad), [Some(SignatureError::BadSignature); BAD_MESSAGES]);
     ours.stop().await;
 }
 
-fn frame(rpc: &[u8]) -> Vec<u8> {
-    [&varint(rpc.len()), rpc].concat()
-}
-
-fn subscription() -> Vec<u8> {
-    let entry = [&[8, 1][..], &field(2, TOPIC.as_bytes())].concat();
-    field(1, &entry)
-}
-
-/// An RPC with one message from `source`, with a signature of another key over other data.
-fn altered(source: PeerId, seqno: u64) -> Vec<u8> {
-    let fields = |data: &[u8]| {
-        let (source, seqno) = (field(1, &source.to_bytes()), field(3, &seqno.to_be_bytes()));
-        [source, field(2, data), seqno, field(4, TOPIC.as_bytes())].concat()
-    };
-    let signed = [b"libp2p-pubsub:".to_vec(), fields(b"good")].concat();
-    let signature = Keypair::generate_ed25519().sign(&signed).unwrap();
-    field(2, &[fields(b"evil"), field(5, &signature)].concat())
-}
-
-/// A protobuf field of bytes.
-fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
-    [&[number << 3 | 2][..], &varint(bytes.len()), bytes].concat()
-}
-
-fn varint(mut n: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    while n >= 0x80 {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-    out
+/// A message from `source`, with a signature of another key over other data.
+fn altered(source: PeerId, seqno: u64) -> RawMessage {
+    let signed = RawMessage::signed(&Keypair::generate_ed25519(), seqno, b"good");
+    RawMessage { from: Some(source), data: b"evil".to_vec(), ..signed }
 }

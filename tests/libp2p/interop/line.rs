@@ -104,7 +104,7 @@ async fn run(mut line: Line) {
     let right = Theirs::start("right", line.signing, &config).await;
     let mut setup = Setup::new(line.signing);
     if let Some(id) = line.ours {
-        setup.gossipsub = setup.gossipsub.with(|c| c.protocols = vec![StreamProtocol::new(id)]);
+        setup.gossipsub = setup.gossipsub.with(|c| c.protocols = vec![StreamProtocol::new(id).into()]);
     }
     let ours = Ours::start_with(setup).await;
     match line.dials {

@@ -5,9 +5,13 @@
 mod forgery;
 mod gossip;
 mod idontwant;
+mod keys;
 mod line;
 mod mesh;
 mod ours;
+mod policies;
+mod protocols;
+mod raw_message;
 mod reconnect;
 mod theirs;
 mod wait;

@@ -47,6 +47,8 @@ pub enum Traffic {
 pub struct Setup {
     pub key: Keypair,
     pub signing: Signing,
+    /// In place of the policy that follows from `signing`.
+    pub policy: Option<SignaturePolicy>,
     pub limits: LimitsConfig<TopicName>,
     pub gossipsub: BehaviourConfig,
     pub network: fn(Libp2pNetworkBuilder) -> Libp2pNetworkBuilder,
@@ -57,6 +59,7 @@ impl Setup {
         Self {
             key: Keypair::generate_ed25519(),
             signing,
+            policy: None,
             limits: limits(),
             gossipsub: BehaviourConfig::default(),
             network: |builder| builder,
@@ -97,13 +100,13 @@ impl Ours {
 
     /// As [`start`](Self::start), with a configuration.
     pub async fn start_with(setup: Setup) -> Self {
-        let Setup { key, signing, limits, gossipsub, network } = setup;
+        let Setup { key, signing, policy, limits, gossipsub, network } = setup;
         let peer = key.public().to_peer_id();
-        let policy = match signing {
+        let by_default = match signing {
             Signing::Strict => SignaturePolicy::StrictSign(Box::new(key.clone())),
             Signing::Anonymous => SignaturePolicy::StrictNoSign,
         };
-        let network = network(Libp2pNetwork::builder(policy)).build();
+        let network = network(Libp2pNetwork::builder(policy.unwrap_or(by_default))).build();
         let config = TransportConfig::default().with(|c| c.gossipsub = gossipsub);
         let swarm = swarm(key, network.clone(), &config).unwrap();
         let limits = Limits::try_from(limits).unwrap();

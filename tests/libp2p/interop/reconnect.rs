@@ -101,6 +101,30 @@ async fn the_engine_dials_a_trusted_peer_again() {
     ours.stop().await;
 }
 
+/// A direct peer is in no mesh.
+#[actix_rt::test]
+async fn the_engine_dials_a_direct_peer_again() {
+    let theirs = Theirs::start("theirs", Signing::Strict, &theirs::config(Signing::Strict)).await;
+    let mut setup = Setup::new(Signing::Strict);
+    setup.limits.bounds.reconnect_interval_ticks = 1;
+    setup.gossipsub = BehaviourConfig::default().with(|c| c.direct = [theirs.peer].into());
+    let ours = Ours::start_with(setup).await;
+    ours.dial(&theirs.address).await;
+    for round in 1..=ROUNDS {
+        wait::until("the direct peer is subscribed", &ours, &[&theirs], async || {
+            (ours.knows(&theirs.peer).await == Some(true)).then_some(())
+        })
+        .await;
+        theirs.disconnect(ours.peer).await;
+        wait_for_disconnections(&ours, &theirs, round).await;
+    }
+    wait::until("the direct peer is connected again", &ours, &[&theirs], async || {
+        (ours.knows(&theirs.peer).await == Some(true)).then_some(())
+    })
+    .await;
+    ours.stop().await;
+}
+
 #[actix_rt::test]
 async fn they_crash_and_start_again() {
     let (key, config) = (Keypair::generate_ed25519(), theirs::config(Signing::Strict));

@@ -15,7 +15,7 @@ use super::{support::*, topic};
 
 /// Two connected swarms of this crate; the second supports only these protocols.
 async fn pair(protocols: &[&'static str]) -> (Ours, Net, Ours) {
-    let protocols = protocols.iter().map(|id| StreamProtocol::new(id)).collect();
+    let protocols = protocols.iter().map(|id| StreamProtocol::new(id).into()).collect();
     let (mut alice, network) = ours(BehaviourConfig::default());
     let (mut bob, _) = ours(BehaviourConfig::default().with(|c| c.protocols = protocols));
     let address = listen(&mut bob).await;

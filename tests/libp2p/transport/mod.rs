@@ -1,6 +1,6 @@
 //! These tests run the transport over real sockets on loopback: with another transport of this crate, with misbehaving
-//! peers, and with the official rust-libp2p gossipsub. Only `consequence`, `flood`, `slow` and `tickets` use a real
-//! engine; the other tests read the inputs and write the outputs of the engine themselves.
+//! peers, and with the official rust-libp2p gossipsub. Only `consequence`, `flood`, `names`, `quic`, `slow` and
+//! `tickets` use a real engine; the other tests read the inputs and write the outputs of the engine themselves.
 
 pub mod addresses;
 mod backpressure;
@@ -12,9 +12,13 @@ mod flood;
 mod idontwant;
 mod limits;
 mod misbehaviour;
+mod names;
 mod node;
 mod official;
 mod publisher;
+#[cfg(feature = "quic")]
+mod quic;
+mod settings;
 mod slow;
 pub mod support;
 mod tickets;

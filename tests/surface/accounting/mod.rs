@@ -5,7 +5,7 @@ mod catalogue;
 mod cluster;
 mod identities;
 mod limits;
-#[cfg(feature = "libp2p")]
+#[cfg(feature = "libp2p-node")]
 mod loopback;
 mod lossless;
 mod lossy;

@@ -143,3 +143,47 @@ fn the_read_only_scope_serves_no_admin_endpoint() {
         server.end().await;
     });
 }
+
+#[test]
+fn settings_of_a_running_engine_are_changed() {
+    run(async {
+        let worker = start_alone(manual(limits(|_| {})), &["a/b"]);
+        let transport = TestTransport::new(&worker);
+        let server = Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone()));
+        let send = async |method: &str, path: &str, body| {
+            server.send(method, &format!("/admin/p2p/{path}"), body).await
+        };
+        worker.p2p_input(P2pInput::connected(7)).unwrap();
+        assert_eq!(send("PUT", "peers/direct/7", Some(json!({ "direct": true }))).await.status, 200);
+        worker.settle().await;
+        assert!(worker.connection_of(&7).await.unwrap().unwrap().direct);
+        assert_eq!(send("GET", "peers/direct", None).await.json(), json!([7]));
+        assert_eq!(send("PUT", "peers/direct/7", Some(json!({ "direct": false }))).await.status, 200);
+        worker.settle().await;
+        assert!(!worker.connection_of(&7).await.unwrap().unwrap().direct);
+        assert_eq!(send("GET", "peers/direct", None).await.json(), json!([]));
+
+        for (body, status) in
+            [(json!({ "seconds": 60 }), 200), (json!({ "seconds": 0 }), 200), (json!({}), 400)]
+        {
+            assert_eq!(send("PUT", "peers/blocked/7", Some(body)).await.status, status);
+        }
+
+        let path = "gossipsub/topics/a%2Fb/score";
+        let score = json!({ "weight": 0.5, "parameters": { "time_in_mesh_weight": 3.0 } });
+        let answer = send("PUT", path, Some(score.clone())).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let (parameters, weight) = worker.topic_score(&"a/b".to_owned());
+        assert_eq!((parameters.time_in_mesh_weight, weight), (3.0, 0.5));
+        let answer = send("PUT", path, Some(json!({ "weight": -1.0, "parameters": {} }))).await;
+        assert_eq!(answer.status, 409);
+        let violation = "score.topics.weights.\"a/b\" = -1.0: must be a finite number, at least 0";
+        assert!(answer.json()["message"].as_str().unwrap().contains(violation), "{}", answer.text);
+        assert_eq!(worker.topic_score(&"a/b".to_owned()).1, 0.5);
+
+        worker.shutdown().await;
+        assert_eq!(send("PUT", "peers/direct/7", Some(json!({ "direct": true }))).await.status, 503);
+        assert_eq!(send("PUT", path, Some(score)).await.status, 503);
+        server.end().await;
+    });
+}

@@ -160,6 +160,7 @@ fn administrative_responses_are_as_documented() {
         let server = Server::serving(move || http::admin_scope(transport.worker.clone(), transport.clone()));
         let document = admin_document();
         let mut answered = BTreeSet::new();
+        let score = "/admin/p2p/gossipsub/topics/{topic}/score";
         for (method, path, argument, body, status) in [
             ("POST", "/admin/p2p/connect", "", Some(json!({ "point": 7 })), "200"),
             ("POST", "/admin/p2p/connect", "", Some(json!({ "point": "x" })), "400"),
@@ -174,9 +175,17 @@ fn administrative_responses_are_as_documented() {
             ("POST", "/admin/p2p/gossipsub/topics", "", Some(json!({ "topic": 1 })), "400"),
             ("DELETE", "/admin/p2p/gossipsub/topics/{topic}", "b", None, "200"),
             ("DELETE", "/admin/p2p/gossipsub/topics/{topic}", "c", None, "404"),
+            ("PUT", "/admin/p2p/peers/direct/{peer}", "7", Some(json!({ "direct": true })), "200"),
+            ("PUT", "/admin/p2p/peers/direct/{peer}", "7", Some(json!({ "direct": 1 })), "400"),
+            ("GET", "/admin/p2p/peers/direct", "", None, "200"),
+            ("PUT", "/admin/p2p/peers/blocked/{peer}", "7", Some(json!({ "seconds": 1 })), "200"),
+            ("PUT", "/admin/p2p/peers/blocked/{peer}", "7", Some(json!({ "seconds": -1 })), "400"),
+            ("PUT", score, "a", Some(json!({ "weight": 1.0, "parameters": {} })), "200"),
+            ("PUT", score, "a", Some(json!({ "weight": 1.0 })), "400"),
+            ("PUT", score, "a", Some(json!({ "weight": -1.0, "parameters": {} })), "409"),
         ] {
-            let (head, _) = path.split_once('{').unwrap_or((path, ""));
-            let answer = server.send(method, &format!("{head}{argument}"), body).await;
+            let concrete = path.replace("{peer}", argument).replace("{topic}", argument);
+            let answer = server.send(method, &concrete, body).await;
             assert_eq!(answer.status.as_str(), status, "{method} {path} {argument}: {}", answer.text);
             let operation = &document["paths"][path][method.to_lowercase()];
             let schema = &operation["responses"][status]["content"]["application/json"]["schema"];

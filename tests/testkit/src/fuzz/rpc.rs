@@ -5,7 +5,10 @@ use std::sync::{Arc, LazyLock};
 
 use actix_gossipsub::{
     Delivery, Network, P2pMessage, PxPeer, Validity,
-    libp2p::{FrameDecoder, FrameError, Libp2pNetwork, SignatureError, SignaturePolicy, WireLimits, fuzz},
+    libp2p::{
+        FrameDecoder, FrameError, Libp2pNetwork, MessageAuthenticity, SignaturePolicy, ValidationMode,
+        WireLimits, fuzz,
+    },
 };
 use libp2p::identity::Keypair;
 
@@ -15,11 +18,14 @@ type NetMessage = P2pMessage<Libp2pNetwork>;
 pub static KEY: LazyLock<Keypair> =
     LazyLock::new(|| Keypair::ed25519_from_bytes([7; 32]).expect("32 bytes are a key"));
 
-/// Decodes `bytes` under both signature policies, with the default limits and with tight ones. Panics if a limit is
+/// Decodes `bytes` under the signature policies, with the default limits and with tight ones. Panics if a limit is
 /// exceeded or if a message changes when it is encoded and decoded again.
 pub fn run(bytes: &[u8]) {
-    let signed = || SignaturePolicy::StrictSign(Box::new(KEY.clone()));
-    for policy in [signed(), SignaturePolicy::StrictNoSign] {
+    let signed = |mode| {
+        SignaturePolicy::new(MessageAuthenticity::Signed(KEY.clone()), mode).expect("signed is accepted")
+    };
+    let modes = [ValidationMode::Strict, ValidationMode::Permissive, ValidationMode::None];
+    for policy in modes.map(signed).into_iter().chain([SignaturePolicy::StrictNoSign]) {
         for limits in [WireLimits::default(), tight()] {
             let mut frames = frames(bytes, limits.max_frame_in);
             frames.push(bytes.to_vec());
@@ -120,7 +126,6 @@ fn verdict_follows_the_policy(one: &NetMessage, network: &Libp2pNetwork) {
     let NetMessage::FullMessage(full) = one else { return };
     let expected = match full.message.signature_error() {
         None => Validity::Valid,
-        Some(SignatureError::UnsupportedKey) => Validity::Outdated,
         Some(_) => Validity::Invalid,
     };
     assert_eq!(network.validate(&Delivery::new(KEY.public().to_peer_id(), Arc::clone(full))), expected);
@@ -130,10 +135,17 @@ fn verdict_follows_the_policy(one: &NetMessage, network: &Libp2pNetwork) {
         full.message.signature_error().is_none(),
         "only an authentic message has the id computed from its content"
     );
-    let signed = matches!(network.policy(), SignaturePolicy::StrictSign(_));
     if full.message.signature_error().is_none() {
-        assert_eq!(full.message.source().is_some(), signed);
-        assert_eq!(full.message.signature().is_some(), signed);
+        let (source, signature) = (full.message.source().is_some(), full.message.signature().is_some());
+        let verified = match network.policy().mode() {
+            ValidationMode::Strict => true,
+            ValidationMode::Permissive => signature,
+            ValidationMode::Anonymous => source,
+            ValidationMode::None => false,
+        };
+        assert_eq!(full.message.is_verified(), verified);
+        assert!(!verified || (source && signature), "a verified message has a source and a signature");
+        assert!(network.policy().mode() != ValidationMode::Anonymous || !(source || signature));
     }
 }
 

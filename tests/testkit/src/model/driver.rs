@@ -171,6 +171,10 @@ impl<I: Ids> Driver<I> {
                 node.set_unreachable_point(*point);
                 Outcome::Silent
             }
+            Op::SetDirect { peer, direct } => {
+                node.set_direct(peer, *direct, now);
+                Outcome::Silent
+            }
             _ => return None,
         })
     }

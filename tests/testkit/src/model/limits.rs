@@ -262,12 +262,12 @@ fn extensions() -> impl Strategy<Value = Extensions> {
     let idontwant = (0usize..3, prop_oneof![0usize..6, Just(AMPLE)], 0usize..4);
     let threshold = || proptest::option::of(-20.0..=0.0);
     let low_scores = (threshold(), threshold(), prop_oneof![Just(Duration::ZERO), Just(SECOND)]);
-    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 7]>(), idontwant, low_scores).prop_map(
+    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 9]>(), idontwant, low_scores).prop_map(
         |(
             late_prune,
             followup,
             memory,
-            [once, keep, stops, ignore, one, at_high, best],
+            [once, keep, stops, ignore, one, at_high, best, remember, skips],
             (size, ids, ticks),
             (graylist, disconnect, ban),
         )| {
@@ -280,6 +280,8 @@ fn extensions() -> impl Strategy<Value = Extensions> {
                 e.iwant_followup_time = followup;
                 e.ihave_stops_at_quota = stops;
                 e.invalid_memory_ticks = memory;
+                e.remember_ignored = remember;
+                e.iwant_skips_undecided = skips;
                 e.credit_duplicates_once = once;
                 e.slow_peer_penalty = 1.0;
                 // `limits` lowers them by what the other thresholds allow.

@@ -64,6 +64,7 @@ pub enum Action {
     IHave,
     IWant,
     Graft,
+    Subscribe,
 }
 
 /// The current answers of the application's hooks. By default messages are valid and actions are allowed.
@@ -145,6 +146,7 @@ impl<I: Ids> Network for Net<I> {
             PeerAction::IHave(_) => Action::IHave,
             PeerAction::IWant(_) => Action::IWant,
             PeerAction::Graft => Action::Graft,
+            PeerAction::Subscribe(_) => Action::Subscribe,
             other => unreachable!("{other:?} is no action yet"),
         };
         !self.answers().denied.contains(&(*peer, action))

@@ -40,6 +40,7 @@ pub enum Op {
     ProcessBatch,
     ApplicationScore { peer: u32, score: f64 },
     Unreachable { point: u32 },
+    SetDirect { peer: u32, direct: bool },
     Advance { by: Duration },
     SetIdVerdict { number: u16, verdict: Validity },
     SetMessageVerdict { number: u16, verdict: Validity },
@@ -203,10 +204,12 @@ fn passing() -> impl Strategy<Value = Op> {
 
 fn application() -> impl Strategy<Value = Op> {
     let score = prop_oneof![8 => -50.0..50.0, 1 => Just(f64::MAX), 1 => Just(f64::MIN)];
-    let action = prop_oneof![Just(Action::IHave), Just(Action::IWant), Just(Action::Graft)];
+    let action =
+        prop_oneof![Just(Action::IHave), Just(Action::IWant), Just(Action::Graft), Just(Action::Subscribe)];
     prop_oneof![
         (peer(), score).prop_map(|(peer, score)| Op::ApplicationScore { peer, score }),
         (1000u32..1012).prop_map(|point| Op::Unreachable { point }),
+        (peer(), any::<bool>()).prop_map(|(peer, direct)| Op::SetDirect { peer, direct }),
         (number(), verdict()).prop_map(|(number, verdict)| Op::SetIdVerdict { number, verdict }),
         (number(), verdict()).prop_map(|(number, verdict)| Op::SetMessageVerdict { number, verdict }),
         (peer(), action, any::<bool>()).prop_map(|(peer, action, allowed)| Op::Filter {

@@ -199,6 +199,12 @@ fn connection_output<I: Ids>(output: &P2pOutput<Net<I>>, step: &Step<'_, I>) -> 
         (P2pOutput::Connect { peer, origin: Origin::Trusted }, Op::Heartbeat) => {
             prop_assert!(!step.after.connections.contains_key(peer), "{peer} is connected already");
         }
+        (
+            P2pOutput::Connect { peer, origin: Origin::Direct },
+            Op::Heartbeat | Op::SetDirect { direct: true, .. },
+        ) => {
+            prop_assert!(!step.after.connections.contains_key(peer), "{peer} is connected already");
+        }
         (P2pOutput::ConnectPoint { .. }, Op::Heartbeat) => {}
         // `graylist.rs` checks which peers are disconnected.
         (P2pOutput::Kick { .. } | P2pOutput::Disconnect { .. }, Op::Heartbeat) => {}

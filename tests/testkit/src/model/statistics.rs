@@ -55,7 +55,7 @@ impl Statistics {
 
     fn count_verdict<I: Ids>(&mut self, outcome: &ReceiveOutcome<Net<I>>) {
         match outcome {
-            ReceiveOutcome::Invalid => self.0.count_recv_invalid_app_messages += 1,
+            ReceiveOutcome::Invalid | ReceiveOutcome::TooLarge => self.0.count_recv_invalid_app_messages += 1,
             ReceiveOutcome::Unknown => self.0.count_recv_unknown_validity_app_messages += 1,
             ReceiveOutcome::Outdated => self.0.count_recv_outdated_app_messages += 1,
             _ => {}

@@ -1,0 +1,434 @@
+//! The behaviour and what the application calls. How it is polled is in `poll.rs`.
+
+use std::{
+    collections::{BTreeSet, HashSet, VecDeque},
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use ::libp2p::PeerId;
+use arc_swap::ArcSwap;
+
+use super::{
+    config::Config,
+    error::{BehaviourError, PublishError, ScoreError, SubscriptionError},
+    hooks::{Blacklist, Transform, network},
+    message::{Event, MessageAcceptance, PeerKind},
+    peers::Peers,
+    running::Running,
+    score::{self, PeerScoreParams, PeerScoreThresholds, TopicScoreParams},
+    topic::{Hasher, Topic, TopicHash},
+    transform::DataTransform,
+};
+use crate::{
+    libp2p::{
+        ids::MessageId,
+        limits::{
+            behaviour::{LimitsBehaviour, ScoreSource},
+            config::ConnectionLimits,
+        },
+        network::{Libp2pNetwork, SubscriptionFilter},
+        node::engine::Engine as _,
+        signature::{authenticity::MessageAuthenticity, policy::SignaturePolicy},
+        swarm::behaviour::Behaviour as Transport,
+    },
+    limits::Limits,
+    network::AppInput,
+    worker::{ChangeRefused, EngineStopped, Worker},
+};
+
+/// Gossipsub for your swarm: a behaviour that owns an engine and ties it to the connections of the swarm. Its methods are
+/// those of rust-libp2p's gossipsub, by name and meaning; the [module](super) lists the differences.
+///
+/// The engine starts when the swarm is polled for the first time, or at the first subscription or publication, and runs on
+/// threads of its own. It ends when the behaviour is dropped. Peers are told of that by
+/// [`Worker::shutdown`](crate::Worker::shutdown), while the swarm is polled.
+pub struct Behaviour {
+    pub(super) transport: Transport,
+    pub(super) state: State,
+    /// The engine, for those who ask for scores.
+    worker: Arc<OnceLock<Worker<Libp2pNetwork>>>,
+    pub(super) peers: Peers,
+    topics: BTreeSet<TopicHash>,
+    score: Option<PeerScoreParams>,
+    pub(super) blacklist: Blacklist,
+    pub(super) transform: Option<Transform>,
+    filter: Option<SubscriptionFilter>,
+    /// The application validates messages.
+    pub(super) validates: bool,
+    pub(super) events: VecDeque<Event>,
+}
+
+/// The engine.
+pub(super) enum State {
+    /// Not started yet.
+    Configured(Box<Settings>),
+    Running(Box<Running>),
+    /// It has ended, or could not start, for this reason.
+    Ended(String),
+}
+
+/// What the engine is started with.
+pub(super) struct Settings {
+    config: Config,
+    network: Libp2pNetwork,
+    self_peer: Option<PeerId>,
+}
+
+impl Behaviour {
+    /// A behaviour whose messages are authored as `authenticity` says.
+    ///
+    /// # Errors
+    /// The validation mode of `config` refuses such messages.
+    pub fn new(authenticity: MessageAuthenticity, config: Config) -> Result<Self, BehaviourError> {
+        Self::create(authenticity, config, None, None)
+    }
+
+    /// As [`new`](Self::new), with an encoding of the application between its messages and those on the wire.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn new_with_transform(
+        authenticity: MessageAuthenticity,
+        config: Config,
+        transform: impl DataTransform + Send + Sync + 'static,
+    ) -> Result<Self, BehaviourError> {
+        Self::create(authenticity, config, Some(Arc::new(transform)), None)
+    }
+
+    /// As [`new`](Self::new), with the topics that this node and its peers may subscribe to.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn new_with_subscription_filter(
+        authenticity: MessageAuthenticity,
+        config: Config,
+        filter: SubscriptionFilter,
+    ) -> Result<Self, BehaviourError> {
+        Self::create(authenticity, config, None, Some(filter))
+    }
+
+    /// As [`new`](Self::new), with both.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn new_with_subscription_filter_and_transform(
+        authenticity: MessageAuthenticity,
+        config: Config,
+        filter: SubscriptionFilter,
+        transform: impl DataTransform + Send + Sync + 'static,
+    ) -> Result<Self, BehaviourError> {
+        Self::create(authenticity, config, Some(Arc::new(transform)), Some(filter))
+    }
+
+    fn create(
+        authenticity: MessageAuthenticity,
+        config: Config,
+        transform: Option<Transform>,
+        filter: Option<SubscriptionFilter>,
+    ) -> Result<Self, BehaviourError> {
+        Limits::try_from(config.limits.clone())?;
+        let self_peer = match &authenticity {
+            MessageAuthenticity::Signed(key) => Some(key.public().to_peer_id()),
+            _ => None,
+        };
+        let policy = SignaturePolicy::new(authenticity, config.validation_mode)?;
+        let blacklist = Blacklist::new(ArcSwap::default());
+        let network = network(policy, &config, transform.clone(), Arc::clone(&blacklist), filter.clone());
+        Ok(Self {
+            transport: Transport::new(network.clone(), config.transport.clone()),
+            validates: config.validate_messages,
+            state: State::Configured(Box::new(Settings { config, network, self_peer })),
+            worker: Arc::default(),
+            peers: Peers::default(),
+            topics: BTreeSet::new(),
+            score: None,
+            blacklist,
+            transform,
+            filter,
+            events: VecDeque::new(),
+        })
+    }
+
+    /// Starts the engine if it is not started yet.
+    ///
+    /// # Errors
+    /// The engine can't start, or it has ended.
+    pub(super) fn running(&mut self) -> Result<&mut Running, String> {
+        if let State::Configured(settings) = &self.state {
+            let Settings { config, network, self_peer } = &**settings;
+            self.state = match Running::start(network.clone(), config, *self_peer) {
+                Ok(running) => {
+                    let worker = running.worker();
+                    self.transport.set_delivery_listener(worker.delivery_listener());
+                    self.transport.set_graylist(worker.graylist());
+                    // It is set once, since this state is never entered again.
+                    let _ = self.worker.set(worker.clone());
+                    State::Running(Box::new(running))
+                }
+                Err(error) => {
+                    let reason = error.to_string();
+                    self.events.push_back(Event::EngineEnded { reason: reason.clone() });
+                    State::Ended(reason)
+                }
+            };
+        }
+        match &mut self.state {
+            State::Running(running) => Ok(running),
+            State::Ended(reason) => Err(reason.clone()),
+            State::Configured(_) => Err("it is not started".to_owned()),
+        }
+    }
+
+    // === Topics and messages ===
+
+    /// Subscribes to a topic. Returns false if it was subscribed to before.
+    ///
+    /// # Errors
+    /// The name is empty or too long, the subscription filter does not allow it, or the engine has ended.
+    pub fn subscribe<H: Hasher>(&mut self, topic: &Topic<H>) -> Result<bool, SubscriptionError> {
+        let topic = topic.hash();
+        let max = self.transport.network().limits().max_topic_length;
+        if topic.as_str().is_empty() || topic.as_str().len() > max {
+            return Err(SubscriptionError::InvalidTopic);
+        }
+        if self.filter.as_ref().is_some_and(|filter| !filter.allows(&topic)) {
+            return Err(SubscriptionError::NotAllowed);
+        }
+        let running = self.running().map_err(SubscriptionError::Engine)?;
+        if running.worker().is_subscribed(&topic) {
+            return Ok(false);
+        }
+        running.worker().app_input(AppInput::Join(topic.clone()))?;
+        self.topics.insert(topic);
+        Ok(true)
+    }
+
+    /// Unsubscribes from a topic. Returns false if it was not subscribed to.
+    pub fn unsubscribe<H: Hasher>(&mut self, topic: &Topic<H>) -> bool {
+        let topic = topic.hash();
+        let State::Running(running) = &self.state else { return false };
+        let subscribed = running.worker().is_subscribed(&topic);
+        self.topics.remove(&topic);
+        // An engine that has ended has no topics.
+        subscribed && running.worker().app_input(AppInput::Leave(topic)).is_ok()
+    }
+
+    /// Publishes a message. The topic need not be subscribed to. What becomes of the message, an [`Event::Published`]
+    /// reports: also that it is a duplicate, or that no peer is subscribed.
+    ///
+    /// # Errors
+    /// The message is too large, its topic has no valid name, the key can't sign, the transform fails, or the engine does
+    /// not take the message.
+    pub fn publish(
+        &mut self,
+        topic: impl Into<TopicHash>,
+        data: impl Into<Vec<u8>>,
+    ) -> Result<MessageId, PublishError> {
+        let (topic, mut data) = (topic.into(), data.into());
+        if let Some(transform) = &self.transform {
+            data = transform.outbound_transform(&topic, data).map_err(PublishError::TransformFailed)?;
+        }
+        let message = self.transport.network().message(topic, data)?;
+        let message_id = message.message_id.clone();
+        let running = self.running().map_err(PublishError::Engine)?;
+        let ticket = running.worker().publish(message)?;
+        running.follow(message_id.clone(), ticket);
+        Ok(message_id)
+    }
+
+    /// Gives the verdict on a message of [`Event::Message`], with
+    /// [`validate_messages`](super::ConfigBuilder::validate_messages). Returns false if the verdict is not used: it is too late
+    /// (`bounds.validation_timeout`), the message has one already, or no such message of this peer waits for one.
+    /// [`Libp2pNetwork::report_validation`] says which.
+    pub fn report_message_validation_result(
+        &mut self,
+        message_id: &MessageId,
+        propagation_source: &PeerId,
+        acceptance: MessageAcceptance,
+    ) -> bool {
+        self.network().report_validation(message_id, propagation_source, acceptance.into()).is_ok()
+    }
+
+    // === Queries: answered at once, from what the behaviour knows ===
+
+    /// The topics that are subscribed to. Up to date.
+    pub fn topics(&self) -> impl Iterator<Item = &TopicHash> {
+        let worker = self.worker.get();
+        self.topics.iter().filter(move |topic| worker.is_some_and(|worker| worker.is_subscribed(topic)))
+    }
+
+    /// The peers in our mesh of a topic, as of the events that were returned so far.
+    pub fn mesh_peers(&self, topic: &TopicHash) -> impl Iterator<Item = &PeerId> {
+        self.peers.mesh(topic)
+    }
+
+    /// The peers that are in at least one of our meshes, as of the events that were returned so far.
+    pub fn all_mesh_peers(&self) -> impl Iterator<Item = &PeerId> {
+        self.peers.all_in_meshes()
+    }
+
+    /// The connected peers that speak gossipsub, each with the topics that it is subscribed to, as of the events that were
+    /// returned so far.
+    pub fn all_peers(&self) -> impl Iterator<Item = (&PeerId, Vec<&TopicHash>)> {
+        self.peers.with_topics()
+    }
+
+    /// The connected peers, each with the version that it speaks with us. Up to date with the swarm.
+    pub fn peer_protocol(&self) -> impl Iterator<Item = (&PeerId, &PeerKind)> {
+        self.peers.protocols()
+    }
+
+    /// The score of a peer, which may be disconnected; `None` if no score is known, or without
+    /// [`with_peer_score`](Self::with_peer_score). As topics see it: deliveries since the last heartbeat are not included.
+    pub fn peer_score(&self, peer: &PeerId) -> Option<f64> {
+        self.score.as_ref()?;
+        self.worker.get()?.score(peer)
+    }
+
+    // === Peers ===
+
+    /// Makes a peer an explicit one: every message is forwarded to it, it is in no mesh, and it is dialled, now and whenever
+    /// it is lost.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub fn add_explicit_peer(&mut self, peer: &PeerId) -> Result<(), EngineStopped> {
+        self.set_direct(peer, true)
+    }
+
+    /// Makes an explicit peer an ordinary one. It stays connected.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub fn remove_explicit_peer(&mut self, peer: &PeerId) -> Result<(), EngineStopped> {
+        self.set_direct(peer, false)
+    }
+
+    fn set_direct(&mut self, peer: &PeerId, direct: bool) -> Result<(), EngineStopped> {
+        let running = self.running().map_err(|_| EngineStopped)?;
+        running.worker().set_direct(peer, direct)
+    }
+
+    /// Closes the connections of a peer, refuses new ones, and ignores messages of which it is the source, until
+    /// [`remove_blacklisted_peer`](Self::remove_blacklisted_peer).
+    pub fn blacklist_peer(&mut self, peer: &PeerId) {
+        self.transport.block(*peer, Duration::MAX);
+        self.change_blacklist(|peers| peers.insert(*peer));
+    }
+
+    /// Admits a blacklisted peer again.
+    pub fn remove_blacklisted_peer(&mut self, peer: &PeerId) {
+        self.transport.unblock(peer);
+        self.change_blacklist(|peers| peers.remove(peer));
+    }
+
+    fn change_blacklist(&self, change: impl FnOnce(&mut HashSet<PeerId>) -> bool) {
+        let mut peers = HashSet::clone(&self.blacklist.load());
+        if change(&mut peers) {
+            self.blacklist.store(Arc::new(peers));
+        }
+    }
+
+    // === Scores ===
+
+    /// Turns the peer score on. Call it before the swarm is polled.
+    ///
+    /// # Errors
+    /// The parameters violate rules, the score was set before, or the engine runs.
+    pub fn with_peer_score(
+        &mut self,
+        parameters: PeerScoreParams,
+        thresholds: PeerScoreThresholds,
+    ) -> Result<(), ScoreError> {
+        if self.score.is_some() {
+            return Err(ScoreError::AlreadySet);
+        }
+        let State::Configured(settings) = &mut self.state else { return Err(ScoreError::Running) };
+        let mut limits = settings.config.limits.clone();
+        score::apply(&mut limits, &parameters, &thresholds);
+        Limits::try_from(limits.clone())?;
+        settings.config.limits = limits;
+        self.score = Some(parameters);
+        Ok(())
+    }
+
+    /// Sets the score parameters of a topic. A running engine keeps the counters of peers.
+    ///
+    /// # Errors
+    /// The parameters violate rules, there is no score, or the engine has ended.
+    pub fn set_topic_params<H: Hasher>(
+        &mut self,
+        topic: Topic<H>,
+        parameters: TopicScoreParams,
+    ) -> Result<(), ScoreError> {
+        let topic = topic.hash();
+        let Some(score) = &mut self.score else { return Err(ScoreError::NotSet) };
+        let (limits, weight) = (parameters.to_limits(), parameters.topic_weight);
+        match &mut self.state {
+            State::Configured(settings) => {
+                let current = Limits::try_from(settings.config.limits.clone())?;
+                let change = current.runtime().with(|it| it.set_topic_score(topic.clone(), limits, weight));
+                settings.config.limits = current.with_runtime(change)?.into_config();
+            }
+            State::Running(running) => running.worker().set_topic_score(topic.clone(), limits, weight)?,
+            State::Ended(_) => return Err(ChangeRefused::from(EngineStopped).into()),
+        }
+        score.topics.insert(topic, parameters);
+        Ok(())
+    }
+
+    /// The score parameters of a topic, if it has some.
+    pub fn get_topic_params<H: Hasher>(&self, topic: &Topic<H>) -> Option<&TopicScoreParams> {
+        self.score.as_ref()?.topics.get(&topic.hash())
+    }
+
+    /// Sets the application's part (P5) of the score of a peer. Returns false without a score, and for a peer that is neither
+    /// connected nor remembered.
+    pub fn set_application_score(&mut self, peer: &PeerId, score: f64) -> bool {
+        let known = self.peers.is_connected(peer) || self.peer_score(peer).is_some();
+        let Some(worker) = self.worker.get().filter(|_| known && self.score.is_some()) else { return false };
+        worker.app_input(AppInput::SetApplicationScore { peer: *peer, score }).is_ok()
+    }
+
+    // === Beyond rust-libp2p's gossipsub ===
+
+    /// The engine: statistics, metrics, queries of its whole state, and its shutdown. `None` before it is started.
+    pub fn worker(&self) -> Option<&Worker<Libp2pNetwork>> {
+        self.worker.get()
+    }
+
+    /// The network: signature policy, message ids, limits.
+    pub fn network(&self) -> &Libp2pNetwork {
+        self.transport.network()
+    }
+
+    /// Limits on the connections of the swarm, which know the scores of this behaviour's peers. Put them in front of all other
+    /// behaviours.
+    pub fn limits_behaviour(&self, limits: ConnectionLimits) -> LimitsBehaviour {
+        let mut behaviour = LimitsBehaviour::new(self.network(), limits, []);
+        behaviour.set_scores(Some(self.score_source()));
+        behaviour
+    }
+
+    /// The scores of peers, also before the engine is started.
+    fn score_source(&self) -> Arc<ScoreSource> {
+        let worker = Arc::clone(&self.worker);
+        Arc::new(move |peer| worker.get()?.score(peer))
+    }
+}
+
+impl fmt::Debug for Behaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Configured(_) => "configured",
+            State::Running(_) => "running",
+            State::Ended(_) => "ended",
+        };
+        f.debug_struct("Behaviour")
+            .field("engine", &state)
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,241 @@
+//! Messages and events as the application sees them.
+
+use std::fmt;
+
+use ::libp2p::PeerId;
+
+use super::{error::PublishError, topic::TopicHash};
+use crate::{
+    libp2p::{
+        connection::capabilities::Version,
+        ids::MessageId,
+        network::Libp2pNetwork,
+        swarm::event::{Event as TransportEvent, Slowness},
+    },
+    network::{FullMessage, Validity},
+    protocol::{GraftReason, LeaveReason, Lane, Penalty},
+    worker::{DropReason, PublishReport},
+};
+
+/// A message, with its content after the [transform](super::DataTransform).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Message {
+    /// The peer that published the message; `None` if it is anonymous.
+    pub source: Option<PeerId>,
+    /// The content. A copy: the engine keeps the message as it was received, to forward it.
+    pub data: Vec<u8>,
+    /// The sequence number that the source gave it; `None` if it is anonymous.
+    pub sequence_number: Option<u64>,
+    /// The topic on which it was published.
+    pub topic: TopicHash,
+}
+
+impl Message {
+    pub(super) fn from_wire(topic: &TopicHash, message: &crate::libp2p::message::Message) -> Self {
+        Self {
+            source: message.source().copied(),
+            data: message.data().to_vec(),
+            sequence_number: message.seqno(),
+            topic: topic.clone(),
+        }
+    }
+}
+
+impl From<&FullMessage<Libp2pNetwork>> for Message {
+    fn from(full: &FullMessage<Libp2pNetwork>) -> Self {
+        Self::from_wire(&full.topic, &full.message)
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("source", &self.source)
+            .field("length", &self.data.len())
+            .field("sequence_number", &self.sequence_number)
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The version of gossipsub that a peer speaks with us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Hash)]
+#[non_exhaustive]
+pub enum PeerKind {
+    /// The peer supports none of our protocols.
+    NotSupported,
+    /// Gossipsub v1.0.
+    Gossipsub,
+    /// Gossipsub v1.1.
+    Gossipsubv1_1,
+    /// Gossipsub v1.2.
+    Gossipsubv1_2,
+}
+
+impl PeerKind {
+    pub(super) fn of_version(version: Version) -> Self {
+        match version {
+            Version::V1_0 => Self::Gossipsub,
+            Version::V1_1 => Self::Gossipsubv1_1,
+            Version::V1_2 => Self::Gossipsubv1_2,
+        }
+    }
+}
+
+/// The application's verdict on a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageAcceptance {
+    /// The message is valid: it is forwarded, and its first sender gains score (P2).
+    Accept,
+    /// The message is invalid: it is dropped, and all who delivered it lose score (P4).
+    Reject,
+    /// The message is dropped, and no score changes. Copies of it are dropped unasked.
+    Ignore,
+}
+
+impl From<MessageAcceptance> for Validity {
+    fn from(acceptance: MessageAcceptance) -> Self {
+        match acceptance {
+            MessageAcceptance::Accept => Self::Valid,
+            MessageAcceptance::Reject => Self::Invalid,
+            MessageAcceptance::Ignore => Self::Outdated,
+        }
+    }
+}
+
+/// What was not sent to a peer that reads too slowly, in entries of RPCs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FailedMessages {
+    /// Subscriptions, GRAFTs, PRUNEs and our own messages.
+    pub priority: usize,
+    /// Forwarded messages, responses to IWANT and gossip.
+    pub non_priority: usize,
+}
+
+/// An event of a [`Behaviour`](super::Behaviour). The first ones are those of rust-libp2p's gossipsub; the engine adds
+/// others.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message was received. With [`validate_messages`](super::ConfigBuilder::validate_messages) it waits for its
+    /// verdict; otherwise it is valid, and forwarded already.
+    Message {
+        /// The peer that delivered the message first.
+        propagation_source: PeerId,
+        /// The id of the message.
+        message_id: MessageId,
+        /// The message.
+        message: Message,
+    },
+    /// A peer subscribed to a topic.
+    Subscribed {
+        /// The peer.
+        peer_id: PeerId,
+        /// The topic.
+        topic: TopicHash,
+    },
+    /// A peer unsubscribed from a topic.
+    Unsubscribed {
+        /// The peer.
+        peer_id: PeerId,
+        /// The topic.
+        topic: TopicHash,
+    },
+    /// A connected peer supports none of our protocols.
+    GossipsubNotSupported {
+        /// The peer.
+        peer_id: PeerId,
+    },
+    /// A peer reads too slowly, and lost what was queued for it. Emitted for each report of such losses, which add up what
+    /// was lost since the last one.
+    SlowPeer {
+        /// The peer.
+        peer_id: PeerId,
+        /// What was not sent.
+        failed_messages: FailedMessages,
+    },
+    /// A peer entered our mesh of a topic.
+    Graft {
+        /// The peer.
+        peer_id: PeerId,
+        /// The topic.
+        topic: TopicHash,
+        /// Why.
+        reason: GraftReason,
+    },
+    /// A peer left our mesh of a topic.
+    Prune {
+        /// The peer.
+        peer_id: PeerId,
+        /// The topic.
+        topic: TopicHash,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// The score of a peer was lowered; without [`with_peer_score`](super::Behaviour::with_peer_score) this is what would
+    /// have lowered it.
+    Penalty {
+        /// The peer.
+        peer_id: PeerId,
+        /// The topic on which the peer did it, if it was on one.
+        topic: Option<TopicHash>,
+        /// What the peer did.
+        penalty: Penalty,
+    },
+    /// The engine is done with a message that [`publish`](super::Behaviour::publish) accepted.
+    Published {
+        /// The id of the message.
+        message_id: MessageId,
+        /// To how many peers it was sent, and why not to others.
+        report: PublishReport,
+        /// What `publish` of rust-libp2p's gossipsub would have returned: `Duplicate`, `NoPeersSubscribedToTopic`,
+        /// `AllQueuesFull` or success.
+        result: Result<(), PublishError>,
+    },
+    /// The engine had no room for this many events: penalties beyond 4,096 that were not read yet.
+    EventsLost {
+        /// The number of lost events since the last such event.
+        count: usize,
+    },
+    /// An actor of the topic panicked too often: the topic is left. Subscribe again if the cause is removed.
+    TopicGivenUp {
+        /// The topic.
+        topic: TopicHash,
+    },
+    /// The engine has ended. Nothing is sent or received any more.
+    EngineEnded {
+        /// Why.
+        reason: String,
+    },
+    /// An event of the transport: a stream that broke, a dial that failed, items that were not sent. Never
+    /// [`Inputs`](TransportEvent::Inputs).
+    Transport(TransportEvent),
+}
+
+/// The event for items that were dropped because of their recipient.
+pub(super) fn slow_peer(event: &TransportEvent) -> Option<Event> {
+    let (peer_id, failed_messages) = match event {
+        TransportEvent::Dropped {
+            peer,
+            reason: DropReason::PeerQueueFull | DropReason::TransportMemory,
+            lanes,
+        } => {
+            let count = |of: fn(Lane) -> bool| {
+                let counts = lanes.iter().filter(|(lane, _)| of(*lane)).map(|(_, count)| count);
+                usize::try_from(counts.sum::<u64>()).unwrap_or(usize::MAX)
+            };
+            let priority = |lane| matches!(lane, Lane::Control | Lane::Publish);
+            let failed = FailedMessages {
+                priority: count(priority),
+                non_priority: count(|lane| !matches!(lane, Lane::Control | Lane::Publish)),
+            };
+            (*peer, failed)
+        }
+        // What is dropped with it is reported by `Dropped`.
+        TransportEvent::SlowPeer { peer, slowness: Slowness::WriteTimeout } => {
+            (*peer, FailedMessages::default())
+        }
+        _ => return None,
+    };
+    Some(Event::SlowPeer { peer_id, failed_messages })
+}

@@ -1,0 +1,50 @@
+//! The topics that peers may subscribe to.
+
+use std::collections::HashSet;
+
+use crate::{libp2p::ids::TopicName, limits::TopicPattern};
+
+/// The topics that peers may subscribe to: those of a set, and those that match a pattern. Nothing is stored of any other
+/// topic that a peer names in a SUBSCRIBE. Allow the topics that the node joins or publishes to: the peers of a topic that is
+/// not allowed remain unknown.
+///
+/// The number of topics of one peer is bounded by
+/// [`max_topics_per_peer`](crate::LimitsConfig::max_topics_per_peer), that of all their names by
+/// [`max_topic_name_bytes`](crate::limits::Bounds::max_topic_name_bytes).
+///
+/// ```
+/// use actix_gossipsub::libp2p::SubscriptionFilter;
+///
+/// let filter = SubscriptionFilter::new().topics(["news"]).patterns(["/eth2/*/beacon_block/*"]);
+/// assert!(filter.allows(&"/eth2/8c9f62fe/beacon_block/ssz_snappy".into()));
+/// assert!(!filter.allows(&"chat".into()));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct SubscriptionFilter {
+    topics: HashSet<TopicName>,
+    patterns: Vec<TopicPattern>,
+}
+
+impl SubscriptionFilter {
+    /// A filter that allows no topic.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Allows these topics.
+    pub fn topics(mut self, topics: impl IntoIterator<Item: Into<TopicName>>) -> Self {
+        self.topics.extend(topics.into_iter().map(Into::into));
+        self
+    }
+
+    /// Allows the topics that match one of these patterns.
+    pub fn patterns(mut self, patterns: impl IntoIterator<Item: Into<TopicPattern>>) -> Self {
+        self.patterns.extend(patterns.into_iter().map(Into::into));
+        self
+    }
+
+    /// Whether peers may subscribe to a topic.
+    pub fn allows(&self, topic: &TopicName) -> bool {
+        self.topics.contains(topic) || self.patterns.iter().any(|pattern| pattern.matches(topic.as_str()))
+    }
+}

@@ -1,0 +1,129 @@
+//! These tests check what the application of a running node changes about its peers: direct peers, blocks, and which
+//! subscriptions are accepted.
+
+use std::time::Duration;
+
+use actix_gossipsub::libp2p::{Keypair, Libp2pNetwork, Node, SignaturePolicy, SubscriptionFilter, TopicName};
+
+use super::topic;
+
+/// The time after which a test fails.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+fn run(test: impl Future<Output = ()>) {
+    actix::System::new().block_on(async {
+        tokio::time::timeout(TIMEOUT, test).await.expect("the test ends in time");
+    });
+}
+
+/// A node that listens and has joined a topic. Its heartbeats are short.
+async fn node(network: Option<fn(Keypair) -> Libp2pNetwork>) -> Node {
+    let key = Keypair::generate_ed25519();
+    let limits = actix_gossipsub::LimitsConfig::default().with(|limits| {
+        limits.heartbeat_interval = Duration::from_millis(50);
+        limits.bounds.reconnect_interval_ticks = 2;
+    });
+    let mut builder = Node::builder(key.clone()).listen("/ip4/127.0.0.1/tcp/0").topic(topic()).limits(limits);
+    if let Some(network) = network {
+        builder = builder.network(network(key));
+    }
+    let (node, mut received) = builder.start().await.expect("the node starts");
+    actix::spawn(async move { while received.recv().await.is_some() {} });
+    node
+}
+
+/// Waits until the engine of `node` knows whether `other` is connected.
+async fn connected(node: &Node, other: &Node, expected: bool) {
+    let is_connected = async || {
+        let connection = node.worker().connection_of(&other.peer_id()).await;
+        connection.expect("the engine runs").is_some()
+    };
+    while is_connected().await != expected {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The number of connections that the node has had so far.
+fn connections(node: &Node) -> u64 {
+    let counts = node.worker().event_counts().into_iter();
+    counts.filter(|(name, _, _)| *name == "ADD_PEER").map(|(_, _, count)| count).sum()
+}
+
+async fn meet(alice: &Node, bob: &Node) {
+    alice.handle().dial(bob.addresses()[0].clone()).await.expect("the dial begins");
+    connected(alice, bob, true).await;
+    connected(bob, alice, true).await;
+}
+
+#[test]
+fn a_direct_peer_is_dialled_again_whenever_its_connection_is_lost() {
+    run(async {
+        let (alice, bob) = (node(None).await, node(None).await);
+        meet(&alice, &bob).await;
+        alice.worker().set_direct(&bob.peer_id(), true).expect("the engine runs");
+        for _ in 0..3 {
+            let before = connections(&bob);
+            bob.handle().disconnect(alice.peer_id()).await.expect("the node runs");
+            while connections(&bob) == before {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            connected(&alice, &bob, true).await;
+        }
+        let connection = alice.worker().connection_of(&bob.peer_id()).await.expect("the engine runs");
+        assert!(connection.is_none_or(|connection| connection.direct));
+        alice.worker().set_direct(&bob.peer_id(), false).expect("the engine runs");
+        alice.shutdown().await;
+        bob.shutdown().await;
+    });
+}
+
+#[test]
+fn a_peer_that_the_application_blocks_is_refused_until_it_is_admitted_again() {
+    run(async {
+        let (alice, bob) = (node(None).await, node(None).await);
+        meet(&alice, &bob).await;
+        alice.worker().block(&bob.peer_id(), Duration::MAX).expect("the engine runs");
+        connected(&alice, &bob, false).await;
+        connected(&bob, &alice, false).await;
+        assert!(alice.handle().dial(bob.addresses()[0].clone()).await.is_err(), "the peer is blocked");
+        alice.worker().unblock(&bob.peer_id()).expect("the engine runs");
+        alice.worker().settle().await;
+        // The request to the transport is on its way when the engine has settled.
+        while alice.handle().dial(bob.addresses()[0].clone()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        connected(&alice, &bob, true).await;
+        alice.shutdown().await;
+        bob.shutdown().await;
+    });
+}
+
+#[test]
+fn a_node_stores_only_the_subscriptions_that_its_filter_allows() {
+    run(async {
+        let filtered = |key| {
+            let filter = SubscriptionFilter::new().topics([topic()]).patterns(["/eth2/*/beacon_block/*"]);
+            let policy = SignaturePolicy::StrictSign(Box::new(key));
+            Libp2pNetwork::builder(policy).subscription_filter(filter).build()
+        };
+        let (alice, bob) = (node(Some(filtered)).await, node(None).await);
+        let allowed = TopicName::from("/eth2/8c9f62fe/beacon_block/ssz_snappy");
+        for name in ["chat", "/eth2/8c9f62fe/voluntary_exit/ssz_snappy", allowed.as_str(), "last"] {
+            let join = actix_gossipsub::AppInput::Join(name.into());
+            bob.worker().app_input(join).expect("the engine runs");
+        }
+        meet(&alice, &bob).await;
+        let topics = async || {
+            let connection = alice.worker().connection_of(&bob.peer_id()).await.expect("the engine runs");
+            connection.map(|connection| connection.topics).unwrap_or_default()
+        };
+        // A peer sends all its subscriptions at once.
+        while topics().await.len() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        alice.worker().settle().await;
+        assert_eq!(topics().await, [allowed, topic()].into());
+        alice.shutdown().await;
+        bob.shutdown().await;
+    });
+}
