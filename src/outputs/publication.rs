@@ -84,6 +84,11 @@ pub enum RouteResult {
     NoPeers,
     /// A message with this id was published or received before. It was not sent again.
     AlreadyPublished,
+    /// It could be sent to fewer peers than demanded ([`PublishOptions`](crate::PublishOptions)). It was not sent.
+    TooFewPeers {
+        /// The number of peers to which it could be sent.
+        peers: usize,
+    },
     /// The topic panicked, or the engine ended, before it was routed.
     Lost,
 }
@@ -189,6 +194,11 @@ impl<N: Network> PublishResponder<N> {
 
     pub(crate) fn new(state: &Arc<PublishState<N>>) -> Self {
         Self(Some(Arc::downgrade(state)))
+    }
+
+    /// Whether nobody waits for the result.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.0.as_ref().is_none_or(|state| state.strong_count() == 0)
     }
 
     /// Reports that the topic routed the message to `queued` peers. If there are any, the state is made available to the

@@ -176,10 +176,11 @@ impl<N: Network> TopicRef<'_, N> {
         peer: &N::Peer,
         status: PeerStatus,
         below_topic_limit: bool,
+        cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> SubscribeOutcome {
         match self {
-            Self::Active(state) => state.subscribe(peer, status, below_topic_limit, outbox),
+            Self::Active(state) => state.subscribe(peer, status, below_topic_limit, cx, outbox),
             Self::Passive(topic) => topic.subscribe(peer, status, below_topic_limit, outbox),
         }
     }

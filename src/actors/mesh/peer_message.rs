@@ -154,14 +154,20 @@ struct PeerInputHandler<'a, N: Network> {
 
 impl<N: Network> PeerInputHandler<'_, N> {
     fn subscribe(&self, topic: &mut TopicRef<'_, N>, outbox: &mut Outbox<N>) {
+        let cx = self.shared.context(self.received_at);
         let outcome = self.with_subscription(
             topic,
-            |topic, below_topic_limit| topic.subscribe(self.peer, self.status, below_topic_limit, outbox),
-            |outcome| outcome == SubscribeOutcome::Subscribed,
+            |topic, below_topic_limit| {
+                topic.subscribe(self.peer, self.status, below_topic_limit, &cx, outbox)
+            },
+            SubscribeOutcome::is_subscribed,
         );
         outbox.counters.input(Input::Subscribe, &outcome);
         self.log().subscribe(topic.name(), outcome);
         self.record(topic, PeerDecision::of_subscribe(outcome));
+        if outcome.is_subscribed() {
+            self.shared.waiting_publishers.notify(topic.name());
+        }
     }
 
     fn unsubscribe(&self, topic: &mut TopicRef<'_, N>, outbox: &mut Outbox<N>) {
@@ -191,6 +197,9 @@ impl<N: Network> PeerInputHandler<'_, N> {
         outbox.counters.input(Input::Graft, &outcome);
         self.log().graft(topic.name(), outcome, before, self.shared.limits.degree_high);
         self.record(topic, Some(PeerDecision::Graft(outcome)));
+        if outcome == GraftOutcome::Grafted {
+            self.shared.waiting_publishers.notify(topic.name());
+        }
     }
 
     /// Counts a PRUNE only if it is refused: the supervisor decides about the px of any other, and counts that.

@@ -4,6 +4,7 @@
 mod batch;
 mod outputs;
 mod peer_view;
+mod publish;
 mod queries;
 mod reports;
 mod settle;
@@ -43,7 +44,7 @@ use super::{
     topic::{TopicState, receive::receive_not_joined},
 };
 use crate::{
-    admission::{charge::Charge, totals::Totals},
+    admission::totals::Totals,
     limits::Limits,
     network::{
         AppInput, AppOutput, ConnectionInfo, Delivery, FullMessage, Network, P2pInput, P2pMessage, P2pOutput,
@@ -207,7 +208,9 @@ impl<N: Network> Node<N> {
         if is_graylisted(status, &self.limits) {
             return SubscribeOutcome::Graylisted;
         }
-        self.on_topic(topic, now, |topic, _, outbox| topic.subscribe(peer, status, below_topic_limit, outbox))
+        self.on_topic(topic, now, |topic, cx, outbox| {
+            topic.subscribe(peer, status, below_topic_limit, cx, outbox)
+        })
     }
 
     /// Handles an UNSUBSCRIBE.
@@ -329,14 +332,6 @@ impl<N: Network> Node<N> {
             return outcome;
         };
         self.on_message(index, now, |state, cx, outbox| state.receive(delivery, validation_mode, cx, outbox))
-    }
-
-    /// Publishes a message.
-    pub fn publish(&mut self, message: FullMessage<N>, now: Timestamp) -> PublishOutcome<N> {
-        let topic = message.topic.clone();
-        self.on_active_topic(&topic, now, |state, cx, outbox| {
-            state.publish(Arc::new(message), Charge::default(), cx, outbox)
-        })
     }
 
     /// Joins a topic.

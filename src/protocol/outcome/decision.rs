@@ -177,9 +177,15 @@ impl PeerDecision {
         })
     }
 
-    /// The decision that follows from a SUBSCRIBE, if the outcome is a refusal.
+    /// The decision that follows from a SUBSCRIBE, if the outcome is a refusal or a graft.
     pub(crate) fn of_subscribe(outcome: SubscribeOutcome) -> Option<Self> {
-        (outcome == SubscribeOutcome::TopicLimitExceeded).then_some(Self::SubscribeRefused)
+        match outcome {
+            SubscribeOutcome::Grafted => Some(Self::Grafted(GraftReason::RemoteSubscribe)),
+            SubscribeOutcome::TopicLimitExceeded => Some(Self::SubscribeRefused),
+            SubscribeOutcome::Subscribed | SubscribeOutcome::UnknownPeer | SubscribeOutcome::Graylisted => {
+                None
+            }
+        }
     }
 
     /// The decision that follows from an IHAVE, if the outcome is a refusal.

@@ -44,6 +44,7 @@ labels! {
     }
     SUBSCRIBE SubscribeOutcome {
         Subscribed "subscribed",
+        Grafted "grafted",
         UnknownPeer "unknown_peer",
         TopicLimitExceeded "topic_limit_exceeded",
         Graylisted "graylisted",
@@ -119,6 +120,7 @@ labels! {
     PUBLISH PublishOutcome<N> {
         Published "published",
         AlreadyPublished "already_published",
+        TooFewPeers "too_few_peers",
     }
     JOIN JoinOutcome<N> {
         Joined "joined",
@@ -279,6 +281,7 @@ mod tests {
         assert_eq!(labels(&[RemovePeer::Removing]), Input::RemovePeer.outcomes());
         let subscribe = [
             SubscribeOutcome::Subscribed,
+            SubscribeOutcome::Grafted,
             SubscribeOutcome::UnknownPeer,
             SubscribeOutcome::TopicLimitExceeded,
             SubscribeOutcome::Graylisted,
@@ -355,8 +358,11 @@ mod tests {
             ReceiveOutcome::OwnMessage,
         ];
         assert_eq!(labels(&receive), Input::ReceiveMessage.outcomes());
-        let publish: [PublishOutcome<PlainNetwork>; 2] =
-            [PublishOutcome::Published { to: Vec::new() }, PublishOutcome::AlreadyPublished];
+        let publish: [PublishOutcome<PlainNetwork>; 3] = [
+            PublishOutcome::Published { to: Vec::new() },
+            PublishOutcome::AlreadyPublished,
+            PublishOutcome::TooFewPeers { peers: 0 },
+        ];
         assert_eq!(labels(&publish), Input::Publish.outcomes());
         let join: [JoinOutcome<PlainNetwork>; 2] =
             [JoinOutcome::Joined { to_graft: Vec::new() }, JoinOutcome::AlreadyJoined];

@@ -42,6 +42,9 @@ impl<N: Network> TopicState<N> {
         self.invalid_cache.advance();
         self.sent_idontwant.advance();
         self.answered_grafts.clear();
+        self.answered_subscribes.clear();
+        self.unserved.advance(&self.history);
+        self.flooded_bytes = 0;
         self.pruned.clone_from(&maintenance.pruned);
         outbox.events.push(TopicEvent::Maintained(maintenance));
     }

@@ -76,6 +76,15 @@ impl<N: Network> TopicState<N> {
     }
 }
 
+/// Whether a peer sent an IDONTWANT for the message.
+pub(super) fn is_declined<N: Network>(
+    message: &FullMessage<N>,
+    cx: &Context<'_, N>,
+) -> impl Fn(&N::Peer) -> bool {
+    let may_be_declined = is_large(message, cx) && cx.peer_view.has_idontwant();
+    move |peer| may_be_declined && cx.peer_view.received_idontwant(peer, &message.message_id)
+}
+
 /// Removes from `recipients` the peers that sent an IDONTWANT for the message.
 #[inline]
 pub(super) fn filter_idontwant<N: Network>(

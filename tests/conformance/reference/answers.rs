@@ -34,6 +34,7 @@ pub fn subscribe(outcome: SubscribeOutcome) -> Value {
         SubscribeOutcome::UnknownPeer => "subscribe_to_unknown_peer",
         SubscribeOutcome::TopicLimitExceeded => "subscribe_ignored_topic_limit_exceeded",
         SubscribeOutcome::Graylisted => GRAYLISTED,
+        SubscribeOutcome::Grafted => unreachable!("the reference grafts at heartbeats"),
     })
 }
 
@@ -153,6 +154,7 @@ pub fn publish(outcome: PublishOutcome<TraceNetwork>) -> Value {
     match outcome {
         PublishOutcome::Published { to } => json!({ "out": "publish_message", "to_publish": to }),
         PublishOutcome::AlreadyPublished => out("already_published"),
+        PublishOutcome::TooFewPeers { .. } => unreachable!("the reference has no minimum of peers"),
     }
 }
 
