@@ -36,7 +36,7 @@ pub struct Extensions {
     pub graft_on_subscribe: bool,
     /// Whether a message that we publish is sent to further subscribers if there are fewer than `degree_optimal` peers in the
     /// mesh or fanout, up to that number. If there are not as many subscribers, it is offered by IHAVE to those that subscribe
-    /// while it is in the message cache. Without this, what we publish before the mesh is built is lost.
+    /// within `history_gossip_length` heartbeats. Without this, what we publish before the mesh is built is lost.
     pub publish_reaches_degree_optimal: bool,
     /// Flood publishing (v1.1): what we publish is sent to all subscribers whose score is not below `publish_threshold`, as long
     /// as one topic sends beyond its mesh or fanout no more than this number of bytes per second, counted for each

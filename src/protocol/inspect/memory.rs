@@ -143,7 +143,7 @@ impl Footprint {
                 .saturating_add(entries(most.mesh.saturating_add(most.fanout), member))
                 .saturating_add(entries(most.promises, promise))
                 .saturating_add(entries(answered, size_of::<ConnectionId>()))
-                .saturating_add(entries(topics.saturating_mul(MAX_UNSERVED), id + size_of::<usize>()))
+                .saturating_add(entries(topics.saturating_mul(MAX_UNSERVED), id + 16))
                 .saturating_add(entries(most.sent_idontwant, id)),
             fixed: FIXED
                 .saturating_add(entries(bounds.max_input_items, QUEUED))

@@ -3,8 +3,9 @@
 
 use derive_where::derive_where;
 
-use super::{TopicState, history::History};
+use super::TopicState;
 use crate::{
+    limits::Limits,
     network::{Network, P2pMessage},
     protocol::{
         connection::ConnectionId,
@@ -18,10 +19,18 @@ use crate::{
     },
 };
 
-/// The latest own messages that were sent to fewer than D peers, each with the number of peers that are missing. At most
-/// [`MAX_UNSERVED`], oldest first.
+/// The latest own messages that were sent to fewer than D peers. At most [`MAX_UNSERVED`], oldest first.
 #[derive_where(Debug, Default)]
-pub(super) struct UnservedMessages<N: Network>(Vec<(N::MessageId, usize)>);
+pub(super) struct UnservedMessages<N: Network>(Vec<Unserved<N>>);
+
+#[derive_where(Debug)]
+struct Unserved<N: Network> {
+    id: N::MessageId,
+    /// The number of peers that are missing to D.
+    missing: usize,
+    /// The number of heartbeats since the publication.
+    age: usize,
+}
 
 impl<N: Network> UnservedMessages<N> {
     /// Adds a message that was published, with the number of peers that are missing.
@@ -29,24 +38,25 @@ impl<N: Network> UnservedMessages<N> {
         if self.0.len() >= MAX_UNSERVED {
             self.0.remove(0);
         }
-        self.0.push((id.clone(), missing));
+        self.0.push(Unserved { id: id.clone(), missing, age: 0 });
     }
 
     /// The messages for one more peer, which is not missing then.
     fn take(&mut self) -> Vec<N::MessageId> {
-        let ids = self.0.iter_mut().map(|(id, missing)| {
-            *missing -= 1;
-            id.clone()
+        let ids = self.0.iter_mut().map(|message| {
+            message.missing -= 1;
+            message.id.clone()
         });
         let ids = ids.collect();
-        self.0.retain(|(_, missing)| *missing > 0);
+        self.0.retain(|message| message.missing > 0);
         ids
     }
 
-    /// Removes what is no longer in the history: a heartbeat is over.
-    pub(super) fn advance(&mut self, history: &History<N>) {
+    /// Starts the next heartbeat, and removes what is gossiped no longer.
+    pub(super) fn advance(&mut self, limits: &Limits<N::Topic>) {
         if !self.0.is_empty() {
-            self.0.retain(|(id, _)| history.contains(id));
+            self.0.iter_mut().for_each(|message| message.age += 1);
+            self.0.retain(|message| message.age < limits.history_gossip_length);
             self.0.shrink_to(2 * self.0.len());
         }
     }

@@ -43,7 +43,7 @@ impl<N: Network> TopicState<N> {
         self.sent_idontwant.advance();
         self.answered_grafts.clear();
         self.answered_subscribes.clear();
-        self.unserved.advance(&self.history);
+        self.unserved.advance(cx.limits);
         self.flooded_bytes = 0;
         self.pruned.clone_from(&maintenance.pruned);
         outbox.events.push(TopicEvent::Maintained(maintenance));

@@ -318,10 +318,10 @@ fn a_publication_to_few_peers_is_offered_to_those_that_subscribe_later() {
 }
 
 #[test]
-fn a_publication_is_offered_as_long_as_it_is_in_the_history() {
+fn a_publication_is_offered_as_long_as_it_is_gossiped() {
     let mut fixture = reaching().connected(0..10).joined().start();
     fixture.publish(1);
-    (1..fixture.limits.history_length).for_each(|_| drop(fixture.next_heartbeat()));
+    (1..fixture.limits.history_gossip_length).for_each(|_| drop(fixture.next_heartbeat()));
     sent(&mut fixture);
     fixture.subscribe(0);
     assert_eq!(sent(&mut fixture), [(0, "IHAVE")]);

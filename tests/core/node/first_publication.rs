@@ -90,8 +90,8 @@ impl Network {
             others.clone().flat_map(|peer| [Action::Connect(PUBLISHER, peer), Action::Join(peer)]).collect();
         let pairs = others.clone().flat_map(|one| (1..one).map(move |other| Action::Connect(one, other)));
         actions.extend(pairs.filter(|_| self.rng.random()));
-        // A heartbeat of the publisher is one of the history.
-        actions.extend([Action::Heartbeat(PUBLISHER); 2].into_iter().filter(|_| self.rng.random()));
+        // A message is offered for `history_gossip_length` = 3 heartbeats.
+        actions.extend([Action::Heartbeat(PUBLISHER)].into_iter().filter(|_| self.rng.random()));
         actions.extend(others.clone().map(Action::Heartbeat).filter(|_| self.rng.random()));
         actions.shuffle(&mut self.rng);
         // Half of the publishers have joined the topic.
