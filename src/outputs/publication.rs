@@ -79,8 +79,8 @@ pub struct PublishReport {
 pub enum RouteResult {
     /// It was queued for at least one peer.
     Queued,
-    /// No peer is subscribed to the topic, or all of them sent IDONTWANT for it. Peers that connect soon may still get
-    /// it by IWANT.
+    /// No peer is subscribed to the topic, or all of them sent IDONTWANT for it. Peers that subscribe soon are offered it by
+    /// IHAVE ([`publish_reaches_degree_optimal`](crate::limits::Extensions::publish_reaches_degree_optimal)).
     NoPeers,
     /// A message with this id was published or received before. It was not sent again.
     AlreadyPublished,

@@ -1,12 +1,12 @@
 //! These tests check what reaches a peer before the next heartbeat: the GRAFT of a new subscriber, and a publication beyond a
 //! small mesh or fanout. The reference waits for the heartbeat (A10).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use actix_gossipsub::{
     ConnectionInfo, P2pMessage, P2pOutput,
     limits::{Extensions, LimitsConfig},
-    protocol::{PublishOutcome, ReceiveOutcome, SubscribeOutcome},
+    protocol::{PublishOutcome, ReceiveOutcome, SubscribeOutcome, ValidationMode},
 };
 
 use super::setup::{Fixture, MANY, SECOND, Setup, TOPIC, full};
@@ -175,7 +175,18 @@ fn a_publication_goes_beyond_the_mesh_only_to_those_that_may_be_sent_it() {
     assert_eq!(fixture.publish(1).len(), 6);
 }
 
-/// The time of a publication does not depend on the number of subscribers, so a sample of them is looked at.
+#[test]
+fn a_publication_goes_beyond_the_mesh_to_none_that_has_sent_the_message() {
+    let mut fixture = reaching().connected(0..4).joined().start();
+    (0..4).for_each(|peer| fixture.subscribe(peer));
+    // The copy awaits the verdict on its batch.
+    let (now, copy) = (fixture.now(), Arc::new(full(1)));
+    let outcome = fixture.node.receive_message(&2, copy, ValidationMode::Batched, now);
+    assert_eq!(outcome, ReceiveOutcome::Batched);
+    assert_eq!(fixture.publish(1), [0, 1, 3]);
+}
+
+/// Of many subscribers a sample is looked at.
 #[test]
 fn a_publication_finds_d_of_many_subscribers() {
     let mut fixture = reaching().connected(0..5000).joined().start();
