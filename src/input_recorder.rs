@@ -28,7 +28,8 @@ use crate::{
 /// * A topic may handle an input that was recorded before new limits under them: topics read the limits in force when they
 ///   handle an input.
 ///
-/// Reports of missed messages and of room for them are not recorded: only IHAVEs follow from them.
+/// A publication to at least some number of peers is recorded each time that it is tried, and has no effect if its publisher
+/// gives up meanwhile. Reports of missed messages and of room for them are not recorded: only IHAVEs follow from them.
 ///
 /// The order is exact if one thread sends all inputs and waits for [`settle`](crate::Worker::settle) after each.
 ///
@@ -56,6 +57,8 @@ pub enum RecordedInput<'a, N: Network> {
     PeerMessage { from: &'a N::Peer, message: &'a P2pMessage<N> },
     /// From the application: publish a message.
     Publish(&'a Arc<FullMessage<N>>),
+    /// From the application: publish a message if it can be sent to at least `min_peers` peers.
+    PublishToAtLeast { min_peers: usize, message: &'a Arc<FullMessage<N>> },
     /// From the application: join a topic.
     Join(&'a N::Topic),
     /// From the application: leave a topic.

@@ -98,9 +98,9 @@ pub use network::{
 };
 pub use worker::{
     AppOutputs, BudgetCharge, ChangeRefused, DeliveredMessage, DropReason, EngineError, EngineStopped,
-    Events, HeartbeatStatus, MessageBudget, P2pOutputs, Page, PageOf, PeerInputs, PublishReport,
-    PublishTicket, PublishWindow, PublishWindowLimits, QueueStatus, RecipientStopped, Refused, RouteResult,
-    StartError, Started, Worker, WorkerBuilder,
+    Events, HeartbeatStatus, MessageBudget, NotPublished, P2pOutputs, Page, PageOf, PeerInputs,
+    PublishOptions, PublishReport, PublishTicket, PublishWindow, PublishWindowLimits, QueueStatus,
+    RecipientStopped, Refused, RouteResult, StartError, Started, Worker, WorkerBuilder,
 };
 #[cfg(feature = "simulation")]
 #[doc(hidden)]

@@ -37,6 +37,7 @@ use crate::{
         app_queue::AppQueue,
         p2p_queue::P2pQueue,
         publication::{DropReason, PublishReports},
+        waiting_publishers::WaitingPublishers,
     },
     protocol::{
         event::Event,
@@ -87,6 +88,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) validating_bytes: AtomicUsize,
     /// The publications whose publisher waits for a report.
     pub(crate) publish_reports: Arc<PublishReports<N>>,
+    /// The publishers that wait for more peers.
+    pub(crate) waiting_publishers: Arc<WaitingPublishers<N::Topic>>,
     pub(crate) observer: Observer<N>,
     /// Called for each event about a peer.
     pub(crate) peer_listener: Option<PeerListener<N>>,
@@ -388,6 +391,7 @@ impl<N: Network> Shared<N> {
         self.p2p.close();
         self.app.close();
         self.publish_reports.close();
+        self.waiting_publishers.notify_all();
         self.end.send_replace(Some(end));
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::score::optional_number;
 
-/// Behaviour that the reference implementation does not have. The default enables all of it.
+/// Behaviour that the reference implementation does not have. The default enables all of it but flood publishing.
 /// [`Extensions::none`] disables all of it, for the Tezos preset and the replay of the recorded traces.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -39,6 +39,23 @@ pub struct Extensions {
     /// best, up to `degree_high` + `degree_score` peers. The next heartbeat prunes the mesh and keeps it. Without this, peers
     /// that deliver nothing and graft at the right moments can keep out those that deliver messages by gossip.
     pub full_mesh_accepts_best: bool,
+    /// Whether a peer that subscribes to a joined topic is grafted at once if the mesh has fewer than `degree_optimal` peers,
+    /// and not at the next heartbeat. It must be neither direct nor backed off, and its score not negative. Each connection
+    /// is grafted so once within one heartbeat.
+    pub graft_on_subscribe: bool,
+    /// Whether a message that we publish is sent to further subscribers if there are fewer than `degree_optimal` peers in the
+    /// mesh or fanout, up to that number. If there are not as many subscribers, it is offered by IHAVE to those that subscribe
+    /// within `history_gossip_length` heartbeats. Without this, what we publish before the mesh is built is lost.
+    pub publish_reaches_degree_optimal: bool,
+    /// Flood publishing (v1.1): what we publish is sent to all subscribers whose score is not below `publish_threshold`, as long
+    /// as one topic sends beyond its mesh or fanout no more than this number of bytes per second, counted for each
+    /// heartbeat. Which subscribers are left out then is random. An attacker that has the whole mesh can't withhold what we
+    /// publish. 0, the default, disables it.
+    ///
+    /// If the publishers of a network flood, their neighbours get messages from them first and not from the mesh. So the peers
+    /// of the mesh have lower scores (P2), and `opportunistic_graft_threshold` must be lower too: with the default one a
+    /// healthy mesh is changed at each check.
+    pub flood_publish_bytes_per_second: usize,
     /// IWantFollowupTime (v1.1 "broken promises"): the time within which a message that we requested must arrive, from
     /// any peer. If it does not, the peer that offered it misbehaved once (P7). One message of each IWANT, chosen at
     /// random, is tracked. 0 disables it.
@@ -152,6 +169,9 @@ impl Extensions {
             one_prune_per_heartbeat: false,
             prune_at_degree_high: false,
             full_mesh_accepts_best: false,
+            graft_on_subscribe: false,
+            publish_reaches_degree_optimal: false,
+            flood_publish_bytes_per_second: 0,
             iwant_followup_time: Duration::ZERO,
             ihave_stops_at_quota: false,
             invalid_memory_ticks: 0,
@@ -188,6 +208,9 @@ impl Default for Extensions {
             one_prune_per_heartbeat: true,
             prune_at_degree_high: true,
             full_mesh_accepts_best: true,
+            graft_on_subscribe: true,
+            publish_reaches_degree_optimal: true,
+            flood_publish_bytes_per_second: 0,
             iwant_followup_time: Duration::from_secs(3),
             ihave_stops_at_quota: true,
             invalid_memory_ticks: 10,

@@ -202,6 +202,8 @@ impl LimitsConfig<String> {
             accept_px_threshold: 1000.0,
             retain_duration: Duration::from_secs(6 * 3600),
             opportunistic_graft_threshold: 3.5,
+            extensions: Extensions::default()
+                .with(|extensions| extensions.flood_publish_bytes_per_second = 1024 * 1024),
             score: ScoreLimits { topics: filecoin_topics(), topic_score_cap: None, ..ScoreLimits::default() },
             ..Self::default()
         }

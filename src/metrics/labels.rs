@@ -63,6 +63,9 @@ pub(super) enum SendPath {
     Fanout,
     Forward,
     IWant,
+    /// An own message to a subscriber that is neither in the mesh or fanout nor direct.
+    #[strum(serialize = "beyond_mesh")]
+    BeyondMesh,
 }
 
 /// A verdict on a message.

@@ -100,9 +100,10 @@ impl TopicSeries {
         add_all(&self.validated, &verdicts);
         add(&self.delivered, outbox.app.len() as u64);
         let rare = outbox.counters.take_rare();
-        let fanout_sends = rare.as_ref().map_or(0, |rare| u64::from(rare.fanout_sends));
+        let (fanout, further) = rare.as_ref().map_or((0, 0), |rare| (rare.fanout_sends, rare.further_sends));
         if !outbox.p2p.is_empty() {
-            self.count_outputs(engine, &OutputCounts::of(&outbox.p2p, network), fanout_sends);
+            let outputs = OutputCounts::of(&outbox.p2p, network);
+            self.count_outputs(engine, &outputs, u64::from(fanout), u64::from(further));
         }
         let Some(rare) = rare else { return 0 };
         engine.count_rare(&rare);
@@ -128,11 +129,12 @@ impl TopicSeries {
         add(&self.duplicate, duplicates);
     }
 
-    fn count_outputs(&self, engine: &Metrics, outputs: &OutputCounts, fanout_sends: u64) {
+    fn count_outputs(&self, engine: &Metrics, outputs: &OutputCounts, fanout_sends: u64, further_sends: u64) {
         engine.count_outputs(outputs);
         let sent = enum_map! {
-            SendPath::Publish => outputs.published.saturating_sub(fanout_sends),
+            SendPath::Publish => outputs.published.saturating_sub(fanout_sends + further_sends),
             SendPath::Fanout => fanout_sends,
+            SendPath::BeyondMesh => further_sends,
             SendPath::Forward => outputs.forwarded,
             SendPath::IWant => outputs.iwant_responses,
         };

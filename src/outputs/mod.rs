@@ -6,6 +6,7 @@ pub(crate) mod p2p_queue;
 pub(crate) mod publication;
 mod reader;
 pub(crate) mod wait_time;
+pub(crate) mod waiting_publishers;
 
 /// An empty queue keeps capacity for about this many items; a longer burst's capacity is freed.
 const RETAINED_CAPACITY: usize = 1024;

@@ -79,13 +79,18 @@ pub struct PublishReport {
 pub enum RouteResult {
     /// It was queued for at least one peer.
     Queued,
-    /// No peer is subscribed to the topic, or all of them sent IDONTWANT for it. Peers that connect soon may still get
-    /// it by IWANT.
+    /// No peer is subscribed to the topic, or all of them sent IDONTWANT for it. Peers that subscribe soon are offered it by
+    /// IHAVE ([`publish_reaches_degree_optimal`](crate::limits::Extensions::publish_reaches_degree_optimal)).
     NoPeers,
     /// A message with this id was published or received before. It was not sent again.
     AlreadyPublished,
     /// It is larger than [`max_message_size`](crate::limits::Extensions::max_message_size) of its topic. It was not sent.
     TooLarge,
+    /// It could be sent to fewer peers than demanded ([`PublishOptions`](crate::PublishOptions)). It was not sent.
+    TooFewPeers {
+        /// The number of peers to which it could be sent.
+        peers: usize,
+    },
     /// The topic panicked, or the engine ended, before it was routed.
     Lost,
 }
@@ -191,6 +196,11 @@ impl<N: Network> PublishResponder<N> {
 
     pub(crate) fn new(state: &Arc<PublishState<N>>) -> Self {
         Self(Some(Arc::downgrade(state)))
+    }
+
+    /// Whether nobody waits for the result.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.0.as_ref().is_none_or(|state| state.strong_count() == 0)
     }
 
     /// Reports that the topic routed the message to `queued` peers. If there are any, the state is made available to the

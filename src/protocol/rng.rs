@@ -46,6 +46,11 @@ pub(crate) fn choose_except<T: Ord + Clone>(
     chosen.map(|index| items[index + usize::from(index >= skip)].clone()).collect()
 }
 
+/// Chooses at most `count` of `items` uniformly. Takes time in proportion to `count`. The order of the result is arbitrary.
+pub(crate) fn choose_some<T: Copy>(items: &[T], count: usize, rng: &mut ProtocolRng) -> Vec<T> {
+    index::sample(rng, items.len(), count.min(items.len())).into_iter().map(|index| items[index]).collect()
+}
+
 /// Chooses one of `items` uniformly.
 pub(crate) fn pick<'a, T>(items: &'a [T], rng: &mut ProtocolRng) -> Option<&'a T> {
     items.choose(rng)

@@ -109,6 +109,7 @@ pub(super) enum PeerMessage<N: Recordable> {
 #[serde(rename_all = "snake_case", deny_unknown_fields, bound = "")]
 pub(super) enum AppInput<N: Recordable> {
     PublishMessage(Arc<FullMessage<N>>),
+    PublishToAtLeast { min_peers: usize, message: Arc<FullMessage<N>> },
     Join { topic: N::Topic },
     Leave { topic: N::Topic },
     SetApplicationScore { peer: N::Peer, score: f64 },

@@ -137,6 +137,10 @@ impl<N: Recordable> InputRecorder<N> for FileRecorder<N> {
             RecordedInput::Publish(full) => {
                 Op::AppInput { input: AppInput::PublishMessage(Arc::clone(full)) }
             }
+            RecordedInput::PublishToAtLeast { min_peers, message } => {
+                let message = Arc::clone(message);
+                Op::AppInput { input: AppInput::PublishToAtLeast { min_peers, message } }
+            }
             RecordedInput::Join(topic) => Op::AppInput { input: AppInput::Join { topic: topic.clone() } },
             RecordedInput::Leave(topic) => Op::AppInput { input: AppInput::Leave { topic: topic.clone() } },
             RecordedInput::SetApplicationScore { peer, score } => {
@@ -234,7 +238,9 @@ impl<N: Recordable> Op<N> {
     /// The approximate size of what it owns on the heap.
     fn bytes(&self, network: &Hooks<N>) -> usize {
         match self {
-            Self::AppInput { input: AppInput::PublishMessage(full) } => full.size(network),
+            Self::AppInput {
+                input: AppInput::PublishMessage(full) | AppInput::PublishToAtLeast { message: full, .. },
+            } => full.size(network),
             Self::P2pInput { input: PeerInput::InMessage { p2p_message, .. } } => match p2p_message {
                 PeerMessage::Message(full) => full.size(network),
                 PeerMessage::IHave { message_ids: ids, .. }

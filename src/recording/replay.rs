@@ -118,6 +118,9 @@ impl<N: Recordable> Replay<N> {
             Op::AppInput { input: AppInput::PublishMessage(full) } => {
                 json!(node.publish(Arc::unwrap_or_clone(full), now))
             }
+            Op::AppInput { input: AppInput::PublishToAtLeast { min_peers, message } } => {
+                json!(node.publish_to_at_least(min_peers, Arc::unwrap_or_clone(message), now))
+            }
             Op::AppInput { input: AppInput::Join { topic } } => json!(node.join(&topic, now)),
             Op::AppInput { input: AppInput::Leave { topic } } => json!(node.leave(&topic, now)),
             Op::AppInput { input: AppInput::SetApplicationScore { peer, score } } => {

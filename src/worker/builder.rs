@@ -184,7 +184,7 @@ impl<N: Network> WorkerBuilder<N> {
 
     /// Sets how many topics have metrics of their own, by default 100. The first topics that are joined get them and
     /// keep them; at most a fifth may go to topics to which we only publish. All other topics share the label
-    /// [`OTHER`](crate::metrics::OTHER). Each topic takes 31 series.
+    /// [`OTHER`](crate::metrics::OTHER). Each topic takes 33 series.
     pub fn max_topic_labels(mut self, topics: usize) -> Self {
         self.max_topic_labels = topics;
         self
@@ -259,6 +259,7 @@ impl<N: Network> WorkerBuilder<N> {
             validating: AtomicUsize::new(0),
             validating_bytes: AtomicUsize::new(0),
             publish_reports: Arc::new(PublishReports::default()),
+            waiting_publishers: Arc::default(),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             peer_listener: self.peer_listener,

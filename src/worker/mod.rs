@@ -5,6 +5,7 @@ mod actor;
 mod builder;
 mod input;
 mod lifecycle;
+mod publish_options;
 mod publish_window;
 mod queries;
 #[cfg(feature = "simulation")]
@@ -37,6 +38,7 @@ pub use self::scheduling::{Mailbox, Mailboxes};
 pub use self::{
     builder::{Started, WorkerBuilder},
     input::PeerInputs,
+    publish_options::{NotPublished, PublishOptions},
     publish_window::{PublishWindow, PublishWindowLimits},
     queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
     settings::ChangeRefused,
@@ -240,9 +242,19 @@ impl<N: Network> Worker<N> {
     /// # Ok(()) }) }
     /// ```
     pub fn publish(&self, message: FullMessage<N>) -> Result<PublishTicket<N>, Refused> {
+        self.publish_to_at_least(0, Arc::new(message))
+    }
+
+    /// As [`publish`](Self::publish), and does not publish the message if it can be sent to fewer than `min_peers` peers
+    /// ([`RouteResult::TooFewPeers`]).
+    fn publish_to_at_least(
+        &self,
+        min_peers: usize,
+        message: Arc<FullMessage<N>>,
+    ) -> Result<PublishTicket<N>, Refused> {
         let key = (message.topic.clone(), message.message_id.clone());
         let state = Arc::new(PublishState::new(key, Arc::clone(&self.shared.publish_reports)));
-        input::publish_with_ticket(&self.shared, message, &state)?;
+        input::publish_with_ticket(&self.shared, message, min_peers, &state)?;
         Ok(PublishTicket::new(state))
     }
 }

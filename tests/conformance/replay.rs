@@ -14,7 +14,7 @@ use std::{
 
 use actix_gossipsub::{
     AppInput, Clock, ConnectionInfo, Direction, FullMessage, Limits, LimitsConfig, ManualClock, P2pInput,
-    P2pMessage, Refused, Started, Worker,
+    P2pMessage, PublishOptions, Refused, Started, Worker,
     plain::{PlainId, PlainNetwork},
     protocol::View,
     recording::{FileRecorder, Mistake, Replay, Replayed},
@@ -168,7 +168,12 @@ pub async fn random_input(live: &mut Live, rng: &mut ChaCha8Rng, step: usize) {
         2 => live.message(peer, P2pMessage::IHave { topic: ids[0].topic.clone(), message_ids: ids }).await,
         3 => live.message(peer, P2pMessage::IWant { message_ids: ids }).await,
         14..18 => live.message(peer, P2pMessage::IDontWant { message_ids: ids }).await,
-        4 => live.app(AppInput::Publish(message(rng))).await,
+        4 if step % 2 == 0 => live.app(AppInput::Publish(message(rng))).await,
+        4 => {
+            let options = PublishOptions::default().with(|o| o.min_peers = rng.random_range(0..15));
+            let _ = live.worker().publish_with(message(rng), options).await;
+            live.settle().await;
+        }
         5 if step % 3 == 0 => live.p2p(P2pInput::Disconnection { peer }).await,
         5 => live.p2p(P2pInput::connected(peer)).await,
         6 => {
@@ -223,6 +228,12 @@ fn a_recorded_engine_is_replayed_to_the_same_state_and_outputs() {
         ("idontwant", "unknown_peer"),
     ] {
         assert!(first.has_outcome(message, outcome), "no {message} that is {outcome}");
+    }
+    for outcome in ["published", "too_few_peers"] {
+        let has = |line: &&Replayed| {
+            line.op["input"]["type"] == "publish_to_at_least" && line.outcome["outcome"] == outcome
+        };
+        assert!(first.lines.iter().any(|line| has(&line)), "no publication to some peers is {outcome}");
     }
 }
 

@@ -47,6 +47,7 @@ fn a_ticket_reports_no_peers_and_a_repeated_publication() {
     });
 }
 
+/// Case 31: nobody took it.
 #[test]
 fn a_ticket_reports_copies_dropped_from_a_full_output_queue() {
     run(async {

@@ -15,7 +15,7 @@ use crate::{
         outcome::{
             GraftOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome, JoinOutcome,
             LeaveOutcome, PruneOutcome, PublishOutcome, ReceiveOutcome, SubscribeOutcome, UnsubscribeOutcome,
-            reason::{Penalty, ScoreAction},
+            reason::{GraftReason, Penalty, ScoreAction},
         },
         topic::TopicState,
     },
@@ -90,6 +90,10 @@ impl<N: Network> PeerLog<'_, N> {
         let (peer, name) = (self.peer, outcome.name());
         match outcome {
             SubscribeOutcome::Subscribed => trace!(?peer, ?topic, outcome = name, "subscription"),
+            SubscribeOutcome::Grafted => {
+                let reason = GraftReason::RemoteSubscribe.name();
+                debug!(?peer, ?topic, reason, score = self.status.score, "grafted");
+            }
             SubscribeOutcome::UnknownPeer
             | SubscribeOutcome::TopicLimitExceeded
             | SubscribeOutcome::Filtered
@@ -193,6 +197,9 @@ pub(in crate::actors) fn publish<N: Network>(topic: &N::Topic, outcome: &Publish
         }
         PublishOutcome::AlreadyPublished | PublishOutcome::TooLarge => {
             debug!(?topic, outcome = outcome.name(), "publish refused")
+        }
+        PublishOutcome::TooFewPeers { peers } => {
+            debug!(?topic, outcome = outcome.name(), peers, "publish refused");
         }
     }
 }

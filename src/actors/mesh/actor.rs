@@ -172,8 +172,8 @@ impl<N: Network> RunningTopic<N> {
             TopicItem::Peer(message) => {
                 handle_peer(TopicRef::Active(&mut self.state), *message, &self.shared, outbox)
             }
-            TopicItem::Publish { message, received_at, credit, responder } => {
-                self.publish(message, credit.charge(), responder, received_at, outbox);
+            TopicItem::Publish { message, min_peers, received_at, credit, responder } => {
+                self.publish(message, min_peers, credit.charge(), responder, received_at, outbox);
                 drop(credit);
             }
             TopicItem::Join { received_at } => self.join(received_at, outbox),
@@ -200,17 +200,22 @@ impl<N: Network> RunningTopic<N> {
     fn publish(
         &mut self,
         message: Arc<FullMessage<N>>,
+        min_peers: usize,
         charge: Charge,
         responder: PublishResponder<N>,
         received_at: Timestamp,
         outbox: &mut Outbox<N>,
     ) {
+        // The publisher does not wait for this attempt any more.
+        if min_peers > 0 && responder.is_abandoned() {
+            return;
+        }
         let event_log = &self.shared.event_log;
         let logged = event_log.keeps_messages().then(|| Arc::clone(&message));
         let before = outbox.stats.count_sent_app_messages;
         let limits = self.shared.limits.load();
         let cx = self.shared.context(&limits, received_at);
-        let outcome = self.state.publish(message, charge, &cx, outbox);
+        let outcome = self.state.publish(message, min_peers, charge, &cx, outbox);
         log::publish(&self.state.topic, &outcome);
         outbox.counters.input(Input::Publish, &outcome);
         if let (Some(message), PublishOutcome::Published { .. }) = (logged, &outcome) {
@@ -222,6 +227,7 @@ impl<N: Network> RunningTopic<N> {
         let route = match outcome {
             PublishOutcome::AlreadyPublished => RouteResult::AlreadyPublished,
             PublishOutcome::TooLarge => RouteResult::TooLarge,
+            PublishOutcome::TooFewPeers { peers } => RouteResult::TooFewPeers { peers },
             PublishOutcome::Published { .. } if queued == 0 => {
                 self.report_published_to_no_peers(received_at);
                 RouteResult::NoPeers

@@ -24,10 +24,12 @@ pub(crate) enum TopicItem<N: Network> {
     Peer(Box<PeerMessage<N>>),
 
     // From the handle, for the application.
-    /// The topic sends the message to its mesh, or to its fanout if it is not joined, and reports the route to
-    /// `responder`. If the engine ends first, the responder reports that when it is dropped.
+    /// The topic sends the message to its mesh, or to its fanout if it is not joined, and perhaps to further subscribers, if
+    /// these are at least `min_peers`, and reports the route to `responder`. If the engine ends first, the responder reports
+    /// that when it is dropped.
     Publish {
         message: Arc<FullMessage<N>>,
+        min_peers: usize,
         received_at: Timestamp,
         credit: Credit,
         responder: PublishResponder<N>,

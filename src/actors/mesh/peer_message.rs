@@ -168,11 +168,14 @@ impl<N: Network> PeerInputHandler<'_, N> {
             |topic, below_topic_limit| {
                 topic.subscribe(self.peer, self.status, below_topic_limit, &cx, outbox)
             },
-            |outcome| outcome == SubscribeOutcome::Subscribed,
+            SubscribeOutcome::is_subscribed,
         );
         outbox.counters.input(Input::Subscribe, &outcome);
         self.log().subscribe(topic.name(), outcome);
         self.record(topic, PeerDecision::of_subscribe(outcome));
+        if outcome.is_subscribed() {
+            self.shared.waiting_publishers.notify(topic.name());
+        }
     }
 
     fn unsubscribe(&self, topic: &mut TopicRef<'_, N>, outbox: &mut Outbox<N>) {
@@ -203,6 +206,9 @@ impl<N: Network> PeerInputHandler<'_, N> {
         let degree_high = topic.state().map_or(0, |state| state.parameters().degrees.degree_high);
         self.log().graft(topic.name(), outcome, before, degree_high);
         self.record(topic, Some(PeerDecision::Graft(outcome)));
+        if outcome == GraftOutcome::Grafted {
+            self.shared.waiting_publishers.notify(topic.name());
+        }
     }
 
     /// Counts a PRUNE only if it is refused: the supervisor decides about the px of any other, and counts that.

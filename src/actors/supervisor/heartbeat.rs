@@ -46,6 +46,8 @@ impl<N: Network> SupervisorActor<N> {
     pub(super) fn finish_heartbeat(&mut self) {
         if let Some(started) = self.heartbeat_started.take_if(|_| !self.peers.in_heartbeat()) {
             self.shared.metrics.heartbeat_finished(self.shared.now().saturating_since(started));
+            // Scores may have recovered.
+            self.shared.waiting_publishers.notify_all();
             self.publish_gauges();
         }
     }

@@ -13,7 +13,7 @@ use crate::{
         swarm::event::{Event as TransportEvent, Slowness},
     },
     network::{FullMessage, Validity},
-    protocol::{GraftReason, LeaveReason, Lane, Penalty},
+    protocol::{GraftReason, Lane, LeaveReason, Penalty},
     worker::{DropReason, PublishReport},
 };
 

@@ -62,9 +62,11 @@ const SCORE: usize = 1024;
 /// The counters of a peer in a topic, with the peer's key.
 pub(in crate::protocol) const TOPIC_COUNTERS: usize = 80;
 const TOPIC: usize = 4096;
-/// The number of connections whose GRAFTs a topic answers by a PRUNE in one heartbeat. It is larger than usual numbers of
-/// connections, so it matters only if peers reconnect all the time.
-pub(in crate::protocol) const MAX_ANSWERED_GRAFTS: usize = 4096;
+/// The number of connections whose GRAFTs a topic answers by a PRUNE in one heartbeat, and of those whose SUBSCRIBEs it
+/// answers by a GRAFT. It is larger than usual numbers of connections, so it matters only if peers reconnect all the time.
+pub(in crate::protocol) const MAX_ANSWERED: usize = 4096;
+/// The number of own messages of a topic that are offered to later subscribers, because they were sent to few.
+pub(in crate::protocol) const MAX_UNSERVED: usize = 64;
 const FIXED: usize = 4 * 1024 * 1024;
 /// An entry of a queue of inputs or outputs.
 const QUEUED: usize = 128;
@@ -116,7 +118,7 @@ impl Footprint {
         let max_output = bounds.max_output_bytes;
         let member = peer + size_of::<ConnectionId>();
         let promise = 2 * (peer + id) + 64;
-        let answered = topics.saturating_mul(MAX_ANSWERED_GRAFTS);
+        let answered = topics.saturating_mul(2 * MAX_ANSWERED);
         let retained = most.scores.saturating_mul(topics);
         MemoryBound {
             inputs: bounds.max_input_bytes,
@@ -141,6 +143,7 @@ impl Footprint {
                 .saturating_add(entries(most.mesh.saturating_add(most.fanout), member))
                 .saturating_add(entries(most.promises, promise))
                 .saturating_add(entries(answered, size_of::<ConnectionId>()))
+                .saturating_add(entries(topics.saturating_mul(MAX_UNSERVED), id + 16))
                 .saturating_add(entries(most.sent_idontwant, id)),
             fixed: FIXED
                 .saturating_add(entries(bounds.max_input_items, QUEUED))

@@ -4,6 +4,7 @@
 mod batch;
 mod outputs;
 mod peer_view;
+mod publish;
 mod queries;
 mod reports;
 mod settings;
@@ -44,7 +45,7 @@ use super::{
     topic::{TopicState, receive::receive_not_joined},
 };
 use crate::{
-    admission::{charge::Charge, totals::Totals},
+    admission::totals::Totals,
     limits::Limits,
     network::{
         AppInput, AppOutput, ConnectionInfo, Delivery, FullMessage, Network, P2pInput, P2pMessage, P2pOutput,
@@ -332,14 +333,6 @@ impl<N: Network> Node<N> {
             return outcome;
         };
         self.on_message(index, now, |state, cx, outbox| state.receive(delivery, validation_mode, cx, outbox))
-    }
-
-    /// Publishes a message.
-    pub fn publish(&mut self, message: FullMessage<N>, now: Timestamp) -> PublishOutcome<N> {
-        let topic = message.topic.clone();
-        self.on_active_topic(&topic, now, |state, cx, outbox| {
-            state.publish(Arc::new(message), Charge::default(), cx, outbox)
-        })
     }
 
     /// Joins a topic.

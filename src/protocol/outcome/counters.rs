@@ -87,6 +87,8 @@ pub(crate) struct RareCounters {
     pub(crate) iwant_ids: u32,
     /// Messages sent to a fanout, one per recipient.
     pub(crate) fanout_sends: u32,
+    /// Own messages sent to subscribers beyond the mesh or fanout, one per recipient.
+    pub(crate) further_sends: u32,
     /// Messages not sent because of a peer's IDONTWANT, one per peer.
     pub(crate) suppressed_by_idontwant: u32,
     /// Times between an IWANT and the arrival of the promised message. At most [`MAX_DURATIONS`].
@@ -158,6 +160,11 @@ impl InputCounters {
     /// Counts a message that was sent to this number of fanout peers.
     pub(crate) fn fanout_sends(&mut self, recipients: usize) {
         add(&mut self.rare().fanout_sends, recipients);
+    }
+
+    /// Counts an own message that was sent to this number of subscribers beyond the mesh or fanout.
+    pub(crate) fn further_sends(&mut self, recipients: usize) {
+        add(&mut self.rare().further_sends, recipients);
     }
 
     /// Counts a message that was not sent to this number of peers because of their IDONTWANT.

@@ -181,9 +181,10 @@ impl PeerDecision {
         })
     }
 
-    /// The decision that follows from a SUBSCRIBE, if the outcome is a refusal.
+    /// The decision that follows from a SUBSCRIBE, if the outcome is a refusal or a graft.
     pub(crate) fn of_subscribe(outcome: SubscribeOutcome) -> Option<Self> {
         match outcome {
+            SubscribeOutcome::Grafted => Some(Self::Grafted(GraftReason::RemoteSubscribe)),
             SubscribeOutcome::TopicLimitExceeded => Some(Self::SubscribeRefused),
             SubscribeOutcome::Filtered => Some(Self::SubscribeFiltered),
             SubscribeOutcome::Subscribed | SubscribeOutcome::UnknownPeer | SubscribeOutcome::Graylisted => {

@@ -44,6 +44,7 @@ labels! {
     }
     SUBSCRIBE SubscribeOutcome {
         Subscribed "subscribed",
+        Grafted "grafted",
         UnknownPeer "unknown_peer",
         TopicLimitExceeded "topic_limit_exceeded",
         Filtered "filtered",
@@ -122,6 +123,7 @@ labels! {
         Published "published",
         AlreadyPublished "already_published",
         TooLarge "too_large",
+        TooFewPeers "too_few_peers",
     }
     JOIN JoinOutcome<N> {
         Joined "joined",
@@ -282,6 +284,7 @@ mod tests {
         assert_eq!(labels(&[RemovePeer::Removing]), Input::RemovePeer.outcomes());
         let subscribe = [
             SubscribeOutcome::Subscribed,
+            SubscribeOutcome::Grafted,
             SubscribeOutcome::UnknownPeer,
             SubscribeOutcome::TopicLimitExceeded,
             SubscribeOutcome::Filtered,
@@ -364,6 +367,7 @@ mod tests {
             PublishOutcome::Published { to: Vec::new() },
             PublishOutcome::AlreadyPublished,
             PublishOutcome::TooLarge,
+            PublishOutcome::TooFewPeers { peers: 0 },
         ];
         assert_eq!(labels(&publish), Input::Publish.outcomes());
         let join: [JoinOutcome<PlainNetwork>; 2] =

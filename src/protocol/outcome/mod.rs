@@ -41,6 +41,9 @@ pub enum RemovePeer {
 pub enum SubscribeOutcome {
     /// The peer is subscribed now.
     Subscribed,
+    /// The peer is subscribed now, and in the mesh, which had fewer than `degree_optimal` peers. We sent it a GRAFT
+    /// (`graft_on_subscribe`).
+    Grafted,
     /// The peer is not connected.
     UnknownPeer,
     /// The peer is subscribed to `max_topics_per_peer` topics already.
@@ -49,6 +52,13 @@ pub enum SubscribeOutcome {
     Filtered,
     /// The score of the peer is below `graylist_threshold`. Nothing of it is handled.
     Graylisted,
+}
+
+impl SubscribeOutcome {
+    /// Whether the peer is subscribed now.
+    pub(crate) fn is_subscribed(self) -> bool {
+        matches!(self, Self::Subscribed | Self::Grafted)
+    }
 }
 
 /// The outcome of an UNSUBSCRIBE.
@@ -282,14 +292,20 @@ pub enum ReceiveOutcome<N: Network> {
 pub enum PublishOutcome<N: Network> {
     /// The message is sent to the peers of the topic.
     Published {
-        /// The peers of the mesh or fanout and the direct subscribers, ascending. The list includes bootstrap peers
-        /// and peers that sent IDONTWANT, although the message is not sent to them.
+        /// The peers of the mesh or fanout, the direct subscribers, and further subscribers
+        /// (`publish_reaches_degree_optimal`, `flood_publish_bytes_per_second`), ascending. The list includes bootstrap peers
+        /// of the mesh or fanout, and such peers that sent IDONTWANT, although the message is not sent to them.
         to: Vec<N::Peer>,
     },
     /// The message id is in the seen cache, and its message was not ignored.
     AlreadyPublished,
     /// The message is larger than `max_message_size`: peers would take it for an invalid one. It is not sent.
     TooLarge,
+    /// The message could be sent to fewer peers than the publisher demands. It is not published, and may be published again.
+    TooFewPeers {
+        /// The number of peers to which it could be sent.
+        peers: usize,
+    },
 }
 
 /// The outcome of a join of the application.

@@ -16,6 +16,8 @@ pub enum GraftReason {
     FanoutPromoted,
     /// The peer sent a GRAFT.
     RemoteGraft,
+    /// The peer subscribed while the mesh had fewer than `degree_optimal` peers.
+    RemoteSubscribe,
     /// The heartbeat found fewer than `degree_low` peers in the mesh.
     #[strum(serialize = "below_d_low")]
     BelowDegreeLow,
@@ -95,6 +97,7 @@ impl GraftReason {
             Self::Join => "we joined the topic",
             Self::FanoutPromoted => "we joined the topic and it was in the fanout",
             Self::RemoteGraft => "the peer requested it",
+            Self::RemoteSubscribe => "it subscribed while the mesh had fewer peers than degree_optimal",
             Self::BelowDegreeLow => "the mesh had fewer peers than degree_low",
             Self::OutboundQuota => "the mesh had fewer outbound peers than degree_out",
             Self::Opportunistic => "the median score of the mesh was below opportunistic_graft_threshold",

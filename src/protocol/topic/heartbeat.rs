@@ -43,6 +43,9 @@ impl<N: Network> TopicState<N> {
         self.invalid_cache.advance();
         self.sent_idontwant.advance();
         self.answered_grafts.clear();
+        self.answered_subscribes.clear();
+        self.unserved.advance(cx.limits);
+        self.flooded_bytes = 0;
         self.pruned.clone_from(&maintenance.pruned);
         outbox.events.push(TopicEvent::Maintained(maintenance));
     }

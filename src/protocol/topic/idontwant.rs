@@ -75,6 +75,16 @@ impl<N: Network> TopicState<N> {
     }
 }
 
+/// Whether a peer sent an IDONTWANT for the message. `size` is the topic's `idontwant_message_size`.
+pub(super) fn is_declined<N: Network>(
+    message: &FullMessage<N>,
+    size: usize,
+    cx: &Context<'_, N>,
+) -> impl Fn(&N::Peer) -> bool {
+    let may_be_declined = is_large(message, size, cx) && cx.peer_view.has_idontwant();
+    move |peer| may_be_declined && cx.peer_view.received_idontwant(peer, &message.message_id)
+}
+
 /// Removes from `recipients` the peers that sent an IDONTWANT for the message. `size` is the topic's
 /// `idontwant_message_size`.
 #[inline]

@@ -285,11 +285,22 @@ impl<N: Network> TopicState<N> {
         connection_fits: impl Fn(ConnectionId) -> bool,
         peer_fits: impl Fn(&N::Peer) -> bool,
     ) -> Vec<(N::Peer, ConnectionId)> {
+        self.candidates_among(self.subscribers.as_slice(), cx, least, connection_fits, peer_fits)
+    }
+
+    /// Like [`subscriber_candidates`](Self::subscriber_candidates), among some of the subscribers.
+    pub(super) fn candidates_among(
+        &self,
+        connection_ids: &[ConnectionId],
+        cx: &Context<'_, N>,
+        least: f64,
+        connection_fits: impl Fn(ConnectionId) -> bool,
+        peer_fits: impl Fn(&N::Peer) -> bool,
+    ) -> Vec<(N::Peer, ConnectionId)> {
         // There may be many subscribers. Ids are resolved after the cheap filters, and scores are looked up only if
         // some peer has a score below `least`.
         let all_above = cx.peer_view.min_score_at_least(least);
-        let connection_ids = self.subscribers.as_slice().iter().copied();
-        let fitting = connection_ids.filter(|connection_id| connection_fits(*connection_id));
+        let fitting = connection_ids.iter().copied().filter(|connection_id| connection_fits(*connection_id));
         let mut candidates = cx.peer_view.resolve(&mut { fitting });
         let is_direct = |peer: &N::Peer| !self.direct.is_empty() && self.direct.contains_key(peer);
         candidates.retain(|(peer, _)| {

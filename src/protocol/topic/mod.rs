@@ -5,8 +5,9 @@
 //! |---|---|
 //! | `mod.rs` | SUBSCRIBE, UNSUBSCRIBE, commands of the peers' side |
 //! | `mesh.rs` | GRAFT, PRUNE, join, leave |
+//! | `first_messages.rs` | GRAFT of a new subscriber, and what it is offered |
 //! | `px.rs` | peers offered in a PRUNE |
-//! | `receive.rs`, `publish.rs` | full messages |
+//! | `receive.rs`, `publish.rs`, `further.rs` | full messages |
 //! | `gossip.rs`, `promises.rs` | IHAVE, IWANT, broken promises |
 //! | `idontwant.rs` | IDONTWANT, both ways |
 //! | `heartbeat.rs`, `fanout.rs` | maintenance at each heartbeat |
@@ -15,9 +16,11 @@
 //!
 //! The other files hold one collection each.
 
-mod answered_grafts;
+mod answered;
 pub(in crate::protocol) mod delivery_counts;
 mod fanout;
+mod first_messages;
+mod further;
 pub(in crate::protocol) mod gossip;
 mod heartbeat;
 mod history;
@@ -39,8 +42,9 @@ use std::collections::BTreeMap;
 use derive_where::derive_where;
 
 use self::{
-    answered_grafts::AnsweredGrafts,
+    answered::AnsweredConnections,
     delivery_counts::DeliveryCounts,
+    first_messages::UnservedMessages,
     history::History,
     idontwant::SentIDontWant,
     invalid_cache::InvalidCache,
@@ -101,7 +105,13 @@ pub(crate) struct TopicState<N: Network> {
     /// The ids for which this topic has sent IDONTWANT in this heartbeat.
     sent_idontwant: SentIDontWant<N>,
     /// The connections whose GRAFTs were answered by a PRUNE in this heartbeat.
-    answered_grafts: AnsweredGrafts,
+    answered_grafts: AnsweredConnections,
+    /// The connections whose SUBSCRIBEs were answered by a GRAFT in this heartbeat.
+    answered_subscribes: AnsweredConnections,
+    /// Own messages that were sent to few peers.
+    unserved: UnservedMessages<N>,
+    /// The bytes that were sent beyond the mesh or fanout in this heartbeat.
+    flooded_bytes: usize,
     /// Peers pruned in the first phase of a heartbeat. Their PRUNEs are sent in the second phase.
     pruned: Vec<PrunedPeer<N>>,
     /// The former mesh of a topic that was left. Its PRUNEs are sent when the leave is confirmed.
@@ -141,7 +151,10 @@ impl<N: Network> TopicState<N> {
             promises: Promises::default(),
             invalid_cache: InvalidCache::new(limits, totals),
             sent_idontwant: SentIDontWant::default(),
-            answered_grafts: AnsweredGrafts::default(),
+            answered_grafts: AnsweredConnections::default(),
+            answered_subscribes: AnsweredConnections::default(),
+            unserved: UnservedMessages::default(),
+            flooded_bytes: 0,
             pruned: Vec::new(),
             leave_prunes: Vec::new(),
         }
@@ -239,17 +252,20 @@ impl<N: Network> TopicState<N> {
     ) -> SubscribeOutcome {
         let Some(connection_id) = status.connection_id else { return SubscribeOutcome::UnknownPeer };
         self.drop_stale_connection(peer, connection_id, outbox);
-        if !self.is_subscriber(connection_id) {
-            if !below_topic_limit {
-                outbox.events.push(TopicEvent::TopicLimitExceeded(peer.clone()));
-                return SubscribeOutcome::TopicLimitExceeded;
-            }
-            if !cx.network.peer_filter(peer, PeerAction::Subscribe(&self.topic)) {
-                return SubscribeOutcome::Filtered;
-            }
-            self.add_subscriber(peer, connection_id, status.direct, outbox);
+        if self.is_subscriber(connection_id) {
+            return SubscribeOutcome::Subscribed;
         }
-        SubscribeOutcome::Subscribed
+        if !below_topic_limit {
+            outbox.events.push(TopicEvent::TopicLimitExceeded(peer.clone()));
+            return SubscribeOutcome::TopicLimitExceeded;
+        }
+        if !cx.network.peer_filter(peer, PeerAction::Subscribe(&self.topic)) {
+            return SubscribeOutcome::Filtered;
+        }
+        self.add_subscriber(peer, connection_id, status.direct, outbox);
+        let grafted = self.graft_subscriber(peer, connection_id, status, cx, outbox);
+        self.offer_unserved(peer, status, cx, outbox);
+        if grafted { SubscribeOutcome::Grafted } else { SubscribeOutcome::Subscribed }
     }
 
     /// Handles an UNSUBSCRIBE. The peer leaves the mesh and the fanout too.

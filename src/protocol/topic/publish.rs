@@ -14,11 +14,12 @@ use crate::{
 };
 
 impl<N: Network> TopicState<N> {
-    /// Publishes a message of the application. It is not delivered to the application itself. The message is charged until
-    /// it is sent.
+    /// Publishes a message of the application, if it can be sent to at least `min_peers` peers. It is not delivered to the
+    /// application itself. The message is charged until it is sent.
     pub(crate) fn publish(
         &mut self,
         message: Arc<FullMessage<N>>,
+        min_peers: usize,
         mut charge: Charge,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
@@ -29,17 +30,33 @@ impl<N: Network> TopicState<N> {
         if self.seen.contains(&message.message_id) {
             return PublishOutcome::AlreadyPublished;
         }
-        self.fulfil_promises(&message.message_id, cx, outbox);
         let size = message.sizes(cx.network);
-        self.record_seen(&message, size, None, Vec::new(), cx, outbox);
         if self.mesh.is_none() {
             self.refresh_fanout(cx);
         }
-        let (to, mut sent) = self.recipients(None, &[]);
+        let (mut to, mut sent) = self.recipients(None, &[]);
         let large = self.parameters.idontwant_message_size;
         filter_idontwant(&mut sent, &message, large, cx, &mut outbox.counters);
+        let further = self.further_recipients(&message, size.total, cx);
+        let peers = sent.len() + further.len();
+        if peers < min_peers {
+            return PublishOutcome::TooFewPeers { peers };
+        }
+        self.fulfil_promises(&message.message_id, cx, outbox);
+        self.record_seen(&message, size, None, Vec::new(), cx, outbox);
         if self.mesh.is_none() {
             outbox.counters.fanout_sends(sent.len());
+        }
+        if !further.is_empty() {
+            self.flooded_bytes = self.flooded_bytes.saturating_add(size.total.saturating_mul(further.len()));
+            outbox.counters.further_sends(further.len());
+            to.extend(further.iter().cloned());
+            sent.extend(further);
+            [&mut to, &mut sent].into_iter().for_each(|peers| peers.sort_unstable());
+        }
+        let missing = self.parameters.degrees.degree_optimal.saturating_sub(peers);
+        if cx.limits.extensions.publish_reaches_degree_optimal && missing > 0 {
+            self.unserved.insert(&message.message_id, missing);
         }
         outbox.broadcast(sent, &message, size.total, Lane::Publish, &mut charge);
         PublishOutcome::Published { to }

@@ -30,7 +30,8 @@ pub(in crate::worker) fn app_input<N: Network>(
     let received_at = shared.now();
     match input {
         AppInput::Publish(message) => {
-            publish(shared, Arc::new(message), PublishResponder::without_ticket(), received_at)?
+            let responder = PublishResponder::without_ticket();
+            publish(shared, Arc::new(message), 0, responder, received_at)?
         }
         AppInput::Join(topic) => join(shared, topic, received_at),
         AppInput::Leave(topic) => leave(shared, &topic, received_at),
@@ -42,17 +43,18 @@ pub(in crate::worker) fn app_input<N: Network>(
     Ok(())
 }
 
-/// As [`app_input`] of a publication, which reports to `state`.
+/// As [`app_input`] of a publication to at least `min_peers` peers, which reports to `state`.
 pub(in crate::worker) fn publish_with_ticket<N: Network>(
     shared: &Shared<N>,
-    message: FullMessage<N>,
+    message: Arc<FullMessage<N>>,
+    min_peers: usize,
     state: &Arc<PublishState<N>>,
 ) -> Result<(), Refused> {
     check_open(shared)?;
     if shared.observes_inputs {
-        shared.observe(&Event::AppInput(AppInput::Publish(message.clone())));
+        shared.observe(&Event::AppInput(AppInput::Publish(FullMessage::clone(&message))));
     }
-    publish(shared, Arc::new(message), PublishResponder::new(state), shared.now())
+    publish(shared, message, min_peers, PublishResponder::new(state), shared.now())
 }
 
 /// Leaves all joined topics: the engine shuts down.
@@ -67,6 +69,7 @@ pub(in crate::worker) fn leave_all<N: Network>(shared: &Shared<N>) {
 fn publish<N: Network>(
     shared: &Shared<N>,
     message: Arc<FullMessage<N>>,
+    min_peers: usize,
     responder: PublishResponder<N>,
     received_at: Timestamp,
 ) -> Result<(), Refused> {
@@ -74,9 +77,12 @@ fn publish<N: Network>(
     let credit = Arc::clone(&shared.publications)
         .admit(bytes, || 0)
         .inspect_err(|refused| report_refused(shared, *refused))?;
-    shared.record(RecordedInput::Publish(&message));
+    shared.record(match min_peers {
+        0 => RecordedInput::Publish(&message),
+        _ => RecordedInput::PublishToAtLeast { min_peers, message: &message },
+    });
     let topic = message.topic.clone();
-    let item = TopicItem::Publish { message, received_at, credit, responder };
+    let item = TopicItem::Publish { message, min_peers, received_at, credit, responder };
     command_topic(shared, topic, item, |_| {});
     Ok(())
 }

@@ -122,6 +122,8 @@ pub fn with_attacker_on(
     let _alone = lock_process();
     let mut limits = LimitsConfig::default();
     limits.bounds.max_input_items = 3 * BURST;
+    // The attacker is in no mesh: what it is sent answers it.
+    limits.extensions.graft_on_subscribe = false;
     without_graylist(&mut limits);
     change(&mut limits);
     let limits = Limits::try_from(limits).expect("valid limits");

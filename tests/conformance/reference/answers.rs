@@ -35,6 +35,7 @@ pub fn subscribe(outcome: SubscribeOutcome) -> Value {
         SubscribeOutcome::TopicLimitExceeded => "subscribe_ignored_topic_limit_exceeded",
         SubscribeOutcome::Graylisted => GRAYLISTED,
         SubscribeOutcome::Filtered => "filtered",
+        SubscribeOutcome::Grafted => unreachable!("the reference grafts at heartbeats"),
     })
 }
 
@@ -157,6 +158,7 @@ pub fn publish(outcome: PublishOutcome<TraceNetwork>) -> Value {
         PublishOutcome::AlreadyPublished => out("already_published"),
         // The reference does not have this outcome.
         PublishOutcome::TooLarge => out("too_large"),
+        PublishOutcome::TooFewPeers { .. } => unreachable!("the reference has no minimum of peers"),
     }
 }
 

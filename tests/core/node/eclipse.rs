@@ -89,6 +89,23 @@ fn sybils_that_come_first_stay_with_the_reference() {
     }
 }
 
+/// The Sybils keep all places in the mesh, as above, but what the attacked node publishes goes past it.
+#[test]
+fn flood_publishing_reaches_honest_peers_while_sybils_have_the_mesh() {
+    for (_, mut limits) in presets() {
+        limits.extensions.prune_at_degree_high = false;
+        limits.extensions.full_mesh_accepts_best = false;
+        limits.extensions.flood_publish_bytes_per_second = 1 << 20;
+        let mut simulation = Simulation::new(limits, 3, false);
+        simulation.attack(40, Strategy::AtOnce);
+        simulation.run(ALONE);
+        simulation.dial(Dial::In);
+        assert_eq!(simulation.mesh(), (0, 12));
+        let (_, outward) = simulation.deliver(50);
+        assert_eq!(outward, 1.0);
+    }
+}
+
 /// A mesh of six Sybils, each of which publishes a message every so many heartbeats, and ten peers outside it, one of which
 /// delivers a message by gossip in each heartbeat. Returns the honest peers that are in the mesh after three minutes.
 fn grafted_for_their_scores(threshold: f64, sybils_publish_every: u32) -> BTreeSet<u32> {

@@ -4,6 +4,8 @@
 mod counted;
 mod delivery;
 mod eclipse;
+mod first_messages;
+mod first_publication;
 mod gossip;
 mod graylist;
 mod heartbeat;

@@ -176,7 +176,8 @@ impl Setup {
     }
 }
 
-/// The limits of `default_limits.ml` in Octez.
+/// The limits of `default_limits.ml` in Octez. Which peers a publication or a GRAFT reaches outside of a heartbeat is the
+/// subject of `first_messages.rs`; here it is as in the reference.
 fn reference_limits() -> LimitsConfig<u32> {
     let parameters = TopicScoreLimits::default().with(|t| {
         t.time_in_mesh_weight = 1.0;
@@ -215,6 +216,9 @@ fn reference_limits() -> LimitsConfig<u32> {
         c.score_cleanup_ticks = 1;
         c.backoff_cleanup_ticks = 15;
         c.score = score;
+        c.extensions.graft_on_subscribe = false;
+        c.extensions.publish_reaches_degree_optimal = false;
+        c.extensions.flood_publish_bytes_per_second = 0;
     })
 }
 

@@ -203,7 +203,7 @@ fn the_names_of_topics_that_peers_subscribe_to_are_bounded_together() {
     }
     assert!(names(&fixture) <= 64 * KIB);
     // Topics that we have joined are not refused.
-    assert_eq!(fixture.node.subscribe(&0, &"1".to_owned(), fixture.now), SubscribeOutcome::Subscribed);
+    assert_eq!(fixture.node.subscribe(&0, &"1".to_owned(), fixture.now), SubscribeOutcome::Grafted);
     for number in 0..1000 {
         fixture.node.unsubscribe(&0, &name(number), fixture.now);
     }

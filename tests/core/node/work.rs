@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use actix_gossipsub::{
     P2pMessage, P2pOutput,
     limits::Extensions,
-    protocol::{IHaveOutcome, Timestamp},
+    protocol::{IHaveOutcome, PublishOutcome, Timestamp},
 };
 use testkit::counted::CountedNetwork;
 
@@ -39,6 +39,37 @@ fn the_peers_to_offer_are_gathered_once_for_all_prunes() {
     assert_eq!(prunes, 100);
     // To gather and sort the subscribers takes less than 40 uses of each, and UNSUBSCRIBE one.
     assert!(uses < 100 * SUBSCRIBERS, "{uses} uses of peers for {prunes} prunes");
+}
+
+/// A publication that goes to some of the subscribers beyond the mesh looks at a sample of them.
+#[test]
+fn a_publication_takes_time_for_its_recipients_and_not_for_all_subscribers() {
+    let publication = |subscribers, flood| {
+        let mut counted = CountedNode::new(CountedNetwork::default(), |limits| {
+            limits.extensions.graft_on_subscribe = false;
+            limits.extensions.flood_publish_bytes_per_second = flood;
+        });
+        let topic = counted.topic(0);
+        counted.node.join(&topic, counted.now);
+        counted.subscribe_all(subscribers, 1);
+        counted.node.drain();
+        let before = counted.peer_uses.load(Relaxed);
+        let PublishOutcome::Published { to } = counted.node.publish(counted.message(0, 1), counted.now)
+        else {
+            panic!("the message is new")
+        };
+        (to.len(), counted.peer_uses.load(Relaxed) - before)
+    };
+    for flood in [0, 1000] {
+        let ((few, few_uses), (many, many_uses)) = (publication(1000, flood), publication(20_000, flood));
+        assert_eq!(few, many);
+        assert!(if flood == 0 { few == 6 } else { (20..200).contains(&few) }, "{few} recipients");
+        // To gather, sort and send takes less than 50 uses of each peer in the sample.
+        assert!(
+            many_uses < 2 * few_uses && many_uses < 50 * (2 * many as u64 + 8),
+            "{few_uses}, {many_uses}"
+        );
+    }
 }
 
 /// A peer offers more ids than may be requested from it.

@@ -23,6 +23,8 @@ async fn start_outside_mesh(signing: Signing) -> (Ours, Theirs, Theirs) {
     let far = Theirs::start("far", signing, &config).await;
     let near = Theirs::start("near", signing, &config).await;
     let mut setup = Setup::new(signing);
+    // Otherwise our messages go to subscribers outside the mesh too.
+    setup.limits.extensions.publish_reaches_degree_optimal = false;
     setup.network = |builder| builder.peer_filter(|_, action| !matches!(action, PeerAction::Graft));
     let ours = Ours::start_with(setup).await;
     far.dial(&near.address).await;

@@ -128,7 +128,10 @@ async fn the_engine_dials_a_direct_peer_again() {
 #[actix_rt::test]
 async fn they_crash_and_start_again() {
     let (key, config) = (Keypair::generate_ed25519(), theirs::config(Signing::Strict));
-    let ours = Ours::start(Signing::Strict).await;
+    let mut setup = Setup::new(Signing::Strict);
+    // Otherwise a new subscriber is offered our latest messages.
+    setup.limits.extensions.publish_reaches_degree_optimal = false;
+    let ours = Ours::start_with(setup).await;
     let mut published = Published::default();
     for _ in 0..ROUNDS {
         let theirs = Theirs::start_as("theirs", key.clone(), Signing::Strict, &config).await;

@@ -292,7 +292,7 @@ fn a_stream_or_connection_that_breaks_costs_no_score_but_only_so_many_streams_ar
         .await;
         let kinds = node.worker().event_counts();
         assert!(
-            kinds.iter().all(|(name, ..)| ["JOIN", "ADD_PEER", "REMOVE_PEER"].contains(name)),
+            kinds.iter().all(|(name, ..)| ["JOIN", "ADD_PEER", "REMOVE_PEER", "GRAFT"].contains(name)),
             "{kinds:?}"
         );
         node.shutdown().await;

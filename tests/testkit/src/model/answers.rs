@@ -16,7 +16,7 @@ use super::{
     Checked,
     driver::{Outcome, Step},
     limits::AMPLE,
-    network::{Ids, Net},
+    network::{Ids, Net, PEERS},
     op::{Id, Op},
 };
 
@@ -65,7 +65,9 @@ fn is_refused(limits: &Limits<u8>, outcome: GraftOutcome) -> bool {
 fn check<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
     match (&step.outcome, step.op) {
         (Outcome::Receive(ReceiveOutcome::Route { to }), _) => route(to, step),
-        (Outcome::Publish(PublishOutcome::Published { to }), _) => route(to, step),
+        (Outcome::Publish(PublishOutcome::Published { to }), Op::Publish { message }) => {
+            published(limits, message.topic, to, step)
+        }
         (Outcome::Join(JoinOutcome::Joined { to_graft }), Op::Join { topic }) => {
             prop_assert_eq!(set(to_graft), step.after.mesh[topic].clone());
             prop_assert_eq!(
@@ -152,6 +154,42 @@ fn route<I: Ids>(to: &[u32], step: &Step<'_, I>) -> Checked {
     let sent = receivers(step, |message| matches!(message, P2pMessage::FullMessage(_)));
     let receivers = to.iter().copied().filter(|peer| !step.after.connections[peer].bootstrap);
     prop_assert!(sent.is_subset(&receivers.collect()), "sent to {:?}, routed to {:?}", sent, to);
+    Ok(())
+}
+
+/// An own message goes to the mesh or fanout and to direct subscribers, and beyond them to none below the publish threshold;
+/// with the extension to D peers if there are as many that may be sent it.
+fn published<I: Ids>(limits: &Limits<u8>, topic: u8, to: &[u32], step: &Step<'_, I>) -> Checked {
+    route(to, step)?;
+    let none = BTreeSet::new();
+    let fanout = step.after.fanout.get(&topic).map(|fanout| &fanout.peers);
+    let served = step.after.mesh.get(&topic).or(fanout).unwrap_or(&none);
+    let direct = |peer: &u32| step.after.connections[peer].direct;
+    let beyond = to.iter().filter(|peer| !served.contains(peer) && !direct(peer));
+    let beyond: BTreeSet<u32> = beyond.copied().collect();
+    let is_good = |peer: &u32| step.after.scores[peer].score >= limits.publish_threshold;
+    prop_assert!(beyond.iter().all(is_good), "published to a peer below the threshold");
+    let extensions = &limits.extensions;
+    if extensions.flood_publish_bytes_per_second == 0 {
+        let missing = if extensions.publish_reaches_degree_optimal {
+            limits.degree_optimal.saturating_sub(served.len())
+        } else {
+            0
+        };
+        prop_assert!(beyond.len() <= missing, "published to {beyond:?} beyond {served:?}");
+    }
+    if extensions.publish_reaches_degree_optimal && extensions.idontwant_message_size != 1 {
+        let others = step.after.connections.iter().filter(|(peer, connection)| {
+            let is_new = !served.contains(peer) && !connection.direct && !connection.bootstrap;
+            is_new && connection.topics.contains(&topic) && is_good(peer)
+        });
+        let reached = served.len() + beyond.len();
+        // Those that sent a copy that awaits its verdict are left out.
+        let pending = step.footprint.batched;
+        let most =
+            limits.degree_optimal.min(served.len() + others.count().saturating_sub(pending * PEERS as usize));
+        prop_assert!(reached >= most, "published to {reached} of {most} peers");
+    }
     Ok(())
 }
 

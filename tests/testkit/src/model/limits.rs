@@ -68,6 +68,7 @@ pub fn extreme_limits() -> impl Strategy<Value = Limits<u8>> {
                 config.peers_to_px = usize::MAX;
                 config.extensions.max_idontwant_per_heartbeat = usize::MAX;
                 config.extensions.max_missed_ids_per_peer = usize::MAX;
+                config.extensions.flood_publish_bytes_per_second = usize::MAX;
                 config.extensions.max_iwant_bytes_per_heartbeat = usize::MAX;
                 for_each_bound(&mut config.bounds, |_, bound| *bound = usize::MAX);
             }
@@ -262,38 +263,45 @@ fn extensions() -> impl Strategy<Value = Extensions> {
     let idontwant = (0usize..3, prop_oneof![0usize..6, Just(AMPLE)], 0usize..4);
     let threshold = || proptest::option::of(-20.0..=0.0);
     let low_scores = (threshold(), threshold(), prop_oneof![Just(Duration::ZERO), Just(SECOND)]);
-    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 9]>(), idontwant, low_scores).prop_map(
-        |(
-            late_prune,
-            followup,
-            memory,
-            [once, keep, stops, ignore, one, at_high, best, remember, skips],
-            (size, ids, ticks),
-            (graylist, disconnect, ban),
-        )| {
-            Extensions::default().with(|e| {
-                e.late_prune_sets_backoff = late_prune;
-                e.ignore_unknown_grafts = ignore;
-                e.one_prune_per_heartbeat = one;
-                e.prune_at_degree_high = at_high;
-                e.full_mesh_accepts_best = best;
-                e.iwant_followup_time = followup;
-                e.ihave_stops_at_quota = stops;
-                e.invalid_memory_ticks = memory;
-                e.remember_ignored = remember;
-                e.iwant_skips_undecided = skips;
-                e.credit_duplicates_once = once;
-                e.slow_peer_penalty = 1.0;
-                // `limits` lowers them by what the other thresholds allow.
-                (e.graylist_threshold, e.disconnect_threshold) = (graylist, disconnect);
-                e.ban_duration = ban;
-                e.keep_joined_subscriptions = keep;
-                e.idontwant_message_size = size;
-                e.max_idontwant_per_heartbeat = ids;
-                e.idontwant_ticks = ticks;
-            })
-        },
-    );
+    // A publication takes about ten bytes.
+    let publish = (any::<[bool; 2]>(), prop_oneof![Just(0), 1usize..80, Just(AMPLE)]);
+    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 9]>(), publish, idontwant, low_scores)
+        .prop_map(
+            |(
+                late_prune,
+                followup,
+                memory,
+                [once, keep, stops, ignore, one, at_high, best, remember, skips],
+                ([graft, reach], flood),
+                (size, ids, ticks),
+                (graylist, disconnect, ban),
+            )| {
+                Extensions::default().with(|e| {
+                    e.late_prune_sets_backoff = late_prune;
+                    e.ignore_unknown_grafts = ignore;
+                    e.one_prune_per_heartbeat = one;
+                    e.prune_at_degree_high = at_high;
+                    e.full_mesh_accepts_best = best;
+                    e.graft_on_subscribe = graft;
+                    e.publish_reaches_degree_optimal = reach;
+                    e.flood_publish_bytes_per_second = flood;
+                    e.iwant_followup_time = followup;
+                    e.ihave_stops_at_quota = stops;
+                    e.invalid_memory_ticks = memory;
+                    e.remember_ignored = remember;
+                    e.iwant_skips_undecided = skips;
+                    e.credit_duplicates_once = once;
+                    e.slow_peer_penalty = 1.0;
+                    // `limits` lowers them by what the other thresholds allow.
+                    (e.graylist_threshold, e.disconnect_threshold) = (graylist, disconnect);
+                    e.ban_duration = ban;
+                    e.keep_joined_subscriptions = keep;
+                    e.idontwant_message_size = size;
+                    e.max_idontwant_per_heartbeat = ids;
+                    e.idontwant_ticks = ticks;
+                })
+            },
+        );
     prop_oneof![1 => Just(Extensions::none()), 4 => some]
 }
 

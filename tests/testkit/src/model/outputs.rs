@@ -47,7 +47,7 @@ impl<I: Ids> OutputCheck<I> {
         for output in &step.drained.p2p {
             let P2pOutput::OutMessage { to_peer, message } = output else { continue };
             match message {
-                P2pMessage::Graft { topic } => self.graft(*to_peer, *topic, step)?,
+                P2pMessage::Graft { topic } => self.graft(limits, *to_peer, *topic, step)?,
                 P2pMessage::Prune { topic, px, backoff } => {
                     prune(limits, *to_peer, *topic, px, step)?;
                     let ours = [limits.prune_backoff, limits.unsubscribe_backoff];
@@ -102,11 +102,24 @@ impl<I: Ids> OutputCheck<I> {
         Ok(())
     }
 
-    fn graft(&self, to: u32, topic: u8, step: &Step<'_, I>) -> Checked {
+    fn graft(&self, limits: &Limits<u8>, to: u32, topic: u8, step: &Step<'_, I>) -> Checked {
         prop_assert!(step.after.mesh[&topic].contains(&to), "graft to {to}, which is not in the mesh");
         let backoffs = step.after.backoff.get(&topic);
         prop_assert!(backoffs.is_none_or(|backoffs| !backoffs.contains_key(&to)), "{to} is backed off");
-        prop_assert!(matches!(step.op, Op::Heartbeat | Op::Join { .. }), "a graft at {:?}", step.op);
+        match step.op {
+            Op::Heartbeat | Op::Join { .. } => {}
+            Op::Subscribe { peer, topic: of } => {
+                prop_assert!(limits.extensions.graft_on_subscribe);
+                prop_assert_eq!((*peer, *of), (to, topic));
+                prop_assert!(step.before.mesh[&topic].len() < limits.degree_optimal);
+                prop_assert!(step.before.scores[&to].score >= 0.0);
+                prop_assert!(
+                    !step.before.connections[&to].topics.contains(&topic),
+                    "it is no new subscriber"
+                );
+            }
+            op => prop_assert!(false, "a graft at {op:?}"),
+        }
         Ok(())
     }
 
@@ -240,6 +253,9 @@ fn prune<I: Ids>(limits: &Limits<u8>, to: u32, topic: u8, px: &[PxPeer<u32>], st
 }
 
 fn ihave<I: Ids>(limits: &Limits<u8>, to: u32, topic: u8, ids: &[I::Id], step: &Step<'_, I>) -> Checked {
+    if let Op::Subscribe { peer, topic: of } = step.op {
+        return unserved(limits, to, ids, (*peer, *of) == (to, topic), step);
+    }
     let offered = &step.after.gossip[&topic];
     prop_assert!(ids.iter().all(|id| offered.contains(id)), "an id is not gossiped");
     let most = (limits.max_sent_iwant_per_heartbeat as usize).min(offered.len());
@@ -249,6 +265,21 @@ fn ihave<I: Ids>(limits: &Limits<u8>, to: u32, topic: u8, ids: &[I::Id], step: &
     let full_message_peers =
         step.after.mesh.get(&topic).or(step.after.fanout.get(&topic).map(|fanout| &fanout.peers));
     prop_assert!(full_message_peers.is_some_and(|peers| !peers.contains(&to)), "{to} gets full messages");
+    prop_assert!(step.after.scores[&to].score >= limits.gossip_threshold);
+    Ok(())
+}
+
+/// A new subscriber is offered own messages that few peers were sent.
+fn unserved<I: Ids>(
+    limits: &Limits<u8>,
+    to: u32,
+    ids: &[I::Id],
+    is_subscriber: bool,
+    step: &Step<'_, I>,
+) -> Checked {
+    prop_assert!(limits.extensions.publish_reaches_degree_optimal && is_subscriber);
+    let is_cached = |id: &I::Id| step.after.cached.iter().any(|cached| cached.id == *id);
+    prop_assert!(ids.iter().all(is_cached), "an id is not in the history");
     prop_assert!(step.after.scores[&to].score >= limits.gossip_threshold);
     Ok(())
 }

@@ -1,0 +1,109 @@
+//! What a peer gets as soon as it subscribes, so that it does not miss what is published before the next heartbeat: a GRAFT
+//! if the mesh is small, and an IHAVE of own messages that were published to few peers.
+
+use derive_where::derive_where;
+
+use super::TopicState;
+use crate::{
+    limits::Limits,
+    network::{Network, P2pMessage},
+    protocol::{
+        connection::ConnectionId,
+        exchange::{
+            Context, Outbox,
+            event::TopicEvent,
+            peer_view::{PeerStatus, check_score},
+        },
+        inspect::memory::MAX_UNSERVED,
+        outcome::reason::GraftReason,
+    },
+};
+
+/// The latest own messages that were sent to fewer than D peers. At most [`MAX_UNSERVED`], oldest first.
+#[derive_where(Debug, Default)]
+pub(super) struct UnservedMessages<N: Network>(Vec<Unserved<N>>);
+
+#[derive_where(Debug)]
+struct Unserved<N: Network> {
+    id: N::MessageId,
+    /// The number of peers that are missing to D.
+    missing: usize,
+    /// The number of heartbeats since the publication.
+    age: usize,
+}
+
+impl<N: Network> UnservedMessages<N> {
+    /// Adds a message that was published, with the number of peers that are missing.
+    pub(super) fn insert(&mut self, id: &N::MessageId, missing: usize) {
+        if self.0.len() >= MAX_UNSERVED {
+            self.0.remove(0);
+        }
+        self.0.push(Unserved { id: id.clone(), missing, age: 0 });
+    }
+
+    /// The messages for one more peer, which is not missing then.
+    fn take(&mut self) -> Vec<N::MessageId> {
+        let ids = self.0.iter_mut().map(|message| {
+            message.missing -= 1;
+            message.id.clone()
+        });
+        let ids = ids.collect();
+        self.0.retain(|message| message.missing > 0);
+        ids
+    }
+
+    /// Starts the next heartbeat, and removes what is gossiped no longer.
+    pub(super) fn advance(&mut self, limits: &Limits<N::Topic>) {
+        if !self.0.is_empty() {
+            self.0.iter_mut().for_each(|message| message.age += 1);
+            self.0.retain(|message| message.age < limits.history_gossip_length);
+            self.0.shrink_to(2 * self.0.len());
+        }
+    }
+}
+
+impl<N: Network> TopicState<N> {
+    /// Grafts a peer that has just subscribed, if the mesh has fewer than D peers and a heartbeat could graft the peer too.
+    /// Returns whether it did. Our SUBSCRIBE was sent before: to all peers when we joined the topic, or to this one when
+    /// it connected.
+    pub(super) fn graft_subscriber(
+        &mut self,
+        peer: &N::Peer,
+        connection_id: ConnectionId,
+        status: PeerStatus,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> bool {
+        let enabled = cx.limits.extensions.graft_on_subscribe && !status.direct;
+        let Some(mesh) = self.mesh.as_mut().filter(|_| enabled) else { return false };
+        let has_room = mesh.len() < self.parameters.degrees.degree_optimal && !mesh.contains_key(peer);
+        let is_good = status.score.is_none_or(|score| score >= 0.0) && !self.backoffs.contains(peer);
+        // Last, because it counts. A peer that subscribes again and again waits for the heartbeat.
+        if !has_room || !is_good || !self.answered_subscribes.insert(Some(connection_id)) {
+            return false;
+        }
+        mesh.insert(peer.clone(), connection_id);
+        self.flush_delivery_counts(outbox);
+        outbox.events.push(TopicEvent::Grafted(peer.clone(), connection_id));
+        outbox.counters.grafted(GraftReason::RemoteSubscribe, 1);
+        outbox.send(connection_id, P2pMessage::Graft { topic: self.topic.clone() });
+        true
+    }
+
+    /// Offers own messages that were sent to few peers to one that has just subscribed. A heartbeat offers nothing to the
+    /// mesh, nor if there is neither mesh nor fanout.
+    pub(super) fn offer_unserved(
+        &mut self,
+        peer: &N::Peer,
+        status: PeerStatus,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
+        let takes_gossip = !status.connection_id.is_some_and(ConnectionId::is_bootstrap)
+            && check_score(status, cx.limits).is_ok();
+        if takes_gossip && !self.unserved.0.is_empty() {
+            let ids = self.unserved.take();
+            self.offer_missed(peer.clone(), ids, cx, outbox);
+        }
+    }
+}
