@@ -170,7 +170,7 @@ fn a_publication_goes_beyond_the_mesh_only_to_those_that_may_be_sent_it() {
     [0, 1].into_iter().for_each(|peer| fixture.set_application_score(peer, -2.0));
     fixture.set_application_score(2, -0.05);
     // These decline the message.
-    [3, 4].into_iter().for_each(|peer| drop(fixture.idontwant(peer, 0..1)));
+    [3, 4].into_iter().for_each(|peer| _ = fixture.idontwant(peer, 0..1));
     assert_eq!(fixture.publish(0), [2, 5, 6, 7, 8]);
     assert_eq!(fixture.publish(1).len(), 6);
 }
@@ -191,7 +191,7 @@ fn a_publication_goes_beyond_the_mesh_to_none_that_has_sent_the_message() {
 fn a_publication_finds_d_of_many_subscribers() {
     let mut fixture = reaching().connected(0..5000).joined().start();
     (0..5000).for_each(|peer| fixture.subscribe(peer));
-    (0..5).for_each(|peer| drop(fixture.graft(peer)));
+    (0..5).for_each(|peer| _ = fixture.graft(peer));
     let reached: BTreeSet<u32> = (0..200).flat_map(|id| fixture.publish(id)).collect();
     assert!(reached.len() > 150, "{} peers", reached.len());
     (200..400).for_each(|id| assert_eq!(fixture.publish(id).len(), 6));
@@ -235,7 +235,7 @@ fn a_fanout_peer_with_a_backoff_or_a_negative_score_is_not_taken_into_the_mesh()
     fixture.leave();
     fixture.advance(2 * fixture.limits.unsubscribe_backoff);
     // The backoffs of the leave are removed, and that of the PRUNE is not.
-    (0..fixture.limits.backoff_cleanup_ticks).for_each(|_| drop(fixture.next_heartbeat()));
+    (0..fixture.limits.backoff_cleanup_ticks).for_each(|_| _ = fixture.next_heartbeat());
     fixture.set_application_score(1, -0.1);
     assert_eq!(fixture.publish(0), [0, 1, 2, 3]);
     assert_eq!(fixture.fanout(), BTreeSet::from([0, 1, 2, 3]));
@@ -332,7 +332,7 @@ fn a_publication_to_few_peers_is_offered_to_those_that_subscribe_later() {
 fn a_publication_is_offered_as_long_as_it_is_gossiped() {
     let mut fixture = reaching().connected(0..10).joined().start();
     fixture.publish(1);
-    (1..fixture.limits.history_gossip_length).for_each(|_| drop(fixture.next_heartbeat()));
+    (1..fixture.limits.history_gossip_length).for_each(|_| _ = fixture.next_heartbeat());
     sent(&mut fixture);
     fixture.subscribe(0);
     assert_eq!(sent(&mut fixture), [(0, "IHAVE")]);
@@ -341,7 +341,7 @@ fn a_publication_is_offered_as_long_as_it_is_gossiped() {
     fixture.subscribe(1);
     assert_eq!(sent(&mut fixture), []);
     // At most 64 ids, the latest.
-    (1000..1100).for_each(|id| drop(fixture.publish(id)));
+    (1000..1100).for_each(|id| _ = fixture.publish(id));
     sent(&mut fixture);
     fixture.subscribe(2);
     let ids = fixture.node.drain().p2p.into_iter().find_map(|output| match output {

@@ -107,7 +107,7 @@ impl Network {
             Order::AfterSubscribe | Order::AfterSubscribeAndHeartbeat => {}
         }
         for action in actions {
-            (0..self.rng.random_range(0..4)).for_each(|_| drop(self.deliver_one()));
+            (0..self.rng.random_range(0..4)).for_each(|_| _ = self.deliver_one());
             self.act(action);
         }
         while self.deliver_one() {}

@@ -2,6 +2,7 @@
 //! gossipsub over TCP on loopback. They assert only observable behaviour: delivered messages, the state of the official
 //! peers, and the inputs and outputs of the engine. Every wait is for an event and has a time limit.
 
+mod first;
 mod forgery;
 mod gossip;
 mod idontwant;

@@ -22,7 +22,12 @@ async fn check(cluster: &mut Cluster) {
 }
 
 async fn run_with_churn(timing: ValidationTiming) {
-    let mut cluster = Cluster::new(6, &limits(), timing);
+    // The invalid messages of member 1 would bring it below the graylist. Then its messages are refused for good, and the
+    // cluster sends them again and again.
+    let limits = changed(|limits| {
+        (limits.extensions.graylist_threshold, limits.extensions.disconnect_threshold) = (None, None);
+    });
+    let mut cluster = Cluster::new(6, &limits, timing);
     cluster.connect_all().await;
     for topic in ["a", "b"] {
         for member in 0..6 {

@@ -57,6 +57,8 @@ fn violations_are_penalised_once_and_iwant_ids_are_answered() {
         cluster.connect_all().await;
         for member in 0..2 {
             cluster.join(member, "a").await;
+        }
+        for member in 0..2 {
             cluster.publish(member, "a", "valid");
         }
         cluster.heartbeats(2).await;
