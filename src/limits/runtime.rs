@@ -155,6 +155,6 @@ impl<T: Clone + std::fmt::Debug> Limits<T> {
     /// # Errors
     /// All violations of the new values, as in a configuration.
     pub fn with_runtime(&self, new: RuntimeLimits<T>) -> Result<Self, super::InvalidLimits> {
-        Self::try_from(self.0.with_runtime(new))
+        Self::try_from(self.config.with_runtime(new))
     }
 }

@@ -48,11 +48,6 @@ impl<N: Network> Peers<N> {
         }
     }
 
-    /// Whether a peer is connected and a direct peer.
-    pub(in crate::protocol) fn is_direct(&self, peer: &N::Peer) -> bool {
-        self.connections.get(peer).is_some_and(|connection| connection.direct)
-    }
-
     /// The peers that the application made direct peers, without trusted ones, which are dialled anyway.
     pub(super) fn kept_direct(&self) -> impl Iterator<Item = &N::Peer> {
         let direct = self.direct.iter().filter(|(peer, direct)| **direct && !self.trusted.contains(*peer));
