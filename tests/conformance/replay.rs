@@ -168,13 +168,13 @@ pub async fn random_input(live: &mut Live, rng: &mut ChaCha8Rng, step: usize) {
         2 => live.message(peer, P2pMessage::IHave { topic: ids[0].topic.clone(), message_ids: ids }).await,
         3 => live.message(peer, P2pMessage::IWant { message_ids: ids }).await,
         14..18 => live.message(peer, P2pMessage::IDontWant { message_ids: ids }).await,
-        4 if step % 2 == 0 => live.app(AppInput::Publish(message(rng))).await,
+        4 if step.is_multiple_of(2) => live.app(AppInput::Publish(message(rng))).await,
         4 => {
             let options = PublishOptions::default().with(|o| o.min_peers = rng.random_range(0..15));
             let _ = live.worker().publish_with(message(rng), options).await;
             live.settle().await;
         }
-        5 if step % 3 == 0 => live.p2p(P2pInput::Disconnection { peer }).await,
+        5 if step.is_multiple_of(3) => live.p2p(P2pInput::Disconnection { peer }).await,
         5 => live.p2p(P2pInput::connected(peer)).await,
         6 => {
             let score = f64::from(rng.random_range(-20..20)) / 3.0;
@@ -185,7 +185,7 @@ pub async fn random_input(live: &mut Live, rng: &mut ChaCha8Rng, step: usize) {
             live.worker().report_slow_peer(&peer);
             live.settle().await;
         }
-        8 if step % 40 == 0 => live.app(AppInput::Leave("b".to_owned())).await,
+        8 if step.is_multiple_of(40) => live.app(AppInput::Leave("b".to_owned())).await,
         8 => live.app(AppInput::Join("b".to_owned())).await,
         9 | 10 => {
             live.worker().tick().await;
