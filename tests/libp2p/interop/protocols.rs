@@ -35,13 +35,17 @@ async fn exchange(
 #[actix_rt::test]
 async fn a_prefix_of_our_own_is_negotiated_with_the_latest_version_of_both() {
     let ours = BehaviourConfig::default().protocol_id_prefix("/myapp").unwrap();
-    let theirs = |config: &mut ConfigBuilder| drop(config.protocol_id_prefix("/myapp"));
+    let theirs = |config: &mut ConfigBuilder| {
+        config.protocol_id_prefix("/myapp");
+    };
     exchange(ours, theirs, "/myapp/1.1.0", "Gossipsubv1_1").await;
 }
 
 #[actix_rt::test]
 async fn an_id_of_our_own_has_the_version_that_is_configured() {
     let ours = BehaviourConfig::default().protocol_id("/purple", Version::V1_1).unwrap();
-    let theirs = |config: &mut ConfigBuilder| drop(config.protocol_id("/purple", gossipsub::Version::V1_1));
+    let theirs = |config: &mut ConfigBuilder| {
+        config.protocol_id("/purple", gossipsub::Version::V1_1);
+    };
     exchange(ours, theirs, "/purple", "Gossipsubv1_1").await;
 }
