@@ -1,6 +1,6 @@
 //! A chat over libp2p gossipsub. Each line that you type goes to all terminals of the chat.
 //!
-//! `cargo run --example libp2p_chat --features libp2p` in the first terminal; it prints the command for the others.
+//! `cargo run --example libp2p_chat --features libp2p-node` in the first terminal; it prints the command for the others.
 
 use actix_gossipsub::libp2p::{Keypair, Node};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         builder = builder.dial(address.as_str());
     }
     let (node, mut received) = builder.start().await?;
-    println!("others join by: cargo run --example libp2p_chat --features libp2p -- {}", node.addresses()[0]);
+    println!("others join by: cargo run --example libp2p_chat --features libp2p-node -- {}", node.addresses()[0]);
 
     let mut lines = BufReader::new(stdin()).lines();
     loop {
