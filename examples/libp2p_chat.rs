@@ -14,7 +14,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         builder = builder.dial(address.as_str());
     }
     let (node, mut received) = builder.start().await?;
-    println!("others join by: cargo run --example libp2p_chat --features libp2p-node -- {}", node.addresses()[0]);
+    println!(
+        "others join by: cargo run --example libp2p_chat --features libp2p-node -- {}",
+        node.addresses()[0]
+    );
 
     let mut lines = BufReader::new(stdin()).lines();
     loop {
