@@ -10,9 +10,12 @@
 //!   example of two nodes that exchange a message.
 //! * An application that runs the engine itself takes [`swarm()`], a ready-made swarm (TCP, QUIC, noise, yamux, DNS,
 //!   identify, ping, limits on connections), and ties it to the engine by a [`NodeDriver`].
-//! * An application with a swarm of its own puts a [`Behaviour`] among its behaviours; see [below](#in-your-own-swarm).
+//! * An application with a swarm of its own puts a [`gossipsub::Behaviour`] among its behaviours: it owns an engine and has
+//!   the API of rust-libp2p's gossipsub.
+//! * An application that runs the engine itself in a swarm of its own takes [`Behaviour`], the transport alone; see
+//!   [below](#in-your-own-swarm).
 //!
-//! The first two need the feature `libp2p-node`. The third needs only `libp2p`: the behaviour, [`LimitsBehaviour`], the
+//! The first two need the feature `libp2p-node`. The others need only `libp2p`: the behaviour, [`LimitsBehaviour`], the
 //! wire, and no transport or security of rust-libp2p. It is polled inside a tokio runtime, whose timers it uses.
 //!
 //! # Layers
@@ -21,6 +24,7 @@
 //!
 //! | folder | content |
 //! |---|---|
+//! | `gossipsub` | [`gossipsub::Behaviour`]: transport and engine as one behaviour |
 //! | `node` | [`Node`] and its builder; [`NodeDriver`], the task between swarm and engine; [`Engine`], the engine as the driver sees it |
 //! | `swarm` | [`Behaviour`]: connected peers, dials, blocked peers; [`swarm()`], the ready-made swarm |
 //! | `limits` | [`LimitsBehaviour`]: how many connections there may be, in total and for each peer, address and subnet |
@@ -178,7 +182,8 @@
 //!
 //! # In your own swarm
 //!
-//! Create one [`Libp2pNetwork`] and give a clone to the engine and another to [`Behaviour::new`]. Then:
+//! A [`gossipsub::Behaviour`] does all of this by itself. To tie an engine of your own to a [`Behaviour`], create one
+//! [`Libp2pNetwork`] and give a clone to the engine and another to [`Behaviour::new`]. Then:
 //!
 //! * Pass each input of [`Event::Inputs`] to the engine. When the engine refuses one for now,
 //!   [put it back](Inputs::put_back) and keep the [`Inputs`] until there is room: the peer is not read meanwhile.
@@ -188,7 +193,6 @@
 //!   [violation](InboundError::is_violation) to `report_protocol_violation`. Give it the engine's graylist by
 //!   [`Behaviour::set_graylist`]. Publish tickets and offers of missed messages need
 //!   [`Behaviour::set_delivery_listener`]. Call it before connections are made.
-//! * Pass the addresses that identify reports to [`Behaviour::add_addresses`].
 //! * Make [`LimitsBehaviour`] the first behaviour, and pass it the engine's scores ([`Engine::scores`]).
 //! * Add the behaviour before you dial or listen: rust-libp2p closes a connection whose peer offers no gossipsub yet.
 //!

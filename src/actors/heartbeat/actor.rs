@@ -36,7 +36,7 @@ impl<N: Network> Actor for HeartbeatActor<N> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.arm(self.shared.limits.extensions.heartbeat_initial_delay, ctx);
+        self.arm(self.shared.limits.load().extensions.heartbeat_initial_delay, ctx);
         let shared = Arc::clone(&self.shared);
         let ended = async move { shared.wait_for_end().await }.into_actor(self);
         ctx.spawn(ended.map(|_, _, ctx| ctx.stop()));

@@ -126,7 +126,7 @@ fn default_message_id(message: &Message) -> MessageId {
         Some(source) => source.to_base58(),
         None => PeerId::from_bytes(&[0, 1, 0]).map_or_else(|_| String::new(), |peer| peer.to_base58()),
     };
-    format!("{source}{number}").into_bytes().into()
+    format!("{source}{number}").into()
 }
 
 /// Setters that only assign a field.

@@ -17,6 +17,24 @@ use crate::{
     worker::{DropReason, PublishReport},
 };
 
+impl From<String> for MessageId {
+    fn from(id: String) -> Self {
+        id.into_bytes().into()
+    }
+}
+
+impl From<&str> for MessageId {
+    fn from(id: &str) -> Self {
+        id.as_bytes().into()
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for MessageId {
+    fn from(id: [u8; N]) -> Self {
+        id.as_slice().into()
+    }
+}
+
 /// A message, with its content after the [transform](super::DataTransform).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Message {

@@ -1,6 +1,6 @@
 //! The topics that peers may subscribe to.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use crate::{libp2p::ids::TopicName, limits::TopicPattern};
 
@@ -19,11 +19,14 @@ use crate::{libp2p::ids::TopicName, limits::TopicPattern};
 /// assert!(filter.allows(&"/eth2/8c9f62fe/beacon_block/ssz_snappy".into()));
 /// assert!(!filter.allows(&"chat".into()));
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct SubscriptionFilter {
     topics: HashSet<TopicName>,
     patterns: Vec<TopicPattern>,
+    matching: Vec<Arc<Matches>>,
 }
+
+type Matches = dyn Fn(&TopicName) -> bool + Send + Sync;
 
 impl SubscriptionFilter {
     /// A filter that allows no topic.
@@ -43,8 +46,27 @@ impl SubscriptionFilter {
         self
     }
 
+    /// Allows the topics of which `matches` returns true, such as those that match a regular expression. It is called on the
+    /// engine's threads and must not block.
+    pub fn matching(mut self, matches: impl Fn(&TopicName) -> bool + Send + Sync + 'static) -> Self {
+        self.matching.push(Arc::new(matches));
+        self
+    }
+
     /// Whether peers may subscribe to a topic.
     pub fn allows(&self, topic: &TopicName) -> bool {
-        self.topics.contains(topic) || self.patterns.iter().any(|pattern| pattern.matches(topic.as_str()))
+        self.topics.contains(topic)
+            || self.patterns.iter().any(|pattern| pattern.matches(topic.as_str()))
+            || self.matching.iter().any(|matches| matches(topic))
+    }
+}
+
+impl fmt::Debug for SubscriptionFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscriptionFilter")
+            .field("topics", &self.topics)
+            .field("patterns", &self.patterns)
+            .field("matching", &self.matching.len())
+            .finish()
     }
 }

@@ -3,6 +3,7 @@
 
 mod api;
 mod runtimes;
+mod settings;
 mod swarms;
 
 use std::time::Duration;
