@@ -84,7 +84,7 @@ impl<N: Network> TopicState<N> {
         }
         mesh.insert(peer.clone(), connection_id);
         self.flush_delivery_counts(outbox);
-        outbox.events.push(TopicEvent::Grafted(peer.clone(), connection_id));
+        outbox.events.push(TopicEvent::Grafted(peer.clone(), connection_id, GraftReason::RemoteSubscribe));
         outbox.counters.grafted(GraftReason::RemoteSubscribe, 1);
         outbox.send(connection_id, P2pMessage::Graft { topic: self.topic.clone() });
         true
