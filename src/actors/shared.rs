@@ -11,6 +11,7 @@ use std::{
 use crossbeam_utils::CachePadded;
 use enum_map::enum_map;
 use tokio::sync::watch;
+use tracing::Span;
 
 use super::{
     arbiter::mailbox::{ArbiterMailboxes, TopicAddr},
@@ -57,6 +58,10 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) network: Hooks<N>,
     pub(crate) limits: Arc<Limits<N::Topic>>,
     pub(crate) seed: u64,
+    /// The name by which the application distinguishes this engine from others.
+    pub(crate) name: Option<Arc<str>>,
+    /// The span of a named engine, in which its log lines are. Disabled for an engine without a name.
+    pub(crate) span: Span,
     /// The id of this node, if it is known.
     pub(crate) self_peer: Option<N::Peer>,
     pub(crate) validation_mode: ValidationMode,
@@ -136,6 +141,8 @@ impl<N: Network> Shared<N> {
 
     /// Calls the observer. A panic of the observer is counted, and the engine goes on.
     pub(crate) fn observe(&self, event: &Event<N>) {
+        // The caller may be a thread of the application.
+        let _entered = self.span.enter();
         let _ = self.network.contain(Hook::Observer, || (self.observer)(event));
     }
 

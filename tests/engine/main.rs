@@ -18,6 +18,7 @@ mod log_lines;
 mod many_topics;
 mod metrics;
 mod missed;
+mod names;
 mod order;
 mod parked;
 mod passive_topics;
