@@ -95,8 +95,7 @@ pub use network::{
 pub use worker::{
     AppOutputs, BudgetCharge, DeliveredMessage, DropReason, EngineError, EngineStopped, Events,
     HeartbeatStatus, MessageBudget, P2pOutputs, Page, PageOf, PeerInputs, PublishReport, PublishTicket,
-    PublishWindow, PublishWindowLimits, QueueStatus, RecipientStopped, Refused, RouteResult, StartError,
-    Started, Worker, WorkerBuilder,
+    QueueStatus, RecipientStopped, Refused, RouteResult, StartError, Started, Worker, WorkerBuilder,
 };
 #[cfg(feature = "simulation")]
 #[doc(hidden)]

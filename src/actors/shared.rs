@@ -38,6 +38,7 @@ use crate::{
         app_queue::AppQueue,
         p2p_queue::P2pQueue,
         publication::{DropReason, PublishReports},
+        publish_room::PublishRoom,
     },
     protocol::{
         event::Event,
@@ -87,6 +88,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) validating: AtomicUsize,
     /// The publications whose publisher waits for a report.
     pub(crate) publish_reports: Arc<PublishReports<N>>,
+    /// The room for publications whose publishers wait for it.
+    pub(crate) publish_room: PublishRoom,
     pub(crate) observer: Observer<N>,
     pub(crate) input_recorder: Option<Arc<dyn InputRecorder<N>>>,
     /// The observer wants inputs too. If not, none is copied for it.
@@ -376,6 +379,7 @@ impl<N: Network> Shared<N> {
         self.p2p.close();
         self.app.close();
         self.publish_reports.close();
+        self.publish_room.close();
         self.end.send_replace(Some(end));
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod app_queue;
 mod backpressure;
 pub(crate) mod p2p_queue;
 pub(crate) mod publication;
+pub(crate) mod publish_room;
 mod reader;
 pub(crate) mod wait_time;
 

@@ -43,7 +43,9 @@ use crate::{
         AppInput, Network,
         hooks::{Hook, Hooks},
     },
-    outputs::{app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports},
+    outputs::{
+        app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports, publish_room::PublishRoom,
+    },
     protocol::{
         event::Event, exchange::command::ValidationMode, options::NodeOptions, peers::Peers,
         rate_limit::RateLimit,
@@ -262,6 +264,7 @@ impl<N: Network> WorkerBuilder<N> {
             admission,
             validating: AtomicUsize::new(0),
             publish_reports: Arc::new(PublishReports::default()),
+            publish_room: PublishRoom::new(bounds),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             input_recorder: self.input_recorder,

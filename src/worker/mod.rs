@@ -5,7 +5,7 @@ mod actor;
 mod builder;
 mod input;
 mod lifecycle;
-mod publish_window;
+mod publish;
 mod queries;
 #[cfg(feature = "simulation")]
 mod scheduling;
@@ -23,8 +23,7 @@ use crate::{
     },
     input_recorder::RecordedInput,
     limits::Limits,
-    network::{AppInput, FullMessage, Network, P2pInput},
-    outputs::publication::PublishState,
+    network::{AppInput, Network, P2pInput},
     protocol::{Lane, exchange::peer_view::PeerView},
 };
 
@@ -34,7 +33,6 @@ pub use self::scheduling::{Mailbox, Mailboxes};
 pub use self::{
     builder::{Started, WorkerBuilder},
     input::PeerInputs,
-    publish_window::{PublishWindow, PublishWindowLimits},
     queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
     streams::{AppOutputs, DeliveredMessage, P2pOutputs, RecipientStopped},
     ticket::PublishTicket,
@@ -215,31 +213,6 @@ impl<N: Network> Worker<N> {
     /// queued. An engine that has ended refuses all inputs.
     pub fn app_input(&self, input: AppInput<N>) -> Result<(), Refused> {
         input::app_input(&self.shared, input)
-    }
-
-    /// Publishes a message as [`AppInput::Publish`] does, and returns a ticket that reports to how many peers it was
-    /// sent. Dropping the ticket does not affect the message.
-    ///
-    /// # Errors
-    /// As [`app_input`](Self::app_input).
-    ///
-    /// # Examples
-    /// ```
-    /// # use actix_gossipsub::{Limits, LimitsConfig, RouteResult, Started, Worker, plain::PlainNetwork};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> { actix::System::new().block_on(async {
-    /// # let limits = Limits::try_from(LimitsConfig::default())?;
-    /// # let Started { worker, .. } = Worker::builder(PlainNetwork::new(), limits).start(["news".to_owned()])?;
-    /// let ticket = worker.publish(PlainNetwork::message("news", 1, "hello"))?;
-    /// let report = ticket.routed().await;
-    /// assert_eq!(report.routed, Some(RouteResult::NoPeers), "no peer is connected yet");
-    /// # worker.shutdown().await;
-    /// # Ok(()) }) }
-    /// ```
-    pub fn publish(&self, message: FullMessage<N>) -> Result<PublishTicket<N>, Refused> {
-        let key = (message.topic.clone(), message.message_id.clone());
-        let state = Arc::new(PublishState::new(key, Arc::clone(&self.shared.publish_reports)));
-        input::publish_with_ticket(&self.shared, message, &state)?;
-        Ok(PublishTicket::new(state))
     }
 }
 

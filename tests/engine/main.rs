@@ -24,7 +24,7 @@ mod parked;
 mod passive_topics;
 mod peer_inputs;
 mod promises;
-mod publish_window;
+mod publish_room;
 mod quotas;
 mod reconnections;
 mod recording;

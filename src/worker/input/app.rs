@@ -45,14 +45,20 @@ pub(in crate::worker) fn app_input<N: Network>(
 /// As [`app_input`] of a publication, which reports to `state`.
 pub(in crate::worker) fn publish_with_ticket<N: Network>(
     shared: &Shared<N>,
-    message: FullMessage<N>,
+    message: Arc<FullMessage<N>>,
     state: &Arc<PublishState<N>>,
 ) -> Result<(), Refused> {
     check_open(shared)?;
     if shared.observes_inputs {
-        shared.observe(&Event::AppInput(AppInput::Publish(message.clone())));
+        shared.observe(&Event::AppInput(AppInput::Publish(FullMessage::clone(&message))));
     }
-    publish(shared, Arc::new(message), PublishResponder::new(state), shared.now())
+    publish(shared, message, PublishResponder::new(state), shared.now())
+}
+
+/// Waits until [`publish_with_ticket`] would accept this message, or the engine ends.
+pub(in crate::worker) async fn publication_ready<N: Network>(shared: &Shared<N>, message: &FullMessage<N>) {
+    let bytes = queued_bytes_of_full(shared, message);
+    shared.publications.ready(bytes, || 0, || true, || shared.is_closing()).await;
 }
 
 /// Leaves all joined topics: the engine shuts down.

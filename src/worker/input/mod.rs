@@ -8,7 +8,7 @@ use dashmap::Entry;
 
 pub use self::peer::PeerInputs;
 pub(super) use self::{
-    app::{app_input, leave_all, publish_with_ticket},
+    app::{app_input, leave_all, publication_ready, publish_with_ticket},
     peer::{p2p_input, ready, try_p2p_input},
 };
 use crate::{
