@@ -37,7 +37,7 @@
 //! | layer | modules | what they do |
 //! |---|---|---|
 //! | interfaces | `libp2p`, `http`, `recording` | the libp2p transport; an actix-web scope; recording and replay of inputs |
-//! | handle | `worker` | [`Worker`], [`WorkerBuilder`], the output streams, [`PublishTicket`]: all that an application calls |
+//! | handle | `worker` | [`Worker`], [`WorkerBuilder`], the output streams, [`PublishTicket`], the actix [`messages`]: all that an application calls |
 //! | actors | `actors` | supervisor, topics, heartbeat and router: they run the protocol on several threads |
 //! | metrics | [`metrics`] | the catalogue of metrics, and the code that records them |
 //! | shared state | `outputs`, `directory` | the queues of the output streams; the maps of connections that all threads read |
@@ -96,11 +96,13 @@ pub use network::{
     PeerFeedback, PeerKind, PxPeer, SubscribeOptions, TransportStats, Unvalidated, UnvalidatedMessage,
     Validity,
 };
+pub use worker::messages;
 pub use worker::{
-    AppOutputs, BudgetCharge, ChangeRefused, DeliveredMessage, DropReason, EngineError, EngineStopped,
-    Events, HeartbeatStatus, MessageBudget, NotPublished, P2pOutputs, Page, PageOf, PeerInputs,
-    PublishOptions, PublishReport, PublishTicket, PublishWindow, PublishWindowLimits, QueueStatus,
-    RecipientStopped, Refused, RouteResult, StartError, Started, Worker, WorkerBuilder,
+    AppOutputs, BudgetCharge, ChangeRefused, DeliveredMessage, DropReason, EngineError, EngineEvent,
+    EngineEvents, EngineStopped, Events, HeartbeatStatus, MessageBudget, NotPublished, P2pOutputs, Page,
+    PageOf, PeerInputs, PublishOptions, PublishReport, PublishTicket, QueueStatus, RecipientStopped, Refused,
+    RouteResult, StartError, Started, SubscribeError, SubscriptionConfig, TopicMessages, WhenFull, Worker,
+    WorkerBuilder,
 };
 #[cfg(feature = "simulation")]
 #[doc(hidden)]

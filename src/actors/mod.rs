@@ -71,7 +71,8 @@
 //! | the ping, the grafts, then the prunes of a heartbeat | the supervisor sends outputs before commands, a topic outputs before events; the router is FIFO |
 //! | the outputs of a topic to a peer | the topic's arbiter → router |
 //! | a score before the commands that follow from it | the supervisor publishes scores before it sends commands |
-//! | the messages of one batch or one parked check, to the application | the supervisor has one such command in flight |
+//! | the messages of one batch or one parked check, to the stream that topics share | the supervisor has one such command in flight |
+//! | the messages of a topic to its subscription; those before a leave before the end of the stream | the topic's actor sends both |
 //!
 //! Nothing else is ordered.
 //!
@@ -106,13 +107,15 @@
 //! [charged](crate::admission::charge::Charge) to the same bytes when its credit is released. The charge travels with the
 //! message through validation, batches, parked messages, the router and the streams, and ends when the last of them has
 //! dropped it; so admission refuses inputs whatever is slow. While the application's stream is full,
-//! or the p2p stream is full of control messages, admission refuses inputs of peers. Connections are never refused; what a
+//! or the p2p stream is full of control messages, admission refuses inputs of peers. A topic with a
+//! [subscription](crate::Worker::subscribe) delivers its messages to a queue of its own, past the router; while that is full,
+//! admission refuses the messages of this topic only. Connections are never refused; what a
 //! connection adds to the p2p stream is removed after its end, when there are more control messages than the limit.
 //!
 //! A message that is not sent to a peer, because the p2p stream or the transport's queue for the peer is full, is not lost:
 //! its id is stored in the directory, a bounded number for each peer. When the transport reports room for the peer, or at
 //! a heartbeat if only the p2p stream was full, the topics offer what is still in their history by IHAVE. A publisher
-//! with a [`PublishWindow`](crate::PublishWindow) waits until its earlier messages are sent.
+//! that uses [`publish_when_room`](crate::Worker::publish_when_room) waits until enough earlier messages are sent.
 //!
 //! `settle` waits until nothing is busy. An inbox with items that are not completely handled counts as busy, and so do
 //! a buffered item of a topic that has not started and a validation that is awaited.

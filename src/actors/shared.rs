@@ -11,6 +11,7 @@ use std::{
 use crossbeam_utils::CachePadded;
 use enum_map::enum_map;
 use tokio::sync::watch;
+use tracing::Span;
 
 use super::{
     arbiter::mailbox::{ArbiterMailboxes, TopicAddr},
@@ -35,8 +36,11 @@ use crate::{
     },
     outputs::{
         app_queue::AppQueue,
+        backpressure::FullQueues,
+        event_queue::{EngineEvent, EventSubscribers},
         p2p_queue::P2pQueue,
         publication::{DropReason, PublishReports},
+        publish_room::PublishRoom,
         waiting_publishers::WaitingPublishers,
     },
     protocol::{
@@ -61,6 +65,10 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) network: Hooks<N>,
     pub(crate) limits: CurrentLimits<N::Topic>,
     pub(crate) seed: u64,
+    /// The name by which the application distinguishes this engine from others.
+    pub(crate) name: Option<Arc<str>>,
+    /// The span of a named engine, in which its log lines are. Disabled for an engine without a name.
+    pub(crate) span: Span,
     /// The id of this node, if it is known.
     pub(crate) self_peer: Option<N::Peer>,
     pub(crate) validation_mode: ValidationMode,
@@ -82,6 +90,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) mailboxes: ArbiterMailboxes<N>,
     pub(crate) p2p: CachePadded<P2pQueue<N>>,
     pub(crate) app: CachePadded<AppQueue<N>>,
+    /// The queues of messages for the application that are full now.
+    pub(crate) full_queues: Arc<FullQueues>,
     /// The number of validations in progress.
     pub(crate) validating: AtomicUsize,
     /// The bytes of their messages.
@@ -90,9 +100,15 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) publish_reports: Arc<PublishReports<N>>,
     /// The publishers that wait for more peers.
     pub(crate) waiting_publishers: Arc<WaitingPublishers<N::Topic>>,
+    /// The room for publications whose publishers wait for it.
+    pub(crate) publish_room: PublishRoom,
+    /// The publications of actors that wait for it: as much room once more, for which nobody waits.
+    pub(crate) waiting_publications: PublishRoom,
     pub(crate) observer: Observer<N>,
     /// Called for each event about a peer.
     pub(crate) peer_listener: Option<PeerListener<N>>,
+    /// Who is sent the events, except inputs, and the records of the event log.
+    pub(crate) event_subscribers: Arc<EventSubscribers<N>>,
     pub(crate) input_recorder: Option<Arc<dyn InputRecorder<N>>>,
     /// The observer wants inputs too. If not, none is copied for it.
     pub(crate) observes_inputs: bool,
@@ -149,7 +165,12 @@ impl<N: Network> Shared<N> {
 
     /// Calls the observer. A panic of the observer is counted, and the engine goes on.
     pub(crate) fn observe(&self, event: &Event<N>) {
+        // The caller may be a thread of the application.
+        let _entered = self.span.enter();
         let _ = self.network.contain(Hook::Observer, || (self.observer)(event));
+        if !matches!(event, Event::P2pInput(_) | Event::AppInput(_)) {
+            self.event_subscribers.publish(|| EngineEvent::Event(event.clone()));
+        }
     }
 
     /// Calls the listener for events about peers, if there is one. A panic of it is counted as one of the observer.
@@ -392,6 +413,8 @@ impl<N: Network> Shared<N> {
         self.app.close();
         self.publish_reports.close();
         self.waiting_publishers.notify_all();
+        self.publish_room.close();
+        self.event_subscribers.close();
         self.end.send_replace(Some(end));
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use actix::{Actor, ArbiterHandle, Context};
+use tracing::Instrument;
 
 use super::{fault::EngineError, inbox::BusyGuard, shared::Shared};
 use crate::network::Network;
@@ -21,7 +22,7 @@ impl<N: Network> Drop for RunningActor<N> {
     }
 }
 
-/// Starts an actor on `arbiter`. The engine ends with `panicked` if the actor panics.
+/// Starts an actor on `arbiter`, inside the engine's span. The engine ends with `panicked` if the actor panics.
 pub(crate) fn start_watched<A, N: Network>(
     arbiter: &ArbiterHandle,
     shared: &Arc<Shared<N>>,
@@ -34,7 +35,8 @@ pub(crate) fn start_watched<A, N: Network>(
     let running = RunningActor { _running: BusyGuard::new(&shared.running_actors), shared };
     // An arbiter that has stopped drops the function, and with it `running`.
     arbiter.spawn_fn(move || {
-        let actor = actix_rt::spawn(Context::new().into_future(make(Arc::clone(&running.shared))));
+        let actor = Context::new().into_future(make(Arc::clone(&running.shared)));
+        let actor = actix_rt::spawn(actor.instrument(running.shared.span.clone()));
         actix_rt::spawn(async move {
             if actor.await.is_err_and(|error| error.is_panic()) {
                 running.shared.finish(Err(panicked));

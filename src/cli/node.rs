@@ -16,7 +16,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    Limits, LimitsConfig, PublishWindow, PublishWindowLimits, Worker,
+    Limits, LimitsConfig, Worker,
     libp2p::{AddressFilter, Libp2pNetwork, SignaturePolicy, TopicName, TransportConfig},
 };
 use clap::{Args, ValueEnum, builder::RangedU64ValueParser, value_parser};
@@ -162,7 +162,7 @@ impl Arguments {
             interval: Duration::from_millis(self.interval_ms),
             settle: Duration::from_millis(self.settle_ms),
             network,
-            window: PublishWindow::new(worker, PublishWindowLimits::default()),
+            worker,
             report,
             published,
         }

@@ -103,7 +103,7 @@
 //! *The messages that such a peer missed* are reported to the engine ([`DeliveryListener::report_missed`]). When the peer
 //! reads again and at most a quarter of its queue is in use, the transport reports room for as many
 //! messages as fit into half of the queue, and the engine offers as many by IHAVE ([`max_missed_ids_per_peer`](crate::limits::Extensions)). A publisher that
-//! uses a [`PublishWindow`](crate::PublishWindow) waits for its peers, so that its own messages are not dropped.
+//! uses [`Worker::publish_when_room`](crate::Worker::publish_when_room) waits for its peers, so that its own messages are not dropped.
 //!
 //! Every dropped item is reported with its reason: outputs by [`Event::Dropped`], by lane; inputs by
 //! [`NodeEvent::Refused`]; a stream by [`Event::InboundFailed`].

@@ -116,6 +116,14 @@ pub struct Bounds {
     /// Size of the items in an output stream, with the same consequences. Half of `max_input_bytes` lets the engine go on
     /// while one stream is not read.
     pub max_output_bytes: usize,
+    /// Number of publications by [`Worker::publish_when_room`](crate::Worker::publish_when_room) that are not yet sent to all
+    /// peers for which they were queued. Further publishers wait. Keep it below what the transport queues for a peer.
+    pub max_unsent_publications: usize,
+    /// Size of these publications. A larger one waits until there is no other. Below 2^32.
+    pub max_unsent_publication_bytes: usize,
+    /// How long such a publication counts at most, so that a peer that does not read can't stop publishers.
+    #[serde(with = "humantime_serde")]
+    pub unsent_publication_timeout: Duration,
     /// Interval between two events of the same kind. Further ones are not reported. May be 0: all are reported.
     #[serde(with = "humantime_serde")]
     pub event_interval: Duration,
@@ -174,6 +182,9 @@ impl Default for Bounds {
             max_decisions_per_peer: 32,
             max_output_items: 65_536,
             max_output_bytes: 32 * 1024 * 1024,
+            max_unsent_publications: 256,
+            max_unsent_publication_bytes: 1024 * 1024,
+            unsent_publication_timeout: Duration::from_secs(10),
             event_interval: Duration::from_secs(60),
             shutdown_deadline: Duration::from_secs(5),
         }

@@ -238,6 +238,13 @@ fn check_bounds(bounds: &Bounds, violations: &mut Violations) {
     violations.positive("max_topic_name_bytes", bounds.max_topic_name_bytes);
     violations.positive("max_output_items", bounds.max_output_items);
     violations.positive("max_output_bytes", bounds.max_output_bytes);
+    violations.positive("max_unsent_publications", bounds.max_unsent_publications);
+    violations.positive("max_unsent_publication_bytes", bounds.max_unsent_publication_bytes);
+    let (unsent, max_unsent) = (bounds.max_unsent_publication_bytes, u32::MAX as usize);
+    violations.require("max_unsent_publication_bytes", unsent, unsent <= max_unsent, || {
+        format!("be at most {max_unsent}")
+    });
+    violations.positive("unsent_publication_timeout", bounds.unsent_publication_timeout);
     violations.positive("shutdown_deadline", bounds.shutdown_deadline);
 }
 

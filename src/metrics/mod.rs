@@ -8,7 +8,9 @@
 //!
 //! Each engine registers its own handles when it starts, with the recorder given to
 //! [`WorkerBuilder::recorder`](crate::WorkerBuilder::recorder), or else with the recorder that is current on the
-//! starting thread. Two engines in one process can therefore be recorded separately. All series exist from the start.
+//! starting thread. Two engines in one process can therefore be recorded separately. With one recorder for both, give each
+//! a name ([`WorkerBuilder::name`](crate::WorkerBuilder::name)): all series of a named engine have one more label,
+//! `engine`. It is not in the catalogue, because those of an engine without a name lack it. All series exist from the start.
 //! Gauges are updated at each heartbeat. Actors count in plain integers and flush them to the handles once per burst.
 
 mod catalogue;
@@ -22,7 +24,7 @@ mod state;
 mod topic;
 
 pub(crate) use engine::{Metrics, OutputCounts};
-pub(crate) use labels::{ByteQueue, Handled, Queue, TimedQueue};
+pub(crate) use labels::{ByteQueue, Handled, Queue, TimedQueue, Undelivered};
 #[cfg(feature = "prometheus")]
 pub use prometheus::with_buckets;
 pub(crate) use registry::RecorderSource;

@@ -9,26 +9,32 @@ use strum::VariantNames;
 
 use super::{CATALOGUE, Kind, Metric, Values};
 
-/// The recorder that an engine registers its series with.
+/// The recorder that an engine registers its series with, and what distinguishes them from those of other engines.
 #[derive(Clone, Default)]
-pub(crate) enum RecorderSource {
-    /// The recorder that is current on the calling thread.
-    #[default]
-    Current,
-    /// This recorder, on any thread.
-    Explicit(Arc<dyn Recorder + Send + Sync>),
+pub(crate) struct RecorderSource {
+    /// `None`: the recorder that is current on the calling thread.
+    pub(crate) recorder: Option<Arc<dyn Recorder + Send + Sync>>,
+    /// The value of the label `engine`; without one, the series have no such label.
+    pub(crate) engine: Option<Arc<str>>,
 }
 
 impl RecorderSource {
     pub(super) fn with<T>(&self, register: impl FnOnce(&Registry<'_>) -> T) -> T {
-        match self {
-            Self::Current => ::metrics::with_recorder(|recorder| register(&Registry(recorder))),
-            Self::Explicit(recorder) => register(&Registry(&**recorder)),
+        let engine = self.engine.as_deref();
+        match &self.recorder {
+            None => ::metrics::with_recorder(|recorder| register(&Registry { recorder, engine })),
+            Some(recorder) => register(&Registry { recorder: &**recorder, engine }),
         }
     }
 }
 
-pub(super) struct Registry<'a>(&'a dyn Recorder);
+pub(super) struct Registry<'a> {
+    recorder: &'a dyn Recorder,
+    engine: Option<&'a str>,
+}
+
+/// The label that every series of a named engine has after its own labels.
+const ENGINE: &str = "engine";
 
 const METADATA: Metadata<'static> = Metadata::new("actix_gossipsub", Level::INFO, None);
 
@@ -42,23 +48,23 @@ impl Registry<'_> {
         for Metric { name, kind, unit, description, .. } in CATALOGUE {
             let (name, unit) = ((*name).into(), Some(*unit));
             match kind {
-                Kind::Counter => self.0.describe_counter(name, unit, (*description).into()),
-                Kind::Gauge => self.0.describe_gauge(name, unit, (*description).into()),
-                Kind::Histogram { .. } => self.0.describe_histogram(name, unit, (*description).into()),
+                Kind::Counter => self.recorder.describe_counter(name, unit, (*description).into()),
+                Kind::Gauge => self.recorder.describe_gauge(name, unit, (*description).into()),
+                Kind::Histogram { .. } => self.recorder.describe_histogram(name, unit, (*description).into()),
             }
         }
     }
 
     pub(super) fn counter(&self, metric: &Metric, values: &[&str]) -> Counter {
-        self.0.register_counter(&key(metric, values), &METADATA)
+        self.recorder.register_counter(&self.key(metric, values), &METADATA)
     }
 
     pub(super) fn gauge(&self, metric: &Metric, values: &[&str]) -> Gauge {
-        self.0.register_gauge(&key(metric, values), &METADATA)
+        self.recorder.register_gauge(&self.key(metric, values), &METADATA)
     }
 
     pub(super) fn histogram(&self, metric: &Metric, values: &[&str]) -> Histogram {
-        self.0.register_histogram(&key(metric, values), &METADATA)
+        self.recorder.register_histogram(&self.key(metric, values), &METADATA)
     }
 
     /// One counter for each value of the last label. `first` holds the values of the labels before it.
@@ -102,12 +108,14 @@ impl Registry<'_> {
     {
         each(metric, &[], |values| self.gauges(metric, values))
     }
-}
 
-fn key(metric: &Metric, values: &[&str]) -> Key {
-    debug_assert_eq!(metric.labels.len(), values.len(), "{}", metric.name);
-    let label = |(label, value): (&super::Label, &&str)| Label::new(label.name, (*value).to_owned());
-    Key::from_parts(metric.name, metric.labels.iter().zip(values).map(label).collect::<Vec<_>>())
+    fn key(&self, metric: &Metric, values: &[&str]) -> Key {
+        debug_assert_eq!(metric.labels.len(), values.len(), "{}", metric.name);
+        let label = |(label, value): (&super::Label, &&str)| Label::new(label.name, (*value).to_owned());
+        let labels = metric.labels.iter().zip(values).map(label);
+        let engine = self.engine.map(|engine| Label::new(ENGINE, engine.to_owned()));
+        Key::from_parts(metric.name, labels.chain(engine).collect::<Vec<_>>())
+    }
 }
 
 /// Registers one handle for each value of the label that follows the `first` ones.

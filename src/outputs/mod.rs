@@ -1,10 +1,13 @@
-//! The two output streams of an engine: their queues, their backpressure, and the reports on publications.
+//! The output streams of an engine and of its topics: their queues, their backpressure, and the reports on publications.
 
 pub(crate) mod app_queue;
-mod backpressure;
+pub(crate) mod backpressure;
+pub(crate) mod event_queue;
 pub(crate) mod p2p_queue;
 pub(crate) mod publication;
+pub(crate) mod publish_room;
 mod reader;
+pub(crate) mod topic_queue;
 pub(crate) mod wait_time;
 pub(crate) mod waiting_publishers;
 

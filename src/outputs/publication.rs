@@ -114,20 +114,23 @@ impl PublishReport {
 /// The identity of a publication.
 type Key<N> = (<N as Network>::Topic, <N as Network>::MessageId);
 
-/// The report of one publication. Its ticket owns it; the parts of the engine that complete it have it only for a moment,
-/// so that a dropped ticket ends it.
+/// The report of one publication. Its tickets own it; the parts of the engine that complete it have it only for a moment,
+/// so that it ends with the last ticket.
 pub(crate) struct PublishState<N: Network> {
     report: Mutex<PublishReport>,
     changed: Notify,
     ended: AtomicBool,
+    /// The number of tickets.
+    tickets: AtomicUsize,
     key: Key<N>,
     reports: Arc<PublishReports<N>>,
 }
 
 impl<N: Network> PublishState<N> {
+    /// The state for one ticket.
     pub(crate) fn new(key: Key<N>, reports: Arc<PublishReports<N>>) -> Self {
         let (report, changed, ended) = Default::default();
-        Self { report, changed, ended, key, reports }
+        Self { report, changed, ended, tickets: AtomicUsize::new(1), key, reports }
     }
 
     /// The report as it is now.
@@ -165,9 +168,16 @@ impl<N: Network> PublishState<N> {
         }
     }
 
-    /// The ticket is dropped: nothing more is reported.
-    pub(crate) fn abandon(&self) {
-        self.reports.remove(&self.key, self);
+    /// There is one more ticket.
+    pub(crate) fn add_ticket(&self) {
+        self.tickets.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A ticket is dropped. After the last one nothing more is reported.
+    pub(crate) fn drop_ticket(&self) {
+        if self.tickets.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.reports.remove(&self.key, self);
+        }
     }
 
     /// Ends all waits: nothing more is reported.
@@ -177,10 +187,10 @@ impl<N: Network> PublishState<N> {
     }
 }
 
-/// The ticket may have been dropped while the publication was routed.
+/// The last ticket may have been dropped while the publication was routed.
 impl<N: Network> Drop for PublishState<N> {
     fn drop(&mut self) {
-        self.abandon();
+        self.reports.remove(&self.key, self);
     }
 }
 

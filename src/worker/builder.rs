@@ -12,6 +12,7 @@ use std::{
 use actix::ArbiterHandle;
 use crossbeam_utils::CachePadded;
 use tokio::sync::watch;
+use tracing::{Span, error_span};
 
 use super::{
     Worker, input,
@@ -42,7 +43,10 @@ use crate::{
         AppInput, Network,
         hooks::{Hook, Hooks},
     },
-    outputs::{app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports},
+    outputs::{
+        app_queue::AppQueue, backpressure::FullQueues, event_queue::EventSubscribers, p2p_queue::P2pQueue,
+        publication::PublishReports, publish_room::PublishRoom,
+    },
     protocol::{
         event::Event,
         exchange::command::ValidationMode,
@@ -78,6 +82,7 @@ pub struct WorkerBuilder<N: Network> {
     peer_listener: Option<PeerListener<N>>,
     message_events: usize,
     recorder: RecorderSource,
+    name: Option<Arc<str>>,
     max_topic_labels: usize,
     input_recorder: Option<Arc<dyn InputRecorder<N>>>,
 }
@@ -105,7 +110,8 @@ impl<N: Network> WorkerBuilder<N> {
             observer: None,
             peer_listener: None,
             message_events: 0,
-            recorder: RecorderSource::Current,
+            recorder: RecorderSource::default(),
+            name: None,
             max_topic_labels: 100,
             input_recorder: None,
         }
@@ -178,7 +184,17 @@ impl<N: Network> WorkerBuilder<N> {
     /// Sets the recorder of the engine's [metrics](crate::metrics). By default it is the current recorder at the start
     /// and, for topics that are joined later, the current recorder at the join.
     pub fn recorder(mut self, recorder: Arc<dyn ::metrics::Recorder + Send + Sync>) -> Self {
-        self.recorder = RecorderSource::Explicit(recorder);
+        self.recorder.recorder = Some(recorder);
+        self
+    }
+
+    /// Sets the name that distinguishes this engine from others of the same process: the label `engine` of all its metrics
+    /// and the field `engine` of the span `gossipsub` in which its log lines are. By default there is no name, no label and
+    /// no span. The span belongs to the `tracing` subscriber that is current at the start of the engine.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        let name = Arc::<str>::from(name.into());
+        self.recorder.engine = Some(Arc::clone(&name));
+        self.name = Some(name);
         self
     }
 
@@ -234,14 +250,20 @@ impl<N: Network> WorkerBuilder<N> {
         let busy_count = Arc::new(BusyCount::default());
         let bounds = &self.limits.bounds;
         let admission = Arc::new(Admission::new(bounds));
-        let totals = Totals::new(bounds);
+        let (totals, full_queues) = (Totals::new(bounds), Arc::<FullQueues>::default());
         let batched = self.options.batch_interval.is_some();
+        let event_subscribers = Arc::<EventSubscribers<N>>::default();
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let metrics = Metrics::new(&self.recorder, &self.limits);
-        let network = Hooks::new(Arc::new(self.network), on_hook_panic(&metrics));
+        // At the level of the most important lines, so that a filter that lets a line pass lets the span pass too.
+        let span =
+            self.name.as_deref().map_or_else(Span::none, |name| error_span!("gossipsub", engine = name));
+        let network = Hooks::new(Arc::new(self.network), on_hook_panic(&metrics, span.clone()));
         let wait_time = |queue| metrics.wait_time(queue, Arc::clone(&clock));
         Shared {
             seed: self.options.seed,
+            name: self.name,
+            span,
             self_peer: self.options.self_peer,
             validation_mode: if batched { ValidationMode::Batched } else { ValidationMode::Sequential },
             directory: Directory::new(Arc::clone(&admission), totals.clone()),
@@ -254,12 +276,21 @@ impl<N: Network> WorkerBuilder<N> {
             busy_count,
             running_actors: Arc::default(),
             p2p: P2pQueue::new(bounds, Arc::clone(&admission), wait_time(TimedQueue::P2pOutput)).into(),
-            app: AppQueue::new(bounds, Arc::clone(&admission), wait_time(TimedQueue::AppOutput)).into(),
+            app: AppQueue::new(
+                bounds,
+                Arc::clone(&full_queues),
+                Arc::clone(&admission),
+                wait_time(TimedQueue::AppOutput),
+            )
+            .into(),
+            full_queues,
             admission,
             validating: AtomicUsize::new(0),
             validating_bytes: AtomicUsize::new(0),
             publish_reports: Arc::new(PublishReports::default()),
             waiting_publishers: Arc::default(),
+            publish_room: PublishRoom::new(bounds),
+            waiting_publications: PublishRoom::new(bounds),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             peer_listener: self.peer_listener,
@@ -270,7 +301,8 @@ impl<N: Network> WorkerBuilder<N> {
             metrics,
             topic_labels: TopicLabels::new(self.recorder, self.max_topic_labels),
             last_overload: Mutex::default(),
-            event_log: EventLog::new(bounds, self.message_events),
+            event_log: EventLog::new(bounds, self.message_events, Arc::clone(&event_subscribers)),
+            event_subscribers,
             heartbeat_monitor: HeartbeatMonitor::new(self.manual),
             heartbeat_in_progress: AtomicBool::new(false),
             closing: AtomicBool::new(false),
@@ -304,10 +336,11 @@ fn start_actors<N: Network>(shared: &Arc<Shared<N>>, pool: &Pool, options: &Node
 }
 
 /// Counts and logs a panic of a hook. The process's panic hook has reported its message.
-fn on_hook_panic(metrics: &Metrics) -> impl Fn(Hook) + Send + Sync + 'static {
+fn on_hook_panic(metrics: &Metrics, span: Span) -> impl Fn(Hook) + Send + Sync + 'static {
     let panics = metrics.hook_panics();
     move |hook| {
         panics.increment(1);
+        let _entered = span.enter();
         tracing::error!(hook = hook.name(), "a hook of the application panicked");
     }
 }

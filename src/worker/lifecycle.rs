@@ -80,6 +80,12 @@ impl<N: Network> Lifetime<N> {
         });
     }
 
+    /// Runs a task of the engine, whatever runtime the caller has. It is dropped if the arbiter stops.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // If the arbiter has stopped, the engine has ended.
+        let _ = self.first.spawn(task);
+    }
+
     /// Waits until the actors and the engine's own threads have stopped, after the end of the engine.
     async fn join(&self) {
         let own = self.take_own();

@@ -3,15 +3,18 @@
 
 mod actor;
 mod builder;
+mod event_stream;
 mod input;
 mod lifecycle;
+pub mod messages;
+mod publish;
 mod publish_options;
-mod publish_window;
 mod queries;
 #[cfg(feature = "simulation")]
 mod scheduling;
 mod settings;
 mod streams;
+mod subscription;
 mod ticket;
 
 use std::sync::Arc;
@@ -27,8 +30,7 @@ use crate::{
     },
     input_recorder::RecordedInput,
     limits::Limits,
-    network::{AppInput, FullMessage, Network, P2pInput, PeerFeedback},
-    outputs::publication::PublishState,
+    network::{AppInput, Network, P2pInput, PeerFeedback},
     protocol::{Lane, exchange::peer_view::PeerView},
 };
 
@@ -37,12 +39,13 @@ use self::lifecycle::Lifetime;
 pub use self::scheduling::{Mailbox, Mailboxes};
 pub use self::{
     builder::{Started, WorkerBuilder},
+    event_stream::EngineEvents,
     input::PeerInputs,
     publish_options::{NotPublished, PublishOptions},
-    publish_window::{PublishWindow, PublishWindowLimits},
     queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
     settings::ChangeRefused,
     streams::{AppOutputs, DeliveredMessage, P2pOutputs, RecipientStopped},
+    subscription::{SubscribeError, TopicMessages},
     ticket::PublishTicket,
 };
 pub use crate::{
@@ -51,13 +54,17 @@ pub use crate::{
         budget::{BudgetCharge, MessageBudget},
         refused::Refused,
     },
-    outputs::publication::{DropReason, PublishReport, RouteResult},
+    outputs::{
+        event_queue::EngineEvent,
+        publication::{DropReason, PublishReport, RouteResult},
+        topic_queue::{SubscriptionConfig, WhenFull},
+    },
 };
 
 /// The handle of a gossipsub engine. It is cheap to clone and works on any thread and in any async runtime.
 ///
 /// Made by [`Worker::builder`]. The engine runs until [`shutdown`](Self::shutdown). It also ends when one of its arbiters
-/// stops, as all do with their actix system, and when all handles, [`PeerInputs`] and both streams are dropped. In these
+/// stops, as all do with their actix system, and when all handles, [`PeerInputs`] and streams are dropped. In these
 /// cases peers are not notified: shut the engine down before.
 #[derive_where(Clone)]
 pub struct Worker<N: Network> {
@@ -221,41 +228,6 @@ impl<N: Network> Worker<N> {
     /// queued. An engine that has ended refuses all inputs.
     pub fn app_input(&self, input: AppInput<N>) -> Result<(), Refused> {
         input::app_input(&self.shared, input)
-    }
-
-    /// Publishes a message as [`AppInput::Publish`] does, and returns a ticket that reports to how many peers it was
-    /// sent. Dropping the ticket does not affect the message.
-    ///
-    /// # Errors
-    /// As [`app_input`](Self::app_input).
-    ///
-    /// # Examples
-    /// ```
-    /// # use actix_gossipsub::{Limits, LimitsConfig, RouteResult, Started, Worker, plain::PlainNetwork};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> { actix::System::new().block_on(async {
-    /// # let limits = Limits::try_from(LimitsConfig::default())?;
-    /// # let Started { worker, .. } = Worker::builder(PlainNetwork::new(), limits).start(["news".to_owned()])?;
-    /// let ticket = worker.publish(PlainNetwork::message("news", 1, "hello"))?;
-    /// let report = ticket.routed().await;
-    /// assert_eq!(report.routed, Some(RouteResult::NoPeers), "no peer is connected yet");
-    /// # worker.shutdown().await;
-    /// # Ok(()) }) }
-    /// ```
-    pub fn publish(&self, message: FullMessage<N>) -> Result<PublishTicket<N>, Refused> {
-        self.publish_to_at_least(0, Arc::new(message))
-    }
-
-    /// As [`publish`](Self::publish), and does not publish the message if it can be sent to fewer than `min_peers` peers
-    /// ([`RouteResult::TooFewPeers`]).
-    fn publish_to_at_least(
-        &self,
-        min_peers: usize,
-        message: Arc<FullMessage<N>>,
-    ) -> Result<PublishTicket<N>, Refused> {
-        let key = (message.topic.clone(), message.message_id.clone());
-        let state = Arc::new(PublishState::new(key, Arc::clone(&self.shared.publish_reports)));
-        input::publish_with_ticket(&self.shared, message, min_peers, &state)?;
-        Ok(PublishTicket::new(state))
     }
 }
 

@@ -38,7 +38,7 @@ impl Default for PublishOptions {
     }
 }
 
-/// Why a message was not published. Except after [`AlreadyPublished`](Self::AlreadyPublished) it may be published again.
+/// Why a message was not published. Except after [`TooLarge`](Self::TooLarge) and [`AlreadyPublished`](Self::AlreadyPublished) it may be published again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotPublished {
@@ -50,6 +50,9 @@ pub enum NotPublished {
         /// The number that was demanded.
         min_peers: usize,
     },
+    /// The message is larger than [`max_message_size`](crate::limits::Extensions::max_message_size) of its topic.
+    #[error("the message is larger than its topic allows")]
+    TooLarge,
     /// A message with this id was published or received before.
     #[error("a message with this id was published or received before")]
     AlreadyPublished,
@@ -67,7 +70,7 @@ impl NotPublished {
         match self {
             Self::TooFewPeers { .. } => true,
             Self::Refused(refused) => refused.is_temporary(),
-            Self::AlreadyPublished | Self::Lost => false,
+            Self::TooLarge | Self::AlreadyPublished | Self::Lost => false,
         }
     }
 }
@@ -154,6 +157,7 @@ impl<N: Network> Worker<N> {
         match ticket.routed().await.routed {
             Some(RouteResult::Queued | RouteResult::NoPeers) => Ok(ticket),
             Some(RouteResult::TooFewPeers { peers }) => Err(NotPublished::TooFewPeers { peers, min_peers }),
+            Some(RouteResult::TooLarge) => Err(NotPublished::TooLarge),
             Some(RouteResult::AlreadyPublished) => Err(NotPublished::AlreadyPublished),
             Some(RouteResult::Lost) | None => Err(NotPublished::Lost),
         }

@@ -18,6 +18,12 @@ impl<N: Network> PublishTicket<N> {
         Self { state }
     }
 
+    /// One more ticket of the same publication.
+    pub(super) fn share(&self) -> Self {
+        self.state.add_ticket();
+        Self { state: Arc::clone(&self.state) }
+    }
+
     /// The report as it is now.
     pub fn report(&self) -> PublishReport {
         self.state.report()
@@ -38,6 +44,6 @@ impl<N: Network> PublishTicket<N> {
 
 impl<N: Network> Drop for PublishTicket<N> {
     fn drop(&mut self) {
-        self.state.abandon();
+        self.state.drop_ticket();
     }
 }

@@ -141,7 +141,7 @@ fn lists_all_violations_in_the_order_of_the_fields() {
 #[test]
 fn violations_of_one_rule_are_rejected() {
     type Violate = fn(&mut LimitsConfig);
-    let violating: [(&str, Violate); 21] = [
+    let violating: [(&str, Violate); 24] = [
         ("degree_out", |limits| limits.degree_low = 1),
         ("extensions.slow_peer_penalty", |limits| limits.extensions.slow_peer_penalty = -0.5),
         ("extensions.protocol_violation_penalty", |limits| {
@@ -167,6 +167,11 @@ fn violations_of_one_rule_are_rejected() {
         ("bounds.unreachable_reset_ticks", |limits| limits.bounds.unreachable_reset_ticks = 0),
         ("bounds.max_batch_items", |limits| limits.bounds.max_batch_items = 0),
         ("bounds.max_output_items", |limits| limits.bounds.max_output_items = 0),
+        ("bounds.max_unsent_publications", |limits| limits.bounds.max_unsent_publications = 0),
+        ("bounds.max_unsent_publication_bytes", |limits| limits.bounds.max_unsent_publication_bytes = 0),
+        ("bounds.unsent_publication_timeout", |limits| {
+            limits.bounds.unsent_publication_timeout = Duration::ZERO;
+        }),
     ];
     for (field, violate) in violating {
         let mut limits = LimitsConfig::default();

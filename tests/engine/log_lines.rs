@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, Clock, Limits, LimitsConfig, ManualClock, P2pInput, P2pMessage, Started, Worker,
+    AppInput, Clock, Limits, LimitsConfig, ManualClock, P2pInput, P2pMessage, Started, Worker, WorkerBuilder,
     limits::{TopicFamily, TopicScores},
     plain::PlainNetwork,
 };
@@ -61,13 +61,14 @@ struct Engine {
 }
 
 impl Engine {
-    fn start() -> Self {
+    fn start(name: Option<&str>) -> Self {
         let config =
             LimitsConfig::tezos_dal().with(|c| (c.degree_optimal, c.degree_low, c.degree_high) = (6, 4, 7));
         let limits = Limits::try_from(config).unwrap();
         let clock = Arc::new(ManualClock::new());
         let builder = Worker::builder(PlainNetwork::new(), limits).manual().arbiters(0).seed(1);
         let builder = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let builder = name.into_iter().fold(builder, WorkerBuilder::name);
         Self { started: builder.start(["news".to_owned()]).unwrap(), clock }
     }
 
@@ -96,13 +97,18 @@ static SILENT: LazyLock<[Dispatch; 2]> = LazyLock::new(|| {
 
 /// Runs a test whose log, filtered as `RUST_LOG` would, is written to `text`.
 fn logged(filter: &str, test: impl AsyncFnOnce(&Engine)) -> Text {
+    logged_by(None, filter, test)
+}
+
+/// As [`logged`], of an engine with this name.
+fn logged_by(name: Option<&str>, filter: &str, test: impl AsyncFnOnce(&Engine)) -> Text {
     LazyLock::force(&SILENT);
     let text = Text::default();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(text.clone());
     let subscriber = subscriber.with_env_filter(EnvFilter::new(filter)).finish();
     tracing::subscriber::with_default(subscriber, || {
         actix_rt::System::new().block_on(async {
-            let engine = Engine::start();
+            let engine = Engine::start(name);
             engine.started.worker.settle().await;
             test(&engine).await;
             engine.started.worker.shutdown().await;
@@ -210,4 +216,32 @@ fn a_joined_topic_without_score_parameters_is_one_warning() {
     assert!(text.line(&["no score parameters"]).contains("topic=\"scorde\""));
     text.line(&[" WARN ", "scorde"]);
     text.line(&[" INFO ", "the limits have changed"]);
+}
+
+/// Lines of the engine's actors, and those that it logs on the thread of its caller.
+#[test]
+fn all_lines_of_a_named_engine_have_its_name() {
+    let test = async |engine: &Engine| {
+        grafts_during_backoff(engine).await;
+        sends_a_message(engine).await;
+        engine.sends(7, P2pMessage::IDontWant { message_ids: Vec::new() }).await;
+        engine.started.worker.app_input(AppInput::Publish(PlainNetwork::message("x", 1, "hello"))).unwrap();
+        engine.started.worker.tick().await;
+        engine.started.worker.app_input(AppInput::Leave("news".to_owned())).unwrap();
+    };
+    let text = logged_by(Some("a"), "actix_gossipsub=trace", test);
+    let lines = text.lines(&[]);
+    let unnamed: Vec<_> = lines.iter().filter(|line| !line.contains("gossipsub{engine=\"a\"}")).collect();
+    assert_eq!(unnamed, Vec::<&String>::new());
+    for part in [
+        "graft refused",
+        "outcome=\"routed\"",
+        "idontwant",
+        "published to no peer",
+        "heartbeat{tick=1}",
+        "leave",
+    ] {
+        assert!(lines.iter().any(|line| line.contains(part)), "no {part} in {lines:#?}");
+    }
+    assert_eq!(logged("actix_gossipsub=trace", test).lines(&["engine="]), Vec::<String>::new());
 }

@@ -2,6 +2,7 @@
 //! times.
 
 mod actix_forms;
+mod actor_messages;
 mod announcements;
 mod batches;
 mod bounds;
@@ -21,6 +22,7 @@ mod manual_validation;
 mod many_topics;
 mod metrics;
 mod missed;
+mod names;
 mod order;
 mod parked;
 mod passive_topics;
@@ -28,7 +30,7 @@ mod peer_feedback;
 mod peer_inputs;
 mod promises;
 mod publish_options;
-mod publish_window;
+mod publish_room;
 mod quotas;
 mod reconnections;
 mod recording;
@@ -36,6 +38,7 @@ mod restarts;
 mod settings;
 mod slow_peers;
 mod streams;
+mod subscriptions;
 mod support;
 mod tickets;
 mod validation;

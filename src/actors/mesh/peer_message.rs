@@ -70,6 +70,7 @@ pub(crate) fn handle_idontwant<N: Network>(
     ids: Vec<N::MessageId>,
     now: Timestamp,
 ) {
+    let _entered = shared.span.enter();
     let connection = connection.filter(|connection| connection.is_connected());
     let status =
         connection.map_or_else(|| shared.directory.status_of_disconnected(peer), ConnectionRecord::status);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix::Arbiter;
-use actix_gossipsub::{Page, PublishWindow, PublishWindowLimits, libp2p::TopicName};
+use actix_gossipsub::{Page, libp2p::TopicName};
 use futures::future::join_all;
 use libp2p::PeerId;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
@@ -142,10 +142,8 @@ impl DemoNetwork {
 
     /// Handles for publishing on each node.
     pub fn publish_handles(&self) -> Vec<PublishHandle> {
-        let handle = |node: &DemoNode| PublishHandle {
-            window: PublishWindow::new(node.worker.clone(), PublishWindowLimits::default()),
-            network: node.network.clone(),
-        };
+        let handle =
+            |node: &DemoNode| PublishHandle { worker: node.worker.clone(), network: node.network.clone() };
         self.nodes.iter().map(handle).collect()
     }
 

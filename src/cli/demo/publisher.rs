@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_gossipsub::{
-    PublishWindow,
+    Worker,
     libp2p::{Libp2pNetwork, TopicName},
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
@@ -15,8 +15,7 @@ use crate::cli::Failure;
 
 /// The handles that are needed to publish on one node.
 pub struct PublishHandle {
-    /// It waits while too many messages of the node are not sent.
-    pub window: PublishWindow<Libp2pNetwork>,
+    pub worker: Worker<Libp2pNetwork>,
     pub network: Libp2pNetwork,
 }
 
@@ -79,9 +78,11 @@ impl Publisher {
     async fn publish(&mut self) -> Result<(), Failure> {
         let node = self.rng.random_range(0..self.nodes.len());
         let topic = self.rng.random_range(0..self.topics.len());
-        let PublishHandle { window, network } = &mut self.nodes[node];
+        let PublishHandle { worker, network } = &self.nodes[node];
         let data = self.log.publish(topic, node, self.size);
         let message = network.message(self.topics[topic].clone(), data)?;
-        Ok(window.publish(message).await?)
+        // Waits while too many messages of the node are not sent.
+        worker.publish_when_room(message).await?;
+        Ok(())
     }
 }

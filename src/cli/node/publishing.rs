@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    PublishWindow,
+    Worker,
     libp2p::{Libp2pNetwork, TopicName},
 };
 use tokio::{
@@ -32,8 +32,7 @@ pub struct Publishing {
     /// Time from the first subscription of a peer to the first message.
     pub settle: Duration,
     pub network: Libp2pNetwork,
-    /// It waits while too many messages are not sent.
-    pub window: PublishWindow<Libp2pNetwork>,
+    pub worker: Worker<Libp2pNetwork>,
     pub report: Report,
     /// Counts the published messages.
     pub published: Arc<AtomicU64>,
@@ -45,7 +44,7 @@ impl Publishing {
     ///
     /// # Errors
     /// The transport can't encode a message of this size, prefix and topic.
-    pub async fn run(mut self, subscribed: Arc<Notify>) -> Result<(), Failure> {
+    pub async fn run(self, subscribed: Arc<Notify>) -> Result<(), Failure> {
         if self.count == 0 {
             return Ok(());
         }
@@ -54,20 +53,20 @@ impl Publishing {
         // An interval of zero panics.
         let mut times = interval(self.interval.max(Duration::from_nanos(1)));
         times.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let topics = std::mem::take(&mut self.topics);
         for number in 0..self.count {
             times.tick().await;
-            for topic in &topics {
+            for topic in &self.topics {
                 self.publish(topic, number).await?;
             }
         }
         Ok(())
     }
 
-    async fn publish(&mut self, topic: &TopicName, number: u64) -> Result<(), Failure> {
+    async fn publish(&self, topic: &TopicName, number: u64) -> Result<(), Failure> {
         let message = self.network.message(topic.clone(), payload(&self.prefix, topic, number, self.size))?;
         let published = self.report.published(&message);
-        if self.window.publish(message).await.is_err() {
+        // Waits while too many messages are not sent.
+        if self.worker.publish_when_room(message).await.is_err() {
             return Ok(());
         }
         self.published.fetch_add(1, Ordering::Relaxed);

@@ -265,7 +265,8 @@ async fn set_acl<N: Displayable>(
     };
     let input = AppInput::SetApplicationScore { peer: peer.clone(), score: score / weight };
     worker.app_input(input).map_err(|_| crate::EngineStopped)?;
-    tracing::info!(?peer, ?acl, "the operator changed the access of a peer");
+    let log = || tracing::info!(?peer, ?acl, "the operator changed the access of a peer");
+    worker.span().in_scope(log);
     // A score that is not negative when the peer disconnects would be forgotten: the engine has the new one by now.
     if acl == Acl::Ban { transport_result(transport.ban(peer).await) } else { done() }
 }

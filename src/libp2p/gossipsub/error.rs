@@ -63,7 +63,9 @@ impl PublishError {
         match report.routed {
             Some(RouteResult::AlreadyPublished) => Err(Self::Duplicate),
             Some(RouteResult::TooLarge) => Err(Self::MessageTooLarge),
-            Some(RouteResult::NoPeers | RouteResult::TooFewPeers { .. }) => Err(Self::NoPeersSubscribedToTopic),
+            Some(RouteResult::NoPeers | RouteResult::TooFewPeers { .. }) => {
+                Err(Self::NoPeersSubscribedToTopic)
+            }
             Some(RouteResult::Queued)
                 if full.iter().map(|reason| report.not_sent(*reason)).sum::<usize>() >= report.queued =>
             {

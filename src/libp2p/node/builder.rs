@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use ::libp2p::{Multiaddr, PeerId, identity::Keypair, multiaddr::Protocol};
 use tokio::{sync::watch, time::sleep};
+use tracing::Instrument;
 
 use super::{
     driver::NodeDriver,
@@ -294,6 +295,7 @@ impl NodeBuilder {
         let Started { worker, p2p, app } = (self.engine)(engine).start(self.topics)?;
         let (task, handle) = NodeDriver::new(swarm, worker.clone(), p2p, self.observer);
         let (ended, driver) = watch::channel(());
+        let task = task.instrument(worker.span().clone());
         tokio::spawn(async move {
             task.await;
             drop(ended);

@@ -32,6 +32,17 @@ use crate::{
 // === Read without asking an actor ===
 
 impl<N: Network> Worker<N> {
+    /// The name of the engine, if it was given one ([`WorkerBuilder::name`](crate::WorkerBuilder::name)).
+    pub fn name(&self) -> Option<&str> {
+        self.shared.name.as_deref()
+    }
+
+    /// The span for log lines about this engine; disabled if it has no name.
+    #[cfg(any(feature = "libp2p", feature = "http"))]
+    pub(crate) fn span(&self) -> &tracing::Span {
+        &self.shared.span
+    }
+
     /// The limits in force.
     pub fn limits(&self) -> Arc<Limits<N::Topic>> {
         self.shared.limits.load_full()

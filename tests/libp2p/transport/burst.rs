@@ -14,8 +14,7 @@ use actix_gossipsub::libp2p::{
     BehaviourConfig, Event, NodeDriver, NodeEvent, NodeHandle, QueueLimits, TopicName, TransportConfig,
 };
 use actix_gossipsub::{
-    AppInput, AppOutputs, DropReason, Limits, LimitsConfig, PublishWindow, PublishWindowLimits, Started,
-    Worker, protocol::Lane,
+    AppInput, AppOutputs, DropReason, Limits, LimitsConfig, Started, Worker, protocol::Lane,
 };
 use futures::future::join_all;
 use libp2p::{Multiaddr, identity::Keypair};
@@ -121,16 +120,14 @@ async fn shutdown(nodes: Vec<Node>) {
 #[test]
 fn publishers_that_wait_for_room_lose_no_message_of_a_burst() {
     actix_rt::System::new().block_on(async {
-        let mut nodes = nodes(|_| {}).await;
-        let limits = PublishWindowLimits::default().with(|l| l.max_messages = QUEUE / 2);
+        let mut nodes = nodes(|limits| limits.bounds.max_unsent_publications = QUEUE / 2).await;
         let publish = |(index, node): (usize, &Node)| {
             let (worker, network) = (node.worker.clone(), node.network.clone());
-            let limits = limits.clone();
             actix_rt::spawn(async move {
-                let mut window = PublishWindow::new(worker, limits);
                 for number in 0..BURST {
                     let data = format!("{index}/{number}").into_bytes();
-                    window.publish(network.message(topic(number), data).unwrap()).await.unwrap();
+                    let message = network.message(topic(number), data).unwrap();
+                    worker.publish_when_room(message).await.unwrap();
                 }
             })
         };
