@@ -95,7 +95,8 @@ pub use network::{
 pub use worker::{
     AppOutputs, BudgetCharge, DeliveredMessage, DropReason, EngineError, EngineStopped, Events,
     HeartbeatStatus, MessageBudget, P2pOutputs, Page, PageOf, PeerInputs, PublishReport, PublishTicket,
-    QueueStatus, RecipientStopped, Refused, RouteResult, StartError, Started, Worker, WorkerBuilder,
+    QueueStatus, RecipientStopped, Refused, RouteResult, StartError, Started, SubscribeError,
+    SubscriptionConfig, TopicMessages, WhenFull, Worker, WorkerBuilder,
 };
 #[cfg(feature = "simulation")]
 #[doc(hidden)]

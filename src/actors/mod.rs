@@ -69,7 +69,8 @@
 //! | the ping, the grafts, then the prunes of a heartbeat | the supervisor sends outputs before commands, a topic outputs before events; the router is FIFO |
 //! | the outputs of a topic to a peer | the topic's arbiter → router |
 //! | a score before the commands that follow from it | the supervisor publishes scores before it sends commands |
-//! | the messages of one batch or one parked check, to the application | the supervisor has one such command in flight |
+//! | the messages of one batch or one parked check, to the stream that topics share | the supervisor has one such command in flight |
+//! | the messages of a topic to its subscription; those before a leave before the end of the stream | the topic's actor sends both |
 //!
 //! Nothing else is ordered.
 //!
@@ -100,7 +101,9 @@
 //! [charged](crate::admission::charge::Charge) to the same bytes when its credit is released. The charge travels with the
 //! message through validation, batches, parked messages, the router and the streams, and ends when the last of them has
 //! dropped it; so admission refuses inputs whatever is slow. While the application's stream is full,
-//! or the p2p stream is full of control messages, admission refuses inputs of peers. Connections are never refused; what a
+//! or the p2p stream is full of control messages, admission refuses inputs of peers. A topic with a
+//! [subscription](crate::Worker::subscribe) delivers its messages to a queue of its own, past the router; while that is full,
+//! admission refuses the messages of this topic only. Connections are never refused; what a
 //! connection adds to the p2p stream is removed after its end, when there are more control messages than the limit.
 //!
 //! A message that is not sent to a peer, because the p2p stream or the transport's queue for the peer is full, is not lost:

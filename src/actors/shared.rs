@@ -36,6 +36,7 @@ use crate::{
     },
     outputs::{
         app_queue::AppQueue,
+        backpressure::FullQueues,
         p2p_queue::P2pQueue,
         publication::{DropReason, PublishReports},
         publish_room::PublishRoom,
@@ -84,6 +85,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) mailboxes: ArbiterMailboxes<N>,
     pub(crate) p2p: CachePadded<P2pQueue<N>>,
     pub(crate) app: CachePadded<AppQueue<N>>,
+    /// The queues of messages for the application that are full now.
+    pub(crate) full_queues: Arc<FullQueues>,
     /// The number of validations in progress.
     pub(crate) validating: AtomicUsize,
     /// The publications whose publisher waits for a report.

@@ -1,11 +1,13 @@
 //! The topics that have an actor, with the addresses of those actors. Every thread reads it: an input of a topic that
 //! is listed here goes to the topic's actor, any other goes to the supervisor.
 
+use std::sync::Arc;
+
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use super::{arbiter::mailbox::TopicAddr, mesh::messages::TopicItem};
-use crate::network::Network;
+use crate::{network::Network, outputs::topic_queue::TopicSender};
 
 /// The topics that have an actor or are about to get one.
 pub(crate) type TopicTable<N> = DashMap<<N as Network>::Topic, TopicEntry<N>, RandomState>;
@@ -17,9 +19,16 @@ pub(crate) struct TopicEntry<N: Network> {
     pub(crate) commands: u32,
     /// Whether the last of the application's joins and leaves was a join.
     pub(crate) joined: bool,
+    /// Where the topic's messages go; `None`: to the stream that all topics share.
+    pub(crate) subscription: Option<Arc<TopicSender<N>>>,
 }
 
 impl<N: Network> TopicEntry<N> {
+    /// A topic that the application has given no command.
+    pub(crate) fn new(address: TopicAddr<N>) -> Self {
+        Self { address, commands: 0, joined: false, subscription: None }
+    }
+
     /// Counts a command of the application and sends it to the topic.
     pub(crate) fn command(&mut self, command: TopicItem<N>) {
         self.commands = self.commands.wrapping_add(1);

@@ -49,6 +49,14 @@ pub enum Refused {
         /// The number of queued messages.
         waiting: usize,
     },
+    /// The subscriber of this topic ([`Worker::subscribe`](crate::Worker::subscribe)) has too many unread messages. Not
+    /// [temporary](Self::is_temporary): a transport that waited would stop to read the peer's messages on other topics too.
+    /// [`Worker::p2p_input_ready`](crate::Worker::p2p_input_ready) waits for one that reads each topic separately.
+    #[error("the subscriber of the topic is behind: {waiting} messages are unread")]
+    SubscriberBehind {
+        /// The number of unread messages.
+        waiting: usize,
+    },
     /// The p2p output stream has more control messages, which are never dropped, than `bounds.max_output_items` or
     /// `bounds.max_output_bytes`. The transport must read it.
     #[error("the p2p stream is full of control messages: {waiting} outputs are queued")]
@@ -71,9 +79,9 @@ impl Refused {
     }
 
     /// Whether the engine has no room now and may have some later. Otherwise the input is to be dropped: the peer is
-    /// graylisted, or the engine has ended.
+    /// graylisted, the topic's subscriber is behind, or the engine has ended.
     pub fn is_temporary(self) -> bool {
-        !matches!(self, Self::Graylisted | Self::Stopped)
+        !matches!(self, Self::Graylisted | Self::SubscriberBehind { .. } | Self::Stopped)
     }
 
     /// The depth of the queue that is full, in items or bytes. 0 if no queue is full.
@@ -83,6 +91,7 @@ impl Refused {
             | Self::TooManyBytes { waiting }
             | Self::PeerOverShare { waiting, .. }
             | Self::TransportBehind { waiting }
+            | Self::SubscriberBehind { waiting }
             | Self::ApplicationBehind { waiting } => waiting,
             Self::Graylisted | Self::Stopped => 0,
         }

@@ -14,7 +14,7 @@ use enum_map::{EnumArray, EnumMap};
 
 use super::{
     catalogue::{self as catalogue, *},
-    labels::{AfterPanic, Handled, IdListType, RpcDirection, RpcType, TimedQueue, Unvalidated},
+    labels::{AfterPanic, Handled, IdListType, RpcDirection, RpcType, TimedQueue, Undelivered, Unvalidated},
     registry::{RecorderSource, Registry},
     state::Gauges,
 };
@@ -50,6 +50,7 @@ pub(crate) struct Metrics {
     validation_duration: Histogram,
     validations_dropped: EnumMap<Unvalidated, Counter>,
     outputs_dropped: EnumMap<Lane, EnumMap<DropReason, Counter>>,
+    deliveries_dropped: EnumMap<Undelivered, Counter>,
     penalties: EnumMap<Penalty, Counter>,
     score_actions: EnumMap<ScoreAction, Counter>,
     slow_peer_reports: Counter,
@@ -99,6 +100,7 @@ impl Metrics {
             validation_duration: registry.histogram(&VALIDATION_DURATION, &[]),
             validations_dropped: registry.counters(&VALIDATIONS_DROPPED, &[]),
             outputs_dropped: registry.counter_table(&OUTPUTS_DROPPED),
+            deliveries_dropped: registry.counters(&DELIVERIES_DROPPED, &[]),
             penalties: registry.counters(&SCORE_PENALTIES, &[]),
             score_actions: registry.counters(&SCORE_ACTIONS, &[]),
             slow_peer_reports: registry.counter(&catalogue::SLOW_PEER_REPORTS, &[]),
@@ -168,6 +170,11 @@ impl Metrics {
 
     pub(crate) fn output_dropped(&self, lane: Lane, reason: DropReason, count: usize) {
         self.outputs_dropped[lane][reason].increment(count as u64);
+    }
+
+    /// A subscription did not deliver `count` messages.
+    pub(crate) fn deliveries_dropped(&self, reason: Undelivered, count: usize) {
+        add(&self.deliveries_dropped[reason], count as u64);
     }
 
     pub(crate) fn slow_peer(&self) {

@@ -129,6 +129,16 @@ pub(super) enum ComponentStat {
     Mean,
 }
 
+/// Why a valid message is not delivered to the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Undelivered {
+    /// The subscription of its topic was full and drops messages then.
+    QueueFull,
+    /// The stream of its topic's subscription was dropped before it was read.
+    Unread,
+}
+
 /// The kind of item that an actor handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
 #[strum(serialize_all = "snake_case")]

@@ -24,7 +24,7 @@ mod state;
 mod topic;
 
 pub(crate) use engine::{Metrics, OutputCounts};
-pub(crate) use labels::{ByteQueue, Handled, Queue, TimedQueue};
+pub(crate) use labels::{ByteQueue, Handled, Queue, TimedQueue, Undelivered};
 #[cfg(feature = "prometheus")]
 pub use prometheus::with_buckets;
 pub(crate) use registry::RecorderSource;

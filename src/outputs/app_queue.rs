@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    backpressure::Backpressure,
+    backpressure::{Backpressure, FullQueues},
     reader::{Reader, lock, take_first, wake},
     wait_time::WaitTime,
 };
@@ -35,11 +35,17 @@ struct AppQueueInner<N: Network> {
 
 impl<N: Network> AppQueue<N> {
     /// An empty queue that is full from `max_output_items` messages or `max_output_bytes` on.
-    pub(crate) fn new(bounds: &Bounds, admission: Arc<Admission>, wait_time: WaitTime) -> Self {
+    pub(crate) fn new(
+        bounds: &Bounds,
+        full_queues: Arc<FullQueues>,
+        admission: Arc<Admission>,
+        wait_time: WaitTime,
+    ) -> Self {
         let inner =
             AppQueueInner { messages: VecDeque::new(), bytes: 0, wait_time, reader: Reader::default() };
         let Bounds { max_output_items, max_output_bytes, .. } = *bounds;
         let backpressure = Backpressure::new(max_output_items, max_output_bytes, admission);
+        let backpressure = backpressure.counted_in(full_queues);
         Self { inner: Mutex::new(inner), backpressure }
     }
 

@@ -10,6 +10,27 @@ use crossbeam_utils::CachePadded;
 
 use crate::admission::Admission;
 
+/// The number of queues for the application that are full, so that messages may have to be refused. Admission reads it for
+/// each message, and looks for the queue of the message's topic only while it is not 0.
+#[derive(Debug, Default)]
+pub(crate) struct FullQueues(CachePadded<AtomicUsize>);
+
+impl FullQueues {
+    #[inline]
+    pub(crate) fn is_zero(&self) -> bool {
+        self.0.load(Ordering::Acquire) == 0
+    }
+
+    /// A queue has become full, or is full no longer.
+    pub(super) fn changed(&self, full: bool) {
+        if full {
+            self.0.fetch_add(1, Ordering::AcqRel);
+        } else {
+            self.0.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
 /// The length of a queue, its bytes, and whether it has reached one of its limits.
 pub(super) struct Backpressure {
     len: AtomicUsize,
@@ -20,13 +41,21 @@ pub(super) struct Backpressure {
     max_bytes: usize,
     /// Its waiters are notified when the queue is no longer full.
     admission: Arc<Admission>,
+    /// Where the queue is counted while it is full, if it is for the application.
+    full_queues: Option<Arc<FullQueues>>,
 }
 
 impl Backpressure {
     /// An empty queue that is full from `limit` items or `max_bytes` bytes on.
     pub(super) fn new(limit: usize, max_bytes: usize, admission: Arc<Admission>) -> Self {
         let full = AtomicBool::new(limit == 0 || max_bytes == 0).into();
-        Self { len: AtomicUsize::new(0), bytes: AtomicUsize::new(0), full, limit, max_bytes, admission }
+        let (len, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { len, bytes, full, limit, max_bytes, admission, full_queues: None }
+    }
+
+    /// Counts the queue in `full_queues` while it is full.
+    pub(super) fn counted_in(self, full_queues: Arc<FullQueues>) -> Self {
+        Self { full_queues: Some(full_queues), ..self }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -48,6 +77,7 @@ impl Backpressure {
         let full = len >= self.limit || bytes >= self.max_bytes;
         if full != self.is_full() {
             self.full.store(full, Ordering::Release);
+            self.full_queues.iter().for_each(|queues| queues.changed(full));
             if !full {
                 self.admission.notify_waiters();
             }

@@ -1,11 +1,12 @@
-//! The two output streams of an engine: their queues, their backpressure, and the reports on publications.
+//! The output streams of an engine and of its topics: their queues, their backpressure, and the reports on publications.
 
 pub(crate) mod app_queue;
-mod backpressure;
+pub(crate) mod backpressure;
 pub(crate) mod p2p_queue;
 pub(crate) mod publication;
 pub(crate) mod publish_room;
 mod reader;
+pub(crate) mod topic_queue;
 pub(crate) mod wait_time;
 
 /// An empty queue keeps capacity for about this many items; a longer burst's capacity is freed.

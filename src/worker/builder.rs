@@ -44,7 +44,8 @@ use crate::{
         hooks::{Hook, Hooks},
     },
     outputs::{
-        app_queue::AppQueue, p2p_queue::P2pQueue, publication::PublishReports, publish_room::PublishRoom,
+        app_queue::AppQueue, backpressure::FullQueues, p2p_queue::P2pQueue, publication::PublishReports,
+        publish_room::PublishRoom,
     },
     protocol::{
         event::Event, exchange::command::ValidationMode, options::NodeOptions, peers::Peers,
@@ -235,7 +236,7 @@ impl<N: Network> WorkerBuilder<N> {
         let busy_count = Arc::new(BusyCount::default());
         let bounds = &self.limits.bounds;
         let admission = Arc::new(Admission::new(bounds));
-        let totals = Totals::new(bounds);
+        let (totals, full_queues) = (Totals::new(bounds), Arc::<FullQueues>::default());
         let batched = self.options.batch_interval.is_some();
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let metrics = Metrics::new(&self.recorder, &self.limits);
@@ -260,7 +261,14 @@ impl<N: Network> WorkerBuilder<N> {
             busy_count,
             running_actors: Arc::default(),
             p2p: P2pQueue::new(bounds, Arc::clone(&admission), wait_time(TimedQueue::P2pOutput)).into(),
-            app: AppQueue::new(bounds, Arc::clone(&admission), wait_time(TimedQueue::AppOutput)).into(),
+            app: AppQueue::new(
+                bounds,
+                Arc::clone(&full_queues),
+                Arc::clone(&admission),
+                wait_time(TimedQueue::AppOutput),
+            )
+            .into(),
+            full_queues,
             admission,
             validating: AtomicUsize::new(0),
             publish_reports: Arc::new(PublishReports::default()),

@@ -10,6 +10,7 @@ mod queries;
 #[cfg(feature = "simulation")]
 mod scheduling;
 mod streams;
+mod subscription;
 mod ticket;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use self::{
     input::PeerInputs,
     queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
     streams::{AppOutputs, DeliveredMessage, P2pOutputs, RecipientStopped},
+    subscription::{SubscribeError, TopicMessages},
     ticket::PublishTicket,
 };
 pub use crate::{
@@ -43,13 +45,16 @@ pub use crate::{
         budget::{BudgetCharge, MessageBudget},
         refused::Refused,
     },
-    outputs::publication::{DropReason, PublishReport, RouteResult},
+    outputs::{
+        publication::{DropReason, PublishReport, RouteResult},
+        topic_queue::{SubscriptionConfig, WhenFull},
+    },
 };
 
 /// The handle of a gossipsub engine. It is cheap to clone and works on any thread and in any async runtime.
 ///
 /// Made by [`Worker::builder`]. The engine runs until [`shutdown`](Self::shutdown). It also ends when one of its arbiters
-/// stops, as all do with their actix system, and when all handles, [`PeerInputs`] and both streams are dropped. In these
+/// stops, as all do with their actix system, and when all handles, [`PeerInputs`] and streams are dropped. In these
 /// cases peers are not notified: shut the engine down before.
 #[derive_where(Clone)]
 pub struct Worker<N: Network> {

@@ -321,7 +321,7 @@ impl<N: Network> Deref for DeliveredMessage<N> {
 ///
 /// # Errors
 /// The actor has stopped. Returns the message unless the actor may have received it.
-async fn send<M>(recipient: &Recipient<M>, message: M) -> Result<(), Option<M>>
+pub(super) async fn send<M>(recipient: &Recipient<M>, message: M) -> Result<(), Option<M>>
 where
     M: Message<Result = ()> + Send + Unpin,
 {
@@ -333,7 +333,7 @@ where
 }
 
 /// Appends `first` and then items of `next`, `limit` items at most, and returns their number.
-fn append<T>(
+pub(super) fn append<T>(
     into: &mut Vec<T>,
     limit: usize,
     first: Option<T>,

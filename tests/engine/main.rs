@@ -31,6 +31,7 @@ mod recording;
 mod restarts;
 mod slow_peers;
 mod streams;
+mod subscriptions;
 mod support;
 mod tickets;
 mod validation;

@@ -126,7 +126,7 @@ mod tests {
     use crate::{actors::arbiter::mailbox::SlotId, plain::PlainNetwork};
 
     fn join(received_at: u64) -> TopicItem<PlainNetwork> {
-        TopicItem::Join { received_at: Timestamp::from_nanos(received_at) }
+        TopicItem::Join { received_at: Timestamp::from_nanos(received_at), subscription: None }
     }
 
     fn when(item: Option<TopicItem<PlainNetwork>>) -> Option<u64> {

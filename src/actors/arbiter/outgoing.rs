@@ -1,15 +1,16 @@
 //! Outputs and events of topics for other parts of the engine, collected over a batch so that router and supervisor are
 //! woken once. Outputs are sent first, so that they precede the consequences of an event.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use derive_where::derive_where;
 
 use crate::{
     actors::{router::messages::RouterItem, shared::Shared, supervisor::messages::SupervisorItem},
     admission::amount::ItemsAndBytes,
-    metrics::TopicSeries,
+    metrics::{TopicSeries, Undelivered},
     network::Network,
+    outputs::topic_queue::{Outcome, TopicSender},
     protocol::{exchange::Outbox, inspect::stats::Stats},
 };
 
@@ -23,18 +24,21 @@ pub(crate) struct Outgoing<N: Network> {
 }
 
 impl<N: Network> Outgoing<N> {
-    /// Takes what a topic left in the outbox, except its events, and counts it. Returns by how many peers the topic's
-    /// mesh has grown.
+    /// Takes what a topic left in the outbox, except its events, and counts it. Messages for the application go to the
+    /// topic's subscription, if it has one that is read; otherwise it is removed. Returns by how many peers the topic's mesh
+    /// has grown.
     pub(in crate::actors) fn flush_topic(
         &mut self,
         topic: &N::Topic,
         series: &TopicSeries,
+        subscription: &mut Option<Arc<TopicSender<N>>>,
         outbox: &mut Outbox<N>,
         shared: &Shared<N>,
     ) -> i64 {
         let stats = std::mem::take(&mut outbox.stats);
         let mesh_growth = series.flush(&shared.metrics, &shared.network, outbox, &stats);
         self.outputs.extend(outbox.p2p.drain(..).map(|output| RouterItem::p2p(output, &shared.network)));
+        deliver_to_subscription(subscription, outbox, shared);
         self.outputs.extend(outbox.app.drain(..).map(RouterItem::App));
         for (id, entered) in outbox.history_changes.drain(..) {
             shared.directory.on_history_change(id, topic, entered);
@@ -54,5 +58,24 @@ impl<N: Network> Outgoing<N> {
             shared.supervisor.extend(self.supervisor_items.drain(..));
         }
         shared.admission.release(std::mem::take(&mut self.released_credit));
+    }
+}
+
+/// Delivers the messages for the application to the topic's subscription, if it has one. Without a subscription they stay in
+/// the outbox.
+fn deliver_to_subscription<N: Network>(
+    subscription: &mut Option<Arc<TopicSender<N>>>,
+    outbox: &mut Outbox<N>,
+    shared: &Shared<N>,
+) {
+    let Some(sender) = subscription.as_ref().filter(|_| !outbox.app.is_empty()) else { return };
+    match sender.deliver(&mut outbox.app) {
+        Outcome::Queued { without_room } => {
+            shared.metrics.deliveries_dropped(Undelivered::QueueFull, without_room);
+        }
+        Outcome::Leaving => {
+            shared.metrics.deliveries_dropped(Undelivered::Unread, outbox.app.drain(..).count());
+        }
+        Outcome::Ended => *subscription = None,
     }
 }

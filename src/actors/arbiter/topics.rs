@@ -158,7 +158,9 @@ impl<N: Network> TopicSlab<N> {
     fn install(&mut self, start: StartTopic<N>, mailbox: &Arc<ArbiterMailbox<N>>, shared: &Arc<Shared<N>>) {
         let StartTopic { slot: id, state, rejoin } = start;
         let Some(entry) = entry_of(&mut self.slots, id) else { return };
-        let rejoin = rejoin.then(|| TopicItem::Join { received_at: shared.now() });
+        let subscription = || shared.topic_table.get(&state.topic)?.subscription.clone();
+        let rejoin =
+            rejoin.then(|| TopicItem::Join { received_at: shared.now(), subscription: subscription() });
         let pending = rejoin.into_iter().chain(std::mem::take(&mut entry.pending));
         let topic = RunningTopic::new(state, TopicAddr::new(mailbox, id), Arc::clone(shared), pending);
         entry.mesh = Some(MeshActor::start_topic(topic));

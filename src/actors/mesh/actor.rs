@@ -24,7 +24,10 @@ use crate::{
     admission::charge::Charge,
     metrics::TopicMeter,
     network::{FullMessage, Network},
-    outputs::publication::{PublishResponder, RouteResult},
+    outputs::{
+        publication::{PublishResponder, RouteResult},
+        topic_queue::TopicSender,
+    },
     protocol::{
         event::Event,
         exchange::{Outbox, command::TopicCommand, peer_view::PeerView},
@@ -77,6 +80,8 @@ pub(in crate::actors) struct RunningTopic<N: Network> {
     has_no_peers: bool,
     /// The topic has retired or was stopped.
     pub(super) stopping: bool,
+    /// Where the topic's messages for the application go; `None`: to the stream that all topics share.
+    pub(super) subscription: Option<Arc<TopicSender<N>>>,
 }
 
 impl<N: Network> MeshActor<N> {
@@ -134,6 +139,7 @@ impl<N: Network> RunningTopic<N> {
             sampler: LatencySampler::default(),
             has_no_peers: false,
             stopping: false,
+            subscription: None,
         }
     }
 
@@ -172,8 +178,16 @@ impl<N: Network> RunningTopic<N> {
                 self.publish(message, credit.charge(), responder, received_at, outbox);
                 drop(credit);
             }
-            TopicItem::Join { received_at } => self.join(received_at, outbox),
-            TopicItem::Leave { received_at } => self.leave(received_at, outbox),
+            TopicItem::Join { received_at, subscription } => {
+                if subscription.is_some() {
+                    self.set_subscription(subscription, run);
+                }
+                self.join(received_at, run.outbox);
+            }
+            TopicItem::Leave { received_at } => {
+                self.set_subscription(None, run);
+                self.leave(received_at, run.outbox);
+            }
             TopicItem::Query(query) => run.actor.do_send(query),
             TopicItem::Verdict { message, verdict } => {
                 let cx = self.shared.context(self.shared.now());

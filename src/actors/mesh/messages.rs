@@ -8,7 +8,7 @@ use crate::{
     admission::Credit,
     directory::connection::ConnectionRecord,
     network::{FullMessage, Network, P2pMessage, Validity},
-    outputs::publication::PublishResponder,
+    outputs::{publication::PublishResponder, topic_queue::TopicSender},
     protocol::{exchange::command::TopicCommand, topic::TopicState},
     timestamp::Timestamp,
 };
@@ -33,9 +33,9 @@ pub(crate) enum TopicItem<N: Network> {
         responder: PublishResponder<N>,
     },
     /// The topic grafts peers and reports `Joined`. Until the supervisor confirms, it defers all items that do not
-    /// [bypass the wait](TopicItem::bypasses_wait).
-    Join { received_at: Timestamp },
-    /// The topic prunes its mesh and reports `Left`; then as after a join.
+    /// [bypass the wait](TopicItem::bypasses_wait). From now on its messages go to the subscription, if there is one.
+    Join { received_at: Timestamp, subscription: Option<Arc<TopicSender<N>>> },
+    /// The topic prunes its mesh and reports `Left`; then as after a join. Its subscription ends.
     Leave { received_at: Timestamp },
     /// The actor's own [`TopicQuery`] handler runs the query, after everything before it is handled and sent. If the
     /// topic has retired or panicked, the supervisor runs it. It is dropped unanswered if the engine has ended.
@@ -81,9 +81,9 @@ impl<N: Network> TopicItem<N> {
         match self {
             Self::Message(_) => Some(burst),
             Self::Peer(message) => Some(message.received_at),
-            Self::Publish { received_at, .. } | Self::Join { received_at } | Self::Leave { received_at } => {
-                Some(*received_at)
-            }
+            Self::Publish { received_at, .. }
+            | Self::Join { received_at, .. }
+            | Self::Leave { received_at } => Some(*received_at),
             _ => None,
         }
     }

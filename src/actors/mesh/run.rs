@@ -1,6 +1,8 @@
 //! One run of a topic: which items it handles now and which it defers, where their results go, and whether it must run
 //! again. The arbiter's actor calls it with the part of the drained batch that is for this topic.
 
+use std::sync::Arc;
+
 use actix::Addr;
 
 use super::{
@@ -20,6 +22,7 @@ use crate::{
     },
     metrics::Handled,
     network::Network,
+    outputs::topic_queue::TopicSender,
     protocol::exchange::{Context, Outbox},
     timestamp::Timestamp,
 };
@@ -137,6 +140,18 @@ impl<N: Network> RunningTopic<N> {
         }
     }
 
+    /// Sends the topic's messages to this subscription from now on, and those before to the former one.
+    pub(super) fn set_subscription(
+        &mut self,
+        subscription: Option<Arc<TopicSender<N>>>,
+        run: &mut RunContext<'_, N>,
+    ) {
+        if subscription.is_some() || self.subscription.is_some() {
+            self.flush_outbox(run);
+            self.subscription = subscription;
+        }
+    }
+
     /// Sends what the handled items left in the outbox: outputs for the router, events for the supervisor.
     pub(super) fn flush_outbox(&mut self, run: &mut RunContext<'_, N>) {
         self.schedule_flush();
@@ -159,7 +174,7 @@ impl<N: Network> RunningTopic<N> {
             validation::start(validation, &self.address, &self.shared);
         }
         let (topic, series) = (&self.state.topic, &self.meter.series);
-        let mesh_growth = outgoing.flush_topic(topic, series, outbox, &self.shared);
+        let mesh_growth = outgoing.flush_topic(topic, series, &mut self.subscription, outbox, &self.shared);
         self.meter.mesh_changed(mesh_growth);
         if !outbox.events.is_empty() {
             outgoing.supervisor_items.push(SupervisorItem::Events {

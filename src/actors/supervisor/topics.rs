@@ -82,7 +82,7 @@ impl<N: Network> SupervisorActor<N> {
             TopicItem::Retire | TopicItem::Stop => {}
         }
         // It returns the growth of the mesh, which is 0.
-        outgoing.flush_topic(topic, &shared.topic_labels.of(topic), outbox, &shared);
+        outgoing.flush_topic(topic, &shared.topic_labels.of(topic), &mut None, outbox, &shared);
         outgoing.send(&shared);
         let events = std::mem::take(&mut outbox.events);
         self.apply_events(topic, events, now);

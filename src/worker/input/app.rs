@@ -9,11 +9,15 @@ use crate::{
         mesh::messages::TopicItem,
         shared::Shared,
         supervisor::messages::{SetApplicationScore, SupervisorItem},
+        topic_table::TopicEntry,
     },
     admission::refused::Refused,
     input_recorder::RecordedInput,
     network::{AppInput, FullMessage, Network},
-    outputs::publication::{PublishResponder, PublishState},
+    outputs::{
+        publication::{PublishResponder, PublishState},
+        topic_queue::{TopicQueue, TopicSender},
+    },
     protocol::event::Event,
     timestamp::Timestamp,
 };
@@ -32,7 +36,7 @@ pub(in crate::worker) fn app_input<N: Network>(
         AppInput::Publish(message) => {
             publish(shared, Arc::new(message), PublishResponder::without_ticket(), received_at)?
         }
-        AppInput::Join(topic) => join(shared, topic, received_at),
+        AppInput::Join(topic) => join(shared, topic, None, received_at),
         AppInput::Leave(topic) => leave(shared, &topic, received_at),
         AppInput::SetApplicationScore { peer, score } => {
             shared.record(RecordedInput::SetApplicationScore { peer: &peer, score });
@@ -87,17 +91,97 @@ fn publish<N: Network>(
     Ok(())
 }
 
-fn join<N: Network>(shared: &Shared<N>, topic: N::Topic, received_at: Timestamp) {
+/// Joins a topic whose messages go to `sender`. If it has a subscription already, that one ends.
+pub(in crate::worker) fn subscribe<N: Network>(
+    shared: &Shared<N>,
+    topic: N::Topic,
+    sender: TopicSender<N>,
+) -> Result<(), Refused> {
+    check_open(shared)?;
+    if shared.observes_inputs {
+        shared.observe(&Event::AppInput(AppInput::Join(topic.clone())));
+    }
+    join(shared, topic.clone(), Some(Arc::new(sender)), shared.now());
+    // If the engine has ended in the meantime, the topic table was cleared before the subscription was there.
+    check_open(shared).inspect_err(|_| drop(take_subscription(shared, &topic, |_| true)))
+}
+
+/// Ends the subscription of a topic that sends to `queue`, if it has not ended. Its reader is gone.
+pub(in crate::worker) fn unsubscribe<N: Network>(
+    shared: &Shared<N>,
+    topic: &N::Topic,
+    queue: &Arc<TopicQueue<N>>,
+) {
+    let sends_here = |sender: &TopicSender<N>| sender.sends_to(queue);
+    if !queue.config().leave_on_drop {
+        drop(take_subscription(shared, topic, sends_here));
+    } else if is_subscribed(shared, topic, sends_here) && check_open(shared).is_ok() {
+        if shared.observes_inputs {
+            shared.observe(&Event::AppInput(AppInput::Leave(topic.clone())));
+        }
+        // Another subscription may have taken its place in the meantime.
+        leave_if(shared, topic, shared.now(), |entry| entry.subscription.as_deref().is_some_and(sends_here));
+    }
+}
+
+fn is_subscribed<N: Network>(
+    shared: &Shared<N>,
+    topic: &N::Topic,
+    is_meant: impl FnOnce(&TopicSender<N>) -> bool,
+) -> bool {
+    shared.topic_table.get(topic).is_some_and(|entry| entry.subscription.as_deref().is_some_and(is_meant))
+}
+
+/// Takes the subscription out of the topic table. The result is dropped without a lock, since that wakes the reader.
+fn take_subscription<N: Network>(
+    shared: &Shared<N>,
+    topic: &N::Topic,
+    is_meant: impl FnOnce(&TopicSender<N>) -> bool,
+) -> Option<Arc<TopicSender<N>>> {
+    let mut entry = shared.topic_table.get_mut(topic)?;
+    entry.subscription.take_if(|sender| is_meant(sender))
+}
+
+fn join<N: Network>(
+    shared: &Shared<N>,
+    topic: N::Topic,
+    subscription: Option<Arc<TopicSender<N>>>,
+    received_at: Timestamp,
+) {
     shared.topic_labels.label_for(&topic, true, &shared.network);
     shared.record(RecordedInput::Join(&topic));
-    command_topic(shared, topic, TopicItem::Join { received_at }, |entry| entry.joined = true);
+    let mut replaced = None;
+    let item = TopicItem::Join { received_at, subscription: subscription.clone() };
+    command_topic(shared, topic, item, |entry| {
+        entry.joined = true;
+        if subscription.is_some() {
+            replaced = std::mem::replace(&mut entry.subscription, subscription);
+        }
+    });
+    // Without a lock, since it may wake a reader.
+    drop(replaced);
+}
+
+fn leave<N: Network>(shared: &Shared<N>, topic: &N::Topic, received_at: Timestamp) {
+    leave_if(shared, topic, received_at, |_| true);
 }
 
 /// A topic without an actor is not joined, so that there is nothing to leave.
-fn leave<N: Network>(shared: &Shared<N>, topic: &N::Topic, received_at: Timestamp) {
+fn leave_if<N: Network>(
+    shared: &Shared<N>,
+    topic: &N::Topic,
+    received_at: Timestamp,
+    applies: impl FnOnce(&TopicEntry<N>) -> bool,
+) {
     shared.record(RecordedInput::Leave(topic));
-    if let Some(mut entry) = shared.topic_table.get_mut(topic) {
+    if let Some(mut entry) = shared.topic_table.get_mut(topic)
+        && applies(&entry)
+    {
         entry.joined = false;
+        let ended = entry.subscription.take();
         entry.command(TopicItem::Leave { received_at });
+        drop(entry);
+        // Without a lock, since it may wake a reader.
+        drop(ended);
     }
 }

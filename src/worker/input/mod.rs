@@ -8,7 +8,7 @@ use dashmap::Entry;
 
 pub use self::peer::PeerInputs;
 pub(super) use self::{
-    app::{app_input, leave_all, publication_ready, publish_with_ticket},
+    app::{app_input, leave_all, publication_ready, publish_with_ticket, subscribe, unsubscribe},
     peer::{p2p_input, ready, try_p2p_input},
 };
 use crate::{
@@ -98,7 +98,7 @@ fn command_topic<N: Network>(
                 shared.topic_labels.label_for(&topic, false, &shared.network);
             }
             let address = shared.mailboxes.allocate();
-            let mut entry = TopicEntry { address: address.clone(), commands: 0, joined: false };
+            let mut entry = TopicEntry::new(address.clone());
             entry.command(item);
             update(&mut entry);
             let _entry = vacant.insert(entry);

@@ -175,7 +175,7 @@ fn admit_full<N: Network>(
 ) -> Result<Credit, Refused> {
     owner
         .and_then(|owner| {
-            check_app_queue(shared)?;
+            check_app_queue(shared, &message.topic)?;
             admit(shared, owner, queued_bytes_of_full(shared, message))
         })
         .inspect_err(|refused| report_refused(shared, *refused))
@@ -300,27 +300,42 @@ pub(in crate::worker) fn ready<N: Network>(
         P2pInput::InMessage { from_peer, message } => {
             // A graylisted peer is refused at once.
             shared.directory.credit_owner(from_peer).ok().map(|owner| match message {
-                P2pMessage::FullMessage(full) => (owner, queued_bytes_of_full(&shared, full), true),
-                control => (owner, queued_bytes_of_control(&shared.network, control), false),
+                P2pMessage::FullMessage(full) => {
+                    (owner, queued_bytes_of_full(&shared, full), Some(full.topic.clone()))
+                }
+                control => (owner, queued_bytes_of_control(&shared.network, control), None),
             })
         }
         // Connections and disconnections need no credit.
         _ => None,
     };
     async move {
-        let Some((owner, bytes, full)) = admitted else { return };
-        let streams_have_room =
-            || check_p2p_queue(&shared).is_ok() && (!full || check_app_queue(&shared).is_ok());
+        let Some((owner, bytes, topic)) = admitted else { return };
+        let delivers = || topic.as_ref().is_none_or(|topic| check_app_queue(&shared, topic).is_ok());
+        let streams_have_room = || check_p2p_queue(&shared).is_ok() && delivers();
         owner.ready(bytes, || shared.directory.connected(), streams_have_room, || shared.is_closing()).await;
     }
 }
 
-/// Full messages go to the application stream, which drops none.
-fn check_app_queue<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
-    if shared.app.is_full() {
-        return Err(Refused::ApplicationBehind { waiting: shared.app.len() });
+/// Full messages go to the subscription of their topic or to the stream that all other topics share. Neither drops messages
+/// because it is full, unless the subscription says so.
+#[inline]
+fn check_app_queue<N: Network>(shared: &Shared<N>, topic: &N::Topic) -> Result<(), Refused> {
+    if shared.full_queues.is_zero() { Ok(()) } else { check_full_queues(shared, topic) }
+}
+
+/// Some queue for the application is full: checks that of this topic.
+#[cold]
+fn check_full_queues<N: Network>(shared: &Shared<N>, topic: &N::Topic) -> Result<(), Refused> {
+    let subscription = shared.topic_table.get(topic).and_then(|entry| entry.subscription.clone());
+    match subscription {
+        Some(subscription) => match subscription.refuses() {
+            Some(waiting) => Err(Refused::SubscriberBehind { waiting }),
+            None => Ok(()),
+        },
+        None if shared.app.is_full() => Err(Refused::ApplicationBehind { waiting: shared.app.len() }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Messages of peers cause control messages, which the p2p stream never drops.

@@ -16,6 +16,7 @@ mod node;
 mod official;
 mod publisher;
 mod slow;
+mod subscriptions;
 pub mod support;
 mod tickets;
 mod work;

@@ -132,6 +132,11 @@ fn every_metric_becomes_nonzero() {
         cluster.members[0].worker.p2p_input(fragile_message(1, "a", POISON)).expect("the input is accepted");
         cluster.decide_unknown();
         cluster.heartbeats(3).await;
+        // A subscription that is dropped unread.
+        let unread = cluster.members[0].worker.subscribe("unread".to_owned()).expect("the engine runs");
+        cluster.members[0].worker.p2p_input(fragile_message(1, "unread", 1)).expect("the input is accepted");
+        cluster.members[0].worker.settle().await;
+        drop(unread);
         // No peer is subscribed to this topic.
         cluster.publish(0, "alone", "valid");
         // These outputs are not read.
