@@ -37,7 +37,7 @@
 //! | layer | modules | what they do |
 //! |---|---|---|
 //! | interfaces | `libp2p`, `http`, `recording` | the libp2p transport; an actix-web scope; recording and replay of inputs |
-//! | handle | `worker` | [`Worker`], [`WorkerBuilder`], the output streams, [`PublishTicket`]: all that an application calls |
+//! | handle | `worker` | [`Worker`], [`WorkerBuilder`], the output streams, [`PublishTicket`], the actix [`messages`]: all that an application calls |
 //! | actors | `actors` | supervisor, topics, heartbeat and router: they run the protocol on several threads |
 //! | metrics | [`metrics`] | the catalogue of metrics, and the code that records them |
 //! | shared state | `outputs`, `directory` | the queues of the output streams; the maps of connections that all threads read |
@@ -92,11 +92,12 @@ pub use network::{
     Network, Origin, P2pInput, P2pMessage, P2pOutput, PeerAction, PeerKind, PxPeer, SubscribeOptions,
     TransportStats, Validity,
 };
+pub use worker::messages;
 pub use worker::{
-    AppOutputs, BudgetCharge, DeliveredMessage, DropReason, EngineError, EngineStopped, Events,
-    HeartbeatStatus, MessageBudget, P2pOutputs, Page, PageOf, PeerInputs, PublishReport, PublishTicket,
-    QueueStatus, RecipientStopped, Refused, RouteResult, StartError, Started, SubscribeError,
-    SubscriptionConfig, TopicMessages, WhenFull, Worker, WorkerBuilder,
+    AppOutputs, BudgetCharge, DeliveredMessage, DropReason, EngineError, EngineEvent, EngineEvents,
+    EngineStopped, Events, HeartbeatStatus, MessageBudget, P2pOutputs, Page, PageOf, PeerInputs,
+    PublishReport, PublishTicket, QueueStatus, RecipientStopped, Refused, RouteResult, StartError, Started,
+    SubscribeError, SubscriptionConfig, TopicMessages, WhenFull, Worker, WorkerBuilder,
 };
 #[cfg(feature = "simulation")]
 #[doc(hidden)]

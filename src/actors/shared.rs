@@ -37,6 +37,7 @@ use crate::{
     outputs::{
         app_queue::AppQueue,
         backpressure::FullQueues,
+        event_queue::{EngineEvent, EventSubscribers},
         p2p_queue::P2pQueue,
         publication::{DropReason, PublishReports},
         publish_room::PublishRoom,
@@ -93,7 +94,11 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) publish_reports: Arc<PublishReports<N>>,
     /// The room for publications whose publishers wait for it.
     pub(crate) publish_room: PublishRoom,
+    /// The publications of actors that wait for it: as much room once more, for which nobody waits.
+    pub(crate) waiting_publications: PublishRoom,
     pub(crate) observer: Observer<N>,
+    /// Who is sent the events, except inputs, and the records of the event log.
+    pub(crate) event_subscribers: Arc<EventSubscribers<N>>,
     pub(crate) input_recorder: Option<Arc<dyn InputRecorder<N>>>,
     /// The observer wants inputs too. If not, none is copied for it.
     pub(crate) observes_inputs: bool,
@@ -150,6 +155,9 @@ impl<N: Network> Shared<N> {
         // The caller may be a thread of the application.
         let _entered = self.span.enter();
         let _ = self.network.contain(Hook::Observer, || (self.observer)(event));
+        if !matches!(event, Event::P2pInput(_) | Event::AppInput(_)) {
+            self.event_subscribers.publish(|| EngineEvent::Event(event.clone()));
+        }
     }
 
     /// Passes an input to the recorder, if there is one. A panic of the recorder is counted, and the engine goes on.
@@ -383,6 +391,7 @@ impl<N: Network> Shared<N> {
         self.app.close();
         self.publish_reports.close();
         self.publish_room.close();
+        self.event_subscribers.close();
         self.end.send_replace(Some(end));
     }
 }

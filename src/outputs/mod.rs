@@ -2,6 +2,7 @@
 
 pub(crate) mod app_queue;
 pub(crate) mod backpressure;
+pub(crate) mod event_queue;
 pub(crate) mod p2p_queue;
 pub(crate) mod publication;
 pub(crate) mod publish_room;

@@ -13,6 +13,7 @@ use crate::limits::Bounds;
 pub(crate) struct PublishRoom {
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+    max_messages: usize,
     max_bytes: u32,
 }
 
@@ -31,7 +32,7 @@ impl PublishRoom {
             u32::try_from(bounds.max_unsent_publication_bytes).unwrap_or(u32::MAX).min(max_permits);
         let max_messages = bounds.max_unsent_publications.min(Semaphore::MAX_PERMITS);
         let (messages, bytes) = (Semaphore::new(max_messages), Semaphore::new(max_bytes as usize));
-        Self { messages: messages.into(), bytes: bytes.into(), max_bytes }
+        Self { messages: messages.into(), bytes: bytes.into(), max_messages, max_bytes }
     }
 
     /// Waits for the room for a message of `bytes`. A message that is larger than all room gets all of it. `None` if the
@@ -43,6 +44,18 @@ impl PublishRoom {
         let message = Arc::clone(&self.messages).acquire_owned().await.ok()?;
         let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok()?;
         Some(RoomPermit { _message: message, _bytes: bytes })
+    }
+
+    /// The room for a message of `bytes`, if it is there now.
+    ///
+    /// # Errors
+    /// The number of messages that have room.
+    pub(crate) fn try_acquire(&self, bytes: usize) -> Result<RoomPermit, usize> {
+        let bytes = self.permits(bytes);
+        let occupied = |_| self.max_messages - self.messages.available_permits();
+        let message = Arc::clone(&self.messages).try_acquire_owned().map_err(occupied)?;
+        let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(bytes).map_err(occupied)?;
+        Ok(RoomPermit { _message: message, _bytes: bytes })
     }
 
     fn permits(&self, bytes: usize) -> u32 {

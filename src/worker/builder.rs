@@ -44,8 +44,8 @@ use crate::{
         hooks::{Hook, Hooks},
     },
     outputs::{
-        app_queue::AppQueue, backpressure::FullQueues, p2p_queue::P2pQueue, publication::PublishReports,
-        publish_room::PublishRoom,
+        app_queue::AppQueue, backpressure::FullQueues, event_queue::EventSubscribers, p2p_queue::P2pQueue,
+        publication::PublishReports, publish_room::PublishRoom,
     },
     protocol::{
         event::Event, exchange::command::ValidationMode, options::NodeOptions, peers::Peers,
@@ -238,6 +238,7 @@ impl<N: Network> WorkerBuilder<N> {
         let admission = Arc::new(Admission::new(bounds));
         let (totals, full_queues) = (Totals::new(bounds), Arc::<FullQueues>::default());
         let batched = self.options.batch_interval.is_some();
+        let event_subscribers = Arc::<EventSubscribers<N>>::default();
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let metrics = Metrics::new(&self.recorder, &self.limits);
         // At the level of the most important lines, so that a filter that lets a line pass lets the span pass too.
@@ -273,6 +274,7 @@ impl<N: Network> WorkerBuilder<N> {
             validating: AtomicUsize::new(0),
             publish_reports: Arc::new(PublishReports::default()),
             publish_room: PublishRoom::new(bounds),
+            waiting_publications: PublishRoom::new(bounds),
             observes_inputs: self.observer.is_some(),
             observer: self.observer.unwrap_or_else(|| Arc::new(trace)),
             input_recorder: self.input_recorder,
@@ -282,7 +284,8 @@ impl<N: Network> WorkerBuilder<N> {
             metrics,
             topic_labels: TopicLabels::new(self.recorder, self.max_topic_labels),
             last_overload: Mutex::default(),
-            event_log: EventLog::new(bounds, self.message_events),
+            event_log: EventLog::new(bounds, self.message_events, Arc::clone(&event_subscribers)),
+            event_subscribers,
             heartbeat_monitor: HeartbeatMonitor::new(self.manual),
             heartbeat_in_progress: AtomicBool::new(false),
             closing: AtomicBool::new(false),

@@ -3,8 +3,10 @@
 
 mod actor;
 mod builder;
+mod event_stream;
 mod input;
 mod lifecycle;
+pub mod messages;
 mod publish;
 mod queries;
 #[cfg(feature = "simulation")]
@@ -33,6 +35,7 @@ use self::lifecycle::Lifetime;
 pub use self::scheduling::{Mailbox, Mailboxes};
 pub use self::{
     builder::{Started, WorkerBuilder},
+    event_stream::EngineEvents,
     input::PeerInputs,
     queries::page::{Events, HeartbeatStatus, Page, PageOf, QueueStatus},
     streams::{AppOutputs, DeliveredMessage, P2pOutputs, RecipientStopped},
@@ -46,6 +49,7 @@ pub use crate::{
         refused::Refused,
     },
     outputs::{
+        event_queue::EngineEvent,
         publication::{DropReason, PublishReport, RouteResult},
         topic_queue::{SubscriptionConfig, WhenFull},
     },

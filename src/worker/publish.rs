@@ -88,6 +88,29 @@ impl<N: Network> Worker<N> {
         Ok(ticket)
     }
 
+    /// As [`publish_when_room`](Self::publish_when_room), for an actor that does not wait for it. What waits is bounded as what
+    /// is on the way.
+    ///
+    /// # Errors
+    /// Too many publications wait already.
+    pub(super) fn publish_later(
+        &self,
+        message: FullMessage<N>,
+    ) -> Result<impl Future<Output = Result<PublishTicket<N>, Refused>> + use<N>, Refused> {
+        let bytes = self.shared.network.message_size(&message.message);
+        let waits = self.shared.waiting_publications.try_acquire(bytes).map_err(|waiting| {
+            let refused = Refused::TooManyInputs { waiting };
+            input::report_refused(&self.shared, refused);
+            refused
+        })?;
+        let worker = self.clone();
+        Ok(async move {
+            let published = worker.publish_when_room(message).await;
+            drop(waits);
+            published
+        })
+    }
+
     fn publish_shared(&self, message: Arc<FullMessage<N>>) -> Result<PublishTicket<N>, Refused> {
         let key = (message.topic.clone(), message.message_id.clone());
         let state = Arc::new(PublishState::new(key, Arc::clone(&self.shared.publish_reports)));

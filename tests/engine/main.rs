@@ -2,6 +2,7 @@
 //! times.
 
 mod actix_forms;
+mod actor_messages;
 mod announcements;
 mod batches;
 mod bounds;

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use derive_where::derive_where;
@@ -12,6 +12,7 @@ use foldhash::fast::RandomState;
 use crate::{
     limits::Bounds,
     network::Network,
+    outputs::event_queue::{EngineEvent, EventSubscribers},
     protocol::outcome::decision::{EventKind, EventRecord, PeerDecision},
     timestamp::Timestamp,
 };
@@ -22,6 +23,8 @@ pub(crate) struct EventLog<N: Network> {
     max_per_peer: usize,
     max_messages: usize,
     records: Mutex<Records<N>>,
+    /// Who wants each record as it is made.
+    subscribers: Arc<EventSubscribers<N>>,
 }
 
 #[derive_where(Default)]
@@ -45,9 +48,10 @@ pub(crate) struct EventContext<'a, N: Network> {
 }
 
 impl<N: Network> EventLog<N> {
-    pub(crate) fn new(bounds: &Bounds, max_messages: usize) -> Self {
+    pub(crate) fn new(bounds: &Bounds, max_messages: usize, subscribers: Arc<EventSubscribers<N>>) -> Self {
         let max_per_peer = bounds.max_decisions_per_peer.min(bounds.max_decisions);
-        Self { max: bounds.max_decisions, max_per_peer, max_messages, records: Mutex::default() }
+        let (max, records) = (bounds.max_decisions, Mutex::default());
+        Self { max, max_per_peer, max_messages, records, subscribers }
     }
 
     /// Records a decision about a peer.
@@ -80,6 +84,7 @@ impl<N: Network> EventLog<N> {
                 score,
             },
         };
+        self.subscribers.publish(|| EngineEvent::Record(record.clone()));
         records.by_seq.insert(seq, record);
         records.by_peer.entry(peer.clone()).or_default().push_back(seq);
         records.keep_within(&peer, self.max, self.max_per_peer);
@@ -110,6 +115,7 @@ impl<N: Network> EventLog<N> {
         if records.messages.len() >= self.max_messages {
             records.messages.pop_front();
         }
+        self.subscribers.publish(|| EngineEvent::Record(record.clone()));
         records.messages.push_back(record);
     }
 

@@ -29,7 +29,7 @@ fn check_open<N: Network>(shared: &Shared<N>) -> Result<(), Refused> {
 
 /// Counts a refused input, and reports it at most once an interval (`bounds.event_interval`).
 #[cold]
-fn report_refused<N: Network>(shared: &Shared<N>, refused: Refused) {
+pub(super) fn report_refused<N: Network>(shared: &Shared<N>, refused: Refused) {
     shared.metrics.input_refused(refused);
     // A graylisted peer says nothing about the load of this node.
     if refused == Refused::Graylisted {

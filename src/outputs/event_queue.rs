@@ -1,0 +1,150 @@
+//! The queues of engine events for those who subscribed to them. A full queue drops further events and reports their number,
+//! so that no subscriber delays the engine.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use derive_where::derive_where;
+
+use super::reader::{Reader, lock, take_first};
+use crate::{
+    network::Network,
+    protocol::{event::Event, outcome::decision::EventRecord},
+};
+
+/// What an engine reports to those who subscribed to its events ([`Worker::subscribe_events`](crate::Worker::subscribe_events)).
+#[derive_where(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum EngineEvent<N: Network> {
+    /// What the observer gets ([`WorkerBuilder::observer`](crate::WorkerBuilder::observer)), except inputs.
+    Event(Event<N>),
+    /// A decision about a peer with its reason, a join or a leave, as [`Worker::events`](crate::Worker::events) has it; if
+    /// [`WorkerBuilder::message_events`](crate::WorkerBuilder::message_events) is set, also an event about a message. A
+    /// repeated event is sent each time, with the number of its repetitions. Without an event log (`bounds.max_decisions` or
+    /// `bounds.max_decisions_per_peer` is 0) only events about messages are sent.
+    Record(EventRecord<N>),
+    /// The subscriber did not keep up: this number of events is missing here.
+    Missed {
+        /// Their number.
+        count: u64,
+    },
+}
+
+/// The subscribers of one engine.
+#[derive_where(Default)]
+pub(crate) struct EventSubscribers<N: Network> {
+    queues: Mutex<Vec<Arc<EventQueue<N>>>>,
+    /// The number of queues: while it is 0, no event is copied.
+    count: AtomicUsize,
+    /// The engine has ended.
+    closed: AtomicBool,
+}
+
+/// The events for one subscriber.
+pub(crate) struct EventQueue<N: Network> {
+    max: usize,
+    inner: Mutex<Inner<N>>,
+}
+
+#[derive_where(Default)]
+struct Inner<N: Network> {
+    events: VecDeque<EngineEvent<N>>,
+    /// The events that had no room behind the queued ones.
+    missed: u64,
+    reader: Reader,
+}
+
+impl<N: Network> EventSubscribers<N> {
+    /// A queue that gets all events from now on, and has at most `max` of them, or 1 if that is 0.
+    pub(crate) fn subscribe(&self, max: usize) -> Arc<EventQueue<N>> {
+        let queue = Arc::new(EventQueue { max: max.max(1), inner: Mutex::default() });
+        let mut queues = lock(&self.queues);
+        queues.push(Arc::clone(&queue));
+        self.count.store(queues.len(), Ordering::Release);
+        drop(queues);
+        if self.closed.load(Ordering::Acquire) {
+            queue.close();
+        }
+        queue
+    }
+
+    /// The reader of a queue is gone.
+    pub(crate) fn unsubscribe(&self, queue: &Arc<EventQueue<N>>) {
+        let mut queues = lock(&self.queues);
+        queues.retain(|other| !Arc::ptr_eq(other, queue));
+        self.count.store(queues.len(), Ordering::Release);
+    }
+
+    /// Sends an event to all subscribers.
+    pub(crate) fn publish(&self, make: impl Fn() -> EngineEvent<N>) {
+        if self.count.load(Ordering::Acquire) > 0 {
+            let queues = lock(&self.queues).clone();
+            queues.iter().for_each(|queue| queue.push(&make));
+        }
+    }
+
+    /// Ends all streams: the engine has ended.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let queues = lock(&self.queues).clone();
+        queues.iter().for_each(|queue| queue.close());
+    }
+}
+
+impl<N: Network> EventQueue<N> {
+    fn push(&self, make: impl Fn() -> EngineEvent<N>) {
+        let mut inner = lock(&self.inner);
+        if inner.events.len() >= self.max {
+            inner.missed += 1;
+            return;
+        }
+        if inner.missed > 0 {
+            let count = mem::take(&mut inner.missed);
+            inner.events.push_back(EngineEvent::Missed { count });
+        }
+        inner.events.push_back(make());
+        let waker = inner.reader.take_waker();
+        drop(inner);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn close(&self) {
+        let mut inner = lock(&self.inner);
+        inner.reader.close();
+        let waker = inner.reader.take_waker();
+        drop(inner);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        let inner = lock(&self.inner);
+        inner.events.len() + usize::from(inner.missed > 0)
+    }
+
+    pub(crate) fn try_pop(&self) -> Option<EngineEvent<N>> {
+        lock(&self.inner).pop()
+    }
+
+    /// The next event; `None` once the engine has ended and all are read.
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<EngineEvent<N>>> {
+        let mut inner = lock(&self.inner);
+        let next = inner.pop();
+        inner.reader.poll(next, cx)
+    }
+}
+
+impl<N: Network> Inner<N> {
+    fn pop(&mut self) -> Option<EngineEvent<N>> {
+        take_first(&mut self.events).or_else(|| {
+            let count = mem::take(&mut self.missed);
+            (count > 0).then_some(EngineEvent::Missed { count })
+        })
+    }
+}
