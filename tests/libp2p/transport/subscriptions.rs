@@ -1,10 +1,14 @@
 //! This test subscribes to two topics of one connection and reads one of them.
 
+use std::time::Duration;
+
 use actix_gossipsub::{
     DropReason, Refused, SubscriptionConfig,
     libp2p::{Keypair, Node, NodeEvent},
 };
 use tokio::sync::mpsc;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The peer is not read while the engine has no room. It must go on to be read while one topic has none.
 #[test]
@@ -41,7 +45,8 @@ fn an_unread_topic_does_not_stop_the_other_topics_of_a_connection() {
                 let report = ticket.completed().await;
                 assert_eq!((report.sent, report.not_sent(DropReason::PeerQueueFull)), (1, 0));
             }
-            let message = read.recv().await.expect("the engine runs");
+            let message = tokio::time::timeout(TIMEOUT, read.recv()).await.expect("the topic goes on");
+            let message = message.expect("the engine runs");
             assert_eq!(message.message.data(), number.to_string().as_bytes());
         }
         assert_eq!(unread.len(), ROOM);
