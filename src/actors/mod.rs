@@ -151,6 +151,7 @@ pub(crate) mod fault;
 pub(crate) mod heartbeat;
 pub(crate) mod inbox;
 pub(crate) mod mesh;
+mod missed_messages;
 pub(crate) mod pool;
 pub(crate) mod router;
 pub(crate) mod shared;

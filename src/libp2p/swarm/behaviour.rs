@@ -19,7 +19,7 @@ use ::libp2p::{
 
 use super::{
     block_list::BlockList,
-    config::{BehaviourConfig, SlowPeerAction},
+    config::BehaviourConfig,
     connections::{Change, Connections},
     dials::Dials,
     event::{Event, Inputs, Slowness, UnreportedDrops},
@@ -29,42 +29,37 @@ use crate::{
         codec::encode::Encoder,
         connection::{
             capabilities::Protocols,
-            delivery_report::{DeliveryListener, DeliveryReports, MissedReports},
+            delivery_report::{DeliveryListener, MissedReports},
             graylist::{Graylist, GraylistCheck},
             handler::{Established, Handler, HandlerEvent},
             inbound_stream::{InboundError, InboundRpc},
-            lanes::{Item, Offer},
-            push::Push,
             send_queue::SendQueue,
             stall_detector::StallDetector,
         },
         network::Libp2pNetwork,
-        state::{
-            TransportState,
-            address_book::{peer_alone, socket_address, without_peer},
-        },
+        state::{TransportState, address_book::socket_address},
     },
-    network::{ConnectionInfo, Direction, P2pInput, P2pMessage, P2pOutput, PeerKind},
-    protocol::{Lane, OutputBatch},
+    network::{ConnectionInfo, Direction, P2pInput, PeerKind},
+    protocol::Lane,
     worker::DropReason,
 };
 
 /// Gossipsub on a libp2p swarm. Compose it into your own swarm, pass each [`Event::Inputs`] to an engine and each
 /// output of the engine to [`apply`](Self::apply) or [`emit`](Self::emit).
 pub struct Behaviour {
-    network: Libp2pNetwork,
+    pub(super) network: Libp2pNetwork,
     pub(super) state: Arc<TransportState>,
-    config: BehaviourConfig,
+    pub(super) config: BehaviourConfig,
     protocols: Protocols,
     pub(super) connections: Connections,
     pub(super) blocked: BlockList,
-    dials: Dials,
+    pub(super) dials: Dials,
     /// Dropped items that are not reported yet.
-    dropped: UnreportedDrops,
-    encoder: Encoder<Libp2pNetwork>,
-    delivery_listener: Option<Arc<dyn DeliveryListener>>,
+    pub(super) dropped: UnreportedDrops,
+    pub(super) encoder: Encoder<Libp2pNetwork>,
+    pub(super) delivery_listener: Option<Arc<dyn DeliveryListener>>,
     graylist: Option<Arc<dyn Graylist>>,
-    events: VecDeque<ToSwarm<Event, Infallible>>,
+    pub(super) events: VecDeque<ToSwarm<Event, Infallible>>,
     pub(super) waker: Option<Waker>,
 }
 
@@ -116,118 +111,7 @@ impl Behaviour {
         self.state.add_listen(peer, addresses, self.config.addresses);
     }
 
-    /// Carries out an output of the engine. Never blocks. Messages that are not sent are reported by
-    /// [`Event::Dropped`]. Poll the swarm between calls, since each may add events.
-    pub fn apply(&mut self, output: P2pOutput<Libp2pNetwork>) {
-        self.emit(OutputBatch::Output(output));
-    }
-
-    /// Carries out an output that comes with its lane; see
-    /// [`P2pOutputs::recv_batch`](crate::P2pOutputs::recv_batch). A message to many peers is encoded once.
-    /// Delivery reports are made for the lane [`Publish`](Lane::Publish) and for outputs without a lane.
-    pub fn emit(&mut self, emission: OutputBatch<Libp2pNetwork>) {
-        let lane = emission.lane();
-        match emission {
-            OutputBatch::Broadcast { to, message, .. } => {
-                self.send(&to, &P2pMessage::FullMessage(message), lane, lane == Lane::Publish);
-            }
-            OutputBatch::Gossip { to, message } => self.send(&to, &message, lane, false),
-            OutputBatch::Output(P2pOutput::OutMessage { to_peer, message }) => {
-                self.send(&[to_peer], &message, lane, true);
-            }
-            OutputBatch::Output(output) => self.apply_output(output),
-        }
-        self.waker.take().into_iter().for_each(Waker::wake);
-    }
-
-    fn apply_output(&mut self, output: P2pOutput<Libp2pNetwork>) {
-        match output {
-            P2pOutput::Disconnect { peer } => self.close(peer, CloseConnection::All),
-            P2pOutput::Kick { peer, duration } => self.block(peer, duration),
-            P2pOutput::Unblock { peer } => _ = self.unblock(&peer),
-            P2pOutput::Connect { peer, origin } => {
-                let action = self.dials.dial_peer(peer, &origin);
-                self.events.push_back(action);
-            }
-            P2pOutput::ConnectPoint { point } if self.is_reached(&point) => {}
-            P2pOutput::ConnectPoint { point } => {
-                let action = self.dials.dial_point(point);
-                self.events.push_back(action);
-            }
-            // Advertised peers are stored in the address book alone, which evicts them by itself.
-            P2pOutput::Forget { .. } | P2pOutput::OutMessage { .. } => {}
-        }
-    }
-
-    fn send(&mut self, to: &[PeerId], message: &P2pMessage<Libp2pNetwork>, lane: Lane, reported: bool) {
-        let encoded = self.encoder.encode(message, lane == Lane::Answer, self.network.limits());
-        let listener = self.delivery_listener.as_ref().filter(|_| reported);
-        let reports = listener.and_then(|listener| DeliveryReports::new(message, listener));
-        let offer = Offer::of(message, self.state.memory());
-        for peer in to {
-            let mut report = reports.as_ref().map(DeliveryReports::report);
-            match &encoded {
-                // A full message is a single fragment, so that the report of the first fragment is that of the message.
-                Ok(fragments) => fragments.iter().for_each(|fragment| {
-                    self.queue(*peer, Item::new(message, fragment, lane, &offer, report.take()));
-                }),
-                Err(_) => {
-                    self.dropped.add_one(*peer, DropReason::TooLarge, lane);
-                    report.into_iter().for_each(|report| report.not_sent(DropReason::TooLarge));
-                }
-            }
-        }
-        if let Err(error) = encoded {
-            self.add_event(Event::EncodeFailed { error });
-        }
-    }
-
-    fn queue(&mut self, peer: PeerId, item: Item) {
-        let lane = item.lane;
-        match self.connections.send(&peer, item) {
-            Some(push) => self.on_pushed(peer, push),
-            // The item's delivery report completes by its drop.
-            None => self.dropped.add_one(peer, DropReason::Disconnected, lane),
-        }
-    }
-
-    fn on_pushed(&mut self, peer: PeerId, push: Push) {
-        self.dropped.add(peer, DropReason::PeerQueueFull, push.dropped);
-        self.dropped.add(peer, DropReason::TransportMemory, push.over_memory);
-        self.dropped.add(peer, DropReason::Superseded, push.superseded);
-        if push.unsupported {
-            self.dropped.add_one(peer, DropReason::Unsupported, Lane::Gossip);
-        }
-        if push.overflowed {
-            let memory = push.over_memory.of(Lane::Control) > 0;
-            self.on_slow_peer(peer, if memory { Slowness::Memory } else { Slowness::Overflow });
-        }
-    }
-
-    fn on_slow_peer(&mut self, peer: PeerId, slowness: Slowness) {
-        self.add_event(Event::SlowPeer { peer, slowness });
-        if slowness != Slowness::WriteTimeout || self.config.slow_peer == SlowPeerAction::Disconnect {
-            let change = self.connections.drop_peer(&peer);
-            self.on_change(peer, change);
-            self.close(peer, CloseConnection::All);
-        }
-    }
-
-    pub(super) fn close(&mut self, peer_id: PeerId, connection: CloseConnection) {
-        self.events.push_back(ToSwarm::CloseConnection { peer_id, connection });
-    }
-
-    /// Whether a dial of the address is in progress or led to an open connection. The engine asks for persistent points
-    /// again and again, and without this check an address that names no peer would be dialled each time.
-    fn is_reached(&self, point: &Multiaddr) -> bool {
-        let address = Some(without_peer(point.clone()));
-        self.dials.has_point(point) || {
-            let (alone, book) = (peer_alone(point), self.state.addresses());
-            self.connections.peers().any(|peer| alone == Some(*peer) || book.dialled(peer) == address)
-        }
-    }
-
-    fn add_event(&mut self, event: Event) {
+    pub(super) fn add_event(&mut self, event: Event) {
         self.events.push_back(ToSwarm::GenerateEvent(event));
     }
 

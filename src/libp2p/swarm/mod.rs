@@ -11,6 +11,7 @@ mod dials;
 pub(super) mod event;
 #[cfg(feature = "libp2p-node")]
 mod muxer;
+mod outputs;
 #[cfg(feature = "libp2p-node")]
 mod socket;
 #[cfg(feature = "libp2p-node")]

@@ -13,6 +13,7 @@ mod idontwant;
 mod ignored;
 mod mesh;
 mod missed;
+mod network;
 mod passive;
 mod score;
 mod seen;

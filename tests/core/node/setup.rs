@@ -4,21 +4,20 @@
 use std::{
     collections::BTreeSet,
     ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use actix_gossipsub::{
-    ConnectionInfo, Delivery, FullMessage, Network, PeerAction, Validity,
+    ConnectionInfo, FullMessage,
     limits::{InvalidLimits, LimitsConfig, RuntimeLimits, ScoreLimits, TopicScoreLimits, TopicScores},
     protocol::{
         GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
         JoinOutcome, Node, NodeOptions, PublishOutcome, ReceiveOutcome, Timestamp, ValidationMode, View,
     },
 };
+
+pub use super::network::Plain;
 
 /// The topic of all methods without a topic argument.
 pub const TOPIC: u32 = 0;
@@ -28,72 +27,6 @@ pub const MANY: Range<u32> = 0..25;
 pub const SELF: u32 = 1_000_000;
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const BOTH: [ValidationMode; 2] = [ValidationMode::Sequential, ValidationMode::Batched];
-
-/// A network whose messages are all valid, all invalid, all outdated or all of unknown validity.
-#[derive(Debug, Default)]
-pub struct Plain {
-    all_invalid: AtomicBool,
-    all_outdated: AtomicBool,
-    all_unknown: AtomicBool,
-    /// The number of messages that were validated.
-    validations: AtomicUsize,
-    /// The size of every message in bytes.
-    size: AtomicUsize,
-    /// Every message breaks the network's rules.
-    all_violations: AtomicBool,
-    /// The source of every message; none if it is 0.
-    source: AtomicU32,
-    /// Peers may subscribe to no topic.
-    no_subscriptions: AtomicBool,
-}
-
-impl Network for Plain {
-    type Peer = u32;
-    type Topic = u32;
-    type MessageId = u32;
-    type Message = ();
-    type Point = u32;
-
-    fn topic_of(&self, _: &u32) -> Option<u32> {
-        None
-    }
-
-    fn topic_size(&self, topic: &u32) -> usize {
-        size_of_val(topic)
-    }
-
-    fn message_id_size(&self, id: &u32) -> usize {
-        size_of_val(id)
-    }
-
-    fn validate(&self, _: &Delivery<Self>) -> Validity {
-        self.validations.fetch_add(1, Ordering::Relaxed);
-        let all = [&self.all_invalid, &self.all_outdated, &self.all_unknown];
-        match all.map(|all| all.load(Ordering::Relaxed)) {
-            [true, ..] => Validity::Invalid,
-            [_, true, _] => Validity::Outdated,
-            [.., true] => Validity::Unknown,
-            _ => Validity::Valid,
-        }
-    }
-
-    fn source(&self, (): &()) -> Option<u32> {
-        Some(self.source.load(Ordering::Relaxed)).filter(|source| *source > 0)
-    }
-
-    fn is_violation(&self, (): &()) -> bool {
-        self.all_violations.load(Ordering::Relaxed)
-    }
-
-    fn peer_filter(&self, _: &u32, action: PeerAction<'_, Self>) -> bool {
-        let subscribes = matches!(action, PeerAction::Subscribe(_));
-        !(subscribes && self.no_subscriptions.load(Ordering::Relaxed))
-    }
-
-    fn message_size(&self, (): &()) -> usize {
-        self.size.load(Ordering::Relaxed)
-    }
-}
 
 /// The initial state of a node.
 pub struct Setup {

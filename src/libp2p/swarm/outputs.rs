@@ -1,0 +1,141 @@
+//! The outputs of the engine become queued items, dials, and closed and blocked connections.
+
+use std::task::Waker;
+
+use ::libp2p::{
+    Multiaddr, PeerId,
+    swarm::{CloseConnection, ToSwarm},
+};
+
+use super::{
+    behaviour::Behaviour,
+    config::SlowPeerAction,
+    event::{Event, Slowness},
+};
+use crate::{
+    libp2p::{
+        connection::{
+            delivery_report::DeliveryReports,
+            lanes::{Item, Offer},
+            push::Push,
+        },
+        network::Libp2pNetwork,
+        state::address_book::{peer_alone, without_peer},
+    },
+    network::{P2pMessage, P2pOutput},
+    protocol::{Lane, OutputBatch},
+    worker::DropReason,
+};
+
+impl Behaviour {
+    /// Carries out an output of the engine. Never blocks. Messages that are not sent are reported by
+    /// [`Event::Dropped`]. Poll the swarm between calls, since each may add events.
+    pub fn apply(&mut self, output: P2pOutput<Libp2pNetwork>) {
+        self.emit(OutputBatch::Output(output));
+    }
+
+    /// Carries out an output that comes with its lane; see
+    /// [`P2pOutputs::recv_batch`](crate::P2pOutputs::recv_batch). A message to many peers is encoded once.
+    /// Delivery reports are made for the lane [`Publish`](Lane::Publish) and for outputs without a lane.
+    pub fn emit(&mut self, emission: OutputBatch<Libp2pNetwork>) {
+        let lane = emission.lane();
+        match emission {
+            OutputBatch::Broadcast { to, message, .. } => {
+                self.send(&to, &P2pMessage::FullMessage(message), lane, lane == Lane::Publish);
+            }
+            OutputBatch::Gossip { to, message } => self.send(&to, &message, lane, false),
+            OutputBatch::Output(P2pOutput::OutMessage { to_peer, message }) => {
+                self.send(&[to_peer], &message, lane, true);
+            }
+            OutputBatch::Output(output) => self.apply_output(output),
+        }
+        self.waker.take().into_iter().for_each(Waker::wake);
+    }
+
+    fn apply_output(&mut self, output: P2pOutput<Libp2pNetwork>) {
+        match output {
+            P2pOutput::Disconnect { peer } => self.close(peer, CloseConnection::All),
+            P2pOutput::Kick { peer, duration } => self.block(peer, duration),
+            P2pOutput::Unblock { peer } => _ = self.unblock(&peer),
+            P2pOutput::Connect { peer, origin } => {
+                let action = self.dials.dial_peer(peer, &origin);
+                self.events.push_back(action);
+            }
+            P2pOutput::ConnectPoint { point } if self.is_reached(&point) => {}
+            P2pOutput::ConnectPoint { point } => {
+                let action = self.dials.dial_point(point);
+                self.events.push_back(action);
+            }
+            // Advertised peers are stored in the address book alone, which evicts them by itself.
+            P2pOutput::Forget { .. } | P2pOutput::OutMessage { .. } => {}
+        }
+    }
+
+    fn send(&mut self, to: &[PeerId], message: &P2pMessage<Libp2pNetwork>, lane: Lane, reported: bool) {
+        let encoded = self.encoder.encode(message, lane == Lane::Answer, self.network.limits());
+        let listener = self.delivery_listener.as_ref().filter(|_| reported);
+        let reports = listener.and_then(|listener| DeliveryReports::new(message, listener));
+        let offer = Offer::of(message, self.state.memory());
+        for peer in to {
+            let mut report = reports.as_ref().map(DeliveryReports::report);
+            match &encoded {
+                // A full message is a single fragment, so that the report of the first fragment is that of the message.
+                Ok(fragments) => fragments.iter().for_each(|fragment| {
+                    self.queue(*peer, Item::new(message, fragment, lane, &offer, report.take()));
+                }),
+                Err(_) => {
+                    self.dropped.add_one(*peer, DropReason::TooLarge, lane);
+                    report.into_iter().for_each(|report| report.not_sent(DropReason::TooLarge));
+                }
+            }
+        }
+        if let Err(error) = encoded {
+            self.add_event(Event::EncodeFailed { error });
+        }
+    }
+
+    fn queue(&mut self, peer: PeerId, item: Item) {
+        let lane = item.lane;
+        match self.connections.send(&peer, item) {
+            Some(push) => self.on_pushed(peer, push),
+            // The item's delivery report completes by its drop.
+            None => self.dropped.add_one(peer, DropReason::Disconnected, lane),
+        }
+    }
+
+    pub(super) fn on_pushed(&mut self, peer: PeerId, push: Push) {
+        self.dropped.add(peer, DropReason::PeerQueueFull, push.dropped);
+        self.dropped.add(peer, DropReason::TransportMemory, push.over_memory);
+        self.dropped.add(peer, DropReason::Superseded, push.superseded);
+        if push.unsupported {
+            self.dropped.add_one(peer, DropReason::Unsupported, Lane::Gossip);
+        }
+        if push.overflowed {
+            let memory = push.over_memory.of(Lane::Control) > 0;
+            self.on_slow_peer(peer, if memory { Slowness::Memory } else { Slowness::Overflow });
+        }
+    }
+
+    pub(super) fn on_slow_peer(&mut self, peer: PeerId, slowness: Slowness) {
+        self.add_event(Event::SlowPeer { peer, slowness });
+        if slowness != Slowness::WriteTimeout || self.config.slow_peer == SlowPeerAction::Disconnect {
+            let change = self.connections.drop_peer(&peer);
+            self.on_change(peer, change);
+            self.close(peer, CloseConnection::All);
+        }
+    }
+
+    pub(super) fn close(&mut self, peer_id: PeerId, connection: CloseConnection) {
+        self.events.push_back(ToSwarm::CloseConnection { peer_id, connection });
+    }
+
+    /// Whether a dial of the address is in progress or led to an open connection. The engine asks for persistent points
+    /// again and again, and without this check an address that names no peer would be dialled each time.
+    fn is_reached(&self, point: &Multiaddr) -> bool {
+        let address = Some(without_peer(point.clone()));
+        self.dials.has_point(point) || {
+            let (alone, book) = (peer_alone(point), self.state.addresses());
+            self.connections.peers().any(|peer| alone == Some(*peer) || book.dialled(peer) == address)
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The network of the tests.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+
+use actix_gossipsub::{Delivery, Network, PeerAction, Validity};
+
+use super::setup::SELF;
+
+/// A network whose messages are all valid, all invalid, all outdated or all of unknown validity.
+#[derive(Debug, Default)]
+pub struct Plain {
+    pub(super) all_invalid: AtomicBool,
+    pub(super) all_outdated: AtomicBool,
+    pub(super) all_unknown: AtomicBool,
+    /// The number of messages that were validated.
+    pub(super) validations: AtomicUsize,
+    /// The size of every message in bytes.
+    pub(super) size: AtomicUsize,
+    /// Every message breaks the network's rules.
+    pub(super) all_violations: AtomicBool,
+    /// The source of every message; none if it is 0.
+    pub(super) source: AtomicU32,
+    /// Peers may subscribe to no topic.
+    pub(super) no_subscriptions: AtomicBool,
+}
+
+impl Network for Plain {
+    type Peer = u32;
+    type Topic = u32;
+    type MessageId = u32;
+    type Message = ();
+    type Point = u32;
+
+    fn topic_of(&self, _: &u32) -> Option<u32> {
+        None
+    }
+
+    fn topic_size(&self, topic: &u32) -> usize {
+        size_of_val(topic)
+    }
+
+    fn message_id_size(&self, id: &u32) -> usize {
+        size_of_val(id)
+    }
+
+    fn validate(&self, _: &Delivery<Self>) -> Validity {
+        self.validations.fetch_add(1, Ordering::Relaxed);
+        let all = [&self.all_invalid, &self.all_outdated, &self.all_unknown];
+        match all.map(|all| all.load(Ordering::Relaxed)) {
+            [true, ..] => Validity::Invalid,
+            [_, true, _] => Validity::Outdated,
+            [.., true] => Validity::Unknown,
+            _ => Validity::Valid,
+        }
+    }
+
+    fn source(&self, (): &()) -> Option<u32> {
+        Some(self.source.load(Ordering::Relaxed)).filter(|source| *source > 0)
+    }
+
+    fn is_violation(&self, (): &()) -> bool {
+        self.all_violations.load(Ordering::Relaxed)
+    }
+
+    fn peer_filter(&self, _: &u32, action: PeerAction<'_, Self>) -> bool {
+        let subscribes = matches!(action, PeerAction::Subscribe(_));
+        !(subscribes && self.no_subscriptions.load(Ordering::Relaxed))
+    }
+
+    fn message_size(&self, (): &()) -> usize {
+        self.size.load(Ordering::Relaxed)
+    }
+}
