@@ -115,7 +115,9 @@
 //! A message that is not sent to a peer, because the p2p stream or the transport's queue for the peer is full, is not lost:
 //! its id is stored in the directory, a bounded number for each peer. When the transport reports room for the peer, or at
 //! a heartbeat if only the p2p stream was full, the topics offer what is still in their history by IHAVE. A publisher
-//! that uses [`publish_when_room`](crate::Worker::publish_when_room) waits until enough earlier messages are sent.
+//! that uses [`publish_when_room`](crate::Worker::publish_when_room) waits until enough earlier messages are sent. One that
+//! demands a minimum of peers ([`PublishOptions`](crate::PublishOptions)) is notified where a subscription to its topic is
+//! handled, and after each heartbeat; the topic decides at each attempt.
 //!
 //! `settle` waits until nothing is busy. An inbox with items that are not completely handled counts as busy, and so do
 //! a buffered item of a topic that has not started and a validation that is awaited.

@@ -1,6 +1,8 @@
 //! What a peer gets as soon as it subscribes, so that it does not miss what is published before the next heartbeat: a GRAFT
 //! if the mesh is small, and an IHAVE of own messages that were published to few peers.
 
+use std::collections::VecDeque;
+
 use derive_where::derive_where;
 
 use super::TopicState;
@@ -21,7 +23,7 @@ use crate::{
 
 /// The latest own messages that were sent to fewer than D peers. At most [`MAX_UNSERVED`], oldest first.
 #[derive_where(Debug, Default)]
-pub(super) struct UnservedMessages<N: Network>(Vec<Unserved<N>>);
+pub(super) struct UnservedMessages<N: Network>(VecDeque<Unserved<N>>);
 
 #[derive_where(Debug)]
 struct Unserved<N: Network> {
@@ -36,9 +38,9 @@ impl<N: Network> UnservedMessages<N> {
     /// Adds a message that was published, with the number of peers that are missing.
     pub(super) fn insert(&mut self, id: &N::MessageId, missing: usize) {
         if self.0.len() >= MAX_UNSERVED {
-            self.0.remove(0);
+            self.0.pop_front();
         }
-        self.0.push(Unserved { id: id.clone(), missing, age: 0 });
+        self.0.push_back(Unserved { id: id.clone(), missing, age: 0 });
     }
 
     /// The messages for one more peer, which is not missing then.
