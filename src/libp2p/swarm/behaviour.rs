@@ -40,7 +40,6 @@ use crate::{
         state::{TransportState, address_book::socket_address},
     },
     network::{ConnectionInfo, Direction, P2pInput, PeerKind},
-    protocol::Lane,
     worker::DropReason,
 };
 
