@@ -363,7 +363,7 @@ mod tests {
             ReceiveOutcome::OwnMessage,
         ];
         assert_eq!(labels(&receive), Input::ReceiveMessage.outcomes());
-        let publish: [PublishOutcome<PlainNetwork>; 3] = [
+        let publish: [PublishOutcome<PlainNetwork>; 4] = [
             PublishOutcome::Published { to: Vec::new() },
             PublishOutcome::AlreadyPublished,
             PublishOutcome::TooLarge,

@@ -4,8 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use actix_gossipsub::{Delivery, Network, PeerAction, Validity};
 
-use super::setup::SELF;
-
 /// A network whose messages are all valid, all invalid, all outdated or all of unknown validity.
 #[derive(Debug, Default)]
 pub struct Plain {

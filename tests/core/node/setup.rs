@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_gossipsub::{
-    ConnectionInfo, FullMessage,
+    ConnectionInfo, Delivery, FullMessage,
     limits::{InvalidLimits, LimitsConfig, RuntimeLimits, ScoreLimits, TopicScoreLimits, TopicScores},
     protocol::{
         GraftOutcome, HeartbeatOutcome, IDontWantOutcome, IHaveOutcome, IWantAnswer, IWantOutcome,
