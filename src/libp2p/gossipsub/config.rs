@@ -238,10 +238,7 @@ impl ConfigBuilder {
 
     /// The function that makes message ids. All nodes of a network must use the same one. Its argument is a copy of the
     /// received message.
-    pub fn message_id_fn(
-        &mut self,
-        id: impl Fn(&Message) -> MessageId + Send + Sync + 'static,
-    ) -> &mut Self {
+    pub fn message_id_fn(&mut self, id: impl Fn(&Message) -> MessageId + Send + Sync + 'static) -> &mut Self {
         self.config.message_id = Arc::new(id);
         self
     }

@@ -5,8 +5,8 @@ use std::io;
 use ::libp2p::identity::SigningError;
 
 use crate::{
-    limits::InvalidLimits,
     libp2p::{network::AuthorError, signature::policy::PolicyError},
+    limits::InvalidLimits,
     worker::{ChangeRefused, DropReason, PublishReport, Refused, RouteResult, StartError},
 };
 

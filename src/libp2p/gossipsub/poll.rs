@@ -18,9 +18,7 @@ use super::{
     message::{Event, Message, PeerKind, slow_peer},
 };
 use crate::{
-    libp2p::{
-        connection::handler::Handler, network::Libp2pNetwork, swarm::event::Event as TransportEvent,
-    },
+    libp2p::{connection::handler::Handler, network::Libp2pNetwork, swarm::event::Event as TransportEvent},
     network::{AppOutput, Validity},
 };
 
@@ -166,8 +164,7 @@ impl NetworkBehaviour for Behaviour {
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        if let FromSwarm::ConnectionClosed(ConnectionClosed { peer_id, remaining_established: 0, .. }) =
-            event
+        if let FromSwarm::ConnectionClosed(ConnectionClosed { peer_id, remaining_established: 0, .. }) = event
         {
             self.peers.remove_protocol(&peer_id);
         }

@@ -44,10 +44,7 @@ impl Libp2pNetworkBuilder {
     /// [`async_validator`](Self::async_validator), [`blocking_validator`](Self::blocking_validator),
     /// [`manual_validation`](Self::manual_validation). All can be replaced later
     /// ([`Libp2pNetwork::set_validator`]).
-    pub fn validator(
-        self,
-        f: impl Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync + 'static,
-    ) -> Self {
+    pub fn validator(self, f: impl Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync + 'static) -> Self {
         self.set_validator(None, Validator::new(f))
     }
 

@@ -20,12 +20,12 @@ use std::{
 use ::libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use arc_swap::ArcSwap;
 
-use self::{message_id::default_message_id, validator::Validators};
 pub use self::{
     builder::Libp2pNetworkBuilder,
     subscription_filter::SubscriptionFilter,
     validator::{Unvalidated, UnvalidatedMessage, Validator},
 };
+use self::{message_id::default_message_id, validator::Validators};
 use super::{
     codec::{decode::DecodeHooks, entry::RawMessage, limits::WireLimits, turn::SignatureCheck},
     ids::{MessageId, TopicName},

@@ -91,13 +91,7 @@ impl<E: Engine> EngineInputs<E> {
 
     /// Passes inputs of a peer to the engine and stores those for which it has no room. `retry`: they were stored
     /// before.
-    fn pass(
-        &mut self,
-        peer: PeerId,
-        mut inputs: VecDeque<Inputs>,
-        retry: bool,
-        observe: &mut Observe<'_>,
-    ) {
+    fn pass(&mut self, peer: PeerId, mut inputs: VecDeque<Inputs>, retry: bool, observe: &mut Observe<'_>) {
         let before = count(&inputs);
         let Err(reason) = self.try_pass(&mut inputs, observe) else {
             if retry {

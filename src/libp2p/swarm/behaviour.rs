@@ -12,8 +12,8 @@ use ::libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
     swarm::{
-        CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm,
-        NetworkBehaviour, NewExternalAddrOfPeer, THandler, THandlerInEvent, ToSwarm, behaviour::ConnectionEstablished,
+        CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour,
+        NewExternalAddrOfPeer, THandler, THandlerInEvent, ToSwarm, behaviour::ConnectionEstablished,
     },
 };
 
@@ -39,10 +39,7 @@ use crate::{
             stall_detector::StallDetector,
         },
         network::Libp2pNetwork,
-        state::{
-            TransportState,
-            address_book::{peer_alone, socket_address, without_peer},
-        },
+        state::{TransportState, address_book::socket_address},
     },
     network::{ConnectionInfo, Direction, P2pInput, P2pMessage, P2pOutput, PeerKind},
     protocol::{Lane, OutputBatch},
@@ -58,7 +55,7 @@ pub struct Behaviour {
     protocols: Protocols,
     pub(super) connections: Connections,
     pub(super) blocked: BlockList,
-    dials: Dials,
+    pub(super) dials: Dials,
     /// Dropped items that are not reported yet.
     dropped: UnreportedDrops,
     encoder: Encoder<Libp2pNetwork>,
@@ -215,16 +212,6 @@ impl Behaviour {
 
     pub(super) fn close(&mut self, peer_id: PeerId, connection: CloseConnection) {
         self.events.push_back(ToSwarm::CloseConnection { peer_id, connection });
-    }
-
-    /// Whether a dial of the address is in progress or led to an open connection. The engine asks for persistent points
-    /// again and again, and without this check an address that names no peer would be dialled each time.
-    fn is_reached(&self, point: &Multiaddr) -> bool {
-        let address = Some(without_peer(point.clone()));
-        self.dials.has_point(point) || {
-            let (alone, book) = (peer_alone(point), self.state.addresses());
-            self.connections.peers().any(|peer| alone == Some(*peer) || book.dialled(peer) == address)
-        }
     }
 
     fn add_event(&mut self, event: Event) {

@@ -10,13 +10,17 @@ use ::libp2p::{
 };
 
 use super::{
+    behaviour::Behaviour,
     config::BehaviourConfig,
     event::{Blocked, Event},
 };
 use crate::{
     libp2p::{
         network::Libp2pNetwork,
-        state::{TransportState, address_book::peer_alone},
+        state::{
+            TransportState,
+            address_book::{peer_alone, without_peer},
+        },
     },
     network::{ConnectionRefusal, Origin},
 };
@@ -136,6 +140,19 @@ impl Dials {
             (_, Some(reason)) => Some(Event::DialRefused { peer, point: None, reason }),
             (Target::Point(point), None) => Some(Event::Unreachable { point, error }),
             (_, None) => peer.map(|peer| Event::DialFailed { peer, error }),
+        }
+    }
+}
+
+/// What the behaviour asks before it dials.
+impl Behaviour {
+    /// Whether a dial of the address is in progress or led to an open connection. The engine asks for persistent points
+    /// again and again, and without this check an address that names no peer would be dialled each time.
+    pub(super) fn is_reached(&self, point: &Multiaddr) -> bool {
+        let address = Some(without_peer(point.clone()));
+        self.dials.has_point(point) || {
+            let (alone, book) = (peer_alone(point), self.state.addresses());
+            self.connections.peers().any(|peer| alone == Some(*peer) || book.dialled(peer) == address)
         }
     }
 }

@@ -30,7 +30,10 @@ async fn connected() -> (Ours, Theirs) {
 async fn it_talks_to_the_official_gossipsub() {
     let (ours, theirs) = connected().await;
     let (us, them) = (ours.peer, theirs.peer);
-    let subscribed = |event: &Event| matches!(event, Event::Subscribed { peer_id, topic: it } if *peer_id == them && *it == topic().hash()).then_some(());
+    let subscribed = |event: &Event| {
+        matches!(event, Event::Subscribed { peer_id, topic: it } if *peer_id == them && *it == topic().hash())
+            .then_some(())
+    };
     ours.gossipsub_event("the subscription", subscribed).await;
     ours.gossipsub_event("the graft", |event| {
         matches!(event, Event::Graft { peer_id, .. } if *peer_id == them).then_some(())
@@ -41,7 +44,8 @@ async fn it_talks_to_the_official_gossipsub() {
     let (topics, peers, in_meshes, protocols) = ours
         .call(|behaviours| {
             let gossipsub = &behaviours.gossipsub;
-            let peers = gossipsub.all_peers().map(|(peer, topics)| (*peer, topics.into_iter().cloned().collect()));
+            let peers =
+                gossipsub.all_peers().map(|(peer, topics)| (*peer, topics.into_iter().cloned().collect()));
             let protocols = gossipsub.peer_protocol().map(|(peer, kind)| (*peer, *kind));
             (
                 gossipsub.topics().cloned().collect::<Vec<_>>(),
@@ -72,10 +76,13 @@ async fn it_talks_to_the_official_gossipsub() {
     assert!(!ours.call(|behaviours| behaviours.gossipsub.unsubscribe(&topic())).await);
     assert_eq!(ours.call(|behaviours| behaviours.gossipsub.topics().count()).await, 0);
     theirs
-        .event("the unsubscription", |event| matches!(event, official::Event::Unsubscribed { peer_id, .. } if *peer_id == us).then_some(()))
+        .event("the unsubscription", |event| {
+            matches!(event, official::Event::Unsubscribed { peer_id, .. } if *peer_id == us).then_some(())
+        })
         .await;
     ours.gossipsub_event("the prune", |event| {
-        matches!(event, Event::Prune { peer_id, reason: LeaveReason::Leave, .. } if *peer_id == them).then_some(())
+        matches!(event, Event::Prune { peer_id, reason: LeaveReason::Leave, .. } if *peer_id == them)
+            .then_some(())
     })
     .await;
     assert!(theirs.call(|gossipsub| gossipsub.unsubscribe(&official_topic())).await);
@@ -228,11 +235,12 @@ async fn the_score_is_off_until_it_is_turned_on() {
     })
     .await;
     scored.dial(&theirs.address).await;
-    scored.until("the peer has a score", move |swarm| {
-        let gossipsub = &mut swarm.behaviour_mut().gossipsub;
-        gossipsub.set_application_score(&them, 2.0) && gossipsub.peer_score(&them) == Some(20.0)
-    })
-    .await;
+    scored
+        .until("the peer has a score", move |swarm| {
+            let gossipsub = &mut swarm.behaviour_mut().gossipsub;
+            gossipsub.set_application_score(&them, 2.0) && gossipsub.peer_score(&them) == Some(20.0)
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -257,7 +265,8 @@ async fn a_disconnected_peer_leaves_the_picture() {
     ours.with(move |swarm| swarm.disconnect_peer_id(them)).await.unwrap();
     ours.gossipsub_event("the prune", |event| {
         let reason = LeaveReason::Disconnected;
-        matches!(event, Event::Prune { peer_id, reason: it, .. } if *peer_id == them && *it == reason).then_some(())
+        matches!(event, Event::Prune { peer_id, reason: it, .. } if *peer_id == them && *it == reason)
+            .then_some(())
     })
     .await;
     let left = ours.call(|behaviours| {
@@ -274,7 +283,9 @@ async fn the_end_of_the_engine_is_announced_to_peers_and_reported() {
     worker.shutdown().await;
     let us = ours.peer;
     theirs
-        .event("the unsubscription", |event| matches!(event, official::Event::Unsubscribed { peer_id, .. } if *peer_id == us).then_some(()))
+        .event("the unsubscription", |event| {
+            matches!(event, official::Event::Unsubscribed { peer_id, .. } if *peer_id == us).then_some(())
+        })
         .await;
     ours.gossipsub_event("the end", |event| matches!(event, Event::EngineEnded { .. }).then_some(())).await;
     assert!(matches!(ours.publish("late").await, Err(PublishError::Engine(_))));
@@ -287,9 +298,11 @@ fn addresses_that_other_behaviours_report_are_used_for_dials() {
     let key = Keypair::generate_ed25519();
     let mut gossipsub = behaviour(&key, &config());
     let (peer, id) = (PeerId::random(), ConnectionId::new_unchecked(1));
-    let addresses: [Multiaddr; 2] = ["/ip4/8.8.8.8/tcp/1", "/ip4/8.8.8.8/tcp/2"].map(|it| it.parse().unwrap());
+    let addresses: [Multiaddr; 2] =
+        ["/ip4/8.8.8.8/tcp/1", "/ip4/8.8.8.8/tcp/2"].map(|it| it.parse().unwrap());
     for addr in &addresses {
-        gossipsub.on_swarm_event(FromSwarm::NewExternalAddrOfPeer(NewExternalAddrOfPeer { peer_id: peer, addr }));
+        gossipsub
+            .on_swarm_event(FromSwarm::NewExternalAddrOfPeer(NewExternalAddrOfPeer { peer_id: peer, addr }));
     }
     let mut dialled =
         gossipsub.handle_pending_outbound_connection(id, Some(peer), &[], Endpoint::Dialer).unwrap();

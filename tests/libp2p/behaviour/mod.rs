@@ -9,9 +9,7 @@ mod swarms;
 use std::time::Duration;
 
 use actix_gossipsub::libp2p::gossipsub;
-use libp2p::{
-    gossipsub as official, identify, identity::Keypair, ping, swarm::NetworkBehaviour,
-};
+use libp2p::{gossipsub as official, identify, identity::Keypair, ping, swarm::NetworkBehaviour};
 
 use self::swarms::Node;
 
@@ -26,11 +24,7 @@ struct Composed {
 impl Composed {
     fn new(key: &Keypair, gossipsub: gossipsub::Behaviour) -> Self {
         let identify = identify::Config::new("/test/1".to_owned(), key.public());
-        Self {
-            gossipsub,
-            identify: identify::Behaviour::new(identify),
-            ping: ping::Behaviour::default(),
-        }
+        Self { gossipsub, identify: identify::Behaviour::new(identify), ping: ping::Behaviour::default() }
     }
 }
 

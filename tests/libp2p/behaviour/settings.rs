@@ -1,9 +1,6 @@
 //! Validation by the application, explicit peers, subscription filters and the names of topics.
 
-use actix_gossipsub::{
-    libp2p::gossipsub::*,
-    protocol::Penalty,
-};
+use actix_gossipsub::{libp2p::gossipsub::*, protocol::Penalty};
 use libp2p::{PeerId, gossipsub as official, identity::Keypair};
 
 use super::{Composed, ComposedEvent, Ours, behaviour, config, swarms::Node, theirs, topic};
@@ -50,18 +47,20 @@ async fn only_what_the_application_accepts_is_forwarded() {
         })
         .collect();
     assert_eq!(forwarded, [b"accepted"]);
-    let penalties = node.events().iter().filter(|event| {
-        matches!(event, ComposedEvent::Gossipsub(Event::Penalty { penalty: Penalty::InvalidMessage, .. }))
-    }).count();
+    let penalties = node
+        .events()
+        .iter()
+        .filter(|event| {
+            matches!(event, ComposedEvent::Gossipsub(Event::Penalty { penalty: Penalty::InvalidMessage, .. }))
+        })
+        .count();
     assert_eq!(penalties, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_explicit_peer_is_in_no_mesh_gets_all_messages_and_is_dialled_again() {
-    let node = Node::start(|key| {
-        Composed::new(key, behaviour(key, config().check_explicit_peers_ticks(1)))
-    })
-    .await;
+    let node =
+        Node::start(|key| Composed::new(key, behaviour(key, config().check_explicit_peers_ticks(1)))).await;
     node.call(|behaviours| behaviours.gossipsub.subscribe(&topic())).await.unwrap();
     let theirs = theirs().await;
     let (us, them) = (node.peer, theirs.peer);
@@ -90,9 +89,8 @@ async fn an_explicit_peer_is_in_no_mesh_gets_all_messages_and_is_dialled_again()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_filter_bounds_our_topics_and_those_of_peers() {
     let node = Node::start(|key| {
-        let filter = SubscriptionFilter::new()
-            .topics(["news"])
-            .matching(|topic| topic.as_str().starts_with("news/"));
+        let filter =
+            SubscriptionFilter::new().topics(["news"]).matching(|topic| topic.as_str().starts_with("news/"));
         let signed = MessageAuthenticity::Signed(key.clone());
         let config = config().build().unwrap();
         Composed::new(key, Behaviour::new_with_subscription_filter(signed, config, filter).unwrap())

@@ -69,8 +69,12 @@ async fn messages_go_both_ways_between_our_swarm_and_the_official_one_over_quic(
     both(
         &mut node,
         &mut theirs,
-        |event| { eprintln!("ours {event:?}"); None },
-        |event| { eprintln!("theirs {event:.200?}");
+        |event| {
+            eprintln!("ours {event:?}");
+            None
+        },
+        |event| {
+            eprintln!("theirs {event:.200?}");
             if let SwarmEvent::Behaviour(gossipsub::Event::Message { message, .. }) = event {
                 assert_eq!(message.data.len(), SIZE);
                 delivered.push(message.data[0]);
