@@ -24,9 +24,8 @@ pub struct Chat {
 
 /// A swarm that is subscribed to the topic of the chat.
 pub fn swarm(key: Keypair) -> Result<Swarm<Chat>, ChatError> {
-    let config = gossipsub::ConfigBuilder::default()
-        .validation_mode(gossipsub::ValidationMode::Strict)
-        .build()?;
+    let config =
+        gossipsub::ConfigBuilder::default().validation_mode(gossipsub::ValidationMode::Strict).build()?;
     let authenticity = gossipsub::MessageAuthenticity::Signed(key.clone());
     let mut gossipsub = gossipsub::Behaviour::new(authenticity, config)?;
     gossipsub.subscribe(&gossipsub::IdentTopic::new("chat"))?;
@@ -53,7 +52,7 @@ pub async fn chat(
     let topic = gossipsub::IdentTopic::new("chat");
     let name = |peer: &str| peer[peer.len().saturating_sub(6)..].to_owned();
     loop {
-        let shown = tokio::select! {
+        let line = tokio::select! {
             line = lines.recv() => {
                 let Some(line) = line else { return Ok(()) };
                 match swarm.behaviour_mut().gossipsub.publish(topic.clone(), line) {
@@ -76,7 +75,7 @@ pub async fn chat(
                 _ => continue,
             },
         };
-        if output.send(shown).await.is_err() {
+        if output.send(line).await.is_err() {
             return Ok(());
         }
     }

@@ -6,7 +6,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 pub async fn terminal(command: &str) -> Result<(), ChatError> {
     let dial = std::env::args().skip(1).map(|address| address.parse()).collect::<Result<_, _>>()?;
     let (sender, lines) = mpsc::channel(16);
-    let (output, mut shown) = mpsc::channel(16);
+    let (output, mut printed) = mpsc::channel(16);
     let chat = tokio::spawn(chat(swarm(Keypair::generate_ed25519())?, dial, lines, output));
     let mut input = BufReader::new(stdin()).lines();
     loop {
@@ -15,7 +15,7 @@ pub async fn terminal(command: &str) -> Result<(), ChatError> {
                 Some(line) => sender.send(line).await?,
                 None => return Ok(()),
             },
-            line = shown.recv() => match line {
+            line = printed.recv() => match line {
                 Some(line) => match line.strip_prefix("listening on ") {
                     Some(address) => println!("others join by: {command} {address}"),
                     None => println!("{line}"),

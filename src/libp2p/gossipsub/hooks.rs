@@ -47,7 +47,7 @@ pub(super) fn network(
     }
 }
 
-/// The validity of a message as far as the behaviour itself can tell.
+/// The validity of a message as far as the behaviour itself can find out.
 pub(super) fn check(
     message: &FullMessage<Libp2pNetwork>,
     transform: Option<&Transform>,

@@ -165,7 +165,8 @@ pub enum Event {
         peer_id: PeerId,
     },
     /// A peer reads too slowly, and lost what was queued for it. Emitted for each report of such losses, which add up what
-    /// was lost since the last one.
+    /// was lost since the last one, and without losses for a peer that reads next to nothing for
+    /// [`write_timeout`](crate::libp2p::BehaviourConfig::write_timeout).
     SlowPeer {
         /// The peer.
         peer_id: PeerId,

@@ -55,7 +55,7 @@
 //! A poll does a bounded amount of work. The engine is given inputs only when all of its events are returned, so that an
 //! application that polls seldom slows down its peers and queues nothing without bound. When the engine has no room for the
 //! inputs of a peer, that peer is not read. Of events, only [`Penalty`](Event::Penalty) is ever dropped, beyond 4,096 of them,
-//! and [`EventsLost`](Event::EventsLost) tells how many.
+//! and [`EventsLost`](Event::EventsLost) has their number.
 //!
 //! # What is missing
 //!
@@ -68,6 +68,7 @@ mod error;
 mod hooks;
 mod message;
 mod peer_events;
+mod peer_settings;
 mod peers;
 mod poll;
 mod running;

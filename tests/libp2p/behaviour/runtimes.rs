@@ -91,7 +91,7 @@ async fn under_an_actix_system() {
 async fn on_arbiters_of_the_application() {
     let arbiter = actix_rt::Arbiter::new();
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    arbiter.spawn_fn(move || drop(sender.send(thread::current().id())));
+    arbiter.spawn_fn(move || sender.send(thread::current().id()).expect("the test waits"));
     let engine = receiver.await.unwrap();
     let handle = arbiter.handle();
     let threads = exchange(|| config().on_arbiters([handle.clone()]).build().unwrap()).await;

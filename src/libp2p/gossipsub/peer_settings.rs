@@ -1,0 +1,126 @@
+//! What the application decides about peers and scores.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use ::libp2p::PeerId;
+
+use super::{
+    behaviour::{Behaviour, State},
+    error::ScoreError,
+    score::{self, PeerScoreParams, PeerScoreThresholds, TopicScoreParams},
+    topic::{Hasher, Topic},
+};
+use crate::{
+    limits::Limits,
+    network::AppInput,
+    worker::{ChangeRefused, EngineStopped},
+};
+
+// === Peers ===
+
+impl Behaviour {
+    /// Makes a peer an explicit one: every message is forwarded to it, it is in no mesh, and it is dialled, now and whenever
+    /// it is lost.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub fn add_explicit_peer(&mut self, peer: &PeerId) -> Result<(), EngineStopped> {
+        self.set_direct(peer, true)
+    }
+
+    /// Makes an explicit peer an ordinary one. It stays connected.
+    ///
+    /// # Errors
+    /// The engine has ended.
+    pub fn remove_explicit_peer(&mut self, peer: &PeerId) -> Result<(), EngineStopped> {
+        self.set_direct(peer, false)
+    }
+
+    fn set_direct(&mut self, peer: &PeerId, direct: bool) -> Result<(), EngineStopped> {
+        let running = self.running().map_err(|_| EngineStopped)?;
+        running.worker().set_direct(peer, direct)
+    }
+
+    /// Closes the connections of a peer, refuses new ones, and ignores messages of which it is the source, until
+    /// [`remove_blacklisted_peer`](Self::remove_blacklisted_peer).
+    pub fn blacklist_peer(&mut self, peer: &PeerId) {
+        self.transport.block(*peer, Duration::MAX);
+        self.change_blacklist(|peers| peers.insert(*peer));
+    }
+
+    /// Admits a blacklisted peer again.
+    pub fn remove_blacklisted_peer(&mut self, peer: &PeerId) {
+        self.transport.unblock(peer);
+        self.change_blacklist(|peers| peers.remove(peer));
+    }
+
+    fn change_blacklist(&self, change: impl FnOnce(&mut HashSet<PeerId>) -> bool) {
+        let mut peers = HashSet::clone(&self.blacklist.load());
+        if change(&mut peers) {
+            self.blacklist.store(Arc::new(peers));
+        }
+    }
+}
+
+// === Scores ===
+
+impl Behaviour {
+    /// Turns the peer score on. Call it before the swarm is polled.
+    ///
+    /// # Errors
+    /// The parameters violate rules, the score was set before, or the engine runs.
+    pub fn with_peer_score(
+        &mut self,
+        parameters: PeerScoreParams,
+        thresholds: PeerScoreThresholds,
+    ) -> Result<(), ScoreError> {
+        if self.score.is_some() {
+            return Err(ScoreError::AlreadySet);
+        }
+        let State::Configured(settings) = &mut self.state else { return Err(ScoreError::Running) };
+        let mut limits = settings.config.limits.clone();
+        score::apply(&mut limits, &parameters, &thresholds);
+        Limits::try_from(limits.clone())?;
+        settings.config.limits = limits;
+        self.score = Some(parameters);
+        Ok(())
+    }
+
+    /// Sets the score parameters of a topic. A running engine keeps the counters of peers.
+    ///
+    /// # Errors
+    /// The parameters violate rules, there is no score, or the engine has ended.
+    pub fn set_topic_params<H: Hasher>(
+        &mut self,
+        topic: Topic<H>,
+        parameters: TopicScoreParams,
+    ) -> Result<(), ScoreError> {
+        let topic = topic.hash();
+        let Some(score) = &mut self.score else { return Err(ScoreError::NotSet) };
+        let (limits, weight) = (parameters.to_limits(), parameters.topic_weight);
+        match &mut self.state {
+            State::Configured(settings) => {
+                let current = Limits::try_from(settings.config.limits.clone())?;
+                let change = current.runtime().with(|it| it.set_topic_score(topic.clone(), limits, weight));
+                settings.config.limits = current.with_runtime(change)?.into_config();
+            }
+            State::Running(running) => running.worker().set_topic_score(topic.clone(), limits, weight)?,
+            State::Ended(_) => return Err(ChangeRefused::from(EngineStopped).into()),
+        }
+        score.topics.insert(topic, parameters);
+        Ok(())
+    }
+
+    /// The score parameters of a topic, if it has some.
+    pub fn get_topic_params<H: Hasher>(&self, topic: &Topic<H>) -> Option<&TopicScoreParams> {
+        self.score.as_ref()?.topics.get(&topic.hash())
+    }
+
+    /// Sets the application's part (P5) of the score of a peer. Returns false without a score, and for a peer that is neither
+    /// connected nor remembered.
+    pub fn set_application_score(&mut self, peer: &PeerId, score: f64) -> bool {
+        let known = self.peers.is_connected(peer) || self.peer_score(peer).is_some();
+        let Some(worker) = self.worker.get().filter(|_| known && self.score.is_some()) else { return false };
+        worker.app_input(AppInput::SetApplicationScore { peer: *peer, score }).is_ok()
+    }
+}
