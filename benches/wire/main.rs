@@ -2,7 +2,7 @@
 //! connected to all others and publish, with the same transports, keys, sizes and rates. The implementations run in
 //! turn.
 //!
-//! `cargo bench --features libp2p --bench wire -- --help`
+//! `cargo bench --features libp2p-node --bench wire -- --help`
 
 mod actix_node;
 mod cli;

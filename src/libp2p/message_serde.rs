@@ -78,3 +78,22 @@ impl<'de> Deserialize<'de> for Message {
         Ok(Self::new(Content { source, seqno, data, signature, key, is_verified, signature_error }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ::libp2p::PeerId;
+
+    use super::*;
+
+    #[test]
+    fn a_recorded_message_keeps_whether_its_source_is_verified() {
+        let source = Some(PeerId::random());
+        for is_verified in [true, false] {
+            let message = Message::new(Content { source, is_verified, ..Content::default() });
+            let text = serde_json::to_string(&message).unwrap();
+            // Recordings of earlier versions have verified sources only, and do not have the field.
+            assert_eq!(text.contains("unverified"), !is_verified, "{text}");
+            assert_eq!(serde_json::from_str::<Message>(&text).unwrap(), message);
+        }
+    }
+}

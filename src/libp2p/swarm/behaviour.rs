@@ -295,8 +295,8 @@ impl Behaviour {
         Ok(Handler::new(network, protocols, queue, stall_detector, graylist, self.config.frame_timeout))
     }
 
-    /// How many events are queued until the swarm is polled.
-    pub(in crate::libp2p) fn queued_events(&self) -> usize {
+    /// How many events are queued until the swarm is polled. Apply no outputs while there are thousands.
+    pub fn queued_events(&self) -> usize {
         self.events.len() + self.dropped.len()
     }
 }

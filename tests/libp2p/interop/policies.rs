@@ -21,7 +21,7 @@ use super::{
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Author {
     Signed,
-    Author,
+    Named,
     Random,
     Anonymous,
 }
@@ -34,7 +34,7 @@ enum Mode {
     None,
 }
 
-const AUTHORS: [Author; 4] = [Author::Signed, Author::Author, Author::Random, Author::Anonymous];
+const AUTHORS: [Author; 4] = [Author::Signed, Author::Named, Author::Random, Author::Anonymous];
 const MODES: [Mode; 4] = [Mode::Strict, Mode::Permissive, Mode::Anonymous, Mode::None];
 /// A message that was altered after it was signed.
 const ALTERED: &str = "altered";
@@ -43,7 +43,7 @@ impl Author {
     fn ours(self, key: &Keypair) -> own::MessageAuthenticity {
         match self {
             Self::Signed => own::MessageAuthenticity::Signed(key.clone()),
-            Self::Author => own::MessageAuthenticity::Author(PeerId::random()),
+            Self::Named => own::MessageAuthenticity::Author(PeerId::random()),
             Self::Random => own::MessageAuthenticity::RandomAuthor,
             Self::Anonymous => own::MessageAuthenticity::Anonymous,
         }
@@ -52,7 +52,7 @@ impl Author {
     fn theirs(self, key: &Keypair) -> gossipsub::MessageAuthenticity {
         match self {
             Self::Signed => gossipsub::MessageAuthenticity::Signed(key.clone()),
-            Self::Author => gossipsub::MessageAuthenticity::Author(PeerId::random()),
+            Self::Named => gossipsub::MessageAuthenticity::Author(PeerId::random()),
             Self::Random => gossipsub::MessageAuthenticity::RandomAuthor,
             Self::Anonymous => gossipsub::MessageAuthenticity::Anonymous,
         }

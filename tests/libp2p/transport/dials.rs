@@ -92,7 +92,7 @@ async fn a_direct_peer_is_dialled_at_the_addresses_that_are_known_of_it() {
         c.direct = [direct].into();
     }));
     let point: Multiaddr = format!("/p2p/{direct}").parse().unwrap();
-    assert_eq!(network.persistent_points(), [point.clone()]);
+    assert_eq!(network.persistent_points(), std::slice::from_ref(&point));
     assert_eq!(network.reachable_point(&direct), Some(point.clone()));
     // Nothing is known of it yet: the engine learns that, and asks again later.
     node.behaviour_mut().gossipsub.apply(P2pOutput::ConnectPoint { point: point.clone() });

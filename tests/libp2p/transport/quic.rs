@@ -46,7 +46,7 @@ fn official() -> Swarm<gossipsub::Behaviour> {
 /// More messages than the window of a stream takes, and one in the other direction.
 #[tokio::test]
 async fn messages_go_both_ways_between_our_swarm_and_the_official_one_over_quic() {
-    const SIZE: usize = 60_000;
+    const SIZE: usize = 30_000;
     let (mut node, network) = ours(BehaviourConfig::default());
     let mut theirs = official();
     let them = *theirs.local_peer_id();
