@@ -57,7 +57,8 @@ impl PlainNetwork {
         Self { async_validator: Some(Box::new(boxed)), ..Self::default() }
     }
 
-    /// A network on whose messages the application reports the verdicts by `validation`.
+    /// A network on whose messages the application reports the verdicts by `validation`. In a batch, or in a
+    /// [`Node`](crate::protocol::Node), every message is of unknown validity.
     pub fn with_manual_validation(validation: ManualValidation<Self>) -> Self {
         Self { manual_validation: Some(validation), ..Self::default() }
     }
@@ -85,7 +86,9 @@ impl Network for PlainNetwork {
     }
 
     fn validate(&self, delivery: &Delivery<Self>) -> Validity {
-        self.validator.as_ref().map_or(Validity::Valid, |validator| validator(delivery))
+        let undecided = self.manual_validation.is_some();
+        let without = if undecided { Validity::Unknown } else { Validity::Valid };
+        self.validator.as_ref().map_or(without, |validator| validator(delivery))
     }
 
     fn validate_async(&self, delivery: &Delivery<Self>) -> Option<BoxFuture<Validity>> {

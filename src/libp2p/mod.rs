@@ -61,6 +61,23 @@
 //! the valid message with that id. [`Event::Inputs`] carries the messages of one RPC, or of a part of it, to the driver,
 //! which passes them to the engine one by one.
 //!
+//! # Validation
+//!
+//! A message that keeps the signature policy is validated once, with its topic, its sender and its co-senders in hand. The
+//! verdict is a [`Validity`](crate::Validity): accept, reject, ignore or unknown.
+//!
+//! | validator | the verdict is given |
+//! |---|---|
+//! | [`Validator::new`] | at once, on a thread of the engine |
+//! | [`Validator::asynchronous`] | by a future, on a thread of the engine |
+//! | [`Validator::blocking`] | on threads of its own, for checks that take long |
+//! | [`Validator::manual`] | by [`Libp2pNetwork::report_validation`], for the messages of [`Libp2pNetwork::unvalidated`] |
+//!
+//! There is one for all topics ([`Libp2pNetworkBuilder::validator`] and the methods beside it), and any for single topics
+//! ([`Libp2pNetworkBuilder::topic_validator`]). [`Libp2pNetwork::set_validator`] replaces one while the engine runs. The limits
+//! are those of all asynchronous validations ([`max_validating`](crate::limits::Bounds::max_validating) and those beside it);
+//! what exceeds them is dropped and counted in `gossipsub_validations_dropped_total`, and no peer is penalised.
+//!
 //! # A message out
 //!
 //! The driver reads outputs with their [`Lane`](crate::protocol::Lane). The behaviour encodes a message once for all

@@ -109,9 +109,9 @@ impl<N: Network> ManualValidation<N> {
         Self::default()
     }
 
-    /// The validation of a message: the future completes with the reported verdict. For
-    /// [`Network::validate_async`]. The message is offered to the stream when the future is polled, so not if the engine has
-    /// too many validations in progress.
+    /// The validation of a message: the future completes with the reported verdict. For [`Network::validate_async`], and for
+    /// each entry in [`Network::validate_batch_async`]. The message is offered to the stream when the future is polled, so not
+    /// if the engine has too many validations in progress. `network` measures the id.
     pub fn validate(&self, network: &N, delivery: &Delivery<N>) -> BoxFuture<Validity> {
         let shared = Arc::clone(&self.0);
         let id_bytes = network.message_id_size(&delivery.message.message_id);
@@ -136,7 +136,11 @@ impl<N: Network> ManualValidation<N> {
         (!taken).then(|| Unvalidated(Arc::downgrade(&self.0)))
     }
 
-    /// Gives the verdict on a message. `propagation_source` is the peer of its [`UnvalidatedMessage`].
+    /// Gives the verdict on a message. `propagation_source` is the peer of its [`UnvalidatedMessage`]. Of several messages with
+    /// this id and source, of two topics for instance, it is the verdict on the one that came first.
+    ///
+    /// `Ok` means that the message waited for the verdict. The engine counts what becomes of it: a message whose topic was left
+    /// meanwhile is not delivered.
     ///
     /// # Errors
     /// No such message waits for a verdict.

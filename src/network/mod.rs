@@ -91,7 +91,8 @@ pub trait Network: Send + Sync + Sized + 'static {
     ///
     /// The engine handles other inputs while the future runs, and adds peers that deliver the same message to its
     /// co-senders. The future runs on the arbiter of the topic, so run long computations on other threads. The engine
-    /// drops the future after [`validation_timeout`](crate::limits::Bounds::validation_timeout). A
+    /// drops the future after [`validation_timeout`](crate::limits::Bounds::validation_timeout). For verdicts that the
+    /// application gives later by message id, embed a [`ManualValidation`]. A
     /// [`Node`](crate::protocol::Node) does not poll futures and calls [`validate`](Self::validate) instead.
     fn validate_async(&self, delivery: &Delivery<Self>) -> Option<BoxFuture<Validity>> {
         let _ = delivery;

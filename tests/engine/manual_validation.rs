@@ -200,8 +200,11 @@ fn the_stream_of_unvalidated_messages_ends_with_the_network() {
     run(async {
         let Manual { engine, validation, mut unvalidated, .. } = Manual::start(limits());
         engine.worker.p2p_input(message(1, "a", 1)).expect("the input is accepted");
-        assert!(unvalidated.recv().await.is_some());
+        let received = unvalidated.recv().await.expect("the network exists");
         assert!(unvalidated.recv().now_or_never().is_none());
+        // A shutdown waits for the verdicts.
+        let reported = validation.report(&received.message.message_id, &1, Validity::Valid);
+        reported.expect("the message waits");
         engine.worker.shutdown().await;
         drop((engine, validation));
         assert_eq!(unvalidated.recv().await, None);

@@ -302,7 +302,13 @@ fn a_batch_waits_for_the_verdicts_of_the_application() {
         let worker = engine.worker.clone();
         let batch = actix::spawn(async move { worker.process_batch().await });
         for _ in 0..2 {
-            let received = unvalidated.next().await.expect("the network exists");
+            let received = loop {
+                assert!(!batch.is_finished(), "the batch is accepted without the verdicts");
+                match unvalidated.try_recv() {
+                    Some(received) => break received,
+                    None => tokio::task::yield_now().await,
+                }
+            };
             let verdict = verdict_of(received.message.message.data());
             let reported = network.report_validation(&received.message.message_id, &peer, verdict);
             reported.expect("the message waits");

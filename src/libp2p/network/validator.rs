@@ -23,6 +23,21 @@ pub type UnvalidatedMessage = network::UnvalidatedMessage<Libp2pNetwork>;
 /// How messages are validated that keep the signature policy. A validator is given the message with its topic, its sender and
 /// its co-senders so far, and its verdict is a [`Validity`]: accept, reject, ignore, or unknown. Clones are the same
 /// validator: topics that share one share its threads.
+///
+/// ```
+/// use actix_gossipsub::{
+///     Validity,
+///     libp2p::{Libp2pNetwork, SignaturePolicy, Validator},
+/// };
+///
+/// let network = Libp2pNetwork::builder(SignaturePolicy::StrictNoSign)
+///     .validator(|delivery| if delivery.message.message.data().is_empty() { Validity::Invalid } else { Validity::Valid })
+///     .topic_validator("proofs".into(), Validator::blocking(2, 64, |_| Validity::Valid)?)
+///     .build();
+/// // While the engine runs:
+/// network.set_validator(Some("old".into()), Validator::new(|_| Validity::Outdated));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Validator(Kind);
 
@@ -144,7 +159,8 @@ impl Libp2pNetwork {
     ///
     /// # Errors
     /// The verdict is not used: it comes after `bounds.validation_timeout`, the message has one already, or no such message
-    /// of this peer waits for one. Nothing is forwarded, and no peer is penalised.
+    /// of this peer waits for one. Nothing is forwarded, and no peer is penalised. See
+    /// [`ManualValidation::report`](crate::ManualValidation::report).
     pub fn report_validation(
         &self,
         message_id: &MessageId,
