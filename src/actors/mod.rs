@@ -62,6 +62,8 @@
 //! | a connection before the messages of the peer | the directory has it before `p2p_input` returns, and the input carries it |
 //! | a connection before an application score, a slow-peer report or a query that follows it; all of them before a later tick | handle → supervisor, one inbox |
 //! | the application's join before messages that arrive after it | the topic table has the topic's address, and the mailbox the join, before `app_input` returns |
+//! | what the application decides about a direct peer before the connections of the peer that follow | handle → supervisor, sent under the peer's lock in the directory |
+//! | new limits in the order in which they are in force | handle → supervisor, sent while no other change is made |
 //! | an offer of missed messages after the messages themselves | the topic sent the messages before they could be dropped |
 //! | a query after every input accepted before it | it is queued behind them: in the topic's arbiter mailbox or in the supervisor's inbox |
 //! | the announcement of all topics to a new peer before any other output for its connection | handle → router, sent under the peer's lock in the directory |
@@ -72,6 +74,10 @@
 //! | the messages of one batch or one parked check, to the application | the supervisor has one such command in flight |
 //!
 //! Nothing else is ordered.
+//!
+//! **Limits** that change are in force for all threads at once ([`CurrentLimits`](crate::directory::limits::CurrentLimits)):
+//! an item is handled under those that were in force when its handling began. What follows from them and is stored (scores, and
+//! the parameters of each topic) follows when the supervisor has the message about them, and the topics its command.
 //!
 //! **Time.** Inputs of peers and of the application have the time at which they arrived, not the time at which they are
 //! handled. Full messages, which are most inputs, share a time: that of the first one in their batch. So a duplicate

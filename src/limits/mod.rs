@@ -42,12 +42,25 @@ pub use topics::{Degrees, PatternOverrides, TopicLimits, TopicOverrides, TopicPa
 /// # Ok::<(), actix_gossipsub::limits::InvalidLimits>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Limits<T>(LimitsConfig<T>);
+pub struct Limits<T> {
+    config: LimitsConfig<T>,
+    /// Whether IDONTWANT is used on any topic. An IDONTWANT of a peer names no topic.
+    uses_idontwant: bool,
+}
 
 impl<T> Limits<T> {
     /// Returns the parameters as a config that can be changed.
     pub fn into_config(self) -> LimitsConfig<T> {
-        self.0
+        self.config
+    }
+
+    fn new(config: LimitsConfig<T>) -> Self {
+        Self { uses_idontwant: config.uses_idontwant(), config }
+    }
+
+    /// Whether IDONTWANT is used on any topic.
+    pub(crate) fn uses_idontwant(&self) -> bool {
+        self.uses_idontwant
     }
 
     /// Whether a peer that is subscribed to `topics` topics may subscribe to one more. `joined`: we have joined that topic.
@@ -67,7 +80,7 @@ impl<T> Limits<T> {
     /// Returns the first error of `map`.
     pub fn map_topics<U: Ord, E>(self, map: impl FnMut(T) -> Result<U, E>) -> Result<Limits<U>, E> {
         // No rule depends on the name of a topic: valid parameters remain valid.
-        self.0.map_topics(map).map(Limits)
+        self.config.map_topics(map).map(Limits::new)
     }
 }
 
@@ -75,7 +88,7 @@ impl<T> Deref for Limits<T> {
     type Target = LimitsConfig<T>;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.config
     }
 }
 
@@ -89,7 +102,7 @@ impl<T: fmt::Debug> TryFrom<LimitsConfig<T>> for Limits<T> {
     /// Returns all violations, not only the first.
     fn try_from(config: LimitsConfig<T>) -> Result<Self, Self::Error> {
         check::check(&config)?;
-        Ok(Self(config))
+        Ok(Self::new(config))
     }
 }
 

@@ -1,8 +1,4 @@
 //! The parameters that a running engine takes new values of.
-//!
-//! All others are fixed when it starts: bounds, because queues and accounts of memory are made with them; lengths in ticks,
-//! because caches are; intervals of the heartbeat and of the score, because decays and lengths in ticks depend on them; and
-//! switches of behaviour, because a node behaves in one way from its start to its end.
 
 use std::time::Duration;
 
@@ -12,6 +8,10 @@ use super::{Limits, LimitsConfig, ScoreLimits, TopicLimits, TopicScoreLimits, sc
 
 /// The parameters that can change while an engine runs. Each field is documented in [`LimitsConfig`],
 /// [`Extensions`](super::Extensions) or [`Bounds`](super::Bounds), where it has the same name.
+///
+/// All others are fixed when the engine starts: bounds, because queues and accounts of memory are made with them; lengths in
+/// ticks, because caches are; the intervals of heartbeats and of decays, because decays and lengths in ticks depend on them;
+/// and switches of behaviour, because a node behaves in one way from its start to its end.
 ///
 /// Made by [`LimitsConfig::runtime`]; applied by [`Worker::change_limits`](crate::Worker::change_limits).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -155,6 +155,6 @@ impl<T: Clone + std::fmt::Debug> Limits<T> {
     /// # Errors
     /// All violations of the new values, as in a configuration.
     pub fn with_runtime(&self, new: RuntimeLimits<T>) -> Result<Self, super::InvalidLimits> {
-        Self::try_from(self.0.with_runtime(new))
+        Self::try_from(self.config.with_runtime(new))
     }
 }

@@ -185,8 +185,8 @@ impl<T> LimitsConfig<T> {
         }
     }
 
-    /// Whether IDONTWANT is used on any topic. An IDONTWANT of a peer names no topic.
-    pub(crate) fn uses_idontwant(&self) -> bool {
+    /// Whether IDONTWANT is used on any topic. Goes through all entries.
+    pub(super) fn uses_idontwant(&self) -> bool {
         let extensions = &self.extensions;
         let sizes = self.topics.named.values().chain(self.topics.patterns.iter().map(|it| &it.limits));
         let mut sizes = sizes.filter_map(|limits| limits.idontwant_message_size);

@@ -169,7 +169,7 @@ pub async fn random_input(live: &mut Live, rng: &mut ChaCha8Rng, step: usize) {
         3 => live.message(peer, P2pMessage::IWant { message_ids: ids }).await,
         14..18 => live.message(peer, P2pMessage::IDontWant { message_ids: ids }).await,
         4 => live.app(AppInput::Publish(message(rng))).await,
-        5 if step % 3 == 0 => live.p2p(P2pInput::Disconnection { peer }).await,
+        5 if step.is_multiple_of(3) => live.p2p(P2pInput::Disconnection { peer }).await,
         5 => live.p2p(P2pInput::connected(peer)).await,
         6 => {
             let score = f64::from(rng.random_range(-20..20)) / 3.0;
@@ -180,7 +180,7 @@ pub async fn random_input(live: &mut Live, rng: &mut ChaCha8Rng, step: usize) {
             live.worker().report_slow_peer(&peer);
             live.settle().await;
         }
-        8 if step % 40 == 0 => live.app(AppInput::Leave("b".to_owned())).await,
+        8 if step.is_multiple_of(40) => live.app(AppInput::Leave("b".to_owned())).await,
         8 => live.app(AppInput::Join("b".to_owned())).await,
         9 | 10 => {
             live.worker().tick().await;

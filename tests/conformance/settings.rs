@@ -64,7 +64,7 @@ fn an_engine_whose_settings_change_is_replayed_to_the_same_state_and_outputs() {
         connect_all(&mut live).await;
         for step in 0..1500 {
             random_input(&mut live, &mut rng, step).await;
-            if step % 3 == 0 {
+            if step.is_multiple_of(3) {
                 random_setting(&mut live, &mut rng).await;
             }
         }

@@ -9,6 +9,7 @@ use std::{
 
 use actix_gossipsub::{
     AppInput, Clock, Limits, LimitsConfig, ManualClock, P2pInput, P2pMessage, Started, Worker,
+    limits::{TopicFamily, TopicScores},
     plain::PlainNetwork,
 };
 use tracing::{Dispatch, level_filters::LevelFilter};
@@ -192,4 +193,21 @@ fn lines_of_a_heartbeat_are_inside_its_span() {
     let text = logged("actix_gossipsub=trace", async |engine| engine.started.worker.tick().await);
     let line = text.line(&["heartbeat{tick=1}:"]);
     assert!(line.contains("TRACE"), "{line}");
+}
+
+#[test]
+fn a_joined_topic_without_score_parameters_is_one_warning() {
+    let text = logged("actix_gossipsub=info", async |engine| {
+        let worker = &engine.started.worker;
+        let scored =
+            TopicFamily::default().with(|family| family.weights = [("scored".to_owned(), 1.0)].into());
+        worker.change_limits(|limits| limits.score.topics = TopicScores::Family(scored)).unwrap();
+        for topic in ["scored", "scorde", "scorde"] {
+            worker.app_input(AppInput::Join(topic.to_owned())).unwrap();
+            worker.settle().await;
+        }
+    });
+    assert!(text.line(&["no score parameters"]).contains("topic=\"scorde\""));
+    text.line(&[" WARN ", "scorde"]);
+    text.line(&[" INFO ", "the limits have changed"]);
 }

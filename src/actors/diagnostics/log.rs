@@ -214,6 +214,16 @@ pub(in crate::actors) fn connection(
     }
 }
 
+/// Logs that the application has changed the limits.
+pub(in crate::actors) fn limits_changed() {
+    info!("the limits have changed");
+}
+
+/// Logs that the application decided whether a peer is a direct peer.
+pub(in crate::actors) fn direct_decided(peer: &impl std::fmt::Debug, direct: bool) {
+    debug!(?peer, direct, "direct peer decided");
+}
+
 /// Logs a violation of the protocol. `score` is that before the penalty.
 pub(in crate::actors) fn protocol_violation(peer: &impl std::fmt::Debug, score: Option<f64>) {
     debug!(?peer, reason = Penalty::ProtocolViolation.name(), score, "penalised (P7)");

@@ -7,7 +7,7 @@ use super::{
     actor::SupervisorActor,
     messages::{SetBlocked, SetDirect, SetLimits},
 };
-use crate::network::Network;
+use crate::{actors::diagnostics::log, network::Network};
 
 impl<N: Network> Handler<SetLimits<N>> for SupervisorActor<N> {
     type Result = ();
@@ -15,6 +15,7 @@ impl<N: Network> Handler<SetLimits<N>> for SupervisorActor<N> {
     fn handle(&mut self, SetLimits(limits): SetLimits<N>, _: &mut Context<Self>) {
         self.shared.metrics.gauges.set_degrees(&limits);
         self.peers.set_limits(limits);
+        log::limits_changed();
     }
 }
 
@@ -22,6 +23,7 @@ impl<N: Network> Handler<SetDirect<N>> for SupervisorActor<N> {
     type Result = ();
 
     fn handle(&mut self, SetDirect { peer, direct }: SetDirect<N>, _: &mut Context<Self>) {
+        log::direct_decided(&peer, direct);
         self.peers.set_direct(&peer, direct);
     }
 }

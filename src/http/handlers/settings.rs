@@ -10,7 +10,6 @@ use actix_web::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::with_timeout;
 use crate::{
     ChangeRefused, Worker,
     http::{
@@ -135,8 +134,6 @@ pub(super) async fn set_topic_score<N: Displayable>(
         ChangeRefused::Invalid(invalid) => Problem::conflict(invalid.to_string()),
         ChangeRefused::Stopped(stopped) => stopped.into(),
     })?;
-    // The scores follow from them when this is answered.
-    with_timeout(worker.connections(crate::Page::first(0))).await?;
     tracing::info!(?topic, weight, "the operator changed the score parameters of a topic");
     done()
 }

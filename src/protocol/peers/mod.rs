@@ -365,9 +365,10 @@ impl<N: Network> Peers<N> {
 
     /// The status of a peer.
     pub(super) fn status(&self, peer: &N::Peer) -> PeerStatus {
+        let connection = self.connections.get(peer);
         PeerStatus {
-            connection_id: self.connection_id(peer),
-            direct: self.is_direct(peer),
+            connection_id: connection.map(|connection| connection.connection_id),
+            direct: connection.is_some_and(|connection| connection.direct),
             score: self.scores.get(peer),
         }
     }

@@ -48,11 +48,6 @@ impl<N: Network> Peers<N> {
         }
     }
 
-    /// Whether a peer is connected and a direct peer.
-    pub(in crate::protocol) fn is_direct(&self, peer: &N::Peer) -> bool {
-        self.connections.get(peer).is_some_and(|connection| connection.direct)
-    }
-
     /// The peers that the application made direct peers, without trusted ones, which are dialled anyway.
     pub(super) fn kept_direct(&self) -> impl Iterator<Item = &N::Peer> {
         let direct = self.direct.iter().filter(|(peer, direct)| **direct && !self.trusted.contains(*peer));
@@ -78,4 +73,38 @@ pub(super) fn in_both<'a, T: Ord>(
 ) -> impl Iterator<Item = &'a T> + use<'a, T> {
     let [few, many] = if topics.len() < others.len() { [topics, others] } else { [others, topics] };
     few.iter().filter(|topic| many.contains(*topic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        admission::totals::Totals,
+        limits::LimitsConfig,
+        network::{Direction, PeerKind, hooks::Hooks},
+        plain::PlainNetwork,
+        protocol::{connection::ConnectionId, exchange::event::TopicEvent, options::NodeOptions},
+        timestamp::Timestamp,
+    };
+
+    /// A topic on another thread may handle a SUBSCRIBE before a peer becomes direct, and report it after that.
+    #[test]
+    fn a_topic_whose_subscription_is_reported_after_the_change_is_informed_too() {
+        let limits = Arc::new(Limits::try_from(LimitsConfig::default()).unwrap());
+        let network = Hooks::new(Arc::new(PlainNetwork::new()), |_| {});
+        let (totals, options) = (Totals::new(&limits.bounds), NodeOptions::default());
+        let mut peers = Peers::new(network, limits, totals, &options);
+        let (id, topic) = (ConnectionId::new(1, Direction::Inbound, PeerKind::default()), "a".to_owned());
+        peers.connect(&1, id, PeerKind::default());
+        for direct in [true, false] {
+            peers.set_direct(&1, direct);
+            assert!(peers.drain().commands.is_empty(), "the subscription is not known yet");
+            peers.apply_event(&topic, TopicEvent::Subscribed(1, id), Timestamp::ZERO);
+            let commands = peers.drain().commands;
+            let [(to, TopicCommand::SetDirect(1, connection, value))] = &commands[..] else {
+                panic!("{commands:?}")
+            };
+            assert_eq!((to, *connection, *value), (&topic, id, direct));
+        }
+    }
 }

@@ -102,7 +102,7 @@ fn broken_promises_lower_the_score_until_ihaves_are_ignored() {
                     1,
                     "one of the requested ids is tracked"
                 );
-                scenario.pass_heartbeats(followup_heartbeats(scenario.limits()) - 1).await;
+                scenario.pass_heartbeats(followup_heartbeats(&scenario.limits()) - 1).await;
                 assert_eq!(scenario.usage().await.footprint.promises, 1, "the follow-up time is not over");
                 scenario.pass_heartbeats(1).await;
                 assert_eq!(scenario.usage().await.footprint.promises, 0);

@@ -158,7 +158,7 @@ impl AttackScenario {
         scenario
     }
 
-    pub fn limits(&self) -> &Limits<u64> {
+    pub fn limits(&self) -> Arc<Limits<u64>> {
         self.worker.limits()
     }
 
@@ -253,7 +253,7 @@ impl AttackScenario {
     }
 
     fn assert_within_bounds(&self, footprint: &Footprint) {
-        let most = Footprint::at_most(self.limits(), footprint.connections, footprint.joined);
+        let most = Footprint::at_most(&self.limits(), footprint.connections, footprint.joined);
         for ((map, size), (_, bound)) in footprint.maps().zip(most.maps()) {
             assert!(size <= bound, "{size} entries in {map}, above the bound {bound}");
         }
