@@ -42,6 +42,21 @@ impl Terminal {
     }
 }
 
+/// Sends a line until the other terminal has it: the first one may be published before there is a mesh.
+async fn send(line: &str, from: &Terminal, to: &mut Terminal) {
+    let expected = format!(": {line}");
+    let sending = async {
+        loop {
+            from.lines.send(line.to_owned()).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        () = sending => {}
+        _ = to.wait_for(&expected) => {}
+    }
+}
+
 /// Starts a chat of one of the two modules.
 macro_rules! start {
     ($chat:ident, $dial:expr) => {{
@@ -61,8 +76,6 @@ async fn the_same_chat_runs_with_both_gossipsubs_and_they_chat_with_each_other()
     let mut ours = start!(ours, vec![address]);
     ours.wait_for("is here").await;
     theirs.wait_for("is here").await;
-    ours.lines.send("hello from here".to_owned()).await.unwrap();
-    theirs.wait_for(": hello from here").await;
-    theirs.lines.send("hello from there".to_owned()).await.unwrap();
-    ours.wait_for(": hello from there").await;
+    send("hello from here", &ours, &mut theirs).await;
+    send("hello from there", &theirs, &mut ours).await;
 }
