@@ -253,9 +253,10 @@ const GOSSIP: Row = Row {
         Panel::new("Inputs by outcome", "cps", "Handled inputs per second: the twelve most frequent pairs of input and outcome", &[
             (r#"topk(12, sum by (input, outcome) (rate(gossipsub_inputs_total{instance="$node"}[$__rate_interval])))"#, "{{input}}: {{outcome}}"),
         ]),
-        Panel::new("Refused and dropped", "cps", "Inputs refused by admission control, outputs dropped, and streams closed because of malformed data, per second", &[
+        Panel::new("Refused and dropped", "cps", "Inputs refused by admission control, outputs and messages for the application dropped, and streams closed because of malformed data, per second", &[
             (r#"sum by (reason) (rate(gossipsub_inputs_refused_total{instance="$node"}[$__rate_interval]))"#, "in: {{reason}}"),
             (r#"sum by (lane, reason) (rate(gossipsub_outputs_dropped_total{instance="$node"}[$__rate_interval]))"#, "out: {{lane}} {{reason}}"),
+            (r#"sum by (reason) (rate(gossipsub_deliveries_dropped_total{instance="$node"}[$__rate_interval]))"#, "to the application: {{reason}}"),
             (r#"sum by (reason) (rate(gossipsub_rpc_malformed_total{instance="$node"}[$__rate_interval]))"#, "malformed {{reason}}"),
         ]),
     ],
