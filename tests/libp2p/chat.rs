@@ -1,5 +1,7 @@
 //! The chat of the examples, which is one program for two gossipsubs: they chat with each other.
 
+#![allow(clippy::duplicate_mod, reason = "the program is compiled with each of the two gossipsubs")]
+
 mod ours;
 mod theirs;
 
