@@ -3,14 +3,14 @@
 //! `cargo run --example libp2p_chat --features libp2p` in the first terminal; it prints the command for the others. Those of
 //! `rust_libp2p_chat`, the same program with the gossipsub of rust-libp2p, can join too: only one line differs.
 
-mod chat {
-    use actix_gossipsub::libp2p::gossipsub;
+use actix_gossipsub::libp2p::gossipsub;
 
-    include!("chat/chat.rs");
-    include!("chat/terminal.rs");
-}
+#[path = "chat/chat.rs"]
+mod chat;
+#[path = "chat/terminal.rs"]
+mod terminal;
 
 #[tokio::main]
 async fn main() -> Result<(), chat::ChatError> {
-    chat::terminal("cargo run --example libp2p_chat --features libp2p --").await
+    terminal::terminal("cargo run --example libp2p_chat --features libp2p --").await
 }

@@ -2,14 +2,14 @@
 //!
 //! `cargo run --example rust_libp2p_chat --features libp2p`
 
-mod chat {
-    use libp2p::gossipsub;
+use libp2p::gossipsub;
 
-    include!("chat/chat.rs");
-    include!("chat/terminal.rs");
-}
+#[path = "chat/chat.rs"]
+mod chat;
+#[path = "chat/terminal.rs"]
+mod terminal;
 
 #[tokio::main]
 async fn main() -> Result<(), chat::ChatError> {
-    chat::terminal("cargo run --example rust_libp2p_chat --features libp2p --").await
+    terminal::terminal("cargo run --example rust_libp2p_chat --features libp2p --").await
 }

@@ -1,5 +1,5 @@
-// The chat of `libp2p_chat.rs` and `rust_libp2p_chat.rs`. It is written once and compiles with both gossipsubs: the module
-// that includes it has one of them in scope as `gossipsub`.
+//! The chat of `libp2p_chat.rs` and `rust_libp2p_chat.rs`. It is written once and compiles with both gossipsubs: the module
+//! above it imports one of them as `gossipsub`.
 
 use std::error::Error;
 
@@ -12,6 +12,8 @@ use libp2p::{
     tcp, yamux,
 };
 use tokio::sync::mpsc;
+
+use super::gossipsub;
 
 /// Errors that cross threads.
 pub type ChatError = Box<dyn Error + Send + Sync>;

@@ -1,6 +1,12 @@
-// The chat in a terminal: the addresses of other chats are arguments.
+//! The chat in a terminal: the addresses of other chats are arguments.
 
-use tokio::io::{AsyncBufReadExt, BufReader, stdin};
+use libp2p::identity::Keypair;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, stdin},
+    sync::mpsc,
+};
+
+use super::chat::{ChatError, chat, swarm};
 
 /// Runs until the input ends. `command` starts another chat.
 pub async fn terminal(command: &str) -> Result<(), ChatError> {

@@ -1,21 +1,14 @@
 //! The chat of the examples, which is one program for two gossipsubs: they chat with each other.
 
+#![allow(clippy::duplicate_mod, reason = "the program is compiled with each of the two gossipsubs")]
+
+mod ours;
+mod theirs;
+
 use std::time::Duration;
 
 use libp2p::identity::Keypair;
 use tokio::sync::mpsc;
-
-mod ours {
-    use actix_gossipsub::libp2p::gossipsub;
-
-    include!("../../examples/chat/chat.rs");
-}
-
-mod theirs {
-    use libp2p::gossipsub;
-
-    include!("../../examples/chat/chat.rs");
-}
 
 /// The time limit of every wait.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -62,8 +55,8 @@ macro_rules! start {
     ($chat:ident, $dial:expr) => {{
         let (lines, receiver) = mpsc::channel(16);
         let (sender, output) = mpsc::channel(16);
-        let swarm = $chat::swarm(Keypair::generate_ed25519()).unwrap();
-        tokio::spawn($chat::chat(swarm, $dial, receiver, sender));
+        let swarm = $chat::chat::swarm(Keypair::generate_ed25519()).unwrap();
+        tokio::spawn($chat::chat::chat(swarm, $dial, receiver, sender));
         Terminal { lines, output }
     }};
 }

@@ -22,6 +22,10 @@ use crate::{
 };
 
 /// What happens to an input.
+#[cfg_attr(
+    not(feature = "libp2p-node"),
+    expect(dead_code, reason = "only the driver of a node observes inputs")
+)]
 pub(in crate::libp2p) enum InputEvent<'a> {
     /// It is about to be passed to the engine for the first time.
     Input(&'a P2pInput<Libp2pNetwork>),

@@ -152,13 +152,11 @@ impl Inputs {
         self.pending.push_front(input);
     }
 
-    #[cfg_attr(not(feature = "libp2p-node"), expect(dead_code, reason = "the driver has an observer"))]
     pub(in crate::libp2p) fn is_observed(&self) -> bool {
         self.observed
     }
 
     /// The observer has seen the next input, which was put back.
-    #[cfg_attr(not(feature = "libp2p-node"), expect(dead_code, reason = "the driver has an observer"))]
     pub(in crate::libp2p) fn set_observed(&mut self) {
         self.observed = true;
     }
