@@ -35,19 +35,10 @@ impl Terminal {
     }
 }
 
-/// Sends a line until the other terminal has it: the first one may be published before there is a mesh.
+/// Sends a line once. It arrives although there may be no mesh yet.
 async fn send(line: &str, from: &Terminal, to: &mut Terminal) {
-    let expected = format!(": {line}");
-    let sending = async {
-        loop {
-            from.lines.send(line.to_owned()).await.unwrap();
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    };
-    tokio::select! {
-        () = sending => {}
-        _ = to.wait_for(&expected) => {}
-    }
+    from.lines.send(line.to_owned()).await.unwrap();
+    to.wait_for(&format!(": {line}")).await;
 }
 
 /// Starts a chat of one of the two modules.

@@ -129,6 +129,9 @@ fn default_message_id(message: &Message) -> MessageId {
     format!("{source}{number}").into()
 }
 
+/// Bytes of own messages that are flooded in a second, in one topic.
+const FLOOD_PUBLISH: usize = 1 << 20;
+
 /// Setters that only assign a field.
 macro_rules! setters {
     ($($(#[$doc:meta])* $name:ident: $type:ty => $($field:ident).+;)*) => {
@@ -246,6 +249,13 @@ impl ConfigBuilder {
     /// Whether messages of ours that come back are accepted, after the seen cache has forgotten them.
     pub fn allow_self_origin(&mut self, allow: bool) -> &mut Self {
         self.config.limits.extensions.refuse_own_messages = !allow;
+        self
+    }
+
+    /// Whether own messages go to all subscribers above the publish threshold, as far as 1 MiB a second and topic allow.
+    /// Another rate: [`limits`](Self::limits), `extensions.flood_publish_bytes_per_second`.
+    pub fn flood_publish(&mut self, flood: bool) -> &mut Self {
+        self.config.limits.extensions.flood_publish_bytes_per_second = if flood { FLOOD_PUBLISH } else { 0 };
         self
     }
 
