@@ -342,6 +342,7 @@ impl<N: Network> Shared<N> {
         }
         self.closing.store(true, Ordering::Release);
         self.admission.close();
+        self.publications.admission().close();
         self.supervisor.close();
         self.mailboxes.iter().for_each(|mailbox| mailbox.inbox.close());
         self.router.close();

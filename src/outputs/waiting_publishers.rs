@@ -46,17 +46,18 @@ impl<T: Eq + Hash + Clone> WaitingPublishers<T> {
 
     /// The message of a publisher may have more recipients now.
     pub(crate) fn notify(&self, topic: &T) {
-        if self.count.load(Ordering::Acquire) > 0
-            && let Some(waiting) = self.topics.get(topic)
-        {
-            waiting.changed.notify_waiters();
+        if self.count.load(Ordering::Acquire) > 0 {
+            // Without a lock, since a publisher that is woken may be dropped at once.
+            let changed = self.topics.get(topic).map(|waiting| Arc::clone(&waiting.changed));
+            changed.iter().for_each(|changed| changed.notify_waiters());
         }
     }
 
     /// Notifies the publishers of all topics.
     pub(crate) fn notify_all(&self) {
         if self.count.load(Ordering::Acquire) > 0 {
-            self.topics.iter().for_each(|waiting| waiting.changed.notify_waiters());
+            let changed: Vec<_> = self.topics.iter().map(|waiting| Arc::clone(&waiting.changed)).collect();
+            changed.iter().for_each(|changed| changed.notify_waiters());
         }
     }
 }

@@ -113,7 +113,8 @@ impl<N: Network> Worker<N> {
     /// Cancellation safe: if the future is dropped before it completes, the input is not queued.
     ///
     /// # Errors
-    /// The engine has ended, or the peer is graylisted.
+    /// The engine has ended, the peer is graylisted, or nobody reads the [subscription](Self::subscribe) of the message's topic
+    /// ([`Refused::SubscriberBehind`]): this does not wait, so that the peer's other topics go on.
     pub async fn send_p2p_input(&self, input: P2pInput<N>) -> Result<(), Refused> {
         let mut input = input;
         loop {

@@ -22,6 +22,9 @@ fn limits() -> Limits<String> {
         // Refused GRAFTs of unknown topics are remembered.
         limits.extensions.ignore_unknown_grafts = false;
         let bounds = &mut limits.bounds;
+        // They count for `max_input_bytes`, which this test fills.
+        bounds.max_validating_bytes = usize::MAX;
+        bounds.max_validating_bytes_per_topic = usize::MAX;
         bounds.max_history_bytes = 64 * MIB;
         bounds.max_seen_bytes = MIB;
         bounds.max_backoff_bytes = MIB / 4;

@@ -43,6 +43,25 @@ fn is_published(worker: &Worker<PlainNetwork>, number: u64) -> bool {
     worker.has_publish_listener(&"a".to_owned(), &full(number).message_id)
 }
 
+/// The p2p stream is full of publications and nobody reads it.
+#[test]
+fn a_publisher_that_waits_for_the_engines_queue_learns_of_the_end() {
+    run(async {
+        let limits = bounded(|bounds| bounds.max_input_bytes = 2_000);
+        let Started { worker, p2p: _p2p, .. } = engine(limits);
+        for number in 0.. {
+            if worker.publish(full(number)).is_err() {
+                break;
+            }
+            worker.settle().await;
+        }
+        let mut waiting = Box::pin(worker.publish_when_room(full(1_000_000)));
+        assert!((&mut waiting).now_or_never().is_none());
+        worker.shutdown().await;
+        assert_eq!(waiting.await.err(), Some(Refused::Stopped));
+    });
+}
+
 #[test]
 fn a_publisher_waits_until_earlier_messages_are_sent_to_all_peers() {
     run(async {

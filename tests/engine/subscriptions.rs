@@ -4,8 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_gossipsub::{
-    AppInput, FullMessage, Limits, LimitsConfig, P2pInput, P2pMessage, Refused, Started, SubscribeError,
-    SubscriptionConfig, TopicMessages, WhenFull, Worker, plain::PlainNetwork, protocol::EventKind,
+    AppInput, FullMessage, Limits, LimitsConfig, P2pInput, P2pMessage, P2pOutput, Refused, Started,
+    SubscribeError, SubscriptionConfig, TopicMessages, WhenFull, Worker, plain::PlainNetwork,
+    protocol::EventKind,
 };
 use futures::{FutureExt, StreamExt};
 use testkit::fragile::{FragileNetwork, POISON, fragile_message};
@@ -95,6 +96,36 @@ fn a_refused_message_is_not_remembered_and_accepted_when_the_subscriber_has_read
         worker.p2p_input(message(1, "a", 2)).expect("accepted");
         worker.settle().await;
         assert_eq!(numbers(&mut topic), [2]);
+        worker.shutdown().await;
+    });
+}
+
+/// Otherwise each offer would lead to a download that is refused.
+#[test]
+fn what_an_unread_topic_would_refuse_is_not_requested() {
+    run(async {
+        let (recording, Started { worker, mut p2p, .. }) = engine(limits());
+        let mut topic = subscribe_to(&worker, "a", |c| c.max_items = 1);
+        worker.p2p_input(message(1, "a", 1)).expect("accepted");
+        worker.settle().await;
+        let offer = || {
+            let message_ids = vec![PlainNetwork::message("a", 2, "content").message_id];
+            P2pInput::message(1, P2pMessage::IHave { topic: "a".to_owned(), message_ids })
+        };
+        let requests = |p2p: &mut actix_gossipsub::P2pOutputs<PlainNetwork>| {
+            let outputs = std::iter::from_fn(|| p2p.try_recv());
+            let is_request = |output: &P2pOutput<_>| {
+                matches!(output, P2pOutput::OutMessage { message: P2pMessage::IWant { .. }, .. })
+            };
+            outputs.filter(is_request).count()
+        };
+        assert_eq!(worker.p2p_input(offer()), Err(Refused::SubscriberBehind { waiting: 1 }));
+        worker.settle().await;
+        assert_eq!((requests(&mut p2p), recording.count(REFUSALS)), (0, 1));
+        assert_eq!(numbers(&mut topic), [1]);
+        worker.p2p_input(offer()).expect("accepted");
+        worker.settle().await;
+        assert_eq!(requests(&mut p2p), 1);
         worker.shutdown().await;
     });
 }

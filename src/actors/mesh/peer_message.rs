@@ -164,6 +164,8 @@ impl<N: Network> PeerInputHandler<'_, N> {
 
     fn subscribe(&self, topic: &mut TopicRef<'_, N>, outbox: &mut Outbox<N>) {
         let cx = self.context();
+        let connection = self.connection;
+        let was_subscriber = connection.is_some_and(|it| topic.is_subscriber(self.peer, it.connection_id()));
         let outcome = self.with_subscription(
             topic,
             |topic, below_topic_limit| {
@@ -174,7 +176,7 @@ impl<N: Network> PeerInputHandler<'_, N> {
         outbox.counters.input(Input::Subscribe, &outcome);
         self.log().subscribe(topic.name(), outcome);
         self.record(topic, PeerDecision::of_subscribe(outcome));
-        if outcome.is_subscribed() {
+        if outcome.is_subscribed() && !was_subscriber {
             self.shared.waiting_publishers.notify(topic.name());
         }
     }

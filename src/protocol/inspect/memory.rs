@@ -119,6 +119,7 @@ impl Footprint {
         let member = peer + size_of::<ConnectionId>();
         let promise = 2 * (peer + id) + 64;
         let answered = topics.saturating_mul(2 * MAX_ANSWERED);
+        let unserved_offers = limits.degree_optimal.saturating_mul(size_of::<ConnectionId>());
         let retained = most.scores.saturating_mul(topics);
         MemoryBound {
             inputs: bounds.max_input_bytes,
@@ -143,7 +144,7 @@ impl Footprint {
                 .saturating_add(entries(most.mesh.saturating_add(most.fanout), member))
                 .saturating_add(entries(most.promises, promise))
                 .saturating_add(entries(answered, size_of::<ConnectionId>()))
-                .saturating_add(entries(topics.saturating_mul(MAX_UNSERVED), id + 16))
+                .saturating_add(entries(topics.saturating_mul(MAX_UNSERVED), id + 40 + unserved_offers))
                 .saturating_add(entries(most.sent_idontwant, id)),
             fixed: FIXED
                 .saturating_add(entries(bounds.max_input_items, QUEUED))

@@ -50,7 +50,9 @@ impl<N: Network> Peers<N> {
 
     /// The peers that the application made direct peers, without trusted ones, which are dialled anyway.
     pub(super) fn kept_direct(&self) -> impl Iterator<Item = &N::Peer> {
-        let direct = self.direct.iter().filter(|(peer, direct)| **direct && !self.trusted.contains(*peer));
+        let direct = self.direct.iter().filter(|(peer, direct)| {
+            **direct && !self.trusted.contains(*peer) && self.self_peer() != Some(*peer)
+        });
         direct.map(|(peer, _)| peer)
     }
 

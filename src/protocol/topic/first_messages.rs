@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use derive_where::derive_where;
 
-use super::TopicState;
+use super::{TopicState, gossip::lacks};
 use crate::{
     limits::Limits,
     network::{Network, P2pMessage},
@@ -30,6 +30,8 @@ struct Unserved<N: Network> {
     id: N::MessageId,
     /// The number of peers that are missing to D.
     missing: usize,
+    /// The connections to which it was offered. One that subscribes again and again is offered it once.
+    offered_to: Vec<ConnectionId>,
     /// The number of heartbeats since the publication.
     age: usize,
 }
@@ -40,17 +42,23 @@ impl<N: Network> UnservedMessages<N> {
         if self.0.len() >= MAX_UNSERVED {
             self.0.pop_front();
         }
-        self.0.push_back(Unserved { id: id.clone(), missing, age: 0 });
+        self.0.push_back(Unserved { id: id.clone(), missing, offered_to: Vec::new(), age: 0 });
     }
 
-    /// The messages for one more peer, which is not missing then.
-    fn take(&mut self) -> Vec<N::MessageId> {
-        let ids = self.0.iter_mut().map(|message| {
-            message.missing -= 1;
-            message.id.clone()
-        });
-        let ids = ids.collect();
-        self.0.retain(|message| message.missing > 0);
+    /// The messages for one more peer, of those that it wants. For each, one peer less is missing then.
+    fn offer_to(
+        &mut self,
+        connection_id: ConnectionId,
+        wants: impl Fn(&N::MessageId) -> bool,
+    ) -> Vec<N::MessageId> {
+        let mut ids = Vec::new();
+        for message in &mut self.0 {
+            if !message.offered_to.contains(&connection_id) && wants(&message.id) {
+                message.offered_to.push(connection_id);
+                ids.push(message.id.clone());
+            }
+        }
+        self.0.retain(|message| message.offered_to.len() < message.missing);
         ids
     }
 
@@ -66,6 +74,7 @@ impl<N: Network> UnservedMessages<N> {
 
 impl<N: Network> TopicState<N> {
     /// Grafts a peer that has just subscribed, if the mesh has fewer than D peers and a heartbeat could graft the peer too.
+    /// Bootstrap peers, which are sent no messages, are left to the heartbeat.
     /// Returns whether it did. Our SUBSCRIBE was sent before: to all peers when we joined the topic, or to this one when
     /// it connected.
     pub(super) fn graft_subscriber(
@@ -76,7 +85,8 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> bool {
-        let enabled = cx.limits.extensions.graft_on_subscribe && !status.direct;
+        let enabled =
+            cx.limits.extensions.graft_on_subscribe && !status.direct && !connection_id.is_bootstrap();
         let Some(mesh) = self.mesh.as_mut().filter(|_| enabled) else { return false };
         let has_room = mesh.len() < self.parameters.degrees.degree_optimal && !mesh.contains_key(peer);
         let is_good = status.score.is_none_or(|score| score >= 0.0) && !self.backoffs.contains(peer);
@@ -101,11 +111,17 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
-        let takes_gossip = !status.connection_id.is_some_and(ConnectionId::is_bootstrap)
-            && check_score(status, cx.limits).is_ok();
-        if takes_gossip && !self.unserved.0.is_empty() {
-            let ids = self.unserved.take();
-            self.offer_missed(peer.clone(), ids, cx, outbox);
+        let Some(connection_id) = status.connection_id else { return };
+        if self.unserved.0.is_empty()
+            || connection_id.is_bootstrap()
+            || check_score(status, cx.limits).is_err()
+        {
+            return;
+        }
+        let Self { unserved, seen, history, .. } = self;
+        let ids = unserved.offer_to(connection_id, |id| lacks(peer, id, seen, history, cx));
+        if !ids.is_empty() {
+            outbox.send(connection_id, P2pMessage::IHave { topic: self.topic.clone(), message_ids: ids });
         }
     }
 }

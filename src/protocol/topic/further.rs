@@ -22,7 +22,10 @@ impl<N: Network> TopicState<N> {
         bytes: usize,
         cx: &Context<'_, N>,
     ) -> Vec<N::Peer> {
-        let served = self.served().map_or(0, BTreeMap::len);
+        let served = self.served().map_or(0, |served| {
+            // Bootstrap peers are sent no messages.
+            served.values().filter(|connection_id| !connection_id.is_bootstrap()).count()
+        });
         let wanted = self.wanted(served, bytes, cx);
         // All others are in the mesh or fanout or direct.
         if wanted == 0 || self.subscribers.len() <= served + self.direct.len() {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, slice, sync::Arc, time::Duration};
 
-use super::{TopicState, subscribers::Subscribers};
+use super::{TopicState, history::History, seen::SeenIds, subscribers::Subscribers};
 use crate::{
     admission::charge::Charge,
     limits::Limits,
@@ -228,14 +228,22 @@ impl<N: Network> TopicState<N> {
         if check_score(status, cx.limits).is_err() {
             return;
         }
-        message_ids.retain(|id| {
-            let has_sent = || self.seen.has_sender(id, &peer);
-            self.history.contains(id) && !has_sent() && !cx.peer_view.received_idontwant(&peer, id)
-        });
+        message_ids.retain(|id| lacks(&peer, id, &self.seen, &self.history, cx));
         if !message_ids.is_empty() {
             outbox.send(connection_id, P2pMessage::IHave { topic: self.topic.clone(), message_ids });
         }
     }
+}
+
+/// Whether a peer may lack a message that it can request: it has neither sent nor declined it.
+pub(super) fn lacks<N: Network>(
+    peer: &N::Peer,
+    id: &N::MessageId,
+    seen: &SeenIds<N>,
+    history: &History<N>,
+    cx: &Context<'_, N>,
+) -> bool {
+    history.contains(id) && !seen.has_sender(id, peer) && !cx.peer_view.received_idontwant(peer, id)
 }
 
 /// Counts an IHAVE that passes the gossip threshold.

@@ -35,7 +35,10 @@ pub(super) fn report_refused<N: Network>(shared: &Shared<N>, refused: Refused) {
     if refused == Refused::Graylisted {
         return;
     }
-    shared.note_overload();
+    // The reader of one topic is behind, not the engine.
+    if !matches!(refused, Refused::SubscriberBehind { .. }) {
+        shared.note_overload();
+    }
     if refused != Refused::Stopped && shared.refusal_reports.try_acquire(shared.now()) {
         shared.observe(&Event::InputRefused { depth: refused.depth(), reason: refused.reason() });
     }

@@ -229,6 +229,7 @@ fn admit_control<N: Network>(
         None => shared.directory.credit_owner(from),
     };
     owner
+        .and_then(|owner| check_offer(shared, message).map(|()| owner))
         .and_then(|owner| admit(shared, owner, queued_bytes_of_control(&shared.network, message)))
         .inspect_err(|refused| report_refused(shared, *refused))
 }
@@ -335,6 +336,15 @@ fn check_full_queues<N: Network>(shared: &Shared<N>, topic: &N::Topic) -> Result
         },
         None if shared.app.is_full() => Err(Refused::ApplicationBehind { waiting: shared.app.len() }),
         None => Ok(()),
+    }
+}
+
+/// What the reader of a topic's subscription has no room for is not requested either: it would be refused when it arrives.
+fn check_offer<N: Network>(shared: &Shared<N>, message: &P2pMessage<N>) -> Result<(), Refused> {
+    let P2pMessage::IHave { topic, .. } = message else { return Ok(()) };
+    match check_app_queue(shared, topic) {
+        Err(refused @ Refused::SubscriberBehind { .. }) => Err(refused),
+        _ => Ok(()),
     }
 }
 

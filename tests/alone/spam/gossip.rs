@@ -184,7 +184,9 @@ fn no_promise_is_tracked_for_a_bootstrap_peer() {
 /// A message in a batch is not in the seen cache before its verdict, so an IHAVE of it is answered with IWANT.
 #[test]
 fn a_duplicate_of_a_message_accepted_meanwhile_fulfils_the_promise() {
-    let mut bare = BareNode::with(AttackNetwork::default(), Some(Duration::from_secs(1)), |_| {});
+    let mut bare = BareNode::with(AttackNetwork::default(), Some(Duration::from_secs(1)), |limits| {
+        limits.extensions.iwant_skips_undecided = false;
+    });
     bare.join(ATTACKED);
     (1..=2).for_each(|peer| bare.connect(peer));
     let id = || Id::new(ATTACKED, 1);

@@ -82,6 +82,7 @@ const AREAS: &[Area] = &[
             &["arbiter"],
             &["mesh"],
             &["arbiter::burst", "arbiter::outgoing", "diagnostics::sampler", "watch"],
+            &["missed_messages"],
             &["shared"],
             &["pool", "topic_table"],
             // What an actor takes is below all actors, so that those who send to it don't depend on how it works.

@@ -329,6 +329,39 @@ fn a_publication_to_few_peers_is_offered_to_those_that_subscribe_later() {
 }
 
 #[test]
+fn a_peer_that_subscribes_again_and_again_is_offered_a_publication_once() {
+    let mut fixture = reaching().connected(0..2).joined().start();
+    fixture.publish(1);
+    sent(&mut fixture);
+    for _ in 0..20 {
+        subscribe(&mut fixture, 0);
+        let now = fixture.now();
+        fixture.node.unsubscribe(&0, &TOPIC, now);
+    }
+    assert_eq!(sent(&mut fixture), [(0, "IHAVE")]);
+    subscribe(&mut fixture, 1);
+    assert_eq!(sent(&mut fixture), [(1, "IHAVE")], "the other one took no place of this one");
+}
+
+/// Bootstrap peers are sent no messages, so they do not count for D.
+#[test]
+fn a_publication_reaches_subscribers_although_the_mesh_is_full_of_bootstrap_peers() {
+    let mut fixture = reaching().joined().start();
+    for peer in 0..6 {
+        let mut info = ConnectionInfo::inbound();
+        info.kind.bootstrap = true;
+        fixture.connect(peer, info);
+        subscribe(&mut fixture, peer);
+        fixture.graft(peer);
+    }
+    fixture.connect(7, ConnectionInfo::inbound());
+    subscribe(&mut fixture, 7);
+    sent(&mut fixture);
+    fixture.publish(1);
+    assert_eq!(sent(&mut fixture), [(7, "message")]);
+}
+
+#[test]
 fn a_publication_is_offered_as_long_as_it_is_gossiped() {
     let mut fixture = reaching().connected(0..10).joined().start();
     fixture.publish(1);

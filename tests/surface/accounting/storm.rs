@@ -85,7 +85,7 @@ fn the_number_of_series_is_bounded_with_many_topics() {
             (TOPICS + 1 - LABELS) as f64
         );
         assert_eq!(scraped.samples.len(), bound(LABELS), "all possible series exist");
-        assert!(bound(LABELS) < 4_000, "{}", bound(LABELS));
+        assert!(bound(LABELS) < 4_200, "{}", bound(LABELS));
 
         for number in 0..TOPICS {
             worker.app_input(AppInput::Leave(format!("ours {number}"))).expect("the input is accepted");

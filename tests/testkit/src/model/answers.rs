@@ -172,7 +172,8 @@ fn published<I: Ids>(limits: &Limits<u8>, topic: u8, to: &[u32], step: &Step<'_,
     let extensions = &limits.extensions;
     if extensions.flood_publish_bytes_per_second == 0 {
         let missing = if extensions.publish_reaches_degree_optimal {
-            limits.degree_optimal.saturating_sub(served.len())
+            let bootstrap = |peer: &&u32| step.after.connections[*peer].bootstrap;
+            limits.degree_optimal.saturating_sub(served.iter().filter(|peer| !bootstrap(peer)).count())
         } else {
             0
         };

@@ -169,6 +169,10 @@ impl<I: Ids> OutputCheck<I> {
                 self.pending.clear();
                 self.others_joined = false;
             }
+            (Op::ApplyBatch { deliveries }, _) => {
+                // What is in the pending batch too has its verdict, and its senders are not remembered any more.
+                deliveries.iter().for_each(|(_, _, message)| _ = self.pending.remove(&full::<I>(*message)));
+            }
             (Op::CheckParked, _) => {
                 self.others_joined |= step.footprint.parked < step.footprint_before.parked
             }
