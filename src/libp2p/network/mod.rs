@@ -25,7 +25,8 @@ pub use self::{
     subscription_filter::SubscriptionFilter,
     validator::{Unvalidated, UnvalidatedMessage, Validator},
 };
-use self::{message_id::default_message_id, validator::Validators};
+pub(in crate::libp2p) use self::message_id::{content_digest, default_message_id};
+use self::validator::Validators;
 use super::{
     codec::{decode::DecodeHooks, entry::RawMessage, limits::WireLimits, turn::SignatureCheck},
     ids::{MessageId, TopicName},
