@@ -5,6 +5,7 @@ mod api;
 mod ids;
 mod runtimes;
 mod settings;
+mod start_and_end;
 mod swarms;
 
 use std::time::Duration;
