@@ -71,10 +71,13 @@ fn id_by_function(
     received: &WireMessage,
 ) -> MessageId {
     let message = Message::from_wire(topic, received);
-    match transform.map(|transform| transform.inbound_transform(message.clone().into())) {
-        None => message_id(&message),
-        Some(Ok(message)) => message_id(&message),
-        Some(Err(_)) => content_digest(b"actix-gossipsub: a message that can't be decoded", topic, received),
+    let decoded = match transform {
+        Some(transform) => transform.inbound_transform(message.into()),
+        None => Ok(message),
+    };
+    match decoded {
+        Ok(message) => message_id(&message),
+        Err(_) => content_digest(b"actix-gossipsub: a message that can't be decoded", topic, received),
     }
 }
 
