@@ -50,7 +50,7 @@ pub struct Behaviour {
     /// The engine, for those who ask for scores.
     pub(super) worker: Arc<OnceLock<Worker<Libp2pNetwork>>>,
     pub(super) peers: Peers,
-    /// The topics that are subscribed to, also those of which the engine has been told nothing yet.
+    /// The topics that are subscribed to. The engine joins them when it starts.
     topics: BTreeSet<TopicHash>,
     /// The parameters of the score, if it is on.
     pub(super) score: Option<PeerScoreParams>,
@@ -162,7 +162,7 @@ impl Behaviour {
         })
     }
 
-    /// Starts the engine if it is not started yet, and tells it what was decided before.
+    /// Starts the engine if it is not started yet, and passes on what was decided before.
     ///
     /// # Errors
     /// The engine can't start, or it has ended.
@@ -278,8 +278,8 @@ impl Behaviour {
 
     // === Queries: answered at once, from what the behaviour knows ===
 
-    /// The topics that are subscribed to by [`subscribe`](Self::subscribe). Up to date. Those that [`worker`](Self::worker)
-    /// was told to join are among [`Worker::topics`](crate::Worker::topics).
+    /// The topics that are subscribed to by [`subscribe`](Self::subscribe). Up to date. Those that were joined by
+    /// [`worker`](Self::worker) are among [`Worker::topics`](crate::Worker::topics).
     pub fn topics(&self) -> impl Iterator<Item = &TopicHash> {
         let worker = self.worker.get();
         self.topics.iter().filter(move |topic| worker.is_none_or(|worker| worker.is_subscribed(topic)))

@@ -243,7 +243,7 @@ impl ConfigBuilder {
     ///
     /// Two messages must have the same id only if they may stand for each other: otherwise anyone can suppress one by sending
     /// the other before it. With [`Permissive`](ValidationMode::Permissive) and [`None`](ValidationMode::None) anyone may
-    /// have written the source and the sequence number, so that the id must depend on the content. The function is not told
+    /// have written the source and the sequence number, so that the id must depend on the content. The function does not learn
     /// whether a source has signed the message.
     pub fn message_id_fn(&mut self, id: impl Fn(&Message) -> MessageId + Send + Sync + 'static) -> &mut Self {
         self.config.message_id = Some(Arc::new(id));

@@ -13,7 +13,11 @@ use crate::libp2p::{
 ///
 /// That of a signed message is the default of the pubsub specification: source and sequence number. rust-, js- and py-libp2p
 /// have to be configured to use it. Only the source can sign them. If nobody signed them, the id follows from the content.
-pub(in crate::libp2p) fn default_message_id(mode: ValidationMode, topic: &TopicName, message: &Message) -> MessageId {
+pub(in crate::libp2p) fn default_message_id(
+    mode: ValidationMode,
+    topic: &TopicName,
+    message: &Message,
+) -> MessageId {
     match (message.source(), message.seqno()) {
         (Some(source), Some(seqno)) if message.is_verified() => {
             let mut id = source.to_bytes();

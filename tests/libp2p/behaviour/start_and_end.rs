@@ -1,4 +1,4 @@
-//! What is said before the engine runs, and what is left when it has ended.
+//! Calls before the engine runs, and what is left to read when it has ended.
 
 use std::{collections::BTreeSet, future::poll_fn, sync::Arc};
 
