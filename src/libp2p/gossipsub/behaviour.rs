@@ -1,9 +1,10 @@
 //! The behaviour and what the application calls. How it is polled is in `poll.rs`.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use ::libp2p::PeerId;
@@ -40,8 +41,8 @@ use crate::{
 /// Gossipsub for your swarm: a behaviour that owns an engine and ties it to the connections of the swarm. Its methods are
 /// those of rust-libp2p's gossipsub, by name and meaning; the [module](super) lists the differences.
 ///
-/// The engine starts when the swarm is polled for the first time, or at the first subscription or publication, and runs on
-/// threads of its own. It ends when the behaviour is dropped. Peers learn of that by
+/// The engine starts when the swarm is polled for the first time, or at the first publication, and runs on threads of its
+/// own. It ends when the behaviour is dropped. Peers learn of that by
 /// [`Worker::shutdown`](crate::Worker::shutdown), while the swarm is polled.
 pub struct Behaviour {
     pub(super) transport: Transport,
@@ -49,9 +50,11 @@ pub struct Behaviour {
     /// The engine, for those who ask for scores.
     pub(super) worker: Arc<OnceLock<Worker<Libp2pNetwork>>>,
     pub(super) peers: Peers,
+    /// The topics that are subscribed to. The engine joins them when it starts.
     topics: BTreeSet<TopicHash>,
     /// The parameters of the score, if it is on.
     pub(super) score: Option<PeerScoreParams>,
+    pub(super) heartbeat_interval: Duration,
     pub(super) blacklist: Blacklist,
     pub(super) transform: Option<Transform>,
     filter: Option<SubscriptionFilter>,
@@ -74,6 +77,8 @@ pub(super) struct Settings {
     pub(super) config: Config,
     network: Libp2pNetwork,
     self_peer: Option<PeerId>,
+    /// What the application decided about explicit peers.
+    pub(super) explicit: BTreeMap<PeerId, bool>,
 }
 
 impl Behaviour {
@@ -139,7 +144,13 @@ impl Behaviour {
         Ok(Self {
             transport: Transport::new(network.clone(), config.transport.clone()),
             validates: config.validate_messages,
-            state: State::Configured(Box::new(Settings { config, network, self_peer })),
+            heartbeat_interval: config.limits.heartbeat_interval,
+            state: State::Configured(Box::new(Settings {
+                config,
+                network,
+                self_peer,
+                explicit: BTreeMap::new(),
+            })),
             worker: Arc::default(),
             peers: Peers::default(),
             topics: BTreeSet::new(),
@@ -151,16 +162,23 @@ impl Behaviour {
         })
     }
 
-    /// Starts the engine if it is not started yet.
+    /// Starts the engine if it is not started yet, and passes on what was decided before.
     ///
     /// # Errors
     /// The engine can't start, or it has ended.
     pub(super) fn running(&mut self) -> Result<&mut Running, String> {
         if let State::Configured(settings) = &self.state {
-            let Settings { config, network, self_peer } = &**settings;
+            let Settings { config, network, self_peer, explicit } = &**settings;
             self.state = match Running::start(network.clone(), config, *self_peer) {
                 Ok(running) => {
                     let worker = running.worker();
+                    // An engine that has just started refuses nothing. If it has ended since, an event reports that.
+                    for topic in &self.topics {
+                        let _ = worker.app_input(AppInput::Join(topic.clone()));
+                    }
+                    for (peer, is_explicit) in explicit {
+                        let _ = worker.set_direct(peer, *is_explicit);
+                    }
                     self.transport.set_delivery_listener(worker.delivery_listener());
                     self.transport.set_graylist(worker.graylist());
                     // It is set once, since this state is never entered again.
@@ -169,6 +187,7 @@ impl Behaviour {
                 }
                 Err(error) => {
                     let reason = error.to_string();
+                    self.topics.clear();
                     self.events.push_back(Event::EngineEnded { reason: reason.clone() });
                     State::Ended(reason)
                 }
@@ -183,7 +202,7 @@ impl Behaviour {
 
     // === Topics and messages ===
 
-    /// Subscribes to a topic. Returns false if it was subscribed to before.
+    /// Subscribes to a topic, when the engine starts if it does not run yet. Returns false if it was subscribed to before.
     ///
     /// # Errors
     /// The name is empty or too long, the subscription filter does not allow it, or the engine has ended.
@@ -195,6 +214,9 @@ impl Behaviour {
         }
         if self.filter.as_ref().is_some_and(|filter| !filter.allows(&topic)) {
             return Err(SubscriptionError::NotAllowed);
+        }
+        if matches!(self.state, State::Configured(_)) {
+            return Ok(self.topics.insert(topic));
         }
         let running = self.running().map_err(SubscriptionError::Engine)?;
         if running.worker().is_subscribed(&topic) {
@@ -208,11 +230,14 @@ impl Behaviour {
     /// Unsubscribes from a topic. Returns false if it was not subscribed to.
     pub fn unsubscribe<H: Hasher>(&mut self, topic: &Topic<H>) -> bool {
         let topic = topic.hash();
-        let State::Running(running) = &self.state else { return false };
-        let subscribed = running.worker().is_subscribed(&topic);
-        self.topics.remove(&topic);
-        // An engine that has ended has no topics.
-        subscribed && running.worker().app_input(AppInput::Leave(topic)).is_ok()
+        let was_there = self.topics.remove(&topic);
+        let running = match &self.state {
+            State::Configured(_) => return was_there,
+            State::Running(running) => running,
+            // An engine that has ended has no topics.
+            State::Ended(_) => return false,
+        };
+        running.worker().is_subscribed(&topic) && running.worker().app_input(AppInput::Leave(topic)).is_ok()
     }
 
     /// Publishes a message. The topic need not be subscribed to. What becomes of the message, an [`Event::Published`]
@@ -253,10 +278,11 @@ impl Behaviour {
 
     // === Queries: answered at once, from what the behaviour knows ===
 
-    /// The topics that are subscribed to. Up to date.
+    /// The topics that are subscribed to by [`subscribe`](Self::subscribe). Up to date. Those that were joined by
+    /// [`worker`](Self::worker) are among [`Worker::topics`](crate::Worker::topics).
     pub fn topics(&self) -> impl Iterator<Item = &TopicHash> {
         let worker = self.worker.get();
-        self.topics.iter().filter(move |topic| worker.is_some_and(|worker| worker.is_subscribed(topic)))
+        self.topics.iter().filter(move |topic| worker.is_none_or(|worker| worker.is_subscribed(topic)))
     }
 
     /// The peers in our mesh of a topic, as of the events that were returned so far.
@@ -299,10 +325,11 @@ impl Behaviour {
         self.transport.network()
     }
 
-    /// Limits on the connections of the swarm, which know the scores of this behaviour's peers. Put them in front of all other
-    /// behaviours.
+    /// Limits on the connections of the swarm, which know the scores of this behaviour's peers. They admit the direct, trusted
+    /// and bootstrap peers of [`transport`](super::ConfigBuilder::transport) even if there is no room. Put them in front of all
+    /// other behaviours.
     pub fn limits_behaviour(&self, limits: ConnectionLimits) -> LimitsBehaviour {
-        let mut behaviour = LimitsBehaviour::new(self.network(), limits, []);
+        let mut behaviour = LimitsBehaviour::new(self.network(), limits, self.transport.config.privileged());
         behaviour.set_scores(Some(self.score_source()));
         behaviour
     }

@@ -2,22 +2,22 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use ::libp2p::PeerId;
 use actix::ArbiterHandle;
 
-use super::{error::ConfigBuilderError, message::Message, score, topic::TopicHash};
+use super::{error::ConfigBuilderError, hooks::default_id, message::Message, score, topic::TopicHash};
 use crate::{
     libp2p::{
         codec::limits::WireLimits,
         connection::capabilities::{ProtocolId, Version},
         ids::{MessageId, TopicName},
+        message::{Content, Message as WireMessage},
         signature::validation::ValidationMode,
         swarm::config::BehaviourConfig,
     },
     limits::{Limits, LimitsConfig, TopicOverrides},
 };
 
-type MessageIdFn = dyn Fn(&Message) -> MessageId + Send + Sync;
+pub(super) type MessageIdFn = dyn Fn(&Message) -> MessageId + Send + Sync;
 
 /// The configuration of a [`Behaviour`](super::Behaviour). The default is that of [`ConfigBuilder`].
 #[derive(Clone)]
@@ -27,7 +27,8 @@ pub struct Config {
     pub(super) wire: WireLimits,
     pub(super) validation_mode: ValidationMode,
     pub(super) validate_messages: bool,
-    pub(super) message_id: Arc<MessageIdFn>,
+    /// `None`: the default ids.
+    pub(super) message_id: Option<Arc<MessageIdFn>>,
     pub(super) threads: Threads,
 }
 
@@ -41,9 +42,17 @@ pub(super) enum Threads {
 }
 
 impl Config {
-    /// The id of a message, by the function that [`ConfigBuilder::message_id_fn`] sets.
+    /// The id of a message, by the function that [`ConfigBuilder::message_id_fn`] sets. The default id is that of a message
+    /// which its source has signed, if it has one and the validation mode checks signatures.
     pub fn message_id(&self, message: &Message) -> MessageId {
-        (self.message_id)(message)
+        if let Some(message_id) = &self.message_id {
+            return message_id(message);
+        }
+        let is_verified = message.source.is_some() && self.validation_mode != ValidationMode::None;
+        let (source, seqno) = (message.source, message.sequence_number);
+        let data = Some(message.data.clone().into());
+        let content = Content { source, seqno, data, is_verified, ..Content::default() };
+        default_id(self.validation_mode, &message.topic, &WireMessage::new(content))
     }
 
     /// The parameters of the engine.
@@ -73,7 +82,8 @@ impl Default for Config {
 /// Makes a [`Config`].
 ///
 /// The defaults are those of [`LimitsConfig`] without a peer score, and those of the transport; the default message id is
-/// that of rust-libp2p's gossipsub: source and sequence number as text. What has no setter here is set by
+/// of a signed message is that of rust-libp2p's gossipsub: source and sequence number as text. That of an anonymous one is
+/// the SHA-256 of its payload, and that of one whose source nobody signed a SHA-256 of its content. What has no setter here is set by
 /// [`limits`](Self::limits), [`transport`](Self::transport) and [`wire`](Self::wire).
 ///
 /// ```
@@ -105,7 +115,7 @@ impl Default for ConfigBuilder {
             wire: WireLimits::default(),
             validation_mode: ValidationMode::Strict,
             validate_messages: false,
-            message_id: Arc::new(default_message_id),
+            message_id: None,
             threads: Threads::Cores,
         };
         Self { config, duplicate_cache_time: None, invalid_protocol: false }
@@ -116,17 +126,6 @@ impl From<Config> for ConfigBuilder {
     fn from(config: Config) -> Self {
         Self { config, duplicate_cache_time: None, invalid_protocol: false }
     }
-}
-
-/// The default of rust-libp2p's gossipsub: the source in base58 and the sequence number in decimal. For an anonymous message
-/// it has a fixed peer id of two zero bytes behind its code.
-fn default_message_id(message: &Message) -> MessageId {
-    let number = message.sequence_number.unwrap_or_default();
-    let source = match &message.source {
-        Some(source) => source.to_base58(),
-        None => PeerId::from_bytes(&[0, 1, 0]).map_or_else(|_| String::new(), |peer| peer.to_base58()),
-    };
-    format!("{source}{number}").into()
 }
 
 /// Bytes of own messages that are flooded in a second, in one topic.
@@ -241,8 +240,13 @@ impl ConfigBuilder {
 
     /// The function that makes message ids. All nodes of a network must use the same one. Its argument is a copy of the
     /// received message.
+    ///
+    /// Two messages must have the same id only if they may stand for each other: otherwise anyone can suppress one by sending
+    /// the other before it. With [`Permissive`](ValidationMode::Permissive) and [`None`](ValidationMode::None) anyone may
+    /// have written the source and the sequence number, so that the id must depend on the content. The function does not learn
+    /// whether a source has signed the message.
     pub fn message_id_fn(&mut self, id: impl Fn(&Message) -> MessageId + Send + Sync + 'static) -> &mut Self {
-        self.config.message_id = Arc::new(id);
+        self.config.message_id = Some(Arc::new(id));
         self
     }
 

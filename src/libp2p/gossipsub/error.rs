@@ -135,8 +135,8 @@ pub enum ScoreError {
     /// There is no score: call `with_peer_score` first.
     #[error("there is no peer score: call with_peer_score first")]
     NotSet,
-    /// The engine runs already: the score is turned on before the swarm is polled.
-    #[error("the engine runs already: call with_peer_score before the swarm is polled")]
+    /// The engine runs already: the score is turned on before the swarm is polled and before the first publication.
+    #[error("the engine runs already: call with_peer_score before the swarm is polled and before publish")]
     Running,
     /// The running engine does not take the parameters.
     #[error(transparent)]

@@ -5,11 +5,18 @@ use std::{collections::HashSet, sync::Arc};
 use ::libp2p::PeerId;
 use arc_swap::ArcSwap;
 
-use super::{config::Config, message::Message, transform::DataTransform};
+use super::{
+    config::{Config, MessageIdFn},
+    message::Message,
+    topic::TopicHash,
+    transform::DataTransform,
+};
 use crate::{
     libp2p::{
-        network::{Libp2pNetwork, SubscriptionFilter},
-        signature::policy::SignaturePolicy,
+        ids::MessageId,
+        message::Message as WireMessage,
+        network::{Libp2pNetwork, SubscriptionFilter, content_digest, default_message_id},
+        signature::{policy::SignaturePolicy, validation::ValidationMode},
     },
     network::{FullMessage, Validity},
 };
@@ -27,23 +34,50 @@ pub(super) fn network(
     blacklist: Blacklist,
     filter: Option<SubscriptionFilter>,
 ) -> Libp2pNetwork {
-    let (message_id, decode) = (Arc::clone(&config.message_id), transform.clone());
+    let (message_id, decode) = (config.message_id.clone(), transform.clone());
+    let mode = policy.mode();
     let builder = Libp2pNetwork::builder(policy)
         .limits(config.wire.clone())
-        .message_id(move |topic, received| {
-            let received = Message::from_wire(topic, received);
-            let message = match &decode {
-                // A message that can't be decoded is invalid, whatever its id.
-                Some(decode) => decode.inbound_transform(received.clone().into()).unwrap_or(received),
-                None => received,
-            };
-            message_id(&message)
+        .message_id(move |topic, received| match &message_id {
+            Some(message_id) => id_by_function(&**message_id, decode.as_ref(), topic, received),
+            None => default_id(mode, topic, received),
         })
         .validator(move |delivery| check(&delivery.message, transform.as_ref(), &blacklist));
     let builder = if config.validate_messages { builder.manual_validation() } else { builder };
     match filter {
         Some(filter) => builder.subscription_filter(filter).build(),
         None => builder.build(),
+    }
+}
+
+/// The default message id. That of a signed message is the default of rust-libp2p's gossipsub: the source in base58 and the
+/// sequence number in decimal. Any other message has that of [`Libp2pNetwork`]: source and sequence number are what anyone
+/// may have written, or are missing.
+pub(super) fn default_id(mode: ValidationMode, topic: &TopicHash, message: &WireMessage) -> MessageId {
+    match (message.source(), message.seqno()) {
+        (Some(source), Some(number)) if message.is_verified() => {
+            format!("{}{number}", source.to_base58()).into()
+        }
+        _ => default_message_id(mode, topic, message),
+    }
+}
+
+/// The id by the application's function. A message that can't be decoded is invalid. It has the digest of its bytes as its
+/// id: the function could give it that of a message that is valid and has not arrived yet.
+fn id_by_function(
+    message_id: &MessageIdFn,
+    transform: Option<&Transform>,
+    topic: &TopicHash,
+    received: &WireMessage,
+) -> MessageId {
+    let message = Message::from_wire(topic, received);
+    let decoded = match transform {
+        Some(transform) => transform.inbound_transform(message.into()),
+        None => Ok(message),
+    };
+    match decoded {
+        Ok(message) => message_id(&message),
+        Err(_) => content_digest(b"actix-gossipsub: a message that can't be decoded", topic, received),
     }
 }
 
@@ -59,4 +93,42 @@ pub(super) fn check(
     }
     let decodes = |transform: &Transform| transform.inbound_transform(Message::from(message).into()).is_ok();
     if transform.is_none_or(decodes) { Validity::Valid } else { Validity::Invalid }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::libp2p::{gossipsub::RawMessage, message::Content};
+
+    struct Marked;
+
+    impl DataTransform for Marked {
+        fn inbound_transform(&self, raw_message: RawMessage) -> io::Result<Message> {
+            let mut message = Message::from(raw_message);
+            match message.data.split_first() {
+                Some((b'<', rest)) => message.data = rest.to_vec(),
+                _ => return Err(io::Error::other("no mark")),
+            }
+            Ok(message)
+        }
+
+        fn outbound_transform(&self, _: &TopicHash, data: Vec<u8>) -> io::Result<Vec<u8>> {
+            Ok([b'<'].into_iter().chain(data).collect())
+        }
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_decoded_does_not_get_the_id_of_one_that_can() {
+        let transform: Transform = Arc::new(Marked);
+        let id = |data: &[u8]| {
+            let content = Content { data: Some(data.into()), ..Content::default() };
+            let by_content = |message: &Message| MessageId::from(message.data.clone());
+            id_by_function(&by_content, Some(&transform), &"t".into(), &WireMessage::new(content))
+        };
+        assert_eq!(id(b"<abc").as_bytes(), b"abc");
+        assert_ne!(id(b"abc"), id(b"<abc"));
+        assert_ne!(id(b"abc"), id(b"abd"));
+    }
 }

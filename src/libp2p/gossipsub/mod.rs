@@ -28,8 +28,7 @@
 //! # Where it runs
 //!
 //! The behaviour is `Send` and needs no actix system; the swarm is polled in a tokio runtime, which may be that of an actix
-//! system. The engine starts when the swarm is polled for the first time, or at the first call that needs it; that thread
-//! decides.
+//! system. The engine starts when the swarm is polled for the first time, or at the first publication; that thread decides.
 //!
 //! | part | `#[tokio::main]` | in an actix system | with [`on_arbiters`](ConfigBuilder::on_arbiters) |
 //! |---|---|---|---|

@@ -41,12 +41,11 @@ impl PeerEvents {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// Takes all events. The task of `cx` is woken by the next one if there are none.
+    /// Takes all events. The task of `cx` is woken by the next one in any case: events that change only the picture of the
+    /// peers are no reason for the caller to poll again.
     pub(super) fn take(&self, cx: &Context<'_>) -> Queued {
         let mut queued = self.lock();
-        if queued.events.is_empty() {
-            queued.waker = Some(cx.waker().clone());
-        }
+        queued.waker = Some(cx.waker().clone());
         let Queued { events, penalties, lost, waker: _ } = &mut *queued;
         *penalties = 0;
         Queued { events: std::mem::take(events), lost: std::mem::take(lost), ..Queued::default() }
@@ -60,7 +59,13 @@ impl PeerEvents {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
+        task::{Wake, Waker},
+    };
 
     use ::libp2p::PeerId;
 
@@ -80,5 +85,29 @@ mod tests {
         assert_eq!(queued.events.back(), Some(&PeerEvent::Connected(peer)));
         let queued = queue.take(&cx);
         assert_eq!((queued.events.len(), queued.lost), (0, 0));
+    }
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A connection is no event for the application: the behaviour takes it and is not polled again before the next one.
+    #[test]
+    fn an_event_wakes_the_task_also_if_it_took_others_before() {
+        let (queue, wakes) = (PeerEvents::default(), Arc::new(Wakes::default()));
+        let waker = Waker::from(Arc::clone(&wakes));
+        let cx = Context::from_waker(&waker);
+        queue.push(PeerEvent::Connected(PeerId::random()));
+        assert_eq!(queue.take(&cx).events.len(), 1);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+        queue.push(PeerEvent::Connected(PeerId::random()));
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert_eq!(queue.take(&cx).events.len(), 1);
     }
 }

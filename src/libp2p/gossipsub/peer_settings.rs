@@ -37,35 +37,49 @@ impl Behaviour {
     }
 
     fn set_direct(&mut self, peer: &PeerId, direct: bool) -> Result<(), EngineStopped> {
-        let running = self.running().map_err(|_| EngineStopped)?;
-        running.worker().set_direct(peer, direct)
+        if !direct {
+            // It may be one of the configuration.
+            self.network().state().direct().remove(peer);
+        }
+        match &mut self.state {
+            State::Configured(settings) => drop(settings.explicit.insert(*peer, direct)),
+            State::Running(running) => running.worker().set_direct(peer, direct)?,
+            State::Ended(_) => return Err(EngineStopped),
+        }
+        Ok(())
     }
 
     /// Closes the connections of a peer, refuses new ones, and ignores messages of which it is the source, until
-    /// [`remove_blacklisted_peer`](Self::remove_blacklisted_peer).
+    /// [`remove_blacklisted_peer`](Self::remove_blacklisted_peer). Of more than
+    /// [`max_blocked`](crate::libp2p::BehaviourConfig::max_blocked) peers one is admitted again.
     pub fn blacklist_peer(&mut self, peer: &PeerId) {
         self.transport.block(*peer, Duration::MAX);
-        self.change_blacklist(|peers| peers.insert(*peer));
+        let blocked: HashSet<_> = self.transport.blocked().copied().collect();
+        self.change_blacklist(|peers| {
+            peers.insert(*peer);
+            peers.retain(|peer| blocked.contains(peer));
+        });
     }
 
     /// Admits a blacklisted peer again.
     pub fn remove_blacklisted_peer(&mut self, peer: &PeerId) {
         self.transport.unblock(peer);
-        self.change_blacklist(|peers| peers.remove(peer));
+        self.change_blacklist(|peers| {
+            peers.remove(peer);
+        });
     }
 
-    fn change_blacklist(&self, change: impl FnOnce(&mut HashSet<PeerId>) -> bool) {
+    fn change_blacklist(&self, change: impl FnOnce(&mut HashSet<PeerId>)) {
         let mut peers = HashSet::clone(&self.blacklist.load());
-        if change(&mut peers) {
-            self.blacklist.store(Arc::new(peers));
-        }
+        change(&mut peers);
+        self.blacklist.store(Arc::new(peers));
     }
 }
 
 // === Scores ===
 
 impl Behaviour {
-    /// Turns the peer score on. Call it before the swarm is polled.
+    /// Turns the peer score on. Call it before the swarm is polled and before the first publication.
     ///
     /// # Errors
     /// The parameters violate rules, the score was set before, or the engine runs.
@@ -97,7 +111,8 @@ impl Behaviour {
     ) -> Result<(), ScoreError> {
         let topic = topic.hash();
         let Some(score) = &mut self.score else { return Err(ScoreError::NotSet) };
-        let (limits, weight) = (parameters.to_limits(), parameters.topic_weight);
+        let exponent = score::decay_exponent(score.decay_interval, self.heartbeat_interval);
+        let (limits, weight) = (parameters.to_limits(exponent), parameters.topic_weight);
         match &mut self.state {
             State::Configured(settings) => {
                 let current = Limits::try_from(settings.config.limits.clone())?;
@@ -122,5 +137,25 @@ impl Behaviour {
         let known = self.peers.is_connected(peer) || self.peer_score(peer).is_some();
         let Some(worker) = self.worker.get().filter(|_| known && self.score.is_some()) else { return false };
         worker.app_input(AppInput::SetApplicationScore { peer: *peer, score }).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::libp2p::gossipsub::{ConfigBuilder, MessageAuthenticity, ValidationMode};
+
+    #[test]
+    fn blacklisted_sources_are_bounded_as_blocked_peers_are() {
+        let mut config = ConfigBuilder::default();
+        config.validation_mode(ValidationMode::Anonymous).transport(|transport| transport.max_blocked = 2);
+        let mut gossipsub = Behaviour::new(MessageAuthenticity::Anonymous, config.build().unwrap()).unwrap();
+        let peers = [(); 10].map(|()| PeerId::random());
+        peers.iter().for_each(|peer| gossipsub.blacklist_peer(peer));
+        let blocked: HashSet<_> = gossipsub.transport.blocked().copied().collect();
+        assert_eq!(**gossipsub.blacklist.load(), blocked);
+        assert_eq!(blocked.len(), 2);
+        peers.iter().for_each(|peer| gossipsub.remove_blacklisted_peer(peer));
+        assert!(gossipsub.blacklist.load().is_empty());
     }
 }

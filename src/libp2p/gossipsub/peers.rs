@@ -6,6 +6,7 @@ use ::libp2p::PeerId;
 
 use super::{
     message::{Event, PeerKind},
+    peer_events::Queued,
     topic::TopicHash,
 };
 use crate::{
@@ -22,8 +23,16 @@ pub(super) struct Peers {
 }
 
 impl Peers {
+    /// Applies the queued events, and adds what they mean for the application.
+    pub(super) fn apply_all(&mut self, queued: Queued, events: &mut VecDeque<Event>) {
+        queued.events.into_iter().for_each(|event| self.apply(event, events));
+        if queued.lost > 0 {
+            events.push_back(Event::EventsLost { count: queued.lost });
+        }
+    }
+
     /// Applies an event of the engine, and adds what it means for the application.
-    pub(super) fn apply(&mut self, event: PeerEvent<Libp2pNetwork>, events: &mut VecDeque<Event>) {
+    fn apply(&mut self, event: PeerEvent<Libp2pNetwork>, events: &mut VecDeque<Event>) {
         match event {
             PeerEvent::Connected(peer) => drop(self.topics.entry(peer).or_default()),
             PeerEvent::Disconnected(peer_id) => {

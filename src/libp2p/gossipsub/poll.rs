@@ -51,23 +51,21 @@ impl Behaviour {
 
     fn poll_engine(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let State::Running(running) = &mut self.state else { return Poll::Pending };
-        let queued = running.take_peer_events(cx);
-        queued.events.into_iter().for_each(|event| self.peers.apply(event, &mut self.events));
-        if queued.lost > 0 {
-            self.events.push_back(Event::EventsLost { count: queued.lost });
-        }
+        self.peers.apply_all(running.take_peer_events(cx), &mut self.events);
         running.poll_reports(cx, &mut self.events);
-        let message = running.poll_message(cx);
         let transferred = running.poll_transfer(cx, &mut self.transport);
+        if let Poll::Ready(Some((sender, message))) = running.poll_message(cx) {
+            self.on_message(sender, &message);
+            return Poll::Ready(());
+        }
         if let Poll::Ready(false) = transferred {
+            // All messages are read. What is left of the reports and events is there now too.
+            self.peers.apply_all(running.take_peer_events(cx), &mut self.events);
+            running.poll_reports(cx, &mut self.events);
             let reason = running.end_reason();
             self.state = State::Ended(reason.clone());
             self.peers.clear();
             self.events.push_back(Event::EngineEnded { reason });
-        }
-        if let Poll::Ready(Some((sender, message))) = message {
-            self.on_message(sender, &message);
-            return Poll::Ready(());
         }
         transferred.map(drop)
     }

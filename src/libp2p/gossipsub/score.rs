@@ -30,7 +30,8 @@ pub struct PeerScoreParams {
     pub behaviour_penalty_threshold: f64,
     /// P7: the decay of the counter.
     pub behaviour_penalty_decay: f64,
-    /// The time between two decays of the counters, rounded up to heartbeats.
+    /// The time after which counters decay by their factors. They decay at heartbeats, at the same rate: if the time is
+    /// rounded up to heartbeats, the factors are those of the longer time.
     pub decay_interval: Duration,
     /// A counter below this is 0.
     pub decay_to_zero: f64,
@@ -130,7 +131,9 @@ impl Default for TopicScoreParams {
 }
 
 impl TopicScoreParams {
-    pub(super) fn to_limits(&self) -> TopicScoreLimits {
+    /// The parameters of the engine, whose decays have this exponent ([`decay_exponent`]).
+    pub(super) fn to_limits(&self, exponent: f64) -> TopicScoreLimits {
+        let decayed = |decay| decayed(decay, exponent);
         let defaults = TopicScoreLimits::default();
         // Rules for the threshold and the activation of P3 hold here in any case, there only if P3 has a weight.
         let has_p3 = self.mesh_message_deliveries_weight != 0.0;
@@ -142,7 +145,7 @@ impl TopicScoreParams {
             time_in_mesh_quantum: self.time_in_mesh_quantum,
             first_message_deliveries_weight: self.first_message_deliveries_weight,
             first_message_deliveries_cap: whole(self.first_message_deliveries_cap),
-            first_message_deliveries_decay: self.first_message_deliveries_decay,
+            first_message_deliveries_decay: decayed(self.first_message_deliveries_decay),
             mesh_message_deliveries_weight: self.mesh_message_deliveries_weight,
             mesh_message_deliveries_window: self.mesh_message_deliveries_window,
             mesh_message_deliveries_activation: match has_p3 {
@@ -151,11 +154,11 @@ impl TopicScoreParams {
             },
             mesh_message_deliveries_cap: whole(self.mesh_message_deliveries_cap),
             mesh_message_deliveries_threshold: if has_p3 { threshold } else { threshold.max(1) },
-            mesh_message_deliveries_decay: self.mesh_message_deliveries_decay,
+            mesh_message_deliveries_decay: decayed(self.mesh_message_deliveries_decay),
             mesh_failure_penalty_weight: self.mesh_failure_penalty_weight,
-            mesh_failure_penalty_decay: self.mesh_failure_penalty_decay,
+            mesh_failure_penalty_decay: decayed(self.mesh_failure_penalty_decay),
             invalid_message_deliveries_weight: self.invalid_message_deliveries_weight,
-            invalid_message_deliveries_decay: self.invalid_message_deliveries_decay,
+            invalid_message_deliveries_decay: decayed(self.invalid_message_deliveries_decay),
         }
     }
 }
@@ -163,6 +166,17 @@ impl TopicScoreParams {
 /// The nearest whole number in range. Casts of floats saturate.
 fn whole(value: f64) -> u32 {
     value.round() as u32
+}
+
+/// How many intervals of decay are between two decays of the engine, which decays at heartbeats.
+pub(super) fn decay_exponent(interval: Duration, heartbeat_interval: Duration) -> f64 {
+    let between = ticks(interval, heartbeat_interval) as f64 * heartbeat_interval.as_secs_f64();
+    if interval.is_zero() { 1.0 } else { between / interval.as_secs_f64() }
+}
+
+/// The decay for so many intervals. What is no decay stays as it is, and is refused.
+fn decayed(decay: f64, exponent: f64) -> f64 {
+    if (0.0..=1.0).contains(&decay) { decay.powf(exponent) } else { decay }
 }
 
 /// The decay of a counter that is to fall to 0.1 of its value within this time, if counters decay once a second.
@@ -192,8 +206,9 @@ pub(super) fn disable(limits: &mut LimitsConfig<TopicName>) {
     });
     limits.extensions.graylist_threshold = None;
     limits.extensions.disconnect_threshold = None;
-    // Every median is 0.
+    // Every median is 0, and every peer has enough score for PX.
     limits.opportunistic_graft_threshold = 0.0;
+    limits.accept_px_threshold = 0.0;
 }
 
 /// Sets these parameters.
@@ -202,7 +217,8 @@ pub(super) fn apply(
     parameters: &PeerScoreParams,
     thresholds: &PeerScoreThresholds,
 ) {
-    let of = |topic: &TopicScoreParams| topic.to_limits();
+    let exponent = decay_exponent(parameters.decay_interval, limits.heartbeat_interval);
+    let of = |topic: &TopicScoreParams| topic.to_limits(exponent);
     let topics: BTreeMap<_, _> =
         parameters.topics.iter().map(|(topic, it)| (topic.clone(), of(it))).collect();
     let weights = parameters.topics.iter().map(|(topic, it)| (topic.clone(), it.topic_weight)).collect();
@@ -216,7 +232,7 @@ pub(super) fn apply(
         score.app_specific_weight = parameters.app_specific_weight;
         score.behaviour_penalty_weight = parameters.behaviour_penalty_weight;
         score.behaviour_penalty_threshold = parameters.behaviour_penalty_threshold;
-        score.behaviour_penalty_decay = parameters.behaviour_penalty_decay;
+        score.behaviour_penalty_decay = decayed(parameters.behaviour_penalty_decay, exponent);
         score.decay_zero = parameters.decay_to_zero;
     });
     limits.score_cleanup_ticks = ticks(parameters.decay_interval, limits.heartbeat_interval) as u64;
@@ -227,4 +243,44 @@ pub(super) fn apply(
     limits.opportunistic_graft_threshold = thresholds.opportunistic_graft_threshold;
     limits.extensions.graylist_threshold = Some(thresholds.graylist_threshold);
     limits.extensions.disconnect_threshold = Some(thresholds.graylist_threshold);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+
+    #[test]
+    fn counters_decay_at_the_same_rate_with_a_longer_heartbeat() {
+        let topic = TopicHash::from("t");
+        let one_topic = [(topic.clone(), TopicScoreParams::default())];
+        let parameters = PeerScoreParams { topics: one_topic.into(), ..PeerScoreParams::default() };
+        for (heartbeat, decays) in [(1.0, 1.0), (0.5, 1.0), (0.7, 1.4), (3.0, 3.0)] {
+            let mut limits = LimitsConfig::default();
+            limits.heartbeat_interval = Duration::from_secs_f64(heartbeat);
+            apply(&mut limits, &parameters, &PeerScoreThresholds::default());
+            let TopicScores::Family(family) = &limits.score.topics else { unreachable!() };
+            let found = &family.parameters[&topic];
+            for (found, decay) in [
+                (limits.score.behaviour_penalty_decay, 0.2),
+                (found.first_message_deliveries_decay, 0.5),
+                (found.mesh_message_deliveries_decay, 0.5),
+                (found.mesh_failure_penalty_decay, 0.5),
+                (found.invalid_message_deliveries_decay, 0.3_f64),
+            ] {
+                assert!((found - decay.powf(decays)).abs() < 1e-9, "{heartbeat} s: {found}");
+            }
+        }
+        assert_eq!((decayed(-0.5, 2.0), decayed(1.5, 2.0)), (-0.5, 1.5));
+        assert_eq!(decay_exponent(Duration::ZERO, Duration::from_secs(1)), 1.0);
+    }
+
+    /// The default threshold of a score refuses everybody's recommendations where nobody has a score.
+    #[test]
+    fn peers_are_recommended_also_without_a_score() {
+        let mut limits = LimitsConfig::<TopicName>::default();
+        disable(&mut limits);
+        assert_eq!(limits.accept_px_threshold, 0.0);
+        assert!(Limits::try_from(limits).is_ok());
+    }
 }

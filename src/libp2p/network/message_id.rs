@@ -13,7 +13,11 @@ use crate::libp2p::{
 ///
 /// That of a signed message is the default of the pubsub specification: source and sequence number. rust-, js- and py-libp2p
 /// have to be configured to use it. Only the source can sign them. If nobody signed them, the id follows from the content.
-pub(super) fn default_message_id(mode: ValidationMode, topic: &TopicName, message: &Message) -> MessageId {
+pub(in crate::libp2p) fn default_message_id(
+    mode: ValidationMode,
+    topic: &TopicName,
+    message: &Message,
+) -> MessageId {
     match (message.source(), message.seqno()) {
         (Some(source), Some(seqno)) if message.is_verified() => {
             let mut id = source.to_bytes();
@@ -23,21 +27,24 @@ pub(super) fn default_message_id(mode: ValidationMode, topic: &TopicName, messag
         (None, None) => payload(message),
         // rust-libp2p forwards such messages without source and sequence number.
         _ if mode == ValidationMode::None => payload(message),
-        (source, seqno) => {
-            let source = source.map(|source| source.to_bytes());
-            let seqno = seqno.map(u64::to_be_bytes);
-            let mut hash = Sha256::new();
-            hash.update(b"actix-gossipsub: a message without a signature");
-            for field in
-                [source.as_deref(), seqno.as_ref().map(|seqno| &seqno[..]), Some(topic.as_str().as_bytes())]
-            {
-                hash.update(field.map_or(u64::MAX, |bytes| bytes.len() as u64).to_be_bytes());
-                hash.update(field.unwrap_or_default());
-            }
-            hash.update(message.data());
-            hash.finalize().as_slice().into()
-        }
+        _ => content_digest(b"actix-gossipsub: a message without a signature", topic, message),
     }
+}
+
+/// The digest of a message without its signature. No message has the same one under another prefix, none of which is the
+/// beginning of another.
+pub(in crate::libp2p) fn content_digest(prefix: &[u8], topic: &TopicName, message: &Message) -> MessageId {
+    let source = message.source().map(|source| source.to_bytes());
+    let seqno = message.seqno().map(u64::to_be_bytes);
+    let mut hash = Sha256::new();
+    hash.update(prefix);
+    for field in [source.as_deref(), seqno.as_ref().map(|seqno| &seqno[..]), Some(topic.as_str().as_bytes())]
+    {
+        hash.update(field.map_or(u64::MAX, |bytes| bytes.len() as u64).to_be_bytes());
+        hash.update(field.unwrap_or_default());
+    }
+    hash.update(message.data());
+    hash.finalize().as_slice().into()
 }
 
 fn payload(message: &Message) -> MessageId {

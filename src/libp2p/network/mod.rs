@@ -20,12 +20,13 @@ use std::{
 use ::libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use arc_swap::ArcSwap;
 
+pub(in crate::libp2p) use self::message_id::{content_digest, default_message_id};
+use self::validator::Validators;
 pub use self::{
     builder::Libp2pNetworkBuilder,
     subscription_filter::SubscriptionFilter,
     validator::{Unvalidated, UnvalidatedMessage, Validator},
 };
-use self::{message_id::default_message_id, validator::Validators};
 use super::{
     codec::{decode::DecodeHooks, entry::RawMessage, limits::WireLimits, turn::SignatureCheck},
     ids::{MessageId, TopicName},

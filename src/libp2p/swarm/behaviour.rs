@@ -48,7 +48,7 @@ use crate::{
 pub struct Behaviour {
     pub(super) network: Libp2pNetwork,
     pub(super) state: Arc<TransportState>,
-    pub(super) config: BehaviourConfig,
+    pub(in crate::libp2p) config: BehaviourConfig,
     protocols: Protocols,
     pub(super) connections: Connections,
     pub(super) blocked: BlockList,

@@ -192,10 +192,8 @@ pub fn swarm(
     let threads = ConnectionThreads::start(config.connection_threads).map_err(TransportError::Threads)?;
     let transport = transport(&key, &network, config.write_timeout, &muxing, &threads)?;
     let peer = key.public().to_peer_id();
-    let BehaviourConfig { direct, trusted, bootstrap, .. } = &config.gossipsub;
-    let privileged = [direct, trusted, bootstrap].into_iter().flatten().copied();
     let behaviour = TransportBehaviour {
-        limits: LimitsBehaviour::new(&network, limits, privileged),
+        limits: LimitsBehaviour::new(&network, limits, config.gossipsub.privileged()),
         gossipsub: Behaviour::new(network, config.gossipsub.clone()),
         identify: identify::Behaviour::new(
             identify::Config::new("ipfs/0.1.0".to_owned(), key.public())

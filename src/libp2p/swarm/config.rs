@@ -93,6 +93,11 @@ impl BehaviourConfig {
         Ok(Self { protocols: vec![ProtocolId::new(id, version)?], ..self })
     }
 
+    /// The direct, trusted and bootstrap peers.
+    pub(in crate::libp2p) fn privileged(&self) -> impl Iterator<Item = PeerId> {
+        [&self.direct, &self.trusted, &self.bootstrap].into_iter().flatten().copied()
+    }
+
     /// The most bytes of heap that this behaviour uses for so many connections: [`max_memory`](Self::max_memory), and for
     /// each connection [`CONNECTION_MEMORY`](Self::CONNECTION_MEMORY). Not included are the windows of yamux, the address
     /// book and the signature cache.

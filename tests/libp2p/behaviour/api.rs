@@ -321,19 +321,3 @@ fn a_node_that_would_refuse_its_own_messages_is_not_made() {
     let error = config().mesh_n(1).build().unwrap_err().to_string();
     assert!(error.contains("degree_low = 5: must be at most degree_optimal (1)"), "{error}");
 }
-
-/// The default message id is that of the official gossipsub, so that IHAVE, IWANT and IDONTWANT work without a configuration.
-#[test]
-fn the_default_message_id_is_that_of_the_official_gossipsub() {
-    let (ours, theirs) = (Config::default(), official::Config::default());
-    for source in [Some(PeerId::random()), None] {
-        for sequence_number in [Some(7), None] {
-            let (data, topic) = (b"data".to_vec(), topic().hash());
-            let message = Message { source, data, sequence_number, topic };
-            let id = ours.message_id(&message);
-            let topic = official_topic().hash();
-            let message = official::Message { source, data: message.data, sequence_number, topic };
-            assert_eq!(id.as_bytes(), theirs.message_id(&message).0);
-        }
-    }
-}

@@ -2,8 +2,10 @@
 //! event or a state and has a time limit.
 
 mod api;
+mod ids;
 mod runtimes;
 mod settings;
+mod start_and_end;
 mod swarms;
 
 use std::time::Duration;
