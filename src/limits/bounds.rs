@@ -88,12 +88,13 @@ pub struct Bounds {
     /// Number of messages in a batch. A full batch is validated at once. Further messages are dropped while another
     /// batch is being validated.
     pub max_batch_items: usize,
-    /// Number of asynchronous validations of one topic. Further messages are dropped.
+    /// Number of asynchronous validations of one topic. Further messages are dropped. Above half of it, also those of a peer
+    /// that already has more than its share: this number by the number of peers with such messages and one.
     pub max_validating_per_topic: usize,
     /// Number of asynchronous validations of all topics. Further messages are dropped.
     pub max_validating: usize,
     /// Size of the messages of one topic under asynchronous validation. Further messages are dropped, but one is always
-    /// validated.
+    /// validated. It is shared as `max_validating_per_topic` is.
     pub max_validating_bytes_per_topic: usize,
     /// Size of the messages of all topics under asynchronous validation. Further messages are dropped, but one is always
     /// validated. These messages count for `max_input_bytes` too, so a part of that lets the engine go on while validations

@@ -2,10 +2,13 @@
 //! [`ManualValidation`] and call it in [`Network::validate_async`].
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     future::poll_fn,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -14,12 +17,7 @@ use foldhash::fast::RandomState;
 use futures_core::Stream;
 use tokio::sync::oneshot;
 
-use super::{BoxFuture, Delivery, FullMessage, Network, Validity};
-
-/// The number of ended validations that are remembered, so that an error says why a verdict is late.
-const MAX_ENDED: usize = 8192;
-/// The bytes that they take at most.
-const MAX_ENDED_BYTES: usize = 1024 * 1024;
+use super::{BoxFuture, Delivery, FullMessage, Network, Validity, ended_validations::EndedValidations};
 
 /// Messages that wait for a verdict of the application. Clones share them.
 ///
@@ -28,6 +26,9 @@ const MAX_ENDED_BYTES: usize = 1024 * 1024;
 /// [`max_validating`](crate::limits::Bounds::max_validating), the limits in bytes beside these, and
 /// [`validation_timeout`](crate::limits::Bounds::validation_timeout). A message leaves when the engine gives it up. Besides
 /// these, 8,192 ended validations are remembered, of at most 1 MiB.
+///
+/// A peer can deliver several contents with one id. Of those with the same id and propagation source one is offered at a time:
+/// the next one when the validation of the one before has ended.
 ///
 /// ```
 /// # use actix_gossipsub::{Limits, LimitsConfig, ManualValidation, P2pInput, P2pMessage, Started, Validity, Worker, plain::PlainNetwork};
@@ -42,7 +43,7 @@ const MAX_ENDED_BYTES: usize = 1024 * 1024;
 ///
 /// let received = unvalidated.recv().await.expect("the network exists");
 /// assert_eq!(received.propagation_source, 7);
-/// validation.report(&received.message.message_id, &received.propagation_source, Validity::Valid)?;
+/// received.report(Validity::Valid)?;
 /// assert_eq!(app.recv().await.expect("the engine runs").message, "is this true?");
 /// # worker.shutdown().await;
 /// # Ok(()) }) }
@@ -57,10 +58,39 @@ pub struct Unvalidated<N: Network>(Weak<Shared<N>>);
 /// A message that waits for a verdict.
 #[derive_where(Clone, Debug, PartialEq, Eq)]
 pub struct UnvalidatedMessage<N: Network> {
-    /// The peer that delivered the message first. The verdict is reported by it and the message's id.
+    /// The peer that delivered the message first.
     pub propagation_source: N::Peer,
     /// The message.
     pub message: Arc<FullMessage<N>>,
+    /// Where the verdict is reported.
+    #[derive_where(skip(Debug, EqHashOrd))]
+    origin: Arc<Origin<N>>,
+}
+
+/// The validation of a message, for those who have read it.
+struct Origin<N: Network> {
+    shared: Weak<Shared<N>>,
+    number: u64,
+    /// It has a verdict.
+    is_decided: AtomicBool,
+}
+
+impl<N: Network> UnvalidatedMessage<N> {
+    /// Gives the verdict on exactly this message, also if others have its id and source. `Ok` means the same as that of
+    /// [`ManualValidation::report`].
+    ///
+    /// # Errors
+    /// The verdict is late, or the message has one already.
+    pub fn report(&self, verdict: Validity) -> Result<(), LateVerdict> {
+        let late = || {
+            let is_decided = self.origin.is_decided.load(Ordering::Acquire);
+            if is_decided { LateVerdict::AlreadyDecided } else { LateVerdict::TimedOut }
+        };
+        let shared = self.origin.shared.upgrade().ok_or_else(late)?;
+        let id = &self.message.message_id;
+        let decided = shared.change(|state| state.decide(id, self.origin.number));
+        decided.ok_or_else(late)?.send(verdict).map_err(|_| LateVerdict::TimedOut)
+    }
 }
 
 /// A verdict that the engine doesn't use. No message is forwarded and no peer is penalised because of it.
@@ -75,7 +105,7 @@ pub enum LateVerdict {
     /// The message has a verdict already.
     #[error("the message has a verdict already")]
     AlreadyDecided,
-    /// No message with this id waits for a verdict that this peer delivered first, and none did lately.
+    /// No message with this id that this peer delivered first was read and waits for a verdict, and none did lately.
     #[error("no such message waits for a verdict")]
     UnknownMessage,
 }
@@ -87,7 +117,7 @@ struct State<N: Network> {
     next: u64,
     /// The messages that the stream has not read, by number.
     unread: BTreeMap<u64, UnvalidatedMessage<N>>,
-    /// All messages that wait, by id. Several contents may have one id.
+    /// All messages that wait, by id, each list in the order of their arrival. Several contents may have one id.
     pending: HashMap<N::MessageId, Vec<PendingVerdict<N>>, RandomState>,
     ended: EndedValidations<N>,
     stream_taken: bool,
@@ -101,6 +131,9 @@ struct PendingVerdict<N: Network> {
     propagation_source: N::Peer,
     verdict: oneshot::Sender<Validity>,
     id_bytes: usize,
+    origin: Arc<Origin<N>>,
+    /// The message, while one before it with the same id and source waits for its verdict.
+    deferred: Option<UnvalidatedMessage<N>>,
 }
 
 impl<N: Network> ManualValidation<N> {
@@ -115,14 +148,11 @@ impl<N: Network> ManualValidation<N> {
     pub fn validate(&self, network: &N, delivery: &Delivery<N>) -> BoxFuture<Validity> {
         let shared = Arc::clone(&self.0);
         let id_bytes = network.message_id_size(&delivery.message.message_id);
-        let message = UnvalidatedMessage {
-            propagation_source: delivery.sender.clone(),
-            message: Arc::clone(&delivery.message),
-        };
+        let (source, message) = (delivery.sender.clone(), Arc::clone(&delivery.message));
         Box::pin(async move {
-            let message_id = message.message.message_id.clone();
+            let message_id = message.message_id.clone();
             let (sender, verdict) = oneshot::channel();
-            let number = shared.add(message, id_bytes, sender);
+            let number = shared.add(source, message, id_bytes, sender);
             let _registration = Registration { shared, message_id, number };
             // The sender is dropped without a verdict only after this.
             verdict.await.unwrap_or(Validity::Unknown)
@@ -136,8 +166,10 @@ impl<N: Network> ManualValidation<N> {
         (!taken).then(|| Unvalidated(Arc::downgrade(&self.0)))
     }
 
-    /// Gives the verdict on a message. `propagation_source` is the peer of its [`UnvalidatedMessage`]. Of several messages with
-    /// this id and source, of two topics for instance, it is the verdict on the one that came first.
+    /// Gives the verdict on the message with this id that `propagation_source` delivered first, which was read from the
+    /// stream. If there are several, only the first of them was offered, and the verdict is on that. An application whose
+    /// verdict can be later than [`validation_timeout`](crate::limits::Bounds::validation_timeout) reports it by
+    /// [`UnvalidatedMessage::report`]: the next one may have been read meanwhile.
     ///
     /// `Ok` means that the message waited for the verdict. The engine counts what becomes of it: a message whose topic was left
     /// meanwhile is not delivered.
@@ -150,10 +182,8 @@ impl<N: Network> ManualValidation<N> {
         propagation_source: &N::Peer,
         verdict: Validity,
     ) -> Result<(), LateVerdict> {
-        let Some(pending) = self.0.lock().take_pending(message_id, propagation_source)? else {
-            return Err(LateVerdict::UnknownMessage);
-        };
-        pending.verdict.send(verdict).map_err(|_| LateVerdict::TimedOut)
+        let decided = self.0.change(|state| state.decide_by_source(message_id, propagation_source));
+        decided?.send(verdict).map_err(|_| LateVerdict::TimedOut)
     }
 }
 
@@ -176,61 +206,95 @@ impl<N: Network> Shared<N> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a message and wakes the reader of the stream. Returns the message's number.
+    /// Changes the state, and wakes the reader of the stream if there is a message for it.
+    fn change<T>(&self, change: impl FnOnce(&mut State<N>) -> T) -> T {
+        let mut state = self.lock();
+        let result = change(&mut state);
+        let waker = if state.unread.is_empty() { None } else { state.waker.take() };
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    /// Adds a message. Returns its number.
     fn add(
-        &self,
-        message: UnvalidatedMessage<N>,
+        self: &Arc<Self>,
+        propagation_source: N::Peer,
+        message: Arc<FullMessage<N>>,
         id_bytes: usize,
         verdict: oneshot::Sender<Validity>,
     ) -> u64 {
-        let mut state = self.lock();
-        let number = state.next;
-        state.next += 1;
-        let propagation_source = message.propagation_source.clone();
-        let pending = PendingVerdict { number, propagation_source, verdict, id_bytes };
-        state.pending.entry(message.message.message_id.clone()).or_default().push(pending);
-        state.unread.insert(number, message);
-        let waker = state.waker.take();
-        drop(state);
-        waker.into_iter().for_each(Waker::wake);
-        number
+        self.change(|state| {
+            let number = state.next;
+            state.next += 1;
+            let is_decided = AtomicBool::new(false);
+            let origin = Arc::new(Origin { shared: Arc::downgrade(self), number, is_decided });
+            let source = propagation_source.clone();
+            let same_id = state.pending.entry(message.message_id.clone()).or_default();
+            let is_deferred = same_id.iter().any(|pending| pending.propagation_source == source);
+            let mut deferred =
+                Some(UnvalidatedMessage { propagation_source, message, origin: Arc::clone(&origin) });
+            if !is_deferred {
+                state.unread.extend(deferred.take().map(|message| (number, message)));
+            }
+            same_id.push(PendingVerdict {
+                number,
+                propagation_source: source,
+                verdict,
+                id_bytes,
+                origin,
+                deferred,
+            });
+            number
+        })
     }
 }
 
 impl<N: Network> State<N> {
-    /// Removes a message that gets its verdict. `None` if it is not known.
-    fn take_pending(
+    /// Removes the message that gets a verdict by id and source. One that nobody has read gets none: the application means
+    /// another one, whose validation has ended.
+    fn decide_by_source(
         &mut self,
         message_id: &N::MessageId,
-        propagation_source: &N::Peer,
-    ) -> Result<Option<PendingVerdict<N>>, LateVerdict> {
-        let found = self.remove(message_id, |pending| pending.propagation_source == *propagation_source);
-        if let Some(pending) = found {
-            let key = (message_id.clone(), propagation_source.clone());
-            self.ended.insert(key, LateVerdict::AlreadyDecided, pending.id_bytes);
-            self.unread.remove(&pending.number);
-            return Ok(Some(pending));
-        }
-        self.ended.get(message_id, propagation_source).map_or(Ok(None), Err)
+        source: &N::Peer,
+    ) -> Result<oneshot::Sender<Validity>, LateVerdict> {
+        let same_id = self.pending.get(message_id);
+        let offered =
+            same_id.and_then(|all| all.iter().find(|pending| pending.propagation_source == *source));
+        let number = offered.map(|pending| pending.number).filter(|number| !self.unread.contains_key(number));
+        let decided = number.and_then(|number| self.decide(message_id, number));
+        decided.ok_or_else(|| self.ended.get(message_id, source).unwrap_or(LateVerdict::UnknownMessage))
+    }
+
+    /// Removes a message that gets its verdict. `None` if it does not wait.
+    fn decide(&mut self, message_id: &N::MessageId, number: u64) -> Option<oneshot::Sender<Validity>> {
+        let pending = self.remove(message_id, number)?;
+        pending.origin.is_decided.store(true, Ordering::Release);
+        let key = (message_id.clone(), pending.propagation_source);
+        self.ended.insert(key, LateVerdict::AlreadyDecided, pending.id_bytes);
+        Some(pending.verdict)
     }
 
     /// Removes a message that the engine has given up. Only one that was read can get a verdict too late.
     fn give_up(&mut self, message_id: &N::MessageId, number: u64) {
-        let was_read = self.unread.remove(&number).is_none();
-        let found = self.remove(message_id, |pending| pending.number == number);
-        if let Some(pending) = found.filter(|_| was_read) {
+        let is_unread = self.unread.remove(&number).is_some();
+        let found = self.remove(message_id, number);
+        if let Some(pending) = found.filter(|pending| !is_unread && pending.deferred.is_none()) {
             let key = (message_id.clone(), pending.propagation_source);
             self.ended.insert(key, LateVerdict::TimedOut, pending.id_bytes);
         }
     }
 
-    fn remove(
-        &mut self,
-        message_id: &N::MessageId,
-        is_wanted: impl FnMut(&PendingVerdict<N>) -> bool,
-    ) -> Option<PendingVerdict<N>> {
+    /// Removes a message, and offers the next one with its id and source.
+    fn remove(&mut self, message_id: &N::MessageId, number: u64) -> Option<PendingVerdict<N>> {
         let same_id = self.pending.get_mut(message_id)?;
-        let found = same_id.remove(same_id.iter().position(is_wanted)?);
+        let found = same_id.remove(same_id.iter().position(|pending| pending.number == number)?);
+        let source = &found.propagation_source;
+        if found.deferred.is_none()
+            && let Some(next) = same_id.iter_mut().find(|pending| pending.propagation_source == *source)
+        {
+            self.unread.extend(next.deferred.take().map(|message| (next.number, message)));
+        }
         if same_id.is_empty() {
             self.pending.remove(message_id);
         }
@@ -247,7 +311,7 @@ struct Registration<N: Network> {
 
 impl<N: Network> Drop for Registration<N> {
     fn drop(&mut self) {
-        self.shared.lock().give_up(&self.message_id, self.number);
+        self.shared.change(|state| state.give_up(&self.message_id, self.number));
     }
 }
 
@@ -286,68 +350,5 @@ impl<N: Network> Drop for Shared<N> {
     fn drop(&mut self) {
         let state = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.waker.take().into_iter().for_each(Waker::wake);
-    }
-}
-
-type Key<N> = (<N as Network>::MessageId, <N as Network>::Peer);
-
-/// The validations that ended lately, the oldest first.
-#[derive_where(Default)]
-struct EndedValidations<N: Network> {
-    /// How each ended, and the number of its last end.
-    ends: HashMap<Key<N>, (LateVerdict, u64), RandomState>,
-    /// The ends in their order, each with its number and its bytes.
-    order: VecDeque<(Key<N>, u64, usize)>,
-    next: u64,
-    bytes: usize,
-}
-
-impl<N: Network> EndedValidations<N> {
-    /// The approximate bytes of an entry, without those that its id owns on the heap.
-    const ENTRY: usize = 2 * (size_of::<(Key<N>, u64, usize)>() + size_of::<(Key<N>, (LateVerdict, u64))>());
-
-    fn insert(&mut self, key: Key<N>, end: LateVerdict, id_bytes: usize) {
-        let bytes = Self::ENTRY + 2 * id_bytes;
-        self.next += 1;
-        self.bytes += bytes;
-        self.ends.insert(key.clone(), (end, self.next));
-        self.order.push_back((key, self.next, bytes));
-        while (self.order.len() > MAX_ENDED || self.bytes > MAX_ENDED_BYTES)
-            && let Some((key, number, bytes)) = self.order.pop_front()
-        {
-            self.bytes -= bytes;
-            if self.ends.get(&key).is_some_and(|(_, last)| *last == number) {
-                self.ends.remove(&key);
-            }
-        }
-    }
-
-    fn get(&self, message_id: &N::MessageId, peer: &N::Peer) -> Option<LateVerdict> {
-        self.ends.get(&(message_id.clone(), peer.clone())).map(|(end, _)| *end)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plain::{PlainId, PlainNetwork};
-
-    #[test]
-    fn ended_validations_are_bounded_in_items_and_in_bytes() {
-        let mut ended = EndedValidations::<PlainNetwork>::default();
-        let key = |number| (PlainId { number, topic: String::new() }, 1);
-        for number in 0..2 * MAX_ENDED as u64 {
-            ended.insert(key(number), LateVerdict::TimedOut, 1);
-            ended.insert(key(0), LateVerdict::AlreadyDecided, 1);
-        }
-        assert!(ended.order.len() <= MAX_ENDED && ended.ends.len() <= ended.order.len());
-        assert!(ended.bytes <= MAX_ENDED_BYTES);
-        let end = |number| ended.get(&key(number).0, &1);
-        assert_eq!(end(0), Some(LateVerdict::AlreadyDecided), "its last end counts");
-        assert_eq!(end(1), None);
-        assert_eq!(end(2 * MAX_ENDED as u64 - 1), Some(LateVerdict::TimedOut));
-        // One id that takes all bytes.
-        ended.insert(key(1), LateVerdict::TimedOut, MAX_ENDED_BYTES);
-        assert_eq!((ended.ends.len(), ended.order.len(), ended.bytes), (0, 0, 0));
     }
 }

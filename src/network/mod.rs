@@ -1,6 +1,7 @@
 //! The types and hooks that an application supplies for its network, and the values that enter and leave the engine.
 //! All other modules are generic over [`Network`].
 
+mod ended_validations;
 pub(crate) mod hooks;
 mod manual_validation;
 mod message;

@@ -42,3 +42,4 @@ mod subscriptions;
 mod support;
 mod tickets;
 mod validation;
+mod validation_shares;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use actix_gossipsub::{
-    LateVerdict, Limits, ManualValidation, RouteResult, Started, Unvalidated, UnvalidatedMessage, Validity,
-    Worker,
+    LateVerdict, Limits, ManualValidation, P2pInput, P2pMessage, RouteResult, Started, Unvalidated,
+    UnvalidatedMessage, Validity, Worker,
     plain::{PlainId, PlainNetwork},
 };
 use futures::FutureExt;
@@ -48,6 +48,20 @@ impl Manual {
         verdict: Validity,
     ) -> Result<(), LateVerdict> {
         self.validation.report(&received.message.message_id, &received.propagation_source, verdict)
+    }
+
+    /// Sends a content with the id 1 as a peer.
+    fn send(&self, peer: u64, content: &str) {
+        let full = PlainNetwork::message("a", 1, content);
+        let input = P2pInput::message(peer, P2pMessage::FullMessage(full.into()));
+        self.engine.worker.p2p_input(input).expect("the input is accepted");
+    }
+
+    /// Waits until the engine awaits this number of verdicts.
+    async fn wait_for_validating(&self, count: usize) {
+        while self.validating().await != count {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The numbers of the messages that were delivered since the last call.
@@ -163,6 +177,94 @@ fn a_verdict_on_a_message_that_does_not_wait_is_an_error() {
         assert_eq!(manual.delivered().await, [1], "the first verdict counts");
         assert_eq!(manual.report(&received, Validity::Invalid), Err(LateVerdict::AlreadyDecided));
         assert_eq!(manual.invalid().await, [0.0; 4]);
+        manual.engine.worker.shutdown().await;
+    });
+}
+
+/// An author can sign two contents with one sequence number. A verdict must not land on the other content, such as `Valid` on
+/// one that nobody has judged.
+#[test]
+fn of_two_contents_with_one_id_of_one_peer_each_gets_its_own_verdict() {
+    run(async {
+        for exact in [true, false] {
+            for (verdicts, expected) in [
+                ([Validity::Valid, Validity::Invalid], "first"),
+                ([Validity::Invalid, Validity::Valid], "second"),
+            ] {
+                let mut manual = Manual::start(limits_with_memory());
+                let contents = ["first", "second"];
+                contents.iter().for_each(|content| manual.send(1, content));
+                manual.wait_for_validating(2).await;
+                for (content, verdict) in contents.into_iter().zip(verdicts) {
+                    let received = manual.unvalidated.recv().await.expect("the network exists");
+                    assert_eq!(received.message.message, content);
+                    assert_eq!(manual.unvalidated.try_recv(), None, "the other one is not offered meanwhile");
+                    let report = || match exact {
+                        true => received.report(verdict),
+                        false => manual.report(&received, verdict),
+                    };
+                    report().expect("the message waits");
+                    // The second one is offered now. The application has not read it, so it means the first.
+                    assert_eq!(report(), Err(LateVerdict::AlreadyDecided));
+                    assert_eq!(received.report(Validity::Valid), Err(LateVerdict::AlreadyDecided));
+                }
+                manual.engine.worker.settle().await;
+                let delivered = manual.engine.app.try_recv().expect("one is delivered");
+                assert_eq!((delivered.message.as_str(), manual.engine.app.try_recv()), (expected, None));
+                manual.engine.worker.shutdown().await;
+            }
+        }
+    });
+}
+
+/// Contents of other peers are distinguished by their source.
+#[test]
+fn of_two_contents_with_one_id_of_two_peers_both_are_offered() {
+    run(async {
+        let mut manual = Manual::start(limits_with_memory());
+        manual.send(1, "bad");
+        manual.send(2, "good");
+        let bad = manual.unvalidated.recv().await.expect("the network exists");
+        let good = manual.unvalidated.recv().await.expect("the network exists");
+        manual.report(&good, Validity::Valid).expect("the message waits");
+        manual.report(&bad, Validity::Invalid).expect("the message waits");
+        manual.engine.worker.settle().await;
+        assert_eq!(manual.engine.app.try_recv().map(|full| full.message.clone()), Some("good".to_owned()));
+        assert_eq!(manual.engine.app.try_recv(), None);
+        manual.engine.worker.shutdown().await;
+    });
+}
+
+#[test]
+fn a_verdict_that_is_late_does_not_land_on_the_next_content_with_the_id() {
+    run(async {
+        let limits = limits_with_memory();
+        let timeout = limits.bounds.validation_timeout;
+        let mut manual = Manual::start(limits);
+        tokio::time::pause();
+        manual.send(1, "good");
+        let good = manual.unvalidated.recv().await.expect("the network exists");
+        tokio::time::advance(timeout / 2).await;
+        manual.send(1, "bad");
+        manual.wait_for_validating(2).await;
+        tokio::time::advance(timeout / 2 + Duration::from_secs(1)).await;
+        manual.wait_for_validating(1).await;
+        assert_eq!(manual.report(&good, Validity::Valid), Err(LateVerdict::TimedOut));
+        let bad = manual.unvalidated.recv().await.expect("the network exists");
+        assert_eq!(bad.message.message, "bad");
+        assert_eq!(good.report(Validity::Valid), Err(LateVerdict::TimedOut));
+        bad.report(Validity::Invalid).expect("the message waits");
+        assert!(manual.delivered().await.is_empty());
+        // Those that are given up before they are offered leave nothing behind.
+        ["1", "2", "3"].iter().for_each(|content| manual.send(2, content));
+        manual.wait_for_validating(3).await;
+        tokio::time::advance(timeout + Duration::from_secs(1)).await;
+        manual.engine.worker.settle().await;
+        assert_eq!(manual.unvalidated.try_recv(), None);
+        manual.send(2, "4");
+        let received = manual.unvalidated.recv().await.expect("the network exists");
+        manual.report(&received, Validity::Valid).expect("the message waits");
+        assert_eq!(manual.delivered().await, [1]);
         manual.engine.worker.shutdown().await;
     });
 }

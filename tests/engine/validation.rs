@@ -16,10 +16,10 @@ use crate::{recording::Recording, support::*};
 
 /// Pending validations, by message number. The test gives the verdicts.
 #[derive(Clone, Default)]
-struct PendingVerdicts(Arc<Mutex<Vec<(u64, oneshot::Sender<Validity>)>>>);
+pub struct PendingVerdicts(Arc<Mutex<Vec<(u64, oneshot::Sender<Validity>)>>>);
 
 impl PendingVerdicts {
-    fn network(&self) -> PlainNetwork {
+    pub fn network(&self) -> PlainNetwork {
         let pending = Arc::clone(&self.0);
         PlainNetwork::with_async_validator(move |delivery| {
             let (sender, verdict) = oneshot::channel();
@@ -34,12 +34,12 @@ impl PendingVerdicts {
     }
 
     /// The number of validations that the engine awaits.
-    fn open(&self) -> usize {
+    pub fn open(&self) -> usize {
         let pending = self.0.lock().expect("the lock is not poisoned");
         pending.iter().filter(|(_, sender)| !sender.is_closed()).count()
     }
 
-    fn resolve(&self, number: u64, verdict: Validity) {
+    pub fn resolve(&self, number: u64, verdict: Validity) {
         let mut pending = self.0.lock().expect("the lock is not poisoned");
         let index = pending.iter().position(|(pending, sender)| *pending == number && !sender.is_closed());
         let index = index.expect("a validation of the message is pending");
@@ -48,7 +48,7 @@ impl PendingVerdicts {
 }
 
 /// Waits until `count` messages wait for a verdict.
-async fn wait_for_validating(engine: &actix_gossipsub::Worker<PlainNetwork>, count: usize) {
+pub async fn wait_for_validating(engine: &actix_gossipsub::Worker<PlainNetwork>, count: usize) {
     while engine.footprint().await.expect("the engine runs").validating != count {
         tokio::task::yield_now().await;
     }

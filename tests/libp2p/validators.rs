@@ -11,8 +11,11 @@ use std::{
 };
 
 use actix_gossipsub::{
-    Limits, LimitsConfig, P2pInput, P2pMessage, Started, Validity, Worker, WorkerBuilder,
-    libp2p::{LateVerdict, Libp2pNetwork, Libp2pNetworkBuilder, SignaturePolicy, TopicName, Validator},
+    Delivery, Limits, LimitsConfig, P2pInput, P2pMessage, Started, Validity, Worker, WorkerBuilder,
+    libp2p::{
+        LateVerdict, Libp2pNetwork, Libp2pNetworkBuilder, Message, MessageId, SignaturePolicy, TopicName,
+        Validator,
+    },
 };
 use futures::StreamExt;
 use libp2p::PeerId;
@@ -283,6 +286,63 @@ fn the_application_gives_verdicts_by_id_and_propagation_source() {
         assert_eq!(delivered(&mut engine).await, ["accept"]);
         assert_eq!(invalid_of(&engine, peer, "a").await, 1.0);
         assert_eq!(invalid_of(&engine, other, "a").await, 0.0);
+        engine.worker.shutdown().await;
+    });
+}
+
+/// A peer can send two contents with one id, alone or in a batch. The verdict on one must not land on the other.
+#[test]
+fn a_verdict_by_id_and_source_is_on_the_content_that_was_offered() {
+    run(async {
+        for (batched, [first, second]) in [false, true]
+            .into_iter()
+            .flat_map(|it| [["accept", "reject"], ["reject", "accept"]].map(|data| (it, data)))
+        {
+            let same_id = |_: &TopicName, _: &Message| MessageId::new(*b"same");
+            let network = builder().manual_validation().message_id(same_id).build();
+            let mut unvalidated = network.unvalidated().expect("nobody has taken it");
+            let mut engine = start(&network, &["a"], |builder| match batched {
+                true => builder.batching(Duration::from_secs(3600)),
+                false => builder,
+            });
+            let peer = connected(&engine);
+            [first, second].into_iter().for_each(|data| send(&engine, &network, peer, "a", data));
+            while engine.worker.footprint().await.expect("the engine runs").validating < 2 {
+                tokio::task::yield_now().await;
+            }
+            let worker = engine.worker.clone();
+            let batch = actix::spawn(async move { worker.process_batch().await });
+            for _ in 0..2 {
+                let received = unvalidated.next().await.expect("the network exists");
+                assert_eq!(unvalidated.try_recv(), None, "the other one is not offered meanwhile");
+                let (id, verdict) =
+                    (&received.message.message_id, verdict_of(received.message.message.data()));
+                network.report_validation(id, &peer, verdict).expect("the message waits");
+            }
+            batch.await.expect("the batch is validated");
+            assert_eq!(delivered(&mut engine).await, ["accept"], "in batches: {batched}");
+            engine.worker.shutdown().await;
+        }
+    });
+}
+
+#[test]
+fn a_validator_that_panics_on_a_message_of_a_batch_loses_only_that_message() {
+    run(async {
+        let validator = Validator::asynchronous(async |delivery: Delivery<Libp2pNetwork>| {
+            assert!(delivery.message.message.data() != b"panic", "a panic that a test injects");
+            Validity::Valid
+        });
+        let network = builder().topic_validator(topic("a"), validator).build();
+        let mut engine = start(&network, &["a"], |builder| builder.batching(Duration::from_secs(3600)));
+        let peer = connected(&engine);
+        for data in ["1", "panic", "2"] {
+            send(&engine, &network, peer, "a", data);
+        }
+        engine.worker.settle().await;
+        engine.worker.process_batch().await;
+        assert_eq!(delivered(&mut engine).await, ["1", "2"]);
+        assert_eq!(invalid_of(&engine, peer, "a").await, 0.0);
         engine.worker.shutdown().await;
     });
 }

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{Libp2pNetwork, validator::SyncValidator};
-use crate::network::{BoxFuture, Delivery, Validity};
+use crate::network::{BoxFuture, Delivery, Validity, hooks::drop_panic};
 
 /// Threads that validate messages, and their queue. The threads end when this and the futures of all validations are dropped.
 pub(super) struct BlockingPool {
@@ -77,8 +77,10 @@ fn run(jobs: &Mutex<mpsc::Receiver<Job>>, validate: &SyncValidator) {
         if !verdict.is_closed() {
             // The validator gets a shared reference of the message only.
             let result = catch_unwind(AssertUnwindSafe(|| validate(&delivery)));
-            // The send fails if the engine has given the message up meanwhile.
-            let _ = verdict.send(result);
+            // The send fails if the engine has given the message up meanwhile. A panic must not end the thread.
+            if let Err(Err(panic)) = verdict.send(result) {
+                drop_panic(panic);
+            }
         }
     }
 }

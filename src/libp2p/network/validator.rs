@@ -1,15 +1,18 @@
 //! The validators of a [`Libp2pNetwork`]: one for all topics, and those of single topics. They can be replaced while the
 //! engine runs.
 
-use std::{collections::HashMap, io, sync::Arc};
+use std::{collections::HashMap, io, panic::AssertUnwindSafe, sync::Arc};
 
 use ::libp2p::PeerId;
-use futures::future::{join_all, ready};
+use futures::{
+    FutureExt,
+    future::{join_all, ready},
+};
 
 use super::{Libp2pNetwork, blocking_pool::BlockingPool};
 use crate::{
     libp2p::ids::{MessageId, TopicName},
-    network::{self, BoxFuture, Delivery, LateVerdict, Validity},
+    network::{self, BoxFuture, Delivery, LateVerdict, Validity, hooks::drop_panic},
 };
 
 pub(super) type SyncValidator = dyn Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync;
@@ -191,14 +194,24 @@ impl Libp2pNetwork {
         }
     }
 
-    /// The verdicts on a batch. `None` if all are given at once.
+    /// The verdicts on a batch. `None` if all are given at once. A message whose future panics gets no verdict; the others
+    /// get theirs.
     pub(super) fn verdicts_later(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
         let verdicts: Vec<_> = batch.iter().map(|delivery| self.verdict_later(delivery)).collect();
         if verdicts.iter().all(Option::is_none) {
             return None;
         }
         let verdicts = batch.iter().zip(verdicts).map(|(delivery, verdict)| {
-            verdict.unwrap_or_else(|| Box::pin(ready(self.verdict_now(delivery))))
+            let verdict = verdict.unwrap_or_else(|| Box::pin(ready(self.verdict_now(delivery))));
+            let (state, topic) = (Arc::clone(self.state()), delivery.message.topic.clone());
+            AssertUnwindSafe(verdict).catch_unwind().map(move |result| {
+                result.unwrap_or_else(|payload| {
+                    drop_panic(payload);
+                    state.traffic().add_hook_panic();
+                    tracing::error!(hook = "validate_batch_async", %topic, "a hook of the application panicked");
+                    Validity::Unknown
+                })
+            })
         });
         Some(Box::pin(join_all(verdicts.collect::<Vec<_>>())))
     }

@@ -41,7 +41,7 @@ fn is_large<N: Network>(message: &FullMessage<N>, size: usize, cx: &Context<'_, 
 
 impl<N: Network> TopicState<N> {
     /// Sends an IDONTWANT of a message to all mesh peers but its sender. It is sent before validation, which may take
-    /// long.
+    /// long, but only of a message that is going to be validated.
     #[inline]
     pub(super) fn send_idontwant(
         &mut self,

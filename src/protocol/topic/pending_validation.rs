@@ -24,6 +24,15 @@ pub(super) struct PendingValidations<N: Network> {
     bytes: usize,
     /// The number of messages with each id: several contents may have one. `None` if nobody asks about ids.
     ids: Option<HashMap<N::MessageId, usize, RandomState>>,
+    /// What each peer takes that delivered a message first. `None` for a batch, which has no limits here.
+    shares: Option<HashMap<N::Peer, Share, RandomState>>,
+}
+
+/// The messages of one sender.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    items: usize,
+    bytes: usize,
 }
 
 #[derive_where(Debug)]
@@ -40,14 +49,17 @@ pub(super) struct MaxPending {
     pub(super) bytes: usize,
 }
 
-impl MaxPending {
-    pub(super) const UNLIMITED: Self = Self { items: usize::MAX, bytes: usize::MAX };
-}
-
 impl<N: Network> PendingValidations<N> {
-    pub(super) fn new(limits: &Limits<N::Topic>) -> Self {
+    /// Those under asynchronous validation.
+    pub(super) fn asynchronous(limits: &Limits<N::Topic>) -> Self {
+        Self { shares: Some(HashMap::default()), ..Self::batched(limits) }
+    }
+
+    /// Those in a batch.
+    pub(super) fn batched(limits: &Limits<N::Topic>) -> Self {
         let ids = limits.extensions.iwant_skips_undecided.then(HashMap::default);
-        Self { max_co_senders: limits.bounds.max_co_senders, entries: BTreeMap::new(), bytes: 0, ids }
+        let max_co_senders = limits.bounds.max_co_senders;
+        Self { max_co_senders, entries: BTreeMap::new(), bytes: 0, ids, shares: None }
     }
 
     /// Adds the senders of a copy to a message that is under validation. Returns false if it is not.
@@ -57,25 +69,36 @@ impl<N: Network> PendingValidations<N> {
         true
     }
 
-    /// Adds a message of `bytes` bytes that is not here. Returns false if there are `max` messages, or others and too many
-    /// bytes.
-    pub(super) fn add(
-        &mut self,
-        delivery: Delivery<N>,
-        bytes: usize,
-        arrival: Timestamp,
-        max: MaxPending,
-    ) -> bool {
-        let fits = self.entries.is_empty() || bytes <= max.bytes.saturating_sub(self.bytes);
-        if self.entries.len() >= max.items || !fits {
+    /// Whether a message of `bytes` bytes may be added: there are fewer than `max` messages, and it is the only one or has
+    /// room. The second half of each limit is shared: a sender gets no more of it that already has more than the limit by
+    /// the number of senders and one. So one peer, or a few, leave room for others.
+    pub(super) fn has_room(&self, sender: &N::Peer, bytes: usize, max: MaxPending) -> bool {
+        if self.entries.is_empty() {
+            return max.items > 0;
+        }
+        let (items, bytes) = (self.entries.len() + 1, self.bytes.saturating_add(bytes));
+        if items > max.items || bytes > max.bytes {
             return false;
         }
+        let is_shared = items > max.items / 2 || bytes > max.bytes / 2;
+        let Some(shares) = self.shares.as_ref().filter(|_| is_shared) else { return true };
+        let parts = shares.len() + 1;
+        let is_above = |share: &Share| share.items > max.items / parts || share.bytes > max.bytes / parts;
+        !shares.get(sender).is_some_and(is_above)
+    }
+
+    /// Adds a message of `bytes` bytes that is not here.
+    pub(super) fn add(&mut self, delivery: Delivery<N>, bytes: usize, arrival: Timestamp) {
         if let Some(ids) = &mut self.ids {
             *ids.entry(delivery.message.message_id.clone()).or_default() += 1;
         }
+        if let Some(shares) = &mut self.shares {
+            let share = shares.entry(delivery.sender.clone()).or_default();
+            share.items += 1;
+            share.bytes += bytes;
+        }
         self.bytes += bytes;
         self.entries.insert(Arc::clone(&delivery.message), Pending { delivery, arrival, bytes });
-        true
     }
 
     pub(super) fn get(&self, message: &Arc<FullMessage<N>>) -> Option<&Delivery<N>> {
@@ -99,6 +122,18 @@ impl<N: Network> PendingValidations<N> {
             if ids.is_empty() {
                 // An idle topic uses no heap memory.
                 *ids = HashMap::default();
+            }
+        }
+        if let Some(shares) = &mut self.shares {
+            match shares.get_mut(&delivery.sender) {
+                Some(share) if share.items > 1 => {
+                    share.items -= 1;
+                    share.bytes -= bytes;
+                }
+                _ => drop(shares.remove(&delivery.sender)),
+            }
+            if shares.is_empty() {
+                *shares = HashMap::default();
             }
         }
         Some((delivery, arrival))

@@ -40,17 +40,15 @@ impl<N: Network> TopicState<N> {
         if self.invalid_cache.contains(&delivery.message) {
             return self.apply_verdict(delivery, Validity::Invalid, cx, outbox);
         }
-        let validity = self.validate_id(message_id, cx);
-        if matches!(validity, Validity::Valid | Validity::Unknown) {
-            self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
-        }
-        match (validity, validation_mode) {
+        match (self.validate_id(message_id, cx), validation_mode) {
             (Validity::Valid, ValidationMode::Batched) => {
+                self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
                 self.add_to_batch(delivery, cx, outbox);
                 ReceiveOutcome::Batched
             }
             (Validity::Valid, ValidationMode::Sequential) => {
                 if self.pending_validations.join(&delivery) {
+                    self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
                     return ReceiveOutcome::Validating;
                 }
                 match cx.network.validate_async(&delivery) {
@@ -58,10 +56,15 @@ impl<N: Network> TopicState<N> {
                     Ok(None) => {}
                     Err(HookPanicked) => return ReceiveOutcome::ValidationPanicked,
                 }
+                self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
                 match cx.network.validate(&delivery) {
                     Ok(verdict) => self.apply_content_verdict(delivery, verdict, cx, outbox),
                     Err(HookPanicked) => ReceiveOutcome::ValidationPanicked,
                 }
+            }
+            (Validity::Unknown, _) => {
+                self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
+                self.apply_verdict(delivery, Validity::Unknown, cx, outbox)
             }
             (verdict, _) => self.apply_verdict(delivery, verdict, cx, outbox),
         }
@@ -73,7 +76,7 @@ impl<N: Network> TopicState<N> {
     fn add_to_batch(&mut self, mut delivery: Delivery<N>, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         if !self.batched.join(&delivery) {
             delivery.begin_charge(cx.network);
-            self.batched.add(delivery.clone(), 0, cx.now, MaxPending::UNLIMITED);
+            self.batched.add(delivery.clone(), 0, cx.now);
             outbox.events.push(TopicEvent::Batch(delivery));
         }
     }
@@ -128,6 +131,8 @@ impl<N: Network> TopicState<N> {
         self.batched.remove(message);
     }
 
+    /// Starts an asynchronous validation, if there is room for the message. Otherwise it is dropped, so the mesh peers are
+    /// not asked to keep their copies.
     fn start_validation(
         &mut self,
         mut delivery: Delivery<N>,
@@ -135,17 +140,19 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> ReceiveOutcome<N> {
-        delivery.begin_charge(cx.network);
         let message = Arc::clone(&delivery.message);
         let (bytes, bounds) = (message.size(cx.network), &cx.limits.bounds);
         let max = MaxPending {
             items: bounds.max_validating_per_topic,
             bytes: bounds.max_validating_bytes_per_topic,
         };
-        if !self.pending_validations.add(delivery, bytes, cx.now, max) {
+        if !self.pending_validations.has_room(&delivery.sender, bytes, max) {
             cx.network.discard(verdict);
             return ReceiveOutcome::Throttled;
         }
+        self.send_idontwant(&message, &delivery.sender, cx, outbox);
+        delivery.begin_charge(cx.network);
+        self.pending_validations.add(delivery, bytes, cx.now);
         outbox.pending_validations.push(Validation { message, bytes, verdict });
         ReceiveOutcome::Validating
     }
