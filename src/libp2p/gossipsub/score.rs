@@ -256,8 +256,8 @@ mod tests {
         let one_topic = [(topic.clone(), TopicScoreParams::default())];
         let parameters = PeerScoreParams { topics: one_topic.into(), ..PeerScoreParams::default() };
         for (heartbeat, decays) in [(1.0, 1.0), (0.5, 1.0), (0.7, 1.4), (3.0, 3.0)] {
-            let mut limits = LimitsConfig::default();
-            limits.heartbeat_interval = Duration::from_secs_f64(heartbeat);
+            let mut limits = LimitsConfig::default()
+                .with(|limits| limits.heartbeat_interval = Duration::from_secs_f64(heartbeat));
             apply(&mut limits, &parameters, &PeerScoreThresholds::default());
             let TopicScores::Family(family) = &limits.score.topics else { unreachable!() };
             let found = &family.parameters[&topic];
