@@ -38,7 +38,7 @@ impl<N: Network> Worker<N> {
     }
 
     /// The span for log lines about this engine; disabled if it has no name.
-    #[cfg(any(feature = "libp2p", feature = "http"))]
+    #[cfg(any(feature = "libp2p-node", feature = "http"))]
     pub(crate) fn span(&self) -> &tracing::Span {
         &self.shared.span
     }
