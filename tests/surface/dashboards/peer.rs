@@ -6,9 +6,10 @@ use super::process::Process;
 
 const TOPICS: [&str; 3] = ["blocks", "votes", "news"];
 
-/// Limits with small meshes, so that many messages are gossiped.
-const PARAMETERS: &str = "degree_optimal = 1\ndegree_low = 1\ndegree_high = 1\ndegree_score = 0\ndegree_out = 0\n\
-                          heartbeat_interval = \"250ms\"\n";
+/// Limits with small meshes, so that many messages are gossiped. A mesh may have two peers, and keep them: with one, two
+/// nodes would have each other on all topics from the start, and the third would have no mesh.
+const PARAMETERS: &str = "degree_optimal = 1\ndegree_low = 1\ndegree_high = 2\ndegree_score = 0\ndegree_out = 0\n\
+                          heartbeat_interval = \"250ms\"\n[extensions]\nprune_at_degree_high = false\n";
 
 /// A running node.
 pub struct Peer {
