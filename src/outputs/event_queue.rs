@@ -8,12 +8,12 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use derive_where::derive_where;
 
-use super::reader::{Reader, lock, take_first};
+use super::reader::{Reader, lock, take_first, wake};
 use crate::{
     network::Network,
     protocol::{event::Event, outcome::decision::EventRecord},
@@ -110,17 +110,13 @@ impl<N: Network> EventQueue<N> {
             inner.events.push_back(EngineEvent::Missed { count });
         }
         inner.events.push_back(make());
-        let waker = inner.reader.take_waker();
-        drop(inner);
-        waker.into_iter().for_each(Waker::wake);
+        wake(inner, |inner| inner.reader.take_waker());
     }
 
     fn close(&self) {
         let mut inner = lock(&self.inner);
         inner.reader.close();
-        let waker = inner.reader.take_waker();
-        drop(inner);
-        waker.into_iter().for_each(Waker::wake);
+        wake(inner, |inner| inner.reader.take_waker());
     }
 
     pub(crate) fn len(&self) -> usize {

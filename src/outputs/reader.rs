@@ -1,4 +1,4 @@
-//! The reading side that both output queues share: the reader's waker, the closed flag, and how a queue gives capacity
+//! The reading side that the queues share: the reader's waker, the closed flag, and how a queue gives capacity
 //! back.
 
 use std::{

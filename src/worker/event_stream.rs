@@ -11,7 +11,7 @@ use futures_core::Stream;
 
 use super::{
     Worker,
-    streams::{RecipientStopped, send},
+    streams::{RecipientStopped, forward},
 };
 use crate::{
     actors::shared::Shared,
@@ -81,13 +81,8 @@ impl<N: Network> EngineEvents<N> {
     ///
     /// # Errors
     /// The actor has stopped. The subscription ends.
-    pub async fn forward(mut self, recipient: Recipient<EngineEvent<N>>) -> Result<(), RecipientStopped> {
-        while let Some(event) = self.recv().await {
-            if send(&recipient, event).await.is_err() {
-                return Err(RecipientStopped);
-            }
-        }
-        Ok(())
+    pub async fn forward(self, recipient: Recipient<EngineEvent<N>>) -> Result<(), RecipientStopped> {
+        forward(self, recipient, |event| event).await
     }
 }
 

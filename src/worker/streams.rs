@@ -279,16 +279,8 @@ impl<N: Network> AppOutputs<N> {
     ///
     /// # Errors
     /// The actor has stopped. The unread messages are dropped with the stream.
-    pub async fn forward(
-        mut self,
-        recipient: Recipient<DeliveredMessage<N>>,
-    ) -> Result<(), RecipientStopped> {
-        while let Some(message) = self.recv().await {
-            if send(&recipient, DeliveredMessage(message)).await.is_err() {
-                return Err(RecipientStopped);
-            }
-        }
-        Ok(())
+    pub async fn forward(self, recipient: Recipient<DeliveredMessage<N>>) -> Result<(), RecipientStopped> {
+        forward(self, recipient, DeliveredMessage).await
     }
 }
 
@@ -328,7 +320,7 @@ impl<N: Network> Deref for DeliveredMessage<N> {
 ///
 /// # Errors
 /// The actor has stopped. Returns the message unless the actor may have received it.
-pub(super) async fn send<M>(recipient: &Recipient<M>, message: M) -> Result<(), Option<M>>
+async fn send<M>(recipient: &Recipient<M>, message: M) -> Result<(), Option<M>>
 where
     M: Message<Result = ()> + Send + Unpin,
 {
@@ -337,6 +329,25 @@ where
         Err(SendError::Closed(message)) => Err(Some(message)),
         Err(SendError::Full(message)) => recipient.send(message).await.map_err(|_| None),
     }
+}
+
+/// Sends every item of a stream to an actor, as the message that `message` makes of it, until the stream ends.
+///
+/// # Errors
+/// The actor has stopped.
+pub(super) async fn forward<S, M>(
+    mut stream: S,
+    recipient: Recipient<M>,
+    message: impl Fn(S::Item) -> M,
+) -> Result<(), RecipientStopped>
+where
+    S: Stream + Unpin,
+    M: Message<Result = ()> + Send + Unpin,
+{
+    while let Some(item) = std::future::poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await {
+        send(&recipient, message(item)).await.map_err(|_| RecipientStopped)?;
+    }
+    Ok(())
 }
 
 /// Appends `first` and then items of `next`, `limit` items at most, and returns their number.

@@ -12,7 +12,7 @@ use futures_core::Stream;
 use super::{
     Worker, input,
     lifecycle::Lifetime,
-    streams::{DeliveredMessage, RecipientStopped, append, send},
+    streams::{DeliveredMessage, RecipientStopped, append, forward},
 };
 use crate::{
     actors::shared::Shared,
@@ -156,16 +156,8 @@ impl<N: Network> TopicMessages<N> {
     ///
     /// # Errors
     /// The actor has stopped. The subscription ends.
-    pub async fn forward(
-        mut self,
-        recipient: Recipient<DeliveredMessage<N>>,
-    ) -> Result<(), RecipientStopped> {
-        while let Some(message) = self.recv().await {
-            if send(&recipient, DeliveredMessage(message)).await.is_err() {
-                return Err(RecipientStopped);
-            }
-        }
-        Ok(())
+    pub async fn forward(self, recipient: Recipient<DeliveredMessage<N>>) -> Result<(), RecipientStopped> {
+        forward(self, recipient, DeliveredMessage).await
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use actix_web::{
-    HttpResponse, Scope,
+    Scope,
     dev::HttpServiceFactory,
     web::{Data, Json, JsonConfig, Path, scope as actix_scope, to},
 };
@@ -13,7 +13,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_actix_web::{OpenApiFactory, scope::scope};
 
-use super::{settings, unknown_path, with_timeout};
+use super::{Response, done, settings, unknown_path, with_timeout};
 use crate::{
     AppInput, Network, Page, Worker,
     http::{
@@ -135,8 +135,6 @@ where
         .service(endpoint(settings::__path_set_topic_score, settings::set_topic_score::<N>))
         .default_service(to(unknown_path))
 }
-
-type Response = Result<HttpResponse, Problem>;
 
 /// A point to dial.
 #[derive(Deserialize, ToSchema)]
@@ -316,8 +314,4 @@ fn parse_json<T: DeserializeOwned>(kind: &str, value: Value) -> Result<T, Proble
 fn transport_result(result: Result<(), String>) -> Response {
     result.map_err(Problem::conflict)?;
     done()
-}
-
-fn done() -> Response {
-    Ok(HttpResponse::Ok().json(Done {}))
 }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use actix_web::{HttpResponse, web::Data};
 
-use super::{check_running, with_timeout};
+use super::{Response, check_running, with_timeout};
 use crate::{
     Limits, Worker,
     http::{
@@ -18,8 +18,6 @@ use crate::{
 
 /// Renders the application's metrics in the Prometheus text format.
 pub(in crate::http) type Render = dyn Fn() -> String + Send + Sync;
-
-type Response = Result<HttpResponse, Problem>;
 
 /// The metrics in the Prometheus text format
 #[utoipa::path(

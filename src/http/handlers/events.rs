@@ -7,7 +7,7 @@ use actix_web::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{check_running, with_timeout};
+use super::{Response, check_running, with_timeout};
 use crate::{
     Page, Worker,
     http::{
@@ -20,8 +20,6 @@ use crate::{
     },
     protocol::{self, EventRecord},
 };
-
-type Response = Result<HttpResponse, Problem>;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -22,8 +22,10 @@ use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{OpenApiFactory, scope::scope};
 
 pub(super) use self::engine::Render;
-use super::{Displayable, endpoint::endpoint, problem::Problem};
+use super::{Displayable, endpoint::endpoint, problem::Problem, responses::Done};
 use crate::{EngineStopped, Worker};
+
+type Response = Result<HttpResponse, Problem>;
 
 /// The time limit of one query to the engine.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -74,6 +76,11 @@ async fn unknown_path() -> Result<HttpResponse, Problem> {
 /// The answer to an engine query, or 503 after [`QUERY_TIMEOUT`].
 async fn with_timeout<T>(query: impl Future<Output = Result<T, EngineStopped>>) -> Result<T, Problem> {
     Ok(timeout(QUERY_TIMEOUT, query).await.map_err(|_| Problem::timeout())??)
+}
+
+/// The response to a command that has no answer.
+fn done() -> Response {
+    Ok(HttpResponse::Ok().json(Done {}))
 }
 
 /// 503 if the engine has stopped. Needed where the answer takes no query: that state outlives the engine.

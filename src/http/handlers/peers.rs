@@ -5,7 +5,7 @@ use actix_web::{
     web::{Data, Path, Query},
 };
 
-use super::{check_running, with_timeout};
+use super::{Response, check_running, with_timeout};
 use crate::{
     PageOf, Worker,
     http::{
@@ -21,8 +21,6 @@ use crate::{
     },
     protocol::{ConnectionView, Threshold, TopicBreakdown},
 };
-
-type Response = Result<HttpResponse, Problem>;
 
 page_query! {
     ConnectionsQuery {

@@ -10,6 +10,7 @@ use actix_web::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::{Response, done};
 use crate::{
     ChangeRefused, Worker,
     http::{
@@ -20,8 +21,6 @@ use crate::{
     },
     limits::TopicScoreLimits,
 };
-
-type Response = Result<HttpResponse, Problem>;
 
 /// Whether a peer is a direct peer.
 #[derive(Deserialize, ToSchema)]
@@ -136,8 +135,4 @@ pub(super) async fn set_topic_score<N: Displayable>(
     })?;
     tracing::info!(?topic, weight, "the operator changed the score parameters of a topic");
     done()
-}
-
-fn done() -> Response {
-    Ok(HttpResponse::Ok().json(Done {}))
 }

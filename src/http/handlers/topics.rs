@@ -8,7 +8,7 @@ use actix_web::{
     web::{Data, Query},
 };
 
-use super::{check_running, with_timeout};
+use super::{Response, check_running, with_timeout};
 use crate::{
     PageOf, Worker,
     http::{
@@ -20,8 +20,6 @@ use crate::{
         time::WallClock,
     },
 };
-
-type Response = Result<HttpResponse, Problem>;
 
 /// The joined topics
 #[utoipa::path(

@@ -81,10 +81,10 @@ impl Default for Config {
 
 /// Makes a [`Config`].
 ///
-/// The defaults are those of [`LimitsConfig`] without a peer score, and those of the transport; the default message id is
+/// The defaults are those of [`LimitsConfig`] without a peer score, and those of the transport; the default message id
 /// of a signed message is that of rust-libp2p's gossipsub: source and sequence number as text. That of an anonymous one is
-/// the SHA-256 of its payload, and that of one whose source nobody signed a SHA-256 of its content. What has no setter here is set by
-/// [`limits`](Self::limits), [`transport`](Self::transport) and [`wire`](Self::wire).
+/// the SHA-256 of its payload, and that of one whose source nobody signed a SHA-256 of its content. What has no setter here
+/// is set by [`limits`](Self::limits), [`transport`](Self::transport) and [`wire`](Self::wire).
 ///
 /// ```
 /// use std::time::Duration;

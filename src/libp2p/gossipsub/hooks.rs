@@ -1,6 +1,6 @@
 //! What the engine and the connections ask of the application, on their threads.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, io, sync::Arc};
 
 use ::libp2p::PeerId;
 use arc_swap::ArcSwap;
@@ -70,35 +70,44 @@ fn id_by_function(
     topic: &TopicHash,
     received: &WireMessage,
 ) -> MessageId {
-    let message = Message::from_wire(topic, received);
-    let decoded = match transform {
-        Some(transform) => transform.inbound_transform(message.into()),
-        None => Ok(message),
-    };
-    match decoded {
+    match decode(transform, Message::from_wire(topic, received)) {
         Ok(message) => message_id(&message),
         Err(_) => content_digest(b"actix-gossipsub: a message that can't be decoded", topic, received),
     }
 }
 
 /// The validity of a message as far as the behaviour itself can find out.
-pub(super) fn check(
+fn check(
     message: &FullMessage<Libp2pNetwork>,
     transform: Option<&Transform>,
     blacklist: &Blacklist,
 ) -> Validity {
-    let blacklist = blacklist.load();
-    if message.message.source().is_some_and(|source| blacklist.contains(source)) {
+    if is_blacklisted(message, blacklist) {
         return Validity::Outdated;
     }
-    let decodes = |transform: &Transform| transform.inbound_transform(Message::from(message).into()).is_ok();
-    if transform.is_none_or(decodes) { Validity::Valid } else { Validity::Invalid }
+    // Without a transform each message can be decoded, and need not be copied for that.
+    let decodes = transform.is_none() || decode(transform, Message::from(message)).is_ok();
+    if decodes { Validity::Valid } else { Validity::Invalid }
+}
+
+/// Whether a message is ignored because of its source.
+pub(super) fn is_blacklisted(message: &FullMessage<Libp2pNetwork>, blacklist: &Blacklist) -> bool {
+    message.message.source().is_some_and(|source| blacklist.load().contains(source))
+}
+
+/// A received message as the application sees it.
+///
+/// # Errors
+/// The transform can't decode it.
+pub(super) fn decode(transform: Option<&Transform>, message: Message) -> io::Result<Message> {
+    match transform {
+        Some(transform) => transform.inbound_transform(message.into()),
+        None => Ok(message),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
     use crate::libp2p::{gossipsub::RawMessage, message::Content};
 

@@ -14,7 +14,7 @@ use ::libp2p::{
 
 use super::{
     behaviour::{Behaviour, State},
-    hooks::check,
+    hooks::{decode, is_blacklisted},
     message::{Event, Message, PeerKind, slow_peer},
 };
 use crate::{
@@ -71,27 +71,24 @@ impl Behaviour {
     }
 
     fn on_message(&mut self, propagation_source: PeerId, full: &AppOutput<Libp2pNetwork>) {
-        if self.validates {
-            // The application is asked only about what it can read.
-            match check(full, self.transform.as_ref(), &self.blacklist) {
-                Validity::Valid => {}
-                verdict => {
-                    // It may be late: then the message has been dropped already.
-                    let _ = self.network().report_validation(&full.message_id, &propagation_source, verdict);
-                    return;
-                }
+        if self.validates && is_blacklisted(full, &self.blacklist) {
+            return self.report_verdict(propagation_source, full, Validity::Outdated);
+        }
+        match decode(self.transform.as_ref(), Message::from(&**full)) {
+            Ok(message) => {
+                let message_id = full.message_id.clone();
+                self.events.push_back(Event::Message { propagation_source, message_id, message });
             }
+            // The application is asked only about what it can read.
+            Err(_) if self.validates => self.report_verdict(propagation_source, full, Validity::Invalid),
+            // It was validated: that it can be decoded is known.
+            Err(_) => {}
         }
-        let received = Message::from(&**full);
-        let message = match &self.transform {
-            Some(transform) => transform.inbound_transform(received.into()),
-            None => Ok(received),
-        };
-        // That it can be decoded is known.
-        if let Ok(message) = message {
-            let message_id = full.message_id.clone();
-            self.events.push_back(Event::Message { propagation_source, message_id, message });
-        }
+    }
+
+    /// Gives the verdict in place of the application. It may be late: then the message has been dropped already.
+    fn report_verdict(&self, source: PeerId, full: &AppOutput<Libp2pNetwork>, verdict: Validity) {
+        let _ = self.network().report_validation(&full.message_id, &source, verdict);
     }
 
     fn on_transport_event(&mut self, event: TransportEvent) {

@@ -19,18 +19,13 @@ use crate::{
     libp2p::{
         ids::MessageId,
         network::{Libp2pNetwork, Unvalidated},
-        node::{engine::OutputSource, engine_inputs::EngineInputs},
+        node::{engine_inputs::EngineInputs, transfer::poll_transfer},
         swarm::behaviour::Behaviour as Transport,
     },
     limits::Limits,
     network::AppOutput,
     worker::{AppOutputs, P2pOutputs, PublishReport, PublishTicket, Started, Worker},
 };
-
-/// The most pending inputs and outputs, each, that are handled in one round.
-const MAX_ITEMS_PER_ROUND: usize = 64;
-/// The number of queued events of the transport beyond which no outputs are read.
-const MAX_QUEUED_EVENTS: usize = 4_096;
 
 /// Where messages for the application come from.
 enum Messages {
@@ -120,27 +115,9 @@ impl Running {
         }
     }
 
-    /// Passes pending inputs to the engine, and its outputs to the transport, a bounded number of each. `Ready` if there
-    /// were some; with `false` if the engine has ended.
+    /// Transfers inputs and outputs: see [`poll_transfer`].
     pub(super) fn poll_transfer(&mut self, cx: &mut Context<'_>, transport: &mut Transport) -> Poll<bool> {
-        let mut idle = true;
-        for _ in 0..MAX_ITEMS_PER_ROUND {
-            if self.inputs.poll_pending(cx, &mut |_| {}).is_pending() {
-                break;
-            }
-            idle = false;
-        }
-        for _ in 0..MAX_ITEMS_PER_ROUND {
-            if transport.queued_events() > MAX_QUEUED_EVENTS {
-                idle = false;
-                break;
-            }
-            let Poll::Ready(batch) = self.outputs.poll_next(cx) else { break };
-            let Some(batch) = batch else { return Poll::Ready(false) };
-            idle = false;
-            transport.emit(batch);
-        }
-        if idle { Poll::Pending } else { Poll::Ready(true) }
+        poll_transfer(cx, &mut self.inputs, &mut self.outputs, transport, &mut |_| {})
     }
 
     /// Why the engine has ended.

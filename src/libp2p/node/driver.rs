@@ -27,6 +27,7 @@ use super::{
     engine::{Engine, OutputSource},
     engine_inputs::{EngineInputs, InputEvent},
     handle::{Command, CommandError, NodeEvent, NodeHandle},
+    transfer::{MAX_ITEMS_PER_ROUND, poll_transfer},
 };
 use crate::libp2p::swarm::{
     builder::{TransportBehaviour, TransportBehaviourEvent},
@@ -38,10 +39,6 @@ type ListenAnswer = oneshot::Sender<Result<Multiaddr, CommandError>>;
 
 /// Most queued commands.
 const MAX_COMMANDS: usize = 64;
-/// The most pending inputs, outputs and swarm events, each, that are handled in one round.
-const MAX_ITEMS_PER_ROUND: usize = 64;
-/// The number of queued events of the behaviour beyond which no outputs are read.
-const MAX_QUEUED_EVENTS: usize = 4_096;
 /// The number of rounds after which the driver yields to the other tasks of the thread.
 const ROUNDS_BEFORE_YIELD: usize = 16;
 /// How long the last messages of the engine may take to be written. They are written before connections are closed,
@@ -224,20 +221,12 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
                 return Poll::Ready(ControlFlow::Break(()));
             }
         }
-        for _ in 0..MAX_ITEMS_PER_ROUND {
-            let observe = &mut |event: InputEvent<'_>| (self.observer)(event.into());
-            let Poll::Ready(()) = self.inputs.poll_pending(cx, observe) else { break };
-            idle = false;
-        }
-        for _ in 0..MAX_ITEMS_PER_ROUND {
-            if self.swarm.behaviour().gossipsub.queued_events() > MAX_QUEUED_EVENTS {
-                idle = false;
-                break;
-            }
-            let Poll::Ready(batch) = self.outputs.poll_next(cx) else { break };
-            let Some(batch) = batch else { return Poll::Ready(ControlFlow::Break(())) };
-            idle = false;
-            self.swarm.behaviour_mut().gossipsub.emit(batch);
+        let transport = &mut self.swarm.behaviour_mut().gossipsub;
+        let observe = &mut |event: InputEvent<'_>| (self.observer)(event.into());
+        match poll_transfer(cx, &mut self.inputs, &mut self.outputs, transport, observe) {
+            Poll::Ready(false) => return Poll::Ready(ControlFlow::Break(())),
+            Poll::Ready(true) => idle = false,
+            Poll::Pending => {}
         }
         for _ in 0..MAX_ITEMS_PER_ROUND {
             let Poll::Ready(Some(event)) = self.swarm.poll_next_unpin(cx) else { break };

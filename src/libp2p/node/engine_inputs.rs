@@ -37,7 +37,7 @@ pub(in crate::libp2p) enum InputEvent<'a> {
     Resumed(PeerId),
 }
 
-type Observe<'a> = dyn FnMut(InputEvent<'_>) + 'a;
+pub(in crate::libp2p) type Observe<'a> = dyn FnMut(InputEvent<'_>) + 'a;
 
 /// An engine, and the inputs that wait for it. `observe` of the methods is called for each event that follows.
 pub(in crate::libp2p) struct EngineInputs<E> {

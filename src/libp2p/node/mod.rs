@@ -10,3 +10,4 @@ pub(super) mod engine_inputs;
 #[cfg(feature = "libp2p-node")]
 pub(super) mod handle;
 mod pending_inputs;
+pub(super) mod transfer;
