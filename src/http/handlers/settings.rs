@@ -78,7 +78,8 @@ pub(super) async fn set_direct<N: Displayable>(
     let peer: N::Peer = identifier::parse("peer", &path)?;
     let direct = body.direct;
     worker.set_direct(&peer, direct)?;
-    tracing::info!(?peer, direct, "the operator decided whether a peer is a direct peer");
+    let log = || tracing::info!(?peer, direct, "the operator decided whether a peer is a direct peer");
+    worker.span().in_scope(log);
     done()
 }
 
@@ -103,7 +104,8 @@ pub(super) async fn set_blocked<N: Displayable>(
         0 => worker.unblock(&peer)?,
         _ => worker.block(&peer, Duration::from_secs(seconds))?,
     }
-    tracing::info!(?peer, seconds, "the operator blocked a peer, or admitted it again");
+    let log = || tracing::info!(?peer, seconds, "the operator blocked a peer, or admitted it again");
+    worker.span().in_scope(log);
     done()
 }
 
@@ -133,6 +135,7 @@ pub(super) async fn set_topic_score<N: Displayable>(
         ChangeRefused::Invalid(invalid) => Problem::conflict(invalid.to_string()),
         ChangeRefused::Stopped(stopped) => stopped.into(),
     })?;
-    tracing::info!(?topic, weight, "the operator changed the score parameters of a topic");
+    let log = || tracing::info!(?topic, weight, "the operator changed the score parameters of a topic");
+    worker.span().in_scope(log);
     done()
 }
