@@ -37,7 +37,9 @@ pub fn limits_with(enabled: Enabled, topics: usize) -> Limits<Arc<str>> {
             config.extensions.iwant_followup_time = default.iwant_followup_time;
         }
         // The meshes stay those that the bench builds.
-        Enabled::Default => config.extensions = default.with(|extensions| extensions.graft_on_subscribe = false),
+        Enabled::Default => {
+            config.extensions = default.with(|extensions| extensions.graft_on_subscribe = false)
+        }
     }
     limits_from(config)
 }
