@@ -15,6 +15,7 @@ use crate::{
     network::ConnectionRefusal,
     outputs::publication::DropReason,
     protocol::{
+        inspect::stats::TopicProblem,
         outcome::{
             counters::{IWantResponse, PromiseEvent},
             reason::{GraftReason, LeaveReason, Penalty, ScoreAction},
@@ -49,6 +50,7 @@ catalogue! {
 
     // === Topics and meshes ===
     TOPICS = Metric::gauge("gossipsub_topics", &[], "Joined topics");
+    TOPICS_WITH_PROBLEM = Metric::gauge("gossipsub_topics_with_problem", &[PROBLEM], "Joined topics with a problem, of all topics, also those without a label of their own");
     TOPIC_SUBSCRIBED = Metric::gauge("gossipsub_topic_subscribed", &[TOPIC], "1 if the topic is joined, else 0; for other, the number of joined topics that share this label");
     TOPIC_PEERS = Metric::gauge("gossipsub_topic_peers", &[TOPIC], "Connected peers subscribed to the topic; 0 if the topic has no mesh actor");
     MESH_PEERS = Metric::gauge("gossipsub_mesh_peers", &[TOPIC], "Peers in the mesh of the topic");
@@ -116,6 +118,7 @@ pub const OTHER: &str = "other";
 
 const VERSION: Label = Label { name: "version", values: Values::Version };
 const TOPIC: Label = Label { name: "topic", values: Values::Topics };
+const PROBLEM: Label = Label::one_of("problem", TopicProblem::VARIANTS);
 const DIRECTION: Label = Label::one_of("direction", ConnectionDirection::VARIANTS);
 const CONNECTION_KIND: Label = Label::one_of("kind", ConnectionClass::VARIANTS);
 const REFUSAL: Label = Label::one_of("reason", ConnectionRefusal::VARIANTS);

@@ -13,7 +13,7 @@ use crate::{
     limits::Limits,
     network::{ConnectionRefusal, TransportStats},
     protocol::{
-        inspect::footprint::Footprint,
+        inspect::{footprint::Footprint, stats::TopicProblem},
         peers::summary::{ConnectionClass, ConnectionDirection, PeersSummary, ScoreBand},
         score::ScoreComponent,
     },
@@ -23,6 +23,7 @@ use crate::{
 pub(crate) struct Gauges {
     degrees: EnumMap<DegreeBound, Gauge>,
     topics: Gauge,
+    topics_with_problem: EnumMap<TopicProblem, Gauge>,
     connections: EnumMap<ConnectionDirection, EnumMap<ConnectionClass, Gauge>>,
     peers_by_score: EnumMap<ScoreBand, Gauge>,
     peer_score: EnumMap<ScoreStat, Gauge>,
@@ -57,6 +58,7 @@ impl Gauges {
         let gauges = Self {
             degrees: registry.gauges(&MESH_DEGREE, &[]),
             topics: registry.gauge(&TOPICS, &[]),
+            topics_with_problem: registry.gauges(&TOPICS_WITH_PROBLEM, &[]),
             connections: registry.gauge_table(&CONNECTIONS),
             peers_by_score: registry.gauges(&PEERS_BY_SCORE, &[]),
             peer_score: registry.gauges(&PEER_SCORE, &[]),
@@ -105,6 +107,10 @@ impl Gauges {
     pub(crate) fn set_queues(&self, queues: &QueueDepths) {
         set_all(&self.queue_depth, &queues.items);
         set_all(&self.queue_bytes, &queues.bytes);
+    }
+
+    pub(crate) fn set_topic_problems(&self, topics: &EnumMap<TopicProblem, usize>) {
+        set_all(&self.topics_with_problem, topics);
     }
 
     pub(crate) fn set_peers(&self, peers: &PeersSummary) {

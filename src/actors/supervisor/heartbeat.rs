@@ -59,6 +59,7 @@ impl<N: Network> SupervisorActor<N> {
         metrics.gauges.set_evictions(&shared.totals.evicted());
         metrics.gauges.set_queues(&shared.queues());
         metrics.gauges.set_peers(&self.peers.summary());
+        metrics.gauges.set_topic_problems(&shared.heartbeat_monitor.problems());
         if let Ok(stats) = shared.network.transport_stats() {
             metrics.set_transport_stats(stats);
         }

@@ -21,7 +21,11 @@ use crate::{
     network::Network,
     protocol::{
         exchange::peer_view::PeerView,
-        inspect::{footprint::Footprint, stats::Stats, view::View},
+        inspect::{
+            footprint::Footprint,
+            stats::{Stats, TopicProblem},
+            view::View,
+        },
         outcome::decision::EventRecord,
         peers::Peers,
         topic::TopicState,
@@ -86,12 +90,14 @@ impl<N: Network> Worker<N> {
     pub fn last_heartbeat(&self) -> HeartbeatStatus {
         let monitor = &self.shared.heartbeat_monitor;
         let (tick, started_at, manual) = (monitor.tick(), monitor.started_at(), monitor.is_manual());
+        let topics = monitor.problems();
         HeartbeatStatus {
             tick,
             started_at,
             manual,
-            topics_without_peers: monitor.topics_without_peers(),
-            topics_without_scores: monitor.topics_without_scores(),
+            topics_without_peers: topics[TopicProblem::NoPeers],
+            topics_below_degree_low: topics[TopicProblem::BelowDLow],
+            topics_without_scores: topics[TopicProblem::NoScores],
         }
     }
 

@@ -90,7 +90,10 @@ fn the_rule_tests_detect_changed_rules() {
         ("stopped|graylisted|transport_behind", "stopped|graylisted"),
         ("{reason=~\"output_queue_full|peer_queue_full\"}", ""),
         ("sum by (job, instance, reason)", "sum by (instance, reason)"),
-        (" and on (job, instance, topic) (gossipsub_topic_peers > ", " and on (job, instance, topic) (gossipsub_topic_peers < "),
+        (
+            " and on (job, instance, topic) (gossipsub_topic_peers > ",
+            " and on (job, instance, topic) (gossipsub_topic_peers < ",
+        ),
     ];
     for (what, into) in changes {
         let rules = super::rules::ALERTS;
