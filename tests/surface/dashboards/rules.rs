@@ -37,7 +37,7 @@ fn each_alert_has_a_test_and_a_description() {
 }
 
 #[test]
-fn each_alert_has_a_runbook_that_says_what_it_means_and_what_to_do() {
+fn each_alert_has_a_runbook_with_its_meaning_and_what_to_do() {
     let alerts = expressions(ALERTS);
     for (alert, _) in &alerts {
         let path = format!("docs/runbooks/{alert}.md");
