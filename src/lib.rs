@@ -63,9 +63,22 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+// The code of README and of the book is compiled and run by `cargo test`.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/tutorial.md")]
+struct Tutorial;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/embedding.md")]
+struct Embedding;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/transport.md")]
+struct Transport;
 
 mod actors;
 mod admission;
