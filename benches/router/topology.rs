@@ -35,6 +35,7 @@ pub fn limits_with(enabled: Enabled, topics: usize) -> Limits<Arc<str>> {
             config.extensions.graylist_threshold = default.graylist_threshold;
             config.extensions.disconnect_threshold = default.disconnect_threshold;
             config.extensions.iwant_followup_time = default.iwant_followup_time;
+            config.extensions.iwant_from_one_peer = default.iwant_from_one_peer;
         }
         // The meshes stay those that the bench builds.
         Enabled::Default => {

@@ -61,6 +61,12 @@ pub struct Extensions {
     /// random, is tracked. 0 disables it.
     #[serde(with = "humantime_serde")]
     pub iwant_followup_time: Duration,
+    /// Whether a message is requested by IWANT from one peer at a time. Up to four other peers that offer it are remembered, and
+    /// at the heartbeat after [`iwant_followup_time`](Self::iwant_followup_time), or after the peer has disconnected, one of
+    /// them is asked, which does not count for `max_sent_iwant_per_heartbeat`. This saves the copies that each offerer would send. A silent peer delays a message by that time. At most
+    /// `max_promises_per_topic` messages are tracked in a topic. Without this, or with a time of 0, each peer that offers a
+    /// message is asked for it.
+    pub iwant_from_one_peer: bool,
     /// Whether the ids of an IHAVE are judged only until as many are found as may still be requested from the peer in this
     /// heartbeat (`max_sent_iwant_per_heartbeat`). Without this all are judged, and an invalid one among those that would
     /// not be requested is penalised too.
@@ -132,6 +138,9 @@ pub struct Extensions {
     /// still be requested by IWANT. So set 0 unless ids follow from the content, or the transport checks signatures before
     /// it passes messages on, as the libp2p transport does with `StrictSign`.
     pub idontwant_message_size: usize,
+    /// Whether IDONTWANT is sent for large messages of our own too, before the messages. A mesh peer that has such a message from
+    /// another one, and has not received ours, does not send it back then. The default is that of rust-libp2p: false.
+    pub idontwant_on_publish: bool,
     /// The number of ids that are accepted from the IDONTWANTs of one peer within one heartbeat, and that one topic
     /// sends. 0 disables both.
     pub max_idontwant_per_heartbeat: usize,
@@ -173,6 +182,7 @@ impl Extensions {
             publish_reaches_degree_optimal: false,
             flood_publish_bytes_per_second: 0,
             iwant_followup_time: Duration::ZERO,
+            iwant_from_one_peer: false,
             ihave_stops_at_quota: false,
             invalid_memory_ticks: 0,
             remember_ignored: false,
@@ -189,6 +199,7 @@ impl Extensions {
             parked_topics_are_independent: false,
             parked_ticks: 0,
             idontwant_message_size: 0,
+            idontwant_on_publish: false,
             max_idontwant_per_heartbeat: 0,
             idontwant_ticks: 0,
             max_missed_ids_per_peer: 0,
@@ -212,6 +223,7 @@ impl Default for Extensions {
             publish_reaches_degree_optimal: true,
             flood_publish_bytes_per_second: 0,
             iwant_followup_time: Duration::from_secs(3),
+            iwant_from_one_peer: true,
             ihave_stops_at_quota: true,
             invalid_memory_ticks: 10,
             remember_ignored: true,
@@ -228,6 +240,7 @@ impl Default for Extensions {
             parked_topics_are_independent: true,
             parked_ticks: 120,
             idontwant_message_size: 1000,
+            idontwant_on_publish: false,
             max_idontwant_per_heartbeat: 3000,
             idontwant_ticks: 3,
             max_missed_ids_per_peer: 5000,

@@ -46,6 +46,7 @@ pub(super) const OWN_TOPIC_NAME: usize = 128;
 /// | `validating` | | `max_validating_per_topic` | min(*T* × that, `max_validating`); 2 × `max_batch_items` with batches |
 /// | `invalid` | | `max_invalid_per_topic`, and `max_invalid_bytes_per_topic` | *T* × that, and `max_invalid_bytes` |
 /// | `promises` | *T* | `max_promises_per_topic` | *T* × that |
+/// | `requested` | | `max_promises_per_topic` | *T* × that |
 /// | `sent_idontwant` | | `max_idontwant_per_heartbeat` | *T* × that |
 /// | `peer_idontwant` | `max_idontwant_per_heartbeat` × `idontwant_ticks` | | *P* × that |
 /// | `missed` | `max_missed_ids_per_peer` | | *P* × that |
@@ -120,6 +121,8 @@ pub struct Footprint {
     pub invalid_bytes: usize,
     /// Tracked IWANT promises.
     pub promises: usize,
+    /// Messages that were requested by IWANT and have not come.
+    pub requested: usize,
     /// Message ids that topics sent by IDONTWANT in this heartbeat.
     pub sent_idontwant: usize,
     /// Message ids received by IDONTWANT, counted per peer.
@@ -193,6 +196,7 @@ impl Footprint {
             invalid_bytes: of_each(bounds.max_invalid_bytes_per_topic)
                 .min(total(bounds.max_invalid_bytes, topics)),
             promises: of_each(bounds.max_promises_per_topic),
+            requested: of_each(bounds.max_promises_per_topic),
             sent_idontwant: of_each(limits.extensions.max_idontwant_per_heartbeat),
             peer_idontwant: peers.saturating_mul(per_peer),
             missed: peers.saturating_mul(limits.extensions.max_missed_ids_per_peer),
@@ -230,5 +234,5 @@ macro_rules! maps {
 }
 
 maps! {
-    connections subscriptions subscriptions_bytes scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs backoffs_bytes history history_bytes seen seen_bytes validating invalid invalid_bytes promises sent_idontwant peer_idontwant missed peer_ids_bytes heartbeat_quotas peers_by_connection publish_reports topic_by_message_id
+    connections subscriptions subscriptions_bytes scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs backoffs_bytes history history_bytes seen seen_bytes validating invalid invalid_bytes promises requested sent_idontwant peer_idontwant missed peer_ids_bytes heartbeat_quotas peers_by_connection publish_reports topic_by_message_id
 }

@@ -21,7 +21,7 @@ use crate::{
 /// | `connections` | 2 KiB for each connection |
 /// | `subscriptions` | `max_topic_name_bytes`, for each connection 128 bytes of name a topic of the application, and twice the size of a topic and of an index for each subscription |
 /// | `scores` | 1 KiB for each score, and 160 bytes for each of its topics |
-/// | `topics` | 4 KiB for each topic, and the entries of its mesh, fanout, promises, answered GRAFTs and sent IDONTWANTs |
+/// | `topics` | 4 KiB for each topic, and the entries of its mesh, fanout, promises, requests, answered GRAFTs and sent IDONTWANTs |
 /// | `fixed` | 4 MiB, the queues of `max_input_items`, the ids of messages that await a verdict, `max_decisions`, and unreachable points |
 ///
 /// Not included are the memory of the application, of the transport, and of what the application decides on: trusted peers and
@@ -67,6 +67,8 @@ const TOPIC: usize = 4096;
 pub(in crate::protocol) const MAX_ANSWERED: usize = 4096;
 /// The number of own messages of a topic that are offered to later subscribers, because they were sent to few.
 pub(in crate::protocol) const MAX_UNSERVED: usize = 64;
+/// The further offerers that are remembered of a message that is requested from one peer.
+pub(in crate::protocol) const MAX_OFFERERS: usize = 4;
 const FIXED: usize = 4 * 1024 * 1024;
 /// An entry of a queue of inputs or outputs.
 const QUEUED: usize = 128;
@@ -143,6 +145,7 @@ impl Footprint {
                 .saturating_add(entries(bounds.max_idle_topics, topic + 48))
                 .saturating_add(entries(most.mesh.saturating_add(most.fanout), member))
                 .saturating_add(entries(most.promises, promise))
+                .saturating_add(entries(most.requested, id + 64 + peer * (1 + MAX_OFFERERS)))
                 .saturating_add(entries(answered, size_of::<ConnectionId>()))
                 .saturating_add(entries(topics.saturating_mul(MAX_UNSERVED), id + 40 + unserved_offers))
                 .saturating_add(entries(most.sent_idontwant, id)),

@@ -102,6 +102,7 @@ labels! {
         NotFound "not_found",
         TooManyRequests "too_many_requests",
         TooManyBytes "too_many_bytes",
+        Declined "declined",
         Ignored "ignored",
     }
     RECEIVE ReceiveOutcome<N> {

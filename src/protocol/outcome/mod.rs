@@ -237,6 +237,8 @@ pub enum IWantAnswer<N: Network> {
     NotFound,
     /// The peer requested the message more than `max_gossip_retransmission` times.
     TooManyRequests,
+    /// The peer sent an IDONTWANT of the message.
+    Declined,
     /// The peer was sent other requested messages in this heartbeat, and with this one they would have more than
     /// `max_iwant_bytes_per_heartbeat`.
     TooManyBytes,

@@ -103,6 +103,7 @@ impl<N: Network> TopicState<N> {
             invalid: self.invalid_cache.len(),
             invalid_bytes: self.invalid_cache.bytes(),
             promises: self.promises.len(),
+            requested: self.requests.len(),
             sent_idontwant: self.sent_idontwant.len(),
             ..Footprint::default()
         }

@@ -58,6 +58,9 @@ impl<N: Network> TopicState<N> {
         if cx.limits.extensions.publish_reaches_degree_optimal && missing > 0 {
             self.unserved.insert(&message.message_id, missing);
         }
+        if cx.limits.extensions.idontwant_on_publish {
+            self.send_idontwant(&message, None, cx, outbox);
+        }
         outbox.broadcast(sent, &message, size.total, Lane::Publish, &mut charge);
         PublishOutcome::Published { to }
     }

@@ -42,13 +42,13 @@ impl<N: Network> TopicState<N> {
         }
         match (self.validate_id(message_id, cx), validation_mode) {
             (Validity::Valid, ValidationMode::Batched) => {
-                self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
+                self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
                 self.add_to_batch(delivery, cx, outbox);
                 ReceiveOutcome::Batched
             }
             (Validity::Valid, ValidationMode::Sequential) => {
                 if self.pending_validations.join(&delivery) {
-                    self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
+                    self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
                     return ReceiveOutcome::Validating;
                 }
                 match cx.network.validate_async(&delivery) {
@@ -56,14 +56,14 @@ impl<N: Network> TopicState<N> {
                     Ok(None) => {}
                     Err(HookPanicked) => return ReceiveOutcome::ValidationPanicked,
                 }
-                self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
+                self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
                 match cx.network.validate(&delivery) {
                     Ok(verdict) => self.apply_content_verdict(delivery, verdict, cx, outbox),
                     Err(HookPanicked) => ReceiveOutcome::ValidationPanicked,
                 }
             }
             (Validity::Unknown, _) => {
-                self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
+                self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
                 self.apply_verdict(delivery, Validity::Unknown, cx, outbox)
             }
             (verdict, _) => self.apply_verdict(delivery, verdict, cx, outbox),
@@ -150,7 +150,7 @@ impl<N: Network> TopicState<N> {
             cx.network.discard(verdict);
             return ReceiveOutcome::Throttled;
         }
-        self.send_idontwant(&message, &delivery.sender, cx, outbox);
+        self.send_idontwant(&message, Some(&delivery.sender), cx, outbox);
         delivery.begin_charge(cx.network);
         self.pending_validations.add(delivery, bytes, cx.now);
         outbox.pending_validations.push(Validation { message, bytes, verdict });
@@ -183,6 +183,7 @@ impl<N: Network> TopicState<N> {
     pub(super) fn fulfil_promises(&mut self, id: &N::MessageId, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         let deadline = || cx.now.after(cx.limits.extensions.iwant_followup_time);
         self.promises.fulfil(id, deadline, &mut outbox.counters);
+        self.requests.remove(id);
     }
 
     /// Whether the message is a duplicate. A duplicate within the delivery window earns P3, unless the message was ignored.

@@ -118,7 +118,7 @@ fn routed(id: &ReferenceId, answer: &IWantAnswer<TraceNetwork>) -> Value {
         IWantAnswer::Ignored => json!([topic, number, "ignored"]),
         IWantAnswer::NotFound => json!([topic, number, "not_found"]),
         IWantAnswer::TooManyRequests => json!([topic, number, "too_many_requests"]),
-        IWantAnswer::TooManyBytes => unreachable!("the reference has no such limit"),
+        IWantAnswer::TooManyBytes | IWantAnswer::Declined => unreachable!("the reference has no such limit"),
     }
 }
 

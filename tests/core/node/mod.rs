@@ -15,6 +15,7 @@ mod mesh;
 mod missed;
 mod network;
 mod passive;
+mod requests;
 mod score;
 mod seen;
 mod settings;

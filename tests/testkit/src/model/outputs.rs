@@ -289,6 +289,9 @@ fn unserved<I: Ids>(
 }
 
 fn iwant<I: Ids>(limits: &Limits<u8>, to: u32, ids: &[I::Id], step: &Step<'_, I>) -> Checked {
+    if limits.extensions.iwant_from_one_peer && matches!(step.op, Op::Heartbeat) {
+        return repeated_iwant(limits, to, ids, step);
+    }
     let Op::IHave { peer, topic, ids: offered } = step.op else {
         return Err(TestCaseError::fail(format!("{:?} sends IWANT", step.op)));
     };
@@ -299,6 +302,14 @@ fn iwant<I: Ids>(limits: &Limits<u8>, to: u32, ids: &[I::Id], step: &Step<'_, I>
         step.before.seen.iter().filter(|seen| seen.topic == *topic).map(|s| s.id).collect();
     prop_assert!(ids.iter().all(|id| offered.contains(id)), "an id was not offered");
     prop_assert!(ids.iter().all(|id| !seen.contains(id)), "an id was seen");
+    Ok(())
+}
+
+/// What one peer did not send is requested from another one.
+fn repeated_iwant<I: Ids>(limits: &Limits<u8>, to: u32, ids: &[I::Id], step: &Step<'_, I>) -> Checked {
+    prop_assert!(!ids.is_empty() && !limits.extensions.iwant_followup_time.is_zero());
+    prop_assert!(step.footprint.requested <= step.footprint_before.requested, "more is requested");
+    prop_assert!(step.after.connections.contains_key(&to), "{to} is not connected");
     Ok(())
 }
 
