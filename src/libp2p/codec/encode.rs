@@ -205,7 +205,11 @@ pub(in crate::libp2p) fn fragments<N: WireNetwork>(
         P2pMessage::IWant { message_ids } => id_lists(Kind::IWant, field::control::IWANT, message_ids),
         P2pMessage::FullMessage(full) => vec![full_message(full)?],
         P2pMessage::IDontWant { message_ids } => {
-            id_lists(Kind::IDontWant, field::control::IDONTWANT, message_ids)
+            // One id each, so that their number is that of the entries of an RPC.
+            message_ids
+                .chunks(1)
+                .flat_map(|id| id_lists(Kind::IDontWant, field::control::IDONTWANT, id))
+                .collect()
         }
         P2pMessage::Ping => Vec::new(),
     };

@@ -37,6 +37,8 @@ pub struct WireLimits {
     pub max_subscriptions_out: usize,
     /// Most messages in an RPC that is written.
     pub max_messages_out: usize,
+    /// Most message ids, over all IDONTWANTs, in an RPC that is written. go-libp2p applies the first 10.
+    pub max_idontwant_out: usize,
     /// Most peers in a PRUNE that is written.
     pub max_px_out: usize,
 }
@@ -65,6 +67,7 @@ impl Default for WireLimits {
             max_control_bytes_out: 16_000,
             max_subscriptions_out: 100,
             max_messages_out: 500,
+            max_idontwant_out: 10,
             max_px_out: 16,
         }
     }
