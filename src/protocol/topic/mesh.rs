@@ -209,8 +209,8 @@ impl<N: Network> TopicState<N> {
 }
 
 /// The peers that a PRUNE offers, up to `max_px_per_prune`.
-fn offered<P, T>(px: Vec<PxPeer<P>>, limits: &Limits<T>) -> impl Iterator<Item = P> + use<P, T> {
-    px.into_iter().take(limits.bounds.max_px_per_prune).map(|px| px.peer)
+fn offered<P, T>(px: Vec<PxPeer<P>>, limits: &Limits<T>) -> impl Iterator<Item = PxPeer<P>> + use<P, T> {
+    px.into_iter().take(limits.bounds.max_px_per_prune)
 }
 
 /// Refuses the peers that a PRUNE offers: it is not of a peer in the mesh.
@@ -220,7 +220,7 @@ pub(in crate::protocol) fn refuse_px<N: Network>(
     limits: &Limits<N::Topic>,
     outbox: &mut Outbox<N>,
 ) {
-    outbox.p2p.extend(forget_all(from, offered(px, limits)));
+    outbox.p2p.extend(forget_all(from, offered(px, limits).map(|px| px.peer)));
 }
 
 // === Join and leave ===

@@ -50,7 +50,7 @@ async fn is_dialled(node: &mut Ours, listener: TcpListener) {
 }
 
 fn recommended(peer: PeerId) -> P2pOutput<Net> {
-    P2pOutput::Connect { peer, origin: Origin::Px(PeerId::random()) }
+    P2pOutput::Connect { peer, origin: Origin::Px(PeerId::random()), record: None }
 }
 
 #[tokio::test]
