@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_gossipsub::{
     AppOutputs, LimitsConfig, Network, PeerRecordOutcome, PxDialOutcome,
-    libp2p::{AddressFilter, Libp2pNetwork, Node, TopicName, TransportConfig},
+    libp2p::{AddressFilter, Libp2pNetwork, Node, TopicName, TransportConfig, gossipsub as own},
 };
 use futures::StreamExt;
 use libp2p::{
@@ -232,4 +232,60 @@ async fn official_leaves_of_a_star_are_found_by_ours() {
         received(app, &[b"to all".to_vec()]).await;
     }
     futures::future::join_all(leaves.iter().map(|(leaf, _)| leaf.shutdown())).await;
+}
+
+/// An application with a swarm of its own: its identify gives it the records of rust-libp2p, which it hands over.
+#[derive(NetworkBehaviour)]
+struct Composed {
+    gossipsub: own::Behaviour,
+    identify: identify::Behaviour,
+}
+
+/// A centre in a swarm of an application, which runs until the test ends.
+async fn composed_centre() -> Multiaddr {
+    let mut swarm = other(|key| {
+        let mut config = own::ConfigBuilder::default();
+        config.limits(|config| *config = limits(true)).arbiters(1);
+        let signed = own::MessageAuthenticity::Signed(key.clone());
+        Composed {
+            gossipsub: own::Behaviour::new(signed, config.build().unwrap()).unwrap(),
+            identify: identify::Behaviour::new(identify::Config::new("/test/1".to_owned(), key.public())),
+        }
+    });
+    swarm.behaviour_mut().gossipsub.subscribe(&own::IdentTopic::new(TOPIC)).unwrap();
+    let address = listen(&mut swarm).await;
+    tokio::spawn(async move {
+        loop {
+            if let SwarmEvent::Behaviour(ComposedEvent::Identify(identify::Event::Received {
+                peer_id,
+                info,
+                ..
+            })) = swarm.select_next_some().await
+                && let Some(record) = info.signed_peer_record
+            {
+                let record = record.into_protobuf_encoding();
+                let outcome = swarm.behaviour().gossipsub.add_peer_record(&peer_id, &record);
+                assert_eq!(outcome, PeerRecordOutcome::Stored);
+            }
+        }
+    });
+    address
+}
+
+#[actix_rt::test]
+async fn an_application_hands_over_the_records_that_its_identify_receives() {
+    let address = composed_centre().await;
+    let mut swarm = official();
+    swarm.behaviour_mut().gossipsub.subscribe(&gossipsub::IdentTopic::new(TOPIC)).unwrap();
+    listen(&mut swarm).await;
+    swarm.dial(address.clone()).unwrap();
+    let peer = *swarm.local_peer_id();
+    tokio::spawn(async move { while swarm.next().await.is_some() {} });
+    let (leaf, _received) = ours(false, Some(&address)).await;
+    until("the official peer is in the mesh of the leaf", async || {
+        leaf.worker().mesh_of(&TOPIC.into()).await.unwrap().unwrap_or_default().contains(&peer)
+    })
+    .await;
+    assert_eq!(leaf.network().transport_stats().px_dials(PxDialOutcome::Connected), 1);
+    leaf.shutdown().await;
 }

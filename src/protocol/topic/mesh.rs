@@ -203,7 +203,13 @@ impl<N: Network> TopicState<N> {
         }
         self.remove_from_mesh(peer, LeaveReason::RemotePrune, outbox);
         self.backoffs.set(peer, backoff, cx.now);
-        outbox.events.push(TopicEvent::PxOffered(peer.clone(), offered(px, cx.limits).collect()));
+        let mut px: Vec<_> = offered(px, cx.limits).collect();
+        // The peers' side decides, by the score that it knows then. Nothing charges what it gets until it does.
+        let accepted = |score| score >= cx.limits.accept_px_threshold;
+        if !(cx.limits.extensions.accept_px && status.score.is_none_or(accepted)) {
+            px.iter_mut().for_each(|px| px.record = None);
+        }
+        outbox.events.push(TopicEvent::PxOffered(peer.clone(), px));
         None
     }
 }
