@@ -106,8 +106,8 @@ pub use limits::{InvalidLimits, Limits, LimitsConfig};
 pub use network::{
     AppInput, AppOutput, BoxFuture, ConnectionInfo, ConnectionRefusal, Delivery, Direction, FullMessage, Key,
     LateVerdict, ManualValidation, Network, Origin, P2pInput, P2pMessage, P2pOutput, PeerAction,
-    PeerFeedback, PeerKind, PxPeer, SubscribeOptions, TransportStats, Unvalidated, UnvalidatedMessage,
-    Validity,
+    PeerFeedback, PeerKind, PeerRecordOutcome, PxDialOutcome, PxPeer, SubscribeOptions, TransportStats,
+    Unvalidated, UnvalidatedMessage, Validity,
 };
 pub use worker::messages;
 pub use worker::{

@@ -21,6 +21,11 @@ pub struct Extensions {
     /// removal of expired backoffs ([`backoff_cleanup_ticks`](super::LimitsConfig::backoff_cleanup_ticks)). The reference
     /// and go-libp2p have 2, rust-libp2p 1.
     pub backoff_slack_ticks: u32,
+    /// Whether the peers that a PRUNE recommends (px) are connected to, if its sender has a score of at least
+    /// [`accept_px_threshold`](super::LimitsConfig::accept_px_threshold). The reference accepts them. `false`: no PRUNE makes
+    /// this node dial anyone, for networks that find their peers in another way.
+    /// [`do_px`](super::LimitsConfig::do_px) says whether our own PRUNEs recommend peers.
+    pub accept_px: bool,
     /// Whether a PRUNE from a connected peer outside our mesh sets its backoff too. A peer that leaves a topic sends
     /// UNSUBSCRIBE before PRUNE, so that the PRUNE finds it outside the mesh. Without this we may graft it within its
     /// backoff.
@@ -173,6 +178,7 @@ impl Extensions {
         Self {
             heartbeat_initial_delay: Duration::ZERO,
             backoff_slack_ticks: 2,
+            accept_px: true,
             late_prune_sets_backoff: false,
             ignore_unknown_grafts: false,
             one_prune_per_heartbeat: false,
@@ -214,6 +220,7 @@ impl Default for Extensions {
         Self {
             heartbeat_initial_delay: Duration::ZERO,
             backoff_slack_ticks: 2,
+            accept_px: true,
             late_prune_sets_backoff: true,
             ignore_unknown_grafts: true,
             one_prune_per_heartbeat: true,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     admission::totals::Remembered,
     limits::Limits,
-    network::{ConnectionRefusal, TransportStats},
+    network::{ConnectionRefusal, PeerRecordOutcome, PxDialOutcome, TransportStats},
     protocol::{
         inspect::{footprint::Footprint, stats::TopicProblem},
         peers::summary::{ConnectionClass, ConnectionDirection, PeersSummary, ScoreBand},
@@ -43,6 +43,8 @@ pub(crate) struct Gauges {
     lost_frames: Counter,
     reopened_streams: Counter,
     verified_signatures: Counter,
+    peer_records: EnumMap<PeerRecordOutcome, Counter>,
+    px_dials: EnumMap<PxDialOutcome, Counter>,
 }
 
 /// The current length of each queue.
@@ -77,6 +79,8 @@ impl Gauges {
             lost_frames: registry.counter(&RPC_FRAMES_LOST, &[]),
             reopened_streams: registry.counter(&STREAMS_REOPENED, &[]),
             verified_signatures: registry.counter(&SIGNATURES_VERIFIED, &[]),
+            peer_records: registry.counters(&PEER_RECORDS, &[]),
+            px_dials: registry.counters(&PX_DIALS, &[]),
         };
         gauges.set_degrees(limits);
         gauges
@@ -101,7 +105,7 @@ impl Gauges {
 
     /// Sets the counters of evictions to their totals since the start.
     pub(crate) fn set_evictions(&self, evicted: &EnumMap<Remembered, u64>) {
-        self.evictions.values().zip(evicted.values()).for_each(|(counter, total)| counter.absolute(*total));
+        set_totals(&self.evictions, evicted);
     }
 
     pub(crate) fn set_queues(&self, queues: &QueueDepths) {
@@ -143,6 +147,8 @@ impl Gauges {
             lost_frames,
             reopened_streams,
             verified_signatures,
+            peer_records,
+            px_dials,
             // The engine counts these messages as invalid, and the panics with its own.
             policy_violations: _,
             hook_panics: _,
@@ -152,14 +158,24 @@ impl Gauges {
         self.malformed[Malformed::Frame].absolute(bad_frames);
         self.malformed[Malformed::Rpc].absolute(bad_rpcs);
         self.rpc_graylisted.absolute(graylisted_rpcs);
-        self.refused.values().zip(refused.values()).for_each(|(counter, total)| counter.absolute(*total));
+        set_totals(&self.refused, &refused);
         self.malformed[Malformed::SlowFrame].absolute(slow_frames);
         self.transport_memory.set(memory_bytes as f64);
         self.ignored_entries.absolute(ignored_entries);
         self.lost_frames.absolute(lost_frames);
         self.reopened_streams.absolute(reopened_streams);
         self.verified_signatures.absolute(verified_signatures);
+        set_totals(&self.peer_records, &peer_records);
+        set_totals(&self.px_dials, &px_dials);
     }
+}
+
+/// Sets counters to their totals since the start.
+fn set_totals<K: EnumArray<Counter> + EnumArray<u64>>(
+    counters: &EnumMap<K, Counter>,
+    totals: &EnumMap<K, u64>,
+) {
+    counters.values().zip(totals.values()).for_each(|(counter, total)| counter.absolute(*total));
 }
 
 fn set_all<K: EnumArray<Gauge> + EnumArray<usize>>(gauges: &EnumMap<K, Gauge>, values: &EnumMap<K, usize>) {

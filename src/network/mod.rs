@@ -6,6 +6,7 @@ pub(crate) mod hooks;
 mod manual_validation;
 mod message;
 mod ports;
+mod px;
 mod refusal;
 
 use std::{fmt, hash::Hash, pin::Pin};
@@ -18,6 +19,7 @@ pub use manual_validation::{LateVerdict, ManualValidation, Unvalidated, Unvalida
 pub(crate) use message::MessageSize;
 pub use message::{Delivery, FullMessage, P2pMessage, PxPeer, SubscribeOptions};
 pub use ports::{AppInput, AppOutput, ConnectionInfo, Direction, Origin, P2pInput, P2pOutput, PeerKind};
+pub use px::{PeerRecordOutcome, PxDialOutcome};
 pub use refusal::ConnectionRefusal;
 
 /// The bounds of every identifier type of a [`Network`]. Implemented for all types that satisfy them.
@@ -214,12 +216,24 @@ pub struct TransportStats {
     /// Frames of which only a part was received when their stream ended or was replaced.
     pub lost_frames: u64,
     pub(crate) refused: EnumMap<ConnectionRefusal, u64>,
+    pub(crate) peer_records: EnumMap<PeerRecordOutcome, u64>,
+    pub(crate) px_dials: EnumMap<PxDialOutcome, u64>,
 }
 
 impl TransportStats {
     /// The connections and dials that were refused, and the connections that were closed, for this reason.
     pub fn refused(&self, reason: ConnectionRefusal) -> u64 {
         self.refused[reason]
+    }
+
+    /// The signed peer records with which this was done.
+    pub fn peer_records(&self, outcome: PeerRecordOutcome) -> u64 {
+        self.peer_records[outcome]
+    }
+
+    /// The recommended peers (px) of which this became.
+    pub fn px_dials(&self, outcome: PxDialOutcome) -> u64 {
+        self.px_dials[outcome]
     }
 
     /// Sets the count of [`refused`](Self::refused).

@@ -245,9 +245,10 @@ fn subscription(topic: &TopicName, subscribe: bool) -> Fragment {
 fn prune(topic: &TopicName, px: &[PxPeer<PeerId>], seconds: u64) -> Fragment {
     entry(Kind::Prune, field::control::PRUNE, |out| {
         put_topic(out, topic);
-        for PxPeer { peer, .. } in px {
+        for PxPeer { peer, record } in px {
             let mut info = Vec::new();
             put_bytes(&mut info, field::peer_info::PEER_ID, &peer.to_bytes());
+            put_optional(&mut info, field::peer_info::SIGNED_PEER_RECORD, record.as_deref());
             put_bytes(out, field::prune::PEERS, &info);
         }
         put_integer(out, field::prune::BACKOFF, seconds);

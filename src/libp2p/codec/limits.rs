@@ -73,5 +73,8 @@ impl Default for WireLimits {
     }
 }
 
-/// The largest signed peer record that is kept of a PRUNE, in bytes.
+/// The largest signed peer record that is stored, in bytes. That of a node with ten addresses has about 400.
 pub(in crate::libp2p) const MAX_PEER_RECORD: usize = 2_048;
+/// Most bytes of signed records in a PRUNE that is written. With the ids of `max_px_out` peers, the PRUNE stays below
+/// `max_control_bytes_out`. The peers that are left are recommended without a record.
+pub(in crate::libp2p) const MAX_RECORD_BYTES_OUT: usize = 8_192;

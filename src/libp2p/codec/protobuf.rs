@@ -175,7 +175,7 @@ pub(in crate::libp2p) fn put_length(out: &mut Vec<u8>, field: u64, length: usize
 }
 
 /// Writes an integer field.
-pub(super) fn put_integer(out: &mut Vec<u8>, field: u64, value: u64) {
+pub(in crate::libp2p) fn put_integer(out: &mut Vec<u8>, field: u64, value: u64) {
     put_varint(out, field << wire_type::BITS | wire_type::VARINT);
     put_varint(out, value);
 }

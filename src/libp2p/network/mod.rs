@@ -35,8 +35,8 @@ use super::{
     state::{TransportState, address_book::without_peer},
 };
 use crate::network::{
-    BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction, TransportStats, Validity,
-    hooks::drop_panic,
+    BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction, PeerRecordOutcome,
+    TransportStats, Validity, hooks::drop_panic,
 };
 
 /// Makes the id of a message from its topic and content. All nodes of a network must use the same function. If it panics
@@ -224,8 +224,8 @@ impl DecodeHooks<Self> for Libp2pNetwork {
         self.hooks.default_backoff
     }
 
-    fn px_record(&self, peer: PeerId, record: &[u8]) {
-        self.state.addresses().add_record(peer, record);
+    fn add_long_record(&self) {
+        self.state.count_record(PeerRecordOutcome::TooLong);
     }
 }
 

@@ -71,6 +71,7 @@ labels! {
         TopicNotTracked "not_joined",
         NotInMesh "not_in_mesh",
         ScoreTooLow "px_ignored",
+        PxDisabled "px_disabled",
         NoPx "no_px",
         Px "px",
         Graylisted "graylisted",
@@ -311,10 +312,11 @@ mod tests {
             GraftOutcome::Graylisted,
         ];
         assert_eq!(labels(&graft), Input::Graft.outcomes());
-        let prune: [PruneOutcome<PlainNetwork>; 6] = [
+        let prune: [PruneOutcome<PlainNetwork>; 7] = [
             PruneOutcome::TopicNotTracked,
             PruneOutcome::NotInMesh,
             PruneOutcome::ScoreTooLow { score },
+            PruneOutcome::PxDisabled,
             PruneOutcome::NoPx,
             PruneOutcome::Px { peers: Vec::new() },
             PruneOutcome::Graylisted,

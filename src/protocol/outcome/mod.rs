@@ -119,6 +119,9 @@ pub enum PruneOutcome<N: Network> {
         /// The score of the peer.
         score: f64,
     },
+    /// The peer was removed from the mesh. Its peer exchange is ignored because
+    /// [`accept_px`](crate::limits::Extensions::accept_px) is off.
+    PxDisabled,
     /// The peer was removed from the mesh. It recommended no peer that we accept.
     NoPx,
     /// The peer was removed from the mesh. We accepted peers from its peer exchange.

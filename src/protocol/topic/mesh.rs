@@ -203,14 +203,20 @@ impl<N: Network> TopicState<N> {
         }
         self.remove_from_mesh(peer, LeaveReason::RemotePrune, outbox);
         self.backoffs.set(peer, backoff, cx.now);
-        outbox.events.push(TopicEvent::PxOffered(peer.clone(), offered(px, cx.limits).collect()));
+        let mut px: Vec<_> = offered(px, cx.limits).collect();
+        // The peers' side decides, by the score that it knows then. Nothing charges what it gets until it does.
+        let accepted = |score| score >= cx.limits.accept_px_threshold;
+        if !(cx.limits.extensions.accept_px && status.score.is_none_or(accepted)) {
+            px.iter_mut().for_each(|px| px.record = None);
+        }
+        outbox.events.push(TopicEvent::PxOffered(peer.clone(), px));
         None
     }
 }
 
 /// The peers that a PRUNE offers, up to `max_px_per_prune`.
-fn offered<P, T>(px: Vec<PxPeer<P>>, limits: &Limits<T>) -> impl Iterator<Item = P> + use<P, T> {
-    px.into_iter().take(limits.bounds.max_px_per_prune).map(|px| px.peer)
+fn offered<P, T>(px: Vec<PxPeer<P>>, limits: &Limits<T>) -> impl Iterator<Item = PxPeer<P>> + use<P, T> {
+    px.into_iter().take(limits.bounds.max_px_per_prune)
 }
 
 /// Refuses the peers that a PRUNE offers: it is not of a peer in the mesh.
@@ -220,7 +226,7 @@ pub(in crate::protocol) fn refuse_px<N: Network>(
     limits: &Limits<N::Topic>,
     outbox: &mut Outbox<N>,
 ) {
-    outbox.p2p.extend(forget_all(from, offered(px, limits)));
+    outbox.p2p.extend(forget_all(from, offered(px, limits).map(|px| px.peer)));
 }
 
 // === Join and leave ===

@@ -67,6 +67,7 @@ pub fn prune(outcome: PruneOutcome<TraceNetwork>) -> Value {
         PruneOutcome::TopicNotTracked => out("prune_topic_not_tracked"),
         PruneOutcome::NotInMesh => out("peer_not_in_mesh"),
         PruneOutcome::ScoreTooLow { score } => json!({ "out": "ignore_px_score_too_low", "score": score }),
+        PruneOutcome::PxDisabled => unreachable!("the recorded limits accept px"),
         PruneOutcome::NoPx => out("no_px"),
         PruneOutcome::Px { peers } => json!({ "out": "px", "peers": peers }),
         PruneOutcome::Graylisted => out(GRAYLISTED),

@@ -67,7 +67,7 @@ const AREAS: &[Area] = &[
             &["gossipsub"],
             &["node"],
             &["swarm"],
-            &["connection", "limits"],
+            &["connection", "identify", "limits"],
             &["network"],
             &["state"],
             &["codec", "signature"],

@@ -15,6 +15,7 @@ mod mesh;
 mod missed;
 mod network;
 mod passive;
+mod px;
 mod requests;
 mod score;
 mod seen;

@@ -209,15 +209,15 @@ fn may_be_sent<I: Ids>(to: u32, message: &P2pMessage<Net<I>>, step: &Step<'_, I>
 /// Outputs about connections. The engine never ends a connection.
 fn connection_output<I: Ids>(output: &P2pOutput<Net<I>>, step: &Step<'_, I>) -> Checked {
     match (output, step.op) {
-        (P2pOutput::Connect { peer, origin: Origin::Px(origin) }, Op::Prune { peer: from, px, .. }) => {
+        (P2pOutput::Connect { peer, origin: Origin::Px(origin), .. }, Op::Prune { peer: from, px, .. }) => {
             prop_assert!(origin == from && px.contains(peer) && *peer != SELF);
             prop_assert!(!step.after.connections.contains_key(peer), "{peer} is connected already");
         }
-        (P2pOutput::Connect { peer, origin: Origin::Trusted }, Op::Heartbeat) => {
+        (P2pOutput::Connect { peer, origin: Origin::Trusted, .. }, Op::Heartbeat) => {
             prop_assert!(!step.after.connections.contains_key(peer), "{peer} is connected already");
         }
         (
-            P2pOutput::Connect { peer, origin: Origin::Direct },
+            P2pOutput::Connect { peer, origin: Origin::Direct, .. },
             Op::Heartbeat | Op::SetDirect { direct: true, .. },
         ) => {
             prop_assert!(!step.after.connections.contains_key(peer), "{peer} is connected already");
