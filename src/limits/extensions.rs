@@ -145,10 +145,11 @@ pub struct Extensions {
     /// Size of the messages that are sent to one peer within one heartbeat because it requested them by IWANT. The first one
     /// is sent whatever its size; the requests of further ones count but are not answered. 0 disables it.
     pub max_iwant_bytes_per_heartbeat: usize,
-    /// The size, in bytes of [`Network::message_size`](crate::Network::message_size), above which a message of a peer is
+    /// The size, in bytes of [`Network::encoded_size`](crate::Network::encoded_size), above which a message of a peer is
     /// refused before its validation and counts as an invalid message (P4), as in rust-libp2p, and a publication is refused.
-    /// All nodes of a network must have the same value, which may differ by topic
-    /// ([`LimitsConfig::topics`](super::LimitsConfig::topics)). 0 disables it.
+    /// Over libp2p that is the encoded message with its topic and signature, as rust-libp2p measures it. All nodes of a network
+    /// must have the same value, which may differ by topic ([`LimitsConfig::topics`](super::LimitsConfig::topics)). 0 disables
+    /// it.
     pub max_message_size: usize,
 }
 

@@ -49,7 +49,9 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// | [`validate_id`](Self::validate_id) | [`Validity::Outdated`] |
 /// | [`topic_of`](Self::topic_of), [`source`](Self::source), [`reachable_point`](Self::reachable_point) | `None` |
 /// | [`message_size`](Self::message_size), [`message_id_size`](Self::message_id_size), [`topic_size`](Self::topic_size) | the size of the value without the heap memory that it owns |
+/// | [`encoded_size`](Self::encoded_size) | 0: the message is not too large |
 /// | [`peer_filter`](Self::peer_filter), [`is_violation`](Self::is_violation) | `false` |
+/// | [`refuses_source`](Self::refuses_source) | `true`: the message is dropped, and may be received again |
 /// | [`persistent_points`](Self::persistent_points) | no points |
 /// | [`transport_stats`](Self::transport_stats) | the metrics keep their values |
 /// | [`topic_label`](Self::topic_label) | the label that topics without an own label share |
@@ -120,6 +122,13 @@ pub trait Network: Send + Sync + Sized + 'static {
     /// `size_of_val(message) + message.capacity()`.
     fn message_size(&self, message: &Self::Message) -> usize;
 
+    /// Returns the size of a message as it is sent to peers, in bytes. It decides about
+    /// [`max_message_size`](crate::limits::Extensions::max_message_size), so all nodes of a network must compute the same. By
+    /// default [`message_size`](Self::message_size).
+    fn encoded_size(&self, message: &FullMessage<Self>) -> usize {
+        self.message_size(&message.message)
+    }
+
     /// Returns the size of an id in memory, in bytes, with the heap memory that it owns: `size_of_val(id)` for an id
     /// without heap memory.
     fn message_id_size(&self, id: &Self::MessageId) -> usize;
@@ -133,6 +142,14 @@ pub trait Network: Send + Sync + Sized + 'static {
     fn source(&self, message: &Self::Message) -> Option<Self::Peer> {
         let _ = message;
         None
+    }
+
+    /// Returns whether a message is refused because of the peer that published it. It is dropped before its validation, is
+    /// not remembered, and costs its sender nothing: where ids follow from the content, another peer may publish the same
+    /// content. By default `false`.
+    fn refuses_source(&self, message: &Self::Message) -> bool {
+        let _ = message;
+        false
     }
 
     /// Returns whether a message breaks the rules of the network, whatever its topic: its signature is wrong for instance.

@@ -34,7 +34,10 @@ impl<N: Network> TopicState<N> {
         if is_own_message(&delivery.message, cx) {
             return ReceiveOutcome::OwnMessage;
         }
-        if self.parameters.is_too_large(|| cx.network.message_size(&delivery.message.message)) {
+        if cx.network.refuses_source(&delivery.message.message) {
+            return ReceiveOutcome::RefusedSource;
+        }
+        if self.parameters.is_too_large(|| cx.network.encoded_size(&delivery.message)) {
             return self.refuse_too_large(&delivery, outbox);
         }
         if self.invalid_cache.contains(&delivery.message) {
@@ -107,8 +110,9 @@ impl<N: Network> TopicState<N> {
         self.apply_late_verdict(delivery, verdict, recheck_seen, cx, outbox)
     }
 
-    /// Applies a verdict that was not given at once. Meanwhile the topic may have been left. With `recheck_seen` a message
-    /// that was accepted meanwhile, because this node published it or another content had the same id, is a duplicate.
+    /// Applies a verdict that was not given at once. Meanwhile the topic may have been left, and the application may refuse
+    /// the source. With `recheck_seen` a message that was accepted meanwhile, because this node published it or another
+    /// content had the same id, is a duplicate.
     fn apply_late_verdict(
         &mut self,
         delivery: Delivery<N>,
@@ -121,6 +125,8 @@ impl<N: Network> TopicState<N> {
             ReceiveOutcome::NotSubscribed
         } else if recheck_seen && self.is_duplicate(&delivery, cx, outbox) {
             ReceiveOutcome::AlreadyReceived
+        } else if cx.network.refuses_source(&delivery.message.message) {
+            ReceiveOutcome::RefusedSource
         } else {
             self.apply_content_verdict(delivery, verdict, cx, outbox)
         }

@@ -15,6 +15,7 @@ mod mesh;
 mod missed;
 mod network;
 mod passive;
+mod refused_sources;
 mod score;
 mod seen;
 mod settings;
