@@ -4,7 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -49,6 +49,7 @@ use crate::{
         inspect::{footprint::Footprint, stats::Stats},
         output::{Lane, pending::PendingOutput},
         peers::peer_event::PeerEvent,
+        shares::Shares,
     },
     timestamp::Timestamp,
 };
@@ -86,10 +87,8 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) app: CachePadded<AppQueue<N>>,
     /// The queues of messages for the application that are full now.
     pub(crate) full_queues: Arc<FullQueues>,
-    /// The number of validations in progress.
-    pub(crate) validating: AtomicUsize,
-    /// The bytes of their messages.
-    pub(crate) validating_bytes: AtomicUsize,
+    /// The asynchronous validations of all topics that are in progress.
+    pub(crate) validations: CachePadded<Mutex<Shares<N::Peer>>>,
     /// The publications whose publisher waits for a report.
     pub(crate) publish_reports: Arc<PublishReports<N>>,
     /// The publishers that wait for more peers.
@@ -266,7 +265,7 @@ impl<N: Network> Shared<N> {
 
     /// The number of validations in progress.
     pub(crate) fn validating(&self) -> usize {
-        self.validating.load(Ordering::Acquire)
+        self.validations.lock().unwrap_or_else(PoisonError::into_inner).items()
     }
 
     /// The current length of each queue.

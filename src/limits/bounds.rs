@@ -91,14 +91,15 @@ pub struct Bounds {
     /// Number of asynchronous validations of one topic. Further messages are dropped. Above half of it, also those of a peer
     /// that already has more than its share: this number by the number of peers with such messages and one.
     pub max_validating_per_topic: usize,
-    /// Number of asynchronous validations of all topics. Further messages are dropped.
+    /// Number of asynchronous validations of all topics. Further messages are dropped. It is shared as
+    /// `max_validating_per_topic` is.
     pub max_validating: usize,
     /// Size of the messages of one topic under asynchronous validation. Further messages are dropped, but one is always
     /// validated. It is shared as `max_validating_per_topic` is.
     pub max_validating_bytes_per_topic: usize,
     /// Size of the messages of all topics under asynchronous validation. Further messages are dropped, but one is always
-    /// validated. These messages count for `max_input_bytes` too, so a part of that lets the engine go on while validations
-    /// are slow.
+    /// validated. It is shared as `max_validating_per_topic` is. These messages count for `max_input_bytes` too, so a part of
+    /// that lets the engine go on while validations are slow.
     pub max_validating_bytes: usize,
     /// Duration of an asynchronous validation. The message is dropped if it takes longer.
     #[serde(with = "humantime_serde")]

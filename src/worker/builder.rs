@@ -2,10 +2,7 @@
 
 use std::{
     num::NonZero,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize},
-    },
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -285,8 +282,7 @@ impl<N: Network> WorkerBuilder<N> {
             .into(),
             full_queues,
             admission,
-            validating: AtomicUsize::new(0),
-            validating_bytes: AtomicUsize::new(0),
+            validations: Mutex::default().into(),
             publish_reports: Arc::new(PublishReports::default()),
             waiting_publishers: Arc::default(),
             publish_room: PublishRoom::new(bounds),

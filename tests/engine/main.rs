@@ -43,3 +43,4 @@ mod support;
 mod tickets;
 mod validation;
 mod validation_shares;
+mod validation_totals;

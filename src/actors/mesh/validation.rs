@@ -1,8 +1,8 @@
 //! Asynchronous validation: awaits the application's verdict on the arbiter of the topic or the supervisor, and sends
 //! it back to that actor. At most `bounds.max_validating` verdicts of topics are awaited, on messages of at most
-//! `bounds.max_validating_bytes`, each for at most `bounds.validation_timeout`.
+//! `bounds.max_validating_bytes`, of which each peer has its share, and each for at most `bounds.validation_timeout`.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, PoisonError};
 
 use tokio::time::timeout;
 
@@ -13,7 +13,7 @@ use crate::{
     },
     limits::Bounds,
     network::{BoxFuture, Delivery, Network, Validity},
-    protocol::exchange::Validation,
+    protocol::{exchange::Validation, shares::Room},
 };
 
 /// Awaits the verdict on a message and sends it to the topic; no verdict if there is no permit for a validation. Must
@@ -23,8 +23,8 @@ pub(in crate::actors) fn start<N: Network>(
     address: &TopicAddr<N>,
     shared: &Arc<Shared<N>>,
 ) {
-    let Validation { message, bytes, verdict } = validation;
-    let permit = ValidationPermit::acquire(bytes, shared);
+    let Validation { sender, message, bytes, verdict } = validation;
+    let permit = ValidationPermit::acquire(sender, bytes, shared);
     if permit.is_none() {
         shared.metrics.validations_throttled(1);
     }
@@ -95,24 +95,25 @@ async fn within_time<T: Send + 'static, N: Network>(
 /// The permit for one of the `bounds.max_validating` validations at a time, and for the bytes of its message.
 struct ValidationPermit<N: Network> {
     shared: Arc<Shared<N>>,
+    sender: N::Peer,
     bytes: usize,
 }
 
 impl<N: Network> ValidationPermit<N> {
-    fn acquire(bytes: usize, shared: &Arc<Shared<N>>) -> Option<Self> {
-        let Bounds { max_validating, max_validating_bytes, .. } = shared.limits.load().bounds;
-        let increment = |count: usize| (count < max_validating).then_some(count + 1);
-        let before = shared.validating.fetch_update(Ordering::AcqRel, Ordering::Acquire, increment).ok()?;
-        let used = shared.validating_bytes.fetch_add(bytes, Ordering::AcqRel);
-        // Dropping the permit returns what it has.
-        let permit = Self { shared: Arc::clone(shared), bytes };
-        (before == 0 || used.saturating_add(bytes) <= max_validating_bytes).then_some(permit)
+    fn acquire(sender: N::Peer, bytes: usize, shared: &Arc<Shared<N>>) -> Option<Self> {
+        let Bounds { max_validating: items, max_validating_bytes, .. } = shared.limits.load().bounds;
+        let room = Room { items, bytes: max_validating_bytes };
+        let mut validations = shared.validations.lock().unwrap_or_else(PoisonError::into_inner);
+        validations.has_room(&sender, bytes, room).then(|| {
+            validations.add(&sender, bytes);
+            Self { shared: Arc::clone(shared), sender, bytes }
+        })
     }
 }
 
 impl<N: Network> Drop for ValidationPermit<N> {
     fn drop(&mut self) {
-        self.shared.validating_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
-        self.shared.validating.fetch_sub(1, Ordering::AcqRel);
+        let mut validations = self.shared.validations.lock().unwrap_or_else(PoisonError::into_inner);
+        validations.remove(&self.sender, self.bytes);
     }
 }

@@ -3,6 +3,7 @@
 
 mod blocking_pool;
 mod builder;
+mod fair_permits;
 mod message_id;
 mod subscription_filter;
 mod validator;

@@ -71,7 +71,8 @@ impl Validator {
     /// long as the validator is in use.
     ///
     /// `queue` messages wait for one of the threads, so that these have work while the engine's threads are busy. Further
-    /// messages are not dropped: they wait in the engine as validations in progress, in the order of their arrival. So
+    /// messages are not dropped: they wait in the engine as validations in progress, in the order of their arrival, but the
+    /// peers that sent them take turns: one with many does not delay the others. So
     /// `bounds.max_validating` and the limits beside it bound them all: what exceeds these, or takes longer than
     /// `bounds.validation_timeout`, is dropped and counted in `gossipsub_validations_dropped_total`. A message that was
     /// dropped before its turn is not validated.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{TopicState, idontwant::filter_idontwant, pending_validation::MaxPending};
+use super::{TopicState, idontwant::filter_idontwant};
 use crate::{
     network::{BoxFuture, Delivery, FullMessage, MessageSize, Network, Validity, hooks::HookPanicked},
     protocol::{
@@ -10,6 +10,7 @@ use crate::{
         exchange::{Context, Outbox, Validation, command::ValidationMode, event::TopicEvent},
         outcome::{ReceiveOutcome, labels::Input},
         output::{Lane, pending::PendingDelivery},
+        shares::Room,
     },
 };
 
@@ -148,18 +149,17 @@ impl<N: Network> TopicState<N> {
     ) -> ReceiveOutcome<N> {
         let message = Arc::clone(&delivery.message);
         let (bytes, bounds) = (message.size(cx.network), &cx.limits.bounds);
-        let max = MaxPending {
-            items: bounds.max_validating_per_topic,
-            bytes: bounds.max_validating_bytes_per_topic,
-        };
-        if !self.pending_validations.has_room(&delivery.sender, bytes, max) {
+        let room =
+            Room { items: bounds.max_validating_per_topic, bytes: bounds.max_validating_bytes_per_topic };
+        if !self.pending_validations.has_room(&delivery.sender, bytes, room) {
             cx.network.discard(verdict);
             return ReceiveOutcome::Throttled;
         }
         self.send_idontwant(&message, &delivery.sender, cx, outbox);
         delivery.begin_charge(cx.network);
+        let sender = delivery.sender.clone();
         self.pending_validations.add(delivery, bytes, cx.now);
-        outbox.pending_validations.push(Validation { message, bytes, verdict });
+        outbox.pending_validations.push(Validation { sender, message, bytes, verdict });
         ReceiveOutcome::Validating
     }
 
