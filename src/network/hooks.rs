@@ -9,7 +9,7 @@ use std::{
 
 use derive_where::derive_where;
 
-use super::{BoxFuture, Delivery, FullMessage, Network, PeerAction, TransportStats, Validity};
+use super::{BatchVerdicts, BoxFuture, Delivery, FullMessage, Network, PeerAction, TransportStats, Validity};
 
 /// A part of the application's code that the engine calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl<N: Network> Hooks<N> {
     pub(crate) fn validate_batch_async(
         &self,
         batch: &[Delivery<N>],
-    ) -> Result<Option<BoxFuture<Vec<Validity>>>, HookPanicked> {
+    ) -> Result<Option<BatchVerdicts>, HookPanicked> {
         self.call(Hook::ValidateBatchAsync, |network| network.validate_batch_async(batch))
     }
 

@@ -30,6 +30,16 @@ impl<T: Clone + Ord + Hash + fmt::Debug + Send + Sync + Unpin + 'static> Key for
 /// [`validation_timeout`](crate::limits::Bounds::validation_timeout).
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
+/// How [`Network::validate_batch_async`] gives the verdicts on a batch. There is one for each entry, in the order of the
+/// entries; if their number differs, the validity of the whole batch is unknown.
+pub enum BatchVerdicts {
+    /// All at the same time. A future that panics or takes too long loses the whole batch.
+    Together(BoxFuture<Vec<Validity>>),
+    /// Each by a future of its own, which is applied when it completes. One that panics or takes too long loses its message
+    /// only. The next batch is validated when all have ended.
+    Each(Vec<BoxFuture<Validity>>),
+}
+
 /// The types of one network, and the hooks by which the engine asks the application about them.
 ///
 /// The engine calls hooks on its own threads, several at the same time, and some on the threads that call
@@ -45,7 +55,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// | hook | result of a panic |
 /// |---|---|
 /// | [`validate`](Self::validate), [`validate_async`](Self::validate_async), and its future | the message is dropped without a verdict and may be received again; no score changes |
-/// | [`validate_batch`](Self::validate_batch), [`validate_batch_async`](Self::validate_batch_async), and its future | the same, for all messages of the batch |
+/// | [`validate_batch`](Self::validate_batch), [`validate_batch_async`](Self::validate_batch_async), and its futures | the same, for all messages of the batch; for one message, if it has a future of its own |
 /// | [`validate_id`](Self::validate_id) | [`Validity::Outdated`] |
 /// | [`topic_of`](Self::topic_of), [`source`](Self::source), [`reachable_point`](Self::reachable_point) | `None` |
 /// | [`message_size`](Self::message_size), [`message_id_size`](Self::message_id_size), [`topic_size`](Self::topic_size) | the size of the value without the heap memory that it owns |
@@ -104,15 +114,15 @@ pub trait Network: Send + Sync + Sized + 'static {
 
     /// Validates a batch: one result per entry, in the order of the entries. An entry has the first sender and no
     /// co-senders: the topic adds those that deliver the message before the verdict. If the result has another length, the
-    /// validity of the whole batch is unknown. A batch whose validation panics or takes too long is dropped; its messages
-    /// may be received again. By default it calls [`validate`](Self::validate) for each entry.
+    /// validity of the whole batch is unknown. A batch whose validation panics is dropped; its messages may be received
+    /// again. By default it calls [`validate`](Self::validate) for each entry.
     fn validate_batch(&self, batch: &[Delivery<Self>]) -> Vec<Validity> {
         batch.iter().map(|delivery| self.validate(delivery)).collect()
     }
 
     /// Validates a batch asynchronously. `Some` replaces [`validate_batch`](Self::validate_batch); `None`, the default,
-    /// does not. The rules of [`validate_async`](Self::validate_async) apply to the future.
-    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
+    /// does not. The rules of [`validate_async`](Self::validate_async) apply to the futures.
+    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BatchVerdicts> {
         let _ = batch;
         None
     }

@@ -39,8 +39,8 @@ use super::{
     state::{TransportState, address_book::without_peer},
 };
 use crate::network::{
-    BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction, TransportStats, Validity,
-    hooks::drop_panic,
+    BatchVerdicts, BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction, TransportStats,
+    Validity, hooks::drop_panic,
 };
 
 /// Makes the id of a message from its topic and content. All nodes of a network must use the same function. If it panics
@@ -262,7 +262,7 @@ impl Network for Libp2pNetwork {
         self.verdict_later(delivery)
     }
 
-    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
+    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BatchVerdicts> {
         self.verdicts_later(batch)
     }
 
