@@ -11,6 +11,7 @@ mod graylist;
 mod heartbeat;
 mod idontwant;
 mod ignored;
+mod implied_subscription;
 mod mesh;
 mod missed;
 mod network;
