@@ -40,6 +40,11 @@ impl<P: Key> Shares<P> {
         self.items
     }
 
+    /// The bytes of these messages.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Whether a message of `bytes` bytes of this peer may be added: it is the only one, or has room. The second half of the
     /// room is shared: a peer gets no more of it that already has more than the room by the number of peers and one.
     pub(crate) fn has_room(&self, peer: &P, bytes: usize, room: Room) -> bool {

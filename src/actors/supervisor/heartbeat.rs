@@ -71,8 +71,7 @@ impl<N: Network> SupervisorActor<N> {
     /// The footprint of peers and directory.
     fn footprint(&self) -> Footprint {
         let mut footprint = self.peers.footprint();
-        footprint += self.shared.directory.footprint();
-        footprint.publish_reports = self.shared.publish_reports.len();
+        self.shared.add_own_footprint(&mut footprint);
         footprint
     }
 
