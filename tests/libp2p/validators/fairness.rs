@@ -26,8 +26,10 @@ fn a_peer_that_floods_a_blocking_validator_delays_another_by_few_messages() {
         }
         (0..=FLOOD).for_each(|_| release.send(()).expect("the validator runs"));
         assert_eq!(delivered(&mut engine).await.len(), FLOOD + 1);
-        let order = order.lock().expect("the lock is not poisoned");
-        let index = order.iter().position(|sender| *sender == honest).expect("it was validated");
+        let index = {
+            let order = order.lock().expect("the lock is not poisoned");
+            order.iter().position(|sender| *sender == honest).expect("it was validated")
+        };
         // One was being validated and one queued. The flooding peer and this one take turns then.
         assert!(index <= 3, "it was validated after {index} others");
         engine.worker.shutdown().await;
