@@ -84,6 +84,11 @@ pub struct Extensions {
     pub credit_duplicates_once: bool,
     /// The P7 increment when the transport reports a slow peer. At least 0. 0 disables it.
     pub slow_peer_penalty: f64,
+    /// Whether the misbehaviour (P7) of a peer whose score is positive is kept for
+    /// [`retain_duration`](super::LimitsConfig::retain_duration) when it disconnects; the rest of such a score is forgotten.
+    /// Without this a peer that has been in a mesh for a while (P1) loses its misbehaviour by connecting again: one that is
+    /// disconnected each time that it stops reading is taken into the mesh forever.
+    pub retain_misbehaviour: bool,
     /// The P7 increment when a peer broke the protocol: the transport reports bytes that are no RPC, or it sent a message that
     /// [is a violation](crate::Network::is_violation) on a topic that we have not joined. (On a joined topic that is an invalid
     /// message, P4.) At least 0. 0 disables it.
@@ -180,6 +185,7 @@ impl Extensions {
             iwant_skips_undecided: false,
             credit_duplicates_once: false,
             slow_peer_penalty: 0.0,
+            retain_misbehaviour: false,
             protocol_violation_penalty: 0.0,
             graylist_threshold: None,
             disconnect_threshold: None,
@@ -219,6 +225,7 @@ impl Default for Extensions {
             iwant_skips_undecided: true,
             credit_duplicates_once: true,
             slow_peer_penalty: 1.0,
+            retain_misbehaviour: true,
             protocol_violation_penalty: 3.0,
             graylist_threshold: Some(-2500.0),
             disconnect_threshold: Some(-2500.0),

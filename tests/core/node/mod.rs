@@ -17,6 +17,7 @@ mod missed;
 mod network;
 mod passive;
 mod refused_sources;
+mod retained_misbehaviour;
 mod score;
 mod seen;
 mod settings;
