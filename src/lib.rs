@@ -104,10 +104,10 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use input_recorder::{InputRecorder, RecordedInput};
 pub use limits::{InvalidLimits, Limits, LimitsConfig};
 pub use network::{
-    AppInput, AppOutput, BoxFuture, ConnectionInfo, ConnectionRefusal, Delivery, Direction, FullMessage, Key,
-    LateVerdict, ManualValidation, Network, Origin, P2pInput, P2pMessage, P2pOutput, PeerAction,
-    PeerFeedback, PeerKind, PeerRecordOutcome, PxDialOutcome, PxPeer, SubscribeOptions, TransportStats,
-    Unvalidated, UnvalidatedMessage, Validity,
+    AppInput, AppOutput, BatchVerdicts, BoxFuture, ConnectionInfo, ConnectionRefusal, Delivery, Direction,
+    FullMessage, Key, LateVerdict, ManualValidation, Network, Origin, P2pInput, P2pMessage, P2pOutput,
+    PeerAction, PeerFeedback, PeerKind, PeerRecordOutcome, PxDialOutcome, PxPeer, SubscribeOptions,
+    TransportStats, Unvalidated, UnvalidatedMessage, Validity,
 };
 pub use worker::messages;
 pub use worker::{

@@ -95,6 +95,11 @@ pub struct Extensions {
     pub credit_duplicates_once: bool,
     /// The P7 increment when the transport reports a slow peer. At least 0. 0 disables it.
     pub slow_peer_penalty: f64,
+    /// Whether the misbehaviour (P7) of a peer whose score is positive is kept for
+    /// [`retain_duration`](super::LimitsConfig::retain_duration) when it disconnects; the rest of such a score is forgotten.
+    /// Without this a peer that has been in a mesh for a while (P1) loses its misbehaviour by connecting again: one that is
+    /// disconnected each time that it stops reading is taken into the mesh forever.
+    pub retain_misbehaviour: bool,
     /// The P7 increment when a peer broke the protocol: the transport reports bytes that are no RPC, or it sent a message that
     /// [is a violation](crate::Network::is_violation) on a topic that we have not joined. (On a joined topic that is an invalid
     /// message, P4.) At least 0. 0 disables it.
@@ -159,10 +164,11 @@ pub struct Extensions {
     /// Size of the messages that are sent to one peer within one heartbeat because it requested them by IWANT. The first one
     /// is sent whatever its size; the requests of further ones count but are not answered. 0 disables it.
     pub max_iwant_bytes_per_heartbeat: usize,
-    /// The size, in bytes of [`Network::message_size`](crate::Network::message_size), above which a message of a peer is
+    /// The size, in bytes of [`Network::encoded_size`](crate::Network::encoded_size), above which a message of a peer is
     /// refused before its validation and counts as an invalid message (P4), as in rust-libp2p, and a publication is refused.
-    /// All nodes of a network must have the same value, which may differ by topic
-    /// ([`LimitsConfig::topics`](super::LimitsConfig::topics)). 0 disables it.
+    /// Over libp2p that is the encoded message with its topic and signature, as rust-libp2p measures it. All nodes of a network
+    /// must have the same value, which may differ by topic ([`LimitsConfig::topics`](super::LimitsConfig::topics)). 0 disables
+    /// it.
     pub max_message_size: usize,
 }
 
@@ -195,6 +201,7 @@ impl Extensions {
             iwant_skips_undecided: false,
             credit_duplicates_once: false,
             slow_peer_penalty: 0.0,
+            retain_misbehaviour: false,
             protocol_violation_penalty: 0.0,
             graylist_threshold: None,
             disconnect_threshold: None,
@@ -237,6 +244,7 @@ impl Default for Extensions {
             iwant_skips_undecided: true,
             credit_duplicates_once: true,
             slow_peer_penalty: 1.0,
+            retain_misbehaviour: true,
             protocol_violation_penalty: 3.0,
             graylist_threshold: Some(-2500.0),
             disconnect_threshold: Some(-2500.0),

@@ -202,6 +202,7 @@ const OUTCOME: Label = Label::one_of(
         "throttled",
         "validation_panicked",
         "own_message",
+        "refused_source",
         "published",
         "already_published",
         "too_few_peers",

@@ -11,7 +11,7 @@ use ::libp2p::PeerId;
 use super::{
     WireNetwork,
     limits::WireLimits,
-    protobuf::{field, put_bytes, put_integer, put_optional, put_signed_fields},
+    protobuf::{field, field_length, put_bytes, put_integer, put_optional, put_signed_fields},
 };
 use crate::{
     libp2p::{
@@ -271,6 +271,21 @@ fn put_message(out: &mut Vec<u8>, topic: &TopicName, message: &Message) {
     put_optional(out, field::message::KEY, content.key.as_deref());
 }
 
+/// The bytes that [`put_message`] writes.
+pub(in crate::libp2p) fn encoded_length(topic: &TopicName, message: &Message) -> usize {
+    let content = message.content();
+    let bytes = |bytes: &Option<Box<[u8]>>| bytes.as_ref().map(|bytes| bytes.len());
+    let fields = [
+        (field::message::FROM, content.source.map(|source| source.as_ref().encoded_len())),
+        (field::message::DATA, bytes(&content.data)),
+        (field::message::SEQNO, content.seqno.map(|_| size_of::<u64>())),
+        (field::message::TOPIC, Some(topic.as_str().len())),
+        (field::message::SIGNATURE, bytes(&content.signature)),
+        (field::message::KEY, bytes(&content.key)),
+    ];
+    fields.into_iter().filter_map(|(field, length)| Some(field_length(field, length?))).sum()
+}
+
 /// Splits `ids` into runs of about [`ENTRY_TARGET`] bytes.
 fn chunks(ids: &[MessageId]) -> impl Iterator<Item = &[MessageId]> {
     let mut size = 0;
@@ -305,4 +320,35 @@ fn put_topic(out: &mut Vec<u8>, topic: &TopicName) {
 
 fn put_ids(out: &mut Vec<u8>, field: u64, ids: &[MessageId]) {
     ids.iter().for_each(|id| put_bytes(out, field, id.as_bytes()));
+}
+
+#[cfg(test)]
+mod tests {
+    use ::libp2p::identity::Keypair;
+
+    use super::*;
+    use crate::libp2p::{
+        Libp2pNetwork, SignaturePolicy,
+        codec::protobuf::{ProtoReader, Value},
+    };
+
+    /// All fields, and lengths around those at which the length of a length changes.
+    #[test]
+    fn the_encoded_length_is_that_of_the_field_on_the_wire() {
+        let signed = |key| SignaturePolicy::StrictSign(Box::new(key));
+        // Only the peer id of the first contains the key.
+        let keys = [Keypair::generate_ed25519(), Keypair::generate_ecdsa()];
+        for policy in keys.map(signed).into_iter().chain([SignaturePolicy::StrictNoSign]) {
+            let network = Libp2pNetwork::builder(policy).build();
+            for length in [0, 1, 127, 128, 16_383, 16_384] {
+                let full = network.message("topic".into(), vec![7; length]).unwrap();
+                let size = encoded_length(&full.topic, &full.message);
+                let fragment = full_message(&full).unwrap();
+                let Some(Ok((_, Value::Bytes(bytes)))) = ProtoReader::new(&fragment.bytes).next() else {
+                    panic!("a field of bytes")
+                };
+                assert_eq!(size, bytes.len(), "a payload of {length} bytes");
+            }
+        }
+    }
 }

@@ -54,6 +54,8 @@ pub(super) const OWN_TOPIC_NAME: usize = 128;
 /// | `heartbeat_quotas` | 1 | | *P* + `max_unconnected_peers` |
 /// | `peers_by_connection` | 1 | | *P* |
 /// | `publish_reports` | | | the tickets of publications that are not complete, which the application holds |
+/// | `subscribed` | | | `max_subscribed_items`, and `max_subscribed_bytes` |
+/// | `unread_events` | | | `max_unread_events` |
 /// | `topic_by_message_id` | | as `history`; 0 if message ids contain the topic | *T* × `max_history_per_topic` |
 ///
 /// A topic may have 16 KiB of its history, seen ids, invalid messages and backoffs each, whatever other topics have: so
@@ -137,6 +139,13 @@ pub struct Footprint {
     pub peers_by_connection: usize,
     /// Incomplete reports of publications that have a ticket.
     pub publish_reports: usize,
+    /// Unread messages of topics to which the application subscribed, without those that count for `max_input_items` and
+    /// `max_input_bytes` because there was no room.
+    pub subscribed: usize,
+    /// Size of these messages, in bytes.
+    pub subscribed_bytes: usize,
+    /// Unread events of those who subscribed to events.
+    pub unread_events: usize,
     /// Topics by message id, for ids from which the topic can't be derived.
     pub topic_by_message_id: usize,
 }
@@ -204,6 +213,9 @@ impl Footprint {
             heartbeat_quotas: peers.saturating_add(bounds.max_unconnected_peers),
             peers_by_connection: peers,
             publish_reports: usize::MAX,
+            subscribed: bounds.max_subscribed_items,
+            subscribed_bytes: bounds.max_subscribed_bytes,
+            unread_events: bounds.max_unread_events,
             topic_by_message_id: of_each(bounds.max_history_per_topic),
         }
     }
@@ -234,5 +246,5 @@ macro_rules! maps {
 }
 
 maps! {
-    connections subscriptions subscriptions_bytes scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs backoffs_bytes history history_bytes seen seen_bytes validating invalid invalid_bytes promises requested sent_idontwant peer_idontwant missed peer_ids_bytes heartbeat_quotas peers_by_connection publish_reports topic_by_message_id
+    connections subscriptions subscriptions_bytes scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs backoffs_bytes history history_bytes seen seen_bytes validating invalid invalid_bytes promises requested sent_idontwant peer_idontwant missed peer_ids_bytes heartbeat_quotas peers_by_connection publish_reports subscribed subscribed_bytes unread_events topic_by_message_id
 }

@@ -120,6 +120,7 @@ labels! {
         ValidationPanicked "validation_panicked",
         Graylisted "graylisted",
         OwnMessage "own_message",
+        RefusedSource "refused_source",
     }
     PUBLISH PublishOutcome<N> {
         Published "published",
@@ -350,7 +351,7 @@ mod tests {
             IDontWantOutcome::Graylisted,
         ];
         assert_eq!(labels(&idontwant), Input::IDontWant.outcomes());
-        let receive: [ReceiveOutcome<PlainNetwork>; 13] = [
+        let receive: [ReceiveOutcome<PlainNetwork>; 14] = [
             ReceiveOutcome::Route { to: Vec::new() },
             ReceiveOutcome::AlreadyReceived,
             ReceiveOutcome::NotSubscribed,
@@ -364,6 +365,7 @@ mod tests {
             ReceiveOutcome::ValidationPanicked,
             ReceiveOutcome::Graylisted,
             ReceiveOutcome::OwnMessage,
+            ReceiveOutcome::RefusedSource,
         ];
         assert_eq!(labels(&receive), Input::ReceiveMessage.outcomes());
         let publish: [PublishOutcome<PlainNetwork>; 4] = [

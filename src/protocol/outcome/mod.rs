@@ -288,6 +288,9 @@ pub enum ReceiveOutcome<N: Network> {
     Graylisted,
     /// This node is the source of the message, and it is not a duplicate (`refuse_own_messages`). No peer is penalised.
     OwnMessage,
+    /// The application refuses the messages of this source ([`Network::refuses_source`](crate::Network::refuses_source)). The
+    /// id is not remembered, and no peer is penalised.
+    RefusedSource,
 }
 
 /// The outcome of a publication of the application.

@@ -52,7 +52,7 @@ impl<N: Network> TopicState<N> {
         }
         match self.check_graft(peer, status, below_topic_limit, cx, outbox) {
             Ok(connection_id) => {
-                self.accept_graft(peer, connection_id, outbox);
+                self.accept_graft(peer, connection_id, status, cx, outbox);
                 GraftOutcome::Grafted
             }
             Err(refusal) => {
@@ -127,7 +127,14 @@ impl<N: Network> TopicState<N> {
         self.mesh.as_ref().map_or(0, BTreeMap::len)
     }
 
-    fn accept_graft(&mut self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
+    fn accept_graft(
+        &mut self,
+        peer: &N::Peer,
+        connection_id: ConnectionId,
+        status: PeerStatus,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
         outbox.stats.count_recv_grafts += 1;
         self.flush_delivery_counts(outbox);
         outbox.events.push(TopicEvent::Grafted(peer.clone(), connection_id, GraftReason::RemoteGraft));
@@ -137,6 +144,7 @@ impl<N: Network> TopicState<N> {
         }
         if !self.is_subscriber(connection_id) {
             self.add_subscriber(peer, connection_id, false, outbox);
+            self.offer_unserved(peer, status, cx, outbox);
         }
     }
 

@@ -24,7 +24,7 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> PublishOutcome<N> {
-        if self.parameters.is_too_large(|| cx.network.message_size(&message.message)) {
+        if self.parameters.is_too_large(|| cx.network.encoded_size(&message)) {
             return PublishOutcome::TooLarge;
         }
         if self.seen.contains(&message.message_id) {

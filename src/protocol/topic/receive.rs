@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{TopicState, idontwant::filter_idontwant, pending_validation::MaxPending};
+use super::{TopicState, idontwant::filter_idontwant};
 use crate::{
     network::{BoxFuture, Delivery, FullMessage, MessageSize, Network, Validity, hooks::HookPanicked},
     protocol::{
@@ -10,6 +10,7 @@ use crate::{
         exchange::{Context, Outbox, Validation, command::ValidationMode, event::TopicEvent},
         outcome::{ReceiveOutcome, labels::Input},
         output::{Lane, pending::PendingDelivery},
+        shares::Room,
     },
 };
 
@@ -34,7 +35,10 @@ impl<N: Network> TopicState<N> {
         if is_own_message(&delivery.message, cx) {
             return ReceiveOutcome::OwnMessage;
         }
-        if self.parameters.is_too_large(|| cx.network.message_size(&delivery.message.message)) {
+        if cx.network.refuses_source(&delivery.message.message) {
+            return ReceiveOutcome::RefusedSource;
+        }
+        if self.parameters.is_too_large(|| cx.network.encoded_size(&delivery.message)) {
             return self.refuse_too_large(&delivery, outbox);
         }
         if self.invalid_cache.contains(&delivery.message) {
@@ -107,8 +111,9 @@ impl<N: Network> TopicState<N> {
         self.apply_late_verdict(delivery, verdict, recheck_seen, cx, outbox)
     }
 
-    /// Applies a verdict that was not given at once. Meanwhile the topic may have been left. With `recheck_seen` a message
-    /// that was accepted meanwhile, because this node published it or another content had the same id, is a duplicate.
+    /// Applies a verdict that was not given at once. Meanwhile the topic may have been left, and the application may refuse
+    /// the source. With `recheck_seen` a message that was accepted meanwhile, because this node published it or another
+    /// content had the same id, is a duplicate.
     fn apply_late_verdict(
         &mut self,
         delivery: Delivery<N>,
@@ -121,6 +126,8 @@ impl<N: Network> TopicState<N> {
             ReceiveOutcome::NotSubscribed
         } else if recheck_seen && self.is_duplicate(&delivery, cx, outbox) {
             ReceiveOutcome::AlreadyReceived
+        } else if cx.network.refuses_source(&delivery.message.message) {
+            ReceiveOutcome::RefusedSource
         } else {
             self.apply_content_verdict(delivery, verdict, cx, outbox)
         }
@@ -142,18 +149,17 @@ impl<N: Network> TopicState<N> {
     ) -> ReceiveOutcome<N> {
         let message = Arc::clone(&delivery.message);
         let (bytes, bounds) = (message.size(cx.network), &cx.limits.bounds);
-        let max = MaxPending {
-            items: bounds.max_validating_per_topic,
-            bytes: bounds.max_validating_bytes_per_topic,
-        };
-        if !self.pending_validations.has_room(&delivery.sender, bytes, max) {
+        let room =
+            Room { items: bounds.max_validating_per_topic, bytes: bounds.max_validating_bytes_per_topic };
+        if !self.pending_validations.has_room(&delivery.sender, bytes, room) {
             cx.network.discard(verdict);
             return ReceiveOutcome::Throttled;
         }
         self.send_idontwant(&message, Some(&delivery.sender), cx, outbox);
         delivery.begin_charge(cx.network);
+        let sender = delivery.sender.clone();
         self.pending_validations.add(delivery, bytes, cx.now);
-        outbox.pending_validations.push(Validation { message, bytes, verdict });
+        outbox.pending_validations.push(Validation { sender, message, bytes, verdict });
         ReceiveOutcome::Validating
     }
 

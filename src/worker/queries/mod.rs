@@ -195,8 +195,7 @@ impl<N: Network> Worker<N> {
     /// The engine has ended.
     pub async fn footprint(&self) -> Result<Footprint, EngineStopped> {
         let mut footprint = self.query_peers(Peers::footprint).await?;
-        footprint += self.shared.directory.footprint();
-        footprint.publish_reports = self.shared.publish_reports.len();
+        self.shared.add_own_footprint(&mut footprint);
         let query = |state: &TopicState<N>| Some(state.footprint());
         let topics = self.query_topics(Page::all(), PassiveTopics::None, query, |_| 1).await?;
         topics.items.into_iter().for_each(|(_, topic)| footprint += topic);

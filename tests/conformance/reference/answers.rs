@@ -139,6 +139,7 @@ pub fn receive(outcome: &ReceiveOutcome<TraceNetwork>) -> Value {
         ReceiveOutcome::ValidationPanicked => "validation_panicked",
         ReceiveOutcome::Graylisted => GRAYLISTED,
         ReceiveOutcome::OwnMessage => "own_message",
+        ReceiveOutcome::RefusedSource => "refused_source",
         ReceiveOutcome::TooLarge => "too_large",
     })
 }

@@ -56,7 +56,7 @@ const AREAS: &[Area] = &[
             &["exchange"],
             &["inspect", "iwant", "quota"],
             &["output", "outcome"],
-            &["backoff", "event", "connection", "options", "rate_limit", "rng", "time_cache"],
+            &["backoff", "event", "connection", "options", "rate_limit", "rng", "shares", "time_cache"],
         ],
         apart: &[("topic", "peers"), ("peers", "topic")],
     },

@@ -20,6 +20,7 @@ mod publisher;
 mod quic;
 mod settings;
 mod slow;
+mod slow_again;
 mod subscriptions;
 pub mod support;
 mod tickets;

@@ -257,8 +257,16 @@ fn prune<I: Ids>(limits: &Limits<u8>, to: u32, topic: u8, px: &[PxPeer<u32>], st
 }
 
 fn ihave<I: Ids>(limits: &Limits<u8>, to: u32, topic: u8, ids: &[I::Id], step: &Step<'_, I>) -> Checked {
-    if let Op::Subscribe { peer, topic: of } = step.op {
-        return unserved(limits, to, ids, (*peer, *of) == (to, topic), step);
+    match step.op {
+        Op::Subscribe { peer, topic: of } => {
+            return unserved(limits, to, ids, (*peer, *of) == (to, topic), step);
+        }
+        // It implies SUBSCRIBE.
+        Op::Graft { peer, topic: of } => {
+            let is_new = !step.before.connections[peer].topics.contains(of);
+            return unserved(limits, to, ids, is_new && (*peer, *of) == (to, topic), step);
+        }
+        _ => {}
     }
     let offered = &step.after.gossip[&topic];
     prop_assert!(ids.iter().all(|id| offered.contains(id)), "an id is not gossiped");
