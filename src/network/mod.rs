@@ -207,7 +207,8 @@ pub struct TransportStats {
     pub verified_signatures: u64,
     /// Messages that break the signature policy, copies included.
     pub policy_violations: u64,
-    /// Entries, message ids and peers of RPCs that were ignored because they are more than the limits allow.
+    /// Entries, message ids and peers of RPCs that were ignored because they are more than the limits allow, and
+    /// entries that do not name their topic.
     pub ignored_entries: u64,
     /// Outbound streams that were requested again, because the one before broke or could not be opened.
     pub reopened_streams: u64,
