@@ -26,6 +26,8 @@ cases! {
     "I10" all_requested_messages_come_in_frames_within_the_limit Agrees;
     "I11" a_mesh_peer_is_not_offered_what_it_was_sent Agrees;
     "I12" a_peer_below_the_gossip_threshold_gets_no_gossip Agrees;
+    "IWANT" a_message_is_requested_from_one_peer_at_a_time Agrees, waits
+        ("left: 2", "one IWANT for an id at a time");
     "I13" a_declined_message_is_not_sent_on_request Agrees, waits
         ("left: 1", "IDONTWANT that applies to answers too");
     "I14" ids_of_any_length_do_no_harm Agrees;
@@ -69,7 +71,7 @@ async fn ihave_spam_gets_a_bounded_answer_and_a_penalty(kind: Kind) {
         trial.handled(&attacker).await;
         let score = trial.score(&attacker).await;
         if start.elapsed() < followup {
-            assert_eq!(score, 0.0);
+            assert!(score >= 0.0, "{score}");
         }
         let wanted = attacker.wanted().len();
         assert!((1..=10 * heartbeats_since(start, heartbeat)).contains(&wanted), "{wanted} ids requested");
@@ -95,7 +97,7 @@ async fn the_ids_that_are_requested_in_a_heartbeat_are_bounded(kind: Kind) {
         trial.handled(&attacker).await;
         trial.wait("ids are requested", async || attacker.wanted().len() >= 5_000).await;
         let wanted = attacker.wanted().len();
-        assert!(wanted <= 5_000 * (heartbeats_since(start, heartbeat) - 1), "{wanted} ids requested");
+        assert!(wanted <= 5_000 * heartbeats_since(start, heartbeat), "{wanted} ids requested");
     })
     .await;
 }
@@ -154,7 +156,7 @@ async fn kept_promises_cost_nothing(kind: Kind) {
             }
         }
         pass_followup_time(trial).await;
-        assert_eq!(trial.score(&attacker).await, 0.0);
+        trial.assert_not_penalised(&attacker).await;
     })
     .await;
 }
@@ -170,7 +172,7 @@ async fn another_peer_may_keep_the_promise(kind: Kind) {
         other.send(message(&sent));
         trial.wait_for_delivery(&sent).await;
         pass_followup_time(trial).await;
-        assert_eq!(trial.score(&attacker).await, 0.0);
+        trial.assert_not_penalised(&attacker).await;
     })
     .await;
 }
@@ -226,8 +228,10 @@ async fn all_requested_messages_come_in_frames_within_the_limit(kind: Kind) {
         }
         attacker.set_habit(Habit::Honest);
         trial.wait("all arrive", async || sent.iter().all(|one| attacker.copies(&one.id()) > 0)).await;
+        // The limits of the two nodes of this process, and of other implementations.
+        let limit = if kind == Kind::Program { 1 << 20 } else { 65_536 };
         let longest = attacker.received().iter().map(|rpc| rpc.length).max();
-        assert!(longest <= Some(65_536), "{longest:?}");
+        assert!(longest <= Some(limit), "{longest:?}");
     })
     .await;
 }
@@ -300,6 +304,28 @@ async fn ids_of_any_length_do_no_harm(kind: Kind) {
         }
         // The stream may be reset.
         trial.heartbeats(2).await;
+    })
+    .await;
+}
+
+/// Another peer that offers it is asked when the first has not sent it in time.
+async fn a_message_is_requested_from_one_peer_at_a_time(kind: Kind) {
+    let setup = Setup { iwant_followup: Duration::from_secs(2) * crate::factor(), ..Setup::default() };
+    trial(kind, setup, async |trial| {
+        let (first, second) = (trial.lazy().await, trial.lazy().await);
+        let id = ids(0..1).next().unwrap();
+        first.send(ihave(TOPIC, [id.clone()]));
+        first.until("IWANT", |rpc| !rpc.iwant.is_empty()).await;
+        second.send(ihave(TOPIC, [id.clone()]));
+        trial.handled(&second).await;
+        trial.heartbeats(1).await;
+        assert_eq!(first.wanted().len() + second.wanted().len(), 1);
+        let asked = crate::poll_until(async || {
+            second.send(ihave(TOPIC, [id.clone()]));
+            trial.heartbeats(1).await;
+            (!second.wanted().is_empty()).then_some(())
+        });
+        assert!(asked.await.is_some(), "the second peer is asked");
     })
     .await;
 }

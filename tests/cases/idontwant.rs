@@ -23,6 +23,8 @@ cases! {
     "D11" the_ids_of_a_disconnected_peer_are_forgotten Agrees;
     "7" an_rpc_declines_at_most_ten_messages Agrees,
         ours #[ignore = "waits for at most 10 ids in an RPC with IDONTWANT, all that go reads: now often more"];
+    "19" a_publication_of_the_target_is_declined_by_itself_before_it_is_sent Agrees, waits
+        ("the publication is declined", "IDONTWANT for own publications");
     "16" a_declined_publication_of_the_target_is_not_sent Differs(
         "left: 1",
         "its own publications go to peers that declined them",
@@ -210,6 +212,18 @@ async fn a_declined_publication_of_the_target_is_not_sent(kind: Kind) {
         other.wait_for_message(&expected).await;
         trial.heartbeats(1).await;
         assert_eq!(peer.copies(&expected.id()), 0);
+    })
+    .await;
+}
+
+/// Also D10.
+async fn a_publication_of_the_target_is_declined_by_itself_before_it_is_sent(kind: Kind) {
+    trial(kind, Setup { idontwant_on_publish: true, ..Setup::default() }, async |trial| {
+        let peer = trial.in_mesh().await;
+        let id = trial.target_publishes(TOPIC, vec![7; LARGE]).await;
+        trial.wait("the publication arrives", async || peer.copies(&id) == 1).await;
+        trial.heartbeats(1).await;
+        assert_eq!(declined(&peer, &id), (1, true), "the publication is declined");
     })
     .await;
 }

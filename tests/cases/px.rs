@@ -1,6 +1,10 @@
 //! Peer exchange: the peers that a PRUNE recommends.
 
-use libp2p::{Multiaddr, core::PeerRecord, identity::Keypair};
+use libp2p::{
+    Multiaddr,
+    core::{PeerRecord, SignedEnvelope},
+    identity::Keypair,
+};
 
 use crate::{
     TOPIC, cases,
@@ -11,6 +15,10 @@ use crate::{
 };
 
 cases! {
+    "30" a_prune_recommends_peers_with_their_signed_records Differs(
+        "a recommended peer",
+        "it recommends none by default, and never with a record",
+    ), waits ("a record", "signed peer records in outgoing PRUNEs");
     "G12" peers_that_a_peer_of_low_score_recommends_are_not_dialled Agrees;
     "G13" recommended_peers_are_dialled_by_valid_records_and_within_the_limit Differs(
         "a recommended peer is dialled",
@@ -78,6 +86,23 @@ async fn recommended_peers_are_dialled_by_valid_records_and_within_the_limit(kin
         trial.heartbeats(5).await;
         assert!(!trap.is_connected());
         assert!(dialled() <= 16, "{} peers dialled for one PRUNE", dialled());
+    })
+    .await;
+}
+
+/// The first step of a star whose leaves connect among each other: the target leaves the topic, and names its other peer.
+async fn a_prune_recommends_peers_with_their_signed_records(kind: Kind) {
+    trial(kind, Setup { px: true, honest: false, ..Setup::default() }, async |trial| {
+        let peers = [trial.in_mesh().await, trial.in_mesh().await];
+        // Identify has brought the records.
+        trial.heartbeats(3).await;
+        trial.join(TOPIC, false).await;
+        let rpc = peers[0].until("PRUNE", |rpc| !rpc.prune.is_empty()).await;
+        let recommended = rpc.prune[0].peers.iter().find(|(peer, _)| *peer == peers[1].id.to_bytes());
+        let (_, record) = recommended.expect("a recommended peer");
+        let envelope = SignedEnvelope::from_protobuf_encoding(record).expect("a record");
+        let record = PeerRecord::from_signed_envelope(envelope).expect("a record");
+        assert_eq!(record.peer_id(), peers[1].id);
     })
     .await;
 }

@@ -16,6 +16,8 @@ cases! {
         "it takes the subscriptions of a graylisted peer, and nothing else",
     );
     "P2" a_score_survives_a_reconnection Agrees;
+    "P3" many_peers_of_one_address_have_negative_scores Agrees, waits
+        ("the score is negative", "P6, the IP colocation factor");
     "P8" a_direct_peer_is_in_no_mesh_and_gets_everything Differs(
         "PRUNE",
         "it ignores the GRAFT of an explicit peer without an answer",
@@ -68,7 +70,17 @@ async fn a_score_survives_a_reconnection(kind: Kind) {
         let after = trial.score(&attacker).await;
         assert!((before..before * 0.9).contains(&after), "{after} after {before}");
         let other = trial.in_mesh().await;
-        assert_eq!(trial.score(&other).await, 0.0);
+        trial.assert_not_penalised(&other).await;
+    })
+    .await;
+}
+
+async fn many_peers_of_one_address_have_negative_scores(kind: Kind) {
+    trial(kind, Setup { colocation: Some(3), ..Setup::default() }, async |trial| {
+        let peers = [trial.attacker().await, trial.attacker().await, trial.attacker().await];
+        for peer in &peers {
+            trial.wait_for_score(peer, "negative", |score| score < 0.0).await;
+        }
     })
     .await;
 }
@@ -134,7 +146,7 @@ async fn ignored_messages_cost_nothing_and_rejected_ones_do(kind: Kind) {
             trial.handled(from).await;
         }
         trial.heartbeats(1).await;
-        assert_eq!(trial.score(&ignored).await, 0.0);
+        trial.assert_not_penalised(&ignored).await;
         assert!(sent.iter().all(|one| trial.deliveries(one) == 0 && peer.copies(&one.id()) == 0));
     })
     .await;

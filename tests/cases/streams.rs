@@ -7,7 +7,7 @@ use crate::{
     peer::{FLOODSUB, Options, Peer, V1_0, V1_1, V1_2, V1_3},
     target::{Kind, Setup},
     trial::trial,
-    wire::{field, fields, graft, message, subscribe, varint},
+    wire::{Rpc, field, fields, graft, idontwant, ihave, iwant, message, subscribe, varint},
 };
 
 cases! {
@@ -20,6 +20,9 @@ cases! {
     "R7" the_latest_stream_counts Agrees;
     "R8" a_peer_that_resets_our_stream_leaves_nothing Agrees;
     "R9" the_best_common_protocol_is_opened Agrees;
+    "P9" a_peer_of_floodsub_gets_every_message_once Agrees, waits ("a stream", "floodsub");
+    #[ignore = "rust-libp2p ends a stream at 16 KiB of control, and counts no entries"]
+    "8" entries_beyond_the_limits_are_ignored Agrees;
     "R10" a_mesh_peer_that_never_reads_delays_no_other Agrees;
     "R11" many_connections_without_streams_do_no_harm Agrees;
 }
@@ -55,7 +58,7 @@ async fn a_frame_that_is_too_long_breaks_its_stream_only(kind: Kind) {
 }
 
 async fn an_endless_length_breaks_its_stream_only(kind: Kind) {
-    break_stream(kind, vec![0xff; 10]).await;
+    break_stream(kind, vec![0xff; 20]).await;
 }
 
 async fn empty_frames_are_ignored(kind: Kind) {
@@ -193,6 +196,48 @@ async fn many_connections_without_streams_do_no_harm(kind: Kind) {
             let most = ConnectionLimits::default().peer.connections as usize;
             trial.wait("the limit of a peer applies", async || often.connections() <= most).await;
         }
+    })
+    .await;
+}
+
+async fn a_peer_of_floodsub_gets_every_message_once(kind: Kind) {
+    trial(kind, Setup { floodsub: true, ..Setup::default() }, async |trial| {
+        let peer = Peer::start(Options { protocols: vec![FLOODSUB], ..Options::default() }).await;
+        peer.dial(trial.target.address()).await;
+        trial.wait("a stream of floodsub", async || peer.protocols() == [FLOODSUB]).await;
+        peer.open().await;
+        peer.hello().await;
+        trial.handled(&peer).await;
+        let sent = trial.publish(1 << 20, 10, 100);
+        for one in &sent {
+            peer.wait_for_message(one).await;
+        }
+        trial.heartbeats(2).await;
+        assert!(sent.iter().all(|one| peer.copies(&one.id()) == 1));
+        assert!(peer.received().iter().all(|rpc| rpc.graft.is_empty() && rpc.ihave.is_empty()));
+    })
+    .await;
+}
+
+/// The decode limits of js. What is within the limits is still read, and the stream stays open.
+async fn entries_beyond_the_limits_are_ignored(kind: Kind) {
+    trial(kind, Setup::default(), async |trial| {
+        let attacker = trial.in_mesh().await;
+        let ids = || (0..20_001_u32).map(|n| n.to_be_bytes().to_vec());
+        let topics = || (0..20_001).map(|n| n.to_string());
+        let rpcs = [
+            Rpc { subscriptions: topics().map(|topic| (true, topic)).collect(), ..Rpc::default() },
+            Rpc { graft: topics().collect(), ..Rpc::default() },
+            ihave(TOPIC, ids()),
+            iwant(ids()),
+            idontwant(ids()),
+        ];
+        for rpc in rpcs {
+            attacker.send(rpc);
+            trial.handled(&attacker).await;
+        }
+        let wanted = attacker.wanted().len();
+        assert!(wanted <= 20_000, "{wanted} ids requested");
     })
     .await;
 }

@@ -59,10 +59,14 @@ async fn honest_pair(target: &Target, setup: &Setup) -> [Honest; 2] {
         peer.enter_mesh().await;
     }
     for (from, to) in [(0, 1), (1, 0)] {
-        // The target may not know the other's subscription yet: then the message comes by gossip.
-        let first = peers[from].message(1 << 32, 100);
-        peers[from].publish(std::slice::from_ref(&first));
-        peers[to].wait_for_message(&first).await;
+        // The target may not know the other's subscription yet: then a message comes by gossip, or only a later one.
+        let arrived = poll_until(async || {
+            let first = peers[from].message(1 << 32 | peers[from].next_number(), 100);
+            peers[from].publish(std::slice::from_ref(&first));
+            tokio::time::sleep(heartbeat).await;
+            (peers[to].copies(&first.id()) > 0).then_some(())
+        });
+        assert!(arrived.await.is_some(), "the honest peers get each other's messages");
     }
     peers.map(|peer| {
         let stop = Arc::new(AtomicBool::new(false));
@@ -115,6 +119,8 @@ impl Trial {
                 mesh.contains(&peer.id).then_some(())
             });
             assert!(entered.await.is_some(), "the peer enters the mesh");
+        } else if self.honest.is_none() {
+            self.heartbeats(2).await;
         } else {
             peer.until("a forwarded message", |rpc| !rpc.messages.is_empty()).await;
         }
@@ -178,6 +184,13 @@ impl Trial {
             Some(score) => score,
             None => panic_any(NoMeans("to read a score")),
         }
+    }
+
+    /// Nothing was counted against a peer. A program may reward it.
+    pub async fn assert_not_penalised(&self, peer: &Peer) {
+        let score = self.score(peer).await;
+        let rewards = matches!(self.target, Target::Program(_));
+        assert!(score == 0.0 || (rewards && score > 0.0), "the score is {score}");
     }
 
     /// Waits until the score of a peer fulfils a condition.

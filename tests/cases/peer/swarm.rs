@@ -70,7 +70,8 @@ impl std::fmt::Debug for Opens {
 pub(super) fn swarm(key: &Keypair, protocols: &[&'static str], shared: &Arc<Shared>) -> Swarm<Behaviour> {
     let protocols = protocols.iter().map(|id| StreamProtocol::new(id)).collect();
     let raw = Raw { protocols, shared: shared.clone(), out: Vec::new() };
-    let identify = identify::Behaviour::new(identify::Config::new("/ipfs/0.1.0".into(), key.public()));
+    let identify =
+        identify::Behaviour::new(identify::Config::new_with_signed_peer_record("/ipfs/0.1.0".into(), key));
     let behaviour = Behaviour { raw, identify };
     let Ok(builder) = SwarmBuilder::with_existing_identity(key.clone())
         .with_tokio()

@@ -45,6 +45,14 @@ pub struct Setup {
     /// Whether messages that begin with `I` are ignored, and those that begin with `R` are rejected.
     pub validates: bool,
     pub flood_publish: bool,
+    /// Whether a PRUNE recommends peers.
+    pub px: bool,
+    /// IDONTWANT for its own publications.
+    pub idontwant_on_publish: bool,
+    /// P6: the number of peers of one address without a penalty.
+    pub colocation: Option<u32>,
+    /// Whether peers of floodsub are served.
+    pub floodsub: bool,
     /// The heartbeats for which a message is recognised as a duplicate.
     pub seen_ticks: usize,
     pub topics: Vec<&'static str>,
@@ -53,10 +61,6 @@ pub struct Setup {
     pub key: Keypair,
     /// Whether the honest pair is there.
     pub honest: bool,
-    /// Further changes of our node's parameters, for which rust-libp2p has none.
-    pub ours: fn(&mut actix_gossipsub::LimitsConfig<actix_gossipsub::libp2p::TopicName>),
-    /// Further changes of rust-libp2p's parameters.
-    pub rust: fn(&mut libp2p::gossipsub::ConfigBuilder),
 }
 
 impl Default for Setup {
@@ -74,13 +78,15 @@ impl Default for Setup {
             anonymous: false,
             validates: false,
             flood_publish: false,
+            px: false,
+            idontwant_on_publish: false,
+            colocation: None,
+            floodsub: false,
             seen_ticks: 600,
             topics: vec![TOPIC],
             direct: Vec::new(),
             key: Keypair::generate_ed25519(),
             honest: true,
-            ours: |_| {},
-            rust: |_| {},
         }
     }
 }

@@ -145,7 +145,7 @@ fn limits(setup: &Setup) -> LimitsConfig<TopicName> {
         t.invalid_message_deliveries_decay = SLOW_DECAY;
     });
     let [degree_optimal, degree_low, degree_high, degree_out] = setup.degrees;
-    let mut limits = LimitsConfig::default().with(|c| {
+    LimitsConfig::default().with(|c| {
         c.heartbeat_interval = setup.heartbeat;
         (c.degree_optimal, c.degree_low, c.degree_high, c.degree_out) =
             (degree_optimal, degree_low, degree_high, degree_out);
@@ -155,6 +155,7 @@ fn limits(setup: &Setup) -> LimitsConfig<TopicName> {
         c.backoff_cleanup_ticks = 1;
         c.seen_history_length = setup.seen_ticks;
         c.fanout_ttl = setup.fanout_ttl;
+        c.do_px = setup.px;
         c.accept_px_threshold = setup.accept_px;
         c.gossip_threshold = GOSSIP_THRESHOLD;
         c.publish_threshold = PUBLISH_THRESHOLD;
@@ -168,7 +169,5 @@ fn limits(setup: &Setup) -> LimitsConfig<TopicName> {
         // A peer that is no longer connected could not be observed.
         c.extensions.disconnect_threshold = None;
         c.extensions.flood_publish_bytes_per_second = if setup.flood_publish { 1 << 20 } else { 0 };
-    });
-    (setup.ours)(&mut limits);
-    limits
+    })
 }

@@ -150,12 +150,18 @@ fn behaviour(setup: &Setup, key: Keypair) -> gossipsub::Behaviour {
         .fanout_ttl(setup.fanout_ttl)
         .duplicate_cache_time(setup.heartbeat * setup.seen_ticks as u32)
         .flood_publish(setup.flood_publish)
+        .idontwant_on_publish(setup.idontwant_on_publish)
         .validation_mode(mode)
         .message_id_fn(message_id);
     if setup.validates {
         config.validate_messages();
     }
-    (setup.rust)(&mut config);
+    if setup.px {
+        config.do_px();
+    }
+    if setup.floodsub {
+        config.support_floodsub();
+    }
     let mut behaviour = gossipsub::Behaviour::new(authenticity, config.build().unwrap()).unwrap();
     behaviour.with_peer_score(score(setup), thresholds(setup)).unwrap();
     setup.direct.iter().for_each(|peer| behaviour.add_explicit_peer(peer));
@@ -184,7 +190,8 @@ fn score(setup: &Setup) -> PeerScoreParams {
         topics: setup.topics.iter().map(|name| (IdentTopic::new(*name).hash(), topic.clone())).collect(),
         topic_score_cap: 0.0,
         // All peers of a test have the same address.
-        ip_colocation_factor_weight: 0.0,
+        ip_colocation_factor_weight: if setup.colocation.is_some() { -5.0 } else { 0.0 },
+        ip_colocation_factor_threshold: setup.colocation.unwrap_or(1).into(),
         behaviour_penalty_weight: P7_WEIGHT,
         behaviour_penalty_threshold: 0.0,
         behaviour_penalty_decay: SLOW_DECAY,
