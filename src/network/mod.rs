@@ -129,7 +129,8 @@ pub trait Network: Send + Sync + Sized + 'static {
 
     /// Returns the peer that published a message, if the message says so and that is verified. The engine refuses new
     /// messages of which it is the source itself
-    /// ([`refuse_own_messages`](crate::limits::Extensions::refuse_own_messages)). By default `None`.
+    /// ([`refuse_own_messages`](crate::limits::Extensions::refuse_own_messages)), and forwards none to its source
+    /// ([`skip_author`](crate::limits::Extensions::skip_author)). By default `None`.
     fn source(&self, message: &Self::Message) -> Option<Self::Peer> {
         let _ = message;
         None
