@@ -4,7 +4,8 @@
 //! M, P, X) and in the list of the most telling tests of other implementations (numbers only).
 //!
 //! `GOSSIPSUB_CASES_TARGET="PROGRAM ARGUMENTS" cargo test --all-features --test cases a_program -- --ignored --nocapture`
-//! runs them against another program, and prints a table. `GOSSIPSUB_CASES_FACTOR` multiplies all times of a target.
+//! runs them against another program, and prints a table. `GOSSIPSUB_CASES_FACTOR` multiplies all times of a target, and
+//! `GOSSIPSUB_CASES_PROTOCOL` is the protocol of the peers, by default `/meshsub/1.2.0`.
 
 mod extensions;
 mod fanout;

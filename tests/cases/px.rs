@@ -26,7 +26,7 @@ cases! {
     );
 }
 
-/// A PRUNE that recommends peers, with their records.
+/// A PRUNE that recommends peers, with their records in the format of the specification.
 fn recommend(peers: Vec<(Vec<u8>, Vec<u8>)>) -> Rpc {
     let prune = Prune { topic: Some(TOPIC.into()), peers, backoff: Some(60) };
     Rpc { prune: vec![prune], ..Rpc::default() }
@@ -34,7 +34,10 @@ fn recommend(peers: Vec<(Vec<u8>, Vec<u8>)>) -> Rpc {
 
 fn record(key: &Keypair, addresses: &[&Multiaddr]) -> Vec<u8> {
     let addresses = addresses.iter().map(|address| (*address).clone()).collect();
-    PeerRecord::new(key, addresses).expect("the key signs").into_signed_envelope().into_protobuf_encoding()
+    PeerRecord::new_interop(key, addresses)
+        .expect("the key signs")
+        .into_signed_envelope()
+        .into_protobuf_encoding()
 }
 
 async fn peers_that_a_peer_of_low_score_recommends_are_not_dialled(kind: Kind) {
@@ -93,15 +96,20 @@ async fn recommended_peers_are_dialled_by_valid_records_and_within_the_limit(kin
 /// The first step of a star whose leaves connect among each other: the target leaves the topic, and names its other peer.
 async fn a_prune_recommends_peers_with_their_signed_records(kind: Kind) {
     trial(kind, Setup { px: true, honest: false, ..Setup::default() }, async |trial| {
-        let peers = [trial.in_mesh().await, trial.in_mesh().await];
+        let options = || Options { record: true, ..Options::default() };
+        let peers = [trial.peer(options()).await, trial.peer(options()).await];
+        for peer in &peers {
+            trial.enter_mesh(peer).await;
+        }
         // Identify has brought the records.
         trial.heartbeats(3).await;
         trial.join(TOPIC, false).await;
         let rpc = peers[0].until("PRUNE", |rpc| !rpc.prune.is_empty()).await;
         let recommended = rpc.prune[0].peers.iter().find(|(peer, _)| *peer == peers[1].id.to_bytes());
         let (_, record) = recommended.expect("a recommended peer");
-        let envelope = SignedEnvelope::from_protobuf_encoding(record).expect("a record");
-        let record = PeerRecord::from_signed_envelope(envelope).expect("a record");
+        let envelope = || SignedEnvelope::from_protobuf_encoding(record).expect("a record");
+        let standard = PeerRecord::from_signed_envelope_interop(envelope());
+        let record = standard.or_else(|_| PeerRecord::from_signed_envelope(envelope())).expect("a record");
         assert_eq!(record.peer_id(), peers[1].id);
     })
     .await;

@@ -120,7 +120,8 @@ impl Trial {
             });
             assert!(entered.await.is_some(), "the peer enters the mesh");
         } else if self.honest.is_none() {
-            self.heartbeats(2).await;
+            // What the specification of these cases waits for a PRUNE.
+            tokio::time::sleep(Duration::from_millis(300) * crate::factor()).await;
         } else {
             peer.until("a forwarded message", |rpc| !rpc.messages.is_empty()).await;
         }

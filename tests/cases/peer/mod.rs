@@ -37,6 +37,12 @@ pub enum Habit {
     Honest,
 }
 
+/// The protocol of all peers of a case that names no other. A program may not have v1.2.
+fn latest() -> &'static str {
+    let named = std::env::var("GOSSIPSUB_CASES_PROTOCOL").ok();
+    [V1_0, V1_1, V1_2].into_iter().find(|id| named.as_deref() == Some(*id)).unwrap_or(V1_2)
+}
+
 /// How a peer starts.
 #[derive(Clone)]
 pub struct Options {
@@ -48,12 +54,14 @@ pub struct Options {
     pub reads: bool,
     /// Whether its own messages name no author and have no signature.
     pub anonymous: bool,
+    /// Whether identify reports a signed record of its address. It has the format of rust-libp2p, which go refuses.
+    pub record: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        let (key, protocols) = (Keypair::generate_ed25519(), vec![V1_2]);
-        Self { key, protocols, habit: Habit::Silent, reads: true, anonymous: false }
+        let (key, protocols) = (Keypair::generate_ed25519(), vec![latest()]);
+        Self { key, protocols, habit: Habit::Silent, reads: true, anonymous: false, record: false }
     }
 }
 
@@ -78,9 +86,9 @@ impl Drop for Peer {
 impl Peer {
     /// Starts a peer that listens.
     pub async fn start(options: Options) -> Self {
-        let Options { key, protocols, habit, reads, anonymous } = options;
+        let Options { key, protocols, habit, reads, anonymous, record } = options;
         let shared = Arc::new(Shared { state: Mutex::default(), habit: Mutex::new(habit), reads });
-        let mut swarm = swarm(&key, &protocols, &shared);
+        let mut swarm = swarm(&key, &protocols, record, &shared);
         swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
         let address = loop {
             if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {

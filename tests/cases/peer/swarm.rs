@@ -67,11 +67,20 @@ impl std::fmt::Debug for Opens {
     }
 }
 
-pub(super) fn swarm(key: &Keypair, protocols: &[&'static str], shared: &Arc<Shared>) -> Swarm<Behaviour> {
+pub(super) fn swarm(
+    key: &Keypair,
+    protocols: &[&'static str],
+    record: bool,
+    shared: &Arc<Shared>,
+) -> Swarm<Behaviour> {
     let protocols = protocols.iter().map(|id| StreamProtocol::new(id)).collect();
     let raw = Raw { protocols, shared: shared.clone(), out: Vec::new() };
-    let identify =
-        identify::Behaviour::new(identify::Config::new_with_signed_peer_record("/ipfs/0.1.0".into(), key));
+    let version = "/ipfs/0.1.0".to_owned();
+    let identify = match record {
+        true => identify::Config::new_with_signed_peer_record(version, key),
+        false => identify::Config::new(version, key.public()),
+    };
+    let identify = identify::Behaviour::new(identify);
     let behaviour = Behaviour { raw, identify };
     let Ok(builder) = SwarmBuilder::with_existing_identity(key.clone())
         .with_tokio()
