@@ -27,9 +27,7 @@ async fn a_stream_of_1_3_begins_with_the_extensions_and_no_other_has_them_twice(
         let received = attacker.received();
         let announced = received.iter().filter(|rpc| rpc.extensions.is_some()).count();
         assert!(announced <= 1, "announced {announced} times");
-        if attacker.protocols() == [V1_3] {
-            assert!(received[0].extensions.is_some());
-        }
+        assert_eq!(received[0].extensions.is_some(), announced == 1, "not in the first RPC");
     })
     .await;
 }

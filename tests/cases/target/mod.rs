@@ -42,8 +42,12 @@ pub struct Setup {
     /// A peer that is sent no answers below this score.
     pub graylist: f64,
     pub anonymous: bool,
-    /// Whether messages that begin with `I` are ignored, and those that begin with `R` are rejected.
+    /// Whether messages that begin with `I` are ignored, those that begin with `R` are rejected, and those that begin with `S`
+    /// are accepted after `slow_verdict`.
     pub validates: bool,
+    pub slow_verdict: Duration,
+    /// How long a verdict may take.
+    pub validation_timeout: Duration,
     pub flood_publish: bool,
     /// Whether a PRUNE recommends peers.
     pub px: bool,
@@ -77,6 +81,8 @@ impl Default for Setup {
             graylist: -50_000.0,
             anonymous: false,
             validates: false,
+            slow_verdict: Duration::ZERO,
+            validation_timeout: Duration::from_secs(10),
             flood_publish: false,
             px: false,
             idontwant_on_publish: false,

@@ -127,12 +127,19 @@ fn network(setup: &Setup) -> Option<Libp2pNetwork> {
     if !setup.validates {
         return Some(network.build());
     }
-    let verdict = |data: &[u8]| match data.first() {
-        Some(b'I') => Validity::Outdated,
-        Some(b'R') => Validity::Invalid,
-        _ => Validity::Valid,
-    };
-    Some(network.validator(move |delivery| verdict(delivery.message.message.data())).build())
+    let slow_verdict = setup.slow_verdict;
+    let network = network.async_validator(move |delivery| async move {
+        match delivery.message.message.data().first() {
+            Some(b'I') => Validity::Outdated,
+            Some(b'R') => Validity::Invalid,
+            Some(b'S') => {
+                tokio::time::sleep(slow_verdict).await;
+                Validity::Valid
+            }
+            _ => Validity::Valid,
+        }
+    });
+    Some(network.build())
 }
 
 fn limits(setup: &Setup) -> LimitsConfig<TopicName> {
@@ -156,6 +163,7 @@ fn limits(setup: &Setup) -> LimitsConfig<TopicName> {
         c.seen_history_length = setup.seen_ticks;
         c.fanout_ttl = setup.fanout_ttl;
         c.do_px = setup.px;
+        c.bounds.validation_timeout = setup.validation_timeout;
         c.accept_px_threshold = setup.accept_px;
         c.gossip_threshold = GOSSIP_THRESHOLD;
         c.publish_threshold = PUBLISH_THRESHOLD;

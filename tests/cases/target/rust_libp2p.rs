@@ -218,6 +218,7 @@ async fn run(
     setup: Setup,
 ) {
     let validates = setup.validates;
+    let (later, mut verdicts) = mpsc::unbounded_channel::<Command>();
     // It does not ask to be polled again at its next heartbeat: an idle node has none.
     let mut polls = tokio::time::interval(setup.heartbeat / 4);
     loop {
@@ -227,6 +228,7 @@ async fn run(
                 None => return,
             },
             _ = polls.tick() => continue,
+            Some(verdict) = verdicts.recv() => { verdict(&mut swarm); continue }
             event = swarm.select_next_some() => event,
         };
         let SwarmEvent::Behaviour(gossipsub::Event::Message { propagation_source, message_id, message }) =
@@ -239,13 +241,24 @@ async fn run(
             Some(b'R') if validates => MessageAcceptance::Reject,
             _ => MessageAcceptance::Accept,
         };
-        if validates {
-            let behaviour = swarm.behaviour_mut();
-            behaviour.report_message_validation_result(&message_id, &propagation_source, acceptance);
+        let source = message.source;
+        let id = message_id.clone();
+        let report = move |swarm: &mut Official| {
+            swarm.behaviour_mut().report_message_validation_result(&id, &propagation_source, acceptance);
+        };
+        if validates && message.data.first() == Some(&b'S') {
+            let later = later.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(setup.slow_verdict).await;
+                // The target may have ended.
+                let _ = later.send(Box::new(report) as Command);
+            });
+        } else if validates {
+            report(&mut swarm);
         }
         // The application of this implementation gets messages before its verdict.
         if acceptance == MessageAcceptance::Accept {
-            delivered.lock().unwrap().push(Delivered { id: message_id.0, source: message.source });
+            delivered.lock().unwrap().push(Delivered { id: message_id.0, source });
         }
     }
 }
