@@ -5,7 +5,7 @@ use crate::{
     peer::{Options, V1_2, V1_3},
     target::{Kind, Setup},
     trial::trial,
-    wire::{extensions, field, fields, varint_field},
+    wire::{extensions, field, fields, graft, subscribe, varint_field},
 };
 
 cases! {
@@ -48,9 +48,11 @@ async fn extensions_on_a_stream_of_1_2_mean_nothing(kind: Kind) {
 
 async fn unknown_extensions_are_ignored(kind: Kind) {
     trial(kind, Setup::default(), async |trial| {
-        let attacker = trial.in_mesh().await;
+        let attacker = trial.attacker().await;
+        attacker.subscribed(TOPIC).await;
         let unknown = [varint_field(11, 1), varint_field(3_000_000, 1), field(3_000_001, b"x")].concat();
-        attacker.send(extensions(unknown));
+        // In the first RPC, as v1.3 demands.
+        attacker.send(extensions(unknown).and(subscribe(TOPIC, true)).and(graft(TOPIC)));
         trial.handled(&attacker).await;
         trial.assert_not_penalised(&attacker).await;
     })

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader},
+    panic::panic_any,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
 };
@@ -12,7 +13,7 @@ use libp2p::{Multiaddr, PeerId};
 use serde_json::Value;
 
 use super::{Delivered, Setup};
-use crate::poll_until;
+use crate::{poll_until, trial::NoMeans};
 
 /// The program and its first arguments, separated by spaces.
 pub const PROGRAM: &str = "GOSSIPSUB_CASES_TARGET";
@@ -41,6 +42,9 @@ impl Drop for Program {
 
 impl Program {
     pub async fn start(setup: &Setup) -> Self {
+        if let Some(missing) = missing(setup) {
+            panic_any(NoMeans(missing));
+        }
         let line = std::env::var(PROGRAM).unwrap_or_else(|_| panic!("{PROGRAM} names a program"));
         let mut parts = line.split_whitespace();
         let mut command = Command::new(parts.next().expect("a program"));
@@ -77,6 +81,19 @@ impl Program {
         let printed = self.printed.lock().unwrap();
         printed.scores.as_ref().map(|scores| scores.get(&peer.to_string()).copied().unwrap_or_default())
     }
+}
+
+/// The first parameter of a case that the command line does not have.
+fn missing(setup: &Setup) -> Option<&'static str> {
+    let usual = Setup::default();
+    let parameters = [
+        (setup.validates, "to validate messages"),
+        (setup.colocation.is_some(), "to set P6"),
+        (setup.graylist != usual.graylist, "to set the graylist threshold"),
+        (setup.flood_publish || setup.idontwant_on_publish || setup.px, "to let it publish or prune"),
+        (!setup.direct.is_empty(), "to name direct peers"),
+    ];
+    parameters.into_iter().find(|(needed, _)| *needed).map(|(_, means)| means)
 }
 
 impl Printed {
