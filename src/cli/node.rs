@@ -139,12 +139,15 @@ impl Arguments {
         TransportConfig::default().with(|c| c.gossipsub.addresses = addresses)
     }
 
-    fn network(&self, key: &Keypair) -> Libp2pNetwork {
+    fn network(&self, key: &Keypair, limits: &Limits<TopicName>) -> Libp2pNetwork {
         let policy = match self.signing {
             Signing::Strict => SignaturePolicy::StrictSign(Box::new(key.clone())),
             Signing::None => SignaturePolicy::StrictNoSign,
         };
-        Libp2pNetwork::builder(policy).persistent_points(self.dial.iter().cloned()).build()
+        Libp2pNetwork::builder(policy)
+            .persistent_points(self.dial.iter().cloned())
+            .default_backoff(limits.prune_backoff)
+            .build()
     }
 
     fn publishing(

@@ -127,6 +127,9 @@ pub struct Extensions {
     /// not a duplicate: it was published before the seen cache, or the node, began anew. Its sender is not penalised: it may
     /// have taken the message for a new one.
     pub refuse_own_messages: bool,
+    /// Whether a message is not forwarded to its source ([`Network::source`](crate::Network::source)), as in go- and
+    /// rust-libp2p. Without this it gets a copy of its own message from each mesh peer that another peer was faster to send it to.
+    pub skip_author: bool,
     /// Whether the subscriptions of a peer to topics that we have joined are kept beyond `max_topics_per_peer`. Without this
     /// two nodes that join more topics than that keep different ones, and most of their meshes are never built.
     pub keep_joined_subscriptions: bool,
@@ -207,6 +210,7 @@ impl Extensions {
             disconnect_threshold: None,
             ban_duration: Duration::ZERO,
             refuse_own_messages: false,
+            skip_author: false,
             keep_joined_subscriptions: false,
             recheck_seen_after_batch: false,
             parked_topics_are_independent: false,
@@ -250,6 +254,7 @@ impl Default for Extensions {
             disconnect_threshold: Some(-2500.0),
             ban_duration: Duration::from_secs(600),
             refuse_own_messages: true,
+            skip_author: true,
             keep_joined_subscriptions: true,
             recheck_seen_after_batch: true,
             parked_topics_are_independent: true,

@@ -150,7 +150,8 @@ pub trait Network: Send + Sync + Sized + 'static {
 
     /// Returns the peer that published a message, if the message says so and that is verified. The engine refuses new
     /// messages of which it is the source itself
-    /// ([`refuse_own_messages`](crate::limits::Extensions::refuse_own_messages)). By default `None`.
+    /// ([`refuse_own_messages`](crate::limits::Extensions::refuse_own_messages)), and forwards none to its source
+    /// ([`skip_author`](crate::limits::Extensions::skip_author)). By default `None`.
     fn source(&self, message: &Self::Message) -> Option<Self::Peer> {
         let _ = message;
         None
@@ -236,7 +237,8 @@ pub struct TransportStats {
     pub verified_signatures: u64,
     /// Messages that break the signature policy, copies included.
     pub policy_violations: u64,
-    /// Entries, message ids and peers of RPCs that were ignored because they are more than the limits allow.
+    /// Entries, message ids and peers of RPCs that were ignored because they are more than the limits allow, and
+    /// entries that do not name their topic.
     pub ignored_entries: u64,
     /// Outbound streams that were requested again, because the one before broke or could not be opened.
     pub reopened_streams: u64,

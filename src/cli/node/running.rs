@@ -61,7 +61,7 @@ impl RunningNode {
         shutdown: &CancellationToken,
     ) -> Result<Self, Failure> {
         let key = Keypair::generate_ed25519();
-        let (peer, network) = (key.public().to_peer_id(), arguments.network(&key));
+        let (peer, network) = (key.public().to_peer_id(), arguments.network(&key, &limits));
         let swarm = swarm(key, network.clone(), &arguments.transport())?;
         // The engine has threads of its own, so that a busy engine delays neither the swarm nor the reports.
         let builder = Worker::builder(network.clone(), limits).self_peer(peer);

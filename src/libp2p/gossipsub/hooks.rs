@@ -38,6 +38,7 @@ pub(super) fn network(
     let mode = policy.mode();
     let builder = Libp2pNetwork::builder(policy)
         .limits(config.wire.clone())
+        .default_backoff(config.limits.prune_backoff)
         .message_id(move |topic, received| match &message_id {
             Some(message_id) => id_by_function(&**message_id, decode.as_ref(), topic, received),
             None => default_id(mode, topic, received),

@@ -118,7 +118,8 @@ impl Libp2pNetworkBuilder {
         self
     }
 
-    /// The backoff of a PRUNE that names none (gossipsub v1.0); by default 60 s.
+    /// The backoff of a PRUNE that names none (gossipsub v1.0); by default 60 s. Set it to
+    /// [`prune_backoff`](crate::LimitsConfig::prune_backoff), as [`Node`](crate::libp2p::Node) does if it has no network.
     pub fn default_backoff(mut self, backoff: Duration) -> Self {
         self.0.default_backoff = backoff;
         self

@@ -285,6 +285,11 @@ impl<N: Network> TopicState<N> {
         let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
         let large = self.parameters.idontwant_message_size;
         filter_idontwant(&mut sent, &message, large, cx, &mut outbox.counters);
+        if cx.limits.extensions.skip_author
+            && let Some(author) = cx.network.source(&message.message)
+        {
+            sent.retain(|peer| *peer != author);
+        }
         self.record_seen(&message, size, Some(sender.clone()), co_senders, cx, outbox);
         outbox.broadcast(sent, &message, size.total, Lane::Forward, &mut charge);
         charge.begin(|| size.total);

@@ -66,7 +66,7 @@ fn grafts_on_a_million_topics_leave_a_bounded_number_of_idle_topics() {
     assert_eq!((footprint.topics, footprint.backoffs), (1 + 1000, 1000));
 }
 
-/// Each peer subscribes, so that the topics are stored, sends grafts that are refused with a backoff, and disconnects.
+/// Case 10. Each peer subscribes, so that the topics are stored, sends grafts that are refused with a backoff, and disconnects.
 #[test]
 fn topics_of_disconnected_peers_are_bounded() {
     const TOPICS: u64 = 500;
