@@ -16,7 +16,10 @@ use super::{
     network::Libp2pNetwork,
     state::address_filter::AddressFilter,
 };
-use crate::{network::P2pMessage, protocol::Lane};
+use crate::{
+    network::{P2pMessage, PeerRecordOutcome, PxPeer},
+    protocol::Lane,
+};
 
 /// Decodes a frame, without its length prefix. Returns the messages, and how many entries, ids and peers were ignored
 /// because they are more than the limits of `network` allow.
@@ -49,7 +52,9 @@ pub fn write(
     Ok(out)
 }
 
-/// The known addresses of a peer.
-pub fn addresses(peer: &PeerId, network: &Libp2pNetwork) -> Vec<Multiaddr> {
-    network.state().addresses_of(peer, AddressFilter::Any)
+/// Whether the record that came with a recommended peer is valid, and the addresses at which that peer would be dialled.
+pub fn addresses(px: &PxPeer<PeerId>, network: &Libp2pNetwork) -> (bool, Vec<Multiaddr>) {
+    let outcome = px.record.as_ref().map(|record| network.state().add_px_record(px.peer, record));
+    let valid = matches!(outcome, Some(PeerRecordOutcome::Stored | PeerRecordOutcome::NotNewer));
+    (valid, network.state().addresses_of(&px.peer, AddressFilter::Any))
 }

@@ -15,6 +15,9 @@ pub enum PeerRecordOutcome {
     /// It was verified, and a record with a higher or equal sequence number is known.
     #[error("a newer record is known")]
     NotNewer,
+    /// The peer has sent many reports of itself within a minute. Nothing of this one was used.
+    #[error("the peer has sent too many reports")]
+    TooMany,
     /// It is longer than the transport accepts.
     #[error("the record is too long")]
     TooLong,

@@ -7,7 +7,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ::libp2p::{
@@ -22,16 +22,47 @@ use ::libp2p::{
 };
 
 use super::{
-    message::LocalInfo,
+    message::{LocalInfo, PeerReport},
     upgrade::{Answer, Exchanged, IDENTIFY, PUSH, Request},
 };
-use crate::libp2p::{
-    network::Libp2pNetwork,
-    state::{TransportState, address_filter::AddressFilter},
+use crate::{
+    libp2p::{
+        network::Libp2pNetwork,
+        state::{TransportState, address_filter::AddressFilter},
+    },
+    network::PeerRecordOutcome,
 };
 
 /// How long an exchange may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Most reports of one peer within a minute that are used: a peer may push as often as it likes, and each new record is a
+/// signature to verify. go-libp2p pushes at each change of its protocols and addresses.
+const MAX_REPORTS: u32 = 32;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A connected peer.
+struct Peer {
+    /// The connections, with the peer's end of each, the oldest first.
+    connections: Vec<(ConnectionId, Multiaddr)>,
+    /// The reports since the begin of the minute.
+    reports: u32,
+    since: Instant,
+}
+
+impl Peer {
+    fn new(now: Instant) -> Self {
+        Self { connections: Vec::new(), reports: 0, since: now }
+    }
+
+    /// Counts a report. Returns false if it is one too many.
+    fn may_report(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= MINUTE {
+            (self.reports, self.since) = (0, now);
+        }
+        self.reports = self.reports.saturating_add(1);
+        self.reports <= MAX_REPORTS
+    }
+}
 
 type Handler = OneShotHandler<Answer, Request, Exchanged>;
 
@@ -46,8 +77,7 @@ pub struct IdentifyBehaviour {
     filter: AddressFilter,
     listen: ListenAddresses,
     external: ExternalAddresses,
-    /// The connections of each peer, with the peer's end of each, the oldest first.
-    connections: HashMap<PeerId, Vec<(ConnectionId, Multiaddr)>>,
+    peers: HashMap<PeerId, Peer>,
     actions: VecDeque<ToSwarm<Infallible, Request>>,
 }
 
@@ -68,7 +98,7 @@ impl IdentifyBehaviour {
             filter,
             listen: ListenAddresses::default(),
             external: ExternalAddresses::default(),
-            connections: HashMap::new(),
+            peers: HashMap::new(),
             actions: VecDeque::new(),
         }
     }
@@ -83,6 +113,20 @@ impl IdentifyBehaviour {
         OneShotHandler::new(listen, Default::default())
     }
 
+    fn on_report(&mut self, id: PeerId, report: PeerReport, now: Instant) {
+        // The peer may have disconnected meanwhile.
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if !peer.may_report(now) {
+            return self.state.count_record(PeerRecordOutcome::TooMany);
+        }
+        if !report.addresses.is_empty() {
+            self.state.add_listen(id, report.addresses, self.filter);
+        }
+        if let Some(record) = report.record {
+            self.state.add_own_record(id, &record);
+        }
+    }
+
     fn add_action(&mut self, peer_id: PeerId, connection: ConnectionId, event: Request) {
         let handler = NotifyHandler::One(connection);
         self.actions.push_back(ToSwarm::NotifyHandler { peer_id, handler, event });
@@ -94,9 +138,9 @@ impl IdentifyBehaviour {
         if !self.local().set_addresses(addresses) {
             return;
         }
-        let oldest = self.connections.iter().filter_map(|(peer, connections)| {
-            let (connection, observed) = connections.first()?;
-            Some((*peer, *connection, observed.clone()))
+        let oldest = self.peers.iter().filter_map(|(id, peer)| {
+            let (connection, observed) = peer.connections.first()?;
+            Some((*id, *connection, observed.clone()))
         });
         for (peer, connection, observed) in oldest.collect::<Vec<_>>() {
             let message = self.local().message(&observed);
@@ -107,7 +151,7 @@ impl IdentifyBehaviour {
 
 impl fmt::Debug for IdentifyBehaviour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IdentifyBehaviour").field("peers", &self.connections.len()).finish_non_exhaustive()
+        f.debug_struct("IdentifyBehaviour").field("peers", &self.peers.len()).finish_non_exhaustive()
     }
 }
 
@@ -144,14 +188,15 @@ impl NetworkBehaviour for IdentifyBehaviour {
         match event {
             FromSwarm::ConnectionEstablished(event) => {
                 let remote = event.endpoint.get_remote_address().clone();
-                self.connections.entry(event.peer_id).or_default().push((event.connection_id, remote));
+                let peer = self.peers.entry(event.peer_id).or_insert_with(|| Peer::new(Instant::now()));
+                peer.connections.push((event.connection_id, remote));
                 self.add_action(event.peer_id, event.connection_id, Request::Ask);
             }
             FromSwarm::ConnectionClosed(event) => {
-                let Some(connections) = self.connections.get_mut(&event.peer_id) else { return };
-                connections.retain(|(connection, _)| *connection != event.connection_id);
-                if connections.is_empty() {
-                    self.connections.remove(&event.peer_id);
+                let Some(peer) = self.peers.get_mut(&event.peer_id) else { return };
+                peer.connections.retain(|(connection, _)| *connection != event.connection_id);
+                if peer.connections.is_empty() {
+                    self.peers.remove(&event.peer_id);
                 }
             }
             _ => {}
@@ -160,17 +205,48 @@ impl NetworkBehaviour for IdentifyBehaviour {
 
     fn on_connection_handler_event(&mut self, peer: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
         // A peer that has no identify, or breaks the stream, is one of which nothing is known.
-        let Some(report) = event.ok().and_then(|exchanged| exchanged.report()) else { return };
-        if !report.addresses.is_empty() {
-            self.state.add_listen(peer, report.addresses, self.filter);
-        }
-        // The peer may have disconnected meanwhile.
-        if let Some(record) = report.record.filter(|_| self.connections.contains_key(&peer)) {
-            self.state.add_own_record(peer, &record);
+        if let Some(report) = event.ok().and_then(|exchanged| exchanged.report()) {
+            self.on_report(peer, report, Instant::now());
         }
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Infallible, THandlerInEvent<Self>>> {
         self.actions.pop_front().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::libp2p::signature::policy::SignaturePolicy;
+
+    #[test]
+    fn a_peer_that_pushes_without_a_pause_makes_this_node_verify_few_records() {
+        let network = Libp2pNetwork::builder(SignaturePolicy::StrictNoSign).build();
+        let (own, key) = (Keypair::generate_ed25519(), Keypair::generate_ed25519());
+        let filter = AddressFilter::Any;
+        let mut identify = IdentifyBehaviour::new(own, &network, String::new(), [], filter);
+        let (peer, start) = (key.public().to_peer_id(), Instant::now());
+        identify.peers.insert(peer, Peer::new(start));
+        let mut local = LocalInfo::new(key, String::new(), Vec::new());
+        let mut report = |port: u16| {
+            let address: Multiaddr = format!("/ip4/8.8.8.8/tcp/{port}").parse().unwrap();
+            local.set_addresses([address.clone()]);
+            PeerReport::read(&local.message(&address)).unwrap()
+        };
+        for port in 1..=100 {
+            identify.on_report(peer, report(port), start);
+        }
+        let count = |outcome| network.state().stats().peer_records(outcome);
+        let verified = u64::from(MAX_REPORTS);
+        assert_eq!(count(PeerRecordOutcome::Stored), verified);
+        assert_eq!(count(PeerRecordOutcome::TooMany), 100 - verified);
+        identify.on_report(peer, report(101), start + MINUTE);
+        assert_eq!(count(PeerRecordOutcome::Stored), verified + 1);
+        let addresses = network.state().addresses_of(&peer, filter);
+        assert_eq!(addresses, ["/ip4/8.8.8.8/tcp/101".parse::<Multiaddr>().unwrap()]);
+        // Nothing is stored of a peer that has disconnected.
+        identify.on_report(PeerId::random(), report(102), start);
+        assert_eq!(count(PeerRecordOutcome::Stored), verified + 1);
     }
 }
