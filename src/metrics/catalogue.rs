@@ -257,13 +257,15 @@ const CACHE: Label = Label::one_of(
         "heartbeat_quotas",
         "peers_by_connection",
         "publish_reports",
+        "subscribed",
+        "unread_events",
         "topic_by_message_id",
     ],
 );
 /// [`Footprint::maps`](crate::protocol::Footprint::maps) that count bytes.
 const BYTE_CACHE: Label = Label::one_of(
     "cache",
-    &["subscriptions", "parked", "backoffs", "history", "seen", "invalid", "peer_ids"],
+    &["subscriptions", "parked", "backoffs", "history", "seen", "invalid", "peer_ids", "subscribed"],
 );
 /// Maps whose limits remove entries.
 const EVICTED: Label = Label::one_of("cache", Remembered::VARIANTS);

@@ -90,6 +90,9 @@ fn after_a_heartbeat_the_gauge_of_each_map_equals_its_size() {
         let clock = Arc::new(ManualClock::new());
         let builder = Worker::builder(UntaggedNetwork, limits).manual().arbiters(2).seed(1).clock(clock as _);
         let (recording, engine) = Recording::of(builder, [1, 2]);
+        // Neither is read. The first event is the only one that has room.
+        let _messages = engine.worker.subscribe(2).expect("the engine runs");
+        let _events = engine.worker.subscribe_events(1);
         fill(&engine.worker);
         engine.worker.settle().await;
         let _ticket = engine.worker.publish(full(1, 201, 'v')).expect("accepted");
