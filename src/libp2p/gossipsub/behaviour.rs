@@ -25,7 +25,7 @@ use crate::{
     libp2p::{
         ids::MessageId,
         limits::{
-            behaviour::{LimitsBehaviour, ScoreSource},
+            behaviour::{DirectSource, LimitsBehaviour, ScoreSource},
             config::ConnectionLimits,
         },
         network::{Libp2pNetwork, SubscriptionFilter},
@@ -77,7 +77,7 @@ pub(super) struct Settings {
     pub(super) config: Config,
     network: Libp2pNetwork,
     self_peer: Option<PeerId>,
-    /// What the application decided about explicit peers.
+    /// The explicit peers of the configuration, and what the application decided about others.
     pub(super) explicit: BTreeMap<PeerId, bool>,
 }
 
@@ -141,6 +141,7 @@ impl Behaviour {
         let policy = SignaturePolicy::new(authenticity, config.validation_mode)?;
         let blacklist = Blacklist::new(ArcSwap::default());
         let network = network(policy, &config, transform.clone(), Arc::clone(&blacklist), filter.clone());
+        let explicit = config.transport.direct.iter().map(|peer| (*peer, true)).collect();
         Ok(Self {
             transport: Transport::new(network.clone(), config.transport.clone()),
             validates: config.validate_messages,
@@ -149,7 +150,7 @@ impl Behaviour {
                 config,
                 network,
                 self_peer,
-                explicit: BTreeMap::new(),
+                explicit,
             })),
             worker: Arc::default(),
             peers: Peers::default(),
@@ -331,7 +332,17 @@ impl Behaviour {
     pub fn limits_behaviour(&self, limits: ConnectionLimits) -> LimitsBehaviour {
         let mut behaviour = LimitsBehaviour::new(self.network(), limits, self.transport.config.privileged());
         behaviour.set_scores(Some(self.score_source()));
+        behaviour.set_direct(Some(self.direct_source()));
         behaviour
+    }
+
+    /// The direct peers: those of the configuration until the engine is started.
+    fn direct_source(&self) -> Arc<DirectSource> {
+        let (worker, configured) = (Arc::clone(&self.worker), self.transport.config.direct.clone());
+        Arc::new(move |peer| match worker.get() {
+            Some(worker) => worker.is_direct(peer),
+            None => configured.contains(peer),
+        })
     }
 
     /// The scores of peers, also before the engine is started.

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use ::libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+use ::libp2p::{Multiaddr, PeerId};
 use arc_swap::ArcSwap;
 
 pub(in crate::libp2p) use self::message_id::{content_digest, default_message_id};
@@ -286,9 +286,7 @@ impl Network for Libp2pNetwork {
         let dialled = self.state.addresses().dialled(peer);
         // In the form of the persistent point, so that the engine recognises it.
         let same = |point: &&Multiaddr| Some(without_peer((*point).clone())) == dialled;
-        let configured = self.hooks.persistent_points.iter().find(same).cloned();
-        let direct = || self.state.direct().contains(peer).then(|| Protocol::P2p(*peer).into());
-        configured.or_else(direct).or(dialled)
+        self.hooks.persistent_points.iter().find(same).cloned().or(dialled)
     }
 
     fn topic_name(&self, topic: &TopicName) -> String {
@@ -299,11 +297,8 @@ impl Network for Libp2pNetwork {
         self.state.stats()
     }
 
-    /// Those of the configuration, and the direct peers, by their ids.
     fn persistent_points(&self) -> Vec<Multiaddr> {
-        let direct = self.state.direct();
-        let direct = direct.iter().map(|peer| Protocol::P2p(*peer).into());
-        self.hooks.persistent_points.iter().cloned().chain(direct).collect()
+        self.hooks.persistent_points.clone()
     }
 }
 

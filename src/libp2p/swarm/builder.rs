@@ -192,8 +192,12 @@ pub fn swarm(
     let threads = ConnectionThreads::start(config.connection_threads).map_err(TransportError::Threads)?;
     let transport = transport(&key, &network, config.write_timeout, &muxing, &threads)?;
     let peer = key.public().to_peer_id();
+    let mut limits = LimitsBehaviour::new(&network, limits, config.gossipsub.privileged());
+    // An engine that decides on direct peers takes the place of this.
+    let direct = config.gossipsub.direct.clone();
+    limits.set_direct(Some(Arc::new(move |peer| direct.contains(peer))));
     let behaviour = TransportBehaviour {
-        limits: LimitsBehaviour::new(&network, limits, config.gossipsub.privileged()),
+        limits,
         gossipsub: Behaviour::new(network, config.gossipsub.clone()),
         identify: identify::Behaviour::new(
             identify::Config::new("ipfs/0.1.0".to_owned(), key.public())

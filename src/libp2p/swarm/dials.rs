@@ -13,7 +13,7 @@ use super::{config::BehaviourConfig, event::Event};
 use crate::{
     libp2p::{
         network::Libp2pNetwork,
-        state::{TransportState, address_book::peer_alone},
+        state::TransportState,
     },
     network::{ConnectionRefusal, Origin},
 };
@@ -53,7 +53,7 @@ impl Dials {
             }
             Origin::Trusted => Target::Trusted,
             Origin::Direct => {
-                // As those of the peers that are direct by the configuration.
+                // As those of the direct peers of the configuration.
                 self.state.addresses().keep([peer]);
                 Target::Trusted
             }
@@ -68,7 +68,6 @@ impl Dials {
             return self.refused(ConnectionRefusal::DialBudget, None, Some(point));
         }
         let opts = match point.iter().last() {
-            Some(Protocol::P2p(peer)) if peer_alone(&point).is_some() => DialOpts::peer_id(peer).build(),
             Some(Protocol::P2p(peer)) => DialOpts::peer_id(peer).addresses(vec![point.clone()]).build(),
             _ => DialOpts::unknown_peer_id().address(point.clone()).build(),
         };

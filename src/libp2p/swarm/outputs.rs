@@ -20,7 +20,7 @@ use crate::{
             push::Push,
         },
         network::Libp2pNetwork,
-        state::address_book::{peer_alone, without_peer},
+        state::address_book::without_peer,
     },
     network::{P2pMessage, P2pOutput},
     protocol::{Lane, OutputBatch},
@@ -134,8 +134,8 @@ impl Behaviour {
     fn is_reached(&self, point: &Multiaddr) -> bool {
         let address = Some(without_peer(point.clone()));
         self.dials.has_point(point) || {
-            let (alone, book) = (peer_alone(point), self.state.addresses());
-            self.connections.peers().any(|peer| alone == Some(*peer) || book.dialled(peer) == address)
+            let book = self.state.addresses();
+            self.connections.peers().any(|peer| book.dialled(peer) == address)
         }
     }
 }

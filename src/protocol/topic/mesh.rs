@@ -131,6 +131,8 @@ impl<N: Network> TopicState<N> {
         outbox.stats.count_recv_grafts += 1;
         self.flush_delivery_counts(outbox);
         outbox.events.push(TopicEvent::Grafted(peer.clone(), connection_id, GraftReason::RemoteGraft));
+        // It may have been a direct peer before, and the command that ends this is on its way. It must not be both.
+        self.direct.remove(peer);
         if let Some(mesh) = &mut self.mesh {
             mesh.insert(peer.clone(), connection_id);
             outbox.counters.grafted(GraftReason::RemoteGraft, 1);
