@@ -40,7 +40,7 @@ use crate::{
         },
         output::pending::PendingDelivery,
         passive::TopicRef,
-        topic::TopicState,
+        topic::{TopicState, interest::Interest},
     },
     timestamp::Timestamp,
 };
@@ -182,15 +182,17 @@ impl<N: Network> RunningTopic<N> {
                 self.publish(message, min_peers, credit.charge(), responder, received_at, outbox);
                 drop(credit);
             }
-            TopicItem::Join { received_at, subscription } => {
+            TopicItem::Join { interest, received_at, subscription } => {
                 if subscription.is_some() {
                     self.set_subscription(subscription, run);
                 }
-                self.join(received_at, run.outbox);
+                self.join(interest, received_at, run.outbox);
             }
-            TopicItem::Leave { received_at } => {
-                self.set_subscription(None, run);
-                self.leave(received_at, run.outbox);
+            TopicItem::Leave { interest, received_at } => {
+                if interest == Interest::Deliver {
+                    self.set_subscription(None, run);
+                }
+                self.leave(interest, received_at, run.outbox);
             }
             TopicItem::Query(query) => run.actor.do_send(query),
             TopicItem::Verdict { message, verdict } => {
@@ -258,12 +260,13 @@ impl<N: Network> RunningTopic<N> {
         }
     }
 
-    fn join(&mut self, received_at: Timestamp, outbox: &mut Outbox<N>) {
+    fn join(&mut self, interest: Interest, received_at: Timestamp, outbox: &mut Outbox<N>) {
+        let was_joined = self.state.is_joined();
         let fanout = self.state.fanout_view().map_or_else(BTreeSet::new, |fanout| fanout.peers);
         let limits = self.shared.limits.load();
-        let outcome = self.state.join(&self.shared.context(&limits, received_at), outbox);
+        let outcome = self.state.join(interest, &self.shared.context(&limits, received_at), outbox);
         log::join(&self.state.topic, &outcome);
-        self.awaiting_supervisor = outcome != JoinOutcome::AlreadyJoined;
+        self.awaiting_supervisor = !was_joined;
         outbox.counters.input(Input::Join, &outcome);
         if let JoinOutcome::Joined { to_graft } = &outcome {
             self.record_event(EventKind::Joined, received_at);
@@ -280,11 +283,12 @@ impl<N: Network> RunningTopic<N> {
         self.publish_gauges();
     }
 
-    fn leave(&mut self, received_at: Timestamp, outbox: &mut Outbox<N>) {
+    fn leave(&mut self, interest: Interest, received_at: Timestamp, outbox: &mut Outbox<N>) {
+        let was_joined = self.state.is_joined();
         let limits = self.shared.limits.load();
-        let outcome = self.state.leave(&self.shared.context(&limits, received_at), outbox);
+        let outcome = self.state.leave(interest, &self.shared.context(&limits, received_at), outbox);
         log::leave(&self.state.topic, &outcome);
-        self.awaiting_supervisor = outcome != LeaveOutcome::NotJoined;
+        self.awaiting_supervisor = was_joined && !self.state.is_joined();
         outbox.counters.input(Input::Leave, &outcome);
         if let LeaveOutcome::Left { to_prune, .. } = &outcome {
             self.record_event(EventKind::Left, received_at);

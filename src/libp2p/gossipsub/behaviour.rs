@@ -52,12 +52,14 @@ pub struct Behaviour {
     pub(super) peers: Peers,
     /// The topics that are subscribed to. The engine joins them when it starts.
     topics: BTreeSet<TopicHash>,
+    /// The topics that are relayed, likewise.
+    pub(super) relayed: BTreeSet<TopicHash>,
     /// The parameters of the score, if it is on.
     pub(super) score: Option<PeerScoreParams>,
     pub(super) heartbeat_interval: Duration,
     pub(super) blacklist: Blacklist,
     pub(super) transform: Option<Transform>,
-    filter: Option<SubscriptionFilter>,
+    pub(super) filter: Option<SubscriptionFilter>,
     /// The application validates messages.
     pub(super) validates: bool,
     pub(super) events: VecDeque<Event>,
@@ -155,6 +157,7 @@ impl Behaviour {
             worker: Arc::default(),
             peers: Peers::default(),
             topics: BTreeSet::new(),
+            relayed: BTreeSet::new(),
             score: None,
             blacklist,
             transform,
@@ -177,6 +180,9 @@ impl Behaviour {
                     for topic in &self.topics {
                         let _ = worker.app_input(AppInput::Join(topic.clone()));
                     }
+                    for topic in &self.relayed {
+                        let _ = worker.app_input(AppInput::Relay(topic.clone()));
+                    }
                     for (peer, is_explicit) in explicit {
                         let _ = worker.set_direct(peer, *is_explicit);
                     }
@@ -189,6 +195,7 @@ impl Behaviour {
                 Err(error) => {
                     let reason = error.to_string();
                     self.topics.clear();
+                    self.relayed.clear();
                     self.events.push_back(Event::EngineEnded { reason: reason.clone() });
                     State::Ended(reason)
                 }
@@ -208,14 +215,7 @@ impl Behaviour {
     /// # Errors
     /// The name is empty or too long, the subscription filter does not allow it, or the engine has ended.
     pub fn subscribe<H: Hasher>(&mut self, topic: &Topic<H>) -> Result<bool, SubscriptionError> {
-        let topic = topic.hash();
-        let max = self.transport.network().limits().max_topic_length;
-        if topic.as_str().is_empty() || topic.as_str().len() > max {
-            return Err(SubscriptionError::InvalidTopic);
-        }
-        if self.filter.as_ref().is_some_and(|filter| !filter.allows(&topic)) {
-            return Err(SubscriptionError::NotAllowed);
-        }
+        let topic = self.check_topic(topic)?;
         if matches!(self.state, State::Configured(_)) {
             return Ok(self.topics.insert(topic));
         }

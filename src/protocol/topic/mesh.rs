@@ -230,7 +230,7 @@ pub(in crate::protocol) fn refuse_px<N: Network>(
 impl<N: Network> TopicState<N> {
     /// Joins the topic. Peers are notified when the peers' side replies with
     /// [`JoinConfirmed`](crate::protocol::exchange::command::TopicCommand).
-    pub(crate) fn join(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> JoinOutcome<N> {
+    pub(super) fn join_mesh(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> JoinOutcome<N> {
         if self.is_joined() {
             return JoinOutcome::AlreadyJoined;
         }
@@ -323,7 +323,7 @@ impl<N: Network> TopicState<N> {
 
     /// Leaves the topic. Peers are notified when the peers' side replies with
     /// [`LeaveConfirmed`](crate::protocol::exchange::command::TopicCommand).
-    pub(crate) fn leave(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> LeaveOutcome<N> {
+    pub(super) fn leave_mesh(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> LeaveOutcome<N> {
         let Some(mesh) = self.mesh.take() else { return LeaveOutcome::NotJoined };
         self.flush_delivery_counts(outbox);
         for (peer, connection_id) in &mesh {

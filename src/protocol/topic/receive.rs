@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{TopicState, idontwant::filter_idontwant, pending_validation::MaxPending};
+use super::{
+    TopicState, idontwant::filter_idontwant, interest::Interest, pending_validation::MaxPending,
+};
 use crate::{
     network::{BoxFuture, Delivery, FullMessage, MessageSize, Network, Validity, hooks::HookPanicked},
     protocol::{
@@ -263,7 +265,8 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// Accepts a valid message: credits its senders, forwards it and delivers it to the application.
+    /// Accepts a valid message: credits its senders, forwards it and, unless the topic is only relayed, delivers it to the
+    /// application.
     fn accept(
         &mut self,
         delivery: Delivery<N>,
@@ -280,8 +283,10 @@ impl<N: Network> TopicState<N> {
         filter_idontwant(&mut sent, &message, large, cx, &mut outbox.counters);
         self.record_seen(&message, size, Some(sender.clone()), co_senders, cx, outbox);
         outbox.broadcast(sent, &message, size.total, Lane::Forward, &mut charge);
-        charge.begin(|| size.total);
-        outbox.app.push(PendingDelivery { sender, message, charge });
+        if self.interests.has(Interest::Deliver) {
+            charge.begin(|| size.total);
+            outbox.app.push(PendingDelivery { sender, message, charge });
+        }
         ReceiveOutcome::Route { to }
     }
 

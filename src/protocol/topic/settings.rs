@@ -81,6 +81,7 @@ mod tests {
         protocol::{
             exchange::peer_view::{PeerStatus, PeerView},
             outcome::{GraftOutcome, PublishOutcome},
+            topic::interest::Interest,
         },
         timestamp::Timestamp,
     };
@@ -118,7 +119,7 @@ mod tests {
         let (topic, mut outbox) = ("a".to_owned(), Outbox::default());
         let parameters = limits.of_topic(&topic, || topic.clone());
         let mut state = TopicState::new(topic, parameters, &limits, &Totals::new(&limits.bounds), 1);
-        state.join(&cx, &mut outbox);
+        state.join(Interest::Deliver, &cx, &mut outbox);
         let regular = view.status(&1);
         state.subscribe(&1, PeerStatus { direct: true, ..regular }, true, &cx, &mut outbox);
         assert_eq!(state.graft(&1, regular, true, &cx, &mut outbox), GraftOutcome::Grafted);

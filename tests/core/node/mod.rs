@@ -15,6 +15,7 @@ mod mesh;
 mod missed;
 mod network;
 mod passive;
+mod relay;
 mod score;
 mod seen;
 mod settings;

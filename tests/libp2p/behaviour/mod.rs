@@ -3,6 +3,7 @@
 
 mod api;
 mod ids;
+mod relay;
 mod runtimes;
 mod settings;
 mod start_and_end;
