@@ -22,6 +22,19 @@ impl<N: Network> TopicState<N> {
         self.parameters = cx.limits.of_topic(&self.topic, || cx.network.topic_name(&self.topic));
     }
 
+    /// Refuses a message of a batch that the caller has collected if it is larger than the topic allows. The engine's own
+    /// batches contain no such message.
+    pub(crate) fn refuse_collected(
+        &self,
+        delivery: &Delivery<N>,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> Option<ReceiveOutcome<N>> {
+        let size = || cx.network.message_size(&delivery.message.message);
+        let is_refused = self.is_joined() && self.parameters.is_too_large(size);
+        is_refused.then(|| self.refuse_too_large(delivery, outbox))
+    }
+
     /// Refuses a message that is larger than the topic allows. It counts as an invalid one (P4): all nodes of the network have
     /// the same limit. It is not remembered, since a copy is refused as cheaply.
     #[cold]
