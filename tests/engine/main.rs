@@ -29,6 +29,7 @@ mod passive_topics;
 mod peer_feedback;
 mod peer_inputs;
 mod promises;
+mod publish_batch;
 mod publish_options;
 mod publish_room;
 mod quotas;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix::Message;
 
 use crate::{
+    actors::publish_batch::PublishBatch,
     admission::Credit,
     directory::connection::ConnectionRecord,
     network::{FullMessage, Network, P2pMessage, Validity},
@@ -29,13 +30,14 @@ pub(crate) enum TopicItem<N: Network> {
     // From the handle, for the application.
     /// The topic sends the message to its mesh, or to its fanout if it is not joined, and perhaps to further subscribers, if
     /// these are at least `min_peers`, and reports the route to `responder`. If the engine ends first, the responder reports
-    /// that when it is dropped.
+    /// that when it is dropped. In a `batch` what is sent leaves with the batch; then `min_peers` is 0.
     Publish {
         message: Arc<FullMessage<N>>,
         min_peers: usize,
         received_at: Timestamp,
         credit: Credit,
         responder: PublishResponder<N>,
+        batch: Option<Arc<PublishBatch<N>>>,
     },
     /// The topic grafts peers and reports `Joined`. Until the supervisor confirms, it defers all items that do not
     /// [bypass the wait](TopicItem::bypasses_wait). From now on its messages go to the subscription, if there is one. With

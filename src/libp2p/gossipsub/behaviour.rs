@@ -252,11 +252,7 @@ impl Behaviour {
         topic: impl Into<TopicHash>,
         data: impl Into<Vec<u8>>,
     ) -> Result<MessageId, PublishError> {
-        let (topic, mut data) = (topic.into(), data.into());
-        if let Some(transform) = &self.transform {
-            data = transform.outbound_transform(&topic, data).map_err(PublishError::TransformFailed)?;
-        }
-        let message = self.transport.network().message(topic, data)?;
+        let message = self.message(topic.into(), data.into())?;
         let message_id = message.message_id.clone();
         let running = self.running().map_err(PublishError::Engine)?;
         let ticket = running.worker().publish(message)?;

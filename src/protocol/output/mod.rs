@@ -3,6 +3,7 @@
 pub(crate) mod announcements;
 pub(crate) mod expand;
 pub(crate) mod pending;
+pub(crate) mod spread;
 
 use std::sync::Arc;
 

@@ -22,7 +22,7 @@ pub(crate) enum PendingOutput<N: Network> {
         /// The bytes of all this in memory.
         bytes: usize,
         lane: Lane,
-        #[expect(dead_code, reason = "dropping it ends the charge")]
+        /// Dropping it ends the charge.
         charge: Charge,
     },
     /// An IHAVE or IDONTWANT to the peers of these connections.

@@ -7,6 +7,7 @@ use super::{check_open, command_topic, peer::queued_bytes_of_full, report_refuse
 use crate::{
     actors::{
         mesh::messages::TopicItem,
+        publish_batch::PublishBatch,
         shared::Shared,
         supervisor::messages::{SetApplicationScore, SupervisorItem},
         topic_table::TopicEntry,
@@ -96,8 +97,34 @@ fn publish<N: Network>(
         _ => RecordedInput::PublishToAtLeast { min_peers, message: &message },
     });
     let topic = message.topic.clone();
-    let item = TopicItem::Publish { message, min_peers, received_at, credit, responder };
+    let item = TopicItem::Publish { message, min_peers, received_at, credit, responder, batch: None };
     command_topic(shared, topic, item, |_| {});
+    Ok(())
+}
+
+/// Publishes messages whose sends leave together, or none of them if there is no room for all.
+pub(in crate::worker) fn publish_batch<N: Network>(
+    shared: &Arc<Shared<N>>,
+    publications: Vec<(Arc<FullMessage<N>>, Arc<PublishState<N>>)>,
+) -> Result<(), Refused> {
+    check_open(shared)?;
+    let admit = |message: &FullMessage<N>| {
+        let bytes = queued_bytes_of_full(shared, message);
+        Arc::clone(&shared.publications).admit(bytes, || 0)
+    };
+    let credits: Result<Vec<_>, _> = publications.iter().map(|(message, _)| admit(message)).collect();
+    let credits = credits.inspect_err(|refused| report_refused(shared, *refused))?;
+    let (batch, received_at) = (Arc::new(PublishBatch::new(shared)), shared.now());
+    for ((message, state), credit) in publications.into_iter().zip(credits) {
+        if shared.observes_inputs {
+            shared.observe(&Event::AppInput(AppInput::Publish(FullMessage::clone(&message))));
+        }
+        shared.record(RecordedInput::Publish(&message));
+        let topic = message.topic.clone();
+        let (responder, batch) = (PublishResponder::new(&state), Some(Arc::clone(&batch)));
+        let item = TopicItem::Publish { message, min_peers: 0, received_at, credit, responder, batch };
+        command_topic(shared, topic, item, |_| {});
+    }
     Ok(())
 }
 

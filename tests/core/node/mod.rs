@@ -16,6 +16,7 @@ mod mesh;
 mod missed;
 mod network;
 mod passive;
+mod publish_batch;
 mod relay;
 mod score;
 mod seen;

@@ -3,6 +3,7 @@
 
 mod api;
 mod ids;
+mod publish_batch;
 mod relay;
 mod runtimes;
 mod settings;
