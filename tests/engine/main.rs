@@ -38,6 +38,7 @@ mod recorded_leaves;
 mod recording;
 mod relay;
 mod restarts;
+mod sent_first;
 mod settings;
 mod slow_peers;
 mod streams;

@@ -34,9 +34,12 @@ use super::{
     signature::{digest::digest, policy::SignaturePolicy},
     state::{TransportState, address_book::without_peer},
 };
-use crate::network::{
-    BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction, TransportStats, Validity,
-    hooks::drop_panic,
+use crate::{
+    limits::TopicPattern,
+    network::{
+        BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction, TransportStats, Validity,
+        hooks::drop_panic,
+    },
 };
 
 /// Makes the id of a message from its topic and content. All nodes of a network must use the same function. If it panics
@@ -59,6 +62,8 @@ struct Hooks {
     limits: WireLimits,
     /// `None`: the default ids.
     message_id: Option<Box<MessageIdFn>>,
+    /// The functions for the topics that match a pattern, in place of `message_id`. The first that matches applies.
+    topic_message_ids: Vec<(TopicPattern, Box<MessageIdFn>)>,
     validators: ArcSwap<Validators>,
     manual_validation: ManualValidation<Libp2pNetwork>,
     peer_filter: Box<PeerFilter>,
@@ -110,6 +115,7 @@ impl Libp2pNetwork {
             policy,
             limits: WireLimits::default(),
             message_id: None,
+            topic_message_ids: Vec::new(),
             validators: ArcSwap::default(),
             manual_validation: ManualValidation::new(),
             peer_filter: Box::new(|_, _| true),
@@ -150,7 +156,9 @@ impl Libp2pNetwork {
 
     /// The id of a message that keeps the signature policy.
     pub fn message_id(&self, topic: &TopicName, message: &Message) -> MessageId {
-        match &self.hooks.message_id {
+        let mut of_topics = self.hooks.topic_message_ids.iter();
+        let of_topic = of_topics.find(|(pattern, _)| pattern.matches(topic.as_str()));
+        match of_topic.map(|(_, message_id)| message_id).or(self.hooks.message_id.as_ref()) {
             Some(message_id) => message_id(topic, message),
             None => default_message_id(self.hooks.policy.mode(), topic, message),
         }

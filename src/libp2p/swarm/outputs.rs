@@ -40,12 +40,13 @@ impl Behaviour {
     pub fn emit(&mut self, emission: OutputBatch<Libp2pNetwork>) {
         let lane = emission.lane();
         match emission {
-            OutputBatch::Broadcast { to, message, .. } => {
-                self.send(&to, &P2pMessage::FullMessage(message), lane, lane == Lane::Publish);
+            OutputBatch::Broadcast { to, message, sent_first, .. } => {
+                let message = P2pMessage::FullMessage(message);
+                self.send(&to, &message, (lane, sent_first), lane == Lane::Publish);
             }
-            OutputBatch::Gossip { to, message } => self.send(&to, &message, lane, false),
+            OutputBatch::Gossip { to, message } => self.send(&to, &message, (lane, false), false),
             OutputBatch::Output(P2pOutput::OutMessage { to_peer, message }) => {
-                self.send(&[to_peer], &message, lane, true);
+                self.send(&[to_peer], &message, (lane, false), true);
             }
             OutputBatch::Output(output) => self.apply_output(output),
         }
@@ -71,7 +72,13 @@ impl Behaviour {
         }
     }
 
-    fn send(&mut self, to: &[PeerId], message: &P2pMessage<Libp2pNetwork>, lane: Lane, reported: bool) {
+    fn send(
+        &mut self,
+        to: &[PeerId],
+        message: &P2pMessage<Libp2pNetwork>,
+        (lane, sent_first): (Lane, bool),
+        reported: bool,
+    ) {
         let encoded = self.encoder.encode(message, lane == Lane::Answer, self.network.limits());
         let listener = self.delivery_listener.as_ref().filter(|_| reported);
         let reports = listener.and_then(|listener| DeliveryReports::new(message, listener));
@@ -81,7 +88,7 @@ impl Behaviour {
             match &encoded {
                 // A full message is a single fragment, so that the report of the first fragment is that of the message.
                 Ok(fragments) => fragments.iter().for_each(|fragment| {
-                    self.queue(*peer, Item::new(message, fragment, lane, &offer, report.take()));
+                    self.queue(*peer, Item::new(message, fragment, (lane, sent_first), &offer, report.take()));
                 }),
                 Err(_) => {
                     self.dropped.add_one(*peer, DropReason::TooLarge, lane);

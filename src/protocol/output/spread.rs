@@ -13,7 +13,7 @@ pub(crate) fn spread<N: Network>(outputs: Vec<PendingOutput<N>>) -> Vec<PendingO
     let (mut first, mut further) = (Vec::with_capacity(2 * outputs.len()), Vec::new());
     let mut first_copies = BTreeMap::<N::Peer, usize>::new();
     for output in outputs {
-        let PendingOutput::Broadcast { mut to, message, bytes, lane, charge } = output else {
+        let PendingOutput::Broadcast { mut to, message, bytes, lane, sent_first, charge } = output else {
             first.push(output);
             continue;
         };
@@ -23,7 +23,7 @@ pub(crate) fn spread<N: Network>(outputs: Vec<PendingOutput<N>>) -> Vec<PendingO
         *first_copies.entry(peer.clone()).or_default() += 1;
         let add = |outputs: &mut Vec<_>, to, bytes| {
             let (message, charge) = (message.clone(), charge.clone());
-            outputs.push(PendingOutput::Broadcast { to, message, bytes, lane, charge });
+            outputs.push(PendingOutput::Broadcast { to, message, bytes, lane, sent_first, charge });
         };
         if to.is_empty() {
             add(&mut first, vec![peer], bytes);

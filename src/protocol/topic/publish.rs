@@ -63,7 +63,7 @@ impl<N: Network> TopicState<N> {
         if cx.limits.extensions.publish_reaches_degree_optimal && missing > 0 {
             self.unserved.insert(&message.message_id, missing);
         }
-        outbox.broadcast(sent, &message, size.total, Lane::Publish, &mut charge);
+        outbox.broadcast(sent, &message, size.total, (Lane::Publish, self.parameters.sent_first), &mut charge);
         PublishOutcome::Published { to }
     }
 }

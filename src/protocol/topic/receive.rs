@@ -282,7 +282,7 @@ impl<N: Network> TopicState<N> {
         let large = self.parameters.idontwant_message_size;
         filter_idontwant(&mut sent, &message, large, cx, &mut outbox.counters);
         self.record_seen(&message, size, Some(sender.clone()), co_senders, cx, outbox);
-        outbox.broadcast(sent, &message, size.total, Lane::Forward, &mut charge);
+        outbox.broadcast(sent, &message, size.total, (Lane::Forward, self.parameters.sent_first), &mut charge);
         if self.interests.has(Interest::Deliver) {
             charge.begin(|| size.total);
             outbox.app.push(PendingDelivery { sender, message, charge });
