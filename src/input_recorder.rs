@@ -63,6 +63,10 @@ pub enum RecordedInput<'a, N: Network> {
     Join(&'a N::Topic),
     /// From the application: leave a topic.
     Leave(&'a N::Topic),
+    /// From the application: relay a topic.
+    Relay(&'a N::Topic),
+    /// From the application: relay a topic no more.
+    StopRelay(&'a N::Topic),
     /// From the application: set its component (P5) of the score of `peer`.
     SetApplicationScore { peer: &'a N::Peer, score: f64 },
     /// From the application: feedback about `peer` in `topic`.

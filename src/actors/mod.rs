@@ -69,7 +69,7 @@
 //! | the announcement of all topics to a new peer before any other output for its connection | handle → router, sent under the peer's lock in the directory |
 //! | SUBSCRIBE before GRAFT, PRUNE before UNSUBSCRIBE | the topic sends both, after the supervisor has confirmed the join or leave; announcements are expanded in the order in which they are read |
 //! | the ping, the grafts, then the prunes of a heartbeat | the supervisor sends outputs before commands, a topic outputs before events; the router is FIFO |
-//! | the outputs of a topic to a peer | the topic's arbiter → router |
+//! | the outputs of a topic to a peer | the topic's arbiter → router; the messages of a batch of publications come after what each topic sent before, by the last topic that handles one |
 //! | a score before the commands that follow from it | the supervisor publishes scores before it sends commands |
 //! | the messages of one batch or one parked check, to the stream that topics share | the supervisor has one such command in flight |
 //! | the messages of a topic to its subscription; those before a leave before the end of the stream | the topic's actor sends both |
@@ -155,6 +155,7 @@ pub(crate) mod inbox;
 pub(crate) mod mesh;
 mod missed_messages;
 pub(crate) mod pool;
+pub(crate) mod publish_batch;
 pub(crate) mod router;
 pub(crate) mod shared;
 pub(crate) mod supervisor;

@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use super::{arbiter::mailbox::TopicAddr, mesh::messages::TopicItem};
-use crate::{network::Network, outputs::topic_queue::TopicSender};
+use crate::{network::Network, outputs::topic_queue::TopicSender, protocol::topic::interest::Interests};
 
 /// The topics that have an actor or are about to get one.
 pub(crate) type TopicTable<N> = DashMap<<N as Network>::Topic, TopicEntry<N>, RandomState>;
@@ -17,8 +17,8 @@ pub(crate) struct TopicEntry<N: Network> {
     pub(crate) address: TopicAddr<N>,
     /// The number of commands that the application gave the topic; it wraps around.
     pub(crate) commands: u32,
-    /// Whether the last of the application's joins and leaves was a join.
-    pub(crate) joined: bool,
+    /// What the application wants of the topic, by its last command on each interest.
+    pub(crate) interests: Interests,
     /// Where the topic's messages go; `None`: to the stream that all topics share.
     pub(crate) subscription: Option<Arc<TopicSender<N>>>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct TopicEntry<N: Network> {
 impl<N: Network> TopicEntry<N> {
     /// A topic that the application has given no command.
     pub(crate) fn new(address: TopicAddr<N>) -> Self {
-        Self { address, commands: 0, joined: false, subscription: None }
+        Self { address, commands: 0, interests: Interests::default(), subscription: None }
     }
 
     /// Counts a command of the application and sends it to the topic.

@@ -161,6 +161,11 @@ impl<N: Network> Directory<N> {
         peers
     }
 
+    /// Whether the application made a peer a direct peer.
+    pub(crate) fn is_direct(&self, peer: &N::Peer) -> bool {
+        self.direct.get(peer).is_some_and(|direct| *direct)
+    }
+
     fn new_record(
         &self,
         peer: &N::Peer,

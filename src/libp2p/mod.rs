@@ -264,7 +264,7 @@ pub use connection::{
 pub use identify::behaviour::IdentifyBehaviour;
 pub use ids::{MessageId, TopicName};
 pub use limits::{
-    behaviour::{LimitsBehaviour, ScoreSource},
+    behaviour::{DirectSource, LimitsBehaviour, ScoreSource},
     config::{ConnectionLimits, ScopeLimits, SubnetLimit},
 };
 pub use message::{Message, SignatureError};

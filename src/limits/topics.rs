@@ -60,6 +60,12 @@ pub struct TopicOverrides {
     /// [`Extensions::max_message_size`](super::Extensions::max_message_size).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_message_size: Option<usize>,
+    /// Whether full messages of this topic are sent before those of other topics in the same lane
+    /// ([`Lane`](crate::protocol::Lane)): own publications, forwarded messages, answers to IWANT. When a queue is full, those of
+    /// other topics are dropped first. Without room for all, the other topics may get none: use it for topics with little
+    /// traffic. Missing: no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent_first: Option<bool>,
 }
 
 impl TopicOverrides {
@@ -139,6 +145,8 @@ pub struct TopicParameters {
     pub idontwant_message_size: usize,
     /// Larger messages are refused. 0: none.
     pub max_message_size: usize,
+    /// Full messages are sent before those of other topics in the same lane.
+    pub sent_first: bool,
     /// P3: a copy within this time after the first delivery counts as a delivery.
     pub delivery_window: Duration,
     /// Whether the topic has no score parameters of its own while others have some.
@@ -169,6 +177,7 @@ impl<T> LimitsConfig<T> {
                 .idontwant_message_size
                 .unwrap_or(self.extensions.idontwant_message_size),
             max_message_size: overrides.max_message_size.unwrap_or(self.extensions.max_message_size),
+            sent_first: overrides.sent_first.unwrap_or(false),
             delivery_window: scores.of(topic, pattern).0.mesh_message_deliveries_window,
             is_unscored: scores.is_unscored(topic, pattern),
         }

@@ -150,8 +150,14 @@ pub enum AppInput<N: Network> {
     Publish(FullMessage<N>),
     /// Joins a topic.
     Join(N::Topic),
-    /// Leaves a topic.
+    /// Leaves a topic. The node stays in its mesh if the topic is relayed.
     Leave(N::Topic),
+    /// Relays a topic: the node takes part in its mesh, validates its messages and forwards those that are valid, and delivers
+    /// none to the application. If the topic is joined too, before or after, its messages are delivered. Relays
+    /// are not counted, and are independent of joins and leaves.
+    Relay(N::Topic),
+    /// Relays a topic no more. The node stays in its mesh if the topic is joined.
+    StopRelay(N::Topic),
     /// Sets the application's component (P5) of the score of `peer`. The engine multiplies `score` by
     /// [`app_specific_weight`](crate::limits::ScoreLimits::app_specific_weight).
     SetApplicationScore { peer: N::Peer, score: f64 },

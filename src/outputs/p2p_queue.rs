@@ -1,4 +1,5 @@
-//! The queue of the p2p stream. The most urgent lane is read first, and a full queue drops the least urgent outputs.
+//! The queue of the p2p stream. The most urgent lane is read first, in it the topics that are sent first, and a full queue
+//! drops the least urgent outputs.
 //! Control messages of open connections are never dropped: admission control refuses inputs when they alone exceed the
 //! limit. Those of closed connections are removed when there are many.
 
@@ -205,7 +206,7 @@ impl<N: Network> P2pQueueInner<N> {
         limits: QueueLimits,
         dropped: &mut Vec<SizedOutput<N>>,
     ) -> bool {
-        let lane = sized.output.lane();
+        let (lane, sent_first) = (sized.output.lane(), sized.output.is_sent_first());
         let needed = sized.output.count();
         // An empty queue takes one output of any size.
         while self.items + needed > limits.items
@@ -213,7 +214,7 @@ impl<N: Network> P2pQueueInner<N> {
         {
             let newest =
                 |index: &usize| Some((*index, self.lanes[*index].pop_back()?, self.lanes[*index].len()));
-            match lane.drop_order().iter().find_map(newest) {
+            match lane.drop_order(sent_first).iter().find_map(newest) {
                 Some((index, victim, remaining)) => {
                     self.items -= victim.output.count();
                     self.bytes -= victim.bytes;

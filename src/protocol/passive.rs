@@ -20,7 +20,7 @@ use super::{
     },
     peers::Peers,
     quota::Quota,
-    topic::{TopicState, gossip::accept_ihave, mesh::refuse_px},
+    topic::{TopicState, gossip::accept_ihave, interest::Interest, mesh::refuse_px},
 };
 use crate::{
     admission::totals::Totals,
@@ -171,9 +171,14 @@ impl<N: Network> TopicRef<'_, N> {
     }
 
     /// Leaves the topic.
-    pub(crate) fn leave(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> LeaveOutcome<N> {
+    pub(crate) fn leave(
+        &mut self,
+        interest: Interest,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) -> LeaveOutcome<N> {
         match self {
-            Self::Active(state) => state.leave(cx, outbox),
+            Self::Active(state) => state.leave(interest, cx, outbox),
             Self::Passive(_) => LeaveOutcome::NotJoined,
         }
     }

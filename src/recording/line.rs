@@ -112,6 +112,8 @@ pub(super) enum AppInput<N: Recordable> {
     PublishToAtLeast { min_peers: usize, message: Arc<FullMessage<N>> },
     Join { topic: N::Topic },
     Leave { topic: N::Topic },
+    Relay { topic: N::Topic },
+    StopRelay { topic: N::Topic },
     SetApplicationScore { peer: N::Peer, score: f64 },
 }
 

@@ -143,6 +143,10 @@ impl<N: Recordable> InputRecorder<N> for FileRecorder<N> {
             }
             RecordedInput::Join(topic) => Op::AppInput { input: AppInput::Join { topic: topic.clone() } },
             RecordedInput::Leave(topic) => Op::AppInput { input: AppInput::Leave { topic: topic.clone() } },
+            RecordedInput::Relay(topic) => Op::AppInput { input: AppInput::Relay { topic: topic.clone() } },
+            RecordedInput::StopRelay(topic) => {
+                Op::AppInput { input: AppInput::StopRelay { topic: topic.clone() } }
+            }
             RecordedInput::SetApplicationScore { peer, score } => {
                 Op::AppInput { input: AppInput::SetApplicationScore { peer: peer.clone(), score } }
             }

@@ -123,6 +123,8 @@ impl<N: Recordable> Replay<N> {
             }
             Op::AppInput { input: AppInput::Join { topic } } => json!(node.join(&topic, now)),
             Op::AppInput { input: AppInput::Leave { topic } } => json!(node.leave(&topic, now)),
+            Op::AppInput { input: AppInput::Relay { topic } } => json!(node.relay(&topic, now)),
+            Op::AppInput { input: AppInput::StopRelay { topic } } => json!(node.stop_relay(&topic, now)),
             Op::AppInput { input: AppInput::SetApplicationScore { peer, score } } => {
                 json!(node.set_application_score(&peer, score))
             }

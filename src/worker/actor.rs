@@ -6,7 +6,8 @@ use actix::{Actor, Context, Handler, Message, ResponseFuture, Supervised};
 use super::{
     EngineStopped, PublishReport, SubscribeError, Worker,
     messages::{
-        Explain, Explanation, Join, Leave, Mesh, Publish, Score, Shutdown, SubscribeEvents, SubscribeTopic,
+        Explain, Explanation, Join, Leave, Mesh, Publish, Relay, Score, Shutdown, StopRelay, SubscribeEvents,
+        SubscribeTopic,
     },
     queries::page::Page,
 };
@@ -75,6 +76,22 @@ impl<N: Network> Handler<Leave<N>> for Worker<N> {
 
     fn handle(&mut self, Leave(topic): Leave<N>, _: &mut Self::Context) -> Self::Result {
         self.app_input(AppInput::Leave(topic))
+    }
+}
+
+impl<N: Network> Handler<Relay<N>> for Worker<N> {
+    type Result = Result<(), Refused>;
+
+    fn handle(&mut self, Relay(topic): Relay<N>, _: &mut Self::Context) -> Self::Result {
+        self.app_input(AppInput::Relay(topic))
+    }
+}
+
+impl<N: Network> Handler<StopRelay<N>> for Worker<N> {
+    type Result = Result<(), Refused>;
+
+    fn handle(&mut self, StopRelay(topic): StopRelay<N>, _: &mut Self::Context) -> Self::Result {
+        self.app_input(AppInput::StopRelay(topic))
     }
 }
 

@@ -8,7 +8,7 @@
 //! | message | answer |
 //! |---|---|
 //! | [`Publish`] | the report, when the message is routed |
-//! | [`Join`], [`Leave`] | whether the engine has taken the command |
+//! | [`Join`], [`Leave`], [`Relay`], [`StopRelay`] | whether the engine has taken the command |
 //! | [`Mesh`] | the mesh of a topic |
 //! | [`Score`] | the score of a peer |
 //! | [`Explain`] | the components of a peer's score and the last decisions about the peer |
@@ -91,6 +91,20 @@ pub struct Join<N: Network>(pub N::Topic);
 #[rtype(result = "Result<(), Refused>")]
 #[derive_where(Clone, Debug)]
 pub struct Leave<N: Network>(pub N::Topic);
+
+/// Relays a topic ([`AppInput::Relay`](crate::AppInput::Relay)). The error says why the engine has not taken the command. No
+/// answer: the topic may be relayed or not.
+#[derive(Message)]
+#[rtype(result = "Result<(), Refused>")]
+#[derive_where(Clone, Debug)]
+pub struct Relay<N: Network>(pub N::Topic);
+
+/// Relays a topic no more ([`AppInput::StopRelay`](crate::AppInput::StopRelay)). The error says why the engine has not taken
+/// the command. No answer: the topic may be relayed or not.
+#[derive(Message)]
+#[rtype(result = "Result<(), Refused>")]
+#[derive_where(Clone, Debug)]
+pub struct StopRelay<N: Network>(pub N::Topic);
 
 /// Asks for the mesh of a topic, which is `None` if it is not joined. No answer: nothing is known.
 #[derive(Message)]

@@ -88,6 +88,46 @@ impl<N: Network> Worker<N> {
         Ok(ticket)
     }
 
+    /// Publishes several messages together, of one topic or of several: each is sent to one peer before any is sent to a second
+    /// one, and these first copies go to different peers as far as possible. Where the upload is the bottleneck, the network
+    /// has all of them after the time that one copy of each takes; published one by one, all copies of the first message
+    /// leave before the second message. Otherwise each is published as [`publish`](Self::publish) does, and has a ticket, in
+    /// the order of the messages.
+    ///
+    /// The sends leave when the last topic has routed its messages. A transport encodes each message twice. A recording
+    /// has the messages one by one, so that its replay sends them in another order.
+    ///
+    /// # Errors
+    /// As [`app_input`](Self::app_input), if there is not room for all: then none is published. So a batch has at most
+    /// `bounds.max_input_items` messages.
+    ///
+    /// # Examples
+    /// ```
+    /// # use actix_gossipsub::{Limits, LimitsConfig, RouteResult, Started, Worker, plain::PlainNetwork};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> { actix::System::new().block_on(async {
+    /// # let limits = Limits::try_from(LimitsConfig::default())?;
+    /// # let Started { worker, .. } = Worker::builder(PlainNetwork::new(), limits).start(["news".to_owned()])?;
+    /// let parts = (1..=8).map(|number| PlainNetwork::message("news", number, "a part"));
+    /// for ticket in worker.publish_batch(parts)? {
+    ///     assert_eq!(ticket.routed().await.routed, Some(RouteResult::NoPeers), "no peer is connected yet");
+    /// }
+    /// # worker.shutdown().await;
+    /// # Ok(()) }) }
+    /// ```
+    pub fn publish_batch(
+        &self,
+        messages: impl IntoIterator<Item = FullMessage<N>>,
+    ) -> Result<Vec<PublishTicket<N>>, Refused> {
+        let publication = |message| {
+            let state = self.publish_state(&message);
+            (Arc::new(message), state)
+        };
+        let publications: Vec<_> = messages.into_iter().map(publication).collect();
+        let tickets = publications.iter().map(|(_, state)| PublishTicket::new(Arc::clone(state))).collect();
+        input::publish_batch(&self.shared, publications)?;
+        Ok(tickets)
+    }
+
     /// As [`publish_when_room`](Self::publish_when_room), for an actor that does not wait for it. What waits is bounded as what
     /// is on the way.
     ///
@@ -118,9 +158,13 @@ impl<N: Network> Worker<N> {
         min_peers: usize,
         message: Arc<FullMessage<N>>,
     ) -> Result<PublishTicket<N>, Refused> {
-        let key = (message.topic.clone(), message.message_id.clone());
-        let state = Arc::new(PublishState::new(key, Arc::clone(&self.shared.publish_reports)));
+        let state = self.publish_state(&message);
         input::publish_with_ticket(&self.shared, message, min_peers, &state)?;
         Ok(PublishTicket::new(state))
+    }
+
+    fn publish_state(&self, message: &FullMessage<N>) -> Arc<PublishState<N>> {
+        let key = (message.topic.clone(), message.message_id.clone());
+        Arc::new(PublishState::new(key, Arc::clone(&self.shared.publish_reports)))
     }
 }

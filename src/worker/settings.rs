@@ -131,6 +131,11 @@ impl<N: Network> Worker<N> {
         self.shared.directory.direct_peers()
     }
 
+    /// Whether the application [decided](Self::set_direct) that a peer is a direct peer.
+    pub fn is_direct(&self, peer: &N::Peer) -> bool {
+        self.shared.directory.is_direct(peer)
+    }
+
     /// Asks the p2p layer to close the connections of `peer` and to refuse new ones for `duration`
     /// ([`P2pOutput::Kick`](crate::P2pOutput::Kick)). A block that lasts longer stays.
     ///

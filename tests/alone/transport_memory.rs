@@ -141,7 +141,7 @@ fn a_full_transport_uses_most_of_its_memory_limit_and_no_more_than_it_states() {
             for to in &silent {
                 let message = scenario.network.message("news".into(), vec![number; 60_000]).expect("a key");
                 let (to, message) = (vec![*to], message.into());
-                let message = OutputBatch::Broadcast { to, message, lane: Lane::Forward };
+                let message = OutputBatch::Broadcast { to, message, lane: Lane::Forward, sent_first: false };
                 scenario.node.behaviour_mut().gossipsub.emit(message);
             }
         }

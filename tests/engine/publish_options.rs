@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use actix_gossipsub::{
-    FullMessage, Limits, NotPublished, PublishOptions, Refused, RouteResult, Started, Worker,
-    plain::PlainNetwork,
+    FullMessage, Limits, NotPublished, P2pInput, P2pMessage, PublishOptions, Refused, RouteResult, Started,
+    Worker, plain::PlainNetwork,
 };
 use tokio::{
     task::JoinHandle,
     time::{Instant, pause},
 };
 
-use crate::support::*;
+use crate::{recording::Recording, support::*};
 
 fn full(number: u64) -> FullMessage<PlainNetwork> {
     PlainNetwork::message("a", number, "content")
@@ -163,5 +163,37 @@ fn a_waiting_publisher_learns_of_the_end_of_the_engine() {
         assert!(waits(&worker, &task).await);
         worker.shutdown().await;
         assert_eq!(task.await.expect("no panic"), Err(NotPublished::Refused(Refused::Stopped)));
+    });
+}
+
+/// An attempt counted the copies that it would not have sent, and kept the fanout.
+#[test]
+fn an_attempt_with_too_few_peers_is_not_counted() {
+    run(async {
+        let limits = changed(|limits| {
+            limits.extensions.publish_reaches_degree_optimal = true;
+            limits.extensions.idontwant_message_size = 1;
+            limits.extensions.max_idontwant_per_heartbeat = 100;
+            limits.extensions.idontwant_ticks = 3;
+        });
+        let (recording, engine) = Recording::of(manual(PlainNetwork::new(), limits), ["a".to_owned()]);
+        let worker = &engine.worker;
+        worker.p2p_input(connect(1)).expect("the input is accepted");
+        worker.p2p_input(graft(1, "a")).expect("the input is accepted");
+        let message_ids = vec![full(1).message_id];
+        let idontwant = P2pInput::message(1, P2pMessage::IDontWant { message_ids });
+        worker.p2p_input(idontwant).expect("the input is accepted");
+        worker.settle().await;
+        let suppressed = || recording.sum("gossipsub_messages_suppressed_by_idontwant_total", "");
+        for _ in 0..3 {
+            let few = worker.publish_with(full(1), options(1, Duration::ZERO)).await;
+            assert_eq!(few.err(), Some(NotPublished::TooFewPeers { peers: 0, min_peers: 1 }));
+        }
+        worker.settle().await;
+        assert_eq!(suppressed(), 0);
+        let ticket = worker.publish(full(1)).expect("there is room");
+        worker.settle().await;
+        assert_eq!((ticket.report().routed, suppressed()), (Some(RouteResult::NoPeers), 1));
+        worker.shutdown().await;
     });
 }

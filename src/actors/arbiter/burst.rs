@@ -123,10 +123,11 @@ impl<N: Network> Burst<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{actors::arbiter::mailbox::SlotId, plain::PlainNetwork};
+    use crate::{actors::arbiter::mailbox::SlotId, plain::PlainNetwork, protocol::topic::interest::Interest};
 
     fn join(received_at: u64) -> TopicItem<PlainNetwork> {
-        TopicItem::Join { received_at: Timestamp::from_nanos(received_at), subscription: None }
+        let received_at = Timestamp::from_nanos(received_at);
+        TopicItem::Join { interest: Interest::Deliver, received_at, subscription: None }
     }
 
     fn when(item: Option<TopicItem<PlainNetwork>>) -> Option<u64> {

@@ -15,7 +15,7 @@ use crate::{
         mesh::messages::{IncomingMessage, TopicItem},
     },
     network::Network,
-    protocol::topic::TopicState,
+    protocol::topic::{TopicState, interest::Interests},
     timestamp::Timestamp,
 };
 
@@ -40,8 +40,8 @@ pub(crate) enum Envelope<N: Network> {
 pub(crate) struct StartTopic<N: Network> {
     pub(in crate::actors) slot: SlotId,
     pub(in crate::actors) state: TopicState<N>,
-    /// The topic was restarted after a panic and was joined before: it joins before it handles anything else.
-    pub(in crate::actors) rejoin: bool,
+    /// What the application wants of a topic that was restarted after a panic: it joins before it handles anything else.
+    pub(in crate::actors) rejoin: Interests,
 }
 
 /// A slot index with a generation, so that messages for a former topic of the slot are dropped.
@@ -118,7 +118,7 @@ impl<N: Network> TopicAddr<N> {
     }
 
     /// Starts the topic's mesh actor on the arbiter of this address.
-    pub(in crate::actors) fn start(&self, state: TopicState<N>, rejoin: bool) {
+    pub(in crate::actors) fn start(&self, state: TopicState<N>, rejoin: Interests) {
         let start = StartTopic { slot: self.slot, state, rejoin };
         // A closed mailbox: the engine has ended.
         let _ = self.mailbox.inbox.push(Envelope::Start(Box::new(start)));

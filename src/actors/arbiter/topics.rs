@@ -28,7 +28,10 @@ use crate::{
         supervisor::messages::SupervisorItem,
     },
     network::{Network, hooks::drop_panic},
-    protocol::exchange::{Context, Outbox, command::TopicCommand},
+    protocol::{
+        exchange::{Context, Outbox, command::TopicCommand},
+        topic::interest::Interest,
+    },
     timestamp::Timestamp,
 };
 
@@ -159,8 +162,14 @@ impl<N: Network> TopicSlab<N> {
         let StartTopic { slot: id, state, rejoin } = start;
         let Some(entry) = entry_of(&mut self.slots, id) else { return };
         let subscription = || shared.topic_table.get(&state.topic)?.subscription.clone();
-        let rejoin =
-            rejoin.then(|| TopicItem::Join { received_at: shared.now(), subscription: subscription() });
+        let rejoin: Vec<_> = rejoin
+            .iter()
+            .map(|interest| TopicItem::Join {
+                interest,
+                received_at: shared.now(),
+                subscription: if interest == Interest::Deliver { subscription() } else { None },
+            })
+            .collect();
         let pending = rejoin.into_iter().chain(std::mem::take(&mut entry.pending));
         let topic = RunningTopic::new(state, TopicAddr::new(mailbox, id), Arc::clone(shared), pending);
         entry.mesh = Some(MeshActor::start_topic(topic));

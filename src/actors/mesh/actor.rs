@@ -22,29 +22,24 @@ use crate::{
         shared::{Shared, catch_panic},
         supervisor::messages::SupervisorItem,
     },
-    admission::charge::Charge,
     metrics::TopicMeter,
-    network::{FullMessage, Network},
-    outputs::{
-        publication::{PublishResponder, RouteResult},
-        topic_queue::TopicSender,
-    },
+    network::Network,
+    outputs::topic_queue::TopicSender,
     protocol::{
-        event::Event,
         exchange::{Outbox, command::TopicCommand, peer_view::PeerView},
         inspect::{
             footprint::Footprint,
             stats::{TopicCounts, TopicProblem},
         },
         outcome::{
-            JoinOutcome, LeaveOutcome, PublishOutcome,
+            JoinOutcome, LeaveOutcome,
             decision::{EventKind, PeerDecision},
             labels::Input,
             reason::{GraftReason, LeaveReason},
         },
         output::pending::PendingDelivery,
         passive::TopicRef,
-        topic::TopicState,
+        topic::{TopicState, interest::Interest},
     },
     timestamp::Timestamp,
 };
@@ -179,19 +174,25 @@ impl<N: Network> RunningTopic<N> {
             TopicItem::Peer(message) => {
                 handle_peer(TopicRef::Active(&mut self.state), *message, &self.shared, outbox)
             }
-            TopicItem::Publish { message, min_peers, received_at, credit, responder } => {
+            TopicItem::Publish { message, min_peers, received_at, credit, responder, batch: None } => {
                 self.publish(message, min_peers, credit.charge(), responder, received_at, outbox);
                 drop(credit);
             }
-            TopicItem::Join { received_at, subscription } => {
+            TopicItem::Publish { message, received_at, credit, responder, batch: Some(batch), .. } => {
+                self.publish_in_batch(message, &batch, credit.charge(), responder, received_at, run);
+                drop(credit);
+            }
+            TopicItem::Join { interest, received_at, subscription } => {
                 if subscription.is_some() {
                     self.set_subscription(subscription, run);
                 }
-                self.join(received_at, run.outbox);
+                self.join(interest, received_at, run.outbox);
             }
-            TopicItem::Leave { received_at } => {
-                self.set_subscription(None, run);
-                self.leave(received_at, run.outbox);
+            TopicItem::Leave { interest, received_at } => {
+                if interest == Interest::Deliver {
+                    self.set_subscription(None, run);
+                }
+                self.leave(interest, received_at, run.outbox);
             }
             TopicItem::Query(query) => run.actor.do_send(query),
             TopicItem::Verdict { message, verdict } => {
@@ -212,59 +213,13 @@ impl<N: Network> RunningTopic<N> {
         }
     }
 
-    fn publish(
-        &mut self,
-        message: Arc<FullMessage<N>>,
-        min_peers: usize,
-        charge: Charge,
-        responder: PublishResponder<N>,
-        received_at: Timestamp,
-        outbox: &mut Outbox<N>,
-    ) {
-        // The publisher does not wait for this attempt any more.
-        if min_peers > 0 && responder.is_abandoned() {
-            return;
-        }
-        let event_log = &self.shared.event_log;
-        let logged = event_log.keeps_messages().then(|| Arc::clone(&message));
-        let before = outbox.stats.count_sent_app_messages;
-        let limits = self.shared.limits.load();
-        let cx = self.shared.context(&limits, received_at);
-        let outcome = self.state.publish(message, min_peers, charge, &cx, outbox);
-        log::publish(&self.state.topic, &outcome);
-        outbox.counters.input(Input::Publish, &outcome);
-        if let (Some(message), PublishOutcome::Published { .. }) = (logged, &outcome) {
-            let topic = Some(&message.topic);
-            let context = EventContext { peer: None, topic, score: None, time: received_at };
-            event_log.record_message(context, &message.message_id, EventKind::Published);
-        }
-        let queued = (outbox.stats.count_sent_app_messages - before) as usize;
-        let route = match outcome {
-            PublishOutcome::AlreadyPublished => RouteResult::AlreadyPublished,
-            PublishOutcome::TooLarge => RouteResult::TooLarge,
-            PublishOutcome::TooFewPeers { peers } => RouteResult::TooFewPeers { peers },
-            PublishOutcome::Published { .. } if queued == 0 => {
-                self.report_published_to_no_peers(received_at);
-                RouteResult::NoPeers
-            }
-            PublishOutcome::Published { .. } => RouteResult::Queued,
-        };
-        responder.respond(route, queued);
-    }
-
-    fn report_published_to_no_peers(&self, now: Timestamp) {
-        self.shared.metrics.published_to_no_peers();
-        if self.shared.unsent_publication_reports.try_acquire(now) {
-            self.shared.observe(&Event::PublishedToNoPeers { topic: self.state.topic.clone() });
-        }
-    }
-
-    fn join(&mut self, received_at: Timestamp, outbox: &mut Outbox<N>) {
+    fn join(&mut self, interest: Interest, received_at: Timestamp, outbox: &mut Outbox<N>) {
+        let was_joined = self.state.is_joined();
         let fanout = self.state.fanout_view().map_or_else(BTreeSet::new, |fanout| fanout.peers);
         let limits = self.shared.limits.load();
-        let outcome = self.state.join(&self.shared.context(&limits, received_at), outbox);
+        let outcome = self.state.join(interest, &self.shared.context(&limits, received_at), outbox);
         log::join(&self.state.topic, &outcome);
-        self.awaiting_supervisor = outcome != JoinOutcome::AlreadyJoined;
+        self.awaiting_supervisor = !was_joined;
         outbox.counters.input(Input::Join, &outcome);
         if let JoinOutcome::Joined { to_graft } = &outcome {
             self.record_event(EventKind::Joined, received_at);
@@ -281,11 +236,12 @@ impl<N: Network> RunningTopic<N> {
         self.publish_gauges();
     }
 
-    fn leave(&mut self, received_at: Timestamp, outbox: &mut Outbox<N>) {
+    fn leave(&mut self, interest: Interest, received_at: Timestamp, outbox: &mut Outbox<N>) {
+        let was_joined = self.state.is_joined();
         let limits = self.shared.limits.load();
-        let outcome = self.state.leave(&self.shared.context(&limits, received_at), outbox);
+        let outcome = self.state.leave(interest, &self.shared.context(&limits, received_at), outbox);
         log::leave(&self.state.topic, &outcome);
-        self.awaiting_supervisor = outcome != LeaveOutcome::NotJoined;
+        self.awaiting_supervisor = was_joined && !self.state.is_joined();
         outbox.counters.input(Input::Leave, &outcome);
         if let LeaveOutcome::Left { to_prune, .. } = &outcome {
             self.record_event(EventKind::Left, received_at);

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use actix::Message;
 
 use crate::{
+    actors::publish_batch::PublishBatch,
     admission::Credit,
     directory::connection::ConnectionRecord,
     network::{FullMessage, Network, P2pMessage, Validity},
     outputs::{publication::PublishResponder, topic_queue::TopicSender},
-    protocol::{exchange::command::TopicCommand, topic::TopicState},
+    protocol::{
+        exchange::command::TopicCommand,
+        topic::{TopicState, interest::Interest},
+    },
     timestamp::Timestamp,
 };
 
@@ -26,19 +30,22 @@ pub(crate) enum TopicItem<N: Network> {
     // From the handle, for the application.
     /// The topic sends the message to its mesh, or to its fanout if it is not joined, and perhaps to further subscribers, if
     /// these are at least `min_peers`, and reports the route to `responder`. If the engine ends first, the responder reports
-    /// that when it is dropped.
+    /// that when it is dropped. In a `batch` what is sent leaves with the batch; then `min_peers` is 0.
     Publish {
         message: Arc<FullMessage<N>>,
         min_peers: usize,
         received_at: Timestamp,
         credit: Credit,
         responder: PublishResponder<N>,
+        batch: Option<Arc<PublishBatch<N>>>,
     },
     /// The topic grafts peers and reports `Joined`. Until the supervisor confirms, it defers all items that do not
-    /// [bypass the wait](TopicItem::bypasses_wait). From now on its messages go to the subscription, if there is one.
-    Join { received_at: Timestamp, subscription: Option<Arc<TopicSender<N>>> },
-    /// The topic prunes its mesh and reports `Left`; then as after a join. Its subscription ends.
-    Leave { received_at: Timestamp },
+    /// [bypass the wait](TopicItem::bypasses_wait). From now on its messages go to the subscription, if there is one. With
+    /// another interest in the topic it is in the mesh already, and reports nothing.
+    Join { interest: Interest, received_at: Timestamp, subscription: Option<Arc<TopicSender<N>>> },
+    /// The topic prunes its mesh and reports `Left`, unless there is another interest in it; then as after a join. If it is
+    /// left and not only relayed no more, its subscription ends.
+    Leave { interest: Interest, received_at: Timestamp },
     /// The actor's own [`TopicQuery`] handler runs the query, after everything before it is handled and sent. If the
     /// topic has retired or panicked, the supervisor runs it. It is dropped unanswered if the engine has ended.
     Query(TopicQuery<N>),
@@ -85,7 +92,7 @@ impl<N: Network> TopicItem<N> {
             Self::Peer(message) => Some(message.received_at),
             Self::Publish { received_at, .. }
             | Self::Join { received_at, .. }
-            | Self::Leave { received_at } => Some(*received_at),
+            | Self::Leave { received_at, .. } => Some(*received_at),
             _ => None,
         }
     }

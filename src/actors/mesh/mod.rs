@@ -7,5 +7,6 @@
 pub(crate) mod actor;
 pub(crate) mod messages;
 pub(crate) mod peer_message;
+mod publish;
 pub(in crate::actors) mod run;
 pub(in crate::actors) mod validation;

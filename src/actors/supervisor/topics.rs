@@ -21,6 +21,7 @@ use crate::{
         exchange::event::TopicEvent,
         passive::{PassiveTopic, TopicRef, activate},
         peers::peer_event::PeerEvent,
+        topic::interest::Interests,
     },
     timestamp::Timestamp,
 };
@@ -95,11 +96,11 @@ impl<N: Network> SupervisorActor<N> {
         if let Some(SupervisedTopic::Retiring { deferred, .. }) = self.topics.get_mut(&topic) {
             deferred.push(SupervisorItem::Spawn { topic, address });
         } else {
-            self.start(topic, address, false);
+            self.start(topic, address, Interests::default());
         }
     }
 
-    fn start(&mut self, topic: N::Topic, address: TopicAddr<N>, rejoin: bool) {
+    fn start(&mut self, topic: N::Topic, address: TopicAddr<N>, rejoin: Interests) {
         let Shared { limits, totals, seed, .. } = &*self.shared;
         let state = activate(topic.clone(), &mut self.peers, &limits.load(), totals, *seed);
         self.topics.insert(topic, SupervisedTopic::Active(address.clone()));
@@ -113,7 +114,7 @@ impl<N: Network> SupervisorActor<N> {
             return;
         };
         let retired = self.shared.topic_table.remove_if(&topic, |_, entry| {
-            !entry.joined && entry.address == address && entry.commands == commands
+            entry.interests.is_empty() && entry.address == address && entry.commands == commands
         });
         if retired.is_some() {
             address.push(TopicItem::Retire);
@@ -158,8 +159,8 @@ impl<N: Network> SupervisorActor<N> {
         if !self.restarts.allow(&topic, now) {
             return self.give_up(topic, &address, now);
         }
-        let rejoin = self.shared.topic_table.get(&topic).is_some_and(|entry| entry.joined);
-        if !rejoin && (unconfirmed || self.peers.is_joined(&topic)) {
+        let rejoin = self.shared.topic_table.get(&topic).map(|entry| entry.interests).unwrap_or_default();
+        if rejoin.is_empty() && (unconfirmed || self.peers.is_joined(&topic)) {
             // The panic lost the leave, or its announcement. The passive topic announces it before the actor starts.
             self.topics.remove(&topic);
             self.peers.apply_event(&topic, TopicEvent::Left, now);

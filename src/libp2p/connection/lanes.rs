@@ -1,10 +1,8 @@
 //! The items that are queued for one connection, by lane. Items of one lane keep their order, except that IDONTWANTs
-//! overtake full messages. The send queue sets the bounds.
+//! overtake full messages, and topics that are sent first overtake others. The send queue sets the bounds.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    fmt,
-    ops::AddAssign,
     slice,
     sync::Arc,
 };
@@ -12,6 +10,7 @@ use std::{
 use foldhash::fast::RandomState;
 
 use super::delivery_report::DeliveryReport;
+pub use super::lane_counts::LaneCounts;
 use crate::{
     libp2p::{
         codec::encode::{Fragment, Kind},
@@ -28,6 +27,8 @@ use crate::{
 pub(in crate::libp2p) struct Item {
     pub(in crate::libp2p) fragment: Fragment,
     pub(in crate::libp2p) lane: Lane,
+    /// It is sent before those of other topics in its lane.
+    pub(in crate::libp2p) sent_first: bool,
     /// The id of a message that an IDONTWANT may remove. `None` for small messages, which no peer names in one.
     pub(in crate::libp2p) id: Option<MessageId>,
     /// What the peer misses if the fragment is dropped.
@@ -89,7 +90,7 @@ impl Item {
     pub(in crate::libp2p) fn new(
         message: &P2pMessage<Libp2pNetwork>,
         fragment: &Fragment,
-        lane: Lane,
+        (lane, sent_first): (Lane, bool),
         offer: &Offer,
         report: Option<DeliveryReport>,
     ) -> Self {
@@ -105,13 +106,21 @@ impl Item {
             P2pMessage::Graft { topic } | P2pMessage::Prune { topic, .. } => Some(topic.clone()),
             _ => None,
         };
-        Self { fragment: fragment.clone(), lane, id, offer: offer.clone(), mesh_topic, report }
+        Self { fragment: fragment.clone(), lane, sent_first, id, offer: offer.clone(), mesh_topic, report }
     }
 
     /// An item that nobody waits for, and that no other one removes or replaces.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(in crate::libp2p) fn plain(fragment: Fragment, lane: Lane) -> Self {
-        Self { fragment, lane, id: None, offer: Offer::None, mesh_topic: None, report: None }
+        Self {
+            fragment,
+            lane,
+            sent_first: false,
+            id: None,
+            offer: Offer::None,
+            mesh_topic: None,
+            report: None,
+        }
     }
 
     /// The bytes that a queued item takes besides its fragment. A queue of items has room for twice as many, and an item
@@ -187,7 +196,8 @@ impl Lanes {
         if let Some(id) = &item.id {
             *self.ids.entry(id.clone()).or_default() += 1;
         }
-        self.lanes[item.lane.queue_index(item.fragment.kind == Kind::IDontWant)].push_back(item);
+        let idontwant = item.fragment.kind == Kind::IDontWant;
+        self.lanes[item.lane.queue_index(idontwant, item.sent_first)].push_back(item);
     }
 
     /// All items, in the order in which [`pop`](Self::pop) takes them.
@@ -201,10 +211,11 @@ impl Lanes {
         self.taken(item)
     }
 
-    /// Takes the newest item of the least urgent lane, if that is less urgent than `lane`.
-    pub(super) fn pop_less_urgent(&mut self, lane: Lane) -> Option<Item> {
-        let item =
-            lane.drop_order().iter().find_map(|index| pop(&mut self.lanes[*index], VecDeque::pop_back));
+    /// Takes the newest item of the least urgent queue, if that is less urgent than the one of `lane`, or of the topics that are
+    /// `sent_first` in it.
+    pub(super) fn pop_less_urgent(&mut self, lane: Lane, sent_first: bool) -> Option<Item> {
+        let less_urgent = lane.drop_order(sent_first);
+        let item = less_urgent.iter().find_map(|index| pop(&mut self.lanes[*index], VecDeque::pop_back));
         self.taken(item)
     }
 
@@ -221,8 +232,10 @@ impl Lanes {
         }
         #[cfg(test)]
         SEARCHES.set(SEARCHES.get() + 1);
-        for lane in [Lane::Publish, Lane::Forward] {
-            let lane = &mut self.lanes[lane.queue_index(false)];
+        let queues =
+            [Lane::Publish, Lane::Forward].into_iter().flat_map(|lane| [(lane, true), (lane, false)]);
+        for (lane, sent_first) in queues {
+            let lane = &mut self.lanes[lane.queue_index(false, sent_first)];
             for item in std::mem::take(lane) {
                 let named = item.id.as_ref().is_some_and(|id| queued.contains(id));
                 if named { taken.push(item) } else { lane.push_back(item) }
@@ -273,47 +286,6 @@ fn free_if_empty<K, V>(map: &mut HashMap<K, V, RandomState>) {
     }
 }
 
-/// A number of items for each lane.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct LaneCounts([u64; Lane::ALL.len()]);
-
-impl LaneCounts {
-    /// Zero for every lane.
-    pub const NONE: Self = Self([0; Lane::ALL.len()]);
-
-    /// The number for `lane`.
-    pub fn of(&self, lane: Lane) -> u64 {
-        self.0[lane as usize]
-    }
-
-    /// Each lane and its number, the most urgent first.
-    pub fn iter(&self) -> impl Iterator<Item = (Lane, u64)> {
-        Lane::ALL.into_iter().zip(self.0)
-    }
-
-    /// The sum over all lanes.
-    pub fn total(&self) -> u64 {
-        self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
-    }
-
-    pub(in crate::libp2p) fn add(&mut self, lane: Lane, count: u64) {
-        let counted = &mut self.0[lane as usize];
-        *counted = counted.saturating_add(count);
-    }
-}
-
-impl AddAssign for LaneCounts {
-    fn add_assign(&mut self, other: Self) {
-        Lane::ALL.iter().for_each(|lane| self.add(*lane, other.of(*lane)));
-    }
-}
-
-impl fmt::Debug for LaneCounts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(Lane::ALL.iter().map(|lane| (lane.name(), self.of(*lane)))).finish()
-    }
-}
-
 #[cfg(test)]
 pub(in crate::libp2p) mod tests {
     use super::*;
@@ -333,11 +305,36 @@ pub(in crate::libp2p) mod tests {
         let tag = |item: Option<Item>| item.map(|item| item.fragment.bytes[0]);
         let order: Vec<_> = lanes.iter().map(|item| item.fragment.bytes[0]).collect();
         assert_eq!(order, [3, 2, 4, 1]);
-        assert_eq!(tag(lanes.pop_less_urgent(Lane::Gossip)), None);
-        assert_eq!(tag(lanes.pop_less_urgent(Lane::Publish)), Some(1));
-        assert_eq!(tag(lanes.pop_less_urgent(Lane::Publish)), Some(4));
+        assert_eq!(tag(lanes.pop_less_urgent(Lane::Gossip, false)), None);
+        assert_eq!(tag(lanes.pop_less_urgent(Lane::Publish, false)), Some(1));
+        assert_eq!(tag(lanes.pop_less_urgent(Lane::Publish, false)), Some(4));
         assert_eq!((lanes.items(), lanes.bytes()), (2, 20));
         assert_eq!([lanes.pop(), lanes.pop(), lanes.pop()].map(tag), [Some(3), Some(2), None]);
+        assert_eq!((lanes.items(), lanes.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_topic_that_is_sent_first_goes_before_others_of_its_lane_only_and_is_dropped_after_them() {
+        let mut lanes = Lanes::default();
+        let all =
+            [(Lane::Forward, false), (Lane::Publish, false), (Lane::Forward, true), (Lane::Answer, true)];
+        for (tag, (lane, sent_first)) in (0..).zip(all) {
+            lanes.push(Item { sent_first, ..item(Kind::Message, lane, tag) });
+        }
+        lanes.push(Item { sent_first: true, ..item(Kind::Message, Lane::Forward, 4) });
+        let order: Vec<_> = lanes.iter().map(|item| item.fragment.bytes[0]).collect();
+        assert_eq!(order, [1, 2, 4, 0, 3]);
+        let tag = |item: Option<Item>| item.map(|item| item.fragment.bytes[0]);
+        // The answer is less urgent than what is forwarded, and another topic than one that is sent first.
+        assert_eq!(tag(lanes.pop_less_urgent(Lane::Forward, false)), Some(3));
+        assert_eq!(tag(lanes.pop_less_urgent(Lane::Forward, false)), None);
+        assert_eq!(tag(lanes.pop_less_urgent(Lane::Forward, true)), Some(0));
+        assert_eq!(tag(lanes.pop_less_urgent(Lane::Forward, true)), None);
+        assert_eq!(tag(lanes.pop_less_urgent(Lane::Publish, false)), Some(4));
+        let id = MessageId::from(vec![2]);
+        lanes.push(Item { id: Some(id.clone()), sent_first: true, ..item(Kind::Message, Lane::Publish, 5) });
+        assert_eq!(lanes.remove_messages([id].iter()).len(), 1);
+        assert_eq!([lanes.pop(), lanes.pop(), lanes.pop()].map(tag), [Some(1), Some(2), None]);
         assert_eq!((lanes.items(), lanes.bytes()), (0, 0));
     }
 
@@ -375,7 +372,7 @@ pub(in crate::libp2p) mod tests {
         let order: Vec<_> = lanes.iter().map(|item| item.fragment.bytes[0]).collect();
         assert_eq!(order, [5, 4, 0, 1, 2, 3]);
         let dropped =
-            |lanes: &mut Lanes, lane| lanes.pop_less_urgent(lane).map(|item| item.fragment.bytes[0]);
+            |lanes: &mut Lanes, lane| lanes.pop_less_urgent(lane, false).map(|item| item.fragment.bytes[0]);
         assert_eq!(dropped(&mut lanes, Lane::Gossip), None);
         let order = [(); 6].map(|()| dropped(&mut lanes, Lane::Control));
         assert_eq!(order, [Some(3), Some(4), Some(2), Some(1), Some(0), None]);

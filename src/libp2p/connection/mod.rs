@@ -8,6 +8,7 @@ pub(super) mod graylist;
 pub(super) mod handler;
 pub(super) mod inbound_stream;
 mod inbound_streams;
+mod lane_counts;
 pub(super) mod lanes;
 mod outbound_stream;
 pub(super) mod packing;

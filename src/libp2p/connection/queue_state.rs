@@ -80,7 +80,7 @@ impl State {
             return false;
         }
         while let Some(reason) = self.lacks_room(&item, limits, false)
-            && let Some(victim) = self.pending.pop_less_urgent(item.lane)
+            && let Some(victim) = self.pending.pop_less_urgent(item.lane, item.sent_first)
         {
             drops.push(victim, reason);
         }

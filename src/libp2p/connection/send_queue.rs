@@ -170,7 +170,7 @@ impl SendQueue {
     pub(super) fn drop_pending(&self) -> LaneCounts {
         let mut state = self.state();
         state.slow = true;
-        let dropped = std::iter::from_fn(|| state.pending.pop_less_urgent(Lane::Control)).collect();
+        let dropped = std::iter::from_fn(|| state.pending.pop_less_urgent(Lane::Control, false)).collect();
         state.settle();
         let late: Vec<_> = state.in_flight.iter_mut().filter_map(|item| item.report.take()).collect();
         drop(state);

@@ -25,7 +25,7 @@ use crate::{
     libp2p::{
         ids::MessageId,
         limits::{
-            behaviour::{LimitsBehaviour, ScoreSource},
+            behaviour::{DirectSource, LimitsBehaviour, ScoreSource},
             config::ConnectionLimits,
         },
         network::{Libp2pNetwork, SubscriptionFilter},
@@ -52,12 +52,14 @@ pub struct Behaviour {
     pub(super) peers: Peers,
     /// The topics that are subscribed to. The engine joins them when it starts.
     topics: BTreeSet<TopicHash>,
+    /// The topics that are relayed, likewise.
+    pub(super) relayed: BTreeSet<TopicHash>,
     /// The parameters of the score, if it is on.
     pub(super) score: Option<PeerScoreParams>,
     pub(super) heartbeat_interval: Duration,
     pub(super) blacklist: Blacklist,
     pub(super) transform: Option<Transform>,
-    filter: Option<SubscriptionFilter>,
+    pub(super) filter: Option<SubscriptionFilter>,
     /// The application validates messages.
     pub(super) validates: bool,
     pub(super) events: VecDeque<Event>,
@@ -77,7 +79,7 @@ pub(super) struct Settings {
     pub(super) config: Config,
     network: Libp2pNetwork,
     self_peer: Option<PeerId>,
-    /// What the application decided about explicit peers.
+    /// The explicit peers of the configuration, and what the application decided about others.
     pub(super) explicit: BTreeMap<PeerId, bool>,
 }
 
@@ -141,19 +143,16 @@ impl Behaviour {
         let policy = SignaturePolicy::new(authenticity, config.validation_mode)?;
         let blacklist = Blacklist::new(ArcSwap::default());
         let network = network(policy, &config, transform.clone(), Arc::clone(&blacklist), filter.clone());
+        let explicit = config.transport.direct.iter().map(|peer| (*peer, true)).collect();
         Ok(Self {
             transport: Transport::new(network.clone(), config.transport.clone()),
             validates: config.validate_messages,
             heartbeat_interval: config.limits.heartbeat_interval,
-            state: State::Configured(Box::new(Settings {
-                config,
-                network,
-                self_peer,
-                explicit: BTreeMap::new(),
-            })),
+            state: State::Configured(Box::new(Settings { config, network, self_peer, explicit })),
             worker: Arc::default(),
             peers: Peers::default(),
             topics: BTreeSet::new(),
+            relayed: BTreeSet::new(),
             score: None,
             blacklist,
             transform,
@@ -176,6 +175,9 @@ impl Behaviour {
                     for topic in &self.topics {
                         let _ = worker.app_input(AppInput::Join(topic.clone()));
                     }
+                    for topic in &self.relayed {
+                        let _ = worker.app_input(AppInput::Relay(topic.clone()));
+                    }
                     for (peer, is_explicit) in explicit {
                         let _ = worker.set_direct(peer, *is_explicit);
                     }
@@ -188,6 +190,7 @@ impl Behaviour {
                 Err(error) => {
                     let reason = error.to_string();
                     self.topics.clear();
+                    self.relayed.clear();
                     self.events.push_back(Event::EngineEnded { reason: reason.clone() });
                     State::Ended(reason)
                 }
@@ -207,14 +210,7 @@ impl Behaviour {
     /// # Errors
     /// The name is empty or too long, the subscription filter does not allow it, or the engine has ended.
     pub fn subscribe<H: Hasher>(&mut self, topic: &Topic<H>) -> Result<bool, SubscriptionError> {
-        let topic = topic.hash();
-        let max = self.transport.network().limits().max_topic_length;
-        if topic.as_str().is_empty() || topic.as_str().len() > max {
-            return Err(SubscriptionError::InvalidTopic);
-        }
-        if self.filter.as_ref().is_some_and(|filter| !filter.allows(&topic)) {
-            return Err(SubscriptionError::NotAllowed);
-        }
+        let topic = self.check_topic(topic)?;
         if matches!(self.state, State::Configured(_)) {
             return Ok(self.topics.insert(topic));
         }
@@ -251,11 +247,7 @@ impl Behaviour {
         topic: impl Into<TopicHash>,
         data: impl Into<Vec<u8>>,
     ) -> Result<MessageId, PublishError> {
-        let (topic, mut data) = (topic.into(), data.into());
-        if let Some(transform) = &self.transform {
-            data = transform.outbound_transform(&topic, data).map_err(PublishError::TransformFailed)?;
-        }
-        let message = self.transport.network().message(topic, data)?;
+        let message = self.message(topic.into(), data.into())?;
         let message_id = message.message_id.clone();
         let running = self.running().map_err(PublishError::Engine)?;
         let ticket = running.worker().publish(message)?;
@@ -338,7 +330,17 @@ impl Behaviour {
     pub fn limits_behaviour(&self, limits: ConnectionLimits) -> LimitsBehaviour {
         let mut behaviour = LimitsBehaviour::new(self.network(), limits, self.transport.config.privileged());
         behaviour.set_scores(Some(self.score_source()));
+        behaviour.set_direct(Some(self.direct_source()));
         behaviour
+    }
+
+    /// The direct peers: those of the configuration until the engine is started.
+    fn direct_source(&self) -> Arc<DirectSource> {
+        let (worker, configured) = (Arc::clone(&self.worker), self.transport.config.direct.clone());
+        Arc::new(move |peer| match worker.get() {
+            Some(worker) => worker.is_direct(peer),
+            None => configured.contains(peer),
+        })
     }
 
     /// The scores of peers, also before the engine is started.

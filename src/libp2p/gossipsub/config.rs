@@ -14,7 +14,7 @@ use crate::{
         signature::validation::ValidationMode,
         swarm::config::BehaviourConfig,
     },
-    limits::{Limits, LimitsConfig, TopicOverrides},
+    limits::{Limits, LimitsConfig, TopicOverrides, TopicPattern},
 };
 
 pub(super) type MessageIdFn = dyn Fn(&Message) -> MessageId + Send + Sync;
@@ -29,6 +29,8 @@ pub struct Config {
     pub(super) validate_messages: bool,
     /// `None`: the default ids.
     pub(super) message_id: Option<Arc<MessageIdFn>>,
+    /// The functions for the topics that match a pattern. The first that matches applies.
+    pub(super) topic_message_ids: Vec<(TopicPattern, Arc<MessageIdFn>)>,
     pub(super) threads: Threads,
 }
 
@@ -42,10 +44,13 @@ pub(super) enum Threads {
 }
 
 impl Config {
-    /// The id of a message, by the function that [`ConfigBuilder::message_id_fn`] sets. The default id is that of a message
+    /// The id of a message, by the function that [`ConfigBuilder::topic_message_id_fn`] sets for its topic, or else the one of
+    /// [`ConfigBuilder::message_id_fn`]. The default id is that of a message
     /// which its source has signed, if it has one and the validation mode checks signatures.
     pub fn message_id(&self, message: &Message) -> MessageId {
-        if let Some(message_id) = &self.message_id {
+        let mut of_topics = self.topic_message_ids.iter();
+        let of_topic = of_topics.find(|(pattern, _)| pattern.matches(message.topic.as_str()));
+        if let Some(message_id) = of_topic.map(|(_, message_id)| message_id).or(self.message_id.as_ref()) {
             return message_id(message);
         }
         let is_verified = message.source.is_some() && self.validation_mode != ValidationMode::None;
@@ -116,6 +121,7 @@ impl Default for ConfigBuilder {
             validation_mode: ValidationMode::Strict,
             validate_messages: false,
             message_id: None,
+            topic_message_ids: Vec::new(),
             threads: Threads::Cores,
         };
         Self { config, duplicate_cache_time: None, invalid_protocol: false }
@@ -337,6 +343,18 @@ impl ConfigBuilder {
     /// Changes the limits on what is read and written.
     pub fn wire(&mut self, change: impl FnOnce(&mut WireLimits)) -> &mut Self {
         change(&mut self.config.wire);
+        self
+    }
+
+    /// The function that makes the ids of the messages of one topic, or of all topics that match a pattern, in place of that of
+    /// [`message_id_fn`](Self::message_id_fn) or of the default, under the same rules. Of several that match, the one that was
+    /// set first.
+    pub fn topic_message_id_fn(
+        &mut self,
+        topics: impl Into<TopicPattern>,
+        id: impl Fn(&Message) -> MessageId + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.config.topic_message_ids.push((topics.into(), Arc::new(id)));
         self
     }
 

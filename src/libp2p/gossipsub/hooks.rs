@@ -36,9 +36,16 @@ pub(super) fn network(
 ) -> Libp2pNetwork {
     let (message_id, decode) = (config.message_id.clone(), transform.clone());
     let mode = policy.mode();
-    let builder = Libp2pNetwork::builder(policy)
+    let mut builder = Libp2pNetwork::builder(policy)
         .limits(config.wire.clone())
-        .default_backoff(config.limits.prune_backoff)
+        .default_backoff(config.limits.prune_backoff);
+    for (topics, message_id) in config.topic_message_ids.clone() {
+        let decode = transform.clone();
+        builder = builder.topic_message_id(topics, move |topic, received| {
+            id_by_function(&*message_id, decode.as_ref(), topic, received)
+        });
+    }
+    let builder = builder
         .message_id(move |topic, received| match &message_id {
             Some(message_id) => id_by_function(&**message_id, decode.as_ref(), topic, received),
             None => default_id(mode, topic, received),

@@ -70,6 +70,8 @@ mod peer_events;
 mod peer_settings;
 mod peers;
 mod poll;
+mod publish_batch;
+mod relay;
 mod running;
 mod score;
 mod topic;

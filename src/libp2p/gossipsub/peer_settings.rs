@@ -37,10 +37,6 @@ impl Behaviour {
     }
 
     fn set_direct(&mut self, peer: &PeerId, direct: bool) -> Result<(), EngineStopped> {
-        if !direct {
-            // It may be one of the configuration.
-            self.network().state().direct().remove(peer);
-        }
         match &mut self.state {
             State::Configured(settings) => drop(settings.explicit.insert(*peer, direct)),
             State::Running(running) => running.worker().set_direct(peer, direct)?,

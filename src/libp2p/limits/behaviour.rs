@@ -34,6 +34,9 @@ use crate::{
 /// Returns the current score of a peer, or the one that is remembered of it; `None` if it has none. Called when the node
 /// has no room for a connection; must not block.
 pub type ScoreSource = dyn Fn(&PeerId) -> Option<f64> + Send + Sync;
+/// Whether a peer is a direct peer at this moment. Called when a peer is dialled, when one connects, and for each connected
+/// peer when the node has no room for a connection; must not block.
+pub type DirectSource = dyn Fn(&PeerId) -> bool + Send + Sync;
 
 /// The limits on connections: in total, for each peer, for each address and subnet, pending and established. Compose it
 /// into your own swarm as the first behaviour: most connections are refused before any cryptography.
@@ -43,13 +46,19 @@ pub type ScoreSource = dyn Fn(&PeerId) -> Option<f64> + Send + Sync;
 /// [`ConnectionRefusal`].
 pub struct LimitsBehaviour {
     table: ConnectionTable,
-    privileged: HashSet<PeerId>,
-    scores: Option<Arc<ScoreSource>>,
+    peers: Standings,
     state: Arc<TransportState>,
-    /// The scores above 0 of peers whose connections closed, and when they did: the engine forgets such scores.
-    former: FormerScores,
     /// The connections that give way.
     closing: VecDeque<(PeerId, ConnectionId)>,
+}
+
+/// What is known of peers.
+struct Standings {
+    privileged: HashSet<PeerId>,
+    direct: Option<Arc<DirectSource>>,
+    scores: Option<Arc<ScoreSource>>,
+    /// The scores above 0 of peers whose connections closed, and when they did: the engine forgets such scores.
+    former: FormerScores,
 }
 
 /// Scores, each with the time at which the last connection of the peer closed.
@@ -62,7 +71,8 @@ const FORMER_TIME: Duration = Duration::from_secs(3_600);
 
 impl LimitsBehaviour {
     /// Limits the connections of a swarm for `network`. The connections of `privileged` peers are admitted even if the
-    /// node has no room: these are the direct, trusted and bootstrap peers.
+    /// node has no room: these are the trusted and bootstrap peers, and direct peers that
+    /// [`set_direct`](Self::set_direct) does not report.
     pub fn new(
         network: &Libp2pNetwork,
         limits: ConnectionLimits,
@@ -70,10 +80,13 @@ impl LimitsBehaviour {
     ) -> Self {
         Self {
             table: ConnectionTable::new(limits.effective()),
-            privileged: privileged.into_iter().collect(),
-            scores: None,
+            peers: Standings {
+                privileged: privileged.into_iter().collect(),
+                direct: None,
+                scores: None,
+                former: BoundedMap::new(MAX_FORMER),
+            },
             state: Arc::clone(network.state()),
-            former: BoundedMap::new(MAX_FORMER),
             closing: VecDeque::new(),
         }
     }
@@ -81,14 +94,12 @@ impl LimitsBehaviour {
     /// Sets where scores come from. When the node has no room, the inbound connection whose peer has the lowest score
     /// gives way to a privileged peer, or to one with a score above 0. Without it each peer has the score 0.
     pub fn set_scores(&mut self, scores: Option<Arc<ScoreSource>>) {
-        self.scores = scores;
+        self.peers.scores = scores;
     }
 
-    fn standing(&self, peer: &PeerId) -> Standing {
-        if self.privileged.contains(peer) {
-            return Standing::Privileged;
-        }
-        Standing::Score(score_of(self.scores.as_deref(), &self.former, peer))
+    /// Sets where it is asked which peers are direct peers. They are privileged as long as they are that.
+    pub fn set_direct(&mut self, direct: Option<Arc<DirectSource>>) {
+        self.peers.direct = direct;
     }
 
     fn identify(
@@ -97,9 +108,8 @@ impl LimitsBehaviour {
         peer: PeerId,
         address: &Multiaddr,
     ) -> Result<dummy::ConnectionHandler, ConnectionDenied> {
-        let standing = self.standing(&peer);
-        let (scores, former) = (self.scores.as_deref(), &self.former);
-        let admitted = self.table.identify(id, peer, standing, |peer| score_of(scores, former, peer));
+        let standing = self.peers.standing(&peer);
+        let admitted = self.table.identify(id, peer, standing, |peer| self.peers.rank(peer));
         admitted
             .map(|()| dummy::ConnectionHandler)
             .map_err(|reason| self.refused(reason, address, Some(peer)))
@@ -116,19 +126,36 @@ impl LimitsBehaviour {
     }
 
     fn on_established(&mut self, id: ConnectionId) {
-        let (scores, former) = (self.scores.as_deref(), &self.former);
-        if let Some((peer, victim)) = self.table.on_established(id, |peer| score_of(scores, former, peer)) {
+        if let Some((peer, victim)) = self.table.on_established(id, |peer| self.peers.rank(peer)) {
             self.state.refusals().add(ConnectionRefusal::GaveWay, None, Some(peer));
             self.closing.push_back((peer, victim));
         }
     }
 }
 
-/// The score of a peer or, if the engine knows none, the one that it had when its last connection closed.
-fn score_of(scores: Option<&ScoreSource>, former: &FormerScores, peer: &PeerId) -> f64 {
-    let known = scores.and_then(|score| score(peer));
-    let former = || former.get(peer).filter(|(_, closed)| closed.elapsed() < FORMER_TIME);
-    known.or_else(|| former().map(|(score, _)| *score)).unwrap_or(0.0)
+impl Standings {
+    fn standing(&self, peer: &PeerId) -> Standing {
+        let is_direct = || self.direct.as_deref().is_some_and(|is_direct| is_direct(peer));
+        if self.privileged.contains(peer) || is_direct() {
+            return Standing::Privileged;
+        }
+        Standing::Score(self.score(peer))
+    }
+
+    /// The score of a peer, infinity if it is privileged.
+    fn rank(&self, peer: &PeerId) -> f64 {
+        match self.standing(peer) {
+            Standing::Privileged => f64::INFINITY,
+            Standing::Score(score) => score,
+        }
+    }
+
+    /// The score of a peer or, if the engine knows none, the one that it had when its last connection closed.
+    fn score(&self, peer: &PeerId) -> f64 {
+        let known = self.scores.as_deref().and_then(|score| score(peer));
+        let former = || self.former.get(peer).filter(|(_, closed)| closed.elapsed() < FORMER_TIME);
+        known.or_else(|| former().map(|(score, _)| *score)).unwrap_or(0.0)
+    }
 }
 
 fn remote(address: &Multiaddr) -> Remote {
@@ -169,7 +196,7 @@ impl NetworkBehaviour for LimitsBehaviour {
         addresses: &[Multiaddr],
         _: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        let standing = peer.map(|peer| self.standing(&peer));
+        let standing = peer.map(|peer| self.peers.standing(&peer));
         let recommended = self.state.px_dials().contains(&id);
         self.table.add_outbound(id, standing, recommended).map(|()| Vec::new()).map_err(|reason| {
             self.state.refusals().add(reason, addresses.first(), peer);
@@ -195,9 +222,9 @@ impl NetworkBehaviour for LimitsBehaviour {
             }
             FromSwarm::ConnectionClosed(ConnectionClosed { connection_id, peer_id, .. }) => {
                 // This is the first behaviour, so that the engine still has the score.
-                let score = self.scores.as_deref().and_then(|score| score(&peer_id));
+                let score = self.peers.scores.as_deref().and_then(|score| score(&peer_id));
                 if let Some(score) = score.filter(|score| *score > 0.0) {
-                    self.former.insert(peer_id, (score, Instant::now()));
+                    self.peers.former.insert(peer_id, (score, Instant::now()));
                 }
                 self.table.remove(connection_id);
             }

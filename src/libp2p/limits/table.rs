@@ -114,7 +114,8 @@ impl ConnectionTable {
         Ok(())
     }
 
-    /// The peer of a pending connection is identified. `score` returns the scores of other peers.
+    /// The peer of a pending connection is identified. `score` returns the scores of other peers, infinity if one is
+    /// privileged now.
     pub(super) fn identify(
         &mut self,
         id: ConnectionId,
@@ -184,8 +185,8 @@ impl ConnectionTable {
     }
 
     /// The inbound connection whose peer has the lowest score, if that is below `limit`, which must be above 0. Of equal
-    /// ones the latest: peers that connected last have shown the least. Privileged peers, closing connections and that of
-    /// the `newcomer` don't count.
+    /// ones the latest: peers that connected last have shown the least. Privileged peers, whose score is infinite, closing
+    /// connections and that of the `newcomer` don't count.
     fn lowest_inbound(
         &self,
         limit: f64,
@@ -196,7 +197,7 @@ impl ConnectionTable {
             return None;
         }
         let candidates = self.connections.iter().filter_map(|(id, entry)| match entry.peer {
-            Some((peer, Standing::Score(_))) if entry.cost.inbound && !entry.gives_way && *id != newcomer => {
+            Some((peer, _)) if entry.cost.inbound && !entry.gives_way && *id != newcomer => {
                 Some((score(&peer), *id, peer))
             }
             _ => None,
@@ -331,11 +332,21 @@ mod tests {
     #[test]
     fn a_trusted_peer_is_admitted_even_if_nothing_can_give_way() {
         let mut table = table(2, 1);
-        let score = |_: &PeerId| 0.0;
+        let privileged = |_: &PeerId| f64::INFINITY;
         for n in 0..5 {
-            assert_eq!(connect(&mut table, n, Standing::Privileged, score), Ok(None));
+            assert_eq!(connect(&mut table, n, Standing::Privileged, privileged), Ok(None));
         }
-        assert_eq!(connect(&mut table, 5, Standing::Score(9.0), score), Err(ConnectionRefusal::Connections));
+        let refused = connect(&mut table, 5, Standing::Score(9.0), privileged);
+        assert_eq!(refused, Err(ConnectionRefusal::Connections));
+    }
+
+    #[test]
+    fn a_connection_of_a_peer_that_ceased_to_be_privileged_gives_way_as_any_other() {
+        let mut table = table(1, 1);
+        let privileged = |_: &PeerId| f64::INFINITY;
+        assert_eq!(connect(&mut table, 0, Standing::Privileged, privileged), Ok(None));
+        let gave_way = connect(&mut table, 1, Standing::Privileged, |_| 0.0).unwrap();
+        assert_eq!(gave_way.map(|(_, connection)| connection), Some(id(0)));
     }
 
     #[test]

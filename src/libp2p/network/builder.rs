@@ -15,6 +15,7 @@ use crate::{
         message::Message,
         state::TransportState,
     },
+    limits::TopicPattern,
     network::{Delivery, PeerAction, Validity},
 };
 
@@ -36,6 +37,29 @@ impl Libp2pNetworkBuilder {
         f: impl Fn(&TopicName, &Message) -> MessageId + Send + Sync + 'static,
     ) -> Self {
         self.0.message_id = Some(Box::new(f));
+        self
+    }
+
+    /// The function that makes the ids of the messages of one topic, or of all topics that match a pattern, in place of that of
+    /// [`message_id`](Self::message_id) or of the default. Of several that match, the one that was set first. Without a call of
+    /// this nothing is looked up; with it, each message that is received is matched with the patterns in turn.
+    ///
+    /// ```
+    /// # use actix_gossipsub::libp2p::{Libp2pNetwork, SignaturePolicy};
+    /// let network = Libp2pNetwork::builder(SignaturePolicy::StrictNoSign)
+    ///     .topic_message_id("/chat/*", |topic, message| [topic.as_str().as_bytes(), message.data()].concat().into())
+    ///     .build();
+    /// let id = |topic: &str| network.message(topic.into(), "hello").map(|message| message.message_id);
+    /// assert_eq!(id("/chat/1")?.as_bytes(), b"/chat/1hello");
+    /// assert_eq!(id("news")?.as_bytes().len(), 32, "the SHA-256 of the payload");
+    /// # Ok::<(), actix_gossipsub::libp2p::AuthorError>(())
+    /// ```
+    pub fn topic_message_id(
+        mut self,
+        topics: impl Into<TopicPattern>,
+        f: impl Fn(&TopicName, &Message) -> MessageId + Send + Sync + 'static,
+    ) -> Self {
+        self.0.topic_message_ids.push((topics.into(), Box::new(f)));
         self
     }
 

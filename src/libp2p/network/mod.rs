@@ -18,7 +18,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use ::libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+use ::libp2p::{Multiaddr, PeerId};
 use arc_swap::ArcSwap;
 
 pub(in crate::libp2p) use self::message_id::{content_digest, default_message_id};
@@ -38,9 +38,12 @@ use super::{
     signature::{digest::digest, policy::SignaturePolicy},
     state::{TransportState, address_book::without_peer},
 };
-use crate::network::{
-    BatchVerdicts, BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction,
-    PeerRecordOutcome, TransportStats, Validity, hooks::drop_panic,
+use crate::{
+    limits::TopicPattern,
+    network::{
+        BatchVerdicts, BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction,
+        PeerRecordOutcome, TransportStats, Validity, hooks::drop_panic,
+    },
 };
 
 /// Makes the id of a message from its topic and content. All nodes of a network must use the same function. If it panics
@@ -66,6 +69,8 @@ struct Hooks {
     limits: WireLimits,
     /// `None`: the default ids.
     message_id: Option<Box<MessageIdFn>>,
+    /// The functions for the topics that match a pattern, in place of `message_id`. The first that matches applies.
+    topic_message_ids: Vec<(TopicPattern, Box<MessageIdFn>)>,
     validators: ArcSwap<Validators>,
     manual_validation: ManualValidation<Libp2pNetwork>,
     peer_filter: Box<PeerFilter>,
@@ -119,6 +124,7 @@ impl Libp2pNetwork {
             policy,
             limits: WireLimits::default(),
             message_id: None,
+            topic_message_ids: Vec::new(),
             validators: ArcSwap::default(),
             manual_validation: ManualValidation::new(),
             peer_filter: Box::new(|_, _| true),
@@ -160,7 +166,9 @@ impl Libp2pNetwork {
 
     /// The id of a message that keeps the signature policy.
     pub fn message_id(&self, topic: &TopicName, message: &Message) -> MessageId {
-        match &self.hooks.message_id {
+        let mut of_topics = self.hooks.topic_message_ids.iter();
+        let of_topic = of_topics.find(|(pattern, _)| pattern.matches(topic.as_str()));
+        match of_topic.map(|(_, message_id)| message_id).or(self.hooks.message_id.as_ref()) {
             Some(message_id) => message_id(topic, message),
             None => default_message_id(self.hooks.policy.mode(), topic, message),
         }
@@ -305,9 +313,7 @@ impl Network for Libp2pNetwork {
         let dialled = self.state.addresses().dialled(peer);
         // In the form of the persistent point, so that the engine recognises it.
         let same = |point: &&Multiaddr| Some(without_peer((*point).clone())) == dialled;
-        let configured = self.hooks.persistent_points.iter().find(same).cloned();
-        let direct = || self.state.direct().contains(peer).then(|| Protocol::P2p(*peer).into());
-        configured.or_else(direct).or(dialled)
+        self.hooks.persistent_points.iter().find(same).cloned().or(dialled)
     }
 
     fn topic_name(&self, topic: &TopicName) -> String {
@@ -318,11 +324,8 @@ impl Network for Libp2pNetwork {
         self.state.stats()
     }
 
-    /// Those of the configuration, and the direct peers, by their ids.
     fn persistent_points(&self) -> Vec<Multiaddr> {
-        let direct = self.state.direct();
-        let direct = direct.iter().map(|peer| Protocol::P2p(*peer).into());
-        self.hooks.persistent_points.iter().cloned().chain(direct).collect()
+        self.hooks.persistent_points.clone()
     }
 }
 

@@ -76,6 +76,10 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
         behaviour.gossipsub.set_delivery_listener(engine.delivery_listener());
         behaviour.gossipsub.set_graylist(engine.graylist());
         behaviour.limits.set_scores(engine.scores());
+        if let Some(direct) = engine.direct() {
+            behaviour.limits.set_direct(Some(direct));
+        }
+        behaviour.gossipsub.config.direct.iter().for_each(|peer| engine.add_direct(peer));
         let (sender, commands) = mpsc::channel(MAX_COMMANDS);
         let handle = NodeHandle { commands: sender, peer: *swarm.local_peer_id() };
         let driver = Self {

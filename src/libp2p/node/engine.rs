@@ -16,7 +16,7 @@ use crate::{
     libp2p::{
         connection::{delivery_report::DeliveryListener, graylist::Graylist},
         ids::{MessageId, TopicName},
-        limits::behaviour::ScoreSource,
+        limits::behaviour::{DirectSource, ScoreSource},
         network::Libp2pNetwork,
     },
     network::{P2pInput, P2pOutput},
@@ -94,6 +94,18 @@ pub trait Engine {
         None
     }
 
+    /// A peer is a direct peer by the configuration. Called for each when the driver is created. The engine asks for
+    /// connections to it ([`Origin::Direct`](crate::Origin::Direct)).
+    fn add_direct(&self, peer: &PeerId) {
+        let _ = peer;
+    }
+
+    /// Which peers are direct peers, if the engine decides on that: the connection limits admit them in any case. By default
+    /// those of the configuration are. Called once, when the driver is created.
+    fn direct(&self) -> Option<Arc<DirectSource>> {
+        None
+    }
+
     /// The scores of peers, if the engine has some: when the node has no room for a connection, they decide which one
     /// closes. Called once, when the driver is created.
     fn scores(&self) -> Option<Arc<ScoreSource>> {
@@ -138,6 +150,16 @@ impl Engine for Worker<Libp2pNetwork> {
 
     fn delivery_listener(&self) -> Option<Arc<dyn DeliveryListener>> {
         Some(Arc::new(self.clone()))
+    }
+
+    fn add_direct(&self, peer: &PeerId) {
+        // An engine that has ended has no peers.
+        let _ = self.set_direct(peer, true);
+    }
+
+    fn direct(&self) -> Option<Arc<DirectSource>> {
+        let worker = self.clone();
+        Some(Arc::new(move |peer| worker.is_direct(peer)))
     }
 
     fn scores(&self) -> Option<Arc<ScoreSource>> {

@@ -129,15 +129,6 @@ pub(in crate::libp2p) fn without_peer(mut address: Multiaddr) -> Multiaddr {
     address
 }
 
-/// The peer of an address that consists of its id alone: it is dialled at the addresses that are known of it.
-pub(in crate::libp2p) fn peer_alone(address: &Multiaddr) -> Option<PeerId> {
-    let mut protocols = address.iter();
-    match (protocols.next(), protocols.next()) {
-        (Some(Protocol::P2p(peer)), None) => Some(peer),
-        _ => None,
-    }
-}
-
 /// The IP address and port at the start of `address`. `None` for names, relayed addresses and other transports.
 pub(in crate::libp2p) fn socket_address(address: &Multiaddr) -> Option<SocketAddr> {
     let mut protocols = address.iter();

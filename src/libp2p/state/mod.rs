@@ -8,7 +8,7 @@ pub(super) mod peer_records;
 pub(super) mod refusals;
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -38,8 +38,6 @@ pub(super) struct TransportState {
     refusals: Refusals,
     /// The dials of recommended peers that are in progress. The behaviour bounds them.
     px_dials: Mutex<HashSet<ConnectionId>>,
-    /// The direct peers of the behaviour: the engine stays connected to them.
-    direct: Mutex<BTreeSet<PeerId>>,
     memory: Arc<TransportMemory>,
 }
 
@@ -54,7 +52,6 @@ impl TransportState {
             traffic: TrafficCounters::default(),
             refusals: Refusals::default(),
             px_dials: Mutex::default(),
-            direct: Mutex::default(),
             memory: Arc::default(),
         }
     }
@@ -143,11 +140,6 @@ impl TransportState {
     /// The dials of recommended peers that are in progress, locked.
     pub(super) fn px_dials(&self) -> MutexGuard<'_, HashSet<ConnectionId>> {
         self.px_dials.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The direct peers, locked.
-    pub(super) fn direct(&self) -> MutexGuard<'_, BTreeSet<PeerId>> {
-        self.direct.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The counters of all that connections did.

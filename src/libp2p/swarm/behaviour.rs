@@ -67,7 +67,6 @@ impl Behaviour {
     pub fn new(network: Libp2pNetwork, config: BehaviourConfig) -> Self {
         let known = config.direct.union(&config.trusted).chain(&config.bootstrap);
         network.state().addresses().keep(known.copied());
-        network.state().direct().clone_from(&config.direct);
         let memory = network.state().memory();
         memory.set_limit(config.max_memory);
         Self {

@@ -193,8 +193,12 @@ pub fn swarm(
     let peer = key.public().to_peer_id();
     let protocols = config.gossipsub.protocols.iter().map(ToString::to_string);
     let protocols = protocols.chain([ping::PROTOCOL_NAME.to_string()]);
+    let mut limits = LimitsBehaviour::new(&network, limits, config.gossipsub.privileged());
+    // An engine that decides on direct peers takes the place of this.
+    let direct = config.gossipsub.direct.clone();
+    limits.set_direct(Some(Arc::new(move |peer| direct.contains(peer))));
     let behaviour = TransportBehaviour {
-        limits: LimitsBehaviour::new(&network, limits, config.gossipsub.privileged()),
+        limits,
         identify: IdentifyBehaviour::new(
             key,
             &network,

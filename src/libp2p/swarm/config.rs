@@ -20,9 +20,12 @@ pub struct BehaviourConfig {
     /// The protocols that are offered, the preferred one first. By default `/meshsub/1.2.0`, `1.1.0` and `1.0.0`. See
     /// [`protocol_id_prefix`](Self::protocol_id_prefix) and [`protocol_id`](Self::protocol_id).
     pub protocols: Vec<ProtocolId>,
-    /// Direct peers: every message is forwarded to them, and they are in no mesh. While one is not connected, the engine asks
-    /// to dial it again and again, at the addresses that are known of it: those that it was dialled at before or reported, those
-    /// of [`Behaviour::add_addresses`](crate::libp2p::Behaviour::add_addresses), and those that other behaviours know.
+    /// Direct peers: every message is forwarded to them, and they are in no mesh. `NodeDriver` and
+    /// [`gossipsub::Behaviour`](crate::libp2p::gossipsub::Behaviour) pass them to the engine
+    /// ([`Worker::set_direct`](crate::Worker::set_direct)), which decides from then on whether they are direct, and asks to
+    /// dial one at the start and again and again while it is not connected. It is dialled at the addresses that are known of it:
+    /// those that it was dialled at before or reported, those of
+    /// [`Behaviour::add_addresses`](crate::libp2p::Behaviour::add_addresses), and those that other behaviours know.
     pub direct: BTreeSet<PeerId>,
     /// Trusted peers: they are dialled again when their connection is lost.
     pub trusted: BTreeSet<PeerId>,
@@ -50,7 +53,7 @@ pub struct BehaviourConfig {
     pub frame_timeout: Duration,
     /// What is done about a slow peer.
     pub slow_peer: SlowPeerAction,
-    /// Most dials of trusted peers and persistent points that are in progress; by default 256. Further ones are refused at
+    /// Most dials of direct and trusted peers and of persistent points that are in progress; by default 256. Further ones are refused at
     /// once ([`Event::DialRefused`](crate::libp2p::Event::DialRefused)).
     pub max_dials: usize,
     /// Most dials of recommended peers (px) that are in progress; by default 16. They have a budget of their own, so that
@@ -96,9 +99,9 @@ impl BehaviourConfig {
         Ok(Self { protocols: vec![ProtocolId::new(id, version)?], ..self })
     }
 
-    /// The direct, trusted and bootstrap peers.
+    /// The trusted and bootstrap peers. The connection limits admit them, and direct peers, in any case.
     pub(in crate::libp2p) fn privileged(&self) -> impl Iterator<Item = PeerId> {
-        [&self.direct, &self.trusted, &self.bootstrap].into_iter().flatten().copied()
+        [&self.trusted, &self.bootstrap].into_iter().flatten().copied()
     }
 
     /// The most bytes of heap that this behaviour uses for so many connections: [`max_memory`](Self::max_memory), and for

@@ -16,10 +16,7 @@ use ::libp2p::{
 
 use super::{config::BehaviourConfig, event::Event};
 use crate::{
-    libp2p::{
-        network::Libp2pNetwork,
-        state::{TransportState, address_book::peer_alone},
-    },
+    libp2p::{network::Libp2pNetwork, state::TransportState},
     network::{ConnectionRefusal, Origin, PeerRecordOutcome, PxDialOutcome},
 };
 
@@ -84,7 +81,7 @@ impl Dials {
                 return Some(self.refused(ConnectionRefusal::DialBudget, Some(peer), None));
             }
             Origin::Trusted => {}
-            // As those of the peers that are direct by the configuration.
+            // As those of the direct peers of the configuration.
             Origin::Direct => self.state.addresses().keep([peer]),
         }
         Some(self.begin(DialOpts::peer_id(peer).build(), Target::Trusted))
@@ -119,7 +116,6 @@ impl Dials {
             return self.refused(ConnectionRefusal::DialBudget, None, Some(point));
         }
         let opts = match point.iter().last() {
-            Some(Protocol::P2p(peer)) if peer_alone(&point).is_some() => DialOpts::peer_id(peer).build(),
             Some(Protocol::P2p(peer)) => DialOpts::peer_id(peer).addresses(vec![point.clone()]).build(),
             _ => DialOpts::unknown_peer_id().address(point.clone()).build(),
         };

@@ -21,7 +21,7 @@ use crate::{
             push::Push,
         },
         network::Libp2pNetwork,
-        state::address_book::{peer_alone, without_peer},
+        state::address_book::without_peer,
     },
     network::{P2pMessage, P2pOutput},
     protocol::{Lane, OutputBatch},
@@ -41,12 +41,13 @@ impl Behaviour {
     pub fn emit(&mut self, emission: OutputBatch<Libp2pNetwork>) {
         let lane = emission.lane();
         match emission {
-            OutputBatch::Broadcast { to, message, .. } => {
-                self.send(&to, &P2pMessage::FullMessage(message), lane, lane == Lane::Publish);
+            OutputBatch::Broadcast { to, message, sent_first, .. } => {
+                let message = P2pMessage::FullMessage(message);
+                self.send(&to, &message, (lane, sent_first), lane == Lane::Publish);
             }
-            OutputBatch::Gossip { to, message } => self.send(&to, &message, lane, false),
+            OutputBatch::Gossip { to, message } => self.send(&to, &message, (lane, false), false),
             OutputBatch::Output(P2pOutput::OutMessage { to_peer, message }) => {
-                self.send(&[to_peer], &message, lane, true);
+                self.send(&[to_peer], &message, (lane, false), true);
             }
             OutputBatch::Output(output) => self.apply_output(output),
         }
@@ -72,7 +73,13 @@ impl Behaviour {
         }
     }
 
-    fn send(&mut self, to: &[PeerId], message: &P2pMessage<Libp2pNetwork>, lane: Lane, reported: bool) {
+    fn send(
+        &mut self,
+        to: &[PeerId],
+        message: &P2pMessage<Libp2pNetwork>,
+        (lane, sent_first): (Lane, bool),
+        reported: bool,
+    ) {
         let message = &*self.with_records(message);
         let encoded = self.encoder.encode(message, lane == Lane::Answer, self.network.limits());
         let listener = self.delivery_listener.as_ref().filter(|_| reported);
@@ -83,7 +90,10 @@ impl Behaviour {
             match &encoded {
                 // A full message is a single fragment, so that the report of the first fragment is that of the message.
                 Ok(fragments) => fragments.iter().for_each(|fragment| {
-                    self.queue(*peer, Item::new(message, fragment, lane, &offer, report.take()));
+                    self.queue(
+                        *peer,
+                        Item::new(message, fragment, (lane, sent_first), &offer, report.take()),
+                    );
                 }),
                 Err(_) => {
                     self.dropped.add_one(*peer, DropReason::TooLarge, lane);
@@ -147,8 +157,8 @@ impl Behaviour {
     fn is_reached(&self, point: &Multiaddr) -> bool {
         let address = Some(without_peer(point.clone()));
         self.dials.has_point(point) || {
-            let (alone, book) = (peer_alone(point), self.state.addresses());
-            self.connections.peers().any(|peer| alone == Some(*peer) || book.dialled(peer) == address)
+            let book = self.state.addresses();
+            self.connections.peers().any(|peer| book.dialled(peer) == address)
         }
     }
 }

@@ -133,14 +133,15 @@ impl<N: Network> Outbox<N> {
         }
     }
 
-    /// Sends a full message of `bytes` bytes to all of `to`, none of which is a bootstrap peer.
+    /// Sends a full message of `bytes` bytes to all of `to`, none of which is a bootstrap peer. `sent_first`: before the
+    /// messages of other topics in its lane.
     #[inline]
     pub(crate) fn broadcast(
         &mut self,
         to: Vec<N::Peer>,
         message: &Arc<FullMessage<N>>,
         bytes: usize,
-        lane: Lane,
+        (lane, sent_first): (Lane, bool),
         charge: &mut Charge,
     ) {
         if !to.is_empty() {
@@ -148,7 +149,7 @@ impl<N: Network> Outbox<N> {
             let bytes = bytes + size_of_val(&*to) + size_of::<PendingOutput<N>>();
             charge.begin(|| bytes);
             let (message, charge) = (Arc::clone(message), charge.clone());
-            self.p2p.push(PendingOutput::Broadcast { to, message, bytes, lane, charge });
+            self.p2p.push(PendingOutput::Broadcast { to, message, bytes, lane, sent_first, charge });
         }
     }
 }

@@ -24,7 +24,10 @@ impl<N: Network> Node<N> {
                 (Some(verdict), TopicRef::Active(state)) => {
                     // If it is in the pending batch, that validates it again: it awaits no first verdict.
                     state.forget_batched(&validated.message);
-                    state.apply_given_verdict(validated, verdict, cx, outbox)
+                    match state.refuse_collected(&validated, cx, outbox) {
+                        Some(refused) => refused,
+                        None => state.apply_given_verdict(validated, verdict, cx, outbox),
+                    }
                 }
                 (Some(_), TopicRef::Passive(_)) => ReceiveOutcome::NotSubscribed,
                 (None, _) => ReceiveOutcome::ValidationPanicked,

@@ -2,6 +2,7 @@
 //! benches and conformance tests run it; the actors run the same state machines on several threads.
 
 mod batch;
+mod join;
 mod outputs;
 mod peer_view;
 mod publish;
@@ -42,7 +43,7 @@ use super::{
         missed::MissedMessages,
     },
     quota::Quota,
-    topic::{TopicState, receive::receive_not_joined},
+    topic::receive::receive_not_joined,
 };
 use crate::{
     admission::totals::Totals,
@@ -147,6 +148,8 @@ impl<N: Network> Node<N> {
             AppInput::Publish(message) => drop(self.publish(message, now)),
             AppInput::Join(topic) => drop(self.join(&topic, now)),
             AppInput::Leave(topic) => drop(self.leave(&topic, now)),
+            AppInput::Relay(topic) => drop(self.relay(&topic, now)),
+            AppInput::StopRelay(topic) => drop(self.stop_relay(&topic, now)),
             AppInput::SetApplicationScore { peer, score } => self.set_application_score(&peer, score),
         }
     }
@@ -333,16 +336,6 @@ impl<N: Network> Node<N> {
             return outcome;
         };
         self.on_message(index, now, |state, cx, outbox| state.receive(delivery, validation_mode, cx, outbox))
-    }
-
-    /// Joins a topic.
-    pub fn join(&mut self, topic: &N::Topic, now: Timestamp) -> JoinOutcome<N> {
-        self.on_active_topic(topic, now, TopicState::join)
-    }
-
-    /// Leaves a topic.
-    pub fn leave(&mut self, topic: &N::Topic, now: Timestamp) -> LeaveOutcome<N> {
-        self.on_topic(topic, now, |topic, cx, outbox| topic.leave(cx, outbox))
     }
 
     /// Sets the application score (P5) of a peer.

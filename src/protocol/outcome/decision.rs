@@ -46,13 +46,13 @@ pub enum PeerDecision {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// We joined a topic.
+    /// We joined a topic, or began to relay it.
     Joined,
-    /// We left a topic.
+    /// We left a topic, or ceased to relay it.
     Left,
     /// We published a message.
     Published,
-    /// A message was valid and new, and was delivered to the application.
+    /// A message was valid and new, and was delivered to the application. On a topic that is only relayed: it was forwarded.
     Delivered,
     /// A message was a duplicate.
     Duplicate,

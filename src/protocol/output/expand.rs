@@ -24,7 +24,7 @@ impl<N: Network> IntoIterator for OutputBatch<N> {
 
     fn into_iter(self) -> OutputBatchIter<N> {
         OutputBatchIter(match self {
-            Self::Broadcast { to, message, lane } => Remaining::Broadcast(to.into_iter(), message, lane),
+            Self::Broadcast { to, message, lane, .. } => Remaining::Broadcast(to.into_iter(), message, lane),
             Self::Gossip { to, message } => Remaining::Same(to.into_iter(), message),
             Self::Output(output) => Remaining::Output(Some(output)),
         })

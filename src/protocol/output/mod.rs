@@ -3,6 +3,7 @@
 pub(crate) mod announcements;
 pub(crate) mod expand;
 pub(crate) mod pending;
+pub(crate) mod spread;
 
 use std::sync::Arc;
 
@@ -59,24 +60,28 @@ impl Lane {
         }
     }
 
-    /// The number of queues that hold outputs: one a lane, and one for IDONTWANT.
-    pub(crate) const QUEUES: usize = Self::ALL.len() + 1;
+    /// The number of queues that hold outputs: two a lane of full messages, of which the topics that are sent first have one,
+    /// one for each other lane, and one for IDONTWANT.
+    pub(crate) const QUEUES: usize = 9;
 
     /// The index of the queue for an output of this lane. Queues are read in ascending order.
-    pub(crate) fn queue_index(self, idontwant: bool) -> usize {
+    #[inline]
+    pub(crate) fn queue_index(self, idontwant: bool, sent_first: bool) -> usize {
         match self {
             Self::Control => 0,
             Self::Gossip if idontwant => 1,
-            lane => lane as usize + 1,
+            Self::Gossip => 8,
+            lane => 2 * lane as usize + usize::from(!sent_first),
         }
     }
 
-    /// The indexes of the queues that are less urgent than this lane, in the order in which they are dropped.
-    pub(crate) fn drop_order(self) -> &'static [usize] {
-        const LEAST_URGENT_FIRST: [usize; Lane::QUEUES - 1] = [5, 1, 4, 3, 2];
+    /// The indexes of the queues that are less urgent than this one, in the order in which they are dropped.
+    pub(crate) fn drop_order(self, sent_first: bool) -> &'static [usize] {
+        const LEAST_URGENT_FIRST: [usize; Lane::QUEUES - 1] = [8, 1, 7, 6, 5, 4, 3, 2];
         match self {
+            Self::Control => &LEAST_URGENT_FIRST,
             Self::Gossip => &[],
-            lane => &LEAST_URGENT_FIRST[..Self::ALL.len() - lane as usize],
+            lane => &LEAST_URGENT_FIRST[..8 - 2 * lane as usize + usize::from(sent_first)],
         }
     }
 }
@@ -92,6 +97,9 @@ pub enum OutputBatch<N: Network> {
         message: Arc<FullMessage<N>>,
         /// The lane: why the message is sent.
         lane: Lane,
+        /// Whether it is sent before the messages of other topics in its lane
+        /// ([`TopicOverrides::sent_first`](crate::limits::TopicOverrides::sent_first)).
+        sent_first: bool,
     },
     /// Send the same IHAVE or IDONTWANT to each of these peers.
     Gossip {

@@ -22,7 +22,9 @@ pub(crate) enum PendingOutput<N: Network> {
         /// The bytes of all this in memory.
         bytes: usize,
         lane: Lane,
-        #[expect(dead_code, reason = "dropping it ends the charge")]
+        /// The topic is sent first within its lane.
+        sent_first: bool,
+        /// Dropping it ends the charge.
         charge: Charge,
     },
     /// An IHAVE or IDONTWANT to the peers of these connections.
@@ -95,7 +97,12 @@ impl<N: Network> PendingOutput<N> {
     /// The index of the queue that holds the output; see [`Lane::queue_index`].
     pub(crate) fn queue_index(&self) -> usize {
         let idontwant = matches!(self, Self::Gossip { message: P2pMessage::IDontWant { .. }, .. });
-        self.lane().queue_index(idontwant)
+        self.lane().queue_index(idontwant, self.is_sent_first())
+    }
+
+    /// Whether it is a message of a topic that is sent first within its lane.
+    pub(crate) fn is_sent_first(&self) -> bool {
+        matches!(self, Self::Broadcast { sent_first: true, .. })
     }
 
     /// Whether the output is for one connection, and that is not in `index` any more.
@@ -115,8 +122,8 @@ impl<N: Network> PendingOutput<N> {
         is_connected: impl FnOnce(&N::Peer) -> bool,
     ) -> Option<Resolved<N>> {
         Some(match self {
-            Self::Broadcast { to, message, lane, .. } => {
-                Resolved::Batch(OutputBatch::Broadcast { to, message, lane })
+            Self::Broadcast { to, message, lane, sent_first, .. } => {
+                Resolved::Batch(OutputBatch::Broadcast { to, message, lane, sent_first })
             }
             Self::Gossip { to, message } => {
                 let to = open().resolve(&to);

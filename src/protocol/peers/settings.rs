@@ -28,7 +28,7 @@ impl<N: Network> Peers<N> {
     /// not connected is dialled, now and whenever it is lost.
     pub(crate) fn set_direct(&mut self, peer: &N::Peer, direct: bool) {
         self.direct.insert(peer.clone(), direct);
-        let may_contact = self.may_contact(peer);
+        let may_dial = self.self_peer() != Some(peer) && self.may_contact(peer);
         match self.connections.get_mut(peer) {
             Some(connection) if connection.direct != direct => {
                 (connection.direct, connection.direct_changed) = (direct, true);
@@ -40,7 +40,7 @@ impl<N: Network> Peers<N> {
                 // Only peers that are not direct are graylisted.
                 self.scores.publish_again(peer);
             }
-            None if direct && may_contact => {
+            None if direct && may_dial => {
                 let connect = P2pOutput::Connect { peer: peer.clone(), origin: Origin::Direct, record: None };
                 self.outbox.p2p.push(connect.into());
             }

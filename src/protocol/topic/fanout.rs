@@ -9,18 +9,23 @@ use crate::{
 };
 
 impl<N: Network> TopicState<N> {
-    /// Makes a fanout for a message to publish, or extends the life of the existing one.
-    pub(super) fn refresh_fanout(&mut self, cx: &Context<'_, N>) {
-        if let Some(fanout) = &mut self.fanout {
-            // The life of an empty fanout is not extended: the heartbeat fills it or lets it expire.
-            if !fanout.peers.is_empty() {
-                fanout.last_published = cx.now;
-            }
-            return;
+    /// Makes a fanout for a message to publish, if there is none. Returns whether it did.
+    pub(super) fn make_fanout(&mut self, cx: &Context<'_, N>) -> bool {
+        if self.fanout.is_some() {
+            return false;
         }
         let peers = self.fanout_candidates(&BTreeMap::new(), cx);
         if !peers.is_empty() {
             self.fanout = Some(Fanout { peers, last_published: cx.now });
+        }
+        self.fanout.is_some()
+    }
+
+    /// A message was published: extends the life of the fanout. That of an empty one is not extended: the heartbeat fills it or
+    /// lets it expire.
+    pub(super) fn extend_fanout(&mut self, cx: &Context<'_, N>) {
+        if let Some(fanout) = self.fanout.as_mut().filter(|fanout| !fanout.peers.is_empty()) {
+            fanout.last_published = cx.now;
         }
     }
 

@@ -96,10 +96,30 @@ pub(super) fn filter_idontwant<N: Network>(
     counters: &mut InputCounters,
 ) {
     if is_large(message, size, cx) && cx.peer_view.has_idontwant() {
-        let before = recipients.len();
-        recipients.retain(|peer| !cx.peer_view.received_idontwant(peer, &message.message_id));
-        if recipients.len() < before {
-            counters.suppressed_by_idontwant(before - recipients.len());
+        let removed = remove_declined(recipients, message, cx);
+        if removed > 0 {
+            counters.suppressed_by_idontwant(removed);
         }
     }
+}
+
+/// As [`filter_idontwant`], and returns the number of peers in place of counting them.
+pub(super) fn filter_idontwant_uncounted<N: Network>(
+    recipients: &mut Vec<N::Peer>,
+    message: &FullMessage<N>,
+    size: usize,
+    cx: &Context<'_, N>,
+) -> usize {
+    let may_be_declined = is_large(message, size, cx) && cx.peer_view.has_idontwant();
+    if may_be_declined { remove_declined(recipients, message, cx) } else { 0 }
+}
+
+fn remove_declined<N: Network>(
+    recipients: &mut Vec<N::Peer>,
+    message: &FullMessage<N>,
+    cx: &Context<'_, N>,
+) -> usize {
+    let before = recipients.len();
+    recipients.retain(|peer| !cx.peer_view.received_idontwant(peer, &message.message_id));
+    before - recipients.len()
 }

@@ -138,6 +138,8 @@ impl<N: Network> TopicState<N> {
         outbox.stats.count_recv_grafts += 1;
         self.flush_delivery_counts(outbox);
         outbox.events.push(TopicEvent::Grafted(peer.clone(), connection_id, GraftReason::RemoteGraft));
+        // It may have been a direct peer before, and the command that ends this is on its way. It must not be both.
+        self.direct.remove(peer);
         if let Some(mesh) = &mut self.mesh {
             mesh.insert(peer.clone(), connection_id);
             outbox.counters.grafted(GraftReason::RemoteGraft, 1);
@@ -242,7 +244,7 @@ pub(in crate::protocol) fn refuse_px<N: Network>(
 impl<N: Network> TopicState<N> {
     /// Joins the topic. Peers are notified when the peers' side replies with
     /// [`JoinConfirmed`](crate::protocol::exchange::command::TopicCommand).
-    pub(crate) fn join(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> JoinOutcome<N> {
+    pub(super) fn join_mesh(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> JoinOutcome<N> {
         if self.is_joined() {
             return JoinOutcome::AlreadyJoined;
         }
@@ -335,7 +337,7 @@ impl<N: Network> TopicState<N> {
 
     /// Leaves the topic. Peers are notified when the peers' side replies with
     /// [`LeaveConfirmed`](crate::protocol::exchange::command::TopicCommand).
-    pub(crate) fn leave(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> LeaveOutcome<N> {
+    pub(super) fn leave_mesh(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) -> LeaveOutcome<N> {
         let Some(mesh) = self.mesh.take() else { return LeaveOutcome::NotJoined };
         self.flush_delivery_counts(outbox);
         for (peer, connection_id) in &mesh {

@@ -4,7 +4,7 @@
 //! | file | protocol rule |
 //! |---|---|
 //! | `mod.rs` | SUBSCRIBE, UNSUBSCRIBE, commands of the peers' side |
-//! | `mesh.rs` | GRAFT, PRUNE, join, leave |
+//! | `mesh.rs`, `interest.rs` | GRAFT, PRUNE, join, leave, relay |
 //! | `first_messages.rs` | GRAFT of a new subscriber, and what it is offered |
 //! | `px.rs` | peers offered in a PRUNE |
 //! | `receive.rs`, `publish.rs`, `further.rs` | full messages |
@@ -26,6 +26,7 @@ mod heartbeat;
 mod history;
 pub(in crate::protocol) mod idontwant;
 pub(crate) mod inspect;
+pub(crate) mod interest;
 mod invalid_cache;
 pub(in crate::protocol) mod mesh;
 mod pending_validation;
@@ -48,6 +49,7 @@ use self::{
     first_messages::UnservedMessages,
     history::History,
     idontwant::SentIDontWant,
+    interest::Interests,
     invalid_cache::InvalidCache,
     pending_validation::{ParkedIds, PendingValidations},
     promises::Promises,
@@ -85,6 +87,8 @@ pub(crate) struct TopicState<N: Network> {
     subscribers: Subscribers,
     /// The direct peers among the subscribers, each with its latest connection.
     direct: BTreeMap<N::Peer, ConnectionId>,
+    /// What the application wants of the topic.
+    interests: Interests,
     /// The mesh. It is `Some` exactly while the topic is joined; its peers are subscribed and not direct.
     mesh: Option<BTreeMap<N::Peer, ConnectionId>>,
     /// The fanout. It can be `Some` only while the topic is not joined.
@@ -143,6 +147,7 @@ impl<N: Network> TopicState<N> {
             topic,
             subscribers: Subscribers::default(),
             direct: BTreeMap::new(),
+            interests: Interests::default(),
             mesh: None,
             fanout: None,
             backoffs: Backoffs::new(limits.bounds.max_backoffs_per_topic, totals.share(Remembered::Backoffs)),
@@ -225,7 +230,7 @@ impl<N: Network> TopicState<N> {
         self.history.clear(outbox);
     }
 
-    /// Whether the application has joined the topic.
+    /// Whether the application has joined the topic or relays it.
     pub(crate) fn is_joined(&self) -> bool {
         self.mesh.is_some()
     }

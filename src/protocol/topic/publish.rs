@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{TopicState, idontwant::filter_idontwant};
+use super::{TopicState, idontwant::filter_idontwant_uncounted};
 use crate::{
     admission::charge::Charge,
     network::{FullMessage, Network},
@@ -15,7 +15,7 @@ use crate::{
 
 impl<N: Network> TopicState<N> {
     /// Publishes a message of the application, if it can be sent to at least `min_peers` peers. It is not delivered to the
-    /// application itself. The message is charged until it is sent.
+    /// application itself. The message is charged until it is sent. A message that is not published changes nothing.
     pub(crate) fn publish(
         &mut self,
         message: Arc<FullMessage<N>>,
@@ -31,20 +31,25 @@ impl<N: Network> TopicState<N> {
             return PublishOutcome::AlreadyPublished;
         }
         let size = message.sizes(cx.network);
-        if self.mesh.is_none() {
-            self.refresh_fanout(cx);
-        }
+        let random_choices = self.rng.get_word_pos();
+        let has_new_fanout = self.mesh.is_none() && self.make_fanout(cx);
         let (mut to, mut sent) = self.recipients(None, &[]);
         let large = self.parameters.idontwant_message_size;
-        filter_idontwant(&mut sent, &message, large, cx, &mut outbox.counters);
+        let suppressed = filter_idontwant_uncounted(&mut sent, &message, large, cx);
         let further = self.further_recipients(&message, size.total, cx);
         let peers = sent.len() + further.len();
         if peers < min_peers {
+            self.fanout.take_if(|_| has_new_fanout);
+            self.rng.set_word_pos(random_choices);
             return PublishOutcome::TooFewPeers { peers };
+        }
+        if suppressed > 0 {
+            outbox.counters.suppressed_by_idontwant(suppressed);
         }
         self.fulfil_promises(&message.message_id, cx, outbox);
         self.record_seen(&message, size, None, Vec::new(), cx, outbox);
         if self.mesh.is_none() {
+            self.extend_fanout(cx);
             outbox.counters.fanout_sends(sent.len());
         }
         if !further.is_empty() {
@@ -61,7 +66,13 @@ impl<N: Network> TopicState<N> {
         if cx.limits.extensions.idontwant_on_publish {
             self.send_idontwant(&message, None, cx, outbox);
         }
-        outbox.broadcast(sent, &message, size.total, Lane::Publish, &mut charge);
+        outbox.broadcast(
+            sent,
+            &message,
+            size.total,
+            (Lane::Publish, self.parameters.sent_first),
+            &mut charge,
+        );
         PublishOutcome::Published { to }
     }
 }

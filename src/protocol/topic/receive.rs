@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{TopicState, idontwant::filter_idontwant};
+use super::{TopicState, idontwant::filter_idontwant, interest::Interest};
 use crate::{
     network::{BoxFuture, Delivery, FullMessage, MessageSize, Network, Validity, hooks::HookPanicked},
     protocol::{
@@ -270,7 +270,8 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// Accepts a valid message: credits its senders, forwards it and delivers it to the application.
+    /// Accepts a valid message: credits its senders, forwards it and, unless the topic is only relayed, delivers it to the
+    /// application.
     fn accept(
         &mut self,
         delivery: Delivery<N>,
@@ -291,9 +292,17 @@ impl<N: Network> TopicState<N> {
             sent.retain(|peer| *peer != author);
         }
         self.record_seen(&message, size, Some(sender.clone()), co_senders, cx, outbox);
-        outbox.broadcast(sent, &message, size.total, Lane::Forward, &mut charge);
-        charge.begin(|| size.total);
-        outbox.app.push(PendingDelivery { sender, message, charge });
+        outbox.broadcast(
+            sent,
+            &message,
+            size.total,
+            (Lane::Forward, self.parameters.sent_first),
+            &mut charge,
+        );
+        if self.interests.has(Interest::Deliver) {
+            charge.begin(|| size.total);
+            outbox.app.push(PendingDelivery { sender, message, charge });
+        }
         ReceiveOutcome::Route { to }
     }
 

@@ -7,6 +7,7 @@ use super::{check_open, command_topic, peer::queued_bytes_of_full, report_refuse
 use crate::{
     actors::{
         mesh::messages::TopicItem,
+        publish_batch::PublishBatch,
         shared::Shared,
         supervisor::messages::{SetApplicationScore, SupervisorItem},
         topic_table::TopicEntry,
@@ -18,7 +19,7 @@ use crate::{
         publication::{PublishResponder, PublishState},
         topic_queue::{TopicQueue, TopicSender},
     },
-    protocol::event::Event,
+    protocol::{event::Event, topic::interest::Interest},
     timestamp::Timestamp,
 };
 
@@ -37,8 +38,10 @@ pub(in crate::worker) fn app_input<N: Network>(
             let responder = PublishResponder::without_ticket();
             publish(shared, Arc::new(message), 0, responder, received_at)?
         }
-        AppInput::Join(topic) => join(shared, topic, None, received_at),
-        AppInput::Leave(topic) => leave(shared, &topic, received_at),
+        AppInput::Join(topic) => join(shared, topic, Interest::Deliver, None, received_at),
+        AppInput::Leave(topic) => leave(shared, &topic, Interest::Deliver, received_at),
+        AppInput::Relay(topic) => join(shared, topic, Interest::Relay, None, received_at),
+        AppInput::StopRelay(topic) => leave(shared, &topic, Interest::Relay, received_at),
         AppInput::SetApplicationScore { peer, score } => {
             shared.record(RecordedInput::SetApplicationScore { peer: &peer, score });
             send_to_supervisor(shared, SupervisorItem::message(SetApplicationScore { peer, score }));
@@ -67,12 +70,14 @@ pub(in crate::worker) async fn publication_ready<N: Network>(shared: &Shared<N>,
     shared.publications.ready(bytes, || 0, || true, || shared.is_closing()).await;
 }
 
-/// Leaves all joined topics: the engine shuts down.
+/// Leaves all joined topics, and relays none: the engine shuts down.
 pub(in crate::worker) fn leave_all<N: Network>(shared: &Shared<N>) {
-    let joined = shared.topic_table.iter().filter(|entry| entry.joined);
-    let joined: Vec<_> = joined.map(|entry| entry.key().clone()).collect();
-    for topic in joined {
-        leave(shared, &topic, shared.now());
+    let topics: Vec<_> =
+        shared.topic_table.iter().map(|entry| (entry.key().clone(), entry.interests)).collect();
+    for (topic, interests) in topics {
+        for interest in interests.iter() {
+            leave(shared, &topic, interest, shared.now());
+        }
     }
 }
 
@@ -92,8 +97,34 @@ fn publish<N: Network>(
         _ => RecordedInput::PublishToAtLeast { min_peers, message: &message },
     });
     let topic = message.topic.clone();
-    let item = TopicItem::Publish { message, min_peers, received_at, credit, responder };
+    let item = TopicItem::Publish { message, min_peers, received_at, credit, responder, batch: None };
     command_topic(shared, topic, item, |_| {});
+    Ok(())
+}
+
+/// Publishes messages whose sends leave together, or none of them if there is no room for all.
+pub(in crate::worker) fn publish_batch<N: Network>(
+    shared: &Arc<Shared<N>>,
+    publications: Vec<(Arc<FullMessage<N>>, Arc<PublishState<N>>)>,
+) -> Result<(), Refused> {
+    check_open(shared)?;
+    let admit = |message: &FullMessage<N>| {
+        let bytes = queued_bytes_of_full(shared, message);
+        Arc::clone(&shared.publications).admit(bytes, || 0)
+    };
+    let credits: Result<Vec<_>, _> = publications.iter().map(|(message, _)| admit(message)).collect();
+    let credits = credits.inspect_err(|refused| report_refused(shared, *refused))?;
+    let (batch, received_at) = (Arc::new(PublishBatch::new(shared)), shared.now());
+    for ((message, state), credit) in publications.into_iter().zip(credits) {
+        if shared.observes_inputs {
+            shared.observe(&Event::AppInput(AppInput::Publish(FullMessage::clone(&message))));
+        }
+        shared.record(RecordedInput::Publish(&message));
+        let topic = message.topic.clone();
+        let (responder, batch) = (PublishResponder::new(&state), Some(Arc::clone(&batch)));
+        let item = TopicItem::Publish { message, min_peers: 0, received_at, credit, responder, batch };
+        command_topic(shared, topic, item, |_| {});
+    }
     Ok(())
 }
 
@@ -107,7 +138,7 @@ pub(in crate::worker) fn subscribe<N: Network>(
     if shared.observes_inputs {
         shared.observe(&Event::AppInput(AppInput::Join(topic.clone())));
     }
-    join(shared, topic.clone(), Some(Arc::new(sender)), shared.now());
+    join(shared, topic.clone(), Interest::Deliver, Some(Arc::new(sender)), shared.now());
     // If the engine has ended in the meantime, the topic table was cleared before the subscription was there.
     check_open(shared).inspect_err(|_| drop(take_subscription(shared, &topic, |_| true)))
 }
@@ -121,21 +152,14 @@ pub(in crate::worker) fn unsubscribe<N: Network>(
     let sends_here = |sender: &TopicSender<N>| sender.sends_to(queue);
     if !queue.config().leave_on_drop {
         drop(take_subscription(shared, topic, sends_here));
-    } else if is_subscribed(shared, topic, sends_here) && check_open(shared).is_ok() {
-        if shared.observes_inputs {
+    } else if check_open(shared).is_ok() {
+        // Another subscription may have taken its place.
+        let applies = |entry: &TopicEntry<N>| entry.subscription.as_deref().is_some_and(sends_here);
+        let has_left = leave_if(shared, topic, Interest::Deliver, shared.now(), applies);
+        if has_left && shared.observes_inputs {
             shared.observe(&Event::AppInput(AppInput::Leave(topic.clone())));
         }
-        // Another subscription may have taken its place in the meantime.
-        leave_if(shared, topic, shared.now(), |entry| entry.subscription.as_deref().is_some_and(sends_here));
     }
-}
-
-fn is_subscribed<N: Network>(
-    shared: &Shared<N>,
-    topic: &N::Topic,
-    is_meant: impl FnOnce(&TopicSender<N>) -> bool,
-) -> bool {
-    shared.topic_table.get(topic).is_some_and(|entry| entry.subscription.as_deref().is_some_and(is_meant))
 }
 
 /// Takes the subscription out of the topic table. The result is dropped without a lock, since that wakes the reader.
@@ -151,15 +175,19 @@ fn take_subscription<N: Network>(
 fn join<N: Network>(
     shared: &Shared<N>,
     topic: N::Topic,
+    interest: Interest,
     subscription: Option<Arc<TopicSender<N>>>,
     received_at: Timestamp,
 ) {
     shared.topic_labels.label_for(&topic, true, &shared.network);
-    shared.record(RecordedInput::Join(&topic));
+    shared.record(match interest {
+        Interest::Deliver => RecordedInput::Join(&topic),
+        Interest::Relay => RecordedInput::Relay(&topic),
+    });
     let mut replaced = None;
-    let item = TopicItem::Join { received_at, subscription: subscription.clone() };
+    let item = TopicItem::Join { interest, received_at, subscription: subscription.clone() };
     command_topic(shared, topic, item, |entry| {
-        entry.joined = true;
+        entry.interests.add(interest);
         if subscription.is_some() {
             replaced = std::mem::replace(&mut entry.subscription, subscription);
         }
@@ -168,26 +196,31 @@ fn join<N: Network>(
     drop(replaced);
 }
 
-fn leave<N: Network>(shared: &Shared<N>, topic: &N::Topic, received_at: Timestamp) {
-    leave_if(shared, topic, received_at, |_| true);
+fn leave<N: Network>(shared: &Shared<N>, topic: &N::Topic, interest: Interest, received_at: Timestamp) {
+    leave_if(shared, topic, interest, received_at, |_| true);
 }
 
-/// A topic without an actor is not joined, so that there is nothing to leave.
+/// Leaves a topic if `applies`, and returns whether it did. Only then the leave is recorded. A topic without an actor is
+/// not joined, so that there is nothing to leave.
 fn leave_if<N: Network>(
     shared: &Shared<N>,
     topic: &N::Topic,
+    interest: Interest,
     received_at: Timestamp,
     applies: impl FnOnce(&TopicEntry<N>) -> bool,
-) {
-    shared.record(RecordedInput::Leave(topic));
-    if let Some(mut entry) = shared.topic_table.get_mut(topic)
-        && applies(&entry)
-    {
-        entry.joined = false;
-        let ended = entry.subscription.take();
-        entry.command(TopicItem::Leave { received_at });
-        drop(entry);
-        // Without a lock, since it may wake a reader.
-        drop(ended);
-    }
+) -> bool {
+    let Some(mut entry) = shared.topic_table.get_mut(topic).filter(|entry| applies(entry)) else {
+        return false;
+    };
+    entry.interests.remove(interest);
+    let ended = entry.subscription.take_if(|_| interest == Interest::Deliver);
+    entry.command(TopicItem::Leave { interest, received_at });
+    drop(entry);
+    // Without a lock, since it may wake a reader.
+    drop(ended);
+    shared.record(match interest {
+        Interest::Deliver => RecordedInput::Leave(topic),
+        Interest::Relay => RecordedInput::StopRelay(topic),
+    });
+    true
 }

@@ -8,7 +8,9 @@ use dashmap::Entry;
 
 pub use self::peer::PeerInputs;
 pub(super) use self::{
-    app::{app_input, leave_all, publication_ready, publish_with_ticket, subscribe, unsubscribe},
+    app::{
+        app_input, leave_all, publication_ready, publish_batch, publish_with_ticket, subscribe, unsubscribe,
+    },
     peer::{p2p_input, ready, try_p2p_input},
 };
 use crate::{

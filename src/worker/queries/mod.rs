@@ -28,7 +28,10 @@ use crate::{
         },
         outcome::decision::EventRecord,
         peers::Peers,
-        topic::TopicState,
+        topic::{
+            TopicState,
+            interest::{Interest, Interests},
+        },
     },
     timestamp::Timestamp,
 };
@@ -62,15 +65,26 @@ impl<N: Network> Worker<N> {
         self.shared.stats()
     }
 
-    /// Whether the application has joined `topic`: its last command on it was a join.
+    /// Whether the application has joined `topic`: its last command on it was a join. A topic that is only
+    /// [relayed](Self::is_relayed) is not joined.
     pub fn is_subscribed(&self, topic: &N::Topic) -> bool {
-        self.shared.topic_table.get(topic).is_some_and(|entry| entry.joined)
+        self.has_interest(topic, Interest::Deliver)
     }
 
-    /// The joined topics.
+    /// Whether the application relays `topic` ([`AppInput::Relay`](crate::AppInput::Relay)), joined or not.
+    pub fn is_relayed(&self, topic: &N::Topic) -> bool {
+        self.has_interest(topic, Interest::Relay)
+    }
+
+    fn has_interest(&self, topic: &N::Topic, interest: Interest) -> bool {
+        self.shared.topic_table.get(topic).is_some_and(|entry| entry.interests.has(interest))
+    }
+
+    /// The joined topics, without those that are only relayed.
     pub fn topics(&self, page: &Page<N::Topic>) -> PageOf<N::Topic> {
         let joined = self.shared.topic_table.iter();
-        let joined = joined.filter(|entry| entry.joined && page.starts_before(entry.key()));
+        let is_joined = |interests: Interests| interests.has(Interest::Deliver);
+        let joined = joined.filter(|entry| is_joined(entry.interests) && page.starts_before(entry.key()));
         PageOf::sorted(joined.map(|entry| entry.key().clone()).collect(), page.limit, |topic| topic)
     }
 

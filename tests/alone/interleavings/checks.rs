@@ -208,7 +208,7 @@ impl Checks {
     pub fn on_output(&mut self, batch: &OutputBatch<ScheduledNetwork>) {
         self.outputs.iter_mut().for_each(|outputs| outputs.on_output(batch));
         match batch {
-            OutputBatch::Broadcast { to, message, lane } if *lane != Lane::Answer => {
+            OutputBatch::Broadcast { to, message, lane, .. } if *lane != Lane::Answer => {
                 let id = &message.message_id;
                 for peer in to {
                     *self.messages.entry(id.clone()).or_default().sent.entry(*peer).or_default() += 1;

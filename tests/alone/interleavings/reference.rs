@@ -56,7 +56,7 @@ impl Outputs {
 
     pub fn on_output(&mut self, batch: &OutputBatch<ScheduledNetwork>) {
         match batch {
-            OutputBatch::Broadcast { to, message, lane } => {
+            OutputBatch::Broadcast { to, message, lane, .. } => {
                 let Id { number, topic } = &message.message_id;
                 for peer in to.iter().filter(|peer| STABLE.contains(peer)) {
                     self.messages.entry((*peer, topic.clone(), *lane)).or_default().push(*number);

@@ -1,6 +1,7 @@
 //! The reference's own unit tests (Octez' `test_unit.ml` and `test_message_cache.ml`) on `Node`, and tests of
 //! IDONTWANT, which the reference lacks (`idontwant.rs`). Each test is one function named for the behaviour.
 
+mod attempts;
 mod counted;
 mod delivery;
 mod eclipse;
@@ -16,8 +17,10 @@ mod mesh;
 mod missed;
 mod network;
 mod passive;
+mod publish_batch;
 mod px;
 mod refused_sources;
+mod relay;
 mod requests;
 mod retained_misbehaviour;
 mod score;

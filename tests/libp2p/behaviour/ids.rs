@@ -51,3 +51,23 @@ fn the_id_of_a_message_that_nobody_signed_is_not_its_source_and_number() {
         }
     }
 }
+
+#[test]
+fn topics_have_message_ids_of_their_own_by_name_or_pattern() {
+    let config = config()
+        .message_id_fn(|message| MessageId::from([b"all".as_slice(), &message.data].concat()))
+        .topic_message_id_fn("news", |message| MessageId::from(message.data.clone()))
+        .topic_message_id_fn("/chat/*", |message| MessageId::from(message.topic.as_str().as_bytes().to_vec()))
+        .topic_message_id_fn("/chat/late", |_| unreachable!("an earlier pattern matches"))
+        .validation_mode(ValidationMode::Anonymous)
+        .build()
+        .unwrap();
+    let gossipsub = Behaviour::new(MessageAuthenticity::Anonymous, config.clone()).unwrap();
+    for (topic, id) in [("news", "a"), ("/chat/late", "/chat/late"), ("new", "alla"), ("news/1", "alla")] {
+        let topic = TopicHash::from_raw(topic);
+        let sent = gossipsub.network().message(topic.clone(), "a").unwrap();
+        assert_eq!(sent.message_id.as_bytes(), id.as_bytes());
+        let message = Message { source: None, data: b"a".to_vec(), sequence_number: None, topic };
+        assert_eq!(config.message_id(&message).as_bytes(), id.as_bytes());
+    }
+}

@@ -4,6 +4,8 @@
 mod api;
 mod blacklist;
 mod ids;
+mod publish_batch;
+mod relay;
 mod runtimes;
 mod settings;
 mod start_and_end;

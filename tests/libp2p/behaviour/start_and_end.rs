@@ -42,11 +42,17 @@ async fn an_explicit_peer_of_the_configuration_is_removed_for_good() {
     let peer = PeerId::random();
     let mut config = config();
     config.transport(|transport| transport.direct = BTreeSet::from([peer]));
-    let mut gossipsub = behaviour(&Keypair::generate_ed25519(), &config);
-    let persistent = |gossipsub: &Behaviour| actix_gossipsub::Network::persistent_points(gossipsub.network());
-    assert_eq!(persistent(&gossipsub).len(), 1);
-    gossipsub.remove_explicit_peer(&peer).unwrap();
-    assert_eq!(persistent(&gossipsub), [] as [Multiaddr; 0]);
+    for starts_before in [false, true] {
+        let mut gossipsub = behaviour(&Keypair::generate_ed25519(), &config);
+        if starts_before {
+            gossipsub.publish(topic(), "the engine starts").unwrap();
+            assert_eq!(gossipsub.worker().unwrap().direct_peers(), [peer]);
+        }
+        gossipsub.remove_explicit_peer(&peer).unwrap();
+        let _ = gossipsub.publish(topic(), "the engine runs");
+        assert!(gossipsub.worker().unwrap().direct_peers().is_empty());
+        assert!(actix_gossipsub::Network::persistent_points(gossipsub.network()).is_empty());
+    }
 }
 
 /// A swarm that is polled seldom has messages left when the engine ends.
@@ -96,4 +102,27 @@ fn trusted_peers_are_admitted_by_the_limits_of_the_behaviour() {
     };
     assert!(!is_admitted(1, other));
     assert!(is_admitted(2, trusted));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_is_admitted_by_the_limits_as_long_as_it_is_an_explicit_one() {
+    let [configured, added] = [(); 2].map(|()| PeerId::random());
+    let mut config = config();
+    config.transport(|transport| transport.direct = BTreeSet::from([configured]));
+    let mut gossipsub = behaviour(&Keypair::generate_ed25519(), &config);
+    let full = ConnectionLimits::unlimited().with(|limits| limits.system.connections = 0);
+    let mut limits = gossipsub.limits_behaviour(full);
+    let mut ids = (1..).map(ConnectionId::new_unchecked);
+    let mut are_admitted = || {
+        [configured, added].map(|peer| {
+            let id = ids.next().unwrap();
+            limits.handle_pending_outbound_connection(id, Some(peer), &[], Endpoint::Dialer).is_ok()
+        })
+    };
+    assert_eq!(are_admitted(), [true, false]);
+    gossipsub.publish(topic(), "the engine starts").unwrap();
+    assert_eq!(are_admitted(), [true, false]);
+    gossipsub.add_explicit_peer(&added).unwrap();
+    gossipsub.remove_explicit_peer(&configured).unwrap();
+    assert_eq!(are_admitted(), [false, true]);
 }

@@ -159,26 +159,16 @@ async fn a_peer_that_was_connected_is_not_dialled_at_a_private_address_that_it_r
 #[tokio::test]
 async fn a_direct_peer_is_dialled_at_the_addresses_that_are_known_of_it() {
     let direct = PeerId::random();
-    let (mut node, network) = ours(BehaviourConfig::default().with(|c| {
-        c.addresses = AddressFilter::GlobalAndLoopback;
-        c.direct = [direct].into();
-    }));
-    let point: Multiaddr = format!("/p2p/{direct}").parse().unwrap();
-    assert_eq!(network.persistent_points(), std::slice::from_ref(&point));
-    assert_eq!(network.reachable_point(&direct), Some(point.clone()));
-    // Nothing is known of it yet: the engine learns that, and asks again later.
-    node.behaviour_mut().gossipsub.apply(P2pOutput::ConnectPoint { point: point.clone() });
-    let unreachable = async {
-        loop {
-            if let Some(Event::Unreachable { point, .. }) = gossipsub_event(node.select_next_some().await) {
-                return point;
-            }
-        }
-    };
-    assert_eq!(tokio::time::timeout(TIMEOUT, unreachable).await, Ok(point.clone()));
+    let (mut node, network) =
+        ours(BehaviourConfig::default().with(|c| c.addresses = AddressFilter::GlobalAndLoopback));
+    let connect = || P2pOutput::Connect { peer: direct, origin: Origin::Direct };
+    // Nothing is known of it yet. The engine asks again later.
+    let event = refused(&mut node, connect()).await;
+    assert!(matches!(event, Event::DialFailed { peer, .. } if peer == direct), "{event:?}");
+    assert!(network.persistent_points().is_empty());
     let (listener, address) = silent();
     node.behaviour().gossipsub.add_addresses(direct, [address]);
-    node.behaviour_mut().gossipsub.apply(P2pOutput::ConnectPoint { point });
+    node.behaviour_mut().gossipsub.apply(connect());
     is_dialled(&mut node, listener).await;
 }
 
