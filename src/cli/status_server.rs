@@ -1,15 +1,26 @@
 //! The HTTP server of one engine: the status page, the query API and the metrics, all read-only. On a loopback address
 //! it answers only requests whose `Host` header is an IP address or `localhost`.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use actix_gossipsub::{Worker, http, libp2p::Libp2pNetwork, metrics::with_buckets};
+use actix_gossipsub::{
+    Worker,
+    http::{self, responses::Identity},
+    libp2p::{Libp2pNetwork, NodeEvent},
+    metrics::with_buckets,
+};
 use actix_web::{
     App, HttpServer,
     dev::ServerHandle,
     guard::{GuardContext, fn_guard},
     http::header::HOST,
 };
+use libp2p::{Multiaddr, PeerId};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tokio::task::JoinHandle;
 
@@ -39,6 +50,37 @@ impl Exporter {
     }
 }
 
+/// The peer id of a node and the addresses at which it listens now. Clones are the same.
+#[derive(Clone)]
+pub struct SharedIdentity(Arc<Mutex<Identity>>);
+
+impl SharedIdentity {
+    pub fn new(peer: PeerId) -> Self {
+        Self(Arc::new(Mutex::new(Identity { peer_id: peer.to_string(), addresses: Vec::new() })))
+    }
+
+    /// Follows the addresses of the node.
+    pub fn on_event(&self, event: &NodeEvent<'_>) {
+        let mut identity = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |address: &Multiaddr| format!("{address}/p2p/{}", identity.peer_id);
+        match *event {
+            NodeEvent::Listening(address) => {
+                let full = full(address);
+                identity.addresses.push(full);
+            }
+            NodeEvent::ListenerExpired(address) => {
+                let full = full(address);
+                identity.addresses.retain(|one| *one != full);
+            }
+            _ => {}
+        }
+    }
+
+    fn get(&self) -> Identity {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// A running server.
 pub struct StatusServer {
     pub address: SocketAddr,
@@ -55,6 +97,7 @@ impl StatusServer {
         address: SocketAddr,
         worker: Worker<Libp2pNetwork>,
         exporter: &Exporter,
+        identity: Option<SharedIdentity>,
     ) -> Result<Self, Failure> {
         let bind = |error: io::Error| Failure::Http { address, error };
         let handle = exporter.handle.clone();
@@ -62,6 +105,10 @@ impl StatusServer {
         let app = move || {
             let render = handle.clone();
             let scope = http::scope(worker.clone(), move || render.render());
+            let scope = match identity.clone() {
+                Some(identity) => http::describe_node(scope, move || identity.get()),
+                None => scope,
+            };
             // Protects against DNS rebinding: a web page can't read the server under a host name of its own.
             App::new().service(scope.guard(fn_guard(move |request| !loopback || has_local_host(request))))
         };

@@ -1,0 +1,154 @@
+//! The values of a configuration file, except the limits: names, types and defaults.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use actix_gossipsub::libp2p::{AddressFilter, TopicName, TransportConfig, WireLimits};
+use clap::ValueEnum;
+use libp2p::Multiaddr;
+use serde::{Deserialize, Serialize};
+
+/// The sections of a file.
+pub const SECTIONS: [&str; 7] = ["identity", "network", "topics", "limits", "http", "log", "metrics"];
+
+/// The sections without `limits`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sections {
+    pub identity: Identity,
+    pub network: Network,
+    pub topics: Topics,
+    pub http: Http,
+    pub log: Log,
+    pub metrics: Metrics,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    /// Without a file the node has a new identity at each start.
+    pub key: Option<PathBuf>,
+    /// The type of a key that is created.
+    pub key_type: KeyKind,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[value(rename_all = "lowercase")]
+pub enum KeyKind {
+    #[default]
+    Ed25519,
+    Secp256k1,
+    Ecdsa,
+    Rsa,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    pub listen: Vec<Multiaddr>,
+    pub dial: Vec<Multiaddr>,
+    pub addresses: Addresses,
+    pub signing: Signing,
+    /// The largest frame that is written, in bytes.
+    pub max_frame_out: usize,
+    /// The largest frame that is read, in bytes.
+    pub max_frame_in: usize,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        let wire = WireLimits::default();
+        Self {
+            listen: vec![super::arguments::default_listen()],
+            dial: Vec::new(),
+            addresses: Addresses::default(),
+            signing: Signing::default(),
+            max_frame_out: wire.max_frame_out,
+            max_frame_in: wire.max_frame_in,
+        }
+    }
+}
+
+impl Network {
+    pub fn transport(&self) -> TransportConfig {
+        let addresses = match self.addresses {
+            Addresses::Global => AddressFilter::Global,
+            Addresses::Loopback => AddressFilter::GlobalAndLoopback,
+            Addresses::Any => AddressFilter::Any,
+        };
+        TransportConfig::default().with(|c| c.gossipsub.addresses = addresses)
+    }
+
+    pub fn wire(&self) -> WireLimits {
+        WireLimits::default().with(|wire| {
+            wire.max_frame_out = self.max_frame_out;
+            wire.max_frame_in = self.max_frame_in;
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Signing {
+    /// StrictSign: sign messages, and require valid signatures
+    #[default]
+    Strict,
+    /// StrictNoSign: publish anonymously, and reject signed messages
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Addresses {
+    /// Addresses that are routed in the whole internet
+    #[default]
+    Global,
+    /// Those, and loopback addresses
+    Loopback,
+    /// All addresses, for private networks
+    Any,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Topics {
+    pub join: Vec<TopicName>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Without an address nothing is served.
+    pub listen: Option<SocketAddr>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// As in RUST_LOG, which is used if this is missing.
+    pub filter: Option<String>,
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// A line of text for each event
+    #[default]
+    Text,
+    /// A JSON object for each event
+    Json,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// How many topics have series of their own; the others are counted together.
+    pub max_topic_labels: usize,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { max_topic_labels: 100 }
+    }
+}
