@@ -28,7 +28,10 @@ pub enum Failure {
     Source { origin: String, failure: Box<Self> },
     #[error("{0}")]
     Invalid(String),
-    #[error("invalid limits:\n  {}\nchange these values; config/default.toml explains every limit", .0.join("\n  "))]
+    #[error(
+        "invalid values:\n  {}\nchange them; `actix-gossipsub init -` and config/default.toml explain every key",
+        .0.join("\n  ")
+    )]
     Rules(Vec<String>),
     #[error("{0}")]
     Options(InvalidLimits),

@@ -33,8 +33,8 @@ use super::{
     shutdown::{cancel_after, cancelled_by_signals},
 };
 
-/// The largest message that `--size` allows. Peers accept a few MiB.
-const MAX_SIZE: u64 = 1 << 24;
+/// The largest message that `--size` allows: no frame is larger.
+const MAX_SIZE: u64 = 4 << 20;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -43,7 +43,7 @@ pub struct Arguments {
     /// Number of test messages to publish on each topic
     #[arg(long, value_name = "N", default_value_t = 0)]
     publish: u64,
-    /// Size of each test message, up to 16 MiB; a message fits into a frame (network.max_frame_out)
+    /// Size of each test message, up to 4 MiB; a message must fit into a frame (network.max_frame_out)
     #[arg(long, value_name = "BYTES", default_value_t = 64,
         value_parser = RangedU64ValueParser::<usize>::new().range(..=MAX_SIZE))]
     size: usize,

@@ -53,11 +53,19 @@ impl Origins {
         let Violation { field, value, rule, .. } = violation;
         // A duration of zero is written so by Rust.
         let value = if value == "0ns" { "0s" } else { value };
-        match self.0.get(&format!("limits.{field}")) {
-            Some(origin) => format!("{field} = {value}: must {rule} ({origin})"),
-            None => {
-                format!("{field} = {value}: must {rule} (default, or value of the preset or limits file)")
-            }
+        self.describe_value(&format!("limits.{field}"), field, value, rule)
+    }
+
+    /// The violated rules of all other sections.
+    fn describe_sections(&self, sections: &Sections) -> Vec<String> {
+        let violations = sections.violations().into_iter();
+        violations.map(|one| self.describe_value(one.key, one.key, &one.value, &one.rule)).collect()
+    }
+
+    fn describe_value(&self, key: &str, name: &str, value: &str, rule: &str) -> String {
+        match self.0.get(key) {
+            Some(origin) => format!("{name} = {value}: must {rule} ({origin})"),
+            None => format!("{name} = {value}: must {rule} (default, or value of the preset or limits file)"),
         }
     }
 }
@@ -71,7 +79,7 @@ pub fn invalid(message: String) -> Failure {
 #[derive(Clone, Default)]
 pub struct Layers {
     table: Table,
-    pub origins: Origins,
+    origins: Origins,
 }
 
 impl Layers {
@@ -172,8 +180,14 @@ impl Layers {
         self.limits_config().map(drop)
     }
 
-    /// The sections without the limits.
-    pub fn sections(&self) -> Result<Sections, Failure> {
+    /// The sections without the limits, which keep all rules.
+    pub fn checked_sections(&self) -> Result<Sections, Failure> {
+        let sections = self.sections()?;
+        let violations = self.origins.describe_sections(&sections);
+        if violations.is_empty() { Ok(sections) } else { Err(Failure::Rules(violations)) }
+    }
+
+    fn sections(&self) -> Result<Sections, Failure> {
         let mut table = self.table.clone();
         table.remove("limits");
         Sections::deserialize(Value::Table(table))

@@ -39,7 +39,7 @@ impl Configuration {
     }
 
     fn join(layers: &Layers) -> Result<Self, Failure> {
-        let (sections, limits) = (layers.sections()?, layers.limits()?);
+        let (sections, limits) = (layers.checked_sections()?, layers.limits()?);
         let warnings = unfit(&sections, &limits);
         Ok(Self { sections, limits, warnings })
     }

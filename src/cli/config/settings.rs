@@ -1,6 +1,6 @@
 //! The values of a configuration file, except the limits: names, types and defaults.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
 use actix_gossipsub::libp2p::{AddressFilter, TopicName, TransportConfig, WireLimits};
 use clap::ValueEnum;
@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 /// The sections of a file.
 pub const SECTIONS: [&str; 7] = ["identity", "network", "topics", "limits", "http", "log", "metrics"];
+
+/// The limits that a frame may have, in bytes: from twice the control that one carries, to half of what one connection gets
+/// of the memory of all.
+const FRAMES: RangeInclusive<usize> = (32 << 10)..=(4 << 20);
 
 /// The sections without `limits`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -20,6 +24,39 @@ pub struct Sections {
     pub http: Http,
     pub log: Log,
     pub metrics: Metrics,
+}
+
+/// A value that violates a rule, for a message.
+pub struct Violation {
+    pub key: &'static str,
+    pub value: String,
+    /// The end of a sentence that begins with "must".
+    pub rule: String,
+}
+
+impl Sections {
+    /// All violated rules. Those of the limits are elsewhere.
+    pub fn violations(&self) -> Vec<Violation> {
+        let network = &self.network;
+        let frames = [
+            ("network.max_frame_out", network.max_frame_out),
+            ("network.max_frame_in", network.max_frame_in),
+        ];
+        let unfit = frames.into_iter().filter(|(_, bytes)| !FRAMES.contains(bytes));
+        let unfit = unfit.map(|(key, bytes)| Violation {
+            key,
+            value: bytes.to_string(),
+            rule: format!("be from {} to {}", FRAMES.start(), FRAMES.end()),
+        });
+        let longest = WireLimits::default().max_topic_length;
+        let is_unusable = |topic: &&TopicName| topic.as_str().is_empty() || topic.as_str().len() > longest;
+        let unusable = self.topics.join.iter().filter(is_unusable).map(|topic| Violation {
+            key: "topics.join",
+            value: format!("a topic of {} bytes", topic.as_str().len()),
+            rule: format!("have names of 1 to {longest} bytes"),
+        });
+        unfit.chain(unusable).collect()
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -82,6 +119,7 @@ impl Network {
     pub fn wire(&self) -> WireLimits {
         WireLimits::default().with(|wire| {
             wire.max_frame_out = self.max_frame_out;
+            wire.frame_target = wire.frame_target.min(self.max_frame_out);
             wire.max_frame_in = self.max_frame_in;
         })
     }

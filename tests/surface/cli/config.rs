@@ -124,6 +124,22 @@ fn rules_are_checked_when_all_sources_are_joined() {
 }
 
 #[test]
+fn values_that_no_node_can_use_are_refused() {
+    let text =
+        format!("[network]\nmax_frame_out = 100\n[topics]\njoin = [\"\", \"{}\"]\n", "x".repeat(1_025));
+    let out = run(&["check-config", file("unusable.toml", &text).to_str().unwrap()]);
+    assert_eq!(out.code, Some(2));
+    for expected in [
+        "network.max_frame_out = 100: must be from 32768 to 4194304",
+        "unusable.toml, line 2)",
+        "topics.join = a topic of 0 bytes: must have names of 1 to 1024 bytes",
+        "topics.join = a topic of 1025 bytes",
+    ] {
+        assert!(out.stderr.contains(expected), "{expected}: {}", out.stderr);
+    }
+}
+
+#[test]
 fn each_error_names_its_source() {
     let path = file("sources.toml", "[limits]\n\ndegree_low = 9\n[limits.bounds]\nmax_input_items = 0\n");
     let config = path.to_str().unwrap();
