@@ -31,8 +31,9 @@ use super::{
 /// The target of the lines that say what the log lacks. They are not limited themselves.
 const TARGET: &str = "actix_gossipsub::log";
 
-/// What is logged without a filter. yamux warns of each connection that the remote side closes first.
-const DEFAULT_FILTER: &str = "warn,yamux=error";
+/// What is logged without a filter. yamux warns of each connection that the remote side closes first. `subscribe` logs its
+/// address, since standard output has the messages alone.
+const DEFAULT_FILTER: &str = "warn,yamux=error,actix_gossipsub::cli::pipes=info";
 
 /// Logs to standard error. The filter is that of the settings, or else RUST_LOG, or else the default. Colours are for a
 /// terminal only.

@@ -11,6 +11,7 @@ use actix_gossipsub::{
     libp2p::{Libp2pNetwork, NodeEvent},
 };
 use clap::Args;
+use libp2p::PeerId;
 use tokio::{
     sync::{
         mpsc::{Receiver, Sender, channel},
@@ -50,6 +51,7 @@ pub struct SubscribeArguments {
 /// Passes the messages to the thread that writes them.
 #[derive(Clone)]
 struct Messages {
+    local: PeerId,
     format: Encoding,
     lines: Sender<Vec<u8>>,
 }
@@ -57,7 +59,7 @@ struct Messages {
 impl Observer for Messages {
     fn on_event(&mut self, event: &NodeEvent<'_>) {
         if let NodeEvent::Listening(address) = event {
-            tracing::info!("listening on {address}");
+            tracing::info!("listening on {address}/p2p/{}", self.local);
         }
     }
 
@@ -85,7 +87,7 @@ pub async fn subscribe(arguments: SubscribeArguments, configuration: Configurati
     let shutdown = cancelled_by_signals()?;
     let local = LocalNode::new(&configuration)?;
     let (lines, queue) = channel(MAX_QUEUED);
-    let observer = Messages { format: arguments.format, lines };
+    let observer = Messages { local: local.peer, format: arguments.format, lines };
     let running = RunningNode::start(&local, &configuration, observer, None, &shutdown).await?;
     let (count, done) = (arguments.count.unwrap_or(usize::MAX), shutdown.clone());
     let (sender, written) = oneshot::channel();

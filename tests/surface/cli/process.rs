@@ -186,9 +186,14 @@ impl Texts {
         }
     }
 
-    /// Ends the process with SIGTERM, or waits for its end if it has ended before. Returns its exit code and all lines.
-    pub fn terminate(mut self) -> (Option<i32>, Vec<String>) {
+    /// Ends the process with SIGTERM, if it runs. Returns its exit code and all lines.
+    pub fn terminate(self) -> (Option<i32>, Vec<String>) {
         let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        self.finish()
+    }
+
+    /// Waits for the end of the process. Returns its exit code and all lines.
+    pub fn finish(mut self) -> (Option<i32>, Vec<String>) {
         let code = self.child.wait().unwrap().code();
         let mut received = std::mem::take(&mut self.received);
         received.extend(self.lines.iter());
