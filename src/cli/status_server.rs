@@ -4,7 +4,7 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -52,32 +52,37 @@ impl Exporter {
 
 /// The peer id of a node and the addresses at which it listens now. Clones are the same.
 #[derive(Clone)]
-pub struct SharedIdentity(Arc<Mutex<Identity>>);
+pub struct SharedIdentity {
+    peer: PeerId,
+    identity: Arc<Mutex<Identity>>,
+}
 
 impl SharedIdentity {
     pub fn new(peer: PeerId) -> Self {
-        Self(Arc::new(Mutex::new(Identity { peer_id: peer.to_string(), addresses: Vec::new() })))
+        let identity = Identity { peer_id: Some(peer.to_string()), addresses: Vec::new() };
+        Self { peer, identity: Arc::new(Mutex::new(identity)) }
     }
 
     /// Follows the addresses of the node.
     pub fn on_event(&self, event: &NodeEvent<'_>) {
-        let mut identity = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = |address: &Multiaddr| format!("{address}/p2p/{}", identity.peer_id);
+        let full = |address: &Multiaddr| format!("{address}/p2p/{}", self.peer);
         match *event {
-            NodeEvent::Listening(address) => {
-                let full = full(address);
-                identity.addresses.push(full);
-            }
+            NodeEvent::Listening(address) => self.lock().addresses.push(full(address)),
             NodeEvent::ListenerExpired(address) => {
                 let full = full(address);
-                identity.addresses.retain(|one| *one != full);
+                self.lock().addresses.retain(|one| *one != full);
             }
             _ => {}
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, Identity> {
+        // Plain data: a panic elsewhere leaves it whole.
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn get(&self) -> Identity {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
     }
 }
 

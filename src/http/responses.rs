@@ -55,11 +55,11 @@ pub enum CheckStatus {
 }
 
 /// Who this node is.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
-    /// Its peer id.
-    pub peer_id: String,
+    /// Its peer id; null if the application does not describe its node.
+    pub peer_id: Option<String>,
     /// Where it listens, with its peer id: what others dial.
     pub addresses: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web::Data};
 
 use super::Response;
-use crate::http::{problem::Problem, responses::Identity};
+use crate::http::responses::Identity;
 
 /// Describes the node of the application, for [`identity`].
 pub(in crate::http) type Describe = dyn Fn() -> Identity + Send + Sync;
@@ -12,13 +12,8 @@ pub(in crate::http) type Describe = dyn Fn() -> Identity + Send + Sync;
 #[utoipa::path(
     get,
     path = "/p2p/identity",
-    responses(
-        (status = 200, description = "The node", body = Identity),
-        (status = 404, description = "The application does not describe its node", body = Problem),
-    )
+    responses((status = 200, description = "The node; empty if the application does not describe it", body = Identity))
 )]
 pub(super) async fn identity(describe: Option<Data<Describe>>) -> Response {
-    let describe =
-        describe.ok_or_else(|| Problem::not_found("this application does not describe its node"))?;
-    Ok(HttpResponse::Ok().json(describe()))
+    Ok(HttpResponse::Ok().json(describe.map_or_else(Identity::default, |describe| describe())))
 }

@@ -87,8 +87,8 @@ fn an_application_serves_metrics_and_identity_only_if_it_has_them() {
         let served = worker.clone();
         let without = Server::serving(move || http::scope_without_metrics(served.clone()));
         assert_eq!(without.get("/metrics").await.status, 404);
-        assert_eq!(with.get("/p2p/identity").await.status, 200);
-        assert_eq!(without.get("/p2p/identity").await.status, 404);
+        assert_eq!(with.json("/p2p/identity").await["peer_id"], "1");
+        assert_eq!(without.json("/p2p/identity").await, json!({ "peer_id": null, "addresses": [] }));
         // Mounted below a path prefix of the application.
         let served = worker.clone();
         let below = Server::serving(move || {

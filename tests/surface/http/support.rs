@@ -130,7 +130,7 @@ impl Server {
         let worker = worker.clone();
         let identity = || {
             let addresses = vec!["/ip4/192.0.2.1/tcp/4001/p2p/1".to_owned()];
-            http::responses::Identity { peer_id: "1".to_owned(), addresses }
+            http::responses::Identity { peer_id: Some("1".to_owned()), addresses }
         };
         Self::serving(move || {
             http::describe_node(http::scope(worker.clone(), || "# nothing\n".to_owned()), identity)
