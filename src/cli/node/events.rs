@@ -12,7 +12,7 @@ use actix_gossipsub::{
     DropReason, FullMessage, P2pInput, P2pMessage,
     libp2p::{Event, Libp2pNetwork, NodeEvent, TopicName},
 };
-use libp2p::PeerId;
+use libp2p::{PeerId, swarm::ListenError};
 use tokio::sync::Notify;
 
 use super::{
@@ -28,6 +28,7 @@ pub fn log(event: &NodeEvent<'_>) {
         NodeEvent::Input(_)
         | NodeEvent::Listening(_)
         | NodeEvent::ConnectionsRefused(_)
+        | NodeEvent::IncomingFailed(_, ListenError::Denied { .. })
         | NodeEvent::Gossipsub(Event::DialRefused { .. }) => {}
         NodeEvent::Gossipsub(Event::Established { peer, protocol }) => {
             tracing::info!(%peer, %protocol, "gossipsub established");

@@ -15,7 +15,7 @@ use ::libp2p::{
     Multiaddr, Swarm, TransportError as SwarmTransportError,
     core::transport::ListenerId,
     identify, ping,
-    swarm::{ListenError, SwarmEvent, dial_opts::DialOpts},
+    swarm::{SwarmEvent, dial_opts::DialOpts},
 };
 use futures::StreamExt;
 use tokio::{
@@ -144,8 +144,6 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
                 (self.observer)(NodeEvent::DialFailed(peer_id, &error));
             }
-            // Refusals by a limit are an event of their own.
-            SwarmEvent::IncomingConnectionError { error: ListenError::Denied { .. }, .. } => {}
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 (self.observer)(NodeEvent::IncomingFailed(&send_back_addr, &error));
             }

@@ -162,8 +162,9 @@ pub enum NodeEvent<'a> {
     ConnectionsRefused(&'a RefusedConnections),
     /// A dial failed; the peer, if it is known.
     DialFailed(Option<PeerId>, &'a DialError),
-    /// A peer dialled this node from this address, and the connection was not negotiated: its key, its protocols or its
-    /// handshake are not acceptable, or it ended the connection.
+    /// A peer dialled this node from this address, and the connection was not established: its key, its protocols or its
+    /// handshake are not acceptable, it ended the connection, or a limit refused it, which
+    /// [`ConnectionsRefused`](Self::ConnectionsRefused) counts.
     IncomingFailed(&'a Multiaddr, &'a ListenError),
     /// A peer did not answer a ping: its connection is closed.
     PingFailed(PeerId, &'a ping::Failure),
