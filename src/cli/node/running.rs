@@ -48,8 +48,10 @@ impl LocalNode {
             Signing::None => SignaturePolicy::StrictNoSign,
         };
         let dialled = settings.dial.iter().filter(|address| !is_own(address, peer, &settings.listen));
-        let network =
-            Libp2pNetwork::builder(policy).limits(settings.wire()).persistent_points(dialled.cloned());
+        let network = Libp2pNetwork::builder(policy)
+            .limits(settings.wire())
+            .persistent_points(dialled.cloned())
+            .default_backoff(configuration.limits.prune_backoff);
         Ok(Self { key, peer, network: network.build() })
     }
 }
