@@ -63,9 +63,22 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+// The code of README and of the book is compiled and run by `cargo test`.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/tutorial.md")]
+struct Tutorial;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/embedding.md")]
+struct Embedding;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/transport.md")]
+struct Transport;
 
 mod actors;
 mod admission;
@@ -91,10 +104,10 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use input_recorder::{InputRecorder, RecordedInput};
 pub use limits::{InvalidLimits, Limits, LimitsConfig};
 pub use network::{
-    AppInput, AppOutput, BoxFuture, ConnectionInfo, ConnectionRefusal, Delivery, Direction, FullMessage, Key,
-    LateVerdict, ManualValidation, Network, Origin, P2pInput, P2pMessage, P2pOutput, PeerAction,
-    PeerFeedback, PeerKind, PxPeer, SubscribeOptions, TransportStats, Unvalidated, UnvalidatedMessage,
-    Validity,
+    AppInput, AppOutput, BatchVerdicts, BoxFuture, ConnectionInfo, ConnectionRefusal, Delivery, Direction,
+    FullMessage, Key, LateVerdict, ManualValidation, Network, Origin, P2pInput, P2pMessage, P2pOutput,
+    PeerAction, PeerFeedback, PeerKind, PeerRecordOutcome, PxDialOutcome, PxPeer, SubscribeOptions,
+    TransportStats, Unvalidated, UnvalidatedMessage, Validity,
 };
 pub use worker::messages;
 pub use worker::{

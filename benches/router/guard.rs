@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fs, io, path::PathBuf, thread};
 use super::{
     instructions::{Cell, CountError, Phase},
     matrix::{Engine, Workload},
+    topology::Enabled,
 };
 
 /// The increase that fails the guard, as a part of the recorded count.
@@ -20,15 +21,22 @@ const HEADER: &str = "\
 
 const BASELINE: &str = "baseline";
 
+/// The increase by [`Enabled::Defences`] that fails the guard, as a part of the count without them.
+const DEFENCES_TOLERANCE: f64 = 0.08;
+
 /// Names and cells of the record.
-fn cells() -> [(&'static str, Cell); 6] {
+fn cells() -> [(&'static str, Cell); 9] {
     let messages = |engine, topics, peers| Cell::new(Workload::W, engine, topics, peers);
+    let with = |enabled, engine| Cell { enabled, ..messages(engine, 10, 50) };
     [
         (BASELINE, messages(Engine::Baseline, 10, 50)),
         ("node_10_topics", messages(Engine::Node, 10, 50)),
         ("node_1000_topics", messages(Engine::Node, 1000, 50)),
         ("node_200_peers", messages(Engine::Node, 10, 200)),
         ("engine_10_topics", messages(Engine::Engine1, 10, 50)),
+        ("node_defences", with(Enabled::Defences, Engine::Node)),
+        ("engine_defences", with(Enabled::Defences, Engine::Engine1)),
+        ("engine_default", with(Enabled::Default, Engine::Engine1)),
         ("heartbeat_per_topic", Cell { phase: Phase::Heartbeat, ..messages(Engine::Node, 1000, 50) }),
     ]
 }
@@ -61,7 +69,8 @@ pub fn guard() -> Result<(), GuardError> {
     let record: BTreeMap<String, f64> = toml::from_str(&fs::read_to_string(path())?)?;
     let recorded = |name| record.get(name).copied().ok_or(GuardError::NotRecorded(name));
     let (mut scale, mut exceeded) = (1.0, Vec::new());
-    for (name, count) in counts()? {
+    let counts = counts()?;
+    for &(name, count) in &counts {
         let expected = recorded(name)? * scale;
         let change = count / expected - 1.0;
         println!("{name}: expected {expected:.0}, counted {count:.0} ({:+.1} %)", change * 100.0);
@@ -72,6 +81,15 @@ pub fn guard() -> Result<(), GuardError> {
             exceeded.push(name);
         } else if change < -TOLERANCE {
             println!("    record the improvement with --record, so that it is guarded");
+        }
+    }
+    let count_of =
+        |name| counts.iter().find(|(other, _)| *other == name).map_or(f64::NAN, |(_, count)| *count);
+    for (with, without) in [("node_defences", "node_10_topics"), ("engine_defences", "engine_10_topics")] {
+        let increase = count_of(with) / count_of(without) - 1.0;
+        println!("{with}: {:+.1} % compared with {without}", increase * 100.0);
+        if increase > DEFENCES_TOLERANCE {
+            exceeded.push(with);
         }
     }
     if exceeded.is_empty() { Ok(()) } else { Err(GuardError::Exceeded(exceeded.join(", "))) }

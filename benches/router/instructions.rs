@@ -20,7 +20,7 @@ use super::{
     networks::{IdWithTopic, R, ValidationTime, W},
     node::NodeTarget,
     target::Target,
-    topology::{DEGREE, limits},
+    topology::{DEGREE, Enabled, limits_with},
     traffic::Traffic,
 };
 
@@ -43,6 +43,7 @@ pub struct Cell {
     pub phase: Phase,
     /// Whether a recorder for Prometheus receives the engine's metrics.
     pub with_metrics: bool,
+    pub enabled: Enabled,
 }
 
 /// The counted phase.
@@ -70,7 +71,8 @@ pub enum CountError {
 impl Cell {
     /// Messages of this workload, engine, number of topics and peers.
     pub fn new(workload: Workload, engine: Engine, topics: usize, peers: usize) -> Self {
-        Self { workload, engine, topics, peers, payload: None, phase: Phase::Messages, with_metrics: false }
+        let (phase, enabled) = (Phase::Messages, Enabled::Nothing);
+        Self { workload, engine, topics, peers, payload: None, phase, with_metrics: false, enabled }
     }
 
     /// Counts the instructions an input, or a topic, in a child process.
@@ -129,7 +131,7 @@ impl Cell {
     }
 
     fn target<N: Traffic>(&self) -> Box<dyn Target<N>> {
-        let (limits, validation) = (limits(self.topics), ValidationTime::default());
+        let (limits, validation) = (limits_with(self.enabled, self.topics), ValidationTime::default());
         match self.engine {
             Engine::Baseline => Box::new(Baseline::new(validation)),
             Engine::Node => Box::new(NodeTarget::new(limits, validation)),

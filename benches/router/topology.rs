@@ -3,21 +3,59 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_gossipsub::{ConnectionInfo, Limits, LimitsConfig, P2pInput, P2pMessage};
+use actix_gossipsub::{ConnectionInfo, Limits, LimitsConfig, P2pInput, P2pMessage, limits::Extensions};
+use serde::{Deserialize, Serialize};
 
 use super::networks::Workload;
 
 /// The size of each mesh (D), which is also the number of copies of each message.
 pub const DEGREE: usize = 8;
 
-/// The limits for this number of topics, with scoring.
+/// What a node does beyond the reference.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Enabled {
+    Nothing,
+    /// Graylist, promises and requests that are sent once.
+    Defences,
+    /// All default extensions.
+    Default,
+}
+
+/// The limits for this number of topics, with scoring and without the [`Extensions`].
 pub fn limits(topics: usize) -> Limits<Arc<str>> {
+    limits_from(config(topics))
+}
+
+/// The same limits with some of the [`Extensions`].
+pub fn limits_with(enabled: Enabled, topics: usize) -> Limits<Arc<str>> {
+    let (mut config, default) = (config(topics), Extensions::default());
+    match enabled {
+        Enabled::Nothing => {}
+        Enabled::Defences => {
+            config.extensions.graylist_threshold = default.graylist_threshold;
+            config.extensions.disconnect_threshold = default.disconnect_threshold;
+            config.extensions.iwant_followup_time = default.iwant_followup_time;
+            config.extensions.iwant_from_one_peer = default.iwant_from_one_peer;
+        }
+        // The meshes stay those that the bench builds.
+        Enabled::Default => {
+            config.extensions = default.with(|extensions| extensions.graft_on_subscribe = false)
+        }
+    }
+    limits_from(config)
+}
+
+fn config(topics: usize) -> LimitsConfig<Arc<str>> {
     let mut config: LimitsConfig<Arc<str>> =
         toml::from_str(include_str!("limits.toml")).expect("limits.toml");
     config.max_topics_per_peer = topics + 1;
     // The bench reads the gossip of a heartbeat late; none of it may be dropped.
     config.bounds.max_output_items = 1 << 24;
     config.bounds.shutdown_deadline = Duration::from_millis(10);
+    config
+}
+
+fn limits_from(config: LimitsConfig<Arc<str>>) -> Limits<Arc<str>> {
     Limits::try_from(config).expect("limits.toml")
 }
 

@@ -4,7 +4,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -41,6 +41,7 @@ use crate::{
         p2p_queue::P2pQueue,
         publication::{DropReason, PublishReports},
         publish_room::PublishRoom,
+        shared_room::SharedRoom,
         waiting_publishers::WaitingPublishers,
     },
     protocol::{
@@ -49,6 +50,7 @@ use crate::{
         inspect::{footprint::Footprint, stats::Stats},
         output::{Lane, pending::PendingOutput},
         peers::peer_event::PeerEvent,
+        shares::Shares,
     },
     timestamp::Timestamp,
 };
@@ -86,10 +88,10 @@ pub(crate) struct Shared<N: Network> {
     pub(crate) app: CachePadded<AppQueue<N>>,
     /// The queues of messages for the application that are full now.
     pub(crate) full_queues: Arc<FullQueues>,
-    /// The number of validations in progress.
-    pub(crate) validating: AtomicUsize,
-    /// The bytes of their messages.
-    pub(crate) validating_bytes: AtomicUsize,
+    /// The room for the unread messages of all topics that the application subscribed to.
+    pub(crate) subscribed: Arc<SharedRoom>,
+    /// The asynchronous validations of all topics that are in progress.
+    pub(crate) validations: CachePadded<Mutex<Shares<N::Peer>>>,
     /// The publications whose publisher waits for a report.
     pub(crate) publish_reports: Arc<PublishReports<N>>,
     /// The publishers that wait for more peers.
@@ -266,7 +268,7 @@ impl<N: Network> Shared<N> {
 
     /// The number of validations in progress.
     pub(crate) fn validating(&self) -> usize {
-        self.validating.load(Ordering::Acquire)
+        self.validations.lock().unwrap_or_else(PoisonError::into_inner).items()
     }
 
     /// The current length of each queue.
@@ -312,6 +314,15 @@ impl<N: Network> Shared<N> {
         let mut total = self.topic_footprint.lock().unwrap_or_else(PoisonError::into_inner);
         *total += now;
         *total -= before;
+    }
+
+    /// Adds what actors and handle share to a footprint.
+    pub(crate) fn add_own_footprint(&self, footprint: &mut Footprint) {
+        *footprint += self.directory.footprint();
+        footprint.publish_reports = self.publish_reports.len();
+        footprint.subscribed = self.subscribed.items();
+        footprint.subscribed_bytes = self.subscribed.bytes();
+        footprint.unread_events = self.event_subscribers.unread();
     }
 
     /// The footprint of the engine, of which `rest` is everything but topics that have an actor.

@@ -27,6 +27,7 @@
 //! | `gossipsub` | [`gossipsub::Behaviour`]: transport and engine as one behaviour |
 //! | `node` | [`Node`] and its builder; [`NodeDriver`], the task between swarm and engine; [`Engine`], the engine as the driver sees it |
 //! | `swarm` | [`Behaviour`]: connected peers, dials, blocked peers; [`swarm()`], the ready-made swarm |
+//! | `identify` | [`IdentifyBehaviour`]: what peers and this node report of themselves to each other, with signed peer records |
 //! | `limits` | [`LimitsBehaviour`]: how many connections there may be, in total and for each peer, address and subnet |
 //! | `connection` | [`Handler`]: the two streams of one connection, its send queue, its read budget |
 //! | `network` | [`Libp2pNetwork`]: message ids, validation, signature policy; creates our messages |
@@ -145,13 +146,13 @@
 //! | waits for room in the engine | | one for each peer |
 //! | streams that a peer opened | `streams_per_connection` | two for each connection, and `shared_streams` |
 //! | blocked peers | | `max_blocked` |
-//! | dials that the engine requested | | `max_dials`, `max_px_dials` |
+//! | dials that the engine requested | | `max_dials`, `max_px_dials`, and `max_px_dials_per_minute` |
 //! | requested messages whose encoding is shared | | 4,096, of 250 bytes each |
 //! | queued events | | in a [`NodeDriver`]: 4,096, and what one turn adds |
 //! | unreported drops | | in a [`NodeDriver`], with the queued events; one entry for each peer and reason |
 //! | queued commands | | 64 |
 //! | addresses | | for 4,096 peers each: one dialled address, 8 reported ones, 8 of a signed record |
-//! | records that are not verified | | 4 of 2 KiB each for 1,024 peers |
+//! | signed records that peers sent of themselves | one of 2 KiB, until the peer disconnects | 4,096, so 8 MiB |
 //! | verified messages | | 16,384 times 500 bytes, without the payloads |
 //!
 //! # What an attacker meets
@@ -172,9 +173,9 @@
 //! | garbage in place of RPCs | the stream is closed, the engine lowers the score (P7), the connection is closed after [`BehaviourConfig::max_bad_streams`] |
 //! | streams that are reset and opened again and again | the connection is closed after [`BehaviourConfig::max_reopened_streams`]; no score changes |
 //! | blocked peers that come back | refused, on dialling and on being dialled, until their time is over |
-//! | peer exchange with wrong addresses | only a record signed by the recommended peer is used, verified when it is dialled; the newest one wins |
+//! | peer exchange with wrong addresses | only a record signed by the recommended peer is used, verified when the engine has accepted the peer; the newest one wins |
 //! | addresses of private networks, by identify or peer exchange | [`BehaviourConfig::addresses`]: only global addresses are dialled |
-//! | peer exchange with thousands of peers | `max_px_dials`, and a bounded map of its own in the address book |
+//! | peer exchange with thousands of peers | [`peers_to_px`](crate::LimitsConfig::peers_to_px) of a PRUNE are accepted, `max_px_dials` are dialled at a time, `max_px_dials_per_minute` in a minute; nothing is stored of the others |
 //! | many connections of one address or subnet | refused before negotiation, by number and by rate |
 //! | many connections of many addresses | limits in total and of pending ones; the last connections are reserved for our dials; direct, trusted and bootstrap peers are admitted in any case, and the inbound connection with the lowest score gives way |
 //! | dead peers | ping closes their connections |
@@ -225,6 +226,8 @@ mod connection;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod gossipsub;
+#[cfg(feature = "libp2p-node")]
+mod identify;
 mod ids;
 mod limits;
 mod memory;
@@ -257,6 +260,8 @@ pub use connection::{
     lanes::LaneCounts,
     queue_limits::QueueLimits,
 };
+#[cfg(feature = "libp2p-node")]
+pub use identify::behaviour::IdentifyBehaviour;
 pub use ids::{MessageId, TopicName};
 pub use limits::{
     behaviour::{LimitsBehaviour, ScoreSource},

@@ -91,14 +91,15 @@ pub struct Bounds {
     /// Number of asynchronous validations of one topic. Further messages are dropped. Above half of it, also those of a peer
     /// that already has more than its share: this number by the number of peers with such messages and one.
     pub max_validating_per_topic: usize,
-    /// Number of asynchronous validations of all topics. Further messages are dropped.
+    /// Number of asynchronous validations of all topics. Further messages are dropped. It is shared as
+    /// `max_validating_per_topic` is.
     pub max_validating: usize,
     /// Size of the messages of one topic under asynchronous validation. Further messages are dropped, but one is always
     /// validated. It is shared as `max_validating_per_topic` is.
     pub max_validating_bytes_per_topic: usize,
     /// Size of the messages of all topics under asynchronous validation. Further messages are dropped, but one is always
-    /// validated. These messages count for `max_input_bytes` too, so a part of that lets the engine go on while validations
-    /// are slow.
+    /// validated. It is shared as `max_validating_per_topic` is. These messages count for `max_input_bytes` too, so a part of
+    /// that lets the engine go on while validations are slow.
     pub max_validating_bytes: usize,
     /// Duration of an asynchronous validation. The message is dropped if it takes longer.
     #[serde(with = "humantime_serde")]
@@ -117,6 +118,15 @@ pub struct Bounds {
     /// Size of the items in an output stream, with the same consequences. Half of `max_input_bytes` lets the engine go on
     /// while one stream is not read.
     pub max_output_bytes: usize,
+    /// Number of unread messages of all topics to which the application [subscribed](crate::Worker::subscribe). Above half of
+    /// it, a subscription that has more than its share (this number by the number of subscriptions with unread messages and one)
+    /// takes one more, which counts for `max_input_bytes`, and is full.
+    pub max_subscribed_items: usize,
+    /// Size of these messages. It does not count for `max_input_bytes`. Shared as the number is.
+    pub max_subscribed_bytes: usize,
+    /// Number of unread events of all [subscribers](crate::Worker::subscribe_events). Further events are missed. It is shared as
+    /// `max_subscribed_items` is, so that one subscriber has at most half of it and one.
+    pub max_unread_events: usize,
     /// Number of publications by [`Worker::publish_when_room`](crate::Worker::publish_when_room) that are not yet sent to all
     /// peers for which they were queued. Further publishers wait. Keep it below what the transport queues for a peer.
     pub max_unsent_publications: usize,
@@ -183,6 +193,9 @@ impl Default for Bounds {
             max_decisions_per_peer: 32,
             max_output_items: 65_536,
             max_output_bytes: 32 * 1024 * 1024,
+            max_subscribed_items: 65_536,
+            max_subscribed_bytes: 64 * 1024 * 1024,
+            max_unread_events: 16_384,
             max_unsent_publications: 256,
             max_unsent_publication_bytes: 1024 * 1024,
             unsent_publication_timeout: Duration::from_secs(10),

@@ -238,6 +238,9 @@ fn check_bounds(bounds: &Bounds, violations: &mut Violations) {
     violations.positive("max_topic_name_bytes", bounds.max_topic_name_bytes);
     violations.positive("max_output_items", bounds.max_output_items);
     violations.positive("max_output_bytes", bounds.max_output_bytes);
+    violations.positive("max_subscribed_items", bounds.max_subscribed_items);
+    violations.positive("max_subscribed_bytes", bounds.max_subscribed_bytes);
+    violations.positive("max_unread_events", bounds.max_unread_events);
     violations.positive("max_unsent_publications", bounds.max_unsent_publications);
     violations.positive("max_unsent_publication_bytes", bounds.max_unsent_publication_bytes);
     let (unsent, max_unsent) = (bounds.max_unsent_publication_bytes, u32::MAX as usize);

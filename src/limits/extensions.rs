@@ -21,6 +21,11 @@ pub struct Extensions {
     /// removal of expired backoffs ([`backoff_cleanup_ticks`](super::LimitsConfig::backoff_cleanup_ticks)). The reference
     /// and go-libp2p have 2, rust-libp2p 1.
     pub backoff_slack_ticks: u32,
+    /// Whether the peers that a PRUNE recommends (px) are connected to, if its sender has a score of at least
+    /// [`accept_px_threshold`](super::LimitsConfig::accept_px_threshold). The reference accepts them. `false`: no PRUNE makes
+    /// this node dial anyone, for networks that find their peers in another way.
+    /// [`do_px`](super::LimitsConfig::do_px) says whether our own PRUNEs recommend peers.
+    pub accept_px: bool,
     /// Whether a PRUNE from a connected peer outside our mesh sets its backoff too. A peer that leaves a topic sends
     /// UNSUBSCRIBE before PRUNE, so that the PRUNE finds it outside the mesh. Without this we may graft it within its
     /// backoff.
@@ -61,6 +66,12 @@ pub struct Extensions {
     /// random, is tracked. 0 disables it.
     #[serde(with = "humantime_serde")]
     pub iwant_followup_time: Duration,
+    /// Whether a message is requested by IWANT from one peer at a time. Up to four other peers that offer it are remembered, and
+    /// at the heartbeat after [`iwant_followup_time`](Self::iwant_followup_time), or after the peer has disconnected, one of
+    /// them is asked, which does not count for `max_sent_iwant_per_heartbeat`. This saves the copies that each offerer would send. A silent peer delays a message by that time. At most
+    /// `max_promises_per_topic` messages are tracked in a topic. Without this, or with a time of 0, each peer that offers a
+    /// message is asked for it.
+    pub iwant_from_one_peer: bool,
     /// Whether the ids of an IHAVE are judged only until as many are found as may still be requested from the peer in this
     /// heartbeat (`max_sent_iwant_per_heartbeat`). Without this all are judged, and an invalid one among those that would
     /// not be requested is penalised too.
@@ -84,6 +95,11 @@ pub struct Extensions {
     pub credit_duplicates_once: bool,
     /// The P7 increment when the transport reports a slow peer. At least 0. 0 disables it.
     pub slow_peer_penalty: f64,
+    /// Whether the misbehaviour (P7) of a peer whose score is positive is kept for
+    /// [`retain_duration`](super::LimitsConfig::retain_duration) when it disconnects; the rest of such a score is forgotten.
+    /// Without this a peer that has been in a mesh for a while (P1) loses its misbehaviour by connecting again: one that is
+    /// disconnected each time that it stops reading is taken into the mesh forever.
+    pub retain_misbehaviour: bool,
     /// The P7 increment when a peer broke the protocol: the transport reports bytes that are no RPC, or it sent a message that
     /// [is a violation](crate::Network::is_violation) on a topic that we have not joined. (On a joined topic that is an invalid
     /// message, P4.) At least 0. 0 disables it.
@@ -111,6 +127,9 @@ pub struct Extensions {
     /// not a duplicate: it was published before the seen cache, or the node, began anew. Its sender is not penalised: it may
     /// have taken the message for a new one.
     pub refuse_own_messages: bool,
+    /// Whether a message is not forwarded to its source ([`Network::source`](crate::Network::source)), as in go- and
+    /// rust-libp2p. Without this it gets a copy of its own message from each mesh peer that another peer was faster to send it to.
+    pub skip_author: bool,
     /// Whether the subscriptions of a peer to topics that we have joined are kept beyond `max_topics_per_peer`. Without this
     /// two nodes that join more topics than that keep different ones, and most of their meshes are never built.
     pub keep_joined_subscriptions: bool,
@@ -132,6 +151,9 @@ pub struct Extensions {
     /// still be requested by IWANT. So set 0 unless ids follow from the content, or the transport checks signatures before
     /// it passes messages on, as the libp2p transport does with `StrictSign`.
     pub idontwant_message_size: usize,
+    /// Whether IDONTWANT is sent for large messages of our own too, before the messages. A mesh peer that has such a message from
+    /// another one, and has not received ours, does not send it back then. The default is that of rust-libp2p: false.
+    pub idontwant_on_publish: bool,
     /// The number of ids that are accepted from the IDONTWANTs of one peer within one heartbeat, and that one topic
     /// sends. 0 disables both.
     pub max_idontwant_per_heartbeat: usize,
@@ -145,10 +167,11 @@ pub struct Extensions {
     /// Size of the messages that are sent to one peer within one heartbeat because it requested them by IWANT. The first one
     /// is sent whatever its size; the requests of further ones count but are not answered. 0 disables it.
     pub max_iwant_bytes_per_heartbeat: usize,
-    /// The size, in bytes of [`Network::message_size`](crate::Network::message_size), above which a message of a peer is
+    /// The size, in bytes of [`Network::encoded_size`](crate::Network::encoded_size), above which a message of a peer is
     /// refused before its validation and counts as an invalid message (P4), as in rust-libp2p, and a publication is refused.
-    /// All nodes of a network must have the same value, which may differ by topic
-    /// ([`LimitsConfig::topics`](super::LimitsConfig::topics)). 0 disables it.
+    /// Over libp2p that is the encoded message with its topic and signature, as rust-libp2p measures it. All nodes of a network
+    /// must have the same value, which may differ by topic ([`LimitsConfig::topics`](super::LimitsConfig::topics)). 0 disables
+    /// it.
     pub max_message_size: usize,
 }
 
@@ -164,6 +187,7 @@ impl Extensions {
         Self {
             heartbeat_initial_delay: Duration::ZERO,
             backoff_slack_ticks: 2,
+            accept_px: true,
             late_prune_sets_backoff: false,
             ignore_unknown_grafts: false,
             one_prune_per_heartbeat: false,
@@ -173,22 +197,26 @@ impl Extensions {
             publish_reaches_degree_optimal: false,
             flood_publish_bytes_per_second: 0,
             iwant_followup_time: Duration::ZERO,
+            iwant_from_one_peer: false,
             ihave_stops_at_quota: false,
             invalid_memory_ticks: 0,
             remember_ignored: false,
             iwant_skips_undecided: false,
             credit_duplicates_once: false,
             slow_peer_penalty: 0.0,
+            retain_misbehaviour: false,
             protocol_violation_penalty: 0.0,
             graylist_threshold: None,
             disconnect_threshold: None,
             ban_duration: Duration::ZERO,
             refuse_own_messages: false,
+            skip_author: false,
             keep_joined_subscriptions: false,
             recheck_seen_after_batch: false,
             parked_topics_are_independent: false,
             parked_ticks: 0,
             idontwant_message_size: 0,
+            idontwant_on_publish: false,
             max_idontwant_per_heartbeat: 0,
             idontwant_ticks: 0,
             max_missed_ids_per_peer: 0,
@@ -203,6 +231,7 @@ impl Default for Extensions {
         Self {
             heartbeat_initial_delay: Duration::ZERO,
             backoff_slack_ticks: 2,
+            accept_px: true,
             late_prune_sets_backoff: true,
             ignore_unknown_grafts: true,
             one_prune_per_heartbeat: true,
@@ -212,22 +241,26 @@ impl Default for Extensions {
             publish_reaches_degree_optimal: true,
             flood_publish_bytes_per_second: 0,
             iwant_followup_time: Duration::from_secs(3),
+            iwant_from_one_peer: true,
             ihave_stops_at_quota: true,
             invalid_memory_ticks: 10,
             remember_ignored: true,
             iwant_skips_undecided: true,
             credit_duplicates_once: true,
             slow_peer_penalty: 1.0,
+            retain_misbehaviour: true,
             protocol_violation_penalty: 3.0,
             graylist_threshold: Some(-2500.0),
             disconnect_threshold: Some(-2500.0),
             ban_duration: Duration::from_secs(600),
             refuse_own_messages: true,
+            skip_author: true,
             keep_joined_subscriptions: true,
             recheck_seen_after_batch: true,
             parked_topics_are_independent: true,
             parked_ticks: 120,
             idontwant_message_size: 1000,
+            idontwant_on_publish: false,
             max_idontwant_per_heartbeat: 3000,
             idontwant_ticks: 3,
             max_missed_ids_per_peer: 5000,

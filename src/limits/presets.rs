@@ -167,6 +167,7 @@ impl LimitsConfig<String> {
             retain_duration: Duration::from_secs(38_400),
             opportunistic_graft_threshold: 5.0,
             extensions: Extensions::default().with(|extensions| {
+                extensions.accept_px = false;
                 extensions.graylist_threshold = Some(-16_000.0);
                 extensions.disconnect_threshold = Some(-16_000.0);
             }),

@@ -12,9 +12,10 @@ use super::{
 };
 use crate::{
     admission::{refused::RefusedReason, totals::Remembered},
-    network::ConnectionRefusal,
+    network::{ConnectionRefusal, PeerRecordOutcome, PxDialOutcome},
     outputs::publication::DropReason,
     protocol::{
+        inspect::stats::TopicProblem,
         outcome::{
             counters::{IWantResponse, PromiseEvent},
             reason::{GraftReason, LeaveReason, Penalty, ScoreAction},
@@ -40,6 +41,8 @@ catalogue! {
     BUILD_INFO = Metric::gauge("gossipsub_build_info", &[VERSION], "Constant 1; the label is the version of this package");
     CONNECTIONS = Metric::gauge("gossipsub_connections", &[DIRECTION, CONNECTION_KIND], "Connected peers, by direction of the connection and kind of peer");
     CONNECTIONS_REFUSED = Metric::counter("gossipsub_connections_refused_total", &[REFUSAL], "Connections and dials that the transport refused, and connections that it closed, by the limit that was reached; 0 if the transport does not count them");
+    PEER_RECORDS = Metric::counter("gossipsub_peer_records_total", &[PEER_RECORD], "Signed peer records that peers sent of themselves by identify or that came with the recommended peers of an accepted PRUNE, by what became of them; 0 if the transport has none");
+    PX_DIALS = Metric::counter("gossipsub_px_dials_total", &[PX_DIAL], "Recommended peers (px) that the engine asked to dial, by what became of them; 0 if the transport does not count them");
     PEERS_BY_SCORE = Metric::gauge("gossipsub_peers_by_score", &[BAND], "Connected peers by score band; the bands are disjoint and sum to gossipsub_connections");
     PEER_SCORE = Metric::gauge("gossipsub_peer_score", &[SCORE_STAT], "Minimum, median and maximum score of the connected peers; 0 without peers");
     SCORE_COMPONENT = Metric::gauge("gossipsub_score_component", &[COMPONENT, COMPONENT_STAT], "Minimum and mean of each weighted score component over the connected peers, as of the last decay of scores");
@@ -49,6 +52,7 @@ catalogue! {
 
     // === Topics and meshes ===
     TOPICS = Metric::gauge("gossipsub_topics", &[], "Joined topics");
+    TOPICS_WITH_PROBLEM = Metric::gauge("gossipsub_topics_with_problem", &[PROBLEM], "Joined topics with a problem, of all topics, also those without a label of their own");
     TOPIC_SUBSCRIBED = Metric::gauge("gossipsub_topic_subscribed", &[TOPIC], "1 if the topic is joined, else 0; for other, the number of joined topics that share this label");
     TOPIC_PEERS = Metric::gauge("gossipsub_topic_peers", &[TOPIC], "Connected peers subscribed to the topic; 0 if the topic has no mesh actor");
     MESH_PEERS = Metric::gauge("gossipsub_mesh_peers", &[TOPIC], "Peers in the mesh of the topic");
@@ -116,9 +120,12 @@ pub const OTHER: &str = "other";
 
 const VERSION: Label = Label { name: "version", values: Values::Version };
 const TOPIC: Label = Label { name: "topic", values: Values::Topics };
+const PROBLEM: Label = Label::one_of("problem", TopicProblem::VARIANTS);
 const DIRECTION: Label = Label::one_of("direction", ConnectionDirection::VARIANTS);
 const CONNECTION_KIND: Label = Label::one_of("kind", ConnectionClass::VARIANTS);
 const REFUSAL: Label = Label::one_of("reason", ConnectionRefusal::VARIANTS);
+const PEER_RECORD: Label = Label::one_of("outcome", PeerRecordOutcome::VARIANTS);
+const PX_DIAL: Label = Label::one_of("outcome", PxDialOutcome::VARIANTS);
 const BAND: Label = Label::one_of("band", ScoreBand::VARIANTS);
 const SCORE_STAT: Label = Label::one_of("stat", ScoreStat::VARIANTS);
 const COMPONENT: Label = Label::one_of("component", ScoreComponent::VARIANTS);
@@ -177,6 +184,7 @@ const OUTCOME: Label = Label::one_of(
         "px_ignored",
         "no_px",
         "px",
+        "px_disabled",
         "low_score",
         "too_many_ihaves",
         "too_many_iwants",
@@ -194,6 +202,7 @@ const OUTCOME: Label = Label::one_of(
         "throttled",
         "validation_panicked",
         "own_message",
+        "refused_source",
         "published",
         "already_published",
         "too_few_peers",

@@ -11,9 +11,9 @@ use super::{
 use crate::{
     admission::totals::Remembered,
     limits::Limits,
-    network::{ConnectionRefusal, TransportStats},
+    network::{ConnectionRefusal, PeerRecordOutcome, PxDialOutcome, TransportStats},
     protocol::{
-        inspect::footprint::Footprint,
+        inspect::{footprint::Footprint, stats::TopicProblem},
         peers::summary::{ConnectionClass, ConnectionDirection, PeersSummary, ScoreBand},
         score::ScoreComponent,
     },
@@ -23,6 +23,7 @@ use crate::{
 pub(crate) struct Gauges {
     degrees: EnumMap<DegreeBound, Gauge>,
     topics: Gauge,
+    topics_with_problem: EnumMap<TopicProblem, Gauge>,
     connections: EnumMap<ConnectionDirection, EnumMap<ConnectionClass, Gauge>>,
     peers_by_score: EnumMap<ScoreBand, Gauge>,
     peer_score: EnumMap<ScoreStat, Gauge>,
@@ -42,6 +43,8 @@ pub(crate) struct Gauges {
     lost_frames: Counter,
     reopened_streams: Counter,
     verified_signatures: Counter,
+    peer_records: EnumMap<PeerRecordOutcome, Counter>,
+    px_dials: EnumMap<PxDialOutcome, Counter>,
 }
 
 /// The current length of each queue.
@@ -57,6 +60,7 @@ impl Gauges {
         let gauges = Self {
             degrees: registry.gauges(&MESH_DEGREE, &[]),
             topics: registry.gauge(&TOPICS, &[]),
+            topics_with_problem: registry.gauges(&TOPICS_WITH_PROBLEM, &[]),
             connections: registry.gauge_table(&CONNECTIONS),
             peers_by_score: registry.gauges(&PEERS_BY_SCORE, &[]),
             peer_score: registry.gauges(&PEER_SCORE, &[]),
@@ -75,6 +79,8 @@ impl Gauges {
             lost_frames: registry.counter(&RPC_FRAMES_LOST, &[]),
             reopened_streams: registry.counter(&STREAMS_REOPENED, &[]),
             verified_signatures: registry.counter(&SIGNATURES_VERIFIED, &[]),
+            peer_records: registry.counters(&PEER_RECORDS, &[]),
+            px_dials: registry.counters(&PX_DIALS, &[]),
         };
         gauges.set_degrees(limits);
         gauges
@@ -99,12 +105,16 @@ impl Gauges {
 
     /// Sets the counters of evictions to their totals since the start.
     pub(crate) fn set_evictions(&self, evicted: &EnumMap<Remembered, u64>) {
-        self.evictions.values().zip(evicted.values()).for_each(|(counter, total)| counter.absolute(*total));
+        set_totals(&self.evictions, evicted);
     }
 
     pub(crate) fn set_queues(&self, queues: &QueueDepths) {
         set_all(&self.queue_depth, &queues.items);
         set_all(&self.queue_bytes, &queues.bytes);
+    }
+
+    pub(crate) fn set_topic_problems(&self, topics: &EnumMap<TopicProblem, usize>) {
+        set_all(&self.topics_with_problem, topics);
     }
 
     pub(crate) fn set_peers(&self, peers: &PeersSummary) {
@@ -137,6 +147,8 @@ impl Gauges {
             lost_frames,
             reopened_streams,
             verified_signatures,
+            peer_records,
+            px_dials,
             // The engine counts these messages as invalid, and the panics with its own.
             policy_violations: _,
             hook_panics: _,
@@ -146,14 +158,24 @@ impl Gauges {
         self.malformed[Malformed::Frame].absolute(bad_frames);
         self.malformed[Malformed::Rpc].absolute(bad_rpcs);
         self.rpc_graylisted.absolute(graylisted_rpcs);
-        self.refused.values().zip(refused.values()).for_each(|(counter, total)| counter.absolute(*total));
+        set_totals(&self.refused, &refused);
         self.malformed[Malformed::SlowFrame].absolute(slow_frames);
         self.transport_memory.set(memory_bytes as f64);
         self.ignored_entries.absolute(ignored_entries);
         self.lost_frames.absolute(lost_frames);
         self.reopened_streams.absolute(reopened_streams);
         self.verified_signatures.absolute(verified_signatures);
+        set_totals(&self.peer_records, &peer_records);
+        set_totals(&self.px_dials, &px_dials);
     }
+}
+
+/// Sets counters to their totals since the start.
+fn set_totals<K: EnumArray<Counter> + EnumArray<u64>>(
+    counters: &EnumMap<K, Counter>,
+    totals: &EnumMap<K, u64>,
+) {
+    counters.values().zip(totals.values()).for_each(|(counter, total)| counter.absolute(*total));
 }
 
 fn set_all<K: EnumArray<Gauge> + EnumArray<usize>>(gauges: &EnumMap<K, Gauge>, values: &EnumMap<K, usize>) {

@@ -9,7 +9,7 @@ use std::{
 
 use derive_where::derive_where;
 
-use super::{BoxFuture, Delivery, Network, PeerAction, TransportStats, Validity};
+use super::{BatchVerdicts, BoxFuture, Delivery, FullMessage, Network, PeerAction, TransportStats, Validity};
 
 /// A part of the application's code that the engine calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +21,11 @@ pub(crate) enum Hook {
     ValidateBatch,
     ValidateBatchAsync,
     MessageSize,
+    EncodedSize,
     MessageIdSize,
     TopicSize,
     Source,
+    RefusesSource,
     IsViolation,
     PeerFilter,
     ReachablePoint,
@@ -46,9 +48,11 @@ impl Hook {
             Self::ValidateBatch => "validate_batch",
             Self::ValidateBatchAsync => "validate_batch_async",
             Self::MessageSize => "message_size",
+            Self::EncodedSize => "encoded_size",
             Self::MessageIdSize => "message_id_size",
             Self::TopicSize => "topic_size",
             Self::Source => "source",
+            Self::RefusesSource => "refuses_source",
             Self::IsViolation => "is_violation",
             Self::PeerFilter => "peer_filter",
             Self::ReachablePoint => "reachable_point",
@@ -110,7 +114,7 @@ impl<N: Network> Hooks<N> {
     pub(crate) fn validate_batch_async(
         &self,
         batch: &[Delivery<N>],
-    ) -> Result<Option<BoxFuture<Vec<Validity>>>, HookPanicked> {
+    ) -> Result<Option<BatchVerdicts>, HookPanicked> {
         self.call(Hook::ValidateBatchAsync, |network| network.validate_batch_async(batch))
     }
 
@@ -126,6 +130,10 @@ impl<N: Network> Hooks<N> {
         size.unwrap_or(size_of_val(message))
     }
 
+    pub(crate) fn encoded_size(&self, message: &FullMessage<N>) -> usize {
+        self.call(Hook::EncodedSize, |network| network.encoded_size(message)).unwrap_or(0)
+    }
+
     #[inline]
     pub(crate) fn message_id_size(&self, id: &N::MessageId) -> usize {
         self.call(Hook::MessageIdSize, |network| network.message_id_size(id)).unwrap_or(size_of_val(id))
@@ -137,6 +145,11 @@ impl<N: Network> Hooks<N> {
 
     pub(crate) fn source(&self, message: &N::Message) -> Option<N::Peer> {
         self.call(Hook::Source, |network| network.source(message)).ok().flatten()
+    }
+
+    #[inline]
+    pub(crate) fn refuses_source(&self, message: &N::Message) -> bool {
+        self.call(Hook::RefusesSource, |network| network.refuses_source(message)).unwrap_or(true)
     }
 
     pub(crate) fn is_violation(&self, message: &N::Message) -> bool {

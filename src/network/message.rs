@@ -126,7 +126,8 @@ pub struct PxPeer<P> {
     /// The recommended peer.
     pub peer: P,
     /// The signed peer record as received, not verified. `None` if the sender gave none, or one that is larger than the
-    /// transport accepts. The engine sets none in the messages that it sends, and the libp2p transport sends none.
+    /// transport accepts. The engine sets none in the messages that it sends; the libp2p transport adds those that the
+    /// recommended peers themselves gave it.
     pub record: Option<Arc<[u8]>>,
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod hooks;
 mod manual_validation;
 mod message;
 mod ports;
+mod px;
 mod refusal;
 
 use std::{fmt, hash::Hash, pin::Pin};
@@ -18,6 +19,7 @@ pub use manual_validation::{LateVerdict, ManualValidation, Unvalidated, Unvalida
 pub(crate) use message::MessageSize;
 pub use message::{Delivery, FullMessage, P2pMessage, PxPeer, SubscribeOptions};
 pub use ports::{AppInput, AppOutput, ConnectionInfo, Direction, Origin, P2pInput, P2pOutput, PeerKind};
+pub use px::{PeerRecordOutcome, PxDialOutcome};
 pub use refusal::ConnectionRefusal;
 
 /// The bounds of every identifier type of a [`Network`]. Implemented for all types that satisfy them.
@@ -29,6 +31,16 @@ impl<T: Clone + Ord + Hash + fmt::Debug + Send + Sync + Unpin + 'static> Key for
 /// A boxed future, as [`Network::validate_async`] returns it. The engine drops it unfinished if it takes longer than
 /// [`validation_timeout`](crate::limits::Bounds::validation_timeout).
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// How [`Network::validate_batch_async`] gives the verdicts on a batch. There is one for each entry, in the order of the
+/// entries; if their number differs, the validity of the whole batch is unknown.
+pub enum BatchVerdicts {
+    /// All at the same time. A future that panics or takes too long loses the whole batch.
+    Together(BoxFuture<Vec<Validity>>),
+    /// Each by a future of its own, which is applied when it completes. One that panics or takes too long loses its message
+    /// only. The next batch is validated when all have ended.
+    Each(Vec<BoxFuture<Validity>>),
+}
 
 /// The types of one network, and the hooks by which the engine asks the application about them.
 ///
@@ -45,11 +57,13 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// | hook | result of a panic |
 /// |---|---|
 /// | [`validate`](Self::validate), [`validate_async`](Self::validate_async), and its future | the message is dropped without a verdict and may be received again; no score changes |
-/// | [`validate_batch`](Self::validate_batch), [`validate_batch_async`](Self::validate_batch_async), and its future | the same, for all messages of the batch |
+/// | [`validate_batch`](Self::validate_batch), [`validate_batch_async`](Self::validate_batch_async), and its futures | the same, for all messages of the batch; for one message, if it has a future of its own |
 /// | [`validate_id`](Self::validate_id) | [`Validity::Outdated`] |
 /// | [`topic_of`](Self::topic_of), [`source`](Self::source), [`reachable_point`](Self::reachable_point) | `None` |
 /// | [`message_size`](Self::message_size), [`message_id_size`](Self::message_id_size), [`topic_size`](Self::topic_size) | the size of the value without the heap memory that it owns |
+/// | [`encoded_size`](Self::encoded_size) | 0: the message is not too large |
 /// | [`peer_filter`](Self::peer_filter), [`is_violation`](Self::is_violation) | `false` |
+/// | [`refuses_source`](Self::refuses_source) | `true`: the message is dropped, and may be received again |
 /// | [`persistent_points`](Self::persistent_points) | no points |
 /// | [`transport_stats`](Self::transport_stats) | the metrics keep their values |
 /// | [`topic_label`](Self::topic_label) | the label that topics without an own label share |
@@ -102,15 +116,15 @@ pub trait Network: Send + Sync + Sized + 'static {
 
     /// Validates a batch: one result per entry, in the order of the entries. An entry has the first sender and no
     /// co-senders: the topic adds those that deliver the message before the verdict. If the result has another length, the
-    /// validity of the whole batch is unknown. A batch whose validation panics or takes too long is dropped; its messages
-    /// may be received again. By default it calls [`validate`](Self::validate) for each entry.
+    /// validity of the whole batch is unknown. A batch whose validation panics is dropped; its messages may be received
+    /// again. By default it calls [`validate`](Self::validate) for each entry.
     fn validate_batch(&self, batch: &[Delivery<Self>]) -> Vec<Validity> {
         batch.iter().map(|delivery| self.validate(delivery)).collect()
     }
 
     /// Validates a batch asynchronously. `Some` replaces [`validate_batch`](Self::validate_batch); `None`, the default,
-    /// does not. The rules of [`validate_async`](Self::validate_async) apply to the future.
-    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
+    /// does not. The rules of [`validate_async`](Self::validate_async) apply to the futures.
+    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BatchVerdicts> {
         let _ = batch;
         None
     }
@@ -119,6 +133,13 @@ pub trait Network: Send + Sync + Sized + 'static {
     /// are limits of sums of these sizes, so there is no default: that of a `Vec<u8>` is
     /// `size_of_val(message) + message.capacity()`.
     fn message_size(&self, message: &Self::Message) -> usize;
+
+    /// Returns the size of a message as it is sent to peers, in bytes. It decides about
+    /// [`max_message_size`](crate::limits::Extensions::max_message_size), so all nodes of a network must compute the same. By
+    /// default [`message_size`](Self::message_size).
+    fn encoded_size(&self, message: &FullMessage<Self>) -> usize {
+        self.message_size(&message.message)
+    }
 
     /// Returns the size of an id in memory, in bytes, with the heap memory that it owns: `size_of_val(id)` for an id
     /// without heap memory.
@@ -129,10 +150,19 @@ pub trait Network: Send + Sync + Sized + 'static {
 
     /// Returns the peer that published a message, if the message says so and that is verified. The engine refuses new
     /// messages of which it is the source itself
-    /// ([`refuse_own_messages`](crate::limits::Extensions::refuse_own_messages)). By default `None`.
+    /// ([`refuse_own_messages`](crate::limits::Extensions::refuse_own_messages)), and forwards none to its source
+    /// ([`skip_author`](crate::limits::Extensions::skip_author)). By default `None`.
     fn source(&self, message: &Self::Message) -> Option<Self::Peer> {
         let _ = message;
         None
+    }
+
+    /// Returns whether a message is refused because of the peer that published it. It is dropped before its validation, is
+    /// not remembered, and costs its sender nothing: where ids follow from the content, another peer may publish the same
+    /// content. By default `false`.
+    fn refuses_source(&self, message: &Self::Message) -> bool {
+        let _ = message;
+        false
     }
 
     /// Returns whether a message breaks the rules of the network, whatever its topic: its signature is wrong for instance.
@@ -207,19 +237,32 @@ pub struct TransportStats {
     pub verified_signatures: u64,
     /// Messages that break the signature policy, copies included.
     pub policy_violations: u64,
-    /// Entries, message ids and peers of RPCs that were ignored because they are more than the limits allow.
+    /// Entries, message ids and peers of RPCs that were ignored because they are more than the limits allow, and
+    /// entries that do not name their topic.
     pub ignored_entries: u64,
     /// Outbound streams that were requested again, because the one before broke or could not be opened.
     pub reopened_streams: u64,
     /// Frames of which only a part was received when their stream ended or was replaced.
     pub lost_frames: u64,
     pub(crate) refused: EnumMap<ConnectionRefusal, u64>,
+    pub(crate) peer_records: EnumMap<PeerRecordOutcome, u64>,
+    pub(crate) px_dials: EnumMap<PxDialOutcome, u64>,
 }
 
 impl TransportStats {
     /// The connections and dials that were refused, and the connections that were closed, for this reason.
     pub fn refused(&self, reason: ConnectionRefusal) -> u64 {
         self.refused[reason]
+    }
+
+    /// The signed peer records with which this was done.
+    pub fn peer_records(&self, outcome: PeerRecordOutcome) -> u64 {
+        self.peer_records[outcome]
+    }
+
+    /// The recommended peers (px) of which this became.
+    pub fn px_dials(&self, outcome: PxDialOutcome) -> u64 {
+        self.px_dials[outcome]
     }
 
     /// Sets the count of [`refused`](Self::refused).

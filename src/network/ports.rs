@@ -183,8 +183,9 @@ pub enum P2pOutput<N: Network> {
     Kick { peer: N::Peer, duration: Duration },
     /// Admit `peer` again, whatever [`Kick`](Self::Kick) was there before.
     Unblock { peer: N::Peer },
-    /// Try to connect to `peer`.
-    Connect { peer: N::Peer, origin: Origin<N> },
+    /// Try to connect to `peer`. `record` is the signed peer record that came with it in a PRUNE, if one did. It is not
+    /// verified, and nothing may be stored of it before it is.
+    Connect { peer: N::Peer, origin: Origin<N>, record: Option<Arc<[u8]>> },
     /// Try to connect to `point`.
     ConnectPoint { point: N::Point },
     /// The engine will not connect to `peer`, which `origin` recommended: stored addresses of `peer` can be dropped.
@@ -199,10 +200,11 @@ impl<N: Network> fmt::Display for P2pOutput<N> {
             Self::Disconnect { peer } => write!(f, "disconnect {peer:?}"),
             Self::Kick { peer, duration } => write!(f, "kick {peer:?} for {duration:?}"),
             Self::Unblock { peer } => write!(f, "unblock {peer:?}"),
-            Self::Connect { peer, origin: Origin::Direct } => write!(f, "connect to {peer:?} (direct)"),
-            Self::Connect { peer, origin: Origin::Trusted } => write!(f, "connect to {peer:?} (trusted)"),
-            Self::Connect { peer, origin: Origin::Px(from) } => {
-                write!(f, "connect to {peer:?} (px from {from:?})")
+            Self::Connect { peer, origin: Origin::Direct, .. } => write!(f, "connect to {peer:?} (direct)"),
+            Self::Connect { peer, origin: Origin::Trusted, .. } => write!(f, "connect to {peer:?} (trusted)"),
+            Self::Connect { peer, origin: Origin::Px(from), record } => {
+                let with = if record.is_some() { ", with its record" } else { "" };
+                write!(f, "connect to {peer:?} (px from {from:?}{with})")
             }
             Self::ConnectPoint { point } => write!(f, "connect to point {point:?}"),
             Self::Forget { peer, origin } => write!(f, "forget {peer:?} (px from {origin:?})"),

@@ -54,6 +54,9 @@ pub enum ConnectionRefusal {
     /// As many dials of recommended peers (px) are in progress as may be.
     #[error("too many dials of recommended peers are in progress")]
     PxBudget,
+    /// As many recommended peers (px) were dialled within one minute as may be.
+    #[error("too many recommended peers were dialled within one minute")]
+    PxRate,
     /// The address that a peer reported or recommended is not one that may be dialled.
     #[error("the address is not a global one")]
     AddressFilter,

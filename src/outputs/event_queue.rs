@@ -13,7 +13,10 @@ use std::{
 
 use derive_where::derive_where;
 
-use super::reader::{Reader, lock, take_first, wake};
+use super::{
+    reader::{Reader, lock, take_first, wake},
+    shared_room::SharedRoom,
+};
 use crate::{
     network::Network,
     protocol::{event::Event, outcome::decision::EventRecord},
@@ -38,19 +41,24 @@ pub enum EngineEvent<N: Network> {
 }
 
 /// The subscribers of one engine.
-#[derive_where(Default)]
 pub(crate) struct EventSubscribers<N: Network> {
     queues: Mutex<Vec<Arc<EventQueue<N>>>>,
     /// The number of queues: while it is 0, no event is copied.
     count: AtomicUsize,
     /// The engine has ended.
     closed: AtomicBool,
+    /// The room of all queues.
+    room: Arc<SharedRoom>,
 }
 
 /// The events for one subscriber.
 pub(crate) struct EventQueue<N: Network> {
     max: usize,
     inner: Mutex<Inner<N>>,
+    /// The room of all queues.
+    room: Arc<SharedRoom>,
+    /// The number of this one there.
+    stream: u64,
 }
 
 #[derive_where(Default)]
@@ -62,9 +70,21 @@ struct Inner<N: Network> {
 }
 
 impl<N: Network> EventSubscribers<N> {
+    /// Without subscribers. All of them will have at most `max_unread` events.
+    pub(crate) fn new(max_unread: usize) -> Self {
+        let room = Arc::new(SharedRoom::new(max_unread, usize::MAX));
+        Self { queues: Mutex::default(), count: AtomicUsize::new(0), closed: AtomicBool::new(false), room }
+    }
+
+    /// The unread events of all subscribers.
+    pub(crate) fn unread(&self) -> usize {
+        self.room.items()
+    }
+
     /// A queue that gets all events from now on, and has at most `max` of them, or 1 if that is 0.
     pub(crate) fn subscribe(&self, max: usize) -> Arc<EventQueue<N>> {
-        let queue = Arc::new(EventQueue { max: max.max(1), inner: Mutex::default() });
+        let (room, stream) = (Arc::clone(&self.room), self.room.new_stream());
+        let queue = Arc::new(EventQueue { max: max.max(1), inner: Mutex::default(), room, stream });
         let mut queues = lock(&self.queues);
         queues.push(Arc::clone(&queue));
         self.count.store(queues.len(), Ordering::Release);
@@ -101,7 +121,7 @@ impl<N: Network> EventSubscribers<N> {
 impl<N: Network> EventQueue<N> {
     fn push(&self, make: impl Fn() -> EngineEvent<N>) {
         let mut inner = lock(&self.inner);
-        if inner.events.len() >= self.max {
+        if inner.events.len() >= self.max || !self.room.try_add(self.stream, 0) {
             inner.missed += 1;
             return;
         }
@@ -125,22 +145,36 @@ impl<N: Network> EventQueue<N> {
     }
 
     pub(crate) fn try_pop(&self) -> Option<EngineEvent<N>> {
-        lock(&self.inner).pop()
+        self.pop(&mut lock(&self.inner))
     }
 
     /// The next event; `None` once the engine has ended and all are read.
     pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<EngineEvent<N>>> {
         let mut inner = lock(&self.inner);
-        let next = inner.pop();
+        let next = self.pop(&mut inner);
         inner.reader.poll(next, cx)
+    }
+
+    fn pop(&self, inner: &mut Inner<N>) -> Option<EngineEvent<N>> {
+        let Some(next) = take_first(&mut inner.events) else {
+            let count = mem::take(&mut inner.missed);
+            return (count > 0).then_some(EngineEvent::Missed { count });
+        };
+        self.release(&next);
+        Some(next)
+    }
+
+    /// An event is in the queue no longer. Each number of missed events is followed by an event, which counts for both.
+    fn release(&self, event: &EngineEvent<N>) {
+        if !matches!(event, EngineEvent::Missed { .. }) {
+            self.room.remove(self.stream, 0);
+        }
     }
 }
 
-impl<N: Network> Inner<N> {
-    fn pop(&mut self) -> Option<EngineEvent<N>> {
-        take_first(&mut self.events).or_else(|| {
-            let count = mem::take(&mut self.missed);
-            (count > 0).then_some(EngineEvent::Missed { count })
-        })
+impl<N: Network> Drop for EventQueue<N> {
+    fn drop(&mut self) {
+        let unread = mem::take(&mut lock(&self.inner).events);
+        unread.iter().for_each(|event| self.release(event));
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod p2p_queue;
 pub(crate) mod publication;
 pub(crate) mod publish_room;
 mod reader;
+pub(crate) mod shared_room;
 pub(crate) mod topic_queue;
 pub(crate) mod wait_time;
 pub(crate) mod waiting_publishers;

@@ -11,6 +11,7 @@ use std::{
 use super::{
     backpressure::FullQueues,
     reader::{Reader, lock, take_first},
+    shared_room::SharedRoom,
 };
 use crate::{
     admission::{Admission, charge::Charge},
@@ -45,6 +46,9 @@ pub struct SubscriptionConfig {
     /// With [`WhenFull::Refuse`] the messages that were accepted before the subscription became full are delivered too. What
     /// exceeds `max_items` or `max_bytes` then is at most what `bounds.max_input_items` and `bounds.max_input_bytes` allow,
     /// and counts there until it is read.
+    ///
+    /// All subscriptions together have `bounds.max_subscribed_items` and `bounds.max_subscribed_bytes`, of which one has at
+    /// most about half. A subscription without room there takes one more message, and is full until that is read.
     pub max_bytes: usize,
     /// What becomes of further messages; by default they are refused.
     pub when_full: WhenFull,
@@ -83,11 +87,17 @@ pub(crate) struct TopicQueue<N: Network> {
     full_queues: Arc<FullQueues>,
     /// Its waiters are notified when the queue is no longer full.
     admission: Arc<Admission>,
+    /// The room of all subscriptions.
+    room: Arc<SharedRoom>,
+    /// The number of this one there.
+    stream: u64,
 }
 
 struct Inner<N: Network> {
     messages: VecDeque<Queued<N>>,
     bytes: usize,
+    /// The messages that exceed a limit.
+    without_room: usize,
     /// The messages that were dropped because the queue was full.
     dropped: u64,
     /// The reader is gone.
@@ -100,21 +110,29 @@ struct Inner<N: Network> {
 struct Queued<N: Network> {
     message: AppOutput<N>,
     bytes: usize,
-    /// For a message that exceeds the limits of the queue: it counts for the limits of the engine until it is read.
-    _charge: Charge,
+    /// For a message that exceeds the limits of the queue or of all subscriptions: it counts for the limits of the engine
+    /// until it is read. `None`: it counts for those.
+    charge: Option<Charge>,
 }
 
 impl<N: Network> TopicQueue<N> {
-    fn new(config: SubscriptionConfig, full_queues: Arc<FullQueues>, admission: Arc<Admission>) -> Self {
+    fn new(
+        config: SubscriptionConfig,
+        full_queues: Arc<FullQueues>,
+        admission: Arc<Admission>,
+        room: Arc<SharedRoom>,
+    ) -> Self {
         let inner = Inner {
             messages: VecDeque::new(),
             bytes: 0,
+            without_room: 0,
             dropped: 0,
             detached: false,
             full: false,
             reader: Reader::default(),
         };
-        Self { config, inner: Mutex::new(inner), full_queues, admission }
+        let stream = room.new_stream();
+        Self { config, inner: Mutex::new(inner), full_queues, admission, room, stream }
     }
 
     pub(crate) fn config(&self) -> &SubscriptionConfig {
@@ -141,7 +159,7 @@ impl<N: Network> TopicQueue<N> {
 
     pub(crate) fn try_pop(&self) -> Option<AppOutput<N>> {
         let mut inner = lock(&self.inner);
-        let next = inner.pop();
+        let next = self.pop(&mut inner);
         self.update_full(inner);
         next.map(|queued| queued.message)
     }
@@ -149,7 +167,7 @@ impl<N: Network> TopicQueue<N> {
     /// The next message; `None` once nothing more can come and all are read.
     pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<AppOutput<N>>> {
         let mut inner = lock(&self.inner);
-        let next = inner.pop();
+        let next = self.pop(&mut inner);
         let next = inner.reader.poll(next, cx);
         self.update_full(inner);
         next.map(|queued| queued.map(|queued| queued.message))
@@ -160,9 +178,26 @@ impl<N: Network> TopicQueue<N> {
         let mut inner = lock(&self.inner);
         inner.detached = true;
         inner.bytes = 0;
+        inner.without_room = 0;
         let unread = mem::take(&mut inner.messages);
+        unread.iter().for_each(|queued| self.release(queued));
         self.update_full(inner);
         unread.len()
+    }
+
+    fn pop(&self, inner: &mut Inner<N>) -> Option<Queued<N>> {
+        let next = take_first(&mut inner.messages)?;
+        inner.bytes -= next.bytes;
+        inner.without_room -= usize::from(next.charge.is_some());
+        self.release(&next);
+        Some(next)
+    }
+
+    /// A message is in the queue no longer.
+    fn release(&self, queued: &Queued<N>) {
+        if queued.charge.is_none() {
+            self.room.remove(self.stream, queued.bytes);
+        }
     }
 
     /// Nothing more can come: the stream ends when the queued messages are read.
@@ -182,14 +217,15 @@ impl<N: Network> TopicQueue<N> {
         let mut without_room = 0;
         for delivery in messages.iter_mut() {
             let bytes = delivery.charge.bytes();
-            let fits = inner.fits(bytes, &self.config);
-            match (fits, self.config.when_full) {
+            let fits = inner.fits(bytes, &self.config) && self.room.try_add(self.stream, bytes);
+            if fits {
                 // The charge ends with `messages`, after the lock is released.
-                (true, _) => inner.push(Arc::clone(&delivery.message), bytes, Charge::default()),
-                (false, WhenFull::Refuse) => {
-                    inner.push(Arc::clone(&delivery.message), bytes, mem::take(&mut delivery.charge));
-                }
-                (false, WhenFull::Drop) => without_room += 1,
+                inner.push(Arc::clone(&delivery.message), bytes, None);
+            } else if self.config.when_full == WhenFull::Refuse || inner.messages.is_empty() {
+                let charge = mem::take(&mut delivery.charge);
+                inner.push(Arc::clone(&delivery.message), bytes, Some(charge));
+            } else {
+                without_room += 1;
             }
         }
         inner.dropped += without_room as u64;
@@ -205,7 +241,9 @@ impl<N: Network> TopicQueue<N> {
         let full = self.config.when_full == WhenFull::Refuse
             && !inner.detached
             && !inner.reader.is_closed()
-            && (inner.messages.len() >= self.config.max_items || inner.bytes >= self.config.max_bytes);
+            && (inner.messages.len() >= self.config.max_items
+                || inner.bytes >= self.config.max_bytes
+                || inner.without_room > 0);
         let before = mem::replace(&mut inner.full, full);
         if full != before {
             self.full_queues.changed(full);
@@ -224,15 +262,10 @@ impl<N: Network> Inner<N> {
             || self.messages.len() < config.max_items && self.bytes.saturating_add(bytes) <= config.max_bytes
     }
 
-    fn push(&mut self, message: AppOutput<N>, bytes: usize, charge: Charge) {
+    fn push(&mut self, message: AppOutput<N>, bytes: usize, charge: Option<Charge>) {
         self.bytes += bytes;
-        self.messages.push_back(Queued { message, bytes, _charge: charge });
-    }
-
-    fn pop(&mut self) -> Option<Queued<N>> {
-        let next = take_first(&mut self.messages)?;
-        self.bytes -= next.bytes;
-        Some(next)
+        self.without_room += usize::from(charge.is_some());
+        self.messages.push_back(Queued { message, bytes, charge });
     }
 }
 
@@ -257,8 +290,11 @@ impl<N: Network> TopicSender<N> {
         config: SubscriptionConfig,
         full_queues: &Arc<FullQueues>,
         admission: &Arc<Admission>,
+        room: &Arc<SharedRoom>,
     ) -> (Self, Arc<TopicQueue<N>>) {
-        let queue = Arc::new(TopicQueue::new(config, Arc::clone(full_queues), Arc::clone(admission)));
+        let (full_queues, admission, room) =
+            (Arc::clone(full_queues), Arc::clone(admission), Arc::clone(room));
+        let queue = Arc::new(TopicQueue::new(config, full_queues, admission, room));
         (Self(Arc::clone(&queue)), queue)
     }
 

@@ -35,6 +35,7 @@ pub(crate) mod quota;
 pub(crate) mod rate_limit;
 mod rng;
 pub(crate) mod score;
+pub(crate) mod shares;
 mod time_cache;
 pub(crate) mod topic;
 

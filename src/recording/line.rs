@@ -239,7 +239,7 @@ pub(super) fn output<N: Recordable>(output: P2pOutput<N>) -> Value {
             json!({ "type": "kick", "peer": peer, "duration": Milliseconds(duration) })
         }
         P2pOutput::Unblock { peer } => json!({ "type": "unblock", "peer": peer }),
-        P2pOutput::Connect { peer, origin } => {
+        P2pOutput::Connect { peer, origin, .. } => {
             let px = match origin {
                 Origin::Px(from) => json!({ "px": from }),
                 Origin::Trusted => json!("trusted"),

@@ -2,10 +2,7 @@
 
 use std::{
     num::NonZero,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize},
-    },
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -45,7 +42,7 @@ use crate::{
     },
     outputs::{
         app_queue::AppQueue, backpressure::FullQueues, event_queue::EventSubscribers, p2p_queue::P2pQueue,
-        publication::PublishReports, publish_room::PublishRoom,
+        publication::PublishReports, publish_room::PublishRoom, shared_room::SharedRoom,
     },
     protocol::{
         event::Event,
@@ -252,7 +249,8 @@ impl<N: Network> WorkerBuilder<N> {
         let admission = Arc::new(Admission::new(bounds));
         let (totals, full_queues) = (Totals::new(bounds), Arc::<FullQueues>::default());
         let batched = self.options.batch_interval.is_some();
-        let event_subscribers = Arc::<EventSubscribers<N>>::default();
+        let event_subscribers = Arc::new(EventSubscribers::new(bounds.max_unread_events));
+        let subscribed = SharedRoom::new(bounds.max_subscribed_items, bounds.max_subscribed_bytes);
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let metrics = Metrics::new(&self.recorder, &self.limits);
         // At the level of the most important lines, so that a filter that lets a line pass lets the span pass too.
@@ -285,8 +283,8 @@ impl<N: Network> WorkerBuilder<N> {
             .into(),
             full_queues,
             admission,
-            validating: AtomicUsize::new(0),
-            validating_bytes: AtomicUsize::new(0),
+            subscribed: Arc::new(subscribed),
+            validations: Mutex::default().into(),
             publish_reports: Arc::new(PublishReports::default()),
             waiting_publishers: Arc::default(),
             publish_room: PublishRoom::new(bounds),

@@ -95,7 +95,8 @@ impl<N: Network> Worker<N> {
     ) -> Result<TopicMessages<N>, SubscribeError> {
         config.check()?;
         let shared = &self.shared;
-        let (sender, queue) = TopicSender::new(config, &shared.full_queues, &shared.admission);
+        let (sender, queue) =
+            TopicSender::new(config, &shared.full_queues, &shared.admission, &shared.subscribed);
         input::subscribe(shared, topic.clone(), sender)?;
         let (shared, lifetime) = (Arc::clone(shared), Arc::clone(&self.lifetime));
         Ok(TopicMessages { topic, queue, shared, _lifetime: lifetime })

@@ -4,17 +4,20 @@
 use std::{future::pending, sync::Arc};
 
 use actix_gossipsub::{
-    AppInput, BoxFuture, Limits, LimitsConfig, P2pInput, P2pMessage, Refused, Started, Validity, Worker,
-    plain::PlainNetwork, protocol::Footprint,
+    AppInput, BoxFuture, Limits, LimitsConfig, P2pInput, P2pMessage, Refused, Started, SubscriptionConfig,
+    Validity, Worker, plain::PlainNetwork, protocol::Footprint,
 };
 
 use crate::{lock_process, spam::HEAP};
 
 const MIB: usize = 1024 * 1024;
 const PEERS: u64 = 8;
-/// A topic of which messages are delivered, one whose messages wait for a verdict, one of invalid messages, one with a mesh, and
-/// four on which this node publishes and that no peer is subscribed to.
-const TOPICS: [&str; 8] = ["valid", "pending", "invalid", "mesh", "alone-1", "alone-2", "alone-3", "alone-4"];
+/// A topic of which messages are delivered, one whose messages wait for a verdict, one of invalid messages, one with a mesh, three
+/// with subscriptions that are not read, and four on which this node publishes and that no peer is subscribed to.
+const TOPICS: [&str; 11] = [
+    "valid", "pending", "invalid", "mesh", "unread-1", "unread-2", "unread-3", "alone-1", "alone-2",
+    "alone-3", "alone-4",
+];
 
 /// Small limits for everything but messages.
 fn limits() -> Limits<String> {
@@ -36,6 +39,9 @@ fn limits() -> Limits<String> {
         bounds.max_promises_per_topic = 100;
         bounds.max_decisions = 100;
         bounds.max_input_items = 1000;
+        bounds.max_subscribed_items = 1000;
+        bounds.max_subscribed_bytes = 24 * MIB;
+        bounds.max_unread_events = 100;
         bounds.max_invalid_bytes_per_topic = 16 * MIB;
         limits.extensions.max_idontwant_per_heartbeat = 100;
         limits.max_topics_per_peer = 100;
@@ -159,6 +165,15 @@ fn a_full_engine_uses_most_of_the_memory_that_it_states_and_never_more() {
                 "what is sent to no peer is only in the history"
             );
         }
+        // The history is full of other messages.
+        let unread = ["unread-1", "unread-2", "unread-3"].map(|topic| {
+            let config = SubscriptionConfig::default().with(|config| config.max_bytes = usize::MAX);
+            filling.engine.worker.subscribe_with(topic.to_owned(), config).expect("valid settings")
+        });
+        for topic in &unread {
+            let refused = filling.receive(topic.topic(), 100).await;
+            assert!(matches!(refused, Some(Refused::SubscriberBehind { .. })), "{refused:?}");
+        }
         let refused = filling.receive("valid", 100).await;
         assert!(matches!(refused, Some(Refused::ApplicationBehind { .. })), "{refused:?}");
         // The full stream refuses all full messages. With one less there is room for those without a verdict.
@@ -177,7 +192,7 @@ fn a_full_engine_uses_most_of_the_memory_that_it_states_and_never_more() {
         assert!(peak <= bound.total(), "{peak} bytes, above {bound:?}");
         assert!(used * 4 >= bound.total() * 3, "{used} bytes are less than three quarters of {bound:?}");
 
-        drop(filling);
+        drop((unread, filling));
         for _ in 0..1000 {
             tokio::task::yield_now().await;
         }

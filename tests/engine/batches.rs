@@ -7,8 +7,8 @@ use std::{
 };
 
 use actix_gossipsub::{
-    AppInput, BoxFuture, Delivery, FullMessage, Network, P2pInput, P2pMessage, P2pOutput, Started, Validity,
-    Worker, plain::PlainId, protocol::Footprint,
+    AppInput, BatchVerdicts, Delivery, FullMessage, Network, P2pInput, P2pMessage, P2pOutput, Started,
+    Validity, Worker, plain::PlainId, protocol::Footprint,
 };
 use tokio::sync::Semaphore;
 
@@ -55,13 +55,13 @@ impl Network for BatchNetwork {
         (self.validate)(batch.len())
     }
 
-    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
+    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BatchVerdicts> {
         let permits = Arc::clone(self.permits.as_ref()?);
         let verdicts = self.validate_batch(batch);
-        Some(Box::pin(async move {
+        Some(BatchVerdicts::Together(Box::pin(async move {
             permits.acquire().await.expect("the semaphore is open").forget();
             verdicts
-        }))
+        })))
     }
 }
 

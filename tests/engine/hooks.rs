@@ -12,8 +12,8 @@ use std::{
 };
 
 use actix_gossipsub::{
-    BoxFuture, Delivery, FullMessage, Network, P2pInput, P2pMessage, PeerAction, Started, TransportStats,
-    Validity, Worker, plain::PlainId, protocol::Event,
+    BatchVerdicts, BoxFuture, Delivery, FullMessage, Network, P2pInput, P2pMessage, PeerAction, Started,
+    TransportStats, Validity, Worker, plain::PlainId, protocol::Event,
 };
 use proptest::prelude::*;
 use tokio::time::timeout;
@@ -131,7 +131,7 @@ impl Network for PanickingHooks {
         vec![Validity::Valid; batch.len()]
     }
 
-    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
+    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BatchVerdicts> {
         let numbers: Vec<_> = batch.iter().map(|delivery| delivery.message.message_id.number).collect();
         let call = self.schedule.calls.fetch_add(1, Ordering::Relaxed);
         self.schedule.hit("validate_batch_async", call, numbers.iter().copied());
@@ -141,7 +141,7 @@ impl Network for PanickingHooks {
             schedule.hit("the future of validate_batch_async", call, numbers);
             vec![Validity::Valid; count]
         };
-        self.is_async.then(|| Box::pin(verdicts) as _)
+        self.is_async.then(|| BatchVerdicts::Together(Box::pin(verdicts)))
     }
 
     fn message_size(&self, message: &String) -> usize {

@@ -41,5 +41,7 @@ mod streams;
 mod subscriptions;
 mod support;
 mod tickets;
+mod unread;
 mod validation;
 mod validation_shares;
+mod validation_totals;

@@ -257,6 +257,38 @@ fn dropped_outputs_are_counted_by_lane_and_reason() {
 }
 
 #[test]
+fn topics_with_problems_are_counted_without_a_label_of_their_own() {
+    run(async {
+        let limits = changed(|limits| (limits.degree_low, limits.degree_out) = (2, 0));
+        let topics = ["a", "b", "c"].map(str::to_owned);
+        let builder = manual(PlainNetwork::new(), limits).max_topic_labels(1);
+        let (recording, engine) = Recording::of(builder, topics);
+        let counted =
+            |problem: &str| recording.gauge(&format!("gossipsub_topics_with_problem{{problem={problem}}}"));
+        let worker = &engine.worker;
+        worker.tick().await;
+        assert_eq!((counted("no_peers"), counted("below_d_low")), (3.0, 3.0));
+        for (peer, topic) in [(1, "b"), (1, "c"), (2, "c")] {
+            worker.p2p_input(connect(peer)).expect("the input is accepted");
+            worker
+                .p2p_input(P2pInput::message(peer, P2pMessage::subscribe(topic.to_owned())))
+                .expect("accepted");
+        }
+        worker.settle().await;
+        worker.tick().await;
+        worker.tick().await;
+        assert_eq!((counted("no_peers"), counted("below_d_low")), (1.0, 2.0));
+        for topic in ["a", "b"] {
+            worker.app_input(AppInput::Leave(topic.to_owned())).expect("the engine runs");
+        }
+        worker.settle().await;
+        worker.tick().await;
+        assert_eq!((counted("no_peers"), counted("below_d_low")), (0.0, 0.0));
+        worker.shutdown().await;
+    });
+}
+
+#[test]
 fn two_engines_have_separate_metrics() {
     run(async {
         let builder = || manual(PlainNetwork::new(), limits());

@@ -126,8 +126,9 @@ fn messages_above_the_validation_limit_are_dropped_and_may_be_sent_again() {
             engine.worker.p2p_input(message(1, "a", number)).expect("the input is accepted");
         }
         wait_for_validating(&engine.worker, 2).await;
+        // Of another peer: each has its share of all.
         for number in 4..=5 {
-            engine.worker.p2p_input(message(1, "b", number)).expect("the input is accepted");
+            engine.worker.p2p_input(message(2, "b", number)).expect("the input is accepted");
         }
         wait_for_validating(&engine.worker, 3).await;
         for number in [1, 2, 4] {
@@ -167,9 +168,11 @@ fn validations_are_throttled_by_bytes_in_a_topic_and_in_total() {
         let builder = manual(verdicts.network(), limits).arbiters(1);
         let (recording, engine) = Recording::of(builder, ["a", "b", "c"].map(str::to_owned));
         let throttled = || recording.count("gossipsub_validations_dropped_total{reason=throttled}");
+        // Each topic has a peer, so that none has more than its share of all bytes.
         let send = async |topic: &str, number: u64| {
+            let peer = topic.bytes().map(u64::from).sum();
             let full = PlainNetwork::message(topic, number, &"x".repeat(10_000));
-            let message = P2pInput::message(1, P2pMessage::FullMessage(Arc::new(full)));
+            let message = P2pInput::message(peer, P2pMessage::FullMessage(Arc::new(full)));
             engine.worker.p2p_input(message).expect("the input is accepted");
             // A query waits until the topic has handled the message.
             engine.worker.footprint().await.expect("the engine runs");

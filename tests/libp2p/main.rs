@@ -4,5 +4,6 @@ mod behaviour;
 mod chat;
 mod interop;
 mod memory;
+mod star;
 mod transport;
 mod validators;

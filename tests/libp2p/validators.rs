@@ -1,6 +1,9 @@
 //! These tests check the validators of a [`Libp2pNetwork`] in an engine without a swarm: the test sends the messages of the
 //! peers itself.
 
+mod batches;
+mod fairness;
+
 use std::{
     sync::{
         Arc, Mutex,

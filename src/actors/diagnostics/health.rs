@@ -1,32 +1,26 @@
-//! The last heartbeat and the number of joined topics without peers, readable by every thread: the basis of health
+//! The last heartbeat and the numbers of joined topics with problems, readable by every thread: the basis of health
 //! checks.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::timestamp::Timestamp;
+use enum_map::EnumMap;
+
+use crate::{protocol::inspect::stats::TopicProblem, timestamp::Timestamp};
 
 /// The status of the heartbeat.
 #[derive(Debug)]
 pub(crate) struct HeartbeatMonitor {
     tick: AtomicU64,
     started_at: AtomicU64,
-    /// The number of joined topics to which no peer is subscribed, each as of its last heartbeat.
-    topics_without_peers: AtomicUsize,
-    /// The number of joined topics without score parameters of their own, while others have some.
-    topics_without_scores: AtomicUsize,
+    /// The number of joined topics with each problem, each as of its last heartbeat.
+    topics: EnumMap<TopicProblem, AtomicUsize>,
     /// The engine is driven by hand, so that no heartbeat can be late.
     manual: bool,
 }
 
 impl HeartbeatMonitor {
     pub(crate) fn new(manual: bool) -> Self {
-        Self {
-            tick: AtomicU64::new(0),
-            started_at: AtomicU64::new(0),
-            topics_without_peers: AtomicUsize::new(0),
-            topics_without_scores: AtomicUsize::new(0),
-            manual,
-        }
+        Self { tick: AtomicU64::new(0), started_at: AtomicU64::new(0), topics: EnumMap::default(), manual }
     }
 
     /// Records that a heartbeat starts.
@@ -49,30 +43,23 @@ impl HeartbeatMonitor {
         self.manual
     }
 
-    /// Records whether a topic is joined and without peers, `now` and `before`.
-    pub(crate) fn record_topic_without_peers(&self, now: bool, before: bool) {
-        count(&self.topics_without_peers, now, before);
+    /// Records the problems of a topic, `now` and `before`.
+    pub(crate) fn record_problems(
+        &self,
+        now: &EnumMap<TopicProblem, bool>,
+        before: &EnumMap<TopicProblem, bool>,
+    ) {
+        for (problem, topics) in &self.topics {
+            match (now[problem], before[problem]) {
+                (true, false) => drop(topics.fetch_add(1, Ordering::AcqRel)),
+                (false, true) => drop(topics.fetch_sub(1, Ordering::AcqRel)),
+                _ => {}
+            }
+        }
     }
 
-    /// Records whether a topic is joined and without score parameters of its own, `now` and `before`.
-    pub(crate) fn record_topic_without_scores(&self, now: bool, before: bool) {
-        count(&self.topics_without_scores, now, before);
-    }
-
-    pub(crate) fn topics_without_scores(&self) -> usize {
-        self.topics_without_scores.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn topics_without_peers(&self) -> usize {
-        self.topics_without_peers.load(Ordering::Acquire)
-    }
-}
-
-/// Adds one topic to a number, or takes one away.
-fn count(topics: &AtomicUsize, now: bool, before: bool) {
-    match (now, before) {
-        (true, false) => drop(topics.fetch_add(1, Ordering::AcqRel)),
-        (false, true) => drop(topics.fetch_sub(1, Ordering::AcqRel)),
-        _ => {}
+    /// The number of joined topics with each problem.
+    pub(crate) fn problems(&self) -> EnumMap<TopicProblem, usize> {
+        EnumMap::from_fn(|problem| self.topics[problem].load(Ordering::Acquire))
     }
 }

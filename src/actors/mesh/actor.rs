@@ -8,6 +8,7 @@ use std::{
 };
 
 use actix::{Actor, Addr, Context, Handler};
+use enum_map::EnumMap;
 
 use super::{
     messages::{TopicItem, TopicQuery},
@@ -31,7 +32,10 @@ use crate::{
     protocol::{
         event::Event,
         exchange::{Outbox, command::TopicCommand, peer_view::PeerView},
-        inspect::footprint::Footprint,
+        inspect::{
+            footprint::Footprint,
+            stats::{TopicCounts, TopicProblem},
+        },
         outcome::{
             JoinOutcome, LeaveOutcome, PublishOutcome,
             decision::{EventKind, PeerDecision},
@@ -76,10 +80,8 @@ pub(in crate::actors) struct RunningTopic<N: Network> {
     footprint: Footprint,
     pub(super) meter: TopicMeter,
     pub(super) sampler: LatencySampler,
-    /// The topic is counted in the heartbeat monitor as joined and without subscribers.
-    has_no_peers: bool,
-    /// The topic is counted there as joined and without score parameters of its own.
-    is_unscored: bool,
+    /// The problems for which the topic is counted in the heartbeat monitor.
+    problems: EnumMap<TopicProblem, bool>,
     /// The topic has retired or was stopped.
     pub(super) stopping: bool,
     /// Where the topic's messages for the application go; `None`: to the stream that all topics share.
@@ -139,8 +141,7 @@ impl<N: Network> RunningTopic<N> {
             footprint: Footprint::default(),
             meter: TopicMeter::new(series),
             sampler: LatencySampler::default(),
-            has_no_peers: false,
-            is_unscored: false,
+            problems: EnumMap::default(),
             stopping: false,
             subscription: None,
         }
@@ -330,7 +331,7 @@ impl<N: Network> RunningTopic<N> {
     fn stop(&mut self) {
         self.stopping = true;
         self.record_footprint(Footprint::default());
-        self.meter.publish(crate::protocol::inspect::stats::TopicCounts::default());
+        self.meter.publish(TopicCounts::default());
     }
 }
 
@@ -360,13 +361,9 @@ impl<N: Network> RunningTopic<N> {
     }
 
     fn record_footprint(&mut self, now: Footprint) {
-        let joined = now.topics > 0 && self.state.is_joined();
-        let has_no_peers = joined && now.subscribers == 0;
-        let before = std::mem::replace(&mut self.has_no_peers, has_no_peers);
-        self.shared.heartbeat_monitor.record_topic_without_peers(has_no_peers, before);
-        let is_unscored = joined && self.state.parameters().is_unscored;
-        let before = std::mem::replace(&mut self.is_unscored, is_unscored);
-        self.shared.heartbeat_monitor.record_topic_without_scores(is_unscored, before);
+        let problems = if now.topics > 0 { self.state.problems() } else { EnumMap::default() };
+        self.shared.heartbeat_monitor.record_problems(&problems, &self.problems);
+        self.problems = problems;
         let before = std::mem::replace(&mut self.footprint, now);
         self.shared.record_footprint(now, before);
     }

@@ -152,7 +152,7 @@ impl<N: Network> SupervisorActor<N> {
             SupervisorItem::Tick => self.tick(),
             SupervisorItem::CheckParked => self.check_parked(),
             SupervisorItem::ProcessBatch => self.process_batch(),
-            SupervisorItem::BatchVerdicts { batch, verdicts } => self.apply_batch_verdicts(batch, verdicts),
+            SupervisorItem::BatchVerdicts(verdicts) => self.peers.apply_batch_verdicts(verdicts),
         }
     }
 

@@ -6,8 +6,12 @@ use super::actor::SupervisorActor;
 use crate::{
     actors::mesh::validation,
     input_recorder::RecordedInput,
-    network::{Delivery, Network, Validity, hooks::HookPanicked},
-    protocol::{event::Event, inspect::footprint::Footprint, peers::heartbeat::HeartbeatBudget},
+    network::{Network, hooks::HookPanicked},
+    protocol::{
+        event::Event,
+        inspect::footprint::Footprint,
+        peers::{dispatch::align_verdicts, heartbeat::HeartbeatBudget},
+    },
 };
 
 /// The number of topics that a heartbeat commands at once. A message may wait behind two such steps, so they are small;
@@ -59,6 +63,7 @@ impl<N: Network> SupervisorActor<N> {
         metrics.gauges.set_evictions(&shared.totals.evicted());
         metrics.gauges.set_queues(&shared.queues());
         metrics.gauges.set_peers(&self.peers.summary());
+        metrics.gauges.set_topic_problems(&shared.heartbeat_monitor.problems());
         if let Ok(stats) = shared.network.transport_stats() {
             metrics.set_transport_stats(stats);
         }
@@ -67,8 +72,7 @@ impl<N: Network> SupervisorActor<N> {
     /// The footprint of peers and directory.
     fn footprint(&self) -> Footprint {
         let mut footprint = self.peers.footprint();
-        footprint += self.shared.directory.footprint();
-        footprint.publish_reports = self.shared.publish_reports.len();
+        self.shared.add_own_footprint(&mut footprint);
         footprint
     }
 
@@ -95,15 +99,7 @@ impl<N: Network> SupervisorActor<N> {
         if verdicts.is_err() {
             self.shared.metrics.validations_panicked(batch.len());
         }
-        self.apply_batch_verdicts(batch, verdicts.ok());
-    }
-
-    /// Sends a validated batch to its topics. Without verdicts its messages are dropped: another attempt would fail again.
-    pub(super) fn apply_batch_verdicts(&mut self, batch: Vec<Delivery<N>>, verdicts: Option<Vec<Validity>>) {
-        match verdicts {
-            Some(verdicts) => self.peers.apply_batch_verdicts(batch, verdicts),
-            None => self.peers.drop_batch(batch),
-        }
+        self.peers.apply_batch_verdicts(align_verdicts(batch, verdicts.ok()));
     }
 
     /// Arms a timer for the deadline of the pending batch.

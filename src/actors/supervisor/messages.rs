@@ -51,8 +51,9 @@ pub(crate) enum SupervisorItem<N: Network> {
     ProcessBatch,
 
     // From a batch validation that the supervisor started.
-    /// The verdicts on a batch; `None` if it took too long or panicked. The supervisor passes them on to the topics.
-    BatchVerdicts { batch: Vec<Delivery<N>>, verdicts: Option<Vec<Validity>> },
+    /// The verdicts on messages of a batch; `None` for one whose validation took too long or panicked. The supervisor passes
+    /// them on to the topics.
+    BatchVerdicts(Vec<(Delivery<N>, Option<Validity>)>),
 }
 
 impl<N: Network> SupervisorItem<N> {

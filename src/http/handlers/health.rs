@@ -90,9 +90,14 @@ fn inputs<N: Displayable>(worker: &Worker<N>) -> Check {
 }
 
 fn topics(heartbeat: &HeartbeatStatus) -> Check {
-    let (status, peers) = match heartbeat.topics_without_peers {
-        0 => (CheckStatus::Ok, "every joined topic has peers".to_owned()),
-        count => (CheckStatus::Ko, format!("{count} joined topics have no peers")),
+    let without_peers = heartbeat.topics_without_peers;
+    let (status, peers) = match heartbeat.topics_below_degree_low {
+        0 => (CheckStatus::Ok, "every joined topic has a mesh of at least D_low peers".to_owned()),
+        below if below == without_peers => (CheckStatus::Ko, format!("{below} joined topics have no peers")),
+        below => {
+            let meshes = format!("{below} joined topics have fewer than D_low peers in the mesh");
+            (CheckStatus::Ko, format!("{meshes}, {without_peers} of them have no peers"))
+        }
     };
     // The engine works without them: it is a mistake in the configuration, or intended.
     let scores = match heartbeat.topics_without_scores {

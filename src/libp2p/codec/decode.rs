@@ -26,8 +26,9 @@ pub(in crate::libp2p) trait DecodeHooks<N: WireNetwork> {
     fn verify(&self, raw: &RawMessage<'_>) -> (SignatureCheck, Option<FullMessage<N>>);
     /// The backoff of a PRUNE that names none (gossipsub v1.0).
     fn default_backoff(&self) -> Duration;
-    /// Takes the signed peer record that came with `peer` in a PRUNE. The record is not verified yet.
-    fn px_record(&self, peer: PeerId, record: &[u8]);
+    /// Counts a signed peer record in a PRUNE that is longer than [`MAX_PEER_RECORD`]. It is ignored; the peer that it came
+    /// with is not.
+    fn add_long_record(&self);
 }
 
 /// Messages of one RPC, in the order in which the engine handles them.
@@ -110,9 +111,10 @@ fn prune<N: WireNetwork>(entry: &Prune<'_>, hooks: &impl DecodeHooks<N>) -> P2pM
         // An entry without a valid peer id is of no use; the others are.
         let Ok(peer) = PeerId::from_bytes(info.peer) else { continue };
         let mut px_peer = PxPeer::new(peer);
-        if let Some(record) = info.record.filter(|record| record.len() <= MAX_PEER_RECORD) {
-            hooks.px_record(peer, record);
-            px_peer = px_peer.with_record(record);
+        match info.record {
+            Some(record) if record.len() > MAX_PEER_RECORD => hooks.add_long_record(),
+            Some(record) => px_peer = px_peer.with_record(record),
+            None => {}
         }
         px.push(px_peer);
     }

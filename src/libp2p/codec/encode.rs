@@ -11,7 +11,7 @@ use ::libp2p::PeerId;
 use super::{
     WireNetwork,
     limits::WireLimits,
-    protobuf::{field, put_bytes, put_integer, put_optional, put_signed_fields},
+    protobuf::{field, field_length, put_bytes, put_integer, put_optional, put_signed_fields},
 };
 use crate::{
     libp2p::{
@@ -205,7 +205,11 @@ pub(in crate::libp2p) fn fragments<N: WireNetwork>(
         P2pMessage::IWant { message_ids } => id_lists(Kind::IWant, field::control::IWANT, message_ids),
         P2pMessage::FullMessage(full) => vec![full_message(full)?],
         P2pMessage::IDontWant { message_ids } => {
-            id_lists(Kind::IDontWant, field::control::IDONTWANT, message_ids)
+            // One id each, so that their number is that of the entries of an RPC.
+            message_ids
+                .chunks(1)
+                .flat_map(|id| id_lists(Kind::IDontWant, field::control::IDONTWANT, id))
+                .collect()
         }
         P2pMessage::Ping => Vec::new(),
     };
@@ -241,9 +245,10 @@ fn subscription(topic: &TopicName, subscribe: bool) -> Fragment {
 fn prune(topic: &TopicName, px: &[PxPeer<PeerId>], seconds: u64) -> Fragment {
     entry(Kind::Prune, field::control::PRUNE, |out| {
         put_topic(out, topic);
-        for PxPeer { peer, .. } in px {
+        for PxPeer { peer, record } in px {
             let mut info = Vec::new();
             put_bytes(&mut info, field::peer_info::PEER_ID, &peer.to_bytes());
+            put_optional(&mut info, field::peer_info::SIGNED_PEER_RECORD, record.as_deref());
             put_bytes(out, field::prune::PEERS, &info);
         }
         put_integer(out, field::prune::BACKOFF, seconds);
@@ -264,6 +269,21 @@ fn put_message(out: &mut Vec<u8>, topic: &TopicName, message: &Message) {
     );
     put_optional(out, field::message::SIGNATURE, content.signature.as_deref());
     put_optional(out, field::message::KEY, content.key.as_deref());
+}
+
+/// The bytes that [`put_message`] writes.
+pub(in crate::libp2p) fn encoded_length(topic: &TopicName, message: &Message) -> usize {
+    let content = message.content();
+    let bytes = |bytes: &Option<Box<[u8]>>| bytes.as_ref().map(|bytes| bytes.len());
+    let fields = [
+        (field::message::FROM, content.source.map(|source| source.as_ref().encoded_len())),
+        (field::message::DATA, bytes(&content.data)),
+        (field::message::SEQNO, content.seqno.map(|_| size_of::<u64>())),
+        (field::message::TOPIC, Some(topic.as_str().len())),
+        (field::message::SIGNATURE, bytes(&content.signature)),
+        (field::message::KEY, bytes(&content.key)),
+    ];
+    fields.into_iter().filter_map(|(field, length)| Some(field_length(field, length?))).sum()
 }
 
 /// Splits `ids` into runs of about [`ENTRY_TARGET`] bytes.
@@ -300,4 +320,35 @@ fn put_topic(out: &mut Vec<u8>, topic: &TopicName) {
 
 fn put_ids(out: &mut Vec<u8>, field: u64, ids: &[MessageId]) {
     ids.iter().for_each(|id| put_bytes(out, field, id.as_bytes()));
+}
+
+#[cfg(test)]
+mod tests {
+    use ::libp2p::identity::Keypair;
+
+    use super::*;
+    use crate::libp2p::{
+        Libp2pNetwork, SignaturePolicy,
+        codec::protobuf::{ProtoReader, Value},
+    };
+
+    /// All fields, and lengths around those at which the length of a length changes.
+    #[test]
+    fn the_encoded_length_is_that_of_the_field_on_the_wire() {
+        let signed = |key| SignaturePolicy::StrictSign(Box::new(key));
+        // Only the peer id of the first contains the key.
+        let keys = [Keypair::generate_ed25519(), Keypair::generate_ecdsa()];
+        for policy in keys.map(signed).into_iter().chain([SignaturePolicy::StrictNoSign]) {
+            let network = Libp2pNetwork::builder(policy).build();
+            for length in [0, 1, 127, 128, 16_383, 16_384] {
+                let full = network.message("topic".into(), vec![7; length]).unwrap();
+                let size = encoded_length(&full.topic, &full.message);
+                let fragment = full_message(&full).unwrap();
+                let Some(Ok((_, Value::Bytes(bytes)))) = ProtoReader::new(&fragment.bytes).next() else {
+                    panic!("a field of bytes")
+                };
+                assert_eq!(size, bytes.len(), "a payload of {length} bytes");
+            }
+        }
+    }
 }

@@ -68,9 +68,6 @@ pub enum RpcError {
     /// A topic name is not UTF-8.
     #[error("a topic is not UTF-8")]
     TopicNotText,
-    /// An entry that must name a topic names none, or the empty one.
-    #[error("an entry without a topic")]
-    MissingTopic,
     /// A value is longer than [`WireLimits`] allows.
     #[error("a {what} of {length} bytes exceeds the limit of {max}")]
     TooLong {
@@ -106,7 +103,6 @@ pub(super) fn subscription<'a>(bytes: &'a [u8], limits: &WireLimits) -> Result<S
             _ => {}
         }
     }
-    check_topic(entry.topic)?;
     Ok(entry)
 }
 
@@ -123,7 +119,6 @@ pub(super) fn message<'a>(bytes: &'a [u8], limits: &WireLimits) -> Result<RawMes
             _ => {}
         }
     }
-    check_topic(message.topic)?;
     Ok(message)
 }
 
@@ -141,7 +136,6 @@ pub(super) fn ihave<'a>(
             _ => {}
         }
     }
-    check_topic(name)?;
     Ok(name)
 }
 
@@ -166,7 +160,6 @@ pub(super) fn graft<'a>(bytes: &'a [u8], limits: &WireLimits) -> Result<&'a str,
             name = topic(bytes, limits)?;
         }
     }
-    check_topic(name)?;
     Ok(name)
 }
 
@@ -185,7 +178,6 @@ pub(super) fn prune<'a>(
             _ => {}
         }
     }
-    check_topic(name)?;
     Ok((name, backoff))
 }
 
@@ -214,8 +206,4 @@ pub(super) fn message_id<'a>(id: &'a [u8], limits: &WireLimits) -> Result<&'a [u
 fn check_length(what: &'static str, bytes: &[u8], max: usize) -> Result<(), RpcError> {
     let length = bytes.len();
     if length <= max { Ok(()) } else { Err(RpcError::TooLong { what, length, max }) }
-}
-
-fn check_topic(topic: &str) -> Result<(), RpcError> {
-    if topic.is_empty() { Err(RpcError::MissingTopic) } else { Ok(()) }
 }

@@ -37,6 +37,8 @@ pub struct WireLimits {
     pub max_subscriptions_out: usize,
     /// Most messages in an RPC that is written.
     pub max_messages_out: usize,
+    /// Most message ids, over all IDONTWANTs, in an RPC that is written. go-libp2p applies the first 10.
+    pub max_idontwant_out: usize,
     /// Most peers in a PRUNE that is written.
     pub max_px_out: usize,
 }
@@ -65,10 +67,14 @@ impl Default for WireLimits {
             max_control_bytes_out: 16_000,
             max_subscriptions_out: 100,
             max_messages_out: 500,
+            max_idontwant_out: 10,
             max_px_out: 16,
         }
     }
 }
 
-/// The largest signed peer record that is kept of a PRUNE, in bytes.
+/// The largest signed peer record that is stored, in bytes. That of a node with ten addresses has about 400.
 pub(in crate::libp2p) const MAX_PEER_RECORD: usize = 2_048;
+/// Most bytes of signed records in a PRUNE that is written. With the ids of `max_px_out` peers, the PRUNE stays below
+/// `max_control_bytes_out`. The peers that are left are recommended without a record.
+pub(in crate::libp2p) const MAX_RECORD_BYTES_OUT: usize = 8_192;

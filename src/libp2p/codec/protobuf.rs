@@ -174,8 +174,14 @@ pub(in crate::libp2p) fn put_length(out: &mut Vec<u8>, field: u64, length: usize
     put_varint(out, length as u64);
 }
 
+/// The bytes that [`put_bytes`] writes for a value of `length` bytes.
+pub(super) fn field_length(field: u64, length: usize) -> usize {
+    let varint = |value: u64| encode::u64(value, &mut encode::u64_buffer()).len();
+    varint(field << wire_type::BITS | wire_type::LENGTH_DELIMITED) + varint(length as u64) + length
+}
+
 /// Writes an integer field.
-pub(super) fn put_integer(out: &mut Vec<u8>, field: u64, value: u64) {
+pub(in crate::libp2p) fn put_integer(out: &mut Vec<u8>, field: u64, value: u64) {
     put_varint(out, field << wire_type::BITS | wire_type::VARINT);
     put_varint(out, value);
 }

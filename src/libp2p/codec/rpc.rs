@@ -46,7 +46,7 @@ impl RpcReader {
     /// Checks a frame and begins to read it. Unread entries of an earlier frame are dropped.
     ///
     /// # Errors
-    /// The frame is not protobuf, lacks a topic, or has too long a name or id: it is refused as a whole.
+    /// The frame is not protobuf, or has too long a name or id: it is refused as a whole.
     pub(in crate::libp2p) fn begin(&mut self, frame: &[u8], limits: &WireLimits) -> Result<(), RpcError> {
         let entries = std::mem::take(&mut self.entries);
         *self = Self { ignored: self.ignored, ..Self::default() };
@@ -115,12 +115,13 @@ impl RpcReader {
         while let Some(next) = fields.next() {
             match next? {
                 (field::rpc::SUBSCRIPTIONS, Value::Bytes(bytes)) => {
-                    entry::subscription(bytes, limits)?;
-                    self.add(Kind::Subscription, fields.value_start(), &mut allowed.subscriptions)?;
+                    let topic = Some(entry::subscription(bytes, limits)?.topic);
+                    let start = fields.value_start();
+                    self.add(Kind::Subscription, topic, start, &mut allowed.subscriptions)?;
                 }
                 (field::rpc::PUBLISH, Value::Bytes(bytes)) => {
-                    entry::message(bytes, limits)?;
-                    self.add(Kind::Message, fields.value_start(), &mut allowed.messages)?;
+                    let topic = Some(entry::message(bytes, limits)?.topic);
+                    self.add(Kind::Message, topic, fields.value_start(), &mut allowed.messages)?;
                 }
                 (field::rpc::CONTROL, Value::Bytes(bytes)) => {
                     let start = fields.value_end() - bytes.len();
@@ -143,37 +144,35 @@ impl RpcReader {
         let mut fields = ProtoReader::new(bytes);
         while let Some(next) = fields.next() {
             let (number, Value::Bytes(bytes)) = next? else { continue };
-            let kind = match number {
-                field::control::IHAVE => {
-                    entry::ihave(bytes, limits, |_| {})?;
-                    Kind::IHave
-                }
+            let (kind, topic) = match number {
+                field::control::IHAVE => (Kind::IHave, Some(entry::ihave(bytes, limits, |_| {})?)),
                 field::control::IWANT => {
                     entry::id_list(bytes, limits, |_| {})?;
-                    Kind::IWant
+                    (Kind::IWant, None)
                 }
-                field::control::GRAFT => {
-                    entry::graft(bytes, limits)?;
-                    Kind::Graft
-                }
-                field::control::PRUNE => {
-                    entry::prune(bytes, limits, |_| {})?;
-                    Kind::Prune
-                }
+                field::control::GRAFT => (Kind::Graft, Some(entry::graft(bytes, limits)?)),
+                field::control::PRUNE => (Kind::Prune, Some(entry::prune(bytes, limits, |_| {})?.0)),
                 field::control::IDONTWANT => {
                     entry::id_list(bytes, limits, |_| {})?;
-                    Kind::IDontWant
+                    (Kind::IDontWant, None)
                 }
                 _ => continue,
             };
-            self.add(kind, start + fields.value_start(), allowed)?;
+            self.add(kind, topic, start + fields.value_start(), allowed)?;
         }
         Ok(())
     }
 
-    /// Adds an entry, or ignores it if no more are allowed.
-    fn add(&mut self, kind: Kind, start: usize, allowed: &mut usize) -> Result<(), RpcError> {
-        if *allowed == 0 {
+    /// Adds an entry. Ignores it if no more are allowed, or if it does not name the topic that it is about: protobuf has an
+    /// empty name then, and go and rust-libp2p treat that as a topic that nobody has.
+    fn add(
+        &mut self,
+        kind: Kind,
+        topic: Option<&str>,
+        start: usize,
+        allowed: &mut usize,
+    ) -> Result<(), RpcError> {
+        if *allowed == 0 || topic == Some("") {
             self.ignored += 1;
             return Ok(());
         }
@@ -329,7 +328,14 @@ mod tests {
         let id = field(3, &field(2, &field(1, b"idids")));
         assert_eq!(refused(&id), RpcError::TooLong { what: "message id", length: 5, max: 4 });
         assert_eq!(refused(&field(2, &field(4, &[0xff]))), RpcError::TopicNotText);
-        assert_eq!(refused(&field(2, &field(2, b"data"))), RpcError::MissingTopic);
+    }
+
+    #[test]
+    fn entries_without_a_topic_are_ignored() {
+        let control = [field(1, &field(2, b"id")), field(3, b""), field(4, &[0x18, 1])].concat();
+        let frame = [field(1, &[0x08, 1]), field(2, &field(2, b"data")), field(3, &control)].concat();
+        let (entries, ignored) = read(&frame, &WireLimits::default()).unwrap();
+        assert_eq!((entries.len(), ignored), (0, 5), "{entries:?}");
     }
 
     #[test]

@@ -43,18 +43,20 @@ fn put_frame(items: &[Item], size: usize, out: &mut Vec<u8>) {
 
 /// How many items, the most urgent first, go into one RPC, and the size of their fragments in bytes.
 fn count_for_rpc(pending: &Lanes, limits: &WireLimits) -> (usize, usize) {
-    let (mut size, mut control, mut messages, mut subscriptions) = (0, 0, 0, 0);
+    let (mut size, mut control, mut messages, mut subscriptions, mut idontwant) = (0, 0, 0, 0, 0);
     let mut last = Kind::Subscription;
     for (count, item) in pending.iter().enumerate() {
         let Fragment { kind, bytes } = &item.fragment;
         size += bytes.len();
         messages += usize::from(*kind == Kind::Message);
         subscriptions += usize::from(*kind == Kind::Subscription);
+        idontwant += usize::from(*kind == Kind::IDontWant);
         control += if *kind == Kind::Message { 0 } else { bytes.len() };
         let full = size + OVERHEAD > limits.frame_target
             || control + OVERHEAD > limits.max_control_bytes_out
             || messages > limits.max_messages_out
-            || subscriptions > limits.max_subscriptions_out;
+            || subscriptions > limits.max_subscriptions_out
+            || idontwant > limits.max_idontwant_out;
         // A single fragment always fits: the encoder checked its size.
         if count > 0 && (full || *kind < last) {
             return (count, size - bytes.len());
@@ -139,6 +141,14 @@ mod tests {
         (full, messages.iter().filter(is_subscription).count())
     }
 
+    fn idontwant_ids(frame: &[u8], network: &Libp2pNetwork) -> usize {
+        let ids = |message: &Message| match message {
+            Message::IDontWant { message_ids } => message_ids.len(),
+            _ => 0,
+        };
+        decode_frame(frame, network).unwrap().0.iter().map(ids).sum()
+    }
+
     fn any_message(network: &Libp2pNetwork) -> impl Strategy<Value = Message> + use<> {
         let network = network.clone();
         let topic = prop_oneof!["a", "topic"].prop_map(TopicName::from).boxed();
@@ -205,6 +215,7 @@ mod tests {
                 let (messages, subscriptions) = counts(&frame, &network);
                 prop_assert!(messages <= limits.max_messages_out);
                 prop_assert!(subscriptions <= limits.max_subscriptions_out);
+                prop_assert!(idontwant_ids(&frame, &network) <= limits.max_idontwant_out);
             }
         }
     }
@@ -226,6 +237,21 @@ mod tests {
             if messages == 0 { frame.len() } else { 0 }
         };
         assert!(frames.iter().map(control).max().unwrap() <= 16_384);
+    }
+
+    /// Case 7 of field.md, section 5: go-libp2p applies the first 10 ids of an RPC.
+    #[test]
+    fn an_rpc_has_at_most_ten_ids_in_idontwants() {
+        let network = network();
+        let ids: Vec<_> = (0..25u8).map(|n| vec![n; 20].into()).collect();
+        let one_by_one =
+            ids.iter().map(|id: &MessageId| Message::IDontWant { message_ids: vec![id.clone()] });
+        for all in [vec![Message::IDontWant { message_ids: ids.clone() }], one_by_one.collect()] {
+            let (received, frames) = transmit(&network, &all);
+            assert_eq!(joined(received), [Message::IDontWant { message_ids: ids.clone() }]);
+            let counts: Vec<_> = frames.iter().map(|frame| idontwant_ids(frame, &network)).collect();
+            assert_eq!(counts, [10, 10, 5]);
+        }
     }
 
     #[test]

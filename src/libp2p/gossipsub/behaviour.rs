@@ -34,7 +34,7 @@ use crate::{
         swarm::behaviour::Behaviour as Transport,
     },
     limits::Limits,
-    network::AppInput,
+    network::{AppInput, PeerRecordOutcome},
     worker::Worker,
 };
 
@@ -323,6 +323,13 @@ impl Behaviour {
     /// The network: signature policy, message ids, limits.
     pub fn network(&self) -> &Libp2pNetwork {
         self.transport.network()
+    }
+
+    /// Takes the signed record that `peer` sent of itself by identify, as protobuf: `info.signed_peer_record` with
+    /// `into_protobuf_encoding`. PRUNEs that recommend the peer carry it ([`do_px`](super::ConfigBuilder::do_px)), so that
+    /// others can dial it. Returns what became of it.
+    pub fn add_peer_record(&self, peer: &PeerId, record: &[u8]) -> PeerRecordOutcome {
+        self.transport.add_peer_record(*peer, record)
     }
 
     /// Limits on the connections of the swarm, which know the scores of this behaviour's peers. They admit the direct, trusted

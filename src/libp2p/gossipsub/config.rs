@@ -307,7 +307,9 @@ impl ConfigBuilder {
         self.for_topic(topic, |limits| limits.degree_out = Some(mesh_outbound_min))
     }
 
-    /// The bytes above which a message of a topic is invalid, and a publication is refused.
+    /// The bytes above which a message of a topic is invalid, and a publication is refused: of the encoded message with its
+    /// topic and signature, as rust-libp2p measures what it receives. (It refuses publications by their payload only, so that
+    /// its peers find those invalid which are smaller by less than the rest.)
     pub fn max_transmit_size_for_topic(&mut self, bytes: usize, topic: TopicHash) -> &mut Self {
         self.for_topic(topic, |limits| limits.max_message_size = Some(bytes))
     }

@@ -38,11 +38,13 @@ pub(super) fn network(
     let mode = policy.mode();
     let builder = Libp2pNetwork::builder(policy)
         .limits(config.wire.clone())
+        .default_backoff(config.limits.prune_backoff)
         .message_id(move |topic, received| match &message_id {
             Some(message_id) => id_by_function(&**message_id, decode.as_ref(), topic, received),
             None => default_id(mode, topic, received),
         })
-        .validator(move |delivery| check(&delivery.message, transform.as_ref(), &blacklist));
+        .refuse_sources(move |message| is_blacklisted(message, &blacklist))
+        .validator(move |delivery| check(&delivery.message, transform.as_ref()));
     let builder = if config.validate_messages { builder.manual_validation() } else { builder };
     match filter {
         Some(filter) => builder.subscription_filter(filter).build(),
@@ -77,22 +79,15 @@ fn id_by_function(
 }
 
 /// The validity of a message as far as the behaviour itself can find out.
-fn check(
-    message: &FullMessage<Libp2pNetwork>,
-    transform: Option<&Transform>,
-    blacklist: &Blacklist,
-) -> Validity {
-    if is_blacklisted(message, blacklist) {
-        return Validity::Outdated;
-    }
+fn check(message: &FullMessage<Libp2pNetwork>, transform: Option<&Transform>) -> Validity {
     // Without a transform each message can be decoded, and need not be copied for that.
     let decodes = transform.is_none() || decode(transform, Message::from(message)).is_ok();
     if decodes { Validity::Valid } else { Validity::Invalid }
 }
 
-/// Whether a message is ignored because of its source.
-pub(super) fn is_blacklisted(message: &FullMessage<Libp2pNetwork>, blacklist: &Blacklist) -> bool {
-    message.message.source().is_some_and(|source| blacklist.load().contains(source))
+/// Whether a message is refused because of its source.
+pub(super) fn is_blacklisted(message: &WireMessage, blacklist: &Blacklist) -> bool {
+    message.source().is_some_and(|source| blacklist.load().contains(source))
 }
 
 /// A received message as the application sees it.

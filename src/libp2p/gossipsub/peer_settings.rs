@@ -49,8 +49,9 @@ impl Behaviour {
         Ok(())
     }
 
-    /// Closes the connections of a peer, refuses new ones, and ignores messages of which it is the source, until
-    /// [`remove_blacklisted_peer`](Self::remove_blacklisted_peer). Of more than
+    /// Closes the connections of a peer, refuses new ones, and drops messages of which it is the source, until
+    /// [`remove_blacklisted_peer`](Self::remove_blacklisted_peer). Such a message takes no id: another source may publish one
+    /// with the same id. Of more than
     /// [`max_blocked`](crate::libp2p::BehaviourConfig::max_blocked) peers one is admitted again.
     pub fn blacklist_peer(&mut self, peer: &PeerId) {
         self.transport.block(*peer, Duration::MAX);

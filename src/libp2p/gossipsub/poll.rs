@@ -71,7 +71,8 @@ impl Behaviour {
     }
 
     fn on_message(&mut self, propagation_source: PeerId, full: &AppOutput<Libp2pNetwork>) {
-        if self.validates && is_blacklisted(full, &self.blacklist) {
+        // The engine refuses messages that arrive later. One that awaits its verdict is refused when that is given.
+        if self.validates && is_blacklisted(&full.message, &self.blacklist) {
             return self.report_verdict(propagation_source, full, Validity::Outdated);
         }
         match decode(self.transform.as_ref(), Message::from(&**full)) {

@@ -7,16 +7,20 @@ use std::{
     thread,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
-use super::{Libp2pNetwork, validator::SyncValidator};
+use super::{
+    Libp2pNetwork,
+    fair_permits::{FairPermits, Permit},
+    validator::SyncValidator,
+};
 use crate::network::{BoxFuture, Delivery, Validity, hooks::drop_panic};
 
 /// Threads that validate messages, and their queue. The threads end when this and the futures of all validations are dropped.
 pub(super) struct BlockingPool {
     validate: Arc<SyncValidator>,
-    /// One for each message that is validated or queued. The futures without one wait in the order of their first poll.
-    permits: Arc<Semaphore>,
+    /// One for each message that is validated or queued. The futures without one wait, and their senders take turns.
+    permits: Arc<FairPermits>,
     jobs: mpsc::Sender<Job>,
 }
 
@@ -25,7 +29,7 @@ struct Job {
     delivery: Delivery<Libp2pNetwork>,
     /// The verdict, or the panic of the validator.
     verdict: oneshot::Sender<thread::Result<Validity>>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
 impl BlockingPool {
@@ -39,18 +43,18 @@ impl BlockingPool {
             // If one cannot be started, the others end with the sender.
             thread.spawn(move || run(&receiver, &*validate))?;
         }
-        let permits = threads.saturating_add(queue).min(Semaphore::MAX_PERMITS);
-        Ok(Self { validate, permits: Arc::new(Semaphore::new(permits)), jobs })
+        let permits = FairPermits::new(threads.saturating_add(queue));
+        Ok(Self { validate, permits: Arc::new(permits), jobs })
     }
 
     /// Validates a message on one of the threads. A panic of the validator is one of the future.
     pub(super) fn validate(&self, delivery: Delivery<Libp2pNetwork>) -> BoxFuture<Validity> {
         let (permits, jobs) = (Arc::clone(&self.permits), self.jobs.clone());
         Box::pin(async move {
-            // The semaphore is never closed, and the threads run as long as there is a sender.
-            let Ok(permit) = permits.acquire_owned().await else { return Validity::Unknown };
+            let permit = permits.acquire(delivery.sender).await;
             let (sender, verdict) = oneshot::channel();
             let job = Job { delivery, verdict: sender, _permit: permit };
+            // The threads run as long as there is a sender.
             if jobs.send(job).is_err() {
                 return Validity::Unknown;
             }

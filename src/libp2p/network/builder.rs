@@ -97,6 +97,13 @@ impl Libp2pNetworkBuilder {
         self
     }
 
+    /// Which messages are refused because of their source; by default none. See
+    /// [`Network::refuses_source`](crate::Network::refuses_source). It must not block.
+    pub fn refuse_sources(mut self, f: impl Fn(&Message) -> bool + Send + Sync + 'static) -> Self {
+        self.0.refuses_source = Some(Box::new(f));
+        self
+    }
+
     /// The topics that peers may subscribe to; by default all. A subscription must pass
     /// [`peer_filter`](Self::peer_filter) too.
     pub fn subscription_filter(mut self, filter: SubscriptionFilter) -> Self {
@@ -111,7 +118,8 @@ impl Libp2pNetworkBuilder {
         self
     }
 
-    /// The backoff of a PRUNE that names none (gossipsub v1.0); by default 60 s.
+    /// The backoff of a PRUNE that names none (gossipsub v1.0); by default 60 s. Set it to
+    /// [`prune_backoff`](crate::LimitsConfig::prune_backoff), as [`Node`](crate::libp2p::Node) does if it has no network.
     pub fn default_backoff(mut self, backoff: Duration) -> Self {
         self.0.default_backoff = backoff;
         self

@@ -3,6 +3,7 @@
 
 mod blocking_pool;
 mod builder;
+mod fair_permits;
 mod message_id;
 mod subscription_filter;
 mod validator;
@@ -28,15 +29,18 @@ pub use self::{
     validator::{Unvalidated, UnvalidatedMessage, Validator},
 };
 use super::{
-    codec::{decode::DecodeHooks, entry::RawMessage, limits::WireLimits, turn::SignatureCheck},
+    codec::{
+        decode::DecodeHooks, encode::encoded_length, entry::RawMessage, limits::WireLimits,
+        turn::SignatureCheck,
+    },
     ids::{MessageId, TopicName},
     message::{Message, SignatureError},
     signature::{digest::digest, policy::SignaturePolicy},
     state::{TransportState, address_book::without_peer},
 };
 use crate::network::{
-    BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction, TransportStats, Validity,
-    hooks::drop_panic,
+    BatchVerdicts, BoxFuture, Delivery, FullMessage, ManualValidation, Network, PeerAction,
+    PeerRecordOutcome, TransportStats, Validity, hooks::drop_panic,
 };
 
 /// Makes the id of a message from its topic and content. All nodes of a network must use the same function. If it panics
@@ -44,6 +48,9 @@ use crate::network::{
 pub type MessageIdFn = dyn Fn(&TopicName, &Message) -> MessageId + Send + Sync;
 /// Whether a peer may do an action; see [`Network::peer_filter`]. Called on the engine's threads; must not block.
 pub type PeerFilter = dyn Fn(&PeerId, PeerAction<'_, Libp2pNetwork>) -> bool + Send + Sync;
+
+/// Whether a message is refused because of its source. Called on the engine's threads; must not block.
+pub(super) type SourceFilter = dyn Fn(&Message) -> bool + Send + Sync;
 
 /// The types, hooks and signature policy of a network of libp2p peers. Clones are the same network: the engine gets
 /// one and the [`Behaviour`](super::Behaviour) another.
@@ -62,6 +69,8 @@ struct Hooks {
     validators: ArcSwap<Validators>,
     manual_validation: ManualValidation<Libp2pNetwork>,
     peer_filter: Box<PeerFilter>,
+    /// `None`: the messages of all sources are accepted.
+    refuses_source: Option<Box<SourceFilter>>,
     subscription_filter: Option<SubscriptionFilter>,
     persistent_points: Vec<Multiaddr>,
     default_backoff: Duration,
@@ -113,6 +122,7 @@ impl Libp2pNetwork {
             validators: ArcSwap::default(),
             manual_validation: ManualValidation::new(),
             peer_filter: Box::new(|_, _| true),
+            refuses_source: None,
             subscription_filter: None,
             persistent_points: Vec::new(),
             default_backoff: Duration::from_secs(60),
@@ -224,8 +234,8 @@ impl DecodeHooks<Self> for Libp2pNetwork {
         self.hooks.default_backoff
     }
 
-    fn px_record(&self, peer: PeerId, record: &[u8]) {
-        self.state.addresses().add_record(peer, record);
+    fn add_long_record(&self) {
+        self.state.count_record(PeerRecordOutcome::TooLong);
     }
 }
 
@@ -252,7 +262,7 @@ impl Network for Libp2pNetwork {
         self.verdict_later(delivery)
     }
 
-    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
+    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BatchVerdicts> {
         self.verdicts_later(batch)
     }
 
@@ -265,8 +275,17 @@ impl Network for Libp2pNetwork {
         message.source().copied().filter(|_| message.is_verified())
     }
 
+    fn refuses_source(&self, message: &Message) -> bool {
+        self.hooks.refuses_source.as_ref().is_some_and(|refuses| refuses(message))
+    }
+
     fn message_size(&self, message: &Message) -> usize {
         size_of::<Message>() + message.size()
+    }
+
+    /// As rust-libp2p measures a message: encoded, without the tag and the length by which an RPC contains it.
+    fn encoded_size(&self, full: &FullMessage<Self>) -> usize {
+        encoded_length(&full.topic, &full.message)
     }
 
     fn message_id_size(&self, id: &MessageId) -> usize {

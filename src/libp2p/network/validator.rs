@@ -1,18 +1,14 @@
 //! The validators of a [`Libp2pNetwork`]: one for all topics, and those of single topics. They can be replaced while the
 //! engine runs.
 
-use std::{collections::HashMap, io, panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::HashMap, io, sync::Arc};
 
 use ::libp2p::PeerId;
-use futures::{
-    FutureExt,
-    future::{join_all, ready},
-};
 
 use super::{Libp2pNetwork, blocking_pool::BlockingPool};
 use crate::{
     libp2p::ids::{MessageId, TopicName},
-    network::{self, BoxFuture, Delivery, LateVerdict, Validity, hooks::drop_panic},
+    network::{self, BatchVerdicts, BoxFuture, Delivery, LateVerdict, Validity},
 };
 
 pub(super) type SyncValidator = dyn Fn(&Delivery<Libp2pNetwork>) -> Validity + Send + Sync;
@@ -71,7 +67,8 @@ impl Validator {
     /// long as the validator is in use.
     ///
     /// `queue` messages wait for one of the threads, so that these have work while the engine's threads are busy. Further
-    /// messages are not dropped: they wait in the engine as validations in progress, in the order of their arrival. So
+    /// messages are not dropped: they wait in the engine as validations in progress, in the order of their arrival, but the
+    /// peers that sent them take turns: one with many does not delay the others. So
     /// `bounds.max_validating` and the limits beside it bound them all: what exceeds these, or takes longer than
     /// `bounds.validation_timeout`, is dropped and counted in `gossipsub_validations_dropped_total`. A message that was
     /// dropped before its turn is not validated.
@@ -194,25 +191,19 @@ impl Libp2pNetwork {
         }
     }
 
-    /// The verdicts on a batch. `None` if all are given at once. A message whose future panics gets no verdict; the others
-    /// get theirs.
-    pub(super) fn verdicts_later(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
+    /// The verdicts on a batch. `None` if all are given at once.
+    pub(super) fn verdicts_later(&self, batch: &[Delivery<Self>]) -> Option<BatchVerdicts> {
         let verdicts: Vec<_> = batch.iter().map(|delivery| self.verdict_later(delivery)).collect();
         if verdicts.iter().all(Option::is_none) {
             return None;
         }
-        let verdicts = batch.iter().zip(verdicts).map(|(delivery, verdict)| {
-            let verdict = verdict.unwrap_or_else(|| Box::pin(ready(self.verdict_now(delivery))));
-            let (state, topic) = (Arc::clone(self.state()), delivery.message.topic.clone());
-            AssertUnwindSafe(verdict).catch_unwind().map(move |result| {
-                result.unwrap_or_else(|payload| {
-                    drop_panic(payload);
-                    state.traffic().add_hook_panic();
-                    tracing::error!(hook = "validate_batch_async", %topic, "a hook of the application panicked");
-                    Validity::Unknown
-                })
+        let each = batch.iter().zip(verdicts).map(|(delivery, verdict)| {
+            verdict.unwrap_or_else(|| {
+                let (network, delivery) = (self.clone(), delivery.clone());
+                // Here it may panic as a future may.
+                Box::pin(async move { network.verdict_now(&delivery) })
             })
         });
-        Some(Box::pin(join_all(verdicts.collect::<Vec<_>>())))
+        Some(BatchVerdicts::Each(each.collect()))
     }
 }

@@ -288,7 +288,8 @@ impl NodeBuilder {
         }
         let limits = Limits::try_from(self.limits)?;
         let network = self.network.unwrap_or_else(|| {
-            Libp2pNetwork::builder(SignaturePolicy::StrictSign(Box::new(self.key.clone()))).build()
+            let policy = SignaturePolicy::StrictSign(Box::new(self.key.clone()));
+            Libp2pNetwork::builder(policy).default_backoff(limits.prune_backoff).build()
         });
         let swarm = swarm(self.key, network.clone(), &self.transport)?;
         let engine = Worker::builder(network.clone(), limits).self_peer(*swarm.local_peer_id());

@@ -14,7 +14,7 @@ use std::{
 use ::libp2p::{
     Multiaddr, Swarm, TransportError as SwarmTransportError,
     core::transport::ListenerId,
-    identify, ping,
+    ping,
     swarm::{SwarmEvent, dial_opts::DialOpts},
 };
 use futures::StreamExt;
@@ -108,14 +108,7 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
                 (self.observer)(NodeEvent::ConnectionsRefused(&refused));
             }
             TransportBehaviourEvent::Gossipsub(event) => self.on_gossipsub_event(event),
-            TransportBehaviourEvent::Identify(event) => self.on_identify(*event),
             TransportBehaviourEvent::Ping(event) => self.on_ping(&event),
-        }
-    }
-
-    fn on_identify(&self, event: identify::Event) {
-        if let identify::Event::Received { peer_id, info, .. } = event {
-            self.swarm.behaviour().gossipsub.add_addresses(peer_id, info.listen_addrs);
         }
     }
 

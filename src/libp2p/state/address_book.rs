@@ -2,30 +2,22 @@
 //! exchange recommended. A recommended address counts only if the recommended peer itself signed it, and nothing that
 //! one peer sends replaces what is known of another before that is checked.
 
-use std::{
-    collections::VecDeque,
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
-use ::libp2p::{
-    Multiaddr, PeerId,
-    core::{PeerRecord, SignedEnvelope, multiaddr::Protocol},
-};
+use ::libp2p::{Multiaddr, PeerId, core::multiaddr::Protocol};
 
-use super::address_filter::AddressFilter;
-use crate::libp2p::{bounded_map::BoundedMap, codec::limits::MAX_PEER_RECORD};
+use super::{
+    address_filter::AddressFilter,
+    peer_records::{VerifiedRecord, verify},
+};
+use crate::{libp2p::bounded_map::BoundedMap, network::PeerRecordOutcome};
 
 /// Most peers whose addresses are known, beside direct, trusted and bootstrap peers.
 const MAX_PEERS: usize = 4_096;
-/// Most recommended peers that were not dialled yet.
-const MAX_RECOMMENDED: usize = 1_024;
 /// Most addresses of one peer that identify reported or a record contains.
 const MAX_ADDRESSES: usize = 8;
 /// Most addresses in a report of identify that are considered.
 const MAX_REPORTED: usize = 64;
-/// Most records of one peer that are not verified yet. Any peer can recommend another with a record that nobody signed:
-/// that one must not take the place of the true one.
-const MAX_RECORDS: usize = 4;
 
 #[derive(Debug)]
 pub(in crate::libp2p) struct AddressBook {
@@ -34,17 +26,7 @@ pub(in crate::libp2p) struct AddressBook {
     /// The listen addresses that a peer reported itself, by identify.
     listen: BoundedMap<PeerId, Vec<Multiaddr>>,
     /// The verified record of a peer with the highest sequence number.
-    signed: BoundedMap<PeerId, SignedAddresses>,
-    /// Records that are not yet verified: that happens when we dial the peer. A map of their own, so that a peer that
-    /// recommends thousands of others evicts only other recommendations.
-    records: BoundedMap<PeerId, VecDeque<Box<[u8]>>>,
-}
-
-/// The content of a verified record.
-#[derive(Clone, Debug)]
-struct SignedAddresses {
-    sequence: u64,
-    addresses: Vec<Multiaddr>,
+    signed: BoundedMap<PeerId, VerifiedRecord>,
 }
 
 impl Default for AddressBook {
@@ -53,7 +35,6 @@ impl Default for AddressBook {
             dialled: BoundedMap::new(MAX_PEERS),
             listen: BoundedMap::new(MAX_PEERS),
             signed: BoundedMap::new(MAX_PEERS),
-            records: BoundedMap::new(MAX_RECOMMENDED),
         }
     }
 }
@@ -105,17 +86,19 @@ impl AddressBook {
         None
     }
 
-    /// Stores the signed record that recommends `peer` in a PRUNE.
-    pub(in crate::libp2p) fn add_record(&mut self, peer: PeerId, record: &[u8]) {
-        if record.len() > MAX_PEER_RECORD {
-            return;
+    /// Verifies the signed record that came with `peer` in a PRUNE, and stores its addresses if it is newer than what is
+    /// known. Called only for peers that are to be dialled, so that a PRUNE costs a bounded number of checks.
+    pub(in crate::libp2p) fn add_record(&mut self, peer: PeerId, record: &[u8]) -> PeerRecordOutcome {
+        let mut record = match verify(&peer, record) {
+            Ok(record) => record,
+            Err(outcome) => return outcome,
+        };
+        if self.signed.get(&peer).is_some_and(|known| known.sequence >= record.sequence) {
+            return PeerRecordOutcome::NotNewer;
         }
-        let mut records = self.records.remove(&peer).unwrap_or_default();
-        if !records.iter().any(|known| **known == *record) {
-            records.truncate(MAX_RECORDS - 1);
-            records.push_front(record.into());
-        }
-        self.records.insert(peer, records);
+        record.addresses.truncate(MAX_ADDRESSES);
+        self.signed.insert(peer, record);
+        PeerRecordOutcome::Stored
     }
 
     /// The address of the last connection to `peer` that we dialled.
@@ -129,7 +112,6 @@ impl AddressBook {
         peer: &PeerId,
         filter: AddressFilter,
     ) -> (Vec<Multiaddr>, Option<Multiaddr>) {
-        self.verify_records(peer);
         let mut found: Vec<_> = self.dialled.touch(peer).cloned().into_iter().collect();
         found.extend(self.listen.touch(peer).into_iter().flatten().map(|address| address.clone()));
         let signed = self.signed.touch(peer).into_iter().flat_map(|signed| signed.addresses.clone());
@@ -137,26 +119,6 @@ impl AddressBook {
         found.extend(allowed);
         (found, refused.into_iter().next())
     }
-
-    /// Verifies the recommendations of `peer`. The one with the highest sequence number replaces the known one.
-    fn verify_records(&mut self, peer: &PeerId) {
-        for record in self.records.remove(peer).into_iter().flatten() {
-            let Some(record) = signed_record(peer, &record) else { continue };
-            let newest = self.signed.get(peer).is_none_or(|known| known.sequence < record.seq());
-            if newest {
-                let addresses = record.addresses().iter().take(MAX_ADDRESSES).cloned().collect();
-                self.signed.insert(*peer, SignedAddresses { sequence: record.seq(), addresses });
-            }
-        }
-    }
-}
-
-/// A record, if `peer` signed it. Peers use two signature domains: both are tried.
-fn signed_record(peer: &PeerId, record: &[u8]) -> Option<PeerRecord> {
-    let envelope = || SignedEnvelope::from_protobuf_encoding(record).ok();
-    let standard = || PeerRecord::from_signed_envelope_interop(envelope()?).ok();
-    let legacy = || PeerRecord::from_signed_envelope(envelope()?).ok();
-    standard().or_else(legacy).filter(|record| record.peer_id() == *peer)
 }
 
 /// `address` without a peer id at its end, the form in which addresses are compared.
@@ -191,7 +153,7 @@ pub(in crate::libp2p) fn socket_address(address: &Multiaddr) -> Option<SocketAdd
 
 #[cfg(test)]
 mod tests {
-    use ::libp2p::identity::Keypair;
+    use ::libp2p::{core::PeerRecord, identity::Keypair};
 
     use super::*;
 
@@ -211,30 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_record_that_the_peer_signed_is_used() {
-        let (key, other) = (Keypair::generate_ed25519(), PeerId::random());
-        let peer = key.public().to_peer_id();
-        let address: Multiaddr = "/ip4/10.0.0.1/tcp/4001".parse().unwrap();
-        for record in [
-            PeerRecord::new_interop(&key, vec![address.clone()]).unwrap(),
-            PeerRecord::new(&key, vec![address.clone()]).unwrap(),
-        ] {
-            let bytes = record.into_signed_envelope().into_protobuf_encoding();
-            let mut book = AddressBook::default();
-            book.add_record(peer, &bytes);
-            book.add_record(other, &bytes);
-            for _ in 0..2 {
-                assert_eq!(addresses(&mut book, &peer), std::slice::from_ref(&address));
-            }
-            assert!(addresses(&mut book, &other).is_empty());
-        }
-        let mut book = AddressBook::default();
-        book.add_record(peer, &[1, 2, 3]);
-        assert!(addresses(&mut book, &peer).is_empty());
-    }
-
-    #[test]
-    fn a_record_that_is_not_verified_replaces_none_and_the_newest_verified_one_wins() {
+    fn only_a_record_that_the_peer_signed_is_used_and_the_newest_one_wins() {
         let (key, other) = (Keypair::generate_ed25519(), Keypair::generate_ed25519());
         let peer = key.public().to_peer_id();
         let record = |key: &Keypair, port: u16| {
@@ -243,28 +182,27 @@ mod tests {
             (record.seq(), record.into_signed_envelope().into_protobuf_encoding())
         };
         let (first, old) = record(&key, 1);
-        // The sequence number is the time, in nanoseconds or coarser.
+        // The sequence number is the time, in seconds.
         let (_, new) = std::iter::repeat_with(|| record(&key, 2)).find(|(next, _)| *next > first).unwrap();
         let port = |book: &mut AddressBook| {
             let found = addresses(book, &peer);
             found.first().and_then(socket_address).map(|address| address.port())
         };
-        let mut book = AddressBook::default();
-        // Forgeries before the true record and after it.
-        (0..10).for_each(|n| book.add_record(peer, &[n]));
-        book.add_record(peer, &new);
-        book.add_record(peer, &record(&other, 3).1);
-        book.add_record(peer, b"garbage");
-        assert_eq!(port(&mut book), Some(2));
-        // Afterwards neither an older record nor a forged one changes anything.
-        book.add_record(peer, &old);
-        book.add_record(peer, &record(&other, 4).1);
-        assert_eq!(port(&mut book), Some(2));
-        // An older one first: the newest wins in any order.
-        let mut book = AddressBook::default();
-        book.add_record(peer, &new);
-        book.add_record(peer, &old);
-        assert_eq!(port(&mut book), Some(2));
+        for order in [[&old, &new], [&new, &old]] {
+            let mut book = AddressBook::default();
+            for record in order {
+                book.add_record(peer, record);
+                // What another peer signed, and what nobody signed, changes nothing.
+                assert_eq!(book.add_record(peer, &other_record(&other)), PeerRecordOutcome::OtherPeer);
+                assert_eq!(book.add_record(peer, b"garbage"), PeerRecordOutcome::Malformed);
+            }
+            assert_eq!(port(&mut book), Some(2));
+        }
+    }
+
+    fn other_record(key: &Keypair) -> Vec<u8> {
+        let record = PeerRecord::new_interop(key, vec!["/ip4/8.8.8.8/tcp/3".parse().unwrap()]).unwrap();
+        record.into_signed_envelope().into_protobuf_encoding()
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 pub(super) mod address_book;
 pub(super) mod address_filter;
+pub(super) mod peer_records;
 pub(super) mod refusals;
 
 use std::{
@@ -15,16 +16,22 @@ use std::{
 };
 
 use ::libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
+use enum_map::EnumMap;
 
-use self::{address_book::AddressBook, address_filter::AddressFilter, refusals::Refusals};
+use self::{
+    address_book::AddressBook, address_filter::AddressFilter, peer_records::OwnRecords, refusals::Refusals,
+};
 use super::{memory::TransportMemory, signature::verified::VerifiedMessages};
-use crate::network::{ConnectionRefusal, TransportStats};
+use crate::network::{ConnectionRefusal, PeerRecordOutcome, PxDialOutcome, TransportStats};
 
 /// The shared state of a node's transport. It is created with the [`Libp2pNetwork`](crate::libp2p::Libp2pNetwork)
 /// that the engine and the behaviour are both given.
 #[derive(Debug)]
 pub(super) struct TransportState {
     addresses: Mutex<AddressBook>,
+    /// The records of connected peers, which our PRUNEs carry.
+    records: Mutex<OwnRecords>,
+    px: Mutex<PxCounts>,
     /// `None` if no signatures are verified.
     verified: Option<VerifiedMessages>,
     traffic: TrafficCounters,
@@ -41,6 +48,8 @@ impl TransportState {
     pub(super) fn new(verifies: bool) -> Self {
         Self {
             addresses: Mutex::default(),
+            records: Mutex::default(),
+            px: Mutex::default(),
             verified: verifies.then(VerifiedMessages::default),
             traffic: TrafficCounters::default(),
             refusals: Refusals::default(),
@@ -80,6 +89,37 @@ impl TransportState {
         addresses
     }
 
+    /// The records that peers sent of themselves, locked.
+    pub(super) fn records(&self) -> MutexGuard<'_, OwnRecords> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Verifies and stores the record that `peer` sent of itself.
+    pub(super) fn add_own_record(&self, peer: PeerId, record: &[u8]) -> PeerRecordOutcome {
+        let outcome = self.records().insert(peer, record);
+        self.count_record(outcome);
+        outcome
+    }
+
+    /// Verifies the record that came with a recommended peer, and stores its addresses.
+    pub(super) fn add_px_record(&self, peer: PeerId, record: &[u8]) -> PeerRecordOutcome {
+        let outcome = self.addresses().add_record(peer, record);
+        self.count_record(outcome);
+        outcome
+    }
+
+    pub(super) fn count_record(&self, outcome: PeerRecordOutcome) {
+        self.px_counts().records[outcome] += 1;
+    }
+
+    pub(super) fn count_px_dial(&self, outcome: PxDialOutcome) {
+        self.px_counts().dials[outcome] += 1;
+    }
+
+    fn px_counts(&self) -> MutexGuard<'_, PxCounts> {
+        self.px.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts the addresses in one report or record that the filter refused as one.
     fn count_filtered(&self, peer: PeerId, address: Option<Multiaddr>) {
         if let Some(address) = address {
@@ -112,8 +152,11 @@ impl TransportState {
 
     /// The counters of all that connections did.
     pub(super) fn stats(&self) -> TransportStats {
+        let PxCounts { records: peer_records, dials: px_dials } = *self.px_counts();
         TransportStats {
             refused: self.refusals.totals(),
+            peer_records,
+            px_dials,
             memory_bytes: self.memory.used() as u64,
             ..self.traffic.snapshot()
         }
@@ -123,6 +166,13 @@ impl TransportState {
     pub(super) fn memory(&self) -> &Arc<TransportMemory> {
         &self.memory
     }
+}
+
+/// What became of signed records and of the dials of recommended peers. Both are rare.
+#[derive(Clone, Copy, Debug, Default)]
+struct PxCounts {
+    records: EnumMap<PeerRecordOutcome, u64>,
+    dials: EnumMap<PxDialOutcome, u64>,
 }
 
 /// Counts what all connections read and wrote. Connections add to it from their own tasks.

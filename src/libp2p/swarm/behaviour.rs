@@ -39,7 +39,7 @@ use crate::{
         network::Libp2pNetwork,
         state::{TransportState, address_book::socket_address},
     },
-    network::{ConnectionInfo, Direction, P2pInput, PeerKind},
+    network::{ConnectionInfo, Direction, P2pInput, PeerKind, PeerRecordOutcome},
     worker::DropReason,
 };
 
@@ -108,6 +108,16 @@ impl Behaviour {
     /// [`BehaviourConfig::addresses`] allows, and those of at most 4,096 peers.
     pub fn add_addresses(&self, peer: PeerId, addresses: impl IntoIterator<Item = Multiaddr>) {
         self.state.add_listen(peer, addresses, self.config.addresses);
+    }
+
+    /// Verifies and stores the signed record that `peer` sent of itself by identify, as protobuf
+    /// (`info.signed_peer_record` with `into_protobuf_encoding`, in rust-libp2p). Our PRUNEs that recommend the peer carry
+    /// it, as long as the peer is connected. The records of at most 4,096 peers are stored, of at most 2 KiB each. Returns
+    /// what became of it.
+    ///
+    /// The ready-made swarm ([`swarm()`](crate::libp2p::swarm())) calls this by itself.
+    pub fn add_peer_record(&self, peer: PeerId, record: &[u8]) -> PeerRecordOutcome {
+        self.state.add_own_record(peer, record)
     }
 
     pub(super) fn add_event(&mut self, event: Event) {
@@ -237,7 +247,15 @@ impl NetworkBehaviour for Behaviour {
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(event) => self.on_connection_established(event),
-            FromSwarm::ConnectionClosed(ConnectionClosed { peer_id, connection_id, .. }) => {
+            FromSwarm::ConnectionClosed(ConnectionClosed {
+                peer_id,
+                connection_id,
+                remaining_established,
+                ..
+            }) => {
+                if remaining_established == 0 {
+                    self.state.records().remove(&peer_id);
+                }
                 let change = self.connections.remove(&peer_id, connection_id);
                 self.on_change(peer_id, change);
             }

@@ -1,7 +1,7 @@
 //! A ready-made swarm: TCP (and QUIC with the feature `quic`), noise, yamux, DNS, identify, ping, limits on connections
 //! and gossipsub. An application with a swarm of its own composes [`Behaviour`] into that instead.
 
-use std::{io, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, thread::available_parallelism, time::Duration};
 
 use ::libp2p::{
     PeerId, Swarm, Transport,
@@ -10,7 +10,7 @@ use ::libp2p::{
         transport::{Boxed, dummy::DummyTransport, timeout::TransportTimeout},
         upgrade::Version,
     },
-    dns, identify,
+    dns,
     identity::Keypair,
     noise, ping,
     swarm::{self, NetworkBehaviour},
@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     libp2p::{
+        identify::behaviour::IdentifyBehaviour,
         limits::{behaviour::LimitsBehaviour, config::ConnectionLimits},
         network::Libp2pNetwork,
         state::refusals::RefusedConnections,
@@ -110,7 +111,7 @@ pub struct TransportBehaviour {
     /// Gossipsub.
     pub gossipsub: Behaviour,
     /// Identify: js-libp2p opens no gossipsub stream to a peer without it.
-    pub identify: identify::Behaviour,
+    pub identify: IdentifyBehaviour,
     /// Ping: it finds dead connections.
     pub ping: ping::Behaviour,
 }
@@ -122,8 +123,6 @@ pub enum TransportBehaviourEvent {
     Limits(RefusedConnections),
     /// An event of gossipsub.
     Gossipsub(Event),
-    /// An event of identify; boxed, since it is much larger than the others.
-    Identify(Box<identify::Event>),
     /// An event of ping.
     Ping(ping::Event),
 }
@@ -140,9 +139,9 @@ impl From<Event> for TransportBehaviourEvent {
     }
 }
 
-impl From<identify::Event> for TransportBehaviourEvent {
-    fn from(event: identify::Event) -> Self {
-        Self::Identify(Box::new(event))
+impl From<Infallible> for TransportBehaviourEvent {
+    fn from(event: Infallible) -> Self {
+        match event {}
     }
 }
 
@@ -192,13 +191,18 @@ pub fn swarm(
     let threads = ConnectionThreads::start(config.connection_threads).map_err(TransportError::Threads)?;
     let transport = transport(&key, &network, config.write_timeout, &muxing, &threads)?;
     let peer = key.public().to_peer_id();
+    let protocols = config.gossipsub.protocols.iter().map(ToString::to_string);
+    let protocols = protocols.chain([ping::PROTOCOL_NAME.to_string()]);
     let behaviour = TransportBehaviour {
         limits: LimitsBehaviour::new(&network, limits, config.gossipsub.privileged()),
-        gossipsub: Behaviour::new(network, config.gossipsub.clone()),
-        identify: identify::Behaviour::new(
-            identify::Config::new("ipfs/0.1.0".to_owned(), key.public())
-                .with_agent_version(config.agent.clone()),
+        identify: IdentifyBehaviour::new(
+            key,
+            &network,
+            config.agent.clone(),
+            protocols,
+            config.gossipsub.addresses,
         ),
+        gossipsub: Behaviour::new(network, config.gossipsub.clone()),
         ping: ping::Behaviour::default(),
     };
     let swarm_config =

@@ -56,6 +56,9 @@ pub struct BehaviourConfig {
     /// Most dials of recommended peers (px) that are in progress; by default 16. They have a budget of their own, so that
     /// no peer can delay the dials of `max_dials`, which the owner or the configuration of the node asks for.
     pub max_px_dials: usize,
+    /// Most recommended peers (px) that are dialled within one minute; by default 60. Without this, peers that lead nowhere
+    /// would be dialled without a pause.
+    pub max_px_dials_per_minute: usize,
     /// Which addresses that other peers report or recommend may be dialled. By default global ones.
     pub addresses: AddressFilter,
     /// Most blocked peers; by default 4,096. Beyond it the block that ends first is lifted.
@@ -128,6 +131,7 @@ impl Default for BehaviourConfig {
             slow_peer: SlowPeerAction::default(),
             max_dials: 256,
             max_px_dials: 16,
+            max_px_dials_per_minute: 60,
             addresses: AddressFilter::default(),
             max_blocked: 4_096,
             max_bad_streams: 8,

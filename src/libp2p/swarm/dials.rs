@@ -1,7 +1,12 @@
 //! The dials that the engine requested and that are in progress. A failure becomes an event that names what the engine
-//! asked for. Recommended peers (px) have a budget of their own: others ask for these dials.
+//! asked for. Recommended peers (px) have a budget of their own, in number and in time: others ask for these dials.
 
-use std::{collections::HashMap, convert::Infallible, sync::Arc};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ::libp2p::{
     Multiaddr, PeerId,
@@ -15,7 +20,7 @@ use crate::{
         network::Libp2pNetwork,
         state::{TransportState, address_book::peer_alone},
     },
-    network::{ConnectionRefusal, Origin},
+    network::{ConnectionRefusal, Origin, PeerRecordOutcome, PxDialOutcome},
 };
 
 /// What the behaviour does next.
@@ -32,33 +37,79 @@ pub(super) struct Dials {
     in_progress: HashMap<ConnectionId, Target>,
     max: usize,
     max_px: usize,
+    px_rate: PxRate,
     state: Arc<TransportState>,
+}
+
+/// The recommended peers that may still be dialled in this minute.
+struct PxRate {
+    max: usize,
+    left: usize,
+    /// When the minute began.
+    since: Instant,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl PxRate {
+    fn try_take(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) >= MINUTE {
+            (self.left, self.since) = (self.max, now);
+        }
+        let allowed = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        allowed
+    }
 }
 
 impl Dials {
     pub(super) fn new(config: &BehaviourConfig, state: &Arc<TransportState>) -> Self {
-        let (max, max_px) = (config.max_dials, config.max_px_dials);
-        Self { in_progress: HashMap::new(), max, max_px, state: Arc::clone(state) }
+        let (max, max_px, a_minute) = (config.max_dials, config.max_px_dials, config.max_px_dials_per_minute);
+        let px_rate = PxRate { max: a_minute, left: a_minute, since: Instant::now() };
+        Self { in_progress: HashMap::new(), max, max_px, px_rate, state: Arc::clone(state) }
     }
 
-    /// Dials a peer at its known addresses, unless too many dials are in progress.
-    pub(super) fn dial_peer(&mut self, peer: PeerId, origin: &Origin<Libp2pNetwork>) -> Action {
-        let target = match origin {
-            Origin::Px(_) if self.px() >= self.max_px => {
-                return self.refused(ConnectionRefusal::PxBudget, Some(peer), None);
-            }
-            Origin::Px(_) => Target::Recommended,
+    /// Dials a peer at its known addresses, unless too many dials are in progress. `record`: what came with a recommended
+    /// peer.
+    pub(super) fn dial_peer(
+        &mut self,
+        peer: PeerId,
+        origin: &Origin<Libp2pNetwork>,
+        record: Option<&[u8]>,
+        now: Instant,
+    ) -> Option<Action> {
+        match origin {
+            Origin::Px(_) => return self.dial_recommended(peer, record, now),
             Origin::Trusted | Origin::Direct if self.is_full() => {
-                return self.refused(ConnectionRefusal::DialBudget, Some(peer), None);
+                return Some(self.refused(ConnectionRefusal::DialBudget, Some(peer), None));
             }
-            Origin::Trusted => Target::Trusted,
-            Origin::Direct => {
-                // As those of the peers that are direct by the configuration.
-                self.state.addresses().keep([peer]);
-                Target::Trusted
-            }
-        };
-        self.begin(DialOpts::peer_id(peer).build(), target)
+            Origin::Trusted => {}
+            // As those of the peers that are direct by the configuration.
+            Origin::Direct => self.state.addresses().keep([peer]),
+        }
+        Some(self.begin(DialOpts::peer_id(peer).build(), Target::Trusted))
+    }
+
+    /// Dials a recommended peer. The budget is checked before the record is verified, so that a PRUNE makes this node verify
+    /// only the records of peers that it dials.
+    fn dial_recommended(&mut self, peer: PeerId, record: Option<&[u8]>, now: Instant) -> Option<Action> {
+        if self.px() >= self.max_px {
+            return Some(self.refuse_recommended(ConnectionRefusal::PxBudget, peer));
+        }
+        if !self.px_rate.try_take(now) {
+            return Some(self.refuse_recommended(ConnectionRefusal::PxRate, peer));
+        }
+        let stored = record.map(|record| self.state.add_px_record(peer, record));
+        if !matches!(stored, None | Some(PeerRecordOutcome::Stored | PeerRecordOutcome::NotNewer)) {
+            self.state.count_px_dial(PxDialOutcome::BadRecord);
+            return None;
+        }
+        Some(self.begin(DialOpts::peer_id(peer).build(), Target::Recommended))
+    }
+
+    fn refuse_recommended(&self, reason: ConnectionRefusal, peer: PeerId) -> Action {
+        self.state.count_px_dial(PxDialOutcome::Refused);
+        self.refused(reason, Some(peer), None)
     }
 
     /// Dials an address, unless too many dials are in progress. The swarm does not dial an address that names a
@@ -109,12 +160,17 @@ impl Dials {
     }
 
     pub(super) fn on_established(&mut self, connection: ConnectionId) {
-        self.remove(connection);
+        if let Some(Target::Recommended) = self.remove(connection) {
+            self.state.count_px_dial(PxDialOutcome::Connected);
+        }
     }
 
     /// The event for a failed dial; `None` if the engine did not request it or needs no report.
     pub(super) fn on_failure(&mut self, failure: &DialFailure<'_>) -> Option<Event> {
         let target = self.remove(failure.connection_id)?;
+        if matches!(target, Target::Recommended) {
+            self.state.count_px_dial(outcome_of(failure.error));
+        }
         let peer = failure.peer_id;
         let refused = match failure.error {
             // The peer is already connected, or another dial is in progress.
@@ -134,6 +190,16 @@ impl Dials {
     }
 }
 
+/// What a failure means for a recommended peer.
+fn outcome_of(error: &DialError) -> PxDialOutcome {
+    match error {
+        DialError::DialPeerConditionFalse(_) => PxDialOutcome::Redundant,
+        DialError::NoAddresses => PxDialOutcome::NoAddress,
+        DialError::Denied { .. } => PxDialOutcome::Refused,
+        _ => PxDialOutcome::Failed,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use ::libp2p::swarm::ConnectionDenied;
@@ -144,8 +210,13 @@ mod tests {
         let config = BehaviourConfig::default().with(|c| {
             c.max_dials = 2;
             c.max_px_dials = 1;
+            c.max_px_dials_per_minute = 3;
         });
         Dials::new(&config, &Arc::new(TransportState::new(false)))
+    }
+
+    fn dial(dials: &mut Dials, origin: &Origin<Libp2pNetwork>) -> Action {
+        dials.dial_peer(PeerId::random(), origin, None, Instant::now()).unwrap()
     }
 
     fn refusal(action: Action) -> Option<ConnectionRefusal> {
@@ -161,8 +232,8 @@ mod tests {
         let mut dials = dials();
         let Action::Dial { opts } = dials.dial_point(point.clone()) else { panic!("there is room") };
         assert!(dials.has_point(&point));
-        assert_eq!(refusal(dials.dial_peer(PeerId::random(), &Origin::Trusted)), None);
-        let full = dials.dial_peer(PeerId::random(), &Origin::Trusted);
+        assert_eq!(refusal(dial(&mut dials, &Origin::Trusted)), None);
+        let full = dial(&mut dials, &Origin::Trusted);
         assert_eq!(refusal(full), Some(ConnectionRefusal::DialBudget));
         assert_eq!(refusal(dials.dial_point(point.clone())), Some(ConnectionRefusal::DialBudget));
         assert_eq!(dials.state.stats().refused(ConnectionRefusal::DialBudget), 2);
@@ -174,16 +245,55 @@ mod tests {
     #[test]
     fn recommended_peers_use_a_budget_of_their_own() {
         let (mut dials, from) = (dials(), Origin::Px(PeerId::random()));
-        let Action::Dial { opts } = dials.dial_peer(PeerId::random(), &from) else { panic!("there is room") };
+        let Action::Dial { opts } = dial(&mut dials, &from) else { panic!("there is room") };
         for _ in 0..100 {
-            let full = dials.dial_peer(PeerId::random(), &from);
+            let full = dial(&mut dials, &from);
             assert_eq!(refusal(full), Some(ConnectionRefusal::PxBudget));
         }
         for _ in 0..2 {
-            assert_eq!(refusal(dials.dial_peer(PeerId::random(), &Origin::Trusted)), None);
+            assert_eq!(refusal(dial(&mut dials, &Origin::Trusted)), None);
         }
         dials.on_established(opts.connection_id());
-        assert_eq!(refusal(dials.dial_peer(PeerId::random(), &from)), None);
+        assert_eq!(refusal(dial(&mut dials, &from)), None);
+        let count = |outcome| dials.state.stats().px_dials(outcome);
+        assert_eq!((count(PxDialOutcome::Connected), count(PxDialOutcome::Refused)), (1, 100));
+    }
+
+    #[test]
+    fn recommended_peers_are_dialled_at_most_so_many_times_in_a_minute() {
+        let (mut dials, from, start) = (dials(), Origin::Px(PeerId::random()), Instant::now());
+        for (seconds, dialled) in [(0, 3), (59, 0), (61, 3), (62, 0), (500, 3)] {
+            let now = start + Duration::from_secs(seconds);
+            for nth in 0..5 {
+                let action = dials.dial_peer(PeerId::random(), &from, None, now).unwrap();
+                assert_eq!(matches!(action, Action::Dial { .. }), nth < dialled, "{seconds} s, {nth}");
+                match action {
+                    Action::Dial { opts } => dials.on_established(opts.connection_id()),
+                    action => assert_eq!(refusal(action), Some(ConnectionRefusal::PxRate)),
+                }
+            }
+        }
+        // 25 attempts, 9 dials.
+        assert_eq!(dials.state.stats().px_dials(PxDialOutcome::Connected), 9);
+        assert_eq!(dials.state.stats().refused(ConnectionRefusal::PxRate), 16);
+    }
+
+    #[test]
+    fn a_recommended_peer_with_a_record_of_another_peer_is_not_dialled() {
+        let (mut dials, from) = (dials(), Origin::Px(PeerId::random()));
+        let key = ::libp2p::identity::Keypair::generate_ed25519();
+        let address = "/ip4/8.8.8.8/tcp/4001".parse().unwrap();
+        let record = ::libp2p::core::PeerRecord::new_interop(&key, vec![address]).unwrap();
+        let record = record.into_signed_envelope().into_protobuf_encoding();
+        let other = dials.dial_peer(PeerId::random(), &from, Some(&record), Instant::now());
+        assert!(other.is_none());
+        let signer = key.public().to_peer_id();
+        let own = dials.dial_peer(signer, &from, Some(&record), Instant::now());
+        assert!(matches!(own, Some(Action::Dial { .. })));
+        let stats = dials.state.stats();
+        assert_eq!(stats.px_dials(PxDialOutcome::BadRecord), 1);
+        assert_eq!(stats.peer_records(PeerRecordOutcome::OtherPeer), 1);
+        assert_eq!(stats.peer_records(PeerRecordOutcome::Stored), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The outputs of the engine become queued items, dials, and closed and blocked connections.
 
-use std::task::Waker;
+use std::{borrow::Cow, task::Waker, time::Instant};
 
 use ::libp2p::{
     Multiaddr, PeerId,
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     libp2p::{
+        codec::limits::MAX_RECORD_BYTES_OUT,
         connection::{
             delivery_report::DeliveryReports,
             lanes::{Item, Offer},
@@ -57,9 +58,9 @@ impl Behaviour {
             P2pOutput::Disconnect { peer } => self.close(peer, CloseConnection::All),
             P2pOutput::Kick { peer, duration } => self.block(peer, duration),
             P2pOutput::Unblock { peer } => _ = self.unblock(&peer),
-            P2pOutput::Connect { peer, origin } => {
-                let action = self.dials.dial_peer(peer, &origin);
-                self.events.push_back(action);
+            P2pOutput::Connect { peer, origin, record } => {
+                let action = self.dials.dial_peer(peer, &origin, record.as_deref(), Instant::now());
+                self.events.extend(action);
             }
             P2pOutput::ConnectPoint { point } if self.is_reached(&point) => {}
             P2pOutput::ConnectPoint { point } => {
@@ -72,6 +73,7 @@ impl Behaviour {
     }
 
     fn send(&mut self, to: &[PeerId], message: &P2pMessage<Libp2pNetwork>, lane: Lane, reported: bool) {
+        let message = &*self.with_records(message);
         let encoded = self.encoder.encode(message, lane == Lane::Answer, self.network.limits());
         let listener = self.delivery_listener.as_ref().filter(|_| reported);
         let reports = listener.and_then(|listener| DeliveryReports::new(message, listener));
@@ -92,6 +94,17 @@ impl Behaviour {
         if let Err(error) = encoded {
             self.add_event(Event::EncodeFailed { error });
         }
+    }
+
+    /// Adds to a PRUNE the records that the recommended peers sent of themselves.
+    fn with_records<'a>(&self, message: &'a P2pMessage<Libp2pNetwork>) -> Cow<'a, P2pMessage<Libp2pNetwork>> {
+        let P2pMessage::Prune { topic, px, backoff } = message else { return Cow::Borrowed(message) };
+        if px.is_empty() {
+            return Cow::Borrowed(message);
+        }
+        let most = MAX_RECORD_BYTES_OUT.min(self.network.limits().max_control_bytes_out / 2);
+        let px = self.state.records().add_to(px, most);
+        Cow::Owned(P2pMessage::Prune { topic: topic.clone(), px, backoff: *backoff })
     }
 
     fn queue(&mut self, peer: PeerId, item: Item) {

@@ -1,7 +1,7 @@
 //! The events that a topic reports to the peers' side.
 
 use crate::{
-    network::{Delivery, Network, PeerFeedback},
+    network::{Delivery, Network, PeerFeedback, PxPeer},
     protocol::{
         connection::ConnectionId,
         outcome::reason::{GraftReason, LeaveReason},
@@ -32,8 +32,8 @@ pub(crate) enum TopicEvent<N: Network> {
     ProtocolViolation(N::Peer),
     /// A peer misbehaved this many times (P7).
     Misbehaved(N::Peer, u32),
-    /// A PRUNE of a mesh peer offered these peers (px).
-    PxOffered(N::Peer, Vec<N::Peer>),
+    /// A PRUNE of a mesh peer offered these peers (px), some with signed records that nobody has verified yet.
+    PxOffered(N::Peer, Vec<PxPeer<N::Peer>>),
     /// The topic was joined and waits for [`TopicCommand::JoinConfirmed`](super::command::TopicCommand::JoinConfirmed).
     Joined,
     /// The topic was left and waits for [`TopicCommand::LeaveConfirmed`](super::command::TopicCommand::LeaveConfirmed).

@@ -52,6 +52,8 @@ pub(crate) struct Outbox<N: Network> {
 
 /// A message and the future of its validation.
 pub(crate) struct Validation<N: Network> {
+    /// The peer that delivered the message first.
+    pub(crate) sender: N::Peer,
     pub(crate) message: Arc<FullMessage<N>>,
     /// The size of the message.
     pub(crate) bytes: usize,

@@ -46,6 +46,7 @@ pub(super) const OWN_TOPIC_NAME: usize = 128;
 /// | `validating` | | `max_validating_per_topic` | min(*T* × that, `max_validating`); 2 × `max_batch_items` with batches |
 /// | `invalid` | | `max_invalid_per_topic`, and `max_invalid_bytes_per_topic` | *T* × that, and `max_invalid_bytes` |
 /// | `promises` | *T* | `max_promises_per_topic` | *T* × that |
+/// | `requested` | | `max_promises_per_topic` | *T* × that |
 /// | `sent_idontwant` | | `max_idontwant_per_heartbeat` | *T* × that |
 /// | `peer_idontwant` | `max_idontwant_per_heartbeat` × `idontwant_ticks` | | *P* × that |
 /// | `missed` | `max_missed_ids_per_peer` | | *P* × that |
@@ -53,6 +54,8 @@ pub(super) const OWN_TOPIC_NAME: usize = 128;
 /// | `heartbeat_quotas` | 1 | | *P* + `max_unconnected_peers` |
 /// | `peers_by_connection` | 1 | | *P* |
 /// | `publish_reports` | | | the tickets of publications that are not complete, which the application holds |
+/// | `subscribed` | | | `max_subscribed_items`, and `max_subscribed_bytes` |
+/// | `unread_events` | | | `max_unread_events` |
 /// | `topic_by_message_id` | | as `history`; 0 if message ids contain the topic | *T* × `max_history_per_topic` |
 ///
 /// A topic may have 16 KiB of its history, seen ids, invalid messages and backoffs each, whatever other topics have: so
@@ -120,6 +123,8 @@ pub struct Footprint {
     pub invalid_bytes: usize,
     /// Tracked IWANT promises.
     pub promises: usize,
+    /// Messages that were requested by IWANT and have not come.
+    pub requested: usize,
     /// Message ids that topics sent by IDONTWANT in this heartbeat.
     pub sent_idontwant: usize,
     /// Message ids received by IDONTWANT, counted per peer.
@@ -134,6 +139,13 @@ pub struct Footprint {
     pub peers_by_connection: usize,
     /// Incomplete reports of publications that have a ticket.
     pub publish_reports: usize,
+    /// Unread messages of topics to which the application subscribed, without those that count for `max_input_items` and
+    /// `max_input_bytes` because there was no room.
+    pub subscribed: usize,
+    /// Size of these messages, in bytes.
+    pub subscribed_bytes: usize,
+    /// Unread events of those who subscribed to events.
+    pub unread_events: usize,
     /// Topics by message id, for ids from which the topic can't be derived.
     pub topic_by_message_id: usize,
 }
@@ -193,6 +205,7 @@ impl Footprint {
             invalid_bytes: of_each(bounds.max_invalid_bytes_per_topic)
                 .min(total(bounds.max_invalid_bytes, topics)),
             promises: of_each(bounds.max_promises_per_topic),
+            requested: of_each(bounds.max_promises_per_topic),
             sent_idontwant: of_each(limits.extensions.max_idontwant_per_heartbeat),
             peer_idontwant: peers.saturating_mul(per_peer),
             missed: peers.saturating_mul(limits.extensions.max_missed_ids_per_peer),
@@ -200,6 +213,9 @@ impl Footprint {
             heartbeat_quotas: peers.saturating_add(bounds.max_unconnected_peers),
             peers_by_connection: peers,
             publish_reports: usize::MAX,
+            subscribed: bounds.max_subscribed_items,
+            subscribed_bytes: bounds.max_subscribed_bytes,
+            unread_events: bounds.max_unread_events,
             topic_by_message_id: of_each(bounds.max_history_per_topic),
         }
     }
@@ -230,5 +246,5 @@ macro_rules! maps {
 }
 
 maps! {
-    connections subscriptions subscriptions_bytes scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs backoffs_bytes history history_bytes seen seen_bytes validating invalid invalid_bytes promises sent_idontwant peer_idontwant missed peer_ids_bytes heartbeat_quotas peers_by_connection publish_reports topic_by_message_id
+    connections subscriptions subscriptions_bytes scores trusted unreachable joined parked parked_bytes batched topics subscribers mesh fanout backoffs backoffs_bytes history history_bytes seen seen_bytes validating invalid invalid_bytes promises requested sent_idontwant peer_idontwant missed peer_ids_bytes heartbeat_quotas peers_by_connection publish_reports subscribed subscribed_bytes unread_events topic_by_message_id
 }

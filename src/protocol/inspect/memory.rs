@@ -5,7 +5,7 @@ use crate::{
     admission::totals::FLOOR,
     limits::Limits,
     network::Network,
-    protocol::{connection::ConnectionId, outcome::decision::EventRecord},
+    protocol::{connection::ConnectionId, event::Event, outcome::decision::EventRecord},
 };
 
 /// The most bytes of heap memory that an engine uses, by part. Made by [`Footprint::bytes_at_most`].
@@ -15,13 +15,14 @@ use crate::{
 /// | `inputs` | `max_input_bytes`: queued inputs, messages without a verdict, parked ones, and those in the streams |
 /// | `publications` | 7/8 of `max_output_bytes`, or `max_input_bytes` if that is less |
 /// | `outputs` | `max_output_bytes`: answers to IWANT, gossip and control messages in the p2p stream |
+/// | `streams` | `max_subscribed_bytes`, and the queues of `max_subscribed_items` and of `max_unread_events` |
 /// | `history`, `seen`, `invalid` | `max_history_bytes`, `max_seen_bytes`, `max_invalid_bytes`, and 16 KiB for each topic |
 /// | `backoffs` | 5/4 of `max_backoff_bytes`, and 16 KiB for each topic |
 /// | `peer_ids` | `max_peer_id_bytes` |
 /// | `connections` | 2 KiB for each connection |
 /// | `subscriptions` | `max_topic_name_bytes`, for each connection 128 bytes of name a topic of the application, and twice the size of a topic and of an index for each subscription |
 /// | `scores` | 1 KiB for each score, and 160 bytes for each of its topics |
-/// | `topics` | 4 KiB for each topic, and the entries of its mesh, fanout, promises, answered GRAFTs and sent IDONTWANTs |
+/// | `topics` | 4 KiB for each topic, and the entries of its mesh, fanout, promises, requests, answered GRAFTs and sent IDONTWANTs |
 /// | `fixed` | 4 MiB, the queues of `max_input_items`, the ids of messages that await a verdict, `max_decisions`, and unreachable points |
 ///
 /// Not included are the memory of the application, of the transport, and of what the application decides on: trusted peers and
@@ -35,6 +36,8 @@ pub struct MemoryBound {
     pub publications: usize,
     /// Outputs in the p2p stream that are neither.
     pub outputs: usize,
+    /// Unread messages of topics to which the application subscribed, and unread events.
+    pub streams: usize,
     /// Messages that peers can request.
     pub history: usize,
     /// Ids of handled messages.
@@ -67,6 +70,8 @@ const TOPIC: usize = 4096;
 pub(in crate::protocol) const MAX_ANSWERED: usize = 4096;
 /// The number of own messages of a topic that are offered to later subscribers, because they were sent to few.
 pub(in crate::protocol) const MAX_UNSERVED: usize = 64;
+/// The further offerers that are remembered of a message that is requested from one peer.
+pub(in crate::protocol) const MAX_OFFERERS: usize = 4;
 const FIXED: usize = 4 * 1024 * 1024;
 /// An entry of a queue of inputs or outputs.
 const QUEUED: usize = 128;
@@ -78,6 +83,7 @@ impl MemoryBound {
             self.inputs,
             self.publications,
             self.outputs,
+            self.streams,
             self.history,
             self.seen,
             self.invalid,
@@ -115,6 +121,7 @@ impl Footprint {
         let (id, point) = (size_of::<N::MessageId>(), size_of::<N::Point>());
         // A map costs its keys and values, and about as much again for what is unused.
         let entries = |count: usize, bytes: usize| count.saturating_mul(bytes).saturating_mul(2);
+        let event = size_of::<EventRecord<N>>().max(size_of::<Event<N>>()) + 16;
         let max_output = bounds.max_output_bytes;
         let member = peer + size_of::<ConnectionId>();
         let promise = 2 * (peer + id) + 64;
@@ -125,6 +132,11 @@ impl Footprint {
             inputs: bounds.max_input_bytes,
             publications: bounds.max_input_bytes.min(max_output - max_output / 8),
             outputs: max_output,
+            streams: bounds
+                .max_subscribed_bytes
+                .saturating_add(entries(bounds.max_subscribed_items, QUEUED))
+                // The events of a full queue are preceded by the number of those that are missed.
+                .saturating_add(entries(bounds.max_unread_events, 2 * event)),
             history: bounds.max_history_bytes.saturating_add(topics.saturating_mul(FLOOR)),
             seen: most.seen_bytes,
             invalid: bounds.max_invalid_bytes.saturating_add(topics.saturating_mul(FLOOR)),
@@ -143,6 +155,7 @@ impl Footprint {
                 .saturating_add(entries(bounds.max_idle_topics, topic + 48))
                 .saturating_add(entries(most.mesh.saturating_add(most.fanout), member))
                 .saturating_add(entries(most.promises, promise))
+                .saturating_add(entries(most.requested, id + 64 + peer * (1 + MAX_OFFERERS)))
                 .saturating_add(entries(answered, size_of::<ConnectionId>()))
                 .saturating_add(entries(topics.saturating_mul(MAX_UNSERVED), id + 40 + unserved_offers))
                 .saturating_add(entries(most.sent_idontwant, id)),

@@ -2,7 +2,9 @@
 
 use std::ops::AddAssign;
 
+use enum_map::Enum;
 use serde::Serialize;
+use strum::VariantNames;
 
 /// Counters since the start, with the names and meanings of the Octez worker. The first three are current values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -79,6 +81,18 @@ impl AddAssign for Stats {
         self.count_recv_ihaves += count_recv_ihaves;
         self.count_recv_iwants += count_recv_iwants;
     }
+}
+
+/// Why a joined topic needs attention, as of its last heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum TopicProblem {
+    /// No connected peer is subscribed to it.
+    NoPeers,
+    /// Its mesh has fewer than D_low peers.
+    BelowDLow,
+    /// It has no score parameters of its own, while other topics have some.
+    NoScores,
 }
 
 /// The numbers of one topic that its gauges publish.

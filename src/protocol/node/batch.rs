@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::{
-    network::{Delivery, Network, hooks::HookPanicked},
+    network::{Delivery, Network},
     protocol::{outcome::ReceiveOutcome, passive::TopicRef, peers::dispatch::align_verdicts},
     timestamp::Timestamp,
 };
@@ -14,10 +14,7 @@ impl<N: Network> Node<N> {
         batch: Vec<Delivery<N>>,
         now: Timestamp,
     ) -> Vec<(Delivery<N>, ReceiveOutcome<N>)> {
-        let verdicts = match self.network.validate_batch(&batch) {
-            Ok(verdicts) => align_verdicts(&batch, verdicts).into_iter().map(Some).collect(),
-            Err(HookPanicked) => vec![None; batch.len()],
-        };
+        let verdicts = self.network.validate_batch(&batch).ok();
         let mut apply = |(delivery, verdict): (Delivery<N>, Option<_>)| {
             let topic = delivery.message.topic.clone();
             let mut validated = delivery.clone();
@@ -34,7 +31,7 @@ impl<N: Network> Node<N> {
             });
             (delivery, outcome)
         };
-        batch.into_iter().zip(verdicts).map(&mut apply).collect()
+        align_verdicts(batch, verdicts).into_iter().map(&mut apply).collect()
     }
 
     /// Validates the pending batch.

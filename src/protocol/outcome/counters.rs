@@ -46,6 +46,7 @@ pub(crate) enum IWantResponse {
     NotFound,
     TooManyRequests,
     TooManyBytes,
+    Declined,
     Ignored,
 }
 
@@ -57,6 +58,7 @@ impl<N: Network> From<&IWantAnswer<N>> for IWantResponse {
             IWantAnswer::TooManyRequests => Self::TooManyRequests,
             IWantAnswer::TooManyBytes => Self::TooManyBytes,
             IWantAnswer::Ignored => Self::Ignored,
+            IWantAnswer::Declined => Self::Declined,
         }
     }
 }

@@ -224,7 +224,10 @@ impl PeerDecision {
                 let refused = |answer: &&IWantAnswer<N>| {
                     matches!(
                         answer,
-                        IWantAnswer::Ignored | IWantAnswer::TooManyRequests | IWantAnswer::TooManyBytes
+                        IWantAnswer::Ignored
+                            | IWantAnswer::TooManyRequests
+                            | IWantAnswer::TooManyBytes
+                            | IWantAnswer::Declined
                     )
                 };
                 ids.values().find(refused).map(|answer| Self::IWantRefused(answer.name()))

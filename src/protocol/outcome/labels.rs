@@ -71,6 +71,7 @@ labels! {
         TopicNotTracked "not_joined",
         NotInMesh "not_in_mesh",
         ScoreTooLow "px_ignored",
+        PxDisabled "px_disabled",
         NoPx "no_px",
         Px "px",
         Graylisted "graylisted",
@@ -102,6 +103,7 @@ labels! {
         NotFound "not_found",
         TooManyRequests "too_many_requests",
         TooManyBytes "too_many_bytes",
+        Declined "declined",
         Ignored "ignored",
     }
     RECEIVE ReceiveOutcome<N> {
@@ -118,6 +120,7 @@ labels! {
         ValidationPanicked "validation_panicked",
         Graylisted "graylisted",
         OwnMessage "own_message",
+        RefusedSource "refused_source",
     }
     PUBLISH PublishOutcome<N> {
         Published "published",
@@ -310,10 +313,11 @@ mod tests {
             GraftOutcome::Graylisted,
         ];
         assert_eq!(labels(&graft), Input::Graft.outcomes());
-        let prune: [PruneOutcome<PlainNetwork>; 6] = [
+        let prune: [PruneOutcome<PlainNetwork>; 7] = [
             PruneOutcome::TopicNotTracked,
             PruneOutcome::NotInMesh,
             PruneOutcome::ScoreTooLow { score },
+            PruneOutcome::PxDisabled,
             PruneOutcome::NoPx,
             PruneOutcome::Px { peers: Vec::new() },
             PruneOutcome::Graylisted,
@@ -347,7 +351,7 @@ mod tests {
             IDontWantOutcome::Graylisted,
         ];
         assert_eq!(labels(&idontwant), Input::IDontWant.outcomes());
-        let receive: [ReceiveOutcome<PlainNetwork>; 13] = [
+        let receive: [ReceiveOutcome<PlainNetwork>; 14] = [
             ReceiveOutcome::Route { to: Vec::new() },
             ReceiveOutcome::AlreadyReceived,
             ReceiveOutcome::NotSubscribed,
@@ -361,6 +365,7 @@ mod tests {
             ReceiveOutcome::ValidationPanicked,
             ReceiveOutcome::Graylisted,
             ReceiveOutcome::OwnMessage,
+            ReceiveOutcome::RefusedSource,
         ];
         assert_eq!(labels(&receive), Input::ReceiveMessage.outcomes());
         let publish: [PublishOutcome<PlainNetwork>; 4] = [

@@ -119,6 +119,9 @@ pub enum PruneOutcome<N: Network> {
         /// The score of the peer.
         score: f64,
     },
+    /// The peer was removed from the mesh. Its peer exchange is ignored because
+    /// [`accept_px`](crate::limits::Extensions::accept_px) is off.
+    PxDisabled,
     /// The peer was removed from the mesh. It recommended no peer that we accept.
     NoPx,
     /// The peer was removed from the mesh. We accepted peers from its peer exchange.
@@ -237,6 +240,8 @@ pub enum IWantAnswer<N: Network> {
     NotFound,
     /// The peer requested the message more than `max_gossip_retransmission` times.
     TooManyRequests,
+    /// The peer sent an IDONTWANT of the message.
+    Declined,
     /// The peer was sent other requested messages in this heartbeat, and with this one they would have more than
     /// `max_iwant_bytes_per_heartbeat`.
     TooManyBytes,
@@ -283,6 +288,9 @@ pub enum ReceiveOutcome<N: Network> {
     Graylisted,
     /// This node is the source of the message, and it is not a duplicate (`refuse_own_messages`). No peer is penalised.
     OwnMessage,
+    /// The application refuses the messages of this source ([`Network::refuses_source`](crate::Network::refuses_source)). The
+    /// id is not remembered, and no peer is penalised.
+    RefusedSource,
 }
 
 /// The outcome of a publication of the application.

@@ -75,6 +75,7 @@ impl<N: Network> PendingOutput<N> {
             Self::Gossip { to, message } => size_of_val(&**to) + message.bytes(network),
             Self::Message { message, .. } | Self::ToUnconnected { message, .. } => message.bytes(network),
             Self::Announcement { topic, .. } => network.topic_size(topic),
+            Self::Output(P2pOutput::Connect { record: Some(record), .. }) => record.len(),
             Self::Connected(_) | Self::Output(_) => 0,
         };
         size_of::<Self>() + contents

@@ -78,9 +78,9 @@ impl<N: Network> Batch<N> {
         std::mem::take(&mut self.entries).into_values().collect()
     }
 
-    /// The batch that was taken has been validated.
-    pub(crate) fn validated(&mut self) {
-        self.in_validation = 0;
+    /// The validation of this number of messages of the batch that was taken has ended.
+    pub(crate) fn validated(&mut self, count: usize) {
+        self.in_validation = self.in_validation.saturating_sub(count);
     }
 
     /// The number of messages that are pending or being validated.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     limits::Bounds,
-    network::{Delivery, FullMessage, Network, Validity, hooks::HookPanicked},
+    network::{Delivery, FullMessage, Network, Validity},
     protocol::exchange::command::{TopicCommand, ValidationMode},
     timestamp::Timestamp,
 };
@@ -87,12 +87,6 @@ impl<N: Network> Peers<N> {
         self.outbox.commands.push((topic, TopicCommand::ForgetBatched(message)));
     }
 
-    /// The validation of a batch took too long or panicked: its messages are dropped.
-    pub(crate) fn drop_batch(&mut self, batch: Vec<Delivery<N>>) {
-        self.pending_dispatch.batch.validated();
-        batch.into_iter().for_each(|delivery| self.forget_batched(delivery.message));
-    }
-
     /// Tries the parked messages again. `validate_id` asks the application.
     pub(crate) fn check_parked(&mut self, validate_id: impl Fn(&N::MessageId) -> Validity) {
         let validation_mode = self.validation_mode();
@@ -120,18 +114,23 @@ impl<N: Network> Peers<N> {
     /// Validates a batch synchronously and applies the verdicts.
     pub(crate) fn validate_batch(&mut self, batch: Vec<Delivery<N>>) {
         if !batch.is_empty() {
-            match self.network.validate_batch(&batch) {
-                Ok(verdicts) => self.apply_batch_verdicts(batch, verdicts),
-                Err(HookPanicked) => self.drop_batch(batch),
-            }
+            let verdicts = self.network.validate_batch(&batch).ok();
+            self.apply_batch_verdicts(align_verdicts(batch, verdicts));
         }
     }
 
-    /// Sends a validated batch to its topics.
-    pub(crate) fn apply_batch_verdicts(&mut self, batch: Vec<Delivery<N>>, verdicts: Vec<Validity>) {
-        self.pending_dispatch.batch.validated();
-        let verdicts = align_verdicts(&batch, verdicts);
-        let mut validated = batch.into_iter().zip(verdicts).peekable();
+    /// Sends validated messages of a batch, which are sorted, to their topics. Those without a verdict are dropped: another
+    /// attempt would fail again.
+    pub(crate) fn apply_batch_verdicts(&mut self, verdicts: Vec<(Delivery<N>, Option<Validity>)>) {
+        self.pending_dispatch.batch.validated(verdicts.len());
+        let mut validated = Vec::with_capacity(verdicts.len());
+        for (delivery, verdict) in verdicts {
+            match verdict {
+                Some(verdict) => validated.push((delivery, verdict)),
+                None => self.forget_batched(delivery.message),
+            }
+        }
+        let mut validated = validated.into_iter().peekable();
         while let Some(first) = validated.next() {
             let topic = first.0.message.topic.clone();
             let mut entries = vec![first];
@@ -167,11 +166,16 @@ impl<N: Network> Peers<N> {
     }
 }
 
-/// The verdicts of the application, one an entry of the batch. All are unknown if their number differs from that of the
-/// entries.
-pub(in crate::protocol) fn align_verdicts<N: Network>(
-    batch: &[Delivery<N>],
-    verdicts: Vec<Validity>,
-) -> Vec<Validity> {
-    if verdicts.len() == batch.len() { verdicts } else { vec![Validity::Unknown; batch.len()] }
+/// The messages of a batch with the verdicts of the application, of which there are none if it panicked or took too long. All
+/// are unknown if their number differs from that of the messages.
+pub(crate) fn align_verdicts<N: Network>(
+    batch: Vec<Delivery<N>>,
+    verdicts: Option<Vec<Validity>>,
+) -> Vec<(Delivery<N>, Option<Validity>)> {
+    let verdicts = match verdicts {
+        Some(verdicts) if verdicts.len() != batch.len() => vec![Some(Validity::Unknown); batch.len()],
+        Some(verdicts) => verdicts.into_iter().map(Some).collect(),
+        None => vec![None; batch.len()],
+    };
+    batch.into_iter().zip(verdicts).collect()
 }

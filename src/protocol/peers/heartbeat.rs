@@ -213,7 +213,7 @@ impl<N: Network> Peers<N> {
             let trusted = self.trusted.iter().map(|peer| (peer, Origin::Trusted));
             let lost = trusted.chain(self.kept_direct().map(|peer| (peer, Origin::Direct)));
             let dial = |(peer, origin): (&N::Peer, _)| {
-                PendingOutput::from(P2pOutput::Connect { peer: peer.clone(), origin })
+                PendingOutput::from(P2pOutput::Connect { peer: peer.clone(), origin, record: None })
             };
             let mut dials: Vec<_> = lost.filter(|(peer, _)| is_lost(peer)).map(dial).collect();
             let points: BTreeSet<_> = self.network.persistent_points().into_iter().collect();

@@ -4,7 +4,7 @@
 mod batch;
 pub(crate) mod decisions;
 mod disconnect;
-pub(in crate::protocol) mod dispatch;
+pub(crate) mod dispatch;
 pub(crate) mod heartbeat;
 pub(crate) mod idontwant;
 pub(crate) mod missed;

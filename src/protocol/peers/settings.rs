@@ -41,7 +41,7 @@ impl<N: Network> Peers<N> {
                 self.scores.publish_again(peer);
             }
             None if direct && may_contact => {
-                let connect = P2pOutput::Connect { peer: peer.clone(), origin: Origin::Direct };
+                let connect = P2pOutput::Connect { peer: peer.clone(), origin: Origin::Direct, record: None };
                 self.outbox.p2p.push(connect.into());
             }
             _ => {}

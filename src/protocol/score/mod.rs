@@ -4,6 +4,7 @@
 pub(crate) mod breakdown;
 mod counters;
 mod minimum;
+mod misbehaviour;
 mod peer;
 mod refresh;
 mod replace;
@@ -120,12 +121,12 @@ impl<N: Network> Scores<N> {
         self.mark_changed(key);
     }
 
-    /// Handles a disconnection. A score that is not positive is retained for `retain_duration`, so that a peer cannot
+    /// Handles a disconnection. A score that is not positive, and the misbehaviour of a peer with a positive one, is retained for `retain_duration`, so that a peer cannot
     /// reset a bad score by reconnecting. Returns the number of topics in which the peer is penalised for a delivery
     /// deficit (P3b).
     pub(crate) fn disconnect(&mut self, peer: &N::Peer, now: Timestamp) -> u32 {
         let Some(key) = self.keys.get(peer).copied() else { return 0 };
-        if self.score_of(key) > 0.0 {
+        if self.score_of(key) > 0.0 && !self.reduce_to_misbehaviour(key) {
             self.forget(peer);
             return 0;
         }

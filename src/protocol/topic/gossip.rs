@@ -52,6 +52,7 @@ impl<N: Network> TopicState<N> {
             // A bootstrap peer is sent no IWANT, and a disconnected peer has no score to lose.
             if status.connection_id.is_some_and(|connection_id| !connection_id.is_bootstrap()) {
                 self.track_promise(peer, &ids, cx, outbox);
+                self.record_requests(peer, &ids, cx);
             }
             let message = P2pMessage::IWant { message_ids: ids.clone() };
             outbox.answer(peer, status.connection_id, message);
@@ -60,7 +61,7 @@ impl<N: Network> TopicState<N> {
     }
 
     /// Tracks one of the requested ids, chosen at random, as a promise.
-    fn track_promise(
+    pub(super) fn track_promise(
         &mut self,
         peer: &N::Peer,
         ids: &[N::MessageId],
@@ -77,9 +78,9 @@ impl<N: Network> TopicState<N> {
         }
     }
 
-    /// The ids to request: valid, without a verdict, not [undecided](Self::is_undecided), and not filtered. `None` if one of the ids is invalid. At most
-    /// `most` of them will be requested: with `ihave_stops_at_quota` the ids are judged in a random order until there are so
-    /// many.
+    /// The ids to request: valid, without a verdict, not [undecided](Self::is_undecided), not filtered, and not requested from
+    /// another peer. `None` if one of the ids is invalid. At most `most` of them will be requested: with
+    /// `ihave_stops_at_quota` the ids are judged in a random order until there are so many.
     fn missing_ids(
         &mut self,
         peer: &N::Peer,
@@ -104,6 +105,7 @@ impl<N: Network> TopicState<N> {
                     if !has_verdict
                         && !self.is_undecided(&id)
                         && cx.network.peer_filter(peer, PeerAction::IHave(&id))
+                        && !self.requests.is_requested(&id, peer, cx.now)
                     {
                         missing.push(id);
                     }
@@ -173,6 +175,8 @@ impl<N: Network> TopicState<N> {
         };
         if requests.is_none_or(|requests| requests > cx.limits.max_gossip_retransmission) {
             IWantAnswer::TooManyRequests
+        } else if cx.peer_view.received_idontwant(peer, id) {
+            IWantAnswer::Declined
         } else if !cx.network.peer_filter(peer, PeerAction::IWant(id)) {
             IWantAnswer::Ignored
         } else {

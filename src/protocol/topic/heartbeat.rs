@@ -53,6 +53,7 @@ impl<N: Network> TopicState<N> {
     /// Second phase: sends prunes and gossip.
     pub(super) fn heartbeat_emit(&mut self, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         self.send_heartbeat_prunes(cx, outbox);
+        self.request_again(cx, outbox);
         self.send_gossip(cx, outbox);
         outbox.events.push(TopicEvent::HeartbeatFinished);
     }

@@ -41,12 +41,12 @@ fn is_large<N: Network>(message: &FullMessage<N>, size: usize, cx: &Context<'_, 
 
 impl<N: Network> TopicState<N> {
     /// Sends an IDONTWANT of a message to all mesh peers but its sender. It is sent before validation, which may take
-    /// long, but only of a message that is going to be validated.
+    /// long, but only of a message that is going to be validated. One that this node publishes has no sender.
     #[inline]
     pub(super) fn send_idontwant(
         &mut self,
         message: &FullMessage<N>,
-        sender: &N::Peer,
+        sender: Option<&N::Peer>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
@@ -58,7 +58,7 @@ impl<N: Network> TopicState<N> {
     fn send_idontwant_once(
         &mut self,
         message: &FullMessage<N>,
-        sender: &N::Peer,
+        sender: Option<&N::Peer>,
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) {
@@ -69,7 +69,7 @@ impl<N: Network> TopicState<N> {
                 .mesh
                 .iter()
                 .flatten()
-                .filter(|(peer, connection_id)| *peer != sender && !connection_id.is_bootstrap());
+                .filter(|(peer, connection_id)| Some(*peer) != sender && !connection_id.is_bootstrap());
             outbox.send_idontwant(others.map(|(_, connection_id)| *connection_id).collect(), id.clone());
         }
     }

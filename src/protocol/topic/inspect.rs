@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use enum_map::{EnumMap, enum_map};
+
 use super::TopicState;
 use crate::{
     limits::Limits,
@@ -10,7 +12,7 @@ use crate::{
         connection::ConnectionId,
         inspect::{
             footprint::Footprint,
-            stats::TopicCounts,
+            stats::{TopicCounts, TopicProblem},
             view::{CachedView, FanoutView, SeenView, View},
         },
     },
@@ -101,8 +103,19 @@ impl<N: Network> TopicState<N> {
             invalid: self.invalid_cache.len(),
             invalid_bytes: self.invalid_cache.bytes(),
             promises: self.promises.len(),
+            requested: self.requests.len(),
             sent_idontwant: self.sent_idontwant.len(),
             ..Footprint::default()
+        }
+    }
+
+    /// What is wrong with the topic, if it is joined.
+    pub(crate) fn problems(&self) -> EnumMap<TopicProblem, bool> {
+        let Some(mesh) = &self.mesh else { return EnumMap::default() };
+        enum_map! {
+            TopicProblem::NoPeers => self.subscribers.len() == 0,
+            TopicProblem::BelowDLow => mesh.len() < self.parameters.degrees.degree_low,
+            TopicProblem::NoScores => self.parameters.is_unscored,
         }
     }
 

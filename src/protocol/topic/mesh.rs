@@ -52,7 +52,7 @@ impl<N: Network> TopicState<N> {
         }
         match self.check_graft(peer, status, below_topic_limit, cx, outbox) {
             Ok(connection_id) => {
-                self.accept_graft(peer, connection_id, outbox);
+                self.accept_graft(peer, connection_id, status, cx, outbox);
                 GraftOutcome::Grafted
             }
             Err(refusal) => {
@@ -127,7 +127,14 @@ impl<N: Network> TopicState<N> {
         self.mesh.as_ref().map_or(0, BTreeMap::len)
     }
 
-    fn accept_graft(&mut self, peer: &N::Peer, connection_id: ConnectionId, outbox: &mut Outbox<N>) {
+    fn accept_graft(
+        &mut self,
+        peer: &N::Peer,
+        connection_id: ConnectionId,
+        status: PeerStatus,
+        cx: &Context<'_, N>,
+        outbox: &mut Outbox<N>,
+    ) {
         outbox.stats.count_recv_grafts += 1;
         self.flush_delivery_counts(outbox);
         outbox.events.push(TopicEvent::Grafted(peer.clone(), connection_id, GraftReason::RemoteGraft));
@@ -137,6 +144,7 @@ impl<N: Network> TopicState<N> {
         }
         if !self.is_subscriber(connection_id) {
             self.add_subscriber(peer, connection_id, false, outbox);
+            self.offer_unserved(peer, status, cx, outbox);
         }
     }
 
@@ -203,14 +211,20 @@ impl<N: Network> TopicState<N> {
         }
         self.remove_from_mesh(peer, LeaveReason::RemotePrune, outbox);
         self.backoffs.set(peer, backoff, cx.now);
-        outbox.events.push(TopicEvent::PxOffered(peer.clone(), offered(px, cx.limits).collect()));
+        let mut px: Vec<_> = offered(px, cx.limits).collect();
+        // The peers' side decides, by the score that it knows then. Nothing charges what it gets until it does.
+        let accepted = |score| score >= cx.limits.accept_px_threshold;
+        if !(cx.limits.extensions.accept_px && status.score.is_none_or(accepted)) {
+            px.iter_mut().for_each(|px| px.record = None);
+        }
+        outbox.events.push(TopicEvent::PxOffered(peer.clone(), px));
         None
     }
 }
 
 /// The peers that a PRUNE offers, up to `max_px_per_prune`.
-fn offered<P, T>(px: Vec<PxPeer<P>>, limits: &Limits<T>) -> impl Iterator<Item = P> + use<P, T> {
-    px.into_iter().take(limits.bounds.max_px_per_prune).map(|px| px.peer)
+fn offered<P, T>(px: Vec<PxPeer<P>>, limits: &Limits<T>) -> impl Iterator<Item = PxPeer<P>> + use<P, T> {
+    px.into_iter().take(limits.bounds.max_px_per_prune)
 }
 
 /// Refuses the peers that a PRUNE offers: it is not of a peer in the mesh.
@@ -220,7 +234,7 @@ pub(in crate::protocol) fn refuse_px<N: Network>(
     limits: &Limits<N::Topic>,
     outbox: &mut Outbox<N>,
 ) {
-    outbox.p2p.extend(forget_all(from, offered(px, limits)));
+    outbox.p2p.extend(forget_all(from, offered(px, limits).map(|px| px.peer)));
 }
 
 // === Join and leave ===

@@ -8,7 +8,7 @@
 //! | `first_messages.rs` | GRAFT of a new subscriber, and what it is offered |
 //! | `px.rs` | peers offered in a PRUNE |
 //! | `receive.rs`, `publish.rs`, `further.rs` | full messages |
-//! | `gossip.rs`, `promises.rs` | IHAVE, IWANT, broken promises |
+//! | `gossip.rs`, `promises.rs`, `requests.rs` | IHAVE, IWANT, broken promises, requests from one peer at a time |
 //! | `idontwant.rs` | IDONTWANT, both ways |
 //! | `heartbeat.rs`, `fanout.rs` | maintenance at each heartbeat |
 //! | `settings.rs` | what the application changes: the topic's parameters, direct peers |
@@ -33,6 +33,7 @@ mod promises;
 mod publish;
 mod px;
 pub(crate) mod receive;
+mod requests;
 mod seen;
 mod settings;
 pub(in crate::protocol) mod subscribers;
@@ -50,6 +51,7 @@ use self::{
     invalid_cache::InvalidCache,
     pending_validation::{ParkedIds, PendingValidations},
     promises::Promises,
+    requests::Requests,
     seen::SeenIds,
     subscribers::Subscribers,
 };
@@ -100,6 +102,8 @@ pub(crate) struct TopicState<N: Network> {
     parked_ids: ParkedIds<N>,
     /// Requested messages that peers have promised by IHAVE.
     promises: Promises<N>,
+    /// Messages that are requested by IWANT and have not come.
+    requests: Requests<N>,
     /// Recent invalid messages, so that no copy is validated again.
     invalid_cache: InvalidCache<N>,
     /// The ids for which this topic has sent IDONTWANT in this heartbeat.
@@ -149,6 +153,7 @@ impl<N: Network> TopicState<N> {
             batched: PendingValidations::batched(limits),
             parked_ids: ParkedIds::default(),
             promises: Promises::default(),
+            requests: Requests::default(),
             invalid_cache: InvalidCache::new(limits, totals),
             sent_idontwant: SentIDontWant::default(),
             answered_grafts: AnsweredConnections::default(),
@@ -192,6 +197,7 @@ impl<N: Network> TopicState<N> {
     pub(super) fn clear_pending(&mut self, outbox: &mut Outbox<N>) {
         outbox.counters.promise(PromiseEvent::Cancelled, self.promises.len());
         self.promises = Promises::default();
+        self.requests = Requests::default();
         self.invalid_cache.clear();
         self.parked_ids = ParkedIds::default();
         self.sent_idontwant = SentIDontWant::default();

@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use crate::{
     limits::{Extensions, Limits},
     network::{Delivery, FullMessage, Network},
+    protocol::shares::{Room, Shares},
     timestamp::Timestamp,
 };
 
@@ -20,19 +21,10 @@ use crate::{
 pub(super) struct PendingValidations<N: Network> {
     max_co_senders: usize,
     entries: BTreeMap<Arc<FullMessage<N>>, Pending<N>>,
-    /// The bytes of all messages.
-    bytes: usize,
     /// The number of messages with each id: several contents may have one. `None` if nobody asks about ids.
     ids: Option<HashMap<N::MessageId, usize, RandomState>>,
-    /// What each peer takes that delivered a message first. `None` for a batch, which has no limits here.
-    shares: Option<HashMap<N::Peer, Share, RandomState>>,
-}
-
-/// The messages of one sender.
-#[derive(Clone, Copy, Debug, Default)]
-struct Share {
-    items: usize,
-    bytes: usize,
+    /// What the peers have that delivered the messages first. `None` for a batch, which has no limits here.
+    shares: Option<Shares<N::Peer>>,
 }
 
 #[derive_where(Debug)]
@@ -42,24 +34,17 @@ struct Pending<N: Network> {
     bytes: usize,
 }
 
-/// The limits on the messages of one topic whose verdict is awaited.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct MaxPending {
-    pub(super) items: usize,
-    pub(super) bytes: usize,
-}
-
 impl<N: Network> PendingValidations<N> {
     /// Those under asynchronous validation.
     pub(super) fn asynchronous(limits: &Limits<N::Topic>) -> Self {
-        Self { shares: Some(HashMap::default()), ..Self::batched(limits) }
+        Self { shares: Some(Shares::default()), ..Self::batched(limits) }
     }
 
     /// Those in a batch.
     pub(super) fn batched(limits: &Limits<N::Topic>) -> Self {
         let ids = limits.extensions.iwant_skips_undecided.then(HashMap::default);
         let max_co_senders = limits.bounds.max_co_senders;
-        Self { max_co_senders, entries: BTreeMap::new(), bytes: 0, ids, shares: None }
+        Self { max_co_senders, entries: BTreeMap::new(), ids, shares: None }
     }
 
     /// Adds the senders of a copy to a message that is under validation. Returns false if it is not.
@@ -69,22 +54,9 @@ impl<N: Network> PendingValidations<N> {
         true
     }
 
-    /// Whether a message of `bytes` bytes may be added: there are fewer than `max` messages, and it is the only one or has
-    /// room. The second half of each limit is shared: a sender gets no more of it that already has more than the limit by
-    /// the number of senders and one. So one peer, or a few, leave room for others.
-    pub(super) fn has_room(&self, sender: &N::Peer, bytes: usize, max: MaxPending) -> bool {
-        if self.entries.is_empty() {
-            return max.items > 0;
-        }
-        let (items, bytes) = (self.entries.len() + 1, self.bytes.saturating_add(bytes));
-        if items > max.items || bytes > max.bytes {
-            return false;
-        }
-        let is_shared = items > max.items / 2 || bytes > max.bytes / 2;
-        let Some(shares) = self.shares.as_ref().filter(|_| is_shared) else { return true };
-        let parts = shares.len() + 1;
-        let is_above = |share: &Share| share.items > max.items / parts || share.bytes > max.bytes / parts;
-        !shares.get(sender).is_some_and(is_above)
+    /// Whether a message of `bytes` bytes of this sender may be added.
+    pub(super) fn has_room(&self, sender: &N::Peer, bytes: usize, room: Room) -> bool {
+        self.shares.as_ref().is_none_or(|shares| shares.has_room(sender, bytes, room))
     }
 
     /// Adds a message of `bytes` bytes that is not here.
@@ -93,11 +65,8 @@ impl<N: Network> PendingValidations<N> {
             *ids.entry(delivery.message.message_id.clone()).or_default() += 1;
         }
         if let Some(shares) = &mut self.shares {
-            let share = shares.entry(delivery.sender.clone()).or_default();
-            share.items += 1;
-            share.bytes += bytes;
+            shares.add(&delivery.sender, bytes);
         }
-        self.bytes += bytes;
         self.entries.insert(Arc::clone(&delivery.message), Pending { delivery, arrival, bytes });
     }
 
@@ -113,7 +82,6 @@ impl<N: Network> PendingValidations<N> {
     /// Removes a message. Returns it with its senders and its time of arrival.
     pub(super) fn remove(&mut self, message: &Arc<FullMessage<N>>) -> Option<(Delivery<N>, Timestamp)> {
         let Pending { delivery, arrival, bytes } = self.entries.remove(message)?;
-        self.bytes -= bytes;
         if let Some(ids) = &mut self.ids {
             match ids.get_mut(&message.message_id) {
                 Some(count) if *count > 1 => *count -= 1,
@@ -125,16 +93,7 @@ impl<N: Network> PendingValidations<N> {
             }
         }
         if let Some(shares) = &mut self.shares {
-            match shares.get_mut(&delivery.sender) {
-                Some(share) if share.items > 1 => {
-                    share.items -= 1;
-                    share.bytes -= bytes;
-                }
-                _ => drop(shares.remove(&delivery.sender)),
-            }
-            if shares.is_empty() {
-                *shares = HashMap::default();
-            }
+            shares.remove(&delivery.sender, bytes);
         }
         Some((delivery, arrival))
     }

@@ -24,7 +24,7 @@ impl<N: Network> TopicState<N> {
         cx: &Context<'_, N>,
         outbox: &mut Outbox<N>,
     ) -> PublishOutcome<N> {
-        if self.parameters.is_too_large(|| cx.network.message_size(&message.message)) {
+        if self.parameters.is_too_large(|| cx.network.encoded_size(&message)) {
             return PublishOutcome::TooLarge;
         }
         if self.seen.contains(&message.message_id) {
@@ -57,6 +57,9 @@ impl<N: Network> TopicState<N> {
         let missing = self.parameters.degrees.degree_optimal.saturating_sub(peers);
         if cx.limits.extensions.publish_reaches_degree_optimal && missing > 0 {
             self.unserved.insert(&message.message_id, missing);
+        }
+        if cx.limits.extensions.idontwant_on_publish {
+            self.send_idontwant(&message, None, cx, outbox);
         }
         outbox.broadcast(sent, &message, size.total, Lane::Publish, &mut charge);
         PublishOutcome::Published { to }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{TopicState, idontwant::filter_idontwant, pending_validation::MaxPending};
+use super::{TopicState, idontwant::filter_idontwant};
 use crate::{
     network::{BoxFuture, Delivery, FullMessage, MessageSize, Network, Validity, hooks::HookPanicked},
     protocol::{
@@ -10,6 +10,7 @@ use crate::{
         exchange::{Context, Outbox, Validation, command::ValidationMode, event::TopicEvent},
         outcome::{ReceiveOutcome, labels::Input},
         output::{Lane, pending::PendingDelivery},
+        shares::Room,
     },
 };
 
@@ -34,7 +35,10 @@ impl<N: Network> TopicState<N> {
         if is_own_message(&delivery.message, cx) {
             return ReceiveOutcome::OwnMessage;
         }
-        if self.parameters.is_too_large(|| cx.network.message_size(&delivery.message.message)) {
+        if cx.network.refuses_source(&delivery.message.message) {
+            return ReceiveOutcome::RefusedSource;
+        }
+        if self.parameters.is_too_large(|| cx.network.encoded_size(&delivery.message)) {
             return self.refuse_too_large(&delivery, outbox);
         }
         if self.invalid_cache.contains(&delivery.message) {
@@ -42,13 +46,13 @@ impl<N: Network> TopicState<N> {
         }
         match (self.validate_id(message_id, cx), validation_mode) {
             (Validity::Valid, ValidationMode::Batched) => {
-                self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
+                self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
                 self.add_to_batch(delivery, cx, outbox);
                 ReceiveOutcome::Batched
             }
             (Validity::Valid, ValidationMode::Sequential) => {
                 if self.pending_validations.join(&delivery) {
-                    self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
+                    self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
                     return ReceiveOutcome::Validating;
                 }
                 match cx.network.validate_async(&delivery) {
@@ -56,14 +60,14 @@ impl<N: Network> TopicState<N> {
                     Ok(None) => {}
                     Err(HookPanicked) => return ReceiveOutcome::ValidationPanicked,
                 }
-                self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
+                self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
                 match cx.network.validate(&delivery) {
                     Ok(verdict) => self.apply_content_verdict(delivery, verdict, cx, outbox),
                     Err(HookPanicked) => ReceiveOutcome::ValidationPanicked,
                 }
             }
             (Validity::Unknown, _) => {
-                self.send_idontwant(&delivery.message, &delivery.sender, cx, outbox);
+                self.send_idontwant(&delivery.message, Some(&delivery.sender), cx, outbox);
                 self.apply_verdict(delivery, Validity::Unknown, cx, outbox)
             }
             (verdict, _) => self.apply_verdict(delivery, verdict, cx, outbox),
@@ -107,8 +111,9 @@ impl<N: Network> TopicState<N> {
         self.apply_late_verdict(delivery, verdict, recheck_seen, cx, outbox)
     }
 
-    /// Applies a verdict that was not given at once. Meanwhile the topic may have been left. With `recheck_seen` a message
-    /// that was accepted meanwhile, because this node published it or another content had the same id, is a duplicate.
+    /// Applies a verdict that was not given at once. Meanwhile the topic may have been left, and the application may refuse
+    /// the source. With `recheck_seen` a message that was accepted meanwhile, because this node published it or another
+    /// content had the same id, is a duplicate.
     fn apply_late_verdict(
         &mut self,
         delivery: Delivery<N>,
@@ -121,6 +126,8 @@ impl<N: Network> TopicState<N> {
             ReceiveOutcome::NotSubscribed
         } else if recheck_seen && self.is_duplicate(&delivery, cx, outbox) {
             ReceiveOutcome::AlreadyReceived
+        } else if cx.network.refuses_source(&delivery.message.message) {
+            ReceiveOutcome::RefusedSource
         } else {
             self.apply_content_verdict(delivery, verdict, cx, outbox)
         }
@@ -142,18 +149,17 @@ impl<N: Network> TopicState<N> {
     ) -> ReceiveOutcome<N> {
         let message = Arc::clone(&delivery.message);
         let (bytes, bounds) = (message.size(cx.network), &cx.limits.bounds);
-        let max = MaxPending {
-            items: bounds.max_validating_per_topic,
-            bytes: bounds.max_validating_bytes_per_topic,
-        };
-        if !self.pending_validations.has_room(&delivery.sender, bytes, max) {
+        let room =
+            Room { items: bounds.max_validating_per_topic, bytes: bounds.max_validating_bytes_per_topic };
+        if !self.pending_validations.has_room(&delivery.sender, bytes, room) {
             cx.network.discard(verdict);
             return ReceiveOutcome::Throttled;
         }
-        self.send_idontwant(&message, &delivery.sender, cx, outbox);
+        self.send_idontwant(&message, Some(&delivery.sender), cx, outbox);
         delivery.begin_charge(cx.network);
+        let sender = delivery.sender.clone();
         self.pending_validations.add(delivery, bytes, cx.now);
-        outbox.pending_validations.push(Validation { message, bytes, verdict });
+        outbox.pending_validations.push(Validation { sender, message, bytes, verdict });
         ReceiveOutcome::Validating
     }
 
@@ -183,6 +189,7 @@ impl<N: Network> TopicState<N> {
     pub(super) fn fulfil_promises(&mut self, id: &N::MessageId, cx: &Context<'_, N>, outbox: &mut Outbox<N>) {
         let deadline = || cx.now.after(cx.limits.extensions.iwant_followup_time);
         self.promises.fulfil(id, deadline, &mut outbox.counters);
+        self.requests.remove(id);
     }
 
     /// Whether the message is a duplicate. A duplicate within the delivery window earns P3, unless the message was ignored.
@@ -278,6 +285,11 @@ impl<N: Network> TopicState<N> {
         let (to, mut sent) = self.recipients(Some(&sender), &co_senders);
         let large = self.parameters.idontwant_message_size;
         filter_idontwant(&mut sent, &message, large, cx, &mut outbox.counters);
+        if cx.limits.extensions.skip_author
+            && let Some(author) = cx.network.source(&message.message)
+        {
+            sent.retain(|peer| *peer != author);
+        }
         self.record_seen(&message, size, Some(sender.clone()), co_senders, cx, outbox);
         outbox.broadcast(sent, &message, size.total, Lane::Forward, &mut charge);
         charge.begin(|| size.total);

@@ -21,7 +21,11 @@ use crate::{
     network::Network,
     protocol::{
         exchange::peer_view::PeerView,
-        inspect::{footprint::Footprint, stats::Stats, view::View},
+        inspect::{
+            footprint::Footprint,
+            stats::{Stats, TopicProblem},
+            view::View,
+        },
         outcome::decision::EventRecord,
         peers::Peers,
         topic::TopicState,
@@ -86,12 +90,14 @@ impl<N: Network> Worker<N> {
     pub fn last_heartbeat(&self) -> HeartbeatStatus {
         let monitor = &self.shared.heartbeat_monitor;
         let (tick, started_at, manual) = (monitor.tick(), monitor.started_at(), monitor.is_manual());
+        let topics = monitor.problems();
         HeartbeatStatus {
             tick,
             started_at,
             manual,
-            topics_without_peers: monitor.topics_without_peers(),
-            topics_without_scores: monitor.topics_without_scores(),
+            topics_without_peers: topics[TopicProblem::NoPeers],
+            topics_below_degree_low: topics[TopicProblem::BelowDLow],
+            topics_without_scores: topics[TopicProblem::NoScores],
         }
     }
 
@@ -189,8 +195,7 @@ impl<N: Network> Worker<N> {
     /// The engine has ended.
     pub async fn footprint(&self) -> Result<Footprint, EngineStopped> {
         let mut footprint = self.query_peers(Peers::footprint).await?;
-        footprint += self.shared.directory.footprint();
-        footprint.publish_reports = self.shared.publish_reports.len();
+        self.shared.add_own_footprint(&mut footprint);
         let query = |state: &TopicState<N>| Some(state.footprint());
         let topics = self.query_topics(Page::all(), PassiveTopics::None, query, |_| 1).await?;
         topics.items.into_iter().for_each(|(_, topic)| footprint += topic);

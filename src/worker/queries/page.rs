@@ -98,6 +98,9 @@ pub struct HeartbeatStatus {
     pub manual: bool,
     /// The number of joined topics that had no subscribed peer at their last heartbeat.
     pub topics_without_peers: usize,
+    /// The number of joined topics whose mesh had fewer than D_low peers at their last heartbeat. Those without subscribed
+    /// peers are among them.
+    pub topics_below_degree_low: usize,
     /// The number of joined topics that had no score parameters of their own at their last heartbeat, while other topics have
     /// some.
     pub topics_without_scores: usize,

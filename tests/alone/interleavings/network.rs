@@ -10,7 +10,9 @@ use std::{
     },
 };
 
-use actix_gossipsub::{BoxFuture, Delivery, FullMessage, Network, PeerAction, TransportStats, Validity};
+use actix_gossipsub::{
+    BatchVerdicts, BoxFuture, Delivery, FullMessage, Network, PeerAction, TransportStats, Validity,
+};
 use tokio::sync::oneshot;
 
 use super::random::Random;
@@ -309,14 +311,15 @@ impl Network for ScheduledNetwork {
         ids.iter().map(|id| validity(id.number)).collect()
     }
 
-    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BoxFuture<Vec<Validity>>> {
+    fn validate_batch_async(&self, batch: &[Delivery<Self>]) -> Option<BatchVerdicts> {
         let ids = ids_of(batch);
         self.hooks.call(Hook::ValidateBatchAsync, &ids);
         if self.validation != Validation::AwaitedBatches {
             return None;
         }
         self.hooks.lock().batches.push(copies(&ids));
-        Some(self.hooks.awaits(ids, |ids| ids.iter().map(|id| validity(id.number)).collect()))
+        let verdicts = self.hooks.awaits(ids, |ids| ids.iter().map(|id| validity(id.number)).collect());
+        Some(BatchVerdicts::Together(verdicts))
     }
 
     fn peer_filter(&self, _: &u64, action: PeerAction<'_, Self>) -> bool {

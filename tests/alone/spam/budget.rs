@@ -13,16 +13,20 @@ const PEERS: u64 = 6;
 const TOPICS: u64 = 3;
 /// The maps that a node does not fill to their bounds. The p2p layer's configuration bounds `trusted`. A node has no
 /// asynchronous validation: tests/engine/validation.rs and batches.rs check `validating` and `batched` on the engine,
-/// where half of the `batched` messages are being validated. A node has no `publish_reports`: tests/engine/tickets.rs. What
+/// where half of the `batched` messages are being validated. A node has no `publish_reports`: tests/engine/tickets.rs; and no
+/// streams of topics and events: tests/engine/unread.rs. What
 /// topics and peers share in bytes is in tests/core/node/totals.rs.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 11] = [
     "backoffs_bytes",
     "batched",
     "peer_ids_bytes",
     "publish_reports",
     "seen_bytes",
+    "subscribed",
+    "subscribed_bytes",
     "subscriptions_bytes",
     "trusted",
+    "unread_events",
     "validating",
 ];
 

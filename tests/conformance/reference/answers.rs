@@ -67,6 +67,7 @@ pub fn prune(outcome: PruneOutcome<TraceNetwork>) -> Value {
         PruneOutcome::TopicNotTracked => out("prune_topic_not_tracked"),
         PruneOutcome::NotInMesh => out("peer_not_in_mesh"),
         PruneOutcome::ScoreTooLow { score } => json!({ "out": "ignore_px_score_too_low", "score": score }),
+        PruneOutcome::PxDisabled => unreachable!("the recorded limits accept px"),
         PruneOutcome::NoPx => out("no_px"),
         PruneOutcome::Px { peers } => json!({ "out": "px", "peers": peers }),
         PruneOutcome::Graylisted => out(GRAYLISTED),
@@ -118,7 +119,7 @@ fn routed(id: &ReferenceId, answer: &IWantAnswer<TraceNetwork>) -> Value {
         IWantAnswer::Ignored => json!([topic, number, "ignored"]),
         IWantAnswer::NotFound => json!([topic, number, "not_found"]),
         IWantAnswer::TooManyRequests => json!([topic, number, "too_many_requests"]),
-        IWantAnswer::TooManyBytes => unreachable!("the reference has no such limit"),
+        IWantAnswer::TooManyBytes | IWantAnswer::Declined => unreachable!("the reference has no such limit"),
     }
 }
 
@@ -138,6 +139,7 @@ pub fn receive(outcome: &ReceiveOutcome<TraceNetwork>) -> Value {
         ReceiveOutcome::ValidationPanicked => "validation_panicked",
         ReceiveOutcome::Graylisted => GRAYLISTED,
         ReceiveOutcome::OwnMessage => "own_message",
+        ReceiveOutcome::RefusedSource => "refused_source",
         ReceiveOutcome::TooLarge => "too_large",
     })
 }

@@ -57,10 +57,10 @@ pub fn p2p_output(output: P2pOutput<TraceNetwork>) -> Value {
         }
         P2pOutput::Disconnect { peer } => json!({ "type": "disconnect", "peer": peer }),
         P2pOutput::Kick { peer, .. } => json!({ "type": "kick", "peer": peer }),
-        P2pOutput::Connect { peer, origin: Origin::Trusted } => {
+        P2pOutput::Connect { peer, origin: Origin::Trusted, .. } => {
             json!({ "type": "connect", "peer": peer, "origin": "trusted" })
         }
-        P2pOutput::Connect { peer, origin: Origin::Px(from) } => {
+        P2pOutput::Connect { peer, origin: Origin::Px(from), .. } => {
             json!({ "type": "connect", "peer": peer, "origin": { "px": from } })
         }
         P2pOutput::ConnectPoint { point } => json!({ "type": "connect_point", "point": point }),

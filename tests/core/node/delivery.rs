@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use actix_gossipsub::protocol::{ReceiveOutcome, ValidationMode};
+use actix_gossipsub::{
+    P2pMessage, P2pOutput,
+    protocol::{ReceiveOutcome, ValidationMode},
+};
 
 use super::setup::{BOTH, Fixture, MANY, SECOND, Setup, assert_score};
 
@@ -30,6 +33,23 @@ fn a_received_message_goes_to_the_mesh() {
         let ReceiveOutcome::Route { to } = fixture.deliver(99, 0) else { panic!("the message is routed") };
         assert_eq!(to.into_iter().collect::<BTreeSet<_>>(), fixture.mesh());
         assert!(fixture.is_cached(0));
+    }
+}
+
+/// Its mesh peers sent an author its own message back.
+#[test]
+fn a_message_is_not_forwarded_to_its_author() {
+    for skip_author in [true, false] {
+        let setup = Setup::new().limits(|limits| limits.extensions.skip_author = skip_author);
+        let mut fixture = setup.connected(0..3).subscribed().joined().start();
+        fixture.set_source(1);
+        fixture.node.drain();
+        fixture.deliver(0, 7);
+        let sent = fixture.node.drain().p2p.into_iter().filter_map(|output| match output {
+            P2pOutput::OutMessage { to_peer, message: P2pMessage::FullMessage(_) } => Some(to_peer),
+            _ => None,
+        });
+        assert_eq!(sent.collect::<Vec<_>>(), if skip_author { vec![2] } else { vec![1, 2] });
     }
 }
 

@@ -136,7 +136,7 @@ fn grafted_for_their_scores(threshold: f64, sybils_publish_every: u32) -> BTreeS
     fixture.mesh().split_off(&SYBILS)
 }
 
-/// Sybils that publish just enough to keep the median of the mesh above the threshold. The default threshold requires a
+/// Case 28, and P4 of the black-box cases. Sybils that publish just enough to keep the median of the mesh above the threshold. The default threshold requires a
 /// message every 13 s of each of them.
 #[test]
 fn opportunistic_grafting_works_against_peers_that_publish_just_enough() {

@@ -14,7 +14,9 @@ fn many_joined() -> Fixture {
 }
 
 /// A fixture with peer 99 connected, outside the mesh.
+/// What is offered twice is requested twice.
 fn with_peer_99(setup: Setup) -> Fixture {
+    let setup = setup.limits(|limits| limits.extensions.iwant_from_one_peer = false);
     let mut fixture = setup.joined().start();
     fixture.connect(99, ConnectionInfo::inbound());
     fixture
@@ -266,6 +268,7 @@ fn a_message_that_was_rejected_is_not_requested_again() {
             // An invalid message is remembered for some ticks, an outdated one as long as any message.
             let setup = Setup::new().limits(|limits| {
                 limits.extensions.invalid_memory_ticks = 2;
+                limits.extensions.iwant_from_one_peer = false;
                 limits.seen_history_length = 2;
             });
             let mut fixture =

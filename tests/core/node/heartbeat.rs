@@ -30,7 +30,7 @@ fn a_large_mesh_is_pruned_to_d() {
     assert!(pruned.is_disjoint(&fixture.mesh()));
 }
 
-/// D6. A mesh of D_hi refuses the GRAFTs of inbound peers, so it must not stay as it is.
+/// Case 25, and D6. A mesh of D_hi refuses the GRAFTs of inbound peers, so it must not stay as it is.
 #[test]
 fn a_mesh_of_exactly_degree_high_is_pruned() {
     let full_mesh = |prune_at_degree_high| {

@@ -168,13 +168,43 @@ fn a_small_message_is_sent_in_spite_of_idontwant() {
     assert_eq!(drain_sent(&mut fixture).1, mesh);
 }
 
+/// Case 15 of field.md, section 5.
 #[test]
-fn iwant_is_answered_in_spite_of_idontwant() {
+fn iwant_of_a_message_that_the_peer_declined_is_not_answered() {
     let mut fixture = default_fixture();
     fixture.publish(7);
     fixture.idontwant(24, 7..8);
-    assert!(matches!(fixture.iwant(24, 7), IWantAnswer::Message(_)));
-    assert!(drain_sent(&mut fixture).1.contains(&24));
+    assert_eq!(fixture.iwant(24, 7), IWantAnswer::Declined);
+    assert!(matches!(fixture.iwant(25, 7), IWantAnswer::Message(_)));
+    assert!(!drain_sent(&mut fixture).1.contains(&24));
+}
+
+/// Case 19 of field.md, section 5.
+#[test]
+fn idontwant_of_an_own_message_is_sent_before_it_if_enabled() {
+    for enabled in [false, true] {
+        let setup = Setup::new().limits(|limits| limits.extensions.idontwant_on_publish = enabled);
+        let mut fixture = joined_with_large_messages(setup);
+        let mesh = fixture.mesh();
+        drain_sent(&mut fixture);
+        fixture.publish(7);
+        let outputs = fixture.node.drain().p2p;
+        let position = |peer: u32, is_wanted: &dyn Fn(&P2pMessage<Plain>) -> bool| {
+            outputs.iter().position(|output| match output {
+                P2pOutput::OutMessage { to_peer, message } => *to_peer == peer && is_wanted(message),
+                _ => false,
+            })
+        };
+        for peer in mesh {
+            let message = position(peer, &|message| matches!(message, P2pMessage::FullMessage(_)));
+            let idontwant = position(
+                peer,
+                &|message| matches!(message, P2pMessage::IDontWant { message_ids } if *message_ids == [7]),
+            );
+            assert_eq!(idontwant.is_some(), enabled);
+            assert!(message.is_some() && idontwant < message, "{idontwant:?} {message:?}");
+        }
+    }
 }
 
 #[test]

@@ -82,6 +82,7 @@ fn a_prune_takes_the_peer_out_of_the_mesh() {
     assert!(!fixture.mesh().contains(&7));
 }
 
+/// Case 26.
 #[test]
 fn a_full_mesh_accepts_grafts_of_outbound_peers_only() {
     let mut fixture = Setup::new().connected(0..12).subscribed().joined().start();

@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use actix_gossipsub::{Delivery, Network, PeerAction, Validity};
 
+/// The refused source for which the hook panics.
+pub const PANICS: u32 = u32::MAX;
+
 /// A network whose messages are all valid, all invalid, all outdated or all of unknown validity.
 #[derive(Debug, Default)]
 pub struct Plain {
@@ -18,6 +21,8 @@ pub struct Plain {
     pub(super) all_violations: AtomicBool,
     /// The source of every message; none if it is 0.
     pub(super) source: AtomicU32,
+    /// The messages of this source are refused. [`PANICS`]: the hook panics.
+    pub(super) refused_source: AtomicU32,
     /// Peers may subscribe to no topic.
     pub(super) no_subscriptions: AtomicBool,
 }
@@ -54,6 +59,12 @@ impl Network for Plain {
 
     fn source(&self, (): &()) -> Option<u32> {
         Some(self.source.load(Ordering::Relaxed)).filter(|source| *source > 0)
+    }
+
+    fn refuses_source(&self, message: &()) -> bool {
+        let refused = self.refused_source.load(Ordering::Relaxed);
+        assert_ne!(refused, PANICS, "a panic that a test injects");
+        self.source(message) == Some(refused)
     }
 
     fn is_violation(&self, (): &()) -> bool {

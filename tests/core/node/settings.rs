@@ -225,7 +225,7 @@ fn a_direct_peer_is_dialled_at_once_and_whenever_it_is_lost() {
     fixture.connect(5, ConnectionInfo::outbound().trusted());
     fixture.node.set_direct(&5, true, now);
     fixture.node.remove_peer(&5, now);
-    let connect = P2pOutput::<Plain>::Connect { peer: 5, origin: Origin::Trusted }.to_string();
+    let connect = P2pOutput::<Plain>::Connect { peer: 5, origin: Origin::Trusted, record: None }.to_string();
     assert_eq!(dials(&mut fixture), [connect.clone(), connect]);
 }
 

@@ -276,6 +276,11 @@ impl Fixture {
         self.network.source.store(source, Ordering::Relaxed);
     }
 
+    /// From now on the messages of this source are refused.
+    pub fn refuse_source(&self, source: u32) {
+        self.network.refused_source.store(source, Ordering::Relaxed);
+    }
+
     /// Sets the size of all messages in bytes.
     pub fn set_message_size(&self, bytes: usize) {
         self.network.size.store(bytes, Ordering::Relaxed);

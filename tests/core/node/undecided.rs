@@ -24,7 +24,12 @@ fn receive_batched(fixture: &mut Fixture, peer: u32, id: u32) {
 }
 
 fn joined(setup: Setup) -> Fixture {
-    setup.connected(0..4).subscribed().joined().start()
+    setup
+        .limits(|limits| limits.extensions.iwant_from_one_peer = false)
+        .connected(0..4)
+        .subscribed()
+        .joined()
+        .start()
 }
 
 #[test]

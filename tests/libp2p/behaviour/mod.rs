@@ -2,6 +2,7 @@
 //! event or a state and has a time limit.
 
 mod api;
+mod blacklist;
 mod ids;
 mod runtimes;
 mod settings;

@@ -1,6 +1,10 @@
 //! Validation by the application, explicit peers, subscription filters and the names of topics.
 
-use actix_gossipsub::{libp2p::gossipsub::*, protocol::Penalty};
+use actix_gossipsub::{
+    P2pMessage,
+    libp2p::{fuzz, gossipsub::*},
+    protocol::Penalty,
+};
 use libp2p::{PeerId, gossipsub as official, identity::Keypair};
 
 use super::{Composed, ComposedEvent, Ours, behaviour, config, swarms::Node, theirs, topic};
@@ -170,4 +174,15 @@ fn parameters_of_a_topic_are_set_by_name() {
     let permissive = ConfigBuilder::default().validation_mode(ValidationMode::Permissive).build().unwrap();
     assert!(Behaviour::new(unsigned, permissive).is_ok());
     assert!(ConfigBuilder::default().protocol_id_prefix("no-slash").build().is_err());
+}
+
+/// A PRUNE of v1.0 names no backoff. It had 60 s, whatever was configured.
+#[test]
+fn a_prune_without_backoff_has_the_configured_one() {
+    let backoff = std::time::Duration::from_secs(7);
+    let behaviour = behaviour(&Keypair::generate_ed25519(), config().prune_backoff(backoff));
+    let frame = [&[0x1a, 8, 0x22, 6, 0x0a, 4], &b"news"[..]].concat();
+    let (messages, _) = fuzz::read(&frame, behaviour.network()).unwrap();
+    let prune = P2pMessage::Prune { topic: "news".into(), px: Vec::new(), backoff };
+    assert_eq!(messages, [prune]);
 }

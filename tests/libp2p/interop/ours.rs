@@ -139,6 +139,10 @@ impl Ours {
         self.node.dial(address.clone()).await.unwrap();
     }
 
+    pub fn network(&self) -> &Net {
+        &self.network
+    }
+
     /// Publishes all of `data`. Returns the messages as other nodes should deliver them.
     pub fn publish(&self, data: Vec<Vec<u8>>) -> Vec<IdAndData> {
         let publish = |data: Vec<u8>| {

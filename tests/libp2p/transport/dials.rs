@@ -3,9 +3,11 @@
 use std::{net::TcpListener, time::Duration};
 
 use actix_gossipsub::libp2p::{AddressFilter, BehaviourConfig, Event};
-use actix_gossipsub::{ConnectionRefusal, Network, Origin, P2pOutput};
+use actix_gossipsub::{
+    ConnectionRefusal, Network, Origin, P2pInput, P2pOutput, PeerRecordOutcome, PxDialOutcome,
+};
 use futures::StreamExt;
-use libp2p::{Multiaddr, PeerId};
+use libp2p::{Multiaddr, PeerId, core::PeerRecord, identity::Keypair};
 
 use super::support::*;
 
@@ -50,7 +52,7 @@ async fn is_dialled(node: &mut Ours, listener: TcpListener) {
 }
 
 fn recommended(peer: PeerId) -> P2pOutput<Net> {
-    P2pOutput::Connect { peer, origin: Origin::Px(PeerId::random()) }
+    P2pOutput::Connect { peer, origin: Origin::Px(PeerId::random()), record: None }
 }
 
 #[tokio::test]
@@ -81,6 +83,76 @@ async fn addresses_that_others_report_are_dialled_only_if_the_filter_allows_them
             assert!(listener.accept().is_err(), "nothing was dialled");
         }
     }
+}
+
+/// A peer with a record that it signed of this address, as it comes with a PRUNE.
+fn with_record(address: Multiaddr) -> (PeerId, P2pOutput<Net>) {
+    let key = Keypair::generate_ed25519();
+    let peer = key.public().to_peer_id();
+    let record = PeerRecord::new_interop(&key, vec![address]).unwrap();
+    let record = Some(record.into_signed_envelope().into_protobuf_encoding().into());
+    (peer, P2pOutput::Connect { peer, origin: Origin::Px(PeerId::random()), record })
+}
+
+#[tokio::test]
+async fn a_recommended_peer_is_dialled_by_its_record_only_at_addresses_that_the_filter_allows() {
+    for (filter, dialled) in [(AddressFilter::Global, false), (AddressFilter::GlobalAndLoopback, true)] {
+        let (mut node, network) = ours(BehaviourConfig::default().with(|c| c.addresses = filter));
+        let (listener, loopback) = silent();
+        let (peer, output) = with_record(loopback);
+        if dialled {
+            node.behaviour_mut().gossipsub.apply(output);
+            is_dialled(&mut node, listener).await;
+        } else {
+            let event = refused(&mut node, output).await;
+            assert!(matches!(event, Event::DialFailed { peer: failed, .. } if failed == peer), "{event:?}");
+            assert!(listener.accept().is_err(), "nothing was dialled");
+            assert_eq!(network.transport_stats().px_dials(PxDialOutcome::NoAddress), 1);
+            assert_eq!(network.transport_stats().refused(ConnectionRefusal::AddressFilter), 1);
+        }
+        assert_eq!(network.transport_stats().peer_records(PeerRecordOutcome::Stored), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_recommended_peer_with_a_bad_record_is_not_dialled_even_if_an_address_is_known() {
+    let config = BehaviourConfig::default().with(|c| c.addresses = AddressFilter::GlobalAndLoopback);
+    let (mut node, network) = ours(config);
+    let ((bad, bad_address), (good, good_address)) = (silent(), silent());
+    let (_, output) = with_record(bad_address.clone());
+    let P2pOutput::Connect { origin, record, .. } = output else { panic!("{output:?}") };
+    let peer = PeerId::random();
+    node.behaviour().gossipsub.add_addresses(peer, [bad_address]);
+    node.behaviour_mut().gossipsub.apply(P2pOutput::Connect { peer, origin, record });
+    // A later dial is made, and no earlier one was.
+    node.behaviour_mut().gossipsub.apply(with_record(good_address).1);
+    is_dialled(&mut node, good).await;
+    assert!(bad.accept().is_err(), "nothing was dialled");
+    let stats = network.transport_stats();
+    assert_eq!(stats.px_dials(PxDialOutcome::BadRecord), 1);
+    assert_eq!(stats.peer_records(PeerRecordOutcome::OtherPeer), 1);
+}
+
+/// What a peer reports by identify is filtered, also by those parts of the swarm that remember it.
+#[tokio::test]
+async fn a_peer_that_was_connected_is_not_dialled_at_a_private_address_that_it_reported() {
+    let (mut node, network) = ours(BehaviourConfig::default());
+    let (mut other, _) = ours(BehaviourConfig::default());
+    let peer = *other.local_peer_id();
+    listen(&mut other).await;
+    let address = listen(&mut node).await;
+    other.dial(address).unwrap();
+    // The report and the record of the other node have arrived.
+    let record = || network.transport_stats().peer_records(PeerRecordOutcome::Stored);
+    while record() == 0 {
+        both(&mut node, &mut other, |_| Some(()), |_| Some(())).await;
+    }
+    node.behaviour_mut().gossipsub.apply(P2pOutput::Disconnect { peer });
+    let gone = |event| inputs(event).contains(&P2pInput::Disconnection { peer }).then_some(());
+    until(&mut node, &mut other, gone).await;
+    let event = refused(&mut node, recommended(peer)).await;
+    assert!(matches!(event, Event::DialFailed { peer: failed, .. } if failed == peer), "{event:?}");
+    assert_eq!(network.transport_stats().px_dials(PxDialOutcome::NoAddress), 1);
 }
 
 /// The engine asks for a direct peer by its id alone.

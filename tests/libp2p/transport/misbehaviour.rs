@@ -31,21 +31,6 @@ fn failure(event: Event) -> Option<InboundError> {
     }
 }
 
-#[tokio::test]
-async fn frames_may_arrive_one_byte_at_a_time() {
-    let (mut node, mut raw, us) = with_raw(BehaviourConfig::default(), Reads::All).await;
-    raw.behaviour_mut().write(us, SUBSCRIBE.repeat(3), 1);
-    let mut received = Vec::new();
-    until(&mut node, &mut raw, |event| {
-        received.extend(inputs(event));
-        (received.len() == 3).then_some(())
-    })
-    .await;
-    let subscription =
-        P2pInput::InMessage { from_peer: *raw.local_peer_id(), message: NetMessage::subscribe(topic()) };
-    assert_eq!(received, [subscription.clone(), subscription.clone(), subscription]);
-}
-
 /// A frame with an anonymous message of `data` on `news`.
 fn anonymous(data: &[u8]) -> Vec<u8> {
     let length = data.len() as u8;

@@ -20,6 +20,7 @@ mod publisher;
 mod quic;
 mod settings;
 mod slow;
+mod slow_again;
 mod subscriptions;
 pub mod support;
 mod tickets;
@@ -29,7 +30,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use actix_gossipsub::libp2p::{BehaviourConfig, TopicName};
 use actix_gossipsub::{ConnectionInfo, P2pInput, P2pOutput};
-use libp2p::swarm::SwarmEvent;
+use libp2p::{PeerId, swarm::SwarmEvent};
 use support::*;
 
 fn topic() -> TopicName {
@@ -63,8 +64,11 @@ async fn messages_arrive_in_order_of_lane_priority() {
         NetMessage::IWant { message_ids: ids },
     ];
     let messages: Vec<_> = (0..60).map(message).collect();
-    let prune =
-        NetMessage::Prune { topic: topic(), px: vec![a.into(), b.into()], backoff: Duration::from_secs(60) };
+    let prune = NetMessage::Prune {
+        topic: topic(),
+        px: vec![a.into(), PeerId::random().into()],
+        backoff: Duration::from_secs(60),
+    };
     let begin = [NetMessage::subscribe(topic()), NetMessage::Graft { topic: topic() }];
     let end = [prune, NetMessage::Unsubscribe { topic: topic() }];
     let sent = [&begin[..], &gossip, &messages, &end].concat();

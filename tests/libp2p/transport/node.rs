@@ -95,7 +95,7 @@ async fn a_node_carries_inputs_outputs_and_commands() {
     alice.output(P2pOutput::Disconnect { peer: b });
     assert_eq!(alice.input().await, P2pInput::Disconnection { peer: b });
     assert_eq!(bob.input().await, P2pInput::Disconnection { peer: a });
-    alice.output(P2pOutput::Connect { peer: b, origin: Origin::Trusted });
+    alice.output(P2pOutput::Connect { peer: b, origin: Origin::Trusted, record: None });
     assert!(matches!(alice.input().await, P2pInput::NewConnection { peer, .. } if peer == b));
 
     // The last message of the engine still arrives.

@@ -47,6 +47,21 @@ pub const DEFENCE: Row = Row {
             ],
         ),
         Panel::new(
+            "Peer exchange",
+            "cps",
+            "Signed peer records and dials of recommended peers per second, by what became of them",
+            &[
+                (
+                    r#"rate(gossipsub_peer_records_total{instance="$node"}[$__rate_interval])"#,
+                    "record: {{outcome}}",
+                ),
+                (
+                    r#"rate(gossipsub_px_dials_total{instance="$node"}[$__rate_interval])"#,
+                    "dial: {{outcome}}",
+                ),
+            ],
+        ),
+        Panel::new(
             "Signatures verified",
             "cps",
             "Signatures that were verified and are right, per second",

@@ -161,9 +161,10 @@ const MESH: Row = Row {
         Panel::new(
             "Topics, fanouts, backoffs",
             "short",
-            "Joined topics, fanout peers, and backoffs that have not expired",
+            "Joined topics, those with a problem, fanout peers, and backoffs that have not expired",
             &[
                 (r#"gossipsub_topics{instance="$node"}"#, "joined topics"),
+                (r#"gossipsub_topics_with_problem{instance="$node"}"#, "{{problem}}"),
                 (
                     r#"sum by (cache) (gossipsub_cache_entries{instance="$node",cache=~"fanout|backoffs"})"#,
                     "{{cache}}",

@@ -86,8 +86,14 @@ fn the_rule_tests_detect_changed_rules() {
         ("gossipsub_mesh_degree{bound=\"low\"}) and", "gossipsub_mesh_degree{bound=\"outbound\"}) and"),
         ("> 0.3\n", "> 0.4\n"),
         ("gossipsub_queue_capacity > 0.5", "gossipsub_queue_capacity > 0.6"),
-        ("{reason!~\"stopped|graylisted\"}", ""),
-        ("{reason=\"output_queue_full\"}", ""),
+        ("{reason!~\"stopped|graylisted|transport_behind\"}", ""),
+        ("stopped|graylisted|transport_behind", "stopped|graylisted"),
+        ("{reason=~\"output_queue_full|peer_queue_full\"}", ""),
+        ("sum by (job, instance, reason)", "sum by (instance, reason)"),
+        (
+            " and on (job, instance, topic) (gossipsub_topic_peers > ",
+            " and on (job, instance, topic) (gossipsub_topic_peers < ",
+        ),
     ];
     for (what, into) in changes {
         let rules = super::rules::ALERTS;

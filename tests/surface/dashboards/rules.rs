@@ -1,6 +1,10 @@
 //! This module reads the names and expressions of the alert rules as text. `promtool.rs` runs the checks of Prometheus
 //! on them.
 
+use actix_gossipsub::metrics::CATALOGUE;
+
+use super::promtool::in_repository;
+
 pub const ALERTS: &str = include_str!("../../../dashboards/alerts.yml");
 pub const ALERTS_TEST: &str = include_str!("../../../dashboards/alerts_test.yml");
 
@@ -24,12 +28,36 @@ fn each_alert_has_a_test_and_a_description() {
     assert_eq!(alerts.len(), ALERTS.matches("- alert: ").count());
     assert!(alerts.len() >= 14, "{}", alerts.len());
     for (alert, _) in &alerts {
-        let test = format!("{{alertname=\"{alert}\"}}");
+        let test = format!("{{alertname=\"{alert}\",job=\"gossipsub\"}}");
         assert!(ALERTS_TEST.contains(&test), "{alert} has no test in alerts_test.yml");
     }
-    for part in ["severity: ", "summary: ", "description: "] {
+    for part in ["severity: ", "summary: ", "description: ", "runbook_url: "] {
         assert_eq!(ALERTS.matches(part).count(), alerts.len(), "each alert has one {part}");
     }
+}
+
+#[test]
+fn each_alert_has_a_runbook_with_its_meaning_and_what_to_do() {
+    let alerts = expressions(ALERTS);
+    for (alert, _) in &alerts {
+        let path = format!("docs/runbooks/{alert}.md");
+        assert!(ALERTS.contains(&format!("runbook_url: {path}\n")), "{alert} does not name {path}");
+        let runbook = std::fs::read_to_string(in_repository(&path)).expect(&path);
+        let headings: Vec<_> = runbook.lines().filter(|line| line.starts_with('#')).collect();
+        let title = format!("# {alert}");
+        assert_eq!(
+            headings,
+            [&title, "## Meaning", "## Impact", "## What to look at", "## What to do"],
+            "{path}"
+        );
+        for metric in runbook.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+            let is_metric = metric.starts_with("gossipsub_");
+            let name = metric.trim_end_matches("_bucket");
+            assert!(!is_metric || CATALOGUE.iter().any(|known| known.name == name), "{path}: {metric}");
+        }
+    }
+    let folder = std::fs::read_dir(in_repository("docs/runbooks")).expect("a folder");
+    assert_eq!(folder.count(), alerts.len(), "each runbook has an alert");
 }
 
 /// The rules use the metric of D_low, and the rule tests must use its default value.
@@ -43,6 +71,6 @@ fn the_rule_tests_use_the_default_d_low() {
     let values = format!("values: \"{low}x");
     let tests = ALERTS_TEST.split(series).skip(1);
     let found: Vec<_> = tests.map(|rest| rest.lines().nth(1).unwrap_or_default().trim()).collect();
-    assert_eq!(found.len(), 2, "one test in which the alert fires and one in which it does not");
+    assert!(found.len() >= 3, "tests in which the alert fires, and in which it does not: {found:?}");
     assert!(found.iter().all(|line| line.starts_with(&values)), "{found:?} is not {low}");
 }

@@ -15,7 +15,10 @@ fn check(health: &Value, name: &str) -> String {
 #[test]
 fn a_topic_without_peers_degrades() {
     run(async {
-        let worker = start_alone(manual(limits(|_| {})), &["a", "b"]);
+        let small_meshes = limits(|limits| {
+            (limits.degree_low, limits.degree_out) = (1, 0);
+        });
+        let worker = start_alone(manual(small_meshes), &["a", "b"]);
         worker.p2p_input(P2pInput::connected(1)).unwrap();
         subscribed(&worker, 1, "a");
         worker.tick().await;
@@ -70,6 +73,22 @@ fn an_unread_stream_degrades() {
         assert_eq!(check(&server.json("/health").await, "inputs"), "ko");
         app.recv().await.unwrap();
         assert_eq!(check(&server.json("/health").await, "app_stream"), "ok");
+        server.end().await;
+    });
+}
+
+#[test]
+fn a_mesh_below_d_low_degrades() {
+    run(async {
+        let worker = start_alone(manual(limits(|limits| limits.degree_low = 2)), &["a"]);
+        let server = Server::of(&worker);
+        for (peer, status) in [(1, "degraded"), (2, "up")] {
+            worker.p2p_input(P2pInput::connected(peer)).unwrap();
+            subscribed(&worker, peer, "a");
+            worker.tick().await;
+            let health = server.json("/health").await;
+            assert_eq!(health["status"], status, "a mesh of {peer}, D_low 2: {health}");
+        }
         server.end().await;
     });
 }

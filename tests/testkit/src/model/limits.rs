@@ -265,18 +265,19 @@ fn extensions() -> impl Strategy<Value = Extensions> {
     let low_scores = (threshold(), threshold(), prop_oneof![Just(Duration::ZERO), Just(SECOND)]);
     // A publication takes about ten bytes.
     let publish = (any::<[bool; 2]>(), prop_oneof![Just(0), 1usize..80, Just(AMPLE)]);
-    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 9]>(), publish, idontwant, low_scores)
+    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 11]>(), publish, idontwant, low_scores)
         .prop_map(
             |(
                 late_prune,
                 followup,
                 memory,
-                [once, keep, stops, ignore, one, at_high, best, remember, skips],
+                [once, keep, stops, ignore, one, at_high, best, remember, skips, one_peer, px],
                 ([graft, reach], flood),
                 (size, ids, ticks),
                 (graylist, disconnect, ban),
             )| {
                 Extensions::default().with(|e| {
+                    e.accept_px = px;
                     e.late_prune_sets_backoff = late_prune;
                     e.ignore_unknown_grafts = ignore;
                     e.one_prune_per_heartbeat = one;
@@ -286,6 +287,7 @@ fn extensions() -> impl Strategy<Value = Extensions> {
                     e.publish_reaches_degree_optimal = reach;
                     e.flood_publish_bytes_per_second = flood;
                     e.iwant_followup_time = followup;
+                    e.iwant_from_one_peer = one_peer;
                     e.ihave_stops_at_quota = stops;
                     e.invalid_memory_ticks = memory;
                     e.remember_ignored = remember;

@@ -209,15 +209,15 @@ fn may_be_sent<I: Ids>(to: u32, message: &P2pMessage<Net<I>>, step: &Step<'_, I>
 /// Outputs about connections. The engine never ends a connection.
 fn connection_output<I: Ids>(output: &P2pOutput<Net<I>>, step: &Step<'_, I>) -> Checked {
     match (output, step.op) {
-        (P2pOutput::Connect { peer, origin: Origin::Px(origin) }, Op::Prune { peer: from, px, .. }) => {
+        (P2pOutput::Connect { peer, origin: Origin::Px(origin), .. }, Op::Prune { peer: from, px, .. }) => {
             prop_assert!(origin == from && px.contains(peer) && *peer != SELF);
             prop_assert!(!step.after.connections.contains_key(peer), "{peer} is connected already");
         }
-        (P2pOutput::Connect { peer, origin: Origin::Trusted }, Op::Heartbeat) => {
+        (P2pOutput::Connect { peer, origin: Origin::Trusted, .. }, Op::Heartbeat) => {
             prop_assert!(!step.after.connections.contains_key(peer), "{peer} is connected already");
         }
         (
-            P2pOutput::Connect { peer, origin: Origin::Direct },
+            P2pOutput::Connect { peer, origin: Origin::Direct, .. },
             Op::Heartbeat | Op::SetDirect { direct: true, .. },
         ) => {
             prop_assert!(!step.after.connections.contains_key(peer), "{peer} is connected already");
@@ -257,8 +257,16 @@ fn prune<I: Ids>(limits: &Limits<u8>, to: u32, topic: u8, px: &[PxPeer<u32>], st
 }
 
 fn ihave<I: Ids>(limits: &Limits<u8>, to: u32, topic: u8, ids: &[I::Id], step: &Step<'_, I>) -> Checked {
-    if let Op::Subscribe { peer, topic: of } = step.op {
-        return unserved(limits, to, ids, (*peer, *of) == (to, topic), step);
+    match step.op {
+        Op::Subscribe { peer, topic: of } => {
+            return unserved(limits, to, ids, (*peer, *of) == (to, topic), step);
+        }
+        // It implies SUBSCRIBE.
+        Op::Graft { peer, topic: of } => {
+            let is_new = !step.before.connections[peer].topics.contains(of);
+            return unserved(limits, to, ids, is_new && (*peer, *of) == (to, topic), step);
+        }
+        _ => {}
     }
     let offered = &step.after.gossip[&topic];
     prop_assert!(ids.iter().all(|id| offered.contains(id)), "an id is not gossiped");
@@ -289,6 +297,9 @@ fn unserved<I: Ids>(
 }
 
 fn iwant<I: Ids>(limits: &Limits<u8>, to: u32, ids: &[I::Id], step: &Step<'_, I>) -> Checked {
+    if limits.extensions.iwant_from_one_peer && matches!(step.op, Op::Heartbeat) {
+        return repeated_iwant(limits, to, ids, step);
+    }
     let Op::IHave { peer, topic, ids: offered } = step.op else {
         return Err(TestCaseError::fail(format!("{:?} sends IWANT", step.op)));
     };
@@ -299,6 +310,14 @@ fn iwant<I: Ids>(limits: &Limits<u8>, to: u32, ids: &[I::Id], step: &Step<'_, I>
         step.before.seen.iter().filter(|seen| seen.topic == *topic).map(|s| s.id).collect();
     prop_assert!(ids.iter().all(|id| offered.contains(id)), "an id was not offered");
     prop_assert!(ids.iter().all(|id| !seen.contains(id)), "an id was seen");
+    Ok(())
+}
+
+/// What one peer did not send is requested from another one.
+fn repeated_iwant<I: Ids>(limits: &Limits<u8>, to: u32, ids: &[I::Id], step: &Step<'_, I>) -> Checked {
+    prop_assert!(!ids.is_empty() && !limits.extensions.iwant_followup_time.is_zero());
+    prop_assert!(step.footprint.requested <= step.footprint_before.requested, "more is requested");
+    prop_assert!(step.after.connections.contains_key(&to), "{to} is not connected");
     Ok(())
 }
 
