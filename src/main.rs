@@ -1,4 +1,4 @@
-//! The entry point of the binary: parses the arguments, runs the command, and exits with 1 if it fails.
+//! The entry point of the binary.
 
 #![forbid(unsafe_code)]
 
@@ -14,18 +14,5 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let command = cli::Arguments::parse();
-    let log = match cli::log_to_stderr() {
-        Ok(log) => log,
-        Err(failure) => {
-            eprintln!("error: {failure}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let outcome = cli::run(command);
-    if let Err(failure) = &outcome {
-        log.last_line(&format!("error: {failure}"));
-    }
-    log.wait();
-    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    cli::run(cli::Arguments::parse())
 }

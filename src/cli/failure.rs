@@ -9,24 +9,39 @@ use actix_gossipsub::{
 };
 use libp2p::Multiaddr;
 
+use super::{config::Position, identity::KeyError};
+
 /// The error of a command, printed after "error: ".
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error("{}: can't be read ({error}): check the path and its permissions", file.display())]
     Unreadable { file: PathBuf, error: io::Error },
     #[error(
-        "{}: line {line}, column {column}: {message}\ncorrect or remove this part; config/default.toml \
-         explains every parameter",
-        file.display()
+        "{}: line {}, column {}: {message}\n{}\ncorrect or remove this part; `actix-gossipsub init -` and \
+         config/default.toml explain every key",
+        file.display(), position.line, position.column, position.excerpt()
     )]
-    Unparsable { file: PathBuf, line: usize, column: usize, message: String },
-    #[error("{}: {error}\nchange these values; config/default.toml explains every parameter", file.display())]
-    Limits { file: PathBuf, error: InvalidLimits },
-    #[error("{0}\nchange these options")]
+    Unparsable { file: PathBuf, position: Position, message: String },
+    #[error("{}: can't be written: {error}", file.display())]
+    Unwritable { file: PathBuf, error: io::Error },
+    #[error("{origin}: {failure}")]
+    Source { origin: String, failure: Box<Self> },
+    #[error("{0}")]
+    Invalid(String),
+    #[error(
+        "invalid values:\n  {}\nchange them; `actix-gossipsub init -` and config/default.toml explain every key",
+        .0.join("\n  ")
+    )]
+    Rules(Vec<String>),
+    #[error("{0}")]
     Options(InvalidLimits),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("no topic: name one with --topic <TOPIC>, or in the file with [topics] join = [\"TOPIC\"]")]
+    NoTopic,
     #[error("{address}: {error}: choose another address with --listen, or port 0 for any free port")]
     Listen { address: Multiaddr, error: String },
-    #[error("{address}: {error}: correct --dial")]
+    #[error("{address}: {error}")]
     Dial { address: Multiaddr, error: String },
     #[error("{address}: {error}: choose another address with --http, or port 0 for any free port")]
     Http { address: SocketAddr, error: io::Error },
@@ -59,6 +74,10 @@ pub enum Failure {
     Output(io::Error),
     #[error("{0}")]
     Incomplete(String),
+    #[error("no peer subscribed to {topic} within {seconds} s: check --dial, or wait longer with --wait")]
+    NoSubscriber { topic: String, seconds: u64 },
+    #[error("{count} lines were not published: {reason}")]
+    NotPublished { count: u64, reason: String },
 }
 
 impl Failure {
@@ -71,16 +90,33 @@ impl Failure {
     pub fn dial(address: &Multiaddr, error: &CommandError) -> Self {
         Self::Dial { address: address.clone(), error: with_causes(error) }
     }
+
+    /// 2 if a restart can't help: arguments, configuration or key are wrong. Otherwise 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unreadable { .. }
+            | Self::Unparsable { .. }
+            | Self::Source { .. }
+            | Self::Invalid(_)
+            | Self::Rules(_)
+            | Self::Options(_)
+            | Self::Key(_)
+            | Self::NoTopic
+            | Self::TooManyDeliveries { .. } => 2,
+            _ => 1,
+        }
+    }
 }
 
-/// The texts of an error and its causes, joined. Some errors of libp2p have an empty text of their own, and others
-/// repeat the text of their cause.
-fn with_causes(error: &dyn Error) -> String {
+/// The texts of an error and its causes on one line. Some errors of libp2p have an empty text of their own, others repeat
+/// the text of their cause, and that of several addresses is a list.
+pub fn with_causes(error: &dyn Error) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        let text = error.to_string().trim_end_matches([':', ' ']).to_owned();
-        if !texts.iter().any(|earlier| earlier.contains(&text)) {
+        let text = error.to_string().replace("Multiple dial errors occurred:\n - ", "").replace('\n', " ");
+        let text = text.trim_matches([':', ' ']).to_owned();
+        if !text.is_empty() && !texts.iter().any(|earlier| earlier.contains(&text)) {
             texts.push(text);
         }
         next = error.source();

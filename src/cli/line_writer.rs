@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, BufWriter, Write},
+    ops::ControlFlow,
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -45,8 +46,8 @@ enum Command {
 pub trait Lines: Send + 'static {
     /// The line that says that `count` lines were lost, without its line break.
     fn lost(&self, count: u64) -> String;
-    /// Writing failed. The thread ends.
-    fn on_error(&self, error: io::Error);
+    /// Writing failed. The thread ends, or goes on: what can't be written is lost.
+    fn on_error(&mut self, error: &io::Error) -> ControlFlow<()>;
     /// Called every [`TICK`], unless writing blocks.
     fn on_tick(&mut self) {}
 }
@@ -69,9 +70,7 @@ impl LineWriter {
         let (end, ended) = channel();
         let mut thread = Thread { queue: queue.clone(), commands: receiver, out: BufWriter::new(out), lines };
         let run = move || {
-            if let Err(error) = thread.run() {
-                thread.lines.on_error(error);
-            }
+            thread.run();
             // The receiver is gone if the command has stopped waiting.
             let _ = end.send(());
         };
@@ -118,17 +117,17 @@ struct Thread<W: Write, L> {
 }
 
 impl<W: Write, L: Lines> Thread<W, L> {
-    fn run(&mut self) -> io::Result<()> {
+    fn run(&mut self) {
         let mut next_tick = Instant::now() + TICK;
         loop {
             match self.commands.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
                 Ok(command) => {
-                    if !self.write_queued(command)? {
-                        return Ok(());
+                    if self.write_queued(command).is_break() {
+                        return;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
             if Instant::now() >= next_tick {
                 self.lines.on_tick();
@@ -137,8 +136,8 @@ impl<W: Write, L: Lines> Thread<W, L> {
         }
     }
 
-    /// Writes all lines that are queued, and flushes. Returns false at the end.
-    fn write_queued(&mut self, first: Command) -> io::Result<bool> {
+    /// Writes all lines that are queued, and flushes. Breaks at the end.
+    fn write_queued(&mut self, first: Command) -> ControlFlow<()> {
         let mut next = Some(first);
         let mut ends = false;
         while let Some(command) = next {
@@ -146,17 +145,29 @@ impl<W: Write, L: Lines> Thread<W, L> {
                 ends = true;
                 break;
             };
-            self.out.write_all(&line)?;
+            let written = self.out.write_all(&line);
             self.queue.0.bytes.fetch_sub(line.len() + LINE_OVERHEAD, Ordering::Relaxed);
+            self.check(written)?;
             next = self.commands.try_recv().ok();
         }
         let lost = self.queue.0.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            writeln!(self.out, "{}", self.lines.lost(lost))?;
+            let written = writeln!(self.out, "{}", self.lines.lost(lost));
+            self.check(written)?;
         }
-        self.out.flush()?;
-        Ok(!ends)
+        let flushed = self.out.flush();
+        self.check(flushed)?;
+        if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
+
+    fn check(&mut self, result: io::Result<()>) -> ControlFlow<()> {
+        result.map_or_else(|error| self.lines.on_error(&error), ControlFlow::Continue)
+    }
+}
+
+/// Ends the thread when the reader has closed the pipe. After other errors, such as a full disk, later lines may be written.
+pub fn end_if_closed(error: &io::Error) -> ControlFlow<()> {
+    if error.kind() == io::ErrorKind::BrokenPipe { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
 #[cfg(test)]
@@ -199,7 +210,7 @@ mod tests {
             format!("lost {count}")
         }
 
-        fn on_error(&self, error: io::Error) {
+        fn on_error(&mut self, error: &io::Error) -> ControlFlow<()> {
             panic!("{error}");
         }
     }

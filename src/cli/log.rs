@@ -3,9 +3,11 @@
 
 use std::{
     collections::HashMap,
-    fmt, io,
+    fmt,
+    io::{self, IsTerminal},
+    ops::ControlFlow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use tracing::{
@@ -15,31 +17,61 @@ use tracing::{
 };
 use tracing_subscriber::{
     EnvFilter,
-    fmt::MakeWriter,
+    fmt::{MakeWriter, format::Writer, time::FormatTime},
     layer::{Context, Layer, SubscriberExt},
     util::SubscriberInitExt,
 };
 
 use super::{
     Failure,
-    line_writer::{LineWriter, LineWriterEnd, Lines, TICK},
+    config::LogFormat,
+    line_writer::{LineWriter, LineWriterEnd, Lines, TICK, end_if_closed},
 };
 
 /// The target of the lines that say what the log lacks. They are not limited themselves.
 const TARGET: &str = "actix_gossipsub::log";
 
-/// Logs to standard error, filtered by RUST_LOG. The default filter lets warnings pass, except those of yamux, which
-/// warns of each connection that the remote side closes first.
+/// What is logged without a filter. yamux warns of each connection that the remote side closes first. `subscribe` logs its
+/// address, since standard output has the messages alone.
+const DEFAULT_FILTER: &str = "warn,yamux=error,actix_gossipsub::cli::pipes=info";
+
+/// Logs to standard error. The filter is that of the settings, or else RUST_LOG, or else the default. Colours are for a
+/// terminal only.
 ///
 /// # Errors
-/// The thread that writes the log can't be started.
-pub fn log_to_stderr() -> Result<LineWriterEnd, Failure> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,yamux=error"));
+/// The filter can't be parsed, or the thread that writes the log can't be started.
+pub fn log_to_stderr(settings: &super::config::Log) -> Result<LineWriterEnd, Failure> {
+    let filter = filter(settings.filter.as_deref())?;
     let limit = KindLimit::default();
     let (writer, end) = LineWriter::start("log", io::stderr(), Log(limit.clone()))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(LogWriter(writer));
-    tracing_subscriber::registry().with(lines).with(limit).with(filter).init();
+    let colours =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(LogWriter(writer)).with_timer(Utc).with_ansi(colours);
+    let registry = tracing_subscriber::registry();
+    match settings.format {
+        LogFormat::Text => registry.with(lines).with(limit).with(filter).init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true)).with(limit).with(filter).init(),
+    }
     Ok(end)
+}
+
+fn filter(setting: Option<&str>) -> Result<EnvFilter, Failure> {
+    let (text, source) = match (setting, std::env::var("RUST_LOG")) {
+        (Some(filter), _) => (filter.to_owned(), "log.filter"),
+        (None, Ok(filter)) => (filter, "environment variable RUST_LOG"),
+        (None, Err(_)) => (DEFAULT_FILTER.to_owned(), "default"),
+    };
+    EnvFilter::try_new(&text).map_err(|error| Failure::Invalid(format!("{source} = {text:?}: {error}")))
+}
+
+/// The clock of all lines of this binary: UTC with milliseconds.
+struct Utc;
+
+impl FormatTime for Utc {
+    fn format_time(&self, w: &mut Writer<'_>) -> fmt::Result {
+        write!(w, "{}", humantime::format_rfc3339_millis(SystemTime::now()))
+    }
 }
 
 struct Log(KindLimit);
@@ -49,8 +81,10 @@ impl Lines for Log {
         format!("{count} log lines are missing here: standard error was not read")
     }
 
-    /// Nothing can be done without a log.
-    fn on_error(&self, _: io::Error) {}
+    /// Nothing can be reported without a log.
+    fn on_error(&mut self, error: &io::Error) -> ControlFlow<()> {
+        end_if_closed(error)
+    }
 
     fn on_tick(&mut self) {
         for Omitted { kind, source, count } in self.0.take_omitted(Instant::now()) {

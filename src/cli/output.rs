@@ -1,14 +1,14 @@
 //! Standard output of the commands. A slow reader of the pipe never delays a node: lines that find no room are dropped,
 //! and a line says how many.
 
-use std::io;
+use std::{io, ops::ControlFlow};
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Failure,
-    line_writer::{LineWriter, LineWriterEnd, Lines},
+    line_writer::{LineWriter, LineWriterEnd, Lines, end_if_closed},
 };
 
 /// Prints lines. Clones share the thread that writes them.
@@ -18,12 +18,16 @@ pub struct Printer(LineWriter);
 struct Output {
     shutdown: CancellationToken,
     json: bool,
+    /// Whether an error was reported.
+    failed: bool,
 }
 
 impl Printer {
-    /// Starts the thread. It cancels `shutdown` when it can't write, because the reader has closed the pipe.
+    /// Starts the thread. It cancels `shutdown` when the reader has closed the pipe. Any other error, such as a full disk, is
+    /// reported once, and the command goes on.
     pub fn start(shutdown: CancellationToken, json: bool) -> Result<(Self, LineWriterEnd), Failure> {
-        let (writer, end) = LineWriter::start("printer", io::stdout(), Output { shutdown, json })?;
+        let (writer, end) =
+            LineWriter::start("printer", io::stdout(), Output { shutdown, json, failed: false })?;
         Ok((Self(writer), end))
     }
 
@@ -51,8 +55,14 @@ impl Lines for Output {
         format!("{count} lines are missing here: the reader of the output was too slow")
     }
 
-    fn on_error(&self, _: io::Error) {
-        self.shutdown.cancel();
+    fn on_error(&mut self, error: &io::Error) -> ControlFlow<()> {
+        let end = end_if_closed(error);
+        if end.is_break() {
+            self.shutdown.cancel();
+        } else if !std::mem::replace(&mut self.failed, true) {
+            tracing::error!("can't write to standard output: {error}; lines are lost, and the node goes on");
+        }
+        end
     }
 }
 

@@ -1,15 +1,26 @@
 //! The HTTP server of one engine: the status page, the query API and the metrics, all read-only. On a loopback address
 //! it answers only requests whose `Host` header is an IP address or `localhost`.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use actix_gossipsub::{Worker, http, libp2p::Libp2pNetwork, metrics::with_buckets};
+use actix_gossipsub::{
+    Worker,
+    http::{self, responses::Identity},
+    libp2p::{Libp2pNetwork, NodeEvent},
+    metrics::with_buckets,
+};
 use actix_web::{
     App, HttpServer,
     dev::ServerHandle,
     guard::{GuardContext, fn_guard},
     http::header::HOST,
 };
+use libp2p::{Multiaddr, PeerId};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tokio::task::JoinHandle;
 
@@ -39,6 +50,42 @@ impl Exporter {
     }
 }
 
+/// The peer id of a node and the addresses at which it listens now. Clones are the same.
+#[derive(Clone)]
+pub struct SharedIdentity {
+    peer: PeerId,
+    identity: Arc<Mutex<Identity>>,
+}
+
+impl SharedIdentity {
+    pub fn new(peer: PeerId) -> Self {
+        let identity = Identity { peer_id: Some(peer.to_string()), addresses: Vec::new() };
+        Self { peer, identity: Arc::new(Mutex::new(identity)) }
+    }
+
+    /// Follows the addresses of the node.
+    pub fn on_event(&self, event: &NodeEvent<'_>) {
+        let full = |address: &Multiaddr| format!("{address}/p2p/{}", self.peer);
+        match *event {
+            NodeEvent::Listening(address) => self.lock().addresses.push(full(address)),
+            NodeEvent::ListenerExpired(address) => {
+                let full = full(address);
+                self.lock().addresses.retain(|one| *one != full);
+            }
+            _ => {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Identity> {
+        // Plain data: a panic elsewhere leaves it whole.
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self) -> Identity {
+        self.lock().clone()
+    }
+}
+
 /// A running server.
 pub struct StatusServer {
     pub address: SocketAddr,
@@ -55,6 +102,7 @@ impl StatusServer {
         address: SocketAddr,
         worker: Worker<Libp2pNetwork>,
         exporter: &Exporter,
+        identity: Option<SharedIdentity>,
     ) -> Result<Self, Failure> {
         let bind = |error: io::Error| Failure::Http { address, error };
         let handle = exporter.handle.clone();
@@ -62,6 +110,10 @@ impl StatusServer {
         let app = move || {
             let render = handle.clone();
             let scope = http::scope(worker.clone(), move || render.render());
+            let scope = match identity.clone() {
+                Some(identity) => http::describe_node(scope, move || identity.get()),
+                None => scope,
+            };
             // Protects against DNS rebinding: a web page can't read the server under a host name of its own.
             App::new().service(scope.guard(fn_guard(move |request| !loopback || has_local_host(request))))
         };

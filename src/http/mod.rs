@@ -28,6 +28,7 @@
 //! | `/openapi.json` | the OpenAPI document of this API |
 //! | `/metrics` | the metrics in the Prometheus text format |
 //! | `/health` | 200, or 503 when the engine is down: `{status, checks: [{name, status, message}]}` |
+//! | `/p2p/identity` | the peer id and the addresses of the node, if the application gives them ([`describe_node`]) |
 //! | `/p2p/gossipsub/topics` | the joined topics |
 //! | `…/topics/peers?all` | the subscribers of each joined topic; with `all`, of every topic |
 //! | `…/mesh?topic=` | the mesh of each joined topic |
@@ -74,7 +75,11 @@ pub use self::{
     document::{admin_document, document},
     handlers::admin::{Transport, TransportFuture, admin_scope},
 };
-use self::{handlers::Render, problem::Problem};
+use self::{
+    handlers::{Describe, Render},
+    problem::Problem,
+    responses::Identity,
+};
 use crate::{Network, Worker};
 
 /// A network whose identifiers serde can write as JSON, and whose peers and topics serde can read back. Every
@@ -107,6 +112,12 @@ pub fn scope<N: Displayable>(
 ) -> Scope {
     let render: Arc<Render> = Arc::new(render);
     scope_without_metrics(worker).app_data(Data::from(render))
+}
+
+/// Adds to a [`scope`] who this node is: `describe_node(scope(worker, render), move || identity.clone())`.
+pub fn describe_node(scope: Scope, describe: impl Fn() -> Identity + Send + Sync + 'static) -> Scope {
+    let describe: Arc<Describe> = Arc::new(describe);
+    scope.app_data(Data::from(describe))
 }
 
 /// [`scope`] for an application that exports no metrics: `/metrics` responds with 404.

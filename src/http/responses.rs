@@ -54,6 +54,16 @@ pub enum CheckStatus {
     Down,
 }
 
+/// Who this node is.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Its peer id; null if the application does not describe its node.
+    pub peer_id: Option<String>,
+    /// Where it listens, with its peer id: what others dial.
+    pub addresses: Vec<String>,
+}
+
 /// A topic and peers: its subscribers, or its mesh.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]

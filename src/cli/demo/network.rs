@@ -180,7 +180,7 @@ fn serve(
     first: &DemoNode,
     exporter: &Exporter,
 ) -> Result<StatusServer, Failure> {
-    let start = |address| StatusServer::start(address, first.worker.clone(), exporter);
+    let start = |address| StatusServer::start(address, first.worker.clone(), exporter, None);
     match address {
         Some(address) => start(address),
         None => start(default_address()).or_else(|_| start(SocketAddr::from(([127, 0, 0, 1], 0)))),

@@ -1,15 +1,25 @@
 //! Events of a node's swarm: some are reported to standard output, and failures are logged.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use actix_gossipsub::{
-    DropReason, P2pInput, P2pMessage,
-    libp2p::{Event, NodeEvent, TopicName},
+    DropReason, FullMessage, P2pInput, P2pMessage,
+    libp2p::{Event, Libp2pNetwork, NodeEvent, TopicName},
 };
-use libp2p::PeerId;
+use libp2p::{PeerId, swarm::ListenError};
 use tokio::sync::Notify;
 
-use super::report::{Line, Report};
+use super::{
+    report::{Line, Report},
+    running::Observer,
+};
+use crate::cli::failure::with_causes;
 
 /// Logs events of the connections and of failures.
 pub fn log(event: &NodeEvent<'_>) {
@@ -18,14 +28,19 @@ pub fn log(event: &NodeEvent<'_>) {
         NodeEvent::Input(_)
         | NodeEvent::Listening(_)
         | NodeEvent::ConnectionsRefused(_)
+        | NodeEvent::IncomingFailed(_, ListenError::Denied { .. })
         | NodeEvent::Gossipsub(Event::DialRefused { .. }) => {}
         NodeEvent::Gossipsub(Event::Established { peer, protocol }) => {
             tracing::info!(%peer, %protocol, "gossipsub established");
         }
         NodeEvent::Refused(input, reason) => tracing::debug!(?input, ?reason, "input refused"),
-        // The node dials again, with increasing delays.
-        NodeEvent::DialFailed(..) | NodeEvent::Gossipsub(Event::Unreachable { .. }) => {
+        // The node dials again, with increasing delays. `DialFailures` reports those that the configuration names.
+        NodeEvent::DialFailed(..)
+        | NodeEvent::Gossipsub(Event::Unreachable { .. } | Event::DialFailed { .. }) => {
             tracing::info!(?event, "dial failed");
+        }
+        NodeEvent::IncomingFailed(address, error) => {
+            tracing::warn!(%address, cause = with_causes(error), "the handshake with a peer that dialled us failed");
         }
         // These drops are normal: a peer disconnects, has the message, speaks an older version of the protocol, or gets a
         // later GRAFT or PRUNE instead.
@@ -57,19 +72,22 @@ pub fn log(event: &NodeEvent<'_>) {
     }
 }
 
-/// Reports events to standard output.
+/// Reports events and messages to standard output.
+#[derive(Clone)]
 pub struct EventReporter {
     pub local_peer: PeerId,
     /// The joined topics.
     pub topics: BTreeSet<TopicName>,
     /// Notified when a peer subscribes to a joined topic.
     pub subscribed: Arc<Notify>,
+    /// Counts the messages.
+    pub received: Arc<AtomicU64>,
     pub report: Report,
 }
 
-impl EventReporter {
+impl Observer for EventReporter {
     /// Reports an event, if it is one of those that are reported and the output has room.
-    pub fn report(&self, event: &NodeEvent<'_>) {
+    fn on_event(&mut self, event: &NodeEvent<'_>) {
         match *event {
             NodeEvent::Listening(address) => self.report.line(|| Line::listening(address, self.local_peer)),
             NodeEvent::Input(P2pInput::NewConnection { peer, .. }) => {
@@ -90,5 +108,10 @@ impl EventReporter {
             }
             _ => {}
         }
+    }
+
+    async fn on_message(&mut self, message: &FullMessage<Libp2pNetwork>) {
+        self.received.fetch_add(1, Ordering::Relaxed);
+        self.report.message(message);
     }
 }

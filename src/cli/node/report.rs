@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    time::{Duration, Instant},
+    time::{Instant, SystemTime},
 };
 
 use actix_gossipsub::{FullMessage, libp2p::Libp2pNetwork};
@@ -11,7 +11,10 @@ use libp2p::{Multiaddr, PeerId};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::cli::output::{Printer, json};
+use crate::cli::{
+    escaped::Escaped,
+    output::{Printer, json},
+};
 
 /// A line of output.
 #[derive(Serialize)]
@@ -87,8 +90,13 @@ impl Report {
         self.printer.last_line(self.text(summary));
     }
 
+    /// The line with its time, which is that of the log.
     fn text(&self, line: &Line) -> String {
-        if self.json { json(line) } else { format!("{} {line}", Seconds(self.start.elapsed())) }
+        let time = humantime::format_rfc3339_millis(SystemTime::now());
+        if self.json {
+            return json(&Timed { time: time.to_string(), line });
+        }
+        format!("{time} {line}")
     }
 
     /// Describes a message of this node. Print it as [`Line::Published`] when the message is published.
@@ -103,12 +111,12 @@ impl Report {
     }
 }
 
-struct Seconds(Duration);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{:9.3} s]", self.0.as_secs_f64())
-    }
+/// A line of JSON with its time.
+#[derive(Serialize)]
+struct Timed<'a> {
+    #[serde(flatten)]
+    line: &'a Line,
+    time: String,
 }
 
 impl fmt::Display for Line {
@@ -117,18 +125,18 @@ impl fmt::Display for Line {
             Self::Listening { addr, peer_id } => write!(f, "listening on {addr}/p2p/{peer_id}"),
             Self::Serving { url } => write!(f, "page at {url}, metrics at {url}metrics"),
             Self::Connected { peer } => write!(f, "connected to {peer}"),
-            Self::Subscribed { peer, topic } => write!(f, "{peer} subscribed to {topic}"),
+            Self::Subscribed { peer, topic } => write!(f, "{peer} subscribed to {}", Escaped(topic)),
             Self::Published(Published { topic, id, len, .. }) => {
-                write!(f, "published {len} bytes on {topic}, id {id}")
+                write!(f, "published {len} bytes on {}, id {id}", Escaped(topic))
             }
             Self::Message(Message { topic, from, id, len, .. }) => {
                 let from = from.as_deref().unwrap_or("an anonymous author");
-                write!(f, "message of {len} bytes on {topic} from {from}, id {id}")
+                write!(f, "message of {len} bytes on {} from {from}, id {id}", Escaped(topic))
             }
             Self::Disconnected { peer } => write!(f, "disconnected from {peer}"),
             Self::Summary { received, published, mesh } => {
                 write!(f, "received {received}, published {published}; mesh peers:")?;
-                mesh.iter().try_for_each(|(topic, peers)| write!(f, " {topic} {}", peers.len()))
+                mesh.iter().try_for_each(|(topic, peers)| write!(f, " {} {}", Escaped(topic), peers.len()))
             }
         }
     }

@@ -1,33 +1,25 @@
 //! A running node: its engine, its swarm and the tasks around them, started and stopped in order.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, future::Future, path::Path, time::Duration};
 
 use actix_gossipsub::{
-    AppOutputs, Limits, Page, Started, Worker,
-    libp2p::{Libp2pNetwork, NodeDriver, NodeEvent, NodeHandle, TopicName, TransportBehaviour, swarm},
+    AppOutputs, FullMessage, Page, Started, Worker,
+    libp2p::{CommandError, Libp2pNetwork, NodeDriver, NodeEvent, NodeHandle, SignaturePolicy, swarm},
 };
-use libp2p::{PeerId, Swarm, identity::Keypair};
-use tokio::{sync::Notify, task::JoinHandle, time::timeout};
+use libp2p::{Multiaddr, PeerId, identity::Keypair, multiaddr::Protocol};
+use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Arguments,
-    events::{EventReporter, log},
-    publishing::Publishing,
+    dialling::{DialFailures, is_own},
+    events::log,
     recording::Trace,
-    report::{Line, Report},
 };
 use crate::cli::{
     Failure,
-    status_server::{Exporter, StatusServer},
+    config::{Configuration, Network, Signing},
+    identity,
+    status_server::{Exporter, SharedIdentity, StatusServer},
 };
 
 /// Events about messages that the engine remembers for the status page.
@@ -35,140 +27,151 @@ const MESSAGE_EVENTS: usize = 1024;
 /// Time limit for each part of the node to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The peers in the mesh of each topic.
+pub type Mesh = BTreeMap<String, Vec<String>>;
+
+/// The identity of a node before its start.
+pub struct LocalNode {
+    pub key: Keypair,
+    pub peer: PeerId,
+    pub network: Libp2pNetwork,
+}
+
+impl LocalNode {
+    /// Reads or makes the key.
+    pub fn new(configuration: &Configuration) -> Result<Self, Failure> {
+        let (identity, settings) = (&configuration.sections.identity, &configuration.sections.network);
+        let key = identity::load_or_create(identity.key.as_deref(), identity.key_type)?;
+        let peer = key.public().to_peer_id();
+        let policy = match settings.signing {
+            Signing::Strict => SignaturePolicy::StrictSign(Box::new(key.clone())),
+            Signing::None => SignaturePolicy::StrictNoSign,
+        };
+        let dialled = settings.dial.iter().filter(|address| !is_own(address, peer, &settings.listen));
+        let network = Libp2pNetwork::builder(policy)
+            .limits(settings.wire())
+            .persistent_points(dialled.cloned())
+            .default_backoff(configuration.limits.prune_backoff);
+        Ok(Self { key, peer, network: network.build() })
+    }
+}
+
+/// The part of a node that depends on its command. Both functions are called on the thread of the swarm, and must not block.
+pub trait Observer: Clone + Send + 'static {
+    /// An event of the swarm.
+    fn on_event(&mut self, event: &NodeEvent<'_>);
+    /// A message that the engine delivers. The next one is delivered when the future is ready.
+    fn on_message(&mut self, message: &FullMessage<Libp2pNetwork>) -> impl Future<Output = ()>;
+}
+
 pub struct RunningNode {
-    worker: Worker<Libp2pNetwork>,
+    pub worker: Worker<Libp2pNetwork>,
     /// The swarm's task ends when the last handle is dropped.
     handle: NodeHandle,
     swarm: JoinHandle<()>,
     deliveries: JoinHandle<()>,
-    publishing: JoinHandle<Result<(), Failure>>,
-    received: Arc<AtomicU64>,
-    published: Arc<AtomicU64>,
-    report: Report,
     trace: Trace,
     status_server: Option<StatusServer>,
 }
 
 impl RunningNode {
-    /// Starts the node, listens and dials. The node cancels `shutdown` when its engine stops or publishing fails.
+    /// Starts the node, listens and dials. The node cancels `shutdown` when its engine stops.
     ///
     /// # Errors
     /// A part of the node can't start, or an address is unusable; all parts are stopped again then.
     pub async fn start(
-        arguments: &Arguments,
-        limits: Limits<TopicName>,
-        report: Report,
+        local: &LocalNode,
+        configuration: &Configuration,
+        observer: impl Observer,
+        trace: Option<&Path>,
         shutdown: &CancellationToken,
     ) -> Result<Self, Failure> {
-        let key = Keypair::generate_ed25519();
-        let (peer, network) = (key.public().to_peer_id(), arguments.network(&key, &limits));
-        let swarm = swarm(key, network.clone(), &arguments.transport())?;
+        let sections = &configuration.sections;
+        let swarm = swarm(local.key.clone(), local.network.clone(), &sections.network.transport())?;
         // The engine has threads of its own, so that a busy engine delays neither the swarm nor the reports.
-        let builder = Worker::builder(network.clone(), limits).self_peer(peer);
-        let (mut builder, trace) = Trace::begin(arguments.trace.as_deref(), builder)?;
-        let http = arguments.http.map(|address| (address, Exporter::new()));
+        let builder = Worker::builder(local.network.clone(), configuration.limits.clone())
+            .self_peer(local.peer)
+            .max_topic_labels(sections.metrics.max_topic_labels);
+        let (mut builder, trace) = Trace::begin(trace, builder)?;
+        let http = sections.http.listen.map(|address| (address, Exporter::new()));
         if let Some((_, exporter)) = &http {
             builder = builder.recorder(exporter.recorder.clone()).message_events(MESSAGE_EVENTS);
         }
-        let engine = builder.start(arguments.topics())?;
-        let worker = engine.worker.clone();
+        let Started { worker, p2p, app } = builder.start(sections.topics.join.iter().cloned())?;
         cancel_with_engine(worker.clone(), shutdown.clone());
-        let published = Arc::default();
-        let publishing = arguments.publishing(network, worker, report.clone(), Arc::clone(&published));
-        let mut running =
-            Self { trace, ..Self::spawn(arguments, swarm, engine, publishing, report, published, shutdown) };
-        let (listening, dialling) = (running.listen(arguments).await, running.dial(arguments).await);
-        let serving = match http {
-            Some((address, exporter)) => running.serve(address, &exporter),
-            None => Ok(()),
+        let (mut failures, mut events) = (DialFailures::new(&sections.network.dial), observer.clone());
+        let identity = SharedIdentity::new(local.peer);
+        let described = identity.clone();
+        let on_event = move |event: NodeEvent<'_>| {
+            log(&event);
+            described.on_event(&event);
+            if let NodeEvent::DialFailed(_, error) = event {
+                failures.report(error, std::time::Instant::now());
+            }
+            events.on_event(&event);
         };
+        let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, on_event);
+        let mut running = Self {
+            worker,
+            handle,
+            swarm: actix::spawn(node),
+            deliveries: actix::spawn(deliver(app, observer)),
+            trace,
+            status_server: None,
+        };
+        let network = &sections.network;
+        let (listening, dialling) =
+            (running.listen(&network.listen).await, running.dial(local.peer, network).await);
+        let serving = http.map_or(Ok(()), |(address, exporter)| {
+            let server = StatusServer::start(address, running.worker.clone(), &exporter, Some(identity))?;
+            running.status_server = Some(server);
+            Ok(())
+        });
         match listening.and(dialling).and(serving) {
             Ok(()) => Ok(running),
             Err(failure) => running.stop_after(failure).await,
         }
     }
 
-    fn spawn(
-        arguments: &Arguments,
-        swarm: Swarm<TransportBehaviour>,
-        engine: Started<Libp2pNetwork>,
-        publishing: Publishing,
-        report: Report,
-        published: Arc<AtomicU64>,
-        shutdown: &CancellationToken,
-    ) -> Self {
-        let Started { worker, p2p, app } = engine;
-        let (subscribed, received) = (Arc::new(Notify::new()), Arc::<AtomicU64>::default());
-        let reporter = EventReporter {
-            local_peer: *swarm.local_peer_id(),
-            topics: arguments.topics(),
-            subscribed: Arc::clone(&subscribed),
-            report: report.clone(),
-        };
-        let on_event = move |event: NodeEvent<'_>| {
-            log(&event);
-            reporter.report(&event);
-        };
-        let (node, handle) = NodeDriver::new(swarm, worker.clone(), p2p, on_event);
-        Self {
-            worker,
-            handle,
-            swarm: actix::spawn(node),
-            deliveries: actix::spawn(report_deliveries(app, Arc::clone(&received), report.clone())),
-            publishing: actix::spawn(publish(publishing, subscribed, shutdown.clone())),
-            received,
-            published,
-            report,
-            trace: Trace::default(),
-            status_server: None,
-        }
+    /// The URL of the status page, if it is served.
+    pub fn url(&self) -> Option<String> {
+        self.status_server.as_ref().map(StatusServer::url)
     }
 
-    fn serve(&mut self, address: SocketAddr, exporter: &Exporter) -> Result<(), Failure> {
-        let server = StatusServer::start(address, self.worker.clone(), exporter)?;
-        self.report.line(|| Line::Serving { url: server.url() });
-        self.status_server = Some(server);
-        Ok(())
-    }
-
-    async fn listen(&self, arguments: &Arguments) -> Result<(), Failure> {
-        for address in &arguments.listen {
+    async fn listen(&self, addresses: &[Multiaddr]) -> Result<(), Failure> {
+        for address in addresses {
+            check_free(address)?;
             let listening = self.handle.listen(address.clone()).await;
             listening.map_err(|error| Failure::listen(address, &error))?;
         }
         Ok(())
     }
 
-    async fn dial(&self, arguments: &Arguments) -> Result<(), Failure> {
-        for address in &arguments.dial {
-            let dialling = self.handle.dial(address.clone()).await;
-            dialling.map_err(|error| Failure::dial(address, &error))?;
+    /// Dials the configured addresses. One that can't be dialled is logged; the engine tries again.
+    async fn dial(&self, local: PeerId, network: &Network) -> Result<(), Failure> {
+        for address in &network.dial {
+            if is_own(address, local, &network.listen) {
+                tracing::warn!("{address} is not dialled: it is this node itself");
+                continue;
+            }
+            // Later failures are events.
+            if let Err(CommandError::Dial(error)) = self.handle.dial(address.clone()).await {
+                tracing::warn!("can't dial {address}: {error}");
+            }
         }
         Ok(())
     }
 
-    /// Stops the node and prints the summary as the last line. Each part has [`STOP_TIMEOUT`] to stop.
+    /// Stops the node. Each part has [`STOP_TIMEOUT`] to stop. Returns the meshes of before.
     ///
     /// # Errors
-    /// Publishing or the engine failed, or the recording can't be written.
-    pub async fn stop(self) -> Result<(), Failure> {
-        let Self {
-            worker,
-            handle,
-            swarm,
-            deliveries,
-            publishing,
-            received,
-            published,
-            report,
-            trace,
-            status_server,
-        } = self;
+    /// The engine failed, or the recording can't be written.
+    pub async fn stop(self) -> (Mesh, Result<(), Failure>) {
+        let Self { worker, handle, swarm, deliveries, trace, status_server } = self;
         // The server stops first, because the engine would answer its last queries with errors.
         if let Some(server) = status_server {
             let _ = timeout(STOP_TIMEOUT, server.stop()).await;
         }
-        let outcome = abort_publishing(publishing).await;
         let mesh = mesh(&worker).await;
         // The engine closes its output streams. The swarm's task sends their remaining items and ends.
         worker.shutdown().await;
@@ -177,15 +180,12 @@ impl RunningNode {
             let _ = timeout(STOP_TIMEOUT, task).await;
         }
         drop(handle);
-        let (received, published) = (received.load(Ordering::Relaxed), published.load(Ordering::Relaxed));
-        report.summary(&Line::Summary { received, published, mesh });
         let traced = trace.end().await;
-        outcome.and(worker.wait_for_end().await.map_err(Failure::Engine)).and(traced)
+        (mesh, worker.wait_for_end().await.map_err(Failure::Engine).and(traced))
     }
 
     /// Stops a node that could not start completely, and returns `failure`.
     async fn stop_after(self, failure: Failure) -> Result<Self, Failure> {
-        self.publishing.abort();
         self.worker.shutdown().await;
         let _ = timeout(STOP_TIMEOUT, self.swarm).await;
         if let Some(server) = self.status_server {
@@ -194,6 +194,25 @@ impl RunningNode {
         // The first failure is reported, not one of the recording.
         let _ = self.trace.end().await;
         Err(failure)
+    }
+}
+
+/// Fails if another process listens on a TCP port. rust-libp2p lets two nodes of one user listen on the same port, and the
+/// kernel then gives each a part of the connections.
+fn check_free(address: &Multiaddr) -> Result<(), Failure> {
+    let mut parts = address.iter();
+    let ip = match parts.next() {
+        Some(Protocol::Ip4(ip)) => std::net::IpAddr::from(ip),
+        Some(Protocol::Ip6(ip)) => ip.into(),
+        _ => return Ok(()),
+    };
+    let Some(Protocol::Tcp(port @ 1..)) = parts.next() else { return Ok(()) };
+    match std::net::TcpListener::bind((ip, port)) {
+        // The address is free again when the listener is dropped. Other errors are those of the swarm.
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Err(Failure::Listen { address: address.clone(), error: error.to_string() })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -206,35 +225,16 @@ fn cancel_with_engine(worker: Worker<Libp2pNetwork>, shutdown: CancellationToken
     });
 }
 
-async fn report_deliveries(mut app: AppOutputs<Libp2pNetwork>, received: Arc<AtomicU64>, report: Report) {
+async fn deliver(mut app: AppOutputs<Libp2pNetwork>, mut observer: impl Observer) {
     while let Some(message) = app.recv().await {
-        received.fetch_add(1, Ordering::Relaxed);
-        report.message(&message);
+        observer.on_message(&message).await;
     }
-}
-
-async fn publish(
-    publishing: Publishing,
-    subscribed: Arc<Notify>,
-    shutdown: CancellationToken,
-) -> Result<(), Failure> {
-    let outcome = publishing.run(subscribed).await;
-    if outcome.is_err() {
-        shutdown.cancel();
-    }
-    outcome
-}
-
-/// Aborts the publishing task, and returns its error if it had failed before.
-async fn abort_publishing(publishing: JoinHandle<Result<(), Failure>>) -> Result<(), Failure> {
-    publishing.abort();
-    publishing.await.unwrap_or(Ok(()))
 }
 
 /// The present mesh of each topic; empty if the engine does not answer in time.
-async fn mesh(worker: &Worker<Libp2pNetwork>) -> BTreeMap<String, Vec<String>> {
+async fn mesh(worker: &Worker<Libp2pNetwork>) -> Mesh {
     let Ok(Ok(meshes)) = timeout(STOP_TIMEOUT, worker.mesh(Page::all())).await else {
-        return BTreeMap::new();
+        return Mesh::new();
     };
     let texts = |peers: Vec<PeerId>| peers.iter().map(PeerId::to_string).collect();
     meshes.items.into_iter().map(|(topic, peers)| (topic.to_string(), texts(peers))).collect()

@@ -5,6 +5,7 @@ pub(super) mod admin;
 mod engine;
 mod events;
 mod health;
+mod identity;
 mod page;
 mod peers;
 mod settings;
@@ -21,7 +22,7 @@ use tokio::time::timeout;
 use utoipa::openapi::OpenApi;
 use utoipa_actix_web::{OpenApiFactory, scope::scope};
 
-pub(super) use self::engine::Render;
+pub(super) use self::{engine::Render, identity::Describe};
 use super::{Displayable, endpoint::endpoint, problem::Problem, responses::Done};
 use crate::{EngineStopped, Worker};
 
@@ -39,6 +40,7 @@ pub(super) fn endpoints<N: Displayable>() -> impl HttpServiceFactory + OpenApiFa
         .service(endpoint(__path_openapi, openapi))
         .service(endpoint(engine::__path_metrics, engine::metrics))
         .service(endpoint(health::__path_health, health::health::<N>))
+        .service(endpoint(identity::__path_identity, identity::identity))
         .service(endpoint(topics::__path_topics, topics::topics::<N>))
         .service(endpoint(topics::__path_subscribers, topics::subscribers::<N>))
         .service(endpoint(topics::__path_mesh, topics::mesh::<N>))

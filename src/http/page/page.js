@@ -42,14 +42,15 @@ const state = {
 
 async function refresh() {
   const started = performance.now();
-  const [health, stats, queues, mesh, connections, scores, decisions, events] = await Promise.allSettled([
-    request('health'), gossipsub('stats'), gossipsub('queues'), gossipsub('mesh?limit=10000'),
+  const [health, identity, stats, queues, mesh, connections, scores, decisions, events] = await Promise.allSettled([
+    request('health'), request('p2p/identity'), gossipsub('stats'), gossipsub('queues'), gossipsub('mesh?limit=10000'),
     gossipsub('connections?topics=false&limit=1000'), gossipsub('scores?limit=10000'), gossipsub('decisions'),
     gossipsub(`events?limit=1000&since=${state.since}`),
   ]);
   const onSuccess = (result, use) => { if (result.status === 'fulfilled') use(result.value); };
   onSuccess(health, showHealth);
   if (health.status === 'rejected') showHealth({ status: 'down', checks: [{ name: 'page', status: 'down', message: 'no response' }] });
+  onSuccess(identity, showIdentity);
   onSuccess(scores, list => { state.scores = new Map(list.map(({ peer, score }) => [text(peer), score])); });
   onSuccess(mesh, updateMeshes);
   onSuccess(connections, updatePeers);
@@ -104,6 +105,12 @@ function showHealth(health) {
   if (byId('health').textContent !== summary) byId('health').textContent = summary;
   byId('health').className = `pill ${health.status}`;
   if (typeof health.response_seconds === 'number') spark('response time', health.response_seconds * 1000, 'ms');
+}
+
+// The full addresses contain the peer id.
+function showIdentity({ peer_id: peer, addresses }) {
+  const summary = addresses.length ? `listening on ${addresses.join(', ')}` : peer ?? '';
+  if (byId('identity').textContent !== summary) byId('identity').textContent = summary;
 }
 
 function showStats(stats, now) {

@@ -141,6 +141,9 @@ impl<E: Engine + Unpin, O: OutputSource + Unpin> NodeDriver<E, O> {
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
                 (self.observer)(NodeEvent::DialFailed(peer_id, &error));
             }
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                (self.observer)(NodeEvent::IncomingFailed(&send_back_addr, &error));
+            }
             _ => {}
         }
     }

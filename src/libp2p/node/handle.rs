@@ -3,7 +3,10 @@
 
 use std::{fmt, time::Duration};
 
-use ::libp2p::{Multiaddr, PeerId, TransportError as SwarmTransportError, ping, swarm::DialError};
+use ::libp2p::{
+    Multiaddr, PeerId, TransportError as SwarmTransportError, ping,
+    swarm::{DialError, ListenError},
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::engine_inputs::InputEvent;
@@ -159,6 +162,10 @@ pub enum NodeEvent<'a> {
     ConnectionsRefused(&'a RefusedConnections),
     /// A dial failed; the peer, if it is known.
     DialFailed(Option<PeerId>, &'a DialError),
+    /// A peer dialled this node from this address, and the connection was not established: its key, its protocols or its
+    /// handshake are not acceptable, it ended the connection, or a limit refused it, which
+    /// [`ConnectionsRefused`](Self::ConnectionsRefused) counts.
+    IncomingFailed(&'a Multiaddr, &'a ListenError),
     /// A peer did not answer a ping: its connection is closed.
     PingFailed(PeerId, &'a ping::Failure),
 }

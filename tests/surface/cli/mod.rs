@@ -1,5 +1,9 @@
 //! These tests run the binary as its user does: they pass arguments, and check the printed lines and exit codes.
 
+mod config;
+mod identity;
+mod operation;
+mod pipes;
 mod process;
 
 use std::{
@@ -36,10 +40,10 @@ fn every_file_in_config_is_ok() {
 fn all_violations_of_a_file_are_listed() {
     let text = "degree_low = 9\nheartbeat_interval = \"0s\"\n[bounds]\nmax_input_items = 0\n";
     let out = run(&["check-config", file("broken.toml", text).to_str().unwrap()]);
-    assert_eq!(out.code, Some(1));
+    assert_eq!(out.code, Some(2));
     for field_value_and_rule in [
         "degree_low = 9: must be at most degree_optimal (6)",
-        "heartbeat_interval = 0ns: must be greater than 0",
+        "heartbeat_interval = 0s: must be greater than 0",
         "bounds.max_input_items = 0: must be greater than 0",
     ] {
         assert!(out.stderr.contains(field_value_and_rule), "{}", out.stderr);
@@ -50,15 +54,13 @@ fn all_violations_of_a_file_are_listed() {
 fn the_position_of_an_error_is_reported() {
     let out =
         run(&["check-config", file("misspelt.toml", "do_px = true\n\ndegree_lov = 4\n").to_str().unwrap()]);
-    assert_eq!(out.code, Some(1));
-    assert!(
-        out.stderr.contains("misspelt.toml: line 3, column 1: unknown field `degree_lov`"),
-        "{}",
-        out.stderr
-    );
+    assert_eq!(out.code, Some(2));
+    let expected = "misspelt.toml: line 3, column 1: unknown field `degree_lov`: did you mean `degree_low`?\n  |\n\
+                    3 | degree_lov = 4\n  | ^^^^^^^^^^\n";
+    assert!(out.stderr.contains(expected), "{}", out.stderr);
 
     let out = run(&["check-config", "no/such/file.toml"]);
-    assert_eq!(out.code, Some(1));
+    assert_eq!(out.code, Some(2));
     assert!(out.stderr.contains("no/such/file.toml: can't be read"), "{}", out.stderr);
 }
 

@@ -1,9 +1,9 @@
 //! This module starts the binary as a process, reads its output line by line, and ends it. Every wait has a time limit.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::TcpListener,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     time::Duration,
 };
@@ -13,9 +13,10 @@ use serde_json::Value;
 /// The time limit of every wait.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-fn binary() -> Command {
+/// The binary, without a filter for the log and without input.
+pub fn binary(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_actix-gossipsub"));
-    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    command.env_remove("RUST_LOG").stdin(Stdio::null()).args(arguments);
     command
 }
 
@@ -28,7 +29,12 @@ pub struct Output {
 
 /// Runs a command that ends by itself.
 pub fn run(arguments: &[&str]) -> Output {
-    let out = binary().args(arguments).output().unwrap();
+    finish(&mut binary(arguments))
+}
+
+/// Waits for the end of a command.
+pub fn finish(command: &mut Command) -> Output {
+    let out = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Output { code: out.status.code(), stdout: text(out.stdout), stderr: text(out.stderr) }
 }
@@ -47,7 +53,11 @@ pub struct Process {
 
 impl Process {
     pub fn start(arguments: &[&str]) -> Self {
-        let mut child = binary().args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        Self::spawn(&mut binary(arguments))
+    }
+
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -107,8 +117,8 @@ pub struct Unread(Child);
 impl Unread {
     /// Starts a command that logs at `log`.
     pub fn start(arguments: &[&str], log: &str) -> Self {
-        let mut command = binary();
-        command.args(arguments).env("RUST_LOG", log).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = binary(arguments);
+        command.env("RUST_LOG", log).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(command.spawn().unwrap())
     }
 
@@ -125,5 +135,76 @@ impl Drop for Unread {
         // The process may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// A command whose lines of text on standard error and, if it is a pipe, on standard output are read as they come. It is
+/// killed when it is dropped.
+pub struct Texts {
+    child: Child,
+    lines: Receiver<String>,
+    received: Vec<String>,
+}
+
+impl Texts {
+    pub fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = channel();
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let stdout = stdout.map(|out| Box::new(out) as Box<dyn Read + Send>);
+        for out in stdout.into_iter().chain(stderr.map(|out| Box::new(out) as Box<dyn Read + Send>)) {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(out).lines().map_while(Result::ok) {
+                    // The receiver was dropped: the test has ended.
+                    if sender.send(line).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Self { child, lines, received: Vec::new() }
+    }
+
+    /// The standard input, which must be a pipe.
+    pub fn input(&mut self) -> &mut ChildStdin {
+        self.child.stdin.as_mut().unwrap()
+    }
+
+    /// Reads until a line contains `part`, and returns the first one that does. The order of the two outputs is open.
+    pub fn until(&mut self, part: &str) -> String {
+        if let Some(line) = self.received.iter().find(|line| line.contains(part)) {
+            return line.clone();
+        }
+        loop {
+            let line = self.lines.recv_timeout(TIMEOUT);
+            let line = line.unwrap_or_else(|error| panic!("no {part:?}: {error}; {:?}", self.received));
+            self.received.push(line.clone());
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// Ends the process with SIGTERM, if it runs. Returns its exit code and all lines.
+    pub fn terminate(self) -> (Option<i32>, Vec<String>) {
+        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        self.finish()
+    }
+
+    /// Waits for the end of the process. Returns its exit code and all lines.
+    pub fn finish(mut self) -> (Option<i32>, Vec<String>) {
+        let code = self.child.wait().unwrap().code();
+        let mut received = std::mem::take(&mut self.received);
+        received.extend(self.lines.iter());
+        (code, received)
+    }
+}
+
+impl Drop for Texts {
+    fn drop(&mut self) {
+        // The process may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

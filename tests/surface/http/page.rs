@@ -61,6 +61,7 @@ fn the_page_displays_what_the_api_returns() {
         ] {
             assert_eq!(browser.text(id).await, stats[counter].to_string(), "{counter}");
         }
+        assert_eq!(browser.text("identity").await, "listening on /ip4/192.0.2.1/tcp/4001/p2p/1");
         // Every peer of the API, with its score and the number of its meshes.
         let mesh = server.json("/p2p/gossipsub/mesh").await;
         let meshes = |peer: &Value| {

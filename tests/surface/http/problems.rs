@@ -77,7 +77,7 @@ fn hostile_identifiers_stay_identifiers() {
 }
 
 #[test]
-fn an_application_without_a_recorder_has_no_metrics() {
+fn an_application_serves_metrics_and_identity_only_if_it_has_them() {
     run(async {
         let worker = start_alone(manual(limits(|_| {})), &["a"]);
         let with = Server::of(&worker);
@@ -87,6 +87,8 @@ fn an_application_without_a_recorder_has_no_metrics() {
         let served = worker.clone();
         let without = Server::serving(move || http::scope_without_metrics(served.clone()));
         assert_eq!(without.get("/metrics").await.status, 404);
+        assert_eq!(with.json("/p2p/identity").await["peer_id"], "1");
+        assert_eq!(without.json("/p2p/identity").await, json!({ "peer_id": null, "addresses": [] }));
         // Mounted below a path prefix of the application.
         let served = worker.clone();
         let below = Server::serving(move || {

@@ -128,7 +128,13 @@ pub struct Server {
 impl Server {
     pub fn of(worker: &Engine) -> Self {
         let worker = worker.clone();
-        Self::serving(move || http::scope(worker.clone(), || "# nothing\n".to_owned()))
+        let identity = || {
+            let addresses = vec!["/ip4/192.0.2.1/tcp/4001/p2p/1".to_owned()];
+            http::responses::Identity { peer_id: Some("1".to_owned()), addresses }
+        };
+        Self::serving(move || {
+            http::describe_node(http::scope(worker.clone(), || "# nothing\n".to_owned()), identity)
+        })
     }
 
     pub fn serving(scope: impl Fn() -> Scope + Clone + Send + 'static) -> Self {

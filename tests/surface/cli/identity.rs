@@ -1,0 +1,128 @@
+//! The identity of a node: its key file, and where its peer id appears.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::Value;
+
+use super::{
+    get,
+    process::{Process, run},
+};
+
+/// A path without a file.
+fn absent(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_file(&path);
+    path.to_str().unwrap().to_owned()
+}
+
+/// A key of a type that is not made here.
+fn rsa_key() -> String {
+    let path = absent("rsa.key");
+    fs::write(&path, include_str!("rsa.pem")).unwrap();
+    set_mode(&path, 0o600);
+    path
+}
+
+#[cfg(unix)]
+fn set_mode(path: &str, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[cfg(unix)]
+fn mode(path: &str) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn described(path: &str) -> Value {
+    let out = run(&["key", "show", path, "--json"]);
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    serde_json::from_str(&out.stdout).unwrap()
+}
+
+#[test]
+fn a_node_keeps_its_identity_and_its_key_is_for_its_owner_alone() {
+    let path = absent("node.key");
+    let start = || {
+        let mut node = Process::start(&["node", "--json", "--topic", "t", "--key", &path]);
+        let peer = node.until("listening", 1)[0]["peer_id"].clone();
+        node.terminate();
+        peer
+    };
+    let first = start();
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(start(), first);
+    assert_eq!(described(&path)["peer_id"], first);
+    let without_key = ["node", "--json", "--topic", "t"];
+    let mut node = Process::start(&without_key);
+    assert_ne!(node.until("listening", 1)[0]["peer_id"], first);
+    node.terminate();
+}
+
+#[test]
+fn a_key_that_others_may_read_is_refused() {
+    let path = absent("open.key");
+    assert_eq!(run(&["key", "new", &path]).code, Some(0));
+    set_mode(&path, 0o640);
+    for command in [&["key", "show", &path][..], &["node", "--topic", "t", "--seconds", "0", "--key", &path]]
+    {
+        let out = run(command);
+        assert_eq!(out.code, Some(2), "{}", out.stdout);
+        assert!(
+            out.stderr.contains("others may read or write this private key (mode 640)"),
+            "{}",
+            out.stderr
+        );
+    }
+}
+
+#[test]
+fn wrong_key_files_are_explained() {
+    let path = absent("wrong.key");
+    fs::write(&path, "not a key\n").unwrap();
+    set_mode(&path, 0o600);
+    let out = run(&["key", "show", &path]);
+    assert_eq!(out.code, Some(2));
+    assert!(out.stderr.contains("wrong.key: not a private key"), "{}", out.stderr);
+    let out = run(&["key", "new", &path]);
+    assert_eq!(out.code, Some(2));
+    assert!(out.stderr.contains("there is a key already"), "{}", out.stderr);
+    let out = run(&["key", "new", &absent("new.rsa"), "--type", "rsa"]);
+    assert_eq!(out.code, Some(2));
+    assert!(out.stderr.contains("openssl genpkey -algorithm RSA"), "{}", out.stderr);
+}
+
+/// Peers of all four types connect, under the ids that follow from their keys.
+#[test]
+fn keys_of_all_four_types_are_identities() {
+    let mut listener = Process::start(&["node", "--json", "--topic", "t"]);
+    let address = listener.until("listening", 1)[0]["addr"].as_str().unwrap().to_owned();
+    for (number, kind) in ["ed25519", "secp256k1", "ecdsa", "rsa"].into_iter().enumerate() {
+        let path = if kind == "rsa" { rsa_key() } else { absent(&format!("{kind}.key")) };
+        let flags = ["--key", &path, "--key-type", kind, "--dial", &address];
+        let mut dialler = Process::start(&[&["node", "--json", "--topic", "t"], &flags[..]].concat());
+        dialler.until("connected", 1);
+        let connected = listener.until("connected", number + 1);
+        let peer = connected.iter().rfind(|line| line["event"] == "connected").unwrap()["peer"].clone();
+        assert_eq!(described(&path), serde_json::json!({ "peer_id": peer, "type": kind }));
+        dialler.terminate();
+    }
+    listener.terminate();
+}
+
+#[test]
+fn the_api_names_the_node_and_its_addresses() {
+    let mut node = Process::start(&["node", "--json", "--topic", "t", "--http", "127.0.0.1:0"]);
+    let lines = node.until("serving", 1);
+    let of = |event: &str| lines.iter().find(|line| line["event"] == event).unwrap().clone();
+    let (listening, url) = (of("listening"), of("serving")["url"].as_str().unwrap().to_owned());
+    let text = |field: &str| listening[field].as_str().unwrap().to_owned();
+    let full = format!("{}/p2p/{}", text("addr"), text("peer_id"));
+    let (status, identity) = get(&url, "/p2p/identity", None);
+    assert!(status.contains("200"), "{status} {identity}");
+    let identity: Value = serde_json::from_str(&identity).unwrap();
+    assert_eq!(identity, serde_json::json!({ "peer_id": text("peer_id"), "addresses": [full] }));
+    node.terminate();
+}

@@ -1,0 +1,152 @@
+//! `publish`, `subscribe` and `chat`.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use super::process::{Process, Texts, Unread, binary, finish, free_port};
+
+/// A running `subscribe`.
+struct Subscriber {
+    process: Texts,
+    address: String,
+}
+
+impl Subscriber {
+    /// Starts the command, which ends after `count` messages.
+    fn start(flags: &[&str], count: &str) -> Self {
+        let common = ["subscribe", "--topic", "t", "--heartbeat-ms", "100", "--count", count];
+        Self::spawn(binary(&[&common[..], flags].concat()).stdout(Stdio::piped()))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut process = Texts::spawn(command);
+        let listening = process.until("listening on /");
+        let address = listening.rsplit(' ').next().unwrap().to_owned();
+        Self { process, address }
+    }
+
+    /// Waits for the end. Returns the printed lines, sorted.
+    fn printed(self) -> Vec<String> {
+        let (code, mut lines) = self.process.finish();
+        assert_eq!(code, Some(0), "{lines:?}");
+        lines.retain(|line| !line.contains("listening on /"));
+        lines.sort_unstable();
+        lines
+    }
+}
+
+/// Publishes `input` and waits for the end. Returns the exit code and standard error.
+fn publish(address: &str, flags: &[&str], input: &[u8]) -> (Option<i32>, String) {
+    let common = ["publish", "--topic", "t", "--heartbeat-ms", "100", "--wait", "30", "--dial", address];
+    let mut command = binary(&[&common[..], flags].concat());
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let out = child.wait_with_output().unwrap();
+    (out.status.code(), String::from_utf8(out.stderr).unwrap())
+}
+
+#[test]
+fn lines_go_from_one_pipe_to_another() {
+    let subscriber = Subscriber::start(&[], "3");
+    let (code, error) = publish(&subscriber.address, &[], b"one\n\nthe third, without a line break");
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    assert_eq!(subscriber.printed(), ["", "one", "the third, without a line break"]);
+}
+
+#[test]
+fn payloads_of_any_bytes_go_as_json_or_hex() {
+    let subscriber = Subscriber::start(&["--format", "json"], "2");
+    let (code, error) = publish(&subscriber.address, &["--format", "hex"], b"00ff\n7b7d\n");
+    assert_eq!(code, Some(0), "{error}");
+    let text = subscriber.printed().join("\n");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let is_complete =
+        |line: &Value| line["topic"] == "t" && line["from"].is_string() && line["time"].is_string();
+    assert!(lines.len() == 2 && lines.iter().all(is_complete), "{text}");
+    assert!(lines.iter().any(|line| line["base64"] == "AP8="), "{text}");
+    assert!(lines.iter().any(|line| line["data"] == "{}"), "{text}");
+
+    // What `subscribe` prints is what `publish` reads.
+    let subscriber = Subscriber::start(&["--format", "hex"], "2");
+    let (code, error) = publish(&subscriber.address, &["--format", "json"], text.as_bytes());
+    assert_eq!(code, Some(0), "{error}");
+    assert_eq!(subscriber.printed(), ["00ff", "7b7d"]);
+}
+
+#[test]
+fn what_nobody_takes_is_a_failure() {
+    let flags = ["publish", "--topic", "t", "--wait", "0"];
+    let out = finish(&mut binary(&flags));
+    assert_eq!(out.code, Some(1));
+    assert!(out.stderr.contains("no peer subscribed to t within 0 s"), "{}", out.stderr);
+    let subscriber = Subscriber::start(&[], "1");
+    let (code, error) = publish(&subscriber.address, &["--format", "hex"], b"6f6b\nno digits\n");
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("standard input: "), "{error}");
+    assert_eq!(subscriber.printed(), ["ok"]);
+}
+
+#[test]
+fn output_that_can_t_be_written_ends_subscribe() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let common = ["subscribe", "--topic", "t", "--heartbeat-ms", "100"];
+    let mut subscriber = Subscriber::spawn(binary(&common).stdout(full));
+    let (code, error) = publish(&subscriber.address, &[], b"lost\n");
+    assert_eq!(code, Some(0), "{error}");
+    subscriber.process.until("can't write to standard output: No space left on device");
+    assert_eq!(subscriber.process.finish().0, Some(1));
+}
+
+/// A pipe has room for 64 KiB, and the command for 64 lines more.
+#[test]
+fn a_reader_that_does_not_read_does_not_keep_subscribe_from_its_end() {
+    let address = format!("/ip4/127.0.0.1/tcp/{}", free_port());
+    let unread =
+        Unread::start(&["subscribe", "--topic", "t", "--heartbeat-ms", "100", "--listen", &address], "off");
+    let line = [&[b'x'; 8_191][..], b"\n"].concat();
+    let (code, error) = publish(&address, &[], &line.repeat(100));
+    assert_eq!(code, Some(0), "{error}");
+    assert_eq!(unread.terminate(), Some(1));
+}
+
+fn chat(flags: &[&str]) -> Texts {
+    let common = ["chat", "--topic", "t", "--heartbeat-ms", "100"];
+    Texts::spawn(binary(&[&common[..], flags].concat()).stdin(Stdio::piped()).stdout(Stdio::piped()))
+}
+
+#[test]
+fn a_chat_prints_sender_and_time_and_no_escapes() {
+    let mut first = chat(&[]);
+    let joining = first.until("* others join with --dial ");
+    let address = joining.rsplit(' ').next().unwrap();
+    let mut second = Process::start(&["node", "--json", "--topic", "t", "--dial", address]);
+    let lines = second.until("listening", 1);
+    let peer = lines[0]["peer_id"].as_str().unwrap().to_owned();
+    let short = &peer[peer.len() - 8..];
+    first.until(&format!("* {short} is here ({peer})"));
+    second.terminate();
+    first.until(&format!("* {short} is gone"));
+    let (code, error) = publish(address, &[], b"hallo \x1b[2J\n");
+    assert_eq!(code, Some(0), "{error}");
+    let line = first.until("hallo");
+    let (time, rest) = line.split_once(' ').unwrap();
+    assert!(time.len() == 20 && time.ends_with('Z'), "{line}");
+    let (sender, text) = rest.split_once(": ").unwrap();
+    assert_eq!((sender.len(), text), (8, "hallo \\u{1b}[2J"), "{line}");
+    assert_eq!(first.terminate().0, Some(0));
+}
+
+#[test]
+fn a_line_of_a_chat_is_a_message() {
+    let subscriber = Subscriber::start(&[], "1");
+    let mut chat = chat(&["--dial", &subscriber.address]);
+    chat.until(" is here ");
+    // A line that is published before the subscription of the peer has arrived is offered to it later.
+    chat.input().write_all(b"a line\n").unwrap();
+    assert_eq!(subscriber.printed(), ["a line"]);
+    chat.terminate();
+}
