@@ -165,7 +165,7 @@ impl<N: Network> Shared<N> {
         let _entered = self.span.enter();
         let _ = self.network.contain(Hook::Observer, || (self.observer)(event));
         if !matches!(event, Event::P2pInput(_) | Event::AppInput(_)) {
-            self.event_subscribers.publish(|| EngineEvent::Event(event.clone()));
+            self.event_subscribers.publish(|| EngineEvent::Event(event.clone())).wake();
         }
     }
 

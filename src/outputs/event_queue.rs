@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use derive_where::derive_where;
@@ -49,6 +49,16 @@ pub(crate) struct EventSubscribers<N: Network> {
     closed: AtomicBool,
     /// The room of all queues.
     room: Arc<SharedRoom>,
+}
+
+/// The readers that wait for an event that was queued.
+#[must_use = "the readers are to be woken"]
+pub(crate) struct Wakers(Vec<Waker>);
+
+impl Wakers {
+    pub(crate) fn wake(self) {
+        self.0.into_iter().for_each(Waker::wake);
+    }
 }
 
 /// The events for one subscriber.
@@ -102,12 +112,14 @@ impl<N: Network> EventSubscribers<N> {
         self.count.store(queues.len(), Ordering::Release);
     }
 
-    /// Sends an event to all subscribers.
-    pub(crate) fn publish(&self, make: impl Fn() -> EngineEvent<N>) {
-        if self.count.load(Ordering::Acquire) > 0 {
-            let queues = lock(&self.queues).clone();
-            queues.iter().for_each(|queue| queue.push(&make));
+    /// Queues an event for all subscribers. The caller wakes them when it has no lock any more: a waker runs code of the
+    /// application.
+    pub(crate) fn publish(&self, make: impl Fn() -> EngineEvent<N>) -> Wakers {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return Wakers(Vec::new());
         }
+        let queues = lock(&self.queues).clone();
+        Wakers(queues.iter().filter_map(|queue| queue.push(&make)).collect())
     }
 
     /// Ends all streams: the engine has ended.
@@ -119,18 +131,18 @@ impl<N: Network> EventSubscribers<N> {
 }
 
 impl<N: Network> EventQueue<N> {
-    fn push(&self, make: impl Fn() -> EngineEvent<N>) {
+    fn push(&self, make: impl Fn() -> EngineEvent<N>) -> Option<Waker> {
         let mut inner = lock(&self.inner);
         if inner.events.len() >= self.max || !self.room.try_add(self.stream, 0) {
             inner.missed += 1;
-            return;
+            return None;
         }
         if inner.missed > 0 {
             let count = mem::take(&mut inner.missed);
             inner.events.push_back(EngineEvent::Missed { count });
         }
         inner.events.push_back(make());
-        wake(inner, |inner| inner.reader.take_waker());
+        inner.reader.take_waker()
     }
 
     fn close(&self) {

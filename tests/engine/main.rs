@@ -9,6 +9,7 @@ mod bounds;
 mod byte_budget;
 mod concurrency;
 mod endings;
+mod event_wakers;
 mod fairness;
 mod faults;
 mod first_messages;

@@ -84,10 +84,13 @@ impl<N: Network> EventLog<N> {
                 score,
             },
         };
-        self.subscribers.publish(|| EngineEvent::Record(record.clone()));
+        // Queued in the order of the records, and woken without the lock.
+        let wakers = self.subscribers.publish(|| EngineEvent::Record(record.clone()));
         records.by_seq.insert(seq, record);
         records.by_peer.entry(peer.clone()).or_default().push_back(seq);
         records.keep_within(&peer, self.max, self.max_per_peer);
+        drop(records);
+        wakers.wake();
     }
 
     /// Whether events about full messages are kept. If not, none is assembled.
@@ -115,8 +118,10 @@ impl<N: Network> EventLog<N> {
         if records.messages.len() >= self.max_messages {
             records.messages.pop_front();
         }
-        self.subscribers.publish(|| EngineEvent::Record(record.clone()));
+        let wakers = self.subscribers.publish(|| EngineEvent::Record(record.clone()));
         records.messages.push_back(record);
+        drop(records);
+        wakers.wake();
     }
 
     /// The records about a peer, oldest first.

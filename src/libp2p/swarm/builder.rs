@@ -283,4 +283,56 @@ mod tests {
             transport.dial(address, opts).unwrap().await.expect("a connection");
         }
     }
+
+    /// A DNS server on loopback that answers each question for a TXT record with this text, and any other one with nothing.
+    async fn name_server(text: String) -> (u16, tokio::task::JoinHandle<String>) {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            let mut query = [0; 512];
+            loop {
+                let (length, from) = socket.recv_from(&mut query).await.unwrap();
+                // After the header of 12 bytes: labels, each with its length before it, an empty one, type and class.
+                let (mut end, mut name) = (12, String::new());
+                while end < length && query[end] > 0 {
+                    let label = &query[end + 1..=end + usize::from(query[end])];
+                    name = name + &String::from_utf8_lossy(label) + ".";
+                    end += 1 + label.len();
+                }
+                let question = &query[12..end + 5];
+                let is_txt = question[question.len() - 4..] == [0, 16, 0, 1];
+                let mut answer = [&query[..2], &[0x81, 0x80, 0, 1, 0, u8::from(is_txt), 0, 0, 0, 0], question].concat();
+                if is_txt {
+                    let length = u8::try_from(text.len()).unwrap();
+                    answer.extend([0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60, 0, length + 1, length]);
+                    answer.extend(text.as_bytes());
+                }
+                socket.send_to(&answer, from).await.unwrap();
+                if is_txt {
+                    return name.to_lowercase();
+                }
+            }
+        });
+        (port, server)
+    }
+
+    #[tokio::test]
+    async fn a_dnsaddr_address_is_dialled_at_the_address_of_its_txt_record() {
+        use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let node = listener.local_addr().unwrap();
+        let (port, server) = name_server(format!("dnsaddr=/ip4/127.0.0.1/tcp/{}", node.port())).await;
+        let mut name_server = NameServerConfig::udp("127.0.0.1".parse().unwrap());
+        let mut connection = ConnectionConfig::udp();
+        connection.port = port;
+        name_server.connections = vec![connection];
+        let config = dns::ResolverConfig::from_name_servers(vec![name_server]);
+        let tcp = tcp::tokio::Transport::new(tcp::Config::default());
+        let mut transport = dns::tokio::Transport::custom(tcp, config, dns::ResolverOpts::default());
+        let opts = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
+        let stream = transport.dial("/dnsaddr/node.example.org".parse().unwrap(), opts).unwrap().await;
+        assert_eq!(stream.expect("a connection").0.peer_addr().unwrap(), node);
+        assert_eq!(server.await.unwrap(), "_dnsaddr.node.example.org.");
+    }
 }
