@@ -21,10 +21,8 @@ cases! {
     "D8" idontwant_spam_is_ignored_until_the_next_heartbeat Agrees;
     #[ignore = "rust-libp2p has no means to count what it stores"]
     "D11" the_ids_of_a_disconnected_peer_are_forgotten Agrees;
-    "7" an_rpc_declines_at_most_ten_messages Agrees,
-        ours #[ignore = "waits for at most 10 ids in an RPC with IDONTWANT, all that go reads: now often more"];
-    "19" a_publication_of_the_target_is_declined_by_itself_before_it_is_sent Agrees, waits
-        ("the publication is declined", "IDONTWANT for own publications");
+    "7" an_rpc_declines_at_most_ten_messages Agrees;
+    "19" a_publication_of_the_target_is_declined_by_itself_before_it_is_sent Agrees;
     "16" a_declined_publication_of_the_target_is_not_sent Differs(
         "left: 1",
         "its own publications go to peers that declined them",

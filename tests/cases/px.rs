@@ -20,7 +20,7 @@ cases! {
     "30" a_prune_recommends_peers_with_their_signed_records Differs(
         "a recommended peer",
         "it recommends none by default, and never with a record",
-    ), waits ("a record", "signed peer records in outgoing PRUNEs");
+    );
     "G12" peers_that_a_peer_of_low_score_recommends_are_not_dialled Agrees;
     "G13" recommended_peers_are_dialled_by_valid_records_and_within_the_limit Differs(
         "a recommended peer is dialled",

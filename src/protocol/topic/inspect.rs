@@ -113,7 +113,7 @@ impl<N: Network> TopicState<N> {
     pub(crate) fn problems(&self) -> EnumMap<TopicProblem, bool> {
         let Some(mesh) = &self.mesh else { return EnumMap::default() };
         enum_map! {
-            TopicProblem::NoPeers => self.subscribers.len() == 0,
+            TopicProblem::NoPeers => self.subscribers.is_empty(),
             TopicProblem::BelowDLow => mesh.len() < self.parameters.degrees.degree_low,
             TopicProblem::NoScores => self.parameters.is_unscored,
         }

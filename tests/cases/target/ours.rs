@@ -173,6 +173,7 @@ fn limits(setup: &Setup) -> LimitsConfig<TopicName> {
         c.score.behaviour_penalty_threshold = 0.0;
         c.score.behaviour_penalty_decay = SLOW_DECAY;
         c.extensions.iwant_followup_time = setup.iwant_followup;
+        c.extensions.idontwant_on_publish = setup.idontwant_on_publish;
         c.extensions.graylist_threshold = Some(setup.graylist);
         // A peer that is no longer connected could not be observed.
         c.extensions.disconnect_threshold = None;
