@@ -6,8 +6,8 @@ use actix::{Actor, Context, Handler, Message, ResponseFuture, Supervised};
 use super::{
     EngineStopped, PublishReport, SubscribeError, Worker,
     messages::{
-        Explain, Explanation, Join, Leave, Mesh, Publish, Relay, Score, Shutdown, StopRelay,
-        SubscribeEvents, SubscribeTopic,
+        Explain, Explanation, Join, Leave, Mesh, Publish, Relay, Score, Shutdown, StopRelay, SubscribeEvents,
+        SubscribeTopic,
     },
     queries::page::Page,
 };

@@ -87,8 +87,7 @@ fn the_other_messages_of_a_batch_are_sent_if_a_topic_panics_at_one() {
         worker.settle().await;
         // The one that panics on the threads of the engine is in the middle.
         let messages = [("a", 1), ("a", POISON), ("b", 2)];
-        let messages =
-            messages.map(|(topic, number)| FragileNetwork::message(topic, number, "content"));
+        let messages = messages.map(|(topic, number)| FragileNetwork::message(topic, number, "content"));
         let tickets = worker.publish_batch(messages).expect("there is room");
         worker.settle().await;
         let routes: Vec<_> = tickets.iter().map(|ticket| ticket.report().routed).collect();

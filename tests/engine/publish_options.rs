@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use actix_gossipsub::{
-    FullMessage, Limits, NotPublished, P2pInput, P2pMessage, PublishOptions, Refused, RouteResult, Started, Worker,
-    plain::PlainNetwork,
+    FullMessage, Limits, NotPublished, P2pInput, P2pMessage, PublishOptions, Refused, RouteResult, Started,
+    Worker, plain::PlainNetwork,
 };
 use tokio::{
     task::JoinHandle,
@@ -176,8 +176,7 @@ fn an_attempt_with_too_few_peers_is_not_counted() {
             limits.extensions.max_idontwant_per_heartbeat = 100;
             limits.extensions.idontwant_ticks = 3;
         });
-        let (recording, engine) =
-            Recording::of(manual(PlainNetwork::new(), limits), ["a".to_owned()]);
+        let (recording, engine) = Recording::of(manual(PlainNetwork::new(), limits), ["a".to_owned()]);
         let worker = &engine.worker;
         worker.p2p_input(connect(1)).expect("the input is accepted");
         worker.p2p_input(graft(1, "a")).expect("the input is accepted");

@@ -162,7 +162,8 @@ async fn peers_that_do_not_read_requested_messages_share_the_encoded_bytes() {
     for peer in &peers {
         for message in &history {
             let message = std::sync::Arc::clone(message);
-            let answer = OutputBatch::Broadcast { to: vec![*peer], message, lane: Lane::Answer, sent_first: false };
+            let answer =
+                OutputBatch::Broadcast { to: vec![*peer], message, lane: Lane::Answer, sent_first: false };
             node.swarm.behaviour_mut().gossipsub.emit(answer);
             node.charged();
         }

@@ -159,8 +159,7 @@ impl<N: Network> SupervisorActor<N> {
         if !self.restarts.allow(&topic, now) {
             return self.give_up(topic, &address, now);
         }
-        let rejoin =
-            self.shared.topic_table.get(&topic).map(|entry| entry.interests).unwrap_or_default();
+        let rejoin = self.shared.topic_table.get(&topic).map(|entry| entry.interests).unwrap_or_default();
         if rejoin.is_empty() && (unconfirmed || self.peers.is_joined(&topic)) {
             // The panic lost the leave, or its announcement. The passive topic announces it before the actor starts.
             self.topics.remove(&topic);

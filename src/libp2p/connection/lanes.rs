@@ -232,7 +232,8 @@ impl Lanes {
         }
         #[cfg(test)]
         SEARCHES.set(SEARCHES.get() + 1);
-        let queues = [Lane::Publish, Lane::Forward].into_iter().flat_map(|lane| [(lane, true), (lane, false)]);
+        let queues =
+            [Lane::Publish, Lane::Forward].into_iter().flat_map(|lane| [(lane, true), (lane, false)]);
         for (lane, sent_first) in queues {
             let lane = &mut self.lanes[lane.queue_index(false, sent_first)];
             for item in std::mem::take(lane) {
@@ -315,7 +316,8 @@ pub(in crate::libp2p) mod tests {
     #[test]
     fn a_topic_that_is_sent_first_goes_before_others_of_its_lane_only_and_is_dropped_after_them() {
         let mut lanes = Lanes::default();
-        let all = [(Lane::Forward, false), (Lane::Publish, false), (Lane::Forward, true), (Lane::Answer, true)];
+        let all =
+            [(Lane::Forward, false), (Lane::Publish, false), (Lane::Forward, true), (Lane::Answer, true)];
         for (tag, (lane, sent_first)) in (0..).zip(all) {
             lanes.push(Item { sent_first, ..item(Kind::Message, lane, tag) });
         }

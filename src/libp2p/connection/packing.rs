@@ -102,8 +102,9 @@ mod tests {
 
     /// Sorts messages by lane, the most urgent first, and otherwise keeps their order.
     fn by_lane(mut messages: Vec<Message>) -> Vec<Message> {
-        messages
-            .sort_by_key(|message| lane(message).queue_index(matches!(message, Message::IDontWant { .. }), false));
+        messages.sort_by_key(|message| {
+            lane(message).queue_index(matches!(message, Message::IDontWant { .. }), false)
+        });
         messages
     }
 

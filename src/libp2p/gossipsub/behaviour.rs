@@ -148,12 +148,7 @@ impl Behaviour {
             transport: Transport::new(network.clone(), config.transport.clone()),
             validates: config.validate_messages,
             heartbeat_interval: config.limits.heartbeat_interval,
-            state: State::Configured(Box::new(Settings {
-                config,
-                network,
-                self_peer,
-                explicit,
-            })),
+            state: State::Configured(Box::new(Settings { config, network, self_peer, explicit })),
             worker: Arc::default(),
             peers: Peers::default(),
             topics: BTreeSet::new(),

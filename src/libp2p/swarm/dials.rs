@@ -11,10 +11,7 @@ use ::libp2p::{
 
 use super::{config::BehaviourConfig, event::Event};
 use crate::{
-    libp2p::{
-        network::Libp2pNetwork,
-        state::TransportState,
-    },
+    libp2p::{network::Libp2pNetwork, state::TransportState},
     network::{ConnectionRefusal, Origin},
 };
 

@@ -88,7 +88,10 @@ impl Behaviour {
             match &encoded {
                 // A full message is a single fragment, so that the report of the first fragment is that of the message.
                 Ok(fragments) => fragments.iter().for_each(|fragment| {
-                    self.queue(*peer, Item::new(message, fragment, (lane, sent_first), &offer, report.take()));
+                    self.queue(
+                        *peer,
+                        Item::new(message, fragment, (lane, sent_first), &offer, report.take()),
+                    );
                 }),
                 Err(_) => {
                     self.dropped.add_one(*peer, DropReason::TooLarge, lane);

@@ -153,7 +153,13 @@ impl<N: Network> TopicState<N> {
                 // The history has the message; the p2p stream bounds the answers.
                 let to = if bootstrap { Vec::new() } else { vec![peer.clone()] };
                 let bytes = message.size(cx.network);
-                outbox.broadcast(to, message, bytes, (Lane::Answer, self.parameters.sent_first), &mut Charge::default());
+                outbox.broadcast(
+                    to,
+                    message,
+                    bytes,
+                    (Lane::Answer, self.parameters.sent_first),
+                    &mut Charge::default(),
+                );
             }
         }
         IWantOutcome::Answered { ids: answers }

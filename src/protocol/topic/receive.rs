@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{
-    TopicState, idontwant::filter_idontwant, interest::Interest, pending_validation::MaxPending,
-};
+use super::{TopicState, idontwant::filter_idontwant, interest::Interest, pending_validation::MaxPending};
 use crate::{
     network::{BoxFuture, Delivery, FullMessage, MessageSize, Network, Validity, hooks::HookPanicked},
     protocol::{
@@ -282,7 +280,13 @@ impl<N: Network> TopicState<N> {
         let large = self.parameters.idontwant_message_size;
         filter_idontwant(&mut sent, &message, large, cx, &mut outbox.counters);
         self.record_seen(&message, size, Some(sender.clone()), co_senders, cx, outbox);
-        outbox.broadcast(sent, &message, size.total, (Lane::Forward, self.parameters.sent_first), &mut charge);
+        outbox.broadcast(
+            sent,
+            &message,
+            size.total,
+            (Lane::Forward, self.parameters.sent_first),
+            &mut charge,
+        );
         if self.interests.has(Interest::Deliver) {
             charge.begin(|| size.total);
             outbox.app.push(PendingDelivery { sender, message, charge });

@@ -99,7 +99,12 @@ async fn idontwant_removes_queued_messages_of_all_lanes_but_answers() {
     let fill: Vec<_> = (0..MESSAGES).map(message).collect();
     let rest: Vec<_> = [&published, &forwarded, &answered].map(|one| one.message_id.clone()).into();
     let mut emit = |message, lane| {
-        alice.behaviour_mut().gossipsub.emit(OutputBatch::Broadcast { to: vec![b], message, lane, sent_first: false });
+        alice.behaviour_mut().gossipsub.emit(OutputBatch::Broadcast {
+            to: vec![b],
+            message,
+            lane,
+            sent_first: false,
+        });
     };
     fill.into_iter().for_each(|message| emit(message, Lane::Publish));
     emit(published, Lane::Publish);
