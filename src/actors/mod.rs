@@ -155,7 +155,6 @@ pub(crate) mod inbox;
 pub(crate) mod mesh;
 mod missed_messages;
 pub(crate) mod pool;
-pub(crate) mod publish_batch;
 pub(crate) mod router;
 pub(crate) mod shared;
 pub(crate) mod supervisor;

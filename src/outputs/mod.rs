@@ -5,6 +5,7 @@ pub(crate) mod backpressure;
 pub(crate) mod event_queue;
 pub(crate) mod p2p_queue;
 pub(crate) mod publication;
+pub(crate) mod publish_batch;
 pub(crate) mod publish_room;
 mod reader;
 pub(crate) mod shared_room;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use actix::Message;
 
 use crate::{
-    actors::publish_batch::PublishBatch,
     admission::Credit,
     directory::connection::ConnectionRecord,
     network::{FullMessage, Network, P2pMessage, Validity},
-    outputs::{publication::PublishResponder, topic_queue::TopicSender},
+    outputs::{publication::PublishResponder, publish_batch::PublishBatch, topic_queue::TopicSender},
     protocol::{
         exchange::command::TopicCommand,
         topic::{TopicState, interest::Interest},

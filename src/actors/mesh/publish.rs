@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::{actor::RunningTopic, run::RunContext};
 use crate::{
-    actors::{
-        diagnostics::{journal::EventContext, log},
-        publish_batch::PublishBatch,
-    },
+    actors::diagnostics::{journal::EventContext, log},
     admission::charge::Charge,
     network::{FullMessage, Network},
-    outputs::publication::{PublishResponder, RouteResult},
+    outputs::{
+        publication::{PublishResponder, RouteResult},
+        publish_batch::PublishBatch,
+    },
     protocol::{
         event::Event,
         exchange::Outbox,

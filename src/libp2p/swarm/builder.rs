@@ -301,7 +301,8 @@ mod tests {
                 }
                 let question = &query[12..end + 5];
                 let is_txt = question[question.len() - 4..] == [0, 16, 0, 1];
-                let mut answer = [&query[..2], &[0x81, 0x80, 0, 1, 0, u8::from(is_txt), 0, 0, 0, 0], question].concat();
+                let mut answer =
+                    [&query[..2], &[0x81, 0x80, 0, 1, 0, u8::from(is_txt), 0, 0, 0, 0], question].concat();
                 if is_txt {
                     let length = u8::try_from(text.len()).unwrap();
                     answer.extend([0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60, 0, length + 1, length]);

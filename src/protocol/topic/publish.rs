@@ -10,6 +10,7 @@ use crate::{
         exchange::{Context, Outbox},
         outcome::PublishOutcome,
         output::Lane,
+        rng::ProtocolRng,
     },
 };
 
@@ -31,7 +32,7 @@ impl<N: Network> TopicState<N> {
             return PublishOutcome::AlreadyPublished;
         }
         let size = message.sizes(cx.network);
-        let random_choices = self.rng.get_word_pos();
+        let rng = (min_peers > 0).then(|| self.rng.serialize_state());
         let has_new_fanout = self.mesh.is_none() && self.make_fanout(cx);
         let (mut to, mut sent) = self.recipients(None, &[]);
         let large = self.parameters.idontwant_message_size;
@@ -40,7 +41,9 @@ impl<N: Network> TopicState<N> {
         let peers = sent.len() + further.len();
         if peers < min_peers {
             self.fanout.take_if(|_| has_new_fanout);
-            self.rng.set_word_pos(random_choices);
+            if let Some(rng) = rng {
+                self.rng = ProtocolRng::deserialize_state(&rng);
+            }
             return PublishOutcome::TooFewPeers { peers };
         }
         if suppressed > 0 {

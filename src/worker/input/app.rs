@@ -7,7 +7,7 @@ use super::{check_open, command_topic, peer::queued_bytes_of_full, report_refuse
 use crate::{
     actors::{
         mesh::messages::TopicItem,
-        publish_batch::PublishBatch,
+        router::messages::RouterItem,
         shared::Shared,
         supervisor::messages::{SetApplicationScore, SupervisorItem},
         topic_table::TopicEntry,
@@ -17,9 +17,10 @@ use crate::{
     network::{AppInput, FullMessage, Network},
     outputs::{
         publication::{PublishResponder, PublishState},
+        publish_batch::PublishBatch,
         topic_queue::{TopicQueue, TopicSender},
     },
-    protocol::{event::Event, topic::interest::Interest},
+    protocol::{event::Event, output::pending::PendingOutput, topic::interest::Interest},
     timestamp::Timestamp,
 };
 
@@ -114,7 +115,15 @@ pub(in crate::worker) fn publish_batch<N: Network>(
     };
     let credits: Result<Vec<_>, _> = publications.iter().map(|(message, _)| admit(message)).collect();
     let credits = credits.inspect_err(|refused| report_refused(shared, *refused))?;
-    let (batch, received_at) = (Arc::new(PublishBatch::new(shared)), shared.now());
+    // Weak, because queued publications are part of it.
+    let engine = Arc::downgrade(shared);
+    let send = move |outputs: Vec<PendingOutput<N>>| {
+        if let Some(shared) = engine.upgrade() {
+            let items = outputs.into_iter().map(|output| RouterItem::p2p(output, &shared.network));
+            shared.router.extend(items);
+        }
+    };
+    let (batch, received_at) = (Arc::new(PublishBatch::new(send)), shared.now());
     for ((message, state), credit) in publications.into_iter().zip(credits) {
         if shared.observes_inputs {
             shared.observe(&Event::AppInput(AppInput::Publish(FullMessage::clone(&message))));

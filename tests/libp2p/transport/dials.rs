@@ -161,7 +161,7 @@ async fn a_direct_peer_is_dialled_at_the_addresses_that_are_known_of_it() {
     let direct = PeerId::random();
     let (mut node, network) =
         ours(BehaviourConfig::default().with(|c| c.addresses = AddressFilter::GlobalAndLoopback));
-    let connect = || P2pOutput::Connect { peer: direct, origin: Origin::Direct };
+    let connect = || P2pOutput::Connect { peer: direct, origin: Origin::Direct, record: None };
     // Nothing is known of it yet. The engine asks again later.
     let event = refused(&mut node, connect()).await;
     assert!(matches!(event, Event::DialFailed { peer, .. } if peer == direct), "{event:?}");
