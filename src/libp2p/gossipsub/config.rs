@@ -17,7 +17,16 @@ use crate::{
     limits::{Limits, LimitsConfig, TopicOverrides},
 };
 
-pub(super) type MessageIdFn = dyn Fn(&Message) -> MessageId + Send + Sync;
+/// Topic, message as it was received, and message after the transform if that succeeds.
+type RawIdFn = dyn Fn(&TopicHash, &WireMessage, Option<&Message>) -> MessageId + Send + Sync;
+type DecodedIdFn = dyn Fn(&Message) -> MessageId + Send + Sync;
+
+/// The application's function for message ids, by what it is given.
+#[derive(Clone)]
+pub(super) enum MessageIds {
+    Decoded(Arc<DecodedIdFn>),
+    Raw(Arc<RawIdFn>),
+}
 
 /// The configuration of a [`Behaviour`](super::Behaviour). The default is that of [`ConfigBuilder`].
 #[derive(Clone)]
@@ -28,7 +37,7 @@ pub struct Config {
     pub(super) validation_mode: ValidationMode,
     pub(super) validate_messages: bool,
     /// `None`: the default ids.
-    pub(super) message_id: Option<Arc<MessageIdFn>>,
+    pub(super) message_id: Option<MessageIds>,
     pub(super) threads: Threads,
 }
 
@@ -43,16 +52,21 @@ pub(super) enum Threads {
 
 impl Config {
     /// The id of a message, by the function that [`ConfigBuilder::message_id_fn`] sets. The default id is that of a message
-    /// which its source has signed, if it has one and the validation mode checks signatures.
+    /// which its source has signed, if it has one and the validation mode checks signatures. A function that
+    /// [`ConfigBuilder::raw_message_id_fn`] sets is given `message` as that before and after the transform.
     pub fn message_id(&self, message: &Message) -> MessageId {
-        if let Some(message_id) = &self.message_id {
+        if let Some(MessageIds::Decoded(message_id)) = &self.message_id {
             return message_id(message);
         }
         let is_verified = message.source.is_some() && self.validation_mode != ValidationMode::None;
         let (source, seqno) = (message.source, message.sequence_number);
         let data = Some(message.data.clone().into());
         let content = Content { source, seqno, data, is_verified, ..Content::default() };
-        default_id(self.validation_mode, &message.topic, &WireMessage::new(content))
+        let raw = WireMessage::new(content);
+        match &self.message_id {
+            Some(MessageIds::Raw(message_id)) => message_id(&message.topic, &raw, Some(message)),
+            _ => default_id(self.validation_mode, &message.topic, &raw),
+        }
     }
 
     /// The parameters of the engine.
@@ -246,7 +260,7 @@ impl ConfigBuilder {
     /// have written the source and the sequence number, so that the id must depend on the content. The function does not learn
     /// whether a source has signed the message.
     pub fn message_id_fn(&mut self, id: impl Fn(&Message) -> MessageId + Send + Sync + 'static) -> &mut Self {
-        self.config.message_id = Some(Arc::new(id));
+        self.config.message_id = Some(MessageIds::Decoded(Arc::new(id)));
         self
     }
 
@@ -320,6 +334,18 @@ impl ConfigBuilder {
 
 /// Setters that rust-libp2p's gossipsub does not have.
 impl ConfigBuilder {
+    /// The function that makes message ids, in place of [`message_id_fn`](Self::message_id_fn), from the topic, the message
+    /// as it was received, and the message after the [transform](super::DataTransform), `None` if that fails. Such a message
+    /// is invalid (P4): give it an id that no message has which can be decoded.
+    /// [`ethereum_message_id`](super::ethereum_message_id) is such a function.
+    pub fn raw_message_id_fn(
+        &mut self,
+        id: impl Fn(&TopicHash, &WireMessage, Option<&Message>) -> MessageId + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.config.message_id = Some(MessageIds::Raw(Arc::new(id)));
+        self
+    }
+
     /// Changes parameters of the engine.
     pub fn limits(&mut self, change: impl FnOnce(&mut LimitsConfig<TopicName>)) -> &mut Self {
         change(&mut self.config.limits);

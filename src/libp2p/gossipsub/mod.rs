@@ -64,6 +64,7 @@
 mod behaviour;
 mod config;
 mod error;
+mod ethereum_id;
 mod hooks;
 mod message;
 mod peer_events;
@@ -72,13 +73,18 @@ mod peers;
 mod poll;
 mod running;
 mod score;
+#[cfg(feature = "snappy")]
+mod snappy;
 mod topic;
 mod transform;
 
+#[cfg(feature = "snappy")]
+pub use self::snappy::SnappyTransform;
 pub use self::{
     behaviour::Behaviour,
     config::{Config, ConfigBuilder},
     error::{BehaviourError, ConfigBuilderError, PublishError, ScoreError, SubscriptionError},
+    ethereum_id::ethereum_message_id,
     message::{Event, FailedMessages, Message, MessageAcceptance, PeerKind},
     score::{
         PeerScoreParams, PeerScoreThresholds, TopicScoreParams, score_parameter_decay,

@@ -5,6 +5,8 @@ mod api;
 mod ids;
 mod runtimes;
 mod settings;
+#[cfg(feature = "snappy")]
+mod snappy;
 mod start_and_end;
 mod swarms;
 
