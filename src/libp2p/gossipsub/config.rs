@@ -4,7 +4,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use actix::ArbiterHandle;
 
-use super::{error::ConfigBuilderError, hooks::default_id, message::Message, score, topic::TopicHash};
+use super::{
+    error::ConfigBuilderError,
+    hooks::{MessageIds, default_id},
+    message::Message,
+    score,
+    topic::TopicHash,
+};
 use crate::{
     libp2p::{
         codec::limits::WireLimits,
@@ -16,17 +22,6 @@ use crate::{
     },
     limits::{Limits, LimitsConfig, TopicOverrides},
 };
-
-/// Topic, message as it was received, and message after the transform if that succeeds.
-type RawIdFn = dyn Fn(&TopicHash, &WireMessage, Option<&Message>) -> MessageId + Send + Sync;
-type DecodedIdFn = dyn Fn(&Message) -> MessageId + Send + Sync;
-
-/// The application's function for message ids, by what it is given.
-#[derive(Clone)]
-pub(super) enum MessageIds {
-    Decoded(Arc<DecodedIdFn>),
-    Raw(Arc<RawIdFn>),
-}
 
 /// The configuration of a [`Behaviour`](super::Behaviour). The default is that of [`ConfigBuilder`].
 #[derive(Clone)]

@@ -5,12 +5,7 @@ use std::{collections::HashSet, io, sync::Arc};
 use ::libp2p::PeerId;
 use arc_swap::ArcSwap;
 
-use super::{
-    config::{Config, MessageIds},
-    message::Message,
-    topic::TopicHash,
-    transform::DataTransform,
-};
+use super::{config::Config, message::Message, topic::TopicHash, transform::DataTransform};
 use crate::{
     libp2p::{
         ids::MessageId,
@@ -25,6 +20,17 @@ pub(super) type Transform = Arc<dyn DataTransform + Send + Sync>;
 
 /// The peers whose messages are ignored. Read for each message, changed seldom.
 pub(super) type Blacklist = Arc<ArcSwap<HashSet<PeerId>>>;
+
+/// Topic, message as it was received, and message after the transform if that succeeds.
+type RawIdFn = dyn Fn(&TopicHash, &WireMessage, Option<&Message>) -> MessageId + Send + Sync;
+type DecodedIdFn = dyn Fn(&Message) -> MessageId + Send + Sync;
+
+/// The application's function for message ids, by what it is given.
+#[derive(Clone)]
+pub(super) enum MessageIds {
+    Decoded(Arc<DecodedIdFn>),
+    Raw(Arc<RawIdFn>),
+}
 
 /// The network of a behaviour.
 pub(super) fn network(

@@ -4,6 +4,7 @@
 mod blocking_pool;
 mod builder;
 mod message_id;
+mod replay;
 mod subscription_filter;
 mod validator;
 
@@ -21,12 +22,12 @@ use ::libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 use arc_swap::ArcSwap;
 
 pub(in crate::libp2p) use self::message_id::{content_digest, default_message_id};
-use self::validator::Validators;
 pub use self::{
     builder::Libp2pNetworkBuilder,
     subscription_filter::SubscriptionFilter,
     validator::{Unvalidated, UnvalidatedMessage, Validator},
 };
+use self::{replay::ReplayCheck, validator::Validators};
 use super::{
     codec::{decode::DecodeHooks, entry::RawMessage, limits::WireLimits, turn::SignatureCheck},
     ids::{MessageId, TopicName},
@@ -61,6 +62,8 @@ struct Hooks {
     message_id: Option<Box<MessageIdFn>>,
     validators: ArcSwap<Validators>,
     manual_validation: ManualValidation<Libp2pNetwork>,
+    /// `None`: sequence numbers are not checked.
+    replays: Option<Arc<ReplayCheck>>,
     peer_filter: Box<PeerFilter>,
     subscription_filter: Option<SubscriptionFilter>,
     persistent_points: Vec<Multiaddr>,
@@ -112,6 +115,7 @@ impl Libp2pNetwork {
             message_id: None,
             validators: ArcSwap::default(),
             manual_validation: ManualValidation::new(),
+            replays: None,
             peer_filter: Box::new(|_, _| true),
             subscription_filter: None,
             persistent_points: Vec::new(),
