@@ -56,6 +56,7 @@
 //!   libp2p.
 //! * `libp2p-node`: a ready-made swarm (TCP, noise, yamux, DNS, identify, ping) and a whole node; implies `libp2p`.
 //!   `quic` adds QUIC to it.
+//! * `snappy`: compressed messages, as those of Ethereum; implies `libp2p`.
 //! * `http`: an actix-web scope that displays the state of an engine.
 //! * `prometheus`: histogram buckets for the Prometheus exporter.
 //! * `recording`: recording and replay of inputs.

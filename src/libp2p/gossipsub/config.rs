@@ -1,23 +1,20 @@
 //! The configuration of a behaviour. Its setters have the names of rust-libp2p's gossipsub and set this crate's limits.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use actix::ArbiterHandle;
 
-use super::{error::ConfigBuilderError, hooks::default_id, message::Message, score, topic::TopicHash};
+use super::{error::ConfigBuilderError, message_ids::MessageIds, score, topic::TopicHash};
 use crate::{
     libp2p::{
         codec::limits::WireLimits,
         connection::capabilities::{ProtocolId, Version},
-        ids::{MessageId, TopicName},
-        message::{Content, Message as WireMessage},
+        ids::TopicName,
         signature::validation::ValidationMode,
         swarm::config::BehaviourConfig,
     },
     limits::{Limits, LimitsConfig, TopicOverrides, TopicPattern},
 };
-
-pub(super) type MessageIdFn = dyn Fn(&Message) -> MessageId + Send + Sync;
 
 /// The configuration of a [`Behaviour`](super::Behaviour). The default is that of [`ConfigBuilder`].
 #[derive(Clone)]
@@ -28,9 +25,9 @@ pub struct Config {
     pub(super) validation_mode: ValidationMode,
     pub(super) validate_messages: bool,
     /// `None`: the default ids.
-    pub(super) message_id: Option<Arc<MessageIdFn>>,
+    pub(super) message_id: Option<MessageIds>,
     /// The functions for the topics that match a pattern. The first that matches applies.
-    pub(super) topic_message_ids: Vec<(TopicPattern, Arc<MessageIdFn>)>,
+    pub(super) topic_message_ids: Vec<(TopicPattern, MessageIds)>,
     pub(super) threads: Threads,
 }
 
@@ -44,22 +41,6 @@ pub(super) enum Threads {
 }
 
 impl Config {
-    /// The id of a message, by the function that [`ConfigBuilder::topic_message_id_fn`] sets for its topic, or else the one of
-    /// [`ConfigBuilder::message_id_fn`]. The default id is that of a message
-    /// which its source has signed, if it has one and the validation mode checks signatures.
-    pub fn message_id(&self, message: &Message) -> MessageId {
-        let mut of_topics = self.topic_message_ids.iter();
-        let of_topic = of_topics.find(|(pattern, _)| pattern.matches(message.topic.as_str()));
-        if let Some(message_id) = of_topic.map(|(_, message_id)| message_id).or(self.message_id.as_ref()) {
-            return message_id(message);
-        }
-        let is_verified = message.source.is_some() && self.validation_mode != ValidationMode::None;
-        let (source, seqno) = (message.source, message.sequence_number);
-        let data = Some(message.data.clone().into());
-        let content = Content { source, seqno, data, is_verified, ..Content::default() };
-        default_id(self.validation_mode, &message.topic, &WireMessage::new(content))
-    }
-
     /// The parameters of the engine.
     pub fn limits(&self) -> &LimitsConfig<TopicName> {
         &self.limits
@@ -104,7 +85,7 @@ impl Default for Config {
 /// ```
 #[derive(Clone)]
 pub struct ConfigBuilder {
-    config: Config,
+    pub(super) config: Config,
     /// As long as a message is recognised as a duplicate, if that was set.
     duplicate_cache_time: Option<Duration>,
     invalid_protocol: bool,
@@ -244,18 +225,6 @@ impl ConfigBuilder {
         self
     }
 
-    /// The function that makes message ids. All nodes of a network must use the same one. Its argument is a copy of the
-    /// received message.
-    ///
-    /// Two messages must have the same id only if they may stand for each other: otherwise anyone can suppress one by sending
-    /// the other before it. With [`Permissive`](ValidationMode::Permissive) and [`None`](ValidationMode::None) anyone may
-    /// have written the source and the sequence number, so that the id must depend on the content. The function does not learn
-    /// whether a source has signed the message.
-    pub fn message_id_fn(&mut self, id: impl Fn(&Message) -> MessageId + Send + Sync + 'static) -> &mut Self {
-        self.config.message_id = Some(Arc::new(id));
-        self
-    }
-
     /// Whether messages of ours that come back are accepted, after the seen cache has forgotten them.
     pub fn allow_self_origin(&mut self, allow: bool) -> &mut Self {
         self.config.limits.extensions.refuse_own_messages = !allow;
@@ -343,18 +312,6 @@ impl ConfigBuilder {
     /// Changes the limits on what is read and written.
     pub fn wire(&mut self, change: impl FnOnce(&mut WireLimits)) -> &mut Self {
         change(&mut self.config.wire);
-        self
-    }
-
-    /// The function that makes the ids of the messages of one topic, or of all topics that match a pattern, in place of that of
-    /// [`message_id_fn`](Self::message_id_fn) or of the default, under the same rules. Of several that match, the one that was
-    /// set first.
-    pub fn topic_message_id_fn(
-        &mut self,
-        topics: impl Into<TopicPattern>,
-        id: impl Fn(&Message) -> MessageId + Send + Sync + 'static,
-    ) -> &mut Self {
-        self.config.topic_message_ids.push((topics.into(), Arc::new(id)));
         self
     }
 

@@ -6,10 +6,7 @@ use ::libp2p::PeerId;
 use arc_swap::ArcSwap;
 
 use super::{
-    config::{Config, MessageIdFn},
-    message::Message,
-    topic::TopicHash,
-    transform::DataTransform,
+    config::Config, message::Message, message_ids::MessageIds, topic::TopicHash, transform::DataTransform,
 };
 use crate::{
     libp2p::{
@@ -42,12 +39,12 @@ pub(super) fn network(
     for (topics, message_id) in config.topic_message_ids.clone() {
         let decode = transform.clone();
         builder = builder.topic_message_id(topics, move |topic, received| {
-            id_by_function(&*message_id, decode.as_ref(), topic, received)
+            id_by_function(&message_id, decode.as_ref(), topic, received)
         });
     }
     let builder = builder
         .message_id(move |topic, received| match &message_id {
-            Some(message_id) => id_by_function(&**message_id, decode.as_ref(), topic, received),
+            Some(message_id) => id_by_function(message_id, decode.as_ref(), topic, received),
             None => default_id(mode, topic, received),
         })
         .refuse_sources(move |message| is_blacklisted(message, &blacklist))
@@ -71,17 +68,22 @@ pub(super) fn default_id(mode: ValidationMode, topic: &TopicHash, message: &Wire
     }
 }
 
-/// The id by the application's function. A message that can't be decoded is invalid. It has the digest of its bytes as its
-/// id: the function could give it that of a message that is valid and has not arrived yet.
+/// The id by the application's function. A message that can't be decoded is invalid. A function of decoded messages is not
+/// asked for its id, which is the digest of its bytes: the function could give it that of a message that is valid and has not
+/// arrived yet.
 fn id_by_function(
-    message_id: &MessageIdFn,
+    message_id: &MessageIds,
     transform: Option<&Transform>,
     topic: &TopicHash,
     received: &WireMessage,
 ) -> MessageId {
-    match decode(transform, Message::from_wire(topic, received)) {
-        Ok(message) => message_id(&message),
-        Err(_) => content_digest(b"actix-gossipsub: a message that can't be decoded", topic, received),
+    let decoded = decode(transform, Message::from_wire(topic, received));
+    match (message_id, decoded) {
+        (MessageIds::Raw(message_id), decoded) => message_id(topic, received, decoded.ok().as_ref()),
+        (MessageIds::Decoded(message_id), Ok(message)) => message_id(&message),
+        (MessageIds::Decoded(_), Err(_)) => {
+            content_digest(b"actix-gossipsub: a message that can't be decoded", topic, received)
+        }
     }
 }
 
@@ -135,7 +137,8 @@ mod tests {
         let transform: Transform = Arc::new(Marked);
         let id = |data: &[u8]| {
             let content = Content { data: Some(data.into()), ..Content::default() };
-            let by_content = |message: &Message| MessageId::from(message.data.clone());
+            let by_content =
+                MessageIds::Decoded(Arc::new(|message: &Message| MessageId::from(message.data.clone())));
             id_by_function(&by_content, Some(&transform), &"t".into(), &WireMessage::new(content))
         };
         assert_eq!(id(b"<abc").as_bytes(), b"abc");

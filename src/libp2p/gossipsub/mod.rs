@@ -64,8 +64,10 @@
 mod behaviour;
 mod config;
 mod error;
+mod ethereum_id;
 mod hooks;
 mod message;
+mod message_ids;
 mod peer_events;
 mod peer_settings;
 mod peers;
@@ -74,13 +76,18 @@ mod publish_batch;
 mod relay;
 mod running;
 mod score;
+#[cfg(feature = "snappy")]
+mod snappy;
 mod topic;
 mod transform;
 
+#[cfg(feature = "snappy")]
+pub use self::snappy::SnappyTransform;
 pub use self::{
     behaviour::Behaviour,
     config::{Config, ConfigBuilder},
     error::{BehaviourError, ConfigBuilderError, PublishError, ScoreError, SubscriptionError},
+    ethereum_id::ethereum_message_id,
     message::{Event, FailedMessages, Message, MessageAcceptance, PeerKind},
     score::{
         PeerScoreParams, PeerScoreThresholds, TopicScoreParams, score_parameter_decay,

@@ -6,6 +6,7 @@ use ::libp2p::{Multiaddr, PeerId};
 
 use super::{
     Hooks, Libp2pNetwork, SubscriptionFilter,
+    replay::ReplayCheck,
     validator::{Validator, Validators},
 };
 use crate::{
@@ -103,6 +104,21 @@ impl Libp2pNetworkBuilder {
     /// [`Libp2pNetwork::report_validation`].
     pub fn manual_validation(self) -> Self {
         self.set_validator(None, Validator::manual())
+    }
+
+    /// Ignores a message whose sequence number is not above that of the last accepted message of its author, without a
+    /// penalty for those who deliver it. So a message is not delivered again when it is sent after the seen cache has
+    /// forgotten it. By default numbers are not checked. Only messages that are [verified](Message::is_verified) are checked.
+    ///
+    /// Messages of an author that overtake each other are lost: use it where they need not arrive all, or where an author
+    /// publishes more seldom than a message takes to arrive. An author whose numbers begin anew, such as one whose clock was
+    /// turned back, is ignored until they are above the last one.
+    ///
+    /// The numbers of `max_authors` authors are stored, about 100 bytes each. If there are more, the author that has
+    /// published nothing for the longest time is evicted: its messages can be replayed once.
+    pub fn refuse_replays(mut self, max_authors: usize) -> Self {
+        self.0.replays = Some(Arc::new(ReplayCheck::new(max_authors)));
+        self
     }
 
     fn set_validator(self, topic: Option<TopicName>, validator: Validator) -> Self {

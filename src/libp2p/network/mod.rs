@@ -5,6 +5,7 @@ mod blocking_pool;
 mod builder;
 mod fair_permits;
 mod message_id;
+mod replay;
 mod subscription_filter;
 mod validator;
 
@@ -22,12 +23,12 @@ use ::libp2p::{Multiaddr, PeerId};
 use arc_swap::ArcSwap;
 
 pub(in crate::libp2p) use self::message_id::{content_digest, default_message_id};
-use self::validator::Validators;
 pub use self::{
     builder::Libp2pNetworkBuilder,
     subscription_filter::SubscriptionFilter,
     validator::{Unvalidated, UnvalidatedMessage, Validator},
 };
+use self::{replay::ReplayCheck, validator::Validators};
 use super::{
     codec::{
         decode::DecodeHooks, encode::encoded_length, entry::RawMessage, limits::WireLimits,
@@ -73,6 +74,8 @@ struct Hooks {
     topic_message_ids: Vec<(TopicPattern, Box<MessageIdFn>)>,
     validators: ArcSwap<Validators>,
     manual_validation: ManualValidation<Libp2pNetwork>,
+    /// `None`: sequence numbers are not checked.
+    replays: Option<Arc<ReplayCheck>>,
     peer_filter: Box<PeerFilter>,
     /// `None`: the messages of all sources are accepted.
     refuses_source: Option<Box<SourceFilter>>,
@@ -127,6 +130,7 @@ impl Libp2pNetwork {
             topic_message_ids: Vec::new(),
             validators: ArcSwap::default(),
             manual_validation: ManualValidation::new(),
+            replays: None,
             peer_filter: Box::new(|_, _| true),
             refuses_source: None,
             subscription_filter: None,

@@ -4,10 +4,14 @@
 use std::{collections::HashMap, io, sync::Arc};
 
 use ::libp2p::PeerId;
+use futures::FutureExt;
 
 use super::{Libp2pNetwork, blocking_pool::BlockingPool};
 use crate::{
-    libp2p::ids::{MessageId, TopicName},
+    libp2p::{
+        ids::{MessageId, TopicName},
+        message::Message,
+    },
     network::{self, BatchVerdicts, BoxFuture, Delivery, LateVerdict, Validity},
 };
 
@@ -172,23 +176,43 @@ impl Libp2pNetwork {
 
     /// The verdict of the signature policy, or of a validator that gives it at once.
     pub(super) fn verdict_now(&self, delivery: &Delivery<Self>) -> Validity {
-        match delivery.message.message.signature_error() {
-            Some(_) => Validity::Invalid,
-            None => self.hooks.validators.load().of(&delivery.message.topic).validate_now(delivery),
+        let message = &delivery.message.message;
+        if message.signature_error().is_some() {
+            return Validity::Invalid;
         }
+        if self.is_replay(message) {
+            return Validity::Outdated;
+        }
+        let verdict = self.hooks.validators.load().of(&delivery.message.topic).validate_now(delivery);
+        match &self.hooks.replays {
+            Some(replays) => replays.settle(message, verdict),
+            None => verdict,
+        }
+    }
+
+    fn is_replay(&self, message: &Message) -> bool {
+        self.hooks.replays.as_ref().is_some_and(|replays| replays.is_replay(message))
     }
 
     /// The verdict of a validator that gives it later. `None` if it gives it at once.
     pub(super) fn verdict_later(&self, delivery: &Delivery<Self>) -> Option<BoxFuture<Validity>> {
-        if delivery.message.message.signature_error().is_some() {
+        let message = &delivery.message.message;
+        if message.signature_error().is_some() || self.is_replay(message) {
             return None;
         }
-        match &self.hooks.validators.load().of(&delivery.message.topic).0 {
-            Kind::Synchronous(_) => None,
-            Kind::Asynchronous(f) => Some(f(delivery.clone())),
-            Kind::Blocking(pool) => Some(pool.validate(delivery.clone())),
-            Kind::Manual => Some(self.hooks.manual_validation.validate(self, delivery)),
-        }
+        let verdict = match &self.hooks.validators.load().of(&delivery.message.topic).0 {
+            Kind::Synchronous(_) => return None,
+            Kind::Asynchronous(f) => f(delivery.clone()),
+            Kind::Blocking(pool) => pool.validate(delivery.clone()),
+            Kind::Manual => self.hooks.manual_validation.validate(self, delivery),
+        };
+        Some(match &self.hooks.replays {
+            Some(replays) => {
+                let (replays, message) = (Arc::clone(replays), message.clone());
+                Box::pin(verdict.map(move |verdict| replays.settle(&message, verdict)))
+            }
+            None => verdict,
+        })
     }
 
     /// The verdicts on a batch. `None` if all are given at once.

@@ -8,6 +8,8 @@ mod publish_batch;
 mod relay;
 mod runtimes;
 mod settings;
+#[cfg(feature = "snappy")]
+mod snappy;
 mod start_and_end;
 mod swarms;
 
