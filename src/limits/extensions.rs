@@ -68,8 +68,8 @@ pub struct Extensions {
     pub iwant_followup_time: Duration,
     /// Whether a message is requested by IWANT from one peer at a time. Up to four other peers that offer it are remembered, and
     /// at the heartbeat after [`iwant_followup_time`](Self::iwant_followup_time), or after the peer has disconnected, one of
-    /// them is asked, which does not count for `max_sent_iwant_per_heartbeat`. This saves the copies that each offerer would send. A silent peer delays a message by that time. At most
-    /// `max_promises_per_topic` messages are tracked in a topic. Without this, or with a time of 0, each peer that offers a
+    /// them is asked, which does not count for `max_sent_iwant_per_heartbeat`. This saves the copies that each offerer would send. A silent peer delays a message by that time. A quarter
+    /// of `max_promises_per_topic` messages are tracked in a topic; of further ones each peer is asked. Without this, or with a time of 0, each peer that offers a
     /// message is asked for it.
     pub iwant_from_one_peer: bool,
     /// Whether the ids of an IHAVE are judged only until as many are found as may still be requested from the peer in this

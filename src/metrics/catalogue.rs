@@ -251,6 +251,7 @@ const CACHE: Label = Label::one_of(
         "validating",
         "invalid",
         "promises",
+        "requested",
         "sent_idontwant",
         "peer_idontwant",
         "missed",

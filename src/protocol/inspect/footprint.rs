@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     admission::totals::FLOOR,
     limits::{Extensions, Limits},
+    protocol::inspect::memory::REQUESTS_PART,
 };
 
 /// The bytes that the name of a topic of the application has at most.
@@ -46,7 +47,7 @@ pub(super) const OWN_TOPIC_NAME: usize = 128;
 /// | `validating` | | `max_validating_per_topic` | min(*T* × that, `max_validating`); 2 × `max_batch_items` with batches |
 /// | `invalid` | | `max_invalid_per_topic`, and `max_invalid_bytes_per_topic` | *T* × that, and `max_invalid_bytes` |
 /// | `promises` | *T* | `max_promises_per_topic` | *T* × that |
-/// | `requested` | | `max_promises_per_topic` | *T* × that |
+/// | `requested` | | a quarter of `max_promises_per_topic` | *T* × that |
 /// | `sent_idontwant` | | `max_idontwant_per_heartbeat` | *T* × that |
 /// | `peer_idontwant` | `max_idontwant_per_heartbeat` × `idontwant_ticks` | | *P* × that |
 /// | `missed` | `max_missed_ids_per_peer` | | *P* × that |
@@ -205,7 +206,7 @@ impl Footprint {
             invalid_bytes: of_each(bounds.max_invalid_bytes_per_topic)
                 .min(total(bounds.max_invalid_bytes, topics)),
             promises: of_each(bounds.max_promises_per_topic),
-            requested: of_each(bounds.max_promises_per_topic),
+            requested: of_each(bounds.max_promises_per_topic / REQUESTS_PART),
             sent_idontwant: of_each(limits.extensions.max_idontwant_per_heartbeat),
             peer_idontwant: peers.saturating_mul(per_peer),
             missed: peers.saturating_mul(limits.extensions.max_missed_ids_per_peer),

@@ -70,6 +70,8 @@ const TOPIC: usize = 4096;
 pub(in crate::protocol) const MAX_ANSWERED: usize = 4096;
 /// The number of own messages of a topic that are offered to later subscribers, because they were sent to few.
 pub(in crate::protocol) const MAX_UNSERVED: usize = 64;
+/// A topic tracks `max_promises_per_topic` divided by this number of requested messages: an entry may have several peers.
+pub(in crate::protocol) const REQUESTS_PART: usize = 4;
 /// The further offerers that are remembered of a message that is requested from one peer.
 pub(in crate::protocol) const MAX_OFFERERS: usize = 4;
 const FIXED: usize = 4 * 1024 * 1024;

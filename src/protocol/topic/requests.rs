@@ -12,7 +12,7 @@ use crate::{
     protocol::{
         connection::ConnectionId,
         exchange::{Context, Outbox, peer_view::check_score},
-        inspect::memory::MAX_OFFERERS,
+        inspect::memory::{MAX_OFFERERS, REQUESTS_PART},
         rng::shuffle,
     },
     timestamp::Timestamp,
@@ -105,7 +105,7 @@ impl<N: Network> TopicState<N> {
     ) {
         let deadline = cx.now.after(cx.limits.extensions.iwant_followup_time);
         let request = Request { asked: peer.clone(), deadline, offerers };
-        self.requests.insert(id, request, cx.limits.bounds.max_promises_per_topic);
+        self.requests.insert(id, request, cx.limits.bounds.max_promises_per_topic / REQUESTS_PART);
     }
 
     /// Requests what has not come in time, or whose peer has disconnected, from one of the other peers that offered it,

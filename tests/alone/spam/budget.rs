@@ -262,7 +262,7 @@ fn promises() -> (Filling, &'static [&'static str]) {
         }
         filling.bare.node.remove_peer(&peer, filling.bare.now);
     }
-    (filling, &["promises"])
+    (filling, &["promises", "requested"])
 }
 
 /// Each peer sends more IDONTWANT ids than it may, in several heartbeats.

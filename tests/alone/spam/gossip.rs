@@ -154,7 +154,7 @@ fn kept_promises_cost_nothing_and_broken_ones_are_penalised() {
 
 #[test]
 fn a_message_from_any_peer_fulfils_all_promises_of_it() {
-    let mut bare = BareNode::new(|_| {});
+    let mut bare = BareNode::new(|limits| limits.extensions.iwant_from_one_peer = false);
     bare.join(ATTACKED);
     let id = || Id::new(ATTACKED, 1);
     for peer in 1..=3 {

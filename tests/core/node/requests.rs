@@ -122,7 +122,7 @@ fn requests_end_when_the_topic_is_left() {
 #[test]
 fn beyond_the_limit_each_peer_that_offers_a_message_is_asked() {
     let mut fixture = joined(25);
-    let max = fixture.limits.bounds.max_promises_per_topic as u32;
+    let max = fixture.limits.bounds.max_promises_per_topic as u32 / 4;
     fixture.limits.max_sent_iwant_per_heartbeat = 10 * max;
     requested(&mut fixture, 1, 0..max + 1);
     assert_eq!(fixture.node.footprint().requested, max as usize);
