@@ -1,6 +1,7 @@
 //! The reference's own unit tests (Octez' `test_unit.ml` and `test_message_cache.ml`) on `Node`, and tests of
 //! IDONTWANT, which the reference lacks (`idontwant.rs`). Each test is one function named for the behaviour.
 
+mod colocation;
 mod counted;
 mod delivery;
 mod eclipse;
@@ -15,7 +16,9 @@ mod mesh;
 mod missed;
 mod network;
 mod passive;
+mod retention;
 mod score;
+mod score_vectors;
 mod seen;
 mod settings;
 mod setup;
