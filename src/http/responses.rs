@@ -191,7 +191,7 @@ pub struct ScoreBreakdown {
     pub topics: Vec<TopicScore>,
     /// P5, the application's score, weighted.
     pub p5: f64,
-    /// P6, IP colocation. Always 0: this engine does not implement it.
+    /// P6, IP colocation: at most 0.
     pub p6: f64,
     /// P7, the behaviour penalty, weighted.
     pub p7: f64,

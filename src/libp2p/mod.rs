@@ -235,6 +235,7 @@ mod message;
 mod message_serde;
 mod network;
 mod node;
+mod presets;
 mod signature;
 mod state;
 mod swarm;

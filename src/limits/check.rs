@@ -41,12 +41,13 @@ fn lines(violations: &[Violation]) -> String {
 
 pub(super) fn check<T: fmt::Debug>(config: &LimitsConfig<T>) -> Result<(), InvalidLimits> {
     let mut violations = Violations::default();
-    check_mesh(config.degrees(&TopicOverrides::default()), &mut violations);
+    let may_overlap = config.extensions.degree_score_and_out_may_overlap;
+    check_mesh(config.degrees(&TopicOverrides::default()), may_overlap, &mut violations);
     check_heartbeat_and_gossip(config, &mut violations);
     check_peers(config, &mut violations);
     for (path, overrides) in config.topics.entries() {
         violations.within(&format!("topics.{path}"), |violations| {
-            check_mesh(config.degrees(overrides), violations)
+            check_mesh(config.degrees(overrides), may_overlap, violations)
         });
     }
     violations.within("score", |violations| check_score(&config.score, violations));
@@ -55,7 +56,7 @@ pub(super) fn check<T: fmt::Debug>(config: &LimitsConfig<T>) -> Result<(), Inval
     violations.into_result()
 }
 
-fn check_mesh(degrees: Degrees, violations: &mut Violations) {
+fn check_mesh(degrees: Degrees, may_overlap: bool, violations: &mut Violations) {
     let Degrees { degree_optimal, degree_low, degree_high, degree_score, degree_out } = degrees;
     violations.require("degree_low", degree_low, degree_low <= degree_optimal, || {
         format!("be at most degree_optimal ({degree_optimal})")
@@ -63,13 +64,22 @@ fn check_mesh(degrees: Degrees, violations: &mut Violations) {
     violations.require("degree_high", degree_high, degree_high >= degree_optimal, || {
         format!("be at least degree_optimal ({degree_optimal})")
     });
-    let kept = degree_score.saturating_add(degree_out);
-    violations.require("degree_score", degree_score, kept <= degree_optimal, || {
-        format!("be, with degree_out ({degree_out}) added, at most degree_optimal ({degree_optimal})")
-    });
-    violations.require("degree_out", degree_out, degree_out <= degree_low, || {
-        format!("be at most degree_low ({degree_low})")
-    });
+    if may_overlap {
+        violations.require("degree_score", degree_score, degree_score <= degree_optimal, || {
+            format!("be at most degree_optimal ({degree_optimal})")
+        });
+        violations.require("degree_out", degree_out, degree_out == 0 || degree_out < degree_low, || {
+            format!("be below degree_low ({degree_low})")
+        });
+    } else {
+        let kept = degree_score.saturating_add(degree_out);
+        violations.require("degree_score", degree_score, kept <= degree_optimal, || {
+            format!("be, with degree_out ({degree_out}) added, at most degree_optimal ({degree_optimal})")
+        });
+        violations.require("degree_out", degree_out, degree_out <= degree_low, || {
+            format!("be at most degree_low ({degree_low})")
+        });
+    }
     violations.require("degree_out", degree_out, degree_out <= degree_optimal / 2, || {
         format!("be at most half of degree_optimal ({degree_optimal})")
     });
@@ -142,6 +152,14 @@ fn check_score<T: fmt::Debug>(score: &ScoreLimits<T>, violations: &mut Violation
     violations.decay("behaviour_penalty_decay", score.behaviour_penalty_decay);
     violations.finite("app_specific_weight", score.app_specific_weight);
     violations.non_negative("decay_zero", score.decay_zero);
+    violations.non_positive("ip_colocation_weight", score.ip_colocation_weight);
+    let threshold = score.ip_colocation_threshold;
+    violations.require(
+        "ip_colocation_threshold",
+        threshold,
+        threshold.is_finite() && threshold >= 1.0,
+        || "be a finite number, at least 1".into(),
+    );
 }
 
 fn check_topics<T: fmt::Debug>(topics: &TopicScores<T>, violations: &mut Violations) {
@@ -183,6 +201,7 @@ fn check_topic(topic: &TopicScoreLimits, violations: &mut Violations) {
     violations.non_negative("time_in_mesh_cap", topic.time_in_mesh_cap);
     violations.positive("time_in_mesh_quantum", topic.time_in_mesh_quantum);
     violations.non_negative("first_message_deliveries_weight", topic.first_message_deliveries_weight);
+    violations.non_negative("first_message_deliveries_cap", topic.first_message_deliveries_cap);
     violations.decay("first_message_deliveries_decay", topic.first_message_deliveries_decay);
     violations.non_positive("mesh_message_deliveries_weight", topic.mesh_message_deliveries_weight);
     let activation = topic.mesh_message_deliveries_activation;
@@ -192,7 +211,14 @@ fn check_topic(topic: &TopicScoreLimits, violations: &mut Violations) {
         activation >= MIN_ACTIVATION,
         || format!("be at least {MIN_ACTIVATION:?}"),
     );
-    violations.positive("mesh_message_deliveries_threshold", topic.mesh_message_deliveries_threshold);
+    violations.non_negative("mesh_message_deliveries_cap", topic.mesh_message_deliveries_cap);
+    let threshold = topic.mesh_message_deliveries_threshold;
+    violations.require(
+        "mesh_message_deliveries_threshold",
+        threshold,
+        threshold.is_finite() && threshold > 0.0,
+        || "be a finite number, greater than 0".into(),
+    );
     violations.decay("mesh_message_deliveries_decay", topic.mesh_message_deliveries_decay);
     violations.non_positive("mesh_failure_penalty_weight", topic.mesh_failure_penalty_weight);
     violations.decay("mesh_failure_penalty_decay", topic.mesh_failure_penalty_decay);

@@ -16,6 +16,10 @@ pub struct Extensions {
     /// later. 0, the value of the reference: it starts with the engine.
     #[serde(with = "humantime_serde")]
     pub heartbeat_initial_delay: Duration,
+    /// Whether D_score + D_out may be larger than D, as in the specification and in go-libp2p: the peers with the highest
+    /// scores that a prune keeps may be outbound ones. D_out must then be below D_lo, or 0. Without this D_score + D_out is at
+    /// most D, and D_out at most D_lo.
+    pub degree_score_and_out_may_overlap: bool,
     /// BackoffSlack, in ticks: the time after the end of a backoff in which this node does not graft the peer yet, whose clock
     /// may be late, or whose last GRAFT may be on its way. GRAFTs of the peer are accepted meanwhile. It ends at the next
     /// removal of expired backoffs ([`backoff_cleanup_ticks`](super::LimitsConfig::backoff_cleanup_ticks)). The reference
@@ -91,6 +95,11 @@ pub struct Extensions {
     /// Whether IWANT skips the ids of messages that await a verdict: those under asynchronous validation, in a batch, or
     /// parked. Without this a message is requested again from each peer that offers it meanwhile.
     pub iwant_skips_undecided: bool,
+    /// Whether the score of a disconnected peer decays while it is retained, as that of a connected one does. go-libp2p and
+    /// rust-libp2p retain it as it was. Then a peer whose score is below
+    /// [`disconnect_threshold`](Self::disconnect_threshold) is disconnected again whenever it returns, until it was away for
+    /// [`retain_duration`](super::LimitsConfig::retain_duration). A positive score is never retained.
+    pub retained_scores_decay: bool,
     /// Whether several copies of one message from one peer count once as mesh message deliveries (P3).
     pub credit_duplicates_once: bool,
     /// The P7 increment when the transport reports a slow peer. At least 0. 0 disables it.
@@ -186,6 +195,7 @@ impl Extensions {
     pub fn none() -> Self {
         Self {
             heartbeat_initial_delay: Duration::ZERO,
+            degree_score_and_out_may_overlap: false,
             backoff_slack_ticks: 2,
             accept_px: true,
             late_prune_sets_backoff: false,
@@ -202,6 +212,7 @@ impl Extensions {
             invalid_memory_ticks: 0,
             remember_ignored: false,
             iwant_skips_undecided: false,
+            retained_scores_decay: true,
             credit_duplicates_once: false,
             slow_peer_penalty: 0.0,
             retain_misbehaviour: false,
@@ -230,6 +241,7 @@ impl Default for Extensions {
     fn default() -> Self {
         Self {
             heartbeat_initial_delay: Duration::ZERO,
+            degree_score_and_out_may_overlap: true,
             backoff_slack_ticks: 2,
             accept_px: true,
             late_prune_sets_backoff: true,
@@ -246,6 +258,7 @@ impl Default for Extensions {
             invalid_memory_ticks: 10,
             remember_ignored: true,
             iwant_skips_undecided: true,
+            retained_scores_decay: true,
             credit_duplicates_once: true,
             slow_peer_penalty: 1.0,
             retain_misbehaviour: true,

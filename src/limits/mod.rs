@@ -11,6 +11,7 @@ mod pattern;
 mod presets;
 mod runtime;
 mod score;
+mod subnet;
 mod topics;
 
 use std::{fmt, ops::Deref, time::Duration};
@@ -24,6 +25,7 @@ pub use pattern::TopicPattern;
 pub use runtime::RuntimeLimits;
 pub(crate) use score::PatternIndex;
 pub use score::{PatternScore, ScoreLimits, TopicFamily, TopicScoreLimits, TopicScores};
+pub use subnet::Subnet;
 pub use topics::{Degrees, PatternOverrides, TopicLimits, TopicOverrides, TopicParameters};
 
 /// Validated parameters. They are immutable: to change one, call [`into_config`](Self::into_config), change the config
@@ -128,9 +130,10 @@ pub struct LimitsConfig<T = String> {
     /// D_hi: if a mesh has so many peers ([`Extensions::prune_at_degree_high`]) or more, the next heartbeat prunes down to D.
     /// At least D.
     pub degree_high: usize,
-    /// D_score: the number of peers with the highest scores that a prune down to D keeps. D_score + D_out is at most D.
+    /// D_score: the number of peers with the highest scores that a prune down to D keeps. At most D
+    /// ([`Extensions::degree_score_and_out_may_overlap`]).
     pub degree_score: usize,
-    /// D_out: the minimum number of outbound peers (that we dialled) in a mesh. At most D_lo and at most D / 2.
+    /// D_out: the minimum number of outbound peers (that we dialled) in a mesh. Below D_lo or 0, and at most D / 2.
     pub degree_out: usize,
 
     // -- Heartbeat --
@@ -214,7 +217,7 @@ pub struct LimitsConfig<T = String> {
 
     /// The topics for which some of the parameters above and below differ.
     pub topics: TopicLimits<T>,
-    /// The peer score (P1 to P5, P7).
+    /// The peer score (P1 to P7).
     pub score: ScoreLimits<T>,
     /// Behaviour that the reference implementation does not have.
     pub extensions: Extensions,
@@ -244,6 +247,9 @@ impl<T> LimitsConfig<T> {
             behaviour_penalty_decay,
             app_specific_weight,
             decay_zero,
+            ip_colocation_weight,
+            ip_colocation_threshold,
+            ip_colocation_whitelist,
         } = self.score;
         let score = ScoreLimits {
             topics: topics.map_topics(&mut map)?,
@@ -253,6 +259,9 @@ impl<T> LimitsConfig<T> {
             behaviour_penalty_decay,
             app_specific_weight,
             decay_zero,
+            ip_colocation_weight,
+            ip_colocation_threshold,
+            ip_colocation_whitelist,
         };
         Ok(LimitsConfig {
             degree_optimal: self.degree_optimal,

@@ -1,15 +1,15 @@
-//! The parameters of the peer score (gossipsub v1.1 "peer scoring"), with the specification's names P1 to P5 and P7.
+//! The parameters of the peer score (gossipsub v1.1 "peer scoring"), with the specification's names P1 to P7.
 //!
-//! score(peer) = min(cap, sum over topics of weight x (P1 + P2 + P3 + P3b + P4)) + P5 + P7.
+//! score(peer) = min(cap, sum over topics of weight x (P1 + P2 + P3 + P3b + P4)) + P5 + P6 + P7.
 //! The weight of a reward is at least 0, that of a penalty at most 0; a weight of 0 disables the component. Every
 //! `score_cleanup_ticks` heartbeats the counters are multiplied by their decays: a decay of `d` halves a counter in
 //! ln(0.5) / ln(d) such intervals.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::TopicPattern;
+use super::{Subnet, TopicPattern};
 
 /// The components of the peer score. The default is that of `config/default.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,18 @@ pub struct ScoreLimits<T = String> {
     pub app_specific_weight: f64,
     /// DecayToZero: a counter that decays below this value becomes 0. At least 0.
     pub decay_zero: f64,
+    /// P6, IPColocationFactorWeight: weight of the square of the number of peers above the threshold, for each address of a
+    /// peer. At most 0. 0 disables it: the reference does not have it.
+    ///
+    /// Addresses are those of [`ConnectionInfo::remote_address`](crate::ConnectionInfo::remote_address) and
+    /// [`P2pInput::RemoteAddresses`](crate::P2pInput::RemoteAddresses). IPv6 addresses with the same first 64 bits count as
+    /// one. Peers whose score is retained count too.
+    pub ip_colocation_weight: f64,
+    /// P6, IPColocationFactorThreshold: the number of peers that may have one address. At least 1.
+    pub ip_colocation_threshold: f64,
+    /// P6, IPColocationFactorWhitelist: addresses and subnets that any number of peers may have, as those of a data centre or
+    /// behind one router.
+    pub ip_colocation_whitelist: Vec<Subnet>,
 }
 
 impl<T> ScoreLimits<T> {
@@ -38,6 +50,11 @@ impl<T> ScoreLimits<T> {
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
+    }
+
+    /// Whether any number of peers may have this address.
+    pub(crate) fn is_colocation_allowed(&self, address: IpAddr) -> bool {
+        self.ip_colocation_whitelist.iter().any(|subnet| subnet.contains(address))
     }
 }
 
@@ -245,8 +262,8 @@ pub struct TopicScoreLimits {
     pub time_in_mesh_quantum: Duration,
     /// P2, first message deliveries: weight of the number of valid messages that the peer delivered first. At least 0.
     pub first_message_deliveries_weight: f64,
-    /// P2: the maximum number of deliveries.
-    pub first_message_deliveries_cap: u32,
+    /// P2: the maximum number of deliveries. At least 0.
+    pub first_message_deliveries_cap: f64,
     /// P2: decay of the counter. From 0 to 1.
     pub first_message_deliveries_decay: f64,
     /// P3, mesh message deliveries: weight of the square of the deficit below the threshold, for peers in the mesh. At
@@ -258,10 +275,10 @@ pub struct TopicScoreLimits {
     /// P3: the time in the mesh after which the penalty applies. At least 1 s.
     #[serde(with = "humantime_serde")]
     pub mesh_message_deliveries_activation: Duration,
-    /// P3: the maximum number of deliveries.
-    pub mesh_message_deliveries_cap: u32,
+    /// P3: the maximum number of deliveries. At least 0.
+    pub mesh_message_deliveries_cap: f64,
     /// P3: the penalty applies below this number of deliveries, after decay. Above 0.
-    pub mesh_message_deliveries_threshold: u32,
+    pub mesh_message_deliveries_threshold: f64,
     /// P3: decay of the counter. From 0 to 1.
     pub mesh_message_deliveries_decay: f64,
     /// P3b, mesh failure penalty: weight of the sum of the squared deficits (P3) at the times when the peer left the

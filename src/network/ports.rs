@@ -1,7 +1,12 @@
 //! The inputs and outputs of the engine: two input types and two output types, one each for the p2p layer and the
 //! application.
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use derive_where::derive_where;
 
@@ -18,6 +23,11 @@ pub enum P2pInput<N: Network> {
     NewConnection { peer: N::Peer, info: ConnectionInfo },
     /// The connection to `peer` is closed.
     Disconnection { peer: N::Peer },
+    /// The connections of `peer` are from `addresses` now, in place of those before. For transports with several connections
+    /// to a peer: a [`NewConnection`](Self::NewConnection) has the address of the first. P6 counts the peer at each of them
+    /// ([`ip_colocation_weight`](crate::limits::ScoreLimits::ip_colocation_weight)). The engine ignores it if the peer is not
+    /// connected, and addresses after the eighth.
+    RemoteAddresses { peer: N::Peer, addresses: Vec<IpAddr> },
 }
 
 impl<N: Network> P2pInput<N> {
@@ -132,6 +142,11 @@ impl ConnectionInfo {
     pub fn remote_address(mut self, address: SocketAddr) -> Self {
         self.remote_address = Some(address);
         self
+    }
+
+    /// The peer's IP address, if it is known.
+    pub(crate) fn remote_ip(&self) -> Option<IpAddr> {
+        self.remote_address.map(|address| address.ip())
     }
 
     /// Sets the name of the peer's software.

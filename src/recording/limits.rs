@@ -45,7 +45,12 @@ pub(super) fn from_recorded(limits: &mut Value) {
     });
     if let Value::Object(fields) = limits {
         fields.remove("score_limits").map(|score| fields.insert("score".to_owned(), score));
-        fields.entry("extensions").or_insert_with(|| json!(Extensions::none()));
+        if !fields.contains_key("extensions") {
+            fields.insert("extensions".to_owned(), json!(Extensions::none()));
+            if let Some(Value::Object(score)) = fields.get_mut("score") {
+                score.entry("ip_colocation_weight").or_insert(json!(0.0));
+            }
+        }
     }
 }
 

@@ -1,7 +1,12 @@
 //! A line of a recording as serde types. They are apart from the engine's types, so that a change of those does not
 //! change the files. A mistake in a line is reported with its path.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::{Number, Value, json};
@@ -74,6 +79,7 @@ pub(super) struct Make<N: Recordable> {
 pub(super) enum PeerInput<N: Recordable> {
     NewConnection(Connection<N>),
     Disconnection { peer: N::Peer },
+    RemoteAddresses { peer: N::Peer, addresses: Vec<IpAddr> },
     InMessage { from_peer: N::Peer, p2p_message: PeerMessage<N> },
 }
 
@@ -87,6 +93,9 @@ pub(super) struct Connection<N: Recordable> {
     pub(super) bootstrap: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) point: Option<N::Point>,
+    /// The peer's address, for P6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) address: Option<SocketAddr>,
 }
 
 /// A message of a peer.
@@ -127,9 +136,11 @@ impl<N: Recordable> PeerInput<N> {
             P2pInput::NewConnection { peer, info } => {
                 let PeerKind { direct, trusted, bootstrap } = info.kind;
                 let (point, outbound) = (network.reachable_point(&peer), Some(info.direction.is_outbound()));
-                Self::NewConnection(Connection { peer, direct, outbound, trusted, bootstrap, point })
+                let address = info.remote_address;
+                Self::NewConnection(Connection { peer, direct, outbound, trusted, bootstrap, point, address })
             }
             P2pInput::Disconnection { peer } => Self::Disconnection { peer },
+            P2pInput::RemoteAddresses { peer, addresses } => Self::RemoteAddresses { peer, addresses },
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     limits::Limits,
-    network::{ConnectionInfo, PeerKind, PxPeer},
+    network::{ConnectionInfo, P2pInput, PeerKind, PxPeer},
     protocol::{Event, Node, NodeOptions, NodeOutputs, Timestamp, ValidationMode, View},
 };
 
@@ -152,6 +152,10 @@ impl<N: Recordable> Replay<N> {
         let (from, message) = match input {
             PeerInput::NewConnection(connection) => return self.connect(connection),
             PeerInput::Disconnection { peer } => return json!(node.remove_peer(&peer, now)),
+            PeerInput::RemoteAddresses { peer, addresses } => {
+                node.p2p_input(P2pInput::RemoteAddresses { peer, addresses }, now);
+                return Value::Null;
+            }
             PeerInput::InMessage { from_peer, p2p_message } => (from_peer, p2p_message),
         };
         match message {
@@ -170,14 +174,15 @@ impl<N: Recordable> Replay<N> {
     }
 
     fn connect(&mut self, connection: Connection<N>) -> Value {
-        let Connection { peer, direct, outbound, trusted, bootstrap, point } = connection;
+        let Connection { peer, direct, outbound, trusted, bootstrap, point, address } = connection;
         if let Some(point) = point {
             self.network.set_reachable_point(&peer, point);
         }
         // tests/traces/FORMAT.md, section 6: the reference takes trusted peers for outbound ones.
         let outbound = outbound.unwrap_or(trusted);
         let info = if outbound { ConnectionInfo::outbound() } else { ConnectionInfo::inbound() };
-        let info = info.kind(PeerKind { direct, trusted, bootstrap });
+        let mut info = info.kind(PeerKind { direct, trusted, bootstrap });
+        info.remote_address = address;
         json!(self.node.add_peer(&peer, &info, self.now))
     }
 

@@ -60,7 +60,8 @@ fn to_file_format(recorded: &mut Value) {
 fn accepted(limits: &Value) -> Result<(), String> {
     let mut limits = limits.clone();
     to_file_format(&mut limits);
-    let config: LimitsConfig = serde_json::from_value(limits).map_err(|error| error.to_string())?;
+    let mut config: LimitsConfig = serde_json::from_value(limits).map_err(|error| error.to_string())?;
+    config.extensions = Extensions::none();
     Limits::try_from(config).map(drop).map_err(|error| error.to_string())
 }
 
@@ -108,7 +109,8 @@ fn violations(config: LimitsConfig) -> Vec<String> {
 
 #[test]
 fn lists_all_violations_in_the_order_of_the_fields() {
-    let mut config = LimitsConfig::default().with(|c| (c.degree_low, c.degree_out) = (7, 4));
+    let mut config =
+        LimitsConfig::default().with(|c| (c.degree_low, c.degree_score, c.degree_out) = (7, 7, 4));
     config.heartbeat_interval = Duration::ZERO;
     config.history_gossip_length = 6;
     config.score.topics = TopicScores::Single {
@@ -122,7 +124,7 @@ fn lists_all_violations_in_the_order_of_the_fields() {
     config.bounds.max_reconnect_ticks = 4;
     let expected = [
         "degree_low = 7: must be at most degree_optimal (6)",
-        "degree_score = 4: must be, with degree_out (4) added, at most degree_optimal (6)",
+        "degree_score = 7: must be at most degree_optimal (6)",
         "degree_out = 4: must be at most half of degree_optimal (6)",
         "heartbeat_interval = 0ns: must be greater than 0",
         "history_gossip_length = 6: must be at most history_length (5)",
@@ -137,12 +139,46 @@ fn lists_all_violations_in_the_order_of_the_fields() {
     assert_eq!(report, format!("invalid limits:\n  {}", expected.join("\n  ")));
 }
 
+/// All topics with a change of their score parameters.
+fn topic(change: impl FnOnce(&mut TopicScoreLimits)) -> TopicScores {
+    TopicScores::Single { parameters: TopicScoreLimits::default().with(change) }
+}
+
+/// Degrees that overlap are those of Lotus: 6 best and 3 outbound peers of 8.
+#[test]
+fn the_best_and_the_outbound_peers_of_a_mesh_may_be_the_same_as_in_the_specification() {
+    let mut limits = LimitsConfig::<String>::default();
+    (limits.degree_optimal, limits.degree_low, limits.degree_score, limits.degree_out) = (8, 6, 6, 3);
+    Limits::try_from(limits.clone()).expect("the degrees of Lotus are valid");
+    limits.extensions.degree_score_and_out_may_overlap = false;
+    let rule = "degree_score = 6: must be, with degree_out (3) added, at most degree_optimal (8)";
+    assert_eq!(violations(limits.clone()), [rule]);
+    // A bootstrap node has no mesh.
+    limits.extensions.degree_score_and_out_may_overlap = true;
+    (limits.degree_optimal, limits.degree_low, limits.degree_score, limits.degree_out) = (0, 0, 0, 0);
+    Limits::try_from(limits).expect("no mesh is valid");
+}
+
 /// Rules that no recording violates alone, each with the field that the error must name.
 #[test]
 fn violations_of_one_rule_are_rejected() {
     type Violate = fn(&mut LimitsConfig);
-    let violating: [(&str, Violate); 24] = [
+    let violating: [(&str, Violate); 31] = [
         ("degree_out", |limits| limits.degree_low = 1),
+        ("degree_out", |limits| limits.degree_low = 2),
+        ("degree_score", |limits| limits.degree_score = 7),
+        ("degree_score", |limits| {
+            // The rule of the reference.
+            (limits.degree_score, limits.extensions.degree_score_and_out_may_overlap) = (5, false);
+        }),
+        ("score.ip_colocation_weight", |limits| limits.score.ip_colocation_weight = 0.5),
+        ("score.ip_colocation_threshold", |limits| limits.score.ip_colocation_threshold = 0.5),
+        ("score.topics.parameters.first_message_deliveries_cap", |limits| {
+            limits.score.topics = topic(|topic| topic.first_message_deliveries_cap = -0.5);
+        }),
+        ("score.topics.parameters.mesh_message_deliveries_cap", |limits| {
+            limits.score.topics = topic(|topic| topic.mesh_message_deliveries_cap = -0.5);
+        }),
         ("extensions.slow_peer_penalty", |limits| limits.extensions.slow_peer_penalty = -0.5),
         ("extensions.protocol_violation_penalty", |limits| {
             limits.extensions.protocol_violation_penalty = -0.5;
@@ -207,7 +243,7 @@ fn bounds_that_may_be_0_are_accepted_as_0() {
 
 #[test]
 fn checks_every_topic_of_a_family() {
-    let bad = TopicScoreLimits::default().with(|t| t.mesh_message_deliveries_threshold = 0);
+    let bad = TopicScoreLimits::default().with(|t| t.mesh_message_deliveries_threshold = 0.0);
     let mut config = LimitsConfig::default();
     config.score.topics = TopicScores::Family(TopicFamily::default().with(|f| {
         f.all_topics = vec!["a".to_owned()];
@@ -217,9 +253,9 @@ fn checks_every_topic_of_a_family() {
         f.default_weight = f64::NAN;
     }));
     let expected = [
-        "score.topics.parameters.\"b\".mesh_message_deliveries_threshold = 0: must be greater than 0",
+        "score.topics.parameters.\"b\".mesh_message_deliveries_threshold = 0.0: must be a finite number, greater than 0",
         "score.topics.weights.\"c\" = -1.0: must be a finite number, at least 0",
-        "score.topics.default_parameters.mesh_message_deliveries_threshold = 0: must be greater than 0",
+        "score.topics.default_parameters.mesh_message_deliveries_threshold = 0.0: must be a finite number, greater than 0",
         "score.topics.default_weight = NaN: must be a finite number, at least 0",
     ];
     assert_eq!(violations(config), expected);
@@ -260,16 +296,24 @@ fn every_float_that_is_not_finite_is_rejected() {
             floats += 1;
         });
     }
-    // Five outside the score, four of the extensions, six of the whole peer, ten of a topic.
-    assert_eq!(floats, 3 * 25);
+    // Five outside the score, four of the extensions, eight of the whole peer, 13 of a topic.
+    assert_eq!(floats, 3 * 30);
 }
 
 #[test]
 fn topics_are_mapped_with_their_parameters() {
-    let limits = Limits::try_from(LimitsConfig::filecoin()).unwrap();
+    let (blocks, others) = ("/fil/blocks".to_owned(), TopicScoreLimits::default());
+    let parameters = others.clone().with(|topic| topic.first_message_deliveries_cap = 7.5);
+    let mut config = LimitsConfig::filecoin();
+    config.score.topics = TopicScores::Family(TopicFamily::default().with(|family| {
+        family.parameters = [(blocks.clone(), parameters), ("/drand".to_owned(), others)].into();
+        family.weights = [(blocks.clone(), 0.1)].into();
+        family.default_weight = 0.0;
+    }));
+    let limits = Limits::try_from(config).unwrap();
     let length = |topic: String| Ok::<_, std::convert::Infallible>(topic.len());
     let mapped = limits.clone().map_topics(length).unwrap();
-    let (name, blocks) = ("/fil/blocks/testnetnet".to_owned(), "/fil/blocks/testnetnet".len());
+    let (name, blocks) = (blocks.clone(), blocks.len());
     assert_eq!(mapped.score.topics.weight(&blocks), 0.1);
     assert_eq!(mapped.score.topics.parameters(&blocks), limits.score.topics.parameters(&name));
     assert_eq!(mapped.score.topics.weight(&0), 0.0);

@@ -7,5 +7,6 @@ mod config_files;
 mod fuzzing;
 mod limits;
 mod node;
+mod presets;
 mod properties;
 mod reverse_patches;

@@ -7,6 +7,7 @@ mod announcements;
 mod batches;
 mod bounds;
 mod byte_budget;
+mod colocation;
 mod concurrency;
 mod endings;
 mod event_wakers;

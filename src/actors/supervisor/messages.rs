@@ -1,7 +1,7 @@
 //! The messages that the supervisor takes. All come through its inbox, in order; those of the handle that concern peers
 //! are actix messages, for which the actor has a `Handler`.
 
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::{marker::PhantomData, net::IpAddr, sync::Arc, time::Duration};
 
 use actix::{Actor, Context, Handler, Message, dev::Envelope};
 use tokio::sync::oneshot;
@@ -86,7 +86,17 @@ pub(crate) struct Connect<N: Network> {
     pub(crate) peer: N::Peer,
     pub(crate) direction: Direction,
     pub(crate) kind: PeerKind,
+    /// The peer's address, if it is known.
+    pub(crate) remote_ip: Option<IpAddr>,
     pub(crate) connection_id: ConnectionId,
+}
+
+/// The connections of a peer are from other addresses than before.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct SetAddresses<N: Network> {
+    pub(crate) peer: N::Peer,
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 /// A connection has left the directory. The supervisor informs the topics, and retains or drops the peer's score.

@@ -1,20 +1,20 @@
 //! The peer score with the parameters of rust-libp2p's gossipsub, as parameters of the engine.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
+    net::IpAddr,
     time::Duration,
 };
 
 use super::{config::ticks, topic::TopicHash};
 use crate::{
     libp2p::ids::TopicName,
-    limits::{LimitsConfig, ScoreLimits, TopicFamily, TopicScoreLimits, TopicScores},
+    limits::{LimitsConfig, ScoreLimits, Subnet, TopicFamily, TopicScoreLimits, TopicScores},
 };
 
 /// The parameters of the peer score. The defaults are those of rust-libp2p's gossipsub.
 ///
-/// P6 (peers of one address) has no parameters: [`LimitsBehaviour`](crate::libp2p::LimitsBehaviour) bounds the connections
-/// of one address and subnet in its place. A slow peer counts as misbehaviour
+/// A slow peer counts as misbehaviour
 /// ([`slow_peer_penalty`](crate::limits::Extensions::slow_peer_penalty)), so it has no weight of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerScoreParams {
@@ -24,6 +24,12 @@ pub struct PeerScoreParams {
     pub topic_score_cap: f64,
     /// P5: the weight of the score that the application sets.
     pub app_specific_weight: f64,
+    /// P6: the weight of the square of the peers of one address above the threshold.
+    pub ip_colocation_factor_weight: f64,
+    /// P6: the number of peers that may have one address. IPv6 addresses with the same first 64 bits count as one.
+    pub ip_colocation_factor_threshold: f64,
+    /// P6: addresses that any number of peers may have.
+    pub ip_colocation_factor_whitelist: HashSet<IpAddr>,
     /// P7: the weight of the square of the misbehaviours above the threshold.
     pub behaviour_penalty_weight: f64,
     /// P7: misbehaviours without a penalty.
@@ -45,6 +51,9 @@ impl Default for PeerScoreParams {
             topics: HashMap::new(),
             topic_score_cap: 3600.0,
             app_specific_weight: 10.0,
+            ip_colocation_factor_weight: -5.0,
+            ip_colocation_factor_threshold: 10.0,
+            ip_colocation_factor_whitelist: HashSet::new(),
             behaviour_penalty_weight: -10.0,
             behaviour_penalty_threshold: 0.0,
             behaviour_penalty_decay: 0.2,
@@ -82,8 +91,7 @@ impl Default for PeerScoreThresholds {
     }
 }
 
-/// The score parameters of one topic. The defaults are those of rust-libp2p's gossipsub. Caps and thresholds of counters are
-/// rounded to whole numbers.
+/// The score parameters of one topic. The defaults are those of rust-libp2p's gossipsub.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs, reason = "the fields are those of TopicScoreLimits, which documents them")]
 pub struct TopicScoreParams {
@@ -137,14 +145,14 @@ impl TopicScoreParams {
         let defaults = TopicScoreLimits::default();
         // Rules for the threshold and the activation of P3 hold here in any case, there only if P3 has a weight.
         let has_p3 = self.mesh_message_deliveries_weight != 0.0;
-        let threshold = whole(self.mesh_message_deliveries_threshold);
+        let threshold = self.mesh_message_deliveries_threshold;
         let activation = self.mesh_message_deliveries_activation;
         TopicScoreLimits {
             time_in_mesh_weight: self.time_in_mesh_weight,
             time_in_mesh_cap: self.time_in_mesh_cap,
             time_in_mesh_quantum: self.time_in_mesh_quantum,
             first_message_deliveries_weight: self.first_message_deliveries_weight,
-            first_message_deliveries_cap: whole(self.first_message_deliveries_cap),
+            first_message_deliveries_cap: self.first_message_deliveries_cap,
             first_message_deliveries_decay: decayed(self.first_message_deliveries_decay),
             mesh_message_deliveries_weight: self.mesh_message_deliveries_weight,
             mesh_message_deliveries_window: self.mesh_message_deliveries_window,
@@ -152,8 +160,8 @@ impl TopicScoreParams {
                 true => activation,
                 false => activation.max(defaults.mesh_message_deliveries_activation),
             },
-            mesh_message_deliveries_cap: whole(self.mesh_message_deliveries_cap),
-            mesh_message_deliveries_threshold: if has_p3 { threshold } else { threshold.max(1) },
+            mesh_message_deliveries_cap: self.mesh_message_deliveries_cap,
+            mesh_message_deliveries_threshold: if has_p3 { threshold } else { threshold.max(1.0) },
             mesh_message_deliveries_decay: decayed(self.mesh_message_deliveries_decay),
             mesh_failure_penalty_weight: self.mesh_failure_penalty_weight,
             mesh_failure_penalty_decay: decayed(self.mesh_failure_penalty_decay),
@@ -161,11 +169,6 @@ impl TopicScoreParams {
             invalid_message_deliveries_decay: decayed(self.invalid_message_deliveries_decay),
         }
     }
-}
-
-/// The nearest whole number in range. Casts of floats saturate.
-fn whole(value: f64) -> u32 {
-    value.round() as u32
 }
 
 /// How many intervals of decay are between two decays of the engine, which decays at heartbeats.
@@ -202,6 +205,7 @@ pub(super) fn disable(limits: &mut LimitsConfig<TopicName>) {
         score.topics = TopicScores::Single { parameters };
         score.behaviour_penalty_weight = 0.0;
         score.app_specific_weight = 0.0;
+        score.ip_colocation_weight = 0.0;
         score.topic_score_cap = None;
     });
     limits.extensions.graylist_threshold = None;
@@ -230,6 +234,10 @@ pub(super) fn apply(
         }));
         score.topic_score_cap = (parameters.topic_score_cap != 0.0).then_some(parameters.topic_score_cap);
         score.app_specific_weight = parameters.app_specific_weight;
+        score.ip_colocation_weight = parameters.ip_colocation_factor_weight;
+        score.ip_colocation_threshold = parameters.ip_colocation_factor_threshold;
+        let whitelist = parameters.ip_colocation_factor_whitelist.iter();
+        score.ip_colocation_whitelist = whitelist.copied().map(Subnet::from).collect();
         score.behaviour_penalty_weight = parameters.behaviour_penalty_weight;
         score.behaviour_penalty_threshold = parameters.behaviour_penalty_threshold;
         score.behaviour_penalty_decay = decayed(parameters.behaviour_penalty_decay, exponent);

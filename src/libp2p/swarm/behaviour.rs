@@ -127,6 +127,18 @@ impl Behaviour {
         self.add_event(Event::Inputs(Inputs::new(peer, [input], None)));
     }
 
+    /// Changes one connection of a peer. If the peer stays connected, the engine learns its addresses when they change.
+    fn change(&mut self, peer: PeerId, change: impl FnOnce(&mut Connections) -> Change) {
+        let before = self.connections.addresses(&peer);
+        let change = change(&mut self.connections);
+        let stays = matches!(change, Change::None | Change::Requeued(_));
+        self.on_change(peer, change);
+        let addresses = self.connections.addresses(&peer);
+        if stays && addresses != before && self.connections.is_connected(&peer) {
+            self.add_input(peer, P2pInput::RemoteAddresses { peer, addresses });
+        }
+    }
+
     pub(super) fn on_change(&mut self, peer: PeerId, change: Change) {
         match change {
             Change::Connected { dialled, remote_address } => {
@@ -184,10 +196,9 @@ impl Behaviour {
     }
 
     fn on_gave_up(&mut self, peer: PeerId, connection: ConnectionId, unsupported: bool) {
-        let change = self.connections.gossipsub_lost(&peer, connection);
         let event = if unsupported { Event::Unsupported { peer } } else { Event::OutboundFailed { peer } };
         self.add_event(event);
-        self.on_change(peer, change);
+        self.change(peer, |connections| connections.gossipsub_lost(&peer, connection));
     }
 
     fn handler(&mut self, peer: PeerId) -> Result<Handler, ConnectionDenied> {
@@ -255,8 +266,7 @@ impl NetworkBehaviour for Behaviour {
                 if remaining_established == 0 {
                     self.state.records().remove(&peer_id);
                 }
-                let change = self.connections.remove(&peer_id, connection_id);
-                self.on_change(peer_id, change);
+                self.change(peer_id, |connections| connections.remove(&peer_id, connection_id));
             }
             FromSwarm::DialFailure(failure) => {
                 if let Some(event) = self.dials.on_failure(&failure) {
@@ -274,9 +284,8 @@ impl NetworkBehaviour for Behaviour {
     fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: HandlerEvent) {
         match event {
             HandlerEvent::Established(Established { protocol, queue }) => {
-                let change = self.connections.gossipsub_established(&peer, connection, queue);
                 self.add_event(Event::Established { peer, protocol });
-                self.on_change(peer, change);
+                self.change(peer, |connections| connections.gossipsub_established(&peer, connection, queue));
             }
             HandlerEvent::Received(rpc) => self.on_rpc(peer, connection, rpc),
             HandlerEvent::InboundFailed(error) => self.on_inbound_failed(peer, connection, error),

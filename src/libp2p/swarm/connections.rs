@@ -1,7 +1,11 @@
 //! The connected peers and their connections. All messages to a peer go through one connection, the oldest that carries
 //! gossipsub, so that they keep their order.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use ::libp2p::{PeerId, swarm::ConnectionId};
 
@@ -153,6 +157,18 @@ impl Connections {
     /// Whether the peer is connected for the engine.
     pub(super) fn is_connected(&self, peer: &PeerId) -> bool {
         self.queue(peer).is_some()
+    }
+
+    /// The addresses of the connections of a peer that carry gossipsub, each once.
+    pub(super) fn addresses(&self, peer: &PeerId) -> Vec<IpAddr> {
+        let connections = self.0.get(peer).into_iter().flatten().filter(|it| it.queue.is_some());
+        let mut addresses = Vec::new();
+        for address in connections.filter_map(|connection| Some(connection.remote_address?.ip())) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
     }
 
     /// The peers that have a connection, whether it carries gossipsub or not.

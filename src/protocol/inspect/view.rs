@@ -98,8 +98,16 @@ pub struct ScoreView<N: Network> {
     pub behaviour_penalty: f64,
     /// P5: the score that the application set.
     pub application_score: f64,
+    /// P6: the sum of the squares of the peers above the threshold at each address of the peer.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ip_colocation: f64,
     /// P1 to P4: the counters by topic.
     pub topics: BTreeMap<N::Topic, TopicScoreView>,
+}
+
+/// Recordings of implementations without P6 have no field for it.
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// The score counters of a peer in one topic.

@@ -139,6 +139,7 @@ impl<N: Network> Node<N> {
             P2pInput::Disconnection { peer } => {
                 self.remove_peer(&peer, now);
             }
+            P2pInput::RemoteAddresses { peer, addresses } => self.set_addresses(&peer, &addresses, now),
         }
     }
 
@@ -185,6 +186,7 @@ impl<N: Network> Node<N> {
         let connection_id = ConnectionId::new(self.next_generation, info.direction, info.kind);
         let outcome = self.peers.connect(peer, connection_id, info.kind);
         if outcome == AddPeer::Added {
+            self.peers.set_addresses(peer, info.remote_ip().as_slice());
             self.connected.insert(connection_id, peer.clone());
             self.emitted.push(PendingOutput::Connected(connection_id));
         }

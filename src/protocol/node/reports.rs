@@ -1,6 +1,8 @@
 //! The reports of the transport: slow peers, violations of the protocol, messages that were not sent, and points that can't be
 //! reached. And the application's feedback about peers.
 
+use std::net::IpAddr;
+
 use super::Node;
 use crate::{
     network::{Network, PeerFeedback},
@@ -12,6 +14,13 @@ use crate::{
 };
 
 impl<N: Network> Node<N> {
+    /// The connections of a peer are from these addresses, in place of those before.
+    pub(super) fn set_addresses(&mut self, peer: &N::Peer, addresses: &[IpAddr], now: Timestamp) {
+        self.flush_delivery_counts(now);
+        self.peers.set_addresses(peer, addresses);
+        self.settle(now);
+    }
+
     /// Handles a slow-peer report of the transport.
     pub fn report_slow_peer(&mut self, peer: &N::Peer) {
         self.peers.on_slow_peer(peer.clone());

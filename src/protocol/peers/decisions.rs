@@ -73,7 +73,7 @@ mod tests {
             // A positive score is not retained at a disconnection.
             topic.time_in_mesh_weight = 0.0;
             topic.mesh_message_deliveries_weight = -1.0;
-            topic.mesh_message_deliveries_threshold = 2;
+            topic.mesh_message_deliveries_threshold = 2.0;
             topic.mesh_failure_penalty_weight = -1.0;
         });
         let config =

@@ -8,7 +8,7 @@ use derive_where::derive_where;
 use super::{
     Scores,
     counters::{ScoreComponents, TopicCounters},
-    peer::p7,
+    peer::{p6, p7},
 };
 use crate::{
     limits::{Limits, TopicScoreLimits},
@@ -33,7 +33,7 @@ pub struct ScoreBreakdown<N: Network> {
     pub more_topics: bool,
     /// P5, weighted.
     pub p5: f64,
-    /// P6, always 0: IP colocation is not implemented.
+    /// P6, weighted: IP colocation.
     pub p6: f64,
     /// P7, weighted.
     pub p7: f64,
@@ -139,13 +139,15 @@ impl<N: Network> Scores<N> {
         limit: usize,
     ) -> Option<ScoreBreakdown<N>> {
         let limits = &self.limits;
-        let ScoreView { score, expires, behaviour_penalty, application_score, mut topics } =
-            self.view_of(peer, after, limit.saturating_add(1))?;
+        let view = self.view_of(peer, after, limit.saturating_add(1))?;
+        let ScoreView { score, expires, behaviour_penalty, application_score, ip_colocation, mut topics } =
+            view;
         let more_topics = topics.len() > limit;
         if more_topics {
             topics.pop_last();
         }
         let p5 = application_score * limits.score.app_specific_weight;
+        let p6 = p6(ip_colocation, &limits.score);
         let p7 = p7(behaviour_penalty, &limits.score);
         let with_breakdown = |(topic, counters)| {
             let pattern = self.table.find(&topic).and_then(|row| self.table.row(row).pattern);
@@ -155,11 +157,11 @@ impl<N: Network> Scores<N> {
         Some(ScoreBreakdown {
             score,
             expires,
-            topics_sum: score - p5 - p7,
+            topics_sum: score - p5 - p6 - p7,
             topics: topics.into_iter().map(with_breakdown).collect(),
             more_topics,
             p5,
-            p6: 0.0,
+            p6,
             p7,
             application_score,
             behaviour_penalty,
@@ -179,6 +181,13 @@ impl TopicBreakdown {
 impl From<&TopicScoreView> for TopicCounters {
     fn from(view: &TopicScoreView) -> Self {
         let TopicScoreView { mesh, first, active, delivered, failure, invalid } = view.clone();
+        Self { mesh, first, active, delivered, failure, invalid }
+    }
+}
+
+impl From<&TopicCounters> for TopicScoreView {
+    fn from(counters: &TopicCounters) -> Self {
+        let TopicCounters { mesh, first, active, delivered, failure, invalid } = counters.clone();
         Self { mesh, first, active, delivered, failure, invalid }
     }
 }

@@ -53,13 +53,13 @@ impl TopicCounters {
     }
 
     pub(crate) fn first_delivery(&mut self, limits: &TopicScoreLimits) {
-        self.first = f64::from(limits.first_message_deliveries_cap).min(self.first + 1.0);
+        self.first = limits.first_message_deliveries_cap.min(self.first + 1.0);
         self.duplicate_in_window_delivery(limits);
     }
 
     pub(crate) fn duplicate_in_window_delivery(&mut self, limits: &TopicScoreLimits) {
         if self.mesh.is_some() {
-            self.delivered = f64::from(limits.mesh_message_deliveries_cap).min(self.delivered + 1.0);
+            self.delivered = limits.mesh_message_deliveries_cap.min(self.delivered + 1.0);
         }
     }
 
@@ -124,7 +124,7 @@ impl TopicCounters {
     }
 
     fn deficit_squared(&self, limits: &TopicScoreLimits) -> f64 {
-        let threshold = f64::from(limits.mesh_message_deliveries_threshold);
+        let threshold = limits.mesh_message_deliveries_threshold;
         if self.active && self.delivered < threshold { (threshold - self.delivered).powi(2) } else { 0.0 }
     }
 }
@@ -145,6 +145,7 @@ pub(crate) enum ScoreComponent {
     P3b,
     P4,
     P5,
+    P6,
     P7,
 }
 

@@ -1,7 +1,7 @@
-//! The scores of peers (v1.1 "peer scoring"), computed from reported events. P6 (IP colocation) is not implemented: the
-//! reference has none.
+//! The scores of peers (v1.1 "peer scoring"), computed from reported events.
 
 pub(crate) mod breakdown;
+mod colocation;
 mod counters;
 mod minimum;
 mod misbehaviour;
@@ -23,6 +23,7 @@ use slab::Slab;
 
 pub(crate) use self::counters::ScoreComponent;
 use self::{
+    colocation::Colocation,
     counters::{ScoreComponents, TopicCounters},
     minimum::MinScore,
     peer::PeerScore,
@@ -53,6 +54,7 @@ pub(crate) struct Scores<N: Network> {
     keys: HashMap<N::Peer, PeerKey, RandomState>,
     peers: Slab<PeerScore<N::Peer>>,
     table: CounterTable<N::Topic>,
+    colocation: Colocation,
     refresh: Option<Refresh<N::Topic>>,
     /// The number of disconnected peers whose score is retained.
     disconnected: usize,
@@ -69,6 +71,7 @@ impl<N: Network> Scores<N> {
             keys: HashMap::default(),
             peers: Slab::new(),
             table: CounterTable::default(),
+            colocation: Colocation::default(),
             refresh: None,
             disconnected: 0,
             min_score: RefCell::default(),
@@ -168,6 +171,7 @@ impl<N: Network> Scores<N> {
     fn forget(&mut self, peer: &N::Peer) {
         let Some(key) = self.keys.remove(peer) else { return };
         let score = self.peers.remove(key as usize);
+        self.colocation.remove(&score.addresses);
         for row in score.rows {
             self.table.row_mut(row).remove(key);
             self.table.drop_if_empty(row);
@@ -250,6 +254,7 @@ impl<N: Network> Scores<N> {
             ScoreComponent::P3b => p3b,
             ScoreComponent::P4 => p4,
             ScoreComponent::P5 => p5,
+            ScoreComponent::P6 => score.p6(limits),
             ScoreComponent::P7 => score.p7(limits),
         })
     }
@@ -294,6 +299,7 @@ impl<N: Network> Scores<N> {
             expires: score.expires,
             behaviour_penalty: score.behaviour_penalty,
             application_score: score.application_score,
+            ip_colocation: score.colocation,
             topics: rows.iter().filter_map(of_row).collect(),
         }
     }
@@ -353,7 +359,10 @@ impl<N: Network> Scores<N> {
         let sum = score.topic_sum.get().unwrap_or_else(|| self.recompute(peer, score));
         score.topic_sum.set(Some(sum));
         let capped = limits.topic_score_cap.map_or(sum, |cap| cap.min(sum));
-        capped + score.application_score * limits.app_specific_weight + score.p7(&self.limits)
+        capped
+            + score.application_score * limits.app_specific_weight
+            + score.p6(&self.limits)
+            + score.p7(&self.limits)
     }
 
     /// The sum of P1 to P4 over all topics, weighted, in ascending order of topics.
@@ -382,12 +391,5 @@ impl<N: Network> Scores<N> {
             let (parameters, weight) = limits.of(&row.topic, row.pattern);
             Some((weight, row.get(peer)?.components(parameters)))
         })
-    }
-}
-
-impl From<&TopicCounters> for TopicScoreView {
-    fn from(counters: &TopicCounters) -> Self {
-        let TopicCounters { mesh, first, active, delivered, failure, invalid } = counters.clone();
-        Self { mesh, first, active, delivered, failure, invalid }
     }
 }

@@ -1,6 +1,6 @@
-//! The score of one peer: application score (P5), misbehaviour (P7), and the cached sums over its topics.
+//! The score of one peer: application score (P5), IP colocation (P6), misbehaviour (P7), and the cached sums over its topics.
 
-use std::cell::Cell;
+use std::{cell::Cell, net::IpAddr};
 
 use super::{
     counters::{ScoreComponents, decayed},
@@ -23,6 +23,10 @@ pub(super) struct PeerScore<P> {
     pub(super) rows: Vec<TopicKey>,
     /// The application score (P5).
     pub(super) application_score: f64,
+    /// The addresses at which the peer is counted for P6.
+    pub(super) addresses: Vec<IpAddr>,
+    /// P6 before its weight.
+    pub(super) colocation: f64,
     /// The misbehaviour counter (P7).
     pub(super) behaviour_penalty: f64,
     /// `None` while the peer is connected; otherwise the time from which a refresh removes the entry.
@@ -45,6 +49,8 @@ impl<P: Clone> PeerScore<P> {
             peer,
             rows: Vec::new(),
             application_score: 0.0,
+            addresses: Vec::new(),
+            colocation: 0.0,
             behaviour_penalty: 0.0,
             expires: None,
             topic_sum: Cell::new(None),
@@ -97,14 +103,25 @@ impl<P: Clone> PeerScore<P> {
     /// Decays P7 and takes over the sums of the refresh.
     pub(super) fn finish_refresh<T>(&mut self, limits: &Limits<T>) {
         let (rate, zero) = (limits.score.behaviour_penalty_decay, limits.score.decay_zero);
-        self.behaviour_penalty = decayed(self.behaviour_penalty, rate, zero);
+        if self.expires.is_none() || limits.extensions.retained_scores_decay {
+            self.behaviour_penalty = decayed(self.behaviour_penalty, rate, zero);
+        }
         self.topic_sum.set(Some(self.refresh_sum).filter(|sum| !sum.is_nan()));
         self.components.set(self.refresh_components.take());
+    }
+
+    pub(super) fn p6<T>(&self, limits: &Limits<T>) -> f64 {
+        p6(self.colocation, &limits.score)
     }
 
     pub(super) fn p7<T>(&self, limits: &Limits<T>) -> f64 {
         p7(self.behaviour_penalty, &limits.score)
     }
+}
+
+/// P6 for a sum of squares, weighted.
+pub(super) fn p6<T>(colocation: f64, limits: &ScoreLimits<T>) -> f64 {
+    if colocation > 0.0 { colocation * limits.ip_colocation_weight } else { 0.0 }
 }
 
 /// P7 for a misbehaviour counter: the square of its excess over the threshold, weighted.

@@ -35,12 +35,15 @@ impl<N: Network> Scores<N> {
     }
 
     fn refresh_row(&mut self, key: TopicKey, now: Timestamp) {
+        let decays_retained = self.limits.extensions.retained_scores_decay;
         let (limits, peers) = (&self.limits.score, &mut self.peers);
         let row = self.table.row_mut(key);
         let (parameters, weight) = limits.topics.of(&row.topic, row.pattern);
         let mut removed = Vec::new();
         row.retain(|peer, counters| {
-            counters.refresh(parameters, limits.decay_zero, now);
+            if decays_retained || peers[peer as usize].expires.is_none() {
+                counters.refresh(parameters, limits.decay_zero, now);
+            }
             if counters.is_zero() {
                 removed.push(peer);
                 return false;
@@ -68,10 +71,19 @@ impl<N: Network> Scores<N> {
         let expired = self.peers.iter().filter(|(_, score)| has_expired(score));
         let expired: Vec<_> = expired.map(|(_, score)| score.peer.clone()).collect();
         expired.iter().for_each(|peer| self.forget(peer));
+        self.update_colocation();
         // Gives back memory after many peers have left.
         if self.keys.capacity() > 4 * self.keys.len() {
             self.keys.shrink_to(2 * self.keys.len());
             self.peers.shrink_to_fit();
+        }
+        self.colocation.shrink();
+    }
+
+    /// Computes P6 of all peers anew. All scores are marked as changed by the caller.
+    pub(super) fn update_colocation(&mut self) {
+        for (_, score) in &mut self.peers {
+            self.colocation.update(score, &self.limits.score);
         }
     }
 }

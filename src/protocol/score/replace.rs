@@ -16,6 +16,7 @@ impl<N: Network> Scores<N> {
         let Self { network, limits, table, .. } = self;
         table.update_patterns(|topic| pattern_of(network, limits, topic));
         self.min_score.get_mut().all_changed();
+        self.update_colocation();
         for (_, score) in &mut self.peers {
             score.invalidate_sums();
             score.mark_changed(&mut self.changed);

@@ -14,7 +14,7 @@ use crate::{
         },
         router::messages::RouterItem,
         shared::Shared,
-        supervisor::messages::{Connect, Disconnect, SupervisorItem},
+        supervisor::messages::{Connect, Disconnect, SetAddresses, SupervisorItem},
     },
     admission::{Credit, CreditOwner, refused::Refused},
     directory::connection::ConnectionRecord,
@@ -100,6 +100,12 @@ pub(in crate::worker) fn p2p_input<N: Network>(
             disconnect(shared, peer);
             Ok(())
         }
+        P2pInput::RemoteAddresses { ref peer, ref addresses } => {
+            observe_connection(shared, &input);
+            let (peer, addresses) = (peer.clone(), addresses.clone());
+            send_to_supervisor(shared, SupervisorItem::message(SetAddresses { peer, addresses }));
+            Ok(())
+        }
     }
 }
 
@@ -113,7 +119,7 @@ pub(in crate::worker) fn try_p2p_input<N: Network>(
         return Err((refused, input));
     }
     let P2pInput::InMessage { from_peer, message } = input else {
-        // A connection or disconnection is refused only above.
+        // Other inputs are refused only above.
         let _ = p2p_input(shared, input);
         return Ok(());
     };
@@ -145,8 +151,9 @@ fn connect<N: Network>(shared: &Shared<N>, peer: &N::Peer, info: &ConnectionInfo
             let _ =
                 shared.router.push(RouterItem::p2p(PendingOutput::Connected(connection_id), &shared.network));
         }
-        let (peer, direction, kind) = (peer.clone(), info.direction, info.kind);
-        send_to_supervisor(shared, SupervisorItem::message(Connect { peer, direction, kind, connection_id }));
+        let (peer, direction, kind, remote_ip) = (peer.clone(), info.direction, info.kind, info.remote_ip());
+        let connect = Connect { peer, direction, kind, remote_ip, connection_id };
+        send_to_supervisor(shared, SupervisorItem::message(connect));
     });
 }
 
@@ -378,7 +385,7 @@ fn observe<N: Network>(shared: &Shared<N>, from: &N::Peer, message: &P2pMessage<
     shared.record(RecordedInput::PeerMessage { from, message });
 }
 
-/// Passes a connection or disconnection to the observer and the input recorder, if there are any.
+/// Passes a connection, a disconnection or new addresses to the observer and the input recorder, if there are any.
 fn observe_connection<N: Network>(shared: &Shared<N>, input: &P2pInput<N>) {
     if shared.observes_inputs {
         shared.observe(&Event::P2pInput(input.clone()));

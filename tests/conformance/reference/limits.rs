@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_gossipsub::{
     Limits, LimitsConfig,
-    limits::{Bounds, Extensions, TopicLimits},
+    limits::{Bounds, Extensions, ScoreLimits, TopicLimits},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -66,6 +66,11 @@ impl TryFrom<Value> for ReferenceLimits {
         fields["extensions"] = json!(Extensions::none());
         fields["bounds"] = json!(Bounds::default());
         fields["topics"] = json!(TopicLimits::<String>::default());
+        // The reference has no P6.
+        let score = ScoreLimits::<String>::default();
+        fields["score"]["ip_colocation_weight"] = json!(0.0);
+        fields["score"]["ip_colocation_threshold"] = json!(score.ip_colocation_threshold);
+        fields["score"]["ip_colocation_whitelist"] = json!(score.ip_colocation_whitelist);
         if fields["score"]["topics"]["kind"] == "family" {
             fields["score"]["topics"]["patterns"] = json!([]);
         }

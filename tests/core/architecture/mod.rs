@@ -65,7 +65,7 @@ const AREAS: &[Area] = &[
         layers: &[
             &[FACADE, "fuzz"],
             &["gossipsub"],
-            &["node"],
+            &["node", "presets"],
             &["swarm"],
             &["connection", "identify", "limits"],
             &["network"],

@@ -70,7 +70,7 @@ fn counting_deliveries(validation_mode: ValidationMode) -> Fixture {
         topic.mesh_message_deliveries_decay = 1.0;
         topic.mesh_message_deliveries_activation = SECOND;
         topic.mesh_message_deliveries_window = 2 * SECOND;
-        topic.mesh_message_deliveries_threshold = 3;
+        topic.mesh_message_deliveries_threshold = 3.0;
     });
     setup.connected(MANY).subscribed().joined().start()
 }

@@ -165,7 +165,7 @@ fn the_default_threshold_is_above_what_time_in_the_mesh_can_add() {
     assert!(
         limits.opportunistic_graft_threshold > parameters.time_in_mesh_weight * parameters.time_in_mesh_cap
     );
-    assert!(limits.opportunistic_graft_threshold < f64::from(parameters.first_message_deliveries_cap));
+    assert!(limits.opportunistic_graft_threshold < parameters.first_message_deliveries_cap);
 }
 
 /// Only peers that deliver more than the median of the mesh are grafted, and in a healthy network none outside the mesh does.

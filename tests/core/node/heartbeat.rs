@@ -131,3 +131,21 @@ fn peers_of_negative_score_are_pruned_and_others_grafted() {
     assert_eq!(outcome.to_graft, BTreeMap::from([(1, BTreeSet::from([TOPIC]))]));
     assert_eq!(fixture.mesh(), BTreeSet::from([1]));
 }
+
+/// The degrees of Lotus: the 6 best and 3 outbound peers of 8 overlap. Outbound peers replace the worst of the others.
+#[test]
+fn a_pruned_mesh_has_its_outbound_peers_also_where_they_leave_less_room_for_the_best() {
+    let setup = Setup::new().limits(|limits| {
+        (limits.degree_optimal, limits.degree_low, limits.degree_high) = (8, 6, 12);
+        (limits.degree_score, limits.degree_out) = (6, 3);
+    });
+    let mut fixture = setup.outbound(9..12).connected(0..9).subscribed().joined().start();
+    fixture.graft_all(0..12);
+    assert_eq!(fixture.mesh().len(), 12);
+    (0..9).for_each(|peer| fixture.set_application_score(peer, f64::from(peer + 1)));
+    fixture.next_heartbeat();
+    let mesh = fixture.mesh();
+    assert_eq!(mesh.len(), 8);
+    assert!(mesh.is_superset(&(9..12).collect()), "{mesh:?}");
+    assert!(mesh.is_superset(&(4..9).collect()), "the five best inbound peers: {mesh:?}");
+}

@@ -2,6 +2,7 @@
 //! IDONTWANT, which the reference lacks (`idontwant.rs`). Each test is one function named for the behaviour.
 
 mod attempts;
+mod colocation;
 mod counted;
 mod delivery;
 mod eclipse;
@@ -23,7 +24,9 @@ mod refused_sources;
 mod relay;
 mod requests;
 mod retained_misbehaviour;
+mod retention;
 mod score;
+mod score_vectors;
 mod seen;
 mod settings;
 mod setup;

@@ -32,7 +32,7 @@ fn p2_grows_with_first_deliveries_up_to_its_cap_and_decays() {
         let setup = Setup::new().validation_mode(validation_mode).topic_score(|topic| {
             without_p1(topic);
             topic.first_message_deliveries_weight = 2.0;
-            topic.first_message_deliveries_cap = 10;
+            topic.first_message_deliveries_cap = 10.0;
             topic.first_message_deliveries_decay = 0.9;
         });
         let mut fixture = setup.connected(0..2).subscribed().joined().start();

@@ -117,13 +117,13 @@ fn reference_limits() -> LimitsConfig<u32> {
         t.time_in_mesh_cap = 3600.0;
         t.time_in_mesh_quantum = SECOND;
         t.first_message_deliveries_weight = 1.0;
-        t.first_message_deliveries_cap = 2000;
+        t.first_message_deliveries_cap = 2000.0;
         t.first_message_deliveries_decay = 0.5;
         t.mesh_message_deliveries_weight = -1.0;
         t.mesh_message_deliveries_window = Duration::from_millis(10);
         t.mesh_message_deliveries_activation = 5 * SECOND;
-        t.mesh_message_deliveries_cap = 100;
-        t.mesh_message_deliveries_threshold = 20;
+        t.mesh_message_deliveries_cap = 100.0;
+        t.mesh_message_deliveries_threshold = 20.0;
         t.mesh_message_deliveries_decay = 0.5;
         t.mesh_failure_penalty_weight = -1.0;
         t.mesh_failure_penalty_decay = 0.5;

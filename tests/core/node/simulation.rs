@@ -11,7 +11,7 @@ use std::{
 
 use actix_gossipsub::{
     ConnectionInfo, P2pInput, P2pMessage, P2pOutput,
-    limits::{Limits, LimitsConfig},
+    limits::{Limits, LimitsConfig, TopicScores},
     protocol::{Node, NodeOptions, Timestamp},
 };
 
@@ -48,7 +48,14 @@ pub fn with_topic(preset: LimitsConfig<String>, name: &str) -> LimitsConfig<u32>
         let number = if topic.contains(name) { TOPIC } else { *numbers.entry(topic).or_insert(next) };
         Ok::<_, Infallible>(number)
     };
-    preset.map_topics(number).unwrap_or_else(|never| match never {})
+    let mut limits = preset.map_topics(number).unwrap_or_else(|never| match never {});
+    if let TopicScores::Family(family) = &mut limits.score.topics
+        && let Some(entry) = family.patterns.iter().find(|it| it.pattern.as_str().contains(name))
+    {
+        family.weights.insert(TOPIC, entry.weight);
+        family.parameters.insert(TOPIC, entry.parameters.clone());
+    }
+    limits
 }
 
 pub struct Simulation {

@@ -78,7 +78,6 @@ fn the_degrees_of_a_topic_obey_the_rules_of_all_degrees() {
         violations,
         [
             "topics.named.7.degree_low = 7: must be at most degree_optimal (6)",
-            "topics.patterns.\"1*\".limits.degree_score = 4: must be, with degree_out (4) added, at most degree_optimal (6)",
             "topics.patterns.\"1*\".limits.degree_out = 4: must be at most half of degree_optimal (6)",
         ]
     );

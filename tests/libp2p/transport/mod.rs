@@ -6,6 +6,7 @@ pub mod addresses;
 mod backpressure;
 mod burst;
 mod closed_window;
+mod colocation;
 mod consequence;
 mod dials;
 mod flood;

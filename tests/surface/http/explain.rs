@@ -61,7 +61,7 @@ fn a_score_is_the_sum_of_its_components() {
             };
             parameters.invalid_message_deliveries_weight = -1.0;
             parameters.first_message_deliveries_weight = 1.0;
-            parameters.first_message_deliveries_cap = 100;
+            parameters.first_message_deliveries_cap = 100.0;
         });
         let network = PlainNetwork::with_validator(|delivery| {
             if delivery.message.message_id.number < 100 { Validity::Valid } else { Validity::Invalid }

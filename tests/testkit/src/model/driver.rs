@@ -118,6 +118,11 @@ impl<I: Ids> Driver<I> {
         Some(match op {
             Op::Connect { peer, info } => silent(node.add_peer(peer, info, now)),
             Op::Disconnect { peer } => silent(node.remove_peer(peer, now)),
+            Op::Addresses { peer, addresses } => {
+                let (peer, addresses) = (*peer, addresses.clone());
+                node.p2p_input(P2pInput::RemoteAddresses { peer, addresses }, now);
+                Outcome::Silent
+            }
             Op::Subscribe { peer, topic } => silent(node.subscribe(peer, topic, now)),
             Op::Unsubscribe { peer, topic } => silent(node.unsubscribe(peer, topic, now)),
             Op::Graft { peer, topic } => Outcome::Graft(node.graft(peer, topic, now)),
@@ -199,6 +204,9 @@ impl<I: Ids> Driver<I> {
         let input = match op {
             Op::Connect { peer, info } => P2pInput::NewConnection { peer: *peer, info: info.clone() },
             Op::Disconnect { peer } => P2pInput::Disconnection { peer: *peer },
+            Op::Addresses { peer, addresses } => {
+                P2pInput::RemoteAddresses { peer: *peer, addresses: addresses.clone() }
+            }
             Op::Subscribe { peer, topic } => received(peer, P2pMessage::subscribe(*topic)),
             Op::Unsubscribe { peer, topic } => received(peer, P2pMessage::Unsubscribe { topic: *topic }),
             Op::Graft { peer, topic } => received(peer, P2pMessage::Graft { topic: *topic }),

@@ -8,6 +8,8 @@ use actix_gossipsub::limits::{
 };
 use proptest::prelude::*;
 
+use super::op::ADDRESSES;
+
 const SECOND: Duration = Duration::from_secs(1);
 /// A bound that no test reaches.
 pub const AMPLE: usize = 1 << 20;
@@ -24,6 +26,11 @@ pub fn limits() -> impl Strategy<Value = Limits<u8>> {
                 let thresholds =
                     [&mut c.extensions.graylist_threshold, &mut c.extensions.disconnect_threshold];
                 thresholds.into_iter().flatten().for_each(|threshold| *threshold += highest);
+                if c.extensions.degree_score_and_out_may_overlap {
+                    c.degree_out = c.degree_out.min(c.degree_low.saturating_sub(1));
+                } else {
+                    c.degree_score = c.degree_score.min(c.degree_optimal - c.degree_out);
+                }
             });
             Limits::try_from(config).expect("the strategy makes valid limits only")
         },
@@ -112,14 +119,14 @@ fn degrees() -> impl Strategy<Value = Change> {
     optimal.prop_map(|(degree_optimal, low, above, out, score)| {
         let degree_low = low.min(degree_optimal);
         let degree_out = out.min(degree_low).min(degree_optimal / 2);
-        let degree_score = score.min(degree_optimal - degree_out);
         let degree_high = degree_optimal + above;
         Change::new(move |c| {
             c.degree_optimal = degree_optimal;
             c.degree_low = degree_low;
             c.degree_high = degree_high;
             c.degree_out = degree_out;
-            c.degree_score = degree_score;
+            // `limits` lowers it, and D_out, by what the extensions allow.
+            c.degree_score = score.min(degree_optimal);
         })
     })
 }
@@ -199,18 +206,24 @@ fn penalty() -> impl Strategy<Value = f64> {
 
 fn score() -> impl Strategy<Value = ScoreLimits<u8>> {
     let p5_p7 = (0.0..2.0, penalty(), 0u8..3, decay());
+    let p6 = (penalty(), 1.0..4.0, any::<bool>());
     let cap = proptest::option::of(0.0..100.0);
-    (topics(), cap, p5_p7, 0.0..0.2).prop_map(|(topics, topic_score_cap, (p5, p7, free, decay), zero)| {
-        ScoreLimits::default().with(|s| {
-            s.topics = topics;
-            s.topic_score_cap = topic_score_cap;
-            s.behaviour_penalty_weight = p7;
-            s.behaviour_penalty_threshold = f64::from(free);
-            s.behaviour_penalty_decay = decay;
-            s.app_specific_weight = p5;
-            s.decay_zero = zero;
-        })
-    })
+    (topics(), cap, p5_p7, p6, 0.0..0.2).prop_map(
+        |(topics, topic_score_cap, (p5, p7, free, decay), p6, zero)| {
+            ScoreLimits::default().with(|s| {
+                s.topics = topics;
+                s.topic_score_cap = topic_score_cap;
+                s.behaviour_penalty_weight = p7;
+                s.behaviour_penalty_threshold = f64::from(free);
+                s.behaviour_penalty_decay = decay;
+                s.app_specific_weight = p5;
+                s.decay_zero = zero;
+                s.ip_colocation_weight = p6.0;
+                s.ip_colocation_threshold = p6.1;
+                s.ip_colocation_whitelist = p6.2.then(|| ADDRESSES[0].into()).into_iter().collect();
+            })
+        },
+    )
 }
 
 fn topics() -> impl Strategy<Value = TopicScores<u8>> {
@@ -228,11 +241,16 @@ fn topics() -> impl Strategy<Value = TopicScores<u8>> {
     prop_oneof![single, family].boxed()
 }
 
+/// A cap or threshold of deliveries, which need not be a whole number.
+fn count(least: u32) -> impl Strategy<Value = f64> {
+    prop_oneof![(least..10).prop_map(f64::from), f64::from(least) + 0.01..10.0]
+}
+
 fn topic() -> impl Strategy<Value = TopicScoreLimits> {
     let p1 = (0.0..2.0, 0.0..10.0, 1u64..5000);
-    let p2 = (0.0..2.0, 0u32..10, decay());
+    let p2 = (0.0..2.0, count(0), decay());
     let window = prop_oneof![Just(Duration::ZERO), Just(SECOND), Just(Duration::MAX)];
-    let p3 = (penalty(), window, 1u64..3, 0u32..10, 1u32..5, decay());
+    let p3 = (penalty(), window, 1u64..3, count(0), count(1), decay());
     let p3b_p4 = (penalty(), decay(), penalty(), decay());
     (p1, p2, p3, p3b_p4).prop_map(|(p1, p2, p3, (p3b_weight, p3b_decay, p4_weight, p4_decay))| {
         TopicScoreLimits::default().with(|t| {
@@ -265,19 +283,35 @@ fn extensions() -> impl Strategy<Value = Extensions> {
     let low_scores = (threshold(), threshold(), prop_oneof![Just(Duration::ZERO), Just(SECOND)]);
     // A publication takes about ten bytes.
     let publish = (any::<[bool; 2]>(), prop_oneof![Just(0), 1usize..80, Just(AMPLE)]);
-    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 11]>(), publish, idontwant, low_scores)
+    let some = (any::<bool>(), followup, 0usize..5, any::<[bool; 13]>(), publish, idontwant, low_scores)
         .prop_map(
             |(
                 late_prune,
                 followup,
                 memory,
-                [once, keep, stops, ignore, one, at_high, best, remember, skips, one_peer, px],
+                [
+                    once,
+                    keep,
+                    stops,
+                    ignore,
+                    one,
+                    at_high,
+                    best,
+                    remember,
+                    skips,
+                    one_peer,
+                    px,
+                    overlap,
+                    decays,
+                ],
                 ([graft, reach], flood),
                 (size, ids, ticks),
                 (graylist, disconnect, ban),
             )| {
                 Extensions::default().with(|e| {
                     e.accept_px = px;
+                    e.degree_score_and_out_may_overlap = overlap;
+                    e.retained_scores_decay = decays;
                     e.late_prune_sets_backoff = late_prune;
                     e.ignore_unknown_grafts = ignore;
                     e.one_prune_per_heartbeat = one;

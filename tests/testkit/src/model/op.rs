@@ -1,11 +1,21 @@
 //! This module defines the operations: every input of a node, with valid and invalid arguments.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use actix_gossipsub::{ConnectionInfo, Direction, Validity};
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, option, prelude::*};
 
 use super::network::{Action, PEERS, SELF, TOPICS};
+
+/// The addresses of all peers: so few that most have several peers.
+pub const ADDRESSES: [IpAddr; 3] = [
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 3)),
+];
 
 /// A message: the topic it is sent on, the topic its id belongs to, its number, its content.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +33,7 @@ pub type Id = (u8, u16);
 pub enum Op {
     Connect { peer: u32, info: ConnectionInfo },
     Disconnect { peer: u32 },
+    Addresses { peer: u32, addresses: Vec<IpAddr> },
     Subscribe { peer: u32, topic: u8 },
     Unsubscribe { peer: u32, topic: u8 },
     Graft { peer: u32, topic: u8 },
@@ -106,9 +117,16 @@ fn number() -> impl Strategy<Value = u16> {
 
 fn info() -> impl Strategy<Value = ConnectionInfo> {
     let flag = |percent| prop::bool::weighted(f64::from(percent) / 100.0);
-    (flag(10), flag(40), flag(10), flag(10)).prop_map(|(direct, outbound, trusted, bootstrap)| {
-        connection_info(direct, outbound, trusted, bootstrap)
+    let flags = (flag(10), flag(40), flag(10), flag(10));
+    (flags, option::of(address())).prop_map(|((direct, outbound, trusted, bootstrap), address)| {
+        let mut info = connection_info(direct, outbound, trusted, bootstrap);
+        info.remote_address = address.map(|ip| (ip, 1).into());
+        info
     })
+}
+
+fn address() -> impl Strategy<Value = IpAddr> {
+    proptest::sample::select(&ADDRESSES[..])
 }
 
 pub fn connection_info(direct: bool, outbound: bool, trusted: bool, bootstrap: bool) -> ConnectionInfo {
@@ -153,6 +171,7 @@ fn membership() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => (0..PEERS, info()).prop_map(|(peer, info)| Op::Connect { peer, info }),
         2 => peer().prop_map(|peer| Op::Disconnect { peer }),
+        1 => (peer(), vec(address(), 0..3)).prop_map(|(peer, addresses)| Op::Addresses { peer, addresses }),
         10 => (peer(), topic()).prop_map(|(peer, topic)| Op::Subscribe { peer, topic }),
         2 => (peer(), topic()).prop_map(|(peer, topic)| Op::Unsubscribe { peer, topic }),
     ]

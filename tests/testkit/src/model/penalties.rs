@@ -102,7 +102,9 @@ pub fn rise_of_misbehaviour<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>, pee
     let penalty = |view: &View<Net<I>>| view.scores.get(&peer).map_or(0.0, |score| score.behaviour_penalty);
     let mut before = penalty(step.before);
     let ticks = step.after.heartbeat_ticks;
-    if matches!(step.op, Op::Heartbeat) && ticks.is_multiple_of(limits.score_cleanup_ticks) {
+    let is_retained = step.before.scores.get(&peer).is_some_and(|score| score.expires.is_some());
+    let decays = !is_retained || limits.extensions.retained_scores_decay;
+    if matches!(step.op, Op::Heartbeat) && ticks.is_multiple_of(limits.score_cleanup_ticks) && decays {
         before *= limits.score.behaviour_penalty_decay;
         if before < limits.score.decay_zero {
             before = 0.0;

@@ -105,14 +105,15 @@ fn score_of<I: Ids>(limits: &Limits<u8>, score: &ScoreView<Net<I>>) -> f64 {
     let capped = limits.score.topic_score_cap.map_or(topics, |cap| topics.min(cap));
     let excess = (score.behaviour_penalty - limits.score.behaviour_penalty_threshold).max(0.0);
     let p5 = score.application_score * limits.score.app_specific_weight;
-    capped + p5 + limits.score.behaviour_penalty_weight * excess * excess
+    let p6 = score.ip_colocation * limits.score.ip_colocation_weight;
+    capped + p5 + p6 + limits.score.behaviour_penalty_weight * excess * excess
 }
 
 fn topic_score_of(limits: &Limits<u8>, topic: u8, counters: &TopicScoreView) -> f64 {
     let weights = limits.score.topics.parameters(&topic);
     let quanta = |during: std::time::Duration| during.div_duration_f64(weights.time_in_mesh_quantum);
     let p1 = counters.mesh.map_or(0.0, |(_, during)| quanta(during).min(weights.time_in_mesh_cap));
-    let lacking = (f64::from(weights.mesh_message_deliveries_threshold) - counters.delivered).max(0.0);
+    let lacking = (weights.mesh_message_deliveries_threshold - counters.delivered).max(0.0);
     let p3 = if counters.active { lacking * lacking } else { 0.0 };
     weights.time_in_mesh_weight * p1
         + weights.first_message_deliveries_weight * counters.first
@@ -138,8 +139,8 @@ fn quotas_and_caps_are_respected<I: Ids>(limits: &Limits<u8>, view: &View<Net<I>
     prop_assert!(counted || view.answer_bytes.is_empty());
     for score in view.scores.values().flat_map(|score| score.topics.iter()) {
         let caps = limits.score.topics.parameters(score.0);
-        prop_assert!(score.1.first <= f64::from(caps.first_message_deliveries_cap));
-        prop_assert!(score.1.delivered <= f64::from(caps.mesh_message_deliveries_cap));
+        prop_assert!(score.1.first <= caps.first_message_deliveries_cap);
+        prop_assert!(score.1.delivered <= caps.mesh_message_deliveries_cap);
     }
     let cached = view.cached.iter().flat_map(|cached| cached.accesses.values());
     prop_assert!(cached.min().is_none_or(|least| *least > 0), "a cached message has an access count of 0");
