@@ -15,7 +15,7 @@ pub const DEGREE: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Enabled {
     Nothing,
-    /// Graylist, promises and requests that are sent once.
+    /// P6, graylist, promises and requests that are sent once.
     Defences,
     /// All default extensions.
     Default,
@@ -32,6 +32,7 @@ pub fn limits_with(enabled: Enabled, topics: usize) -> Limits<Arc<str>> {
     match enabled {
         Enabled::Nothing => {}
         Enabled::Defences => {
+            (config.score.ip_colocation_weight, config.score.ip_colocation_threshold) = (-1.0, 10.0);
             config.extensions.graylist_threshold = default.graylist_threshold;
             config.extensions.disconnect_threshold = default.disconnect_threshold;
             config.extensions.iwant_followup_time = default.iwant_followup_time;

@@ -16,8 +16,7 @@ cases! {
         "it takes the subscriptions of a graylisted peer, and nothing else",
     );
     "P2" a_score_survives_a_reconnection Agrees;
-    "P3" many_peers_of_one_address_have_negative_scores Agrees, waits
-        ("the score is negative", "P6, the IP colocation factor");
+    "P3" many_peers_of_one_address_have_negative_scores Agrees;
     "P8" a_direct_peer_is_in_no_mesh_and_gets_everything Differs(
         "PRUNE",
         "it ignores the GRAFT of an explicit peer without an answer",

@@ -169,6 +169,10 @@ fn limits(setup: &Setup) -> LimitsConfig<TopicName> {
         c.publish_threshold = PUBLISH_THRESHOLD;
         c.retain_duration = Duration::from_secs(600);
         c.score.topics = TopicScores::Single { parameters: topic };
+        if let Some(threshold) = setup.colocation {
+            (c.score.ip_colocation_weight, c.score.ip_colocation_threshold) = (-5.0, threshold.into());
+            c.score.ip_colocation_whitelist.clear();
+        }
         c.score.behaviour_penalty_weight = P7_WEIGHT;
         c.score.behaviour_penalty_threshold = 0.0;
         c.score.behaviour_penalty_decay = SLOW_DECAY;

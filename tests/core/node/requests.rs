@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use actix_gossipsub::{
-    P2pInput, P2pMessage, P2pOutput,
+    ConnectionInfo, P2pInput, P2pMessage, P2pOutput,
     protocol::{IHaveOutcome, ReceiveOutcome},
 };
 use proptest::prelude::*;
@@ -108,6 +108,19 @@ fn a_peer_below_the_gossip_threshold_is_not_asked_later() {
     fixture.set_application_score(2, -1000.0);
     heartbeats(&mut fixture, FOLLOWUP);
     assert_eq!(sent(&mut fixture), [(3, [7].into())].into());
+}
+
+#[test]
+fn a_bootstrap_peer_is_not_asked_later() {
+    let mut fixture = joined(25);
+    fixture.connect(30, ConnectionInfo::inbound().bootstrap());
+    for peer in [1, 30] {
+        requested(&mut fixture, peer, 7..8);
+    }
+    sent(&mut fixture);
+    heartbeats(&mut fixture, FOLLOWUP);
+    assert_eq!(sent(&mut fixture), BTreeMap::new());
+    assert_eq!(fixture.node.footprint().promises, 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use actix_gossipsub::{
+    AppInput,
     metrics::{CATALOGUE, Values},
     protocol::{Event, Input},
 };
@@ -141,6 +142,7 @@ fn every_metric_becomes_nonzero() {
         drop(unread);
         // No peer is subscribed to this topic.
         cluster.publish(0, "alone", "valid");
+        cluster.members[0].worker.app_input(AppInput::Join("alone".to_owned())).expect("the engine runs");
         // These outputs are not read.
         for _ in 0..80 {
             cluster.publish_with_retry(0, "a", "valid").await;

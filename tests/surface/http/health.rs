@@ -80,7 +80,8 @@ fn an_unread_stream_degrades() {
 #[test]
 fn a_mesh_below_d_low_degrades() {
     run(async {
-        let worker = start_alone(manual(limits(|limits| limits.degree_low = 2)), &["a"]);
+        let worker =
+            start_alone(manual(limits(|limits| (limits.degree_low, limits.degree_out) = (2, 1))), &["a"]);
         let server = Server::of(&worker);
         for (peer, status) in [(1, "degraded"), (2, "up")] {
             worker.p2p_input(P2pInput::connected(peer)).unwrap();
