@@ -3,8 +3,8 @@
 use actix_gossipsub::{
     AppInput, Limits, LimitsConfig, Refused, Started, Worker,
     libp2p::{
-        Behaviour, BehaviourConfig, ConnectionLimits, Libp2pNetwork, LimitsBehaviour, NodeDriver, NodeHandle,
-        SignaturePolicy, TopicName, TransportBehaviour,
+        AddressFilter, Behaviour, BehaviourConfig, ConnectionLimits, IdentifyBehaviour, Libp2pNetwork,
+        LimitsBehaviour, NodeDriver, NodeHandle, SignaturePolicy, TopicName, TransportBehaviour,
     },
 };
 use libp2p::{Multiaddr, identity::Keypair, ping};
@@ -32,7 +32,13 @@ impl ActixNode {
         let behaviour = TransportBehaviour {
             limits: LimitsBehaviour::new(&network, ConnectionLimits::unlimited(), []),
             gossipsub: Behaviour::new(network.clone(), BehaviourConfig::default()),
-            identify: swarm::identify(&key),
+            identify: IdentifyBehaviour::new(
+                key.clone(),
+                &network,
+                "wire".to_owned(),
+                ["/meshsub/1.2.0".to_owned()],
+                AddressFilter::Any,
+            ),
             ping: ping::Behaviour::default(),
         };
         let swarm = swarm::new(&key, behaviour);

@@ -82,8 +82,9 @@ pub struct IdentifyBehaviour {
 }
 
 impl IdentifyBehaviour {
-    /// `protocols`: those of the other behaviours of the swarm.
-    pub(in crate::libp2p) fn new(
+    /// A behaviour that reports this key, agent version and `protocols`, those of the other behaviours of the swarm. `network` is
+    /// that of the gossipsub behaviour; of the addresses that peers report, those are stored that `filter` allows.
+    pub fn new(
         key: Keypair,
         network: &Libp2pNetwork,
         agent: String,

@@ -66,7 +66,7 @@ fn a_message_is_requested_from_one_of_those_that_offer_it() {
 
 #[test]
 fn without_the_extension_each_peer_that_offers_a_message_is_asked() {
-    for (one_peer, followup) in [(false, SECOND), (true, SECOND * 0)] {
+    for (one_peer, followup) in [(false, SECOND), (true, std::time::Duration::ZERO)] {
         let setup = Setup::new().limits(|limits| {
             limits.extensions.iwant_followup_time = followup;
             limits.extensions.iwant_from_one_peer = one_peer;
