@@ -33,8 +33,21 @@ impl<N: Network> Worker<N> {
     /// Cancellation safe: if the future is dropped, the engine ends all the same. The shutdown runs on the engine's first
     /// arbiter: an engine on the arbiter of its caller needs that to run meanwhile.
     pub async fn shutdown(&self) {
+        self.end(Leave::All).await;
+    }
+
+    /// Stops the engine as [`shutdown`](Self::shutdown), but leaves no topic: peers are told nothing, and keep this node in
+    /// their meshes until they notice the end of the connection. For a node that starts again soon with the same identity: the
+    /// PRUNEs of a leave begin a backoff, within which each GRAFT of the new process would cost it score (P7).
+    ///
+    /// Cancellation safe, as [`shutdown`](Self::shutdown).
+    pub async fn shutdown_for_restart(&self) {
+        self.end(Leave::Nothing).await;
+    }
+
+    async fn end(&self, leave: Leave) {
         if !self.shared.closing.swap(true, Ordering::AcqRel) {
-            self.lifetime.begin_shutdown();
+            self.lifetime.begin_shutdown(leave);
         }
         // A failure is the business of those who call `wait_for_end`.
         let _ = self.wait_for_end().await;
@@ -48,6 +61,13 @@ impl<N: Network> Worker<N> {
     pub async fn wait_for_end(&self) -> Result<(), EngineError> {
         self.shared.wait_for_end().await
     }
+}
+
+/// What an engine leaves when it is shut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    All,
+    Nothing,
 }
 
 /// The part of an engine that all its handles and streams share. The engine ends when the last of them is dropped.
@@ -68,11 +88,13 @@ impl<N: Network> Lifetime<N> {
     }
 
     /// Runs the shutdown on the first arbiter, which does not depend on the caller's future.
-    fn begin_shutdown(&self) {
+    fn begin_shutdown(&self, leave: Leave) {
         let shared = Arc::clone(&self.shared);
         // If the arbiter has stopped, the engine has ended already.
         self.first.spawn(async move {
-            input::leave_all(&shared);
+            if leave == Leave::All {
+                input::leave_all(&shared);
+            }
             // The streams end after the deadline too.
             let deadline = shared.limits.load().bounds.shutdown_deadline;
             let _ = tokio::time::timeout(deadline, shared.settled()).await;

@@ -96,6 +96,25 @@ fn shutdown_leaves_all_topics_and_ends_both_streams() {
 }
 
 #[test]
+fn a_shutdown_for_a_restart_tells_the_peers_nothing() {
+    run(async {
+        let mut engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
+        for input in [connect(1), subscribe(1, "a"), graft(1, "a")] {
+            engine.worker.p2p_input(input).expect("the input is accepted");
+        }
+        engine.worker.settle().await;
+        engine.worker.shutdown_for_restart().await;
+        let mut outputs = Vec::new();
+        while let Some(output) = engine.p2p.recv().await {
+            outputs.push(output);
+        }
+        assert_eq!(sent_to(&outputs, 1, "a"), ["subscribe"]);
+        assert!(engine.app.recv().await.is_none());
+        assert_eq!(engine.worker.wait_for_end().await, Ok(()));
+    });
+}
+
+#[test]
 fn a_stopped_engine_refuses_inputs_and_queries() {
     run(async {
         let engine = start(manual(PlainNetwork::new(), limits()), &["a"]);

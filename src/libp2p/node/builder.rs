@@ -198,6 +198,17 @@ impl Node {
     pub async fn shutdown(&self) {
         // The outputs end with the engine, and the driver with the outputs.
         self.worker.shutdown().await;
+        self.wait_for_driver().await;
+    }
+
+    /// Ends the node as [`shutdown`](Self::shutdown) does, but leaves no topic ([`Worker::shutdown_for_restart`]): a node that
+    /// starts again with the same key is back in the meshes of its peers within two heartbeats.
+    pub async fn shutdown_for_restart(&self) {
+        self.worker.shutdown_for_restart().await;
+        self.wait_for_driver().await;
+    }
+
+    async fn wait_for_driver(&self) {
         let mut driver = self.driver.clone();
         while driver.changed().await.is_ok() {}
     }

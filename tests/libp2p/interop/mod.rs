@@ -14,6 +14,7 @@ mod policies;
 mod protocols;
 mod raw_message;
 mod reconnect;
+mod restart;
 mod size_limit;
 mod theirs;
 mod wait;

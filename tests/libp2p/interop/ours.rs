@@ -199,6 +199,14 @@ impl Ours {
         self.record.lock().unwrap().errors.clone()
     }
 
+    /// Shuts the engine down, without leaving the topics.
+    pub async fn stop_for_restart(self) {
+        let wait = Duration::from_secs(20);
+        tokio::time::timeout(wait, self.worker.shutdown_for_restart())
+            .await
+            .expect("the engine ends in time");
+    }
+
     /// Waits until all inputs are handled, and shuts the engine down.
     pub async fn stop(self) {
         let wait = Duration::from_secs(20);

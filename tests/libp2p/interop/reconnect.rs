@@ -43,7 +43,7 @@ impl Published {
 }
 
 /// Connections that break are no misbehaviour: no score may have fallen below 0, and nothing follows from one.
-fn assert_no_low_score(ours: &Ours) {
+pub(super) fn assert_no_low_score(ours: &Ours) {
     let low = |record: &EventRecord<Net>| {
         let acted = matches!(record.kind, EventKind::Decided(PeerDecision::ActedOnScore(_)));
         acted || record.score.is_some_and(|score| score < 0.0)
