@@ -36,7 +36,7 @@ impl<N: Network> Worker<N> {
         self.end(Leave::All).await;
     }
 
-    /// Stops the engine as [`shutdown`](Self::shutdown), but leaves no topic: peers are told nothing, and keep this node in
+    /// Stops the engine as [`shutdown`](Self::shutdown), but leaves no topic: peers are sent nothing, and keep this node in
     /// their meshes until they notice the end of the connection. For a node that starts again soon with the same identity: the
     /// PRUNEs of a leave begin a backoff, within which each GRAFT of the new process would cost it score (P7).
     ///

@@ -96,7 +96,7 @@ fn shutdown_leaves_all_topics_and_ends_both_streams() {
 }
 
 #[test]
-fn a_shutdown_for_a_restart_tells_the_peers_nothing() {
+fn a_shutdown_for_a_restart_sends_nothing_to_the_peers() {
     run(async {
         let mut engine = start(manual(PlainNetwork::new(), limits()), &["a"]);
         for input in [connect(1), subscribe(1, "a"), graft(1, "a")] {

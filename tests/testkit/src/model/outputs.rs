@@ -176,7 +176,10 @@ impl<I: Ids> OutputCheck<I> {
             (Op::CheckParked, _) => {
                 self.others_joined |= step.footprint.parked < step.footprint_before.parked
             }
-            (Op::Receive { sender, message, .. }, Outcome::Receive(ReceiveOutcome::Batched)) => {
+            // A copy that a full batch drops is not known: its sender may be sent the message.
+            (Op::Receive { sender, message, .. }, Outcome::Receive(ReceiveOutcome::Batched))
+                if step.drained.throttled == 0 =>
+            {
                 let senders = self.pending.entry(full::<I>(*message)).or_default();
                 if senders.len() <= limits.bounds.max_co_senders && !senders.contains(sender) {
                     senders.push(*sender);
