@@ -83,10 +83,10 @@ pub fn guard() -> Result<(), GuardError> {
             println!("    record the improvement with --record, so that it is guarded");
         }
     }
-    let count_of =
-        |name| counts.iter().find(|(other, _)| *other == name).map_or(f64::NAN, |(_, count)| *count);
+    let count_of = |name| counts.iter().find(|(other, _)| *other == name).map(|(_, count)| *count);
     for (with, without) in [("node_defences", "node_10_topics"), ("engine_defences", "engine_10_topics")] {
-        let increase = count_of(with) / count_of(without) - 1.0;
+        let counted = |name| count_of(name).ok_or(GuardError::NotRecorded(name));
+        let increase = counted(with)? / counted(without)? - 1.0;
         println!("{with}: {:+.1} % compared with {without}", increase * 100.0);
         if increase > DEFENCES_TOLERANCE {
             exceeded.push(with);

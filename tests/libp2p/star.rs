@@ -15,7 +15,7 @@ use libp2p::{
 };
 use tokio::sync::mpsc;
 
-use crate::transport::support::{listen, other};
+use crate::transport::support::{listen, other, specified_id};
 
 const TOPIC: &str = "news";
 /// The time limit of every wait.
@@ -157,16 +157,11 @@ struct Official {
 
 fn official() -> Swarm<Official> {
     other(|key| {
-        let id = |message: &gossipsub::Message| {
-            let mut id = message.source.map(|source| source.to_bytes()).unwrap_or_default();
-            id.extend(message.sequence_number.unwrap_or_default().to_be_bytes());
-            id.into()
-        };
         let config = gossipsub::ConfigBuilder::default()
             .heartbeat_initial_delay(Duration::from_millis(100))
             .heartbeat_interval(Duration::from_millis(200))
             .prune_backoff(Duration::from_secs(1))
-            .message_id_fn(id)
+            .message_id_fn(specified_id)
             .build()
             .unwrap();
         let signed = gossipsub::MessageAuthenticity::Signed(key.clone());

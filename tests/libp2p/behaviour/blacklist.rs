@@ -3,7 +3,7 @@
 use actix_gossipsub::libp2p::gossipsub::{MessageAcceptance, MessageId};
 use libp2p::gossipsub as official;
 
-use super::{Composed, HEARTBEAT, Ours, Theirs, behaviour, config, official_topic, swarms::Node, topic};
+use super::{Ours, Theirs, config};
 
 async fn ours(validates: bool) -> Ours {
     let mut config = config();
@@ -11,24 +11,14 @@ async fn ours(validates: bool) -> Ours {
     if validates {
         config.validate_messages();
     }
-    let node = Node::start(|key| Composed::new(key, behaviour(key, &config))).await;
-    assert!(node.call(|behaviours| behaviours.gossipsub.subscribe(&topic())).await.unwrap());
-    node
+    super::ours_with(&config).await
 }
 
 async fn theirs() -> Theirs {
-    let node = Node::start(|key| {
-        let config = official::ConfigBuilder::default()
-            .heartbeat_initial_delay(HEARTBEAT / 2)
-            .heartbeat_interval(HEARTBEAT)
-            .message_id_fn(|message| official::MessageId::from(message.data.clone()))
-            .build()
-            .unwrap();
-        official::Behaviour::new(official::MessageAuthenticity::Signed(key.clone()), config).unwrap()
+    super::theirs_with(|config| {
+        config.message_id_fn(|message| official::MessageId::from(message.data.clone()));
     })
-    .await;
-    assert!(node.call(|gossipsub| gossipsub.subscribe(&official_topic())).await.unwrap());
-    node
+    .await
 }
 
 async fn connect(ours: &Ours, theirs: &Theirs) {

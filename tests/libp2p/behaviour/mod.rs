@@ -54,22 +54,31 @@ fn behaviour(key: &Keypair, config: &gossipsub::ConfigBuilder) -> gossipsub::Beh
 
 /// Starts a node of ours that is subscribed to the topic.
 async fn ours() -> Ours {
-    let node = Node::start(|key| Composed::new(key, behaviour(key, &config()))).await;
+    ours_with(&config()).await
+}
+
+async fn ours_with(config: &gossipsub::ConfigBuilder) -> Ours {
+    let node = Node::start(|key| Composed::new(key, behaviour(key, config))).await;
     assert!(node.call(|behaviours| behaviours.gossipsub.subscribe(&topic())).await.unwrap());
     node
 }
 
 /// Starts an official node that is subscribed to the topic.
 async fn theirs() -> Theirs {
+    theirs_with(|_| {}).await
+}
+
+async fn theirs_with(change: impl FnOnce(&mut official::ConfigBuilder)) -> Theirs {
     let node = Node::start(|key| {
-        let config = official::ConfigBuilder::default()
+        let mut config = official::ConfigBuilder::default();
+        config
             .heartbeat_initial_delay(HEARTBEAT / 2)
             .heartbeat_interval(HEARTBEAT)
             .history_length(20)
-            .history_gossip(10)
-            .build()
-            .unwrap();
-        official::Behaviour::new(official::MessageAuthenticity::Signed(key.clone()), config).unwrap()
+            .history_gossip(10);
+        change(&mut config);
+        let signed = official::MessageAuthenticity::Signed(key.clone());
+        official::Behaviour::new(signed, config.build().unwrap()).unwrap()
     })
     .await;
     assert!(node.call(|gossipsub| gossipsub.subscribe(&official_topic())).await.unwrap());

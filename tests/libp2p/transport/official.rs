@@ -16,15 +16,10 @@ use super::{support::*, topic};
 /// A swarm of the official gossipsub with the message ids of the specification.
 fn official() -> Swarm<gossipsub::Behaviour> {
     other(|key| {
-        let id = |message: &gossipsub::Message| {
-            let mut id = message.source.map(|source| source.to_bytes()).unwrap_or_default();
-            id.extend(message.sequence_number.unwrap_or_default().to_be_bytes());
-            id.into()
-        };
         let config = gossipsub::ConfigBuilder::default()
             .heartbeat_initial_delay(Duration::from_millis(100))
             .heartbeat_interval(Duration::from_millis(200))
-            .message_id_fn(id)
+            .message_id_fn(specified_id)
             .build()
             .unwrap();
         gossipsub::Behaviour::new(MessageAuthenticity::Signed(key.clone()), config).unwrap()

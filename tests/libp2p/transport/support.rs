@@ -344,3 +344,10 @@ impl NetworkBehaviour for Raw {
         }
     }
 }
+
+/// The message id of the specification, for an official node: the source and the sequence number.
+pub fn specified_id(message: &libp2p::gossipsub::Message) -> libp2p::gossipsub::MessageId {
+    let mut id = message.source.map(|source| source.to_bytes()).unwrap_or_default();
+    id.extend(message.sequence_number.unwrap_or_default().to_be_bytes());
+    id.into()
+}
