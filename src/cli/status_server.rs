@@ -22,6 +22,7 @@ use actix_web::{
 };
 use libp2p::{Multiaddr, PeerId};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_process::Collector;
 use tokio::task::JoinHandle;
 
 use super::Failure;
@@ -38,15 +39,25 @@ pub fn default_address() -> SocketAddr {
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The Prometheus recorder of one engine, and the handle that renders its metrics.
+#[derive(Clone)]
 pub struct Exporter {
     pub recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
+    process: Collector,
 }
 
 impl Exporter {
     pub fn new() -> Self {
         let recorder = with_buckets(PrometheusBuilder::new()).build_recorder();
-        Self { handle: recorder.handle(), recorder: Arc::new(recorder) }
+        let process = Collector::default();
+        metrics::with_local_recorder(&recorder, || process.describe());
+        Self { handle: recorder.handle(), recorder: Arc::new(recorder), process }
+    }
+
+    /// The metrics of the engine, and those of the process as they are now.
+    fn render(&self) -> String {
+        metrics::with_local_recorder(&*self.recorder, || self.process.collect());
+        self.handle.render()
     }
 }
 
@@ -105,11 +116,11 @@ impl StatusServer {
         identity: Option<SharedIdentity>,
     ) -> Result<Self, Failure> {
         let bind = |error: io::Error| Failure::Http { address, error };
-        let handle = exporter.handle.clone();
+        let served = exporter.clone();
         let loopback = address.ip().is_loopback();
         let app = move || {
-            let render = handle.clone();
-            let scope = http::scope(worker.clone(), move || render.render());
+            let exporter = served.clone();
+            let scope = http::scope(worker.clone(), move || exporter.render());
             let scope = match identity.clone() {
                 Some(identity) => http::describe_node(scope, move || identity.get()),
                 None => scope,

@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{
     admission::{refused::RefusedReason, totals::Remembered},
-    network::{ConnectionRefusal, PeerRecordOutcome, PxDialOutcome},
+    network::{
+        ConnectionFailure, ConnectionRefusal, DialOutcome, Direction, PeerRecordOutcome, PxDialOutcome,
+        TransportKind,
+    },
     outputs::publication::DropReason,
     protocol::{
         inspect::stats::TopicProblem,
@@ -21,7 +24,7 @@ use crate::{
             reason::{GraftReason, LeaveReason, Penalty, ScoreAction},
         },
         output::Lane,
-        peers::summary::{ConnectionClass, ConnectionDirection, ScoreBand},
+        peers::summary::{ConnectionClass, ScoreBand},
         score::ScoreComponent,
     },
 };
@@ -38,8 +41,11 @@ macro_rules! catalogue {
 
 catalogue! {
     // === Peers and scores ===
-    BUILD_INFO = Metric::gauge("gossipsub_build_info", &[VERSION], "Constant 1; the label is the version of this package");
+    BUILD_INFO = Metric::gauge("gossipsub_build_info", &[VERSION, COMMIT, FEATURES], "Constant 1; the labels are the version of this package, the commit of an optimised build of the binary, and the enabled features");
     CONNECTIONS = Metric::gauge("gossipsub_connections", &[DIRECTION, CONNECTION_KIND], "Connected peers, by direction of the connection and kind of peer");
+    TRANSPORT_CONNECTIONS = Metric::gauge("gossipsub_transport_connections", &[TRANSPORT, DIRECTION], "Open connections, by what carries them and by direction; a peer may have several. 0 if the transport does not count them");
+    DIALS = Metric::counter("gossipsub_dials_total", &[DIAL], "Dials of peers and addresses, by how they ended; 0 if the transport does not count them");
+    CONNECTIONS_FAILED = Metric::counter("gossipsub_connections_failed_total", &[DIRECTION, FAILURE], "Connections that were not established, by direction and cause; a dial of several addresses counts each of them. Those refused by a limit are in gossipsub_connections_refused_total");
     CONNECTIONS_REFUSED = Metric::counter("gossipsub_connections_refused_total", &[REFUSAL], "Connections and dials that the transport refused, and connections that it closed, by the limit that was reached; 0 if the transport does not count them");
     PEER_RECORDS = Metric::counter("gossipsub_peer_records_total", &[PEER_RECORD], "Signed peer records that peers sent of themselves by identify or that came with the recommended peers of an accepted PRUNE, by what became of them; 0 if the transport has none");
     PX_DIALS = Metric::counter("gossipsub_px_dials_total", &[PX_DIAL], "Recommended peers (px) that the engine asked to dial, by what became of them; 0 if the transport does not count them");
@@ -118,10 +124,15 @@ catalogue! {
 /// The value of the label `topic` for all topics without a label of their own.
 pub const OTHER: &str = "other";
 
-const VERSION: Label = Label { name: "version", values: Values::Version };
+const VERSION: Label = Label { name: "version", values: Values::Build };
+const COMMIT: Label = Label { name: "commit", values: Values::Build };
+const FEATURES: Label = Label { name: "features", values: Values::Build };
 const TOPIC: Label = Label { name: "topic", values: Values::Topics };
 const PROBLEM: Label = Label::one_of("problem", TopicProblem::VARIANTS);
-const DIRECTION: Label = Label::one_of("direction", ConnectionDirection::VARIANTS);
+const DIRECTION: Label = Label::one_of("direction", Direction::VARIANTS);
+const TRANSPORT: Label = Label::one_of("transport", TransportKind::VARIANTS);
+const DIAL: Label = Label::one_of("outcome", DialOutcome::VARIANTS);
+const FAILURE: Label = Label::one_of("cause", ConnectionFailure::VARIANTS);
 const CONNECTION_KIND: Label = Label::one_of("kind", ConnectionClass::VARIANTS);
 const REFUSAL: Label = Label::one_of("reason", ConnectionRefusal::VARIANTS);
 const PEER_RECORD: Label = Label::one_of("outcome", PeerRecordOutcome::VARIANTS);

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     admission::refused::{Refused, RefusedReason},
+    build_info,
     clock::Clock,
     limits::Limits,
     network::{Network, P2pMessage, TransportStats, hooks::Hooks},
@@ -81,7 +82,16 @@ impl Metrics {
     pub(crate) fn new<T>(source: &RecorderSource, limits: &Limits<T>) -> Self {
         source.with(|registry| {
             registry.describe_all();
-            registry.gauge(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
+            registry
+                .gauge(
+                    &BUILD_INFO,
+                    &[
+                        build_info::VERSION,
+                        build_info::commit().unwrap_or("unknown"),
+                        &build_info::features(),
+                    ],
+                )
+                .set(1.0);
             Self::register(registry, Gauges::new(registry, limits))
         })
     }

@@ -48,8 +48,8 @@ pub enum Values {
     /// Names of topics up to [`max_topic_labels`](crate::WorkerBuilder::max_topic_labels), and [`OTHER`](super::OTHER)
     /// for all other topics.
     Topics,
-    /// The version of this package.
-    Version,
+    /// One value, which the build of this package has.
+    Build,
 }
 
 impl Kind {

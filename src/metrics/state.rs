@@ -11,10 +11,13 @@ use super::{
 use crate::{
     admission::totals::Remembered,
     limits::Limits,
-    network::{ConnectionRefusal, PeerRecordOutcome, PxDialOutcome, TransportStats},
+    network::{
+        ConnectionFailure, ConnectionRefusal, DialOutcome, Direction, PeerRecordOutcome, PxDialOutcome,
+        TransportKind, TransportStats,
+    },
     protocol::{
         inspect::{footprint::Footprint, stats::TopicProblem},
-        peers::summary::{ConnectionClass, ConnectionDirection, PeersSummary, ScoreBand},
+        peers::summary::{ConnectionClass, PeersSummary, ScoreBand},
         score::ScoreComponent,
     },
 };
@@ -24,7 +27,7 @@ pub(crate) struct Gauges {
     degrees: EnumMap<DegreeBound, Gauge>,
     topics: Gauge,
     topics_with_problem: EnumMap<TopicProblem, Gauge>,
-    connections: EnumMap<ConnectionDirection, EnumMap<ConnectionClass, Gauge>>,
+    connections: EnumMap<Direction, EnumMap<ConnectionClass, Gauge>>,
     peers_by_score: EnumMap<ScoreBand, Gauge>,
     peer_score: EnumMap<ScoreStat, Gauge>,
     score_component: EnumMap<ScoreComponent, EnumMap<ComponentStat, Gauge>>,
@@ -45,6 +48,9 @@ pub(crate) struct Gauges {
     verified_signatures: Counter,
     peer_records: EnumMap<PeerRecordOutcome, Counter>,
     px_dials: EnumMap<PxDialOutcome, Counter>,
+    transport_connections: EnumMap<TransportKind, EnumMap<Direction, Gauge>>,
+    dials: EnumMap<DialOutcome, Counter>,
+    failed_connections: EnumMap<Direction, EnumMap<ConnectionFailure, Counter>>,
 }
 
 /// The current length of each queue.
@@ -81,6 +87,9 @@ impl Gauges {
             verified_signatures: registry.counter(&SIGNATURES_VERIFIED, &[]),
             peer_records: registry.counters(&PEER_RECORDS, &[]),
             px_dials: registry.counters(&PX_DIALS, &[]),
+            transport_connections: registry.gauge_table(&TRANSPORT_CONNECTIONS),
+            dials: registry.counters(&DIALS, &[]),
+            failed_connections: registry.counter_table(&CONNECTIONS_FAILED),
         };
         gauges.set_degrees(limits);
         gauges
@@ -149,6 +158,9 @@ impl Gauges {
             verified_signatures,
             peer_records,
             px_dials,
+            open,
+            dials,
+            failed,
             // The engine counts these messages as invalid, and the panics with its own.
             policy_violations: _,
             hook_panics: _,
@@ -167,6 +179,13 @@ impl Gauges {
         self.verified_signatures.absolute(verified_signatures);
         set_totals(&self.peer_records, &peer_records);
         set_totals(&self.px_dials, &px_dials);
+        set_totals(&self.dials, &dials);
+        for (counters, totals) in self.failed_connections.values().zip(failed.values()) {
+            set_totals(counters, totals);
+        }
+        for (gauges, counts) in self.transport_connections.values().zip(open.values()) {
+            set_all(gauges, counts);
+        }
     }
 }
 

@@ -8,11 +8,11 @@ mod message;
 mod ports;
 mod px;
 mod refusal;
+mod transport_stats;
 
 use std::{fmt, hash::Hash, pin::Pin};
 
 use derive_where::derive_where;
-use enum_map::EnumMap;
 use serde::{Deserialize, Serialize};
 
 pub use manual_validation::{LateVerdict, ManualValidation, Unvalidated, UnvalidatedMessage};
@@ -21,6 +21,7 @@ pub use message::{Delivery, FullMessage, P2pMessage, PxPeer, SubscribeOptions};
 pub use ports::{AppInput, AppOutput, ConnectionInfo, Direction, Origin, P2pInput, P2pOutput, PeerKind};
 pub use px::{PeerRecordOutcome, PxDialOutcome};
 pub use refusal::ConnectionRefusal;
+pub use transport_stats::{ConnectionFailure, DialOutcome, TransportKind, TransportStats};
 
 /// The bounds of every identifier type of a [`Network`]. Implemented for all types that satisfy them.
 ///
@@ -209,65 +210,6 @@ pub trait Network: Send + Sync + Sized + 'static {
     /// [`reconnect_interval_ticks`](crate::limits::Bounds::reconnect_interval_ticks) heartbeats.
     fn persistent_points(&self) -> Vec<Self::Point> {
         Vec::new()
-    }
-}
-
-/// The counters of a transport since its start, and the memory that it uses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TransportStats {
-    /// Bytes received from peers.
-    pub received_bytes: u64,
-    /// Bytes sent to peers.
-    pub sent_bytes: u64,
-    /// Inbound streams closed because of an invalid frame.
-    pub bad_frames: u64,
-    /// Inbound streams closed because a frame was not a valid RPC.
-    pub bad_rpcs: u64,
-    /// RPCs of graylisted peers, dropped before they were decoded.
-    pub graylisted_rpcs: u64,
-    /// Inbound streams closed because a frame was not complete in time.
-    pub slow_frames: u64,
-    /// The memory that the transport has charged now for queues, frames and decoded inputs.
-    pub memory_bytes: u64,
-    /// Panics of hooks that the transport calls. The engine adds them to those that it has caught.
-    pub hook_panics: u64,
-    /// Messages whose signature was verified and is right. Copies of a message that is still in memory are not verified
-    /// again.
-    pub verified_signatures: u64,
-    /// Messages that break the signature policy, copies included.
-    pub policy_violations: u64,
-    /// Entries, message ids and peers of RPCs that were ignored because they are more than the limits allow, and
-    /// entries that do not name their topic.
-    pub ignored_entries: u64,
-    /// Outbound streams that were requested again, because the one before broke or could not be opened.
-    pub reopened_streams: u64,
-    /// Frames of which only a part was received when their stream ended or was replaced.
-    pub lost_frames: u64,
-    pub(crate) refused: EnumMap<ConnectionRefusal, u64>,
-    pub(crate) peer_records: EnumMap<PeerRecordOutcome, u64>,
-    pub(crate) px_dials: EnumMap<PxDialOutcome, u64>,
-}
-
-impl TransportStats {
-    /// The connections and dials that were refused, and the connections that were closed, for this reason.
-    pub fn refused(&self, reason: ConnectionRefusal) -> u64 {
-        self.refused[reason]
-    }
-
-    /// The signed peer records with which this was done.
-    pub fn peer_records(&self, outcome: PeerRecordOutcome) -> u64 {
-        self.peer_records[outcome]
-    }
-
-    /// The recommended peers (px) of which this became.
-    pub fn px_dials(&self, outcome: PxDialOutcome) -> u64 {
-        self.px_dials[outcome]
-    }
-
-    /// Sets the count of [`refused`](Self::refused).
-    pub fn set_refused(&mut self, reason: ConnectionRefusal, count: u64) {
-        self.refused[reason] = count;
     }
 }
 

@@ -9,6 +9,8 @@ use std::{
 };
 
 use derive_where::derive_where;
+use enum_map::Enum;
+use strum::VariantNames;
 
 use super::{FullMessage, Network, P2pMessage};
 
@@ -43,7 +45,8 @@ impl<N: Network> P2pInput<N> {
 }
 
 /// The side that opened a connection.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Enum, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Direction {
     /// The peer dialled us.
     #[default]

@@ -17,7 +17,7 @@ fn label(label: &Label) -> String {
             format!("`{}`: {}", label.name, values.join(", "))
         }
         Values::OneOf(values) => format!("`{}`: {} values", label.name, values.len()),
-        Values::Topics | Values::Version => format!("`{}`", label.name),
+        Values::Topics | Values::Build => format!("`{}`", label.name),
     }
 }
 

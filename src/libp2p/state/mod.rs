@@ -4,6 +4,7 @@
 
 pub(super) mod address_book;
 pub(super) mod address_filter;
+pub(super) mod connection_counts;
 pub(super) mod peer_records;
 pub(super) mod refusals;
 
@@ -19,7 +20,8 @@ use ::libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use enum_map::EnumMap;
 
 use self::{
-    address_book::AddressBook, address_filter::AddressFilter, peer_records::OwnRecords, refusals::Refusals,
+    address_book::AddressBook, address_filter::AddressFilter, connection_counts::ConnectionCounts,
+    peer_records::OwnRecords, refusals::Refusals,
 };
 use super::{memory::TransportMemory, signature::verified::VerifiedMessages};
 use crate::network::{ConnectionRefusal, PeerRecordOutcome, PxDialOutcome, TransportStats};
@@ -36,6 +38,7 @@ pub(super) struct TransportState {
     verified: Option<VerifiedMessages>,
     traffic: TrafficCounters,
     refusals: Refusals,
+    connections: Mutex<ConnectionCounts>,
     /// The dials of recommended peers that are in progress. The behaviour bounds them.
     px_dials: Mutex<HashSet<ConnectionId>>,
     memory: Arc<TransportMemory>,
@@ -51,6 +54,7 @@ impl TransportState {
             verified: verifies.then(VerifiedMessages::default),
             traffic: TrafficCounters::default(),
             refusals: Refusals::default(),
+            connections: Mutex::default(),
             px_dials: Mutex::default(),
             memory: Arc::default(),
         }
@@ -137,6 +141,11 @@ impl TransportState {
         &self.refusals
     }
 
+    /// The counters of connections and dials, locked.
+    pub(super) fn connections(&self) -> MutexGuard<'_, ConnectionCounts> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The dials of recommended peers that are in progress, locked.
     pub(super) fn px_dials(&self) -> MutexGuard<'_, HashSet<ConnectionId>> {
         self.px_dials.lock().unwrap_or_else(PoisonError::into_inner)
@@ -145,7 +154,11 @@ impl TransportState {
     /// The counters of all that connections did.
     pub(super) fn stats(&self) -> TransportStats {
         let PxCounts { records: peer_records, dials: px_dials } = *self.px_counts();
+        let ConnectionCounts { open, dials, failed } = *self.connections();
         TransportStats {
+            open,
+            dials,
+            failed,
             refused: self.refusals.totals(),
             peer_records,
             px_dials,

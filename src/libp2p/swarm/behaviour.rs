@@ -162,6 +162,7 @@ impl Behaviour {
     fn on_connection_established(&mut self, event: ConnectionEstablished<'_>) {
         let ConnectionEstablished { peer_id, connection_id, endpoint, .. } = event;
         self.dials.on_established(connection_id);
+        self.state.connections().on_established(endpoint);
         if endpoint.is_dialer() {
             self.state.addresses().add_dialled(peer_id, endpoint.get_remote_address().clone());
         }
@@ -261,14 +262,18 @@ impl NetworkBehaviour for Behaviour {
                 peer_id,
                 connection_id,
                 remaining_established,
+                endpoint,
                 ..
             }) => {
+                self.state.connections().on_closed(endpoint);
                 if remaining_established == 0 {
                     self.state.records().remove(&peer_id);
                 }
                 self.change(peer_id, |connections| connections.remove(&peer_id, connection_id));
             }
+            FromSwarm::ListenFailure(failure) => self.state.connections().on_listen_failed(failure.error),
             FromSwarm::DialFailure(failure) => {
+                self.state.connections().on_dial_failed(failure.error);
                 if let Some(event) = self.dials.on_failure(&failure) {
                     self.add_event(event);
                 }

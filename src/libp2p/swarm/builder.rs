@@ -7,7 +7,11 @@ use ::libp2p::{
     PeerId, Swarm, Transport,
     core::{
         muxing::StreamMuxerBox,
-        transport::{Boxed, dummy::DummyTransport, timeout::TransportTimeout},
+        transport::{
+            Boxed,
+            dummy::DummyTransport,
+            timeout::{TransportTimeout, TransportTimeoutError},
+        },
         upgrade::Version,
     },
     dns,
@@ -231,7 +235,11 @@ fn transport(
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(key)?)
         .multiplex(muxing.clone())
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+        // Without `Either`, whose source leaves out what it contains.
+        .map_err(|error| {
+            error.either(|error| error.either(|error| error, io::Error::other), io::Error::other)
+        });
     #[cfg(feature = "quic")]
     let transport = {
         let muxing = muxing.clone();
@@ -242,11 +250,30 @@ fn transport(
         config.max_connection_data = 768 << 10;
         let quic = ::libp2p::quic::tokio::Transport::new(config)
             .map(move |(peer, muxer), _| (peer, StreamMuxerBox::new(muxing.clone().bound()(muxer))));
-        transport.or_transport(quic).map(|either, _| either.into_inner())
+        let either = transport.or_transport(quic).map(|either, _| either.into_inner());
+        either.map_err(|error| error.either(|error| error, io::Error::other))
     };
     let transport = with_names(transport).map_err(TransportError::Names)?;
-    let transport = TransportTimeout::new(transport, NEGOTIATION_TIMEOUT);
+    let transport = TransportTimeout::new(transport, NEGOTIATION_TIMEOUT).map_err(with_kind);
     Ok(threads.run_sockets_of(transport.boxed()).boxed())
+}
+
+/// The error as one of the operating system that means the same.
+fn with_kind(error: TransportTimeoutError<dns::Error<io::Error>>) -> io::Error {
+    match error {
+        TransportTimeoutError::Timeout => io::ErrorKind::TimedOut.into(),
+        TransportTimeoutError::TimerError(error) => error,
+        TransportTimeoutError::Other(error) => io::Error::new(kind_of(&error), error),
+    }
+}
+
+fn kind_of(error: &dns::Error<io::Error>) -> io::ErrorKind {
+    match error {
+        dns::Error::Transport(error) => error.kind(),
+        dns::Error::MultiaddrNotSupported(_) => io::ErrorKind::Unsupported,
+        dns::Error::ResolveError(_) | dns::Error::TooManyLookups => io::ErrorKind::NotFound,
+        dns::Error::Dial(errors) => errors.last().map_or(io::ErrorKind::Other, kind_of),
+    }
 }
 
 /// Resolves the names in dialled addresses, as the system is configured. Without a configuration only those of its hosts file

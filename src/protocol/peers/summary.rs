@@ -5,28 +5,23 @@ use enum_map::{Enum, EnumMap, enum_map};
 use strum::VariantNames;
 
 use super::{Connection, Peers};
-use crate::{network::Network, protocol::score::ScoreComponent};
+use crate::{
+    network::{Direction, Network},
+    protocol::score::ScoreComponent,
+};
 
 /// A summary of the connected peers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct PeersSummary {
     /// Topics joined.
     pub(crate) topics: usize,
-    pub(crate) connections: EnumMap<ConnectionDirection, EnumMap<ConnectionClass, usize>>,
+    pub(crate) connections: EnumMap<Direction, EnumMap<ConnectionClass, usize>>,
     /// Peers by score band; each peer is in one band.
     pub(crate) score_bands: EnumMap<ScoreBand, usize>,
     /// All zero without peers.
     pub(crate) scores: ScoreRange,
     /// Weighted components of the scores; all zero without peers.
     pub(crate) components: EnumMap<ScoreComponent, ComponentRange>,
-}
-
-/// Which side dialled a connection; the names are metric labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, VariantNames)]
-#[strum(serialize_all = "snake_case")]
-pub(crate) enum ConnectionDirection {
-    Inbound,
-    Outbound,
 }
 
 /// How a connected peer is treated; the names are metric labels.
@@ -71,7 +66,8 @@ impl<N: Network> Peers<N> {
         let mut scores = Vec::with_capacity(self.connections.len());
         for (peer, connection) in &self.connections {
             let score = self.scores.get(peer).unwrap_or_default();
-            summary.connections[direction(connection)][class(connection)] += 1;
+            summary.connections[Direction::outbound_if(connection.connection_id.is_outbound())]
+                [class(connection)] += 1;
             summary.score_bands[self.score_band(score)] += 1;
             scores.push(score);
         }
@@ -111,13 +107,6 @@ impl<N: Network> Peers<N> {
             min: min[component],
             mean: sum[component] / f64::from(peers),
         })
-    }
-}
-
-fn direction<N: Network>(connection: &Connection<N>) -> ConnectionDirection {
-    match connection.connection_id.is_outbound() {
-        true => ConnectionDirection::Outbound,
-        false => ConnectionDirection::Inbound,
     }
 }
 

@@ -40,7 +40,7 @@ const AREAS: &[Area] = &[
             &["protocol"],
             &["network", "plain"],
             &["admission"],
-            &["limits", "clock", "timestamp"],
+            &["build_info", "limits", "clock", "timestamp"],
         ],
         // The HTTP scope may serve a libp2p node; the transport may define how its values are recorded.
         apart: &[("http", "recording"), ("recording", "http"), ("libp2p", "http")],

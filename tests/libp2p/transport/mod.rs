@@ -8,6 +8,7 @@ mod burst;
 mod closed_window;
 mod colocation;
 mod consequence;
+mod counts;
 mod dials;
 mod flood;
 mod idontwant;

@@ -18,13 +18,16 @@ use super::{
 };
 
 /// The metrics that stay zero in this test: they need a timer, a transport, or an observation of a busy engine.
-const ZERO_HERE: [&str; 13] = [
+const ZERO_HERE: [&str; 16] = [
     "gossipsub_heartbeats_skipped_total",
     "gossipsub_rpc_received_bytes_total",
     "gossipsub_rpc_sent_bytes_total",
     "gossipsub_rpc_malformed_total",
     "gossipsub_rpc_graylisted_total",
     "gossipsub_connections_refused_total",
+    "gossipsub_transport_connections",
+    "gossipsub_dials_total",
+    "gossipsub_connections_failed_total",
     "gossipsub_peer_records_total",
     "gossipsub_px_dials_total",
     "gossipsub_transport_memory_bytes",

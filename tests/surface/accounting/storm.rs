@@ -21,7 +21,7 @@ fn bound(labels: usize) -> usize {
         let values = metric.labels.iter().map(|label| match label.values {
             Values::OneOf(values) => values.len(),
             Values::Topics => labels + 1,
-            Values::Version => 1,
+            Values::Build => 1,
         });
         match metric.name {
             "gossipsub_inputs_total" => input_series,

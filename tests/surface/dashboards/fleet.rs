@@ -1,6 +1,6 @@
 //! This module defines the panels of `dashboards/gossipsub-fleet.json`, the dashboard of all nodes of a Prometheus job.
 
-use super::model::{Dashboard, Panel, Row, Variable};
+use super::model::{Dashboard, PLAIN, Panel, Row, Stat, VERDICT, Variable, ZERO_IS_GOOD};
 
 pub const FLEET: Dashboard = Dashboard {
     file: "dashboards/gossipsub-fleet.json",
@@ -13,7 +13,64 @@ pub const FLEET: Dashboard = Dashboard {
         query: "label_values(gossipsub_build_info, job)",
         many: false,
     }],
-    rows: &[HEALTH, MESHES, MESSAGES, PEERS, ENGINES],
+    starts: r#"1000 * process_start_time_seconds{job="$job"}"#,
+    rows: &[NOW, HEALTH, MESHES, MESSAGES, PEERS, ENGINES],
+};
+
+/// What an operator looks at first.
+const NOW: Row = Row {
+    title: "Now",
+    panels: &[
+        Panel::new(
+            "Verdict",
+            "short",
+            "By the alerts of dashboards/alerts.yml that fire for the job: failing if one is critical, degraded if one is a warning",
+            &[(
+                r#"max(2 * ALERTS{alertstate="firing",severity="critical",job="$job"} or ALERTS{alertstate="firing",severity="warning",job="$job"}) or vector(0)"#,
+                "verdict",
+            )],
+        )
+        .stat(VERDICT),
+        Panel::new("Nodes down", "short", "Nodes that Prometheus can't scrape", &[
+            (r#"count(up{job="$job"} == 0) or vector(0)"#, "nodes"),
+        ])
+        .stat(Stat { thresholds: &[(1.0, "red")], words: &[] }),
+        Panel::new(
+            "Nodes with a mesh below D_low",
+            "short",
+            "Nodes with a joined topic that has no peer or a mesh of fewer than D_low peers",
+            &[(
+                r#"count(sum by (instance) (gossipsub_topics_with_problem{job="$job",problem=~"no_peers|below_d_low"}) > 0) or vector(0)"#,
+                "nodes",
+            )],
+        )
+        .stat(ZERO_IS_GOOD),
+        Panel::new("Peers of the median node", "short", "Connected peers of the node in the middle", &[
+            (r#"quantile(0.5, sum by (instance) (gossipsub_connections{job="$job"}))"#, "peers"),
+        ])
+        .stat(PLAIN),
+        Panel::new(
+            "Wait in a node, p99",
+            "s",
+            "Time that messages wait in the queue of inputs and before the application reads them, over all nodes",
+            &[(
+                r#"histogram_quantile(0.99, sum by (le) (rate(gossipsub_queue_wait_seconds_bucket{job="$job",queue=~"input|app_output"}[$__rate_interval])))"#,
+                "p99",
+            )],
+        )
+        .stat(Stat { thresholds: &[(0.25, "orange"), (1.0, "red")], words: &[] })
+        .idle_until("a sampled message leaves a queue"),
+        Panel::new(
+            "Drops of all nodes",
+            "cps",
+            "Inputs refused, and outputs dropped because a queue was full, per second",
+            &[(
+                r#"sum(rate(gossipsub_inputs_refused_total{job="$job",reason!="stopped"}[$__rate_interval])) + sum(rate(gossipsub_outputs_dropped_total{job="$job",reason=~"output_queue_full|peer_queue_full|transport_memory|too_large"}[$__rate_interval]))"#,
+                "per second",
+            )],
+        )
+        .stat(ZERO_IS_GOOD),
+    ],
 };
 
 const HEALTH: Row = Row {
@@ -41,6 +98,16 @@ const HEALTH: Row = Row {
             &[(r#"count by (version) (gossipsub_build_info{job="$job"})"#, "{{version}}")],
         )
         .stacked(),
+        Panel::new(
+            "Nodes with the most topics in trouble",
+            "short",
+            "The ten nodes with the most joined topics that have no peer or a mesh below D_low",
+            &[(
+                r#"topk(10, sum by (instance) (gossipsub_topics_with_problem{job="$job",problem=~"no_peers|below_d_low"}))"#,
+                "{{instance}}",
+            )],
+        )
+        .table("instance", true),
     ],
 };
 

@@ -1,6 +1,7 @@
 //! These tests check the dashboards and alerts of `dashboards/`: they are well-formed, query only existing metrics, and
 //! return data with a real Prometheus and real nodes.
 
+mod connections;
 mod defence;
 mod fleet;
 mod http;

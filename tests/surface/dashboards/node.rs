@@ -1,8 +1,9 @@
 //! This module defines the panels of `dashboards/gossipsub.json`, the dashboard of one node.
 
 use super::{
+    connections::{CONNECTIONS, PROCESS},
     defence::DEFENCE,
-    model::{Dashboard, Panel, Row, Variable},
+    model::{Dashboard, PLAIN, Panel, Row, Stat, VERDICT, Variable, ZERO_IS_GOOD},
 };
 
 pub const NODE: Dashboard = Dashboard {
@@ -24,7 +25,68 @@ pub const NODE: Dashboard = Dashboard {
             many: true,
         },
     ],
-    rows: &[OVERVIEW, MESH, MESSAGES, GOSSIP, SCORES, DEFENCE, ENGINE],
+    rows: &[NOW, OVERVIEW, MESH, MESSAGES, GOSSIP, SCORES, DEFENCE, CONNECTIONS, ENGINE, PROCESS],
+    starts: r#"1000 * process_start_time_seconds{instance="$node"}"#,
+};
+
+/// What an operator looks at first.
+const NOW: Row = Row {
+    title: "Now",
+    panels: &[
+        Panel::new(
+            "Verdict",
+            "short",
+            "By the alerts of dashboards/alerts.yml that fire for this node: failing if one is critical, degraded if one is a warning",
+            &[(
+                r#"max(2 * ALERTS{alertstate="firing",severity="critical",instance="$node"} or ALERTS{alertstate="firing",severity="warning",instance="$node"}) or vector(0)"#,
+                "verdict",
+            )],
+        )
+        .stat(VERDICT),
+        Panel::new(
+            "Meshes below D_low now",
+            "short",
+            "Joined topics, of all topics, whose mesh has fewer than D_low peers or that have no peer",
+            &[(
+                r#"sum(gossipsub_topics_with_problem{instance="$node",problem=~"no_peers|below_d_low"})"#,
+                "topics",
+            )],
+        )
+        .stat(ZERO_IS_GOOD),
+        Panel::new("Peers", "short", "Connected peers", &[(r#"sum(gossipsub_connections{instance="$node"})"#, "peers")])
+            .stat(Stat { thresholds: &[], words: &[(0, "none")] }),
+        Panel::new(
+            "Wait in this node, p99",
+            "s",
+            "Time that messages wait in the queue of inputs and before the application reads them. The time on the network is not known to a node",
+            &[(
+                r#"histogram_quantile(0.99, sum by (le) (rate(gossipsub_queue_wait_seconds_bucket{instance="$node",queue=~"input|app_output"}[$__rate_interval])))"#,
+                "p99",
+            )],
+        )
+        .stat(Stat { thresholds: &[(0.25, "orange"), (1.0, "red")], words: &[] })
+        .idle_until("a sampled message leaves a queue"),
+        Panel::new(
+            "Drops",
+            "cps",
+            "Inputs refused, outputs dropped because a queue was full, messages dropped without a verdict or not delivered, per second",
+            &[(
+                r#"sum(rate(gossipsub_inputs_refused_total{instance="$node",reason!="stopped"}[$__rate_interval])) + sum(rate(gossipsub_outputs_dropped_total{instance="$node",reason=~"output_queue_full|peer_queue_full|transport_memory|too_large"}[$__rate_interval])) + sum(rate(gossipsub_validations_dropped_total{instance="$node"}[$__rate_interval])) + sum(rate(gossipsub_deliveries_dropped_total{instance="$node"}[$__rate_interval]))"#,
+                "per second",
+            )],
+        )
+        .stat(ZERO_IS_GOOD),
+        Panel::new(
+            "Messages delivered",
+            "cps",
+            "Valid messages delivered to the application per second",
+            &[(
+                r#"sum(rate(gossipsub_messages_delivered_total{instance="$node"}[$__rate_interval]))"#,
+                "per second",
+            )],
+        )
+        .stat(PLAIN),
+    ],
 };
 
 const OVERVIEW: Row = Row {
@@ -181,6 +243,16 @@ const MESH: Row = Row {
             )],
         ),
         Panel::new(
+            "Topics with the smallest meshes",
+            "short",
+            "The ten joined topics with the fewest peers in their mesh",
+            &[(
+                r#"bottomk(10, sum by (topic) (gossipsub_mesh_peers{instance="$node",topic!="other"} and on (instance, topic) gossipsub_topic_subscribed == 1))"#,
+                "{{topic}}",
+            )],
+        )
+        .table("topic", false),
+        Panel::new(
             "Meshes below D_low",
             "short",
             "Joined topics whose mesh has fewer than D_low peers",
@@ -216,9 +288,9 @@ const MESSAGES: Row = Row {
         ])
         .idle_until("the application validates asynchronously, which the binary does not"),
         Panel::new("Duplicate delay", "s", "Time from the first copy of a message to a duplicate; duplicates outside the delivery window do not count for P3", &[
-            (r#"histogram_quantile(0.5, sum by (le) (rate(gossipsub_duplicate_delay_seconds_bucket{instance="$node"}[$__rate_interval])))"#, "p50"),
-            (r#"histogram_quantile(0.99, sum by (le) (rate(gossipsub_duplicate_delay_seconds_bucket{instance="$node"}[$__rate_interval])))"#, "p99"),
+            (r#"sum by (le) (rate(gossipsub_duplicate_delay_seconds_bucket{instance="$node"}[$__rate_interval]))"#, "{{le}}"),
         ])
+        .heatmap()
         .idle_until("64 duplicates arrive: one of 64 is sampled"),
         Panel::new("Payload", "Bps", "Bytes of messages per second: received above zero, sent below zero", &[
             (r#"sum by (topic) (rate(gossipsub_message_received_bytes_total{instance="$node",topic=~"$topic"}[$__rate_interval]))"#, "{{topic}} in"),
@@ -321,6 +393,15 @@ const ENGINE: Row = Row {
         Panel::new("Queue bytes", "bytes", "Bytes of queued inputs and held messages, of publications, and of both output streams", &[
             (r#"gossipsub_queue_bytes{instance="$node"}"#, "{{queue}}"),
         ]),
+        Panel::new("Queue wait", "s", "Time that items wait in the queues, all together; a sample of them", &[
+            (r#"sum by (le) (rate(gossipsub_queue_wait_seconds_bucket{instance="$node"}[$__rate_interval]))"#, "{{le}}"),
+        ])
+        .heatmap()
+        .idle_until("a sampled item leaves each queue"),
+        Panel::new("Heartbeat duration", "s", "Time from the start of a heartbeat until all topics have finished it", &[
+            (r#"sum by (le) (rate(gossipsub_heartbeat_duration_seconds_bucket{instance="$node"}[$__rate_interval]))"#, "{{le}}"),
+        ])
+        .heatmap(),
         Panel::new("Queue wait, p99", "s", "Time that items wait in each queue; a sample of them", &[
             (r#"histogram_quantile(0.99, sum by (queue, le) (rate(gossipsub_queue_wait_seconds_bucket{instance="$node"}[$__rate_interval])))"#, "{{queue}}"),
         ])
@@ -349,8 +430,8 @@ const ENGINE: Row = Row {
             (r#"rate(gossipsub_topic_label_overflow_total{instance="$node"}[$__rate_interval])"#, "label overflow"),
             (r#"rate(gossipsub_published_to_no_peers_total{instance="$node"}[$__rate_interval])"#, "published to no peer"),
         ]),
-        Panel::new("Heartbeats", "cps", "Heartbeats per second, by package version", &[
-            (r#"rate(gossipsub_heartbeats_total{instance="$node"}[$__rate_interval]) * on (instance) group_left (version) gossipsub_build_info"#, "{{version}}"),
+        Panel::new("Heartbeats", "cps", "Heartbeats per second, by package version and commit", &[
+            (r#"rate(gossipsub_heartbeats_total{instance="$node"}[$__rate_interval]) * on (instance) group_left (version, commit) gossipsub_build_info"#, "{{version}} {{commit}}"),
         ]),
     ],
 };

@@ -14,8 +14,16 @@ use super::{
     rules::{ALERTS, expressions},
 };
 
-/// The metrics of Prometheus itself.
-const OF_PROMETHEUS: [&str; 2] = ["up", "ALERTS"];
+/// The metrics of Prometheus itself, and those of the process that the binary exports.
+const OF_OTHERS: [&str; 7] = [
+    "up",
+    "ALERTS",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+    "process_start_time_seconds",
+];
 
 /// A query with the values of all variables.
 pub fn resolved(query: &str, interval: &str, values: &[(&str, &str)]) -> String {
@@ -80,7 +88,7 @@ fn every_query_is_valid_promql_with_existing_metrics_and_labels() {
             let name =
                 selector.name.as_deref().unwrap_or_else(|| panic!("{location}: a selector without name"));
             count += 1;
-            if OF_PROMETHEUS.contains(&name) {
+            if OF_OTHERS.contains(&name) {
                 continue;
             }
             let metric =
@@ -133,7 +141,7 @@ fn legends_use_labels_of_the_metric() {
                     .filter_map(|selector| metric_of(selector.name.as_deref()?))
                     .flat_map(|metric| metric.labels)
                     .map(|label| label.name)
-                    .chain(["instance", "job", "alertname"])
+                    .chain(["instance", "job", "alertname", "le"])
                     .collect();
                 for reference in legend.split("{{").skip(1) {
                     let name = reference.split("}}").next().expect("a name");
