@@ -34,7 +34,7 @@ const NOW: Row = Row {
         Panel::new("Nodes down", "short", "Nodes that Prometheus can't scrape", &[
             (r#"count(up{job="$job"} == 0) or vector(0)"#, "nodes"),
         ])
-        .stat(Stat { thresholds: &[(1.0, "red")], words: &[] }),
+        .stat(Stat { thresholds: &[(1.0, "red")], texts: &[] }),
         Panel::new(
             "Nodes with a mesh below D_low",
             "short",
@@ -58,7 +58,7 @@ const NOW: Row = Row {
                 "p99",
             )],
         )
-        .stat(Stat { thresholds: &[(0.25, "orange"), (1.0, "red")], words: &[] })
+        .stat(Stat { thresholds: &[(0.25, "orange"), (1.0, "red")], texts: &[] })
         .idle_until("a sampled message leaves a queue"),
         Panel::new(
             "Drops of all nodes",
@@ -99,7 +99,7 @@ const HEALTH: Row = Row {
         )
         .stacked(),
         Panel::new(
-            "Nodes with the most topics in trouble",
+            "Nodes with the most topics that have a problem",
             "short",
             "The ten nodes with the most joined topics that have no peer or a mesh below D_low",
             &[(

@@ -55,23 +55,23 @@ pub enum Kind {
     },
 }
 
-/// The colours and words of a large number.
+/// The colours and texts of a large number.
 pub struct Stat {
     /// From this value on, the number has this colour. Below the first one it is green.
     pub thresholds: &'static [(f64, &'static str)],
-    /// Words in the place of single values.
-    pub words: &'static [(u8, &'static str)],
+    /// Texts in the place of single values.
+    pub texts: &'static [(u8, &'static str)],
 }
 
 /// 0 is good, any other number is worth a look.
-pub const ZERO_IS_GOOD: Stat = Stat { thresholds: &[(1e-9, "orange")], words: &[] };
+pub const ZERO_IS_GOOD: Stat = Stat { thresholds: &[(1e-9, "orange")], texts: &[] };
 /// The values of the queries of verdicts, which take the severities of the firing alerts.
 pub const VERDICT: Stat = Stat {
     thresholds: &[(1.0, "orange"), (2.0, "red")],
-    words: &[(0, "healthy"), (1, "degraded"), (2, "failing")],
+    texts: &[(0, "healthy"), (1, "degraded"), (2, "failing")],
 };
 /// A number without a judgement.
-pub const PLAIN: Stat = Stat { thresholds: &[], words: &[] };
+pub const PLAIN: Stat = Stat { thresholds: &[], texts: &[] };
 
 impl Panel {
     pub const fn new(
@@ -278,15 +278,15 @@ impl Kind {
                     "stacking": { "mode": if *stacked { "normal" } else { "none" }, "group": "A" },
                 },
             }),
-            Self::Stat(Stat { thresholds, words }) => {
+            Self::Stat(Stat { thresholds, texts }) => {
                 let first =
                     json!({ "color": if thresholds.is_empty() { "text" } else { "green" }, "value": null });
                 let steps = thresholds.iter().map(|(value, color)| json!({ "color": color, "value": value }));
                 let steps: Vec<_> = std::iter::once(first).chain(steps).collect();
-                let words: serde_json::Map<_, _> =
-                    words.iter().map(|(value, text)| (value.to_string(), json!({ "text": text }))).collect();
+                let texts: serde_json::Map<_, _> =
+                    texts.iter().map(|(value, text)| (value.to_string(), json!({ "text": text }))).collect();
                 let mappings =
-                    if words.is_empty() { json!([]) } else { json!([{ "type": "value", "options": words }]) };
+                    if texts.is_empty() { json!([]) } else { json!([{ "type": "value", "options": texts }]) };
                 json!({ "thresholds": { "mode": "absolute", "steps": steps }, "mappings": mappings })
             }
             Self::Heatmap | Self::Table { .. } => json!({}),

@@ -54,7 +54,7 @@ const NOW: Row = Row {
         )
         .stat(ZERO_IS_GOOD),
         Panel::new("Peers", "short", "Connected peers", &[(r#"sum(gossipsub_connections{instance="$node"})"#, "peers")])
-            .stat(Stat { thresholds: &[], words: &[(0, "none")] }),
+            .stat(Stat { thresholds: &[], texts: &[(0, "none")] }),
         Panel::new(
             "Wait in this node, p99",
             "s",
@@ -64,7 +64,7 @@ const NOW: Row = Row {
                 "p99",
             )],
         )
-        .stat(Stat { thresholds: &[(0.25, "orange"), (1.0, "red")], words: &[] })
+        .stat(Stat { thresholds: &[(0.25, "orange"), (1.0, "red")], texts: &[] })
         .idle_until("a sampled message leaves a queue"),
         Panel::new(
             "Drops",
