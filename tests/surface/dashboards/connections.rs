@@ -3,7 +3,7 @@
 use super::model::{Panel, Row};
 
 pub const CONNECTIONS: Row = Row {
-    title: "Connections",
+    title: "Connections and dials",
     panels: &[
         Panel::new(
             "Open connections",

@@ -15,7 +15,6 @@ use super::{
     DASHBOARDS, http,
     model::{Dashboard, Panel},
     peer::Peer,
-    picture,
     process::Process,
     promtool::{self, in_repository},
     queries::resolved,
@@ -165,7 +164,6 @@ fn prometheus_scrapes_real_nodes_and_every_panel_has_data() {
     assert_eq!(promtool::check_scrape(&scrape), Ok(()));
 
     every_panel_has_data(&prometheus);
-    picture::draw_if_requested(&prometheus.address, DASHBOARDS, |dashboard| prometheus.panels(dashboard));
     a_stopped_node_fires_the_alert(&prometheus, &peers[2]);
 }
 

@@ -10,7 +10,6 @@ mod live;
 mod model;
 mod node;
 mod peer;
-mod picture;
 mod process;
 mod promtool;
 mod queries;
