@@ -89,7 +89,8 @@ impl<N: Network> Node<N> {
         outcome
     }
 
-    /// Like [`on_topic`](Self::on_topic), for inputs that read no score, so delivery counts need not be flushed.
+    /// Like [`on_topic`](Self::on_topic), for inputs that read no score but those of peers that speak floodsub. These may lack
+    /// the latest deliveries, so delivery counts need not be flushed.
     pub(super) fn on_message<T>(
         &mut self,
         index: TopicIndex,

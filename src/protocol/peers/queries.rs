@@ -50,6 +50,7 @@ impl<N: Network> Peers<N> {
             outbound: connection_id.is_outbound(),
             bootstrap: connection_id.is_bootstrap(),
             trusted: self.trusted.contains(peer),
+            floodsub: connection_id.is_floodsub(),
         }
     }
 
