@@ -15,7 +15,10 @@ use serde_path_to_error::Segment;
 use super::{Recordable, limits};
 use crate::{
     limits::{LimitsConfig, RuntimeLimits},
-    network::{ConnectionInfo, FullMessage, Origin, P2pInput, P2pMessage, P2pOutput, PeerFeedback, PeerKind, hooks::Hooks},
+    network::{
+        ConnectionInfo, FullMessage, Origin, P2pInput, P2pMessage, P2pOutput, PeerFeedback, PeerKind,
+        hooks::Hooks,
+    },
 };
 
 /// What is wrong in a line of a recording, and where.

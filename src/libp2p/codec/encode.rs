@@ -350,9 +350,7 @@ mod tests {
     use ::libp2p::identity::Keypair;
 
     use super::*;
-    use crate::libp2p::{
-        Libp2pNetwork, SignaturePolicy,
-    };
+    use crate::libp2p::{Libp2pNetwork, SignaturePolicy};
 
     /// All fields, and lengths around those at which the length of a length changes.
     #[test]

@@ -20,10 +20,7 @@ use super::{
     queue_state::{Drops, State},
 };
 use crate::{
-    libp2p::{
-        codec::limits::WireLimits,
-        memory::TransportMemory,
-    },
+    libp2p::{codec::limits::WireLimits, memory::TransportMemory},
     protocol::Lane,
     worker::DropReason,
 };

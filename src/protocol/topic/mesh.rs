@@ -316,7 +316,8 @@ impl<N: Network> TopicState<N> {
         // There may be many subscribers. Ids are resolved after the cheap filters, and scores are looked up only if
         // some peer has a score below `least`.
         let all_above = cx.peer_view.min_score_at_least(least);
-        let fits = |connection_id: &ConnectionId| !connection_id.is_floodsub() && connection_fits(*connection_id);
+        let fits =
+            |connection_id: &ConnectionId| !connection_id.is_floodsub() && connection_fits(*connection_id);
         let fitting = connection_ids.iter().copied().filter(fits);
         let mut candidates = cx.peer_view.resolve(&mut { fitting });
         let is_direct = |peer: &N::Peer| !self.direct.is_empty() && self.direct.contains_key(peer);

@@ -31,10 +31,7 @@ fn sent_to_floodsub(fixture: &mut Fixture) -> Vec<(u32, P2pMessage<Plain>)> {
         _ => None,
     });
     let is_announcement = |message: &P2pMessage<Plain>| {
-        matches!(
-            message,
-            P2pMessage::Subscribe { .. } | P2pMessage::Unsubscribe { .. } | P2pMessage::Ping
-        )
+        matches!(message, P2pMessage::Subscribe { .. } | P2pMessage::Unsubscribe { .. } | P2pMessage::Ping)
     };
     sent.filter(|(_, message)| !is_announcement(message)).collect()
 }
@@ -202,8 +199,9 @@ fn they_may_unsubscribe_disconnect_and_come_back_with_gossipsub() {
 }
 
 #[test]
-fn a_view_shows_them() {
+fn a_view_has_them() {
     let fixture = start(Setup::new(), 1, 1);
-    let floodsub: Vec<_> = fixture.view().connections.values().map(|connection| connection.floodsub).collect();
+    let floodsub: Vec<_> =
+        fixture.view().connections.values().map(|connection| connection.floodsub).collect();
     assert_eq!(floodsub, [false, true]);
 }

@@ -57,12 +57,9 @@ impl GraftAnswers {
 
 /// Whether a GRAFT with this outcome is answered by a PRUNE.
 fn is_refused(limits: &Limits<u8>, outcome: GraftOutcome) -> bool {
-    use GraftOutcome::{
-        AlreadyInMesh, FloodsubPeer, Grafted, Graylisted, UnexpectedPeer, UnsubscribedTopic,
-    };
+    use GraftOutcome::{AlreadyInMesh, FloodsubPeer, Grafted, Graylisted, UnexpectedPeer, UnsubscribedTopic};
     let is_ignored = outcome == UnsubscribedTopic && limits.extensions.ignore_unknown_grafts;
-    !is_ignored
-        && !matches!(outcome, Grafted | AlreadyInMesh | UnexpectedPeer | FloodsubPeer | Graylisted)
+    !is_ignored && !matches!(outcome, Grafted | AlreadyInMesh | UnexpectedPeer | FloodsubPeer | Graylisted)
 }
 
 fn check<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
@@ -181,9 +178,14 @@ fn published<I: Ids>(limits: &Limits<u8>, topic: u8, to: &[u32], step: &Step<'_,
     let beyond = to.iter().filter(|peer| !served.contains(peer) && !direct(peer) && !floodsub(peer));
     let beyond: BTreeSet<u32> = beyond.copied().collect();
     let is_good = |peer: &u32| step.after.scores[peer].score >= limits.publish_threshold;
-    let subscribers = step.after.connections.iter().filter(|(_, connection)| connection.topics.contains(&topic));
+    let subscribers =
+        step.after.connections.iter().filter(|(_, connection)| connection.topics.contains(&topic));
     let mut due = subscribers.map(|(peer, _)| peer).filter(|peer| floodsub(peer) && is_good(peer));
-    prop_assert_eq!(due.find(|peer| !to.contains(peer)), None, "it speaks floodsub and is not sent a message");
+    prop_assert_eq!(
+        due.find(|peer| !to.contains(peer)),
+        None,
+        "it speaks floodsub and is not sent a message"
+    );
     prop_assert!(beyond.iter().all(is_good), "published to a peer below the threshold");
     let extensions = &limits.extensions;
     if extensions.flood_publish_bytes_per_second == 0 {
