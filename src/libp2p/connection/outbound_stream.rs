@@ -16,6 +16,9 @@ use crate::libp2p::{codec::limits::WireLimits, state::TrafficCounters};
 
 /// Frames are collected until at least this many bytes can be written at once.
 const WRITE_SIZE: usize = 16_384;
+/// The frames for a peer that speaks floodsub are closed before they grow beyond this size, in bytes: rust-libp2p's floodsub
+/// reads no larger ones.
+const FLOODSUB_FRAME: usize = 2_048;
 
 /// How a peer reads the streams that we open, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,8 +97,12 @@ impl OutboundStream {
                 ready!(Pin::new(&mut self.stream).poll_close(cx))?;
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             }
-            let target = if self.reader == Reader::Lasting { WRITE_SIZE } else { 1 };
-            queue.fill(&mut self.unflushed, target, limits, cx);
+            if self.reader == Reader::Lasting {
+                queue.fill(&mut self.unflushed, WRITE_SIZE, limits, cx);
+            } else {
+                let small = limits.clone().with(|it| it.frame_target = it.frame_target.min(FLOODSUB_FRAME));
+                queue.fill(&mut self.unflushed, 1, &small, cx);
+            }
             if self.unflushed.is_empty() {
                 return Poll::Pending;
             }

@@ -118,9 +118,10 @@ fn counted<'a>(messages: impl Iterator<Item = &'a [u8]>) -> BTreeMap<Vec<u8>, us
     counts
 }
 
-/// The content of a message: a name, and as many bytes that some are large enough for IDONTWANT.
+/// The content of a message: a name, and as many bytes that some are large enough for IDONTWANT. The official floodsub reads
+/// frames of up to 2,048 bytes.
 fn content(publisher: &str, number: usize) -> String {
-    format!("{publisher} {number} {}", "x".repeat(700 * number))
+    format!("{publisher} {number} {}", "x".repeat(350 * number))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
