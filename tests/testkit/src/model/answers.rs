@@ -64,7 +64,10 @@ fn is_refused(limits: &Limits<u8>, outcome: GraftOutcome) -> bool {
 
 fn check<I: Ids>(limits: &Limits<u8>, step: &Step<'_, I>) -> Checked {
     match (&step.outcome, step.op) {
-        (Outcome::Receive(ReceiveOutcome::Route { to }), _) => route(limits, to, step),
+        (Outcome::Receive(ReceiveOutcome::Route { to }), Op::Receive { sender, message, .. }) => {
+            floodsub(limits, message.topic, Some(*sender), to, step)?;
+            route(limits, to, step)
+        }
         (Outcome::Publish(PublishOutcome::Published { to }), Op::Publish { message }) => {
             published(limits, message.topic, to, step)
         }
@@ -157,35 +160,48 @@ fn route<I: Ids>(limits: &Limits<u8>, to: &[u32], step: &Step<'_, I>) -> Checked
     let receivers = to.iter().copied().filter(|peer| !step.after.connections[peer].bootstrap);
     prop_assert!(sent.is_subset(&receivers.collect()), "sent to {:?}, routed to {:?}", sent, to);
     let is_bad = |peer: &&u32| {
-        let connection = &step.after.connections[*peer];
-        // The score counts deliveries a little later than the view.
-        let scores = [step.before, step.after].map(|view| view.scores[*peer].score);
-        connection.floodsub && !connection.direct && scores.iter().all(|it| *it < limits.publish_threshold)
+        let connection = &step.before.connections[*peer];
+        connection.floodsub && !connection.direct && !is_good(limits, **peer, step)
     };
     prop_assert_eq!(to.iter().find(is_bad), None, "a peer below the threshold that speaks floodsub");
     Ok(())
 }
 
+/// Whether the score of a peer was not below the publish threshold when the input came.
+fn is_good<I: Ids>(limits: &Limits<u8>, peer: u32, step: &Step<'_, I>) -> bool {
+    step.before.scores[&peer].score >= limits.publish_threshold
+}
+
+/// Every subscriber that speaks floodsub and is not below the publish threshold is sent a message, but for its sender.
+fn floodsub<I: Ids>(
+    limits: &Limits<u8>,
+    topic: u8,
+    sender: Option<u32>,
+    to: &[u32],
+    step: &Step<'_, I>,
+) -> Checked {
+    let connections = step.before.connections.iter();
+    let subscribers = connections.filter(|(_, it)| it.floodsub && it.topics.contains(&topic));
+    let mut due = subscribers.map(|(peer, _)| *peer).filter(|peer| Some(*peer) != sender);
+    let missed = due.find(|peer| is_good(limits, *peer, step) && !to.contains(peer));
+    prop_assert_eq!(missed, None, "it speaks floodsub and is not sent a message");
+    Ok(())
+}
+
 /// An own message goes to the mesh or fanout, to direct subscribers and to those that speak floodsub and are not below the
-/// publish threshold, and beyond them to none below the threshold; with the extension to D peers if there are as many that may be sent it.
+/// publish threshold, and beyond them to none below the threshold; with the extension to D peers if there are as many that may
+/// be sent it.
 fn published<I: Ids>(limits: &Limits<u8>, topic: u8, to: &[u32], step: &Step<'_, I>) -> Checked {
     route(limits, to, step)?;
+    floodsub(limits, topic, None, to, step)?;
     let none = BTreeSet::new();
     let fanout = step.after.fanout.get(&topic).map(|fanout| &fanout.peers);
     let served = step.after.mesh.get(&topic).or(fanout).unwrap_or(&none);
     let direct = |peer: &u32| step.after.connections[peer].direct;
-    let floodsub = |peer: &u32| step.after.connections[peer].floodsub;
-    let beyond = to.iter().filter(|peer| !served.contains(peer) && !direct(peer) && !floodsub(peer));
+    let speaks_floodsub = |peer: &u32| step.after.connections[peer].floodsub;
+    let beyond = to.iter().filter(|peer| !served.contains(peer) && !direct(peer) && !speaks_floodsub(peer));
     let beyond: BTreeSet<u32> = beyond.copied().collect();
     let is_good = |peer: &u32| step.after.scores[peer].score >= limits.publish_threshold;
-    let subscribers =
-        step.after.connections.iter().filter(|(_, connection)| connection.topics.contains(&topic));
-    let mut due = subscribers.map(|(peer, _)| peer).filter(|peer| floodsub(peer) && is_good(peer));
-    prop_assert_eq!(
-        due.find(|peer| !to.contains(peer)),
-        None,
-        "it speaks floodsub and is not sent a message"
-    );
     prop_assert!(beyond.iter().all(is_good), "published to a peer below the threshold");
     let extensions = &limits.extensions;
     if extensions.flood_publish_bytes_per_second == 0 {
