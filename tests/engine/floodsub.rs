@@ -41,9 +41,10 @@ fn they_are_sent_every_message_and_no_control_messages() {
         worker.app_input(leave("a")).expect("the engine runs");
         worker.settle().await;
         let outputs: Vec<_> = std::iter::from_fn(|| engine.p2p.try_recv()).collect();
-        let all = |messages| [&["subscribe"][..], &vec!["message"; messages], &["unsubscribe"]].concat();
-        assert_eq!(sent_to(&outputs, 1, "a"), all(3), "all but its own");
-        assert_eq!(sent_to(&outputs, 2, "a"), all(3), "all but what came when its score was low");
+        // The announcements are more urgent than messages.
+        let expected = ["subscribe", "unsubscribe", "message", "message", "message"];
+        assert_eq!(sent_to(&outputs, 1, "a"), expected, "all but its own");
+        assert_eq!(sent_to(&outputs, 2, "a"), expected, "all but what came when its score was low");
         worker.shutdown().await;
     });
 }
